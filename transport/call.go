@@ -1,0 +1,306 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/pool"
+)
+
+// Replier is the way back to the sender of a call.
+type Replier interface {
+	// Reply gives the sender what it waits for, a reply or an error. It is
+	// called once, must not block, and may keep data only if c.DataIsOwned.
+	Reply(c *Call, data []byte, err *Error)
+}
+
+// Observer is told of a call's life; nodes count with it.
+type Observer interface {
+	CallStarted(c *Call)
+	// CallFinished is called once for each call that was accepted, when it was
+	// answered and its handler has returned. started is false for a call that
+	// was refused.
+	CallFinished(c *Call, started bool, err *Error)
+}
+
+// The life of a call, as bits: it may be answered before its handler ends (a
+// timeout) and after (an actor that answers later).
+const (
+	bitStarted  uint32 = 1 << iota // the handler runs or has run
+	bitEnded                       // the handler has returned
+	bitAnswered                    // the outcome is decided
+	bitReplied                     // the sender has been told
+	bitOwned                       // the reply's slice belongs to the replier
+)
+
+// Call is one envelope on the node's side, from its arrival until it was
+// answered and its handler has ended. It is the handler's context too: it ends
+// when the call is answered, at the caller's deadline or cancellation at the
+// latest.
+//
+// Exactly one of refusing, replying and running out of time decides the call;
+// what comes later is dropped. All methods are safe for concurrent use.
+type Call struct {
+	env     Envelope
+	replier Replier
+	sub     *Sub
+	bits    atomic.Uint32
+
+	until    int64 // moment by which the call must be answered; 0 is none
+	limit    error // sentinel of running past until
+	runUntil int64 // the same with the handler timeout; set by Start
+	node     expiry.Node
+	watchTTL bool // nobody else wakes the sender at the TTL
+
+	observer Observer
+	observed any
+
+	mu     sync.Mutex
+	done   chan struct{} // made when asked for
+	ctxErr error         // set when answered
+	err    *Error        // what it was answered with
+	timer  *time.Timer   // where until is in no class of the sub's
+	slot   *pool.Slot    // while the handler runs
+	held   bool          // the slot is taken; false while the handler waits
+}
+
+// NewCall makes a call for env that is answered through r; r is nil for an
+// envelope that awaits nothing. The call takes env over. budget is the time
+// that the caller gives it; zero is none. It must be handed to [Sub.Dispatch].
+func NewCall(env Envelope, r Replier, budget time.Duration) *Call {
+	c := new(Call)
+	c.Init(env, r, budget)
+	return c
+}
+
+// Init is NewCall for a call that is part of a larger struct.
+func (c *Call) Init(env Envelope, r Replier, budget time.Duration) {
+	c.env, c.replier = env, r
+	if env.Delivery != AwaitReply {
+		budget = 0 // a notification lives on when its sender has gone
+	}
+	c.setLimits(budget)
+}
+
+// remaining is the time that ctx leaves; 0 is no limit.
+func remaining(ctx context.Context) time.Duration {
+	if d, ok := ctx.Deadline(); ok {
+		return max(time.Until(d), 1)
+	}
+	return 0
+}
+
+func (c *Call) setLimits(budget time.Duration) {
+	if budget > 0 {
+		c.until, c.limit = expiry.Now()+int64(budget), context.DeadlineExceeded
+	}
+	if c.env.TTLMs > 0 {
+		ttl := expiry.Now() + int64(c.env.TTL())
+		if c.until == 0 || ttl < c.until {
+			c.until, c.limit = ttl, ErrEnvelopeExpired
+		}
+	}
+}
+
+// Envelope returns the call's envelope. The handler owns it.
+func (c *Call) Envelope() *Envelope { return &c.env }
+
+// Start says that the handler starts now, in the given slot (nil outside a
+// pool). It returns false if the call was decided before: then it must not
+// run, and End must not be called.
+func (c *Call) Start(slot *pool.Slot) bool {
+	now := expiry.Now()
+	if c.until != 0 && now >= c.until {
+		c.Expire()
+		return false
+	}
+	c.mu.Lock()
+	c.slot, c.held = slot, true
+	c.mu.Unlock()
+	c.runUntil = c.sub.runUntil(c.until, now)
+	for {
+		old := c.bits.Load()
+		if old&(bitStarted|bitAnswered) != 0 {
+			return false
+		}
+		if c.bits.CompareAndSwap(old, old|bitStarted) {
+			break
+		}
+	}
+	c.sub.watchHandler(c, now)
+	if c.observer != nil {
+		c.observer.CallStarted(c)
+	}
+	return true
+}
+
+// Reply answers with what the handler returned. An error is the application's:
+// its outcome is RanAndFailed. The slice stays the handler's.
+func (c *Call) Reply(data []byte, err error) {
+	if err != nil {
+		c.answer(nil, HandlerError(err))
+		return
+	}
+	c.answer(data, nil)
+}
+
+// ReplyOwned is Reply for a slice that the handler gives away.
+func (c *Call) ReplyOwned(data []byte) {
+	c.bits.Or(bitOwned)
+	c.answer(data, nil)
+}
+
+// DataIsOwned tells a replier that it may keep the reply's slice.
+func (c *Call) DataIsOwned() bool { return c.bits.Load()&bitOwned != 0 }
+
+// Refuse answers with an error of the library's. For a call that has started, a
+// refusal that claims that nothing ran becomes MaybeRan.
+func (c *Call) Refuse(err *Error) { c.refuse(err, context.Canceled) }
+
+// Fail answers with an error of the library's as it stands, also where the call
+// was started: for a handler that finds that it has nothing to run.
+func (c *Call) Fail(err *Error) { c.answer(nil, err) }
+
+// Panicked answers for a handler that has panicked, and logs its stack: it must
+// be called from the deferred function that recovered. The caller learns
+// neither value nor stack.
+func (c *Call) Panicked(value any) {
+	c.sub.log().Error("handler panicked", slog.String("type", c.env.Type), slog.Int("shard", c.env.Shard),
+		slog.String("panic", fmt.Sprint(value)), slog.String("stack", string(debug.Stack())))
+	c.answer(nil, Errorf(ErrPanicked, "message type %q", c.env.Type))
+}
+
+// End says that the handler has returned. A call that it did not answer stays
+// open until somebody does, or its time is up.
+func (c *Call) End() {
+	c.mu.Lock()
+	slot, held := c.slot, c.held
+	c.slot = nil
+	c.mu.Unlock()
+	if slot != nil && !held {
+		slot.Enter() // a goroutine of the handler's waits on; the task needs its slot to end
+	}
+	if old := c.bits.Or(bitEnded); old&(bitEnded|bitAnswered) == bitAnswered {
+		c.finish()
+	}
+}
+
+// Leave decides the call for a sender that has gone, and returns what it then
+// knows: NotStarted if the handler will never run, MaybeRan if it has started.
+// ok is false if the call was decided before: the reply is on its way.
+func (c *Call) Leave(cause error) (o Outcome, ok bool) {
+	old := c.bits.Or(bitAnswered)
+	if old&bitAnswered != 0 {
+		return Succeeded, false
+	}
+	c.bits.Or(bitReplied)
+	o = NotStarted
+	if old&bitStarted != 0 {
+		o = MaybeRan
+	}
+	c.settle(ContextError(cause, o), cause)
+	c.close(old)
+	return o, true
+}
+
+// Expire answers a call whose time is up. Timers call it.
+func (c *Call) Expire() {
+	limit := ErrHandlerTimeout
+	if c.until != 0 && expiry.Now() >= c.until {
+		limit = c.limit
+	}
+	c.refuse(newError(limit).WithOutcome(NotStarted), context.DeadlineExceeded)
+}
+
+func (c *Call) refuse(err *Error, ctxErr error) {
+	for {
+		old := c.bits.Load()
+		if old&bitAnswered != 0 {
+			return
+		}
+		e := err
+		if old&bitStarted != 0 && e.Outcome.NeverRan() {
+			e = e.WithOutcome(MaybeRan)
+		}
+		if c.bits.CompareAndSwap(old, old|bitAnswered) {
+			c.settle(e, ctxErr)
+			c.reply(old, nil, e)
+			c.close(old)
+			return
+		}
+	}
+}
+
+func (c *Call) answer(data []byte, err *Error) {
+	old := c.bits.Or(bitAnswered)
+	if old&bitAnswered != 0 {
+		return
+	}
+	c.settle(err, context.Canceled)
+	c.reply(old, data, err)
+	c.close(old)
+}
+
+// settle ends the call's context.
+func (c *Call) settle(err *Error, ctxErr error) {
+	c.mu.Lock()
+	c.err, c.ctxErr = err, ctxErr
+	if c.done != nil {
+		close(c.done)
+	}
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.mu.Unlock()
+}
+
+// reply tells the sender, unless an acknowledgement has. The sender of a
+// notification learns that it was accepted, never how its handler fared.
+func (c *Call) reply(old uint32, data []byte, err *Error) {
+	if c.env.Delivery != AwaitReply {
+		data = nil
+		if old&bitStarted != 0 {
+			err = nil
+		}
+	}
+	c.tell(data, err)
+}
+
+func (c *Call) tell(data []byte, err *Error) {
+	if c.bits.Or(bitReplied)&bitReplied == 0 && c.replier != nil {
+		c.replier.Reply(c, data, err)
+	}
+}
+
+// close is called once, when the call has been decided.
+func (c *Call) close(old uint32) {
+	c.sub.unwatch(c, old&bitStarted != 0)
+	if old&bitStarted == 0 || old&bitEnded != 0 {
+		c.finish()
+	}
+}
+
+// finish is called once, when the call was decided and its handler has ended
+// or will never start.
+func (c *Call) finish() {
+	if c.observer != nil {
+		c.mu.Lock()
+		err := c.err
+		c.mu.Unlock()
+		c.observer.CallFinished(c, c.bits.Load()&bitStarted != 0, err)
+	}
+	c.sub.release()
+}
+
+// Observe sets who is told of the call's life, and a value of its own that it
+// gets back from Observed. It must be called before the call can start.
+func (c *Call) Observe(o Observer, value any) { c.observer, c.observed = o, value }
+
+// Observed returns the observer's value.
+func (c *Call) Observed() any { return c.observed }

@@ -1,0 +1,110 @@
+package transport
+
+import (
+	"context"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/expiry"
+)
+
+var _ context.Context = (*Call)(nil)
+
+type callKey struct{}
+
+// Deadline implements context.Context: the caller's deadline, the envelope's
+// TTL or the node's handler timeout, whichever is first.
+func (c *Call) Deadline() (time.Time, bool) {
+	until := c.runUntil
+	if until == 0 {
+		return time.Time{}, false
+	}
+	return time.Now().Add(time.Duration(until - expiry.Now())), true
+}
+
+// Done implements context.Context. The channel and the timer that closes it
+// are made when it is first asked for: most handlers never do.
+func (c *Call) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done == nil {
+		c.done = make(chan struct{})
+		if c.ctxErr != nil {
+			close(c.done)
+		} else if c.until != 0 && c.timer == nil {
+			c.timer = time.AfterFunc(time.Duration(c.until-expiry.Now()), c.Expire)
+		}
+	}
+	return c.done
+}
+
+// Err implements context.Context: context.Canceled if the caller has gone or
+// has its reply, context.DeadlineExceeded if the time is up.
+func (c *Call) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctxErr == nil && c.until != 0 && expiry.Now() >= c.until {
+		return context.DeadlineExceeded
+	}
+	return c.ctxErr
+}
+
+// Value implements context.Context. A caller's values do not travel, on no
+// transport; headers do.
+func (c *Call) Value(key any) any {
+	if key == (callKey{}) {
+		return c
+	}
+	if c.sub != nil && c.sub.base != nil {
+		return c.sub.base.Value(key)
+	}
+	return nil
+}
+
+// CallFrom returns the call that ctx belongs to: the one whose handler was
+// given ctx or its parent. It returns nil outside a handler.
+func CallFrom(ctx context.Context) *Call {
+	c, _ := ctx.Value(callKey{}).(*Call)
+	return c
+}
+
+// BeginWait says that a handler waits for another call, so that it does not
+// count against the limit on running handlers meanwhile: handlers that ask each
+// other cannot starve. ctx is the handler's or derived from it. Transports call
+// it around the wait, and EndWait after; both do nothing for a nil call.
+func BeginWait(ctx context.Context) *Call {
+	c := CallFrom(ctx)
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.slot == nil {
+		return nil // no pool, or the handler has ended and a goroutine of its goes on
+	}
+	if c.held {
+		c.held = false
+		c.slot.Leave()
+	}
+	return c
+}
+
+// EndWait ends what BeginWait began; it may wait for a free slot.
+func (c *Call) EndWait() {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	slot, held := c.slot, c.held
+	c.mu.Unlock()
+	if slot == nil || held {
+		return // the handler has ended, or another goroutine of its goes on
+	}
+	slot.Enter()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.slot != slot || c.held {
+		slot.Leave() // the same, meanwhile
+		return
+	}
+	c.held = true
+}

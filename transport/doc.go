@@ -1,0 +1,21 @@
+// Package transport is the contract between the two ends of a cluster: an
+// [Envelope] in, a reply or a coded [Error] out.
+//
+//	reply, err := tr.Request(ctx, transport.Envelope{Shard: 7, Type: "Get", Key: "user-123"})
+//	if transport.OutcomeOf(err).NeverRan() {
+//		// safe to try again
+//	}
+//
+// Backends (memtransport, natstransport) carry envelopes and replies; all
+// policy is here, in the [Dispatcher]: expiry, limits, handler timeout, panics,
+// draining, order. Package transporttest holds the suite that every backend
+// passes, and package wire the bytes.
+//
+// Order: what one sender sends to one shard, one message after the other,
+// reaches the [Receiver] in that order. Blocking: Request blocks until the
+// outcome is known or ctx ends; nothing else blocks but closing and
+// unsubscribing, which wait for handlers that have started.
+//
+// The package links no actor runtime and no message server: a gateway can speak
+// with it alone. Its tests lie beside the files that they test.
+package transport

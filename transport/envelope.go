@@ -1,0 +1,225 @@
+package transport
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// HeaderKey is the header under which [Envelope.GetHeader] answers with the
+// key of the entity that the envelope is for. Callers cannot set it.
+const HeaderKey = "x-clstr-key"
+
+// reservedPrefix marks the headers that are the library's own.
+const reservedPrefix = "x-clstr-"
+
+// Limits of the parts of an envelope that are not payload. They keep one
+// envelope from costing a node more than its payload does.
+const (
+	MaxKeyBytes    = 4 << 10  // length of a key
+	MaxTypeBytes   = 512      // length of a message type or kind
+	MaxHeaders     = 128      // number of headers
+	MaxHeaderBytes = 64 << 10 // names and values of all headers together
+)
+
+// Delivery says what the sender of an envelope waits for.
+type Delivery uint8
+
+const (
+	// AwaitReply is a request: the sender waits for the handler's answer.
+	AwaitReply Delivery = iota
+	// AwaitAccept is a notification: the sender waits until the owner has
+	// accepted the message, never for the handler.
+	AwaitAccept
+	// AwaitNothing is a notification that is lost if the owner dies or changes
+	// at that moment: the sender waits until the transport has taken it.
+	AwaitNothing
+)
+
+// Envelope is the message container for cluster communication: the payload
+// with its routing and metadata.
+//
+// Who owns the slices and the map: the sender lends Data and Headers to the
+// transport until its call returns and may reuse them afterwards; a handler
+// owns the envelope that it is given and may keep or change all of it.
+type Envelope struct {
+	// Shard is the target shard number for routing.
+	Shard int `json:"shard"`
+	// Type is the message type name for handler dispatch.
+	Type string `json:"type"`
+	// Data is the encoded message payload.
+	Data []byte `json:"data"`
+	// ReplyTo is the reply address, set by the transport on the node's side.
+	ReplyTo string `json:"reply_to,omitempty"`
+	// Headers contains custom metadata. Names that start with "x-clstr-", in
+	// any letter case, are refused by Validate.
+	Headers map[string]string `json:"headers,omitempty"`
+	// TTLMs is the time-to-live in milliseconds. Zero means no expiration.
+	TTLMs int64 `json:"ttl_ms,omitempty"`
+	// CreatedAtMs is the creation time in milliseconds since the Unix epoch, by
+	// the clock of the process that reads it: what travels between processes is
+	// the time that is left.
+	CreatedAtMs int64 `json:"created_at_ms,omitempty"`
+
+	// Key is the entity that the message is for; empty for a message to a shard.
+	// GetHeader("x-clstr-key") returns it too.
+	Key string `json:"key,omitempty"`
+	// Kind names the entity kind in a node that hosts several; empty for the
+	// node's single handler.
+	Kind string `json:"kind,omitempty"`
+	// Delivery says what the sender waits for.
+	Delivery Delivery `json:"delivery,omitempty"`
+	// NumShards is the shard count by which the sender mapped Key to Shard.
+	NumShards uint32 `json:"num_shards,omitempty"`
+	// Layout is the fingerprint of the sender's key-to-shard mapping (shard
+	// count, seed, hash). Zero is unknown. A node with another layout refuses
+	// the envelope, so that no key is ever activated in two places.
+	Layout uint64 `json:"layout,omitempty"`
+}
+
+// EnvelopeOption configures envelope properties before sending.
+type EnvelopeOption func(*Envelope)
+
+// WithHeader adds a custom header to the envelope. Headers with the "x-clstr-"
+// prefix are reserved and will cause validation to fail.
+func WithHeader(key, value string) EnvelopeOption {
+	return func(e *Envelope) {
+		if e.Headers == nil {
+			e.Headers = make(map[string]string, 4)
+		}
+		e.Headers[key] = value
+	}
+}
+
+// WithTTL sets the time-to-live for the envelope: a message whose handler has
+// not started by then is refused with [ErrEnvelopeExpired]. Zero means none; a
+// fraction of a millisecond counts as a whole one; a negative TTL is refused.
+func WithTTL(ttl time.Duration) EnvelopeOption {
+	return func(e *Envelope) { e.TTLMs = ceilMs(ttl) }
+}
+
+// WithoutAck makes a notification return as soon as the transport has taken
+// it. An error means that it was surely not delivered; nil does not mean that
+// it was. A request ignores the option.
+func WithoutAck() EnvelopeOption {
+	return func(e *Envelope) {
+		if e.Delivery == AwaitAccept {
+			e.Delivery = AwaitNothing
+		}
+	}
+}
+
+func ceilMs(d time.Duration) int64 {
+	if d < 0 {
+		return min(-1, d.Milliseconds())
+	}
+	ms := d.Milliseconds()
+	if time.Duration(ms)*time.Millisecond < d {
+		ms++
+	}
+	return ms
+}
+
+// GetHeader retrieves a header value by key. It returns the empty string and
+// false if the header is not set.
+func (e Envelope) GetHeader(key string) (string, bool) {
+	if e.Key != "" && strings.EqualFold(key, HeaderKey) {
+		return e.Key, true
+	}
+	v, ok := e.Headers[key]
+	return v, ok
+}
+
+// Expired returns true if the envelope has a TTL set and has expired.
+func (e Envelope) Expired() bool {
+	return e.TTLMs != 0 && e.TTL() <= 0
+}
+
+// TTL returns the remaining TTL duration. It returns 0 if no TTL is set or if
+// it has already expired.
+func (e Envelope) TTL() time.Duration {
+	if e.TTLMs <= 0 {
+		return 0
+	}
+	if e.CreatedAtMs == 0 {
+		return time.Duration(e.TTLMs) * time.Millisecond
+	}
+	left := e.CreatedAtMs + e.TTLMs - time.Now().UnixMilli()
+	return time.Duration(max(0, left)) * time.Millisecond
+}
+
+// Validate checks the envelope for configuration errors. It returns
+// [ErrReservedHeader] if any header uses the reserved "x-clstr-" prefix in any
+// letter case, and [ErrBadEnvelope] for a negative shard or TTL, a type or kind
+// that is not UTF-8, or a part over its limit.
+func (e Envelope) Validate() error {
+	switch {
+	case e.Shard < 0:
+		return Errorf(ErrBadEnvelope, "shard %d: must not be negative", e.Shard)
+	case e.TTLMs < 0:
+		return Errorf(ErrBadEnvelope, "TTL of %d ms: must not be negative", e.TTLMs)
+	case len(e.Key) > MaxKeyBytes:
+		return Errorf(ErrBadEnvelope, "key of %d bytes: at most %d allowed", len(e.Key), MaxKeyBytes)
+	case e.Delivery > AwaitNothing:
+		return Errorf(ErrBadEnvelope, "delivery %d: 0 to %d allowed", e.Delivery, AwaitNothing)
+	}
+	if err := validName("type", e.Type); err != nil {
+		return err
+	}
+	if err := validName("kind", e.Kind); err != nil {
+		return err
+	}
+	return e.validateHeaders()
+}
+
+func validName(what, s string) error {
+	if len(s) > MaxTypeBytes {
+		return Errorf(ErrBadEnvelope, "%s of %d bytes: at most %d allowed", what, len(s), MaxTypeBytes)
+	}
+	if !utf8.ValidString(s) {
+		return Errorf(ErrBadEnvelope, "%s %q: must be UTF-8", what, s)
+	}
+	return nil
+}
+
+func (e Envelope) validateHeaders() error {
+	if len(e.Headers) == 0 {
+		return nil
+	}
+	if len(e.Headers) > MaxHeaders {
+		return Errorf(ErrBadEnvelope, "%d headers: at most %d allowed", len(e.Headers), MaxHeaders)
+	}
+	size := 0
+	for name, value := range e.Headers {
+		if reserved(name) {
+			return Errorf(ErrReservedHeader, "header %q: names that start with %q are the library's own", name, reservedPrefix)
+		}
+		size += len(name) + len(value)
+	}
+	if size > MaxHeaderBytes {
+		return Errorf(ErrBadEnvelope, "headers of %d bytes: at most %d allowed", size, MaxHeaderBytes)
+	}
+	return nil
+}
+
+func reserved(name string) bool {
+	return len(name) >= len(reservedPrefix) && strings.EqualFold(name[:len(reservedPrefix)], reservedPrefix)
+}
+
+// where names the target of an envelope in an error.
+func (e *Envelope) where() string {
+	if e.Key == "" {
+		return fmt.Sprintf("shard %d", e.Shard)
+	}
+	return fmt.Sprintf("key %s (shard %d)", quoteKey(e.Key), e.Shard)
+}
+
+// quoteKey keeps a long or binary key readable in an error.
+func quoteKey(key string) string {
+	const most = 64
+	if len(key) <= most {
+		return fmt.Sprintf("%q", key)
+	}
+	return fmt.Sprintf("%q... (%d bytes)", key[:most], len(key))
+}

@@ -1,0 +1,120 @@
+package transport
+
+import (
+	"context"
+	"errors"
+)
+
+// The sentinels of this package hold under errors.Is on the caller's side of
+// every transport. Each says when you get it and what to do about it; its code
+// and its outcome are in the table below.
+var (
+	// ErrTransportClosed: this end's transport was closed. Nothing was sent.
+	ErrTransportClosed = errors.New("transport closed")
+	// ErrTransportNoShardSubscriber: no node serves the shard. Nothing ran:
+	// start the owner, or list the error in the client's retry options.
+	ErrTransportNoShardSubscriber = errors.New("no subscriber for shard")
+	// ErrDisconnected: the connection to the message server is down. Nothing
+	// was sent.
+	ErrDisconnected = errors.New("not connected")
+	// ErrConnectionLost: the connection went away while a request was on its
+	// way. It may have run.
+	ErrConnectionLost = errors.New("connection lost")
+
+	// ErrEnvelopeExpired: the TTL ended before the handler started. Nothing ran.
+	ErrEnvelopeExpired = errors.New("envelope TTL expired")
+	// ErrReservedHeader: a header of the caller's starts with "x-clstr-".
+	ErrReservedHeader = errors.New("cannot set reserved header")
+	// ErrBadEnvelope: an envelope that cannot be sent or decoded; the message
+	// says what is wrong and what is allowed.
+	ErrBadEnvelope = errors.New("bad envelope")
+	// ErrTooLarge: the message is over the server's payload limit. Nothing was
+	// sent.
+	ErrTooLarge = errors.New("message too large")
+	// ErrReplyTooLarge: the handler ran, and its reply is over the server's
+	// payload limit.
+	ErrReplyTooLarge = errors.New("reply too large")
+	// ErrEncode: the request's payload does not marshal. Nothing was sent.
+	ErrEncode = errors.New("payload does not marshal")
+	// ErrDecode: the request's payload does not unmarshal on the node. The
+	// handler did not run.
+	ErrDecode = errors.New("payload does not unmarshal")
+	// ErrReply: the handler ran, and its reply does not marshal, or does not
+	// unmarshal at the caller.
+	ErrReply = errors.New("unusable reply")
+
+	// ErrHandlerTimeout: the handler was still running at the node's handler
+	// timeout. What it did until then, or does later, is unknown.
+	ErrHandlerTimeout = errors.New("handler exceeded deadline")
+	// ErrPanicked: the handler panicked. What it did until then is unknown; the
+	// key recovers with a fresh actor, and the stack is in the node's log.
+	ErrPanicked = errors.New("handler panicked")
+	// ErrKeyRequired: a call by key with an empty key.
+	ErrKeyRequired = errors.New("key is required")
+	// ErrMissingKeyHeader: a message to a shard has reached a handler that
+	// hosts keys. Send it by key.
+	ErrMissingKeyHeader = errors.New("missing x-clstr-key header")
+	// ErrOverloaded: a bound was reached (the key's mailbox, the shard's
+	// pending calls). Nothing ran; [RetryAfter] gives a hint.
+	ErrOverloaded = errors.New("overloaded")
+	// ErrDraining: the node is leaving. Nothing ran; the client tries again.
+	ErrDraining = errors.New("draining")
+	// ErrActivationFailed: the key's actor could not be made; the message has
+	// the cause. Nothing ran, and the next call tries to activate it again.
+	ErrActivationFailed = errors.New("activation failed")
+	// ErrLayoutMismatch: the caller's shard count or seed is not the node's.
+	// Nothing ran: give both the same.
+	ErrLayoutMismatch = errors.New("layout mismatch")
+	// ErrShardOutOfRange: the shard is not below the shard count.
+	ErrShardOutOfRange = errors.New("shard out of range")
+	// ErrUnknownKind: the node hosts no entity of that kind.
+	ErrUnknownKind = errors.New("unknown kind")
+	// ErrBadOption: an option is missing or out of range; the message names it
+	// and what is allowed.
+	ErrBadOption = errors.New("bad option")
+	// ErrUnknownType: the entity has no handler for the message type.
+	ErrUnknownType = errors.New("unknown message type")
+)
+
+// The codes of errors that no sentinel of ours stands for.
+const (
+	codeDeadline    = "deadline"    // context.DeadlineExceeded
+	codeCanceled    = "canceled"    // context.Canceled
+	codeApplication = "application" // a handler's error that nobody registered
+	codeInternal    = "internal"    // neither: a transport that is not ours
+)
+
+// builtin lists the library's codes. They are part of the wire format: add,
+// never change.
+var builtin = []struct {
+	code    string
+	err     error
+	outcome Outcome
+}{
+	{"transport_closed", ErrTransportClosed, NotSent},
+	{"no_subscriber", ErrTransportNoShardSubscriber, NotStarted},
+	{"disconnected", ErrDisconnected, NotSent},
+	{"connection_lost", ErrConnectionLost, MaybeRan},
+	{"expired", ErrEnvelopeExpired, NotStarted},
+	{"reserved_header", ErrReservedHeader, NotSent},
+	{"bad_envelope", ErrBadEnvelope, NotSent},
+	{"too_large", ErrTooLarge, NotSent},
+	{"reply_too_large", ErrReplyTooLarge, RanAndFailed},
+	{"encode", ErrEncode, NotSent},
+	{"decode", ErrDecode, NotStarted},
+	{"reply", ErrReply, RanAndFailed},
+	{"handler_timeout", ErrHandlerTimeout, MaybeRan},
+	{"panicked", ErrPanicked, MaybeRan},
+	{"key_required", ErrKeyRequired, NotSent},
+	{"missing_key", ErrMissingKeyHeader, NotStarted},
+	{"overloaded", ErrOverloaded, NotStarted},
+	{"draining", ErrDraining, NotStarted},
+	{"activation_failed", ErrActivationFailed, NotStarted},
+	{"layout_mismatch", ErrLayoutMismatch, NotStarted},
+	{"shard_out_of_range", ErrShardOutOfRange, NotSent},
+	{"unknown_kind", ErrUnknownKind, NotStarted},
+	{"unknown_type", ErrUnknownType, NotStarted},
+	{"bad_option", ErrBadOption, NotSent},
+	{codeDeadline, context.DeadlineExceeded, MaybeRan},
+	{codeCanceled, context.Canceled, MaybeRan},
+}

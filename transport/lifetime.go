@@ -1,0 +1,89 @@
+package transport
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/clstr-go/clstr/internal/pool"
+)
+
+// Lifetime is what handlers hang their state on. A handler is a bare func and
+// has no Close, and one func may serve several nodes: so each node gives the
+// handlers that it calls a lifetime, through their context, and what a handler
+// has made there ends with the node.
+type Lifetime struct {
+	log  *slog.Logger
+	pool *pool.Pool
+	ctx  context.Context
+
+	mu     sync.Mutex
+	ended  bool
+	things map[any]any
+	onEnd  []func()
+}
+
+type lifetimeKey struct{}
+
+// Pooled is implemented by transports whose handlers run on a pool.
+type Pooled interface{ Pool() *pool.Pool }
+
+// NewLifetime makes a lifetime whose handlers share the goroutines, and the
+// limit on running handlers, of the given transport, if it has such.
+func NewLifetime(log *slog.Logger, transport any) *Lifetime {
+	l := &Lifetime{log: log, things: map[any]any{}}
+	if p, ok := transport.(Pooled); ok {
+		l.pool = p.Pool()
+	} else {
+		l.pool = pool.New(DefaultMaxConcurrentHandlers)
+		l.onEnd = append(l.onEnd, l.pool.Close)
+	}
+	l.ctx = context.WithValue(context.Background(), lifetimeKey{}, l)
+	return l
+}
+
+// LifetimeFrom returns the lifetime that ctx carries, or nil.
+func LifetimeFrom(ctx context.Context) *Lifetime {
+	l, _ := ctx.Value(lifetimeKey{}).(*Lifetime)
+	return l
+}
+
+// Context returns a context that carries the lifetime.
+func (l *Lifetime) Context() context.Context { return l.ctx }
+
+// Log returns the logger of the node or transport.
+func (l *Lifetime) Log() *slog.Logger { return l.log }
+
+// Pool returns the goroutines that handlers run on.
+func (l *Lifetime) Pool() *pool.Pool { return l.pool }
+
+// Once returns the value under key, made by make when it is first asked for.
+// make returns the value and what ends it, which may block; it must not use
+// the lifetime. Once returns nil after End.
+func (l *Lifetime) Once(key any, make func() (value any, end func())) any {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if v, ok := l.things[key]; ok {
+		return v
+	}
+	if l.ended {
+		return nil
+	}
+	v, end := make()
+	l.things[key] = v
+	l.onEnd = append(l.onEnd, end)
+	return v
+}
+
+// End ends all that was made here, the last first, and returns when it has
+// ended. It is idempotent.
+func (l *Lifetime) End() {
+	l.mu.Lock()
+	l.ended = true
+	ends := l.onEnd
+	l.onEnd = nil
+	l.mu.Unlock()
+	for i := len(ends) - 1; i >= 0; i-- {
+		ends[i]()
+	}
+}

@@ -1,0 +1,143 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"maps"
+
+	"github.com/clstr-go/clstr/internal/pool"
+)
+
+// local is a call whose sender waits in this process.
+type local struct {
+	Call
+	wait chan struct{} // cap 1; one signal at most
+	data []byte
+	err  *Error
+}
+
+// Reply implements [Replier].
+func (l *local) Reply(c *Call, data []byte, err *Error) {
+	if len(data) > 0 && !c.DataIsOwned() {
+		data = bytes.Clone(data) // the handler's slice stays the handler's
+	}
+	l.data, l.err = data, err
+	l.wait <- struct{}{}
+}
+
+// Do dispatches env and waits for what its delivery names, as
+// [ClientTransport.Request] does. Sender and handler share no memory: what
+// crosses is copied, as on a wire.
+func (s *Sub) Do(ctx context.Context, env Envelope) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, ContextError(err, NotSent)
+	}
+	env.Data = cloneBytes(env.Data)
+	env.Headers = maps.Clone(env.Headers)
+	env.ReplyTo = ""
+	l := &local{}
+	if w, ok := s.d.waits.Get().(chan struct{}); ok {
+		l.wait = w
+	} else {
+		l.wait = make(chan struct{}, 1)
+	}
+	l.Init(env, l, remaining(ctx))
+	l.watchTTL = env.TTLMs > 0 && env.Delivery != AwaitNothing
+	w := BeginWait(ctx)
+	s.Dispatch(&l.Call)
+	if env.Delivery == AwaitNothing {
+		w.EndWait()
+		return nil, l.refusal()
+	}
+	err := l.await(ctx)
+	w.EndWait()
+	if err != nil {
+		return nil, err
+	}
+	s.d.waits.Put(l.wait)
+	if l.err != nil {
+		return nil, l.err
+	}
+	return l.data, nil
+}
+
+// await returns nil when the reply is there.
+func (l *local) await(ctx context.Context) error {
+	done := ctx.Done()
+	if done == nil {
+		<-l.wait
+		return nil
+	}
+	select {
+	case <-l.wait:
+		return nil
+	case <-done:
+	}
+	if o, ok := l.Leave(ctx.Err()); ok {
+		return ContextError(ctx.Err(), o)
+	}
+	<-l.wait // decided at the same moment
+	return nil
+}
+
+// refusal returns what a notification that awaits nothing was refused with
+// before its hand-over ended, if it was.
+func (l *local) refusal() error {
+	select {
+	case <-l.wait:
+		if l.err != nil {
+			return l.err
+		}
+	default:
+	}
+	return nil
+}
+
+func cloneBytes(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return bytes.Clone(b)
+}
+
+// ReceiverFunc makes a receiver of a handler: each call gets a goroutine of the
+// pool as soon as fewer than the limit are running.
+func (d *Dispatcher) ReceiverFunc(h HandlerFunc) Receiver { return &handlerReceiver{d.pool, h} }
+
+type handlerReceiver struct {
+	pool *pool.Pool
+	h    HandlerFunc
+}
+
+// Accept implements [Receiver].
+func (r *handlerReceiver) Accept(c *Call) { r.pool.Go(&handlerTask{c, r.h}) }
+
+type handlerTask struct {
+	c *Call
+	h HandlerFunc
+}
+
+// Run implements pool.Task.
+func (t *handlerTask) Run(slot *pool.Slot) {
+	if !t.c.Start(slot) {
+		return
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			t.c.Panicked(recoverOr("runtime.Goexit", recover()))
+		}
+		t.c.End()
+	}()
+	data, err := t.h(t.c, *t.c.Envelope())
+	returned = true
+	t.c.Reply(data, err)
+}
+
+// recoverOr names what ended a handler that did not return.
+func recoverOr(otherwise string, r any) any {
+	if r == nil {
+		return otherwise
+	}
+	return r
+}

@@ -1,0 +1,142 @@
+package memtransport
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/transport"
+)
+
+var (
+	_ transport.Transport         = (*Transport)(nil)
+	_ transport.ReceiverTransport = (*Transport)(nil)
+	_ transport.Pooled            = (*Transport)(nil)
+)
+
+// Options configures the in-process transport. The zero value is ready to use.
+type Options struct {
+	// MaxConcurrentHandlers limits how many handlers run at once; more wait for
+	// a place. A handler that waits for a request of its own, made with its
+	// context, does not count. 0 = default (100), -1 = unlimited.
+	MaxConcurrentHandlers int
+
+	// HandlerTimeout is the maximum duration for a handler to complete.
+	// 0 = default (30s), -1 = none.
+	HandlerTimeout time.Duration
+
+	// MaxPending is how many calls of one shard may be accepted and not yet
+	// finished; more are refused with [transport.ErrOverloaded].
+	// 0 = default (16,384), -1 = unlimited.
+	MaxPending int
+}
+
+// Transport connects clients and nodes of one process. Make one with [New].
+type Transport struct {
+	d *transport.Dispatcher
+
+	mu     sync.RWMutex
+	closed bool
+	shards map[uint32][]*subscription // the first serves, the others stand by
+}
+
+type subscription struct {
+	*transport.Sub
+	t     *Transport
+	shard uint32
+}
+
+// New makes an in-process transport. It panics on an option below -1.
+func New(opts Options) *Transport {
+	limits := transport.Limits{
+		MaxConcurrentHandlers: opts.MaxConcurrentHandlers,
+		MaxPending:            opts.MaxPending,
+		HandlerTimeout:        opts.HandlerTimeout,
+	}
+	if err := limits.Validate(); err != nil {
+		panic("memtransport.New: " + err.Error())
+	}
+	return &Transport{
+		d:      transport.NewDispatcher(limits, nil),
+		shards: make(map[uint32][]*subscription),
+	}
+}
+
+// WithLog sets the logger and returns the transport. It must be called before
+// the transport is used.
+func (t *Transport) WithLog(log *slog.Logger) *Transport {
+	t.d.SetLog(log)
+	return t
+}
+
+// Request implements [transport.ClientTransport].
+func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte, error) {
+	if err := env.Validate(); err != nil {
+		return nil, err
+	}
+	t.mu.RLock()
+	closed := t.closed
+	var s *subscription
+	if subs := t.shards[uint32(env.Shard)]; len(subs) > 0 {
+		s = subs[0]
+	}
+	t.mu.RUnlock()
+	switch {
+	case closed:
+		return nil, transport.Errorf(transport.ErrTransportClosed, "shard %d", env.Shard)
+	case s == nil:
+		return nil, transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", env.Shard)
+	}
+	return s.Do(ctx, env)
+}
+
+// SubscribeShard implements [transport.ServerTransport].
+func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transport.HandlerFunc) (transport.Subscription, error) {
+	return t.Subscribe(ctx, shardID, t.d.ReceiverFunc(h))
+}
+
+// Subscribe implements [transport.ReceiverTransport].
+func (t *Transport) Subscribe(ctx context.Context, shardID uint32, r transport.Receiver) (transport.Subscription, error) {
+	sub, err := t.d.Subscribe(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	s := &subscription{Sub: sub, t: t, shard: shardID}
+	t.mu.Lock()
+	t.shards[shardID] = append(t.shards[shardID], s)
+	t.mu.Unlock()
+	return s, nil
+}
+
+// Unsubscribe implements [transport.Subscription].
+func (s *subscription) Unsubscribe() error {
+	s.t.mu.Lock()
+	old := s.t.shards[s.shard]
+	kept := make([]*subscription, 0, len(old))
+	for _, other := range old {
+		if other != s {
+			kept = append(kept, other)
+		}
+	}
+	s.t.shards[s.shard] = kept
+	if len(kept) == 0 {
+		delete(s.t.shards, s.shard)
+	}
+	s.t.mu.Unlock()
+	return s.Sub.Unsubscribe()
+}
+
+// Pool implements [transport.Pooled].
+func (t *Transport) Pool() *pool.Pool { return t.d.Pool() }
+
+// Close implements [transport.ClientTransport] and [transport.ServerTransport]:
+// it refuses new requests and returns when the handlers that had started have
+// ended.
+func (t *Transport) Close() error {
+	t.mu.Lock()
+	t.closed = true
+	t.mu.Unlock()
+	return t.d.Close()
+}

@@ -1,0 +1,69 @@
+package transport
+
+import "context"
+
+// HandlerFunc is the callback for processing incoming shard messages. It owns
+// the envelope, may run beside itself, and may keep nothing of ctx once it has
+// returned. The transport copies the returned slice before the next use of it.
+type HandlerFunc = func(ctx context.Context, env Envelope) ([]byte, error)
+
+// Transport combines client and server transport capabilities.
+type Transport interface {
+	ClientTransport
+	ServerTransport
+}
+
+// ClientTransport is the interface for sending messages to the cluster.
+type ClientTransport interface {
+	// Request sends env and waits for what env.Delivery names: the handler's
+	// reply, the owner's acceptance, or nothing. It never waits past ctx, and it
+	// returns at once if nobody serves the shard
+	// ([ErrTransportNoShardSubscriber]). Every error is an [*Error] with a code
+	// and an outcome. The reply belongs to the caller.
+	Request(ctx context.Context, env Envelope) ([]byte, error)
+
+	// Close releases transport resources. It is idempotent, ends the calls that
+	// still wait with [ErrTransportClosed], and returns when all that the
+	// transport started has ended.
+	Close() error
+}
+
+// ServerTransport is the interface for receiving messages from the cluster.
+type ServerTransport interface {
+	// SubscribeShard registers a handler for messages to the shard. When it
+	// returns, requests to the shard find the handler. ctx bounds the wait for
+	// that, not the subscription.
+	SubscribeShard(ctx context.Context, shardID uint32, h HandlerFunc) (Subscription, error)
+
+	// Close releases transport resources and stops all subscriptions as
+	// Unsubscribe does.
+	Close() error
+}
+
+// Subscription represents an active shard subscription.
+type Subscription interface {
+	// Unsubscribe stops receiving messages for the shard: new ones are refused,
+	// handlers that have started run to their end (at most to their deadline).
+	// It is idempotent and returns when they have ended.
+	Unsubscribe() error
+}
+
+// Receiver is the asynchronous form of a handler: it takes calls over and
+// answers them later. Hosts of per-key actors are receivers, because a queue
+// per key keeps the order of what arrives only if it is filled in that order.
+type Receiver interface {
+	// Accept takes c over. It must not block, and must see to it that c is
+	// answered: c.Refuse, or c.Start followed by c.Reply and c.End. Calls of one
+	// subscription are accepted one at a time, in the order in which they came
+	// from each sender.
+	Accept(c *Call)
+}
+
+// ReceiverTransport is implemented by transports that can hand calls to a
+// [Receiver]. On other transports a node serves receivers through a
+// [HandlerFunc], which costs the order of notifications without an ack.
+type ReceiverTransport interface {
+	ServerTransport
+	// Subscribe is SubscribeShard for a receiver.
+	Subscribe(ctx context.Context, shardID uint32, r Receiver) (Subscription, error)
+}
