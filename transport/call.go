@@ -59,7 +59,7 @@ type Call struct {
 	watchTTL bool // nobody else wakes the sender at the TTL
 
 	observer Observer
-	observed any
+	kept     any
 
 	mu     sync.Mutex
 	done   chan struct{} // made when asked for
@@ -68,6 +68,7 @@ type Call struct {
 	timer  *time.Timer   // where until is in no class of the sub's
 	slot   *pool.Slot    // while the handler runs
 	held   bool          // the slot is taken; false while the handler waits
+	after  func()        // to be called when answered
 }
 
 // NewCall makes a call for env that is answered through r; r is nil for an
@@ -257,8 +258,30 @@ func (c *Call) settle(err *Error, ctxErr error) {
 	if c.timer != nil {
 		c.timer.Stop()
 	}
+	after := c.after
+	c.after = nil
 	c.mu.Unlock()
+	if after != nil {
+		after()
+	}
 }
+
+// AfterAnswer calls f, which must not block, once the call was answered, at
+// once if it was. A second f replaces the first.
+func (c *Call) AfterAnswer(f func()) {
+	c.mu.Lock()
+	if c.ctxErr == nil {
+		c.after = f
+		f = nil
+	}
+	c.mu.Unlock()
+	if f != nil {
+		f()
+	}
+}
+
+// AwaitsReply is false for a notification.
+func (c *Call) AwaitsReply() bool { return c.env.Delivery == AwaitReply }
 
 // reply tells the sender, unless an acknowledgement has. The sender of a
 // notification learns that it was accepted, never how its handler fared.
@@ -298,9 +321,12 @@ func (c *Call) finish() {
 	c.sub.release()
 }
 
-// Observe sets who is told of the call's life, and a value of its own that it
-// gets back from Observed. It must be called before the call can start.
-func (c *Call) Observe(o Observer, value any) { c.observer, c.observed = o, value }
+// Observe sets who is told of the call's life. It must be called before the call
+// can start.
+func (c *Call) Observe(o Observer) { c.observer = o }
 
-// Observed returns the observer's value.
-func (c *Call) Observed() any { return c.observed }
+// Keep stores a value for the observer, in CallStarted.
+func (c *Call) Keep(value any) { c.kept = value }
+
+// Kept returns the observer's value, in CallFinished.
+func (c *Call) Kept() any { return c.kept }

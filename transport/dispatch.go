@@ -87,10 +87,13 @@ func NewDispatcher(limits Limits, log *slog.Logger) *Dispatcher {
 		log = slog.Default()
 	}
 	limits = limits.withDefaults()
-	d := &Dispatcher{limits: limits, logger: log, subs: map[*Sub]struct{}{}}
-	d.pool = pool.New(limits.MaxConcurrentHandlers)
+	d := newDispatcher(limits, log, pool.New(limits.MaxConcurrentHandlers))
 	d.life = NewLifetime(log, d)
 	return d
+}
+
+func newDispatcher(limits Limits, log *slog.Logger, p *pool.Pool) *Dispatcher {
+	return &Dispatcher{limits: limits, logger: log, pool: p, subs: map[*Sub]struct{}{}}
 }
 
 // Sub is one shard's subscription at a dispatcher. It implements
@@ -138,8 +141,20 @@ func (d *Dispatcher) SetLog(log *slog.Logger) { d.logger = log }
 // Pool returns the pool that the dispatcher's handlers run on.
 func (d *Dispatcher) Pool() *pool.Pool { return d.pool }
 
-// Close ends all subscriptions as Unsubscribe does, and the handlers' goroutines.
+// Close ends all subscriptions as Unsubscribe does, and the handlers'
+// goroutines. It returns an error if handlers are still running when their
+// context has ended long since; it does not wait for those.
 func (d *Dispatcher) Close() error {
+	if err := d.end(); err != nil {
+		return err
+	}
+	d.life.End()
+	d.pool.Close()
+	return nil
+}
+
+// end ends the subscriptions.
+func (d *Dispatcher) end() error {
 	d.mu.Lock()
 	d.closed = true
 	subs := make([]*Sub, 0, len(d.subs))
@@ -154,8 +169,6 @@ func (d *Dispatcher) Close() error {
 	for _, s := range subs {
 		errs = append(errs, s.Unsubscribe())
 	}
-	d.life.End()
-	d.pool.Close()
 	return errors.Join(errs...)
 }
 
@@ -249,8 +262,14 @@ func (s *Sub) refuseNew() {
 	s.mu.Unlock()
 }
 
+// grace is how long a handler may go on after its context has ended, before
+// nobody waits for it any more.
+const grace = 5 * time.Second
+
 // Unsubscribe implements [Subscription]: it refuses what arrives from now on
-// and returns when every accepted call has finished.
+// and returns when every accepted call has finished. Calls are answered at the
+// handler timeout at the latest; a handler that goes on regardless is given up
+// soon after, with an error.
 func (s *Sub) Unsubscribe() error {
 	s.mu.Lock()
 	s.closed = true
@@ -262,14 +281,30 @@ func (s *Sub) Unsubscribe() error {
 		drained = s.drained
 	}
 	s.mu.Unlock()
-	if drained != nil {
-		<-drained
-	}
+	err := s.await(drained)
 	s.clock.Stop()
 	s.d.mu.Lock()
 	delete(s.d.subs, s)
 	s.d.mu.Unlock()
-	return nil
+	return err
+}
+
+func (s *Sub) await(drained chan struct{}) error {
+	if drained == nil {
+		return nil
+	}
+	if s.d.limits.HandlerTimeout < 0 {
+		<-drained
+		return nil
+	}
+	giveUp := time.NewTimer(s.d.limits.HandlerTimeout + grace)
+	defer giveUp.Stop()
+	select {
+	case <-drained:
+		return nil
+	case <-giveUp.C:
+		return Errorf(ErrHandlerTimeout, "%d handlers ignore the end of their context", s.Pending())
+	}
 }
 
 // Pending returns how many calls were accepted and have not finished.

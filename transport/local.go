@@ -104,6 +104,9 @@ func cloneBytes(b []byte) []byte {
 // pool as soon as fewer than the limit are running.
 func (d *Dispatcher) ReceiverFunc(h HandlerFunc) Receiver { return &handlerReceiver{d.pool, h} }
 
+// ReceiverFunc makes a receiver of a handler, on the lifetime's goroutines.
+func (l *Lifetime) ReceiverFunc(h HandlerFunc) Receiver { return &handlerReceiver{l.pool, h} }
+
 type handlerReceiver struct {
 	pool *pool.Pool
 	h    HandlerFunc
@@ -111,6 +114,28 @@ type handlerReceiver struct {
 
 // Accept implements [Receiver].
 func (r *handlerReceiver) Accept(c *Call) { r.pool.Go(&handlerTask{c, r.h}) }
+
+// HandlerFunc makes a handler of a receiver, for transports that only know
+// handlers. Calls are accepted in the order in which the handler is called.
+func (l *Lifetime) HandlerFunc(r Receiver) HandlerFunc {
+	d := l.Once(syncDispatcher{}, func() (any, func()) {
+		d := newDispatcher(Limits{MaxPending: -1, HandlerTimeout: -1}, l.log, l.pool)
+		d.life = l
+		return d, func() { d.end() }
+	})
+	if d == nil {
+		return func(context.Context, Envelope) ([]byte, error) { return nil, newError(ErrDraining) }
+	}
+	sub, err := d.(*Dispatcher).Subscribe(l.ctx, r)
+	return func(ctx context.Context, env Envelope) ([]byte, error) {
+		if err != nil {
+			return nil, err
+		}
+		return sub.Do(ctx, env)
+	}
+}
+
+type syncDispatcher struct{}
 
 type handlerTask struct {
 	c *Call

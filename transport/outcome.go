@@ -98,6 +98,9 @@ type Error struct {
 	RetryAfter time.Duration
 	// Detail is a registered typed error, encoded as JSON; nil is none.
 	Detail []byte
+	// Cause is the registered error behind one of the library's, for example
+	// what an activation has failed with; nil is none.
+	Cause *Error
 
 	is error // what errors.Is and errors.As find; nil for an unknown code
 }
@@ -114,8 +117,19 @@ func (e *Error) Error() string {
 	return e.Op + ": " + msg
 }
 
-// Unwrap returns the sentinel or typed error that the code stands for.
-func (e *Error) Unwrap() error { return e.is }
+// Unwrap returns the sentinel or typed error that the code stands for, and the
+// cause.
+func (e *Error) Unwrap() []error {
+	switch {
+	case e.is == nil && e.Cause == nil:
+		return nil
+	case e.Cause == nil:
+		return []error{e.is}
+	case e.is == nil:
+		return []error{e.Cause}
+	}
+	return []error{e.is, e.Cause}
+}
 
 // Is also matches another *Error with the same code.
 func (e *Error) Is(target error) bool {
@@ -145,6 +159,14 @@ func newError(sentinel error) *Error {
 		}
 	}
 	return &Error{Code: codeInternal, Outcome: MaybeRan, Message: sentinel.Error(), is: sentinel}
+}
+
+// WithCause returns a copy of e with the error behind it, as a caller may see
+// that: its code and text.
+func (e *Error) WithCause(cause error) *Error {
+	c := *e
+	c.Cause = HandlerError(cause).WithOutcome(e.Outcome)
+	return &c
 }
 
 // WithOutcome returns a copy of e with another outcome.

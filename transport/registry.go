@@ -153,6 +153,9 @@ func registeredType(err error) (string, bool) {
 // does not know keeps its text, code and outcome.
 func Resolve(e *Error) *Error {
 	e.is = resolve(e.Code, e.Detail)
+	if e.Cause != nil {
+		Resolve(e.Cause)
+	}
 	if e.Outcome == Succeeded || e.Outcome > RanAndFailed {
 		e.Outcome = MaybeRan
 	}

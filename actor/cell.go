@@ -1,0 +1,373 @@
+package actor
+
+import (
+	"fmt"
+	"sync"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/clstr-go/clstr/internal/pool"
+)
+
+var (
+	_ pactor.Mailbox = (*cell)(nil)
+	_ pool.Task      = (*cell)(nil)
+)
+
+// throughput is how many messages a key handles before it lets others run.
+const throughput = 256
+
+// cell is one key: the mailbox of its actor, in protoactor's sense, and what
+// stays when an incarnation of the actor goes. Because the queue is the key's
+// and not the incarnation's, what arrives while one stops waits for the next.
+//
+//	spawning -> active -> stopping -> spawning (mail) | dead (no mail)
+//
+// An incarnation runs while its invoker is set. Lock order: shard.mu, cell.mu.
+type cell struct {
+	shard *shard
+	key   string
+	used  int64 // the host's clock at the last delivery; guarded by shard.mu
+
+	mu      sync.Mutex
+	invoker pactor.MessageInvoker // nil while spawning
+	mail    queue
+	system  []any // protoactor's own messages; they go first
+	flags   flag
+}
+
+type flag uint8
+
+const (
+	scheduled flag = 1 << iota // on the pool, or running
+	suspended                  // by protoactor, between a failure and the restart
+	stopping                   // an incarnation is on its way out
+	leaving                    // stop after the turn that runs
+	counted                    // in the host's number of active keys
+	dead                       // out of the shard's table
+)
+
+func (c *cell) is(f flag) bool { return c.flags&f != 0 }
+
+// put appends m to the mail and reports whether the cell must be handed to the
+// pool. It is called with shard.mu held, or for protoactor's posts without.
+func (c *cell) put(m any, limit int) (schedule bool, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if limit >= 0 && c.mail.len() >= limit {
+		return false, false
+	}
+	c.mail.push(m)
+	return c.wake(), true
+}
+
+// wake marks the cell as scheduled if there is something that it can run.
+func (c *cell) wake() bool {
+	if c.is(scheduled) || c.invoker == nil {
+		return false
+	}
+	if len(c.system) == 0 && (c.is(suspended|stopping) || c.mail.len() == 0) {
+		return false
+	}
+	c.flags |= scheduled
+	return true
+}
+
+// Run implements pool.Task: it handles what there is, then lets go.
+func (c *cell) Run(slot *pool.Slot) {
+	for c.turns(slot) {
+	}
+}
+
+// turns handles messages until there is none, it has had its share, or one
+// panics. It returns true after a panic: the system messages that follow from
+// it are there already.
+func (c *cell) turns(slot *pool.Slot) (again bool) {
+	var current any
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		again = true
+		value := recover()
+		if value == nil { // runtime.Goexit: this goroutine ends, another goes on
+			value = "runtime.Goexit"
+			defer c.shard.host.system.pool.Go(c)
+		}
+		c.failed(current, value)
+	}()
+	for n := 0; ; n++ {
+		m, invoker, user := c.next()
+		if m == nil {
+			returned = true
+			c.shard.host.settle()
+			return false
+		}
+		current = m
+		if user {
+			c.handle(m, invoker, slot)
+		} else {
+			c.invokeSystem(m, invoker)
+		}
+		current = nil
+		if n == throughput {
+			returned = true
+			c.shard.host.system.pool.Go(c)
+			return false
+		}
+	}
+}
+
+// next takes the next message; without one it lets go of the pool.
+func (c *cell) next() (m any, invoker pactor.MessageInvoker, user bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.system) > 0 && c.invoker != nil {
+		m = c.system[0]
+		if c.system[0] = nil; len(c.system) == 1 {
+			c.system = nil
+		} else {
+			c.system = c.system[1:]
+		}
+		return m, c.invoker, false
+	}
+	if c.invoker == nil || c.is(suspended|stopping) {
+		c.flags &^= scheduled // nobody else clears it: one worker a cell
+		return nil, nil, false
+	}
+	if m = c.mail.pop(); m == nil {
+		c.flags &^= scheduled
+	}
+	return m, c.invoker, true
+}
+
+func (c *cell) handle(m any, invoker pactor.MessageInvoker, slot *pool.Slot) {
+	x, ok := m.(*Context)
+	if !ok {
+		invoker.InvokeUserMessage(m)
+		return
+	}
+	if !x.Start(slot) {
+		return
+	}
+	x.cell = c
+	if s, ok := actorOf(invoker).(*shell); ok && s.entity == nil {
+		c.handleProto(x, invoker)
+	} else {
+		invoker.InvokeUserMessage(x)
+	}
+	x.End()
+	c.stopIfLeaving()
+}
+
+// handleProto hands a message to an actor of protoactor's kind, which answers
+// with ctx.Respond, now or later.
+func (c *cell) handleProto(x *Context, invoker pactor.MessageInvoker) {
+	message, err := decode(&x.msg)
+	if err != nil {
+		x.Fail(fmt.Errorf("%w: type %q: %w", ErrDecode, x.msg.Type, err))
+		return
+	}
+	if !x.AwaitsReply() {
+		invoker.InvokeUserMessage(message)
+		x.Reply(nil, nil)
+		return
+	}
+	invoker.InvokeUserMessage(&pactor.MessageEnvelope{
+		Header:  x.msg.Headers,
+		Message: message,
+		Sender:  c.shard.host.system.replies.expect(x.Call),
+	})
+}
+
+func (c *cell) invokeSystem(m any, invoker pactor.MessageInvoker) {
+	switch m.(type) {
+	case *pactor.SuspendMailbox:
+		c.set(suspended)
+	case *pactor.ResumeMailbox:
+		c.unset(suspended)
+	case *pactor.Stop:
+		c.set(stopping)
+		invoker.InvokeSystemMessage(m)
+	default:
+		invoker.InvokeSystemMessage(m)
+	}
+}
+
+// failed answers the message that panicked and tells the supervisor.
+func (c *cell) failed(current any, value any) {
+	switch m := current.(type) {
+	case *Context:
+		m.Panicked(value)
+		m.End()
+	default:
+		c.shard.host.logPanic(c, fmt.Sprintf("%T", current), value)
+	}
+	c.mu.Lock()
+	invoker, ending := c.invoker, c.is(stopping)
+	c.mu.Unlock()
+	switch {
+	case invoker == nil:
+		return
+	case ending:
+		// Protoactor would suspend an actor that is half gone; its end is
+		// finished instead.
+		invoker.InvokeSystemMessage(&pactor.Terminated{Who: selfOf(invoker)})
+		return
+	}
+	if s, ok := actorOf(invoker).(*shell); ok {
+		s.broken = true
+	}
+	invoker.EscalateFailure(fmt.Sprintf("panic: %T", value), nil)
+}
+
+func (c *cell) set(f flag) {
+	c.mu.Lock()
+	c.flags |= f
+	c.mu.Unlock()
+}
+
+func (c *cell) unset(f flag) {
+	c.mu.Lock()
+	c.flags &^= f
+	c.mu.Unlock()
+}
+
+// tryStop begins to passivate an idle cell. A cell that is busy, has mail, is
+// being spawned or stops already is left alone.
+func (c *cell) tryStop() bool {
+	c.mu.Lock()
+	if c.invoker == nil || c.flags&(scheduled|suspended|stopping) != 0 || c.mail.len() > 0 || len(c.system) > 0 {
+		c.mu.Unlock()
+		return false
+	}
+	c.beginStop()
+	return true
+}
+
+// beginStop is called with mu held and lets go of it.
+func (c *cell) beginStop() {
+	c.flags |= stopping
+	pid := selfOf(c.invoker)
+	wasCounted := c.is(counted)
+	c.flags &^= counted
+	c.mu.Unlock()
+	if wasCounted {
+		c.shard.host.count(-1)
+	}
+	c.shard.host.system.as.Root.Stop(pid)
+}
+
+func (c *cell) stopAfterTurn() { c.set(leaving) }
+
+func (c *cell) stopIfLeaving() {
+	c.mu.Lock()
+	if !c.is(leaving) || c.is(stopping) || c.invoker == nil {
+		c.mu.Unlock()
+		return
+	}
+	c.flags &^= leaving
+	c.beginStop()
+}
+
+// takeMail empties the queue, for a host that ends.
+func (c *cell) takeMail() []any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []any
+	for m := c.mail.pop(); m != nil; m = c.mail.pop() {
+		all = append(all, m)
+	}
+	return all
+}
+
+// takeFirst takes the first message that somebody waits for.
+func (c *cell) takeFirst() *Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var kept []any
+	var found *Context
+	for m := c.mail.pop(); m != nil; m = c.mail.pop() {
+		if x, ok := m.(*Context); ok && found == nil {
+			found = x
+			continue
+		}
+		kept = append(kept, m)
+	}
+	for _, m := range kept {
+		c.mail.push(m)
+	}
+	return found
+}
+
+func (c *cell) self() *PID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return selfOf(c.invoker)
+}
+
+func selfOf(invoker pactor.MessageInvoker) *PID {
+	if ctx, ok := invoker.(pactor.Context); ok {
+		return ctx.Self()
+	}
+	return nil
+}
+
+func actorOf(invoker pactor.MessageInvoker) Actor {
+	if ctx, ok := invoker.(pactor.Context); ok {
+		return ctx.Actor()
+	}
+	return nil
+}
+
+// PostUserMessage implements protoactor's Mailbox: mail by process id, from the
+// actor itself, its children, timers or other actors of the node.
+func (c *cell) PostUserMessage(message any) {
+	if batch, ok := pactor.UnwrapEnvelopeMessage(message).(pactor.MessageBatch); ok {
+		for _, m := range batch.GetMessages() {
+			c.PostUserMessage(m)
+		}
+	}
+	schedule, ok := c.put(message, c.shard.host.opts.MailboxSize)
+	if !ok {
+		c.shard.host.refuseMail(c, message)
+		return
+	}
+	if schedule {
+		c.shard.host.system.pool.Go(c)
+	}
+}
+
+// PostSystemMessage implements protoactor's Mailbox.
+func (c *cell) PostSystemMessage(message any) {
+	c.mu.Lock()
+	c.system = append(c.system, message)
+	schedule := c.wake()
+	c.mu.Unlock()
+	if schedule {
+		c.shard.host.system.pool.Go(c)
+	}
+}
+
+// RegisterHandlers implements protoactor's Mailbox: an incarnation begins. Its
+// dispatcher is not used; the pool is.
+func (c *cell) RegisterHandlers(invoker pactor.MessageInvoker, _ pactor.Dispatcher) {
+	if s, ok := actorOf(invoker).(*shell); ok {
+		s.cell = c
+	}
+	c.mu.Lock()
+	c.invoker = invoker
+	c.mu.Unlock()
+}
+
+// Start implements protoactor's Mailbox. PostSystemMessage(Started) has woken
+// the cell already.
+func (c *cell) Start() {}
+
+// UserMessageCount implements protoactor's Mailbox.
+func (c *cell) UserMessageCount() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mail.len()
+}

@@ -1,0 +1,100 @@
+package actor
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/clstr-go/clstr/internal/pool"
+)
+
+// Call is the way back to the sender of a message, and the message's context:
+// it ends at the sender's deadline or cancellation, or when it was answered.
+type Call interface {
+	context.Context
+	// Start is asked before the message is handled; false means that nobody
+	// waits any more: skip it, and do not call End.
+	Start(*pool.Slot) bool
+	// Reply answers with what the handler returned; it copies data if it must.
+	Reply(data []byte, err error)
+	// ReplyOwned is Reply for a slice that the handler gives away.
+	ReplyOwned(data []byte)
+	// Fail answers with one of this package's errors.
+	Fail(err error)
+	// Panicked answers for a handler that has panicked with the given value,
+	// while its stack is still there.
+	Panicked(value any)
+	// AfterAnswer calls f once the call was answered, at once if it was.
+	AfterAnswer(f func())
+	// AwaitsReply is false for a notification.
+	AwaitsReply() bool
+	// End is called when the handler has returned.
+	End()
+}
+
+// Message is what travels to a key, as a protoactor actor sees it where its
+// type was not registered with [RegisterMessage].
+type Message struct {
+	Type    string
+	Key     string
+	Data    []byte
+	Headers map[string]string
+}
+
+// Context is what an entity's method is given: the message's context and
+// metadata, and the entity's own identity. It is a context.Context: pass it on
+// to calls of other entities, so that deadline and cancellation travel and the
+// wait does not count as a running handler. It may be kept, but ends with the
+// message.
+type Context struct {
+	Call
+	msg  Message
+	cell *cell
+}
+
+// NewContext makes the context of a message that is to be delivered. It takes
+// the message over.
+func NewContext(call Call, msg Message) *Context { return &Context{Call: call, msg: msg} }
+
+// Key returns the entity's key.
+func (c *Context) Key() string { return c.cell.key }
+
+// Kind returns the entity's kind, empty for a handler without one.
+func (c *Context) Kind() string { return c.cell.shard.host.opts.Kind }
+
+// Shard returns the shard that the key belongs to.
+func (c *Context) Shard() uint32 { return c.cell.shard.id }
+
+// Message returns the message; it is zero in OnActivate, OnPassivate and Every.
+func (c *Context) Message() *Message { return &c.msg }
+
+// Header returns a header of the message.
+func (c *Context) Header(name string) (string, bool) {
+	v, ok := c.msg.Headers[name]
+	return v, ok
+}
+
+// Log returns the node's logger with the entity's identity.
+func (c *Context) Log() *slog.Logger {
+	h := c.cell.shard.host
+	return h.system.log.With(slog.String("kind", h.opts.Kind), slog.String("key", c.cell.key), slog.Uint64("shard", uint64(c.cell.shard.id)))
+}
+
+// Self returns the actor's process id, to which protoactor actors of the same
+// node can send; it is valid for this incarnation and the next ones.
+func (c *Context) Self() *PID { return c.cell.self() }
+
+// Passivate stops the entity after this message, as if it had been idle: its
+// OnPassivate runs, and the next message makes a new one.
+func (c *Context) Passivate() { c.cell.stopAfterTurn() }
+
+// quiet is the Call of a turn that no message caused.
+type quiet struct{ context.Context }
+
+func (quiet) Start(*pool.Slot) bool { return true }
+func (quiet) Reply([]byte, error)   {}
+func (quiet) ReplyOwned([]byte)     {}
+func (quiet) Fail(error)            {}
+func (quiet) Panicked(any)          {}
+func (quiet) AfterAnswer(func())    {}
+func (quiet) AwaitsReply() bool     { return false }
+func (quiet) End()                  {}

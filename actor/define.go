@@ -1,0 +1,235 @@
+package actor
+
+import (
+	"fmt"
+	"log/slog"
+	"reflect"
+	"time"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/clstr-go/clstr/internal/codec"
+)
+
+// Definition is an entity written as a plain struct with methods. Make one with
+// [Define], once, and give its New to handlers.NewActorHandler.
+type Definition[E any] struct {
+	kind  string
+	make  func(key string) *E
+	table table
+}
+
+// table is what the options of a definition fill.
+type table struct {
+	entity    reflect.Type
+	handlers  map[string]func(e any, c *Context)
+	activate  func(e any, c *Context) error
+	passivate func(e any, c *Context) error
+	periodic  []periodic
+	idleAfter time.Duration
+}
+
+// Option is a part of a definition.
+type Option func(*table)
+
+// Define defines the entity E of a kind: how it is made, and by options what it
+// handles. make must not block; load state in OnActivate. Define panics on a
+// definition that cannot work: two methods for one message type, a method of
+// another struct, a period that is not positive.
+func Define[E any](kind string, make func(key string) *E, options ...Option) *Definition[E] {
+	d := &Definition[E]{kind: kind, make: make}
+	d.table.entity = reflect.TypeFor[*E]()
+	d.table.handlers = map[string]func(any, *Context){}
+	for _, o := range options {
+		o(&d.table)
+	}
+	return d
+}
+
+// Kind returns the kind's name.
+func (d *Definition[E]) Kind() string { return d.kind }
+
+// New makes the actor of a key: the factory for handlers.NewActorHandler.
+func (d *Definition[E]) New(key string) (Actor, error) {
+	e := d.make(key)
+	if e == nil {
+		return nil, fmt.Errorf("kind %q made no entity", d.kind)
+	}
+	return &instance{table: &d.table, entity: e}, nil
+}
+
+// OnRequest lets the entity answer requests of type In with a method. Its error
+// reaches the caller: register it by code to keep its identity.
+func OnRequest[E, In, Out any](method func(*E, *Context, In) (Out, error)) Option {
+	return func(t *table) {
+		on[E, In](t, func(e any, c *Context) {
+			in, ok := argument[In](c)
+			if !ok {
+				return
+			}
+			out, err := method(e.(*E), c, in)
+			if err != nil {
+				c.Reply(nil, err)
+				return
+			}
+			respond(c, out)
+		})
+	}
+}
+
+// OnNotify lets the entity take notifications of type In with a method. There is
+// nobody to tell of its error: it is logged and counted.
+func OnNotify[E, In any](method func(*E, *Context, In) error) Option {
+	return func(t *table) {
+		on[E, In](t, func(e any, c *Context) {
+			in, ok := argument[In](c)
+			if !ok {
+				return
+			}
+			err := method(e.(*E), c, in)
+			if err != nil {
+				c.Log().Warn("notification failed", slog.String("type", c.msg.Type), slog.Any("error", err))
+			}
+			c.Reply(nil, err)
+		})
+	}
+}
+
+// OnActivate calls a method before the entity's first message. Its error reaches
+// the caller of that message, which did not run; the next message tries again
+// with a new entity.
+func OnActivate[E any](method func(*E, *Context) error) Option {
+	return func(t *table) {
+		t.must(reflect.TypeFor[*E](), t.activate == nil, "OnActivate")
+		t.activate = func(e any, c *Context) error { return method(e.(*E), c) }
+	}
+}
+
+// OnPassivate calls a method after the entity's last message, before the next
+// incarnation of the key starts. Its error is logged. It is not called for an
+// entity that has panicked, whose state nobody knows.
+func OnPassivate[E any](method func(*E, *Context) error) Option {
+	return func(t *table) {
+		t.must(reflect.TypeFor[*E](), t.passivate == nil, "OnPassivate")
+		t.passivate = func(e any, c *Context) error { return method(e.(*E), c) }
+	}
+}
+
+// Every calls a method on the entity's turn while it is active, each time the
+// period has passed since it last returned. Its error is logged. It does not
+// keep the entity from being passivated.
+func Every[E any](period time.Duration, method func(*E, *Context) error) Option {
+	return func(t *table) {
+		t.must(reflect.TypeFor[*E](), true, "Every")
+		if period <= 0 {
+			panic(fmt.Sprintf("clstr: Every: the period must be positive, not %v", period))
+		}
+		t.periodic = append(t.periodic, periodic{period, func(e any, c *Context) error { return method(e.(*E), c) }})
+	}
+}
+
+// PassivateAfter passivates an entity that got no message for that long, and at
+// most an eighth longer.
+func PassivateAfter(idle time.Duration) Option {
+	return func(t *table) {
+		if idle <= 0 {
+			panic(fmt.Sprintf("clstr: PassivateAfter: the time must be positive, not %v", idle))
+		}
+		t.idleAfter = idle
+	}
+}
+
+func on[E, In any](t *table, handle func(any, *Context)) {
+	name, err := codec.NameOf(reflect.TypeFor[In]())
+	if err != nil {
+		panic("clstr: Define: " + err.Error())
+	}
+	t.must(reflect.TypeFor[*E](), t.handlers[name] == nil, "message type "+name)
+	t.handlers[name] = handle
+}
+
+func (t *table) must(entity reflect.Type, first bool, what string) {
+	if entity != t.entity {
+		panic(fmt.Sprintf("clstr: Define: %s is a method of %v, not of %v", what, entity, t.entity))
+	}
+	if !first {
+		panic(fmt.Sprintf("clstr: Define: %s is given twice", what))
+	}
+}
+
+func argument[In any](c *Context) (In, bool) {
+	in, err := codec.Unmarshal[In](c.msg.Data)
+	if err != nil {
+		c.Fail(fmt.Errorf("%w: type %q into %T: %w", ErrDecode, c.msg.Type, in, err))
+		return in, false
+	}
+	return in, true
+}
+
+func respond(c *Context, out any) {
+	data, err := codec.Marshal(out)
+	if err != nil {
+		c.Fail(fmt.Errorf("%w: %T: %w", ErrEncode, out, err))
+		return
+	}
+	c.ReplyOwned(data)
+}
+
+// instance is one activated entity.
+type instance struct {
+	table  *table
+	entity any // *E
+	timers []*ticker
+}
+
+var _ Entity = (*instance)(nil)
+
+// Activate implements [Entity].
+func (i *instance) Activate(c *Context) error {
+	if i.table.activate != nil {
+		if err := i.table.activate(i.entity, c); err != nil {
+			return err
+		}
+	}
+	if d := i.table.idleAfter; d > 0 {
+		c.cell.shard.host.idle.use(d)
+	}
+	for _, p := range i.table.periodic {
+		i.timers = append(i.timers, startTicker(c, p, i.entity))
+	}
+	return nil
+}
+
+// Handle implements [Entity].
+func (i *instance) Handle(c *Context) {
+	h := i.table.handlers[c.msg.Type]
+	if h == nil {
+		c.Fail(fmt.Errorf("%w %q", ErrUnknownType, c.msg.Type))
+		return
+	}
+	h(i.entity, c)
+}
+
+// Passivate implements [Entity]; c is nil for an entity that has panicked.
+func (i *instance) Passivate(c *Context) {
+	for _, t := range i.timers {
+		t.stop()
+	}
+	i.timers = nil
+	if i.table.passivate == nil || c == nil {
+		return
+	}
+	if err := i.table.passivate(i.entity, c); err != nil {
+		c.Log().Error("passivation failed", slog.Any("error", err))
+	}
+}
+
+// Receive implements protoactor's Actor: mail by process id.
+func (i *instance) Receive(ctx pactor.Context) {
+	switch m := ctx.Message().(type) {
+	case *ticker:
+		m.run()
+	case *pactor.Restarting:
+		i.Passivate(nil)
+	}
+}

@@ -1,0 +1,236 @@
+package actor
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
+)
+
+// Defaults of [HostOptions].
+const (
+	DefaultCacheSize   = 1024
+	DefaultMailboxSize = 1024
+)
+
+// HostOptions configures a host. Only Factory is required.
+type HostOptions struct {
+	// Kind names the entities, in logs and metrics.
+	Kind string
+	// Factory makes the actor of a key. It runs on the key's own turn and may
+	// block; its error reaches the first caller, and the next one tries again.
+	Factory func(key string) (Actor, error)
+	// CacheSize is how many keys stay active; beyond it the least recently used
+	// that is neither busy nor has mail is passivated. While all are busy there
+	// may be more. 0 = default (1,024), -1 = unlimited.
+	CacheSize int
+	// MailboxSize is how many messages may wait for one key.
+	// 0 = default (1,024), -1 = unlimited.
+	MailboxSize int
+	// IdleAfter passivates a key that got no message for that long, and at most
+	// an eighth longer. 0 = never, unless the entity's definition says so.
+	IdleAfter time.Duration
+	// Check is asked before a key is made whether it belongs to the shard; its
+	// error refuses the message. It must not block. It may be nil.
+	Check func(shard uint32, key string) error
+	// Observer is told of activations and the like. It may be nil.
+	Observer Observer
+}
+
+// Observer counts what happens in a host. Its methods must not block.
+type Observer interface {
+	Activated(kind string)
+	ActivationFailed(kind string)
+	Passivated(kind string)
+	MailboxRefused(kind string)
+	ActiveKeys(kind string, delta int)
+}
+
+func (o HostOptions) withDefaults() HostOptions {
+	if o.CacheSize == 0 {
+		o.CacheSize = DefaultCacheSize
+	}
+	if o.MailboxSize == 0 {
+		o.MailboxSize = DefaultMailboxSize
+	}
+	return o
+}
+
+// Host keeps the actors of one factory. Make one with [System.NewHost].
+type Host struct {
+	system *System
+	opts   HostOptions
+	name   string
+	life   context.Context // ends with Stop
+	end    context.CancelFunc
+
+	clock  atomic.Int64 // counts deliveries: the order of use
+	active atomic.Int64
+	idle   idler
+
+	mu      sync.RWMutex
+	shards  map[uint32]*shard
+	stopped bool
+
+	evicting sync.Mutex
+}
+
+// NewHost makes a host.
+func (s *System) NewHost(opts HostOptions) *Host {
+	h := &Host{system: s, opts: opts.withDefaults(), name: s.nextHost(), shards: map[uint32]*shard{}}
+	h.life, h.end = context.WithCancel(context.Background())
+	h.idle.host = h
+	h.idle.after.Store(int64(opts.IdleAfter))
+	return h
+}
+
+// Deliver queues m for the key's actor, and makes the actor if there is none.
+// It never blocks. A nil error means that m will be handled or answered exactly
+// once; otherwise m was not taken: ErrMailboxFull, ErrStopping, or what Check
+// said.
+func (h *Host) Deliver(shardID uint32, key string, m *Context) error {
+	h.mu.RLock()
+	s := h.shards[shardID]
+	h.mu.RUnlock()
+	if s == nil {
+		if s = h.makeShard(shardID); s == nil {
+			return ErrStopping
+		}
+	}
+	return s.deliver(key, m)
+}
+
+func (h *Host) makeShard(id uint32) *shard {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopped {
+		return nil
+	}
+	s := h.shards[id]
+	if s == nil {
+		s = newShard(h, id)
+		h.shards[id] = s
+	}
+	return s
+}
+
+// Active returns how many keys have an actor.
+func (h *Host) Active() int { return int(h.active.Load()) }
+
+// Stop refuses what comes and what waits, lets turns that run come to their
+// end, passivates every key with its stop hook, and returns when the last has
+// ended, or with ctx's error when that takes too long.
+func (h *Host) Stop(ctx context.Context) error {
+	h.mu.Lock()
+	h.stopped = true
+	shards := h.shards
+	h.mu.Unlock()
+	h.idle.stop()
+	for _, s := range shards {
+		s.stop()
+	}
+	for _, s := range shards {
+		select {
+		case <-s.done:
+		case <-ctx.Done():
+			return fmt.Errorf("stopping shard %d of kind %q: %w", s.id, h.opts.Kind, ctx.Err())
+		}
+	}
+	h.end()
+	return nil
+}
+
+// over reports whether more keys are active than should be.
+func (h *Host) over() bool {
+	return h.opts.CacheSize >= 0 && h.active.Load() > int64(h.opts.CacheSize)
+}
+
+// settle is called when a key has run out of work: it may be the one that the
+// bound waits for.
+func (h *Host) settle() {
+	if h.over() {
+		h.evict()
+	}
+}
+
+// evict passivates the least recently used keys until the bound is kept, or
+// every candidate is busy. The shards' tables are in order of use and each
+// publishes the age of its oldest, so the oldest of all is found without a lock.
+func (h *Host) evict() {
+	if !h.over() || !h.evicting.TryLock() {
+		return
+	}
+	defer h.evicting.Unlock()
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	began := h.clock.Load()
+	for h.over() {
+		var oldest *shard
+		age := int64(never)
+		for _, s := range h.shards {
+			if a := s.oldest.Load(); a < age {
+				oldest, age = s, a
+			}
+		}
+		// What is younger than this round was found busy in it.
+		if oldest == nil || age > began {
+			return
+		}
+		oldest.stopOldest(age)
+	}
+}
+
+func (h *Host) count(delta int) {
+	if delta == 0 {
+		return
+	}
+	h.active.Add(int64(delta))
+	if delta > 0 {
+		h.idle.wake()
+	}
+	if o := h.opts.Observer; o != nil {
+		o.ActiveKeys(h.opts.Kind, delta)
+	}
+}
+
+func (h *Host) activated(err error) {
+	switch o := h.opts.Observer; {
+	case o == nil:
+	case err != nil:
+		o.ActivationFailed(h.opts.Kind)
+	default:
+		o.Activated(h.opts.Kind)
+	}
+}
+
+func (h *Host) passivated() {
+	if o := h.opts.Observer; o != nil {
+		o.Passivated(h.opts.Kind)
+	}
+}
+
+func (h *Host) refused() {
+	if o := h.opts.Observer; o != nil {
+		o.MailboxRefused(h.opts.Kind)
+	}
+}
+
+// refuseMail is for mail by process id, whose sender cannot be told: it becomes
+// a dead letter.
+func (h *Host) refuseMail(c *cell, message any) {
+	h.refused()
+	h.system.log.Warn("mailbox full: message by process id becomes a dead letter",
+		slog.String("kind", h.opts.Kind), slog.String("key", c.key), slog.String("type", fmt.Sprintf("%T", pactor.UnwrapEnvelopeMessage(message))))
+	h.system.as.DeadLetter.SendUserMessage(c.self(), message)
+}
+
+// logPanic is called from the deferred function that recovered.
+func (h *Host) logPanic(c *cell, what string, value any) {
+	h.system.log.Error("actor panicked", slog.String("kind", h.opts.Kind), slog.String("key", c.key), slog.String("message", what),
+		slog.String("panic", fmt.Sprint(value)), slog.String("stack", string(debug.Stack())))
+}

@@ -1,0 +1,48 @@
+package actor
+
+// queue is a mailbox's messages. The first one lies in the queue itself, so
+// that a key that has never had two waiting has allocated nothing.
+type queue struct {
+	first any
+	rest  []any // rest[head:] follows first
+	head  int
+}
+
+func (q *queue) len() int {
+	if q.first == nil {
+		return 0
+	}
+	return 1 + len(q.rest) - q.head
+}
+
+func (q *queue) push(m any) {
+	if q.first == nil {
+		q.first = m
+		return
+	}
+	if q.head > 32 && q.head > len(q.rest)/2 { // mostly popped: move down in place
+		n := copy(q.rest, q.rest[q.head:])
+		clear(q.rest[n:])
+		q.rest, q.head = q.rest[:n], 0
+	}
+	q.rest = append(q.rest, m)
+}
+
+// pop returns nil when the queue is empty, and gives back the room that a peak
+// has taken.
+func (q *queue) pop() any {
+	m := q.first
+	q.first = nil
+	if q.head < len(q.rest) {
+		q.first = q.rest[q.head]
+		q.rest[q.head] = nil
+		q.head++
+	}
+	if q.head == len(q.rest) {
+		q.rest, q.head = q.rest[:0], 0
+		if q.first == nil {
+			q.rest = nil
+		}
+	}
+	return m
+}

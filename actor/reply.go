@@ -1,0 +1,120 @@
+package actor
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/clstr-go/clstr/internal/codec"
+)
+
+// replyAddress is the address of the process ids that protoactor actors respond
+// to. It is not the local one, so that they are looked up here and a request
+// does not register a process.
+const replyAddress = "clstr-reply"
+
+// replies finds the waiting call behind a sender's process id.
+type replies struct {
+	next atomic.Uint64
+	open sync.Map // id string -> *replyProcess
+}
+
+func newReplies() *replies { return &replies{} }
+
+// replyProcess is a call, as a process that can be sent one message.
+type replyProcess struct {
+	call    Call
+	replies *replies
+	id      string
+}
+
+// expect makes the sender's process id of a call. It is forgotten when the call
+// was answered.
+func (r *replies) expect(call Call) *PID {
+	p := &replyProcess{call: call, replies: r, id: strconv.FormatUint(r.next.Add(1), 36)}
+	r.open.Store(p.id, p)
+	call.AfterAnswer(p.forget)
+	return pactor.NewPID(replyAddress, p.id)
+}
+
+func (r *replies) resolve(pid *PID) (pactor.Process, bool) {
+	if pid.Address != replyAddress {
+		return nil, false
+	}
+	p, ok := r.open.Load(pid.Id)
+	if !ok {
+		return nil, false
+	}
+	return p.(*replyProcess), true
+}
+
+func (p *replyProcess) forget() { p.replies.open.Delete(p.id) }
+
+// SendUserMessage implements protoactor's Process: the response.
+func (p *replyProcess) SendUserMessage(_ *PID, message any) {
+	switch m := pactor.UnwrapEnvelopeMessage(message).(type) {
+	case error:
+		p.call.Reply(nil, m)
+	case []byte:
+		p.call.Reply(m, nil)
+	case nil:
+		p.call.Reply(nil, nil)
+	default:
+		data, err := codec.Marshal(m)
+		if err != nil {
+			p.call.Fail(fmt.Errorf("%w: %T: %w", ErrEncode, m, err))
+			return
+		}
+		p.call.ReplyOwned(data)
+	}
+}
+
+// SendSystemMessage implements protoactor's Process. A call is nobody's child.
+func (p *replyProcess) SendSystemMessage(*PID, any) {}
+
+// Stop implements protoactor's Process.
+func (p *replyProcess) Stop(*PID) {}
+
+// decoders make the messages of protoactor actors, by wire name.
+var decoders sync.Map // string -> func([]byte) (any, error)
+
+// RegisterMessage lets protoactor actors receive messages of type T, which may
+// be a struct or a pointer to one, under the name that a client gives them.
+// Protobuf messages that are linked in need no registration; messages of other
+// types arrive as [*Message]. It panics if T has no name or the name is taken by
+// another type.
+func RegisterMessage[T any]() {
+	t := reflect.TypeFor[T]()
+	name, err := codec.NameOf(t)
+	if err != nil {
+		panic("clstr: RegisterMessage: " + err.Error())
+	}
+	d := decoder{t, func(data []byte) (any, error) { return codec.Unmarshal[T](data) }}
+	if old, taken := decoders.LoadOrStore(name, d); taken && old.(decoder).t != t {
+		panic(fmt.Sprintf("clstr: RegisterMessage: %v and %v have the same name %q", t, old.(decoder).t, name))
+	}
+}
+
+type decoder struct {
+	t      reflect.Type
+	decode func([]byte) (any, error)
+}
+
+// decode makes what a protoactor actor receives of a message.
+func decode(m *Message) (any, error) {
+	if d, ok := decoders.Load(m.Type); ok {
+		return d.(decoder).decode(m.Data)
+	}
+	if t, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(m.Type)); err == nil {
+		p := t.New().Interface()
+		return p, proto.Unmarshal(m.Data, p)
+	}
+	return m, nil
+}

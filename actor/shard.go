@@ -1,0 +1,243 @@
+package actor
+
+import (
+	"log/slog"
+	"math"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+// shard is one shard's table of keys, and its supervisor: a protoactor actor
+// whose children are the keys' actors. The table is shared under mu, so that a
+// delivery does not pass through the supervisor's mailbox.
+type shard struct {
+	host *Host
+	id   uint32
+	pid  *PID
+	done chan struct{} // closed when the supervisor and all its children ended
+
+	oldest atomic.Int64 // used of the table's oldest cell, or never
+
+	mu     sync.Mutex
+	table  *simplelru.LRU[string, *cell] // order of use; bounded by Host.evict
+	closed bool
+
+	props    *pactor.Props
+	spawning *cell // only on the supervisor's turn
+}
+
+// never is the age of nothing.
+const never = math.MaxInt64
+
+// keySupervision restarts a key's actor after a panic; one that goes on
+// panicking is stopped, and made anew by the next message.
+var keySupervision = pactor.NewOneForOneStrategy(10, 10*time.Second, pactor.DefaultDecider)
+
+func newShard(h *Host, id uint32) *shard {
+	s := &shard{host: h, id: id, done: make(chan struct{})}
+	s.oldest.Store(never)
+	s.table, _ = simplelru.NewLRU[string, *cell](math.MaxInt, nil) // refuses only a size below 1
+	s.props = pactor.PropsFromProducer(
+		func() pactor.Actor { return &shell{shard: s} },
+		pactor.WithMailbox(func() pactor.Mailbox { return s.spawning }),
+	)
+	supervisor := pactor.PropsFromProducer(func() pactor.Actor { return s }, pactor.WithSupervisor(keySupervision))
+	s.pid, _ = h.system.as.Root.SpawnNamed(supervisor, h.name+"/"+strconv.FormatUint(uint64(id), 10)) // the name is new
+	return s
+}
+
+// deliver queues m for key, and makes the key if it has to.
+func (s *shard) deliver(key string, m *Context) error {
+	h := s.host
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return ErrStopping
+	}
+	c, ok := s.table.Get(key)
+	if !ok {
+		if check := h.opts.Check; check != nil {
+			if err := check(s.id, key); err != nil {
+				s.mu.Unlock()
+				return err
+			}
+		}
+		c = &cell{shard: s, key: key, flags: counted}
+		s.table.Add(key, c)
+	}
+	schedule, fits := c.put(m, h.opts.MailboxSize)
+	c.used = h.clock.Add(1)
+	s.noteOldest()
+	s.mu.Unlock()
+	if !ok {
+		h.count(1)
+		h.system.as.Root.Send(s.pid, c)
+		h.evict()
+	}
+	if schedule {
+		h.system.pool.Go(c)
+	}
+	if !fits {
+		h.refused()
+		return ErrMailboxFull
+	}
+	return nil
+}
+
+// noteOldest is called with mu held after any change of the table.
+func (s *shard) noteOldest() {
+	if _, c, ok := s.table.GetOldest(); ok {
+		s.oldest.Store(c.used)
+		return
+	}
+	s.oldest.Store(never)
+}
+
+// stopOldest passivates the shard's least recently used key. If that one is
+// busy it counts as just used, which it is, and nothing is stopped.
+func (s *shard) stopOldest(olderThan int64) (stopped, tried bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key, c, ok := s.table.GetOldest()
+	if !ok || c.used > olderThan {
+		return false, false
+	}
+	s.table.Get(key)
+	c.used = s.host.clock.Add(1)
+	s.noteOldest()
+	return c.tryStop(), true
+}
+
+// Receive implements protoactor's Actor: the supervisor's turn. It never waits.
+func (s *shard) Receive(ctx pactor.Context) {
+	switch m := ctx.Message().(type) {
+	case *cell:
+		s.spawn(ctx, m)
+	case *pactor.Terminated:
+		s.terminated(ctx, m.Who)
+	case *pactor.Stopped:
+		s.refuseRest()
+		close(s.done)
+	}
+}
+
+func (s *shard) spawn(ctx pactor.Context, c *cell) {
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		s.remove(c)
+		return
+	}
+	s.spawning = c
+	_, err := ctx.SpawnNamed(s.props, nameOf(c.key))
+	s.spawning = nil
+	if err != nil { // the name is taken: an actor of the application's sits there
+		s.host.system.log.Error("cannot spawn", slog.String("key", c.key), slog.Uint64("shard", uint64(s.id)), slog.Any("error", err))
+		s.remove(c)
+	}
+}
+
+// terminated is told when an incarnation has ended, its stop hook and children
+// included: mail that has come meanwhile gets the next one.
+func (s *shard) terminated(ctx pactor.Context, who *PID) {
+	c := s.find(who)
+	if c == nil {
+		return // a child that is not a key's
+	}
+	h := s.host
+	h.passivated()
+	s.mu.Lock()
+	c.mu.Lock()
+	again := c.mail.len() > 0 && !s.closed
+	c.invoker, c.system = nil, nil
+	c.flags &^= suspended | stopping | leaving
+	recount := 0
+	switch {
+	case again && !c.is(counted):
+		c.flags |= counted
+		recount = 1
+	case !again:
+		if c.is(counted) {
+			recount = -1
+		}
+		c.flags = c.flags&scheduled | dead
+		s.table.Remove(c.key)
+		s.noteOldest()
+	}
+	c.mu.Unlock()
+	s.mu.Unlock()
+	h.count(recount)
+	if again {
+		s.spawn(ctx, c)
+		return
+	}
+	s.refuseMail(c)
+}
+
+// find returns the cell of a child of the supervisor's.
+func (s *shard) find(pid *PID) *cell {
+	name := pid.Id[strings.LastIndexByte(pid.Id, '/')+1:]
+	key, err := url.PathUnescape(name)
+	if err != nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, _ := s.table.Peek(key)
+	return c
+}
+
+// remove drops a cell that has no incarnation.
+func (s *shard) remove(c *cell) {
+	s.mu.Lock()
+	s.table.Remove(c.key)
+	s.noteOldest()
+	s.mu.Unlock()
+	s.host.count(-1)
+	s.refuseMail(c)
+}
+
+// refuseMail answers what a cell has that will not run any more.
+func (s *shard) refuseMail(c *cell) {
+	for _, m := range c.takeMail() {
+		if x, ok := m.(*Context); ok {
+			x.Fail(ErrStopping)
+		}
+	}
+}
+
+// refuseRest answers what is left when the supervisor has ended: keys that
+// were to be spawned.
+func (s *shard) refuseRest() {
+	s.mu.Lock()
+	cells := s.table.Values()
+	s.table.Purge()
+	s.mu.Unlock()
+	s.host.count(-len(cells))
+	for _, c := range cells {
+		s.refuseMail(c)
+	}
+}
+
+// stop ends the supervisor and with it its children; it does not wait.
+func (s *shard) stop() {
+	s.mu.Lock()
+	s.closed = true
+	cells := s.table.Values()
+	s.mu.Unlock()
+	for _, c := range cells {
+		s.refuseMail(c)
+	}
+	s.host.system.as.Root.Stop(s.pid)
+}
+
+// nameOf makes a key the last element of a process id. Keys are any bytes.
+func nameOf(key string) string { return url.PathEscape(key) }

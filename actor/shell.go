@@ -1,0 +1,140 @@
+package actor
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
+)
+
+// Entity is an actor that its key speaks to directly, with the message's
+// context in hand: what [Define] makes, and what handlers of plain funcs are.
+// All methods run on the key's turn, one at a time.
+type Entity interface {
+	Actor
+	// Activate is called before the first message. Its error is the first
+	// caller's, and the entity is dropped.
+	Activate(*Context) error
+	// Handle handles one message. It answers through the context; what it
+	// leaves unanswered may be answered later, or runs out of time.
+	Handle(*Context)
+	// Passivate is called after the last message, not for an entity that has
+	// panicked or was not activated.
+	Passivate(*Context)
+}
+
+// shell is one incarnation of a key's actor, as protoactor knows it: it makes
+// the user's actor on its own turn, where it may block and fail, and stands
+// between it and what only concerns the key.
+type shell struct {
+	shard  *shard
+	cell   *cell
+	inner  Actor  // nil until activated
+	entity Entity // inner, if it is one
+	broken bool   // has panicked
+}
+
+// Receive implements protoactor's Actor.
+func (s *shell) Receive(ctx pactor.Context) {
+	switch m := ctx.Message().(type) {
+	case *Context:
+		s.entity.Handle(m)
+	case *pactor.Started:
+		s.start(ctx)
+	case *pactor.Stopping:
+		if s.entity != nil {
+			s.protect(ctx, s.passivate)
+			return
+		}
+		s.protect(ctx, s.pass)
+	case *pactor.Stopped, *pactor.Restarting:
+		s.protect(ctx, s.pass)
+	default:
+		s.pass(ctx)
+	}
+}
+
+// pass gives a message that is not ours to the user's actor.
+func (s *shell) pass(ctx pactor.Context) {
+	if s.inner != nil {
+		s.inner.Receive(ctx)
+	}
+}
+
+// start makes the user's actor. A failure goes to the message that caused it,
+// and ends the incarnation; the next message gets another.
+func (s *shell) start(ctx pactor.Context) {
+	if s.cell == nil { // restarted: protoactor has made this shell, no spawn did
+		if s.cell = s.shard.find(ctx.Self()); s.cell == nil {
+			return
+		}
+	}
+	err := s.activate(ctx)
+	s.shard.host.activated(err)
+	if err == nil {
+		return
+	}
+	s.inner, s.entity = nil, nil
+	s.shard.host.system.log.Warn("activation failed", slog.String("kind", s.shard.host.opts.Kind),
+		slog.String("key", s.cell.key), slog.Any("error", err))
+	if first := s.cell.takeFirst(); first != nil {
+		first.Fail(fmt.Errorf("%w: %w", ErrActivation, err))
+	}
+	ctx.Stop(ctx.Self())
+}
+
+// errPanic stands for a panic's value, which may hold a payload.
+var errPanic = errors.New("panic (see the node's log)")
+
+func (s *shell) activate(ctx pactor.Context) (err error) {
+	returned := false
+	defer func() {
+		if value := recover(); !returned {
+			s.shard.host.logPanic(s.cell, "activation", value)
+			err = errPanic
+		}
+	}()
+	inner, err := s.shard.host.opts.Factory(s.cell.key)
+	if err == nil && inner == nil {
+		err = errors.New("the factory returned no actor")
+	}
+	if err == nil {
+		s.inner = inner
+		if s.entity, _ = inner.(Entity); s.entity != nil {
+			err = s.entity.Activate(s.lifecycle())
+		} else {
+			inner.Receive(ctx) // Started
+		}
+	}
+	returned = true
+	return err
+}
+
+func (s *shell) passivate(pactor.Context) {
+	if s.broken {
+		s.entity.Passivate(nil)
+		return
+	}
+	s.entity.Passivate(s.lifecycle())
+}
+
+// lifecycle is the context of a turn that no message caused; it ends when the
+// host has stopped.
+func (s *shell) lifecycle() *Context {
+	return &Context{Call: quiet{s.shard.host.life}, cell: s.cell}
+}
+
+// protect keeps a panic of a hook at the end of an incarnation from holding up
+// the end.
+func (s *shell) protect(ctx pactor.Context, f func(pactor.Context)) {
+	defer func() {
+		if value := recover(); value != nil {
+			h := s.shard.host
+			h.system.log.Error("stop hook panicked", slog.String("kind", h.opts.Kind), slog.String("key", s.cell.key),
+				slog.String("panic", fmt.Sprint(value)), slog.String("stack", string(debug.Stack())))
+		}
+	}()
+	f(ctx)
+}

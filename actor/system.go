@@ -1,0 +1,72 @@
+package actor
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"sync/atomic"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/clstr-go/clstr/internal/pool"
+)
+
+// The parts of protoactor that an entity meets; they are protoactor's own.
+type (
+	// Actor is protoactor's Actor: one method, Receive.
+	Actor = pactor.Actor
+	// PID is a protoactor process id.
+	PID = pactor.PID
+)
+
+// System is what the hosts of one node share: one protoactor actor system,
+// which is large, and the goroutines that actors run on.
+type System struct {
+	as      *pactor.ActorSystem
+	pool    *pool.Pool
+	log     *slog.Logger
+	replies *replies
+	hosts   atomic.Uint64
+}
+
+// NewSystem makes a system that runs its actors on p.
+func NewSystem(log *slog.Logger, p *pool.Pool) *System {
+	s := &System{pool: p, log: log, replies: newReplies()}
+	quiet := slog.New(demoted{log.Handler()})
+	s.as = pactor.NewActorSystem(pactor.WithLoggerFactory(func(*pactor.ActorSystem) *slog.Logger { return quiet }))
+	s.as.ProcessRegistry.RegisterAddressResolver(s.replies.resolve)
+	return s
+}
+
+// Proto returns the protoactor system, for actors that are not keyed.
+func (s *System) Proto() *pactor.ActorSystem { return s.as }
+
+// Close ends what the system has started beside its hosts, which must have
+// been stopped.
+func (s *System) Close() { s.as.Shutdown() }
+
+func (s *System) nextHost() string { return "clstr-" + strconv.FormatUint(s.hosts.Add(1), 10) }
+
+// demoted logs protoactor's informational lines, one for each start and each
+// failure that is logged by us too, as debugging.
+type demoted struct{ slog.Handler }
+
+func (d demoted) Enabled(ctx context.Context, l slog.Level) bool {
+	return d.Handler.Enabled(ctx, demote(l))
+}
+
+func (d demoted) Handle(ctx context.Context, r slog.Record) error {
+	r.Level = demote(r.Level)
+	return d.Handler.Handle(ctx, r)
+}
+
+func (d demoted) WithAttrs(a []slog.Attr) slog.Handler { return demoted{d.Handler.WithAttrs(a)} }
+
+func (d demoted) WithGroup(g string) slog.Handler { return demoted{d.Handler.WithGroup(g)} }
+
+func demote(l slog.Level) slog.Level {
+	if l == slog.LevelInfo {
+		return slog.LevelDebug
+	}
+	return l
+}
