@@ -94,6 +94,17 @@ func Unmarshal[T any](data []byte) (T, error) {
 	return v, UnmarshalInto(data, target)
 }
 
+// UnmarshalNew is Unmarshal for callers that want a pointer: a protobuf message
+// is not copied.
+func UnmarshalNew[T any](data []byte) (*T, error) {
+	if reflect.TypeFor[T]().Kind() == reflect.Pointer {
+		v, err := Unmarshal[T](data)
+		return &v, err
+	}
+	v := new(T)
+	return v, UnmarshalInto(data, v)
+}
+
 // UnmarshalInto decodes data into what target points to.
 func UnmarshalInto(data []byte, target any) error {
 	if m, ok := target.(proto.Message); ok {

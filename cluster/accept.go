@@ -1,0 +1,136 @@
+package cluster
+
+import (
+	"sync/atomic"
+
+	"github.com/clstr-go/clstr/metrics"
+	"github.com/clstr-go/clstr/sharding"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// GetNodeInfoRequest is a request for node metadata. Send via
+// [ScopedClient.GetNodeInfo].
+type GetNodeInfoRequest struct{}
+
+// MessageType names the message on the wire.
+func (GetNodeInfoRequest) MessageType() string { return MsgClusterNodeInfo }
+
+// GetNodeInfoResponse contains node metadata returned by [GetNodeInfoRequest].
+type GetNodeInfoResponse struct {
+	// NodeID is the unique identifier of the responding node.
+	NodeID string `json:"node_id"`
+	// Shards is the list of shard IDs owned by this node.
+	Shards []uint32 `json:"shards"`
+}
+
+var (
+	_ transport.Receiver = (*Node)(nil)
+	_ transport.Observer = (*Node)(nil)
+)
+
+// Accept implements transport.Receiver: what every message passes on its way
+// from the transport to a handler. Transports call it.
+func (n *Node) Accept(c *transport.Call) {
+	env := c.Envelope()
+	if n.metrics != nil {
+		c.Observe(n)
+	}
+	if env.Type == MsgClusterNodeInfo {
+		if c.Start(nil) {
+			c.Reply(n.info, nil)
+			c.End()
+		}
+		return
+	}
+	if err := n.layout.check(env); err != nil {
+		c.Refuse(err)
+		return
+	}
+	r := n.handler
+	if env.Kind != "" {
+		r = n.kinds[env.Kind]
+	}
+	if r == nil {
+		c.Refuse(transport.Errorf(ErrUnknownKind, "kind %q on node %s", env.Kind, n.opts.NodeID))
+		return
+	}
+	r.Accept(c)
+}
+
+// CallStarted implements transport.Observer.
+func (n *Node) CallStarted(c *transport.Call) {
+	n.metrics.HandlersActive(n.opts.NodeID, int(n.active.Add(1)))
+	c.Keep(n.metrics.HandlerDuration(c.Envelope().Type))
+}
+
+// CallFinished implements transport.Observer.
+func (n *Node) CallFinished(c *transport.Call, started bool, err *transport.Error) {
+	if !started {
+		if n.entity != nil && err != nil {
+			n.entity.CallRefused(err.Code)
+		}
+		return
+	}
+	n.metrics.HandlersActive(n.opts.NodeID, int(n.active.Add(-1)))
+	if t, ok := c.Kept().(metrics.Timer); ok {
+		t.ObserveDuration()
+	}
+	n.metrics.HandlerCompleted(c.Envelope().Type, err == nil)
+}
+
+// layoutGuard refuses callers that hash keys differently from this node, so
+// that no key is ever activated in two places.
+type layoutGuard struct {
+	known   bool // the options said it
+	layout  sharding.Layout
+	print   atomic.Uint64 // 0 until it is known
+	highest uint32        // of the shards owned
+}
+
+func (g *layoutGuard) init(opts NodeOptions) {
+	g.known = opts.NumShards != 0
+	g.layout = sharding.Layout{NumShards: opts.NumShards, Seed: opts.Seed}
+	if g.known {
+		g.print.Store(g.layout.Fingerprint())
+	}
+	for _, s := range opts.Shards {
+		g.highest = max(g.highest, s)
+	}
+}
+
+// check compares fingerprints; envelopes to a shard, and those of senders that
+// do not say, have none.
+func (g *layoutGuard) check(env *Envelope) *transport.Error {
+	if env.Layout == 0 {
+		return nil
+	}
+	print := g.print.Load()
+	if print == 0 && env.NumShards > g.highest {
+		if g.print.CompareAndSwap(0, env.Layout) {
+			return nil
+		}
+		print = g.print.Load()
+	}
+	switch {
+	case print == env.Layout:
+		return nil
+	case g.known && env.NumShards != g.layout.NumShards:
+		return transport.Errorf(ErrLayoutMismatch, "the caller has %d shards, the node %d", env.NumShards, g.layout.NumShards)
+	case env.NumShards <= g.highest:
+		return transport.Errorf(ErrLayoutMismatch, "the caller has %d shards, the node owns shard %d", env.NumShards, g.highest)
+	case g.known:
+		return transport.Errorf(ErrLayoutMismatch, "the caller has another seed or hash than the node")
+	}
+	return transport.Errorf(ErrLayoutMismatch, "the caller's shard count (%d), seed or hash differs from that of earlier callers: set NumShards and Seed of the node to see which is wrong", env.NumShards)
+}
+
+// checkKey is asked before a key is activated.
+func (g *layoutGuard) checkKey(shard uint32, key string) error {
+	if !g.known {
+		return nil
+	}
+	if want := g.layout.Shard(key); want != shard {
+		return transport.Errorf(ErrLayoutMismatch, "the key belongs to shard %d of %d, not to shard %d", want, g.layout.NumShards, shard)
+	}
+	return nil
+}

@@ -1,0 +1,181 @@
+package cluster
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/clstr-go/clstr/sharding"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// ClientOptions configures client creation.
+type ClientOptions struct {
+	// Transport is the underlying messaging transport (required).
+	Transport ClientTransport
+	// NumShards is the total number of shards in the cluster (required). It is
+	// the same in all clients and nodes of a cluster.
+	NumShards uint32
+	// Seed is an optional string for consistent shard hashing across clients. It
+	// is the same in all clients and nodes of a cluster.
+	Seed string
+	// EnvelopeOptions are default options applied to all outgoing envelopes,
+	// before those of the call.
+	EnvelopeOptions []EnvelopeOption
+	// Metrics for client instrumentation. If nil, nothing is measured.
+	Metrics ClusterMetrics
+	// RetryOn lists errors that are tried again beside ErrDraining and
+	// ErrDisconnected, for example ErrTransportNoShardSubscriber or
+	// ErrOverloaded. A call is only ever tried again if it surely did not run,
+	// inside its deadline.
+	RetryOn []error
+}
+
+func (o ClientOptions) validate() error {
+	if o.Transport == nil {
+		return transport.Errorf(ErrBadOption, "Transport is required")
+	}
+	if o.NumShards == 0 {
+		return transport.Errorf(ErrBadOption, "NumShards is required")
+	}
+	if err := (sharding.Layout{NumShards: o.NumShards, Seed: o.Seed}).Validate(); err != nil {
+		return transport.Errorf(ErrBadOption, "NumShards: %v", err)
+	}
+	if i := slices.Index(o.EnvelopeOptions, nil); i >= 0 {
+		return transport.Errorf(ErrBadOption, "EnvelopeOptions[%d] is nil", i)
+	}
+	return nil
+}
+
+// Client routes messages to cluster nodes based on shard assignment. Create via
+// [NewClient]. It is safe for concurrent use, starts no goroutine and needs no
+// closing; its transport does.
+//
+// A context without a deadline gets one of 30 seconds. Every error is an
+// [*Error]; [OutcomeOf] says whether the work ran.
+type Client struct {
+	opts    ClientOptions
+	layout  sharding.Layout
+	print   uint64 // of layout
+	metrics ClusterMetrics
+	retry   []error
+}
+
+// NewClient creates a new cluster client with the given options. It returns
+// [ErrBadOption] if required options (Transport, NumShards) are missing or one
+// is out of range.
+func NewClient(opts ClientOptions) (*Client, error) {
+	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	opts.EnvelopeOptions = slices.Clone(opts.EnvelopeOptions)
+	layout := sharding.Layout{NumShards: opts.NumShards, Seed: opts.Seed}
+	return &Client{
+		opts:    opts,
+		layout:  layout,
+		print:   layout.Fingerprint(),
+		metrics: measured(opts.Metrics),
+		retry:   append([]error{ErrDraining, ErrDisconnected}, opts.RetryOn...),
+	}, nil
+}
+
+// target is whom a message is for.
+type target struct {
+	shard uint32
+	kind  string
+	key   string
+	byKey bool
+}
+
+func (c *Client) keyTarget(kind, key string) target {
+	return target{shard: c.layout.Shard(key), kind: kind, key: key, byKey: true}
+}
+
+// RequestKey requests using a string key -> shard mapping. It waits for the
+// handler's reply, which belongs to the caller; data may be reused when it
+// returns.
+func (c *Client) RequestKey(ctx context.Context, key string, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
+	return c.send(ctx, c.keyTarget("", key), transport.AwaitReply, msgType, data, nil, opts)
+}
+
+// NotifyKey publishes using a string key -> shard mapping (e.g. tenantID,
+// userID, deviceID). It returns when the owner has accepted the message, and
+// never waits for the handler; [WithoutAck] makes it return at once.
+func (c *Client) NotifyKey(ctx context.Context, key string, msgType string, data []byte, opts ...EnvelopeOption) error {
+	_, err := c.send(ctx, c.keyTarget("", key), transport.AwaitAccept, msgType, data, nil, opts)
+	return err
+}
+
+// RequestShard sends a request directly to a shard.
+func (c *Client) RequestShard(ctx context.Context, shard uint32, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
+	return c.send(ctx, target{shard: shard}, transport.AwaitReply, msgType, data, nil, opts)
+}
+
+// NotifyShard publishes directly to a shard (caller already knows shard).
+func (c *Client) NotifyShard(ctx context.Context, shard uint32, msgType string, data []byte, opts ...EnvelopeOption) error {
+	_, err := c.send(ctx, target{shard: shard}, transport.AwaitAccept, msgType, data, nil, opts)
+	return err
+}
+
+// Key returns a client scoped to the shard determined by the given key. The key
+// is hashed once, here. Use this for entity-based routing (e.g., by user ID,
+// tenant ID). An empty key is reported by the calls.
+func (c *Client) Key(key string, opts ...EnvelopeOption) *ScopedClient {
+	return &ScopedClient{client: c, target: c.keyTarget("", key), opts: slices.Clone(opts)}
+}
+
+// Shard returns a client scoped to a specific shard number. Use this when you
+// already know the target shard. A shard out of range is reported by the calls.
+func (c *Client) Shard(shard uint32, opts ...EnvelopeOption) *ScopedClient {
+	return &ScopedClient{client: c, target: target{shard: shard}, opts: slices.Clone(opts)}
+}
+
+// Kind returns a client for the entities of one kind, in clusters whose nodes
+// host several ([NodeOptions].Kinds). Equal keys of all kinds live together.
+func (c *Client) Kind(kind string) *KindClient { return &KindClient{client: c, kind: kind} }
+
+// KindClient is a client for the entities of one kind.
+type KindClient struct {
+	client *Client
+	kind   string
+}
+
+// Key is [Client.Key] for a key of the kind.
+func (k *KindClient) Key(key string, opts ...EnvelopeOption) *ScopedClient {
+	return &ScopedClient{client: k.client, target: k.client.keyTarget(k.kind, key), opts: slices.Clone(opts)}
+}
+
+// newEnvelope is the only birthplace of an envelope. Options come first, so that
+// they cannot change where the message goes.
+func (c *Client) newEnvelope(t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) (Envelope, error) {
+	env := Envelope{Delivery: d}
+	for _, o := range c.opts.EnvelopeOptions {
+		o(&env)
+	}
+	for _, o := range scoped {
+		if o != nil {
+			o(&env)
+		}
+	}
+	for _, o := range opts {
+		if o != nil {
+			o(&env)
+		}
+	}
+	env.Shard, env.Kind, env.Key, env.Type, env.Data, env.ReplyTo = int(t.shard), t.kind, t.key, msgType, data, ""
+	env.CreatedAtMs = time.Now().UnixMilli()
+	env.NumShards, env.Layout = 0, 0
+	if t.byKey {
+		if t.key == "" {
+			return env, transport.Errorf(ErrKeyRequired, "message type %q", msgType)
+		}
+		env.NumShards, env.Layout = c.layout.NumShards, c.print
+	}
+	if t.shard >= c.layout.NumShards {
+		return env, transport.Errorf(ErrShardOutOfRange, "shard %d: 0 to %d allowed", t.shard, c.layout.NumShards-1)
+	}
+	if env.Delivery > transport.AwaitNothing || (d == transport.AwaitReply) != (env.Delivery == transport.AwaitReply) {
+		env.Delivery = d
+	}
+	return env, env.Validate()
+}

@@ -1,0 +1,116 @@
+package cluster
+
+import (
+	"time"
+
+	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/sharding"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/memtransport"
+)
+
+// This file is the front door's table of contents, in the order of a request's
+// path. Types are aliases, errors the same values, functions forward; [Client],
+// [Node] and [Request] are the code of this package.
+
+// The envelope of a message. See package transport.
+type (
+	// Envelope is a message with its routing and metadata.
+	Envelope = transport.Envelope
+	// EnvelopeOption configures an envelope before it is sent.
+	EnvelopeOption = transport.EnvelopeOption
+)
+
+// WithHeader adds a header to the envelope; "x-clstr-" names are reserved.
+func WithHeader(key, value string) EnvelopeOption { return transport.WithHeader(key, value) }
+
+// WithTTL bounds the time until the handler must have started.
+func WithTTL(ttl time.Duration) EnvelopeOption { return transport.WithTTL(ttl) }
+
+// WithoutAck makes a notification return as soon as the transport has taken it.
+func WithoutAck() EnvelopeOption { return transport.WithoutAck() }
+
+// ShardFromString maps a key to a shard. See package sharding.
+func ShardFromString(key string, numShards uint32, seed string) uint32 {
+	return sharding.ShardFromString(key, numShards, seed)
+}
+
+// ShardsForNode lists the shards that a node should own.
+func ShardsForNode(nodeID string, nodeIDs []string, numShards uint32, seed string) []uint32 {
+	return sharding.ShardsForNode(nodeID, nodeIDs, numShards, seed)
+}
+
+// The contract of transports. See package transport.
+type (
+	// Transport is both ends.
+	Transport = transport.Transport
+	// ClientTransport sends.
+	ClientTransport = transport.ClientTransport
+	// ServerTransport receives.
+	ServerTransport = transport.ServerTransport
+	// Subscription ends a shard's subscription.
+	Subscription = transport.Subscription
+	// ServerHandlerFunc handles the messages of shards.
+	ServerHandlerFunc = transport.HandlerFunc
+)
+
+// The in-process transport. See package memtransport.
+type (
+	// MemoryTransport connects clients and nodes of one process.
+	MemoryTransport = memtransport.Transport
+	// MemoryTransportOpts configures it.
+	MemoryTransportOpts = memtransport.Options
+)
+
+// NewInMemoryTransport makes an in-process transport. It panics on an option
+// out of range.
+func NewInMemoryTransport(opts ...MemoryTransportOpts) *MemoryTransport {
+	var o MemoryTransportOpts
+	if len(opts) > 0 {
+		o = opts[0]
+	}
+	return memtransport.New(o)
+}
+
+// Defaults of transports and handlers.
+const (
+	DefaultMaxConcurrentHandlers = transport.DefaultMaxConcurrentHandlers
+	DefaultHandlerTimeout        = transport.DefaultHandlerTimeout
+	DefaultRequestTimeout        = transport.DefaultRequestTimeout
+	DefaultHandlerCacheSize      = handlers.DefaultHandlerCacheSize
+)
+
+// Handlers that host an actor per key. See package handlers.
+type (
+	// ActorFactory makes the actor of a key.
+	ActorFactory = handlers.ActorFactory
+	// ScopedHandlerOpts configures NewScopedHandler.
+	ScopedHandlerOpts = handlers.ScopedHandlerOpts
+	// HandlerOptions bounds what a handler hosts.
+	HandlerOptions = handlers.Options
+)
+
+// NewKeyHandler hosts a handler func per key.
+func NewKeyHandler(createFunc func(key string) (ServerHandlerFunc, error)) ServerHandlerFunc {
+	return handlers.NewKeyHandler(createFunc)
+}
+
+// NewKeyHandlerWithOpts is NewKeyHandler for another number of active keys.
+func NewKeyHandlerWithOpts(createFunc func(key string) (ServerHandlerFunc, error), cacheSize int) ServerHandlerFunc {
+	return handlers.NewKeyHandlerWithOpts(createFunc, cacheSize)
+}
+
+// NewScopedHandler hosts a handler func per key found in the envelope.
+func NewScopedHandler(opts ScopedHandlerOpts) ServerHandlerFunc {
+	return handlers.NewScopedHandler(opts)
+}
+
+// NewActorHandler hosts an actor per key.
+func NewActorHandler(actFactory ActorFactory) ServerHandlerFunc {
+	return handlers.NewActorHandler(actFactory)
+}
+
+// NewActorHandlerWithOpts is NewActorHandler with bounds.
+func NewActorHandlerWithOpts(actFactory ActorFactory, opts HandlerOptions) ServerHandlerFunc {
+	return handlers.NewActorHandlerWithOpts(actFactory, opts)
+}

@@ -1,0 +1,87 @@
+package cluster
+
+import (
+	"github.com/clstr-go/clstr/metrics"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// ClusterMetrics defines the metrics interface of clients and nodes. All
+// methods are safe for concurrent use and must not block. Message types come
+// from callers: an implementation bounds how many it tells apart.
+type ClusterMetrics interface {
+	// Client operations.
+	RequestDuration(msgType string) metrics.Timer
+	RequestCompleted(msgType string, success bool)
+	NotifyCompleted(msgType string, success bool)
+
+	// TransportError counts failed calls by type: no_subscriber, timeout,
+	// ttl_expired, closed, and the codes of other errors that no handler
+	// returned.
+	TransportError(errorType string)
+
+	// Handler operations.
+	HandlerDuration(msgType string) metrics.Timer
+	HandlerCompleted(msgType string, success bool)
+	HandlersActive(nodeID string, count int)
+
+	// ShardsOwned is the number of shards that a node serves.
+	ShardsOwned(nodeID string, count int)
+}
+
+// EntityMetrics may be implemented by a [ClusterMetrics] that also wants to know
+// what happens to keys.
+type EntityMetrics interface {
+	// Activated and Passivated count incarnations.
+	Activated(kind string)
+	ActivationFailed(kind string)
+	Passivated(kind string)
+	// MailboxRefused counts messages that found a key's mailbox full.
+	MailboxRefused(kind string)
+	// ActiveKeys changes the number of active keys.
+	ActiveKeys(kind string, delta int)
+	// CallRefused counts calls that a node has refused, by code, those included
+	// whose sender does not wait.
+	CallRefused(code string)
+}
+
+// NopClusterMetrics returns a no-op ClusterMetrics implementation.
+func NopClusterMetrics() ClusterMetrics { return nopMetrics{} }
+
+type nopMetrics struct{}
+
+func (nopMetrics) RequestDuration(string) metrics.Timer { return metrics.NopTimer }
+func (nopMetrics) RequestCompleted(string, bool)        {}
+func (nopMetrics) NotifyCompleted(string, bool)         {}
+func (nopMetrics) TransportError(string)                {}
+func (nopMetrics) HandlerDuration(string) metrics.Timer { return metrics.NopTimer }
+func (nopMetrics) HandlerCompleted(string, bool)        {}
+func (nopMetrics) HandlersActive(string, int)           {}
+func (nopMetrics) ShardsOwned(string, int)              {}
+
+// measured returns m, or nil if it measures nothing: what is not measured costs
+// nothing.
+func measured(m ClusterMetrics) ClusterMetrics {
+	if _, nop := m.(nopMetrics); nop {
+		return nil
+	}
+	return m
+}
+
+// errorType is the label of a failed call; empty for the errors of handlers.
+func errorType(err error) string {
+	switch code := transport.CodeOf(err); code {
+	case "no_subscriber":
+		return "no_subscriber"
+	case "handler_timeout", "deadline":
+		return "timeout"
+	case "expired":
+		return "ttl_expired"
+	case "transport_closed":
+		return "closed"
+	default:
+		if transport.OutcomeOf(err) == RanAndFailed {
+			return ""
+		}
+		return code
+	}
+}

@@ -1,0 +1,144 @@
+package handlers
+
+import (
+	"fmt"
+	"time"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// DefaultHandlerCacheSize is how many keys a handler keeps active by default.
+const DefaultHandlerCacheSize = actor.DefaultCacheSize
+
+// ActorFactory makes the actor of a key: a protoactor actor, or an entity of
+// actor.Define. It runs on the key's own turn and may block; its error reaches
+// the first caller, and the next call tries again.
+type ActorFactory func(key string) (actor.Actor, error)
+
+// Options configures what a handler hosts. The zero value is ready to use.
+type Options struct {
+	// CacheSize is how many keys stay active; beyond it the least recently used
+	// that is neither busy nor has mail is passivated.
+	// 0 = default (1,024), -1 = unlimited.
+	CacheSize int
+	// MailboxSize is how many messages may wait for one key; more are refused
+	// with [transport.ErrOverloaded]. 0 = default (1,024), -1 = unlimited.
+	MailboxSize int
+	// IdleAfter passivates a key that got no message for that long, and at most
+	// an eighth longer. 0 = never, unless the entity's definition says so.
+	IdleAfter time.Duration
+}
+
+func (o Options) validate() {
+	switch {
+	case o.CacheSize < -1:
+		panic(fmt.Sprintf("clstr: CacheSize %d: -1 (unlimited), 0 (default) or more", o.CacheSize))
+	case o.MailboxSize < -1:
+		panic(fmt.Sprintf("clstr: MailboxSize %d: -1 (unlimited), 0 (default) or more", o.MailboxSize))
+	case o.IdleAfter < 0:
+		panic(fmt.Sprintf("clstr: IdleAfter %v: 0 (never) or a duration", o.IdleAfter))
+	}
+}
+
+// NewActorHandler hosts an actor per key: entities of actor.Define, and
+// protoactor actors as they are. It panics if the factory is nil.
+func NewActorHandler(factory ActorFactory) transport.HandlerFunc {
+	return NewActorHandlerWithOpts(factory, Options{})
+}
+
+// NewActorHandlerWithOpts is NewActorHandler with options. It panics on an
+// option out of range.
+func NewActorHandlerWithOpts(factory ActorFactory, opts Options) transport.HandlerFunc {
+	if factory == nil {
+		panic("clstr: NewActorHandler: the factory is nil")
+	}
+	return newKeyed(factory, nil, opts)
+}
+
+// NewKeyHandler hosts a handler func per key, made by createFunc when the key is
+// first needed: it is called for one message at a time. It panics if createFunc
+// is nil.
+func NewKeyHandler(createFunc func(key string) (transport.HandlerFunc, error)) transport.HandlerFunc {
+	return NewKeyHandlerWithOpts(createFunc, 0)
+}
+
+// NewKeyHandlerWithOpts is NewKeyHandler for another number of active keys.
+// 0 = default (1,024), -1 = unlimited.
+func NewKeyHandlerWithOpts(createFunc func(key string) (transport.HandlerFunc, error), cacheSize int) transport.HandlerFunc {
+	if createFunc == nil {
+		panic("clstr: NewKeyHandler: the create func is nil")
+	}
+	return newKeyed(funcs(createFunc), nil, Options{CacheSize: cacheSize})
+}
+
+// ScopedHandlerOpts configures [NewScopedHandler].
+type ScopedHandlerOpts struct {
+	// Extract finds the key in an envelope; it must not block. Its error is the
+	// caller's. Required.
+	Extract func(env transport.Envelope) (key string, err error)
+	// Create makes the handler func of a key. Required.
+	Create func(key string) (transport.HandlerFunc, error)
+	// CacheSize limits the number of active keys.
+	// 0 = default (1024), -1 = unlimited.
+	CacheSize int
+	// MailboxSize and IdleAfter are as in [Options].
+	MailboxSize int
+	IdleAfter   time.Duration
+}
+
+// NewScopedHandler is NewKeyHandler for keys that are found in the envelope
+// rather than given by the client. It panics if Extract or Create is nil.
+func NewScopedHandler(opts ScopedHandlerOpts) transport.HandlerFunc {
+	if opts.Extract == nil || opts.Create == nil {
+		panic("clstr: NewScopedHandler: Extract and Create are required")
+	}
+	return newKeyed(funcs(opts.Create), opts.Extract, Options{opts.CacheSize, opts.MailboxSize, opts.IdleAfter})
+}
+
+func newKeyed(factory ActorFactory, extract func(transport.Envelope) (string, error), opts Options) transport.HandlerFunc {
+	opts.validate()
+	k := &keyed{extract: extract, opts: actor.HostOptions{
+		Factory:     factory,
+		CacheSize:   opts.CacheSize,
+		MailboxSize: opts.MailboxSize,
+		IdleAfter:   opts.IdleAfter,
+	}}
+	return k.handler()
+}
+
+// funcs makes entities of handler funcs.
+func funcs(create func(key string) (transport.HandlerFunc, error)) ActorFactory {
+	return func(key string) (actor.Actor, error) {
+		h, err := create(key)
+		if err != nil {
+			return nil, err
+		}
+		if h == nil {
+			return nil, fmt.Errorf("the handler func of key %q is nil", key)
+		}
+		return funcEntity(h), nil
+	}
+}
+
+// funcEntity is a handler func as an entity.
+type funcEntity transport.HandlerFunc
+
+var _ actor.Entity = funcEntity(nil)
+
+// Activate implements [actor.Entity].
+func (funcEntity) Activate(*actor.Context) error { return nil }
+
+// Handle implements [actor.Entity].
+func (f funcEntity) Handle(c *actor.Context) {
+	d := c.Call.(delivery)
+	c.Reply(f(d.Call, *d.Envelope()))
+}
+
+// Passivate implements [actor.Entity].
+func (funcEntity) Passivate(*actor.Context) {}
+
+// Receive implements protoactor's Actor: a func gets no mail by process id.
+func (funcEntity) Receive(pactor.Context) {}
