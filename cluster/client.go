@@ -41,8 +41,10 @@ func (o ClientOptions) validate() error {
 	if err := (sharding.Layout{NumShards: o.NumShards, Seed: o.Seed}).Validate(); err != nil {
 		return transport.Errorf(ErrBadOption, "NumShards: %v", err)
 	}
-	if i := slices.Index(o.EnvelopeOptions, nil); i >= 0 {
-		return transport.Errorf(ErrBadOption, "EnvelopeOptions[%d] is nil", i)
+	for i, opt := range o.EnvelopeOptions {
+		if opt == nil {
+			return transport.Errorf(ErrBadOption, "EnvelopeOptions[%d] is nil", i)
+		}
 	}
 	return nil
 }

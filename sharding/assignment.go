@@ -1,0 +1,178 @@
+package sharding
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+)
+
+// Assignment says which node should own each shard, for all nodes at once, and
+// follows joins and leaves. It keeps every score it has computed: 8 bytes for
+// each shard and node, 3.3 MB for 4,096 shards and 100 nodes. It is not safe for
+// concurrent use.
+type Assignment struct {
+	layout Layout
+	nodes  []member // ascending by ID
+	owner  []int32  // by shard: index into nodes; -1 without nodes
+}
+
+type member struct {
+	id     string
+	scores []uint64 // by shard
+}
+
+// Move is a shard that changes its owner; From or To is empty where there is
+// none.
+type Move struct {
+	Shard    uint32
+	From, To string
+}
+
+// NewAssignment computes the assignment of the layout's shards to the nodes, on
+// all processors. The list of nodes may be empty.
+func NewAssignment(layout Layout, nodeIDs []string) (*Assignment, error) {
+	if err := layout.Validate(); err != nil {
+		return nil, err
+	}
+	a := &Assignment{layout: layout, owner: make([]int32, layout.NumShards)}
+	for _, id := range sortedSet(nodeIDs) {
+		if id == "" {
+			return nil, fmt.Errorf("an empty node ID")
+		}
+		a.nodes = append(a.nodes, member{id: id, scores: make([]uint64, layout.NumShards)})
+	}
+	a.parallel(func(shard uint32, h *hasher) {
+		for i := range a.nodes {
+			a.nodes[i].scores[shard] = h.score(shard, a.nodes[i].id, layout.Seed)
+		}
+		a.owner[shard] = a.best(shard)
+	})
+	return a, nil
+}
+
+// parallel calls f for every shard, on as many goroutines as run at once, and
+// returns when all have ended.
+func (a *Assignment) parallel(f func(shard uint32, h *hasher)) {
+	workers := uint32(max(1, min(runtime.GOMAXPROCS(0), int(a.layout.NumShards)/64)))
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			h := hashers.Get().(*hasher)
+			defer hashers.Put(h)
+			for shard := w; shard < a.layout.NumShards; shard += workers {
+				f(shard, h)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (a *Assignment) best(shard uint32) int32 {
+	best := int32(-1)
+	var score uint64
+	for i := range a.nodes {
+		if s := a.nodes[i].scores[shard]; best < 0 || s > score {
+			best, score = int32(i), s
+		}
+	}
+	return best
+}
+
+// Owner returns the node that should own the shard; ok is false if there is no
+// node or no such shard.
+func (a *Assignment) Owner(shard uint32) (nodeID string, ok bool) {
+	if shard >= a.layout.NumShards || a.owner[shard] < 0 {
+		return "", false
+	}
+	return a.nodes[a.owner[shard]].id, true
+}
+
+// Shards returns the shards that the node should own, in ascending order.
+func (a *Assignment) Shards(nodeID string) []uint32 {
+	i, found := a.find(nodeID)
+	if !found {
+		return nil
+	}
+	var owned []uint32
+	for shard, o := range a.owner {
+		if o == int32(i) {
+			owned = append(owned, uint32(shard))
+		}
+	}
+	return owned
+}
+
+// Nodes returns the node IDs in ascending order.
+func (a *Assignment) Nodes() []string {
+	ids := make([]string, len(a.nodes))
+	for i, n := range a.nodes {
+		ids[i] = n.id
+	}
+	return ids
+}
+
+// Join adds a node and returns the shards that move to it, in ascending order.
+// A node that is there already, or has no ID, changes nothing. It hashes once a
+// shard.
+func (a *Assignment) Join(nodeID string) []Move {
+	at, found := a.find(nodeID)
+	if found || nodeID == "" {
+		return nil
+	}
+	n := member{id: nodeID, scores: make([]uint64, a.layout.NumShards)}
+	a.parallel(func(shard uint32, h *hasher) { n.scores[shard] = h.score(shard, nodeID, a.layout.Seed) })
+	a.nodes = slices.Insert(a.nodes, at, n)
+	var moved []Move
+	for shard, o := range a.owner {
+		if o >= int32(at) {
+			o++
+			a.owner[shard] = o
+		}
+		if o < 0 {
+			a.owner[shard] = int32(at)
+			moved = append(moved, Move{Shard: uint32(shard), To: nodeID})
+			continue
+		}
+		old := a.nodes[o]
+		if s, t := n.scores[shard], old.scores[shard]; s > t || s == t && nodeID < old.id {
+			a.owner[shard] = int32(at)
+			moved = append(moved, Move{Shard: uint32(shard), From: old.id, To: nodeID})
+		}
+	}
+	return moved
+}
+
+// Leave removes a node and returns the shards that move away from it, in
+// ascending order. A node that is not there changes nothing. It hashes nothing.
+func (a *Assignment) Leave(nodeID string) []Move {
+	at, found := a.find(nodeID)
+	if !found {
+		return nil
+	}
+	a.nodes = slices.Delete(a.nodes, at, at+1)
+	var moved []Move
+	for shard, o := range a.owner {
+		switch {
+		case o > int32(at):
+			a.owner[shard] = o - 1
+		case o == int32(at):
+			a.owner[shard] = a.best(uint32(shard))
+			to, _ := a.Owner(uint32(shard))
+			moved = append(moved, Move{Shard: uint32(shard), From: nodeID, To: to})
+		}
+	}
+	return moved
+}
+
+func (a *Assignment) find(nodeID string) (index int, found bool) {
+	return slices.BinarySearchFunc(a.nodes, nodeID, func(m member, id string) int {
+		switch {
+		case m.id < id:
+			return -1
+		case m.id > id:
+			return 1
+		}
+		return 0
+	})
+}
