@@ -13,6 +13,7 @@ var (
 	ErrTransportNoShardSubscriber = transport.ErrTransportNoShardSubscriber
 	ErrDisconnected               = transport.ErrDisconnected
 	ErrConnectionLost             = transport.ErrConnectionLost
+	ErrNotPermitted               = transport.ErrNotPermitted
 
 	ErrEnvelopeExpired = transport.ErrEnvelopeExpired
 	ErrReservedHeader  = transport.ErrReservedHeader

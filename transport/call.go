@@ -86,6 +86,7 @@ func (c *Call) Init(env Envelope, r Replier, budget time.Duration) {
 	if env.Delivery != AwaitReply {
 		budget = 0 // a notification lives on when its sender has gone
 	}
+	c.watchTTL = env.TTLMs > 0 && env.Delivery != AwaitNothing
 	c.setLimits(budget)
 }
 

@@ -21,6 +21,10 @@ var (
 	// way. It may have run.
 	ErrConnectionLost = errors.New("connection lost")
 
+	// ErrNotPermitted: the message server does not let this connection use the
+	// subject. Nothing ran: mend its permissions.
+	ErrNotPermitted = errors.New("not permitted")
+
 	// ErrEnvelopeExpired: the TTL ended before the handler started. Nothing ran.
 	ErrEnvelopeExpired = errors.New("envelope TTL expired")
 	// ErrReservedHeader: a header of the caller's starts with "x-clstr-".
@@ -95,6 +99,7 @@ var builtin = []struct {
 	{"no_subscriber", ErrTransportNoShardSubscriber, NotStarted},
 	{"disconnected", ErrDisconnected, NotSent},
 	{"connection_lost", ErrConnectionLost, MaybeRan},
+	{"not_permitted", ErrNotPermitted, NotStarted},
 	{"expired", ErrEnvelopeExpired, NotStarted},
 	{"reserved_header", ErrReservedHeader, NotSent},
 	{"bad_envelope", ErrBadEnvelope, NotSent},

@@ -42,7 +42,6 @@ func (s *Sub) Do(ctx context.Context, env Envelope) ([]byte, error) {
 		l.wait = make(chan struct{}, 1)
 	}
 	l.Init(env, l, remaining(ctx))
-	l.watchTTL = env.TTLMs > 0 && env.Delivery != AwaitNothing
 	w := BeginWait(ctx)
 	s.Dispatch(&l.Call)
 	if env.Delivery == AwaitNothing {

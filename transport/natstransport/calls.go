@@ -1,0 +1,137 @@
+package natstransport
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// call is a request of this process that waits for its outcome.
+type call struct {
+	t      *Transport
+	to     *shardBox
+	signal chan struct{} // cap 1; one signal
+	node   expiry.Node
+
+	// Guarded by calls.mu until taken, then the taker's until the signal.
+	id   uint64 // 0 until sent
+	left bool   // the caller has gone before it was sent
+	data []byte
+	err  *transport.Error
+}
+
+// calls are the requests that wait, by id.
+type calls struct {
+	mu   sync.Mutex
+	last uint64
+	open map[uint64]*call
+}
+
+// register gives the calls of a batch their ids: one after the other from the
+// one that it returns. Those whose caller has gone are not opened; it returns how
+// many are.
+func (cs *calls) register(batch []*call) (first uint64, open int) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	first = cs.last + 1
+	for _, c := range batch {
+		cs.last++
+		if c != nil && !c.left {
+			c.id = cs.last
+			cs.open[c.id] = c
+			open++
+		}
+	}
+	return first, open
+}
+
+// take removes a call from those that wait: whoever gets it decides it.
+func (cs *calls) take(id uint64) *call {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	c := cs.open[id]
+	delete(cs.open, id)
+	return c
+}
+
+// leave removes c for its caller. It returns false if the outcome is on its
+// way; sent is whether the node may have the request.
+func (cs *calls) leave(c *call) (ok, sent bool) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if c.id == 0 {
+		if c.left {
+			return false, false
+		}
+		c.left = true
+		return true, false
+	}
+	if cs.open[c.id] != c {
+		return false, true
+	}
+	delete(cs.open, c.id)
+	return true, true
+}
+
+// takeIf removes all calls that pick names.
+func (cs *calls) takeIf(pick func(*call) bool) []*call {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	var all []*call
+	for id, c := range cs.open {
+		if pick(c) {
+			delete(cs.open, id)
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// decide tells the caller; c must have been taken.
+func (c *call) decide(data []byte, err *transport.Error) {
+	c.data, c.err = data, err
+	c.signal <- struct{}{}
+}
+
+// Expire ends a call whose node did not say in time that its time to live has
+// ended. A clock calls it.
+func (c *call) Expire() {
+	if ok, _ := c.t.calls.leave(c); ok {
+		e := transport.Errorf(transport.ErrEnvelopeExpired, "no answer from the owner of shard %d", c.to.shard)
+		c.decide(nil, e.WithOutcome(transport.MaybeRan))
+	}
+}
+
+// replySubject names the calls first to first+n-1 under the inbox, so that an
+// answer of the server's, which has no payload, tells whose it is.
+func replySubject(inbox string, first uint64, n int) string {
+	var room [96]byte
+	b := append(room[:0], inbox...)
+	b = append(b, '.')
+	b = strconv.AppendUint(b, first, 36)
+	b = append(b, '-')
+	b = strconv.AppendInt(b, int64(n), 36)
+	return string(b)
+}
+
+// parseReplySubject undoes replySubject; ok is false for a subject that is not
+// of that form.
+func parseReplySubject(subject string) (inbox string, first uint64, n int, ok bool) {
+	dot := strings.LastIndexByte(subject, '.')
+	if dot < 0 {
+		return subject, 0, 0, false
+	}
+	from, count, found := strings.Cut(subject[dot+1:], "-")
+	if !found {
+		return subject, 0, 0, false
+	}
+	first, err1 := strconv.ParseUint(from, 36, 64)
+	many, err2 := strconv.ParseUint(count, 36, 16)
+	if err1 != nil || err2 != nil {
+		return subject, 0, 0, false
+	}
+	return subject[:dot], first, int(many), true
+}

@@ -1,0 +1,244 @@
+package natstransport
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/wire"
+)
+
+// ttlGrace is how much longer than the time to live a caller waits for the node
+// to say whether the handler had started.
+const ttlGrace = 250 * time.Millisecond
+
+// shardBox is the way to one shard.
+type shardBox struct {
+	outbox
+	t       *Transport
+	shard   uint32
+	subject string
+}
+
+var signals = sync.Pool{New: func() any { return make(chan struct{}, 1) }}
+
+// Request implements [transport.ClientTransport].
+func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte, error) {
+	if err := env.Validate(); err != nil {
+		return nil, err
+	}
+	if env.Shard > math.MaxUint32 {
+		return nil, transport.Errorf(transport.ErrBadEnvelope, "shard %d: must fit 32 bits", env.Shard)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, transport.ContextError(err, transport.NotSent)
+	}
+	if env.Expired() {
+		return nil, transport.Errorf(transport.ErrEnvelopeExpired, "TTL of %d ms", env.TTLMs)
+	}
+	if err := t.canSend(); err != nil {
+		return nil, err
+	}
+	box := t.box(uint32(env.Shard))
+	w := transport.BeginWait(ctx)
+	defer w.EndWait()
+	if env.Delivery == transport.AwaitNothing {
+		return nil, box.post(ctx, &env, nil)
+	}
+	c := &call{t: t, to: box, signal: signals.Get().(chan struct{})}
+	if err := box.post(ctx, &env, c); err != nil {
+		return nil, err
+	}
+	return c.await(ctx, &env)
+}
+
+// canSend refuses what cannot leave the process now.
+func (t *Transport) canSend() error {
+	switch {
+	case t.closed.Load():
+		return transport.Errorf(transport.ErrTransportClosed, "to %s", t.opts.SubjectPrefix)
+	case !t.up.Load():
+		return transport.Errorf(transport.ErrDisconnected, "status %v", t.nc.Status())
+	}
+	return nil
+}
+
+// box returns the way to a shard; there is one for each shard ever asked.
+func (t *Transport) box(shard uint32) *shardBox {
+	if b, ok := t.boxes.Load(shard); ok {
+		return b.(*shardBox)
+	}
+	b := &shardBox{t: t, shard: shard, subject: t.subject(shard)}
+	b.pool, b.send, b.waits = t.flushers, b.publish, true
+	actual, _ := t.boxes.LoadOrStore(shard, b)
+	return actual.(*shardBox)
+}
+
+// post hands an envelope over; c is nil for one that awaits nothing.
+func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) error {
+	var budget time.Duration
+	if d, ok := ctx.Deadline(); ok {
+		budget = max(time.Until(d), 1)
+	}
+	size := 96 + len(env.Type) + len(env.Data) + len(env.Key) + len(env.Kind)
+	for name, value := range env.Headers {
+		size += 24 + len(name) + len(value)
+	}
+	limit := int(b.t.nc.MaxPayload()) - wire.Overhead
+	fits, err := b.put(ctx, size, limit, c != nil, func(to *batch) {
+		to.buf = wire.AppendEnvelope(to.buf, env, budget)
+		to.calls = append(to.calls, c)
+	})
+	if err != nil {
+		return transport.ContextError(err, transport.NotSent)
+	}
+	if !fits {
+		return transport.Errorf(transport.ErrTooLarge, "payload of %d bytes: the server allows messages of %d", len(env.Data), limit+wire.Overhead)
+	}
+	return nil
+}
+
+// publish sends a batch of envelopes.
+func (b *shardBox) publish(m batch) {
+	t := b.t
+	first, open := t.calls.register(m.calls)
+	reply := ""
+	if open > 0 || m.cancels {
+		reply = replySubject(t.inbox, first, len(m.calls))
+	}
+	err := t.canSend()
+	if err == nil {
+		err = t.nc.PublishRequest(b.subject, reply, wire.AppendEnd(m.buf, first))
+	}
+	if err == nil {
+		return
+	}
+	refusal := notSent(err)
+	for i, c := range m.calls {
+		switch {
+		case c == nil:
+			t.log.Warn("notification was not sent", "shard", b.shard, "error", err)
+		case t.calls.take(first+uint64(i)) != nil:
+			c.decide(nil, refusal)
+		}
+	}
+}
+
+// notSent makes the error of a message that has not left the process.
+func notSent(err error) *transport.Error {
+	if e, ok := errors.AsType[*transport.Error](err); ok {
+		return e
+	}
+	if errors.Is(err, nats.ErrMaxPayload) {
+		return transport.Errorf(transport.ErrTooLarge, "%v", err)
+	}
+	return transport.Errorf(transport.ErrDisconnected, "%v", err)
+}
+
+// await waits for the outcome of a call that was posted.
+func (c *call) await(ctx context.Context, env *transport.Envelope) ([]byte, error) {
+	if env.TTLMs > 0 {
+		stop := c.watch(env.TTLMs)
+		defer stop()
+	}
+	select {
+	case <-c.signal:
+		return c.outcome()
+	case <-ctx.Done():
+	}
+	ok, sent := c.t.calls.leave(c)
+	if !ok {
+		<-c.signal // decided at the same moment
+		return c.outcome()
+	}
+	o := transport.MaybeRan
+	if sent {
+		c.to.cancel(c.id)
+	}
+	return nil, transport.ContextError(ctx.Err(), o)
+}
+
+func (c *call) outcome() ([]byte, error) {
+	signals.Put(c.signal)
+	if c.err != nil {
+		return nil, c.err
+	}
+	return c.data, nil
+}
+
+// watch wakes the caller soon after the time to live.
+func (c *call) watch(ttlMs int64) (stop func()) {
+	clock := c.t.clock
+	if ttlMs == transport.DefaultRequestTimeout.Milliseconds() {
+		clock.Add(&c.node, c, 0, expiry.Now())
+		return func() { clock.Remove(&c.node) }
+	}
+	d := time.Duration(min(ttlMs, math.MaxInt64/int64(time.Millisecond)/2))*time.Millisecond + ttlGrace
+	timer := time.AfterFunc(d, c.Expire)
+	return func() { timer.Stop() }
+}
+
+// cancel tells the owner that the sender of a request has gone. It follows the
+// request on its way, and takes no time of a caller who has none left.
+func (b *shardBox) cancel(id uint64) {
+	const size = 16
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // there is no waiting for room: then the deadline that travels must do
+	_, _ = b.put(ctx, size, maxBatch, false, func(to *batch) {
+		to.buf = wire.AppendCancel(to.buf, id)
+		to.cancels = true
+	})
+}
+
+// replies takes a message to the inbox.
+func (t *Transport) replies(m *nats.Msg) {
+	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
+		t.fail(m.Subject, func(c *call) *transport.Error {
+			return transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", c.to.shard)
+		})
+		return
+	}
+	if err := t.decoder.Decode(m.Data, &t.packet); err != nil {
+		t.log.Warn("reply does not decode", "error", err)
+		t.fail(m.Subject, func(c *call) *transport.Error {
+			return transport.Errorf(transport.ErrReply, "shard %d: %v", c.to.shard, err).WithOutcome(transport.MaybeRan)
+		})
+		return
+	}
+	for i := range t.packet.Replies {
+		r := &t.packet.Replies[i]
+		if c := t.calls.take(r.ID); c != nil {
+			c.decide(r.Data, r.Err)
+		}
+	}
+}
+
+// fail decides the calls that a reply subject names.
+func (t *Transport) fail(subject string, why func(*call) *transport.Error) {
+	_, first, n, ok := parseReplySubject(subject)
+	for i := 0; ok && i < n; i++ {
+		if c := t.calls.take(first + uint64(i)); c != nil {
+			c.decide(nil, why(c))
+		}
+	}
+}
+
+// lose decides every call that is on its way.
+func (t *Transport) lose(why *transport.Error) {
+	for _, c := range t.calls.takeIf(func(*call) bool { return true }) {
+		c.decide(nil, why)
+	}
+}
+
+// denied decides the calls whose subject the server does not let us publish to.
+func (t *Transport) denied(err error) {
+	for _, c := range t.calls.takeIf(func(c *call) bool { return mentions(err, c.to.subject) }) {
+		c.decide(nil, transport.Errorf(transport.ErrNotPermitted, "%v", err))
+	}
+}

@@ -1,0 +1,240 @@
+package natstransport
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/wire"
+)
+
+var (
+	_ transport.Transport         = (*Transport)(nil)
+	_ transport.ReceiverTransport = (*Transport)(nil)
+	_ transport.Pooled            = (*Transport)(nil)
+)
+
+// backlog is how many messages may wait for the reader, which never blocks. What
+// comes beyond it is dropped by nats.go, which we log.
+const backlog = 64 << 10
+
+// Transport connects clients and nodes through NATS. Make one with [New]. It is
+// safe for concurrent use.
+type Transport struct {
+	opts        Options
+	nc          *nats.Conn
+	log         *slog.Logger
+	d           *transport.Dispatcher
+	inbox       string // without the last token
+	inboxPrefix string // of the connection
+	inboxSub    *nats.Subscription
+	flushers    *pool.Pool
+	clock       *expiry.Set
+	closed      atomic.Bool
+	up          atomic.Bool // the connection is there
+
+	calls calls
+	boxes sync.Map // uint32 -> *shardBox
+
+	in    chan *nats.Msg // all messages of the connection, in order
+	mu    sync.Mutex
+	subs  map[*nats.Subscription]*subscription
+	marks []chan struct{} // of markers in the channel, in order
+
+	// Only the reader's.
+	decoder wire.Decoder
+	packet  wire.Packet
+	peers   map[string]*peer
+
+	closing sync.Once
+	quit    chan struct{}  // closed to end the watcher
+	ended   chan struct{}  // closed by the reader at its end
+	running sync.WaitGroup // reader and watcher
+	err     error          // of Close
+}
+
+// New connects to NATS and returns a transport that is ready to use. It returns
+// transport.ErrBadOption for options that cannot work, and
+// transport.ErrDisconnected if no server is there; give
+// nats.RetryOnFailedConnect to wait for one instead.
+func New(opts Options) (*Transport, error) {
+	opts = opts.withDefaults()
+	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	t := &Transport{
+		opts:     opts,
+		log:      opts.Log,
+		d:        transport.NewDispatcher(opts.limits(), opts.Log),
+		flushers: pool.New(-1),
+		clock:    expiry.New(transport.DefaultRequestTimeout + ttlGrace),
+		in:       make(chan *nats.Msg, backlog),
+		subs:     map[*nats.Subscription]*subscription{},
+		peers:    map[string]*peer{},
+		quit:     make(chan struct{}),
+		ended:    make(chan struct{}),
+	}
+	t.calls.open = map[uint64]*call{}
+	if err := t.connect(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *Transport) connect() (err error) {
+	t.nc = t.opts.Conn
+	if t.nc == nil {
+		options := append([]nats.Option{
+			nats.Name("clstr"),
+			nats.MaxReconnects(-1),
+			nats.ErrorHandler(t.asyncError),
+		}, t.opts.NATSOptions...)
+		if t.nc, err = nats.Connect(t.opts.URL, options...); err != nil {
+			return transport.Errorf(transport.ErrDisconnected, "connecting to %s: %v", redact(t.opts.URL), err)
+		}
+	}
+	t.inbox = t.nc.NewInbox()
+	t.inboxPrefix = t.inbox[:strings.LastIndexByte(t.inbox, '.')+1]
+	status := t.nc.StatusChanged()
+	t.up.Store(t.nc.IsConnected())
+	if t.inboxSub, err = t.nc.ChanSubscribe(t.inbox+".*", t.in); err != nil {
+		t.disconnect(status)
+		return notSent(err)
+	}
+	t.running.Go(t.read)                     // ends at the nil message of Close
+	t.running.Go(func() { t.watch(status) }) // ends at quit
+	return nil
+}
+
+// redact keeps passwords out of errors.
+func redact(url string) string {
+	if at := strings.LastIndexByte(url, '@'); at >= 0 {
+		return "..." + url[at:]
+	}
+	return url
+}
+
+func (t *Transport) disconnect(status chan nats.Status) {
+	t.nc.RemoveStatusListener(status)
+	if t.opts.Conn == nil {
+		t.nc.Close()
+	}
+}
+
+// asyncError hears what nats.go has nobody else to tell.
+func (t *Transport) asyncError(_ *nats.Conn, sub *nats.Subscription, err error) {
+	switch {
+	case errors.Is(err, nats.ErrSlowConsumer) && sub != nil:
+		dropped, _ := sub.Dropped()
+		t.log.Error("messages were dropped: they came faster than one processor takes them", "subject", sub.Subject, "dropped", dropped)
+	case errors.Is(err, nats.ErrPermissionViolation):
+		t.log.Error("not permitted by the server", "error", err)
+		t.denied(err)
+	default:
+		t.log.Warn("NATS reports an error", "error", err)
+	}
+}
+
+// watch follows the state of the connection.
+func (t *Transport) watch(status chan nats.Status) {
+	defer t.disconnect(status)
+	for {
+		select {
+		case s := <-status:
+			up := t.nc.IsConnected()
+			t.up.Store(up)
+			if s != nats.CONNECTED {
+				t.lose(transport.Errorf(transport.ErrConnectionLost, "status %v", s))
+			}
+			t.log.Info("NATS connection", "status", s.String())
+		case <-t.quit:
+			return
+		}
+	}
+}
+
+// read hands on every message of the connection. It never blocks.
+func (t *Transport) read() {
+	defer close(t.ended)
+	for m := range t.in {
+		switch {
+		case m == nil:
+			return
+		case m.Sub == t.inboxSub:
+			t.replies(m)
+		case m.Sub == nil:
+			t.mu.Lock()
+			mark := t.marks[0]
+			t.marks = t.marks[1:]
+			t.mu.Unlock()
+			close(mark)
+		default:
+			t.mu.Lock()
+			s := t.subs[m.Sub]
+			t.mu.Unlock()
+			if s != nil {
+				t.requests(s, m)
+			}
+		}
+	}
+}
+
+// readUpToHere returns when the reader has handed on what came before, or has
+// ended.
+func (t *Transport) readUpToHere() {
+	mark := make(chan struct{})
+	t.mu.Lock()
+	t.marks = append(t.marks, mark)
+	t.mu.Unlock()
+	select {
+	case t.in <- &nats.Msg{}:
+	case <-t.ended:
+	}
+	select {
+	case <-mark:
+	case <-t.ended:
+	}
+}
+
+// Pool implements [transport.Pooled].
+func (t *Transport) Pool() *pool.Pool { return t.d.Pool() }
+
+// Close implements [transport.ClientTransport] and [transport.ServerTransport]:
+// it takes the interest in its shards back, lets handlers that have started come
+// to their end and their replies leave, ends the requests that still wait, and
+// closes the connection unless it was given.
+func (t *Transport) Close() error {
+	t.closing.Do(func() { t.err = t.close() })
+	return t.err
+}
+
+func (t *Transport) close() error {
+	t.closed.Store(true)
+	t.mu.Lock()
+	subs := make([]*subscription, 0, len(t.subs))
+	for _, s := range t.subs {
+		subs = append(subs, s)
+	}
+	t.mu.Unlock()
+	t.drain(subs...)
+	err := t.d.Close()
+	t.lose(transport.Errorf(transport.ErrTransportClosed, "while the request was on its way").WithOutcome(transport.MaybeRan))
+	t.flushers.Close()
+	if t.up.Load() {
+		_ = t.flush(context.Background()) // the replies; without a connection they are lost anyway
+	}
+	_ = t.inboxSub.Unsubscribe()
+	t.clock.Stop()
+	close(t.quit)
+	t.in <- nil
+	t.running.Wait()
+	return err
+}

@@ -1,0 +1,81 @@
+package natstransport
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// DefaultSubjectPrefix is the first token of a cluster's subjects.
+const DefaultSubjectPrefix = "clstr"
+
+// Options configures a transport. URL or Conn is required.
+type Options struct {
+	// URL is where to connect to, in the form of nats.Connect: several servers
+	// are separated by commas.
+	URL string
+	// NATSOptions are added to the connection that New makes: credentials, TLS,
+	// names, handlers, anything of nats.go. Not with Conn.
+	NATSOptions []nats.Option
+	// Conn is a connection to use in place of one of our own. Close leaves it
+	// open. It must echo (no nats.NoEcho).
+	Conn *nats.Conn
+	// SubjectPrefix separates the clusters of one NATS account. One or more
+	// tokens, separated by dots. Empty = "clstr".
+	SubjectPrefix string
+	// Log gets what has no caller to tell. nil = slog.Default().
+	Log *slog.Logger
+
+	// MaxConcurrentHandlers limits how many handlers run at once; more wait for
+	// a place. A handler that waits for a request of its own, made with its
+	// context, does not count. 0 = default (100), -1 = unlimited.
+	MaxConcurrentHandlers int
+	// HandlerTimeout is the maximum duration for a handler to complete.
+	// 0 = default (30s), -1 = none.
+	HandlerTimeout time.Duration
+	// MaxPending is how many calls of one shard may be accepted and not yet
+	// finished; more are refused with [transport.ErrOverloaded].
+	// 0 = default (16,384), -1 = unlimited.
+	MaxPending int
+}
+
+func (o Options) withDefaults() Options {
+	if o.SubjectPrefix == "" {
+		o.SubjectPrefix = DefaultSubjectPrefix
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return o
+}
+
+func (o Options) limits() transport.Limits {
+	return transport.Limits{
+		MaxConcurrentHandlers: o.MaxConcurrentHandlers,
+		HandlerTimeout:        o.HandlerTimeout,
+		MaxPending:            o.MaxPending,
+	}
+}
+
+func (o Options) validate() error {
+	switch {
+	case o.URL == "" && o.Conn == nil:
+		return transport.Errorf(transport.ErrBadOption, "URL or Conn is required")
+	case o.URL != "" && o.Conn != nil:
+		return transport.Errorf(transport.ErrBadOption, "URL and Conn exclude each other")
+	case o.Conn != nil && len(o.NATSOptions) > 0:
+		return transport.Errorf(transport.ErrBadOption, "NATSOptions are for a connection that New makes, not for Conn")
+	case o.Conn != nil && o.Conn.Opts.NoEcho:
+		return transport.Errorf(transport.ErrBadOption, "Conn must not be set to NoEcho: a node's own requests would find no owner")
+	}
+	for token := range strings.SplitSeq(o.SubjectPrefix, ".") {
+		if token == "" || strings.ContainsAny(token, " \t\r\n*>") || strings.HasPrefix(token, "$") || token == "_INBOX" {
+			return transport.Errorf(transport.ErrBadOption, "SubjectPrefix %q: tokens separated by dots, without spaces, wildcards, $ and _INBOX", o.SubjectPrefix)
+		}
+	}
+	return o.limits().Validate()
+}

@@ -1,0 +1,111 @@
+package natstransport
+
+import (
+	"context"
+
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/wire"
+)
+
+// maxPeers is how many peers are remembered that have no call here.
+const maxPeers = 1024
+
+// peer is a connection that has sent us requests, known by its inbox. Its mutex
+// is the outbox's.
+type peer struct {
+	outbox
+	t     *Transport
+	calls map[uint64]*remote
+}
+
+// remote is a call whose sender waits in another process.
+type remote struct {
+	transport.Call
+	peer *peer
+	id   uint64
+}
+
+// peer finds the peer behind a reply subject. Only the reader calls it.
+func (t *Transport) peer(reply string) *peer {
+	inbox, _, _, _ := parseReplySubject(reply)
+	if p := t.peers[inbox]; p != nil {
+		return p
+	}
+	if len(t.peers) >= maxPeers {
+		for key, p := range t.peers {
+			if p.idle() {
+				delete(t.peers, key)
+			}
+		}
+	}
+	p := &peer{t: t, calls: make(map[uint64]*remote)}
+	p.pool, p.send = t.flushers, p.publish
+	t.peers[inbox] = p
+	return p
+}
+
+func (p *peer) idle() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.calls) == 0 && !p.busy
+}
+
+// open remembers a call until it was answered, so that it can be cancelled.
+func (p *peer) open(r *remote) {
+	p.mu.Lock()
+	p.calls[r.id] = r
+	p.mu.Unlock()
+}
+
+func (p *peer) take(id uint64) *remote {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.calls[id]
+	delete(p.calls, id)
+	return r
+}
+
+// cancel ends a call whose sender has gone. A call that is unknown was answered,
+// or its request is on the way to another subscriber of the shard.
+func (p *peer) cancel(id uint64) {
+	if r := p.take(id); r != nil {
+		r.Leave(context.Canceled)
+	}
+}
+
+// Reply implements [transport.Replier].
+func (r *remote) Reply(c *transport.Call, data []byte, err *transport.Error) {
+	r.peer.answer(r.id, c.Envelope().ReplyTo, data, err)
+}
+
+// answer sends a reply; it copies data.
+func (p *peer) answer(id uint64, subject string, data []byte, err *transport.Error) {
+	limit := int(p.t.nc.MaxPayload()) - wire.Overhead
+	if p.put(id, subject, limit, data, err) {
+		return
+	}
+	p.put(id, subject, limit, nil, transport.Errorf(transport.ErrReplyTooLarge, "reply of %d bytes: the server allows messages of %d", len(data), limit+wire.Overhead))
+}
+
+func (p *peer) put(id uint64, subject string, limit int, data []byte, err *transport.Error) bool {
+	size := 32 + len(data)
+	for e := err; e != nil; e = e.Cause {
+		size += 48 + len(e.Code) + len(e.Message) + len(e.Detail)
+	}
+	fits, _ := p.outbox.put(context.Background(), size, limit, true, func(b *batch) {
+		delete(p.calls, id)
+		b.buf = wire.AppendReply(b.buf, id, data, err)
+		if b.reply == "" {
+			b.reply = subject
+		}
+	})
+	return fits
+}
+
+// publish sends a batch of replies, to the reply subject of the first: the
+// requester listens to all of its inbox and goes by the ids.
+func (p *peer) publish(b batch) {
+	if err := p.t.nc.Publish(b.reply, wire.AppendEnd(b.buf, 0)); err != nil {
+		p.t.log.Warn("replies were not sent", "bytes", len(b.buf), "error", err)
+	}
+}

@@ -1,0 +1,201 @@
+package natstransport
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// queueGroup makes two subscribers of one shard share its messages: each is
+// handled once.
+const queueGroup = "owner"
+
+// flushTimeout bounds a round trip to the server where the caller does not.
+const flushTimeout = 5 * time.Second
+
+// subscription is one shard's.
+type subscription struct {
+	*transport.Sub
+	t     *Transport
+	shard uint32
+	nats  *nats.Subscription
+}
+
+var _ transport.Subscription = (*subscription)(nil)
+
+// subject is a shard's; the last token is the owner's epoch, 0 where the list of
+// shards is fixed.
+func (t *Transport) subject(shard uint32) string {
+	return t.opts.SubjectPrefix + ".s." + strconv.FormatUint(uint64(shard), 10) + ".0"
+}
+
+// SubscribeShard implements [transport.ServerTransport].
+func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transport.HandlerFunc) (transport.Subscription, error) {
+	if h == nil {
+		return nil, transport.Errorf(transport.ErrBadOption, "shard %d: the handler is nil", shardID)
+	}
+	return t.Subscribe(ctx, shardID, t.d.ReceiverFunc(h))
+}
+
+// Subscribe implements [transport.ReceiverTransport].
+func (t *Transport) Subscribe(ctx context.Context, shardID uint32, r transport.Receiver) (transport.Subscription, error) {
+	sub, err := t.d.Subscribe(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	s := &subscription{Sub: sub, t: t, shard: shardID}
+	t.mu.Lock() // the reader must know the subscription before its first message
+	s.nats, err = t.nc.ChanQueueSubscribe(t.subject(shardID), queueGroup, t.in)
+	if err == nil {
+		t.subs[s.nats] = s
+	}
+	t.mu.Unlock()
+	if err != nil {
+		return nil, errors.Join(notSent(err), sub.Unsubscribe())
+	}
+	err = t.flush(ctx)
+	if e := t.nc.LastError(); err == nil && e != nil && mentions(e, t.subject(shardID)) {
+		err = transport.Errorf(transport.ErrNotPermitted, "%v", e)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Unsubscribe())
+	}
+	return s, nil
+}
+
+// mentions reports whether err is the server's refusal to let us use a subject.
+func mentions(err error, subject string) bool {
+	return errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), `"`+subject+`"`)
+}
+
+// flush returns when the server has seen all that was sent.
+func (t *Transport) flush(ctx context.Context) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, flushTimeout)
+		defer cancel()
+	}
+	if err := t.nc.FlushWithContext(ctx); err != nil {
+		if ctx.Err() != nil {
+			return transport.ContextError(ctx.Err(), transport.NotSent)
+		}
+		return notSent(err)
+	}
+	return nil
+}
+
+// Unsubscribe implements [transport.Subscription]. What the server has sent
+// before it knew is accepted still.
+func (s *subscription) Unsubscribe() error {
+	s.t.drain(s)
+	return s.Sub.Unsubscribe()
+}
+
+// drain takes the server's interest in the shards back and returns when the
+// last message has been accepted.
+func (t *Transport) drain(subs ...*subscription) {
+	drained := 0
+	up := t.up.Load()
+	for _, s := range subs {
+		if !up {
+			_ = s.nats.Unsubscribe() // nothing comes, and it must not come back with the connection
+		} else if s.nats.Drain() == nil {
+			drained++
+		}
+	}
+	if drained > 0 {
+		_ = t.flush(context.Background()) // without a connection nothing comes either
+		t.readUpToHere()
+	}
+	t.mu.Lock()
+	for _, s := range subs {
+		delete(t.subs, s.nats)
+	}
+	t.mu.Unlock()
+}
+
+// requests takes a message to a shard.
+func (t *Transport) requests(s *subscription, m *nats.Msg) {
+	if m.Reply != "" && !t.isInbox(m.Reply) {
+		// To answer there would let a caller write wherever this node may.
+		t.log.Warn("message with a reply subject that is no inbox is ignored", "shard", s.shard)
+		return
+	}
+	if err := t.decoder.Decode(m.Data, &t.packet); err != nil {
+		t.refuseBytes(m, err)
+		return
+	}
+	var p *peer
+	if m.Reply != "" {
+		p = t.peer(m.Reply)
+	}
+	for i := range t.packet.Envelopes {
+		e := &t.packet.Envelopes[i]
+		e.ReplyTo = m.Reply
+		if e.TTLMs > 0 {
+			e.CreatedAtMs = time.Now().UnixMilli()
+		}
+		if e.Delivery != transport.AwaitNothing && p == nil {
+			t.log.Warn("request without a reply subject is ignored", "shard", s.shard)
+			continue
+		}
+		err := e.Validate()
+		if err == nil && e.Shard != int(s.shard) {
+			err = transport.Errorf(transport.ErrBadEnvelope, "shard %d on the subject of shard %d", e.Shard, s.shard)
+		}
+		switch {
+		case err == nil && e.Delivery == transport.AwaitNothing:
+			s.Dispatch(transport.NewCall(e.Envelope, nil, 0))
+		case err == nil:
+			r := &remote{peer: p, id: t.packet.FirstID + uint64(i)}
+			r.Init(e.Envelope, r, e.Budget)
+			p.open(r)
+			s.Dispatch(&r.Call)
+		case p != nil:
+			p.answer(t.packet.FirstID+uint64(i), m.Reply, nil, notStarted(err))
+		}
+	}
+	for _, id := range t.packet.Cancels {
+		if p != nil {
+			p.cancel(id)
+		}
+	}
+}
+
+func notStarted(err error) *transport.Error {
+	if e, ok := errors.AsType[*transport.Error](err); ok {
+		return e.WithOutcome(transport.NotStarted)
+	}
+	return transport.Errorf(transport.ErrBadEnvelope, "%v", err).WithOutcome(transport.NotStarted)
+}
+
+// refuseBytes answers what cannot be decoded: each call that the reply subject
+// names, or id 0 for a sender that names none.
+func (t *Transport) refuseBytes(m *nats.Msg, err error) {
+	t.log.Warn("message does not decode", "subject", m.Subject, "bytes", len(m.Data), "error", err)
+	if m.Reply == "" {
+		return
+	}
+	p := t.peer(m.Reply)
+	_, first, n, ok := parseReplySubject(m.Reply)
+	if !ok {
+		first, n = 0, 1
+	}
+	for i := range min(n, maxRefusals) {
+		p.answer(first+uint64(i), m.Reply, nil, notStarted(err))
+	}
+}
+
+// maxRefusals bounds the answers to one message that cannot be decoded.
+const maxRefusals = 4096
+
+// isInbox reports whether a reply may be sent to the subject.
+func (t *Transport) isInbox(reply string) bool {
+	return strings.HasPrefix(reply, nats.InboxPrefix) || strings.HasPrefix(reply, t.inboxPrefix)
+}

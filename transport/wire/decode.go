@@ -1,0 +1,278 @@
+package wire
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// MaxItems is how many envelopes, replies and cancellations one packet may hold
+// together: a few bytes on the wire must not become megabytes of memory.
+const MaxItems = 4096
+
+// Packet is a decoded message. Envelopes and replies share the bytes that they
+// were decoded from, each its own range: Data may be changed and appended to.
+type Packet struct {
+	FirstID   uint64
+	Envelopes []Envelope
+	Replies   []Reply
+	Cancels   []uint64
+	Unknown   []byte // fields of a later format
+}
+
+// Envelope is an envelope with what only transports know.
+type Envelope struct {
+	transport.Envelope
+	Budget  time.Duration // what is left of the sender's deadline; 0 is none
+	Unknown []byte
+}
+
+// Reply is the answer to the envelope with the given id: an error or data.
+type Reply struct {
+	ID      uint64
+	Data    []byte
+	Err     *transport.Error
+	Unknown []byte
+}
+
+// Decoder decodes packets. It keeps the names of message types and kinds that it
+// has seen, so that they cost no memory each time. The zero value is ready to
+// use; it is not safe for concurrent use.
+type Decoder struct {
+	names map[string]string
+}
+
+// maxNames bounds the names that a decoder keeps; message types are few.
+const maxNames = 1024
+
+func (d *Decoder) name(b []byte) string {
+	if s, ok := d.names[string(b)]; ok {
+		return s
+	}
+	if d.names == nil || len(d.names) >= maxNames {
+		d.names = make(map[string]string)
+	}
+	s := string(b)
+	d.names[s] = s
+	return s
+}
+
+// Decode decodes data into p, whose slices it reuses. Its errors are
+// transport.ErrBadEnvelope with what is wrong; p is then of no use.
+func (d *Decoder) Decode(data []byte, p *Packet) error {
+	clear(p.Envelopes)
+	clear(p.Replies)
+	*p = Packet{Envelopes: p.Envelopes[:0], Replies: p.Replies[:0], Cancels: p.Cancels[:0]}
+	version := uint64(0)
+	for f := (fields{data: data}); ; {
+		if !f.next() {
+			if f.bad {
+				return bad("not a packet: field %d at byte %d of %d", f.number, len(data)-len(f.data), len(data))
+			}
+			break
+		}
+		var err error
+		switch {
+		case f.is(packetVersion, protowire.VarintType):
+			version = f.uint
+		case f.is(packetFirstID, protowire.VarintType):
+			p.FirstID = f.uint
+		case f.is(packetEnvelopes, protowire.BytesType):
+			p.Envelopes = append(p.Envelopes, Envelope{})
+			err = d.envelope(f.bytes, &p.Envelopes[len(p.Envelopes)-1])
+		case f.is(packetReplies, protowire.BytesType):
+			p.Replies = append(p.Replies, Reply{})
+			err = d.reply(f.bytes, &p.Replies[len(p.Replies)-1])
+		case f.is(packetCancels, protowire.VarintType):
+			p.Cancels = append(p.Cancels, f.uint)
+		case f.is(packetCancels, protowire.BytesType): // packed
+			err = p.packedCancels(f.bytes)
+		default:
+			p.Unknown = append(p.Unknown, f.raw...)
+		}
+		if err != nil {
+			return err
+		}
+		if n := len(p.Envelopes) + len(p.Replies) + len(p.Cancels); n > MaxItems {
+			return bad("more than %d items in a packet", MaxItems)
+		}
+	}
+	if version != Version {
+		return bad("version %d: %d allowed", version, Version)
+	}
+	return nil
+}
+
+func (p *Packet) packedCancels(b []byte) error {
+	for len(b) > 0 && len(p.Cancels) <= MaxItems {
+		id, n := protowire.ConsumeVarint(b)
+		if n < 0 {
+			return bad("cancels: not a list of numbers")
+		}
+		p.Cancels = append(p.Cancels, id)
+		b = b[n:]
+	}
+	return nil
+}
+
+func (d *Decoder) envelope(data []byte, e *Envelope) error {
+	for f := (fields{data: data}); ; {
+		if !f.next() {
+			if f.bad {
+				return bad("envelope: field %d", f.number)
+			}
+			return nil
+		}
+		switch {
+		case f.is(envShard, protowire.VarintType):
+			if f.uint > math.MaxUint32 {
+				return bad("shard %d: must fit 32 bits", f.uint)
+			}
+			e.Shard = int(f.uint)
+		case f.is(envType, protowire.BytesType):
+			if len(f.bytes) > transport.MaxTypeBytes {
+				return bad("type of %d bytes: at most %d allowed", len(f.bytes), transport.MaxTypeBytes)
+			}
+			e.Type = d.name(f.bytes)
+		case f.is(envData, protowire.BytesType):
+			e.Data = own(f.bytes)
+		case f.is(envKey, protowire.BytesType):
+			e.Key = string(f.bytes)
+		case f.is(envKind, protowire.BytesType):
+			if len(f.bytes) > transport.MaxTypeBytes {
+				return bad("kind of %d bytes: at most %d allowed", len(f.bytes), transport.MaxTypeBytes)
+			}
+			e.Kind = d.name(f.bytes)
+		case f.is(envHeaders, protowire.BytesType):
+			if err := e.header(f.bytes); err != nil {
+				return err
+			}
+		case f.is(envBudget, protowire.VarintType):
+			e.Budget = duration(f.uint, time.Microsecond)
+		case f.is(envTTL, protowire.VarintType):
+			e.TTLMs = duration(f.uint, time.Millisecond).Milliseconds()
+		case f.is(envDelivery, protowire.VarintType):
+			if f.uint > uint64(transport.AwaitNothing) {
+				return bad("delivery %d: 0 to %d allowed", f.uint, transport.AwaitNothing)
+			}
+			e.Delivery = transport.Delivery(f.uint)
+		case f.is(envNumShards, protowire.VarintType):
+			if f.uint > math.MaxUint32 {
+				return bad("num_shards %d: must fit 32 bits", f.uint)
+			}
+			e.NumShards = uint32(f.uint)
+		case f.is(envLayout, protowire.Fixed64Type):
+			e.Layout = f.uint
+		default:
+			e.Unknown = append(e.Unknown, f.raw...)
+		}
+	}
+}
+
+func (e *Envelope) header(data []byte) error {
+	var name, value string
+	for f := (fields{data: data}); ; {
+		if !f.next() {
+			if f.bad {
+				return bad("header: field %d", f.number)
+			}
+			break
+		}
+		switch {
+		case f.is(headerName, protowire.BytesType):
+			name = string(f.bytes)
+		case f.is(headerValue, protowire.BytesType):
+			value = string(f.bytes)
+		}
+	}
+	if e.Headers == nil {
+		e.Headers = make(map[string]string, 4)
+	}
+	if _, again := e.Headers[name]; !again && len(e.Headers) >= transport.MaxHeaders {
+		return bad("more than %d headers", transport.MaxHeaders)
+	}
+	e.Headers[name] = value
+	return nil
+}
+
+func (d *Decoder) reply(data []byte, r *Reply) error {
+	for f := (fields{data: data}); ; {
+		if !f.next() {
+			if f.bad {
+				return bad("reply: field %d", f.number)
+			}
+			return nil
+		}
+		switch {
+		case f.is(replyID, protowire.VarintType):
+			r.ID = f.uint
+		case f.is(replyData, protowire.BytesType):
+			r.Data = own(f.bytes)
+		case f.is(replyError, protowire.BytesType):
+			e, err := decodeError(f.bytes, 0)
+			if err != nil {
+				return err
+			}
+			r.Err = transport.Resolve(e)
+		default:
+			r.Unknown = append(r.Unknown, f.raw...)
+		}
+	}
+}
+
+func decodeError(data []byte, depth int) (*transport.Error, error) {
+	e := &transport.Error{}
+	for f := (fields{data: data}); ; {
+		if !f.next() {
+			if f.bad {
+				return nil, bad("error: field %d", f.number)
+			}
+			return e, nil
+		}
+		switch {
+		case f.is(errCode, protowire.BytesType):
+			e.Code = text(f.bytes)
+		case f.is(errOutcome, protowire.VarintType):
+			e.Outcome = transport.Outcome(min(f.uint, math.MaxUint8)) // Resolve knows the unknown
+		case f.is(errMessage, protowire.BytesType):
+			e.Message = text(f.bytes)
+		case f.is(errRetryAfter, protowire.VarintType):
+			e.RetryAfter = duration(f.uint, time.Microsecond)
+		case f.is(errDetail, protowire.BytesType):
+			e.Detail = own(f.bytes)
+		case f.is(errCause, protowire.BytesType) && depth < maxCauses:
+			cause, err := decodeError(f.bytes, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			e.Cause = cause
+		}
+	}
+}
+
+// own gives a range of the packet to one receiver, who may append to it.
+func own(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return b[:len(b):len(b)]
+}
+
+// text keeps what is no UTF-8 readable.
+func text(b []byte) string { return strings.ToValidUTF8(string(b), "\uFFFD") }
+
+// duration is n units, at most what a Duration holds.
+func duration(n uint64, unit time.Duration) time.Duration {
+	if n > uint64(math.MaxInt64/unit) {
+		return math.MaxInt64 / 2
+	}
+	return min(time.Duration(n)*unit, math.MaxInt64/2)
+}
+
+func bad(format string, args ...any) error {
+	return transport.Errorf(transport.ErrBadEnvelope, format, args...).WithOutcome(transport.NotStarted)
+}

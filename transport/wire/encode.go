@@ -1,0 +1,257 @@
+package wire
+
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// Version is the format's version, in every packet.
+const Version = 1
+
+// The field numbers of clstr.proto.
+const (
+	packetVersion   = 1
+	packetFirstID   = 2
+	packetEnvelopes = 3
+	packetReplies   = 4
+	packetCancels   = 5
+
+	envShard     = 1
+	envType      = 2
+	envData      = 3
+	envKey       = 4
+	envKind      = 5
+	envHeaders   = 6
+	envBudget    = 7
+	envTTL       = 8
+	envDelivery  = 9
+	envNumShards = 10
+	envLayout    = 11
+
+	headerName  = 1
+	headerValue = 2
+
+	replyID    = 1
+	replyData  = 2
+	replyError = 3
+
+	errCode       = 1
+	errOutcome    = 2
+	errMessage    = 3
+	errRetryAfter = 4
+	errDetail     = 5
+	errCause      = 6
+)
+
+// Overhead is what a packet has beside its envelopes and replies, at most.
+const Overhead = 16
+
+// AppendEnvelope appends env to the packet in b. budget is what is left of the
+// sender's deadline; zero is none, and less than a microsecond counts as one.
+// The time to live is sent as what is left of it now.
+func AppendEnvelope(b []byte, env *transport.Envelope, budget time.Duration) []byte {
+	return appendEnvelope(b, env, budget, nil)
+}
+
+func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, unknown []byte) []byte {
+	left := micros(budget)
+	ttl := ttlLeft(env)
+	size := len(unknown)
+	size += sizeUint(envShard, uint64(env.Shard))
+	size += sizeString(envType, len(env.Type))
+	size += sizeString(envData, len(env.Data))
+	size += sizeString(envKey, len(env.Key))
+	size += sizeString(envKind, len(env.Kind))
+	for name, value := range env.Headers {
+		size += protowire.SizeTag(envHeaders) + protowire.SizeBytes(sizeHeader(name, value))
+	}
+	size += sizeUint(envBudget, left)
+	size += sizeUint(envTTL, ttl)
+	size += sizeUint(envDelivery, uint64(env.Delivery))
+	size += sizeUint(envNumShards, uint64(env.NumShards))
+	if env.Layout != 0 {
+		size += protowire.SizeTag(envLayout) + protowire.SizeFixed64()
+	}
+
+	b = protowire.AppendTag(b, packetEnvelopes, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(size))
+	b = appendUint(b, envShard, uint64(env.Shard))
+	b = appendString(b, envType, env.Type)
+	b = appendBytes(b, envData, env.Data)
+	b = appendString(b, envKey, env.Key)
+	b = appendString(b, envKind, env.Kind)
+	for name, value := range env.Headers {
+		b = protowire.AppendTag(b, envHeaders, protowire.BytesType)
+		b = protowire.AppendVarint(b, uint64(sizeHeader(name, value)))
+		b = appendString(b, headerName, name)
+		b = appendString(b, headerValue, value)
+	}
+	b = appendUint(b, envBudget, left)
+	b = appendUint(b, envTTL, ttl)
+	b = appendUint(b, envDelivery, uint64(env.Delivery))
+	b = appendUint(b, envNumShards, uint64(env.NumShards))
+	if env.Layout != 0 {
+		b = protowire.AppendTag(b, envLayout, protowire.Fixed64Type)
+		b = protowire.AppendFixed64(b, env.Layout)
+	}
+	return append(b, unknown...)
+}
+
+// ttlLeft is the rest of the time to live in milliseconds. A time to live that
+// has ended travels as the shortest there is: zero would mean none.
+func ttlLeft(env *transport.Envelope) uint64 {
+	if env.TTLMs <= 0 {
+		return 0
+	}
+	return uint64(max(1, env.TTL().Milliseconds()))
+}
+
+func micros(d time.Duration) uint64 {
+	if d <= 0 {
+		return 0
+	}
+	return uint64(max(1, d.Microseconds()))
+}
+
+// AppendReply appends a reply to the packet in b: data, or the error if err is
+// not nil.
+func AppendReply(b []byte, id uint64, data []byte, err *transport.Error) []byte {
+	return appendReply(b, id, data, err, nil)
+}
+
+func appendReply(b []byte, id uint64, data []byte, err *transport.Error, unknown []byte) []byte {
+	size := len(unknown) + sizeUint(replyID, id) + sizeString(replyData, len(data))
+	errSize := 0
+	if err != nil {
+		err = readable(err, 0)
+		errSize = sizeError(err, 0)
+		size += protowire.SizeTag(replyError) + protowire.SizeBytes(errSize)
+	}
+	b = protowire.AppendTag(b, packetReplies, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(size))
+	b = appendUint(b, replyID, id)
+	b = appendBytes(b, replyData, data)
+	if err != nil {
+		b = protowire.AppendTag(b, replyError, protowire.BytesType)
+		b = protowire.AppendVarint(b, uint64(errSize))
+		b = appendError(b, err, 0)
+	}
+	return append(b, unknown...)
+}
+
+// readable returns e, or a copy whose text is UTF-8: what an application says
+// in its errors may be any bytes, a protobuf string may not.
+func readable(e *transport.Error, depth int) *transport.Error {
+	cause := e.Cause
+	if cause != nil && depth < maxCauses {
+		cause = readable(cause, depth+1)
+	}
+	if cause == e.Cause && utf8.ValidString(e.Message) && utf8.ValidString(e.Code) {
+		return e
+	}
+	c := *e
+	c.Cause = cause
+	c.Message, c.Code = strings.ToValidUTF8(c.Message, "\uFFFD"), strings.ToValidUTF8(c.Code, "\uFFFD")
+	return &c
+}
+
+// maxCauses bounds the chain of causes that travels with an error.
+const maxCauses = 8
+
+func sizeError(e *transport.Error, depth int) int {
+	size := sizeString(errCode, len(e.Code)) + sizeUint(errOutcome, uint64(e.Outcome)) +
+		sizeString(errMessage, len(e.Message)) + sizeUint(errRetryAfter, micros(e.RetryAfter)) +
+		sizeString(errDetail, len(e.Detail))
+	if e.Cause != nil && depth < maxCauses {
+		size += protowire.SizeTag(errCause) + protowire.SizeBytes(sizeError(e.Cause, depth+1))
+	}
+	return size
+}
+
+func appendError(b []byte, e *transport.Error, depth int) []byte {
+	b = appendString(b, errCode, e.Code)
+	b = appendUint(b, errOutcome, uint64(e.Outcome))
+	b = appendString(b, errMessage, e.Message)
+	b = appendUint(b, errRetryAfter, micros(e.RetryAfter))
+	b = appendBytes(b, errDetail, e.Detail)
+	if e.Cause != nil && depth < maxCauses {
+		b = protowire.AppendTag(b, errCause, protowire.BytesType)
+		b = protowire.AppendVarint(b, uint64(sizeError(e.Cause, depth+1)))
+		b = appendError(b, e.Cause, depth+1)
+	}
+	return b
+}
+
+// AppendCancel appends a cancellation to the packet in b.
+func AppendCancel(b []byte, id uint64) []byte {
+	b = protowire.AppendTag(b, packetCancels, protowire.VarintType)
+	return protowire.AppendVarint(b, id)
+}
+
+// AppendEnd makes what was appended to b a whole packet. firstID is the id of
+// its first envelope; 0 if it has none.
+func AppendEnd(b []byte, firstID uint64) []byte {
+	b = appendUint(b, packetVersion, Version)
+	return appendUint(b, packetFirstID, firstID)
+}
+
+// Append appends the whole packet to b, what was unknown to its decoder
+// included.
+func (p *Packet) Append(b []byte) []byte {
+	for i := range p.Envelopes {
+		e := &p.Envelopes[i]
+		b = appendEnvelope(b, &e.Envelope, e.Budget, e.Unknown)
+	}
+	for i := range p.Replies {
+		r := &p.Replies[i]
+		b = appendReply(b, r.ID, r.Data, r.Err, r.Unknown)
+	}
+	for _, id := range p.Cancels {
+		b = AppendCancel(b, id)
+	}
+	return append(AppendEnd(b, p.FirstID), p.Unknown...)
+}
+
+func sizeUint(field protowire.Number, v uint64) int {
+	if v == 0 {
+		return 0
+	}
+	return protowire.SizeTag(field) + protowire.SizeVarint(v)
+}
+
+func sizeString(field protowire.Number, n int) int {
+	if n == 0 {
+		return 0
+	}
+	return protowire.SizeTag(field) + protowire.SizeBytes(n)
+}
+
+func sizeHeader(name, value string) int {
+	return sizeString(headerName, len(name)) + sizeString(headerValue, len(value))
+}
+
+func appendUint(b []byte, field protowire.Number, v uint64) []byte {
+	if v == 0 {
+		return b
+	}
+	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), v)
+}
+
+func appendString(b []byte, field protowire.Number, s string) []byte {
+	if s == "" {
+		return b
+	}
+	return protowire.AppendString(protowire.AppendTag(b, field, protowire.BytesType), s)
+}
+
+func appendBytes(b []byte, field protowire.Number, v []byte) []byte {
+	if len(v) == 0 {
+		return b
+	}
+	return protowire.AppendBytes(protowire.AppendTag(b, field, protowire.BytesType), v)
+}
