@@ -59,7 +59,7 @@ func (n *Node) Accept(c *transport.Call) {
 
 // CallStarted implements transport.Observer.
 func (n *Node) CallStarted(c *transport.Call) {
-	n.metrics.HandlersActive(n.opts.NodeID, int(n.active.Add(1)))
+	n.countActive(1)
 	c.Keep(n.metrics.HandlerDuration(c.Envelope().Type))
 }
 
@@ -71,11 +71,26 @@ func (n *Node) CallFinished(c *transport.Call, started bool, err *transport.Erro
 		}
 		return
 	}
-	n.metrics.HandlersActive(n.opts.NodeID, int(n.active.Add(-1)))
+	n.countActive(-1)
 	if t, ok := c.Kept().(metrics.Timer); ok {
 		t.ObserveDuration()
 	}
 	n.metrics.HandlerCompleted(c.Envelope().Type, err == nil)
+}
+
+// countActive tells how many handlers run. Two that tell at the same moment may
+// do so in either order: each tells again until what it told still holds, so
+// that the last to tell is right.
+func (n *Node) countActive(delta int64) {
+	told := n.active.Add(delta)
+	for {
+		n.metrics.HandlersActive(n.opts.NodeID, int(told))
+		now := n.active.Load()
+		if now == told {
+			return
+		}
+		told = now
+	}
 }
 
 // layoutGuard refuses callers that hash keys differently from this node, so

@@ -1,0 +1,139 @@
+package prommetrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/metrics"
+)
+
+// buckets reach from a request within the process to the default deadline.
+var buckets = []float64{
+	10e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3,
+	0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+}
+
+var (
+	_ cluster.ClusterMetrics = (*clusterMetrics)(nil)
+	_ cluster.EntityMetrics  = (*clusterMetrics)(nil)
+)
+
+type clusterMetrics struct {
+	requestDuration, handlerDuration *prometheus.HistogramVec
+	requests, notifies, handlers     *prometheus.CounterVec
+
+	types  *labels[*typeSeries]
+	kinds  *labels[*kindSeries]
+	nodes  *labels[*nodeSeries]
+	errors *labels[prometheus.Counter]
+	codes  *labels[prometheus.Counter]
+}
+
+// NewClusterMetrics makes the metrics of clients and nodes and registers them.
+// It also implements [cluster.EntityMetrics].
+//
+// A second call with the same registerer shares the metrics of the first, so
+// that the clients and nodes of one process add up. With a nil registerer they
+// are not registered anywhere and nobody sees them. It panics if the registerer
+// holds something else under one of the names.
+func NewClusterMetrics(reg prometheus.Registerer) cluster.ClusterMetrics {
+	m := &clusterMetrics{
+		requestDuration: histogram(reg, "request_duration_seconds", "Latency of client requests."),
+		handlerDuration: histogram(reg, "handler_duration_seconds", "Time that handlers took."),
+		requests:        counter(reg, "requests_total", "Client requests.", "message_type", "success"),
+		notifies:        counter(reg, "notifies_total", "Client notifications.", "message_type", "success"),
+		handlers:        counter(reg, "handlers_total", "Handlers that have run.", "message_type", "success"),
+	}
+	m.types = newLabels(func(value string) *typeSeries { return &typeSeries{m: m, value: value} })
+
+	activations := counter(reg, "activations_total", "Keys that got an actor.", "kind")
+	failures := counter(reg, "activation_failures_total", "Keys whose actor could not be made.", "kind")
+	passivations := counter(reg, "passivations_total", "Actors of keys that were stopped.", "kind")
+	refusals := counter(reg, "mailbox_refusals_total", "Messages that found a key's mailbox full.", "kind")
+	keys := gauge(reg, "active_keys", "Keys that have an actor.", "kind")
+	m.kinds = newLabels(func(value string) *kindSeries {
+		return &kindSeries{
+			activations:  activations.WithLabelValues(value),
+			failures:     failures.WithLabelValues(value),
+			passivations: passivations.WithLabelValues(value),
+			refusals:     refusals.WithLabelValues(value),
+			keys:         keys.WithLabelValues(value),
+		}
+	})
+
+	active := gauge(reg, "handlers_active", "Handlers that run.", "node_id")
+	shards := gauge(reg, "shards_owned", "Shards that the node serves.", "node_id")
+	m.nodes = newLabels(func(value string) *nodeSeries {
+		return &nodeSeries{active: active.WithLabelValues(value), shards: shards.WithLabelValues(value)}
+	})
+
+	m.errors = newLabels(one(counter(reg, "transport_errors_total", "Calls that failed without a handler's doing.", "error_type")))
+	m.codes = newLabels(one(counter(reg, "refused_calls_total", "Calls that a node has refused.", "code")))
+	return m
+}
+
+// kindSeries and nodeSeries are what one label value has.
+type kindSeries struct {
+	activations, failures, passivations, refusals prometheus.Counter
+	keys                                          prometheus.Gauge
+}
+
+type nodeSeries struct{ active, shards prometheus.Gauge }
+
+// RequestDuration implements [cluster.ClusterMetrics].
+func (m *clusterMetrics) RequestDuration(msgType string) metrics.Timer {
+	return startTimer(m.types.of(msgType).requests().duration)
+}
+
+// RequestCompleted implements [cluster.ClusterMetrics].
+func (m *clusterMetrics) RequestCompleted(msgType string, success bool) {
+	m.types.of(msgType).requests().count(success)
+}
+
+// NotifyCompleted implements [cluster.ClusterMetrics].
+func (m *clusterMetrics) NotifyCompleted(msgType string, success bool) {
+	m.types.of(msgType).notifies().count(success)
+}
+
+// TransportError implements [cluster.ClusterMetrics].
+func (m *clusterMetrics) TransportError(errorType string) { m.errors.of(errorType).Inc() }
+
+// HandlerDuration implements [cluster.ClusterMetrics].
+func (m *clusterMetrics) HandlerDuration(msgType string) metrics.Timer {
+	return startTimer(m.types.of(msgType).handlers().duration)
+}
+
+// HandlerCompleted implements [cluster.ClusterMetrics].
+func (m *clusterMetrics) HandlerCompleted(msgType string, success bool) {
+	m.types.of(msgType).handlers().count(success)
+}
+
+// HandlersActive implements [cluster.ClusterMetrics].
+func (m *clusterMetrics) HandlersActive(nodeID string, count int) {
+	m.nodes.of(nodeID).active.Set(float64(count))
+}
+
+// ShardsOwned implements [cluster.ClusterMetrics].
+func (m *clusterMetrics) ShardsOwned(nodeID string, count int) {
+	m.nodes.of(nodeID).shards.Set(float64(count))
+}
+
+// Activated implements [cluster.EntityMetrics].
+func (m *clusterMetrics) Activated(kind string) { m.kinds.of(kind).activations.Inc() }
+
+// ActivationFailed implements [cluster.EntityMetrics].
+func (m *clusterMetrics) ActivationFailed(kind string) { m.kinds.of(kind).failures.Inc() }
+
+// Passivated implements [cluster.EntityMetrics].
+func (m *clusterMetrics) Passivated(kind string) { m.kinds.of(kind).passivations.Inc() }
+
+// MailboxRefused implements [cluster.EntityMetrics].
+func (m *clusterMetrics) MailboxRefused(kind string) { m.kinds.of(kind).refusals.Inc() }
+
+// ActiveKeys implements [cluster.EntityMetrics].
+func (m *clusterMetrics) ActiveKeys(kind string, delta int) {
+	m.kinds.of(kind).keys.Add(float64(delta))
+}
+
+// CallRefused implements [cluster.EntityMetrics].
+func (m *clusterMetrics) CallRefused(code string) { m.codes.of(code).Inc() }
