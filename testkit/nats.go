@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"net"
 	"testing"
 	"time"
 
@@ -10,21 +11,85 @@ import (
 // natsReady bounds the start of an embedded NATS server.
 const natsReady = 10 * time.Second
 
+// NATS is a NATS server in this process. Its methods must not be called beside
+// each other.
+type NATS struct {
+	t    testing.TB
+	opts *server.Options
+	s    *server.Server // nil while stopped
+	url  string
+}
+
 // StartNATS starts a NATS server in this process, on a free port of the loopback
-// interface, and returns its URL. The server ends with the test.
+// interface, and returns its URL once it takes connections. The server ends with
+// the test.
 func StartNATS(t testing.TB) (url string) {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true})
+	return StartNATSServer(t, nil).URL()
+}
+
+// StartNATSServer is StartNATS for a server that can be stopped and started
+// again, with options of nats-server: MaxPayload, users, TLS, JetStream with a
+// StoreDir of the test's. The options are copied; nil is the zero value. An
+// empty Host is the loopback interface, Port 0 a free one, and the server
+// neither logs nor takes signals. It fails the test if the server does not take
+// connections within 10 seconds.
+func StartNATSServer(t testing.TB, opts *server.Options) *NATS {
+	t.Helper()
+	if opts == nil {
+		opts = &server.Options{}
+	}
+	n := &NATS{t: t, opts: opts.Clone()}
+	if n.opts.Host == "" {
+		n.opts.Host = "127.0.0.1"
+	}
+	if n.opts.Port == 0 {
+		n.opts.Port = server.RANDOM_PORT
+	}
+	n.opts.NoLog, n.opts.NoSigs = true, true
+	t.Cleanup(n.Stop)
+	n.start()
+	return n
+}
+
+// URL returns where to connect to. It is the same after Restart.
+func (n *NATS) URL() string { return n.url }
+
+// Stop ends the server: its clients lose their connection. It returns when the
+// server has ended, and does nothing if it has ended before.
+func (n *NATS) Stop() {
+	if n.s == nil {
+		return
+	}
+	n.s.Shutdown()
+	n.s.WaitForShutdown()
+	n.s = nil
+}
+
+// Restart stops the server if it runs, starts one with the same options on the
+// same port, and returns when that takes connections. Clients find it again by
+// themselves, after their own pause: wait for them, not for Restart.
+func (n *NATS) Restart() {
+	n.t.Helper()
+	n.Stop()
+	n.start()
+}
+
+func (n *NATS) start() {
+	n.t.Helper()
+	s, err := server.NewServer(n.opts.Clone()) // which the server changes
 	if err != nil {
-		t.Fatalf("testkit.StartNATS: %v", err)
+		n.t.Fatalf("testkit: NATS server: %v", err)
+		return
 	}
+	n.s = s
 	s.Start()
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
 	if !s.ReadyForConnections(natsReady) {
-		t.Fatalf("testkit.StartNATS: no connection within %v", natsReady)
+		n.t.Fatalf("testkit: NATS server: no connection within %v", natsReady)
+		return
 	}
-	return s.ClientURL()
+	n.url = s.ClientURL()
+	if addr, ok := s.Addr().(*net.TCPAddr); ok {
+		n.opts.Port = addr.Port // for the next start
+	}
 }

@@ -1,0 +1,7 @@
+package testkit
+
+// The tests look inside where the real thing would take seconds.
+var (
+	CheckLeaksFor = checkLeaks
+	ParseStacks   = parseStacks
+)
