@@ -1,6 +1,10 @@
 package cluster
 
 import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/clstr-go/clstr/metrics"
@@ -51,10 +55,22 @@ func (n *Node) Accept(c *transport.Call) {
 		r = n.kinds[env.Kind]
 	}
 	if r == nil {
-		c.Refuse(transport.Errorf(ErrUnknownKind, "kind %q on node %s", env.Kind, n.opts.NodeID))
+		c.Refuse(transport.Errorf(ErrUnknownKind, "kind %q on node %s, which hosts %s", env.Kind, n.opts.NodeID, n.hosts()))
 		return
 	}
 	r.Accept(c)
+}
+
+// hosts names what the node does host.
+func (n *Node) hosts() string {
+	names := slices.Sorted(maps.Keys(n.kinds))
+	for i, name := range names {
+		names[i] = strconv.Quote(name)
+	}
+	if n.handler != nil {
+		names = append(names, "messages without a kind")
+	}
+	return strings.Join(names, ", ")
 }
 
 // CallStarted implements transport.Observer.

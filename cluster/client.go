@@ -46,6 +46,11 @@ func (o ClientOptions) validate() error {
 			return transport.Errorf(ErrBadOption, "EnvelopeOptions[%d] is nil", i)
 		}
 	}
+	for i, err := range o.RetryOn {
+		if err == nil {
+			return transport.Errorf(ErrBadOption, "RetryOn[%d] is nil", i)
+		}
+	}
 	return nil
 }
 
@@ -61,6 +66,9 @@ type Client struct {
 	print   uint64 // of layout
 	metrics ClusterMetrics
 	retry   []error
+	// keepsTTL: the transport is the library's, which ends the wait of a request
+	// at its TTL. Others only know the context.
+	keepsTTL bool
 }
 
 // NewClient creates a new cluster client with the given options. It returns
@@ -72,12 +80,14 @@ func NewClient(opts ClientOptions) (*Client, error) {
 	}
 	opts.EnvelopeOptions = slices.Clone(opts.EnvelopeOptions)
 	layout := sharding.Layout{NumShards: opts.NumShards, Seed: opts.Seed}
+	_, keepsTTL := opts.Transport.(transport.ReceiverTransport)
 	return &Client{
-		opts:    opts,
-		layout:  layout,
-		print:   layout.Fingerprint(),
-		metrics: measured(opts.Metrics),
-		retry:   append([]error{ErrDraining, ErrDisconnected}, opts.RetryOn...),
+		opts:     opts,
+		keepsTTL: keepsTTL,
+		layout:   layout,
+		print:    layout.Fingerprint(),
+		metrics:  measured(opts.Metrics),
+		retry:    append([]error{ErrDraining, ErrDisconnected}, opts.RetryOn...),
 	}, nil
 }
 
@@ -164,6 +174,9 @@ func (c *Client) newEnvelope(t target, d transport.Delivery, msgType string, dat
 			o(&env)
 		}
 	}
+	if env.Delivery > transport.AwaitNothing || (d == transport.AwaitReply) != (env.Delivery == transport.AwaitReply) {
+		env.Delivery = d
+	}
 	env.Shard, env.Kind, env.Key, env.Type, env.Data, env.ReplyTo = int(t.shard), t.kind, t.key, msgType, data, ""
 	env.CreatedAtMs = time.Now().UnixMilli()
 	env.NumShards, env.Layout = 0, 0
@@ -175,9 +188,6 @@ func (c *Client) newEnvelope(t target, d transport.Delivery, msgType string, dat
 	}
 	if t.shard >= c.layout.NumShards {
 		return env, transport.Errorf(ErrShardOutOfRange, "shard %d: 0 to %d allowed", t.shard, c.layout.NumShards-1)
-	}
-	if env.Delivery > transport.AwaitNothing || (d == transport.AwaitReply) != (env.Delivery == transport.AwaitReply) {
-		env.Delivery = d
 	}
 	return env, env.Validate()
 }

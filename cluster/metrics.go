@@ -69,9 +69,10 @@ func measured(m ClusterMetrics) ClusterMetrics {
 
 // errorType is the label of a failed call; empty for the errors of handlers.
 func errorType(err error) string {
+	if transport.OutcomeOf(err) == RanAndFailed {
+		return "" // whatever its code: a handler may pass on what another call failed with
+	}
 	switch code := transport.CodeOf(err); code {
-	case "no_subscriber":
-		return "no_subscriber"
 	case "handler_timeout", "deadline":
 		return "timeout"
 	case "expired":
@@ -79,9 +80,6 @@ func errorType(err error) string {
 	case "transport_closed":
 		return "closed"
 	default:
-		if transport.OutcomeOf(err) == RanAndFailed {
-			return ""
-		}
 		return code
 	}
 }

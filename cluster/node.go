@@ -25,8 +25,9 @@ type NodeOptions struct {
 	NodeID string
 	// Transport is the server transport for receiving messages (required).
 	Transport ServerTransport
-	// Shards is the list of shard IDs this node owns (required).
-	// Use [ShardsForNode] to compute this based on cluster membership.
+	// Shards is the list of shard IDs this node owns. Use [ShardsForNode] to
+	// compute this based on cluster membership; where that gives a node nothing,
+	// it serves nothing.
 	Shards []uint32
 	// Handler processes incoming messages for owned shards. Required, unless
 	// there are Kinds.
@@ -76,10 +77,14 @@ func (o NodeOptions) validate() error {
 			return transport.Errorf(ErrBadOption, "node %s: NumShards: %v", o.NodeID, err)
 		}
 	}
+	limit := o.NumShards
+	if limit == 0 {
+		limit = sharding.MaxShards
+	}
 	sorted := slices.Sorted(slices.Values(o.Shards))
 	for i, s := range sorted {
-		if o.NumShards != 0 && s >= o.NumShards {
-			return transport.Errorf(ErrShardOutOfRange, "node %s: shard %d: 0 to %d allowed", o.NodeID, s, o.NumShards-1)
+		if s >= limit {
+			return transport.Errorf(ErrShardOutOfRange, "node %s: shard %d: 0 to %d allowed", o.NodeID, s, limit-1)
 		}
 		if i > 0 && s == sorted[i-1] {
 			return transport.Errorf(ErrBadOption, "node %s: shard %d is listed twice", o.NodeID, s)

@@ -16,6 +16,10 @@ const (
 	mostPause  = 250 * time.Millisecond
 )
 
+// ttlGrace is how much longer than a TTL a call waits for a transport that does
+// not end it by itself.
+const ttlGrace = time.Second
+
 // send makes the envelope and sends it, again where nothing has run.
 func (c *Client) send(ctx context.Context, t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) ([]byte, error) {
 	env, err := c.newEnvelope(t, d, msgType, data, scoped, opts)
@@ -25,7 +29,7 @@ func (c *Client) send(ctx context.Context, t target, d transport.Delivery, msgTy
 	if m := c.metrics; m != nil && d == transport.AwaitReply {
 		defer m.RequestDuration(msgType).ObserveDuration()
 	}
-	ctx, cancel, byDefault := bounded(ctx, &env)
+	ctx, cancel, byDefault := c.bounded(ctx, &env)
 	if cancel != nil {
 		defer cancel()
 	}
@@ -40,22 +44,29 @@ func (c *Client) send(ctx context.Context, t target, d transport.Delivery, msgTy
 }
 
 // bounded gives a call without a deadline the default one. A request carries it
-// as its TTL, which costs no timer; a notification outlives its sender, so only
-// the wait for the ack is bounded.
-func bounded(ctx context.Context, env *Envelope) (_ context.Context, cancel context.CancelFunc, byDefault bool) {
+// as its TTL, at which the library's transports end the wait without a timer of
+// the client's; a notification outlives its sender, so only the wait for the ack
+// is bounded.
+func (c *Client) bounded(ctx context.Context, env *Envelope) (_ context.Context, cancel context.CancelFunc, byDefault bool) {
 	if _, ok := ctx.Deadline(); ok {
 		return ctx, nil, false
 	}
+	wait := DefaultRequestTimeout
 	switch env.Delivery {
 	case transport.AwaitReply:
-		if env.TTLMs == 0 {
+		if byDefault = env.TTLMs == 0; byDefault {
 			env.TTLMs = DefaultRequestTimeout.Milliseconds()
-			return ctx, nil, true
+		} else {
+			wait = env.TTL() + ttlGrace
 		}
-	case transport.AwaitAccept:
-		ctx, cancel = context.WithTimeout(ctx, DefaultRequestTimeout)
+		if c.keepsTTL {
+			return ctx, nil, byDefault
+		}
+	case transport.AwaitNothing:
+		return ctx, nil, false
 	}
-	return ctx, cancel, false
+	ctx, cancel = context.WithTimeout(ctx, wait)
+	return ctx, cancel, byDefault
 }
 
 func (c *Client) retryable(err error) bool {
@@ -74,8 +85,10 @@ func (c *Client) retryable(err error) bool {
 // returns the last refusal, which says why.
 func (c *Client) again(ctx context.Context, env Envelope, err error) ([]byte, error) {
 	end := time.Now().Add(DefaultRequestTimeout)
+	ttl := end
 	if env.TTLMs > 0 {
-		end = time.Now().Add(env.TTL())
+		ttl = time.Now().Add(env.TTL())
+		end = ttl
 	}
 	if d, ok := ctx.Deadline(); ok && d.Before(end) {
 		end = d
@@ -95,10 +108,10 @@ func (c *Client) again(ctx context.Context, env Envelope, err error) ([]byte, er
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
-			return nil, err
+			return nil, transport.ContextError(ctx.Err(), transport.OutcomeOf(err)).WithCause(err)
 		}
 		if env.TTLMs > 0 {
-			env.TTLMs = max(1, time.Until(end).Milliseconds())
+			env.TTLMs = max(1, time.Until(ttl).Milliseconds())
 			env.CreatedAtMs = time.Now().UnixMilli()
 		}
 		reply, e := c.opts.Transport.Request(ctx, env)
@@ -115,14 +128,15 @@ func (c *Client) again(ctx context.Context, env Envelope, err error) ([]byte, er
 // ended names the end of the caller's own time as its context does: the TTL
 // that carries it is not the caller's.
 func ended(ctx context.Context, err error, byDefault bool) error {
-	if !errors.Is(err, ErrEnvelopeExpired) {
+	o := transport.OutcomeOf(err)
+	if !errors.Is(err, ErrEnvelopeExpired) || o == RanAndFailed { // a handler's error may be of another call's TTL
 		return err
 	}
 	if cause := ctx.Err(); cause != nil {
-		return transport.ContextError(cause, transport.OutcomeOf(err))
+		return transport.ContextError(cause, o)
 	}
 	if byDefault {
-		return transport.ContextError(context.DeadlineExceeded, transport.OutcomeOf(err))
+		return transport.ContextError(context.DeadlineExceeded, o)
 	}
 	return err
 }
@@ -147,17 +161,26 @@ func (c *Client) done(reply []byte, err error, env *Envelope) ([]byte, error) {
 	return reply, nil
 }
 
+// operation says what a caller was doing: what it called, and where that was
+// routed. Names are the caller's, of any length.
 func operation(env *Envelope) string {
 	verb := "request"
 	if env.Delivery != transport.AwaitReply {
 		verb = "notify"
 	}
+	msgType := env.Type
+	if len(msgType) > 64 {
+		msgType = fmt.Sprintf("%q... (%d bytes)", msgType[:64], len(msgType))
+	}
 	if env.Key == "" {
-		return fmt.Sprintf("%s %s to shard %d", verb, env.Type, env.Shard)
+		return fmt.Sprintf("%s %s to shard %d", verb, msgType, env.Shard)
 	}
-	key := env.Key
-	if len(key) > 64 {
-		key = key[:64]
+	key := fmt.Sprintf("%q", env.Key)
+	if len(env.Key) > 64 {
+		key = fmt.Sprintf("%q... (%d bytes)", env.Key[:64], len(env.Key))
 	}
-	return fmt.Sprintf("%s %s to key %q (shard %d)", verb, env.Type, key, env.Shard)
+	if env.Kind != "" {
+		return fmt.Sprintf("%s %s to %.64q key %s (shard %d)", verb, msgType, env.Kind, key, env.Shard)
+	}
+	return fmt.Sprintf("%s %s to key %s (shard %d)", verb, msgType, key, env.Shard)
 }
