@@ -11,9 +11,9 @@ import (
 // natsReady bounds the start of an embedded NATS server.
 const natsReady = 10 * time.Second
 
-// NATS is a NATS server in this process. Its methods must not be called beside
+// NATSServer is a NATS server in this process. Its methods must not be called beside
 // each other.
-type NATS struct {
+type NATSServer struct {
 	t    testing.TB
 	opts *server.Options
 	s    *server.Server // nil while stopped
@@ -34,12 +34,12 @@ func StartNATS(t testing.TB) (url string) {
 // empty Host is the loopback interface, Port 0 a free one, and the server
 // neither logs nor takes signals. It fails the test if the server does not take
 // connections within 10 seconds.
-func StartNATSServer(t testing.TB, opts *server.Options) *NATS {
+func StartNATSServer(t testing.TB, opts *server.Options) *NATSServer {
 	t.Helper()
 	if opts == nil {
 		opts = &server.Options{}
 	}
-	n := &NATS{t: t, opts: opts.Clone()}
+	n := &NATSServer{t: t, opts: opts.Clone()}
 	if n.opts.Host == "" {
 		n.opts.Host = "127.0.0.1"
 	}
@@ -53,11 +53,11 @@ func StartNATSServer(t testing.TB, opts *server.Options) *NATS {
 }
 
 // URL returns where to connect to. It is the same after Restart.
-func (n *NATS) URL() string { return n.url }
+func (n *NATSServer) URL() string { return n.url }
 
 // Stop ends the server: its clients lose their connection. It returns when the
 // server has ended, and does nothing if it has ended before.
-func (n *NATS) Stop() {
+func (n *NATSServer) Stop() {
 	if n.s == nil {
 		return
 	}
@@ -69,13 +69,13 @@ func (n *NATS) Stop() {
 // Restart stops the server if it runs, starts one with the same options on the
 // same port, and returns when that takes connections. Clients find it again by
 // themselves, after their own pause: wait for them, not for Restart.
-func (n *NATS) Restart() {
+func (n *NATSServer) Restart() {
 	n.t.Helper()
 	n.Stop()
 	n.start()
 }
 
-func (n *NATS) start() {
+func (n *NATSServer) start() {
 	n.t.Helper()
 	s, err := server.NewServer(n.opts.Clone()) // which the server changes
 	if err != nil {

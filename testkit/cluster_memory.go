@@ -1,0 +1,150 @@
+package testkit
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/transport"
+)
+
+var (
+	_ transport.ClientTransport = (*memNetwork)(nil)
+	_ endpoint                  = (*memNode)(nil)
+)
+
+// memNetwork is memtransport with a part of its own for each node, so that a
+// node can be cut off and has its own limits, as over NATS. The rules are the
+// same: they are the dispatcher's.
+type memNetwork struct {
+	limits transport.Limits
+	log    *slog.Logger
+	closed chan struct{}
+
+	mu     sync.RWMutex
+	shards map[uint32][]*memSub // the first serves
+}
+
+func newMemNetwork(limits transport.Limits, log *slog.Logger) *memNetwork {
+	return &memNetwork{limits: limits, log: log, closed: make(chan struct{}), shards: map[uint32][]*memSub{}}
+}
+
+func (n *memNetwork) client() transport.ClientTransport { return n }
+
+func (n *memNetwork) close() {}
+
+func (n *memNetwork) join(string) (endpoint, error) {
+	return &memNode{net: n, d: transport.NewDispatcher(n.limits, n.log), gone: make(chan struct{})}, nil
+}
+
+// Request implements transport.ClientTransport.
+func (n *memNetwork) Request(ctx context.Context, env transport.Envelope) ([]byte, error) {
+	if err := env.Validate(); err != nil {
+		return nil, err
+	}
+	if isClosed(n.closed) {
+		return nil, transport.Errorf(transport.ErrTransportClosed, "shard %d", env.Shard)
+	}
+	n.mu.RLock()
+	var s *memSub
+	if subs := n.shards[uint32(env.Shard)]; len(subs) > 0 {
+		s = subs[0]
+	}
+	n.mu.RUnlock()
+	if s == nil {
+		return nil, transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", env.Shard)
+	}
+	reply, err := s.Do(ctx, env)
+	if isClosed(s.node.gone) {
+		return nil, lost(ctx, &env, n.closed)
+	}
+	return reply, err
+}
+
+// Close implements transport.ClientTransport; the nodes close their own parts.
+func (n *memNetwork) Close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !isClosed(n.closed) {
+		close(n.closed)
+	}
+	return nil
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// memNode is one node's transport.
+type memNode struct {
+	net  *memNetwork
+	d    *transport.Dispatcher
+	gone chan struct{} // closed by cut
+}
+
+type memSub struct {
+	*transport.Sub
+	node  *memNode
+	shard uint32
+}
+
+// SubscribeShard implements transport.ServerTransport.
+func (n *memNode) SubscribeShard(ctx context.Context, shard uint32, h transport.HandlerFunc) (transport.Subscription, error) {
+	return n.Subscribe(ctx, shard, n.d.ReceiverFunc(h))
+}
+
+// Subscribe implements transport.ReceiverTransport.
+func (n *memNode) Subscribe(ctx context.Context, shard uint32, r transport.Receiver) (transport.Subscription, error) {
+	sub, err := n.d.Subscribe(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	s := &memSub{Sub: sub, node: n, shard: shard}
+	n.net.mu.Lock()
+	defer n.net.mu.Unlock()
+	if !isClosed(n.gone) {
+		n.net.shards[shard] = append(n.net.shards[shard], s)
+	}
+	return s, nil
+}
+
+// Unsubscribe implements transport.Subscription.
+func (s *memSub) Unsubscribe() error {
+	s.node.net.remove(func(other *memSub) bool { return other == s })
+	return s.Sub.Unsubscribe()
+}
+
+// remove takes subscriptions out of the table.
+func (n *memNetwork) remove(which func(*memSub) bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for shard, subs := range n.shards {
+		kept := slices.DeleteFunc(slices.Clone(subs), which) // a request may hold the old one
+		if len(kept) == 0 {
+			delete(n.shards, shard)
+		} else {
+			n.shards[shard] = kept
+		}
+	}
+}
+
+// cut implements endpoint.
+func (n *memNode) cut() {
+	n.net.mu.Lock()
+	close(n.gone)
+	n.net.mu.Unlock()
+	n.net.remove(func(s *memSub) bool { return s.node == n })
+}
+
+// Pool implements transport.Pooled.
+func (n *memNode) Pool() *pool.Pool { return n.d.Pool() }
+
+// Close implements transport.ServerTransport.
+func (n *memNode) Close() error { return n.d.Close() }

@@ -1,0 +1,189 @@
+package testkit
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// network is what a kind of transport gives a cluster.
+type network interface {
+	// client returns the transport that the clients share.
+	client() transport.ClientTransport
+	// join makes the transport of one node.
+	join(id string) (endpoint, error)
+	// close ends what the transports have not closed themselves.
+	close()
+}
+
+// endpoint is a node's own transport.
+type endpoint interface {
+	transport.ReceiverTransport
+	transport.Pooled
+	// cut takes the node off the network without a word. When it returns, new
+	// requests find nobody.
+	cut()
+}
+
+// member is one run of a node.
+type member struct {
+	id       string
+	endpoint endpoint
+	cancel   context.CancelFunc
+	killed   bool
+	ended    chan struct{} // closed when it and its transport have ended
+	err      error         // set before ended is closed
+}
+
+// StopNode drains a node, as a planned end does: what it has accepted comes to
+// its end, and its keys passivate. It returns when the node's Run has returned;
+// an error of it fails the test. A node that does not run is left alone.
+func (c *Cluster) StopNode(id string) {
+	c.t.Helper()
+	if m := c.take(id); m != nil {
+		m.cancel()
+		c.await(m)
+	}
+}
+
+// KillNode takes a node off the network at once, as its crash does: over NATS by
+// closing its connection, in memory by forgetting its shards. New requests to
+// its shards find nobody when it returns. Who waits for an answer gets none, and
+// waits to its deadline: cluster.MaybeRan.
+//
+// A goroutine cannot be killed. So handlers that run go on, and then the node
+// ends by itself, stop hooks included, like one that has lost its network; the
+// test's end waits for it. Started again, the ID may for a while have two nodes
+// that run, as after a crash that was none. A node that does not run is left
+// alone.
+func (c *Cluster) KillNode(id string) {
+	c.t.Helper()
+	if m := c.take(id); m != nil {
+		c.mu.Lock()
+		m.killed = true
+		c.gone = append(c.gone, m)
+		c.mu.Unlock()
+		m.endpoint.cut()
+		m.cancel()
+	}
+}
+
+// StartNode starts a node that was stopped or killed, with the shards that it
+// had, and returns when it serves them. A node that runs is left alone.
+func (c *Cluster) StartNode(id string) {
+	c.t.Helper()
+	c.mustKnow(id)
+	if !c.Running(id) {
+		c.start(id)
+	}
+}
+
+// Running reports whether a node was started and neither stopped nor killed
+// since.
+func (c *Cluster) Running(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.nodes[id] != nil
+}
+
+func (c *Cluster) mustKnow(id string) {
+	c.t.Helper()
+	if !slices.Contains(c.ids, id) {
+		c.t.Fatalf("testkit: no node %q; the nodes are %v", id, c.ids)
+	}
+}
+
+func (c *Cluster) take(id string) *member {
+	c.t.Helper()
+	c.mustKnow(id)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.nodes[id]
+	delete(c.nodes, id)
+	return m
+}
+
+// start starts nodes side by side and waits until they are ready.
+func (c *Cluster) start(ids ...string) {
+	c.t.Helper()
+	ready := make([]<-chan struct{}, 0, len(ids))
+	members := make([]*member, 0, len(ids))
+	for _, id := range ids {
+		ep, err := c.net.join(id)
+		if err != nil {
+			c.t.Fatalf("testkit: node %s: %v", id, err)
+			return
+		}
+		node := cluster.NewNode(cluster.NodeOptions{
+			Log:         c.opts.Log,
+			NodeID:      id,
+			Transport:   &nodeSide{ep, id},
+			Shards:      c.Shards(id),
+			Handler:     c.opts.Handler,
+			Kinds:       c.opts.Kinds,
+			Metrics:     c.opts.Metrics,
+			NumShards:   c.layout.NumShards,
+			Seed:        c.layout.Seed,
+			StopTimeout: c.opts.StopTimeout,
+		})
+		ctx, cancel := context.WithCancel(context.Background())
+		m := &member{id: id, endpoint: ep, cancel: cancel, ended: make(chan struct{})}
+		c.mu.Lock()
+		c.nodes[id] = m
+		c.mu.Unlock()
+		go m.run(ctx, node) // ends at cancel; await waits
+		members, ready = append(members, m), append(ready, node.Ready())
+	}
+	for i, m := range members {
+		select {
+		case <-ready[i]:
+		case <-m.ended:
+			c.take(m.id)
+			c.t.Fatalf("testkit: node %s: %v", m.id, m.err)
+		}
+	}
+}
+
+func (m *member) run(ctx context.Context, node *cluster.Node) {
+	defer close(m.ended)
+	m.err = node.Run(ctx)
+	m.err = errors.Join(m.err, m.endpoint.Close())
+}
+
+// await waits for a node's end. That of one that was cut off cannot be clean.
+func (c *Cluster) await(m *member) {
+	c.t.Helper()
+	<-m.ended
+	if m.err != nil && !m.killed {
+		c.t.Errorf("testkit: node %s: %v", m.id, m.err)
+	}
+}
+
+// nodeSide leaves the node's ID where a [Recorder] finds it.
+type nodeSide struct {
+	endpoint
+	id string
+}
+
+type nodeIDKey struct{}
+
+// Subscribe implements transport.ReceiverTransport.
+func (n *nodeSide) Subscribe(ctx context.Context, shard uint32, r transport.Receiver) (transport.Subscription, error) {
+	if life := transport.LifetimeFrom(ctx); life != nil {
+		life.Once(nodeIDKey{}, func() (any, func()) { return n.id, func() {} })
+	}
+	return n.endpoint.Subscribe(ctx, shard, r)
+}
+
+// nodeIDFrom returns the ID of the testkit node whose handler was given ctx.
+func nodeIDFrom(ctx context.Context) string {
+	life := transport.LifetimeFrom(ctx)
+	if life == nil {
+		return ""
+	}
+	id, _ := life.Once(nodeIDKey{}, func() (any, func()) { return "", func() {} }).(string)
+	return id
+}

@@ -1,0 +1,32 @@
+package testkit
+
+import (
+	"context"
+	"time"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// lost ends a call whose message or answer was lost: nobody tells the caller, so
+// that it waits to its own deadline or TTL, and knows nothing then. closed ends
+// the wait too, with the caller's transport.
+func lost(ctx context.Context, env *transport.Envelope, closed <-chan struct{}) error {
+	if env.Delivery == transport.AwaitNothing {
+		return nil // as far as its sender knows, it is on its way
+	}
+	defer transport.BeginWait(ctx).EndWait()
+	var expired <-chan time.Time
+	if env.TTLMs > 0 {
+		timer := time.NewTimer(env.TTL())
+		defer timer.Stop()
+		expired = timer.C
+	}
+	select {
+	case <-ctx.Done():
+		return transport.ContextError(ctx.Err(), transport.MaybeRan)
+	case <-expired:
+		return transport.Errorf(transport.ErrEnvelopeExpired, "no answer from shard %d", env.Shard).WithOutcome(transport.MaybeRan)
+	case <-closed:
+		return transport.Errorf(transport.ErrTransportClosed, "while the request was on its way").WithOutcome(transport.MaybeRan)
+	}
+}
