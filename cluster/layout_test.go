@@ -1,0 +1,167 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/clstr-go/clstr/cluster"
+)
+
+// liveKeys counts the actors of each key, and what was handled.
+type liveKeys struct {
+	mu   sync.Mutex
+	made map[string]int
+	seen int
+}
+
+func (l *liveKeys) handler() cluster.ServerHandlerFunc {
+	return cluster.NewKeyHandler(func(key string) (cluster.ServerHandlerFunc, error) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.made == nil {
+			l.made = map[string]int{}
+		}
+		l.made[key]++
+		return func(context.Context, cluster.Envelope) ([]byte, error) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.seen++
+			return nil, nil
+		}, nil
+	})
+}
+
+// TestLayoutMismatch: callers that hash differently reach no key, so that none
+// is ever activated in two places.
+func TestLayoutMismatch(t *testing.T) {
+	for _, knows := range []bool{true, false} {
+		t.Run(fmt.Sprintf("node knows %v", knows), func(t *testing.T) {
+			tr := cluster.CreateInMemoryTransport(t)
+			var keys liveKeys
+			ids := []string{"n0", "n1"}
+			for _, id := range ids {
+				opts := cluster.NodeOptions{NodeID: id, Transport: tr, Handler: keys.handler(), Shards: cluster.ShardsForNode(id, ids, 16, "seed")}
+				if knows {
+					opts.NumShards, opts.Seed = 16, "seed"
+				}
+				startNode(t, opts)
+			}
+			client := func(shards uint32, seed string) *cluster.Client {
+				return newClient(t, cluster.ClientOptions{Transport: tr, NumShards: shards, Seed: seed})
+			}
+			right := client(16, "seed")
+			const n = 100
+			for i := range n {
+				if _, err := right.RequestKey(t.Context(), fmt.Sprint("key-", i), "Get", nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for name, wrong := range map[string]*cluster.Client{
+				"fewer shards": client(8, "seed"), "more shards": client(32, "seed"),
+				"other seed": client(16, "other"), "no seed": client(16, ""),
+			} {
+				for i := range n {
+					_, err := wrong.RequestKey(t.Context(), fmt.Sprint("key-", i), "Get", nil)
+					if errors.Is(err, cluster.ErrTransportNoShardSubscriber) && name == "more shards" {
+						continue // a shard that nobody has
+					}
+					if !errors.Is(err, cluster.ErrLayoutMismatch) || cluster.OutcomeOf(err) != cluster.NotStarted {
+						t.Fatalf("%s: got %v, want ErrLayoutMismatch, not started", name, err)
+					}
+				}
+				if err := wrong.NotifyKey(t.Context(), "key-0", "Get", nil); name != "more shards" && !errors.Is(err, cluster.ErrLayoutMismatch) {
+					t.Errorf("%s: notify got %v", name, err)
+				}
+			}
+			if keys.seen != n {
+				t.Errorf("%d messages were handled, want %d", keys.seen, n)
+			}
+			for key, made := range keys.made {
+				if made != 1 {
+					t.Errorf("%s was activated %d times", key, made)
+				}
+			}
+		})
+	}
+}
+
+func TestLayoutMismatchSaysWhatDiffers(t *testing.T) {
+	for _, c := range []struct {
+		node   cluster.NodeOptions
+		client cluster.ClientOptions
+		words  []string
+	}{
+		{cluster.NodeOptions{NumShards: 4}, cluster.ClientOptions{NumShards: 2}, []string{"caller has 2 shards", "node 4"}},
+		{cluster.NodeOptions{NumShards: 4, Seed: "a"}, cluster.ClientOptions{NumShards: 4, Seed: "b"}, []string{"another seed"}},
+		{cluster.NodeOptions{}, cluster.ClientOptions{NumShards: 2}, []string{"caller has 2 shards", "owns shard 3"}},
+	} {
+		client := serve(t, echoData, func(n *cluster.NodeOptions, o *cluster.ClientOptions) {
+			n.NumShards, n.Seed, o.NumShards, o.Seed = c.node.NumShards, c.node.Seed, c.client.NumShards, c.client.Seed
+		})
+		_, err := client.RequestKey(t.Context(), "k", "Get", nil)
+		outcome(t, err, cluster.ErrLayoutMismatch, cluster.NotStarted)
+		for _, w := range c.words {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%q does not say %q", err, w)
+			}
+		}
+	}
+}
+
+// TestWrongShardOfAKey: a sender that does not tell its layout is checked where
+// the node knows its own.
+func TestWrongShardOfAKey(t *testing.T) {
+	tr := cluster.CreateInMemoryTransport(t)
+	var keys liveKeys
+	startNode(t, cluster.NodeOptions{Transport: tr, NumShards: 4, Shards: []uint32{0, 1, 2, 3}, Handler: keys.handler()})
+	right := cluster.ShardFromString("k", 4, "")
+	for shard := range uint32(4) {
+		_, err := tr.Request(t.Context(), cluster.Envelope{Shard: int(shard), Key: "k", Type: "Get"})
+		if shard == right && err != nil {
+			t.Errorf("the right shard: %v", err)
+		}
+		if shard != right {
+			outcome(t, err, cluster.ErrLayoutMismatch, cluster.NotStarted)
+		}
+	}
+	if keys.made["k"] != 1 {
+		t.Errorf("activated %d times", keys.made["k"])
+	}
+}
+
+func TestTargetsThatCannotBe(t *testing.T) {
+	tr := &fakeTransport{reply: func(context.Context, int, cluster.Envelope) ([]byte, error) { return nil, nil }}
+	client := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4})
+	ctx := t.Context()
+	for name, err := range map[string]error{
+		"RequestShard": errOf(client.RequestShard(ctx, 4, "Get", nil)),
+		"NotifyShard":  client.NotifyShard(ctx, 4, "Get", nil),
+		"Shard":        errOf(client.Shard(1<<31).Request(ctx, touch{})),
+	} {
+		outcome(t, err, cluster.ErrShardOutOfRange, cluster.NotSent)
+		if !strings.Contains(err.Error(), "0 to 3 allowed") {
+			t.Errorf("%s: %q does not say what is allowed", name, err)
+		}
+	}
+	for _, err := range []error{
+		errOf(client.RequestKey(ctx, "", "Get", nil)),
+		client.NotifyKey(ctx, "", "Get", nil),
+		errOf(client.Key("").Request(ctx, touch{})),
+		client.Key("").Notify(ctx, touch{}),
+		errOf(client.Kind("account").Key("").Request(ctx, touch{})),
+	} {
+		outcome(t, err, cluster.ErrKeyRequired, cluster.NotSent)
+	}
+	if n := tr.tries(); n != 0 {
+		t.Errorf("%d envelopes were sent", n)
+	}
+	keyed := serve(t, cluster.NewKeyHandler(func(string) (cluster.ServerHandlerFunc, error) { return echoData, nil }))
+	_, err := keyed.RequestShard(ctx, 0, "Get", nil)
+	outcome(t, err, cluster.ErrMissingKeyHeader, cluster.NotStarted)
+}
+
+func errOf(_ []byte, err error) error { return err }
