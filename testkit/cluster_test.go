@@ -96,11 +96,11 @@ func TestStopNodeDrains(t *testing.T) {
 func TestKillNodeLosesAnswersAndComesBack(t *testing.T) {
 	testkit.EachTransport(t, func(t *testing.T, kind testkit.TransportKind) {
 		testkit.CheckLeaks(t)
-		started := make(chan string, 8)
-		c := testkit.NewCluster(t, testkit.ClusterOptions{Transport: kind, Handler: func(ctx context.Context, env transport.Envelope) ([]byte, error) {
+		started, goOn := make(chan string, 8), make(chan struct{})
+		c := testkit.NewCluster(t, testkit.ClusterOptions{Transport: kind, Handler: func(_ context.Context, env transport.Envelope) ([]byte, error) {
 			started <- env.Type
 			if env.Type == "slow" {
-				<-ctx.Done()
+				<-goOn // a handler that was cut off does not hear that its caller has gone
 			}
 			return []byte("done"), nil
 		}})
@@ -117,6 +117,7 @@ func TestKillNodeLosesAnswersAndComesBack(t *testing.T) {
 		}
 		giveUp()
 		caller.Wait()
+		close(goOn)
 		if !errors.Is(err, context.Canceled) || cluster.OutcomeOf(err) != cluster.MaybeRan {
 			t.Fatalf("the request on its way: %v (%v)", err, cluster.OutcomeOf(err))
 		}

@@ -1,0 +1,213 @@
+package testkit
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/handlers"
+)
+
+// Alone runs f with one entity, that of the given key, in a testing/synctest
+// bubble: time is virtual and passes only while everything in the bubble waits,
+// so that minutes of Every, PassivateAfter, TTLs and deadlines take no time and
+// are exact.
+//
+//	testkit.Alone(t, Accounts.New, "acc-1", func(t *testing.T, e *testkit.Entity) {
+//		balance, err := testkit.Ask[Balance](e, Deposit{100})
+//		e.Advance(10 * time.Minute)
+//		if e.Active() { t.Error("was not passivated") }
+//	})
+//
+// The entity is hosted as in production, by a node with one shard in front of
+// it and a client before that. The factory is asked for this key only; it may
+// make an entity of actor.Define or a protoactor actor.
+//
+// The rules of synctest hold: f must not use channels, timers and wait groups
+// that were made outside of it, must do no real I/O, and must not call t.Run or
+// t.Parallel. The entity ends with f, with its stop hook; what is left running
+// then fails the test.
+func Alone(t *testing.T, factory handlers.ActorFactory, key string, f func(t *testing.T, e *Entity)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &watch{ClusterMetrics: cluster.NopClusterMetrics(), changed: make(chan struct{})}
+		c := NewCluster(t, ClusterOptions{
+			Nodes:     1,
+			NumShards: 1,
+			Handler:   handlers.NewActorHandler(probed(factory)),
+			Metrics:   w,
+		})
+		f(t, &Entity{t: t, client: c.Client().Key(key), watch: w})
+	})
+}
+
+// Entity is the one entity of [Alone]. Its methods are called inside the
+// bubble.
+type Entity struct {
+	t      testing.TB
+	client *cluster.ScopedClient
+	watch  *watch
+}
+
+// Client returns the client that [Ask] and Notify use, for what they do not
+// offer: contexts, concurrent calls.
+func (e *Entity) Client() *cluster.ScopedClient { return e.client }
+
+// Ask sends a request and waits for the reply, as cluster.Request does; without
+// an option it waits 30 seconds of virtual time at most.
+func Ask[Out any](e *Entity, msg any, opts ...cluster.EnvelopeOption) (Out, error) {
+	out, err := cluster.NewRequest[any, Out](e.client).Request(context.Background(), msg, opts...)
+	if err != nil {
+		var zero Out
+		return zero, err
+	}
+	return *out, nil
+}
+
+// Notify sends a notification and returns when the entity has handled it, or
+// waits for something in it: time, a channel, another call. The error is that of
+// the acceptance; what the handler returns is logged.
+func (e *Entity) Notify(msg any, opts ...cluster.EnvelopeOption) error {
+	err := e.client.Notify(context.Background(), msg, opts...)
+	e.Wait()
+	return err
+}
+
+// Wait returns when everything in the bubble has come to rest: nothing more
+// happens until time passes or the test acts. It takes no time.
+func (e *Entity) Wait() { synctest.Wait() }
+
+// Advance lets time pass, and returns when what has become due is done, or
+// waits for later.
+func (e *Entity) Advance(d time.Duration) {
+	time.Sleep(d) // in a bubble: until everything waits, then at once
+	synctest.Wait()
+}
+
+// Active reports whether the entity has an incarnation that is not on its way
+// out, once everything has come to rest.
+func (e *Entity) Active() bool {
+	e.Wait()
+	return e.watch.active() > 0
+}
+
+// Passivate passivates the entity after what it has been sent, and returns when
+// its stop hook has ended. It does nothing if the entity is not active. It fails
+// the test if the entity does not get to it within 30 seconds.
+func (e *Entity) Passivate() {
+	e.t.Helper()
+	if !e.Active() {
+		return
+	}
+	ended := e.watch.passivations()
+	if err := e.order(msgPassivate); err != nil {
+		e.t.Fatalf("testkit: Passivate: %v", err)
+	}
+	e.watch.await(ended + 1)
+	e.Wait()
+}
+
+// Activate makes the entity if it is not active, without a message of the
+// application's. It returns the error of its activation.
+func (e *Entity) Activate() error { return e.order(msgActivate) }
+
+// Restart passivates the entity and makes it anew, as a hand-off or a deploy
+// does: what it keeps in memory only is lost. It returns the error of the
+// activation.
+func (e *Entity) Restart() error {
+	e.t.Helper()
+	e.Passivate()
+	return e.Activate()
+}
+
+// Crash makes the entity panic on a turn of its own: its state is lost and
+// OnPassivate does not run. Its supervisor makes it anew at once. An entity that
+// is not active is made first.
+func (e *Entity) Crash() {
+	e.t.Helper()
+	if err := e.order(msgCrash); cluster.CodeOf(err) != cluster.CodeOf(cluster.ErrPanicked) {
+		e.t.Fatalf("testkit: Crash: %v", err)
+	}
+	e.Wait()
+}
+
+func (e *Entity) order(m order) error {
+	_, err := e.client.Request(context.Background(), m)
+	return err
+}
+
+// watch follows the entity's life, as the node's metrics do.
+type watch struct {
+	cluster.ClusterMetrics
+
+	mu         sync.Mutex
+	keys       int
+	passivated int
+	changed    chan struct{} // closed and made anew at each passivation
+}
+
+var _ cluster.EntityMetrics = (*watch)(nil)
+
+// ActiveKeys implements cluster.EntityMetrics.
+func (w *watch) ActiveKeys(_ string, delta int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.keys += delta
+}
+
+// Passivated implements cluster.EntityMetrics.
+func (w *watch) Passivated(string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.passivated++
+	close(w.changed)
+	w.changed = make(chan struct{})
+}
+
+func (w *watch) active() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.keys
+}
+
+func (w *watch) passivations() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.passivated
+}
+
+// await returns when there have been n passivations.
+func (w *watch) await(n int) {
+	for {
+		w.mu.Lock()
+		done, changed := w.passivated >= n, w.changed
+		w.mu.Unlock()
+		if done {
+			return
+		}
+		<-changed
+	}
+}
+
+func (w *watch) Activated(string)        {}
+func (w *watch) ActivationFailed(string) {}
+func (w *watch) MailboxRefused(string)   {}
+func (w *watch) CallRefused(string)      {}
+
+// order is a message of the test's to the entity; it names itself.
+type order string
+
+const (
+	msgActivate  order = "clstr.testkit.activate"
+	msgPassivate order = "clstr.testkit.passivate"
+	msgCrash     order = "clstr.testkit.crash"
+)
+
+// MessageType names the message on the wire.
+func (o order) MessageType() string { return string(o) }
+
+var _ actor.Entity = probe{}

@@ -1,0 +1,64 @@
+package testkit
+
+import (
+	pactor "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/handlers"
+)
+
+// probed makes actors that take the test's orders on their own turn, and are
+// otherwise what the factory made.
+func probed(factory handlers.ActorFactory) handlers.ActorFactory {
+	return func(key string) (actor.Actor, error) {
+		inner, err := factory(key)
+		if err != nil || inner == nil {
+			return nil, err
+		}
+		if e, ok := inner.(actor.Entity); ok {
+			return probe{e}, nil
+		}
+		return protoProbe{inner}, nil
+	}
+}
+
+// probe stands before an entity.
+type probe struct{ actor.Entity }
+
+// Handle implements actor.Entity.
+func (p probe) Handle(c *actor.Context) {
+	switch order(c.Message().Type) {
+	case msgActivate:
+		c.Reply(nil, nil)
+	case msgPassivate:
+		c.Passivate()
+		c.Reply(nil, nil)
+	case msgCrash:
+		panic("testkit: the test has asked for it")
+	default:
+		p.Entity.Handle(c)
+	}
+}
+
+// protoProbe stands before a protoactor actor.
+type protoProbe struct{ actor.Actor }
+
+// Receive implements protoactor's Actor.
+func (p protoProbe) Receive(ctx pactor.Context) {
+	m, ok := ctx.Message().(*actor.Message)
+	if !ok {
+		p.Actor.Receive(ctx)
+		return
+	}
+	switch order(m.Type) {
+	case msgActivate:
+		ctx.Respond([]byte(nil))
+	case msgPassivate:
+		ctx.Stop(ctx.Self())
+		ctx.Respond([]byte(nil))
+	case msgCrash:
+		panic("testkit: the test has asked for it")
+	default:
+		p.Actor.Receive(ctx)
+	}
+}
