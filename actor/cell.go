@@ -9,10 +9,7 @@ import (
 	"github.com/clstr-go/clstr/internal/pool"
 )
 
-var (
-	_ pactor.Mailbox = (*cell)(nil)
-	_ pool.Task      = (*cell)(nil)
-)
+var _ pool.Task = (*cell)(nil)
 
 // throughput is how many messages a key handles before it lets others run.
 const throughput = 256
@@ -146,6 +143,7 @@ func (c *cell) handle(m any, invoker pactor.MessageInvoker, slot *pool.Slot) {
 	x, ok := m.(*Context)
 	if !ok {
 		invoker.InvokeUserMessage(m)
+		c.stopIfLeaving()
 		return
 	}
 	if !x.Start(slot) {
@@ -190,6 +188,12 @@ func (c *cell) invokeSystem(m any, invoker pactor.MessageInvoker) {
 	case *pactor.Stop:
 		c.set(stopping)
 		invoker.InvokeSystemMessage(m)
+	case *pactor.Restart:
+		// Protoactor would revive an actor that has failed and was stopped before
+		// its supervisor heard of the failure.
+		if !c.isSet(stopping) {
+			invoker.InvokeSystemMessage(m)
+		}
 	default:
 		invoker.InvokeSystemMessage(m)
 	}
@@ -205,21 +209,28 @@ func (c *cell) failed(current any, value any) {
 		c.shard.host.logPanic(c, fmt.Sprintf("%T", current), value)
 	}
 	c.mu.Lock()
-	invoker, ending := c.invoker, c.is(stopping)
+	c.flags &^= leaving // the incarnation that asked for it is over anyway
+	invoker := c.invoker
+	ending := invoker != nil && c.is(stopping)
+	if ending {
+		// Protoactor would suspend an actor that is half gone. Its end is finished
+		// instead, on a turn of its own: what is left may fail as well.
+		c.system = append(c.system, &pactor.Terminated{Who: selfOf(invoker)})
+	}
 	c.mu.Unlock()
+	s, _ := actorOf(invoker).(*shell)
 	switch {
 	case invoker == nil:
-		return
 	case ending:
-		// Protoactor would suspend an actor that is half gone; its end is
-		// finished instead.
-		invoker.InvokeSystemMessage(&pactor.Terminated{Who: selfOf(invoker)})
-		return
-	}
-	if s, ok := actorOf(invoker).(*shell); ok {
+		ctx := invoker.(pactor.Context)
+		for _, child := range ctx.Children() {
+			ctx.Stop(child)
+		}
+	case s.inner == nil: // it was not activated, and has told itself to stop
+	default:
 		s.broken = true
+		invoker.EscalateFailure(fmt.Sprintf("panic: %T", value), nil)
 	}
-	invoker.EscalateFailure(fmt.Sprintf("panic: %T", value), nil)
 }
 
 func (c *cell) set(f flag) {
@@ -228,77 +239,16 @@ func (c *cell) set(f flag) {
 	c.mu.Unlock()
 }
 
+func (c *cell) isSet(f flag) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.is(f)
+}
+
 func (c *cell) unset(f flag) {
 	c.mu.Lock()
 	c.flags &^= f
 	c.mu.Unlock()
-}
-
-// tryStop begins to passivate an idle cell. A cell that is busy, has mail, is
-// being spawned or stops already is left alone.
-func (c *cell) tryStop() bool {
-	c.mu.Lock()
-	if c.invoker == nil || c.flags&(scheduled|suspended|stopping) != 0 || c.mail.len() > 0 || len(c.system) > 0 {
-		c.mu.Unlock()
-		return false
-	}
-	c.beginStop()
-	return true
-}
-
-// beginStop is called with mu held and lets go of it.
-func (c *cell) beginStop() {
-	c.flags |= stopping
-	pid := selfOf(c.invoker)
-	wasCounted := c.is(counted)
-	c.flags &^= counted
-	c.mu.Unlock()
-	if wasCounted {
-		c.shard.host.count(-1)
-	}
-	c.shard.host.system.as.Root.Stop(pid)
-}
-
-func (c *cell) stopAfterTurn() { c.set(leaving) }
-
-func (c *cell) stopIfLeaving() {
-	c.mu.Lock()
-	if !c.is(leaving) || c.is(stopping) || c.invoker == nil {
-		c.mu.Unlock()
-		return
-	}
-	c.flags &^= leaving
-	c.beginStop()
-}
-
-// takeMail empties the queue, for a host that ends.
-func (c *cell) takeMail() []any {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var all []any
-	for m := c.mail.pop(); m != nil; m = c.mail.pop() {
-		all = append(all, m)
-	}
-	return all
-}
-
-// takeFirst takes the first message that somebody waits for.
-func (c *cell) takeFirst() *Context {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var kept []any
-	var found *Context
-	for m := c.mail.pop(); m != nil; m = c.mail.pop() {
-		if x, ok := m.(*Context); ok && found == nil {
-			found = x
-			continue
-		}
-		kept = append(kept, m)
-	}
-	for _, m := range kept {
-		c.mail.push(m)
-	}
-	return found
 }
 
 func (c *cell) self() *PID {
@@ -319,55 +269,4 @@ func actorOf(invoker pactor.MessageInvoker) Actor {
 		return ctx.Actor()
 	}
 	return nil
-}
-
-// PostUserMessage implements protoactor's Mailbox: mail by process id, from the
-// actor itself, its children, timers or other actors of the node.
-func (c *cell) PostUserMessage(message any) {
-	if batch, ok := pactor.UnwrapEnvelopeMessage(message).(pactor.MessageBatch); ok {
-		for _, m := range batch.GetMessages() {
-			c.PostUserMessage(m)
-		}
-	}
-	schedule, ok := c.put(message, c.shard.host.opts.MailboxSize)
-	if !ok {
-		c.shard.host.refuseMail(c, message)
-		return
-	}
-	if schedule {
-		c.shard.host.system.pool.Go(c)
-	}
-}
-
-// PostSystemMessage implements protoactor's Mailbox.
-func (c *cell) PostSystemMessage(message any) {
-	c.mu.Lock()
-	c.system = append(c.system, message)
-	schedule := c.wake()
-	c.mu.Unlock()
-	if schedule {
-		c.shard.host.system.pool.Go(c)
-	}
-}
-
-// RegisterHandlers implements protoactor's Mailbox: an incarnation begins. Its
-// dispatcher is not used; the pool is.
-func (c *cell) RegisterHandlers(invoker pactor.MessageInvoker, _ pactor.Dispatcher) {
-	if s, ok := actorOf(invoker).(*shell); ok {
-		s.cell = c
-	}
-	c.mu.Lock()
-	c.invoker = invoker
-	c.mu.Unlock()
-}
-
-// Start implements protoactor's Mailbox. PostSystemMessage(Started) has woken
-// the cell already.
-func (c *cell) Start() {}
-
-// UserMessageCount implements protoactor's Mailbox.
-func (c *cell) UserMessageCount() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.mail.len()
 }

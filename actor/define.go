@@ -210,13 +210,10 @@ func (i *instance) Handle(c *Context) {
 	h(i.entity, c)
 }
 
-// Passivate implements [Entity]; c is nil for an entity that has panicked.
+// Passivate implements [Entity].
 func (i *instance) Passivate(c *Context) {
-	for _, t := range i.timers {
-		t.stop()
-	}
-	i.timers = nil
-	if i.table.passivate == nil || c == nil {
+	i.stopTimers()
+	if i.table.passivate == nil {
 		return
 	}
 	if err := i.table.passivate(i.entity, c); err != nil {
@@ -224,12 +221,20 @@ func (i *instance) Passivate(c *Context) {
 	}
 }
 
-// Receive implements protoactor's Actor: mail by process id.
+func (i *instance) stopTimers() {
+	for _, t := range i.timers {
+		t.stop()
+	}
+	i.timers = nil
+}
+
+// Receive implements protoactor's Actor: mail by process id, and the end of an
+// entity that has panicked.
 func (i *instance) Receive(ctx pactor.Context) {
 	switch m := ctx.Message().(type) {
 	case *ticker:
 		m.run()
-	case *pactor.Restarting:
-		i.Passivate(nil)
+	case *pactor.Restarting, *pactor.Stopping:
+		i.stopTimers()
 	}
 }

@@ -226,7 +226,15 @@ func (h *Host) refuseMail(c *cell, message any) {
 	h.refused()
 	h.system.log.Warn("mailbox full: message by process id becomes a dead letter",
 		slog.String("kind", h.opts.Kind), slog.String("key", c.key), slog.String("type", fmt.Sprintf("%T", pactor.UnwrapEnvelopeMessage(message))))
-	h.system.as.DeadLetter.SendUserMessage(c.self(), message)
+	h.deadLetter(c.self(), message)
+}
+
+// deadLetter is where mail by process id ends that no incarnation will handle;
+// protoactor tells its sender, if it has one.
+func (h *Host) deadLetter(pid *PID, message any) {
+	if _, tick := message.(*ticker); !tick {
+		h.system.as.DeadLetter.SendUserMessage(pid, message)
+	}
 }
 
 // logPanic is called from the deferred function that recovered.

@@ -153,7 +153,6 @@ func (s *shard) terminated(ctx pactor.Context, who *PID) {
 		return // a child that is not a key's
 	}
 	h := s.host
-	h.passivated()
 	s.mu.Lock()
 	c.mu.Lock()
 	again := c.mail.len() > 0 && !s.closed
@@ -210,6 +209,8 @@ func (s *shard) refuseMail(c *cell) {
 	for _, m := range c.takeMail() {
 		if x, ok := m.(*Context); ok {
 			x.Fail(ErrStopping)
+		} else {
+			s.host.deadLetter(c.self(), m)
 		}
 	}
 }

@@ -21,7 +21,8 @@ type Entity interface {
 	// leaves unanswered may be answered later, or runs out of time.
 	Handle(*Context)
 	// Passivate is called after the last message, not for an entity that has
-	// panicked or was not activated.
+	// panicked or was not activated. One that has panicked is told by protoactor's
+	// Restarting or Stopping, as mail by process id.
 	Passivate(*Context)
 }
 
@@ -31,9 +32,11 @@ type Entity interface {
 type shell struct {
 	shard  *shard
 	cell   *cell
-	inner  Actor  // nil until activated
+	inner  Actor  // nil unless activated
 	entity Entity // inner, if it is one
+	live   bool   // activated, and not ended: what the observer counts
 	broken bool   // has panicked
+	ended  bool   // was told that it has stopped
 }
 
 // Receive implements protoactor's Actor.
@@ -44,13 +47,23 @@ func (s *shell) Receive(ctx pactor.Context) {
 	case *pactor.Started:
 		s.start(ctx)
 	case *pactor.Stopping:
-		if s.entity != nil {
+		if s.entity != nil && !s.broken {
 			s.protect(ctx, s.passivate)
 			return
 		}
 		s.protect(ctx, s.pass)
-	case *pactor.Stopped, *pactor.Restarting:
-		s.protect(ctx, s.pass)
+	case *pactor.Restarting:
+		s.end(ctx)
+	case *pactor.Stopped:
+		if !s.ended { // twice, if it ended its goroutine the first time
+			s.ended = true
+			s.end(ctx)
+		}
+	case *pactor.Terminated:
+		if m.Who.Equal(ctx.Self()) {
+			return // how a cell finishes an end that has failed
+		}
+		s.pass(ctx)
 	default:
 		s.pass(ctx)
 	}
@@ -71,15 +84,36 @@ func (s *shell) start(ctx pactor.Context) {
 			return
 		}
 	}
-	err := s.activate(ctx)
-	s.shard.host.activated(err)
-	if err == nil {
-		return
-	}
+	err, returned := errPanic, false
+	defer func() {
+		if !returned {
+			value := recover()
+			if value == nil { // it goes on, and ends this goroutine
+				value = "runtime.Goexit"
+			}
+			s.shard.host.logPanic(s.cell, "activation", value)
+		}
+		s.shard.host.activated(err)
+		if s.live = err == nil; !s.live {
+			s.giveUp(ctx, err)
+		}
+	}()
+	err = s.activate(ctx)
+	returned = true
+}
+
+// giveUp answers for an activation that has failed. Mail by process id that came
+// before the message that is answered goes too, so that it cannot keep a key
+// trying.
+func (s *shell) giveUp(ctx pactor.Context, err error) {
 	s.inner, s.entity = nil, nil
-	s.shard.host.system.log.Warn("activation failed", slog.String("kind", s.shard.host.opts.Kind),
-		slog.String("key", s.cell.key), slog.Any("error", err))
-	if first := s.cell.takeFirst(); first != nil {
+	h := s.shard.host
+	h.system.log.Warn("activation failed", slog.String("kind", h.opts.Kind), slog.String("key", s.cell.key), slog.Any("error", err))
+	first, before := s.cell.takeFirst()
+	for _, m := range before {
+		h.deadLetter(ctx.Self(), m)
+	}
+	if first != nil {
 		first.Fail(fmt.Errorf("%w: %w", ErrActivation, err))
 	}
 	ctx.Stop(ctx.Self())
@@ -88,36 +122,33 @@ func (s *shell) start(ctx pactor.Context) {
 // errPanic stands for a panic's value, which may hold a payload.
 var errPanic = errors.New("panic (see the node's log)")
 
-func (s *shell) activate(ctx pactor.Context) (err error) {
-	returned := false
-	defer func() {
-		if value := recover(); !returned {
-			s.shard.host.logPanic(s.cell, "activation", value)
-			err = errPanic
-		}
-	}()
+func (s *shell) activate(ctx pactor.Context) error {
 	inner, err := s.shard.host.opts.Factory(s.cell.key)
-	if err == nil && inner == nil {
-		err = errors.New("the factory returned no actor")
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		s.inner = inner
-		if s.entity, _ = inner.(Entity); s.entity != nil {
-			err = s.entity.Activate(s.lifecycle())
-		} else {
-			inner.Receive(ctx) // Started
-		}
+	if inner == nil {
+		return errors.New("the factory returned no actor")
 	}
-	returned = true
-	return err
+	s.inner = inner
+	if s.entity, _ = inner.(Entity); s.entity != nil {
+		return s.entity.Activate(s.lifecycle())
+	}
+	inner.Receive(ctx) // Started
+	return nil
 }
 
-func (s *shell) passivate(pactor.Context) {
-	if s.broken {
-		s.entity.Passivate(nil)
-		return
-	}
-	s.entity.Passivate(s.lifecycle())
+func (s *shell) passivate(pactor.Context) { s.entity.Passivate(s.lifecycle()) }
+
+// end tells the user's actor that it has stopped or is replaced.
+func (s *shell) end(ctx pactor.Context) {
+	defer func() {
+		if s.live {
+			s.live = false
+			s.shard.host.passivated()
+		}
+	}()
+	s.protect(ctx, s.pass)
 }
 
 // lifecycle is the context of a turn that no message caused; it ends when the

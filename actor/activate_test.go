@@ -1,0 +1,154 @@
+package actor_test
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"testing"
+
+	"github.com/clstr-go/clstr/actor"
+)
+
+var errBroken = errors.New("broken")
+
+// TestActivationFailure fails the first incarnation in each way that there is.
+func TestActivationFailure(t *testing.T) {
+	fails := map[string]func() (actor.Actor, error){
+		"factory error":    func() (actor.Actor, error) { return nil, errBroken },
+		"factory panic":    func() (actor.Actor, error) { panic("factory") },
+		"factory Goexit":   func() (actor.Actor, error) { runtime.Goexit(); return nil, nil },
+		"factory nil":      func() (actor.Actor, error) { return nil, nil },
+		"OnActivate error": func() (actor.Actor, error) { return failing(func() error { return errBroken }), nil },
+		"OnActivate panic": func() (actor.Actor, error) { return failing(func() error { panic("activate") }), nil },
+		"OnActivate exit":  func() (actor.Actor, error) { return failing(func() error { runtime.Goexit(); return nil }), nil },
+	}
+	for name, fail := range fails {
+		t.Run(name, func(t *testing.T) {
+			var made, stopped atomic.Int32
+			entered, gate := make(chan struct{}, 1), make(chan struct{})
+			w := newWorld(t, actor.HostOptions{Factory: func(string) (actor.Actor, error) {
+				if made.Add(1) == 1 {
+					entered <- struct{}{}
+					<-gate
+					return fail()
+				}
+				return &entity{passivate: func(*actor.Context) { stopped.Add(1) }}, nil
+			}})
+			first := w.send("k", "first")
+			await(t, entered, "the factory")
+			second, third := w.send("k", "second"), w.send("k", "third")
+			close(gate)
+			_, err := first.wait(t)
+			if !errors.Is(err, actor.ErrActivation) {
+				t.Errorf("the first caller got %v, want ErrActivation", err)
+			}
+			if errors.Is(err, errBroken) != (name == "factory error" || name == "OnActivate error") {
+				t.Errorf("the cause is wrong: %v", err)
+			}
+			for _, c := range []*call{second, third} {
+				if _, err := c.settled(t); err != nil {
+					t.Errorf("a caller behind the first got %v", err)
+				}
+				c.check(t)
+			}
+			first.check(t)
+			if first.starts != 0 {
+				t.Error("the failed message was started")
+			}
+			if n := made.Load(); n != 2 {
+				t.Errorf("%d incarnations, want 2", n)
+			}
+			w.stop()
+			if n := stopped.Load(); n != 1 {
+				t.Errorf("%d stop hooks ran, want 1", n)
+			}
+		})
+	}
+}
+
+func failing(f func() error) actor.Actor {
+	return &entity{
+		activate:  func(*actor.Context) error { return f() },
+		handle:    func(*actor.Context) { panic("handled by an entity that was not activated") },
+		passivate: func(*actor.Context) { panic("passivated without having been activated") },
+	}
+}
+
+func TestEachQueuedMessageTriesToActivate(t *testing.T) {
+	const queued = 50
+	entered, gate := make(chan struct{}, 1), make(chan struct{})
+	var tries atomic.Int32
+	w := newWorld(t, actor.HostOptions{Factory: func(string) (actor.Actor, error) {
+		n := tries.Add(1)
+		if n == 1 {
+			entered <- struct{}{}
+			<-gate
+		}
+		return nil, fmt.Errorf("try %d", n)
+	}})
+	calls := []*call{w.send("k", "")}
+	await(t, entered, "the factory")
+	for range queued {
+		calls = append(calls, w.send("k", ""))
+	}
+	close(gate)
+	for i, c := range calls {
+		_, err := c.wait(t)
+		if want := fmt.Sprintf("activation failed: try %d", i+1); err == nil || err.Error() != want {
+			t.Errorf("message %d got %v, want %s", i, err, want)
+		}
+	}
+	eventually(t, "no active key", func() bool { return w.Active() == 0 })
+	if n := tries.Load(); n != queued+1 {
+		t.Errorf("%d tries for %d messages", n, queued+1)
+	}
+}
+
+// TestFailedKeysAreForgotten: keys that never come to life must not stay.
+func TestFailedKeysAreForgotten(t *testing.T) {
+	w := newWorld(t, actor.HostOptions{Factory: func(string) (actor.Actor, error) { return nil, errBroken }})
+	_, _ = w.send("k", "").wait(t)
+	eventually(t, "no active key", func() bool { return w.Active() == 0 })
+	before := w.processes()
+	for i := range 2000 {
+		if _, err := w.send(fmt.Sprint(i), "").wait(t); !errors.Is(err, errBroken) {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "no active key", func() bool { return w.Active() == 0 })
+	eventually(t, "no process left", func() bool { return w.processes() <= before })
+}
+
+// TestFailingActivationWithMailByProcessID: mail that nobody waits for must not
+// make a key that cannot be activated try for ever.
+func TestFailingActivationWithMailByProcessID(t *testing.T) {
+	var tries atomic.Int32
+	stopping, gate := make(chan struct{}), make(chan struct{})
+	w := newWorld(t, actor.HostOptions{Factory: func(string) (actor.Actor, error) {
+		if tries.Add(1) > 1 {
+			return nil, errBroken
+		}
+		return &entity{
+			handle: func(c *actor.Context) {
+				c.Passivate()
+				c.Reply([]byte(c.Self().Id), nil)
+			},
+			passivate: func(*actor.Context) { close(stopping); <-gate },
+		}, nil
+	}})
+	id, err := w.ask("k", "go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, stopping, "the stop hook")
+	proto := w.system.Proto()
+	proto.Root.Send(proto.NewLocalPID(id), "mail")
+	proto.Root.Send(proto.NewLocalPID(id), "more mail")
+	close(gate)
+	eventually(t, "the key is given up", func() bool { return w.Active() == 0 && tries.Load() == 2 })
+	w.stop()
+	if n := tries.Load(); n != 2 {
+		t.Errorf("%d activations, want 2: one, and one try for the mail", n)
+	}
+}

@@ -1,0 +1,81 @@
+package actor
+
+import pactor "github.com/asynkron/protoactor-go/actor"
+
+var _ pactor.Mailbox = (*cell)(nil)
+
+// PostUserMessage implements protoactor's Mailbox: mail by process id, from the
+// actor itself, its children, timers or other actors of the node.
+func (c *cell) PostUserMessage(message any) {
+	if batch, ok := pactor.UnwrapEnvelopeMessage(message).(pactor.MessageBatch); ok {
+		for _, m := range batch.GetMessages() {
+			c.PostUserMessage(m)
+		}
+	}
+	schedule, ok := c.put(message, c.shard.host.opts.MailboxSize)
+	if !ok {
+		c.shard.host.refuseMail(c, message)
+		return
+	}
+	if schedule {
+		c.shard.host.system.pool.Go(c)
+	}
+}
+
+// PostSystemMessage implements protoactor's Mailbox.
+func (c *cell) PostSystemMessage(message any) {
+	c.mu.Lock()
+	c.system = append(c.system, message)
+	schedule := c.wake()
+	c.mu.Unlock()
+	if schedule {
+		c.shard.host.system.pool.Go(c)
+	}
+}
+
+// RegisterHandlers implements protoactor's Mailbox: an incarnation begins. Its
+// dispatcher is not used; the pool is.
+func (c *cell) RegisterHandlers(invoker pactor.MessageInvoker, _ pactor.Dispatcher) {
+	if s, ok := actorOf(invoker).(*shell); ok {
+		s.cell = c
+	}
+	c.mu.Lock()
+	c.invoker = invoker
+	c.mu.Unlock()
+}
+
+// Start implements protoactor's Mailbox. PostSystemMessage(Started) has woken
+// the cell already.
+func (c *cell) Start() {}
+
+// UserMessageCount implements protoactor's Mailbox.
+func (c *cell) UserMessageCount() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mail.len()
+}
+
+// takeMail empties the queue, for a host that ends.
+func (c *cell) takeMail() []any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []any
+	for m := c.mail.pop(); m != nil; m = c.mail.pop() {
+		all = append(all, m)
+	}
+	return all
+}
+
+// takeFirst takes the first message that somebody waits for, and the mail by
+// process id before it.
+func (c *cell) takeFirst() (first *Context, before []any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for m := c.mail.pop(); m != nil; m = c.mail.pop() {
+		if x, ok := m.(*Context); ok {
+			return x, before
+		}
+		before = append(before, m)
+	}
+	return nil, before
+}
