@@ -26,6 +26,8 @@ type cell struct {
 	key   string
 	used  int64 // the host's clock at the last delivery; guarded by shard.mu
 
+	spawned pactor.MessageInvoker // between RegisterHandlers and Start, on the supervisor's turn
+
 	mu      sync.Mutex
 	invoker pactor.MessageInvoker // nil while spawning
 	mail    queue

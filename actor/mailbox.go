@@ -39,14 +39,20 @@ func (c *cell) RegisterHandlers(invoker pactor.MessageInvoker, _ pactor.Dispatch
 	if s, ok := actorOf(invoker).(*shell); ok {
 		s.cell = c
 	}
-	c.mu.Lock()
-	c.invoker = invoker
-	c.mu.Unlock()
+	c.spawned = invoker
 }
 
-// Start implements protoactor's Mailbox. PostSystemMessage(Started) has woken
-// the cell already.
-func (c *cell) Start() {}
+// Start implements protoactor's Mailbox. Started has been posted, so that no
+// mail can come before it: only now may the cell run.
+func (c *cell) Start() {
+	c.mu.Lock()
+	c.invoker, c.spawned = c.spawned, nil
+	schedule := c.wake()
+	c.mu.Unlock()
+	if schedule {
+		c.shard.host.system.pool.Go(c)
+	}
+}
 
 // UserMessageCount implements protoactor's Mailbox.
 func (c *cell) UserMessageCount() int {
