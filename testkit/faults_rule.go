@@ -1,0 +1,150 @@
+package testkit
+
+import (
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"time"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// FaultRule says which calls go wrong, how, and how often. The first rule that
+// names a call decides for it, also if it lets the call pass.
+type FaultRule struct {
+	// Shards, Keys, Kinds and Types name the calls. An empty list names all.
+	Shards []uint32
+	Keys   []string
+	Kinds  []string
+	Types  []string
+
+	// The probabilities of what happens to a call, 0 to 1. Drop, DropReply, Fail
+	// and Duplicate exclude each other and make 1 at most together; Delay comes
+	// before any of them.
+
+	// Drop loses the message: no handler sees it. The caller learns so only by
+	// its own deadline or TTL, with cluster.MaybeRan.
+	Drop float64
+	// DropReply delivers the message and loses the answer. The caller sees the
+	// same as with Drop.
+	DropReply float64
+	// Fail refuses the call with Err. No handler sees it.
+	Fail float64
+	// Duplicate delivers the message a second time when the first has its
+	// outcome, unless that says that nothing ran. The caller gets the first
+	// outcome, and waits for the second, within its deadline. A notification
+	// without an ack is delivered twice in a row.
+	Duplicate float64
+	// Delay holds the call up for DelayMin to DelayMax. One that runs out of
+	// time meanwhile was not sent.
+	Delay float64
+
+	DelayMin, DelayMax time.Duration
+
+	// Err is what Fail fails with: a sentinel of package cluster with its own
+	// outcome, or a *cluster.Error as it stands, with the outcome that it says.
+	// An error of the application's is one of a handler: RanAndFailed, give
+	// transport.HandlerError(err). Anything else counts as MaybeRan.
+	Err error
+
+	// First limits the rule to the first so many calls of each key that it
+	// names, or of each shard for calls without a key. 0 = all.
+	First int
+}
+
+func (r *FaultRule) validate() error {
+	for name, p := range map[string]float64{"Drop": r.Drop, "DropReply": r.DropReply, "Fail": r.Fail, "Duplicate": r.Duplicate, "Delay": r.Delay} {
+		if !(p >= 0 && p <= 1) {
+			return fmt.Errorf("%s %v: 0 to 1 allowed", name, p)
+		}
+	}
+	const rounding = 1e-9
+	switch sum := r.Drop + r.DropReply + r.Fail + r.Duplicate; {
+	case sum > 1+rounding:
+		return fmt.Errorf("Drop, DropReply, Fail and Duplicate make %v together: at most 1 allowed", sum)
+	case r.Fail > 0 && r.Err == nil:
+		return fmt.Errorf("Fail %v needs Err", r.Fail)
+	case r.DelayMin < 0 || r.DelayMax < 0:
+		return fmt.Errorf("DelayMin %v, DelayMax %v: must not be negative", r.DelayMin, r.DelayMax)
+	case r.DelayMin > r.DelayMax:
+		return fmt.Errorf("DelayMin %v is over DelayMax %v", r.DelayMin, r.DelayMax)
+	case r.Delay > 0 && r.DelayMax == 0:
+		return fmt.Errorf("Delay %v needs DelayMax", r.Delay)
+	case r.First < 0:
+		return fmt.Errorf("First %d: 0 (all) or more", r.First)
+	}
+	return nil
+}
+
+func (r *FaultRule) names(env *transport.Envelope) bool {
+	return in(r.Shards, uint32(env.Shard)) && in(r.Keys, env.Key) && in(r.Kinds, env.Kind) && in(r.Types, env.Type)
+}
+
+func in[T comparable](list []T, v T) bool { return len(list) == 0 || slices.Contains(list, v) }
+
+// fault is what happens to one call.
+type fault uint8
+
+const (
+	faultNone fault = iota
+	faultDrop
+	faultDropReply
+	faultFail
+	faultDuplicate
+)
+
+// decide draws what the rule does to a call from two numbers of [0, 1).
+func (r *FaultRule) decide(what, delay float64) (fault, bool) {
+	delayed := delay < r.Delay
+	for _, c := range []struct {
+		p float64
+		f fault
+	}{{r.Drop, faultDrop}, {r.DropReply, faultDropReply}, {r.Fail, faultFail}, {r.Duplicate, faultDuplicate}} {
+		if what < c.p {
+			return c.f, delayed
+		}
+		what -= c.p
+	}
+	return faultNone, delayed
+}
+
+// pause draws how long a delay is.
+func (r *FaultRule) pause(x float64) time.Duration {
+	return r.DelayMin + time.Duration(x*float64(r.DelayMax-r.DelayMin))
+}
+
+// err makes the error of a failed call.
+func (r *FaultRule) err() error {
+	if e, ok := r.Err.(*transport.Error); ok {
+		return e
+	}
+	return transport.Errorf(r.Err, "injected by the test")
+}
+
+// lane is a sequence of calls whose faults depend on nothing else: those of one
+// key, or of one shard without a key.
+type lane struct {
+	kind, key string
+	shard     uint32
+}
+
+func laneOf(env *transport.Envelope) lane {
+	if env.Key != "" {
+		return lane{kind: env.Kind, key: env.Key} // wherever its shard is
+	}
+	return lane{kind: env.Kind, shard: uint32(env.Shard)}
+}
+
+// random returns the draws for the n-th call of a lane.
+func (l lane) random(seed uint64, n int) func() float64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%d %q %q %d %d", seed, l.kind, l.key, l.shard, n)
+	state := h.Sum64()
+	return func() float64 { // splitmix64
+		state += 0x9e3779b97f4a7c15
+		z := state
+		z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+		z = (z ^ z>>27) * 0x94d049bb133111eb
+		return float64((z^z>>31)>>11) / (1 << 53)
+	}
+}

@@ -1,0 +1,104 @@
+package testkit
+
+import (
+	"context"
+	"sync"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+var (
+	_ transport.Transport         = (*faultyTransport)(nil)
+	_ transport.ReceiverTransport = (*faultyDirect)(nil)
+	_ transport.Pooled            = (*faultyDirect)(nil)
+)
+
+// Client puts the faults before a client's transport; it fits
+// ClusterOptions.Wrap. Closing the result ends the calls that wait for what was
+// lost, and closes tr.
+func (f *Faults) Client(tr transport.ClientTransport) transport.ClientTransport { return f.wrap(tr) }
+
+// Transport puts the faults before a transport that serves clients and nodes:
+// requests get them, subscriptions fail while their shard is cut off, and what
+// reaches a handler is left alone. Closing the result is as with [Faults.Client].
+func (f *Faults) Transport(tr transport.Transport) transport.Transport {
+	t := &faultyTransport{f.wrap(tr), tr}
+	if direct, ok := tr.(directTransport); ok {
+		return &faultyDirect{t, direct}
+	}
+	return t
+}
+
+// faultyClient is the sending half.
+type faultyClient struct {
+	faults *Faults
+	client transport.ClientTransport
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (f *Faults) wrap(tr transport.ClientTransport) *faultyClient {
+	return &faultyClient{faults: f, client: tr, closed: make(chan struct{})}
+}
+
+// Request implements transport.ClientTransport.
+func (c *faultyClient) Request(ctx context.Context, env transport.Envelope) ([]byte, error) {
+	return c.faults.request(ctx, c.client, env, c.closed)
+}
+
+// Close implements transport.ClientTransport.
+func (c *faultyClient) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.client.Close()
+}
+
+// faultyTransport has both halves.
+type faultyTransport struct {
+	*faultyClient
+	server transport.ServerTransport
+}
+
+// SubscribeShard implements transport.ServerTransport.
+func (t *faultyTransport) SubscribeShard(ctx context.Context, shard uint32, h transport.HandlerFunc) (transport.Subscription, error) {
+	if err := t.reachable(shard); err != nil {
+		return nil, err
+	}
+	return t.server.SubscribeShard(ctx, shard, h)
+}
+
+func (t *faultyTransport) reachable(shard uint32) error {
+	if t.faults.partitioned(int(shard)) {
+		return transport.Errorf(transport.ErrDisconnected, "shard %d is cut off by the test", shard)
+	}
+	return nil
+}
+
+// directTransport is what our own transports are: they hand calls to a node
+// without a func between, on goroutines that they share with it.
+type directTransport interface {
+	transport.ReceiverTransport
+	transport.Pooled
+}
+
+// faultyDirect stands before one of those, so that the node behind it works as
+// it does in production.
+type faultyDirect struct {
+	*faultyTransport
+	directTransport
+}
+
+// Close implements transport.ClientTransport.
+func (t *faultyDirect) Close() error { return t.faultyTransport.Close() }
+
+// SubscribeShard implements transport.ServerTransport.
+func (t *faultyDirect) SubscribeShard(ctx context.Context, shard uint32, h transport.HandlerFunc) (transport.Subscription, error) {
+	return t.faultyTransport.SubscribeShard(ctx, shard, h)
+}
+
+// Subscribe implements transport.ReceiverTransport.
+func (t *faultyDirect) Subscribe(ctx context.Context, shard uint32, r transport.Receiver) (transport.Subscription, error) {
+	if err := t.reachable(shard); err != nil {
+		return nil, err
+	}
+	return t.directTransport.Subscribe(ctx, shard, r)
+}

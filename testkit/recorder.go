@@ -1,0 +1,204 @@
+package testkit
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// expectWait bounds [Recorder.Expect]; in a synctest bubble it is virtual time.
+const expectWait = 10 * time.Second
+
+// Received is a message that has reached a handler.
+type Received struct {
+	// Node is the ID of the node of a [Cluster]; empty on other nodes.
+	Node  string
+	Shard uint32
+	Kind  string
+	Key   string // empty for a message to a shard
+	Type  string
+	Data  []byte // a copy
+	// Headers is a copy too; nil for none.
+	Headers map[string]string
+	// Delivery is what the sender waits for.
+	Delivery transport.Delivery
+}
+
+// String describes the message without its payload.
+func (r Received) String() string {
+	to := fmt.Sprintf("shard %d", r.Shard)
+	if r.Key != "" {
+		to = fmt.Sprintf("key %q", r.Key)
+	}
+	if r.Node != "" {
+		to += " on " + r.Node
+	}
+	return fmt.Sprintf("%s to %s (%d bytes)", r.Type, to, len(r.Data))
+}
+
+// Recorder records what reaches handlers: as a handler of its own, or before
+// another. Make one with [NewRecorder]. It is safe for concurrent use.
+//
+// Messages of one key are recorded in the order in which they arrived, and
+// handled one at a time; those to a shard without a key, too. Nothing is said
+// about the order among keys.
+type Recorder struct {
+	mu      sync.Mutex
+	all     []Received
+	taken   int           // all[:taken] was returned by Expect
+	changed chan struct{} // closed and made anew at each message
+}
+
+// NewRecorder makes a recorder that has recorded nothing.
+func NewRecorder() *Recorder { return &Recorder{changed: make(chan struct{})} }
+
+// Handler returns a handler that records and answers with an empty reply.
+func (r *Recorder) Handler() cluster.ServerHandlerFunc {
+	return r.Wrap(func(context.Context, transport.Envelope) ([]byte, error) { return nil, nil })
+}
+
+// Wrap returns a handler that records each message and then hands it to next,
+// with next's outcome. It panics if next is nil.
+//
+// It takes a key's messages one at a time also where next would not, and a
+// handler that hosts keys has never more than one message of a key waiting.
+func (r *Recorder) Wrap(next cluster.ServerHandlerFunc) cluster.ServerHandlerFunc {
+	if next == nil {
+		panic("testkit: Recorder.Wrap: the handler is nil")
+	}
+	h := func(ctx context.Context, env transport.Envelope) ([]byte, error) {
+		r.record(ctx, &env)
+		return next(ctx, env)
+	}
+	return handlers.NewScopedHandler(handlers.ScopedHandlerOpts{
+		Extract:     line,
+		Create:      func(string) (transport.HandlerFunc, error) { return h, nil },
+		CacheSize:   -1,
+		MailboxSize: -1,
+	})
+}
+
+// line names whose turn a message takes: its key's, or its shard's.
+func line(env transport.Envelope) (string, error) {
+	if env.Key != "" {
+		return "key " + env.Key, nil
+	}
+	return "shard", nil
+}
+
+func (r *Recorder) record(ctx context.Context, env *transport.Envelope) {
+	m := Received{
+		Node:     nodeIDFrom(ctx),
+		Shard:    uint32(env.Shard),
+		Kind:     env.Kind,
+		Key:      env.Key,
+		Type:     env.Type,
+		Data:     bytes.Clone(env.Data),
+		Headers:  maps.Clone(env.Headers),
+		Delivery: env.Delivery,
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, m)
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// All returns what was recorded so far. It does not wait.
+func (r *Recorder) All() []Received {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.all)
+}
+
+// Key returns what was recorded so far for a key. It does not wait.
+func (r *Recorder) Key(key string) []Received {
+	return slices.DeleteFunc(r.All(), func(m Received) bool { return m.Key != key })
+}
+
+// Reset forgets what was recorded.
+func (r *Recorder) Reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all, r.taken = nil, 0
+}
+
+// Expect waits for the next n messages, those that no Expect has returned yet,
+// and returns them. It fails the test if they do not come within 10 seconds, and
+// says what has come; what has come is not taken then.
+func (r *Recorder) Expect(t testing.TB, n int) []Received {
+	t.Helper()
+	timeout := time.NewTimer(expectWait)
+	defer timeout.Stop()
+	return r.expect(t, n, timeout.C)
+}
+
+func (r *Recorder) expect(t testing.TB, n int, timeout <-chan time.Time) []Received {
+	t.Helper()
+	for {
+		got, changed := r.take(n)
+		if len(got) == n {
+			return got
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			t.Fatalf("testkit: expected %d messages, got %d%s", n, len(got), list(got))
+			return nil
+		}
+	}
+}
+
+// take returns the next n messages and marks them as taken, or all that are
+// there and the signal of the next.
+func (r *Recorder) take(n int) ([]Received, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rest := r.all[r.taken:]
+	if len(rest) < n {
+		return slices.Clone(rest), r.changed
+	}
+	r.taken += n
+	return slices.Clone(rest[:n]), nil
+}
+
+func list(ms []Received) string {
+	var b strings.Builder
+	for _, m := range ms {
+		b.WriteString("\n\t" + m.String())
+	}
+	return b.String()
+}
+
+// WaitFor waits for a message for which match is true, and returns the first,
+// also if it was there before or was returned by Expect. It returns ctx's error
+// if ctx ends first. match is called one message after the other and must not
+// block.
+func (r *Recorder) WaitFor(ctx context.Context, match func(Received) bool) (Received, error) {
+	seen := 0
+	for {
+		r.mu.Lock()
+		seen = min(seen, len(r.all)) // after a Reset
+		fresh, changed := slices.Clone(r.all[seen:]), r.changed
+		seen = len(r.all)
+		r.mu.Unlock()
+		if i := slices.IndexFunc(fresh, match); i >= 0 {
+			return fresh[i], nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return Received{}, fmt.Errorf("testkit: waiting for a message, %d did not match: %w", seen, ctx.Err())
+		}
+	}
+}
