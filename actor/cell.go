@@ -42,6 +42,7 @@ const (
 	suspended                  // by protoactor, between a failure and the restart
 	stopping                   // an incarnation is on its way out
 	leaving                    // stop after the turn that runs
+	aside                      // the turn that runs is no caller's: a tick, or mail by process id
 	counted                    // in the host's number of active keys
 	dead                       // out of the shard's table
 )
@@ -135,8 +136,14 @@ func (c *cell) next() (m any, invoker pactor.MessageInvoker, user bool) {
 		c.flags &^= scheduled // nobody else clears it: one worker a cell
 		return nil, nil, false
 	}
-	if m = c.mail.pop(); m == nil {
-		c.flags &^= scheduled
+	m = c.mail.pop()
+	switch m.(type) {
+	case nil:
+		c.flags &^= scheduled | aside
+	case *Context:
+		c.flags &^= aside
+	default:
+		c.flags |= aside
 	}
 	return m, c.invoker, true
 }
@@ -221,8 +228,11 @@ func (c *cell) failed(current any, value any) {
 	}
 	c.mu.Unlock()
 	s, _ := actorOf(invoker).(*shell)
+	if s == nil {
+		return
+	}
+	s.broken = true
 	switch {
-	case invoker == nil:
 	case ending:
 		ctx := invoker.(pactor.Context)
 		for _, child := range ctx.Children() {
@@ -230,7 +240,6 @@ func (c *cell) failed(current any, value any) {
 		}
 	case s.inner == nil: // it was not activated, and has told itself to stop
 	default:
-		s.broken = true
 		invoker.EscalateFailure(fmt.Sprintf("panic: %T", value), nil)
 	}
 }

@@ -1,10 +1,14 @@
 package actor
 
+import pactor "github.com/asynkron/protoactor-go/actor"
+
 // tryStop begins to passivate an idle cell. A cell that is busy, has mail, is
-// being spawned or stops already is left alone.
+// being spawned or stops already is left alone. Work that no caller has asked
+// for does not keep a cell: it stops after that turn.
 func (c *cell) tryStop() bool {
 	c.mu.Lock()
-	if c.invoker == nil || c.flags&(scheduled|suspended|stopping) != 0 || c.mail.len() > 0 || len(c.system) > 0 {
+	busy := c.is(scheduled) && !c.is(aside)
+	if c.invoker == nil || busy || c.is(suspended|stopping) || c.mail.len() > 0 || len(c.system) > 0 {
 		c.mu.Unlock()
 		return false
 	}
@@ -35,4 +39,16 @@ func (c *cell) stopIfLeaving() {
 	}
 	c.flags &^= leaving
 	c.beginStop()
+}
+
+// dropOwn drops what an incarnation that has ended has left for itself: it is
+// nothing to the next one, and no reason to make one. It is called with mu held.
+func (c *cell) dropOwn() {
+	for range c.mail.len() {
+		switch m := c.mail.pop(); m.(type) {
+		case *ticker, *pactor.ReceiveTimeout:
+		default:
+			c.mail.push(m)
+		}
+	}
 }

@@ -155,9 +155,10 @@ func (s *shard) terminated(ctx pactor.Context, who *PID) {
 	h := s.host
 	s.mu.Lock()
 	c.mu.Lock()
+	c.dropOwn()
 	again := c.mail.len() > 0 && !s.closed
 	c.invoker, c.system = nil, nil
-	c.flags &^= suspended | stopping | leaving
+	c.flags &^= suspended | stopping | leaving | aside
 	recount := 0
 	switch {
 	case again && !c.is(counted):
