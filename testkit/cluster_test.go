@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -63,7 +64,8 @@ func TestStopNodeDrains(t *testing.T) {
 	testkit.EachTransport(t, func(t *testing.T, kind testkit.TransportKind) {
 		testkit.CheckLeaks(t)
 		started, goOn := make(chan struct{}), make(chan struct{})
-		c := testkit.NewCluster(t, testkit.ClusterOptions{Nodes: 2, Transport: kind, Handler: func(context.Context, transport.Envelope) ([]byte, error) {
+		drains := make(logSignal, 1)
+		c := testkit.NewCluster(t, testkit.ClusterOptions{Nodes: 2, Transport: kind, Log: slog.New(drains), Handler: func(context.Context, transport.Envelope) ([]byte, error) {
 			close(started)
 			<-goOn
 			return []byte("done"), nil
@@ -76,7 +78,14 @@ func TestStopNodeDrains(t *testing.T) {
 		caller.Go(func() { reply, err = c.Client().RequestKey(ctx, key, "slow", nil) })
 		<-started
 		var stopper sync.WaitGroup
-		stopper.Go(func() { c.StopNode("node-0") })
+		stopped := make(chan struct{})
+		stopper.Go(func() { c.StopNode("node-0"); close(stopped) })
+		<-drains
+		select {
+		case <-stopped:
+			t.Error("StopNode has returned while a handler runs")
+		default:
+		}
 		close(goOn)
 		caller.Wait()
 		stopper.Wait()
@@ -92,6 +101,25 @@ func TestStopNodeDrains(t *testing.T) {
 		}
 	})
 }
+
+// logSignal is a log that tells when a node begins to drain.
+type logSignal chan struct{}
+
+func (logSignal) Enabled(context.Context, slog.Level) bool { return true }
+
+func (s logSignal) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == "node drains" {
+		select {
+		case s <- struct{}{}:
+		default: // those of the test's end
+		}
+	}
+	return nil
+}
+
+func (s logSignal) WithAttrs([]slog.Attr) slog.Handler { return s }
+
+func (s logSignal) WithGroup(string) slog.Handler { return s }
 
 func TestKillNodeLosesAnswersAndComesBack(t *testing.T) {
 	testkit.EachTransport(t, func(t *testing.T, kind testkit.TransportKind) {
@@ -131,23 +159,25 @@ func TestKillNodeLosesAnswersAndComesBack(t *testing.T) {
 }
 
 func TestKillNodeDropsAReplyThatIsReady(t *testing.T) {
-	started, goOn := make(chan struct{}), make(chan struct{})
-	c := testkit.NewCluster(t, testkit.ClusterOptions{Nodes: 1, Handler: func(context.Context, transport.Envelope) ([]byte, error) {
-		close(started)
-		<-goOn
-		return []byte("done"), nil
-	}})
-	errs := make(chan error, 1)
-	go func() { // ends at the TTL
-		_, err := c.Client().RequestKey(context.Background(), "a", "slow", nil, cluster.WithTTL(50*time.Millisecond))
-		errs <- err
-	}()
-	<-started
-	c.KillNode("node-0")
-	close(goOn)
-	if err := <-errs; !errors.Is(err, cluster.ErrEnvelopeExpired) || cluster.OutcomeOf(err) != cluster.MaybeRan {
-		t.Fatalf("got %v (%v)", err, cluster.OutcomeOf(err))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		goOn := make(chan struct{})
+		c := testkit.NewCluster(t, testkit.ClusterOptions{Nodes: 1, Handler: func(context.Context, transport.Envelope) ([]byte, error) {
+			<-goOn
+			return []byte("done"), nil
+		}})
+		var err error
+		var caller sync.WaitGroup
+		caller.Go(func() {
+			_, err = c.Client().RequestKey(context.Background(), "a", "slow", nil, cluster.WithTTL(time.Second))
+		})
+		synctest.Wait() // the handler waits
+		c.KillNode("node-0")
+		close(goOn)
+		caller.Wait()
+		if !errors.Is(err, cluster.ErrEnvelopeExpired) || cluster.OutcomeOf(err) != cluster.MaybeRan {
+			t.Errorf("got %v (%v)", err, cluster.OutcomeOf(err))
+		}
+	})
 }
 
 func TestClusterStopsAndStartsUnderLoad(t *testing.T) {
@@ -241,35 +271,4 @@ func TestClusterInABubble(t *testing.T) {
 			t.Fatalf("took %v", took)
 		}
 	})
-}
-
-func TestClusterReportsOptionsThatCannotWork(t *testing.T) {
-	h := cluster.NewActorHandler(counters.New)
-	for _, test := range []struct {
-		opts testkit.ClusterOptions
-		word string
-	}{
-		{testkit.ClusterOptions{}, "Handler"},
-		{testkit.ClusterOptions{Handler: h, Nodes: -1}, "Nodes -1"},
-		{testkit.ClusterOptions{Handler: h, Transport: 7}, "Transport"},
-		{testkit.ClusterOptions{Handler: h, NATSURL: "nats://x"}, "NATSURL"},
-		{testkit.ClusterOptions{Handler: h, Limits: transport.Limits{MaxPending: -7}}, "MaxPending"},
-		{testkit.ClusterOptions{Handler: h, Transport: testkit.NATS, NATSURL: "nats://127.0.0.1:1"}, "127.0.0.1:1"},
-	} {
-		fake := &fakeTB{}
-		testkit.NewCluster(fake, test.opts)
-		failures := fake.end()
-		if len(failures) == 0 {
-			t.Errorf("%+v is accepted", test.opts)
-			continue
-		}
-		wantFailure(t, failures[:1], test.word)
-	}
-}
-
-func TestUnknownNodeFailsTheTest(t *testing.T) {
-	fake := &fakeTB{}
-	c := testkit.NewCluster(fake, testkit.ClusterOptions{Nodes: 1, Handler: cluster.NewActorHandler(counters.New)})
-	c.StopNode("node-7")
-	wantFailure(t, fake.end(), "node-7", "node-0")
 }

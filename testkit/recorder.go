@@ -91,9 +91,9 @@ func (r *Recorder) Wrap(next cluster.ServerHandlerFunc) cluster.ServerHandlerFun
 // line names whose turn a message takes: its key's, or its shard's.
 func line(env transport.Envelope) (string, error) {
 	if env.Key != "" {
-		return "key " + env.Key, nil
+		return env.Kind + " key " + env.Key, nil
 	}
-	return "shard", nil
+	return env.Kind + " shard", nil
 }
 
 func (r *Recorder) record(ctx context.Context, env *transport.Envelope) {
