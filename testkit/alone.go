@@ -7,7 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/handlers"
 )
@@ -15,7 +14,8 @@ import (
 // Alone runs f with one entity, that of the given key, in a testing/synctest
 // bubble: time is virtual and passes only while everything in the bubble waits,
 // so that minutes of Every, PassivateAfter, TTLs and deadlines take no time and
-// are exact.
+// are exact. What becomes due at the same instant happens in any order, as in
+// life: let periods differ, or advance past the instant.
 //
 //	testkit.Alone(t, Accounts.New, "acc-1", func(t *testing.T, e *testkit.Entity) {
 //		balance, err := testkit.Ask[Balance](e, Deposit{100})
@@ -209,5 +209,3 @@ const (
 
 // MessageType names the message on the wire.
 func (o order) MessageType() string { return string(o) }
-
-var _ actor.Entity = probe{}

@@ -22,6 +22,8 @@ func probed(factory handlers.ActorFactory) handlers.ActorFactory {
 	}
 }
 
+var _ actor.Entity = probe{}
+
 // probe stands before an entity.
 type probe struct{ actor.Entity }
 

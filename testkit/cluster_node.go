@@ -2,7 +2,6 @@ package testkit
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/clstr-go/clstr/cluster"
@@ -34,7 +33,7 @@ type member struct {
 	endpoint endpoint
 	cancel   context.CancelFunc
 	killed   bool
-	ended    chan struct{} // closed when it and its transport have ended
+	ended    chan struct{} // closed when it and its transport have ended, or it could not
 	err      error         // set before ended is closed
 }
 
@@ -148,9 +147,15 @@ func (c *Cluster) start(ids ...string) {
 }
 
 func (m *member) run(ctx context.Context, node *cluster.Node) {
-	defer close(m.ended)
-	m.err = node.Run(ctx)
-	m.err = errors.Join(m.err, m.endpoint.Close())
+	if m.err = node.Run(ctx); m.err != nil {
+		// A handler that does not end keeps the transport open; the test is to
+		// fail, not to hang.
+		close(m.ended)
+		_ = m.endpoint.Close()
+		return
+	}
+	m.err = m.endpoint.Close()
+	close(m.ended)
 }
 
 // await waits for a node's end. That of one that was cut off cannot be clean.

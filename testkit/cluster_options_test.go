@@ -3,7 +3,10 @@ package testkit_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/testkit"
@@ -89,3 +92,39 @@ type owned struct {
 }
 
 func (o *owned) ShardsOwned(id string, _ int) { o.ids <- id }
+
+func TestClusterEndsWithoutItsServer(t *testing.T) {
+	testkit.CheckLeaks(t)
+	s := testkit.StartNATSServer(t, nil)
+	lost := make(chan struct{}, 16)
+	c := testkit.NewCluster(t, testkit.ClusterOptions{
+		Transport:   testkit.NATS,
+		NATSURL:     s.URL(),
+		NATSOptions: []nats.Option{nats.DisconnectErrHandler(func(*nats.Conn, error) { lost <- struct{}{} })},
+		Handler:     cluster.NewActorHandler(counters.New),
+	})
+	mustAdd(t, c, "a", 1, 1)
+	s.Stop()
+	for range len(c.Nodes()) + 1 { // the clients' connection too
+		<-lost
+	}
+}
+
+// A node that cannot end in time is reported when the test ends.
+func TestClusterReportsNodesThatDoNotEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		goOn := make(chan struct{})
+		defer close(goOn)
+		fake := &fakeTB{}
+		c := testkit.NewCluster(fake, testkit.ClusterOptions{Nodes: 1, Limits: transport.Limits{HandlerTimeout: time.Second},
+			Handler: func(context.Context, transport.Envelope) ([]byte, error) { <-goOn; return nil, nil }})
+		if err := c.Client().NotifyKey(context.Background(), "a", "Stuck", nil); err != nil {
+			t.Fatal(err)
+		}
+		failures := fake.end()
+		if len(failures) == 0 {
+			t.Fatal("nothing was reported")
+		}
+		wantFailure(t, failures[:1], "node-0", "ignore the end of their context")
+	})
+}
