@@ -174,12 +174,12 @@ type world struct {
 }
 
 func newWorld(t testing.TB, opts actor.HostOptions) *world {
-	return newWorldWithLog(t, opts, slog.New(slog.DiscardHandler))
+	return newWorldOn(t, opts, slog.New(slog.DiscardHandler), -1)
 }
 
-func newWorldWithLog(t testing.TB, opts actor.HostOptions, log *slog.Logger) *world {
+func newWorldOn(t testing.TB, opts actor.HostOptions, log *slog.Logger, limit int) *world {
 	t.Helper()
-	w := &world{TB: t, pool: pool.New(-1)}
+	w := &world{TB: t, pool: pool.New(limit)}
 	w.system = actor.NewSystem(log, w.pool)
 	w.Host = w.system.NewHost(opts)
 	t.Cleanup(w.end)

@@ -101,7 +101,7 @@ func (c *cell) turns(slot *pool.Slot) (again bool) {
 		m, invoker, user := c.next()
 		if m == nil {
 			returned = true
-			c.shard.host.settle()
+			c.shard.host.settle(c)
 			return false
 		}
 		current = m

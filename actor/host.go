@@ -77,7 +77,8 @@ type Host struct {
 	shards  map[uint32]*shard
 	stopped bool
 
-	evicting sync.Mutex
+	evicting sync.Mutex  // one looks for keys to stop; before mu and the shards' locks
+	allBusy  atomic.Bool // the host is over its bound, and no key is idle
 }
 
 // NewHost makes a host.
@@ -145,46 +146,6 @@ func (h *Host) Stop(ctx context.Context) error {
 	return nil
 }
 
-// over reports whether more keys are active than should be.
-func (h *Host) over() bool {
-	return h.opts.CacheSize >= 0 && h.active.Load() > int64(h.opts.CacheSize)
-}
-
-// settle is called when a key has run out of work: it may be the one that the
-// bound waits for.
-func (h *Host) settle() {
-	if h.over() {
-		h.evict()
-	}
-}
-
-// evict passivates the least recently used keys until the bound is kept, or
-// every candidate is busy. The shards' tables are in order of use and each
-// publishes the age of its oldest, so the oldest of all is found without a lock.
-func (h *Host) evict() {
-	if !h.over() || !h.evicting.TryLock() {
-		return
-	}
-	defer h.evicting.Unlock()
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	began := h.clock.Load()
-	for h.over() {
-		var oldest *shard
-		age := int64(never)
-		for _, s := range h.shards {
-			if a := s.oldest.Load(); a < age {
-				oldest, age = s, a
-			}
-		}
-		// What is younger than this round was found busy in it.
-		if oldest == nil || age > began {
-			return
-		}
-		oldest.stopOldest(age)
-	}
-}
-
 func (h *Host) count(delta int) {
 	if delta == 0 {
 		return
@@ -192,6 +153,8 @@ func (h *Host) count(delta int) {
 	h.active.Add(int64(delta))
 	if delta > 0 {
 		h.idle.wake()
+	} else if !h.over() {
+		h.allBusy.Store(false)
 	}
 	if o := h.opts.Observer; o != nil {
 		o.ActiveKeys(h.opts.Kind, delta)

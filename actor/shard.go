@@ -222,6 +222,7 @@ func (s *shard) refuseRest() {
 	s.mu.Lock()
 	cells := s.table.Values()
 	s.table.Purge()
+	s.noteOldest()
 	s.mu.Unlock()
 	s.host.count(-len(cells))
 	for _, c := range cells {

@@ -1,0 +1,60 @@
+package actor
+
+// over reports whether more keys are active than should be.
+func (h *Host) over() bool {
+	return h.opts.CacheSize >= 0 && h.active.Load() > int64(h.opts.CacheSize)
+}
+
+// evict is called when a key was made: it passivates the least recently used.
+// While all are busy it does not look again: the first that settles goes. If
+// somebody else is looking, what that one misses is found when the new key
+// settles.
+func (h *Host) evict() {
+	if h.over() && !h.allBusy.Load() && h.evicting.TryLock() {
+		h.search()
+		h.evicting.Unlock()
+	}
+}
+
+// settle is called when c has run out of work: it may be the one that the bound
+// waits for. It waits for a search that goes on, which may have found c busy.
+func (h *Host) settle(c *cell) {
+	if !h.over() {
+		return
+	}
+	h.evicting.Lock()
+	defer h.evicting.Unlock()
+	if !h.allBusy.Load() {
+		h.search()
+	}
+	if h.over() {
+		c.tryStop() // the only one that may be idle
+	}
+}
+
+// search passivates the least recently used keys until the bound is kept, or
+// every key was found busy. The shards' tables are in order of use and each
+// publishes the age of its oldest, so the oldest of all is found without a lock.
+// It is called with evicting held.
+func (h *Host) search() {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	began := h.clock.Load()
+	for h.over() {
+		var oldest *shard
+		age := int64(never)
+		for _, s := range h.shards {
+			if a := s.oldest.Load(); a < age {
+				oldest, age = s, a
+			}
+		}
+		if oldest == nil || age > began { // what is younger than this search was found busy in it
+			h.allBusy.Store(true)
+			break
+		}
+		oldest.stopOldest(age)
+	}
+	if !h.over() {
+		h.allBusy.Store(false) // count may have been here before
+	}
+}
