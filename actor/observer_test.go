@@ -1,0 +1,91 @@
+package actor_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/clstr-go/clstr/actor"
+)
+
+// counter is an observer that counts.
+type counter struct {
+	mu                                          sync.Mutex
+	activated, failed, passivated, full, active int
+	kind                                        string
+	onPassivated                                func()
+}
+
+var _ actor.Observer = (*counter)(nil)
+
+func (o *counter) add(kind string, n *int, delta int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.kind = kind
+	*n += delta
+}
+
+func (o *counter) Activated(kind string)             { o.add(kind, &o.activated, 1) }
+func (o *counter) ActivationFailed(kind string)      { o.add(kind, &o.failed, 1) }
+func (o *counter) MailboxRefused(kind string)        { o.add(kind, &o.full, 1) }
+func (o *counter) ActiveKeys(kind string, delta int) { o.add(kind, &o.active, delta) }
+func (o *counter) Passivated(kind string) {
+	o.add(kind, &o.passivated, 1)
+	if o.onPassivated != nil {
+		o.onPassivated()
+	}
+}
+
+func (o *counter) numbers() (activated, failed, passivated, full, active int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.activated, o.failed, o.passivated, o.full, o.active
+}
+
+// check fails the test unless as many keys are active as wanted, by both counts.
+func (o *counter) check(t testing.TB, active int) {
+	t.Helper()
+	a, _, p, _, n := o.numbers()
+	if a-p != active || n != active {
+		t.Errorf("%d activated, %d passivated, ActiveKeys adds up to %d; want %d active", a, p, n, active)
+	}
+}
+
+func TestObserverCountsAddUp(t *testing.T) {
+	o := &counter{}
+	fail := true
+	w := newWorld(t, actor.HostOptions{Kind: "account", Observer: o, Factory: func(string) (actor.Actor, error) {
+		if fail {
+			return nil, errBroken
+		}
+		return &entity{handle: func(c *actor.Context) { explode(c); c.Reply(nil, nil) }}, nil
+	}})
+	if _, err := w.send("k", "go").wait(t); !errors.Is(err, errBroken) {
+		t.Error(err)
+	}
+	eventually(t, "the failed key has gone", func() bool { return w.Active() == 0 && w.processesOf("k") == 0 })
+	o.check(t, 0)
+	fail = false
+	for range 3 {
+		_, _ = w.ask("k", "panic")
+	}
+	w.want("k", "go", "")
+	w.want("l", "go", "")
+	o.check(t, 2)
+	if n := w.Active(); n != 2 {
+		t.Errorf("%d active", n)
+	}
+	w.stop()
+	o.check(t, 0)
+	if a, f, p, full, _ := o.numbers(); a != 5 || f != 1 || p != 5 || full != 0 || o.kind != "account" {
+		t.Errorf("%d activated, %d failed, %d passivated, %d refused of kind %q", a, f, p, full, o.kind)
+	}
+}
+
+// processesOf is 1 while a key of shard 0 has an incarnation.
+func (w *world) processesOf(key string) int {
+	if _, ok := w.system.Proto().ProcessRegistry.GetLocal("clstr-1/0/" + key); ok {
+		return 1
+	}
+	return 0
+}
