@@ -177,7 +177,7 @@ func (c *cell) handleProto(x *Context, invoker pactor.MessageInvoker) {
 		return
 	}
 	if !x.AwaitsReply() {
-		invoker.InvokeUserMessage(message)
+		invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: x.msg.Headers, Message: message})
 		x.Reply(nil, nil)
 		return
 	}

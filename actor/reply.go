@@ -66,6 +66,8 @@ func (p *replyProcess) SendUserMessage(_ *PID, message any) {
 		p.call.Reply(m, nil)
 	case nil:
 		p.call.Reply(nil, nil)
+	case *pactor.DeadLetterResponse: // the request was forwarded
+		p.call.Reply(nil, fmt.Errorf("no actor under the process id that the request was passed on to: %w", pactor.ErrDeadLetter))
 	default:
 		data, err := codec.Marshal(m)
 		if err != nil {
@@ -107,14 +109,19 @@ type decoder struct {
 	decode func([]byte) (any, error)
 }
 
+// protoactorFile describes protoactor's own messages. They are linked, but mean
+// something else than a caller may say: stop, watch, terminated.
+var protoactorFile = (*PID)(nil).ProtoReflect().Descriptor().ParentFile()
+
 // decode makes what a protoactor actor receives of a message.
 func decode(m *Message) (any, error) {
 	if d, ok := decoders.Load(m.Type); ok {
 		return d.(decoder).decode(m.Data)
 	}
-	if t, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(m.Type)); err == nil {
-		p := t.New().Interface()
-		return p, proto.Unmarshal(m.Data, p)
+	t, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(m.Type))
+	if err != nil || t.Descriptor().ParentFile() == protoactorFile {
+		return m, nil
 	}
-	return m, nil
+	p := t.New().Interface()
+	return p, proto.Unmarshal(m.Data, p)
 }

@@ -60,7 +60,7 @@ func (s *shell) Receive(ctx pactor.Context) {
 			s.end(ctx)
 		}
 	case *pactor.Terminated:
-		if m.Who.Equal(ctx.Self()) {
+		if ctx.Self().Equal(m.Who) {
 			return // how a cell finishes an end that has failed
 		}
 		s.pass(ctx)
