@@ -37,6 +37,7 @@ const (
 	bitAnswered                    // the outcome is decided
 	bitReplied                     // the sender has been told
 	bitOwned                       // the reply's slice belongs to the replier
+	bitQueued                      // in a line that it cannot be taken out of
 )
 
 // Call is one envelope on the node's side, from its arrival until it was
@@ -67,7 +68,8 @@ type Call struct {
 	err    *Error        // what it was answered with
 	timer  *time.Timer   // where until is in no class of the sub's
 	slot   *pool.Slot    // while the handler runs
-	held   bool          // the slot is taken; false while the handler waits
+	waits  int           // goroutines of the handler's that wait for another call
+	held   bool          // the slot is taken; false while one of them waits
 	after  func()        // to be called when answered
 }
 
@@ -100,7 +102,7 @@ func remaining(ctx context.Context) time.Duration {
 
 func (c *Call) setLimits(budget time.Duration) {
 	if budget > 0 {
-		c.until, c.limit = expiry.Now()+int64(budget), context.DeadlineExceeded
+		c.until, c.limit = expiry.Now()+int64(min(budget, forever)), context.DeadlineExceeded
 	}
 	if c.env.TTLMs > 0 {
 		ttl := expiry.Now() + int64(c.env.TTL())
@@ -131,7 +133,7 @@ func (c *Call) Start(slot *pool.Slot) bool {
 		if old&(bitStarted|bitAnswered) != 0 {
 			return false
 		}
-		if c.bits.CompareAndSwap(old, old|bitStarted) {
+		if c.bits.CompareAndSwap(old, (old|bitStarted)&^bitQueued) {
 			break
 		}
 	}
@@ -220,53 +222,6 @@ func (c *Call) Expire() {
 	c.refuse(newError(limit).WithOutcome(NotStarted), context.DeadlineExceeded)
 }
 
-func (c *Call) refuse(err *Error, ctxErr error) {
-	for {
-		old := c.bits.Load()
-		if old&bitAnswered != 0 {
-			return
-		}
-		e := err
-		if old&bitStarted != 0 && e.Outcome.NeverRan() {
-			e = e.WithOutcome(MaybeRan)
-		}
-		if c.bits.CompareAndSwap(old, old|bitAnswered) {
-			c.settle(e, ctxErr)
-			c.reply(old, nil, e)
-			c.close(old)
-			return
-		}
-	}
-}
-
-func (c *Call) answer(data []byte, err *Error) {
-	old := c.bits.Or(bitAnswered)
-	if old&bitAnswered != 0 {
-		return
-	}
-	c.settle(err, context.Canceled)
-	c.reply(old, data, err)
-	c.close(old)
-}
-
-// settle ends the call's context.
-func (c *Call) settle(err *Error, ctxErr error) {
-	c.mu.Lock()
-	c.err, c.ctxErr = err, ctxErr
-	if c.done != nil {
-		close(c.done)
-	}
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-	after := c.after
-	c.after = nil
-	c.mu.Unlock()
-	if after != nil {
-		after()
-	}
-}
-
 // AfterAnswer calls f, which must not block, once the call was answered, at
 // once if it was. A second f replaces the first.
 func (c *Call) AfterAnswer(f func()) {
@@ -283,44 +238,6 @@ func (c *Call) AfterAnswer(f func()) {
 
 // AwaitsReply is false for a notification.
 func (c *Call) AwaitsReply() bool { return c.env.Delivery == AwaitReply }
-
-// reply tells the sender, unless an acknowledgement has. The sender of a
-// notification learns that it was accepted, never how its handler fared.
-func (c *Call) reply(old uint32, data []byte, err *Error) {
-	if c.env.Delivery != AwaitReply {
-		data = nil
-		if old&bitStarted != 0 {
-			err = nil
-		}
-	}
-	c.tell(data, err)
-}
-
-func (c *Call) tell(data []byte, err *Error) {
-	if c.bits.Or(bitReplied)&bitReplied == 0 && c.replier != nil {
-		c.replier.Reply(c, data, err)
-	}
-}
-
-// close is called once, when the call has been decided.
-func (c *Call) close(old uint32) {
-	c.sub.unwatch(c, old&bitStarted != 0)
-	if old&bitStarted == 0 || old&bitEnded != 0 {
-		c.finish()
-	}
-}
-
-// finish is called once, when the call was decided and its handler has ended
-// or will never start.
-func (c *Call) finish() {
-	if c.observer != nil {
-		c.mu.Lock()
-		err := c.err
-		c.mu.Unlock()
-		c.observer.CallFinished(c, c.bits.Load()&bitStarted != 0, err)
-	}
-	c.sub.release()
-}
 
 // Observe sets who is told of the call's life. It must be called before the call
 // can start.

@@ -81,6 +81,7 @@ func BeginWait(ctx context.Context) *Call {
 	if c.slot == nil {
 		return nil // no pool, or the handler has ended and a goroutine of its goes on
 	}
+	c.waits++
 	if c.held {
 		c.held = false
 		c.slot.Leave()
@@ -88,21 +89,25 @@ func BeginWait(ctx context.Context) *Call {
 	return c
 }
 
-// EndWait ends what BeginWait began; it may wait for a free slot.
+// EndWait ends what BeginWait began; it may wait for a free slot. A handler that
+// waits on several goroutines goes without a slot until the last of them has its
+// answer: the calls that the others wait for may need that slot.
 func (c *Call) EndWait() {
 	if c == nil {
 		return
 	}
 	c.mu.Lock()
-	slot, held := c.slot, c.held
+	c.waits--
+	slot := c.slot
+	back := slot != nil && !c.held && c.waits == 0
 	c.mu.Unlock()
-	if slot == nil || held {
-		return // the handler has ended, or another goroutine of its goes on
+	if !back {
+		return // the handler has ended, or another goroutine of its waits or goes on
 	}
 	slot.Enter()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.slot != slot || c.held {
+	if c.slot != slot || c.held || c.waits > 0 {
 		slot.Leave() // the same, meanwhile
 		return
 	}

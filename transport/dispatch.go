@@ -11,59 +11,8 @@ import (
 	"github.com/clstr-go/clstr/internal/pool"
 )
 
-// Defaults of [Limits], and of a call whose context has no deadline.
-const (
-	DefaultMaxConcurrentHandlers = 100
-	DefaultMaxPending            = 16 << 10
-	DefaultHandlerTimeout        = 30 * time.Second
-	DefaultRequestTimeout        = 30 * time.Second
-)
-
 // retryHint is what a refusal for want of room suggests.
 const retryHint = 10 * time.Millisecond
-
-// Limits bound what a node takes on. Every transport has them among its
-// options.
-type Limits struct {
-	// MaxConcurrentHandlers is how many handlers run at once; more wait for a
-	// place, in order. A handler that waits for a request of its own, made with
-	// its context, does not count. 0 = default (100), -1 = unlimited.
-	MaxConcurrentHandlers int
-	// MaxPending is how many calls of one shard may be accepted and not yet
-	// finished; more are refused with [ErrOverloaded]. 0 = default (16,384),
-	// -1 = unlimited.
-	MaxPending int
-	// HandlerTimeout ends the wait for a handler, counted from its start: its
-	// context ends and the caller gets [ErrHandlerTimeout]. 0 = default (30 s),
-	// -1 = none.
-	HandlerTimeout time.Duration
-}
-
-func (l Limits) withDefaults() Limits {
-	if l.MaxConcurrentHandlers == 0 {
-		l.MaxConcurrentHandlers = DefaultMaxConcurrentHandlers
-	}
-	if l.MaxPending == 0 {
-		l.MaxPending = DefaultMaxPending
-	}
-	if l.HandlerTimeout == 0 {
-		l.HandlerTimeout = DefaultHandlerTimeout
-	}
-	return l
-}
-
-// Validate refuses a limit below -1.
-func (l Limits) Validate() error {
-	switch {
-	case l.MaxConcurrentHandlers < -1:
-		return Errorf(ErrBadOption, "MaxConcurrentHandlers %d: -1 (unlimited), 0 (default) or more", l.MaxConcurrentHandlers)
-	case l.MaxPending < -1:
-		return Errorf(ErrBadOption, "MaxPending %d: -1 (unlimited), 0 (default) or more", l.MaxPending)
-	case l.HandlerTimeout < -1:
-		return Errorf(ErrBadOption, "HandlerTimeout %v: -1 (none), 0 (default) or a duration", l.HandlerTimeout)
-	}
-	return nil
-}
 
 // Dispatcher is the node side of a transport: time, room, order, panics and
 // draining are written here, once for all of them. A transport subscribes its
@@ -136,14 +85,15 @@ func (d *Dispatcher) Subscribe(ctx context.Context, r Receiver) (*Sub, error) {
 }
 
 // SetLog replaces the logger. It must be called before the first subscription.
-func (d *Dispatcher) SetLog(log *slog.Logger) { d.logger = log }
+func (d *Dispatcher) SetLog(log *slog.Logger) { d.logger, d.life.log = log, log }
 
 // Pool returns the pool that the dispatcher's handlers run on.
 func (d *Dispatcher) Pool() *pool.Pool { return d.pool }
 
 // Close ends all subscriptions as Unsubscribe does, and the handlers'
 // goroutines. It returns an error if handlers are still running when their
-// context has ended long since; it does not wait for those.
+// context has ended long since; it does not wait for those, and a further Close
+// tries again.
 func (d *Dispatcher) Close() error {
 	if err := d.end(); err != nil {
 		return err
@@ -166,8 +116,9 @@ func (d *Dispatcher) end() error {
 		s.refuseNew()
 	}
 	var errs []error
+	giveUp := d.giveUp() // one for all: the wait does not grow with their number
 	for _, s := range subs {
-		errs = append(errs, s.Unsubscribe())
+		errs = append(errs, s.unsubscribe(giveUp))
 	}
 	return errors.Join(errs...)
 }
@@ -270,7 +221,18 @@ const grace = 5 * time.Second
 // and returns when every accepted call has finished. Calls are answered at the
 // handler timeout at the latest; a handler that goes on regardless is given up
 // soon after, with an error.
-func (s *Sub) Unsubscribe() error {
+func (s *Sub) Unsubscribe() error { return s.unsubscribe(s.d.giveUp()) }
+
+// giveUp is the moment until which an unsubscription that begins now waits; the
+// zero time is never.
+func (d *Dispatcher) giveUp() time.Time {
+	if d.limits.HandlerTimeout < 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(d.limits.HandlerTimeout + grace)
+}
+
+func (s *Sub) unsubscribe(giveUp time.Time) error {
 	s.mu.Lock()
 	s.closed = true
 	var drained chan struct{}
@@ -281,28 +243,30 @@ func (s *Sub) Unsubscribe() error {
 		drained = s.drained
 	}
 	s.mu.Unlock()
-	err := s.await(drained)
+	if err := s.await(drained, giveUp); err != nil {
+		return err // and remains among the subs: a further Close finds it
+	}
 	s.clock.Stop()
 	s.d.mu.Lock()
 	delete(s.d.subs, s)
 	s.d.mu.Unlock()
-	return err
+	return nil
 }
 
-func (s *Sub) await(drained chan struct{}) error {
+func (s *Sub) await(drained chan struct{}, giveUp time.Time) error {
 	if drained == nil {
 		return nil
 	}
-	if s.d.limits.HandlerTimeout < 0 {
+	if giveUp.IsZero() {
 		<-drained
 		return nil
 	}
-	giveUp := time.NewTimer(s.d.limits.HandlerTimeout + grace)
-	defer giveUp.Stop()
+	timer := time.NewTimer(time.Until(giveUp))
+	defer timer.Stop()
 	select {
 	case <-drained:
 		return nil
-	case <-giveUp.C:
+	case <-timer.C:
 		return Errorf(ErrHandlerTimeout, "%d handlers ignore the end of their context", s.Pending())
 	}
 }

@@ -142,11 +142,11 @@ func (e Envelope) TTL() time.Duration {
 	if e.TTLMs <= 0 {
 		return 0
 	}
-	if e.CreatedAtMs == 0 {
-		return time.Duration(e.TTLMs) * time.Millisecond
+	left := min(e.TTLMs, forever.Milliseconds())
+	if e.CreatedAtMs != 0 {
+		left = min(left, max(0, left-(time.Now().UnixMilli()-e.CreatedAtMs)))
 	}
-	left := e.CreatedAtMs + e.TTLMs - time.Now().UnixMilli()
-	return time.Duration(max(0, left)) * time.Millisecond
+	return time.Duration(left) * time.Millisecond
 }
 
 // Validate checks the envelope for configuration errors. It returns

@@ -63,11 +63,11 @@ func (l *Lifetime) Pool() *pool.Pool { return l.pool }
 func (l *Lifetime) Once(key any, make func() (value any, end func())) any {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if v, ok := l.things[key]; ok {
-		return v
-	}
 	if l.ended {
 		return nil
+	}
+	if v, ok := l.things[key]; ok {
+		return v
 	}
 	v, end := make()
 	l.things[key] = v

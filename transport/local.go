@@ -18,8 +18,8 @@ type local struct {
 
 // Reply implements [Replier].
 func (l *local) Reply(c *Call, data []byte, err *Error) {
-	if len(data) > 0 && !c.DataIsOwned() {
-		data = bytes.Clone(data) // the handler's slice stays the handler's
+	if !c.DataIsOwned() {
+		data = cloneBytes(data) // the handler's slice stays the handler's, an empty one too: it has room behind its end
 	}
 	l.data, l.err = data, err
 	l.wait <- struct{}{}
@@ -42,12 +42,12 @@ func (s *Sub) Do(ctx context.Context, env Envelope) ([]byte, error) {
 		l.wait = make(chan struct{}, 1)
 	}
 	l.Init(env, l, remaining(ctx))
+	if env.Delivery != AwaitReply {
+		s.Dispatch(&l.Call) // the owner's acceptance is part of it
+		return nil, s.refusal(l)
+	}
 	w := BeginWait(ctx)
 	s.Dispatch(&l.Call)
-	if env.Delivery == AwaitNothing {
-		w.EndWait()
-		return nil, l.refusal()
-	}
 	err := l.await(ctx)
 	w.EndWait()
 	if err != nil {
@@ -79,15 +79,16 @@ func (l *local) await(ctx context.Context) error {
 	return nil
 }
 
-// refusal returns what a notification that awaits nothing was refused with
-// before its hand-over ended, if it was.
-func (l *local) refusal() error {
+// refusal returns what a notification was refused with before its hand-over
+// ended, if it was.
+func (s *Sub) refusal(l *local) error {
 	select {
 	case <-l.wait:
+		s.d.waits.Put(l.wait)
 		if l.err != nil {
 			return l.err
 		}
-	default:
+	default: // it awaits nothing, and a refusal may come later
 	}
 	return nil
 }
@@ -112,7 +113,11 @@ type handlerReceiver struct {
 }
 
 // Accept implements [Receiver].
-func (r *handlerReceiver) Accept(c *Call) { r.pool.Go(&handlerTask{c, r.h}) }
+func (r *handlerReceiver) Accept(c *Call) {
+	if c.enqueue() {
+		r.pool.Go(&handlerTask{c, r.h})
+	}
+}
 
 // HandlerFunc makes a handler of a receiver, for transports that only know
 // handlers. Calls are accepted in the order in which the handler is called.
@@ -144,6 +149,7 @@ type handlerTask struct {
 // Run implements pool.Task.
 func (t *handlerTask) Run(slot *pool.Slot) {
 	if !t.c.Start(slot) {
+		t.c.dequeue()
 		return
 	}
 	returned := false

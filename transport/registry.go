@@ -64,11 +64,17 @@ func RegisterErrorType[E error](code string) {
 	registry.types[t] = code
 	registry.byCode[code] = func(detail []byte) error {
 		var e E
-		if json.Unmarshal(detail, &e) != nil {
+		if json.Unmarshal(detail, &e) != nil || isNil(e) {
 			return nil
 		}
 		return e
 	}
+}
+
+// isNil reports whether err holds a nil pointer, on which methods may panic.
+func isNil(err error) bool {
+	v := reflect.ValueOf(err)
+	return v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 func claimCode(code string) {
@@ -122,9 +128,15 @@ func lookupLocked(err error) (string, error, bool) {
 
 // HandlerError makes what the caller sees of an error that a handler returned:
 // its text, its code if it is registered, and always RanAndFailed, also where
-// the handler passes on the refusal of a call of its own.
-func HandlerError(err error) *Error {
-	e := &Error{Code: codeApplication, Outcome: RanAndFailed, Message: err.Error()}
+// the handler passes on the refusal of a call of its own. It survives errors
+// whose methods panic, as those of a nil pointer that has become an error do.
+func HandlerError(err error) (e *Error) {
+	defer func() {
+		if recover() != nil {
+			e = &Error{Code: codeApplication, Outcome: RanAndFailed, Message: fmt.Sprintf("an error of type %T whose methods panic", err)}
+		}
+	}()
+	e = &Error{Code: codeApplication, Outcome: RanAndFailed, Message: err.Error()}
 	code, found, ok := lookup(err)
 	if !ok {
 		if inner, isOurs := errors.AsType[*Error](err); isOurs {

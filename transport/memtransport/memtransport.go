@@ -94,6 +94,9 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 
 // SubscribeShard implements [transport.ServerTransport].
 func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transport.HandlerFunc) (transport.Subscription, error) {
+	if h == nil {
+		return nil, transport.Errorf(transport.ErrBadOption, "shard %d: the handler is nil", shardID)
+	}
 	return t.Subscribe(ctx, shardID, t.d.ReceiverFunc(h))
 }
 

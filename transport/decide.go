@@ -1,0 +1,110 @@
+package transport
+
+import "context"
+
+func (c *Call) refuse(err *Error, ctxErr error) {
+	for {
+		old := c.bits.Load()
+		if old&bitAnswered != 0 {
+			return
+		}
+		e := err
+		if old&bitStarted != 0 && e.Outcome.NeverRan() {
+			e = e.WithOutcome(MaybeRan)
+		}
+		if c.bits.CompareAndSwap(old, old|bitAnswered) {
+			c.settle(e, ctxErr)
+			c.reply(old, nil, e)
+			c.close(old)
+			return
+		}
+	}
+}
+
+func (c *Call) answer(data []byte, err *Error) {
+	old := c.bits.Or(bitAnswered)
+	if old&bitAnswered != 0 {
+		return
+	}
+	c.settle(err, context.Canceled)
+	c.reply(old, data, err)
+	c.close(old)
+}
+
+// settle ends the call's context.
+func (c *Call) settle(err *Error, ctxErr error) {
+	c.mu.Lock()
+	c.err, c.ctxErr = err, ctxErr
+	if c.done != nil {
+		close(c.done)
+	}
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	after := c.after
+	c.after = nil
+	c.mu.Unlock()
+	if after != nil {
+		after()
+	}
+}
+
+// reply tells the sender, unless an acknowledgement has. The sender of a
+// notification learns that it was accepted, never how its handler fared.
+func (c *Call) reply(old uint32, data []byte, err *Error) {
+	if c.env.Delivery != AwaitReply {
+		data = nil
+		if old&bitStarted != 0 {
+			err = nil
+		}
+	}
+	c.tell(data, err)
+}
+
+func (c *Call) tell(data []byte, err *Error) {
+	if c.bits.Or(bitReplied)&bitReplied == 0 && c.replier != nil {
+		c.replier.Reply(c, data, err)
+	}
+}
+
+// close is called once, when the call has been decided.
+func (c *Call) close(old uint32) {
+	c.sub.unwatch(c, old&bitStarted != 0)
+	if old&(bitStarted|bitQueued) == 0 || old&bitEnded != 0 {
+		c.finish()
+	}
+}
+
+// enqueue says that c goes into a line that it cannot be taken out of. If its
+// sender leaves meanwhile, c counts as pending all the same until it has come to
+// the front: its memory is held. It returns false if c was decided before.
+func (c *Call) enqueue() bool {
+	for {
+		old := c.bits.Load()
+		if old&bitAnswered != 0 {
+			return false
+		}
+		if c.bits.CompareAndSwap(old, old|bitQueued) {
+			return true
+		}
+	}
+}
+
+// dequeue says that c has come to the front of its line and did not start.
+func (c *Call) dequeue() {
+	if old := c.bits.And(^bitQueued); old&bitAnswered != 0 {
+		c.finish()
+	}
+}
+
+// finish is called once, when the call was decided and its handler has ended
+// or will never start.
+func (c *Call) finish() {
+	if c.observer != nil {
+		c.mu.Lock()
+		err := c.err
+		c.mu.Unlock()
+		c.observer.CallFinished(c, c.bits.Load()&bitStarted != 0, err)
+	}
+	c.sub.release()
+}

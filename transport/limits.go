@@ -1,0 +1,61 @@
+package transport
+
+import (
+	"math"
+	"time"
+)
+
+// Defaults of [Limits], and of a call whose context has no deadline.
+const (
+	DefaultMaxConcurrentHandlers = 100
+	DefaultMaxPending            = 16 << 10
+	DefaultHandlerTimeout        = 30 * time.Second
+	DefaultRequestTimeout        = 30 * time.Second
+)
+
+// forever is what longer times count as: added to a moment it does not overflow.
+const forever = time.Duration(math.MaxInt64 / 4)
+
+// Limits bound what a node takes on. Every transport has them among its
+// options.
+type Limits struct {
+	// MaxConcurrentHandlers is how many handlers run at once; more wait for a
+	// place, in order. A handler that waits for a request of its own, made with
+	// its context, does not count. 0 = default (100), -1 = unlimited.
+	MaxConcurrentHandlers int
+	// MaxPending is how many calls of one shard may be accepted and not yet
+	// finished; more are refused with [ErrOverloaded]. 0 = default (16,384),
+	// -1 = unlimited.
+	MaxPending int
+	// HandlerTimeout ends the wait for a handler, counted from its start: its
+	// context ends and the caller gets [ErrHandlerTimeout]. 0 = default (30 s),
+	// -1 = none.
+	HandlerTimeout time.Duration
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.MaxConcurrentHandlers == 0 {
+		l.MaxConcurrentHandlers = DefaultMaxConcurrentHandlers
+	}
+	if l.MaxPending == 0 {
+		l.MaxPending = DefaultMaxPending
+	}
+	if l.HandlerTimeout == 0 {
+		l.HandlerTimeout = DefaultHandlerTimeout
+	}
+	l.HandlerTimeout = min(l.HandlerTimeout, forever)
+	return l
+}
+
+// Validate refuses a limit below -1.
+func (l Limits) Validate() error {
+	switch {
+	case l.MaxConcurrentHandlers < -1:
+		return Errorf(ErrBadOption, "MaxConcurrentHandlers %d: -1 (unlimited), 0 (default) or more", l.MaxConcurrentHandlers)
+	case l.MaxPending < -1:
+		return Errorf(ErrBadOption, "MaxPending %d: -1 (unlimited), 0 (default) or more", l.MaxPending)
+	case l.HandlerTimeout < -1:
+		return Errorf(ErrBadOption, "HandlerTimeout %v: -1 (none), 0 (default) or a duration", l.HandlerTimeout)
+	}
+	return nil
+}
