@@ -1,0 +1,70 @@
+package transporttest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+var badInputTests = []test{
+	{"envelopes that cannot be sent", testBadEnvelopes},
+	{"the edges of what can", testEdges},
+}
+
+func testBadEnvelopes(s *suite) {
+	p := s.pair(transport.Limits{})
+	p.serve(0, func(_ context.Context, env transport.Envelope) ([]byte, error) {
+		s.Errorf("%+v has arrived", env)
+		return nil, nil
+	})
+	many := map[string]string{}
+	for i := range transport.MaxHeaders + 1 {
+		many[fmt.Sprint("h", i)] = ""
+	}
+	for name, env := range map[string]transport.Envelope{
+		"negative shard":    {Shard: -1},
+		"negative TTL":      {TTLMs: -1},
+		"long key":          {Key: strings.Repeat("k", transport.MaxKeyBytes+1)},
+		"long type":         {Type: strings.Repeat("t", transport.MaxTypeBytes+1)},
+		"long kind":         {Kind: strings.Repeat("t", transport.MaxTypeBytes+1)},
+		"type not UTF-8":    {Type: "\xff"},
+		"kind not UTF-8":    {Kind: "\xff"},
+		"too many headers":  {Headers: many},
+		"too long headers":  {Headers: map[string]string{"h": strings.Repeat("v", transport.MaxHeaderBytes)}},
+		"unknown delivery":  {Delivery: transport.AwaitNothing + 1},
+		"reserved":          {Headers: map[string]string{"x-clstr-key": "other"}},
+		"reserved, capital": {Headers: map[string]string{"X-Clstr-Anything": ""}},
+		"reserved, mixed":   {Headers: map[string]string{"x-CLSTR-": ""}},
+	} {
+		_, err := p.request(env)
+		want := transport.ErrBadEnvelope
+		if strings.HasPrefix(name, "reserved") {
+			want = transport.ErrReservedHeader
+		}
+		if e := s.failed(err, want, transport.NotSent); len(e.Error()) > 4<<10 {
+			s.Errorf("%s: an error of %d bytes", name, len(e.Error()))
+		}
+	}
+}
+
+func testEdges(s *suite) {
+	p := s.pair(transport.Limits{})
+	p.serve(0, echo)
+	most := map[string]string{}
+	for i := range transport.MaxHeaders {
+		most[fmt.Sprint("h", i)] = "v"
+	}
+	for _, env := range []transport.Envelope{
+		{},
+		{Type: strings.Repeat("t", transport.MaxTypeBytes), Kind: strings.Repeat("t", transport.MaxTypeBytes)},
+		{Key: strings.Repeat("k", transport.MaxKeyBytes)},
+		{Headers: most},
+		{Headers: map[string]string{"h": strings.Repeat("v", transport.MaxHeaderBytes-1), "": ""}},
+		{Headers: map[string]string{"x-clstr": "", "clstr-x-": "", "xx-clstr-key": ""}},
+	} {
+		env.Data = []byte("x")
+		p.want(env, "x")
+	}
+}

@@ -1,0 +1,176 @@
+package transporttest
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+var limitTests = []test{
+	{"pending calls", testMaxPending},
+	{"calls whose callers have gone still count", testGoneCallersCount},
+	{"running handlers", testMaxHandlers},
+	{"nested requests in a chain", testNestedChain},
+	{"nested requests side by side", testNestedFanOut},
+	{"many nested requests at once", testNestedCrowd},
+}
+
+func testMaxPending(s *suite) {
+	const most = 3
+	p := s.pair(transport.Limits{MaxConcurrentHandlers: 1, MaxPending: most})
+	hold := s.gate()
+	var ran atomic.Int32
+	p.serve(0, func(context.Context, transport.Envelope) ([]byte, error) { <-hold.c; ran.Add(1); return nil, nil })
+	p.serve(1, func(context.Context, transport.Envelope) ([]byte, error) { return nil, nil })
+	for range most {
+		p.accepted(transport.Envelope{Type: "Fill"})
+	}
+	for _, delivery := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
+		_, err := p.request(transport.Envelope{Type: "Over", Delivery: delivery})
+		e := s.failed(err, transport.ErrOverloaded, transport.NotStarted)
+		if after, ok := transport.RetryAfter(err); !ok || after <= 0 || e.RetryAfter != after {
+			s.Errorf("RetryAfter %v, %v", after, ok)
+		}
+	}
+	p.accepted(transport.Envelope{Shard: 1, Type: "Elsewhere"}) // the limit is each shard's
+	hold.open()
+	s.eventually("the shard takes calls again", func() bool {
+		_, err := p.request(transport.Envelope{Type: "After"})
+		if err != nil {
+			s.failed(err, transport.ErrOverloaded, transport.NotStarted)
+		}
+		return err == nil
+	})
+	if n := ran.Load(); n != most+1 {
+		s.Errorf("%d handlers ran, want %d", n, most+1)
+	}
+}
+
+// A caller that leaves while its call waits in line leaves the call's memory
+// behind: it must not free the way for another one, or a stuck node grows
+// without bound.
+func testGoneCallersCount(s *suite) {
+	const most = 8
+	p := s.pair(transport.Limits{MaxConcurrentHandlers: 1, MaxPending: most})
+	hold, entered := s.gate(), make(chan struct{}, 1)
+	p.serve(0, func(_ context.Context, env transport.Envelope) ([]byte, error) {
+		if env.Type == "Busy" {
+			entered <- struct{}{}
+			<-hold.c
+		}
+		return nil, nil
+	})
+	p.accepted(transport.Envelope{Type: "Busy"})
+	receive(s, "the busy handler", entered)
+	refused := false
+	for range 4 * most {
+		env := transport.Envelope{Type: "Never", TTLMs: 1}
+		_, err := p.request(env)
+		if transport.CodeOf(err) == transport.CodeOf(transport.ErrOverloaded) {
+			refused = true
+			break
+		}
+		s.failed(err, transport.ErrEnvelopeExpired, transport.NotStarted)
+	}
+	if !refused {
+		s.Errorf("%d calls wait in the line of a shard with MaxPending %d", 4*most, most)
+	}
+	hold.open()
+	s.eventually("the shard takes calls again", func() bool {
+		_, err := p.request(transport.Envelope{Type: "After"})
+		return err == nil
+	})
+}
+
+func testMaxHandlers(s *suite) {
+	const most, calls = 3, 24
+	p := s.pair(transport.Limits{MaxConcurrentHandlers: most})
+	hold, entered := s.gate(), make(chan struct{}, calls)
+	var running, highest atomic.Int32
+	h := func(context.Context, transport.Envelope) ([]byte, error) {
+		n := running.Add(1)
+		for old := highest.Load(); n > old && !highest.CompareAndSwap(old, n); old = highest.Load() {
+		}
+		entered <- struct{}{}
+		<-hold.c
+		running.Add(-1)
+		return nil, nil
+	}
+	subs := []transport.Subscription{p.serve(0, h), p.serve(1, h)} // the limit is the node's
+	for i := range calls {
+		p.accepted(transport.Envelope{Shard: i % 2, Type: "Hold"})
+	}
+	for range most {
+		receive(s, "a handler", entered)
+	}
+	hold.open()
+	for _, sub := range subs {
+		if err := sub.Unsubscribe(); err != nil {
+			s.Error(err)
+		}
+	}
+	if n := highest.Load(); n != most {
+		s.Errorf("%d handlers ran at once, want %d", n, most)
+	}
+	if n := len(entered); n != calls-most {
+		s.Errorf("%d handlers ran, want %d", n+most, calls)
+	}
+}
+
+// A handler that waits for another one must not take the place that this one
+// needs.
+func testNestedChain(s *suite) {
+	p := s.pair(transport.Limits{MaxConcurrentHandlers: 1})
+	h := func(ctx context.Context, env transport.Envelope) ([]byte, error) {
+		left, err := strconv.Atoi(string(env.Data))
+		if err != nil || left == 0 {
+			return []byte("end"), err
+		}
+		return p.Client.Request(ctx, transport.Envelope{
+			Shard: left % 2, Type: env.Type, Data: strconv.AppendInt(nil, int64(left-1), 10),
+		})
+	}
+	p.serve(0, h)
+	p.serve(1, h)
+	p.want(transport.Envelope{Type: "Ask", Data: []byte("50")}, "end")
+}
+
+func testNestedFanOut(s *suite) {
+	p := s.pair(transport.Limits{MaxConcurrentHandlers: 1})
+	p.serve(1, echo)
+	p.serve(0, func(ctx context.Context, _ transport.Envelope) ([]byte, error) {
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				if _, err := p.Client.Request(ctx, transport.Envelope{Shard: 1, Type: "Echo"}); err != nil {
+					s.Errorf("nested: %v", err)
+				}
+			})
+		}
+		all.Wait()
+		return []byte("all"), nil
+	})
+	for range 20 {
+		p.want(transport.Envelope{Type: "AskAll"}, "all")
+	}
+}
+
+func testNestedCrowd(s *suite) {
+	p := s.pair(transport.Limits{MaxConcurrentHandlers: 4})
+	p.serve(1, echo)
+	p.serve(0, func(ctx context.Context, env transport.Envelope) ([]byte, error) {
+		return p.Client.Request(ctx, transport.Envelope{Shard: 1, Type: "Echo", Data: env.Data})
+	})
+	calls := make([]<-chan result, 200)
+	for i := range calls {
+		calls[i] = p.start(s.patient(), transport.Envelope{Type: "Ask", Data: []byte("x")})
+	}
+	for _, call := range calls {
+		if r := receive(s, "a reply", call); r.err != nil || string(r.data) != "x" {
+			s.Fatalf("reply %q, %v", r.data, r.err)
+		}
+	}
+}
