@@ -41,6 +41,7 @@ func Example() {
 		},
 	})
 	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- node.Run(ctx) }()
 	<-node.Ready()
@@ -132,7 +133,7 @@ func ExampleRegisterError() {
 	fmt.Println(err)
 	// Output:
 	// true cart.empty - ran and failed
-	// request GetTotal to key "cart-8" (shard 2): the cart is empty
+	// request GetTotal to key "cart-8" (shard 3): the cart is empty
 }
 
 // A node may host several kinds of entities; equal keys of all kinds live on the

@@ -41,7 +41,7 @@ func startNode(t testing.TB, opts cluster.NodeOptions) (stop func()) {
 // serve is a cluster of one node with four shards, and a client of it.
 func serve(t testing.TB, h cluster.ServerHandlerFunc, with ...func(*cluster.NodeOptions, *cluster.ClientOptions)) *cluster.Client {
 	t.Helper()
-	tr := cluster.NewInMemoryTransport()
+	tr := cluster.NewInMemoryTransport().WithLog(quiet)
 	t.Cleanup(func() { _ = tr.Close() })
 	n := cluster.NodeOptions{NodeID: "node-1", Transport: tr, NumShards: 4, Shards: []uint32{0, 1, 2, 3}, Handler: h}
 	c := cluster.ClientOptions{Transport: tr, NumShards: 4}
