@@ -42,7 +42,7 @@ const (
 	suspended                  // by protoactor, between a failure and the restart
 	stopping                   // an incarnation is on its way out
 	leaving                    // stop after the turn that runs
-	aside                      // the turn that runs is no caller's: a tick, or mail by process id
+	working                    // the turn that runs is a caller's, or protoactor's
 	counted                    // in the host's number of active keys
 	dead                       // out of the shard's table
 )
@@ -124,6 +124,7 @@ func (c *cell) next() (m any, invoker pactor.MessageInvoker, user bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.system) > 0 && c.invoker != nil {
+		c.flags |= working
 		m = c.system[0]
 		if c.system[0] = nil; len(c.system) == 1 {
 			c.system = nil
@@ -133,17 +134,17 @@ func (c *cell) next() (m any, invoker pactor.MessageInvoker, user bool) {
 		return m, c.invoker, false
 	}
 	if c.invoker == nil || c.is(suspended|stopping) {
-		c.flags &^= scheduled // nobody else clears it: one worker a cell
+		c.flags &^= scheduled | working // nobody else clears them: one worker a cell
 		return nil, nil, false
 	}
 	m = c.mail.pop()
 	switch m.(type) {
 	case nil:
-		c.flags &^= scheduled | aside
+		c.flags &^= scheduled | working
 	case *Context:
-		c.flags &^= aside
+		c.flags |= working
 	default:
-		c.flags |= aside
+		c.flags &^= working
 	}
 	return m, c.invoker, true
 }

@@ -3,12 +3,11 @@ package actor
 import pactor "github.com/asynkron/protoactor-go/actor"
 
 // tryStop begins to passivate an idle cell. A cell that is busy, has mail, is
-// being spawned or stops already is left alone. Work that no caller has asked
-// for does not keep a cell: it stops after that turn.
+// being spawned or stops already is left alone. A turn that no caller has asked
+// for does not keep a cell, which stops after it.
 func (c *cell) tryStop() bool {
 	c.mu.Lock()
-	busy := c.is(scheduled) && !c.is(aside)
-	if c.invoker == nil || busy || c.is(suspended|stopping) || c.mail.len() > 0 || len(c.system) > 0 {
+	if c.invoker == nil || c.is(working|suspended|stopping) || len(c.system) > 0 || !c.mail.all(isOwn) {
 		c.mu.Unlock()
 		return false
 	}
@@ -41,13 +40,21 @@ func (c *cell) stopIfLeaving() {
 	c.beginStop()
 }
 
-// dropOwn drops what an incarnation that has ended has left for itself: it is
-// nothing to the next one, and no reason to make one. It is called with mu held.
+// isOwn tells what an incarnation sends to itself. It is nothing to the next
+// one, and no reason to make one.
+func isOwn(m any) bool {
+	switch m.(type) {
+	case *ticker, *pactor.ReceiveTimeout:
+		return true
+	}
+	return false
+}
+
+// dropOwn drops what an incarnation that has ended has left for itself. It is
+// called with mu held.
 func (c *cell) dropOwn() {
 	for range c.mail.len() {
-		switch m := c.mail.pop(); m.(type) {
-		case *ticker, *pactor.ReceiveTimeout:
-		default:
+		if m := c.mail.pop(); !isOwn(m) {
 			c.mail.push(m)
 		}
 	}

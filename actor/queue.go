@@ -15,6 +15,22 @@ func (q *queue) len() int {
 	return 1 + len(q.rest) - q.head
 }
 
+// all reports whether f holds for every message.
+func (q *queue) all(f func(any) bool) bool {
+	if q.first == nil {
+		return true
+	}
+	if !f(q.first) {
+		return false
+	}
+	for _, m := range q.rest[q.head:] {
+		if !f(m) {
+			return false
+		}
+	}
+	return true
+}
+
 func (q *queue) push(m any) {
 	if q.first == nil {
 		q.first = m

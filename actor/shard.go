@@ -158,7 +158,7 @@ func (s *shard) terminated(ctx pactor.Context, who *PID) {
 	c.dropOwn()
 	again := c.mail.len() > 0 && !s.closed
 	c.invoker, c.system = nil, nil
-	c.flags &^= suspended | stopping | leaving | aside
+	c.flags &^= suspended | stopping | leaving
 	recount := 0
 	switch {
 	case again && !c.is(counted):

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"github.com/clstr-go/clstr/internal/pool"
@@ -16,6 +17,8 @@ type Lifetime struct {
 	log  *slog.Logger
 	pool *pool.Pool
 	ctx  context.Context
+
+	gone chan struct{} // closed when End has ended all
 
 	mu     sync.Mutex
 	ended  bool
@@ -31,7 +34,7 @@ type Pooled interface{ Pool() *pool.Pool }
 // NewLifetime makes a lifetime whose handlers share the goroutines, and the
 // limit on running handlers, of the given transport, if it has such.
 func NewLifetime(log *slog.Logger, transport any) *Lifetime {
-	l := &Lifetime{log: log, things: map[any]any{}}
+	l := &Lifetime{log: log, things: map[any]any{}, gone: make(chan struct{})}
 	if p, ok := transport.(Pooled); ok {
 		l.pool = p.Pool()
 	} else {
@@ -76,14 +79,20 @@ func (l *Lifetime) Once(key any, make func() (value any, end func())) any {
 }
 
 // End ends all that was made here, the last first, and returns when it has
-// ended. It is idempotent.
+// ended. It is idempotent, and a second End waits for the first.
 func (l *Lifetime) End() {
 	l.mu.Lock()
+	first := !l.ended
 	l.ended = true
 	ends := l.onEnd
 	l.onEnd = nil
 	l.mu.Unlock()
-	for i := len(ends) - 1; i >= 0; i-- {
-		ends[i]()
+	if !first {
+		<-l.gone
+		return
+	}
+	defer close(l.gone)
+	for _, end := range slices.Backward(ends) {
+		end()
 	}
 }

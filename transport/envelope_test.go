@@ -1,0 +1,111 @@
+package transport
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestTTLRounding(t *testing.T) {
+	for _, c := range []struct {
+		ttl time.Duration
+		ms  int64
+	}{
+		{0, 0}, {1, 1}, {time.Microsecond, 1}, {time.Millisecond, 1}, {time.Millisecond + 1, 2}, {1500 * time.Microsecond, 2},
+		{time.Hour, 3_600_000}, {-1, -1}, {-time.Hour, -3_600_000}, {math.MaxInt64, math.MaxInt64/1_000_000 + 1},
+	} {
+		var e Envelope
+		WithTTL(c.ttl)(&e)
+		if e.TTLMs != c.ms {
+			t.Errorf("WithTTL(%v): %d ms, want %d", c.ttl, e.TTLMs, c.ms)
+		}
+		if err := e.Validate(); (err == nil) != (c.ms >= 0) {
+			t.Errorf("WithTTL(%v): Validate returns %v", c.ttl, err)
+		}
+	}
+}
+
+func TestTTLRunsOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		want := func(e Envelope, ttl time.Duration, expired bool) {
+			t.Helper()
+			if e.TTL() != ttl || e.Expired() != expired {
+				t.Errorf("TTL %d ms, created at %d: %v left, expired %v; want %v, %v", e.TTLMs, e.CreatedAtMs, e.TTL(), e.Expired(), ttl, expired)
+			}
+		}
+		now := time.Now().UnixMilli()
+		want(Envelope{}, 0, false)
+		want(Envelope{CreatedAtMs: 1}, 0, false)
+		want(Envelope{TTLMs: -1}, 0, true)
+		want(Envelope{TTLMs: 50}, 50*time.Millisecond, false) // on its way: nothing was used up here
+		want(Envelope{TTLMs: math.MaxInt64}, forever.Truncate(time.Millisecond), false)
+		want(Envelope{TTLMs: math.MaxInt64, CreatedAtMs: now}, forever.Truncate(time.Millisecond), false)
+		want(Envelope{TTLMs: 50, CreatedAtMs: now + 60_000}, 50*time.Millisecond, false) // a clock that was set back
+		e := Envelope{TTLMs: 50, CreatedAtMs: now}
+		want(e, 50*time.Millisecond, false)
+		pass(20 * time.Millisecond)
+		want(e, 30*time.Millisecond, false)
+		pass(30 * time.Millisecond)
+		want(e, 0, true)
+		pass(time.Hour)
+		want(e, 0, true)
+	})
+}
+
+func TestHeaders(t *testing.T) {
+	var e Envelope
+	WithHeader("a", "1")(&e)
+	WithHeader("a", "2")(&e)
+	if v, ok := e.GetHeader("a"); v != "2" || !ok {
+		t.Errorf("header a is %q, %v", v, ok)
+	}
+	if v, ok := e.GetHeader("b"); v != "" || ok {
+		t.Errorf("header b is %q, %v", v, ok)
+	}
+	if _, ok := e.GetHeader(HeaderKey); ok {
+		t.Error("an envelope without a key has a key header")
+	}
+	e.Key = "user-123"
+	for _, name := range []string{HeaderKey, "X-Clstr-Key"} {
+		if v, ok := e.GetHeader(name); v != "user-123" || !ok {
+			t.Errorf("header %s is %q, %v", name, v, ok)
+		}
+	}
+}
+
+func TestReservedHeaders(t *testing.T) {
+	for name, reserved := range map[string]bool{
+		"x-clstr-": true, "x-clstr-key": true, "X-CLSTR-KEY": true, "x-Clstr-anything": true,
+		"x-clstr": false, "": false, "xx-clstr-key": false, "x_clstr_key": false, "trace": false,
+	} {
+		err := Envelope{Headers: map[string]string{name: ""}}.Validate()
+		if errors.Is(err, ErrReservedHeader) != reserved || (err != nil) != reserved {
+			t.Errorf("header %q: %v, want reserved %v", name, err, reserved)
+		}
+	}
+}
+
+func TestWithoutAck(t *testing.T) {
+	for before, after := range map[Delivery]Delivery{AwaitReply: AwaitReply, AwaitAccept: AwaitNothing, AwaitNothing: AwaitNothing} {
+		e := Envelope{Delivery: before}
+		WithoutAck()(&e)
+		if e.Delivery != after {
+			t.Errorf("WithoutAck makes %d of %d, want %d", e.Delivery, before, after)
+		}
+	}
+}
+
+func TestErrorsNameTheTarget(t *testing.T) {
+	for want, e := range map[string]Envelope{
+		"shard 7":                   {Shard: 7},
+		`key "a\n" (shard 7)`:       {Shard: 7, Key: "a\n"},
+		"... (100 bytes) (shard 0)": {Key: strings.Repeat("\xff", 100)},
+	} {
+		if got := e.where(); !strings.HasSuffix(got, want) || len(got) > 400 {
+			t.Errorf("%q, want an end in %q", got, want)
+		}
+	}
+}
