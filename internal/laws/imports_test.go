@@ -1,0 +1,164 @@
+package laws
+
+import (
+	"slices"
+	"testing"
+)
+
+// row says what one package's non-test files may import beside the standard
+// library, and why.
+type row struct {
+	pkg     string
+	ours    string // packages of the module
+	outside string // packages of other modules
+	why     string
+}
+
+var table = []row{
+	{"sharding", "", "golang.org/x/crypto/blake2b",
+		"arithmetic: a gateway hashes keys without the rest"},
+	{"transport", "internal/expiry internal/pool", "",
+		"the contract and its policy: a gateway speaks it without an actor runtime or a message server"},
+	{"transport/wire", "transport", "google.golang.org/protobuf/encoding/protowire",
+		"bytes of envelopes and replies: the format's primitives, no reflection"},
+	{"transport/wire/internal/clstrpb", "", "google.golang.org/protobuf/reflect/protoreflect google.golang.org/protobuf/runtime/protoimpl",
+		"generated: the yardstick that tests measure the hand-written codec by"},
+	{"transport/memtransport", "transport internal/pool", "",
+		"a backend carries envelopes; it never sees an actor"},
+	{"transport/natstransport", "transport transport/wire internal/expiry internal/pool", "github.com/nats-io/nats.go github.com/nats-io/nats.go/...",
+		"the only product package that names NATS; the server stays outside"},
+	{"transport/transporttest", "transport", "",
+		"the suite knows the contract, never a backend"},
+	{"actor", "internal/codec internal/pool", "github.com/asynkron/protoactor-go/actor github.com/hashicorp/golang-lru/v2/simplelru google.golang.org/protobuf/...",
+		"one process: never sees an envelope or a transport"},
+	{"handlers", "transport actor", "github.com/asynkron/protoactor-go/actor",
+		"where envelopes and actors meet"},
+	{"metrics", "", "",
+		"the timers of metric interfaces: a leaf that adapters share"},
+	{"cluster", "sharding transport transport/memtransport actor handlers metrics internal/codec", "",
+		"the front door: both ends; who wants NATS names natstransport"},
+	{"cluster/prommetrics", "cluster metrics", "github.com/prometheus/client_golang/prometheus",
+		"one metrics backend beside the front door: who names it links it"},
+	{"testkit", "cluster handlers actor transport transport/memtransport transport/natstransport sharding metrics internal/pool",
+		"github.com/asynkron/protoactor-go/actor github.com/nats-io/nats-server/v2/server github.com/nats-io/nats.go",
+		"for tests of users: everything below, with a server inside"},
+	{"internal/codec", "", "google.golang.org/protobuf/proto", "a leaf: payloads to bytes"},
+	{"internal/expiry", "", "", "a leaf: many deadlines on few timers"},
+	{"internal/pool", "", "", "a leaf: workers"},
+	{"internal/laws", "", "", "nothing but tests"},
+}
+
+// programs import what they like, and nobody imports them.
+const programs = "examples/... cmd/... internal/bench/..."
+
+func TestImports(t *testing.T) {
+	rows := make(map[string]row)
+	for _, r := range table {
+		if _, twice := rows[r.pkg]; twice || r.why == "" {
+			t.Errorf("the table needs one row for %s, with a reason", r.pkg)
+		}
+		rows[r.pkg] = r
+	}
+	pkgs := ourPackages(t)
+	for _, pkg := range pkgs {
+		if _, ok := rows[pkg]; !ok && !matchesAny(programs, pkg) {
+			t.Errorf("package %s has no row in the table of imports: say what it may import, and why", pkg)
+		}
+	}
+	for pkg := range rows {
+		if !slices.Contains(pkgs, pkg) {
+			t.Errorf("the table has a row for %s, which is not there", pkg)
+		}
+	}
+	for _, f := range files(t) {
+		r, ok := rows[f.pkg]
+		if f.test || !ok {
+			continue
+		}
+		for _, p := range f.imports {
+			allowed := r.outside
+			dir, our := ours(p)
+			if our {
+				p, allowed = dir, r.ours
+			}
+			if (our || outside(p)) && !matchesAny(allowed, p) {
+				t.Errorf("%s imports %s, but %s may import only %q (%s)", f.path, p, f.pkg, allowed, r.why)
+			}
+		}
+	}
+}
+
+func TestNobodyImportsPrograms(t *testing.T) {
+	for _, f := range files(t) {
+		for _, p := range f.imports {
+			if dir, our := ours(p); our && matchesAny(programs, dir) && !matchesAny(programs, f.pkg) {
+				t.Errorf("%s imports the program %s", f.path, dir)
+			}
+		}
+	}
+}
+
+// meeting places see both an envelope and an actor, in non-test files.
+var meetings = map[string]string{
+	"handlers": "turns an envelope into a call of an actor, and nobody else does",
+	"cluster":  "hands its metrics to handlers as an actor.Observer",
+	"testkit":  "runs an entity alone, without a transport",
+}
+
+func TestEnvelopesAndActorsMeetInHandlers(t *testing.T) {
+	sees := make(map[string]map[string]bool)
+	for _, f := range files(t) {
+		if f.test || matchesAny(programs, f.pkg) {
+			continue
+		}
+		if sees[f.pkg] == nil {
+			sees[f.pkg] = make(map[string]bool)
+		}
+		for _, p := range f.imports {
+			sees[f.pkg][p] = true
+		}
+	}
+	for pkg, imports := range sees {
+		if imports[module+"/transport"] && imports[module+"/actor"] && meetings[pkg] == "" {
+			t.Errorf("%s imports both transport and actor: they meet in handlers", pkg)
+		}
+	}
+}
+
+// testLibraries stay out of what users link.
+const testLibraries = "testing/... net/http/httptest github.com/stretchr/testify/... go.uber.org/goleak/... " +
+	module + "/testkit/... " + module + "/transport/transporttest/..."
+
+// forTests may import them: each is there for tests.
+var forTests = map[string]string{
+	"testkit":                 "the test kit",
+	"transport/transporttest": "the suite of transports",
+	"internal/bench":          "benchmarks that need several processes",
+	"cluster/testing.go":      "CreateTestCluster takes a *testing.T",
+}
+
+func TestTestLibrariesStayInTests(t *testing.T) {
+	for _, f := range files(t) {
+		if f.test || forTests[f.pkg] != "" || forTests[f.path] != "" {
+			continue
+		}
+		for _, p := range f.imports {
+			if matchesAny(testLibraries, p) {
+				t.Errorf("%s imports %s, which belongs in tests", f.path, p)
+			}
+		}
+	}
+}
+
+// Only the local actors of protoactor are of use: its cluster makes two live
+// instances of one key when a node joins. Tests keep to that too.
+func TestProtoactorOnlyByItsActors(t *testing.T) {
+	const protoactor = "github.com/asynkron/protoactor-go"
+	for _, f := range files(t) {
+		for _, p := range f.imports {
+			if matches(protoactor+"/...", p) && p != protoactor+"/actor" {
+				t.Errorf("%s imports %s: only %s/actor is ours to use", f.path, p, protoactor)
+			}
+		}
+	}
+}
