@@ -59,7 +59,7 @@ func (a *Assignment) parallel(f func(shard uint32, h *hasher)) {
 	for w := range workers {
 		wg.Go(func() {
 			h := hashers.Get().(*hasher)
-			defer hashers.Put(h)
+			defer h.release()
 			for shard := w; shard < a.layout.NumShards; shard += workers {
 				f(shard, h)
 			}

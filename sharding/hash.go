@@ -43,7 +43,7 @@ func (l Layout) Fingerprint() uint64 {
 	h.buf = append(h.buf, 0)
 	h.buf = append(h.buf, l.Seed...)
 	sum := h.sum()
-	hashers.Put(h)
+	h.release()
 	return max(sum, 1)
 }
 
@@ -59,7 +59,7 @@ func ShardFromString(key string, numShards uint32, seed string) uint32 {
 	h.seed(seed)
 	h.buf = append(h.buf, key...)
 	sum := h.sum()
-	hashers.Put(h)
+	h.release()
 	return uint32(sum % uint64(numShards))
 }
 
@@ -74,7 +74,7 @@ func ShardsForNode(nodeID string, nodeIDs []string, numShards uint32, seed strin
 		return nil
 	}
 	h := hashers.Get().(*hasher)
-	defer hashers.Put(h)
+	defer h.release()
 	owned := make([]uint32, 0, int(numShards)/len(nodes)+1)
 	for shard := range numShards {
 		if owner, _ := h.best(nodes, shard, seed); nodes[owner] == nodeID {
@@ -101,6 +101,13 @@ var hashers = sync.Pool{New: func() any {
 	state, _ := blake2b.New(8, nil) // fails only for a size or a key out of range
 	return &hasher{state: state, buf: make([]byte, 0, 128), out: make([]byte, 0, 8)}
 }}
+
+// release gives the hasher back, unless a giant of a key has made it large.
+func (h *hasher) release() {
+	if cap(h.buf) <= 64<<10 {
+		hashers.Put(h)
+	}
+}
 
 // seed begins an input: the seed and a zero byte, if there is a seed.
 func (h *hasher) seed(seed string) {
