@@ -1,0 +1,104 @@
+// Command counter is a service: counters by name behind HTTP, each one an
+// entity, in one process or in several around a NATS server.
+//
+//	go run ./examples/counter
+//	curl -X POST 'localhost:8080/counters/visits/add?n=3'   # {"key":"visits","value":3}
+//	curl localhost:8080/counters/visits
+//	curl localhost:8080/metrics                             # Prometheus
+//
+// With two terminals more, and a NATS server, either process answers for all
+// counters:
+//
+//	go run ./examples/counter -nats nats://127.0.0.1:4222 -nodes a,b -id a -listen 127.0.0.1:8081
+//	go run ./examples/counter -nats nats://127.0.0.1:4222 -nodes a,b -id b -listen 127.0.0.1:8082
+//
+// At SIGTERM or Ctrl-C it drains: requests that it has taken are answered, then
+// each counter's OnPassivate runs, then it ends. entity.go has the counter,
+// http.go the front, serve.go the order of start and end.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/cluster/prommetrics"
+	"github.com/clstr-go/clstr/transport/natstransport"
+)
+
+const numShards = 64
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errFlags):
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "counter:", err)
+		os.Exit(1)
+	}
+}
+
+var errFlags = errors.New("bad flags")
+
+// run serves until ctx ends.
+func run(ctx context.Context, args []string, stdout io.Writer) error {
+	f := flag.NewFlagSet("counter", flag.ContinueOnError)
+	listen := f.String("listen", "127.0.0.1:8080", "address of the HTTP front; port 0 takes a free one")
+	natsURL := f.String("nats", "", "NATS server that connects the nodes; empty: this process is all there is")
+	nodes := f.String("nodes", "a", "the IDs of all nodes, the same everywhere")
+	id := f.String("id", "a", "the ID of this one")
+	if err := f.Parse(args); err != nil {
+		return errors.Join(errFlags, err)
+	}
+	ids := strings.Split(*nodes, ",")
+	shards := cluster.ShardsForNode(*id, ids, numShards, "")
+	if shards == nil {
+		fmt.Fprintf(f.Output(), "counter: -id %q is not among -nodes %q\n", *id, *nodes)
+		return errFlags
+	}
+	var tr cluster.Transport = cluster.NewInMemoryTransport()
+	if *natsURL != "" {
+		var err error
+		if tr, err = natstransport.New(natstransport.Options{URL: *natsURL}); err != nil {
+			return err
+		}
+	}
+	defer tr.Close()
+
+	registry := prometheus.NewRegistry()
+	metrics := prommetrics.NewClusterMetrics(registry)
+	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: numShards, Metrics: metrics})
+	if err != nil {
+		return err
+	}
+	front := http.NewServeMux()
+	front.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	routes(front, client)
+	listener, err := net.Listen("tcp", *listen)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: front, ReadHeaderTimeout: 5 * time.Second}
+	node := cluster.NewNode(cluster.NodeOptions{
+		NodeID: *id, Transport: tr, NumShards: numShards, Shards: shards, Metrics: metrics,
+		Handler: cluster.NewActorHandler(counters.New),
+	})
+	return serve(ctx, node, server, listener, stdout)
+}
