@@ -114,7 +114,7 @@ func (b *shardBox) publish(m batch) {
 	}
 	err := t.canSend()
 	if err == nil {
-		err = t.nc.PublishRequest(b.subject, reply, wire.AppendEnd(m.buf, first))
+		err = t.send(b.subject, reply, wire.AppendEnd(m.buf, first))
 	}
 	if err == nil {
 		return
@@ -128,6 +128,14 @@ func (b *shardBox) publish(m batch) {
 			c.decide(nil, refusal)
 		}
 	}
+}
+
+// send publishes; nats.go refuses an empty reply subject.
+func (t *Transport) send(subject, reply string, data []byte) error {
+	if reply == "" {
+		return t.nc.Publish(subject, data)
+	}
+	return t.nc.PublishRequest(subject, reply, data)
 }
 
 // notSent makes the error of a message that has not left the process.
