@@ -5,8 +5,10 @@ package codec
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 
 	"google.golang.org/protobuf/proto"
@@ -22,32 +24,48 @@ type Namer interface{ MessageType() string }
 func Name(v any) (string, error) {
 	switch m := v.(type) {
 	case nil:
-		return "", fmt.Errorf("a nil payload has no message type")
+		return "", errors.New("a nil payload has no message type")
 	case Namer:
 		if isNil(v) {
-			return nameOf(reflect.TypeOf(v))
+			break
 		}
-		return m.MessageType(), nil
+		if name := m.MessageType(); name != "" {
+			return name, nil
+		}
+		return "", fmt.Errorf("the MessageType of a %T is empty", v)
+	case proto.Message:
+		if !isNil(v) { // a dynamic message has its own descriptor
+			return string(m.ProtoReflect().Descriptor().FullName()), nil
+		}
 	}
-	return nameOf(reflect.TypeOf(v))
+	return NameOf(reflect.TypeOf(v))
 }
 
 // NameOf is Name for a type.
-func NameOf(t reflect.Type) (string, error) { return nameOf(t) }
-
-// names caches what reflection finds; it holds one entry a type.
-var names sync.Map // reflect.Type -> string
-
-func nameOf(t reflect.Type) (string, error) {
-	if name, ok := names.Load(t); ok {
-		return name.(string), nil
+func NameOf(t reflect.Type) (string, error) {
+	if i := infoOf(t); i.name != "" {
+		return i.name, nil
 	}
-	name := reflectName(t)
-	if name == "" {
-		return "", fmt.Errorf("type %v has no name: give it a MessageType method, or send bytes with an explicit type", t)
+	return "", fmt.Errorf("type %v has no name: give it a MessageType method, or send bytes with an explicit type", t)
+}
+
+// info is what reflection finds out about a type.
+type info struct {
+	name  string // "" if it has none
+	proto bool   // a pointer to it is a protobuf message
+}
+
+// infos holds one entry a type.
+var infos sync.Map // reflect.Type -> *info
+
+func infoOf(t reflect.Type) *info {
+	if i, ok := infos.Load(t); ok {
+		return i.(*info)
 	}
-	names.Store(t, name)
-	return name, nil
+	i := &info{name: reflectName(t)}
+	_, i.proto = reflect.New(t).Interface().(proto.Message)
+	infos.Store(t, i)
+	return i
 }
 
 func reflectName(t reflect.Type) string {
@@ -64,7 +82,24 @@ func reflectName(t reflect.Type) string {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	return t.Name()
+	return bare(t.Name())
+}
+
+// bare drops the import paths from the type arguments in a generic type's name,
+// the only place where a type's name has them.
+func bare(name string) string {
+	var b strings.Builder
+	word := 0
+	for i := 0; i <= len(name); i++ {
+		if i == len(name) || strings.IndexByte("[](){}<*,; ", name[i]) >= 0 {
+			b.WriteString(name[word+strings.LastIndexByte(name[word:i], '.')+1 : i])
+			if i < len(name) {
+				b.WriteByte(name[i])
+			}
+			word = i + 1
+		}
+	}
+	return b.String()
 }
 
 func isNil(v any) bool {
@@ -77,7 +112,22 @@ func Marshal(v any) ([]byte, error) {
 	if m, ok := v.(proto.Message); ok {
 		return proto.Marshal(m)
 	}
+	if m := addressed(v); m != nil {
+		return proto.Marshal(m)
+	}
 	return json.Marshal(v)
+}
+
+// addressed returns a message for the struct of a protobuf message: only the
+// pointer to it is one, and the other end unmarshals it as one.
+func addressed(v any) proto.Message {
+	t := reflect.TypeOf(v)
+	if t == nil || t.Kind() != reflect.Struct || !infoOf(t).proto {
+		return nil
+	}
+	p := reflect.New(t)
+	p.Elem().Set(reflect.ValueOf(v))
+	return p.Interface().(proto.Message)
 }
 
 // Unmarshal decodes data into a new T. T may be a struct, a pointer to one or
