@@ -1,13 +1,34 @@
-# The one gate is `make check`; .ci/run calls it.
-.PHONY: check test format vet
+# The one gate is `make check`, which is .ci/run: each of its steps is a target here.
+.PHONY: help check build format vet modules staticcheck race test api
 
-check: format vet test
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
-format:
+check: ## the gate: every step below, with the time each takes
+	@.ci/run
+
+build: ## compile every package and program
+	go build ./...
+
+format: ## fail where gofmt would change a file
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-ed:"; gofmt -l .; exit 1; }
 
-vet:
+vet: ## go vet, tests included
 	go vet ./...
 
-test:
-	go test -race ./...
+modules: ## go.mod and go.sum are tidy, and the modules are what go.sum says
+	go mod tidy -diff
+	cd tools && go mod tidy -diff
+	go mod verify
+
+staticcheck: ## staticcheck, as pinned by tools/go.mod
+	go tool -modfile=tools/go.mod staticcheck ./...
+
+race: ## all tests under the race detector: laws, exported names, fuzz seeds and examples are among them
+	go test -race -timeout 5m ./...
+
+test: ## all tests, as the README has them
+	go test ./...
+
+api: ## write the golden file of exported names anew, after a change that was meant
+	go test ./internal/laws -run '^TestAPI$$' -update
