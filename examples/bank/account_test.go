@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/testkit"
+)
+
+// docs/testing.md shows these tests.
+
+// An entity is a struct with methods.
+func TestWithdraw(t *testing.T) {
+	a := &Account{balance: 10}
+	_, err := a.Withdraw(nil, Withdraw{50})
+	if funds, ok := errors.AsType[*InsufficientFunds](err); !ok || funds.Balance != 10 {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Alone, it is hosted as in production, and time is virtual.
+func TestAuditIsCutShort(t *testing.T) {
+	testkit.Alone(t, accounts.New, "alice", func(t *testing.T, e *testkit.Entity) {
+		if _, err := testkit.Ask[Balance](e, Deposit{100}); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		_, err := testkit.Ask[Balance](e, Audit{})
+		if !errors.Is(err, context.DeadlineExceeded) || cluster.OutcomeOf(err) != cluster.MaybeRan {
+			t.Errorf("got %v (%v)", err, cluster.OutcomeOf(err))
+		}
+		if waited := time.Since(began); waited != 30*time.Second { // no time of the test's
+			t.Errorf("waited for %v", waited)
+		}
+		e.Crash() // what is only in memory is lost
+		if b, err := testkit.Ask[Balance](e, Deposit{1}); err != nil || b.Amount != 1 {
+			t.Errorf("got %v, %v", b, err)
+		}
+	})
+}
+
+// startBank starts three nodes. The orders ask through the cluster's own client,
+// which is there by the time that the first of them is made.
+func startBank(t *testing.T, opts testkit.ClusterOptions) *testkit.Cluster {
+	var c *testkit.Cluster
+	order := func(key string) (actor.Actor, error) { return orders(c.Client()).New(key) }
+	if opts.Kinds == nil {
+		opts.Kinds = map[string]cluster.ServerHandlerFunc{}
+	}
+	if opts.Kinds["account"] == nil {
+		opts.Kinds["account"] = cluster.NewActorHandler(accounts.New)
+	}
+	opts.Kinds["order"] = cluster.NewActorHandler(order)
+	c = testkit.NewCluster(t, opts)
+	return c
+}
+
+func deposit(t *testing.T, c *testkit.Cluster, key string, amount int64) (balance int64) {
+	t.Helper()
+	b, err := cluster.NewRequest[Deposit, Balance](c.Client().Kind("account").Key(key)).Request(t.Context(), Deposit{amount})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.Amount
+}
+
+// What holds in memory must hold over NATS.
+func TestTransfersBothWays(t *testing.T) {
+	testkit.EachTransport(t, func(t *testing.T, kind testkit.TransportKind) {
+		testkit.CheckLeaks(t)
+		c := startBank(t, testkit.ClusterOptions{Transport: kind})
+		deposit(t, c, "alice", 1000)
+		deposit(t, c, "bob", 1000)
+		var all sync.WaitGroup
+		for i := range 50 {
+			all.Go(func() {
+				m := Transfer{"alice", "bob", 7}
+				if i%2 == 0 {
+					m = Transfer{"bob", "alice", 7}
+				}
+				order := c.Client().Kind("order").Key(fmt.Sprint("order-", i))
+				if _, err := order.Request(t.Context(), m); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if a, b := deposit(t, c, "alice", 1), deposit(t, c, "bob", 1); a+b != 2002 {
+			t.Errorf("alice has %d, bob %d", a, b)
+		}
+	})
+}
+
+// A node dies: its keys are refused until it is back.
+func TestNodeDies(t *testing.T) {
+	c := startBank(t, testkit.ClusterOptions{Transport: testkit.NATS})
+	key := c.KeyOf("node-1")
+	c.KillNode("node-1")
+	_, err := c.Client().Kind("account").Key(key).Request(t.Context(), Deposit{1})
+	if !errors.Is(err, cluster.ErrTransportNoShardSubscriber) || !cluster.OutcomeOf(err).NeverRan() {
+		t.Errorf("got %v", err)
+	}
+	c.StartNode("node-1")
+	if got := deposit(t, c, key, 5); got != 5 {
+		t.Errorf("got %d", got)
+	}
+}
+
+// Messages that come twice move money once.
+func TestDuplicates(t *testing.T) {
+	faults := testkit.NewFaults(42, testkit.FaultRule{Types: []string{"Transfer"}, Duplicate: 1})
+	c := startBank(t, testkit.ClusterOptions{Wrap: faults.Client})
+	deposit(t, c, "alice", 100)
+	r, err := cluster.NewRequest[Transfer, Receipt](c.Client().Kind("order").Key("1")).Request(t.Context(), Transfer{"alice", "bob", 30})
+	if err != nil || r.From != 70 || faults.Injected().Duplicated != 1 {
+		t.Fatalf("got %+v, %v, %+v", r, err, faults.Injected())
+	}
+	if got := deposit(t, c, "bob", 1); got != 31 {
+		t.Errorf("bob has %d", got)
+	}
+}
+
+// Nothing is taken from alice if bob cannot be reached.
+func TestRefund(t *testing.T) {
+	faults := testkit.NewFaults(42, testkit.FaultRule{Keys: []string{"bob"}, Fail: 1, Err: cluster.ErrTransportNoShardSubscriber})
+	c := startBank(t, testkit.ClusterOptions{Wrap: faults.Client})
+	deposit(t, c, "alice", 100)
+	_, err := c.Client().Kind("order").Key("1").Request(t.Context(), Transfer{"alice", "bob", 30})
+	if !errors.Is(err, cluster.ErrTransportNoShardSubscriber) {
+		t.Errorf("got %v", err)
+	}
+	if got := deposit(t, c, "alice", 1); got != 101 {
+		t.Errorf("alice has %d", got)
+	}
+}
+
+// A recorder sees what reaches a handler.
+func TestOrderAsksAccounts(t *testing.T) {
+	seen := testkit.NewRecorder()
+	c := startBank(t, testkit.ClusterOptions{Kinds: map[string]cluster.ServerHandlerFunc{
+		"account": seen.Wrap(cluster.NewActorHandler(accounts.New)),
+	}})
+	deposit(t, c, "alice", 100)
+	if _, err := c.Client().Kind("order").Key("1").Request(t.Context(), Transfer{"alice", "bob", 30}); err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range seen.Expect(t, 3) {
+		if want := []string{"Deposit alice", "Withdraw alice", "Deposit bob"}[i]; m.Type+" "+m.Key != want {
+			t.Errorf("%v; want %s", m, want)
+		}
+	}
+}
