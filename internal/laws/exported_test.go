@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// printer writes the names of its own package without the package.
+type printer struct{ pkg *types.Package }
+
 // exported lists a package's exported names, one a line, each line unique: the
 // constants, variables, functions, and the types with their fields and methods.
 func exported(pkg *types.Package) []string {
@@ -128,9 +131,6 @@ func (p printer) signature(f *types.Func) string {
 }
 
 func (p printer) str(typ types.Type) string { return types.TypeString(typ, p.qualify) }
-
-// printer writes the names of its own package without the package.
-type printer struct{ pkg *types.Package }
 
 // qualify names packages of ours from the root, others by their whole path:
 // both protoactor and this module have a package actor.
