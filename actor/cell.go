@@ -3,6 +3,7 @@ package actor
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
 
@@ -24,7 +25,10 @@ const throughput = 256
 type cell struct {
 	shard *shard
 	key   string
-	used  int64 // the host's clock at the last delivery; guarded by shard.mu
+	used  atomic.Int64 // the host's clock at the last delivery
+
+	listed int64 // used, as shard.ages knows it; guarded by shard.mu
+	place  int   // in shard.ages; guarded by shard.mu
 
 	spawned pactor.MessageInvoker // between RegisterHandlers and Start, on the supervisor's turn
 
@@ -49,16 +53,31 @@ const (
 
 func (c *cell) is(f flag) bool { return c.flags&f != 0 }
 
-// put appends m to the mail and reports whether the cell must be handed to the
-// pool. It is called with shard.mu held, or for protoactor's posts without.
-func (c *cell) put(m any, limit int) (schedule bool, ok bool) {
+// putResult says what became of a message.
+type putResult uint8
+
+const (
+	queued putResult = iota
+	wake             // queued, and the cell must be handed to the pool
+	full
+	gone // the cell is dead, and its key may have another
+)
+
+// put appends m to the mail.
+func (c *cell) put(m any, limit int) putResult {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if limit >= 0 && c.mail.len() >= limit {
-		return false, false
+	switch {
+	case c.is(dead):
+		return gone
+	case limit >= 0 && c.mail.len() >= limit:
+		return full
 	}
 	c.mail.push(m)
-	return c.wake(), true
+	if c.wake() {
+		return wake
+	}
+	return queued
 }
 
 // wake marks the cell as scheduled if there is something that it can run.

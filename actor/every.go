@@ -35,7 +35,7 @@ func startTicker(c *Context, p periodic, entity any) *ticker {
 // post is called by the timer.
 func (t *ticker) post() {
 	c := t.ctx.cell
-	if schedule, _ := c.put(t, -1); schedule {
+	if c.put(t, -1) == wake {
 		c.shard.host.system.pool.Go(c)
 	}
 }

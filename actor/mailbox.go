@@ -12,13 +12,13 @@ func (c *cell) PostUserMessage(message any) {
 			c.PostUserMessage(m)
 		}
 	}
-	schedule, ok := c.put(message, c.shard.host.opts.MailboxSize)
-	if !ok {
-		c.shard.host.refuseMail(c, message)
-		return
-	}
-	if schedule {
+	switch c.put(message, c.shard.host.opts.MailboxSize) {
+	case wake:
 		c.shard.host.system.pool.Go(c)
+	case full:
+		c.shard.host.refuseMail(c, message)
+	case gone:
+		c.shard.host.deadLetter(c.self(), message)
 	}
 }
 

@@ -2,8 +2,10 @@ package actor
 
 import (
 	"log/slog"
+	"maps"
 	"math"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -11,7 +13,6 @@ import (
 	"time"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 // shard is one shard's table of keys, and its supervisor: a protoactor actor
@@ -23,10 +24,11 @@ type shard struct {
 	pid  *PID
 	done chan struct{} // closed when the supervisor and all its children ended
 
-	oldest atomic.Int64 // used of the table's oldest cell, or never
+	oldest atomic.Int64 // a moment that no key was last used before
 
-	mu     sync.Mutex
-	table  *simplelru.LRU[string, *cell] // order of use; bounded by Host.evict
+	mu     sync.RWMutex // read by deliveries; written when keys come and go
+	table  map[string]*cell
+	ages   ages // of the cells in table
 	closed bool
 
 	props    *pactor.Props
@@ -41,9 +43,8 @@ const never = math.MaxInt64
 var keySupervision = pactor.NewOneForOneStrategy(10, 10*time.Second, pactor.DefaultDecider)
 
 func newShard(h *Host, id uint32) *shard {
-	s := &shard{host: h, id: id, done: make(chan struct{})}
+	s := &shard{host: h, id: id, done: make(chan struct{}), table: map[string]*cell{}}
 	s.oldest.Store(never)
-	s.table, _ = simplelru.NewLRU[string, *cell](math.MaxInt, nil) // refuses only a size below 1
 	s.props = pactor.PropsFromProducer(
 		func() pactor.Actor { return &shell{shard: s} },
 		pactor.WithMailbox(func() pactor.Mailbox { return s.spawning }),
@@ -55,13 +56,47 @@ func newShard(h *Host, id uint32) *shard {
 
 // deliver queues m for key, and makes the key if it has to.
 func (s *shard) deliver(key string, m *Context) error {
+	s.mu.RLock()
+	c, closed := s.table[key], s.closed
+	s.mu.RUnlock()
+	if closed {
+		return ErrStopping
+	}
+	if c != nil {
+		if res := s.put(c, m); res != gone {
+			return s.delivered(c, res)
+		}
+	}
+	return s.deliverNew(key, m)
+}
+
+// put queues m in c, which is used now.
+func (s *shard) put(c *cell, m *Context) putResult {
+	c.used.Store(s.host.clock.Add(1))
+	return c.put(m, s.host.opts.MailboxSize)
+}
+
+// delivered does what follows from a put.
+func (s *shard) delivered(c *cell, res putResult) error {
+	switch res {
+	case wake:
+		s.host.system.pool.Go(c)
+	case full:
+		s.host.refused()
+		return ErrMailboxFull
+	}
+	return nil
+}
+
+// deliverNew is deliver where the table may have to change.
+func (s *shard) deliverNew(key string, m *Context) error {
 	h := s.host
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return ErrStopping
 	}
-	c, ok := s.table.Get(key)
+	c, ok := s.table[key]
 	if !ok {
 		if check := h.opts.Check; check != nil {
 			if err := check(s.id, key); err != nil {
@@ -70,48 +105,44 @@ func (s *shard) deliver(key string, m *Context) error {
 			}
 		}
 		c = &cell{shard: s, key: key, flags: counted}
-		s.table.Add(key, c)
 	}
-	schedule, fits := c.put(m, h.opts.MailboxSize)
-	c.used = h.clock.Add(1)
-	s.noteOldest()
+	res := s.put(c, m) // what is in the table is not gone
+	if !ok {
+		s.table[key] = c
+		s.ages.add(c)
+		s.noteOldest()
+	}
 	s.mu.Unlock()
 	if !ok {
 		h.count(1)
 		h.system.as.Root.Send(s.pid, c)
 		h.evict()
 	}
-	if schedule {
-		h.system.pool.Go(c)
-	}
-	if !fits {
-		h.refused()
-		return ErrMailboxFull
-	}
-	return nil
+	return s.delivered(c, res)
 }
 
-// noteOldest is called with mu held after any change of the table.
-func (s *shard) noteOldest() {
-	if _, c, ok := s.table.GetOldest(); ok {
-		s.oldest.Store(c.used)
-		return
-	}
-	s.oldest.Store(never)
+// drop takes c out of the table. It is called with mu held.
+func (s *shard) drop(c *cell) {
+	delete(s.table, c.key)
+	s.ages.remove(c)
+	s.noteOldest()
 }
+
+// noteOldest is called with mu held after a change of the ages.
+func (s *shard) noteOldest() { s.oldest.Store(s.ages.bound()) }
 
 // stopOldest passivates the shard's least recently used key. If that one is
 // busy it counts as just used, which it is, and nothing is stopped.
 func (s *shard) stopOldest(olderThan int64) (stopped, tried bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key, c, ok := s.table.GetOldest()
-	if !ok || c.used > olderThan {
+	defer s.noteOldest()
+	c := s.ages.oldest()
+	if c == nil || c.used.Load() > olderThan {
 		return false, false
 	}
-	s.table.Get(key)
-	c.used = s.host.clock.Add(1)
-	s.noteOldest()
+	c.used.Store(s.host.clock.Add(1))
+	s.ages.oldest() // c goes to its place
 	return c.tryStop(), true
 }
 
@@ -169,8 +200,7 @@ func (s *shard) terminated(ctx pactor.Context, who *PID) {
 			recount = -1
 		}
 		c.flags = c.flags&scheduled | dead
-		s.table.Remove(c.key)
-		s.noteOldest()
+		s.drop(c)
 	}
 	c.mu.Unlock()
 	s.mu.Unlock()
@@ -189,17 +219,16 @@ func (s *shard) find(pid *PID) *cell {
 	if err != nil {
 		return nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c, _ := s.table.Peek(key)
-	return c
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.table[key]
 }
 
 // remove drops a cell that has no incarnation.
 func (s *shard) remove(c *cell) {
 	s.mu.Lock()
-	s.table.Remove(c.key)
-	s.noteOldest()
+	c.set(dead)
+	s.drop(c)
 	s.mu.Unlock()
 	s.host.count(-1)
 	s.refuseMail(c)
@@ -220,9 +249,11 @@ func (s *shard) refuseMail(c *cell) {
 // were to be spawned.
 func (s *shard) refuseRest() {
 	s.mu.Lock()
-	cells := s.table.Values()
-	s.table.Purge()
-	s.noteOldest()
+	cells := slices.Collect(maps.Values(s.table))
+	for _, c := range cells {
+		c.set(dead)
+		s.drop(c)
+	}
 	s.mu.Unlock()
 	s.host.count(-len(cells))
 	for _, c := range cells {
@@ -234,7 +265,7 @@ func (s *shard) refuseRest() {
 func (s *shard) stop() {
 	s.mu.Lock()
 	s.closed = true
-	cells := s.table.Values()
+	cells := slices.Collect(maps.Values(s.table))
 	s.mu.Unlock()
 	for _, c := range cells {
 		s.refuseMail(c)

@@ -95,24 +95,23 @@ func BenchmarkRequest(b *testing.B) {
 	})
 	client := benchCluster(b, cluster.NewKeyHandlerWithOpts(echoPerKey, -1))
 	ctx := context.Background()
-	b.Run("clstr", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			if _, err := client.RequestKey(ctx, "user-1", "Echo", payload); err != nil {
-				b.Fatal(err)
+	far, cancel := context.WithTimeout(ctx, time.Hour)
+	defer cancel()
+	user := client.Key("user-1")
+	for name, ask := range map[string]func() ([]byte, error){
+		"clstr":          func() ([]byte, error) { return user.RequestRaw(ctx, "Echo", payload) },
+		"clstr-by-key":   func() ([]byte, error) { return client.RequestKey(ctx, "user-1", "Echo", payload) },
+		"clstr-deadline": func() ([]byte, error) { return user.RequestRaw(far, "Echo", payload) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := ask(); err != nil {
+					b.Fatal(err)
+				}
 			}
-		}
-	})
-	b.Run("clstr-deadline", func(b *testing.B) {
-		ctx, cancel := context.WithTimeout(ctx, time.Hour)
-		defer cancel()
-		b.ReportAllocs()
-		for b.Loop() {
-			if _, err := client.RequestKey(ctx, "user-1", "Echo", payload); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
+		})
+	}
 }
 
 // BenchmarkRequestParallel is requests to 10,000 active keys from 64 callers.
@@ -133,12 +132,22 @@ func BenchmarkRequestParallel(b *testing.B) {
 	})
 	client := benchCluster(b, cluster.NewKeyHandlerWithOpts(echoPerKey, -1))
 	ctx := context.Background()
-	for _, k := range keys {
-		if _, err := client.RequestKey(ctx, k, "Echo", payload); err != nil {
+	users := make([]*cluster.ScopedClient, len(keys))
+	for i, k := range keys {
+		users[i] = client.Key(k)
+		if _, err := users[i].RequestRaw(ctx, "Echo", payload); err != nil {
 			b.Fatal(err)
 		}
 	}
 	b.Run("clstr", func(b *testing.B) {
+		b.ReportAllocs()
+		spread(b, func(i int) {
+			if _, err := users[i%len(users)].RequestRaw(ctx, "Echo", payload); err != nil {
+				b.Error(err)
+			}
+		})
+	})
+	b.Run("clstr-by-key", func(b *testing.B) {
 		b.ReportAllocs()
 		spread(b, func(i int) {
 			if _, err := client.RequestKey(ctx, keys[i%len(keys)], "Echo", payload); err != nil {

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
@@ -161,24 +160,11 @@ func (k *KindClient) Key(key string, opts ...EnvelopeOption) *ScopedClient {
 // they cannot change where the message goes.
 func (c *Client) newEnvelope(t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) (Envelope, error) {
 	env := Envelope{Delivery: d}
-	for _, o := range c.opts.EnvelopeOptions {
-		o(&env)
-	}
-	for _, o := range scoped {
-		if o != nil {
-			o(&env)
-		}
-	}
-	for _, o := range opts {
-		if o != nil {
-			o(&env)
-		}
-	}
-	if env.Delivery > transport.AwaitNothing || (d == transport.AwaitReply) != (env.Delivery == transport.AwaitReply) {
-		env.Delivery = d
+	if len(c.opts.EnvelopeOptions)+len(scoped)+len(opts) > 0 {
+		env = withOptions(d, c.opts.EnvelopeOptions, scoped, opts)
 	}
 	env.Shard, env.Kind, env.Key, env.Type, env.Data, env.ReplyTo = int(t.shard), t.kind, t.key, msgType, data, ""
-	env.CreatedAtMs = time.Now().UnixMilli()
+	env.Stamp()
 	env.NumShards, env.Layout = 0, 0
 	if t.byKey {
 		if t.key == "" {
@@ -190,4 +176,21 @@ func (c *Client) newEnvelope(t target, d transport.Delivery, msgType string, dat
 		return env, transport.Errorf(ErrShardOutOfRange, "shard %d: 0 to %d allowed", t.shard, c.layout.NumShards-1)
 	}
 	return env, env.Validate()
+}
+
+// withOptions makes an envelope of what options say of it; it is apart because
+// they may keep their pointer, so that it is on the heap.
+func withOptions(d transport.Delivery, all ...[]EnvelopeOption) Envelope {
+	env := &Envelope{Delivery: d}
+	for _, opts := range all {
+		for _, o := range opts {
+			if o != nil {
+				o(env)
+			}
+		}
+	}
+	if env.Delivery > transport.AwaitNothing || (d == transport.AwaitReply) != (env.Delivery == transport.AwaitReply) {
+		env.Delivery = d
+	}
+	return *env
 }

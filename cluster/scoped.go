@@ -42,7 +42,19 @@ func (c *ScopedClient) Notify(ctx context.Context, msg any, opts ...EnvelopeOpti
 	if err != nil {
 		return err
 	}
-	_, err = c.client.send(ctx, c.target, transport.AwaitAccept, msgType, data, c.opts, opts)
+	return c.NotifyRaw(ctx, msgType, data, opts...)
+}
+
+// RequestRaw sends a request with a payload that is encoded already, under an
+// explicit message type, and returns the reply as it came. data may be reused
+// when it returns.
+func (c *ScopedClient) RequestRaw(ctx context.Context, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
+	return c.request(ctx, msgType, data, opts)
+}
+
+// NotifyRaw is [ScopedClient.Notify] for a payload that is encoded already.
+func (c *ScopedClient) NotifyRaw(ctx context.Context, msgType string, data []byte, opts ...EnvelopeOption) error {
+	_, err := c.client.send(ctx, c.target, transport.AwaitAccept, msgType, data, c.opts, opts)
 	return err
 }
 

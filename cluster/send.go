@@ -112,7 +112,7 @@ func (c *Client) again(ctx context.Context, env Envelope, err error) ([]byte, er
 		}
 		if env.TTLMs > 0 {
 			env.TTLMs = max(1, time.Until(ttl).Milliseconds())
-			env.CreatedAtMs = time.Now().UnixMilli()
+			env.Stamp()
 		}
 		reply, e := c.opts.Transport.Request(ctx, env)
 		if e == nil {

@@ -84,32 +84,34 @@ func NewCall(env Envelope, r Replier, budget time.Duration) *Call {
 
 // Init is NewCall for a call that is part of a larger struct.
 func (c *Call) Init(env Envelope, r Replier, budget time.Duration) {
-	c.env, c.replier = env, r
-	if env.Delivery != AwaitReply {
-		budget = 0 // a notification lives on when its sender has gone
+	var deadline int64
+	if budget > 0 {
+		deadline = expiry.Now() + int64(min(budget, forever))
 	}
-	c.watchTTL = env.TTLMs > 0 && env.Delivery != AwaitNothing
-	c.setLimits(budget)
+	c.init(&env, r, deadline)
 }
 
-// remaining is the time that ctx leaves; 0 is no limit.
-func remaining(ctx context.Context) time.Duration {
+// init is Init with the moment of the caller's deadline; 0 is none.
+func (c *Call) init(env *Envelope, r Replier, deadline int64) {
+	c.env, c.replier = *env, r
+	if deadline != 0 && env.Delivery == AwaitReply { // a notification lives on when its sender has gone
+		c.until, c.limit = deadline, context.DeadlineExceeded
+	}
+	if env.TTLMs <= 0 {
+		return
+	}
+	if end := env.endOfLife(); c.until == 0 || end < c.until {
+		c.until, c.limit = end, ErrEnvelopeExpired
+		c.watchTTL = env.Delivery != AwaitNothing
+	}
+}
+
+// deadlineOf is the moment of ctx's deadline; 0 is none.
+func deadlineOf(ctx context.Context) int64 {
 	if d, ok := ctx.Deadline(); ok {
-		return max(time.Until(d), 1)
+		return max(expiry.At(d), 1)
 	}
 	return 0
-}
-
-func (c *Call) setLimits(budget time.Duration) {
-	if budget > 0 {
-		c.until, c.limit = expiry.Now()+int64(min(budget, forever)), context.DeadlineExceeded
-	}
-	if c.env.TTLMs > 0 {
-		ttl := expiry.Now() + int64(c.env.TTL())
-		if c.until == 0 || ttl < c.until {
-			c.until, c.limit = ttl, ErrEnvelopeExpired
-		}
-	}
 }
 
 // Envelope returns the call's envelope. The handler owns it.

@@ -161,10 +161,10 @@ func (s *Sub) Dispatch(c *Call) {
 	}
 }
 
-// watch wakes the sender of a call in this process at its TTL.
+// watch wakes the sender of a call at its TTL.
 func (s *Sub) watch(c *Call, now int64) {
-	if left := c.until - now; c.env.TTLMs == DefaultRequestTimeout.Milliseconds() && left > int64(DefaultRequestTimeout)*9/10 {
-		s.clock.Add(&c.node, c, classRequest, now)
+	if c.env.TTLMs == DefaultRequestTimeout.Milliseconds() {
+		s.clock.Add(&c.node, c, classRequest, c.until-int64(DefaultRequestTimeout))
 		return
 	}
 	c.mu.Lock()

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/clstr-go/clstr/internal/expiry"
 )
 
 // HeaderKey is the header under which [Envelope.GetHeader] answers with the
@@ -76,7 +78,22 @@ type Envelope struct {
 	// count, seed, hash). Zero is unknown. A node with another layout refuses
 	// the envelope, so that no key is ever activated in two places.
 	Layout uint64 `json:"layout,omitempty"`
+
+	// What Stamp has noted: the moment by the monotonic clock, and CreatedAtMs,
+	// which tells whether it still holds.
+	born, bornMs int64
 }
+
+// Stamp sets CreatedAtMs to now. The time to live of an envelope that was
+// stamped does not change with the wall clock.
+func (e *Envelope) Stamp() {
+	now := time.Now()
+	e.CreatedAtMs = now.UnixMilli()
+	e.born, e.bornMs = expiry.At(now), e.CreatedAtMs
+}
+
+// stamped reports whether born is the moment of creation.
+func (e *Envelope) stamped() bool { return e.born != 0 && e.bornMs == e.CreatedAtMs }
 
 // EnvelopeOption configures envelope properties before sending.
 type EnvelopeOption func(*Envelope)
@@ -143,10 +160,21 @@ func (e Envelope) TTL() time.Duration {
 		return 0
 	}
 	left := min(e.TTLMs, forever.Milliseconds())
+	if e.stamped() {
+		return max(0, time.Duration(left)*time.Millisecond-time.Duration(expiry.Now()-e.born))
+	}
 	if e.CreatedAtMs != 0 {
 		left = min(left, max(0, left-(time.Now().UnixMilli()-e.CreatedAtMs)))
 	}
 	return time.Duration(left) * time.Millisecond
+}
+
+// endOfLife is the moment of the TTL's end.
+func (e *Envelope) endOfLife() int64 {
+	if e.stamped() {
+		return e.born + int64(time.Duration(min(e.TTLMs, forever.Milliseconds()))*time.Millisecond)
+	}
+	return expiry.Now() + int64(e.TTL())
 }
 
 // Validate checks the envelope for configuration errors. It returns

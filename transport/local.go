@@ -41,7 +41,7 @@ func (s *Sub) Do(ctx context.Context, env Envelope) ([]byte, error) {
 	} else {
 		l.wait = make(chan struct{}, 1)
 	}
-	l.Init(env, l, remaining(ctx))
+	l.init(&env, l, deadlineOf(ctx))
 	if env.Delivery != AwaitReply {
 		s.Dispatch(&l.Call) // the owner's acceptance is part of it
 		return nil, s.refusal(l)

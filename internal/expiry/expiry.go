@@ -19,6 +19,9 @@ var base = time.Now()
 // the monotonic clock.
 func Now() int64 { return int64(time.Since(base)) }
 
+// At is [Now] for a time that was just read.
+func At(t time.Time) int64 { return int64(t.Sub(base)) }
+
 // Expirer is told that its time has run out, on a goroutine of the queue's and
 // without a lock held.
 type Expirer interface{ Expire() }
@@ -60,9 +63,9 @@ func New(classes ...time.Duration) *Set {
 	return s
 }
 
-// Add puts n at the end of the class with the given index, out of the one it
-// was in: owner.Expire is called after the class's duration, counted from now,
-// a moment just taken by [Now].
+// Add puts n into the class with the given index, out of the one it was in:
+// owner.Expire is called after the class's duration, counted from now, a moment
+// taken by [Now] lately.
 func (s *Set) Add(n *Node, owner Expirer, index int, now int64) {
 	c := &s.classes[index]
 	if c.after <= 0 {
@@ -73,8 +76,11 @@ func (s *Set) Add(n *Node, owner Expirer, index int, now int64) {
 	n.unlink()
 	n.owner, n.class, n.at = owner, c, now+int64(c.after)
 	last := c.root.prev
-	n.prev, n.next = last, &c.root
-	last.next, c.root.prev = n, n
+	for last != &c.root && last.at > n.at { // moments come in about their order
+		last = last.prev
+	}
+	n.prev, n.next = last, last.next
+	last.next.prev, last.next = n, n
 	if !c.armed {
 		c.arm(c.after)
 	}
