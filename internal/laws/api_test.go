@@ -72,7 +72,7 @@ func typesOf(t *testing.T, pkgs []string) func(pkg string) *types.Package {
 	for _, pkg := range pkgs {
 		args = append(args, "./"+pkg)
 	}
-	all, err := goList(args...)
+	all, err := goList(nil, args...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,8 +37,11 @@ var bars = []bar{
 		"ownership of keys is ours, not protoactor's"},
 }
 
+// platform makes the answers the same on every machine.
+var platform = []string{"GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0"}
+
 var linked = sync.OnceValues(func() (map[string]listed, error) {
-	return goList("-deps", "-json=ImportPath,Imports,Standard", "./...")
+	return goList(platform, "-deps", "-json=ImportPath,Imports,Standard,Module", "./...")
 })
 
 func TestLinks(t *testing.T) {
@@ -61,6 +64,45 @@ func TestLinks(t *testing.T) {
 			t.Errorf("the bar from %q to %q is about no package that is there", b.from, b.to)
 		}
 	}
+}
+
+// TestLinkedModules compares the modules that each public package links, at any
+// distance, with testdata/modules.txt: what a user's binary carries changes only
+// where the change is seen.
+func TestLinkedModules(t *testing.T) {
+	const name = "testdata/modules.txt"
+	graph, err := linked()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, pkg := range publicPackages(t) {
+		got = append(got, modules(graph, pkg)...)
+	}
+	if *update {
+		write(t, name, got)
+	} else if diff := compare(read(t, name), got); diff != "" {
+		t.Errorf("the linked modules are not those of %s (if that is meant: go test ./internal/laws -update):\n%s", name, diff)
+	}
+}
+
+// modules lists the other modules that a package links, one a line.
+func modules(graph map[string]listed, pkg string) []string {
+	seen := make(map[string]bool)
+	var lines []string
+	for queue := []string{module + "/" + pkg}; len(queue) > 0; queue = queue[1:] {
+		p := graph[queue[0]]
+		if p.Standard || seen[p.ImportPath] {
+			continue
+		}
+		seen[p.ImportPath] = true
+		queue = append(queue, p.Imports...)
+		if p.Module.Path != module {
+			lines = append(lines, pkg+" links "+p.Module.Path)
+		}
+	}
+	slices.Sort(lines)
+	return slices.Compact(lines)
 }
 
 // link returns a shortest chain of imports from a package to one that matches.

@@ -41,6 +41,9 @@ var fset = token.NewFileSet()
 
 var loadFiles = sync.OnceValues(func() ([]file, error) {
 	var files []file
+	if _, err := os.ReadFile(filepath.Join(root, "go.mod")); err != nil {
+		return nil, err // read so that the cache of go test sees a change of it
+	}
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -157,13 +160,15 @@ type listed struct {
 	Imports    []string
 	Export     string
 	Standard   bool
+	Module     struct{ Path string }
 }
 
 // goList asks the go command, which works without a network once the modules
 // are there.
-func goList(args ...string) (map[string]listed, error) {
+func goList(env []string, args ...string) (map[string]listed, error) {
 	cmd := exec.Command("go", append([]string{"list"}, args...)...)
 	cmd.Dir = root
+	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.Output()
 	if e, ok := errors.AsType[*exec.ExitError](err); ok {
 		return nil, fmt.Errorf("go list: %w\n%s", err, e.Stderr)
