@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/clstr-go/clstr/actor"
@@ -14,56 +15,54 @@ type delivery struct{ *transport.Call }
 var _ actor.Call = delivery{}
 
 // Fail implements [actor.Call].
-func (d delivery) Fail(err error) { d.Call.Fail(coded(d.Call, err)) }
+func (d delivery) Fail(err error) {
+	d.Call.Fail(coded(d.Envelope().Key, err))
+}
 
-func refuse(c *transport.Call, err error) {
-	var ours *transport.Error
-	switch {
-	case errors.As(err, &ours):
-		c.Refuse(ours)
-	case isActorError(err):
-		c.Refuse(coded(c, err))
-	default: // a scoped handler's Extract has failed: the application's error
-		c.Reply(nil, err)
+// refuse answers a call that its key's actor has not got.
+func refuse(c *transport.Call, key string, err error) {
+	ours, ok := err.(*transport.Error) // what [Env].Check has said
+	if !ok {
+		ours = coded(key, err)
 	}
+	c.Refuse(ours)
 }
 
 // retryHint is what a full mailbox suggests.
 const retryHint = 5 * time.Millisecond
 
-// codes gives the errors of package actor their sentinels on the wire.
+// codes gives the errors of package actor their sentinels on the wire. An
+// activation's error has a cause, which may be any: so it goes first.
 var codes = []struct{ from, to error }{
-	{actor.ErrStopping, transport.ErrDraining},
 	{actor.ErrActivation, transport.ErrActivationFailed},
+	{actor.ErrMailboxFull, transport.ErrOverloaded},
+	{actor.ErrStopping, transport.ErrDraining},
 	{actor.ErrUnknownType, transport.ErrUnknownType},
 	{actor.ErrDecode, transport.ErrDecode},
 	{actor.ErrEncode, transport.ErrReply},
 }
 
-func isActorError(err error) bool {
-	if errors.Is(err, actor.ErrMailboxFull) {
-		return true
-	}
-	for _, c := range codes {
-		if errors.Is(err, c.from) {
-			return true
-		}
-	}
-	return false
-}
-
-func coded(c *transport.Call, err error) *transport.Error {
-	if errors.Is(err, actor.ErrMailboxFull) {
-		return transport.Overloaded(retryHint, "the mailbox of key %q is full", c.Envelope().Key)
-	}
+func coded(key string, err error) *transport.Error {
 	for _, code := range codes {
-		if errors.Is(err, code.from) {
-			e := transport.Errorf(code.to, "%v", err)
-			if code.from == actor.ErrActivation {
-				e = e.WithCause(err)
-			}
-			return e
+		if !errors.Is(err, code.from) {
+			continue
 		}
+		switch code.from {
+		case actor.ErrMailboxFull:
+			return transport.Overloaded(retryHint, "the mailbox of key %.64q is full", key)
+		case actor.ErrActivation:
+			return transport.Errorf(code.to, "%s", why(err, code.from)).WithCause(err)
+		}
+		return transport.Errorf(code.to, "%s", why(err, code.from))
 	}
 	return transport.HandlerError(err)
+}
+
+// why is what err says beyond its sentinel, whose words the code's repeat.
+func why(err, sentinel error) string {
+	all := err.Error()
+	if more := strings.TrimLeft(strings.TrimPrefix(all, sentinel.Error()), ": "); more != "" {
+		return more
+	}
+	return all
 }

@@ -10,8 +10,9 @@
 //
 // A handler is a bare func and has no Close, and one func may serve several
 // nodes. So what it hosts hangs on the lifetime that each node puts into the
-// context (transport.Lifetime), and ends with the node. Called without one, as
-// in a unit test, it hosts for as long as the process runs.
+// context (transport.Lifetime), and ends with the node. A func that serves two
+// kinds of one node hosts each apart. Called without a node, as in a unit test,
+// it hosts for as long as the process runs.
 //
 // A node hands calls to the host directly ([Bind]); a handler that is called as
 // a func, because it is wrapped or its transport knows only funcs, waits for

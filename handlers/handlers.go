@@ -117,7 +117,7 @@ func funcs(create func(key string) (transport.HandlerFunc, error)) ActorFactory 
 			return nil, err
 		}
 		if h == nil {
-			return nil, fmt.Errorf("the handler func of key %q is nil", key)
+			return nil, fmt.Errorf("the handler func of key %.64q is nil", key)
 		}
 		return funcEntity(h), nil
 	}

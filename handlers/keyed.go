@@ -2,18 +2,13 @@ package handlers
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"reflect"
 	"sync"
-	"time"
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/transport"
 )
-
-// defaultStopTimeout bounds the wait for stop hooks when a node ends.
-const defaultStopTimeout = 30 * time.Second
 
 // keyed is a handler that hosts an actor per key.
 type keyed struct {
@@ -24,31 +19,17 @@ type keyed struct {
 	alone *transport.Lifetime // for calls without a lifetime
 }
 
-// Env is what a node tells the handlers that it calls, under [Attach].
-type Env struct {
-	// Kind is the name under which the node serves the handler.
-	Kind string
-	// Observer is told of activations and the like; it may be nil.
-	Observer actor.Observer
-	// Check is asked before a key is made whether it belongs to the shard; it
-	// may be nil.
-	Check func(shard uint32, key string) error
-	// StopTimeout bounds the wait for stop hooks when the node ends; 0 is 30 s.
-	StopTimeout time.Duration
-}
-
-// systemKey finds a lifetime's actor system, and hostKey the host of a handler.
-type (
-	systemKey struct{}
-	hostKey   struct{ k *keyed }
-	syncKey   struct{ k *keyed }
-)
-
-// Bind gives the direct way into a handler of this package, for the given
-// lifetime: a receiver whose Accept queues a call for its key and returns. It
-// returns false for any other func.
+// Bind tells a handler, and what it may wrap, of the node that serves it with
+// the given lifetime. For a handler of this package it returns the direct way
+// in: a receiver whose Accept queues a call for its key and returns. It returns
+// false for any other func.
 func Bind(h transport.HandlerFunc, life *transport.Lifetime, env Env) (transport.Receiver, bool) {
-	if h == nil || reflect.ValueOf(h).Pointer() != keyedCode {
+	s := hostingOf(life)
+	if h == nil || s == nil {
+		return nil, false
+	}
+	s.attach(env)
+	if reflect.ValueOf(h).Pointer() != keyedCode {
 		return nil, false
 	}
 	// It is ours for certain, so that it can be asked who it is.
@@ -57,11 +38,11 @@ func Bind(h transport.HandlerFunc, life *transport.Lifetime, env Env) (transport
 	if who == nil {
 		return nil, false
 	}
-	host := who.host(life, env)
+	host := s.host(who, env.Kind, true)
 	if host == nil {
 		return nil, false
 	}
-	return &receiver{who, host}, true
+	return host, true
 }
 
 // keyedCode is the code of all handlers of this package: the method value of
@@ -83,108 +64,80 @@ func (k *keyed) serve(ctx context.Context, env transport.Envelope) ([]byte, erro
 		k.once.Do(func() { k.alone = transport.NewLifetime(slog.Default(), nil) })
 		life = k.alone
 	}
-	host := k.host(life, Env{})
-	if host == nil {
+	var h *hosted
+	if s := hostingOf(life); s != nil {
+		h = s.host(k, env.Kind, false)
+	}
+	if h == nil {
 		return nil, transport.Errorf(transport.ErrDraining, "the node has ended")
 	}
-	h := life.Once(syncKey{k}, func() (any, func()) { return &lazyFunc{}, func() {} })
-	return h.(*lazyFunc).get(func() transport.HandlerFunc {
-		return life.HandlerFunc(&receiver{k, host})
-	})(ctx, env)
+	if err := h.misplaced(ctx, &env); err != nil {
+		return nil, err
+	}
+	return h.handler()(ctx, env)
 }
 
-// lazyFunc makes a func once, outside the lifetime's lock.
-type lazyFunc struct {
-	once sync.Once
-	h    transport.HandlerFunc
-}
-
-func (l *lazyFunc) get(make func() transport.HandlerFunc) transport.HandlerFunc {
-	l.once.Do(func() { l.h = make() })
-	return l.h
-}
-
-// host returns the lifetime's host of this handler, nil if that has ended.
-func (k *keyed) host(life *transport.Lifetime, env Env) *actor.Host {
-	system, _ := life.Once(systemKey{}, func() (any, func()) {
-		s := actor.NewSystem(life.Log(), life.Pool())
-		return s, s.Close
-	}).(*actor.System)
-	if system == nil {
+// misplaced checks the key of a sender that has not said how it maps keys to
+// shards; the node has compared the others' layouts. A key that was put in by
+// what wraps the handler has no shard.
+func (h *hosted) misplaced(ctx context.Context, env *transport.Envelope) error {
+	if h.env.Check == nil || h.k.extract != nil || env.Layout != 0 {
 		return nil
 	}
-	host, _ := life.Once(hostKey{k}, func() (any, func()) {
-		h := system.NewHost(k.hostOptions(env))
-		return h, func() { stop(h, env.StopTimeout, life.Log()) }
-	}).(*actor.Host)
-	return host
-}
-
-func (k *keyed) hostOptions(env Env) actor.HostOptions {
-	opts := k.opts
-	opts.Observer = env.Observer
-	if opts.Kind == "" {
-		opts.Kind = env.Kind
+	c := transport.CallFrom(ctx)
+	if c == nil || c.Envelope().Key != env.Key || c.Envelope().Shard != env.Shard {
+		return nil
 	}
-	if k.extract == nil {
-		opts.Check = env.Check // a scoped handler's keys are not the client's
-	}
-	return opts
-}
-
-func stop(h *actor.Host, timeout time.Duration, log *slog.Logger) {
-	if timeout <= 0 {
-		timeout = defaultStopTimeout
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	if err := h.Stop(ctx); err != nil {
-		log.Error("keys are still running", slog.Any("error", err))
-	}
-}
-
-// receiver takes calls to a host.
-type receiver struct {
-	k    *keyed
-	host *actor.Host
+	return h.env.Check(uint32(env.Shard), env.Key)
 }
 
 // Accept implements [transport.Receiver].
-func (r *receiver) Accept(c *transport.Call) {
+func (h *hosted) Accept(c *transport.Call) {
 	env := c.Envelope()
-	key, err := r.k.key(c)
-	if err != nil {
-		refuse(c, err)
-		return
+	key, ok := h.k.key(c)
+	if !ok {
+		return // answered
 	}
 	m := actor.NewContext(delivery{c}, actor.Message{Type: env.Type, Key: key, Data: env.Data, Headers: env.Headers})
-	if err := r.host.Deliver(uint32(env.Shard), key, m); err != nil {
-		refuse(c, err)
+	if err := h.host.Deliver(uint32(env.Shard), key, m); err != nil {
+		refuse(c, key, err)
 	}
 }
 
-// key finds the key in an envelope; a scoped handler's Extract is the user's.
-func (k *keyed) key(c *transport.Call) (key string, err error) {
+// key finds the key in an envelope, or answers the call.
+func (k *keyed) key(c *transport.Call) (key string, ok bool) {
 	env := c.Envelope()
-	if k.extract == nil {
-		key, ok := env.GetHeader(transport.HeaderKey)
-		if !ok {
-			return "", transport.Errorf(transport.ErrMissingKeyHeader, "message type %q to shard %d: send it by key", env.Type, env.Shard)
-		}
-		if key == "" {
-			return "", transport.Errorf(transport.ErrKeyRequired, "message type %q to shard %d", env.Type, env.Shard)
-		}
-		return key, nil
+	if k.extract != nil {
+		key, ok = k.extracted(c)
+	} else if key, ok = env.GetHeader(transport.HeaderKey); !ok {
+		c.Refuse(transport.Errorf(transport.ErrMissingKeyHeader, "message type %q to shard %d: send it by key", env.Type, env.Shard))
 	}
+	if ok && key == "" {
+		e := transport.Errorf(transport.ErrKeyRequired, "message type %q to shard %d has an empty key", env.Type, env.Shard)
+		c.Refuse(e.WithOutcome(transport.NotStarted)) // it has come as far as the node
+		return "", false
+	}
+	return key, ok
+}
+
+// extracted asks a scoped handler's Extract, which is the user's: its error is
+// the application's.
+func (k *keyed) extracted(c *transport.Call) (key string, ok bool) {
+	returned := false
 	defer func() {
-		if value := recover(); value != nil {
+		if !returned {
+			value := recover()
+			if value == nil {
+				value = "runtime.Goexit"
+			}
 			c.Panicked(value)
-			err = errors.New("extract panicked")
 		}
 	}()
-	key, err = k.extract(*env)
-	if err == nil && key == "" {
-		err = transport.Errorf(transport.ErrKeyRequired, "message type %q to shard %d: Extract returned an empty key", env.Type, env.Shard)
+	key, err := k.extract(*c.Envelope())
+	returned = true
+	if err != nil {
+		c.Reply(nil, err)
+		return "", false
 	}
-	return key, err
+	return key, true
 }

@@ -160,5 +160,26 @@ func UnmarshalInto(data []byte, target any) error {
 	if m, ok := target.(proto.Message); ok {
 		return proto.Unmarshal(data, m)
 	}
-	return json.Unmarshal(data, target)
+	if err := json.Unmarshal(data, target); err != nil {
+		return &jsonError{err}
+	}
+	return nil
 }
+
+// jsonError says what is wrong with bytes without a piece of them: an error is
+// logged, a payload is not. Protobuf's errors have none.
+type jsonError struct{ err error }
+
+// Error implements error.
+func (e *jsonError) Error() string {
+	if e, ok := errors.AsType[*json.SyntaxError](e.err); ok {
+		return fmt.Sprintf("no JSON at byte %d", e.Offset)
+	}
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](e.err); ok {
+		return fmt.Sprintf("field %q is no %v (byte %d)", e.Field, e.Type, e.Offset)
+	}
+	return fmt.Sprintf("a field's own decoding failed with a %T", e.err)
+}
+
+// Unwrap returns what encoding/json has said.
+func (e *jsonError) Unwrap() error { return e.err }

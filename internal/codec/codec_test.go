@@ -3,9 +3,12 @@ package codec
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
@@ -245,3 +248,38 @@ func TestWhatDoesNotUnmarshal(t *testing.T) {
 		}
 	}
 }
+
+// picky refuses what it is given, and says what that was.
+type picky struct{}
+
+func (*picky) UnmarshalText(text []byte) error { return fmt.Errorf("not %s", text) }
+
+// TestErrorsHoldNoPayload: they are logged, and travel to callers.
+func TestErrorsHoldNoPayload(t *testing.T) {
+	for data, what := range map[string]string{
+		`{"V":4929123}`:   "field \"V\" is no codec.plain",
+		`{"V":"4929123"}`: "field \"V\" is no codec.plain",
+		`4929123`:         "is no codec.box[",
+		`x4929123`:        "no JSON at byte 1",
+		``:                "no JSON at byte 0",
+	} {
+		_, err := Unmarshal[box[plain]]([]byte(data))
+		if err == nil || strings.Contains(err.Error(), "4929123") || !strings.Contains(err.Error(), what) {
+			t.Errorf("%s: %v, want %s", data, err, what)
+		}
+	}
+	for name, err := range map[string]error{
+		"a field's": errOf(Unmarshal[box[*picky]]([]byte(`{"V":"4929123"}`))),
+		"a time":    errOf(Unmarshal[box[time.Time]]([]byte(`{"V":"4929123"}`))),
+	} {
+		if err == nil || strings.Contains(err.Error(), "4929123") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, err := Unmarshal[plain](nil)
+	if _, ok := errors.AsType[*json.SyntaxError](err); !ok {
+		t.Errorf("%v has lost its cause", err)
+	}
+}
+
+func errOf[T any](_ T, err error) error { return err }

@@ -1,0 +1,193 @@
+package handlers_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/memtransport"
+)
+
+// vault is an entity that fails in all ways.
+type vault struct{ sum int }
+
+type put struct{ Amount int }
+
+type fail struct{}
+
+type badReply struct{}
+
+type hold struct{}
+
+type crash struct{}
+
+type total struct{ Sum int }
+
+var errTooMuch = errors.New("too much")
+
+func init() { transport.RegisterError("handlers_test.too_much", errTooMuch) }
+
+func (v *vault) put(_ *actor.Context, m put) (total, error) {
+	v.sum += m.Amount
+	return total{v.sum}, nil
+}
+
+func (v *vault) fail(*actor.Context, fail) (total, error) { return total{}, errTooMuch }
+
+func (v *vault) badReply(*actor.Context, badReply) (chan int, error) { return make(chan int), nil }
+
+func (v *vault) crash(*actor.Context, crash) (total, error) { panic("boom") }
+
+// hold waits for the caller's end.
+func (v *vault) hold(c *actor.Context, _ hold) (total, error) {
+	<-c.Done()
+	return total{}, c.Err()
+}
+
+func (v *vault) proto(_ *actor.Context, m *wrapperspb.Int64Value) (total, error) {
+	return total{int(m.Value)}, nil
+}
+
+func (v *vault) activate(c *actor.Context) error {
+	switch c.Key() {
+	case "no database":
+		return errNoDatabase
+	case "full": // an error that looks like one of the host's own
+		return actor.ErrMailboxFull
+	}
+	return nil
+}
+
+var vaults = actor.Define("vault", func(string) *vault { return &vault{} },
+	actor.OnActivate((*vault).activate),
+	actor.OnRequest((*vault).put),
+	actor.OnRequest((*vault).fail),
+	actor.OnRequest((*vault).badReply),
+	actor.OnRequest((*vault).crash),
+	actor.OnRequest((*vault).hold),
+	actor.OnRequest((*vault).proto),
+)
+
+// TestCodes: what each failure is to the caller.
+func TestCodes(t *testing.T) {
+	h := func() transport.HandlerFunc { return handlers.NewActorHandler(vaults.New) }
+	inEachForm(t, h, func(t *testing.T, f form, call caller) {
+		for _, c := range []struct {
+			key, msgType, data string
+			want               error
+			outcome            transport.Outcome
+			text               string
+		}{
+			{"k", "put", `{"Amount":"4929123"}`, transport.ErrDecode, f.refused(), `type "put" into handlers_test.put`},
+			{"k", "put", ``, transport.ErrDecode, f.refused(), "no JSON at byte 0"},
+			{"k", "google.protobuf.Int64Value", "\x08", transport.ErrDecode, f.refused(), "Int64Value"},
+			{"k", "get", `{}`, transport.ErrUnknownType, f.refused(), `unknown message type: "get"`},
+			{"k", "fail", `{}`, errTooMuch, transport.RanAndFailed, "too much"},
+			{"k", "badReply", `{}`, transport.ErrReply, transport.RanAndFailed, "chan int"},
+			{"k", "crash", `{}`, transport.ErrPanicked, transport.MaybeRan, `message type "crash"`},
+			{"no database", "put", `{}`, transport.ErrActivationFailed, f.refused(), "activation failed: no database"},
+			{"full", "put", `{}`, transport.ErrActivationFailed, f.refused(), "activation failed: mailbox full"},
+		} {
+			_, err := call(t.Context(), transport.Envelope{Key: c.key, Type: c.msgType, Data: []byte(c.data)})
+			want := c.outcome
+			if f == middleware && errors.Is(c.want, transport.ErrPanicked) {
+				want = transport.RanAndFailed
+			}
+			failed(t, c.msgType, err, c.want, want)
+			switch {
+			case err == nil:
+			case !strings.Contains(err.Error(), c.text):
+				t.Errorf("%s: %q does not say %q", c.msgType, err, c.text)
+			case strings.Contains(err.Error(), "4929123"):
+				t.Errorf("%s: %q holds a piece of the payload", c.msgType, err)
+			case strings.Count(err.Error(), c.want.Error()) != 1:
+				t.Errorf("%s: %q says it twice", c.msgType, err)
+			}
+		}
+	})
+}
+
+// TestFullMailbox: the refusal comes at once and says when to try again.
+func TestFullMailbox(t *testing.T) {
+	for _, scoped := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			var h transport.HandlerFunc
+			create := func(string) (transport.HandlerFunc, error) {
+				return func(ctx context.Context, _ transport.Envelope) ([]byte, error) {
+					<-ctx.Done()
+					return nil, ctx.Err()
+				}, nil
+			}
+			if scoped {
+				h = handlers.NewScopedHandler(handlers.ScopedHandlerOpts{
+					Extract: func(transport.Envelope) (string, error) { return "a-1", nil }, Create: create, MailboxSize: 2,
+				})
+			} else {
+				h = handlers.NewActorHandlerWithOpts(vaults.New, handlers.Options{MailboxSize: 2})
+			}
+			seen := newCensus()
+			n := newNode(t, memtransport.Options{})
+			call := n.serve(t, h, handlers.Env{Observer: seen})
+			ctx, leave := context.WithCancel(t.Context())
+			for range 3 { // one runs, two wait
+				go call(ctx, transport.Envelope{Key: "a-1", Type: "hold", Data: []byte("{}")}) // ends with ctx
+				synctest.Wait()
+			}
+			_, err := call.ask("a-1", "hold")
+			failed(t, "one more", err, transport.ErrOverloaded, transport.NotStarted)
+			if after, ok := transport.RetryAfter(err); !ok || after <= 0 {
+				t.Errorf("%v does not say when to try again", err)
+			}
+			if !strings.Contains(err.Error(), `key "a-1"`) {
+				t.Errorf("%q does not name the key", err)
+			}
+			if got := seen.get(seen.refused, ""); got != 1 {
+				t.Errorf("%d refusals were counted", got)
+			}
+			leave()
+			synctest.Wait()
+		})
+	}
+}
+
+// TestEndedNode refuses what it has not started.
+func TestEndedNode(t *testing.T) {
+	for _, h := range []transport.HandlerFunc{handlers.NewActorHandler(vaults.New), wrapped(handlers.NewActorHandler(vaults.New))} {
+		d := transport.NewDispatcher(transport.Limits{}, quiet)
+		life := transport.NewLifetime(quiet, d)
+		r, ok := handlers.Bind(h, life, handlers.Env{})
+		if !ok {
+			r = life.ReceiverFunc(h)
+		}
+		sub, err := d.Subscribe(life.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask := func() error {
+			_, err := sub.Do(t.Context(), transport.Envelope{Key: "k", Type: "put", Data: []byte("{}")})
+			return err
+		}
+		if err := ask(); err != nil {
+			t.Fatal(err)
+		}
+		life.End()
+		want := transport.NotStarted
+		if !ok {
+			want = transport.RanAndFailed
+		}
+		failed(t, "after the end", ask(), transport.ErrDraining, want)
+		if _, ok := handlers.Bind(h, life, handlers.Env{}); ok {
+			t.Error("bound to a lifetime that has ended")
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package handlers
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// defaultStopTimeout bounds the wait for stop hooks when a node ends.
+const defaultStopTimeout = 30 * time.Second
+
+// Env is what a node tells the handlers that it calls, with [Bind].
+type Env struct {
+	// Kind is the name under which the node serves the handler.
+	Kind string
+	// Observer is told of activations and the like; it may be nil.
+	Observer actor.Observer
+	// Check is asked before a key is made whether it belongs to the shard; it
+	// may be nil.
+	Check func(shard uint32, key string) error
+	// StopTimeout bounds the wait for stop hooks when the node ends; 0 is 30 s.
+	StopTimeout time.Duration
+}
+
+// hosting is what the handlers of this package keep on one lifetime: an actor
+// system, and a host for each handler and kind, because equal keys of two kinds
+// are two actors.
+type hosting struct {
+	life   *transport.Lifetime
+	system *actor.System
+
+	mu    sync.Mutex
+	envs  map[string]Env // by kind: those that the node serves
+	hosts map[hostKey]*hosted
+	ended bool
+}
+
+type (
+	hostingKey struct{} // finds the hosting of a lifetime
+	hostKey    struct {
+		k    *keyed
+		kind string
+	}
+)
+
+// hostingOf returns nil for a lifetime that has ended.
+func hostingOf(life *transport.Lifetime) *hosting {
+	s, _ := life.Once(hostingKey{}, func() (any, func()) {
+		s := &hosting{
+			life: life, system: actor.NewSystem(life.Log(), life.Pool()),
+			envs: map[string]Env{}, hosts: map[hostKey]*hosted{},
+		}
+		return s, s.end
+	}).(*hosting)
+	return s
+}
+
+func (s *hosting) attach(env Env) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.envs[env.Kind] = env
+}
+
+// host returns the handler's host of a kind, nil if the lifetime has ended. A
+// kind that no node has told of counts as none: what comes over a wire must not
+// make hosts. direct is false for a handler that is called as a func: what
+// calls it may give it another key than the envelope came with.
+func (s *hosting) host(k *keyed, kind string, direct bool) *hosted {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return nil
+	}
+	env, ok := s.envs[kind]
+	if !ok {
+		kind = ""
+		env = s.envs[kind]
+	}
+	h := s.hosts[hostKey{k, kind}]
+	if h == nil {
+		opts := k.opts
+		opts.Kind, opts.Observer = kind, env.Observer
+		if direct && k.extract == nil { // a scoped handler's keys are not the client's
+			opts.Check = env.Check
+		}
+		h = &hosted{k: k, host: s.system.NewHost(opts), env: env, life: s.life}
+		s.hosts[hostKey{k, kind}] = h
+	}
+	return h
+}
+
+// end stops the hosts side by side: each may wait for its stop hooks.
+func (s *hosting) end() {
+	s.mu.Lock()
+	s.ended = true
+	hosts := s.hosts
+	s.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, h := range hosts {
+		wg.Go(h.stop)
+	}
+	wg.Wait()
+	s.system.Close()
+}
+
+// hosted is a handler's host of one kind.
+type hosted struct {
+	k    *keyed
+	host *actor.Host
+	env  Env
+	life *transport.Lifetime
+
+	once sync.Once
+	wait transport.HandlerFunc // made by once
+}
+
+var _ transport.Receiver = (*hosted)(nil)
+
+// handler returns the host as a func that waits for the key's actor.
+func (h *hosted) handler() transport.HandlerFunc {
+	h.once.Do(func() { h.wait = h.life.HandlerFunc(h) })
+	return h.wait
+}
+
+func (h *hosted) stop() {
+	timeout := h.env.StopTimeout
+	if timeout <= 0 {
+		timeout = defaultStopTimeout
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	if err := h.host.Stop(ctx); err != nil {
+		h.life.Log().Error("keys are still running", slog.Any("error", err))
+	}
+}
