@@ -29,7 +29,7 @@ var table = []row{
 		"the only product package that names NATS; the server stays outside"},
 	{"transport/transporttest", "transport", "",
 		"the suite knows the contract, never a backend"},
-	{"actor", "internal/codec internal/pool", "github.com/asynkron/protoactor-go/actor github.com/hashicorp/golang-lru/v2/simplelru google.golang.org/protobuf/...",
+	{"actor", "internal/codec internal/pool", "github.com/asynkron/protoactor-go/actor google.golang.org/protobuf/...",
 		"one process: never sees an envelope or a transport"},
 	{"handlers", "transport actor", "github.com/asynkron/protoactor-go/actor",
 		"where envelopes and actors meet"},
