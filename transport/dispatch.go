@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
@@ -53,11 +54,16 @@ type Sub struct {
 	base     context.Context // carries the lifetime
 	clock    *expiry.Set
 
-	mu       sync.Mutex
-	closed   bool
-	inflight int
-	drained  chan struct{} // made by Unsubscribe, closed at inflight 0
+	// inflight counts the calls that were accepted and have not finished, plus
+	// refusing once that has begun.
+	inflight atomic.Int64
+
+	mu      sync.Mutex
+	drained chan struct{} // made by Unsubscribe, closed when nothing is in flight
 }
+
+// refusing is more than any number of calls.
+const refusing = 1 << 40
 
 // The classes of a sub's clock.
 const (
@@ -130,15 +136,12 @@ func (s *Sub) log() *slog.Logger { return s.d.logger }
 // order.
 func (s *Sub) Dispatch(c *Call) {
 	c.sub = s
-	s.mu.Lock()
-	s.inflight++
-	closed, full := s.closed, s.d.limits.MaxPending >= 0 && s.inflight > s.d.limits.MaxPending
-	s.mu.Unlock()
+	n := s.inflight.Add(1)
 	switch {
-	case closed:
+	case n >= refusing:
 		c.Refuse(Errorf(ErrDraining, "%s", c.env.where()))
 		return
-	case full:
+	case s.d.limits.MaxPending >= 0 && n > int64(s.d.limits.MaxPending):
 		c.Refuse(Overloaded(retryHint, "shard %d has %d pending calls: at most %d allowed", c.env.Shard, s.d.limits.MaxPending, s.d.limits.MaxPending))
 		return
 	case c.env.TTLMs < 0:
@@ -198,9 +201,11 @@ func (s *Sub) unwatch(c *Call, started bool) {
 }
 
 func (s *Sub) release() {
+	if s.inflight.Add(-1) != refusing {
+		return
+	}
 	s.mu.Lock()
-	s.inflight--
-	if s.inflight == 0 && s.drained != nil {
+	if s.drained != nil && s.inflight.Load() == refusing {
 		close(s.drained)
 		s.drained = nil
 	}
@@ -209,7 +214,9 @@ func (s *Sub) release() {
 
 func (s *Sub) refuseNew() {
 	s.mu.Lock()
-	s.closed = true
+	if s.inflight.Load() < refusing {
+		s.inflight.Add(refusing)
+	}
 	s.mu.Unlock()
 }
 
@@ -233,10 +240,10 @@ func (d *Dispatcher) giveUp() time.Time {
 }
 
 func (s *Sub) unsubscribe(giveUp time.Time) error {
+	s.refuseNew()
 	s.mu.Lock()
-	s.closed = true
 	var drained chan struct{}
-	if s.inflight > 0 {
+	if s.inflight.Load() > refusing {
 		if s.drained == nil {
 			s.drained = make(chan struct{})
 		}
@@ -273,7 +280,5 @@ func (s *Sub) await(drained chan struct{}, giveUp time.Time) error {
 
 // Pending returns how many calls were accepted and have not finished.
 func (s *Sub) Pending() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.inflight
+	return int(s.inflight.Load() % refusing)
 }
