@@ -31,21 +31,25 @@ type calls struct {
 }
 
 // register gives the calls of a batch their ids: one after the other from the
-// one that it returns. Those whose caller has gone are not opened; it returns how
-// many are.
-func (cs *calls) register(batch []*call) (first uint64, open int) {
+// one that it returns. Those whose caller has gone are not opened and keep the id
+// 0; it returns how many there are of both.
+func (cs *calls) register(batch []*call) (first uint64, open, left int) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	first = cs.last + 1
 	for _, c := range batch {
 		cs.last++
-		if c != nil && !c.left {
+		switch {
+		case c == nil:
+		case c.left:
+			left++
+		default:
 			c.id = cs.last
 			cs.open[c.id] = c
 			open++
 		}
 	}
-	return first, open
+	return first, open, left
 }
 
 // take removes a call from those that wait: whoever gets it decides it.

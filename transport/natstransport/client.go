@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,6 +25,7 @@ type shardBox struct {
 	t       *Transport
 	shard   uint32
 	subject string
+	reached atomic.Bool // an owner has answered
 }
 
 var signals = sync.Pool{New: func() any { return make(chan struct{}, 1) }}
@@ -82,19 +84,22 @@ func (t *Transport) box(shard uint32) *shardBox {
 
 // post hands an envelope over; c is nil for one that awaits nothing.
 func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) error {
-	var budget time.Duration
-	if d, ok := ctx.Deadline(); ok {
-		budget = max(time.Until(d), 1)
-	}
+	limit := b.limit()
 	size := 96 + len(env.Type) + len(env.Data) + len(env.Key) + len(env.Kind)
 	for name, value := range env.Headers {
 		size += 24 + len(name) + len(value)
 	}
-	limit := int(b.t.nc.MaxPayload()) - wire.Overhead
-	fits, err := b.put(ctx, size, limit, c != nil, func(to *batch) {
-		to.buf = wire.AppendEnvelope(to.buf, env, budget)
-		to.calls = append(to.calls, c)
-	})
+	fits, err := len(env.Data) <= limit, error(nil)
+	if fits {
+		fits, err = b.put(ctx, size, limit, c != nil, func(to *batch) {
+			var budget time.Duration
+			if d, ok := ctx.Deadline(); ok {
+				budget = max(time.Until(d), 1)
+			}
+			to.buf = wire.AppendEnvelope(to.buf, env, budget)
+			to.calls = append(to.calls, c)
+		})
+	}
 	if err != nil {
 		return transport.ContextError(err, transport.NotSent)
 	}
@@ -104,12 +109,18 @@ func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) e
 	return nil
 }
 
+// limit is how large a packet's envelopes may be.
+func (b *shardBox) limit() int { return int(b.t.nc.MaxPayload()) - wire.Overhead }
+
 // publish sends a batch of envelopes.
-func (b *shardBox) publish(m batch) {
+func (b *shardBox) publish(m *batch) {
 	t := b.t
-	first, open := t.calls.register(m.calls)
+	first, open, left := t.calls.register(m.calls)
+	if left > 0 {
+		b.cancelLeft(m, first)
+	}
 	reply := ""
-	if open > 0 || m.cancels {
+	if open+left > 0 || m.cancels {
 		reply = replySubject(t.inbox, first, len(m.calls))
 	}
 	err := t.canSend()
@@ -126,6 +137,16 @@ func (b *shardBox) publish(m batch) {
 			t.log.Warn("notification was not sent", "shard", b.shard, "error", err)
 		case t.calls.take(first+uint64(i)) != nil:
 			c.decide(nil, refusal)
+		}
+	}
+}
+
+// cancelLeft cancels the requests whose senders went before they were sent: a
+// request and its cancellation in one packet are never started.
+func (b *shardBox) cancelLeft(m *batch, first uint64) {
+	for i, c := range m.calls {
+		if c != nil && c.id == 0 && len(m.buf)+cancelSize <= b.limit() {
+			m.buf = wire.AppendCancel(m.buf, first+uint64(i))
 		}
 	}
 }
@@ -192,13 +213,15 @@ func (c *call) watch(ttlMs int64) (stop func()) {
 	return func() { timer.Stop() }
 }
 
+// cancelSize is the most that a cancellation takes.
+const cancelSize = 16
+
 // cancel tells the owner that the sender of a request has gone. It follows the
 // request on its way, and takes no time of a caller who has none left.
 func (b *shardBox) cancel(id uint64) {
-	const size = 16
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // there is no waiting for room: then the deadline that travels must do
-	_, _ = b.put(ctx, size, maxBatch, false, func(to *batch) {
+	_, _ = b.put(ctx, cancelSize, b.limit(), false, func(to *batch) {
 		to.buf = wire.AppendCancel(to.buf, id)
 		to.cancels = true
 	})
@@ -222,6 +245,9 @@ func (t *Transport) replies(m *nats.Msg) {
 	for i := range t.packet.Replies {
 		r := &t.packet.Replies[i]
 		if c := t.calls.take(r.ID); c != nil {
+			if !c.to.reached.Load() {
+				c.to.reached.Store(true)
+			}
 			c.decide(r.Data, r.Err)
 		}
 	}
@@ -241,12 +267,5 @@ func (t *Transport) fail(subject string, why func(*call) *transport.Error) {
 func (t *Transport) lose(why *transport.Error) {
 	for _, c := range t.calls.takeIf(func(*call) bool { return true }) {
 		c.decide(nil, why)
-	}
-}
-
-// denied decides the calls whose subject the server does not let us publish to.
-func (t *Transport) denied(err error) {
-	for _, c := range t.calls.takeIf(func(c *call) bool { return mentions(err, c.to.subject) }) {
-		c.decide(nil, transport.Errorf(transport.ErrNotPermitted, "%v", err))
 	}
 }

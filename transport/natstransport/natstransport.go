@@ -2,7 +2,6 @@ package natstransport
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -22,8 +21,9 @@ var (
 	_ transport.Pooled            = (*Transport)(nil)
 )
 
-// backlog is how many messages may wait for the reader, which never blocks. What
-// comes beyond it is dropped by nats.go, which we log.
+// backlog is how many messages may wait for the reader, which never blocks. From
+// half of it on requests are refused with transport.ErrOverloaded; what comes
+// beyond it is dropped by nats.go, which we log.
 const backlog = 64 << 10
 
 // Transport connects clients and nodes through NATS. Make one with [New]. It is
@@ -49,23 +49,28 @@ type Transport struct {
 	subs  map[*nats.Subscription]*subscription
 	marks []chan struct{} // of markers in the channel, in order
 
+	heard       error         // the last violation of permissions that was heard
+	hears       chan struct{} // closed with the next
+	inboxDenied error
+
 	// Only the reader's.
 	decoder wire.Decoder
 	packet  wire.Packet
 	peers   map[string]*peer
 
-	closing sync.Once
-	quit    chan struct{}  // closed to end the watcher
-	ended   chan struct{}  // closed by the reader at its end
-	running sync.WaitGroup // reader and watcher
-	err     error          // of Close
+	closing, ending sync.Once
+	quit            chan struct{}  // closed to end the watcher
+	ended           chan struct{}  // closed by the reader at its end
+	running         sync.WaitGroup // reader and watcher
 }
 
 // New connects to NATS and returns a transport that is ready to use. It returns
 // transport.ErrBadOption for options that cannot work, and
 // transport.ErrDisconnected if no server is there; give
 // nats.RetryOnFailedConnect to wait for one instead.
-func New(opts Options) (*Transport, error) {
+func New(opts Options) (*Transport, error) { return newTransport(opts, backlog) }
+
+func newTransport(opts Options, backlog int) (*Transport, error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(); err != nil {
 		return nil, err
@@ -79,6 +84,7 @@ func New(opts Options) (*Transport, error) {
 		in:       make(chan *nats.Msg, backlog),
 		subs:     map[*nats.Subscription]*subscription{},
 		peers:    map[string]*peer{},
+		hears:    make(chan struct{}),
 		quit:     make(chan struct{}),
 		ended:    make(chan struct{}),
 	}
@@ -95,7 +101,7 @@ func (t *Transport) connect() (err error) {
 		options := append([]nats.Option{
 			nats.Name("clstr"),
 			nats.MaxReconnects(-1),
-			nats.ErrorHandler(t.asyncError),
+			nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // t.listen; by default nats.go prints
 		}, t.opts.NATSOptions...)
 		if t.nc, err = nats.Connect(t.opts.URL, options...); err != nil {
 			return transport.Errorf(transport.ErrDisconnected, "connecting to %s: %v", redact(t.opts.URL), err)
@@ -103,15 +109,42 @@ func (t *Transport) connect() (err error) {
 	}
 	t.inbox = t.nc.NewInbox()
 	t.inboxPrefix = t.inbox[:strings.LastIndexByte(t.inbox, '.')+1]
+	t.listen()
 	status := t.nc.StatusChanged()
-	t.up.Store(t.nc.IsConnected())
-	if t.inboxSub, err = t.nc.ChanSubscribe(t.inbox+".*", t.in); err != nil {
+	if err = t.openInbox(); err != nil {
 		t.disconnect(status)
-		return notSent(err)
+		return err
 	}
 	t.running.Go(t.read)                     // ends at the nil message of Close
 	t.running.Go(func() { t.watch(status) }) // ends at quit
 	return nil
+}
+
+// openInbox subscribes to the replies.
+func (t *Transport) openInbox() (err error) {
+	if strings.HasPrefix(t.opts.SubjectPrefix+".", t.inboxPrefix) || strings.HasPrefix(t.inboxPrefix, t.opts.SubjectPrefix+".") {
+		return transport.Errorf(transport.ErrBadOption, "SubjectPrefix %q: must be apart from the connection's inboxes %s*", t.opts.SubjectPrefix, t.inboxPrefix)
+	}
+	t.mu.Lock()
+	t.inboxSub, err = t.nc.ChanSubscribe(t.inbox+".*", t.in)
+	t.mu.Unlock()
+	if err != nil {
+		return notSent(err)
+	}
+	t.up.Store(t.nc.IsConnected())
+	if !t.up.Load() {
+		return nil // nats.RetryOnFailedConnect: the watcher tells when it is there
+	}
+	if err = t.flush(context.Background()); err == nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.inboxDenied == nil {
+			return nil
+		}
+		err = transport.Errorf(transport.ErrNotPermitted, "%v", t.inboxDenied)
+	}
+	_ = t.inboxSub.Unsubscribe()
+	return err
 }
 
 // redact keeps passwords out of errors.
@@ -123,23 +156,10 @@ func redact(url string) string {
 }
 
 func (t *Transport) disconnect(status chan nats.Status) {
+	t.unlisten()
 	t.nc.RemoveStatusListener(status)
 	if t.opts.Conn == nil {
 		t.nc.Close()
-	}
-}
-
-// asyncError hears what nats.go has nobody else to tell.
-func (t *Transport) asyncError(_ *nats.Conn, sub *nats.Subscription, err error) {
-	switch {
-	case errors.Is(err, nats.ErrSlowConsumer) && sub != nil:
-		dropped, _ := sub.Dropped()
-		t.log.Error("messages were dropped: they came faster than one processor takes them", "subject", sub.Subject, "dropped", dropped)
-	case errors.Is(err, nats.ErrPermissionViolation):
-		t.log.Error("not permitted by the server", "error", err)
-		t.denied(err)
-	default:
-		t.log.Warn("NATS reports an error", "error", err)
 	}
 }
 
@@ -211,21 +231,30 @@ func (t *Transport) Pool() *pool.Pool { return t.d.Pool() }
 // it takes the interest in its shards back, lets handlers that have started come
 // to their end and their replies leave, ends the requests that still wait, and
 // closes the connection unless it was given.
+//
+// It returns an error if handlers go on although their context has ended long
+// since; a further Close waits for those again.
 func (t *Transport) Close() error {
-	t.closing.Do(func() { t.err = t.close() })
-	return t.err
+	t.closing.Do(t.leave)
+	err := t.d.Close()
+	t.ending.Do(t.end)
+	return err
 }
 
-func (t *Transport) close() error {
-	t.closed.Store(true)
+// leave takes the interest in all shards back.
+func (t *Transport) leave() {
 	t.mu.Lock()
+	t.closed.Store(true) // under the mutex: who subscribes is seen here, or sees it
 	subs := make([]*subscription, 0, len(t.subs))
 	for _, s := range t.subs {
 		subs = append(subs, s)
 	}
 	t.mu.Unlock()
 	t.drain(subs...)
-	err := t.d.Close()
+}
+
+// end ends what is left when the handlers have.
+func (t *Transport) end() {
 	t.lose(transport.Errorf(transport.ErrTransportClosed, "while the request was on its way").WithOutcome(transport.MaybeRan))
 	t.flushers.Close()
 	if t.up.Load() {
@@ -236,5 +265,4 @@ func (t *Transport) close() error {
 	close(t.quit)
 	t.in <- nil
 	t.running.Wait()
-	return err
 }

@@ -6,11 +6,16 @@ import (
 	"sync"
 
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/transport/wire"
 )
 
 // maxBatch is how many bytes share a message. It bounds too what a caller who
 // keeps one reply of a message keeps with it.
 const maxBatch = 32 << 10
+
+// maxItems is how many envelopes or replies share a message: small ones would be
+// more than a receiver takes. Each envelope may bring a cancellation.
+const maxItems = wire.MaxItems / 2
 
 // maxWaiting is how many batches may wait before senders wait as well.
 const maxWaiting = 8
@@ -20,12 +25,11 @@ const maxWaiting = 8
 // batch. No timer delays anything. The order of put is the order on the wire.
 type outbox struct {
 	pool  *pool.Pool
-	send  func(batch) // one at a time
-	waits bool        // put waits for room; otherwise what it takes is bounded elsewhere
+	send  func(*batch) // one at a time
+	waits bool         // put waits for room; otherwise what it takes is bounded elsewhere
 
 	mu      sync.Mutex
-	waiting []batch
-	spare   batch
+	waiting []*batch
 	busy    bool          // somebody sends, or is about to
 	taken   chan struct{} // closed when a batch was taken; nil if nobody waits
 }
@@ -33,9 +37,24 @@ type outbox struct {
 // batch is one message to be.
 type batch struct {
 	buf     []byte
+	items   int
 	calls   []*call // by envelope; nil for one that awaits nothing. Not for replies
 	cancels bool    // holds cancellations. Not for replies
 	reply   string  // subject of the first reply. Not for envelopes
+}
+
+// batches are reused by all outboxes: there is one for each shard and peer, most
+// of them quiet.
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+// recycle reuses a batch's memory, unless one large message has grown it.
+func (b *batch) recycle() {
+	if cap(b.buf) > 2*maxBatch {
+		return
+	}
+	clear(b.calls)
+	*b = batch{buf: b.buf[:0], calls: b.calls[:0]}
+	batches.Put(b)
 }
 
 // put appends something of at most size bytes. now sends on the caller's
@@ -57,15 +76,13 @@ func (o *outbox) put(ctx context.Context, size, limit int, now bool, add func(*b
 		}
 		o.mu.Lock()
 	}
-	fresh := len(o.waiting) == 0 || len(o.waiting[len(o.waiting)-1].buf)+size > min(maxBatch, limit)
-	if fresh {
-		o.waiting = append(o.waiting, o.spare)
-		o.spare = batch{}
-	}
-	b := &o.waiting[len(o.waiting)-1]
+	b, fresh := o.last(size, limit)
 	add(b)
+	b.items++
 	if fresh && len(b.buf) > limit {
-		o.waiting = o.waiting[:len(o.waiting)-1]
+		n := len(o.waiting) - 1
+		o.waiting[n] = nil
+		o.waiting = o.waiting[:n]
 		o.mu.Unlock()
 		return false, nil
 	}
@@ -86,6 +103,18 @@ func (o *outbox) put(ctx context.Context, size, limit int, now bool, add func(*b
 	return true, nil
 }
 
+// last returns the batch that takes what comes next; it is called with mu held.
+func (o *outbox) last(size, limit int) (b *batch, fresh bool) {
+	if n := len(o.waiting); n > 0 {
+		if b = o.waiting[n-1]; b.items < maxItems && len(b.buf)+size <= min(maxBatch, limit) {
+			return b, false
+		}
+	}
+	b = batches.Get().(*batch)
+	o.waiting = append(o.waiting, b)
+	return b, true
+}
+
 // Run implements pool.Task.
 func (o *outbox) Run(*pool.Slot) {
 	for o.next() {
@@ -102,7 +131,7 @@ func (o *outbox) next() bool {
 	}
 	b := o.waiting[0]
 	n := copy(o.waiting, o.waiting[1:])
-	o.waiting[n] = batch{}
+	o.waiting[n] = nil
 	o.waiting = o.waiting[:n]
 	if o.taken != nil {
 		close(o.taken)
@@ -110,19 +139,8 @@ func (o *outbox) next() bool {
 	}
 	o.mu.Unlock()
 	o.send(b)
-	o.keep(b)
+	b.recycle()
 	return true
-}
-
-// keep reuses a batch's memory, unless one large message has grown it.
-func (o *outbox) keep(b batch) {
-	if cap(b.buf) > 2*maxBatch {
-		return
-	}
-	clear(b.calls)
-	o.mu.Lock()
-	o.spare = batch{buf: b.buf[:0], calls: b.calls[:0]}
-	o.mu.Unlock()
 }
 
 // more reports whether a batch waits; without one the outbox is quiet.

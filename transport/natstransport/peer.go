@@ -84,7 +84,25 @@ func (p *peer) answer(id uint64, subject string, data []byte, err *transport.Err
 	if p.put(id, subject, limit, data, err) {
 		return
 	}
-	p.put(id, subject, limit, nil, transport.Errorf(transport.ErrReplyTooLarge, "reply of %d bytes: the server allows messages of %d", len(data), limit+wire.Overhead))
+	short := transport.Errorf(transport.ErrReplyTooLarge, "reply of %d bytes: the server allows messages of %d", len(data), limit+wire.Overhead)
+	if err != nil {
+		short = shorten(err)
+	}
+	if !p.put(id, subject, limit, nil, short) {
+		p.t.log.Error("no reply fits the server's limit", "limit", limit+wire.Overhead)
+	}
+}
+
+// shorten keeps of an error that is too large to travel what its caller acts by:
+// code and outcome.
+func shorten(err *transport.Error) *transport.Error {
+	const most = 256
+	short := *err
+	short.Detail, short.Cause = nil, nil
+	if len(short.Message) > most {
+		short.Message = short.Message[:most] + "..."
+	}
+	return &short
 }
 
 func (p *peer) put(id uint64, subject string, limit int, data []byte, err *transport.Error) bool {
@@ -104,7 +122,7 @@ func (p *peer) put(id uint64, subject string, limit int, data []byte, err *trans
 
 // publish sends a batch of replies, to the reply subject of the first: the
 // requester listens to all of its inbox and goes by the ids.
-func (p *peer) publish(b batch) {
+func (p *peer) publish(b *batch) {
 	if err := p.t.nc.Publish(b.reply, wire.AppendEnd(b.buf, 0)); err != nil {
 		p.t.log.Warn("replies were not sent", "bytes", len(b.buf), "error", err)
 	}

@@ -3,6 +3,7 @@ package natstransport
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,12 +20,17 @@ const queueGroup = "owner"
 // flushTimeout bounds a round trip to the server where the caller does not.
 const flushTimeout = 5 * time.Second
 
+// retryHint is what a refusal for want of room suggests.
+const retryHint = 10 * time.Millisecond
+
 // subscription is one shard's.
 type subscription struct {
 	*transport.Sub
 	t     *Transport
 	shard uint32
 	nats  *nats.Subscription
+
+	denied error // the server's refusal; guarded by t.mu
 }
 
 var _ transport.Subscription = (*subscription)(nil)
@@ -50,31 +56,37 @@ func (t *Transport) Subscribe(ctx context.Context, shardID uint32, r transport.R
 		return nil, err
 	}
 	s := &subscription{Sub: sub, t: t, shard: shardID}
-	t.mu.Lock() // the reader must know the subscription before its first message
-	s.nats, err = t.nc.ChanQueueSubscribe(t.subject(shardID), queueGroup, t.in)
-	if err == nil {
-		t.subs[s.nats] = s
-	}
-	t.mu.Unlock()
-	if err != nil {
+	if err := t.subscribe(s); err != nil {
 		return nil, errors.Join(notSent(err), sub.Unsubscribe())
 	}
-	err = t.flush(ctx)
-	if e := t.nc.LastError(); err == nil && e != nil && mentions(e, t.subject(shardID)) {
-		err = transport.Errorf(transport.ErrNotPermitted, "%v", e)
+	if err = t.flush(ctx); err == nil {
+		t.mu.Lock()
+		denied := s.denied
+		t.mu.Unlock()
+		if denied == nil {
+			return s, nil
+		}
+		err = transport.Errorf(transport.ErrNotPermitted, "%v", denied)
 	}
-	if err != nil {
-		return nil, errors.Join(err, s.Unsubscribe())
-	}
-	return s, nil
+	return nil, errors.Join(err, s.Unsubscribe())
 }
 
-// mentions reports whether err is the server's refusal to let us use a subject.
-func mentions(err error, subject string) bool {
-	return errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), `"`+subject+`"`)
+// subscribe registers s at the connection. The reader must know it before its
+// first message, and so must a Close.
+func (t *Transport) subscribe(s *subscription) (err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed.Load() {
+		return transport.Errorf(transport.ErrTransportClosed, "shard %d", s.shard)
+	}
+	if s.nats, err = t.nc.ChanQueueSubscribe(t.subject(s.shard), queueGroup, t.in); err == nil {
+		t.subs[s.nats] = s
+	}
+	return err
 }
 
-// flush returns when the server has seen all that was sent.
+// flush returns when the server has seen all that was sent, and what it has
+// refused of that was heard.
 func (t *Transport) flush(ctx context.Context) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -87,6 +99,7 @@ func (t *Transport) flush(ctx context.Context) error {
 		}
 		return notSent(err)
 	}
+	t.hearAll(ctx)
 	return nil
 }
 
@@ -101,13 +114,14 @@ func (s *subscription) Unsubscribe() error {
 // last message has been accepted.
 func (t *Transport) drain(subs ...*subscription) {
 	drained := 0
-	up := t.up.Load()
 	for _, s := range subs {
-		if !up {
-			_ = s.nats.Unsubscribe() // nothing comes, and it must not come back with the connection
-		} else if s.nats.Drain() == nil {
+		if t.nc.IsConnected() && s.nats.Drain() == nil && t.nc.IsConnected() {
 			drained++
+			continue
 		}
+		// Nothing comes. A drain that waits for the connection would subscribe
+		// again when it is back, and the server would send to nobody.
+		_ = s.nats.Unsubscribe()
 	}
 	if drained > 0 {
 		_ = t.flush(context.Background()) // without a connection nothing comes either
@@ -135,6 +149,7 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 	if m.Reply != "" {
 		p = t.peer(m.Reply)
 	}
+	crowded := len(t.in) > cap(t.in)/2
 	for i := range t.packet.Envelopes {
 		e := &t.packet.Envelopes[i]
 		e.ReplyTo = m.Reply
@@ -145,20 +160,27 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 			t.log.Warn("request without a reply subject is ignored", "shard", s.shard)
 			continue
 		}
+		id := t.packet.FirstID + uint64(i)
+		if slices.Contains(t.packet.Cancels, id) {
+			continue // its sender had gone before it was sent
+		}
 		err := e.Validate()
 		if err == nil && e.Shard != int(s.shard) {
 			err = transport.Errorf(transport.ErrBadEnvelope, "shard %d on the subject of shard %d", e.Shard, s.shard)
+		}
+		if err == nil && crowded && p != nil {
+			err = transport.Overloaded(retryHint, "%d messages wait for the node's reader", len(t.in))
 		}
 		switch {
 		case err == nil && e.Delivery == transport.AwaitNothing:
 			s.Dispatch(transport.NewCall(e.Envelope, nil, 0))
 		case err == nil:
-			r := &remote{peer: p, id: t.packet.FirstID + uint64(i)}
+			r := &remote{peer: p, id: id}
 			r.Init(e.Envelope, r, e.Budget)
 			p.open(r)
 			s.Dispatch(&r.Call)
 		case p != nil:
-			p.answer(t.packet.FirstID+uint64(i), m.Reply, nil, notStarted(err))
+			p.answer(id, m.Reply, nil, notStarted(err))
 		}
 	}
 	for _, id := range t.packet.Cancels {

@@ -1,0 +1,137 @@
+package natstransport
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// hubs are the error handlers of the connections that transports use. A
+// connection has one handler, and it may have been given to several transports,
+// or with a handler of its user's.
+var hubs = struct {
+	sync.Mutex
+	of map[*nats.Conn]*hub
+}{of: map[*nats.Conn]*hub{}}
+
+// hub tells transports, and the handler that was there before, what a connection
+// reports. hubs.Mutex guards the list.
+type hub struct {
+	before     nats.ErrHandler
+	transports []*Transport
+}
+
+// listen begins to hear what the connection reports, until unlisten.
+func (t *Transport) listen() {
+	hubs.Lock()
+	h := hubs.of[t.nc]
+	if h == nil {
+		h = &hub{before: t.nc.ErrorHandler()}
+		hubs.of[t.nc] = h
+		t.nc.SetErrorHandler(h.handle)
+	}
+	h.transports = append(h.transports, t)
+	hubs.Unlock()
+	t.mu.Lock()
+	t.heard = t.nc.LastError() // what was reported before concerns others
+	t.mu.Unlock()
+}
+
+func (t *Transport) unlisten() {
+	hubs.Lock()
+	defer hubs.Unlock()
+	h := hubs.of[t.nc]
+	h.transports = slices.DeleteFunc(h.transports, func(other *Transport) bool { return other == t })
+	if len(h.transports) == 0 {
+		t.nc.SetErrorHandler(h.before)
+		delete(hubs.of, t.nc)
+	}
+}
+
+func (h *hub) handle(nc *nats.Conn, sub *nats.Subscription, err error) {
+	hubs.Lock()
+	transports := slices.Clone(h.transports)
+	hubs.Unlock()
+	for _, t := range transports {
+		t.asyncError(sub, err)
+	}
+	if h.before != nil {
+		h.before(nc, sub, err)
+	}
+}
+
+// asyncError hears what nats.go has nobody else to tell.
+func (t *Transport) asyncError(sub *nats.Subscription, err error) {
+	switch {
+	case errors.Is(err, nats.ErrPermissionViolation):
+		t.denied(err)
+	case t.opts.Conn != nil && !t.owns(sub):
+		// Another user of the connection is told.
+	case errors.Is(err, nats.ErrSlowConsumer) && sub != nil:
+		dropped, _ := sub.Dropped()
+		t.log.Error("messages were dropped: they came faster than one processor takes them", "subject", sub.Subject, "dropped", dropped)
+	default:
+		t.log.Warn("NATS reports an error", "error", err)
+	}
+}
+
+func (t *Transport) owns(sub *nats.Subscription) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return sub != nil && (sub == t.inboxSub || t.subs[sub] != nil)
+}
+
+// denied takes the server's refusal to let us publish or subscribe.
+func (t *Transport) denied(err error) {
+	text := err.Error()
+	if strings.Contains(text, strconv.Quote(t.inbox+".*")) || strings.Contains(text, `"`+t.opts.SubjectPrefix+".s.") ||
+		strings.Contains(text, `"`+t.inboxPrefix) || t.opts.Conn == nil {
+		t.log.Error("not permitted by the server", "error", err)
+	}
+	for _, c := range t.calls.takeIf(func(c *call) bool { return strings.Contains(text, "Publish to "+strconv.Quote(c.to.subject)) }) {
+		e := transport.Errorf(transport.ErrNotPermitted, "%v", err)
+		if c.to.reached.Load() {
+			e = e.WithOutcome(transport.MaybeRan) // it was permitted until now, and this call may be older
+		}
+		c.decide(nil, e)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for sub, s := range t.subs {
+		if strings.Contains(text, "Subscription to "+strconv.Quote(sub.Subject)) {
+			s.denied = err
+		}
+	}
+	if strings.Contains(text, "Subscription to "+strconv.Quote(t.inbox+".*")) {
+		t.inboxDenied = err
+	}
+	t.heard = err
+	close(t.hears)
+	t.hears = make(chan struct{})
+}
+
+// hearAll returns when every violation that the server had reported before its
+// last answer was heard: nats.go calls its handlers later.
+func (t *Transport) hearAll(ctx context.Context) {
+	for {
+		t.mu.Lock()
+		heard, hears := t.heard, t.hears
+		t.mu.Unlock()
+		last := t.nc.LastError()
+		if !errors.Is(last, nats.ErrPermissionViolation) || last == heard {
+			return
+		}
+		select {
+		case <-hears:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
