@@ -116,8 +116,14 @@ func (c *cell) turns(slot *pool.Slot) (again bool) {
 		}
 		c.failed(current, value)
 	}()
+	user := false // the turn before was no system message's
 	for n := 0; ; n++ {
-		m, invoker, user := c.next()
+		m, invoker, isUser := c.next(user)
+		user = isUser
+		if m == leave {
+			c.stopLeaving()
+			continue
+		}
 		if m == nil {
 			returned = true
 			c.shard.host.settle(c)
@@ -130,7 +136,7 @@ func (c *cell) turns(slot *pool.Slot) (again bool) {
 			c.invokeSystem(m, invoker)
 		}
 		current = nil
-		if n == throughput {
+		if n >= throughput && !(user && c.isSet(leaving)) {
 			returned = true
 			c.shard.host.system.pool.Go(c)
 			return false
@@ -138,10 +144,14 @@ func (c *cell) turns(slot *pool.Slot) (again bool) {
 	}
 }
 
-// next takes the next message; without one it lets go of the pool.
-func (c *cell) next() (m any, invoker pactor.MessageInvoker, user bool) {
+// next takes the next message; without one it lets go of the pool. An actor that
+// asks to be passivated while it is activated gets its first message before.
+func (c *cell) next(afterUser bool) (m any, invoker pactor.MessageInvoker, user bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if afterUser && c.is(leaving) && c.invoker != nil && !c.is(stopping) {
+		return leave, nil, false
+	}
 	if len(c.system) > 0 && c.invoker != nil {
 		c.flags |= working
 		m = c.system[0]
@@ -168,11 +178,13 @@ func (c *cell) next() (m any, invoker pactor.MessageInvoker, user bool) {
 	return m, c.invoker, true
 }
 
+// leave is what a cell's next turn is when its actor asked to be passivated.
+var leave any = new(byte)
+
 func (c *cell) handle(m any, invoker pactor.MessageInvoker, slot *pool.Slot) {
 	x, ok := m.(*Context)
 	if !ok {
 		invoker.InvokeUserMessage(m)
-		c.stopIfLeaving()
 		return
 	}
 	if !x.Start(slot) {
@@ -185,7 +197,6 @@ func (c *cell) handle(m any, invoker pactor.MessageInvoker, slot *pool.Slot) {
 		invoker.InvokeUserMessage(x)
 	}
 	x.End()
-	c.stopIfLeaving()
 }
 
 // handleProto hands a message to an actor of protoactor's kind, which answers

@@ -43,7 +43,7 @@ func (h *Host) search() {
 	for h.over() {
 		var oldest *shard
 		age := int64(never)
-		for _, s := range h.shards {
+		for _, s := range h.list {
 			if a := s.oldest.Load(); a < age {
 				oldest, age = s, a
 			}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/clstr-go/clstr/internal/shardtable"
 )
 
 // Defaults of [HostOptions].
@@ -74,7 +76,8 @@ type Host struct {
 	idle   idler
 
 	mu      sync.RWMutex
-	shards  map[uint32]*shard
+	shards  shardtable.Table[shard] // written with mu held
+	list    []*shard                // what is in shards
 	stopped bool
 
 	evicting sync.Mutex  // one looks for keys to stop; before mu and the shards' locks
@@ -83,7 +86,7 @@ type Host struct {
 
 // NewHost makes a host.
 func (s *System) NewHost(opts HostOptions) *Host {
-	h := &Host{system: s, opts: opts.withDefaults(), name: s.nextHost(), shards: map[uint32]*shard{}}
+	h := &Host{system: s, opts: opts.withDefaults(), name: s.nextHost()}
 	h.life, h.end = context.WithCancel(context.Background())
 	h.idle.host = h
 	h.idle.after.Store(int64(opts.IdleAfter))
@@ -95,9 +98,7 @@ func (s *System) NewHost(opts HostOptions) *Host {
 // once; otherwise m was not taken: ErrMailboxFull, ErrStopping, or what Check
 // said.
 func (h *Host) Deliver(shardID uint32, key string, m *Context) error {
-	h.mu.RLock()
-	s := h.shards[shardID]
-	h.mu.RUnlock()
+	s := h.shards.Get(shardID)
 	if s == nil {
 		if s = h.makeShard(shardID); s == nil {
 			return ErrStopping
@@ -112,10 +113,11 @@ func (h *Host) makeShard(id uint32) *shard {
 	if h.stopped {
 		return nil
 	}
-	s := h.shards[id]
+	s := h.shards.Get(id)
 	if s == nil {
 		s = newShard(h, id)
-		h.shards[id] = s
+		h.list = append(h.list, s)
+		h.shards.Set(id, s)
 	}
 	return s
 }
@@ -129,7 +131,7 @@ func (h *Host) Active() int { return int(h.active.Load()) }
 func (h *Host) Stop(ctx context.Context) error {
 	h.mu.Lock()
 	h.stopped = true
-	shards := h.shards
+	shards := h.list
 	h.mu.Unlock()
 	h.idle.stop()
 	for _, s := range shards {

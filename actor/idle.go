@@ -70,7 +70,7 @@ func (i *idler) tick() {
 	i.mu.Unlock()
 
 	h.mu.RLock()
-	for _, s := range h.shards {
+	for _, s := range h.list {
 		for tried := s.oldest.Load() <= limit; tried; {
 			_, tried = s.stopOldest(limit)
 		}

@@ -30,13 +30,13 @@ func (c *cell) beginStop() {
 
 func (c *cell) stopAfterTurn() { c.set(leaving) }
 
-func (c *cell) stopIfLeaving() {
+func (c *cell) stopLeaving() {
 	c.mu.Lock()
-	if !c.is(leaving) || c.is(stopping) || c.invoker == nil {
+	c.flags &^= leaving
+	if c.is(stopping) || c.invoker == nil {
 		c.mu.Unlock()
 		return
 	}
-	c.flags &^= leaving
 	c.beginStop()
 }
 

@@ -54,23 +54,23 @@ type Call struct {
 	bits    atomic.Uint32
 
 	until    int64 // moment by which the call must be answered; 0 is none
-	limit    error // sentinel of running past until
 	runUntil int64 // the same with the handler timeout; set by Start
 	node     expiry.Node
-	watchTTL bool // nobody else wakes the sender at the TTL
+	byTTL    bool  // until is the TTL's end, not the caller's deadline
+	watchTTL bool  // nobody else wakes the sender at the TTL
+	ended    how   // guarded by mu
+	held     bool  // the slot is taken; false while a goroutine of the handler's waits
+	waits    int32 // goroutines of the handler's that wait for another call
 
 	observer Observer
 	kept     any
 
-	mu     sync.Mutex
-	done   chan struct{} // made when asked for
-	ctxErr error         // set when answered
-	err    *Error        // what it was answered with
-	timer  *time.Timer   // where until is in no class of the sub's
-	slot   *pool.Slot    // while the handler runs
-	waits  int           // goroutines of the handler's that wait for another call
-	held   bool          // the slot is taken; false while one of them waits
-	after  func()        // to be called when answered
+	mu    sync.Mutex
+	done  chan struct{} // made when asked for
+	err   *Error        // what it was answered with
+	timer *time.Timer   // where until is in no class of the sub's
+	slot  *pool.Slot    // while the handler runs
+	after func()        // to be called when answered
 }
 
 // NewCall makes a call for env that is answered through r; r is nil for an
@@ -95,13 +95,13 @@ func (c *Call) Init(env Envelope, r Replier, budget time.Duration) {
 func (c *Call) init(env *Envelope, r Replier, deadline int64) {
 	c.env, c.replier = *env, r
 	if deadline != 0 && env.Delivery == AwaitReply { // a notification lives on when its sender has gone
-		c.until, c.limit = deadline, context.DeadlineExceeded
+		c.until = deadline
 	}
 	if env.TTLMs <= 0 {
 		return
 	}
 	if end := env.endOfLife(); c.until == 0 || end < c.until {
-		c.until, c.limit = end, ErrEnvelopeExpired
+		c.until, c.byTTL = end, true
 		c.watchTTL = env.Delivery != AwaitNothing
 	}
 }
@@ -126,9 +126,7 @@ func (c *Call) Start(slot *pool.Slot) bool {
 		c.Expire()
 		return false
 	}
-	c.mu.Lock()
-	c.slot, c.held = slot, true
-	c.mu.Unlock()
+	c.slot, c.held = slot, true // nobody else reads them before the handler runs
 	c.runUntil = c.sub.runUntil(c.until, now)
 	for {
 		old := c.bits.Load()
@@ -167,7 +165,7 @@ func (c *Call) DataIsOwned() bool { return c.bits.Load()&bitOwned != 0 }
 
 // Refuse answers with an error of the library's. For a call that has started, a
 // refusal that claims that nothing ran becomes MaybeRan.
-func (c *Call) Refuse(err *Error) { c.refuse(err, context.Canceled) }
+func (c *Call) Refuse(err *Error) { c.refuse(err, done) }
 
 // Fail answers with an error of the library's as it stands, also where the call
 // was started: for a handler that finds that it has nothing to run.
@@ -210,7 +208,7 @@ func (c *Call) Leave(cause error) (o Outcome, ok bool) {
 	if old&bitStarted != 0 {
 		o = MaybeRan
 	}
-	c.settle(ContextError(cause, o), cause)
+	c.settle(ContextError(cause, o), howOf(cause))
 	c.close(old)
 	return o, true
 }
@@ -219,16 +217,18 @@ func (c *Call) Leave(cause error) (o Outcome, ok bool) {
 func (c *Call) Expire() {
 	limit := ErrHandlerTimeout
 	if c.until != 0 && expiry.Now() >= c.until {
-		limit = c.limit
+		if limit = context.DeadlineExceeded; c.byTTL {
+			limit = ErrEnvelopeExpired
+		}
 	}
-	c.refuse(newError(limit).WithOutcome(NotStarted), context.DeadlineExceeded)
+	c.refuse(newError(limit).WithOutcome(NotStarted), late)
 }
 
 // AfterAnswer calls f, which must not block, once the call was answered, at
 // once if it was. A second f replaces the first.
 func (c *Call) AfterAnswer(f func()) {
 	c.mu.Lock()
-	if c.ctxErr == nil {
+	if c.ended == not {
 		c.after = f
 		f = nil
 	}

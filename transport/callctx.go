@@ -28,7 +28,7 @@ func (c *Call) Done() <-chan struct{} {
 	defer c.mu.Unlock()
 	if c.done == nil {
 		c.done = make(chan struct{})
-		if c.ctxErr != nil {
+		if c.ended != not {
 			close(c.done)
 		} else if c.until != 0 && c.timer == nil {
 			c.timer = time.AfterFunc(time.Duration(c.until-expiry.Now()), c.Expire)
@@ -42,10 +42,10 @@ func (c *Call) Done() <-chan struct{} {
 func (c *Call) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ctxErr == nil && c.until != 0 && expiry.Now() >= c.until {
+	if c.ended == not && c.until != 0 && expiry.Now() >= c.until {
 		return context.DeadlineExceeded
 	}
-	return c.ctxErr
+	return c.ended.err()
 }
 
 // Value implements context.Context. A caller's values do not travel, on no

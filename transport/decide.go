@@ -1,8 +1,37 @@
 package transport
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
-func (c *Call) refuse(err *Error, ctxErr error) {
+// how says why a call's context has ended.
+type how uint8
+
+const (
+	not  how = iota
+	done     // answered, or its sender has gone
+	late     // its time was up
+)
+
+func howOf(cause error) how {
+	if errors.Is(cause, context.DeadlineExceeded) {
+		return late
+	}
+	return done
+}
+
+func (h how) err() error {
+	switch h {
+	case done:
+		return context.Canceled
+	case late:
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+func (c *Call) refuse(err *Error, h how) {
 	for {
 		old := c.bits.Load()
 		if old&bitAnswered != 0 {
@@ -13,7 +42,7 @@ func (c *Call) refuse(err *Error, ctxErr error) {
 			e = e.WithOutcome(MaybeRan)
 		}
 		if c.bits.CompareAndSwap(old, old|bitAnswered) {
-			c.settle(e, ctxErr)
+			c.settle(e, h)
 			c.reply(old, nil, e)
 			c.close(old)
 			return
@@ -26,15 +55,15 @@ func (c *Call) answer(data []byte, err *Error) {
 	if old&bitAnswered != 0 {
 		return
 	}
-	c.settle(err, context.Canceled)
+	c.settle(err, done)
 	c.reply(old, data, err)
 	c.close(old)
 }
 
 // settle ends the call's context.
-func (c *Call) settle(err *Error, ctxErr error) {
+func (c *Call) settle(err *Error, h how) {
 	c.mu.Lock()
-	c.err, c.ctxErr = err, ctxErr
+	c.err, c.ended = err, h
 	if c.done != nil {
 		close(c.done)
 	}

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"maps"
 
@@ -97,7 +96,9 @@ func cloneBytes(b []byte) []byte {
 	if len(b) == 0 {
 		return nil
 	}
-	return bytes.Clone(b)
+	c := make([]byte, len(b))
+	copy(c, b)
+	return c
 }
 
 // ReceiverFunc makes a receiver of a handler: each call gets a goroutine of the

@@ -3,10 +3,13 @@ package memtransport
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/shardtable"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -37,9 +40,9 @@ type Options struct {
 type Transport struct {
 	d *transport.Dispatcher
 
-	mu     sync.RWMutex
-	closed bool
-	shards map[uint32][]*subscription // the first serves, the others stand by
+	closed atomic.Bool
+	mu     sync.Mutex                        // held by those who subscribe and unsubscribe
+	shards shardtable.Table[[]*subscription] // the first serves, the others stand by
 }
 
 type subscription struct {
@@ -58,10 +61,7 @@ func New(opts Options) *Transport {
 	if err := limits.Validate(); err != nil {
 		panic("memtransport.New: " + err.Error())
 	}
-	return &Transport{
-		d:      transport.NewDispatcher(limits, nil),
-		shards: make(map[uint32][]*subscription),
-	}
+	return &Transport{d: transport.NewDispatcher(limits, nil)}
 }
 
 // WithLog sets the logger and returns the transport. It must be called before
@@ -76,20 +76,14 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 	if err := env.Validate(); err != nil {
 		return nil, err
 	}
-	t.mu.RLock()
-	closed := t.closed
-	var s *subscription
-	if subs := t.shards[uint32(env.Shard)]; len(subs) > 0 {
-		s = subs[0]
-	}
-	t.mu.RUnlock()
+	subs := t.shards.Get(uint32(env.Shard))
 	switch {
-	case closed:
+	case t.closed.Load():
 		return nil, transport.Errorf(transport.ErrTransportClosed, "shard %d", env.Shard)
-	case s == nil:
+	case subs == nil:
 		return nil, transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", env.Shard)
 	}
-	return s.Do(ctx, env)
+	return (*subs)[0].Do(ctx, env)
 }
 
 // SubscribeShard implements [transport.ServerTransport].
@@ -108,27 +102,34 @@ func (t *Transport) Subscribe(ctx context.Context, shardID uint32, r transport.R
 	}
 	s := &subscription{Sub: sub, t: t, shard: shardID}
 	t.mu.Lock()
-	t.shards[shardID] = append(t.shards[shardID], s)
-	t.mu.Unlock()
+	defer t.mu.Unlock()
+	subs := []*subscription{s}
+	if old := t.shards.Get(shardID); old != nil {
+		subs = slices.Concat(*old, subs)
+	}
+	t.shards.Set(shardID, &subs)
 	return s, nil
 }
 
 // Unsubscribe implements [transport.Subscription].
 func (s *subscription) Unsubscribe() error {
-	s.t.mu.Lock()
-	old := s.t.shards[s.shard]
-	kept := make([]*subscription, 0, len(old))
-	for _, other := range old {
-		if other != s {
-			kept = append(kept, other)
-		}
-	}
-	s.t.shards[s.shard] = kept
-	if len(kept) == 0 {
-		delete(s.t.shards, s.shard)
-	}
-	s.t.mu.Unlock()
+	s.t.remove(s)
 	return s.Sub.Unsubscribe()
+}
+
+func (t *Transport) remove(s *subscription) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	old := t.shards.Get(s.shard)
+	if old == nil {
+		return // unsubscribed before
+	}
+	kept := slices.DeleteFunc(slices.Clone(*old), func(other *subscription) bool { return other == s })
+	if len(kept) == 0 {
+		t.shards.Set(s.shard, nil)
+		return
+	}
+	t.shards.Set(s.shard, &kept)
 }
 
 // Pool implements [transport.Pooled].
@@ -138,8 +139,6 @@ func (t *Transport) Pool() *pool.Pool { return t.d.Pool() }
 // it refuses new requests and returns when the handlers that had started have
 // ended.
 func (t *Transport) Close() error {
-	t.mu.Lock()
-	t.closed = true
-	t.mu.Unlock()
+	t.closed.Store(true)
 	return t.d.Close()
 }
