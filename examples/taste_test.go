@@ -38,6 +38,7 @@ var Accounts = actor.Define("account", func(key string) *Account { return &Accou
 // README.md shows this code; docs_test.go sees to it that it is the same.
 func Example() {
 	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	ids := []string{"node-1"}
 
