@@ -239,9 +239,12 @@ func TestCheck(t *testing.T) {
 	scoped := handlers.NewScopedHandler(handlers.ScopedHandlerOpts{
 		Extract: func(transport.Envelope) (string, error) { return "elsewhere", nil }, Create: y.create,
 	})
-	call = newNode(t, memtransport.Options{}).serve(t, scoped, env)
-	if _, err := call.ask("here", "Get"); err != nil {
-		t.Errorf("a scoped handler: %v", err)
+	refuse := handlers.Env{Check: func(uint32, string) error { return errWrong }}
+	for name, wrap := range wraps {
+		call = newNode(t, memtransport.Options{}).serve(t, wrap(scoped), refuse)
+		if _, err := call.ask("here", "Get"); err != nil {
+			t.Errorf("a scoped handler, %s: %v", name, err)
+		}
 	}
 }
 

@@ -55,6 +55,39 @@ func ExampleFaults_Partition() {
 	// Output: true maybe ran
 }
 
+// A recorder stands before a handler and shows what reaches it.
+func ExampleRecorder() {
+	rec := testkit.NewRecorder()
+	echo := func(_ context.Context, env transport.Envelope) ([]byte, error) { return env.Data, nil }
+	tr := cluster.NewInMemoryTransport()
+	defer tr.Close()
+	if _, err := tr.SubscribeShard(context.Background(), 0, rec.Wrap(echo)); err != nil {
+		fmt.Println(err)
+		return
+	}
+	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: 1})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, msgType := range []string{"Open", "Close"} {
+		if err := client.NotifyKey(context.Background(), "door-1", msgType, nil); err != nil {
+			fmt.Println(err)
+		}
+		// Notify does not wait for the handler; the recorder does.
+		seen := func(m testkit.Received) bool { return m.Type == msgType }
+		if _, err := rec.WaitFor(context.Background(), seen); err != nil {
+			fmt.Println(err)
+		}
+	}
+	for _, m := range rec.Key("door-1") {
+		fmt.Println(m.Type)
+	}
+	// Output:
+	// Open
+	// Close
+}
+
 // A test of an entity, alone: time is virtual.
 func ExampleAlone() {
 	test := func(t *testing.T) {
