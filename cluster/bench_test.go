@@ -98,15 +98,18 @@ func BenchmarkRequest(b *testing.B) {
 	far, cancel := context.WithTimeout(ctx, time.Hour)
 	defer cancel()
 	user := client.Key("user-1")
-	for name, ask := range map[string]func() ([]byte, error){
-		"clstr":          func() ([]byte, error) { return user.RequestRaw(ctx, "Echo", payload) },
-		"clstr-by-key":   func() ([]byte, error) { return client.RequestKey(ctx, "user-1", "Echo", payload) },
-		"clstr-deadline": func() ([]byte, error) { return user.RequestRaw(far, "Echo", payload) },
+	for _, c := range []struct {
+		name string
+		ask  func() ([]byte, error)
+	}{
+		{"clstr", func() ([]byte, error) { return user.RequestRaw(ctx, "Echo", payload) }},
+		{"clstr-by-key", func() ([]byte, error) { return client.RequestKey(ctx, "user-1", "Echo", payload) }},
+		{"clstr-deadline", func() ([]byte, error) { return user.RequestRaw(far, "Echo", payload) }},
 	} {
-		b.Run(name, func(b *testing.B) {
+		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := ask(); err != nil {
+				if _, err := c.ask(); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -132,13 +135,7 @@ func BenchmarkRequestParallel(b *testing.B) {
 	})
 	client := benchCluster(b, cluster.NewKeyHandlerWithOpts(echoPerKey, -1))
 	ctx := context.Background()
-	users := make([]*cluster.ScopedClient, len(keys))
-	for i, k := range keys {
-		users[i] = client.Key(k)
-		if _, err := users[i].RequestRaw(ctx, "Echo", payload); err != nil {
-			b.Fatal(err)
-		}
-	}
+	users := activate(b, client, keys)
 	b.Run("clstr", func(b *testing.B) {
 		b.ReportAllocs()
 		spread(b, func(i int) {
@@ -173,50 +170,106 @@ func spread(b *testing.B, f func(i int)) {
 	b.StopTimer()
 }
 
-// BenchmarkNotify is notifications without an ack to one key until all are
-// handled, in windows that fit the mailbox.
+// BenchmarkNotify is notifications without an ack until all are handled, in
+// windows: to 10,000 active keys from one caller and from 64, and to one key.
 func BenchmarkNotify(b *testing.B) {
-	const window = 512
-	b.Run("bare", func(b *testing.B) {
-		as := bareSystem()
-		handled := make(chan struct{}, window)
-		pid := as.Root.Spawn(pactor.PropsFromFunc(func(ctx pactor.Context) {
-			if _, ok := ctx.Message().([]byte); ok {
-				handled <- struct{}{}
+	for _, c := range []struct {
+		name          string
+		keys, callers int
+	}{{"keys=10000/callers=1", benchKeys, 1}, {"keys=10000/callers=64", benchKeys, benchCallers}, {"keys=1/callers=1", 1, 1}} {
+		keys := keyNames(c.keys)
+		b.Run(c.name+"/bare", func(b *testing.B) {
+			as := bareSystem()
+			var w windows
+			pids := make([]*pactor.PID, len(keys))
+			for i := range pids {
+				pids[i] = as.Root.Spawn(pactor.PropsFromFunc(func(ctx pactor.Context) {
+					if _, ok := ctx.Message().([]byte); ok {
+						w.handled()
+					}
+				}))
 			}
-		}))
-		b.ReportAllocs()
-		inWindows(b, window, handled, func() { as.Root.Send(pid, payload) })
-	})
-	b.Run("clstr", func(b *testing.B) {
-		handled := make(chan struct{}, window)
-		client := benchCluster(b, cluster.NewKeyHandler(func(string) (cluster.ServerHandlerFunc, error) {
-			return func(context.Context, cluster.Envelope) ([]byte, error) {
-				handled <- struct{}{}
-				return nil, nil
-			}, nil
-		}))
-		ctx := context.Background()
-		noAck := cluster.WithoutAck()
-		b.ReportAllocs()
-		inWindows(b, window, handled, func() {
-			if err := client.NotifyKey(ctx, "user-1", "Note", payload, noAck); err != nil {
-				b.Fatal(err)
-			}
+			w.run(b, c.callers, func(i int) { as.Root.Send(pids[i%len(pids)], payload) })
 		})
-	})
+		b.Run(c.name+"/clstr", func(b *testing.B) {
+			var w windows
+			client := benchCluster(b, cluster.NewKeyHandlerWithOpts(func(string) (cluster.ServerHandlerFunc, error) {
+				return func(_ context.Context, env cluster.Envelope) ([]byte, error) {
+					if env.Type == "Note" {
+						w.handled()
+					}
+					return nil, nil
+				}, nil
+			}, -1))
+			ctx := context.Background()
+			users := activate(b, client, keys)
+			noAck := cluster.WithoutAck()
+			w.run(b, c.callers, func(i int) {
+				if err := users[i%len(users)].NotifyRaw(ctx, "Note", payload, noAck); err != nil {
+					b.Error(err)
+				}
+			})
+		})
+	}
 }
 
-func inWindows(b *testing.B, window int, handled chan struct{}, send func()) {
+// window is how many notifications are on their way at most: they fit a mailbox.
+const window = 512
+
+// windows sends notifications in windows.
+type windows struct {
+	left atomic.Int64
+	all  chan struct{}
+}
+
+func (w *windows) handled() {
+	if w.left.Add(-1) == 0 {
+		w.all <- struct{}{}
+	}
+}
+
+func (w *windows) run(b *testing.B, callers int, send func(i int)) {
+	w.all = make(chan struct{}, 1)
+	turns := make([]chan int, callers) // first of a window's share
+	var ended sync.WaitGroup
+	for c := range turns {
+		turns[c] = make(chan int, 1)
+		ended.Go(func() {
+			for first := range turns[c] {
+				for i := range window / callers {
+					send(first + i)
+				}
+			}
+		})
+	}
+	b.ReportAllocs()
+	sent := 0
 	for b.Loop() {
-		for range window {
-			send()
+		w.left.Store(window)
+		for c := range turns {
+			turns[c] <- sent
+			sent += window / callers
 		}
-		for range window {
-			<-handled
+		<-w.all
+	}
+	for c := range turns {
+		close(turns[c])
+	}
+	ended.Wait()
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/window, "ns/msg")
+}
+
+// activate makes the keys' actors and returns clients of them.
+func activate(b *testing.B, client *cluster.Client, keys []string) []*cluster.ScopedClient {
+	b.Helper()
+	users := make([]*cluster.ScopedClient, len(keys))
+	for i, k := range keys {
+		users[i] = client.Key(k)
+		if _, err := users[i].RequestRaw(context.Background(), "Echo", payload); err != nil {
+			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(window), "ns/msg")
+	return users
 }
 
 // BenchmarkActivate is the first request of a key.

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
@@ -178,11 +179,14 @@ func (c *Client) newEnvelope(t target, d transport.Delivery, msgType string, dat
 	return env, env.Validate()
 }
 
-// withOptions makes an envelope of what options say of it; it is apart because
-// they may keep their pointer, so that it is on the heap.
-func withOptions(d transport.Delivery, all ...[]EnvelopeOption) Envelope {
-	env := &Envelope{Delivery: d}
-	for _, opts := range all {
+// drafts are envelopes that options are applied to: they need one on the heap.
+var drafts = sync.Pool{New: func() any { return new(Envelope) }}
+
+// withOptions makes an envelope of what options say of it.
+func withOptions(d transport.Delivery, client, scoped, call []EnvelopeOption) Envelope {
+	env := drafts.Get().(*Envelope)
+	*env = Envelope{Delivery: d}
+	for _, opts := range [...][]EnvelopeOption{client, scoped, call} {
 		for _, o := range opts {
 			if o != nil {
 				o(env)
@@ -192,5 +196,8 @@ func withOptions(d transport.Delivery, all ...[]EnvelopeOption) Envelope {
 	if env.Delivery > transport.AwaitNothing || (d == transport.AwaitReply) != (env.Delivery == transport.AwaitReply) {
 		env.Delivery = d
 	}
-	return *env
+	made := *env
+	*env = Envelope{}
+	drafts.Put(env)
+	return made
 }

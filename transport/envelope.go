@@ -95,7 +95,8 @@ func (e *Envelope) Stamp() {
 // stamped reports whether born is the moment of creation.
 func (e *Envelope) stamped() bool { return e.born != 0 && e.bornMs == e.CreatedAtMs }
 
-// EnvelopeOption configures envelope properties before sending.
+// EnvelopeOption configures envelope properties before sending. It is called for
+// each call, and must not keep the pointer.
 type EnvelopeOption func(*Envelope)
 
 // WithHeader adds a custom header to the envelope. Headers with the "x-clstr-"
