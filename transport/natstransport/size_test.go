@@ -1,0 +1,96 @@
+package natstransport_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport"
+)
+
+// The limit is the server's, and what is over it never leaves.
+func TestServersLimit(t *testing.T) {
+	const most = 4 << 10
+	url := testkit.StartNATSServer(t, &server.Options{MaxPayload: most}).URL()
+	node := connect(t, natstransport.Options{URL: url})
+	client := connect(t, natstransport.Options{URL: url})
+	var ran atomic.Int32
+	serve(t, node, 0, func(_ context.Context, env transport.Envelope) ([]byte, error) {
+		ran.Add(1)
+		return env.Data, nil
+	})
+	fits, over := 0, 0
+	for size := most - 200; size <= most+10; size++ {
+		env := transport.Envelope{Type: "Echo", Data: bytes.Repeat([]byte("x"), size)}
+		switch reply, err := client.Request(patient(t), env); {
+		case err == nil && len(reply) == size:
+			fits++
+		default:
+			failed(t, err, transport.ErrTooLarge, transport.NotSent)
+			over++
+		}
+	}
+	if fits < 100 || over < 10 || int(ran.Load()) != fits {
+		t.Errorf("%d fit, %d were too large, %d ran", fits, over, ran.Load())
+	}
+	for name, env := range map[string]transport.Envelope{
+		"headers": {Headers: map[string]string{"h": strings.Repeat("v", most)}},
+		"key":     {Key: strings.Repeat("k", most)},
+		"huge":    {Data: make([]byte, 16<<20)},
+	} {
+		env.Type = name
+		for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept, transport.AwaitNothing} {
+			env.Delivery = d
+			refused(t, client, env, transport.ErrTooLarge, transport.NotSent)
+		}
+	}
+	want(t, client, transport.Envelope{Type: "Echo", Data: []byte("on")}, "on")
+}
+
+var errBig = errors.New("natstransport_test: big")
+
+func init() { transport.RegisterError("natstransport_test.big", errBig) }
+
+// bigError is the text of an error that no message holds.
+type bigError struct{ error }
+
+func (e bigError) Error() string { return strings.Repeat("e", 8<<10) }
+func (e bigError) Unwrap() error { return e.error }
+
+func TestRepliesOverTheLimit(t *testing.T) {
+	url := testkit.StartNATSServer(t, &server.Options{MaxPayload: 4 << 10}).URL()
+	node := connect(t, natstransport.Options{URL: url})
+	client := connect(t, natstransport.Options{URL: url})
+	serve(t, node, 0, func(_ context.Context, env transport.Envelope) ([]byte, error) {
+		if env.Type == "Fail" {
+			return nil, bigError{errBig}
+		}
+		return make([]byte, 4<<10), nil
+	})
+	refused(t, client, transport.Envelope{Type: "Grow"}, transport.ErrReplyTooLarge, transport.RanAndFailed)
+	refused(t, client, transport.Envelope{Type: "Fail"}, errBig, transport.RanAndFailed) // shortened, the same error
+}
+
+// A refusal that is too large to travel says all the same that nothing ran.
+func TestRefusalsOverTheLimit(t *testing.T) {
+	url := testkit.StartNATSServer(t, &server.Options{MaxPayload: 4 << 10}).URL()
+	node := connect(t, natstransport.Options{URL: url})
+	client := connect(t, natstransport.Options{URL: url})
+	_, err := node.Subscribe(patient(t), 0, refuser{transport.Errorf(transport.ErrActivationFailed, "no").WithCause(bigError{errBig})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, client, transport.Envelope{Type: "Refuse"}, transport.ErrActivationFailed, transport.NotStarted)
+}
+
+type refuser struct{ err *transport.Error }
+
+// Accept implements transport.Receiver.
+func (r refuser) Accept(c *transport.Call) { c.Refuse(r.err) }

@@ -1,0 +1,169 @@
+package wire_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/wire"
+)
+
+// field appends a field that holds bytes.
+func field(b []byte, number protowire.Number, value []byte) []byte {
+	return protowire.AppendBytes(protowire.AppendTag(b, number, protowire.BytesType), value)
+}
+
+// number appends a field that holds a number.
+func number(b []byte, n protowire.Number, value uint64) []byte {
+	return protowire.AppendVarint(protowire.AppendTag(b, n, protowire.VarintType), value)
+}
+
+// packet is a packet of one field.
+func packet(n protowire.Number, value []byte) []byte { return wire.AppendEnd(field(nil, n, value), 0) }
+
+func TestRefused(t *testing.T) {
+	var manyHeaders, manyEnvelopes, manyCancels []byte
+	for i := range transport.MaxHeaders + 1 {
+		manyHeaders = field(manyHeaders, 6, field(nil, 1, fmt.Append(nil, i)))
+	}
+	for range wire.MaxItems + 1 {
+		manyEnvelopes = field(manyEnvelopes, 3, nil)
+		manyCancels = append(manyCancels, 1)
+	}
+	for name, data := range map[string][]byte{
+		"nothing":            nil,
+		"no version":         field(nil, 3, nil),
+		"version 0":          number(nil, 1, 0),
+		"a later version":    number(nil, 1, wire.Version+1),
+		"no packet":          []byte("GET / HTTP/1.1"),
+		"JSON":               []byte(`{"shard":1}`),
+		"field number 0":     wire.AppendEnd([]byte{0x02, 0x00}, 0),
+		"a group's end":      wire.AppendEnd([]byte{0x0c}, 0),
+		"cut":                field(nil, 3, []byte("x"))[:2],
+		"length beyond end":  {0x1a, 0xff, 0xff, 0xff, 0xff, 0x0f},
+		"endless varint":     bytes.Repeat([]byte{0xff}, 20),
+		"cut envelope":       packet(3, []byte{0x12, 0x05, 'x'}),
+		"cut reply":          packet(4, []byte{0x12, 0x05, 'x'}),
+		"cut error":          packet(4, field(nil, 3, []byte{0x0a, 0x05})),
+		"cut cause":          packet(4, field(nil, 3, field(nil, 6, []byte{0x0a, 0x05}))),
+		"cut header":         packet(3, field(nil, 6, []byte{0x0a, 0x05})),
+		"cut cancels":        packet(5, []byte{0x80}),
+		"shard over 32 bits": packet(3, number(nil, 1, 1<<32)),
+		"num_shards over 32": packet(3, number(nil, 10, 1<<32)),
+		"unknown delivery":   packet(3, number(nil, 9, 3)),
+		"long type":          packet(3, field(nil, 2, make([]byte, transport.MaxTypeBytes+1))),
+		"long kind":          packet(3, field(nil, 5, make([]byte, transport.MaxTypeBytes+1))),
+		"too many headers":   packet(3, manyHeaders),
+		"too many envelopes": wire.AppendEnd(manyEnvelopes, 0),
+		"too many cancels":   packet(5, manyCancels),
+		"too many together":  append(manyEnvelopes[:2*wire.MaxItems:2*wire.MaxItems], wire.AppendEnd(number(nil, 5, 1), 0)...),
+	} {
+		var d wire.Decoder
+		err := d.Decode(data, new(wire.Packet))
+		if !errors.Is(err, transport.ErrBadEnvelope) || transport.OutcomeOf(err) != transport.NotStarted {
+			t.Errorf("%s: %v, outcome %v", name, err, transport.OutcomeOf(err))
+		}
+		if err != nil && len(err.Error()) > 200 {
+			t.Errorf("%s: an error of %d bytes", name, len(err.Error()))
+		}
+	}
+}
+
+func TestEdgesAreAccepted(t *testing.T) {
+	var most []byte
+	for range wire.MaxItems {
+		most = field(most, 3, nil)
+	}
+	if p := decode(t, wire.AppendEnd(most, 1)); len(p.Envelopes) != wire.MaxItems {
+		t.Errorf("%d envelopes", len(p.Envelopes))
+	}
+	long := strings.Repeat("t", transport.MaxTypeBytes)
+	if p := decode(t, packet(3, field(field(nil, 2, []byte(long)), 5, []byte(long)))); p.Envelopes[0].Type != long || p.Envelopes[0].Kind != long {
+		t.Error("type or kind is lost")
+	}
+	// A field that is known by another type is an unknown one, as protobuf has it.
+	if p := decode(t, packet(3, number(nil, 2, 7))); p.Envelopes[0].Type != "" || len(p.Envelopes[0].Unknown) == 0 {
+		t.Errorf("got %+v", p.Envelopes[0])
+	}
+	if p := decode(t, packet(5, []byte{1, 2, 3})); len(p.Cancels) != 3 {
+		t.Errorf("packed cancels: %v", p.Cancels)
+	}
+	// An outcome of a later version is one of which nothing is known.
+	if p := decode(t, packet(4, field(nil, 3, number(nil, 2, 1<<40)))); p.Replies[0].Err.Outcome != transport.MaybeRan {
+		t.Errorf("outcome %v", p.Replies[0].Err.Outcome)
+	}
+}
+
+// Causes nest; a chain without end must cost neither the stack nor the packet.
+func TestDeepCauses(t *testing.T) {
+	var deep []byte
+	for range 10_000 {
+		deep = field(number(nil, 2, 3), 6, deep)
+	}
+	depth := 0
+	for e := decode(t, packet(4, field(nil, 3, deep))).Replies[0].Err; e != nil; e = e.Cause {
+		depth++
+	}
+	if depth < 2 || depth > 20 {
+		t.Errorf("%d errors", depth)
+	}
+	chain := &transport.Error{Code: "end"}
+	for range 10_000 {
+		chain = &transport.Error{Code: "c", Outcome: transport.MaybeRan, Cause: chain}
+	}
+	if b := wire.AppendReply(nil, 1, nil, chain); len(b) > 200 {
+		t.Errorf("a chain of causes takes %d bytes", len(b))
+	}
+}
+
+// What a packet makes a decoder allocate is bounded by MaxItems and by the
+// packet's own size, whatever it claims.
+func TestMemoryIsBounded(t *testing.T) {
+	worst := wire.AppendEnd(nil, 0)
+	for range wire.MaxItems {
+		worst = field(worst, 3, []byte{0x32, 0x00}) // a header without name and value
+	}
+	for name, data := range map[string][]byte{
+		"headers":    worst,
+		"claims":     {0x1a, 0xff, 0xff, 0xff, 0xff, 0x07},
+		"names":      packet(3, field(nil, 2, make([]byte, 1<<20))),
+		"not UTF-8":  packet(4, field(nil, 3, field(nil, 3, bytes.Repeat([]byte{0xff}, 1<<20)))),
+		"cancels":    packet(5, bytes.Repeat([]byte{1}, 1<<20)),
+		"unknown":    wire.AppendEnd(bytes.Repeat([]byte{0xa0, 0x06, 0x07}, 1<<18), 0),
+		"all at end": append(bytes.Repeat([]byte{0xa0, 0x06, 0x07}, 1<<18), 0xff),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		var d wire.Decoder
+		_ = d.Decode(data, new(wire.Packet))
+		runtime.ReadMemStats(&after)
+		if got, most := after.TotalAlloc-before.TotalAlloc, uint64(8<<20+8*len(data)); got > most {
+			t.Errorf("%s: %d bytes for a packet of %d", name, got, len(data))
+		}
+	}
+}
+
+// Names are kept so that they cost nothing each time, but not for ever.
+func TestManyNames(t *testing.T) {
+	var d wire.Decoder
+	var p wire.Packet
+	decodeOne := func(name string) {
+		b := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Type: name, Kind: "k"}, 0), 1)
+		if err := d.Decode(b, &p); err != nil || p.Envelopes[0].Type != name || p.Envelopes[0].Kind != "k" {
+			t.Fatalf("%s: %+v, %v", name, p.Envelopes[0], err)
+		}
+	}
+	for i := range 5000 {
+		decodeOne(fmt.Sprint("type", i%3000))
+	}
+	b := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Type: "type", Kind: "k", Data: []byte("x")}, 0), 1)
+	if n := testing.AllocsPerRun(100, func() { _ = d.Decode(b, &p) }); n != 0 {
+		t.Errorf("%v allocations for a packet whose names are known", n)
+	}
+}
