@@ -14,6 +14,12 @@ type delivery struct{ *transport.Call }
 
 var _ actor.Call = delivery{}
 
+// Message implements [actor.Call].
+func (d delivery) Message() actor.Message {
+	env := d.Envelope()
+	return actor.Message{Type: env.Type, Key: env.Key, Data: env.Data, Headers: env.Headers}
+}
+
 // Fail implements [actor.Call].
 func (d delivery) Fail(err error) {
 	d.Call.Fail(coded(d.Envelope().Key, err))

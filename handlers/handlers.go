@@ -133,8 +133,8 @@ func (funcEntity) Activate(*actor.Context) error { return nil }
 
 // Handle implements [actor.Entity].
 func (f funcEntity) Handle(c *actor.Context) {
-	d := c.Call.(delivery)
-	c.Reply(f(d.Call, *d.Envelope()))
+	d := c.Call().(delivery)
+	d.Reply(f(d.Call, *d.Envelope()))
 }
 
 // Passivate implements [actor.Entity].

@@ -30,13 +30,13 @@ type Env struct {
 // system, and a host for each handler and kind, because equal keys of two kinds
 // are two actors.
 type hosting struct {
-	life   *transport.Lifetime
-	system *actor.System
+	life *transport.Lifetime
 
-	mu    sync.Mutex
-	envs  map[string]Env // by kind: those that the node serves
-	hosts map[hostKey]*hosted
-	ended bool
+	mu     sync.Mutex
+	envs   map[string]Env // by kind: those that the node serves
+	hosts  map[hostKey]*hosted
+	system *actor.System // made with the first host: it is large
+	ended  bool
 }
 
 type (
@@ -50,10 +50,7 @@ type (
 // hostingOf returns nil for a lifetime that has ended.
 func hostingOf(life *transport.Lifetime) *hosting {
 	s, _ := life.Once(hostingKey{}, func() (any, func()) {
-		s := &hosting{
-			life: life, system: actor.NewSystem(life.Log(), life.Pool()),
-			envs: map[string]Env{}, hosts: map[hostKey]*hosted{},
-		}
+		s := &hosting{life: life, envs: map[string]Env{}, hosts: map[hostKey]*hosted{}}
 		return s, s.end
 	}).(*hosting)
 	return s
@@ -82,6 +79,9 @@ func (s *hosting) host(k *keyed, kind string, direct bool) *hosted {
 	}
 	h := s.hosts[hostKey{k, kind}]
 	if h == nil {
+		if s.system == nil {
+			s.system = actor.NewSystem(s.life.Log(), s.life.Pool())
+		}
 		opts := k.opts
 		opts.Kind, opts.Observer = kind, env.Observer
 		if direct && k.extract == nil { // a scoped handler's keys are not the client's
@@ -97,14 +97,17 @@ func (s *hosting) host(k *keyed, kind string, direct bool) *hosted {
 func (s *hosting) end() {
 	s.mu.Lock()
 	s.ended = true
-	hosts := s.hosts
+	hosts, system := s.hosts, s.system
 	s.mu.Unlock()
+	if system == nil {
+		return
+	}
 	var wg sync.WaitGroup
 	for _, h := range hosts {
 		wg.Go(h.stop)
 	}
 	wg.Wait()
-	s.system.Close()
+	system.Close()
 }
 
 // hosted is a handler's host of one kind.

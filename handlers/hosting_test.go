@@ -299,6 +299,23 @@ func TestEndRacesWithCalls(t *testing.T) {
 	}
 }
 
+// TestPlainFuncsCostNoActorSystem, which is large.
+func TestPlainFuncsCostNoActorSystem(t *testing.T) {
+	echo := func(_ context.Context, env transport.Envelope) ([]byte, error) { return env.Data, nil }
+	cost := func(h transport.HandlerFunc) float64 {
+		return testing.AllocsPerRun(3, func() {
+			d := transport.NewDispatcher(transport.Limits{}, quiet)
+			life := transport.NewLifetime(quiet, d)
+			handlers.Bind(h, life, handlers.Env{})
+			life.End()
+			_ = d.Close()
+		})
+	}
+	if plain, keyed := cost(echo), cost(handlers.NewKeyHandler(new(tally).create)); plain > keyed/10 {
+		t.Errorf("a plain func costs %v allocations, one that hosts keys %v", plain, keyed)
+	}
+}
+
 // TestBindRefusesOthers: funcs that are not of this package, and none.
 func TestBindRefusesOthers(t *testing.T) {
 	n := newNode(t, memtransport.Options{})

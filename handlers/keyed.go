@@ -98,8 +98,7 @@ func (h *hosted) Accept(c *transport.Call) {
 	if !ok {
 		return // answered
 	}
-	m := actor.NewContext(delivery{c}, actor.Message{Type: env.Type, Key: key, Data: env.Data, Headers: env.Headers})
-	if err := h.host.Deliver(uint32(env.Shard), key, m); err != nil {
+	if err := h.host.Deliver(uint32(env.Shard), key, delivery{c}); err != nil {
 		refuse(c, key, err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/shardtable"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -133,7 +132,7 @@ func (t *Transport) remove(s *subscription) {
 }
 
 // Pool implements [transport.Pooled].
-func (t *Transport) Pool() *pool.Pool { return t.d.Pool() }
+func (t *Transport) Pool() transport.Pool { return t.d.Pool() }
 
 // Close implements [transport.ClientTransport] and [transport.ServerTransport]:
 // it refuses new requests and returns when the handlers that had started have
