@@ -6,9 +6,10 @@
 //	curl localhost:8080/counters/visits
 //	curl localhost:8080/metrics                             # Prometheus
 //
-// With two terminals more, and a NATS server, either process answers for all
-// counters:
+// In three terminals, with a NATS server between them, either process answers for
+// all counters:
 //
+//	go run github.com/nats-io/nats-server/v2
 //	go run ./examples/counter -nats nats://127.0.0.1:4222 -nodes a,b -id a -listen 127.0.0.1:8081
 //	go run ./examples/counter -nats nats://127.0.0.1:4222 -nodes a,b -id b -listen 127.0.0.1:8082
 //

@@ -1,0 +1,195 @@
+package examples_test
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const root = ".."
+
+// repository is what the documents speak of.
+type repository struct {
+	docs  map[string]string // Markdown, by path from the root
+	code  map[string]string // Go files
+	paths map[string]bool   // all files and directories
+}
+
+func read(t *testing.T) repository {
+	t.Helper()
+	r := repository{map[string]string{}, map[string]string{}, map[string]bool{}}
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if base := d.Name(); d.IsDir() && base != root && (base == "testdata" || base != ".ci" && strings.HasPrefix(base, ".")) {
+			return fs.SkipDir
+		}
+		rel, err := filepath.Rel(root, name)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		r.paths[rel] = true
+		into := map[string]map[string]string{".md": r.docs, ".go": r.code}[path.Ext(rel)]
+		if into == nil || d.IsDir() {
+			return nil
+		}
+		data, err := os.ReadFile(name)
+		into[rel] = string(bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// trimmed is text as lines, without indentation and empty ones.
+func trimmed(text string) string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return "\n" + strings.Join(lines, "\n") + "\n"
+}
+
+// TestCodeInDocsIsCompiled: every block of Go in a document stands in a Go file.
+func TestCodeInDocsIsCompiled(t *testing.T) {
+	r := read(t)
+	var code []string
+	for _, text := range r.code {
+		code = append(code, trimmed(text))
+	}
+	blocks := 0
+	for name, text := range r.docs {
+		for i, part := range strings.Split(text, "\n```go\n") {
+			block, _, _ := strings.Cut(part, "\n```")
+			if i == 0 {
+				continue
+			}
+			blocks++
+			if !slices.ContainsFunc(code, func(c string) bool { return strings.Contains(c, trimmed(block)) }) {
+				t.Errorf("%s: no Go file has this code:\n%s", name, block)
+			}
+		}
+	}
+	if blocks == 0 {
+		t.Error("no document has a block of Go")
+	}
+}
+
+var (
+	testName = regexp.MustCompile(`\b(Test|Benchmark|Fuzz)[A-Z]\w+`)
+	goFile   = regexp.MustCompile(`\b[\w./-]+\.(go|proto)\b`)
+	link     = regexp.MustCompile(`\]\(([^)#\s]+)(#[^)]*)?\)`)
+	block    = regexp.MustCompile("(?s)\n```.*?\n```")
+)
+
+// TestNamesInDocsExist: what a document names is there: tests, Go files, and
+// what it links to.
+func TestNamesInDocsExist(t *testing.T) {
+	r := read(t)
+	tests := map[string]bool{}
+	for name, text := range r.code {
+		if strings.HasSuffix(name, "_test.go") {
+			for _, m := range regexp.MustCompile(`(?m)^func (\w+)\(`).FindAllStringSubmatch(text, -1) {
+				tests[m[1]] = true
+			}
+		}
+	}
+	for name, text := range r.docs {
+		for _, test := range testName.FindAllString(text, -1) {
+			if !tests[test] {
+				t.Errorf("%s: there is no %s", name, test)
+			}
+		}
+		for _, file := range goFile.FindAllString(text, -1) {
+			if !strings.HasPrefix(file, "github.com/") && !r.has(file) {
+				t.Errorf("%s: there is no file %s", name, file)
+			}
+		}
+		for _, m := range link.FindAllStringSubmatch(block.ReplaceAllString(text, ""), -1) {
+			to := path.Join(path.Dir(name), m[1])
+			if !strings.Contains(m[1], "://") && !r.paths[to] {
+				t.Errorf("%s: links to %s, which is not there", name, to)
+			}
+		}
+	}
+}
+
+// has reports whether a file is there, under its path from the root, or, if that
+// has only a name, somewhere.
+func (r repository) has(file string) bool {
+	if strings.Contains(file, "/") {
+		return r.paths[file]
+	}
+	for p := range r.paths {
+		if path.Base(p) == file {
+			return true
+		}
+	}
+	return false
+}
+
+// TestDrawing: the path of a request is drawn alike in both places, and each line
+// names a file and a method that is in it.
+func TestDrawing(t *testing.T) {
+	r := read(t)
+	draw := func(name string) string {
+		_, after, _ := strings.Cut(r.docs[name], "```text\ncluster/client.go")
+		drawing, _, _ := strings.Cut(after, "\n```")
+		return "cluster/client.go" + drawing
+	}
+	drawing := draw("README.md")
+	if other := draw("docs/architecture.md"); other != drawing {
+		t.Errorf("docs/architecture.md draws another path than README.md:\n%s", other)
+	}
+	steps := regexp.MustCompile(`(?m)^([\w/]+\.go) +\w+\.(\w+)`).FindAllStringSubmatch(drawing, -1)
+	if len(steps) < 8 {
+		t.Errorf("%d steps in the drawing:\n%s", len(steps), drawing)
+	}
+	for _, step := range steps {
+		if file, method := step[1], step[2]; !strings.Contains(r.code[file], ") "+method+"(") {
+			t.Errorf("the drawing says that %s has a method %s", file, method)
+		}
+	}
+}
+
+// TestMapIsWhole: docs/architecture.md has a line for every file of the module
+// that is neither a test nor an example, and no line for any other.
+func TestMapIsWhole(t *testing.T) {
+	const name = "docs/architecture.md"
+	r := read(t)
+	row := regexp.MustCompile("(?m)^\\| `([\\w.]+)` \\|")
+	mapped := map[string]bool{}
+	for _, section := range strings.Split(r.docs[name], "\n### ")[1:] {
+		dir, _, _ := strings.Cut(strings.TrimPrefix(section, "`"), "`")
+		section, _, _ = strings.Cut(section, "\n## ")
+		for _, m := range row.FindAllStringSubmatch(section, -1) {
+			mapped[path.Join(dir, m[1])] = true
+		}
+	}
+	for file := range r.code {
+		if strings.HasSuffix(file, "_test.go") || strings.HasSuffix(file, ".pb.go") || strings.HasPrefix(file, "examples/") {
+			continue
+		}
+		if !mapped[file] {
+			t.Errorf("%s has no line for %s: add | `%s` | what is in it | under ### `%s`", name, file, path.Base(file), path.Dir(file))
+		}
+		delete(mapped, file)
+	}
+	for file := range mapped {
+		if !r.paths[file] {
+			t.Errorf("%s has a line for %s, which is not there", name, file)
+		}
+	}
+}
