@@ -3,6 +3,8 @@ package natstransport_test
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +39,10 @@ func dial(t testing.TB, url string, opts ...nats.Option) *nats.Conn {
 // soon reconnects without a pause.
 func soon() []nats.Option {
 	return []nats.Option{nats.ReconnectWait(time.Millisecond), nats.ReconnectJitter(0, 0)}
+}
+
+func containsAny(s string, words ...string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(s, w) })
 }
 
 func echo(_ context.Context, env transport.Envelope) ([]byte, error) { return env.Data, nil }

@@ -122,8 +122,8 @@ func (t *Transport) connect() (err error) {
 
 // openInbox subscribes to the replies.
 func (t *Transport) openInbox() (err error) {
-	if strings.HasPrefix(t.opts.SubjectPrefix+".", t.inboxPrefix) || strings.HasPrefix(t.inboxPrefix, t.opts.SubjectPrefix+".") {
-		return transport.Errorf(transport.ErrBadOption, "SubjectPrefix %q: must be apart from the connection's inboxes %s*", t.opts.SubjectPrefix, t.inboxPrefix)
+	if err = t.opts.fits(t.nc, t.inboxPrefix); err != nil {
+		return err
 	}
 	t.mu.Lock()
 	t.inboxSub, err = t.nc.ChanSubscribe(t.inbox+".*", t.in)
@@ -225,7 +225,7 @@ func (t *Transport) readUpToHere() {
 }
 
 // Pool implements [transport.Pooled].
-func (t *Transport) Pool() *pool.Pool { return t.d.Pool() }
+func (t *Transport) Pool() transport.Pool { return t.d.Pool() }
 
 // Close implements [transport.ClientTransport] and [transport.ServerTransport]:
 // it takes the interest in its shards back, lets handlers that have started come

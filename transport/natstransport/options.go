@@ -19,10 +19,13 @@ type Options struct {
 	// are separated by commas.
 	URL string
 	// NATSOptions are added to the connection that New makes: credentials, TLS,
-	// names, handlers, anything of nats.go. Not with Conn.
+	// names, handlers, anything of nats.go but nats.NoEcho. Not with Conn.
+	// Processes with other inboxes than "_INBOX" (nats.CustomInboxPrefix) must all
+	// have the same: a node answers to those and to its own only.
 	NATSOptions []nats.Option
 	// Conn is a connection to use in place of one of our own. Close leaves it
-	// open. It must echo (no nats.NoEcho).
+	// open. Until then its error handler is ours, which calls the one that it had.
+	// It must echo (no nats.NoEcho).
 	Conn *nats.Conn
 	// SubjectPrefix separates the clusters of one NATS account. One or more
 	// tokens, separated by dots. Empty = "clstr".
@@ -41,6 +44,17 @@ type Options struct {
 	// finished; more are refused with [transport.ErrOverloaded].
 	// 0 = default (16,384), -1 = unlimited.
 	MaxPending int
+}
+
+// fits refuses a connection that cannot serve.
+func (o Options) fits(nc *nats.Conn, inboxPrefix string) error {
+	if nc.Opts.NoEcho {
+		return transport.Errorf(transport.ErrBadOption, "nats.NoEcho: not allowed, a node's own requests would find no owner")
+	}
+	if strings.HasPrefix(o.SubjectPrefix+".", inboxPrefix) || strings.HasPrefix(inboxPrefix, o.SubjectPrefix+".") {
+		return transport.Errorf(transport.ErrBadOption, "SubjectPrefix %q: must be apart from the connection's inboxes %s*", o.SubjectPrefix, inboxPrefix)
+	}
+	return nil
 }
 
 func (o Options) withDefaults() Options {
@@ -69,8 +83,6 @@ func (o Options) validate() error {
 		return transport.Errorf(transport.ErrBadOption, "URL and Conn exclude each other")
 	case o.Conn != nil && len(o.NATSOptions) > 0:
 		return transport.Errorf(transport.ErrBadOption, "NATSOptions are for a connection that New makes, not for Conn")
-	case o.Conn != nil && o.Conn.Opts.NoEcho:
-		return transport.Errorf(transport.ErrBadOption, "Conn must not be set to NoEcho: a node's own requests would find no owner")
 	}
 	for token := range strings.SplitSeq(o.SubjectPrefix, ".") {
 		if token == "" || strings.ContainsAny(token, " \t\r\n*>") || strings.HasPrefix(token, "$") || token == "_INBOX" {

@@ -116,7 +116,7 @@ func (o *outbox) last(size, limit int) (b *batch, fresh bool) {
 }
 
 // Run implements pool.Task.
-func (o *outbox) Run(*pool.Slot) {
+func (o *outbox) Run(pool.Slot) {
 	for o.next() {
 	}
 }

@@ -1,0 +1,123 @@
+package natstransport_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport"
+)
+
+// A connection that was given is left as it was: open, with no subscription more
+// and with its own error handler.
+func TestConnStaysOpen(t *testing.T) {
+	url := testkit.StartNATS(t)
+	reports := make(chan error, 8)
+	nc := dial(t, url, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { reports <- err }))
+	testkit.CheckLeaks(t)
+	before := nc.NumSubscriptions()
+	var both []*natstransport.Transport
+	for i := range 2 {
+		tr := connect(t, natstransport.Options{Conn: nc, SubjectPrefix: fmt.Sprint("p", i)})
+		serve(t, tr, 7, echo)
+		want(t, tr, transport.Envelope{Shard: 7, Type: "Echo", Data: []byte("x")}, "x")
+		both = append(both, tr)
+	}
+	if err := both[0].Close(); err != nil {
+		t.Error(err)
+	}
+	nc.ErrorHandler()(nc, nil, nats.ErrBadHeaderMsg)
+	if err := receive(t, "the connection's own handler", reports); err != nats.ErrBadHeaderMsg {
+		t.Error(err)
+	}
+	want(t, both[1], transport.Envelope{Shard: 7, Type: "Echo", Data: []byte("x")}, "x")
+	refused(t, both[1], transport.Envelope{Shard: 8, Type: "Echo"}, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+	if err := both[1].Close(); err != nil {
+		t.Error(err)
+	}
+	if !nc.IsConnected() {
+		t.Error("Close has closed a connection that was given")
+	}
+	eventually(t, "no subscription is left", func() bool { return nc.NumSubscriptions() == before })
+	nc.ErrorHandler()(nc, nil, nats.ErrBadHeaderMsg)
+	receive(t, "the connection's own handler", reports)
+	if len(reports) != 0 {
+		t.Errorf("%d more reports", len(reports))
+	}
+}
+
+func TestConnClosedByItsOwner(t *testing.T) {
+	nc := dial(t, testkit.StartNATS(t))
+	tr := connect(t, natstransport.Options{Conn: nc})
+	sub := serve(t, tr, 7, echo)
+	nc.Close()
+	eventually(t, "the transport notices", func() bool {
+		_, err := tr.Request(patient(t), transport.Envelope{Shard: 7, Type: "Echo"})
+		return transport.CodeOf(err) == "disconnected"
+	})
+	if _, err := tr.SubscribeShard(patient(t), 8, echo); transport.CodeOf(err) != "disconnected" {
+		t.Errorf("SubscribeShard: %v", err)
+	}
+	if err := sub.Unsubscribe(); err != nil {
+		t.Error(err)
+	}
+	if err := tr.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestInboxPrefix(t *testing.T) {
+	url := testkit.StartNATS(t)
+	custom := []nats.Option{nats.CustomInboxPrefix("private.inbox")}
+	node := connect(t, natstransport.Options{URL: url, NATSOptions: custom})
+	serve(t, node, 7, echo)
+	for _, opts := range [][]nats.Option{custom, nil} { // the usual one is an inbox everywhere
+		client := connect(t, natstransport.Options{URL: url, NATSOptions: opts})
+		want(t, client, transport.Envelope{Shard: 7, Type: "Echo", Data: []byte("x")}, "x")
+	}
+}
+
+func TestOptions(t *testing.T) {
+	url := testkit.StartNATS(t)
+	nc := dial(t, url)
+	for name, opts := range map[string]natstransport.Options{
+		"nothing":            {},
+		"both":               {URL: url, Conn: nc},
+		"options of a Conn":  {Conn: nc, NATSOptions: []nats.Option{nats.Name("x")}},
+		"no echo":            {Conn: dial(t, url, nats.NoEcho())},
+		"no echo, own":       {URL: url, NATSOptions: []nats.Option{nats.NoEcho()}},
+		"empty token":        {URL: url, SubjectPrefix: "a..b"},
+		"ends with a dot":    {URL: url, SubjectPrefix: "a."},
+		"wildcard":           {URL: url, SubjectPrefix: "a.*"},
+		"all":                {URL: url, SubjectPrefix: ">"},
+		"space":              {URL: url, SubjectPrefix: "a b"},
+		"the server's own":   {URL: url, SubjectPrefix: "$SYS"},
+		"inboxes":            {URL: url, SubjectPrefix: "_INBOX"},
+		"below the inboxes":  {URL: url, SubjectPrefix: "private.inbox.x", NATSOptions: []nats.Option{nats.CustomInboxPrefix("private.inbox")}},
+		"above the inboxes":  {URL: url, SubjectPrefix: "private", NATSOptions: []nats.Option{nats.CustomInboxPrefix("private.s")}},
+		"the inboxes' name":  {URL: url, SubjectPrefix: "private", NATSOptions: []nats.Option{nats.CustomInboxPrefix("private")}},
+		"handlers":           {URL: url, MaxConcurrentHandlers: -2},
+		"pending":            {URL: url, MaxPending: -2},
+		"the handlers' time": {URL: url, HandlerTimeout: -2},
+	} {
+		opts.Log = silent
+		tr, err := natstransport.New(opts)
+		if tr != nil || transport.CodeOf(err) != "bad_option" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Any option of nats.go passes through, also those that a transport sets itself.
+func TestNATSOptions(t *testing.T) {
+	reports := make(chan error, 8)
+	tr := connect(t, natstransport.Options{URL: restricted(t), NATSOptions: []nats.Option{
+		nats.UserInfo("client", "p"), nats.Name("mine"), nats.MaxReconnects(3),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { reports <- err }),
+	}})
+	refused(t, tr, transport.Envelope{Shard: 2, Type: "Echo"}, transport.ErrNotPermitted, transport.NotStarted)
+	receive(t, "the handler that was given", reports)
+}

@@ -1,0 +1,141 @@
+package natstransport_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport"
+)
+
+func TestUserAndPassword(t *testing.T) {
+	url := testkit.StartNATSServer(t, &server.Options{Username: "u", Password: "p"}).URL()
+	_, err := natstransport.New(natstransport.Options{URL: url, Log: silent})
+	failed(t, err, transport.ErrDisconnected, transport.NotSent)
+	tr := connect(t, natstransport.Options{URL: url, NATSOptions: []nats.Option{nats.UserInfo("u", "p")}})
+	serve(t, tr, 7, echo)
+	want(t, tr, transport.Envelope{Shard: 7, Type: "Echo", Data: []byte("x")}, "x")
+}
+
+func TestTLS(t *testing.T) {
+	cert, pool := selfSigned(t)
+	url := testkit.StartNATSServer(t, &server.Options{
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, TLSTimeout: 10,
+	}).URL()
+	_, err := natstransport.New(natstransport.Options{URL: url, Log: silent})
+	failed(t, err, transport.ErrDisconnected, transport.NotSent) // nobody it trusts
+	tr := connect(t, natstransport.Options{URL: url, NATSOptions: []nats.Option{
+		nats.Secure(&tls.Config{RootCAs: pool, ServerName: "clstr.test", MinVersion: tls.VersionTLS12}),
+	}})
+	serve(t, tr, 7, echo)
+	want(t, tr, transport.Envelope{Shard: 7, Type: "Echo", Data: []byte("x")}, "x")
+}
+
+func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "clstr.test"}, DNSNames: []string{"clstr.test"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(leaf)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, pool
+}
+
+// restricted is a server with a node that may serve shard 1 and a client that may
+// ask shard 1; both know a password only.
+func restricted(t *testing.T) (url string) {
+	inbox := []string{"_INBOX.>"}
+	return testkit.StartNATSServer(t, &server.Options{Users: []*server.User{
+		{Username: "admin", Password: "p"},
+		{Username: "node", Password: "p", Permissions: &server.Permissions{
+			Subscribe: &server.SubjectPermission{Allow: append([]string{"clstr.s.1.*"}, inbox...)},
+			Publish:   &server.SubjectPermission{Allow: inbox},
+		}},
+		{Username: "client", Password: "p", Permissions: &server.Permissions{
+			Subscribe: &server.SubjectPermission{Allow: inbox},
+			Publish:   &server.SubjectPermission{Allow: []string{"clstr.s.1.*"}},
+		}},
+		{Username: "deaf", Password: "p", Permissions: &server.Permissions{
+			Subscribe: &server.SubjectPermission{Deny: []string{">"}},
+		}},
+	}}).URL()
+}
+
+// as connects as a user, on a connection of the transport's own or on one that
+// was given: both hear what the server does not permit.
+func as(t *testing.T, given bool, url, user string) *natstransport.Transport {
+	t.Helper()
+	opts := []nats.Option{nats.UserInfo(user, "p"), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})}
+	if given {
+		return connect(t, natstransport.Options{Conn: dial(t, url, opts...)})
+	}
+	return connect(t, natstransport.Options{URL: url, NATSOptions: opts})
+}
+
+func TestNotPermitted(t *testing.T) {
+	url := restricted(t)
+	for _, given := range []bool{false, true} {
+		node, client, admin := as(t, given, url, "node"), as(t, given, url, "client"), as(t, given, url, "admin")
+		allowed := serve(t, node, 1, echo)
+		want(t, client, transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("x")}, "x")
+
+		// Several at once: each must hear of its own.
+		errs := make(chan error, 8)
+		for shard := range cap(errs) {
+			go func() {
+				_, err := node.SubscribeShard(patient(t), uint32(shard+2), echo)
+				errs <- err
+			}()
+		}
+		for range cap(errs) {
+			failed(t, receive(t, "SubscribeShard", errs), transport.ErrNotPermitted, transport.NotStarted)
+		}
+		serve(t, admin, 2, echo)
+		for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
+			refused(t, client, transport.Envelope{Shard: 2, Type: "Echo", Delivery: d}, transport.ErrNotPermitted, transport.NotStarted)
+		}
+		want(t, client, transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("x")}, "x")
+		if err := allowed.Unsubscribe(); err != nil {
+			t.Error(err)
+		}
+		serve(t, node, 1, echo) // what was refused before is no hindrance
+		want(t, client, transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("x")}, "x")
+		for _, tr := range []*natstransport.Transport{node, client, admin} {
+			if err := tr.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// Who may not hear replies is told at once, and not by each request's deadline.
+func TestInboxNotPermitted(t *testing.T) {
+	_, err := natstransport.New(natstransport.Options{URL: restricted(t), Log: silent, NATSOptions: []nats.Option{nats.UserInfo("deaf", "p")}})
+	failed(t, err, transport.ErrNotPermitted, transport.NotStarted)
+}
