@@ -1,8 +1,10 @@
 package handlers_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -155,6 +157,35 @@ func TestFullMailbox(t *testing.T) {
 			synctest.Wait()
 		})
 	}
+}
+
+// TestRefusedNotificationIsLogged where its sender has been told otherwise.
+func TestRefusedNotificationIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		tr := memtransport.New(memtransport.Options{})
+		life := transport.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), tr)
+		h := wrapped(handlers.NewActorHandlerWithOpts(vaults.New, handlers.Options{MailboxSize: 1}))
+		if _, err := tr.Subscribe(life.Context(), 0, life.ReceiverFunc(h)); err != nil {
+			t.Fatal(err)
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		for range 2 { // one runs, one waits
+			go tr.Request(ctx, transport.Envelope{Key: "a-1", Type: "hold", Data: []byte("{}")}) // ends with ctx
+			synctest.Wait()
+		}
+		if err := notify(tr.Request, transport.Envelope{Key: "a-1", Type: "put", Data: []byte("s3cret")}); err != nil {
+			t.Errorf("got %v", err)
+		}
+		synctest.Wait()
+		if text := log.String(); !strings.Contains(text, "notification refused") || !strings.Contains(text, "type=put") || strings.Contains(text, "s3cret") {
+			t.Errorf("the log has %q", text)
+		}
+		leave()
+		synctest.Wait()
+		life.End()
+		_ = tr.Close()
+	})
 }
 
 // TestEndedNode refuses what it has not started.

@@ -12,9 +12,14 @@
 // nodes. So what it hosts hangs on the lifetime that each node puts into the
 // context (transport.Lifetime), and ends with the node. A func that serves two
 // kinds of one node hosts each apart. Called without a node, as in a unit test,
-// it hosts for as long as the process runs.
+// it hosts for as long as the process runs: what wraps a handler must pass on
+// the context that it was given, or one derived from it.
 //
 // A node hands calls to the host directly ([Bind]); a handler that is called as
 // a func, because it is wrapped or its transport knows only funcs, waits for
-// its actor and gives way meanwhile.
+// its actor and gives way meanwhile. A notification to a wrapped handler counts
+// as accepted before that runs, so that a later refusal is only logged.
+//
+// The tests lie beside the files that they test; each failure's code and
+// outcome are in codes_test.go.
 package handlers

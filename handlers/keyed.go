@@ -74,7 +74,12 @@ func (k *keyed) serve(ctx context.Context, env transport.Envelope) ([]byte, erro
 	if err := h.misplaced(ctx, &env); err != nil {
 		return nil, err
 	}
-	return h.handler()(ctx, env)
+	reply, err := h.handler()(ctx, env)
+	if err != nil && env.Delivery != transport.AwaitReply {
+		// The sender was told of its acceptance before what wraps the handler ran.
+		life.Log().Warn("notification refused", slog.String("type", env.Type), slog.String("kind", env.Kind), slog.Any("error", err))
+	}
+	return reply, err
 }
 
 // misplaced checks the key of a sender that has not said how it maps keys to
