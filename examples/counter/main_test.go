@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -112,6 +114,43 @@ func TestDrain(t *testing.T) {
 		t.Fatalf("saved: %v", v)
 	}
 	start(t).want("GET", "/counters/kept", 200, `"value":7`)
+}
+
+// TestDrainUnderLoad: whoever has sent a request when the end comes is answered,
+// and what was answered is saved.
+func TestDrainUnderLoad(t *testing.T) {
+	s := start(t, "-nats", testkit.StartNATS(t))
+	var answered atomic.Int64
+	var half, all sync.WaitGroup
+	for range 8 {
+		half.Add(1)
+		all.Go(func() {
+			halfway := sync.OnceFunc(half.Done)
+			defer halfway()
+			for i := 0; ; i++ {
+				if i == 50 {
+					halfway()
+				}
+				res, err := http.Post(s.url+"/counters/busy/add", "", nil)
+				if err != nil {
+					return // nobody listens any more
+				}
+				_, _ = io.Copy(io.Discard, res.Body)
+				_ = res.Body.Close()
+				if res.StatusCode != http.StatusOK {
+					t.Errorf("status %d", res.StatusCode)
+					return
+				}
+				answered.Add(1)
+			}
+		})
+	}
+	half.Wait()
+	s.stop()
+	all.Wait()
+	if v, _ := database.Load("busy"); v != answered.Load() {
+		t.Errorf("%d were answered, %v are saved", answered.Load(), v)
+	}
 }
 
 func TestTwoProcessesAreOneCluster(t *testing.T) {
