@@ -132,7 +132,7 @@ func TestFailingActivationWithMailByProcessID(t *testing.T) {
 		return &entity{
 			handle: func(c *actor.Context) {
 				c.Passivate()
-				c.Reply([]byte(c.Self().Id), nil)
+				c.Call().Reply([]byte(c.Self().Id), nil)
 			},
 			passivate: func(*actor.Context) { close(stopping); <-gate },
 		}, nil

@@ -21,6 +21,7 @@ const patience = 30 * time.Second
 type call struct {
 	context.Context
 	cancel context.CancelFunc
+	msg    actor.Message
 	notify bool
 	gone   bool // Start refuses: the sender has left
 
@@ -45,7 +46,7 @@ func newCall() *call {
 	return c
 }
 
-func (c *call) Start(*pool.Slot) bool {
+func (c *call) Start(pool.Slot) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.gone || c.answers > 0 {
@@ -78,6 +79,7 @@ func (c *call) Reply(data []byte, err error) { c.answer(data, err, nil) }
 func (c *call) ReplyOwned(data []byte)       { c.answer(data, nil, nil) }
 func (c *call) Fail(err error)               { c.answer(nil, err, nil) }
 func (c *call) Panicked(value any)           { c.answer(nil, nil, value) }
+func (c *call) Message() actor.Message       { return c.msg }
 func (c *call) AwaitsReply() bool            { return !c.notify }
 
 func (c *call) AfterAnswer(f func()) {
@@ -215,7 +217,8 @@ func (w *world) sendData(key, typ string, data []byte) *call {
 
 func (w *world) deliver(shard uint32, key string, c *call, m actor.Message) {
 	w.Helper()
-	if err := w.Deliver(shard, key, actor.NewContext(c, m)); err != nil {
+	c.msg = m
+	if err := w.Deliver(shard, key, c); err != nil {
 		w.Errorf("Deliver to %q: %v", key, err)
 	}
 }
@@ -262,7 +265,7 @@ func (e *entity) Activate(c *actor.Context) error {
 
 func (e *entity) Handle(c *actor.Context) {
 	if e.handle == nil {
-		c.Reply(nil, nil)
+		c.Call().Reply(nil, nil)
 		return
 	}
 	e.handle(c)

@@ -93,7 +93,7 @@ func (c *cell) wake() bool {
 }
 
 // Run implements pool.Task: it handles what there is, then lets go.
-func (c *cell) Run(slot *pool.Slot) {
+func (c *cell) Run(slot pool.Slot) {
 	for c.turns(slot) {
 	}
 }
@@ -101,7 +101,7 @@ func (c *cell) Run(slot *pool.Slot) {
 // turns handles messages until there is none, it has had its share, or one
 // panics. It returns true after a panic: the system messages that follow from
 // it are there already.
-func (c *cell) turns(slot *pool.Slot) (again bool) {
+func (c *cell) turns(slot pool.Slot) (again bool) {
 	var current any
 	returned := false
 	defer func() {
@@ -181,13 +181,13 @@ func (c *cell) next(afterUser bool) (m any, invoker pactor.MessageInvoker, user 
 // leave is what a cell's next turn is when its actor asked to be passivated.
 var leave any = new(byte)
 
-func (c *cell) handle(m any, invoker pactor.MessageInvoker, slot *pool.Slot) {
+func (c *cell) handle(m any, invoker pactor.MessageInvoker, slot pool.Slot) {
 	x, ok := m.(*Context)
 	if !ok {
 		invoker.InvokeUserMessage(m)
 		return
 	}
-	if !x.Start(slot) {
+	if !x.call.Start(slot) {
 		return
 	}
 	x.cell = c
@@ -196,26 +196,27 @@ func (c *cell) handle(m any, invoker pactor.MessageInvoker, slot *pool.Slot) {
 	} else {
 		invoker.InvokeUserMessage(x)
 	}
-	x.End()
+	x.call.End()
 }
 
 // handleProto hands a message to an actor of protoactor's kind, which answers
 // with ctx.Respond, now or later.
 func (c *cell) handleProto(x *Context, invoker pactor.MessageInvoker) {
-	message, err := decode(&x.msg)
+	m := x.Message()
+	message, err := decode(&m)
 	if err != nil {
-		x.Fail(fmt.Errorf("%w: type %q: %w", ErrDecode, x.msg.Type, err))
+		x.call.Fail(fmt.Errorf("%w: type %q: %w", ErrDecode, m.Type, err))
 		return
 	}
-	if !x.AwaitsReply() {
-		invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: x.msg.Headers, Message: message})
-		x.Reply(nil, nil)
+	if !x.call.AwaitsReply() {
+		invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: m.Headers, Message: message})
+		x.call.Reply(nil, nil)
 		return
 	}
 	invoker.InvokeUserMessage(&pactor.MessageEnvelope{
-		Header:  x.msg.Headers,
+		Header:  m.Headers,
 		Message: message,
-		Sender:  c.shard.host.system.replies.expect(x.Call),
+		Sender:  c.shard.host.system.replies.expect(x.call),
 	})
 }
 
@@ -243,8 +244,8 @@ func (c *cell) invokeSystem(m any, invoker pactor.MessageInvoker) {
 func (c *cell) failed(current any, value any) {
 	switch m := current.(type) {
 	case *Context:
-		m.Panicked(value)
-		m.End()
+		m.call.Panicked(value)
+		m.call.End()
 	default:
 		c.shard.host.logPanic(c, fmt.Sprintf("%T", current), value)
 	}

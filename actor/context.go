@@ -3,6 +3,7 @@ package actor
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/clstr-go/clstr/internal/pool"
 )
@@ -11,9 +12,12 @@ import (
 // it ends at the sender's deadline or cancellation, or when it was answered.
 type Call interface {
 	context.Context
+	// Message returns what is sent. Its Key is not used: the host has been given
+	// one.
+	Message() Message
 	// Start is asked before the message is handled; false means that nobody
 	// waits any more: skip it, and do not call End.
-	Start(*pool.Slot) bool
+	Start(pool.Slot) bool
 	// Reply answers with what the handler returned; it copies data if it must.
 	Reply(data []byte, err error)
 	// ReplyOwned is Reply for a slice that the handler gives away.
@@ -46,14 +50,27 @@ type Message struct {
 // wait does not count as a running handler. It may be kept, but ends with the
 // message.
 type Context struct {
-	Call
-	msg  Message
+	call Call
 	cell *cell
 }
 
-// NewContext makes the context of a message that is to be delivered. It takes
-// the message over.
-func NewContext(call Call, msg Message) *Context { return &Context{Call: call, msg: msg} }
+var _ context.Context = (*Context)(nil)
+
+// Deadline implements context.Context.
+func (c *Context) Deadline() (time.Time, bool) { return c.call.Deadline() }
+
+// Done implements context.Context.
+func (c *Context) Done() <-chan struct{} { return c.call.Done() }
+
+// Err implements context.Context.
+func (c *Context) Err() error { return c.call.Err() }
+
+// Value implements context.Context.
+func (c *Context) Value(key any) any { return c.call.Value(key) }
+
+// Call returns the message's way back, for an [Entity]: what [Define] makes
+// answers with what its methods return.
+func (c *Context) Call() Call { return c.call }
 
 // Key returns the entity's key.
 func (c *Context) Key() string { return c.cell.key }
@@ -64,12 +81,17 @@ func (c *Context) Kind() string { return c.cell.shard.host.opts.Kind }
 // Shard returns the shard that the key belongs to.
 func (c *Context) Shard() uint32 { return c.cell.shard.id }
 
-// Message returns the message; it is zero in OnActivate, OnPassivate and Every.
-func (c *Context) Message() *Message { return &c.msg }
+// Message returns the message; in OnActivate, OnPassivate and Every only its Key
+// is set.
+func (c *Context) Message() Message {
+	m := c.call.Message()
+	m.Key = c.cell.key
+	return m
+}
 
 // Header returns a header of the message.
 func (c *Context) Header(name string) (string, bool) {
-	v, ok := c.msg.Headers[name]
+	v, ok := c.call.Message().Headers[name]
 	return v, ok
 }
 
@@ -90,11 +112,12 @@ func (c *Context) Passivate() { c.cell.stopAfterTurn() }
 // quiet is the Call of a turn that no message caused.
 type quiet struct{ context.Context }
 
-func (quiet) Start(*pool.Slot) bool { return true }
-func (quiet) Reply([]byte, error)   {}
-func (quiet) ReplyOwned([]byte)     {}
-func (quiet) Fail(error)            {}
-func (quiet) Panicked(any)          {}
-func (quiet) AfterAnswer(func())    {}
-func (quiet) AwaitsReply() bool     { return false }
-func (quiet) End()                  {}
+func (quiet) Message() Message     { return Message{} }
+func (quiet) Start(pool.Slot) bool { return true }
+func (quiet) Reply([]byte, error)  {}
+func (quiet) ReplyOwned([]byte)    {}
+func (quiet) Fail(error)           {}
+func (quiet) Panicked(any)         {}
+func (quiet) AfterAnswer(func())   {}
+func (quiet) AwaitsReply() bool    { return false }
+func (quiet) End()                 {}

@@ -22,7 +22,7 @@ func TestContext(t *testing.T) {
 				h, ok := c.Header("h")
 				_, no := c.Header("none")
 				m := c.Message()
-				c.Reply(fmt.Append(nil, c.Key(), c.Kind(), c.Shard(), h, ok, no, m.Type, m.Key, string(m.Data), c.Self().Id), nil)
+				c.Call().Reply(fmt.Append(nil, c.Key(), c.Kind(), c.Shard(), h, ok, no, m.Type, m.Key, string(m.Data), c.Self().Id), nil)
 			},
 			passivate: func(c *actor.Context) {
 				stopped = c
@@ -38,7 +38,7 @@ func TestContext(t *testing.T) {
 	if want := "k" + "account" + "7" + "v" + "true" + "false" + "type" + "k" + "data" + "clstr-1/7/k"; got != want && got != fmt.Sprint("k", "account", uint32(7), "v", true, false, "type", "k", "data", "clstr-1/7/k") || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
-	if activated.Key() != "k" || activated.Message().Type != "" || activated.AwaitsReply() || activated.Err() != nil {
+	if activated.Key() != "k" || activated.Message().Type != "" || activated.Call().AwaitsReply() || activated.Err() != nil {
 		t.Error("the context of the activation is not a plain one")
 	}
 	if s := log.String(); !strings.Contains(s, "seen kind=account key=k shard=7") {
@@ -60,7 +60,7 @@ func TestPassivate(t *testing.T) {
 		return &entity{handle: func(c *actor.Context) {
 			c.Passivate()
 			c.Passivate()
-			c.Reply(fmt.Append(nil, n), nil)
+			c.Call().Reply(fmt.Append(nil, n), nil)
 		}}
 	})})
 	var calls []*call

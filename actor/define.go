@@ -69,7 +69,7 @@ func OnRequest[E, In, Out any](method func(*E, *Context, In) (Out, error)) Optio
 			}
 			out, err := method(e.(*E), c, in)
 			if err != nil {
-				c.Reply(nil, err)
+				c.call.Reply(nil, err)
 				return
 			}
 			respond(c, out)
@@ -88,9 +88,9 @@ func OnNotify[E, In any](method func(*E, *Context, In) error) Option {
 			}
 			err := method(e.(*E), c, in)
 			if err != nil {
-				c.Log().Warn("notification failed", slog.String("type", c.msg.Type), slog.Any("error", err))
+				c.Log().Warn("notification failed", slog.String("type", c.call.Message().Type), slog.Any("error", err))
 			}
-			c.Reply(nil, err)
+			c.call.Reply(nil, err)
 		})
 	}
 }
@@ -158,9 +158,10 @@ func (t *table) must(entity reflect.Type, first bool, what string) {
 }
 
 func argument[In any](c *Context) (In, bool) {
-	in, err := codec.Unmarshal[In](c.msg.Data)
+	m := c.call.Message()
+	in, err := codec.Unmarshal[In](m.Data)
 	if err != nil {
-		c.Fail(fmt.Errorf("%w: type %q into %T: %w", ErrDecode, c.msg.Type, in, err))
+		c.call.Fail(fmt.Errorf("%w: type %q into %T: %w", ErrDecode, m.Type, in, err))
 		return in, false
 	}
 	return in, true
@@ -169,10 +170,10 @@ func argument[In any](c *Context) (In, bool) {
 func respond(c *Context, out any) {
 	data, err := codec.Marshal(out)
 	if err != nil {
-		c.Fail(fmt.Errorf("%w: %T: %w", ErrEncode, out, err))
+		c.call.Fail(fmt.Errorf("%w: %T: %w", ErrEncode, out, err))
 		return
 	}
-	c.ReplyOwned(data)
+	c.call.ReplyOwned(data)
 }
 
 // instance is one activated entity.
@@ -202,9 +203,10 @@ func (i *instance) Activate(c *Context) error {
 
 // Handle implements [Entity].
 func (i *instance) Handle(c *Context) {
-	h := i.table.handlers[c.msg.Type]
+	msgType := c.call.Message().Type
+	h := i.table.handlers[msgType]
 	if h == nil {
-		c.Fail(fmt.Errorf("%w %q", ErrUnknownType, c.msg.Type))
+		c.call.Fail(fmt.Errorf("%w %q", ErrUnknownType, msgType))
 		return
 	}
 	h(i.entity, c)

@@ -93,18 +93,18 @@ func (s *System) NewHost(opts HostOptions) *Host {
 	return h
 }
 
-// Deliver queues m for the key's actor, and makes the actor if there is none.
-// It never blocks. A nil error means that m will be handled or answered exactly
-// once; otherwise m was not taken: ErrMailboxFull, ErrStopping, or what Check
+// Deliver queues a call for the key's actor, and makes the actor if there is
+// none. It never blocks. A nil error means that the call will be handled or
+// answered exactly once; otherwise it was not taken: ErrMailboxFull, ErrStopping, or what Check
 // said.
-func (h *Host) Deliver(shardID uint32, key string, m *Context) error {
+func (h *Host) Deliver(shardID uint32, key string, call Call) error {
 	s := h.shards.Get(shardID)
 	if s == nil {
 		if s = h.makeShard(shardID); s == nil {
 			return ErrStopping
 		}
 	}
-	return s.deliver(key, m)
+	return s.deliver(key, &Context{call: call})
 }
 
 func (h *Host) makeShard(id uint32) *shard {

@@ -82,7 +82,7 @@ func TestBusyIsNotIdle(t *testing.T) {
 		w := newWorld(t, actor.HostOptions{IdleAfter: d, Factory: idleEntity(ended, func(c *actor.Context) {
 			pass(10 * d)
 			turnEnded = time.Now()
-			c.Reply(nil, nil)
+			c.Call().Reply(nil, nil)
 		})})
 		w.want("k", "go", "")
 		at := <-ended

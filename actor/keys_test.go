@@ -24,7 +24,7 @@ func TestKeysAreAnyBytes(t *testing.T) {
 				t.Errorf("key %q was asked as %q", key, c.Key())
 			}
 			turns++
-			c.Reply(fmt.Append(nil, key, turns), nil)
+			c.Call().Reply(fmt.Append(nil, key, turns), nil)
 		}}, nil
 	}})
 	for round := 1; round <= 2; round++ {
@@ -49,7 +49,7 @@ func TestTheSameKeyInTwoShards(t *testing.T) {
 	errNotHere := errors.New("not here")
 	w := newWorld(t, actor.HostOptions{
 		Factory: making(func(string) *entity {
-			return &entity{handle: func(c *actor.Context) { c.Reply(fmt.Append(nil, c.Shard()), nil) }}
+			return &entity{handle: func(c *actor.Context) { c.Call().Reply(fmt.Append(nil, c.Shard()), nil) }}
 		}),
 		Check: func(shard uint32, key string) error {
 			if shard == 9 {
@@ -65,7 +65,7 @@ func TestTheSameKeyInTwoShards(t *testing.T) {
 			t.Errorf("shard %d: %q, %v", shard, got, err)
 		}
 	}
-	if err := w.Deliver(9, "k", actor.NewContext(newCall(), actor.Message{})); !errors.Is(err, errNotHere) {
+	if err := w.Deliver(9, "k", newCall()); !errors.Is(err, errNotHere) {
 		t.Errorf("got %v, want what Check said", err)
 	}
 	if n := w.Active(); n != 2 {
@@ -91,7 +91,7 @@ func TestMailboxIsBounded(t *testing.T) {
 						in <- struct{}{}
 						<-gate
 					}
-					c.Reply(nil, nil)
+					c.Call().Reply(nil, nil)
 				}}
 			})})
 			calls := []*call{w.send("k", "block")}
@@ -100,7 +100,7 @@ func TestMailboxIsBounded(t *testing.T) {
 				calls = append(calls, w.send("k", "go"))
 			}
 			refused := newCall()
-			err := w.Deliver(0, "k", actor.NewContext(refused, actor.Message{}))
+			err := w.Deliver(0, "k", refused)
 			if size == -1 {
 				calls = append(calls, refused)
 			}

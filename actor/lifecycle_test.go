@@ -34,7 +34,7 @@ func TestMailWhileStopping(t *testing.T) {
 				if c.Message().Type == "leave" {
 					c.Passivate()
 				}
-				c.Reply(nil, nil)
+				c.Call().Reply(nil, nil)
 			},
 			passivate: func(*actor.Context) {
 				over = true
@@ -145,7 +145,7 @@ func (x *chaos) factory(key string) (actor.Actor, error) {
 			case d < 10:
 				c.Passivate()
 			}
-			c.Reply([]byte(c.Message().Type), nil)
+			c.Call().Reply([]byte(c.Message().Type), nil)
 		},
 		passivate: func(*actor.Context) {
 			over = true

@@ -28,7 +28,7 @@ func (s *stops) factory(string) (actor.Actor, error) {
 				s.in <- c.Key()
 				<-s.gate
 			}
-			c.Reply(nil, nil)
+			c.Call().Reply(nil, nil)
 		},
 		passivate: func(c *actor.Context) {
 			s.mu.Lock()

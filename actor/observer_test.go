@@ -58,7 +58,7 @@ func TestObserverCountsAddUp(t *testing.T) {
 		if fail {
 			return nil, errBroken
 		}
-		return &entity{handle: func(c *actor.Context) { explode(c); c.Reply(nil, nil) }}, nil
+		return &entity{handle: func(c *actor.Context) { explode(c); c.Call().Reply(nil, nil) }}, nil
 	}})
 	if _, err := w.send("k", "go").wait(t); !errors.Is(err, errBroken) {
 		t.Error(err)

@@ -20,7 +20,7 @@ func TestRacingFirstRequestsMakeOneIncarnation(t *testing.T) {
 				most.Store(n)
 			}
 			inside.Add(-1)
-			c.Reply(nil, nil)
+			c.Call().Reply(nil, nil)
 		}}
 	})})
 	gate := make(chan struct{})
@@ -62,7 +62,7 @@ func TestOrderOfEachSender(t *testing.T) {
 				t.Errorf("key %q: sender %d: %d came after %d", c.Key(), sender, n, s.last[sender])
 			}
 			s.last[sender] = n
-			c.Reply(nil, nil)
+			c.Call().Reply(nil, nil)
 		}}
 	})})
 	var wg sync.WaitGroup
@@ -97,7 +97,7 @@ func TestKeysDoNotWaitForEachOther(t *testing.T) {
 		block("making")
 		return &entity{
 			activate:  func(*actor.Context) error { block("activating"); return nil },
-			handle:    func(c *actor.Context) { block("handling"); c.Reply([]byte("done"), nil) },
+			handle:    func(c *actor.Context) { block("handling"); c.Call().Reply([]byte("done"), nil) },
 			passivate: func(*actor.Context) { block("passivating") },
 		}, nil
 	}})
@@ -130,7 +130,7 @@ func TestAMessageOfASenderThatHasGoneIsSkipped(t *testing.T) {
 				close(blocked)
 				<-gate
 			}
-			c.Reply(nil, nil)
+			c.Call().Reply(nil, nil)
 		}}
 	})})
 	first := w.send("k", "first")

@@ -22,7 +22,7 @@ func explode(c *actor.Context) {
 	case "exit":
 		runtime.Goexit()
 	case "reply, panic":
-		c.Reply([]byte("replied"), nil)
+		c.Call().Reply([]byte("replied"), nil)
 		panic("boom")
 	case "passivate, panic":
 		c.Passivate()
@@ -41,7 +41,7 @@ func TestAfterAPanicTheKeyIsFresh(t *testing.T) {
 					handle: func(c *actor.Context) {
 						explode(c)
 						turns++
-						c.Reply(fmt.Append(nil, turns), nil)
+						c.Call().Reply(fmt.Append(nil, turns), nil)
 					},
 					passivate: func(*actor.Context) { stopped.Add(1) },
 				}
@@ -86,7 +86,7 @@ func TestManyPanics(t *testing.T) {
 			w := newWorld(t, actor.HostOptions{Factory: making(func(string) *entity {
 				made.Add(1)
 				return &entity{
-					handle:    func(c *actor.Context) { explode(c); c.Reply([]byte("fine"), nil) },
+					handle:    func(c *actor.Context) { explode(c); c.Call().Reply([]byte("fine"), nil) },
 					passivate: func(*actor.Context) { stopped.Add(1) },
 				}
 			})})
@@ -119,7 +119,7 @@ func TestStopHookThatFails(t *testing.T) {
 				return &entity{
 					handle: func(c *actor.Context) {
 						c.Passivate()
-						c.Reply(fmt.Append(nil, n), nil)
+						c.Call().Reply(fmt.Append(nil, n), nil)
 					},
 					passivate: func(*actor.Context) { fail() },
 				}
@@ -141,7 +141,7 @@ func TestPanicInMailByProcessID(t *testing.T) {
 	w := newWorld(t, actor.HostOptions{Factory: making(func(string) *entity {
 		n := made.Add(1)
 		return &entity{
-			handle: func(c *actor.Context) { c.Reply([]byte(c.Self().Id), nil) },
+			handle: func(c *actor.Context) { c.Call().Reply([]byte(c.Self().Id), nil) },
 			receive: func(ctx pactor.Context) {
 				if ctx.Message() == "boom" && n == 1 {
 					panic("boom")

@@ -238,7 +238,7 @@ func (s *shard) remove(c *cell) {
 func (s *shard) refuseMail(c *cell) {
 	for _, m := range c.takeMail() {
 		if x, ok := m.(*Context); ok {
-			x.Fail(ErrStopping)
+			x.call.Fail(ErrStopping)
 		} else {
 			s.host.deadLetter(c.self(), m)
 		}

@@ -114,7 +114,7 @@ func (s *shell) giveUp(ctx pactor.Context, err error) {
 		h.deadLetter(ctx.Self(), m)
 	}
 	if first != nil {
-		first.Fail(fmt.Errorf("%w: %w", ErrActivation, err))
+		first.call.Fail(fmt.Errorf("%w: %w", ErrActivation, err))
 	}
 	ctx.Stop(ctx.Self())
 }
@@ -154,7 +154,7 @@ func (s *shell) end(ctx pactor.Context) {
 // lifecycle is the context of a turn that no message caused; it ends when the
 // host has stopped.
 func (s *shell) lifecycle() *Context {
-	return &Context{Call: quiet{s.shard.host.life}, cell: s.cell}
+	return &Context{call: quiet{s.shard.host.life}, cell: s.cell}
 }
 
 // protect keeps a panic of a hook at the end of an incarnation from holding up

@@ -25,7 +25,7 @@ func TestStop(t *testing.T) {
 					close(in)
 					<-gate
 				}
-				c.Reply([]byte("done"), nil)
+				c.Call().Reply([]byte("done"), nil)
 			},
 			passivate: func(c *actor.Context) {
 				if c.Err() != nil {
@@ -52,7 +52,7 @@ func TestStop(t *testing.T) {
 	}
 	for _, key := range []string{"busy", "new"} {
 		for _, shard := range []uint32{0, 1} {
-			if err := w.Deliver(shard, key, actor.NewContext(newCall(), actor.Message{})); !errors.Is(err, actor.ErrStopping) {
+			if err := w.Deliver(shard, key, newCall()); !errors.Is(err, actor.ErrStopping) {
 				t.Errorf("Deliver after Stop: %v", err)
 			}
 		}
@@ -76,7 +76,7 @@ func TestStopBeforeSpawn(t *testing.T) {
 	held, gate := make(chan struct{}, 1), make(chan struct{})
 	o := &holding{held: held, gate: gate}
 	w := newWorld(t, actor.HostOptions{CacheSize: 1, Observer: o, Factory: making(func(string) *entity {
-		return &entity{handle: func(c *actor.Context) { c.Passivate(); c.Reply(nil, nil) }}
+		return &entity{handle: func(c *actor.Context) { c.Passivate(); c.Call().Reply(nil, nil) }}
 	})})
 	o.hold.Store(true)
 	again := w.send("first", "go")
@@ -139,8 +139,8 @@ func TestStopRacesWithEverything(t *testing.T) {
 				refused := false
 				for n := 1; !refused; n++ {
 					c := newCall()
-					m := actor.NewContext(c, actor.Message{Type: fmt.Sprint(sender, " ", n)})
-					err := w.Deliver(uint32(n%17%3), strconv.Itoa(n%17), m)
+					c.msg.Type = fmt.Sprint(sender, " ", n)
+					err := w.Deliver(uint32(n%17%3), strconv.Itoa(n%17), c)
 					switch {
 					case errors.Is(err, actor.ErrStopping):
 						refused = true

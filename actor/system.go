@@ -23,14 +23,18 @@ type (
 // which is large, and the goroutines that actors run on.
 type System struct {
 	as      *pactor.ActorSystem
-	pool    *pool.Pool
+	pool    Pool
 	log     *slog.Logger
 	replies *replies
 	hosts   atomic.Uint64
 }
 
+// Pool runs tasks on goroutines of its own, in the order of Go, which must not
+// block.
+type Pool = interface{ Go(pool.Task) }
+
 // NewSystem makes a system that runs its actors on p.
-func NewSystem(log *slog.Logger, p *pool.Pool) *System {
+func NewSystem(log *slog.Logger, p Pool) *System {
 	s := &System{pool: p, log: log, replies: newReplies()}
 	quiet := slog.New(demoted{log.Handler()})
 	s.as = pactor.NewActorSystem(pactor.WithLoggerFactory(func(*pactor.ActorSystem) *slog.Logger { return quiet }))

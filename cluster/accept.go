@@ -27,18 +27,28 @@ type GetNodeInfoResponse struct {
 	Shards []uint32 `json:"shards"`
 }
 
-var (
-	_ transport.Receiver = (*Node)(nil)
-	_ transport.Observer = (*Node)(nil)
+// front is a node as its transport sees it, measured one that counts.
+type (
+	front    struct{ n *Node }
+	measured struct{ front }
 )
 
-// Accept implements transport.Receiver: what every message passes on its way
-// from the transport to a handler. Transports call it.
-func (n *Node) Accept(c *transport.Call) {
-	env := c.Envelope()
-	if n.metrics != nil {
-		c.Observe(n)
+var (
+	_ transport.Receiver = front{}
+	_ transport.Observer = measured{}
+)
+
+func (n *Node) front() transport.Receiver {
+	if n.metrics == nil {
+		return front{n}
 	}
+	return measured{front{n}}
+}
+
+// Accept implements transport.Receiver: what every message passes on its way
+// from the transport to a handler.
+func (f front) Accept(c *transport.Call) {
+	n, env := f.n, c.Envelope()
 	if env.Type == MsgClusterNodeInfo {
 		if c.Start(nil) {
 			c.Reply(n.info, nil)
@@ -74,13 +84,15 @@ func (n *Node) hosts() string {
 }
 
 // CallStarted implements transport.Observer.
-func (n *Node) CallStarted(c *transport.Call) {
+func (m measured) CallStarted(c *transport.Call) {
+	n := m.n
 	n.countActive(1)
 	c.Keep(n.metrics.HandlerDuration(c.Envelope().Type))
 }
 
 // CallFinished implements transport.Observer.
-func (n *Node) CallFinished(c *transport.Call, started bool, err *transport.Error) {
+func (m measured) CallFinished(c *transport.Call, started bool, err *transport.Error) {
+	n := m.n
 	if !started {
 		if n.entity != nil && err != nil {
 			n.entity.CallRefused(err.Code)

@@ -86,7 +86,7 @@ func NewClient(opts ClientOptions) (*Client, error) {
 		keepsTTL: keepsTTL,
 		layout:   layout,
 		print:    layout.Fingerprint(),
-		metrics:  measured(opts.Metrics),
+		metrics:  measuring(opts.Metrics),
 		retry:    append([]error{ErrDraining, ErrDisconnected}, opts.RetryOn...),
 	}, nil
 }

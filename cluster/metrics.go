@@ -58,9 +58,9 @@ func (nopMetrics) HandlerCompleted(string, bool)        {}
 func (nopMetrics) HandlersActive(string, int)           {}
 func (nopMetrics) ShardsOwned(string, int)              {}
 
-// measured returns m, or nil if it measures nothing: what is not measured costs
+// measuring returns m, or nil if it measures nothing: what is not measured costs
 // nothing.
-func measured(m ClusterMetrics) ClusterMetrics {
+func measuring(m ClusterMetrics) ClusterMetrics {
 	if _, nop := m.(nopMetrics); nop {
 		return nil
 	}

@@ -126,7 +126,7 @@ type Node struct {
 func NewNode(opts NodeOptions) *Node {
 	opts = opts.withDefaults()
 	opts.Shards = slices.Clone(opts.Shards)
-	n := &Node{opts: opts, metrics: measured(opts.Metrics), ready: make(chan struct{})}
+	n := &Node{opts: opts, metrics: measuring(opts.Metrics), ready: make(chan struct{})}
 	n.entity, _ = n.metrics.(EntityMetrics)
 	n.layout.init(opts)
 	n.info, _ = json.Marshal(GetNodeInfoResponse{NodeID: opts.NodeID, Shards: opts.Shards})
@@ -201,14 +201,15 @@ func (n *Node) receiver(life *transport.Lifetime, kind string, h ServerHandlerFu
 func (n *Node) subscribe(ctx context.Context, life *transport.Lifetime) ([]Subscription, error) {
 	ctx = lifeContext{ctx, life.Context()}
 	subs := make([]Subscription, 0, len(n.opts.Shards))
+	front := n.front()
 	receivers, direct := n.opts.Transport.(transport.ReceiverTransport)
 	for _, shard := range n.opts.Shards {
 		var sub Subscription
 		var err error
 		if direct {
-			sub, err = receivers.Subscribe(ctx, shard, n)
+			sub, err = receivers.Subscribe(ctx, shard, front)
 		} else {
-			sub, err = n.opts.Transport.SubscribeShard(ctx, shard, life.HandlerFunc(n))
+			sub, err = n.opts.Transport.SubscribeShard(ctx, shard, life.HandlerFunc(front))
 		}
 		if err != nil {
 			return subs, transport.Annotate(err, "node "+n.opts.NodeID+" subscribes")

@@ -31,10 +31,10 @@ type probe struct{ actor.Entity }
 func (p probe) Handle(c *actor.Context) {
 	switch order(c.Message().Type) {
 	case msgActivate:
-		c.Reply(nil, nil)
+		c.Call().Reply(nil, nil)
 	case msgPassivate:
 		c.Passivate()
-		c.Reply(nil, nil)
+		c.Call().Reply(nil, nil)
 	case msgCrash:
 		panic("testkit: the test has asked for it")
 	default:

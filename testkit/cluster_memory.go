@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -144,7 +143,7 @@ func (n *memNode) cut() {
 }
 
 // Pool implements transport.Pooled.
-func (n *memNode) Pool() *pool.Pool { return n.d.Pool() }
+func (n *memNode) Pool() transport.Pool { return n.d.Pool() }
 
 // Close implements transport.ServerTransport.
 func (n *memNode) Close() error { return n.d.Close() }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
-	"github.com/clstr-go/clstr/internal/pool"
 )
 
 // Replier is the way back to the sender of a call.
@@ -20,12 +19,13 @@ type Replier interface {
 	Reply(c *Call, data []byte, err *Error)
 }
 
-// Observer is told of a call's life; nodes count with it.
+// Observer may be implemented by a [Receiver] that wants to be told of the life
+// of its subscription's calls; nodes count with it.
 type Observer interface {
 	CallStarted(c *Call)
-	// CallFinished is called once for each call that was accepted, when it was
-	// answered and its handler has returned. started is false for a call that
-	// was refused.
+	// CallFinished is called once for each call, when it was answered and its
+	// handler has returned. started is false for a call that was refused, also
+	// where the receiver has not seen it.
 	CallFinished(c *Call, started bool, err *Error)
 }
 
@@ -62,14 +62,13 @@ type Call struct {
 	held     bool  // the slot is taken; false while a goroutine of the handler's waits
 	waits    int32 // goroutines of the handler's that wait for another call
 
-	observer Observer
-	kept     any
+	kept any // the observer's
 
 	mu    sync.Mutex
 	done  chan struct{} // made when asked for
 	err   *Error        // what it was answered with
 	timer *time.Timer   // where until is in no class of the sub's
-	slot  *pool.Slot    // while the handler runs
+	slot  Slot          // while the handler runs
 	after func()        // to be called when answered
 }
 
@@ -120,7 +119,7 @@ func (c *Call) Envelope() *Envelope { return &c.env }
 // Start says that the handler starts now, in the given slot (nil outside a
 // pool). It returns false if the call was decided before: then it must not
 // run, and End must not be called.
-func (c *Call) Start(slot *pool.Slot) bool {
+func (c *Call) Start(slot Slot) bool {
 	now := expiry.Now()
 	if c.until != 0 && now >= c.until {
 		c.Expire()
@@ -138,8 +137,8 @@ func (c *Call) Start(slot *pool.Slot) bool {
 		}
 	}
 	c.sub.watchHandler(c, now)
-	if c.observer != nil {
-		c.observer.CallStarted(c)
+	if o := c.sub.observer; o != nil {
+		o.CallStarted(c)
 	}
 	return true
 }
@@ -240,10 +239,6 @@ func (c *Call) AfterAnswer(f func()) {
 
 // AwaitsReply is false for a notification.
 func (c *Call) AwaitsReply() bool { return c.env.Delivery == AwaitReply }
-
-// Observe sets who is told of the call's life. It must be called before the call
-// can start.
-func (c *Call) Observe(o Observer) { c.observer = o }
 
 // Keep stores a value for the observer, in CallStarted.
 func (c *Call) Keep(value any) { c.kept = value }

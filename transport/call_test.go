@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/clstr-go/clstr/internal/pool"
 )
 
 // sub is a subscription of b's at a dispatcher that ends with the test.
@@ -179,7 +181,7 @@ func TestWaitsOnSeveralGoroutines(t *testing.T) {
 	defer d.Close()
 	running := func(want int) {
 		t.Helper()
-		if got := d.Pool().Stats().Running; got != want {
+		if got := d.pool.(*pool.Pool).Stats().Running; got != want {
 			t.Errorf("%d slots are taken, want %d", got, want)
 		}
 	}
@@ -198,7 +200,7 @@ func TestWaitsOnSeveralGoroutines(t *testing.T) {
 		third.EndWait()
 		running(1)
 		go BeginWait(ctx) // and never ends: the handler returns regardless
-		for d.Pool().Stats().Running == 1 {
+		for d.pool.(*pool.Pool).Stats().Running == 1 {
 			runtime.Gosched()
 		}
 		return nil, nil

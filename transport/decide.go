@@ -129,11 +129,11 @@ func (c *Call) dequeue() {
 // finish is called once, when the call was decided and its handler has ended
 // or will never start.
 func (c *Call) finish() {
-	if c.observer != nil {
+	if o := c.sub.observer; o != nil {
 		c.mu.Lock()
 		err := c.err
 		c.mu.Unlock()
-		c.observer.CallFinished(c, c.bits.Load()&bitStarted != 0, err)
+		o.CallFinished(c, c.bits.Load()&bitStarted != 0, err)
 	}
 	c.sub.release()
 }

@@ -21,7 +21,8 @@ const retryHint = 10 * time.Millisecond
 type Dispatcher struct {
 	limits Limits
 	logger *slog.Logger
-	pool   *pool.Pool
+	pool   Pool
+	close  func()    // of a pool of its own
 	life   *Lifetime // of handlers that no node gives one
 
 	waits sync.Pool // chan struct{}, cap 1: see Sub.Do
@@ -37,12 +38,14 @@ func NewDispatcher(limits Limits, log *slog.Logger) *Dispatcher {
 		log = slog.Default()
 	}
 	limits = limits.withDefaults()
-	d := newDispatcher(limits, log, pool.New(limits.MaxConcurrentHandlers))
+	p := pool.New(limits.MaxConcurrentHandlers)
+	d := newDispatcher(limits, log, p)
+	d.close = p.Close
 	d.life = NewLifetime(log, d)
 	return d
 }
 
-func newDispatcher(limits Limits, log *slog.Logger, p *pool.Pool) *Dispatcher {
+func newDispatcher(limits Limits, log *slog.Logger, p Pool) *Dispatcher {
 	return &Dispatcher{limits: limits, logger: log, pool: p, subs: map[*Sub]struct{}{}}
 }
 
@@ -51,6 +54,7 @@ func newDispatcher(limits Limits, log *slog.Logger, p *pool.Pool) *Dispatcher {
 type Sub struct {
 	d        *Dispatcher
 	receiver Receiver
+	observer Observer        // the receiver, if it is one
 	base     context.Context // carries the lifetime
 	clock    *expiry.Set
 
@@ -75,6 +79,7 @@ const (
 // there is one; its end does not end the subscription.
 func (d *Dispatcher) Subscribe(ctx context.Context, r Receiver) (*Sub, error) {
 	s := &Sub{d: d, receiver: r}
+	s.observer, _ = r.(Observer)
 	life := LifetimeFrom(ctx)
 	if life == nil {
 		life = d.life
@@ -94,7 +99,7 @@ func (d *Dispatcher) Subscribe(ctx context.Context, r Receiver) (*Sub, error) {
 func (d *Dispatcher) SetLog(log *slog.Logger) { d.logger, d.life.log = log, log }
 
 // Pool returns the pool that the dispatcher's handlers run on.
-func (d *Dispatcher) Pool() *pool.Pool { return d.pool }
+func (d *Dispatcher) Pool() Pool { return d.pool }
 
 // Close ends all subscriptions as Unsubscribe does, and the handlers'
 // goroutines. It returns an error if handlers are still running when their
@@ -105,7 +110,7 @@ func (d *Dispatcher) Close() error {
 		return err
 	}
 	d.life.End()
-	d.pool.Close()
+	d.close()
 	return nil
 }
 

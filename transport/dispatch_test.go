@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/clstr-go/clstr/internal/pool"
 )
 
 func TestLimitsAreChecked(t *testing.T) {
@@ -199,8 +201,8 @@ func TestCloseGivesUp(t *testing.T) {
 			}
 		}
 		close(hold)
-		if err := d.Close(); err != nil || d.Pool().Stats().Workers != 0 {
-			t.Errorf("Close returned %v when all had ended; %+v", err, d.Pool().Stats())
+		if err := d.Close(); err != nil || d.pool.(*pool.Pool).Stats().Workers != 0 {
+			t.Errorf("Close returned %v when all had ended; %+v", err, d.pool.(*pool.Pool).Stats())
 		}
 		if _, err := d.Subscribe(t.Context(), &book{}); !errors.Is(err, ErrTransportClosed) {
 			t.Errorf("Subscribe after Close: %v", err)

@@ -15,7 +15,7 @@ import (
 // has made there ends with the node.
 type Lifetime struct {
 	log  *slog.Logger
-	pool *pool.Pool
+	pool Pool
 	ctx  context.Context
 
 	gone chan struct{} // closed when End has ended all
@@ -28,8 +28,19 @@ type Lifetime struct {
 
 type lifetimeKey struct{}
 
+// The goroutines that handlers run on.
+type (
+	// Pool runs tasks on goroutines of its own, so many at once as its limit
+	// allows, and starts them in the order of Go, which does not block.
+	Pool = interface{ Go(Task) }
+	// Task is one piece of work of a [Pool]. Run may block.
+	Task = pool.Task
+	// Slot is the place of a running [Task].
+	Slot = pool.Slot
+)
+
 // Pooled is implemented by transports whose handlers run on a pool.
-type Pooled interface{ Pool() *pool.Pool }
+type Pooled interface{ Pool() Pool }
 
 // NewLifetime makes a lifetime whose handlers share the goroutines, and the
 // limit on running handlers, of the given transport, if it has such.
@@ -38,8 +49,8 @@ func NewLifetime(log *slog.Logger, transport any) *Lifetime {
 	if p, ok := transport.(Pooled); ok {
 		l.pool = p.Pool()
 	} else {
-		l.pool = pool.New(DefaultMaxConcurrentHandlers)
-		l.onEnd = append(l.onEnd, l.pool.Close)
+		own := pool.New(DefaultMaxConcurrentHandlers)
+		l.pool, l.onEnd = own, append(l.onEnd, own.Close)
 	}
 	l.ctx = context.WithValue(context.Background(), lifetimeKey{}, l)
 	return l
@@ -58,7 +69,7 @@ func (l *Lifetime) Context() context.Context { return l.ctx }
 func (l *Lifetime) Log() *slog.Logger { return l.log }
 
 // Pool returns the goroutines that handlers run on.
-func (l *Lifetime) Pool() *pool.Pool { return l.pool }
+func (l *Lifetime) Pool() Pool { return l.pool }
 
 // Once returns the value under key, made by make when it is first asked for.
 // make returns the value and what ends it, which may block; it must not use

@@ -109,7 +109,7 @@ func (d *Dispatcher) ReceiverFunc(h HandlerFunc) Receiver { return &handlerRecei
 func (l *Lifetime) ReceiverFunc(h HandlerFunc) Receiver { return &handlerReceiver{l.pool, h} }
 
 type handlerReceiver struct {
-	pool *pool.Pool
+	pool Pool
 	h    HandlerFunc
 }
 
@@ -148,7 +148,7 @@ type handlerTask struct {
 }
 
 // Run implements pool.Task.
-func (t *handlerTask) Run(slot *pool.Slot) {
+func (t *handlerTask) Run(slot pool.Slot) {
 	if !t.c.Start(slot) {
 		t.c.dequeue()
 		return

@@ -58,7 +58,6 @@ type book struct {
 
 // Accept implements [Receiver].
 func (b *book) Accept(c *Call) {
-	c.Observe(b)
 	b.mu.Lock()
 	b.calls = append(b.calls, c)
 	b.mu.Unlock()

@@ -12,10 +12,18 @@ package pool
 
 import "sync"
 
-// Task is one piece of work. Run may block.
-type Task interface {
-	Run(*Slot)
+// Slot is the place of a running task. Its methods are safe for concurrent use.
+type Slot = interface {
+	// Leave gives the slot away while the task waits for another; the task must
+	// call Enter when it goes on.
+	Leave()
+	// Enter takes a slot back, before any task that has not started, and waits
+	// for one if none is free.
+	Enter()
 }
+
+// Task is one piece of work. Run may block.
+type Task = interface{ Run(Slot) }
 
 // maxIdle bounds the parked workers; a worker beyond it ends.
 const maxIdle = 64
@@ -36,13 +44,10 @@ type Pool struct {
 
 type worker struct {
 	next chan Task // cap 1; closed to end the worker
-	slot Slot
+	slot slot
 }
 
-// Slot is the place of a running task. Its methods are safe for concurrent use.
-type Slot struct {
-	pool *Pool
-}
+type slot struct{ pool *Pool }
 
 // New makes a pool that runs at most limit tasks at once; below zero is
 // unlimited.
@@ -144,16 +149,14 @@ func (p *Pool) free() {
 	p.mu.Unlock()
 }
 
-// Leave gives the slot away while the task waits for another; the task must
-// call Enter when it goes on.
-func (s *Slot) Leave() {
+// Leave implements [Slot].
+func (s *slot) Leave() {
 	s.pool.mu.Lock()
 	s.pool.free()
 }
 
-// Enter takes a slot back, before any task that has not started, and waits for
-// one if none is free.
-func (s *Slot) Enter() {
+// Enter implements [Slot].
+func (s *slot) Enter() {
 	p := s.pool
 	p.mu.Lock()
 	if p.limit < 0 || p.running < p.limit {

@@ -10,9 +10,9 @@ import (
 )
 
 // run is a func as a task.
-type run func(*Slot)
+type run func(Slot)
 
-func (f run) Run(s *Slot) { f(s) }
+func (f run) Run(s Slot) { f(s) }
 
 // high keeps the highest number of tasks that ran at once.
 type high struct{ now, most atomic.Int32 }
@@ -31,7 +31,7 @@ func TestLimitIsStrict(t *testing.T) {
 		var h high
 		var ran atomic.Int32
 		for i := range 2000 {
-			p.Go(run(func(s *Slot) {
+			p.Go(run(func(s Slot) {
 				h.enter()
 				runtime.Gosched()
 				if i%3 == 0 { // a task that waits for another does not count
@@ -60,10 +60,10 @@ func TestLimitIsStrict(t *testing.T) {
 func TestTasksStartInOrder(t *testing.T) {
 	p := New(1)
 	hold := make(chan struct{})
-	p.Go(run(func(*Slot) { <-hold }))
+	p.Go(run(func(Slot) { <-hold }))
 	var got []int
 	for i := range 500 {
-		p.Go(run(func(*Slot) { got = append(got, i) }))
+		p.Go(run(func(Slot) { got = append(got, i) }))
 	}
 	close(hold)
 	p.Close()
@@ -77,7 +77,7 @@ func TestUnlimited(t *testing.T) {
 	var all sync.WaitGroup
 	all.Add(300)
 	for range 300 {
-		p.Go(run(func(*Slot) {
+		p.Go(run(func(Slot) {
 			all.Done()
 			all.Wait() // all run at once, or none ends
 		}))
@@ -91,7 +91,7 @@ func TestIdleWorkersAreBoundedAndReused(t *testing.T) {
 		p := New(-1)
 		hold := make(chan struct{})
 		for range 3 * maxIdle {
-			p.Go(run(func(*Slot) { <-hold }))
+			p.Go(run(func(Slot) { <-hold }))
 		}
 		synctest.Wait()
 		if s := p.Stats(); s.Running != 3*maxIdle || s.Workers != 3*maxIdle {
@@ -104,7 +104,7 @@ func TestIdleWorkersAreBoundedAndReused(t *testing.T) {
 			t.Errorf("%+v when all have ended, want %+v", s, want)
 		}
 		for range 10 {
-			p.Go(run(func(*Slot) {}))
+			p.Go(run(func(Slot) {}))
 			synctest.Wait()
 		}
 		if s := p.Stats(); s != want {
@@ -119,19 +119,19 @@ func TestEnterComesBeforeTheLine(t *testing.T) {
 		p := New(1)
 		answer, hold := make(chan struct{}), make(chan struct{})
 		var got []string
-		p.Go(run(func(s *Slot) {
+		p.Go(run(func(s Slot) {
 			s.Leave()
 			<-answer
 			s.Enter()
 			got = append(got, "back")
 		}))
 		synctest.Wait()
-		p.Go(run(func(*Slot) {
+		p.Go(run(func(Slot) {
 			close(answer)
 			<-hold
 			got = append(got, "second")
 		}))
-		p.Go(run(func(*Slot) { got = append(got, "third") }))
+		p.Go(run(func(Slot) { got = append(got, "third") }))
 		synctest.Wait()
 		if s := p.Stats(); s.Running != 1 || s.Waiting != 1 || s.Workers != 2 {
 			t.Errorf("%+v while one runs, one waits to go on and one in line", s)
@@ -148,7 +148,7 @@ func TestChainOfTasksThatWait(t *testing.T) {
 	p := New(1)
 	var ask func(depth int, done chan<- int)
 	ask = func(depth int, done chan<- int) {
-		p.Go(run(func(s *Slot) {
+		p.Go(run(func(s Slot) {
 			if depth == 0 {
 				done <- 0
 				return
@@ -174,10 +174,10 @@ func TestChainOfTasksThatWait(t *testing.T) {
 func TestGoexitGivesTheSlotBack(t *testing.T) {
 	p := New(1)
 	for range 10 {
-		p.Go(run(func(*Slot) { runtime.Goexit() }))
+		p.Go(run(func(Slot) { runtime.Goexit() }))
 	}
 	ran := make(chan struct{})
-	p.Go(run(func(*Slot) { close(ran) }))
+	p.Go(run(func(Slot) { close(ran) }))
 	<-ran
 	p.Close()
 }
@@ -187,8 +187,8 @@ func TestCloseWaitsForAll(t *testing.T) {
 		p := New(1)
 		hold := make(chan struct{})
 		ran := 0
-		p.Go(run(func(s *Slot) { <-hold; s.Leave(); s.Enter(); ran++ }))
-		p.Go(run(func(*Slot) { ran++ }))
+		p.Go(run(func(s Slot) { <-hold; s.Leave(); s.Enter(); ran++ }))
+		p.Go(run(func(Slot) { ran++ }))
 		var closed atomic.Int32
 		for range 2 {
 			go func() { p.Close(); closed.Add(1) }()
@@ -203,7 +203,7 @@ func TestCloseWaitsForAll(t *testing.T) {
 			t.Errorf("%d of 2 closes returned, %d of 2 tasks ran", closed.Load(), ran)
 		}
 		late := make(chan struct{})
-		p.Go(run(func(*Slot) { close(late) })) // handed over after Close: runs, and leaves nothing behind
+		p.Go(run(func(Slot) { close(late) })) // handed over after Close: runs, and leaves nothing behind
 		<-late
 		synctest.Wait()
 		if s := p.Stats(); s != (Stats{}) {
@@ -221,7 +221,7 @@ func TestCloseRacesWithGo(t *testing.T) {
 			all.Go(func() {
 				for range 50 {
 					handed.Add(1)
-					p.Go(run(func(*Slot) { ran.Add(1) }))
+					p.Go(run(func(Slot) { ran.Add(1) }))
 				}
 			})
 		}
