@@ -113,7 +113,7 @@ func TestAssignmentFollowsJoinsAndLeaves(t *testing.T) {
 		start := pool[:rng.IntN(4)]
 		live := slices.Clone(start)
 		a := newAssignment(t, layout, start)
-		for range 60 {
+		for step := range 60 {
 			before := owners(a, layout)
 			id := pool[rng.IntN(len(pool))]
 			var moves []Move
@@ -124,8 +124,14 @@ func TestAssignmentFollowsJoinsAndLeaves(t *testing.T) {
 			} else {
 				moves, live = a.Leave(id), slices.Delete(live, at, at+1)
 			}
-			checkAgrees(t, a, layout, live)
-			checkMoves(t, moves, id, joins, before, owners(a, layout))
+			after := owners(a, layout)
+			if want := owners(newAssignment(t, layout, live), layout); !slices.Equal(after, want) {
+				t.Fatalf("among %q: owners %q, want %q", live, after, want)
+			}
+			checkMoves(t, moves, id, joins, before, after)
+			if step%15 == 0 { // it hashes for each node what the others have hashed
+				checkAgrees(t, a, layout, live)
+			}
 		}
 	}
 }
