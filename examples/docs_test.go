@@ -153,13 +153,14 @@ func TestDrawing(t *testing.T) {
 	if other := draw("docs/architecture.md"); other != drawing {
 		t.Errorf("docs/architecture.md draws another path than README.md:\n%s", other)
 	}
-	steps := regexp.MustCompile(`(?m)^([\w/]+\.go) +\w+\.(\w+)`).FindAllStringSubmatch(drawing, -1)
+	steps := regexp.MustCompile(`(?m)^([\w/]+\.go) +(\w+)\.(\w+)`).FindAllStringSubmatch(drawing, -1)
 	if len(steps) < 8 {
 		t.Errorf("%d steps in the drawing:\n%s", len(steps), drawing)
 	}
 	for _, step := range steps {
-		if file, method := step[1], step[2]; !strings.Contains(r.code[file], ") "+method+"(") {
-			t.Errorf("the drawing says that %s has a method %s", file, method)
+		method := regexp.MustCompile(`\(\w+ \*?` + step[2] + `\) ` + step[3] + `\(`)
+		if !method.MatchString(r.code[step[1]]) {
+			t.Errorf("the drawing says that %s has the method %s of %s", step[1], step[3], step[2])
 		}
 	}
 }
