@@ -81,8 +81,9 @@ func TestAnEndThatFails(t *testing.T) {
 					w.want("other", "go", "fine")
 				}
 				w.stop()
-				if n := strings.Count(d.String(), "child Stopped"); n != 6 {
-					t.Errorf("%d children have ended, want 6", n)
+				begun, ended := strings.Count(d.String(), "parent Started"), strings.Count(d.String(), "child Stopped")
+				if ended != begun || begun < 3 { // which key goes first is a matter of time
+					t.Errorf("%d children of %d actors have ended: %s", ended, begun, d)
 				}
 			})
 		}
