@@ -1,0 +1,126 @@
+package natstransport_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport"
+	"github.com/clstr-go/clstr/transport/wire"
+)
+
+// crowd is a node whose reader stands still while requests come, each in a
+// message of its own.
+func crowd(t *testing.T, backlog, requests int, log *slog.Logger) (node *natstransport.Transport, sub *nats.Subscription, release func()) {
+	t.Helper()
+	url := testkit.StartNATS(t)
+	node, err := natstransport.NewWithBacklog(natstransport.Options{URL: url, Log: log}, backlog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = node.Close() })
+	serve(t, node, 0, echo)
+	nc := dial(t, url)
+	inbox := nats.NewInbox()
+	if sub, err = nc.SubscribeSync(inbox + ".*"); err != nil {
+		t.Fatal(err)
+	}
+	release = sync.OnceFunc(node.HoldReader())
+	t.Cleanup(release)
+	for id := uint64(1); id <= uint64(requests); id++ {
+		b := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Type: "Echo"}, 0), id)
+		if err := nc.PublishRequest("clstr.s.0.0", fmt.Sprintf("%s.%d-1", inbox, id), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return node, sub, release
+}
+
+// A node whose reader falls behind refuses what it will not get to, before
+// anything is lost.
+func TestCrowdedReaderRefuses(t *testing.T) {
+	const backlog, requests = 64, 60
+	node, sub, release := crowd(t, backlog, requests, silent)
+	eventually(t, "the requests wait", func() bool { return node.Backlog() == requests-1 }) // the reader has one
+	release()
+	var d wire.Decoder
+	var p wire.Packet
+	answered := map[uint64]bool{}
+	ran, overloaded := 0, 0
+	for len(answered) < requests {
+		m, err := sub.NextMsg(patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Decode(m.Data, &p); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range p.Replies {
+			if answered[r.ID] {
+				t.Errorf("request %d was answered twice", r.ID)
+			}
+			answered[r.ID] = true
+			if r.Err == nil {
+				ran++
+				continue
+			}
+			overloaded++
+			failed(t, r.Err, transport.ErrOverloaded, transport.NotStarted)
+			if after, ok := transport.RetryAfter(r.Err); !ok || after <= 0 {
+				t.Error("no hint when to try again")
+			}
+		}
+	}
+	if overloaded < requests-1-backlog/2 || ran < backlog/2 {
+		t.Errorf("%d ran, %d were refused", ran, overloaded)
+	}
+}
+
+// Where even that is too late, messages are dropped: that is logged, and their
+// senders learn at their deadline that it is not known whether they ran.
+func TestDroppedMessagesAreLogged(t *testing.T) {
+	var buf lockedBuffer
+	node, _, release := crowd(t, 8, 100, slog.New(slog.NewTextHandler(&buf, nil)))
+	client := connect(t, natstransport.Options{Conn: dial(t, node.URL())})
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	eventually(t, "the backlog is full", func() bool { return node.Backlog() == 8 })
+	_, err := client.Request(ctx, transport.Envelope{Type: "Echo"})
+	failed(t, err, context.DeadlineExceeded, transport.MaybeRan)
+	release()
+	eventually(t, "the log tells", func() bool {
+		return strings.Contains(buf.String(), "messages were dropped") && strings.Contains(buf.String(), "clstr.s.0.0")
+	})
+	eventually(t, "the node goes on", func() bool {
+		_, err := client.Request(patient(t), transport.Envelope{Type: "Echo"})
+		return err == nil
+	})
+}
+
+// lockedBuffer is a buffer that a logger writes to while a test reads it.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}

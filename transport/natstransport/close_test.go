@@ -1,0 +1,144 @@
+package natstransport_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport"
+)
+
+// Who subscribes while the transport is closed gets a subscription that the close
+// ends, or none: on a connection that stays, one more would swallow requests.
+func TestSubscribeWhileClosing(t *testing.T) {
+	nc := dial(t, testkit.StartNATS(t))
+	before := nc.NumSubscriptions()
+	for i := range 50 {
+		tr := connect(t, natstransport.Options{Conn: nc})
+		var all sync.WaitGroup
+		for shard := range uint32(4) {
+			all.Go(func() {
+				_, err := tr.SubscribeShard(patient(t), shard, echo)
+				if err != nil && !errors.Is(err, transport.ErrTransportClosed) {
+					t.Error(err)
+				}
+			})
+		}
+		if i%2 == 0 {
+			all.Go(func() { _, _ = tr.SubscribeShard(patient(t), 9, echo) })
+		}
+		if err := tr.Close(); err != nil {
+			t.Error(err)
+		}
+		all.Wait()
+	}
+	eventually(t, "no subscription is left", func() bool { return nc.NumSubscriptions() == before })
+	client := connect(t, natstransport.Options{Conn: nc})
+	for shard := range 4 {
+		refused(t, client, transport.Envelope{Shard: shard}, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+	}
+}
+
+// Requests that come while the node leaves are answered: by the handler, or as
+// something that did not run. None is lost between the server and the node.
+func TestDrainLosesNothing(t *testing.T) {
+	url := testkit.StartNATS(t)
+	client := connect(t, natstransport.Options{URL: url})
+	for range 10 {
+		node := connect(t, natstransport.Options{URL: url})
+		serve(t, node, 0, echo)
+		var all sync.WaitGroup
+		var replies atomic.Int32
+		closing := make(chan struct{})
+		for range 32 {
+			all.Go(func() {
+				for i := 0; ; i++ {
+					_, err := client.Request(context.Background(), transport.Envelope{Type: "Echo"}) // lost, it would wait for ever
+					if err == nil {
+						if replies.Add(1) == 200 {
+							close(closing)
+						}
+						continue
+					}
+					if !transport.OutcomeOf(err).NeverRan() {
+						t.Errorf("%v (%v)", err, transport.OutcomeOf(err))
+					}
+					return
+				}
+			})
+		}
+		receive(t, "200 replies", closing)
+		if err := node.Close(); err != nil {
+			t.Error(err)
+		}
+		all.Wait()
+	}
+}
+
+// A close that has given a stuck handler up is finished by the next one.
+func TestCloseAgain(t *testing.T) {
+	url := testkit.StartNATS(t)
+	testkit.CheckLeaks(t)
+	node, err := natstransport.New(natstransport.Options{URL: url, HandlerTimeout: time.Millisecond, Log: silent})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hold, entered := make(chan struct{}), make(chan struct{}, 1)
+	serve(t, node, 0, func(context.Context, transport.Envelope) ([]byte, error) {
+		entered <- struct{}{}
+		<-hold
+		return nil, nil
+	})
+	if _, err := node.Request(patient(t), transport.Envelope{Type: "Stuck", Delivery: transport.AwaitAccept}); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, "the handler", entered)
+	failed(t, node.Close(), transport.ErrHandlerTimeout, transport.MaybeRan)
+	close(hold)
+	if err := node.Close(); err != nil {
+		t.Errorf("the second Close: %v", err)
+	}
+}
+
+// Two nodes that serve one shard handle each message once, whichever gets it.
+func TestTwoNodesOneShard(t *testing.T) {
+	const calls = 500
+	url := testkit.StartNATS(t)
+	client := connect(t, natstransport.Options{URL: url})
+	var ran [calls]atomic.Int32
+	var by [2]atomic.Int32
+	var subs []transport.Subscription
+	for i := range by {
+		node := connect(t, natstransport.Options{URL: url})
+		subs = append(subs, serve(t, node, 0, func(_ context.Context, env transport.Envelope) ([]byte, error) {
+			by[i].Add(1)
+			ran[env.NumShards].Add(1)
+			return nil, nil
+		}))
+	}
+	for i := range calls {
+		env := transport.Envelope{Type: "Count", NumShards: uint32(i), Delivery: transport.Delivery(i % 3)}
+		if _, err := client.Request(patient(t), env); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want(t, client, transport.Envelope{Type: "Count", NumShards: 0}, "") // flushes what had no ack
+	for _, sub := range subs {
+		if err := sub.Unsubscribe(); err != nil {
+			t.Error(err)
+		}
+	}
+	for i := range ran {
+		if n := ran[i].Load(); n != 1 && i != 0 {
+			t.Errorf("message %d ran %d times", i, n)
+		}
+	}
+	if by[0].Load() == 0 || by[1].Load() == 0 {
+		t.Errorf("the nodes ran %d and %d", by[0].Load(), by[1].Load())
+	}
+}

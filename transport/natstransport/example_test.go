@@ -1,0 +1,54 @@
+package natstransport_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport"
+)
+
+// A node and a client on two connections to one server, here one in this
+// process. Programs give the transports to cluster.NewNode and cluster.NewClient.
+func Example() {
+	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	srv.Start()
+	defer srv.Shutdown()
+
+	node, err := natstransport.New(natstransport.Options{URL: srv.ClientURL(), SubjectPrefix: "shop"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer node.Close()
+	client, err := natstransport.New(natstransport.Options{URL: srv.ClientURL(), SubjectPrefix: "shop"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.Close()
+
+	ctx := context.Background()
+	env := transport.Envelope{Shard: 7, Type: "Greet", Key: "user-123", Data: []byte("hello")}
+	_, err = client.Request(ctx, env)
+	fmt.Println(err, "-", transport.OutcomeOf(err))
+
+	_, err = node.SubscribeShard(ctx, 7, func(_ context.Context, env transport.Envelope) ([]byte, error) {
+		return fmt.Appendf(nil, "%s, %s", env.Data, env.Key), nil
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	reply, err := client.Request(ctx, env)
+	fmt.Println(string(reply), err)
+	// Output:
+	// no subscriber for shard: shard 7 - not started
+	// hello, user-123 <nil>
+}

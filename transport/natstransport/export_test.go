@@ -1,0 +1,57 @@
+package natstransport
+
+// NewWithBacklog is New with room for n messages that wait for the reader.
+func NewWithBacklog(opts Options, n int) (*Transport, error) { return newTransport(opts, n) }
+
+// HoldReader stops the reader at its next request until release.
+func (t *Transport) HoldReader() (release func()) {
+	t.mu.Lock()
+	return t.mu.Unlock
+}
+
+// Backlog is how many messages wait for the reader.
+func (t *Transport) Backlog() int { return len(t.in) }
+
+// HoldShard keeps what is sent to a shard back until release, as a slow
+// connection does.
+func (t *Transport) HoldShard(shard uint32) (release func()) {
+	b := t.box(shard)
+	b.mu.Lock()
+	b.busy = true
+	b.mu.Unlock()
+	return func() { b.pool.Go(b) }
+}
+
+// Waiting is how many messages, calls and bytes wait to be sent to a shard.
+func (t *Transport) Waiting(shard uint32) (messages, items, bytes int) {
+	b := t.box(shard)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, m := range b.waiting {
+		items += m.items
+		bytes += len(m.buf)
+	}
+	return len(b.waiting), items, bytes
+}
+
+// Peers is how many peers the reader remembers, once it has read what has come.
+func (t *Transport) Peers() int {
+	t.readUpToHere()
+	return len(t.peers)
+}
+
+// OpenCalls is how many calls wait for their outcome.
+func (t *Transport) OpenCalls() int {
+	t.calls.mu.Lock()
+	defer t.calls.mu.Unlock()
+	return len(t.calls.open)
+}
+
+const (
+	MaxPeers   = maxPeers
+	MaxBatch   = maxBatch
+	MaxWaiting = maxWaiting
+)
+
+// URL is the server that the transport is connected to.
+func (t *Transport) URL() string { return t.nc.ConnectedUrl() }

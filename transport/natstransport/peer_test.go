@@ -1,0 +1,101 @@
+package natstransport_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport"
+	"github.com/clstr-go/clstr/transport/wire"
+)
+
+// Senders come and go under ever new inboxes; a node forgets those it owes
+// nothing.
+func TestPeersAreForgotten(t *testing.T) {
+	url := testkit.StartNATS(t)
+	node := connect(t, natstransport.Options{URL: url})
+	serve(t, node, 0, echo)
+	nc := dial(t, url)
+	const senders = 3 * natstransport.MaxPeers
+	sub, err := nc.SubscribeSync("_INBOX.many.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Type: "Echo"}, 0), 1)
+	for i := range senders {
+		if err := nc.PublishRequest("clstr.s.0.0", fmt.Sprintf("_INBOX.many.%d.1-1", i), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range senders {
+		if _, err := sub.NextMsg(patience); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want(t, node, transport.Envelope{Type: "Echo"}, "")
+	if n := node.Peers(); n > 2*natstransport.MaxPeers {
+		t.Errorf("%d peers are remembered", n)
+	}
+}
+
+// ask sends an envelope over a connection of nats.go's.
+func ask(t *testing.T, nc *nats.Conn, env transport.Envelope, budget time.Duration) wire.Reply {
+	t.Helper()
+	m, err := nc.Request("clstr.s.0.0", wire.AppendEnd(wire.AppendEnvelope(nil, &env, budget), 9), patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d wire.Decoder
+	var p wire.Packet
+	if err := d.Decode(m.Data, &p); err != nil || len(p.Replies) != 1 || p.Replies[0].ID != 9 {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	return p.Replies[0]
+}
+
+// A sender that speaks the wire by itself is served as any other.
+func TestForeignSender(t *testing.T) {
+	url := testkit.StartNATS(t)
+	node := connect(t, natstransport.Options{URL: url})
+	ran := make(chan string, 8)
+	if _, err := node.Subscribe(patient(t), 0, names(ran)); err != nil {
+		t.Fatal(err)
+	}
+	nc := dial(t, url)
+	if r := ask(t, nc, transport.Envelope{Type: "Named"}, 0); r.Err != nil || receive(t, "the receiver", ran) != "Named" {
+		t.Errorf("%+v", r)
+	}
+	// A request that nobody can be answered is not run; a notification is.
+	for _, env := range []transport.Envelope{
+		{Type: "NoReply"}, {Type: "NoAck", Delivery: transport.AwaitAccept}, {Type: "Unacked", Delivery: transport.AwaitNothing},
+	} {
+		if err := nc.Publish("clstr.s.0.0", wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0), 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := receive(t, "the notification", ran); got != "Unacked" {
+		t.Errorf("%s has run", got)
+	}
+	// What is left of a deadline may be next to nothing: then nothing runs.
+	failed(t, ask(t, nc, transport.Envelope{Type: "Late"}, time.Microsecond).Err, context.DeadlineExceeded, transport.NotStarted)
+}
+
+// names is a receiver that notes the types of what starts.
+type names chan string
+
+// Accept implements transport.Receiver. It starts late what is called so.
+func (n names) Accept(c *transport.Call) {
+	if c.Envelope().Type == "Late" {
+		<-c.Done()
+	}
+	if c.Start(nil) {
+		n <- c.Envelope().Type
+		c.Reply(nil, nil)
+		c.End()
+	}
+}
