@@ -240,42 +240,6 @@ func (c *cell) invokeSystem(m any, invoker pactor.MessageInvoker) {
 	}
 }
 
-// failed answers the message that panicked and tells the supervisor.
-func (c *cell) failed(current any, value any) {
-	switch m := current.(type) {
-	case *Context:
-		m.call.Panicked(value)
-		m.call.End()
-	default:
-		c.shard.host.logPanic(c, fmt.Sprintf("%T", current), value)
-	}
-	c.mu.Lock()
-	c.flags &^= leaving // the incarnation that asked for it is over anyway
-	invoker := c.invoker
-	ending := invoker != nil && c.is(stopping)
-	if ending {
-		// Protoactor would suspend an actor that is half gone. Its end is finished
-		// instead, on a turn of its own: what is left may fail as well.
-		c.system = append(c.system, &pactor.Terminated{Who: selfOf(invoker)})
-	}
-	c.mu.Unlock()
-	s, _ := actorOf(invoker).(*shell)
-	if s == nil {
-		return
-	}
-	s.broken = true
-	switch {
-	case ending:
-		ctx := invoker.(pactor.Context)
-		for _, child := range ctx.Children() {
-			ctx.Stop(child)
-		}
-	case s.inner == nil: // it was not activated, and has told itself to stop
-	default:
-		invoker.EscalateFailure(fmt.Sprintf("panic: %T", value), nil)
-	}
-}
-
 func (c *cell) set(f flag) {
 	c.mu.Lock()
 	c.flags |= f

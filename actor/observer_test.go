@@ -63,8 +63,10 @@ func TestObserverCountsAddUp(t *testing.T) {
 	if _, err := w.send("k", "go").wait(t); !errors.Is(err, errBroken) {
 		t.Error(err)
 	}
-	eventually(t, "the failed key has gone", func() bool { return w.Active() == 0 && w.processesOf("k") == 0 })
-	o.check(t, 0)
+	eventually(t, "the failed key has gone", func() bool {
+		_, _, _, _, active := o.numbers()
+		return w.Active() == 0 && active == 0 && w.processesOf("k") == 0
+	})
 	fail = false
 	for range 3 {
 		_, _ = w.ask("k", "panic")

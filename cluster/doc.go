@@ -16,16 +16,19 @@
 //
 // # The path of one request
 //
-//	cluster/client.go               Client.Key("user-123").Request   names the message, encodes it
-//	sharding                        key -> shard                     user-123 -> shard 7
-//	cluster                         newEnvelope                      the only birthplace of an Envelope
+//	cluster/client.go               Client.Key("user-123")           a client for one key
+//	sharding/hash.go                Layout.Shard                     user-123 -> shard 7, once
+//	cluster/scoped.go               ScopedClient.Request             names the message, encodes it
+//	cluster/client.go               Client.newEnvelope               the only birthplace of an Envelope
+//	cluster/send.go                 Client.send                      default deadline; tries again what never ran
 //	memtransport | natstransport    Request                          to whoever owns shard 7
-//	transport/dispatch.go           Dispatcher                       expired? room? deadline? panic?
-//	cluster/accept.go               Node.Accept                      built-in messages, layout, metrics
-//	handlers/keyed.go               key out of the envelope          finds this node's host
-//	actor/shard.go                  shard actor, supervisor of 7     finds or activates the per-key actor
-//	user code                       per-key actor                    one message at a time
-//	transport/call.go               reply                            goes straight back
+//	transport/dispatch.go           Sub.Dispatch                     draining? room? expired? for all transports alike
+//	cluster/accept.go               front.Accept                     built-in messages, layout, kind, metrics
+//	handlers/keyed.go               hosted.Accept                    key out of the envelope, this node's host
+//	actor/shard.go                  shard.deliver                    the key's mailbox; the shard actor spawns what is new
+//	actor/cell.go                   cell.Run                         one message at a time, on a worker of internal/pool
+//	your code                       (*Account).Deposit
+//	transport/decide.go             Call.answer                      straight back, once; no shard actor on the way home
 //
 // # What is promised
 //

@@ -2,9 +2,6 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 
 	"github.com/clstr-go/clstr/internal/codec"
 	"github.com/clstr-go/clstr/transport"
@@ -124,19 +121,7 @@ func decodeReply[OUT any](data []byte, t target, msgType string) (*OUT, error) {
 	out, err := codec.UnmarshalNew[OUT](data)
 	if err != nil {
 		env := &Envelope{Shard: int(t.shard), Key: t.key, Kind: t.kind, Type: msgType}
-		return nil, transport.Annotate(transport.Errorf(ErrReply, "%d bytes into %T: %s", len(data), out, unusable(err)), operation(env))
+		return nil, transport.Annotate(transport.Errorf(ErrReply, "%d bytes into %T: %v", len(data), out, err), operation(env))
 	}
 	return out, nil
-}
-
-// unusable says what is wrong with bytes without a piece of them: an error is
-// logged, a payload is not.
-func unusable(err error) string {
-	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fmt.Sprintf("no JSON at byte %d", e.Offset)
-	}
-	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Sprintf("field %q is no %v (byte %d)", e.Field, e.Type, e.Offset)
-	}
-	return fmt.Sprintf("%T", err)
 }

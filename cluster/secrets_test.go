@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -51,7 +52,7 @@ func fragile(ctx context.Context, env cluster.Envelope) ([]byte, error) {
 		return none[len(env.Data):], nil
 	case "nil":
 		var none map[string]int
-		none["x"] = 1
+		maps.Copy(none, map[string]int{"x": 1})
 	case "goexit":
 		panic(nil)
 	case "fail":

@@ -222,3 +222,28 @@ func TestEndedNode(t *testing.T) {
 		}
 	}
 }
+
+// TestMiddlewareKeepsCauseAndHint: what a handler passes on keeps what is behind
+// it.
+func TestMiddlewareKeepsCauseAndHint(t *testing.T) {
+	h := wrapped(handlers.NewKeyHandler(func(string) (transport.HandlerFunc, error) { return nil, errNoDatabase }))
+	_, err := newNode(t, memtransport.Options{}).serve(t, h, handlers.Env{}).ask("k", "Get")
+	if !errors.Is(err, errNoDatabase) {
+		t.Errorf("%v has lost its cause", err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		h := wrapped(handlers.NewActorHandlerWithOpts(vaults.New, handlers.Options{MailboxSize: 1}))
+		call := newNode(t, memtransport.Options{}).serve(t, h, handlers.Env{})
+		ctx, leave := context.WithCancel(t.Context())
+		for range 2 {
+			go call(ctx, transport.Envelope{Key: "a", Type: "hold", Data: []byte("{}")}) // ends with ctx
+			synctest.Wait()
+		}
+		_, err := call.ask("a", "hold")
+		if _, ok := transport.RetryAfter(err); !ok {
+			t.Errorf("%v has lost its hint", err)
+		}
+		leave()
+		synctest.Wait()
+	})
+}

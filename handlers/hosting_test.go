@@ -333,3 +333,31 @@ func TestBindRefusesOthers(t *testing.T) {
 		t.Error("a foreign func was called")
 	}
 }
+
+// TestWrappedNotificationEnds: a node's end does not wait for ever for a
+// handler that hangs, whatever stands before it.
+func TestWrappedNotificationEnds(t *testing.T) {
+	for name, wrap := range wraps {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := wrap(handlers.NewKeyHandler(func(string) (transport.HandlerFunc, error) {
+					return func(ctx context.Context, _ transport.Envelope) ([]byte, error) {
+						<-ctx.Done()
+						return nil, ctx.Err()
+					}, nil
+				}))
+				n := newNode(t, memtransport.Options{HandlerTimeout: time.Second})
+				call := n.serve(t, h, handlers.Env{})
+				if err := notify(call, transport.Envelope{Key: "k", Type: "Hang"}); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				start := time.Now()
+				n.end()
+				if took := time.Since(start); took > time.Second {
+					t.Errorf("the end took %v", took)
+				}
+			})
+		})
+	}
+}

@@ -142,8 +142,8 @@ func (n *memNode) cut() {
 	n.net.remove(func(s *memSub) bool { return s.node == n })
 }
 
-// Pool implements transport.Pooled.
-func (n *memNode) Pool() transport.Pool { return n.d.Pool() }
+// Dispatcher implements transport.Dispatched.
+func (n *memNode) Dispatcher() *transport.Dispatcher { return n.d }
 
 // Close implements transport.ServerTransport.
 func (n *memNode) Close() error { return n.d.Close() }

@@ -21,7 +21,7 @@ type network interface {
 // endpoint is a node's own transport.
 type endpoint interface {
 	transport.ReceiverTransport
-	transport.Pooled
+	transport.Dispatched
 	// cut takes the node off the network without a word. When it returns, new
 	// requests find nobody.
 	cut()

@@ -61,17 +61,17 @@ func (r *FaultRule) validate() error {
 	const rounding = 1e-9
 	switch sum := r.Drop + r.DropReply + r.Fail + r.Duplicate; {
 	case sum > 1+rounding:
-		return fmt.Errorf("Drop, DropReply, Fail and Duplicate make %v together: at most 1 allowed", sum)
+		return fmt.Errorf("probabilities Drop, DropReply, Fail and Duplicate make %v together: at most 1 allowed", sum)
 	case r.Fail > 0 && r.Err == nil:
-		return fmt.Errorf("Fail %v needs Err", r.Fail)
+		return fmt.Errorf("probability Fail %v needs Err", r.Fail)
 	case r.DelayMin < 0 || r.DelayMax < 0:
-		return fmt.Errorf("DelayMin %v, DelayMax %v: must not be negative", r.DelayMin, r.DelayMax)
+		return fmt.Errorf("bounds DelayMin %v, DelayMax %v: must not be negative", r.DelayMin, r.DelayMax)
 	case r.DelayMin > r.DelayMax:
-		return fmt.Errorf("DelayMin %v is over DelayMax %v", r.DelayMin, r.DelayMax)
+		return fmt.Errorf("bound DelayMin %v is over DelayMax %v", r.DelayMin, r.DelayMax)
 	case r.Delay > 0 && r.DelayMax == 0:
-		return fmt.Errorf("Delay %v needs DelayMax", r.Delay)
+		return fmt.Errorf("probability Delay %v needs DelayMax", r.Delay)
 	case r.First < 0:
-		return fmt.Errorf("First %d: 0 (all) or more", r.First)
+		return fmt.Errorf("field First %d: 0 (all) or more", r.First)
 	}
 	return nil
 }

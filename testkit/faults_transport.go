@@ -10,7 +10,7 @@ import (
 var (
 	_ transport.Transport         = (*faultyTransport)(nil)
 	_ transport.ReceiverTransport = (*faultyDirect)(nil)
-	_ transport.Pooled            = (*faultyDirect)(nil)
+	_ transport.Dispatched        = (*faultyDirect)(nil)
 )
 
 // Client puts the faults before a client's transport; it fits
@@ -77,7 +77,7 @@ func (t *faultyTransport) reachable(shard uint32) error {
 // without a func between, on goroutines that they share with it.
 type directTransport interface {
 	transport.ReceiverTransport
-	transport.Pooled
+	transport.Dispatched
 }
 
 // faultyDirect stands before one of those, so that the node behind it works as

@@ -98,8 +98,8 @@ func (d *Dispatcher) Subscribe(ctx context.Context, r Receiver) (*Sub, error) {
 // SetLog replaces the logger. It must be called before the first subscription.
 func (d *Dispatcher) SetLog(log *slog.Logger) { d.logger, d.life.log = log, log }
 
-// Pool returns the pool that the dispatcher's handlers run on.
-func (d *Dispatcher) Pool() Pool { return d.pool }
+// Dispatcher implements [Dispatched].
+func (d *Dispatcher) Dispatcher() *Dispatcher { return d }
 
 // Close ends all subscriptions as Unsubscribe does, and the handlers'
 // goroutines. It returns an error if handlers are still running when their

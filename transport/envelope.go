@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -180,12 +181,12 @@ func (e *Envelope) endOfLife() int64 {
 
 // Validate checks the envelope for configuration errors. It returns
 // [ErrReservedHeader] if any header uses the reserved "x-clstr-" prefix in any
-// letter case, and [ErrBadEnvelope] for a negative shard or TTL, a type or kind
+// letter case, and [ErrBadEnvelope] for a shard that does not fit 32 bits, a negative TTL, a type or kind
 // that is not UTF-8, or a part over its limit.
 func (e Envelope) Validate() error {
 	switch {
-	case e.Shard < 0:
-		return Errorf(ErrBadEnvelope, "shard %d: must not be negative", e.Shard)
+	case e.Shard < 0 || e.Shard > math.MaxUint32:
+		return Errorf(ErrBadEnvelope, "shard %d: 0 to %d allowed", e.Shard, uint32(math.MaxUint32))
 	case e.TTLMs < 0:
 		return Errorf(ErrBadEnvelope, "TTL of %d ms: must not be negative", e.TTLMs)
 	case len(e.Key) > MaxKeyBytes:

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/clstr-go/clstr/internal/pool"
 )
@@ -17,6 +18,8 @@ type Lifetime struct {
 	log  *slog.Logger
 	pool Pool
 	ctx  context.Context
+
+	handlerTimeout time.Duration // of the transport; not positive is none
 
 	gone chan struct{} // closed when End has ended all
 
@@ -39,15 +42,17 @@ type (
 	Slot = pool.Slot
 )
 
-// Pooled is implemented by transports whose handlers run on a pool.
-type Pooled interface{ Pool() Pool }
+// Dispatched is implemented by transports that are built on a dispatcher: what
+// their nodes' handlers make shares its goroutines and keeps its limits.
+type Dispatched interface{ Dispatcher() *Dispatcher }
 
 // NewLifetime makes a lifetime whose handlers share the goroutines, and the
 // limit on running handlers, of the given transport, if it has such.
 func NewLifetime(log *slog.Logger, transport any) *Lifetime {
-	l := &Lifetime{log: log, things: map[any]any{}, gone: make(chan struct{})}
-	if p, ok := transport.(Pooled); ok {
-		l.pool = p.Pool()
+	l := &Lifetime{log: log, things: map[any]any{}, gone: make(chan struct{}), handlerTimeout: DefaultHandlerTimeout}
+	if t, ok := transport.(Dispatched); ok {
+		d := t.Dispatcher()
+		l.pool, l.handlerTimeout = d.pool, d.limits.HandlerTimeout
 	} else {
 		own := pool.New(DefaultMaxConcurrentHandlers)
 		l.pool, l.onEnd = own, append(l.onEnd, own.Close)

@@ -122,9 +122,11 @@ func (r *handlerReceiver) Accept(c *Call) {
 
 // HandlerFunc makes a handler of a receiver, for transports that only know
 // handlers. Calls are accepted in the order in which the handler is called.
+// What outlives the handler's call, a notification, ends at the handler timeout
+// of the lifetime's transport.
 func (l *Lifetime) HandlerFunc(r Receiver) HandlerFunc {
 	d := l.Once(syncDispatcher{}, func() (any, func()) {
-		d := newDispatcher(Limits{MaxPending: -1, HandlerTimeout: -1}, l.log, l.pool)
+		d := newDispatcher(Limits{MaxPending: -1, HandlerTimeout: l.handlerTimeout}, l.log, l.pool)
 		d.life = l
 		return d, func() { d.end() }
 	})

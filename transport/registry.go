@@ -138,8 +138,12 @@ func HandlerError(err error) (e *Error) {
 	}()
 	e = &Error{Code: codeApplication, Outcome: RanAndFailed, Message: err.Error()}
 	code, found, ok := lookup(err)
+	inner, isOurs := errors.AsType[*Error](err)
+	if isOurs { // the handler passes on what a call of its own has failed with
+		e.Cause, e.RetryAfter = inner.Cause, inner.RetryAfter
+	}
 	if !ok {
-		if inner, isOurs := errors.AsType[*Error](err); isOurs {
+		if isOurs {
 			e.Code, e.Detail, e.is = inner.Code, inner.Detail, inner.is
 		}
 		return e

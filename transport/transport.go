@@ -32,7 +32,9 @@ type ClientTransport interface {
 type ServerTransport interface {
 	// SubscribeShard registers a handler for messages to the shard. When it
 	// returns, requests to the shard find the handler. ctx bounds the wait for
-	// that, not the subscription.
+	// that, not the subscription. A shard has one owner: of two subscribers each
+	// message reaches one, whichever the transport picks, and nobody sees to it
+	// that a key is active in one of them only.
 	SubscribeShard(ctx context.Context, shardID uint32, h HandlerFunc) (Subscription, error)
 
 	// Close releases transport resources and stops all subscriptions as

@@ -15,7 +15,7 @@ import (
 var (
 	_ transport.Transport         = (*Transport)(nil)
 	_ transport.ReceiverTransport = (*Transport)(nil)
-	_ transport.Pooled            = (*Transport)(nil)
+	_ transport.Dispatched        = (*Transport)(nil)
 )
 
 // Options configures the in-process transport. The zero value is ready to use.
@@ -131,8 +131,8 @@ func (t *Transport) remove(s *subscription) {
 	t.shards.Set(s.shard, &kept)
 }
 
-// Pool implements [transport.Pooled].
-func (t *Transport) Pool() transport.Pool { return t.d.Pool() }
+// Dispatcher implements [transport.Dispatched].
+func (t *Transport) Dispatcher() *transport.Dispatcher { return t.d }
 
 // Close implements [transport.ClientTransport] and [transport.ServerTransport]:
 // it refuses new requests and returns when the handlers that had started have

@@ -35,9 +35,6 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 	if err := env.Validate(); err != nil {
 		return nil, err
 	}
-	if env.Shard > math.MaxUint32 {
-		return nil, transport.Errorf(transport.ErrBadEnvelope, "shard %d: must fit 32 bits", env.Shard)
-	}
 	if err := ctx.Err(); err != nil {
 		return nil, transport.ContextError(err, transport.NotSent)
 	}

@@ -18,7 +18,7 @@ import (
 var (
 	_ transport.Transport         = (*Transport)(nil)
 	_ transport.ReceiverTransport = (*Transport)(nil)
-	_ transport.Pooled            = (*Transport)(nil)
+	_ transport.Dispatched        = (*Transport)(nil)
 )
 
 // backlog is how many messages may wait for the reader, which never blocks. From
@@ -224,8 +224,8 @@ func (t *Transport) readUpToHere() {
 	}
 }
 
-// Pool implements [transport.Pooled].
-func (t *Transport) Pool() transport.Pool { return t.d.Pool() }
+// Dispatcher implements [transport.Dispatched].
+func (t *Transport) Dispatcher() *transport.Dispatcher { return t.d }
 
 // Close implements [transport.ClientTransport] and [transport.ServerTransport]:
 // it takes the interest in its shards back, lets handlers that have started come

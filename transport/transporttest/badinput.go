@@ -25,6 +25,7 @@ func testBadEnvelopes(s *suite) {
 	}
 	for name, env := range map[string]transport.Envelope{
 		"negative shard":    {Shard: -1},
+		"shard of 33 bits":  {Shard: 1 << 32}, // not shard 0
 		"negative TTL":      {TTLMs: -1},
 		"long key":          {Key: strings.Repeat("k", transport.MaxKeyBytes+1)},
 		"long type":         {Type: strings.Repeat("t", transport.MaxTypeBytes+1)},
