@@ -3,14 +3,18 @@ package natstransport_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
+	"github.com/clstr-go/clstr/transport/wire"
 )
 
 // Who subscribes while the transport is closed gets a subscription that the close
@@ -41,6 +45,76 @@ func TestSubscribeWhileClosing(t *testing.T) {
 	client := connect(t, natstransport.Options{Conn: nc})
 	for shard := range 4 {
 		refused(t, client, transport.Envelope{Shard: shard}, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+	}
+}
+
+// The same where the close has looked at the subscriptions before.
+func TestSubscribeAfterLeaving(t *testing.T) {
+	nc := dial(t, testkit.StartNATS(t))
+	before := nc.NumSubscriptions()
+	tr := connect(t, natstransport.Options{Conn: nc})
+	tr.Leave()
+	_, err := tr.SubscribeShard(patient(t), 1, echo)
+	failed(t, err, transport.ErrTransportClosed, transport.NotSent)
+	if err := tr.Close(); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "no subscription is left", func() bool { return nc.NumSubscriptions() == before })
+}
+
+// What the server has sent before it knew that a shard was given up is handed on
+// before Unsubscribe ends.
+func TestUnsubscribeHandsOnWhatCame(t *testing.T) {
+	const requests = 20
+	nc := dial(t, testkit.StartNATS(t))
+	node := connect(t, natstransport.Options{Conn: nc})
+	hold := make(chan struct{})
+	sub, err := node.Subscribe(patient(t), 0, gated(hold))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inbox := nats.NewInbox()
+	replies, err := nc.SubscribeSync(inbox + ".*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id := range uint64(requests) {
+		b := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Type: "Ask"}, 0), id+1)
+		if err := nc.PublishRequest("clstr.s.0.0", fmt.Sprintf("%s.%d-1", inbox, id), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the requests wait", func() bool { return node.Backlog() == requests-1 }) // the reader is at the gate
+	subs := nc.NumSubscriptions()
+	done := make(chan error, 1)
+	go func() { done <- sub.Unsubscribe() }()
+	eventually(t, "the server knows", func() bool { return nc.NumSubscriptions() == subs-1 })
+	close(hold)
+	if err := receive(t, "Unsubscribe", done); err != nil {
+		t.Error(err)
+	}
+	var d wire.Decoder
+	var p wire.Packet
+	for answered := 0; answered < requests; answered += len(p.Replies) {
+		m, err := replies.NextMsg(patience)
+		if err != nil {
+			t.Fatalf("after %d replies: %v", answered, err)
+		}
+		if err := d.Decode(m.Data, &p); err != nil || p.Replies[0].Err != nil {
+			t.Fatalf("%+v, %v", p, err)
+		}
+	}
+}
+
+// gated is a receiver that takes nothing before the gate opens.
+type gated chan struct{}
+
+// Accept implements transport.Receiver.
+func (g gated) Accept(c *transport.Call) {
+	<-g
+	if c.Start(nil) {
+		c.Reply(nil, nil)
+		c.End()
 	}
 }
 

@@ -34,6 +34,9 @@ func (t *Transport) Waiting(shard uint32) (messages, items, bytes int) {
 	return len(b.waiting), items, bytes
 }
 
+// Leave is the first part of Close.
+func (t *Transport) Leave() { t.closing.Do(t.leave) }
+
 // Peers is how many peers the reader remembers, once it has read what has come.
 func (t *Transport) Peers() int {
 	t.readUpToHere()

@@ -1,6 +1,7 @@
 package natstransport_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -131,6 +132,26 @@ func TestNotPermitted(t *testing.T) {
 				t.Error(err)
 			}
 		}
+	}
+}
+
+// A subject that may not be served may be asked: the one does not end the other.
+func TestNotPermittedToServe(t *testing.T) {
+	url := restricted(t)
+	node, client := as(t, false, url, "node"), as(t, false, url, "client")
+	hold, entered := make(chan struct{}), make(chan struct{}, 1)
+	serve(t, node, 1, func(context.Context, transport.Envelope) ([]byte, error) {
+		entered <- struct{}{}
+		<-hold
+		return []byte("done"), nil
+	})
+	call := start(patient(t), client, transport.Envelope{Shard: 1, Type: "Hold"})
+	receive(t, "the handler", entered)
+	_, err := client.SubscribeShard(patient(t), 1, echo)
+	failed(t, err, transport.ErrNotPermitted, transport.NotStarted)
+	close(hold)
+	if r := receive(t, "the reply", call); r.err != nil || string(r.data) != "done" {
+		t.Errorf("reply %q, %v", r.data, r.err)
 	}
 }
 
