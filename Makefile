@@ -32,3 +32,12 @@ test: ## all tests, as the README has them
 
 api: ## write the golden file of exported names anew, after a change that was meant
 	go test ./internal/laws -run '^TestAPI$$' -update
+
+COUNT ?= 5
+bench: ## benchmarks beside their yardsticks, and the table of ratios (about 10 minutes; COUNT=1 is quicker)
+	@mkdir -p .bench
+	go test -run '^$$' -bench 'Request|Notify|Activate|Cycle' -count $(COUNT) ./cluster | tee .bench/out
+	go test -run '^$$' -bench 'NATS' -count $(COUNT) -timeout 30m ./internal/bench | tee -a .bench/out
+	go test -run '^$$' -bench 'IdleKey' -benchtime 1x ./cluster | tee -a .bench/out
+	go test -run '^$$' -bench . -count $(COUNT) ./sharding | tee -a .bench/out
+	go run ./internal/bench/ratios < .bench/out

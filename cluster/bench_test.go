@@ -323,7 +323,7 @@ func BenchmarkCycle(b *testing.B) {
 func BenchmarkIdleKey(b *testing.B) {
 	for _, n := range []int{100_000, 1_000_000} {
 		keys := keyNames(n)
-		b.Run(fmt.Sprintf("bare/%d", n), func(b *testing.B) {
+		b.Run(fmt.Sprintf("%d/bare", n), func(b *testing.B) {
 			as := bareSystem()
 			pids := make([]*pactor.PID, n)
 			before := inUse()
@@ -337,7 +337,7 @@ func BenchmarkIdleKey(b *testing.B) {
 			runtime.KeepAlive(pids)
 			runtime.KeepAlive(as)
 		})
-		b.Run(fmt.Sprintf("clstr/%d", n), func(b *testing.B) {
+		b.Run(fmt.Sprintf("%d/clstr", n), func(b *testing.B) {
 			client := benchCluster(b, cluster.NewKeyHandlerWithOpts(echoPerKey, -1))
 			before := inUse()
 			for _, k := range keys {

@@ -1,0 +1,169 @@
+// Command ratios reads the output of benchmarks that stand beside a yardstick
+// and prints a table of what one costs in the other's terms.
+//
+//	go test -run '^$' -bench . -count 5 ./cluster | go run ./internal/bench/ratios
+//
+// Rows whose last element is "bare" (protoactor alone) or "raw" (nats.go alone)
+// are the yardsticks of those beside them. Each figure is the median of the
+// counts of one run, because only ratios within one run mean anything.
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+func main() {
+	if err := run(os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "ratios:", err)
+		os.Exit(1)
+	}
+}
+
+// target is what a ratio must keep: time (lower is better) at most most.
+type target struct {
+	name, unit string // name is a prefix of the row's
+	most       float64
+}
+
+// targets are in time or memory, of the yardstick's; a rate of r is a time of
+// 1/r.
+var targets = []target{
+	{"Request/clstr", "ns/op", 0.33},
+	{"RequestParallel/clstr", "ns/op", 1 / 2.5},
+	{"Notify/", "ns/msg", 1 / 0.6},
+	{"Activate/clstr", "ns/op", 1 / 0.6},
+	{"IdleKey/", "B/key", 1.3},
+	{"NATSRequest/", "ns/op", 1 / 0.9},
+	{"NATSRequest/", "p99-ns", 1.2},
+	{"NATSNotify/", "ns/msg", 1 / 0.4},
+}
+
+// shown are the units that have a column's worth of meaning.
+var shown = []string{"ns/op", "ns/msg", "B/key", "p99-ns"}
+
+type row struct{ name, unit string }
+
+var line = regexp.MustCompile(`^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+(.*)$`)
+
+// parse collects the figures by row, in the order of first appearance.
+func parse(r io.Reader) (order []row, figures map[row][]float64, err error) {
+	figures = map[row][]float64{}
+	in := bufio.NewScanner(r)
+	for in.Scan() {
+		m := line.FindStringSubmatch(in.Text())
+		if m == nil {
+			continue
+		}
+		fields := strings.Fields(m[2])
+		for i := 0; i+1 < len(fields); i += 2 {
+			v, err := strconv.ParseFloat(fields[i], 64)
+			if err != nil {
+				return nil, nil, fmt.Errorf("%q: %w", in.Text(), err)
+			}
+			k := row{m[1], fields[i+1]}
+			if figures[k] == nil {
+				order = append(order, k)
+			}
+			figures[k] = append(figures[k], v)
+		}
+	}
+	return order, figures, in.Err()
+}
+
+func run(r io.Reader, w io.Writer) error {
+	order, figures, err := parse(r)
+	if err != nil {
+		return err
+	}
+	if len(order) == 0 {
+		return fmt.Errorf("no benchmark in the input")
+	}
+	out := tabwriter.NewWriter(w, 0, 0, 1, ' ', tabwriter.AlignRight|tabwriter.Debug)
+	fmt.Fprintln(out, "benchmark\tunit\tyardstick\tclstr\ttime\trate\ttarget\t\t")
+	for _, k := range order {
+		if !slices.Contains(shown, k.unit) || isYardstick(k.name) {
+			continue
+		}
+		if k.unit == "ns/op" && hasUnit(figures, k.name, "ns/msg", "B/key") {
+			continue // it is of a whole window, or of the set-up
+		}
+		mine := median(figures[k])
+		base, ok := yardstick(figures, k)
+		if !ok {
+			fmt.Fprintf(out, "%s\t%s\t\t%s\t\t\t\t\t\n", k.name, k.unit, short(mine))
+			continue
+		}
+		ratio := mine / base
+		goal, verdict := "", ""
+		if t, ok := targetOf(k); ok {
+			goal, verdict = fmt.Sprintf("%.2f", t.most), "met"
+			if ratio > t.most {
+				verdict = "missed"
+			}
+		}
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%.2f\t%.2f\t%s\t%s\t\n", k.name, k.unit, short(base), short(mine), ratio, 1/ratio, goal, verdict)
+	}
+	return out.Flush()
+}
+
+func split(name string) (parent, last string) {
+	i := strings.LastIndexByte(name, '/')
+	return name[:i+1], name[i+1:]
+}
+
+func isYardstick(name string) bool {
+	_, last := split(name)
+	return last == "bare" || last == "raw"
+}
+
+// yardstick finds the median beside a row.
+func yardstick(figures map[row][]float64, k row) (float64, bool) {
+	parent, _ := split(k.name)
+	for _, last := range []string{"bare", "raw"} {
+		if f := figures[row{parent + last, k.unit}]; f != nil {
+			return median(f), true
+		}
+	}
+	return 0, false
+}
+
+func hasUnit(figures map[row][]float64, name string, units ...string) bool {
+	return slices.ContainsFunc(units, func(u string) bool { return figures[row{name, u}] != nil })
+}
+
+// targetOf finds a row's target; variants, as in clstr-by-key, have none.
+func targetOf(k row) (target, bool) {
+	if _, last := split(k.name); last != "clstr" {
+		return target{}, false
+	}
+	for _, t := range targets {
+		if t.unit == k.unit && strings.HasPrefix(k.name, t.name) {
+			return t, true
+		}
+	}
+	return target{}, false
+}
+
+func median(f []float64) float64 {
+	s := slices.SortedFunc(slices.Values(f), cmp.Compare)
+	if n := len(s); n%2 == 0 {
+		return (s[n/2-1] + s[n/2]) / 2
+	}
+	return s[len(s)/2]
+}
+
+func short(v float64) string {
+	if v >= 100 {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(v, 'f', 1, 64)
+}
