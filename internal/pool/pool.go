@@ -1,13 +1,16 @@
 // Package pool runs tasks on reused goroutines, a bounded number at a time.
 //
-// A parked worker costs about a third of a new goroutine, and a pool of a fixed
-// size starves as soon as its tasks wait for each other. So a task is handed to
-// a parked worker, to a new one where none is parked, and waits in line only at
-// the limit; and a task that waits for another says so ([Slot.Leave]) and does
-// not count while it does.
+// A pool of a fixed size starves as soon as its tasks wait for each other, and a
+// goroutine for each task costs more than most tasks. So tasks stand in line, and
+// workers take them: a parked one is woken, or a new one made, as long as tasks
+// wait and the limit allows, but only one at a time. Whoever takes a task sees to
+// the next before it runs it, so that a task that blocks holds up nobody, while
+// short ones are run off by few workers without a switch between goroutines. A
+// task that waits for another says so ([Slot.Leave]) and does not count against
+// the limit while it does.
 //
 // Tasks start in the order in which they were handed over; nothing else is
-// promised. Go never blocks. The tests are in pool_test.go.
+// promised of their order. The tests are in pool_test.go.
 package pool
 
 import "sync"
@@ -34,16 +37,17 @@ type Pool struct {
 
 	mu      sync.Mutex
 	idle    []*worker       // parked, the last used last
-	line    fifo[Task]      // waits for a slot
+	line    fifo[Task]      // has not started
 	back    []chan struct{} // tasks that wait to go on after Leave; before line
 	running int             // slots held
 	workers int             // goroutines alive
+	called  bool            // a worker is on its way to the line
 	closed  bool
-	ended   *sync.Cond // workers reached 0, or running and line did
+	ended   *sync.Cond // workers reached 0
 }
 
 type worker struct {
-	next chan Task // cap 1; closed to end the worker
+	wake chan struct{} // cap 1; closed to end the worker
 	slot slot
 }
 
@@ -61,105 +65,114 @@ func New(limit int) *Pool {
 // after Close run as well.
 func (p *Pool) Go(t Task) {
 	p.mu.Lock()
-	if p.limit >= 0 && p.running >= p.limit {
-		p.line.push(t)
+	p.line.push(t)
+	p.call()
+}
+
+// free reports whether a slot is. It is called with mu held.
+func (p *Pool) free() bool { return p.limit < 0 || p.running < p.limit }
+
+// call sees to it that somebody comes for the line, if there is one and a slot:
+// whoever changes line, slots or called calls it. It is called with mu held and
+// lets go of mu.
+func (p *Pool) call() {
+	if p.called || p.line.len() == 0 || !p.free() {
 		p.mu.Unlock()
 		return
 	}
-	p.running++
-	p.start(t)
-}
-
-// start hands t to a worker; it is called with mu held and a slot taken, and
-// lets go of mu.
-func (p *Pool) start(t Task) {
+	p.called = true
 	if n := len(p.idle); n > 0 {
 		w := p.idle[n-1]
 		p.idle[n-1] = nil
 		p.idle = p.idle[:n-1]
 		p.mu.Unlock()
-		w.next <- t
+		w.wake <- struct{}{}
 		return
 	}
 	p.workers++
 	p.mu.Unlock()
-	w := &worker{next: make(chan Task, 1)}
+	w := &worker{wake: make(chan struct{}, 1)}
 	w.slot.pool = p
-	go p.work(w, t) // ends when it is idle and one too many, or at Close
+	go p.work(w) // ends when it is idle and one too many, or at Close
 }
 
-func (p *Pool) work(w *worker, t Task) {
-	normal := false
+func (p *Pool) work(w *worker) {
+	running := false
 	defer func() {
-		if normal {
+		if !running {
 			return
 		}
 		// The task ended the goroutine (runtime.Goexit) or panicked: its slot
-		// goes to the next in line before the panic takes its course.
+		// goes on before the panic takes its course.
 		p.mu.Lock()
-		p.workers--
-		p.free()
+		p.gone()
+		p.release()
 	}()
-	for t != nil {
-		t.Run(&w.slot)
-		t = p.finish(w)
-	}
-	normal = true
-}
-
-// finish gives w its next task; nil ends it.
-func (p *Pool) finish(w *worker) Task {
 	p.mu.Lock()
-	if len(p.back) == 0 {
-		if t, ok := p.line.pop(); ok {
-			p.mu.Unlock()
-			return t // in the slot that has just become free
+	p.called = false
+	for {
+		if len(p.back) == 0 && p.free() {
+			if t, ok := p.line.pop(); ok {
+				p.running++
+				p.call()
+				running = true
+				t.Run(&w.slot)
+				running = false
+				p.mu.Lock()
+				p.running--
+				p.resume()
+				continue
+			}
 		}
-	}
-	if p.closed || len(p.idle) >= maxIdle {
-		p.workers--
-		p.free()
-		return nil
-	}
-	p.idle = append(p.idle, w)
-	p.free()
-	return <-w.next
-}
-
-// free gives a slot back, first to a task that left one; it is called with mu
-// held and lets go of it.
-func (p *Pool) free() {
-	p.running--
-	if n := len(p.back); n > 0 && (p.limit < 0 || p.running < p.limit) {
-		c := p.back[0]
-		p.back = p.back[1:]
-		p.running++
-		p.mu.Unlock()
-		close(c)
-		return
-	}
-	if p.limit < 0 || p.running < p.limit {
-		if t, ok := p.line.pop(); ok {
-			p.running++
-			p.start(t)
+		if p.closed || len(p.idle) >= maxIdle {
+			p.gone()
+			p.mu.Unlock()
 			return
 		}
+		p.idle = append(p.idle, w)
+		p.mu.Unlock()
+		if _, ok := <-w.wake; !ok {
+			return
+		}
+		p.mu.Lock()
+		p.called = false
 	}
-	p.ended.Broadcast()
-	p.mu.Unlock()
+}
+
+// gone counts a worker that ends. It is called with mu held.
+func (p *Pool) gone() {
+	if p.workers--; p.workers == 0 {
+		p.ended.Broadcast()
+	}
+}
+
+// resume gives a free slot to a task that left one. It is called with mu held.
+func (p *Pool) resume() {
+	if len(p.back) > 0 && p.free() {
+		close(p.back[0])
+		p.back = p.back[1:]
+		p.running++
+	}
+}
+
+// release gives a slot back. It is called with mu held and lets go of it.
+func (p *Pool) release() {
+	p.running--
+	p.resume()
+	p.call()
 }
 
 // Leave implements [Slot].
 func (s *slot) Leave() {
 	s.pool.mu.Lock()
-	s.pool.free()
+	s.pool.release()
 }
 
 // Enter implements [Slot].
 func (s *slot) Enter() {
 	p := s.pool
 	p.mu.Lock()
-	if p.limit < 0 || p.running < p.limit {
+	if p.free() {
 		p.running++
 		p.mu.Unlock()
 		return
@@ -178,7 +191,7 @@ func (p *Pool) Close() {
 	p.closed = true
 	p.workers -= len(p.idle)
 	for _, w := range p.idle {
-		close(w.next)
+		close(w.wake)
 	}
 	p.idle = nil
 	for p.workers > 0 {
