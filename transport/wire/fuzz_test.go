@@ -2,8 +2,10 @@ package wire_test
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -28,6 +30,9 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal("the packet was changed")
 		}
 		again := decode(t, p.Append(nil))
+		if slices.ContainsFunc(p.Envelopes, func(e wire.Envelope) bool { return !utf8.ValidString(e.Type + e.Kind) }) {
+			return // the packet is fine; Validate refuses the envelope, and generated code all of it
+		}
 		if got, want := normal(t, generated(again)), normal(t, generated(&p)); !bytes.Equal(got, want) {
 			t.Fatalf("written and read again: %x\nwant %x", got, want)
 		}
