@@ -137,3 +137,14 @@ func (c *Call) finish() {
 	}
 	c.sub.release()
 }
+
+// refused returns what a call was answered with, if it was and has never
+// started.
+func (c *Call) refused() *Error {
+	if c.bits.Load()&(bitAnswered|bitStarted) != bitAnswered {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}

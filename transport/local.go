@@ -34,6 +34,9 @@ func (s *Sub) Do(ctx context.Context, env Envelope) ([]byte, error) {
 	env.Data = cloneBytes(env.Data)
 	env.Headers = maps.Clone(env.Headers)
 	env.ReplyTo = ""
+	if env.Delivery != AwaitReply {
+		return nil, s.notify(&env)
+	}
 	l := &local{}
 	if w, ok := s.d.waits.Get().(chan struct{}); ok {
 		l.wait = w
@@ -41,10 +44,6 @@ func (s *Sub) Do(ctx context.Context, env Envelope) ([]byte, error) {
 		l.wait = make(chan struct{}, 1)
 	}
 	l.init(&env, l, deadlineOf(ctx))
-	if env.Delivery != AwaitReply {
-		s.Dispatch(&l.Call) // the owner's acceptance is part of it
-		return nil, s.refusal(l)
-	}
 	w := BeginWait(ctx)
 	s.Dispatch(&l.Call)
 	err := l.await(ctx)
@@ -57,6 +56,18 @@ func (s *Sub) Do(ctx context.Context, env Envelope) ([]byte, error) {
 		return nil, l.err
 	}
 	return l.data, nil
+}
+
+// notify dispatches a notification. The owner's acceptance is part of that, and
+// so is what refuses it.
+func (s *Sub) notify(env *Envelope) error {
+	c := new(Call)
+	c.init(env, nil, 0)
+	s.Dispatch(c)
+	if err := c.refused(); err != nil {
+		return err
+	}
+	return nil
 }
 
 // await returns nil when the reply is there.
@@ -75,20 +86,6 @@ func (l *local) await(ctx context.Context) error {
 		return ContextError(ctx.Err(), o)
 	}
 	<-l.wait // decided at the same moment
-	return nil
-}
-
-// refusal returns what a notification was refused with before its hand-over
-// ended, if it was.
-func (s *Sub) refusal(l *local) error {
-	select {
-	case <-l.wait:
-		s.d.waits.Put(l.wait)
-		if l.err != nil {
-			return l.err
-		}
-	default: // it awaits nothing, and a refusal may come later
-	}
 	return nil
 }
 
