@@ -108,7 +108,7 @@ func shorten(err *transport.Error) *transport.Error {
 func (p *peer) put(id uint64, subject string, limit int, data []byte, err *transport.Error) bool {
 	size := 32 + len(data)
 	for e := err; e != nil; e = e.Cause {
-		size += 48 + len(e.Code) + len(e.Message) + len(e.Detail)
+		size += 48 + 3*(len(e.Code)+len(e.Message)) + len(e.Detail) // a byte that is no UTF-8 becomes three
 	}
 	fits, _ := p.outbox.put(context.Background(), size, limit, true, func(b *batch) {
 		delete(p.calls, id)

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
@@ -104,6 +106,29 @@ func TestNoServer(t *testing.T) {
 	if text := err.Error(); containsAny(text, "secret", "user") {
 		t.Errorf("the error tells the password: %s", text)
 	}
+}
+
+// With nats.RetryOnFailedConnect a program may start before its server.
+func TestServerStartsLater(t *testing.T) {
+	srv := testkit.StartNATSServer(t, nil)
+	srv.Stop()
+	early := append(soon(), nats.RetryOnFailedConnect(true))
+	client := connect(t, natstransport.Options{URL: srv.URL(), NATSOptions: early})
+	node := connect(t, natstransport.Options{URL: srv.URL(), NATSOptions: early})
+	refused(t, client, transport.Envelope{Type: "Early"}, transport.ErrDisconnected, transport.NotSent)
+	done := make(chan error, 1)
+	go func() {
+		_, err := node.SubscribeShard(patient(t), 0, echo)
+		done <- err
+	}()
+	srv.Restart()
+	if err := receive(t, "SubscribeShard", done); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the client is connected", func() bool {
+		_, err := client.Request(patient(t), transport.Envelope{Type: "Echo"})
+		return err == nil
+	})
 }
 
 // A client that retries what was not sent gets through as soon as the server is

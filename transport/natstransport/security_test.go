@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"fmt"
 	"math/big"
 	"net"
 	"testing"
@@ -153,6 +154,28 @@ func TestNotPermittedToServe(t *testing.T) {
 	if r := receive(t, "the reply", call); r.err != nil || string(r.data) != "done" {
 		t.Errorf("reply %q, %v", r.data, r.err)
 	}
+}
+
+// Permissions may be taken back while the server is up: a call on its way may
+// then be older, and run.
+func TestPermissionTakenBack(t *testing.T) {
+	url := testkit.StartNATS(t)
+	nc := dial(t, url, nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	node, client := connect(t, natstransport.Options{URL: url}), connect(t, natstransport.Options{Conn: nc})
+	hold, entered := make(chan struct{}), make(chan struct{}, 1)
+	t.Cleanup(func() { close(hold) })
+	serve(t, node, 1, func(_ context.Context, env transport.Envelope) ([]byte, error) {
+		if env.Type == "Hold" {
+			entered <- struct{}{}
+			<-hold
+		}
+		return env.Data, nil
+	})
+	want(t, client, transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("x")}, "x")
+	call := start(patient(t), client, transport.Envelope{Shard: 1, Type: "Hold"})
+	receive(t, "the handler", entered)
+	nc.ErrorHandler()(nc, nil, fmt.Errorf("%w: Permissions Violation for Publish to %q", nats.ErrPermissionViolation, "clstr.s.1.0"))
+	failed(t, receive(t, "the call", call).err, transport.ErrNotPermitted, transport.MaybeRan)
 }
 
 // Who may not hear replies is told at once, and not by each request's deadline.

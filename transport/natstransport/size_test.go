@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -94,3 +95,34 @@ type refuser struct{ err *transport.Error }
 
 // Accept implements transport.Receiver.
 func (r refuser) Accept(c *transport.Call) { c.Refuse(r.err) }
+
+// Text that is not UTF-8 grows on the wire: replies that share a message must fit
+// it all the same.
+func TestErrorTextGrows(t *testing.T) {
+	url := testkit.StartNATSServer(t, &server.Options{MaxPayload: 8 << 10}).URL()
+	node := connect(t, natstransport.Options{URL: url, MaxConcurrentHandlers: -1})
+	client := connect(t, natstransport.Options{URL: url})
+	text := errors.New(strings.Repeat("a\xff", 700))
+	const calls = 64
+	for range 10 {
+		var arrived sync.WaitGroup
+		arrived.Add(calls)
+		sub := serve(t, node, 0, func(context.Context, transport.Envelope) ([]byte, error) {
+			arrived.Done()
+			arrived.Wait() // all answer at once
+			return nil, text
+		})
+		var all []<-chan result
+		for range calls {
+			all = append(all, start(patient(t), client, transport.Envelope{Type: "Fail"}))
+		}
+		for _, call := range all {
+			if err := receive(t, "an error", call).err; transport.OutcomeOf(err) != transport.RanAndFailed {
+				t.Fatalf("%.100v (%v)", err, transport.OutcomeOf(err))
+			}
+		}
+		if err := sub.Unsubscribe(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
