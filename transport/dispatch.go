@@ -22,7 +22,8 @@ type Dispatcher struct {
 	limits Limits
 	logger *slog.Logger
 	pool   Pool
-	close  func()    // of a pool of its own
+	close  func() // of a pool of its own
+	clock  *expiry.Set
 	life   *Lifetime // of handlers that no node gives one
 
 	waits sync.Pool // chan struct{}, cap 1: see Sub.Do
@@ -46,7 +47,10 @@ func NewDispatcher(limits Limits, log *slog.Logger) *Dispatcher {
 }
 
 func newDispatcher(limits Limits, log *slog.Logger, p Pool) *Dispatcher {
-	return &Dispatcher{limits: limits, logger: log, pool: p, subs: map[*Sub]struct{}{}}
+	return &Dispatcher{
+		limits: limits, logger: log, pool: p, subs: map[*Sub]struct{}{},
+		clock: expiry.New(limits.HandlerTimeout, DefaultRequestTimeout),
+	}
 }
 
 // Sub is one shard's subscription at a dispatcher. It implements
@@ -56,7 +60,6 @@ type Sub struct {
 	receiver Receiver
 	observer Observer        // the receiver, if it is one
 	base     context.Context // carries the lifetime
-	clock    *expiry.Set
 
 	// inflight counts the calls that were accepted and have not finished, plus
 	// refusing once that has begun.
@@ -69,7 +72,7 @@ type Sub struct {
 // refusing is more than any number of calls.
 const refusing = 1 << 40
 
-// The classes of a sub's clock.
+// The classes of a dispatcher's clock.
 const (
 	classHandler = iota // the handler timeout
 	classRequest        // the default TTL
@@ -85,7 +88,6 @@ func (d *Dispatcher) Subscribe(ctx context.Context, r Receiver) (*Sub, error) {
 		life = d.life
 	}
 	s.base = life.Context()
-	s.clock = expiry.New(d.limits.HandlerTimeout, DefaultRequestTimeout)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -131,7 +133,11 @@ func (d *Dispatcher) end() error {
 	for _, s := range subs {
 		errs = append(errs, s.unsubscribe(giveUp))
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	d.clock.Stop()
+	return nil
 }
 
 func (s *Sub) log() *slog.Logger { return s.d.logger }
@@ -172,7 +178,7 @@ func (s *Sub) Dispatch(c *Call) {
 // watch wakes the sender of a call at its TTL.
 func (s *Sub) watch(c *Call, now int64) {
 	if c.env.TTLMs == DefaultRequestTimeout.Milliseconds() {
-		s.clock.Add(&c.node, c, classRequest, c.until-int64(DefaultRequestTimeout))
+		s.d.clock.Add(&c.node, c, classRequest, c.until-int64(DefaultRequestTimeout))
 		return
 	}
 	c.mu.Lock()
@@ -193,15 +199,15 @@ func (s *Sub) watchHandler(c *Call, now int64) {
 	if c.runUntil == c.until {
 		return
 	}
-	s.clock.Add(&c.node, c, classHandler, now)
+	s.d.clock.Add(&c.node, c, classHandler, now)
 	if c.bits.Load()&bitAnswered != 0 {
-		s.clock.Remove(&c.node) // it was decided before it was in the set
+		s.d.clock.Remove(&c.node) // it was decided before it was in the set
 	}
 }
 
 func (s *Sub) unwatch(c *Call, started bool) {
 	if c.watchTTL || started && c.runUntil != c.until {
-		s.clock.Remove(&c.node)
+		s.d.clock.Remove(&c.node)
 	}
 }
 
@@ -258,7 +264,6 @@ func (s *Sub) unsubscribe(giveUp time.Time) error {
 	if err := s.await(drained, giveUp); err != nil {
 		return err // and remains among the subs: a further Close finds it
 	}
-	s.clock.Stop()
 	s.d.mu.Lock()
 	delete(s.d.subs, s)
 	s.d.mu.Unlock()

@@ -3,11 +3,15 @@
 // Things that all get the same time run out in the order in which they came, so
 // a list and one timer serve any number of them: adding and removing is a few
 // pointers under a lock, where a timer each would cost an allocation and a heap.
+// There are several such lists side by side, and a thing goes into one that
+// nobody is at: whoever is interrupted at a list holds up few.
 // The tests are in expiry_test.go.
 package expiry
 
 import (
+	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,24 +31,31 @@ func At(t time.Time) int64 { return int64(t.Sub(base)) }
 type Expirer interface{ Expire() }
 
 // Node is one thing's place in a set; embed it. The zero value is in no set. A
-// node may be added again, with another class, at any time.
+// node may be added again, with another class, at any time, but not twice at
+// once.
 type Node struct {
 	prev, next *Node
-	class      *class // nil while in no set
+	class      atomic.Pointer[class] // nil while in no set; changes under its lane's lock
 	at         int64
 	owner      Expirer
 }
 
+// laneCount is how many lists of each class there are.
+const laneCount = 16
+
 // Set ends what stays in it for longer than the duration of its class. Make one
 // with [New]. Its methods are safe for concurrent use and never block for long.
-type Set struct {
+type Set struct{ lanes [laneCount]lane }
+
+// lane is a list of each class, under one lock.
+type lane struct {
 	mu      sync.Mutex
 	classes []class
 }
 
 // class is a list whose members all have the same time.
 type class struct {
-	set   *Set
+	lane  *lane
 	after time.Duration
 	root  Node // root.next expires first
 	timer *time.Timer
@@ -54,27 +65,46 @@ type class struct {
 // New makes a set with one class for each duration; a duration that is not
 // positive makes a class that never ends anything.
 func New(classes ...time.Duration) *Set {
-	s := &Set{classes: make([]class, len(classes))}
-	for i, after := range classes {
-		c := &s.classes[i]
-		c.set, c.after = s, after
-		c.root.prev, c.root.next = &c.root, &c.root
+	s := &Set{}
+	for l := range s.lanes {
+		lane := &s.lanes[l]
+		lane.classes = make([]class, len(classes))
+		for i, after := range classes {
+			c := &lane.classes[i]
+			c.lane, c.after = lane, after
+			c.root.prev, c.root.next = &c.root, &c.root
+		}
 	}
 	return s
+}
+
+// lock locks a lane that is free, or waits for one.
+func (s *Set) lock() *lane {
+	start := rand.Uint32()
+	for i := range uint32(laneCount) {
+		if l := &s.lanes[(start+i)%laneCount]; l.mu.TryLock() {
+			return l
+		}
+	}
+	l := &s.lanes[start%laneCount]
+	l.mu.Lock()
+	return l
 }
 
 // Add puts n into the class with the given index, out of the one it was in:
 // owner.Expire is called after the class's duration, counted from now, a moment
 // taken by [Now] lately.
 func (s *Set) Add(n *Node, owner Expirer, index int, now int64) {
-	c := &s.classes[index]
-	if c.after <= 0 {
+	after := s.lanes[0].classes[index].after
+	if after <= 0 {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n.unlink()
-	n.owner, n.class, n.at = owner, c, now+int64(c.after)
+	s.Remove(n)
+	l := s.lock()
+	defer l.mu.Unlock()
+	c := &l.classes[index]
+	n.owner, n.at = owner, now+int64(after)
+	n.class.Store(c)
 	last := c.root.prev
 	for last != &c.root && last.at > n.at { // moments come in about their order
 		last = last.prev
@@ -82,24 +112,27 @@ func (s *Set) Add(n *Node, owner Expirer, index int, now int64) {
 	n.prev, n.next = last, last.next
 	last.next.prev, last.next = n, n
 	if !c.armed {
-		c.arm(c.after)
+		c.arm(after)
 	}
 }
 
 // Remove takes n out of whatever class it is in. If it is in none, its owner
 // may have been told, or be about to be.
 func (s *Set) Remove(n *Node) {
-	s.mu.Lock()
-	n.unlink()
-	s.mu.Unlock()
+	for c := n.class.Load(); c != nil; c = n.class.Load() {
+		c.lane.mu.Lock()
+		if n.class.Load() == c {
+			n.unlink()
+		}
+		c.lane.mu.Unlock()
+	}
 }
 
+// unlink is called with the lane's mu held.
 func (n *Node) unlink() {
-	if n.class == nil {
-		return
-	}
 	n.prev.next, n.next.prev = n.next, n.prev
-	n.prev, n.next, n.class = nil, nil, nil
+	n.prev, n.next = nil, nil
+	n.class.Store(nil)
 }
 
 // arm is called with mu held. The timer is not moved when the first node goes:
@@ -116,31 +149,37 @@ func (c *class) arm(d time.Duration) {
 func (c *class) fire() {
 	now := Now()
 	for {
-		c.set.mu.Lock()
+		c.lane.mu.Lock()
 		first := c.root.next
 		if first == &c.root {
 			c.armed = false
-			c.set.mu.Unlock()
+			c.lane.mu.Unlock()
 			return
 		}
 		if first.at > now {
 			c.arm(time.Duration(first.at - now))
-			c.set.mu.Unlock()
+			c.lane.mu.Unlock()
 			return
 		}
 		first.unlink()
 		owner := first.owner
-		c.set.mu.Unlock()
+		c.lane.mu.Unlock()
 		owner.Expire()
 	}
 }
 
 // Stop ends the timers and forgets what is in the set.
 func (s *Set) Stop() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range s.classes {
-		c := &s.classes[i]
+	for l := range s.lanes {
+		s.lanes[l].stop()
+	}
+}
+
+func (l *lane) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.classes {
+		c := &l.classes[i]
 		if c.timer != nil {
 			c.timer.Stop()
 		}

@@ -120,6 +120,7 @@ func TestExpireMayAddAndRemove(t *testing.T) {
 		}
 		s.Add(&again.node, &again, 0, Now())
 		s.Add(&other.node, &other, 0, Now())
+		pass(time.Millisecond)
 		s.Add(&victim.node, &victim, 0, Now())
 		pass(time.Minute)
 		again.want(t, "adds itself", time.Second, 2*time.Second, 3*time.Second)
@@ -173,9 +174,11 @@ func TestAddAndRemoveRace(t *testing.T) {
 	})
 	all.Wait()
 	s.Stop()
-	for i := range s.classes {
-		if c := &s.classes[i]; c.root.next != &c.root || c.root.prev != &c.root {
-			t.Errorf("class %d is not empty after Stop", i)
+	for l := range s.lanes {
+		for i := range s.lanes[l].classes {
+			if c := &s.lanes[l].classes[i]; c.root.next != &c.root || c.root.prev != &c.root {
+				t.Errorf("class %d of lane %d is not empty after Stop", i, l)
+			}
 		}
 	}
 }
