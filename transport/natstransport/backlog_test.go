@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,8 +20,8 @@ import (
 )
 
 // crowd is a node whose reader stands still while requests come, each in a
-// message of its own.
-func crowd(t *testing.T, backlog, requests int, log *slog.Logger) (node *natstransport.Transport, sub *nats.Subscription, release func()) {
+// message with a notification. It counts the notifications.
+func crowd(t *testing.T, backlog, requests int, log *slog.Logger) (node *natstransport.Transport, sub *nats.Subscription, notes *atomic.Int32, release func()) {
 	t.Helper()
 	url := testkit.StartNATS(t)
 	node, err := natstransport.NewWithBacklog(natstransport.Options{URL: url, Log: log}, backlog)
@@ -28,7 +29,13 @@ func crowd(t *testing.T, backlog, requests int, log *slog.Logger) (node *natstra
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = node.Close() })
-	serve(t, node, 0, echo)
+	notes = new(atomic.Int32)
+	serve(t, node, 0, func(_ context.Context, env transport.Envelope) ([]byte, error) {
+		if env.Type == "Note" {
+			notes.Add(1)
+		}
+		return nil, nil
+	})
 	nc := dial(t, url)
 	inbox := nats.NewInbox()
 	if sub, err = nc.SubscribeSync(inbox + ".*"); err != nil {
@@ -37,19 +44,20 @@ func crowd(t *testing.T, backlog, requests int, log *slog.Logger) (node *natstra
 	release = sync.OnceFunc(node.HoldReader())
 	t.Cleanup(release)
 	for id := uint64(1); id <= uint64(requests); id++ {
-		b := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Type: "Echo"}, 0), id)
-		if err := nc.PublishRequest("clstr.s.0.0", fmt.Sprintf("%s.%d-1", inbox, id), b); err != nil {
+		b := wire.AppendEnvelope(nil, &transport.Envelope{Type: "Echo"}, 0)
+		b = wire.AppendEnvelope(b, &transport.Envelope{Type: "Note", Delivery: transport.AwaitNothing}, 0)
+		if err := nc.PublishRequest("clstr.s.0.0", fmt.Sprintf("%s.%d-2", inbox, id), wire.AppendEnd(b, 2*id)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return node, sub, release
+	return node, sub, notes, release
 }
 
 // A node whose reader falls behind refuses what it will not get to, before
 // anything is lost.
 func TestCrowdedReaderRefuses(t *testing.T) {
 	const backlog, requests = 64, 60
-	node, sub, release := crowd(t, backlog, requests, silent)
+	node, sub, notes, release := crowd(t, backlog, requests, silent)
 	eventually(t, "the requests wait", func() bool { return node.Backlog() == requests-1 }) // the reader has one
 	release()
 	var d wire.Decoder
@@ -68,7 +76,9 @@ func TestCrowdedReaderRefuses(t *testing.T) {
 			if answered[r.ID] {
 				t.Errorf("request %d was answered twice", r.ID)
 			}
-			answered[r.ID] = true
+			if answered[r.ID] = true; r.ID%2 != 0 {
+				t.Errorf("notification %d was answered", r.ID)
+			}
 			if r.Err == nil {
 				ran++
 				continue
@@ -83,13 +93,14 @@ func TestCrowdedReaderRefuses(t *testing.T) {
 	if overloaded < requests-1-backlog/2 || ran < backlog/2 {
 		t.Errorf("%d ran, %d were refused", ran, overloaded)
 	}
+	eventually(t, "nobody can be told that a notification was refused: they run", func() bool { return notes.Load() == requests })
 }
 
 // Where even that is too late, messages are dropped: that is logged, and their
 // senders learn at their deadline that it is not known whether they ran.
 func TestDroppedMessagesAreLogged(t *testing.T) {
 	var buf lockedBuffer
-	node, _, release := crowd(t, 8, 100, slog.New(slog.NewTextHandler(&buf, nil)))
+	node, _, _, release := crowd(t, 8, 100, slog.New(slog.NewTextHandler(&buf, nil)))
 	client := connect(t, natstransport.Options{Conn: dial(t, node.URL())})
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()

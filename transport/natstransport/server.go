@@ -168,7 +168,7 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 		if err == nil && e.Shard != int(s.shard) {
 			err = transport.Errorf(transport.ErrBadEnvelope, "shard %d on the subject of shard %d", e.Shard, s.shard)
 		}
-		if err == nil && crowded && p != nil {
+		if err == nil && crowded && e.Delivery != transport.AwaitNothing {
 			err = transport.Overloaded(retryHint, "%d messages wait for the node's reader", len(t.in))
 		}
 		switch {
@@ -179,7 +179,9 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 			r.Init(e.Envelope, r, e.Budget)
 			p.open(r)
 			s.Dispatch(&r.Call)
-		case p != nil:
+		case e.Delivery == transport.AwaitNothing:
+			t.log.Warn("notification is refused", "shard", s.shard, "error", err)
+		default:
 			p.answer(id, m.Reply, nil, notStarted(err))
 		}
 	}
