@@ -62,14 +62,26 @@ type Call struct {
 	held     bool  // the slot is taken; false while a goroutine of the handler's waits
 	waits    int32 // goroutines of the handler's that wait for another call
 
-	kept any // the observer's
+	mu   sync.Mutex
+	err  *Error // what it was answered with
+	slot Slot   // while the handler runs
+	more *more  // made when one of its fields is needed
+}
 
-	mu    sync.Mutex
+// more is what few calls have. It is guarded by the call's mu.
+type more struct {
 	done  chan struct{} // made when asked for
-	err   *Error        // what it was answered with
-	timer *time.Timer   // where until is in no class of the sub's
-	slot  Slot          // while the handler runs
+	timer *time.Timer   // where until is in no class of the dispatcher's clock
 	after func()        // to be called when answered
+	kept  any           // the observer's
+}
+
+// rest returns what few calls have. It is called with mu held.
+func (c *Call) rest() *more {
+	if c.more == nil {
+		c.more = new(more)
+	}
+	return c.more
 }
 
 // NewCall makes a call for env that is answered through r; r is nil for an
@@ -228,7 +240,7 @@ func (c *Call) Expire() {
 func (c *Call) AfterAnswer(f func()) {
 	c.mu.Lock()
 	if c.ended == not {
-		c.after = f
+		c.rest().after = f
 		f = nil
 	}
 	c.mu.Unlock()
@@ -241,7 +253,15 @@ func (c *Call) AfterAnswer(f func()) {
 func (c *Call) AwaitsReply() bool { return c.env.Delivery == AwaitReply }
 
 // Keep stores a value for the observer, in CallStarted.
-func (c *Call) Keep(value any) { c.kept = value }
+func (c *Call) Keep(value any) {
+	c.mu.Lock()
+	c.rest().kept = value
+	c.mu.Unlock()
+}
 
 // Kept returns the observer's value, in CallFinished.
-func (c *Call) Kept() any { return c.kept }
+func (c *Call) Kept() any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rest().kept
+}

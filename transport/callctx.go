@@ -26,15 +26,16 @@ func (c *Call) Deadline() (time.Time, bool) {
 func (c *Call) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.done == nil {
-		c.done = make(chan struct{})
+	m := c.rest()
+	if m.done == nil {
+		m.done = make(chan struct{})
 		if c.ended != not {
-			close(c.done)
-		} else if c.until != 0 && c.timer == nil {
-			c.timer = time.AfterFunc(time.Duration(c.until-expiry.Now()), c.Expire)
+			close(m.done)
+		} else if c.until != 0 && m.timer == nil {
+			m.timer = time.AfterFunc(time.Duration(c.until-expiry.Now()), c.Expire)
 		}
 	}
-	return c.done
+	return m.done
 }
 
 // Err implements context.Context: context.Canceled if the caller has gone or

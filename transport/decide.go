@@ -64,14 +64,16 @@ func (c *Call) answer(data []byte, err *Error) {
 func (c *Call) settle(err *Error, h how) {
 	c.mu.Lock()
 	c.err, c.ended = err, h
-	if c.done != nil {
-		close(c.done)
+	var after func()
+	if m := c.more; m != nil {
+		if m.done != nil {
+			close(m.done)
+		}
+		if m.timer != nil {
+			m.timer.Stop()
+		}
+		after, m.after = m.after, nil
 	}
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-	after := c.after
-	c.after = nil
 	c.mu.Unlock()
 	if after != nil {
 		after()

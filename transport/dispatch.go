@@ -182,7 +182,7 @@ func (s *Sub) watch(c *Call, now int64) {
 		return
 	}
 	c.mu.Lock()
-	c.timer = time.AfterFunc(time.Duration(c.until-now), c.Expire)
+	c.rest().timer = time.AfterFunc(time.Duration(c.until-now), c.Expire)
 	c.mu.Unlock()
 }
 
