@@ -120,7 +120,10 @@ func (c *Call) init(env *Envelope, r Replier, deadline int64) {
 // deadlineOf is the moment of ctx's deadline; 0 is none.
 func deadlineOf(ctx context.Context) int64 {
 	if d, ok := ctx.Deadline(); ok {
-		return max(expiry.At(d), 1)
+		if m := expiry.At(d); m != 0 {
+			return m
+		}
+		return -1
 	}
 	return 0
 }

@@ -131,7 +131,7 @@ func (b *shardBox) publish(m *batch) {
 	for i, c := range m.calls {
 		switch {
 		case c == nil:
-			t.log.Warn("notification was not sent", "shard", b.shard, "error", err)
+			t.senders.warn("notification was not sent", "shard", b.shard, "error", err)
 		case t.calls.take(first+uint64(i)) != nil:
 			c.decide(nil, refusal)
 		}
@@ -233,7 +233,7 @@ func (t *Transport) replies(m *nats.Msg) {
 		return
 	}
 	if err := t.decoder.Decode(m.Data, &t.packet); err != nil {
-		t.log.Warn("reply does not decode", "error", err)
+		t.senders.warn("reply does not decode", "error", err)
 		t.fail(m.Subject, func(c *call) *transport.Error {
 			return transport.Errorf(transport.ErrReply, "shard %d: %v", c.to.shard, err).WithOutcome(transport.MaybeRan)
 		})

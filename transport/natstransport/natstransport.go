@@ -32,6 +32,7 @@ type Transport struct {
 	opts        Options
 	nc          *nats.Conn
 	log         *slog.Logger
+	senders     warner // what others cause
 	d           *transport.Dispatcher
 	inbox       string // without the last token
 	inboxPrefix string // of the connection
@@ -78,6 +79,7 @@ func newTransport(opts Options, backlog int) (*Transport, error) {
 	t := &Transport{
 		opts:     opts,
 		log:      opts.Log,
+		senders:  warner{log: opts.Log},
 		d:        transport.NewDispatcher(opts.limits(), opts.Log),
 		flushers: pool.New(-1),
 		clock:    expiry.New(transport.DefaultRequestTimeout + ttlGrace),

@@ -138,7 +138,7 @@ func (t *Transport) drain(subs ...*subscription) {
 func (t *Transport) requests(s *subscription, m *nats.Msg) {
 	if m.Reply != "" && !t.isInbox(m.Reply) {
 		// To answer there would let a caller write wherever this node may.
-		t.log.Warn("message with a reply subject that is no inbox is ignored", "shard", s.shard)
+		t.senders.warn("message with a reply subject that is no inbox is ignored", "shard", s.shard)
 		return
 	}
 	if err := t.decoder.Decode(m.Data, &t.packet); err != nil {
@@ -157,7 +157,7 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 			e.CreatedAtMs = time.Now().UnixMilli()
 		}
 		if e.Delivery != transport.AwaitNothing && p == nil {
-			t.log.Warn("request without a reply subject is ignored", "shard", s.shard)
+			t.senders.warn("request without a reply subject is ignored", "shard", s.shard)
 			continue
 		}
 		id := t.packet.FirstID + uint64(i)
@@ -173,14 +173,14 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 		}
 		switch {
 		case err == nil && e.Delivery == transport.AwaitNothing:
-			s.Dispatch(transport.NewCall(e.Envelope, nil, 0))
+			s.Dispatch(transport.NewCall(e.Envelope, &t.senders, 0))
 		case err == nil:
 			r := &remote{peer: p, id: id}
 			r.Init(e.Envelope, r, e.Budget)
 			p.open(r)
 			s.Dispatch(&r.Call)
 		case e.Delivery == transport.AwaitNothing:
-			t.log.Warn("notification is refused", "shard", s.shard, "error", err)
+			t.senders.warn("notification is refused", "shard", s.shard, "error", err)
 		default:
 			p.answer(id, m.Reply, nil, notStarted(err))
 		}
@@ -202,7 +202,7 @@ func notStarted(err error) *transport.Error {
 // refuseBytes answers what cannot be decoded: each call that the reply subject
 // names, or id 0 for a sender that names none.
 func (t *Transport) refuseBytes(m *nats.Msg, err error) {
-	t.log.Warn("message does not decode", "subject", m.Subject, "bytes", len(m.Data), "error", err)
+	t.senders.warn("message does not decode", "subject", m.Subject, "bytes", len(m.Data), "error", err)
 	if m.Reply == "" {
 		return
 	}
