@@ -57,7 +57,8 @@ type Call struct {
 	runUntil int64 // the same with the handler timeout; set by Start
 	node     expiry.Node
 	byTTL    bool  // until is the TTL's end, not the caller's deadline
-	watchTTL bool  // nobody else wakes the sender at the TTL
+	watchTTL bool  // somebody must end the call at the TTL
+	far      bool  // its sender waits in another process
 	ended    how   // guarded by mu
 	held     bool  // the slot is taken; false while a goroutine of the handler's waits
 	waits    int32 // goroutines of the handler's that wait for another call
@@ -84,9 +85,9 @@ func (c *Call) rest() *more {
 	return c.more
 }
 
-// NewCall makes a call for env that is answered through r; r is nil for an
-// envelope that awaits nothing. The call takes env over. budget is the time
-// that the caller gives it; zero is none. It must be handed to [Sub.Dispatch].
+// NewCall makes a call for env, whose sender waits in another process and is
+// answered through r. The call takes env over. budget is the time that the
+// caller gives it; zero is none. It must be handed to [Sub.Dispatch].
 func NewCall(env Envelope, r Replier, budget time.Duration) *Call {
 	c := new(Call)
 	c.Init(env, r, budget)
@@ -99,6 +100,7 @@ func (c *Call) Init(env Envelope, r Replier, budget time.Duration) {
 	if budget > 0 {
 		deadline = expiry.Now() + int64(min(budget, forever))
 	}
+	c.far = true
 	c.init(&env, r, deadline)
 }
 

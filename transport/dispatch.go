@@ -177,8 +177,16 @@ func (s *Sub) Dispatch(c *Call) {
 
 // watch wakes the sender of a call at its TTL.
 func (s *Sub) watch(c *Call, now int64) {
-	if c.env.TTLMs == DefaultRequestTimeout.Milliseconds() {
-		s.d.clock.Add(&c.node, c, classRequest, c.until-int64(DefaultRequestTimeout))
+	const usual = int64(DefaultRequestTimeout)
+	switch left := c.until - now; {
+	case c.far && left > usual*9/10 && left <= usual:
+		// Its sender wakes by itself, and no handler starts too late: this may
+		// come later, so that calls which were on their way for a while need no
+		// timer each.
+		s.d.clock.Add(&c.node, c, classRequest, now)
+		return
+	case c.env.TTLMs == DefaultRequestTimeout.Milliseconds() && left <= usual:
+		s.d.clock.Add(&c.node, c, classRequest, c.until-usual)
 		return
 	}
 	c.mu.Lock()

@@ -20,7 +20,7 @@ import (
 var base = time.Now()
 
 // Now returns the current moment in nanoseconds since an arbitrary start, by
-// the monotonic clock.
+// the monotonic clock. Under virtual time it may be negative.
 func Now() int64 { return int64(time.Since(base)) }
 
 // At is [Now] for a time that was just read.

@@ -154,7 +154,7 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 		e := &t.packet.Envelopes[i]
 		e.ReplyTo = m.Reply
 		if e.TTLMs > 0 {
-			e.CreatedAtMs = time.Now().UnixMilli()
+			e.Stamp()
 		}
 		if e.Delivery != transport.AwaitNothing && p == nil {
 			t.senders.warn("request without a reply subject is ignored", "shard", s.shard)
