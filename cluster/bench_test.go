@@ -174,13 +174,17 @@ func spread(b *testing.B, f func(i int)) {
 // windows: to 10,000 active keys from one caller and from 64, and to one key.
 func BenchmarkNotify(b *testing.B) {
 	for _, c := range []struct {
-		name          string
-		keys, callers int
-	}{{"keys=10000/callers=1", benchKeys, 1}, {"keys=10000/callers=64", benchKeys, benchCallers}, {"keys=1/callers=1", 1, 1}} {
+		name                  string
+		keys, callers, window int
+	}{
+		{"keys=10000/callers=1", benchKeys, 1, 8192},
+		{"keys=10000/callers=64", benchKeys, benchCallers, 8192},
+		{"keys=1/callers=1", 1, 1, 512},
+	} {
 		keys := keyNames(c.keys)
 		b.Run(c.name+"/bare", func(b *testing.B) {
 			as := bareSystem()
-			var w windows
+			w := windows{size: c.window}
 			pids := make([]*pactor.PID, len(keys))
 			for i := range pids {
 				pids[i] = as.Root.Spawn(pactor.PropsFromFunc(func(ctx pactor.Context) {
@@ -192,7 +196,7 @@ func BenchmarkNotify(b *testing.B) {
 			w.run(b, c.callers, func(i int) { as.Root.Send(pids[i%len(pids)], payload) })
 		})
 		b.Run(c.name+"/clstr", func(b *testing.B) {
-			var w windows
+			w := windows{size: c.window}
 			client := benchCluster(b, cluster.NewKeyHandlerWithOpts(func(string) (cluster.ServerHandlerFunc, error) {
 				return func(_ context.Context, env cluster.Envelope) ([]byte, error) {
 					if env.Type == "Note" {
@@ -213,11 +217,9 @@ func BenchmarkNotify(b *testing.B) {
 	}
 }
 
-// window is how many notifications are on their way at most: they fit a mailbox.
-const window = 512
-
 // windows sends notifications in windows.
 type windows struct {
+	size int // how many are on their way at most: those of one key fit its mailbox
 	left atomic.Int64
 	all  chan struct{}
 }
@@ -236,7 +238,7 @@ func (w *windows) run(b *testing.B, callers int, send func(i int)) {
 		turns[c] = make(chan int, 1)
 		ended.Go(func() {
 			for first := range turns[c] {
-				for i := range window / callers {
+				for i := range w.size / callers {
 					send(first + i)
 				}
 			}
@@ -245,10 +247,10 @@ func (w *windows) run(b *testing.B, callers int, send func(i int)) {
 	b.ReportAllocs()
 	sent := 0
 	for b.Loop() {
-		w.left.Store(window)
+		w.left.Store(int64(w.size))
 		for c := range turns {
 			turns[c] <- sent
-			sent += window / callers
+			sent += w.size / callers
 		}
 		<-w.all
 	}
@@ -256,7 +258,7 @@ func (w *windows) run(b *testing.B, callers int, send func(i int)) {
 		close(turns[c])
 	}
 	ended.Wait()
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/window, "ns/msg")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(w.size), "ns/msg")
 }
 
 // activate makes the keys' actors and returns clients of them.
