@@ -2,10 +2,8 @@ package cluster_test
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
-	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -170,97 +168,6 @@ func spread(b *testing.B, f func(i int)) {
 	b.StopTimer()
 }
 
-// BenchmarkNotify is notifications without an ack until all are handled, in
-// windows: to 10,000 active keys from one caller and from 64, and to one key.
-func BenchmarkNotify(b *testing.B) {
-	for _, c := range []struct {
-		name                  string
-		keys, callers, window int
-	}{
-		{"keys=10000/callers=1", benchKeys, 1, 8192},
-		{"keys=10000/callers=64", benchKeys, benchCallers, 8192},
-		{"keys=1/callers=1", 1, 1, 512},
-	} {
-		keys := keyNames(c.keys)
-		b.Run(c.name+"/bare", func(b *testing.B) {
-			as := bareSystem()
-			w := windows{size: c.window}
-			pids := make([]*pactor.PID, len(keys))
-			for i := range pids {
-				pids[i] = as.Root.Spawn(pactor.PropsFromFunc(func(ctx pactor.Context) {
-					if _, ok := ctx.Message().([]byte); ok {
-						w.handled()
-					}
-				}))
-			}
-			w.run(b, c.callers, func(i int) { as.Root.Send(pids[i%len(pids)], payload) })
-		})
-		b.Run(c.name+"/clstr", func(b *testing.B) {
-			w := windows{size: c.window}
-			client := benchCluster(b, cluster.NewKeyHandlerWithOpts(func(string) (cluster.ServerHandlerFunc, error) {
-				return func(_ context.Context, env cluster.Envelope) ([]byte, error) {
-					if env.Type == "Note" {
-						w.handled()
-					}
-					return nil, nil
-				}, nil
-			}, -1))
-			ctx := context.Background()
-			users := activate(b, client, keys)
-			noAck := cluster.WithoutAck()
-			w.run(b, c.callers, func(i int) {
-				if err := users[i%len(users)].NotifyRaw(ctx, "Note", payload, noAck); err != nil {
-					b.Error(err)
-				}
-			})
-		})
-	}
-}
-
-// windows sends notifications in windows.
-type windows struct {
-	size int // how many are on their way at most: those of one key fit its mailbox
-	left atomic.Int64
-	all  chan struct{}
-}
-
-func (w *windows) handled() {
-	if w.left.Add(-1) == 0 {
-		w.all <- struct{}{}
-	}
-}
-
-func (w *windows) run(b *testing.B, callers int, send func(i int)) {
-	w.all = make(chan struct{}, 1)
-	turns := make([]chan int, callers) // first of a window's share
-	var ended sync.WaitGroup
-	for c := range turns {
-		turns[c] = make(chan int, 1)
-		ended.Go(func() {
-			for first := range turns[c] {
-				for i := range w.size / callers {
-					send(first + i)
-				}
-			}
-		})
-	}
-	b.ReportAllocs()
-	sent := 0
-	for b.Loop() {
-		w.left.Store(int64(w.size))
-		for c := range turns {
-			turns[c] <- sent
-			sent += w.size / callers
-		}
-		<-w.all
-	}
-	for c := range turns {
-		close(turns[c])
-	}
-	ended.Wait()
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(w.size), "ns/msg")
-}
-
 // activate makes the keys' actors and returns clients of them.
 func activate(b *testing.B, client *cluster.Client, keys []string) []*cluster.ScopedClient {
 	b.Helper()
@@ -272,91 +179,4 @@ func activate(b *testing.B, client *cluster.Client, keys []string) []*cluster.Sc
 		}
 	}
 	return users
-}
-
-// BenchmarkActivate is the first request of a key.
-func BenchmarkActivate(b *testing.B) {
-	b.Run("bare", func(b *testing.B) {
-		as := bareSystem()
-		b.ReportAllocs()
-		n := 0
-		for b.Loop() {
-			n++
-			pid, err := as.Root.SpawnNamed(pactor.PropsFromProducer(func() pactor.Actor { return echo{} }), "user-"+strconv.Itoa(n))
-			if err != nil {
-				b.Fatal(err)
-			}
-			if _, err := as.Root.RequestFuture(pid, payload, time.Minute).Result(); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.Run("clstr", func(b *testing.B) {
-		client := benchCluster(b, cluster.NewKeyHandlerWithOpts(echoPerKey, -1))
-		ctx := context.Background()
-		b.ReportAllocs()
-		n := 0
-		for b.Loop() {
-			n++
-			if _, err := client.RequestKey(ctx, "user-"+strconv.Itoa(n), "Echo", payload); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-}
-
-// BenchmarkCycle sends 100,000 keys through a cap of 10,000.
-func BenchmarkCycle(b *testing.B) {
-	client := benchCluster(b, cluster.NewKeyHandlerWithOpts(echoPerKey, 10_000))
-	keys := keyNames(100_000)
-	ctx := context.Background()
-	n := 0
-	b.ReportAllocs()
-	for b.Loop() {
-		n++
-		if _, err := client.RequestKey(ctx, keys[n%len(keys)], "Echo", payload); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkIdleKey reports heap and stack of an active key that has nothing to
-// do; ns/op means nothing here.
-func BenchmarkIdleKey(b *testing.B) {
-	for _, n := range []int{100_000, 1_000_000} {
-		keys := keyNames(n)
-		b.Run(fmt.Sprintf("%d/bare", n), func(b *testing.B) {
-			as := bareSystem()
-			pids := make([]*pactor.PID, n)
-			before := inUse()
-			for i, k := range keys {
-				pids[i], _ = as.Root.SpawnNamed(pactor.PropsFromProducer(func() pactor.Actor { return echo{} }), k)
-			}
-			for _, pid := range pids {
-				_, _ = as.Root.RequestFuture(pid, payload, time.Minute).Result()
-			}
-			b.ReportMetric(float64(inUse()-before)/float64(n), "B/key")
-			runtime.KeepAlive(pids)
-			runtime.KeepAlive(as)
-		})
-		b.Run(fmt.Sprintf("%d/clstr", n), func(b *testing.B) {
-			client := benchCluster(b, cluster.NewKeyHandlerWithOpts(echoPerKey, -1))
-			before := inUse()
-			for _, k := range keys {
-				if _, err := client.RequestKey(context.Background(), k, "Echo", payload); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(inUse()-before)/float64(n), "B/key")
-			runtime.KeepAlive(client)
-		})
-	}
-}
-
-func inUse() uint64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc + m.StackInuse
 }

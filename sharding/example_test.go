@@ -43,6 +43,7 @@ func ExampleAssignment() {
 func ExampleLayout_Fingerprint() {
 	one := sharding.Layout{NumShards: 8, Seed: "prod"}
 	other := sharding.Layout{NumShards: 8, Seed: "test"}
-	fmt.Println(one.Fingerprint() == one.Fingerprint(), one.Fingerprint() == other.Fingerprint())
+	same := one
+	fmt.Println(one.Fingerprint() == same.Fingerprint(), one.Fingerprint() == other.Fingerprint())
 	// Output: true false
 }
