@@ -181,8 +181,8 @@ func (e *Envelope) endOfLife() int64 {
 
 // Validate checks the envelope for configuration errors. It returns
 // [ErrReservedHeader] if any header uses the reserved "x-clstr-" prefix in any
-// letter case, and [ErrBadEnvelope] for a shard that does not fit 32 bits, a negative TTL, a type or kind
-// that is not UTF-8, or a part over its limit.
+// letter case, and [ErrBadEnvelope] for a shard that does not fit 32 bits, a
+// negative TTL, a type or kind that is not UTF-8, or a part over its limit.
 func (e Envelope) Validate() error {
 	switch {
 	case e.Shard < 0 || e.Shard > math.MaxUint32:
@@ -213,7 +213,7 @@ func validName(what, s string) error {
 	return nil
 }
 
-func (e Envelope) validateHeaders() error {
+func (e *Envelope) validateHeaders() error {
 	if len(e.Headers) == 0 {
 		return nil
 	}
