@@ -1,0 +1,120 @@
+package transport
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/clstr-go/clstr/internal/pool"
+)
+
+// one is a dispatcher with a single slot, and a subscription whose handlers are
+// the funcs by message type.
+func one(t *testing.T, handlers map[string]HandlerFunc) (d *Dispatcher, send func(msgType string)) {
+	d = NewDispatcher(Limits{MaxConcurrentHandlers: 1}, silent)
+	s, err := d.Subscribe(t.Context(), d.ReceiverFunc(func(ctx context.Context, env Envelope) ([]byte, error) {
+		return handlers[env.Type](ctx, env)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, func(msgType string) {
+		s.Dispatch(NewCall(Envelope{Type: msgType, Delivery: AwaitNothing}, nil, 0))
+	}
+}
+
+// TestSlotOfAHandlerThatHasEnded: a goroutine of the handler's that gets the
+// slot back when the handler has returned meanwhile gives it away again.
+func TestSlotOfAHandlerThatHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		waits, goOn, back := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		end, release := make(chan struct{}), make(chan struct{})
+		d, send := one(t, map[string]HandlerFunc{
+			"wait": func(ctx context.Context, _ Envelope) ([]byte, error) {
+				go func() {
+					w := BeginWait(ctx)
+					close(waits)
+					<-goOn
+					w.EndWait()
+					close(back)
+				}()
+				<-waits
+				<-end
+				return nil, nil
+			},
+			"occupy": func(context.Context, Envelope) ([]byte, error) {
+				<-release
+				return nil, nil
+			},
+		})
+		send("wait")
+		synctest.Wait()
+		send("occupy") // in the slot that the first has left
+		synctest.Wait()
+		close(goOn) // the goroutine wants the slot back
+		synctest.Wait()
+		close(end) // and its handler returns, which needs one too
+		synctest.Wait()
+		close(release)
+		<-back
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+		if n := d.pool.(*pool.Pool).Stats().Running; n != 0 {
+			t.Errorf("%d slots are taken after the end", n)
+		}
+	})
+}
+
+// TestSlotWhileAnotherGoroutineWaits: of two goroutines of a handler's, the one
+// that comes back while the other waits does without the slot, which what the
+// other waits for may need.
+func TestSlotWhileAnotherGoroutineWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second, end := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		beginSecond, release := make(chan struct{}), make(chan struct{})
+		d, send := one(t, map[string]HandlerFunc{
+			"wait": func(ctx context.Context, _ Envelope) ([]byte, error) {
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					w := BeginWait(ctx)
+					<-first
+					w.EndWait()
+				})
+				wg.Go(func() {
+					<-beginSecond
+					w := BeginWait(ctx)
+					<-second
+					w.EndWait()
+				})
+				wg.Wait()
+				close(end)
+				return nil, nil
+			},
+			"occupy": func(context.Context, Envelope) ([]byte, error) {
+				<-release
+				return nil, nil
+			},
+			"answer": func(context.Context, Envelope) ([]byte, error) {
+				close(second)
+				return nil, nil
+			},
+		})
+		send("wait")
+		synctest.Wait()
+		send("occupy")
+		synctest.Wait()
+		close(first) // it wants the slot back, which is occupied
+		synctest.Wait()
+		close(beginSecond)
+		synctest.Wait()
+		close(release)
+		synctest.Wait()
+		send("answer") // what the second goroutine waits for
+		<-end
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
