@@ -148,6 +148,10 @@ func (h *Host) Stop(ctx context.Context) error {
 	return nil
 }
 
+// Abandon ends the context of stop hooks that still run after a Stop that has
+// given up.
+func (h *Host) Abandon() { h.end() }
+
 func (h *Host) count(delta int) {
 	if delta == 0 {
 		return

@@ -37,7 +37,10 @@ type Pool = interface{ Go(pool.Task) }
 func NewSystem(log *slog.Logger, p Pool) *System {
 	s := &System{pool: p, log: log, replies: newReplies()}
 	quiet := slog.New(demoted{log.Handler()})
-	s.as = pactor.NewActorSystem(pactor.WithLoggerFactory(func(*pactor.ActorSystem) *slog.Logger { return quiet }))
+	s.as = pactor.NewActorSystem(
+		pactor.WithLoggerFactory(func(*pactor.ActorSystem) *slog.Logger { return quiet }),
+		pactor.WithDeadLetterThrottleCount(0), // its lines hold messages, which are payload
+	)
 	s.as.ProcessRegistry.RegisterAddressResolver(s.replies.resolve)
 	return s
 }

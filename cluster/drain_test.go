@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -143,7 +144,9 @@ func TestStopTimeout(t *testing.T) {
 	}
 	cancel()
 	<-began
-	<-ended
+	if err := <-ended; !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Run returned %v for a hook that did not end", err)
+	}
 	close(release)
 	<-hookEnded
 }

@@ -155,7 +155,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	log := n.opts.Log.With(slog.String("node", n.opts.NodeID))
 	life := transport.NewLifetime(log, n.opts.Transport)
-	defer life.End()
+	defer func() { _ = life.End() }() // where it has not ended below
 	n.bind(life)
 	subs, err := n.subscribe(ctx, life)
 	if err != nil {
@@ -169,8 +169,7 @@ func (n *Node) Run(ctx context.Context) error {
 	close(n.ready)
 	<-ctx.Done()
 	log.Info("node drains")
-	err = unsubscribe(subs)
-	life.End()
+	err = errors.Join(unsubscribe(subs), life.End())
 	n.owned(0)
 	log.Info("node has ended")
 	return err

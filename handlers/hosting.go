@@ -137,6 +137,8 @@ func (h *hosted) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	if err := h.host.Stop(ctx); err != nil {
+		h.host.Abandon()
+		h.life.Report(err)
 		h.life.Log().Error("keys are still running", slog.Any("error", err))
 	}
 }

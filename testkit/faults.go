@@ -201,7 +201,7 @@ func (f *Faults) request(ctx context.Context, tr transport.ClientTransport, env 
 
 // hold keeps a call back. It has not been sent if its time is up by then.
 func hold(ctx context.Context, env *transport.Envelope, pause time.Duration, closed <-chan struct{}) error {
-	defer transport.BeginWait(ctx).EndWait()
+	defer transport.BeginWait(ctx).EndWait(ctx)
 	ttl := env.TTL()
 	expires := env.TTLMs > 0 && ttl <= pause
 	if expires {

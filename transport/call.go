@@ -204,7 +204,7 @@ func (c *Call) End() {
 	c.slot = nil
 	c.mu.Unlock()
 	if slot != nil && !held {
-		slot.Enter() // a goroutine of the handler's waits on; the task needs its slot to end
+		slot.Enter(context.Background()) // a goroutine of the handler's waits on; the task needs its slot to end
 	}
 	if old := c.bits.Or(bitEnded); old&(bitEnded|bitAnswered) == bitAnswered {
 		c.finish()

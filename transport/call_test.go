@@ -192,12 +192,12 @@ func TestWaitsOnSeveralGoroutines(t *testing.T) {
 		running(1)
 		first, second := BeginWait(ctx), BeginWait(context.WithoutCancel(ctx))
 		running(0)
-		first.EndWait()
+		first.EndWait(context.Background())
 		running(0)
 		third := BeginWait(ctx)
-		second.EndWait()
+		second.EndWait(context.Background())
 		running(0)
-		third.EndWait()
+		third.EndWait(context.Background())
 		running(1)
 		go BeginWait(ctx) // and never ends: the handler returns regardless
 		for d.pool.(*pool.Pool).Stats().Running == 1 {

@@ -90,10 +90,11 @@ func BeginWait(ctx context.Context) *Call {
 	return c
 }
 
-// EndWait ends what BeginWait began; it may wait for a free slot. A handler that
+// EndWait ends what BeginWait began; it may wait for a free slot, until the
+// context that BeginWait was given ends. A handler that
 // waits on several goroutines goes without a slot until the last of them has its
 // answer: the calls that the others wait for may need that slot.
-func (c *Call) EndWait() {
+func (c *Call) EndWait(ctx context.Context) {
 	if c == nil {
 		return
 	}
@@ -105,7 +106,7 @@ func (c *Call) EndWait() {
 	if !back {
 		return // the handler has ended, or another goroutine of its waits or goes on
 	}
-	slot.Enter()
+	slot.Enter(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.slot != slot || c.held || c.waits > 0 {

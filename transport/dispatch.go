@@ -105,9 +105,15 @@ func (d *Dispatcher) Close() error {
 	if err := d.end(); err != nil {
 		return err
 	}
-	d.life.End()
-	d.close()
-	return nil
+	if err := d.life.End(); err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	go func() { // ends with the last handler or hook
+		d.close()
+		close(ended)
+	}()
+	return awaitUntil(ended, d.giveUp(), "handlers or hooks of keys go on")
 }
 
 // end ends the subscriptions.
@@ -219,8 +225,10 @@ func (s *Sub) unsubscribe(giveUp time.Time) error {
 		drained = s.drained
 	}
 	s.mu.Unlock()
-	if err := s.await(drained, giveUp); err != nil {
-		return err // and remains among the subs: a further Close finds it
+	if drained != nil {
+		if err := awaitUntil(drained, giveUp, "handlers ignore the end of their context"); err != nil {
+			return err // and remains among the subs: a further Close finds it
+		}
 	}
 	s.d.mu.Lock()
 	delete(s.d.subs, s)
@@ -228,21 +236,20 @@ func (s *Sub) unsubscribe(giveUp time.Time) error {
 	return nil
 }
 
-func (s *Sub) await(drained chan struct{}, giveUp time.Time) error {
-	if drained == nil {
-		return nil
-	}
+// awaitUntil returns when done is closed, or an error at giveUp; the zero time
+// is never.
+func awaitUntil(done <-chan struct{}, giveUp time.Time, what string) error {
 	if giveUp.IsZero() {
-		<-drained
+		<-done
 		return nil
 	}
 	timer := time.NewTimer(time.Until(giveUp))
 	defer timer.Stop()
 	select {
-	case <-drained:
+	case <-done:
 		return nil
 	case <-timer.C:
-		return Errorf(ErrHandlerTimeout, "%d handlers ignore the end of their context", s.Pending())
+		return Errorf(ErrHandlerTimeout, "%s", what)
 	}
 }
 

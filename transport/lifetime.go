@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -27,6 +28,7 @@ type Lifetime struct {
 	ended  bool
 	things map[any]any
 	onEnd  []func()
+	errs   []error // of what did not end in time
 }
 
 type lifetimeKey struct{}
@@ -95,8 +97,9 @@ func (l *Lifetime) Once(key any, make func() (value any, end func())) any {
 }
 
 // End ends all that was made here, the last first, and returns when it has
-// ended. It is idempotent, and a second End waits for the first.
-func (l *Lifetime) End() {
+// ended. It returns what was reported meanwhile. It is idempotent, and a second
+// End waits for the first.
+func (l *Lifetime) End() error {
 	l.mu.Lock()
 	first := !l.ended
 	l.ended = true
@@ -105,10 +108,24 @@ func (l *Lifetime) End() {
 	l.mu.Unlock()
 	if !first {
 		<-l.gone
-		return
+		return l.reported()
 	}
 	defer close(l.gone)
 	for _, end := range slices.Backward(ends) {
 		end()
 	}
+	return l.reported()
+}
+
+// Report is called by what does not end in time: End returns err.
+func (l *Lifetime) Report(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.errs = append(l.errs, err)
+}
+
+func (l *Lifetime) reported() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return errors.Join(l.errs...)
 }

@@ -84,7 +84,7 @@ func TestLifetimeOnceRaces(t *testing.T) {
 				})
 			})
 		}
-		all.Go(l.End)
+		all.Go(func() { _ = l.End() })
 		all.Wait()
 		mu.Lock()
 		if made > 1 || made != ended {

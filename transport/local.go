@@ -47,7 +47,7 @@ func (s *Sub) Do(ctx context.Context, env Envelope) ([]byte, error) {
 	w := BeginWait(ctx)
 	s.Dispatch(&l.Call)
 	err := l.await(ctx)
-	w.EndWait()
+	w.EndWait(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -34,15 +34,18 @@ func init() {
 // RegisterError gives a sentinel of the application a code, by which errors.Is
 // finds it on the caller's side of every transport. Register in both programs,
 // while they initialise. It panics if the code is empty or taken, or if the
-// sentinel is nil or not comparable.
+// sentinel is nil, not comparable or has another code.
 func RegisterError(code string, sentinel error) {
 	if sentinel == nil || !reflect.TypeOf(sentinel).Comparable() {
 		panic(fmt.Sprintf("clstr: RegisterError(%q): the sentinel must be a comparable error, not %T", code, sentinel))
 	}
 	registry.Lock()
 	defer registry.Unlock()
-	if registry.codes[sentinel] == code && code != "" {
-		return
+	if old, taken := registry.codes[sentinel]; taken {
+		if old == code {
+			return
+		}
+		panic(fmt.Sprintf("clstr: RegisterError(%q): the sentinel has the code %q", code, old))
 	}
 	claimCode(code)
 	registry.byCode[code] = func([]byte) error { return sentinel }

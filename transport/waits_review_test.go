@@ -36,7 +36,7 @@ func TestSlotOfAHandlerThatHasEnded(t *testing.T) {
 					w := BeginWait(ctx)
 					close(waits)
 					<-goOn
-					w.EndWait()
+					w.EndWait(ctx)
 					close(back)
 				}()
 				<-waits
@@ -80,13 +80,13 @@ func TestSlotWhileAnotherGoroutineWaits(t *testing.T) {
 				wg.Go(func() {
 					w := BeginWait(ctx)
 					<-first
-					w.EndWait()
+					w.EndWait(ctx)
 				})
 				wg.Go(func() {
 					<-beginSecond
 					w := BeginWait(ctx)
 					<-second
-					w.EndWait()
+					w.EndWait(ctx)
 				})
 				wg.Wait()
 				close(end)

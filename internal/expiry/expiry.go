@@ -60,6 +60,7 @@ type class struct {
 	root  Node // root.next expires first
 	timer *time.Timer
 	armed bool
+	due   int64 // moment at which the armed timer fires
 }
 
 // New makes a set with one class for each duration; a duration that is not
@@ -111,8 +112,8 @@ func (s *Set) Add(n *Node, owner Expirer, index int, now int64) {
 	}
 	n.prev, n.next = last, last.next
 	last.next.prev, last.next = n, n
-	if !c.armed {
-		c.arm(after)
+	if !c.armed || n.at < c.due { // its now may lie back a while
+		c.arm(n.at)
 	}
 }
 
@@ -137,8 +138,9 @@ func (n *Node) unlink() {
 
 // arm is called with mu held. The timer is not moved when the first node goes:
 // it fires, finds nothing due, and sets itself for the next or goes to sleep.
-func (c *class) arm(d time.Duration) {
-	c.armed = true
+func (c *class) arm(at int64) {
+	c.armed, c.due = true, at
+	d := time.Duration(at - Now())
 	if c.timer == nil {
 		c.timer = time.AfterFunc(d, c.fire)
 		return
@@ -157,12 +159,12 @@ func (c *class) fire() {
 			return
 		}
 		if first.at > now {
-			c.arm(time.Duration(first.at - now))
+			c.arm(first.at)
 			c.lane.mu.Unlock()
 			return
 		}
+		owner := first.owner // from then on it may be added elsewhere
 		first.unlink()
-		owner := first.owner
 		c.lane.mu.Unlock()
 		owner.Expire()
 	}

@@ -13,7 +13,11 @@
 // promised of their order. The tests are in pool_test.go.
 package pool
 
-import "sync"
+import (
+	"context"
+	"slices"
+	"sync"
+)
 
 // Slot is the place of a running task. Its methods are safe for concurrent use.
 type Slot = interface {
@@ -21,8 +25,9 @@ type Slot = interface {
 	// call Enter when it goes on.
 	Leave()
 	// Enter takes a slot back, before any task that has not started, and waits
-	// for one if none is free.
-	Enter()
+	// for one if none is free. When ctx ends it takes one over the limit: whoever
+	// is out of time must not wait on.
+	Enter(ctx context.Context)
 }
 
 // Task is one piece of work. Run may block.
@@ -169,7 +174,7 @@ func (s *slot) Leave() {
 }
 
 // Enter implements [Slot].
-func (s *slot) Enter() {
+func (s *slot) Enter(ctx context.Context) {
 	p := s.pool
 	p.mu.Lock()
 	if p.free() {
@@ -180,7 +185,17 @@ func (s *slot) Enter() {
 	c := make(chan struct{})
 	p.back = append(p.back, c)
 	p.mu.Unlock()
-	<-c
+	select {
+	case <-c:
+		return
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.Index(p.back, c); i >= 0 { // otherwise it was given one at the same moment
+		p.back = slices.Delete(p.back, i, i+1)
+		p.running++
+	}
 }
 
 // Close ends the parked workers and waits until every task that was handed

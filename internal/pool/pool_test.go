@@ -1,12 +1,14 @@
 package pool
 
 import (
+	"context"
 	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // run is a func as a task.
@@ -38,7 +40,7 @@ func TestLimitIsStrict(t *testing.T) {
 					h.leave()
 					s.Leave()
 					runtime.Gosched()
-					s.Enter()
+					s.Enter(context.Background())
 					h.enter()
 				}
 				h.leave()
@@ -122,7 +124,7 @@ func TestEnterComesBeforeTheLine(t *testing.T) {
 		p.Go(run(func(s Slot) {
 			s.Leave()
 			<-answer
-			s.Enter()
+			s.Enter(context.Background())
 			got = append(got, "back")
 		}))
 		synctest.Wait()
@@ -157,7 +159,7 @@ func TestChainOfTasksThatWait(t *testing.T) {
 			s.Leave()
 			ask(depth-1, inner)
 			n := <-inner
-			s.Enter()
+			s.Enter(context.Background())
 			done <- n + 1
 		}))
 	}
@@ -187,7 +189,7 @@ func TestCloseWaitsForAll(t *testing.T) {
 		p := New(1)
 		hold := make(chan struct{})
 		ran := 0
-		p.Go(run(func(s Slot) { <-hold; s.Leave(); s.Enter(); ran++ }))
+		p.Go(run(func(s Slot) { <-hold; s.Leave(); s.Enter(context.Background()); ran++ }))
 		p.Go(run(func(Slot) { ran++ }))
 		var closed atomic.Int32
 		for range 2 {
@@ -259,4 +261,35 @@ func TestFifo(t *testing.T) {
 	if len(f.ring) > keepRing {
 		t.Errorf("an empty queue keeps %d places, want at most %d", len(f.ring), keepRing)
 	}
+}
+
+// TestEnterEndsWithItsContext: who is out of time does not wait for a slot.
+func TestEnterEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(1)
+		hold := make(chan struct{})
+		ctx, cancel := context.WithCancel(t.Context())
+		back := false
+		p.Go(run(func(s Slot) {
+			s.Leave()
+			time.Sleep(time.Millisecond) // virtual: the second gets the slot
+			s.Enter(ctx)
+			back = true
+		}))
+		p.Go(run(func(Slot) { <-hold }))
+		time.Sleep(time.Second) // virtual
+		if back {
+			t.Error("two had the only slot")
+		}
+		cancel()
+		synctest.Wait()
+		if !back {
+			t.Error("waits on when its context has ended")
+		}
+		close(hold)
+		p.Close()
+		if s := p.Stats(); s != (Stats{}) {
+			t.Errorf("%+v after Close", s)
+		}
+	})
 }

@@ -46,7 +46,7 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 	}
 	box := t.box(uint32(env.Shard))
 	w := transport.BeginWait(ctx)
-	defer w.EndWait()
+	defer w.EndWait(ctx)
 	if env.Delivery == transport.AwaitNothing {
 		return nil, box.post(ctx, &env, nil)
 	}
