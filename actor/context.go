@@ -47,8 +47,8 @@ type Message struct {
 // Context is what an entity's method is given: the message's context and
 // metadata, and the entity's own identity. It is a context.Context: pass it on
 // to calls of other entities, so that deadline and cancellation travel and the
-// wait does not count as a running handler. It may be kept, but ends with the
-// message.
+// wait does not count as a running handler. (In OnActivate, OnPassivate and
+// Every it does count.) It may be kept, but ends with the message.
 type Context struct {
 	call Call
 	cell *cell

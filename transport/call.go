@@ -38,6 +38,7 @@ const (
 	bitReplied                     // the sender has been told
 	bitOwned                       // the reply's slice belongs to the replier
 	bitQueued                      // in a line that it cannot be taken out of
+	bitClosed                      // answered, and the sender has been told
 )
 
 // Call is one envelope on the node's side, from its arrival until it was
@@ -206,7 +207,7 @@ func (c *Call) End() {
 	if slot != nil && !held {
 		slot.Enter(context.Background()) // a goroutine of the handler's waits on; the task needs its slot to end
 	}
-	if old := c.bits.Or(bitEnded); old&(bitEnded|bitAnswered) == bitAnswered {
+	if old := c.bits.Or(bitEnded); old&(bitEnded|bitClosed) == bitClosed {
 		c.finish()
 	}
 }
@@ -225,7 +226,7 @@ func (c *Call) Leave(cause error) (o Outcome, ok bool) {
 		o = MaybeRan
 	}
 	c.settle(ContextError(cause, o), howOf(cause))
-	c.close(old)
+	c.close()
 	return o, true
 }
 

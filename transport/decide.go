@@ -44,7 +44,7 @@ func (c *Call) refuse(err *Error, h how) {
 		if c.bits.CompareAndSwap(old, old|bitAnswered) {
 			c.settle(e, h)
 			c.reply(old, nil, e)
-			c.close(old)
+			c.close()
 			return
 		}
 	}
@@ -57,7 +57,7 @@ func (c *Call) answer(data []byte, err *Error) {
 	}
 	c.settle(err, done)
 	c.reply(old, data, err)
-	c.close(old)
+	c.close()
 }
 
 // settle ends the call's context.
@@ -98,9 +98,11 @@ func (c *Call) tell(data []byte, err *Error) {
 	}
 }
 
-// close is called once, when the call has been decided.
-func (c *Call) close(old uint32) {
-	c.sub.unwatch(c, old&bitStarted != 0)
+// close is called once, when the call has been decided and its sender told. It
+// or End is the last, and finishes the call.
+func (c *Call) close() {
+	c.sub.unwatch(c, c.bits.Load()&bitStarted != 0)
+	old := c.bits.Or(bitClosed)
 	if old&(bitStarted|bitQueued) == 0 || old&bitEnded != 0 {
 		c.finish()
 	}
@@ -123,7 +125,7 @@ func (c *Call) enqueue() bool {
 
 // dequeue says that c has come to the front of its line and did not start.
 func (c *Call) dequeue() {
-	if old := c.bits.And(^bitQueued); old&bitAnswered != 0 {
+	if old := c.bits.And(^bitQueued); old&bitClosed != 0 {
 		c.finish()
 	}
 }

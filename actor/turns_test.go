@@ -105,7 +105,7 @@ func TestAStoppingActorIsNotRestarted(t *testing.T) {
 // not the next one's.
 func TestATickOfAFailedEntityIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		type pulse struct{ failed, ticked bool }
+		type pulse struct{ failed bool }
 		late := false // written on the key's turns
 		fail := func(p *pulse, _ *actor.Context, _ Go) (bool, error) {
 			<-time.After(15 * time.Second) // a tick is due
