@@ -2,6 +2,8 @@ package cluster_test
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,4 +33,23 @@ func TestRetriesKeepTheRestOfTheTTL(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestActivationCauseIsNotTheCalls: what an activation has failed with does not
+// make the client try again, or call its own time up.
+func TestActivationCauseIsNotTheCalls(t *testing.T) {
+	for _, cause := range []error{cluster.ErrEnvelopeExpired, cluster.ErrDisconnected, cluster.ErrDraining} {
+		tr := cluster.CreateInMemoryTransport(t)
+		var made atomic.Int32
+		startNode(t, cluster.NodeOptions{Transport: tr, NumShards: 1, Shards: []uint32{0}, Handler: cluster.NewKeyHandler(func(string) (cluster.ServerHandlerFunc, error) {
+			made.Add(1)
+			return nil, cause
+		})})
+		client := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 1})
+		_, err := client.RequestKey(t.Context(), "k", "Get", nil)
+		outcome(t, err, cluster.ErrActivationFailed, cluster.NotStarted)
+		if errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, cause) || made.Load() != 1 {
+			t.Errorf("%v after %d activations", err, made.Load())
+		}
+	}
 }

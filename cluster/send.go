@@ -73,12 +73,25 @@ func (c *Client) retryable(err error) bool {
 	if !transport.OutcomeOf(err).NeverRan() {
 		return false
 	}
+	err = outer(err)
 	for _, e := range c.retry {
 		if errors.Is(err, e) {
 			return true
 		}
 	}
 	return false
+}
+
+// outer is err without what is behind it: that an activation has failed for want
+// of a connection, say, does not mean that this call has.
+func outer(err error) error {
+	e, ok := errors.AsType[*transport.Error](err)
+	if !ok || e.Cause == nil {
+		return err
+	}
+	c := *e
+	c.Cause = nil
+	return &c
 }
 
 // again tries until the call succeeds, may have run, or is out of time; then it
@@ -129,7 +142,7 @@ func (c *Client) again(ctx context.Context, env Envelope, err error) ([]byte, er
 // that carries it is not the caller's.
 func ended(ctx context.Context, err error, byDefault bool) error {
 	o := transport.OutcomeOf(err)
-	if !errors.Is(err, ErrEnvelopeExpired) || o == RanAndFailed { // a handler's error may be of another call's TTL
+	if !errors.Is(outer(err), ErrEnvelopeExpired) || o == RanAndFailed { // a handler's error may be of another call's TTL
 		return err
 	}
 	if cause := ctx.Err(); cause != nil {
