@@ -30,6 +30,7 @@ type cell struct {
 	listed int64 // used, as shard.ages knows it; guarded by shard.mu
 	place  int   // in shard.ages; guarded by shard.mu
 
+	slot    pool.Slot             // of the turn that runs; the worker's
 	spawned pactor.MessageInvoker // between RegisterHandlers and Start, on the supervisor's turn
 
 	mu      sync.Mutex
@@ -102,6 +103,7 @@ func (c *cell) Run(slot pool.Slot) {
 // panics. It returns true after a panic: the system messages that follow from
 // it are there already.
 func (c *cell) turns(slot pool.Slot) (again bool) {
+	c.slot = slot
 	var current any
 	returned := false
 	defer func() {

@@ -47,8 +47,8 @@ type Message struct {
 // Context is what an entity's method is given: the message's context and
 // metadata, and the entity's own identity. It is a context.Context: pass it on
 // to calls of other entities, so that deadline and cancellation travel and the
-// wait does not count as a running handler. (In OnActivate, OnPassivate and
-// Every it does count.) It may be kept, but ends with the message.
+// wait does not count as a running handler. It may be kept, but ends with the
+// message.
 type Context struct {
 	call Call
 	cell *cell
@@ -110,7 +110,18 @@ func (c *Context) Self() *PID { return c.cell.self() }
 func (c *Context) Passivate() { c.cell.stopAfterTurn() }
 
 // quiet is the Call of a turn that no message caused.
-type quiet struct{ context.Context }
+type quiet struct {
+	context.Context
+	held *pool.Held
+}
+
+// Value implements context.Context.
+func (q quiet) Value(key any) any {
+	if v, ok := q.held.Value(key); ok {
+		return v
+	}
+	return q.Context.Value(key)
+}
 
 func (quiet) Message() Message     { return Message{} }
 func (quiet) Start(pool.Slot) bool { return true }

@@ -49,6 +49,9 @@ func (t *ticker) run() {
 	if stopped {
 		return
 	}
+	held := t.ctx.call.(quiet).held
+	held.Take(t.ctx.cell.slot)
+	defer held.Release()
 	if err := t.method(t.entity, t.ctx); err != nil {
 		t.ctx.Log().Warn("periodic work failed", slog.Any("error", err))
 	}

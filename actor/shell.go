@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/clstr-go/clstr/internal/pool"
 )
 
 // Entity is an actor that its key speaks to directly, with the message's
@@ -132,13 +134,19 @@ func (s *shell) activate(ctx pactor.Context) error {
 	}
 	s.inner = inner
 	if s.entity, _ = inner.(Entity); s.entity != nil {
-		return s.entity.Activate(s.lifecycle())
+		c, end := s.lifecycle()
+		defer end()
+		return s.entity.Activate(c)
 	}
 	inner.Receive(ctx) // Started
 	return nil
 }
 
-func (s *shell) passivate(pactor.Context) { s.entity.Passivate(s.lifecycle()) }
+func (s *shell) passivate(pactor.Context) {
+	c, end := s.lifecycle()
+	defer end()
+	s.entity.Passivate(c)
+}
 
 // end tells the user's actor that it has stopped or is replaced.
 func (s *shell) end(ctx pactor.Context) {
@@ -153,8 +161,11 @@ func (s *shell) end(ctx pactor.Context) {
 
 // lifecycle is the context of a turn that no message caused; it ends when the
 // host has stopped.
-func (s *shell) lifecycle() *Context {
-	return &Context{call: quiet{s.shard.host.life}, cell: s.cell}
+// end is to be called when the turn has ended.
+func (s *shell) lifecycle() (c *Context, end func()) {
+	held := &pool.Held{}
+	held.Take(s.cell.slot)
+	return &Context{call: quiet{s.shard.host.life, held}, cell: s.cell}, held.Release
 }
 
 // protect keeps a panic of a hook at the end of an incarnation from holding up

@@ -186,7 +186,7 @@ func TestWaitsOnSeveralGoroutines(t *testing.T) {
 		}
 	}
 	s, err := d.Subscribe(t.Context(), d.ReceiverFunc(func(ctx context.Context, _ Envelope) ([]byte, error) {
-		if BeginWait(t.Context()) != nil {
+		if BeginWait(t.Context()) != (Wait{}) {
 			t.Error("a context that is no handler's waits for a slot")
 		}
 		running(1)

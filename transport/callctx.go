@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/pool"
 )
 
 var _ context.Context = (*Call)(nil)
@@ -71,30 +72,44 @@ func CallFrom(ctx context.Context) *Call {
 // BeginWait says that a handler waits for another call, so that it does not
 // count against the limit on running handlers meanwhile: handlers that ask each
 // other cannot starve. ctx is the handler's or derived from it. Transports call
-// it around the wait, and EndWait after; both do nothing for a nil call.
-func BeginWait(ctx context.Context) *Call {
+// it around the wait, and EndWait after; both do nothing outside a handler or a
+// hook of an entity's.
+func BeginWait(ctx context.Context) Wait {
 	c := CallFrom(ctx)
 	if c == nil {
-		return nil
+		if h := pool.HeldFrom(ctx); h != nil && h.BeginWait() {
+			return Wait{held: h}
+		}
+		return Wait{}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.slot == nil {
-		return nil // no pool, or the handler has ended and a goroutine of its goes on
+		return Wait{} // no pool, or the handler has ended and a goroutine of its goes on
 	}
 	c.waits++
 	if c.held {
 		c.held = false
 		c.slot.Leave()
 	}
-	return c
+	return Wait{call: c}
+}
+
+// Wait is what BeginWait has begun.
+type Wait struct {
+	call *Call
+	held *pool.Held
 }
 
 // EndWait ends what BeginWait began; it may wait for a free slot, until the
 // context that BeginWait was given ends. A handler that
 // waits on several goroutines goes without a slot until the last of them has its
 // answer: the calls that the others wait for may need that slot.
-func (c *Call) EndWait(ctx context.Context) {
+func (w Wait) EndWait(ctx context.Context) {
+	if w.held != nil {
+		w.held.EndWait(ctx)
+	}
+	c := w.call
 	if c == nil {
 		return
 	}
