@@ -1,5 +1,5 @@
 # The one gate is `make check`, which is .ci/run: each of its steps is a target here.
-.PHONY: help check build format vet modules staticcheck race test api
+.PHONY: help check build format vet modules staticcheck race test api bench
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile

@@ -3,6 +3,7 @@ package natstransport_test
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -122,4 +123,14 @@ func TestNATSOptions(t *testing.T) {
 	}})
 	refused(t, tr, transport.Envelope{Shard: 2, Type: "Echo"}, transport.ErrNotPermitted, transport.NotStarted)
 	receive(t, "the handler that was given", reports)
+}
+
+// TestNoPasswordInErrors: nats.go's parser puts the URL into its error.
+func TestNoPasswordInErrors(t *testing.T) {
+	for _, url := range []string{"nats://user:hush@exa mple:4222,nats://h:1", "nats://user:hush@127.0.0.1:1", "nats://hush@exa mple"} {
+		_, err := natstransport.New(natstransport.Options{URL: url})
+		if err == nil || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%v", err)
+		}
+	}
 }

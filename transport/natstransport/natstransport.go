@@ -2,7 +2,9 @@ package natstransport
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -106,7 +108,7 @@ func (t *Transport) connect() (err error) {
 			nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // t.listen; by default nats.go prints
 		}, t.opts.NATSOptions...)
 		if t.nc, err = nats.Connect(t.opts.URL, options...); err != nil {
-			return transport.Errorf(transport.ErrDisconnected, "connecting to %s: %v", redact(t.opts.URL), err)
+			return transport.Errorf(transport.ErrDisconnected, "connecting to %s: %v", redact(t.opts.URL), bare(err))
 		}
 	}
 	t.inbox = t.nc.NewInbox()
@@ -149,12 +151,20 @@ func (t *Transport) openInbox() (err error) {
 	return err
 }
 
-// redact keeps passwords out of errors.
-func redact(url string) string {
-	if at := strings.LastIndexByte(url, '@'); at >= 0 {
-		return "..." + url[at:]
+// bare is an error without the URL that a parser puts in front of it.
+func bare(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
 	}
-	return url
+	return err
+}
+
+// redact keeps passwords out of errors.
+func redact(servers string) string {
+	if at := strings.LastIndexByte(servers, '@'); at >= 0 {
+		return "..." + servers[at:]
+	}
+	return servers
 }
 
 func (t *Transport) disconnect(status chan nats.Status) {

@@ -124,7 +124,11 @@ func (t *Transport) drain(subs ...*subscription) {
 		_ = s.nats.Unsubscribe()
 	}
 	if drained > 0 {
-		_ = t.flush(context.Background()) // without a connection nothing comes either
+		if t.flush(context.Background()) != nil { // the connection went away meanwhile: the same
+			for _, s := range subs {
+				_ = s.nats.Unsubscribe()
+			}
+		}
 		t.readUpToHere()
 	}
 	t.mu.Lock()
@@ -211,7 +215,8 @@ func (t *Transport) refuseBytes(m *nats.Msg, err error) {
 	if !ok {
 		first, n = 0, 1
 	}
-	for i := range min(n, maxRefusals) {
+	n = min(n, maxRefusals, max(64, len(m.Data)/2)) // few bytes are not many calls
+	for i := range n {
 		p.answer(first+uint64(i), m.Reply, nil, notStarted(err))
 	}
 }
