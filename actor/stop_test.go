@@ -73,14 +73,19 @@ func TestStop(t *testing.T) {
 // TestStopBeforeSpawn holds up a shard's supervisor, so that it is told to stop
 // before it has made the keys that wait for it.
 func TestStopBeforeSpawn(t *testing.T) {
-	held, gate := make(chan struct{}, 1), make(chan struct{})
+	held, gate, both := make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	o := &holding{held: held, gate: gate}
 	w := newWorld(t, actor.HostOptions{CacheSize: 1, Observer: o, Factory: making(func(string) *entity {
-		return &entity{handle: func(c *actor.Context) { c.Passivate(); c.Call().Reply(nil, nil) }}
+		return &entity{handle: func(c *actor.Context) {
+			<-both // the second message waits behind the first
+			c.Passivate()
+			c.Call().Reply(nil, nil)
+		}}
 	})})
 	o.hold.Store(true)
 	again := w.send("first", "go")
 	second := w.send("first", "go") // its incarnation is counted on the supervisor's turn
+	close(both)
 	await(t, held, "the supervisor")
 	var calls []*call
 	for i := range 10 {
