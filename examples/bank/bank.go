@@ -76,7 +76,9 @@ var accounts = actor.Define("account", func(string) *Account { return &Account{}
 
 // Order moves money between two accounts. It is an entity of its own, so that
 // accounts never wait for each other, and its key is the order's ID, so that
-// asking twice moves once.
+// an order that was answered moves nothing when it is asked again. (A bank would
+// have its accounts remember orders too: a withdrawal whose reply was lost may be
+// made twice here.)
 type Order struct {
 	accounts *cluster.KindClient
 	done     *Receipt
