@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/clstr-go/clstr/actor"
@@ -18,7 +19,7 @@ import (
 // An entity is a struct with methods.
 func TestWithdraw(t *testing.T) {
 	a := &Account{balance: 10}
-	_, err := a.Withdraw(nil, Withdraw{50})
+	_, err := a.Withdraw(nil, Withdraw{Amount: 50})
 	if funds, ok := errors.AsType[*InsufficientFunds](err); !ok || funds.Balance != 10 {
 		t.Errorf("got %v", err)
 	}
@@ -27,7 +28,7 @@ func TestWithdraw(t *testing.T) {
 // Alone, it is hosted as in production, and time is virtual.
 func TestAuditIsCutShort(t *testing.T) {
 	testkit.Alone(t, accounts.New, "alice", func(t *testing.T, e *testkit.Entity) {
-		if _, err := testkit.Ask[Balance](e, Deposit{100}); err != nil {
+		if _, err := testkit.Ask[Balance](e, Deposit{Amount: 100}); err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()
@@ -39,7 +40,7 @@ func TestAuditIsCutShort(t *testing.T) {
 			t.Errorf("waited for %v", waited)
 		}
 		e.Crash() // what is only in memory is lost
-		if b, err := testkit.Ask[Balance](e, Deposit{1}); err != nil || b.Amount != 1 {
+		if b, err := testkit.Ask[Balance](e, Deposit{Amount: 1}); err != nil || b.Amount != 1 {
 			t.Errorf("got %v, %v", b, err)
 		}
 	})
@@ -63,7 +64,7 @@ func startBank(t *testing.T, opts testkit.ClusterOptions) *testkit.Cluster {
 
 func deposit(t *testing.T, c *testkit.Cluster, key string, amount int64) (balance int64) {
 	t.Helper()
-	b, err := cluster.NewRequest[Deposit, Balance](c.Client().Kind("account").Key(key)).Request(t.Context(), Deposit{amount})
+	b, err := cluster.NewRequest[Deposit, Balance](c.Client().Kind("account").Key(key)).Request(t.Context(), Deposit{Amount: amount})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +103,7 @@ func TestNodeDies(t *testing.T) {
 	c := startBank(t, testkit.ClusterOptions{Transport: testkit.NATS})
 	key := c.KeyOf("node-1")
 	c.KillNode("node-1")
-	_, err := c.Client().Kind("account").Key(key).Request(t.Context(), Deposit{1})
+	_, err := c.Client().Kind("account").Key(key).Request(t.Context(), Deposit{Amount: 1})
 	if !errors.Is(err, cluster.ErrTransportNoShardSubscriber) || !cluster.OutcomeOf(err).NeverRan() {
 		t.Errorf("got %v", err)
 	}
@@ -126,17 +127,72 @@ func TestDuplicates(t *testing.T) {
 	}
 }
 
-// Nothing is taken from alice if bob cannot be reached.
-func TestRefund(t *testing.T) {
-	faults := testkit.NewFaults(42, testkit.FaultRule{Keys: []string{"bob"}, Fail: 1, Err: cluster.ErrTransportNoShardSubscriber})
+// A reply is lost on its way back from an account, and the order is sent again:
+// money moves once.
+func TestLostReply(t *testing.T) {
+	for account, msg := range map[string]string{"alice": "Withdraw", "bob": "Deposit"} {
+		synctest.Test(t, func(t *testing.T) { // where deadlines take no time
+			faults := testkit.NewFaults(42, testkit.FaultRule{Keys: []string{account}, Types: []string{msg}, DropReply: 1, First: 1})
+			c := startBank(t, testkit.ClusterOptions{Wrap: faults.Client})
+			deposit(t, c, "alice", 100)
+			order := cluster.NewRequest[Transfer, Receipt](c.Client().Kind("order").Key("1"))
+			if _, err := order.Request(t.Context(), Transfer{"alice", "bob", 30}); cluster.OutcomeOf(err) != cluster.MaybeRan {
+				t.Errorf("%s: got %v (%v)", msg, err, cluster.OutcomeOf(err))
+			}
+			for range 2 {
+				if r, err := order.Request(t.Context(), Transfer{"alice", "bob", 30}); err != nil || *r != (Receipt{70, 30}) {
+					t.Errorf("%s, again: %+v, %v", msg, r, err)
+				}
+			}
+			if a, b := deposit(t, c, "alice", 1), deposit(t, c, "bob", 1); a != 71 || b != 31 {
+				t.Errorf("%s: alice has %d, bob %d", msg, a, b)
+			}
+		})
+	}
+}
+
+// Bob cannot be reached: the money is on its way until the order is sent again.
+func TestHalfAnOrder(t *testing.T) {
+	faults := testkit.NewFaults(42, testkit.FaultRule{Keys: []string{"bob"}, Fail: 1, Err: cluster.ErrTransportNoShardSubscriber, First: 1})
 	c := startBank(t, testkit.ClusterOptions{Wrap: faults.Client})
 	deposit(t, c, "alice", 100)
-	_, err := c.Client().Kind("order").Key("1").Request(t.Context(), Transfer{"alice", "bob", 30})
-	if !errors.Is(err, cluster.ErrTransportNoShardSubscriber) {
-		t.Errorf("got %v", err)
+	order := cluster.NewRequest[Transfer, Receipt](c.Client().Kind("order").Key("1"))
+	_, err := order.Request(t.Context(), Transfer{"alice", "bob", 30})
+	if !errors.Is(err, cluster.ErrTransportNoShardSubscriber) || cluster.OutcomeOf(err) != cluster.RanAndFailed {
+		t.Errorf("got %v (%v)", err, cluster.OutcomeOf(err))
 	}
-	if got := deposit(t, c, "alice", 1); got != 101 {
-		t.Errorf("alice has %d", got)
+	if r, err := order.Request(t.Context(), Transfer{"alice", "bob", 30}); err != nil || *r != (Receipt{70, 30}) {
+		t.Errorf("again: %+v, %v", r, err)
+	}
+}
+
+// Orders are told apart by all that they say: none makes or loses money.
+func TestOrdersThatDiffer(t *testing.T) {
+	c := startBank(t, testkit.ClusterOptions{})
+	deposit(t, c, "alice", 100)
+	order := cluster.NewRequest[Transfer, Receipt](c.Client().Kind("order").Key("1"))
+	for _, m := range []Transfer{{"alice", "bob", 30}, {"alice", "carol", 30}, {"alice", "bob", 10}, {"alice", "alice", 20}} {
+		if _, err := order.Request(t.Context(), m); err != nil {
+			t.Errorf("%+v: %v", m, err)
+		}
+	}
+	if a, b, c := deposit(t, c, "alice", 1), deposit(t, c, "bob", 1), deposit(t, c, "carol", 1); a != 31 || b != 41 || c != 31 {
+		t.Errorf("alice has %d, bob %d, carol %d", a, b, c)
+	}
+}
+
+// What an account remembers is bounded.
+func TestOldOrders(t *testing.T) {
+	a := &Account{balance: 10}
+	for i := range 3000 {
+		m := Deposit{1, fmt.Sprint("order ", i)}
+		first, err := a.Deposit(nil, m)
+		if again, _ := a.Deposit(nil, m); err != nil || again != first || first.Amount != int64(11+i) {
+			t.Fatalf("%+v, %v, again %+v", first, err, again)
+		}
+	}
+	if _, err := a.Withdraw(nil, Withdraw{Amount: 3010}); err != nil || len(a.recent) != 1000 || cap(a.recent) > 4000 {
+		t.Errorf("%v, remembers %d of %d", err, len(a.recent), cap(a.recent))
 	}
 }
 

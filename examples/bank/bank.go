@@ -8,21 +8,24 @@ import (
 	"github.com/clstr-go/clstr/cluster"
 )
 
-// The messages of an account, and its reply.
+// The messages and replies. A Deposit or Withdraw that names an order moves money
+// once, however often it is sent.
 type (
-	Deposit  struct{ Amount int64 }
-	Withdraw struct{ Amount int64 }
-	Audit    struct{}
-	Balance  struct{ Amount int64 }
-)
-
-// Transfer is the message of an order, and Receipt its reply.
-type (
+	Deposit struct {
+		Amount int64
+		Order  string
+	}
+	Withdraw struct {
+		Amount int64
+		Order  string
+	}
 	Transfer struct {
 		From, To string
 		Amount   int64
 	}
-	Receipt struct{ From, To int64 } // the balances after it
+	Audit   struct{}
+	Balance struct{ Amount int64 }
+	Receipt struct{ From, To int64 } // the balances after a transfer
 )
 
 // ErrBadAmount is a sentinel, found by errors.Is.
@@ -41,24 +44,41 @@ func init() { // the codes travel: both ends register them
 }
 
 // Account is an entity: one per key, one message at a time.
-type Account struct{ balance int64 }
+type Account struct {
+	balance int64
+	recent  []answered // the last 1,000; an older order would move money again
+}
+
+// answered is a message that names an order, and the reply to it.
+type answered struct {
+	msg   any
+	reply Balance
+}
 
 func (a *Account) Deposit(_ *actor.Context, m Deposit) (Balance, error) {
-	if m.Amount <= 0 {
-		return Balance{}, ErrBadAmount
-	}
-	a.balance += m.Amount
-	return Balance{a.balance}, nil
+	return a.move(m, m.Order, m.Amount, m.Amount)
 }
 
 func (a *Account) Withdraw(_ *actor.Context, m Withdraw) (Balance, error) {
-	switch {
-	case m.Amount <= 0:
-		return Balance{}, ErrBadAmount
-	case m.Amount > a.balance:
-		return Balance{}, &InsufficientFunds{a.balance, m.Amount}
+	return a.move(m, m.Order, m.Amount, -m.Amount)
+}
+
+func (a *Account) move(msg any, order string, amount, change int64) (Balance, error) {
+	for _, before := range a.recent {
+		if before.msg == msg {
+			return before.reply, nil
+		}
 	}
-	a.balance -= m.Amount
+	switch {
+	case amount <= 0:
+		return Balance{}, ErrBadAmount
+	case change < -a.balance:
+		return Balance{}, &InsufficientFunds{a.balance, amount}
+	}
+	a.balance += change
+	if order != "" {
+		a.recent = append(a.recent[max(0, len(a.recent)-999):], answered{msg, Balance{a.balance}})
+	}
 	return Balance{a.balance}, nil
 }
 
@@ -75,38 +95,25 @@ var accounts = actor.Define("account", func(string) *Account { return &Account{}
 )
 
 // Order moves money between two accounts. It is an entity of its own, so that
-// accounts never wait for each other, and its key is the order's ID, so that
-// an order that was answered moves nothing when it is asked again. (A bank would
-// have its accounts remember orders too: a withdrawal whose reply was lost may be
-// made twice here.)
-type Order struct {
-	accounts *cluster.KindClient
-	done     *Receipt
-}
+// accounts never wait for each other. If a reply is lost, or an account is not
+// there, the order is sent again: the accounts know it, and do what is missing.
+type Order struct{ accounts *cluster.KindClient }
 
 func (o *Order) Transfer(c *actor.Context, m Transfer) (Receipt, error) {
-	if o.done != nil {
-		return *o.done, nil
-	}
-	from, to := o.accounts.Key(m.From), o.accounts.Key(m.To)
-	left, err := cluster.NewRequest[Withdraw, Balance](from).Request(c, Withdraw{m.Amount})
+	id := fmt.Sprintf("%q from %q to %q", c.Key(), m.From, m.To) // another use of the key is another order
+	left, err := cluster.NewRequest[Withdraw, Balance](o.accounts.Key(m.From)).Request(c, Withdraw{m.Amount, id})
 	if err != nil {
 		return Receipt{}, err // the account's error, with its identity
 	}
-	got, err := cluster.NewRequest[Deposit, Balance](to).Request(c, Deposit{m.Amount})
+	got, err := cluster.NewRequest[Deposit, Balance](o.accounts.Key(m.To)).Request(c, Deposit{m.Amount, id})
 	if err != nil {
-		if cluster.OutcomeOf(err) == cluster.MaybeRan {
-			return Receipt{}, fmt.Errorf("in doubt, somebody must look: %w", err)
-		}
-		_, back := cluster.NewRequest[Deposit, Balance](from).Request(c, Deposit{m.Amount})
-		return Receipt{}, errors.Join(err, back)
+		return Receipt{}, fmt.Errorf("withdrawn; send the order again: %w", err)
 	}
-	o.done = &Receipt{left.Amount, got.Amount}
-	return *o.done, nil
+	return Receipt{left.Amount, got.Amount}, nil
 }
 
 // orders defines the entity for a node whose orders ask through client.
 func orders(client *cluster.Client) *actor.Definition[Order] {
-	return actor.Define("order", func(string) *Order { return &Order{accounts: client.Kind("account")} },
+	return actor.Define("order", func(string) *Order { return &Order{client.Kind("account")} },
 		actor.OnRequest((*Order).Transfer))
 }

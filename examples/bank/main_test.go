@@ -4,7 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
 const story = `
@@ -20,19 +22,21 @@ an audit of alice, for 50 ms       no: code deadline, maybe ran
 `
 
 func TestStory(t *testing.T) {
-	testkit.CheckLeaks(t)
-	var out strings.Builder
-	if err := run(t.Context(), nil, &out); err != nil {
-		t.Fatal(err)
-	}
-	if got := "\n" + out.String(); got != story {
-		t.Errorf("got:%s\nwant:%s", got, story)
-	}
-}
-
-func TestArguments(t *testing.T) {
-	var out strings.Builder
-	if err := run(t.Context(), []string{"-v"}, &out); err == nil || !strings.Contains(err.Error(), "-v") {
-		t.Errorf("got %v", err)
-	}
+	testkit.EachTransport(t, func(t *testing.T, kind testkit.TransportKind) {
+		testkit.CheckLeaks(t)
+		var tr cluster.Transport = cluster.NewInMemoryTransport()
+		if kind == testkit.NATS {
+			var err error
+			if tr, err = natstransport.New(natstransport.Options{URL: testkit.StartNATS(t)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var out strings.Builder
+		if err := run(t.Context(), tr, &out); err != nil {
+			t.Fatal(err)
+		}
+		if got := "\n" + out.String(); got != story {
+			t.Errorf("got:%s\nwant:%s", got, story)
+		}
+	})
 }
