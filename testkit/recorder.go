@@ -56,6 +56,7 @@ type Recorder struct {
 	mu      sync.Mutex
 	all     []Received
 	taken   int           // all[:taken] was returned by Expect
+	resets  int           // how often all began anew
 	changed chan struct{} // closed and made anew at each message
 }
 
@@ -131,6 +132,7 @@ func (r *Recorder) Reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.all, r.taken = nil, 0
+	r.resets++
 }
 
 // Expect waits for the next n messages, those that no Expect has returned yet,
@@ -185,10 +187,12 @@ func list(ms []Received) string {
 // if ctx ends first. match is called one message after the other and must not
 // block.
 func (r *Recorder) WaitFor(ctx context.Context, match func(Received) bool) (Received, error) {
-	seen := 0
+	seen, resets := 0, 0
 	for {
 		r.mu.Lock()
-		seen = min(seen, len(r.all)) // after a Reset
+		if r.resets != resets {
+			seen, resets = 0, r.resets
+		}
 		fresh, changed := slices.Clone(r.all[seen:]), r.changed
 		seen = len(r.all)
 		r.mu.Unlock()

@@ -167,3 +167,31 @@ func TestWaitFor(t *testing.T) {
 		}
 	})
 }
+
+// What comes after a Reset is looked at, however much was seen before it.
+func TestWaitForAfterReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := testkit.NewRecorder()
+		c := testkit.NewCluster(t, testkit.ClusterOptions{Nodes: 1, Handler: rec.Handler()})
+		send := func(key string) {
+			t.Helper()
+			if _, err := c.Client().RequestKey(context.Background(), key, "to "+key, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		send("a")
+		send("a")
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		var waiter sync.WaitGroup
+		waiter.Go(func() {
+			if got, err := rec.WaitFor(ctx, func(m testkit.Received) bool { return m.Key == "b" }); err != nil || got.Type != "to b" {
+				t.Errorf("got %v, %v", got, err)
+			}
+		})
+		synctest.Wait()
+		rec.Reset()
+		send("b")
+		waiter.Wait()
+	})
+}
