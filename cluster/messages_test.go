@@ -107,6 +107,16 @@ func TestPayloadsThatDoNotMarshal(t *testing.T) {
 	for name, send := range map[string]func() error{
 		"nil":         func() error { _, err := scoped.Request(t.Context(), nil); return err },
 		"notify nil":  func() error { return scoped.Notify(t.Context(), nil) },
+		"nil pointer": func() error { _, err := scoped.Request(t.Context(), (*getUser)(nil)); return err },
+		"nil named":   func() error { return scoped.Notify(t.Context(), (*named)(nil)) },
+		"nil proto":   func() error { return scoped.Notify(t.Context(), (*wrapperspb.StringValue)(nil)) },
+		"nil of a typed request": func() error {
+			_, err := cluster.NewRequest[*getUser, touch](scoped).Request(t.Context(), nil)
+			if err != nil && !strings.Contains(err.Error(), "*cluster_test.getUser: a nil pointer") {
+				t.Errorf("%q does not name the type", err)
+			}
+			return err
+		},
 		"chan":        func() error { _, err := scoped.Request(t.Context(), pipe{make(chan int)}); return err },
 		"notify chan": func() error { return scoped.Notify(t.Context(), pipe{make(chan int)}) },
 		"no name":     func() error { _, err := scoped.Request(t.Context(), struct{ X int }{1}); return err },

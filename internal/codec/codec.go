@@ -20,23 +20,23 @@ type Namer interface{ MessageType() string }
 // Name returns the wire name of v's type: what its MessageType method says,
 // the full name of a protobuf message, or the bare name of the Go type, which
 // stays the same when the type moves to another package. It returns an error
-// for a type without a name.
+// for a type without a name, and for a nil pointer: the other end would take it
+// for a message whose fields are all zero.
 func Name(v any) (string, error) {
-	switch m := v.(type) {
-	case nil:
+	if v == nil {
 		return "", errors.New("a nil payload has no message type")
+	}
+	if isNil(v) {
+		return "", errors.New("a nil pointer is no message")
+	}
+	switch m := v.(type) {
 	case Namer:
-		if isNil(v) {
-			break
-		}
 		if name := m.MessageType(); name != "" {
 			return name, nil
 		}
 		return "", fmt.Errorf("the MessageType of a %T is empty", v)
-	case proto.Message:
-		if !isNil(v) { // a dynamic message has its own descriptor
-			return string(m.ProtoReflect().Descriptor().FullName()), nil
-		}
+	case proto.Message: // a dynamic one has its own descriptor
+		return string(m.ProtoReflect().Descriptor().FullName()), nil
 	}
 	return NameOf(reflect.TypeOf(v))
 }
