@@ -128,6 +128,10 @@ func TestPayloadsThatDoNotMarshal(t *testing.T) {
 		err := send()
 		if !errors.Is(err, cluster.ErrEncode) || cluster.OutcomeOf(err) != cluster.NotSent {
 			t.Errorf("%s: got %v (%v), want ErrEncode, not sent", name, err, cluster.OutcomeOf(err))
+			continue
+		}
+		if strings.Contains(err.Error(), "  ") {
+			t.Errorf("%s: %q has a gap", name, err)
 		}
 	}
 	if n := tr.tries(); n != 0 {

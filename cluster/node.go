@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,8 +27,9 @@ type NodeOptions struct {
 	// Transport is the server transport for receiving messages (required).
 	Transport ServerTransport
 	// Shards is the list of shard IDs this node owns. Use [ShardsForNode] to
-	// compute this based on cluster membership; where that gives a node nothing,
-	// it serves nothing.
+	// compute this based on cluster membership. A node without any serves nothing,
+	// and says so in a warning: its NodeID may not be among those that the shards
+	// were assigned to.
 	Shards []uint32
 	// Handler processes incoming messages for owned shards. Required, unless
 	// there are Kinds.
@@ -41,7 +43,8 @@ type NodeOptions struct {
 	// NumShards and Seed are the cluster's, as in [ClientOptions]. A node that
 	// knows them refuses callers that hash differently ([ErrLayoutMismatch]).
 	// One that does not (NumShards 0) takes them from the first message by key,
-	// and refuses what differs from that.
+	// and refuses what differs from that. Seed alone is refused: nothing could be
+	// checked by it.
 	NumShards uint32
 	Seed      string
 	// StopTimeout bounds the wait for stop hooks at the end. 0 = 30 s.
@@ -71,6 +74,9 @@ func (o NodeOptions) validate() error {
 		if kind == "" || h == nil {
 			return transport.Errorf(ErrBadOption, "node %s: kind %q needs a name and a handler", o.NodeID, kind)
 		}
+	}
+	if o.NumShards == 0 && o.Seed != "" {
+		return transport.Errorf(ErrBadOption, "node %s: Seed %.64q without NumShards: give both, or neither", o.NodeID, o.Seed)
 	}
 	if o.NumShards != 0 {
 		if err := (sharding.Layout{NumShards: o.NumShards, Seed: o.Seed}).Validate(); err != nil {
@@ -125,7 +131,7 @@ type Node struct {
 // cannot work are reported by [Node.Run].
 func NewNode(opts NodeOptions) *Node {
 	opts = opts.withDefaults()
-	opts.Shards = slices.Clone(opts.Shards)
+	opts.Shards, opts.Kinds = slices.Clone(opts.Shards), maps.Clone(opts.Kinds)
 	n := &Node{opts: opts, metrics: measuring(opts.Metrics), ready: make(chan struct{})}
 	n.entity, _ = n.metrics.(EntityMetrics)
 	n.layout.init(opts)
@@ -165,7 +171,11 @@ func (n *Node) Run(ctx context.Context) error {
 		return errors.Join(err, unsubscribe(subs))
 	}
 	n.owned(len(subs))
-	log.Info("node is ready", slog.Int("shards", len(subs)))
+	if len(subs) == 0 {
+		log.Warn("node owns no shards and serves nothing: is its ID among those that the shards were assigned to?")
+	} else {
+		log.Info("node is ready", slog.Int("shards", len(subs)))
+	}
 	close(n.ready)
 	<-ctx.Done()
 	log.Info("node drains")

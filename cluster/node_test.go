@@ -1,8 +1,10 @@
 package cluster_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
@@ -43,6 +45,7 @@ func TestBadOptions(t *testing.T) {
 		{"node shard, count unknown", node(func(o *no) { o.Shards = []uint32{1 << 20} }), cluster.ErrShardOutOfRange, []string{"shard 1048576", "0 to 1048575"}},
 		{"node shard twice", node(func(o *no) { o.Shards = []uint32{3, 1, 3} }), cluster.ErrBadOption, []string{"shard 3", "twice"}},
 		{"node shard count", node(func(o *no) { o.NumShards = 1<<20 + 1 }), cluster.ErrBadOption, []string{"NumShards", "1048577", "1 to 1048576"}},
+		{"node seed", node(func(o *no) { o.Seed = "prod" }), cluster.ErrBadOption, []string{"node n", `Seed "prod"`, "NumShards"}},
 		{"node stop timeout", node(func(o *no) { o.StopTimeout = -time.Second }), cluster.ErrBadOption, []string{"StopTimeout", "-1s", "0 (default)"}},
 		{"kind without name", node(func(o *no) { o.Kinds = kinds("", echoData) }), cluster.ErrBadOption, []string{`kind ""`, "name"}},
 		{"kind without handler", node(func(o *no) { o.Kinds = kinds("account", nil) }), cluster.ErrBadOption, []string{`kind "account"`, "handler"}},
@@ -148,13 +151,15 @@ func TestNodeID(t *testing.T) {
 	}
 }
 
-// TestOptionsAreCopied: a caller may reuse its slices.
+// TestOptionsAreCopied: a caller may reuse its slices and maps.
 func TestOptionsAreCopied(t *testing.T) {
 	tr := cluster.CreateInMemoryTransport(t)
 	shards := []uint32{0, 1}
-	opts := cluster.NodeOptions{NodeID: "n", Transport: tr, Shards: shards, Handler: headerOf, Log: quiet}
+	kinds := map[string]cluster.ServerHandlerFunc{"kind": headerOf}
+	opts := cluster.NodeOptions{NodeID: "n", Transport: tr, Shards: shards, Handler: headerOf, Kinds: kinds, Log: quiet}
 	node := cluster.NewNode(opts)
 	shards[0] = 7
+	delete(kinds, "kind")
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- node.Run(ctx) }() // ends with cancel
@@ -168,6 +173,9 @@ func TestOptionsAreCopied(t *testing.T) {
 		if got, err := scoped.Request(t.Context(), h); err != nil || string(got) != "1" {
 			t.Errorf("header %s: got %q, %v", h, got, err)
 		}
+	}
+	if _, err := client.Kind("kind").Key("k").Request(t.Context(), header("a")); err != nil {
+		t.Error(err)
 	}
 	cancel()
 	if err := <-ended; err != nil {
@@ -207,6 +215,23 @@ func TestGetNodeInfo(t *testing.T) {
 	}
 	_, err := client.Shard(64).GetNodeInfo(t.Context())
 	outcome(t, err, cluster.ErrShardOutOfRange, cluster.NotSent)
+}
+
+// TestNodeWithoutShardsWarns: a node whose ID is mistyped serves nothing, which
+// must not look like a node that is ready.
+func TestNodeWithoutShardsWarns(t *testing.T) {
+	for id, want := range map[string]string{"node-1": "level=INFO", "nod-1": "level=WARN"} {
+		var log bytes.Buffer
+		startNode(t, cluster.NodeOptions{
+			NodeID: id, Transport: cluster.CreateInMemoryTransport(t), Handler: echoData,
+			Shards: cluster.ShardsForNode(id, []string{"node-1"}, 2, ""),
+			Log:    slog.New(slog.NewTextHandler(&log, nil)),
+		})()
+		first, _, _ := strings.Cut(log.String(), "\n")
+		if !strings.Contains(first, want) || !strings.Contains(first, "node="+id) {
+			t.Errorf("%s: logged %q, want %s and the ID", id, first, want)
+		}
+	}
 }
 
 // TestMoreNodesThanShards: a node that owns nothing runs, and is told to end.

@@ -181,19 +181,21 @@ func operation(env *Envelope) string {
 	if env.Delivery != transport.AwaitReply {
 		verb = "notify"
 	}
-	msgType := env.Type
-	if len(msgType) > 64 {
-		msgType = fmt.Sprintf("%q... (%d bytes)", msgType[:64], len(msgType))
+	switch msgType := env.Type; {
+	case len(msgType) > 64:
+		verb = fmt.Sprintf("%s %q... (%d bytes)", verb, msgType[:64], len(msgType))
+	case msgType != "":
+		verb += " " + msgType
 	}
 	if env.Key == "" {
-		return fmt.Sprintf("%s %s to shard %d", verb, msgType, env.Shard)
+		return fmt.Sprintf("%s to shard %d", verb, env.Shard)
 	}
 	key := fmt.Sprintf("%q", env.Key)
 	if len(env.Key) > 64 {
 		key = fmt.Sprintf("%q... (%d bytes)", env.Key[:64], len(env.Key))
 	}
 	if env.Kind != "" {
-		return fmt.Sprintf("%s %s to %.64q key %s (shard %d)", verb, msgType, env.Kind, key, env.Shard)
+		return fmt.Sprintf("%s to %.64q key %s (shard %d)", verb, env.Kind, key, env.Shard)
 	}
-	return fmt.Sprintf("%s %s to key %s (shard %d)", verb, msgType, key, env.Shard)
+	return fmt.Sprintf("%s to key %s (shard %d)", verb, key, env.Shard)
 }

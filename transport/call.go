@@ -232,13 +232,16 @@ func (c *Call) Leave(cause error) (o Outcome, ok bool) {
 
 // Expire answers a call whose time is up. Timers call it.
 func (c *Call) Expire() {
-	limit := ErrHandlerTimeout
-	if c.until != 0 && expiry.Now() >= c.until {
-		if limit = context.DeadlineExceeded; c.byTTL {
-			limit = ErrEnvelopeExpired
-		}
+	var err *Error
+	switch {
+	case c.until == 0 || expiry.Now() < c.until:
+		err = Errorf(ErrHandlerTimeout, "the node's limit is %v", c.sub.d.limits.HandlerTimeout)
+	case c.byTTL:
+		err = newError(ErrEnvelopeExpired)
+	default:
+		err = newError(context.DeadlineExceeded)
 	}
-	c.refuse(newError(limit).WithOutcome(NotStarted), late)
+	c.refuse(err.WithOutcome(NotStarted), late)
 }
 
 // AfterAnswer calls f, which must not block, once the call was answered, at

@@ -3,6 +3,7 @@ package transporttest
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -214,7 +215,9 @@ func testHandlerTimeout(s *suite) {
 		return []byte("late"), nil
 	})
 	_, err := p.request(transport.Envelope{Type: "Slow"})
-	s.failed(err, transport.ErrHandlerTimeout, transport.MaybeRan)
+	if e := s.failed(err, transport.ErrHandlerTimeout, transport.MaybeRan); !strings.Contains(e.Error(), "50ms") {
+		s.Errorf("%q does not name the limit", e)
+	}
 	if err := receive(s, "the handler's context", ended); !errors.Is(err, context.DeadlineExceeded) {
 		s.Errorf("the handler's context ended with %v, want %v", err, context.DeadlineExceeded)
 	}
