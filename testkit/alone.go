@@ -9,6 +9,7 @@ import (
 
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/transport"
 )
 
 // Alone runs f with one entity, that of the given key, in a testing/synctest
@@ -25,7 +26,8 @@ import (
 //
 // The entity is hosted as in production, by a node with one shard in front of
 // it and a client before that. The factory is asked for this key only; it may
-// make an entity of actor.Define or a protoactor actor.
+// make an entity of actor.Define or a protoactor actor. One that asks others is
+// given a client that answers as the test wants: [StubClient].
 //
 // The rules of synctest hold: f must not use channels, timers and wait groups
 // that were made outside of it, must do no real I/O, and must not call t.Run or
@@ -33,15 +35,37 @@ import (
 // then fails the test.
 func Alone(t *testing.T, factory handlers.ActorFactory, key string, f func(t *testing.T, e *Entity)) {
 	t.Helper()
+	AloneWithOpts(t, factory, key, AloneOptions{}, f)
+}
+
+// AloneOptions configures [AloneWithOpts]. The zero value is that of [Alone].
+type AloneOptions struct {
+	// Kind is the entity's kind, as in [cluster.NodeOptions]. Empty = none.
+	Kind string
+	// Handler bounds mailbox and idle time, as in production.
+	Handler handlers.Options
+	// Limits are those of the node's transport, HandlerTimeout among them.
+	Limits transport.Limits
+}
+
+// AloneWithOpts is [Alone] with options. It panics on one out of range.
+func AloneWithOpts(t *testing.T, factory handlers.ActorFactory, key string, opts AloneOptions, f func(t *testing.T, e *Entity)) {
+	t.Helper()
+	host := handlers.NewActorHandlerWithOpts(probed(factory), opts.Handler)
 	synctest.Test(t, func(t *testing.T) {
 		w := &watch{ClusterMetrics: cluster.NopClusterMetrics(), changed: make(chan struct{})}
-		c := NewCluster(t, ClusterOptions{
-			Nodes:     1,
-			NumShards: 1,
-			Handler:   handlers.NewActorHandler(probed(factory)),
-			Metrics:   w,
-		})
-		f(t, &Entity{t: t, client: c.Client().Key(key), watch: w})
+		o := ClusterOptions{Nodes: 1, NumShards: 1, Metrics: w, Limits: opts.Limits}
+		if opts.Kind == "" {
+			o.Handler = host
+		} else {
+			o.Kinds = map[string]cluster.ServerHandlerFunc{opts.Kind: host}
+		}
+		c := NewCluster(t, o)
+		client := c.Client().Key(key)
+		if opts.Kind != "" {
+			client = c.Client().Kind(opts.Kind).Key(key)
+		}
+		f(t, &Entity{t: t, client: client, watch: w})
 	})
 }
 

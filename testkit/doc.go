@@ -8,17 +8,17 @@
 // [NewCluster] starts nodes and clients in this process, in memory or over NATS
 // ([EachTransport] runs a test on both); nodes stop, die and come back.
 // [StartNATSServer] is a NATS server that can be restarted. [Alone] hosts one
-// entity under virtual time. [Recorder] shows what reaches a handler, and waits
-// for it. [Faults] lose, delay, double and refuse messages, by a seed.
-// [CheckLeaks] finds goroutines that a test has left behind, and [Logger] writes
-// to its log.
+// entity under virtual time, and [StubClient] stands for those that it asks.
+// [Recorder] shows what reaches a handler, and waits for it. [Faults] lose, delay,
+// double and refuse messages, by a seed. [CheckLeaks] finds goroutines that a test
+// has left behind, and [Logger] writes to its log.
 //
 // What the helpers start ends with the test, through its cleanups, the last
 // first; what goes wrong then is reported to the test. Helpers that are given a
 // testing.TB fail it with Fatalf where they cannot go on, and are therefore
 // called from the test's goroutine. Helpers block until what they promise is so,
-// and say for how long at most. All but what needs
-// NATS, and CheckLeaks, works inside a testing/synctest bubble.
+// and say for how long at most. All but what needs NATS, and CheckLeaks, works
+// inside a testing/synctest bubble.
 //
 // Order is that of the transports; [Recorder] keeps it for each key.
 //

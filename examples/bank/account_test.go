@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -42,6 +43,25 @@ func TestAuditIsCutShort(t *testing.T) {
 		e.Crash() // what is only in memory is lost
 		if b, err := testkit.Ask[Balance](e, Deposit{Amount: 1}); err != nil || b.Amount != 1 {
 			t.Errorf("got %v, %v", b, err)
+		}
+	})
+}
+
+// An order alone: the test answers for the accounts.
+func TestOrderIsRefused(t *testing.T) {
+	client := testkit.StubClient(func(_ context.Context, env cluster.Envelope) ([]byte, error) {
+		if env.Type == "Withdraw" && env.Key == "alice" {
+			return nil, &InsufficientFunds{Balance: 10, Wanted: 30}
+		}
+		return json.Marshal(Balance{50})
+	})
+	testkit.Alone(t, orders(client).New, "1", func(t *testing.T, e *testkit.Entity) {
+		_, err := testkit.Ask[Receipt](e, Transfer{"alice", "bob", 30})
+		if funds, ok := errors.AsType[*InsufficientFunds](err); !ok || funds.Balance != 10 {
+			t.Errorf("got %v", err)
+		}
+		if r, err := testkit.Ask[Receipt](e, Transfer{"bob", "alice", 30}); err != nil || r != (Receipt{50, 50}) {
+			t.Errorf("got %+v, %v", r, err)
 		}
 	})
 }

@@ -1,0 +1,101 @@
+package testkit
+
+import (
+	"bytes"
+	"context"
+	"maps"
+
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// StubClient returns a client without a cluster: answer is called for each of its
+// messages, whatever their kind, key or shard. Give it to an entity that asks
+// others, and test that one [Alone], or as the struct that it is.
+//
+//	accounts := testkit.StubClient(func(_ context.Context, env cluster.Envelope) ([]byte, error) {
+//		return json.Marshal(Balance{70})
+//	})
+//	testkit.Alone(t, orders(accounts).New, "order-1", ...)
+//
+// answer gets and returns bytes, as any handler does: JSON, or protobuf for types
+// that are proto.Message. Its error is that of a handler, cluster.RanAndFailed,
+// as a call over a transport has it. An error of package cluster itself, for
+// example ErrTransportNoShardSubscriber, or a *cluster.Error, is that of the
+// call, with the outcome that it says.
+//
+// answer runs on the caller's goroutine and must return when its context ends,
+// which carries the caller's deadline and no values. It may be called
+// concurrently. StubClient panics if it is nil. The client may be made outside
+// of a synctest bubble and used inside.
+func StubClient(answer cluster.ServerHandlerFunc) *cluster.Client {
+	if answer == nil {
+		panic("testkit: StubClient: the handler is nil")
+	}
+	client, err := cluster.NewClient(cluster.ClientOptions{Transport: stub(answer), NumShards: 1})
+	if err != nil {
+		panic(err) // the options are ours
+	}
+	return client
+}
+
+// stub is a transport that ends at a func.
+type stub cluster.ServerHandlerFunc
+
+var _ transport.ClientTransport = stub(nil)
+
+// Request implements transport.ClientTransport.
+func (s stub) Request(ctx context.Context, env transport.Envelope) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, transport.ContextError(err, transport.NotSent)
+	}
+	inTime := ctx
+	if env.TTLMs > 0 {
+		var cancel context.CancelFunc
+		inTime, cancel = context.WithTimeout(ctx, env.TTL())
+		defer cancel()
+	}
+	env.Data, env.Headers = bytes.Clone(env.Data), maps.Clone(env.Headers)
+	wait := transport.BeginWait(ctx)
+	reply, err := s(bare{inTime}, env)
+	wait.EndWait(ctx)
+	switch {
+	case env.Delivery == transport.AwaitNothing:
+		return nil, nil
+	case env.Delivery == transport.AwaitAccept:
+		if e := stubError(err); e != nil && e.Outcome != transport.RanAndFailed {
+			return nil, e
+		}
+		return nil, nil // accepted; what the handler makes of it stays there
+	case ctx.Err() != nil:
+		return nil, transport.ContextError(ctx.Err(), transport.MaybeRan)
+	case inTime.Err() != nil:
+		return nil, transport.Errorf(transport.ErrEnvelopeExpired, "no answer within %v", env.TTL()).WithOutcome(transport.MaybeRan)
+	case err != nil:
+		return nil, stubError(err)
+	}
+	return bytes.Clone(reply), nil
+}
+
+// Close implements transport.ClientTransport.
+func (stub) Close() error { return nil }
+
+// stubError is what a caller sees of what the func has returned.
+func stubError(err error) *transport.Error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := err.(*transport.Error); ok {
+		return e
+	}
+	if e := transport.Errorf(err, "by the test's stub"); e.Code != "internal" { // one of the library's
+		return e
+	}
+	return transport.HandlerError(err)
+}
+
+// bare is a context whose values do not cross, as over a transport.
+type bare struct{ context.Context }
+
+// Value implements context.Context.
+func (bare) Value(any) any { return nil }
