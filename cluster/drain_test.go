@@ -115,6 +115,9 @@ func TestDrainHandsOver(t *testing.T) {
 	node("new")
 	stop()
 	<-done
+	if n := most.Load(); n != 1 {
+		t.Errorf("%d handlers ran at once for one caller that waits for each reply", n)
+	}
 }
 
 // TestStopTimeout: a stop hook that does not end holds Run up for that long.

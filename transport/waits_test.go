@@ -2,10 +2,14 @@ package transport
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
+	"weak"
 
+	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/pool"
 )
 
@@ -117,4 +121,24 @@ func TestSlotWhileAnotherGoroutineWaits(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestDecidedBeforeItsHandlerIsWatched: a call that is answered while it starts
+// is not kept until the handler timeout.
+func TestDecidedBeforeItsHandlerIsWatched(t *testing.T) {
+	s := (&book{}).sub(t, Limits{HandlerTimeout: time.Hour})
+	s.receiver = receiverFunc(func(*Call) {}) // keeps none
+	kept := func() weak.Pointer[Call] {
+		c := NewCall(Envelope{}, &inbox{}, 0)
+		s.Dispatch(c)
+		c.Start(nil)
+		c.Reply(nil, nil)
+		s.watchHandler(c, expiry.Now()) // as if Start came to it only now
+		c.End()
+		return weak.Make(c)
+	}()
+	runtime.GC()
+	if kept.Value() != nil {
+		t.Error("a call that has finished is kept")
+	}
 }
