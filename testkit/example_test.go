@@ -2,6 +2,7 @@ package testkit_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
@@ -88,44 +89,63 @@ func ExampleRecorder() {
 	// Close
 }
 
-// A test of an entity, alone: time is virtual.
+// The test of an entity, alone: time is virtual.
 func ExampleAlone() {
-	test := func(t *testing.T) {
-		def := actor.Define("counter", func(string) *counter { return &counter{} },
-			actor.OnRequest((*counter).add),
-			actor.Every(time.Hour, (*counter).tick),
-		)
+	def := actor.Define("counter", func(string) *counter { return &counter{} },
+		actor.OnRequest((*counter).add),
+		actor.Every(time.Hour, (*counter).tick),
+	)
+	testCounter := func(t *testing.T) {
 		testkit.Alone(t, def.New, "a", func(t *testing.T, e *testkit.Entity) {
 			if _, err := testkit.Ask[sum](e, add{1}); err != nil {
 				t.Fatal(err)
 			}
 			e.Advance(24 * time.Hour)
-			if got, err := testkit.Ask[sum](e, add{1}); err != nil || got.Ticks != 24 {
-				t.Errorf("got %v, %v", got, err)
-			}
+			got, err := testkit.Ask[sum](e, add{1})
+			fmt.Printf("%d ticks in a day, %v\n", got.Ticks, err)
 		})
 	}
-	_ = test // a test has a *testing.T, an example has none
+	runTest(testCounter) // as go test does
+	// Output: 24 ticks in a day, <nil>
 }
 
-// A test of a cluster: a node dies and comes back.
+// The test of an entity that asks another: the test answers.
+func ExampleStubClient() {
+	client := testkit.StubClient(func(_ context.Context, env cluster.Envelope) ([]byte, error) {
+		fmt.Println("asked:", env.Kind, env.Key, env.Type)
+		return json.Marshal(sum{N: 7})
+	})
+	testTeller := func(t *testing.T) {
+		testkit.Alone(t, tellers(client).New, "t", func(t *testing.T, e *testkit.Entity) {
+			got, err := testkit.Ask[sum](e, tell{"door-1"})
+			fmt.Println("told:", got.N, err)
+		})
+	}
+	runTest(testTeller) // as go test does
+	// Output:
+	// asked: counter door-1 add
+	// told: 7 <nil>
+}
+
+// The test of a cluster: a node dies and comes back.
 func ExampleNewCluster() {
-	test := func(t *testing.T) {
+	testNodeDies := func(t *testing.T) {
 		testkit.CheckLeaks(t)
 		c := testkit.NewCluster(t, testkit.ClusterOptions{
 			Transport: testkit.NATS,
 			Handler:   cluster.NewActorHandler(counters.New),
 		})
 		key := c.KeyOf("node-1")
+		counter := cluster.NewRequest[add, sum](c.Client().Key(key))
 		c.KillNode("node-1")
-		_, err := c.Client().Key(key).Request(context.Background(), add{1})
-		if !errors.Is(err, cluster.ErrTransportNoShardSubscriber) {
-			t.Errorf("got %v", err)
-		}
+		_, err := counter.Request(context.Background(), add{1})
+		fmt.Println(errors.Is(err, cluster.ErrTransportNoShardSubscriber), "-", cluster.OutcomeOf(err))
 		c.StartNode("node-1")
-		if _, err := c.Client().Key(key).Request(context.Background(), add{1}); err != nil {
-			t.Error(err)
-		}
+		got, err := counter.Request(context.Background(), add{1})
+		fmt.Println(got.N, err)
 	}
-	_ = test // a test has a *testing.T, an example has none
+	runTest(testNodeDies) // as go test does
+	// Output:
+	// true - not started
+	// 1 <nil>
 }

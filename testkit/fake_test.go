@@ -1,6 +1,7 @@
 package testkit_test
 
 import (
+	"flag"
 	"fmt"
 	"strings"
 	"sync"
@@ -59,5 +60,31 @@ func wantFailure(t *testing.T, failures []string, words ...string) {
 		if !strings.Contains(failures[0], w) {
 			t.Errorf("the failure does not mention %q: %s", w, failures[0])
 		}
+	}
+}
+
+// runTest runs a test in an example, which has no *testing.T, once whatever
+// -count and -cpu say: the example is run so often. What -v prints would not be
+// its output, and is held back; that the test has failed is printed.
+func runTest(f func(t *testing.T)) {
+	verbose := flag.Lookup("test.v").Value
+	was := verbose.String()
+	set := func(v string) {
+		if err := verbose.Set(v); err != nil {
+			panic(err)
+		}
+	}
+	set("false")
+	defer set(was)
+	done := false
+	once := func(t *testing.T) {
+		if !done {
+			done = true
+			f(t)
+		}
+	}
+	all := func(_, _ string) (bool, error) { return true, nil }
+	if !testing.RunTests(all, []testing.InternalTest{{Name: "Test", F: once}}) {
+		fmt.Println("FAIL")
 	}
 }
