@@ -36,6 +36,7 @@ type cell struct {
 	mu      sync.Mutex
 	invoker pactor.MessageInvoker // nil while spawning
 	mail    queue
+	hook    *hook // of the turn that runs, if no message has caused it
 	system  []any // protoactor's own messages; they go first
 	flags   flag
 }
@@ -61,7 +62,8 @@ const (
 	queued putResult = iota
 	wake             // queued, and the cell must be handed to the pool
 	full
-	gone // the cell is dead, and its key may have another
+	gone  // the cell is dead, and its key may have another
+	stuck // a hook is past its limit
 )
 
 // put appends m to the mail.
@@ -71,6 +73,8 @@ func (c *cell) put(m any, limit int) putResult {
 	switch {
 	case c.is(dead):
 		return gone
+	case c.hook != nil && c.hook.late && !isOwn(m):
+		return stuck
 	case limit >= 0 && c.mail.len() >= limit:
 		return full
 	}

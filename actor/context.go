@@ -108,27 +108,3 @@ func (c *Context) Self() *PID { return c.cell.self() }
 // Passivate stops the entity after this message, as if it had been idle: its
 // OnPassivate runs, and the next message makes a new one.
 func (c *Context) Passivate() { c.cell.stopAfterTurn() }
-
-// quiet is the Call of a turn that no message caused.
-type quiet struct {
-	context.Context
-	held *pool.Held
-}
-
-// Value implements context.Context.
-func (q quiet) Value(key any) any {
-	if v, ok := q.held.Value(key); ok {
-		return v
-	}
-	return q.Context.Value(key)
-}
-
-func (quiet) Message() Message     { return Message{} }
-func (quiet) Start(pool.Slot) bool { return true }
-func (quiet) Reply([]byte, error)  {}
-func (quiet) ReplyOwned([]byte)    {}
-func (quiet) Fail(error)           {}
-func (quiet) Panicked(any)         {}
-func (quiet) AfterAnswer(func())   {}
-func (quiet) AwaitsReply() bool    { return false }
-func (quiet) End()                 {}

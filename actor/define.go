@@ -21,12 +21,13 @@ type Definition[E any] struct {
 
 // table is what the options of a definition fill.
 type table struct {
-	entity    reflect.Type
-	handlers  map[string]func(e any, c *Context)
-	activate  func(e any, c *Context) error
-	passivate func(e any, c *Context) error
-	periodic  []periodic
-	idleAfter time.Duration
+	entity      reflect.Type
+	handlers    map[string]func(e any, c *Context)
+	activate    func(e any, c *Context) error
+	passivate   func(e any, c *Context) error
+	periodic    []periodic
+	idleAfter   time.Duration
+	hookTimeout time.Duration
 }
 
 // Option is a part of a definition.
@@ -97,7 +98,7 @@ func OnNotify[E, In any](method func(*E, *Context, In) error) Option {
 
 // OnActivate calls a method before the entity's first message. Its error reaches
 // the caller of that message, which did not run; the next message tries again
-// with a new entity.
+// with a new entity. [HookTimeout] bounds it, as it does OnPassivate and Every.
 func OnActivate[E any](method func(*E, *Context) error) Option {
 	return func(t *table) {
 		t.must(reflect.TypeFor[*E](), t.activate == nil, "OnActivate")
@@ -136,6 +137,20 @@ func PassivateAfter(idle time.Duration) Option {
 			panic(fmt.Sprintf("clstr: PassivateAfter: the time must be positive, not %v", idle))
 		}
 		t.idleAfter = idle
+	}
+}
+
+// HookTimeout bounds OnActivate, OnPassivate and each call of Every: at the limit
+// the hook's context ends, and who waits for the entity is refused. A hook that
+// goes on regardless keeps its key closed until it returns; see
+// [HostOptions].HookTimeout, which comes first. The default is 30 s, -1 is
+// unlimited.
+func HookTimeout(limit time.Duration) Option {
+	return func(t *table) {
+		if limit <= 0 && limit != -1 {
+			panic(fmt.Sprintf("clstr: HookTimeout %v: -1 (unlimited) or a duration", limit))
+		}
+		t.hookTimeout = limit
 	}
 }
 

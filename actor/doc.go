@@ -23,6 +23,8 @@
 // starts; a key that is busy or has mail is never stopped under its work; what
 // arrives while it stops goes to the next incarnation, in order. Keys never
 // wait for each other, unless the pool's limit on running handlers is reached.
+// Hooks have a limit too ([HostOptions].HookTimeout): a key whose hook ignores it
+// is closed, with a typed refusal, until the hook returns.
 //
 // Nothing here knows of envelopes or transports. The tests lie beside the files
 // that they test; lifecycle_test.go holds the races.

@@ -1,12 +1,18 @@
 package actor
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Why a message was not handled. In each case no method of the entity ran for
 // it. Package handlers gives them their codes.
 var (
 	// ErrMailboxFull: the key has as many waiting messages as allowed.
 	ErrMailboxFull = errors.New("mailbox full")
+	// ErrStuck: a hook of the key has passed its limit and has not returned; until
+	// then the key takes nothing. It is an ErrMailboxFull, too: try again later.
+	ErrStuck = fmt.Errorf("%w: the key is stuck", ErrMailboxFull)
 	// ErrStopping: the host ends.
 	ErrStopping = errors.New("host is stopping")
 	// ErrActivation: the key's actor could not be made. The next message tries

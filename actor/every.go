@@ -17,7 +17,8 @@ type periodic struct {
 type ticker struct {
 	periodic
 	entity any
-	ctx    *Context
+	cell   *cell
+	limit  time.Duration // of each call
 
 	mu      sync.Mutex
 	timer   *time.Timer
@@ -25,7 +26,7 @@ type ticker struct {
 }
 
 func startTicker(c *Context, p periodic, entity any) *ticker {
-	t := &ticker{periodic: p, entity: entity, ctx: c}
+	t := &ticker{periodic: p, entity: entity, cell: c.cell, limit: c.call.(*hook).limit}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.timer = time.AfterFunc(p.period, t.post)
@@ -34,7 +35,7 @@ func startTicker(c *Context, p periodic, entity any) *ticker {
 
 // post is called by the timer.
 func (t *ticker) post() {
-	c := t.ctx.cell
+	c := t.cell
 	if c.put(t, -1) == wake {
 		c.shard.host.system.pool.Go(c)
 	}
@@ -49,11 +50,10 @@ func (t *ticker) run() {
 	if stopped {
 		return
 	}
-	held := t.ctx.call.(quiet).held
-	held.Take(t.ctx.cell.slot)
-	defer held.Release()
-	if err := t.method(t.entity, t.ctx); err != nil {
-		t.ctx.Log().Warn("periodic work failed", slog.Any("error", err))
+	h := t.cell.beginHook(periodicWork, t.limit)
+	defer h.end()
+	if err := t.method(t.entity, &h.own); err != nil {
+		h.own.Log().Warn("periodic work failed", slog.Any("error", err))
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -18,6 +18,7 @@ import (
 const (
 	DefaultCacheSize   = 1024
 	DefaultMailboxSize = 1024
+	DefaultHookTimeout = 30 * time.Second
 )
 
 // HostOptions configures a host. Only Factory is required.
@@ -37,6 +38,17 @@ type HostOptions struct {
 	// IdleAfter passivates a key that got no message for that long, and at most
 	// an eighth longer. 0 = never, unless the entity's definition says so.
 	IdleAfter time.Duration
+	// HookTimeout bounds each turn that no message causes: the factory with
+	// OnActivate, OnPassivate, a call of Every, and what a protoactor actor does
+	// on Started, Restarting, Stopping and Stopped. At the limit the hook's
+	// context ends and who waits for the key is answered: with [ErrActivation] if
+	// it was to be activated, with [ErrStuck] otherwise. A hook that goes on
+	// regardless cannot be ended: its key refuses at once with ErrStuck until it
+	// returns, since two incarnations must never live at once, and it keeps its
+	// place among the running handlers. An activation that succeeds after its
+	// limit counts.
+	// 0 = the entity's definition, or the default (30 s); -1 = unlimited.
+	HookTimeout time.Duration
 	// Check is asked before a key is made whether it belongs to the shard; its
 	// error refuses the message. It must not block. It may be nil.
 	Check func(shard uint32, key string) error
@@ -127,7 +139,8 @@ func (h *Host) Active() int { return int(h.active.Load()) }
 
 // Stop refuses what comes and what waits, lets turns that run come to their
 // end, passivates every key with its stop hook, and returns when the last has
-// ended, or with ctx's error when that takes too long.
+// ended. When that takes too long it returns ctx's error, and names the keys that
+// have not ended and what they are at.
 func (h *Host) Stop(ctx context.Context) error {
 	h.mu.Lock()
 	h.stopped = true
@@ -141,7 +154,7 @@ func (h *Host) Stop(ctx context.Context) error {
 		select {
 		case <-s.done:
 		case <-ctx.Done():
-			return fmt.Errorf("stopping shard %d of kind %q: %w", s.id, h.opts.Kind, ctx.Err())
+			return fmt.Errorf("stopping kind %q: still running: %s: %w", h.opts.Kind, h.running(), ctx.Err())
 		}
 	}
 	h.end()
@@ -191,9 +204,9 @@ func (h *Host) refused() {
 
 // refuseMail is for mail by process id, whose sender cannot be told: it becomes
 // a dead letter.
-func (h *Host) refuseMail(c *cell, message any) {
+func (h *Host) refuseMail(c *cell, message any, why string) {
 	h.refused()
-	h.system.log.Warn("mailbox full: message by process id becomes a dead letter",
+	h.system.log.Warn("message by process id becomes a dead letter", slog.String("why", why),
 		slog.String("kind", h.opts.Kind), slog.String("key", c.key), slog.String("type", fmt.Sprintf("%T", pactor.UnwrapEnvelopeMessage(message))))
 	h.deadLetter(c.self(), message)
 }

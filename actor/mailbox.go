@@ -16,7 +16,9 @@ func (c *cell) PostUserMessage(message any) {
 	case wake:
 		c.shard.host.system.pool.Go(c)
 	case full:
-		c.shard.host.refuseMail(c, message)
+		c.shard.host.refuseMail(c, message, "its mailbox is full")
+	case stuck:
+		c.shard.host.refuseMail(c, message, "a hook of its takes too long")
 	case gone:
 		c.shard.host.deadLetter(c.self(), message)
 	}
@@ -70,6 +72,19 @@ func (c *cell) takeMail() []any {
 		all = append(all, m)
 	}
 	return all
+}
+
+// takeOthers takes all but what the incarnation has sent to itself. It is called
+// with mu held.
+func (c *cell) takeOthers() (others []any) {
+	for range c.mail.len() {
+		if m := c.mail.pop(); isOwn(m) {
+			c.mail.push(m)
+		} else {
+			others = append(others, m)
+		}
+	}
+	return others
 }
 
 // takeFirst takes the first message that somebody waits for, and the mail by

@@ -84,6 +84,9 @@ func (s *shard) delivered(c *cell, res putResult) error {
 	case full:
 		s.host.refused()
 		return ErrMailboxFull
+	case stuck:
+		s.host.refused()
+		return ErrStuck
 	}
 	return nil
 }
@@ -235,10 +238,13 @@ func (s *shard) remove(c *cell) {
 }
 
 // refuseMail answers what a cell has that will not run any more.
-func (s *shard) refuseMail(c *cell) {
-	for _, m := range c.takeMail() {
+func (s *shard) refuseMail(c *cell) { s.refuseAll(c, c.takeMail(), ErrStopping) }
+
+// refuseAll answers messages that were taken out of the cell.
+func (s *shard) refuseAll(c *cell, messages []any, why error) {
+	for _, m := range messages {
 		if x, ok := m.(*Context); ok {
-			x.call.Fail(ErrStopping)
+			x.call.Fail(why)
 		} else {
 			s.host.deadLetter(c.self(), m)
 		}

@@ -1,14 +1,14 @@
 package actor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"time"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
-
-	"github.com/clstr-go/clstr/internal/pool"
 )
 
 // Entity is an actor that its key speaks to directly, with the message's
@@ -53,7 +53,7 @@ func (s *shell) Receive(ctx pactor.Context) {
 			s.protect(ctx, s.passivate)
 			return
 		}
-		s.protect(ctx, s.pass)
+		s.protect(ctx, s.watched)
 	case *pactor.Restarting:
 		s.end(ctx)
 	case *pactor.Stopped:
@@ -125,6 +125,8 @@ func (s *shell) giveUp(ctx pactor.Context, err error) {
 var errPanic = errors.New("panic (see the node's log)")
 
 func (s *shell) activate(ctx pactor.Context) error {
+	h := s.cell.beginHook(activation, s.hookTimeout())
+	defer h.end()
 	inner, err := s.shard.host.opts.Factory(s.cell.key)
 	if err != nil {
 		return err
@@ -133,19 +135,36 @@ func (s *shell) activate(ctx pactor.Context) error {
 		return errors.New("the factory returned no actor")
 	}
 	s.inner = inner
+	h.relimit(s.hookTimeout())
 	if s.entity, _ = inner.(Entity); s.entity != nil {
-		c, end := s.lifecycle()
-		defer end()
-		return s.entity.Activate(c)
+		return s.entity.Activate(&h.own)
 	}
 	inner.Receive(ctx) // Started
 	return nil
 }
 
 func (s *shell) passivate(pactor.Context) {
-	c, end := s.lifecycle()
-	defer end()
-	s.entity.Passivate(c)
+	h := s.cell.beginHook(passivation, s.hookTimeout())
+	defer h.end()
+	s.entity.Passivate(&h.own)
+}
+
+// watched is pass for a message that is a hook of the actor's.
+func (s *shell) watched(ctx pactor.Context) {
+	if s.inner != nil {
+		h := s.cell.beginHook(passivation, s.hookTimeout())
+		defer h.end()
+		s.inner.Receive(ctx)
+	}
+}
+
+// hookTimeout is the host's, the definition's, or the default.
+func (s *shell) hookTimeout() time.Duration {
+	limit := s.shard.host.opts.HookTimeout
+	if i, ok := s.inner.(*instance); ok && limit == 0 {
+		limit = i.table.hookTimeout
+	}
+	return cmp.Or(limit, DefaultHookTimeout)
 }
 
 // end tells the user's actor that it has stopped or is replaced.
@@ -156,16 +175,11 @@ func (s *shell) end(ctx pactor.Context) {
 			s.shard.host.passivated()
 		}
 	}()
-	s.protect(ctx, s.pass)
-}
-
-// lifecycle is the context of a turn that no message caused; it ends when the
-// host has stopped.
-// end is to be called when the turn has ended.
-func (s *shell) lifecycle() (c *Context, end func()) {
-	held := &pool.Held{}
-	held.Take(s.cell.slot)
-	return &Context{call: quiet{s.shard.host.life, held}, cell: s.cell}, held.Release
+	if s.entity != nil && !s.broken { // its hook is Passivate
+		s.protect(ctx, s.pass)
+		return
+	}
+	s.protect(ctx, s.watched)
 }
 
 // protect keeps a panic of a hook at the end of an incarnation from holding up

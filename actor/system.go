@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strconv"
+	"sync"
 	"sync/atomic"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
@@ -27,6 +28,7 @@ type System struct {
 	log     *slog.Logger
 	replies *replies
 	hosts   atomic.Uint64
+	close   sync.Once
 }
 
 // Pool runs tasks on goroutines of its own, in the order of Go, which must not
@@ -39,18 +41,15 @@ func NewSystem(log *slog.Logger, p Pool) *System {
 	quiet := slog.New(demoted{log.Handler()})
 	s.as = pactor.NewActorSystem(
 		pactor.WithLoggerFactory(func(*pactor.ActorSystem) *slog.Logger { return quiet }),
-		pactor.WithDeadLetterThrottleCount(0), // its lines hold messages, which are payload
 	)
+	s.takeDeadLetters()
 	s.as.ProcessRegistry.RegisterAddressResolver(s.replies.resolve)
 	return s
 }
 
-// Proto returns the protoactor system, for actors that are not keyed.
-func (s *System) Proto() *pactor.ActorSystem { return s.as }
-
 // Close ends what the system has started beside its hosts, which must have
-// been stopped.
-func (s *System) Close() { s.as.Shutdown() }
+// been stopped. It is idempotent.
+func (s *System) Close() { s.close.Do(s.as.Shutdown) }
 
 func (s *System) nextHost() string { return "clstr-" + strconv.FormatUint(s.hosts.Add(1), 10) }
 

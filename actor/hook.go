@@ -1,0 +1,188 @@
+package actor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/pool"
+)
+
+// The turns that no message causes.
+const (
+	activation   = "activation"
+	passivation  = "passivation"
+	periodicWork = "periodic work"
+)
+
+// hook is one turn that no message has caused: its context, and what watches its
+// time. A goroutine cannot be ended from outside: at the limit the context ends,
+// whoever waits for the key is answered, and the key takes nothing more until the
+// hook has returned, so that there is never a second incarnation beside it.
+type hook struct {
+	quiet
+	own   Context // what the method is given
+	held  pool.Held
+	what  string
+	began time.Time
+
+	limit time.Duration // not positive: none; changes under the cell's mu
+	timer *time.Timer   // nil without a limit
+	late  bool          // past its limit; guarded by the cell's mu
+
+	mu     sync.Mutex
+	ctx    context.Context // made when asked for: most hooks never do
+	cancel context.CancelFunc
+	over   bool // has returned
+}
+
+var _ Call = (*hook)(nil)
+
+// beginHook is called on the cell's turn, and end when the hook has returned.
+func (c *cell) beginHook(what string, limit time.Duration) *hook {
+	h := &hook{what: what, began: time.Now()}
+	h.own = Context{call: h, cell: c}
+	h.held.Take(c.slot)
+	c.mu.Lock()
+	c.hook = h
+	h.setLimit(limit)
+	c.mu.Unlock()
+	return h
+}
+
+// setLimit is called with the cell's mu held.
+func (h *hook) setLimit(limit time.Duration) {
+	h.limit = limit
+	switch {
+	case h.timer != nil && limit <= 0:
+		h.timer.Stop()
+	case limit <= 0:
+	case h.timer == nil:
+		h.timer = time.AfterFunc(limit, h.expire)
+	default:
+		h.timer.Reset(limit - time.Since(h.began))
+	}
+}
+
+// relimit gives a hook that has just begun the limit of the entity that was made
+// meanwhile.
+func (h *hook) relimit(limit time.Duration) {
+	if limit == h.limit {
+		return
+	}
+	c := h.own.cell
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !h.late {
+		h.setLimit(limit)
+	}
+}
+
+// expire answers whoever waits for the key. The timer calls it, or end, if the
+// hook has returned at the same moment.
+func (h *hook) expire() {
+	c := h.own.cell
+	c.mu.Lock()
+	if c.hook != h || h.late || h.limit <= 0 || time.Since(h.began) < h.limit {
+		c.mu.Unlock()
+		return
+	}
+	h.late = true
+	waiting := c.takeOthers()
+	c.mu.Unlock()
+	h.own.Log().Warn("a hook takes too long: its key is closed until it returns", slog.String("hook", h.what), slog.Duration("after", h.limit))
+	c.shard.refuseAll(c, waiting, h.why())
+}
+
+// why is what those are told who wait when the limit passes.
+func (h *hook) why() error {
+	if h.what == activation {
+		return fmt.Errorf("%w: %w after %v", ErrActivation, errHookTimeout, h.limit)
+	}
+	return fmt.Errorf("%w: its %s takes longer than %v", ErrStuck, h.what, h.limit)
+}
+
+var errHookTimeout = errors.New("timeout")
+
+// end is called when the hook has returned, in whatever way. One that has
+// returned because its time was up is late, too: who waits must not wait for as
+// long again.
+func (h *hook) end() {
+	h.mu.Lock()
+	h.over = true
+	cancel := h.cancel // stays as it is from here on
+	h.mu.Unlock()
+	if cancel != nil { // otherwise it has not looked at its time
+		h.expire()
+		cancel()
+	}
+	c := h.own.cell
+	c.mu.Lock()
+	c.hook = nil
+	late := h.late
+	c.mu.Unlock()
+	if h.timer != nil {
+		h.timer.Stop()
+	}
+	h.held.Release()
+	if late {
+		h.own.Log().Warn("a hook has returned at last", slog.String("hook", h.what), slog.Duration("after", time.Since(h.began)))
+	}
+}
+
+// context ends at the limit, when the hook has returned, and when the host gives
+// up.
+func (h *hook) context() context.Context {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ctx == nil {
+		life := h.own.cell.shard.host.life
+		if until, ok := h.Deadline(); ok {
+			h.ctx, h.cancel = context.WithDeadline(life, until)
+		} else {
+			h.ctx, h.cancel = context.WithCancel(life)
+		}
+		if h.over {
+			h.cancel()
+		}
+	}
+	return h.ctx
+}
+
+// Deadline implements context.Context.
+func (h *hook) Deadline() (time.Time, bool) {
+	if h.limit <= 0 {
+		return time.Time{}, false
+	}
+	return h.began.Add(h.limit), true
+}
+
+// Done implements context.Context.
+func (h *hook) Done() <-chan struct{} { return h.context().Done() }
+
+// Err implements context.Context.
+func (h *hook) Err() error { return h.context().Err() }
+
+// Value implements context.Context.
+func (h *hook) Value(key any) any {
+	if v, ok := h.held.Value(key); ok {
+		return v
+	}
+	return h.context().Value(key)
+}
+
+// quiet is what nobody waits for.
+type quiet struct{}
+
+func (quiet) Message() Message     { return Message{} }
+func (quiet) Start(pool.Slot) bool { return true }
+func (quiet) Reply([]byte, error)  {}
+func (quiet) ReplyOwned([]byte)    {}
+func (quiet) Fail(error)           {}
+func (quiet) Panicked(any)         {}
+func (quiet) AfterAnswer(func())   {}
+func (quiet) AwaitsReply() bool    { return false }
+func (quiet) End()                 {}
