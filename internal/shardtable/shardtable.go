@@ -3,7 +3,6 @@
 package shardtable
 
 import (
-	"iter"
 	"sync"
 	"sync/atomic"
 )
@@ -78,28 +77,4 @@ func (t *Table[T]) make(shard uint32) *atomic.Pointer[T] {
 	p := new(page[T])
 	root[shard/pageSize].Store(p)
 	return &p[shard%pageSize]
-}
-
-// All yields what stands in the table, in no order. What is set meanwhile may be
-// missed.
-func (t *Table[T]) All() iter.Seq2[uint32, *T] {
-	return func(yield func(uint32, *T) bool) {
-		if root := t.root.Load(); root != nil {
-			for i := range root {
-				p := root[i].Load()
-				if p == nil {
-					continue
-				}
-				for j := range p {
-					if v := p[j].Load(); v != nil && !yield(uint32(i*pageSize+j), v) {
-						return
-					}
-				}
-			}
-		}
-		t.far.Range(func(shard, p any) bool {
-			v := p.(*atomic.Pointer[T]).Load()
-			return v == nil || yield(shard.(uint32), v)
-		})
-	}
 }
