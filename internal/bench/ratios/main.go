@@ -5,12 +5,15 @@
 //
 // Rows whose last element is "bare" (protoactor alone) or "raw" (nats.go alone)
 // are the yardsticks of those beside them. Each figure is the median of the
-// counts of one run, because only ratios within one run mean anything.
+// counts of one run, because only ratios within one run mean anything. It fails,
+// after the table, where a row named "clstr" or a yardstick has no counterpart,
+// and where the input says that a benchmark has failed.
 package main
 
 import (
 	"bufio"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -54,51 +57,73 @@ type row struct{ name, unit string }
 
 var line = regexp.MustCompile(`^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+(.*)$`)
 
-// parse collects the figures by row, in the order of first appearance.
-func parse(r io.Reader) (order []row, figures map[row][]float64, err error) {
-	figures = map[row][]float64{}
+// failure is what go test says of a run that is not whole.
+var failure = regexp.MustCompile(`^(\s*--- FAIL: |FAIL\b|panic: )`)
+
+// results are the figures by row, and the rows in the order of first appearance.
+type results struct {
+	order   []row
+	figures map[row][]float64
+	// problems are what the table cannot show.
+	problems []error
+}
+
+func parse(r io.Reader) (*results, error) {
+	res := &results{figures: map[row][]float64{}}
 	in := bufio.NewScanner(r)
 	for in.Scan() {
 		m := line.FindStringSubmatch(in.Text())
 		if m == nil {
+			if failure.MatchString(in.Text()) {
+				res.problems = append(res.problems, errors.New(in.Text()))
+			}
 			continue
 		}
 		fields := strings.Fields(m[2])
 		for i := 0; i+1 < len(fields); i += 2 {
 			v, err := strconv.ParseFloat(fields[i], 64)
 			if err != nil {
-				return nil, nil, fmt.Errorf("%q: %w", in.Text(), err)
+				return nil, fmt.Errorf("%q: %w", in.Text(), err)
 			}
 			k := row{m[1], fields[i+1]}
-			if figures[k] == nil {
-				order = append(order, k)
+			if res.figures[k] == nil {
+				res.order = append(res.order, k)
 			}
-			figures[k] = append(figures[k], v)
+			res.figures[k] = append(res.figures[k], v)
 		}
 	}
-	return order, figures, in.Err()
+	return res, in.Err()
 }
 
 func run(r io.Reader, w io.Writer) error {
-	order, figures, err := parse(r)
+	res, err := parse(r)
 	if err != nil {
 		return err
 	}
-	if len(order) == 0 {
-		return fmt.Errorf("no benchmark in the input")
+	if len(res.order) == 0 {
+		return errors.Join(append(res.problems, errors.New("no benchmark in the input"))...)
 	}
 	out := tabwriter.NewWriter(w, 0, 0, 1, ' ', tabwriter.AlignRight|tabwriter.Debug)
 	fmt.Fprintln(out, "benchmark\tunit\tyardstick\tclstr\ttime\trate\ttarget\t\t")
-	for _, k := range order {
-		if !slices.Contains(shown, k.unit) || isYardstick(k.name) {
+	for _, k := range res.order {
+		if !slices.Contains(shown, k.unit) {
 			continue
 		}
-		if k.unit == "ns/op" && hasUnit(figures, k.name, "ns/msg", "B/key") {
+		if isYardstick(k.name) {
+			if !res.measures(k) {
+				res.problem("%s measures nothing in %s", k.name, k.unit)
+			}
+			continue
+		}
+		if k.unit == "ns/op" && res.hasUnit(k.name, "ns/msg", "B/key") {
 			continue // it is of a whole window, or of the set-up
 		}
-		mine := median(figures[k])
-		base, ok := yardstick(figures, k)
+		mine := median(res.figures[k])
+		base, ok := res.yardstick(k)
 		if !ok {
+			if isOurs(k.name) {
+				res.problem("%s has no yardstick in %s", k.name, k.unit)
+			}
 			fmt.Fprintf(out, "%s\t%s\t\t%s\t\t\t\t\t\n", k.name, k.unit, short(mine))
 			continue
 		}
@@ -112,7 +137,14 @@ func run(r io.Reader, w io.Writer) error {
 		}
 		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%.2f\t%.2f\t%s\t%s\t\n", k.name, k.unit, short(base), short(mine), ratio, 1/ratio, goal, verdict)
 	}
-	return out.Flush()
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	return errors.Join(res.problems...)
+}
+
+func (res *results) problem(format string, args ...any) {
+	res.problems = append(res.problems, fmt.Errorf(format, args...))
 }
 
 func split(name string) (parent, last string) {
@@ -125,19 +157,35 @@ func isYardstick(name string) bool {
 	return last == "bare" || last == "raw"
 }
 
+// isOurs reports whether a row is nothing without a yardstick: clstr, or a
+// variant, as in clstr-by-key.
+func isOurs(name string) bool {
+	_, last := split(name)
+	return last == "clstr" || strings.HasPrefix(last, "clstr-")
+}
+
 // yardstick finds the median beside a row.
-func yardstick(figures map[row][]float64, k row) (float64, bool) {
+func (res *results) yardstick(k row) (float64, bool) {
 	parent, _ := split(k.name)
 	for _, last := range []string{"bare", "raw"} {
-		if f := figures[row{parent + last, k.unit}]; f != nil {
+		if f := res.figures[row{parent + last, k.unit}]; f != nil {
 			return median(f), true
 		}
 	}
 	return 0, false
 }
 
-func hasUnit(figures map[row][]float64, name string, units ...string) bool {
-	return slices.ContainsFunc(units, func(u string) bool { return figures[row{name, u}] != nil })
+// measures reports whether a row stands beside a yardstick.
+func (res *results) measures(yardstick row) bool {
+	parent, _ := split(yardstick.name)
+	return slices.ContainsFunc(res.order, func(k row) bool {
+		at, _ := split(k.name)
+		return at == parent && k.unit == yardstick.unit && !isYardstick(k.name)
+	})
+}
+
+func (res *results) hasUnit(name string, units ...string) bool {
+	return slices.ContainsFunc(units, func(u string) bool { return res.figures[row{name, u}] != nil })
 }
 
 // targetOf finds a row's target; variants, as in clstr-by-key, have none.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -49,5 +50,37 @@ func TestNoBenchmarks(t *testing.T) {
 	}
 	if err := run(strings.NewReader("BenchmarkX 1 nonsense ns/op\n"), new(strings.Builder)); err == nil {
 		t.Error("no error for a figure that is none")
+	}
+}
+
+// What stands without the other half of its ratio, or comes from a run that has
+// failed, is an error, after the table of what there is.
+func TestHalves(t *testing.T) {
+	for name, c := range map[string]struct{ input, want string }{
+		"no yardstick":          {"BenchmarkRequest/clstr-2 1 5 ns/op\n", "Request/clstr has no yardstick in ns/op"},
+		"a variant has none":    {"BenchmarkRequest/clstr-by-key-2 1 5 ns/op\n", "Request/clstr-by-key has no yardstick in ns/op"},
+		"not in that unit":      {"BenchmarkX/raw 1 5 ns/op\nBenchmarkX/clstr 1 5 ns/op 9 p99-ns\n", "X/clstr has no yardstick in p99-ns"},
+		"a yardstick alone":     {"BenchmarkX/raw 1 5 ns/op\nBenchmarkY 1 5 ns/op\n", "X/raw measures nothing in ns/op"},
+		"a benchmark failed":    {"BenchmarkY 1 5 ns/op\n--- FAIL: BenchmarkX\nFAIL\n", "--- FAIL: BenchmarkX"},
+		"a package does not go": {"BenchmarkY 1 5 ns/op\nFAIL\texample.org/x [build failed]\n", "[build failed]"},
+	} {
+		var got strings.Builder
+		if err := run(strings.NewReader(c.input), &got); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v; want %q", name, err, c.want)
+		}
+		if !strings.Contains(got.String(), "yardstick") {
+			t.Errorf("%s: no table: %q", name, &got)
+		}
+	}
+}
+
+// A benchmark that fails must fail make bench, through the pipe to tee.
+func TestMakeBenchSeesFailures(t *testing.T) {
+	makefile, err := os.ReadFile("../../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(makefile); strings.Contains(text, "| tee") && !strings.Contains(text, "\n.SHELLFLAGS := -o pipefail -c\n") {
+		t.Error("Makefile: a pipe to tee without pipefail")
 	}
 }
