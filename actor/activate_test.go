@@ -3,6 +3,7 @@ package actor_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -150,5 +151,82 @@ func TestFailingActivationWithMailByProcessID(t *testing.T) {
 	w.stop()
 	if n := tries.Load(); n != 2 {
 		t.Errorf("%d activations, want 2: one, and one try for the mail", n)
+	}
+}
+
+// TestAbandonedCallsActivateNothing: a key that only such wait for whose senders
+// have gone is not made.
+func TestAbandonedCallsActivateNothing(t *testing.T) {
+	var made atomic.Int32
+	in, gate := make(chan struct{}), make(chan struct{})
+	o := &counter{}
+	w := newWorldOn(t, actor.HostOptions{Observer: o, Factory: making(func(key string) *entity {
+		if key != "busy" {
+			made.Add(1)
+		}
+		return &entity{handle: func(c *actor.Context) {
+			if c.Message().Type == "block" {
+				in <- struct{}{}
+				<-gate
+			}
+			c.Call().Reply(nil, nil)
+		}}
+	})}, slog.New(slog.DiscardHandler), 1)
+	blocks := func() *call { c := w.send("busy", "block"); await(t, in, "the only turn"); return c }
+
+	c := blocks()
+	for range 3 {
+		w.send("k", "go").cancel()
+	}
+	gate <- struct{}{}
+	if _, err := c.settled(t); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "the key is not there", func() bool { return w.Active() == 1 })
+	if a, f, p, _, _ := o.numbers(); made.Load() != 0 || a != 1 || f != 0 || p != 0 {
+		t.Errorf("%d made; the observer was told of %d activations, %d failures, %d passivations", made.Load(), a, f, p)
+	}
+
+	c = blocks()
+	w.send("k", "go").cancel()
+	live, behind := w.send("k", "go"), w.send("k", "go")
+	behind.cancel()
+	gate <- struct{}{}
+	for _, c := range []*call{c, live} {
+		if _, err := c.settled(t); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := made.Load(); n != 1 || behind.starts != 0 {
+		t.Errorf("%d made, %d starts of a message whose sender has gone", n, behind.starts)
+	}
+}
+
+// TestFailedActivationIsTheFirstWaitingCallers, not one's that has gone.
+func TestFailedActivationIsTheFirstWaitingCallers(t *testing.T) {
+	var tries atomic.Int32
+	entered, gate := make(chan struct{}), make(chan struct{})
+	w := newWorld(t, actor.HostOptions{Factory: func(string) (actor.Actor, error) {
+		if tries.Add(1) > 1 {
+			return &entity{}, nil
+		}
+		close(entered)
+		<-gate
+		return nil, errBroken
+	}})
+	gone := w.send("k", "")
+	await(t, entered, "the factory")
+	alsoGone, first, second := w.send("k", ""), w.send("k", ""), w.send("k", "")
+	gone.cancel()
+	alsoGone.cancel()
+	close(gate)
+	if _, err := first.wait(t); !errors.Is(err, errBroken) {
+		t.Errorf("the first who still waits got %v", err)
+	}
+	if _, err := second.settled(t); err != nil {
+		t.Errorf("the next got %v", err)
+	}
+	if n := tries.Load(); n != 2 || gone.answers+alsoGone.answers != 0 {
+		t.Errorf("%d tries, %d answers to those who have gone", n, gone.answers+alsoGone.answers)
 	}
 }

@@ -49,7 +49,7 @@ func newCall() *call {
 func (c *call) Start(pool.Slot) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.gone || c.answers > 0 {
+	if c.gone || c.answers > 0 || c.Err() != nil {
 		return false
 	}
 	c.starts++

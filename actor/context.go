@@ -16,7 +16,8 @@ type Call interface {
 	// one.
 	Message() Message
 	// Start is asked before the message is handled; false means that nobody
-	// waits any more: skip it, and do not call End.
+	// waits any more: skip it, and do not call End. It is false where Err is not
+	// nil.
 	Start(pool.Slot) bool
 	// Reply answers with what the handler returned; it copies data if it must.
 	Reply(data []byte, err error)

@@ -88,15 +88,41 @@ func (c *cell) takeOthers() (others []any) {
 }
 
 // takeFirst takes the first message that somebody waits for, and the mail by
-// process id before it.
+// process id before it. It is called on the cell's turn.
 func (c *cell) takeFirst() (first *Context, before []any) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for m := c.mail.pop(); m != nil; m = c.mail.pop() {
+	for c.wanted() {
+		c.mu.Lock()
+		m := c.mail.pop()
+		c.mu.Unlock()
 		if x, ok := m.(*Context); ok {
 			return x, before
 		}
-		before = append(before, m)
+		if m != nil {
+			before = append(before, m)
+		}
 	}
 	return nil, before
 }
+
+// wanted drops the messages at the front whose senders have gone, and reports
+// whether there are others. It is called on the cell's turn.
+func (c *cell) wanted() bool {
+	for {
+		c.mu.Lock()
+		m := c.mail.first
+		c.mu.Unlock()
+		x, ok := m.(*Context)
+		if !ok || !x.abandoned() {
+			return m != nil
+		}
+		c.mu.Lock()
+		if c.mail.first == m { // a host that ends may have taken it
+			c.mail.pop()
+		}
+		c.mu.Unlock()
+	}
+}
+
+// abandoned reports whether nobody waits any more. Start sees to it that a call
+// whose time is up is told so.
+func (c *Context) abandoned() bool { return c.call.Err() != nil && !c.call.Start(nil) }

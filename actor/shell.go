@@ -81,10 +81,13 @@ func (s *shell) pass(ctx pactor.Context) {
 // start makes the user's actor. A failure goes to the message that caused it,
 // and ends the incarnation; the next message gets another.
 func (s *shell) start(ctx pactor.Context) {
-	if s.cell == nil { // restarted: protoactor has made this shell, no spawn did
+	if s.cell == nil { // restarted, with mail or without: protoactor has made this shell, no spawn did
 		if s.cell = s.shard.find(ctx.Self()); s.cell == nil {
 			return
 		}
+	} else if !s.cell.wanted() {
+		ctx.Stop(ctx.Self())
+		return
 	}
 	err, returned := errPanic, false
 	defer func() {
