@@ -96,7 +96,7 @@ func TestLeftBeforeSent(t *testing.T) {
 		eventually(t, "all wait", func() bool { _, items, _ := client.Waiting(0); return items == len(left)+len(stay) })
 		cancel()
 		for _, call := range left {
-			failed(t, receive(t, "a sender that has gone", call).err, context.Canceled, transport.MaybeRan)
+			failed(t, receive(t, "a sender that has gone", call).err, context.Canceled, transport.NotSent)
 		}
 		release()
 		for _, call := range stay {

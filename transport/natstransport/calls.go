@@ -1,6 +1,7 @@
 package natstransport
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,27 +31,28 @@ type calls struct {
 	open map[uint64]*call
 }
 
-// register gives the calls of a batch their ids: one after the other from the
-// one that it returns. Those whose caller has gone are not opened and keep the id
-// 0; it returns how many there are of both.
-func (cs *calls) register(batch []*call) (first uint64, open, left int) {
+// register gives the envelopes of a batch their ids: one after the other from
+// the one that it returns. Those whose caller has gone are taken out and never
+// sent. It returns too how many calls wait for their outcome.
+func (cs *calls) register(m *batch) (first uint64, open int) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
+	if slices.ContainsFunc(m.calls, hasLeft) {
+		m.drop(hasLeft)
+	}
 	first = cs.last + 1
-	for _, c := range batch {
+	for _, c := range m.calls {
 		cs.last++
-		switch {
-		case c == nil:
-		case c.left:
-			left++
-		default:
+		if c != nil {
 			c.id = cs.last
 			cs.open[c.id] = c
 			open++
 		}
 	}
-	return first, open, left
+	return first, open
 }
+
+func hasLeft(c *call) bool { return c != nil && c.left }
 
 // take removes a call from those that wait: whoever gets it decides it.
 func (cs *calls) take(id uint64) *call {
@@ -62,7 +64,7 @@ func (cs *calls) take(id uint64) *call {
 }
 
 // leave removes c for its caller. It returns false if the outcome is on its
-// way; sent is whether the node may have the request.
+// way; sent is whether the node may have the request, or get it yet.
 func (cs *calls) leave(c *call) (ok, sent bool) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -103,9 +105,15 @@ func (c *call) decide(data []byte, err *transport.Error) {
 // Expire ends a call whose node did not say in time that its time to live has
 // ended. A clock calls it.
 func (c *call) Expire() {
-	if ok, _ := c.t.calls.leave(c); ok {
+	ok, sent := c.t.calls.leave(c)
+	switch {
+	case !ok:
+	case sent:
 		e := transport.Errorf(transport.ErrEnvelopeExpired, "no answer from the owner of shard %d", c.to.shard)
 		c.decide(nil, e.WithOutcome(transport.MaybeRan))
+	default:
+		e := transport.Errorf(transport.ErrEnvelopeExpired, "the connection did not take it")
+		c.decide(nil, e.WithOutcome(transport.NotSent))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,7 +64,7 @@ func (t *Transport) canSend() error {
 	case t.closed.Load():
 		return transport.Errorf(transport.ErrTransportClosed, "to %s", t.opts.SubjectPrefix)
 	case !t.up.Load():
-		return transport.Errorf(transport.ErrDisconnected, "status %v", t.nc.Status())
+		return transport.Errorf(transport.ErrDisconnected, "status %v", nats.Status(t.status.Load()))
 	}
 	return nil
 }
@@ -74,31 +75,33 @@ func (t *Transport) box(shard uint32) *shardBox {
 		return b.(*shardBox)
 	}
 	b := &shardBox{t: t, shard: shard, subject: t.subject(shard)}
-	b.pool, b.send, b.waits = t.flushers, b.publish, true
+	b.pool, b.send, b.waits = t.flusher, b.publish, true
 	actual, _ := t.boxes.LoadOrStore(shard, b)
 	return actual.(*shardBox)
 }
 
 // post hands an envelope over; c is nil for one that awaits nothing.
 func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) error {
-	limit := b.limit()
+	limit := b.t.limit()
 	size := 96 + len(env.Type) + len(env.Data) + len(env.Key) + len(env.Kind)
 	for name, value := range env.Headers {
 		size += 24 + len(name) + len(value)
 	}
 	fits, err := len(env.Data) <= limit, error(nil)
 	if fits {
-		fits, err = b.put(ctx, size, limit, c != nil, func(to *batch) {
+		fits, err = b.put(ctx, env, size, limit, func(to *batch) {
 			var budget time.Duration
 			if d, ok := ctx.Deadline(); ok {
 				budget = max(time.Until(d), 1)
 			}
+			from := len(to.buf)
 			to.buf = wire.AppendEnvelope(to.buf, env, budget)
 			to.calls = append(to.calls, c)
+			to.spans = append(to.spans, span{from, len(to.buf)})
 		})
 	}
 	if err != nil {
-		return transport.ContextError(err, transport.NotSent)
+		return err
 	}
 	if !fits {
 		return transport.Errorf(transport.ErrTooLarge, "payload of %d bytes: the server allows messages of %d", len(env.Data), limit+wire.Overhead)
@@ -106,18 +109,18 @@ func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) e
 	return nil
 }
 
-// limit is how large a packet's envelopes may be.
-func (b *shardBox) limit() int { return int(b.t.nc.MaxPayload()) - wire.Overhead }
+// limit is how large a packet's envelopes or replies may be.
+func (t *Transport) limit() int { return int(t.maxPayload.Load()) - wire.Overhead }
 
 // publish sends a batch of envelopes.
 func (b *shardBox) publish(m *batch) {
 	t := b.t
-	first, open, left := t.calls.register(m.calls)
-	if left > 0 {
-		b.cancelLeft(m, first)
+	first, open := t.calls.register(m)
+	if len(m.calls) == 0 && !m.cancels {
+		return // all senders have gone
 	}
 	reply := ""
-	if open+left > 0 || m.cancels {
+	if open > 0 || m.cancels {
 		reply = replySubject(t.inbox, first, len(m.calls))
 	}
 	err := t.canSend()
@@ -138,22 +141,22 @@ func (b *shardBox) publish(m *batch) {
 	}
 }
 
-// cancelLeft cancels the requests whose senders went before they were sent: a
-// request and its cancellation in one packet are never started.
-func (b *shardBox) cancelLeft(m *batch, first uint64) {
-	for i, c := range m.calls {
-		if c != nil && c.id == 0 && len(m.buf)+cancelSize <= b.limit() {
-			m.buf = wire.AppendCancel(m.buf, first+uint64(i))
-		}
-	}
-}
-
-// send publishes; nats.go refuses an empty reply subject.
-func (t *Transport) send(subject, reply string, data []byte) error {
+// send publishes; nats.go refuses an empty reply subject. What it returns an
+// error for has not reached the server whole: a write that fails leaves the end
+// of what was to be written behind, and that is this message.
+func (t *Transport) send(subject, reply string, data []byte) (err error) {
 	if reply == "" {
-		return t.nc.Publish(subject, data)
+		err = t.nc.Publish(subject, data)
+	} else {
+		err = t.nc.PublishRequest(subject, reply, data)
 	}
-	return t.nc.PublishRequest(subject, reply, data)
+	if errors.Is(err, nats.ErrMaxPayload) {
+		t.maxPayload.Store(t.nc.MaxPayload()) // lowered meanwhile
+	}
+	if _, failed := errors.AsType[net.Error](err); failed && t.opts.Conn == nil {
+		_ = t.nc.ForceReconnect() // nats.go has dropped what it had not written
+	}
+	return err
 }
 
 // notSent makes the error of a message that has not left the process.
@@ -183,11 +186,11 @@ func (c *call) await(ctx context.Context, env *transport.Envelope) ([]byte, erro
 		<-c.signal // decided at the same moment
 		return c.outcome()
 	}
-	o := transport.MaybeRan
-	if sent {
-		c.to.cancel(c.id)
+	if !sent {
+		return nil, transport.ContextError(ctx.Err(), transport.NotSent)
 	}
-	return nil, transport.ContextError(ctx.Err(), o)
+	c.to.cancel(c.id)
+	return nil, transport.ContextError(ctx.Err(), transport.MaybeRan)
 }
 
 func (c *call) outcome() ([]byte, error) {
@@ -218,7 +221,7 @@ const cancelSize = 16
 func (b *shardBox) cancel(id uint64) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // there is no waiting for room: then the deadline that travels must do
-	_, _ = b.put(ctx, cancelSize, b.limit(), false, func(to *batch) {
+	_, _ = b.put(ctx, nil, cancelSize, b.t.limit(), func(to *batch) {
 		to.buf = wire.AppendCancel(to.buf, id)
 		to.cancels = true
 	})

@@ -18,7 +18,8 @@
 // if they are. Deadlines travel as the time that is left, so that clocks
 // need not agree; cancellation follows its request. While the connection is down
 // requests fail at once with transport.ErrDisconnected, and those on their way
-// with transport.ErrConnectionLost: they may have run. What the server does not
+// with transport.ErrConnectionLost: they may have run. While the network hangs,
+// callers leave at their deadlines. What the server does not
 // let a connection use becomes transport.ErrNotPermitted.
 //
 // It passes the suite in package transporttest; the tests of what is NATS's own

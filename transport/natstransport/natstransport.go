@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -28,6 +29,10 @@ var (
 // beyond it is dropped by nats.go, which we log.
 const backlog = 64 << 10
 
+// writeTimeout is when a connection of our own that the network does not take
+// from is given up and made anew, by default.
+const writeTimeout = 5 * time.Second
+
 // Transport connects clients and nodes through NATS. Make one with [New]. It is
 // safe for concurrent use.
 type Transport struct {
@@ -39,10 +44,15 @@ type Transport struct {
 	inbox       string // without the last token
 	inboxPrefix string // of the connection
 	inboxSub    *nats.Subscription
-	flushers    *pool.Pool
+	flusher     *pool.Pool // runs outboxes, one at a time
 	clock       *expiry.Set
 	closed      atomic.Bool
-	up          atomic.Bool // the connection is there
+
+	// What nats.go tells only under a lock that it holds while it writes. The
+	// watcher's.
+	up         atomic.Bool // the connection is there
+	status     atomic.Int32
+	maxPayload atomic.Int64
 
 	calls calls
 	boxes sync.Map // uint32 -> *shardBox
@@ -79,18 +89,18 @@ func newTransport(opts Options, backlog int) (*Transport, error) {
 		return nil, err
 	}
 	t := &Transport{
-		opts:     opts,
-		log:      opts.Log,
-		senders:  warner{log: opts.Log},
-		d:        transport.NewDispatcher(opts.limits(), opts.Log),
-		flushers: pool.New(-1),
-		clock:    expiry.New(transport.DefaultRequestTimeout + ttlGrace),
-		in:       make(chan *nats.Msg, backlog),
-		subs:     map[*nats.Subscription]*subscription{},
-		peers:    map[string]*peer{},
-		hears:    make(chan struct{}),
-		quit:     make(chan struct{}),
-		ended:    make(chan struct{}),
+		opts:    opts,
+		log:     opts.Log,
+		senders: warner{log: opts.Log},
+		d:       transport.NewDispatcher(opts.limits(), opts.Log),
+		flusher: pool.New(1),
+		clock:   expiry.New(transport.DefaultRequestTimeout + ttlGrace),
+		in:      make(chan *nats.Msg, backlog),
+		subs:    map[*nats.Subscription]*subscription{},
+		peers:   map[string]*peer{},
+		hears:   make(chan struct{}),
+		quit:    make(chan struct{}),
+		ended:   make(chan struct{}),
 	}
 	t.calls.open = map[uint64]*call{}
 	if err := t.connect(); err != nil {
@@ -105,6 +115,8 @@ func (t *Transport) connect() (err error) {
 		options := append([]nats.Option{
 			nats.Name("clstr"),
 			nats.MaxReconnects(-1),
+			nats.FlusherTimeout(writeTimeout),
+			nats.ReconnectOnFlusherError(),
 			nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // t.listen; by default nats.go prints
 		}, t.opts.NATSOptions...)
 		if t.nc, err = nats.Connect(t.opts.URL, options...); err != nil {
@@ -135,8 +147,7 @@ func (t *Transport) openInbox() (err error) {
 	if err != nil {
 		return notSent(err)
 	}
-	t.up.Store(t.nc.IsConnected())
-	if !t.up.Load() {
+	if !t.look() {
 		return nil // nats.RetryOnFailedConnect: the watcher tells when it is there
 	}
 	if err = t.flush(context.Background()); err == nil {
@@ -175,17 +186,27 @@ func (t *Transport) disconnect(status chan nats.Status) {
 	}
 }
 
+// look asks nats.go how the connection is.
+func (t *Transport) look() (up bool) {
+	up = t.nc.IsConnected()
+	t.status.Store(int32(t.nc.Status()))
+	t.maxPayload.Store(t.nc.MaxPayload())
+	t.up.Store(up)
+	return up
+}
+
 // watch follows the state of the connection.
 func (t *Transport) watch(status chan nats.Status) {
 	defer t.disconnect(status)
 	for {
 		select {
 		case s := <-status:
-			up := t.nc.IsConnected()
-			t.up.Store(up)
 			if s != nats.CONNECTED {
+				t.up.Store(false) // before look, which may wait for a server that does not answer
+				t.status.Store(int32(s))
 				t.lose(transport.Errorf(transport.ErrConnectionLost, "status %v", s))
 			}
+			t.look()
 			t.log.Info("NATS connection", "status", s.String())
 		case <-t.quit:
 			return
@@ -245,7 +266,9 @@ func (t *Transport) Dispatcher() *transport.Dispatcher { return t.d }
 // closes the connection unless it was given.
 //
 // It returns an error if handlers go on although their context has ended long
-// since; a further Close waits for those again.
+// since; a further Close waits for those again. Where the network hangs it waits
+// for that as long as nats.FlusherTimeout says: 5 seconds on a connection of our
+// own, a minute by default on one that was given.
 func (t *Transport) Close() error {
 	t.closing.Do(t.leave)
 	err := t.d.Close()
@@ -268,7 +291,7 @@ func (t *Transport) leave() {
 // end ends what is left when the handlers have.
 func (t *Transport) end() {
 	t.lose(transport.Errorf(transport.ErrTransportClosed, "while the request was on its way").WithOutcome(transport.MaybeRan))
-	t.flushers.Close()
+	t.flusher.Close()
 	if t.up.Load() {
 		_ = t.flush(context.Background()) // the replies; without a connection they are lost anyway
 	}

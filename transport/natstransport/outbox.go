@@ -2,10 +2,11 @@ package natstransport
 
 import (
 	"context"
-	"runtime"
 	"sync"
+	"time"
 
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/wire"
 )
 
@@ -21,16 +22,20 @@ const maxItems = wire.MaxItems / 2
 const maxWaiting = 8
 
 // outbox gathers what waits at the same moment for one subject. Whoever finds it
-// quiet sends; what comes while others run or send goes along with the next
-// batch. No timer delays anything. The order of put is the order on the wire.
+// quiet wakes the connection's flusher; what comes until that has taken the batch
+// goes along. No timer delays anything. The order of put is the order on the wire.
+//
+// Only the flusher publishes: nats.go writes to the socket under the lock of the
+// connection, so that whoever publishes may have to wait for a network that
+// hangs, and callers and handlers must not.
 type outbox struct {
-	pool  *pool.Pool
+	pool  *pool.Pool   // the flusher: one task at a time
 	send  func(*batch) // one at a time
 	waits bool         // put waits for room; otherwise what it takes is bounded elsewhere
 
 	mu      sync.Mutex
 	waiting []*batch
-	busy    bool          // somebody sends, or is about to
+	busy    bool          // the flusher is on its way
 	taken   chan struct{} // closed when a batch was taken; nil if nobody waits
 }
 
@@ -39,8 +44,27 @@ type batch struct {
 	buf     []byte
 	items   int
 	calls   []*call // by envelope; nil for one that awaits nothing. Not for replies
+	spans   []span  // by envelope: where it is in buf
 	cancels bool    // holds cancellations. Not for replies
 	reply   string  // subject of the first reply. Not for envelopes
+}
+
+type span struct{ from, to int }
+
+// drop takes the envelopes of those calls out that are gone.
+func (b *batch) drop(gone func(*call) bool) {
+	buf, calls, from := b.buf[:0], b.calls[:0], 0
+	for i, c := range b.calls {
+		if !gone(c) {
+			calls = append(calls, c)
+			continue
+		}
+		buf = append(buf, b.buf[from:b.spans[i].from]...)
+		from = b.spans[i].to
+	}
+	buf = append(buf, b.buf[from:]...)
+	clear(b.calls[len(calls):])
+	b.buf, b.calls, b.spans = buf, calls, b.spans[:0]
 }
 
 // batches are reused by all outboxes: there is one for each shard and peer, most
@@ -53,28 +77,21 @@ func (b *batch) recycle() {
 		return
 	}
 	clear(b.calls)
-	*b = batch{buf: b.buf[:0], calls: b.calls[:0]}
+	*b = batch{buf: b.buf[:0], calls: b.calls[:0], spans: b.spans[:0]}
 	batches.Put(b)
 }
 
-// put appends something of at most size bytes. now sends on the caller's
-// goroutine; otherwise put returns at once. It returns false if what was appended
-// is larger than limit, and ctx's error if that ends while put waits for room:
-// nothing is sent then.
-func (o *outbox) put(ctx context.Context, size, limit int, now bool, add func(*batch)) (bool, error) {
+// put appends something of at most size bytes. It returns false if what was
+// appended is larger than limit, and an error if ctx or the time to live of env
+// (nil for what is no envelope) ends while put waits for room: nothing is sent
+// then.
+func (o *outbox) put(ctx context.Context, env *transport.Envelope, size, limit int, add func(*batch)) (bool, error) {
 	o.mu.Lock()
-	for o.waits && len(o.waiting) > maxWaiting {
-		if o.taken == nil {
-			o.taken = make(chan struct{})
+	if o.waits && len(o.waiting) > maxWaiting {
+		if err := o.awaitRoom(ctx, env); err != nil {
+			o.mu.Unlock()
+			return true, err
 		}
-		taken := o.taken
-		o.mu.Unlock()
-		select {
-		case <-taken:
-		case <-ctx.Done():
-			return true, ctx.Err()
-		}
-		o.mu.Lock()
 	}
 	b, fresh := o.last(size, limit)
 	add(b)
@@ -86,21 +103,49 @@ func (o *outbox) put(ctx context.Context, size, limit int, now bool, add func(*b
 		o.mu.Unlock()
 		return false, nil
 	}
-	if o.busy {
-		o.mu.Unlock()
-		return true, nil
-	}
+	wake := !o.busy
 	o.busy = true
 	o.mu.Unlock()
-	if !now {
+	if wake {
 		o.pool.Go(o)
-		return true, nil
-	}
-	runtime.Gosched() // let those go along who are about to send as well
-	if o.next() && o.more() {
-		o.pool.Go(o) // this caller has done its part
 	}
 	return true, nil
+}
+
+// awaitRoom returns when a batch may be added. It is called with mu held, and
+// lets go of it meanwhile. What that takes is taken from env's time to live.
+func (o *outbox) awaitRoom(ctx context.Context, env *transport.Envelope) error {
+	var expired <-chan time.Time
+	if env != nil && env.TTLMs > 0 {
+		end := time.Now().Add(env.TTL())
+		timer := time.NewTimer(time.Until(end))
+		defer timer.Stop()
+		expired = timer.C
+		defer func() {
+			env.TTLMs = max(1, time.Until(end).Milliseconds())
+			env.Stamp()
+		}()
+	}
+	for len(o.waiting) > maxWaiting {
+		if o.taken == nil {
+			o.taken = make(chan struct{})
+		}
+		taken := o.taken
+		o.mu.Unlock()
+		var err error
+		select {
+		case <-taken:
+		case <-ctx.Done():
+			err = transport.ContextError(ctx.Err(), transport.NotSent)
+		case <-expired:
+			err = transport.Errorf(transport.ErrEnvelopeExpired, "the connection takes no more").WithOutcome(transport.NotSent)
+		}
+		o.mu.Lock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // last returns the batch that takes what comes next; it is called with mu held.
@@ -115,9 +160,11 @@ func (o *outbox) last(size, limit int) (b *batch, fresh bool) {
 	return b, true
 }
 
-// Run implements pool.Task.
+// Run implements pool.Task: it sends a batch and lets others send before the
+// next.
 func (o *outbox) Run(pool.Slot) {
-	for o.next() {
+	if o.next() && o.more() {
+		o.pool.Go(o)
 	}
 }
 

@@ -39,7 +39,7 @@ func (t *Transport) peer(reply string) *peer {
 		}
 	}
 	p := &peer{t: t, calls: make(map[uint64]*remote)}
-	p.pool, p.send = t.flushers, p.publish
+	p.pool, p.send = t.flusher, p.publish
 	t.peers[inbox] = p
 	return p
 }
@@ -80,7 +80,7 @@ func (r *remote) Reply(c *transport.Call, data []byte, err *transport.Error) {
 
 // answer sends a reply; it copies data.
 func (p *peer) answer(id uint64, subject string, data []byte, err *transport.Error) {
-	limit := int(p.t.nc.MaxPayload()) - wire.Overhead
+	limit := p.t.limit()
 	if p.put(id, subject, limit, data, err) {
 		return
 	}
@@ -110,7 +110,7 @@ func (p *peer) put(id uint64, subject string, limit int, data []byte, err *trans
 	for e := err; e != nil; e = e.Cause {
 		size += 48 + 3*(len(e.Code)+len(e.Message)) + len(e.Detail) // a byte that is no UTF-8 becomes three
 	}
-	fits, _ := p.outbox.put(context.Background(), size, limit, true, func(b *batch) {
+	fits, _ := p.outbox.put(context.Background(), nil, size, limit, func(b *batch) {
 		delete(p.calls, id)
 		b.buf = wire.AppendReply(b.buf, id, data, err)
 		if b.reply == "" {
