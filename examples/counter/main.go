@@ -2,7 +2,7 @@
 // entity, in one process or in several around a NATS server.
 //
 //	go run ./examples/counter
-//	curl -X POST 'localhost:8080/counters/visits/add?n=3'   # {"key":"visits","value":3}
+//	curl -X POST 'localhost:8080/counters/visits/add?n=3'   # {"value":3}
 //	curl localhost:8080/counters/visits
 //	curl localhost:8080/metrics                             # Prometheus
 //
@@ -14,8 +14,7 @@
 //	go run ./examples/counter -nats nats://127.0.0.1:4222 -nodes a,b -id b -listen 127.0.0.1:8082
 //
 // At SIGTERM or Ctrl-C it drains: requests that it has taken are answered, then
-// each counter's OnPassivate runs, then it ends. entity.go has the counter,
-// http.go the front, serve.go the order of start and end.
+// each counter is saved, then it ends. counter.go has the counter and its front.
 package main
 
 import (
@@ -44,39 +43,29 @@ const numShards = 64
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case errors.Is(err, errFlags):
-		os.Exit(2)
-	case err != nil:
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "counter:", err)
 		os.Exit(1)
 	}
 }
 
-var errFlags = errors.New("bad flags")
-
 // run serves until ctx ends.
-func run(ctx context.Context, args []string, stdout io.Writer) error {
+func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	f := flag.NewFlagSet("counter", flag.ContinueOnError)
 	listen := f.String("listen", "127.0.0.1:8080", "address of the HTTP front; port 0 takes a free one")
 	natsURL := f.String("nats", "", "NATS server that connects the nodes; empty: this process is all there is")
 	nodes := f.String("nodes", "a", "the IDs of all nodes, the same everywhere")
 	id := f.String("id", "a", "the ID of this one")
 	if err := f.Parse(args); err != nil {
-		return errors.Join(errFlags, err)
+		return err
 	}
-	ids := strings.Split(*nodes, ",")
-	shards := cluster.ShardsForNode(*id, ids, numShards, "")
+	shards := cluster.ShardsForNode(*id, strings.Split(*nodes, ","), numShards, "")
 	if shards == nil {
-		fmt.Fprintf(f.Output(), "counter: -id %q is not among -nodes %q\n", *id, *nodes)
-		return errFlags
+		return fmt.Errorf("-id %q is not among -nodes %q", *id, *nodes)
 	}
 	var tr cluster.Transport = cluster.NewInMemoryTransport()
 	if *natsURL != "" {
-		var err error
 		if tr, err = natstransport.New(natstransport.Options{URL: *natsURL}); err != nil {
 			return err
 		}
@@ -85,6 +74,25 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 
 	registry := prometheus.NewRegistry()
 	metrics := prommetrics.NewClusterMetrics(registry)
+	node := cluster.NewNode(cluster.NodeOptions{
+		NodeID: *id, Transport: tr, NumShards: numShards, Shards: shards, Metrics: metrics,
+		Handler: cluster.NewActorHandler(counters.New),
+	})
+	nodeCtx, stopNode := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	var nodeErr error                                         // set before ended is closed
+	go func() { nodeErr = node.Run(nodeCtx); close(ended) }() // ends at stopNode
+	defer func() {                                            // after the front has
+		stopNode()
+		<-ended
+		err = errors.Join(err, nodeErr)
+	}()
+	select {
+	case <-node.Ready():
+	case <-ended:
+		return errors.New("the node did not start")
+	}
+
 	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: numShards, Metrics: metrics})
 	if err != nil {
 		return err
@@ -96,10 +104,12 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: front, ReadHeaderTimeout: 5 * time.Second}
-	node := cluster.NewNode(cluster.NodeOptions{
-		NodeID: *id, Transport: tr, NumShards: numShards, Shards: shards, Metrics: metrics,
-		Handler: cluster.NewActorHandler(counters.New),
-	})
-	return serve(ctx, node, server, listener, stdout)
+	server := &http.Server{Handler: front, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
+	drained := make(chan error, 1)
+	context.AfterFunc(ctx, func() { drained <- server.Shutdown(context.Background()) })
+	fmt.Fprintf(stdout, "node %s listens on http://%s\n", node.ID(), listener.Addr())
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-drained
 }
