@@ -1,109 +1,106 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"slices"
 	"sync"
-	"sync/atomic"
+	"text/tabwriter"
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
+)
+
+const (
+	keys     = 1000
+	requests = 10_000 // to key after key
+	callers  = 64     // each waits for its reply before it sends the next
 )
 
 // answer is what one request came to.
 type answer struct {
 	Visited
 	took time.Duration
-	err  error
 }
 
-// load asks who owns what, sends the requests from all callers, key after key,
-// and adds up what came back.
-func load(ctx context.Context, client *cluster.Client, o options, stderr io.Writer) (report, error) {
-	r := newReport(o)
-	for shard := range o.Shards {
-		info, err := client.Shard(uint32(shard)).GetNodeInfo(ctx)
-		if err != nil {
-			return r, err
-		}
-		r.row(info.NodeID).Shards++
-	}
-	o.progress(stderr, "%d nodes serve %d shards; sending %d requests to %d keys\n", o.Nodes, o.Shards, o.Requests, o.Keys)
-	answers := make([]answer, o.Requests)
-	var next atomic.Int64
-	var callers sync.WaitGroup
+// load sends the requests from all callers, and prints what came of them.
+func load(ctx context.Context, client *cluster.Client, w io.Writer) error {
+	answers := make([]answer, requests)
+	errs := make([]error, callers)
+	var all sync.WaitGroup
 	began := time.Now()
-	for range o.Callers {
-		callers.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(answers); i = int(next.Add(1)) - 1 {
+	for c := range callers {
+		all.Go(func() {
+			for i := c; i < requests; i += callers {
 				sent := time.Now()
-				key := client.Key(fmt.Sprintf("user-%d", i%o.Keys))
+				key := client.Key(fmt.Sprintf("user-%d", i%keys))
 				v, err := cluster.NewRequest[Visit, Visited](key).Request(ctx, Visit{})
 				if err != nil {
-					answers[i] = answer{err: err}
-					continue
+					errs[c] = err
+					return
 				}
-				answers[i] = answer{*v, time.Since(sent), nil}
+				answers[i] = answer{*v, time.Since(sent)}
 			}
 		})
 	}
-	callers.Wait()
-	r.time(answers, time.Since(began))
-	return r, r.count(answers, o.Keys)
+	all.Wait()
+	took := time.Since(began)
+	if err := cmp.Or(errs...); err != nil {
+		return err
+	}
+	if err := check(answers, keys); err != nil {
+		return err
+	}
+	table(w, answers)
+	slices.SortFunc(answers, func(a, b answer) int { return cmp.Compare(a.took, b.took) })
+	at := func(percent int) float64 {
+		return float64(answers[(requests-1)*percent/100].took.Microseconds()) / 1000
+	}
+	_, err := fmt.Fprintf(w, `
+every key lived on one node and has counted its %d requests
+%d callers over NATS, %.2f s: %.0f requests a second
+latency: p50 %.2f ms, p99 %.2f ms, max %.2f ms
+`, requests/keys, callers, took.Seconds(), requests/took.Seconds(), at(50), at(99), at(100))
+	return err
 }
 
-// count adds up who has served what, and checks it: a key must live on one node
-// only, and know of exactly the requests that were answered.
-func (r *report) count(answers []answer, keys int) error {
-	type home struct {
-		node     string
-		seen     int // by the key
-		answered int // by its callers
-	}
-	homes := make([]home, keys)
-	for i, a := range answers {
-		if a.err != nil {
-			r.Errors++
-			r.failure = fmt.Errorf("%d of %d requests failed; the last: %w", r.Errors, len(answers), a.err)
-			continue
+// check fails unless each key lived on one node only, and has counted exactly the
+// requests that were answered.
+func check(answers []answer, keys int) error {
+	for key := range min(keys, len(answers)) {
+		node, highest, asked := answers[key].Node, 0, 0
+		for i := key; i < len(answers); i += keys {
+			if answers[i].Node != node {
+				return fmt.Errorf("key user-%d lives on %s and on %s", key, node, answers[i].Node)
+			}
+			highest = max(highest, answers[i].Count)
+			asked++
 		}
-		h := &homes[i%keys]
-		if h.node == "" {
-			h.node = a.Node
-			r.row(a.Node).Keys++
-		}
-		if h.node != a.Node {
-			return fmt.Errorf("key user-%d lives on %s and on %s", i%keys, h.node, a.Node)
-		}
-		h.seen = max(h.seen, a.Count)
-		h.answered++
-		r.row(a.Node).Requests++
-	}
-	for key, h := range homes {
-		r.Counted += h.seen
-		if h.seen != h.answered && r.failure == nil { // what has failed may have run
-			return fmt.Errorf("key user-%d counts %d requests, its callers %d", key, h.seen, h.answered)
+		if highest != asked {
+			return fmt.Errorf("key user-%d has counted %d requests, its callers %d", key, highest, asked)
 		}
 	}
 	return nil
 }
 
-// time works out latency and throughput.
-func (r *report) time(answers []answer, took time.Duration) {
-	times := make([]time.Duration, 0, len(answers))
-	for _, a := range answers {
-		if a.err == nil {
-			times = append(times, a.took)
+// table prints what each node hosts and has served.
+func table(w io.Writer, answers []answer) {
+	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "node\tshards\tkeys\trequests\t")
+	for _, id := range nodeIDs {
+		hosted, served := 0, 0
+		for i, a := range answers {
+			if a.Node != id {
+				continue
+			}
+			if served++; i < keys { // the first round has asked each key once
+				hosted++
+			}
 		}
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t\n", id, len(cluster.ShardsForNode(id, nodeIDs, shards, "")), hosted, served)
 	}
-	if len(times) == 0 {
-		return
-	}
-	slices.Sort(times)
-	at := func(percent int) float64 { return milliseconds(times[(len(times)-1)*percent/100]) }
-	r.P50, r.P99, r.Max = at(50), at(99), at(100)
-	r.Seconds = took.Seconds()
-	r.PerSecond = float64(len(times)) / r.Seconds
+	fmt.Fprintf(t, "total\t%d\t%d\t%d\t\n", shards, keys, requests)
+	t.Flush()
 }

@@ -3,12 +3,10 @@
 // what and how fast:
 //
 //	go run ./examples/quickstart
-//	go run ./examples/quickstart -nodes 5 -keys 20000 -requests 200000
-//	go run ./examples/quickstart --json
 //
-// It ends by itself: with 0; with 1 if a request failed or the sums are wrong;
-// with 2 for flags that cannot work. place.go has what lives at a key, this file
-// the cluster, load.go the requests, flags.go and report.go what surrounds them.
+// It ends by itself, with an error if a request failed or the sums are wrong.
+// This file has what lives at a key and the cluster around it, load.go the
+// requests and the table.
 package main
 
 import (
@@ -18,70 +16,91 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+const shards = 64 // that the nodes share out
+
+var nodeIDs = []string{"node-1", "node-2", "node-3"}
+
+// Place is what lives at a key. Its methods run one at a time, so that it needs
+// no lock.
+type Place struct {
+	node  string
+	count int
 }
 
-// measure starts the server, the nodes and the client, sends the requests, and
-// ends what it has started.
-func measure(ctx context.Context, o options, stderr io.Writer) (r report, err error) {
-	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+// Visit is the request, and Visited the reply: where the key lives, and how many
+// requests it has had.
+type Visit struct{}
+
+type Visited struct {
+	Node  string
+	Count int
+}
+
+func (p *Place) Visit(*actor.Context, Visit) (Visited, error) {
+	p.count++
+	return Visited{p.node, p.count}, nil
+}
+
+func main() {
+	slog.SetLogLoggerLevel(slog.LevelWarn) // that nodes come and go is no news here
+	if err := run(context.Background(), os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "quickstart:", err)
+		os.Exit(1)
+	}
+}
+
+// run starts the server, the nodes and a client, sends the requests, and ends
+// what it has started.
+func run(ctx context.Context, stdout io.Writer) (err error) {
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true})
 	if err != nil {
-		return r, err
+		return err
 	}
 	defer s.WaitForShutdown()
 	defer s.Shutdown()
 	if s.Start(); !s.ReadyForConnections(5 * time.Second) {
-		return r, errors.New("the NATS server does not take connections")
+		return errors.New("the NATS server does not take connections")
 	}
-	shards, ids := uint32(o.Shards), o.nodeIDs()
-	for _, id := range ids {
-		leave, e := join(s.ClientURL(), cluster.NodeOptions{
-			NodeID:    id,
-			NumShards: shards,
-			Shards:    cluster.ShardsForNode(id, ids, shards, ""),
-			Handler:   cluster.NewActorHandlerWithOpts(places(id).New, cluster.HandlerOptions{CacheSize: -1}), // nobody forgets its count
-			Log:       log,
-		})
+	for _, id := range nodeIDs {
+		leave, e := join(s.ClientURL(), id)
 		if e != nil {
-			return r, fmt.Errorf("%s: %w", id, e)
+			return fmt.Errorf("%s: %w", id, e)
 		}
 		defer func() { err = errors.Join(err, leave()) }()
 	}
-	tr, err := natstransport.New(natstransport.Options{URL: s.ClientURL(), Log: log})
+	tr, err := natstransport.New(natstransport.Options{URL: s.ClientURL()})
 	if err != nil {
-		return r, err
+		return err
 	}
 	defer func() { err = errors.Join(err, tr.Close()) }()
 	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: shards})
 	if err != nil {
-		return r, err
+		return err
 	}
-	return load(ctx, client, o, stderr)
+	return load(ctx, client, stdout)
 }
 
 // join starts a node on a connection of its own. leave drains it: what it has
 // accepted comes to its end.
-func join(url string, opts cluster.NodeOptions) (leave func() error, err error) {
-	tr, err := natstransport.New(natstransport.Options{URL: url, Log: opts.Log})
+func join(url, id string) (leave func() error, err error) {
+	tr, err := natstransport.New(natstransport.Options{URL: url})
 	if err != nil {
 		return nil, err
 	}
-	opts.Transport = tr
-	node := cluster.NewNode(opts)
+	place := actor.Define("place", func(string) *Place { return &Place{node: id} }, actor.OnRequest((*Place).Visit))
+	node := cluster.NewNode(cluster.NodeOptions{
+		NodeID: id, Transport: tr, NumShards: shards, Shards: cluster.ShardsForNode(id, nodeIDs, shards, ""),
+		Handler: cluster.NewActorHandler(place.New),
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- node.Run(ctx) }() // ends at cancel; leave waits
