@@ -2,6 +2,7 @@ package sharding
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -19,7 +20,30 @@ type Assignment struct {
 
 type member struct {
 	id     string
+	weight float64
 	scores []uint64 // by shard
+}
+
+// beats reports whether m comes before o for a shard. With equal weights the
+// higher score does; otherwise -weight/ln(score), weighted rendezvous hashing
+// (Schindelhauer and Schomaker 2005), gives each node its part. Both orders agree
+// where both apply, and the ID decides between equals.
+func (m *member) beats(o *member, shard uint32) bool {
+	s, t := m.scores[shard], o.scores[shard]
+	if m.weight != o.weight {
+		if a, b := share(s, m.weight), share(t, o.weight); a != b {
+			return a > b
+		}
+	}
+	if s != t {
+		return s > t
+	}
+	return m.id < o.id
+}
+
+// share takes the score as a number between 0 and 1.
+func share(score uint64, weight float64) float64 {
+	return -weight / math.Log((float64(score>>11)+0.5)/(1<<53))
 }
 
 // Move is a shard that changes its owner; From or To is empty where there is
@@ -40,7 +64,7 @@ func NewAssignment(layout Layout, nodeIDs []string) (*Assignment, error) {
 		if id == "" {
 			return nil, fmt.Errorf("an empty node ID")
 		}
-		a.nodes = append(a.nodes, member{id: id, scores: make([]uint64, layout.NumShards)})
+		a.nodes = append(a.nodes, member{id: id, weight: 1, scores: make([]uint64, layout.NumShards)})
 	}
 	a.parallel(func(shard uint32, h *hasher) {
 		for i := range a.nodes {
@@ -70,10 +94,9 @@ func (a *Assignment) parallel(f func(shard uint32, h *hasher)) {
 
 func (a *Assignment) best(shard uint32) int32 {
 	best := int32(-1)
-	var score uint64
 	for i := range a.nodes {
-		if s := a.nodes[i].scores[shard]; best < 0 || s > score {
-			best, score = int32(i), s
+		if best < 0 || a.nodes[i].beats(&a.nodes[best], shard) {
+			best = int32(i)
 		}
 	}
 	return best
@@ -115,12 +138,18 @@ func (a *Assignment) Nodes() []string {
 // Join adds a node and returns the shards that move to it, in ascending order.
 // A node that is there already, or has no ID, changes nothing. It hashes once a
 // shard.
-func (a *Assignment) Join(nodeID string) []Move {
+func (a *Assignment) Join(nodeID string) []Move { return a.JoinWeighted(nodeID, 1) }
+
+// JoinWeighted is Join for a node whose part of the shards is weight times that
+// of one with the weight 1. Nodes of equal weight share as with Join. It returns
+// nil for a weight that is not positive, and for a node that has joined, whatever
+// its weight: that one must leave first.
+func (a *Assignment) JoinWeighted(nodeID string, weight float64) []Move {
 	at, found := a.find(nodeID)
-	if found || nodeID == "" {
+	if found || nodeID == "" || !(weight > 0) || math.IsInf(weight, 1) {
 		return nil
 	}
-	n := member{id: nodeID, scores: make([]uint64, a.layout.NumShards)}
+	n := member{id: nodeID, weight: weight, scores: make([]uint64, a.layout.NumShards)}
 	a.parallel(func(shard uint32, h *hasher) { n.scores[shard] = h.score(shard, nodeID, a.layout.Seed) })
 	a.nodes = slices.Insert(a.nodes, at, n)
 	var moved []Move
@@ -134,8 +163,7 @@ func (a *Assignment) Join(nodeID string) []Move {
 			moved = append(moved, Move{Shard: uint32(shard), To: nodeID})
 			continue
 		}
-		old := a.nodes[o]
-		if s, t := n.scores[shard], old.scores[shard]; s > t || s == t && nodeID < old.id {
+		if old := &a.nodes[o]; n.beats(old, uint32(shard)) {
 			a.owner[shard] = int32(at)
 			moved = append(moved, Move{Shard: uint32(shard), From: old.id, To: nodeID})
 		}

@@ -29,6 +29,12 @@ var table = []row{
 		"the only product package that names NATS; the server stays outside"},
 	{"transport/transporttest", "transport", "",
 		"the suite knows the contract, never a backend"},
+	{"membership", "sharding transport", "",
+		"who owns which shard: decides, and does nothing; errors are the transports'"},
+	{"membership/memstore", "membership", "",
+		"a store carries records; it never decides"},
+	{"membership/storetest", "membership", "",
+		"the suite knows the seam, never a backend"},
 	{"actor", "internal/codec internal/pool internal/shardtable", "github.com/asynkron/protoactor-go/actor google.golang.org/protobuf/...",
 		"one process: never sees an envelope or a transport"},
 	{"handlers", "transport actor", "github.com/asynkron/protoactor-go/actor",
@@ -128,12 +134,13 @@ func TestEnvelopesAndActorsMeetInHandlers(t *testing.T) {
 
 // testLibraries stay out of what users link.
 const testLibraries = "testing/... net/http/httptest github.com/stretchr/testify/... go.uber.org/goleak/... " +
-	module + "/testkit/... " + module + "/transport/transporttest/..."
+	module + "/testkit/... " + module + "/transport/transporttest/... " + module + "/membership/storetest/..."
 
 // forTests may import them: each is there for tests.
 var forTests = map[string]string{
 	"testkit":                 "the test kit",
 	"transport/transporttest": "the suite of transports",
+	"membership/storetest":    "the suite of stores",
 	"internal/bench":          "benchmarks that need several processes",
 	"cluster/testing.go":      "CreateTestCluster takes a *testing.T",
 }

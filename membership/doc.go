@@ -1,0 +1,20 @@
+// Package membership decides who owns which shard: node leases, shard records
+// with epochs, claims, hand-over, and what a node does when it is late. It is
+// arithmetic: a [Core] takes events and returns effects, does no I/O and reads
+// no clock. A node runs one against a [Store]; the simulation in this package's
+// tests runs many against a seed.
+//
+// # How it works
+//
+// A node keeps one record, renews it, and may serve as long as its last renewal,
+// counted from the moment it was sent, is younger than its lease less a margin.
+// Another declares it dead by a write on the very version that has not changed
+// for longer than the lease: a renewal that comes first wins. Dead is final for
+// that incarnation. A shard's record names an owner and an epoch, and only two
+// write it: its owner, who hands it over, and who claims it from an owner that is
+// dead or has left. Who should own a shard is rendezvous hashing over the members
+// that take shards; views of these may differ for a while, which costs moves and
+// never safety, because a write with an old revision fails.
+//
+// What is promised, and under which assumptions, stands in docs/reliability.md.
+package membership

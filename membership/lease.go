@@ -1,0 +1,234 @@
+package membership
+
+import (
+	"fmt"
+	"time"
+)
+
+// own is the node's own record and the lease that stands on it.
+type own struct {
+	key    string
+	record Member // the version that was written last, or that is to be written
+	rev    uint64 // of the newest version known to be in the store; 0 before it is made
+	state  string // in that version
+
+	sent       map[uint64]time.Duration // when a renewal was sent, by its counter
+	busy       bool                     // a renewal, or a read after one, is under way
+	renewAt    time.Duration
+	failures   int // renewals in a row without an answer
+	leaseUntil time.Duration
+	lastOK     time.Duration // when a renewal was last known to have succeeded
+	settleTill time.Duration // 0: not yet decided
+	superseded Ref
+}
+
+func (o *own) init(self Self) {
+	o.key = MemberKey(self.Ref)
+	o.sent = map[uint64]time.Duration{}
+	o.record = Member{
+		State:   Joining,
+		LeaseMs: self.Timing.Lease.Milliseconds(),
+		Weight:  self.Weight,
+		Zone:    self.Zone,
+		Version: self.Version,
+		Layout:  fmt.Sprintf("%016x", self.Layout.Fingerprint()),
+		Kinds:   self.Kinds,
+	}
+}
+
+func (c *Core) renewIfDue() {
+	if !c.own.busy && c.now >= c.own.renewAt {
+		c.renew()
+	}
+}
+
+// renew writes the next version of the own record. It counts from the moment at
+// which it is sent: when the answer comes, others may have seen it for long.
+func (c *Core) renew() {
+	o := &c.own
+	o.busy = true
+	o.record.Counter++
+	o.sent[o.record.Counter] = c.now
+	o.renewAt = c.now + c.self.Timing.Renew
+	written := o.record
+	c.write(o.key, o.rev, written, func(r Result) {
+		if r.Status == Done {
+			o.busy = false
+			c.renewed(r.Rev, written)
+			return
+		}
+		if r.Status == Unknown {
+			c.unanswered()
+		}
+		c.lookAtOwn()
+	})
+}
+
+// unanswered counts renewals that nobody has answered.
+func (c *Core) unanswered() {
+	o := &c.own
+	o.renewAt = c.now + retryAfter
+	if o.failures++; o.failures%2 == 0 {
+		c.emit(Reconnect{})
+	}
+}
+
+// lookAtOwn reads what has become of the own record, after a renewal that failed
+// or whose answer was lost.
+func (c *Core) lookAtOwn() {
+	c.read(c.own.key, func(r Result) {
+		o := &c.own
+		o.busy = false
+		if r.Status != Done {
+			o.renewAt = c.now + retryAfter
+			return
+		}
+		e := r.Entries[0]
+		if e.Rev < o.rev && !c.valid() {
+			c.end(Dead, Ref{}) // the store has forgotten us; one answer may be old, but not for a lease
+			return
+		}
+		c.seeOwn(e)
+		if !c.gone && e.Rev <= o.rev { // what was sent has not arrived, and may yet
+			o.renewAt = min(o.renewAt, c.now+retryAfter)
+		}
+	})
+}
+
+// seeOwn takes a version of the own record. One that another has written ends
+// this incarnation; one of our own that is newer than the known one was a renewal
+// whose answer was lost.
+func (c *Core) seeOwn(e Entry) {
+	o := &c.own
+	m, err := Decode[Member](e.Value)
+	switch {
+	case e.Rev <= o.rev: // old, or not there yet
+		return
+	case err != nil || e.Value == nil:
+		c.end(Dead, Ref{})
+	case m.State == Dead:
+		c.end(Dead, m.By)
+	default:
+		c.renewed(e.Rev, m)
+	}
+}
+
+// renewed takes a version of the own record that is in the store.
+func (c *Core) renewed(rev uint64, m Member) {
+	o := &c.own
+	if rev <= o.rev {
+		return
+	}
+	if o.rev == 0 {
+		o.record.Born = rev
+	}
+	joined := m.State == Active && o.state != Active
+	o.rev, o.state, o.failures = rev, m.State, 0
+	if o.state == Left {
+		c.end(Left, Ref{})
+		return
+	}
+	if joined {
+		c.emit(Joined{})
+	}
+	if sent, ok := o.sent[m.Counter]; ok {
+		if until := sent + c.self.Timing.Lease - c.self.Timing.Margin; until > o.leaseUntil {
+			o.leaseUntil = until
+			c.emit(Lease{until})
+		}
+	}
+	for counter := range o.sent {
+		if counter <= m.Counter {
+			delete(o.sent, counter)
+		}
+	}
+	c.liveTick()
+	o.lastOK = c.now
+	c.members.put(c.self.Ref, m, rev, c.now)
+	if o.record.State != o.state {
+		o.renewAt = c.now // a wish came up meanwhile
+		c.renewIfDue()
+	}
+	c.pollIfDue()
+	c.shards.dirty = true
+}
+
+// end is the end of this incarnation. A renewal of it may still be on its way,
+// and cannot change a record that is final.
+func (c *Core) end(state string, by Ref) {
+	c.gone = true
+	for i := range c.shards.all {
+		if s := &c.shards.all[i]; s.phase != idle {
+			c.emit(Close{Shard: uint32(i), Epoch: s.epoch})
+			c.set(uint32(i), idle, false)
+		}
+	}
+	c.emit(Gone{state, by})
+}
+
+// become asks for a state of the own record.
+func (c *Core) become(state string) {
+	o := &c.own
+	o.record.State = state
+	if !o.busy {
+		o.renewAt = c.now
+		c.renewIfDue()
+	}
+}
+
+// joinIfSettled makes a node that has looked around a target for shards. It is
+// called with a snapshot of the members that contains its own record.
+func (c *Core) joinIfSettled() {
+	o := &c.own
+	if o.state != Joining || o.record.State != Joining {
+		return
+	}
+	if o.settleTill == 0 {
+		o.settleTill = c.now + c.settling()
+		c.members.pollAt = min(c.members.pollAt, o.settleTill)
+	}
+	if c.now >= o.settleTill {
+		c.become(Active)
+	}
+}
+
+// settling is how long the node waits before it takes shards: not at all in a
+// cluster that is just being formed, and longer each time after recent deaths
+// under its name.
+func (c *Core) settling() time.Duration {
+	t := c.self.Timing
+	wait := time.Duration(0)
+	for _, m := range c.members.all {
+		if m.State == Active && m.Counter > 3 {
+			wait = t.Settle
+		}
+	}
+	for ref, m := range c.members.all {
+		if ref.Name == c.self.Name && m.State == Dead {
+			wait = min(max(2*wait, t.Settle), t.MaxSettle)
+		}
+	}
+	return wait
+}
+
+// leave begins to go. It is idempotent.
+func (c *Core) leave() {
+	switch {
+	case c.own.rev == 0: // nobody knows of it, unless a write is under way
+		if !c.own.busy {
+			c.end(Left, Ref{})
+			return
+		}
+		c.become(Leaving)
+	case c.own.record.State != Leaving && c.own.record.State != Left:
+		c.become(Leaving)
+	}
+}
+
+// leaveIfEmpty ends a leave when nothing is owned any more.
+func (c *Core) leaveIfEmpty() {
+	if c.own.state != Leaving || c.own.record.State != Leaving || c.shards.busy > 0 {
+		return
+	}
+	c.become(Left)
+}

@@ -1,0 +1,283 @@
+package membership
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/clstr-go/clstr/sharding"
+)
+
+// members is the node's view of all members, its own record included. A view may
+// be old: what it leads to is decided by the store.
+type members struct {
+	all     map[Ref]*member
+	asOf    uint64 // the revision up to which a snapshot has shown every member
+	polling bool
+	pollAt  time.Duration
+
+	changed bool // states or names have: targets may
+	assign  *sharding.Assignment
+	weights map[string]float64 // by name: those that assign knows
+	targets map[string]Ref     // by name: its newest incarnation that takes shards
+}
+
+// member is another's record and how long it has not changed while the store was
+// seen to work.
+type member struct {
+	Member
+	rev      uint64
+	seen     time.Duration // when this version was
+	stale    time.Duration
+	accusing bool // a write that declares it dead is under way
+	finalAt  time.Duration
+}
+
+func (m *members) init(self Self) (err error) {
+	m.all = map[Ref]*member{}
+	m.weights, m.targets = map[string]float64{}, map[string]Ref{}
+	m.assign, err = sharding.NewAssignment(self.Layout, nil)
+	return err
+}
+
+// put takes a version of a record if it is new.
+func (m *members) put(ref Ref, rec Member, rev uint64, now time.Duration) {
+	old := m.all[ref]
+	if old == nil {
+		old = &member{}
+		m.all[ref] = old
+		m.changed = true
+	} else if rev <= old.rev {
+		return
+	}
+	if old.State != rec.State || old.Weight != rec.Weight {
+		m.changed = true
+	}
+	if rec.final() && !old.final() {
+		old.finalAt = now
+	}
+	if rec.Born == 0 {
+		rec.Born = cmp.Or(old.Born, rev)
+	}
+	old.Member, old.rev, old.seen, old.stale = rec, rev, now, 0
+}
+
+// seeMember takes a hint, or a record of a snapshot.
+func (c *Core) seeMember(ref Ref, e Entry) {
+	if ref == c.self.Ref {
+		c.seeOwn(e)
+		return
+	}
+	known := c.members.all[ref]
+	if e.Value == nil { // removed: it was final for long
+		if known != nil && e.Rev > known.rev {
+			delete(c.members.all, ref)
+			c.members.changed = true
+		}
+		return
+	}
+	rec, err := Decode[Member](e.Value)
+	if err != nil { // not ours to mend; the owner of the record overwrites it
+		return
+	}
+	c.members.put(ref, rec, e.Rev, c.now)
+	c.giveWayTo(ref)
+}
+
+// giveWayTo leaves when a process with the node's name has come later and takes
+// shards: the store says which is the later.
+func (c *Core) giveWayTo(ref Ref) {
+	o := &c.own
+	m := c.members.all[ref]
+	if ref.Name != c.self.Name || o.rev == 0 || m.State != Active || !o.superseded.IsZero() || m.Born < o.record.Born {
+		return
+	}
+	o.superseded = ref
+	c.emit(Superseded{ref})
+	c.leave()
+}
+
+// pollIfDue looks at all records, in case a hint was lost.
+func (c *Core) pollIfDue() {
+	m := &c.members
+	if c.own.rev == 0 {
+		return
+	}
+	if !m.polling && c.now >= m.pollAt {
+		m.polling = true
+		m.pollAt = c.now + c.self.Timing.Poll
+		c.do(func(op uint64) Effect { return Snapshot{op, MemberPrefix} }, c.polledMembers)
+	}
+	if s := &c.shards; !s.polling && c.now >= s.pollAt {
+		s.polling = true
+		s.pollAt = c.now + c.self.Timing.ShardPoll
+		c.do(func(op uint64) Effect { return Snapshot{op, ShardPrefix} }, c.polledShards)
+	}
+}
+
+func (c *Core) polledMembers(r Result) {
+	m := &c.members
+	m.polling = false
+	if r.Status != Done {
+		return
+	}
+	c.see(r.Entries)
+	if c.gone {
+		return
+	}
+	if r.AsOf > m.asOf {
+		m.asOf = r.AsOf
+		c.shards.dirty = true // an owner whose record is not there may be gone
+	}
+	if m.asOf >= c.own.rev {
+		c.joinIfSettled()
+	}
+	c.forgetOld(r)
+}
+
+// liveTick is called when the own renewal has succeeded: the store works, so
+// others could have renewed too. Time in which it did not is nobody's fault.
+func (c *Core) liveTick() {
+	o := &c.own
+	dt := c.now - o.lastOK
+	for _, m := range c.members.all {
+		if dt > 2*c.self.Timing.Renew {
+			m.stale = 0
+		} else {
+			m.stale += min(dt, c.now-m.seen)
+		}
+	}
+}
+
+// watchOthers declares those dead whose lease has ended, by a write on the very
+// version that has been standing for so long: a renewal that comes first wins.
+func (c *Core) watchOthers() {
+	o, t := &c.own, c.self.Timing
+	sinceOK := c.now - o.lastOK
+	if !c.valid() || sinceOK > 2*t.Renew {
+		return
+	}
+	rank := c.rank()
+	for ref, m := range c.inOrder() {
+		if ref == c.self.Ref || m.final() || m.accusing {
+			continue
+		}
+		lease := time.Duration(m.LeaseMs) * time.Millisecond
+		if m.stale+min(sinceOK, c.now-m.seen) < lease+t.Delta+time.Duration(rank)*200*time.Millisecond {
+			continue
+		}
+		c.accuse(ref, m)
+	}
+}
+
+func (c *Core) accuse(ref Ref, m *member) {
+	dead := m.Member
+	dead.State, dead.By = Dead, c.self.Ref
+	m.accusing = true
+	c.write(MemberKey(ref), m.rev, dead, func(r Result) {
+		m.accusing = false
+		switch r.Status {
+		case Done:
+			c.emit(Declared{ref})
+			c.members.put(ref, dead, r.Rev, c.now)
+		case Conflict: // it lives, or another was faster
+			c.read(MemberKey(ref), func(r Result) {
+				if r.Status == Done {
+					c.see(r.Entries)
+				}
+			})
+		}
+	})
+}
+
+// rank spreads those who see the same death, so that mostly one writes.
+func (c *Core) rank() (rank int) {
+	for ref, m := range c.members.all {
+		if m.State == Active && m.stale < 2*c.self.Timing.Renew && ref.String() < c.self.String() {
+			rank++
+		}
+	}
+	return rank
+}
+
+// inOrder makes what a core does depend on nothing but its events.
+func (c *Core) inOrder() func(yield func(Ref, *member) bool) {
+	refs := slices.SortedFunc(maps.Keys(c.members.all), func(a, b Ref) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Incarnation, b.Incarnation))
+	})
+	return func(yield func(Ref, *member) bool) {
+		for _, ref := range refs {
+			if m := c.members.all[ref]; m != nil && !yield(ref, m) {
+				return
+			}
+		}
+	}
+}
+
+// forgetOld removes records of the long gone, which own nothing any more. Only
+// the first of the active does.
+func (c *Core) forgetOld(snapshot Result) {
+	if !c.valid() || c.rank() > 0 || !c.shards.known {
+		return
+	}
+	owners := map[Ref]bool{}
+	for i := range c.shards.all {
+		owners[c.shards.all[i].rec.Owner] = true
+	}
+	for ref, m := range c.inOrder() {
+		if m.final() && c.now-m.finalAt > c.self.Timing.Forget && !owners[ref] && !m.accusing {
+			m.accusing = true
+			c.write(MemberKey(ref), m.rev, nil, func(r Result) {
+				m.accusing = false
+				if r.Status == Done {
+					delete(c.members.all, ref)
+				}
+			})
+		}
+	}
+}
+
+// retarget follows the members that take shards: for each name the newest of its
+// incarnations that are active.
+func (c *Core) retarget() {
+	m := &c.members
+	targets := map[string]Ref{}
+	for ref, rec := range m.all {
+		if rec.State != Active {
+			continue
+		}
+		if old, ok := targets[ref.Name]; !ok || m.all[old].Born < rec.Born {
+			targets[ref.Name] = ref
+		}
+	}
+	for name := range m.weights {
+		if ref, ok := targets[name]; !ok || m.weights[name] != weightOf(m.all[ref]) {
+			m.assign.Leave(name)
+			delete(m.weights, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(targets)) {
+		if _, ok := m.weights[name]; !ok {
+			m.weights[name] = weightOf(m.all[targets[name]])
+			m.assign.JoinWeighted(name, m.weights[name])
+		}
+	}
+	m.targets = targets
+}
+
+func weightOf(m *member) float64 {
+	if m.Weight > 0 {
+		return m.Weight
+	}
+	return 1
+}
+
+// target is who should own a shard; zero is nobody.
+func (c *Core) target(shard uint32) Ref {
+	name, ok := c.members.assign.Owner(shard)
+	if !ok {
+		return Ref{}
+	}
+	return c.members.targets[name]
+}

@@ -1,0 +1,194 @@
+package membership
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/clstr-go/clstr/sharding"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// Ref names one life of a node: its name, and the incarnation that a process
+// draws at its start.
+type Ref struct{ Name, Incarnation string }
+
+// IsZero reports whether r names nobody.
+func (r Ref) IsZero() bool { return r == Ref{} }
+
+// String returns the form that stands in records: name, dot, incarnation.
+func (r Ref) String() string {
+	if r.IsZero() {
+		return ""
+	}
+	return r.Name + "." + r.Incarnation
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (r Ref) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (r *Ref) UnmarshalText(b []byte) error {
+	*r = Ref{}
+	if len(b) == 0 {
+		return nil
+	}
+	s := string(b)
+	dot := strings.LastIndexByte(s, '.')
+	if dot <= 0 || dot == len(s)-1 {
+		return fmt.Errorf("%q names no node: want name.incarnation", s)
+	}
+	*r = Ref{s[:dot], s[dot+1:]}
+	return nil
+}
+
+// The states of a member. A node starts as joining; dead and left are final for
+// its incarnation.
+const (
+	Joining = "joining"
+	Active  = "active"
+	Leaving = "leaving" // serves what it has not yet handed over
+	Left    = "left"
+	Dead    = "dead" // declared so by another, which is named in By
+)
+
+// Member is the record of one life of a node.
+type Member struct {
+	State string `json:"state"`
+	// Counter grows with each renewal.
+	Counter uint64 `json:"ctr"`
+	// Born is the revision at which the record was made; 0 in its first version.
+	Born uint64 `json:"born,omitempty"`
+	// LeaseMs is the node's lease.
+	LeaseMs int64 `json:"lease_ms"`
+	// Weight is the node's share of the shards relative to others; 0 is 1.
+	Weight  float64 `json:"weight,omitempty"`
+	Zone    string  `json:"zone,omitempty"`
+	Version string  `json:"version,omitempty"`
+	// Layout is the fingerprint of the layout, in hexadecimal.
+	Layout string   `json:"layout"`
+	Kinds  []string `json:"kinds,omitempty"`
+	// By has declared the node dead.
+	By Ref `json:"by,omitzero"`
+}
+
+func (m Member) final() bool { return m.State == Dead || m.State == Left }
+
+// Why a shard has the owner that it has.
+const (
+	Claimed    = "claim"   // from nobody, or from a node that is dead or has left
+	HandedOver = "handoff" // by the owner before
+	Released   = "release" // it has none
+)
+
+// Shard is the record of a shard: who may serve it. Epoch grows with each owner.
+type Shard struct {
+	Owner Ref    `json:"owner,omitzero"`
+	Epoch uint64 `json:"epoch"`
+	Why   string `json:"why"`
+	From  Ref    `json:"from,omitzero"`
+}
+
+// Config is the record that all nodes of a cluster agree on.
+type Config struct {
+	Version   int    `json:"v"`
+	NumShards uint32 `json:"shards"`
+	Seed      string `json:"seed"`
+	Hash      string `json:"hash"`
+}
+
+// NewConfig returns the record of a cluster with the given layout.
+func NewConfig(l sharding.Layout) Config {
+	return Config{Version: 1, NumShards: l.NumShards, Seed: l.Seed, Hash: "blake2b-64 rendezvous"}
+}
+
+// Check compares what a node wants with what the cluster has. The error is
+// transport.ErrLayoutMismatch and names the difference.
+func (c Config) Check(have Config) error {
+	switch {
+	case c == have:
+		return nil
+	case c.Version != have.Version:
+		return transport.Errorf(transport.ErrLayoutMismatch, "record version %d, the cluster has %d", c.Version, have.Version)
+	case c.NumShards != have.NumShards:
+		return transport.Errorf(transport.ErrLayoutMismatch, "NumShards %d, the cluster has %d", c.NumShards, have.NumShards)
+	case c.Seed != have.Seed:
+		return transport.Errorf(transport.ErrLayoutMismatch, "Seed %q, the cluster has %q", c.Seed, have.Seed)
+	}
+	return transport.Errorf(transport.ErrLayoutMismatch, "hash %q, the cluster has %q", c.Hash, have.Hash)
+}
+
+// The keys of records. What stands before the first dot says what it is.
+const (
+	ConfigKey    = "cfg"
+	MemberPrefix = "n."
+	ShardPrefix  = "s."
+)
+
+// ShardBlock is how many shards share a block, the second token of their keys:
+// stores that answer with so many records at most are read block by block.
+const ShardBlock = 512
+
+// MemberKey returns the key of a member's record.
+func MemberKey(r Ref) string { return MemberPrefix + token(r.Name) + "." + r.Incarnation }
+
+// ShardKey returns the key of a shard's record.
+func ShardKey(shard uint32) string {
+	return ShardPrefix + strconv.FormatUint(uint64(shard/ShardBlock), 10) + "." + strconv.FormatUint(uint64(shard), 10)
+}
+
+// ParseMemberKey is the inverse of [MemberKey].
+func ParseMemberKey(key string) (Ref, bool) {
+	rest, ok := strings.CutPrefix(key, MemberPrefix)
+	name, inc, two := strings.Cut(rest, ".")
+	if !ok || !two || name == "" || inc == "" {
+		return Ref{}, false
+	}
+	if enc, encoded := strings.CutPrefix(name, "="); encoded {
+		b, err := base64.RawURLEncoding.DecodeString(enc)
+		if err != nil || len(b) == 0 {
+			return Ref{}, false
+		}
+		name = string(b)
+	}
+	r := Ref{name, inc}
+	return r, MemberKey(r) == key
+}
+
+// ParseShardKey is the inverse of [ShardKey].
+func ParseShardKey(key string) (uint32, bool) {
+	n, err := strconv.ParseUint(key[strings.LastIndexByte(key, '.')+1:], 10, 32)
+	if err != nil || ShardKey(uint32(n)) != key {
+		return 0, false
+	}
+	return uint32(n), true
+}
+
+// token keeps a name that is fit for a token of a key, and encodes any other.
+func token(name string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
+	}
+	if name != "" && !slices.ContainsFunc([]rune(name), func(r rune) bool { return !plain(r) }) {
+		return name
+	}
+	return "=" + base64.RawURLEncoding.EncodeToString([]byte(name))
+}
+
+func encode(record any) []byte {
+	b, err := json.Marshal(record)
+	if err != nil {
+		panic(fmt.Sprintf("membership: a record does not marshal: %v", err)) // structs of strings and numbers do
+	}
+	return b
+}
+
+// Decode reads a record. Unknown fields are ignored: a newer node wrote them.
+func Decode[R Member | Shard | Config](value []byte) (R, error) {
+	var r R
+	err := json.Unmarshal(value, &r)
+	return r, err
+}

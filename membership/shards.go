@@ -1,0 +1,241 @@
+package membership
+
+import "time"
+
+// shards is the node's view of all shards, and what it does about each.
+type shards struct {
+	all     []shard
+	known   bool // a snapshot has shown them
+	polling bool
+	pollAt  time.Duration
+	dirty   bool     // look at all of them
+	touched []uint32 // look at these
+	busy    int      // how many are in a phase other than idle, or being claimed
+	moving  int      // of those, how many are on their way out
+}
+
+// phase is where a shard is in its life on this node:
+//
+//	idle -> opening -> serving -> draining -> passing -> idle
+//
+// and from each of them back to idle when the record shows another owner.
+type phase uint8
+
+const (
+	idle     phase = iota // another's, or nobody's
+	opening               // ours by record; Open is under way
+	serving               // Opened
+	draining              // Close is under way
+	passing               // closed; the record is to name the next owner
+)
+
+// shard is one shard as the node sees it.
+type shard struct {
+	rec   Shard
+	rev   uint64
+	phase phase         // set writes it
+	epoch uint64        // the one that is held, in a phase other than idle
+	since time.Duration // when serving began
+	op    bool          // a write or read of the record is under way; set writes it
+}
+
+// set changes where a shard is, and the counts with it.
+func (c *Core) set(id uint32, p phase, op bool) {
+	s := &c.shards.all[id]
+	before, was := s.phase >= draining, s.phase != idle || s.op
+	s.phase, s.op = p, op
+	c.shards.busy += btoi(p != idle || op) - btoi(was)
+	moved := btoi(p >= draining) - btoi(before)
+	c.shards.moving += moved
+	if moved < 0 {
+		c.shards.dirty = true // there is room for another
+	}
+	c.shards.touched = append(c.shards.touched, id)
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// reconcileChanged looks at the shards about which something has changed.
+func (c *Core) reconcileChanged() {
+	s := &c.shards
+	for s.dirty || len(s.touched) > 0 {
+		all := s.dirty
+		s.dirty = false
+		if all {
+			s.touched = s.touched[:0]
+			for i := range s.all {
+				c.reconcile(uint32(i))
+			}
+			continue
+		}
+		id := s.touched[len(s.touched)-1]
+		s.touched = s.touched[:len(s.touched)-1]
+		c.reconcile(id)
+	}
+}
+
+// reconcile does the next step of a shard.
+func (c *Core) reconcile(id uint32) {
+	s := &c.shards.all[id]
+	switch s.phase {
+	case idle:
+		switch {
+		case s.op || !c.valid():
+		case s.rec.Owner == c.self.Ref: // handed to us, or claimed by a write whose answer was lost
+			c.open(id)
+		case c.mayClaim(id):
+			c.claim(id)
+		}
+	case serving:
+		if c.valid() && c.shouldMove(s, c.target(id)) {
+			c.set(id, draining, s.op)
+			c.emit(Close{Shard: id, Epoch: s.epoch, Drain: true})
+		}
+	case passing:
+		if !s.op {
+			c.pass(id)
+		}
+	}
+}
+
+// mayClaim: the node should own the shard, and its owner can serve no more.
+func (c *Core) mayClaim(id uint32) bool {
+	if c.own.state != Active || c.own.record.State != Active || !c.shards.known || c.target(id) != c.self.Ref {
+		return false
+	}
+	s := &c.shards.all[id]
+	if s.rec.Owner.IsZero() {
+		return true
+	}
+	if m := c.members.all[s.rec.Owner]; m != nil {
+		return m.final()
+	}
+	// An owner of whom we know nothing may just not have been seen yet. Its
+	// record is older than the shard's: who has seen all members up to there and
+	// not it knows that it was removed.
+	return c.members.asOf >= s.rev
+}
+
+func (c *Core) claim(id uint32) {
+	s := &c.shards.all[id]
+	c.set(id, s.phase, true)
+	rec := Shard{Owner: c.self.Ref, Epoch: s.rec.Epoch + 1, Why: Claimed, From: s.rec.Owner}
+	c.write(ShardKey(id), s.rev, rec, func(r Result) { c.settle(id, rec, r) })
+}
+
+// settle takes the end of a write to a shard's record: where it failed, or may
+// have, the record itself says what holds.
+func (c *Core) settle(id uint32, written Shard, r Result) {
+	s := &c.shards.all[id]
+	if r.Status == Done {
+		c.set(id, s.phase, false)
+		c.takeShard(id, written, r.Rev)
+		return
+	}
+	c.read(ShardKey(id), func(r Result) {
+		c.set(id, s.phase, false)
+		if r.Status == Done && r.Entries[0].Rev > 0 {
+			c.seeShard(id, r.Entries[0])
+		}
+	})
+}
+
+func (c *Core) open(id uint32) {
+	s := &c.shards.all[id]
+	s.epoch = s.rec.Epoch
+	c.set(id, opening, s.op)
+	c.emit(Open{Shard: id, Epoch: s.epoch, Why: s.rec.Why})
+}
+
+func (c *Core) opened(id uint32, epoch uint64) {
+	s := &c.shards.all[id]
+	if s.phase == opening && s.epoch == epoch {
+		s.since = c.now
+		c.set(id, serving, s.op)
+	}
+}
+
+// shouldMove: another should own the shard, it has been here long enough, and
+// not too many are on their way.
+func (c *Core) shouldMove(s *shard, to Ref) bool {
+	most := c.self.Timing.MaxMoves
+	switch {
+	case to == c.self.Ref:
+		return false
+	case c.own.state == Leaving || c.own.record.State == Leaving:
+		most *= 4
+	case to.IsZero():
+		return false // nobody takes shards at the moment
+	case s.rec.Epoch > 1 && c.now-s.since < c.self.Timing.Residency:
+		return false
+	}
+	return c.shards.moving < most
+}
+
+// closed hands the shard over: nothing of it runs here any more.
+func (c *Core) closed(id uint32, epoch uint64) {
+	s := &c.shards.all[id]
+	if s.phase == draining && s.epoch == epoch {
+		c.set(id, passing, s.op)
+	}
+}
+
+// pass names the next owner: who should have it now, which may be this node
+// again. An empty cluster leaves the shard to whom comes next.
+func (c *Core) pass(id uint32) {
+	s := &c.shards.all[id]
+	to := c.target(id)
+	rec := Shard{Owner: to, Epoch: s.epoch + 1, Why: HandedOver, From: c.self.Ref}
+	if to.IsZero() {
+		rec.Why = Released
+	}
+	c.set(id, s.phase, true)
+	c.write(ShardKey(id), s.rev, rec, func(r Result) { c.settle(id, rec, r) })
+}
+
+// seeShard takes a hint, or a record that was read.
+func (c *Core) seeShard(id uint32, e Entry) {
+	if e.Rev <= c.shards.all[id].rev || e.Value == nil {
+		return
+	}
+	rec, err := Decode[Shard](e.Value)
+	if err != nil {
+		return
+	}
+	c.takeShard(id, rec, e.Rev)
+}
+
+// takeShard takes a version of the record. One that does not name this node and
+// its epoch ends the node's part.
+func (c *Core) takeShard(id uint32, rec Shard, rev uint64) {
+	s := &c.shards.all[id]
+	if rev <= s.rev {
+		return
+	}
+	s.rec, s.rev = rec, rev
+	c.shards.touched = append(c.shards.touched, id)
+	if s.phase == idle || rec.Owner == c.self.Ref && rec.Epoch == s.epoch {
+		return
+	}
+	if s.phase == passing { // as it was meant to be
+		c.emit(Moved{Shard: id, Epoch: rec.Epoch, To: rec.Owner})
+	} else {
+		c.emit(Close{Shard: id, Epoch: s.epoch})
+	}
+	c.set(id, idle, s.op)
+}
+
+func (c *Core) polledShards(r Result) {
+	c.shards.polling = false
+	if r.Status != Done {
+		return
+	}
+	c.shards.known = true
+	c.see(r.Entries)
+	c.shards.dirty = true
+}

@@ -1,0 +1,252 @@
+package membership
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+const (
+	simDeadline = 30 * time.Second
+	simTurn     = 20 * time.Millisecond
+)
+
+// The ends of a request, as its caller learns them.
+type outcome int
+
+const (
+	open     outcome = iota
+	ran              // a reply
+	neverRan         // NotSent or NotStarted
+	mayHaveRun
+)
+
+// request is one try of a call.
+type request struct {
+	w      *world
+	op     int
+	client int
+	number int // of the client's to this key
+	key    string
+	shard  uint32
+	epoch  uint64
+	back   func(outcome)
+}
+
+// answer sends the outcome back, unless it gets lost.
+func (r *request) answer(n *node, o outcome) {
+	if r.w.lost() {
+		return
+	}
+	r.w.after(r.w.delay(), func() { r.back(o) })
+}
+
+// arrive takes a request on the node that has subscribed to its shard and epoch.
+func (n *node) arrive(r *request) {
+	s := n.served[r.shard]
+	if s == nil || s.epoch != r.epoch || !s.open {
+		r.answer(n, neverRan)
+		return
+	}
+	s.lines[r.key] = append(s.lines[r.key], r)
+	if len(s.lines[r.key]) == 1 {
+		n.turn(s, r.key)
+	}
+}
+
+// turn starts the first request in a key's line, if the node may.
+func (n *node) turn(s *served, key string) {
+	w := n.w
+	for len(s.lines[key]) > 0 {
+		r := s.lines[key][0]
+		if (s.open || w.f.broken.noDrain) && (n.clock() < n.lease || w.f.broken.noGuard) {
+			break
+		}
+		s.lines[key] = s.lines[key][1:]
+		r.answer(n, neverRan)
+	}
+	if len(s.lines[key]) == 0 {
+		return
+	}
+	r := s.lines[key][0]
+	w.noteStart(n, s, r)
+	s.running++
+	n.later(w.upTo(simTurn), func() {
+		s.running--
+		s.lines[key] = s.lines[key][1:]
+		r.answer(n, ran)
+		n.turn(s, key)
+	})
+}
+
+// noteStart checks what must hold whenever a turn starts.
+func (w *world) noteStart(n *node, s *served, r *request) {
+	if s.epoch < w.started[s.id] {
+		w.violation("shard %d: a turn of epoch %d starts on %v after one of epoch %d", s.id, s.epoch, n.ref, w.started[s.id])
+	}
+	w.started[s.id] = max(w.started[s.id], s.epoch)
+	for _, other := range w.nodes {
+		if o := other.served[s.id]; other != n && other.up && o != nil && len(o.lines[r.key]) > 0 && o.running > 0 {
+			w.overlaps++ // a turn that was running when its node lost the shard
+		}
+	}
+	if w.runs[r.op]++; w.runs[r.op] > 1 {
+		w.violation("op %d runs for the %d. time, on %v", r.op, w.runs[r.op], n.ref)
+	}
+	line := fmt.Sprint(r.client, "/", r.key)
+	if last := w.order[line]; r.number < last && !w.wasMaybe[r.op] {
+		w.violation("client %d key %s: number %d runs after %d", r.client, r.key, r.number, last)
+	}
+	w.order[line] = max(w.order[line], r.number)
+}
+
+// client sends one request after the other.
+func (w *world) client(id int) {
+	epochs := map[uint32]uint64{}
+	numbers := map[string]int{}
+	var next func()
+	next = func() {
+		key := fmt.Sprint("key-", w.rng.IntN(40))
+		shard := w.layout().Shard(key)
+		numbers[key]++
+		w.ops++
+		op, begun, settled := w.ops, w.now, false
+		settle := func(o outcome) {
+			if settled {
+				w.violation("op %d has a second outcome", op)
+				return
+			}
+			settled = true
+			w.noteOutcome(op, shard, o)
+			w.after(20*time.Millisecond+w.upTo(200*time.Millisecond), next)
+		}
+		pause := 2 * time.Millisecond
+		var try func()
+		again := func() {
+			if w.now-begun > simDeadline {
+				settle(neverRan)
+				return
+			}
+			pause = min(2*pause, 250*time.Millisecond)
+			w.after(w.upTo(pause), func() { w.locate(shard, epochs); try() })
+		}
+		try = func() {
+			answered := false
+			r := &request{w: w, op: op, client: id, number: numbers[key], key: key, shard: shard, epoch: epochs[shard]}
+			end := func(o outcome) {
+				if answered {
+					return
+				}
+				answered = true
+				switch {
+				case o == neverRan, o == mayHaveRun && w.f.broken.retryMaybe:
+					again()
+				default:
+					settle(o)
+				}
+			}
+			r.back = end
+			w.after(2*time.Second, func() {
+				if !answered {
+					w.wasMaybe[op] = true
+				}
+				end(mayHaveRun)
+			})
+			if w.lost() {
+				return
+			}
+			w.after(w.delay(), func() { w.route(r) })
+		}
+		try()
+	}
+	w.after(w.upTo(time.Second), next)
+}
+
+// route gives a request to who has subscribed to its shard and epoch. Without
+// such, the message server says so at once.
+func (w *world) route(r *request) {
+	found := false
+	for _, n := range w.nodes {
+		if s := n.served[r.shard]; n.up && s != nil && s.epoch == r.epoch {
+			found = true
+			gen := n.gen
+			n.on(gen, func() { n.arrive(r) })
+		}
+	}
+	if !found {
+		r.back(neverRan)
+	}
+}
+
+// locate asks any node for the owner, which knows what it has last seen.
+func (w *world) locate(shard uint32, epochs map[uint32]uint64) {
+	n := w.nodes[w.rng.IntN(len(w.nodes))]
+	if n.up && !n.paused {
+		epochs[shard] = max(epochs[shard], n.core.shards.all[shard].rec.Epoch)
+	}
+}
+
+func (w *world) noteOutcome(op int, shard uint32, o outcome) {
+	switch o {
+	case ran:
+		w.acked++
+		if w.runs[op] != 1 {
+			w.violation("op %d was answered and ran %d times", op, w.runs[op])
+		}
+		if w.now > w.f.end-20*time.Second {
+			w.settled[shard] = true
+		}
+	case mayHaveRun:
+		w.maybe++
+	case neverRan:
+		w.never++
+		w.neverOps = append(w.neverOps, op)
+		if w.f.plannedFor {
+			w.violation("op %d failed in planned moves", op)
+		}
+	}
+	if o == mayHaveRun && w.f.plannedFor {
+		w.violation("op %d may have run, in planned moves", op)
+	}
+}
+
+// noteDeath counts those who are declared dead although they have done nothing.
+func (w *world) noteDeath(e Write) {
+	if w.store.records[e.Key].Rev != e.Rev {
+		return
+	}
+	w.deaths++
+	for _, n := range w.nodes {
+		if MemberKey(n.ref) == e.Key && n.up && !n.paused && w.now-n.touched > 15*time.Second {
+			w.innocent++
+		}
+	}
+}
+
+// check looks at the end of a run.
+func (w *world) check() {
+	for _, op := range w.neverOps {
+		if w.runs[op] != 0 {
+			w.violation("op %d was said never to run, and ran %d times", op, w.runs[op])
+		}
+	}
+	for shard := range w.f.shards {
+		var rec Shard
+		_ = json.Unmarshal(w.store.records[ShardKey(shard)].Value, &rec)
+		var owner *node
+		for _, n := range w.nodes {
+			if s := n.served[shard]; n.up && s != nil && s.open {
+				if owner != nil {
+					w.violation("shard %d is served by %v and %v", shard, owner.ref, n.ref)
+				}
+				owner = n
+			}
+		}
+		switch {
+		case owner == nil:
+			w.violation("shard %d has no owner at the end; its record: %+v", shard, rec)
+		case owner.ref != rec.Owner || owner.core.target(shard) != rec.Owner:
+			w.violation("shard %d is served by %v, its record says %v, it should be %v", shard, owner.ref, rec.Owner, owner.core.target(shard))
+		}
+	}
+}

@@ -1,0 +1,220 @@
+package membership
+
+import (
+	"container/heap"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/clstr-go/clstr/sharding"
+)
+
+// The simulation runs the cores of a cluster, a store, a network and clients on
+// one goroutine, from a seed: the same seed gives the same run. What a node does
+// around its core is written anew here, simply; the goroutines that do it in
+// production are tested elsewhere.
+
+// faults says what may go wrong in a run.
+type faults struct {
+	nodes      int
+	shards     uint32
+	drift      float64 // clocks run apart by at most this, either way
+	drop       float64
+	late       float64 // messages that take up to two seconds
+	zombies    float64 // messages that take up to half a minute
+	nemesis    bool    // crashes, pauses, partitions, outages of the store, joins and leaves
+	noise      time.Duration
+	end        time.Duration
+	broken     broken
+	plannedFor bool // only joins and leaves: no request may fail
+}
+
+// broken is a rule of the protocol that a mutant does not keep.
+type broken struct {
+	ackLease    bool // the lease is counted from the answer
+	noGuard     bool // requests are served whatever the lease says
+	noDrain     bool // a shard is handed over while it is served
+	blindWrites bool // the store ignores revisions
+	claimAlive  bool // owners count as dead when they are late by a lease
+	unknownDead bool // owners of whom nothing is known count as dead
+	retryMaybe  bool // clients try again what may have run
+	keepsLost   bool // a node that was declared dead goes on with its shards
+	noBlind     bool // time in which the store did not work counts against others
+}
+
+type world struct {
+	rng    *rand.Rand
+	f      faults
+	now    time.Duration
+	queue  queue
+	serial int
+	store  store
+	nodes  []*node
+	incs   int
+
+	started  map[uint32]uint64 // by shard: the highest epoch that a turn has started in
+	opened   map[[2]uint64]Ref // by shard and epoch
+	runs     map[int]int       // by op
+	order    map[string]int    // by client and key: the last number that has run
+	bad      []string
+	deaths   int
+	innocent int // of those, who had done nothing wrong
+	acked    int
+	maybe    int
+	never    int
+	overlaps int
+	settled  map[uint32]bool
+	ops      int
+	wasMaybe map[int]bool
+	neverOps []int
+}
+
+func newWorld(seed uint64, f faults) *world {
+	w := &world{
+		rng: rand.New(rand.NewPCG(seed, 11)), f: f, started: map[uint32]uint64{}, opened: map[[2]uint64]Ref{},
+		runs: map[int]int{}, order: map[string]int{}, settled: map[uint32]bool{}, wasMaybe: map[int]bool{},
+	}
+	w.store.init(w)
+	for i := range f.nodes {
+		w.nodes = append(w.nodes, &node{w: w, name: fmt.Sprint("node-", i), rate: 1 + (2*w.rng.Float64()-1)*f.drift})
+	}
+	return w
+}
+
+func (w *world) layout() sharding.Layout { return sharding.Layout{NumShards: w.f.shards} }
+
+func (w *world) violation(format string, args ...any) {
+	if len(w.bad) < 10 {
+		w.bad = append(w.bad, fmt.Sprintf("%v: ", w.now)+fmt.Sprintf(format, args...))
+	}
+}
+
+func (w *world) verdict() string { return strings.Join(w.bad, "\n") }
+
+// item is something that happens at a moment; equal moments keep their order.
+type item struct {
+	at     time.Duration
+	serial int
+	f      func()
+}
+
+type queue []item
+
+func (q queue) Len() int { return len(q) }
+func (q queue) Less(i, j int) bool {
+	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].serial < q[j].serial
+}
+func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *queue) Push(x any)   { *q = append(*q, x.(item)) }
+func (q *queue) Pop() any {
+	old := *q
+	x := old[len(old)-1]
+	*q = old[:len(old)-1]
+	return x
+}
+
+func (w *world) after(d time.Duration, f func()) {
+	w.serial++
+	heap.Push(&w.queue, item{w.now + d, w.serial, f})
+}
+
+func (w *world) run() {
+	for len(w.queue) > 0 {
+		i := heap.Pop(&w.queue).(item)
+		if i.at > w.f.end {
+			return
+		}
+		w.now = i.at
+		i.f()
+	}
+}
+
+func (w *world) noisy() bool           { return w.now < w.f.noise }
+func (w *world) chance(p float64) bool { return w.rng.Float64() < p }
+func (w *world) upTo(d time.Duration) time.Duration {
+	return time.Duration(w.rng.Int64N(int64(d) + 1))
+}
+
+// delay is how long a message takes.
+func (w *world) delay() time.Duration {
+	d := 200*time.Microsecond + time.Duration(w.rng.ExpFloat64()*float64(time.Millisecond))
+	switch x := w.rng.Float64(); {
+	case !w.noisy():
+	case x < w.f.zombies:
+		d += w.upTo(30 * time.Second)
+	case x < w.f.zombies+w.f.late:
+		d += w.upTo(2 * time.Second)
+	}
+	return d
+}
+
+func (w *world) lost() bool { return w.noisy() && w.chance(w.f.drop) }
+
+// store is a store with replicas that lag.
+type store struct {
+	w       *world
+	records map[string]Entry
+	rev     uint64
+	log     []Entry // all writes, in order
+	times   []time.Duration
+	down    time.Duration // until when nothing works
+}
+
+func (s *store) init(w *world) { s.w, s.records = w, map[string]Entry{} }
+
+func (s *store) working() bool { return s.w.now >= s.down }
+
+func (s *store) write(e Write) Result {
+	if cur := s.records[e.Key]; cur.Rev != e.Rev && !s.w.f.broken.blindWrites {
+		return Result{Op: e.Op, Status: Conflict}
+	}
+	s.rev++
+	entry := Entry{e.Key, s.rev, e.Value}
+	if e.Value == nil {
+		delete(s.records, e.Key)
+	} else {
+		s.records[e.Key] = entry
+	}
+	s.log, s.times = append(s.log, entry), append(s.times, s.w.now)
+	for _, n := range s.w.nodes {
+		n.hint(entry)
+	}
+	return Result{Op: e.Op, Rev: s.rev}
+}
+
+func (s *store) read(e Read) Result {
+	return Result{Op: e.Op, Entries: []Entry{s.records[e.Key]}}
+}
+
+// snapshot answers from a replica that may be late.
+func (s *store) snapshot(e Snapshot) Result {
+	asOf := s.rev
+	if s.w.noisy() && s.w.chance(0.2) {
+		until := s.w.now - s.w.upTo(3*time.Second)
+		for asOf > 0 && s.times[asOf-1] > until {
+			asOf--
+		}
+	}
+	r := Result{Op: e.Op, AsOf: asOf}
+	seen := map[string]int{}
+	for _, entry := range s.log[:asOf] {
+		if !strings.HasPrefix(entry.Key, e.Prefix) {
+			continue
+		}
+		if i, ok := seen[entry.Key]; ok {
+			r.Entries[i] = entry
+		} else {
+			seen[entry.Key] = len(r.Entries)
+			r.Entries = append(r.Entries, entry)
+		}
+	}
+	alive := r.Entries[:0]
+	for _, entry := range r.Entries {
+		if entry.Value != nil {
+			alive = append(alive, entry)
+		}
+	}
+	r.Entries = alive
+	return r
+}

@@ -1,0 +1,39 @@
+package membership
+
+import (
+	"context"
+	"errors"
+)
+
+// Entry is one version of a record.
+type Entry struct {
+	Key string
+	// Rev is the revision of this version, 0 for a record that is not there.
+	// Revisions grow across all records of a store.
+	Rev   uint64
+	Value []byte
+}
+
+// ErrConflict: a write did not happen, because the record had another revision
+// than the writer thought.
+var ErrConflict = errors.New("record has changed")
+
+// Store keeps the records of one cluster. Every decision is a Write; Snapshot
+// and Watch may be late or, for Watch, lose something, and cost nothing but time.
+// Implementations are safe for concurrent use and end each call with its context.
+type Store interface {
+	// Write replaces a record if it has the revision rev, 0 for one that must
+	// not be there, and returns the new revision. A nil value removes the
+	// record. Errors are ErrConflict, after which nothing was written, or
+	// others, after which it may have been or may still be.
+	Write(ctx context.Context, key string, rev uint64, value []byte) (uint64, error)
+	// Read returns the newest version of a record; Rev is 0 if there is none.
+	Read(ctx context.Context, key string) (Entry, error)
+	// Snapshot returns the records under a prefix as they were at one moment,
+	// and the revision that the store had reached then: it contains every
+	// write up to that.
+	Snapshot(ctx context.Context, prefix string) (entries []Entry, asOf uint64, err error)
+	// Watch calls f with what is written from now on, until stop, after which f
+	// is not called. Versions of one record come in order; f must not block.
+	Watch(f func(Entry)) (stop func(), err error)
+}

@@ -1,0 +1,101 @@
+package membership
+
+import (
+	"time"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// Timing is how long things take in a cluster. Zero fields have the values of
+// [DefaultTiming]. A node tells the others its lease in its record, so nodes of
+// one cluster may differ, during a deploy say.
+//
+// Its fields stand in a relation that keeps two owners apart: a node stops by its
+// own clock Margin before its lease ends, and another declares it dead Delta
+// after that. Clocks may therefore run apart by (Margin+Delta)/(2·Lease+Delta-Margin),
+// 10 % in all presets.
+type Timing struct {
+	// Lease is how long a node may serve after the renewal that it sent last.
+	Lease time.Duration
+	// Renew is the pause between renewals.
+	Renew time.Duration
+	// Margin is how much earlier than its lease ends a node stops by itself.
+	Margin time.Duration
+	// Delta is how much later than its lease ends others take a node for dead.
+	Delta time.Duration
+
+	// Poll is the pause between looks at the member records, which are also the
+	// bound on how late a hint that was lost is noticed.
+	Poll time.Duration
+	// ShardPoll is the same for the shard records.
+	ShardPoll time.Duration
+	// Settle is how long a node that joins a running cluster waits before it
+	// takes shards; doubled for each recent death under its name, up to
+	// MaxSettle.
+	Settle    time.Duration
+	MaxSettle time.Duration
+	// Residency is how long a shard that has moved stays before it moves again
+	// for balance.
+	Residency time.Duration
+	// Forget is how long the record of a node that has gone is kept.
+	Forget time.Duration
+	// MaxMoves is how many shards a node hands over at once; four times as many
+	// when it leaves.
+	MaxMoves int
+}
+
+// The presets differ in what they ride over and how soon they see a death.
+var (
+	// DefaultTiming rides over an outage of the store of 6.5 s, which a
+	// JetStream election takes, and serves a dead node's shards after 12.3 s at
+	// most.
+	DefaultTiming = Timing{Lease: 10 * time.Second, Renew: 2 * time.Second, Margin: time.Second, Delta: time.Second}.withDefaults()
+	// FastTiming: 3.7 s and 7.9 s.
+	FastTiming = Timing{Lease: 6 * time.Second, Renew: 1200 * time.Millisecond, Margin: 600 * time.Millisecond, Delta: 600 * time.Millisecond}.withDefaults()
+	// CalmTiming: 13.5 s and 23.3 s.
+	CalmTiming = Timing{Lease: 20 * time.Second, Renew: 4 * time.Second, Margin: 2 * time.Second, Delta: 2 * time.Second}.withDefaults()
+)
+
+// TickEvery is how often a core wants to be told that time has passed.
+const TickEvery = 250 * time.Millisecond
+
+// How soon a failed renewal is tried again.
+const retryAfter = 250 * time.Millisecond
+
+func (t Timing) withDefaults() Timing {
+	set := func(d *time.Duration, to time.Duration) {
+		if *d == 0 {
+			*d = to
+		}
+	}
+	set(&t.Lease, 10*time.Second)
+	set(&t.Renew, t.Lease/5)
+	set(&t.Margin, t.Lease/10)
+	set(&t.Delta, t.Lease/10)
+	set(&t.Poll, time.Second)
+	set(&t.ShardPoll, 5*time.Second)
+	set(&t.Settle, 3*time.Second)
+	set(&t.MaxSettle, 5*time.Minute)
+	set(&t.Residency, 10*time.Second)
+	set(&t.Forget, 10*time.Minute)
+	if t.MaxMoves == 0 {
+		t.MaxMoves = 8
+	}
+	return t
+}
+
+// validate refuses timings under which a node could not keep its lease, or two
+// could serve one shard.
+func (t Timing) validate() error {
+	switch {
+	case t.Lease < time.Second:
+		return transport.Errorf(transport.ErrBadOption, "Timing.Lease %v: at least 1s", t.Lease)
+	case t.Renew < TickEvery || t.Margin < 0 || t.Renew*2+t.Margin > t.Lease:
+		return transport.Errorf(transport.ErrBadOption, "Timing.Renew %v: at least %v, and two of them with Margin %v within Lease %v", t.Renew, TickEvery, t.Margin, t.Lease)
+	case t.Margin+t.Delta < t.Lease/50:
+		return transport.Errorf(transport.ErrBadOption, "Timing.Margin %v and Delta %v: together at least a fiftieth of Lease %v, for clocks that run apart", t.Margin, t.Delta, t.Lease)
+	case t.Delta < 0 || t.Poll < 0 || t.ShardPoll < 0 || t.Settle < 0 || t.MaxSettle < 0 || t.Residency < 0 || t.Forget < 0 || t.MaxMoves < 0:
+		return transport.Errorf(transport.ErrBadOption, "Timing: negative values are not allowed: %+v", t)
+	}
+	return nil
+}
