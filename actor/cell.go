@@ -39,6 +39,7 @@ type cell struct {
 	hook    *hook // of the turn that runs, if no message has caused it
 	system  []any // protoactor's own messages; they go first
 	flags   flag
+	open    int32 // calls that were handled and not answered
 }
 
 type flag uint8
@@ -48,7 +49,7 @@ const (
 	suspended                  // by protoactor, between a failure and the restart
 	stopping                   // an incarnation is on its way out
 	leaving                    // stop after the turn that runs
-	working                    // the turn that runs is a caller's, or protoactor's
+	working                    // the turn that runs is for somebody, or protoactor's
 	counted                    // in the host's number of active keys
 	dead                       // out of the shard's table
 )
@@ -173,13 +174,13 @@ func (c *cell) next(afterUser bool) (m any, invoker pactor.MessageInvoker, user 
 		return nil, nil, false
 	}
 	m = c.mail.pop()
-	switch m.(type) {
-	case nil:
+	switch {
+	case m == nil:
 		c.flags &^= scheduled | working
-	case *Context:
-		c.flags |= working
-	default:
+	case isOwn(m):
 		c.flags &^= working
+	default:
+		c.flags |= working
 	}
 	return m, c.invoker, true
 }
@@ -201,6 +202,9 @@ func (c *cell) handle(m any, invoker pactor.MessageInvoker, slot pool.Slot) {
 		c.handleProto(x, invoker)
 	} else {
 		invoker.InvokeUserMessage(x)
+		if x.call.Err() == nil {
+			c.leftOpen(x.call, nil)
+		}
 	}
 	x.call.End()
 }
@@ -219,11 +223,11 @@ func (c *cell) handleProto(x *Context, invoker pactor.MessageInvoker) {
 		x.call.Reply(nil, nil)
 		return
 	}
-	invoker.InvokeUserMessage(&pactor.MessageEnvelope{
-		Header:  m.Headers,
-		Message: message,
-		Sender:  c.shard.host.system.replies.expect(x.call),
-	})
+	p := c.shard.host.system.replies.expect(x.call)
+	invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: m.Headers, Message: message, Sender: p.pid()})
+	if x.call.Err() == nil {
+		c.leftOpen(x.call, p.forget)
+	}
 }
 
 func (c *cell) invokeSystem(m any, invoker pactor.MessageInvoker) {

@@ -28,7 +28,8 @@ type Call interface {
 	// Panicked answers for a handler that has panicked with the given value,
 	// while its stack is still there.
 	Panicked(value any)
-	// AfterAnswer calls f once the call was answered, at once if it was.
+	// AfterAnswer calls f once the call was answered, at once if it was. A later f
+	// takes the place of an earlier one.
 	AfterAnswer(f func())
 	// AwaitsReply is false for a notification.
 	AwaitsReply() bool

@@ -29,14 +29,16 @@ type HostOptions struct {
 	// block; its error reaches the first caller, and the next one tries again.
 	Factory func(key string) (Actor, error)
 	// CacheSize is how many keys stay active; beyond it the least recently used
-	// that is neither busy nor has mail is passivated. While all are busy there
-	// may be more. 0 = default (1,024), -1 = unlimited.
+	// that is neither busy nor has mail is passivated. A key is busy, too, while it
+	// owes an answer that it gives later, until the call's time is up. While all
+	// are busy there may be more. 0 = default (1,024), -1 = unlimited.
 	CacheSize int
 	// MailboxSize is how many messages may wait for one key.
 	// 0 = default (1,024), -1 = unlimited.
 	MailboxSize int
 	// IdleAfter passivates a key that got no message for that long, and at most
-	// an eighth longer. 0 = never, unless the entity's definition says so.
+	// an eighth longer. Mail by process id counts; periodic work and receive
+	// timeouts, which a key sends to itself, do not. 0 = never, unless the entity's definition says so.
 	IdleAfter time.Duration
 	// HookTimeout bounds each turn that no message causes: the factory with
 	// OnActivate, OnPassivate, a call of Every, and what a protoactor actor does

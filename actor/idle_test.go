@@ -5,6 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	pactor "github.com/asynkron/protoactor-go/actor"
+
 	"github.com/clstr-go/clstr/actor"
 )
 
@@ -129,6 +131,49 @@ func TestWithoutIdleTime(t *testing.T) {
 		pass(1000 * time.Hour)
 		if w.Active() != 1 {
 			t.Error("a key was passivated")
+		}
+	})
+}
+
+// TestMailByProcessIDKeepsAKey, as any message does; what a key sends to itself
+// in its own time does not.
+func TestMailByProcessIDKeepsAKey(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const d = 8 * time.Minute
+		var timeouts, mail int // on one key's turns each
+		ended := make(chan string, 2)
+		w := newWorld(t, actor.HostOptions{IdleAfter: d, Factory: func(key string) (actor.Actor, error) {
+			return pactor.ReceiveFunc(func(ctx pactor.Context) {
+				switch ctx.Message().(type) {
+				case *actor.Message:
+					if key == "alarm" {
+						ctx.SetReceiveTimeout(time.Minute)
+					}
+					ctx.Respond(nil)
+				case *pactor.ReceiveTimeout:
+					timeouts++
+				case string:
+					mail++
+				case *pactor.Stopped:
+					ended <- key
+				}
+			}), nil
+		}})
+		w.want("alarm", "go", "")
+		w.want("mail", "go", "")
+		proto := w.system.Proto()
+		for range 20 {
+			pass(d - time.Second)
+			proto.Root.Send(proto.NewLocalPID("clstr-1/0/mail"), "mail")
+		}
+		synctest.Wait()
+		if len(ended) != 1 || <-ended != "alarm" || timeouts == 0 || mail != 20 {
+			t.Errorf("%d mails to the key that should stay, %d timeouts of the one that should not", mail, timeouts)
+		}
+		pass(d + d/8)
+		synctest.Wait()
+		if len(ended) != 1 {
+			t.Error("a key stays without mail")
 		}
 	})
 }

@@ -2,12 +2,12 @@ package actor
 
 import pactor "github.com/asynkron/protoactor-go/actor"
 
-// tryStop begins to passivate an idle cell. A cell that is busy, has mail, is
-// being spawned or stops already is left alone. A turn that no caller has asked
+// tryStop begins to passivate an idle cell. A cell that is busy, owes an answer,
+// has mail, is being spawned or stops already is left alone. A turn that no caller has asked
 // for does not keep a cell, which stops after it.
 func (c *cell) tryStop() bool {
 	c.mu.Lock()
-	if c.invoker == nil || c.is(working|suspended|stopping) || len(c.system) > 0 || !c.mail.all(isOwn) {
+	if c.invoker == nil || c.is(working|suspended|stopping) || len(c.system) > 0 || c.open > 0 || !c.mail.all(isOwn) {
 		c.mu.Unlock()
 		return false
 	}

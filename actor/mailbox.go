@@ -12,6 +12,9 @@ func (c *cell) PostUserMessage(message any) {
 			c.PostUserMessage(m)
 		}
 	}
+	if !isOwn(message) {
+		c.used.Store(c.shard.host.clock.Add(1))
+	}
 	switch c.put(message, c.shard.host.opts.MailboxSize) {
 	case wake:
 		c.shard.host.system.pool.Go(c)

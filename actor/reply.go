@@ -35,14 +35,15 @@ type replyProcess struct {
 	id      string
 }
 
-// expect makes the sender's process id of a call. It is forgotten when the call
-// was answered.
-func (r *replies) expect(call Call) *PID {
+// expect makes a call's process, which is forgotten when the call was answered.
+func (r *replies) expect(call Call) *replyProcess {
 	p := &replyProcess{call: call, replies: r, id: strconv.FormatUint(r.next.Add(1), 36)}
 	r.open.Store(p.id, p)
 	call.AfterAnswer(p.forget)
-	return pactor.NewPID(replyAddress, p.id)
+	return p
 }
+
+func (p *replyProcess) pid() *PID { return pactor.NewPID(replyAddress, p.id) }
 
 func (r *replies) resolve(pid *PID) (pactor.Process, bool) {
 	if pid.Address != replyAddress {

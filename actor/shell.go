@@ -20,7 +20,8 @@ type Entity interface {
 	// caller's, and the entity is dropped.
 	Activate(*Context) error
 	// Handle handles one message. It answers through the context; what it
-	// leaves unanswered may be answered later, or runs out of time.
+	// leaves unanswered may be answered later, or runs out of time. Until then the
+	// key counts as busy; the host uses the call's AfterAnswer for that.
 	Handle(*Context)
 	// Passivate is called after the last message, not for an entity that has
 	// panicked or was not activated. One that has panicked is told by protoactor's
