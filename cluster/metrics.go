@@ -44,6 +44,15 @@ type EntityMetrics interface {
 	CallRefused(code string)
 }
 
+// NotificationMetrics may be implemented by a [ClusterMetrics] that also wants to
+// know of notifications that have failed where their sender cannot.
+type NotificationMetrics interface {
+	// NotificationFailed counts notifications that a node has accepted and that
+	// failed then, by code: their activation or decoding, their handler, the end of
+	// their time or of the node. A log line goes with it, at most one a second.
+	NotificationFailed(code string)
+}
+
 // NopClusterMetrics returns a no-op ClusterMetrics implementation.
 func NopClusterMetrics() ClusterMetrics { return nopMetrics{} }
 

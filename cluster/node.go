@@ -37,7 +37,8 @@ type NodeOptions struct {
 	// Kinds are the handlers of messages to a kind ([Client.Kind]), by its name.
 	Kinds map[string]ServerHandlerFunc
 	// Metrics for node instrumentation. If nil, nothing is measured. If it
-	// implements [EntityMetrics], it is told of keys too.
+	// implements [EntityMetrics], it is told of keys too, and if it implements
+	// [NotificationMetrics], of notifications that fail.
 	Metrics ClusterMetrics
 
 	// NumShards and Seed are the cluster's, as in [ClientOptions]. A node that
@@ -162,6 +163,9 @@ func (n *Node) Run(ctx context.Context) error {
 	log := n.opts.Log.With(slog.String("node", n.opts.NodeID))
 	life := transport.NewLifetime(log, n.opts.Transport)
 	defer func() { _ = life.End() }() // where it has not ended below
+	if m, ok := n.metrics.(NotificationMetrics); ok {
+		life.ObserveFailed(func(err *Error) { m.NotificationFailed(err.Code) })
+	}
 	n.bind(life)
 	subs, err := n.subscribe(ctx, life)
 	if err != nil {

@@ -1,10 +1,8 @@
 package handlers_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -87,22 +85,18 @@ func TestCodes(t *testing.T) {
 			outcome            transport.Outcome
 			text               string
 		}{
-			{"k", "put", `{"Amount":"4929123"}`, transport.ErrDecode, f.refused(), `type "put" into handlers_test.put`},
-			{"k", "put", ``, transport.ErrDecode, f.refused(), "no JSON at byte 0"},
-			{"k", "google.protobuf.Int64Value", "\x08", transport.ErrDecode, f.refused(), "Int64Value"},
-			{"k", "get", `{}`, transport.ErrUnknownType, f.refused(), `unknown message type: "get"`},
+			{"k", "put", `{"Amount":"4929123"}`, transport.ErrDecode, transport.NotStarted, `type "put" into handlers_test.put`},
+			{"k", "put", ``, transport.ErrDecode, transport.NotStarted, "no JSON at byte 0"},
+			{"k", "google.protobuf.Int64Value", "\x08", transport.ErrDecode, transport.NotStarted, "Int64Value"},
+			{"k", "get", `{}`, transport.ErrUnknownType, transport.NotStarted, `unknown message type: "get"`},
 			{"k", "fail", `{}`, errTooMuch, transport.RanAndFailed, "too much"},
 			{"k", "badReply", `{}`, transport.ErrReply, transport.RanAndFailed, "chan int"},
 			{"k", "crash", `{}`, transport.ErrPanicked, transport.MaybeRan, `message type "crash"`},
-			{"no database", "put", `{}`, transport.ErrActivationFailed, f.refused(), "activation failed: no database"},
-			{"full", "put", `{}`, transport.ErrActivationFailed, f.refused(), "activation failed: mailbox full"},
+			{"no database", "put", `{}`, transport.ErrActivationFailed, transport.NotStarted, "activation failed: no database"},
+			{"full", "put", `{}`, transport.ErrActivationFailed, transport.NotStarted, "activation failed: mailbox full"},
 		} {
 			_, err := call(t.Context(), transport.Envelope{Key: c.key, Type: c.msgType, Data: []byte(c.data)})
-			want := c.outcome
-			if f == middleware && errors.Is(c.want, transport.ErrPanicked) {
-				want = transport.RanAndFailed
-			}
-			failed(t, c.msgType, err, c.want, want)
+			failed(t, c.msgType, err, c.want, c.outcome)
 			switch {
 			case err == nil:
 			case !strings.Contains(err.Error(), c.text):
@@ -159,35 +153,6 @@ func TestFullMailbox(t *testing.T) {
 	}
 }
 
-// TestRefusedNotificationIsLogged where its sender has been told otherwise.
-func TestRefusedNotificationIsLogged(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		tr := memtransport.New(memtransport.Options{})
-		life := transport.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), tr)
-		h := wrapped(handlers.NewActorHandlerWithOpts(vaults.New, handlers.Options{MailboxSize: 1}))
-		if _, err := tr.Subscribe(life.Context(), 0, life.ReceiverFunc(h)); err != nil {
-			t.Fatal(err)
-		}
-		ctx, leave := context.WithCancel(t.Context())
-		for range 2 { // one runs, one waits
-			go tr.Request(ctx, transport.Envelope{Key: "a-1", Type: "hold", Data: []byte("{}")}) // ends with ctx
-			synctest.Wait()
-		}
-		if err := notify(tr.Request, transport.Envelope{Key: "a-1", Type: "put", Data: []byte("s3cret")}); err != nil {
-			t.Errorf("got %v", err)
-		}
-		synctest.Wait()
-		if text := log.String(); !strings.Contains(text, "notification refused") || !strings.Contains(text, "type=put") || strings.Contains(text, "s3cret") {
-			t.Errorf("the log has %q", text)
-		}
-		leave()
-		synctest.Wait()
-		life.End()
-		_ = tr.Close()
-	})
-}
-
 // TestEndedNode refuses what it has not started.
 func TestEndedNode(t *testing.T) {
 	for _, h := range []transport.HandlerFunc{handlers.NewActorHandler(vaults.New), wrapped(handlers.NewActorHandler(vaults.New))} {
@@ -209,11 +174,7 @@ func TestEndedNode(t *testing.T) {
 			t.Fatal(err)
 		}
 		life.End()
-		want := transport.NotStarted
-		if !ok {
-			want = transport.RanAndFailed
-		}
-		failed(t, "after the end", ask(), transport.ErrDraining, want)
+		failed(t, "after the end", ask(), transport.ErrDraining, transport.NotStarted)
 		if _, ok := handlers.Bind(h, life, handlers.Env{}); ok {
 			t.Error("bound to a lifetime that has ended")
 		}

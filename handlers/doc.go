@@ -18,7 +18,10 @@
 // A node hands calls to the host directly ([Bind]); a handler that is called as
 // a func, because it is wrapped or its transport knows only funcs, waits for
 // its actor and gives way meanwhile. A notification to a wrapped handler counts
-// as accepted before that runs, so that a later refusal is only logged.
+// as accepted when it was passed on, or when what wraps the handler has returned
+// without; until a node has seen its handler pass a call on it cannot know that it
+// does, and acknowledges at once. Order, errors and outcomes are the same either
+// way.
 //
 // The tests lie beside the files that they test; each failure's code and
 // outcome are in codes_test.go.

@@ -107,15 +107,6 @@ func inEachForm(t *testing.T, make func() transport.HandlerFunc, test func(t *te
 	}
 }
 
-// refused is what a caller knows of a call that the handler has refused. To a
-// transport, what a middleware passes on is a handler's error.
-func (f form) refused() transport.Outcome {
-	if f == middleware {
-		return transport.RanAndFailed
-	}
-	return transport.NotStarted
-}
-
 // failed fails the test unless err is of the given sentinel and outcome.
 func failed(t testing.TB, what string, err, sentinel error, o transport.Outcome) {
 	t.Helper()

@@ -122,67 +122,6 @@ func TestKindsFromTheWireMakeNoHosts(t *testing.T) {
 	}
 }
 
-// TestMiddlewareKeepsOrder: one message at a time, in the order sent.
-func TestMiddlewareKeepsOrder(t *testing.T) {
-	const messages = 200
-	var mu sync.Mutex
-	got := map[string][]string{}
-	var overlap atomic.Bool
-	h := wrapped(handlers.NewKeyHandler(func(key string) (transport.HandlerFunc, error) {
-		var running atomic.Int64
-		return func(_ context.Context, env transport.Envelope) ([]byte, error) {
-			if running.Add(1) > 1 {
-				overlap.Store(true)
-			}
-			defer running.Add(-1)
-			mu.Lock()
-			defer mu.Unlock()
-			got[key] = append(got[key], env.Type)
-			return nil, nil
-		}, nil
-	}))
-	n := newNode(t, memtransport.Options{MaxConcurrentHandlers: -1})
-	call := n.serve(t, h, handlers.Env{})
-	var wg sync.WaitGroup
-	for k := range 4 {
-		key := fmt.Sprint("key-", k)
-		wg.Go(func() {
-			for i := range messages {
-				if _, err := call.ask(key, fmt.Sprint(i)); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-		wg.Go(func() { // another sender, whose messages come between
-			for range messages {
-				if _, err := call.ask(key, "x"); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	n.end()
-	for key, types := range got {
-		next := 0
-		for _, typ := range types {
-			if typ == "x" {
-				continue
-			}
-			if typ != fmt.Sprint(next) {
-				t.Fatalf("%s: message %s came as number %d", key, typ, next)
-			}
-			next++
-		}
-		if next != messages || len(types) != 2*messages {
-			t.Errorf("%s: %d messages were handled", key, len(types))
-		}
-	}
-	if len(got) != 4 || overlap.Load() {
-		t.Errorf("%d keys, two messages of one at once: %v", len(got), overlap.Load())
-	}
-}
-
 // TestNestedMiddleware: one place for a handler is enough, since those that
 // wait for their actor give it up.
 func TestNestedMiddleware(t *testing.T) {

@@ -68,18 +68,13 @@ func (k *keyed) serve(ctx context.Context, env transport.Envelope) ([]byte, erro
 	if s := hostingOf(life); s != nil {
 		h = s.host(k, env.Kind, false)
 	}
-	if h == nil {
-		return nil, transport.Errorf(transport.ErrDraining, "the node has ended")
+	if h == nil { // the node has ended, and refuses
+		return life.HandlerFunc(nil)(ctx, env)
 	}
 	if err := h.misplaced(ctx, &env); err != nil {
 		return nil, err
 	}
-	reply, err := h.handler()(ctx, env)
-	if err != nil && env.Delivery != transport.AwaitReply {
-		// The sender was told of its acceptance before what wraps the handler ran.
-		life.Log().Warn("notification refused", slog.String("type", env.Type), slog.String("kind", env.Kind), slog.Any("error", err))
-	}
-	return reply, err
+	return h.handler()(ctx, env)
 }
 
 // misplaced checks the key of a sender that has not said how it maps keys to

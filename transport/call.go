@@ -36,9 +36,11 @@ const (
 	bitEnded                       // the handler has returned
 	bitAnswered                    // the outcome is decided
 	bitReplied                     // the sender has been told
+	bitRefused                     // it was told an error
 	bitOwned                       // the reply's slice belongs to the replier
 	bitQueued                      // in a line that it cannot be taken out of
 	bitClosed                      // answered, and the sender has been told
+	bitLate                        // a notification whose handler says when it is accepted
 )
 
 // Call is one envelope on the node's side, from its arrival until it was
@@ -57,12 +59,13 @@ type Call struct {
 	until    int64 // moment by which the call must be answered; 0 is none
 	runUntil int64 // the same with the handler timeout; set by Start
 	node     expiry.Node
-	byTTL    bool  // until is the TTL's end, not the caller's deadline
-	watchTTL bool  // somebody must end the call at the TTL
-	far      bool  // its sender waits in another process
-	ended    how   // guarded by mu
-	held     bool  // the slot is taken; false while a goroutine of the handler's waits
-	waits    int32 // goroutines of the handler's that wait for another call
+	byTTL    bool      // until is the TTL's end, not the caller's deadline
+	watchTTL bool      // somebody must end the call at the TTL
+	far      bool      // its sender waits in another process
+	ended    how       // guarded by mu
+	held     bool      // the slot is taken; false while a goroutine of the handler's waits
+	waits    int32     // goroutines of the handler's that wait for another call
+	task     *funcTask // what runs it, where that is a func
 
 	mu   sync.Mutex
 	err  *Error // what it was answered with
@@ -76,6 +79,9 @@ type more struct {
 	timer *time.Timer   // where until is in no class of the dispatcher's clock
 	after func()        // to be called when answered
 	kept  any           // the observer's
+
+	told    chan struct{} // closed when a late acknowledgement was given, or refused
+	refusal *Error        // set before told is closed
 }
 
 // rest returns what few calls have. It is called with mu held.
@@ -185,8 +191,14 @@ func (c *Call) DataIsOwned() bool { return c.bits.Load()&bitOwned != 0 }
 func (c *Call) Refuse(err *Error) { c.refuse(err, done) }
 
 // Fail answers with an error of the library's as it stands, also where the call
-// was started: for a handler that finds that it has nothing to run.
-func (c *Call) Fail(err *Error) { c.answer(nil, err) }
+// was started: for a handler that finds that it has nothing to run. A
+// notification was accepted before, also where its sender is yet to be told.
+func (c *Call) Fail(err *Error) {
+	if !c.AwaitsReply() && c.bits.Load()&bitLate == 0 {
+		c.tell(nil, nil)
+	}
+	c.answer(nil, err)
+}
 
 // Panicked answers for a handler that has panicked, and logs its stack: it must
 // be called from the deferred function that recovered. The caller learns

@@ -81,21 +81,40 @@ func (c *Call) settle(err *Error, h how) {
 }
 
 // reply tells the sender, unless an acknowledgement has. The sender of a
-// notification learns that it was accepted, never how its handler fared.
+// notification learns whether it was accepted, never how its handler fared: that
+// goes to the lifetime.
 func (c *Call) reply(old uint32, data []byte, err *Error) {
-	if c.env.Delivery != AwaitReply {
-		data = nil
-		if old&bitStarted != 0 {
-			err = nil
-		}
+	if c.AwaitsReply() {
+		c.tell(data, err)
+		return
 	}
-	c.tell(data, err)
+	answer := err
+	if old&(bitStarted|bitLate) == bitStarted {
+		answer = nil
+	}
+	if told := c.tell(nil, answer); err != nil && (!told || answer == nil) {
+		c.sub.life.failed(&c.env, err)
+	}
 }
 
-func (c *Call) tell(data []byte, err *Error) {
-	if c.bits.Or(bitReplied)&bitReplied == 0 && c.replier != nil {
-		c.replier.Reply(c, data, err)
+// tell tells the sender; it returns false if that was done before.
+func (c *Call) tell(data []byte, err *Error) bool {
+	told := bitReplied
+	if err != nil {
+		told |= bitRefused
 	}
+	old := c.bits.Load()
+	for ; old&bitReplied == 0 && !c.bits.CompareAndSwap(old, old|told); old = c.bits.Load() {
+	}
+	switch {
+	case old&bitReplied != 0:
+		return false
+	case c.replier != nil:
+		c.replier.Reply(c, data, err)
+	case old&bitLate != 0:
+		c.answerAck(err)
+	}
+	return true
 }
 
 // close is called once, when the call has been decided and its sender told. It
@@ -142,10 +161,9 @@ func (c *Call) finish() {
 	c.sub.release()
 }
 
-// refused returns what a call was answered with, if it was and has never
-// started.
+// refused returns the error that the sender was told, if it was told one.
 func (c *Call) refused() *Error {
-	if c.bits.Load()&(bitAnswered|bitStarted) != bitAnswered {
+	if c.bits.Load()&bitRefused == 0 {
 		return nil
 	}
 	c.mu.Lock()

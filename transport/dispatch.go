@@ -58,7 +58,8 @@ func newDispatcher(limits Limits, log *slog.Logger, p Pool) *Dispatcher {
 type Sub struct {
 	d        *Dispatcher
 	receiver Receiver
-	observer Observer        // the receiver, if it is one
+	observer Observer // the receiver, if it is one
+	life     *Lifetime
 	base     context.Context // carries the lifetime
 
 	// inflight counts the calls that were accepted and have not finished, plus
@@ -81,7 +82,7 @@ func (d *Dispatcher) Subscribe(ctx context.Context, r Receiver) (*Sub, error) {
 	if life == nil {
 		life = d.life
 	}
-	s.base = life.Context()
+	s.life, s.base = life, life.Context()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -145,34 +146,39 @@ func (s *Sub) log() *slog.Logger { return s.d.logger }
 // Dispatch takes c over: it will be answered exactly once. It never blocks.
 // Calls that one sender sent one after the other must be dispatched in that
 // order.
-func (s *Sub) Dispatch(c *Call) {
+func (s *Sub) Dispatch(c *Call) { s.dispatch(c) }
+
+// dispatch is Dispatch. It returns true if c is a notification that was accepted
+// and has not been refused at the same moment.
+func (s *Sub) dispatch(c *Call) (accepted bool) {
 	c.sub = s
 	n := s.inflight.Add(1)
 	switch {
 	case n >= refusing:
 		c.Refuse(Errorf(ErrDraining, "%s", c.env.where()))
-		return
+		return false
 	case s.d.limits.MaxPending >= 0 && n > int64(s.d.limits.MaxPending):
 		c.Refuse(Overloaded(retryHint, "shard %d has %d pending calls: at most %d allowed", c.env.Shard, s.d.limits.MaxPending, s.d.limits.MaxPending))
-		return
+		return false
 	case c.env.TTLMs < 0:
 		c.Refuse(newError(ErrEnvelopeExpired))
-		return
+		return false
 	}
 	if c.until != 0 {
 		now := expiry.Now()
 		if now >= c.until {
 			c.Expire()
-			return
+			return false
 		}
 		if c.watchTTL {
 			s.watch(c, now)
 		}
 	}
 	s.receiver.Accept(c)
-	if c.env.Delivery == AwaitAccept {
-		c.tell(nil, nil)
+	if c.AwaitsReply() || c.bits.Load()&bitLate != 0 {
+		return false
 	}
+	return c.tell(nil, nil)
 }
 
 func (s *Sub) release() {

@@ -22,6 +22,9 @@ type Lifetime struct {
 
 	handlerTimeout time.Duration // of the transport; not positive is none
 
+	onFailed func(*Error)
+	failures warner
+
 	gone chan struct{} // closed when End has ended all
 
 	mu     sync.Mutex

@@ -3,8 +3,10 @@ package transport
 import "context"
 
 // HandlerFunc is the callback for processing incoming shard messages. It owns
-// the envelope, may run beside itself, and may keep nothing of ctx once it has
-// returned. The transport copies the returned slice before the next use of it.
+// the envelope, and may keep nothing of ctx once it has returned. It may run
+// beside itself, except that what one sender sends to one key comes in order:
+// notifications to a key one after the other, requests after those that came
+// before. The transport copies the returned slice before the next use of it.
 type HandlerFunc = func(ctx context.Context, env Envelope) ([]byte, error)
 
 // Transport combines client and server transport capabilities.

@@ -23,6 +23,8 @@ type touch struct{}
 
 type block struct{}
 
+type unknown struct{}
+
 // rig is a node and a client with the same registry, and what the node's
 // entities do.
 type rig struct {
@@ -132,6 +134,9 @@ func TestCallsAreCounted(t *testing.T) {
 	if _, err := r.key("bad").Request(ctx, deposit{}); !errors.Is(err, cluster.ErrActivationFailed) {
 		t.Fatalf("got %v, want ErrActivationFailed", err)
 	}
+	if err := r.key("a").Notify(ctx, unknown{}); err != nil { // accepted, and nobody handles it
+		t.Fatal(err)
+	}
 	r.stop()
 	<-r.ended
 
@@ -144,6 +149,7 @@ func TestCallsAreCounted(t *testing.T) {
 		{"handlers_total", "block,false", 1}, {"handler_duration_seconds", "touch", 2},
 		{"handler_duration_seconds", "deposit", 1}, {"handler_duration_seconds", "block", 1},
 		{"transport_errors_total", "overloaded", 1}, {"transport_errors_total", "activation_failed", 1},
+		{"failed_notifications_total", "unknown_type", 1}, {"notifies_total", "unknown,true", 1},
 		{"handlers_active", "n1", 0}, {"shards_owned", "n1", 0}, {"active_keys", "account", 0},
 		{"activations_total", "account", 1}, {"activation_failures_total", "account", 1},
 		{"mailbox_refusals_total", "account", 1},

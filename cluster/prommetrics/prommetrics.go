@@ -14,8 +14,9 @@ var buckets = []float64{
 }
 
 var (
-	_ cluster.ClusterMetrics = (*clusterMetrics)(nil)
-	_ cluster.EntityMetrics  = (*clusterMetrics)(nil)
+	_ cluster.ClusterMetrics      = (*clusterMetrics)(nil)
+	_ cluster.EntityMetrics       = (*clusterMetrics)(nil)
+	_ cluster.NotificationMetrics = (*clusterMetrics)(nil)
 )
 
 type clusterMetrics struct {
@@ -27,10 +28,11 @@ type clusterMetrics struct {
 	nodes  *labels[*nodeSeries]
 	errors *labels[prometheus.Counter]
 	codes  *labels[prometheus.Counter]
+	failed *labels[prometheus.Counter]
 }
 
 // NewClusterMetrics makes the metrics of clients and nodes and registers them.
-// It also implements [cluster.EntityMetrics].
+// It also implements [cluster.EntityMetrics] and [cluster.NotificationMetrics].
 //
 // A second call with the same registerer shares the metrics of the first, so
 // that the clients and nodes of one process add up. With a nil registerer they
@@ -69,6 +71,7 @@ func NewClusterMetrics(reg prometheus.Registerer) cluster.ClusterMetrics {
 
 	m.errors = newLabels(one(counter(reg, "transport_errors_total", "Calls that failed without a handler's doing.", "error_type")))
 	m.codes = newLabels(one(counter(reg, "refused_calls_total", "Calls that a node has refused.", "code")))
+	m.failed = newLabels(one(counter(reg, "failed_notifications_total", "Notifications that failed after they were accepted.", "code")))
 	return m
 }
 
@@ -137,3 +140,6 @@ func (m *clusterMetrics) ActiveKeys(kind string, delta int) {
 
 // CallRefused implements [cluster.EntityMetrics].
 func (m *clusterMetrics) CallRefused(code string) { m.codes.of(code).Inc() }
+
+// NotificationFailed implements [cluster.NotificationMetrics].
+func (m *clusterMetrics) NotificationFailed(code string) { m.failed.of(code).Inc() }

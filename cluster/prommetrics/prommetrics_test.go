@@ -105,12 +105,13 @@ func TestOtherLabelsFold(t *testing.T) {
 		m.ShardsOwned(name, 1)
 		e.Activated(name)
 		e.CallRefused(name)
+		m.(cluster.NotificationMetrics).NotificationFailed(name)
 	}
 	series := map[string]int{}
 	for _, s := range gather(t, reg) {
 		series[s.name]++
 	}
-	for _, name := range []string{"transport_errors_total", "handlers_active", "shards_owned", "activations_total", "refused_calls_total"} {
+	for _, name := range []string{"transport_errors_total", "handlers_active", "shards_owned", "activations_total", "refused_calls_total", "failed_notifications_total"} {
 		if series[name] != 101 {
 			t.Errorf("%s has %d series, want 101", name, series[name])
 		}

@@ -1,7 +1,12 @@
 package transporttest
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
+	"log/slog"
+	"runtime"
+	"strings"
 	"sync/atomic"
 
 	"github.com/clstr-go/clstr/transport"
@@ -11,6 +16,8 @@ var notifyTests = []test{
 	{"acceptance does not wait for the handler", testAcceptDoesNotWait},
 	{"without an ack", testWithoutAck},
 	{"the handler's error stays", testNotifyError},
+	{"a failure is told where its sender cannot be", testNotifyFailure},
+	{"one key's keep their order", testNotifyOrder},
 	{"outlives its sender", testNotifyOutlives},
 }
 
@@ -96,5 +103,89 @@ func testNotifyOutlives(s *suite) {
 	}
 	if err := sub.Unsubscribe(); err != nil || ran.Load() != 5 || ended.Load() != 0 {
 		s.Errorf("%d of 5 ran, %d with an ended context, %v", ran.Load(), ended.Load(), err)
+	}
+}
+
+// failures is a lifetime as a node has it, for the shards that are served with
+// its context, and the codes that it was told of.
+func (p pair) failures() (life *transport.Lifetime, codes <-chan string, log *bytes.Buffer) {
+	told := make(chan string, 64)
+	log = new(bytes.Buffer)
+	life = transport.NewLifetime(slog.New(slog.NewTextHandler(log, nil)), p.Server)
+	life.ObserveFailed(func(err *transport.Error) { told <- err.Code })
+	return life, told, log
+}
+
+func testNotifyFailure(s *suite) {
+	p := s.pair(transport.Limits{})
+	life, codes, log := p.failures()
+	sub, err := p.Server.SubscribeShard(life.Context(), 0, func(_ context.Context, env transport.Envelope) ([]byte, error) {
+		if env.Type == "Panic" {
+			panic(env.Type)
+		}
+		return nil, errRegistered
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
+	const each = 3
+	want := map[string]string{"Panic": "panicked", "Fail": "transporttest.registered"}
+	for msgType, code := range want {
+		for _, delivery := range []transport.Delivery{transport.AwaitAccept, transport.AwaitNothing} {
+			for range each {
+				if _, err := p.request(transport.Envelope{Type: msgType, Data: []byte("s3cret"), Delivery: delivery}); err != nil {
+					s.Errorf("%s: %v", msgType, err)
+				}
+			}
+			for range each {
+				if got := receive(s, "the failure", codes); got != code {
+					s.Errorf("%s was told as %q, want %q", msgType, got, code)
+				}
+			}
+		}
+	}
+	if _, err := p.request(transport.Envelope{Type: "Fail"}); err == nil {
+		s.Error("a request has succeeded")
+	}
+	if err := sub.Unsubscribe(); err != nil {
+		s.Error(err)
+	}
+	if err := life.End(); err != nil {
+		s.Error(err)
+	}
+	if n := len(codes); n != 0 {
+		s.Errorf("%d failures more, of requests", n)
+	}
+	lines := strings.Count(log.String(), "notification failed")
+	if lines < 1 || lines > 2*each || !strings.Contains(log.String(), "code=transporttest.registered") || strings.Contains(log.String(), "s3cret") {
+		s.Errorf("%d lines for %d failures:\n%s", lines, 2*each, log)
+	}
+}
+
+// testNotifyOrder: a func that handles notifications of one key gets them one
+// after the other, and what follows after those that went before.
+func testNotifyOrder(s *suite) {
+	const messages = 60
+	p := s.pair(transport.Limits{})
+	var next atomic.Uint32
+	p.serve(0, func(_ context.Context, env transport.Envelope) ([]byte, error) {
+		i := binary.BigEndian.Uint32(env.Data)
+		for range (messages - i) * 20 { // the first takes longest
+			runtime.Gosched()
+		}
+		if !next.CompareAndSwap(i, i+1) {
+			s.Errorf("message %d came when it was the turn of %d", i, next.Load())
+		}
+		return nil, nil
+	})
+	for i := range uint32(messages) {
+		delivery := []transport.Delivery{transport.AwaitNothing, transport.AwaitAccept, transport.AwaitReply}[i/2%3]
+		env := transport.Envelope{Type: "Next", Key: "k", Data: binary.BigEndian.AppendUint32(nil, i), Delivery: delivery}
+		if _, err := p.request(env); err != nil {
+			s.Fatal(err)
+		}
+	}
+	if n := next.Load(); n != messages {
+		s.Errorf("the reply to the last of %d came after %d", messages, n)
 	}
 }
