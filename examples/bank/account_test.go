@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -66,18 +67,17 @@ func TestOrderIsRefused(t *testing.T) {
 	})
 }
 
-// startBank starts three nodes. The orders ask through the cluster's own client,
-// which is there by the time that the first of them is made.
+// startBank starts three nodes. A factory is called when the first message of its
+// key has come: by then there is a cluster, and a client for orders to ask with.
 func startBank(t *testing.T, opts testkit.ClusterOptions) *testkit.Cluster {
 	var c *testkit.Cluster
 	order := func(key string) (actor.Actor, error) { return orders(c.Client()).New(key) }
-	if opts.Kinds == nil {
-		opts.Kinds = map[string]cluster.ServerHandlerFunc{}
+	kinds := map[string]cluster.ServerHandlerFunc{
+		"account": cluster.NewActorHandler(accounts.New),
+		"order":   cluster.NewActorHandler(order),
 	}
-	if opts.Kinds["account"] == nil {
-		opts.Kinds["account"] = cluster.NewActorHandler(accounts.New)
-	}
-	opts.Kinds["order"] = cluster.NewActorHandler(order)
+	maps.Copy(kinds, opts.Kinds) // what the test puts in their place
+	opts.Kinds = kinds
 	c = testkit.NewCluster(t, opts)
 	return c
 }

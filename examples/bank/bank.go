@@ -43,7 +43,7 @@ func init() { // the codes travel: both ends register them
 	cluster.RegisterErrorType[*InsufficientFunds]("bank.insufficient_funds")
 }
 
-// Account is an entity: one per key, one message at a time.
+// Account is an entity: one per key, one message at a time, and in memory only.
 type Account struct {
 	balance int64
 	recent  []answered // the last 1,000; an older order would move money again
