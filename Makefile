@@ -1,6 +1,9 @@
 # The one gate is `make check`, which is .ci/run: each of its steps is a target here.
-SHELL := bash # for pipefail: a benchmark that fails before a pipe fails its target
+
+# What fails before a pipe fails its target.
+SHELL := bash
 .SHELLFLAGS := -o pipefail -c
+
 .PHONY: help check build format vet modules staticcheck race test api bench
 
 help: ## this list
