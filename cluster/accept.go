@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -100,11 +101,28 @@ func (m measured) CallFinished(c *transport.Call, started bool, err *transport.E
 		return
 	}
 	n.countActive(-1)
-	if t, ok := c.Kept().(metrics.Timer); ok {
-		t.ObserveDuration()
+	msgType := c.Envelope().Type
+	timer, _ := c.Kept().(metrics.Timer)
+	if err != nil && err.Outcome.NeverRan() && errors.Is(err, ErrUnknownType) {
+		msgType = unknownType
+		if t, ok := timer.(relabelled); ok {
+			timer = nil
+			t.ObserveDurationAs(msgType)
+		}
 	}
-	n.metrics.HandlerCompleted(c.Envelope().Type, err == nil)
+	if timer != nil {
+		timer.ObserveDuration()
+	}
+	n.metrics.HandlerCompleted(msgType, err == nil)
 }
+
+// unknownType stands, on the node's side, for the message types that its entities
+// do not know: whoever sends them must not fill the metrics with names.
+const unknownType = "unknown"
+
+// relabelled is a timer that can be told another message type than it was made
+// for.
+type relabelled interface{ ObserveDurationAs(msgType string) }
 
 // countActive tells how many handlers run. Two that tell at the same moment may
 // do so in either order: each tells again until what it told still holds, so

@@ -19,7 +19,9 @@ type ClusterMetrics interface {
 	// returned.
 	TransportError(errorType string)
 
-	// Handler operations.
+	// Handler operations. What no entity of the node has a handler for counts as
+	// the type "unknown". That is known at the end only: a timer that has a method
+	// ObserveDurationAs(msgType string) is told then, in place of ObserveDuration.
 	HandlerDuration(msgType string) metrics.Timer
 	HandlerCompleted(msgType string, success bool)
 	HandlersActive(nodeID string, count int)

@@ -20,12 +20,14 @@
 //	mailbox_refusals_total      counter    kind                   messages that found a mailbox full
 //	active_keys                 gauge      kind                   keys that have an actor now
 //	refused_calls_total         counter    code                   calls that a node did not take
+//	failed_notifications_total  counter    code                   notifications that failed when nobody waited any more
 //
 // # Bounds
 //
 // Message types come from callers, so the number of series must not: each label
 // has at most 100 values of its own in one ClusterMetrics, in the order in which
-// they came; further ones count as "other". An empty name is "none"; one that is
+// they came; further ones count as "other". On a node, types that its entities do
+// not know count as "unknown" and take no place. An empty name is "none"; one that is
 // not UTF-8 or longer than 100 bytes is "other".
 //
 // Nothing blocks, and nothing allocates for a value that was seen before. The

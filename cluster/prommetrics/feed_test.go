@@ -3,8 +3,10 @@ package prommetrics_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,7 +25,7 @@ type touch struct{}
 
 type block struct{}
 
-type unknown struct{}
+type missing struct{}
 
 // rig is a node and a client with the same registry, and what the node's
 // entities do.
@@ -134,7 +136,7 @@ func TestCallsAreCounted(t *testing.T) {
 	if _, err := r.key("bad").Request(ctx, deposit{}); !errors.Is(err, cluster.ErrActivationFailed) {
 		t.Fatalf("got %v, want ErrActivationFailed", err)
 	}
-	if err := r.key("a").Notify(ctx, unknown{}); err != nil { // accepted, and nobody handles it
+	if err := r.key("a").Notify(ctx, missing{}); err != nil { // accepted, and nobody handles it
 		t.Fatal(err)
 	}
 	r.stop()
@@ -149,7 +151,7 @@ func TestCallsAreCounted(t *testing.T) {
 		{"handlers_total", "block,false", 1}, {"handler_duration_seconds", "touch", 2},
 		{"handler_duration_seconds", "deposit", 1}, {"handler_duration_seconds", "block", 1},
 		{"transport_errors_total", "overloaded", 1}, {"transport_errors_total", "activation_failed", 1},
-		{"failed_notifications_total", "unknown_type", 1}, {"notifies_total", "unknown,true", 1},
+		{"failed_notifications_total", "unknown_type", 1}, {"handlers_total", "unknown,false", 1}, {"notifies_total", "missing,true", 1},
 		{"handlers_active", "n1", 0}, {"shards_owned", "n1", 0}, {"active_keys", "account", 0},
 		{"activations_total", "account", 1}, {"activation_failures_total", "account", 1},
 		{"mailbox_refusals_total", "account", 1},
@@ -157,6 +159,33 @@ func TestCallsAreCounted(t *testing.T) {
 	})
 	if v := value(t, r.reg, "passivations_total", "account"); v < 1 {
 		t.Errorf("passivations_total is %v, want at least 1", v)
+	}
+}
+
+// TestTypesThatNobodyKnows: whoever sends made-up types takes no place from
+// those that there are.
+func TestTypesThatNobodyKnows(t *testing.T) {
+	r := newRig(t)
+	const made = 300
+	shard := int(cluster.ShardFromString("a", 4, ""))
+	for i := range made {
+		env := cluster.Envelope{Shard: shard, Kind: "account", Key: "a", Type: fmt.Sprint("made-up-", i)}
+		if _, err := r.tr.Request(t.Context(), env); !errors.Is(err, cluster.ErrUnknownType) {
+			t.Fatalf("got %v, want ErrUnknownType", err)
+		}
+	}
+	if _, err := r.key("a").Request(t.Context(), deposit{}); err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	want(t, r.reg, []sample{
+		{"handlers_total", "unknown,false", made}, {"handler_duration_seconds", "unknown", made},
+		{"handlers_total", "deposit,true", 1}, {"handler_duration_seconds", "deposit", 1},
+	})
+	for _, s := range gather(t, r.reg) {
+		if strings.Contains(s.labels, "made-up") || strings.Contains(s.labels, "other") {
+			t.Errorf("there is a series %s{%s}", s.name, s.labels)
+		}
 	}
 }
 

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/clstr-go/clstr/metrics"
 )
 
 // typeSeries is what one message type has. A client has no series of handlers
@@ -69,13 +67,16 @@ func (t *typeSeries) find(at *atomic.Pointer[calls], durations *prometheus.Histo
 
 // timer is reused once it has been observed, so that a call allocates none.
 type timer struct {
-	to    prometheus.Observer // nil when observed
 	start time.Time
+	to    prometheus.Observer
+	// Of a handler, whose series is found at the end; nil otherwise.
+	handlers *clusterMetrics
+	msgType  string
 }
 
 var timers = sync.Pool{New: func() any { return new(timer) }}
 
-func startTimer(to prometheus.Observer) metrics.Timer {
+func startTimer(to prometheus.Observer) *timer {
 	t := timers.Get().(*timer)
 	t.to, t.start = to, time.Now()
 	return t
@@ -83,10 +84,20 @@ func startTimer(to prometheus.Observer) metrics.Timer {
 
 // ObserveDuration implements [metrics.Timer]; the timer must not be used again.
 func (t *timer) ObserveDuration() {
-	if t.to == nil {
-		return
+	to := t.to
+	if t.handlers != nil {
+		to = t.handlers.types.of(t.msgType).handlers().duration
 	}
-	t.to.Observe(time.Since(t.start).Seconds())
-	t.to = nil
+	if to == nil {
+		return // observed before
+	}
+	to.Observe(time.Since(t.start).Seconds())
+	*t = timer{}
 	timers.Put(t)
+}
+
+// ObserveDurationAs is ObserveDuration for another message type.
+func (t *timer) ObserveDurationAs(msgType string) {
+	t.msgType = msgType
+	t.ObserveDuration()
 }
