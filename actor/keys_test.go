@@ -145,18 +145,61 @@ func TestMemoryIsGivenBack(t *testing.T) {
 		}
 		eventually(t, "the cap", func() bool { return w.Active() <= cap && w.processes() <= cap+20 })
 	}
-	heap := func() uint64 {
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
 	// Protoactor's registry is 32,768 maps, each of which allocates with its first
 	// key: the first half touches most of them.
 	cycle(0, n/2)
-	before := heap()
+	before := heapInUse()
 	cycle(n/2, n)
-	if grown := int64(heap()) - int64(before); grown > 4<<20 {
+	if grown := int64(heapInUse()) - int64(before); grown > 4<<20 {
 		t.Errorf("the heap grew by %d KiB over %d keys that have gone", grown>>10, n/2)
 	}
+}
+
+// TestMemoryOfAPeakIsGivenBack: what many keys have taken at once does not stay
+// when they have gone. Protoactor keeps a list of children, some 130 bytes for each.
+func TestMemoryOfAPeakIsGivenBack(t *testing.T) {
+	const keys, shards = 60_000, 4
+	w := newWorld(t, actor.HostOptions{CacheSize: -1, Factory: making(func(string) *entity {
+		return &entity{handle: func(c *actor.Context) {
+			if c.Message().Type == "leave" {
+				c.Passivate()
+			}
+			c.Call().Reply(nil, nil)
+		}}
+	})})
+	all := func(shard int, typ string) {
+		for from := 0; from < keys; from += 100 {
+			var calls []*call
+			for i := from; i < from+100; i++ {
+				c := newCall()
+				w.deliver(uint32(shard+i%shards), strconv.Itoa(i), c, actor.Message{Type: typ})
+				calls = append(calls, c)
+			}
+			for _, c := range calls {
+				if _, err := c.settled(t); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	gone := func() bool { return w.Active() == 0 && w.processes() < 100 }
+	all(shards, "leave") // protoactor's registry of all processes
+	eventually(t, "all have gone", gone)
+	before := heapInUse()
+	all(0, "go")
+	peak := int64(heapInUse()) - int64(before)
+	all(0, "leave")
+	eventually(t, "all have gone", gone)
+	after := int64(heapInUse()) - int64(before)
+	if per := after / keys; per > 160 {
+		t.Errorf("%d bytes stay of each of %d keys that have gone, of %d at the peak", per, keys, peak/keys)
+	}
+}
+
+// heapInUse is what the heap holds.
+func heapInUse() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

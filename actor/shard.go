@@ -28,6 +28,7 @@ type shard struct {
 
 	mu     sync.RWMutex // read by deliveries; written when keys come and go
 	table  map[string]*cell
+	peak   int  // of the table's length, since it was made
 	ages   ages // of the cells in table
 	closed bool
 
@@ -112,6 +113,7 @@ func (s *shard) deliverNew(key string, m *Context) error {
 	res := s.put(c, m) // what is in the table is not gone
 	if !ok {
 		s.table[key] = c
+		s.peak = max(s.peak, len(s.table))
 		s.ages.add(c)
 		s.noteOldest()
 	}
@@ -127,8 +129,19 @@ func (s *shard) deliverNew(key string, m *Context) error {
 // drop takes c out of the table. It is called with mu held.
 func (s *shard) drop(c *cell) {
 	delete(s.table, c.key)
+	s.shrink()
 	s.ages.remove(c)
 	s.noteOldest()
+}
+
+// shrink gives back the room of a peak, which a map keeps for ever: it is copied
+// when it is mostly empty, so that each key that goes pays for a part of a copy.
+func (s *shard) shrink() {
+	if n := len(s.table); s.peak > 64 && n < s.peak/4 {
+		table := make(map[string]*cell, n)
+		maps.Copy(table, s.table)
+		s.table, s.peak = table, n
+	}
 }
 
 // noteOldest is called with mu held after a change of the ages.
@@ -182,6 +195,7 @@ func (s *shard) spawn(ctx pactor.Context, c *cell) {
 // terminated is told when an incarnation has ended, its stop hook and children
 // included: mail that has come meanwhile gets the next one.
 func (s *shard) terminated(ctx pactor.Context, who *PID) {
+	forgetChild(ctx)
 	c := s.find(who)
 	if c == nil {
 		return // a child that is not a key's
@@ -215,6 +229,14 @@ func (s *shard) terminated(ctx pactor.Context, who *PID) {
 	s.refuseMail(c)
 }
 
+// forgetChild clears what protoactor leaves of a child that has gone: an id, and
+// by it the mailbox, behind the end of the list of those that are there.
+func forgetChild(ctx pactor.Context) {
+	if there := ctx.Children(); cap(there) > len(there) {
+		there[:len(there)+1][len(there)] = nil
+	}
+}
+
 // find returns the cell of a child of the supervisor's.
 func (s *shard) find(pid *PID) *cell {
 	name := pid.Id[strings.LastIndexByte(pid.Id, '/')+1:]
@@ -225,46 +247,6 @@ func (s *shard) find(pid *PID) *cell {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.table[key]
-}
-
-// remove drops a cell that has no incarnation.
-func (s *shard) remove(c *cell) {
-	s.mu.Lock()
-	c.set(dead)
-	s.drop(c)
-	s.mu.Unlock()
-	s.host.count(-1)
-	s.refuseMail(c)
-}
-
-// refuseMail answers what a cell has that will not run any more.
-func (s *shard) refuseMail(c *cell) { s.refuseAll(c, c.takeMail(), ErrStopping) }
-
-// refuseAll answers messages that were taken out of the cell.
-func (s *shard) refuseAll(c *cell, messages []any, why error) {
-	for _, m := range messages {
-		if x, ok := m.(*Context); ok {
-			x.call.Fail(why)
-		} else {
-			s.host.deadLetter(c.self(), m)
-		}
-	}
-}
-
-// refuseRest answers what is left when the supervisor has ended: keys that
-// were to be spawned.
-func (s *shard) refuseRest() {
-	s.mu.Lock()
-	cells := slices.Collect(maps.Values(s.table))
-	for _, c := range cells {
-		c.set(dead)
-		s.drop(c)
-	}
-	s.mu.Unlock()
-	s.host.count(-len(cells))
-	for _, c := range cells {
-		s.refuseMail(c)
-	}
 }
 
 // stop ends the supervisor and with it its children; it does not wait.

@@ -1,0 +1,46 @@
+package actor
+
+import (
+	"maps"
+	"slices"
+)
+
+// remove drops a cell that has no incarnation.
+func (s *shard) remove(c *cell) {
+	s.mu.Lock()
+	c.set(dead)
+	s.drop(c)
+	s.mu.Unlock()
+	s.host.count(-1)
+	s.refuseMail(c)
+}
+
+// refuseMail answers what a cell has that will not run any more.
+func (s *shard) refuseMail(c *cell) { s.refuseAll(c, c.takeMail(), ErrStopping) }
+
+// refuseAll answers messages that were taken out of the cell.
+func (s *shard) refuseAll(c *cell, messages []any, why error) {
+	for _, m := range messages {
+		if x, ok := m.(*Context); ok {
+			x.call.Fail(why)
+		} else {
+			s.host.deadLetter(c.self(), m)
+		}
+	}
+}
+
+// refuseRest answers what is left when the supervisor has ended: keys that
+// were to be spawned.
+func (s *shard) refuseRest() {
+	s.mu.Lock()
+	cells := slices.Collect(maps.Values(s.table))
+	for _, c := range cells {
+		c.set(dead)
+		s.drop(c)
+	}
+	s.mu.Unlock()
+	s.host.count(-len(cells))
+	for _, c := range cells {
+		s.refuseMail(c)
+	}
+}
