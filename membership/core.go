@@ -100,13 +100,16 @@ type (
 		Op     uint64
 		Prefix string
 	}
-	// Lease allows the node to serve its shards until then, by its own clock.
-	Lease struct{ Until time.Duration }
+	// Lease allows the node to serve its shards until then, by its own clock:
+	// it counts from the renewal that was sent then.
+	Lease struct{ Sent, Until time.Duration }
 	// Open asks to serve a shard, after an earlier Close of it has ended.
+	// Nobody has served it for Paused before, as far as the owner before knew.
 	Open struct {
-		Shard uint32
-		Epoch uint64
-		Why   string
+		Shard  uint32
+		Epoch  uint64
+		Why    string
+		Paused time.Duration
 	}
 	// Close asks to stop serving a shard. With Drain what has started comes to
 	// its end, and Closed answers; without, the shard is another's already.
@@ -115,8 +118,12 @@ type (
 		Epoch uint64
 		Drain bool
 	}
-	// Moved tells that a shard was handed over: the owner before may tell
-	// callers whom to ask.
+	// Route tells of a new version of a shard's record, whoever owns it.
+	Route struct {
+		Shard  uint32
+		Record Shard
+	}
+	// Moved tells that a shard that was served here was handed over.
 	Moved struct {
 		Shard uint32
 		Epoch uint64 // the new one
@@ -124,6 +131,8 @@ type (
 	}
 	// Joined tells that the node takes shards from now on.
 	Joined struct{}
+	// Settled tells, once, that the node serves all shards that it should.
+	Settled struct{}
 	// Gone tells that this incarnation is over: it has left, or another has
 	// declared it dead. Nothing of it may be served.
 	Gone struct {
@@ -145,8 +154,10 @@ func (Snapshot) effect()   {}
 func (Lease) effect()      {}
 func (Open) effect()       {}
 func (Close) effect()      {}
+func (Route) effect()      {}
 func (Moved) effect()      {}
 func (Joined) effect()     {}
+func (Settled) effect()    {}
 func (Gone) effect()       {}
 func (Superseded) effect() {}
 func (Declared) effect()   {}
@@ -239,6 +250,7 @@ func (c *Core) settleUp() {
 		c.shards.dirty = true
 	}
 	c.reconcileChanged()
+	c.settledIfServing()
 	c.leaveIfEmpty()
 }
 
@@ -277,6 +289,9 @@ func (c *Core) see(entries []Entry) {
 		}
 	}
 }
+
+// Now returns the moment of the last Step.
+func (c *Core) Now() time.Duration { return c.now }
 
 // valid reports whether the node's lease allows it to act.
 func (c *Core) valid() bool { return c.now < c.own.leaseUntil }

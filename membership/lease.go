@@ -134,7 +134,7 @@ func (c *Core) renewed(rev uint64, m Member) {
 	if sent, ok := o.sent[m.Counter]; ok {
 		if until := sent + c.self.Timing.Lease - c.self.Timing.Margin; until > o.leaseUntil {
 			o.leaseUntil = until
-			c.emit(Lease{until})
+			c.emit(Lease{sent, until})
 		}
 	}
 	for counter := range o.sent {

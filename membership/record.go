@@ -90,6 +90,9 @@ type Shard struct {
 	Epoch uint64 `json:"epoch"`
 	Why   string `json:"why"`
 	From  Ref    `json:"from,omitzero"`
+	// PausedUs is for how long the owner before had not served it when it wrote
+	// this, in microseconds.
+	PausedUs int64 `json:"paused_us,omitempty"`
 }
 
 // Config is the record that all nodes of a cluster agree on.
@@ -104,6 +107,9 @@ type Config struct {
 func NewConfig(l sharding.Layout) Config {
 	return Config{Version: 1, NumShards: l.NumShards, Seed: l.Seed, Hash: "blake2b-64 rendezvous"}
 }
+
+// Encode returns the record's bytes.
+func (c Config) Encode() []byte { return encode(c) }
 
 // Check compares what a node wants with what the cluster has. The error is
 // transport.ErrLayoutMismatch and names the difference.

@@ -12,6 +12,8 @@ type shards struct {
 	touched []uint32 // look at these
 	busy    int      // how many are in a phase other than idle, or being claimed
 	moving  int      // of those, how many are on their way out
+	pending int      // how many are being opened, or written
+	settled bool     // Settled was told
 }
 
 // phase is where a shard is in its life on this node:
@@ -35,18 +37,18 @@ type shard struct {
 	rev   uint64
 	phase phase         // set writes it
 	epoch uint64        // the one that is held, in a phase other than idle
-	since time.Duration // when serving began
+	since time.Duration // when serving began; when draining did
 	op    bool          // a write or read of the record is under way; set writes it
 }
 
 // set changes where a shard is, and the counts with it.
 func (c *Core) set(id uint32, p phase, op bool) {
 	s := &c.shards.all[id]
-	before, was := s.phase >= draining, s.phase != idle || s.op
-	s.phase, s.op = p, op
-	c.shards.busy += btoi(p != idle || op) - btoi(was)
-	moved := btoi(p >= draining) - btoi(before)
+	c.shards.busy += btoi(p != idle || op) - btoi(s.phase != idle || s.op)
+	c.shards.pending += btoi(p == opening || op) - btoi(s.phase == opening || s.op)
+	moved := btoi(p >= draining) - btoi(s.phase >= draining)
 	c.shards.moving += moved
+	s.phase, s.op = p, op
 	if moved < 0 {
 		c.shards.dirty = true // there is room for another
 	}
@@ -94,6 +96,7 @@ func (c *Core) reconcile(id uint32) {
 	case serving:
 		if c.valid() && c.shouldMove(s, c.target(id)) {
 			c.set(id, draining, s.op)
+			s.since = c.now
 			c.emit(Close{Shard: id, Epoch: s.epoch, Drain: true})
 		}
 	case passing:
@@ -149,7 +152,7 @@ func (c *Core) open(id uint32) {
 	s := &c.shards.all[id]
 	s.epoch = s.rec.Epoch
 	c.set(id, opening, s.op)
-	c.emit(Open{Shard: id, Epoch: s.epoch, Why: s.rec.Why})
+	c.emit(Open{Shard: id, Epoch: s.epoch, Why: s.rec.Why, Paused: time.Duration(s.rec.PausedUs) * time.Microsecond})
 }
 
 func (c *Core) opened(id uint32, epoch uint64) {
@@ -190,7 +193,7 @@ func (c *Core) closed(id uint32, epoch uint64) {
 func (c *Core) pass(id uint32) {
 	s := &c.shards.all[id]
 	to := c.target(id)
-	rec := Shard{Owner: to, Epoch: s.epoch + 1, Why: HandedOver, From: c.self.Ref}
+	rec := Shard{Owner: to, Epoch: s.epoch + 1, Why: HandedOver, From: c.self.Ref, PausedUs: (c.now - s.since).Microseconds()}
 	if to.IsZero() {
 		rec.Why = Released
 	}
@@ -218,6 +221,7 @@ func (c *Core) takeShard(id uint32, rec Shard, rev uint64) {
 		return
 	}
 	s.rec, s.rev = rec, rev
+	c.emit(Route{id, rec})
 	c.shards.touched = append(c.shards.touched, id)
 	if s.phase == idle || rec.Owner == c.self.Ref && rec.Epoch == s.epoch {
 		return
@@ -228,6 +232,21 @@ func (c *Core) takeShard(id uint32, rec Shard, rev uint64) {
 		c.emit(Close{Shard: id, Epoch: s.epoch})
 	}
 	c.set(id, idle, s.op)
+}
+
+// settledIfServing tells once that the node serves what it should.
+func (c *Core) settledIfServing() {
+	s := &c.shards
+	if s.settled || s.pending > 0 || !s.known || c.own.state != Active {
+		return
+	}
+	for i := range s.all {
+		if s.all[i].phase != serving && c.target(uint32(i)) == c.self.Ref {
+			return
+		}
+	}
+	s.settled = true
+	c.emit(Settled{})
 }
 
 func (c *Core) polledShards(r Result) {

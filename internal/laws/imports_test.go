@@ -49,6 +49,8 @@ var table = []row{
 		"github.com/asynkron/protoactor-go/actor github.com/nats-io/nats-server/v2/server github.com/nats-io/nats.go",
 		"for tests of users: everything below, with a server inside"},
 	{"internal/codec", "", "google.golang.org/protobuf/proto", "a leaf: payloads to bytes"},
+	{"internal/coordinator", "membership transport internal/expiry", "",
+		"the goroutines around one node's membership: knows the seams of store and node, no backend"},
 	{"internal/expiry", "", "", "a leaf: many deadlines on few timers"},
 	{"internal/pool", "", "", "a leaf: workers"},
 	{"internal/shardtable", "", "", "a leaf: things by shard"},

@@ -1,0 +1,317 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/membership/memstore"
+	"github.com/clstr-go/clstr/sharding"
+	"github.com/clstr-go/clstr/transport"
+)
+
+const shards = 32
+
+// cluster is nodes around one store, and who serves what.
+type cluster struct {
+	t     *testing.T
+	store *memstore.Store
+
+	mu      sync.Mutex
+	serving map[uint32]*Guard
+	gaps    int
+	settled int
+}
+
+// member is a node that only notes what it is told.
+type member struct {
+	cl     *cluster
+	name   string
+	cut    atomic.Bool // it does not reach the store
+	stop   context.CancelFunc
+	ended  chan error
+	layout sharding.Layout
+}
+
+// reach is the store as a member sees it.
+type reach struct {
+	membership.Store
+	m *member
+}
+
+var errCut = errors.New("cut off")
+
+func (r reach) Write(ctx context.Context, key string, rev uint64, value []byte) (uint64, error) {
+	if r.m.cut.Load() {
+		return 0, errCut
+	}
+	return r.Store.Write(ctx, key, rev, value)
+}
+
+func (r reach) Read(ctx context.Context, key string) (membership.Entry, error) {
+	if r.m.cut.Load() {
+		return membership.Entry{}, errCut
+	}
+	return r.Store.Read(ctx, key)
+}
+
+func (r reach) Snapshot(ctx context.Context, prefix string) ([]membership.Entry, uint64, error) {
+	if r.m.cut.Load() {
+		return nil, 0, errCut
+	}
+	return r.Store.Snapshot(ctx, prefix)
+}
+
+func (r reach) Watch(f func(membership.Entry)) (func(), error) {
+	return r.Store.Watch(func(e membership.Entry) {
+		if !r.m.cut.Load() {
+			f(e)
+		}
+	})
+}
+
+func newCluster(t *testing.T) *cluster {
+	return &cluster{t: t, store: memstore.New(), serving: map[uint32]*Guard{}}
+}
+
+func (cl *cluster) start(name string) *member {
+	return cl.startWith(name, sharding.Layout{NumShards: shards})
+}
+
+func (cl *cluster) startWith(name string, layout sharding.Layout) *member {
+	m := &member{cl: cl, name: name, ended: make(chan error, 1), layout: layout}
+	c, err := New(Options{
+		Self:  membership.Self{Ref: membership.Ref{Name: name}, Layout: layout},
+		Store: reach{cl.store, m}, Node: m, Log: slog.New(slog.DiscardHandler),
+		DrainTimeout: 10 * time.Second, StopTimeout: 30 * time.Second,
+	})
+	if err != nil {
+		cl.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	m.stop = cancel
+	go func() { m.ended <- c.Run(ctx) }() // the test waits for it
+	return m
+}
+
+// Open implements Node.
+func (m *member) Open(_ context.Context, g *Guard) (Shard, error) {
+	m.cl.mu.Lock()
+	defer m.cl.mu.Unlock()
+	if old := m.cl.serving[g.Shard]; old != nil && old.Now() == Serving {
+		m.cl.t.Errorf("%s opens shard %d in epoch %d while epoch %d is served", m.name, g.Shard, g.Epoch, old.Epoch)
+	}
+	m.cl.serving[g.Shard] = g
+	return served{m, g}, nil
+}
+
+func (m *member) Opened(*Guard, time.Duration) {
+	m.cl.mu.Lock()
+	m.cl.gaps++
+	m.cl.mu.Unlock()
+}
+func (m *member) Route(uint32, membership.Shard) {}
+func (m *member) Settled() {
+	m.cl.mu.Lock()
+	m.cl.settled++
+	m.cl.mu.Unlock()
+}
+
+type served struct {
+	m *member
+	g *Guard
+}
+
+func (s served) Drain(context.Context) error {
+	time.Sleep(time.Millisecond)
+	if got := s.g.Now(); got == Serving {
+		s.m.cl.t.Errorf("shard %d drains and is %v", s.g.Shard, got)
+	}
+	return nil
+}
+func (s served) Drop(ctx context.Context) error { return s.Drain(ctx) }
+func (s served) Close() error                   { return nil }
+
+// owners returns how many shards each node serves now.
+func (cl *cluster) owners() map[string]int {
+	entries, _, _ := cl.store.Snapshot(context.Background(), membership.ShardPrefix)
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	owners := map[string]int{}
+	for _, e := range entries {
+		rec, err := membership.Decode[membership.Shard](e.Value)
+		shard, _ := membership.ParseShardKey(e.Key)
+		if g := cl.serving[shard]; err == nil && g != nil && g.Epoch == rec.Epoch && g.Now() == Serving {
+			owners[rec.Owner.Name]++
+		}
+	}
+	return owners
+}
+
+func (cl *cluster) wantOwners(names ...string) {
+	cl.t.Helper()
+	owners, want := cl.owners(), map[string]int{}
+	for _, n := range names {
+		want[n] = len(sharding.ShardsForNode(n, names, shards, ""))
+	}
+	if fmt.Sprint(owners) != fmt.Sprint(want) {
+		cl.t.Errorf("served: %v, want %v", owners, want)
+	}
+}
+
+func (m *member) wantEnd(want error) {
+	m.cl.t.Helper()
+	if err := <-m.ended; !errors.Is(err, want) {
+		m.cl.t.Errorf("%s ended with %v, want %v", m.name, err, want)
+	}
+}
+
+func TestNodesComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		a := cl.start("a")
+		time.Sleep(time.Second)
+		cl.wantOwners("a")
+		b, c := cl.start("b"), cl.start("c")
+		time.Sleep(20 * time.Second)
+		cl.wantOwners("a", "b", "c")
+		if cl.settled != 3 {
+			t.Errorf("%d nodes have settled, want 3", cl.settled)
+		}
+		b.stop()
+		b.wantEnd(nil)
+		time.Sleep(time.Second)
+		cl.wantOwners("a", "c")
+		a.stop()
+		c.stop()
+		a.wantEnd(nil)
+		c.wantEnd(nil)
+	})
+}
+
+// TestNodeIsCutOff: it stops by itself before others serve its shards, and comes
+// again afterwards.
+func TestNodeIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		a, b := cl.start("a"), cl.start("b")
+		time.Sleep(20 * time.Second)
+		cl.wantOwners("a", "b")
+		b.cut.Store(true)
+		time.Sleep(9100 * time.Millisecond)
+		if n := cl.owners()["b"]; n != 0 {
+			t.Errorf("the node serves %d shards when its lease has ended", n)
+		}
+		time.Sleep(3200 * time.Millisecond)
+		cl.wantOwners("a")
+		b.cut.Store(false)
+		time.Sleep(30 * time.Second)
+		cl.wantOwners("a", "b")
+		a.stop()
+		b.stop()
+		a.wantEnd(nil)
+		b.wantEnd(nil)
+	})
+}
+
+// TestStoreIsAway: shorter than a lease it is not noticed; longer, and all wait
+// and go on as they were.
+func TestStoreIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		a, b := cl.start("a"), cl.start("b")
+		time.Sleep(20 * time.Second)
+		opened := cl.gaps
+		for _, away := range []time.Duration{6500 * time.Millisecond, time.Minute} {
+			a.cut.Store(true)
+			b.cut.Store(true)
+			time.Sleep(away)
+			if n := len(cl.owners()); away < 7*time.Second && n != 2 || away > 10*time.Second && n != 0 {
+				t.Errorf("after %v without the store %d nodes serve", away, n)
+			}
+			a.cut.Store(false)
+			b.cut.Store(false)
+			time.Sleep(3 * time.Second)
+			cl.wantOwners("a", "b")
+		}
+		if cl.gaps != opened {
+			t.Errorf("%d shards moved because the store was away", cl.gaps-opened)
+		}
+		a.stop()
+		b.stop()
+		a.wantEnd(nil)
+		b.wantEnd(nil)
+	})
+}
+
+func TestNewerProcessTakesOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		older := cl.start("a")
+		time.Sleep(20 * time.Second)
+		newer := cl.start("a")
+		older.wantEnd(ErrSuperseded)
+		time.Sleep(time.Second)
+		cl.wantOwners("a")
+		newer.stop()
+		newer.wantEnd(nil)
+	})
+}
+
+func TestOtherLayoutIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		a := cl.start("a")
+		time.Sleep(time.Second)
+		for want, layout := range map[string]sharding.Layout{
+			"NumShards 16, the cluster has 32": {NumShards: 16},
+			`Seed "x", the cluster has ""`:     {NumShards: shards, Seed: "x"},
+		} {
+			m := cl.startWith("b", layout)
+			if err := <-m.ended; !errors.Is(err, transport.ErrLayoutMismatch) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%+v: %v, want %q", layout, err, want)
+			}
+		}
+		a.stop()
+		a.wantEnd(nil)
+	})
+}
+
+// TestLastNodeReleases: its shards wait for whom comes next.
+func TestLastNodeReleases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		a := cl.start("a")
+		time.Sleep(time.Second)
+		a.stop()
+		a.wantEnd(nil)
+		b := cl.start("b")
+		time.Sleep(time.Second)
+		cl.wantOwners("b")
+		b.stop()
+		b.wantEnd(nil)
+	})
+}
+
+// TestStoreDoesNotAnswerALeave: the node ends all the same, in time.
+func TestStoreDoesNotAnswerALeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		a := cl.start("a")
+		time.Sleep(time.Second)
+		a.cut.Store(true)
+		a.stop()
+		a.wantEnd(transport.ErrHandlerTimeout)
+		if n := len(cl.owners()); n != 0 {
+			t.Error("it serves on")
+		}
+	})
+}

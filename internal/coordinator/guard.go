@@ -1,0 +1,87 @@
+package coordinator
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/membership"
+)
+
+// lease is until when one incarnation of a node may serve. Both clocks must
+// agree: the monotonic one stands still while a machine is suspended, the other
+// may be set.
+type lease struct {
+	until atomic.Int64 // moment of internal/expiry
+	wall  atomic.Int64 // nanoseconds since 1970
+}
+
+// never is before every moment, also of virtual time.
+const never = -1 << 63
+
+func newLease() *lease {
+	l := new(lease)
+	l.end()
+	return l
+}
+
+func (l *lease) end() {
+	l.until.Store(never)
+	l.wall.Store(never)
+}
+
+func (l *lease) valid(now int64) bool {
+	return now < l.until.Load() && time.Now().UnixNano() < l.wall.Load()
+}
+
+// Standing is whether a shard is served.
+type Standing uint32
+
+// The standings of a shard on a node.
+const (
+	Serving   Standing = iota // what comes is served
+	Suspended                 // the lease has ended; it may come back
+	Moving                    // what has been accepted without a caller who waits is served still
+	Lost                      // another may own it: nothing starts
+)
+
+// Guard says whether a node may serve a shard in an epoch. It is safe for
+// concurrent use and made for the path of a request.
+type Guard struct {
+	Shard uint32
+	Epoch uint64
+	// Why the shard is ours and for how long nobody has served it before.
+	Why    string
+	Paused time.Duration
+
+	since    time.Time // when the node was told to open it
+	lease    *lease
+	standing atomic.Uint32
+}
+
+// Standing returns whether the shard is served at a moment of internal/expiry.
+func (g *Guard) Standing(now int64) Standing {
+	if s := Standing(g.standing.Load()); s != Serving && s != Moving || g.lease.valid(now) {
+		return s
+	}
+	return Suspended
+}
+
+// Now is Standing at this moment.
+func (g *Guard) Now() Standing { return g.Standing(expiry.Now()) }
+
+func (g *Guard) set(s Standing) {
+	for {
+		old := Standing(g.standing.Load())
+		if old >= s || g.standing.CompareAndSwap(uint32(old), uint32(s)) {
+			return
+		}
+	}
+}
+
+// extend takes a renewal of the lease. start is the moment from which the core
+// counts; wall is the other clock's at the renewal.
+func (l *lease) extend(e membership.Lease, start time.Time, wall time.Time) {
+	l.wall.Store(wall.Add(e.Until - e.Sent).UnixNano())
+	l.until.Store(expiry.At(start.Add(e.Until)))
+}

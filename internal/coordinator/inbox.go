@@ -1,0 +1,72 @@
+package coordinator
+
+import (
+	"sync"
+
+	"github.com/clstr-go/clstr/membership"
+)
+
+// inbox is what waits for the core. It is bounded by what runs: an event ends an
+// operation or a task, and of each record only the newest version waits.
+type inbox struct {
+	signal chan struct{} // cap 1
+
+	mu     sync.Mutex
+	events []posted
+	hints  map[string]membership.Entry
+}
+
+// posted is an event for one incarnation; others are not concerned.
+type posted struct {
+	life  *life // nil: for all
+	event membership.Event
+}
+
+func (b *inbox) wake() {
+	select {
+	case b.signal <- struct{}{}:
+	default:
+	}
+}
+
+func (b *inbox) post(l *life, e membership.Event) {
+	b.mu.Lock()
+	b.events = append(b.events, posted{l, e})
+	b.mu.Unlock()
+	b.wake()
+}
+
+// see takes a hint of the store's.
+func (b *inbox) see(e membership.Entry) {
+	b.mu.Lock()
+	if b.hints == nil {
+		b.hints = map[string]membership.Entry{}
+	}
+	if e.Rev > b.hints[e.Key].Rev {
+		b.hints[e.Key] = e
+	}
+	b.mu.Unlock()
+	b.wake()
+}
+
+func (b *inbox) take() []posted {
+	b.mu.Lock()
+	events, hints := b.events, b.hints
+	b.events, b.hints = nil, nil
+	b.mu.Unlock()
+	if len(hints) > 0 {
+		seen := membership.Seen{Entries: make([]membership.Entry, 0, len(hints))}
+		for _, e := range hints {
+			seen.Entries = append(seen.Entries, e)
+		}
+		events = append(events, posted{nil, seen})
+	}
+	return events
+}
+
+// clear drops hints: a new incarnation looks for itself.
+func (b *inbox) clear() {
+	b.mu.Lock()
+	b.hints = nil
+	b.mu.Unlock()
+}

@@ -1,0 +1,150 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/clstr-go/clstr/membership"
+)
+
+// life is one incarnation. All but its tasks runs on the coordinator's goroutine.
+type life struct {
+	c     *Coordinator
+	core  *membership.Core
+	self  membership.Self
+	start time.Time
+	lease *lease
+
+	walls      map[time.Duration]time.Time // by the moment at which a renewal was sent: the other clock's
+	guards     map[uint32]*held
+	gone       *membership.Gone
+	superseded membership.Ref
+
+	ctx context.Context // ends with the incarnation
+	end context.CancelFunc
+}
+
+// held is a shard that the node holds in an epoch.
+type held struct {
+	*Guard
+	shard Shard // set by the task that opens it, read by later tasks of the shard
+	stop  context.CancelFunc
+	ctx   context.Context // ends when the shard is to be opened no more
+}
+
+func (l *life) begin() { l.ctx, l.end = context.WithCancel(l.c.done) }
+
+// lose ends the incarnation: nothing of it may be served any more.
+func (l *life) lose() {
+	l.lease.end()
+	for shard, h := range l.guards {
+		l.drop(shard, h)
+	}
+	l.end()
+}
+
+func (l *life) take(p posted) {
+	if p.life == nil || p.life == l {
+		l.step(p.event)
+	}
+}
+
+func (l *life) step(e membership.Event) {
+	for _, eff := range l.core.Step(time.Since(l.start), e) {
+		l.do(eff)
+	}
+}
+
+func (l *life) do(e membership.Effect) {
+	log := l.c.log
+	switch e := e.(type) {
+	case membership.Write:
+		own := e.Key == membership.MemberKey(l.self.Ref)
+		if own {
+			now := time.Now()
+			l.walls[l.core.Now()] = now.Round(0)
+		}
+		l.operate(e.Op, own, func(ctx context.Context) (r membership.Result, err error) {
+			r.Rev, err = l.c.opts.Store.Write(ctx, e.Key, e.Rev, e.Value)
+			return r, err
+		})
+	case membership.Read:
+		l.operate(e.Op, e.Key == membership.MemberKey(l.self.Ref), func(ctx context.Context) (membership.Result, error) {
+			entry, err := l.c.opts.Store.Read(ctx, e.Key)
+			return membership.Result{Entries: []membership.Entry{entry}}, err
+		})
+	case membership.Snapshot:
+		l.operate(e.Op, false, func(ctx context.Context) (r membership.Result, err error) {
+			r.Entries, r.AsOf, err = l.c.opts.Store.Snapshot(ctx, e.Prefix)
+			return r, err
+		})
+	case membership.Lease:
+		l.lease.extend(e, l.start, l.walls[e.Sent])
+		for sent := range l.walls {
+			if sent <= e.Sent {
+				delete(l.walls, sent)
+			}
+		}
+	case membership.Open:
+		l.open(e)
+	case membership.Close:
+		if h := l.guards[e.Shard]; h != nil && h.Epoch == e.Epoch {
+			if e.Drain {
+				l.drain(h)
+			} else {
+				l.drop(e.Shard, h)
+			}
+		}
+	case membership.Route:
+		l.c.opts.Node.Route(e.Shard, e.Record)
+	case membership.Moved:
+		delete(l.guards, e.Shard)
+		log.Debug("shard handed over", slog.Int("shard", int(e.Shard)), slog.Uint64("epoch", e.Epoch), slog.String("to", e.To.String()))
+	case membership.Joined:
+		log.Info("joined the cluster", slog.String("incarnation", l.self.Incarnation))
+	case membership.Settled:
+		if !l.c.settled {
+			l.c.settled = true
+			l.c.opts.Node.Settled()
+		}
+	case membership.Gone:
+		l.gone = &e
+	case membership.Superseded:
+		l.superseded = e.By
+		log.Warn("a newer process with this node's name has come; this one hands over and leaves", slog.String("by", e.By.String()))
+	case membership.Declared:
+		log.Warn("declared a node dead: it has not renewed its lease", slog.String("member", e.Member.String()))
+	case membership.Reconnect:
+		log.Warn("the store of members does not answer renewals")
+		if r, ok := l.c.opts.Store.(interface{ Reconnect() }); ok {
+			l.c.work.Go(r.Reconnect)
+		}
+	}
+}
+
+// operate does an operation on the store beside the core. Only so many run at
+// once, but the own record never waits for the others.
+func (l *life) operate(op uint64, own bool, f func(context.Context) (membership.Result, error)) {
+	l.c.work.Go(func() { // ends with its timeout
+		if !own {
+			select {
+			case l.c.ops <- struct{}{}:
+				defer func() { <-l.c.ops }()
+			case <-l.ctx.Done():
+			}
+		}
+		ctx, cancel := context.WithTimeout(l.ctx, opTimeout)
+		r, err := f(ctx)
+		cancel()
+		r.Op = op
+		switch {
+		case errors.Is(err, membership.ErrConflict):
+			r.Status = membership.Conflict
+		case err != nil:
+			r.Status = membership.Unknown
+		}
+		l.c.inbox.post(l, r)
+	})
+}

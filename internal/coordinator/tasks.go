@@ -1,0 +1,106 @@
+package coordinator
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/clstr-go/clstr/membership"
+)
+
+// How long a shard that cannot be subscribed waits for the next try.
+const openRetry = 250 * time.Millisecond
+
+// line runs f when all earlier tasks of the shard have ended.
+func (c *Coordinator) line(shard uint32, f func()) {
+	before, ended := c.lines[shard], make(chan struct{})
+	c.lines[shard] = ended
+	c.work.Go(func() { // ends with f
+		if before != nil {
+			<-before
+		}
+		f()
+		close(ended)
+	})
+}
+
+// open begins to serve a shard.
+func (l *life) open(e membership.Open) {
+	h := &held{Guard: &Guard{Shard: e.Shard, Epoch: e.Epoch, Why: e.Why, Paused: e.Paused, lease: l.lease, since: time.Now()}}
+	h.ctx, h.stop = context.WithCancel(l.ctx)
+	l.guards[e.Shard] = h
+	l.c.line(e.Shard, func() {
+		for h.ctx.Err() == nil {
+			shard, err := l.c.opts.Node.Open(h.ctx, h.Guard)
+			if err == nil {
+				h.shard = shard
+				gap := time.Duration(0)
+				if e.Why == membership.HandedOver {
+					gap = e.Paused + time.Since(h.since)
+				}
+				l.c.opts.Node.Opened(h.Guard, gap)
+				l.c.inbox.post(l, membership.Opened{Shard: e.Shard, Epoch: e.Epoch})
+				return
+			}
+			if h.ctx.Err() != nil {
+				return
+			}
+			l.c.log.Warn("shard is not subscribed", slog.Int("shard", int(e.Shard)), slog.Any("error", err))
+			select {
+			case <-time.After(openRetry):
+			case <-h.ctx.Done():
+			}
+		}
+	})
+}
+
+// drain ends the service of a shard that moves: what has started comes to its
+// end. What is left at the timeout is cut off and logged.
+func (l *life) drain(h *held) {
+	h.set(Moving)
+	h.stop()
+	l.c.line(h.Shard, func() {
+		if h.shard != nil {
+			ctx, cancel := context.WithTimeout(l.ctx, l.c.opts.DrainTimeout)
+			err := h.shard.Drain(ctx)
+			cancel()
+			h.set(Lost)
+			if err != nil {
+				l.c.log.Error("shard moves although something of it still runs", slog.Int("shard", int(h.Shard)), slog.Any("error", err))
+			}
+			l.c.work.Go(func() { l.c.linger(h) }) // ends with c.done
+		}
+		l.c.inbox.post(l, membership.Closed{Shard: h.Shard, Epoch: h.Epoch})
+	})
+}
+
+// linger answers callers who have not heard that the shard has moved.
+func (c *Coordinator) linger(h *held) {
+	if c.opts.Linger > 0 {
+		select {
+		case <-time.After(c.opts.Linger):
+		case <-c.done.Done():
+		}
+	}
+	if err := h.shard.Close(); err != nil {
+		c.log.Warn("shard's subscription has not ended well", slog.Int("shard", int(h.Shard)), slog.Any("error", err))
+	}
+}
+
+// drop ends the service of a shard that is another's already.
+func (l *life) drop(shard uint32, h *held) {
+	h.set(Lost)
+	h.stop()
+	delete(l.guards, shard)
+	l.c.line(shard, func() {
+		if h.shard == nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), l.c.opts.DrainTimeout)
+		defer cancel()
+		if err := h.shard.Drop(ctx); err != nil {
+			l.c.log.Error("something of a shard that was lost still runs", slog.Int("shard", int(shard)), slog.Any("error", err))
+		}
+		l.c.work.Go(func() { l.c.linger(h) }) // ends with c.done
+	})
+}
