@@ -28,13 +28,13 @@ func fill(t *testing.T, tr *natstransport.Transport, shard int) {
 	env := transport.Envelope{Shard: shard, Type: "Fill", Data: make([]byte, 512<<10), Delivery: transport.AwaitNothing}
 	for refused := 0; refused < 2; {
 		ctx, cancel := context.WithTimeout(context.Background(), soonEnough)
-		_, err := tr.Request(ctx, env)
+		r := receive(t, "a notification", start(ctx, tr, env))
 		cancel()
-		if refused++; err == nil {
+		if refused++; r.err == nil {
 			refused = 0
 			continue
 		}
-		failed(t, err, context.DeadlineExceeded, transport.NotSent)
+		failed(t, r.err, context.DeadlineExceeded, transport.NotSent)
 	}
 }
 
@@ -58,6 +58,7 @@ func TestHungNetwork(t *testing.T) {
 		want(t, client, transport.Envelope{Shard: int(shard), Type: "Echo", Data: []byte("x")}, "x")
 	}
 	p.freeze()
+	t.Cleanup(p.thaw) // before the transports are closed
 	fill(t, client, 1)
 	var calls []<-chan result
 	for i := range 120 {
@@ -103,6 +104,7 @@ func TestHungNetworkOutcomes(t *testing.T) {
 	})
 	want(t, client, transport.Envelope{NumShards: calls}, "")
 	p.freeze()
+	t.Cleanup(p.thaw) // before the transports are closed
 	ctx, cancel := context.WithTimeout(context.Background(), soonEnough)
 	defer cancel()
 	var results [calls]<-chan result
@@ -148,6 +150,7 @@ func TestHungConnectionIsMadeAnew(t *testing.T) {
 	call := start(context.Background(), client, transport.Envelope{Type: "Hold"})
 	receive(t, "the handler", entered)
 	p.freeze()
+	t.Cleanup(p.thaw) // before the transports are closed
 	env := transport.Envelope{Type: "Fill", Data: make([]byte, 512<<10), Delivery: transport.AwaitNothing}
 	for waits := true; waits; {
 		_, err := client.Request(patient(t), env)
@@ -184,6 +187,7 @@ func TestCloseOnHungNetwork(t *testing.T) {
 		tr := connect(t, opts)
 		serve(t, tr, 0, echo)
 		p.freeze()
+		t.Cleanup(p.thaw) // before the transports are closed
 		env := transport.Envelope{Data: make([]byte, 512<<10), Delivery: transport.AwaitNothing}
 		eventually(t, "the network takes no more", func() bool {
 			ctx, cancel := context.WithTimeout(context.Background(), soonEnough)
@@ -214,6 +218,7 @@ func TestHandlersOnHungNetwork(t *testing.T) {
 		return make([]byte, 512<<10), nil
 	})
 	p.freeze()
+	t.Cleanup(p.thaw) // before the transports are closed
 	var all []<-chan result
 	for range calls {
 		all = append(all, start(patient(t), client, transport.Envelope{Type: "Grow"}))
