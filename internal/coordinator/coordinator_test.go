@@ -27,8 +27,8 @@ type cluster struct {
 
 	mu      sync.Mutex
 	serving map[uint32]*Guard
-	gaps    int
-	settled int
+
+	opened, settled atomic.Int64
 }
 
 // member is a node that only notes what it is told.
@@ -114,15 +114,11 @@ func (m *member) Open(_ context.Context, g *Guard) (Shard, error) {
 }
 
 func (m *member) Opened(*Guard, time.Duration) {
-	m.cl.mu.Lock()
-	m.cl.gaps++
-	m.cl.mu.Unlock()
+	m.cl.opened.Add(1)
 }
 func (m *member) Route(uint32, membership.Shard) {}
 func (m *member) Settled() {
-	m.cl.mu.Lock()
-	m.cl.settled++
-	m.cl.mu.Unlock()
+	m.cl.settled.Add(1)
 }
 
 type served struct {
@@ -183,8 +179,8 @@ func TestNodesComeAndGo(t *testing.T) {
 		b, c := cl.start("b"), cl.start("c")
 		time.Sleep(20 * time.Second)
 		cl.wantOwners("a", "b", "c")
-		if cl.settled != 3 {
-			t.Errorf("%d nodes have settled, want 3", cl.settled)
+		if n := cl.settled.Load(); n != 3 {
+			t.Errorf("%d nodes have settled, want 3", n)
 		}
 		b.stop()
 		b.wantEnd(nil)
@@ -229,7 +225,7 @@ func TestStoreIsAway(t *testing.T) {
 		cl := newCluster(t)
 		a, b := cl.start("a"), cl.start("b")
 		time.Sleep(20 * time.Second)
-		opened := cl.gaps
+		opened := cl.opened.Load()
 		for _, away := range []time.Duration{6500 * time.Millisecond, time.Minute} {
 			a.cut.Store(true)
 			b.cut.Store(true)
@@ -242,8 +238,8 @@ func TestStoreIsAway(t *testing.T) {
 			time.Sleep(3 * time.Second)
 			cl.wantOwners("a", "b")
 		}
-		if cl.gaps != opened {
-			t.Errorf("%d shards moved because the store was away", cl.gaps-opened)
+		if n := cl.opened.Load() - opened; n != 0 {
+			t.Errorf("%d shards moved because the store was away", n)
 		}
 		a.stop()
 		b.stop()
