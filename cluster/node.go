@@ -50,7 +50,15 @@ type NodeOptions struct {
 	Seed      string
 	// StopTimeout bounds the wait for stop hooks at the end. 0 = 30 s.
 	StopTimeout time.Duration
+	// MaxInFlight is how many messages, of all shards together, the node may have
+	// accepted and not finished; more are refused with [ErrOverloaded] at once. One
+	// whose handler waits for a request of its own, made with its context, does not
+	// count. 0 = default (65,536), -1 = unlimited.
+	MaxInFlight int
 }
+
+// DefaultMaxInFlight is the default of [NodeOptions].MaxInFlight.
+const DefaultMaxInFlight = 64 << 10
 
 func (o NodeOptions) withDefaults() NodeOptions {
 	if o.Log == nil {
@@ -58,6 +66,9 @@ func (o NodeOptions) withDefaults() NodeOptions {
 	}
 	if o.NodeID == "" {
 		o.NodeID = newNodeID()
+	}
+	if o.MaxInFlight == 0 {
+		o.MaxInFlight = DefaultMaxInFlight
 	}
 	return o
 }
@@ -70,6 +81,9 @@ func (o NodeOptions) validate() error {
 		return transport.Errorf(ErrBadOption, "node %s: Handler or Kinds is required", o.NodeID)
 	case o.StopTimeout < 0:
 		return transport.Errorf(ErrBadOption, "node %s: StopTimeout %v: 0 (default) or a duration", o.NodeID, o.StopTimeout)
+	}
+	if o.MaxInFlight < -1 {
+		return transport.Errorf(ErrBadOption, "node %s: MaxInFlight %d: -1 (unlimited), 0 (default) or more", o.NodeID, o.MaxInFlight)
 	}
 	for kind, h := range o.Kinds {
 		if kind == "" || h == nil {
@@ -163,6 +177,7 @@ func (n *Node) Run(ctx context.Context) error {
 	log := n.opts.Log.With(slog.String("node", n.opts.NodeID))
 	life := transport.NewLifetime(log, n.opts.Transport)
 	defer func() { _ = life.End() }() // where it has not ended below
+	life.LimitInFlight(n.opts.MaxInFlight)
 	if m, ok := n.metrics.(NotificationMetrics); ok {
 		life.ObserveFailed(func(err *Error) { m.NotificationFailed(err.Code) })
 	}

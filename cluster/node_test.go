@@ -47,6 +47,7 @@ func TestBadOptions(t *testing.T) {
 		{"node shard count", node(func(o *no) { o.NumShards = 1<<20 + 1 }), cluster.ErrBadOption, []string{"NumShards", "1048577", "1 to 1048576"}},
 		{"node seed", node(func(o *no) { o.Seed = "prod" }), cluster.ErrBadOption, []string{"node n", `Seed "prod"`, "NumShards"}},
 		{"node stop timeout", node(func(o *no) { o.StopTimeout = -time.Second }), cluster.ErrBadOption, []string{"StopTimeout", "-1s", "0 (default)"}},
+		{"node in flight", node(func(o *no) { o.MaxInFlight = -2 }), cluster.ErrBadOption, []string{"MaxInFlight", "-2", "0 (default)"}},
 		{"kind without name", node(func(o *no) { o.Kinds = kinds("", echoData) }), cluster.ErrBadOption, []string{`kind ""`, "name"}},
 		{"kind without handler", node(func(o *no) { o.Kinds = kinds("account", nil) }), cluster.ErrBadOption, []string{`kind "account"`, "handler"}},
 		{"client transport", client(func(o *co) { o.Transport = nil }), cluster.ErrBadOption, []string{"Transport", "required"}},
@@ -232,6 +233,24 @@ func TestNodeWithoutShardsWarns(t *testing.T) {
 			t.Errorf("%s: logged %q, want %s and the ID", id, first, want)
 		}
 	}
+}
+
+// TestMaxInFlight: the limit is the node's, over all its shards.
+func TestMaxInFlight(t *testing.T) {
+	release := make(chan struct{})
+	client := serve(t, func(context.Context, cluster.Envelope) ([]byte, error) { <-release; return nil, nil },
+		func(n *cluster.NodeOptions, _ *cluster.ClientOptions) { n.MaxInFlight = 2 })
+	for shard := range uint32(2) {
+		if err := client.NotifyShard(t.Context(), shard, "Hold", nil); err != nil {
+			t.Error(err)
+		}
+	}
+	_, err := client.RequestShard(t.Context(), 2, "Over", nil)
+	outcome(t, err, cluster.ErrOverloaded, cluster.NotStarted)
+	if _, ok := cluster.RetryAfter(err); !ok {
+		t.Errorf("%v does not say when to try again", err)
+	}
+	close(release)
 }
 
 // TestMoreNodesThanShards: a node that owns nothing runs, and is told to end.

@@ -55,6 +55,7 @@ type Call struct {
 	replier Replier
 	sub     *Sub
 	bits    atomic.Uint32
+	waits   int32 // goroutines of the handler's that wait for another call; guarded by mu
 
 	until    int64 // moment by which the call must be answered; 0 is none
 	runUntil int64 // the same with the handler timeout; set by Start
@@ -62,9 +63,9 @@ type Call struct {
 	byTTL    bool      // until is the TTL's end, not the caller's deadline
 	watchTTL bool      // somebody must end the call at the TTL
 	far      bool      // its sender waits in another process
+	admitted bool      // part of a call that was admitted to the node
 	ended    how       // guarded by mu
 	held     bool      // the slot is taken; false while a goroutine of the handler's waits
-	waits    int32     // goroutines of the handler's that wait for another call
 	task     *funcTask // what runs it, where that is a func
 
 	mu   sync.Mutex
@@ -149,6 +150,12 @@ func (c *Call) Start(slot Slot) bool {
 		c.Expire()
 		return false
 	}
+	if g := c.sub.gate; g != nil {
+		if err := g.Admit(c, now, true); err != nil {
+			c.Refuse(err)
+			return false
+		}
+	}
 	c.slot, c.held = slot, true // nobody else reads them before the handler runs
 	c.runUntil = c.sub.runUntil(c.until, now)
 	for {
@@ -217,6 +224,7 @@ func (c *Call) End() {
 	c.slot = nil
 	c.mu.Unlock()
 	if slot != nil && !held {
+		c.sub.life.busy.Add(1)
 		slot.Enter(context.Background()) // a goroutine of the handler's waits on; the task needs its slot to end
 	}
 	if old := c.bits.Or(bitEnded); old&(bitEnded|bitClosed) == bitClosed {

@@ -178,7 +178,11 @@ func TestCallContext(t *testing.T) {
 // goroutines waits for another call.
 func TestWaitsOnSeveralGoroutines(t *testing.T) {
 	d := NewDispatcher(Limits{MaxConcurrentHandlers: 1}, silent)
-	defer d.Close()
+	defer func() {
+		if err := d.Close(); err != nil || d.life.busy.Load() != 0 {
+			t.Errorf("%v, and %d calls are in flight at the end", err, d.life.busy.Load())
+		}
+	}()
 	running := func(want int) {
 		t.Helper()
 		if got := d.pool.(*pool.Pool).Stats().Running; got != want {

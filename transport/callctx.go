@@ -70,8 +70,8 @@ func CallFrom(ctx context.Context) *Call {
 }
 
 // BeginWait says that a handler waits for another call, so that it does not
-// count against the limit on running handlers meanwhile: handlers that ask each
-// other cannot starve. ctx is the handler's or derived from it. Transports call
+// count against the limits on running handlers and on calls in flight meanwhile:
+// handlers that ask each other cannot starve. ctx is the handler's or derived from it. Transports call
 // it around the wait, and EndWait after; both do nothing outside a handler or a
 // hook of an entity's.
 func BeginWait(ctx context.Context) Wait {
@@ -90,6 +90,7 @@ func BeginWait(ctx context.Context) Wait {
 	c.waits++
 	if c.held {
 		c.held = false
+		c.sub.life.busy.Add(-1)
 		c.slot.Leave()
 	}
 	return Wait{call: c}
@@ -129,4 +130,5 @@ func (w Wait) EndWait(ctx context.Context) {
 		return
 	}
 	c.held = true
+	c.sub.life.busy.Add(1)
 }

@@ -78,6 +78,7 @@ const refusing = 1 << 40
 func (d *Dispatcher) Subscribe(ctx context.Context, r Receiver) (*Sub, error) {
 	s := &Sub{d: d, receiver: r}
 	s.observer, _ = r.(Observer)
+	s.gate, _ = r.(Gate)
 	life := LifetimeFrom(ctx)
 	if life == nil {
 		life = d.life
@@ -152,13 +153,16 @@ func (s *Sub) Dispatch(c *Call) { s.dispatch(c) }
 // and has not been refused at the same moment.
 func (s *Sub) dispatch(c *Call) (accepted bool) {
 	c.sub = s
-	n := s.inflight.Add(1)
+	n, busy := s.inflight.Add(1), s.life.busy.Add(1)
 	switch {
 	case n >= refusing:
 		c.Refuse(Errorf(ErrDraining, "%s", c.env.where()))
 		return false
 	case s.d.limits.MaxPending >= 0 && n > int64(s.d.limits.MaxPending):
 		c.Refuse(Overloaded(retryHint, "shard %d has %d pending calls: at most %d allowed", c.env.Shard, s.d.limits.MaxPending, s.d.limits.MaxPending))
+		return false
+	case s.life.mostBusy > 0 && busy > s.life.mostBusy && !c.admitted:
+		c.Refuse(Overloaded(retryHint, "the node has %d calls in flight: at most %d allowed", s.life.mostBusy, s.life.mostBusy))
 		return false
 	case c.env.TTLMs < 0:
 		c.Refuse(newError(ErrEnvelopeExpired))
@@ -182,6 +186,7 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 }
 
 func (s *Sub) release() {
+	s.life.busy.Add(-1)
 	if s.inflight.Add(-1) != refusing {
 		return
 	}
@@ -221,26 +226,35 @@ func (d *Dispatcher) giveUp() time.Time {
 }
 
 func (s *Sub) unsubscribe(giveUp time.Time) error {
-	s.refuseNew()
-	s.mu.Lock()
-	var drained chan struct{}
-	if s.inflight.Load() > refusing {
-		if s.drained == nil {
-			s.drained = make(chan struct{})
-		}
-		drained = s.drained
-	}
-	s.mu.Unlock()
-	if drained != nil {
-		if err := awaitUntil(drained, giveUp, "handlers ignore the end of their context"); err != nil {
-			return err // and remains among the subs: a further Close finds it
-		}
+	if err := awaitUntil(s.refuseAndDrain(), giveUp, "handlers ignore the end of their context"); err != nil {
+		return err // and remains among the subs: a further Close finds it
 	}
 	s.d.mu.Lock()
 	delete(s.d.subs, s)
 	s.d.mu.Unlock()
 	return nil
 }
+
+// refuseAndDrain refuses what arrives and returns a channel that is closed when
+// nothing is in flight.
+func (s *Sub) refuseAndDrain() <-chan struct{} {
+	s.refuseNew()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.inflight.Load() <= refusing {
+		return closedChan
+	}
+	if s.drained == nil {
+		s.drained = make(chan struct{})
+	}
+	return s.drained
+}
+
+var closedChan = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 // awaitUntil returns when done is closed, or an error at giveUp; the zero time
 // is never.

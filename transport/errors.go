@@ -14,6 +14,10 @@ var (
 	// ErrTransportNoShardSubscriber: no node serves the shard. Nothing ran:
 	// start the owner, or list the error in the client's retry options.
 	ErrTransportNoShardSubscriber = errors.New("no subscriber for shard")
+	// ErrNotOwner: the node does not serve the shard, no longer, or not now:
+	// it is being handed over, or the node's lease has ended. Nothing ran; the
+	// client finds the owner and tries again.
+	ErrNotOwner = errors.New("not the shard's owner")
 	// ErrDisconnected: the connection to the message server is down. Nothing
 	// was sent.
 	ErrDisconnected = errors.New("not connected")
@@ -97,6 +101,7 @@ var builtin = []struct {
 }{
 	{"transport_closed", ErrTransportClosed, NotSent},
 	{"no_subscriber", ErrTransportNoShardSubscriber, NotStarted},
+	{"not_owner", ErrNotOwner, NotStarted},
 	{"disconnected", ErrDisconnected, NotSent},
 	{"connection_lost", ErrConnectionLost, MaybeRan},
 	{"not_permitted", ErrNotPermitted, NotStarted},

@@ -153,19 +153,19 @@ func recoverOr(otherwise string, r any) any {
 // notification, ends at the handler timeout of the lifetime's transport.
 func (l *Lifetime) HandlerFunc(r Receiver) HandlerFunc {
 	sub, err := l.syncSub(r)
-	do := func(ctx context.Context, env Envelope) ([]byte, error) {
+	do := func(ctx context.Context, env Envelope, admitted bool) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return sub.Do(ctx, env)
+		return sub.do(ctx, env, admitted)
 	}
 	return func(ctx context.Context, env Envelope) ([]byte, error) {
 		c := CallFrom(ctx)
 		if c == nil || c.task == nil {
-			return do(ctx, env)
+			return do(ctx, env, false)
 		}
 		c.task.passes()
-		reply, err := do(ctx, env)
+		reply, err := do(ctx, env, true)
 		c.task.passedOn(err)
 		return reply, err
 	}

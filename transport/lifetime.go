@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/pool"
@@ -21,6 +22,9 @@ type Lifetime struct {
 	ctx  context.Context
 
 	handlerTimeout time.Duration // of the transport; not positive is none
+
+	busy     atomic.Int64 // calls in flight, but those whose handlers wait for others
+	mostBusy int64        // not positive is no limit
 
 	onFailed func(*Error)
 	failures warner
@@ -80,6 +84,13 @@ func (l *Lifetime) Log() *slog.Logger { return l.log }
 
 // Pool returns the goroutines that handlers run on.
 func (l *Lifetime) Pool() Pool { return l.pool }
+
+// LimitInFlight bounds how many calls, of all shards together, may be accepted
+// and not yet finished; more are refused with [ErrOverloaded]. A handler that
+// waits for a request of its own, made with its context, does not count. It must
+// be called before the lifetime is used; a number that is not positive is no
+// limit, which is the default.
+func (l *Lifetime) LimitInFlight(most int) { l.mostBusy = int64(most) }
 
 // Once returns the value under key, made by make when it is first asked for.
 // make returns the value and what ends it, which may block; it must not use

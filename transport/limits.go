@@ -20,7 +20,8 @@ const forever = time.Duration(math.MaxInt64 / 4)
 // options.
 type Limits struct {
 	// MaxConcurrentHandlers is how many handlers run at once; more wait for a
-	// place, in order. A handler that waits for a request of its own, made with
+	// place, in order, so that a burst is no error: what bounds the wait is
+	// MaxPending, and of a whole node its MaxInFlight. A handler that waits for a request of its own, made with
 	// its context, does not count. 0 = default (100), -1 = unlimited.
 	MaxConcurrentHandlers int
 	// MaxPending is how many calls of one shard may be accepted and not yet

@@ -26,6 +26,11 @@ func (l *local) Reply(c *Call, data []byte, err *Error) {
 // [ClientTransport.Request] does. Sender and handler share no memory: what
 // crosses is copied, as on a wire.
 func (s *Sub) Do(ctx context.Context, env Envelope) ([]byte, error) {
+	return s.do(ctx, env, false)
+}
+
+// do is Do; admitted says that the call is part of one that is in flight.
+func (s *Sub) do(ctx context.Context, env Envelope, admitted bool) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, ContextError(err, NotSent)
 	}
@@ -33,7 +38,7 @@ func (s *Sub) Do(ctx context.Context, env Envelope) ([]byte, error) {
 	env.Headers = maps.Clone(env.Headers)
 	env.ReplyTo = ""
 	if env.Delivery != AwaitReply {
-		return nil, s.notify(ctx, &env)
+		return nil, s.notify(ctx, &env, admitted)
 	}
 	l := &local{}
 	if w, ok := s.d.waits.Get().(chan struct{}); ok {
@@ -42,6 +47,7 @@ func (s *Sub) Do(ctx context.Context, env Envelope) ([]byte, error) {
 		l.wait = make(chan struct{}, 1)
 	}
 	l.init(&env, l, deadlineOf(ctx))
+	l.admitted = admitted
 	w := BeginWait(ctx)
 	s.Dispatch(&l.Call)
 	err := l.await(ctx)

@@ -7,9 +7,10 @@ import (
 
 // notify dispatches a notification. The owner's acceptance is part of that, and
 // so is what refuses it.
-func (s *Sub) notify(ctx context.Context, env *Envelope) error {
+func (s *Sub) notify(ctx context.Context, env *Envelope, admitted bool) error {
 	c := new(Call)
 	c.init(env, nil, 0)
+	c.admitted = admitted
 	if s.dispatch(c) {
 		return nil
 	}

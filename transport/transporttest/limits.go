@@ -2,6 +2,7 @@ package transporttest
 
 import (
 	"context"
+	"log/slog"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,8 @@ import (
 var limitTests = []test{
 	{"pending calls", testMaxPending},
 	{"calls whose callers have gone still count", testGoneCallersCount},
+	{"calls in flight of a node", testInFlight},
+	{"a node's limit lets its handlers ask", testInFlightNested},
 	{"running handlers", testMaxHandlers},
 	{"nested requests in a chain", testNestedChain},
 	{"nested requests side by side", testNestedFanOut},
@@ -83,6 +86,77 @@ func testGoneCallersCount(s *suite) {
 		_, err := p.request(transport.Envelope{Type: "After"})
 		return err == nil
 	})
+}
+
+// limited is a lifetime as a node has it, with a limit on its calls in flight,
+// that serves shards with its context.
+func (p pair) limited(most int, h transport.HandlerFunc, shards ...uint32) {
+	p.s.Helper()
+	life := transport.NewLifetime(slog.New(slog.DiscardHandler), p.Server)
+	life.LimitInFlight(most)
+	for _, shard := range shards {
+		if _, err := p.Server.SubscribeShard(life.Context(), shard, h); err != nil {
+			p.s.Fatal(err)
+		}
+	}
+	p.s.Cleanup(func() { _ = life.End() })
+}
+
+// testInFlight: the node's limit is for all its shards together, and whoever is
+// over it is told at once.
+func testInFlight(s *suite) {
+	const most = 4
+	p := s.pair(transport.Limits{MaxConcurrentHandlers: 1})
+	hold := s.gate()
+	p.limited(most, func(context.Context, transport.Envelope) ([]byte, error) { <-hold.c; return nil, nil }, 0, 1)
+	p.limited(-1, echo, 2)
+	for i := range most {
+		p.accepted(transport.Envelope{Shard: i % 2, Type: "Fill"})
+	}
+	for shard := range 2 {
+		for _, delivery := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
+			_, err := p.request(transport.Envelope{Shard: shard, Type: "Over", Delivery: delivery})
+			s.failed(err, transport.ErrOverloaded, transport.NotStarted)
+			if after, ok := transport.RetryAfter(err); !ok || after <= 0 {
+				s.Errorf("RetryAfter %v, %v", after, ok)
+			}
+		}
+	}
+	p.accepted(transport.Envelope{Shard: 2, Type: "Elsewhere"}) // another node
+	hold.open()
+	for range 3 * most { // what was refused, or has finished, does not count
+		s.eventually("the node takes calls again", func() bool {
+			_, err := p.request(transport.Envelope{Type: "After"})
+			if err != nil {
+				s.failed(err, transport.ErrOverloaded, transport.NotStarted)
+			}
+			return err == nil
+		})
+	}
+}
+
+// testInFlightNested: a limit on what is in flight bounds what is admitted, and
+// not what it needs to come to its end.
+func testInFlightNested(s *suite) {
+	p := s.pair(transport.Limits{})
+	p.limited(1, func(ctx context.Context, env transport.Envelope) ([]byte, error) {
+		left, err := strconv.Atoi(string(env.Data))
+		if err != nil || left == 0 {
+			return []byte("end"), err
+		}
+		return p.Client.Request(ctx, transport.Envelope{
+			Shard: left % 2, Type: env.Type, Data: strconv.AppendInt(nil, int64(left-1), 10),
+		})
+	}, 0, 1)
+	for range 3 {
+		s.eventually("the node is free", func() bool { // the call before may be about to end
+			reply, err := p.request(transport.Envelope{Type: "Ask", Data: []byte("20")})
+			if err == nil && string(reply) != "end" {
+				s.Fatalf("reply %q", reply)
+			}
+			return err == nil
+		})
+	}
 }
 
 func testMaxHandlers(s *suite) {

@@ -1,0 +1,42 @@
+package transport
+
+import "context"
+
+// Gate may be implemented by a [Receiver] that may serve its shard only for a
+// time. The dispatcher asks it twice about each call: when the call arrives, and
+// when its handler is about to start, which may be long after.
+type Gate interface {
+	// Admit returns nil, or why the call must not be served: an error of which
+	// the outcome is NotStarted. starts is false on arrival. now is a moment of
+	// internal/expiry.
+	Admit(c *Call, now int64, starts bool) *Error
+}
+
+// EpochTransport is implemented by transports that can tell apart the owners
+// that a shard has one after the other: each subscribes in an epoch of its own,
+// and requests go to the owner in the highest epoch that the sender knows of.
+type EpochTransport interface {
+	ReceiverTransport
+	// SubscribeEpoch is Subscribe for the owner in an epoch, which is not 0.
+	// The subscription implements [Drainer].
+	SubscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, r Receiver) (Subscription, error)
+}
+
+// Drainer is a subscription whose work can end before it does.
+type Drainer interface {
+	// Drain refuses what arrives from now on and returns when every accepted
+	// call has finished, or with ctx's error. The subscription remains.
+	Drain(ctx context.Context) error
+}
+
+var _ Drainer = (*Sub)(nil)
+
+// Drain implements [Drainer].
+func (s *Sub) Drain(ctx context.Context) error {
+	select {
+	case <-s.refuseAndDrain():
+		return nil
+	case <-ctx.Done():
+		return Errorf(ErrHandlerTimeout, "%d calls have not finished", s.Pending()).WithCause(ctx.Err())
+	}
+}
