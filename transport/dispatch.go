@@ -59,6 +59,7 @@ type Sub struct {
 	d        *Dispatcher
 	receiver Receiver
 	observer Observer // the receiver, if it is one
+	gate     Gate     // the same
 	life     *Lifetime
 	base     context.Context // carries the lifetime
 
@@ -154,6 +155,12 @@ func (s *Sub) Dispatch(c *Call) { s.dispatch(c) }
 func (s *Sub) dispatch(c *Call) (accepted bool) {
 	c.sub = s
 	n, busy := s.inflight.Add(1), s.life.busy.Add(1)
+	if s.gate != nil {
+		if err := s.gate.Admit(c, 0, false); err != nil {
+			c.Refuse(err)
+			return false
+		}
+	}
 	switch {
 	case n >= refusing:
 		c.Refuse(Errorf(ErrDraining, "%s", c.env.where()))

@@ -7,8 +7,8 @@ import "context"
 // when its handler is about to start, which may be long after.
 type Gate interface {
 	// Admit returns nil, or why the call must not be served: an error of which
-	// the outcome is NotStarted. starts is false on arrival. now is a moment of
-	// internal/expiry.
+	// the outcome is NotStarted. starts is false, and now is 0, on arrival; then now is
+	// the moment of internal/expiry.
 	Admit(c *Call, now int64, starts bool) *Error
 }
 
