@@ -1,6 +1,7 @@
 package memtransport
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -13,9 +14,9 @@ import (
 )
 
 var (
-	_ transport.Transport         = (*Transport)(nil)
-	_ transport.ReceiverTransport = (*Transport)(nil)
-	_ transport.Dispatched        = (*Transport)(nil)
+	_ transport.Transport      = (*Transport)(nil)
+	_ transport.EpochTransport = (*Transport)(nil)
+	_ transport.Dispatched     = (*Transport)(nil)
 )
 
 // Options configures the in-process transport. The zero value is ready to use.
@@ -40,6 +41,7 @@ type Transport struct {
 	d *transport.Dispatcher
 
 	closed atomic.Bool
+	living atomic.Bool                       // owners come and go: a shard without one will have one
 	mu     sync.Mutex                        // held by those who subscribe and unsubscribe
 	shards shardtable.Table[[]*subscription] // the first serves, the others stand by
 }
@@ -48,6 +50,7 @@ type subscription struct {
 	*transport.Sub
 	t     *Transport
 	shard uint32
+	epoch uint64
 }
 
 // New makes an in-process transport. It panics on an option below -1.
@@ -79,6 +82,8 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 	switch {
 	case t.closed.Load():
 		return nil, transport.Errorf(transport.ErrTransportClosed, "shard %d", env.Shard)
+	case subs == nil && t.living.Load():
+		return nil, transport.Errorf(transport.ErrNotOwner, "shard %d has no owner at the moment", env.Shard)
 	case subs == nil:
 		return nil, transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", env.Shard)
 	}
@@ -95,16 +100,30 @@ func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transp
 
 // Subscribe implements [transport.ReceiverTransport].
 func (t *Transport) Subscribe(ctx context.Context, shardID uint32, r transport.Receiver) (transport.Subscription, error) {
+	return t.subscribe(ctx, shardID, 0, r)
+}
+
+// SubscribeEpoch implements [transport.EpochTransport].
+func (t *Transport) SubscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
+	t.living.Store(true)
+	return t.subscribe(ctx, shardID, epoch, r)
+}
+
+func (t *Transport) subscribe(ctx context.Context, shardID uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, transport.ContextError(err, transport.NotSent)
+	}
 	sub, err := t.d.Subscribe(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	s := &subscription{Sub: sub, t: t, shard: shardID}
+	s := &subscription{Sub: sub, t: t, shard: shardID, epoch: epoch}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	subs := []*subscription{s}
 	if old := t.shards.Get(shardID); old != nil {
 		subs = slices.Concat(*old, subs)
+		slices.SortStableFunc(subs, func(a, b *subscription) int { return cmp.Compare(b.epoch, a.epoch) })
 	}
 	t.shards.Set(shardID, &subs)
 	return s, nil
