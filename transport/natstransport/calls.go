@@ -118,32 +118,49 @@ func (c *call) Expire() {
 }
 
 // replySubject names the calls first to first+n-1 under the inbox, so that an
-// answer of the server's, which has no payload, tells whose it is.
-func replySubject(inbox string, first uint64, n int) string {
+// answer of the server's, which has no payload, tells whose it is. Where some of
+// them await nothing it says how many, because nothing else remembers those.
+func replySubject(inbox string, first uint64, n, unacked int) string {
 	var room [96]byte
 	b := append(room[:0], inbox...)
 	b = append(b, '.')
 	b = strconv.AppendUint(b, first, 36)
 	b = append(b, '-')
 	b = strconv.AppendInt(b, int64(n), 36)
+	if unacked > 0 {
+		b = append(b, '-')
+		b = strconv.AppendInt(b, int64(unacked), 36)
+	}
 	return string(b)
 }
 
-// parseReplySubject undoes replySubject; ok is false for a subject that is not
-// of that form.
-func parseReplySubject(subject string) (inbox string, first uint64, n int, ok bool) {
+// addressed is what a reply subject names.
+type addressed struct {
+	inbox      string
+	first      uint64
+	n, unacked int
+}
+
+// parseReplySubject undoes replySubject; of a subject that is not of that form it
+// returns the inbox only.
+func parseReplySubject(subject string) addressed {
 	dot := strings.LastIndexByte(subject, '.')
 	if dot < 0 {
-		return subject, 0, 0, false
+		return addressed{inbox: subject}
 	}
 	from, count, found := strings.Cut(subject[dot+1:], "-")
 	if !found {
-		return subject, 0, 0, false
+		return addressed{inbox: subject}
 	}
-	first, err1 := strconv.ParseUint(from, 36, 64)
-	many, err2 := strconv.ParseUint(count, 36, 16)
-	if err1 != nil || err2 != nil {
-		return subject, 0, 0, false
+	count, unacked, some := strings.Cut(count, "-")
+	first, err := strconv.ParseUint(from, 36, 64)
+	many, err1 := strconv.ParseUint(count, 36, 16)
+	notes, err2 := uint64(0), error(nil)
+	if some {
+		notes, err2 = strconv.ParseUint(unacked, 36, 16)
 	}
-	return subject[:dot], first, int(many), true
+	if err != nil || err1 != nil || err2 != nil || notes > many {
+		return addressed{inbox: subject}
+	}
+	return addressed{inbox: subject[:dot], first: first, n: int(many), unacked: int(notes)}
 }

@@ -119,37 +119,27 @@ func (b *shardBox) publish(m *batch) {
 	if len(m.calls) == 0 && !m.cancels {
 		return // all senders have gone
 	}
-	reply := ""
-	if open > 0 || m.cancels {
-		reply = replySubject(t.inbox, first, len(m.calls))
-	}
+	unacked := len(m.calls) - open
 	err := t.canSend()
 	if err == nil {
-		err = t.send(b.subject, reply, wire.AppendEnd(m.buf, first))
+		err = t.send(b.subject, replySubject(t.inbox, first, len(m.calls), unacked), wire.AppendEnd(m.buf, first))
 	}
 	if err == nil {
 		return
 	}
+	t.missed.add(unacked, "subject", b.subject, "error", err)
 	refusal := notSent(err)
 	for i, c := range m.calls {
-		switch {
-		case c == nil:
-			t.senders.warn("notification was not sent", "shard", b.shard, "error", err)
-		case t.calls.take(first+uint64(i)) != nil:
+		if c != nil && t.calls.take(first+uint64(i)) != nil {
 			c.decide(nil, refusal)
 		}
 	}
 }
 
-// send publishes; nats.go refuses an empty reply subject. What it returns an
-// error for has not reached the server whole: a write that fails leaves the end
+// send publishes. What it returns an error for has not reached the server whole: a write that fails leaves the end
 // of what was to be written behind, and that is this message.
-func (t *Transport) send(subject, reply string, data []byte) (err error) {
-	if reply == "" {
-		err = t.nc.Publish(subject, data)
-	} else {
-		err = t.nc.PublishRequest(subject, reply, data)
-	}
+func (t *Transport) send(subject, reply string, data []byte) error {
+	err := t.nc.PublishRequest(subject, reply, data)
 	if errors.Is(err, nats.ErrMaxPayload) {
 		t.maxPayload.Store(t.nc.MaxPayload()) // lowered meanwhile
 	}
@@ -230,9 +220,10 @@ func (b *shardBox) cancel(id uint64) {
 // replies takes a message to the inbox.
 func (t *Transport) replies(m *nats.Msg) {
 	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
-		t.fail(m.Subject, func(c *call) *transport.Error {
+		unacked := t.fail(m.Subject, func(c *call) *transport.Error {
 			return transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", c.to.shard)
 		})
+		t.missed.add(unacked, "subject", m.Header.Get("Nats-Subject"), "error", transport.ErrTransportNoShardSubscriber)
 		return
 	}
 	if err := t.decoder.Decode(m.Data, &t.packet); err != nil {
@@ -253,14 +244,16 @@ func (t *Transport) replies(m *nats.Msg) {
 	}
 }
 
-// fail decides the calls that a reply subject names.
-func (t *Transport) fail(subject string, why func(*call) *transport.Error) {
-	_, first, n, ok := parseReplySubject(subject)
-	for i := 0; ok && i < n; i++ {
-		if c := t.calls.take(first + uint64(i)); c != nil {
+// fail decides the calls that a reply subject names, and returns how many
+// notifications without an acknowledgement it names beside them.
+func (t *Transport) fail(subject string, why func(*call) *transport.Error) (unacked int) {
+	to := parseReplySubject(subject)
+	for i := range to.n {
+		if c := t.calls.take(to.first + uint64(i)); c != nil {
 			c.decide(nil, why(c))
 		}
 	}
+	return to.unacked
 }
 
 // lose decides every call that is on its way.

@@ -6,7 +6,10 @@
 //	node := cluster.NewNode(cluster.NodeOptions{Transport: tr, ...})
 //
 // A shard's requests go to the subject PREFIX.s.<shard>.0. A shard without an
-// owner is reported in one round trip: the server says that nobody listens.
+// owner is reported in one round trip: the server says that nobody listens. The
+// sender of a notification without an acknowledgement has gone on by then, where
+// the in-process transport still tells it: Transport.MissedNotifications counts
+// those, and the log has a line.
 // Replies come back to one inbox a connection; what waits at the same moment for
 // the same subject shares a message, and a lone message never waits for company.
 // docs/wire-format.md has the bytes.

@@ -40,6 +40,7 @@ type Transport struct {
 	nc          *nats.Conn
 	log         *slog.Logger
 	senders     warner // what others cause
+	missed      missed // notifications
 	d           *transport.Dispatcher
 	inbox       string // without the last token
 	inboxPrefix string // of the connection
@@ -92,6 +93,7 @@ func newTransport(opts Options, backlog int) (*Transport, error) {
 		opts:    opts,
 		log:     opts.Log,
 		senders: warner{log: opts.Log},
+		missed:  missed{warner: warner{log: opts.Log}},
 		d:       transport.NewDispatcher(opts.limits(), opts.Log),
 		flusher: pool.New(1),
 		clock:   expiry.New(transport.DefaultRequestTimeout + ttlGrace),

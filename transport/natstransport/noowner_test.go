@@ -2,6 +2,7 @@ package natstransport_test
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"testing"
 
@@ -56,4 +57,59 @@ func TestPrefixesAreApart(t *testing.T) {
 	}
 	refused(t, clients[1], transport.Envelope{Shard: 7, Type: "Which"}, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
 	want(t, clients[2], transport.Envelope{Shard: 7, Type: "Which"}, names[2])
+}
+
+// A notification without an acknowledgement that nobody is there for cannot be
+// reported to its sender, who has gone on. It is counted, and the log tells.
+func TestMissedNotifications(t *testing.T) {
+	srv := testkit.StartNATSServer(t, nil)
+	var buf lockedBuffer
+	client := connect(t, natstransport.Options{URL: srv.URL(), Log: slog.New(slog.NewTextHandler(&buf, nil))})
+	serve(t, client, 1, echo)
+	note := func(shard int) {
+		t.Helper()
+		if _, err := client.Request(patient(t), transport.Envelope{Shard: shard, Type: "Lost", Delivery: transport.AwaitNothing}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	note(7)
+	missed := func(n uint64) func() bool {
+		return func() bool { return client.MissedNotifications() >= n }
+	}
+	eventually(t, "it is missed", missed(1))
+	eventually(t, "the log tells", func() bool {
+		return containsAny(buf.String(), "subject=clstr.s.7.0") && containsAny(buf.String(), transport.ErrTransportNoShardSubscriber.Error())
+	})
+
+	// In one message with others, each counts as what it is.
+	release := client.HoldShard(7)
+	var calls []<-chan result
+	for range 3 {
+		note(7)
+		calls = append(calls, start(patient(t), client, transport.Envelope{Shard: 7, Type: "Lost"}))
+	}
+	eventually(t, "all wait", func() bool { _, items, _ := client.Waiting(7); return items == 6 })
+	release()
+	for _, call := range calls {
+		failed(t, receive(t, "a request", call).err, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+	}
+	eventually(t, "three more are missed", missed(4))
+
+	note(1) // served
+	want(t, client, transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("x")}, "x")
+
+	// The connection goes while they wait for it.
+	release = client.HoldShard(1)
+	note(1)
+	note(1)
+	srv.Stop()
+	eventually(t, "the client notices", func() bool {
+		_, err := client.Request(patient(t), transport.Envelope{Type: "Down"})
+		return transport.CodeOf(err) == "disconnected"
+	})
+	release()
+	eventually(t, "two more are missed", missed(6))
+	if n := client.MissedNotifications(); n != 6 {
+		t.Errorf("%d notifications are missed", n)
+	}
 }

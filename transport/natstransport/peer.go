@@ -27,7 +27,7 @@ type remote struct {
 
 // peer finds the peer behind a reply subject. Only the reader calls it.
 func (t *Transport) peer(reply string) *peer {
-	inbox, _, _, _ := parseReplySubject(reply)
+	inbox := parseReplySubject(reply).inbox
 	if p := t.peers[inbox]; p != nil {
 		return p
 	}

@@ -149,8 +149,8 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 		t.refuseBytes(m, err)
 		return
 	}
-	var p *peer
-	if m.Reply != "" {
+	var p *peer // of those that await something
+	if len(t.packet.Cancels) > 0 && m.Reply != "" {
 		p = t.peer(m.Reply)
 	}
 	crowded := len(t.in) > cap(t.in)/2
@@ -161,8 +161,11 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 			e.Stamp()
 		}
 		if e.Delivery != transport.AwaitNothing && p == nil {
-			t.senders.warn("request without a reply subject is ignored", "shard", s.shard)
-			continue
+			if m.Reply == "" {
+				t.senders.warn("request without a reply subject is ignored", "shard", s.shard)
+				continue
+			}
+			p = t.peer(m.Reply)
 		}
 		id := t.packet.FirstID + uint64(i)
 		if slices.Contains(t.packet.Cancels, id) {
@@ -210,14 +213,14 @@ func (t *Transport) refuseBytes(m *nats.Msg, err error) {
 	if m.Reply == "" {
 		return
 	}
-	p := t.peer(m.Reply)
-	_, first, n, ok := parseReplySubject(m.Reply)
-	if !ok {
-		first, n = 0, 1
+	p, to := t.peer(m.Reply), parseReplySubject(m.Reply)
+	if to.n == 0 {
+		to.first, to.n = 0, 1
 	}
-	n = min(n, maxRefusals, max(64, len(m.Data)/2)) // few bytes are not many calls
+	n := min(to.n, maxRefusals, max(64, len(m.Data)/2)) // few bytes are not many calls
+	refusal := notStarted(err)
 	for i := range n {
-		p.answer(first+uint64(i), m.Reply, nil, notStarted(err))
+		p.answer(to.first+uint64(i), m.Reply, nil, refusal)
 	}
 }
 

@@ -3,6 +3,7 @@ package natstransport
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
@@ -36,6 +37,26 @@ func (w *warner) warn(msg string, args ...any) {
 	}
 	w.log.Warn(msg, args...)
 }
+
+// missed counts notifications without an acknowledgement that have reached
+// nobody: their senders have gone on, and cannot be told.
+type missed struct {
+	warner
+	n atomic.Uint64
+}
+
+func (m *missed) add(n int, args ...any) {
+	if n > 0 {
+		total := m.n.Add(uint64(n))
+		m.warn("notifications have reached nobody", append(args, "notifications", n, "total", total)...)
+	}
+}
+
+// MissedNotifications returns how many notifications without an acknowledgement
+// of this end's have surely reached nobody: no node serves their shard, or the
+// connection did not take them. Each second in which there are some has a line in
+// the log.
+func (t *Transport) MissedNotifications() uint64 { return t.missed.n.Load() }
 
 // Reply implements [transport.Replier] for notifications that await nothing:
 // what refuses one is told to nobody else.
