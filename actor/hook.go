@@ -139,7 +139,7 @@ func (h *hook) context() context.Context {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ctx == nil {
-		life := h.own.cell.shard.host.life
+		life := h.own.cell.shard.life
 		if until, ok := h.Deadline(); ok {
 			h.ctx, h.cancel = context.WithDeadline(life, until)
 		} else {

@@ -91,7 +91,8 @@ type Host struct {
 
 	mu      sync.RWMutex
 	shards  shardtable.Table[shard] // written with mu held
-	list    []*shard                // what is in shards
+	list    []*shard                // what is in shards; replaced, not changed, where one goes
+	made    int                     // shards
 	stopped bool
 
 	evicting sync.Mutex  // one looks for keys to stop; before mu and the shards' locks
@@ -129,7 +130,8 @@ func (h *Host) makeShard(id uint32) *shard {
 	}
 	s := h.shards.Get(id)
 	if s == nil {
-		s = newShard(h, id)
+		h.made++
+		s = newShard(h, id, h.made)
 		h.list = append(h.list, s)
 		h.shards.Set(id, s)
 	}
@@ -156,7 +158,7 @@ func (h *Host) Stop(ctx context.Context) error {
 		select {
 		case <-s.done:
 		case <-ctx.Done():
-			return fmt.Errorf("stopping kind %q: still running: %s: %w", h.opts.Kind, h.running(), ctx.Err())
+			return fmt.Errorf("stopping kind %q: still running: %s: %w", h.opts.Kind, running(shards...), ctx.Err())
 		}
 	}
 	h.end()

@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"context"
 	"log/slog"
 	"maps"
 	"math"
@@ -22,6 +23,8 @@ type shard struct {
 	host *Host
 	id   uint32
 	pid  *PID
+	life context.Context // of hooks
+	end  context.CancelFunc
 	done chan struct{} // closed when the supervisor and all its children ended
 
 	oldest atomic.Int64 // a moment that no key was last used before
@@ -43,15 +46,21 @@ const never = math.MaxInt64
 // panicking is stopped, and made anew by the next message.
 var keySupervision = pactor.NewOneForOneStrategy(10, 10*time.Second, pactor.DefaultDecider)
 
-func newShard(h *Host, id uint32) *shard {
+// newShard makes a shard. number is no other shard's of the host.
+func newShard(h *Host, id uint32, number int) *shard {
 	s := &shard{host: h, id: id, done: make(chan struct{}), table: map[string]*cell{}}
+	s.life, s.end = context.WithCancel(h.life)
 	s.oldest.Store(never)
 	s.props = pactor.PropsFromProducer(
 		func() pactor.Actor { return &shell{shard: s} },
 		pactor.WithMailbox(func() pactor.Mailbox { return s.spawning }),
 	)
 	supervisor := pactor.PropsFromProducer(func() pactor.Actor { return s }, pactor.WithSupervisor(keySupervision))
-	s.pid, _ = h.system.as.Root.SpawnNamed(supervisor, h.name+"/"+strconv.FormatUint(uint64(id), 10)) // the name is new
+	name := h.name + "/" + strconv.FormatUint(uint64(id), 10)
+	var err error
+	if s.pid, err = h.system.as.Root.SpawnNamed(supervisor, name); err != nil { // it was here before, and protoactor has not forgotten it
+		s.pid, _ = h.system.as.Root.SpawnNamed(supervisor, name+"."+strconv.Itoa(number))
+	}
 	return s
 }
 
@@ -172,6 +181,7 @@ func (s *shard) Receive(ctx pactor.Context) {
 	case *pactor.Stopped:
 		s.refuseRest()
 		close(s.done)
+		s.host.forget(s)
 	}
 }
 

@@ -10,12 +10,10 @@ import (
 // named is how many keys an error names.
 const named = 8
 
-// running names the keys of a host that ends which have not ended.
-func (h *Host) running() string {
+// running names the keys of shards that end which have not ended.
+func running(shards ...*shard) string {
 	var keys []string
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	for _, s := range h.list {
+	for _, s := range shards {
 		s.mu.RLock()
 		for _, c := range s.table {
 			if doing := c.doing(); doing != "" {

@@ -2,7 +2,10 @@ package handlers
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -91,6 +94,20 @@ func (s *hosting) host(k *keyed, kind string, direct bool) *hosted {
 		s.hosts[hostKey{k, kind}] = h
 	}
 	return h
+}
+
+// EndShard stops a shard's keys in all hosts, side by side. The lifetime calls it.
+func (s *hosting) EndShard(ctx context.Context, shard uint32, lost bool) error {
+	s.mu.Lock()
+	hosts := slices.Collect(maps.Values(s.hosts))
+	s.mu.Unlock()
+	errs := make([]error, len(hosts))
+	var wg sync.WaitGroup
+	for i, h := range hosts {
+		wg.Go(func() { errs[i] = h.host.EndShard(ctx, shard, lost) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // end stops the hosts side by side: each may wait for its stop hooks.

@@ -32,7 +32,12 @@ func (c *Call) Done() <-chan struct{} {
 		m.done = make(chan struct{})
 		if c.ended != not {
 			close(m.done)
-		} else if c.until != 0 && m.timer == nil {
+			return m.done
+		}
+		if c.sub != nil && c.sub.gate != nil {
+			c.sub.note(c)
+		}
+		if c.until != 0 && m.timer == nil {
 			m.timer = time.AfterFunc(time.Duration(c.until-expiry.Now()), c.Expire)
 		}
 	}

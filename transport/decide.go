@@ -68,6 +68,9 @@ func (c *Call) settle(err *Error, h how) {
 	if m := c.more; m != nil {
 		if m.done != nil {
 			close(m.done)
+			if c.sub.gate != nil {
+				c.sub.unnote(c)
+			}
 		}
 		if m.timer != nil {
 			m.timer.Stop()

@@ -68,7 +68,8 @@ type Sub struct {
 	inflight atomic.Int64
 
 	mu      sync.Mutex
-	drained chan struct{} // made by Unsubscribe, closed when nothing is in flight
+	drained chan struct{}      // made by Unsubscribe, closed when nothing is in flight
+	asked   map[*Call]struct{} // behind a gate: those whose handlers look at their end
 }
 
 // refusing is more than any number of calls.

@@ -1,6 +1,10 @@
 package transport
 
-import "context"
+import (
+	"context"
+	"maps"
+	"slices"
+)
 
 // Gate may be implemented by a [Receiver] that may serve its shard only for a
 // time. The dispatcher asks it twice about each call: when the call arrives, and
@@ -27,6 +31,9 @@ type Drainer interface {
 	// Drain refuses what arrives from now on and returns when every accepted
 	// call has finished, or with ctx's error. The subscription remains.
 	Drain(ctx context.Context) error
+	// Drop is Drain for a shard that is another's: the contexts of calls that
+	// run end, and their callers are told that they may have run.
+	Drop(ctx context.Context) error
 }
 
 var _ Drainer = (*Sub)(nil)
@@ -39,4 +46,32 @@ func (s *Sub) Drain(ctx context.Context) error {
 	case <-ctx.Done():
 		return Errorf(ErrHandlerTimeout, "%d calls have not finished", s.Pending()).WithCause(ctx.Err())
 	}
+}
+
+// Drop implements [Drainer].
+func (s *Sub) Drop(ctx context.Context) error {
+	s.refuseNew()
+	s.mu.Lock()
+	asked := slices.Collect(maps.Keys(s.asked))
+	s.mu.Unlock()
+	for _, c := range asked {
+		c.Refuse(Errorf(ErrNotOwner, "%s was lost while the call ran", c.env.where()))
+	}
+	return s.Drain(ctx)
+}
+
+// note remembers a call whose handler looks at its end.
+func (s *Sub) note(c *Call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.asked == nil {
+		s.asked = map[*Call]struct{}{}
+	}
+	s.asked[c] = struct{}{}
+}
+
+func (s *Sub) unnote(c *Call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.asked, c)
 }

@@ -131,6 +131,31 @@ func (l *Lifetime) End() error {
 	return l.reported()
 }
 
+// shardEnder is what a lifetime holds that has parts which belong to one shard.
+type shardEnder interface {
+	EndShard(ctx context.Context, shard uint32, lost bool) error
+}
+
+// EndShard ends what was made here for a shard that goes to another node, after
+// its calls have ended: it calls the method EndShard of all values that have it,
+// which return when their part has ended or with ctx. With lost, another may
+// serve the shard already.
+func (l *Lifetime) EndShard(ctx context.Context, shard uint32, lost bool) error {
+	l.mu.Lock()
+	var enders []shardEnder
+	for _, v := range l.things {
+		if e, ok := v.(shardEnder); ok {
+			enders = append(enders, e)
+		}
+	}
+	l.mu.Unlock()
+	var errs []error
+	for _, e := range enders {
+		errs = append(errs, e.EndShard(ctx, shard, lost))
+	}
+	return errors.Join(errs...)
+}
+
 // Report is called by what does not end in time: End returns err.
 func (l *Lifetime) Report(err error) {
 	l.mu.Lock()

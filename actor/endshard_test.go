@@ -1,0 +1,116 @@
+package actor_test
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/clstr-go/clstr/actor"
+)
+
+// leaver is an entity that counts its lives.
+type leaver struct {
+	made, ended atomic.Int32
+	lost        atomic.Int32 // stop hooks whose context had ended
+	in, gate    chan struct{}
+}
+
+func (l *leaver) factory() func(string) (actor.Actor, error) {
+	return making(func(string) *entity {
+		l.made.Add(1)
+		return &entity{
+			handle: func(c *actor.Context) {
+				if c.Message().Type == "block" {
+					close(l.in)
+					<-l.gate
+				}
+				c.Call().Reply([]byte("done"), nil)
+			},
+			passivate: func(c *actor.Context) {
+				l.ended.Add(1)
+				if c.Err() != nil {
+					l.lost.Add(1)
+				}
+			},
+		}
+	})
+}
+
+func (w *world) endShard(id uint32, lost bool) {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := w.EndShard(ctx, id, lost); err != nil {
+		w.Errorf("EndShard: %v", err)
+	}
+}
+
+// TestEndShard: the shard's keys end with their hooks, others live on, and it may
+// come back.
+func TestEndShard(t *testing.T) {
+	const keys, rounds = 20, 3
+	l := &leaver{}
+	w := newWorld(t, actor.HostOptions{CacheSize: -1, Factory: l.factory()})
+	w.use(1, "other")
+	before := w.processes()
+	for round := range rounds {
+		for i := range keys {
+			w.want(strconv.Itoa(i), "go", "done")
+		}
+		w.endShard(0, false)
+		if made, ended := l.made.Load(), l.ended.Load(); int(ended) != keys*(round+1) || made != ended+1 || w.Active() != 1 {
+			t.Fatalf("round %d: %d made, %d ended, %d active", round, made, ended, w.Active())
+		}
+		eventually(t, "nothing is left of the shard", func() bool { return w.processes() == before })
+	}
+	w.endShard(0, false) // is not there
+	w.endShard(7, false)
+	if l.lost.Load() != 0 {
+		t.Errorf("%d stop hooks got a context that had ended", l.lost.Load())
+	}
+}
+
+// TestEndShardThatIsLost: who may write to a store is told not to.
+func TestEndShardThatIsLost(t *testing.T) {
+	l := &leaver{}
+	w := newWorld(t, actor.HostOptions{Factory: l.factory()})
+	w.want("k", "go", "done")
+	w.endShard(0, true)
+	if l.ended.Load() != 1 || l.lost.Load() != 1 {
+		t.Errorf("%d hooks, %d with a context that had ended", l.ended.Load(), l.lost.Load())
+	}
+	w.want("k", "go", "done")
+	w.endShard(0, false)
+	if l.ended.Load() != 2 || l.lost.Load() != 1 {
+		t.Errorf("after it has come back: %d hooks, %d with a context that had ended", l.ended.Load(), l.lost.Load())
+	}
+}
+
+// TestEndShardWhileATurnRuns: the wait is bounded, and nothing new is made beside
+// what runs.
+func TestEndShardWhileATurnRuns(t *testing.T) {
+	l := &leaver{in: make(chan struct{}), gate: make(chan struct{})}
+	w := newWorld(t, actor.HostOptions{Factory: l.factory()})
+	running := w.send("busy", "block")
+	await(t, l.in, "the turn")
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	err := w.EndShard(over, 0, false)
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), `key "busy"`) {
+		t.Errorf("EndShard while a turn runs: %v", err)
+	}
+	for _, key := range []string{"busy", "new"} {
+		if err := w.Deliver(0, key, newCall()); !errors.Is(err, actor.ErrStopping) {
+			t.Errorf("Deliver to a shard that ends: %v", err)
+		}
+	}
+	close(l.gate)
+	if got, err := running.settled(t); got != "done" || err != nil {
+		t.Errorf("the running turn: %q, %v", got, err)
+	}
+	w.endShard(0, false)
+	w.want("new", "go", "done")
+}
