@@ -64,6 +64,9 @@ func (t *Transport) canSend() error {
 	case t.closed.Load():
 		return transport.Errorf(transport.ErrTransportClosed, "to %s", t.opts.SubjectPrefix)
 	case !t.up.Load():
+		if gone := t.gone.Load(); gone != nil {
+			return gone
+		}
 		return transport.Errorf(transport.ErrDisconnected, "status %v", nats.Status(t.status.Load()))
 	}
 	return nil
@@ -154,8 +157,11 @@ func notSent(err error) *transport.Error {
 	if e, ok := errors.AsType[*transport.Error](err); ok {
 		return e
 	}
-	if errors.Is(err, nats.ErrMaxPayload) {
+	switch {
+	case errors.Is(err, nats.ErrMaxPayload):
 		return transport.Errorf(transport.ErrTooLarge, "%v", err)
+	case errors.Is(err, nats.ErrConnectionClosed): // for good
+		return transport.Errorf(transport.ErrTransportClosed, "%v", err)
 	}
 	return transport.Errorf(transport.ErrDisconnected, "%v", err)
 }

@@ -1,13 +1,16 @@
 package natstransport_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
@@ -52,23 +55,93 @@ func TestConnStaysOpen(t *testing.T) {
 	}
 }
 
+// A connection that has ended for good says so: to those who send, at once and as
+// something that is not tried again, to the log, and to the node that it served.
 func TestConnClosedByItsOwner(t *testing.T) {
+	var buf lockedBuffer
 	nc := dial(t, testkit.StartNATS(t))
-	tr := connect(t, natstransport.Options{Conn: nc})
-	sub := serve(t, tr, 7, echo)
-	nc.Close()
-	eventually(t, "the transport notices", func() bool {
-		_, err := tr.Request(patient(t), transport.Envelope{Shard: 7, Type: "Echo"})
-		return transport.CodeOf(err) == "disconnected"
+	tr := connect(t, natstransport.Options{Conn: nc, Log: slog.New(slog.NewTextHandler(&buf, nil))})
+	life := transport.NewLifetime(silent, tr)
+	for shard := range uint32(3) {
+		if _, err := tr.SubscribeShard(life.Context(), shard, echo); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hold, entered := make(chan struct{}), make(chan struct{}, 1)
+	sub := serve(t, tr, 7, func(context.Context, transport.Envelope) ([]byte, error) {
+		entered <- struct{}{}
+		<-hold
+		return nil, nil
 	})
-	if _, err := tr.SubscribeShard(patient(t), 8, echo); transport.CodeOf(err) != "disconnected" {
+	call := start(patient(t), tr, transport.Envelope{Shard: 7, Type: "Hold"})
+	receive(t, "the handler", entered)
+	select {
+	case <-tr.Broken():
+		t.Fatal("broken while all is well")
+	default:
+	}
+	nc.Close()
+	failed(t, receive(t, "the call on its way", call).err, transport.ErrConnectionLost, transport.MaybeRan)
+	receive(t, "the end", tr.Broken())
+	for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept, transport.AwaitNothing} {
+		refused(t, tr, transport.Envelope{Shard: 7, Type: "Echo", Delivery: d}, transport.ErrTransportClosed, transport.NotSent)
+	}
+	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = client.RequestKey(context.Background(), "key", "Echo", nil); transport.OutcomeOf(err) != transport.NotSent {
+		t.Errorf("a client's request: %v", err) // tried again, it would last 30 seconds
+	}
+	if _, err := tr.SubscribeShard(patient(t), 8, echo); transport.CodeOf(err) != "transport_closed" {
 		t.Errorf("SubscribeShard: %v", err)
 	}
+	if log := buf.String(); strings.Count(log, "level=ERROR") != 1 || !strings.Contains(log, "ended for good") {
+		t.Errorf("the log: %s", log)
+	}
+	close(hold)
 	if err := sub.Unsubscribe(); err != nil {
 		t.Error(err)
 	}
 	if err := tr.Close(); err != nil {
 		t.Error(err)
+	}
+	err = life.End()
+	failed(t, err, transport.ErrTransportClosed, transport.NotSent)
+	if n := strings.Count(err.Error(), "transport closed"); n != 1 {
+		t.Errorf("the node's end names it %d times: %v", n, err)
+	}
+}
+
+// The same where nats.go gives up by itself. What it does until then is a warning.
+func TestReconnectsEnd(t *testing.T) {
+	var buf lockedBuffer
+	srv := testkit.StartNATSServer(t, nil)
+	tr := connect(t, natstransport.Options{
+		URL: srv.URL(), Log: slog.New(slog.NewTextHandler(&buf, nil)), NATSOptions: append(soon(), nats.MaxReconnects(2)),
+	})
+	srv.Stop()
+	receive(t, "the end", tr.Broken())
+	refused(t, tr, transport.Envelope{Type: "After"}, transport.ErrTransportClosed, transport.NotSent)
+	if log := buf.String(); !strings.Contains(log, "level=WARN msg=\"NATS connection\" status=RECONNECTING") || !strings.Contains(log, nats.ErrNoServers.Error()) {
+		t.Errorf("the log: %s", log)
+	}
+}
+
+// A transport that is closed is not broken.
+func TestClosedIsNotBroken(t *testing.T) {
+	var buf lockedBuffer
+	tr := connect(t, natstransport.Options{URL: testkit.StartNATS(t), Log: slog.New(slog.NewTextHandler(&buf, nil))})
+	if err := tr.Close(); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-tr.Broken():
+		t.Error("broken")
+	default:
+	}
+	if log := buf.String(); log != "" {
+		t.Errorf("the log: %s", log)
 	}
 }
 

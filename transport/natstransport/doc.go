@@ -22,8 +22,9 @@
 // need not agree; cancellation follows its request. While the connection is down
 // requests fail at once with transport.ErrDisconnected, and those on their way
 // with transport.ErrConnectionLost: they may have run. While the network hangs,
-// callers leave at their deadlines. What the server does not
-// let a connection use becomes transport.ErrNotPermitted.
+// callers leave at their deadlines. A connection that has ended for good
+// closes Transport.Broken, and requests fail with transport.ErrTransportClosed. What
+// the server does not let a connection use becomes transport.ErrNotPermitted.
 //
 // It passes the suite in package transporttest; the tests of what is NATS's own
 // lie beside the files.

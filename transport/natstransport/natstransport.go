@@ -54,6 +54,8 @@ type Transport struct {
 	up         atomic.Bool // the connection is there
 	status     atomic.Int32
 	maxPayload atomic.Int64
+	gone       atomic.Pointer[transport.Error] // why it has ended for good
+	broken     chan struct{}                   // closed with gone
 
 	calls calls
 	boxes sync.Map // uint32 -> *shardBox
@@ -100,6 +102,7 @@ func newTransport(opts Options, backlog int) (*Transport, error) {
 		in:      make(chan *nats.Msg, backlog),
 		subs:    map[*nats.Subscription]*subscription{},
 		peers:   map[string]*peer{},
+		broken:  make(chan struct{}),
 		hears:   make(chan struct{}),
 		quit:    make(chan struct{}),
 		ended:   make(chan struct{}),
@@ -149,7 +152,7 @@ func (t *Transport) openInbox() (err error) {
 	if err != nil {
 		return notSent(err)
 	}
-	if !t.look() {
+	if t.look(); !t.up.Load() {
 		return nil // nats.RetryOnFailedConnect: the watcher tells when it is there
 	}
 	if err = t.flush(context.Background()); err == nil {
@@ -178,42 +181,6 @@ func redact(servers string) string {
 		return "..." + servers[at:]
 	}
 	return servers
-}
-
-func (t *Transport) disconnect(status chan nats.Status) {
-	t.unlisten()
-	t.nc.RemoveStatusListener(status)
-	if t.opts.Conn == nil {
-		t.nc.Close()
-	}
-}
-
-// look asks nats.go how the connection is.
-func (t *Transport) look() (up bool) {
-	up = t.nc.IsConnected()
-	t.status.Store(int32(t.nc.Status()))
-	t.maxPayload.Store(t.nc.MaxPayload())
-	t.up.Store(up)
-	return up
-}
-
-// watch follows the state of the connection.
-func (t *Transport) watch(status chan nats.Status) {
-	defer t.disconnect(status)
-	for {
-		select {
-		case s := <-status:
-			if s != nats.CONNECTED {
-				t.up.Store(false) // before look, which may wait for a server that does not answer
-				t.status.Store(int32(s))
-				t.lose(transport.Errorf(transport.ErrConnectionLost, "status %v", s))
-			}
-			t.look()
-			t.log.Info("NATS connection", "status", s.String())
-		case <-t.quit:
-			return
-		}
-	}
 }
 
 // read hands on every message of the connection. It never blocks.

@@ -29,6 +29,7 @@ type subscription struct {
 	t     *Transport
 	shard uint32
 	nats  *nats.Subscription
+	life  *transport.Lifetime // of the node, if it is one's
 
 	denied error // the server's refusal; guarded by t.mu
 }
@@ -55,7 +56,7 @@ func (t *Transport) Subscribe(ctx context.Context, shardID uint32, r transport.R
 	if err != nil {
 		return nil, err
 	}
-	s := &subscription{Sub: sub, t: t, shard: shardID}
+	s := &subscription{Sub: sub, t: t, shard: shardID, life: transport.LifetimeFrom(ctx)}
 	if err := t.subscribe(s); err != nil {
 		return nil, errors.Join(notSent(err), sub.Unsubscribe())
 	}

@@ -1,0 +1,84 @@
+package natstransport
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// look asks nats.go how the connection is.
+func (t *Transport) look() nats.Status {
+	s := t.nc.Status()
+	t.maxPayload.Store(t.nc.MaxPayload())
+	t.status.Store(int32(s))
+	t.up.Store(t.nc.IsConnected())
+	return s
+}
+
+// watch follows the state of the connection.
+func (t *Transport) watch(status chan nats.Status) {
+	defer t.disconnect(status)
+	for {
+		select {
+		case s := <-status:
+			if s != nats.CONNECTED {
+				t.up.Store(false) // before look, which may wait for a server that does not answer
+				t.status.Store(int32(s))
+				t.lose(transport.Errorf(transport.ErrConnectionLost, "status %v", s))
+			}
+			level := slog.LevelWarn
+			if s == nats.CONNECTED {
+				level = slog.LevelInfo
+			}
+			t.log.Log(context.Background(), level, "NATS connection", "status", s.String())
+			if t.look() == nats.CLOSED {
+				t.breaks()
+			}
+		case <-t.quit:
+			return
+		}
+	}
+}
+
+// breaks takes it that the connection has ended for good although this transport
+// was not closed: nats.go tries no more, or who gave the connection has closed it.
+// The nodes that are served here end with an error.
+func (t *Transport) breaks() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed.Load() || t.gone.Load() != nil {
+		return
+	}
+	err := transport.Errorf(transport.ErrTransportClosed, "the connection has ended for good: %v", t.nc.LastError())
+	if t.nc.LastError() == nil {
+		err = transport.Errorf(transport.ErrTransportClosed, "the connection was closed")
+	}
+	t.log.Error("NATS connection has ended for good", "error", err)
+	told := map[*transport.Lifetime]bool{}
+	for _, s := range t.subs {
+		if s.life != nil && !told[s.life] {
+			told[s.life] = true
+			s.life.Report(err)
+		}
+	}
+	t.gone.Store(err)
+	close(t.broken)
+}
+
+// Broken returns a channel that is closed when the connection has ended for good
+// although the transport was not closed: nothing is sent or received any more, and
+// every request fails at once with [transport.ErrTransportClosed]. It happens when
+// nats.go gives up (a limit of its options, a refusal of the server's that comes
+// again) or when who gave the connection has closed it.
+func (t *Transport) Broken() <-chan struct{} { return t.broken }
+
+func (t *Transport) disconnect(status chan nats.Status) {
+	t.unlisten()
+	t.nc.RemoveStatusListener(status)
+	if t.opts.Conn == nil {
+		t.nc.Close()
+	}
+}
