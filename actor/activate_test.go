@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	pactor "github.com/asynkron/protoactor-go/actor"
+
 	"github.com/clstr-go/clstr/actor"
 )
 
@@ -145,9 +147,12 @@ func TestFailingActivationWithMailByProcessID(t *testing.T) {
 	await(t, stopping, "the stop hook")
 	proto := w.system.Proto()
 	proto.Root.Send(proto.NewLocalPID(id), "mail")
-	proto.Root.Send(proto.NewLocalPID(id), "more mail")
+	asked := proto.Root.RequestFuture(proto.NewLocalPID(id), "a question", patience)
 	close(gate)
 	eventually(t, "the key is given up", func() bool { return w.Active() == 0 && tries.Load() == 2 })
+	if _, err := asked.Result(); !errors.Is(err, pactor.ErrDeadLetter) {
+		t.Errorf("who asked by process id got %v", err)
+	}
 	w.stop()
 	if n := tries.Load(); n != 2 {
 		t.Errorf("%d activations, want 2: one, and one try for the mail", n)

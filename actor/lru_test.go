@@ -125,26 +125,28 @@ func TestBusyKeysStay(t *testing.T) {
 	}
 }
 
-// TestKeyWithMailStays: a key whose turn has ended and that has mail is as busy
-// as one on its turn.
+// TestKeyWithMailStays: a key that is idle but for mail that nobody has got to
+// yet is as busy as one on its turn.
 func TestKeyWithMailStays(t *testing.T) {
 	s := newStops()
-	w := newWorld(t, actor.HostOptions{CacheSize: 1, Factory: s.factory})
-	first := w.send("k", "block")
-	await(t, s.in, "the turn")
-	second := w.send("k", "block")
-	w.useKey("other")
-	s.gate <- struct{}{}
-	await(t, s.in, "the second turn")
-	if _, err := first.settled(t); err != nil {
-		t.Error(err)
-	}
-	if got := s.list(); got != "[other]" && got != "[]" {
-		t.Errorf("stopped %s", got)
+	w := newWorldOn(t, actor.HostOptions{CacheSize: 2, Factory: s.factory}, slog.New(slog.DiscardHandler), 1)
+	w.use(0, "k")
+	busy := w.send("busy", "block")
+	await(t, s.in, "the only turn")
+	mail := w.send("k", "use")
+	third := w.send("third", "use") // one too many: the host looks for one to stop
+	if n := w.Active(); n != 3 || s.list() != "[]" {
+		t.Errorf("%d active, stopped %s, while all have work", n, s.list())
 	}
 	s.gate <- struct{}{}
-	if _, err := second.settled(t); err != nil {
-		t.Error(err)
+	for _, c := range []*call{busy, mail, third} {
+		if _, err := c.settled(t); err != nil {
+			t.Error(err)
+		}
+	}
+	eventually(t, "the cap", func() bool { return w.Active() == 2 && s.list() != "[]" })
+	if got := s.list(); got != "[busy]" {
+		t.Errorf("stopped %s, want the first that had no more work", got)
 	}
 }
 
