@@ -11,14 +11,18 @@ import (
 	"github.com/clstr-go/clstr/actor"
 )
 
+type clock struct{}
+
 // TestStuckPeriodicWork closes the key while it is stuck, and goes on after it.
 func TestStuckPeriodicWork(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		gate := make(chan struct{})
-		ticks, ends := 0, 0 // on the key's turns
-		type clock struct{}
+		ticks, ends, others := 0, 0, 0 // on the key's turns
+		other := func(*clock, *actor.Context) error { others++; return nil }
 		d := actor.Define("clock", func(string) *clock { return &clock{} },
 			actor.HookTimeout(limit),
+			actor.Every(65*time.Second, other), // due before the limit
+			actor.Every(75*time.Second, other), // due after it
 			actor.OnRequest(func(*clock, *actor.Context, Go) (bool, error) { return true, nil }),
 			actor.Every(time.Minute, func(_ *clock, c *actor.Context) error {
 				if ticks++; ticks == 1 {
@@ -41,6 +45,7 @@ func TestStuckPeriodicWork(t *testing.T) {
 			t.Errorf("got %v after %v", err, time.Since(began))
 		}
 		w.refusedAsStuck("k")
+		pass(10 * time.Second)
 		close(gate)
 		synctest.Wait()
 		if _, err := w.request("k", "Go").settled(t); err != nil {
@@ -50,6 +55,9 @@ func TestStuckPeriodicWork(t *testing.T) {
 		synctest.Wait()
 		if ticks != 3 || ends != 1 {
 			t.Errorf("%d ticks, %d of them with a context that has ended; want 3 and 1", ticks, ends)
+		}
+		if others != 2+2 {
+			t.Errorf("%d ticks of what was due beside it, want 4", others)
 		}
 	})
 }
