@@ -26,7 +26,10 @@ type shardBox struct {
 	t       *Transport
 	shard   uint32
 	subject string
-	reached atomic.Bool // an owner has answered
+
+	// How many messages were sent to the subject, and of how many the server has
+	// said that they are not permitted.
+	sent, refused atomic.Int64
 }
 
 var signals = sync.Pool{New: func() any { return make(chan struct{}, 1) }}
@@ -125,7 +128,10 @@ func (b *shardBox) publish(m *batch) {
 	unacked := len(m.calls) - open
 	err := t.canSend()
 	if err == nil {
-		err = t.send(b.subject, replySubject(t.inbox, first, len(m.calls), unacked), wire.AppendEnd(m.buf, first))
+		b.sent.Add(1)
+		if err = t.send(b.subject, replySubject(t.inbox, first, len(m.calls), unacked), wire.AppendEnd(m.buf, first)); err != nil {
+			b.sent.Add(-1)
+		}
 	}
 	if err == nil {
 		return
@@ -242,9 +248,6 @@ func (t *Transport) replies(m *nats.Msg) {
 	for i := range t.packet.Replies {
 		r := &t.packet.Replies[i]
 		if c := t.calls.take(r.ID); c != nil {
-			if !c.to.reached.Load() {
-				c.to.reached.Store(true)
-			}
 			c.decide(r.Data, r.Err)
 		}
 	}

@@ -1,5 +1,7 @@
 package natstransport
 
+import "runtime"
+
 // NewWithBacklog is New with room for n messages that wait for the reader.
 func NewWithBacklog(opts Options, n int) (*Transport, error) { return newTransport(opts, n) }
 
@@ -16,10 +18,10 @@ func (t *Transport) Backlog() int { return len(t.in) }
 // connection does.
 func (t *Transport) HoldShard(shard uint32) (release func()) {
 	b := t.box(shard)
-	b.mu.Lock()
-	b.busy = true
-	b.mu.Unlock()
-	return func() { b.pool.Go(b) }
+	for !b.hold() {
+		runtime.Gosched() // the flusher is about to leave it
+	}
+	return b.release
 }
 
 // Waiting is how many messages, calls and bytes wait to be sent to a shard.

@@ -3,6 +3,7 @@ package natstransport
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,18 +61,22 @@ func (h *hub) handle(nc *nats.Conn, sub *nats.Subscription, err error) {
 	transports := slices.Clone(h.transports)
 	hubs.Unlock()
 	for _, t := range transports {
-		t.asyncError(sub, err)
+		t.asyncError(sub, err, len(transports) == 1)
 	}
 	if h.before != nil {
 		h.before(nc, sub, err)
 	}
 }
 
-// asyncError hears what nats.go has nobody else to tell.
-func (t *Transport) asyncError(sub *nats.Subscription, err error) {
+// asyncError hears what nats.go has nobody else to tell; alone is whether no other
+// transport uses the connection.
+func (t *Transport) asyncError(sub *nats.Subscription, err error, alone bool) {
+	_, network := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(err, nats.ErrPermissionViolation):
-		t.denied(err)
+		t.denied(err, alone)
+	case network && sub == nil:
+		t.log.Warn("NATS connection: what waited to be written is lost", "error", err)
 	case t.opts.Conn != nil && !t.owns(sub):
 		// Another user of the connection is told.
 	case errors.Is(err, nats.ErrSlowConsumer) && sub != nil:
@@ -89,18 +94,22 @@ func (t *Transport) owns(sub *nats.Subscription) bool {
 }
 
 // denied takes the server's refusal to let us publish or subscribe.
-func (t *Transport) denied(err error) {
+func (t *Transport) denied(err error, alone bool) {
 	text := err.Error()
 	if strings.Contains(text, strconv.Quote(t.inbox+".*")) || strings.Contains(text, `"`+t.opts.SubjectPrefix+".s.") ||
 		strings.Contains(text, `"`+t.inboxPrefix) || t.opts.Conn == nil {
 		t.log.Error("not permitted by the server", "error", err)
 	}
-	for _, c := range t.calls.takeIf(func(c *call) bool { return strings.Contains(text, "Publish to "+strconv.Quote(c.to.subject)) }) {
+	if box := t.refusedBox(text); box != nil {
 		e := transport.Errorf(transport.ErrNotPermitted, "%v", err)
-		if c.to.reached.Load() {
-			e = e.WithOutcome(transport.MaybeRan) // it was permitted until now, and this call may be older
+		// The server does not say which message it means. Where it has refused
+		// each one none has arrived; otherwise one may have, and its call may run.
+		if box.refused.Add(1) != box.sent.Load() || !alone {
+			e = e.WithOutcome(transport.MaybeRan)
 		}
-		c.decide(nil, e)
+		for _, c := range t.calls.takeIf(func(c *call) bool { return c.to == box }) {
+			c.decide(nil, e)
+		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -115,6 +124,23 @@ func (t *Transport) denied(err error) {
 	t.heard = err
 	close(t.hears)
 	t.hears = make(chan struct{})
+}
+
+// refusedBox is the way to the shard that a refusal to publish names, or nil.
+func (t *Transport) refusedBox(text string) (box *shardBox) {
+	_, text, ok := strings.Cut(text, `Publish to "`+t.opts.SubjectPrefix+".s.")
+	if !ok {
+		return nil
+	}
+	text, _, _ = strings.Cut(text, ".")
+	shard, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		return nil
+	}
+	if b, ok := t.boxes.Load(uint32(shard)); ok {
+		return b.(*shardBox)
+	}
+	return nil
 }
 
 // hearAll returns when every violation that the server had reported before its

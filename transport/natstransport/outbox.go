@@ -148,6 +148,25 @@ func (o *outbox) awaitRoom(ctx context.Context, env *transport.Envelope) error {
 	return nil
 }
 
+// hold keeps what comes until release, unless the flusher is on its way already.
+// It returns false then, and release must not be called.
+func (o *outbox) hold() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.busy {
+		return false
+	}
+	o.busy = true
+	return true
+}
+
+// release lets go what was held.
+func (o *outbox) release() {
+	if o.more() {
+		o.pool.Go(o)
+	}
+}
+
 // last returns the batch that takes what comes next; it is called with mu held.
 func (o *outbox) last(size, limit int) (b *batch, fresh bool) {
 	if n := len(o.waiting); n > 0 {

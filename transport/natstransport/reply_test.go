@@ -124,6 +124,117 @@ func TestBadBytesAreAnswered(t *testing.T) {
 	}
 }
 
+// asker sends a packet to shard 7 and takes the replies.
+type asker struct {
+	t     *testing.T
+	nc    *nats.Conn
+	inbox string
+	sub   *nats.Subscription
+}
+
+func newAsker(t *testing.T, url string) *asker {
+	a := &asker{t: t, nc: dial(t, url), inbox: nats.NewInbox()}
+	var err error
+	if a.sub, err = a.nc.SubscribeSync(a.inbox + ".*"); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// ask returns the first n replies by their ids, and in how many messages they came.
+func (a *asker) ask(packet []byte, n int) (replies map[uint64]error, messages int) {
+	a.t.Helper()
+	if err := a.nc.PublishRequest("clstr.s.7.0", a.inbox+".1-1", packet); err != nil {
+		a.t.Fatal(err)
+	}
+	var d wire.Decoder
+	var p wire.Packet
+	replies = map[uint64]error{}
+	for ; len(replies) < n; messages++ {
+		m, err := a.sub.NextMsg(patience)
+		if err != nil {
+			a.t.Fatalf("after %d replies: %v", len(replies), err)
+		}
+		if err := d.Decode(m.Data, &p); err != nil {
+			a.t.Fatal(err)
+		}
+		for _, r := range p.Replies {
+			if _, twice := replies[r.ID]; twice {
+				a.t.Errorf("%d was answered twice", r.ID)
+			}
+			replies[r.ID] = nil
+			if r.Err != nil {
+				replies[r.ID] = r.Err
+			}
+		}
+	}
+	return replies, messages
+}
+
+// Of a message with an envelope that no sender of ours sends, nothing behind it
+// runs, and all is answered in few messages.
+func TestBadEnvelopeEndsItsMessage(t *testing.T) {
+	const items = 3000
+	url := testkit.StartNATS(t)
+	node := connect(t, natstransport.Options{URL: url})
+	ran := make(chan string, items)
+	if _, err := node.Subscribe(patient(t), 7, names(ran)); err != nil {
+		t.Fatal(err)
+	}
+	a := newAsker(t, url)
+	packet := wire.AppendEnvelope(nil, &transport.Envelope{Shard: 7, Type: "First", Delivery: transport.AwaitNothing}, 0)
+	packet = wire.AppendEnvelope(packet, &transport.Envelope{Shard: 8}, 0)
+	for i := 2; i < items; i++ {
+		packet = wire.AppendEnvelope(packet, &transport.Envelope{Shard: 7, Type: "Behind", Delivery: transport.Delivery(i % 3)}, 0)
+	}
+	awaited := items - items/3 - 1
+	replies, messages := a.ask(wire.AppendEnd(packet, 100), awaited)
+	if messages > 100*awaited/natstransport.MaxBatch+1 { // no text is longer
+		t.Errorf("%d replies in %d messages", awaited, messages)
+	}
+	for id := range uint64(items) {
+		err, answered := replies[100+id]
+		switch {
+		case answered != (id == 1 || id > 1 && id%3 != 2):
+			t.Errorf("%d: answered %v", id, answered)
+		case answered:
+			failed(t, err, transport.ErrBadEnvelope, transport.NotStarted)
+		}
+	}
+	want(t, node, transport.Envelope{Shard: 7, Type: "Last"}, "")
+	if first, last := receive(t, "a name", ran), receive(t, "a name", ran); first != "First" || last != "Last" {
+		t.Errorf("%s and %s have run", first, last)
+	}
+}
+
+// Cancellations may come in any order.
+func TestCancelledInTheirMessage(t *testing.T) {
+	const items = 2000
+	url := testkit.StartNATS(t)
+	node := connect(t, natstransport.Options{URL: url})
+	ran := make(chan string, items)
+	if _, err := node.Subscribe(patient(t), 7, names(ran)); err != nil {
+		t.Fatal(err)
+	}
+	a := newAsker(t, url)
+	var packet []byte
+	for id := range uint64(items) {
+		packet = wire.AppendEnvelope(packet, &transport.Envelope{Shard: 7, Type: "Echo"}, 0)
+		if back := items - 1 - id; back%10 != 0 {
+			packet = wire.AppendCancel(packet, 1+back)
+		}
+	}
+	replies, _ := a.ask(wire.AppendEnd(packet, 1), items/10)
+	for id := range replies {
+		if (id-1)%10 != 0 {
+			t.Errorf("%d was answered", id)
+		}
+	}
+	if len(ran) != items/10 {
+		t.Errorf("%d have run", len(ran))
+	}
+}
+
 // A reply that is no packet ends the calls that it is for.
 func TestBadReplies(t *testing.T) {
 	url := testkit.StartNATS(t)

@@ -162,20 +162,29 @@ func TestPermissionTakenBack(t *testing.T) {
 	url := testkit.StartNATS(t)
 	nc := dial(t, url, nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	node, client := connect(t, natstransport.Options{URL: url}), connect(t, natstransport.Options{Conn: nc})
-	hold, entered := make(chan struct{}), make(chan struct{}, 1)
+	hold, entered := make(chan struct{}), make(chan struct{}, 2)
 	t.Cleanup(func() { close(hold) })
-	serve(t, node, 1, func(_ context.Context, env transport.Envelope) ([]byte, error) {
-		if env.Type == "Hold" {
-			entered <- struct{}{}
-			<-hold
+	for shard := range uint32(2) {
+		serve(t, node, shard, func(_ context.Context, env transport.Envelope) ([]byte, error) {
+			if env.Type == "Hold" {
+				entered <- struct{}{}
+				<-hold
+			}
+			return env.Data, nil
+		})
+	}
+	want(t, client, transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("x")}, "x") // of shard 0 nothing is known
+	for shard := range 2 {
+		var calls []<-chan result
+		for range 2 {
+			calls = append(calls, start(patient(t), client, transport.Envelope{Shard: shard, Type: "Hold"}))
+			receive(t, "the handler", entered)
 		}
-		return env.Data, nil
-	})
-	want(t, client, transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("x")}, "x")
-	call := start(patient(t), client, transport.Envelope{Shard: 1, Type: "Hold"})
-	receive(t, "the handler", entered)
-	nc.ErrorHandler()(nc, nil, fmt.Errorf("%w: Permissions Violation for Publish to %q", nats.ErrPermissionViolation, "clstr.s.1.0"))
-	failed(t, receive(t, "the call", call).err, transport.ErrNotPermitted, transport.MaybeRan)
+		nc.ErrorHandler()(nc, nil, fmt.Errorf("%w: Permissions Violation for Publish to %q", nats.ErrPermissionViolation, fmt.Sprintf("clstr.s.%d.0", shard)))
+		for _, call := range calls {
+			failed(t, receive(t, "a call", call).err, transport.ErrNotPermitted, transport.MaybeRan)
+		}
+	}
 }
 
 // Who may not hear replies is told at once, and not by each request's deadline.

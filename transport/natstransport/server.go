@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/wire"
 )
 
 // queueGroup makes two subscribers of one shard share its messages: each is
@@ -155,6 +156,9 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 		p = t.peer(m.Reply)
 	}
 	crowded := len(t.in) > cap(t.in)/2
+	slices.Sort(t.packet.Cancels)
+	held := false
+	var bad error // of an envelope before: our senders send none, and what comes behind is not looked at
 	for i := range t.packet.Envelopes {
 		e := &t.packet.Envelopes[i]
 		e.ReplyTo = m.Reply
@@ -169,12 +173,14 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 			p = t.peer(m.Reply)
 		}
 		id := t.packet.FirstID + uint64(i)
-		if slices.Contains(t.packet.Cancels, id) {
+		if _, left := slices.BinarySearch(t.packet.Cancels, id); left {
 			continue // its sender had gone before it was sent
 		}
-		err := e.Validate()
-		if err == nil && e.Shard != int(s.shard) {
-			err = transport.Errorf(transport.ErrBadEnvelope, "shard %d on the subject of shard %d", e.Shard, s.shard)
+		err := bad
+		if err == nil {
+			if err = check(e, s.shard); err != nil {
+				bad = errBehindBad
+			}
 		}
 		if err == nil && crowded && e.Delivery != transport.AwaitNothing {
 			err = transport.Overloaded(retryHint, "%d messages wait for the node's reader", len(t.in))
@@ -190,14 +196,31 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 		case e.Delivery == transport.AwaitNothing:
 			t.senders.warn("notification is refused", "shard", s.shard, "error", err)
 		default:
+			held = held || p.hold() // all refusals share messages
 			p.answer(id, m.Reply, nil, notStarted(err))
 		}
+	}
+	if held {
+		p.release()
 	}
 	for _, id := range t.packet.Cancels {
 		if p != nil {
 			p.cancel(id)
 		}
 	}
+}
+
+// errBehindBad refuses the rest of a packet.
+var errBehindBad = transport.Errorf(transport.ErrBadEnvelope, "behind another one in its message")
+
+func check(e *wire.Envelope, shard uint32) error {
+	if err := e.Validate(); err != nil {
+		return err
+	}
+	if e.Shard != int(shard) {
+		return transport.Errorf(transport.ErrBadEnvelope, "shard %d on the subject of shard %d", e.Shard, shard)
+	}
+	return nil
 }
 
 func notStarted(err error) *transport.Error {
@@ -220,6 +243,9 @@ func (t *Transport) refuseBytes(m *nats.Msg, err error) {
 	}
 	n := min(to.n, maxRefusals, max(64, len(m.Data)/2)) // few bytes are not many calls
 	refusal := notStarted(err)
+	if p.hold() {
+		defer p.release()
+	}
 	for i := range n {
 		p.answer(to.first+uint64(i), m.Reply, nil, refusal)
 	}
