@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -52,7 +53,7 @@ func (f front) Accept(c *transport.Call) {
 	n, env := f.n, c.Envelope()
 	if env.Type == MsgClusterNodeInfo {
 		if c.Start(nil) {
-			c.Reply(n.info, nil)
+			c.Reply(n.information(), nil)
 			c.End()
 		}
 		return
@@ -70,6 +71,16 @@ func (f front) Accept(c *transport.Call) {
 		return
 	}
 	r.Accept(c)
+}
+
+// information is the reply to a [GetNodeInfoRequest].
+func (n *Node) information() []byte {
+	info := GetNodeInfoResponse{NodeID: n.opts.NodeID, Shards: n.opts.Shards}
+	if n.living != nil {
+		info.Shards = n.living.shards()
+	}
+	b, _ := json.Marshal(info) // a name and numbers
+	return b
 }
 
 // hosts names what the node does host.

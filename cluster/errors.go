@@ -11,6 +11,7 @@ import (
 var (
 	ErrTransportClosed            = transport.ErrTransportClosed
 	ErrTransportNoShardSubscriber = transport.ErrTransportNoShardSubscriber
+	ErrNotOwner                   = transport.ErrNotOwner
 	ErrDisconnected               = transport.ErrDisconnected
 	ErrConnectionLost             = transport.ErrConnectionLost
 	ErrNotPermitted               = transport.ErrNotPermitted

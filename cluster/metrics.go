@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"time"
+
 	"github.com/clstr-go/clstr/metrics"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -53,6 +55,16 @@ type NotificationMetrics interface {
 	// failed then, by code: their activation or decoding, their handler, the end of
 	// their time or of the node. A log line goes with it, at most one a second.
 	NotificationFailed(code string)
+}
+
+// OwnershipMetrics may be implemented by a [ClusterMetrics] that also wants to
+// know how shards of a node with a membership come and go.
+type OwnershipMetrics interface {
+	// ShardOpened counts shards that the node has begun to serve: by a claim of
+	// one that nobody had or whose owner is dead ("claim"), or handed over by the
+	// owner before ("handoff"). pause is for how long nobody has served a shard that was
+	// handed over; 0 otherwise.
+	ShardOpened(why string, pause time.Duration)
 }
 
 // NopClusterMetrics returns a no-op ClusterMetrics implementation.

@@ -3,116 +3,17 @@ package cluster
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
-	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 )
-
-// NodeOptions configures node creation.
-type NodeOptions struct {
-	// Log is the logger for node operations. Defaults to slog.Default().
-	Log *slog.Logger
-	// NodeID is the unique identifier for this node. Auto-generated if empty.
-	NodeID string
-	// Transport is the server transport for receiving messages (required).
-	Transport ServerTransport
-	// Shards is the list of shard IDs this node owns. Use [ShardsForNode] to
-	// compute this based on cluster membership. A node without any serves nothing,
-	// and says so in a warning: its NodeID may not be among those that the shards
-	// were assigned to.
-	Shards []uint32
-	// Handler processes incoming messages for owned shards. Required, unless
-	// there are Kinds.
-	Handler ServerHandlerFunc
-	// Kinds are the handlers of messages to a kind ([Client.Kind]), by its name.
-	Kinds map[string]ServerHandlerFunc
-	// Metrics for node instrumentation. If nil, nothing is measured. If it
-	// implements [EntityMetrics], it is told of keys too, and if it implements
-	// [NotificationMetrics], of notifications that fail.
-	Metrics ClusterMetrics
-
-	// NumShards and Seed are the cluster's, as in [ClientOptions]. A node that
-	// knows them refuses callers that hash differently ([ErrLayoutMismatch]).
-	// One that does not (NumShards 0) takes them from the first message by key,
-	// and refuses what differs from that. Seed alone is refused: nothing could be
-	// checked by it.
-	NumShards uint32
-	Seed      string
-	// StopTimeout bounds the wait for stop hooks at the end. 0 = 30 s.
-	StopTimeout time.Duration
-	// MaxInFlight is how many messages, of all shards together, the node may have
-	// accepted and not finished; more are refused with [ErrOverloaded] at once. One
-	// whose handler waits for a request of its own, made with its context, does not
-	// count. 0 = default (65,536), -1 = unlimited.
-	MaxInFlight int
-}
-
-// DefaultMaxInFlight is the default of [NodeOptions].MaxInFlight.
-const DefaultMaxInFlight = 64 << 10
-
-func (o NodeOptions) withDefaults() NodeOptions {
-	if o.Log == nil {
-		o.Log = slog.Default()
-	}
-	if o.NodeID == "" {
-		o.NodeID = newNodeID()
-	}
-	if o.MaxInFlight == 0 {
-		o.MaxInFlight = DefaultMaxInFlight
-	}
-	return o
-}
-
-func (o NodeOptions) validate() error {
-	switch {
-	case o.Transport == nil:
-		return transport.Errorf(ErrBadOption, "node %s: Transport is required", o.NodeID)
-	case o.Handler == nil && len(o.Kinds) == 0:
-		return transport.Errorf(ErrBadOption, "node %s: Handler or Kinds is required", o.NodeID)
-	case o.StopTimeout < 0:
-		return transport.Errorf(ErrBadOption, "node %s: StopTimeout %v: 0 (default) or a duration", o.NodeID, o.StopTimeout)
-	}
-	if o.MaxInFlight < -1 {
-		return transport.Errorf(ErrBadOption, "node %s: MaxInFlight %d: -1 (unlimited), 0 (default) or more", o.NodeID, o.MaxInFlight)
-	}
-	for kind, h := range o.Kinds {
-		if kind == "" || h == nil {
-			return transport.Errorf(ErrBadOption, "node %s: kind %q needs a name and a handler", o.NodeID, kind)
-		}
-	}
-	if o.NumShards == 0 && o.Seed != "" {
-		return transport.Errorf(ErrBadOption, "node %s: Seed %.64q without NumShards: give both, or neither", o.NodeID, o.Seed)
-	}
-	if o.NumShards != 0 {
-		if err := (sharding.Layout{NumShards: o.NumShards, Seed: o.Seed}).Validate(); err != nil {
-			return transport.Errorf(ErrBadOption, "node %s: NumShards: %v", o.NodeID, err)
-		}
-	}
-	limit := o.NumShards
-	if limit == 0 {
-		limit = sharding.MaxShards
-	}
-	sorted := slices.Sorted(slices.Values(o.Shards))
-	for i, s := range sorted {
-		if s >= limit {
-			return transport.Errorf(ErrShardOutOfRange, "node %s: shard %d: 0 to %d allowed", o.NodeID, s, limit-1)
-		}
-		if i > 0 && s == sorted[i-1] {
-			return transport.Errorf(ErrBadOption, "node %s: shard %d is listed twice", o.NodeID, s)
-		}
-	}
-	return nil
-}
 
 const idAlphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -139,7 +40,7 @@ type Node struct {
 	layout  layoutGuard
 	handler transport.Receiver
 	kinds   map[string]transport.Receiver
-	info    []byte
+	living  *living // nil with a fixed list of shards; set by Run
 }
 
 // NewNode creates a new cluster node with the given options. Options that
@@ -150,7 +51,6 @@ func NewNode(opts NodeOptions) *Node {
 	n := &Node{opts: opts, metrics: measuring(opts.Metrics), ready: make(chan struct{})}
 	n.entity, _ = n.metrics.(EntityMetrics)
 	n.layout.init(opts)
-	n.info, _ = json.Marshal(GetNodeInfoResponse{NodeID: opts.NodeID, Shards: opts.Shards})
 	return n
 }
 
@@ -158,7 +58,8 @@ func NewNode(opts NodeOptions) *Node {
 func (n *Node) ID() string { return n.opts.NodeID }
 
 // Ready returns a channel that is closed when every owned shard is subscribed:
-// requests find the node from then on.
+// requests find the node from then on. With a membership, that is when the node
+// has joined and serves all that it should.
 func (n *Node) Ready() <-chan struct{} { return n.ready }
 
 // Run starts the node, subscribing to all owned shards and handling incoming
@@ -167,6 +68,11 @@ func (n *Node) Ready() <-chan struct{} { return n.ready }
 // hook, and returns when all that it started has ended: nil, or an error for
 // what did not end in time. It returns an error at once if an option cannot
 // work or a subscription fails. A node runs once.
+//
+// With a membership the end is a planned move: the node hands its shards over,
+// one after the other, and callers see a pause. Run returns
+// [membership.ErrSuperseded] when a newer process with the node's ID has taken
+// over.
 func (n *Node) Run(ctx context.Context) error {
 	if err := n.opts.validate(); err != nil {
 		return err
@@ -182,6 +88,14 @@ func (n *Node) Run(ctx context.Context) error {
 		life.ObserveFailed(func(err *Error) { m.NotificationFailed(err.Code) })
 	}
 	n.bind(life)
+	if n.opts.Membership != nil {
+		return n.runLiving(ctx, life, log)
+	}
+	return n.runFixed(ctx, life, log)
+}
+
+// runFixed serves the shards that the options list.
+func (n *Node) runFixed(ctx context.Context, life *transport.Lifetime, log *slog.Logger) error {
 	subs, err := n.subscribe(ctx, life)
 	if err != nil {
 		if ctx.Err() != nil {

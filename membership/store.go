@@ -18,6 +18,10 @@ type Entry struct {
 // than the writer thought.
 var ErrConflict = errors.New("record has changed")
 
+// ErrSuperseded: a newer process with the node's name has joined and taken over.
+// Give each node a name of its own, or take it as the end of a deploy.
+var ErrSuperseded = errors.New("superseded by a newer process with the node's name")
+
 // Store keeps the records of one cluster. Every decision is a Write; Snapshot
 // and Watch may be late or, for Watch, lose something, and cost nothing but time.
 // Implementations are safe for concurrent use and end each call with its context.

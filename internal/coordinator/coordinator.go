@@ -62,9 +62,6 @@ const (
 	maxOps    = 64
 )
 
-// ErrSuperseded: a process with the node's name came later and took over.
-var ErrSuperseded = errors.New("superseded by a newer process with the node's name")
-
 // Coordinator runs one node's membership. Make one with [New].
 type Coordinator struct {
 	opts    Options
@@ -92,7 +89,7 @@ func New(opts Options) (*Coordinator, error) {
 }
 
 // Run joins, takes part until ctx ends, hands over what it owns and leaves. It
-// returns an error for a layout that is not the cluster's, [ErrSuperseded], or
+// returns an error for a layout that is not the cluster's, [membership.ErrSuperseded], or
 // what did not end in time.
 func (c *Coordinator) Run(ctx context.Context) (err error) {
 	if err := c.agree(ctx); err != nil {
@@ -199,7 +196,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	}
 	switch {
 	case !l.superseded.IsZero():
-		return true, ErrSuperseded
+		return true, membership.ErrSuperseded
 	case l.gone.State == membership.Left:
 		return true, nil
 	}

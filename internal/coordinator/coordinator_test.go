@@ -254,7 +254,7 @@ func TestNewerProcessTakesOver(t *testing.T) {
 		older := cl.start("a")
 		time.Sleep(20 * time.Second)
 		newer := cl.start("a")
-		older.wantEnd(ErrSuperseded)
+		older.wantEnd(membership.ErrSuperseded)
 		time.Sleep(time.Second)
 		cl.wantOwners("a")
 		newer.stop()

@@ -67,6 +67,10 @@ func (g *Guard) Standing(now int64) Standing {
 	return Suspended
 }
 
+// Arrival is Standing without a look at the clock: for what will be looked at
+// again before it starts.
+func (g *Guard) Arrival() Standing { return Standing(g.standing.Load()) }
+
 // Now is Standing at this moment.
 func (g *Guard) Now() Standing { return g.Standing(expiry.Now()) }
 

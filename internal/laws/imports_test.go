@@ -41,7 +41,7 @@ var table = []row{
 		"where envelopes and actors meet"},
 	{"metrics", "", "",
 		"the timers of metric interfaces: a leaf that adapters share"},
-	{"cluster", "sharding transport transport/memtransport actor handlers metrics internal/codec", "",
+	{"cluster", "sharding transport transport/memtransport actor handlers metrics membership internal/codec internal/coordinator", "",
 		"the front door: both ends; who wants NATS names natstransport"},
 	{"cluster/prommetrics", "cluster metrics", "github.com/prometheus/client_golang/prometheus",
 		"one metrics backend beside the front door: who names it links it"},

@@ -1,0 +1,208 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/coordinator"
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/sharding"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// Defaults of a node with a membership.
+const (
+	defaultDrainTimeout = 10 * time.Second
+	defaultStopTimeout  = 30 * time.Second
+)
+
+// living is what a node with a membership serves: shards come and go.
+type living struct {
+	n         *Node
+	life      *transport.Lifetime
+	transport transport.EpochTransport
+	metrics   OwnershipMetrics // may be nil
+
+	mu   sync.Mutex
+	open map[uint32]*ownedShard // by shard: the latest that was opened
+}
+
+var _ coordinator.Node = (*living)(nil)
+
+// runLiving takes part in the cluster until ctx ends.
+func (n *Node) runLiving(ctx context.Context, life *transport.Lifetime, log *slog.Logger) error {
+	l := &living{n: n, life: life, transport: n.opts.Transport.(transport.EpochTransport), open: map[uint32]*ownedShard{}}
+	l.metrics, _ = n.metrics.(OwnershipMetrics)
+	n.living = l
+	c, err := coordinator.New(coordinator.Options{
+		Self: membership.Self{
+			Ref:     membership.Ref{Name: n.opts.NodeID},
+			Layout:  sharding.Layout{NumShards: n.opts.NumShards, Seed: n.opts.Seed},
+			Timing:  n.opts.Timing,
+			Weight:  n.opts.Weight,
+			Zone:    n.opts.Zone,
+			Version: n.opts.Version,
+			Kinds:   slices.Sorted(maps.Keys(n.opts.Kinds)),
+		},
+		Store: n.opts.Membership, Node: l, Log: log,
+		DrainTimeout: orDefault(n.opts.DrainTimeout, defaultDrainTimeout),
+		StopTimeout:  orDefault(n.opts.StopTimeout, defaultStopTimeout),
+	})
+	if err != nil {
+		return err
+	}
+	err = errors.Join(c.Run(ctx), life.End())
+	log.Info("node has ended")
+	return err
+}
+
+func orDefault(d, otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return d
+}
+
+// Open implements coordinator.Node.
+func (l *living) Open(ctx context.Context, g *coordinator.Guard) (coordinator.Shard, error) {
+	s := &ownedShard{l: l, guard: g}
+	sub, err := l.transport.SubscribeEpoch(lifeContext{ctx, l.life.Context()}, g.Shard, g.Epoch, l.front(g))
+	if err != nil {
+		return nil, err
+	}
+	s.sub = sub
+	if s.drainer, _ = sub.(transport.Drainer); s.drainer == nil {
+		return nil, errors.Join(transport.Errorf(ErrBadOption, "the transport's subscriptions in epochs must implement transport.Drainer, which %T does not", sub), sub.Unsubscribe())
+	}
+	l.mu.Lock()
+	l.open[g.Shard] = s
+	count := len(l.open)
+	l.mu.Unlock()
+	l.n.owned(count)
+	return s, nil
+}
+
+// Opened implements coordinator.Node.
+func (l *living) Opened(g *coordinator.Guard, gap time.Duration) {
+	if l.metrics != nil {
+		l.metrics.ShardOpened(g.Why, gap)
+	}
+}
+
+// Route implements coordinator.Node.
+func (l *living) Route(uint32, membership.Shard) {}
+
+// Settled implements coordinator.Node.
+func (l *living) Settled() { close(l.n.ready) }
+
+// shards lists what the node serves, in ascending order.
+func (l *living) shards() []uint32 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Sorted(maps.Keys(l.open))
+}
+
+func (l *living) closed(s *ownedShard) {
+	l.mu.Lock()
+	if l.open[s.guard.Shard] == s {
+		delete(l.open, s.guard.Shard)
+	}
+	count := len(l.open)
+	l.mu.Unlock()
+	l.n.owned(count)
+}
+
+// ownedShard is one shard that the node serves in one epoch.
+type ownedShard struct {
+	l       *living
+	guard   *coordinator.Guard
+	sub     Subscription
+	drainer transport.Drainer
+}
+
+// Drain implements coordinator.Shard.
+func (s *ownedShard) Drain(ctx context.Context) error {
+	defer s.l.closed(s)
+	if err := s.drainer.Drain(ctx); err != nil {
+		return errors.Join(err, s.cutOff(ctx))
+	}
+	return s.l.life.EndShard(ctx, s.guard.Shard, false)
+}
+
+// Drop implements coordinator.Shard.
+func (s *ownedShard) Drop(ctx context.Context) error {
+	defer s.l.closed(s)
+	return s.cutOff(ctx)
+}
+
+// cutOff ends what may run beside another owner: contexts end, and hooks find
+// theirs ended.
+func (s *ownedShard) cutOff(ctx context.Context) error {
+	return errors.Join(s.drainer.Drop(ctx), s.l.life.EndShard(ctx, s.guard.Shard, true))
+}
+
+// Close implements coordinator.Shard.
+func (s *ownedShard) Close() error { return s.sub.Unsubscribe() }
+
+// ownedFront is a node as its transport sees it for one shard in one epoch.
+type (
+	ownedFront struct {
+		front
+		guard *coordinator.Guard
+	}
+	ownedMeasured struct {
+		measured
+		guard *coordinator.Guard
+	}
+)
+
+var (
+	_ transport.Gate     = ownedFront{}
+	_ transport.Gate     = ownedMeasured{}
+	_ transport.Observer = ownedMeasured{}
+)
+
+func (l *living) front(g *coordinator.Guard) transport.Receiver {
+	if l.n.metrics == nil {
+		return ownedFront{front{l.n}, g}
+	}
+	return ownedMeasured{measured{front{l.n}}, g}
+}
+
+// Admit implements transport.Gate.
+func (f ownedFront) Admit(c *transport.Call, now int64, starts bool) *Error {
+	return admit(f.n, f.guard, c, now, starts)
+}
+
+// Admit implements transport.Gate.
+func (f ownedMeasured) Admit(c *transport.Call, now int64, starts bool) *Error {
+	return admit(f.n, f.guard, c, now, starts)
+}
+
+// admit decides about a call. While a shard moves, what has been accepted of
+// senders that do not wait is still served; who waits is sent to the next owner.
+func admit(n *Node, g *coordinator.Guard, c *transport.Call, now int64, starts bool) *Error {
+	var standing coordinator.Standing
+	if starts {
+		standing = g.Standing(now)
+	} else {
+		standing = g.Arrival()
+	}
+	switch standing {
+	case coordinator.Serving:
+		return nil
+	case coordinator.Moving:
+		if starts && !c.AwaitsReply() {
+			return nil
+		}
+		return transport.Errorf(ErrNotOwner, "node %s hands shard %d over", n.opts.NodeID, g.Shard)
+	case coordinator.Suspended:
+		return transport.Errorf(ErrNotOwner, "node %s has not renewed its lease in time and serves nothing (shard %d)", n.opts.NodeID, g.Shard)
+	}
+	return transport.Errorf(ErrNotOwner, "node %s no longer owns shard %d", n.opts.NodeID, g.Shard)
+}

@@ -1,0 +1,148 @@
+package cluster
+
+import (
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/sharding"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// NodeOptions configures node creation.
+type NodeOptions struct {
+	// Log is the logger for node operations. Defaults to slog.Default().
+	Log *slog.Logger
+	// NodeID is the unique identifier for this node. Auto-generated if empty.
+	NodeID string
+	// Transport is the server transport for receiving messages (required).
+	Transport ServerTransport
+	// Shards is the list of shard IDs this node owns. Use [ShardsForNode] to
+	// compute this based on cluster membership. A node without any serves nothing,
+	// and says so in a warning: its NodeID may not be among those that the shards
+	// were assigned to.
+	Shards []uint32
+	// Handler processes incoming messages for owned shards. Required, unless
+	// there are Kinds.
+	Handler ServerHandlerFunc
+	// Kinds are the handlers of messages to a kind ([Client.Kind]), by its name.
+	Kinds map[string]ServerHandlerFunc
+	// Metrics for node instrumentation. If nil, nothing is measured. If it
+	// implements [EntityMetrics], it is told of keys too, and if it implements
+	// [NotificationMetrics], of notifications that fail.
+	Metrics ClusterMetrics
+
+	// NumShards and Seed are the cluster's, as in [ClientOptions]. A node that
+	// knows them refuses callers that hash differently ([ErrLayoutMismatch]).
+	// One that does not (NumShards 0) takes them from the first message by key,
+	// and refuses what differs from that. Seed alone is refused: nothing could be
+	// checked by it.
+	NumShards uint32
+	Seed      string
+	// StopTimeout bounds the wait for stop hooks, and for the hand-over of shards,
+	// at the end. 0 = 30 s.
+	StopTimeout time.Duration
+	// MaxInFlight is how many messages, of all shards together, the node may have
+	// accepted and not finished; more are refused with [ErrOverloaded] at once. One
+	// whose handler waits for a request of its own, made with its context, does not
+	// count. 0 = default (65,536), -1 = unlimited.
+	MaxInFlight int
+
+	// Membership makes the node's shards live: nodes that share a store, and give
+	// the same NumShards and Seed, share the shards among those that are there,
+	// and hand them over as nodes join, leave and die. It takes the place of
+	// Shards, and needs NumShards and a transport that knows epochs, as the
+	// library's do. Package membership says what is promised.
+	Membership membership.Store
+	// Timing says how long leases and the like are. Zero = membership.DefaultTiming.
+	Timing membership.Timing
+	// Weight is the node's part of the shards relative to others. 0 = 1.
+	Weight float64
+	// Zone and Version are for those who look at the members' records.
+	Zone, Version string
+	// DrainTimeout bounds how long a shard that moves waits for handlers that run
+	// and for stop hooks. What takes longer loses its context, and its callers are
+	// told that it may have run. 0 = 10 s.
+	DrainTimeout time.Duration
+}
+
+// DefaultMaxInFlight is the default of [NodeOptions].MaxInFlight.
+const DefaultMaxInFlight = 64 << 10
+
+func (o NodeOptions) withDefaults() NodeOptions {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.NodeID == "" {
+		o.NodeID = newNodeID()
+	}
+	if o.MaxInFlight == 0 {
+		o.MaxInFlight = DefaultMaxInFlight
+	}
+	return o
+}
+
+func (o NodeOptions) validate() error {
+	switch {
+	case o.Transport == nil:
+		return transport.Errorf(ErrBadOption, "node %s: Transport is required", o.NodeID)
+	case o.Handler == nil && len(o.Kinds) == 0:
+		return transport.Errorf(ErrBadOption, "node %s: Handler or Kinds is required", o.NodeID)
+	case o.StopTimeout < 0:
+		return transport.Errorf(ErrBadOption, "node %s: StopTimeout %v: 0 (default) or a duration", o.NodeID, o.StopTimeout)
+	}
+	if o.MaxInFlight < -1 {
+		return transport.Errorf(ErrBadOption, "node %s: MaxInFlight %d: -1 (unlimited), 0 (default) or more", o.NodeID, o.MaxInFlight)
+	}
+	for kind, h := range o.Kinds {
+		if kind == "" || h == nil {
+			return transport.Errorf(ErrBadOption, "node %s: kind %q needs a name and a handler", o.NodeID, kind)
+		}
+	}
+	if o.NumShards == 0 && o.Seed != "" {
+		return transport.Errorf(ErrBadOption, "node %s: Seed %.64q without NumShards: give both, or neither", o.NodeID, o.Seed)
+	}
+	if o.NumShards != 0 {
+		if err := (sharding.Layout{NumShards: o.NumShards, Seed: o.Seed}).Validate(); err != nil {
+			return transport.Errorf(ErrBadOption, "node %s: NumShards: %v", o.NodeID, err)
+		}
+	}
+	limit := o.NumShards
+	if limit == 0 {
+		limit = sharding.MaxShards
+	}
+	sorted := slices.Sorted(slices.Values(o.Shards))
+	for i, s := range sorted {
+		if s >= limit {
+			return transport.Errorf(ErrShardOutOfRange, "node %s: shard %d: 0 to %d allowed", o.NodeID, s, limit-1)
+		}
+		if i > 0 && s == sorted[i-1] {
+			return transport.Errorf(ErrBadOption, "node %s: shard %d is listed twice", o.NodeID, s)
+		}
+	}
+	return o.validateLiving()
+}
+
+// validateLiving refuses what does not fit with a membership.
+func (o NodeOptions) validateLiving() error {
+	if o.DrainTimeout < 0 {
+		return transport.Errorf(ErrBadOption, "node %s: DrainTimeout %v: 0 (default) or a duration", o.NodeID, o.DrainTimeout)
+	}
+	if o.Membership == nil {
+		if o.Weight != 0 || o.Timing != (membership.Timing{}) {
+			return transport.Errorf(ErrBadOption, "node %s: Weight and Timing are for nodes with a Membership", o.NodeID)
+		}
+		return nil
+	}
+	switch {
+	case o.NumShards == 0:
+		return transport.Errorf(ErrBadOption, "node %s: Membership needs NumShards", o.NodeID)
+	case len(o.Shards) > 0:
+		return transport.Errorf(ErrBadOption, "node %s: Shards and Membership exclude each other", o.NodeID)
+	}
+	if _, ok := o.Transport.(transport.EpochTransport); !ok {
+		return transport.Errorf(ErrBadOption, "node %s: Membership needs a transport.EpochTransport, which %T is not", o.NodeID, o.Transport)
+	}
+	return nil
+}
