@@ -3,6 +3,7 @@ package membership
 import (
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
@@ -23,7 +24,13 @@ func (s Self) Validate() error {
 	if s.Name == "" || s.Incarnation == "" {
 		return transport.Errorf(transport.ErrBadOption, "a member needs a name and an incarnation")
 	}
-	if s.Weight < 0 || s.Weight > 1e6 {
+	if !utf8.ValidString(s.Name) || !utf8.ValidString(s.Layout.Seed) {
+		return transport.Errorf(transport.ErrBadOption, "name %q, Seed %q: records are JSON, which carries UTF-8 only", s.Name, s.Layout.Seed)
+	}
+	if !plain(s.Incarnation) {
+		return transport.Errorf(transport.ErrBadOption, "incarnation %q: letters, digits, - and _ only", s.Incarnation)
+	}
+	if !(s.Weight >= 0 && s.Weight <= 1e6) { // NaN is neither
 		return transport.Errorf(transport.ErrBadOption, "Weight %v: 0 (1) to 1,000,000", s.Weight)
 	}
 	if err := s.Layout.Validate(); err != nil {

@@ -2,6 +2,7 @@ package membership
 
 import (
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -48,6 +49,7 @@ func (c *Core) renew() {
 	o := &c.own
 	o.busy = true
 	o.record.Counter++
+	maps.DeleteFunc(o.sent, func(_ uint64, at time.Duration) bool { return c.now-at > c.self.Timing.Lease }) // too old to count
 	o.sent[o.record.Counter] = c.now
 	o.renewAt = c.now + c.self.Timing.Renew
 	written := o.record
@@ -137,11 +139,7 @@ func (c *Core) renewed(rev uint64, m Member) {
 			c.emit(Lease{sent, until})
 		}
 	}
-	for counter := range o.sent {
-		if counter <= m.Counter {
-			delete(o.sent, counter)
-		}
-	}
+	maps.DeleteFunc(o.sent, func(counter uint64, _ time.Duration) bool { return counter <= m.Counter })
 	c.liveTick()
 	o.lastOK = c.now
 	c.members.put(c.self.Ref, m, rev, c.now)

@@ -70,19 +70,27 @@ func (c *Core) seeMember(ref Ref, e Entry) {
 		return
 	}
 	known := c.members.all[ref]
-	if e.Value == nil { // removed: it was final for long
-		if known != nil && e.Rev > known.rev {
-			delete(c.members.all, ref)
-			c.members.changed = true
+	switch {
+	case known != nil && e.Rev <= known.rev:
+	case e.Value == nil: // removed: it was final for long
+		c.members.forget(ref)
+		return
+	default:
+		rec, err := Decode[Member](e.Value)
+		if err != nil && known != nil { // not ours to mend; but who wrote it lives
+			rec = known.Member
 		}
-		return
+		c.members.put(ref, rec, e.Rev, c.now)
 	}
-	rec, err := Decode[Member](e.Value)
-	if err != nil { // not ours to mend; the owner of the record overwrites it
-		return
-	}
-	c.members.put(ref, rec, e.Rev, c.now)
 	c.giveWayTo(ref)
+}
+
+// forget drops a record that is not there any more.
+func (m *members) forget(ref Ref) {
+	if m.all[ref] != nil {
+		delete(m.all, ref)
+		m.changed = true
+	}
 }
 
 // giveWayTo leaves when a process with the node's name has come later and takes
@@ -126,6 +134,7 @@ func (c *Core) polledMembers(r Result) {
 	if c.gone {
 		return
 	}
+	c.missing(r)
 	if r.AsOf > m.asOf {
 		m.asOf = r.AsOf
 		c.shards.dirty = true // an owner whose record is not there may be gone
@@ -134,6 +143,21 @@ func (c *Core) polledMembers(r Result) {
 		c.joinIfSettled()
 	}
 	c.forgetOld(r)
+}
+
+// missing forgets members that a snapshot should contain and does not: the hint
+// that they were removed was lost, or one that is older came after it.
+func (c *Core) missing(snapshot Result) {
+	there := make(map[Ref]bool, len(snapshot.Entries))
+	for _, e := range snapshot.Entries {
+		ref, _ := ParseMemberKey(e.Key)
+		there[ref] = e.Value != nil
+	}
+	for ref, m := range c.members.all {
+		if m.rev <= snapshot.AsOf && !there[ref] && ref != c.self.Ref {
+			c.members.forget(ref)
+		}
+	}
 }
 
 // liveTick is called when the own renewal has succeeded: the store works, so
@@ -160,7 +184,7 @@ func (c *Core) watchOthers() {
 	}
 	rank := c.rank()
 	for ref, m := range c.inOrder() {
-		if ref == c.self.Ref || m.final() || m.accusing {
+		if ref == c.self.Ref || m.final() || m.accusing || m.State == "" { // not readable: its lease is not known
 			continue
 		}
 		lease := time.Duration(m.LeaseMs) * time.Millisecond
@@ -218,7 +242,7 @@ func (c *Core) inOrder() func(yield func(Ref, *member) bool) {
 // forgetOld removes records of the long gone, which own nothing any more. Only
 // the first of the active does.
 func (c *Core) forgetOld(snapshot Result) {
-	if !c.valid() || c.rank() > 0 || !c.shards.known {
+	if !c.valid() || c.own.state != Active || c.rank() > 0 || !c.shards.known {
 		return
 	}
 	owners := map[Ref]bool{}
@@ -231,7 +255,7 @@ func (c *Core) forgetOld(snapshot Result) {
 			c.write(MemberKey(ref), m.rev, nil, func(r Result) {
 				m.accusing = false
 				if r.Status == Done {
-					delete(c.members.all, ref)
+					c.members.forget(ref)
 				}
 			})
 		}

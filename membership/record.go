@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -149,8 +148,8 @@ func ShardKey(shard uint32) string {
 // ParseMemberKey is the inverse of [MemberKey].
 func ParseMemberKey(key string) (Ref, bool) {
 	rest, ok := strings.CutPrefix(key, MemberPrefix)
-	name, inc, two := strings.Cut(rest, ".")
-	if !ok || !two || name == "" || inc == "" {
+	name, inc, _ := strings.Cut(rest, ".")
+	if !ok || name == "" || !plain(inc) {
 		return Ref{}, false
 	}
 	if enc, encoded := strings.CutPrefix(name, "="); encoded {
@@ -175,13 +174,17 @@ func ParseShardKey(key string) (uint32, bool) {
 
 // token keeps a name that is fit for a token of a key, and encodes any other.
 func token(name string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
-	}
-	if name != "" && !slices.ContainsFunc([]rune(name), func(r rune) bool { return !plain(r) }) {
+	if plain(name) {
 		return name
 	}
 	return "=" + base64.RawURLEncoding.EncodeToString([]byte(name))
+}
+
+// plain reports whether s can be a token of a key as it is.
+func plain(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	})
 }
 
 func encode(record any) []byte {
@@ -195,6 +198,8 @@ func encode(record any) []byte {
 // Decode reads a record. Unknown fields are ignored: a newer node wrote them.
 func Decode[R Member | Shard | Config](value []byte) (R, error) {
 	var r R
-	err := json.Unmarshal(value, &r)
-	return r, err
+	if err := json.Unmarshal(value, &r); err != nil {
+		return *new(R), err // not a part of it
+	}
+	return r, nil
 }

@@ -39,6 +39,7 @@ type shard struct {
 	epoch uint64        // the one that is held, in a phase other than idle
 	since time.Duration // when serving began; when draining did
 	op    bool          // a write or read of the record is under way; set writes it
+	again time.Duration // when a write that has failed may be tried again
 }
 
 // set changes where a shard is, and the counts with it.
@@ -87,10 +88,10 @@ func (c *Core) reconcile(id uint32) {
 	switch s.phase {
 	case idle:
 		switch {
-		case s.op || !c.valid():
+		case s.op || !c.valid() || c.own.record.State == Left: // once others know that it has left they claim what it owns
 		case s.rec.Owner == c.self.Ref: // handed to us, or claimed by a write whose answer was lost
 			c.open(id)
-		case c.mayClaim(id):
+		case c.now >= s.again && c.mayClaim(id):
 			c.claim(id)
 		}
 	case serving:
@@ -100,7 +101,7 @@ func (c *Core) reconcile(id uint32) {
 			c.emit(Close{Shard: id, Epoch: s.epoch, Drain: true})
 		}
 	case passing:
-		if !s.op {
+		if !s.op && c.now >= s.again {
 			c.pass(id)
 		}
 	}
@@ -141,6 +142,7 @@ func (c *Core) settle(id uint32, written Shard, r Result) {
 		return
 	}
 	c.read(ShardKey(id), func(r Result) {
+		s.again = c.now + retryAfter // unless the record has changed
 		c.set(id, s.phase, false)
 		if r.Status == Done && r.Entries[0].Rev > 0 {
 			c.seeShard(id, r.Entries[0])
@@ -220,7 +222,7 @@ func (c *Core) takeShard(id uint32, rec Shard, rev uint64) {
 	if rev <= s.rev {
 		return
 	}
-	s.rec, s.rev = rec, rev
+	s.rec, s.rev, s.again = rec, rev, 0
 	c.emit(Route{id, rec})
 	c.shards.touched = append(c.shards.touched, id)
 	if s.phase == idle || rec.Owner == c.self.Ref && rec.Epoch == s.epoch {

@@ -69,7 +69,7 @@ func (t Timing) withDefaults() Timing {
 		}
 	}
 	set(&t.Lease, 10*time.Second)
-	set(&t.Renew, t.Lease/5)
+	set(&t.Renew, max(t.Lease/5, TickEvery))
 	set(&t.Margin, t.Lease/10)
 	set(&t.Delta, t.Lease/10)
 	set(&t.Poll, time.Second)
@@ -90,11 +90,11 @@ func (t Timing) validate() error {
 	switch {
 	case t.Lease < time.Second:
 		return transport.Errorf(transport.ErrBadOption, "Timing.Lease %v: at least 1s", t.Lease)
-	case t.Renew < TickEvery || t.Margin < 0 || t.Renew*2+t.Margin > t.Lease:
+	case t.Renew < TickEvery || t.Renew > t.Lease/2 || t.Margin < 0 || t.Margin > t.Lease-2*t.Renew:
 		return transport.Errorf(transport.ErrBadOption, "Timing.Renew %v: at least %v, and two of them with Margin %v within Lease %v", t.Renew, TickEvery, t.Margin, t.Lease)
-	case t.Margin+t.Delta < t.Lease/50:
-		return transport.Errorf(transport.ErrBadOption, "Timing.Margin %v and Delta %v: together at least a fiftieth of Lease %v, for clocks that run apart", t.Margin, t.Delta, t.Lease)
-	case t.Delta < 0 || t.Poll < 0 || t.ShardPoll < 0 || t.Settle < 0 || t.MaxSettle < 0 || t.Residency < 0 || t.Forget < 0 || t.MaxMoves < 0:
+	case t.Margin < t.Lease/100 || t.Delta < t.Lease/100: // each: the Delta that counts is another's
+		return transport.Errorf(transport.ErrBadOption, "Timing.Margin %v, Delta %v: each at least a hundredth of Lease %v, for clocks that run apart", t.Margin, t.Delta, t.Lease)
+	case t.Poll < 0 || t.ShardPoll < 0 || t.Settle < 0 || t.MaxSettle < 0 || t.Residency < 0 || t.Forget < 0 || t.MaxMoves < 0:
 		return transport.Errorf(transport.ErrBadOption, "Timing: negative values are not allowed: %+v", t)
 	}
 	return nil
