@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,6 +50,64 @@ func TestHooksThatAskDoNotStarve(t *testing.T) {
 			t.Errorf("asked %v", asked)
 		}
 		stop()
+		if err := tr.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestStuckHook: its callers learn that nothing ran, when its time is up and at
+// once from then on, and the end of its node says which key is stuck.
+func TestStuckHook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		entity := actor.Define("stuck", func(key string) *hooked { return &hooked{key} },
+			actor.OnRequest(func(*hooked, *actor.Context, touch) (int, error) { return 1, nil }),
+			actor.OnActivate(func(h *hooked, _ *actor.Context) error {
+				if h.key == "a" {
+					<-gate
+				}
+				return nil
+			}),
+			actor.HookTimeout(5*time.Second),
+		)
+		tr := cluster.NewInMemoryTransport().WithLog(quiet)
+		node := cluster.NewNode(cluster.NodeOptions{
+			Transport: tr, Shards: []uint32{0}, Log: quiet, StopTimeout: 10 * time.Second,
+			Kinds: map[string]cluster.ServerHandlerFunc{"account": cluster.NewActorHandler(entity.New)},
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- node.Run(ctx) }()
+		<-node.Ready()
+		accounts := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 1}).Kind("account")
+
+		began := time.Now()
+		_, err := accounts.Key("a").Request(t.Context(), touch{})
+		if outcome(t, err, cluster.ErrActivationFailed, cluster.NotStarted); time.Since(began) != 5*time.Second {
+			t.Errorf("told after %v", time.Since(began))
+		}
+		if err := accounts.Key("a").Notify(t.Context(), touch{}, cluster.WithTTL(time.Second)); err == nil {
+			t.Error("a stuck key took a notification")
+		} else {
+			outcome(t, err, cluster.ErrOverloaded, cluster.NotStarted)
+		}
+		if _, err := accounts.Key("b").Request(t.Context(), touch{}); err != nil {
+			t.Errorf("a neighbour: %v", err)
+		}
+		began = time.Now()
+		cancel()
+		err = <-ended
+		if took := time.Since(began); took != 10*time.Second || err == nil {
+			t.Fatalf("the node ended after %v: %v", took, err)
+		}
+		for _, part := range []string{`kind "account"`, "shard 0", `key "a"`, "activation"} {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%v does not say %s", err, part)
+			}
+		}
+		close(gate)
+		synctest.Wait()
 		if err := tr.Close(); err != nil {
 			t.Error(err)
 		}
