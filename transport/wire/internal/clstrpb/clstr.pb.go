@@ -534,6 +534,76 @@ func (x *Error) GetCause() *Error {
 	return nil
 }
 
+// Owners says in which epochs shards are owned: a request asks for them without
+// epochs, its reply and the announcement of a new owner give them.
+type Owners struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"` // 1
+	First         uint32                 `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"`     // the shard of epochs[0]; epochs[i] is of first + i
+	Epochs        []uint64               `protobuf:"varint,3,rep,packed,name=epochs,proto3" json:"epochs,omitempty"`
+	NumShards     uint32                 `protobuf:"varint,4,opt,name=num_shards,json=numShards,proto3" json:"num_shards,omitempty"` // of the cluster
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Owners) Reset() {
+	*x = Owners{}
+	mi := &file_transport_wire_clstr_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Owners) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Owners) ProtoMessage() {}
+
+func (x *Owners) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_wire_clstr_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Owners.ProtoReflect.Descriptor instead.
+func (*Owners) Descriptor() ([]byte, []int) {
+	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Owners) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Owners) GetFirst() uint32 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *Owners) GetEpochs() []uint64 {
+	if x != nil {
+		return x.Epochs
+	}
+	return nil
+}
+
+func (x *Owners) GetNumShards() uint32 {
+	if x != nil {
+		return x.NumShards
+	}
+	return 0
+}
+
 var File_transport_wire_clstr_proto protoreflect.FileDescriptor
 
 const file_transport_wire_clstr_proto_rawDesc = "" +
@@ -572,7 +642,13 @@ const file_transport_wire_clstr_proto_rawDesc = "" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12$\n" +
 	"\x0eretry_after_us\x18\x04 \x01(\x04R\fretryAfterUs\x12\x16\n" +
 	"\x06detail\x18\x05 \x01(\fR\x06detail\x12%\n" +
-	"\x05cause\x18\x06 \x01(\v2\x0f.clstr.v1.ErrorR\x05cause*@\n" +
+	"\x05cause\x18\x06 \x01(\v2\x0f.clstr.v1.ErrorR\x05cause\"o\n" +
+	"\x06Owners\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
+	"\x05first\x18\x02 \x01(\rR\x05first\x12\x16\n" +
+	"\x06epochs\x18\x03 \x03(\x04R\x06epochs\x12\x1d\n" +
+	"\n" +
+	"num_shards\x18\x04 \x01(\rR\tnumShards*@\n" +
 	"\bDelivery\x12\x0f\n" +
 	"\vAWAIT_REPLY\x10\x00\x12\x10\n" +
 	"\fAWAIT_ACCEPT\x10\x01\x12\x11\n" +
@@ -597,7 +673,7 @@ func file_transport_wire_clstr_proto_rawDescGZIP() []byte {
 }
 
 var file_transport_wire_clstr_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_transport_wire_clstr_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_transport_wire_clstr_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_transport_wire_clstr_proto_goTypes = []any{
 	(Delivery)(0),    // 0: clstr.v1.Delivery
 	(Outcome)(0),     // 1: clstr.v1.Outcome
@@ -606,6 +682,7 @@ var file_transport_wire_clstr_proto_goTypes = []any{
 	(*Header)(nil),   // 4: clstr.v1.Header
 	(*Reply)(nil),    // 5: clstr.v1.Reply
 	(*Error)(nil),    // 6: clstr.v1.Error
+	(*Owners)(nil),   // 7: clstr.v1.Owners
 }
 var file_transport_wire_clstr_proto_depIdxs = []int32{
 	3, // 0: clstr.v1.Packet.envelopes:type_name -> clstr.v1.Envelope
@@ -633,7 +710,7 @@ func file_transport_wire_clstr_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_wire_clstr_proto_rawDesc), len(file_transport_wire_clstr_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

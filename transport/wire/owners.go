@@ -1,0 +1,82 @@
+package wire
+
+import (
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// MaxEpochs is how many shards one message of owners may tell of; who asks asks
+// again from there.
+const MaxEpochs = 64 << 10
+
+// Owners says in which epochs shards are owned; Epochs[i] is of the shard
+// First+i, 0 for one that nobody has ever owned.
+type Owners struct {
+	First     uint32
+	Epochs    []uint64
+	NumShards uint32
+}
+
+const (
+	ownersVersion   protowire.Number = 1
+	ownersFirst     protowire.Number = 2
+	ownersEpochs    protowire.Number = 3
+	ownersNumShards protowire.Number = 4
+)
+
+// AppendOwners appends the encoded message to b.
+func AppendOwners(b []byte, o *Owners) []byte {
+	b = appendUint(b, ownersVersion, Version)
+	b = appendUint(b, ownersFirst, uint64(o.First))
+	if len(o.Epochs) > 0 {
+		size := 0
+		for _, e := range o.Epochs {
+			size += protowire.SizeVarint(e)
+		}
+		b = protowire.AppendTag(b, ownersEpochs, protowire.BytesType)
+		b = protowire.AppendVarint(b, uint64(size))
+		for _, e := range o.Epochs {
+			b = protowire.AppendVarint(b, e)
+		}
+	}
+	return appendUint(b, ownersNumShards, uint64(o.NumShards))
+}
+
+// DecodeOwners decodes a message of owners. Its errors are
+// transport.ErrBadEnvelope with what is wrong.
+func DecodeOwners(data []byte) (o Owners, err error) {
+	version := uint64(0)
+	f := fields{data: data}
+	for f.next() {
+		switch {
+		case f.is(ownersVersion, protowire.VarintType):
+			version = f.uint
+		case f.is(ownersFirst, protowire.VarintType):
+			o.First = uint32(f.uint)
+		case f.is(ownersNumShards, protowire.VarintType):
+			o.NumShards = uint32(f.uint)
+		case f.is(ownersEpochs, protowire.VarintType):
+			o.Epochs = append(o.Epochs, f.uint)
+		case f.is(ownersEpochs, protowire.BytesType):
+			for rest := f.bytes; len(rest) > 0; {
+				e, n := protowire.ConsumeVarint(rest)
+				if n < 0 {
+					return Owners{}, bad("owners: epoch %d is no number", len(o.Epochs))
+				}
+				o.Epochs, rest = append(o.Epochs, e), rest[n:]
+				if len(o.Epochs) > MaxEpochs {
+					break
+				}
+			}
+		}
+		if len(o.Epochs) > MaxEpochs {
+			return Owners{}, bad("owners: more than %d epochs", MaxEpochs)
+		}
+	}
+	switch {
+	case f.bad:
+		return Owners{}, bad("owners: not a message: byte %d of %d", len(data)-len(f.data), len(data))
+	case version != Version:
+		return Owners{}, bad("owners: version %d: only %d is known", version, Version)
+	}
+	return o, nil
+}
