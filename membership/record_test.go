@@ -1,0 +1,256 @@
+package membership
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"math"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/clstr-go/clstr/sharding"
+	"github.com/clstr-go/clstr/transport"
+)
+
+var update = flag.Bool("update", false, "write testdata/records.txt anew")
+
+// goldenRecords are records with all fields and with none. What stands in the
+// file of a release must be readable by every later one, and what a release
+// writes by every earlier one, so a change to it is a change of the protocol.
+var goldenRecords = []struct {
+	key    string
+	record any
+}{
+	{ConfigKey, NewConfig(sharding.Layout{NumShards: 1024, Seed: "prod <é>"})},
+	{ConfigKey, Config{}},
+	{MemberKey(Ref{"node-1", "0123456789abcdef"}), Member{
+		State: Active, Counter: 1 << 60, Born: 17, LeaseMs: 10_000, Weight: 1.5, Zone: "eu-1a", Version: "v1.2.3",
+		Layout: "00c0ffee00c0ffee", Kinds: []string{"account", "order"},
+	}},
+	{MemberKey(Ref{"10.0.0.7:4222", "0"}), Member{State: Joining, Counter: 1, LeaseMs: 6000, Layout: "1"}},
+	{MemberKey(Ref{"узел *.>", "0"}), Member{State: Dead, Counter: 9, LeaseMs: 6000, By: Ref{"a.b", "ff"}}},
+	{MemberKey(Ref{"=", "0"}), Member{State: Left}},
+	{MemberKey(Ref{"n", "0"}), Member{State: Leaving}},
+	{ShardKey(0), Shard{Owner: Ref{"10.0.0.7:4222", "ff"}, Epoch: 1, Why: Claimed}},
+	{ShardKey(511), Shard{Owner: Ref{"b", "1"}, Epoch: 1<<64 - 1, Why: HandedOver, From: Ref{"a.b", "0"}, PausedUs: 1500}},
+	{ShardKey(512), Shard{Epoch: 3, Why: Released, From: Ref{"a", "0"}}},
+	{ShardKey(math.MaxUint32), Shard{}},
+}
+
+func TestGoldenRecords(t *testing.T) {
+	const path = "testdata/records.txt"
+	var now bytes.Buffer
+	for _, g := range goldenRecords {
+		now.WriteString(g.key + " " + string(encode(g.record)) + "\n")
+	}
+	if *update {
+		if err := os.WriteFile(path, now.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(file, now.Bytes()) {
+		t.Errorf("records have changed; those who run an earlier release must read them. Now:\n%s", &now)
+	}
+	lines := strings.Split(strings.TrimSuffix(string(file), "\n"), "\n")
+	if len(lines) != len(goldenRecords) {
+		t.Fatalf("%d lines, want %d", len(lines), len(goldenRecords))
+	}
+	for i, line := range lines {
+		_, value, _ := strings.Cut(line, " ")
+		var got any
+		switch goldenRecords[i].record.(type) {
+		case Config:
+			got, err = Decode[Config]([]byte(value))
+		case Member:
+			got, err = Decode[Member]([]byte(value))
+		case Shard:
+			got, err = Decode[Shard]([]byte(value))
+		}
+		if err != nil || !reflect.DeepEqual(got, goldenRecords[i].record) {
+			t.Errorf("%s\nis read as %+v (%v)\nwant       %+v", line, got, err, goldenRecords[i].record)
+		}
+	}
+}
+
+// TestDecodeIgnoresWhatItDoesNotKnow: a later release may add fields, and states.
+func TestDecodeIgnoresWhatItDoesNotKnow(t *testing.T) {
+	m, err := Decode[Member]([]byte(`{"state":"cordoned","ctr":7,"new":{"a":[1]},"lease_ms":5,"layout":"x","by":""}`))
+	if want := (Member{State: "cordoned", Counter: 7, LeaseMs: 5, Layout: "x"}); err != nil || !reflect.DeepEqual(m, want) {
+		t.Errorf("%+v, %v", m, err)
+	}
+	s, err := Decode[Shard]([]byte(`{"owner":"a.b.1","epoch":2,"why":"stolen","pinned":true}`))
+	if want := (Shard{Owner: Ref{"a.b", "1"}, Epoch: 2, Why: "stolen"}); err != nil || s != want {
+		t.Errorf("%+v, %v", s, err)
+	}
+	c, err := Decode[Config]([]byte(`{"v":1,"shards":4,"seed":"","hash":"h","more":null}`))
+	if want := (Config{Version: 1, NumShards: 4, Hash: "h"}); err != nil || c != want {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// TestDecodeRefuses: and gives no part of what it could not read.
+func TestDecodeRefuses(t *testing.T) {
+	for _, value := range []string{
+		"", "{", "[]", "7", `{"owner":"a.1","epoch":"2"}`, `{"owner":"a"}`, `{"owner":".1"}`, `{"owner":"a."}`, `{"owner":7}`,
+		`{"owner":"a.1","epoch":-1}`, `{"owner":"a.1","epoch":18446744073709551616}`, `{"owner":"a.1"} {}`, "\xff",
+	} {
+		if s, err := Decode[Shard]([]byte(value)); err == nil || s != (Shard{}) {
+			t.Errorf("%s: %+v, %v", value, s, err)
+		}
+	}
+	if m, err := Decode[Member]([]byte(`{"state":"active","weight":1e999}`)); err == nil || m.State != "" {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+func TestConfigCheck(t *testing.T) {
+	have := NewConfig(sharding.Layout{NumShards: 32, Seed: "s"})
+	if err := NewConfig(sharding.Layout{NumShards: 32, Seed: "s"}).Check(have); err != nil {
+		t.Error(err)
+	}
+	for want, c := range map[string]Config{
+		"NumShards 16, the cluster has 32":      NewConfig(sharding.Layout{NumShards: 16, Seed: "s"}),
+		`Seed "", the cluster has "s"`:          NewConfig(sharding.Layout{NumShards: 32}),
+		"record version 2, the cluster has 1":   {Version: 2, NumShards: 32, Seed: "s", Hash: have.Hash},
+		`hash "x", the cluster has "blake2b-64`: {Version: 1, NumShards: 32, Seed: "s", Hash: "x"},
+	} {
+		if err := c.Check(have); !errors.Is(err, transport.ErrLayoutMismatch) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
+// TestSelfIsRefused: what could not come back from a record as it went in.
+func TestSelfIsRefused(t *testing.T) {
+	ok := Self{Ref: Ref{"узел.1", "0aB-_"}, Layout: sharding.Layout{NumShards: 4, Seed: "é"}}
+	if err := ok.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*Self){
+		"no name":                  func(s *Self) { s.Name = "" },
+		"no incarnation":           func(s *Self) { s.Incarnation = "" },
+		"a name that is not UTF-8": func(s *Self) { s.Name = "a\xff" },
+		"a seed that is not UTF-8": func(s *Self) { s.Layout.Seed = "\xff" },
+		"a dotted incarnation":     func(s *Self) { s.Incarnation = "1.2" },
+		"a wildcard":               func(s *Self) { s.Incarnation = ">" },
+		"no shards":                func(s *Self) { s.Layout.NumShards = 0 },
+		"a negative weight":        func(s *Self) { s.Weight = -1 },
+		"a giant's weight":         func(s *Self) { s.Weight = 2e6 },
+		"no number for a weight":   func(s *Self) { s.Weight = math.NaN() },
+		"an infinite weight":       func(s *Self) { s.Weight = math.Inf(1) },
+		"a lease of nothing":       func(s *Self) { s.Timing.Lease = 1 },
+	} {
+		s := ok
+		change(&s)
+		if err := s.Validate(); !errors.Is(err, transport.ErrBadOption) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if c, err := NewCore(s); err == nil || c != nil {
+			t.Errorf("%s: a core is made", name)
+		}
+	}
+}
+
+func TestKeys(t *testing.T) {
+	for _, key := range []string{
+		"", "n.", "n.a", "n..1", "n.a.", "n.a b.1", "n.a.1.2", "n.a.*", "n.=.1", "n.=YQ.1", "n.=_x.1", "n.=!.1", "s.a.1", "n", "m.a.1", ".n.a.1",
+	} {
+		if ref, ok := ParseMemberKey(key); ok {
+			t.Errorf("%q is the key of %v", key, ref)
+		}
+	}
+	for _, key := range []string{"", "s.", "s.0", "s.0.", "s.0.512", "s.1.0", "s.0.00", "s.0.+1", "s.0.-1", "s.00.1", "s.0.4294967296", "n.0.1", "0.1", "1", "s.0.1 "} {
+		if shard, ok := ParseShardKey(key); ok {
+			t.Errorf("%q is the key of shard %d", key, shard)
+		}
+	}
+}
+
+// FuzzMemberKey: any name, and any key that was not made here.
+func FuzzMemberKey(f *testing.F) {
+	for _, s := range []string{"a", "a.b", "", "=", "=YQ", "\xff\x00", "узел", "a b*>", "n.a.1", "n.=0L7Quw.1", "n.=YR.1"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if s != "" {
+			ref := Ref{s, "1"}
+			key := MemberKey(ref)
+			if got, ok := ParseMemberKey(key); !ok || got != ref {
+				t.Errorf("%q: %q is read as %v, %v", s, key, got, ok)
+			}
+			if tokens := strings.Split(key, "."); len(tokens) != 3 || strings.ContainsFunc(key, func(r rune) bool {
+				return r <= ' ' || r > '~' || r == '*' || r == '>'
+			}) {
+				t.Errorf("%q: %q is no key of three tokens", s, key)
+			}
+			if utf8.ValidString(s) {
+				if got, err := Decode[Shard](encode(Shard{Owner: ref})); err != nil || got.Owner != ref {
+					t.Errorf("%q comes back from a record as %v, %v", s, got.Owner, err)
+				}
+			}
+		}
+		if ref, ok := ParseMemberKey(s); ok && MemberKey(ref) != s {
+			t.Errorf("%q is read as %v, whose key is %q", s, ref, MemberKey(ref))
+		}
+	})
+}
+
+// FuzzShardKey is the same for shards.
+func FuzzShardKey(f *testing.F) {
+	for _, n := range []uint32{0, 1, 511, 512, math.MaxUint32} {
+		f.Add(n, ShardKey(n)+"0")
+	}
+	f.Fuzz(func(t *testing.T, n uint32, s string) {
+		if got, ok := ParseShardKey(ShardKey(n)); !ok || got != n {
+			t.Errorf("%d: %q is read as %d, %v", n, ShardKey(n), got, ok)
+		}
+		if got, ok := ParseShardKey(s); ok && ShardKey(got) != s {
+			t.Errorf("%q is read as %d, whose key is %q", s, got, ShardKey(got))
+		}
+	})
+}
+
+// FuzzDecode: whatever stands in a store, it is read or refused; what is read
+// can be written, and a core goes on.
+func FuzzDecode(f *testing.F) {
+	for _, g := range goldenRecords {
+		f.Add(encode(g.record))
+	}
+	f.Add([]byte("null"))
+	f.Add([]byte(`{"owner":"a.1","epoch":18446744073709551615,"lease_ms":9223372036854775807,"state":"active","weight":1e300}`))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		again[Member](t, value)
+		again[Shard](t, value)
+		again[Config](t, value)
+		c, err := NewCore(Self{Ref: refA, Layout: layoutOfScripts})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Step(1, Tick{})
+		c.Step(2, Result{Op: 1, Rev: 1})
+		c.Step(3, Seen{[]Entry{{MemberKey(refB), 5, value}, {ShardKey(1), 6, value}, {MemberKey(refA), 7, value}}})
+		c.Step(4, Tick{})
+	})
+}
+
+func again[R Member | Shard | Config](t *testing.T, value []byte) {
+	r, err := Decode[R](value)
+	if err != nil {
+		return
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		t.Fatalf("%q is read as %+v, which cannot be written: %v", value, r, err)
+	}
+	if got, err := Decode[R](b); err != nil || !bytes.Equal(encode(got), b) {
+		t.Errorf("%q: %s, then %+v, %v", value, b, got, err)
+	}
+}
