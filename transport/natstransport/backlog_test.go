@@ -96,6 +96,59 @@ func TestCrowdedReaderRefuses(t *testing.T) {
 	eventually(t, "nobody can be told that a notification was refused: they run", func() bool { return notes.Load() == requests })
 }
 
+// It goes by bytes as well as by messages: where there is no room for more,
+// notifications are refused too, which the log tells.
+func TestCrowdedReaderRefusesBytes(t *testing.T) {
+	const requests, size = 400, 16 << 10
+	url := testkit.StartNATS(t)
+	var buf lockedBuffer
+	node := connect(t, natstransport.Options{
+		URL: url, MaxBufferedBytes: requests * size / 2, MaxPending: -1, Log: slog.New(slog.NewTextHandler(&buf, nil)),
+	})
+	ran := make(chan string, requests)
+	if _, err := node.Subscribe(patient(t), 7, names(ran)); err != nil {
+		t.Fatal(err)
+	}
+	a := newAsker(t, url)
+	release := sync.OnceFunc(node.HoldReader())
+	t.Cleanup(release)
+	for id := range uint64(requests) {
+		env := transport.Envelope{Shard: 7, Type: "Ask", Data: make([]byte, size)}
+		if id%2 == 1 {
+			env.Type, env.Delivery = "Note", transport.AwaitNothing
+		}
+		if err := a.nc.PublishRequest("clstr.s.7.0", a.inbox+".1-1", wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0), id+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the requests wait", func() bool { return node.Backlog() == requests-1 }) // the reader has one
+	release()
+	replies := a.replies(requests / 2)
+	refusals := 0
+	for _, err := range replies {
+		if err != nil {
+			refusals++
+			failed(t, err, transport.ErrOverloaded, transport.NotStarted)
+		}
+	}
+	// All was too much; a half was crowded; a quarter was neither.
+	if want := requests / 2 * 3 / 4; refusals < want-2 || refusals > want+2 {
+		t.Errorf("%d requests were refused, want %d", refusals, want)
+	}
+	want(t, node, transport.Envelope{Shard: 7, Type: "Last"}, "")
+	notes := 0
+	for receive(t, "a name", ran) != "Last" {
+		notes++
+	}
+	notes -= requests/2 - refusals
+	if want := requests / 2 / 2; notes < want-2 || notes > want+2 {
+		t.Errorf("%d notifications have run, want %d", notes, want)
+	}
+	if !strings.Contains(buf.String(), "notification is refused") {
+		t.Errorf("the log: %s", buf.String())
+	}
+}
+
 // Where even that is too late, messages are dropped: that is logged, and their
 // senders learn at their deadline that it is not known whether they ran.
 func TestDroppedMessagesAreLogged(t *testing.T) {

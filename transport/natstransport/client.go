@@ -81,7 +81,7 @@ func (t *Transport) box(shard uint32) *shardBox {
 		return b.(*shardBox)
 	}
 	b := &shardBox{t: t, shard: shard, subject: t.subject(shard)}
-	b.pool, b.send, b.waits = t.flusher, b.publish, true
+	b.pool, b.room, b.send, b.waits = t.flusher, &t.requestRoom, b.publish, true
 	actual, _ := t.boxes.LoadOrStore(shard, b)
 	return actual.(*shardBox)
 }

@@ -177,6 +177,7 @@ func TestOptions(t *testing.T) {
 		"the inboxes' name":  {URL: url, SubjectPrefix: "private", NATSOptions: []nats.Option{nats.CustomInboxPrefix("private")}},
 		"handlers":           {URL: url, MaxConcurrentHandlers: -2},
 		"pending":            {URL: url, MaxPending: -2},
+		"bytes":              {URL: url, MaxBufferedBytes: -2},
 		"the handlers' time": {URL: url, HandlerTimeout: -2},
 	} {
 		opts.Log = silent

@@ -57,6 +57,8 @@ type Transport struct {
 	gone       atomic.Pointer[transport.Error] // why it has ended for good
 	broken     chan struct{}                   // closed with gone
 
+	requestRoom, replyRoom room
+
 	calls calls
 	boxes sync.Map // uint32 -> *shardBox
 
@@ -70,6 +72,7 @@ type Transport struct {
 	inboxDenied error
 
 	// Only the reader's.
+	waits   inbox
 	decoder wire.Decoder
 	packet  wire.Packet
 	peers   map[string]*peer
@@ -108,6 +111,9 @@ func newTransport(opts Options, backlog int) (*Transport, error) {
 		ended:   make(chan struct{}),
 	}
 	t.calls.open = map[uint64]*call{}
+	t.requestRoom.init(opts.MaxBufferedBytes)
+	t.replyRoom.init(opts.MaxBufferedBytes)
+	t.waits.limit = t.replyRoom.limit
 	if err := t.connect(); err != nil {
 		return nil, err
 	}
@@ -187,9 +193,11 @@ func redact(servers string) string {
 func (t *Transport) read() {
 	defer close(t.ended)
 	for m := range t.in {
-		switch {
-		case m == nil:
+		if m == nil {
 			return
+		}
+		t.take(len(m.Data))
+		switch {
 		case m.Sub == t.inboxSub:
 			t.replies(m)
 		case m.Sub == nil:

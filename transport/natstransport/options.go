@@ -10,6 +10,9 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
+// DefaultMaxBufferedBytes is the default of [Options.MaxBufferedBytes].
+const DefaultMaxBufferedBytes = 64 << 20
+
 // DefaultSubjectPrefix is the first token of a cluster's subjects.
 const DefaultSubjectPrefix = "clstr"
 
@@ -44,6 +47,12 @@ type Options struct {
 	// finished; more are refused with [transport.ErrOverloaded].
 	// 0 = default (16,384), -1 = unlimited.
 	MaxPending int
+	// MaxBufferedBytes is how many bytes of requests may wait to be sent, as many
+	// of replies, and as many of what has come until it is handed on. What is over
+	// it is refused with [transport.ErrOverloaded]; where a handler has run and
+	// its reply finds no room, the outcome says so.
+	// 0 = default (64 MiB), -1 = unlimited.
+	MaxBufferedBytes int
 }
 
 // fits refuses a connection that cannot serve.
@@ -64,6 +73,9 @@ func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	if o.MaxBufferedBytes == 0 {
+		o.MaxBufferedBytes = DefaultMaxBufferedBytes
+	}
 	return o
 }
 
@@ -81,6 +93,8 @@ func (o Options) validate() error {
 		return transport.Errorf(transport.ErrBadOption, "URL or Conn is required")
 	case o.URL != "" && o.Conn != nil:
 		return transport.Errorf(transport.ErrBadOption, "URL and Conn exclude each other")
+	case o.MaxBufferedBytes < -1:
+		return transport.Errorf(transport.ErrBadOption, "MaxBufferedBytes %d: -1 (unlimited), 0 (default) or more", o.MaxBufferedBytes)
 	case o.Conn != nil && len(o.NATSOptions) > 0:
 		return transport.Errorf(transport.ErrBadOption, "NATSOptions are for a connection that New makes, not for Conn")
 	}

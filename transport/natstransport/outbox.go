@@ -31,7 +31,8 @@ const maxWaiting = 8
 type outbox struct {
 	pool  *pool.Pool   // the flusher: one task at a time
 	send  func(*batch) // one at a time
-	waits bool         // put waits for room; otherwise what it takes is bounded elsewhere
+	room  *room        // for the bytes of this and others
+	waits bool         // put waits for room and reserves it; otherwise its caller has
 
 	mu      sync.Mutex
 	waiting []*batch
@@ -82,18 +83,23 @@ func (b *batch) recycle() {
 }
 
 // put appends something of at most size bytes. It returns false if what was
-// appended is larger than limit, and an error if ctx or the time to live of env
-// (nil for what is no envelope) ends while put waits for room: nothing is sent
-// then.
+// appended is larger than limit, and an error if there is no room, or if ctx or the
+// time to live of env (nil for what is no envelope) ends while put waits for it:
+// nothing is sent then.
 func (o *outbox) put(ctx context.Context, env *transport.Envelope, size, limit int, add func(*batch)) (bool, error) {
 	o.mu.Lock()
-	if o.waits && len(o.waiting) > maxWaiting {
+	if o.waits {
 		if err := o.awaitRoom(ctx, env); err != nil {
+			o.mu.Unlock()
+			return true, err
+		}
+		if err := o.room.reserve(o.room.limit, size); err != nil {
 			o.mu.Unlock()
 			return true, err
 		}
 	}
 	b, fresh := o.last(size, limit)
+	before := len(b.buf)
 	add(b)
 	b.items++
 	if fresh && len(b.buf) > limit {
@@ -101,8 +107,10 @@ func (o *outbox) put(ctx context.Context, env *transport.Envelope, size, limit i
 		o.waiting[n] = nil
 		o.waiting = o.waiting[:n]
 		o.mu.Unlock()
+		o.room.give(size)
 		return false, nil
 	}
+	o.room.give(size - (len(b.buf) - before)) // it was an estimate
 	wake := !o.busy
 	o.busy = true
 	o.mu.Unlock()
@@ -115,6 +123,9 @@ func (o *outbox) put(ctx context.Context, env *transport.Envelope, size, limit i
 // awaitRoom returns when a batch may be added. It is called with mu held, and
 // lets go of it meanwhile. What that takes is taken from env's time to live.
 func (o *outbox) awaitRoom(ctx context.Context, env *transport.Envelope) error {
+	if len(o.waiting) <= maxWaiting {
+		return nil
+	}
 	var expired <-chan time.Time
 	if env != nil && env.TTLMs > 0 {
 		end := time.Now().Add(env.TTL())
@@ -204,7 +215,9 @@ func (o *outbox) next() bool {
 		o.taken = nil
 	}
 	o.mu.Unlock()
+	size := len(b.buf)
 	o.send(b)
+	o.room.give(size)
 	b.recycle()
 	return true
 }

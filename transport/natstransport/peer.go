@@ -39,7 +39,7 @@ func (t *Transport) peer(reply string) *peer {
 		}
 	}
 	p := &peer{t: t, calls: make(map[uint64]*remote)}
-	p.pool, p.send = t.flusher, p.publish
+	p.pool, p.room, p.send = t.flusher, &t.replyRoom, p.publish
 	t.peers[inbox] = p
 	return p
 }
@@ -81,15 +81,22 @@ func (r *remote) Reply(c *transport.Call, data []byte, err *transport.Error) {
 // answer sends a reply; it copies data.
 func (p *peer) answer(id uint64, subject string, data []byte, err *transport.Error) {
 	limit := p.t.limit()
-	if p.put(id, subject, limit, data, err) {
+	fits, full := p.put(id, subject, limit, data, err)
+	if fits && full == nil {
 		return
 	}
-	short := transport.Errorf(transport.ErrReplyTooLarge, "reply of %d bytes: the server allows messages of %d", len(data), limit+wire.Overhead)
-	if err != nil {
+	var short *transport.Error
+	switch {
+	case err != nil:
 		short = shorten(err)
+	case full != nil:
+		short = full.WithOutcome(transport.RanAndFailed)
+	default:
+		short = transport.Errorf(transport.ErrReplyTooLarge, "reply of %d bytes: the server allows messages of %d", len(data), limit+wire.Overhead)
 	}
-	if !p.put(id, subject, limit, nil, short) {
-		p.t.log.Error("no reply fits the server's limit", "limit", limit+wire.Overhead)
+	if fits, full = p.put(id, subject, limit, nil, short); !fits || full != nil {
+		p.take(id)
+		p.t.senders.warn("reply is dropped", "limit", limit+wire.Overhead, "error", full)
 	}
 }
 
@@ -105,19 +112,30 @@ func shorten(err *transport.Error) *transport.Error {
 	return &short
 }
 
-func (p *peer) put(id uint64, subject string, limit int, data []byte, err *transport.Error) bool {
+// small is a reply that there is room for where there is none for large ones:
+// without it a caller would not know what became of its call.
+const small = 1 << 10
+
+func (p *peer) put(id uint64, subject string, limit int, data []byte, err *transport.Error) (fits bool, full *transport.Error) {
 	size := 32 + len(data)
 	for e := err; e != nil; e = e.Cause {
 		size += 48 + 3*(len(e.Code)+len(e.Message)) + len(e.Detail) // a byte that is no UTF-8 becomes three
 	}
-	fits, _ := p.outbox.put(context.Background(), nil, size, limit, func(b *batch) {
+	most := p.room.limit
+	if size <= small {
+		most *= 2
+	}
+	if full = p.room.reserve(most, size); full != nil {
+		return true, full
+	}
+	fits, _ = p.outbox.put(context.Background(), nil, size, limit, func(b *batch) {
 		delete(p.calls, id)
 		b.buf = wire.AppendReply(b.buf, id, data, err)
 		if b.reply == "" {
 			b.reply = subject
 		}
 	})
-	return fits
+	return fits, nil
 }
 
 // publish sends a batch of replies, to the reply subject of the first: the

@@ -130,6 +130,8 @@ type asker struct {
 	nc    *nats.Conn
 	inbox string
 	sub   *nats.Subscription
+
+	messages int // that had replies
 }
 
 func newAsker(t *testing.T, url string) *asker {
@@ -147,10 +149,18 @@ func (a *asker) ask(packet []byte, n int) (replies map[uint64]error, messages in
 	if err := a.nc.PublishRequest("clstr.s.7.0", a.inbox+".1-1", packet); err != nil {
 		a.t.Fatal(err)
 	}
+	before := a.messages
+	replies = a.replies(n)
+	return replies, a.messages - before
+}
+
+// replies takes n replies.
+func (a *asker) replies(n int) map[uint64]error {
+	a.t.Helper()
 	var d wire.Decoder
 	var p wire.Packet
-	replies = map[uint64]error{}
-	for ; len(replies) < n; messages++ {
+	replies := map[uint64]error{}
+	for ; len(replies) < n; a.messages++ {
 		m, err := a.sub.NextMsg(patience)
 		if err != nil {
 			a.t.Fatalf("after %d replies: %v", len(replies), err)
@@ -168,7 +178,7 @@ func (a *asker) ask(packet []byte, n int) (replies map[uint64]error, messages in
 			}
 		}
 	}
-	return replies, messages
+	return replies
 }
 
 // Of a message with an envelope that no sender of ours sends, nothing behind it

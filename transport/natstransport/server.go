@@ -155,7 +155,7 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 	if len(t.packet.Cancels) > 0 && m.Reply != "" {
 		p = t.peer(m.Reply)
 	}
-	crowded := len(t.in) > cap(t.in)/2
+	crowded, full := t.crowded()
 	slices.Sort(t.packet.Cancels)
 	held := false
 	var bad error // of an envelope before: our senders send none, and what comes behind is not looked at
@@ -182,8 +182,8 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 				bad = errBehindBad
 			}
 		}
-		if err == nil && crowded && e.Delivery != transport.AwaitNothing {
-			err = transport.Overloaded(retryHint, "%d messages wait for the node's reader", len(t.in))
+		if err == nil && crowded != nil && (full || e.Delivery != transport.AwaitNothing) {
+			err = crowded
 		}
 		switch {
 		case err == nil && e.Delivery == transport.AwaitNothing:

@@ -1,0 +1,68 @@
+package natstransport
+
+import (
+	"math"
+	"sync/atomic"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// room bounds the bytes that wait in outboxes. All shards share one, and all peers
+// another, so that requests do not take the place of replies.
+type room struct {
+	limit int64
+	bytes atomic.Int64
+}
+
+func (r *room) init(limit int) {
+	if r.limit = int64(limit); limit < 0 {
+		r.limit = math.MaxInt64 / 4
+	}
+}
+
+// reserve takes room for size bytes, or returns an error if more than limit would
+// be taken then. One message always has room.
+func (r *room) reserve(limit int64, size int) *transport.Error {
+	n := r.bytes.Add(int64(size))
+	if n > limit && n > int64(size) {
+		r.give(size)
+		return transport.Overloaded(retryHint, "%d bytes wait for the connection: at most %d allowed", n-int64(size), limit).WithOutcome(transport.NotSent)
+	}
+	return nil
+}
+
+// give gives room back.
+func (r *room) give(size int) { r.bytes.Add(int64(-size)) }
+
+// inbox measures what waits for the reader. nats.go counts what it has received;
+// it counts the messages of others on a connection that was given too, so that the
+// measure begins anew whenever nothing waits.
+type inbox struct {
+	limit    int64
+	received uint64 // nats.go's count when nothing waited
+	read     uint64 // since then
+}
+
+// take notes that the reader has taken a message.
+func (t *Transport) take(bytes int) {
+	if len(t.in) == 0 {
+		t.waits.received, t.waits.read = atomic.LoadUint64(&t.nc.InBytes), 0
+		return
+	}
+	t.waits.read += uint64(bytes)
+}
+
+// crowded returns why requests must be refused, because the reader falls behind,
+// or nil. full is whether there is no room for notifications either.
+func (t *Transport) crowded() (why *transport.Error, full bool) {
+	messages := len(t.in)
+	if messages == 0 {
+		return nil, false
+	}
+	bytes := int64(atomic.LoadUint64(&t.nc.InBytes) - t.waits.received - t.waits.read)
+	bytes = min(bytes, int64(messages)*t.maxPayload.Load())
+	if messages > cap(t.in)/2 || bytes > t.waits.limit/2 {
+		why = transport.Overloaded(retryHint, "%d messages of %d bytes wait for the node's reader", messages, bytes)
+	}
+	return why, bytes > t.waits.limit
+}
