@@ -20,7 +20,7 @@ func (f *fields) next() bool {
 		return false
 	}
 	number, kind, n := protowire.ConsumeTag(f.data)
-	if n < 0 {
+	if n < 0 || !number.IsValid() {
 		f.bad = true
 		return false
 	}
