@@ -25,6 +25,7 @@ type shardBox struct {
 	outbox
 	t       *Transport
 	shard   uint32
+	epoch   uint64 // of the owner; another has another way
 	subject string
 
 	// How many messages were sent to the subject, and of how many the server has
@@ -48,17 +49,29 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 	if err := t.canSend(); err != nil {
 		return nil, err
 	}
-	box := t.box(uint32(env.Shard))
 	w := transport.BeginWait(ctx)
 	defer w.EndWait(ctx)
+	if t.owners.state.Load() == unasked {
+		t.ask(ctx)
+	}
+	box := t.box(uint32(env.Shard))
 	if env.Delivery == transport.AwaitNothing {
 		return nil, box.post(ctx, &env, nil)
 	}
+	data, err := t.exchange(ctx, box, &env)
+	if err != nil {
+		return t.elsewhere(ctx, &env, box, data, err)
+	}
+	return data, nil
+}
+
+// exchange sends a request and waits for its outcome.
+func (t *Transport) exchange(ctx context.Context, box *shardBox, env *transport.Envelope) ([]byte, error) {
 	c := &call{t: t, to: box, signal: signals.Get().(chan struct{})}
-	if err := box.post(ctx, &env, c); err != nil {
+	if err := box.post(ctx, env, c); err != nil {
 		return nil, err
 	}
-	return c.await(ctx, &env)
+	return c.await(ctx, env)
 }
 
 // canSend refuses what cannot leave the process now.
@@ -75,15 +88,19 @@ func (t *Transport) canSend() error {
 	return nil
 }
 
-// box returns the way to a shard; there is one for each shard ever asked.
+// box returns the way to a shard's owner; there is one for each shard ever asked.
 func (t *Transport) box(shard uint32) *shardBox {
 	if b, ok := t.boxes.Load(shard); ok {
 		return b.(*shardBox)
 	}
-	b := &shardBox{t: t, shard: shard, subject: t.subject(shard)}
-	b.pool, b.room, b.send, b.waits = t.flusher, &t.requestRoom, b.publish, true
-	actual, _ := t.boxes.LoadOrStore(shard, b)
+	actual, _ := t.boxes.LoadOrStore(shard, t.newBox(shard, t.owners.epochOf(shard)))
 	return actual.(*shardBox)
+}
+
+func (t *Transport) newBox(shard uint32, epoch uint64) *shardBox {
+	b := &shardBox{t: t, shard: shard, epoch: epoch, subject: t.subjectOf(shard, epoch)}
+	b.pool, b.room, b.send, b.waits = t.flusher, &t.requestRoom, b.publish, true
+	return b
 }
 
 // post hands an envelope over; c is nil for one that awaits nothing.
@@ -231,11 +248,18 @@ func (b *shardBox) cancel(id uint64) {
 
 // replies takes a message to the inbox.
 func (t *Transport) replies(m *nats.Msg) {
+	if m.Subject == t.who {
+		t.answer(m)
+		return
+	}
 	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
 		unacked := t.fail(m.Subject, func(c *call) *transport.Error {
 			return transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", c.to.shard)
 		})
 		t.missed.add(unacked, "subject", m.Header.Get("Nats-Subject"), "error", transport.ErrTransportNoShardSubscriber)
+		if unacked > 0 && t.owners.state.Load() == living {
+			t.askLater()
+		}
 		return
 	}
 	if err := t.decoder.Decode(m.Data, &t.packet); err != nil {

@@ -20,7 +20,6 @@ import (
 
 var (
 	_ transport.Transport         = (*Transport)(nil)
-	_ transport.ReceiverTransport = (*Transport)(nil)
 	_ transport.Dispatched        = (*Transport)(nil)
 )
 
@@ -59,12 +58,15 @@ type Transport struct {
 
 	requestRoom, replyRoom room
 
-	calls calls
-	boxes sync.Map // uint32 -> *shardBox
+	calls  calls
+	boxes  sync.Map // uint32 -> *shardBox
+	owners owners
+	who    string // where answers about owners go
 
 	in    chan *nats.Msg // all messages of the connection, in order
 	mu    sync.Mutex
 	subs  map[*nats.Subscription]*subscription
+	asked map[*nats.Subscription]*ownersSub
 	marks []chan struct{} // of markers in the channel, in order
 
 	heard       error         // the last violation of permissions that was heard
@@ -104,6 +106,7 @@ func newTransport(opts Options, backlog int) (*Transport, error) {
 		clock:   expiry.New(transport.DefaultRequestTimeout + ttlGrace),
 		in:      make(chan *nats.Msg, backlog),
 		subs:    map[*nats.Subscription]*subscription{},
+		asked:   map[*nats.Subscription]*ownersSub{},
 		peers:   map[string]*peer{},
 		broken:  make(chan struct{}),
 		hears:   make(chan struct{}),

@@ -23,8 +23,10 @@ type Options struct {
 	URL string
 	// NATSOptions are added to the connection that New makes: credentials, TLS,
 	// names, handlers, anything of nats.go but nats.NoEcho. Not with Conn.
-	// Processes with other inboxes than "_INBOX" (nats.CustomInboxPrefix) must all
-	// have the same: a node answers to those and to its own only.
+	// A node answers to inboxes below "_INBOX." and below its own prefix only: with
+	// nats.CustomInboxPrefix give each process one below the former ("_INBOX.alice",
+	// so that permissions can keep clients out of each other's replies), or all
+	// the same one.
 	NATSOptions []nats.Option
 	// Conn is a connection to use in place of one of our own. Close leaves it
 	// open. Until then its error handler is ours, which calls the one that it had.

@@ -187,6 +187,59 @@ func TestPermissionTakenBack(t *testing.T) {
 	}
 }
 
+// The permissions that docs/wire-format.md recommends where clients must not read
+// each other's replies: they suffice, and they do keep them apart.
+func TestInboxesApart(t *testing.T) {
+	user := func(name string, publish ...string) *server.User {
+		subscribe := []string{"_INBOX." + name + ".>"}
+		if name == "n1" {
+			subscribe = append(subscribe, "clstr.s.*.*")
+		}
+		return &server.User{Username: name, Password: "p", Permissions: &server.Permissions{
+			Publish: &server.SubjectPermission{Allow: publish}, Subscribe: &server.SubjectPermission{Allow: subscribe},
+		}}
+	}
+	url := testkit.StartNATSServer(t, &server.Options{Users: []*server.User{
+		user("alice", "clstr.s.*.*"), user("bob", "clstr.s.*.*"), user("n1", "_INBOX.>"),
+	}}).URL()
+	login := func(name string) []nats.Option {
+		return []nats.Option{nats.UserInfo(name, "p"), nats.CustomInboxPrefix("_INBOX." + name)}
+	}
+	node := connect(t, natstransport.Options{URL: url, NATSOptions: login("n1")})
+	serve(t, node, 1, echo)
+	for _, name := range []string{"alice", "bob"} {
+		client := connect(t, natstransport.Options{URL: url, NATSOptions: login(name)})
+		for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept, transport.AwaitNothing} {
+			if _, err := client.Request(patient(t), transport.Envelope{Shard: 1, Type: "Echo", Delivery: d}); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		refused(t, client, transport.Envelope{Shard: 2, Type: "Echo"}, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+	}
+
+	denials := make(chan error, 8)
+	bob := dial(t, url, append(login("bob"), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { denials <- err }))...)
+	for _, subject := range []string{"_INBOX.>", "_INBOX.alice.>", "_INBOX.*.*.*", "clstr.s.1.0", ">"} {
+		if _, err := bob.SubscribeSync(subject); err != nil {
+			t.Fatal(err)
+		}
+		if err := receive(t, "a denial", denials); !containsAny(err.Error(), fmt.Sprintf("Subscription to %q", subject)) {
+			t.Errorf("%s: %v", subject, err)
+		}
+	}
+	for _, subject := range []string{"_INBOX.alice.x.1-1", "_INBOX.bob.x.1-1", "_INBOX.n1.x.1-1"} {
+		if err := bob.Publish(subject, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := receive(t, "a denial", denials); !containsAny(err.Error(), fmt.Sprintf("Publish to %q", subject)) {
+			t.Errorf("%s: %v", subject, err)
+		}
+	}
+
+	_, err := natstransport.New(natstransport.Options{URL: url, Log: silent, NATSOptions: []nats.Option{nats.UserInfo("alice", "p")}})
+	failed(t, err, transport.ErrNotPermitted, transport.NotStarted) // without the prefix
+}
+
 // Who may not hear replies is told at once, and not by each request's deadline.
 func TestInboxNotPermitted(t *testing.T) {
 	_, err := natstransport.New(natstransport.Options{URL: restricted(t), Log: silent, NATSOptions: []nats.Option{nats.UserInfo("deaf", "p")}})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -29,6 +28,7 @@ type subscription struct {
 	*transport.Sub
 	t     *Transport
 	shard uint32
+	epoch uint64
 	nats  *nats.Subscription
 	life  *transport.Lifetime // of the node, if it is one's
 
@@ -36,12 +36,6 @@ type subscription struct {
 }
 
 var _ transport.Subscription = (*subscription)(nil)
-
-// subject is a shard's; the last token is the owner's epoch, 0 where the list of
-// shards is fixed.
-func (t *Transport) subject(shard uint32) string {
-	return t.opts.SubjectPrefix + ".s." + strconv.FormatUint(uint64(shard), 10) + ".0"
-}
 
 // SubscribeShard implements [transport.ServerTransport].
 func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transport.HandlerFunc) (transport.Subscription, error) {
@@ -53,11 +47,15 @@ func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transp
 
 // Subscribe implements [transport.ReceiverTransport].
 func (t *Transport) Subscribe(ctx context.Context, shardID uint32, r transport.Receiver) (transport.Subscription, error) {
+	return t.subscribeEpoch(ctx, shardID, 0, r)
+}
+
+func (t *Transport) subscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
 	sub, err := t.d.Subscribe(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	s := &subscription{Sub: sub, t: t, shard: shardID, life: transport.LifetimeFrom(ctx)}
+	s := &subscription{Sub: sub, t: t, shard: shardID, epoch: epoch, life: transport.LifetimeFrom(ctx)}
 	if err := t.subscribe(s); err != nil {
 		return nil, errors.Join(notSent(err), sub.Unsubscribe())
 	}
@@ -81,7 +79,7 @@ func (t *Transport) subscribe(s *subscription) (err error) {
 	if t.closed.Load() {
 		return transport.Errorf(transport.ErrTransportClosed, "shard %d", s.shard)
 	}
-	if s.nats, err = t.nc.ChanQueueSubscribe(t.subject(s.shard), queueGroup, t.in); err == nil {
+	if s.nats, err = t.nc.ChanQueueSubscribe(t.subjectOf(s.shard, s.epoch), queueGroup, t.in); err == nil {
 		t.subs[s.nats] = s
 	}
 	return err
