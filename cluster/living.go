@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/coordinator"
@@ -28,15 +29,23 @@ type living struct {
 	transport transport.EpochTransport
 	metrics   OwnershipMetrics // may be nil
 
+	epochs []atomic.Uint64 // by shard, as far as is known
+
 	mu   sync.Mutex
 	open map[uint32]*ownedShard // by shard: the latest that was opened
 }
 
-var _ coordinator.Node = (*living)(nil)
+var (
+	_ coordinator.Node = (*living)(nil)
+	_ transport.Owners = (*living)(nil)
+)
 
 // runLiving takes part in the cluster until ctx ends.
 func (n *Node) runLiving(ctx context.Context, life *transport.Lifetime, log *slog.Logger) error {
-	l := &living{n: n, life: life, transport: n.opts.Transport.(transport.EpochTransport), open: map[uint32]*ownedShard{}}
+	l := &living{
+		n: n, life: life, transport: n.opts.Transport.(transport.EpochTransport),
+		open: map[uint32]*ownedShard{}, epochs: make([]atomic.Uint64, n.opts.NumShards),
+	}
 	l.metrics, _ = n.metrics.(OwnershipMetrics)
 	n.living = l
 	c, err := coordinator.New(coordinator.Options{
@@ -52,13 +61,29 @@ func (n *Node) runLiving(ctx context.Context, life *transport.Lifetime, log *slo
 		Store: n.opts.Membership, Node: l, Log: log,
 		DrainTimeout: orDefault(n.opts.DrainTimeout, defaultDrainTimeout),
 		StopTimeout:  orDefault(n.opts.StopTimeout, defaultStopTimeout),
+		Linger:       l.linger(),
 	})
 	if err != nil {
 		return err
 	}
+	if t, ok := n.opts.Transport.(transport.OwnersTransport); ok {
+		sub, err := t.ServeOwners(lifeContext{ctx, life.Context()}, l)
+		if err != nil {
+			return transport.Annotate(err, "node "+n.opts.NodeID+" answers for owners")
+		}
+		defer func() { _ = sub.Unsubscribe() }()
+	}
 	err = errors.Join(c.Run(ctx), life.End())
 	log.Info("node has ended")
 	return err
+}
+
+// linger is how long the transport wants a shard that has moved to stay.
+func (l *living) linger() time.Duration {
+	if t, ok := l.transport.(interface{ Linger() time.Duration }); ok {
+		return t.Linger()
+	}
+	return 0
 }
 
 func orDefault(d, otherwise time.Duration) time.Duration {
@@ -95,7 +120,16 @@ func (l *living) Opened(g *coordinator.Guard, gap time.Duration) {
 }
 
 // Route implements coordinator.Node.
-func (l *living) Route(uint32, membership.Shard) {}
+func (l *living) Route(shard uint32, record membership.Shard) { l.epochs[shard].Store(record.Epoch) }
+
+// Epochs implements transport.Owners.
+func (l *living) Epochs(first uint32, most int) (epochs []uint64, numShards uint32) {
+	numShards = l.n.opts.NumShards
+	for shard := first; shard < numShards && len(epochs) < most; shard++ {
+		epochs = append(epochs, l.epochs[shard].Load())
+	}
+	return epochs, numShards
+}
 
 // Settled implements coordinator.Node.
 func (l *living) Settled() { close(l.n.ready) }

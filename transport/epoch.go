@@ -75,3 +75,18 @@ func (s *Sub) unnote(c *Call) {
 	defer s.mu.Unlock()
 	delete(s.asked, c)
 }
+
+// Owners tells in which epochs shards are owned, as far as is known.
+type Owners interface {
+	// Epochs returns the epochs of at most most shards from first on, 0 for one
+	// that nobody has ever owned, and how many shards there are. It must not
+	// block.
+	Epochs(first uint32, most int) (epochs []uint64, numShards uint32)
+}
+
+// OwnersTransport is implemented by transports whose clients must ask nodes for
+// the owners of shards.
+type OwnersTransport interface {
+	// ServeOwners answers clients from o, until Unsubscribe.
+	ServeOwners(ctx context.Context, o Owners) (Subscription, error)
+}

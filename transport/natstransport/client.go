@@ -53,6 +53,9 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 	defer w.EndWait(ctx)
 	if t.owners.state.Load() == unasked {
 		t.ask(ctx)
+		if err := ctx.Err(); err != nil {
+			return nil, transport.ContextError(err, transport.NotSent)
+		}
 	}
 	box := t.box(uint32(env.Shard))
 	if env.Delivery == transport.AwaitNothing {
@@ -127,9 +130,23 @@ func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) e
 		return err
 	}
 	if !fits {
-		return transport.Errorf(transport.ErrTooLarge, "payload of %d bytes: the server allows messages of %d", len(env.Data), limit+wire.Overhead)
+		return tooLarge(env, limit)
 	}
 	return nil
+}
+
+// tooLarge says how large the payload may be: the server's limit is for all of a
+// message.
+func tooLarge(env *transport.Envelope, limit int) *transport.Error {
+	tried := *env
+	tried.Data = env.Data[:min(len(env.Data), limit)]
+	over := len(wire.AppendEnvelope(nil, &tried, time.Minute)) - limit // a deadline takes about as much as any other
+	allowed := len(tried.Data) - over
+	if allowed < 0 {
+		return transport.Errorf(transport.ErrTooLarge, "key, headers and type take %d bytes more than the %d that the server allows a message", -allowed, limit+wire.Overhead)
+	}
+	return transport.Errorf(transport.ErrTooLarge, "payload of %d bytes: at most %d fit into the %d that the server allows a message, beside its key, headers and type",
+		len(env.Data), allowed, limit+wire.Overhead)
 }
 
 // limit is how large a packet's envelopes or replies may be.

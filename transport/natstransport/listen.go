@@ -90,7 +90,7 @@ func (t *Transport) asyncError(sub *nats.Subscription, err error, alone bool) {
 func (t *Transport) owns(sub *nats.Subscription) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return sub != nil && (sub == t.inboxSub || t.subs[sub] != nil)
+	return sub != nil && (sub == t.inboxSub || t.subs[sub] != nil || t.asked[sub] != nil || t.owners.hears(sub))
 }
 
 // denied takes the server's refusal to let us publish or subscribe.

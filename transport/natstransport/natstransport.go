@@ -19,8 +19,8 @@ import (
 )
 
 var (
-	_ transport.Transport         = (*Transport)(nil)
-	_ transport.Dispatched        = (*Transport)(nil)
+	_ transport.Transport  = (*Transport)(nil)
+	_ transport.Dispatched = (*Transport)(nil)
 )
 
 // backlog is how many messages may wait for the reader, which never blocks. From
@@ -139,6 +139,7 @@ func (t *Transport) connect() (err error) {
 	}
 	t.inbox = t.nc.NewInbox()
 	t.inboxPrefix = t.inbox[:strings.LastIndexByte(t.inbox, '.')+1]
+	t.who = t.inbox + ".who"
 	t.listen()
 	status := t.nc.StatusChanged()
 	if err = t.openInbox(); err != nil {
@@ -210,13 +211,23 @@ func (t *Transport) read() {
 			t.mu.Unlock()
 			close(mark)
 		default:
-			t.mu.Lock()
-			s := t.subs[m.Sub]
-			t.mu.Unlock()
-			if s != nil {
-				t.requests(s, m)
-			}
+			t.other(m)
 		}
+	}
+}
+
+// other hands on what is neither a reply nor a mark.
+func (t *Transport) other(m *nats.Msg) {
+	t.mu.Lock()
+	s, asked := t.subs[m.Sub], t.asked[m.Sub]
+	t.mu.Unlock()
+	switch {
+	case s != nil:
+		t.requests(s, m)
+	case asked != nil:
+		t.tell(asked, m)
+	case t.owners.hears(m.Sub):
+		t.announced(m)
 	}
 }
 
@@ -276,6 +287,7 @@ func (t *Transport) end() {
 		_ = t.flush(context.Background()) // the replies; without a connection they are lost anyway
 	}
 	_ = t.inboxSub.Unsubscribe()
+	t.owners.stop()
 	t.clock.Stop()
 	close(t.quit)
 	t.in <- nil

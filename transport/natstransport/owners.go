@@ -35,9 +35,11 @@ type owners struct {
 	state atomic.Int32
 
 	mu     sync.Mutex
-	epochs []uint64      // by shard
-	asking chan struct{} // closed with the answer; nil while no question is open
-	hints  *nats.Subscription
+	epochs []uint64           // by shard
+	asking chan struct{}      // closed with the answer; nil while no question is open
+	hints  *nats.Subscription // to announcements
+
+	hearing, stopped bool
 }
 
 // epochOf returns the newest epoch that is known of the shard.
@@ -125,6 +127,7 @@ func (t *Transport) ask(ctx context.Context) {
 	case <-asked:
 	case <-ctx.Done():
 	case <-timer.C:
+		o.state.CompareAndSwap(unasked, fixed) // a shard without an owner has it asked again
 		o.answered(asked)
 	}
 	t.hear()
@@ -158,13 +161,38 @@ func (t *Transport) hear() {
 		return
 	}
 	o.mu.Lock()
+	first := !o.hearing && !o.stopped
+	o.hearing = true
+	o.mu.Unlock()
+	if !first {
+		return
+	}
+	sub, err := t.nc.ChanSubscribe(t.opts.SubjectPrefix+".own", t.in) // not under the lock: the network may hang
+	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.hints == nil && !t.closed.Load() {
-		sub, err := t.nc.ChanSubscribe(t.opts.SubjectPrefix+".own", t.in)
-		if err != nil {
-			return // the next asks again
-		}
+	switch {
+	case err != nil:
+		o.hearing = false // the next asks again
+	case o.stopped:
+		_ = sub.Unsubscribe()
+	default:
 		o.hints = sub
+	}
+}
+
+func (o *owners) hears(sub *nats.Subscription) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return sub == o.hints
+}
+
+// stop ends what hear has begun.
+func (o *owners) stop() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stopped = true
+	if o.hints != nil {
+		_ = o.hints.Unsubscribe()
 	}
 }
 
