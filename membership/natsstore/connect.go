@@ -1,0 +1,124 @@
+package natsstore
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// connect makes the store's connection. It is there to notice soon that a server
+// is gone, and to say so: a renewal that is sent minutes later is worse than none.
+func (s *Store) connect(ctx context.Context, _ time.Duration) error {
+	options := append([]nats.Option{
+		nats.Name("clstr membership"),
+		nats.Timeout(2 * time.Second),
+		nats.PingInterval(2 * time.Second),
+		nats.MaxPingsOutstanding(2),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(100 * time.Millisecond),
+		nats.ReconnectJitter(200*time.Millisecond, 200*time.Millisecond),
+		nats.IgnoreAuthErrorAbort(), // credentials may be mended while the node runs
+		nats.FlusherTimeout(2 * time.Second),
+		nats.ReconnectOnFlusherError(),
+		nats.CustomInboxPrefix(inboxesOf(s.opts.Prefix)), // apart from those that others may publish to
+	}, s.opts.NATSOptions...)
+	options = append(options, s.listen)
+	nc, err := dial(ctx, s.opts.URL, options)
+	var parse *url.Error
+	var unreachable *net.OpError
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return err
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
+		return transport.Errorf(transport.ErrNotPermitted, "connecting to %s: %v", redact(s.opts.URL), err)
+	case errors.As(err, &parse):
+		return transport.Errorf(transport.ErrBadOption, "URL %s: %v", redact(s.opts.URL), parse.Err)
+	case errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrTimeout), errors.Is(err, io.EOF), errors.As(err, &unreachable):
+		return transport.Errorf(transport.ErrDisconnected, "connecting to %s: %v", redact(s.opts.URL), err)
+	default:
+		return transport.Errorf(transport.ErrBadOption, "connecting to %s: %v", redact(s.opts.URL), err)
+	}
+	if s.js, err = jetstream.New(nc); err != nil {
+		nc.Close()
+		return err
+	}
+	inbox := nc.NewInbox()
+	s.mu.Lock()
+	s.inboxes = inbox[:strings.LastIndexByte(inbox, '.')+1]
+	s.mu.Unlock()
+	s.nc = nc
+	return nil
+}
+
+// dial is nats.Connect that ends with its context.
+func dial(ctx context.Context, url string, options []nats.Option) (*nats.Conn, error) {
+	type result struct {
+		nc  *nats.Conn
+		err error
+	}
+	dialed := make(chan result)
+	go func() { // ends with the connection's timeout for each server
+		nc, err := nats.Connect(url, options...)
+		select {
+		case dialed <- result{nc, err}:
+		case <-ctx.Done(): // nobody waits any more
+			nc.Close()
+		}
+	}()
+	select {
+	case r := <-dialed:
+		return r.nc, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// listen is the last of the connection's options: it hears what the handlers that
+// the user has given hear, and sets what must be.
+func (s *Store) listen(o *nats.Options) error {
+	o.ReconnectBufSize = -1 // nothing is sent after its caller has gone
+	failed, lost, back := o.AsyncErrorCB, o.DisconnectedErrCB, o.ReconnectedCB
+	o.AsyncErrorCB = func(nc *nats.Conn, sub *nats.Subscription, err error) {
+		s.heard(sub, err)
+		if failed != nil {
+			failed(nc, sub, err)
+		}
+	}
+	o.DisconnectedErrCB = func(nc *nats.Conn, err error) {
+		if !s.isClosed() {
+			s.log.Warn("the connection to the store of members is lost", slog.Any("error", err))
+		}
+		if lost != nil {
+			lost(nc, err)
+		}
+	}
+	o.ReconnectedCB = func(nc *nats.Conn) {
+		s.mu.Lock()
+		s.inboxDenied = nil // the server says so again if it still holds
+		s.mu.Unlock()
+		s.log.Info("connected to the store of members again")
+		if back != nil {
+			back(nc)
+		}
+	}
+	return nil
+}
+
+// redact keeps passwords out of errors.
+func redact(servers string) string {
+	if at := strings.LastIndexByte(servers, '@'); at >= 0 {
+		return "..." + servers[at:]
+	}
+	return servers
+}

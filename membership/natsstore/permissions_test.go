@@ -1,0 +1,184 @@
+package natsstore_test
+
+import (
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/membership/natsstore"
+	"github.com/clstr-go/clstr/membership/storetest"
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport"
+)
+
+func user(name string, p natsstore.Permissions) *server.User {
+	return &server.User{Username: name, Password: "p", Permissions: &server.Permissions{
+		Publish:   &server.SubjectPermission{Allow: p.Publish},
+		Subscribe: &server.SubjectPermission{Allow: p.Subscribe},
+	}}
+}
+
+// What the package comment says of the users of a cluster: the store's, the
+// transport's on a node, and the transport's in a client.
+func users() []*server.User {
+	node := []string{"clstr.s.>", "clstr.who", "clstr.own", "_INBOX.>"}
+	return []*server.User{
+		user("control", natsstore.ControlPermissions("")),
+		user("node", natsstore.Permissions{Publish: node, Subscribe: node}),
+		user("client", natsstore.Permissions{Publish: []string{"clstr.s.>", "clstr.who"}, Subscribe: []string{"clstr.own", "_INBOX.>"}}),
+	}
+}
+
+func as(name, url string) string { return strings.Replace(url, "//", "//"+name+":p@", 1) }
+
+func TestControlUserIsEnoughForAStore(t *testing.T) {
+	testkit.CheckLeaks(t)
+	storetest.Run(t, func(t *testing.T) membership.Store {
+		url := as("control", serve(t, server.Options{Users: users()}).URL())
+		return open(t, natsstore.Options{URL: url, NATSOptions: []nats.Option{refuseNothing(t)}})
+	})
+}
+
+func refuseNothing(t *testing.T) nats.Option {
+	return nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { t.Errorf("the server says: %v", err) })
+}
+
+// Each of the permissions is needed, and that one is missing is said at once.
+func TestMissingPermissions(t *testing.T) {
+	all := natsstore.ControlPermissions("clstr")
+	without := func(subjects []string, missing string) []string {
+		return slices.DeleteFunc(slices.Clone(subjects), func(s string) bool { return s == missing })
+	}
+	for _, missing := range append(slices.Clone(all.Publish), all.Subscribe...) {
+		t.Run(missing, func(t *testing.T) {
+			p := natsstore.Permissions{Publish: without(all.Publish, missing), Subscribe: without(all.Subscribe, missing)}
+			p.Publish, p.Subscribe = append(p.Publish, "unused"), append(p.Subscribe, "unused")
+			url := as("u", serve(t, server.Options{Users: []*server.User{user("u", p)}}).URL())
+			err := useAll(t, url)
+			wantError(t, "without it", err, transport.ErrNotPermitted)
+			stem := strings.TrimSuffix(missing, ">")
+			if err != nil && !strings.Contains(err.Error(), `"`+stem) {
+				t.Errorf("%v does not name %s", err, missing)
+			}
+		})
+	}
+}
+
+// useAll does everything that a store can.
+func useAll(t *testing.T, url string) error {
+	s, err := natsstore.Open(patient(t), natsstore.Options{URL: url, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	_, werr := s.Write(patient(t), "cfg", 0, []byte("x"))
+	_, rerr := s.Read(patient(t), "cfg")
+	_, _, serr := s.Snapshot(patient(t), "n.")
+	stop, err := s.Watch(func(membership.Entry) {})
+	if err == nil {
+		stop()
+	}
+	return errors.Join(werr, rerr, serr, err)
+}
+
+// Whoever carries requests can neither take a shard nor forge that another has.
+func TestDataUsersCannotTouchOwnership(t *testing.T) {
+	url := serve(t, server.Options{Users: users()}).URL()
+	store := open(t, natsstore.Options{URL: as("control", url)})
+	key := membership.ShardKey(1)
+	rev := write(t, store, key, 0, "ours")
+	seen := make(chan membership.Entry, 8)
+	stop, err := store.Watch(func(e membership.Entry) { seen <- e })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	for _, name := range []string{"node", "client"} {
+		refused := make(chan error, 64)
+		nc, err := nats.Connect(as(name, url), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		for _, subject := range []string{
+			"$KV.clstr_members." + key,
+			"$KV.clstr_members.n.x.1",
+			"clstr.ev." + key,
+			store.Conn().NewInbox(),
+			"$JS.API.STREAM.DELETE.KV_clstr_members",
+			"$JS.API.STREAM.PURGE.KV_clstr_members",
+			"$JS.API.STREAM.UPDATE.KV_clstr_members",
+			"$JS.API.STREAM.CREATE.KV_clstr_members",
+			"$JS.API.STREAM.MSG.DELETE.KV_clstr_members",
+			"$JS.API.STREAM.MSG.GET.KV_clstr_members",
+			"$JS.API.DIRECT.GET.KV_clstr_members",
+		} {
+			if err := nc.PublishRequest(subject, "_INBOX.x", []byte("forged")); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-refused; !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), "Publish to \""+subject) {
+				t.Errorf("%s publishes to %s: %v", name, subject, err)
+			}
+		}
+		for _, subject := range []string{"clstr.ctl.>", "clstr.ev.>"} {
+			if _, err := nc.Subscribe(subject, func(*nats.Msg) {}); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-refused; !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), subject) {
+				t.Errorf("%s subscribes to %s: %v", name, subject, err)
+			}
+		}
+	}
+	replyInjection(t, url, key)
+	if e := read(t, store, key); e.Rev != rev || string(e.Value) != "ours" {
+		t.Errorf("the record is %+v, want ours at %d", e, rev)
+	}
+	write(t, store, key, rev, "mine")
+	if e := <-seen; string(e.Value) != "mine" {
+		t.Errorf("saw %+v, which somebody has forged", e)
+	}
+}
+
+// replyInjection has a client ask a node to reply to a record.
+func replyInjection(t *testing.T, url, key string) {
+	refused := make(chan error, 1)
+	node, err := nats.Connect(as("node", url), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Close()
+	if _, err := node.Subscribe("clstr.s.1.0", func(m *nats.Msg) { _ = m.Respond([]byte("forged")) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := node.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	client, err := nats.Connect(as("client", url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if err := client.PublishRequest("clstr.s.1.0", "$KV.clstr_members."+key, []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-refused; !errors.Is(err, nats.ErrPermissionViolation) {
+		t.Errorf("the node's reply to a record: %v", err)
+	}
+}
+
+// A bucket that an operator has made needs no permission to make one.
+func TestNoPermissionToCreate(t *testing.T) {
+	p := natsstore.ControlPermissions("")
+	p.Publish = slices.DeleteFunc(p.Publish, func(s string) bool { return strings.Contains(s, "CREATE") })
+	url := serve(t, server.Options{Users: []*server.User{user("control", natsstore.ControlPermissions("")), user("less", p)}}).URL()
+	open(t, natsstore.Options{URL: as("control", url)}).Close()
+	if err := useAll(t, as("less", url)); err != nil {
+		t.Error(err)
+	}
+}

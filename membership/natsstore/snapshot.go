@@ -1,0 +1,180 @@
+package natsstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// errTooMany: a server answers with 1,024 records at most, the store's own among
+// them.
+var errTooMany = transport.Errorf(transport.ErrTooLarge, "more than 1,023 records, markers of removed ones included")
+
+// ahead is how many blocks are asked for before the first has come.
+const ahead = 8
+
+// Snapshot implements [membership.Store]. The answer is of any replica, and may
+// be older than the last write. Records of shards come in blocks: each as of its
+// moment, all as of asOf or later. It returns transport.ErrTooLarge for more than
+// 1,023 records under any other prefix.
+func (s *Store) Snapshot(ctx context.Context, prefix string) (entries []membership.Entry, asOf uint64, err error) {
+	if err = ctx.Err(); err == nil {
+		entries, asOf, err = s.snapshot(ctx, prefix)
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("records under %q: %w", prefix, err)
+	}
+	return entries, asOf, nil
+}
+
+func (s *Store) snapshot(ctx context.Context, prefix string) ([]membership.Entry, uint64, error) {
+	ctx, done := s.hear(ctx, apiDirect+s.stream)
+	defer done()
+	filters := []string{prefix[:strings.LastIndexByte(prefix, '.')+1] + ">"}
+	if prefix == membership.ShardPrefix {
+		n, err := s.shardBlocks(ctx)
+		if err != nil {
+			return nil, 0, err
+		}
+		filters = filters[:0]
+		for i := range n {
+			filters = append(filters, prefix+strconv.Itoa(i)+".>")
+		}
+	}
+	entries, asOf, err := s.ask(ctx, filters)
+	if err != nil {
+		return nil, 0, s.mapped(ctx, err)
+	}
+	there := entries[:0]
+	for _, e := range entries {
+		if e.Value != nil && e.Key != ownKey && strings.HasPrefix(e.Key, prefix) {
+			there = append(there, e)
+		}
+	}
+	return there, asOf, nil
+}
+
+// ask gets the last message of each subject that a filter matches, markers and
+// the store's own record included.
+func (s *Store) ask(ctx context.Context, filters []string) (entries []membership.Entry, asOf uint64, err error) {
+	inbox := s.nc.NewInbox()
+	sub, err := s.nc.SubscribeSync(inbox + ".*")
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { _ = sub.Unsubscribe() }() // fails where the connection has gone
+	batches := make(map[string]*batch, len(filters))
+	asOf = math.MaxUint64
+	for sent, ended := 0, 0; ended < len(filters); {
+		for ; sent < min(len(filters), ended+ahead); sent++ {
+			reply := inbox + "." + strconv.Itoa(sent)
+			batches[reply] = &batch{}
+			if err := s.askFor(filters[sent], reply); err != nil {
+				return nil, 0, err
+			}
+		}
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return nil, 0, err
+		}
+		b := batches[m.Subject]
+		switch {
+		case b == nil: // not ours to have
+		case m.Header.Get(hdrStatus) == "":
+			e, err := b.record(s.subjects, m)
+			if err != nil {
+				return nil, 0, err
+			}
+			entries = append(entries, e)
+		default:
+			upTo, err := b.end(m)
+			if err != nil {
+				return nil, 0, err
+			}
+			delete(batches, m.Subject)
+			asOf = min(asOf, upTo)
+			ended++
+		}
+	}
+	return entries, asOf, nil
+}
+
+// askFor asks for the store's own record too: a server that finds none does not
+// say how far it has come.
+func (s *Store) askFor(filter, reply string) error {
+	body, err := json.Marshal(map[string][]string{"multi_last": {s.subjects + ownKey, s.subjects + filter}})
+	if err != nil {
+		return err
+	}
+	return s.nc.PublishRequest(apiDirect+s.stream, reply, body)
+}
+
+// shardBlocks returns how many blocks of shards there are: what the cluster's
+// configuration says, which never changes, or, before it has one, how many the
+// stream's subjects name.
+func (s *Store) shardBlocks(ctx context.Context) (int, error) {
+	if n := s.blocks.Load(); n > 0 {
+		return int(n), nil
+	}
+	e, err := s.stored(ctx, membership.ConfigKey)
+	if err != nil {
+		return 0, err
+	}
+	if cfg, err := membership.Decode[membership.Config](e.Value); e.Value != nil && err == nil && cfg.NumShards > 0 {
+		n := (int64(cfg.NumShards) + membership.ShardBlock - 1) / membership.ShardBlock
+		s.blocks.Store(n)
+		return int(n), nil
+	}
+	return s.namedBlocks(ctx)
+}
+
+func (s *Store) namedBlocks(ctx context.Context) (int, error) {
+	info, err := s.info(ctx, jetstream.WithSubjectFilter(s.subjects+membership.ShardPrefix+">"))
+	if err != nil {
+		return 0, err
+	}
+	blocks := 1
+	for subject := range info.State.Subjects {
+		if shard, ok := membership.ParseShardKey(strings.TrimPrefix(subject, s.subjects)); ok {
+			blocks = max(blocks, int(shard/membership.ShardBlock)+1)
+		}
+	}
+	return blocks, nil
+}
+
+// info asks the leader about the stream.
+func (s *Store) info(ctx context.Context, opts ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
+	ctx, done := s.hear(ctx, apiInfo+s.stream)
+	defer done()
+	stream, err := s.js.Stream(ctx, s.stream)
+	if err == nil && len(opts) == 0 {
+		return stream.CachedInfo(), nil
+	}
+	var info *jetstream.StreamInfo
+	if err == nil {
+		info, err = stream.Info(ctx, opts...)
+	}
+	return info, s.mapped(ctx, api(err))
+}
+
+// api makes an error of package jetstream one of ours.
+func api(err error) error {
+	var e *jetstream.APIError
+	switch {
+	case errors.As(err, &e):
+		return &apiError{e.Code, int(e.ErrorCode), e.Description}
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled):
+		return errUnheard
+	}
+	return err
+}
