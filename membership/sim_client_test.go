@@ -9,6 +9,7 @@ import (
 const (
 	simDeadline = 30 * time.Second
 	simTurn     = 20 * time.Millisecond
+	simLongTurn = 300 * time.Millisecond
 )
 
 // The ends of a request, as its caller learns them.
@@ -30,6 +31,7 @@ type request struct {
 	key    string
 	shard  uint32
 	epoch  uint64
+	notify bool // answered when it is accepted
 	back   func(outcome)
 }
 
@@ -48,6 +50,14 @@ func (n *node) arrive(r *request) {
 		r.answer(n, neverRan)
 		return
 	}
+	if r.notify {
+		if n.clock() >= n.lease && !n.w.f.broken.noGuard {
+			r.answer(n, neverRan)
+			return
+		}
+		n.w.ledger.accepted[r.op] = n.w.now
+		r.answer(n, ran)
+	}
 	s.lines[r.key] = append(s.lines[r.key], r)
 	if len(s.lines[r.key]) == 1 {
 		n.turn(s, r.key)
@@ -59,37 +69,41 @@ func (n *node) turn(s *served, key string) {
 	w := n.w
 	for len(s.lines[key]) > 0 {
 		r := s.lines[key][0]
-		if (s.open || w.f.broken.noDrain) && (n.clock() < n.lease || w.f.broken.noGuard) {
+		if (s.open || w.f.broken.noDrain || r.notify && s.drains) && (n.clock() < n.lease || w.f.broken.noGuard) {
 			break
 		}
 		s.lines[key] = s.lines[key][1:]
-		r.answer(n, neverRan)
+		if !r.notify {
+			r.answer(n, neverRan)
+		}
 	}
 	if len(s.lines[key]) == 0 {
 		return
 	}
 	r := s.lines[key][0]
-	w.noteStart(n, s, r)
+	end := w.noteStart(n, s, r)
 	s.running++
-	n.later(w.upTo(simTurn), func() {
+	most := simTurn
+	if w.chance(0.1) {
+		most = simLongTurn
+	}
+	n.later(w.upTo(most), func() {
 		s.running--
+		end()
 		s.lines[key] = s.lines[key][1:]
-		r.answer(n, ran)
+		if !r.notify {
+			r.answer(n, ran)
+		}
 		n.turn(s, key)
 	})
 }
 
 // noteStart checks what must hold whenever a turn starts.
-func (w *world) noteStart(n *node, s *served, r *request) {
+func (w *world) noteStart(n *node, s *served, r *request) (end func()) {
 	if s.epoch < w.started[s.id] {
 		w.violation("shard %d: a turn of epoch %d starts on %v after one of epoch %d", s.id, s.epoch, n.ref, w.started[s.id])
 	}
 	w.started[s.id] = max(w.started[s.id], s.epoch)
-	for _, other := range w.nodes {
-		if o := other.served[s.id]; other != n && other.up && o != nil && len(o.lines[r.key]) > 0 && o.running > 0 {
-			w.overlaps++ // a turn that was running when its node lost the shard
-		}
-	}
 	if w.runs[r.op]++; w.runs[r.op] > 1 {
 		w.violation("op %d runs for the %d. time, on %v", r.op, w.runs[r.op], n.ref)
 	}
@@ -98,18 +112,24 @@ func (w *world) noteStart(n *node, s *served, r *request) {
 		w.violation("client %d key %s: number %d runs after %d", r.client, r.key, r.number, last)
 	}
 	w.order[line] = max(w.order[line], r.number)
+	return w.noteTurn(n, s, r)
 }
 
 // client sends one request after the other.
 func (w *world) client(id int) {
 	epochs := map[uint32]uint64{}
 	numbers := map[string]int{}
+	key, stay := "", false
 	var next func()
 	next = func() {
-		key := fmt.Sprint("key-", w.rng.IntN(40))
+		if !stay {
+			key = fmt.Sprint("key-", w.rng.IntN(40))
+		}
+		key := key
 		shard := w.layout().Shard(key)
 		numbers[key]++
 		w.ops++
+		notify := w.chance(0.3) || stay && w.chance(0.5)
 		op, begun, settled := w.ops, w.now, false
 		settle := func(o outcome) {
 			if settled {
@@ -117,7 +137,11 @@ func (w *world) client(id int) {
 				return
 			}
 			settled = true
-			w.noteOutcome(op, shard, o)
+			w.noteOutcome(op, o, notify)
+			if stay = notify && w.chance(0.8); stay { // another, behind it
+				next()
+				return
+			}
 			w.after(20*time.Millisecond+w.upTo(200*time.Millisecond), next)
 		}
 		pause := 2 * time.Millisecond
@@ -132,7 +156,7 @@ func (w *world) client(id int) {
 		}
 		try = func() {
 			answered := false
-			r := &request{w: w, op: op, client: id, number: numbers[key], key: key, shard: shard, epoch: epochs[shard]}
+			r := &request{w: w, op: op, client: id, number: numbers[key], key: key, shard: shard, epoch: epochs[shard], notify: notify}
 			end := func(o outcome) {
 				if answered {
 					return
@@ -186,15 +210,12 @@ func (w *world) locate(shard uint32, epochs map[uint32]uint64) {
 	}
 }
 
-func (w *world) noteOutcome(op int, shard uint32, o outcome) {
+func (w *world) noteOutcome(op int, o outcome, notify bool) {
 	switch o {
 	case ran:
 		w.acked++
-		if w.runs[op] != 1 {
+		if w.runs[op] != 1 && !notify {
 			w.violation("op %d was answered and ran %d times", op, w.runs[op])
-		}
-		if w.now > w.f.end-20*time.Second {
-			w.settled[shard] = true
 		}
 	case mayHaveRun:
 		w.maybe++
@@ -230,23 +251,34 @@ func (w *world) check() {
 			w.violation("op %d was said never to run, and ran %d times", op, w.runs[op])
 		}
 	}
+	w.checkLedger()
 	for shard := range w.f.shards {
-		var rec Shard
-		_ = json.Unmarshal(w.store.records[ShardKey(shard)].Value, &rec)
-		var owner *node
-		for _, n := range w.nodes {
-			if s := n.served[shard]; n.up && s != nil && s.open {
-				if owner != nil {
-					w.violation("shard %d is served by %v and %v", shard, owner.ref, n.ref)
-				}
-				owner = n
-			}
-		}
-		switch {
-		case owner == nil:
-			w.violation("shard %d has no owner at the end; its record: %+v", shard, rec)
-		case owner.ref != rec.Owner || owner.core.target(shard) != rec.Owner:
-			w.violation("shard %d is served by %v, its record says %v, it should be %v", shard, owner.ref, rec.Owner, owner.core.target(shard))
+		if why := w.misplaced(shard); why != "" {
+			w.violation("at the end %s", why)
 		}
 	}
+}
+
+// misplaced says what is wrong with a shard where nothing goes wrong any more.
+func (w *world) misplaced(shard uint32) string {
+	var rec Shard
+	_ = json.Unmarshal(w.store.records[ShardKey(shard)].Value, &rec)
+	var owner *node
+	for _, n := range w.nodes {
+		if s := n.served[shard]; n.up && s != nil && s.open {
+			if owner != nil {
+				return fmt.Sprintf("shard %d is served by %v and %v", shard, owner.ref, n.ref)
+			}
+			owner = n
+		}
+	}
+	switch {
+	case owner == nil:
+		return fmt.Sprintf("shard %d has no owner; its record: %+v", shard, rec)
+	case owner.ref != rec.Owner || owner.core.target(shard) != rec.Owner:
+		return fmt.Sprintf("shard %d is served by %v, its record says %v, it should be %v", shard, owner.ref, rec.Owner, owner.core.target(shard))
+	case owner.clock() >= owner.lease:
+		return fmt.Sprintf("shard %d is of %v, whose lease has ended", shard, owner.ref)
+	}
+	return ""
 }

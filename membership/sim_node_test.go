@@ -18,6 +18,9 @@ type node struct {
 	name string
 	rate float64 // of its clock
 
+	weight float64
+	term   time.Duration // its lease's length
+
 	up       bool
 	gen      int // of the process: what an earlier one has begun has no effect
 	paused   bool
@@ -76,13 +79,13 @@ func (n *node) start() {
 func (n *node) join() {
 	n.w.incs++
 	n.ref = Ref{n.name, fmt.Sprintf("%04d", n.w.incs)}
-	timing := Timing{Lease: 10 * time.Second, Renew: 2 * time.Second, Margin: time.Second, Delta: time.Second, Settle: time.Second, Residency: 2 * time.Second}
-	core, err := NewCore(Self{Ref: n.ref, Layout: n.w.layout(), Timing: timing})
+	timing := Timing{Lease: n.term, Settle: time.Second, MaxSettle: 4 * time.Second, Residency: 2 * time.Second, Forget: 12 * time.Second}
+	core, err := NewCore(Self{Ref: n.ref, Layout: n.w.layout(), Timing: timing, Weight: n.weight})
 	if err != nil {
 		panic(err)
 	}
 	kept := n.served
-	n.core, n.lease, n.served, n.stopping = core, 0, map[uint32]*served{}, map[uint32]int{}
+	n.core, n.lease, n.served, n.stopping = core, never, map[uint32]*served{}, map[uint32]int{}
 	if n.w.f.broken.keepsLost && kept != nil {
 		n.served = kept
 	}
@@ -143,8 +146,11 @@ func (n *node) do(core *Core, e Effect) {
 	case Lease:
 		n.lease = e.Until
 		if w.f.broken.ackLease {
+			n.lease = n.clock() + e.Until - e.Sent
+		}
+		if w.f.broken.noMargin {
 			t := core.self.Timing
-			n.lease = n.clock() + t.Lease
+			n.lease += t.Margin + t.Delta
 		}
 	case Open:
 		n.open(core, e)
@@ -153,7 +159,7 @@ func (n *node) do(core *Core, e Effect) {
 			n.close(core, e)
 		}
 	case Gone:
-		n.lease = 0
+		n.lease = never
 		if e.State == Left {
 			n.kill()
 		} else {
@@ -231,7 +237,18 @@ func (n *node) open(core *Core, e Open) {
 	})
 }
 
+// waiting reports whether something of the shard has yet to run.
+func (s *served) waiting() bool {
+	for _, line := range s.lines {
+		if len(line) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 func (n *node) close(core *Core, e Close) {
+	w := n.w
 	s := n.served[e.Shard]
 	if s == nil || s.epoch != e.Epoch {
 		if e.Drain {
@@ -245,16 +262,24 @@ func (n *node) close(core *Core, e Close) {
 	}
 	s.open, s.drains = false, true
 	n.stopping[e.Shard]++
-	for key, line := range s.lines { // what has not started is refused
-		for _, r := range line[min(1, len(line)):] {
-			r.answer(n, neverRan)
+	for key, line := range s.lines { // what has not started is refused, if somebody waits for it
+		if len(line) == 0 {
+			continue
 		}
-		s.lines[key] = line[:min(1, len(line))]
+		kept := line[:1:1]
+		for _, r := range line[1:] {
+			if r.notify && e.Drain && !w.f.broken.dropsQueue {
+				kept = append(kept, r)
+			} else if !r.notify {
+				r.answer(n, neverRan)
+			}
+		}
+		s.lines[key] = kept
 	}
 	deadline := n.clock() + simDrainTimeout
 	var wait func()
 	wait = func() {
-		if s.running > 0 && n.clock() < deadline && e.Drain {
+		if (s.running > 0 || s.waiting()) && n.clock() < deadline && e.Drain {
 			n.later(5*time.Millisecond, wait)
 			return
 		}
@@ -278,18 +303,25 @@ func (n *node) closedBy(core *Core, e Close) {
 // distort is what mutants believe of the records that they see.
 func (n *node) distort(entries []Entry) {
 	b := n.w.f.broken
-	if !b.claimAlive && !b.unknownDead {
+	c := n.core
+	if b.forgetsRev {
+		for _, e := range entries {
+			if ref, ok := ParseMemberKey(e.Key); ok && c.members.all[ref] != nil && ref != n.ref {
+				c.members.all[ref].rev = 0
+			} else if id, ok := ParseShardKey(e.Key); ok {
+				c.shards.all[id].rev = 0
+			}
+		}
+	}
+	if !b.claimAlive {
 		return
 	}
-	c := n.core
 	for i := range c.shards.all {
 		owner := c.shards.all[i].rec.Owner
 		m := c.members.all[owner]
 		switch {
 		case owner.IsZero() || owner == n.ref:
-		case m == nil && b.unknownDead:
-			c.members.all[owner] = &member{Member: Member{State: Dead}}
-		case m != nil && b.claimAlive && n.clock()-m.seen > 3*time.Second && m.State == Active:
+		case m != nil && n.clock()-m.seen > 3*time.Second && m.State == Active:
 			m.State = Dead
 		}
 	}

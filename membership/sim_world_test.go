@@ -27,7 +27,8 @@ type faults struct {
 	noise      time.Duration
 	end        time.Duration
 	broken     broken
-	plannedFor bool // only joins and leaves: no request may fail
+	converge   time.Duration // after the last fault, until all is as it should be
+	plannedFor bool          // only joins and leaves: no request may fail
 }
 
 // broken is a rule of the protocol that a mutant does not keep.
@@ -37,10 +38,13 @@ type broken struct {
 	noDrain     bool // a shard is handed over while it is served
 	blindWrites bool // the store ignores revisions
 	claimAlive  bool // owners count as dead when they are late by a lease
-	unknownDead bool // owners of whom nothing is known count as dead
 	retryMaybe  bool // clients try again what may have run
 	keepsLost   bool // a node that was declared dead goes on with its shards
 	noBlind     bool // time in which the store did not work counts against others
+	lyingAsOf   bool // a snapshot from a late replica says that it is fresh
+	dropsQueue  bool // a drain does not wait for notifications that were accepted
+	forgetsRev  bool // hints count whatever their revision
+	noMargin    bool // a node serves until others may declare it dead
 }
 
 type world struct {
@@ -64,7 +68,12 @@ type world struct {
 	maybe    int
 	never    int
 	overlaps int
-	settled  map[uint32]bool
+	ledger   ledger
+	lastBad  time.Duration // when a shard was last not where it should be
+	faultEnd time.Duration // when the last fault has ended
+	moves    int           // owners that have changed, other than from nobody
+	ideal    int           // of those, what the comings and goings ask for
+	truth    *members      // as the store has them
 	ops      int
 	wasMaybe map[int]bool
 	neverOps []int
@@ -73,11 +82,19 @@ type world struct {
 func newWorld(seed uint64, f faults) *world {
 	w := &world{
 		rng: rand.New(rand.NewPCG(seed, 11)), f: f, started: map[uint32]uint64{}, opened: map[[2]uint64]Ref{},
-		runs: map[int]int{}, order: map[string]int{}, settled: map[uint32]bool{}, wasMaybe: map[int]bool{},
+		ledger: ledger{by: map[keyEpoch]*served{}, turns: map[string][]*turn{}, accepted: map[int]time.Duration{}},
+		runs:   map[int]int{}, order: map[string]int{}, wasMaybe: map[int]bool{},
 	}
 	w.store.init(w)
-	for i := range f.nodes {
-		w.nodes = append(w.nodes, &node{w: w, name: fmt.Sprint("node-", i), rate: 1 + (2*w.rng.Float64()-1)*f.drift})
+	for i := range f.nodes + 1 { // the last has the name of the first: they take over from each other
+		n := &node{w: w, name: fmt.Sprint("node-", i%f.nodes), rate: 1 + (2*w.rng.Float64()-1)*f.drift, weight: 1, lease: never, term: 10 * time.Second}
+		if w.chance(0.3) {
+			n.weight = 2
+		}
+		if w.chance(0.2) {
+			n.term = 6 * time.Second
+		}
+		w.nodes = append(w.nodes, n)
 	}
 	return w
 }
@@ -151,6 +168,9 @@ func (w *world) delay() time.Duration {
 
 func (w *world) lost() bool { return w.noisy() && w.chance(w.f.drop) }
 
+// never is before every moment of a node's clock.
+const never = -1 << 62
+
 // store is a store with replicas that lag.
 type store struct {
 	w       *world
@@ -177,26 +197,47 @@ func (s *store) write(e Write) Result {
 		s.records[e.Key] = entry
 	}
 	s.log, s.times = append(s.log, entry), append(s.times, s.w.now)
+	s.w.noteWrite(entry)
 	for _, n := range s.w.nodes {
 		n.hint(entry)
 	}
 	return Result{Op: e.Op, Rev: s.rev}
 }
 
+// read answers from a replica that may be late, although stores should not.
 func (s *store) read(e Read) Result {
-	return Result{Op: e.Op, Entries: []Entry{s.records[e.Key]}}
+	entry, asOf := s.records[e.Key], s.replica(0.05)
+	if entry.Rev > asOf {
+		entry = Entry{}
+		for _, old := range s.log[:asOf] {
+			if old.Key == e.Key && old.Value != nil {
+				entry = old
+			}
+		}
+	}
+	entry.Key = e.Key
+	return Result{Op: e.Op, Entries: []Entry{entry}}
 }
 
-// snapshot answers from a replica that may be late.
-func (s *store) snapshot(e Snapshot) Result {
-	asOf := s.rev
-	if s.w.noisy() && s.w.chance(0.2) {
+// replica returns what the one that answers knows of.
+func (s *store) replica(late float64) (asOf uint64) {
+	asOf = s.rev
+	if s.w.noisy() && s.w.chance(late) {
 		until := s.w.now - s.w.upTo(3*time.Second)
 		for asOf > 0 && s.times[asOf-1] > until {
 			asOf--
 		}
 	}
+	return asOf
+}
+
+// snapshot answers from a replica that may be late, and says so.
+func (s *store) snapshot(e Snapshot) Result {
+	asOf := s.replica(0.2)
 	r := Result{Op: e.Op, AsOf: asOf}
+	if s.w.f.broken.lyingAsOf {
+		r.AsOf = s.rev
+	}
 	seen := map[string]int{}
 	for _, entry := range s.log[:asOf] {
 		if !strings.HasPrefix(entry.Key, e.Prefix) {

@@ -18,8 +18,13 @@ var (
 func asWritten() faults {
 	return faults{
 		nodes: 5, shards: 12, drift: 0.01, drop: 0.01, late: 0.015, zombies: 0.003,
-		nemesis: true, noise: 100 * time.Second, end: 160 * time.Second,
+		nemesis: true, noise: 100 * time.Second, end: 160 * time.Second, converge: 20 * time.Second,
 	}
+}
+
+// planned is a network without faults, in which nodes come and go.
+func planned() faults {
+	return faults{nodes: 5, shards: 12, drift: 0.01, plannedFor: true, end: 90 * time.Second}
 }
 
 // simulate runs one seed.
@@ -41,6 +46,9 @@ func simulate(seed uint64, f faults) *world {
 	if f.plannedFor {
 		w.after(15*time.Second, w.plan)
 	}
+	if f.converge > 0 {
+		w.after(f.noise, w.watch)
+	}
 	w.run()
 	w.check()
 	return w
@@ -48,10 +56,12 @@ func simulate(seed uint64, f faults) *world {
 
 // strike does something to a node or to the store, until the noise ends.
 func (w *world) strike() {
+	w.faultEnd = max(w.faultEnd, w.now)
 	if w.now > w.f.noise-15*time.Second {
 		for _, n := range w.nodes { // all come back
 			if !n.up {
 				w.after(w.upTo(10*time.Second), func() {
+					w.faultEnd = max(w.faultEnd, w.now)
 					if !n.up {
 						n.start()
 					}
@@ -72,14 +82,17 @@ func (w *world) strike() {
 		w.after(w.upTo(25*time.Second), func() {
 			if gen == n.gen {
 				n.touched = w.now
+				w.faultEnd = max(w.faultEnd, w.now)
 				n.resume()
 			}
 		})
 	case kind == 3:
 		n.cut = w.now + w.upTo(25*time.Second)
 		n.touched = n.cut
+		w.faultEnd = max(w.faultEnd, n.cut)
 	case kind == 4:
 		w.store.down = w.now + w.upTo(25*time.Second)
+		w.faultEnd = max(w.faultEnd, w.store.down)
 	case kind == 5 && !n.paused && !n.leaving:
 		n.leave()
 	}
@@ -131,6 +144,9 @@ func forSeeds(from uint64, n int, f faults) (bad int, first *world, seed uint64,
 				sum.deaths += w.deaths
 				sum.innocent += w.innocent
 				sum.overlaps += w.overlaps
+				sum.moves += w.moves
+				sum.ideal += w.ideal
+				sum.lastBad = max(sum.lastBad, w.lastBad-w.faultEnd)
 				if len(w.bad) > 0 {
 					bad++
 					if first == nil || s < seed {
@@ -146,8 +162,8 @@ func forSeeds(from uint64, n int, f faults) (bad int, first *world, seed uint64,
 }
 
 func (w *world) String() string {
-	return fmt.Sprintf("acknowledged %d, may have run %d, never ran %d; deaths %d, of the innocent %d; turns that outlived their epoch %d",
-		w.acked, w.maybe, w.never, w.deaths, w.innocent, w.overlaps)
+	return fmt.Sprintf("acknowledged %d, may have run %d, never ran %d; deaths %d, of the innocent %d; turns that outlived their epoch %d; moves %d, ideal %d; calm %v after the last fault",
+		w.acked, w.maybe, w.never, w.deaths, w.innocent, w.overlaps, w.moves, w.ideal, w.lastBad)
 }
 
 // TestSimulation: whatever happens, one owner per shard and epoch, and outcomes
@@ -161,15 +177,26 @@ func TestSimulation(t *testing.T) {
 	if sum.acked < 100**seeds {
 		t.Errorf("only %d requests were acknowledged: the simulation does too little", sum.acked)
 	}
+	checkMoves(t, sum)
 }
 
 // TestPlannedMoves: joins and leaves fail no request.
 func TestPlannedMoves(t *testing.T) {
-	f := faults{nodes: 5, shards: 12, drift: 0.01, plannedFor: true, end: 90 * time.Second}
+	f := planned()
 	bad, first, seed, sum := forSeeds(*from, max(1, *seeds/5), f)
 	t.Logf("%v", sum)
 	if bad > 0 {
-		t.Errorf("%d seeds are bad; the first, %d:\n%s", bad, seed, first.verdict())
+		t.Errorf("%d seeds are bad; the first, %d (-run %s -seeds 5 -from %d):\n%s", bad, seed, t.Name(), seed, first.verdict())
+	}
+	checkMoves(t, sum)
+}
+
+// checkMoves: shards do not wander. What several comings and goings ask for
+// together may be less than what each does.
+func checkMoves(t *testing.T, sum *world) {
+	t.Helper()
+	if sum.ideal == 0 || float64(sum.moves) > 1.25*float64(sum.ideal) {
+		t.Errorf("shards have moved %d times, want at most a quarter more than %d", sum.moves, sum.ideal)
 	}
 }
 
@@ -183,22 +210,36 @@ func TestSameSeedSameRun(t *testing.T) {
 	}
 }
 
-// TestMutants: each rule that is broken is noticed.
+// TestMutants: each rule that is broken is noticed, where the rules as written
+// hold. Those of the core that have no seam here are tested by scripts.
 func TestMutants(t *testing.T) {
-	for name, b := range map[string]broken{
-		"lease from the answer":     {ackLease: true},
-		"no guard":                  {noGuard: true},
-		"no drain":                  {noDrain: true},
-		"writes without a check":    {blindWrites: true},
-		"claims from the living":    {claimAlive: true},
-		"retries what may have run": {retryMaybe: true},
-		"keeps what it has lost":    {keepsLost: true},
+	rough := func(f *faults) { f.late = 0.08 }
+	for name, c := range map[string]struct {
+		broken broken
+		under  func(*faults)
+	}{
+		"lease from the answer":         {broken{ackLease: true}, func(f *faults) { f.late, f.drift = 0.5, 0.05 }},
+		"no margin":                     {broken{noMargin: true}, func(f *faults) { f.drift = 0.095 }},
+		"no guard":                      {broken{noGuard: true}, rough},
+		"no drain":                      {broken{noDrain: true}, rough},
+		"writes without a check":        {broken{blindWrites: true}, rough},
+		"claims from the living":        {broken{claimAlive: true}, rough},
+		"retries what may have run":     {broken{retryMaybe: true}, rough},
+		"keeps what it has lost":        {broken{keepsLost: true}, rough},
+		"believes late replicas":        {broken{lyingAsOf: true}, rough},
+		"believes old hints":            {broken{forgetsRev: true}, rough},
+		"drains without accepted mails": {broken{dropsQueue: true}, func(f *faults) { *f = planned() }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := asWritten()
-			f.broken, f.late = b, 0.08
+			c.under(&f)
+			if bad, first, seed, _ := forSeeds(1, 3, f); bad > 0 {
+				t.Fatalf("the rules as written do not hold; seed %d:\n%s", seed, first.verdict())
+			}
+			f.broken = c.broken
 			for seed := uint64(1); ; seed += 10 {
 				if bad, _, _, _ := forSeeds(seed, 10, f); bad > 0 {
+					t.Logf("noticed within %d seeds", seed+9)
 					return
 				}
 				if seed > 2000 {
@@ -209,15 +250,34 @@ func TestMutants(t *testing.T) {
 	}
 }
 
+// TestClocksRunApart: up to the bound of the timing nothing happens; far beyond it
+// two serve one shard, so the bound is real.
+func TestClocksRunApart(t *testing.T) {
+	f := asWritten()
+	f.drift = 0.09
+	if bad, first, seed, _ := forSeeds(1, 20, f); bad > 0 {
+		t.Errorf("within the bound, seed %d:\n%s", seed, first.verdict())
+	}
+	f.drift = 0.4
+	for seed := uint64(1); ; seed += 10 {
+		if bad, _, _, _ := forSeeds(seed, 10, f); bad > 0 {
+			return
+		}
+		if seed > 2000 {
+			t.Fatal("2,000 seeds have not noticed clocks that run apart by 40 %")
+		}
+	}
+}
+
 // TestOutageIsNobodysFault: after time in which the store did not work, nobody is
 // declared dead who has come to no harm.
 func TestOutageIsNobodysFault(t *testing.T) {
-	if _, _, _, sum := forSeeds(1, 50, asWritten()); sum.innocent > 0 || sum.deaths == 0 {
+	if _, _, _, sum := forSeeds(1, 30, asWritten()); sum.innocent > 0 || sum.deaths == 0 {
 		t.Errorf("of %d deaths %d are of the innocent", sum.deaths, sum.innocent)
 	}
 	f := asWritten()
 	f.broken.noBlind = true
-	if _, _, _, sum := forSeeds(1, 50, f); sum.innocent == 0 {
+	if _, _, _, sum := forSeeds(1, 10, f); sum.innocent == 0 {
 		t.Error("without the rule nobody innocent dies either: the test shows nothing")
 	}
 }
