@@ -11,6 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -59,6 +61,11 @@ type ClusterOptions struct {
 	// Handler and Kinds are as in [cluster.NodeOptions], the same on every node.
 	Handler cluster.ServerHandlerFunc
 	Kinds   map[string]cluster.ServerHandlerFunc
+	// Live makes the shards live: the nodes have a membership, and shards go to
+	// others as nodes join, leave and die. Timing says how fast; zero =
+	// [LiveTiming].
+	Live   bool
+	Timing membership.Timing
 	// Transport connects nodes and clients. Zero = Memory.
 	Transport TransportKind
 	// Limits bound what each node takes on, as in its transport's options.
@@ -68,7 +75,8 @@ type ClusterOptions struct {
 	// Log gets what nodes and transports log. nil = the test's log, from
 	// warnings on.
 	Log *slog.Logger
-	// StopTimeout bounds the wait for stop hooks at a node's end. 0 = 30 s.
+	// StopTimeout bounds the wait for stop hooks at a node's end, and for the
+	// hand-over of its shards. 0 = 30 s, 5 s in a live cluster.
 	StopTimeout time.Duration
 	// Wrap is put around the transport that all clients share, for example
 	// [Faults.Client]; it may be nil. The cluster closes what it returns, and
@@ -93,6 +101,12 @@ func (o ClusterOptions) withDefaults(t testing.TB) ClusterOptions {
 	if o.Log == nil {
 		o.Log = Logger(t, slog.LevelWarn)
 	}
+	if o.Live && o.Timing == (membership.Timing{}) {
+		o.Timing = LiveTiming
+	}
+	if o.Live && o.StopTimeout == 0 {
+		o.StopTimeout = 5 * time.Second // a node that was killed cannot hand over
+	}
 	return o
 }
 
@@ -116,7 +130,8 @@ type Cluster struct {
 	opts   ClusterOptions
 	layout sharding.Layout
 	ids    []string
-	owners *sharding.Assignment // never changes
+	owners *sharding.Assignment // never changes, but in a live cluster, under mu
+	store  *memstore.Store      // of a live cluster's members
 	net    network
 	tr     transport.ClientTransport // of all clients
 	client *cluster.Client
@@ -142,7 +157,11 @@ func NewCluster(t testing.TB, opts ClusterOptions) *Cluster {
 		c.ids = append(c.ids, fmt.Sprintf("node-%d", i))
 	}
 	var err error
-	if c.owners, err = sharding.NewAssignment(c.layout, c.ids); err == nil {
+	given := c.ids
+	if opts.Live {
+		given, c.store = nil, memstore.New() // who runs
+	}
+	if c.owners, err = sharding.NewAssignment(c.layout, given); err == nil {
 		c.net, err = newNetwork(t, opts)
 	}
 	if err != nil {
@@ -189,13 +208,18 @@ func (c *Cluster) Nodes() []string { return slices.Clone(c.ids) }
 func (c *Cluster) Shard(key string) uint32 { return c.layout.Shard(key) }
 
 // Shards returns the shards of a node, in ascending order; they stay its own
-// while it does not run.
-func (c *Cluster) Shards(id string) []uint32 { return c.owners.Shards(id) }
+// while it does not run. In a live cluster they are those that it should have
+// among the nodes that run.
+func (c *Cluster) Shards(id string) []uint32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.owners.Shards(id)
+}
 
 // Owner returns the ID of the node that owns a key's shard, whether it runs or
-// not.
+// not; in a live cluster of the one that should.
 func (c *Cluster) Owner(key string) string {
-	id, _ := c.owners.Owner(c.Shard(key))
+	id, _ := c.target(c.Shard(key))
 	return id
 }
 

@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -24,6 +25,7 @@ type memNetwork struct {
 
 	mu     sync.RWMutex
 	shards map[uint32][]*memSub // the first serves
+	live   bool                 // owners come and go
 }
 
 func newMemNetwork(limits transport.Limits, log *slog.Logger) *memNetwork {
@@ -51,8 +53,12 @@ func (n *memNetwork) Request(ctx context.Context, env transport.Envelope) ([]byt
 	if subs := n.shards[uint32(env.Shard)]; len(subs) > 0 {
 		s = subs[0]
 	}
+	live := n.live
 	n.mu.RUnlock()
-	if s == nil {
+	switch {
+	case s == nil && live:
+		return nil, transport.Errorf(transport.ErrNotOwner, "shard %d has no owner at the moment", env.Shard)
+	case s == nil:
 		return nil, transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", env.Shard)
 	}
 	reply, err := s.Do(ctx, env)
@@ -92,6 +98,7 @@ type memSub struct {
 	*transport.Sub
 	node  *memNode
 	shard uint32
+	epoch uint64
 }
 
 // SubscribeShard implements transport.ServerTransport.
@@ -101,15 +108,23 @@ func (n *memNode) SubscribeShard(ctx context.Context, shard uint32, h transport.
 
 // Subscribe implements transport.ReceiverTransport.
 func (n *memNode) Subscribe(ctx context.Context, shard uint32, r transport.Receiver) (transport.Subscription, error) {
+	return n.SubscribeEpoch(ctx, shard, 0, r)
+}
+
+// SubscribeEpoch implements transport.EpochTransport.
+func (n *memNode) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
 	sub, err := n.d.Subscribe(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	s := &memSub{Sub: sub, node: n, shard: shard}
+	s := &memSub{Sub: sub, node: n, shard: shard, epoch: epoch}
 	n.net.mu.Lock()
 	defer n.net.mu.Unlock()
+	n.net.live = n.net.live || epoch > 0
 	if !isClosed(n.gone) {
-		n.net.shards[shard] = append(n.net.shards[shard], s)
+		subs := append(slices.Clone(n.net.shards[shard]), s)
+		slices.SortStableFunc(subs, func(a, b *memSub) int { return cmp.Compare(b.epoch, a.epoch) })
+		n.net.shards[shard] = subs
 	}
 	return s, nil
 }

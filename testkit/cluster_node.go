@@ -20,7 +20,7 @@ type network interface {
 
 // endpoint is a node's own transport.
 type endpoint interface {
-	transport.ReceiverTransport
+	transport.EpochTransport
 	transport.Dispatched
 	// cut takes the node off the network without a word. When it returns, new
 	// requests find nobody.
@@ -31,6 +31,7 @@ type endpoint interface {
 type member struct {
 	id       string
 	endpoint endpoint
+	link     *link // to the store of members, in a live cluster
 	cancel   context.CancelFunc
 	killed   bool
 	ended    chan struct{} // closed when it and its transport have ended, or it could not
@@ -65,15 +66,23 @@ func (c *Cluster) KillNode(id string) {
 		m.killed = true
 		c.gone = append(c.gone, m)
 		c.mu.Unlock()
+		if m.link != nil {
+			m.link.cut.Store(true)
+		}
 		m.endpoint.cut()
 		m.cancel()
 	}
 }
 
 // StartNode starts a node that was stopped or killed, with the shards that it
-// had, and returns when it serves them. A node that runs is left alone.
+// had, and returns when it serves them. A live cluster takes a new ID too: the
+// node joins, and StartNode returns when it serves all that it should. A node that
+// runs is left alone.
 func (c *Cluster) StartNode(id string) {
 	c.t.Helper()
+	if c.opts.Live && !slices.Contains(c.ids, id) {
+		c.ids = append(c.ids, id)
+	}
 	c.mustKnow(id)
 	if !c.Running(id) {
 		c.start(id)
@@ -102,6 +111,9 @@ func (c *Cluster) take(id string) *member {
 	defer c.mu.Unlock()
 	m := c.nodes[id]
 	delete(c.nodes, id)
+	if c.opts.Live {
+		c.owners.Leave(id)
+	}
 	return m
 }
 
@@ -116,22 +128,29 @@ func (c *Cluster) start(ids ...string) {
 			c.t.Fatalf("testkit: node %s: %v", id, err)
 			return
 		}
-		node := cluster.NewNode(cluster.NodeOptions{
+		opts := cluster.NodeOptions{
 			Log:         c.opts.Log,
 			NodeID:      id,
 			Transport:   &nodeSide{ep, id},
-			Shards:      c.Shards(id),
 			Handler:     c.opts.Handler,
 			Kinds:       c.opts.Kinds,
 			Metrics:     c.opts.Metrics,
 			NumShards:   c.layout.NumShards,
 			Seed:        c.layout.Seed,
 			StopTimeout: c.opts.StopTimeout,
-		})
+		}
 		ctx, cancel := context.WithCancel(context.Background())
 		m := &member{id: id, endpoint: ep, cancel: cancel, ended: make(chan struct{})}
+		if c.opts.Live {
+			m.link = &link{Store: c.store}
+			opts.Membership, opts.Timing = m.link, c.opts.Timing
+		} else {
+			opts.Shards = c.Shards(id)
+		}
+		node := cluster.NewNode(opts)
 		c.mu.Lock()
 		c.nodes[id] = m
+		c.owners.Join(id)
 		c.mu.Unlock()
 		go m.run(ctx, node) // ends at cancel; await waits
 		members, ready = append(members, m), append(ready, node.Ready())
@@ -177,10 +196,14 @@ type nodeIDKey struct{}
 
 // Subscribe implements transport.ReceiverTransport.
 func (n *nodeSide) Subscribe(ctx context.Context, shard uint32, r transport.Receiver) (transport.Subscription, error) {
+	n.leaveID(ctx)
+	return n.endpoint.Subscribe(ctx, shard, r)
+}
+
+func (n *nodeSide) leaveID(ctx context.Context) {
 	if life := transport.LifetimeFrom(ctx); life != nil {
 		life.Once(nodeIDKey{}, func() (any, func()) { return n.id, func() {} })
 	}
-	return n.endpoint.Subscribe(ctx, shard, r)
 }
 
 // nodeIDFrom returns the ID of the testkit node whose handler was given ctx.

@@ -1,0 +1,155 @@
+package testkit
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// LiveTiming is what live clusters of the kit have if the test says nothing: fast
+// enough to wait for. A node that is cut off stops within 1.8 s, and its shards
+// are served again within 3 s.
+var LiveTiming = membership.Timing{
+	Lease: 2 * time.Second, Renew: 400 * time.Millisecond, Margin: 200 * time.Millisecond, Delta: 200 * time.Millisecond,
+	Poll: 250 * time.Millisecond, ShardPoll: time.Second, Settle: 100 * time.Millisecond, Residency: 100 * time.Millisecond,
+}
+
+// errCut is what a node gets that was cut off from the store of members.
+var errCut = errors.New("testkit: cut off from the store of members")
+
+// link is a node's way to the store of members.
+type link struct {
+	membership.Store
+	cut atomic.Bool
+}
+
+func (l *link) Write(ctx context.Context, key string, rev uint64, value []byte) (uint64, error) {
+	if l.cut.Load() {
+		return 0, errCut
+	}
+	return l.Store.Write(ctx, key, rev, value)
+}
+
+func (l *link) Read(ctx context.Context, key string) (membership.Entry, error) {
+	if l.cut.Load() {
+		return membership.Entry{}, errCut
+	}
+	return l.Store.Read(ctx, key)
+}
+
+func (l *link) Snapshot(ctx context.Context, prefix string) ([]membership.Entry, uint64, error) {
+	if l.cut.Load() {
+		return nil, 0, errCut
+	}
+	return l.Store.Snapshot(ctx, prefix)
+}
+
+func (l *link) Watch(f func(membership.Entry)) (stop func(), err error) {
+	return l.Store.Watch(func(e membership.Entry) {
+		if !l.cut.Load() {
+			f(e)
+		}
+	})
+}
+
+// CutStore takes the store of members away from a node, as a partition does: its
+// lease ends, it serves nothing, and others take its shards over. HealStore gives
+// it back.
+func (c *Cluster) CutStore(id string) { c.t.Helper(); c.setCut(id, true) }
+
+// HealStore undoes [Cluster.CutStore].
+func (c *Cluster) HealStore(id string) { c.t.Helper(); c.setCut(id, false) }
+
+func (c *Cluster) setCut(id string, cut bool) {
+	c.t.Helper()
+	c.mustKnow(id)
+	c.mustLive("CutStore and HealStore")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m := c.nodes[id]; m != nil {
+		m.link.cut.Store(cut)
+	}
+}
+
+func (c *Cluster) mustLive(what string) {
+	c.t.Helper()
+	if !c.opts.Live {
+		c.t.Fatalf("testkit: %s: for clusters with ClusterOptions.Live", what)
+	}
+}
+
+// Owners returns who owns each shard of a live cluster, as the store of members
+// has it: the ID of a node, empty where nobody does.
+func (c *Cluster) Owners() map[uint32]string {
+	c.t.Helper()
+	c.mustLive("Owners")
+	owners := make(map[uint32]string, c.layout.NumShards)
+	for shard := range c.layout.NumShards {
+		owners[shard] = ""
+	}
+	entries, _, err := c.store.Snapshot(context.Background(), membership.ShardPrefix)
+	if err != nil {
+		c.t.Fatalf("testkit: Owners: %v", err)
+	}
+	for _, e := range entries {
+		shard, _ := membership.ParseShardKey(e.Key)
+		if rec, err := membership.Decode[membership.Shard](e.Value); err == nil {
+			owners[shard] = rec.Owner.Name
+		}
+	}
+	return owners
+}
+
+// Settle returns when the nodes that run share the shards as they should: each
+// has the part that rendezvous hashing gives it. It fails the test after a minute.
+func (c *Cluster) Settle() {
+	c.t.Helper()
+	c.mustLive("Settle")
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for !c.settled() {
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			c.t.Fatalf("testkit: Settle: the shards are not where they should be: %v", c.Owners())
+		}
+	}
+}
+
+func (c *Cluster) settled() bool {
+	for shard, owner := range c.Owners() {
+		if want, _ := c.target(shard); owner != want {
+			return false
+		}
+	}
+	return true
+}
+
+// target is who should own a shard among the nodes that run.
+func (c *Cluster) target(shard uint32) (string, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.owners.Owner(shard)
+}
+
+// SubscribeEpoch implements transport.EpochTransport.
+func (n *nodeSide) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
+	n.leaveID(ctx)
+	return n.endpoint.SubscribeEpoch(ctx, shard, epoch, r)
+}
+
+// ServeOwners implements transport.OwnersTransport, where the network needs it.
+func (n *nodeSide) ServeOwners(ctx context.Context, o transport.Owners) (transport.Subscription, error) {
+	if t, ok := n.endpoint.(transport.OwnersTransport); ok {
+		return t.ServeOwners(ctx, o)
+	}
+	return noSubscription{}, nil
+}
+
+type noSubscription struct{}
+
+func (noSubscription) Unsubscribe() error { return nil }
