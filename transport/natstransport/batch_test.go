@@ -2,6 +2,7 @@ package natstransport_test
 
 import (
 	"context"
+	"strconv"
 	"sync/atomic"
 	"testing"
 
@@ -111,5 +112,32 @@ func TestLeftBeforeSent(t *testing.T) {
 	}
 	if n := client.OpenCalls(); n != 0 {
 		t.Errorf("%d calls are still open", n)
+	}
+}
+
+// Batches that wait leave in the order in which they came.
+func TestOrderOverBatches(t *testing.T) {
+	url := testkit.StartNATS(t)
+	node := connect(t, natstransport.Options{URL: url})
+	client := connect(t, natstransport.Options{URL: url})
+	ran := make(chan string, 8)
+	if _, err := node.Subscribe(patient(t), 0, names(ran)); err != nil {
+		t.Fatal(err)
+	}
+	release := client.HoldShard(0)
+	for i := range 6 {
+		env := transport.Envelope{Type: strconv.Itoa(i), Data: make([]byte, 20<<10), Delivery: transport.AwaitNothing}
+		if _, err := client.Request(patient(t), env); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if messages, _, _ := client.Waiting(0); messages != 6 {
+		t.Fatalf("%d messages wait", messages)
+	}
+	release()
+	for i := range 6 {
+		if got := receive(t, "a name", ran); got != strconv.Itoa(i) {
+			t.Fatalf("%s has come as number %d", got, i)
+		}
 	}
 }

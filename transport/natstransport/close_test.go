@@ -154,6 +154,73 @@ func TestDrainLosesNothing(t *testing.T) {
 	}
 }
 
+// Close returns when the replies of its last handlers have left, not before: who
+// ends the process then loses none.
+func TestCloseFlushesReplies(t *testing.T) {
+	for i := range 4 {
+		given, frozen := i%2 == 0, i/2 == 0 // or in the node's own queue
+		url := testkit.StartNATS(t)
+		p := startProxy(t, url)
+		opts := natstransport.Options{Log: silent}
+		if given {
+			opts.Conn = dial(t, p.url())
+		} else {
+			opts.URL = p.url()
+		}
+		node := connect(t, opts)
+		client := connect(t, natstransport.Options{URL: url})
+		serve(t, client, 9, echo)
+		silence := dial(t, url)
+		silent, err := silence.SubscribeSync("clstr.s.8.0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := silence.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		hold, entered := make(chan struct{}), make(chan struct{}, 1)
+		serve(t, node, 7, func(context.Context, transport.Envelope) ([]byte, error) {
+			entered <- struct{}{}
+			<-hold
+			return []byte("last"), nil
+		})
+		open := start(context.Background(), node, transport.Envelope{Shard: 8, Type: "Open"})
+		call := start(patient(t), client, transport.Envelope{Shard: 7, Type: "Hold"})
+		receive(t, "the handler", entered)
+		if _, err := silent.NextMsg(patience); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- node.Close() }()
+		eventually(t, "the node has left its shard", func() bool { return node.Subscriptions() == 0 })
+		goOn := p.thaw
+		if frozen {
+			p.freeze()
+		} else {
+			goOn = node.HoldFlusher()
+		}
+		goOn = sync.OnceFunc(goOn)
+		t.Cleanup(goOn)
+		close(hold)
+		failed(t, receive(t, "a call of the node's own", open).err, transport.ErrTransportClosed, transport.MaybeRan) // Close has come to its end
+		for range 200 {
+			want(t, client, transport.Envelope{Shard: 9, Type: "Echo", Data: []byte("x")}, "x")
+		}
+		select {
+		case <-done:
+			t.Error("Close has returned before the reply has left")
+		default:
+		}
+		goOn()
+		if err := receive(t, "Close", done); err != nil {
+			t.Error(err)
+		}
+		if r := receive(t, "the reply", call); r.err != nil || string(r.data) != "last" {
+			t.Errorf("reply %q, %v", r.data, r.err)
+		}
+	}
+}
+
 // A close that has given a stuck handler up is finished by the next one.
 func TestCloseAgain(t *testing.T) {
 	url := testkit.StartNATS(t)

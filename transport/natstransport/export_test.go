@@ -1,6 +1,10 @@
 package natstransport
 
-import "runtime"
+import (
+	"runtime"
+
+	"github.com/clstr-go/clstr/internal/pool"
+)
 
 // NewWithBacklog is New with room for n messages that wait for the reader.
 func NewWithBacklog(opts Options, n int) (*Transport, error) { return newTransport(opts, n) }
@@ -22,6 +26,25 @@ func (t *Transport) HoldShard(shard uint32) (release func()) {
 		runtime.Gosched() // the flusher is about to leave it
 	}
 	return b.release
+}
+
+// HoldFlusher keeps all that is to be sent back until release.
+func (t *Transport) HoldFlusher() (release func()) {
+	hold := make(task)
+	t.flusher.Go(hold)
+	return func() { close(hold) }
+}
+
+type task chan struct{}
+
+// Run implements pool.Task.
+func (t task) Run(pool.Slot) { <-t }
+
+// Subscriptions is how many shards are subscribed.
+func (t *Transport) Subscriptions() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.subs)
 }
 
 // Waiting is how many messages, calls and bytes wait to be sent to a shard.

@@ -92,7 +92,10 @@ func (p *peer) answer(id uint64, subject string, data []byte, err *transport.Err
 	case full != nil:
 		short = full.WithOutcome(transport.RanAndFailed)
 	default:
-		short = transport.Errorf(transport.ErrReplyTooLarge, "reply of %d bytes: the server allows messages of %d", len(data), limit+wire.Overhead)
+		tried := data[:min(len(data), limit)]
+		over := len(wire.AppendReply(nil, id, tried, nil)) - limit
+		short = transport.Errorf(transport.ErrReplyTooLarge, "reply of %d bytes: at most %d fit into the %d that the server allows a message",
+			len(data), len(tried)-over, limit+wire.Overhead)
 	}
 	if fits, full = p.put(id, subject, limit, nil, short); !fits || full != nil {
 		p.take(id)

@@ -2,6 +2,7 @@ package natstransport_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -98,4 +99,36 @@ func (n names) Accept(c *transport.Call) {
 		c.Reply(nil, nil)
 		c.End()
 	}
+}
+
+// A node that says nothing does not keep its caller beyond the time to live. What
+// it did with the request is not known.
+func TestSilentOwner(t *testing.T) {
+	url := testkit.StartNATS(t)
+	client := connect(t, natstransport.Options{URL: url})
+	sub, err := dial(t, url).SubscribeSync("clstr.s.0.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the server knows", func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+		defer cancel()
+		_, err := client.Request(ctx, transport.Envelope{Type: "Ask"})
+		return errors.Is(err, context.DeadlineExceeded)
+	})
+	refused(t, client, transport.Envelope{Type: "Ask", TTLMs: 1}, transport.ErrEnvelopeExpired, transport.MaybeRan)
+	if _, err := sub.NextMsg(patience); err != nil {
+		t.Error(err)
+	}
+	if n := client.OpenCalls(); n != 0 {
+		t.Errorf("%d calls are open", n)
+	}
+}
+
+// The same where the request has not left at all: then it has not run.
+func TestExpiredBeforeSent(t *testing.T) {
+	client := connect(t, natstransport.Options{URL: testkit.StartNATS(t)})
+	release := client.HoldShard(0)
+	refused(t, client, transport.Envelope{Type: "Ask", TTLMs: 1}, transport.ErrEnvelopeExpired, transport.NotSent)
+	release()
 }

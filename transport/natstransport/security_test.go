@@ -193,14 +193,16 @@ func TestInboxesApart(t *testing.T) {
 	user := func(name string, publish ...string) *server.User {
 		subscribe := []string{"_INBOX." + name + ".>"}
 		if name == "n1" {
-			subscribe = append(subscribe, "clstr.s.*.*")
+			subscribe = append(subscribe, "clstr.s.*.*", "clstr.who")
+		} else {
+			subscribe = append(subscribe, "clstr.own")
 		}
 		return &server.User{Username: name, Password: "p", Permissions: &server.Permissions{
 			Publish: &server.SubjectPermission{Allow: publish}, Subscribe: &server.SubjectPermission{Allow: subscribe},
 		}}
 	}
 	url := testkit.StartNATSServer(t, &server.Options{Users: []*server.User{
-		user("alice", "clstr.s.*.*"), user("bob", "clstr.s.*.*"), user("n1", "_INBOX.>"),
+		user("alice", "clstr.s.*.*", "clstr.who"), user("bob", "clstr.s.*.*", "clstr.who"), user("n1", "_INBOX.>", "clstr.own"),
 	}}).URL()
 	login := func(name string) []nats.Option {
 		return []nats.Option{nats.UserInfo(name, "p"), nats.CustomInboxPrefix("_INBOX." + name)}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,6 +55,57 @@ func TestServersLimit(t *testing.T) {
 		}
 	}
 	want(t, client, transport.Envelope{Type: "Echo", Data: []byte("on")}, "on")
+}
+
+// The error names what the payload may have, which is less than the message: a
+// payload of that size passes.
+func TestLimitIsNamed(t *testing.T) {
+	const most = 64 << 10
+	url := testkit.StartNATSServer(t, &server.Options{MaxPayload: most}).URL()
+	node := connect(t, natstransport.Options{URL: url})
+	client := connect(t, natstransport.Options{URL: url})
+	serve(t, node, 0, func(_ context.Context, env transport.Envelope) ([]byte, error) {
+		if env.NumShards > 0 {
+			return make([]byte, env.NumShards), nil
+		}
+		return nil, nil
+	})
+	number := regexp.MustCompile(`at most (\d+) fit into the 65536 that`)
+	for name, env := range map[string]transport.Envelope{
+		"payload": {}, "headers": {Headers: map[string]string{"h": strings.Repeat("v", 10_000)}}, "key": {Key: strings.Repeat("k", 1000)},
+	} {
+		for _, size := range []int{most - 10, most, 1 << 20} {
+			env.Data = make([]byte, size)
+			_, err := client.Request(patient(t), env)
+			failed(t, err, transport.ErrTooLarge, transport.NotSent)
+			m := number.FindStringSubmatch(err.Error())
+			if m == nil {
+				t.Fatalf("%s of %d: %v", name, size, err)
+			}
+			allowed, _ := strconv.Atoi(m[1])
+			env.Data = make([]byte, allowed)
+			want(t, client, env, "")
+			env.Data = make([]byte, allowed+4)
+			refused(t, client, env, transport.ErrTooLarge, transport.NotSent)
+		}
+	}
+	for _, size := range []uint32{most - 10, most, 1 << 20} {
+		_, err := client.Request(patient(t), transport.Envelope{NumShards: size})
+		failed(t, err, transport.ErrReplyTooLarge, transport.RanAndFailed)
+		m := number.FindStringSubmatch(err.Error())
+		if m == nil {
+			t.Fatalf("reply of %d: %v", size, err)
+		}
+		allowed, _ := strconv.Atoi(m[1])
+		if reply, err := client.Request(patient(t), transport.Envelope{NumShards: uint32(allowed)}); err != nil || len(reply) != allowed {
+			t.Errorf("reply of %d: %d bytes, %v", allowed, len(reply), err)
+		}
+	}
+	_, err := client.Request(patient(t), transport.Envelope{Headers: map[string]string{"h": strings.Repeat("v", most-10)}})
+	failed(t, err, transport.ErrTooLarge, transport.NotSent)
+	if !containsAny(err.Error(), "key, headers and type take") {
+		t.Errorf("%v", err)
+	}
 }
 
 var errBig = errors.New("natstransport_test: big")
