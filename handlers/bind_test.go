@@ -1,0 +1,94 @@
+package handlers_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/memtransport"
+)
+
+// TestPlainFuncsCostNoActorSystem, which is large.
+func TestPlainFuncsCostNoActorSystem(t *testing.T) {
+	echo := func(_ context.Context, env transport.Envelope) ([]byte, error) { return env.Data, nil }
+	cost := func(h transport.HandlerFunc) float64 {
+		return testing.AllocsPerRun(3, func() {
+			d := transport.NewDispatcher(transport.Limits{}, quiet)
+			life := transport.NewLifetime(quiet, d)
+			handlers.Bind(h, life, handlers.Env{})
+			life.End()
+			_ = d.Close()
+		})
+	}
+	if plain, keyed := cost(echo), cost(handlers.NewKeyHandler(new(tally).create)); plain > keyed/10 {
+		t.Errorf("a plain func costs %v allocations, one that hosts keys %v", plain, keyed)
+	}
+}
+
+// TestBindRefusesOthers: funcs that are not of this package, and none.
+func TestBindRefusesOthers(t *testing.T) {
+	n := newNode(t, memtransport.Options{})
+	echo := func(_ context.Context, env transport.Envelope) ([]byte, error) { return env.Data, nil }
+	called := false
+	for name, h := range map[string]transport.HandlerFunc{
+		"nil": nil, "a func": echo, "a wrapped handler": wrapped(handlers.NewKeyHandler(new(tally).create)),
+		"one that notes calls": func(context.Context, transport.Envelope) ([]byte, error) { called = true; return nil, nil },
+	} {
+		if _, ok := handlers.Bind(h, n.life, handlers.Env{}); ok {
+			t.Errorf("%s was bound", name)
+		}
+	}
+	if called {
+		t.Error("a foreign func was called")
+	}
+}
+
+// TestCheck: a sender that does not say how it maps keys cannot activate a key
+// in the wrong shard, whether the handler is wrapped or not.
+func TestCheck(t *testing.T) {
+	errWrong := transport.Errorf(transport.ErrLayoutMismatch, "key of another shard")
+	env := handlers.Env{Check: func(_ uint32, key string) error {
+		if key == "elsewhere" {
+			return errWrong
+		}
+		return nil
+	}}
+	for name, wrap := range wraps {
+		t.Run(name, func(t *testing.T) {
+			y := new(tally)
+			call := newNode(t, memtransport.Options{}).serve(t, wrap(handlers.NewKeyHandler(y.create)), env)
+			if _, err := call.ask("here", "Get"); err != nil {
+				t.Error(err)
+			}
+			_, err := call.ask("elsewhere", "Get")
+			failed(t, "a request", err, transport.ErrLayoutMismatch, transport.NotStarted)
+			err = notify(call, transport.Envelope{Key: "elsewhere", Type: "Get"})
+			failed(t, "a notification", err, transport.ErrLayoutMismatch, transport.NotStarted)
+			if n := y.madeOf("elsewhere").Load(); n != 0 {
+				t.Errorf("the key was made %d times", n)
+			}
+		})
+	}
+	// What a middleware puts in is its own.
+	y := new(tally)
+	inner := handlers.NewKeyHandler(y.create)
+	call := newNode(t, memtransport.Options{}).serve(t, func(ctx context.Context, env transport.Envelope) ([]byte, error) {
+		env.Key = "elsewhere"
+		return inner(ctx, env)
+	}, env)
+	if reply, err := call.ask("here", "Get"); err != nil || reply != "elsewhere" {
+		t.Errorf("a key of the middleware's: got %q, %v", reply, err)
+	}
+	// A scoped handler's keys are not the client's.
+	scoped := handlers.NewScopedHandler(handlers.ScopedHandlerOpts{
+		Extract: func(transport.Envelope) (string, error) { return "elsewhere", nil }, Create: y.create,
+	})
+	refuse := handlers.Env{Check: func(uint32, string) error { return errWrong }}
+	for name, wrap := range wraps {
+		call = newNode(t, memtransport.Options{}).serve(t, wrap(scoped), refuse)
+		if _, err := call.ask("here", "Get"); err != nil {
+			t.Errorf("a scoped handler, %s: %v", name, err)
+		}
+	}
+}
