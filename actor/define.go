@@ -79,7 +79,8 @@ func OnRequest[E, In, Out any](method func(*E, *Context, In) (Out, error)) Optio
 }
 
 // OnNotify lets the entity take notifications of type In with a method. There is
-// nobody to tell of its error: it is logged and counted.
+// nobody to tell of its error: the node logs it, a line a second at most, and
+// counts it.
 func OnNotify[E, In any](method func(*E, *Context, In) error) Option {
 	return func(t *table) {
 		on[E, In](t, func(e any, c *Context) {
@@ -87,11 +88,7 @@ func OnNotify[E, In any](method func(*E, *Context, In) error) Option {
 			if !ok {
 				return
 			}
-			err := method(e.(*E), c, in)
-			if err != nil {
-				c.Log().Warn("notification failed", slog.String("type", c.call.Message().Type), slog.Any("error", err))
-			}
-			c.call.Reply(nil, err)
+			c.call.Reply(nil, method(e.(*E), c, in))
 		})
 	}
 }

@@ -34,13 +34,19 @@ func refuse(c *transport.Call, key string, err error) {
 	c.Refuse(ours)
 }
 
-// retryHint is what a full mailbox suggests.
-const retryHint = 5 * time.Millisecond
+// What refusals suggest: a mailbox empties message by message, and a hook that is
+// late already seldom returns in a moment.
+const (
+	retryFull  = 5 * time.Millisecond
+	retryStuck = time.Second
+)
 
 // codes gives the errors of package actor their sentinels on the wire. An
-// activation's error has a cause, which may be any: so it goes first.
+// activation's error has a cause, which may be any: so it goes first. A stuck key
+// counts as one with a full mailbox, and goes before that.
 var codes = []struct{ from, to error }{
 	{actor.ErrActivation, transport.ErrActivationFailed},
+	{actor.ErrStuck, transport.ErrOverloaded},
 	{actor.ErrMailboxFull, transport.ErrOverloaded},
 	{actor.ErrStopping, transport.ErrDraining},
 	{actor.ErrUnknownType, transport.ErrUnknownType},
@@ -54,8 +60,10 @@ func coded(key string, err error) *transport.Error {
 			continue
 		}
 		switch code.from {
+		case actor.ErrStuck:
+			return transport.Overloaded(retryStuck, "a hook of key %.64q takes too long", key)
 		case actor.ErrMailboxFull:
-			return transport.Overloaded(retryHint, "the mailbox of key %.64q is full", key)
+			return transport.Overloaded(retryFull, "the mailbox of key %.64q is full", key)
 		case actor.ErrActivation:
 			return transport.Errorf(code.to, "%s", why(err, code.from)).WithCause(err)
 		}

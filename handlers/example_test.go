@@ -77,7 +77,7 @@ func ExampleNewActorHandler() {
 	// unknown message type: "Take" - not started
 }
 
-// A middleware is a func around a handler; requests keep their order behind it.
+// A middleware is a func around a handler; messages keep their order behind it.
 func Example_middleware() {
 	inner := handlers.NewKeyHandler(func(key string) (transport.HandlerFunc, error) {
 		return func(context.Context, transport.Envelope) ([]byte, error) { return []byte("secret of " + key), nil }, nil

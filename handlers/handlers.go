@@ -30,6 +30,13 @@ type Options struct {
 	// IdleAfter passivates a key that got no message for that long, and at most
 	// an eighth longer. 0 = never, unless the entity's definition says so.
 	IdleAfter time.Duration
+	// HookTimeout bounds each turn that no message causes: making the actor,
+	// activating, passivating, a call of Every. At the limit the hook's context
+	// ends and who waits for the key is refused. A hook that goes on regardless
+	// cannot be ended: until it returns its key refuses at once, with
+	// [transport.ErrOverloaded], and it keeps its place among the running handlers.
+	// 0 = the entity's definition, or the default (30 s); -1 = none.
+	HookTimeout time.Duration
 }
 
 func (o Options) validate() {
@@ -40,6 +47,8 @@ func (o Options) validate() {
 		panic(fmt.Sprintf("clstr: MailboxSize %d: -1 (unlimited), 0 (default) or more", o.MailboxSize))
 	case o.IdleAfter < 0:
 		panic(fmt.Sprintf("clstr: IdleAfter %v: 0 (never) or a duration", o.IdleAfter))
+	case o.HookTimeout < -1:
+		panic(fmt.Sprintf("clstr: HookTimeout %v: -1 (none), 0 (default) or a duration", o.HookTimeout))
 	}
 }
 
@@ -84,9 +93,10 @@ type ScopedHandlerOpts struct {
 	// CacheSize limits the number of active keys.
 	// 0 = default (1024), -1 = unlimited.
 	CacheSize int
-	// MailboxSize and IdleAfter are as in [Options].
+	// MailboxSize, IdleAfter and HookTimeout are as in [Options].
 	MailboxSize int
 	IdleAfter   time.Duration
+	HookTimeout time.Duration
 }
 
 // NewScopedHandler is NewKeyHandler for keys that are found in the envelope
@@ -95,7 +105,12 @@ func NewScopedHandler(opts ScopedHandlerOpts) transport.HandlerFunc {
 	if opts.Extract == nil || opts.Create == nil {
 		panic("clstr: NewScopedHandler: Extract and Create are required")
 	}
-	return newKeyed(funcs(opts.Create), opts.Extract, Options{opts.CacheSize, opts.MailboxSize, opts.IdleAfter})
+	return newKeyed(funcs(opts.Create), opts.Extract, Options{
+		CacheSize:   opts.CacheSize,
+		MailboxSize: opts.MailboxSize,
+		IdleAfter:   opts.IdleAfter,
+		HookTimeout: opts.HookTimeout,
+	})
 }
 
 func newKeyed(factory ActorFactory, extract func(transport.Envelope) (string, error), opts Options) transport.HandlerFunc {
@@ -105,6 +120,7 @@ func newKeyed(factory ActorFactory, extract func(transport.Envelope) (string, er
 		CacheSize:   opts.CacheSize,
 		MailboxSize: opts.MailboxSize,
 		IdleAfter:   opts.IdleAfter,
+		HookTimeout: opts.HookTimeout,
 	}}
 	return k.handler()
 }

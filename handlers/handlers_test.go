@@ -280,12 +280,14 @@ func TestBadOptions(t *testing.T) {
 		{opts(handlers.Options{CacheSize: -2}), "CacheSize -2"},
 		{opts(handlers.Options{MailboxSize: -2}), "MailboxSize -2: -1 (unlimited)"},
 		{opts(handlers.Options{IdleAfter: -1}), "IdleAfter -1ns: 0 (never)"},
+		{opts(handlers.Options{HookTimeout: -2}), "HookTimeout -2ns: -1 (none), 0 (default) or a duration"},
 		{scoped(handlers.ScopedHandlerOpts{}), "Extract and Create are required"},
 		{scoped(handlers.ScopedHandlerOpts{Extract: byHeader}), "Extract and Create are required"},
 		{scoped(handlers.ScopedHandlerOpts{Create: create}), "Extract and Create are required"},
 		{scoped(handlers.ScopedHandlerOpts{Extract: byHeader, Create: create, CacheSize: -7}), "CacheSize -7"},
 		{scoped(handlers.ScopedHandlerOpts{Extract: byHeader, Create: create, MailboxSize: -7}), "MailboxSize -7"},
 		{scoped(handlers.ScopedHandlerOpts{Extract: byHeader, Create: create, IdleAfter: -time.Second}), "IdleAfter -1s"},
+		{scoped(handlers.ScopedHandlerOpts{Extract: byHeader, Create: create, HookTimeout: -time.Second}), "HookTimeout -1s"},
 	} {
 		func() {
 			defer func() {

@@ -134,16 +134,37 @@ type hosted struct {
 	env  Env
 	life *transport.Lifetime
 
-	once sync.Once
-	wait transport.HandlerFunc // made by once
+	once          sync.Once
+	wait, checked transport.HandlerFunc // made by once
 }
 
-var _ transport.Receiver = (*hosted)(nil)
+var (
+	_ transport.Receiver = (*hosted)(nil)
+	_ transport.Receiver = checkedHost{}
+)
 
-// handler returns the host as a func that waits for the key's actor.
-func (h *hosted) handler() transport.HandlerFunc {
-	h.once.Do(func() { h.wait = h.life.HandlerFunc(h) })
-	return h.wait
+// funcs returns the host as a func that waits for the key's actor, and as one
+// that has Check look at the key before.
+func (h *hosted) funcs() (wait, checked transport.HandlerFunc) {
+	h.once.Do(func() {
+		h.wait = h.life.HandlerFunc(h)
+		h.checked = h.life.HandlerFunc(checkedHost{h})
+	})
+	return h.wait, h.checked
+}
+
+// checkedHost is a host that refuses keys of other shards: as a receiver does,
+// and not as the func that has called it, of which it counts that it ran.
+type checkedHost struct{ *hosted }
+
+// Accept implements [transport.Receiver].
+func (h checkedHost) Accept(c *transport.Call) {
+	env := c.Envelope()
+	if err := h.env.Check(uint32(env.Shard), env.Key); err != nil {
+		refuse(c, env.Key, err)
+		return
+	}
+	h.hosted.Accept(c)
 }
 
 func (h *hosted) stop() {

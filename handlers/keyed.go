@@ -71,24 +71,22 @@ func (k *keyed) serve(ctx context.Context, env transport.Envelope) ([]byte, erro
 	if h == nil { // the node has ended, and refuses
 		return life.HandlerFunc(nil)(ctx, env)
 	}
-	if err := h.misplaced(ctx, &env); err != nil {
-		return nil, err
+	wait, checked := h.funcs()
+	if h.checks(ctx, &env) {
+		return checked(ctx, env)
 	}
-	return h.handler()(ctx, env)
+	return wait(ctx, env)
 }
 
-// misplaced checks the key of a sender that has not said how it maps keys to
-// shards; the node has compared the others' layouts. A key that was put in by
-// what wraps the handler has no shard.
-func (h *hosted) misplaced(ctx context.Context, env *transport.Envelope) error {
+// checks reports whether the key must be looked at, as that of a sender that has
+// not said how it maps keys to shards; the node has compared the others' layouts.
+// A key that was put in by what wraps the handler has no shard.
+func (h *hosted) checks(ctx context.Context, env *transport.Envelope) bool {
 	if h.env.Check == nil || h.k.extract != nil || env.Layout != 0 {
-		return nil
+		return false
 	}
 	c := transport.CallFrom(ctx)
-	if c == nil || c.Envelope().Key != env.Key || c.Envelope().Shard != env.Shard {
-		return nil
-	}
-	return h.env.Check(uint32(env.Shard), env.Key)
+	return c != nil && c.Envelope().Key == env.Key && c.Envelope().Shard == env.Shard
 }
 
 // Accept implements [transport.Receiver].
