@@ -60,7 +60,7 @@ var table = []row{
 }
 
 // programs import what they like, and nobody imports them.
-const programs = "examples/... cmd/... internal/bench/..."
+const programs = "examples/... cmd/... internal/bench/... internal/chaos/..."
 
 func TestImports(t *testing.T) {
 	rows := make(map[string]row)

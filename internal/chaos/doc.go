@@ -1,0 +1,11 @@
+// Package chaos tests clusters of real processes: a NATS server and five nodes,
+// each a process, under load, while nodes are killed, paused, restarted and cut
+// off. What the callers saw is checked by porcupine, and what the nodes ran by
+// their logs. It is nothing but tests:
+//
+//	go test ./internal/chaos -v           each nemesis once, with fast timing
+//	go test ./internal/chaos -v -long     the default timing, each three times
+//
+// The counters are kept in a key-value bucket and written with compare-and-set,
+// as a service would that must not lose one. docs/reliability.md holds the table.
+package chaos
