@@ -206,3 +206,70 @@ func TestNewerTakesOverWhenActive(t *testing.T) {
 	s.wantCount(1, "superseded by a.2")
 	s.wantCount(scriptShards, "moved")
 }
+
+// TestAskedToLeave: who may write a node's record may ask it to leave, by the
+// state in it. It hands over and goes, whatever else is under way.
+func TestAskedToLeave(t *testing.T) {
+	ask := func(s *script) Entry {
+		m := s.member(refA)
+		m.State = Leaving
+		return s.putMember(refA, m)
+	}
+	gone := func(t *testing.T, s *script) {
+		t.Helper()
+		s.run(5 * time.Second)
+		s.wantCount(1, "gone left")
+		if got := s.member(refA); got.State != Left {
+			t.Errorf("its record is %+v", got)
+		}
+	}
+	t.Run("hint", func(t *testing.T) {
+		s := established(t, Timing{})
+		s.comes(refB)
+		lease := s.lease
+		s.hint(ask(s))
+		if s.lease != lease {
+			t.Errorf("what it did not send counts for its lease: %+v", s.lease)
+		}
+		gone(t, s)
+		for i := range uint32(scriptShards) {
+			if got := s.shard(i); got.Owner != refB {
+				t.Errorf("shard %d: %+v", i, got)
+			}
+		}
+	})
+	t.Run("the hint is lost", func(t *testing.T) {
+		s := established(t, Timing{})
+		ask(s)
+		gone(t, s)
+		s.wantCount(scriptShards, "moved")
+	})
+	t.Run("a renewal is under way", func(t *testing.T) {
+		s := established(t, Timing{})
+		w := s.renewing()
+		s.hint(ask(s))
+		s.hold = nil
+		s.answer(w) // a conflict
+		gone(t, s)
+		s.wantCount(scriptShards, "moved")
+	})
+	t.Run("it joins", func(t *testing.T) {
+		s := newScript(t, Timing{})
+		s.alive(refB, Member{State: Active, Counter: 10})
+		s.run(time.Second)
+		s.hint(ask(s))
+		s.run(5 * time.Second)
+		s.want(`gone left by ""`)
+	})
+	t.Run("it has left", func(t *testing.T) {
+		s := established(t, Timing{})
+		s.holdWrites(MemberKey(refA))
+		s.step(Leave{})
+		asked := ask(s) // before its own wish is there
+		w := s.takeWrite(MemberKey(refA))
+		s.hint(asked)
+		s.hold = nil
+		s.answer(w) // a conflict
+		gone(t, s)
+	})
+}

@@ -98,8 +98,8 @@ func (c *Core) lookAtOwn() {
 }
 
 // seeOwn takes a version of the own record. One that another has written ends
-// this incarnation; one of our own that is newer than the known one was a renewal
-// whose answer was lost.
+// this incarnation, or asks it to leave; one of our own that is newer than the
+// known one was a renewal whose answer was lost.
 func (c *Core) seeOwn(e Entry) {
 	o := &c.own
 	m, err := Decode[Member](e.Value)
@@ -132,6 +132,9 @@ func (c *Core) renewed(rev uint64, m Member) {
 	}
 	if joined {
 		c.emit(Joined{})
+	}
+	if o.state == Leaving && (o.record.State == Joining || o.record.State == Active) {
+		o.record.State = Leaving // not our wish: an operator's, who has written it into our record
 	}
 	if sent, ok := o.sent[m.Counter]; ok {
 		if until := sent + c.self.Timing.Lease - c.self.Timing.Margin; until > o.leaseUntil {

@@ -110,6 +110,18 @@ func (n *node) leave() {
 	n.step(Leave{})
 }
 
+// drain is an operator's: the node learns from the store that it is to leave.
+func (n *node) drain() {
+	e := n.w.store.records[MemberKey(n.ref)]
+	m, err := Decode[Member](e.Value)
+	if err != nil || m.State != Joining && m.State != Active || !n.w.store.working() {
+		return
+	}
+	n.leaving = true
+	m.State = Leaving
+	n.w.store.write(Write{Key: e.Key, Rev: e.Rev, Value: encode(m)})
+}
+
 func (n *node) step(e Event) {
 	core := n.core
 	if s, ok := e.(Seen); ok {

@@ -95,6 +95,8 @@ func (w *world) strike() {
 		w.faultEnd = max(w.faultEnd, w.store.down)
 	case kind == 5 && !n.paused && !n.leaving:
 		n.leave()
+	case kind == 6:
+		n.drain()
 	}
 	w.after(time.Second+w.upTo(8*time.Second), w.strike)
 }
@@ -118,8 +120,10 @@ func (w *world) plan() {
 	n := w.nodes[w.rng.IntN(len(w.nodes))]
 	if !n.up {
 		n.start()
-	} else if !n.leaving && up > 1 {
+	} else if !n.leaving && up > 1 && w.chance(0.5) {
 		n.leave()
+	} else if !n.leaving && up > 1 {
+		n.drain()
 	}
 	w.after(500*time.Millisecond+w.upTo(6*time.Second), w.plan)
 }
