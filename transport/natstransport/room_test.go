@@ -1,0 +1,92 @@
+package natstransport_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport"
+)
+
+// What waits for a network that hangs is bounded in bytes, over all shards.
+func TestBytesThatWaitAreBounded(t *testing.T) {
+	const size, most = 128 << 10, 1 << 20
+	url := testkit.StartNATS(t)
+	node := connect(t, natstransport.Options{URL: url})
+	client := connect(t, natstransport.Options{URL: url, MaxBufferedBytes: most})
+	var releases []func()
+	for shard := range uint32(4) {
+		serve(t, node, shard, echo)
+		releases = append(releases, client.HoldShard(shard))
+	}
+	for round := range 3 {
+		sent := 0
+		for {
+			env := transport.Envelope{Shard: sent % 4, Type: "Fill", Data: make([]byte, size), Delivery: transport.AwaitNothing}
+			_, err := client.Request(patient(t), env)
+			if err != nil {
+				failed(t, err, transport.ErrOverloaded, transport.NotSent)
+				if after, ok := transport.RetryAfter(err); !ok || after <= 0 {
+					t.Error("no hint when to try again")
+				}
+				break
+			}
+			sent++
+		}
+		if sent != most/size-1 { // the envelopes have a few bytes more
+			t.Errorf("round %d: %d messages have found room", round, sent)
+		}
+		for shard, release := range releases {
+			release()
+			want(t, client, transport.Envelope{Shard: shard, Type: "Echo", Data: []byte("x")}, "x")
+			releases[shard] = client.HoldShard(uint32(shard))
+		}
+	}
+	for _, release := range releases {
+		release()
+	}
+}
+
+// The same for replies: their handlers have run, and their callers are told.
+func TestRepliesThatWaitAreBounded(t *testing.T) {
+	const calls, size, most = 100, 256 << 10, 2 << 20
+	url := testkit.StartNATS(t)
+	p := startProxy(t, url)
+	node := connect(t, natstransport.Options{URL: p.url(), MaxBufferedBytes: most, NATSOptions: []nats.Option{never}})
+	client := connect(t, natstransport.Options{URL: url})
+	var ran atomic.Int32
+	serve(t, node, 0, func(context.Context, transport.Envelope) ([]byte, error) {
+		ran.Add(1)
+		return make([]byte, size), nil
+	})
+	p.freeze()
+	t.Cleanup(p.thaw) // before the transports are closed
+	var all []<-chan result
+	for range calls {
+		all = append(all, start(patient(t), client, transport.Envelope{Type: "Grow"}))
+	}
+	eventually(t, "all handlers have run", func() bool { return ran.Load() == calls })
+	if _, err := node.Request(patient(t), transport.Envelope{Shard: 9, Delivery: transport.AwaitNothing}); err != nil {
+		t.Errorf("requests have room of their own: %v", err)
+	}
+	p.thaw()
+	refused := 0
+	for _, call := range all {
+		r := receive(t, "a reply", call)
+		if r.err == nil && len(r.data) == size {
+			continue
+		}
+		refused++
+		failed(t, r.err, transport.ErrOverloaded, transport.RanAndFailed)
+	}
+	if refused == 0 || refused == calls {
+		t.Errorf("%d of %d replies found no room", refused, calls)
+	}
+	if r := receive(t, "a reply", start(patient(t), client, transport.Envelope{Type: "Grow"})); r.err != nil {
+		t.Errorf("after the thaw: %v", r.err)
+	}
+}
