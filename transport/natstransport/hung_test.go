@@ -186,6 +186,7 @@ func TestCloseOnHungNetwork(t *testing.T) {
 		}
 		tr := connect(t, opts)
 		serve(t, tr, 0, echo)
+		want(t, tr, transport.Envelope{Type: "Echo", Data: []byte("x")}, "x")
 		p.freeze()
 		t.Cleanup(p.thaw) // before the transports are closed
 		env := transport.Envelope{Data: make([]byte, 512<<10), Delivery: transport.AwaitNothing}
