@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 
-.PHONY: help check build format vet modules staticcheck race test api bench
+.PHONY: help check build format vet modules staticcheck race sim test api bench chaos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,13 @@ staticcheck: ## staticcheck, as pinned by tools/go.mod
 
 race: ## all tests under the race detector: laws, exported names, fuzz seeds and examples are among them
 	go test -race -timeout 5m ./...
+
+SEEDS ?= 1000
+sim: ## the simulation of ownership, SEEDS=1000 clusters with faults (SEEDS=100000 for a night)
+	go test -count 1 -timeout 0 -run '^(TestSimulation|TestPlannedMoves)$$' -v ./membership -seeds $(SEEDS)
+
+chaos: ## real processes, killed, paused, cut off and restarted: default timing, each nemesis three times (about 10 minutes)
+	go test -count 1 -timeout 1h -run '^TestChaos$$' -v ./internal/chaos -long
 
 test: ## all tests, as the README has them
 	go test ./...

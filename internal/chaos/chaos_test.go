@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -142,7 +143,7 @@ func TestChaos(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%d", n.name, round), func(t *testing.T) {
 				w := newWorld(t)
 				l := startLoad(t, w.client)
-				w.served() // the load has begun
+				l.more(t, 200)
 				began := time.Now()
 				n.do(w)
 				if n.planned {
@@ -152,6 +153,7 @@ func TestChaos(t *testing.T) {
 				recovered := time.Since(began)
 				w.undo(n.name)
 				w.served()
+				l.more(t, 200)
 				history := l.stop()
 				for _, p := range w.nodes {
 					p.stop()
@@ -205,12 +207,9 @@ func (v *verdict) judge(t *testing.T, n nemesis) {
 		switch {
 		case n.planned:
 			t.Errorf("%s: %d requests failed, %v: %v", v.name, count, o, v.first[o])
-		case o.NeverRan():
+		case o.NeverRan() && !errors.Is(v.first[o], cluster.ErrActivationFailed): // the counters' bucket was away
 			t.Errorf("%s: %d requests were not tried until they succeeded (%v): %v", v.name, count, o, v.first[o])
 		}
-	}
-	if v.ok < 200 {
-		t.Errorf("%s: only %d requests succeeded", v.name, v.ok)
 	}
 	if v.bound > 0 && v.recovered > v.bound {
 		t.Logf("%s: all shards were served again after %v, the bound is %v", v.name, v.recovered, v.bound)

@@ -91,6 +91,31 @@ func (l *load) key(number int) string {
 	}
 }
 
+// more returns when n further requests have succeeded.
+func (l *load) more(t *testing.T, n int) {
+	t.Helper()
+	count := func() (ok int) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, o := range l.history {
+			if o.err == nil {
+				ok++
+			}
+		}
+		return ok
+	}
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	giveUp := time.After(2 * deadline)
+	for want := count() + n; count() < want; {
+		select {
+		case <-again.C:
+		case <-giveUp:
+			t.Fatalf("%d requests have not succeeded within %v", n, 2*deadline)
+		}
+	}
+}
+
 // stop returns what was seen, when the last caller has ended.
 func (l *load) stop() []operation {
 	close(l.over)

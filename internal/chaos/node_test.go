@@ -34,7 +34,7 @@ func timing(long bool) (t membership.Timing, bound time.Duration) {
 		return membership.DefaultTiming, 12300 * time.Millisecond
 	}
 	t = membership.FastTiming
-	t.Settle = time.Second
+	t.Settle, t.Residency = time.Second, time.Second
 	return t, 7900 * time.Millisecond
 }
 
