@@ -12,12 +12,11 @@ import (
 
 // TestClaimsOnlyWhatItShould: what another should own is left to it.
 func TestClaimsOnlyWhatItShould(t *testing.T) {
-	s := joined(t, Timing{}, refB)
-	s.wantCount(0, "drain")
-	s = newScript(t, Timing{})
+	s := newScript(t, Timing{})
 	s.alive(refB, Member{State: Active})
-	s.join()
 	s.run(5 * time.Second)
+	s.wantCount(len(of("a", "a", "b")), "open")
+	s.wantCount(0, "drain")
 	for i := range uint32(scriptShards) {
 		if mine := slices.Contains(of("a", "a", "b"), i); (s.shard(i).Owner == refA) != mine {
 			t.Errorf("shard %d: mine %v, its record %+v", i, mine, s.shard(i))
