@@ -1,6 +1,7 @@
 package natsstore
 
 import (
+	"context"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -14,3 +15,12 @@ func (s *Store) ServerURL() string { return s.nc.ConnectedUrl() }
 
 // Conn is the store's connection.
 func (s *Store) Conn() *nats.Conn { return s.nc }
+
+// CreateOver makes the bucket in another storage, as a node would whose options
+// are others, and reports whether it is told so.
+func (s *Store) CreateOver(ctx context.Context) bool {
+	s.opts.Memory = !s.opts.Memory
+	defer func() { s.opts.Memory = !s.opts.Memory }()
+	_, err := s.create(ctx)
+	return is(err, codeNameInUse)
+}

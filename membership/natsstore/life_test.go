@@ -3,7 +3,6 @@ package natsstore_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/natsstore"
-	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -186,42 +184,6 @@ func TestMarkersEnd(t *testing.T) {
 		t.Errorf("%v as of %d, %v; want none as of %d", entries, asOf, err, removed)
 	}
 	write(t, store, "n.a.1", 0, "z")
-}
-
-// Blocks are known from the cluster's configuration once there is one.
-func TestSnapshotOfShards(t *testing.T) {
-	store := open(t, natsstore.Options{URL: serve(t, server.Options{}).URL()})
-	const far = 9*membership.ShardBlock + 1
-	want := func(n int) {
-		t.Helper()
-		entries, _, err := store.Snapshot(patient(t), membership.ShardPrefix)
-		if err != nil || len(entries) != n {
-			t.Errorf("%d records, %v, want %d", len(entries), err, n)
-		}
-	}
-	want(0)
-	write(t, store, membership.ShardKey(far), 0, "x")
-	want(1)
-	write(t, store, membership.ConfigKey, 0, string(membership.NewConfig(sharding.Layout{NumShards: far + 1}).Encode()))
-	want(1)
-	write(t, store, membership.ShardKey(0), 0, "x")
-	want(2)
-}
-
-func TestTooManyMembers(t *testing.T) {
-	store := open(t, natsstore.Options{URL: serve(t, server.Options{}).URL()})
-	for i := range 1023 {
-		write(t, store, fmt.Sprintf("n.a.%d", i), 0, "x")
-	}
-	if entries, _, err := store.Snapshot(patient(t), "n."); len(entries) != 1023 || err != nil {
-		t.Errorf("%d records, %v", len(entries), err)
-	}
-	if entries, _, err := store.Snapshot(patient(t), "n.a.102"); len(entries) != 4 || err != nil {
-		t.Errorf("%d records, %v, want n.a.102, n.a.1020, 1021 and 1022", len(entries), err)
-	}
-	write(t, store, "n.a.1023", 0, "x")
-	_, _, err := store.Snapshot(patient(t), "n.")
-	wantError(t, "a snapshot of 1,024 members", err, transport.ErrTooLarge)
 }
 
 func TestKeys(t *testing.T) {

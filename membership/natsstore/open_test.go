@@ -116,6 +116,13 @@ func TestNodesOpenAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
+func TestBucketThatAnotherHasJustMade(t *testing.T) {
+	store := open(t, natsstore.Options{URL: serve(t, server.Options{}).URL()})
+	if !store.CreateOver(patient(t)) {
+		t.Error("the store does not see that another was faster")
+	}
+}
+
 func TestClustersAreApart(t *testing.T) {
 	url := serve(t, server.Options{}).URL()
 	a, b := open(t, natsstore.Options{URL: url}), open(t, natsstore.Options{URL: url, Prefix: "other.one"})
