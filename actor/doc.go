@@ -20,8 +20,9 @@
 //
 // Promises: one message at a time per key, in the order of [Host.Deliver]; one
 // incarnation per key at a time, whose stop hook has ended before the next one
-// starts; a key that is busy or has mail is never stopped under its work; what
-// arrives while it stops goes to the next incarnation, in order. Keys never
+// starts; a key that is busy, has mail or owes an answer that it gives later is
+// never stopped for want of room or use; what arrives while it stops goes to the
+// next incarnation, in order. Keys never
 // wait for each other, unless the pool's limit on running handlers is reached.
 // Hooks have a limit too ([HostOptions].HookTimeout): a key whose hook ignores it
 // is closed, with a typed refusal, until the hook returns.

@@ -21,7 +21,8 @@ type ActorFactory func(key string) (actor.Actor, error)
 // Options configures what a handler hosts. The zero value is ready to use.
 type Options struct {
 	// CacheSize is how many keys stay active; beyond it the least recently used
-	// that is neither busy nor has mail is passivated.
+	// that is neither busy nor has mail is passivated. A key is busy, too, while it
+	// owes an answer that it gives later, until the call's time is up.
 	// 0 = default (1,024), -1 = unlimited.
 	CacheSize int
 	// MailboxSize is how many messages may wait for one key; more are refused
