@@ -3,6 +3,7 @@ package testkit
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/clstr-go/clstr/transport"
 )
@@ -11,6 +12,8 @@ var (
 	_ transport.Transport         = (*faultyTransport)(nil)
 	_ transport.ReceiverTransport = (*faultyDirect)(nil)
 	_ transport.Dispatched        = (*faultyDirect)(nil)
+	_ transport.EpochTransport    = (*faultyEpochs)(nil)
+	_ transport.OwnersTransport   = (*faultyEpochs)(nil)
 )
 
 // Client puts the faults before a client's transport; it fits
@@ -23,10 +26,15 @@ func (f *Faults) Client(tr transport.ClientTransport) transport.ClientTransport 
 // reaches a handler is left alone. Closing the result is as with [Faults.Client].
 func (f *Faults) Transport(tr transport.Transport) transport.Transport {
 	t := &faultyTransport{f.wrap(tr), tr}
-	if direct, ok := tr.(directTransport); ok {
-		return &faultyDirect{t, direct}
+	direct, ok := tr.(directTransport)
+	if !ok {
+		return t
 	}
-	return t
+	d := &faultyDirect{t, direct}
+	if epochs, ok := tr.(transport.EpochTransport); ok {
+		return &faultyEpochs{d, epochs}
+	}
+	return d
 }
 
 // faultyClient is the sending half.
@@ -101,4 +109,35 @@ func (t *faultyDirect) Subscribe(ctx context.Context, shard uint32, r transport.
 		return nil, err
 	}
 	return t.directTransport.Subscribe(ctx, shard, r)
+}
+
+// faultyEpochs stands before a transport whose shards may change owners.
+type faultyEpochs struct {
+	*faultyDirect
+	epochs transport.EpochTransport
+}
+
+// SubscribeEpoch implements transport.EpochTransport.
+func (t *faultyEpochs) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
+	if err := t.reachable(shard); err != nil {
+		return nil, err
+	}
+	return t.epochs.SubscribeEpoch(ctx, shard, epoch, r)
+}
+
+// ServeOwners implements transport.OwnersTransport, where what is behind needs it.
+// The faults leave questions alone: who asks learns of owners, not of entities.
+func (t *faultyEpochs) ServeOwners(ctx context.Context, o transport.Owners) (transport.Subscription, error) {
+	if owners, ok := t.epochs.(transport.OwnersTransport); ok {
+		return owners.ServeOwners(ctx, o)
+	}
+	return noSubscription{}, nil
+}
+
+// Linger is how long what is behind wants a shard that has moved to stay.
+func (t *faultyEpochs) Linger() time.Duration {
+	if l, ok := t.epochs.(interface{ Linger() time.Duration }); ok {
+		return l.Linger()
+	}
+	return 0
 }

@@ -25,28 +25,41 @@ func (c *Call) Deadline() (time.Time, bool) {
 // Done implements context.Context. The channel and the timer that closes it
 // are made when it is first asked for: most handlers never do.
 func (c *Call) Done() <-chan struct{} {
+	done, lost := c.look()
+	if lost {
+		c.lose()
+	}
+	return done
+}
+
+// look is Done; lost is whether the shard was dropped before anybody looked.
+func (c *Call) look() (done <-chan struct{}, lost bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	m := c.rest()
-	if m.done == nil {
-		m.done = make(chan struct{})
-		if c.ended != not {
-			close(m.done)
-			return m.done
-		}
-		if c.sub != nil && c.sub.gate != nil {
-			c.sub.note(c)
-		}
-		if c.until != 0 && m.timer == nil {
-			m.timer = time.AfterFunc(time.Duration(c.until-expiry.Now()), c.Expire)
-		}
+	if m.done != nil {
+		return m.done, false
 	}
-	return m.done
+	m.done = make(chan struct{})
+	if c.ended != not {
+		close(m.done)
+		return m.done, false
+	}
+	if c.sub != nil && c.sub.gate != nil {
+		lost = !c.sub.note(c)
+	}
+	if c.until != 0 && m.timer == nil {
+		m.timer = time.AfterFunc(time.Duration(c.until-expiry.Now()), c.Expire)
+	}
+	return m.done, lost
 }
 
 // Err implements context.Context: context.Canceled if the caller has gone or
 // has its reply, context.DeadlineExceeded if the time is up.
 func (c *Call) Err() error {
+	if c.sub != nil && c.sub.dropped.Load() {
+		c.lose()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended == not && c.until != 0 && expiry.Now() >= c.until {

@@ -67,6 +67,8 @@ type Sub struct {
 	// refusing once that has begun.
 	inflight atomic.Int64
 
+	dropped atomic.Bool // set under mu
+
 	mu      sync.Mutex
 	drained chan struct{}      // made by Unsubscribe, closed when nothing is in flight
 	asked   map[*Call]struct{} // behind a gate: those whose handlers look at their end

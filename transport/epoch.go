@@ -52,22 +52,33 @@ func (s *Sub) Drain(ctx context.Context) error {
 func (s *Sub) Drop(ctx context.Context) error {
 	s.refuseNew()
 	s.mu.Lock()
+	s.dropped.Store(true)
 	asked := slices.Collect(maps.Keys(s.asked))
 	s.mu.Unlock()
 	for _, c := range asked {
-		c.Refuse(Errorf(ErrNotOwner, "%s was lost while the call ran", c.env.where()))
+		c.lose()
 	}
 	return s.Drain(ctx)
 }
 
-// note remembers a call whose handler looks at its end.
-func (s *Sub) note(c *Call) {
+// lose ends a call whose shard was dropped.
+func (c *Call) lose() {
+	c.Refuse(Errorf(ErrNotOwner, "%s was lost while the call ran", c.env.where()))
+}
+
+// note remembers a call whose handler looks at its end. It returns false if the
+// end has come: the shard was dropped.
+func (s *Sub) note(c *Call) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.dropped.Load() {
+		return false
+	}
 	if s.asked == nil {
 		s.asked = map[*Call]struct{}{}
 	}
 	s.asked[c] = struct{}{}
+	return true
 }
 
 func (s *Sub) unnote(c *Call) {

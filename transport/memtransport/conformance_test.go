@@ -21,7 +21,7 @@ var harness = transporttest.Harness{
 		}).WithLog(slog.New(slog.NewTextHandler(io.Discard, nil)))
 		return transporttest.Pair{Client: tr, Server: tr}
 	},
-	Features: transporttest.Features{RefusesUnacked: true},
+	Features: transporttest.Features{RefusesUnacked: true, Epochs: true},
 }
 
 func TestConformance(t *testing.T) { transporttest.Run(t, harness) }

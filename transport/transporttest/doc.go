@@ -11,7 +11,8 @@
 // promises in [Features]; nothing depends on a backend's name.
 //
 // The tests lie in files by what they are about: requests, deadlines, errors,
-// notify, order, limits, lifecycle, badinput, ownership, outcomes, leaks. They
+// notify, order, limits, lifecycle, badinput, ownership, outcomes, leaks, and
+// epochs, gates and moves for transports whose shards change owners ([Features.Epochs]). They
 // wait for events and never for a length of time; [patience] only bounds the
 // wait of a test that fails.
 package transporttest

@@ -21,6 +21,9 @@ type Features struct {
 	// RefusesUnacked: a notification that awaits nothing reports a shard that
 	// nobody serves. Otherwise it may return nil.
 	RefusesUnacked bool
+	// Epochs: the server is a transport.EpochTransport, and a
+	// transport.OwnersTransport where its clients must ask.
+	Epochs bool
 }
 
 // Harness makes what the suite tests.
@@ -40,15 +43,18 @@ type test struct {
 	run  func(s *suite)
 }
 
+// group is the tests of one file.
+type group struct {
+	name  string
+	tests []test
+}
+
 // Run tests that the harness's transport behaves as package transport says.
 func Run(t *testing.T, h Harness) {
 	t.Run("leaks", func(t *testing.T) {
 		runAll(t, h, leakTests) // alone: they count goroutines
 	})
-	for _, group := range []struct {
-		name  string
-		tests []test
-	}{
+	groups := []group{
 		{"requests", requestTests},
 		{"deadlines", deadlineTests},
 		{"errors", errorTests},
@@ -59,7 +65,11 @@ func Run(t *testing.T, h Harness) {
 		{"badinput", badInputTests},
 		{"ownership", ownershipTests},
 		{"outcomes", outcomeTests},
-	} {
+	}
+	if h.Features.Epochs {
+		groups = append(groups, group{"epochs", epochTests})
+	}
+	for _, group := range groups {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
 			runAll(t, h, group.tests)

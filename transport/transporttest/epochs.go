@@ -1,0 +1,260 @@
+package transporttest
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+var epochTests = []test{
+	{"the highest epoch", testHighestEpoch},
+	{"the highest leaves", testHighestLeaves},
+	{"an owner that refuses", testRefusingOwner},
+	{"a shard without an owner", testNoOwnerNow},
+	{"what is left of a time to live", testTTLElsewhere},
+	{"drain", testDrain},
+	{"drop", testDrop},
+	{"the gate on arrival", testGateOnArrival},
+	{"the gate at the start", testGateAtStart},
+	{"order over moves", testOrderOverMoves},
+}
+
+// realm is a pair whose shards are owned in epochs, and what its nodes say of
+// them.
+type realm struct {
+	pair
+	server transport.EpochTransport
+
+	mu     sync.Mutex
+	epochs [8]uint64
+}
+
+// Epochs implements transport.Owners.
+func (r *realm) Epochs(first uint32, most int) ([]uint64, uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rest := r.epochs[min(int(first), len(r.epochs)):]
+	return append([]uint64(nil), rest[:min(most, len(rest))]...), uint32(len(r.epochs))
+}
+
+func (r *realm) say(shard uint32, epoch uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.epochs[shard] = epoch
+}
+
+func (s *suite) realm(limits transport.Limits) *realm {
+	s.Helper()
+	r := &realm{pair: s.pair(limits)}
+	var ok bool
+	if r.server, ok = r.Server.(transport.EpochTransport); !ok {
+		s.Fatalf("%T is no transport.EpochTransport", r.Server)
+	}
+	if t, ok := r.Server.(transport.OwnersTransport); ok {
+		sub, err := t.ServeOwners(s.patient(), r)
+		if err != nil {
+			s.Fatal(err)
+		}
+		s.Cleanup(func() { _ = sub.Unsubscribe() })
+	}
+	return r
+}
+
+// tenure is one owner's time.
+type tenure struct {
+	transport.Subscription
+	transport.Drainer
+}
+
+// own makes o the owner of a shard in an epoch, and says so.
+func (r *realm) own(shard uint32, epoch uint64, o *owner) tenure {
+	r.s.Helper()
+	return r.ownAs(shard, epoch, o, o)
+}
+
+// ownAs is own with another receiver in front of o.
+func (r *realm) ownAs(shard uint32, epoch uint64, o *owner, front transport.Receiver) tenure {
+	r.s.Helper()
+	ctx := r.s.patient()
+	if o.life != nil {
+		ctx = o.life.Context()
+	}
+	sub, err := r.server.SubscribeEpoch(ctx, shard, epoch, front)
+	if err != nil {
+		r.s.Fatalf("SubscribeEpoch(%d, %d): %v", shard, epoch, err)
+	}
+	d, ok := sub.(transport.Drainer)
+	if !ok {
+		r.s.Fatalf("%T is no transport.Drainer", sub)
+	}
+	r.say(shard, epoch)
+	return tenure{sub, d}
+}
+
+// owner is a receiver with a gate. It answers with its name, at once but for what
+// is of the type "Held".
+type owner struct {
+	name   string
+	life   *transport.Lifetime
+	refuse atomic.Bool // what arrives
+	starts atomic.Bool // is refused, what would start
+	held   chan *transport.Call
+	ran    atomic.Int32
+}
+
+func newOwner(name string) *owner { return &owner{name: name, held: make(chan *transport.Call, 16)} }
+
+// Admit implements transport.Gate.
+func (o *owner) Admit(_ *transport.Call, now int64, starts bool) *transport.Error {
+	switch {
+	case !starts && now != 0:
+		return transport.Errorf(transport.ErrBadOption, "the gate is told the moment %d on arrival", now)
+	case !starts && o.refuse.Load(), starts && o.starts.Load():
+		return transport.Errorf(transport.ErrNotOwner, "%s is not", o.name)
+	}
+	return nil
+}
+
+// Accept implements transport.Receiver.
+func (o *owner) Accept(c *transport.Call) {
+	if c.Envelope().Type == "Held" {
+		o.held <- c
+		return
+	}
+	o.answer(c)
+}
+
+func (o *owner) answer(c *transport.Call) {
+	if c.Start(nil) {
+		o.ran.Add(1)
+		c.Reply([]byte(o.name), nil)
+		c.End()
+	}
+}
+
+// served returns who serves a shard; empty if nobody did and nothing ran.
+func (r *realm) served(shard int) string {
+	r.s.Helper()
+	reply, err := r.request(transport.Envelope{Shard: shard, Type: "Who"})
+	if err != nil {
+		r.s.failed(err, transport.ErrNotOwner, transport.NotStarted)
+	}
+	return string(reply)
+}
+
+func testHighestEpoch(s *suite) {
+	r := s.realm(transport.Limits{})
+	low, high, higher, late := newOwner("low"), newOwner("high"), newOwner("higher"), newOwner("late")
+	r.own(0, 1, low)
+	r.own(0, 5, high)
+	r.want(transport.Envelope{Type: "Who"}, "high")
+	r.own(0, 9, higher)
+	s.eventually("the new owner serves", func() bool { return r.served(0) == "higher" })
+	r.own(0, 7, late)
+	r.say(0, 9)
+	for range 20 {
+		r.want(transport.Envelope{Type: "Who"}, "higher")
+	}
+	if low.ran.Load()+late.ran.Load() > 0 {
+		s.Error("an owner in a lower epoch has served")
+	}
+}
+
+// Where the highest has left, the next lower serves or nobody; once the nodes say
+// that it is the owner (of records that were made anew) it does.
+func testHighestLeaves(s *suite) {
+	r := s.realm(transport.Limits{})
+	low, high := newOwner("low"), newOwner("high")
+	r.own(0, 1, low)
+	t := r.own(0, 5, high)
+	r.want(transport.Envelope{Type: "Who"}, "high")
+	if err := t.Unsubscribe(); err != nil {
+		s.Fatal(err)
+	}
+	if by := r.served(0); by == "high" {
+		s.Error("who has left serves")
+	}
+	r.say(0, 1)
+	s.eventually("the lower serves", func() bool { return r.served(0) == "low" })
+}
+
+// A request that meets an owner that is none any more reaches the new one, or is
+// refused at once as one that has not started.
+func testRefusingOwner(s *suite) {
+	r := s.realm(transport.Limits{})
+	old, next := newOwner("old"), newOwner("next")
+	t := r.own(0, 1, old)
+	r.want(transport.Envelope{Type: "Who"}, "old")
+	for _, atStart := range []bool{false, true} {
+		old.refuse.Store(!atStart)
+		old.starts.Store(atStart)
+		for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
+			_, err := r.request(transport.Envelope{Type: "Who", Delivery: d})
+			s.failed(err, transport.ErrNotOwner, transport.NotStarted)
+		}
+	}
+	r.own(0, 2, next)
+	s.eventually("the next serves", func() bool { return r.served(0) == "next" })
+	if err := t.Unsubscribe(); err != nil {
+		s.Fatal(err)
+	}
+	for range 20 {
+		r.want(transport.Envelope{Type: "Who"}, "next")
+	}
+	if old.ran.Load() != 1 {
+		s.Errorf("the old owner has run %d calls", old.ran.Load())
+	}
+}
+
+// Where owners come and go, a shard has none for a while: that is said at once,
+// and as what it is.
+func testNoOwnerNow(s *suite) {
+	r := s.realm(transport.Limits{})
+	t := r.own(0, 1, newOwner("it"))
+	r.want(transport.Envelope{Type: "Who"}, "it")
+	if err := t.Unsubscribe(); err != nil {
+		s.Fatal(err)
+	}
+	for shard := range 2 { // of the second there never was one
+		for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
+			_, err := r.request(transport.Envelope{Shard: shard, Type: "Who", Delivery: d})
+			s.failed(err, transport.ErrNotOwner, transport.NotStarted)
+		}
+	}
+}
+
+// What an envelope waits for at an owner that refuses it then is taken from its
+// time.
+func testTTLElsewhere(s *suite) {
+	const ttl = time.Minute
+	r := s.realm(transport.Limits{})
+	old, next := newOwner("old"), newOwner("next")
+	r.own(0, 1, old)
+	r.want(transport.Envelope{Type: "Who"}, "old")
+	call := r.start(s.patient(), transport.Envelope{Type: "Held", TTLMs: ttl.Milliseconds()})
+	c := receive(s, "the envelope", old.held)
+	r.own(0, 2, next)
+	began := time.Now()
+	for time.Since(began) < 50*time.Millisecond {
+		<-time.After(time.Millisecond)
+	}
+	old.refuse.Store(true)
+	old.starts.Store(true)
+	old.answer(c)
+	select {
+	case c = <-next.held:
+		if left := c.Envelope().TTL(); left > ttl-50*time.Millisecond {
+			s.Errorf("%v are left of %v", left, ttl)
+		}
+		next.answer(c)
+		if done := receive(s, "the reply", call); done.err != nil || string(done.data) != "next" {
+			s.Errorf("reply %q, %v", done.data, done.err)
+		}
+	case done := <-call:
+		s.failed(done.err, transport.ErrNotOwner, transport.NotStarted)
+	case <-s.patient().Done():
+		s.Fatal("neither a reply nor a refusal")
+	}
+}
