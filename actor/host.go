@@ -67,6 +67,15 @@ type Observer interface {
 	ActiveKeys(kind string, delta int)
 }
 
+// KeyObserver may be implemented by an [Observer] that also wants to know which
+// keys live. Its methods must not block.
+type KeyObserver interface {
+	// KeyBegins is called before an incarnation of a key is made, and KeyEnded
+	// when it has ended, its stop hook included, or could not be made.
+	KeyBegins(kind string, shard uint32, key string)
+	KeyEnded(kind string, shard uint32, key string)
+}
+
 func (o HostOptions) withDefaults() HostOptions {
 	if o.CacheSize == 0 {
 		o.CacheSize = DefaultCacheSize
@@ -81,6 +90,7 @@ func (o HostOptions) withDefaults() HostOptions {
 type Host struct {
 	system *System
 	opts   HostOptions
+	keys   KeyObserver // the observer, if it is one
 	name   string
 	life   context.Context // ends with Stop
 	end    context.CancelFunc
@@ -103,6 +113,7 @@ type Host struct {
 func (s *System) NewHost(opts HostOptions) *Host {
 	h := &Host{system: s, opts: opts.withDefaults(), name: s.nextHost()}
 	h.life, h.end = context.WithCancel(context.Background())
+	h.keys, _ = opts.Observer.(KeyObserver)
 	h.idle.host = h
 	h.idle.after.Store(int64(opts.IdleAfter))
 	return h

@@ -3,6 +3,7 @@ package actor_test
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/clstr-go/clstr/actor"
@@ -81,6 +82,58 @@ func TestObserverCountsAddUp(t *testing.T) {
 	o.check(t, 0)
 	if a, f, p, full, _ := o.numbers(); a != 5 || f != 1 || p != 5 || full != 0 || o.kind != "account" {
 		t.Errorf("%d activated, %d failed, %d passivated, %d refused of kind %q", a, f, p, full, o.kind)
+	}
+}
+
+// keyLog is an observer of keys.
+type keyLog struct {
+	counter
+	begun, ended atomic.Int32
+	now          atomic.Int32
+	most         atomic.Int32
+}
+
+var _ actor.KeyObserver = (*keyLog)(nil)
+
+func (o *keyLog) KeyBegins(kind string, shard uint32, key string) {
+	o.begun.Add(1)
+	o.most.Store(max(o.most.Load(), o.now.Add(1)))
+}
+
+func (o *keyLog) KeyEnded(kind string, shard uint32, key string) {
+	o.ended.Add(1)
+	o.now.Add(-1)
+}
+
+// TestKeyObserver: each life of a key begins and ends, one after the other,
+// whether it is made, panics or cannot be made.
+func TestKeyObserver(t *testing.T) {
+	o := &keyLog{}
+	var made atomic.Int32
+	w := newWorld(t, actor.HostOptions{Kind: "account", Observer: o, Factory: func(string) (actor.Actor, error) {
+		switch made.Add(1) {
+		case 1:
+			return nil, errBroken
+		case 2:
+			panic("in the factory")
+		}
+		return &entity{handle: func(c *actor.Context) { explode(c); c.Call().Reply(nil, nil) }}, nil
+	}})
+	for range 2 {
+		if _, err := w.send("k", "go").wait(t); !errors.Is(err, actor.ErrActivation) {
+			t.Error(err)
+		}
+	}
+	w.want("k", "go", "")
+	for range 3 {
+		_, _ = w.ask("k", "panic")
+	}
+	w.want("k", "go", "")
+	w.endShard(0, false)
+	w.want("k", "go", "")
+	w.stop()
+	if b, e, m := o.begun.Load(), o.ended.Load(), made.Load(); b != m || e != b || o.most.Load() != 1 {
+		t.Errorf("%d made: %d begun, %d ended, at most %d at once", m, b, e, o.most.Load())
 	}
 }
 

@@ -38,6 +38,7 @@ type shell struct {
 	inner  Actor  // nil unless activated
 	entity Entity // inner, if it is one
 	live   bool   // activated, and not ended: what the observer counts
+	begun  bool   // KeyBegins was called, and KeyEnded was not
 	broken bool   // has panicked
 	ended  bool   // was told that it has stopped
 }
@@ -90,6 +91,7 @@ func (s *shell) start(ctx pactor.Context) {
 		ctx.Stop(ctx.Self())
 		return
 	}
+	s.begins()
 	err, returned := errPanic, false
 	defer func() {
 		if !returned {
@@ -113,6 +115,7 @@ func (s *shell) start(ctx pactor.Context) {
 // trying.
 func (s *shell) giveUp(ctx pactor.Context, err error) {
 	s.inner, s.entity = nil, nil
+	s.keyEnded()
 	h := s.shard.host
 	h.system.log.Warn("activation failed", slog.String("kind", h.opts.Kind), slog.String("key", s.cell.key), slog.Any("error", err))
 	first, before := s.cell.takeFirst()
@@ -178,6 +181,7 @@ func (s *shell) end(ctx pactor.Context) {
 			s.live = false
 			s.shard.host.passivated()
 		}
+		s.keyEnded()
 	}()
 	if s.entity != nil && !s.broken { // its hook is Passivate
 		s.protect(ctx, s.pass)
@@ -197,4 +201,18 @@ func (s *shell) protect(ctx pactor.Context, f func(pactor.Context)) {
 		}
 	}()
 	f(ctx)
+}
+
+func (s *shell) begins() {
+	if h := s.shard.host; h.keys != nil {
+		s.begun = true
+		h.keys.KeyBegins(h.opts.Kind, s.shard.id, s.cell.key)
+	}
+}
+
+func (s *shell) keyEnded() {
+	if h := s.shard.host; s.begun {
+		s.begun = false
+		h.keys.KeyEnded(h.opts.Kind, s.shard.id, s.cell.key)
+	}
 }
