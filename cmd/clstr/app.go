@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clstr-go/clstr/cmd/clstr/internal/natsctx"
+	"github.com/clstr-go/clstr/membership/natsstore"
+)
+
+// app is one run of the command.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	getenv   func(string) string
+
+	nats    natsctx.Flags
+	prefix  string
+	timeout time.Duration
+	json    bool
+	began   bool // a command has: what fails before is a matter of usage
+
+	// connect finds the cluster's records; tests prepare them.
+	connect func(ctx context.Context) (*session, error)
+	now     func() time.Time
+}
+
+func newApp(in io.Reader, out, err io.Writer, getenv func(string) string) *app {
+	a := &app{in: in, out: out, err: err, getenv: getenv, now: time.Now}
+	a.connect = a.control
+	return a
+}
+
+// run returns the exit code.
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	if !a.began {
+		err = &failure{exit: exitUsage, code: "usage", msg: err.Error(), hint: "see clstr help, and clstr help COMMAND"}
+	}
+	return a.fail(err)
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "clstr",
+		Short: "Look at clstr clusters, and talk to them",
+		Long: `clstr looks at clusters that live on a NATS server: who is there, who owns which
+shard and why, and what would move. It drains nodes, and sends requests to keys.
+
+It connects as the nats command does: --context NAME or the context that is
+selected, NATS_URL, --server, --creds. More in: clstr help connection`,
+		Example: `  clstr nodes
+  clstr --context prod --prefix shop where user-123
+  clstr plan --add node-d --json | jq .moves
+  clstr demo --for 30s`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: a.begin,
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	f := root.PersistentFlags()
+	f.StringVar(&a.nats.Context, "context", "", "NATS context (default: $NATS_CONTEXT, or the one that is selected)")
+	f.StringVar(&a.nats.Server, "server", "", "URLs of NATS servers (default: $NATS_URL, the context's, or nats://127.0.0.1:4222)")
+	f.StringVar(&a.nats.Creds, "creds", "", "file with NATS credentials (default: $NATS_CREDS, or the context's)")
+	f.StringVar(&a.prefix, "prefix", natsstore.DefaultPrefix, "first tokens of the cluster's subjects, which name the cluster")
+	f.DurationVar(&a.timeout, "timeout", 5*time.Second, "how long to wait for answers")
+	f.BoolVar(&a.json, "json", false, "print JSON; the names of its fields are stable (clstr help COMMAND)")
+	_ = root.RegisterFlagCompletionFunc("context", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return natsctx.Names(a.getenv), cobra.ShellCompDirectiveNoFileComp
+	}) // fails for a flag that is not there
+	root.AddCommand(a.nodes(), a.shards(), a.where(), a.plan(), a.drain(), a.request(), a.notify())
+	root.AddCommand(topics()...)
+	return root
+}
+
+func (a *app) begin(cmd *cobra.Command, _ []string) error {
+	if a.timeout <= 0 {
+		return fmt.Errorf("--timeout %v: must be positive", a.timeout)
+	}
+	a.began = true
+	return nil
+}
+
+// bounded is the context of what must be answered within --timeout.
+func (a *app) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, a.timeout)
+}
+
+// emit prints v as JSON, if that is asked for, or else as text does.
+func (a *app) emit(v any, text func(w io.Writer)) error {
+	if !a.json {
+		text(a.out)
+		return nil
+	}
+	enc := json.NewEncoder(a.out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}

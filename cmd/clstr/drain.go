@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clstr-go/clstr/cmd/clstr/internal/drainer"
+	"github.com/clstr-go/clstr/cmd/clstr/internal/view"
+	"github.com/clstr-go/clstr/membership"
+)
+
+type drainJSON struct {
+	Node        string         `json:"node"`
+	Incarnation string         `json:"incarnation"`
+	State       string         `json:"state"`
+	Moved       int            `json:"moved"`
+	To          map[string]int `json:"to"`
+	Released    int            `json:"released"`
+	Claimed     int            `json:"claimed"`
+	PauseMs     *pauses        `json:"pause_ms"`
+	TookMs      float64        `json:"took_ms"`
+	Probes      *probesJSON    `json:"probes,omitempty"`
+}
+
+// drainFlags are the command's.
+type drainFlags struct {
+	wait         time.Duration
+	force, probe bool
+}
+
+func (a *app) drain() *cobra.Command {
+	var f drainFlags
+	cmd := &cobra.Command{
+		Use:   "drain NODE",
+		Short: "Ask a node to hand over its shards and leave, and watch it",
+		Long: `Ask a node to leave, and wait until it has: it hands its shards over, a few at a time,
+and callers see a pause. The node ends as if it had been told to stop: Node.Run
+returns nil in its process. What starts the process again brings it back, as a new
+incarnation; where that is not wanted, stop the process, which drains too.
+
+The wish is written into the node's record, as its state, so it takes a NATS user
+who may write the cluster's records. It cannot be taken back. Interrupting the
+command, or the end of --wait, ends only the watching.
+
+The pause of a shard is what its record says: from when the old owner began to
+drain it until it handed it over. The new owner's part, to open it, is not in that.
+With --probe the command itself sends requests (clstr.node.info) to the shards that
+move, a few hundred a second, and counts what callers see: how many were answered,
+how many failed, and the longest wait.
+
+NODE is a name, or name.incarnation where several processes have one name. The last
+node that takes shards is not drained without --force: nobody would serve.
+
+JSON: node, incarnation, state (left, or leaving if it was not waited for), moved, to
+(shards by node), released (nobody took them), claimed (taken by others without a
+hand-over), pause_ms (p50, p99, max, or null), took_ms, and with --probe probes:
+sent, answered, failed, codes (failures by code), longest_ms.`,
+		Example: `  clstr drain node-a
+  clstr drain node-a --probe
+  clstr drain node-a --wait 0        # only ask`,
+		Args: cobra.ExactArgs(1),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return a.nodeNames(cmd, args, start)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.runDrain(cmd.Context(), args[0], f) },
+	}
+	cmd.Flags().DurationVar(&f.wait, "wait", 5*time.Minute, "how long to wait until the node has left; 0 only asks")
+	cmd.Flags().BoolVar(&f.force, "force", false, "also if nobody is left to take the shards")
+	cmd.Flags().BoolVar(&f.probe, "probe", false, "send requests to the shards meanwhile, and say what became of them")
+	return cmd
+}
+
+func (a *app) runDrain(ctx context.Context, name string, f drainFlags) error {
+	asking, cancel := a.bounded(ctx)
+	defer cancel()
+	s, err := a.connect(asking)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	d, err := drainer.New(s.store)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	c, err := view.Load(asking, s.store)
+	if err != nil {
+		return err
+	}
+	n, err := c.Node(name)
+	if err != nil {
+		return err
+	}
+	if n.State == membership.Active && c.Takers() == 1 && !f.force {
+		return &failure{exit: exitRefused, code: "refused", msg: fmt.Sprintf("node %s is the only one that takes shards: nobody would serve them", n.Name),
+			hint: "start another node first, or say --force"}
+	}
+	var p *probing
+	if f.probe {
+		if p, err = a.startProbing(ctx, asking, c, n); err != nil {
+			return err
+		}
+		defer p.stop()
+	}
+	began := a.now()
+	if err := d.Ask(asking, n.Ref); err != nil {
+		return err
+	}
+	report := drainer.Report{State: membership.Leaving}
+	if f.wait > 0 {
+		report, err = a.watchDrain(ctx, d, f.wait)
+		if err != nil {
+			return err
+		}
+	}
+	out := drainJSON{
+		Node: n.Name, Incarnation: n.Incarnation, State: report.State, Moved: report.Moved(), To: report.To,
+		Released: report.Released, Claimed: report.Claimed, PauseMs: summary(report.Pauses), TookMs: ms(a.now().Sub(began)),
+	}
+	if out.To == nil {
+		out.To = map[string]int{}
+	}
+	if p != nil {
+		out.Probes = p.stop()
+	}
+	return a.emit(out, func(w io.Writer) { out.print(w, n) })
+}
+
+// watchDrain waits for the end and shows how far it is.
+func (a *app) watchDrain(ctx context.Context, d *drainer.Drainer, wait time.Duration) (drainer.Report, error) {
+	bar := a.newBar("draining " + shortRef(d.Ref()))
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	report, err := d.Wait(waiting, bar.show)
+	cancel()
+	bar.end()
+	switch {
+	case ctx.Err() != nil:
+		return report, &failure{exit: exitFailure, code: "interrupted", msg: fmt.Sprintf("interrupted: node %s goes on leaving", d.Ref().Name)}
+	case err != nil && waiting.Err() != nil:
+		return report, &failure{exit: exitUnfinished, code: "unfinished",
+			msg:  fmt.Sprintf("node %s still leaves after %v: %d shards have moved, %d have not", d.Ref().Name, wait, report.Moved(), report.Remaining),
+			hint: "it goes on by itself: clstr nodes shows it, and clstr drain once more watches on"}
+	}
+	return report, err
+}
+
+func (out *drainJSON) print(w io.Writer, n *view.Node) {
+	if out.State != membership.Left {
+		fmt.Fprintf(w, "asked %s to leave\n", shortRef(n.Ref))
+	} else {
+		fmt.Fprintf(w, "%s has left after %s\n", shortRef(n.Ref), took(time.Duration(out.TookMs*float64(time.Millisecond))))
+		var to []string
+		for _, name := range slices.Sorted(maps.Keys(out.To)) {
+			to = append(to, fmt.Sprintf("%s %d", name, out.To[name]))
+		}
+		fmt.Fprintf(w, "moved   %s", count(out.Moved, "shard", "shards"))
+		if len(to) > 0 {
+			fmt.Fprintf(w, ": %s", strings.Join(to, ", "))
+		}
+		fmt.Fprintln(w)
+	}
+	if out.Released > 0 {
+		fmt.Fprintf(w, "free    %s: nobody took them\n", count(out.Released, "shard", "shards"))
+	}
+	if out.Claimed > 0 {
+		fmt.Fprintf(w, "claimed %s: others took them without a hand-over\n", count(out.Claimed, "shard", "shards"))
+	}
+	if out.PauseMs != nil {
+		fmt.Fprintf(w, "pause   %v (the old owner's part; the new one's, to open a shard, comes on top)\n", out.PauseMs)
+	}
+	if p := out.Probes; p != nil {
+		fmt.Fprintf(w, "probes  %d sent, %d answered, %d failed%s; longest wait %v ms\n", p.Sent, p.Answered, p.Failed, p.codes(), p.LongestMs)
+	}
+}

@@ -1,0 +1,237 @@
+// Package drainer asks a node to leave, by its record, and watches the records
+// until it has.
+package drainer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/clstr-go/clstr/membership"
+)
+
+// pollEvery is how soon a hint that was lost is noticed.
+const pollEvery = 500 * time.Millisecond
+
+// Report is how far a drain is.
+type Report struct {
+	State     string // the node's: leaving, left or dead
+	Remaining int    // shards that it still owns
+	To        map[string]int
+	Released  int // shards that nobody took
+	Claimed   int // shards that others took without a hand-over
+	Pauses    []time.Duration
+}
+
+// Moved counts the shards that others have now.
+func (r Report) Moved() (n int) {
+	for _, count := range r.To {
+		n += count
+	}
+	return n
+}
+
+// Drainer watches one node leave. Make one with [New].
+type Drainer struct {
+	store   membership.Store
+	unwatch func()
+	changed chan struct{}
+
+	mu    sync.Mutex
+	ref   membership.Ref
+	asked uint64            // the revision of the wish
+	revs  map[string]uint64 // by key: the newest version that was seen
+	state string
+	by    membership.Ref
+	owned map[uint32]bool
+	moved map[uint32]membership.Shard // by shard: how it went away
+}
+
+// New begins to hear of writes. Close ends that.
+func New(store membership.Store) (*Drainer, error) {
+	d := &Drainer{
+		store: store, changed: make(chan struct{}, 1), revs: map[string]uint64{},
+		owned: map[uint32]bool{}, moved: map[uint32]membership.Shard{},
+	}
+	var err error
+	d.unwatch, err = store.Watch(func(e membership.Entry) { d.see(e) })
+	return d, err
+}
+
+// Close ends the watching.
+func (d *Drainer) Close() { d.unwatch() }
+
+// Ref is the node that was asked.
+func (d *Drainer) Ref() membership.Ref { return d.ref }
+
+// Ask writes the wish into the node's record. Of a node that leaves already it
+// only takes note; one that has gone is an error.
+func (d *Drainer) Ask(ctx context.Context, ref membership.Ref) error {
+	d.mu.Lock()
+	d.ref = ref
+	d.mu.Unlock()
+	if err := d.poll(ctx); err != nil { // what it owns before it begins to leave
+		return err
+	}
+	key := membership.MemberKey(ref)
+	for {
+		e, err := d.store.Read(ctx, key)
+		if err != nil {
+			return err
+		}
+		m, err := membership.Decode[membership.Member](e.Value)
+		switch {
+		case e.Rev == 0:
+			return fmt.Errorf("node %v has gone", ref)
+		case err != nil:
+			return fmt.Errorf("the record of node %v is not readable: %w", ref, err)
+		case m.State == membership.Leaving:
+			d.begin(e.Rev)
+			return nil
+		case m.State == membership.Left:
+			return fmt.Errorf("node %v has left already", ref)
+		case m.State == membership.Dead:
+			return fmt.Errorf("node %v was declared dead by %v", ref, m.By)
+		}
+		m.State = membership.Leaving
+		if m.Born == 0 {
+			m.Born = e.Rev
+		}
+		value, err := json.Marshal(m)
+		if err != nil {
+			return err
+		}
+		rev, err := d.store.Write(ctx, key, e.Rev, value)
+		if err == nil {
+			d.begin(rev)
+			return nil
+		}
+		if !errors.Is(err, membership.ErrConflict) { // a renewal came first: try again
+			return fmt.Errorf("asking node %v to leave: %w", ref, err)
+		}
+	}
+}
+
+func (d *Drainer) begin(rev uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asked, d.state = max(d.asked, rev), membership.Leaving
+}
+
+// see takes a version of a record, in any order.
+func (d *Drainer) see(e membership.Entry) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ref.IsZero() || e.Rev <= d.revs[e.Key] {
+		return
+	}
+	d.revs[e.Key] = e.Rev
+	if ref, ok := membership.ParseMemberKey(e.Key); ok && ref == d.ref {
+		d.seeMember(e)
+	} else if shard, ok := membership.ParseShardKey(e.Key); ok {
+		d.seeShard(shard, e)
+	}
+	select {
+	case d.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (d *Drainer) seeMember(e membership.Entry) {
+	if e.Value == nil {
+		d.state = membership.Left // its record was removed
+		return
+	}
+	if m, err := membership.Decode[membership.Member](e.Value); err == nil && (d.asked == 0 || e.Rev >= d.asked) {
+		d.state, d.by = m.State, m.By
+	}
+}
+
+func (d *Drainer) seeShard(shard uint32, e membership.Entry) {
+	rec, err := membership.Decode[membership.Shard](e.Value)
+	switch {
+	case err != nil:
+	case rec.Owner == d.ref:
+		d.owned[shard] = true
+		delete(d.moved, shard)
+	case d.owned[shard] || rec.From == d.ref && d.asked > 0 && e.Rev > d.asked:
+		delete(d.owned, shard)
+		d.moved[shard] = rec
+	}
+}
+
+// Wait returns when the node has left, dies, or ctx ends. show is called when
+// something has changed.
+func (d *Drainer) Wait(ctx context.Context, show func(moved, of int)) (Report, error) {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		r, err := d.report()
+		if err == nil && r.State == membership.Left && r.Remaining == 0 {
+			_ = d.poll(ctx) // the last that a lost hint can have told
+			r, err = d.report()
+			show(r.progress())
+			return r, err
+		}
+		show(r.progress())
+		if err != nil {
+			return r, err
+		}
+		select {
+		case <-d.changed:
+		case <-tick.C:
+			_ = d.poll(ctx) // the next may work
+		case <-ctx.Done():
+			return r, ctx.Err()
+		}
+	}
+}
+
+func (r Report) progress() (done, of int) {
+	done = r.Moved() + r.Released
+	return done, done + r.Remaining
+}
+
+// poll looks at all records: what Watch tells may get lost.
+func (d *Drainer) poll(ctx context.Context) error {
+	for _, prefix := range []string{membership.ShardPrefix, membership.MemberPrefix} {
+		entries, _, err := d.store.Snapshot(ctx, prefix)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			d.see(e)
+		}
+	}
+	return nil
+}
+
+func (d *Drainer) report() (Report, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r := Report{State: d.state, Remaining: len(d.owned), To: map[string]int{}}
+	for _, rec := range d.moved {
+		switch {
+		case rec.Owner.IsZero():
+			r.Released++
+		case rec.Why == membership.Claimed:
+			r.Claimed++
+			fallthrough
+		default:
+			r.To[rec.Owner.Name]++
+		}
+		if rec.From == d.ref && rec.Why != membership.Claimed {
+			r.Pauses = append(r.Pauses, time.Duration(rec.PausedUs)*time.Microsecond)
+		}
+	}
+	switch d.state {
+	case membership.Dead:
+		return r, fmt.Errorf("node %v died while it left: %v has declared it dead, and others claim its shards", d.ref, d.by)
+	case membership.Joining, membership.Active:
+		return r, fmt.Errorf("node %v does not leave: it runs a version of the library that knows no drain", d.ref)
+	}
+	return r, nil
+}

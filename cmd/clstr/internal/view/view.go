@@ -1,0 +1,197 @@
+// Package view makes a picture of a cluster from the records in its store: who is
+// there, who owns what, who should, and what would move if that changed.
+package view
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/sharding"
+)
+
+// ErrNoCluster: the store has no records of a cluster.
+var ErrNoCluster = errors.New("no cluster")
+
+// UnknownNodeError: no member has the name.
+type UnknownNodeError struct {
+	Name  string
+	Known []string // in ascending order
+}
+
+func (e *UnknownNodeError) Error() string {
+	if len(e.Known) == 0 {
+		return fmt.Sprintf("no node %q: the cluster has none", e.Name)
+	}
+	return fmt.Sprintf("no node %q: there are %s", e.Name, strings.Join(e.Known, ", "))
+}
+
+// Node is a member.
+type Node struct {
+	membership.Ref
+	membership.Member
+	Rev uint64
+	// Owns counts the shards that are its own by their records, and Should those
+	// that rendezvous hashing gives it.
+	Owns, Should int
+}
+
+// Gone reports whether the node has left or died.
+func (n *Node) Gone() bool { return n.State == membership.Left || n.State == membership.Dead }
+
+// Shard is a shard's record. It has the revision 0 where there is none.
+type Shard struct {
+	ID uint32
+	membership.Shard
+	Rev uint64
+	// Target should own it; zero where nobody takes shards.
+	Target membership.Ref
+}
+
+// Cluster is the picture.
+type Cluster struct {
+	Config membership.Config
+	Layout sharding.Layout
+	Nodes  []*Node // by name, then by age
+	Shards []Shard // by ID
+
+	targets map[string]*Node // by name: those that take shards
+	assign  *sharding.Assignment
+}
+
+// Load reads the records.
+func Load(ctx context.Context, store membership.Store) (*Cluster, error) {
+	c := &Cluster{targets: map[string]*Node{}}
+	e, err := store.Read(ctx, membership.ConfigKey)
+	if err != nil {
+		return nil, err
+	}
+	if e.Rev == 0 {
+		return nil, ErrNoCluster
+	}
+	if c.Config, err = membership.Decode[membership.Config](e.Value); err != nil {
+		return nil, fmt.Errorf("the cluster's record is not readable: %w", err)
+	}
+	c.Layout = sharding.Layout{NumShards: c.Config.NumShards, Seed: c.Config.Seed}
+	if want := membership.NewConfig(c.Layout); want != c.Config {
+		return nil, fmt.Errorf("this clstr does not know the cluster's records: %w", want.Check(c.Config))
+	}
+	if err := c.Layout.Validate(); err != nil {
+		return nil, fmt.Errorf("the cluster's record: %w", err)
+	}
+	shards, _, err := store.Snapshot(ctx, membership.ShardPrefix) // first: owners are members already
+	if err != nil {
+		return nil, err
+	}
+	members, _, err := store.Snapshot(ctx, membership.MemberPrefix)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.seeMembers(members); err != nil {
+		return nil, err
+	}
+	c.seeShards(shards)
+	return c, nil
+}
+
+func (c *Cluster) seeMembers(entries []membership.Entry) (err error) {
+	for _, e := range entries {
+		if n, ok := DecodeNode(e); ok {
+			c.Nodes = append(c.Nodes, n)
+		}
+	}
+	slices.SortFunc(c.Nodes, func(a, b *Node) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Born, b.Born), cmp.Compare(a.Incarnation, b.Incarnation))
+	})
+	if c.assign, err = sharding.NewAssignment(c.Layout, nil); err != nil {
+		return err
+	}
+	for _, n := range c.Nodes { // the newest of a name is the last
+		if n.State == membership.Active {
+			c.targets[n.Name] = n
+		}
+	}
+	for name, n := range c.targets {
+		c.assign.JoinWeighted(name, n.Weight)
+	}
+	return nil
+}
+
+// DecodeNode reads a member's record, with what its first version leaves out.
+func DecodeNode(e membership.Entry) (*Node, bool) {
+	ref, ok := membership.ParseMemberKey(e.Key)
+	m, err := membership.Decode[membership.Member](e.Value)
+	if !ok || err != nil {
+		return nil, false
+	}
+	m.Born = cmp.Or(m.Born, e.Rev)
+	if m.Weight <= 0 {
+		m.Weight = 1
+	}
+	return &Node{Ref: ref, Member: m, Rev: e.Rev}, true
+}
+
+func (c *Cluster) seeShards(entries []membership.Entry) {
+	c.Shards = make([]Shard, c.Layout.NumShards)
+	for i := range c.Shards {
+		c.Shards[i].ID = uint32(i)
+	}
+	for _, e := range entries {
+		id, ok := membership.ParseShardKey(e.Key)
+		rec, err := membership.Decode[membership.Shard](e.Value)
+		if ok && err == nil && id < c.Layout.NumShards {
+			c.Shards[id].Shard, c.Shards[id].Rev = rec, e.Rev
+		}
+	}
+	byRef := map[membership.Ref]*Node{}
+	for _, n := range c.Nodes {
+		byRef[n.Ref] = n
+	}
+	for i := range c.Shards {
+		s := &c.Shards[i]
+		if n := byRef[s.Owner]; n != nil {
+			n.Owns++
+		}
+		if name, ok := c.assign.Owner(s.ID); ok {
+			s.Target = c.targets[name].Ref
+			c.targets[name].Should++
+		}
+	}
+}
+
+// Node finds a member by its name, of which it takes the newest that is there, or
+// by its name, a dot and its incarnation.
+func (c *Cluster) Node(name string) (*Node, error) {
+	var found *Node
+	known := []string{}
+	for _, n := range c.Nodes {
+		if n.Ref.String() == name {
+			return n, nil
+		}
+		if n.Name == name && (found == nil || found.Gone() || !n.Gone()) {
+			found = n
+		}
+		known = append(known, n.Name)
+	}
+	if found == nil {
+		return nil, &UnknownNodeError{name, slices.Compact(known)}
+	}
+	return found, nil
+}
+
+// ByRef finds one life of a node; nil if it has no record.
+func (c *Cluster) ByRef(ref membership.Ref) *Node {
+	for _, n := range c.Nodes {
+		if n.Ref == ref {
+			return n
+		}
+	}
+	return nil
+}
+
+// Takers returns how many nodes take shards.
+func (c *Cluster) Takers() int { return len(c.targets) }

@@ -1,0 +1,29 @@
+// Command clstr looks at the clusters of this library that live on a NATS server,
+// and talks to them: who is there, who owns what and why, what would move, drains,
+// and requests to keys.
+//
+//	clstr nodes
+//	clstr where user-123
+//	clstr plan --remove node-a
+//	clstr drain node-a
+//	clstr request account acc-1 Deposit '{"Amount": 100}'
+//	clstr demo
+//
+// docs/cli.md is a short tour; clstr help COMMAND says the rest. The packages of
+// the library link nothing of it.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	a := newApp(os.Stdin, os.Stdout, os.Stderr, os.Getenv)
+	exit := a.run(ctx, os.Args[1:])
+	stop()
+	os.Exit(exit)
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clstr-go/clstr/cmd/clstr/internal/view"
+	"github.com/clstr-go/clstr/membership"
+)
+
+type nodesJSON struct {
+	Prefix    string     `json:"prefix"`
+	NumShards uint32     `json:"num_shards"`
+	Seed      string     `json:"seed"`
+	Nodes     []nodeJSON `json:"nodes"`
+}
+
+type nodeJSON struct {
+	Name        string   `json:"name"`
+	Incarnation string   `json:"incarnation"`
+	State       string   `json:"state"`
+	Shards      int      `json:"shards"`
+	ShouldOwn   int      `json:"should_own"`
+	Weight      float64  `json:"weight"`
+	Zone        string   `json:"zone"`
+	Version     string   `json:"version"`
+	Kinds       []string `json:"kinds"`
+	LeaseMs     int64    `json:"lease_ms"`
+	RenewedMs   *int64   `json:"renewed_ms_ago"`
+	DeclaredBy  string   `json:"declared_dead_by"`
+}
+
+func (a *app) nodes() *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use:   "nodes",
+		Short: "List the nodes: state, shards, weight, zone, version, last renewal",
+		Long: `List the nodes of the cluster.
+
+STATE is joining, active, leaving, left or dead. SHARDS counts those that a node
+owns by their records; where another number should be, it stands behind an arrow.
+RENEWED is how long ago the node has renewed its lease, by the clock of the NATS
+server. Nodes that have left or died are listed with --all, as long as the cluster
+remembers them (10 minutes by default), or while shards are still theirs.
+
+JSON: prefix, num_shards, seed, and nodes, a list of: name, incarnation, state,
+shards, should_own, weight, zone, version, kinds, lease_ms, renewed_ms_ago (null
+if not known), declared_dead_by (name.incarnation).`,
+		Example: `  clstr nodes
+  clstr nodes --all
+  clstr nodes --json | jq -r '.nodes[] | select(.state == "active") | .name'`,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return a.runNodes(cmd.Context(), all) },
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "also those that have left or died")
+	return cmd
+}
+
+func (a *app) runNodes(ctx context.Context, all bool) error {
+	ctx, cancel := a.bounded(ctx)
+	defer cancel()
+	s, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	c, err := view.Load(ctx, s.store)
+	if err != nil {
+		return err
+	}
+	var ages map[string]time.Duration
+	if s.renewals != nil {
+		ages, _ = s.renewals(ctx) // without them the table says so
+	}
+	out := nodesJSON{a.prefix, c.Layout.NumShards, c.Layout.Seed, []nodeJSON{}}
+	rows := [][]string{{"NAME", "INCARNATION", "STATE", "SHARDS", "WEIGHT", "ZONE", "VERSION", "RENEWED"}}
+	hidden := 0
+	for _, n := range c.Nodes {
+		if n.Gone() && n.Owns == 0 && !all {
+			hidden++
+			continue
+		}
+		j := nodeJSON{
+			Name: n.Name, Incarnation: n.Incarnation, State: n.State, Shards: n.Owns, ShouldOwn: n.Should, Weight: n.Weight,
+			Zone: n.Zone, Version: n.Version, Kinds: append([]string{}, n.Kinds...), LeaseMs: n.LeaseMs, DeclaredBy: n.By.String(),
+		}
+		state, shards, renewed := n.State, number(n.Owns), ""
+		if n.Owns != n.Should {
+			shards = fmt.Sprintf("%d -> %d", n.Owns, n.Should)
+		}
+		if n.State == membership.Dead {
+			state += " (by " + n.By.Name + ")"
+		} else if age, ok := ages[membership.MemberKey(n.Ref)]; ok && !n.Gone() {
+			j.RenewedMs = new(age.Milliseconds())
+			renewed = fmt.Sprintf("%.1fs ago", age.Seconds())
+		}
+		out.Nodes = append(out.Nodes, j)
+		rows = append(rows, []string{n.Name, short(n.Incarnation), state, shards, weight(n.Weight), n.Zone, n.Version, renewed})
+	}
+	return a.emit(out, func(w io.Writer) {
+		table(w, rows)
+		if hidden > 0 {
+			fmt.Fprintf(w, "\n%s left or died not long ago: --all lists what has gone\n", count(hidden, "node has", "nodes have"))
+		}
+	})
+}
+
+// nodeNames completes names of nodes.
+func (a *app) nodeNames(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	a.timeout = min(a.timeout, time.Second) // somebody has pressed a key
+	c, err := a.look(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var names []string
+	for _, n := range c.Nodes {
+		if !n.Gone() && (len(names) == 0 || names[len(names)-1] != n.Name) {
+			names = append(names, n.Name)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

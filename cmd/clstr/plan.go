@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clstr-go/clstr/cmd/clstr/internal/view"
+)
+
+type planJSON struct {
+	NumShards uint32        `json:"num_shards"`
+	Moves     int           `json:"moves"`
+	Pending   int           `json:"pending"`
+	Nodes     []balanceJSON `json:"nodes"`
+	Flows     []flowJSON    `json:"flows"`
+}
+
+type balanceJSON struct {
+	Name   string `json:"name"`
+	Before int    `json:"before"`
+	After  int    `json:"after"`
+}
+
+type flowJSON struct {
+	From   string   `json:"from"`
+	To     string   `json:"to"`
+	Shards []uint32 `json:"shards"`
+}
+
+func (a *app) plan() *cobra.Command {
+	var add, remove []string
+	cmd := &cobra.Command{
+		Use:   "plan [--remove NODE]... [--add NODE[:WEIGHT]]...",
+		Short: "Say what would move if nodes came or went, before they do",
+		Long: `Say which shards would move from where to where if nodes came or went. Nothing is
+changed. Without --add and --remove it says what moves as things are.
+
+A node that comes takes some shards of each other node, and one that goes leaves its
+shards to the others: no other shard moves. A name that ends in a colon and a number
+needs its weight: --add n:1:1
+
+JSON: num_shards, moves, pending (of those, how many move without the changes too),
+nodes, a list of: name, before, after; and flows, a list of: from, to (empty:
+nobody), shards.`,
+		Example: `  clstr plan --remove node-a
+  clstr plan --add node-d:2 --add node-e
+  clstr plan --json --remove node-a | jq .moves`,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			changes, err := parseChanges(add, remove)
+			if err != nil {
+				return &failure{exit: exitUsage, code: "usage", msg: err.Error()}
+			}
+			return a.runPlan(cmd.Context(), changes)
+		},
+	}
+	cmd.Flags().StringArrayVar(&add, "add", nil, "a node that comes, with its weight behind a colon (default 1)")
+	cmd.Flags().StringArrayVar(&remove, "remove", nil, "a node that goes")
+	_ = cmd.RegisterFlagCompletionFunc("remove", a.nodeNames) // these fail for flags that are not there
+	_ = cmd.RegisterFlagCompletionFunc("add", cobra.NoFileCompletions)
+	return cmd
+}
+
+func parseChanges(add, remove []string) ([]view.Change, error) {
+	var changes []view.Change
+	for _, arg := range add {
+		c := view.Change{Name: arg, Weight: 1}
+		if i := strings.LastIndexByte(arg, ':'); i >= 0 {
+			if w, err := strconv.ParseFloat(arg[i+1:], 64); err == nil {
+				c = view.Change{Name: arg[:i], Weight: w}
+			}
+		}
+		if c.Name == "" || !(c.Weight > 0 && c.Weight <= 1e6) {
+			return nil, fmt.Errorf("--add %q: want NODE or NODE:WEIGHT, with a weight above 0 and up to 1,000,000", arg)
+		}
+		changes = append(changes, c)
+	}
+	for _, arg := range remove {
+		changes = append(changes, view.Change{Name: arg})
+	}
+	return changes, nil
+}
+
+func (a *app) runPlan(ctx context.Context, changes []view.Change) error {
+	c, err := a.look(ctx)
+	if err != nil {
+		return err
+	}
+	p, err := c.Plan(changes)
+	var unknown *view.UnknownNodeError
+	switch {
+	case errors.As(err, &unknown):
+		return err
+	case err != nil:
+		return &failure{exit: exitUsage, code: "usage", msg: err.Error()}
+	}
+	out := planJSON{c.Layout.NumShards, p.Moves, p.Pending, []balanceJSON{}, []flowJSON{}}
+	counts := [][]string{{"NODE", "NOW", "THEN", "CHANGE"}}
+	for _, b := range p.Nodes {
+		out.Nodes = append(out.Nodes, balanceJSON(b))
+		counts = append(counts, []string{b.Name, number(b.Before), number(b.After), fmt.Sprintf("%+d", b.After-b.Before)})
+	}
+	moves := [][]string{{"FROM", "TO", "COUNT", "SHARDS"}}
+	for _, f := range p.Flows {
+		out.Flows = append(out.Flows, flowJSON(f))
+		moves = append(moves, []string{orNobody(f.From), orNobody(f.To), number(len(f.Shards)), ranges(f.Shards)})
+	}
+	return a.emit(out, func(w io.Writer) {
+		fmt.Fprintf(w, "%d of %d shards would move", p.Moves, c.Layout.NumShards)
+		if p.Pending > 0 && len(changes) > 0 {
+			fmt.Fprintf(w, ", %d of them in any case: the cluster has not settled", p.Pending)
+		}
+		fmt.Fprint(w, "\n\n")
+		table(w, counts)
+		if p.Moves > 0 {
+			fmt.Fprintln(w)
+			table(w, moves)
+		}
+	})
+}
+
+func orNobody(name string) string {
+	if name == "" {
+		return "(nobody)"
+	}
+	return name
+}

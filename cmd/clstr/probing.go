@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/cmd/clstr/internal/view"
+)
+
+// How many requests drain --probe sends.
+const (
+	probers    = 4
+	probeEvery = 10 * time.Millisecond // for each
+)
+
+type probesJSON struct {
+	Sent      int            `json:"sent"`
+	Answered  int            `json:"answered"`
+	Failed    int            `json:"failed"`
+	Codes     map[string]int `json:"codes"`
+	LongestMs float64        `json:"longest_ms"`
+}
+
+// codes lists what has failed, and how often.
+func (p *probesJSON) codes() string {
+	if p.Failed == 0 {
+		return ""
+	}
+	var all []string
+	for _, code := range slices.Sorted(maps.Keys(p.Codes)) {
+		all = append(all, fmt.Sprintf("%s %d", code, p.Codes[code]))
+	}
+	return " (" + strings.Join(all, ", ") + ")"
+}
+
+// probing sends requests to the shards of a node, as any client would.
+type probing struct {
+	client  *cluster.Client
+	timeout time.Duration
+	end     context.CancelFunc
+	work    sync.WaitGroup
+	once    sync.Once
+
+	mu      sync.Mutex
+	told    probesJSON
+	longest time.Duration
+}
+
+// startProbing begins, after a request to one shard has shown that the way there
+// is open. ctx ends it; asking bounds the beginning.
+func (a *app) startProbing(ctx, asking context.Context, c *view.Cluster, n *view.Node) (*probing, error) {
+	client, end, err := a.client(asking, c.Layout)
+	if err != nil {
+		return nil, err
+	}
+	var shards []uint32
+	for i := range c.Shards {
+		if c.Shards[i].Owner == n.Ref {
+			shards = append(shards, uint32(i))
+		}
+	}
+	if len(shards) > 0 {
+		if _, err := client.Shard(shards[0]).GetNodeInfo(asking); err != nil {
+			end()
+			return nil, fmt.Errorf("probing before the drain: %w", err)
+		}
+	}
+	p := &probing{client: client, timeout: a.timeout, told: probesJSON{Codes: map[string]int{}}}
+	ctx, cancel := context.WithCancel(ctx)
+	p.end = func() { cancel(); p.work.Wait(); end() }
+	for i := range min(probers, len(shards)) {
+		var part []uint32
+		for ; i < len(shards); i += probers {
+			part = append(part, shards[i])
+		}
+		p.work.Go(func() { p.run(ctx, part) }) // ends with ctx
+	}
+	return p, nil
+}
+
+// run sends to some shards, in turn. At the end it sends to each once more: their
+// new owners must answer. What is under way is waited for: its fate counts.
+func (p *probing) run(ctx context.Context, shards []uint32) {
+	tick := time.NewTicker(probeEvery)
+	defer tick.Stop()
+	for i := 0; ; i++ {
+		select {
+		case <-ctx.Done():
+			for _, shard := range shards {
+				p.send(ctx, shard)
+			}
+			return
+		case <-tick.C:
+			p.send(ctx, shards[i%len(shards)])
+		}
+	}
+}
+
+func (p *probing) send(ctx context.Context, shard uint32) {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.timeout)
+	defer cancel()
+	_, err := p.client.Shard(shard).GetNodeInfo(ctx)
+	p.note(time.Since(began), err)
+}
+
+func (p *probing) note(took time.Duration, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.told.Sent++
+	p.longest = max(p.longest, took)
+	if err == nil {
+		p.told.Answered++
+		return
+	}
+	p.told.Failed++
+	p.told.Codes[cluster.CodeOf(err)]++
+}
+
+// stop ends the requests and says what became of them.
+func (p *probing) stop() *probesJSON {
+	p.once.Do(p.end)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.told.LongestMs = ms(p.longest)
+	return &p.told
+}

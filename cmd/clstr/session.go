@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/clstr-go/clstr/cmd/clstr/internal/natsctx"
+	"github.com/clstr-go/clstr/cmd/clstr/internal/view"
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/membership/natsstore"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// session is a way to a cluster's records.
+type session struct {
+	store membership.Store
+	// renewals returns how long ago the members' records were written; nil where
+	// the store does not know.
+	renewals func(ctx context.Context) (map[string]time.Duration, error)
+	close    func()
+}
+
+// look loads the records and closes the session.
+func (a *app) look(ctx context.Context) (*view.Cluster, error) {
+	ctx, cancel := a.bounded(ctx)
+	defer cancel()
+	s, err := a.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	return view.Load(ctx, s.store)
+}
+
+// find returns how to connect.
+func (a *app) find() (natsctx.Context, []nats.Option, error) {
+	c, err := natsctx.Find(a.nats, a.getenv)
+	var options []nats.Option
+	if err == nil {
+		options, err = c.Options(a.getenv)
+	}
+	if err != nil {
+		return c, nil, &failure{exit: exitUsage, code: "usage", msg: err.Error(), hint: "see clstr help connection"}
+	}
+	return c, append([]nats.Option{nats.Name("clstr command")}, options...), nil
+}
+
+// control opens the records of a cluster that is there: a store of a prefix that
+// was mistyped would make a bucket.
+func (a *app) control(ctx context.Context) (*session, error) {
+	c, options, err := a.find()
+	if err != nil {
+		return nil, err
+	}
+	if c.InboxPrefix == "" { // what a user has who may use the records
+		options = append(options, nats.CustomInboxPrefix(a.prefix+".ctl"))
+	}
+	p, err := a.probe(ctx, c, options)
+	if err != nil {
+		return nil, err
+	}
+	store, err := natsstore.Open(ctx, natsstore.Options{
+		URL: c.URL, NATSOptions: options, Prefix: a.prefix, Log: slog.New(slog.DiscardHandler),
+		Memory: true, // whatever storage the bucket has
+	})
+	if err != nil {
+		p.nc.Close()
+		return nil, err
+	}
+	return &session{store: store, renewals: p.renewals, close: func() { store.Close(); p.nc.Close() }}, nil
+}
+
+// probe is a connection that looks at the bucket itself.
+type probe struct {
+	nc     *nats.Conn
+	bucket string
+	clock  time.Time // the server's, when it was asked
+	asked  time.Time
+}
+
+func (a *app) probe(ctx context.Context, c natsctx.Context, options []nats.Option) (*probe, error) {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	denied := func(_ *nats.Conn, _ *nats.Subscription, err error) { // the server answers nothing else
+		if errors.Is(err, nats.ErrPermissionViolation) {
+			end(transport.Errorf(transport.ErrNotPermitted, "%v", err))
+		}
+	}
+	nc, err := a.dial(ctx, c, append(options, nats.ErrorHandler(denied), nats.NoReconnect()))
+	if err != nil {
+		return nil, err
+	}
+	p := &probe{nc: nc, bucket: strings.ReplaceAll(a.prefix, ".", "_") + "_members"}
+	js, err := jetstream.New(nc)
+	var stream jetstream.Stream
+	if err == nil {
+		stream, err = js.Stream(ctx, "KV_"+p.bucket)
+	}
+	switch {
+	case err == nil:
+		p.clock, p.asked = stream.CachedInfo().TimeStamp, time.Now()
+		return p, nil
+	case ctx.Err() != nil:
+		err = fmt.Errorf("asking %s for the cluster's records: %w", nc.ConnectedUrlRedacted(), context.Cause(ctx))
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		err = a.noCluster(fmt.Sprintf("%s has no bucket %q", nc.ConnectedUrlRedacted(), p.bucket))
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		err = a.noCluster(fmt.Sprintf("%s has no JetStream for this user", nc.ConnectedUrlRedacted()))
+	}
+	nc.Close()
+	return nil, err
+}
+
+// dial connects, or says why not.
+func (a *app) dial(ctx context.Context, c natsctx.Context, options []nats.Option) (*nats.Conn, error) {
+	if end, ok := ctx.Deadline(); ok {
+		options = append(options, nats.Timeout(max(time.Until(end), time.Millisecond)))
+	}
+	nc, err := nats.Connect(c.URL, options...)
+	if err == nil {
+		return nc, nil
+	}
+	at := redact(c.URL)
+	if c.Name != "" {
+		at += fmt.Sprintf(" (context %q)", c.Name)
+	}
+	if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAccountAuthExpired) || errors.Is(err, nats.ErrAuthRevoked) {
+		return nil, &failure{exit: exitNotPermitted, code: "not_permitted", msg: fmt.Sprintf("the NATS server at %s does not let this user in: %v", at, err),
+			hint: "give --context or --creds; see clstr help connection"}
+	}
+	return nil, &failure{exit: exitUnreachable, code: "unreachable", msg: fmt.Sprintf("no connection to a NATS server at %s: %v", at, err),
+		hint: "say where it is by --server, --context or NATS_URL"}
+}
+
+// redact keeps passwords out of messages.
+func redact(servers string) string {
+	if at := strings.LastIndexByte(servers, '@'); at >= 0 {
+		return "..." + servers[at:]
+	}
+	return servers
+}
+
+// renewals asks for the times at which the servers have stored the members'
+// records, which all are of the stream's leader, as the clock is.
+func (p *probe) renewals(ctx context.Context) (map[string]time.Duration, error) {
+	inbox := p.nc.NewInbox()
+	sub, err := p.nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = sub.Unsubscribe() }() // fails where the connection has gone
+	subjects := "$KV." + p.bucket + "."
+	ask := fmt.Appendf(nil, `{"multi_last":[%q]}`, subjects+membership.MemberPrefix+">")
+	if err := p.nc.PublishRequest("$JS.API.DIRECT.GET.KV_"+p.bucket, inbox, ask); err != nil {
+		return nil, err
+	}
+	now := p.clock.Add(time.Since(p.asked))
+	ages := map[string]time.Duration{}
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if m.Header.Get("Status") != "" {
+			return ages, nil
+		}
+		if at, err := time.Parse(time.RFC3339Nano, m.Header.Get("Nats-Time-Stamp")); err == nil {
+			ages[strings.TrimPrefix(m.Header.Get("Nats-Subject"), subjects)] = max(0, now.Sub(at))
+		}
+	}
+}

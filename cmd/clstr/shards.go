@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clstr-go/clstr/cmd/clstr/internal/view"
+	"github.com/clstr-go/clstr/membership"
+)
+
+type shardsJSON struct {
+	Prefix    string      `json:"prefix"`
+	NumShards uint32      `json:"num_shards"`
+	Shards    []shardJSON `json:"shards"`
+}
+
+type shardJSON struct {
+	Shard            uint32  `json:"shard"`
+	Owner            string  `json:"owner"`
+	OwnerIncarnation string  `json:"owner_incarnation"`
+	Epoch            uint64  `json:"epoch"`
+	Why              string  `json:"why"`
+	From             string  `json:"from"`
+	PausedMs         float64 `json:"paused_ms"`
+	ShouldBe         string  `json:"should_be"`
+}
+
+func makeShard(s *view.Shard) shardJSON {
+	return shardJSON{
+		s.ID, s.Owner.Name, s.Owner.Incarnation, s.Epoch, s.Why, s.From.String(),
+		ms(time.Duration(s.PausedUs) * time.Microsecond), s.Target.Name,
+	}
+}
+
+// why says in words how the owner came to the shard.
+func why(s *view.Shard) string {
+	switch {
+	case s.Rev == 0:
+		return "nobody has claimed it yet"
+	case s.Why == membership.Claimed && s.From.IsZero():
+		return "claimed: nobody had it"
+	case s.Why == membership.Claimed:
+		return "claimed from " + shortRef(s.From) + ", which had gone"
+	case s.Why == membership.HandedOver:
+		return fmt.Sprintf("handed over by %s, not served for %v", shortRef(s.From), time.Duration(s.PausedUs)*time.Microsecond)
+	case s.Why == membership.Released:
+		return "released by " + shortRef(s.From) + ": nobody took shards"
+	}
+	return s.Why
+}
+
+func (a *app) shards() *cobra.Command {
+	var node string
+	cmd := &cobra.Command{
+		Use:   "shards",
+		Short: "List the shards: owner, epoch, and how it came to them",
+		Long: `List the shards of the cluster: who owns each by its record, in which epoch, and
+how it came to that. Where rendezvous hashing over the active nodes names another
+owner, SHOULD BE says so: such a shard is about to move, or waits for its turn.
+
+JSON: prefix, num_shards, and shards, a list of: shard, owner (empty: nobody),
+owner_incarnation, epoch, why (claim, handoff, release), from (name.incarnation),
+paused_ms (for how long the owner before had stopped when it handed over),
+should_be.`,
+		Example: `  clstr shards
+  clstr shards --node node-a
+  clstr shards --json | jq '.shards | group_by(.owner)[] | {owner: .[0].owner, n: length}'`,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return a.runShards(cmd.Context(), node) },
+	}
+	cmd.Flags().StringVar(&node, "node", "", "only what this node owns")
+	_ = cmd.RegisterFlagCompletionFunc("node", a.nodeNames) // fails for a flag that is not there
+	return cmd
+}
+
+func (a *app) runShards(ctx context.Context, node string) error {
+	c, err := a.look(ctx)
+	if err != nil {
+		return err
+	}
+	var only *view.Node
+	if node != "" {
+		if only, err = c.Node(node); err != nil {
+			return err
+		}
+	}
+	out := shardsJSON{a.prefix, c.Layout.NumShards, []shardJSON{}}
+	rows := [][]string{{"SHARD", "OWNER", "EPOCH", "SHOULD BE", "WHY"}}
+	for i := range c.Shards {
+		s := &c.Shards[i]
+		if only != nil && s.Owner != only.Ref {
+			continue
+		}
+		out.Shards = append(out.Shards, makeShard(s))
+		should := ""
+		if s.Target != s.Owner {
+			should = shortRef(s.Target)
+		}
+		rows = append(rows, []string{number(s.ID), shortRef(s.Owner), number(s.Epoch), should, why(s)})
+	}
+	return a.emit(out, func(w io.Writer) { table(w, rows) })
+}
