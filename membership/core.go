@@ -39,137 +39,6 @@ func (s Self) Validate() error {
 	return s.Timing.withDefaults().validate()
 }
 
-// Event is something that a core is told. The set is closed.
-type Event interface{ event() }
-
-// The events.
-type (
-	// Tick tells that time has passed.
-	Tick struct{}
-	// Result ends the effect with the same Op, once.
-	Result struct {
-		Op      uint64
-		Status  Status
-		Rev     uint64  // of a write that was done
-		Entries []Entry // of a read (one, with Rev 0 for none) or a snapshot
-		AsOf    uint64  // of a snapshot
-	}
-	// Seen are hints of what was written, from anywhere, in any order.
-	Seen struct{ Entries []Entry }
-	// Opened answers an Open: the shard is served.
-	Opened struct {
-		Shard uint32
-		Epoch uint64
-	}
-	// Closed answers a Close that drains: nothing of the shard runs any more.
-	Closed struct {
-		Shard uint32
-		Epoch uint64
-	}
-	// Leave asks the node to hand over its shards and go.
-	Leave struct{}
-)
-
-// Status is how an operation on the store ended.
-type Status uint8
-
-// The ends of an operation.
-const (
-	Done     Status = iota
-	Conflict        // surely not written
-	Unknown         // it may have been written, or may still be; a read has no answer
-)
-
-func (Tick) event()   {}
-func (Result) event() {}
-func (Seen) event()   {}
-func (Opened) event() {}
-func (Closed) event() {}
-func (Leave) event()  {}
-
-// Effect is something that a core wants done. The set is closed.
-type Effect interface{ effect() }
-
-// The effects. Those with an Op are ended by a [Result].
-type (
-	// Write and the like are operations of a [Store].
-	Write struct {
-		Op    uint64
-		Key   string
-		Rev   uint64
-		Value []byte
-	}
-	Read struct {
-		Op  uint64
-		Key string
-	}
-	Snapshot struct {
-		Op     uint64
-		Prefix string
-	}
-	// Lease allows the node to serve its shards until then, by its own clock:
-	// it counts from the renewal that was sent then.
-	Lease struct{ Sent, Until time.Duration }
-	// Open asks to serve a shard, after an earlier Close of it has ended.
-	// Nobody has served it for Paused before, as far as the owner before knew.
-	Open struct {
-		Shard  uint32
-		Epoch  uint64
-		Why    string
-		Paused time.Duration
-	}
-	// Close asks to stop serving a shard. With Drain what has started comes to
-	// its end, and Closed answers; without, the shard is another's already.
-	Close struct {
-		Shard uint32
-		Epoch uint64
-		Drain bool
-	}
-	// Route tells of a new version of a shard's record, whoever owns it.
-	Route struct {
-		Shard  uint32
-		Record Shard
-	}
-	// Moved tells that a shard that was served here was handed over.
-	Moved struct {
-		Shard uint32
-		Epoch uint64 // the new one
-		To    Ref    // zero: nobody yet
-	}
-	// Joined tells that the node takes shards from now on.
-	Joined struct{}
-	// Settled tells, once, that the node serves all shards that it should.
-	Settled struct{}
-	// Gone tells that this incarnation is over: it has left, or another has
-	// declared it dead. Nothing of it may be served.
-	Gone struct {
-		State string // Left or Dead
-		By    Ref
-	}
-	// Superseded tells that a newer process with the node's name has come; the
-	// core leaves.
-	Superseded struct{ By Ref }
-	// Declared tells that the node has declared another dead.
-	Declared struct{ Member Ref }
-	// Reconnect tells that the store has not answered twice in a row.
-	Reconnect struct{}
-)
-
-func (Write) effect()      {}
-func (Read) effect()       {}
-func (Snapshot) effect()   {}
-func (Lease) effect()      {}
-func (Open) effect()       {}
-func (Close) effect()      {}
-func (Route) effect()      {}
-func (Moved) effect()      {}
-func (Joined) effect()     {}
-func (Settled) effect()    {}
-func (Gone) effect()       {}
-func (Superseded) effect() {}
-func (Declared) effect()   {}
-func (Reconnect) effect()  {}
-
 // Core is the part of a member that decides: a state that events change, and
 // effects that it wants. It does no I/O, reads no clock and starts nothing, so
 // that a simulation can drive it. It is not safe for concurrent use.
@@ -296,6 +165,9 @@ func (c *Core) see(entries []Entry) {
 		}
 	}
 }
+
+// Self returns what the core was given, with the defaults filled in.
+func (c *Core) Self() Self { return c.self }
 
 // Now returns the moment of the last Step.
 func (c *Core) Now() time.Duration { return c.now }

@@ -28,28 +28,33 @@ func TestLastNodeReleases(t *testing.T) {
 	next.wantCount(1, "open 4/3 claim")
 }
 
-// TestLeaveWaits: for what is being opened, and for what is being claimed.
+// TestLeaveWaits for what is being claimed: it is the owner, and hands it over.
 func TestLeaveWaits(t *testing.T) {
-	for name, hold := range map[string]func(Effect) bool{
-		"opening":  func(e Effect) bool { o, ok := e.(Open); return ok && o.Shard == 3 },
-		"claiming": func(e Effect) bool { w, ok := e.(Write); return ok && w.Key == ShardKey(3) },
-	} {
-		s := newScript(t, Timing{})
-		s.hold = hold
-		s.run(time.Second)
-		s.step(Leave{})
-		s.step(Leave{})
-		s.run(5 * time.Second)
-		s.wantCount(0, "gone")
-		s.wantCount(scriptShards-1, "moved")
-		s.hold = nil
-		s.answer(s.held[0])
-		s.wantCount(scriptShards, "moved")
-		s.wantCount(1, "gone left")
-		if name == "claiming" {
-			s.wantCount(1, "open 3/1 claim") // it is the owner, and hands it over
-		}
-	}
+	s := newScript(t, Timing{})
+	s.hold = func(e Effect) bool { w, ok := e.(Write); return ok && w.Key == ShardKey(3) }
+	s.run(time.Second)
+	s.step(Leave{})
+	s.step(Leave{})
+	s.run(5 * time.Second)
+	s.wantCount(0, "gone")
+	s.wantCount(scriptShards-1, "moved")
+	s.hold = nil
+	s.answer(s.held[0])
+	s.wantCount(scriptShards, "moved")
+	s.wantCount(1, "gone left")
+	s.wantCount(1, "open 3/1 claim")
+}
+
+// TestLeaveWhileOpening: what cannot be opened, because the connection is down
+// say, does not hold up a leave.
+func TestLeaveWhileOpening(t *testing.T) {
+	s := newScript(t, Timing{})
+	s.hold = func(e Effect) bool { o, ok := e.(Open); return ok && o.Shard == 3 }
+	s.run(time.Second)
+	s.step(Leave{})
+	s.wantCount(1, "drain 3/1")
+	s.wantCount(scriptShards, "moved")
+	s.wantCount(1, "gone left")
 }
 
 // TestShardComesWhileLeaving: one that has not seen it leave hands it a shard. It

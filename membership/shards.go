@@ -94,7 +94,10 @@ func (c *Core) reconcile(id uint32) {
 		case c.now >= s.again && c.mayClaim(id):
 			c.claim(id)
 		}
-	case serving:
+	case opening, serving:
+		if s.phase == opening && c.own.record.State != Leaving {
+			return // what cannot be opened does not hold up a leave
+		}
 		if c.valid() && c.shouldMove(s, c.target(id)) {
 			c.set(id, draining, s.op)
 			s.since = c.now

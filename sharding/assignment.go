@@ -43,7 +43,7 @@ func (m *member) beats(o *member, shard uint32) bool {
 
 // share takes the score as a number between 0 and 1.
 func share(score uint64, weight float64) float64 {
-	return -weight / math.Log((float64(score>>11)+0.5)/(1<<53))
+	return -weight / math.Log((float64(score>>12)+0.5)/(1<<52))
 }
 
 // Move is a shard that changes its owner; From or To is empty where there is

@@ -165,7 +165,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	l := &life{c: c, core: core, self: self, start: time.Now(), lease: newLease(), walls: map[time.Duration]time.Time{}, guards: map[uint32]*held{}}
+	l := &life{c: c, core: core, self: core.Self(), start: time.Now(), lease: newLease(), walls: map[time.Duration]time.Time{}, guards: map[uint32]*held{}}
 	l.begin()
 	defer l.lose()
 	c.inbox.clear()

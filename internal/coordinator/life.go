@@ -63,8 +63,7 @@ func (l *life) do(e membership.Effect) {
 	case membership.Write:
 		own := e.Key == membership.MemberKey(l.self.Ref)
 		if own {
-			now := time.Now()
-			l.walls[l.core.Now()] = now.Round(0)
+			l.remember(time.Now())
 		}
 		l.operate(e.Op, own, func(ctx context.Context) (r membership.Result, err error) {
 			r.Rev, err = l.c.opts.Store.Write(ctx, e.Key, e.Rev, e.Value)
@@ -122,6 +121,18 @@ func (l *life) do(e membership.Effect) {
 			l.c.work.Go(r.Reconnect)
 		}
 	}
+}
+
+// remember notes the other clock's time of a renewal that is sent now. One that is
+// older than a lease extends nothing any more.
+func (l *life) remember(now time.Time) {
+	sent := l.core.Now()
+	for before := range l.walls {
+		if before < sent-l.self.Timing.Lease {
+			delete(l.walls, before)
+		}
+	}
+	l.walls[sent] = now.Round(0)
 }
 
 // operate does an operation on the store beside the core. Only so many run at

@@ -1,0 +1,50 @@
+package membership
+
+import (
+	"maps"
+	"slices"
+)
+
+// retarget follows the members that take shards: for each name the newest of its
+// incarnations that are active.
+func (c *Core) retarget() {
+	m := &c.members
+	targets := map[string]Ref{}
+	for ref, rec := range m.all {
+		if rec.State != Active {
+			continue
+		}
+		if old, ok := targets[ref.Name]; !ok || m.all[old].Born < rec.Born {
+			targets[ref.Name] = ref
+		}
+	}
+	for name := range m.weights {
+		if ref, ok := targets[name]; !ok || m.weights[name] != weightOf(m.all[ref]) {
+			m.assign.Leave(name)
+			delete(m.weights, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(targets)) {
+		if _, ok := m.weights[name]; !ok {
+			m.weights[name] = weightOf(m.all[targets[name]])
+			m.assign.JoinWeighted(name, m.weights[name])
+		}
+	}
+	m.targets = targets
+}
+
+func weightOf(m *member) float64 {
+	if m.Weight > 0 {
+		return m.Weight
+	}
+	return 1
+}
+
+// target is who should own a shard; zero is nobody.
+func (c *Core) target(shard uint32) Ref {
+	name, ok := c.members.assign.Owner(shard)
+	if !ok {
+		return Ref{}
+	}
+	return c.members.targets[name]
+}
