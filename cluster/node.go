@@ -67,7 +67,8 @@ func (n *Node) Ready() <-chan struct{} { return n.ready }
 // that it has accepted come to their end, passivates every key with its stop
 // hook, and returns when all that it started has ended: nil, or an error for
 // what did not end in time. It returns an error at once if an option cannot
-// work or a subscription fails. A node runs once.
+// work or a subscription fails, and when its transport has ended for good by
+// itself. A node runs once.
 //
 // With a membership the end is a planned move: the node hands its shards over,
 // one after the other, and callers see a pause. Run returns
@@ -88,10 +89,31 @@ func (n *Node) Run(ctx context.Context) error {
 		life.ObserveFailed(func(err *Error) { m.NotificationFailed(err.Code) })
 	}
 	n.bind(life)
+	ctx, stop := untilBroken(ctx, n.opts.Transport)
+	defer stop()
 	if n.opts.Membership != nil {
 		return n.runLiving(ctx, life, log)
 	}
 	return n.runFixed(ctx, life, log)
+}
+
+// untilBroken returns a context that also ends when the transport has ended for
+// good by itself, which the transport reports to the node's lifetime.
+func untilBroken(ctx context.Context, t ServerTransport) (_ context.Context, stop func()) {
+	b, ok := t.(interface{ Broken() <-chan struct{} })
+	if !ok {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { // ends with ctx
+		select {
+		case <-b.Broken():
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() { cancel(); watch.Wait() }
 }
 
 // runFixed serves the shards that the options list.

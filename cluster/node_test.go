@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/membership/memstore"
+	"github.com/clstr-go/clstr/transport/memtransport"
 )
 
 func TestBadOptions(t *testing.T) {
@@ -261,6 +263,37 @@ func TestMoreNodesThanShards(t *testing.T) {
 	for shard := range uint32(2) {
 		if _, err := client.RequestShard(t.Context(), shard, "Get", nil); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// breakable is a transport that may end by itself.
+type breakable struct {
+	*memtransport.Transport
+	broken chan struct{}
+}
+
+func (b breakable) Broken() <-chan struct{} { return b.broken }
+
+// TestNodeEndsWithItsTransport: one that serves nothing any more must not look
+// alive.
+func TestNodeEndsWithItsTransport(t *testing.T) {
+	tr := breakable{memtransport.New(memtransport.Options{}), make(chan struct{})}
+	defer tr.Close()
+	handler := func(context.Context, cluster.Envelope) ([]byte, error) { return nil, nil }
+	for name, opts := range map[string]cluster.NodeOptions{
+		"fixed":  {Shards: []uint32{0}},
+		"living": {Membership: memstore.New(), NumShards: 1},
+	} {
+		tr.broken = make(chan struct{})
+		opts.Transport, opts.Handler, opts.Log = tr, handler, slog.New(slog.DiscardHandler)
+		node := cluster.NewNode(opts)
+		ended := make(chan error, 1)
+		go func() { ended <- node.Run(context.Background()) }() // ends with the transport
+		<-node.Ready()
+		close(tr.broken)
+		if err := <-ended; err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -62,8 +62,9 @@ type NodeOptions struct {
 	// Zone and Version are for those who look at the members' records.
 	Zone, Version string
 	// DrainTimeout bounds how long a shard that moves waits for handlers that run
-	// and for stop hooks. What takes longer loses its context, and its callers are
-	// told that it may have run. 0 = 10 s.
+	// and for stop hooks. What takes longer loses its context: a handler that looks
+	// at it has its caller told that it may have run, any other answers when it
+	// returns, beside the new owner. 0 = 10 s.
 	DrainTimeout time.Duration
 }
 
