@@ -12,7 +12,6 @@ import (
 
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/membership"
-	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -126,15 +125,17 @@ func (o ClusterOptions) validate() error {
 // Methods that start or stop nodes are called from the test's goroutine, one at
 // a time; the others are safe for concurrent use.
 type Cluster struct {
-	t      testing.TB
-	opts   ClusterOptions
-	layout sharding.Layout
-	ids    []string
-	owners *sharding.Assignment // never changes, but in a live cluster, under mu
-	store  *memstore.Store      // of a live cluster's members
-	net    network
-	tr     transport.ClientTransport // of all clients
-	client *cluster.Client
+	t       testing.TB
+	opts    ClusterOptions
+	layout  sharding.Layout
+	ids     []string
+	owners  *sharding.Assignment // never changes, but in a live cluster, under mu
+	store   membership.Store     // of a live cluster's members
+	unlink  func()               // ends store
+	net     network
+	tr      transport.ClientTransport // of all clients
+	history history
+	client  *cluster.Client
 
 	mu    sync.Mutex
 	nodes map[string]*member // the last of each ID
@@ -151,7 +152,7 @@ func NewCluster(t testing.TB, opts ClusterOptions) *Cluster {
 		t.Fatalf("testkit.NewCluster: %v", err)
 		return nil
 	}
-	c := &Cluster{t: t, opts: opts, nodes: map[string]*member{}}
+	c := &Cluster{t: t, opts: opts, nodes: map[string]*member{}, history: history{open: map[lifeKey]*Life{}}}
 	c.layout = sharding.Layout{NumShards: opts.NumShards, Seed: opts.Seed}
 	for i := range opts.Nodes {
 		c.ids = append(c.ids, fmt.Sprintf("node-%d", i))
@@ -159,10 +160,13 @@ func NewCluster(t testing.TB, opts ClusterOptions) *Cluster {
 	var err error
 	given := c.ids
 	if opts.Live {
-		given, c.store = nil, memstore.New() // who runs
+		given = nil // who runs
 	}
 	if c.owners, err = sharding.NewAssignment(c.layout, given); err == nil {
 		c.net, err = newNetwork(t, opts)
+	}
+	if err == nil && opts.Live {
+		c.store, c.unlink, err = c.net.members()
 	}
 	if err != nil {
 		t.Fatalf("testkit.NewCluster: %v", err)
@@ -252,6 +256,10 @@ func (c *Cluster) end() {
 	}
 	if err := c.tr.Close(); err != nil {
 		c.t.Errorf("testkit: closing the clients' transport: %v", err)
+	}
+	if c.opts.Live {
+		c.unlink()
+		c.checkLives()
 	}
 	c.net.close()
 }

@@ -24,7 +24,8 @@ var errCut = errors.New("testkit: cut off from the store of members")
 // link is a node's way to the store of members.
 type link struct {
 	membership.Store
-	cut atomic.Bool
+	close func()
+	cut   atomic.Bool
 }
 
 func (l *link) Write(ctx context.Context, key string, rev uint64, value []byte) (uint64, error) {
@@ -72,6 +73,7 @@ func (c *Cluster) setCut(id string, cut bool) {
 	defer c.mu.Unlock()
 	if m := c.nodes[id]; m != nil {
 		m.link.cut.Store(cut)
+		m.wasCut = m.wasCut || cut
 	}
 }
 

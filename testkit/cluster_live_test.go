@@ -123,6 +123,13 @@ func TestLiveClusterMoves(t *testing.T) {
 		if acked != l.ran.Load() || acked < 200 {
 			t.Errorf("%d requests were answered, %d turns ran", acked, l.ran.Load())
 		}
+		if n := len(c.Lives()); n != int(l.began.Load()) || n <= 200 {
+			t.Errorf("%d lives in the history, %d began", n, l.began.Load())
+		}
+		lives := c.LivesOf("key-0")
+		if last := lives[len(lives)-1]; last.Node != c.Owner("key-0") || last.Shard != c.Shard("key-0") || !last.Ended.IsZero() {
+			t.Errorf("the last life of key-0: %+v; its owner is %s", last, c.Owner("key-0"))
+		}
 		t.Logf("%d requests, %d lives of 200 keys", acked, l.began.Load())
 	})
 }

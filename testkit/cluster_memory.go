@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -22,6 +24,7 @@ type memNetwork struct {
 	limits transport.Limits
 	log    *slog.Logger
 	closed chan struct{}
+	store  *memstore.Store
 
 	mu     sync.RWMutex
 	shards map[uint32][]*memSub // the first serves
@@ -29,10 +32,12 @@ type memNetwork struct {
 }
 
 func newMemNetwork(limits transport.Limits, log *slog.Logger) *memNetwork {
-	return &memNetwork{limits: limits, log: log, closed: make(chan struct{}), shards: map[uint32][]*memSub{}}
+	return &memNetwork{limits: limits, log: log, closed: make(chan struct{}), store: memstore.New(), shards: map[uint32][]*memSub{}}
 }
 
 func (n *memNetwork) client() transport.ClientTransport { return n }
+
+func (n *memNetwork) members() (membership.Store, func(), error) { return n.store, func() {}, nil }
 
 func (n *memNetwork) close() {}
 

@@ -9,8 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/membership/natsstore"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
@@ -23,7 +26,10 @@ func newNetwork(t testing.TB, o ClusterOptions) (network, error) {
 		return newMemNetwork(o.Limits, o.Log), nil
 	}
 	n := &natsNetwork{url: o.NATSURL, log: o.Log}
-	if n.url == "" {
+	switch {
+	case n.url == "" && o.Live:
+		n.url = StartNATSServer(t, &server.Options{JetStream: true, StoreDir: t.TempDir()}).URL()
+	case n.url == "":
 		n.url = StartNATS(t)
 	}
 	prefix := o.SubjectPrefix
@@ -67,6 +73,17 @@ func (n *natsNetwork) client() transport.ClientTransport { return n.clients }
 // close ends the clients' connection where the transport was not closed, by a
 // Wrap that does not.
 func (n *natsNetwork) close() { n.clients.nc.Close() }
+
+// members implements network.
+func (n *natsNetwork) members() (membership.Store, func(), error) {
+	ctx, cancel := context.WithTimeout(context.Background(), natsReady)
+	defer cancel()
+	s, err := natsstore.Open(ctx, natsstore.Options{URL: n.url, NATSOptions: n.natsOpts, Prefix: n.opts.SubjectPrefix, Memory: true, Log: n.log})
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, func() { s.Close() }, nil
+}
 
 func (n *natsNetwork) join(id string) (endpoint, error) { return n.connect(id) }
 

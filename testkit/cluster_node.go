@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -14,6 +15,8 @@ type network interface {
 	client() transport.ClientTransport
 	// join makes the transport of one node.
 	join(id string) (endpoint, error)
+	// members opens a node's way to the store of members of a live cluster.
+	members() (_ membership.Store, close func(), _ error)
 	// close ends what the transports have not closed themselves.
 	close()
 }
@@ -34,6 +37,7 @@ type member struct {
 	link     *link // to the store of members, in a live cluster
 	cancel   context.CancelFunc
 	killed   bool
+	wasCut   bool          // from the store of members
 	ended    chan struct{} // closed when it and its transport have ended, or it could not
 	err      error         // set before ended is closed
 }
@@ -142,8 +146,14 @@ func (c *Cluster) start(ids ...string) {
 		ctx, cancel := context.WithCancel(context.Background())
 		m := &member{id: id, endpoint: ep, cancel: cancel, ended: make(chan struct{})}
 		if c.opts.Live {
-			m.link = &link{Store: c.store}
+			store, closeStore, err := c.net.members()
+			if err != nil {
+				c.t.Fatalf("testkit: node %s: %v", id, err)
+				return
+			}
+			m.link = &link{Store: store, close: closeStore}
 			opts.Membership, opts.Timing = m.link, c.opts.Timing
+			opts.Metrics = c.history.watch(c.opts.Metrics, m)
 		} else {
 			opts.Shards = c.Shards(id)
 		}
@@ -166,6 +176,9 @@ func (c *Cluster) start(ids ...string) {
 }
 
 func (m *member) run(ctx context.Context, node *cluster.Node) {
+	if m.link != nil {
+		defer m.link.close()
+	}
 	if m.err = node.Run(ctx); m.err != nil {
 		// A handler that does not end keeps the transport open; the test is to
 		// fail, not to hang.

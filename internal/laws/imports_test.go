@@ -47,7 +47,7 @@ var table = []row{
 		"the front door: both ends; who wants NATS names natstransport"},
 	{"cluster/prommetrics", "cluster metrics", "github.com/prometheus/client_golang/prometheus",
 		"one metrics backend beside the front door: who names it links it"},
-	{"testkit", "cluster membership membership/memstore handlers actor transport transport/memtransport transport/natstransport sharding metrics",
+	{"testkit", "cluster membership membership/memstore membership/natsstore handlers actor transport transport/memtransport transport/natstransport sharding metrics",
 		"github.com/asynkron/protoactor-go/actor github.com/nats-io/nats-server/v2/server github.com/nats-io/nats.go",
 		"for tests of users: everything below, with a server inside"},
 	{"internal/codec", "", "google.golang.org/protobuf/proto", "a leaf: payloads to bytes"},

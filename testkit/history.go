@@ -1,0 +1,132 @@
+package testkit
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/cluster"
+)
+
+// Life is one incarnation of a key's actor.
+type Life struct {
+	Node  string // the ID
+	Kind  string
+	Shard uint32
+	Key   string
+	Began time.Time
+	Ended time.Time // zero while it lives; its stop hook has run before
+
+	node *member
+}
+
+// history is all lives in a cluster.
+type history struct {
+	mu    sync.Mutex
+	lives []*Life
+	open  map[lifeKey]*Life
+}
+
+type lifeKey struct {
+	node      *member
+	kind, key string
+}
+
+// watcher is a node's metrics, which also tell the history of keys.
+type watcher struct {
+	cluster.ClusterMetrics
+	cluster.EntityMetrics
+	cluster.NotificationMetrics
+	cluster.OwnershipMetrics
+	h    *history
+	node *member
+}
+
+var _ actor.KeyObserver = (*watcher)(nil)
+
+// KeyBegins implements actor.KeyObserver.
+func (w *watcher) KeyBegins(kind string, shard uint32, key string) {
+	l := &Life{Node: w.node.id, Kind: kind, Shard: shard, Key: key, Began: time.Now(), node: w.node}
+	w.h.mu.Lock()
+	defer w.h.mu.Unlock()
+	w.h.lives = append(w.h.lives, l)
+	w.h.open[lifeKey{w.node, kind, key}] = l
+}
+
+// KeyEnded implements actor.KeyObserver.
+func (w *watcher) KeyEnded(kind string, _ uint32, key string) {
+	w.h.mu.Lock()
+	defer w.h.mu.Unlock()
+	k := lifeKey{w.node, kind, key}
+	w.h.open[k].Ended = time.Now()
+	delete(w.h.open, k)
+}
+
+// watch puts the history behind the metrics of a node.
+func (h *history) watch(m cluster.ClusterMetrics, node *member) cluster.ClusterMetrics {
+	if m == nil {
+		m = cluster.NopClusterMetrics()
+	}
+	w := &watcher{ClusterMetrics: m, EntityMetrics: nopEntity{}, NotificationMetrics: nopEntity{}, OwnershipMetrics: nopEntity{}, h: h, node: node}
+	if e, ok := m.(cluster.EntityMetrics); ok {
+		w.EntityMetrics = e
+	}
+	if n, ok := m.(cluster.NotificationMetrics); ok {
+		w.NotificationMetrics = n
+	}
+	if o, ok := m.(cluster.OwnershipMetrics); ok {
+		w.OwnershipMetrics = o
+	}
+	return w
+}
+
+// nopEntity measures nothing.
+type nopEntity struct{}
+
+func (nopEntity) Activated(string)                  {}
+func (nopEntity) ActivationFailed(string)           {}
+func (nopEntity) Passivated(string)                 {}
+func (nopEntity) MailboxRefused(string)             {}
+func (nopEntity) ActiveKeys(string, int)            {}
+func (nopEntity) CallRefused(string)                {}
+func (nopEntity) NotificationFailed(string)         {}
+func (nopEntity) ShardOpened(string, time.Duration) {}
+
+// Lives returns all incarnations that there have been in a live cluster, in the
+// order in which they began. At the end of the test the cluster looks at them by
+// itself: two actors of one key at one moment fail it.
+func (c *Cluster) Lives() []Life {
+	c.t.Helper()
+	c.mustLive("Lives")
+	c.history.mu.Lock()
+	defer c.history.mu.Unlock()
+	lives := make([]Life, len(c.history.lives))
+	for i, l := range c.history.lives {
+		lives[i] = *l
+	}
+	return lives
+}
+
+// checkLives fails the test if two actors of one key have lived at one moment. A
+// node that was killed or cut off does not end its actors before others make
+// theirs, and is left out.
+func (c *Cluster) checkLives() {
+	type entity struct{ kind, key string }
+	last := map[entity]Life{}
+	for _, l := range c.Lives() {
+		if l.node.killed || l.node.wasCut {
+			continue
+		}
+		k := entity{l.Kind, l.Key}
+		if before, ok := last[k]; ok && (before.Ended.IsZero() || before.Ended.After(l.Began)) {
+			c.t.Errorf("testkit: two actors of key %q: on %s until %v, on %s from %v", l.Key, before.Node, before.Ended, l.Node, l.Began)
+		}
+		last[k] = l
+	}
+}
+
+// LivesOf is Lives of one key.
+func (c *Cluster) LivesOf(key string) []Life {
+	return slices.DeleteFunc(c.Lives(), func(l Life) bool { return l.Key != key })
+}
