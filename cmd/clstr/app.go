@@ -80,7 +80,7 @@ selected, NATS_URL, --server, --creds. More in: clstr help connection`,
 	_ = root.RegisterFlagCompletionFunc("context", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return natsctx.Names(a.getenv), cobra.ShellCompDirectiveNoFileComp
 	}) // fails for a flag that is not there
-	root.AddCommand(a.nodes(), a.shards(), a.where(), a.plan(), a.drain(), a.request(), a.notify())
+	root.AddCommand(a.nodes(), a.shards(), a.where(), a.plan(), a.drain(), a.request(), a.notify(), a.demo())
 	root.AddCommand(topics()...)
 	return root
 }

@@ -14,7 +14,7 @@ const (
 	callers   = 8
 	keys      = 256
 	callEvery = 5 * time.Millisecond // for each caller
-	callLimit = 10 * time.Second
+	callLimit = 5 * time.Second
 )
 
 // Count is what became of requests.

@@ -121,8 +121,8 @@ func (n *Node) Stop() error {
 // Kill ends the node's connections without a word, as a crash of its process does.
 // What is left of it ends by itself.
 func (n *Node) Kill() {
+	n.store.Close() // first: a node that has lost its transport alone would leave
 	n.nc.Close()
-	n.store.Close()
 	n.stop()
 }
 

@@ -118,7 +118,10 @@ func (d *Drainer) Ask(ctx context.Context, ref membership.Ref) error {
 func (d *Drainer) begin(rev uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.asked, d.state = max(d.asked, rev), membership.Leaving
+	d.asked = rev
+	if key := membership.MemberKey(d.ref); rev > d.revs[key] { // else more is known already: it may have left
+		d.revs[key], d.state = rev, membership.Leaving
+	}
 }
 
 // see takes a version of a record, in any order.
@@ -145,7 +148,7 @@ func (d *Drainer) seeMember(e membership.Entry) {
 		d.state = membership.Left // its record was removed
 		return
 	}
-	if m, err := membership.Decode[membership.Member](e.Value); err == nil && (d.asked == 0 || e.Rev >= d.asked) {
+	if m, err := membership.Decode[membership.Member](e.Value); err == nil {
 		d.state, d.by = m.State, m.By
 	}
 }

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/cmd/clstr/internal/demo"
+	"github.com/clstr-go/clstr/cmd/clstr/internal/view"
+	"github.com/clstr-go/clstr/membership/natsstore"
+	"github.com/clstr-go/clstr/transport/natstransport"
+)
+
+// leastShow is the shortest time in which there is something to see.
+const leastShow = 3 * time.Second
+
+func (a *app) demo() *cobra.Command {
+	var length time.Duration
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Show a cluster whose nodes come and go, all in this process",
+		Long: `Start a NATS server, three nodes and callers in this process, on a free port. A node
+joins, one is drained, one is killed without a word, and both come back, while a table
+shows who owns how many shards and what becomes of the requests. It ends by itself.
+
+Meanwhile the other commands work from another terminal, with the --server that the
+first line says. Nothing outside of the process is used or changed.
+
+The leases are short (2 s), so that a death shows soon; the default is 10 s. The
+entity keeps its state in memory: what a killed node knew is gone.
+
+JSON: an object a line. Of each second: at_ms, nodes (a list of name, state, shards),
+answered, failed (by outcome), longest_ms (since the line before). Of what happens:
+at_ms, event. The last: at_ms, end (true), answered, failed, longest_ms (of all).`,
+		Example: `  clstr demo
+  clstr demo --for 12s --json`,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return a.runDemo(cmd.Context(), length) },
+	}
+	cmd.Flags().DurationVar(&length, "for", 30*time.Second, "how long it runs, 3s or more")
+	return cmd
+}
+
+func (a *app) runDemo(ctx context.Context, length time.Duration) (err error) {
+	if length < leastShow {
+		return &failure{exit: exitUsage, code: "usage", msg: fmt.Sprintf("--for %v: at least %v", length, leastShow)}
+	}
+	server, err := demo.StartServer()
+	if err != nil {
+		return err
+	}
+	defer server.Stop()
+	log := slog.New(slog.DiscardHandler)
+	store, err := natsstore.Open(ctx, natsstore.Options{URL: server.URL, Prefix: natsstore.DefaultPrefix, Memory: true, Log: log})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	tr, err := natstransport.New(natstransport.Options{URL: server.URL, Log: log})
+	if err != nil {
+		return err
+	}
+	defer tr.Close()
+	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: demo.NumShards})
+	if err != nil {
+		return err
+	}
+	s := a.newScreen(server.URL, length)
+	show, err := demo.NewShow(ctx, server.URL, natsstore.DefaultPrefix, store, s.event, "a", "b", "c")
+	if err != nil {
+		return err
+	}
+	load := demo.StartLoad(client)
+	ctx, cancel := context.WithTimeout(ctx, length)
+	defer cancel()
+	var scriptErr error
+	var script sync.WaitGroup
+	script.Go(func() { // ends with ctx
+		if scriptErr = show.Run(ctx, length); scriptErr != nil {
+			cancel()
+		}
+	})
+	tick := time.NewTicker(s.every)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		if c, err := view.Load(ctx, store); err == nil {
+			s.frame(c, load)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+	script.Wait()
+	load.Stop()
+	total, _ := load.Look()
+	s.end(total)
+	return errors.Join(scriptErr, show.Stop())
+}
