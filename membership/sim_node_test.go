@@ -80,6 +80,9 @@ func (n *node) join() {
 	n.w.incs++
 	n.ref = Ref{n.name, fmt.Sprintf("%04d", n.w.incs)}
 	timing := Timing{Lease: n.term, Settle: time.Second, MaxSettle: 4 * time.Second, Residency: 2 * time.Second, Forget: 12 * time.Second}
+	if n.w.timing != nil {
+		timing = *n.w.timing
+	}
 	core, err := NewCore(Self{Ref: n.ref, Layout: n.w.layout(), Timing: timing, Weight: n.weight})
 	if err != nil {
 		panic(err)

@@ -48,6 +48,7 @@ type broken struct {
 }
 
 type world struct {
+	timing *Timing // of all nodes, if not the simulation's own
 	rng    *rand.Rand
 	f      faults
 	now    time.Duration
@@ -173,12 +174,13 @@ const never = -1 << 62
 
 // store is a store with replicas that lag.
 type store struct {
-	w       *world
-	records map[string]Entry
-	rev     uint64
-	log     []Entry // all writes, in order
-	times   []time.Duration
-	down    time.Duration // until when nothing works
+	writes, reads int // operations
+	w             *world
+	records       map[string]Entry
+	rev           uint64
+	log           []Entry // all writes, in order
+	times         []time.Duration
+	down          time.Duration // until when nothing works
 }
 
 func (s *store) init(w *world) { s.w, s.records = w, map[string]Entry{} }
@@ -186,6 +188,7 @@ func (s *store) init(w *world) { s.w, s.records = w, map[string]Entry{} }
 func (s *store) working() bool { return s.w.now >= s.down }
 
 func (s *store) write(e Write) Result {
+	s.writes++
 	if cur := s.records[e.Key]; cur.Rev != e.Rev && !s.w.f.broken.blindWrites {
 		return Result{Op: e.Op, Status: Conflict}
 	}
@@ -206,6 +209,7 @@ func (s *store) write(e Write) Result {
 
 // read answers from a replica that may be late, although stores should not.
 func (s *store) read(e Read) Result {
+	s.reads++
 	entry, asOf := s.records[e.Key], s.replica(0.05)
 	if entry.Rev > asOf {
 		entry = Entry{}
@@ -233,6 +237,7 @@ func (s *store) replica(late float64) (asOf uint64) {
 
 // snapshot answers from a replica that may be late, and says so.
 func (s *store) snapshot(e Snapshot) Result {
+	s.reads++
 	asOf := s.replica(0.2)
 	r := Result{Op: e.Op, AsOf: asOf}
 	if s.w.f.broken.lyingAsOf {
