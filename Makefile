@@ -52,4 +52,6 @@ bench: ## benchmarks beside their yardsticks, and the table of ratios (about 10 
 	go test -run '^$$' -bench 'NATS' -count $(COUNT) -timeout 30m ./internal/bench | tee -a .bench/out
 	go test -run '^$$' -bench 'IdleKey' -benchtime 1x ./cluster | tee -a .bench/out
 	go test -run '^$$' -bench . -count $(COUNT) ./sharding | tee -a .bench/out
+	go test -run '^$$' -bench 'PlannedMove|ColdStart' -benchtime 10x -count $(COUNT) ./internal/bench | tee -a .bench/out
+	go test -run '^$$' -bench . -benchtime 1x ./membership | tee -a .bench/out
 	go run ./internal/bench/ratios < .bench/out
