@@ -40,12 +40,12 @@ func newApp(in io.Reader, out, err io.Writer, getenv func(string) string) *app {
 func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
 	if !a.began {
-		err = &failure{exit: exitUsage, code: "usage", msg: err.Error(), hint: "see clstr help, and clstr help COMMAND"}
+		err = &failure{exit: exitUsage, code: "usage", msg: err.Error(), hint: "usage: " + cmd.UseLine()}
 	}
 	return a.fail(err)
 }

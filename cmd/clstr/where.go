@@ -31,8 +31,8 @@ func (a *app) where() *cobra.Command {
 		Long: `Say which shard a key is in, who owns that, and why.
 
 A key's shard is its hash. A shard's node is the active one with the highest
-rendezvous score: its hash with the shard, between 0 and 1, which a higher weight
-lifts. The table shows all nodes in the order in which they would have the shard,
+rendezvous score: its hash with the shard, between 0 and 1, which a weight above 1
+lifts (to the power of 1/weight). The table shows all nodes in the order in which they would have the shard,
 each if those before it were gone. The record decides: while a shard moves, or an
 owner has just died, the owner is not yet the first of the table.
 
@@ -77,7 +77,7 @@ func (a *app) runWhere(ctx context.Context, key string) error {
 		rows = append(rows, []string{number(i + 1), r.Node.Name, weight(r.Node.Weight), fmt.Sprintf("%.6f", r.Score), mark})
 	}
 	return a.emit(out, func(w io.Writer) {
-		fmt.Fprintf(w, "key    %s\nshard  %d of %d\nowner  %s\nepoch  %d, %s\nwhy    %s\n", printable(key), s.ID, c.Layout.NumShards, owner, s.Epoch, why(s), because(s, ranks))
+		fmt.Fprintf(w, "key    %s\nshard  %d of %d\nowner  %s\nepoch  %d, %s\nwhy    %s\n", printable(key), s.ID, c.Layout.NumShards, owner, s.Epoch, why(s), because(s, c.ByRef(s.Owner), ranks))
 		if len(ranks) > 0 {
 			fmt.Fprintln(w)
 			table(w, rows)
@@ -86,7 +86,7 @@ func (a *app) runWhere(ctx context.Context, key string) error {
 }
 
 // because says why the owner is, or is not yet, who it should be.
-func because(s *view.Shard, ranks []view.Rank) string {
+func because(s *view.Shard, owner *view.Node, ranks []view.Rank) string {
 	if len(ranks) == 0 {
 		return "no node takes shards at the moment"
 	}
@@ -95,7 +95,7 @@ func because(s *view.Shard, ranks []view.Rank) string {
 	switch {
 	case first.Ref == s.Owner:
 		return "it is " + of
-	case s.Owner.IsZero():
+	case s.Owner.IsZero(), owner == nil, owner.Gone():
 		return fmt.Sprintf("%s is %s, and is about to claim the shard", first.Name, of)
 	}
 	return fmt.Sprintf("%s is %s: the shard is about to move there", first.Name, of)

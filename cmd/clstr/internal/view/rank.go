@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"golang.org/x/crypto/blake2b"
@@ -14,8 +15,8 @@ import (
 // Rank is a node's place for a shard.
 type Rank struct {
 	Node *Node
-	// Score is the node's hash for the shard, as a part of the highest possible:
-	// among nodes of equal weight the highest score is the first.
+	// Score is the node's hash for the shard, between 0 and 1, to the power of one
+	// by its weight: the highest is the first.
 	Score float64
 }
 
@@ -32,7 +33,7 @@ func (c *Cluster) Ranks(shard uint32) ([]Rank, error) {
 		if !ok {
 			return ranks, nil
 		}
-		ranks = append(ranks, Rank{c.targets[name], score(c.Layout, shard, name)})
+		ranks = append(ranks, Rank{c.targets[name], math.Pow(score(c.Layout, shard, name), 1/c.targets[name].Weight)})
 		rest.Leave(name)
 	}
 }
