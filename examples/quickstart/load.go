@@ -1,13 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
@@ -15,92 +14,155 @@ import (
 
 const (
 	keys     = 1000
-	requests = 10_000 // to key after key
-	callers  = 64     // each waits for its reply before it sends the next
+	callers  = 64
+	patience = 10 * time.Second // of a caller: longer than it takes to notice a death
 )
 
-// answer is what one request came to.
-type answer struct {
-	Visited
-	took time.Duration
+// load is what callers send, and what they and the nodes know of it.
+type load struct {
+	client *cluster.Client
+
+	mu     sync.Mutex
+	sent   int
+	ended  map[int]error  // by request: nil if it was acknowledged
+	counts map[string]int // stands for a database: it outlives the nodes
+	runs   map[int]int    // by request: how often it ran
+	seen   seen
 }
 
-// load sends the requests from all callers, and prints what came of them.
-func load(ctx context.Context, client *cluster.Client, w io.Writer) error {
-	answers := make([]answer, requests)
-	errs := make([]error, callers)
-	var all sync.WaitGroup
+// seen is what there was to see since the last stage.
+type seen struct {
+	took   []time.Duration
+	failed int
+	moved  int           // shards
+	pause  time.Duration // the longest for which one of them was not served
+}
+
+func (l *load) read(key string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.counts[key]
+}
+
+// write refuses who does not know what was written last, as a database can.
+func (l *load) write(key string, before, request int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.counts[key] != before {
+		return errors.New("somebody else has written to this key")
+	}
+	l.counts[key]++
+	l.runs[request]++
+	return nil
+}
+
+// request sends one, and returns the node that has answered.
+func (l *load) request(ctx context.Context, key int) (node string) {
+	l.mu.Lock()
+	l.sent++
+	id := l.sent
+	l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	began := time.Now()
+	reply, err := cluster.NewRequest[Add, Added](l.client.Key(fmt.Sprint("user-", key))).Request(ctx, Add{id})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended[id] = err
+	l.seen.took = append(l.seen.took, time.Since(began))
+	if err != nil {
+		l.seen.failed++
+		return ""
+	}
+	return reply.Node
+}
+
+// burst sends requests to key after key from all callers, each of which waits for
+// its reply before it sends the next, and returns where the keys live.
+func (l *load) burst(ctx context.Context, requests int) (hosted map[string]int) {
+	homes := make([]string, requests)
+	var all sync.WaitGroup
 	for c := range callers {
 		all.Go(func() {
 			for i := c; i < requests; i += callers {
-				sent := time.Now()
-				key := client.Key(fmt.Sprintf("user-%d", i%keys))
-				v, err := cluster.NewRequest[Visit, Visited](key).Request(ctx, Visit{})
-				if err != nil {
-					errs[c] = err
-					return
-				}
-				answers[i] = answer{*v, time.Since(sent)}
+				homes[i] = l.request(ctx, i%keys)
 			}
 		})
 	}
 	all.Wait()
-	took := time.Since(began)
-	if err := cmp.Or(errs...); err != nil {
-		return err
+	hosted = map[string]int{}
+	for _, node := range homes[requests-keys:] {
+		hosted[node]++
 	}
-	if err := check(answers, keys); err != nil {
-		return err
-	}
-	table(w, answers)
-	slices.SortFunc(answers, func(a, b answer) int { return cmp.Compare(a.took, b.took) })
-	at := func(percent int) float64 {
-		return float64(answers[(requests-1)*percent/100].took.Microseconds()) / 1000
-	}
-	_, err := fmt.Fprintf(w, `
-every key lived on one node and has counted its %d requests
-%d callers over NATS, %.2f s: %.0f requests a second
-latency: p50 %.2f ms, p99 %.2f ms, max %.2f ms
-`, requests/keys, callers, took.Seconds(), requests/took.Seconds(), at(50), at(99), at(100))
-	return err
+	return hosted
 }
 
-// check fails unless each key lived on one node only, and has counted exactly the
-// requests that were answered.
-func check(answers []answer, keys int) error {
-	for key := range min(keys, len(answers)) {
-		node, highest, asked := answers[key].Node, 0, 0
-		for i := key; i < len(answers); i += keys {
-			if answers[i].Node != node {
-				return fmt.Errorf("key user-%d lives on %s and on %s", key, node, answers[i].Node)
+// goOn sends two requests a millisecond, whether or not others wait. stop waits
+// for the last of them.
+func (l *load) goOn(ctx context.Context) (stop func()) {
+	done := make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() {
+		tick := time.NewTicker(time.Millisecond / 2)
+		defer tick.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-tick.C:
+				all.Go(func() { l.request(ctx, i%keys) })
+			case <-done:
+				return
 			}
-			highest = max(highest, answers[i].Count)
-			asked++
 		}
-		if highest != asked {
-			return fmt.Errorf("key user-%d has counted %d requests, its callers %d", key, highest, asked)
+	})
+	return sync.OnceFunc(func() { close(done); all.Wait() })
+}
+
+func (l *load) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen = seen{}
+}
+
+const title = "             keys on node-1 node-2 node-3 node-4  requests  failed  p50 ms  p99 ms  max ms  shards moved  pause ms\n"
+
+// stage asks each key where it lives, and prints what has happened since the stage
+// before.
+func (l *load) stage(ctx context.Context, out io.Writer, name string) (failed int) {
+	hosted := l.burst(ctx, keys)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.seen
+	l.seen = seen{}
+	slices.Sort(s.took)
+	ms := func(d time.Duration) float64 { return d.Seconds() * 1000 }
+	at := func(percent int) float64 { return ms(s.took[(len(s.took)-1)*percent/100]) }
+	fmt.Fprintf(out, "%-20s %6d %6d %6d %6d %9d %7d %7.1f %7.1f %7.0f %13d %9.1f\n", name,
+		hosted["node-1"], hosted["node-2"], hosted["node-3"], hosted["node-4"],
+		len(s.took), s.failed, at(50), at(99), at(100), s.moved, ms(s.pause))
+	return s.failed
+}
+
+// sums compares what callers were told with what ran, and fails where an
+// acknowledged request was lost, one ran twice, or one that should not have.
+func (l *load) sums(out io.Writer) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	acknowledged, failed, had := 0, map[cluster.Outcome]int{}, map[cluster.Outcome]int{}
+	for id, err := range l.ended {
+		runs, o := l.runs[id], cluster.OutcomeOf(err)
+		if err == nil {
+			acknowledged++
+		} else {
+			failed[o]++
+			had[o] += runs
 		}
+		if runs > 1 || err == nil && runs != 1 || err != nil && o.NeverRan() && runs != 0 {
+			return fmt.Errorf("request %d ran %d times, and its caller was told: %v", id, runs, err)
+		}
+	}
+	fmt.Fprintf(out, "%d requests were acknowledged: none of them was lost, each ran once\n", acknowledged)
+	for o, n := range failed {
+		fmt.Fprintf(out, "%d failed, and their callers were told: %s; %d of them had\n", n, o, had[o])
 	}
 	return nil
-}
-
-// table prints what each node hosts and has served.
-func table(w io.Writer, answers []answer) {
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "node\tshards\tkeys\trequests\t")
-	for _, id := range nodeIDs {
-		hosted, served := 0, 0
-		for i, a := range answers {
-			if a.Node != id {
-				continue
-			}
-			if served++; i < keys { // the first round has asked each key once
-				hosted++
-			}
-		}
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t\n", id, len(cluster.ShardsForNode(id, nodeIDs, shards, "")), hosted, served)
-	}
-	fmt.Fprintf(t, "total\t%d\t%d\t%d\t\n", shards, keys, requests)
-	t.Flush()
 }

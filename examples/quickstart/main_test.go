@@ -4,29 +4,34 @@ import (
 	"context"
 	"errors"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/testkit"
 )
 
-func TestTable(t *testing.T) {
+func TestStory(t *testing.T) {
 	testkit.CheckLeaks(t)
 	var out strings.Builder
 	if err := run(t.Context(), &out); err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v\n%s", err, &out)
 	}
 	for _, want := range []string{
-		"node-1       24    372       3720", "node-2       20    331       3310", "node-3       20    297       2970",
-		"total       64   1000      10000", "on one node and has counted its 10 requests", "p99",
+		`three nodes +372 +331 +297 +0 +11000 +0 .* 0 +0\.0\n`,
+		`node-4 joins +317 +249 +237 +197 +\d+ +0 .* 12 +\d+\.\d\n`,
+		`node-1 drains +0 +370 +417 +213 +\d+ +0 .* 21 +\d+\.\d\n`,
+		`node-2 dies +0 +0 +617 +383 +\d+ +\d+ .* 22 +0\.0\n`,
+		`none of them was lost`,
 	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("%q is missing in:\n%s", want, &out)
+		if !regexp.MustCompile(want).MatchString(out.String()) {
+			t.Errorf("%s is missing in:\n%s", want, &out)
 		}
 	}
 }
 
-// A request that fails is told, and nothing is left running.
+// What cannot begin is told, and nothing is left running.
 func TestFails(t *testing.T) {
 	testkit.CheckLeaks(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -38,18 +43,37 @@ func TestFails(t *testing.T) {
 
 // What does not add up is found.
 func TestSums(t *testing.T) {
-	at := func(node string, count int) answer { return answer{Visited: Visited{node, count}} }
-	for name, answers := range map[string][]answer{
-		"two homes":         {at("a", 1), at("b", 1)},
-		"a count too low":   {at("a", 1), at("a", 1)},
-		"a count too high":  {at("a", 1), at("a", 3)},
-		"a second instance": {at("a", 1), at("a", 2), at("a", 1)},
+	for name, test := range map[string]struct {
+		told error
+		runs int
+		ok   bool
+	}{
+		"acknowledged":                  {nil, 1, true},
+		"acknowledged and lost":         {nil, 0, false},
+		"acknowledged, and ran twice":   {nil, 2, false},
+		"not started":                   {cluster.ErrNotOwner, 0, true},
+		"not started, and ran":          {cluster.ErrNotOwner, 1, false},
+		"maybe ran, and did not":        {cluster.ErrConnectionLost, 0, true},
+		"maybe ran, and did":            {cluster.ErrConnectionLost, 1, true},
+		"maybe ran, and did that twice": {cluster.ErrConnectionLost, 2, false},
 	} {
-		if err := check(answers, 1); err == nil {
-			t.Errorf("%s: no error", name)
+		l := &load{sent: 1, ended: map[int]error{1: test.told}, runs: map[int]int{1: test.runs}}
+		if err := l.sums(io.Discard); (err == nil) != test.ok {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := check([]answer{at("a", 1), at("b", 2), at("a", 2), at("b", 1)}, 2); err != nil {
+}
+
+// Who has not read what was written last may not write.
+func TestStaleOwner(t *testing.T) {
+	l := &load{counts: map[string]int{}, runs: map[int]int{}}
+	if err := l.write("key", 0, 1); err != nil {
 		t.Error(err)
+	}
+	if err := l.write("key", 0, 2); err == nil {
+		t.Error("no error")
+	}
+	if l.read("key") != 1 || l.runs[2] != 0 {
+		t.Errorf("%+v", l)
 	}
 }
