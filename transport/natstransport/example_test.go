@@ -2,9 +2,12 @@ package natstransport_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
@@ -51,4 +54,41 @@ func Example() {
 	// Output:
 	// no subscriber for shard: shard 7 - not started
 	// hello, user-123 <nil>
+}
+
+// Two clients that cannot read each other's replies: alice's permissions end at
+// her own inboxes.
+func Example_inboxesApart() {
+	srv, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true,
+		Users: []*server.User{{Username: "alice", Password: "secret", Permissions: &server.Permissions{
+			Publish:   &server.SubjectPermission{Allow: []string{"clstr.s.*.*", "clstr.who"}},
+			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.alice.>", "clstr.own"}},
+		}}},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	srv.Start()
+	defer srv.Shutdown()
+	url, password := srv.ClientURL(), "secret"
+	alice := natstransport.Options{URL: url, NATSOptions: []nats.Option{
+		nats.UserInfo("alice", password), nats.CustomInboxPrefix("_INBOX.alice"),
+	}}
+	open := natstransport.Options{URL: url, NATSOptions: []nats.Option{nats.UserInfo("alice", password)}}
+	for _, opts := range []natstransport.Options{alice, open} {
+		opts.Log = slog.New(slog.DiscardHandler)
+		tr, err := natstransport.New(opts)
+		if err != nil {
+			fmt.Println(errors.Is(err, transport.ErrNotPermitted))
+			continue
+		}
+		_, err = tr.Request(context.Background(), transport.Envelope{Shard: 7, Type: "Greet"})
+		fmt.Println(err)
+		_ = tr.Close()
+	}
+	// Output:
+	// no subscriber for shard: shard 7
+	// true
 }
