@@ -59,6 +59,7 @@ type Options struct {
 // Limits of what runs at once.
 const (
 	opTimeout = 500 * time.Millisecond
+	perRecord = 20 * time.Microsecond // more for a snapshot; a bucket takes 5
 	maxOps    = 64
 )
 

@@ -65,17 +65,18 @@ func (l *life) do(e membership.Effect) {
 		if own {
 			l.remember(time.Now())
 		}
-		l.operate(e.Op, own, func(ctx context.Context) (r membership.Result, err error) {
+		l.operate(e.Op, own, opTimeout, func(ctx context.Context) (r membership.Result, err error) {
 			r.Rev, err = l.c.opts.Store.Write(ctx, e.Key, e.Rev, e.Value)
 			return r, err
 		})
 	case membership.Read:
-		l.operate(e.Op, e.Key == membership.MemberKey(l.self.Ref), func(ctx context.Context) (membership.Result, error) {
+		l.operate(e.Op, e.Key == membership.MemberKey(l.self.Ref), opTimeout, func(ctx context.Context) (membership.Result, error) {
 			entry, err := l.c.opts.Store.Read(ctx, e.Key)
 			return membership.Result{Entries: []membership.Entry{entry}}, err
 		})
 	case membership.Snapshot:
-		l.operate(e.Op, false, func(ctx context.Context) (r membership.Result, err error) {
+		timeout := opTimeout + time.Duration(l.self.Layout.NumShards)*perRecord
+		l.operate(e.Op, false, timeout, func(ctx context.Context) (r membership.Result, err error) {
 			r.Entries, r.AsOf, err = l.c.opts.Store.Snapshot(ctx, e.Prefix)
 			return r, err
 		})
@@ -137,7 +138,7 @@ func (l *life) remember(now time.Time) {
 
 // operate does an operation on the store beside the core. Only so many run at
 // once, but the own record never waits for the others.
-func (l *life) operate(op uint64, own bool, f func(context.Context) (membership.Result, error)) {
+func (l *life) operate(op uint64, own bool, timeout time.Duration, f func(context.Context) (membership.Result, error)) {
 	l.c.work.Go(func() { // ends with its timeout
 		if !own {
 			select {
@@ -146,7 +147,7 @@ func (l *life) operate(op uint64, own bool, f func(context.Context) (membership.
 			case <-l.ctx.Done():
 			}
 		}
-		ctx, cancel := context.WithTimeout(l.ctx, opTimeout)
+		ctx, cancel := context.WithTimeout(l.ctx, timeout)
 		r, err := f(ctx)
 		cancel()
 		r.Op = op
