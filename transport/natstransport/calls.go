@@ -109,6 +109,7 @@ func (c *call) Expire() {
 	switch {
 	case !ok:
 	case sent:
+		c.t.recheck()
 		e := transport.Errorf(transport.ErrEnvelopeExpired, "no answer from the owner of shard %d", c.to.shard)
 		c.decide(nil, e.WithOutcome(transport.MaybeRan))
 	default:

@@ -3,7 +3,6 @@ package natstransport
 import (
 	"context"
 	"errors"
-	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -49,12 +48,14 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 	if err := t.canSend(); err != nil {
 		return nil, err
 	}
+	if env.TTLMs > 0 && env.CreatedAtMs == 0 {
+		env.Stamp() // what it waits for here is taken from it
+	}
 	w := transport.BeginWait(ctx)
 	defer w.EndWait(ctx)
 	if t.owners.state.Load() == unasked {
-		t.ask(ctx)
-		if err := ctx.Err(); err != nil {
-			return nil, transport.ContextError(err, transport.NotSent)
+		if err := t.askFirst(ctx, &env); err != nil {
+			return nil, err
 		}
 	}
 	box := t.box(uint32(env.Shard))
@@ -66,6 +67,18 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 		return t.elsewhere(ctx, &env, box, data, err)
 	}
 	return data, nil
+}
+
+// askFirst asks whether owners come and go here, before anything is sent.
+func (t *Transport) askFirst(ctx context.Context, env *transport.Envelope) error {
+	t.ask(ctx, env, false)
+	if err := ctx.Err(); err != nil {
+		return transport.ContextError(err, transport.NotSent)
+	}
+	if env.Expired() {
+		return transport.Errorf(transport.ErrEnvelopeExpired, "nobody has told who owns the shard").WithOutcome(transport.NotSent)
+	}
+	return t.canSend()
 }
 
 // exchange sends a request and waits for its outcome.
@@ -96,8 +109,10 @@ func (t *Transport) box(shard uint32) *shardBox {
 	if b, ok := t.boxes.Load(shard); ok {
 		return b.(*shardBox)
 	}
-	actual, _ := t.boxes.LoadOrStore(shard, t.newBox(shard, t.owners.epochOf(shard)))
-	return actual.(*shardBox)
+	t.boxes.LoadOrStore(shard, t.newBox(shard, t.owners.epochOf(shard)))
+	t.reroute(shard) // something else may be known by now
+	b, _ := t.boxes.Load(shard)
+	return b.(*shardBox)
 }
 
 func (t *Transport) newBox(shard uint32, epoch uint64) *shardBox {
@@ -209,7 +224,7 @@ func notSent(err error) *transport.Error {
 // await waits for the outcome of a call that was posted.
 func (c *call) await(ctx context.Context, env *transport.Envelope) ([]byte, error) {
 	if env.TTLMs > 0 {
-		stop := c.watch(env.TTLMs)
+		stop := c.watch(env)
 		defer stop()
 	}
 	select {
@@ -226,6 +241,9 @@ func (c *call) await(ctx context.Context, env *transport.Envelope) ([]byte, erro
 		return nil, transport.ContextError(ctx.Err(), transport.NotSent)
 	}
 	c.to.cancel(c.id)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		c.t.recheck()
+	}
 	return nil, transport.ContextError(ctx.Err(), transport.MaybeRan)
 }
 
@@ -238,14 +256,13 @@ func (c *call) outcome() ([]byte, error) {
 }
 
 // watch wakes the caller soon after the time to live.
-func (c *call) watch(ttlMs int64) (stop func()) {
+func (c *call) watch(env *transport.Envelope) (stop func()) {
 	clock := c.t.clock
-	if ttlMs == transport.DefaultRequestTimeout.Milliseconds() {
+	if env.TTLMs == transport.DefaultRequestTimeout.Milliseconds() {
 		clock.Add(&c.node, c, 0, expiry.Now())
 		return func() { clock.Remove(&c.node) }
 	}
-	d := time.Duration(min(ttlMs, math.MaxInt64/int64(time.Millisecond)/2))*time.Millisecond + ttlGrace
-	timer := time.AfterFunc(d, c.Expire)
+	timer := time.AfterFunc(env.TTL()+ttlGrace, c.Expire)
 	return func() { timer.Stop() }
 }
 
@@ -261,54 +278,4 @@ func (b *shardBox) cancel(id uint64) {
 		to.buf = wire.AppendCancel(to.buf, id)
 		to.cancels = true
 	})
-}
-
-// replies takes a message to the inbox.
-func (t *Transport) replies(m *nats.Msg) {
-	if m.Subject == t.who {
-		t.answer(m)
-		return
-	}
-	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
-		unacked := t.fail(m.Subject, func(c *call) *transport.Error {
-			return transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", c.to.shard)
-		})
-		t.missed.add(unacked, "subject", m.Header.Get("Nats-Subject"), "error", transport.ErrTransportNoShardSubscriber)
-		if unacked > 0 && t.owners.state.Load() == living {
-			t.askLater()
-		}
-		return
-	}
-	if err := t.decoder.Decode(m.Data, &t.packet); err != nil {
-		t.senders.warn("reply does not decode", "error", err)
-		t.fail(m.Subject, func(c *call) *transport.Error {
-			return transport.Errorf(transport.ErrReply, "shard %d: %v", c.to.shard, err).WithOutcome(transport.MaybeRan)
-		})
-		return
-	}
-	for i := range t.packet.Replies {
-		r := &t.packet.Replies[i]
-		if c := t.calls.take(r.ID); c != nil {
-			c.decide(r.Data, r.Err)
-		}
-	}
-}
-
-// fail decides the calls that a reply subject names, and returns how many
-// notifications without an acknowledgement it names beside them.
-func (t *Transport) fail(subject string, why func(*call) *transport.Error) (unacked int) {
-	to := parseReplySubject(subject)
-	for i := range to.n {
-		if c := t.calls.take(to.first + uint64(i)); c != nil {
-			c.decide(nil, why(c))
-		}
-	}
-	return to.unacked
-}
-
-// lose decides every call that is on its way.
-func (t *Transport) lose(why *transport.Error) {
-	for _, c := range t.calls.takeIf(func(*call) bool { return true }) {
-		c.decide(nil, why)
-	}
 }

@@ -35,7 +35,7 @@ func harness(t testing.TB) transporttest.Harness {
 			})
 			return transporttest.Pair{Client: client, Server: server}
 		},
-		Features: transporttest.Features{MaxPayload: maxPayload},
+		Features: transporttest.Features{MaxPayload: maxPayload, Epochs: true},
 	}
 }
 

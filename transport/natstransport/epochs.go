@@ -3,10 +3,12 @@ package natstransport
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/wire"
 )
@@ -37,10 +39,16 @@ func (t *Transport) Linger() time.Duration {
 
 // ownersSub is the answering of questions for owners.
 type ownersSub struct {
-	t    *Transport
-	nats *nats.Subscription
-	dir  transport.Owners
+	t     *Transport
+	nats  *nats.Subscription
+	dir   transport.Owners
+	begun atomic.Int32 // answers that wait to be sent
+
+	denied error // the server's refusal; guarded by t.mu
 }
+
+// maxAnswers bounds them, whoever asks how often.
+const maxAnswers = 64
 
 // ServeOwners implements [transport.OwnersTransport].
 func (t *Transport) ServeOwners(ctx context.Context, dir transport.Owners) (transport.Subscription, error) {
@@ -58,7 +66,13 @@ func (t *Transport) ServeOwners(ctx context.Context, dir transport.Owners) (tran
 	if err != nil {
 		return nil, notSent(err)
 	}
-	if err := t.flush(ctx); err != nil {
+	err = t.flush(ctx)
+	t.mu.Lock()
+	if err == nil && s.denied != nil {
+		err = transport.Errorf(transport.ErrNotPermitted, "%v", s.denied)
+	}
+	t.mu.Unlock()
+	if err != nil {
 		return nil, errors.Join(err, s.Unsubscribe())
 	}
 	return s, nil
@@ -84,8 +98,37 @@ func (t *Transport) tell(s *ownersSub, m *nats.Msg) {
 		t.senders.warn("question for owners does not decode", "error", err)
 		return
 	}
+	if s.begun.Add(1) > maxAnswers {
+		s.begun.Add(-1)
+		t.senders.warn("question for owners is ignored: too many come")
+		return // who has asked asks again
+	}
 	told := wire.Owners{First: ask.First}
 	most := min(wire.MaxEpochs, t.limit()/10) // an epoch takes 10 bytes at most
 	told.Epochs, told.NumShards = s.dir.Epochs(ask.First, most)
-	t.flusher.Go(message{t, m.Reply, wire.AppendOwners(nil, &told)})
+	t.flusher.Go(message{t, m.Reply, wire.AppendOwners(nil, &told), &s.begun})
+}
+
+// announce tells clients of a new owner; those who miss it ask.
+func (t *Transport) announce(shard uint32, epoch uint64) {
+	b := wire.AppendOwners(nil, &wire.Owners{First: shard, Epochs: []uint64{epoch}})
+	t.flusher.Go(message{t, t.opts.SubjectPrefix + ".own", b, nil})
+}
+
+// message is a task of the flusher: it publishes what nobody waits for.
+type message struct {
+	t       *Transport
+	subject string
+	data    []byte
+	begun   *atomic.Int32 // counted until it is sent; may be nil
+}
+
+// Run implements pool.Task.
+func (m message) Run(pool.Slot) {
+	if m.begun != nil {
+		defer m.begun.Add(-1)
+	}
+	if err := m.t.nc.Publish(m.subject, m.data); err != nil {
+		m.t.senders.warn("message was not sent", "subject", m.subject, "error", err)
+	}
 }

@@ -1,6 +1,7 @@
 package natstransport
 
 import (
+	"context"
 	"runtime"
 
 	"github.com/clstr-go/clstr/internal/pool"
@@ -83,3 +84,46 @@ const (
 
 // URL is the server that the transport is connected to.
 func (t *Transport) URL() string { return t.nc.ConnectedUrl() }
+
+// AskPause is how long nobody asks for owners after an answer.
+const AskPause = askPause
+
+// Hears reports whether the connection listens to announcements.
+func (t *Transport) Hears() bool {
+	t.owners.mu.Lock()
+	defer t.owners.mu.Unlock()
+	return t.owners.hints != nil
+}
+
+// Deafen has announcements ignored.
+func (t *Transport) Deafen() {
+	t.owners.mu.Lock()
+	defer t.owners.mu.Unlock()
+	t.owners.hints = nil
+}
+
+// Epoch is the one in which a shard is taken to be owned.
+func (t *Transport) Epoch(shard uint32) uint64 { return t.owners.epochOf(shard) }
+
+// KnownShards is of how many shards the owners are remembered.
+func (t *Transport) KnownShards() int {
+	t.owners.mu.Lock()
+	defer t.owners.mu.Unlock()
+	return len(t.owners.epochs)
+}
+
+// MayAsk has the next who finds no owner ask, however new the last answer is.
+func (t *Transport) MayAsk() {
+	t.owners.mu.Lock()
+	defer t.owners.mu.Unlock()
+	t.owners.quiet, t.owners.answered = 0, -1<<62
+}
+
+// Sync returns when all that the server has sent before was read.
+func (t *Transport) Sync(ctx context.Context) {
+	_ = t.nc.FlushWithContext(ctx)
+	t.readUpToHere()
+}
+
+// FlusherWaits is how many tasks wait for the flusher.
+func (t *Transport) FlusherWaits() int { return t.flusher.Stats().Waiting }

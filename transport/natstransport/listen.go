@@ -111,8 +111,14 @@ func (t *Transport) denied(err error, alone bool) {
 			c.decide(nil, e)
 		}
 	}
+	t.forbidden(text, err)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for sub, s := range t.asked {
+		if strings.Contains(text, "Subscription to "+strconv.Quote(sub.Subject)) {
+			s.denied = err
+		}
+	}
 	for sub, s := range t.subs {
 		if strings.Contains(text, "Subscription to "+strconv.Quote(sub.Subject)) {
 			s.denied = err

@@ -287,7 +287,7 @@ func (t *Transport) end() {
 		_ = t.flush(context.Background()) // the replies; without a connection they are lost anyway
 	}
 	_ = t.inboxSub.Unsubscribe()
-	t.owners.stop()
+	t.stopOwners()
 	t.clock.Stop()
 	close(t.quit)
 	t.in <- nil

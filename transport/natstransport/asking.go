@@ -1,0 +1,235 @@
+package natstransport
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/wire"
+)
+
+const (
+	// askTimeout is how long an answer of the nodes is waited for.
+	askTimeout = time.Second
+	// askPause is how long an answer is new enough for those who have found the
+	// same owner gone before: however many they are, the nodes are asked no more often.
+	askPause = 10 * time.Millisecond
+	// deniedPause is how long nobody is asked once the server has said that we may
+	// not.
+	deniedPause = 30 * time.Second
+)
+
+// asking is a question to the nodes that is open.
+type asking struct {
+	done  chan struct{} // closed with the answer
+	since int64
+}
+
+// ask asks the nodes for all owners and returns when they have answered, or when
+// nobody has in time: that of env is bounded too. All who ask at the same moment
+// share a question. Who has news asks even if there was an answer just now.
+func (t *Transport) ask(ctx context.Context, env *transport.Envelope, news bool) {
+	q := t.open(news)
+	if q == nil {
+		return
+	}
+	wait := askTimeout - time.Duration(expiry.Now()-q.since)
+	if env.TTLMs > 0 {
+		wait = min(wait, env.TTL())
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-q.done:
+	case <-ctx.Done():
+	case <-timer.C:
+		if expiry.Now() >= q.since+int64(askTimeout) {
+			t.owners.state.CompareAndSwap(unasked, fixed) // a shard without an owner has it asked again
+			t.owners.settle(q, 0)
+		}
+	}
+}
+
+// open returns the question that is open, a new one if there is none, or nil if
+// this is not the time for one.
+func (t *Transport) open(news bool) *asking {
+	o := &t.owners
+	now := expiry.Now()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if q := o.question; q != nil {
+		if now < q.since+int64(askTimeout) {
+			return q
+		}
+		close(q.done) // its answer is lost
+		o.question = nil
+	}
+	if o.stopped || now < o.barred || now < o.quiet && !news {
+		return nil
+	}
+	o.question = &asking{make(chan struct{}), now}
+	t.flusher.Go(question{t, 0})
+	return o.question
+}
+
+// recheck asks in the background, because an owner does not answer: it may have
+// been succeeded, and the announcement lost.
+func (t *Transport) recheck() {
+	o := &t.owners
+	if o.state.Load() != living {
+		return
+	}
+	o.mu.Lock()
+	late := expiry.Now() > o.answered+int64(askTimeout)
+	o.mu.Unlock()
+	if late {
+		t.open(false)
+	}
+}
+
+// settle closes a question; nil is the one that is open. The next waits a while.
+func (o *owners) settle(q *asking, pause time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.quiet = expiry.Now() + int64(pause)
+	if o.question != nil && (q == nil || o.question == q) {
+		close(o.question.done)
+		o.question = nil
+	}
+}
+
+// stopOwners ends what the asking, and the answering, has begun.
+func (t *Transport) stopOwners() {
+	t.mu.Lock()
+	for sub := range t.asked {
+		_ = sub.Unsubscribe()
+	}
+	clear(t.asked)
+	t.mu.Unlock()
+	t.owners.settle(nil, 0)
+	t.owners.mu.Lock()
+	defer t.owners.mu.Unlock()
+	t.owners.stopped = true
+	if t.owners.hints != nil {
+		_ = t.owners.hints.Unsubscribe()
+	}
+}
+
+// question is a task of the flusher: it asks for the owners of the shards from
+// first on.
+type question struct {
+	t     *Transport
+	first uint32
+}
+
+// Run implements pool.Task.
+func (q question) Run(pool.Slot) {
+	ask := wire.AppendOwners(nil, &wire.Owners{First: q.first})
+	if err := q.t.nc.PublishRequest(q.t.opts.SubjectPrefix+".who", q.t.who, ask); err != nil {
+		q.t.owners.settle(nil, 0)
+	}
+}
+
+// answer takes the answer to a question, or the server's word that nobody listens.
+// Only the reader calls it.
+func (t *Transport) answer(m *nats.Msg) {
+	o := &t.owners
+	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
+		o.state.CompareAndSwap(unasked, fixed)
+		o.settle(nil, askPause)
+		return
+	}
+	told, err := wire.DecodeOwners(m.Data)
+	if err == nil && (told.NumShards == 0 || told.NumShards > maxShards) {
+		err = transport.Errorf(transport.ErrBadEnvelope, "owners: of %d shards: 1 to %d allowed", told.NumShards, maxShards)
+	}
+	if err != nil {
+		t.senders.warn("answer about owners is ignored", "error", err)
+		o.settle(nil, askPause)
+		return
+	}
+	o.state.Store(living)
+	for _, shard := range o.learn(&told, true) {
+		t.reroute(shard)
+	}
+	t.hear()
+	if next := uint64(told.First) + uint64(len(told.Epochs)); len(told.Epochs) > 0 && next < uint64(told.NumShards) {
+		t.flusher.Go(question{t, uint32(next)})
+		return
+	}
+	o.mu.Lock()
+	o.answered = expiry.Now()
+	o.mu.Unlock()
+	o.settle(nil, askPause)
+}
+
+// hear begins to listen to announcements, once.
+func (t *Transport) hear() {
+	o := &t.owners
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.hearing && !o.stopped {
+		o.hearing = true
+		t.flusher.Go(listening{t})
+	}
+}
+
+// listening is a task of the flusher: it subscribes to announcements.
+type listening struct{ t *Transport }
+
+// Run implements pool.Task.
+func (l listening) Run(pool.Slot) {
+	o := &l.t.owners
+	sub, err := l.t.nc.ChanSubscribe(l.t.opts.SubjectPrefix+".own", l.t.in)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case err != nil:
+		o.hearing = false // the next answer tries again
+	case o.stopped:
+		_ = sub.Unsubscribe()
+	default:
+		o.hints = sub
+	}
+}
+
+func (o *owners) hears(sub *nats.Subscription) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return sub == o.hints
+}
+
+// announced takes the announcement of a new owner. Only the reader calls it.
+func (t *Transport) announced(m *nats.Msg) {
+	told, err := wire.DecodeOwners(m.Data)
+	if err != nil {
+		t.senders.warn("announcement of an owner does not decode", "error", err)
+		return
+	}
+	for _, shard := range t.owners.learn(&told, false) {
+		t.reroute(shard)
+	}
+}
+
+// forbidden hears what the server does not permit of all this, and says what that
+// means. Who may not ask knows at once that nobody will answer.
+func (t *Transport) forbidden(text string, err error) {
+	switch who, own := `"`+t.opts.SubjectPrefix+`.who"`, `"`+t.opts.SubjectPrefix+`.own"`; {
+	case strings.Contains(text, "Publish to "+who):
+		t.log.Error("who owns which shard may not be asked: only nodes with a fixed list of shards can be reached", "error", err)
+		t.owners.state.CompareAndSwap(unasked, fixed)
+		t.owners.mu.Lock()
+		t.owners.barred = expiry.Now() + int64(deniedPause)
+		t.owners.mu.Unlock()
+		t.owners.settle(nil, 0)
+	case strings.Contains(text, "Subscription to "+own):
+		t.log.Error("announcements of new owners may not be heard: they are found when the old ones refuse", "error", err)
+	case strings.Contains(text, "Publish to "+own):
+		t.senders.warn("new owners may not be announced: clients find them when the old ones refuse", "error", err)
+	}
+}

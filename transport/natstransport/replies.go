@@ -1,0 +1,64 @@
+package natstransport
+
+import (
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// replies takes a message to the inbox.
+func (t *Transport) replies(m *nats.Msg) {
+	if m.Subject == t.who {
+		t.answer(m)
+		return
+	}
+	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
+		unacked := t.fail(m.Subject, func(c *call) *transport.Error {
+			return transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", c.to.shard)
+		})
+		if unacked > 0 {
+			t.unheard(unacked, m.Header.Get("Nats-Subject"))
+		}
+		return
+	}
+	if err := t.decoder.Decode(m.Data, &t.packet); err != nil {
+		t.senders.warn("reply does not decode", "error", err)
+		t.fail(m.Subject, func(c *call) *transport.Error {
+			return transport.Errorf(transport.ErrReply, "shard %d: %v", c.to.shard, err).WithOutcome(transport.MaybeRan)
+		})
+		return
+	}
+	for i := range t.packet.Replies {
+		r := &t.packet.Replies[i]
+		if c := t.calls.take(r.ID); c != nil {
+			c.decide(r.Data, r.Err)
+		}
+	}
+}
+
+// unheard counts notifications whose senders have gone on, and asks for who would
+// have heard them: nobody else does.
+func (t *Transport) unheard(n int, subject string) {
+	t.missed.add(n, "subject", subject, "error", transport.ErrTransportNoShardSubscriber)
+	shard, epoch, ok := t.ownerOf(subject)
+	t.open(ok && t.owners.doubt(shard, epoch))
+}
+
+// fail decides the calls that a reply subject names, and returns how many
+// notifications without an acknowledgement it names beside them.
+func (t *Transport) fail(subject string, why func(*call) *transport.Error) (unacked int) {
+	to := parseReplySubject(subject)
+	for i := range to.n {
+		if c := t.calls.take(to.first + uint64(i)); c != nil {
+			c.decide(nil, why(c))
+		}
+	}
+	return to.unacked
+}
+
+// lose decides every call that is on its way.
+func (t *Transport) lose(why *transport.Error) {
+	for _, c := range t.calls.takeIf(func(*call) bool { return true }) {
+		c.decide(nil, why)
+	}
+}

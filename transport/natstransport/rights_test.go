@@ -1,0 +1,108 @@
+package natstransport_test
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport"
+)
+
+// guarded is a server whose users lack one right each of those that
+// docs/wire-format.md lists for owners.
+func guarded(t *testing.T) (url string) {
+	user := func(name string, publish, subscribe []string) *server.User {
+		return &server.User{Username: name, Password: "p", Permissions: &server.Permissions{
+			Publish: &server.SubjectPermission{Allow: publish}, Subscribe: &server.SubjectPermission{Allow: append(subscribe, "_INBOX.>")},
+		}}
+	}
+	return testkit.StartNATSServer(t, &server.Options{Users: []*server.User{
+		user("node", []string{"_INBOX.>", "clstr.own"}, []string{"clstr.s.*.*", "clstr.who"}),
+		user("silent", []string{"_INBOX.>"}, []string{"clstr.s.*.*", "clstr.who"}),
+		user("fixed", []string{"_INBOX.>", "clstr.own"}, []string{"clstr.s.*.*"}),
+		user("client", []string{"clstr.s.*.*", "clstr.who"}, []string{"clstr.own"}),
+		user("deaf", []string{"clstr.s.*.*", "clstr.who"}, nil),
+		user("shy", []string{"clstr.s.*.*"}, []string{"clstr.own"}),
+	}}).URL()
+}
+
+// login connects as a user, and keeps what is logged.
+func login(t *testing.T, given bool, url, user string) (*natstransport.Transport, *lockedBuffer) {
+	t.Helper()
+	log := new(lockedBuffer)
+	opts := natstransport.Options{Log: slog.New(slog.NewTextHandler(log, nil))}
+	more := []nats.Option{nats.UserInfo(user, "p"), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})}
+	if given {
+		opts.Conn = dial(t, url, more...)
+	} else {
+		opts.URL, opts.NATSOptions = url, more
+	}
+	return connect(t, opts), log
+}
+
+func TestRightsOfOwners(t *testing.T) {
+	for _, given := range []bool{false, true} {
+		url := guarded(t)
+		node, _ := login(t, given, url, "node")
+		r := &records{epochs: make([]uint64, 4)}
+		if _, err := node.ServeOwners(patient(t), r); err != nil {
+			t.Fatal(err)
+		}
+		old := own(t, node, r, 1, 3, says("old"))
+		client, _ := login(t, given, url, "client")
+		deaf, log := login(t, given, url, "deaf")
+		for _, c := range []*natstransport.Transport{client, deaf} {
+			want(t, c, transport.Envelope{Shard: 1, Type: "Who"}, "old")
+		}
+		eventually(t, "the log tells", func() bool { return strings.Contains(log.String(), "announcements of new owners may not be heard") })
+		if err := old.Unsubscribe(); err != nil {
+			t.Fatal(err)
+		}
+		own(t, node, r, 1, 4, says("new"))
+		for _, c := range []*natstransport.Transport{client, deaf} {
+			want(t, c, transport.Envelope{Shard: 1, Type: "Who"}, "new")
+		}
+
+		silent, log := login(t, given, url, "silent")
+		own(t, silent, r, 2, 7, says("silent"))
+		eventually(t, "the log tells", func() bool { return strings.Contains(log.String(), "new owners may not be announced") })
+		for _, c := range []*natstransport.Transport{client, deaf} {
+			c.MayAsk()
+			want(t, c, transport.Envelope{Shard: 2, Type: "Who"}, "silent")
+		}
+
+		denied, _ := login(t, given, url, "fixed")
+		_, err := denied.ServeOwners(patient(t), r)
+		failed(t, err, transport.ErrNotPermitted, transport.NotStarted)
+		if !strings.Contains(err.Error(), "clstr.who") {
+			t.Errorf("the error does not say what is not permitted: %v", err)
+		}
+		want(t, client, transport.Envelope{Shard: 1, Type: "Who"}, "new") // another answers still
+	}
+}
+
+// Who may not ask reaches nodes with fixed lists, and is told at once, and once,
+// that it reaches no others.
+func TestMayNotAsk(t *testing.T) {
+	for _, given := range []bool{false, true} {
+		url := guarded(t)
+		node, _ := login(t, given, url, "node")
+		serve(t, node, 0, echo)
+		if _, err := node.ServeOwners(patient(t), &records{epochs: []uint64{0, 3}}); err != nil {
+			t.Fatal(err)
+		}
+		client, log := login(t, given, url, "shy")
+		for range 5 {
+			want(t, client, transport.Envelope{Shard: 0, Type: "Echo", Data: []byte("x")}, "x")
+			refused(t, client, transport.Envelope{Shard: 1, Type: "Who"}, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+		}
+		if n := strings.Count(log.String(), "may not be asked"); n != 1 {
+			t.Errorf("the log tells %d times that it may not ask:\n%s", n, log.String())
+		}
+	}
+}
