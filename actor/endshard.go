@@ -39,3 +39,9 @@ func (h *Host) forget(s *shard) {
 	h.list = slices.DeleteFunc(slices.Clone(h.list), func(other *shard) bool { return other == s })
 	s.end()
 }
+
+// lapsed reports whether another may own the shard by now.
+func (s *shard) lapsed() bool {
+	f := s.host.opts.Lapsed
+	return f != nil && f(s.id)
+}

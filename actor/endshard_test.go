@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/clstr-go/clstr/actor"
 )
@@ -113,4 +114,48 @@ func TestEndShardWhileATurnRuns(t *testing.T) {
 	}
 	w.endShard(0, false)
 	w.want("new", "go", "done")
+}
+
+// TestLapsedShard: where another may own the shard, no periodic work runs, and
+// hooks find their context ended.
+func TestLapsedShard(t *testing.T) {
+	var lapsed atomic.Bool
+	b := newBeat()
+	w := newWorld(t, actor.HostOptions{Factory: b.define(actor.Every(time.Millisecond, (*beat).tick)).New, Lapsed: func(uint32) bool { return lapsed.Load() }})
+	if _, err := w.request("k", "Go").settled(t); err != nil {
+		t.Fatal(err)
+	}
+	await(t, b.ticked, "a tick")
+	lapsed.Store(true)
+	if _, err := w.request("k", "Go").settled(t); err != nil { // behind the tick that may have run
+		t.Fatal(err)
+	}
+	for len(b.ticked) > 0 {
+		<-b.ticked
+	}
+	pause := time.NewTimer(20 * time.Millisecond)
+	defer pause.Stop()
+	select {
+	case <-b.ticked:
+		t.Error("periodic work runs although another may own the shard")
+	case <-pause.C:
+	}
+	lapsed.Store(false)
+	await(t, b.ticked, "a tick after the lease is back")
+}
+
+// TestStopHookOfALapsedShard: it may clean up, and is told not to write.
+func TestStopHookOfALapsedShard(t *testing.T) {
+	var lapsed atomic.Bool
+	l := &leaver{}
+	w := newWorld(t, actor.HostOptions{CacheSize: 1, Factory: l.factory(), Lapsed: func(uint32) bool { return lapsed.Load() }})
+	w.want("a", "go", "done")
+	w.want("b", "go", "done") // passivates a
+	eventually(t, "a has gone", func() bool { return l.ended.Load() == 1 })
+	lapsed.Store(true)
+	w.want("c", "go", "done")
+	eventually(t, "b has gone", func() bool { return l.ended.Load() == 2 })
+	if n := l.lost.Load(); n != 1 {
+		t.Errorf("%d stop hooks found their context ended, want 1", n)
+	}
 }

@@ -50,15 +50,21 @@ func (t *ticker) run() {
 	if stopped {
 		return
 	}
-	h := t.cell.beginHook(periodicWork, t.limit)
-	defer h.end()
-	if err := t.method(t.entity, &h.own); err != nil {
-		h.own.Log().Warn("periodic work failed", slog.Any("error", err))
+	if !t.cell.shard.lapsed() {
+		t.call()
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.stopped {
 		t.timer.Reset(t.period)
+	}
+}
+
+func (t *ticker) call() {
+	h := t.cell.beginHook(periodicWork, t.limit)
+	defer h.end()
+	if err := t.method(t.entity, &h.own); err != nil {
+		h.own.Log().Warn("periodic work failed", slog.Any("error", err))
 	}
 }
 

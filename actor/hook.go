@@ -134,18 +134,19 @@ func (h *hook) end() {
 }
 
 // context ends at the limit, when the hook has returned, and when the host gives
-// up.
+// up. It has ended from the beginning where another may own the shard.
 func (h *hook) context() context.Context {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ctx == nil {
 		life := h.own.cell.shard.life
+		lapsed := h.own.cell.shard.lapsed()
 		if until, ok := h.Deadline(); ok {
 			h.ctx, h.cancel = context.WithDeadline(life, until)
 		} else {
 			h.ctx, h.cancel = context.WithCancel(life)
 		}
-		if h.over {
+		if h.over || lapsed {
 			h.cancel()
 		}
 	}

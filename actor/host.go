@@ -54,6 +54,10 @@ type HostOptions struct {
 	// Check is asked before a key is made whether it belongs to the shard; its
 	// error refuses the message. It must not block. It may be nil.
 	Check func(shard uint32, key string) error
+	// Lapsed is asked before periodic work and hooks whether another may own the
+	// shard by now: the work is left out then, and hooks find that their context
+	// has ended. It must not block. It may be nil.
+	Lapsed func(shard uint32) bool
 	// Observer is told of activations and the like. It may be nil.
 	Observer Observer
 }

@@ -134,6 +134,18 @@ func (l *living) Epochs(first uint32, most int) (epochs []uint64, numShards uint
 // Settled implements coordinator.Node.
 func (l *living) Settled() { close(l.n.ready) }
 
+// lapsed reports whether another may own the shard by now.
+func (l *living) lapsed(shard uint32) bool {
+	l.mu.Lock()
+	s := l.open[shard]
+	l.mu.Unlock()
+	if s == nil {
+		return true
+	}
+	standing := s.guard.Now()
+	return standing == coordinator.Suspended || standing == coordinator.Lost
+}
+
 // shards lists what the node serves, in ascending order.
 func (l *living) shards() []uint32 {
 	l.mu.Lock()

@@ -153,6 +153,9 @@ func (n *Node) bind(life *transport.Lifetime) {
 
 func (n *Node) receiver(life *transport.Lifetime, kind string, h ServerHandlerFunc) transport.Receiver {
 	env := handlers.Env{Kind: kind, Check: n.layout.checkKey, StopTimeout: n.opts.StopTimeout}
+	if n.opts.Membership != nil {
+		env.Lapsed = func(shard uint32) bool { return n.living.lapsed(shard) }
+	}
 	if n.entity != nil {
 		env.Observer = actor.Observer(n.entity)
 	}

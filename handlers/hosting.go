@@ -25,6 +25,9 @@ type Env struct {
 	// Check is asked before a key is made whether it belongs to the shard; it
 	// may be nil.
 	Check func(shard uint32, key string) error
+	// Lapsed is asked before periodic work and hooks whether another node may own
+	// the shard by now; it may be nil.
+	Lapsed func(shard uint32) bool
 	// StopTimeout bounds the wait for stop hooks when the node ends; 0 is 30 s.
 	StopTimeout time.Duration
 }
@@ -86,7 +89,7 @@ func (s *hosting) host(k *keyed, kind string, direct bool) *hosted {
 			s.system = actor.NewSystem(s.life.Log(), s.life.Pool())
 		}
 		opts := k.opts
-		opts.Kind, opts.Observer = kind, env.Observer
+		opts.Kind, opts.Observer, opts.Lapsed = kind, env.Observer, env.Lapsed
 		if direct && k.extract == nil { // a scoped handler's keys are not the client's
 			opts.Check = env.Check
 		}
