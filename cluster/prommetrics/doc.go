@@ -21,6 +21,8 @@
 //	active_keys                 gauge      kind                   keys that have an actor now
 //	refused_calls_total         counter    code                   calls that a node did not take
 //	failed_notifications_total  counter    code                   notifications that failed when nobody waited any more
+//	shards_opened_total         counter    why                    shards that a node with a membership has begun to serve: "claim" or "handoff"
+//	handoff_pause_seconds       histogram                         for how long nobody served a shard that was handed over
 //
 // # Bounds
 //

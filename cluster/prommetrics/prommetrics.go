@@ -1,6 +1,9 @@
 package prommetrics
 
 import (
+	"sync"
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/clstr-go/clstr/cluster"
@@ -17,6 +20,7 @@ var (
 	_ cluster.ClusterMetrics      = (*clusterMetrics)(nil)
 	_ cluster.EntityMetrics       = (*clusterMetrics)(nil)
 	_ cluster.NotificationMetrics = (*clusterMetrics)(nil)
+	_ cluster.OwnershipMetrics    = (*clusterMetrics)(nil)
 )
 
 type clusterMetrics struct {
@@ -29,10 +33,13 @@ type clusterMetrics struct {
 	errors *labels[prometheus.Counter]
 	codes  *labels[prometheus.Counter]
 	failed *labels[prometheus.Counter]
+	opened *labels[prometheus.Counter]
+	pauses func() prometheus.Observer // made on first use: most nodes have no membership
 }
 
 // NewClusterMetrics makes the metrics of clients and nodes and registers them.
-// It also implements [cluster.EntityMetrics] and [cluster.NotificationMetrics].
+// It also implements [cluster.EntityMetrics], [cluster.NotificationMetrics] and
+// [cluster.OwnershipMetrics].
 //
 // A second call with the same registerer shares the metrics of the first, so
 // that the clients and nodes of one process add up. With a nil registerer they
@@ -40,8 +47,8 @@ type clusterMetrics struct {
 // holds something else under one of the names.
 func NewClusterMetrics(reg prometheus.Registerer) cluster.ClusterMetrics {
 	m := &clusterMetrics{
-		requestDuration: histogram(reg, "request_duration_seconds", "Latency of client requests."),
-		handlerDuration: histogram(reg, "handler_duration_seconds", "Time that handlers took."),
+		requestDuration: histogram(reg, "request_duration_seconds", "Latency of client requests.", "message_type"),
+		handlerDuration: histogram(reg, "handler_duration_seconds", "Time that handlers took.", "message_type"),
 		requests:        counter(reg, "requests_total", "Client requests.", "message_type", "success"),
 		notifies:        counter(reg, "notifies_total", "Client notifications.", "message_type", "success"),
 		handlers:        counter(reg, "handlers_total", "Handlers that have run.", "message_type", "success"),
@@ -72,6 +79,9 @@ func NewClusterMetrics(reg prometheus.Registerer) cluster.ClusterMetrics {
 	m.errors = newLabels(one(counter(reg, "transport_errors_total", "Calls that failed without a handler's doing.", "error_type")))
 	m.codes = newLabels(one(counter(reg, "refused_calls_total", "Calls that a node has refused.", "code")))
 	m.failed = newLabels(one(counter(reg, "failed_notifications_total", "Notifications that failed after they were accepted.", "code")))
+	m.opened = newLabels(one(counter(reg, "shards_opened_total", "Shards that a node has begun to serve.", "why")))
+	pauses := histogram(reg, "handoff_pause_seconds", "For how long nobody served a shard that was handed over.")
+	m.pauses = sync.OnceValue(func() prometheus.Observer { return pauses.WithLabelValues() })
 	return m
 }
 
@@ -145,3 +155,11 @@ func (m *clusterMetrics) CallRefused(code string) { m.codes.of(code).Inc() }
 
 // NotificationFailed implements [cluster.NotificationMetrics].
 func (m *clusterMetrics) NotificationFailed(code string) { m.failed.of(code).Inc() }
+
+// ShardOpened implements [cluster.OwnershipMetrics].
+func (m *clusterMetrics) ShardOpened(why string, pause time.Duration) {
+	m.opened.of(why).Inc()
+	if pause > 0 {
+		m.pauses().Observe(pause.Seconds())
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -106,12 +107,13 @@ func TestOtherLabelsFold(t *testing.T) {
 		e.Activated(name)
 		e.CallRefused(name)
 		m.(cluster.NotificationMetrics).NotificationFailed(name)
+		m.(cluster.OwnershipMetrics).ShardOpened(name, 0)
 	}
 	series := map[string]int{}
 	for _, s := range gather(t, reg) {
 		series[s.name]++
 	}
-	for _, name := range []string{"transport_errors_total", "handlers_active", "shards_owned", "activations_total", "refused_calls_total", "failed_notifications_total"} {
+	for _, name := range []string{"transport_errors_total", "handlers_active", "shards_owned", "activations_total", "refused_calls_total", "failed_notifications_total", "shards_opened_total"} {
 		if series[name] != 101 {
 			t.Errorf("%s has %d series, want 101", name, series[name])
 		}
@@ -183,6 +185,7 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 		m.HandlerCompleted("Get", false)
 		m.TransportError("timeout")
 		e.CallRefused("overloaded")
+		m.(cluster.OwnershipMetrics).ShardOpened("handoff", time.Millisecond)
 	})
 	if allocs != 0 {
 		t.Errorf("%v allocations, want none", allocs)

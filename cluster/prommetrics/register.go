@@ -35,10 +35,10 @@ func gauge(reg prometheus.Registerer, name, help string, labelNames ...string) *
 	return register(reg, name, prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: prefix + name, Help: help}, labelNames))
 }
 
-// histogram makes one by message type, in seconds.
-func histogram(reg prometheus.Registerer, name, help string) *prometheus.HistogramVec {
+// histogram makes one in seconds.
+func histogram(reg prometheus.Registerer, name, help string, labelNames ...string) *prometheus.HistogramVec {
 	opts := prometheus.HistogramOpts{Name: prefix + name, Help: help, Buckets: buckets}
-	return register(reg, name, prometheus.NewHistogramVec(opts, []string{"message_type"}))
+	return register(reg, name, prometheus.NewHistogramVec(opts, labelNames))
 }
 
 // one makes the series of a counter with one label.
