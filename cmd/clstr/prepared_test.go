@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/cmd/clstr/internal/demo"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/sharding"
@@ -44,6 +45,8 @@ func onStore(t *testing.T, store membership.Store, args ...string) result {
 		return &session{store: store, renewals: preparedAges, close: func() {}}, nil
 	}, args...)
 }
+
+var demoLayout = sharding.Layout{NumShards: demo.NumShards}
 
 // The members of the prepared store.
 var (

@@ -76,7 +76,7 @@ key's mailbox; what its handler does is not waited for.
 JSON: kind, key, shard, type, took_ms.`
 	cmd.Example = `  clstr notify account acc-1 Touch '{}'
   clstr notify device d-17 Reading @reading.json --no-ack`
-	cmd.Flags().BoolVar(&c.noAck, "no-ack", false, "do not even wait until it is accepted: it may be lost")
+	cmd.Flags().BoolVar(&c.noAck, "no-ack", false, "without an acknowledgement: it may be lost where the shard moves")
 	return cmd
 }
 
@@ -109,11 +109,14 @@ func (a *app) runRequest(ctx context.Context, c call) error {
 
 func (a *app) runNotify(ctx context.Context, c call) error {
 	return a.call(ctx, c, func(ctx context.Context, to *cluster.ScopedClient, data []byte) ([]byte, error) {
-		var opts []cluster.EnvelopeOption
-		if c.noAck {
-			opts = append(opts, cluster.WithoutAck())
+		if !c.noAck {
+			return nil, to.NotifyRaw(ctx, c.name, data)
 		}
-		return nil, to.NotifyRaw(ctx, c.name, data, opts...)
+		err := to.NotifyRaw(ctx, c.name, data, cluster.WithoutAck())
+		if err == nil { // what is sent behind it has left this process after it
+			_, err = to.GetNodeInfo(ctx)
+		}
+		return nil, err
 	})
 }
 
