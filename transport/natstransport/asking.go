@@ -16,6 +16,9 @@ import (
 const (
 	// askTimeout is how long an answer of the nodes is waited for.
 	askTimeout = time.Second
+	// askAgain is after how long a question is put again: the node that it reached
+	// may have died, or stand still.
+	askAgain = 100 * time.Millisecond
 	// askPause is how long an answer is new enough for those who have found the
 	// same owner gone before: however many they are, the nodes are asked no more often.
 	askPause = 10 * time.Millisecond
@@ -28,6 +31,7 @@ const (
 type asking struct {
 	done  chan struct{} // closed with the answer
 	since int64
+	put   int64 // when it was last; guarded by owners.mu
 }
 
 // ask asks the nodes for all owners and returns when they have answered, or when
@@ -42,16 +46,35 @@ func (t *Transport) ask(ctx context.Context, env *transport.Envelope, news bool)
 	if env.TTLMs > 0 {
 		wait = min(wait, env.TTL())
 	}
-	timer := time.NewTimer(wait)
+	timer, again := time.NewTimer(wait), time.NewTicker(askAgain)
 	defer timer.Stop()
-	select {
-	case <-q.done:
-	case <-ctx.Done():
-	case <-timer.C:
-		if expiry.Now() >= q.since+int64(askTimeout) {
-			t.owners.state.CompareAndSwap(unasked, fixed) // a shard without an owner has it asked again
-			t.owners.settle(q, 0)
+	defer again.Stop()
+	for {
+		select {
+		case <-q.done:
+		case <-ctx.Done():
+		case <-again.C:
+			t.repeat(q)
+			continue
+		case <-timer.C:
+			if expiry.Now() >= q.since+int64(askTimeout) {
+				t.owners.state.CompareAndSwap(unasked, fixed) // a shard without an owner has it asked again
+				t.owners.settle(q, 0)
+			}
 		}
+		return
+	}
+}
+
+// repeat puts a question again that is open for long, once for all who wait.
+func (t *Transport) repeat(q *asking) {
+	o := &t.owners
+	now := expiry.Now()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.question == q && now >= q.put+int64(askAgain) {
+		q.put = now
+		t.flusher.Go(question{t, 0})
 	}
 }
 
@@ -72,7 +95,7 @@ func (t *Transport) open(news bool) *asking {
 	if o.stopped || now < o.barred || now < o.quiet && !news {
 		return nil
 	}
-	o.question = &asking{make(chan struct{}), now}
+	o.question = &asking{make(chan struct{}), now, now}
 	t.flusher.Go(question{t, 0})
 	return o.question
 }

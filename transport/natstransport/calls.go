@@ -82,6 +82,18 @@ func (cs *calls) leave(c *call) (ok, sent bool) {
 	return true, true
 }
 
+// any reports whether a call waits that pick names.
+func (cs *calls) any(pick func(*call) bool) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for _, c := range cs.open {
+		if pick(c) {
+			return true
+		}
+	}
+	return false
+}
+
 // takeIf removes all calls that pick names.
 func (cs *calls) takeIf(pick func(*call) bool) []*call {
 	cs.mu.Lock()

@@ -78,14 +78,32 @@ func (t *Transport) ServeOwners(ctx context.Context, dir transport.Owners) (tran
 	return s, nil
 }
 
-// Unsubscribe implements [transport.Subscription].
+// Unsubscribe implements [transport.Subscription]. What the server has sent before
+// it knew is answered still: who has asked would wait in vain.
 func (s *ownersSub) Unsubscribe() error {
-	s.t.mu.Lock()
-	delete(s.t.asked, s.nats)
-	s.t.mu.Unlock()
-	_ = s.nats.Unsubscribe() // who has asked asks again
+	t := s.t
+	if t.nc.IsConnected() && s.nats.Drain() == nil && t.flush(context.Background()) == nil {
+		t.readUpToHere()
+	} else {
+		_ = s.nats.Unsubscribe()
+	}
+	t.mu.Lock()
+	delete(t.asked, s.nats)
+	t.mu.Unlock()
+	sent := make(sentinel)
+	t.flusher.Go(sent) // behind the last answer
+	select {
+	case <-sent:
+	case <-t.ended:
+	}
 	return nil
 }
+
+// sentinel is a task of the flusher that says when what came before it is done.
+type sentinel chan struct{}
+
+// Run implements pool.Task.
+func (s sentinel) Run(pool.Slot) { close(s) }
 
 // tell answers a question for owners. Only the reader calls it.
 func (t *Transport) tell(s *ownersSub, m *nats.Msg) {

@@ -3,6 +3,7 @@ package natstransport
 import (
 	"context"
 	"runtime"
+	"time"
 
 	"github.com/clstr-go/clstr/internal/pool"
 )
@@ -127,3 +128,7 @@ func (t *Transport) Sync(ctx context.Context) {
 
 // FlusherWaits is how many tasks wait for the flusher.
 func (t *Transport) FlusherWaits() int { return t.flusher.Stats().Waiting }
+
+// SucceedAfter sets how long the answers of an owner are waited for that has been
+// succeeded.
+func (t *Transport) SucceedAfter(d time.Duration) { t.succession = d }

@@ -63,6 +63,8 @@ type Transport struct {
 	owners owners
 	who    string // where answers about owners go
 
+	succession time.Duration // the constant, but in tests
+
 	in    chan *nats.Msg // all messages of the connection, in order
 	mu    sync.Mutex
 	subs  map[*nats.Subscription]*subscription
@@ -109,9 +111,11 @@ func newTransport(opts Options, backlog int) (*Transport, error) {
 		asked:   map[*nats.Subscription]*ownersSub{},
 		peers:   map[string]*peer{},
 		broken:  make(chan struct{}),
-		hears:   make(chan struct{}),
-		quit:    make(chan struct{}),
-		ended:   make(chan struct{}),
+
+		succession: succession,
+		hears:      make(chan struct{}),
+		quit:       make(chan struct{}),
+		ended:      make(chan struct{}),
 	}
 	t.calls.open = map[uint64]*call{}
 	t.requestRoom.init(opts.MaxBufferedBytes)

@@ -40,6 +40,7 @@ type owners struct {
 
 	mu       sync.Mutex
 	epochs   []uint64          // by shard, as many as the nodes say that there are
+	said     []uint64          // the same, of what nodes have answered only
 	doubted  map[uint32]uint64 // by shard: the epoch that is in doubt
 	question *asking           // nil while none is open
 	answered int64             // moment of the last answer
@@ -56,6 +57,16 @@ func (o *owners) epochOf(shard uint32) uint64 {
 	defer o.mu.Unlock()
 	if int64(shard) < int64(len(o.epochs)) {
 		return o.epochs[shard]
+	}
+	return 0
+}
+
+// answeredOf returns the highest epoch of the shard that the nodes have told of.
+func (o *owners) answeredOf(shard uint32) uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if int64(shard) < int64(len(o.said)) {
+		return o.said[shard]
 	}
 	return 0
 }
@@ -83,6 +94,7 @@ func (o *owners) learn(told *wire.Owners, answer bool) (changed []uint32) {
 	defer o.mu.Unlock()
 	if n := int(told.NumShards) - len(o.epochs); answer && n > 0 {
 		o.epochs = append(o.epochs, make([]uint64, n)...)
+		o.said = append(o.said, make([]uint64, n)...)
 	}
 	for i, epoch := range told.Epochs {
 		at := int64(told.First) + int64(i)
@@ -90,6 +102,9 @@ func (o *owners) learn(told *wire.Owners, answer bool) (changed []uint32) {
 			break
 		}
 		shard, known := uint32(at), o.epochs[at]
+		if answer {
+			o.said[at] = max(o.said[at], epoch)
+		}
 		doubted := answer && known > 0 && o.doubted[shard] == known
 		if epoch > known || epoch > 0 && epoch < known && doubted { // 0: who answers knows no more
 			o.epochs[at] = epoch
@@ -112,7 +127,9 @@ func (t *Transport) reroute(shard uint32) {
 		if epoch == old.(*shardBox).epoch {
 			return
 		}
-		t.boxes.CompareAndSwap(shard, old, t.newBox(shard, epoch)) // and look whether that holds
+		if t.boxes.CompareAndSwap(shard, old, t.newBox(shard, epoch)) && epoch > old.(*shardBox).epoch {
+			t.succeed(old.(*shardBox))
+		} // and look whether that holds
 	}
 }
 

@@ -1,0 +1,33 @@
+package natstransport
+
+import (
+	"time"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// succession is how long the answers of an owner are waited for that has a
+// successor. One that has handed its shard over has answered all that it took
+// before the next is announced, so that its answers are on their way; one that is
+// dead never does.
+const succession = 2 * time.Second
+
+// succeed tells the callers who still wait for an owner that has been succeeded,
+// in a while: what it has taken from them may have run.
+func (t *Transport) succeed(old *shardBox) {
+	time.AfterFunc(t.succession, func() { t.abandon(old) }) // does nothing after Close
+}
+
+func (t *Transport) abandon(old *shardBox) {
+	to := func(c *call) bool { return c.to == old }
+	switch {
+	case t.closed.Load() || !t.calls.any(to):
+	case t.owners.answeredOf(old.shard) <= old.epoch: // announced only, by anybody
+		t.open(false)
+		t.succeed(old)
+	default:
+		for _, c := range t.calls.takeIf(to) {
+			c.decide(nil, transport.Errorf(transport.ErrNotOwner, "the owner of shard %d in epoch %d has been succeeded", old.shard, old.epoch).WithOutcome(transport.MaybeRan))
+		}
+	}
+}

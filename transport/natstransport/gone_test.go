@@ -1,0 +1,67 @@
+package natstransport_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport"
+	"github.com/clstr-go/clstr/transport/wire"
+)
+
+// TestOwnerThatIsGone: who waits for an owner that has died hears soon after it
+// was succeeded, not at the deadline; an announcement alone is nobody's word.
+func TestOwnerThatIsGone(t *testing.T) {
+	url, node, client, r := realm(t, 2)
+	client.SucceedAfter(50 * time.Millisecond)
+	dead := connect(t, natstransport.Options{URL: url})
+	entered, gate := make(chan struct{}, 1), make(chan struct{})
+	t.Cleanup(func() { close(gate) })
+	own(t, dead, r, 1, 1, func(context.Context, transport.Envelope) ([]byte, error) {
+		entered <- struct{}{}
+		<-gate
+		return nil, nil
+	})
+	call := start(patient(t), client, transport.Envelope{Shard: 1, Type: "Hold"})
+	receive(t, "the handler", entered)
+
+	nc := dial(t, url)
+	announce(t, nc, client, wire.Owners{First: 1, Epochs: []uint64{7}})
+	pause := time.NewTimer(200 * time.Millisecond)
+	defer pause.Stop()
+	select {
+	case got := <-call:
+		t.Fatalf("for an announcement the call ended: %v", got.err)
+	case <-pause.C:
+	}
+
+	own(t, node, r, 1, 2, says("the next"))
+	failed(t, receive(t, "the call", call).err, transport.ErrNotOwner, transport.MaybeRan)
+}
+
+// TestQuestionIsPutAgain: the node that it reaches may be dead.
+func TestQuestionIsPutAgain(t *testing.T) {
+	url, node, client, r := realm(t, 1)
+	nc := dial(t, url)
+	ignored := make(chan struct{}, 1000)
+	if _, err := nc.QueueSubscribe("clstr.who", "who", func(*nats.Msg) { ignored <- struct{}{} }); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for epoch := uint64(1); len(ignored) < 3; epoch++ {
+		sub := own(t, node, r, 0, epoch, says("x"))
+		client.Deafen()
+		client.MayAsk()
+		if _, err := client.Request(patient(t), transport.Envelope{Type: "Echo"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := sub.Unsubscribe(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
