@@ -86,6 +86,9 @@ const (
 // URL is the server that the transport is connected to.
 func (t *Transport) URL() string { return t.nc.ConnectedUrl() }
 
+// MostQuestions is how many are put where nobody answers.
+const MostQuestions = int(askTimeout/askAgain) + 1
+
 // AskPause is how long nobody asks for owners after an answer.
 const AskPause = askPause
 
