@@ -52,7 +52,7 @@ command, or the end of --wait, ends only the watching.
 The pause of a shard is what its record says: from when the old owner began to
 drain it until it handed it over. The new owner's part, to open it, is not in that.
 With --probe the command itself sends requests (clstr.node.info) to the shards that
-move, a few hundred a second, and counts what callers see: how many were answered,
+move, up to 2,000 a second, and counts what callers see: how many were answered,
 how many failed, and the longest wait.
 
 NODE is a name, or name.incarnation where several processes have one name. The last

@@ -16,7 +16,7 @@ import (
 // How many requests drain --probe sends.
 const (
 	probers    = 4
-	probeEvery = 10 * time.Millisecond // for each
+	probeEvery = 2 * time.Millisecond // for each
 )
 
 type probesJSON struct {
@@ -44,6 +44,7 @@ type probing struct {
 	client  *cluster.Client
 	timeout time.Duration
 	end     context.CancelFunc
+	begun   sync.WaitGroup // each has sent for the first time
 	work    sync.WaitGroup
 	once    sync.Once
 
@@ -66,7 +67,7 @@ func (a *app) startProbing(ctx, asking context.Context, c *view.Cluster, n *view
 		}
 	}
 	if len(shards) > 0 {
-		if _, err := client.Shard(shards[0]).GetNodeInfo(asking); err != nil {
+		if _, err := client.Shard(shards[0]).GetNodeInfo(asking); err != nil { // a client may not, or nobody serves
 			end()
 			return nil, fmt.Errorf("probing before the drain: %w", err)
 		}
@@ -75,12 +76,14 @@ func (a *app) startProbing(ctx, asking context.Context, c *view.Cluster, n *view
 	ctx, cancel := context.WithCancel(ctx)
 	p.end = func() { cancel(); p.work.Wait(); end() }
 	for i := range min(probers, len(shards)) {
+		p.begun.Add(1)
 		var part []uint32
 		for ; i < len(shards); i += probers {
 			part = append(part, shards[i])
 		}
 		p.work.Go(func() { p.run(ctx, part) }) // ends with ctx
 	}
+	p.begun.Wait()
 	return p, nil
 }
 
@@ -89,7 +92,9 @@ func (a *app) startProbing(ctx, asking context.Context, c *view.Cluster, n *view
 func (p *probing) run(ctx context.Context, shards []uint32) {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
-	for i := 0; ; i++ {
+	p.send(ctx, shards[0])
+	p.begun.Done()
+	for i := 1; ; i++ {
 		select {
 		case <-ctx.Done():
 			for _, shard := range shards {
