@@ -260,7 +260,11 @@ func TestPermissions(t *testing.T) {
 		{Username: "client", Password: "p", Permissions: &server.Permissions{
 			Publish:   &server.SubjectPermission{Allow: []string{"clstr.s.>", "clstr.who"}},
 			Subscribe: &server.SubjectPermission{Allow: []string{"clstr.own", "_INBOX.>"}}}},
-		{Username: "reader", Password: "p", Permissions: &server.Permissions{
+		{Username: "reader", Password: "p", Permissions: &server.Permissions{ // as docs/cli.md has it
+			Publish: &server.SubjectPermission{Allow: []string{"$KV.clstr_members.bucket", "$JS.API.STREAM.INFO.KV_clstr_members",
+				"$JS.API.STREAM.MSG.GET.KV_clstr_members", "$JS.API.DIRECT.GET.KV_clstr_members"}},
+			Subscribe: &server.SubjectPermission{Allow: []string{"clstr.ev.>", "clstr.ctl.>"}}}},
+		{Username: "half", Password: "p", Permissions: &server.Permissions{
 			Publish:   &server.SubjectPermission{Allow: []string{"$JS.API.STREAM.INFO.KV_clstr_members"}},
 			Subscribe: &server.SubjectPermission{Allow: []string{"clstr.ctl.>"}}}},
 	}
@@ -279,7 +283,10 @@ func TestPermissions(t *testing.T) {
 	as("client").want(exitNotPermitted, "natsstore.ControlPermissions", "nodes")
 	as("client").want(exitNotSent+1, "code: no_subscriber", "request", "counter", "k", "Add", "{}", "--shards", "64")
 	as("client").want(exitNotPermitted, "", "request", "counter", "k", "Add", "{}")
-	as("reader").want(exitNotPermitted, `"code": "not_permitted"`, "nodes", "--json")
+	as("half").want(exitNotPermitted, `"code": "not_permitted"`, "nodes", "--json")
+	as("reader").want(0, "s ago", "nodes")
+	as("reader").want(0, "of 64 shards would move", "plan", "--remove", "b")
+	as("reader").want(exitNotPermitted, "asking node b", "drain", "b", "--force")
 	r := as("stranger").want(exitNotPermitted, "does not let this user in", "nodes")
 	if strings.Contains(r.err, ":p@") {
 		t.Errorf("a password is shown: %s", r.err)

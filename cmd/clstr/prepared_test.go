@@ -180,6 +180,7 @@ func TestGolden(t *testing.T) {
 		"drain-left":        "drain e",
 		"drain-ask":         "drain b --wait 0",
 		"drain-ask-json":    "drain c --wait 0 --json",
+		"drain-unfinished":  "drain b --wait 20ms",
 		"usage-flag":        "nodes --no-such-flag",
 		"usage-command":     "node",
 		"usage-args":        "where",
