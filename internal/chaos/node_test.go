@@ -26,6 +26,9 @@ import (
 const (
 	shards = 64
 	bucket = "counters"
+	// storeTimeout is how long the bucket is waited for: what a server had received
+	// when it was killed is never answered.
+	storeTimeout = 2 * time.Second
 )
 
 // timing is the nodes', and bound the most that a dead node's shards may wait.
@@ -68,7 +71,9 @@ type turn struct{ What, Key, Op string }
 
 func (c *counter) load(ctx *actor.Context) error {
 	c.node.note("activate", c.key, "")
-	e, err := c.node.kv.Get(ctx, c.key)
+	soon, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	e, err := c.node.kv.Get(soon, c.key)
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound):
 		return nil
@@ -82,7 +87,9 @@ func (c *counter) load(ctx *actor.Context) error {
 
 func (c *counter) increment(ctx *actor.Context, m increment) (value, error) {
 	c.node.note("run", c.key, m.Op)
-	rev, err := c.node.kv.Update(ctx, c.key, strconv.AppendUint(nil, c.n+1, 10), c.rev)
+	soon, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	rev, err := c.node.kv.Update(soon, c.key, strconv.AppendUint(nil, c.n+1, 10), c.rev)
 	if err != nil {
 		ctx.Passivate() // the next life reads what is there
 		return value{}, fmt.Errorf("writing: %w", err)
