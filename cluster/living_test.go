@@ -102,12 +102,18 @@ func (lc *livingCluster) start(name string) *livingNode {
 	def := actor.Define("tally", func(key string) *tally { return &tally{lc: lc, key: key, node: name} },
 		actor.OnRequest((*tally).add), actor.OnNotify((*tally).note),
 		actor.OnActivate((*tally).begin), actor.OnPassivate((*tally).end))
-	node := cluster.NewNode(cluster.NodeOptions{
-		NodeID: name, Transport: lc.tr, Membership: lc.store, NumShards: livingShards,
-		Handler: cluster.NewActorHandler(def.New), Log: slog.New(slog.DiscardHandler),
-	})
+	return lc.startWith(cluster.NodeOptions{NodeID: name, Handler: cluster.NewActorHandler(def.New)})
+}
+
+// startWith starts a node with options of its own.
+func (lc *livingCluster) startWith(opts cluster.NodeOptions) *livingNode {
+	opts.Transport, opts.Membership, opts.NumShards = lc.tr, lc.store, livingShards
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	node := cluster.NewNode(opts)
 	ctx, cancel := context.WithCancel(context.Background())
-	n := &livingNode{name: name, stop: cancel, ended: make(chan error, 1), Node: node}
+	n := &livingNode{name: opts.NodeID, stop: cancel, ended: make(chan error, 1), Node: node}
 	go func() { n.ended <- node.Run(ctx) }() // end waits
 	return n
 }

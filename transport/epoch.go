@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 )
 
 // Gate may be implemented by a [Receiver] that may serve its shard only for a
@@ -32,7 +33,9 @@ type Drainer interface {
 	// call has finished, or with ctx's error. The subscription remains.
 	Drain(ctx context.Context) error
 	// Drop is Drain for a shard that is another's: the contexts of calls that
-	// run end, and their callers are told that they may have run.
+	// run end, and their callers are told that they may have run. Handlers that
+	// heed that are waited for a moment, also where ctx has ended: so that they do
+	// not run beside the next owner's.
 	Drop(ctx context.Context) error
 }
 
@@ -58,8 +61,18 @@ func (s *Sub) Drop(ctx context.Context) error {
 	for _, c := range asked {
 		c.lose()
 	}
-	return s.Drain(ctx)
+	moment := time.NewTimer(heedTime)
+	defer moment.Stop()
+	select {
+	case <-s.refuseAndDrain():
+		return nil
+	case <-moment.C:
+		return s.Drain(ctx)
+	}
 }
+
+// heedTime is how long handlers have to return when their context has ended.
+const heedTime = time.Second
 
 // lose ends a call whose shard was dropped.
 func (c *Call) lose() {
