@@ -216,3 +216,18 @@ func TestEmptyStores(t *testing.T) {
 	put(t, other, membership.ConfigKey, membership.Config{Version: 2, NumShards: 2, Hash: "another"})
 	golden(t, "newer", onStore(t, other, "nodes"))
 }
+
+// TestDrainInterrupted: Ctrl-C ends the watching, and says that the node goes on.
+func TestDrainInterrupted(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	var told strings.Builder
+	a := newApp(strings.NewReader(""), writer(func([]byte) {}), writer(func(b []byte) {
+		told.Write(b)
+		interrupt() // at the first sign of progress
+	}), func(string) string { return "" })
+	store := prepared(t)
+	a.connect = func(context.Context) (*session, error) { return &session{store: store, close: func() {}}, nil }
+	if exit := a.run(ctx, []string{"drain", "b"}); exit != exitFailure || !strings.Contains(told.String(), "interrupted: node b goes on leaving") {
+		t.Errorf("exit code %d: %s", exit, told.String())
+	}
+}

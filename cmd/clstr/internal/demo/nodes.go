@@ -91,7 +91,7 @@ func Start(ctx context.Context, url, prefix string, o Options) (*Node, error) {
 	n.node = cluster.NewNode(cluster.NodeOptions{
 		NodeID: o.Name, Zone: o.Zone, Version: o.Version, Weight: o.Weight, Transport: n.tr, Membership: n.store, Timing: Timing, NumShards: NumShards, Log: log,
 		Kinds:       map[string]cluster.ServerHandlerFunc{Kind: cluster.NewActorHandler(counters.New)},
-		StopTimeout: 5 * time.Second,
+		StopTimeout: 2 * time.Second,
 	})
 	running, stop := context.WithCancel(context.Background())
 	n.stop = stop
