@@ -1,99 +1,24 @@
 package chaos
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"text/tabwriter"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/clstr-go/clstr/cluster"
-	"github.com/clstr-go/clstr/transport/natstransport"
 )
-
-const nodes = 5
-
-// world is a cluster of processes.
-type world struct {
-	t       *testing.T
-	dir     string
-	url     string
-	server  *process
-	nodes   [nodes]*process
-	proxies [nodes]*proxy
-	client  *natstransport.Transport
-}
-
-func newWorld(t *testing.T) *world {
-	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), url: freeURL(t)}
-	w.startServer()
-	nc, err := nats.Connect(w.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err == nil {
-		_, err = js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: bucket})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range w.nodes {
-		w.proxies[i] = startProxy(t, w.url)
-		w.startNode(i)
-	}
-	for _, n := range w.nodes {
-		n.awaitReady()
-	}
-	w.client, err = natstransport.New(natstransport.Options{
-		URL: w.url, Log: slog.New(slog.DiscardHandler),
-		NATSOptions: []nats.Option{nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond)},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.client.Close() })
-	return w
-}
-
-// freeURL returns an address that nobody listens at; the server comes back to it.
-func freeURL(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "nats://" + l.Addr().String()
-}
-
-func (w *world) startServer() {
-	w.t.Helper()
-	w.server = start(w.t, "server", "nats", w.url, w.dir)
-	w.server.awaitReady()
-}
-
-func (w *world) startNode(i int) {
-	w.t.Helper()
-	w.nodes[i] = start(w.t, "node", fmt.Sprint("node-", i), w.proxies[i].url(), w.dir)
-}
 
 // nemesis does something to a world under load. It returns when that is over and
 // every shard should be served.
 type nemesis struct {
 	name string
 	do   func(w *world)
+	// servers is how many NATS servers there are; 0 is one.
+	servers int
 	// planned: no request may fail.
 	planned bool
 	// death: the bound on a dead node's shards applies, from the moment that do
@@ -105,17 +30,27 @@ var nemeses = []nemesis{
 	{name: "SIGKILL", death: true, do: func(w *world) { w.nodes[1].kill() }},
 	{name: "SIGSTOP, SIGCONT", death: true, do: func(w *world) { w.nodes[2].signal(syscall.SIGSTOP) }},
 	{name: "network cut", death: true, do: func(w *world) { w.proxies[3].setCut(true) }},
-	{name: "rolling restart", planned: true, do: func(w *world) {
-		for i := range w.nodes {
-			w.nodes[i].stop()
-			w.startNode(i)
-			w.nodes[i].awaitReady()
-		}
-	}},
+	{name: "rolling restart", planned: true, do: rollingRestart},
 	{name: "NATS restart", do: func(w *world) {
-		w.server.kill()
-		w.startServer()
+		w.servers[0].kill()
+		w.startServer(0)
+		w.servers[0].awaitReady()
 	}},
+	{name: "R3: leader killed", servers: 3, do: func(w *world) {
+		i := w.leader()
+		w.servers[i].kill()
+		w.startServer(i)
+		w.servers[i].awaitReady()
+	}},
+	{name: "R3: rolling restart", servers: 3, planned: true, do: rollingRestart},
+}
+
+func rollingRestart(w *world) {
+	for i := range w.nodes {
+		w.nodes[i].stop()
+		w.startNode(i)
+		w.nodes[i].awaitReady()
+	}
 }
 
 // undo makes what a nemesis has done to nodes good.
@@ -141,7 +76,7 @@ func TestChaos(t *testing.T) {
 	for round := range rounds {
 		for _, n := range nemeses {
 			t.Run(fmt.Sprintf("%s/%d", n.name, round), func(t *testing.T) {
-				w := newWorld(t)
+				w := newWorld(t, max(1, n.servers))
 				l := startLoad(t, w.client)
 				l.more(t, 200)
 				began := time.Now()
@@ -169,35 +104,6 @@ func TestChaos(t *testing.T) {
 		}
 	}
 	t.Logf("\n%s", table(verdicts))
-}
-
-// served returns when a question to every shard was answered by its owner.
-func (w *world) served() {
-	w.t.Helper()
-	client, err := cluster.NewClient(cluster.ClientOptions{Transport: w.client, NumShards: shards})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	var wg sync.WaitGroup
-	for shard := range uint32(shards) {
-		wg.Go(func() {
-			for {
-				try, done := context.WithTimeout(ctx, time.Second)
-				_, err := client.Shard(shard).GetNodeInfo(try)
-				done()
-				if err == nil {
-					return
-				}
-				if ctx.Err() != nil {
-					w.t.Errorf("shard %d is not served: %v", shard, err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
 }
 
 // judge fails the test for what is promised and was not kept.

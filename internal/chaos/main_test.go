@@ -23,6 +23,7 @@ const (
 	nameEnv = "CLSTR_CHAOS_NAME"
 	urlEnv  = "CLSTR_CHAOS_URL"
 	dirEnv  = "CLSTR_CHAOS_DIR"
+	peerEnv = "CLSTR_CHAOS_PEERS" // routes of a cluster of servers, the first is this one's
 	longEnv = "CLSTR_CHAOS_LONG"
 )
 
@@ -52,9 +53,18 @@ func runServer() error {
 	if _, err := fmt.Sscanf(os.Getenv(urlEnv), "nats://127.0.0.1:%d", &port); err != nil {
 		return err
 	}
-	s, err := server.NewServer(&server.Options{
+	opts := &server.Options{
 		Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: os.Getenv(dirEnv), NoLog: true, NoSigs: true,
-	})
+	}
+	if peers := os.Getenv(peerEnv); peers != "" {
+		routes := server.RoutesFromStr(peers)
+		opts.ServerName, opts.Routes = os.Getenv(nameEnv), routes[1:]
+		opts.Cluster = server.ClusterOpts{Name: "chaos", Host: "127.0.0.1"}
+		if _, err := fmt.Sscanf(routes[0].Host, "127.0.0.1:%d", &opts.Cluster.Port); err != nil {
+			return err
+		}
+	}
+	s, err := server.NewServer(opts)
 	if err != nil {
 		return err
 	}
@@ -78,10 +88,10 @@ type process struct {
 	stdin io.Closer
 }
 
-func start(t *testing.T, role, name, url, dir string) *process {
+func start(t *testing.T, role, name, url, dir string, env ...string) *process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), roleEnv+"="+role, nameEnv+"="+name, urlEnv+"="+url, dirEnv+"="+dir, fmt.Sprint(longEnv, "=", *long))
+	cmd.Env = append(append(os.Environ(), env...), roleEnv+"="+role, nameEnv+"="+name, urlEnv+"="+url, dirEnv+"="+dir, fmt.Sprint(longEnv, "=", *long))
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
