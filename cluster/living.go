@@ -221,18 +221,18 @@ func (l *living) front(g *coordinator.Guard) transport.Receiver {
 }
 
 // Admit implements transport.Gate.
-func (f ownedFront) Admit(c *transport.Call, now int64, starts bool) *Error {
+func (f ownedFront) Admit(c *transport.Call, now time.Time, starts bool) *Error {
 	return admit(f.n, f.guard, c, now, starts)
 }
 
 // Admit implements transport.Gate.
-func (f ownedMeasured) Admit(c *transport.Call, now int64, starts bool) *Error {
+func (f ownedMeasured) Admit(c *transport.Call, now time.Time, starts bool) *Error {
 	return admit(f.n, f.guard, c, now, starts)
 }
 
 // admit decides about a call. While a shard moves, what has been accepted of
 // senders that do not wait is still served; who waits is sent to the next owner.
-func admit(n *Node, g *coordinator.Guard, c *transport.Call, now int64, starts bool) *Error {
+func admit(n *Node, g *coordinator.Guard, c *transport.Call, now time.Time, starts bool) *Error {
 	var standing coordinator.Standing
 	if starts {
 		standing = g.Standing(now)

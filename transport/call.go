@@ -145,16 +145,20 @@ func (c *Call) Envelope() *Envelope { return &c.env }
 // pool). It returns false if the call was decided before: then it must not
 // run, and End must not be called.
 func (c *Call) Start(slot Slot) bool {
-	now := expiry.Now()
-	if c.until != 0 && now >= c.until {
-		c.Expire()
-		return false
-	}
-	if g := c.sub.gate; g != nil {
-		if err := g.Admit(c, now, true); err != nil {
+	var now int64
+	if g := c.sub.gate; g == nil {
+		now = expiry.Now()
+	} else { // which wants to know the time too: it is read once
+		at := time.Now()
+		now = expiry.At(at)
+		if err := g.Admit(c, at, true); err != nil {
 			c.Refuse(err)
 			return false
 		}
+	}
+	if c.until != 0 && now >= c.until {
+		c.Expire()
+		return false
 	}
 	c.slot, c.held = slot, true // nobody else reads them before the handler runs
 	c.runUntil = c.sub.runUntil(c.until, now)

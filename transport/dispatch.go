@@ -159,7 +159,7 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 	c.sub = s
 	n, busy := s.inflight.Add(1), s.life.busy.Add(1)
 	if s.gate != nil {
-		if err := s.gate.Admit(c, 0, false); err != nil {
+		if err := s.gate.Admit(c, time.Time{}, false); err != nil {
 			c.Refuse(err)
 			return false
 		}

@@ -12,9 +12,9 @@ import (
 // when its handler is about to start, which may be long after.
 type Gate interface {
 	// Admit returns nil, or why the call must not be served: an error of which
-	// the outcome is NotStarted. starts is false, and now is 0, on arrival; then now is
-	// the moment of internal/expiry.
-	Admit(c *Call, now int64, starts bool) *Error
+	// the outcome is NotStarted. starts is false, and now is zero, on arrival; then
+	// now has just been read.
+	Admit(c *Call, now time.Time, starts bool) *Error
 }
 
 // EpochTransport is implemented by transports that can tell apart the owners

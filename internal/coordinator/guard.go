@@ -30,8 +30,8 @@ func (l *lease) end() {
 	l.wall.Store(never)
 }
 
-func (l *lease) valid(now int64) bool {
-	return now < l.until.Load() && time.Now().UnixNano() < l.wall.Load()
+func (l *lease) valid(now time.Time) bool {
+	return expiry.At(now) < l.until.Load() && now.UnixNano() < l.wall.Load()
 }
 
 // Standing is whether a shard is served.
@@ -59,8 +59,9 @@ type Guard struct {
 	standing atomic.Uint32
 }
 
-// Standing returns whether the shard is served at a moment of internal/expiry.
-func (g *Guard) Standing(now int64) Standing {
+// Standing returns whether the shard is served now, a time that was just read: of
+// both clocks.
+func (g *Guard) Standing(now time.Time) Standing {
 	if s := Standing(g.standing.Load()); s != Serving && s != Moving || g.lease.valid(now) {
 		return s
 	}
@@ -72,7 +73,7 @@ func (g *Guard) Standing(now int64) Standing {
 func (g *Guard) Arrival() Standing { return Standing(g.standing.Load()) }
 
 // Now is Standing at this moment.
-func (g *Guard) Now() Standing { return g.Standing(expiry.Now()) }
+func (g *Guard) Now() Standing { return g.Standing(time.Now()) }
 
 func (g *Guard) set(s Standing) {
 	for {

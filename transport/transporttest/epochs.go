@@ -107,10 +107,10 @@ type owner struct {
 func newOwner(name string) *owner { return &owner{name: name, held: make(chan *transport.Call, 16)} }
 
 // Admit implements transport.Gate.
-func (o *owner) Admit(_ *transport.Call, now int64, starts bool) *transport.Error {
+func (o *owner) Admit(_ *transport.Call, now time.Time, starts bool) *transport.Error {
 	switch {
-	case !starts && now != 0:
-		return transport.Errorf(transport.ErrBadOption, "the gate is told the moment %d on arrival", now)
+	case !starts && !now.IsZero(), starts && now.IsZero():
+		return transport.Errorf(transport.ErrBadOption, "the gate is told the moment %v (at the start: %v)", now, starts)
 	case !starts && o.refuse.Load(), starts && o.starts.Load():
 		return transport.Errorf(transport.ErrNotOwner, "%s is not", o.name)
 	}
