@@ -3,8 +3,9 @@
 //
 //	go test -run '^$' -bench . -count 5 ./cluster | go run ./internal/bench/ratios
 //
-// Rows whose last element is "bare" (protoactor alone) or "raw" (nats.go alone)
-// are the yardsticks of those beside them. Each figure is the median of the
+// Rows whose last element is "bare" (protoactor alone), "raw" (nats.go alone) or
+// "fixed" (a node with a fixed list of shards) are the yardsticks of those beside
+// them. Each figure is the median of the
 // counts of one run, because only ratios within one run mean anything. It fails,
 // after the table, where a row named "clstr" or a yardstick has no counterpart,
 // and where the input says that a benchmark has failed.
@@ -48,7 +49,11 @@ var targets = []target{
 	{"NATSRequest/", "ns/op", 1 / 0.9},
 	{"NATSRequest/", "p99-ns", 1.2},
 	{"NATSNotify/", "ns/msg", 1 / 0.4},
+	{"OwnershipRequest/", "ns/op", 1.03},
 }
+
+// yardsticks are the last elements of what others are compared with.
+var yardsticks = []string{"bare", "raw", "fixed"}
 
 // shown are the units that have a column's worth of meaning.
 var shown = []string{"ns/op", "ns/msg", "B/key", "p99-ns"}
@@ -154,7 +159,7 @@ func split(name string) (parent, last string) {
 
 func isYardstick(name string) bool {
 	_, last := split(name)
-	return last == "bare" || last == "raw"
+	return slices.Contains(yardsticks, last)
 }
 
 // isOurs reports whether a row is nothing without a yardstick: clstr, or a
@@ -167,7 +172,7 @@ func isOurs(name string) bool {
 // yardstick finds the median beside a row.
 func (res *results) yardstick(k row) (float64, bool) {
 	parent, _ := split(k.name)
-	for _, last := range []string{"bare", "raw"} {
+	for _, last := range yardsticks {
 		if f := res.figures[row{parent + last, k.unit}]; f != nil {
 			return median(f), true
 		}

@@ -17,6 +17,8 @@ BenchmarkNotify/keys=1/bare-2   10  99999 ns/op  100 ns/msg
 BenchmarkNotify/keys=1/clstr-2  10  99999 ns/op  200 ns/msg
 BenchmarkNATSRequest/64B/callers=1/raw-2    10  100 ns/op  300 p99-ns
 BenchmarkNATSRequest/64B/callers=1/clstr-2  10  105 ns/op  330 p99-ns
+BenchmarkOwnershipRequest/callers=1/fixed-2  10  1000 ns/op
+BenchmarkOwnershipRequest/callers=1/clstr-2  10  1020 ns/op
 BenchmarkCycle              10  7000 ns/op
 PASS
 `
@@ -28,6 +30,7 @@ const output = `
               Notify/keys=1/clstr| ns/msg|       100|   200| 2.00| 0.50|   1.67| missed|
 NATSRequest/64B/callers=1/clstr|  ns/op|       100|   105| 1.05| 0.95|   1.11|    met|
 NATSRequest/64B/callers=1/clstr| p99-ns|       300|   330| 1.10| 0.91|   1.20|    met|
+OwnershipRequest/callers=1/clstr|  ns/op|      1000|  1020| 1.02| 0.98|   1.03|    met|
                             Cycle|  ns/op|          |  7000|     |     |       |       |
 `
 
