@@ -92,16 +92,20 @@ func (t *Transport) exchange(ctx context.Context, box *shardBox, env *transport.
 
 // canSend refuses what cannot leave the process now.
 func (t *Transport) canSend() error {
-	switch {
-	case t.closed.Load():
+	if t.closed.Load() {
 		return transport.Errorf(transport.ErrTransportClosed, "to %s", t.opts.SubjectPrefix)
-	case !t.up.Load():
-		if gone := t.gone.Load(); gone != nil {
-			return gone
-		}
-		return transport.Errorf(transport.ErrDisconnected, "status %v", nats.Status(t.status.Load()))
 	}
-	return nil
+	return t.connected()
+}
+
+func (t *Transport) connected() error {
+	if t.up.Load() {
+		return nil
+	}
+	if gone := t.gone.Load(); gone != nil {
+		return gone
+	}
+	return transport.Errorf(transport.ErrDisconnected, "status %v", nats.Status(t.status.Load()))
 }
 
 // box returns the way to a shard's owner; there is one for each shard ever asked.
@@ -170,12 +174,15 @@ func (t *Transport) limit() int { return int(t.maxPayload.Load()) - wire.Overhea
 // publish sends a batch of envelopes.
 func (b *shardBox) publish(m *batch) {
 	t := b.t
+	if t.closed.Load() { // who waits is told; who does not was told that it goes out
+		t.refuse(m.calls, transport.Errorf(transport.ErrTransportClosed, "to %s", t.opts.SubjectPrefix))
+	}
 	first, open := t.calls.register(m)
 	if len(m.calls) == 0 && !m.cancels {
 		return // all senders have gone
 	}
 	unacked := len(m.calls) - open
-	err := t.canSend()
+	err := t.connected()
 	if err == nil {
 		b.sent.Add(1)
 		if err = t.send(b.subject, replySubject(t.inbox, first, len(m.calls), unacked), wire.AppendEnd(m.buf, first)); err != nil {
@@ -190,6 +197,18 @@ func (b *shardBox) publish(m *batch) {
 	for i, c := range m.calls {
 		if c != nil && t.calls.take(first+uint64(i)) != nil {
 			c.decide(nil, refusal)
+		}
+	}
+}
+
+// refuse ends calls that were not sent.
+func (t *Transport) refuse(calls []*call, why *transport.Error) {
+	for _, c := range calls {
+		if c == nil {
+			continue
+		}
+		if ok, _ := t.calls.leave(c); ok {
+			c.decide(nil, why)
 		}
 	}
 }

@@ -283,3 +283,27 @@ func TestTwoNodesOneShard(t *testing.T) {
 		t.Errorf("the nodes ran %d and %d", by[0].Load(), by[1].Load())
 	}
 }
+
+// What a sender that does not wait was told is sent leaves before Close returns.
+func TestCloseSendsNotifications(t *testing.T) {
+	const rounds, notes = 20, 5
+	url := testkit.StartNATS(t)
+	node := connect(t, natstransport.Options{URL: url})
+	got := make(chan struct{}, rounds*notes)
+	serve(t, node, 0, func(context.Context, transport.Envelope) ([]byte, error) {
+		got <- struct{}{}
+		return nil, nil
+	})
+	for range rounds {
+		tr := connect(t, natstransport.Options{URL: url})
+		for range notes {
+			if _, err := tr.Request(patient(t), transport.Envelope{Type: "Note", Delivery: transport.AwaitNothing}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := tr.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	eventually(t, "all have come", func() bool { return len(got) == rounds*notes })
+}
