@@ -73,7 +73,8 @@ func (n *Node) Ready() <-chan struct{} { return n.ready }
 // With a membership the end is a planned move: the node hands its shards over,
 // one after the other, and callers see a pause. Run returns
 // [membership.ErrSuperseded] when a newer process with the node's ID has taken
-// over.
+// over, and nil although ctx has not ended when an operator has asked the node to
+// leave (clstr drain).
 func (n *Node) Run(ctx context.Context) error {
 	if err := n.opts.validate(); err != nil {
 		return err

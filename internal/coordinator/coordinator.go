@@ -199,6 +199,9 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	case !l.superseded.IsZero():
 		return true, membership.ErrSuperseded
 	case l.gone.State == membership.Left:
+		if ctx.Err() == nil {
+			c.log.Info("left the cluster because an operator has asked this node to")
+		}
 		return true, nil
 	}
 	c.log.Warn("this node was declared dead; it comes again", slog.String("incarnation", self.Incarnation), slog.String("by", l.gone.By.String()))
