@@ -14,8 +14,10 @@ const succession = 2 * time.Second
 
 // succeed tells the callers who still wait for an owner that has been succeeded,
 // in a while: what it has taken from them may have run.
-func (t *Transport) succeed(old *shardBox) {
-	time.AfterFunc(t.succession, func() { t.abandon(old) }) // does nothing after Close
+func (t *Transport) succeed(old *shardBox) { t.abandonIn(t.succession, old) }
+
+func (t *Transport) abandonIn(d time.Duration, old *shardBox) {
+	time.AfterFunc(d, func() { t.abandon(old) }) // does nothing after Close
 }
 
 func (t *Transport) abandon(old *shardBox) {
@@ -23,8 +25,8 @@ func (t *Transport) abandon(old *shardBox) {
 	switch {
 	case t.closed.Load() || !t.calls.any(to):
 	case t.owners.answeredOf(old.shard) <= old.epoch: // announced only, by anybody
-		t.open(false)
-		t.succeed(old)
+		t.open(true)
+		t.abandonIn(askAgain, old)
 	default:
 		for _, c := range t.calls.takeIf(to) {
 			c.decide(nil, transport.Errorf(transport.ErrNotOwner, "the owner of shard %d in epoch %d has been succeeded", old.shard, old.epoch).WithOutcome(transport.MaybeRan))
