@@ -1,0 +1,87 @@
+package cluster_test
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// TestUnackedOverNATS: a notification without an acknowledgement that meets a move
+// may be lost, and its sender has gone on. It has run once, or the sending end has
+// counted it as missed, or a node as refused or failed.
+func TestUnackedOverNATS(t *testing.T) {
+	m := &lost{ClusterMetrics: cluster.NopClusterMetrics()}
+	var ran atomic.Int64
+	def := actor.Define("sink", func(string) *struct{} { return new(struct{}) },
+		actor.OnNotify(func(*struct{}, *actor.Context, put) error { ran.Add(1); return nil }))
+	var missed func() uint64
+	c := testkit.NewCluster(t, testkit.ClusterOptions{
+		Live: true, Nodes: 2, NumShards: livingShards, Transport: testkit.NATS, Metrics: m, Log: slog.New(slog.DiscardHandler),
+		Handler: cluster.NewActorHandler(def.New),
+		Wrap: func(tr transport.ClientTransport) transport.ClientTransport {
+			missed = tr.(interface{ MissedNotifications() uint64 }).MissedNotifications
+			return tr
+		},
+	})
+	c.Settle()
+	over := make(chan struct{})
+	var load sync.WaitGroup
+	var sent, refused atomic.Int64
+	for caller := range 4 {
+		load.Go(func() {
+			pause := time.NewTicker(200 * time.Microsecond)
+			defer pause.Stop()
+			for i := 0; ; i++ {
+				select {
+				case <-over:
+					return
+				case <-pause.C:
+				}
+				sent.Add(1)
+				if err := c.Client().Key(fmt.Sprint("key-", (caller*31+i)%100)).Notify(t.Context(), put{1}, cluster.WithoutAck()); err != nil {
+					if !cluster.OutcomeOf(err).NeverRan() {
+						t.Errorf("%v (%v)", err, cluster.OutcomeOf(err))
+					}
+					refused.Add(1)
+				}
+			}
+		})
+	}
+	for _, id := range []string{"node-2", "node-3"} {
+		c.StartNode(id)
+		c.Settle()
+	}
+	for _, id := range []string{"node-0", "node-2"} {
+		c.StopNode(id)
+		c.Settle()
+	}
+	close(over)
+	load.Wait()
+	told := func() int64 {
+		return ran.Load() + refused.Load() + m.failed.Load() + m.refused.Load() + int64(missed())
+	}
+	giveUp := time.After(30 * time.Second)
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for told() < sent.Load() {
+		select {
+		case <-again.C:
+			continue
+		case <-giveUp:
+		}
+		break
+	}
+	if told() != sent.Load() {
+		t.Errorf("%d sent, of which %d are accounted for", sent.Load(), told())
+	}
+	t.Logf("%d sent: %d ran, %d refused by nodes, %d failed later, %d missed, %d refused at once",
+		sent.Load(), ran.Load(), m.refused.Load(), m.failed.Load(), missed(), refused.Load())
+}
