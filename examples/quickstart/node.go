@@ -105,8 +105,8 @@ func start(ctx context.Context, url, id string, l *load) (*node, error) {
 // nobody hears.
 func (n *node) kill() {
 	n.killed = true
+	n.store.Close() // first: a node that has lost its requests' connection only hands over
 	n.requests.Close()
-	n.store.Close()
 	n.stop()
 }
 
