@@ -224,37 +224,3 @@ func testNoOwnerNow(s *suite) {
 		}
 	}
 }
-
-// What an envelope waits for at an owner that refuses it then is taken from its
-// time.
-func testTTLElsewhere(s *suite) {
-	const ttl = time.Minute
-	r := s.realm(transport.Limits{})
-	old, next := newOwner("old"), newOwner("next")
-	r.own(0, 1, old)
-	r.want(transport.Envelope{Type: "Who"}, "old")
-	call := r.start(s.patient(), transport.Envelope{Type: "Held", TTLMs: ttl.Milliseconds()})
-	c := receive(s, "the envelope", old.held)
-	r.own(0, 2, next)
-	began := time.Now()
-	for time.Since(began) < 50*time.Millisecond {
-		<-time.After(time.Millisecond)
-	}
-	old.refuse.Store(true)
-	old.starts.Store(true)
-	old.answer(c)
-	select {
-	case c = <-next.held:
-		if left := c.Envelope().TTL(); left > ttl-50*time.Millisecond {
-			s.Errorf("%v are left of %v", left, ttl)
-		}
-		next.answer(c)
-		if done := receive(s, "the reply", call); done.err != nil || string(done.data) != "next" {
-			s.Errorf("reply %q, %v", done.data, done.err)
-		}
-	case done := <-call:
-		s.failed(done.err, transport.ErrNotOwner, transport.NotStarted)
-	case <-s.patient().Done():
-		s.Fatal("neither a reply nor a refusal")
-	}
-}

@@ -1,9 +1,7 @@
 package transporttest
 
 import (
-	"context"
 	"encoding/binary"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -11,98 +9,37 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// A drain refuses what arrives and waits for what was accepted; the subscription
-// remains and says so.
-func testDrain(s *suite) {
+// What an envelope waits for at an owner that refuses it then is taken from its
+// time.
+func testTTLElsewhere(s *suite) {
+	const ttl = time.Minute
 	r := s.realm(transport.Limits{})
-	o := newOwner("it")
-	t := r.own(0, 1, o)
-	c, call := r.held(o)
-	ctx, cancel := context.WithCancel(s.patient())
-	given := ends(func() error { return t.Drain(ctx) })
-	cancel()
-	if err := receive(s, "a drain that is given up", given); !errors.Is(err, context.Canceled) {
-		s.Errorf("a drain that is given up returns %v", err)
+	old, next := newOwner("old"), newOwner("next")
+	r.own(0, 1, old)
+	r.want(transport.Envelope{Type: "Who"}, "old")
+	call := r.start(s.patient(), transport.Envelope{Type: "Held", TTLMs: ttl.Milliseconds()})
+	c := receive(s, "the envelope", old.held)
+	r.own(0, 2, next)
+	began := time.Now()
+	for time.Since(began) < 50*time.Millisecond {
+		<-time.After(time.Millisecond)
 	}
-	drained := ends(func() error { return t.Drain(s.patient()) })
-	for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
-		_, err := r.request(transport.Envelope{Type: "Who", Delivery: d})
-		s.failed(err, transport.ErrDraining, transport.NotStarted)
-	}
+	old.refuse.Store(true)
+	old.starts.Store(true)
+	old.answer(c)
 	select {
-	case err := <-drained:
-		s.Fatalf("Drain returned (%v) before an accepted call had finished", err)
-	default:
-	}
-	o.answer(c)
-	if done := receive(s, "the reply", call); done.err != nil || string(done.data) != "it" {
-		s.Errorf("reply %q, %v", done.data, done.err)
-	}
-	if err := receive(s, "Drain", drained); err != nil {
-		s.Error(err)
-	}
-	_, err := r.request(transport.Envelope{Type: "Who"})
-	s.failed(err, transport.ErrDraining, transport.NotStarted)
-	if err := t.Unsubscribe(); err != nil {
-		s.Error(err)
-	}
-	_, err = r.request(transport.Envelope{Type: "Who"})
-	s.failed(err, transport.ErrNotOwner, transport.NotStarted)
-}
-
-// A drop ends the contexts of the handlers that look, whenever they do, and their
-// callers learn at once that they may have run. It waits for the others.
-func testDrop(s *suite) {
-	r := s.realm(transport.Limits{})
-	o := newOwner("it")
-	t := r.own(0, 1, o)
-	waits, dropped, hold := make(chan struct{}), s.gate(), s.gate()
-	looks := []func(context.Context) string{
-		func(ctx context.Context) string { done := ctx.Done(); close(waits); <-done; return "" },
-		func(ctx context.Context) string {
-			for ctx.Err() == nil {
-				<-time.After(time.Millisecond)
-			}
-			return ""
-		},
-		func(ctx context.Context) string { <-dropped.c; <-ctx.Done(); return "" },
-		func(ctx context.Context) string { // looks at one derived from it
-			ctx, cancel := context.WithCancel(ctx)
-			defer cancel()
-			<-ctx.Done()
-			return ""
-		},
-	}
-	var calls []<-chan result
-	for _, h := range looks {
-		c, call := r.held(o)
-		run(s, c, h)
-		calls = append(calls, call)
-	}
-	receive(s, "a handler", waits)
-	c, blind := r.held(o)
-	run(s, c, func(context.Context) string { <-hold.c; return "blind" })
-	late, refused := r.held(o)
-	drop := ends(func() error { return t.Drop(s.patient()) })
-	s.failed(receive(s, "who waits for its context's end", calls[0]).err, transport.ErrNotOwner, transport.MaybeRan)
-	dropped.open()
-	for _, call := range calls[1:] {
-		s.failed(receive(s, "who looks at its context", call).err, transport.ErrNotOwner, transport.MaybeRan)
-	}
-	o.starts.Store(true)
-	o.answer(late)
-	s.failed(receive(s, "what had not started", refused).err, transport.ErrNotOwner, transport.NotStarted)
-	select {
-	case err := <-drop:
-		s.Fatalf("Drop returned (%v) while a handler was running", err)
-	default:
-	}
-	hold.open()
-	if done := receive(s, "the reply", blind); done.err != nil || string(done.data) != "blind" {
-		s.Errorf("reply %q, %v", done.data, done.err)
-	}
-	if err := receive(s, "Drop", drop); err != nil {
-		s.Error(err)
+	case c = <-next.held:
+		if left := c.Envelope().TTL(); left > ttl-50*time.Millisecond {
+			s.Errorf("%v are left of %v", left, ttl)
+		}
+		next.answer(c)
+		if done := receive(s, "the reply", call); done.err != nil || string(done.data) != "next" {
+			s.Errorf("reply %q, %v", done.data, done.err)
+		}
+	case done := <-call:
+		s.failed(done.err, transport.ErrNotOwner, transport.NotStarted)
+	case <-s.patient().Done():
+		s.Fatal("neither a reply nor a refusal")
 	}
 }
 
