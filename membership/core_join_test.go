@@ -172,3 +172,18 @@ func TestWeightOfComingAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestFormingCluster: nodes that start together are all settled soon, whatever the
+// residency: shards go on to who comes a moment later.
+func TestFormingCluster(t *testing.T) {
+	w := newWorld(1, faults{nodes: 3, shards: 64, end: 4 * time.Second})
+	w.timing = &DefaultTiming
+	for i, n := range w.nodes {
+		w.after(time.Duration(i)*20*time.Millisecond, n.start)
+	}
+	w.run()
+	w.check()
+	if len(w.bad) > 0 {
+		t.Error(w.verdict())
+	}
+}

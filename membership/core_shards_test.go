@@ -205,6 +205,7 @@ func TestResidency(t *testing.T) {
 		s := newScript(t, Timing{})
 		id := of("b", "a", "b")[0]
 		s.putShard(id, Shard{Owner: Ref{}, Epoch: 5, Why: Released})
+		s.core.own.record.Counter = 100 // the cluster is not new
 		s.join()
 		s.comes(refB)
 		s.wantCount(len(of("b", "a", "b"))-1, "drain") // those in their first epoch move at once

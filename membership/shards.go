@@ -179,7 +179,7 @@ func (c *Core) shouldMove(s *shard, to Ref) bool {
 		most *= 4
 	case to.IsZero():
 		return false // nobody takes shards at the moment
-	case s.rec.Epoch > 1 && c.now-s.since < c.self.Timing.Residency:
+	case s.rec.Epoch > 1 && c.now-s.since < c.self.Timing.Residency && !c.forming():
 		return false
 	}
 	return c.shards.moving < most

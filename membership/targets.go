@@ -40,6 +40,18 @@ func weightOf(m *member) float64 {
 	return 1
 }
 
+// forming reports whether the cluster is new: nobody has been in it for longer than
+// shards stay. Shards then go at once to who comes.
+func (c *Core) forming() bool {
+	old := uint64(c.self.Timing.Residency/c.self.Timing.Renew) + 1
+	for _, m := range c.members.all {
+		if m.State == Active && m.Counter > old {
+			return false
+		}
+	}
+	return true
+}
+
 // target is who should own a shard; zero is nobody.
 func (c *Core) target(shard uint32) Ref {
 	name, ok := c.members.assign.Owner(shard)

@@ -121,8 +121,11 @@ func (c *Coordinator) agree(ctx context.Context) error {
 	want := membership.NewConfig(c.opts.Self.Layout)
 	for {
 		err := c.agreeOnce(ctx, want)
-		if err == nil || errors.Is(err, transport.ErrLayoutMismatch) {
+		switch {
+		case err == nil || errors.Is(err, transport.ErrLayoutMismatch):
 			return err
+		case errors.Is(err, membership.ErrConflict):
+			continue // another was first: read what it has written
 		}
 		c.log.Warn("the store of members does not answer", slog.Any("error", err))
 		select {
@@ -142,7 +145,7 @@ func (c *Coordinator) agreeOnce(ctx context.Context, want membership.Config) err
 	}
 	if e.Rev == 0 {
 		_, err := c.opts.Store.Write(ctx, membership.ConfigKey, 0, want.Encode())
-		return err // where another was first: read again
+		return err
 	}
 	have, err := membership.Decode[membership.Config](e.Value)
 	if err != nil {
