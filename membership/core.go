@@ -169,6 +169,9 @@ func (c *Core) see(entries []Entry) {
 // Self returns what the core was given, with the defaults filled in.
 func (c *Core) Self() Self { return c.self }
 
+// Born returns the revision at which the node's record was made, 0 before it was.
+func (c *Core) Born() uint64 { return c.own.record.Born }
+
 // Now returns the moment of the last Step.
 func (c *Core) Now() time.Duration { return c.now }
 

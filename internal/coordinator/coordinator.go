@@ -1,11 +1,13 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,6 +28,9 @@ type Node interface {
 	Route(shard uint32, record membership.Shard)
 	// Settled tells that the node serves all that it should, once.
 	Settled()
+	// Reachable reports whether requests can reach the node at all. One that they
+	// cannot for longer than a lease leaves, and comes again when they can.
+	Reachable() bool
 }
 
 // Shard is a shard that a node serves.
@@ -37,6 +42,9 @@ type Shard interface {
 	// Drop ends what runs, without stop hooks: another may own the shard. It
 	// returns when nothing runs any more, or with ctx.
 	Drop(ctx context.Context) error
+	// Lapse tells that the node's lease has ended, and may come back: the contexts
+	// of what runs end, and who waits is refused. It must not block.
+	Lapse()
 	// Close takes the subscription back. Nothing runs any more.
 	Close() error
 }
@@ -72,7 +80,11 @@ type Coordinator struct {
 	work    sync.WaitGroup
 	lines   map[uint32]chan struct{} // by shard: closed when its last task has ended
 	settled bool
+	born    uint64          // the revision at which the first incarnation came into the store
 	done    context.Context // ends when Run does: nothing may outlast it
+
+	mu   sync.Mutex
+	errs []error // of what has not ended in time when the node left
 }
 
 // New makes a coordinator. It returns transport.ErrBadOption for options that
@@ -101,18 +113,98 @@ func (c *Coordinator) Run(ctx context.Context) (err error) {
 	}
 	var end context.CancelFunc
 	c.done, end = context.WithCancel(context.WithoutCancel(ctx))
-	defer c.work.Wait()
-	defer end()
 	stop, err := c.opts.Store.Watch(c.inbox.see)
 	if err != nil {
+		end()
 		return err
 	}
-	defer stop()
+	err = c.livesOf(ctx)
+	stop()
+	end()
+	return errors.Join(err, c.await(), c.reported())
+}
+
+// livesOf is one incarnation after the other: each that was taken for dead, or
+// could not be reached, is followed by another.
+func (c *Coordinator) livesOf(ctx context.Context) error {
 	for {
 		over, err := c.live(ctx)
-		if over || ctx.Err() != nil {
+		switch {
+		case over || ctx.Err() != nil:
 			return err
+		case c.outlived(ctx):
+			return membership.ErrSuperseded
 		}
+		c.reachable(ctx)
+	}
+}
+
+// await returns when all that was begun has ended, or an error for what has not
+// for long.
+func (c *Coordinator) await() error {
+	ended := make(chan struct{})
+	go func() { c.work.Wait(); close(ended) }() // ends with the last handler or hook
+	timer := time.NewTimer(c.opts.StopTimeout)
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return nil
+	case <-timer.C:
+		return transport.Errorf(transport.ErrHandlerTimeout, "node %s: handlers or hooks of shards that have moved go on", c.opts.Self.Name)
+	}
+}
+
+// report notes what has not ended in time when the node leaves.
+func (c *Coordinator) report(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.errs = append(c.errs, err)
+}
+
+func (c *Coordinator) reported() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return errors.Join(c.errs...)
+}
+
+// outlived reports whether a process with the node's name has come after this one
+// did: who was taken for dead must not oust the successor.
+func (c *Coordinator) outlived(ctx context.Context) bool {
+	for ctx.Err() == nil {
+		entries, _, err := c.snapshotOfMembers(ctx)
+		if err == nil {
+			return slices.ContainsFunc(entries, func(e membership.Entry) bool {
+				ref, ok := membership.ParseMemberKey(e.Key)
+				if !ok || ref.Name != c.opts.Self.Name {
+					return false
+				}
+				m, err := membership.Decode[membership.Member](e.Value)
+				living := m.State == membership.Joining || m.State == membership.Active
+				return err == nil && living && cmp.Or(m.Born, e.Rev) > c.born
+			})
+		}
+		pause(ctx, time.Second)
+	}
+	return false
+}
+
+func (c *Coordinator) snapshotOfMembers(ctx context.Context) ([]membership.Entry, uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	return c.opts.Store.Snapshot(ctx, membership.MemberPrefix)
+}
+
+// reachable returns when requests can reach the node.
+func (c *Coordinator) reachable(ctx context.Context) {
+	for !c.opts.Node.Reachable() && ctx.Err() == nil {
+		pause(ctx, openRetry)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }
 
@@ -128,10 +220,9 @@ func (c *Coordinator) agree(ctx context.Context) error {
 			continue // another was first: read what it has written
 		}
 		c.log.Warn("the store of members does not answer", slog.Any("error", err))
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Second):
+		pause(ctx, time.Second)
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 	}
 }
@@ -158,55 +249,4 @@ func newIncarnation() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
-}
-
-// live is one incarnation of the node. over is false if the node is to come
-// again, because others have taken it for dead.
-func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
-	self := c.opts.Self
-	self.Incarnation = newIncarnation()
-	core, err := membership.NewCore(self)
-	if err != nil {
-		return true, err
-	}
-	l := &life{c: c, core: core, self: core.Self(), start: time.Now(), lease: newLease(), walls: map[time.Duration]time.Time{}, guards: map[uint32]*held{}}
-	l.begin()
-	defer l.lose()
-	c.inbox.clear()
-	ticker := time.NewTicker(membership.TickEvery)
-	defer ticker.Stop()
-	l.step(membership.Tick{})
-	asked := ctx.Done()
-	var giveUp <-chan time.Time
-	for l.gone == nil {
-		select {
-		case <-c.inbox.signal:
-			for _, e := range c.inbox.take() {
-				if l.gone == nil {
-					l.take(e)
-				}
-			}
-		case <-ticker.C:
-			l.step(membership.Tick{})
-		case <-asked:
-			asked = nil
-			timer := time.NewTimer(c.opts.StopTimeout)
-			defer timer.Stop()
-			giveUp = timer.C
-			l.step(membership.Leave{})
-		case <-giveUp:
-			return true, transport.Errorf(transport.ErrHandlerTimeout, "node %s: left %d shards without a hand-over after %v", self.Name, len(l.guards), c.opts.StopTimeout)
-		}
-	}
-	switch {
-	case !l.superseded.IsZero():
-		return true, membership.ErrSuperseded
-	case l.gone.State == membership.Left:
-		if ctx.Err() == nil {
-			c.log.Info("left the cluster because an operator has asked this node to")
-		}
-		return true, nil
-	}
-	c.log.Warn("this node was declared dead; it comes again", slog.String("incarnation", self.Incarnation), slog.String("by", l.gone.By.String()))
-	return false, nil
 }

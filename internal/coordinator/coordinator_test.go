@@ -36,6 +36,9 @@ type member struct {
 	cl     *cluster
 	name   string
 	cut    atomic.Bool // it does not reach the store
+	deaf   atomic.Bool // requests do not reach it
+	mute   atomic.Bool // it cannot subscribe
+	lapses atomic.Int64
 	stop   context.CancelFunc
 	ended  chan error
 	layout sharding.Layout
@@ -104,6 +107,9 @@ func (cl *cluster) startWith(name string, layout sharding.Layout) *member {
 
 // Open implements Node.
 func (m *member) Open(_ context.Context, g *Guard) (Shard, error) {
+	if m.mute.Load() {
+		return nil, errCut
+	}
 	m.cl.mu.Lock()
 	defer m.cl.mu.Unlock()
 	if old := m.cl.serving[g.Shard]; old != nil && old.Now() == Serving {
@@ -117,6 +123,7 @@ func (m *member) Opened(*Guard, time.Duration) {
 	m.cl.opened.Add(1)
 }
 func (m *member) Route(uint32, membership.Shard) {}
+func (m *member) Reachable() bool                { return !m.deaf.Load() }
 func (m *member) Settled() {
 	m.cl.settled.Add(1)
 }
@@ -135,6 +142,12 @@ func (s served) Drain(context.Context) error {
 }
 func (s served) Drop(ctx context.Context) error { return s.Drain(ctx) }
 func (s served) Close() error                   { return nil }
+func (s served) Lapse() {
+	s.m.lapses.Add(1)
+	if got := s.g.Arrival(); got == Serving {
+		s.m.cl.t.Errorf("shard %d has lapsed and is served", s.g.Shard)
+	}
+}
 
 // owners returns how many shards each node serves now.
 func (cl *cluster) owners() map[string]int {
@@ -309,5 +322,88 @@ func TestStoreDoesNotAnswerALeave(t *testing.T) {
 		if n := len(cl.owners()); n != 0 {
 			t.Error("it serves on")
 		}
+	})
+}
+
+// TestNodeThatRequestsDoNotReach gives its shards away, and comes again.
+func TestNodeThatRequestsDoNotReach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		a, b := cl.start("a"), cl.start("b")
+		time.Sleep(20 * time.Second)
+		b.deaf.Store(true)
+		time.Sleep(9 * time.Second)
+		cl.wantOwners("a", "b") // it may be a moment
+		time.Sleep(2 * time.Second)
+		cl.wantOwners("a")
+		b.deaf.Store(false)
+		time.Sleep(20 * time.Second)
+		cl.wantOwners("a", "b")
+		a.stop()
+		b.stop()
+		a.wantEnd(nil)
+		b.wantEnd(nil)
+	})
+}
+
+// TestNodeThatCannotSubscribe gives its shards away, and ends with the reason.
+func TestNodeThatCannotSubscribe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		a := cl.start("a")
+		time.Sleep(5 * time.Second)
+		b := cl.start("b")
+		b.mute.Store(true)
+		b.wantEnd(errCut)
+		time.Sleep(time.Second)
+		cl.wantOwners("a")
+		a.stop()
+		a.wantEnd(nil)
+	})
+}
+
+// TestLeaseEnds: what runs is told at that moment, not when others are told.
+func TestLeaseEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		a := cl.start("a")
+		time.Sleep(5 * time.Second)
+		a.cut.Store(true)
+		time.Sleep(6900 * time.Millisecond)
+		if n := a.lapses.Load(); n != 0 {
+			t.Errorf("%d shards have lapsed early", n)
+		}
+		time.Sleep(2200 * time.Millisecond)
+		if n := a.lapses.Load(); n != shards {
+			t.Errorf("%d of %d shards have lapsed", n, shards)
+		}
+		a.cut.Store(false)
+		time.Sleep(3 * time.Second)
+		cl.wantOwners("a")
+		a.stop()
+		a.wantEnd(nil)
+	})
+}
+
+// TestOlderProcessComesAgain: one that was taken for dead does not oust the process
+// that has come in its place.
+func TestOlderProcessComesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		b, older := cl.start("b"), cl.start("a")
+		time.Sleep(20 * time.Second)
+		older.cut.Store(true)
+		time.Sleep(15 * time.Second)
+		newer := cl.start("a")
+		time.Sleep(20 * time.Second)
+		cl.wantOwners("a", "b")
+		older.cut.Store(false)
+		older.wantEnd(membership.ErrSuperseded)
+		time.Sleep(20 * time.Second)
+		cl.wantOwners("a", "b")
+		b.stop()
+		newer.stop()
+		b.wantEnd(nil)
+		newer.wantEnd(nil)
 	})
 }

@@ -14,6 +14,8 @@ import (
 type lease struct {
 	until atomic.Int64 // moment of internal/expiry
 	wall  atomic.Int64 // nanoseconds since 1970
+
+	lapsed atomic.Bool // was found to have ended: for who does not look at a clock
 }
 
 // never is before every moment, also of virtual time.
@@ -70,7 +72,13 @@ func (g *Guard) Standing(now time.Time) Standing {
 
 // Arrival is Standing without a look at the clock: for what will be looked at
 // again before it starts.
-func (g *Guard) Arrival() Standing { return Standing(g.standing.Load()) }
+func (g *Guard) Arrival() Standing {
+	s := Standing(g.standing.Load())
+	if s == Serving && g.lease.lapsed.Load() {
+		return Suspended
+	}
+	return s
+}
 
 // Now is Standing at this moment.
 func (g *Guard) Now() Standing { return g.Standing(time.Now()) }
@@ -89,4 +97,5 @@ func (g *Guard) set(s Standing) {
 func (l *lease) extend(e membership.Lease, start time.Time, wall time.Time) {
 	l.wall.Store(wall.Add(e.Until - e.Sent).UnixNano())
 	l.until.Store(expiry.At(start.Add(e.Until)))
+	l.lapsed.Store(false)
 }

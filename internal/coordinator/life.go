@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/clstr-go/clstr/membership"
@@ -21,6 +22,14 @@ type life struct {
 	guards     map[uint32]*held
 	gone       *membership.Gone
 	superseded membership.Ref
+	lapse      *time.Timer      // fires when the lease has ended
+	giveUp     <-chan time.Time // ends the wait for a leave; nil before one
+	leaving    atomic.Bool
+
+	reached time.Time // when requests could last reach the node
+	away    bool      // it leaves because they cannot
+	failing atomic.Pointer[failing]
+	deaf    error // it leaves because of that
 
 	ctx context.Context // ends with the incarnation
 	end context.CancelFunc
@@ -29,9 +38,10 @@ type life struct {
 // held is a shard that the node holds in an epoch.
 type held struct {
 	*Guard
-	shard Shard // set by the task that opens it, read by later tasks of the shard
-	stop  context.CancelFunc
-	ctx   context.Context // ends when the shard is to be opened no more
+	shard  Shard                 // set by the task that opens it, read by later tasks of the shard
+	opened atomic.Pointer[Shard] // the same, for the coordinator's goroutine
+	stop   context.CancelFunc
+	ctx    context.Context // ends when the shard is to be opened no more
 }
 
 func (l *life) begin() { l.ctx, l.end = context.WithCancel(l.c.done) }
@@ -82,6 +92,10 @@ func (l *life) do(e membership.Effect) {
 		})
 	case membership.Lease:
 		l.lease.extend(e, l.start, l.walls[e.Sent])
+		l.lapse.Reset(e.Until - time.Since(l.start))
+		if l.c.born == 0 {
+			l.c.born = l.core.Born()
+		}
 		for sent := range l.walls {
 			if sent <= e.Sent {
 				delete(l.walls, sent)

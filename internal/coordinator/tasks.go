@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -34,6 +35,8 @@ func (l *life) open(e membership.Open) {
 			shard, err := l.c.opts.Node.Open(h.ctx, h.Guard)
 			if err == nil {
 				h.shard = shard
+				h.opened.Store(&shard)
+				l.failing.Store(nil)
 				gap := time.Duration(0)
 				if e.Why == membership.HandedOver {
 					gap = e.Paused + time.Since(h.since)
@@ -45,11 +48,9 @@ func (l *life) open(e membership.Open) {
 			if h.ctx.Err() != nil {
 				return
 			}
+			l.failing.CompareAndSwap(nil, &failing{time.Now(), err})
 			l.c.log.Warn("shard is not subscribed", slog.Int("shard", int(e.Shard)), slog.Any("error", err))
-			select {
-			case <-time.After(openRetry):
-			case <-h.ctx.Done():
-			}
+			pause(h.ctx, openRetry)
 		}
 	})
 }
@@ -67,6 +68,9 @@ func (l *life) drain(h *held) {
 			h.set(Lost)
 			if err != nil {
 				l.c.log.Error("shard moves although something of it still runs", slog.Int("shard", int(h.Shard)), slog.Any("error", err))
+				if l.leaving.Load() {
+					l.c.report(fmt.Errorf("shard %d: %w", h.Shard, err))
+				}
 			}
 			l.c.work.Go(func() { l.c.linger(h) }) // ends with c.done
 		}
@@ -77,10 +81,7 @@ func (l *life) drain(h *held) {
 // linger answers callers who have not heard that the shard has moved.
 func (c *Coordinator) linger(h *held) {
 	if c.opts.Linger > 0 {
-		select {
-		case <-time.After(c.opts.Linger):
-		case <-c.done.Done():
-		}
+		pause(c.done, c.opts.Linger)
 	}
 	if err := h.shard.Close(); err != nil {
 		c.log.Warn("shard's subscription has not ended well", slog.Int("shard", int(h.Shard)), slog.Any("error", err))
