@@ -1,0 +1,118 @@
+package coordinator
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// live is one incarnation of the node. over is false if the node is to come
+// again, because others have taken it for dead.
+func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
+	self := c.opts.Self
+	self.Incarnation = newIncarnation()
+	core, err := membership.NewCore(self)
+	if err != nil {
+		return true, err
+	}
+	l := &life{c: c, core: core, self: core.Self(), start: time.Now(), lease: newLease(), walls: map[time.Duration]time.Time{}, guards: map[uint32]*held{}, reached: time.Now(), lapse: time.NewTimer(time.Hour)}
+	l.begin()
+	defer l.lose()
+	c.inbox.clear()
+	ticker := time.NewTicker(membership.TickEvery)
+	defer ticker.Stop()
+	defer l.lapse.Stop()
+	l.step(membership.Tick{})
+	asked := ctx.Done()
+	for l.gone == nil {
+		select {
+		case <-c.inbox.signal:
+			for _, e := range c.inbox.take() {
+				if l.gone == nil {
+					l.take(e)
+				}
+			}
+		case <-ticker.C:
+			l.step(membership.Tick{})
+			l.leaveIfDeaf()
+		case <-l.lapse.C:
+			l.lapsed()
+		case <-asked:
+			asked = nil
+			l.leave()
+		case <-l.giveUp:
+			err := transport.Errorf(transport.ErrHandlerTimeout, "node %s: left %d shards without a hand-over after %v", self.Name, len(l.guards), c.opts.StopTimeout)
+			return !l.away || ctx.Err() != nil, err
+		}
+	}
+	switch {
+	case !l.superseded.IsZero():
+		return true, membership.ErrSuperseded
+	case l.gone.State == membership.Dead:
+		c.log.Warn("this node was declared dead; it comes again", slog.String("incarnation", self.Incarnation), slog.String("by", l.gone.By.String()))
+		return false, nil
+	case l.deaf != nil:
+		return true, l.deaf
+	case l.away:
+		return false, nil
+	case ctx.Err() == nil:
+		c.log.Info("left the cluster because an operator has asked this node to")
+	}
+	return true, nil
+}
+
+// leave begins to hand over and go.
+func (l *life) leave() {
+	if l.giveUp == nil {
+		l.giveUp = time.After(l.c.opts.StopTimeout)
+	}
+	l.leaving.Store(true)
+	l.step(membership.Leave{})
+}
+
+// leaveIfDeaf leaves when requests have not reached the node for a lease: it must
+// not hold shards that it cannot serve. One whose connection is down comes again;
+// one that may not subscribe ends.
+func (l *life) leaveIfDeaf() {
+	if l.leaving.Load() || l.gone != nil {
+		return
+	}
+	now, lease := time.Now(), l.self.Timing.Lease
+	if l.c.opts.Node.Reachable() {
+		l.reached = now
+	}
+	switch failing := l.failing.Load(); {
+	case now.Sub(l.reached) > lease:
+		l.away = true
+		l.c.log.Error("requests cannot reach this node: it hands over and leaves, and comes again when they can")
+	case failing != nil && now.Sub(failing.since) > lease:
+		l.deaf = transport.Annotate(failing.err, "shards could not be subscribed for "+lease.String())
+		l.c.log.Error("shards cannot be subscribed: this node leaves", slog.Any("error", failing.err))
+	default:
+		return
+	}
+	l.leave()
+}
+
+// failing is since when no shard could be subscribed, and why.
+type failing struct {
+	since time.Time
+	err   error
+}
+
+// lapsed is called when the lease should have ended.
+func (l *life) lapsed() {
+	if l.lease.valid(time.Now()) {
+		return // it was renewed at the same moment
+	}
+	l.lease.lapsed.Store(true)
+	l.c.log.Warn("this node's lease has ended: it serves nothing until it is renewed")
+	for _, h := range l.guards {
+		if s := h.opened.Load(); s != nil {
+			(*s).Lapse()
+		}
+	}
+}
