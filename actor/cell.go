@@ -1,7 +1,6 @@
 package actor
 
 import (
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -52,6 +51,7 @@ const (
 	working                    // the turn that runs is for somebody, or protoactor's
 	counted                    // in the host's number of active keys
 	dead                       // out of the shard's table
+	parked                     // the mail waits for the node's lease
 )
 
 func (c *cell) is(f flag) bool { return c.flags&f != 0 }
@@ -63,8 +63,9 @@ const (
 	queued putResult = iota
 	wake             // queued, and the cell must be handed to the pool
 	full
-	gone  // the cell is dead, and its key may have another
-	stuck // a hook is past its limit
+	gone   // the cell is dead, and its key may have another
+	stuck  // a hook is past its limit
+	lapsed // another node may own the key
 )
 
 // put appends m to the mail.
@@ -78,6 +79,11 @@ func (c *cell) put(m any, limit int) putResult {
 		return stuck
 	case limit >= 0 && c.mail.len() >= limit:
 		return full
+	case c.is(parked) && isCall(m):
+		if c.shard.lapsed() {
+			return lapsed
+		}
+		c.flags &^= parked // the lease is back, and nobody has looked yet
 	}
 	c.mail.push(m)
 	if c.wake() {
@@ -91,7 +97,7 @@ func (c *cell) wake() bool {
 	if c.is(scheduled) || c.invoker == nil {
 		return false
 	}
-	if len(c.system) == 0 && (c.is(suspended|stopping) || c.mail.len() == 0) {
+	if len(c.system) == 0 && (c.is(suspended|stopping|parked) || c.mail.len() == 0) {
 		return false
 	}
 	c.flags |= scheduled
@@ -131,6 +137,12 @@ func (c *cell) turns(slot pool.Slot) (again bool) {
 			c.stopLeaving()
 			continue
 		}
+		if m == lapse {
+			if !c.park() {
+				continue
+			}
+			m = nil
+		}
 		if m == nil {
 			returned = true
 			c.shard.host.settle(c)
@@ -169,9 +181,12 @@ func (c *cell) next(afterUser bool) (m any, invoker pactor.MessageInvoker, user 
 		}
 		return m, c.invoker, false
 	}
-	if c.invoker == nil || c.is(suspended|stopping) {
+	if c.invoker == nil || c.is(suspended|stopping|parked) {
 		c.flags &^= scheduled | working // nobody else clears them: one worker a cell
 		return nil, nil, false
+	}
+	if c.shard.parks(c.mail.first) {
+		return lapse, nil, false
 	}
 	m = c.mail.pop()
 	switch {
@@ -207,27 +222,6 @@ func (c *cell) handle(m any, invoker pactor.MessageInvoker, slot pool.Slot) {
 		}
 	}
 	x.call.End()
-}
-
-// handleProto hands a message to an actor of protoactor's kind, which answers
-// with ctx.Respond, now or later.
-func (c *cell) handleProto(x *Context, invoker pactor.MessageInvoker) {
-	m := x.Message()
-	message, err := decode(&m)
-	if err != nil {
-		x.call.Fail(fmt.Errorf("%w: type %q: %w", ErrDecode, m.Type, err))
-		return
-	}
-	if !x.call.AwaitsReply() {
-		invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: m.Headers, Message: message})
-		x.call.Reply(nil, nil)
-		return
-	}
-	p := c.shard.host.system.replies.expect(x.call)
-	invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: m.Headers, Message: message, Sender: p.pid()})
-	if x.call.Err() == nil {
-		c.leftOpen(x.call, p.forget)
-	}
 }
 
 func (c *cell) invokeSystem(m any, invoker pactor.MessageInvoker) {

@@ -15,6 +15,9 @@ var (
 	ErrStuck = fmt.Errorf("%w: the key is stuck", ErrMailboxFull)
 	// ErrStopping: the host ends.
 	ErrStopping = errors.New("host is stopping")
+	// ErrLapsed: the node's lease on the shard has ended: another node may own the
+	// key by now.
+	ErrLapsed = errors.New("the node's lease on the shard has ended")
 	// ErrActivation: the key's actor could not be made. The next message tries
 	// again.
 	ErrActivation = errors.New("activation failed")

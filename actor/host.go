@@ -54,9 +54,11 @@ type HostOptions struct {
 	// Check is asked before a key is made whether it belongs to the shard; its
 	// error refuses the message. It must not block. It may be nil.
 	Check func(shard uint32, key string) error
-	// Lapsed is asked before periodic work and hooks whether another may own the
-	// shard by now: the work is left out then, and hooks find that their context
-	// has ended. It must not block. It may be nil.
+	// Lapsed is asked before mail by process id, periodic work and hooks whether
+	// another may own the shard by now. Then the mail waits until it says
+	// otherwise, the work is left out, hooks find that their context has ended,
+	// and no key is made. Calls are not asked about: their Start is. It must not
+	// block. It may be nil.
 	Lapsed func(shard uint32) bool
 	// Observer is told of activations and the like. It may be nil.
 	Observer Observer
@@ -125,8 +127,8 @@ func (s *System) NewHost(opts HostOptions) *Host {
 
 // Deliver queues a call for the key's actor, and makes the actor if there is
 // none. It never blocks. A nil error means that the call will be handled or
-// answered exactly once; otherwise it was not taken: ErrMailboxFull, ErrStopping, or what Check
-// said.
+// answered exactly once; otherwise it was not taken: ErrMailboxFull, ErrStopping,
+// ErrLapsed, or what Check said.
 func (h *Host) Deliver(shardID uint32, key string, call Call) error {
 	s := h.shards.Get(shardID)
 	if s == nil {

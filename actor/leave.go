@@ -49,13 +49,3 @@ func isOwn(m any) bool {
 	}
 	return false
 }
-
-// dropOwn drops what an incarnation that has ended has left for itself. It is
-// called with mu held.
-func (c *cell) dropOwn() {
-	for range c.mail.len() {
-		if m := c.mail.pop(); !isOwn(m) {
-			c.mail.push(m)
-		}
-	}
-}

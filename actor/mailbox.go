@@ -66,7 +66,7 @@ func (c *cell) UserMessageCount() int {
 	return c.mail.len()
 }
 
-// takeMail empties the queue, for a host that ends.
+// takeMail empties the queue, for a host that ends, or whose lease has.
 func (c *cell) takeMail() []any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -79,15 +79,8 @@ func (c *cell) takeMail() []any {
 
 // takeOthers takes all but what the incarnation has sent to itself. It is called
 // with mu held.
-func (c *cell) takeOthers() (others []any) {
-	for range c.mail.len() {
-		if m := c.mail.pop(); isOwn(m) {
-			c.mail.push(m)
-		} else {
-			others = append(others, m)
-		}
-	}
-	return others
+func (c *cell) takeOthers() []any {
+	return c.mail.take(func(m any) bool { return !isOwn(m) })
 }
 
 // takeFirst takes the first message that somebody waits for, and the mail by

@@ -31,6 +31,18 @@ func (q *queue) all(f func(any) bool) bool {
 	return true
 }
 
+// take takes the messages for which f holds; the others keep their order.
+func (q *queue) take(f func(any) bool) (taken []any) {
+	for range q.len() {
+		if m := q.pop(); f(m) {
+			taken = append(taken, m)
+		} else {
+			q.push(m)
+		}
+	}
+	return taken
+}
+
 func (q *queue) push(m any) {
 	if q.first == nil {
 		q.first = m

@@ -85,6 +85,27 @@ func (p *replyProcess) SendSystemMessage(*PID, any) {}
 // Stop implements protoactor's Process.
 func (p *replyProcess) Stop(*PID) {}
 
+// handleProto hands a message to an actor of protoactor's kind, which answers
+// with ctx.Respond, now or later.
+func (c *cell) handleProto(x *Context, invoker pactor.MessageInvoker) {
+	m := x.Message()
+	message, err := decode(&m)
+	if err != nil {
+		x.call.Fail(fmt.Errorf("%w: type %q: %w", ErrDecode, m.Type, err))
+		return
+	}
+	if !x.call.AwaitsReply() {
+		invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: m.Headers, Message: message})
+		x.call.Reply(nil, nil)
+		return
+	}
+	p := c.shard.host.system.replies.expect(x.call)
+	invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: m.Headers, Message: message, Sender: p.pid()})
+	if x.call.Err() == nil {
+		c.leftOpen(x.call, p.forget)
+	}
+}
+
 // decoders make the messages of protoactor actors, by wire name.
 var decoders sync.Map // string -> func([]byte) (any, error)
 

@@ -35,6 +35,8 @@ type shard struct {
 	ages   ages // of the cells in table
 	closed bool
 
+	parking parking // after mu
+
 	props    *pactor.Props
 	spawning *cell // only on the supervisor's turn
 }
@@ -51,6 +53,7 @@ func newShard(h *Host, id uint32, number int) *shard {
 	s := &shard{host: h, id: id, done: make(chan struct{}), table: map[string]*cell{}}
 	s.life, s.end = context.WithCancel(h.life)
 	s.oldest.Store(never)
+	s.parking.shard = s
 	s.props = pactor.PropsFromProducer(
 		func() pactor.Actor { return &shell{shard: s} },
 		pactor.WithMailbox(func() pactor.Mailbox { return s.spawning }),
@@ -97,6 +100,8 @@ func (s *shard) delivered(c *cell, res putResult) error {
 	case stuck:
 		s.host.refused()
 		return ErrStuck
+	case lapsed:
+		return ErrLapsed
 	}
 	return nil
 }
@@ -111,6 +116,10 @@ func (s *shard) deliverNew(key string, m *Context) error {
 	}
 	c, ok := s.table[key]
 	if !ok {
+		if s.lapsed() {
+			s.mu.Unlock()
+			return ErrLapsed
+		}
 		if check := h.opts.Check; check != nil {
 			if err := check(s.id, key); err != nil {
 				s.mu.Unlock()
@@ -213,10 +222,10 @@ func (s *shard) terminated(ctx pactor.Context, who *PID) {
 	h := s.host
 	s.mu.Lock()
 	c.mu.Lock()
-	c.dropOwn()
+	c.mail.take(isOwn) // nothing to the next one
 	again := c.mail.len() > 0 && !s.closed
 	c.invoker, c.system = nil, nil
-	c.flags &^= suspended | stopping | leaving
+	c.flags &^= suspended | stopping | leaving | parked
 	recount := 0
 	switch {
 	case again && !c.is(counted):
@@ -265,6 +274,7 @@ func (s *shard) stop() {
 	s.closed = true
 	cells := slices.Collect(maps.Values(s.table))
 	s.mu.Unlock()
+	s.parking.end()
 	for _, c := range cells {
 		s.refuseMail(c)
 	}

@@ -91,6 +91,11 @@ func (s *shell) start(ctx pactor.Context) {
 		ctx.Stop(ctx.Self())
 		return
 	}
+	if s.shard.lapsed() { // it would live beside the next owner's
+		s.shard.refuseAll(s.cell, s.cell.takeMail(), ErrLapsed)
+		ctx.Stop(ctx.Self())
+		return
+	}
 	s.begins()
 	err, returned := errPanic, false
 	defer func() {
