@@ -96,20 +96,29 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 // Open implements coordinator.Node.
 func (l *living) Open(ctx context.Context, g *coordinator.Guard) (coordinator.Shard, error) {
 	s := &ownedShard{l: l, guard: g}
+	l.mu.Lock()
+	l.open[g.Shard] = s // before requests come
+	count := len(l.open)
+	l.mu.Unlock()
 	sub, err := l.transport.SubscribeEpoch(lifeContext{ctx, l.life.Context()}, g.Shard, g.Epoch, l.front(g))
+	if err == nil {
+		if s.drainer, _ = sub.(transport.Drainer); s.drainer == nil {
+			err = errors.Join(transport.Errorf(ErrBadOption, "the transport's subscriptions in epochs must implement transport.Drainer, which %T does not", sub), sub.Unsubscribe())
+		}
+	}
 	if err != nil {
+		l.closed(s)
 		return nil, err
 	}
 	s.sub = sub
-	if s.drainer, _ = sub.(transport.Drainer); s.drainer == nil {
-		return nil, errors.Join(transport.Errorf(ErrBadOption, "the transport's subscriptions in epochs must implement transport.Drainer, which %T does not", sub), sub.Unsubscribe())
-	}
-	l.mu.Lock()
-	l.open[g.Shard] = s
-	count := len(l.open)
-	l.mu.Unlock()
 	l.n.owned(count)
 	return s, nil
+}
+
+// Reachable implements coordinator.Node.
+func (l *living) Reachable() bool {
+	t, ok := l.transport.(interface{ Connected() bool })
+	return !ok || t.Connected()
 }
 
 // Opened implements coordinator.Node.
@@ -174,10 +183,31 @@ type ownedShard struct {
 // Drain implements coordinator.Shard.
 func (s *ownedShard) Drain(ctx context.Context) error {
 	defer s.l.closed(s)
-	if err := s.drainer.Drain(ctx); err != nil {
-		return errors.Join(err, s.cutOff(ctx))
+	soon, err := ctx, error(nil)
+	if s.drainer.Drain(ctx) != nil {
+		err = s.drainer.Drop(ctx) // the late ones lose their context
+		// Keys that have ended their work may save what they have, also where others
+		// are late.
+		var cancel context.CancelFunc
+		soon, cancel = context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+		defer cancel()
 	}
-	return s.l.life.EndShard(ctx, s.guard.Shard, false)
+	if e := s.l.life.EndShard(soon, s.guard.Shard, false); e != nil {
+		err = errors.Join(err, s.l.life.EndShard(ctx, s.guard.Shard, true))
+	}
+	return err
+}
+
+// saveTime is how long keys have to passivate when their shard moves although
+// some of them are late.
+const saveTime = 2 * time.Second
+
+// Lapse implements coordinator.Shard.
+func (s *ownedShard) Lapse(lapsed bool) {
+	s.drainer.Lapse(lapsed)
+	if lapsed {
+		s.l.life.LapseShard(s.guard.Shard)
+	}
 }
 
 // Drop implements coordinator.Shard.
@@ -234,16 +264,19 @@ func (f ownedMeasured) Admit(c *transport.Call, now time.Time, starts bool) *Err
 // senders that do not wait is still served; who waits is sent to the next owner.
 func admit(n *Node, g *coordinator.Guard, c *transport.Call, now time.Time, starts bool) *Error {
 	var standing coordinator.Standing
-	if starts {
+	switch {
+	case starts:
 		standing = g.Standing(now)
-	} else {
+	case c.AwaitsReply():
 		standing = g.Arrival()
+	default:
+		standing = g.Now() // its sender will not hear of a refusal at the start
 	}
 	switch standing {
 	case coordinator.Serving:
 		return nil
 	case coordinator.Moving:
-		if starts && !c.AwaitsReply() {
+		if starts && !c.AwaitsReply() || c.Needed() {
 			return nil
 		}
 		return transport.Errorf(ErrNotOwner, "node %s hands shard %d over", n.opts.NodeID, g.Shard)

@@ -80,6 +80,7 @@ type more struct {
 	timer *time.Timer   // where until is in no class of the dispatcher's clock
 	after func()        // to be called when answered
 	kept  any           // the observer's
+	via   []uint32      // shards that wait for the call
 
 	told    chan struct{} // closed when a late acknowledgement was given, or refused
 	refusal *Error        // set before told is closed

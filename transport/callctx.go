@@ -57,7 +57,7 @@ func (c *Call) look() (done <-chan struct{}, lost bool) {
 // Err implements context.Context: context.Canceled if the caller has gone or
 // has its reply, context.DeadlineExceeded if the time is up.
 func (c *Call) Err() error {
-	if c.sub != nil && c.sub.dropped.Load() {
+	if c.sub != nil && c.sub.gone() {
 		c.lose()
 	}
 	c.mu.Lock()

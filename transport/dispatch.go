@@ -67,7 +67,10 @@ type Sub struct {
 	// refusing once that has begun.
 	inflight atomic.Int64
 
-	dropped atomic.Bool // set under mu
+	draining atomic.Bool // it drains: what its calls wait for is admitted
+	lenient  atomic.Bool // and what any call waits for
+	dropped  atomic.Bool // set under mu
+	lapsed   atomic.Bool // the same
 
 	mu      sync.Mutex
 	drained chan struct{}      // made by Unsubscribe, closed when nothing is in flight
@@ -165,10 +168,10 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 		}
 	}
 	switch {
-	case n >= refusing:
+	case n >= refusing && !(s.draining.Load() && c.Needed()):
 		c.Refuse(Errorf(ErrDraining, "%s", c.env.where()))
 		return false
-	case s.d.limits.MaxPending >= 0 && n > int64(s.d.limits.MaxPending):
+	case s.d.limits.MaxPending >= 0 && n%refusing > int64(s.d.limits.MaxPending):
 		c.Refuse(Overloaded(retryHint, "shard %d has %d pending calls: at most %d allowed", c.env.Shard, s.d.limits.MaxPending, s.d.limits.MaxPending))
 		return false
 	case s.life.mostBusy > 0 && busy > s.life.mostBusy && !c.admitted:
@@ -236,6 +239,7 @@ func (d *Dispatcher) giveUp() time.Time {
 }
 
 func (s *Sub) unsubscribe(giveUp time.Time) error {
+	s.draining.Store(false)
 	if err := awaitUntil(s.refuseAndDrain(), giveUp, "handlers ignore the end of their context"); err != nil {
 		return err // and remains among the subs: a further Close finds it
 	}

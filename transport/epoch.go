@@ -29,22 +29,31 @@ type EpochTransport interface {
 
 // Drainer is a subscription whose work can end before it does.
 type Drainer interface {
-	// Drain refuses what arrives from now on and returns when every accepted
-	// call has finished, or with ctx's error. The subscription remains.
+	// Drain refuses what arrives from now on, but what calls in flight wait for
+	// ([Call.Needed]), and returns when every accepted call has finished, or with
+	// ctx's error. The subscription remains.
 	Drain(ctx context.Context) error
 	// Drop is Drain for a shard that is another's: the contexts of calls that
 	// run end, and their callers are told that they may have run. Handlers that
 	// heed that are waited for a moment, also where ctx has ended: so that they do
 	// not run beside the next owner's.
 	Drop(ctx context.Context) error
+	// Lapse ends the contexts of calls that run, and tells their callers that
+	// they may have run: the node's lease has ended. With false it is back. It does
+	// not block, and the subscription goes on.
+	Lapse(lapsed bool)
 }
 
 var _ Drainer = (*Sub)(nil)
 
 // Drain implements [Drainer].
 func (s *Sub) Drain(ctx context.Context) error {
+	s.draining.Store(!s.dropped.Load())
+	drained := s.refuseAndDrain()
+	timer := time.AfterFunc(lenientAfter, func() { s.lenient.Store(true) })
+	defer timer.Stop()
 	select {
-	case <-s.refuseAndDrain():
+	case <-drained:
 		return nil
 	case <-ctx.Done():
 		return Errorf(ErrHandlerTimeout, "%d calls have not finished", s.Pending()).WithCause(ctx.Err())
@@ -53,6 +62,7 @@ func (s *Sub) Drain(ctx context.Context) error {
 
 // Drop implements [Drainer].
 func (s *Sub) Drop(ctx context.Context) error {
+	s.draining.Store(false)
 	s.refuseNew()
 	s.mu.Lock()
 	s.dropped.Store(true)
@@ -71,6 +81,24 @@ func (s *Sub) Drop(ctx context.Context) error {
 	}
 }
 
+// Lapse implements [Drainer].
+func (s *Sub) Lapse(lapsed bool) {
+	s.mu.Lock()
+	s.lapsed.Store(lapsed)
+	asked := slices.Collect(maps.Keys(s.asked))
+	s.mu.Unlock()
+	if !lapsed {
+		return
+	}
+	for _, c := range asked {
+		c.lose()
+	}
+}
+
+// gone reports whether another may own the shard: who looks at its context then
+// finds it ended.
+func (s *Sub) gone() bool { return s.dropped.Load() || s.lapsed.Load() }
+
 // heedTime is how long handlers have to return when their context has ended.
 const heedTime = time.Second
 
@@ -84,7 +112,7 @@ func (c *Call) lose() {
 func (s *Sub) note(c *Call) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.dropped.Load() {
+	if s.gone() {
 		return false
 	}
 	if s.asked == nil {

@@ -156,6 +156,22 @@ func (l *Lifetime) EndShard(ctx context.Context, shard uint32, lost bool) error 
 	return errors.Join(errs...)
 }
 
+// shardLapser is what a lifetime holds that must know when a lease has ended.
+type shardLapser interface{ LapseShard(shard uint32) }
+
+// LapseShard tells what was made here that the node's lease on a shard has ended,
+// and may come back: it calls the method LapseShard of all values that have it,
+// which must not block.
+func (l *Lifetime) LapseShard(shard uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, v := range l.things {
+		if e, ok := v.(shardLapser); ok {
+			e.LapseShard(shard)
+		}
+	}
+}
+
 // Report is called by what does not end in time: End returns err.
 func (l *Lifetime) Report(err error) {
 	l.mu.Lock()

@@ -47,6 +47,7 @@ func (s *Sub) do(ctx context.Context, env Envelope, admitted bool) ([]byte, erro
 		l.wait = make(chan struct{}, 1)
 	}
 	l.init(&env, l, deadlineOf(ctx))
+	l.SetVia(ViaOf(ctx))
 	l.admitted = admitted
 	w := BeginWait(ctx)
 	s.Dispatch(&l.Call)

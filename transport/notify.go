@@ -11,6 +11,9 @@ func (s *Sub) notify(ctx context.Context, env *Envelope, admitted bool) error {
 	c := new(Call)
 	c.init(env, nil, 0)
 	c.admitted = admitted
+	if env.Delivery == AwaitAccept {
+		c.SetVia(ViaOf(ctx))
+	}
 	if s.dispatch(c) {
 		return nil
 	}

@@ -42,9 +42,10 @@ type Shard interface {
 	// Drop ends what runs, without stop hooks: another may own the shard. It
 	// returns when nothing runs any more, or with ctx.
 	Drop(ctx context.Context) error
-	// Lapse tells that the node's lease has ended, and may come back: the contexts
-	// of what runs end, and who waits is refused. It must not block.
-	Lapse()
+	// Lapse tells that the node's lease has ended: the contexts of what runs end,
+	// and who waits is refused. With false it tells that the lease is back. It must
+	// not block.
+	Lapse(lapsed bool)
 	// Close takes the subscription back. Nothing runs any more.
 	Close() error
 }

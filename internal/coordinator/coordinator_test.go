@@ -142,7 +142,10 @@ func (s served) Drain(context.Context) error {
 }
 func (s served) Drop(ctx context.Context) error { return s.Drain(ctx) }
 func (s served) Close() error                   { return nil }
-func (s served) Lapse() {
+func (s served) Lapse(lapsed bool) {
+	if !lapsed {
+		return
+	}
 	s.m.lapses.Add(1)
 	if got := s.g.Arrival(); got == Serving {
 		s.m.cl.t.Errorf("shard %d has lapsed and is served", s.g.Shard)

@@ -112,7 +112,17 @@ func (l *life) lapsed() {
 	l.c.log.Warn("this node's lease has ended: it serves nothing until it is renewed")
 	for _, h := range l.guards {
 		if s := h.opened.Load(); s != nil {
-			(*s).Lapse()
+			(*s).Lapse(true)
+		}
+	}
+}
+
+// resumed is called when a lease that had ended was renewed.
+func (l *life) resumed() {
+	l.c.log.Info("this node's lease is back")
+	for _, h := range l.guards {
+		if s := h.opened.Load(); s != nil {
+			(*s).Lapse(false)
 		}
 	}
 }

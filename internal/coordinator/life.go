@@ -91,7 +91,11 @@ func (l *life) do(e membership.Effect) {
 			return r, err
 		})
 	case membership.Lease:
+		wasLapsed := l.lease.lapsed.Load()
 		l.lease.extend(e, l.start, l.walls[e.Sent])
+		if wasLapsed {
+			l.resumed()
+		}
 		l.lapse.Reset(e.Until - time.Since(l.start))
 		if l.c.born == 0 {
 			l.c.born = l.core.Born()

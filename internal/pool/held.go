@@ -78,3 +78,6 @@ func (h *Held) EndWait(ctx context.Context) {
 	}
 	h.held = true
 }
+
+// ShardKey is the key under which the context of a hook has its shard, a uint32.
+type ShardKey struct{}

@@ -177,3 +177,15 @@ func parseReplySubject(subject string) addressed {
 	}
 	return addressed{inbox: subject[:dot], first: first, n: int(many), unacked: int(notes)}
 }
+
+// refuse ends calls that were not sent.
+func (t *Transport) refuse(calls []*call, why *transport.Error) {
+	for _, c := range calls {
+		if c == nil {
+			continue
+		}
+		if ok, _ := t.calls.leave(c); ok {
+			c.decide(nil, why)
+		}
+	}
+}

@@ -128,7 +128,11 @@ func (t *Transport) newBox(shard uint32, epoch uint64) *shardBox {
 // post hands an envelope over; c is nil for one that awaits nothing.
 func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) error {
 	limit := b.t.limit()
-	size := 96 + len(env.Type) + len(env.Data) + len(env.Key) + len(env.Kind)
+	var via []uint32
+	if c != nil {
+		via = transport.ViaOf(ctx)
+	}
+	size := 96 + 5*len(via) + len(env.Type) + len(env.Data) + len(env.Key) + len(env.Kind)
 	for name, value := range env.Headers {
 		size += 24 + len(name) + len(value)
 	}
@@ -140,7 +144,7 @@ func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) e
 				budget = max(time.Until(d), 1)
 			}
 			from := len(to.buf)
-			to.buf = wire.AppendEnvelope(to.buf, env, budget)
+			to.buf = wire.AppendEnvelope(to.buf, env, budget, via...)
 			to.calls = append(to.calls, c)
 			to.spans = append(to.spans, span{from, len(to.buf)})
 		})
@@ -197,18 +201,6 @@ func (b *shardBox) publish(m *batch) {
 	for i, c := range m.calls {
 		if c != nil && t.calls.take(first+uint64(i)) != nil {
 			c.decide(nil, refusal)
-		}
-	}
-}
-
-// refuse ends calls that were not sent.
-func (t *Transport) refuse(calls []*call, why *transport.Error) {
-	for _, c := range calls {
-		if c == nil {
-			continue
-		}
-		if ok, _ := t.calls.leave(c); ok {
-			c.decide(nil, why)
 		}
 	}
 }

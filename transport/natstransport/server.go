@@ -189,6 +189,7 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 		case err == nil:
 			r := &remote{peer: p, id: id}
 			r.Init(e.Envelope, r, e.Budget)
+			r.SetVia(e.Via)
 			p.open(r)
 			s.Dispatch(&r.Call)
 		case e.Delivery == transport.AwaitNothing:

@@ -68,6 +68,9 @@ func (t *Transport) breaks() {
 	close(t.broken)
 }
 
+// Connected reports whether the connection is there.
+func (t *Transport) Connected() bool { return t.up.Load() }
+
 // Broken returns a channel that is closed when the connection has ended for good
 // although the transport was not closed: nothing is sent or received any more, and
 // every request fails at once with [transport.ErrTransportClosed]. It happens when

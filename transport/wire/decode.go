@@ -28,6 +28,7 @@ type Packet struct {
 type Envelope struct {
 	transport.Envelope
 	Budget  time.Duration // what is left of the sender's deadline; 0 is none
+	Via     []uint32      // shards that wait for the call, the nearest last
 	Unknown []byte
 }
 
@@ -167,6 +168,10 @@ func (d *Decoder) envelope(data []byte, e *Envelope) error {
 			e.NumShards = uint32(f.uint)
 		case f.is(envLayout, protowire.Fixed64Type):
 			e.Layout = f.uint
+		case f.number == envVia:
+			if err := e.via(&f); err != nil {
+				return err
+			}
 		default:
 			e.Unknown = append(e.Unknown, f.raw...)
 		}

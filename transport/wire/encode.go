@@ -32,6 +32,7 @@ const (
 	envDelivery  = 9
 	envNumShards = 10
 	envLayout    = 11
+	envVia       = 12
 
 	headerName  = 1
 	headerValue = 2
@@ -54,11 +55,12 @@ const Overhead = 16
 // AppendEnvelope appends env to the packet in b. budget is what is left of the
 // sender's deadline; zero is none, and less than a microsecond counts as one.
 // The time to live is sent as what is left of it now.
-func AppendEnvelope(b []byte, env *transport.Envelope, budget time.Duration) []byte {
-	return appendEnvelope(b, env, budget, nil)
+// via are the shards that wait for the call.
+func AppendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, via ...uint32) []byte {
+	return appendEnvelope(b, env, budget, via, nil)
 }
 
-func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, unknown []byte) []byte {
+func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, via []uint32, unknown []byte) []byte {
 	left := micros(budget)
 	ttl := ttlLeft(env)
 	size := len(unknown)
@@ -77,6 +79,8 @@ func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, unk
 	if env.Layout != 0 {
 		size += protowire.SizeTag(envLayout) + protowire.SizeFixed64()
 	}
+	viaSize := sizeVia(via)
+	size += sizeString(envVia, viaSize)
 
 	b = protowire.AppendTag(b, packetEnvelopes, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(size))
@@ -99,6 +103,7 @@ func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, unk
 		b = protowire.AppendTag(b, envLayout, protowire.Fixed64Type)
 		b = protowire.AppendFixed64(b, env.Layout)
 	}
+	b = appendVia(b, via, viaSize)
 	return append(b, unknown...)
 }
 
@@ -205,7 +210,7 @@ func AppendEnd(b []byte, firstID uint64) []byte {
 func (p *Packet) Append(b []byte) []byte {
 	for i := range p.Envelopes {
 		e := &p.Envelopes[i]
-		b = appendEnvelope(b, &e.Envelope, e.Budget, e.Unknown)
+		b = appendEnvelope(b, &e.Envelope, e.Budget, e.Via, e.Unknown)
 	}
 	for i := range p.Replies {
 		r := &p.Replies[i]

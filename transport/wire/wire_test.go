@@ -29,6 +29,7 @@ func full() wire.Packet {
 					Delivery: transport.AwaitAccept, NumShards: 4096, Layout: 1<<63 | 5,
 				},
 				Budget:  1500 * time.Microsecond,
+				Via:     []uint32{7, 0, 1<<32 - 1},
 				Unknown: []byte{0xa0, 0x06, 0x07}, // field 100, varint 7
 			},
 			{},

@@ -226,6 +226,7 @@ type Envelope struct {
 	Delivery      Delivery               `protobuf:"varint,9,opt,name=delivery,proto3,enum=clstr.v1.Delivery" json:"delivery,omitempty"`
 	NumShards     uint32                 `protobuf:"varint,10,opt,name=num_shards,json=numShards,proto3" json:"num_shards,omitempty"` // by which the sender has mapped key to shard
 	Layout        uint64                 `protobuf:"fixed64,11,opt,name=layout,proto3" json:"layout,omitempty"`                       // fingerprint of the sender's mapping; 0 is unknown
+	Via           []uint32               `protobuf:"varint,12,rep,packed,name=via,proto3" json:"via,omitempty"`                       // shards whose handlers wait for this, the nearest last
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -335,6 +336,13 @@ func (x *Envelope) GetLayout() uint64 {
 		return x.Layout
 	}
 	return 0
+}
+
+func (x *Envelope) GetVia() []uint32 {
+	if x != nil {
+		return x.Via
+	}
+	return nil
 }
 
 // Header is a name and a value of any bytes.
@@ -614,7 +622,7 @@ const file_transport_wire_clstr_proto_rawDesc = "" +
 	"\bfirst_id\x18\x02 \x01(\x04R\afirstId\x120\n" +
 	"\tenvelopes\x18\x03 \x03(\v2\x12.clstr.v1.EnvelopeR\tenvelopes\x12)\n" +
 	"\areplies\x18\x04 \x03(\v2\x0f.clstr.v1.ReplyR\areplies\x12\x18\n" +
-	"\acancels\x18\x05 \x03(\x04R\acancels\"\xb5\x02\n" +
+	"\acancels\x18\x05 \x03(\x04R\acancels\"\xc7\x02\n" +
 	"\bEnvelope\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x12\n" +
@@ -628,7 +636,8 @@ const file_transport_wire_clstr_proto_rawDesc = "" +
 	"\n" +
 	"num_shards\x18\n" +
 	" \x01(\rR\tnumShards\x12\x16\n" +
-	"\x06layout\x18\v \x01(\x06R\x06layout\"2\n" +
+	"\x06layout\x18\v \x01(\x06R\x06layout\x12\x10\n" +
+	"\x03via\x18\f \x03(\rR\x03via\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\fR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\"R\n" +
