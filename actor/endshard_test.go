@@ -24,11 +24,13 @@ func (l *leaver) factory() func(string) (actor.Actor, error) {
 		l.made.Add(1)
 		return &entity{
 			handle: func(c *actor.Context) {
-				if c.Message().Type == "block" {
+				switch c.Message().Type {
+				case "block":
 					close(l.in)
 					<-l.gate
-				}
-				if c.Message().Type == "leave" {
+				case "wait":
+					<-l.gate
+				case "leave":
 					c.Passivate()
 				}
 				c.Call().Reply([]byte("done"), nil)

@@ -27,7 +27,11 @@ func (h *Host) settle(c *cell) {
 	if !h.allBusy.Load() {
 		h.search()
 	}
-	if h.over() {
+	switch {
+	case !h.over():
+	case c.shard.lapsed():
+		h.allBusy.Store(false) // c is not, once the lease is back
+	default:
 		c.tryStop() // the only one that may be idle
 	}
 }
@@ -35,22 +39,31 @@ func (h *Host) settle(c *cell) {
 // search passivates the least recently used keys until the bound is kept, or
 // every key was found busy. The shards' tables are in order of use and each
 // publishes the age of its oldest, so the oldest of all is found without a lock.
-// It is called with evicting held.
+// A shard that another may own is passed over: its keys could not save what they
+// have, and may be served again. It is called with evicting held.
 func (h *Host) search() {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	began := h.clock.Load()
+	var lapsed map[*shard]bool
 	for h.over() {
 		var oldest *shard
 		age := int64(never)
 		for _, s := range h.list {
-			if a := s.oldest.Load(); a < age {
+			if a := s.oldest.Load(); a < age && !lapsed[s] {
 				oldest, age = s, a
 			}
 		}
 		if oldest == nil || age > began { // what is younger than this search was found busy in it
-			h.allBusy.Store(true)
+			h.allBusy.Store(len(lapsed) == 0) // nobody tells when a lease is back: the next one looks
 			break
+		}
+		if oldest.lapsed() {
+			if lapsed == nil {
+				lapsed = map[*shard]bool{}
+			}
+			lapsed[oldest] = true
+			continue
 		}
 		oldest.stopOldest(age)
 	}

@@ -71,7 +71,8 @@ func (i *idler) tick() {
 
 	h.mu.RLock()
 	for _, s := range h.list {
-		for tried := s.oldest.Load() <= limit; tried; {
+		// Without the lease keys keep what they have, since they could not save it.
+		for tried := s.oldest.Load() <= limit && !s.lapsed(); tried; {
 			_, tried = s.stopOldest(limit)
 		}
 	}

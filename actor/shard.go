@@ -162,8 +162,15 @@ func (s *shard) shrink() {
 	}
 }
 
-// noteOldest is called with mu held after a change of the ages.
-func (s *shard) noteOldest() { s.oldest.Store(s.ages.bound()) }
+// noteOldest is called with mu held after a change of the ages. A shard that ends
+// has nothing to passivate.
+func (s *shard) noteOldest() {
+	if s.closed {
+		s.oldest.Store(never)
+		return
+	}
+	s.oldest.Store(s.ages.bound())
+}
 
 // stopOldest passivates the shard's least recently used key. If that one is
 // busy it counts as just used, which it is, and nothing is stopped.
@@ -272,6 +279,7 @@ func (s *shard) find(pid *PID) *cell {
 func (s *shard) stop() {
 	s.mu.Lock()
 	s.closed = true
+	s.noteOldest()
 	cells := slices.Collect(maps.Values(s.table))
 	s.mu.Unlock()
 	s.parking.end()
