@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/clstr-go/clstr/transport"
@@ -35,7 +36,7 @@ func (c *Client) send(ctx context.Context, t target, d transport.Delivery, msgTy
 	}
 	reply, err := c.opts.Transport.Request(ctx, env)
 	if err != nil {
-		if c.retryable(err) {
+		if c.retryable(err) && !waitedFor(ctx, uint32(env.Shard)) {
 			reply, err = c.again(ctx, env, err)
 		}
 		err = ended(ctx, err, byDefault)
@@ -80,6 +81,12 @@ func (c *Client) retryable(err error) bool {
 		}
 	}
 	return false
+}
+
+// waitedFor reports whether the shard waits for the handler or hook that ctx is of:
+// one that is handed over and refuses would do so until that gives up.
+func waitedFor(ctx context.Context, shard uint32) bool {
+	return slices.Contains(transport.ViaOf(ctx), shard)
 }
 
 // outer is err without what is behind it: that an activation has failed for want
