@@ -169,6 +169,9 @@ func (c *Core) see(entries []Entry) {
 // Self returns what the core was given, with the defaults filled in.
 func (c *Core) Self() Self { return c.self }
 
+// Leaving reports whether the node hands over and goes, whoever has asked it to.
+func (c *Core) Leaving() bool { return c.own.record.State == Leaving }
+
 // Born returns the revision at which the node's record was made, 0 before it was.
 func (c *Core) Born() uint64 { return c.own.record.Born }
 

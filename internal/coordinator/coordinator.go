@@ -114,15 +114,25 @@ func (c *Coordinator) Run(ctx context.Context) (err error) {
 	}
 	var end context.CancelFunc
 	c.done, end = context.WithCancel(context.WithoutCancel(ctx))
-	stop, err := c.opts.Store.Watch(c.inbox.see)
-	if err != nil {
-		end()
-		return err
-	}
+	stop := c.watch(ctx)
 	err = c.livesOf(ctx)
 	stop()
 	end()
 	return errors.Join(err, c.await(), c.reported())
+}
+
+// watch begins to hear hints, which are no more than that: without them, nodes
+// look often enough.
+func (c *Coordinator) watch(ctx context.Context) (stop func()) {
+	for ctx.Err() == nil {
+		stop, err := c.opts.Store.Watch(c.inbox.see)
+		if err == nil {
+			return stop
+		}
+		c.log.Warn("the store of members cannot be watched", slog.Any("error", err))
+		pause(ctx, time.Second)
+	}
+	return func() {}
 }
 
 // livesOf is one incarnation after the other: each that was taken for dead, or

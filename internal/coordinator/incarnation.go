@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -38,6 +39,9 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 		case <-ticker.C:
 			l.step(membership.Tick{})
 			l.leaveIfDeaf()
+			if l.core.Leaving() && l.giveUp == nil { // superseded, or asked by an operator
+				l.leave()
+			}
 		case <-l.lapse.C:
 			l.lapsed()
 		case <-asked:
@@ -45,6 +49,9 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 			l.leave()
 		case <-l.giveUp:
 			err := transport.Errorf(transport.ErrHandlerTimeout, "node %s: left %d shards without a hand-over after %v", self.Name, len(l.guards), c.opts.StopTimeout)
+			if !l.superseded.IsZero() {
+				err = errors.Join(membership.ErrSuperseded, err)
+			}
 			return !l.away || ctx.Err() != nil, err
 		}
 	}
