@@ -48,7 +48,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 			asked = nil
 			l.leave()
 		case <-l.giveUp:
-			err := transport.Errorf(transport.ErrHandlerTimeout, "node %s: left %d shards without a hand-over after %v", self.Name, len(l.guards), c.opts.StopTimeout)
+			var err error = transport.Errorf(transport.ErrHandlerTimeout, "node %s: left %d shards without a hand-over after %v", self.Name, len(l.guards), c.opts.StopTimeout)
 			if !l.superseded.IsZero() {
 				err = errors.Join(membership.ErrSuperseded, err)
 			}
