@@ -8,36 +8,93 @@ import (
 
 // EndShard refuses what comes and what waits for the shard's keys, passivates
 // each with its stop hook, and returns when all have ended, or with ctx's error
-// when that takes too long. A later delivery begins anew, once they have ended.
-// With lost, another may have the shard already: the contexts of hooks have
-// ended then, so that what heeds them writes nothing.
+// when that takes too long. A later delivery begins anew; keys that have not ended
+// are refused with [ErrStuck] until they have, and no later EndShard waits for
+// them beside others. With lost, another may have the shard already: the contexts
+// of hooks have ended then, so that what heeds them writes nothing. When the wait
+// is over in vain, another may have it soon, and they end too.
 func (h *Host) EndShard(ctx context.Context, id uint32, lost bool) error {
-	s := h.shards.Get(id)
-	if s == nil {
-		return nil
+	h.mu.RLock()
+	s, ending := h.shards.Get(id), h.late[id]
+	h.mu.RUnlock()
+	if s != nil {
+		ending = []*shard{s}
+		if lost {
+			s.end()
+		}
+		s.stop()
 	}
-	if lost {
-		s.end()
+	for _, e := range ending {
+		select {
+		case <-e.done:
+		case <-ctx.Done():
+			err := fmt.Errorf("ending shard %d of kind %q: %w: %s", id, h.opts.Kind, ctx.Err(), running(ending...))
+			h.leave(s)
+			return err
+		}
 	}
-	s.stop()
-	select {
-	case <-s.done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("ending shard %d of kind %q: %w: %s", id, h.opts.Kind, ctx.Err(), running(s))
-	}
+	return nil
 }
 
-// forget takes a shard that has ended out of the table.
-func (h *Host) forget(s *shard) {
+// leave lets the shard's number have another table, beside one whose end was
+// waited for in vain. s is nil if that was so before.
+func (h *Host) leave(s *shard) {
+	if s == nil {
+		return
+	}
+	s.end()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopped || h.shards.Get(s.id) != s {
-		return // Stop waits for those in the list
+		return
 	}
 	h.shards.Set(s.id, nil)
-	h.list = slices.DeleteFunc(slices.Clone(h.list), func(other *shard) bool { return other == s })
+	h.late[s.id] = append(slices.Clone(h.late[s.id]), s)
+}
+
+// forget takes a shard that has ended out of the tables.
+func (h *Host) forget(s *shard) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopped {
+		return // Stop waits for those in the list
+	}
+	is := func(other *shard) bool { return other == s }
+	if h.shards.Get(s.id) == s {
+		h.shards.Set(s.id, nil)
+	} else if late := slices.DeleteFunc(slices.Clone(h.late[s.id]), is); len(late) > 0 {
+		h.late[s.id] = late
+	} else {
+		delete(h.late, s.id)
+	}
+	h.list = slices.DeleteFunc(slices.Clone(h.list), is)
 	s.end()
+}
+
+// livesOn reports whether a former table of the shard still has the key. What is
+// not there any more does not come back. It is called with mu held.
+func (s *shard) livesOn(key string) bool {
+	if len(s.before) == 0 {
+		return false
+	}
+	s.before = slices.DeleteFunc(slices.Clone(s.before), (*shard).hasEnded)
+	return slices.ContainsFunc(s.before, func(b *shard) bool { return b.has(key) })
+}
+
+func (s *shard) hasEnded() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *shard) has(key string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, ok := s.table[key]
+	return ok
 }
 
 // lapsed reports whether another may own the shard by now.

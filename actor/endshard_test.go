@@ -103,20 +103,36 @@ func TestEndShardWhileATurnRuns(t *testing.T) {
 	running := w.send("busy", "block")
 	await(t, l.in, "the turn")
 	over, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- w.EndShard(over, 0, false) }() // ends with over
+	for _, key := range []string{"busy", "new"} {
+		eventually(t, "the shard takes nothing", func() bool {
+			c := newCall()
+			err := w.Deliver(0, key, c)
+			if err == nil {
+				_, err = c.wait(t)
+			}
+			return errors.Is(err, actor.ErrStopping)
+		})
+	}
 	cancel()
-	err := w.EndShard(over, 0, false)
-	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), `key "busy"`) {
+	if err := <-ended; !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), `key "busy"`) {
 		t.Errorf("EndShard while a turn runs: %v", err)
 	}
-	for _, key := range []string{"busy", "new"} {
-		if err := w.Deliver(0, key, newCall()); !errors.Is(err, actor.ErrStopping) {
-			t.Errorf("Deliver to a shard that ends: %v", err)
-		}
-	}
+	w.refusedAsStuck("busy")
+	w.want("new", "go", "done")
 	close(l.gate)
 	if got, err := running.settled(t); got != "done" || err != nil {
 		t.Errorf("the running turn: %q, %v", got, err)
 	}
+	eventually(t, "the key is served again", func() bool {
+		c := newCall()
+		if w.Deliver(0, "busy", c) != nil {
+			return false
+		}
+		_, err := c.settled(t)
+		return err == nil
+	})
 	w.endShard(0, false)
 	w.want("new", "go", "done")
 }

@@ -10,8 +10,9 @@ import (
 var (
 	// ErrMailboxFull: the key has as many waiting messages as allowed.
 	ErrMailboxFull = errors.New("mailbox full")
-	// ErrStuck: a hook of the key has passed its limit and has not returned; until
-	// then the key takes nothing. It is an ErrMailboxFull, too: try again later.
+	// ErrStuck: a hook of the key has passed its limit and has not returned, or the
+	// key has not ended since the shard was here last; until then it takes nothing.
+	// It is an ErrMailboxFull, too: try again later.
 	ErrStuck = fmt.Errorf("%w: the key is stuck", ErrMailboxFull)
 	// ErrStopping: the host ends.
 	ErrStopping = errors.New("host is stopping")

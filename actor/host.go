@@ -108,7 +108,8 @@ type Host struct {
 
 	mu      sync.RWMutex
 	shards  shardtable.Table[shard] // written with mu held
-	list    []*shard                // what is in shards; replaced, not changed, where one goes
+	late    map[uint32][]*shard     // by number, what EndShard has waited for in vain; the slices are replaced
+	list    []*shard                // what is in shards and late; replaced, not changed, where one goes
 	made    int                     // shards
 	stopped bool
 
@@ -118,7 +119,7 @@ type Host struct {
 
 // NewHost makes a host.
 func (s *System) NewHost(opts HostOptions) *Host {
-	h := &Host{system: s, opts: opts.withDefaults(), name: s.nextHost()}
+	h := &Host{system: s, opts: opts.withDefaults(), name: s.nextHost(), late: map[uint32][]*shard{}}
 	h.life, h.end = context.WithCancel(context.Background())
 	h.keys, _ = opts.Observer.(KeyObserver)
 	h.idle.host = h
@@ -150,6 +151,7 @@ func (h *Host) makeShard(id uint32) *shard {
 	if s == nil {
 		h.made++
 		s = newShard(h, id, h.made)
+		s.before = h.late[id]
 		h.list = append(h.list, s)
 		h.shards.Set(id, s)
 	}

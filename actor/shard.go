@@ -34,6 +34,7 @@ type shard struct {
 	peak   int  // of the table's length, since it was made
 	ages   ages // of the cells in table
 	closed bool
+	before []*shard // former tables of the shard, some of whose keys may live on
 
 	parking parking // after mu
 
@@ -119,6 +120,10 @@ func (s *shard) deliverNew(key string, m *Context) error {
 		if s.lapsed() {
 			s.mu.Unlock()
 			return ErrLapsed
+		}
+		if s.livesOn(key) {
+			s.mu.Unlock()
+			return s.delivered(nil, stuck)
 		}
 		if check := h.opts.Check; check != nil {
 			if err := check(s.id, key); err != nil {
