@@ -2,6 +2,7 @@ package membership
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -185,5 +186,20 @@ func TestFormingCluster(t *testing.T) {
 	w.check()
 	if len(w.bad) > 0 {
 		t.Error(w.verdict())
+	}
+}
+
+// TestHintBeforeAnswer: the hint of the node's own write is faster than its answer;
+// the node joins at once all the same.
+func TestHintBeforeAnswer(t *testing.T) {
+	s := newScript(t, Timing{})
+	s.holdWrites(MemberKey(refA))
+	s.step(Tick{})
+	w := s.takeWrite(MemberKey(refA))
+	e := s.put(w.Key, w.Value)
+	s.hint(e)
+	s.step(Result{Op: w.Op, Rev: e.Rev})
+	if w := s.takeWrite(MemberKey(refA)); !strings.Contains(string(w.Value), Active) {
+		t.Errorf("it writes %s, want %s at once", w.Value, Active)
 	}
 }

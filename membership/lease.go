@@ -57,6 +57,7 @@ func (c *Core) renew() {
 		if r.Status == Done {
 			o.busy = false
 			c.renewed(r.Rev, written)
+			c.wish() // a hint may have been faster than this answer
 			return
 		}
 		if r.Status == Unknown {
@@ -146,12 +147,17 @@ func (c *Core) renewed(rev uint64, m Member) {
 	c.liveTick()
 	o.lastOK = c.now
 	c.members.put(c.self.Ref, m, rev, c.now)
-	if o.record.State != o.state {
-		o.renewAt = c.now // a wish came up meanwhile
-		c.renewIfDue()
-	}
+	c.wish()
 	c.pollIfDue()
 	c.shards.dirty = true
+}
+
+// wish renews at once where a wish for another state came up meanwhile.
+func (c *Core) wish() {
+	if o := &c.own; !c.gone && !o.busy && o.rev > 0 && o.record.State != o.state {
+		o.renewAt = c.now
+		c.renewIfDue()
+	}
 }
 
 // end is the end of this incarnation. A renewal of it may still be on its way,
