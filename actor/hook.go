@@ -37,6 +37,7 @@ type hook struct {
 	ctx    context.Context // made when asked for: most hooks never do
 	cancel context.CancelFunc
 	over   bool // has returned
+	lapsed bool // another may have come to own the shard since it began
 }
 
 var _ Call = (*hook)(nil)
@@ -134,7 +135,7 @@ func (h *hook) end() {
 }
 
 // context ends at the limit, when the hook has returned, and when the host gives
-// up. It has ended from the beginning where another may own the shard.
+// up, and where another may own the shard: from the beginning, or when that is so.
 func (h *hook) context() context.Context {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -146,11 +147,30 @@ func (h *hook) context() context.Context {
 		} else {
 			h.ctx, h.cancel = context.WithCancel(life)
 		}
-		if h.over || lapsed {
+		if h.over || h.lapsed || lapsed {
 			h.cancel()
 		}
 	}
 	return h.ctx
+}
+
+// lapse ends the context for good, whether the lease comes back or not.
+func (h *hook) lapse() {
+	h.mu.Lock()
+	h.lapsed = true
+	cancel := h.cancel
+	h.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
+}
+
+// lost reports whether another may own the shard, or may have since h began.
+func (h *hook) lost() bool {
+	h.mu.Lock()
+	lapsed := h.lapsed
+	h.mu.Unlock()
+	return lapsed || h.own.cell.shard.lapsed()
 }
 
 // Deadline implements context.Context.
@@ -169,6 +189,9 @@ func (h *hook) Err() error { return h.context().Err() }
 
 // Value implements context.Context.
 func (h *hook) Value(key any) any {
+	if _, ok := key.(pool.ShardKey); ok {
+		return h.own.cell.shard.id
+	}
 	if v, ok := h.held.Value(key); ok {
 		return v
 	}

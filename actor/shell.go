@@ -40,6 +40,7 @@ type shell struct {
 	live   bool   // activated, and not ended: what the observer counts
 	begun  bool   // KeyBegins was called, and KeyEnded was not
 	broken bool   // has panicked
+	lost   bool   // its activation has failed where another may own the shard
 	ended  bool   // was told that it has stopped
 }
 
@@ -127,7 +128,11 @@ func (s *shell) giveUp(ctx pactor.Context, err error) {
 	for _, m := range before {
 		h.deadLetter(ctx.Self(), m)
 	}
-	if first != nil {
+	switch {
+	case first == nil:
+	case s.lost: // its context has ended, which may well be why
+		first.call.Fail(ErrLapsed)
+	default:
 		first.call.Fail(fmt.Errorf("%w: %w", ErrActivation, err))
 	}
 	ctx.Stop(ctx.Self())
@@ -136,9 +141,10 @@ func (s *shell) giveUp(ctx pactor.Context, err error) {
 // errPanic stands for a panic's value, which may hold a payload.
 var errPanic = errors.New("panic (see the node's log)")
 
-func (s *shell) activate(ctx pactor.Context) error {
+func (s *shell) activate(ctx pactor.Context) (err error) {
 	h := s.cell.beginHook(activation, s.hookTimeout())
 	defer h.end()
+	defer func() { s.lost = err != nil && h.lost() }()
 	inner, err := s.shard.host.opts.Factory(s.cell.key)
 	if err != nil {
 		return err
