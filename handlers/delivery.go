@@ -49,6 +49,7 @@ var codes = []struct{ from, to error }{
 	{actor.ErrStuck, transport.ErrOverloaded},
 	{actor.ErrMailboxFull, transport.ErrOverloaded},
 	{actor.ErrStopping, transport.ErrDraining},
+	{actor.ErrLapsed, transport.ErrNotOwner},
 	{actor.ErrUnknownType, transport.ErrUnknownType},
 	{actor.ErrDecode, transport.ErrDecode},
 	{actor.ErrEncode, transport.ErrReply},

@@ -25,8 +25,8 @@ type Env struct {
 	// Check is asked before a key is made whether it belongs to the shard; it
 	// may be nil.
 	Check func(shard uint32, key string) error
-	// Lapsed is asked before periodic work and hooks whether another node may own
-	// the shard by now; it may be nil.
+	// Lapsed is asked before what no call causes, and before a key is made or
+	// passivated, whether another node may own the shard by now; it may be nil.
 	Lapsed func(shard uint32) bool
 	// StopTimeout bounds the wait for stop hooks when the node ends; 0 is 30 s.
 	StopTimeout time.Duration
@@ -101,9 +101,7 @@ func (s *hosting) host(k *keyed, kind string, direct bool) *hosted {
 
 // EndShard stops a shard's keys in all hosts, side by side. The lifetime calls it.
 func (s *hosting) EndShard(ctx context.Context, shard uint32, lost bool) error {
-	s.mu.Lock()
-	hosts := slices.Collect(maps.Values(s.hosts))
-	s.mu.Unlock()
+	hosts := s.all()
 	errs := make([]error, len(hosts))
 	var wg sync.WaitGroup
 	for i, h := range hosts {
@@ -111,6 +109,21 @@ func (s *hosting) EndShard(ctx context.Context, shard uint32, lost bool) error {
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// LapseShard refuses who waits for the shard's keys, and ends the contexts of
+// their hooks that run: another node may own it by now. The lifetime calls it.
+func (s *hosting) LapseShard(shard uint32) {
+	for _, h := range s.all() {
+		h.host.RefuseWaiting(shard)
+		h.host.LapseShard(shard)
+	}
+}
+
+func (s *hosting) all() []*hosted {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.hosts))
 }
 
 // end stops the hosts side by side: each may wait for its stop hooks.
