@@ -79,12 +79,15 @@ func TestBoundWithoutTheLease(t *testing.T) {
 // stays until the lease is back; then the oldest goes.
 func TestOverTheBoundWithoutTheLease(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var lease lease
-		l := &leaver{in: make(chan struct{}), gate: make(chan struct{})}
-		w := newWorld(t, actor.HostOptions{CacheSize: 1, Factory: l.factory(), Lapsed: lease.lapsed})
+		var over atomic.Bool
+		l := &leaver{gate: make(chan struct{})}
+		w := newWorld(t, actor.HostOptions{
+			CacheSize: 1, Factory: l.factory(),
+			Lapsed: func(shard uint32) bool { return shard == 0 && over.Load() },
+		})
 		a, b := w.send("a", "wait"), w.send("b", "wait")
 		synctest.Wait()
-		lease.over.Store(true)
+		over.Store(true)
 		close(l.gate)
 		for _, c := range []*call{a, b} {
 			if _, err := c.settled(t); err != nil {
@@ -95,14 +98,18 @@ func TestOverTheBoundWithoutTheLease(t *testing.T) {
 		if w.Active() != 2 || l.ended.Load() != 0 {
 			t.Errorf("%d active, %d ended without the lease", w.Active(), l.ended.Load())
 		}
-		lease.over.Store(false)
+		w.use(1, "c") // the only one that may go
+		if w.Active() != 2 || l.ended.Load() != 1 {
+			t.Errorf("%d active, %d ended after another shard's", w.Active(), l.ended.Load())
+		}
+		over.Store(false)
 		w.want("a", "go", "done")
 		synctest.Wait()
-		if w.Active() != 1 || l.ended.Load() != 1 {
+		if w.Active() != 1 || l.ended.Load() != 2 {
 			t.Errorf("%d active, %d ended with the lease again", w.Active(), l.ended.Load())
 		}
 		w.want("a", "go", "done")
-		if n := l.made.Load(); n != 2 {
+		if n := l.made.Load(); n != 3 {
 			t.Errorf("%d were made: the key that was used last has gone", n)
 		}
 	})

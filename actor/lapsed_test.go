@@ -136,7 +136,11 @@ func TestCallsDoNotWaitBehindMail(t *testing.T) {
 		w.refusedAsLapsed("k")
 		j.want(t, "without the lease", "started", "go", "block")
 		l.over.Store(false)
+		began := time.Now()
 		w.want("k", "at once", "") // the lease is back, and the shard has not looked
+		if took := time.Since(began); took != 0 {
+			t.Errorf("a call with the lease again took %v", took)
+		}
 		j.want(t, "with it again", "started", "go", "block", "a", "b", "at once")
 	})
 }
@@ -147,7 +151,9 @@ func TestMailThatWaitsWhenTheShardEnds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var l lease
 		var j journal
-		w := newWorld(t, actor.HostOptions{Factory: raw(j.receive), Lapsed: l.lapsed})
+		var asked atomic.Int32
+		lapsed := func(shard uint32) bool { asked.Add(1); return l.lapsed(shard) }
+		w := newWorld(t, actor.HostOptions{Factory: raw(j.receive), Lapsed: lapsed})
 		w.want("k", "go", "")
 		l.over.Store(true)
 		proto := w.system.Proto()
@@ -157,9 +163,13 @@ func TestMailThatWaitsWhenTheShardEnds(t *testing.T) {
 		if _, err := waits.Result(); !errors.Is(err, pactor.ErrDeadLetter) {
 			t.Errorf("who waits was told %v", err)
 		}
+		before := asked.Load()
+		pass(time.Minute)
+		if n := asked.Load() - before; n != 0 {
+			t.Errorf("the shard has looked %d times after its end", n)
+		}
 		l.over.Store(false)
 		w.want("k", "again", "")
-		pass(time.Minute)
 		j.want(t, "in the end", "started", "go", "stopped", "started", "again")
 	})
 }
