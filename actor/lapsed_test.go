@@ -163,6 +163,7 @@ func TestMailThatWaitsWhenTheShardEnds(t *testing.T) {
 		if _, err := waits.Result(); !errors.Is(err, pactor.ErrDeadLetter) {
 			t.Errorf("who waits was told %v", err)
 		}
+		synctest.Wait() // a look may have been on its way
 		before := asked.Load()
 		pass(time.Minute)
 		if n := asked.Load() - before; n != 0 {
