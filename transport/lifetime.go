@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -164,8 +165,9 @@ type shardLapser interface{ LapseShard(shard uint32) }
 // which must not block.
 func (l *Lifetime) LapseShard(shard uint32) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, v := range l.things {
+	things := slices.Collect(maps.Values(l.things))
+	l.mu.Unlock()
+	for _, v := range things {
 		if e, ok := v.(shardLapser); ok {
 			e.LapseShard(shard)
 		}
