@@ -192,8 +192,10 @@ func (s *ownedShard) Drain(ctx context.Context) error {
 		soon, cancel = context.WithTimeout(context.WithoutCancel(ctx), saveTime)
 		defer cancel()
 	}
-	if e := s.l.life.EndShard(soon, s.guard.Shard, false); e != nil {
-		err = errors.Join(err, s.l.life.EndShard(ctx, s.guard.Shard, true))
+	if s.l.life.EndShard(soon, s.guard.Shard, false) != nil { // contexts of hooks have ended now
+		moment, cancel := context.WithTimeout(context.WithoutCancel(ctx), heedTime)
+		defer cancel()
+		err = errors.Join(err, s.l.life.EndShard(moment, s.guard.Shard, true))
 	}
 	return err
 }
@@ -201,6 +203,10 @@ func (s *ownedShard) Drain(ctx context.Context) error {
 // saveTime is how long keys have to passivate when their shard moves although
 // some of them are late.
 const saveTime = 2 * time.Second
+
+// heedTime is how long stop hooks have to return when their context has ended: so
+// that those that heed it do not run beside the next owner's keys.
+const heedTime = time.Second
 
 // Lapse implements coordinator.Shard.
 func (s *ownedShard) Lapse(lapsed bool) {

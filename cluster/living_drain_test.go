@@ -1,0 +1,288 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/memtransport"
+)
+
+// pair starts nodes "a" and "b", and returns when each has its shards. They differ
+// in what of says.
+func (lc *livingCluster) pair(of func(node string) cluster.NodeOptions) (a, b *livingNode) {
+	start := func(node string) *livingNode {
+		opts := of(node)
+		opts.NodeID = node
+		return lc.startOn(opts)
+	}
+	a, b = start("a"), start("b")
+	<-a.Ready()
+	<-b.Ready()
+	time.Sleep(20 * time.Second)
+	return a, b
+}
+
+// forward asks another key where it is.
+type forward struct{ To string }
+
+// TestNestedCallInADrainingShard: a handler that asks a key of its own shard, which
+// has begun to drain, gets its answer; others wait for the next owner. The move
+// takes no longer than the handlers.
+func TestNestedCallInADrainingShard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lc := newLiving(t)
+		defer lc.close()
+		keys := keysOf(3, "a", "a", "b")
+		running, moves := make(chan struct{}), make(chan struct{})
+		a, b := lc.pair(func(node string) cluster.NodeOptions {
+			return cluster.NodeOptions{Handler: entity(node, actor.OnRequest(func(_ *struct{}, c *actor.Context, m forward) (done, error) {
+				close(running)
+				<-moves
+				r, err := cluster.NewRequest[where, done](lc.client().Key(m.To)).Request(c, where{})
+				if err != nil {
+					return done{}, err
+				}
+				return *r, nil
+			}))}
+		})
+		outer := make(chan *done)
+		go func() { // ends with the call
+			r, err := cluster.NewRequest[forward, done](lc.client().Key(keys[0])).Request(t.Context(), forward{keys[1]})
+			if err != nil {
+				t.Errorf("the outer call: %v (%v)", err, cluster.OutcomeOf(err))
+				r = new(done)
+			}
+			outer <- r
+		}()
+		<-running
+		a.stop()
+		synctest.Wait()
+		began := time.Now()
+		other := make(chan string)
+		go func() { other <- lc.whereis(keys[2]) }() // ends with the call
+		time.Sleep(10 * time.Millisecond)
+		close(moves)
+		if r := <-outer; r.Node != "a" || time.Since(began) > 10*time.Millisecond {
+			t.Errorf("the nested call ran on %q, %v after the shard had begun to drain", r.Node, time.Since(began))
+		}
+		if by := <-other; by != "b" || time.Since(began) > time.Second {
+			t.Errorf("the other call ran on %q, after %v", by, time.Since(began))
+		}
+		if err := <-a.ended; err != nil {
+			t.Error(err)
+		}
+		lc.end(b)
+	})
+}
+
+// TestStopHookPastDrainTimeout: the context of a stop hook that goes on for longer
+// than a drain may take ends. One that heeds that returns before the next owner
+// serves; of one that does not, the node tells.
+func TestStopHookPastDrainTimeout(t *testing.T) {
+	for _, heeds := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			lc := newLiving(t)
+			defer lc.close()
+			keys := keysOf(1, "a", "a", "b")
+			var cut, saved atomic.Int64
+			a, b := lc.pair(func(node string) cluster.NodeOptions {
+				return cluster.NodeOptions{DrainTimeout: 10 * time.Second, Handler: entity(node, actor.OnPassivate(func(_ *struct{}, c *actor.Context) error {
+					end := c.Done()
+					switch {
+					case node == "b":
+						return nil
+					case !heeds:
+						end = nil
+					}
+					select {
+					case <-end:
+						time.Sleep(100 * time.Millisecond) // to undo what it has begun
+						cut.Add(1)
+					case <-time.After(20 * time.Second):
+						saved.Add(1)
+					}
+					return c.Err()
+				}))}
+			})
+			lc.whereis(keys[0])
+			a.stop()
+			synctest.Wait()
+			began := time.Now()
+			by, cuts := lc.whereis(keys[0]), cut.Load()
+			if by != "b" || cuts == 0 == heeds || saved.Load() > 0 || time.Since(began) > 13*time.Second {
+				t.Errorf("after %v the key is with %s; %d stop hooks have heeded their context, %d have saved", time.Since(began), by, cuts, saved.Load())
+			}
+			if err := <-a.ended; heeds && err != nil || !heeds && (err == nil || !strings.Contains(err.Error(), keys[0])) {
+				t.Errorf("heeds %v: the node ends with %v", heeds, err)
+			}
+			lc.end(b)
+		})
+	}
+}
+
+// TestStopHooksBesideASlowKey: that a key's handler goes on does not keep the other
+// keys of the shard from saving what they have.
+func TestStopHooksBesideASlowKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lc := newLiving(t)
+		defer lc.close()
+		keys := keysOf(21, "a", "a", "b")
+		var saved, failed atomic.Int64
+		release := make(chan struct{})
+		a, b := lc.pair(func(node string) cluster.NodeOptions {
+			return cluster.NodeOptions{Handler: entity(node,
+				actor.OnNotify(func(*struct{}, *actor.Context, put) error { <-release; return nil }),
+				actor.OnPassivate(func(_ *struct{}, c *actor.Context) error {
+					switch {
+					case node == "b":
+					case c.Err() != nil:
+						failed.Add(1)
+					default:
+						saved.Add(1)
+					}
+					return nil
+				}))}
+		})
+		for _, key := range keys[1:] {
+			lc.whereis(key)
+		}
+		if err := lc.client().Key(keys[0]).Notify(t.Context(), put{1}); err != nil {
+			t.Error(err)
+		}
+		a.stop()
+		time.Sleep(14 * time.Second)
+		if saved.Load() != 20 || failed.Load() != 0 {
+			t.Errorf("%d of 20 keys have saved what they had, %d found their context ended", saved.Load(), failed.Load())
+		}
+		if by := lc.whereis(keys[0]); by != "b" {
+			t.Errorf("the slow key is with %s", by)
+		}
+		close(release)
+		if err := <-a.ended; !errors.Is(err, cluster.ErrHandlerTimeout) {
+			t.Errorf("the node ends with %v", err)
+		}
+		lc.end(b)
+	})
+}
+
+// TestStopHookAsksItsShard: such a call is refused at once, and not sent again: the
+// shard would wait for itself.
+func TestStopHookAsksItsShard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lc := newLiving(t)
+		defer lc.close()
+		keys := keysOf(2, "a", "a", "b")
+		type answer struct {
+			err  error
+			took time.Duration
+		}
+		answers := make(chan answer, 2)
+		a, b := lc.pair(func(node string) cluster.NodeOptions {
+			return cluster.NodeOptions{Handler: entity(node,
+				actor.OnNotify(func(*struct{}, *actor.Context, put) error { return nil }),
+				actor.OnPassivate(func(_ *struct{}, c *actor.Context) error {
+					if node == "b" {
+						return nil
+					}
+					other := lc.client().Key(keys[1])
+					began := time.Now()
+					answers <- answer{other.Notify(c, put{1}), time.Since(began)}
+					began = time.Now()
+					_, err := cluster.NewRequest[where, done](other).Request(c, where{})
+					answers <- answer{err, time.Since(began)}
+					return nil
+				}))}
+		})
+		lc.whereis(keys[0])
+		a.stop()
+		synctest.Wait()
+		began := time.Now()
+		if by := lc.whereis(keys[0]); by != "b" || time.Since(began) > time.Second {
+			t.Errorf("the key is with %s, after %v", by, time.Since(began))
+		}
+		for range cap(answers) {
+			if a := <-answers; !cluster.OutcomeOf(a.err).NeverRan() || a.took > 0 {
+				t.Errorf("after %v the hook is told %v (%v)", a.took, a.err, cluster.OutcomeOf(a.err))
+			}
+		}
+		if err := <-a.ended; err != nil {
+			t.Error(err)
+		}
+		lc.end(b)
+	})
+}
+
+// lateTransport finds requests for a shard some time before it says so, as NATS
+// does.
+type lateTransport struct{ *memtransport.Transport }
+
+// SubscribeEpoch implements transport.EpochTransport.
+func (t lateTransport) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
+	sub, err := t.Transport.SubscribeEpoch(ctx, shard, epoch, r)
+	time.Sleep(3 * time.Millisecond)
+	return sub, err
+}
+
+// TestActivationWhileAShardOpens: a key that is asked for before the node knows
+// that its shard is open may load what it needs.
+func TestActivationWhileAShardOpens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lc := newLiving(t)
+		defer lc.close()
+		keys := keysOf(1, "a", "a", "b")
+		a, b := lc.pair(func(node string) cluster.NodeOptions {
+			return cluster.NodeOptions{Transport: lateTransport{lc.tr}, Handler: entity(node, actor.OnActivate(func(_ *struct{}, c *actor.Context) error { return c.Err() }))}
+		})
+		a.stop()
+		for range 100 {
+			lc.whereis(keys[0])
+			time.Sleep(100 * time.Microsecond)
+		}
+		if err := <-a.ended; err != nil {
+			t.Error(err)
+		}
+		lc.end(b)
+	})
+}
+
+// TestMovesLeaveNothing: shards that come and go leave no memory behind.
+func TestMovesLeaveNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lc := newLiving(t)
+		defer lc.close()
+		a := lc.startOn(cluster.NodeOptions{NodeID: "a", Handler: entity("a")})
+		<-a.Ready()
+		ask := func() {
+			for i := range 1000 {
+				lc.whereis(fmt.Sprint("key-", i))
+			}
+		}
+		var heap [10]uint64
+		for round := range heap {
+			ask()
+			b := lc.startOn(cluster.NodeOptions{NodeID: fmt.Sprint("b", round), Handler: entity("b")})
+			<-b.Ready()
+			ask()
+			lc.end(b)
+			time.Sleep(20 * time.Second)
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			heap[round] = m.HeapAlloc
+		}
+		if grown := int64(heap[9]) - int64(heap[1]); grown > 1<<20 {
+			t.Errorf("bytes in use after each round: %d", heap)
+		}
+		lc.end(a)
+	})
+}

@@ -1,0 +1,166 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/memtransport"
+)
+
+// silentStore does not answer from when the layout was written.
+type silentStore struct {
+	membership.Store
+	silent atomic.Bool
+}
+
+func (s *silentStore) Write(ctx context.Context, key string, rev uint64, value []byte) (uint64, error) {
+	if s.silent.Load() {
+		<-ctx.Done()
+		return 0, ctx.Err()
+	}
+	defer s.silent.Store(true)
+	return s.Store.Write(ctx, key, rev, value)
+}
+
+// TestStopWhileJoiningWithoutAStore: a node that has nothing to hand over ends
+// soon, whether the store answers or not.
+func TestStopWhileJoiningWithoutAStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lc := newLiving(t)
+		defer lc.close()
+		a := lc.startOn(cluster.NodeOptions{NodeID: "a", Handler: echoData, Membership: &silentStore{Store: lc.store}})
+		time.Sleep(600 * time.Millisecond)
+		began := time.Now()
+		a.stop()
+		err := <-a.ended
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("the node ends after %v: %v", took, err)
+		}
+	})
+}
+
+// TestStopWithAStuckHandler: the end of a node is bounded, and tells what goes on,
+// also where handlers may run for as long as they like.
+func TestStopWithAStuckHandler(t *testing.T) {
+	for _, timeout := range []time.Duration{0, -1} {
+		synctest.Test(t, func(t *testing.T) {
+			lc := newLiving(t)
+			defer lc.close()
+			lc.tr = memtransport.New(memtransport.Options{HandlerTimeout: timeout})
+			runs, release := make(chan struct{}), make(chan struct{})
+			a := lc.startOn(cluster.NodeOptions{
+				NodeID: "a", DrainTimeout: time.Second, StopTimeout: 5 * time.Second,
+				Handler: func(context.Context, cluster.Envelope) ([]byte, error) { close(runs); <-release; return nil, nil },
+			})
+			<-a.Ready()
+			call := make(chan error)
+			go func() { // ends with the call
+				_, err := lc.client().RequestKey(context.Background(), "k", "Stuck", nil)
+				call <- err
+			}()
+			<-runs
+			began := time.Now()
+			a.stop()
+			select {
+			case err := <-a.ended:
+				if !errors.Is(err, cluster.ErrHandlerTimeout) || !strings.Contains(err.Error(), "1 calls have not finished") {
+					t.Errorf("handler timeout %v: the node ends with %v", timeout, err)
+				}
+			case <-time.After(time.Minute):
+				t.Errorf("handler timeout %v: the node has not ended", timeout)
+			}
+			if took := time.Since(began); took > 12*time.Second {
+				t.Errorf("handler timeout %v: the end takes %v", timeout, took)
+			}
+			close(release)
+			if err := <-call; err != nil && cluster.OutcomeOf(err) != cluster.MaybeRan {
+				t.Errorf("the caller is told %v (%v)", err, cluster.OutcomeOf(err))
+			}
+		})
+	}
+}
+
+// TestBacklogLongerThanADrain: of acknowledged notifications that do not come to
+// their end within DrainTimeout, those that have not run are lost. Each is counted,
+// and the node says so.
+func TestBacklogLongerThanADrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lc := newLiving(t)
+		defer lc.close()
+		keys := keysOf(1, "a", "a", "b")
+		const sent = 900
+		var ran atomic.Int64
+		m := &lost{ClusterMetrics: cluster.NopClusterMetrics()}
+		a, b := lc.pair(func(node string) cluster.NodeOptions {
+			return cluster.NodeOptions{Metrics: m, DrainTimeout: 10 * time.Second, Handler: entity(node, actor.OnNotify(func(*struct{}, *actor.Context, put) error {
+				time.Sleep(20 * time.Millisecond)
+				ran.Add(1)
+				return nil
+			}))}
+		})
+		for range sent {
+			if err := lc.client().Key(keys[0]).Notify(t.Context(), put{1}); err != nil {
+				t.Error(err)
+			}
+		}
+		a.stop()
+		if err := <-a.ended; !errors.Is(err, cluster.ErrHandlerTimeout) || !strings.Contains(err.Error(), "have not finished") {
+			t.Errorf("the node ends with %v", err)
+		}
+		if by := lc.whereis(keys[0]); by != "b" {
+			t.Errorf("the key is with %s", by)
+		}
+		if ran.Load() < 490 || ran.Load()+m.failed.Load() != sent {
+			t.Errorf("of %d acknowledged %d have run, and %d are counted as failed", sent, ran.Load(), m.failed.Load())
+		}
+		lc.end(b)
+	})
+}
+
+// deafTransport cannot subscribe.
+type deafTransport struct{ *memtransport.Transport }
+
+var errDeaf = errors.New("not permitted")
+
+// SubscribeEpoch implements transport.EpochTransport.
+func (deafTransport) SubscribeEpoch(context.Context, uint32, uint64, transport.Receiver) (transport.Subscription, error) {
+	return nil, errDeaf
+}
+
+// TestNodeThatCannotSubscribe: it gives its shards away and ends, and says why.
+func TestNodeThatCannotSubscribe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lc := newLiving(t)
+		defer lc.close()
+		a := lc.startOn(cluster.NodeOptions{NodeID: "a", Handler: echoData})
+		<-a.Ready()
+		deaf := lc.startOn(cluster.NodeOptions{NodeID: "b", Handler: echoData, Transport: deafTransport{lc.tr}})
+		select {
+		case err := <-deaf.ended:
+			if !errors.Is(err, errDeaf) {
+				t.Errorf("the node ends with %v", err)
+			}
+		case <-time.After(time.Minute):
+			t.Error("the node goes on")
+			deaf.stop()
+			<-deaf.ended
+		}
+		for shard := range uint32(livingShards) {
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			if _, err := lc.client().RequestShard(ctx, shard, "Echo", nil); err != nil {
+				t.Errorf("shard %d: %v", shard, err)
+			}
+			cancel()
+		}
+		lc.end(a)
+	})
+}
