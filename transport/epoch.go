@@ -31,7 +31,7 @@ type EpochTransport interface {
 type Drainer interface {
 	// Drain refuses what arrives from now on, but what calls in flight wait for
 	// ([Call.Needed]), and returns when every accepted call has finished, or with
-	// ctx's error. The subscription remains.
+	// ctx's error. The subscription remains, and refuses all.
 	Drain(ctx context.Context) error
 	// Drop is Drain for a shard that is another's: the contexts of calls that
 	// run end, and their callers are told that they may have run. Handlers that
@@ -48,15 +48,19 @@ var _ Drainer = (*Sub)(nil)
 
 // Drain implements [Drainer].
 func (s *Sub) Drain(ctx context.Context) error {
-	s.draining.Store(!s.dropped.Load())
-	drained := s.refuseAndDrain()
 	timer := time.AfterFunc(lenientAfter, func() { s.lenient.Store(true) })
 	defer timer.Stop()
-	select {
-	case <-drained:
-		return nil
-	case <-ctx.Done():
-		return Errorf(ErrHandlerTimeout, "%d calls have not finished", s.Pending()).WithCause(ctx.Err())
+	for {
+		s.draining.Store(!s.dropped.Load())
+		select {
+		case <-s.refuseAndDrain():
+		case <-ctx.Done():
+			return Errorf(ErrHandlerTimeout, "%d calls have not finished", s.Pending()).WithCause(ctx.Err())
+		}
+		s.draining.Store(false) // nothing is admitted any more,
+		if s.Pending() == 0 {   // and nothing was at the last moment
+			return nil
+		}
 	}
 }
 
