@@ -15,6 +15,8 @@ var epochTests = []test{
 	{"a shard without an owner", testNoOwnerNow},
 	{"what is left of a time to live", testTTLElsewhere},
 	{"drain", testDrain},
+	{"a drain serves what it needs", testDrainServesWhatItNeeds},
+	{"drains that wait for each other", testDrainsThatWaitForEachOther},
 	{"drop", testDrop},
 	{"the gate on arrival", testGateOnArrival},
 	{"the gate at the start", testGateAtStart},

@@ -1,0 +1,138 @@
+package transporttest
+
+import (
+	"context"
+	"time"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// lenientAfter is how long a drain admits only what its own shard waits for. The
+// suite is outside of package transport, as backends are.
+const lenientAfter = 250 * time.Millisecond
+
+// begun is a call that runs: what is asked with its context, its handler waits for.
+func (r *realm) begun(ctx context.Context, shard int, o *owner) (*transport.Call, <-chan result) {
+	r.s.Helper()
+	call := r.start(ctx, transport.Envelope{Shard: shard, Type: "Held"})
+	c := receive(r.s, "the call", o.held)
+	if !c.Start(nil) {
+		r.s.Fatal("the call does not start")
+	}
+	return c, call
+}
+
+// asks sends env as the handler of c.
+func (r *realm) asks(c context.Context, env transport.Envelope) ([]byte, error) {
+	r.s.Helper()
+	ctx, cancel := context.WithTimeout(c, patience)
+	defer cancel()
+	reply, err := r.Client.Request(ctx, env)
+	if ctx.Err() != nil {
+		r.s.Fatalf("the handler waited for %v: %v", patience, err)
+	}
+	return reply, err
+}
+
+// needs requires that shard 0 serves what the handler of c asks.
+func (r *realm) needs(c context.Context, by *owner, what string) {
+	r.s.Helper()
+	for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
+		reply, err := r.asks(c, transport.Envelope{Type: "Who", Delivery: d})
+		if err != nil || d == transport.AwaitReply && string(reply) != by.name {
+			r.s.Fatalf("%s (delivery %d): reply %q, %v", what, d, reply, err)
+		}
+	}
+}
+
+// replied ends a call that runs, and requires that its sender gets the reply.
+func (r *realm) replied(c *transport.Call, o *owner, call <-chan result) {
+	r.s.Helper()
+	c.Reply([]byte(o.name), nil)
+	c.End()
+	if done := receive(r.s, "the reply", call); done.err != nil || string(done.data) != o.name {
+		r.s.Errorf("reply %q, %v", done.data, done.err)
+	}
+}
+
+// drains begins to drain shard 0, and returns when what nobody there waits for is
+// refused.
+func (r *realm) drains(t tenure) (drained <-chan error) {
+	r.s.Helper()
+	drained = ends(func() error { return t.Drain(r.s.patient()) })
+	r.s.eventually("the drain begins", func() bool {
+		_, err := r.request(transport.Envelope{Type: "Who"})
+		return err != nil
+	})
+	r.refuses()
+	return drained
+}
+
+// refuses requires that shard 0 refuses what nobody there waits for.
+func (r *realm) refuses() {
+	r.s.Helper()
+	for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
+		_, err := r.request(transport.Envelope{Type: "Who", Delivery: d})
+		r.s.failed(err, transport.ErrDraining, transport.NotStarted)
+	}
+}
+
+// A shard that drains serves what its own handlers wait for, directly or by way of
+// another shard, or it would never end. What nobody there waits for is refused.
+// When the drain has ended, all is.
+func testDrainServesWhatItNeeds(s *suite) {
+	r := s.realm(transport.Limits{})
+	o, far := newOwner("it"), newOwner("far")
+	t := r.own(0, 1, o)
+	r.own(1, 1, far)
+	c, call := r.begun(s.patient(), 0, o)
+	drained := r.drains(t)
+	r.needs(c, o, "asked by a handler that is waited for")
+	ctx, cancel := context.WithTimeout(c, patience)
+	defer cancel()
+	inner, between := r.begun(ctx, 1, far)
+	r.needs(inner, o, "asked by way of another shard")
+	r.refuses()
+	r.replied(inner, far, between)
+	select {
+	case err := <-drained:
+		s.Fatalf("Drain returned (%v) while a handler was running", err)
+	default:
+	}
+	r.replied(c, o, call)
+	if err := receive(s, "Drain", drained); err != nil {
+		s.Error(err)
+	}
+	r.refuses()
+}
+
+// Two shards that drain at one moment may wait for each other. So what handlers
+// elsewhere wait for is refused at first, and served by a drain that goes on.
+func testDrainsThatWaitForEachOther(s *suite) {
+	r := s.realm(transport.Limits{})
+	o, far := newOwner("it"), newOwner("far")
+	t := r.own(0, 1, o)
+	r.own(1, 1, far)
+	c, call := r.begun(s.patient(), 0, o)
+	other, between := r.begun(s.patient(), 1, far)
+	began := time.Now()
+	drained := r.drains(t)
+	s.eventually("what a handler elsewhere waits for is served", func() bool {
+		_, err := r.asks(other, transport.Envelope{Type: "Who"})
+		if err != nil {
+			s.failed(err, transport.ErrDraining, transport.NotStarted)
+		} else if took := time.Since(began); took < lenientAfter {
+			s.Errorf("it was served after %v", took)
+		}
+		return err == nil
+	})
+	r.needs(other, o, "asked by a handler elsewhere, later")
+	r.refuses()
+	r.replied(c, o, call)
+	if err := receive(s, "Drain", drained); err != nil {
+		s.Error(err)
+	}
+	_, err := r.asks(other, transport.Envelope{Type: "Who"})
+	s.failed(err, transport.ErrDraining, transport.NotStarted)
+	r.replied(other, far, between)
+}
