@@ -126,6 +126,50 @@ func TestBacklogLongerThanADrain(t *testing.T) {
 	})
 }
 
+// TestShardComesBackToAStuckHook: a stop hook that hangs keeps its key closed when
+// the shard comes back to the node, and no other.
+func TestShardComesBackToAStuckHook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lc := newLiving(t)
+		defer lc.close()
+		keys := keysOf(2, "b", "a", "b")
+		release := make(chan struct{})
+		start := func(node string) *livingNode {
+			return lc.startOn(cluster.NodeOptions{NodeID: node, Handler: entity(node, actor.OnPassivate(func(_ *struct{}, c *actor.Context) error {
+				if node == "a" && c.Key() == keys[0] {
+					<-release
+				}
+				return nil
+			}))})
+		}
+		a := start("a")
+		<-a.Ready()
+		lc.whereis(keys[0])
+		b := start("b")
+		<-b.Ready()
+		time.Sleep(20 * time.Second)
+		if by := lc.whereis(keys[0]); by != "b" {
+			t.Errorf("the key has moved to %s", by)
+		}
+		lc.end(b)
+		if by := lc.whereis(keys[1]); by != "a" {
+			t.Errorf("another key of the shard is with %s", by)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		_, err := cluster.NewRequest[where, done](lc.client().Key(keys[0])).Request(ctx, where{})
+		cancel()
+		if !errors.Is(err, cluster.ErrOverloaded) || cluster.OutcomeOf(err) != cluster.NotStarted {
+			t.Errorf("who asks for the closed key is told %v (%v)", err, cluster.OutcomeOf(err))
+		}
+		close(release)
+		time.Sleep(time.Second)
+		if by := lc.whereis(keys[0]); by != "a" {
+			t.Errorf("when the hook has returned the key is with %s", by)
+		}
+		lc.end(a)
+	})
+}
+
 // deafTransport cannot subscribe.
 type deafTransport struct{ *memtransport.Transport }
 
