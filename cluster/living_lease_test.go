@@ -211,8 +211,8 @@ func TestContextsEndWithTheLease(t *testing.T) {
 	})
 }
 
-// TestWaitingBehindADeposedOwnersTurn: a request that comes when the lease has
-// ended does not wait for a turn that goes on, but for the next owner.
+// TestWaitingBehindADeposedOwnersTurn: a request that waits for a turn when the lease
+// ends, or comes then, waits for the next owner, and not until the turn ends.
 func TestWaitingBehindADeposedOwnersTurn(t *testing.T) {
 	deposed(t, func(node string) cluster.ServerHandlerFunc {
 		return entity(node, actor.OnNotify(func(*struct{}, *actor.Context, put) error { time.Sleep(28 * time.Second); return nil }))
@@ -220,10 +220,15 @@ func TestWaitingBehindADeposedOwnersTurn(t *testing.T) {
 		if err := lc.client().Key(key).Notify(t.Context(), put{1}); err != nil {
 			t.Error(err)
 		}
-		time.Sleep(9500 * time.Millisecond)
-		began := time.Now()
-		if by := lc.whereis(key); by != "b" || time.Since(began) > 4*time.Second {
-			t.Errorf("the key is with %s, after %v", by, time.Since(began))
+		asked := time.Now()
+		before := make(chan string)
+		go func() { before <- lc.whereis(key) }() // ends with the call
+		time.Sleep(10500 * time.Millisecond)
+		if by := lc.whereis(key); by != "b" || time.Since(asked) > 14*time.Second {
+			t.Errorf("who came later is answered by %s, %v after the cut", by, time.Since(asked))
+		}
+		if by := <-before; by != "b" || time.Since(asked) > 14*time.Second {
+			t.Errorf("who waited before is answered by %s, %v after the cut", by, time.Since(asked))
 		}
 	})
 }

@@ -3,6 +3,8 @@ package cluster_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -204,6 +206,38 @@ func TestNodeThatCannotSubscribe(t *testing.T) {
 				t.Errorf("shard %d: %v", shard, err)
 			}
 			cancel()
+		}
+		lc.end(a)
+	})
+}
+
+// TestMovesLeaveNothing: shards that come and go leave no memory behind.
+func TestMovesLeaveNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lc := newLiving(t)
+		defer lc.close()
+		a := lc.startOn(cluster.NodeOptions{NodeID: "a", Handler: entity("a")})
+		<-a.Ready()
+		ask := func() {
+			for i := range 1000 {
+				lc.whereis(fmt.Sprint("key-", i))
+			}
+		}
+		var heap [10]uint64
+		for round := range heap {
+			ask()
+			b := lc.startOn(cluster.NodeOptions{NodeID: fmt.Sprint("b", round), Handler: entity("b")})
+			<-b.Ready()
+			ask()
+			lc.end(b)
+			time.Sleep(20 * time.Second)
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			heap[round] = m.HeapAlloc
+		}
+		if grown := int64(heap[9]) - int64(heap[1]); grown > 1<<20 {
+			t.Errorf("bytes in use after each round: %d", heap)
 		}
 		lc.end(a)
 	})

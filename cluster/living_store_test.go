@@ -28,30 +28,35 @@ func alone(t *testing.T, opts cluster.NodeOptions, test func(t *testing.T, lc *l
 }
 
 // TestNotificationWithoutALease: an owner whose lease has ended accepts no
-// notification that it may never run.
+// notification that it may never run, for an entity or a func.
 func TestNotificationWithoutALease(t *testing.T) {
 	var ran atomic.Int64
-	h := entity("a", actor.OnNotify(func(*struct{}, *actor.Context, put) error { ran.Add(1); return nil }))
-	alone(t, cluster.NodeOptions{Handler: h}, func(t *testing.T, lc *livingCluster, l *link) {
-		l.cut.Store(true)
-		time.Sleep(12 * time.Second)
-		for range 10 {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			err := lc.client().Key("k").Notify(ctx, put{1})
-			cancel()
-			if !errors.Is(err, cluster.ErrNotOwner) || cluster.OutcomeOf(err) != cluster.NotStarted {
-				t.Errorf("got %v (%v), want ErrNotOwner, NotStarted", err, cluster.OutcomeOf(err))
+	for what, h := range map[string]cluster.ServerHandlerFunc{
+		"entity": entity("a", actor.OnNotify(func(*struct{}, *actor.Context, put) error { ran.Add(1); return nil })),
+		"func":   func(context.Context, cluster.Envelope) ([]byte, error) { ran.Add(1); return nil, nil },
+	} {
+		ran.Store(0)
+		alone(t, cluster.NodeOptions{Handler: h}, func(t *testing.T, lc *livingCluster, l *link) {
+			l.cut.Store(true)
+			time.Sleep(12 * time.Second)
+			for range 10 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				err := lc.client().Key("k").Notify(ctx, put{1})
+				cancel()
+				if !errors.Is(err, cluster.ErrNotOwner) || cluster.OutcomeOf(err) != cluster.NotStarted {
+					t.Errorf("%s: got %v (%v), want ErrNotOwner, NotStarted", what, err, cluster.OutcomeOf(err))
+				}
 			}
-		}
-		l.cut.Store(false)
-		if err := lc.client().Key("k").Notify(t.Context(), put{1}); err != nil {
-			t.Errorf("when the store is back: %v", err)
-		}
-		time.Sleep(20 * time.Second)
-		if ran.Load() != 1 {
-			t.Errorf("%d notifications have run, want the last", ran.Load())
-		}
-	})
+			l.cut.Store(false)
+			if err := lc.client().Key("k").Notify(t.Context(), put{1}); err != nil {
+				t.Errorf("%s: when the store is back: %v", what, err)
+			}
+			time.Sleep(20 * time.Second)
+			if ran.Load() != 1 {
+				t.Errorf("%s: %d notifications have run, want the last", what, ran.Load())
+			}
+		})
+	}
 }
 
 // TestQueuedWhenTheLeaseEnds: notifications that were acknowledged, and wait behind
