@@ -2,6 +2,7 @@ package transporttest
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/clstr-go/clstr/transport"
@@ -11,15 +12,28 @@ import (
 // suite is outside of package transport, as backends are.
 const lenientAfter = 250 * time.Millisecond
 
-// begun is a call that runs: what is asked with its context, its handler waits for.
-func (r *realm) begun(ctx context.Context, shard int, o *owner) (*transport.Call, <-chan result) {
+// running is a call whose handler runs: what is asked with its context, that waits
+// for. It ends with the test at the latest.
+type running struct {
+	*transport.Call
+	end    func() // replies the owner's name
+	by     *owner
+	result <-chan result
+}
+
+func (r *realm) begun(ctx context.Context, shard int, o *owner) running {
 	r.s.Helper()
 	call := r.start(ctx, transport.Envelope{Shard: shard, Type: "Held"})
 	c := receive(r.s, "the call", o.held)
 	if !c.Start(nil) {
 		r.s.Fatal("the call does not start")
 	}
-	return c, call
+	end := sync.OnceFunc(func() {
+		c.Reply([]byte(o.name), nil)
+		c.End()
+	})
+	r.s.Cleanup(end)
+	return running{c, end, o, call}
 }
 
 // asks sends env as the handler of c.
@@ -46,11 +60,10 @@ func (r *realm) needs(c context.Context, by *owner, what string) {
 }
 
 // replied ends a call that runs, and requires that its sender gets the reply.
-func (r *realm) replied(c *transport.Call, o *owner, call <-chan result) {
+func (r *realm) replied(c running) {
 	r.s.Helper()
-	c.Reply([]byte(o.name), nil)
-	c.End()
-	if done := receive(r.s, "the reply", call); done.err != nil || string(done.data) != o.name {
+	c.end()
+	if done := receive(r.s, "the reply", c.result); done.err != nil || string(done.data) != c.by.name {
 		r.s.Errorf("reply %q, %v", done.data, done.err)
 	}
 }
@@ -85,21 +98,21 @@ func testDrainServesWhatItNeeds(s *suite) {
 	o, far := newOwner("it"), newOwner("far")
 	t := r.own(0, 1, o)
 	r.own(1, 1, far)
-	c, call := r.begun(s.patient(), 0, o)
+	c := r.begun(s.patient(), 0, o)
 	drained := r.drains(t)
 	r.needs(c, o, "asked by a handler that is waited for")
 	ctx, cancel := context.WithTimeout(c, patience)
 	defer cancel()
-	inner, between := r.begun(ctx, 1, far)
+	inner := r.begun(ctx, 1, far)
 	r.needs(inner, o, "asked by way of another shard")
 	r.refuses()
-	r.replied(inner, far, between)
+	r.replied(inner)
 	select {
 	case err := <-drained:
 		s.Fatalf("Drain returned (%v) while a handler was running", err)
 	default:
 	}
-	r.replied(c, o, call)
+	r.replied(c)
 	if err := receive(s, "Drain", drained); err != nil {
 		s.Error(err)
 	}
@@ -113,8 +126,8 @@ func testDrainsThatWaitForEachOther(s *suite) {
 	o, far := newOwner("it"), newOwner("far")
 	t := r.own(0, 1, o)
 	r.own(1, 1, far)
-	c, call := r.begun(s.patient(), 0, o)
-	other, between := r.begun(s.patient(), 1, far)
+	c := r.begun(s.patient(), 0, o)
+	other := r.begun(s.patient(), 1, far)
 	began := time.Now()
 	drained := r.drains(t)
 	s.eventually("what a handler elsewhere waits for is served", func() bool {
@@ -128,11 +141,11 @@ func testDrainsThatWaitForEachOther(s *suite) {
 	})
 	r.needs(other, o, "asked by a handler elsewhere, later")
 	r.refuses()
-	r.replied(c, o, call)
+	r.replied(c)
 	if err := receive(s, "Drain", drained); err != nil {
 		s.Error(err)
 	}
 	_, err := r.asks(other, transport.Envelope{Type: "Who"})
 	s.failed(err, transport.ErrDraining, transport.NotStarted)
-	r.replied(other, far, between)
+	r.replied(other)
 }
