@@ -25,12 +25,16 @@ var errCut = errors.New("testkit: cut off from the store of members")
 type link struct {
 	membership.Store
 	close func()
+	still *stillness
 	cut   atomic.Bool
 }
 
 func (l *link) Write(ctx context.Context, key string, rev uint64, value []byte) (uint64, error) {
 	if l.cut.Load() {
 		return 0, errCut
+	}
+	if err := l.still.wait(ctx); err != nil {
+		return 0, err
 	}
 	return l.Store.Write(ctx, key, rev, value)
 }
@@ -39,6 +43,9 @@ func (l *link) Read(ctx context.Context, key string) (membership.Entry, error) {
 	if l.cut.Load() {
 		return membership.Entry{}, errCut
 	}
+	if err := l.still.wait(ctx); err != nil {
+		return membership.Entry{}, err
+	}
 	return l.Store.Read(ctx, key)
 }
 
@@ -46,13 +53,16 @@ func (l *link) Snapshot(ctx context.Context, prefix string) ([]membership.Entry,
 	if l.cut.Load() {
 		return nil, 0, errCut
 	}
+	if err := l.still.wait(ctx); err != nil {
+		return nil, 0, err
+	}
 	return l.Store.Snapshot(ctx, prefix)
 }
 
 func (l *link) Watch(f func(membership.Entry)) (stop func(), err error) {
 	return l.Store.Watch(func(e membership.Entry) {
 		if !l.cut.Load() {
-			f(e)
+			l.still.when(func() { f(e) })
 		}
 	})
 }
@@ -141,7 +151,7 @@ func (c *Cluster) target(shard uint32) (string, bool) {
 // SubscribeEpoch implements transport.EpochTransport.
 func (n *nodeSide) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
 	n.leaveID(ctx)
-	return n.endpoint.SubscribeEpoch(ctx, shard, epoch, r)
+	return n.endpoint.SubscribeEpoch(ctx, shard, epoch, pausable{r, n.still})
 }
 
 // ServeOwners implements transport.OwnersTransport, where the network needs it.

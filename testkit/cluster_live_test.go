@@ -205,3 +205,40 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		}
 	}
 }
+
+// TestLiveClusterPauses: what is sent to a node that stands still waits for it, and
+// is told when others have taken over; afterwards it serves again.
+func TestLiveClusterPauses(t *testing.T) {
+	testkit.EachTransport(t, func(t *testing.T, kind testkit.TransportKind) {
+		var ran atomic.Int64
+		c := testkit.NewCluster(t, testkit.ClusterOptions{
+			Live: true, Nodes: 2, Transport: kind, Log: slog.New(slog.DiscardHandler),
+			Handler: func(context.Context, cluster.Envelope) ([]byte, error) { ran.Add(1); return []byte(`{"N":1}`), nil },
+		})
+		c.Settle()
+		key := c.Client().Key(c.KeyOf("node-1"))
+		ask := func(patience time.Duration) error {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			_, err := cluster.NewRequest[hit, hits](key).Request(ctx, hit{})
+			return err
+		}
+		if err := ask(time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		c.PauseNode("node-1")
+		if err := ask(50 * time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a request to a node that stands still: %v", err)
+		}
+		eventually(t, "another serves the key", func() bool { return ask(time.Second) == nil })
+		before := ran.Load()
+		c.ResumeNode("node-1")
+		eventually(t, "the node serves again", func() bool {
+			info, err := key.GetNodeInfo(t.Context())
+			return err == nil && info.NodeID == "node-1"
+		})
+		if err := ask(time.Minute); err != nil || ran.Load() != before+1 {
+			t.Errorf("%v; %d turns after it has gone on, want 1: what waited has expired", err, ran.Load()-before)
+		}
+	})
+}

@@ -37,7 +37,8 @@ type member struct {
 	link     *link // to the store of members, in a live cluster
 	cancel   context.CancelFunc
 	killed   bool
-	wasCut   bool          // from the store of members
+	wasCut   bool // from the store of members, or paused
+	still    *stillness
 	ended    chan struct{} // closed when it and its transport have ended, or it could not
 	err      error         // set before ended is closed
 }
@@ -135,7 +136,7 @@ func (c *Cluster) start(ids ...string) {
 		opts := cluster.NodeOptions{
 			Log:         c.opts.Log,
 			NodeID:      id,
-			Transport:   &nodeSide{ep, id},
+			Transport:   &nodeSide{ep, id, nil},
 			Handler:     c.opts.Handler,
 			Kinds:       c.opts.Kinds,
 			Metrics:     c.opts.Metrics,
@@ -144,14 +145,15 @@ func (c *Cluster) start(ids ...string) {
 			StopTimeout: c.opts.StopTimeout,
 		}
 		ctx, cancel := context.WithCancel(context.Background())
-		m := &member{id: id, endpoint: ep, cancel: cancel, ended: make(chan struct{})}
+		m := &member{id: id, endpoint: ep, still: new(stillness), cancel: cancel, ended: make(chan struct{})}
 		if c.opts.Live {
 			store, closeStore, err := c.net.members()
 			if err != nil {
 				c.t.Fatalf("testkit: node %s: %v", id, err)
 				return
 			}
-			m.link = &link{Store: store, close: closeStore}
+			m.link = &link{Store: store, close: closeStore, still: m.still}
+			opts.Transport = &nodeSide{ep, id, m.still}
 			opts.Membership, opts.Timing = m.link, c.opts.Timing
 			opts.Metrics = c.history.watch(c.opts.Metrics, m)
 		} else {
@@ -202,7 +204,8 @@ func (c *Cluster) await(m *member) {
 // nodeSide leaves the node's ID where a [Recorder] finds it.
 type nodeSide struct {
 	endpoint
-	id string
+	id    string
+	still *stillness // of a node in a live cluster
 }
 
 type nodeIDKey struct{}
