@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/sparse"
 )
 
 // Lifetime is what handlers hang their state on. A handler is a bare func and
@@ -28,7 +29,7 @@ type Lifetime struct {
 	mostBusy int64        // not positive is no limit
 
 	onFailed func(*Error)
-	failures warner
+	failures sparse.Log
 
 	gone chan struct{} // closed when End has ended all
 

@@ -96,6 +96,6 @@ func (l *Lifetime) failed(env *Envelope, err *Error) {
 	if err.is == ErrPanicked {
 		return // its stack is in the log
 	}
-	l.failures.warn(l.log, "notification failed", slog.String("type", env.Type), slog.String("kind", env.Kind),
+	l.failures.Warn(l.log, "notification failed", slog.String("type", env.Type), slog.String("kind", env.Kind),
 		slog.String("to", env.where()), slog.String("code", err.Code), slog.Any("error", err))
 }

@@ -17,7 +17,7 @@ type row struct {
 var table = []row{
 	{"sharding", "", "golang.org/x/crypto/blake2b",
 		"arithmetic: a gateway hashes keys without the rest"},
-	{"transport", "internal/expiry internal/pool", "",
+	{"transport", "internal/expiry internal/pool internal/sparse", "",
 		"the contract and its policy: a gateway speaks it without an actor runtime or a message server"},
 	{"transport/wire", "transport", "google.golang.org/protobuf/encoding/protowire",
 		"bytes of envelopes and replies: the format's primitives, no reflection"},
@@ -25,7 +25,7 @@ var table = []row{
 		"generated: the yardstick that tests measure the hand-written codec by"},
 	{"transport/memtransport", "transport internal/shardtable", "",
 		"a backend carries envelopes; it never sees an actor"},
-	{"transport/natstransport", "transport transport/wire internal/expiry internal/pool", "github.com/nats-io/nats.go github.com/nats-io/nats.go/...",
+	{"transport/natstransport", "transport transport/wire internal/expiry internal/pool internal/sparse", "github.com/nats-io/nats.go github.com/nats-io/nats.go/...",
 		"the only product package that names NATS; the server stays outside"},
 	{"transport/transporttest", "transport", "",
 		"the suite knows the contract, never a backend"},
@@ -55,6 +55,7 @@ var table = []row{
 		"the goroutines around one node's membership: knows the seams of store and node, no backend"},
 	{"internal/expiry", "", "", "a leaf: many deadlines on few timers"},
 	{"internal/pool", "", "", "a leaf: workers"},
+	{"internal/sparse", "internal/expiry", "", "a leaf: a log of a line a second"},
 	{"internal/shardtable", "", "", "a leaf: things by shard"},
 	{"internal/laws", "", "", "nothing but tests"},
 }

@@ -2,41 +2,19 @@ package natstransport
 
 import (
 	"log/slog"
-	"sync"
 	"sync/atomic"
-	"time"
 
-	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/transport"
 )
 
-// warner logs what senders cause and nobody waits to be told of: at most one
-// line a second, so that a sender cannot flood the log, with the number of those
-// that it stands for.
+// warner logs what senders cause, a line a second.
 type warner struct {
-	log *slog.Logger
-
-	mu      sync.Mutex
-	last    int64 // moment of the last line; 0 is none
-	skipped int
+	log   *slog.Logger
+	lines sparse.Log
 }
 
-func (w *warner) warn(msg string, args ...any) {
-	now := expiry.Now()
-	w.mu.Lock()
-	if w.last != 0 && now < w.last+int64(time.Second) {
-		w.skipped++
-		w.mu.Unlock()
-		return
-	}
-	skipped := w.skipped
-	w.last, w.skipped = now, 0
-	w.mu.Unlock()
-	if skipped > 0 {
-		args = append(args, "skipped", skipped)
-	}
-	w.log.Warn(msg, args...)
-}
+func (w *warner) warn(msg string, args ...any) { w.lines.Warn(w.log, msg, args...) }
 
 // missed counts notifications without an acknowledgement that have reached
 // nobody: their senders have gone on, and cannot be told.
