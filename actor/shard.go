@@ -201,8 +201,8 @@ func (s *shard) Receive(ctx pactor.Context) {
 		s.terminated(ctx, m.Who)
 	case *pactor.Stopped:
 		s.refuseRest()
+		s.host.forget(s) // first: who waits for the end may deliver at once
 		close(s.done)
-		s.host.forget(s)
 	}
 }
 
