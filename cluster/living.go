@@ -98,7 +98,7 @@ func (l *living) Open(ctx context.Context, g *coordinator.Guard) (coordinator.Sh
 	s := &ownedShard{l: l, guard: g}
 	l.mu.Lock()
 	l.open[g.Shard] = s // before requests come
-	count := len(l.open)
+	l.n.owned(len(l.open))
 	l.mu.Unlock()
 	sub, err := l.transport.SubscribeEpoch(lifeContext{ctx, l.life.Context()}, g.Shard, g.Epoch, l.front(g))
 	if err == nil {
@@ -111,7 +111,6 @@ func (l *living) Open(ctx context.Context, g *coordinator.Guard) (coordinator.Sh
 		return nil, err
 	}
 	s.sub = sub
-	l.n.owned(count)
 	return s, nil
 }
 
@@ -167,9 +166,8 @@ func (l *living) closed(s *ownedShard) {
 	if l.open[s.guard.Shard] == s {
 		delete(l.open, s.guard.Shard)
 	}
-	count := len(l.open)
+	l.n.owned(len(l.open)) // under the lock: the last to tell is right
 	l.mu.Unlock()
-	l.n.owned(count)
 }
 
 // ownedShard is one shard that the node serves in one epoch.
