@@ -36,10 +36,10 @@ func (l *leaver) factory() func(string) (actor.Actor, error) {
 				c.Call().Reply([]byte("done"), nil)
 			},
 			passivate: func(c *actor.Context) {
-				l.ended.Add(1)
 				if c.Err() != nil {
 					l.lost.Add(1)
 				}
+				l.ended.Add(1) // last: tests wait for it
 			},
 		}
 	})
