@@ -47,10 +47,15 @@ func (s *stillness) set(still bool) {
 	case still && s.wake == nil:
 		s.wake = make(chan struct{})
 	case !still && s.wake != nil:
-		for _, f := range s.queue { // in the order in which they came, before what comes
-			f()
+		for len(s.queue) > 0 { // in the order in which they came, before what comes
+			queue := s.queue
+			s.queue = nil
+			s.mu.Unlock() // they are the node's own code
+			for _, f := range queue {
+				f()
+			}
+			s.mu.Lock()
 		}
-		s.queue = nil
 		close(s.wake)
 		s.wake = nil
 	}
@@ -59,11 +64,12 @@ func (s *stillness) set(still bool) {
 // when runs f, which must not block, now or when the node goes on.
 func (s *stillness) when(f func()) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.wake != nil {
 		s.queue = append(s.queue, f)
+		s.mu.Unlock()
 		return
 	}
+	s.mu.Unlock()
 	f()
 }
 

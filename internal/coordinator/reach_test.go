@@ -1,0 +1,92 @@
+package coordinator
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/clstr-go/clstr/membership"
+)
+
+// TestNodeThatRequestsDoNotReach gives its shards away, and comes again.
+func TestNodeThatRequestsDoNotReach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		a, b := cl.start("a"), cl.start("b")
+		time.Sleep(20 * time.Second)
+		b.deaf.Store(true)
+		time.Sleep(9 * time.Second)
+		cl.wantOwners("a", "b") // it may be a moment
+		time.Sleep(2 * time.Second)
+		cl.wantOwners("a")
+		b.deaf.Store(false)
+		time.Sleep(20 * time.Second)
+		cl.wantOwners("a", "b")
+		a.stop()
+		b.stop()
+		a.wantEnd(nil)
+		b.wantEnd(nil)
+	})
+}
+
+// TestNodeThatCannotSubscribe gives its shards away, and ends with the reason.
+func TestNodeThatCannotSubscribe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		a := cl.start("a")
+		time.Sleep(5 * time.Second)
+		b := cl.start("b")
+		b.mute.Store(true)
+		b.wantEnd(errCut)
+		time.Sleep(time.Second)
+		cl.wantOwners("a")
+		a.stop()
+		a.wantEnd(nil)
+	})
+}
+
+// TestLeaseEnds: what runs is told at that moment, not when others are told.
+func TestLeaseEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		a := cl.start("a")
+		time.Sleep(5 * time.Second)
+		a.cut.Store(true)
+		time.Sleep(6900 * time.Millisecond)
+		if n := a.lapses.Load(); n != 0 {
+			t.Errorf("%d shards have lapsed early", n)
+		}
+		time.Sleep(2200 * time.Millisecond)
+		if n := a.lapses.Load(); n != shards {
+			t.Errorf("%d of %d shards have lapsed", n, shards)
+		}
+		a.cut.Store(false)
+		time.Sleep(3 * time.Second)
+		cl.wantOwners("a")
+		a.stop()
+		a.wantEnd(nil)
+	})
+}
+
+// TestOlderProcessComesAgain: one that was taken for dead does not oust the process
+// that has come in its place.
+func TestOlderProcessComesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		b, older := cl.start("b"), cl.start("a")
+		time.Sleep(20 * time.Second)
+		older.cut.Store(true)
+		time.Sleep(15 * time.Second)
+		newer := cl.start("a")
+		time.Sleep(20 * time.Second)
+		cl.wantOwners("a", "b")
+		older.cut.Store(false)
+		older.wantEnd(membership.ErrSuperseded)
+		time.Sleep(20 * time.Second)
+		cl.wantOwners("a", "b")
+		b.stop()
+		newer.stop()
+		b.wantEnd(nil)
+		newer.wantEnd(nil)
+	})
+}
