@@ -36,7 +36,7 @@ func (c *Client) send(ctx context.Context, t target, d transport.Delivery, msgTy
 	}
 	reply, err := c.opts.Transport.Request(ctx, env)
 	if err != nil {
-		if c.retryable(err) && !waitedFor(ctx, uint32(env.Shard)) {
+		if c.retryable(err) && !waitedFor(ctx, uint32(env.Shard), err) {
 			reply, err = c.again(ctx, env, err)
 		}
 		err = ended(ctx, err, byDefault)
@@ -83,10 +83,11 @@ func (c *Client) retryable(err error) bool {
 	return false
 }
 
-// waitedFor reports whether the shard waits for the handler or hook that ctx is of:
-// one that is handed over and refuses would do so until that gives up.
-func waitedFor(ctx context.Context, shard uint32) bool {
-	return slices.Contains(transport.ViaOf(ctx), shard)
+// waitedFor reports whether a shard that is handed over refuses a call of a handler
+// or hook that it waits for itself: it would do so until that gives up.
+func waitedFor(ctx context.Context, shard uint32, err error) bool {
+	err = outer(err)
+	return (errors.Is(err, ErrNotOwner) || errors.Is(err, ErrDraining)) && slices.Contains(transport.ViaOf(ctx), shard)
 }
 
 // outer is err without what is behind it: that an activation has failed for want
