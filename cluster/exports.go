@@ -50,6 +50,8 @@ type (
 	ServerTransport = transport.ServerTransport
 	// Subscription ends a shard's subscription.
 	Subscription = transport.Subscription
+	// DrainCounts is what a shard's move has cost callers.
+	DrainCounts = transport.DrainCounts
 	// ServerHandlerFunc handles the messages of shards.
 	ServerHandlerFunc = transport.HandlerFunc
 )

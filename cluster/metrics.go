@@ -65,6 +65,9 @@ type OwnershipMetrics interface {
 	// owner before ("handoff"). pause is for how long nobody has served a shard that was
 	// handed over; 0 otherwise.
 	ShardOpened(why string, pause time.Duration)
+	// ShardDrained counts shards whose service the node has ended to hand them
+	// over, and what that has cost callers.
+	ShardDrained(counts DrainCounts)
 }
 
 // NopClusterMetrics returns a no-op ClusterMetrics implementation.

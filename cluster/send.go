@@ -114,6 +114,7 @@ func (c *Client) again(ctx context.Context, env Envelope, err error) ([]byte, er
 	if d, ok := ctx.Deadline(); ok && d.Before(end) {
 		end = d
 	}
+	env.Retry = true
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	<-timer.C

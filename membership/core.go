@@ -98,7 +98,7 @@ func (c *Core) Step(now time.Duration, e Event) []Effect {
 	case Opened:
 		c.opened(e.Shard, e.Epoch)
 	case Closed:
-		c.closed(e.Shard, e.Epoch)
+		c.closed(e)
 	case Leave:
 		c.leave()
 	default:

@@ -1,6 +1,10 @@
 package membership
 
-import "time"
+import (
+	"time"
+
+	"github.com/clstr-go/clstr/transport"
+)
 
 // Event is something that a core is told. The set is closed.
 type Event interface{ event() }
@@ -24,10 +28,12 @@ type (
 		Shard uint32
 		Epoch uint64
 	}
-	// Closed answers a Close that drains: nothing of the shard runs any more.
+	// Closed answers a Close that drains: nothing of the shard runs any more, and
+	// this is what it has cost.
 	Closed struct {
 		Shard uint32
 		Epoch uint64
+		transport.DrainCounts
 	}
 	// Leave asks the node to hand over its shards and go.
 	Leave struct{}

@@ -1,6 +1,10 @@
 package membership
 
-import "time"
+import (
+	"time"
+
+	"github.com/clstr-go/clstr/transport"
+)
 
 // shards is the node's view of all shards, and what it does about each.
 type shards struct {
@@ -40,6 +44,8 @@ type shard struct {
 	since time.Duration // when serving began; when draining did
 	op    bool          // a write or read of the record is under way; set writes it
 	again time.Duration // when a write that has failed may be tried again
+
+	cost transport.DrainCounts // of the drain that has ended
 }
 
 // set changes where a shard is, and the counts with it.
@@ -186,10 +192,11 @@ func (c *Core) shouldMove(s *shard, to Ref) bool {
 }
 
 // closed hands the shard over: nothing of it runs here any more.
-func (c *Core) closed(id uint32, epoch uint64) {
-	s := &c.shards.all[id]
-	if s.phase == draining && s.epoch == epoch {
-		c.set(id, passing, s.op)
+func (c *Core) closed(e Closed) {
+	s := &c.shards.all[e.Shard]
+	if s.phase == draining && s.epoch == e.Epoch {
+		s.cost = e.DrainCounts
+		c.set(e.Shard, passing, s.op)
 	}
 }
 
@@ -198,7 +205,7 @@ func (c *Core) closed(id uint32, epoch uint64) {
 func (c *Core) pass(id uint32) {
 	s := &c.shards.all[id]
 	to := c.target(id)
-	rec := Shard{Owner: to, Epoch: s.epoch + 1, Why: HandedOver, From: c.self.Ref, PausedUs: (c.now - s.since).Microseconds()}
+	rec := Shard{Owner: to, Epoch: s.epoch + 1, Why: HandedOver, From: c.self.Ref, PausedUs: (c.now - s.since).Microseconds(), DrainCounts: s.cost}
 	if to.IsZero() {
 		rec.Why = Released
 	}

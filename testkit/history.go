@@ -92,6 +92,7 @@ func (nopEntity) ActiveKeys(string, int)            {}
 func (nopEntity) CallRefused(string)                {}
 func (nopEntity) NotificationFailed(string)         {}
 func (nopEntity) ShardOpened(string, time.Duration) {}
+func (nopEntity) ShardDrained(cluster.DrainCounts)  {}
 
 // Lives returns all incarnations that there have been in a live cluster, in the
 // order in which they began. At the end of the test the cluster looks at them by

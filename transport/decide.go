@@ -62,6 +62,9 @@ func (c *Call) answer(data []byte, err *Error) {
 
 // settle ends the call's context.
 func (c *Call) settle(err *Error, h how) {
+	if err != nil && c.sub.gate != nil {
+		c.sub.counts.add(c, err)
+	}
 	c.mu.Lock()
 	c.err, c.ended = err, h
 	var after func()
@@ -160,6 +163,9 @@ func (c *Call) finish() {
 		err := c.err
 		c.mu.Unlock()
 		o.CallFinished(c, c.bits.Load()&bitStarted != 0, err)
+	}
+	if c.bits.Load()&bitCut != 0 {
+		c.sub.counts.running.Add(-1)
 	}
 	c.sub.release()
 }

@@ -71,6 +71,7 @@ type Sub struct {
 	lenient  atomic.Bool // and what any call waits for
 	dropped  atomic.Bool // set under mu
 	lapsed   atomic.Bool // the same
+	counts   moveCounts  // behind a gate: of what a move refuses or cuts off
 
 	mu      sync.Mutex
 	drained chan struct{}      // made by Unsubscribe, closed when nothing is in flight

@@ -79,6 +79,9 @@ type Envelope struct {
 	// count, seed, hash). Zero is unknown. A node with another layout refuses
 	// the envelope, so that no key is ever activated in two places.
 	Layout uint64 `json:"layout,omitempty"`
+	// Retry says that the sender has sent it before and was refused. Clients set
+	// it; it is there to be counted.
+	Retry bool `json:"retry,omitempty"`
 
 	// What Stamp has noted: the moment by the monotonic clock, and CreatedAtMs,
 	// which tells whether it still holds.

@@ -42,6 +42,9 @@ type Drainer interface {
 	// they may have run: the node's lease has ended. With false it is back. It does
 	// not block, and the subscription goes on.
 	Lapse(lapsed bool)
+	// Counts returns what the end of the subscription has cost so far, from its
+	// beginning or from when its node's lease last came back.
+	Counts() DrainCounts
 }
 
 var _ Drainer = (*Sub)(nil)
@@ -92,6 +95,7 @@ func (s *Sub) Lapse(lapsed bool) {
 	asked := slices.Collect(maps.Keys(s.asked))
 	s.mu.Unlock()
 	if !lapsed {
+		s.counts.reset() // what was refused meanwhile is not a move's
 		return
 	}
 	for _, c := range asked {

@@ -75,3 +75,16 @@ func TestPausesOfHandoffs(t *testing.T) {
 		}
 	}
 }
+
+// TestCostsOfHandoffs: a node that has handed over tells what that has cost, also
+// where it has cost nothing.
+func TestCostsOfHandoffs(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m := prommetrics.NewClusterMetrics(reg).(cluster.OwnershipMetrics)
+	want(t, reg, []sample{{"handoff_calls_total", "lost", -1}})
+	m.ShardDrained(cluster.DrainCounts{})
+	want(t, reg, []sample{{"handoff_calls_total", "parked", 0}, {"handoff_calls_total", "dropped", 0}, {"handoff_calls_total", "lost", 0}})
+	m.ShardDrained(cluster.DrainCounts{Parked: 5, Dropped: 2, Lost: 1})
+	m.ShardDrained(cluster.DrainCounts{Parked: 2})
+	want(t, reg, []sample{{"handoff_calls_total", "parked", 7}, {"handoff_calls_total", "dropped", 2}, {"handoff_calls_total", "lost", 1}})
+}

@@ -34,7 +34,8 @@ type clusterMetrics struct {
 	codes  *labels[prometheus.Counter]
 	failed *labels[prometheus.Counter]
 	opened *labels[prometheus.Counter]
-	pauses func() prometheus.Observer // made on first use: most nodes have no membership
+	costs  *labels[prometheus.Counter] // of hand-overs
+	pauses func() prometheus.Observer  // made on first use: most nodes have no membership
 }
 
 // NewClusterMetrics makes the metrics of clients and nodes and registers them.
@@ -80,6 +81,7 @@ func NewClusterMetrics(reg prometheus.Registerer) cluster.ClusterMetrics {
 	m.codes = newLabels(one(counter(reg, "refused_calls_total", "Calls that a node has refused.", "code")))
 	m.failed = newLabels(one(counter(reg, "failed_notifications_total", "Notifications that failed after they were accepted.", "code")))
 	m.opened = newLabels(one(counter(reg, "shards_opened_total", "Shards that a node has begun to serve.", "why")))
+	m.costs = newLabels(one(counter(reg, "handoff_calls_total", "Calls that the hand-over of their shard has cost something.", "fate")))
 	pauses := histogram(reg, "handoff_pause_seconds", "For how long nobody served a shard that was handed over.")
 	m.pauses = sync.OnceValue(func() prometheus.Observer { return pauses.WithLabelValues() })
 	return m
@@ -162,4 +164,11 @@ func (m *clusterMetrics) ShardOpened(why string, pause time.Duration) {
 	if pause > 0 {
 		m.pauses().Observe(pause.Seconds())
 	}
+}
+
+// ShardDrained implements [cluster.OwnershipMetrics].
+func (m *clusterMetrics) ShardDrained(c cluster.DrainCounts) {
+	m.costs.of("parked").Add(float64(c.Parked)) // or nothing, so that the series is there
+	m.costs.of("dropped").Add(float64(c.Dropped))
+	m.costs.of("lost").Add(float64(c.Lost))
 }

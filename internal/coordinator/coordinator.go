@@ -37,8 +37,9 @@ type Node interface {
 type Shard interface {
 	// Drain returns when nothing of the shard runs any more and its keys are
 	// passivated. New calls are refused by the guard. When ctx ends, what runs
-	// still is left behind and told so.
-	Drain(ctx context.Context) error
+	// still is left behind and told so. It returns what that has cost callers, also
+	// beside an error.
+	Drain(ctx context.Context) (transport.DrainCounts, error)
 	// Drop ends what runs, without stop hooks: another may own the shard. It
 	// returns when nothing runs any more, or with ctx.
 	Drop(ctx context.Context) error

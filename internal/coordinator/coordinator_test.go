@@ -133,14 +133,14 @@ type served struct {
 	g *Guard
 }
 
-func (s served) Drain(context.Context) error {
+func (s served) Drain(context.Context) (transport.DrainCounts, error) {
 	time.Sleep(time.Millisecond)
 	if got := s.g.Now(); got == Serving {
 		s.m.cl.t.Errorf("shard %d drains and is %v", s.g.Shard, got)
 	}
-	return nil
+	return transport.DrainCounts{Parked: 1 + s.g.Shard}, nil
 }
-func (s served) Drop(ctx context.Context) error { return s.Drain(ctx) }
+func (s served) Drop(ctx context.Context) error { _, err := s.Drain(ctx); return err }
 func (s served) Close() error                   { return nil }
 func (s served) Lapse(lapsed bool) {
 	if !lapsed {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/transport"
 )
 
 // How long a shard that cannot be subscribed waits for the next try.
@@ -61,9 +62,11 @@ func (l *life) drain(h *held) {
 	h.set(Moving)
 	h.stop()
 	l.c.line(h.Shard, func() {
+		var counts transport.DrainCounts
 		if h.shard != nil {
 			ctx, cancel := context.WithTimeout(l.ctx, l.c.opts.DrainTimeout)
-			err := h.shard.Drain(ctx)
+			var err error
+			counts, err = h.shard.Drain(ctx)
 			cancel()
 			h.set(Lost)
 			if err != nil {
@@ -74,7 +77,7 @@ func (l *life) drain(h *held) {
 			}
 			l.c.work.Go(func() { l.c.linger(h) }) // ends with c.done
 		}
-		l.c.inbox.post(l, membership.Closed{Shard: h.Shard, Epoch: h.Epoch})
+		l.c.inbox.post(l, membership.Closed{Shard: h.Shard, Epoch: h.Epoch, DrainCounts: counts})
 	})
 }
 

@@ -168,6 +168,8 @@ func (d *Decoder) envelope(data []byte, e *Envelope) error {
 			e.NumShards = uint32(f.uint)
 		case f.is(envLayout, protowire.Fixed64Type):
 			e.Layout = f.uint
+		case f.is(envRetry, protowire.VarintType):
+			e.Retry = f.uint != 0
 		case f.number == envVia:
 			if err := e.via(&f); err != nil {
 				return err

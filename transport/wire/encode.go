@@ -33,6 +33,7 @@ const (
 	envNumShards = 10
 	envLayout    = 11
 	envVia       = 12
+	envRetry     = 13
 
 	headerName  = 1
 	headerValue = 2
@@ -81,6 +82,7 @@ func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, via
 	}
 	viaSize := sizeVia(via)
 	size += sizeString(envVia, viaSize)
+	size += sizeUint(envRetry, flag(env.Retry))
 
 	b = protowire.AppendTag(b, packetEnvelopes, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(size))
@@ -104,7 +106,15 @@ func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, via
 		b = protowire.AppendFixed64(b, env.Layout)
 	}
 	b = appendVia(b, via, viaSize)
+	b = appendUint(b, envRetry, flag(env.Retry))
 	return append(b, unknown...)
+}
+
+func flag(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // ttlLeft is the rest of the time to live in milliseconds. A time to live that

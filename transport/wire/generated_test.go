@@ -20,7 +20,7 @@ func generated(p *wire.Packet) *clstrpb.Packet {
 		pb := &clstrpb.Envelope{
 			Shard: uint32(e.Shard), Type: e.Type, Data: e.Data, Key: []byte(e.Key), Kind: e.Kind,
 			BudgetUs: uint64(e.Budget / time.Microsecond), TtlMs: uint64(e.TTLMs),
-			Delivery: clstrpb.Delivery(e.Delivery), NumShards: e.NumShards, Layout: e.Layout, Via: e.Via,
+			Delivery: clstrpb.Delivery(e.Delivery), NumShards: e.NumShards, Layout: e.Layout, Via: e.Via, Retry: e.Retry,
 		}
 		for name, value := range e.Headers {
 			pb.Headers = append(pb.Headers, &clstrpb.Header{Name: []byte(name), Value: []byte(value)})

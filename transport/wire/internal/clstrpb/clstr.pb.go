@@ -227,6 +227,7 @@ type Envelope struct {
 	NumShards     uint32                 `protobuf:"varint,10,opt,name=num_shards,json=numShards,proto3" json:"num_shards,omitempty"` // by which the sender has mapped key to shard
 	Layout        uint64                 `protobuf:"fixed64,11,opt,name=layout,proto3" json:"layout,omitempty"`                       // fingerprint of the sender's mapping; 0 is unknown
 	Via           []uint32               `protobuf:"varint,12,rep,packed,name=via,proto3" json:"via,omitempty"`                       // shards whose handlers wait for this, the nearest last
+	Retry         bool                   `protobuf:"varint,13,opt,name=retry,proto3" json:"retry,omitempty"`                          // it was sent before and refused; for counts
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -343,6 +344,13 @@ func (x *Envelope) GetVia() []uint32 {
 		return x.Via
 	}
 	return nil
+}
+
+func (x *Envelope) GetRetry() bool {
+	if x != nil {
+		return x.Retry
+	}
+	return false
 }
 
 // Header is a name and a value of any bytes.
@@ -622,7 +630,7 @@ const file_transport_wire_clstr_proto_rawDesc = "" +
 	"\bfirst_id\x18\x02 \x01(\x04R\afirstId\x120\n" +
 	"\tenvelopes\x18\x03 \x03(\v2\x12.clstr.v1.EnvelopeR\tenvelopes\x12)\n" +
 	"\areplies\x18\x04 \x03(\v2\x0f.clstr.v1.ReplyR\areplies\x12\x18\n" +
-	"\acancels\x18\x05 \x03(\x04R\acancels\"\xc7\x02\n" +
+	"\acancels\x18\x05 \x03(\x04R\acancels\"\xdd\x02\n" +
 	"\bEnvelope\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x12\n" +
@@ -637,7 +645,8 @@ const file_transport_wire_clstr_proto_rawDesc = "" +
 	"num_shards\x18\n" +
 	" \x01(\rR\tnumShards\x12\x16\n" +
 	"\x06layout\x18\v \x01(\x06R\x06layout\x12\x10\n" +
-	"\x03via\x18\f \x03(\rR\x03via\"2\n" +
+	"\x03via\x18\f \x03(\rR\x03via\x12\x14\n" +
+	"\x05retry\x18\r \x01(\bR\x05retry\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\fR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\"R\n" +

@@ -1,0 +1,124 @@
+package transport
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// gated is a book whose shard moves, or was lost.
+type gated struct {
+	book
+	moving bool
+}
+
+// Admit implements [Gate].
+func (g *gated) Admit(c *Call, _ time.Time, starts bool) *Error {
+	if !g.moving || starts && !c.AwaitsReply() {
+		return nil
+	}
+	return Errorf(ErrNotOwner, "moves")
+}
+
+func wantCounts(t *testing.T, s *Sub, want DrainCounts) {
+	t.Helper()
+	if got := s.Counts(); got != want {
+		t.Errorf("counted %+v, want %+v", got, want)
+	}
+}
+
+// TestDrainCounts: of the calls of a shard that moves, each counts as what its
+// sender knows of it.
+func TestDrainCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewDispatcher(Limits{}, silent)
+		g := &gated{}
+		s, err := d.Subscribe(t.Context(), g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		far := func(how Delivery, budget time.Duration) *Call {
+			c := NewCall(Envelope{Delivery: how}, &inbox{}, budget)
+			s.Dispatch(c)
+			return c
+		}
+		near := func(how Delivery) error { return s.notify(t.Context(), &Envelope{Delivery: how}, false) }
+		accepted := func() *Call { g.mu.Lock(); defer g.mu.Unlock(); return g.calls[len(g.calls)-1] }
+
+		heeds, ignores := far(AwaitReply, 0), far(AwaitReply, 0)
+		heeds.Start(nil)
+		_ = heeds.Done()
+		ignores.Start(nil)
+		waits, late, passes := far(AwaitReply, 0), far(AwaitReply, time.Second), far(AwaitReply, 0)
+		passes.Start(nil)
+		passes.Reply(nil, Errorf(ErrNotOwner, "of another call"))
+		passes.End()
+		acked, unacked := far(AwaitAccept, 0), far(AwaitNothing, 0)
+		if err := near(AwaitAccept); err != nil {
+			t.Error(err)
+		}
+		ackedHere := accepted()
+		if err := near(AwaitNothing); err != nil {
+			t.Error(err)
+		}
+		unackedHere := accepted()
+		wantCounts(t, s, DrainCounts{})
+
+		g.moving = true
+		far(AwaitReply, 0)
+		far(AwaitAccept, 0)
+		if near(AwaitAccept) == nil || near(AwaitNothing) == nil {
+			t.Error("accepted by a shard that moves")
+		}
+		wantCounts(t, s, DrainCounts{Parked: 4})
+		far(AwaitNothing, 0)
+		waits.Start(nil)
+		wantCounts(t, s, DrainCounts{Parked: 5, Dropped: 1})
+
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		if s.Drain(ctx) == nil {
+			t.Error("drained although calls go on")
+		}
+		late.Expire()
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if s.Drop(ended) == nil {
+			t.Error("dropped although calls go on")
+		}
+		for _, c := range []*Call{acked, unacked, ackedHere, unackedHere} {
+			c.Refuse(Errorf(ErrDraining, "the key has ended"))
+		}
+		wantCounts(t, s, DrainCounts{Parked: 5, Dropped: 3, Lost: 2 + 1 + 1}) // each once, also while it runs on
+		heeds.End()
+		wantCounts(t, s, DrainCounts{Parked: 5, Dropped: 3, Lost: 2 + 1 + 1})
+		ignores.Reply(nil, nil)
+		ignores.End()
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestDrainCountsBeginWithTheLease: what a node refuses while its lease has ended
+// is no part of a later move.
+func TestDrainCountsBeginWithTheLease(t *testing.T) {
+	d := NewDispatcher(Limits{}, silent)
+	g := &gated{moving: true}
+	s, err := d.Subscribe(t.Context(), g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := func() { s.Dispatch(NewCall(Envelope{}, &inbox{}, 0)) }
+	s.Lapse(true)
+	call()
+	wantCounts(t, s, DrainCounts{Parked: 1})
+	s.Lapse(false)
+	wantCounts(t, s, DrainCounts{})
+	call()
+	wantCounts(t, s, DrainCounts{Parked: 1})
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}
