@@ -24,7 +24,7 @@ func (lc *livingCluster) costs(node string) (c cluster.DrainCounts) {
 			lc.t.Fatal(err)
 		}
 		if rec.From.Name == node && rec.Why == membership.HandedOver {
-			c.Parked, c.Dropped, c.Lost = c.Parked+rec.Parked, c.Dropped+rec.Dropped, c.Lost+rec.Lost
+			c = c.Plus(rec.DrainCounts)
 		}
 	}
 	return c
@@ -44,7 +44,7 @@ func (d *drains) ShardDrained(c cluster.DrainCounts) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.shards++
-	d.sum.Parked, d.sum.Dropped, d.sum.Lost = d.sum.Parked+c.Parked, d.sum.Dropped+c.Dropped, d.sum.Lost+c.Lost
+	d.sum = d.sum.Plus(c)
 }
 
 // TestCostOfAMove: the record of a shard that was handed over, and the metrics of

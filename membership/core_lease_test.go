@@ -173,7 +173,7 @@ func TestDeclaredDead(t *testing.T) {
 				case Open:
 					s.step(Opened{e.Shard, e.Epoch})
 				case Close:
-					s.step(Closed{e.Shard, e.Epoch})
+					s.step(Closed{Shard: e.Shard, Epoch: e.Epoch})
 				default:
 					s.answer(e)
 				}

@@ -157,7 +157,7 @@ func TestAnswersOfAnEarlierEpoch(t *testing.T) {
 	s.hint(s.putShard(3, Shard{Owner: refA, Epoch: 3, Why: HandedOver, From: refB}))
 	s.step(Opened{3, 1})
 	s.wantCount(0, "settled")
-	s.step(Closed{3, 3})
+	s.step(Closed{Shard: 3, Epoch: 3})
 	s.step(Opened{3, 3})
 	s.wantCount(1, "settled")
 
@@ -165,9 +165,9 @@ func TestAnswersOfAnEarlierEpoch(t *testing.T) {
 	s.hold = func(e Effect) bool { c, ok := e.(Close); return ok && c.Shard == 3 }
 	s.step(Leave{})
 	s.told = nil
-	s.step(Closed{3, 1})
+	s.step(Closed{Shard: 3, Epoch: 1})
 	s.want()
-	s.step(Closed{3, 3})
+	s.step(Closed{Shard: 3, Epoch: 3})
 	s.wantCount(1, "gone left")
 }
 

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/clstr-go/clstr/transport"
 )
 
 // established is a node that serves all shards and has done so for long. Others are
@@ -43,9 +45,10 @@ func TestHandOver(t *testing.T) {
 		t.Errorf("while it is drained its record is %+v", got)
 	}
 	s.hold, s.told = nil, nil
-	s.answer(c)
-	s.want(fmt.Sprintf("drain %d/1", id), fmt.Sprintf("moved %d/2 to b.1", id))
-	want := Shard{Owner: refB, Epoch: 2, Why: HandedOver, From: refA, PausedUs: 1_500_000}
+	cost := transport.DrainCounts{Parked: 3, Dropped: 2, Lost: 1}
+	s.step(Closed{Shard: id, Epoch: 1, DrainCounts: cost})
+	s.want(fmt.Sprintf("moved %d/2 to b.1", id))
+	want := Shard{Owner: refB, Epoch: 2, Why: HandedOver, From: refA, PausedUs: 1_500_000, DrainCounts: cost}
 	if got := s.shard(id); got != want {
 		t.Errorf("its record is %+v, want %+v", got, want)
 	}
@@ -298,6 +301,6 @@ func TestOldVersionsCountForNothing(t *testing.T) {
 	}
 	s.step(Result{Op: 1 << 40})
 	s.step(Opened{3, 77})
-	s.step(Closed{3, 1})
+	s.step(Closed{Shard: 3, Epoch: 1})
 	s.want()
 }

@@ -105,7 +105,7 @@ func (s *script) do(e Effect) {
 			return
 		}
 		s.tell("drain %d/%d", e.Shard, e.Epoch)
-		s.event(Closed{e.Shard, e.Epoch})
+		s.event(Closed{Shard: e.Shard, Epoch: e.Epoch})
 	case Moved:
 		s.tell("moved %d/%d to %v", e.Shard, e.Epoch, cmp.Or(e.To.String(), "nobody"))
 	case Gone:

@@ -311,7 +311,7 @@ func (n *node) close(core *Core, e Close) {
 
 func (n *node) closedBy(core *Core, e Close) {
 	if core == n.core {
-		n.step(Closed{e.Shard, e.Epoch})
+		n.step(Closed{Shard: e.Shard, Epoch: e.Epoch})
 	}
 }
 

@@ -17,6 +17,11 @@ type DrainCounts struct {
 	Lost uint32 `json:"lost,omitempty"`
 }
 
+// Plus returns the sums of both.
+func (c DrainCounts) Plus(d DrainCounts) DrainCounts {
+	return DrainCounts{c.Parked + d.Parked, c.Dropped + d.Dropped, c.Lost + d.Lost}
+}
+
 // moveCounts is the DrainCounts of a subscription.
 type moveCounts struct {
 	parked, dropped, lost atomic.Uint32

@@ -25,6 +25,9 @@ type drainJSON struct {
 	Released    int            `json:"released"`
 	Claimed     int            `json:"claimed"`
 	PauseMs     *pauses        `json:"pause_ms"`
+	Parked      uint32         `json:"parked"`
+	Dropped     uint32         `json:"dropped"`
+	Lost        uint32         `json:"lost"`
 	TookMs      float64        `json:"took_ms"`
 	Probes      *probesJSON    `json:"probes,omitempty"`
 }
@@ -49,8 +52,14 @@ The wish is written into the node's record, as its state, so it takes a NATS use
 who may write the cluster's records. It cannot be taken back. Interrupting the
 command, or the end of --wait, ends only the watching.
 
-The pause of a shard is what its record says: from when the old owner began to
-drain it until it handed it over. The new owner's part, to open it, is not in that.
+What it has cost is what the shards' records say. The pause of a shard is from when the
+old owner began to drain it until it handed it over; the new owner's part, to open it, is
+not in that. Parked are requests that came meanwhile and were refused before they began:
+clients try them again at the next owner. Dropped are notifications that were sent without
+an acknowledgement and met the move. Lost is what the node had accepted and not ended
+within its drain timeout (10 s by default): it was cut off, goes on beside the next owner,
+or never began. If anything was lost the exit code is 9, and the node's log says what.
+
 With --probe the command itself sends requests (clstr.node.info) to the shards that
 move, up to 2,000 a second, and counts what callers see: how many were answered,
 how many failed, and the longest wait.
@@ -60,7 +69,7 @@ node that takes shards is not drained without --force: nobody would serve.
 
 JSON: node, incarnation, state (left, or leaving if it was not waited for), moved, to
 (shards by node), released (nobody took them), claimed (taken by others without a
-hand-over), pause_ms (p50, p99, max, or null), took_ms, and with --probe probes:
+hand-over), pause_ms (p50, p99, max, or null), parked, dropped, lost, took_ms, and with --probe probes:
 sent, answered, failed, codes (failures by code), longest_ms.`,
 		Example: `  clstr drain node-a
   clstr drain node-a --probe
@@ -125,7 +134,8 @@ func (a *app) runDrain(ctx context.Context, name string, f drainFlags) error {
 	}
 	out := drainJSON{
 		Node: n.Name, Incarnation: n.Incarnation, State: report.State, Moved: report.Moved(), To: report.To,
-		Released: report.Released, Claimed: report.Claimed, PauseMs: summary(report.Pauses), TookMs: ms(a.now().Sub(began)),
+		Released: report.Released, Claimed: report.Claimed, PauseMs: summary(report.Pauses),
+		Parked: report.Cost.Parked, Dropped: report.Cost.Dropped, Lost: report.Cost.Lost, TookMs: ms(a.now().Sub(began)),
 	}
 	if out.To == nil {
 		out.To = map[string]int{}
@@ -133,7 +143,12 @@ func (a *app) runDrain(ctx context.Context, name string, f drainFlags) error {
 	if p != nil {
 		out.Probes = p.stop()
 	}
-	return a.emit(out, func(w io.Writer) { out.print(w, n) })
+	if err := a.emit(out, func(w io.Writer) { out.print(w, n) }); err != nil || out.Lost == 0 {
+		return err
+	}
+	return &failure{exit: exitLost, code: "lost",
+		msg:  fmt.Sprintf("of what node %s had accepted, %s did not end in its drain timeout", n.Name, count(int(out.Lost), "call", "calls")),
+		hint: "its log says what; NodeOptions.DrainTimeout gives them longer"}
 }
 
 // watchDrain waits for the end and shows how far it is.
@@ -177,6 +192,13 @@ func (out *drainJSON) print(w io.Writer, n *view.Node) {
 	}
 	if out.PauseMs != nil {
 		fmt.Fprintf(w, "pause   %v (the old owner's part; the new one's, to open a shard, comes on top)\n", out.PauseMs)
+	}
+	if out.State == membership.Left {
+		fmt.Fprintf(w, "parked  %d of the requests that came meanwhile, for the next owner\n", out.Parked)
+		if out.Dropped > 0 {
+			fmt.Fprintf(w, "dropped %d of the notifications without an acknowledgement\n", out.Dropped)
+		}
+		fmt.Fprintf(w, "lost    %d\n", out.Lost)
 	}
 	if p := out.Probes; p != nil {
 		fmt.Fprintf(w, "probes  %d sent, %d answered, %d failed%s; longest wait %v ms\n", p.Sent, p.Answered, p.Failed, p.codes(), p.LongestMs)

@@ -23,6 +23,7 @@ const (
 	exitNotPermitted = 6
 	exitUnfinished   = 7
 	exitRefused      = 8
+	exitLost         = 9
 	exitNotSent      = 10 // and the other outcomes of a call behind it
 )
 

@@ -21,6 +21,7 @@ const exitCodes = `Exit codes. They are stable; scripts may rely on them.
   6   the NATS user may not do that
   7   the node still leaves: drain has waited as long as --wait says
   8   refused: drain of the last node that takes shards (--force)
+  9   the node has left, and work that it had accepted was lost: drain says how much
 
 request and notify, when the call itself has failed, by its outcome:
 
@@ -34,7 +35,7 @@ With 2 to 6 nothing was sent either.
 With --json an error is an object on standard error: {"error": {"code", "message",
 "outcome", "hint", "exit_code"}}. code is the call's code, or one of failed, usage,
 interrupted, unreachable, no_cluster, unknown_node, not_permitted, unfinished,
-refused. outcome and hint may be missing.`
+refused, lost. outcome and hint may be missing.`
 
 const connection = `clstr finds its NATS server and user as the nats command does:
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/transport"
 )
 
 // pollEvery is how soon a hint that was lost is noticed.
@@ -24,6 +25,7 @@ type Report struct {
 	Released  int // shards that nobody took
 	Claimed   int // shards that others took without a hand-over
 	Pauses    []time.Duration
+	Cost      transport.DrainCounts // of the shards that it has handed over
 }
 
 // Moved counts the shards that others have now.
@@ -228,6 +230,7 @@ func (d *Drainer) report() (Report, error) {
 		}
 		if rec.From == d.ref && rec.Why != membership.Claimed {
 			r.Pauses = append(r.Pauses, time.Duration(rec.PausedUs)*time.Microsecond)
+			r.Cost = r.Cost.Plus(rec.DrainCounts)
 		}
 	}
 	switch d.state {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
+	"github.com/clstr-go/clstr/transport"
 )
 
 var (
@@ -85,14 +86,14 @@ func started(t *testing.T) *script {
 	for shard := range uint32(3) {
 		s.own(shard, membership.Shard{Owner: a, Epoch: 1, Why: membership.Claimed})
 	}
-	s.own(3, membership.Shard{Owner: b, Epoch: 4, Why: membership.HandedOver, From: a, PausedUs: 9_000_000})
+	s.own(3, membership.Shard{Owner: b, Epoch: 4, Why: membership.HandedOver, From: a, PausedUs: 9_000_000, DrainCounts: transport.DrainCounts{Lost: 9}})
 	return s
 }
 
 // leaves is what a node does that was asked: one shard each way.
 func (s *script) leaves() {
-	s.own(0, membership.Shard{Owner: b, Epoch: 2, Why: membership.HandedOver, From: a, PausedUs: 1500})
-	s.own(1, membership.Shard{Epoch: 2, Why: membership.Released, From: a, PausedUs: 2500})
+	s.own(0, membership.Shard{Owner: b, Epoch: 2, Why: membership.HandedOver, From: a, PausedUs: 1500, DrainCounts: transport.DrainCounts{Parked: 3, Lost: 1}})
+	s.own(1, membership.Shard{Epoch: 2, Why: membership.Released, From: a, PausedUs: 2500, DrainCounts: transport.DrainCounts{Parked: 4, Dropped: 2}})
 	s.state(membership.Left, membership.Ref{})
 	s.own(2, membership.Shard{Owner: b, Epoch: 2, Why: membership.Claimed, From: a})
 }
@@ -119,6 +120,9 @@ func (s *script) wantLeft(r Report, err error) {
 	}
 	if len(r.Pauses) != 2 || r.Pauses[0]+r.Pauses[1] != 4*time.Millisecond {
 		s.t.Errorf("pauses %v", r.Pauses)
+	}
+	if want := (transport.DrainCounts{Parked: 7, Dropped: 2, Lost: 1}); r.Cost != want {
+		s.t.Errorf("cost %+v, want %+v", r.Cost, want)
 	}
 }
 

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/membership/memstore"
+)
+
+type (
+	slow struct{ Seconds int }
+	note struct{}
+)
+
+// TestDrainTellsTheCost: of requests that wait when a node is drained, of one that
+// goes on for too long, and of notifications behind it.
+func TestDrainTellsTheCost(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		seconds int
+		exit    int
+		text    string // after its first lines
+		json    []string
+	}{
+		{"all ends in time", 1, exitOK, "parked  3 of the requests that came meanwhile, for the next owner\nlost    0\n",
+			[]string{`"parked": 3,`, `"dropped": 0,`, `"lost": 0,`}},
+		{"one goes on", 60, exitLost, "parked  3 of the requests that came meanwhile, for the next owner\ndropped 1 of the notifications without an acknowledgement\nlost    2\n" +
+			"clstr: of what node a had accepted, 2 calls did not end in its drain timeout\n",
+			[]string{`"parked": 3,`, `"dropped": 1,`, `"lost": 2,`, `"code": "lost"`, `"exit_code": 9`}},
+	} {
+		for _, args := range [][]string{{"drain", "a"}, {"drain", "a", "--json"}} {
+			t.Run(test.name+strings.Join(args[2:], ""), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { drainUnderWork(t, test.seconds, args, test.exit, test.text, test.json) })
+			})
+		}
+	}
+}
+
+func drainUnderWork(t *testing.T, seconds int, args []string, exit int, text string, json []string) {
+	tr, store := cluster.NewInMemoryTransport(), memstore.New()
+	def := actor.Define("slow", func(string) *struct{} { return new(struct{}) },
+		actor.OnRequest(func(_ *struct{}, _ *actor.Context, m slow) (string, error) {
+			time.Sleep(time.Duration(m.Seconds) * time.Second)
+			return "done", nil
+		}),
+		actor.OnNotify(func(*struct{}, *actor.Context, note) error { return nil }))
+	var nodes sync.WaitGroup
+	ctx, stop := context.WithCancel(t.Context())
+	for _, name := range []string{"a", "b"} {
+		n := cluster.NewNode(cluster.NodeOptions{NodeID: name, Transport: tr, Membership: store, NumShards: demoLayout.NumShards,
+			Handler: cluster.NewActorHandler(def.New), Log: slog.New(slog.DiscardHandler)})
+		nodes.Go(func() { _ = n.Run(ctx) })
+		<-n.Ready()
+	}
+	time.Sleep(time.Minute)
+	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: demoLayout.NumShards})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := 0 // a key of node a's
+	for ; !slices.Contains(cluster.ShardsForNode("a", []string{"a", "b"}, demoLayout.NumShards, ""), cluster.ShardFromString(fmt.Sprint(at), demoLayout.NumShards, "")); at++ {
+	}
+	key := client.Key(fmt.Sprint(at))
+	var calls sync.WaitGroup
+	for i := range 4 {
+		calls.Go(func() {
+			_, err := cluster.NewRequest[slow, string](key).Request(t.Context(), slow{seconds * max(0, 1-i)})
+			if err != nil && cluster.OutcomeOf(err) != cluster.MaybeRan {
+				t.Errorf("request %d: %v (%v)", i, err, cluster.OutcomeOf(err))
+			}
+		})
+		synctest.Wait()
+	}
+	for _, opts := range [][]cluster.EnvelopeOption{nil, {cluster.WithoutAck()}} {
+		if err := key.Notify(t.Context(), note{}, opts...); err != nil {
+			t.Error(err)
+		}
+	}
+	r := onStore(t, store, args...)
+	wants := []string{text}
+	if len(args) > 2 {
+		wants = json
+	}
+	for _, want := range wants {
+		if !strings.Contains(r.out+clean(r.err), want) {
+			t.Errorf("%q is missing in:\n%s%s", want, r.out, r.err)
+		}
+	}
+	if r.exit != exit {
+		t.Errorf("exit code %d, want %d", r.exit, exit)
+	}
+	calls.Wait()
+	stop()
+	nodes.Wait()
+	if err := tr.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// clean is what it says of the end, without how far it was.
+func clean(s string) string {
+	if i := strings.Index(s, "clstr:"); i >= 0 {
+		return s[i:]
+	}
+	return s
+}
