@@ -8,8 +8,7 @@
 //		NodeID:    "node-1",
 //		NumShards: 64,
 //	})
-//	go node.Run(ctx)
-//	<-node.Ready()
+//	stop, err := node.Start(ctx)
 //
 //	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: 64})
 //	balance, err := cluster.NewRequest[Deposit, Balance](client.Key("acc-1")).Request(ctx, Deposit{100})

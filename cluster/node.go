@@ -28,12 +28,13 @@ func newNodeID() string {
 }
 
 // Node represents a cluster member that owns and processes shards. Create via
-// [NewNode] and start with [Node.Run].
+// [NewNode] and start with [Node.Start] or [Node.Run].
 type Node struct {
 	opts    NodeOptions
 	metrics ClusterMetrics
 	entity  EntityMetrics
 	ready   chan struct{}
+	ended   chan struct{}
 	ran     atomic.Bool
 	active  atomic.Int64 // handlers that run
 
@@ -48,7 +49,7 @@ type Node struct {
 func NewNode(opts NodeOptions) *Node {
 	opts = opts.withDefaults()
 	opts.Shards, opts.Kinds = slices.Clone(opts.Shards), maps.Clone(opts.Kinds)
-	n := &Node{opts: opts, metrics: measuring(opts.Metrics), ready: make(chan struct{})}
+	n := &Node{opts: opts, metrics: measuring(opts.Metrics), ready: make(chan struct{}), ended: make(chan struct{})}
 	n.entity, _ = n.metrics.(EntityMetrics)
 	n.layout.init(opts)
 	return n
@@ -76,12 +77,25 @@ func (n *Node) Ready() <-chan struct{} { return n.ready }
 // over, and nil although ctx has not ended when an operator has asked the node to
 // leave (clstr drain).
 func (n *Node) Run(ctx context.Context) error {
+	if err := n.begin(); err != nil {
+		return err
+	}
+	defer close(n.ended)
+	return n.run(ctx)
+}
+
+// begin is what a node does once.
+func (n *Node) begin() error {
 	if err := n.opts.validate(); err != nil {
 		return err
 	}
 	if n.ran.Swap(true) {
 		return transport.Errorf(ErrBadOption, "node %s has run before", n.opts.NodeID)
 	}
+	return nil
+}
+
+func (n *Node) run(ctx context.Context) error {
 	log := n.opts.Log.With(slog.String("node", n.opts.NodeID))
 	life := transport.NewLifetime(log, n.opts.Transport)
 	defer func() { _ = life.End() }() // where it has not ended below

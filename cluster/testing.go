@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"context"
 	"fmt"
 	"testing"
 
@@ -51,19 +50,13 @@ func CreateTestCluster(
 
 func startTestNode(t *testing.T, n *Node) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- n.Run(ctx) }() // ends at the test's cleanup
+	stop, err := n.Start(t.Context())
+	if err != nil {
+		t.Fatalf("node %s: %v", n.ID(), err)
+	}
 	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
+		if err := stop(); err != nil {
 			t.Errorf("node %s: %v", n.ID(), err)
 		}
 	})
-	select {
-	case <-n.Ready():
-	case err := <-ended:
-		ended <- nil
-		t.Fatalf("node %s: %v", n.ID(), err)
-	}
 }

@@ -37,8 +37,7 @@ var Accounts = actor.Define("account", func(key string) *Account { return &Accou
 
 // README.md shows this code; docs_test.go sees to it that it is the same.
 func Example() {
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
+	ctx := context.Background()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	ids := []string{"node-1"}
 
@@ -51,10 +50,11 @@ func Example() {
 		Handler:   cluster.NewActorHandler(Accounts.New),
 		Log:       log,
 	})
-	ended := make(chan error, 1)
-	go func() { ended <- node.Run(ctx) }()
-	<-node.Ready()
-
+	stop, err := node.Start(ctx) // returns when it serves
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: 64})
 	if err != nil {
 		fmt.Println(err)
@@ -65,8 +65,7 @@ func Example() {
 	_, err = cluster.NewRequest[Deposit, Balance](client.Key("acc-1")).Request(ctx, Deposit{-1})
 	fmt.Println(errors.Is(err, ErrBadAmount), "-", cluster.OutcomeOf(err))
 
-	stop() // the node drains
-	fmt.Println(<-ended, tr.Close())
+	fmt.Println(stop(), tr.Close()) // the node drains
 	// Output:
 	// 100 <nil>
 	// true - ran and failed

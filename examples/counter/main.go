@@ -1,115 +1,119 @@
-// Command counter is a service: counters by name behind HTTP, each one an
-// entity, in one process or in several around a NATS server.
+// Command counter is a service in one process (../cluster is one in many): counters by
+// name behind HTTP. At the end it answers what it has taken, and saves each counter.
 //
 //	go run ./examples/counter
-//	curl -X POST 'localhost:8080/counters/visits/add?n=3'   # {"value":3}
+//	curl -d n=3 localhost:8080/counters/visits   # {"Value":3}
 //	curl localhost:8080/counters/visits
-//	curl localhost:8080/metrics                             # Prometheus
-//
-// In three terminals, with a NATS server between them, either process answers for
-// all counters:
-//
-//	go run github.com/nats-io/nats-server/v2
-//	go run ./examples/counter -nats nats://127.0.0.1:4222 -nodes a,b -id a -listen 127.0.0.1:8081
-//	go run ./examples/counter -nats nats://127.0.0.1:4222 -nodes a,b -id b -listen 127.0.0.1:8082
-//
-// At SIGTERM or Ctrl-C it drains: requests that it has taken are answered, then
-// each counter is saved, then it ends. counter.go has the counter and its front.
+//	curl localhost:8080/metrics                  # Prometheus
 package main
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
-	"strings"
+	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/cluster/prommetrics"
-	"github.com/clstr-go/clstr/transport/natstransport"
+	"github.com/clstr-go/clstr/membership/memstore"
 )
 
-const numShards = 64
+type Counter struct{ value int64 } // the entity: one per key, one message at a time
+type Add struct{ N int64 }         // a request to it; to add nothing is to read
+type Value struct{ Value int64 }   // the reply
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "counter:", err)
-		os.Exit(1)
+func (c *Counter) Add(_ *actor.Context, m Add) (Value, error) {
+	c.value += m.N
+	return Value{c.value}, nil
+}
+
+var database sync.Map // stands for one: key -> int64
+
+func (c *Counter) load(ctx *actor.Context) error {
+	saved, _ := database.Load(ctx.Key())
+	c.value, _ = saved.(int64) // 0 for a new one
+	return nil
+}
+
+func (c *Counter) save(ctx *actor.Context) error {
+	database.Store(ctx.Key(), c.value)
+	return nil
+}
+
+var counters = actor.Define("counter", func(string) *Counter { return &Counter{} }, actor.OnRequest((*Counter).Add),
+	actor.OnActivate((*Counter).load), actor.OnPassivate((*Counter).save), actor.PassivateAfter(time.Minute))
+
+// answer asks the counter that the path names.
+func answer(w http.ResponseWriter, r *http.Request, client *cluster.Client) {
+	n, err := strconv.ParseInt(cmp.Or(r.PostFormValue("n"), "0"), 10, 64)
+	if err != nil {
+		http.Error(w, "n: an integer of 64 bits", http.StatusBadRequest)
+		return
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second) // it travels to the counter
+	defer cancel()
+	v, err := cluster.NewRequest[Add, Value](client.Key(r.PathValue("key"))).Request(ctx, Add{n})
+	if err == nil {
+		_ = json.NewEncoder(w).Encode(v) // the caller has gone
+		return
+	}
+	status := http.StatusInternalServerError // it may have run, or has failed: look before you add again
+	if cluster.OutcomeOf(err).NeverRan() && !errors.Is(err, cluster.ErrBadEnvelope) {
+		status = http.StatusServiceUnavailable // overloaded, draining: come again
+	}
+	http.Error(w, fmt.Sprintf("%v (%s, %v)", err, cluster.CodeOf(err), cluster.OutcomeOf(err)), status)
 }
 
 // run serves until ctx ends.
-func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
-	f := flag.NewFlagSet("counter", flag.ContinueOnError)
-	listen := f.String("listen", "127.0.0.1:8080", "address of the HTTP front; port 0 takes a free one")
-	natsURL := f.String("nats", "", "NATS server that connects the nodes; empty: this process is all there is")
-	nodes := f.String("nodes", "a", "the IDs of all nodes, the same everywhere")
-	id := f.String("id", "a", "the ID of this one")
-	if err := f.Parse(args); err != nil {
-		return err
-	}
-	shards := cluster.ShardsForNode(*id, strings.Split(*nodes, ","), numShards, "")
-	if shards == nil {
-		return fmt.Errorf("-id %q is not among -nodes %q", *id, *nodes)
-	}
-	var tr cluster.Transport = cluster.NewInMemoryTransport()
-	if *natsURL != "" {
-		if tr, err = natstransport.New(natstransport.Options{URL: *natsURL}); err != nil {
-			return err
-		}
-	}
+func run(ctx context.Context, listener net.Listener) (err error) {
+	registry, tr := prometheus.NewRegistry(), cluster.NewInMemoryTransport()
 	defer tr.Close()
-
-	registry := prometheus.NewRegistry()
-	metrics := prommetrics.NewClusterMetrics(registry)
-	node := cluster.NewNode(cluster.NodeOptions{
-		NodeID: *id, Transport: tr, NumShards: numShards, Shards: shards, Metrics: metrics,
-		Handler: cluster.NewActorHandler(counters.New),
-	})
-	nodeCtx, stopNode := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	var nodeErr error                                         // set before ended is closed
-	go func() { nodeErr = node.Run(nodeCtx); close(ended) }() // ends at stopNode
-	defer func() {                                            // after the front has
-		stopNode()
-		<-ended
-		err = errors.Join(err, nodeErr)
-	}()
-	select {
-	case <-node.Ready():
-	case <-ended:
-		return errors.New("the node did not start")
-	}
-
-	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: numShards, Metrics: metrics})
+	stop, err := cluster.NewNode(cluster.NodeOptions{
+		NodeID: "a", Transport: tr, NumShards: 64, Membership: memstore.New(),
+		Metrics: prommetrics.NewClusterMetrics(registry), Handler: cluster.NewActorHandler(counters.New),
+	}).Start(ctx)
 	if err != nil {
 		return err
 	}
-	front := http.NewServeMux()
-	front.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	routes(front, client)
-	listener, err := net.Listen("tcp", *listen)
+	defer func() { err = errors.Join(err, stop()) }() // after the front has ended
+	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: 64, Metrics: prommetrics.NewClusterMetrics(registry)})
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: front, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
-	drained := make(chan error, 1)
-	context.AfterFunc(ctx, func() { drained <- server.Shutdown(context.Background()) })
-	fmt.Fprintf(stdout, "node %s listens on http://%s\n", node.ID(), listener.Addr())
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("/counters/{key}", func(w http.ResponseWriter, r *http.Request) { answer(w, r, client) })
+	server, drained := &http.Server{Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}, make(chan error, 1)
+	context.AfterFunc(ctx, func() { drained <- server.Shutdown(context.WithoutCancel(ctx)) })
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return <-drained
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	listener, err := net.Listen("tcp", "127.0.0.1:8080")
+	if err == nil {
+		log.Println("counters are at http://" + listener.Addr().String() + "/counters/NAME")
+		err = run(ctx, listener)
+	}
+	if err != nil {
+		log.Fatalln("counter:", err)
+	}
 }

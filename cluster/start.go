@@ -1,0 +1,45 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// Start runs the node beside its caller, and returns when it is ready, or when it
+// has ended before: with Run's error, ctx's, or [ErrDraining] for a node that was
+// asked to leave. ctx bounds the start only. The node goes on until stop, which is
+// to Run as the end of its context, waits as long, and returns its error; a further
+// call waits for the first. A node that ends by itself closes [Node.Ended].
+func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
+	if err := n.begin(); err != nil {
+		return nil, err
+	}
+	running, end := context.WithCancel(context.WithoutCancel(ctx))
+	var result error
+	go func() { // ends at stop, or by itself
+		result = n.run(running)
+		close(n.ended)
+	}()
+	stop = func() error {
+		end()
+		<-n.ended
+		return result
+	}
+	select {
+	case <-n.ready:
+		return stop, nil
+	case <-n.ended:
+		if err = stop(); err == nil {
+			err = transport.Errorf(ErrDraining, "node %s was asked to leave before it was ready", n.opts.NodeID)
+		}
+		return nil, err
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), stop())
+	}
+}
+
+// Ended returns a channel that is closed when Run has returned: after stop, or
+// because the node has ended by itself, as [Node.Run] says.
+func (n *Node) Ended() <-chan struct{} { return n.ended }
