@@ -28,6 +28,7 @@ type living struct {
 	life      *transport.Lifetime
 	transport transport.EpochTransport
 	metrics   OwnershipMetrics // may be nil
+	drains    DrainMetrics     // the same
 
 	epochs []atomic.Uint64 // by shard, as far as is known
 
@@ -47,6 +48,7 @@ func (n *Node) runLiving(ctx context.Context, life *transport.Lifetime, log *slo
 		open: map[uint32]*ownedShard{}, epochs: make([]atomic.Uint64, n.opts.NumShards),
 	}
 	l.metrics, _ = n.metrics.(OwnershipMetrics)
+	l.drains, _ = n.metrics.(DrainMetrics)
 	n.living = l
 	c, err := coordinator.New(coordinator.Options{
 		Self: membership.Self{

@@ -38,8 +38,6 @@ type drains struct {
 	sum    cluster.DrainCounts
 }
 
-func (*drains) ShardOpened(string, time.Duration) {}
-
 func (d *drains) ShardDrained(c cluster.DrainCounts) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -65,9 +65,14 @@ type OwnershipMetrics interface {
 	// owner before ("handoff"). pause is for how long nobody has served a shard that was
 	// handed over; 0 otherwise.
 	ShardOpened(why string, pause time.Duration)
+}
+
+// DrainMetrics may be implemented by a [ClusterMetrics] that also wants to know
+// what it costs callers that shards move.
+type DrainMetrics interface {
 	// ShardDrained counts shards whose service the node has ended to hand them
-	// over, and what that has cost callers.
-	ShardDrained(counts DrainCounts)
+	// over.
+	ShardDrained(cost DrainCounts)
 }
 
 // NopClusterMetrics returns a no-op ClusterMetrics implementation.

@@ -29,8 +29,9 @@ type NodeOptions struct {
 	// Kinds are the handlers of messages to a kind ([Client.Kind]), by its name.
 	Kinds map[string]ServerHandlerFunc
 	// Metrics for node instrumentation. If nil, nothing is measured. If it
-	// implements [EntityMetrics], it is told of keys too, and if it implements
-	// [NotificationMetrics], of notifications that fail.
+	// implements [EntityMetrics], it is told of keys too, with
+	// [NotificationMetrics] of notifications that fail, with [OwnershipMetrics] and
+	// [DrainMetrics] of shards that move.
 	Metrics ClusterMetrics
 
 	// NumShards and Seed are the cluster's, as in [ClientOptions]. A node that

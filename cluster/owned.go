@@ -22,7 +22,7 @@ func (s *ownedShard) Drain(ctx context.Context) (transport.DrainCounts, error) {
 	defer s.l.closed(s)
 	err := s.drain(ctx)
 	counts := s.drainer.Counts()
-	if m := s.l.metrics; m != nil {
+	if m := s.l.drains; m != nil {
 		m.ShardDrained(counts)
 	}
 	return counts, err

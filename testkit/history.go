@@ -39,6 +39,7 @@ type watcher struct {
 	cluster.EntityMetrics
 	cluster.NotificationMetrics
 	cluster.OwnershipMetrics
+	cluster.DrainMetrics
 	h    *history
 	node *member
 }
@@ -68,7 +69,7 @@ func (h *history) watch(m cluster.ClusterMetrics, node *member) cluster.ClusterM
 	if m == nil {
 		m = cluster.NopClusterMetrics()
 	}
-	w := &watcher{ClusterMetrics: m, EntityMetrics: nopEntity{}, NotificationMetrics: nopEntity{}, OwnershipMetrics: nopEntity{}, h: h, node: node}
+	w := &watcher{ClusterMetrics: m, EntityMetrics: nopEntity{}, NotificationMetrics: nopEntity{}, OwnershipMetrics: nopEntity{}, DrainMetrics: nopEntity{}, h: h, node: node}
 	if e, ok := m.(cluster.EntityMetrics); ok {
 		w.EntityMetrics = e
 	}
@@ -77,6 +78,9 @@ func (h *history) watch(m cluster.ClusterMetrics, node *member) cluster.ClusterM
 	}
 	if o, ok := m.(cluster.OwnershipMetrics); ok {
 		w.OwnershipMetrics = o
+	}
+	if d, ok := m.(cluster.DrainMetrics); ok {
+		w.DrainMetrics = d
 	}
 	return w
 }

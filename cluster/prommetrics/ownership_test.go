@@ -80,7 +80,7 @@ func TestPausesOfHandoffs(t *testing.T) {
 // where it has cost nothing.
 func TestCostsOfHandoffs(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	m := prommetrics.NewClusterMetrics(reg).(cluster.OwnershipMetrics)
+	m := prommetrics.NewClusterMetrics(reg).(cluster.DrainMetrics)
 	want(t, reg, []sample{{"handoff_calls_total", "lost", -1}})
 	m.ShardDrained(cluster.DrainCounts{})
 	want(t, reg, []sample{{"handoff_calls_total", "parked", 0}, {"handoff_calls_total", "dropped", 0}, {"handoff_calls_total", "lost", 0}})

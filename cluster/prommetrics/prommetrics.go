@@ -21,6 +21,7 @@ var (
 	_ cluster.EntityMetrics       = (*clusterMetrics)(nil)
 	_ cluster.NotificationMetrics = (*clusterMetrics)(nil)
 	_ cluster.OwnershipMetrics    = (*clusterMetrics)(nil)
+	_ cluster.DrainMetrics        = (*clusterMetrics)(nil)
 )
 
 type clusterMetrics struct {
@@ -39,8 +40,8 @@ type clusterMetrics struct {
 }
 
 // NewClusterMetrics makes the metrics of clients and nodes and registers them.
-// It also implements [cluster.EntityMetrics], [cluster.NotificationMetrics] and
-// [cluster.OwnershipMetrics].
+// It also implements [cluster.EntityMetrics], [cluster.NotificationMetrics],
+// [cluster.OwnershipMetrics] and [cluster.DrainMetrics].
 //
 // A second call with the same registerer shares the metrics of the first, so
 // that the clients and nodes of one process add up. With a nil registerer they
@@ -166,7 +167,7 @@ func (m *clusterMetrics) ShardOpened(why string, pause time.Duration) {
 	}
 }
 
-// ShardDrained implements [cluster.OwnershipMetrics].
+// ShardDrained implements [cluster.DrainMetrics].
 func (m *clusterMetrics) ShardDrained(c cluster.DrainCounts) {
 	m.costs.of("parked").Add(float64(c.Parked)) // or nothing, so that the series is there
 	m.costs.of("dropped").Add(float64(c.Dropped))

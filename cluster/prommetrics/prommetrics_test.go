@@ -186,7 +186,7 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 		m.TransportError("timeout")
 		e.CallRefused("overloaded")
 		m.(cluster.OwnershipMetrics).ShardOpened("handoff", time.Millisecond)
-		m.(cluster.OwnershipMetrics).ShardDrained(cluster.DrainCounts{Parked: 1})
+		m.(cluster.DrainMetrics).ShardDrained(cluster.DrainCounts{Parked: 1})
 	})
 	if allocs != 0 {
 		t.Errorf("%v allocations, want none", allocs)

@@ -1,10 +1,7 @@
-// Command bank tells a short story of accounts and transfers: which errors a
-// caller sees, and what they say about the work. It ends by itself.
+// Command bank tells a short story of accounts: which errors a caller sees, and what
+// they say about the work. It ends by itself.
 //
 //	go run ./examples/bank
-//
-// bank.go has the entities and their errors. The story is the same over NATS:
-// main_test.go has it so.
 package main
 
 import (
@@ -12,81 +9,111 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"os"
 	"time"
 
+	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/membership/memstore"
 )
 
-const numShards = 16
+// ErrBadAmount is a sentinel, found by errors.Is.
+var ErrBadAmount = errors.New("the amount must be positive")
 
-func main() {
-	if err := run(context.Background(), cluster.NewInMemoryTransport(), os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "bank:", err)
-		os.Exit(1)
-	}
+// InsufficientFunds is an error with fields, found by errors.As.
+type InsufficientFunds struct{ Balance, Wanted int64 }
+
+func (e *InsufficientFunds) Error() string {
+	return fmt.Sprintf("insufficient funds: %d of %d", e.Balance, e.Wanted)
 }
 
+func init() { // the codes travel: both ends register them
+	cluster.RegisterError("bank.bad_amount", ErrBadAmount)
+	cluster.RegisterErrorType[*InsufficientFunds]("bank.insufficient_funds")
+}
+
+// Account is an entity: one per key, one message at a time. The others are its messages.
+type (
+	Account  struct{ balance int64 }
+	Deposit  struct{ Amount int64 }
+	Withdraw struct{ Amount int64 }
+	Audit    struct{}
+	Balance  struct{ Amount int64 }
+)
+
+func (a *Account) Deposit(_ *actor.Context, m Deposit) (Balance, error) {
+	if m.Amount <= 0 {
+		return Balance{}, ErrBadAmount
+	}
+	a.balance += m.Amount
+	return Balance{a.balance}, nil
+}
+
+func (a *Account) Withdraw(_ *actor.Context, m Withdraw) (Balance, error) {
+	if m.Amount <= 0 {
+		return Balance{}, ErrBadAmount
+	}
+	if m.Amount > a.balance {
+		return Balance{}, &InsufficientFunds{a.balance, m.Amount}
+	}
+	a.balance -= m.Amount
+	return Balance{a.balance}, nil
+}
+
+// Audit takes longer than anybody waits: its context ends with its caller's.
+func (a *Account) Audit(c *actor.Context, _ Audit) (Balance, error) {
+	<-c.Done()
+	return Balance{}, c.Err()
+}
+
+var accounts = actor.Define("account", func(string) *Account { return &Account{} },
+	actor.OnRequest((*Account).Deposit), actor.OnRequest((*Account).Withdraw), actor.OnRequest((*Account).Audit))
+
 // run hosts the bank on one node, tells the story, and closes the transport.
-func run(ctx context.Context, tr cluster.Transport, w io.Writer) error {
-	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: numShards})
+func run(ctx context.Context, tr cluster.Transport, w io.Writer) (err error) {
+	stop, err := cluster.NewNode(cluster.NodeOptions{NodeID: "bank-1", Transport: tr, NumShards: 16, Membership: memstore.New(),
+		Kinds: map[string]cluster.ServerHandlerFunc{"account": cluster.NewActorHandler(accounts.New)}, Log: slog.New(slog.DiscardHandler),
+	}).Start(ctx)
+	if err != nil {
+		return errors.Join(err, tr.Close())
+	}
+	defer func() { err = errors.Join(err, stop(), tr.Close()) }()
+	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: 16})
 	if err != nil {
 		return err
 	}
-	node := cluster.NewNode(cluster.NodeOptions{
-		NodeID: "bank-1", Transport: tr, NumShards: numShards, Shards: cluster.ShardsForNode("bank-1", []string{"bank-1"}, numShards, ""),
-		Kinds: map[string]cluster.ServerHandlerFunc{
-			"account": cluster.NewActorHandler(accounts.New),
-			"order":   cluster.NewActorHandler(orders(client).New),
-		},
-		Log: slog.New(slog.DiscardHandler),
-	})
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	ended := make(chan error, 1)
-	go func() { ended <- node.Run(ctx) }() // ends at stop
-	select {
-	case <-node.Ready():
-		tell(ctx, w, client)
-	case err := <-ended:
-		return errors.Join(err, tr.Close())
-	}
-	stop()
-	return errors.Join(<-ended, tr.Close())
-}
-
-func tell(ctx context.Context, w io.Writer, client *cluster.Client) {
-	account, order := client.Kind("account").Key, client.Kind("order").Key
-	step[Balance](ctx, w, "alice deposits 100", account("alice"), Deposit{Amount: 100})
-	step[Balance](ctx, w, "alice withdraws 30", account("alice"), Withdraw{Amount: 30})
-	step[Balance](ctx, w, "alice deposits -5", account("alice"), Deposit{Amount: -5})
-	step[Balance](ctx, w, "bob withdraws 10", account("bob"), Withdraw{Amount: 10})
-	step[Receipt](ctx, w, "order 1: 50 from alice to bob", order("1"), Transfer{"alice", "bob", 50})
-	step[Receipt](ctx, w, "order 1 again, as after a timeout", order("1"), Transfer{"alice", "bob", 50})
-	step[Receipt](ctx, w, "order 2: 500 from alice to bob", order("2"), Transfer{"alice", "bob", 500})
-	step[Balance](ctx, w, "a loan, which nobody hosts", client.Kind("loan").Key("alice"), Deposit{Amount: 1})
+	alice := client.Kind("account").Key("alice")
+	step(ctx, w, "alice deposits 100", alice, Deposit{100})
+	step(ctx, w, "alice withdraws 30", alice, Withdraw{30})
+	step(ctx, w, "alice deposits -5", alice, Deposit{-5})
+	step(ctx, w, "bob withdraws 10", client.Kind("account").Key("bob"), Withdraw{10})
+	step(ctx, w, "a loan, which nobody hosts", client.Kind("loan").Key("alice"), Deposit{1})
 	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 	defer cancel()
-	step[Balance](short, w, "an audit of alice, for 50 ms", account("alice"), Audit{})
+	step(short, w, "an audit of alice, for 50 ms", alice, Audit{})
+	return nil
 }
 
 // step asks, and prints the reply, or what the caller can tell of the error.
-func step[Out, In any](ctx context.Context, w io.Writer, what string, who *cluster.ScopedClient, in In) {
-	out, err := cluster.NewRequest[In, Out](who).Request(ctx, in)
-	if err == nil {
-		fmt.Fprintf(w, "%-34s %+v\n", what, *out)
-		return
+func step[In any](ctx context.Context, w io.Writer, what string, who *cluster.ScopedClient, in In) {
+	out, err := cluster.NewRequest[In, Balance](who).Request(ctx, in)
+	code, outcome := cluster.CodeOf(err), cluster.OutcomeOf(err)
+	switch funds, missing := errors.AsType[*InsufficientFunds](err); {
+	case err == nil:
+		fmt.Fprintf(w, "%-29s %+v\n", what, *out)
+	case missing:
+		fmt.Fprintf(w, "%-29s no, %d are missing (%s, %v)\n", what, funds.Wanted-funds.Balance, code, outcome)
+	case errors.Is(err, ErrBadAmount):
+		fmt.Fprintf(w, "%-29s no, the amount is bad (%s, %v)\n", what, code, outcome)
+	default:
+		fmt.Fprintf(w, "%-29s no (%s, %v); safe to send again: %t\n", what, code, outcome, outcome.NeverRan())
 	}
-	fmt.Fprintf(w, "%-34s no: code %s, %s", what, cluster.CodeOf(err), cluster.OutcomeOf(err))
-	if errors.Is(err, ErrBadAmount) {
-		fmt.Fprint(w, "; errors.Is finds ErrBadAmount")
+}
+
+func main() {
+	if err := run(context.Background(), cluster.NewInMemoryTransport(), os.Stdout); err != nil {
+		log.Fatalln("bank:", err)
 	}
-	if funds, ok := errors.AsType[*InsufficientFunds](err); ok {
-		fmt.Fprintf(w, "; errors.As finds that %d are missing", funds.Wanted-funds.Balance)
-	}
-	if cluster.OutcomeOf(err).NeverRan() {
-		fmt.Fprint(w, "; safe to send again")
-	}
-	fmt.Fprintln(w)
 }

@@ -10,15 +10,12 @@ import (
 )
 
 const story = `
-alice deposits 100                 {Amount:100}
-alice withdraws 30                 {Amount:70}
-alice deposits -5                  no: code bank.bad_amount, ran and failed; errors.Is finds ErrBadAmount
-bob withdraws 10                   no: code bank.insufficient_funds, ran and failed; errors.As finds that 10 are missing
-order 1: 50 from alice to bob      {From:20 To:50}
-order 1 again, as after a timeout  {From:20 To:50}
-order 2: 500 from alice to bob     no: code bank.insufficient_funds, ran and failed; errors.As finds that 480 are missing
-a loan, which nobody hosts         no: code unknown_kind, not started; safe to send again
-an audit of alice, for 50 ms       no: code deadline, maybe ran
+alice deposits 100            {Amount:100}
+alice withdraws 30            {Amount:70}
+alice deposits -5             no, the amount is bad (bank.bad_amount, ran and failed)
+bob withdraws 10              no, 10 are missing (bank.insufficient_funds, ran and failed)
+a loan, which nobody hosts    no (unknown_kind, not started); safe to send again: true
+an audit of alice, for 50 ms  no (deadline, maybe ran); safe to send again: false
 `
 
 func TestStory(t *testing.T) {

@@ -1,4 +1,7 @@
-package main
+// Package transfer has entities that ask each other: orders, which move money
+// between accounts, once each, however often they are sent. docs/testing.md shows
+// how they are tested: alone, in a cluster, and with faults on their ways.
+package transfer
 
 import (
 	"errors"
@@ -28,9 +31,6 @@ type (
 	Receipt struct{ From, To int64 } // the balances after a transfer
 )
 
-// ErrBadAmount is a sentinel, found by errors.Is.
-var ErrBadAmount = errors.New("the amount must be positive")
-
 // InsufficientFunds is an error with fields, found by errors.As.
 type InsufficientFunds struct{ Balance, Wanted int64 }
 
@@ -38,9 +38,12 @@ func (e *InsufficientFunds) Error() string {
 	return fmt.Sprintf("insufficient funds: %d of %d", e.Balance, e.Wanted)
 }
 
+// ErrBadAmount refuses what is not positive.
+var ErrBadAmount = errors.New("the amount must be positive")
+
 func init() { // the codes travel: both ends register them
-	cluster.RegisterError("bank.bad_amount", ErrBadAmount)
-	cluster.RegisterErrorType[*InsufficientFunds]("bank.insufficient_funds")
+	cluster.RegisterError("transfer.bad_amount", ErrBadAmount)
+	cluster.RegisterErrorType[*InsufficientFunds]("transfer.insufficient_funds")
 }
 
 // Account is an entity: one per key, one message at a time, and in memory only.
@@ -89,10 +92,7 @@ func (a *Account) Audit(c *actor.Context, _ Audit) (Balance, error) {
 }
 
 var accounts = actor.Define("account", func(string) *Account { return &Account{} },
-	actor.OnRequest((*Account).Deposit),
-	actor.OnRequest((*Account).Withdraw),
-	actor.OnRequest((*Account).Audit),
-)
+	actor.OnRequest((*Account).Deposit), actor.OnRequest((*Account).Withdraw), actor.OnRequest((*Account).Audit))
 
 // Order moves money between two accounts. It is an entity of its own, so that
 // accounts never wait for each other. If a reply is lost, or an account is not
