@@ -194,3 +194,19 @@ func TestMapIsWhole(t *testing.T) {
 		}
 	}
 }
+
+// TestExamplesAreShort: one is read in one sitting. What cluster has beyond that is
+// what a process needs around it.
+func TestExamplesAreShort(t *testing.T) {
+	lines := map[string]int{}
+	for name, text := range read(t).code {
+		if dir := path.Dir(name); path.Dir(dir) == "examples" && !strings.HasSuffix(name, "_test.go") {
+			lines[path.Base(dir)] += strings.Count(text, "\n")
+		}
+	}
+	for _, name := range []string{"bank", "counter", "quickstart", "transfer"} {
+		if n := lines[name]; n == 0 || n >= 120 {
+			t.Errorf("examples/%s has %d lines", name, n)
+		}
+	}
+}

@@ -5,8 +5,7 @@
 //	go run ./examples/quickstart
 //
 // It takes about fifteen seconds, and ends with an error if the sums are wrong.
-// This file tells the story, node.go has what lives at a key and the node around
-// it, load.go the requests and what came of them.
+// internal/show has the server, the callers and their books.
 package main
 
 import (
@@ -18,11 +17,97 @@ import (
 	"os"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/examples/quickstart/internal/show"
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/membership/natsstore"
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
+
+// Counter is what lives at a key. Its methods run one at a time, so that it needs no lock.
+type Counter struct {
+	node  string
+	db    *show.Books
+	count int
+}
+type Add struct{ Request int }   // a request, by its number
+type Added struct{ Node string } // the reply: where the key lives
+
+func (c *Counter) load(ctx *actor.Context) error {
+	c.count = c.db.Read(ctx.Key())
+	return nil
+}
+
+func (c *Counter) Add(ctx *actor.Context, m Add) (Added, error) {
+	if err := c.db.Write(ctx.Key(), c.count, m.Request); err != nil {
+		return Added{}, err
+	}
+	c.count++
+	return Added{c.node}, nil
+}
+
+// start starts a node on connections of its own, as in a process of its own, and returns
+// when it has joined the others and serves its part of the shards.
+func start(ctx context.Context, url, id string, db *show.Books) (*show.Node, error) {
+	store, err := natsstore.Open(ctx, natsstore.Options{URL: url}) // its lease, and who owns which shard
+	if err != nil {
+		return nil, err
+	}
+	nc, err := nats.Connect(url)
+	if err != nil {
+		store.Close()
+		return nil, err
+	}
+	cut := func() { store.Close(); nc.Close() }
+	tr, err := natstransport.New(natstransport.Options{Conn: nc}) // or URL, where it need not be cut
+	if err != nil {
+		cut()
+		return nil, err
+	}
+	timing := membership.FastTiming // in which a death is over after 7.9 s at most
+	timing.Settle, timing.Residency = time.Second, time.Second
+	def := actor.Define("counter", func(string) *Counter { return &Counter{node: id, db: db} },
+		actor.OnActivate((*Counter).load), actor.OnRequest((*Counter).Add))
+	leave, err := cluster.NewNode(cluster.NodeOptions{
+		NodeID: id, Transport: tr, NumShards: 64, Membership: store, Timing: timing, Metrics: db,
+		Handler: cluster.NewActorHandler(def.New), StopTimeout: 5 * time.Second,
+	}).Start(ctx)
+	if err != nil {
+		cut()
+		return nil, errors.Join(err, tr.Close())
+	}
+	stop := func() error { defer cut(); return errors.Join(leave(), tr.Close()) }
+	return &show.Node{Stop: stop, Kill: func() { cut(); _ = stop() }}, nil // one that is cut off can hand nothing over
+}
+
+// run starts the server and a client, has the nodes play, and ends what it has started.
+func run(ctx context.Context, out io.Writer) (err error) {
+	url, stop, err := show.StartNATS()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	tr, err := natstransport.New(natstransport.Options{URL: url})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, tr.Close()) }()
+	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: 64})
+	if err != nil {
+		return err
+	}
+	db := show.New(func(ctx context.Context, key string, request int) (string, error) {
+		reply, err := cluster.NewRequest[Add, Added](client.Key(key)).Request(ctx, Add{request})
+		if err != nil {
+			return "", err
+		}
+		return reply.Node, nil
+	})
+	return db.Play(ctx, out, func(ctx context.Context, id string) (*show.Node, error) { return start(ctx, url, id, db) })
+}
 
 func main() {
 	slog.SetLogLoggerLevel(slog.LevelError + 1) // that a node dies is no news here
@@ -31,91 +116,3 @@ func main() {
 		os.Exit(1)
 	}
 }
-
-// run starts the server, three nodes and a client, tells the story, and ends what
-// it has started.
-func run(ctx context.Context, out io.Writer) (err error) {
-	dir, err := os.MkdirTemp("", "quickstart-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: dir, NoLog: true, NoSigs: true})
-	if err != nil {
-		return err
-	}
-	defer s.WaitForShutdown()
-	defer s.Shutdown()
-	if s.Start(); !s.ReadyForConnections(5 * time.Second) {
-		return errors.New("the NATS server does not take connections")
-	}
-	l := &load{ended: map[int]error{}, counts: map[string]int{}, runs: map[int]int{}}
-	var nodes []*node
-	join := func(ids ...string) error {
-		for _, id := range ids {
-			n, err := start(ctx, s.ClientURL(), id, l)
-			if err != nil {
-				return fmt.Errorf("%s: %w", id, err)
-			}
-			nodes = append(nodes, n)
-		}
-		for _, n := range nodes {
-			if err := n.serves(); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	defer func() {
-		for _, n := range nodes {
-			err = errors.Join(err, n.leave())
-		}
-	}()
-	tr, err := natstransport.New(natstransport.Options{URL: s.ClientURL()})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, tr.Close()) }()
-	if l.client, err = cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: shards}); err != nil {
-		return err
-	}
-
-	if err := join("node-1", "node-2", "node-3"); err != nil {
-		return err
-	}
-	l.forget() // how the three have come together is not the story
-	began := time.Now()
-	l.burst(ctx, 10*keys)
-	fmt.Fprintf(out, "%d requests to %d keys from %d callers: %.0f a second\n\n%s", 10*keys, keys, callers, 10*keys/time.Since(began).Seconds(), title)
-	failed := l.stage(ctx, out, "three nodes")
-
-	stop := l.goOn(ctx)
-	defer stop()
-	if err := join("node-4"); err != nil {
-		return err
-	}
-	failed += l.stage(ctx, out, "node-4 joins")
-	if err := nodes[0].leave(); err != nil {
-		return err
-	}
-	failed += l.stage(ctx, out, "node-1 drains")
-	nodes[1].kill()
-	l.burst(ctx, keys) // until every key has answered
-	stop()             // and who gets no answer has given up
-	l.stage(ctx, out, "node-2 dies")
-
-	fmt.Fprintf(out, story, timing.Lease)
-	if failed > 0 {
-		return fmt.Errorf("%d requests failed before a node died", failed)
-	}
-	return l.sums(out)
-}
-
-const story = `
-Who joins or drains moves shards one by one: pause is the longest for which nobody
-served one of them. Those of a dead node wait for the end of its lease, %v here and
-10 s by default, as max shows. This one died as far as that goes in a process that
-lives on: its connections were cut, so that it could hand nothing over and answer
-nobody. go test ./internal/chaos kills real processes.
-
-`

@@ -1,4 +1,6 @@
-package main
+// Package show is what the quickstart needs beside its nodes: callers that send
+// requests, books of what became of each, and a NATS server.
+package show
 
 import (
 	"context"
@@ -12,20 +14,23 @@ import (
 	"github.com/clstr-go/clstr/cluster"
 )
 
+// What callers send.
 const (
 	keys     = 1000
 	callers  = 64
 	patience = 10 * time.Second // of a caller: longer than it takes to notice a death
 )
 
-// load is what callers send, and what they and the nodes know of it.
-type load struct {
-	client *cluster.Client
+// Books are what callers send, and what they and the nodes know of it. They stand
+// for a database, which outlives the nodes, and are the nodes' metrics.
+type Books struct {
+	cluster.ClusterMetrics
+	ask func(ctx context.Context, key string, request int) (node string, err error)
 
 	mu     sync.Mutex
 	sent   int
 	ended  map[int]error  // by request: nil if it was acknowledged
-	counts map[string]int // stands for a database: it outlives the nodes
+	counts map[string]int // by key
 	runs   map[int]int    // by request: how often it ran
 	seen   seen
 }
@@ -38,54 +43,70 @@ type seen struct {
 	pause  time.Duration // the longest for which one of them was not served
 }
 
-func (l *load) read(key string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.counts[key]
+// Read returns what was written last.
+func (b *Books) Read(key string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.counts[key]
 }
 
-// write refuses who does not know what was written last, as a database can.
-func (l *load) write(key string, before, request int) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.counts[key] != before {
+// Write refuses who does not know what was written last, as a database can.
+func (b *Books) Write(key string, before, request int) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.counts[key] != before {
 		return errors.New("somebody else has written to this key")
 	}
-	l.counts[key]++
-	l.runs[request]++
+	b.counts[key]++
+	b.runs[request]++
 	return nil
 }
 
+// New makes books for requests that ask sends: each adds to a key, and returns the
+// node that has answered.
+func New(ask func(ctx context.Context, key string, request int) (node string, err error)) *Books {
+	return &Books{ClusterMetrics: cluster.NopClusterMetrics(), ask: ask, ended: map[int]error{}, counts: map[string]int{}, runs: map[int]int{}}
+}
+
+// ShardOpened implements cluster.OwnershipMetrics: it hears of shards that nodes take
+// over.
+func (b *Books) ShardOpened(_ string, pause time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.seen.moved++
+	b.seen.pause = max(b.seen.pause, pause)
+}
+
 // request sends one, and returns the node that has answered.
-func (l *load) request(ctx context.Context, key int) (node string) {
-	l.mu.Lock()
-	l.sent++
-	id := l.sent
-	l.mu.Unlock()
+func (b *Books) request(ctx context.Context, key int) (node string) {
+	b.mu.Lock()
+	b.sent++
+	id := b.sent
+	b.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	began := time.Now()
-	reply, err := cluster.NewRequest[Add, Added](l.client.Key(fmt.Sprint("user-", key))).Request(ctx, Add{id})
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.ended[id] = err
-	l.seen.took = append(l.seen.took, time.Since(began))
+	node, err := b.ask(ctx, fmt.Sprint("user-", key), id)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended[id] = err
+	b.seen.took = append(b.seen.took, time.Since(began))
 	if err != nil {
-		l.seen.failed++
+		b.seen.failed++
 		return ""
 	}
-	return reply.Node
+	return node
 }
 
 // burst sends requests to key after key from all callers, each of which waits for
 // its reply before it sends the next, and returns where the keys live.
-func (l *load) burst(ctx context.Context, requests int) (hosted map[string]int) {
+func (b *Books) burst(ctx context.Context, requests int) (hosted map[string]int) {
 	homes := make([]string, requests)
 	var all sync.WaitGroup
 	for c := range callers {
 		all.Go(func() {
 			for i := c; i < requests; i += callers {
-				homes[i] = l.request(ctx, i%keys)
+				homes[i] = b.request(ctx, i%keys)
 			}
 		})
 	}
@@ -99,7 +120,7 @@ func (l *load) burst(ctx context.Context, requests int) (hosted map[string]int) 
 
 // goOn sends two requests a millisecond, whether or not others wait. stop waits
 // for the last of them.
-func (l *load) goOn(ctx context.Context) (stop func()) {
+func (b *Books) goOn(ctx context.Context) (stop func()) {
 	done := make(chan struct{})
 	var all sync.WaitGroup
 	all.Go(func() {
@@ -108,7 +129,7 @@ func (l *load) goOn(ctx context.Context) (stop func()) {
 		for i := 0; ; i++ {
 			select {
 			case <-tick.C:
-				all.Go(func() { l.request(ctx, i%keys) })
+				all.Go(func() { b.request(ctx, i%keys) })
 			case <-done:
 				return
 			}
@@ -117,22 +138,24 @@ func (l *load) goOn(ctx context.Context) (stop func()) {
 	return sync.OnceFunc(func() { close(done); all.Wait() })
 }
 
-func (l *load) forget() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.seen = seen{}
+// forget begins a stage.
+func (b *Books) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.seen = seen{}
 }
 
+// title stands above what stage prints.
 const title = "             keys on node-1 node-2 node-3 node-4  requests  failed  p50 ms  p99 ms  max ms  shards moved  pause ms\n"
 
 // stage asks each key where it lives, and prints what has happened since the stage
 // before.
-func (l *load) stage(ctx context.Context, out io.Writer, name string) (failed int) {
-	hosted := l.burst(ctx, keys)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := l.seen
-	l.seen = seen{}
+func (b *Books) stage(ctx context.Context, out io.Writer, name string) (failed int) {
+	hosted := b.burst(ctx, keys)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.seen
+	b.seen = seen{}
 	slices.Sort(s.took)
 	ms := func(d time.Duration) float64 { return d.Seconds() * 1000 }
 	at := func(percent int) float64 { return ms(s.took[(len(s.took)-1)*percent/100]) }
@@ -144,12 +167,12 @@ func (l *load) stage(ctx context.Context, out io.Writer, name string) (failed in
 
 // sums compares what callers were told with what ran, and fails where an
 // acknowledged request was lost, one ran twice, or one that should not have.
-func (l *load) sums(out io.Writer) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (b *Books) sums(out io.Writer) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	acknowledged, failed, had := 0, map[cluster.Outcome]int{}, map[cluster.Outcome]int{}
-	for id, err := range l.ended {
-		runs, o := l.runs[id], cluster.OutcomeOf(err)
+	for id, err := range b.ended {
+		runs, o := b.runs[id], cluster.OutcomeOf(err)
 		if err == nil {
 			acknowledged++
 		} else {
