@@ -15,6 +15,7 @@ func TestAnOldKeyThatWorksStays(t *testing.T) {
 	c := w.send("old", "block")
 	await(t, s.in, "the turn")
 	w.useKey("b")
+	eventually(t, "b is idle", func() bool { return w.pool.Stats().Running == 1 }) // or it would count as busy when c comes
 	w.useKey("c")
 	eventually(t, "the cap", func() bool { return w.Active() == 2 && s.list() == "[b]" })
 	s.gate <- struct{}{}
