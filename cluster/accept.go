@@ -106,7 +106,7 @@ func (m measured) CallStarted(c *transport.Call) {
 func (m measured) CallFinished(c *transport.Call, started bool, err *transport.Error) {
 	n := m.n
 	if !started {
-		if n.entity != nil && err != nil {
+		if n.entity != nil && err != nil && !c.Accepted() {
 			n.entity.CallRefused(err.Code)
 		}
 		return

@@ -124,6 +124,9 @@ func TestBacklogLongerThanADrain(t *testing.T) {
 		if ran.Load() < 490 || ran.Load()+m.failed.Load() != sent {
 			t.Errorf("of %d acknowledged %d have run, and %d are counted as failed", sent, ran.Load(), m.failed.Load())
 		}
+		if m.refused.Load() != 0 {
+			t.Errorf("%d are counted as refused as well", m.refused.Load())
+		}
 		lc.end(b)
 	})
 }

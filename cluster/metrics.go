@@ -44,7 +44,8 @@ type EntityMetrics interface {
 	// ActiveKeys changes the number of active keys.
 	ActiveKeys(kind string, delta int)
 	// CallRefused counts calls that a node has refused, by code, those included
-	// whose sender does not wait.
+	// whose sender does not wait. A notification that it had accepted before counts
+	// with [NotificationMetrics].
 	CallRefused(code string)
 }
 

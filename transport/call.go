@@ -246,7 +246,7 @@ func (c *Call) Leave(cause error) (o Outcome, ok bool) {
 	if old&bitAnswered != 0 {
 		return Succeeded, false
 	}
-	c.bits.Or(bitReplied)
+	c.bits.Or(bitReplied | bitRefused) // nobody will be told anything else
 	o = NotStarted
 	if old&bitStarted != 0 {
 		o = MaybeRan
@@ -282,6 +282,12 @@ func (c *Call) AfterAnswer(f func()) {
 	if f != nil {
 		f()
 	}
+}
+
+// Accepted reports whether it is a notification whose sender was told that the node
+// has taken it, or does not wait to be told: should it fail now, that is no refusal.
+func (c *Call) Accepted() bool {
+	return !c.AwaitsReply() && c.bits.Load()&(bitReplied|bitRefused) == bitReplied
 }
 
 // AwaitsReply is false for a notification.

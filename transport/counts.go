@@ -46,7 +46,7 @@ func (c *moveCounts) reset() {
 // add counts the end of a call of a shard that moves. It is called when the call
 // is decided, before its sender is told.
 func (c *moveCounts) add(call *Call, err *Error) {
-	told := call.bits.Load()&bitReplied != 0 // that it was accepted
+	told := call.Accepted()
 	switch {
 	case err.is != ErrNotOwner && err.is != ErrDraining:
 	case err.Outcome == MaybeRan:
