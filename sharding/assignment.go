@@ -111,6 +111,37 @@ func (a *Assignment) Owner(shard uint32) (nodeID string, ok bool) {
 	return a.nodes[a.owner[shard]].id, true
 }
 
+// Candidate is a node's place for a shard. Score is the node's hash for the shard as
+// a number between 0 and 1, to the power of one by its weight: the highest should
+// own it.
+type Candidate struct {
+	NodeID string
+	Score  float64
+}
+
+// Ranking returns the nodes in the order in which they should own the shard, each if
+// those before it were gone; nil if there is no such shard.
+func (a *Assignment) Ranking(shard uint32) []Candidate {
+	if shard >= a.layout.NumShards {
+		return nil
+	}
+	order := make([]*member, len(a.nodes))
+	for i := range a.nodes {
+		order[i] = &a.nodes[i]
+	}
+	slices.SortFunc(order, func(m, o *member) int {
+		if m.beats(o, shard) {
+			return -1
+		}
+		return 1 // no two are equal
+	})
+	ranking := make([]Candidate, len(order))
+	for i, m := range order {
+		ranking[i] = Candidate{m.id, math.Exp(-1 / share(m.scores[shard], m.weight))}
+	}
+	return ranking
+}
+
 // Shards returns the shards that the node should own, in ascending order.
 func (a *Assignment) Shards(nodeID string) []uint32 {
 	i, found := a.find(nodeID)
