@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -43,32 +42,22 @@ func TestChainsDuringMoves(t *testing.T) {
 		}
 		nodes := []*livingNode{start("a"), start("b")}
 		<-nodes[0].Ready()
-		over := make(chan struct{})
-		var load sync.WaitGroup
 		var longest, ended atomic.Int64
-		for caller := range 32 {
-			load.Go(func() {
-				for i := 0; ; i++ {
-					select {
-					case <-over:
-						return
-					default:
-					}
-					first := (caller*17 + i) % 50 // asks upwards: no two wait for each other
-					began := time.Now()
-					ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
-					r, err := cluster.NewRequest[hop, total](client.Key(fmt.Sprint("key-", first))).Request(ctx, hop{first, 7})
-					cancel()
-					if err != nil || r.Total != 8 {
-						t.Errorf("after %v: %+v, %v (%v)", time.Since(began), r, err, cluster.OutcomeOf(err))
-						return
-					}
-					ended.Add(1)
-					longest.Store(max(longest.Load(), int64(time.Since(began))))
-					time.Sleep(200 * time.Millisecond)
-				}
-			})
-		}
+		stop := calling(32, func(caller, i int) bool {
+			first := (caller*17 + i) % 50 // asks upwards: no two wait for each other
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+			defer cancel()
+			r, err := cluster.NewRequest[hop, total](client.Key(fmt.Sprint("key-", first))).Request(ctx, hop{first, 7})
+			if err != nil || r.Total != 8 {
+				t.Errorf("after %v: %+v, %v (%v)", time.Since(began), r, err, cluster.OutcomeOf(err))
+				return false
+			}
+			ended.Add(1)
+			longest.Store(max(longest.Load(), int64(time.Since(began))))
+			time.Sleep(200 * time.Millisecond)
+			return true
+		})
 		for round := range 3 {
 			time.Sleep(20 * time.Second)
 			c := start(fmt.Sprint("c", round))
@@ -77,8 +66,7 @@ func TestChainsDuringMoves(t *testing.T) {
 			lc.end(nodes[0])
 			nodes = append(nodes[1:], c)
 		}
-		close(over)
-		load.Wait()
+		stop()
 		lc.end(nodes...)
 		if longest := time.Duration(longest.Load()); longest > 5*time.Second {
 			t.Errorf("a chain took %v", longest)
@@ -107,34 +95,22 @@ func TestChainsOverNATS(t *testing.T) {
 		Handler: cluster.NewActorHandler(def.New), StopTimeout: 30 * time.Second,
 	})
 	c.Settle()
-	over := make(chan struct{})
-	var load sync.WaitGroup
 	var ended atomic.Int64
-	for caller := range 16 {
-		load.Go(func() {
-			for i := 0; ; i++ {
-				select {
-				case <-over:
-					return
-				default:
-				}
-				first := (caller*17 + i) % 50
-				ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
-				_, err := cluster.NewRequest[hop, total](c.Client().Key(fmt.Sprint("key-", first))).Request(ctx, hop{first, 7})
-				cancel()
-				if err != nil {
-					t.Errorf("%v (%v)", err, cluster.OutcomeOf(err))
-					return
-				}
-				ended.Add(1)
-			}
-		})
-	}
+	stop := calling(16, func(caller, i int) bool {
+		first := (caller*17 + i) % 50
+		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+		defer cancel()
+		if _, err := cluster.NewRequest[hop, total](c.Client().Key(fmt.Sprint("key-", first))).Request(ctx, hop{first, 7}); err != nil {
+			t.Errorf("%v (%v)", err, cluster.OutcomeOf(err))
+			return false
+		}
+		ended.Add(1)
+		return true
+	})
 	c.StartNode("node-2")
 	c.Settle()
 	c.StopNode("node-0")
 	c.Settle()
-	close(over)
-	load.Wait()
+	stop()
 	t.Logf("%d chains", ended.Load())
 }

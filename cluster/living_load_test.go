@@ -14,48 +14,62 @@ import (
 	"github.com/clstr-go/clstr/sharding"
 )
 
-// load sends requests and notifications to 100 keys until stop, which requires
-// that none has failed and that each has run once.
-func (lc *livingCluster) load(t *testing.T, callers int) (stop func()) {
-	client := lc.client()
+// calling has callers that call again and again, each in turns i from 0 on, until
+// call returns false or stop, which waits for the last.
+func calling(callers int, call func(caller, i int) (goOn bool)) (stop func()) {
 	over := make(chan struct{})
-	var wg sync.WaitGroup
-	var acked atomic.Int64
-	before := lc.turns.Load()
+	var all sync.WaitGroup
 	for caller := range callers {
-		wg.Go(func() {
+		all.Go(func() {
 			for i := 0; ; i++ {
 				select {
 				case <-over:
 					return
 				default:
 				}
-				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-				key := client.Key(fmt.Sprint("key-", (caller*31+i)%100))
-				var err error
-				if i%3 == 0 {
-					err = key.Notify(ctx, put{1})
-				} else {
-					_, err = cluster.NewRequest[add, total](key).Request(ctx, add{1})
-				}
-				cancel()
-				if err != nil {
-					t.Errorf("caller %d: %v (%v)", caller, err, cluster.OutcomeOf(err))
+				if !call(caller, i) {
 					return
 				}
-				acked.Add(1)
-				time.Sleep(20 * time.Millisecond)
 			}
 		})
 	}
+	return func() { close(over); all.Wait() }
+}
+
+// load sends requests and notifications to 100 keys until stop, which requires
+// that none has failed and that each has run once.
+func (lc *livingCluster) load(t *testing.T, callers int) (stop func()) {
+	client := lc.client()
+	var acked, longest atomic.Int64
+	before := lc.turns.Load()
+	end := calling(callers, func(caller, i int) bool {
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		key := client.Key(fmt.Sprint("key-", (caller*31+i)%100))
+		var err error
+		if i%3 == 0 {
+			err = key.Notify(ctx, put{1})
+		} else {
+			_, err = cluster.NewRequest[add, total](key).Request(ctx, add{1})
+		}
+		if err != nil {
+			t.Errorf("caller %d: %v (%v)", caller, err, cluster.OutcomeOf(err))
+			return false
+		}
+		acked.Add(1)
+		longest.Store(max(longest.Load(), int64(time.Since(began))))
+		time.Sleep(20 * time.Millisecond)
+		return true
+	})
 	return func() {
 		t.Helper()
-		close(over)
-		wg.Wait()
+		end()
 		time.Sleep(time.Second) // notifications that were accepted last
 		if ran := lc.turns.Load() - before; ran != acked.Load() || ran < 100 {
 			t.Errorf("%d turns for %d acknowledged messages", ran, acked.Load())
 		}
+		t.Logf("%d messages, the longest wait %v", acked.Load(), time.Duration(longest.Load()))
 	}
 }
 
@@ -93,28 +107,18 @@ func TestUnackedDuringMoves(t *testing.T) {
 		nodes := []*livingNode{start("a"), start("b")}
 		<-nodes[0].Ready()
 		client := lc.client()
-		over := make(chan struct{})
-		var load sync.WaitGroup
 		var sent, refused atomic.Int64
-		for caller := range 8 {
-			load.Go(func() {
-				for i := 0; ; i++ {
-					select {
-					case <-over:
-						return
-					default:
-					}
-					sent.Add(1)
-					if err := client.Key(fmt.Sprint("key-", (caller*31+i)%100)).Notify(t.Context(), put{1}, cluster.WithoutAck()); err != nil {
-						if !cluster.OutcomeOf(err).NeverRan() {
-							t.Errorf("%v (%v)", err, cluster.OutcomeOf(err))
-						}
-						refused.Add(1)
-					}
-					time.Sleep(10 * time.Millisecond)
+		stop := calling(8, func(caller, i int) bool {
+			sent.Add(1)
+			if err := client.Key(fmt.Sprint("key-", (caller*31+i)%100)).Notify(t.Context(), put{1}, cluster.WithoutAck()); err != nil {
+				if !cluster.OutcomeOf(err).NeverRan() {
+					t.Errorf("%v (%v)", err, cluster.OutcomeOf(err))
 				}
-			})
-		}
+				refused.Add(1)
+			}
+			time.Sleep(10 * time.Millisecond)
+			return true
+		})
 		for round := range 3 {
 			c := start(fmt.Sprint("c", round))
 			<-c.Ready()
@@ -122,8 +126,7 @@ func TestUnackedDuringMoves(t *testing.T) {
 			lc.end(nodes[0])
 			nodes = append(nodes[1:], c)
 		}
-		close(over)
-		load.Wait()
+		stop()
 		time.Sleep(time.Second)
 		lc.end(nodes...)
 		if sent.Load() != ran.Load()+refused.Load()+m.failed.Load() {

@@ -3,7 +3,6 @@ package cluster_test
 import (
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -32,29 +31,20 @@ func TestUnackedOverNATS(t *testing.T) {
 		},
 	})
 	c.Settle()
-	over := make(chan struct{})
-	var load sync.WaitGroup
 	var sent, refused atomic.Int64
-	for caller := range 4 {
-		load.Go(func() {
-			pause := time.NewTicker(200 * time.Microsecond)
-			defer pause.Stop()
-			for i := 0; ; i++ {
-				select {
-				case <-over:
-					return
-				case <-pause.C:
-				}
-				sent.Add(1)
-				if err := c.Client().Key(fmt.Sprint("key-", (caller*31+i)%100)).Notify(t.Context(), put{1}, cluster.WithoutAck()); err != nil {
-					if !cluster.OutcomeOf(err).NeverRan() {
-						t.Errorf("%v (%v)", err, cluster.OutcomeOf(err))
-					}
-					refused.Add(1)
-				}
+	pause := time.NewTicker(50 * time.Microsecond) // of all callers together
+	defer pause.Stop()
+	stop := calling(4, func(caller, i int) bool {
+		<-pause.C
+		sent.Add(1)
+		if err := c.Client().Key(fmt.Sprint("key-", (caller*31+i)%100)).Notify(t.Context(), put{1}, cluster.WithoutAck()); err != nil {
+			if !cluster.OutcomeOf(err).NeverRan() {
+				t.Errorf("%v (%v)", err, cluster.OutcomeOf(err))
 			}
-		})
-	}
+			refused.Add(1)
+		}
+		return true
+	})
 	for _, id := range []string{"node-2", "node-3"} {
 		c.StartNode(id)
 		c.Settle()
@@ -63,8 +53,7 @@ func TestUnackedOverNATS(t *testing.T) {
 		c.StopNode(id)
 		c.Settle()
 	}
-	close(over)
-	load.Wait()
+	stop()
 	told := func() int64 {
 		return ran.Load() + refused.Load() + m.failed.Load() + m.refused.Load() + int64(missed())
 	}

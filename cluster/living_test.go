@@ -146,39 +146,7 @@ func TestPlannedMovesFailNothing(t *testing.T) {
 		defer lc.close()
 		nodes := []*livingNode{lc.start("a"), lc.start("b")}
 		<-nodes[0].Ready()
-		client := lc.client()
-		over := make(chan struct{})
-		var load sync.WaitGroup
-		var acked atomic.Int64
-		var longest atomic.Int64
-		for caller := range 16 {
-			load.Go(func() {
-				for i := 0; ; i++ {
-					select {
-					case <-over:
-						return
-					default:
-					}
-					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-					key := client.Key(fmt.Sprint("key-", (caller*31+i)%100))
-					began := time.Now()
-					var err error
-					if i%3 == 0 {
-						err = key.Notify(ctx, put{1})
-					} else {
-						_, err = cluster.NewRequest[add, total](key).Request(ctx, add{1})
-					}
-					cancel()
-					if err != nil {
-						t.Errorf("caller %d: %v (%v)", caller, err, cluster.OutcomeOf(err))
-						return
-					}
-					acked.Add(1)
-					longest.Store(max(longest.Load(), int64(time.Since(began))))
-					time.Sleep(20 * time.Millisecond)
-				}
-			})
-		}
+		stop := lc.load(t, 16)
 		for round := range 3 {
 			time.Sleep(20 * time.Second)
 			c := lc.start(fmt.Sprint("c", round))
@@ -187,16 +155,12 @@ func TestPlannedMovesFailNothing(t *testing.T) {
 			lc.end(nodes[0])
 			nodes = append(nodes[1:], c)
 		}
-		close(over)
-		load.Wait()
+		stop()
 		lc.end(nodes...)
-		if lc.turns.Load() != acked.Load() || acked.Load() < 1000 {
-			t.Errorf("%d turns for %d acknowledged messages", lc.turns.Load(), acked.Load())
-		}
 		if len(lc.alive) != 0 {
 			t.Errorf("%d keys live on after all nodes have ended", len(lc.alive))
 		}
-		t.Logf("%d messages, %d lives of 100 keys, the longest wait %v", acked.Load(), lc.lives, time.Duration(longest.Load()))
+		t.Logf("%d lives of 100 keys", lc.lives)
 	})
 }
 
