@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/transport/wire"
 )
 
 // NewWithBacklog is New with room for n messages that wait for the reader.
@@ -135,3 +136,9 @@ func (t *Transport) FlusherWaits() int { return t.flusher.Stats().Waiting }
 // SucceedAfter sets how long the answers of an owner are waited for that has been
 // succeeded.
 func (t *Transport) SucceedAfter(d time.Duration) { t.succession = d }
+
+// Learn is the first half of what an announcement does: the owner is known, and
+// requests do not go there yet.
+func (t *Transport) Learn(shard uint32, epoch uint64) {
+	t.owners.learn(&wire.Owners{First: shard, Epochs: []uint64{epoch}}, false)
+}

@@ -133,6 +133,13 @@ func (t *Transport) reroute(shard uint32) {
 	}
 }
 
+// newest returns the way to the owner that is known now, also where who has learned
+// of it has not rerouted yet.
+func (t *Transport) newest(shard uint32) *shardBox {
+	t.reroute(shard)
+	return t.box(shard)
+}
+
 // noOwner reports whether an error says that a shard is not served where the
 // request went, and that it has not started.
 func noOwner(err error) bool {
@@ -148,10 +155,10 @@ func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, box 
 			return data, err
 		}
 		news := t.owners.doubt(box.shard, box.epoch)
-		next := t.box(box.shard)
+		next := t.newest(box.shard)
 		if next == box {
 			t.ask(ctx, env, news)
-			next = t.box(box.shard)
+			next = t.newest(box.shard)
 		}
 		if cause := ctx.Err(); cause != nil {
 			return nil, transport.ContextError(cause, transport.NotStarted).WithCause(err)
