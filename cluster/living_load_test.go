@@ -14,6 +14,18 @@ import (
 	"github.com/clstr-go/clstr/sharding"
 )
 
+// behind runs a test with handlers as they are, and behind a middleware.
+func behind(t *testing.T, test func(t *testing.T, middleware func(cluster.ServerHandlerFunc) cluster.ServerHandlerFunc)) {
+	t.Run("direct", func(t *testing.T) {
+		test(t, func(h cluster.ServerHandlerFunc) cluster.ServerHandlerFunc { return h })
+	})
+	t.Run("behind a middleware", func(t *testing.T) {
+		test(t, func(h cluster.ServerHandlerFunc) cluster.ServerHandlerFunc {
+			return func(ctx context.Context, env cluster.Envelope) ([]byte, error) { return h(ctx, env) }
+		})
+	})
+}
+
 // calling has callers that call again and again, each in turns i from 0 on, until
 // call returns false or stop, which waits for the last.
 func calling(callers int, call func(caller, i int) (goOn bool)) (stop func()) {
@@ -140,53 +152,55 @@ func TestUnackedDuringMoves(t *testing.T) {
 // TestAcknowledgedBeforeAMove: notifications that wait in a mailbox when their
 // shard moves run where they were accepted, once each, and in order.
 func TestAcknowledgedBeforeAMove(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		lc := newLiving(t)
-		defer lc.close()
-		var mu sync.Mutex
-		got := map[string][]int{}
-		start := func(name string) *livingNode {
-			def := actor.Define("log", func(key string) *string { return &key },
-				actor.OnNotify(func(key *string, _ *actor.Context, m put) error {
-					time.Sleep(20 * time.Millisecond)
-					mu.Lock()
-					defer mu.Unlock()
-					got[*key] = append(got[*key], m.N)
-					return nil
-				}))
-			return lc.startWith(cluster.NodeOptions{NodeID: name, Handler: cluster.NewActorHandler(def.New)})
-		}
-		a := start("a")
-		<-a.Ready()
-		client := lc.client()
-		const keys, notes = 50, 40
-		note := func(from int) {
-			for i := from; i < from+notes; i++ {
-				for k := range keys {
-					if err := client.Key(fmt.Sprint("key-", k)).Notify(t.Context(), put{i}); err != nil {
-						t.Error(err)
+	behind(t, func(t *testing.T, middleware func(cluster.ServerHandlerFunc) cluster.ServerHandlerFunc) {
+		synctest.Test(t, func(t *testing.T) {
+			lc := newLiving(t)
+			defer lc.close()
+			var mu sync.Mutex
+			got := map[string][]int{}
+			start := func(name string) *livingNode {
+				def := actor.Define("log", func(key string) *string { return &key },
+					actor.OnNotify(func(key *string, _ *actor.Context, m put) error {
+						time.Sleep(20 * time.Millisecond)
+						mu.Lock()
+						defer mu.Unlock()
+						got[*key] = append(got[*key], m.N)
+						return nil
+					}))
+				return lc.startWith(cluster.NodeOptions{NodeID: name, Handler: middleware(cluster.NewActorHandler(def.New))})
+			}
+			a := start("a")
+			<-a.Ready()
+			client := lc.client()
+			const keys, notes = 50, 40
+			note := func(from int) {
+				for i := from; i < from+notes; i++ {
+					for k := range keys {
+						if err := client.Key(fmt.Sprint("key-", k)).Notify(t.Context(), put{i}); err != nil {
+							t.Error(err)
+						}
 					}
 				}
 			}
-		}
-		note(0) // takes no time: all wait
-		b := start("b")
-		a.stop()
-		note(notes)
-		if err := <-a.ended; err != nil {
-			t.Error(err)
-		}
-		time.Sleep(10 * time.Second)
-		lc.end(b)
-		for k := range keys {
-			key := fmt.Sprint("key-", k)
-			for i := range 2 * notes {
-				if len(got[key]) != 2*notes || got[key][i] != i {
-					t.Errorf("%s got %v", key, got[key])
-					break
+			note(0) // takes no time: all wait
+			b := start("b")
+			a.stop()
+			note(notes)
+			if err := <-a.ended; err != nil {
+				t.Error(err)
+			}
+			time.Sleep(10 * time.Second)
+			lc.end(b)
+			for k := range keys {
+				key := fmt.Sprint("key-", k)
+				for i := range 2 * notes {
+					if len(got[key]) != 2*notes || got[key][i] != i {
+						t.Errorf("%s got %v", key, got[key])
+						break
+					}
 				}
 			}
-		}
+		})
 	})
 }
 

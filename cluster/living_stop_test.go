@@ -95,39 +95,44 @@ func TestStopWithAStuckHandler(t *testing.T) {
 // their end within DrainTimeout, those that have not run are lost. Each is counted,
 // and the node says so.
 func TestBacklogLongerThanADrain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		lc := newLiving(t)
-		defer lc.close()
-		keys := keysOf(1, "a", "a", "b")
-		const sent = 900
-		var ran atomic.Int64
-		m := &lost{ClusterMetrics: cluster.NopClusterMetrics()}
-		a, b := lc.pair(func(node string) cluster.NodeOptions {
-			return cluster.NodeOptions{Metrics: m, DrainTimeout: 10 * time.Second, Handler: entity(node, actor.OnNotify(func(*struct{}, *actor.Context, put) error {
-				time.Sleep(20 * time.Millisecond)
-				ran.Add(1)
-				return nil
-			}))}
-		})
-		for range sent {
-			if err := lc.client().Key(keys[0]).Notify(t.Context(), put{1}); err != nil {
-				t.Error(err)
+	behind(t, func(t *testing.T, middleware func(cluster.ServerHandlerFunc) cluster.ServerHandlerFunc) {
+		synctest.Test(t, func(t *testing.T) {
+			lc := newLiving(t)
+			defer lc.close()
+			keys := keysOf(1, "a", "a", "b")
+			const sent = 900
+			var ran atomic.Int64
+			m := &lost{ClusterMetrics: cluster.NopClusterMetrics()}
+			a, b := lc.pair(func(node string) cluster.NodeOptions {
+				return cluster.NodeOptions{Metrics: m, DrainTimeout: 10 * time.Second, Handler: middleware(entity(node, actor.OnNotify(func(*struct{}, *actor.Context, put) error {
+					time.Sleep(20 * time.Millisecond)
+					ran.Add(1)
+					return nil
+				})))}
+			})
+			for range sent {
+				if err := lc.client().Key(keys[0]).Notify(t.Context(), put{1}); err != nil {
+					t.Error(err)
+				}
 			}
-		}
-		a.stop()
-		if err := <-a.ended; !errors.Is(err, cluster.ErrHandlerTimeout) || !strings.Contains(err.Error(), "have not finished") {
-			t.Errorf("the node ends with %v", err)
-		}
-		if by := lc.whereis(keys[0]); by != "b" {
-			t.Errorf("the key is with %s", by)
-		}
-		if ran.Load() < 490 || ran.Load()+m.failed.Load() != sent {
-			t.Errorf("of %d acknowledged %d have run, and %d are counted as failed", sent, ran.Load(), m.failed.Load())
-		}
-		if m.refused.Load() != 0 {
-			t.Errorf("%d are counted as refused as well", m.refused.Load())
-		}
-		lc.end(b)
+			a.stop()
+			if err := <-a.ended; !errors.Is(err, cluster.ErrHandlerTimeout) || !strings.Contains(err.Error(), "have not finished") {
+				t.Errorf("the node ends with %v", err)
+			}
+			if by := lc.whereis(keys[0]); by != "b" {
+				t.Errorf("the key is with %s", by)
+			}
+			if ran.Load() < 490 || ran.Load()+m.failed.Load() != sent {
+				t.Errorf("of %d acknowledged %d have run, and %d are counted as failed", sent, ran.Load(), m.failed.Load())
+			}
+			if m.refused.Load() != 0 {
+				t.Errorf("%d are counted as refused as well", m.refused.Load())
+			}
+			if cost := lc.costs("a"); int64(cost.Lost) != sent-ran.Load() || cost.Dropped != 0 {
+				t.Errorf("the records say %+v", cost)
+			}
+			lc.end(b)
+		})
 	})
 }
 

@@ -112,6 +112,12 @@ func (f ownedMeasured) Admit(c *transport.Call, now time.Time, starts bool) *Err
 	return admit(f.n, f.guard, c, now, starts)
 }
 
+// Moving implements transport.Gate.
+func (f ownedFront) Moving() bool { return f.guard.Moving() }
+
+// Moving implements transport.Gate.
+func (f ownedMeasured) Moving() bool { return f.guard.Moving() }
+
 // admit decides about a call. While a shard moves, what has been accepted of
 // senders that do not wait is still served; who waits is sent to the next owner.
 func admit(n *Node, g *coordinator.Guard, c *transport.Call, now time.Time, starts bool) *Error {

@@ -41,7 +41,8 @@ const (
 	bitQueued                      // in a line that it cannot be taken out of
 	bitClosed                      // answered, and the sender has been told
 	bitLate                        // a notification whose handler says when it is accepted
-	bitCut                         // the end of its shard has cut it off
+	bitTaken                       // a notification that counts as accepted by a shard that may move
+	bitLost                        // it has been counted as lost, or dropped
 )
 
 // Call is one envelope on the node's side, from its arrival until it was

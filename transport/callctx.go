@@ -46,7 +46,7 @@ func (c *Call) look() (done <-chan struct{}, lost bool) {
 		return m.done, false
 	}
 	if c.sub != nil && c.sub.gate != nil {
-		lost = !c.sub.note(c)
+		lost = !c.sub.home().note(c)
 	}
 	if c.until != 0 && m.timer == nil {
 		m.timer = time.AfterFunc(time.Duration(c.until-expiry.Now()), c.Expire)
@@ -57,7 +57,7 @@ func (c *Call) look() (done <-chan struct{}, lost bool) {
 // Err implements context.Context: context.Canceled if the caller has gone or
 // has its reply, context.DeadlineExceeded if the time is up.
 func (c *Call) Err() error {
-	if c.sub != nil && c.sub.gone() {
+	if c.sub != nil && c.sub.home().gone() {
 		c.lose()
 	}
 	c.mu.Lock()

@@ -1,19 +1,24 @@
 package transport
 
-import "sync/atomic"
+import (
+	"sync"
+	"sync/atomic"
+)
 
-// DrainCounts is what a shard's move has cost: calls that it has refused, or that
-// were cut off. Calls whose own time was up are in none of them.
+// DrainCounts is what a shard's move has cost: calls that were refused, or cut
+// off, because of it.
 type DrainCounts struct {
 	// Parked were refused before they began, and their senders told, who try
-	// again at the next owner. What they send again until then is not counted.
+	// again at the next owner: those that came, or had not begun, while the shard's
+	// work came to its end. What is sent again is not counted again.
 	Parked uint32 `json:"parked,omitempty"`
 	// Dropped were sent without an acknowledgement and did not run, and nobody
 	// was told.
 	Dropped uint32 `json:"dropped,omitempty"`
 	// Lost were accepted, and did not come to their end in the time that a drain
-	// has: calls that were cut off as they ran, or go on beside the next owner, and
-	// acknowledged notifications that never began.
+	// has: requests that were cut off as they ran, and whose senders were told that
+	// they may have run, and acknowledged notifications that never began, were cut
+	// off, or go on beside the next owner.
 	Lost uint32 `json:"lost,omitempty"`
 }
 
@@ -22,43 +27,69 @@ func (c DrainCounts) Plus(d DrainCounts) DrainCounts {
 	return DrainCounts{c.Parked + d.Parked, c.Dropped + d.Dropped, c.Lost + d.Lost}
 }
 
-// moveCounts is the DrainCounts of a subscription.
+// moveCounts is the DrainCounts of a subscription. Notifications that were taken and
+// have not finished are counted all the time, since a drain that gives up leaves
+// behind some of which nothing will be heard before it ends.
 type moveCounts struct {
-	parked, dropped, lost atomic.Uint32
-	running               atomic.Int32 // of the lost, those that still run
+	taken atomic.Int64
+
+	mu   sync.Mutex
+	sum  DrainCounts
+	open int64 // of those taken, how many are in sum already
 }
 
 // Counts implements [Drainer].
 func (s *Sub) Counts() DrainCounts {
-	c := DrainCounts{s.counts.parked.Load(), s.counts.dropped.Load(), s.counts.lost.Load()}
+	c := &s.counts
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sum := c.sum
 	if s.dropped.Load() {
-		c.Lost += uint32(max(0, s.Pending()-int(s.counts.running.Load()))) // what goes on, and was not told
+		sum.Lost += uint32(c.taken.Load() - c.open)
 	}
-	return c
+	return sum
 }
 
-func (c *moveCounts) reset() {
-	c.parked.Store(0)
-	c.dropped.Store(0)
-	c.lost.Store(0)
+// take counts a notification that is about to be accepted.
+func (c *moveCounts) take(call *Call) {
+	c.taken.Add(1)
+	call.bits.Or(bitTaken)
+}
+
+// finish ends what take has begun.
+func (c *moveCounts) finish(call *Call) {
+	switch b := call.bits.Load(); {
+	case b&bitTaken == 0:
+	case b&bitLost == 0:
+		c.taken.Add(-1)
+	default:
+		c.mu.Lock()
+		c.open--
+		c.taken.Add(-1)
+		c.mu.Unlock()
+	}
 }
 
 // add counts the end of a call of a shard that moves. It is called when the call
 // is decided, before its sender is told.
 func (c *moveCounts) add(call *Call, err *Error) {
-	told := call.Accepted()
-	switch {
-	case err.is != ErrNotOwner && err.is != ErrDraining:
-	case err.Outcome == MaybeRan:
-		c.lost.Add(1)
-		c.running.Add(1)
-		call.bits.Or(bitCut)
-	case !err.Outcome.NeverRan(): // a handler has passed on what a call of its own met
-	case call.env.Delivery == AwaitNothing && (told || call.far):
-		c.dropped.Add(1)
-	case told:
-		c.lost.Add(1)
+	inner, accepted := call.sub.outer != nil, call.Accepted()
+	if err.is != ErrNotOwner && err.is != ErrDraining || inner && !accepted { // of those the outer call tells
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch never := err.Outcome.NeverRan(); {
+	case !never && err.Outcome != MaybeRan: // a handler has passed on what a call of its own met
+		return
+	case never && call.env.Delivery == AwaitNothing && (accepted || call.far):
+		c.sum.Dropped++
+	case !never || accepted:
+		c.sum.Lost++
 	case !call.env.Retry:
-		c.parked.Add(1)
+		c.sum.Parked++
+	}
+	if accepted && call.bits.Or(bitLost)&bitTaken != 0 {
+		c.open++
 	}
 }

@@ -62,8 +62,8 @@ func (c *Call) answer(data []byte, err *Error) {
 
 // settle ends the call's context.
 func (c *Call) settle(err *Error, h how) {
-	if err != nil && c.sub.gate != nil {
-		c.sub.counts.add(c, err)
+	if g := c.sub.gate; err != nil && g != nil && g.Moving() {
+		c.sub.home().counts.add(c, err)
 	}
 	c.mu.Lock()
 	c.err, c.ended = err, h
@@ -72,7 +72,7 @@ func (c *Call) settle(err *Error, h how) {
 		if m.done != nil {
 			close(m.done)
 			if c.sub.gate != nil {
-				c.sub.unnote(c)
+				c.sub.home().unnote(c)
 			}
 		}
 		if m.timer != nil {
@@ -164,10 +164,14 @@ func (c *Call) finish() {
 		c.mu.Unlock()
 		o.CallFinished(c, c.bits.Load()&bitStarted != 0, err)
 	}
-	if c.bits.Load()&bitCut != 0 {
-		c.sub.counts.running.Add(-1)
+	s := c.sub
+	if s.gate != nil && !c.AwaitsReply() {
+		s.home().counts.finish(c)
 	}
-	c.sub.release()
+	s.release()
+	if s.outer != nil && !c.AwaitsReply() {
+		s.outer.free()
+	}
 }
 
 // refused returns the error that the sender was told, if it was told one.

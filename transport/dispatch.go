@@ -73,9 +73,15 @@ type Sub struct {
 	lapsed   atomic.Bool // the same
 	counts   moveCounts  // behind a gate: of what a move refuses or cuts off
 
+	// outer is the subscription whose handler has passed the calls of this one on.
+	// They count there as long as nobody else waits for them: notifications. Gate,
+	// lease and counts are its.
+	outer *Sub
+
 	mu      sync.Mutex
 	drained chan struct{}      // made by Unsubscribe, closed when nothing is in flight
 	asked   map[*Call]struct{} // behind a gate: those whose handlers look at their end
+	inner   map[*Sub]*Sub      // by where calls are passed on to; see outer
 }
 
 // refusing is more than any number of calls.
@@ -161,6 +167,9 @@ func (s *Sub) Dispatch(c *Call) { s.dispatch(c) }
 // and has not been refused at the same moment.
 func (s *Sub) dispatch(c *Call) (accepted bool) {
 	c.sub = s
+	if s.outer != nil && !c.AwaitsReply() {
+		s.outer.inflight.Add(1)
+	}
 	n, busy := s.inflight.Add(1), s.life.busy.Add(1)
 	if s.gate != nil {
 		if err := s.gate.Admit(c, time.Time{}, false); err != nil {
@@ -192,6 +201,9 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 			s.watch(c, now)
 		}
 	}
+	if s.gate != nil && !c.AwaitsReply() {
+		s.home().counts.take(c)
+	}
 	s.receiver.Accept(c)
 	if c.AwaitsReply() || c.bits.Load()&bitLate != 0 {
 		return false
@@ -201,6 +213,10 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 
 func (s *Sub) release() {
 	s.life.busy.Add(-1)
+	s.free()
+}
+
+func (s *Sub) free() {
 	if s.inflight.Add(-1) != refusing {
 		return
 	}
@@ -270,23 +286,6 @@ var closedChan = func() chan struct{} {
 	close(c)
 	return c
 }()
-
-// awaitUntil returns when done is closed, or an error at giveUp; the zero time
-// is never.
-func awaitUntil(done <-chan struct{}, giveUp time.Time, what string) error {
-	if giveUp.IsZero() {
-		<-done
-		return nil
-	}
-	timer := time.NewTimer(time.Until(giveUp))
-	defer timer.Stop()
-	select {
-	case <-done:
-		return nil
-	case <-timer.C:
-		return Errorf(ErrHandlerTimeout, "%s", what)
-	}
-}
 
 // Pending returns how many calls were accepted and have not finished.
 func (s *Sub) Pending() int {

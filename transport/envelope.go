@@ -73,15 +73,15 @@ type Envelope struct {
 	Kind string `json:"kind,omitempty"`
 	// Delivery says what the sender waits for.
 	Delivery Delivery `json:"delivery,omitempty"`
+	// Retry says that it was sent before and did not run. Clients set it, so that
+	// nodes can count a call once.
+	Retry bool `json:"retry,omitempty"`
 	// NumShards is the shard count by which the sender mapped Key to Shard.
 	NumShards uint32 `json:"num_shards,omitempty"`
 	// Layout is the fingerprint of the sender's key-to-shard mapping (shard
 	// count, seed, hash). Zero is unknown. A node with another layout refuses
 	// the envelope, so that no key is ever activated in two places.
 	Layout uint64 `json:"layout,omitempty"`
-	// Retry says that the sender has sent it before and was refused. Clients set
-	// it; it is there to be counted.
-	Retry bool `json:"retry,omitempty"`
 
 	// What Stamp has noted: the moment by the monotonic clock, and CreatedAtMs,
 	// which tells whether it still holds.

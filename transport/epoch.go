@@ -15,6 +15,9 @@ type Gate interface {
 	// the outcome is NotStarted. starts is false, and now is zero, on arrival; then
 	// now has just been read.
 	Admit(c *Call, now time.Time, starts bool) *Error
+	// Moving reports whether the shard is on its way to another owner: what is
+	// refused, or cut off, then is in [DrainCounts].
+	Moving() bool
 }
 
 // EpochTransport is implemented by transports that can tell apart the owners
@@ -42,8 +45,7 @@ type Drainer interface {
 	// they may have run: the node's lease has ended. With false it is back. It does
 	// not block, and the subscription goes on.
 	Lapse(lapsed bool)
-	// Counts returns what the end of the subscription has cost so far, from its
-	// beginning or from when its node's lease last came back.
+	// Counts returns what it has cost so far that the shard moves.
 	Counts() DrainCounts
 }
 
@@ -95,7 +97,6 @@ func (s *Sub) Lapse(lapsed bool) {
 	asked := slices.Collect(maps.Keys(s.asked))
 	s.mu.Unlock()
 	if !lapsed {
-		s.counts.reset() // what was refused meanwhile is not a move's
 		return
 	}
 	for _, c := range asked {
@@ -105,7 +106,7 @@ func (s *Sub) Lapse(lapsed bool) {
 
 // gone reports whether another may own the shard: who looks at its context then
 // finds it ended.
-func (s *Sub) gone() bool { return s.dropped.Load() || s.lapsed.Load() }
+func (s *Sub) gone() bool { return s.dropped.Load() || s.lapsed.Load() } // of a home
 
 // heedTime is how long handlers have to return when their context has ended.
 const heedTime = time.Second

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 
@@ -146,42 +145,3 @@ func recoverOr(otherwise string, r any) any {
 	}
 	return r
 }
-
-// HandlerFunc makes a handler of a receiver, for transports that only know
-// handlers, and for handlers that pass their calls on. Calls are accepted in the
-// order in which the handler is called. What outlives the handler's call, a
-// notification, ends at the handler timeout of the lifetime's transport.
-func (l *Lifetime) HandlerFunc(r Receiver) HandlerFunc {
-	sub, err := l.syncSub(r)
-	do := func(ctx context.Context, env Envelope, admitted bool) ([]byte, error) {
-		if err != nil {
-			return nil, err
-		}
-		return sub.do(ctx, env, admitted)
-	}
-	return func(ctx context.Context, env Envelope) ([]byte, error) {
-		c := CallFrom(ctx)
-		if c == nil || c.task == nil {
-			return do(ctx, env, false)
-		}
-		c.task.passes()
-		reply, err := do(ctx, env, true)
-		c.task.passedOn(err)
-		return reply, err
-	}
-}
-
-// syncSub subscribes r at the lifetime's own dispatcher.
-func (l *Lifetime) syncSub(r Receiver) (*Sub, error) {
-	d, ok := l.Once(syncDispatcher{}, func() (any, func()) {
-		d := newDispatcher(Limits{MaxPending: -1, HandlerTimeout: l.handlerTimeout}, l.log, l.pool)
-		d.life = l
-		return d, func() { _ = d.end() }
-	}).(*Dispatcher)
-	if !ok {
-		return nil, newError(ErrDraining)
-	}
-	return d.Subscribe(l.ctx, r)
-}
-
-type syncDispatcher struct{}

@@ -60,3 +60,20 @@ func (l Limits) Validate() error {
 	}
 	return nil
 }
+
+// awaitUntil returns when done is closed, or an error at giveUp; the zero time
+// is never.
+func awaitUntil(done <-chan struct{}, giveUp time.Time, what string) error {
+	if giveUp.IsZero() {
+		<-done
+		return nil
+	}
+	timer := time.NewTimer(time.Until(giveUp))
+	defer timer.Stop()
+	select {
+	case <-done:
+		return nil
+	case <-timer.C:
+		return Errorf(ErrHandlerTimeout, "%s", what)
+	}
+}

@@ -11,7 +11,7 @@ func (s *Sub) notify(ctx context.Context, env *Envelope, admitted bool) error {
 	c := new(Call)
 	c.init(env, nil, 0)
 	c.admitted = admitted
-	if env.Delivery == AwaitAccept {
+	if admitted || env.Delivery == AwaitAccept { // it is part of a call that was admitted to the shard
 		c.SetVia(ViaOf(ctx))
 	}
 	if s.dispatch(c) {

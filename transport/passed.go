@@ -1,6 +1,75 @@
 package transport
 
-import "errors"
+import (
+	"context"
+	"errors"
+)
+
+// HandlerFunc makes a handler of a receiver, for transports that only know
+// handlers, and for handlers that pass their calls on. Calls are accepted in the
+// order in which the handler is called. What outlives the handler's call, a
+// notification, ends at the handler timeout of the lifetime's transport.
+func (l *Lifetime) HandlerFunc(r Receiver) HandlerFunc {
+	sub, err := l.syncSub(r)
+	do := func(ctx context.Context, s *Sub, env Envelope, admitted bool) ([]byte, error) {
+		if err != nil {
+			return nil, err
+		}
+		return s.do(ctx, env, admitted)
+	}
+	return func(ctx context.Context, env Envelope) ([]byte, error) {
+		c := CallFrom(ctx)
+		if c == nil || c.task == nil {
+			return do(ctx, sub, env, false)
+		}
+		c.task.passes()
+		reply, err := do(ctx, c.sub.passing(sub), env, true)
+		c.task.passedOn(err)
+		return reply, err
+	}
+}
+
+// syncSub subscribes r at the lifetime's own dispatcher.
+func (l *Lifetime) syncSub(r Receiver) (*Sub, error) {
+	d, ok := l.Once(syncDispatcher{}, func() (any, func()) {
+		d := newDispatcher(Limits{MaxPending: -1, HandlerTimeout: l.handlerTimeout}, l.log, l.pool)
+		d.life = l
+		return d, func() { _ = d.end() }
+	}).(*Dispatcher)
+	if !ok {
+		return nil, newError(ErrDraining)
+	}
+	return d.Subscribe(l.ctx, r)
+}
+
+type syncDispatcher struct{}
+
+// passing returns the subscription of calls that the handlers of s pass on to
+// another; nil if that is.
+func (s *Sub) passing(to *Sub) *Sub {
+	if to == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in := s.inner[to]
+	if in == nil {
+		in = &Sub{d: to.d, receiver: to.receiver, observer: to.observer, life: to.life, base: to.base, gate: s.gate, outer: s}
+		if s.inner == nil {
+			s.inner = map[*Sub]*Sub{}
+		}
+		s.inner[to] = in
+	}
+	return in
+}
+
+// home is the subscription at which the transport has handed in the calls of s.
+func (s *Sub) home() *Sub {
+	if s.outer != nil {
+		return s.outer
+	}
+	return s
+}
 
 // passes notes that the handler passes a call on.
 func (t *funcTask) passes() {

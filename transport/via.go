@@ -58,5 +58,5 @@ func (c *Call) via() []uint32 {
 // one: a drain serves it, or it would never end.
 func (c *Call) Needed() bool {
 	via := c.via()
-	return slices.Contains(via, uint32(c.env.Shard)) || len(via) > 0 && c.sub.lenient.Load()
+	return slices.Contains(via, uint32(c.env.Shard)) || len(via) > 0 && c.sub.home().lenient.Load()
 }

@@ -80,6 +80,9 @@ func (g *Guard) Arrival() Standing {
 	return s
 }
 
+// Moving reports whether the shard is being handed over, with or without a lease.
+func (g *Guard) Moving() bool { return Standing(g.standing.Load()) == Moving }
+
 // Now is Standing at this moment.
 func (g *Guard) Now() Standing { return g.Standing(time.Now()) }
 

@@ -75,6 +75,9 @@ func (l *life) drain(h *held) {
 					l.c.report(fmt.Errorf("shard %d: %w", h.Shard, err))
 				}
 			}
+			if counts.Lost > 0 {
+				l.c.log.Error("calls were lost as their shard moved", slog.Int("shard", int(h.Shard)), slog.Uint64("lost", uint64(counts.Lost)))
+			}
 			l.c.work.Go(func() { l.c.linger(h) }) // ends with c.done
 		}
 		l.c.inbox.post(l, membership.Closed{Shard: h.Shard, Epoch: h.Epoch, DrainCounts: counts})

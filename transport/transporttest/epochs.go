@@ -108,6 +108,9 @@ type owner struct {
 
 func newOwner(name string) *owner { return &owner{name: name, held: make(chan *transport.Call, 16)} }
 
+// Moving implements transport.Gate.
+func (o *owner) Moving() bool { return true }
+
 // Admit implements transport.Gate.
 func (o *owner) Admit(_ *transport.Call, now time.Time, starts bool) *transport.Error {
 	switch {
