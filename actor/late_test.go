@@ -176,6 +176,7 @@ func TestAForgottenAnswerDoesNotKeepAKey(t *testing.T) {
 		c := w.send("k", "late")
 		<-c.ended
 		c.Fail(errBroken) // as a deadline does
+		synctest.Wait()   // or its turn would not be over yet, and the other go in its place
 		w.want("other", "go", "")
 		synctest.Wait()
 		if len(l.ended) != 1 || <-l.ended != "k" {
