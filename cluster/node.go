@@ -35,6 +35,7 @@ type Node struct {
 	entity  EntityMetrics
 	ready   chan struct{}
 	ended   chan struct{}
+	ending  sync.Once
 	ran     atomic.Bool
 	active  atomic.Int64 // handlers that run
 
@@ -45,7 +46,7 @@ type Node struct {
 }
 
 // NewNode creates a new cluster node with the given options. Options that
-// cannot work are reported by [Node.Run].
+// cannot work are reported by [Node.Run] and [Node.Start].
 func NewNode(opts NodeOptions) *Node {
 	opts = opts.withDefaults()
 	opts.Shards, opts.Kinds = slices.Clone(opts.Shards), maps.Clone(opts.Kinds)
@@ -80,13 +81,16 @@ func (n *Node) Run(ctx context.Context) error {
 	if err := n.begin(); err != nil {
 		return err
 	}
-	defer close(n.ended)
+	defer n.end()
 	return n.run(ctx)
 }
+
+func (n *Node) end() { n.ending.Do(func() { close(n.ended) }) }
 
 // begin is what a node does once.
 func (n *Node) begin() error {
 	if err := n.opts.validate(); err != nil {
+		n.end()
 		return err
 	}
 	if n.ran.Swap(true) {
@@ -138,7 +142,7 @@ func (n *Node) runFixed(ctx context.Context, life *transport.Lifetime, log *slog
 		if ctx.Err() != nil {
 			err = nil // asked to end while it began
 		}
-		return errors.Join(err, unsubscribe(subs))
+		return errors.Join(err, unsubscribe(subs), life.End()) // which knows why the transport has ended
 	}
 	n.owned(len(subs))
 	if len(subs) == 0 {

@@ -114,7 +114,7 @@ func (c *Client) again(ctx context.Context, env Envelope, err error) ([]byte, er
 	if d, ok := ctx.Deadline(); ok && d.Before(end) {
 		end = d
 	}
-	env.Retry = true
+	env.Retry = transport.OutcomeOf(err) == NotStarted
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	<-timer.C
@@ -140,7 +140,7 @@ func (c *Client) again(ctx context.Context, env Envelope, err error) ([]byte, er
 		if e == nil {
 			return reply, nil
 		}
-		err = e
+		err, env.Retry = e, env.Retry || transport.OutcomeOf(e) == NotStarted
 		if !c.retryable(err) {
 			return nil, err
 		}

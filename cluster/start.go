@@ -13,6 +13,9 @@ import (
 // to Run as the end of its context, waits as long, and returns its error; a further
 // call waits for the first. A node that ends by itself closes [Node.Ended].
 func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if err := n.begin(); err != nil {
 		return nil, err
 	}
@@ -20,7 +23,7 @@ func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
 	var result error
 	go func() { // ends at stop, or by itself
 		result = n.run(running)
-		close(n.ended)
+		n.end()
 	}()
 	stop = func() error {
 		end()
@@ -40,6 +43,6 @@ func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
 	}
 }
 
-// Ended returns a channel that is closed when Run has returned: after stop, or
-// because the node has ended by itself, as [Node.Run] says.
+// Ended returns a channel that is closed when the node has ended: after stop, by
+// itself as [Node.Run] says, or at once where an option cannot work.
 func (n *Node) Ended() <-chan struct{} { return n.ended }

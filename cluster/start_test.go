@@ -12,6 +12,7 @@ import (
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
+	"github.com/clstr-go/clstr/transport"
 )
 
 func open(c <-chan struct{}) bool {
@@ -77,6 +78,7 @@ func TestStartFails(t *testing.T) {
 	}{
 		"a bad option":             {cluster.NodeOptions{}, false, cluster.ErrBadOption},
 		"no answer from the store": {cluster.NodeOptions{Membership: &link{Store: memstore.New()}}, false, context.DeadlineExceeded},
+		"a transport that breaks":  {cluster.NodeOptions{Transport: &brokenTransport{broken: make(chan struct{})}}, false, errBroken},
 		"asked to leave meanwhile": {cluster.NodeOptions{Membership: memstore.New()}, true, cluster.ErrDraining},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -84,10 +86,16 @@ func TestStartFails(t *testing.T) {
 				tr := cluster.NewInMemoryTransport()
 				defer tr.Close()
 				opts := test.opts
-				if opts.Membership != nil {
+				if opts.Transport == nil {
+					opts.Transport = tr
+				}
+				if name != "a bad option" {
 					opts.NumShards, opts.Handler = 4, echoData
 				}
-				opts.NodeID, opts.Transport, opts.Log = "a", tr, slog.New(slog.DiscardHandler)
+				if opts.Membership == nil {
+					opts.Shards = []uint32{0, 1, 2, 3}
+				}
+				opts.NodeID, opts.Log = "a", slog.New(slog.DiscardHandler)
 				if l, ok := opts.Membership.(*link); ok {
 					l.cut.Store(true)
 				}
@@ -96,10 +104,12 @@ func TestStartFails(t *testing.T) {
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
-				stop, err := cluster.NewNode(opts).Start(ctx)
-				if stop != nil || !errors.Is(err, test.want) {
+				node := cluster.NewNode(opts)
+				stop, err := node.Start(ctx)
+				if stop != nil || !errors.Is(err, test.want) || errors.Is(err, cluster.ErrDraining) != test.leave {
 					t.Errorf("%v, want %v", err, test.want)
 				}
+				<-node.Ended()
 			})
 		})
 	}
@@ -123,4 +133,40 @@ func (s leaving) Write(ctx context.Context, key string, rev uint64, value []byte
 		_, err = s.Store.Write(ctx, key, now, wish)
 	}
 	return now, err
+}
+
+var errBroken = errors.New("the connection was closed")
+
+// brokenTransport ends for good while a node subscribes, and tells it so.
+type brokenTransport struct{ broken chan struct{} }
+
+func (b *brokenTransport) SubscribeShard(ctx context.Context, _ uint32, _ cluster.ServerHandlerFunc) (cluster.Subscription, error) {
+	transport.LifetimeFrom(ctx).Report(errBroken)
+	close(b.broken)
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (b *brokenTransport) Broken() <-chan struct{} { return b.broken }
+func (b *brokenTransport) Close() error            { return nil }
+
+// TestStartWithAnEndedContext: nothing has begun, and another Start may.
+func TestStartWithAnEndedContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := cluster.NewInMemoryTransport()
+		defer tr.Close()
+		node := cluster.NewNode(cluster.NodeOptions{Transport: tr, NumShards: 4, Membership: memstore.New(), Handler: echoData, Log: slog.New(slog.DiscardHandler)})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := node.Start(ctx); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		stop, err := node.Start(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
 }

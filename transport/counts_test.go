@@ -135,3 +135,41 @@ func TestDrainCountsBesideTheLease(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// lateBook is a book in which notifications are acknowledged later.
+type lateBook struct{ book }
+
+func (b *lateBook) Accept(c *Call) {
+	c.ackLater()
+	b.book.Accept(c)
+}
+
+// TestAccepted: a notification counts as that from its acknowledgement on, and not
+// when its sender has left before.
+func TestAccepted(t *testing.T) {
+	b := &lateBook{}
+	d := NewDispatcher(Limits{}, silent)
+	s, err := d.Subscribe(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.notify(ctx, &Envelope{Delivery: AwaitAccept}, false); OutcomeOf(err) != NotStarted {
+		t.Errorf("%v (%v)", err, OutcomeOf(err))
+	}
+	left := b.calls[0]
+	c := NewCall(Envelope{Delivery: AwaitAccept}, &inbox{}, 0)
+	s.Dispatch(c)
+	before := c.Accepted()
+	c.accepted()
+	if left.Accepted() || before || !c.Accepted() {
+		t.Errorf("accepted: %v without a sender, %v before, %v after", left.Accepted(), before, c.Accepted())
+	}
+	c.Start(nil)
+	c.Reply(nil, nil)
+	c.End()
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
 )
 
@@ -31,9 +32,9 @@ func TestDrainTellsTheCost(t *testing.T) {
 		text    string // after its first lines
 		json    []string
 	}{
-		{"all ends in time", 1, exitOK, "parked  3 of the requests that came meanwhile, for the next owner\nlost    0\n",
+		{"all ends in time", 1, exitOK, "parked  3 calls that had not begun, for the next owner\nlost    0\n",
 			[]string{`"parked": 3,`, `"dropped": 0,`, `"lost": 0,`}},
-		{"one goes on", 60, exitLost, "parked  3 of the requests that came meanwhile, for the next owner\ndropped 1 of the notifications without an acknowledgement\nlost    1\n" +
+		{"one goes on", 60, exitLost, "parked  3 calls that had not begun, for the next owner\ndropped 1 of the notifications without an acknowledgement\nlost    1\n" +
 			"clstr: of what node a had accepted, 1 call did not end in its drain timeout\n",
 			[]string{`"parked": 3,`, `"dropped": 1,`, `"lost": 1,`, `"code": "lost"`, `"exit_code": 9`}},
 	} {
@@ -112,4 +113,22 @@ func clean(s string) string {
 		return s[i:]
 	}
 	return s
+}
+
+// TestDrainOfANodeThatDies: that it has not left is no matter of --wait.
+func TestDrainOfANodeThatDies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		put(t, store, membership.ConfigKey, membership.NewConfig(demoLayout))
+		put(t, store, membership.MemberKey(nodeA), membership.Member{State: membership.Active})
+		put(t, store, membership.MemberKey(nodeB), membership.Member{State: membership.Active})
+		put(t, store, membership.ShardKey(3), membership.Shard{Owner: nodeA, Epoch: 1, Why: membership.Claimed})
+		time.AfterFunc(time.Minute, func() {
+			put(t, store, membership.MemberKey(nodeA), membership.Member{State: membership.Dead, By: nodeB})
+		})
+		r := onStore(t, store, "drain", "a", "--json")
+		if r.exit != exitFailure || !strings.Contains(r.err, "died while it left") || strings.Contains(r.err, "5m0s") {
+			t.Errorf("exit code %d:\n%s%s", r.exit, r.out, r.err)
+		}
+	})
 }

@@ -28,6 +28,7 @@ type drainJSON struct {
 	Parked      uint32         `json:"parked"`
 	Dropped     uint32         `json:"dropped"`
 	Lost        uint32         `json:"lost"`
+	Since       bool           `json:"since_watched,omitempty"`
 	TookMs      float64        `json:"took_ms"`
 	Probes      *probesJSON    `json:"probes,omitempty"`
 }
@@ -54,22 +55,27 @@ command, or the end of --wait, ends only the watching.
 
 What it has cost is what the shards' records say. The pause of a shard is from when the
 old owner began to drain it until it handed it over; the new owner's part, to open it, is
-not in that. Parked are requests that came meanwhile and were refused before they began:
-clients try them again at the next owner. Dropped are notifications that were sent without
-an acknowledgement and met the move. Lost is what the node had accepted and not ended
-within its drain timeout (10 s by default): it was cut off, goes on beside the next owner,
-or never began. If anything was lost the exit code is 9, and the node's log says what.
+not in that. Parked are calls that came, or waited, while the shard's work came to its
+end, and were refused before they began: clients try them again at the next owner.
+Dropped are notifications that were sent without an acknowledgement and met the move.
+Lost is what the node had accepted and not ended within its drain timeout (10 s by
+default): requests that were cut off, whose callers were told that they may have run, and
+acknowledged notifications. If anything was lost the exit code is 9, and the node's log
+has the shards. A second drain of a node that leaves already only watches, and counts
+from then on (since_watched).
 
 With --probe the command itself sends requests (clstr.node.info) to the shards that
 move, up to 2,000 a second, and counts what callers see: how many were answered,
-how many failed, and the longest wait.
+how many failed, and the longest wait. That takes the permissions of a client, too: see
+clstr help connection.
 
 NODE is a name, or name.incarnation where several processes have one name. The last
 node that takes shards is not drained without --force: nobody would serve.
 
 JSON: node, incarnation, state (left, or leaving if it was not waited for), moved, to
 (shards by node), released (nobody took them), claimed (taken by others without a
-hand-over), pause_ms (p50, p99, max, or null), parked, dropped, lost, took_ms, and with --probe probes:
+hand-over), pause_ms (p50, p99, max, or null), parked, dropped, lost,
+took_ms, and with --probe probes:
 sent, answered, failed, codes (failures by code), longest_ms.`,
 		Example: `  clstr drain node-a
   clstr drain node-a --probe
@@ -135,7 +141,7 @@ func (a *app) runDrain(ctx context.Context, name string, f drainFlags) error {
 	out := drainJSON{
 		Node: n.Name, Incarnation: n.Incarnation, State: report.State, Moved: report.Moved(), To: report.To,
 		Released: report.Released, Claimed: report.Claimed, PauseMs: summary(report.Pauses),
-		Parked: report.Cost.Parked, Dropped: report.Cost.Dropped, Lost: report.Cost.Lost, TookMs: ms(a.now().Sub(began)),
+		Parked: report.Cost.Parked, Dropped: report.Cost.Dropped, Lost: report.Cost.Lost, Since: report.Since, TookMs: ms(a.now().Sub(began)),
 	}
 	if out.To == nil {
 		out.To = map[string]int{}
@@ -156,14 +162,17 @@ func (a *app) watchDrain(ctx context.Context, d *drainer.Drainer, wait time.Dura
 	bar := a.newBar("draining " + shortRef(d.Ref()))
 	waiting, cancel := context.WithTimeout(ctx, wait)
 	report, err := d.Wait(waiting, bar.show)
+	over := waiting.Err() != nil
 	cancel()
 	bar.end()
 	switch {
+	case err == nil:
+		return report, nil
 	case ctx.Err() != nil:
 		return report, &failure{exit: exitFailure, code: "interrupted", msg: fmt.Sprintf("interrupted: node %s goes on leaving", d.Ref().Name)}
-	case err != nil && waiting.Err() != nil:
+	case over:
 		return report, &failure{exit: exitUnfinished, code: "unfinished",
-			msg:  fmt.Sprintf("node %s still leaves after %v: %d shards have moved, %d have not", d.Ref().Name, wait, report.Moved(), report.Remaining),
+			msg:  fmt.Sprintf("node %s still leaves after %v: %d shards have moved, %d have not, %d calls were lost", d.Ref().Name, wait, report.Moved(), report.Remaining, report.Cost.Lost),
 			hint: "it goes on by itself: clstr nodes shows it, and clstr drain once more watches on"}
 	}
 	return report, err
@@ -194,7 +203,10 @@ func (out *drainJSON) print(w io.Writer, n *view.Node) {
 		fmt.Fprintf(w, "pause   %v (the old owner's part; the new one's, to open a shard, comes on top)\n", out.PauseMs)
 	}
 	if out.State == membership.Left {
-		fmt.Fprintf(w, "parked  %d of the requests that came meanwhile, for the next owner\n", out.Parked)
+		if out.Since {
+			fmt.Fprintf(w, "it was leaving already: what follows is since this command watches\n")
+		}
+		fmt.Fprintf(w, "parked  %d calls that had not begun, for the next owner\n", out.Parked)
 		if out.Dropped > 0 {
 			fmt.Fprintf(w, "dropped %d of the notifications without an acknowledgement\n", out.Dropped)
 		}

@@ -193,7 +193,8 @@ func (a *app) client(ctx context.Context, layout sharding.Layout) (client *clust
 	if err != nil {
 		return nil, nil, err
 	}
-	nc, err := a.dial(ctx, c, append(options, nats.MaxReconnects(-1)))
+	quiet := nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}) // the transport says it; nats.go would print
+	nc, err := a.dial(ctx, c, append(options, nats.MaxReconnects(-1), quiet))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -8,7 +8,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,8 +58,8 @@ var counters = actor.Define("counter", func(string) *Counter { return &Counter{}
 
 // answer asks the counter that the path names.
 func answer(w http.ResponseWriter, r *http.Request, client *cluster.Client) {
-	n, err := strconv.ParseInt(cmp.Or(r.PostFormValue("n"), "0"), 10, 64)
-	if err != nil {
+	n, err := strconv.ParseInt(r.PostFormValue("n"), 10, 64)
+	if err != nil && r.Method != http.MethodGet {
 		http.Error(w, "n: an integer of 64 bits", http.StatusBadRequest)
 		return
 	}
@@ -71,8 +70,8 @@ func answer(w http.ResponseWriter, r *http.Request, client *cluster.Client) {
 		_ = json.NewEncoder(w).Encode(v) // the caller has gone
 		return
 	}
-	status := http.StatusInternalServerError // it may have run, or has failed: look before you add again
-	if cluster.OutcomeOf(err).NeverRan() && !errors.Is(err, cluster.ErrBadEnvelope) {
+	status := http.StatusInternalServerError // it may have run, has failed, or cannot be: look before you add again
+	if cluster.OutcomeOf(err) == cluster.NotStarted {
 		status = http.StatusServiceUnavailable // overloaded, draining: come again
 	}
 	http.Error(w, fmt.Sprintf("%v (%s, %v)", err, cluster.CodeOf(err), cluster.OutcomeOf(err)), status)
@@ -81,15 +80,14 @@ func answer(w http.ResponseWriter, r *http.Request, client *cluster.Client) {
 // run serves until ctx ends.
 func run(ctx context.Context, listener net.Listener) (err error) {
 	registry, tr := prometheus.NewRegistry(), cluster.NewInMemoryTransport()
-	defer tr.Close()
 	stop, err := cluster.NewNode(cluster.NodeOptions{
 		NodeID: "a", Transport: tr, NumShards: 64, Membership: memstore.New(),
 		Metrics: prommetrics.NewClusterMetrics(registry), Handler: cluster.NewActorHandler(counters.New),
 	}).Start(ctx)
 	if err != nil {
-		return err
+		return errors.Join(err, tr.Close())
 	}
-	defer func() { err = errors.Join(err, stop()) }() // after the front has ended
+	defer func() { err = errors.Join(err, stop(), tr.Close()) }() // after the front has ended
 	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: 64, Metrics: prommetrics.NewClusterMetrics(registry)})
 	if err != nil {
 		return err

@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -85,7 +83,9 @@ func TestCounter(t *testing.T) {
 	s.want("/counters/visits", "n=1", 200, `{"Value":4}`)
 	s.want("/counters/visits?n=5", "", 200, `{"Value":4}`) // a GET reads
 	s.want("/counters/never%20seen%2F", "", 200, `{"Value":0}`)
-	s.want("/counters/visits", "n=three", 400, `an integer`)
+	for _, form := range []string{"n=three", "n=%zz", `{"n":3}`, "x=3"} {
+		s.want("/counters/visits", form, 400, `an integer`)
+	}
 	s.want("/counters/visits", "", 200, `{"Value":4}`)
 	s.want("/counters/"+strings.Repeat("x", 5000), "", 500, `bad_envelope, not sent`)
 	for _, line := range []string{

@@ -174,7 +174,7 @@ func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, box 
 		if next == box {
 			break
 		}
-		box = next
+		box, env.Retry = next, env.Retry || errors.Is(err, transport.ErrNotOwner)
 		data, err = t.exchange(ctx, box, env)
 	}
 	if !errors.Is(err, transport.ErrTransportNoShardSubscriber) {

@@ -126,10 +126,13 @@ func (s *Show) drain(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	s.event("%s is drained", name)
-	if err := d.Ask(ctx, n.Ref); err != nil {
+	if err := d.Ask(ctx, n.Ref); errors.Is(err, drainer.ErrGone) { // somebody has drained it from another terminal
+		s.event("%s has left already", name)
+		return nil
+	} else if err != nil {
 		return err
 	}
+	s.event("%s is drained", name)
 	r, err := d.Wait(ctx, func(int, int) {})
 	if err != nil {
 		return err
@@ -155,6 +158,10 @@ func (s *Show) kill(ctx context.Context, name string) error {
 	n, err := c.Node(name)
 	if err != nil {
 		return err
+	}
+	if n.Gone() {
+		s.event("%s has left already", name)
+		return nil
 	}
 	began := time.Now()
 	s.mu.Lock()

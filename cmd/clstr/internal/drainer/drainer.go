@@ -26,7 +26,11 @@ type Report struct {
 	Claimed   int // shards that others took without a hand-over
 	Pauses    []time.Duration
 	Cost      transport.DrainCounts // of the shards that it has handed over
+	Since     bool                  // it was leaving before: pauses and cost are since Ask
 }
+
+// ErrGone: the node has left, or was declared dead, and cannot be asked.
+var ErrGone = errors.New("has gone")
 
 // Moved counts the shards that others have now.
 func (r Report) Moved() (n int) {
@@ -45,6 +49,7 @@ type Drainer struct {
 	mu    sync.Mutex
 	ref   membership.Ref
 	asked uint64            // the revision of the wish
+	since bool              // an earlier one has asked
 	revs  map[string]uint64 // by key: the newest version that was seen
 	state string
 	by    membership.Ref
@@ -87,16 +92,16 @@ func (d *Drainer) Ask(ctx context.Context, ref membership.Ref) error {
 		m, err := membership.Decode[membership.Member](e.Value)
 		switch {
 		case e.Rev == 0:
-			return fmt.Errorf("node %v has gone", ref)
+			return fmt.Errorf("node %v %w", ref, ErrGone)
 		case err != nil:
 			return fmt.Errorf("the record of node %v is not readable: %w", ref, err)
 		case m.State == membership.Leaving:
-			d.begin(e.Rev)
+			d.begin(e.Rev, true)
 			return nil
 		case m.State == membership.Left:
-			return fmt.Errorf("node %v has left already", ref)
+			return fmt.Errorf("node %v has left already: it %w", ref, ErrGone)
 		case m.State == membership.Dead:
-			return fmt.Errorf("node %v was declared dead by %v", ref, m.By)
+			return fmt.Errorf("node %v was declared dead by %v: it %w", ref, m.By, ErrGone)
 		}
 		m.State = membership.Leaving
 		if m.Born == 0 {
@@ -108,7 +113,7 @@ func (d *Drainer) Ask(ctx context.Context, ref membership.Ref) error {
 		}
 		rev, err := d.store.Write(ctx, key, e.Rev, value)
 		if err == nil {
-			d.begin(rev)
+			d.begin(rev, false)
 			return nil
 		}
 		if !errors.Is(err, membership.ErrConflict) { // a renewal came first: try again
@@ -117,10 +122,10 @@ func (d *Drainer) Ask(ctx context.Context, ref membership.Ref) error {
 	}
 }
 
-func (d *Drainer) begin(rev uint64) {
+func (d *Drainer) begin(rev uint64, since bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.asked = rev
+	d.asked, d.since = rev, since
 	if key := membership.MemberKey(d.ref); rev > d.revs[key] { // else more is known already: it may have left
 		d.revs[key], d.state = rev, membership.Leaving
 	}
@@ -217,7 +222,7 @@ func (d *Drainer) poll(ctx context.Context) error {
 func (d *Drainer) report() (Report, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	r := Report{State: d.state, Remaining: len(d.owned), To: map[string]int{}}
+	r := Report{State: d.state, Remaining: len(d.owned), To: map[string]int{}, Since: d.since}
 	for _, rec := range d.moved {
 		switch {
 		case rec.Owner.IsZero():

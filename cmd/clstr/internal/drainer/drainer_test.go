@@ -121,6 +121,9 @@ func (s *script) wantLeft(r Report, err error) {
 	if len(r.Pauses) != 2 || r.Pauses[0]+r.Pauses[1] != 4*time.Millisecond {
 		s.t.Errorf("pauses %v", r.Pauses)
 	}
+	if r.Since {
+		s.t.Error("it was leaving before")
+	}
 	if want := (transport.DrainCounts{Parked: 7, Dropped: 2, Lost: 1}); r.Cost != want {
 		s.t.Errorf("cost %+v, want %+v", r.Cost, want)
 	}
@@ -190,7 +193,7 @@ func TestWaitEnds(t *testing.T) {
 	s.own(1, membership.Shard{Owner: b, Epoch: 2, Why: membership.HandedOver, From: a})
 	s.own(2, membership.Shard{Owner: b, Epoch: 2, Why: membership.HandedOver, From: a})
 	s.state(membership.Left, membership.Ref{})
-	if r, err := d.Wait(t.Context(), func(int, int) {}); err != nil || r.Moved() != 2 {
+	if r, err := d.Wait(t.Context(), func(int, int) {}); err != nil || r.Moved() != 2 || !r.Since {
 		t.Errorf("watching on: %+v, %v", r, err)
 	}
 }

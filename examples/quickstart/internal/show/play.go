@@ -61,12 +61,14 @@ func (b *Books) Play(ctx context.Context, out io.Writer, start func(ctx context.
 		return err
 	}
 	failed += b.stage(ctx, out, "node-4 joins")
-	drained, killed := nodes[0], nodes[1]
-	nodes = nodes[2:]
+	drained := nodes[0]
+	nodes = nodes[1:]
 	if err := drained.Stop(); err != nil {
 		return err
 	}
 	failed += b.stage(ctx, out, "node-1 drains")
+	killed := nodes[0]
+	nodes = nodes[1:]
 	killed.Kill()
 	b.burst(ctx, keys) // until every key has answered
 	stop()             // and who gets no answer has given up

@@ -227,7 +227,7 @@ type Envelope struct {
 	NumShards     uint32                 `protobuf:"varint,10,opt,name=num_shards,json=numShards,proto3" json:"num_shards,omitempty"` // by which the sender has mapped key to shard
 	Layout        uint64                 `protobuf:"fixed64,11,opt,name=layout,proto3" json:"layout,omitempty"`                       // fingerprint of the sender's mapping; 0 is unknown
 	Via           []uint32               `protobuf:"varint,12,rep,packed,name=via,proto3" json:"via,omitempty"`                       // shards whose handlers wait for this, the nearest last
-	Retry         bool                   `protobuf:"varint,13,opt,name=retry,proto3" json:"retry,omitempty"`                          // it was sent before and refused; for counts
+	Retry         bool                   `protobuf:"varint,13,opt,name=retry,proto3" json:"retry,omitempty"`                          // it was sent before and did not run; for counts
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
