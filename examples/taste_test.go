@@ -50,7 +50,7 @@ func Example() {
 		Handler:   cluster.NewActorHandler(Accounts.New),
 		Log:       log,
 	})
-	stop, err := node.Start(ctx) // returns when it serves
+	stop, err := node.Start(ctx) // returns when it serves; stop() drains it
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -29,8 +29,8 @@ func (a *app) demo() *cobra.Command {
 joins, one is drained, one is killed without a word, and both come back, while a table
 shows who owns how many shards and what becomes of the requests. It ends by itself.
 
-Meanwhile the other commands work from another terminal, with the --server that the
-first line says. Nothing outside of the process is used or changed.
+Meanwhile the other commands work from another terminal, with the --server that it
+prints. Nothing outside of the process is used or changed.
 
 The leases are short (2 s), so that a death shows soon; the default is 10 s. The
 entity keeps its state in memory: what a killed node knew is gone.

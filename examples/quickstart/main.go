@@ -4,7 +4,7 @@
 //
 //	go run ./examples/quickstart
 //
-// It takes about fifteen seconds, and ends with an error if the sums are wrong.
+// It takes some ten seconds, and ends with an error if the sums are wrong.
 // internal/show has the server, the callers and their books.
 package main
 
