@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,6 +64,7 @@ selected, NATS_URL, --server, --creds. More in: clstr help connection`,
   clstr --context prod --prefix shop where user-123
   clstr plan --add node-d --json | jq .moves
   clstr demo --for 30s`,
+		Version:           version(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: a.begin,
@@ -108,4 +110,12 @@ func (a *app) emit(v any, text func(w io.Writer)) error {
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
+}
+
+// version is the module's, as the build has noted it.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
 }

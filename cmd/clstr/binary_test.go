@@ -32,7 +32,7 @@ func TestBinary(t *testing.T) {
 		{11, []string{"request", "counter", "k", "Nope"}},
 		{13, []string{"request", "counter", "k", "Add", `{"N": -1}`}},
 		{0, []string{"drain", "a"}},
-		{1, []string{"drain", "a"}},
+		{5, []string{"drain", "a"}},
 		{8, []string{"drain", "b"}},
 	} {
 		cmd := exec.Command(bin, c.args...)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/cmd/clstr/internal/drainer"
 	"github.com/clstr-go/clstr/cmd/clstr/internal/view"
 	"github.com/clstr-go/clstr/membership/natsstore"
 	"github.com/clstr-go/clstr/transport"
@@ -48,6 +49,8 @@ func (a *app) failed(err error) *failure {
 		return f
 	case errors.As(err, &unknown):
 		return &failure{exit: exitUnknownNode, code: "unknown_node", msg: err.Error()}
+	case errors.Is(err, drainer.ErrGone):
+		return &failure{exit: exitUnknownNode, code: "gone", msg: err.Error()}
 	case errors.Is(err, view.ErrNoCluster):
 		return a.noCluster("its bucket has no record of a cluster: no node has joined yet")
 	case errors.Is(err, transport.ErrNotPermitted):

@@ -148,7 +148,7 @@ func TestLiveDrain(t *testing.T) {
 	delete(l.nodes, "a")
 	l.settle()
 	l.want(0, "1 node has left", "nodes")
-	l.want(exitFailure, "has left already", "drain", "a")
+	l.want(exitUnknownNode, "has left already", "drain", "a")
 	r := l.want(0, "has left after", "drain", "b")
 	if !strings.Contains(r.out, "pause   p50") || !strings.Contains(r.err, "draining b.") {
 		t.Errorf("it prints\n%s%s", r.out, r.err)

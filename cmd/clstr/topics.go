@@ -17,7 +17,7 @@ const exitCodes = `Exit codes. They are stable; scripts may rely on them.
   2   usage: an argument, a flag or a context file is wrong; nothing was done
   3   no NATS server, or no answer within --timeout
   4   no live cluster under this prefix
-  5   no node has the name
+  5   no node has the name, or it has gone
   6   the NATS user may not do that
   7   the node still leaves: drain has waited as long as --wait says
   8   refused: drain of the last node that takes shards (--force)
@@ -34,8 +34,8 @@ With 2 to 6 nothing was sent either.
 
 With --json an error is an object on standard error: {"error": {"code", "message",
 "outcome", "hint", "exit_code"}}. code is the call's code, or one of failed, usage,
-interrupted, unreachable, no_cluster, unknown_node, not_permitted, unfinished,
-refused, lost. outcome and hint may be missing.`
+interrupted, unreachable, no_cluster, unknown_node, gone, not_permitted,
+unfinished, refused, lost. outcome and hint may be missing.`
 
 const connection = `clstr finds its NATS server and user as the nats command does:
 

@@ -116,13 +116,10 @@ func run(ctx context.Context, args []string) (err error) {
 	front.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	front.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {}) // the process lives
 	front.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		select {
-		case <-node.Ready():
-			if ctx.Err() == nil {
-				return
-			}
+		switch {
+		case ctx.Err() != nil || closed(node.Ended()):
 			http.Error(w, "leaves", http.StatusServiceUnavailable)
-		default:
+		case !closed(node.Ready()):
 			http.Error(w, "joins", http.StatusServiceUnavailable)
 		}
 	})
@@ -135,15 +132,25 @@ func run(ctx context.Context, args []string) (err error) {
 	go func() { _ = server.Serve(listener) }() // ends at Shutdown
 	slog.Info("listens", slog.String("node", o.name), slog.String("address", listener.Addr().String()))
 
-	// At SIGTERM the node hands its shards over, one by one: callers see a pause.
-	// The front goes on meanwhile, and asks counters wherever they are now.
+	// At SIGTERM, or when an operator drains it, the node hands its shards over, one by
+	// one: callers see a pause. The front goes on meanwhile, and for a while after, and
+	// asks counters wherever they are now.
 	err = node.Run(ctx)
-	if ctx.Err() != nil {
+	if err == nil || ctx.Err() != nil {
 		time.Sleep(o.linger)
 	}
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()
 	return errors.Join(err, server.Shutdown(ending))
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // as is how to connect as a user.
