@@ -1,16 +1,22 @@
 package cluster_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/membership/natsstore"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
 // TestUnackedOverNATS: a notification without an acknowledgement that meets a move
@@ -73,4 +79,50 @@ func TestUnackedOverNATS(t *testing.T) {
 	}
 	t.Logf("%d sent: %d ran, %d refused by nodes, %d failed later, %d missed, %d refused at once",
 		sent.Load(), ran.Load(), m.refused.Load(), m.failed.Load(), missed(), refused.Load())
+}
+
+// TestClientBeforeTheFirstNode: who asks when no node has ever joined is told at
+// once that nobody serves, as with a fixed list; RetryOn waits for one.
+func TestClientBeforeTheFirstNode(t *testing.T) {
+	server := testkit.StartNATSServer(t, &server.Options{JetStream: true, StoreDir: t.TempDir()})
+	connect := func() *natstransport.Transport {
+		tr, err := natstransport.New(natstransport.Options{URL: server.URL(), Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = tr.Close() })
+		return tr
+	}
+	ask := func(retryOn ...error) error {
+		client, err := cluster.NewClient(cluster.ClientOptions{Transport: connect(), NumShards: livingShards, RetryOn: retryOn})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		_, err = client.RequestKey(ctx, "k", "Echo", nil)
+		return err
+	}
+	if err := ask(); !errors.Is(err, cluster.ErrTransportNoShardSubscriber) || !cluster.OutcomeOf(err).NeverRan() {
+		t.Errorf("without a node: %v", err)
+	}
+	answered := make(chan error, 1)
+	go func() { answered <- ask(cluster.ErrTransportNoShardSubscriber) }() // ends with the request
+	store, err := natsstore.Open(t.Context(), natsstore.Options{URL: server.URL(), Memory: true, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	stop, err := cluster.NewNode(cluster.NodeOptions{
+		Transport: connect(), Membership: store, NumShards: livingShards, Handler: echoData, Log: slog.New(slog.DiscardHandler),
+	}).Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-answered; err != nil {
+		t.Errorf("who waits for a node: %v", err)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
 }
