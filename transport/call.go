@@ -68,6 +68,7 @@ type Call struct {
 	admitted bool      // part of a call that was admitted to the node
 	ended    how       // guarded by mu
 	held     bool      // the slot is taken; false while a goroutine of the handler's waits
+	enters   bool      // one of them takes it back: a second would wait for the first
 	task     *funcTask // what runs it, where that is a func
 
 	mu   sync.Mutex

@@ -135,14 +135,16 @@ func (w Wait) EndWait(ctx context.Context) {
 	c.mu.Lock()
 	c.waits--
 	slot := c.slot
-	back := slot != nil && !c.held && c.waits == 0
+	back := slot != nil && !c.held && !c.enters && c.waits == 0
+	c.enters = c.enters || back
 	c.mu.Unlock()
 	if !back {
-		return // the handler has ended, or another goroutine of its waits or goes on
+		return // the handler has ended, or another goroutine of its waits, goes on or takes the slot back
 	}
 	slot.Enter(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.enters = false
 	if c.slot != slot || c.held || c.waits > 0 {
 		slot.Leave() // the same, meanwhile
 		return

@@ -14,6 +14,8 @@ type Held struct {
 	slot  Slot
 	waits int
 	held  bool
+
+	enters bool // a goroutine takes the slot back: a second would wait for the first
 }
 
 // HeldFrom returns what ctx leads to, or nil.
@@ -64,7 +66,8 @@ func (h *Held) EndWait(ctx context.Context) {
 	h.mu.Lock()
 	h.waits--
 	s := h.slot
-	back := s != nil && !h.held && h.waits == 0
+	back := s != nil && !h.held && !h.enters && h.waits == 0
+	h.enters = h.enters || back
 	h.mu.Unlock()
 	if !back {
 		return
@@ -72,6 +75,7 @@ func (h *Held) EndWait(ctx context.Context) {
 	s.Enter(ctx)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.enters = false
 	if h.slot != s || h.held || h.waits > 0 {
 		s.Leave() // the same, meanwhile
 		return
