@@ -15,7 +15,7 @@ import (
 )
 
 // behind runs a test with handlers as they are, and behind a middleware.
-func behind(t *testing.T, test func(t *testing.T, middleware func(cluster.ServerHandlerFunc) cluster.ServerHandlerFunc)) {
+func behind(t *testing.T, test func(t *testing.T, mw middleware)) {
 	t.Run("direct", func(t *testing.T) {
 		test(t, func(h cluster.ServerHandlerFunc) cluster.ServerHandlerFunc { return h })
 	})
@@ -152,7 +152,7 @@ func TestUnackedDuringMoves(t *testing.T) {
 // TestAcknowledgedBeforeAMove: notifications that wait in a mailbox when their
 // shard moves run where they were accepted, once each, and in order.
 func TestAcknowledgedBeforeAMove(t *testing.T) {
-	behind(t, func(t *testing.T, middleware func(cluster.ServerHandlerFunc) cluster.ServerHandlerFunc) {
+	behind(t, func(t *testing.T, mw middleware) {
 		synctest.Test(t, func(t *testing.T) {
 			lc := newLiving(t)
 			defer lc.close()
@@ -167,7 +167,7 @@ func TestAcknowledgedBeforeAMove(t *testing.T) {
 						got[*key] = append(got[*key], m.N)
 						return nil
 					}))
-				return lc.startWith(cluster.NodeOptions{NodeID: name, Handler: middleware(cluster.NewActorHandler(def.New))})
+				return lc.startWith(cluster.NodeOptions{NodeID: name, Handler: mw(cluster.NewActorHandler(def.New))})
 			}
 			a := start("a")
 			<-a.Ready()

@@ -95,7 +95,7 @@ func TestStopWithAStuckHandler(t *testing.T) {
 // their end within DrainTimeout, those that have not run are lost. Each is counted,
 // and the node says so.
 func TestBacklogLongerThanADrain(t *testing.T) {
-	behind(t, func(t *testing.T, middleware func(cluster.ServerHandlerFunc) cluster.ServerHandlerFunc) {
+	behind(t, func(t *testing.T, mw middleware) {
 		synctest.Test(t, func(t *testing.T) {
 			lc := newLiving(t)
 			defer lc.close()
@@ -104,7 +104,7 @@ func TestBacklogLongerThanADrain(t *testing.T) {
 			var ran atomic.Int64
 			m := &lost{ClusterMetrics: cluster.NopClusterMetrics()}
 			a, b := lc.pair(func(node string) cluster.NodeOptions {
-				return cluster.NodeOptions{Metrics: m, DrainTimeout: 10 * time.Second, Handler: middleware(entity(node, actor.OnNotify(func(*struct{}, *actor.Context, put) error {
+				return cluster.NodeOptions{Metrics: m, DrainTimeout: 10 * time.Second, Handler: mw(entity(node, actor.OnNotify(func(*struct{}, *actor.Context, put) error {
 					time.Sleep(20 * time.Millisecond)
 					ran.Add(1)
 					return nil

@@ -62,10 +62,10 @@ func TestNotificationWithoutALease(t *testing.T) {
 // TestQueuedWhenTheLeaseEnds: notifications that were acknowledged, and wait behind
 // others when the lease ends, are lost, and each is counted.
 func TestQueuedWhenTheLeaseEnds(t *testing.T) {
-	behind(t, func(t *testing.T, middleware func(cluster.ServerHandlerFunc) cluster.ServerHandlerFunc) {
+	behind(t, func(t *testing.T, mw middleware) {
 		const sent = 20
 		var ran atomic.Int64
-		h := middleware(entity("a", actor.OnNotify(func(*struct{}, *actor.Context, put) error {
+		h := mw(entity("a", actor.OnNotify(func(*struct{}, *actor.Context, put) error {
 			time.Sleep(2 * time.Second)
 			ran.Add(1)
 			return nil

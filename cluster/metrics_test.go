@@ -129,7 +129,8 @@ func TestMetricsAreFed(t *testing.T) {
 			t.Errorf("%q was told %d times, want %d", event, n, want)
 		}
 	}
-	if counts.active != 0 || counts.most != 1 || counts.keys != 0 {
+	// A reply may be there before its handler is said to have ended: two at most.
+	if counts.active != 0 || counts.most < 1 || counts.most > 2 || counts.keys != 0 {
 		t.Errorf("at the end %d handlers (at most %d) and %d keys", counts.active, counts.most, counts.keys)
 	}
 }

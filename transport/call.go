@@ -43,6 +43,7 @@ const (
 	bitLate                        // a notification whose handler says when it is accepted
 	bitTaken                       // a notification that counts as accepted by a shard that may move
 	bitLost                        // it has been counted as lost, or dropped
+	bitNoted                       // its shard knows that the handler looks at its end
 )
 
 // Call is one envelope on the node's side, from its arrival until it was

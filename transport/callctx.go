@@ -25,31 +25,32 @@ func (c *Call) Deadline() (time.Time, bool) {
 // Done implements context.Context. The channel and the timer that closes it
 // are made when it is first asked for: most handlers never do.
 func (c *Call) Done() <-chan struct{} {
-	done, lost := c.look()
+	done, lost := c.look(true)
 	if lost {
 		c.lose()
 	}
 	return done
 }
 
-// look is Done; lost is whether the shard was dropped before anybody looked.
-func (c *Call) look() (done <-chan struct{}, lost bool) {
+// look is Done; lost is whether the shard was dropped before anybody looked. With
+// note, somebody looks who must hear when the shard, or its lease, is lost.
+func (c *Call) look(note bool) (done <-chan struct{}, lost bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	m := c.rest()
-	if m.done != nil {
-		return m.done, false
+	if m.done == nil {
+		m.done = make(chan struct{})
+		if c.ended != not {
+			close(m.done)
+			return m.done, false
+		}
+		if c.until != 0 && m.timer == nil {
+			m.timer = time.AfterFunc(time.Duration(c.until-expiry.Now()), c.Expire)
+		}
 	}
-	m.done = make(chan struct{})
-	if c.ended != not {
-		close(m.done)
-		return m.done, false
-	}
-	if c.sub != nil && c.sub.gate != nil {
+	if note && c.ended == not && c.sub != nil && c.sub.gate != nil && c.bits.Load()&bitNoted == 0 {
+		c.bits.Or(bitNoted)
 		lost = !c.sub.home().note(c)
-	}
-	if c.until != 0 && m.timer == nil {
-		m.timer = time.AfterFunc(time.Duration(c.until-expiry.Now()), c.Expire)
 	}
 	return m.done, lost
 }

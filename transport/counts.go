@@ -31,11 +31,11 @@ func (c DrainCounts) Plus(d DrainCounts) DrainCounts {
 // have not finished are counted all the time, since a drain that gives up leaves
 // behind some of which nothing will be heard before it ends.
 type moveCounts struct {
-	taken atomic.Int64
+	taken [2]atomic.Int64 // acknowledged ones, and others
 
 	mu   sync.Mutex
 	sum  DrainCounts
-	open int64 // of those taken, how many are in sum already
+	open [2]int64 // of those taken, how many are in sum already
 }
 
 // Counts implements [Drainer].
@@ -45,27 +45,38 @@ func (s *Sub) Counts() DrainCounts {
 	defer c.mu.Unlock()
 	sum := c.sum
 	if s.dropped.Load() {
-		sum.Lost += uint32(c.taken.Load() - c.open)
+		sum.Lost += uint32(c.taken[0].Load() - c.open[0])
+		sum.Dropped += uint32(c.taken[1].Load() - c.open[1])
 	}
 	return sum
 }
 
+// kind is where a notification counts.
+func (c *Call) kind() int {
+	if c.env.Delivery == AwaitNothing {
+		return 1
+	}
+	return 0
+}
+
 // take counts a notification that is about to be accepted.
 func (c *moveCounts) take(call *Call) {
-	c.taken.Add(1)
+	c.taken[call.kind()].Add(1)
 	call.bits.Or(bitTaken)
 }
 
-// finish ends what take has begun.
-func (c *moveCounts) finish(call *Call) {
-	switch b := call.bits.Load(); {
+// leave ends what take has begun: the notification has finished, or is to be
+// acknowledged by whoever it is passed on to, where it counts then.
+func (c *moveCounts) leave(call *Call) {
+	b, k := call.bits.And(^bitTaken), call.kind()
+	switch {
 	case b&bitTaken == 0:
 	case b&bitLost == 0:
-		c.taken.Add(-1)
+		c.taken[k].Add(-1)
 	default:
 		c.mu.Lock()
-		c.open--
-		c.taken.Add(-1)
+		c.open[k]--
+		c.taken[k].Add(-1)
 		c.mu.Unlock()
 	}
 }
@@ -90,6 +101,6 @@ func (c *moveCounts) add(call *Call, err *Error) {
 		c.sum.Parked++
 	}
 	if accepted && call.bits.Or(bitLost)&bitTaken != 0 {
-		c.open++
+		c.open[call.kind()]++
 	}
 }

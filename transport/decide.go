@@ -71,7 +71,7 @@ func (c *Call) settle(err *Error, h how) {
 	if m := c.more; m != nil {
 		if m.done != nil {
 			close(m.done)
-			if c.sub.gate != nil {
+			if c.bits.Load()&bitNoted != 0 {
 				c.sub.home().unnote(c)
 			}
 		}
@@ -166,11 +166,14 @@ func (c *Call) finish() {
 	}
 	s := c.sub
 	if s.gate != nil && !c.AwaitsReply() {
-		s.home().counts.finish(c)
+		s.home().counts.leave(c)
 	}
 	s.release()
-	if s.outer != nil && !c.AwaitsReply() {
+	if s.outer != nil && s.gate != nil && !c.AwaitsReply() {
 		s.outer.free()
+	}
+	if s.to != nil {
+		s.to.free()
 	}
 }
 

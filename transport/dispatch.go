@@ -77,7 +77,7 @@ type Sub struct {
 	// They count there as long as nobody else waits for them: notifications. Gate,
 	// lease and counts are its.
 	outer *Sub
-
+	to    *Sub // the lifetime's own, whose end waits for all that was passed on
 	mu      sync.Mutex
 	drained chan struct{}      // made by Unsubscribe, closed when nothing is in flight
 	asked   map[*Call]struct{} // behind a gate: those whose handlers look at their end
@@ -167,9 +167,10 @@ func (s *Sub) Dispatch(c *Call) { s.dispatch(c) }
 // and has not been refused at the same moment.
 func (s *Sub) dispatch(c *Call) (accepted bool) {
 	c.sub = s
-	if s.outer != nil && !c.AwaitsReply() {
+	if s.outer != nil && s.gate != nil && !c.AwaitsReply() {
 		s.outer.inflight.Add(1)
 	}
+	ending := s.to != nil && s.to.inflight.Add(1) >= refusing
 	n, busy := s.inflight.Add(1), s.life.busy.Add(1)
 	if s.gate != nil {
 		if err := s.gate.Admit(c, time.Time{}, false); err != nil {
@@ -177,7 +178,13 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 			return false
 		}
 	}
+	if s.gate != nil && !c.AwaitsReply() {
+		s.home().counts.take(c) // before anybody else can decide it
+	}
 	switch {
+	case ending, s.outer != nil && s.gate != nil && s.outer.over():
+		c.Refuse(Errorf(ErrDraining, "%s", c.env.where()))
+		return false
 	case n >= refusing && !(s.draining.Load() && c.Needed()):
 		c.Refuse(Errorf(ErrDraining, "%s", c.env.where()))
 		return false
@@ -201,15 +208,15 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 			s.watch(c, now)
 		}
 	}
-	if s.gate != nil && !c.AwaitsReply() {
-		s.home().counts.take(c)
-	}
 	s.receiver.Accept(c)
 	if c.AwaitsReply() || c.bits.Load()&bitLate != 0 {
 		return false
 	}
 	return c.tell(nil, nil)
 }
+
+// over reports whether a drain, or a drop, admits nothing any more.
+func (s *Sub) over() bool { return s.inflight.Load() >= refusing && !s.draining.Load() }
 
 func (s *Sub) release() {
 	s.life.busy.Add(-1)

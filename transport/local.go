@@ -47,7 +47,11 @@ func (s *Sub) do(ctx context.Context, env Envelope, admitted bool) ([]byte, erro
 		l.wait = make(chan struct{}, 1)
 	}
 	l.init(&env, l, deadlineOf(ctx))
-	l.SetVia(ViaOf(ctx))
+	via := ViaOf(ctx)
+	if c := CallFrom(ctx); admitted && c.AwaitsReply() {
+		via = c.via() // it is that call: when the shard moves it goes to the next owner, as that would
+	}
+	l.SetVia(via)
 	l.admitted = admitted
 	w := BeginWait(ctx)
 	s.Dispatch(&l.Call)
@@ -65,7 +69,12 @@ func (s *Sub) do(ctx context.Context, env Envelope, admitted bool) ([]byte, erro
 
 // await returns nil when the reply is there.
 func (l *local) await(ctx context.Context) error {
-	done := ctx.Done()
+	var done <-chan struct{}
+	if c, ok := ctx.(*Call); ok && l.admitted {
+		done, _ = c.look(false) // what it waits for hears of the lease's end, and tells it
+	} else {
+		done = ctx.Done()
+	}
 	if done == nil {
 		<-l.wait
 		return nil

@@ -30,6 +30,7 @@ func (s *Sub) notify(ctx context.Context, env *Envelope, admitted bool) error {
 // it is handed to says so, and not before; whoever says it calls accepted. It is
 // called by a receiver in Accept.
 func (c *Call) ackLater() {
+	c.sub.home().counts.leave(c)
 	if c.replier != nil {
 		c.bits.Or(bitLate)
 		return

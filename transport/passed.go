@@ -54,7 +54,7 @@ func (s *Sub) passing(to *Sub) *Sub {
 	defer s.mu.Unlock()
 	in := s.inner[to]
 	if in == nil {
-		in = &Sub{d: to.d, receiver: to.receiver, observer: to.observer, life: to.life, base: to.base, gate: s.gate, outer: s}
+		in = &Sub{d: to.d, receiver: to.receiver, observer: to.observer, life: to.life, base: to.base, gate: s.gate, outer: s.home(), to: to}
 		if s.inner == nil {
 			s.inner = map[*Sub]*Sub{}
 		}
@@ -93,6 +93,7 @@ func (t *funcTask) passedOn(err error) {
 	}
 	c.mu.Unlock()
 	if err == nil && !c.AwaitsReply() {
+		c.sub.home().counts.leave(c) // it counts where it was passed on to
 		t.moveOn()
 		c.accepted()
 	}

@@ -1,0 +1,166 @@
+package transport
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// standingGate is a func behind a gate, as a node has it.
+type standingGate struct {
+	Receiver
+	standing atomic.Int32
+}
+
+const (
+	serves int32 = iota
+	moves
+	isLost
+)
+
+// Moving implements [Gate].
+func (g *standingGate) Moving() bool { return g.standing.Load() == moves }
+
+// Admit implements [Gate].
+func (g *standingGate) Admit(c *Call, _ time.Time, starts bool) *Error {
+	switch g.standing.Load() {
+	case serves:
+		return nil
+	case moves:
+		if starts && !c.AwaitsReply() || c.Needed() {
+			return nil
+		}
+	}
+	return Errorf(ErrNotOwner, "moves")
+}
+
+type dispatched struct{ d *Dispatcher }
+
+func (d dispatched) Dispatcher() *Dispatcher { return d.d }
+
+// passingOn runs a test with a handler that passes its calls on to a book, behind a
+// gate.
+func passingOn(t *testing.T, l Limits, h func(pass HandlerFunc, release chan struct{}) HandlerFunc, test func(s *Sub, g *standingGate, b *book, release chan struct{})) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewDispatcher(l, silent)
+		life := NewLifetime(silent, dispatched{d})
+		b, release := &book{}, make(chan struct{})
+		g := &standingGate{Receiver: life.ReceiverFunc(h(life.HandlerFunc(b), release))}
+		s, err := d.Subscribe(life.Context(), g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		test(s, g, b, release)
+		if err := life.End(); err != nil {
+			t.Error(err)
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func (s *Sub) drainAndDrop(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if s.Drain(ctx) == nil {
+		t.Error("drained although calls go on")
+	}
+	_ = s.Drop(ctx)
+}
+
+// TestPassedOnCountsOnce: also where the handler that has passed it on goes on.
+func TestPassedOnCountsOnce(t *testing.T) {
+	passingOn(t, Limits{}, func(pass HandlerFunc, release chan struct{}) HandlerFunc {
+		return func(ctx context.Context, env Envelope) ([]byte, error) {
+			_, err := pass(ctx, env)
+			<-release
+			return nil, err
+		}
+	}, func(s *Sub, g *standingGate, b *book, release chan struct{}) {
+		s.Dispatch(NewCall(Envelope{Delivery: AwaitAccept}, &inbox{}, 0))
+		synctest.Wait()
+		g.standing.Store(moves)
+		s.drainAndDrop(t)
+		wantCounts(t, s, DrainCounts{Lost: 1})
+		close(release)
+		b.calls[0].Start(nil)
+		b.calls[0].Reply(nil, nil)
+		b.calls[0].End()
+		wantCounts(t, s, DrainCounts{})
+	})
+}
+
+// TestNotAcknowledgedIsNotLost: who is told later that it never began sends it again.
+func TestNotAcknowledgedIsNotLost(t *testing.T) {
+	passingOn(t, Limits{MaxConcurrentHandlers: 1}, func(pass HandlerFunc, release chan struct{}) HandlerFunc {
+		return func(ctx context.Context, env Envelope) ([]byte, error) {
+			if env.Type == "stuck" {
+				<-release
+				return nil, nil
+			}
+			return pass(ctx, env)
+		}
+	}, func(s *Sub, g *standingGate, b *book, release chan struct{}) {
+		s.Dispatch(NewCall(Envelope{Delivery: AwaitAccept}, &inbox{}, 0)) // from now on it is known to pass on
+		synctest.Wait()
+		b.calls[0].Start(nil)
+		b.calls[0].Reply(nil, nil)
+		b.calls[0].End()
+		s.Dispatch(NewCall(Envelope{Type: "stuck"}, &inbox{}, 0))
+		synctest.Wait()
+		waits := &inbox{}
+		s.Dispatch(NewCall(Envelope{Delivery: AwaitAccept}, waits, 0))
+		g.standing.Store(moves)
+		s.drainAndDrop(t)
+		wantCounts(t, s, DrainCounts{})
+		g.standing.Store(isLost)
+		close(release)
+		synctest.Wait()
+		if err := waits.only(); err == nil || err.Outcome != NotStarted {
+			t.Errorf("its sender is told %v", err)
+		}
+	})
+}
+
+// TestPassedOnTwice: what a handler passes on to one that passes it on belongs to the
+// subscription that it came by.
+func TestPassedOnTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewDispatcher(Limits{}, silent)
+		life := NewLifetime(silent, dispatched{d})
+		b := &book{}
+		to := func(r Receiver) Receiver {
+			pass := life.HandlerFunc(r)
+			return life.ReceiverFunc(func(ctx context.Context, env Envelope) ([]byte, error) { return pass(ctx, env) })
+		}
+		s, err := d.Subscribe(life.Context(), &standingGate{Receiver: to(to(b))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Dispatch(NewCall(Envelope{Delivery: AwaitAccept}, &inbox{}, 0))
+		synctest.Wait()
+		c := b.calls[0]
+		c.Start(nil)
+		_ = c.Done()
+		if s.Pending() != 1 {
+			t.Errorf("%d pending", s.Pending())
+		}
+		s.Lapse(true)
+		if c.Err() == nil {
+			t.Error("its context goes on without the lease")
+		}
+		c.End()
+		if s.Pending() != 0 {
+			t.Errorf("%d pending at the end", s.Pending())
+		}
+		if err := life.End(); err != nil {
+			t.Error(err)
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
