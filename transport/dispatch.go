@@ -76,8 +76,8 @@ type Sub struct {
 	// outer is the subscription whose handler has passed the calls of this one on.
 	// They count there as long as nobody else waits for them: notifications. Gate,
 	// lease and counts are its.
-	outer *Sub
-	to    *Sub // the lifetime's own, whose end waits for all that was passed on
+	outer   *Sub
+	to      *Sub // the lifetime's own, whose end waits for all that was passed on
 	mu      sync.Mutex
 	drained chan struct{}      // made by Unsubscribe, closed when nothing is in flight
 	asked   map[*Call]struct{} // behind a gate: those whose handlers look at their end
