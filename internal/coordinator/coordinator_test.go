@@ -210,28 +210,6 @@ func TestNodesComeAndGo(t *testing.T) {
 	})
 }
 
-// wantCosts compares what the records of shards that a node has handed over say with
-// what their drains have told.
-func (cl *cluster) wantCosts(from string) {
-	cl.t.Helper()
-	entries, _, _ := cl.store.Snapshot(context.Background(), membership.ShardPrefix)
-	seen := 0
-	for _, e := range entries {
-		rec, err := membership.Decode[membership.Shard](e.Value)
-		shard, _ := membership.ParseShardKey(e.Key)
-		if err != nil || rec.From.Name != from || rec.Why != membership.HandedOver {
-			continue
-		}
-		seen++
-		if want := (transport.DrainCounts{Parked: 1 + shard}); rec.DrainCounts != want {
-			cl.t.Errorf("the record of shard %d has %+v, want %+v", shard, rec.DrainCounts, want)
-		}
-	}
-	if seen == 0 {
-		cl.t.Errorf("no shard was handed over by %s", from)
-	}
-}
-
 // TestNodeIsCutOff: it stops by itself before others serve its shards, and comes
 // again afterwards.
 func TestNodeIsCutOff(t *testing.T) {

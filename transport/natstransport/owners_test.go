@@ -346,18 +346,3 @@ func TestSilentOwnerIsSucceeded(t *testing.T) {
 		want(t, client, transport.Envelope{Shard: 1, Type: "Who"}, "new")
 	}
 }
-
-// TestOwnerIsJustKnown: who finds the old owner gone goes to the new one, also
-// where that was announced at this very moment.
-func TestOwnerIsJustKnown(t *testing.T) {
-	_, node, client, r := realm(t, 1)
-	old := own(t, node, r, 0, 1, says("old"))
-	want(t, client, transport.Envelope{Type: "Who"}, "old")
-	client.Deafen()
-	if err := old.Unsubscribe(); err != nil {
-		t.Fatal(err)
-	}
-	own(t, node, r, 0, 2, says("new"))
-	client.Learn(0, 2)
-	want(t, client, transport.Envelope{Type: "Who"}, "new")
-}
