@@ -139,3 +139,40 @@ func TestPassedOnWhenTheDrainIsOver(t *testing.T) {
 		lc.end(a, b)
 	})
 }
+
+// TestTurnWithoutACallerInADrain: a turn whose caller has left is waited for as any
+// other, and what it waits for is served.
+func TestTurnWithoutACallerInADrain(t *testing.T) {
+	behind(t, func(t *testing.T, mw middleware) {
+		synctest.Test(t, func(t *testing.T) {
+			lc := newLiving(t)
+			defer lc.close()
+			keys := keysOf(2, "a", "a", "b")
+			asked := make(chan error, 1)
+			a, b := lc.pair(func(node string) cluster.NodeOptions {
+				return cluster.NodeOptions{Handler: mw(entity(node, actor.OnRequest(func(_ *struct{}, c *actor.Context, m forward) (done, error) {
+					time.Sleep(time.Second)
+					r, err := cluster.NewRequest[where, done](lc.client().Key(m.To)).Request(context.WithoutCancel(c), where{})
+					if err == nil && r.Node != node {
+						t.Errorf("node %s is answered by %s", node, r.Node)
+					}
+					asked <- err
+					return done{}, err
+				})))}
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			if _, err := cluster.NewRequest[forward, done](lc.client().Key(keys[0])).Request(ctx, forward{keys[1]}); cluster.OutcomeOf(err) != cluster.MaybeRan {
+				t.Errorf("its caller leaves with %v (%v)", err, cluster.OutcomeOf(err))
+			}
+			a.stop()
+			if err := <-asked; err != nil {
+				t.Errorf("what it asks for: %v (%v)", err, cluster.OutcomeOf(err))
+			}
+			if err := <-a.ended; err != nil {
+				t.Error(err)
+			}
+			lc.end(b)
+		})
+	})
+}

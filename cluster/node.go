@@ -195,7 +195,7 @@ func (n *Node) subscribe(ctx context.Context, life *transport.Lifetime) ([]Subsc
 		if direct {
 			sub, err = receivers.Subscribe(ctx, shard, front)
 		} else {
-			sub, err = n.opts.Transport.SubscribeShard(ctx, shard, life.HandlerFunc(front))
+			sub, err = subscribeFunc(ctx, n.opts.Transport, life, shard, front)
 		}
 		if err != nil {
 			return subs, transport.Annotate(err, "node "+n.opts.NodeID+" subscribes")
@@ -203,6 +203,24 @@ func (n *Node) subscribe(ctx context.Context, life *transport.Lifetime) ([]Subsc
 		subs = append(subs, sub)
 	}
 	return subs, nil
+}
+
+// subscribeFunc subscribes a receiver at a transport that only knows handlers.
+func subscribeFunc(ctx context.Context, t ServerTransport, life *transport.Lifetime, shard uint32, r transport.Receiver) (Subscription, error) {
+	h, accepted, err := life.SubscribeFunc(r)
+	if err != nil {
+		return nil, err
+	}
+	sub, err := t.SubscribeShard(ctx, shard, h)
+	return funcSubscription{sub, accepted}, err
+}
+
+// funcSubscription ends when the transport has handed over its last call, and what it
+// has handed over was done.
+type funcSubscription struct{ arrives, accepted Subscription }
+
+func (s funcSubscription) Unsubscribe() error {
+	return errors.Join(s.arrives.Unsubscribe(), s.accepted.Unsubscribe())
 }
 
 // lifeContext is the caller's context with the values of the node's.

@@ -44,6 +44,7 @@ const (
 	bitTaken                       // a notification that counts as accepted by a shard that may move
 	bitLost                        // it has been counted as lost, or dropped
 	bitNoted                       // its shard knows that the handler looks at its end
+	bitPart                        // passed on by a handler that waits for it
 )
 
 // Call is one envelope on the node's side, from its arrival until it was

@@ -169,8 +169,9 @@ func (c *Call) finish() {
 		s.home().counts.leave(c)
 	}
 	s.release()
-	if s.outer != nil && s.gate != nil && !c.AwaitsReply() {
+	if s.outer != nil && s.gate != nil {
 		s.outer.free()
+		c.apart()
 	}
 	if s.to != nil {
 		s.to.free()

@@ -74,10 +74,10 @@ type Sub struct {
 	counts   moveCounts  // behind a gate: of what a move refuses or cuts off
 
 	// outer is the subscription whose handler has passed the calls of this one on.
-	// They count there as long as nobody else waits for them: notifications. Gate,
-	// lease and counts are its.
+	// They are in flight there too. Gate, lease and counts are its.
 	outer   *Sub
-	to      *Sub // the lifetime's own, whose end waits for all that was passed on
+	parts   atomic.Int64 // how many in flight are part of a call that is counted already
+	to      *Sub         // the lifetime's own, whose end waits for all that was passed on
 	mu      sync.Mutex
 	drained chan struct{}      // made by Unsubscribe, closed when nothing is in flight
 	asked   map[*Call]struct{} // behind a gate: those whose handlers look at their end
@@ -167,8 +167,8 @@ func (s *Sub) Dispatch(c *Call) { s.dispatch(c) }
 // and has not been refused at the same moment.
 func (s *Sub) dispatch(c *Call) (accepted bool) {
 	c.sub = s
-	if s.outer != nil && s.gate != nil && !c.AwaitsReply() {
-		s.outer.inflight.Add(1)
+	if s.outer != nil && s.gate != nil {
+		s.outer.join(c)
 	}
 	ending := s.to != nil && s.to.inflight.Add(1) >= refusing
 	n, busy := s.inflight.Add(1), s.life.busy.Add(1)
@@ -188,7 +188,7 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 	case n >= refusing && !(s.draining.Load() && c.Needed()):
 		c.Refuse(Errorf(ErrDraining, "%s", c.env.where()))
 		return false
-	case s.d.limits.MaxPending >= 0 && n%refusing > int64(s.d.limits.MaxPending):
+	case s.d.limits.MaxPending >= 0 && n%refusing-s.parts.Load() > int64(s.d.limits.MaxPending):
 		c.Refuse(Overloaded(retryHint, "shard %d has %d pending calls: at most %d allowed", c.env.Shard, s.d.limits.MaxPending, s.d.limits.MaxPending))
 		return false
 	case s.life.mostBusy > 0 && busy > s.life.mostBusy && !c.admitted:
@@ -293,8 +293,3 @@ var closedChan = func() chan struct{} {
 	close(c)
 	return c
 }()
-
-// Pending returns how many calls were accepted and have not finished.
-func (s *Sub) Pending() int {
-	return int(s.inflight.Load() % refusing)
-}

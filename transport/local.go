@@ -57,6 +57,9 @@ func (s *Sub) do(ctx context.Context, env Envelope, admitted bool) ([]byte, erro
 	s.Dispatch(&l.Call)
 	err := l.await(ctx)
 	w.EndWait(ctx)
+	if s.outer != nil {
+		l.apart()
+	}
 	if err != nil {
 		return nil, err
 	}

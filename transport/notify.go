@@ -14,6 +14,9 @@ func (s *Sub) notify(ctx context.Context, env *Envelope, admitted bool) error {
 	if admitted || env.Delivery == AwaitAccept { // it is part of a call that was admitted to the shard
 		c.SetVia(ViaOf(ctx))
 	}
+	if s.outer != nil {
+		defer c.apart()
+	}
 	if s.dispatch(c) {
 		return nil
 	}

@@ -11,6 +11,18 @@ import (
 // notification, ends at the handler timeout of the lifetime's transport.
 func (l *Lifetime) HandlerFunc(r Receiver) HandlerFunc {
 	sub, err := l.syncSub(r)
+	return handlerFunc(sub, err)
+}
+
+// SubscribeFunc is [Lifetime.HandlerFunc] for a shard's subscription at a transport
+// that only knows handlers. The returned one ends after the transport's: for the
+// transport a notification is done with when it was accepted.
+func (l *Lifetime) SubscribeFunc(r Receiver) (HandlerFunc, Subscription, error) {
+	sub, err := l.syncSub(r)
+	return handlerFunc(sub, err), sub, err
+}
+
+func handlerFunc(sub *Sub, err error) HandlerFunc {
 	do := func(ctx context.Context, s *Sub, env Envelope, admitted bool) ([]byte, error) {
 		if err != nil {
 			return nil, err
@@ -69,6 +81,27 @@ func (s *Sub) home() *Sub {
 		return s.outer
 	}
 	return s
+}
+
+// join counts a call that a handler passes on where it came from: its end is waited
+// for there, also when the handler has returned.
+func (s *Sub) join(c *Call) {
+	c.bits.Or(bitPart)
+	s.parts.Add(1)
+	s.inflight.Add(1)
+}
+
+// apart says that the handler that has passed the call on waits for it no longer: it
+// is pending in its own right.
+func (c *Call) apart() {
+	if c.bits.And(^bitPart)&bitPart != 0 {
+		c.sub.outer.parts.Add(-1)
+	}
+}
+
+// Pending returns how many calls were accepted and have not finished.
+func (s *Sub) Pending() int {
+	return int(max(0, s.inflight.Load()%refusing-s.parts.Load()))
 }
 
 // passes notes that the handler passes a call on.

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -161,6 +162,42 @@ func TestPassedOnTwice(t *testing.T) {
 		}
 		if err := d.Close(); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestPassedOnWithoutASender: a request that was passed on is pending once, also when
+// its sender has left, until its handler has ended.
+func TestPassedOnWithoutASender(t *testing.T) {
+	passingOn(t, Limits{MaxPending: 2}, func(pass HandlerFunc, _ chan struct{}) HandlerFunc {
+		return func(ctx context.Context, env Envelope) ([]byte, error) { return pass(ctx, env) }
+	}, func(s *Sub, _ *standingGate, b *book, _ chan struct{}) {
+		ask := func(budget time.Duration) *inbox {
+			sender := &inbox{}
+			s.Dispatch(NewCall(Envelope{}, sender, budget))
+			synctest.Wait()
+			return sender
+		}
+		ask(time.Second)
+		b.calls[0].Start(nil)
+		pass(2 * time.Second) // the first sender has left
+		ask(time.Minute)
+		b.calls[1].Start(nil)
+		if refused := ask(time.Minute); s.Pending() != 2 || refused.count() != 1 || !errors.Is(refused.only(), ErrOverloaded) {
+			t.Errorf("%d are pending, and a third is told %v", s.Pending(), refused.errs)
+		}
+		b.calls[0].End()
+		if ask(time.Minute); s.Pending() != 2 || len(b.calls) != 3 {
+			t.Errorf("when the first has ended %d are pending, and %d calls were passed on", s.Pending(), len(b.calls))
+		}
+		b.calls[2].Start(nil)
+		for _, c := range b.calls[1:] {
+			c.Reply(nil, nil)
+			c.End()
+		}
+		synctest.Wait()
+		if s.Pending() != 0 {
+			t.Errorf("%d are pending at the end", s.Pending())
 		}
 	})
 }
