@@ -33,9 +33,9 @@ func TestRequestsThatWaitWhenAShardMoves(t *testing.T) {
 			defer lc.close()
 			key := keysOf(1, "a", "a", "b")[0]
 			a, b := lc.pair(func(node string) cluster.NodeOptions {
-				return cluster.NodeOptions{Handler: mw(entity(node, takes(20*time.Millisecond)))}
+				return cluster.NodeOptions{Handler: mw(entity(node, takes(600*time.Millisecond)))}
 			})
-			const requests = 900 // which take longer than a drain waits
+			const requests = 30 // which take longer than a drain waits
 			var all sync.WaitGroup
 			for range requests {
 				all.Go(func() {
