@@ -24,7 +24,7 @@ func (lc *livingCluster) costs(node string) (c cluster.DrainCounts) {
 			lc.t.Fatal(err)
 		}
 		if rec.From.Name == node && rec.Why == membership.HandedOver {
-			c = c.Plus(rec.DrainCounts)
+			c = c.Plus(rec.Cost)
 		}
 	}
 	return c

@@ -46,9 +46,9 @@ func TestHandOver(t *testing.T) {
 	}
 	s.hold, s.told = nil, nil
 	cost := transport.DrainCounts{Parked: 3, Dropped: 2, Lost: 1}
-	s.step(Closed{Shard: id, Epoch: 1, DrainCounts: cost})
+	s.step(Closed{Shard: id, Epoch: 1, Cost: cost})
 	s.want(fmt.Sprintf("moved %d/2 to b.1", id))
-	want := Shard{Owner: refB, Epoch: 2, Why: HandedOver, From: refA, PausedUs: 1_500_000, DrainCounts: cost}
+	want := Shard{Owner: refB, Epoch: 2, Why: HandedOver, From: refA, PausedUs: 1_500_000, Cost: cost}
 	if got := s.shard(id); got != want {
 		t.Errorf("its record is %+v, want %+v", got, want)
 	}

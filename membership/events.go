@@ -33,7 +33,7 @@ type (
 	Closed struct {
 		Shard uint32
 		Epoch uint64
-		transport.DrainCounts
+		Cost  transport.DrainCounts
 	}
 	// Leave asks the node to hand over its shards and go.
 	Leave struct{}

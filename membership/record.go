@@ -92,8 +92,8 @@ type Shard struct {
 	// PausedUs is for how long the owner before had not served it when it wrote
 	// this, in microseconds.
 	PausedUs int64 `json:"paused_us,omitempty"`
-	// DrainCounts are its calls that this has cost something.
-	transport.DrainCounts
+	// Cost is which of its calls that has cost something.
+	Cost transport.DrainCounts `json:"cost,omitzero"`
 }
 
 // Config is the record that all nodes of a cluster agree on.

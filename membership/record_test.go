@@ -38,7 +38,7 @@ var goldenRecords = []struct {
 	{ShardKey(0), Shard{Owner: Ref{"10.0.0.7:4222", "ff"}, Epoch: 1, Why: Claimed}},
 	{ShardKey(511), Shard{Owner: Ref{"b", "1"}, Epoch: 1<<64 - 1, Why: HandedOver, From: Ref{"a.b", "0"}, PausedUs: 1500}},
 	{ShardKey(511), Shard{Owner: Ref{"b", "1"}, Epoch: 2, Why: HandedOver, From: Ref{"a", "0"}, PausedUs: 1500,
-		DrainCounts: transport.DrainCounts{Parked: 12, Dropped: 2, Lost: 1<<32 - 1}}},
+		Cost: transport.DrainCounts{Parked: 12, Dropped: 2, Lost: 1<<32 - 1}}},
 	{ShardKey(512), Shard{Epoch: 3, Why: Released, From: Ref{"a", "0"}}},
 	{ShardKey(math.MaxUint32), Shard{}},
 }

@@ -195,7 +195,7 @@ func (c *Core) shouldMove(s *shard, to Ref) bool {
 func (c *Core) closed(e Closed) {
 	s := &c.shards.all[e.Shard]
 	if s.phase == draining && s.epoch == e.Epoch {
-		s.cost = e.DrainCounts
+		s.cost = e.Cost
 		c.set(e.Shard, passing, s.op)
 	}
 }
@@ -205,7 +205,7 @@ func (c *Core) closed(e Closed) {
 func (c *Core) pass(id uint32) {
 	s := &c.shards.all[id]
 	to := c.target(id)
-	rec := Shard{Owner: to, Epoch: s.epoch + 1, Why: HandedOver, From: c.self.Ref, PausedUs: (c.now - s.since).Microseconds(), DrainCounts: s.cost}
+	rec := Shard{Owner: to, Epoch: s.epoch + 1, Why: HandedOver, From: c.self.Ref, PausedUs: (c.now - s.since).Microseconds(), Cost: s.cost}
 	if to.IsZero() {
 		rec.Why = Released
 	}

@@ -20,8 +20,8 @@ func (cl *cluster) wantCosts(from string) {
 			continue
 		}
 		seen++
-		if want := (transport.DrainCounts{Parked: 1 + shard}); rec.DrainCounts != want {
-			cl.t.Errorf("the record of shard %d has %+v, want %+v", shard, rec.DrainCounts, want)
+		if want := (transport.DrainCounts{Parked: 1 + shard}); rec.Cost != want {
+			cl.t.Errorf("the record of shard %d has %+v, want %+v", shard, rec.Cost, want)
 		}
 	}
 	if seen == 0 {

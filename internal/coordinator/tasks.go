@@ -80,7 +80,7 @@ func (l *life) drain(h *held) {
 			}
 			l.c.work.Go(func() { l.c.linger(h) }) // ends with c.done
 		}
-		l.c.inbox.post(l, membership.Closed{Shard: h.Shard, Epoch: h.Epoch, DrainCounts: counts})
+		l.c.inbox.post(l, membership.Closed{Shard: h.Shard, Epoch: h.Epoch, Cost: counts})
 	})
 }
 

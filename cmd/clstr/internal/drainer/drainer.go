@@ -235,7 +235,7 @@ func (d *Drainer) report() (Report, error) {
 		}
 		if rec.From == d.ref && rec.Why != membership.Claimed {
 			r.Pauses = append(r.Pauses, time.Duration(rec.PausedUs)*time.Microsecond)
-			r.Cost = r.Cost.Plus(rec.DrainCounts)
+			r.Cost = r.Cost.Plus(rec.Cost)
 		}
 	}
 	switch d.state {

@@ -86,14 +86,14 @@ func started(t *testing.T) *script {
 	for shard := range uint32(3) {
 		s.own(shard, membership.Shard{Owner: a, Epoch: 1, Why: membership.Claimed})
 	}
-	s.own(3, membership.Shard{Owner: b, Epoch: 4, Why: membership.HandedOver, From: a, PausedUs: 9_000_000, DrainCounts: transport.DrainCounts{Lost: 9}})
+	s.own(3, membership.Shard{Owner: b, Epoch: 4, Why: membership.HandedOver, From: a, PausedUs: 9_000_000, Cost: transport.DrainCounts{Lost: 9}})
 	return s
 }
 
 // leaves is what a node does that was asked: one shard each way.
 func (s *script) leaves() {
-	s.own(0, membership.Shard{Owner: b, Epoch: 2, Why: membership.HandedOver, From: a, PausedUs: 1500, DrainCounts: transport.DrainCounts{Parked: 3, Lost: 1}})
-	s.own(1, membership.Shard{Epoch: 2, Why: membership.Released, From: a, PausedUs: 2500, DrainCounts: transport.DrainCounts{Parked: 4, Dropped: 2}})
+	s.own(0, membership.Shard{Owner: b, Epoch: 2, Why: membership.HandedOver, From: a, PausedUs: 1500, Cost: transport.DrainCounts{Parked: 3, Lost: 1}})
+	s.own(1, membership.Shard{Epoch: 2, Why: membership.Released, From: a, PausedUs: 2500, Cost: transport.DrainCounts{Parked: 4, Dropped: 2}})
 	s.state(membership.Left, membership.Ref{})
 	s.own(2, membership.Shard{Owner: b, Epoch: 2, Why: membership.Claimed, From: a})
 }
