@@ -3,6 +3,7 @@ package cluster
 import (
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
@@ -153,21 +154,33 @@ func (n *Node) countActive(delta int64) {
 // layoutGuard refuses callers that hash keys differently from this node, so
 // that no key is ever activated in two places.
 type layoutGuard struct {
+	log     *slog.Logger
 	known   bool // the options said it
 	layout  sharding.Layout
-	print   atomic.Uint64 // 0 until it is known
-	highest uint32        // of the shards owned
+	print   *atomic.Uint64 // 0 until it is known
+	highest uint32         // of the shards owned
 }
 
-func (g *layoutGuard) init(opts NodeOptions) {
-	g.known = opts.NumShards != 0
+// init is called before the first message. Nodes that were not told the layout share
+// what one of them learns, as long as they share a transport in one process.
+func (g *layoutGuard) init(opts NodeOptions, log *slog.Logger) (leave func()) {
+	g.log, g.known = log, opts.NumShards != 0
 	g.layout = sharding.Layout{NumShards: opts.NumShards, Seed: opts.Seed}
-	if g.known {
-		g.print.Store(g.layout.Fingerprint())
-	}
 	for _, s := range opts.Shards {
 		g.highest = max(g.highest, s)
 	}
+	shared, leave := new(atomic.Uint64), func() {}
+	if t, ok := opts.Transport.(transport.Dispatched); ok {
+		shared, leave = t.Dispatcher().JoinLayout()
+	}
+	g.print = shared
+	if g.known {
+		mine := g.layout.Fingerprint()
+		shared.CompareAndSwap(0, mine)
+		g.print = new(atomic.Uint64)
+		g.print.Store(mine)
+	}
+	return leave
 }
 
 // check compares fingerprints; envelopes to a shard, and those of senders that
@@ -179,12 +192,14 @@ func (g *layoutGuard) check(env *Envelope) *transport.Error {
 	print := g.print.Load()
 	if print == 0 && env.NumShards > g.highest {
 		if g.print.CompareAndSwap(0, env.Layout) {
+			g.log.Warn("the node has learnt from its first caller how keys map to shards: give its options NumShards and Seed, so that a caller that is wrong is refused whenever it comes",
+				slog.Uint64("num_shards", uint64(env.NumShards)))
 			return nil
 		}
 		print = g.print.Load()
 	}
 	switch {
-	case print == env.Layout:
+	case print == env.Layout && env.NumShards > g.highest:
 		return nil
 	case g.known && env.NumShards != g.layout.NumShards:
 		return transport.Errorf(ErrLayoutMismatch, "the caller has %d shards, the node %d", env.NumShards, g.layout.NumShards)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -83,6 +84,65 @@ func TestLayoutMismatch(t *testing.T) {
 			for key, made := range keys.made {
 				if made != 1 {
 					t.Errorf("%s was activated %d times", key, made)
+				}
+			}
+		})
+	}
+}
+
+// TestLayoutIsLearntOnce: nodes on one transport that were not told how keys map to
+// shards learn it together, from the first caller or from one of them that knows it,
+// until the last of them has ended.
+func TestLayoutIsLearntOnce(t *testing.T) {
+	for _, oneKnows := range []bool{true, false} {
+		t.Run(fmt.Sprintf("one knows %v", oneKnows), func(t *testing.T) {
+			tr := cluster.CreateInMemoryTransport(t)
+			for _, seed := range []string{"seed", "new"} {
+				var keys liveKeys
+				var log logBuffer
+				var ends []func() error
+				ids := []string{"n0", "n1"}
+				for i, id := range ids {
+					opts := cluster.NodeOptions{
+						NodeID: id, Transport: tr, Handler: keys.handler(), Shards: cluster.ShardsForNode(id, ids, 16, seed),
+						Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+					}
+					if oneKnows && i == 0 {
+						opts.NumShards, opts.Seed = 16, seed
+					}
+					end, err := cluster.NewNode(opts).Start(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					ends = append(ends, end)
+				}
+				right := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 16, Seed: seed})
+				wrong := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 16, Seed: "other"})
+				for i := range 100 {
+					_, err := right.RequestKey(t.Context(), fmt.Sprint("key-", i), "Get", nil)
+					if err != nil {
+						t.Errorf("the caller that is right: %v", err)
+					}
+					if _, err = wrong.RequestKey(t.Context(), fmt.Sprint("key-", i), "Get", nil); !errors.Is(err, cluster.ErrLayoutMismatch) {
+						t.Errorf("the caller that is wrong: %v", err)
+					}
+				}
+				for key, made := range keys.made {
+					if made != 1 {
+						t.Errorf("%s was activated %d times", key, made)
+					}
+				}
+				for _, end := range ends {
+					if err := end(); err != nil {
+						t.Error(err)
+					}
+				}
+				want := 1
+				if oneKnows {
+					want = 0
+				}
+				if n := strings.Count(log.String(), "has learnt from its first caller"); n != want {
+					t.Errorf("%d warnings, want %d:\n%s", n, want, log.String())
 				}
 			}
 		})

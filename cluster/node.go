@@ -52,7 +52,6 @@ func NewNode(opts NodeOptions) *Node {
 	opts.Shards, opts.Kinds = slices.Clone(opts.Shards), maps.Clone(opts.Kinds)
 	n := &Node{opts: opts, metrics: measuring(opts.Metrics), ready: make(chan struct{}), ended: make(chan struct{})}
 	n.entity, _ = n.metrics.(EntityMetrics)
-	n.layout.init(opts)
 	return n
 }
 
@@ -104,6 +103,7 @@ func (n *Node) run(ctx context.Context) error {
 	life := transport.NewLifetime(log, n.opts.Transport)
 	defer func() { _ = life.End() }() // where it has not ended below
 	life.LimitInFlight(n.opts.MaxInFlight)
+	defer n.layout.init(n.opts, log)()
 	if m, ok := n.metrics.(NotificationMetrics); ok {
 		life.ObserveFailed(func(err *Error) { m.NotificationFailed(err.Code) })
 	}

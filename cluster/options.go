@@ -36,9 +36,10 @@ type NodeOptions struct {
 
 	// NumShards and Seed are the cluster's, as in [ClientOptions]. A node that
 	// knows them refuses callers that hash differently ([ErrLayoutMismatch]).
-	// One that does not (NumShards 0) takes them from the first message by key,
-	// and refuses what differs from that. Seed alone is refused: nothing could be
-	// checked by it.
+	// One that does not (NumShards 0) learns them from the first message by key, or
+	// from another node on its transport, warns, and refuses what differs from that:
+	// give them, for in another process the first caller may be another. Seed alone
+	// is refused: nothing could be checked by it.
 	NumShards uint32
 	Seed      string
 	// StopTimeout bounds the wait for stop hooks, and for the hand-over of shards,

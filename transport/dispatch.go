@@ -25,6 +25,7 @@ type Dispatcher struct {
 	close  func() // of a pool of its own
 	clock  *expiry.Set
 	life   *Lifetime // of handlers that no node gives one
+	layout sharedLayout
 
 	waits sync.Pool // chan struct{}, cap 1: see Sub.Do
 
