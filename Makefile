@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 
-.PHONY: help check build format vet modules staticcheck race sim test api bench chaos
+.PHONY: help check build format vet modules staticcheck race norace sim test api bench chaos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ staticcheck: ## staticcheck, as pinned by tools/go.mod
 
 race: ## all tests under the race detector: laws, exported names, fuzz seeds and examples are among them
 	go test -race -timeout 5m ./...
+
+norace: ## what the race detector would disturb: tests that count allocations
+	go test -count 1 -run '^TestShardAllocatesNothing$$' -v ./sharding
 
 SEEDS ?= 1000
 sim: ## the simulation of ownership, SEEDS=1000 clusters with faults (SEEDS=100000 for a night)
