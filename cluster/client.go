@@ -32,7 +32,7 @@ type ClientOptions struct {
 }
 
 func (o ClientOptions) validate() error {
-	if o.Transport == nil {
+	if isNil(o.Transport) {
 		return transport.Errorf(ErrBadOption, "Transport is required")
 	}
 	if o.NumShards == 0 {

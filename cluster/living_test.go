@@ -224,13 +224,13 @@ func TestOptionsOfLivingNodes(t *testing.T) {
 	defer tr.Close()
 	handler := func(context.Context, cluster.Envelope) ([]byte, error) { return nil, nil }
 	for want, opts := range map[string]cluster.NodeOptions{
-		"Membership needs NumShards":                  {Transport: tr, Membership: store},
-		"Shards and Membership exclude each other":    {Transport: tr, Membership: store, NumShards: 8, Shards: []uint32{1}},
-		"Membership needs a transport.EpochTransport": {Transport: struct{ cluster.ServerTransport }{tr}, Membership: store, NumShards: 8},
-		"Weight and Timing are for nodes":             {Transport: tr, Weight: 2},
-		"Weight -1":                                   {Transport: tr, Membership: store, NumShards: 8, Weight: -1},
-		"Timing.Lease":                                {Transport: tr, Membership: store, NumShards: 8, Timing: membership.Timing{Lease: time.Millisecond}},
-		"DrainTimeout":                                {Transport: tr, DrainTimeout: -1},
+		"Membership needs NumShards":                                   {Transport: tr, Membership: store},
+		"Shards and Membership exclude each other":                     {Transport: tr, Membership: store, NumShards: 8, Shards: []uint32{1}},
+		"Membership needs a transport.EpochTransport":                  {Transport: struct{ cluster.ServerTransport }{tr}, Membership: store, NumShards: 8},
+		"Timing, Weight, Zone, Version and DrainTimeout are for nodes": {Transport: tr, Weight: 2},
+		"Weight -1":    {Transport: tr, Membership: store, NumShards: 8, Weight: -1},
+		"Timing.Lease": {Transport: tr, Membership: store, NumShards: 8, Timing: membership.Timing{Lease: time.Millisecond}},
+		"DrainTimeout": {Transport: tr, DrainTimeout: -1},
 	} {
 		opts.Handler, opts.NodeID = handler, "a"
 		if err := cluster.NewNode(opts).Run(t.Context()); !errors.Is(err, cluster.ErrBadOption) || !strings.Contains(err.Error(), want) {

@@ -143,12 +143,17 @@ func TestReplyThatDoesNotUnmarshal(t *testing.T) {
 	for name, reply := range map[string]string{
 		"no JSON": "s3cret-reply", "another type": `{"id":"s3cret-reply","name":4711}`, "cut": `{"id":"s3cret-reply`, "nothing": "",
 	} {
-		client := serve(t, func(context.Context, cluster.Envelope) ([]byte, error) { return []byte(reply), nil })
+		var counts recorder
+		client := serve(t, func(context.Context, cluster.Envelope) ([]byte, error) { return []byte(reply), nil },
+			func(_ *cluster.NodeOptions, o *cluster.ClientOptions) { o.Metrics = &counts })
 		user, err := cluster.NewRequest[getUser, userResponse](client.Key("user-7")).Request(t.Context(), getUser{"7"})
 		if user != nil {
 			t.Errorf("%s: got %v beside the error", name, user)
 		}
 		outcome(t, err, cluster.ErrReply, cluster.RanAndFailed)
+		if failed, ok := counts.count("request getUser false"), counts.count("request getUser true"); failed != 1 || ok != 0 {
+			t.Errorf("%s: %d requests count as failed and %d as answered", name, failed, ok)
+		}
 		for _, part := range []string{"getUser", `"user-7"`, "userResponse"} {
 			if !strings.Contains(err.Error(), part) {
 				t.Errorf("%s: %q does not name %s", name, err, part)

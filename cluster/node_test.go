@@ -30,6 +30,10 @@ func TestBadOptions(t *testing.T) {
 		_, err := cluster.NewClient(opts)
 		return err
 	}
+	nobody := func(r cluster.Requester) error {
+		_, err := cluster.NewRequest[getUser, userResponse](r).Request(t.Context(), getUser{"7"})
+		return err
+	}
 	type no = cluster.NodeOptions
 	type co = cluster.ClientOptions
 	kinds := func(name string, h cluster.ServerHandlerFunc) map[string]cluster.ServerHandlerFunc {
@@ -42,6 +46,14 @@ func TestBadOptions(t *testing.T) {
 		words []string // what the message names, and what is allowed
 	}{
 		{"node transport", node(func(o *no) { o.Transport = nil }), cluster.ErrBadOption, []string{"Transport", "required"}},
+		{"node nil transport", node(func(o *no) { o.Transport = (*memtransport.Transport)(nil) }), cluster.ErrBadOption, []string{"Transport", "required"}},
+		{"client nil transport", client(func(o *co) { o.Transport = (*memtransport.Transport)(nil) }), cluster.ErrBadOption, []string{"Transport", "required"}},
+		{"node nil membership", node(func(o *no) { o.Membership = (*memstore.Store)(nil) }), cluster.ErrBadOption, []string{"Membership", "*memstore.Store"}},
+		{"node zone", node(func(o *no) { o.Zone = "z" }), cluster.ErrBadOption, []string{"Zone", "Membership"}},
+		{"node version", node(func(o *no) { o.Version = "v1" }), cluster.ErrBadOption, []string{"Version", "Membership"}},
+		{"node drain timeout", node(func(o *no) { o.DrainTimeout = time.Second }), cluster.ErrBadOption, []string{"DrainTimeout", "Membership"}},
+		{"no requester", nobody(nil), cluster.ErrBadOption, []string{"getUser", "nil Requester"}},
+		{"nil requester", nobody((*cluster.ScopedClient)(nil)), cluster.ErrBadOption, []string{"getUser", "nil Requester"}},
 		{"node handler", node(func(o *no) { o.Handler = nil }), cluster.ErrBadOption, []string{"Handler", "Kinds", "required"}},
 		{"node shard", node(func(o *no) { o.Shards, o.NumShards = []uint32{0, 8}, 8 }), cluster.ErrShardOutOfRange, []string{"shard 8", "0 to 7"}},
 		{"node shard, count unknown", node(func(o *no) { o.Shards = []uint32{1 << 20} }), cluster.ErrShardOutOfRange, []string{"shard 1048576", "0 to 1048575"}},

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"log/slog"
+	"reflect"
 	"slices"
 	"time"
 
@@ -88,7 +89,7 @@ func (o NodeOptions) withDefaults() NodeOptions {
 
 func (o NodeOptions) validate() error {
 	switch {
-	case o.Transport == nil:
+	case isNil(o.Transport):
 		return transport.Errorf(ErrBadOption, "node %s: Transport is required", o.NodeID)
 	case o.Handler == nil && len(o.Kinds) == 0:
 		return transport.Errorf(ErrBadOption, "node %s: Handler or Kinds is required", o.NodeID)
@@ -133,12 +134,14 @@ func (o NodeOptions) validateLiving() error {
 		return transport.Errorf(ErrBadOption, "node %s: DrainTimeout %v: 0 (default) or a duration", o.NodeID, o.DrainTimeout)
 	}
 	if o.Membership == nil {
-		if o.Weight != 0 || o.Timing != (membership.Timing{}) {
-			return transport.Errorf(ErrBadOption, "node %s: Weight and Timing are for nodes with a Membership", o.NodeID)
+		if o.Weight != 0 || o.Timing != (membership.Timing{}) || o.Zone != "" || o.Version != "" || o.DrainTimeout != 0 {
+			return transport.Errorf(ErrBadOption, "node %s: Timing, Weight, Zone, Version and DrainTimeout are for nodes with a Membership", o.NodeID)
 		}
 		return nil
 	}
 	switch {
+	case isNil(o.Membership):
+		return transport.Errorf(ErrBadOption, "node %s: Membership is a nil %T", o.NodeID, o.Membership)
 	case o.NumShards == 0:
 		return transport.Errorf(ErrBadOption, "node %s: Membership needs NumShards", o.NodeID)
 	case len(o.Shards) > 0:
@@ -148,4 +151,11 @@ func (o NodeOptions) validateLiving() error {
 		return transport.Errorf(ErrBadOption, "node %s: Membership needs a transport.EpochTransport, which %T is not", o.NodeID, o.Transport)
 	}
 	return nil
+}
+
+// isNil also knows a nil pointer in an interface: what a constructor returns beside an
+// error that was ignored.
+func isNil(v any) bool {
+	r := reflect.ValueOf(v)
+	return v == nil || r.Kind() == reflect.Pointer && r.IsNil()
 }

@@ -29,7 +29,7 @@ func (c *ScopedClient) Request(ctx context.Context, payload any, opts ...Envelop
 	if err != nil {
 		return nil, err
 	}
-	return c.request(ctx, msgType, data, opts)
+	return c.RequestRaw(ctx, msgType, data, opts...)
 }
 
 // Notify sends a fire-and-forget message to the scoped key or shard. It returns
@@ -46,7 +46,7 @@ func (c *ScopedClient) Notify(ctx context.Context, msg any, opts ...EnvelopeOpti
 // explicit message type, and returns the reply as it came. data may be reused
 // when it returns.
 func (c *ScopedClient) RequestRaw(ctx context.Context, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
-	return c.request(ctx, msgType, data, opts)
+	return c.client.send(ctx, c.target, transport.AwaitReply, msgType, data, c.opts, opts)
 }
 
 // NotifyRaw is [ScopedClient.Notify] for a payload that is encoded already.
@@ -57,15 +57,12 @@ func (c *ScopedClient) NotifyRaw(ctx context.Context, msgType string, data []byt
 
 // GetNodeInfo queries the node that owns this shard for its metadata.
 func (c *ScopedClient) GetNodeInfo(ctx context.Context) (res *GetNodeInfoResponse, err error) {
-	data, err := c.request(ctx, MsgClusterNodeInfo, nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	return decodeReply[GetNodeInfoResponse](data, c.target, MsgClusterNodeInfo)
+	return decoded[GetNodeInfoResponse](ctx, c, MsgClusterNodeInfo, nil, nil)
 }
 
-func (c *ScopedClient) request(ctx context.Context, msgType string, data []byte, opts []EnvelopeOption) ([]byte, error) {
-	return c.client.send(ctx, c.target, transport.AwaitReply, msgType, data, c.opts, opts)
+func (c *ScopedClient) request(ctx context.Context, msgType string, data []byte, opts []EnvelopeOption) ([]byte, Envelope, *Client, error) {
+	reply, env, err := c.client.call(ctx, c.target, transport.AwaitReply, msgType, data, c.opts, opts)
+	return reply, env, c.client, err
 }
 
 func (c *ScopedClient) encode(payload any, d transport.Delivery) (msgType string, data []byte, err error) {
@@ -84,11 +81,9 @@ func (c *ScopedClient) encode(payload any, d transport.Delivery) (msgType string
 // Requester is implemented by types that can send raw requests.
 type Requester interface {
 	encode(payload any, d transport.Delivery) (msgType string, data []byte, err error)
-	request(ctx context.Context, msgType string, data []byte, opts []EnvelopeOption) ([]byte, error)
-	scope() target
+	// request also returns what was sent, and the client whose done ends the call.
+	request(ctx context.Context, msgType string, data []byte, opts []EnvelopeOption) ([]byte, Envelope, *Client, error)
 }
-
-func (c *ScopedClient) scope() target { return c.target }
 
 // Request is a typed request builder for making type-safe cluster requests. It
 // is safe for concurrent use.
@@ -106,22 +101,26 @@ func NewRequest[IN any, OUT any](requester Requester) *Request[IN, OUT] {
 // protobuf if that is a proto.Message and as JSON otherwise. A reply that does
 // not unmarshal gives [ErrReply]: the handler ran.
 func (r *Request[IN, OUT]) Request(ctx context.Context, payload IN, opts ...EnvelopeOption) (out *OUT, err error) {
+	if isNil(r.requester) {
+		return nil, transport.Errorf(ErrBadOption, "request %T: NewRequest was given a nil Requester", payload)
+	}
 	msgType, data, err := r.requester.encode(payload, transport.AwaitReply)
 	if err != nil {
 		return nil, err
 	}
-	reply, err := r.requester.request(ctx, msgType, data, opts)
-	if err != nil {
-		return nil, err
-	}
-	return decodeReply[OUT](reply, r.requester.scope(), msgType)
+	return decoded[OUT](ctx, r.requester, msgType, data, opts)
 }
 
-func decodeReply[OUT any](data []byte, t target, msgType string) (*OUT, error) {
-	out, err := codec.UnmarshalNew[OUT](data)
-	if err != nil {
-		env := &Envelope{Shard: int(t.shard), Key: t.key, Kind: t.kind, Type: msgType}
-		return nil, transport.Annotate(transport.Errorf(ErrReply, "%d bytes into %T: %v", len(data), out, err), operation(env))
+// decoded sends a request whose reply it decodes.
+func decoded[OUT any](ctx context.Context, r Requester, msgType string, data []byte, opts []EnvelopeOption) (out *OUT, err error) {
+	reply, env, client, err := r.request(ctx, msgType, data, opts)
+	if err == nil {
+		if out, err = codec.UnmarshalNew[OUT](reply); err != nil {
+			err = transport.Errorf(ErrReply, "%d bytes into %T: %v", len(reply), out, err)
+		}
+	}
+	if _, err = client.done(reply, err, &env); err != nil {
+		return nil, err
 	}
 	return out, nil
 }

@@ -23,9 +23,15 @@ const ttlGrace = time.Second
 
 // send makes the envelope and sends it, again where nothing has run.
 func (c *Client) send(ctx context.Context, t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) ([]byte, error) {
+	reply, env, err := c.call(ctx, t, d, msgType, data, scoped, opts)
+	return c.done(reply, err, &env)
+}
+
+// call is send without done, for who has to look at the reply first.
+func (c *Client) call(ctx context.Context, t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) ([]byte, Envelope, error) {
 	env, err := c.newEnvelope(t, d, msgType, data, scoped, opts)
 	if err != nil {
-		return c.done(nil, err, &env)
+		return nil, env, err
 	}
 	if m := c.metrics; m != nil && d == transport.AwaitReply {
 		defer m.RequestDuration(msgType).ObserveDuration()
@@ -41,7 +47,7 @@ func (c *Client) send(ctx context.Context, t target, d transport.Delivery, msgTy
 		}
 		err = ended(ctx, err, byDefault)
 	}
-	return c.done(reply, err, &env)
+	return reply, env, err
 }
 
 // bounded gives a call without a deadline the default one. A request carries it
