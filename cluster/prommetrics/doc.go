@@ -21,6 +21,7 @@
 //	active_keys                 gauge      kind                   keys that have an actor now
 //	refused_calls_total         counter    code                   calls that a node did not take
 //	failed_notifications_total  counter    code                   notifications that failed when nobody waited any more
+//	missed_notifications_total  counter                           notifications without an ack that have reached nobody: see [RegisterTransport]
 //	shards_opened_total         counter    why                    shards that a node with a membership has begun to serve: "claim" or "handoff"
 //	handoff_pause_seconds       histogram                         for how long nobody served a shard that was handed over
 //	handoff_calls_total         counter    fate                   calls that the hand-over of their shard has cost something: "parked", "dropped" or "lost", see [cluster.DrainCounts]

@@ -16,7 +16,7 @@ func ExampleNewClusterMetrics() {
 
 	tr := cluster.NewInMemoryTransport()
 	node := cluster.NewNode(cluster.NodeOptions{
-		NodeID: "node-1", Transport: tr, Shards: []uint32{0, 1, 2, 3}, Metrics: m,
+		NodeID: "node-1", Transport: tr, NumShards: 4, Shards: []uint32{0, 1, 2, 3}, Metrics: m,
 		Handler: func(context.Context, cluster.Envelope) ([]byte, error) { return []byte("hello"), nil },
 	})
 	ctx, stop := context.WithCancel(context.Background())

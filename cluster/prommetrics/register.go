@@ -24,7 +24,7 @@ func register[C prometheus.Collector](reg prometheus.Registerer, name string, c 
 			return same
 		}
 	}
-	panic(fmt.Sprintf("clstr: NewClusterMetrics: the registerer holds another metric named %s: %v", prefix+name, err))
+	panic(fmt.Sprintf("clstr: the registerer holds another metric named %s: %v", prefix+name, err))
 }
 
 func counter(reg prometheus.Registerer, name, help string, labelNames ...string) *prometheus.CounterVec {

@@ -103,6 +103,7 @@ func run(ctx context.Context, args []string) (err error) {
 
 	registry := prometheus.NewRegistry()
 	metrics := prommetrics.NewClusterMetrics(registry)
+	prommetrics.RegisterTransport(registry, tr)
 	node := cluster.NewNode(cluster.NodeOptions{
 		NodeID: o.name, Transport: tr, Membership: store, NumShards: uint32(o.shards), Metrics: metrics,
 		Kinds: map[string]cluster.ServerHandlerFunc{"counter": cluster.NewActorHandler(counters(values).New)},

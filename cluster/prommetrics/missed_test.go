@@ -1,0 +1,41 @@
+package prommetrics_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/cluster/prommetrics"
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport/natstransport"
+)
+
+// TestMissedNotifications: over NATS, a notification without an acknowledgement to a
+// shard that nobody serves is counted, for all transports of the process together.
+func TestMissedNotifications(t *testing.T) {
+	url, reg := testkit.StartNATS(t), prometheus.NewRegistry()
+	for i := range 2 {
+		tr, err := natstransport.New(natstransport.Options{URL: url})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = tr.Close() })
+		prommetrics.RegisterTransport(reg, tr)
+		client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, reg, []sample{{"missed_notifications_total", "", float64(3 * i)}})
+		for range 3 {
+			if err := client.NotifyKey(t.Context(), "k", "Touch", nil, cluster.WithoutAck()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := client.RequestKey(t.Context(), "k", "Get", nil); !errors.Is(err, cluster.ErrTransportNoShardSubscriber) {
+			t.Error(err) // it comes after what is said of the notifications
+		}
+	}
+	want(t, reg, []sample{{"missed_notifications_total", "", 6}})
+}
