@@ -4,7 +4,7 @@
 //
 //	go run ./examples/quickstart
 //
-// It takes some ten seconds, and ends with an error if the sums are wrong.
+// It takes less than ten seconds, and ends with an error if the sums are wrong.
 // internal/show has the server, the callers and their books.
 package main
 
@@ -22,7 +22,6 @@ import (
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/examples/quickstart/internal/show"
-	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/natsstore"
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
@@ -67,12 +66,10 @@ func start(ctx context.Context, url, id string, db *show.Books) (*show.Node, err
 		cut()
 		return nil, err
 	}
-	timing := membership.FastTiming // in which a death is over after 7.9 s at most
-	timing.Settle, timing.Residency = time.Second, time.Second
 	def := actor.Define("counter", func(string) *Counter { return &Counter{node: id, db: db} },
 		actor.OnActivate((*Counter).load), actor.OnRequest((*Counter).Add))
 	leave, err := cluster.NewNode(cluster.NodeOptions{
-		NodeID: id, Transport: tr, NumShards: 64, Membership: store, Timing: timing, Metrics: db,
+		NodeID: id, Transport: tr, NumShards: 64, Membership: store, Timing: show.Timing, Metrics: db,
 		Handler: cluster.NewActorHandler(def.New), StopTimeout: 5 * time.Second,
 	}).Start(ctx)
 	if err != nil {
