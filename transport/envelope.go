@@ -56,7 +56,8 @@ type Envelope struct {
 	// ReplyTo is the reply address, set by the transport on the node's side.
 	ReplyTo string `json:"reply_to,omitempty"`
 	// Headers contains custom metadata. Names that start with "x-clstr-", in
-	// any letter case, are refused by Validate.
+	// any letter case, are refused by Validate. The key is not among them: Key
+	// has it, and GetHeader answers with it.
 	Headers map[string]string `json:"headers,omitempty"`
 	// TTLMs is the time-to-live in milliseconds. Zero means no expiration.
 	TTLMs int64 `json:"ttl_ms,omitempty"`
