@@ -2,6 +2,8 @@ package laws
 
 import (
 	"go/ast"
+	"go/doc"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,6 +32,30 @@ func TestPackageComments(t *testing.T) {
 			if !f.generated && name != "main" && !strings.HasPrefix(f.syntax.Doc.Text(), "Package "+name+" ") {
 				t.Errorf("%s: a package comment starts with %q", f.path, "Package "+name)
 			}
+		}
+	}
+}
+
+// TestPublicPackagesIntroduceThemselves: who imports a package finds what it is in
+// its doc.go, and beside that a use of it that runs and whose output is compared.
+func TestPublicPackagesIntroduceThemselves(t *testing.T) {
+	documented, shown := make(map[string]bool), make(map[string]bool)
+	for _, f := range files(t) {
+		switch {
+		case f.test:
+			for _, e := range doc.Examples(f.syntax) {
+				shown[f.pkg] = shown[f.pkg] || e.Output != ""
+			}
+		case path.Base(f.path) == "doc.go":
+			documented[f.pkg] = f.syntax.Doc != nil
+		}
+	}
+	for _, pkg := range publicPackages(t) {
+		if !documented[pkg] {
+			t.Errorf("%s/doc.go is not there, or has no package comment", pkg)
+		}
+		if !shown[pkg] {
+			t.Errorf("no test file of %s has an Example whose Output comment says what it prints: without one go test does not run it", pkg)
 		}
 	}
 }

@@ -1,8 +1,3 @@
-// Package storetest is what every membership.Store must keep.
-//
-//	func TestStore(t *testing.T) {
-//		storetest.Run(t, func(t *testing.T) membership.Store { return memstore.New() })
-//	}
 package storetest
 
 import (

@@ -1,0 +1,101 @@
+package membership_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/membership/memstore"
+	"github.com/clstr-go/clstr/sharding"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// A tool reads who is there and who owns what from a cluster's records, which any
+// store shows in a snapshot.
+func ExampleDecode() {
+	entries := []membership.Entry{
+		{Key: "n.node-1.7f3a", Rev: 41, Value: []byte(`{"state":"active","ctr":12,"lease_ms":10000,"zone":"a","layout":"5d0c"}`)},
+		{Key: "s.0.7", Rev: 42, Value: []byte(`{"owner":"node-1.7f3a","epoch":3,"why":"handoff","from":"node-2.09bc","newer":true}`)},
+		{Key: "s.0.8", Rev: 43, Value: []byte(`{"owner":7}`)},
+	}
+	for _, e := range entries {
+		if ref, ok := membership.ParseMemberKey(e.Key); ok {
+			m, err := membership.Decode[membership.Member](e.Value)
+			fmt.Println(ref.Name, "is", m.State, "in zone", m.Zone, err)
+		}
+		if shard, ok := membership.ParseShardKey(e.Key); ok {
+			s, err := membership.Decode[membership.Shard](e.Value)
+			if err != nil {
+				fmt.Printf("shard %d: not readable\n", shard)
+				continue
+			}
+			fmt.Printf("shard %d is %s's in epoch %d, by %s from %s\n", shard, s.Owner.Name, s.Epoch, s.Why, s.From.Name)
+		}
+	}
+	// Output:
+	// node-1 is active in zone a <nil>
+	// shard 7 is node-1's in epoch 3, by handoff from node-2
+	// shard 8: not readable
+}
+
+// A node whose layout is not the cluster's is told what differs.
+func ExampleConfig_Check() {
+	cluster := membership.NewConfig(sharding.Layout{NumShards: 1024, Seed: "prod"})
+	for _, layout := range []sharding.Layout{{NumShards: 1024, Seed: "prod"}, {NumShards: 512, Seed: "prod"}} {
+		err := membership.NewConfig(layout).Check(cluster)
+		fmt.Println(errors.Is(err, transport.ErrLayoutMismatch), err)
+	}
+	// Output:
+	// false <nil>
+	// true layout mismatch: NumShards 512, the cluster has 1024
+}
+
+// A core decides and does nothing. Who runs one does what it wants, here at once,
+// and tells it what has come of that.
+func ExampleCore() {
+	ctx, store := context.Background(), memstore.New()
+	core, err := membership.NewCore(membership.Self{
+		Ref:    membership.Ref{Name: "node-1", Incarnation: "7f3a"},
+		Layout: sharding.Layout{NumShards: 2},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	events := []membership.Event{membership.Tick{}}
+	for ; len(events) > 0; events = events[1:] {
+		for _, effect := range core.Step(time.Minute, events[0]) {
+			switch e := effect.(type) {
+			case membership.Write:
+				rev, err := store.Write(ctx, e.Key, e.Rev, e.Value)
+				events = append(events, membership.Result{Op: e.Op, Rev: rev, Status: status(err)})
+			case membership.Snapshot:
+				entries, asOf, err := store.Snapshot(ctx, e.Prefix)
+				events = append(events, membership.Result{Op: e.Op, Entries: entries, AsOf: asOf, Status: status(err)})
+			case membership.Open:
+				fmt.Printf("serve shard %d in epoch %d\n", e.Shard, e.Epoch)
+				events = append(events, membership.Opened{Shard: e.Shard, Epoch: e.Epoch})
+			case membership.Joined, membership.Settled:
+				fmt.Printf("%T\n", e)
+			}
+		}
+	}
+	// Output:
+	// membership.Joined
+	// serve shard 0 in epoch 1
+	// serve shard 1 in epoch 1
+	// membership.Settled
+}
+
+// status is how an operation on a store has ended, as a core wants to know it.
+func status(err error) membership.Status {
+	switch {
+	case err == nil:
+		return membership.Done
+	case errors.Is(err, membership.ErrConflict):
+		return membership.Conflict
+	}
+	return membership.Unknown
+}
