@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/pool"
 )
 
 // Replier is the way back to the sender of a call.
@@ -55,28 +56,24 @@ const (
 // Exactly one of refusing, replying and running out of time decides the call;
 // what comes later is dropped. All methods are safe for concurrent use.
 type Call struct {
-	env     Envelope
-	replier Replier
-	sub     *Sub
-	bits    atomic.Uint32
-	waits   int32 // goroutines of the handler's that wait for another call; guarded by mu
+	env      Envelope
+	replier  Replier
+	sub      *Sub
+	bits     atomic.Uint32
+	ttl      ttlRole
+	far      bool // its sender waits in another process
+	admitted bool // part of a call that was admitted to the node
+	ended    how  // guarded by mu
 
 	until    int64 // moment by which the call must be answered; 0 is none
 	runUntil int64 // the same with the handler timeout; set by Start
 	node     expiry.Node
-	byTTL    bool      // until is the TTL's end, not the caller's deadline
-	watchTTL bool      // somebody must end the call at the TTL
-	far      bool      // its sender waits in another process
-	admitted bool      // part of a call that was admitted to the node
-	ended    how       // guarded by mu
-	held     bool      // the slot is taken; false while a goroutine of the handler's waits
-	enters   bool      // one of them takes it back: a second would wait for the first
 	task     *funcTask // what runs it, where that is a func
 
 	mu   sync.Mutex
-	err  *Error // what it was answered with
-	slot Slot   // while the handler runs
-	more *more  // made when one of its fields is needed
+	err  *Error    // what it was answered with
+	slot pool.Held // while the handler runs
+	more *more     // made when one of its fields is needed
 }
 
 // more is what few calls have. It is guarded by the call's mu.
@@ -128,8 +125,10 @@ func (c *Call) init(env *Envelope, r Replier, deadline int64) {
 		return
 	}
 	if end := env.endOfLife(); c.until == 0 || end < c.until {
-		c.until, c.byTTL = end, true
-		c.watchTTL = env.Delivery != AwaitNothing
+		c.until, c.ttl = end, ttlWatched
+		if env.Delivery == AwaitNothing {
+			c.ttl = ttlEnds
+		}
 	}
 }
 
@@ -166,7 +165,7 @@ func (c *Call) Start(slot Slot) bool {
 		c.Expire()
 		return false
 	}
-	c.slot, c.held = slot, true // nobody else reads them before the handler runs
+	c.slot.Begin(slot) // nobody else looks before the handler runs
 	c.runUntil = c.sub.runUntil(c.until, now)
 	for {
 		old := c.bits.Load()
@@ -229,13 +228,8 @@ func (c *Call) Panicked(value any) {
 // End says that the handler has returned. A call that it did not answer stays
 // open until somebody does, or its time is up.
 func (c *Call) End() {
-	c.mu.Lock()
-	slot, held := c.slot, c.held
-	c.slot = nil
-	c.mu.Unlock()
-	if slot != nil && !held {
+	if c.slot.Release() {
 		c.sub.life.busy.Add(1)
-		slot.Enter(context.Background()) // a goroutine of the handler's waits on; the task needs its slot to end
 	}
 	if old := c.bits.Or(bitEnded); old&(bitEnded|bitClosed) == bitClosed {
 		c.finish()
@@ -266,7 +260,7 @@ func (c *Call) Expire() {
 	switch {
 	case c.until == 0 || expiry.Now() < c.until:
 		err = Errorf(ErrHandlerTimeout, "the node's limit is %v", c.sub.d.limits.HandlerTimeout)
-	case c.byTTL:
+	case c.ttl != ttlLater:
 		err = newError(ErrEnvelopeExpired)
 	default:
 		err = newError(context.DeadlineExceeded)

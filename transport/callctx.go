@@ -94,31 +94,26 @@ func CallFrom(ctx context.Context) *Call {
 // it around the wait, and EndWait after; both do nothing outside a handler or a
 // hook of an entity's.
 func BeginWait(ctx context.Context) Wait {
-	c := CallFrom(ctx)
-	if c == nil {
-		if h := pool.HeldFrom(ctx); h != nil && h.BeginWait() {
-			return Wait{held: h}
+	if c := CallFrom(ctx); c != nil {
+		waits, left := c.slot.BeginWait()
+		if left {
+			c.sub.life.busy.Add(-1)
 		}
-		return Wait{}
+		if waits {
+			return Wait{call: c}
+		}
+	} else if h := pool.HeldFrom(ctx); h != nil {
+		if waits, _ := h.BeginWait(); waits {
+			return Wait{hook: h}
+		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.slot == nil {
-		return Wait{} // no pool, or the handler has ended and a goroutine of its goes on
-	}
-	c.waits++
-	if c.held {
-		c.held = false
-		c.sub.life.busy.Add(-1)
-		c.slot.Leave()
-	}
-	return Wait{call: c}
+	return Wait{}
 }
 
 // Wait is what BeginWait has begun.
 type Wait struct {
 	call *Call
-	held *pool.Held
+	hook *pool.Held
 }
 
 // EndWait ends what BeginWait began; it may wait for a free slot, until the
@@ -126,30 +121,10 @@ type Wait struct {
 // waits on several goroutines goes without a slot until the last of them has its
 // answer: the calls that the others wait for may need that slot.
 func (w Wait) EndWait(ctx context.Context) {
-	if w.held != nil {
-		w.held.EndWait(ctx)
+	switch c := w.call; {
+	case w.hook != nil:
+		w.hook.EndWait(ctx)
+	case c != nil && c.slot.EndWait(ctx):
+		c.sub.life.busy.Add(1)
 	}
-	c := w.call
-	if c == nil {
-		return
-	}
-	c.mu.Lock()
-	c.waits--
-	slot := c.slot
-	back := slot != nil && !c.held && !c.enters && c.waits == 0
-	c.enters = c.enters || back
-	c.mu.Unlock()
-	if !back {
-		return // the handler has ended, or another goroutine of its waits, goes on or takes the slot back
-	}
-	slot.Enter(ctx)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.enters = false
-	if c.slot != slot || c.held || c.waits > 0 {
-		slot.Leave() // the same, meanwhile
-		return
-	}
-	c.held = true
-	c.sub.life.busy.Add(1)
 }

@@ -205,7 +205,7 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 			c.Expire()
 			return false
 		}
-		if c.watchTTL {
+		if c.ttl == ttlWatched {
 			s.watch(c, now)
 		}
 	}

@@ -8,6 +8,15 @@ const (
 	classRequest        // the default TTL
 )
 
+// ttlRole is what a call's time to live means for it.
+type ttlRole uint8
+
+const (
+	ttlLater   ttlRole = iota // there is none, or the caller's deadline is earlier
+	ttlEnds                   // until is its end
+	ttlWatched                // and somebody must end the call then
+)
+
 // watch wakes the sender of a call at its TTL.
 func (s *Sub) watch(c *Call, now int64) {
 	const usual = int64(DefaultRequestTimeout)
@@ -47,7 +56,7 @@ func (s *Sub) watchHandler(c *Call, now int64) {
 }
 
 func (s *Sub) unwatch(c *Call, started bool) {
-	if c.watchTTL || started && c.runUntil != c.until {
+	if c.ttl == ttlWatched || started && c.runUntil != c.until {
 		s.d.clock.Remove(&c.node)
 	}
 }

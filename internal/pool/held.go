@@ -10,12 +10,11 @@ type heldKey struct{}
 // Held is the slot of a turn whose context leads to it, so that a wait inside
 // the turn can give the slot away. The zero value has none.
 type Held struct {
-	mu    sync.Mutex
-	slot  Slot
-	waits int
-	held  bool
-
-	enters bool // a goroutine takes the slot back: a second would wait for the first
+	mu     sync.Mutex
+	slot   Slot
+	waits  int32 // goroutines of the turn's that wait
+	held   bool  // false while one of them waits
+	enters bool  // one takes the slot back: a second would wait for the first
 }
 
 // HeldFrom returns what ctx leads to, or nil.
@@ -27,50 +26,59 @@ func HeldFrom(ctx context.Context) *Held {
 // Value is for the Value method of a context that leads to h.
 func (h *Held) Value(key any) (any, bool) { return h, key == heldKey{} }
 
-// Take begins a turn in s.
+// Begin is Take before anybody else knows of h.
+func (h *Held) Begin(s Slot) { h.slot, h.held = s, s != nil }
+
+// Take begins a turn in s, which may be nil: then there is none.
 func (h *Held) Take(s Slot) {
 	h.mu.Lock()
 	h.slot, h.held = s, s != nil
 	h.mu.Unlock()
 }
 
-// Release ends the turn, with its slot taken.
-func (h *Held) Release() {
+// Release ends the turn, with its slot taken. back reports whether it had been given
+// away: a goroutine of the turn's waits on, and the task needs its slot to end.
+func (h *Held) Release() (back bool) {
 	h.mu.Lock()
 	s, held := h.slot, h.held
 	h.slot = nil
 	h.mu.Unlock()
-	if s != nil && !held {
-		s.Enter(context.Background()) // a goroutine of the turn's waits on
-	}
-}
-
-// BeginWait gives the slot away, if there is one and it is held; false means
-// that there is none, and nothing to end.
-func (h *Held) BeginWait() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.slot == nil {
+	if s == nil || held {
 		return false
 	}
-	h.waits++
-	if h.held {
-		h.held = false
-		h.slot.Leave()
-	}
+	s.Enter(context.Background())
 	return true
 }
 
-// EndWait takes the slot back when the last wait has ended.
-func (h *Held) EndWait(ctx context.Context) {
+// BeginWait gives the slot away, if it is held. waits is false where there is none:
+// no pool, or the turn has ended and a goroutine of it goes on. Then there is nothing
+// to end.
+func (h *Held) BeginWait() (waits, left bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.slot == nil {
+		return false, false
+	}
+	h.waits++
+	left = h.held
+	if left {
+		h.held = false
+		h.slot.Leave()
+	}
+	return true, left
+}
+
+// EndWait takes the slot back when the last wait has ended; it waits for a free one
+// until ctx ends. back reports whether it has.
+func (h *Held) EndWait(ctx context.Context) (back bool) {
 	h.mu.Lock()
 	h.waits--
 	s := h.slot
-	back := s != nil && !h.held && !h.enters && h.waits == 0
+	back = s != nil && !h.held && !h.enters && h.waits == 0
 	h.enters = h.enters || back
 	h.mu.Unlock()
 	if !back {
-		return
+		return false // the turn has ended, or another goroutine of it waits, goes on or takes the slot back
 	}
 	s.Enter(ctx)
 	h.mu.Lock()
@@ -78,9 +86,10 @@ func (h *Held) EndWait(ctx context.Context) {
 	h.enters = false
 	if h.slot != s || h.held || h.waits > 0 {
 		s.Leave() // the same, meanwhile
-		return
+		return false
 	}
 	h.held = true
+	return true
 }
 
 // ShardKey is the key under which the context of a hook has its shard, a uint32.
