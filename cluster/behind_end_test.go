@@ -123,8 +123,8 @@ func TestPassedOnAtTheEnd(t *testing.T) {
 			return h(ctx, env)
 		}
 		go func() { // ends soon
-			time.Sleep(2900 * time.Millisecond)
-			for range 10 {
+			for range 10 { // some before the node ends
+				time.Sleep(3 * time.Millisecond)
 				if _, err := h(context.WithoutCancel(ctx), env); err == nil {
 					accepted.Add(1)
 				}
@@ -140,7 +140,7 @@ func TestPassedOnAtTheEnd(t *testing.T) {
 			go func() { _, _ = cluster.NewRequest[turn, done](c.Key(key)).Request(context.Background(), turn{}) }()
 		}
 		time.Sleep(10 * time.Millisecond)
-		if err := end(); err != nil || accepted.Load() == 0 || accepted.Load() != ran.Load() {
+		if err := end(); err != nil || accepted.Load() == 0 || accepted.Load() == 40 || accepted.Load() != ran.Load() {
 			t.Errorf("of %d accepted %d ran, and the node ends with %v", accepted.Load(), ran.Load(), err)
 		}
 	})

@@ -45,7 +45,6 @@ const (
 	bitTaken                       // a notification that counts as accepted by a shard that may move
 	bitLost                        // it has been counted as lost, or dropped
 	bitNoted                       // its shard knows that the handler looks at its end
-	bitPart                        // passed on by a handler that waits for it
 )
 
 // Call is one envelope on the node's side, from its arrival until it was
@@ -56,19 +55,20 @@ const (
 // Exactly one of refusing, replying and running out of time decides the call;
 // what comes later is dropped. All methods are safe for concurrent use.
 type Call struct {
-	env      Envelope
-	replier  Replier
-	sub      *Sub
-	bits     atomic.Uint32
-	ttl      ttlRole
-	far      bool // its sender waits in another process
-	admitted bool // part of a call that was admitted to the node
-	ended    how  // guarded by mu
+	env     Envelope
+	replier Replier
+	sub     *Sub
+	bits    atomic.Uint32
+	ttl     ttlRole
+	far     bool // its sender waits in another process
+	ended   how  // guarded by mu
+	alone   bool // set by join
 
 	until    int64 // moment by which the call must be answered; 0 is none
 	runUntil int64 // the same with the handler timeout; set by Start
 	node     expiry.Node
 	task     *funcTask // what runs it, where that is a func
+	from     *Call     // whose handler has passed it on: it is part of that, unless it is alone
 
 	mu   sync.Mutex
 	err  *Error    // what it was answered with

@@ -46,7 +46,7 @@ func TestDrainCounts(t *testing.T) {
 			s.Dispatch(c)
 			return c
 		}
-		near := func(how Delivery) error { return s.notify(t.Context(), &Envelope{Delivery: how}, false) }
+		near := func(how Delivery) error { return s.notify(t.Context(), &Envelope{Delivery: how}, nil) }
 		accepted := func() *Call { g.mu.Lock(); defer g.mu.Unlock(); return g.calls[len(g.calls)-1] }
 
 		heeds, ignores := far(AwaitReply, 0), far(AwaitReply, 0)
@@ -155,7 +155,7 @@ func TestAccepted(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := s.notify(ctx, &Envelope{Delivery: AwaitAccept}, false); OutcomeOf(err) != NotStarted {
+	if err := s.notify(ctx, &Envelope{Delivery: AwaitAccept}, nil); OutcomeOf(err) != NotStarted {
 		t.Errorf("%v (%v)", err, OutcomeOf(err))
 	}
 	left := b.calls[0]

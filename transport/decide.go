@@ -168,13 +168,9 @@ func (c *Call) finish() {
 	if s.gate != nil && !c.AwaitsReply() {
 		s.home().counts.leave(c)
 	}
-	s.release()
-	if s.outer != nil && s.gate != nil {
-		s.outer.free()
-		c.apart()
-	}
-	if s.to != nil {
-		s.to.free()
+	s.life.busy.Add(-1)
+	if c.task == nil || c.task.finished() {
+		c.depart()
 	}
 }
 

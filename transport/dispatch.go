@@ -75,10 +75,10 @@ type Sub struct {
 	counts   moveCounts  // behind a gate: of what a move refuses or cuts off
 
 	// outer is the subscription whose handler has passed the calls of this one on.
-	// They are in flight there too. Gate, lease and counts are its.
+	// They are in flight there too, with the call that they are part of. Gate, lease
+	// and counts are its.
 	outer   *Sub
-	parts   atomic.Int64 // how many in flight are part of a call that is counted already
-	to      *Sub         // the lifetime's own, whose end waits for all that was passed on
+	to      *Sub // the lifetime's own, whose end waits for all that was passed on
 	mu      sync.Mutex
 	drained chan struct{}      // made by Unsubscribe, closed when nothing is in flight
 	asked   map[*Call]struct{} // behind a gate: those whose handlers look at their end
@@ -168,9 +168,7 @@ func (s *Sub) Dispatch(c *Call) { s.dispatch(c) }
 // and has not been refused at the same moment.
 func (s *Sub) dispatch(c *Call) (accepted bool) {
 	c.sub = s
-	if s.outer != nil && s.gate != nil {
-		s.outer.join(c)
-	}
+	part := s.outer == nil || c.join()
 	ending := s.to != nil && s.to.inflight.Add(1) >= refusing
 	n, busy := s.inflight.Add(1), s.life.busy.Add(1)
 	if s.gate != nil {
@@ -183,16 +181,16 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 		s.home().counts.take(c) // before anybody else can decide it
 	}
 	switch {
-	case ending, s.outer != nil && s.gate != nil && s.outer.over():
+	case ending, !part && s.outer.over():
 		c.Refuse(Errorf(ErrDraining, "%s", c.env.where()))
 		return false
 	case n >= refusing && !(s.draining.Load() && c.Needed()):
 		c.Refuse(Errorf(ErrDraining, "%s", c.env.where()))
 		return false
-	case s.d.limits.MaxPending >= 0 && n%refusing-s.parts.Load() > int64(s.d.limits.MaxPending):
+	case s.d.limits.MaxPending >= 0 && n%refusing > int64(s.d.limits.MaxPending):
 		c.Refuse(Overloaded(retryHint, "shard %d has %d pending calls: at most %d allowed", c.env.Shard, s.d.limits.MaxPending, s.d.limits.MaxPending))
 		return false
-	case s.life.mostBusy > 0 && busy > s.life.mostBusy && !c.admitted:
+	case s.life.mostBusy > 0 && busy > s.life.mostBusy && c.from == nil:
 		c.Refuse(Overloaded(retryHint, "the node has %d calls in flight: at most %d allowed", s.life.mostBusy, s.life.mostBusy))
 		return false
 	case c.env.TTLMs < 0:
@@ -218,11 +216,6 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 
 // over reports whether a drain, or a drop, admits nothing any more.
 func (s *Sub) over() bool { return s.inflight.Load() >= refusing && !s.draining.Load() }
-
-func (s *Sub) release() {
-	s.life.busy.Add(-1)
-	s.free()
-}
 
 func (s *Sub) free() {
 	if s.inflight.Add(-1) != refusing {

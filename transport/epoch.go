@@ -62,8 +62,8 @@ func (s *Sub) Drain(ctx context.Context) error {
 		case <-ctx.Done():
 			return Errorf(ErrHandlerTimeout, "%d calls have not finished", s.Pending()).WithCause(ctx.Err())
 		}
-		s.draining.Store(false)            // nothing is admitted any more,
-		if s.inflight.Load() == refusing { // and nothing was at the last moment
+		s.draining.Store(false) // nothing is admitted any more,
+		if s.Pending() == 0 {   // and nothing was at the last moment
 			return nil
 		}
 	}

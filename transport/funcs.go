@@ -14,17 +14,18 @@ import (
 // those that came before them, so that what one sender sends to a key keeps its
 // order. A handler that passes a call on to one that hosts keys, as a middleware
 // does, has its turn until then, and its notifications are acknowledged then.
-func (d *Dispatcher) ReceiverFunc(h HandlerFunc) Receiver { return newFuncReceiver(d.pool, h) }
+func (d *Dispatcher) ReceiverFunc(h HandlerFunc) Receiver { return newFuncReceiver(d.life, d.pool, h) }
 
 // ReceiverFunc makes a receiver of a handler, on the lifetime's goroutines, as
 // [Dispatcher.ReceiverFunc] does.
-func (l *Lifetime) ReceiverFunc(h HandlerFunc) Receiver { return newFuncReceiver(l.pool, h) }
+func (l *Lifetime) ReceiverFunc(h HandlerFunc) Receiver { return newFuncReceiver(l, l.pool, h) }
 
-func newFuncReceiver(p Pool, h HandlerFunc) *funcReceiver {
-	return &funcReceiver{pool: p, h: h, lines: map[lineID]*line{}}
+func newFuncReceiver(l *Lifetime, p Pool, h HandlerFunc) *funcReceiver {
+	return &funcReceiver{life: l, pool: p, h: h, lines: map[lineID]*line{}}
 }
 
 type funcReceiver struct {
+	life *Lifetime // of a node's handler the node's; of a subscription's the transport's
 	pool Pool
 	h    HandlerFunc
 
@@ -58,6 +59,8 @@ type funcTask struct {
 	refused *Error // by the last that refused it
 	ran     bool   // it was accepted, or has run
 	unknown bool   // it may be running still
+	parts   int    // calls that were passed on, and have not finished with all theirs
+	over    bool   // c has finished
 }
 
 // Accept implements [Receiver].

@@ -10,15 +10,14 @@ type local struct {
 	Call
 	wait chan struct{} // cap 1; one signal at most
 	data []byte
-	err  *Error
 }
 
 // Reply implements [Replier].
-func (l *local) Reply(c *Call, data []byte, err *Error) {
+func (l *local) Reply(c *Call, data []byte, _ *Error) {
 	if !c.DataIsOwned() {
 		data = cloneBytes(data) // the handler's slice stays the handler's, an empty one too: it has room behind its end
 	}
-	l.data, l.err = data, err
+	l.data = data
 	l.wait <- struct{}{}
 }
 
@@ -26,11 +25,11 @@ func (l *local) Reply(c *Call, data []byte, err *Error) {
 // [ClientTransport.Request] does. Sender and handler share no memory: what
 // crosses is copied, as on a wire.
 func (s *Sub) Do(ctx context.Context, env Envelope) ([]byte, error) {
-	return s.do(ctx, env, false)
+	return s.do(ctx, env, nil)
 }
 
-// do is Do; admitted says that the call is part of one that is in flight.
-func (s *Sub) do(ctx context.Context, env Envelope, admitted bool) ([]byte, error) {
+// do is Do; from is the call whose handler passes it on, if one does.
+func (s *Sub) do(ctx context.Context, env Envelope, from *Call) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, ContextError(err, NotSent)
 	}
@@ -38,7 +37,7 @@ func (s *Sub) do(ctx context.Context, env Envelope, admitted bool) ([]byte, erro
 	env.Headers = maps.Clone(env.Headers)
 	env.ReplyTo = ""
 	if env.Delivery != AwaitReply {
-		return nil, s.notify(ctx, &env, admitted)
+		return nil, s.notify(ctx, &env, from)
 	}
 	l := &local{}
 	if w, ok := s.d.waits.Get().(chan struct{}); ok {
@@ -48,23 +47,20 @@ func (s *Sub) do(ctx context.Context, env Envelope, admitted bool) ([]byte, erro
 	}
 	l.init(&env, l, deadlineOf(ctx))
 	via := ViaOf(ctx)
-	if c := CallFrom(ctx); admitted && c.AwaitsReply() {
-		via = c.via() // it is that call: when the shard moves it goes to the next owner, as that would
+	if from != nil && from.AwaitsReply() {
+		via = from.via() // it is that call: when the shard moves it goes to the next owner, as that would
 	}
 	l.SetVia(via)
-	l.admitted = admitted
+	l.from = from
 	w := BeginWait(ctx)
 	s.Dispatch(&l.Call)
 	err := l.await(ctx)
 	w.EndWait(ctx)
-	if s.outer != nil {
-		l.apart()
-	}
 	if err != nil {
 		return nil, err
 	}
 	s.d.waits.Put(l.wait)
-	if l.err != nil {
+	if l.err != nil { // it is not changed any more
 		return nil, l.err
 	}
 	return l.data, nil
@@ -73,7 +69,7 @@ func (s *Sub) do(ctx context.Context, env Envelope, admitted bool) ([]byte, erro
 // await returns nil when the reply is there.
 func (l *local) await(ctx context.Context) error {
 	var done <-chan struct{}
-	if c, ok := ctx.(*Call); ok && l.admitted {
+	if c, ok := ctx.(*Call); ok && l.from != nil {
 		done, _ = c.look(false) // what it waits for hears of the lease's end, and tells it
 	} else {
 		done = ctx.Done()

@@ -7,15 +7,12 @@ import (
 
 // notify dispatches a notification. The owner's acceptance is part of that, and
 // so is what refuses it.
-func (s *Sub) notify(ctx context.Context, env *Envelope, admitted bool) error {
+func (s *Sub) notify(ctx context.Context, env *Envelope, from *Call) error {
 	c := new(Call)
 	c.init(env, nil, 0)
-	c.admitted = admitted
-	if admitted || env.Delivery == AwaitAccept { // it is part of a call that was admitted to the shard
+	c.from = from
+	if from != nil || env.Delivery == AwaitAccept { // it is part of a call that was admitted to the shard
 		c.SetVia(ViaOf(ctx))
-	}
-	if s.outer != nil {
-		defer c.apart()
 	}
 	if s.dispatch(c) {
 		return nil

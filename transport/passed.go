@@ -11,7 +11,7 @@ import (
 // notification, ends at the handler timeout of the lifetime's transport.
 func (l *Lifetime) HandlerFunc(r Receiver) HandlerFunc {
 	sub, err := l.syncSub(r)
-	return handlerFunc(sub, err)
+	return l.handlerFunc(sub, err)
 }
 
 // SubscribeFunc is [Lifetime.HandlerFunc] for a shard's subscription at a transport
@@ -19,23 +19,27 @@ func (l *Lifetime) HandlerFunc(r Receiver) HandlerFunc {
 // transport a notification is done with when it was accepted.
 func (l *Lifetime) SubscribeFunc(r Receiver) (HandlerFunc, Subscription, error) {
 	sub, err := l.syncSub(r)
-	return handlerFunc(sub, err), sub, err
+	return l.handlerFunc(sub, err), sub, err
 }
 
-func handlerFunc(sub *Sub, err error) HandlerFunc {
-	do := func(ctx context.Context, s *Sub, env Envelope, admitted bool) ([]byte, error) {
+func (l *Lifetime) handlerFunc(sub *Sub, err error) HandlerFunc {
+	do := func(ctx context.Context, s *Sub, env Envelope, from *Call) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return s.do(ctx, env, admitted)
+		return s.do(ctx, env, from)
 	}
 	return func(ctx context.Context, env Envelope) ([]byte, error) {
 		c := CallFrom(ctx)
 		if c == nil || c.task == nil {
-			return do(ctx, sub, env, false)
+			return do(ctx, sub, env, nil)
 		}
 		c.task.passes()
-		reply, err := do(ctx, c.sub.passing(sub), env, true)
+		to := sub
+		if c.task.r.life == l { // it was not the transport, which knows handlers only
+			to = c.sub.passing(sub)
+		}
+		reply, err := do(ctx, to, env, c)
 		c.task.passedOn(err)
 		return reply, err
 	}
@@ -83,26 +87,57 @@ func (s *Sub) home() *Sub {
 	return s
 }
 
-// join counts a call that a handler passes on where it came from: its end is waited
-// for there, also when the handler has returned.
-func (s *Sub) join(c *Call) {
-	c.bits.Or(bitPart)
-	s.parts.Add(1)
-	s.inflight.Add(1)
+// join makes c part of the call whose handler passes it on: that counts as in flight
+// until all its parts have finished too. It returns false if that is over already, and
+// a goroutine of the handler's goes on: then c counts by itself.
+func (c *Call) join() (part bool) {
+	t := c.from.task
+	t.c.mu.Lock()
+	part = !t.over || t.parts > 0
+	if part {
+		t.parts++
+	}
+	t.c.mu.Unlock()
+	if c.alone = !part; c.alone {
+		c.sub.outer.inflight.Add(1)
+	}
+	return part
 }
 
-// apart says that the handler that has passed the call on waits for it no longer: it
-// is pending in its own right.
-func (c *Call) apart() {
-	if c.bits.And(^bitPart)&bitPart != 0 {
-		c.sub.outer.parts.Add(-1)
+// finished is called when the task's own call has; it returns true if that has no
+// parts which go on.
+func (t *funcTask) finished() (last bool) {
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	t.over = true
+	return t.parts == 0
+}
+
+// partFinished is called when all of one part has.
+func (t *funcTask) partFinished() (last bool) {
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	t.parts--
+	return t.over && t.parts == 0
+}
+
+// depart is called when c has finished, with all its parts.
+func (c *Call) depart() {
+	s := c.sub
+	s.free()
+	if s.outer == nil {
+		return
+	}
+	s.to.free()
+	if c.alone {
+		s.outer.free()
+	} else if t := c.from.task; t.partFinished() {
+		t.c.depart()
 	}
 }
 
 // Pending returns how many calls were accepted and have not finished.
-func (s *Sub) Pending() int {
-	return int(max(0, s.inflight.Load()%refusing-s.parts.Load()))
-}
+func (s *Sub) Pending() int { return int(s.inflight.Load() % refusing) }
 
 // passes notes that the handler passes a call on.
 func (t *funcTask) passes() {

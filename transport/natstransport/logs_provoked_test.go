@@ -1,0 +1,296 @@
+package natstransport_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport"
+	"github.com/clstr-go/clstr/transport/wire"
+)
+
+// provocations are ways to have every line logged that there is, each by a transport
+// of its own where there is only one a second, and every error of this package
+// that a payload or a header has to do with.
+var provocations = []struct {
+	name    string
+	lines   []string // a line as often as calls log it
+	provoke func(*testing.T, *secretWatch)
+}{
+	{"messages to a shard that do not decode", []string{"message does not decode"}, func(t *testing.T, w *secretWatch) {
+		url := testkit.StartNATS(t)
+		serve(t, w.connect(natstransport.Options{URL: url}), 7, echo)
+		a := newAsker(t, url)
+		good := packet(secret(transport.Envelope{Shard: 7, Type: "Echo", Key: "k"}))
+		post(t, a.nc, "clstr.s.7.0", a.inbox+".1-1", loud(1000)) // the one that is logged
+		for i := range good {                                    // what is cut off, and what is wrong, anywhere
+			post(t, a.nc, "clstr.s.7.0", a.inbox+".1-1", good[:i])
+			bad := append([]byte(nil), good...)
+			bad[i] ^= 0x87
+			post(t, a.nc, "clstr.s.7.0", a.inbox+".1-1", bad)
+		}
+		post(t, a.nc, "clstr.s.7.0", a.inbox+".1-1", wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 7}, 0), 99))
+		var d wire.Decoder
+		for last := false; !last; {
+			m, err := a.sub.NextMsg(patience)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var p wire.Packet
+			if err := d.Decode(m.Data, &p); err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range p.Replies {
+				if r.Err != nil {
+					w.fails(r.Err)
+				}
+				last = last || r.ID == 99
+			}
+		}
+		if len(w.errs) < len(good) {
+			t.Errorf("%d errors", len(w.errs))
+		}
+	}},
+	{"envelopes that nobody may send", []string{"notification is refused"}, func(t *testing.T, w *secretWatch) {
+		url := testkit.StartNATS(t)
+		serve(t, w.connect(natstransport.Options{URL: url}), 7, echo)
+		a := newAsker(t, url)
+		reserved := note()
+		reserved.Headers = map[string]string{"x-clstr-key": string(loud(40))}
+		post(t, a.nc, "clstr.s.7.0", "", packet(reserved))
+		elsewhere, long, many := note(), note(), note()
+		elsewhere.Shard, long.Headers = 8, map[string]string{"token": string(loud(transport.MaxHeaderBytes))}
+		for i := range transport.MaxHeaders {
+			many.Headers[fmt.Sprint("h", i)] = string(loud(8))
+		}
+		for _, env := range []transport.Envelope{reserved, elsewhere, long, many} {
+			env.Delivery = transport.AwaitReply
+			replies, _ := a.ask(packet(env), 1)
+			for _, err := range replies {
+				w.fails(err)
+			}
+		}
+		w.logs("cannot set reserved header")
+	}},
+	{"a notification to a full shard", []string{"notification is refused"}, func(t *testing.T, w *secretWatch) {
+		url := testkit.StartNATS(t)
+		node := w.connect(natstransport.Options{URL: url, MaxPending: 1})
+		entered, gate := make(chan struct{}, 1), make(chan struct{})
+		t.Cleanup(func() { close(gate) })
+		serve(t, node, 7, func(context.Context, transport.Envelope) ([]byte, error) {
+			entered <- struct{}{}
+			<-gate
+			return nil, nil
+		})
+		nc := dial(t, url)
+		post(t, nc, "clstr.s.7.0", "", packet(note()))
+		receive(t, "the handler", entered)
+		post(t, nc, "clstr.s.7.0", "", packet(note()))
+		w.logs(transport.ErrOverloaded.Error())
+		w.refused(node, secret(transport.Envelope{Shard: 7, Type: "Ask"}), "overloaded")
+	}},
+	{"a reply to what is no inbox", []string{"message with a reply subject that is no inbox is ignored"}, func(t *testing.T, w *secretWatch) {
+		url := testkit.StartNATS(t)
+		serve(t, w.connect(natstransport.Options{URL: url}), 7, echo)
+		post(t, dial(t, url), "clstr.s.7.0", "orders", packet(secret(transport.Envelope{Shard: 7})))
+	}},
+	{"a request that names no inbox", []string{"request without a reply subject is ignored"}, func(t *testing.T, w *secretWatch) {
+		url := testkit.StartNATS(t)
+		serve(t, w.connect(natstransport.Options{URL: url}), 7, echo)
+		post(t, dial(t, url), "clstr.s.7.0", "", packet(secret(transport.Envelope{Shard: 7})))
+	}},
+	{"replies that are none, and for nobody", []string{"reply does not decode"}, func(t *testing.T, w *secretWatch) {
+		url := testkit.StartNATS(t)
+		nc := dial(t, url)
+		answer(t, nc, "clstr.s.7.0", func(m *nats.Msg) {
+			b := wire.AppendReply(nil, 1<<40, loud(40), nil)
+			_ = nc.Publish(m.Reply, wire.AppendEnd(wire.AppendReply(b, 1<<41, nil, transport.Errorf(transport.ErrDraining, "%s", loud(40))), 0))
+			_ = nc.Publish(m.Reply, append(wire.AppendReply(nil, 1, loud(40), nil), loud(40)...))
+		})
+		w.refused(w.connect(natstransport.Options{URL: url}), secret(transport.Envelope{Shard: 7, Type: "Ask"}), "reply")
+	}},
+	{"a reply that finds no room", []string{"reply is dropped"}, func(t *testing.T, w *secretWatch) {
+		url := testkit.StartNATS(t)
+		node := w.connect(natstransport.Options{URL: url, MaxBufferedBytes: 1})
+		serve(t, node, 7, echo)
+		release := sync.OnceFunc(node.HoldFlusher())
+		t.Cleanup(release)
+		a := newAsker(t, url)
+		for range 2 { // the first is one that always has room
+			post(t, a.nc, "clstr.s.7.0", a.inbox+".1-1", packet(secret(transport.Envelope{Shard: 7})))
+			eventually(t, "a reply waits", func() bool { return node.FlusherWaits() > 0 })
+		}
+	}},
+	{"more than the server's limit", nil, func(t *testing.T, w *secretWatch) {
+		url := testkit.StartNATSServer(t, &server.Options{MaxPayload: 4 << 10}).URL()
+		tr := w.connect(natstransport.Options{URL: url, MaxBufferedBytes: 8 << 10})
+		serve(t, tr, 7, func(context.Context, transport.Envelope) ([]byte, error) { return loud(8 << 10), nil })
+		w.refused(tr, secret(transport.Envelope{Shard: 7, Type: "Grow"}), "reply_too_large")
+		large := secret(transport.Envelope{Shard: 7, Type: "Large"})
+		large.Data = loud(8 << 10)
+		w.refused(tr, large, "too_large")
+		large.Data, large.Headers["more"] = nil, string(loud(8<<10))
+		w.refused(tr, large, "too_large")
+		release := tr.HoldShard(7)
+		defer release()
+		expired, full := secret(transport.Envelope{Shard: 7, TTLMs: 1}), note()
+		w.refused(tr, expired, "expired")
+		full.Data = loud(3 << 10)
+		for len(w.errs) < 5 {
+			if _, err := tr.Request(patient(t), full); err != nil {
+				w.fails(err)
+			}
+		}
+	}},
+	{"notifications to nobody", []string{"notifications have reached nobody"}, func(t *testing.T, w *secretWatch) {
+		tr := w.connect(natstransport.Options{URL: testkit.StartNATS(t)})
+		if _, err := tr.Request(patient(t), note()); err != nil {
+			t.Error(err)
+		}
+		w.refused(tr, secret(transport.Envelope{Shard: 7, Type: "Ask"}), "no_subscriber")
+	}},
+	{"a server that restarts", []string{"NATS connection"}, func(t *testing.T, w *secretWatch) {
+		srv := testkit.StartNATSServer(t, nil)
+		tr := w.connect(natstransport.Options{URL: srv.URL(), NATSOptions: soon()})
+		entered, gate := make(chan struct{}, 1), make(chan struct{})
+		t.Cleanup(func() { close(gate) })
+		serve(t, tr, 7, func(context.Context, transport.Envelope) ([]byte, error) {
+			entered <- struct{}{}
+			<-gate
+			return loud(40), nil
+		})
+		call := start(patient(t), tr, secret(transport.Envelope{Shard: 7, Type: "Hold"}))
+		receive(t, "the handler", entered)
+		srv.Stop()
+		w.fails(receive(t, "the call on its way", call).err)
+		w.refused(tr, secret(transport.Envelope{Shard: 7, Type: "Down"}), "disconnected")
+		srv.Restart()
+		w.logs("status=CONNECTED")
+	}},
+	{"a connection that ends", []string{"NATS connection has ended for good", "replies were not sent", "message was not sent"}, func(t *testing.T, w *secretWatch) {
+		url := testkit.StartNATS(t)
+		nc := dial(t, url)
+		node, client := w.connect(natstransport.Options{Conn: nc}), w.connect(natstransport.Options{URL: url})
+		entered, gate := make(chan struct{}, 1), make(chan struct{})
+		serve(t, node, 7, func(context.Context, transport.Envelope) ([]byte, error) {
+			entered <- struct{}{}
+			<-gate
+			return loud(40), nil
+		})
+		ctx, cancel := context.WithCancel(patient(t))
+		call := start(ctx, client, secret(transport.Envelope{Shard: 7, Type: "Hold"}))
+		receive(t, "the handler", entered)
+		release := node.HoldFlusher()
+		own(t, node, &records{epochs: make([]uint64, 9)}, 8, 1, echo)
+		nc.Close()
+		receive(t, "the end", node.Broken())
+		release()
+		close(gate)
+		w.refused(node, secret(transport.Envelope{Shard: 7, Type: "After"}), "transport_closed")
+		w.logs("replies were not sent")
+		cancel()
+		w.fails(receive(t, "the call on its way", call).err)
+	}},
+	{"a network that hangs", []string{"NATS connection: what waited to be written is lost"}, func(t *testing.T, w *secretWatch) {
+		p := startProxy(t, testkit.StartNATS(t))
+		nc := dial(t, p.url(), nats.FlusherTimeout(50*time.Millisecond), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+		tr := w.connect(natstransport.Options{Conn: nc})
+		w.refused(tr, secret(transport.Envelope{Shard: 7, Type: "Ask"}), "no_subscriber")
+		p.freeze()
+		t.Cleanup(p.thaw) // before the transport is closed
+		env := note()
+		env.Data = loud(30 << 10)
+		eventually(t, "a write is given up", func() bool {
+			tr.HoldShard(7)() // nothing is on its way to nats.go, and
+			if n, err := nc.Buffered(); n == 0 && err == nil {
+				_, _ = tr.Request(patient(t), env) // has room there: then nats.go writes by itself, and reports it
+			}
+			return strings.Contains(w.log.String(), "is lost")
+		})
+	}},
+	{"a reader that falls behind", []string{"messages were dropped: they came faster than one processor takes them"}, func(t *testing.T, w *secretWatch) {
+		url := testkit.StartNATS(t)
+		node, err := natstransport.NewWithBacklog(natstransport.Options{URL: url, Log: w.logger()}, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = node.Close() })
+		serve(t, node, 7, echo)
+		release := sync.OnceFunc(node.HoldReader())
+		t.Cleanup(release)
+		a := newAsker(t, url)
+		for range 20 {
+			post(t, a.nc, "clstr.s.7.0", a.inbox+".1-1", packet(secret(transport.Envelope{Shard: 7})))
+		}
+		eventually(t, "the backlog is full", func() bool { return node.Backlog() == 4 })
+		release()
+	}},
+	{"an error of the server's", []string{"NATS reports an error"}, func(t *testing.T, w *secretWatch) {
+		url := testkit.StartNATSServer(t, &server.Options{MaxSubs: 2}).URL()
+		tr := w.connect(natstransport.Options{URL: url})
+		serve(t, tr, 7, echo)
+		want(t, tr, secret(transport.Envelope{Shard: 7}), string(loud(40)))
+		_, _ = tr.SubscribeShard(patient(t), 8, echo)
+	}},
+	{"answers that are none", []string{"answer about owners is ignored"}, func(t *testing.T, w *secretWatch) {
+		url := testkit.StartNATS(t)
+		nc := dial(t, url)
+		answer(t, nc, "clstr.who", func(m *nats.Msg) { _ = m.Respond(loud(400)) })
+		w.refused(w.connect(natstransport.Options{URL: url}), secret(transport.Envelope{Shard: 7, Type: "Ask"}), "no_subscriber")
+	}},
+	{"announcements that are none", []string{"announcement of an owner does not decode"}, func(t *testing.T, w *secretWatch) {
+		url, _, client := w.realm()
+		w.refused(client, secret(transport.Envelope{Shard: 7, Type: "Ask"}), "not_owner")
+		eventually(t, "the client listens", client.Hears)
+		post(t, dial(t, url), "clstr.own", "", loud(400))
+	}},
+	{"a question from no inbox", []string{"question for owners with a reply subject that is no inbox is ignored"}, func(t *testing.T, w *secretWatch) {
+		url, _, _ := w.realm()
+		post(t, dial(t, url), "clstr.who", "orders", loud(400))
+	}},
+	{"a question that is none", []string{"question for owners does not decode"}, func(t *testing.T, w *secretWatch) {
+		url, _, _ := w.realm()
+		post(t, dial(t, url), "clstr.who", "_INBOX.x.1", loud(400))
+	}},
+	{"too many questions", []string{"question for owners is ignored: too many come"}, func(t *testing.T, w *secretWatch) {
+		url, node, _ := w.realm()
+		release := sync.OnceFunc(node.HoldFlusher())
+		t.Cleanup(release)
+		nc := dial(t, url)
+		question := append(wire.AppendOwners(nil, &wire.Owners{}), 0x7a, 40) // a field of a later format
+		for range 100 {
+			post(t, nc, "clstr.who", "_INBOX.x.1", append(question, loud(40)...))
+		}
+	}},
+	{"what the server does not permit", []string{
+		"not permitted by the server",
+		"who owns which shard may not be asked: only nodes with a fixed list of shards can be reached",
+		"announcements of new owners may not be heard: they are found when the old ones refuse",
+		"new owners may not be announced: clients find them when the old ones refuse",
+	}, func(t *testing.T, w *secretWatch) {
+		url := guarded(t)
+		as := func(user string) *natstransport.Transport {
+			return w.connect(natstransport.Options{URL: url, NATSOptions: []nats.Option{nats.UserInfo(user, "p")}})
+		}
+		node, r := as("node"), &records{epochs: make([]uint64, 9)}
+		if _, err := node.ServeOwners(patient(t), r); err != nil {
+			t.Fatal(err)
+		}
+		own(t, node, r, 7, 3, echo)
+		own(t, as("silent"), r, 8, 4, echo)
+		ask := secret(transport.Envelope{Shard: 7, Type: "Ask"})
+		want(t, as("deaf"), ask, string(loud(40)))
+		w.refused(as("shy"), ask, "no_subscriber")
+		w.refused(node, ask, "not_permitted")
+		_, err := as("client").SubscribeShard(patient(t), 7, echo)
+		w.fails(err)
+	}},
+}
