@@ -53,6 +53,7 @@ const maxAnswers = 64
 // ServeOwners implements [transport.OwnersTransport].
 func (t *Transport) ServeOwners(ctx context.Context, dir transport.Owners) (transport.Subscription, error) {
 	s := &ownersSub{t: t, dir: dir}
+	before := t.refusals()
 	t.mu.Lock()
 	if t.closed.Load() {
 		t.mu.Unlock()
@@ -66,13 +67,7 @@ func (t *Transport) ServeOwners(ctx context.Context, dir transport.Owners) (tran
 	if err != nil {
 		return nil, notSent(err)
 	}
-	err = t.flush(ctx)
-	t.mu.Lock()
-	if err == nil && s.denied != nil {
-		err = transport.Errorf(transport.ErrNotPermitted, "%v", s.denied)
-	}
-	t.mu.Unlock()
-	if err != nil {
+	if err := t.subscribed(ctx, before, &s.denied); err != nil {
 		return nil, errors.Join(err, s.Unsubscribe())
 	}
 	return s, nil

@@ -142,3 +142,6 @@ func (t *Transport) SucceedAfter(d time.Duration) { t.succession = d }
 func (t *Transport) Learn(shard uint32, epoch uint64) {
 	t.owners.learn(&wire.Owners{First: shard, Epochs: []uint64{epoch}}, false)
 }
+
+// Report has nats.go's handler told of an error that is nobody's.
+func (t *Transport) Report(err error) { t.nc.ErrorHandler()(t.nc, nil, err) }

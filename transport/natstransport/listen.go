@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -75,6 +76,12 @@ func (t *Transport) asyncError(sub *nats.Subscription, err error, alone bool) {
 	switch {
 	case errors.Is(err, nats.ErrPermissionViolation):
 		t.denied(err, alone)
+	case errors.Is(err, nats.ErrMaxSubscriptionsExceeded):
+		t.log.Error("the server refuses subscriptions", "error", err)
+		t.mu.Lock()
+		t.exceeded++
+		t.noteRefusal(err)
+		t.mu.Unlock()
 	case network && sub == nil:
 		t.log.Warn("NATS connection: what waited to be written is lost", "error", err)
 	case t.opts.Conn != nil && !t.owns(sub):
@@ -127,6 +134,11 @@ func (t *Transport) denied(err error, alone bool) {
 	if strings.Contains(text, "Subscription to "+strconv.Quote(t.inbox+".*")) {
 		t.inboxDenied = err
 	}
+	t.noteRefusal(err)
+}
+
+// noteRefusal is called with mu held.
+func (t *Transport) noteRefusal(err error) {
 	t.heard = err
 	close(t.hears)
 	t.hears = make(chan struct{})
@@ -149,21 +161,60 @@ func (t *Transport) refusedBox(text string) (box *shardBox) {
 	return nil
 }
 
-// hearAll returns when every violation that the server had reported before its
-// last answer was heard: nats.go calls its handlers later.
+// hearAll returns when every refusal that the server had reported before its last
+// answer was heard: nats.go calls its handlers later. Of too many subscriptions it
+// always has the same error, so that a second one is given a moment.
 func (t *Transport) hearAll(ctx context.Context) {
+	var moment <-chan time.Time
 	for {
 		t.mu.Lock()
 		heard, hears := t.heard, t.hears
 		t.mu.Unlock()
 		last := t.nc.LastError()
-		if !errors.Is(last, nats.ErrPermissionViolation) || last == heard {
+		again := last == heard && errors.Is(last, nats.ErrMaxSubscriptionsExceeded)
+		switch {
+		case again && moment == nil:
+			timer := time.NewTimer(aMoment)
+			defer timer.Stop()
+			moment = timer.C
+		case again:
+			return
+		case last == heard, !errors.Is(last, nats.ErrPermissionViolation) && !errors.Is(last, nats.ErrMaxSubscriptionsExceeded):
 			return
 		}
 		select {
 		case <-hears:
+		case <-moment:
+			return
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+const aMoment = 50 * time.Millisecond
+
+// refusals counts the subscriptions that the server has refused because they are too
+// many. It does not say which: so one that was made while the number grew has failed.
+func (t *Transport) refusals() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.exceeded
+}
+
+// subscribed returns when the server has taken a subscription, or has refused it: of
+// which denied was heard, and before is what refusals returned before it was made.
+func (t *Transport) subscribed(ctx context.Context, before int, denied *error) error {
+	if err := t.flush(ctx); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case *denied != nil:
+		return transport.Errorf(transport.ErrNotPermitted, "%v", *denied)
+	case t.exceeded != before:
+		return transport.Errorf(transport.ErrNotPermitted, "%v", nats.ErrMaxSubscriptionsExceeded)
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package natstransport_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -233,7 +234,13 @@ var provocations = []struct {
 		eventually(t, "the backlog is full", func() bool { return node.Backlog() == 4 })
 		release()
 	}},
-	{"an error of the server's", []string{"NATS reports an error"}, func(t *testing.T, w *secretWatch) {
+	{"an error of any kind", []string{"NATS reports an error"}, func(t *testing.T, w *secretWatch) {
+		tr := w.connect(natstransport.Options{URL: testkit.StartNATS(t)})
+		serve(t, tr, 7, echo)
+		want(t, tr, secret(transport.Envelope{Shard: 7}), string(loud(40)))
+		tr.Report(errors.New("odd"))
+	}},
+	{"too many subscriptions", []string{"the server refuses subscriptions"}, func(t *testing.T, w *secretWatch) {
 		url := testkit.StartNATSServer(t, &server.Options{MaxSubs: 2}).URL()
 		tr := w.connect(natstransport.Options{URL: url})
 		serve(t, tr, 7, echo)

@@ -71,8 +71,9 @@ type Transport struct {
 	asked map[*nats.Subscription]*ownersSub
 	marks []chan struct{} // of markers in the channel, in order
 
-	heard       error         // the last violation of permissions that was heard
+	heard       error         // the last refusal of the server's that was heard
 	hears       chan struct{} // closed with the next
+	exceeded    int           // refusals of subscriptions that are too many
 	inboxDenied error
 
 	// Only the reader's.
@@ -160,6 +161,7 @@ func (t *Transport) openInbox() (err error) {
 	if err = t.opts.fits(t.nc, t.inboxPrefix); err != nil {
 		return err
 	}
+	before := t.refusals()
 	t.mu.Lock()
 	t.inboxSub, err = t.nc.ChanSubscribe(t.inbox+".*", t.in)
 	t.mu.Unlock()
@@ -169,15 +171,9 @@ func (t *Transport) openInbox() (err error) {
 	if t.look(); !t.up.Load() {
 		return nil // nats.RetryOnFailedConnect: the watcher tells when it is there
 	}
-	if err = t.flush(context.Background()); err == nil {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if t.inboxDenied == nil {
-			return nil
-		}
-		err = transport.Errorf(transport.ErrNotPermitted, "%v", t.inboxDenied)
+	if err = t.subscribed(context.Background(), before, &t.inboxDenied); err != nil {
+		_ = t.inboxSub.Unsubscribe()
 	}
-	_ = t.inboxSub.Unsubscribe()
 	return err
 }
 

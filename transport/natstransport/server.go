@@ -56,19 +56,14 @@ func (t *Transport) subscribeEpoch(ctx context.Context, shardID uint32, epoch ui
 		return nil, err
 	}
 	s := &subscription{Sub: sub, t: t, shard: shardID, epoch: epoch, life: transport.LifetimeFrom(ctx)}
+	before := t.refusals()
 	if err := t.subscribe(s); err != nil {
 		return nil, errors.Join(notSent(err), sub.Unsubscribe())
 	}
-	if err = t.flush(ctx); err == nil {
-		t.mu.Lock()
-		denied := s.denied
-		t.mu.Unlock()
-		if denied == nil {
-			return s, nil
-		}
-		err = transport.Errorf(transport.ErrNotPermitted, "%v", denied)
+	if err := t.subscribed(ctx, before, &s.denied); err != nil {
+		return nil, errors.Join(err, s.Unsubscribe())
 	}
-	return nil, errors.Join(err, s.Unsubscribe())
+	return s, nil
 }
 
 // subscribe registers s at the connection. The reader must know it before its

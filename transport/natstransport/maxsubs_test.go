@@ -1,0 +1,49 @@
+package natstransport_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport"
+)
+
+// TestTooManySubscriptions: what the server does not take is told to who subscribes,
+// again and again, and what it has taken serves on. A node that would not be reached
+// is not ready.
+func TestTooManySubscriptions(t *testing.T) {
+	for _, given := range []bool{false, true} {
+		url := testkit.StartNATSServer(t, &server.Options{MaxSubs: 3}).URL()
+		opts := natstransport.Options{URL: url}
+		if given {
+			opts = natstransport.Options{Conn: dial(t, url)}
+		}
+		tr, client := connect(t, opts), connect(t, natstransport.Options{URL: url})
+		serve(t, tr, 0, echo) // beside the inbox
+		last := serve(t, tr, 1, echo)
+		for range 3 {
+			if _, err := tr.SubscribeShard(t.Context(), 2, echo); !errors.Is(err, transport.ErrNotPermitted) || !strings.Contains(err.Error(), "maximum subscriptions") {
+				t.Errorf("a fourth subscription: %v", err)
+			}
+		}
+		for shard := range 2 {
+			want(t, client, transport.Envelope{Shard: shard, Type: "Echo", Data: []byte("x")}, "x")
+		}
+		if err := last.Unsubscribe(); err != nil {
+			t.Error(err)
+		}
+		serve(t, tr, 2, echo) // there is room again
+		want(t, client, transport.Envelope{Shard: 2, Type: "Echo", Data: []byte("x")}, "x")
+	}
+	tr := connect(t, natstransport.Options{URL: testkit.StartNATSServer(t, &server.Options{MaxSubs: 3}).URL()})
+	node := cluster.NewNode(cluster.NodeOptions{Transport: tr, NumShards: 4, Shards: []uint32{0, 1, 2, 3}, Handler: func(context.Context, cluster.Envelope) ([]byte, error) { return nil, nil }})
+	if _, err := node.Start(t.Context()); !errors.Is(err, transport.ErrNotPermitted) {
+		t.Errorf("the node starts with %v", err)
+	}
+}
