@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,6 +72,7 @@ type Sub struct {
 
 	draining atomic.Bool // it drains: what its calls wait for is admitted
 	lenient  atomic.Bool // and what any call waits for
+	gaveUp   atomic.Bool // an Unsubscribe did not see its end
 	dropped  atomic.Bool // set under mu
 	lapsed   atomic.Bool // the same
 	counts   moveCounts  // behind a gate: of what a move refuses or cuts off
@@ -78,7 +81,7 @@ type Sub struct {
 	// They are in flight there too, with the call that they are part of. Gate, lease
 	// and counts are its.
 	outer   *Sub
-	to      *Sub // the lifetime's own, whose end waits for all that was passed on
+	to      *Sub // the lifetime's own
 	mu      sync.Mutex
 	drained chan struct{}      // made by Unsubscribe, closed when nothing is in flight
 	asked   map[*Call]struct{} // behind a gate: those whose handlers look at their end
@@ -125,29 +128,14 @@ func (d *Dispatcher) Close() error {
 	if err := d.life.End(); err != nil {
 		return err
 	}
-	ended := make(chan struct{})
-	go func() { // ends with the last handler or hook
-		d.close()
-		close(ended)
-	}()
-	return awaitUntil(ended, d.giveUp(), "handlers or hooks of keys go on")
+	return awaitUntil(closing(d.close), d.giveUp(), "handlers or hooks of keys go on")
 }
 
 // end ends the subscriptions.
 func (d *Dispatcher) end() error {
-	d.mu.Lock()
-	d.closed = true
-	subs := make([]*Sub, 0, len(d.subs))
-	for s := range d.subs {
-		subs = append(subs, s)
-	}
-	d.mu.Unlock()
-	for _, s := range subs {
-		s.refuseNew()
-	}
 	var errs []error
 	giveUp := d.giveUp() // one for all: the wait does not grow with their number
-	for _, s := range subs {
+	for _, s := range d.refuse() {
 		errs = append(errs, s.unsubscribe(giveUp))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -155,6 +143,18 @@ func (d *Dispatcher) end() error {
 	}
 	d.clock.Stop()
 	return nil
+}
+
+// refuse has all subscriptions refuse what comes, and returns them.
+func (d *Dispatcher) refuse() []*Sub {
+	d.mu.Lock()
+	d.closed = true
+	subs := slices.Collect(maps.Keys(d.subs))
+	d.mu.Unlock()
+	for _, s := range subs {
+		s.refuseNew()
+	}
+	return subs
 }
 
 func (s *Sub) log() *slog.Logger { return s.d.logger }
@@ -169,7 +169,7 @@ func (s *Sub) Dispatch(c *Call) { s.dispatch(c) }
 func (s *Sub) dispatch(c *Call) (accepted bool) {
 	c.sub = s
 	part := s.outer == nil || c.join()
-	ending := s.to != nil && s.to.inflight.Add(1) >= refusing
+	ending := s.to != nil && s.to.inflight.Load() >= refusing
 	n, busy := s.inflight.Add(1), s.life.busy.Add(1)
 	if s.gate != nil {
 		if err := s.gate.Admit(c, time.Time{}, false); err != nil {
@@ -259,6 +259,7 @@ func (d *Dispatcher) giveUp() time.Time {
 func (s *Sub) unsubscribe(giveUp time.Time) error {
 	s.draining.Store(false)
 	if err := awaitUntil(s.refuseAndDrain(), giveUp, "handlers ignore the end of their context"); err != nil {
+		s.gaveUp.Store(true)
 		return err // and remains among the subs: a further Close finds it
 	}
 	s.d.mu.Lock()

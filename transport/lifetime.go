@@ -66,7 +66,11 @@ func NewLifetime(log *slog.Logger, transport any) *Lifetime {
 		l.pool, l.handlerTimeout = d.pool, d.limits.HandlerTimeout
 	} else {
 		own := pool.New(DefaultMaxConcurrentHandlers)
-		l.pool, l.onEnd = own, append(l.onEnd, own.Close)
+		l.pool, l.onEnd = own, append(l.onEnd, func() {
+			if err := awaitUntil(closing(own.Close), time.Now().Add(grace), "handlers or hooks of keys go on"); err != nil {
+				l.Report(err)
+			}
+		})
 	}
 	l.ctx = context.WithValue(context.Background(), lifetimeKey{}, l)
 	return l

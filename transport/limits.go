@@ -62,6 +62,16 @@ func (l Limits) Validate() error {
 	return nil
 }
 
+// closing calls f and returns a channel that is closed when it has returned.
+func closing(f func()) <-chan struct{} {
+	done := make(chan struct{})
+	go func() { // ends with f
+		f()
+		close(done)
+	}()
+	return done
+}
+
 // awaitUntil returns when done is closed, or an error at giveUp; the zero time
 // is never.
 func awaitUntil(done <-chan struct{}, giveUp time.Time, what string) error {

@@ -50,7 +50,7 @@ func (l *Lifetime) syncSub(r Receiver) (*Sub, error) {
 	d, ok := l.Once(syncDispatcher{}, func() (any, func()) {
 		d := newDispatcher(Limits{MaxPending: -1, HandlerTimeout: l.handlerTimeout}, l.log, l.pool)
 		d.life = l
-		return d, func() { _ = d.end() }
+		return d, d.endSync
 	}).(*Dispatcher)
 	if !ok {
 		return nil, newError(ErrDraining)
@@ -59,6 +59,17 @@ func (l *Lifetime) syncSub(r Receiver) (*Sub, error) {
 }
 
 type syncDispatcher struct{}
+
+// endSync ends the subscriptions of a lifetime's own dispatcher. Its clock goes on: of
+// what was passed on, and was given up where it came from, some may still run.
+func (d *Dispatcher) endSync() {
+	giveUp := d.giveUp()
+	for _, s := range d.refuse() {
+		if !s.gaveUp.Load() {
+			_ = s.unsubscribe(giveUp) // what goes on is told by what runs it
+		}
+	}
+}
 
 // passing returns the subscription of calls that the handlers of s pass on to
 // another; nil if that is.
@@ -88,13 +99,12 @@ func (s *Sub) home() *Sub {
 }
 
 // join makes c part of the call whose handler passes it on: that counts as in flight
-// until all its parts have finished too. It returns false if that is over already, and
-// a goroutine of the handler's goes on: then c counts by itself.
+// until all its parts have finished too. It returns false if the call itself has, and
+// a goroutine of its handler goes on: then c counts by itself, and nothing waits for it.
 func (c *Call) join() (part bool) {
 	t := c.from.task
 	t.c.mu.Lock()
-	part = !t.over || t.parts > 0
-	if part {
+	if part = !t.over; part {
 		t.parts++
 	}
 	t.c.mu.Unlock()
@@ -128,7 +138,6 @@ func (c *Call) depart() {
 	if s.outer == nil {
 		return
 	}
-	s.to.free()
 	if c.alone {
 		s.outer.free()
 	} else if t := c.from.task; t.partFinished() {

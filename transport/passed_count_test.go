@@ -126,6 +126,85 @@ func TestPassedOnByAGoroutine(t *testing.T) {
 	})
 }
 
+// TestEndlessGoroutine: one that passes calls on again and again when its handler has
+// ended does not hold the end of the subscription up.
+func TestEndlessGoroutine(t *testing.T) {
+	for _, drain := range []bool{false, true} {
+		var refused atomic.Int32
+		passingOn(t, Limits{HandlerTimeout: time.Second}, func(pass HandlerFunc, _ chan struct{}) HandlerFunc {
+			return func(ctx context.Context, env Envelope) ([]byte, error) {
+				go func() { // ends when it is refused
+					for refused.Load() == 0 {
+						if _, err := pass(context.WithoutCancel(ctx), env); err != nil {
+							refused.Add(1)
+						}
+						time.Sleep(10 * time.Millisecond)
+					}
+				}()
+				return nil, nil
+			}
+		}, func(s *Sub, g *standingGate, b *book, _ chan struct{}) {
+			go func() { // runs each for longer than it takes until the next; ends with the goroutine
+				for i := 0; refused.Load() == 0 || i < len(b.all()); {
+					if all := b.all(); i < len(all) {
+						go func(c *Call) { // ends soon
+							c.Start(nil)
+							time.Sleep(15 * time.Millisecond)
+							c.Reply(nil, nil)
+							c.End()
+						}(all[i])
+						i++
+						continue
+					}
+					time.Sleep(time.Millisecond)
+				}
+			}()
+			s.Dispatch(NewCall(Envelope{Delivery: AwaitAccept}, &inbox{}, 0))
+			pass(100 * time.Millisecond)
+			began := time.Now()
+			var err error
+			if drain {
+				g.standing.Store(moves)
+				ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+				defer cancel()
+				err = s.Drain(ctx)
+			} else {
+				err = s.Unsubscribe()
+			}
+			if took := time.Since(began); err != nil || took > 50*time.Millisecond {
+				t.Errorf("drain %v: its end takes %v: %v", drain, took, err)
+			}
+			pass(time.Second)
+			if refused.Load() != 1 {
+				t.Error("nothing is refused")
+			}
+		})
+	}
+}
+
+// all returns the calls that were accepted so far.
+func (b *book) all() []*Call {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.calls
+}
+
+// TestPayloadIsHeldOnce: what waits as a part of a call does not hold that one's payload
+// as well.
+func TestPayloadIsHeldOnce(t *testing.T) {
+	passingOn(t, Limits{}, func(pass HandlerFunc, _ chan struct{}) HandlerFunc {
+		return func(ctx context.Context, env Envelope) ([]byte, error) { return pass(ctx, env) }
+	}, func(s *Sub, _ *standingGate, b *book, _ chan struct{}) {
+		c := NewCall(Envelope{Delivery: AwaitAccept, Data: []byte("payload"), Headers: map[string]string{"a": "b"}}, &inbox{}, 0)
+		s.Dispatch(c)
+		synctest.Wait()
+		if part := b.calls[0]; part.from != c || string(part.env.Data) != "payload" || c.env.Data != nil || c.env.Headers != nil {
+			t.Errorf("the part has %q, and the call still %q and %v", part.env.Data, c.env.Data, c.env.Headers)
+		}
+		b.finish()
+	})
+}
+
 // TestNeverMoreThanMaxPending: of many senders, whose calls are passed on.
 func TestNeverMoreThanMaxPending(t *testing.T) {
 	const most = 8

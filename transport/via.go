@@ -57,6 +57,9 @@ func (c *Call) via() []uint32 {
 // Needed reports whether a call that is in flight in this shard waits for this
 // one: a drain serves it, or it would never end.
 func (c *Call) Needed() bool {
+	if c.alone {
+		return false
+	}
 	via := c.via()
 	return slices.Contains(via, uint32(c.env.Shard)) || len(via) > 0 && c.sub.home().lenient.Load()
 }

@@ -145,3 +145,7 @@ func (t *Transport) Learn(shard uint32, epoch uint64) {
 
 // Report has nats.go's handler told of an error that is nobody's.
 func (t *Transport) Report(err error) { t.nc.ErrorHandler()(t.nc, nil, err) }
+
+// Forget makes the transport as it is between a first connection and the moment at
+// which its watcher sees it.
+func (t *Transport) Forget() { t.maxPayload.Store(0) }

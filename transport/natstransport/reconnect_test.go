@@ -161,3 +161,20 @@ func TestClientRetriesWhileDown(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestBeforeTheWatcherLooks: what comes at once when the server is there at last is
+// answered, also what is too large.
+func TestBeforeTheWatcherLooks(t *testing.T) {
+	url := testkit.StartNATS(t)
+	node, client := connect(t, natstransport.Options{URL: url}), connect(t, natstransport.Options{URL: url})
+	serve(t, node, 0, func(_ context.Context, env transport.Envelope) ([]byte, error) {
+		if env.Type == "Large" {
+			return make([]byte, 2<<20), nil
+		}
+		return env.Data, nil
+	})
+	node.Forget()
+	client.Forget()
+	want(t, client, transport.Envelope{Type: "Echo", Data: []byte("x")}, "x")
+	refused(t, client, transport.Envelope{Type: "Large"}, transport.ErrReplyTooLarge, transport.RanAndFailed)
+}
