@@ -172,20 +172,6 @@ func tooLarge(env *transport.Envelope, limit int) *transport.Error {
 		len(env.Data), allowed, limit+wire.Overhead)
 }
 
-// limit is how large a packet's envelopes or replies may be.
-func (t *Transport) limit() int {
-	most := t.maxPayload.Load()
-	if most <= 0 { // the watcher has yet to see that there is a server
-		if most = t.nc.MaxPayload(); most <= 0 {
-			most = defaultPayload
-		}
-	}
-	return max(0, int(most)-wire.Overhead)
-}
-
-// defaultPayload is what servers allow a message by default.
-const defaultPayload = 1 << 20
-
 // publish sends a batch of envelopes.
 func (b *shardBox) publish(m *batch) {
 	t := b.t

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/wire"
 )
 
 // room bounds the bytes that wait in outboxes. All shards share one, and all peers
@@ -66,3 +67,17 @@ func (t *Transport) crowded() (why *transport.Error, full bool) {
 	}
 	return why, bytes > t.waits.limit
 }
+
+// limit is how large a packet's envelopes or replies may be.
+func (t *Transport) limit() int {
+	most := t.maxPayload.Load()
+	if most <= 0 { // the watcher has yet to see that there is a server
+		if most = t.nc.MaxPayload(); most <= 0 {
+			most = defaultPayload
+		}
+	}
+	return max(0, int(most)-wire.Overhead)
+}
+
+// defaultPayload is what servers allow a message by default.
+const defaultPayload = 1 << 20
