@@ -139,7 +139,7 @@ func (t *Transport) denied(err error, alone bool) {
 
 // noteRefusal is called with mu held.
 func (t *Transport) noteRefusal(err error) {
-	t.heard = err
+	t.heard, t.calm = err, false
 	close(t.hears)
 	t.hears = make(chan struct{})
 }
@@ -163,18 +163,22 @@ func (t *Transport) refusedBox(text string) (box *shardBox) {
 
 // hearAll returns when every refusal that the server had reported before its last
 // answer was heard: nats.go calls its handlers later. Of too many subscriptions it
-// always has the same error, so that a second one is given a moment.
+// always has the same error, so that a second one is given a moment, a short one when
+// the last has been given one in vain: there may be room again.
 func (t *Transport) hearAll(ctx context.Context) {
 	var moment <-chan time.Time
 	for {
 		t.mu.Lock()
-		heard, hears := t.heard, t.hears
+		heard, hears, wait := t.heard, t.hears, aMoment
+		if t.calm {
+			wait = aMoment / 50
+		}
 		t.mu.Unlock()
 		last := t.nc.LastError()
 		again := last == heard && errors.Is(last, nats.ErrMaxSubscriptionsExceeded)
 		switch {
 		case again && moment == nil:
-			timer := time.NewTimer(aMoment)
+			timer := time.NewTimer(wait)
 			defer timer.Stop()
 			moment = timer.C
 		case again:
@@ -185,6 +189,9 @@ func (t *Transport) hearAll(ctx context.Context) {
 		select {
 		case <-hears:
 		case <-moment:
+			t.mu.Lock()
+			t.calm = true
+			t.mu.Unlock()
 			return
 		case <-ctx.Done():
 			return

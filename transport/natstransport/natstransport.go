@@ -74,6 +74,7 @@ type Transport struct {
 	heard       error         // the last refusal of the server's that was heard
 	hears       chan struct{} // closed with the next
 	exceeded    int           // refusals of subscriptions that are too many
+	calm        bool          // none came when one was waited for
 	inboxDenied error
 
 	// Only the reader's.
