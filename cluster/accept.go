@@ -176,7 +176,9 @@ func (g *layoutGuard) init(opts NodeOptions, log *slog.Logger) (leave func()) {
 	g.print = shared
 	if g.known {
 		mine := g.layout.Fingerprint()
-		shared.CompareAndSwap(0, mine)
+		if learnt := shared.Swap(mine); learnt != 0 && learnt != mine {
+			log.Warn("nodes on this transport that were not given NumShards had learnt another layout than this node was given: from now on they go by this one's")
+		}
 		g.print = new(atomic.Uint64)
 		g.print.Store(mine)
 	}

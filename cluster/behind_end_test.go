@@ -85,6 +85,30 @@ func TestNotificationThatWaitsForItsTimeout(t *testing.T) {
 	})
 }
 
+// TestPartsHaveTheirOwnTime: a handler that passes a notification on late, and an actor
+// that takes its time for it, both keep the handler timeout: a node's end waits for both.
+func TestPartsHaveTheirOwnTime(t *testing.T) {
+	var ran atomic.Int64
+	actors := entity("a", actor.OnNotify(func(*struct{}, *actor.Context, put) error {
+		time.Sleep(25 * time.Second)
+		ran.Add(1)
+		return nil
+	}))
+	late := func(ctx context.Context, env cluster.Envelope) ([]byte, error) {
+		time.Sleep(25 * time.Second)
+		return actors(ctx, env)
+	}
+	fixed(t, memtransport.Options{}, false, cluster.NodeOptions{Handler: late}, func(t *testing.T, c *cluster.Client, end func() error) {
+		if err := c.Key("k").Notify(t.Context(), put{1}); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Second)
+		if err := end(); err != nil || ran.Load() != 1 {
+			t.Errorf("%d have run, and the node ends with %v", ran.Load(), err)
+		}
+	})
+}
+
 // TestTurnWithoutACallerAtTheEnd: a turn whose caller has left is waited for as any
 // other, so that its key can save what it has.
 func TestTurnWithoutACallerAtTheEnd(t *testing.T) {

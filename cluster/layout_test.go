@@ -149,6 +149,35 @@ func TestLayoutIsLearntOnce(t *testing.T) {
 	}
 }
 
+// TestWhoKnowsTheLayoutCorrects: what nodes have learnt from a caller that is wrong
+// holds until a node comes that was told.
+func TestWhoKnowsTheLayoutCorrects(t *testing.T) {
+	tr := cluster.CreateInMemoryTransport(t)
+	startNode(t, cluster.NodeOptions{Transport: tr, Handler: echoData, Shards: []uint32{0, 1}})
+	ask := func(shards uint32) error {
+		c := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: shards})
+		for i := range 100 { // a key of a shard that the first node has
+			if key := fmt.Sprint(i); cluster.ShardFromString(key, shards, "") == 0 {
+				_, err := c.RequestKey(t.Context(), key, "Get", nil)
+				return err
+			}
+		}
+		return errors.New("no key")
+	}
+	if err := ask(3); err != nil {
+		t.Errorf("the first caller, who is wrong: %v", err)
+	}
+	var log logBuffer
+	startNode(t, cluster.NodeOptions{Transport: tr, Handler: echoData, NumShards: 4, Shards: []uint32{2}, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	startNode(t, cluster.NodeOptions{Transport: tr, Handler: echoData, Shards: []uint32{3}})
+	if right, wrong := ask(4), ask(3); right != nil || !errors.Is(wrong, cluster.ErrLayoutMismatch) {
+		t.Errorf("who is right: %v, who is wrong: %v", right, wrong)
+	}
+	if !strings.Contains(log.String(), "had learnt another layout") {
+		t.Errorf("not told: %s", log.String())
+	}
+}
+
 func TestLayoutMismatchSaysWhatDiffers(t *testing.T) {
 	for _, c := range []struct {
 		node   cluster.NodeOptions

@@ -45,6 +45,11 @@ const (
 	bitTaken                       // a notification that counts as accepted by a shard that may move
 	bitLost                        // it has been counted as lost, or dropped
 	bitNoted                       // its shard knows that the handler looks at its end
+	bitOver                        // it has finished, but for its parts
+
+	// Above them is how many calls its handler has passed on that have not finished.
+	partShift = 16
+	onePart   = 1 << partShift
 )
 
 // Call is one envelope on the node's side, from its arrival until it was
@@ -143,7 +148,7 @@ func deadlineOf(ctx context.Context) int64 {
 	return 0
 }
 
-// Envelope returns the call's envelope. The handler owns it.
+// Envelope returns the call's envelope. The handler owns it until it returns.
 func (c *Call) Envelope() *Envelope { return &c.env }
 
 // Start says that the handler starts now, in the given slot (nil outside a

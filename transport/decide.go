@@ -169,10 +169,7 @@ func (c *Call) finish() {
 		s.home().counts.leave(c)
 	}
 	s.life.busy.Add(-1)
-	if c.task != nil {
-		c.env.Data, c.env.Headers = nil, nil // its parts, which may wait for long, lead to it
-	}
-	if c.task == nil || c.task.finished() {
+	if c.finished() {
 		c.depart()
 	}
 }

@@ -70,12 +70,13 @@ type Sub struct {
 	// refusing once that has begun.
 	inflight atomic.Int64
 
-	draining atomic.Bool // it drains: what its calls wait for is admitted
-	lenient  atomic.Bool // and what any call waits for
-	gaveUp   atomic.Bool // an Unsubscribe did not see its end
-	dropped  atomic.Bool // set under mu
-	lapsed   atomic.Bool // the same
-	counts   moveCounts  // behind a gate: of what a move refuses or cuts off
+	draining atomic.Bool  // it drains: what its calls wait for is admitted
+	lenient  atomic.Bool  // and what any call waits for
+	gaveUp   atomic.Bool  // an Unsubscribe did not see its end
+	lastPart atomic.Int64 // when a handler has passed a call on the last time; 0: never
+	dropped  atomic.Bool  // set under mu
+	lapsed   atomic.Bool  // the same
+	counts   moveCounts   // behind a gate: of what a move refuses or cuts off
 
 	// outer is the subscription whose handler has passed the calls of this one on.
 	// They are in flight there too, with the call that they are part of. Gate, lease
@@ -187,10 +188,13 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 	case n >= refusing && !(s.draining.Load() && c.Needed()):
 		c.Refuse(Errorf(ErrDraining, "%s", c.env.where()))
 		return false
-	case s.d.limits.MaxPending >= 0 && n%refusing > int64(s.d.limits.MaxPending):
-		c.Refuse(Overloaded(retryHint, "shard %d has %d pending calls: at most %d allowed", c.env.Shard, s.d.limits.MaxPending, s.d.limits.MaxPending))
+	case s.full(n):
+		c.Refuse(s.overloaded(c))
 		return false
-	case s.life.mostBusy > 0 && busy > s.life.mostBusy && c.from == nil:
+	case !part && s.outer.full(s.outer.inflight.Load()):
+		c.Refuse(s.outer.overloaded(c))
+		return false
+	case s.life.mostBusy > 0 && busy > s.life.mostBusy && (c.from == nil || c.alone):
 		c.Refuse(Overloaded(retryHint, "the node has %d calls in flight: at most %d allowed", s.life.mostBusy, s.life.mostBusy))
 		return false
 	case c.env.TTLMs < 0:
@@ -258,7 +262,13 @@ func (d *Dispatcher) giveUp() time.Time {
 
 func (s *Sub) unsubscribe(giveUp time.Time) error {
 	s.draining.Store(false)
-	if err := awaitUntil(s.refuseAndDrain(), giveUp, "handlers ignore the end of their context"); err != nil {
+	drained := s.refuseAndDrain()
+	err := awaitUntil(drained, giveUp, "handlers ignore the end of their context")
+	if last := s.lastPart.Load(); err != nil && last != 0 { // what was passed on late has its own time
+		last += int64(s.d.limits.HandlerTimeout + grace)
+		err = awaitUntil(drained, time.Now().Add(time.Duration(last-expiry.Now())), "handlers ignore the end of their context")
+	}
+	if err != nil {
 		s.gaveUp.Store(true)
 		return err // and remains among the subs: a further Close finds it
 	}

@@ -59,8 +59,6 @@ type funcTask struct {
 	refused *Error // by the last that refused it
 	ran     bool   // it was accepted, or has run
 	unknown bool   // it may be running still
-	parts   int    // calls that were passed on, and have not finished with all theirs
-	over    bool   // c has finished
 }
 
 // Accept implements [Receiver].

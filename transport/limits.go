@@ -62,6 +62,15 @@ func (l Limits) Validate() error {
 	return nil
 }
 
+// full reports whether n in flight are too many.
+func (s *Sub) full(n int64) bool {
+	return s.d.limits.MaxPending >= 0 && n%refusing > int64(s.d.limits.MaxPending)
+}
+
+func (s *Sub) overloaded(c *Call) *Error {
+	return Overloaded(retryHint, "shard %d has %d pending calls: at most %d allowed", c.env.Shard, s.d.limits.MaxPending, s.d.limits.MaxPending)
+}
+
 // closing calls f and returns a channel that is closed when it has returned.
 func closing(f func()) <-chan struct{} {
 	done := make(chan struct{})

@@ -47,7 +47,7 @@ func (s *Sub) do(ctx context.Context, env Envelope, from *Call) ([]byte, error) 
 	}
 	l.init(&env, l, deadlineOf(ctx))
 	via := ViaOf(ctx)
-	if from != nil && from.AwaitsReply() {
+	if from != nil && from.task != nil && from.AwaitsReply() {
 		via = from.via() // it is that call: when the shard moves it goes to the next owner, as that would
 	}
 	l.SetVia(via)

@@ -3,6 +3,8 @@ package transport
 import (
 	"context"
 	"errors"
+
+	"github.com/clstr-go/clstr/internal/expiry"
 )
 
 // HandlerFunc makes a handler of a receiver, for transports that only know
@@ -31,8 +33,11 @@ func (l *Lifetime) handlerFunc(sub *Sub, err error) HandlerFunc {
 	}
 	return func(ctx context.Context, env Envelope) ([]byte, error) {
 		c := CallFrom(ctx)
-		if c == nil || c.task == nil {
+		switch {
+		case c == nil, c.task == nil && c.sub.life != l:
 			return do(ctx, sub, env, nil)
+		case c.task == nil: // a key's turn, which answers for itself
+			return do(ctx, c.sub.passing(sub), env, c)
 		}
 		c.task.passes()
 		to := sub
@@ -102,33 +107,35 @@ func (s *Sub) home() *Sub {
 // until all its parts have finished too. It returns false if the call itself has, and
 // a goroutine of its handler goes on: then c counts by itself, and nothing waits for it.
 func (c *Call) join() (part bool) {
-	t := c.from.task
-	t.c.mu.Lock()
-	if part = !t.over; part {
-		t.parts++
+	home := c.sub.outer
+	home.lastPart.Store(expiry.Now())
+	for {
+		old := c.from.bits.Load()
+		if old&bitOver != 0 || old>>partShift == 1<<(32-partShift)-1 {
+			break
+		}
+		if c.from.bits.CompareAndSwap(old, old+onePart) {
+			return true
+		}
 	}
-	t.c.mu.Unlock()
-	if c.alone = !part; c.alone {
-		c.sub.outer.inflight.Add(1)
-	}
-	return part
+	c.alone = true
+	home.inflight.Add(1)
+	return false
 }
 
-// finished is called when the task's own call has; it returns true if that has no
-// parts which go on.
-func (t *funcTask) finished() (last bool) {
-	t.c.mu.Lock()
-	defer t.c.mu.Unlock()
-	t.over = true
-	return t.parts == 0
+// finished is called when the call has; it returns true if it has no parts which go
+// on. They may wait for long, and lead to it.
+func (c *Call) finished() (last bool) {
+	if last = c.bits.Or(bitOver)>>partShift == 0; !last {
+		c.env.Data, c.env.Headers = nil, nil
+	}
+	return last
 }
 
 // partFinished is called when all of one part has.
-func (t *funcTask) partFinished() (last bool) {
-	t.c.mu.Lock()
-	defer t.c.mu.Unlock()
-	t.parts--
-	return t.over && t.parts == 0
+func (c *Call) partFinished() (last bool) {
+	now := c.bits.Add(-onePart & (1<<32 - 1))
+	return now&bitOver != 0 && now>>partShift == 0
 }
 
 // depart is called when c has finished, with all its parts.
@@ -140,8 +147,8 @@ func (c *Call) depart() {
 	}
 	if c.alone {
 		s.outer.free()
-	} else if t := c.from.task; t.partFinished() {
-		t.c.depart()
+	} else if c.from.partFinished() {
+		c.from.depart()
 	}
 }
 

@@ -62,6 +62,8 @@ func (h *hub) handle(nc *nats.Conn, sub *nats.Subscription, err error) {
 	transports := slices.Clone(h.transports)
 	hubs.Unlock()
 	for _, t := range transports {
+		t.handling.Add(1)
+		defer t.handling.Add(1)
 		t.asyncError(sub, err, len(transports) == 1)
 	}
 	if h.before != nil {
@@ -167,6 +169,7 @@ func (t *Transport) refusedBox(text string) (box *shardBox) {
 // the last has been given one in vain: there may be room again.
 func (t *Transport) hearAll(ctx context.Context) {
 	var moment <-chan time.Time
+	handling := t.handling.Load()
 	for {
 		t.mu.Lock()
 		heard, hears, wait := t.heard, t.hears, aMoment
@@ -189,6 +192,10 @@ func (t *Transport) hearAll(ctx context.Context) {
 		select {
 		case <-hears:
 		case <-moment:
+			if now := t.handling.Load(); now%2 == 1 || now != handling { // others wait behind the handler that runs
+				handling, moment = now, nil
+				continue
+			}
 			t.mu.Lock()
 			t.calm = true
 			t.mu.Unlock()

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/testkit"
@@ -41,7 +43,15 @@ func TestTooManySubscriptions(t *testing.T) {
 		serve(t, tr, 2, echo) // there is room again
 		want(t, client, transport.Envelope{Shard: 2, Type: "Echo", Data: []byte("x")}, "x")
 	}
-	tr := connect(t, natstransport.Options{URL: testkit.StartNATSServer(t, &server.Options{MaxSubs: 3}).URL()})
+	slow := nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) { <-time.After(150 * time.Millisecond) }) // others wait behind it
+	tr := connect(t, natstransport.Options{URL: testkit.StartNATSServer(t, &server.Options{MaxSubs: 2}).URL(), NATSOptions: []nats.Option{slow}})
+	serve(t, tr, 0, echo)
+	for shard := range uint32(3) {
+		if _, err := tr.SubscribeShard(t.Context(), shard+1, echo); !errors.Is(err, transport.ErrNotPermitted) {
+			t.Errorf("shard %d, with a slow handler of errors: %v", shard+1, err)
+		}
+	}
+	tr = connect(t, natstransport.Options{URL: testkit.StartNATSServer(t, &server.Options{MaxSubs: 3}).URL()})
 	node := cluster.NewNode(cluster.NodeOptions{Transport: tr, NumShards: 4, Shards: []uint32{0, 1, 2, 3}, Handler: func(context.Context, cluster.Envelope) ([]byte, error) { return nil, nil }})
 	if _, err := node.Start(t.Context()); !errors.Is(err, transport.ErrNotPermitted) {
 		t.Errorf("the node starts with %v", err)

@@ -75,6 +75,7 @@ type Transport struct {
 	hears       chan struct{} // closed with the next
 	exceeded    int           // refusals of subscriptions that are too many
 	calm        bool          // none came when one was waited for
+	handling    atomic.Int64  // odd while a handler of the connection's runs; grows
 	inboxDenied error
 
 	// Only the reader's.
