@@ -46,7 +46,7 @@ var _ Call = (*hook)(nil)
 func (c *cell) beginHook(what string, limit time.Duration) *hook {
 	h := &hook{what: what, began: time.Now()}
 	h.own = Context{call: h, cell: c}
-	h.held.Take(c.slot)
+	h.held.Begin(c.slot)
 	c.mu.Lock()
 	c.hook = h
 	h.setLimit(limit)

@@ -212,7 +212,10 @@ func subscribeFunc(ctx context.Context, t ServerTransport, life *transport.Lifet
 		return nil, err
 	}
 	sub, err := t.SubscribeShard(ctx, shard, h)
-	return funcSubscription{sub, accepted}, err
+	if err != nil {
+		return nil, errors.Join(err, accepted.Unsubscribe())
+	}
+	return funcSubscription{sub, accepted}, nil
 }
 
 // funcSubscription ends when the transport has handed over its last call, and what it

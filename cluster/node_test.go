@@ -162,7 +162,7 @@ func TestNodeID(t *testing.T) {
 	}
 	a, b := cluster.NewNode(cluster.NodeOptions{}).ID(), cluster.NewNode(cluster.NodeOptions{}).ID()
 	if !regexp.MustCompile(`^node-[0-9A-Za-z]{6}$`).MatchString(a) || a == b {
-		t.Errorf("generated %q and %q, want two of node-XXXXXX", a, b)
+		t.Errorf("generated %q and %q, want two of node- and six characters", a, b)
 	}
 }
 

@@ -36,14 +36,7 @@ func TestTurnPassesOn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for i := range 4 {
-				in := &inbox{}
-				s.Dispatch(NewCall(Envelope{Delivery: AwaitAccept}, in, 0))
-				synctest.Wait()
-				if err := in.only(); (err != nil) != (i >= 2) || err != nil && !errors.Is(err, ErrOverloaded) {
-					t.Errorf("notification %d of at most 2: %v", i, err)
-				}
-			}
+			s.takesTwo(t)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			g.standing.Store(moves)

@@ -26,15 +26,9 @@ func HeldFrom(ctx context.Context) *Held {
 // Value is for the Value method of a context that leads to h.
 func (h *Held) Value(key any) (any, bool) { return h, key == heldKey{} }
 
-// Begin is Take before anybody else knows of h.
+// Begin begins a turn in s, which may be nil: then there is none. It must be called
+// before anybody else knows of h.
 func (h *Held) Begin(s Slot) { h.slot, h.held = s, s != nil }
-
-// Take begins a turn in s, which may be nil: then there is none.
-func (h *Held) Take(s Slot) {
-	h.mu.Lock()
-	h.slot, h.held = s, s != nil
-	h.mu.Unlock()
-}
 
 // Release ends the turn, with its slot taken. back reports whether it had been given
 // away: a goroutine of the turn's waits on, and the task needs its slot to end.

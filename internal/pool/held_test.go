@@ -24,7 +24,7 @@ func TestOneSlotIsTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &Held{}
 		slot := &lateSlot{gate: make(chan struct{})}
-		h.Take(slot)
+		h.Begin(slot)
 		waits := func() { h.BeginWait(); h.EndWait(t.Context()) }
 		first, second := make(chan struct{}), make(chan struct{})
 		go func() { waits(); close(first) }()

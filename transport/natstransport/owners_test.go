@@ -2,7 +2,6 @@ package natstransport_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -310,43 +309,5 @@ func TestBadQuestions(t *testing.T) {
 	want(t, client, transport.Envelope{Shard: 1, Type: "Who"}, "it")
 	if n := client.KnownShards(); n != 60_000 {
 		t.Errorf("%d shards are known", n)
-	}
-}
-
-// Who is succeeded while it does not answer is found out even if the announcement
-// is lost: a call whose time is up has the nodes asked.
-func TestSilentOwnerIsSucceeded(t *testing.T) {
-	for _, byTTL := range []bool{false, true} {
-		url, node, client, r := realm(t, 4)
-		r.epochs[1] = 3
-		nc := dial(t, url)
-		if _, err := nc.SubscribeSync("clstr.s.1.3"); err != nil { // a process that stands still
-			t.Fatal(err)
-		}
-		if err := nc.Flush(); err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithTimeout(patient(t), 20*time.Millisecond)
-		defer cancel()
-		if _, err := client.Request(ctx, transport.Envelope{Shard: 1, Type: "Who"}); !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatal(err)
-		}
-		eventually(t, "the client listens", client.Hears)
-		client.Deafen()
-		own(t, node, r, 1, 4, says("new"))
-		eventually(t, "the new owner is known", func() bool { // at once, but for a call whose time is up before it is sent
-			client.MayAsk()
-			env, ctx := transport.Envelope{Shard: 1, Type: "Who"}, patient(t)
-			if byTTL {
-				env.TTLMs = 20
-			} else {
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, 20*time.Millisecond)
-				defer cancel()
-			}
-			_, err := client.Request(ctx, env)
-			return err == nil || client.Epoch(1) == 4
-		})
-		want(t, client, transport.Envelope{Shard: 1, Type: "Who"}, "new")
 	}
 }
