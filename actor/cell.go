@@ -1,12 +1,14 @@
 package actor
 
 import (
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/sparse"
 )
 
 var _ pool.Task = (*cell)(nil)
@@ -242,6 +244,12 @@ func (c *cell) invokeSystem(m any, invoker pactor.MessageInvoker) {
 	default:
 		invoker.InvokeSystemMessage(m)
 	}
+}
+
+// log names the key in each line.
+func (c *cell) log() *slog.Logger {
+	h := c.shard.host
+	return h.system.log.With(sparse.Entity(h.opts.Kind, c.shard.id, c.key))
 }
 
 func (c *cell) set(f flag) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/sparse"
 )
 
 // Call is the way back to the sender of a message, and the message's context:
@@ -97,11 +98,9 @@ func (c *Context) Header(name string) (string, bool) {
 	return v, ok
 }
 
-// Log returns the node's logger with the entity's identity.
-func (c *Context) Log() *slog.Logger {
-	h := c.cell.shard.host
-	return h.system.log.With(slog.String("kind", h.opts.Kind), slog.String("key", c.cell.key), slog.Uint64("shard", uint64(c.cell.shard.id)))
-}
+// Log returns the node's logger with the entity's identity. What an entity logs is
+// written, however much it is: only the library's own lines are bounded.
+func (c *Context) Log() *slog.Logger { return sparse.Raw(c.cell.log()) }
 
 // Self returns the actor's process id, to which protoactor actors of the same
 // node can send; it is valid for this incarnation and the next ones.

@@ -42,7 +42,7 @@ func TestContext(t *testing.T) {
 	if activated.Key() != "k" || activated.Message().Type != "" || activated.Call().AwaitsReply() || !errors.Is(activated.Err(), context.Canceled) {
 		t.Error("the context of the activation is not a plain one")
 	}
-	if s := log.String(); !strings.Contains(s, "seen kind=account key=k shard=7") {
+	if s := log.String(); !strings.Contains(s, "seen kind=account shard=7 key=k") {
 		t.Errorf("logged %q", s)
 	}
 	w.stop()

@@ -79,7 +79,7 @@ func OnRequest[E, In, Out any](method func(*E, *Context, In) (Out, error)) Optio
 }
 
 // OnNotify lets the entity take notifications of type In with a method. There is
-// nobody to tell of its error: the node logs it, a line a second at most, and
+// nobody to tell of its error: the node logs it, a few lines a second at most, and
 // counts it.
 func OnNotify[E, In any](method func(*E, *Context, In) error) Option {
 	return func(t *table) {
@@ -231,7 +231,7 @@ func (i *instance) Passivate(c *Context) {
 		return
 	}
 	if err := i.table.passivate(i.entity, c); err != nil {
-		c.Log().Error("passivation failed", slog.Any("error", err))
+		c.cell.log().Error("passivation failed", slog.Any("error", err))
 	}
 }
 

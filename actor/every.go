@@ -64,7 +64,7 @@ func (t *ticker) call() {
 	h := t.cell.beginHook(periodicWork, t.limit)
 	defer h.end()
 	if err := t.method(t.entity, &h.own); err != nil {
-		h.own.Log().Warn("periodic work failed", slog.Any("error", err))
+		t.cell.log().Warn("periodic work failed", slog.Any("error", err))
 	}
 }
 

@@ -13,7 +13,7 @@ func (c *cell) failed(current any, value any) {
 		m.call.Panicked(value)
 		m.call.End()
 	default:
-		c.shard.host.logPanic(c, fmt.Sprintf("%T", current), value)
+		c.logPanic(fmt.Sprintf("%T", current), value)
 	}
 	c.mu.Lock()
 	c.flags &^= leaving // the incarnation that asked for it is over anyway

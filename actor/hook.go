@@ -94,7 +94,7 @@ func (h *hook) expire() {
 	h.late = true
 	waiting := c.takeOthers()
 	c.mu.Unlock()
-	h.own.Log().Warn("a hook takes too long: its key is closed until it returns", slog.String("hook", h.what), slog.Duration("after", h.limit))
+	h.own.cell.log().Warn("a hook takes too long: its key is closed until it returns", slog.String("hook", h.what), slog.Duration("after", h.limit))
 	c.shard.refuseAll(c, waiting, h.why())
 }
 
@@ -130,7 +130,7 @@ func (h *hook) end() {
 	}
 	h.held.Release()
 	if late {
-		h.own.Log().Warn("a hook has returned at last", slog.String("hook", h.what), slog.Duration("after", time.Since(h.began)))
+		h.own.cell.log().Warn("a hook has returned at last", slog.String("hook", h.what), slog.Duration("after", time.Since(h.began)))
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,6 +11,7 @@ import (
 	pactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/clstr-go/clstr/internal/shardtable"
+	"github.com/clstr-go/clstr/internal/sparse"
 )
 
 // Defaults of [HostOptions].
@@ -230,8 +230,8 @@ func (h *Host) refused() {
 // a dead letter.
 func (h *Host) refuseMail(c *cell, message any, why string) {
 	h.refused()
-	h.system.log.Warn("message by process id becomes a dead letter", slog.String("why", why),
-		slog.String("kind", h.opts.Kind), slog.String("key", c.key), slog.String("type", fmt.Sprintf("%T", pactor.UnwrapEnvelopeMessage(message))))
+	c.log().Warn("message by process id becomes a dead letter", slog.String("why", why),
+		slog.String("type", fmt.Sprintf("%T", pactor.UnwrapEnvelopeMessage(message))))
 	h.deadLetter(c.self(), message)
 }
 
@@ -244,7 +244,6 @@ func (h *Host) deadLetter(pid *PID, message any) {
 }
 
 // logPanic is called from the deferred function that recovered.
-func (h *Host) logPanic(c *cell, what string, value any) {
-	h.system.log.Error("actor panicked", slog.String("kind", h.opts.Kind), slog.String("key", c.key), slog.String("message", what),
-		slog.String("panic", fmt.Sprint(value)), slog.String("stack", string(debug.Stack())))
+func (c *cell) logPanic(what string, value any) {
+	c.log().Error("actor panicked", slog.String("message", what), sparse.Panic(value))
 }

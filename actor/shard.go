@@ -218,7 +218,7 @@ func (s *shard) spawn(ctx pactor.Context, c *cell) {
 	_, err := ctx.SpawnNamed(s.props, nameOf(c.key))
 	s.spawning = nil
 	if err != nil { // the name is taken: an actor of the application's sits there
-		s.host.system.log.Error("cannot spawn", slog.String("key", c.key), slog.Uint64("shard", uint64(s.id)), slog.Any("error", err))
+		c.log().Error("cannot spawn", slog.Any("error", err))
 		s.remove(c)
 	}
 }

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/clstr-go/clstr/internal/sparse"
 )
 
 // Entity is an actor that its key speaks to directly, with the message's
@@ -105,7 +106,7 @@ func (s *shell) start(ctx pactor.Context) {
 			if value == nil { // it goes on, and ends this goroutine
 				value = "runtime.Goexit"
 			}
-			s.shard.host.logPanic(s.cell, "activation", value)
+			s.cell.logPanic("activation", value)
 		}
 		s.shard.host.activated(err)
 		if s.live = err == nil; !s.live {
@@ -123,7 +124,7 @@ func (s *shell) giveUp(ctx pactor.Context, err error) {
 	s.inner, s.entity = nil, nil
 	s.keyEnded()
 	h := s.shard.host
-	h.system.log.Warn("activation failed", slog.String("kind", h.opts.Kind), slog.String("key", s.cell.key), slog.Any("error", err))
+	s.cell.log().Warn("activation failed", slog.Any("error", err))
 	first, before := s.cell.takeFirst()
 	for _, m := range before {
 		h.deadLetter(ctx.Self(), m)
@@ -206,9 +207,7 @@ func (s *shell) end(ctx pactor.Context) {
 func (s *shell) protect(ctx pactor.Context, f func(pactor.Context)) {
 	defer func() {
 		if value := recover(); value != nil {
-			h := s.shard.host
-			h.system.log.Error("stop hook panicked", slog.String("kind", h.opts.Kind), slog.String("key", s.cell.key),
-				slog.String("panic", fmt.Sprint(value)), slog.String("stack", string(debug.Stack())))
+			s.cell.log().Error("stop hook panicked", sparse.Panic(value))
 		}
 	}()
 	f(ctx)

@@ -10,6 +10,7 @@ import (
 	pactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/sparse"
 )
 
 // The parts of protoactor that an entity meets; they are protoactor's own.
@@ -35,8 +36,11 @@ type System struct {
 // block.
 type Pool = interface{ Go(pool.Task) }
 
-// NewSystem makes a system that runs its actors on p.
+// NewSystem makes a system that runs its actors on p. Of its own messages it writes
+// a few lines a second to log, and how many it has left out; an entity's lines
+// ([Context.Log]) are all written.
 func NewSystem(log *slog.Logger, p Pool) *System {
+	log = sparse.New(log)
 	s := &System{pool: p, log: log, replies: newReplies()}
 	quiet := slog.New(demoted{log.Handler()})
 	s.as = pactor.NewActorSystem(
@@ -49,7 +53,10 @@ func NewSystem(log *slog.Logger, p Pool) *System {
 
 // Close ends what the system has started beside its hosts, which must have
 // been stopped. It is idempotent.
-func (s *System) Close() { s.close.Do(s.as.Shutdown) }
+func (s *System) Close() {
+	s.close.Do(s.as.Shutdown)
+	sparse.Flush(s.log)
+}
 
 func (s *System) nextHost() string { return "clstr-" + strconv.FormatUint(s.hosts.Add(1), 10) }
 

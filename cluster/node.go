@@ -99,7 +99,7 @@ func (n *Node) begin() error {
 }
 
 func (n *Node) run(ctx context.Context) error {
-	log := n.opts.Log.With(slog.String("node", n.opts.NodeID))
+	log := n.opts.Log
 	life := transport.NewLifetime(log, n.opts.Transport)
 	defer func() { _ = life.End() }() // where it has not ended below
 	life.LimitInFlight(n.opts.MaxInFlight)

@@ -95,7 +95,7 @@ func TestFailedNotificationsAreTold(t *testing.T) {
 						lines++
 					}
 				}
-				if lines != 1 { // of one moment
+				if lines != sent { // each has its line, as long as they are few
 					t.Errorf("%s: %d lines of the log tell:\n%s", c.name, lines, &log)
 				}
 				if strings.Contains(log.String(), "s3cret") {

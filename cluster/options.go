@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
@@ -13,7 +14,9 @@ import (
 
 // NodeOptions configures node creation.
 type NodeOptions struct {
-	// Log is the logger for node operations. Defaults to slog.Default().
+	// Log is the logger for node operations. Of each message the node writes a few
+	// lines a second, and then how many it has left out; what entities log is all
+	// written. nil = slog.Default().
 	Log *slog.Logger
 	// NodeID is the unique identifier for this node. Auto-generated if empty.
 	NodeID string
@@ -75,12 +78,10 @@ type NodeOptions struct {
 const DefaultMaxInFlight = 64 << 10
 
 func (o NodeOptions) withDefaults() NodeOptions {
-	if o.Log == nil {
-		o.Log = slog.Default()
-	}
 	if o.NodeID == "" {
 		o.NodeID = newNodeID()
 	}
+	o.Log = sparse.New(o.Log, slog.String("node", o.NodeID))
 	if o.MaxInFlight == 0 {
 		o.MaxInFlight = DefaultMaxInFlight
 	}

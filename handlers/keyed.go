@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"context"
-	"log/slog"
 	"reflect"
 	"sync"
 
@@ -61,7 +60,7 @@ func (k *keyed) serve(ctx context.Context, env transport.Envelope) ([]byte, erro
 	}
 	life := transport.LifetimeFrom(ctx)
 	if life == nil {
-		k.once.Do(func() { k.alone = transport.NewLifetime(slog.Default(), nil) })
+		k.once.Do(func() { k.alone = transport.NewLifetime(nil, nil) })
 		life = k.alone
 	}
 	var h *hosted

@@ -2,15 +2,14 @@ package transport
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/sparse"
 )
 
 // Replier is the way back to the sender of a call.
@@ -225,8 +224,7 @@ func (c *Call) Fail(err *Error) {
 // be called from the deferred function that recovered. The caller learns
 // neither value nor stack.
 func (c *Call) Panicked(value any) {
-	c.sub.log().Error("handler panicked", slog.String("type", c.env.Type), slog.Int("shard", c.env.Shard),
-		slog.String("panic", fmt.Sprint(value)), slog.String("stack", string(debug.Stack())))
+	c.sub.d.logger.Error("handler panicked", sparse.Entity(c.env.Kind, c.env.Shard, c.env.Key), slog.String("type", c.env.Type), sparse.Panic(value))
 	c.answer(nil, Errorf(ErrPanicked, "message type %q", c.env.Type))
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/sparse"
 )
 
 // retryHint is what a refusal for want of room suggests.
@@ -38,14 +39,11 @@ type Dispatcher struct {
 
 // NewDispatcher makes a dispatcher. log may be nil.
 func NewDispatcher(limits Limits, log *slog.Logger) *Dispatcher {
-	if log == nil {
-		log = slog.Default()
-	}
 	limits = limits.withDefaults()
 	p := pool.New(limits.MaxConcurrentHandlers)
-	d := newDispatcher(limits, log, p)
+	d := newDispatcher(limits, sparse.New(log), p)
 	d.close = p.Close
-	d.life = NewLifetime(log, d)
+	d.life = NewLifetime(d.logger, d)
 	return d
 }
 
@@ -113,7 +111,10 @@ func (d *Dispatcher) Subscribe(ctx context.Context, r Receiver) (*Sub, error) {
 }
 
 // SetLog replaces the logger. It must be called before the first subscription.
-func (d *Dispatcher) SetLog(log *slog.Logger) { d.logger, d.life.log = log, log }
+func (d *Dispatcher) SetLog(log *slog.Logger) {
+	log = sparse.New(log)
+	d.logger, d.life.log = log, log
+}
 
 // Dispatcher implements [Dispatched].
 func (d *Dispatcher) Dispatcher() *Dispatcher { return d }
@@ -157,8 +158,6 @@ func (d *Dispatcher) refuse() []*Sub {
 	}
 	return subs
 }
-
-func (s *Sub) log() *slog.Logger { return s.d.logger }
 
 // Dispatch takes c over: it will be answered exactly once. It never blocks.
 // Calls that one sender sent one after the other must be dispatched in that

@@ -29,7 +29,6 @@ type Lifetime struct {
 	mostBusy int64        // not positive is no limit
 
 	onFailed func(*Error)
-	failures sparse.Log
 
 	gone chan struct{} // closed when End has ended all
 
@@ -58,9 +57,10 @@ type (
 type Dispatched interface{ Dispatcher() *Dispatcher }
 
 // NewLifetime makes a lifetime whose handlers share the goroutines, and the
-// limit on running handlers, of the given transport, if it has such.
+// limit on running handlers, of the given transport, if it has such. log gets a few
+// lines a second of each message, and how many were left out; nil is slog.Default().
 func NewLifetime(log *slog.Logger, transport any) *Lifetime {
-	l := &Lifetime{log: log, things: map[any]any{}, gone: make(chan struct{}), handlerTimeout: DefaultHandlerTimeout}
+	l := &Lifetime{log: sparse.New(log), things: map[any]any{}, gone: make(chan struct{}), handlerTimeout: DefaultHandlerTimeout}
 	if t, ok := transport.(Dispatched); ok {
 		d := t.Dispatcher()
 		l.pool, l.handlerTimeout = d.pool, d.limits.HandlerTimeout
@@ -85,7 +85,8 @@ func LifetimeFrom(ctx context.Context) *Lifetime {
 // Context returns a context that carries the lifetime.
 func (l *Lifetime) Context() context.Context { return l.ctx }
 
-// Log returns the logger of the node or transport.
+// Log returns the logger of the node or transport. It is for lines of the library:
+// it writes only a few a second of each message, and how many were left out.
 func (l *Lifetime) Log() *slog.Logger { return l.log }
 
 // Pool returns the goroutines that handlers run on.
@@ -131,6 +132,7 @@ func (l *Lifetime) End() error {
 		return l.reported()
 	}
 	defer close(l.gone)
+	defer sparse.Flush(l.log)
 	for _, end := range slices.Backward(ends) {
 		end()
 	}

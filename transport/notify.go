@@ -3,6 +3,8 @@ package transport
 import (
 	"context"
 	"log/slog"
+
+	"github.com/clstr-go/clstr/internal/sparse"
 )
 
 // notify dispatches a notification. The owner's acceptance is part of that, and
@@ -97,6 +99,5 @@ func (l *Lifetime) failed(env *Envelope, err *Error) {
 	if err.is == ErrPanicked {
 		return // its stack is in the log
 	}
-	l.failures.Warn(l.log, "notification failed", slog.String("type", env.Type), slog.String("kind", env.Kind),
-		slog.String("to", env.where()), slog.String("code", err.Code), slog.Any("error", err))
+	l.log.Warn("notification failed", sparse.Entity(env.Kind, env.Shard, env.Key), slog.String("type", env.Type), slog.String("code", err.Code), slog.Any("error", err))
 }

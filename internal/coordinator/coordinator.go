@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -98,7 +99,7 @@ func New(opts Options) (*Coordinator, error) {
 		return nil, err
 	}
 	return &Coordinator{
-		opts: opts, log: opts.Log, ops: make(chan struct{}, maxOps), lines: map[uint32]chan struct{}{},
+		opts: opts, log: sparse.New(opts.Log), ops: make(chan struct{}, maxOps), lines: map[uint32]chan struct{}{},
 		inbox: inbox{signal: make(chan struct{}, 1)},
 	}, nil
 }

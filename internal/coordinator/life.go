@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -119,7 +120,7 @@ func (l *life) do(e membership.Effect) {
 		l.c.opts.Node.Route(e.Shard, e.Record)
 	case membership.Moved:
 		delete(l.guards, e.Shard)
-		log.Debug("shard handed over", slog.Int("shard", int(e.Shard)), slog.Uint64("epoch", e.Epoch), slog.String("to", e.To.String()))
+		log.Debug("shard handed over", sparse.Shard(e.Shard), slog.Uint64("epoch", e.Epoch), slog.String("to", e.To.String()))
 	case membership.Joined:
 		log.Info("joined the cluster", slog.String("incarnation", l.self.Incarnation))
 	case membership.Settled:

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -50,7 +51,7 @@ func (l *life) open(e membership.Open) {
 				return
 			}
 			l.failing.CompareAndSwap(nil, &failing{time.Now(), err})
-			l.c.log.Warn("shard is not subscribed", slog.Int("shard", int(e.Shard)), slog.Any("error", err))
+			l.c.log.Warn("shard is not subscribed", sparse.Shard(e.Shard), slog.Any("error", err))
 			pause(h.ctx, openRetry)
 		}
 	})
@@ -70,13 +71,13 @@ func (l *life) drain(h *held) {
 			cancel()
 			h.set(Lost)
 			if err != nil {
-				l.c.log.Error("shard moves although something of it still runs", slog.Int("shard", int(h.Shard)), slog.Any("error", err))
+				l.c.log.Error("shard moves although something of it still runs", sparse.Shard(h.Shard), slog.Any("error", err))
 				if l.leaving.Load() {
 					l.c.report(fmt.Errorf("shard %d: %w", h.Shard, err))
 				}
 			}
 			if counts.Lost > 0 {
-				l.c.log.Error("calls were lost as their shard moved", slog.Int("shard", int(h.Shard)), slog.Uint64("lost", uint64(counts.Lost)))
+				l.c.log.Error("calls were lost as their shard moved", sparse.Shard(h.Shard), slog.Uint64("lost", uint64(counts.Lost)))
 			}
 			l.c.work.Go(func() { l.c.linger(h) }) // ends with c.done
 		}
@@ -90,7 +91,7 @@ func (c *Coordinator) linger(h *held) {
 		pause(c.done, c.opts.Linger)
 	}
 	if err := h.shard.Close(); err != nil {
-		c.log.Warn("shard's subscription has not ended well", slog.Int("shard", int(h.Shard)), slog.Any("error", err))
+		c.log.Warn("shard's subscription has not ended well", sparse.Shard(h.Shard), slog.Any("error", err))
 	}
 }
 
@@ -106,7 +107,7 @@ func (l *life) drop(shard uint32, h *held) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), l.c.opts.DrainTimeout)
 		defer cancel()
 		if err := h.shard.Drop(ctx); err != nil {
-			l.c.log.Error("something of a shard that was lost still runs", slog.Int("shard", int(shard)), slog.Any("error", err))
+			l.c.log.Error("something of a shard that was lost still runs", sparse.Shard(shard), slog.Any("error", err))
 		}
 		l.c.work.Go(func() { l.c.linger(h) }) // ends with c.done
 	})

@@ -1,37 +1,167 @@
-// Package sparse logs what others cause and nobody waits to be told of: at most
-// one line a second, so that a sender cannot flood the log, with the number of
-// those that it stands for. Its users' tests test it.
+// Package sparse bounds the library's log. Callers, keys and servers cause lines, and
+// there are any number of them: so every logger comes into the library through [New],
+// and of each message at most [PerSecond] lines a second are written. A further line
+// says, at the end of that second, how many were left out:
+//
+//	log := sparse.New(opts.Log) // nil is slog.Default()
+//	log.Warn("activation failed", sparse.Entity(kind, shard, key), slog.Any("error", err))
+//
+//	level=WARN msg="activation failed" kind=account shard=7 key=user-123 error="no database"
+//	level=WARN msg="activation failed" skipped=495
+//
+// What is counted together is what has the same level and message, so a message is a
+// constant and the rest are attributes. internal/laws keeps to all of this.
 package sparse
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/clstr-go/clstr/internal/expiry"
 )
 
-// Log is a log with at most one line a second. The zero value is ready to use.
-type Log struct {
-	mu      sync.Mutex
-	last    int64 // moment of the last line; 0 is none
-	skipped int
+const (
+	// PerSecond is how many lines a second are written of one level and message.
+	PerSecond = 5
+	// maxMessages bounds what is remembered. The library has fewer messages;
+	// protoactor's are not ours.
+	maxMessages = 512
+)
+
+// New returns a logger that writes to log, or to slog.Default() if that is nil, what
+// the bound allows; args are attributes of all its lines, as of With. Of a logger that
+// New has made it returns one with the same bound.
+func New(log *slog.Logger, args ...any) *slog.Logger {
+	if log == nil {
+		log = slog.Default()
+	}
+	log = log.With(args...)
+	if _, ok := log.Handler().(*handler); ok {
+		return log
+	}
+	inner := log.Handler()
+	return slog.New(&handler{inner, &bound{summary: inner, windows: map[line]*window{}}})
 }
 
-// Warn logs a line to log, or counts it for the next.
-func (l *Log) Warn(log *slog.Logger, msg string, args ...any) {
-	now := expiry.Now()
-	l.mu.Lock()
-	if l.last != 0 && now < l.last+int64(time.Second) {
-		l.skipped++
-		l.mu.Unlock()
+// Raw returns a logger without the bound, for lines that an application writes.
+func Raw(log *slog.Logger) *slog.Logger {
+	if h, ok := log.Handler().(*handler); ok {
+		return slog.New(h.Handler)
+	}
+	return log
+}
+
+// Flush writes what is still to be said of lines that were left out, so that nothing
+// is written behind an owner's end.
+func Flush(log *slog.Logger) {
+	if h, ok := log.Handler().(*handler); ok {
+		h.bound.flush()
+	}
+}
+
+// handler is the bound as a slog.Handler.
+type handler struct {
+	slog.Handler
+	bound *bound // shared with what With has made of the logger
+}
+
+// Handle implements slog.Handler.
+func (h *handler) Handle(ctx context.Context, r slog.Record) error {
+	if !h.bound.admits(line{r.Level, r.Message}) {
+		return nil
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &handler{h.Handler.WithAttrs(attrs), h.bound}
+}
+
+// WithGroup implements slog.Handler.
+func (h *handler) WithGroup(name string) slog.Handler {
+	return &handler{h.Handler.WithGroup(name), h.bound}
+}
+
+// line is what is counted together.
+type line struct {
+	level   slog.Level
+	message string
+}
+
+// bound counts a logger's lines.
+type bound struct {
+	summary slog.Handler // gets what is said of lines that were left out
+
+	mu      sync.Mutex
+	windows map[line]*window
+}
+
+// window is about a second of one line.
+type window struct {
+	began   time.Time
+	written int
+	skipped int
+	timer   *time.Timer // of the line that says how many were skipped; nil while none were
+}
+
+// admits reports whether a line may be written, or counts it.
+func (b *bound) admits(l line) bool {
+	now := time.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	w := b.windows[l]
+	if w == nil {
+		if len(b.windows) >= maxMessages {
+			l.message = "lines with many messages"
+			w = b.windows[l]
+		}
+		if w == nil {
+			w = &window{}
+			b.windows[l] = w
+		}
+	}
+	if passed := now.Sub(w.began); w.timer == nil && (passed >= time.Second || passed < 0) {
+		w.began, w.written = now, 0
+	}
+	if w.written < PerSecond {
+		w.written++
+		return true
+	}
+	w.skipped++
+	if w.timer == nil {
+		w.timer = time.AfterFunc(time.Second-now.Sub(w.began), func() { b.say(l, w) })
+	}
+	return false
+}
+
+// say writes how many lines were left out, and lets the next ones pass.
+func (b *bound) say(l line, w *window) {
+	b.mu.Lock()
+	skipped := w.skipped
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	w.began, w.written, w.skipped, w.timer = time.Now(), 0, 0, nil
+	b.mu.Unlock()
+	if skipped == 0 || !b.summary.Enabled(context.Background(), l.level) {
 		return
 	}
-	skipped := l.skipped
-	l.last, l.skipped = now, 0
-	l.mu.Unlock()
-	if skipped > 0 {
-		args = append(args, slog.Int("skipped", skipped))
+	r := slog.NewRecord(time.Now(), l.level, l.message, 0)
+	r.AddAttrs(slog.Int("skipped", skipped))
+	_ = b.summary.Handle(context.Background(), r) // as slog.Logger does
+}
+
+func (b *bound) flush() {
+	due := map[line]*window{}
+	b.mu.Lock()
+	for l, w := range b.windows {
+		if w.timer != nil {
+			due[l] = w
+		}
 	}
-	log.Warn(msg, args...)
+	b.mu.Unlock()
+	for l, w := range due {
+		b.say(l, w)
+	}
 }

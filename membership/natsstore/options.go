@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -39,9 +40,7 @@ func (o Options) withDefaults() Options {
 	if o.Prefix == "" {
 		o.Prefix = DefaultPrefix
 	}
-	if o.Log == nil {
-		o.Log = slog.Default()
-	}
+	o.Log = sparse.New(o.Log)
 	return o
 }
 

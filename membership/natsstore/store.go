@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -124,6 +125,7 @@ func (s *Store) Close() {
 		w.stop()
 	}
 	s.nc.Close()
+	sparse.Flush(s.log)
 }
 
 func (s *Store) isClosed() bool {

@@ -172,7 +172,7 @@ func (t *Transport) answer(m *nats.Msg) {
 		err = transport.Errorf(transport.ErrBadEnvelope, "owners: of %d shards: 1 to %d allowed", told.NumShards, maxShards)
 	}
 	if err != nil {
-		t.senders.warn("answer about owners is ignored", "error", err)
+		t.log.Warn("answer about owners is ignored", "error", err)
 		o.settle(nil, askPause)
 		return
 	}
@@ -231,7 +231,7 @@ func (o *owners) hears(sub *nats.Subscription) bool {
 func (t *Transport) announced(m *nats.Msg) {
 	told, err := wire.DecodeOwners(m.Data)
 	if err != nil {
-		t.senders.warn("announcement of an owner does not decode", "error", err)
+		t.log.Warn("announcement of an owner does not decode", "error", err)
 		return
 	}
 	for _, shard := range t.owners.learn(&told, false) {
@@ -253,6 +253,6 @@ func (t *Transport) forbidden(text string, err error) {
 	case strings.Contains(text, "Subscription to "+own):
 		t.log.Error("announcements of new owners may not be heard: they are found when the old ones refuse", "error", err)
 	case strings.Contains(text, "Publish to "+own):
-		t.senders.warn("new owners may not be announced: clients find them when the old ones refuse", "error", err)
+		t.log.Warn("new owners may not be announced: clients find them when the old ones refuse", "error", err)
 	}
 }

@@ -103,17 +103,17 @@ func (s sentinel) Run(pool.Slot) { close(s) }
 // tell answers a question for owners. Only the reader calls it.
 func (t *Transport) tell(s *ownersSub, m *nats.Msg) {
 	if !t.isInbox(m.Reply) {
-		t.senders.warn("question for owners with a reply subject that is no inbox is ignored")
+		t.log.Warn("question for owners with a reply subject that is no inbox is ignored")
 		return
 	}
 	ask, err := wire.DecodeOwners(m.Data)
 	if err != nil {
-		t.senders.warn("question for owners does not decode", "error", err)
+		t.log.Warn("question for owners does not decode", "error", err)
 		return
 	}
 	if s.begun.Add(1) > maxAnswers {
 		s.begun.Add(-1)
-		t.senders.warn("question for owners is ignored: too many come")
+		t.log.Warn("question for owners is ignored: too many come")
 		return // who has asked asks again
 	}
 	told := wire.Owners{First: ask.First}
@@ -142,6 +142,6 @@ func (m message) Run(pool.Slot) {
 		defer m.begun.Add(-1)
 	}
 	if err := m.t.nc.Publish(m.subject, m.data); err != nil {
-		m.t.senders.warn("message was not sent", "subject", m.subject, "error", err)
+		m.t.log.Warn("message was not sent", "subject", m.subject, "error", err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/wire"
 )
@@ -38,7 +39,7 @@ type Transport struct {
 	opts        Options
 	nc          *nats.Conn
 	log         *slog.Logger
-	senders     warner // what others cause
+	unawaited   unawaited
 	missed      missed // notifications
 	d           *transport.Dispatcher
 	inbox       string // without the last token
@@ -104,8 +105,6 @@ func newTransport(opts Options, backlog int) (*Transport, error) {
 	t := &Transport{
 		opts:    opts,
 		log:     opts.Log,
-		senders: warner{log: opts.Log},
-		missed:  missed{warner: warner{log: opts.Log}},
 		d:       transport.NewDispatcher(opts.limits(), opts.Log),
 		flusher: pool.New(1),
 		clock:   expiry.New(transport.DefaultRequestTimeout + ttlGrace),
@@ -120,6 +119,7 @@ func newTransport(opts Options, backlog int) (*Transport, error) {
 		quit:       make(chan struct{}),
 		ended:      make(chan struct{}),
 	}
+	t.unawaited.log, t.missed.log = opts.Log, opts.Log
 	t.calls.open = map[uint64]*call{}
 	t.requestRoom.init(opts.MaxBufferedBytes)
 	t.replyRoom.init(opts.MaxBufferedBytes)
@@ -294,4 +294,5 @@ func (t *Transport) end() {
 	close(t.quit)
 	t.in <- nil
 	t.running.Wait()
+	sparse.Flush(t.log)
 }

@@ -99,7 +99,7 @@ func (p *peer) answer(id uint64, subject string, data []byte, err *transport.Err
 	}
 	if fits, full = p.put(id, subject, limit, nil, short); !fits || full != nil {
 		p.take(id)
-		p.t.senders.warn("reply is dropped", "limit", limit+wire.Overhead, "error", full)
+		p.t.log.Warn("reply is dropped", "limit", limit+wire.Overhead, "error", full)
 	}
 }
 

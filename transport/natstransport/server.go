@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/wire"
 )
@@ -137,7 +138,7 @@ func (t *Transport) drain(subs ...*subscription) {
 func (t *Transport) requests(s *subscription, m *nats.Msg) {
 	if m.Reply != "" && !t.isInbox(m.Reply) {
 		// To answer there would let a caller write wherever this node may.
-		t.senders.warn("message with a reply subject that is no inbox is ignored", "shard", s.shard)
+		t.log.Warn("message with a reply subject that is no inbox is ignored", sparse.Shard(s.shard))
 		return
 	}
 	if err := t.decoder.Decode(m.Data, &t.packet); err != nil {
@@ -160,7 +161,7 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 		}
 		if e.Delivery != transport.AwaitNothing && p == nil {
 			if m.Reply == "" {
-				t.senders.warn("request without a reply subject is ignored", "shard", s.shard)
+				t.log.Warn("request without a reply subject is ignored", sparse.Shard(s.shard))
 				continue
 			}
 			p = t.peer(m.Reply)
@@ -180,7 +181,7 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 		}
 		switch {
 		case err == nil && e.Delivery == transport.AwaitNothing:
-			s.Dispatch(transport.NewCall(e.Envelope, &t.senders, 0))
+			s.Dispatch(transport.NewCall(e.Envelope, &t.unawaited, 0))
 		case err == nil:
 			r := &remote{peer: p, id: id}
 			r.Init(e.Envelope, r, e.Budget)
@@ -188,7 +189,7 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 			p.open(r)
 			s.Dispatch(&r.Call)
 		case e.Delivery == transport.AwaitNothing:
-			t.senders.warn("notification is refused", "shard", s.shard, "error", err)
+			t.log.Warn("notification is refused", sparse.Shard(s.shard), "error", err)
 		default:
 			held = held || p.hold() // all refusals share messages
 			p.answer(id, m.Reply, nil, notStarted(err))
@@ -227,7 +228,7 @@ func notStarted(err error) *transport.Error {
 // refuseBytes answers what cannot be decoded: each call that the reply subject
 // names, or id 0 for a sender that names none.
 func (t *Transport) refuseBytes(m *nats.Msg, err error) {
-	t.senders.warn("message does not decode", "subject", m.Subject, "bytes", len(m.Data), "error", err)
+	t.log.Warn("message does not decode", "subject", m.Subject, "bytes", len(m.Data), "error", err)
 	if m.Reply == "" {
 		return
 	}

@@ -1,0 +1,49 @@
+package sparse
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+)
+
+// What a line shows of a key, of a panic's value and of a stack, in bytes.
+const (
+	maxKey   = 64
+	maxPanic = 1 << 10
+	maxStack = 16 << 10
+)
+
+// Entity is how every line names the key that it is about: kind=account shard=7
+// key=user-123. A call to a shard has no key, and a kind without a name is left out.
+func Entity[N ~int | ~uint32](kind string, shard N, key string) slog.Attr {
+	attrs := make([]slog.Attr, 0, 3)
+	if kind != "" {
+		attrs = append(attrs, Kind(kind))
+	}
+	attrs = append(attrs, Shard(shard))
+	if key != "" {
+		attrs = append(attrs, slog.String("key", cut(key, maxKey)))
+	}
+	return slog.GroupAttrs("", attrs...)
+}
+
+// Kind is Entity where only the kind is known.
+func Kind(kind string) slog.Attr { return slog.String("kind", kind) }
+
+// Shard is Entity where only the shard is known.
+func Shard[N ~int | ~uint32](shard N) slog.Attr { return slog.Int("shard", int(shard)) }
+
+// Panic is a panic's value, and its stack: call it from the deferred function that
+// has recovered.
+func Panic(value any) slog.Attr {
+	return slog.GroupAttrs("",
+		slog.String("panic", cut(fmt.Sprint(value), maxPanic)),
+		slog.String("stack", cut(string(debug.Stack()), maxStack)))
+}
+
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return fmt.Sprintf("%s... (%d bytes)", text[:most], len(text))
+}
