@@ -100,11 +100,11 @@ func waitedFor(ctx context.Context, shard uint32, err error) bool {
 // of a connection, say, does not mean that this call has.
 func outer(err error) error {
 	e, ok := errors.AsType[*transport.Error](err)
-	if !ok || e.Cause == nil {
+	if !ok || len(e.Causes) == 0 {
 		return err
 	}
 	c := *e
-	c.Cause = nil
+	c.Causes = nil
 	return &c
 }
 

@@ -152,8 +152,8 @@ func TestNodesRefusals(t *testing.T) {
 		e, ok := errors.AsType[*cluster.Error](err)
 		if !ok || !errors.Is(err, cluster.ErrActivationFailed) || e.Outcome != cluster.NotStarted || !strings.Contains(err.Error(), "the key is bent") {
 			t.Errorf("an activation, nobody's cause: got %v (%v)", err, cluster.OutcomeOf(err))
-		} else if e.Cause == nil || e.Cause.Code != "application" || !strings.Contains(e.Cause.Message, "the key is bent") {
-			t.Errorf("an activation, nobody's cause: the cause is %+v", e.Cause)
+		} else if len(e.Causes) != 1 || e.Causes[0].Code != "application" || !strings.Contains(e.Causes[0].Message, "the key is bent") {
+			t.Errorf("an activation, nobody's cause: the causes are %+v", e.Causes)
 		}
 		_, err = safe("typed").Request(ctx, put{1})
 		if full, ok := errors.AsType[noRoom](err); !ok || full.Floor != 13 {

@@ -110,8 +110,8 @@ func (v verdict) check(t *testing.T, what string, err error) {
 	if hint, ok := cluster.RetryAfter(err); hint != v.hint || ok != (v.hint > 0) {
 		t.Errorf("%s: %v: the hint is %v, %v; want %v", what, err, hint, ok, v.hint)
 	}
-	if v.cause == nil && e.Cause != nil || v.cause != nil && !(e.Cause != nil && errors.Is(err, v.cause) && errors.Is(e.Cause, v.cause)) {
-		t.Errorf("%s: %v: the cause is %v, want %v", what, err, e.Cause, v.cause)
+	if v.cause == nil && len(e.Causes) > 0 || v.cause != nil && !(len(e.Causes) == 1 && errors.Is(err, v.cause) && errors.Is(e.Causes[0], v.cause)) {
+		t.Errorf("%s: %v: the causes are %v, want %v", what, err, e.Causes, v.cause)
 	}
 	for name, other := range sentinels {
 		if other != v.is && other != v.cause && errors.Is(err, other) {

@@ -191,7 +191,7 @@ func (c *Call) Start(slot Slot) bool {
 // its outcome is RanAndFailed. The slice stays the handler's.
 func (c *Call) Reply(data []byte, err error) {
 	if err != nil {
-		c.answer(nil, HandlerError(err))
+		c.replyError(err, HandlerError)
 		return
 	}
 	c.answer(data, nil)

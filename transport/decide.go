@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // how says why a call's context has ended.
@@ -58,6 +59,19 @@ func (c *Call) answer(data []byte, err *Error) {
 	c.settle(err, done)
 	c.reply(old, data, err)
 	c.close()
+}
+
+// replyError answers with what a func makes of a handler's error. The methods of
+// that are the application's: a call is answered even if they end the goroutine.
+func (c *Call) replyError(err error, make func(error) *Error) {
+	var e *Error
+	defer func() {
+		if e == nil {
+			e = &Error{Code: codeApplication, Outcome: RanAndFailed, Message: fmt.Sprintf("an error of type %T whose methods end their goroutine", err)}
+		}
+		c.answer(nil, e)
+	}()
+	e = make(err)
 }
 
 // settle ends the call's context.

@@ -98,7 +98,7 @@ func TestAnnotate(t *testing.T) {
 	if got, want := err.Error(), `request Deposit to key "a-1" (shard 7): overloaded: full`; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if e := err.(*Error); e.Code != inner.Code || e.Outcome != inner.Outcome || e.RetryAfter != inner.RetryAfter || e.Cause != inner.Cause {
+	if e := err.(*Error); e.Code != inner.Code || e.Outcome != inner.Outcome || e.RetryAfter != inner.RetryAfter || e.Causes[0] != inner.Causes[0] {
 		t.Errorf("Annotate has changed more than the words: %+v", e)
 	}
 	if inner.Op != "" {
@@ -121,13 +121,13 @@ func TestErrorTree(t *testing.T) {
 	if !errors.Is(e, ErrActivationFailed) || !errors.Is(e, context.DeadlineExceeded) || errors.Is(e, cause) {
 		t.Errorf("%v finds the wrong errors", e)
 	}
-	if e.Cause.Outcome != e.Outcome {
-		t.Errorf("a cause with outcome %v behind %v", e.Cause.Outcome, e.Outcome)
+	if e.Causes[0].Outcome != e.Outcome {
+		t.Errorf("a cause with outcome %v behind %v", e.Causes[0].Outcome, e.Outcome)
 	}
 	if !errors.Is(e, &Error{Code: "activation_failed"}) || errors.Is(e, &Error{Code: "draining"}) {
 		t.Error("an *Error with nothing but a code stands for the code")
 	}
-	if (&Error{}).Unwrap() != nil || len((&Error{Cause: e}).Unwrap()) != 1 {
+	if len((&Error{}).Unwrap()) != 0 || len((&Error{Causes: []*Error{e}}).Unwrap()) != 1 {
 		t.Error("Unwrap returns nil errors")
 	}
 	if got := (&Error{Code: "c"}).Error(); got != "c" {

@@ -133,7 +133,7 @@ func (t *funcTask) Run(slot pool.Slot) {
 	data, err := t.r.h(c, c.env)
 	returned = true
 	if err != nil {
-		c.answer(nil, t.failed(err))
+		c.replyError(err, t.failed)
 		return
 	}
 	c.answer(data, nil)

@@ -66,8 +66,9 @@ func CodeOf(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
 	}
-	if code, ok := codeOf(err); ok {
-		return code
+	g := grower{reg: registered.Load(), nodes: MaxErrorNodes, depth: MaxErrorDepth, looks: maxLooks, bytes: MaxErrorBytes}
+	if found := g.find(err, 1); len(found) > 0 {
+		return found[0].Code
 	}
 	return codeInternal
 }
@@ -98,9 +99,13 @@ type Error struct {
 	RetryAfter time.Duration
 	// Detail is a registered typed error, encoded as JSON; nil is none.
 	Detail []byte
-	// Cause is the registered error behind one of the library's, for example
-	// what an activation has failed with; nil is none.
-	Cause *Error
+	// Causes are the registered errors behind this one, for example what an
+	// activation has failed with, and beside it, where several were joined.
+	// errors.Is and errors.As find them all.
+	Causes []*Error
+	// Cut says that a part was left out, because the error was over a bound
+	// ([MaxErrorNodes], [MaxErrorDepth], [MaxErrorBytes]) or does not encode.
+	Cut bool
 
 	is error // what errors.Is and errors.As find; nil for an unknown code
 }
@@ -118,17 +123,12 @@ func (e *Error) Error() string {
 }
 
 // Unwrap returns the sentinel or typed error that the code stands for, and the
-// cause.
+// causes.
 func (e *Error) Unwrap() []error {
-	switch {
-	case e.is == nil && e.Cause == nil:
-		return nil
-	case e.Cause == nil:
-		return []error{e.is}
-	case e.is == nil:
-		return []error{e.Cause}
+	if e.is == nil {
+		return e.below()
 	}
-	return []error{e.is, e.Cause}
+	return append([]error{e.is}, e.below()...)
 }
 
 // Is also matches another *Error with the same code.
@@ -162,10 +162,11 @@ func newError(sentinel error) *Error {
 }
 
 // WithCause returns a copy of e with the error behind it, as a caller may see
-// that: its code and text.
+// that: its codes and text.
 func (e *Error) WithCause(cause error) *Error {
 	c := *e
-	c.Cause = HandlerError(cause).WithOutcome(e.Outcome)
+	behind := grow(cause, e.Outcome, MaxErrorNodes-1, MaxErrorDepth-1)
+	c.Causes, c.Cut = []*Error{behind}, e.Cut || behind.Cut
 	return &c
 }
 

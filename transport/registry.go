@@ -2,33 +2,47 @@ package transport
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"sync"
+	"sync/atomic"
 )
 
-// registry maps codes to errors and back. It is filled while programs
-// initialise and read on failures only.
-var registry = struct {
-	sync.RWMutex
+// registry maps codes to errors and back. What is published of it never changes:
+// a registration publishes a copy, so that a look-up takes no lock, and the methods
+// of an application's errors run under none.
+type registry struct {
 	byCode map[string]func(detail []byte) error
 	codes  map[error]string
 	types  map[reflect.Type]string
-}{
-	byCode: map[string]func([]byte) error{},
-	codes:  map[error]string{},
-	types:  map[reflect.Type]string{},
 }
 
+var (
+	registering sync.Mutex
+	registered  atomic.Pointer[registry]
+)
+
 func init() {
+	r := &registry{map[string]func([]byte) error{}, map[error]string{}, map[reflect.Type]string{}}
 	for _, b := range builtin {
-		registry.byCode[b.code] = func([]byte) error { return b.err }
-		registry.codes[b.err] = b.code
+		r.byCode[b.code] = func([]byte) error { return b.err }
+		r.codes[b.err] = b.code
 	}
 	for _, code := range []string{codeApplication, codeInternal} {
-		registry.byCode[code] = func([]byte) error { return nil }
+		r.byCode[code] = func([]byte) error { return nil }
 	}
+	registered.Store(r)
+}
+
+// register publishes what change makes of the registry, if that does not panic.
+func register(change func(r *registry)) {
+	registering.Lock()
+	defer registering.Unlock()
+	old := registered.Load()
+	r := &registry{maps.Clone(old.byCode), maps.Clone(old.codes), maps.Clone(old.types)}
+	change(r)
+	registered.Store(r)
 }
 
 // RegisterError gives a sentinel of the application a code, by which errors.Is
@@ -39,17 +53,17 @@ func RegisterError(code string, sentinel error) {
 	if sentinel == nil || !reflect.TypeOf(sentinel).Comparable() {
 		panic(fmt.Sprintf("clstr: RegisterError(%q): the sentinel must be a comparable error, not %T", code, sentinel))
 	}
-	registry.Lock()
-	defer registry.Unlock()
-	if old, taken := registry.codes[sentinel]; taken {
-		if old == code {
-			return
+	register(func(r *registry) {
+		if old, taken := r.codes[sentinel]; taken {
+			if old == code {
+				return
+			}
+			panic(fmt.Sprintf("clstr: RegisterError(%q): the sentinel has the code %q", code, old))
 		}
-		panic(fmt.Sprintf("clstr: RegisterError(%q): the sentinel has the code %q", code, old))
-	}
-	claimCode(code)
-	registry.byCode[code] = func([]byte) error { return sentinel }
-	registry.codes[sentinel] = code
+		r.claim(code)
+		r.byCode[code] = func([]byte) error { return sentinel }
+		r.codes[sentinel] = code
+	})
 }
 
 // RegisterErrorType gives an error type of the application a code. Its values
@@ -57,21 +71,21 @@ func RegisterError(code string, sentinel error) {
 // caller's side. E may be a struct or a pointer to one. It panics if the code
 // is empty or taken.
 func RegisterErrorType[E error](code string) {
-	registry.Lock()
-	defer registry.Unlock()
-	t := reflect.TypeFor[E]()
-	if registry.types[t] == code && code != "" {
-		return
-	}
-	claimCode(code)
-	registry.types[t] = code
-	registry.byCode[code] = func(detail []byte) error {
-		var e E
-		if json.Unmarshal(detail, &e) != nil || isNil(e) {
-			return nil
+	register(func(r *registry) {
+		t := reflect.TypeFor[E]()
+		if r.types[t] == code && code != "" {
+			return
 		}
-		return e
-	}
+		r.claim(code)
+		r.types[t] = code
+		r.byCode[code] = func(detail []byte) error {
+			var e E
+			if json.Unmarshal(detail, &e) != nil || isNil(e) {
+				return nil
+			}
+			return e
+		}
+	})
 }
 
 // isNil reports whether err holds a nil pointer, on which methods may panic.
@@ -80,100 +94,34 @@ func isNil(err error) bool {
 	return v.Kind() == reflect.Pointer && v.IsNil()
 }
 
-func claimCode(code string) {
+func (r *registry) claim(code string) {
 	if code == "" {
 		panic("clstr: an error's code must not be empty")
 	}
-	if _, taken := registry.byCode[code]; taken {
+	if _, taken := r.byCode[code]; taken {
 		panic(fmt.Sprintf("clstr: the error code %q is taken", code))
 	}
 }
 
-// codeOf finds the code of a registered error anywhere in err's tree.
-func codeOf(err error) (string, bool) {
-	code, _, ok := lookup(err)
-	return code, ok
-}
-
-// lookup walks err's tree, outermost first, to the first registered error.
-func lookup(err error) (code string, found error, ok bool) {
-	registry.RLock()
-	defer registry.RUnlock()
-	return lookupLocked(err)
-}
-
-func lookupLocked(err error) (string, error, bool) {
-	for err != nil {
-		if reflect.ValueOf(err).Comparable() {
-			if code, ok := registry.codes[err]; ok {
-				return code, err, true
-			}
-		}
-		if code, ok := registry.types[reflect.TypeOf(err)]; ok {
-			return code, err, true
-		}
-		switch u := err.(type) {
-		case interface{ Unwrap() error }:
-			err = u.Unwrap()
-		case interface{ Unwrap() []error }:
-			for _, e := range u.Unwrap() {
-				if code, found, ok := lookupLocked(e); ok {
-					return code, found, true
-				}
-			}
-			return "", nil, false
-		default:
-			return "", nil, false
+// code returns the code of err itself, whatever it wraps. typed is whether that is
+// its type's.
+func (r *registry) code(err error) (code string, typed, ok bool) {
+	if reflect.ValueOf(err).Comparable() {
+		if code, ok = r.codes[err]; ok {
+			return code, false, true
 		}
 	}
-	return "", nil, false
-}
-
-// HandlerError makes what the caller sees of an error that a handler returned:
-// its text, its code if it is registered, and always RanAndFailed, also where
-// the handler passes on the refusal of a call of its own. It survives errors
-// whose methods panic, as those of a nil pointer that has become an error do.
-func HandlerError(err error) (e *Error) {
-	defer func() {
-		if recover() != nil {
-			e = &Error{Code: codeApplication, Outcome: RanAndFailed, Message: fmt.Sprintf("an error of type %T whose methods panic", err)}
-		}
-	}()
-	e = &Error{Code: codeApplication, Outcome: RanAndFailed, Message: err.Error()}
-	code, found, ok := lookup(err)
-	inner, isOurs := errors.AsType[*Error](err)
-	if isOurs { // the handler passes on what a call of its own has failed with
-		e.Cause, e.RetryAfter = inner.Cause, inner.RetryAfter
-	}
-	if !ok {
-		if isOurs {
-			e.Code, e.Detail, e.is = inner.Code, inner.Detail, inner.is
-		}
-		return e
-	}
-	e.Code = code
-	if _, typed := registeredType(found); typed {
-		if detail, jerr := json.Marshal(found); jerr == nil {
-			e.Detail = detail
-		}
-	}
-	e.is = resolve(e.Code, e.Detail)
-	return e
-}
-
-func registeredType(err error) (string, bool) {
-	registry.RLock()
-	defer registry.RUnlock()
-	code, ok := registry.types[reflect.TypeOf(err)]
-	return code, ok
+	code, ok = r.types[reflect.TypeOf(err)]
+	return code, true, ok && !isNil(err)
 }
 
 // Resolve makes an error of what came over the wire. A code that this process
-// does not know keeps its text, code and outcome.
+// does not know keeps its text, code and outcome. It decodes errors of the
+// application's: call it where the error's receiver waits, not where others do.
 func Resolve(e *Error) *Error {
 	e.is = resolve(e.Code, e.Detail)
-	if e.Cause != nil {
-		Resolve(e.Cause)
+	for _, cause := range e.Causes {
+		Resolve(cause)
 	}
 	if e.Outcome == Succeeded || e.Outcome > RanAndFailed {
 		e.Outcome = MaybeRan
@@ -181,12 +129,17 @@ func Resolve(e *Error) *Error {
 	return e
 }
 
-func resolve(code string, detail []byte) error {
-	registry.RLock()
-	make := registry.byCode[code]
-	registry.RUnlock()
+// resolve returns nil for a code that is unknown, and for a typed error that does not
+// decode or panics at it.
+func resolve(code string, detail []byte) (err error) {
+	make := registered.Load().byCode[code]
 	if make == nil {
 		return nil
 	}
+	defer func() {
+		if recover() != nil {
+			err = nil
+		}
+	}()
 	return make(detail)
 }

@@ -1,8 +1,10 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -59,7 +61,7 @@ func TestRegisterRefuses(t *testing.T) {
 // far is what the caller sees of a handler's error: what a wire carries of it.
 func far(err error) *Error {
 	e := HandlerError(err)
-	return Resolve(&Error{Code: e.Code, Outcome: e.Outcome, Message: e.Message, Detail: e.Detail, Cause: e.Cause})
+	return Resolve(&Error{Code: e.Code, Outcome: e.Outcome, Message: e.Message, Detail: e.Detail, Causes: e.Causes})
 }
 
 func TestHandlerErrors(t *testing.T) {
@@ -143,8 +145,54 @@ func TestResolve(t *testing.T) {
 			t.Errorf("detail %q: errors.As finds %v", detail, v)
 		}
 	}
-	nested := Resolve(&Error{Code: "activation_failed", Outcome: NotStarted, Cause: &Error{Code: "test.insufficient", Outcome: 77}})
-	if !errors.Is(nested, errInsufficient) || nested.Cause.Outcome != MaybeRan {
-		t.Errorf("a cause becomes %+v", nested.Cause)
+	nested := Resolve(&Error{Code: "activation_failed", Outcome: NotStarted, Causes: []*Error{{Code: "test.insufficient", Outcome: 77}}})
+	if !errors.Is(nested, errInsufficient) || nested.Causes[0].Outcome != MaybeRan {
+		t.Errorf("a cause becomes %+v", nested.Causes[0])
+	}
+}
+
+// registers is an error that registers another when it is looked into: code of an
+// application's runs under no lock of the registry.
+type registers struct{ next error }
+
+func (registers) Error() string { return "registers" }
+
+func (r registers) Unwrap() error {
+	RegisterError("test.registered_meanwhile", r.next)
+	return r.next
+}
+
+func TestErrorsAreLookedIntoUnderNoLock(t *testing.T) {
+	next := errors.New("next")
+	e := HandlerError(registers{next})
+	if e.Code != codeApplication { // it was not registered when the handler had returned
+		t.Errorf("code %q", e.Code)
+	}
+	if again := far(next); again.Code != "test.registered_meanwhile" || !errors.Is(again, next) {
+		t.Errorf("code %q, %v", again.Code, again)
+	}
+}
+
+// goexit ends the goroutine that asks it for its text.
+type goexit struct{}
+
+func (goexit) Error() string { runtime.Goexit(); return "" }
+
+// A call is answered whatever the handler's error does.
+func TestErrorWhoseTextEndsTheGoroutine(t *testing.T) {
+	d := NewDispatcher(Limits{}, silent)
+	defer d.Close()
+	for _, h := range []HandlerFunc{
+		func(context.Context, Envelope) ([]byte, error) { return nil, goexit{} },
+		func(context.Context, Envelope) ([]byte, error) { return nil, errors.Join(errInsufficient, goexit{}) },
+	} {
+		sub, err := d.Subscribe(t.Context(), d.ReceiverFunc(h))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = sub.Do(t.Context(), Envelope{Type: "T"})
+		if OutcomeOf(err) != RanAndFailed || !strings.Contains(err.Error(), "end their goroutine") {
+			t.Errorf("%v (%v)", err, OutcomeOf(err))
+		}
 	}
 }

@@ -84,7 +84,7 @@ func TestCrowdedReaderRefuses(t *testing.T) {
 				continue
 			}
 			overloaded++
-			failed(t, r.Err, transport.ErrOverloaded, transport.NotStarted)
+			failed(t, transport.Resolve(r.Err), transport.ErrOverloaded, transport.NotStarted)
 			if after, ok := transport.RetryAfter(r.Err); !ok || after <= 0 {
 				t.Error("no hint when to try again")
 			}

@@ -22,6 +22,7 @@ type call struct {
 	left bool   // the caller has gone before it was sent
 	data []byte
 	err  *transport.Error
+	sent bool // err has come over the wire, and is the call's alone
 }
 
 // calls are the requests that wait, by id.

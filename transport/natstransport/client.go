@@ -258,6 +258,9 @@ func (c *call) await(ctx context.Context, env *transport.Envelope) ([]byte, erro
 func (c *call) outcome() ([]byte, error) {
 	signals.Put(c.signal)
 	if c.err != nil {
+		if c.sent { // here, and not on the reader: it runs code of the application's
+			transport.Resolve(c.err)
+		}
 		return nil, c.err
 	}
 	return c.data, nil

@@ -108,7 +108,7 @@ func (p *peer) answer(id uint64, subject string, data []byte, err *transport.Err
 func shorten(err *transport.Error) *transport.Error {
 	const most = 256
 	short := *err
-	short.Detail, short.Cause = nil, nil
+	short.Detail, short.Causes, short.Cut = nil, nil, true
 	if len(short.Message) > most {
 		short.Message = short.Message[:most] + "..."
 	}
@@ -120,10 +120,7 @@ func shorten(err *transport.Error) *transport.Error {
 const small = 1 << 10
 
 func (p *peer) put(id uint64, subject string, limit int, data []byte, err *transport.Error) (fits bool, full *transport.Error) {
-	size := 32 + len(data)
-	for e := err; e != nil; e = e.Cause {
-		size += 48 + 3*(len(e.Code)+len(e.Message)) + len(e.Detail) // a byte that is no UTF-8 becomes three
-	}
+	size := 32 + len(data) + sizeOf(err)
 	most := p.room.limit
 	if size <= small {
 		most *= 2
@@ -139,6 +136,17 @@ func (p *peer) put(id uint64, subject string, limit int, data []byte, err *trans
 		}
 	})
 	return fits, nil
+}
+
+// sizeOf is what an error takes at most: a byte that is no UTF-8 becomes three.
+func sizeOf(e *transport.Error) (size int) {
+	if e != nil {
+		size = 48 + 3*(len(e.Code)+len(e.Message)) + len(e.Detail)
+		for _, c := range e.Causes {
+			size += sizeOf(c)
+		}
+	}
+	return size
 }
 
 // publish sends a batch of replies, to the reply subject of the first: the

@@ -56,7 +56,11 @@ func ask(t *testing.T, nc *nats.Conn, env transport.Envelope, budget time.Durati
 	if err := d.Decode(m.Data, &p); err != nil || len(p.Replies) != 1 || p.Replies[0].ID != 9 {
 		t.Fatalf("%+v, %v", p, err)
 	}
-	return p.Replies[0]
+	r := p.Replies[0]
+	if r.Err != nil {
+		transport.Resolve(r.Err)
+	}
+	return r
 }
 
 // A sender that speaks the wire by itself is served as any other.

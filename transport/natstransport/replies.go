@@ -31,6 +31,7 @@ func (t *Transport) replies(m *nats.Msg) {
 	for i := range t.packet.Replies {
 		r := &t.packet.Replies[i]
 		if c := t.calls.take(r.ID); c != nil {
+			c.sent = r.Err != nil
 			c.decide(r.Data, r.Err)
 		}
 	}

@@ -1,6 +1,7 @@
 package natstransport_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -78,7 +79,7 @@ func TestBadBytesAreAnswered(t *testing.T) {
 		if len(p.Replies) != 1 {
 			t.Fatalf("%s: %+v", name, p)
 		}
-		failed(t, p.Replies[0].Err, transport.ErrBadEnvelope, transport.NotStarted)
+		failed(t, transport.Resolve(p.Replies[0].Err), transport.ErrBadEnvelope, transport.NotStarted)
 	}
 	for name, env := range map[string]transport.Envelope{
 		"another shard":   {Shard: 8},
@@ -93,7 +94,7 @@ func TestBadBytesAreAnswered(t *testing.T) {
 		if len(env.Headers) > 0 {
 			is = transport.ErrReservedHeader
 		}
-		failed(t, p.Replies[0].Err, is, transport.NotStarted)
+		failed(t, transport.Resolve(p.Replies[0].Err), is, transport.NotStarted)
 	}
 	// Bad bytes that name several calls in their reply subject answer each.
 	inbox := nats.NewInbox()
@@ -174,7 +175,7 @@ func (a *asker) replies(n int) map[uint64]error {
 			}
 			replies[r.ID] = nil
 			if r.Err != nil {
-				replies[r.ID] = r.Err
+				replies[r.ID] = transport.Resolve(r.Err)
 			}
 		}
 	}
@@ -257,4 +258,36 @@ func TestBadReplies(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(t, client, transport.Envelope{Shard: 7, Type: "Echo"}, transport.ErrReply, transport.MaybeRan)
+}
+
+// bomb is a registered typed error that panics where it is decoded.
+type bomb struct{}
+
+func (*bomb) Error() string                { return "bomb" }
+func (*bomb) UnmarshalJSON(b []byte) error { panic(string(b)) }
+
+func init() { transport.RegisterErrorType[*bomb]("natstransport_test.bomb") }
+
+// What a reply's error does when it is decoded is its caller's alone: the reader, and
+// with it every other call of the process, goes on.
+func TestErrorThatPanicsWhereItIsDecoded(t *testing.T) {
+	url := testkit.StartNATSServer(t, nil).URL()
+	node := connect(t, natstransport.Options{URL: url})
+	client := connect(t, natstransport.Options{URL: url})
+	typed := &transport.Error{Code: "natstransport_test.bomb", Outcome: transport.NotStarted, Message: "bang", Detail: []byte(`{}`)}
+	behind := &transport.Error{Code: "draining", Outcome: transport.NotStarted, Message: "draining", Causes: []*transport.Error{typed}}
+	for shard, err := range []*transport.Error{typed, behind} {
+		if _, e := node.Subscribe(patient(t), uint32(shard), refuser{err}); e != nil {
+			t.Fatal(e)
+		}
+		_, got := client.Request(patient(t), transport.Envelope{Shard: shard, Type: "T"})
+		if transport.CodeOf(got) != err.Code || transport.OutcomeOf(got) != transport.NotStarted || got.Error() != err.Message {
+			t.Errorf("%v, code %q, %v", got, transport.CodeOf(got), transport.OutcomeOf(got))
+		}
+		if _, ok := errors.AsType[*bomb](got); ok {
+			t.Error("there is a value that was not decoded")
+		}
+	}
+	serve(t, node, 2, echo)
+	want(t, client, transport.Envelope{Shard: 2, Type: "Echo", Data: []byte("x")}, "x")
 }

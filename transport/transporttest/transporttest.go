@@ -58,6 +58,7 @@ func Run(t *testing.T, h Harness) {
 		{"requests", requestTests},
 		{"deadlines", deadlineTests},
 		{"errors", errorTests},
+		{"errortrees", treeTests},
 		{"notify", notifyTests},
 		{"order", orderTests},
 		{"limits", limitTests},

@@ -32,7 +32,9 @@ type Envelope struct {
 	Unknown []byte
 }
 
-// Reply is the answer to the envelope with the given id: an error or data.
+// Reply is the answer to the envelope with the given id: an error or data. A decoded
+// error is as it was sent: its receiver calls transport.Resolve, which runs code of
+// the application's.
 type Reply struct {
 	ID      uint64
 	Data    []byte
@@ -44,7 +46,8 @@ type Reply struct {
 // has seen, so that they cost no memory each time. The zero value is ready to
 // use; it is not safe for concurrent use.
 type Decoder struct {
-	names map[string]string
+	names  map[string]string
+	causes int // of the packet's errors, so far
 }
 
 // maxNames bounds the names that a decoder keeps; message types are few.
@@ -67,6 +70,7 @@ func (d *Decoder) name(b []byte) string {
 func (d *Decoder) Decode(data []byte, p *Packet) error {
 	clear(p.Envelopes)
 	clear(p.Replies)
+	d.causes = 0
 	*p = Packet{Envelopes: p.Envelopes[:0], Replies: p.Replies[:0], Cancels: p.Cancels[:0]}
 	version := uint64(0)
 	for f := (fields{data: data}); ; {
@@ -220,43 +224,13 @@ func (d *Decoder) reply(data []byte, r *Reply) error {
 		case f.is(replyData, protowire.BytesType):
 			r.Data = own(f.bytes)
 		case f.is(replyError, protowire.BytesType):
-			e, err := decodeError(f.bytes, 0)
+			e, err := d.decodeError(f.bytes)
 			if err != nil {
 				return err
 			}
-			r.Err = transport.Resolve(e)
+			r.Err = e
 		default:
 			r.Unknown = append(r.Unknown, f.raw...)
-		}
-	}
-}
-
-func decodeError(data []byte, depth int) (*transport.Error, error) {
-	e := &transport.Error{}
-	for f := (fields{data: data}); ; {
-		if !f.next() {
-			if f.bad {
-				return nil, bad("error: field %d", f.number)
-			}
-			return e, nil
-		}
-		switch {
-		case f.is(errCode, protowire.BytesType):
-			e.Code = text(f.bytes)
-		case f.is(errOutcome, protowire.VarintType):
-			e.Outcome = transport.Outcome(min(f.uint, math.MaxUint8)) // Resolve knows the unknown
-		case f.is(errMessage, protowire.BytesType):
-			e.Message = text(f.bytes)
-		case f.is(errRetryAfter, protowire.VarintType):
-			e.RetryAfter = duration(f.uint, time.Microsecond)
-		case f.is(errDetail, protowire.BytesType):
-			e.Detail = own(f.bytes)
-		case f.is(errCause, protowire.BytesType) && depth < maxCauses:
-			cause, err := decodeError(f.bytes, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			e.Cause = cause
 		}
 	}
 }

@@ -1,9 +1,7 @@
 package wire
 
 import (
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -47,7 +45,8 @@ const (
 	errMessage    = 3
 	errRetryAfter = 4
 	errDetail     = 5
-	errCause      = 6
+	errCauses     = 6
+	errCut        = 7
 )
 
 // Overhead is what a packet has beside its envelopes and replies, at most.
@@ -143,8 +142,8 @@ func appendReply(b []byte, id uint64, data []byte, err *transport.Error, unknown
 	size := len(unknown) + sizeUint(replyID, id) + sizeString(replyData, len(data))
 	errSize := 0
 	if err != nil {
-		err = readable(err, 0)
-		errSize = sizeError(err, 0)
+		err = prepared(err)
+		errSize = sizeError(err)
 		size += protowire.SizeTag(replyError) + protowire.SizeBytes(errSize)
 	}
 	b = protowire.AppendTag(b, packetReplies, protowire.BytesType)
@@ -154,52 +153,9 @@ func appendReply(b []byte, id uint64, data []byte, err *transport.Error, unknown
 	if err != nil {
 		b = protowire.AppendTag(b, replyError, protowire.BytesType)
 		b = protowire.AppendVarint(b, uint64(errSize))
-		b = appendError(b, err, 0)
+		b = appendError(b, err)
 	}
 	return append(b, unknown...)
-}
-
-// readable returns e, or a copy whose text is UTF-8: what an application says
-// in its errors may be any bytes, a protobuf string may not.
-func readable(e *transport.Error, depth int) *transport.Error {
-	cause := e.Cause
-	if cause != nil && depth < maxCauses {
-		cause = readable(cause, depth+1)
-	}
-	if cause == e.Cause && utf8.ValidString(e.Message) && utf8.ValidString(e.Code) {
-		return e
-	}
-	c := *e
-	c.Cause = cause
-	c.Message, c.Code = strings.ToValidUTF8(c.Message, "\uFFFD"), strings.ToValidUTF8(c.Code, "\uFFFD")
-	return &c
-}
-
-// maxCauses bounds the chain of causes that travels with an error.
-const maxCauses = 8
-
-func sizeError(e *transport.Error, depth int) int {
-	size := sizeString(errCode, len(e.Code)) + sizeUint(errOutcome, uint64(e.Outcome)) +
-		sizeString(errMessage, len(e.Message)) + sizeUint(errRetryAfter, micros(e.RetryAfter)) +
-		sizeString(errDetail, len(e.Detail))
-	if e.Cause != nil && depth < maxCauses {
-		size += protowire.SizeTag(errCause) + protowire.SizeBytes(sizeError(e.Cause, depth+1))
-	}
-	return size
-}
-
-func appendError(b []byte, e *transport.Error, depth int) []byte {
-	b = appendString(b, errCode, e.Code)
-	b = appendUint(b, errOutcome, uint64(e.Outcome))
-	b = appendString(b, errMessage, e.Message)
-	b = appendUint(b, errRetryAfter, micros(e.RetryAfter))
-	b = appendBytes(b, errDetail, e.Detail)
-	if e.Cause != nil && depth < maxCauses {
-		b = protowire.AppendTag(b, errCause, protowire.BytesType)
-		b = protowire.AppendVarint(b, uint64(sizeError(e.Cause, depth+1)))
-		b = appendError(b, e.Cause, depth+1)
-	}
-	return b
 }
 
 // AppendCancel appends a cancellation to the packet in b.

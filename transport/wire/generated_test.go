@@ -41,10 +41,14 @@ func generatedError(e *transport.Error) *clstrpb.Error {
 	if e == nil {
 		return nil
 	}
-	return &clstrpb.Error{
+	g := &clstrpb.Error{
 		Code: e.Code, Outcome: clstrpb.Outcome(e.Outcome), Message: e.Message,
-		RetryAfterUs: uint64(e.RetryAfter / time.Microsecond), Detail: e.Detail, Cause: generatedError(e.Cause),
+		RetryAfterUs: uint64(e.RetryAfter / time.Microsecond), Detail: e.Detail, Cut: e.Cut,
 	}
+	for _, c := range e.Causes {
+		g.Causes = append(g.Causes, generatedError(c))
+	}
+	return g
 }
 
 // normal orders headers, which have no order, and forgets the difference

@@ -38,10 +38,13 @@ func full() wire.Packet {
 		Replies: []wire.Reply{
 			{ID: 1, Data: []byte("reply"), Unknown: []byte{0xa2, 0x06, 0x01, 'u'}},
 			{ID: 1<<64 - 1},
-			{ID: 3, Err: transport.Resolve(&transport.Error{
+			{ID: 3, Err: &transport.Error{
 				Code: "overloaded", Outcome: transport.NotStarted, Message: "overloaded: ü", RetryAfter: 10 * time.Millisecond,
-				Detail: []byte(`{"n":1}`), Cause: &transport.Error{Code: "nobody.knows", Outcome: transport.MaybeRan},
-			})},
+				Detail: []byte(`{"n":1}`), Cut: true, Causes: []*transport.Error{
+					{Code: "nobody.knows", Outcome: transport.MaybeRan, Causes: []*transport.Error{{Code: "inner", Outcome: transport.NotSent}}},
+					{Code: "another", Outcome: transport.MaybeRan},
+				},
+			}},
 		},
 		Cancels: []uint64{5, 1<<64 - 1},
 		Unknown: []byte{0xa1, 0x06, 1, 2, 3, 4, 5, 6, 7, 8}, // field 100, fixed64
@@ -175,12 +178,12 @@ func TestTimesTravelAsWhatIsLeft(t *testing.T) {
 // An application's error may have any bytes in its text; a packet stays
 // readable for every protobuf library all the same.
 func TestErrorText(t *testing.T) {
-	in := &transport.Error{Code: "a\xff", Outcome: transport.RanAndFailed, Message: "b\xff", Cause: &transport.Error{Message: "c\xff"}}
+	in := &transport.Error{Code: "a\xff", Outcome: transport.RanAndFailed, Message: "b\xff", Causes: []*transport.Error{{Message: "c\xff"}}}
 	p := decode(t, wire.AppendEnd(wire.AppendReply(nil, 1, nil, in), 0))
-	if e := p.Replies[0].Err; e.Code != "a\uFFFD" || e.Message != "b\uFFFD" || e.Cause.Message != "c\uFFFD" || e.Cause.Outcome != transport.MaybeRan {
-		t.Errorf("got %+v, cause %+v", e, e.Cause)
+	if e := p.Replies[0].Err; e.Code != "a\uFFFD" || e.Message != "b\uFFFD" || e.Causes[0].Message != "c\uFFFD" || transport.Resolve(e).Causes[0].Outcome != transport.MaybeRan {
+		t.Errorf("got %+v, cause %+v", e, e.Causes[0])
 	}
-	if in.Message != "b\xff" || in.Cause.Message != "c\xff" {
+	if in.Message != "b\xff" || in.Causes[0].Message != "c\xff" {
 		t.Error("the error itself was changed")
 	}
 }

@@ -473,7 +473,8 @@ type Error struct {
 	Message       string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	RetryAfterUs  uint64                 `protobuf:"varint,4,opt,name=retry_after_us,json=retryAfterUs,proto3" json:"retry_after_us,omitempty"`
 	Detail        []byte                 `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"` // a registered typed error, as JSON
-	Cause         *Error                 `protobuf:"bytes,6,opt,name=cause,proto3" json:"cause,omitempty"`
+	Causes        []*Error               `protobuf:"bytes,6,rep,name=causes,proto3" json:"causes,omitempty"` // behind it, and beside it
+	Cut           bool                   `protobuf:"varint,7,opt,name=cut,proto3" json:"cut,omitempty"`      // parts were left out; it stands in the outermost error
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -543,11 +544,18 @@ func (x *Error) GetDetail() []byte {
 	return nil
 }
 
-func (x *Error) GetCause() *Error {
+func (x *Error) GetCauses() []*Error {
 	if x != nil {
-		return x.Cause
+		return x.Causes
 	}
 	return nil
+}
+
+func (x *Error) GetCut() bool {
+	if x != nil {
+		return x.Cut
+	}
+	return false
 }
 
 // Owners says in which epochs shards are owned: a request asks for them without
@@ -653,14 +661,15 @@ const file_transport_wire_clstr_proto_rawDesc = "" +
 	"\x05Reply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\x12%\n" +
-	"\x05error\x18\x03 \x01(\v2\x0f.clstr.v1.ErrorR\x05error\"\xc7\x01\n" +
+	"\x05error\x18\x03 \x01(\v2\x0f.clstr.v1.ErrorR\x05error\"\xdb\x01\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12+\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2\x11.clstr.v1.OutcomeR\aoutcome\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12$\n" +
 	"\x0eretry_after_us\x18\x04 \x01(\x04R\fretryAfterUs\x12\x16\n" +
-	"\x06detail\x18\x05 \x01(\fR\x06detail\x12%\n" +
-	"\x05cause\x18\x06 \x01(\v2\x0f.clstr.v1.ErrorR\x05cause\"o\n" +
+	"\x06detail\x18\x05 \x01(\fR\x06detail\x12'\n" +
+	"\x06causes\x18\x06 \x03(\v2\x0f.clstr.v1.ErrorR\x06causes\x12\x10\n" +
+	"\x03cut\x18\a \x01(\bR\x03cut\"o\n" +
 	"\x06Owners\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\rR\x05first\x12\x16\n" +
@@ -709,7 +718,7 @@ var file_transport_wire_clstr_proto_depIdxs = []int32{
 	0, // 3: clstr.v1.Envelope.delivery:type_name -> clstr.v1.Delivery
 	6, // 4: clstr.v1.Reply.error:type_name -> clstr.v1.Error
 	1, // 5: clstr.v1.Error.outcome:type_name -> clstr.v1.Outcome
-	6, // 6: clstr.v1.Error.cause:type_name -> clstr.v1.Error
+	6, // 6: clstr.v1.Error.causes:type_name -> clstr.v1.Error
 	7, // [7:7] is the sub-list for method output_type
 	7, // [7:7] is the sub-list for method input_type
 	7, // [7:7] is the sub-list for extension type_name
