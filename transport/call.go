@@ -63,8 +63,8 @@ type Call struct {
 	replier Replier
 	sub     *Sub
 	bits    atomic.Uint32
-	ttl     ttlRole
-	far     bool // its sender waits in another process
+	far     bool // its sender is in another process
+	byTTL   bool // until is the end of the time to live, not the caller's deadline
 	ended   how  // guarded by mu
 	alone   bool // set by join
 
@@ -83,7 +83,6 @@ type Call struct {
 // more is what few calls have. It is guarded by the call's mu.
 type more struct {
 	done  chan struct{} // made when asked for
-	timer *time.Timer   // where until is in no class of the dispatcher's clock
 	after func()        // to be called when answered
 	kept  any           // the observer's
 	via   []uint32      // shards that wait for the call
@@ -113,7 +112,7 @@ func NewCall(env Envelope, r Replier, budget time.Duration) *Call {
 func (c *Call) Init(env Envelope, r Replier, budget time.Duration) {
 	var deadline int64
 	if budget > 0 {
-		deadline = expiry.Now() + int64(min(budget, forever))
+		deadline = expiry.Plus(expiry.Now(), budget)
 	}
 	c.far = true
 	c.init(&env, r, deadline)
@@ -129,10 +128,7 @@ func (c *Call) init(env *Envelope, r Replier, deadline int64) {
 		return
 	}
 	if end := env.endOfLife(); c.until == 0 || end < c.until {
-		c.until, c.ttl = end, ttlWatched
-		if env.Delivery == AwaitNothing {
-			c.ttl = ttlEnds
-		}
+		c.until, c.byTTL = end, true
 	}
 }
 
@@ -263,7 +259,7 @@ func (c *Call) Expire() {
 	switch {
 	case c.until == 0 || expiry.Now() < c.until:
 		err = Errorf(ErrHandlerTimeout, "the node's limit is %v", c.sub.d.limits.HandlerTimeout)
-	case c.ttl != ttlLater:
+	case c.byTTL:
 		err = newError(ErrEnvelopeExpired)
 	default:
 		err = newError(context.DeadlineExceeded)

@@ -19,11 +19,11 @@ func (c *Call) Deadline() (time.Time, bool) {
 	if until == 0 {
 		return time.Time{}, false
 	}
-	return time.Now().Add(time.Duration(until - expiry.Now())), true
+	return time.Now().Add(expiry.Until(until)), true
 }
 
-// Done implements context.Context. The channel and the timer that closes it
-// are made when it is first asked for: most handlers never do.
+// Done implements context.Context. The channel is made when it is first asked for:
+// most handlers never do.
 func (c *Call) Done() <-chan struct{} {
 	done, lost := c.look(true)
 	if lost {
@@ -44,8 +44,8 @@ func (c *Call) look(note bool) (done <-chan struct{}, lost bool) {
 			close(m.done)
 			return m.done, false
 		}
-		if c.until != 0 && m.timer == nil {
-			m.timer = time.AfterFunc(time.Duration(c.until-expiry.Now()), c.Expire)
+		if c.sub != nil {
+			c.sub.watchExactly(c)
 		}
 	}
 	if note && c.ended == not && c.sub != nil && c.sub.gate != nil && c.bits.Load()&bitNoted == 0 {

@@ -89,9 +89,6 @@ func (c *Call) settle(err *Error, h how) {
 				c.sub.home().unnote(c)
 			}
 		}
-		if m.timer != nil {
-			m.timer.Stop()
-		}
 		after, m.after = m.after, nil
 	}
 	c.mu.Unlock()
@@ -140,7 +137,7 @@ func (c *Call) tell(data []byte, err *Error) bool {
 // close is called once, when the call has been decided and its sender told. It
 // or End is the last, and finishes the call.
 func (c *Call) close() {
-	c.sub.unwatch(c, c.bits.Load()&bitStarted != 0)
+	c.sub.d.clock.Remove(&c.node)
 	old := c.bits.Or(bitClosed)
 	if old&(bitStarted|bitQueued) == 0 || old&bitEnded != 0 {
 		c.finish()

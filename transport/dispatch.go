@@ -206,7 +206,7 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 			c.Expire()
 			return false
 		}
-		if c.ttl == ttlWatched {
+		if c.watched() {
 			s.watch(c, now)
 		}
 	}

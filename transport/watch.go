@@ -1,39 +1,48 @@
 package transport
 
-import "time"
-
 // The classes of a dispatcher's clock.
 const (
 	classHandler = iota // the handler timeout
 	classRequest        // the default TTL
 )
 
-// ttlRole is what a call's time to live means for it.
-type ttlRole uint8
+// Who ends a call when its time is up:
+//
+//	from another process, or with a TTL   the dispatcher's clock, from its arrival on
+//	a request of this process, without    its sender, which wakes at its own deadline and leaves
+//	started, HandlerTimeout is earlier    the dispatcher's clock, from its start on
+//	none of these                         nobody: it has all the time that it wants
+//
+// The answer is the same for requests and notifications, for calls that wait, that
+// run, and that their handlers have left open: a sender that has died, and can
+// neither leave nor cancel, holds nothing longer than its own deadline.
 
-const (
-	ttlLater   ttlRole = iota // there is none, or the caller's deadline is earlier
-	ttlEnds                   // until is its end
-	ttlWatched                // and somebody must end the call then
-)
+// watched reports whether the clock must end c at until.
+func (c *Call) watched() bool { return c.until != 0 && (c.far || c.byTTL) }
 
-// watch wakes the sender of a call at its TTL.
+// watch has the clock end a call at until.
 func (s *Sub) watch(c *Call, now int64) {
 	const usual = int64(DefaultRequestTimeout)
 	switch left := c.until - now; {
 	case c.far && left > usual*9/10 && left <= usual:
 		// Its sender wakes by itself, and no handler starts too late: this may
-		// come later, so that calls which were on their way for a while need no
-		// timer each.
+		// come later, so that calls which were on their way for a while are still
+		// in a list.
 		s.d.clock.Add(&c.node, c, classRequest, now)
-		return
 	case c.env.TTLMs == DefaultRequestTimeout.Milliseconds() && left <= usual:
 		s.d.clock.Add(&c.node, c, classRequest, c.until-usual)
-		return
+	default:
+		s.d.clock.AddAt(&c.node, c, c.until)
 	}
-	c.mu.Lock()
-	c.rest().timer = time.AfterFunc(time.Duration(c.until-now), c.Expire)
-	c.mu.Unlock()
+}
+
+// watchExactly has the clock end a call at until, and not later: its handler looks
+// at its context.
+func (s *Sub) watchExactly(c *Call) {
+	if c.until != 0 && (c.runUntil == 0 || c.until <= c.runUntil) {
+		s.d.clock.AddAt(&c.node, c, c.until)
+		s.unlessAnswered(c)
+	}
 }
 
 // runUntil is the moment at which a handler that starts now must be done.
@@ -50,13 +59,12 @@ func (s *Sub) watchHandler(c *Call, now int64) {
 		return
 	}
 	s.d.clock.Add(&c.node, c, classHandler, now)
-	if c.bits.Load()&bitAnswered != 0 {
-		s.d.clock.Remove(&c.node) // it was decided before it was in the set
-	}
+	s.unlessAnswered(c)
 }
 
-func (s *Sub) unwatch(c *Call, started bool) {
-	if c.ttl == ttlWatched || started && c.runUntil != c.until {
+// unlessAnswered takes a call that was decided before it was in the clock out of it.
+func (s *Sub) unlessAnswered(c *Call) {
+	if c.bits.Load()&bitAnswered != 0 {
 		s.d.clock.Remove(&c.node)
 	}
 }

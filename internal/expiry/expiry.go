@@ -3,12 +3,15 @@
 // Things that all get the same time run out in the order in which they came, so
 // a list and one timer serve any number of them: adding and removing is a few
 // pointers under a lock, where a timer each would cost an allocation and a heap.
+// Things that end at a moment of their own go into a heap beside the lists
+// ([Set.AddAt]), which costs no allocation either.
 // There are several such lists side by side, and a thing goes into one that
 // nobody is at: whoever is interrupted at a list holds up few.
-// The tests are in expiry_test.go.
+// The tests are in expiry_test.go and moments_test.go.
 package expiry
 
 import (
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -26,38 +29,65 @@ func Now() int64 { return int64(time.Since(base)) }
 // At is [Now] for a time that was just read.
 func At(t time.Time) int64 { return int64(t.Sub(base)) }
 
+// Until returns how long it is from now to a moment. It does not overflow, however
+// far away that is.
+func Until(moment int64) time.Duration { return minus(moment, Now()) }
+
+// minus is a - b, or the nearest duration that there is.
+func minus(a, b int64) time.Duration {
+	switch d := a - b; {
+	case a > 0 && b < 0 && d < 0:
+		return math.MaxInt64
+	case a < 0 && b > 0 && d > 0:
+		return math.MinInt64
+	default:
+		return time.Duration(d)
+	}
+}
+
+// Plus returns the moment that is d after another, or the last that there is.
+func Plus(moment int64, d time.Duration) int64 {
+	if sum := moment + int64(d); d < 0 || sum >= moment {
+		return sum
+	}
+	return math.MaxInt64
+}
+
 // Expirer is told that its time has run out, on a goroutine of the queue's and
 // without a lock held.
 type Expirer interface{ Expire() }
 
 // Node is one thing's place in a set; embed it. The zero value is in no set. A
-// node may be added again, with another class, at any time, but not twice at
-// once.
+// node may be added again, with another class, at any time.
 type Node struct {
 	prev, next *Node
 	class      atomic.Pointer[class] // nil while in no set; changes under its lane's lock
 	at         int64
+	index      int // in the heap of moments
 	owner      Expirer
 }
 
 // laneCount is how many lists of each class there are.
 const laneCount = 16
 
-// Set ends what stays in it for longer than the duration of its class. Make one
-// with [New]. Its methods are safe for concurrent use and never block for long.
+// Set ends what stays in it for longer than the duration of its class, or until its
+// moment. Make one with [New]. Its methods are safe for concurrent use and never block for long.
 type Set struct{ lanes [laneCount]lane }
 
 // lane is a list of each class, under one lock.
 type lane struct {
 	mu      sync.Mutex
-	classes []class
+	classes []class // the last is of moments
 }
 
-// class is a list whose members all have the same time.
+// class is a list whose members all have the same time, or a heap of those that have
+// moments of their own.
 type class struct {
 	lane  *lane
 	after time.Duration
-	root  Node // root.next expires first
+	root  Node    // root.next expires first
+	own   bool    // each member has a moment of its own: they are in the heap
+	heap  moments
 	timer *time.Timer
 	armed bool
 	due   int64 // moment at which the armed timer fires
@@ -69,11 +99,14 @@ func New(classes ...time.Duration) *Set {
 	s := &Set{}
 	for l := range s.lanes {
 		lane := &s.lanes[l]
-		lane.classes = make([]class, len(classes))
-		for i, after := range classes {
+		lane.classes = make([]class, len(classes)+1)
+		for i := range lane.classes {
 			c := &lane.classes[i]
-			c.lane, c.after = lane, after
+			c.lane = lane
 			c.root.prev, c.root.next = &c.root, &c.root
+			if c.own = i == len(classes); !c.own {
+				c.after = classes[i]
+			}
 		}
 	}
 	return s
@@ -100,21 +133,51 @@ func (s *Set) Add(n *Node, owner Expirer, index int, now int64) {
 	if after <= 0 {
 		return
 	}
-	s.Remove(n)
-	l := s.lock()
-	defer l.mu.Unlock()
-	c := &l.classes[index]
-	n.owner, n.at = owner, now+int64(after)
-	n.class.Store(c)
-	last := c.root.prev
-	for last != &c.root && last.at > n.at { // moments come in about their order
-		last = last.prev
+	s.put(n, owner, index, now+int64(after))
+}
+
+// put adds n to a class, out of the one it was in.
+func (s *Set) put(n *Node, owner Expirer, index int, at int64) {
+	for {
+		s.Remove(n)
+		l := s.lock()
+		c := &l.classes[index]
+		if n.class.CompareAndSwap(nil, c) { // otherwise it was added elsewhere at the same moment
+			n.owner, n.at = owner, at
+			c.link(n)
+			l.mu.Unlock()
+			return
+		}
+		l.mu.Unlock()
 	}
-	n.prev, n.next = last, last.next
-	last.next.prev, last.next = n, n
+}
+
+// link is called with the lane's mu held.
+func (c *class) link(n *Node) {
+	if c.own {
+		c.heap.push(n)
+	} else {
+		last := c.root.prev
+		for last != &c.root && last.at > n.at { // moments come in about their order
+			last = last.prev
+		}
+		n.prev, n.next = last, last.next
+		last.next.prev, last.next = n, n
+	}
 	if !c.armed || n.at < c.due { // its now may lie back a while
 		c.arm(n.at)
 	}
+}
+
+// first returns what expires first, or nil. It is called with the lane's mu held.
+func (c *class) first() *Node {
+	switch {
+	case len(c.heap) > 0:
+		return c.heap[0]
+	case !c.own && c.root.next != &c.root:
+		return c.root.next
+	}
+	return nil
 }
 
 // Remove takes n out of whatever class it is in. If it is in none, its owner
@@ -131,8 +194,12 @@ func (s *Set) Remove(n *Node) {
 
 // unlink is called with the lane's mu held.
 func (n *Node) unlink() {
-	n.prev.next, n.next.prev = n.next, n.prev
-	n.prev, n.next = nil, nil
+	if c := n.class.Load(); c.own {
+		c.heap.remove(n)
+	} else {
+		n.prev.next, n.next.prev = n.next, n.prev
+		n.prev, n.next = nil, nil
+	}
 	n.class.Store(nil)
 }
 
@@ -140,7 +207,7 @@ func (n *Node) unlink() {
 // it fires, finds nothing due, and sets itself for the next or goes to sleep.
 func (c *class) arm(at int64) {
 	c.armed, c.due = true, at
-	d := time.Duration(at - Now())
+	d := Until(at)
 	if c.timer == nil {
 		c.timer = time.AfterFunc(d, c.fire)
 		return
@@ -152,8 +219,8 @@ func (c *class) fire() {
 	now := Now()
 	for {
 		c.lane.mu.Lock()
-		first := c.root.next
-		if first == &c.root {
+		first := c.first()
+		if first == nil {
 			c.armed = false
 			c.lane.mu.Unlock()
 			return
@@ -186,8 +253,8 @@ func (l *lane) stop() {
 			c.timer.Stop()
 		}
 		c.armed = false
-		for c.root.next != &c.root {
-			c.root.next.unlink()
+		for n := c.first(); n != nil; n = c.first() {
+			n.unlink()
 		}
 	}
 }

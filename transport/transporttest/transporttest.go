@@ -64,6 +64,7 @@ func Run(t *testing.T, h Harness) {
 		{"limits", limitTests},
 		{"lifecycle", lifecycleTests},
 		{"badinput", badInputTests},
+		{"left open", leftOpenTests},
 		{"ownership", ownershipTests},
 		{"outcomes", outcomeTests},
 	}
