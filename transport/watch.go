@@ -39,7 +39,7 @@ func (s *Sub) watch(c *Call, now int64) {
 // watchExactly has the clock end a call at until, and not later: its handler looks
 // at its context.
 func (s *Sub) watchExactly(c *Call) {
-	if c.until != 0 && (c.runUntil == 0 || c.until <= c.runUntil) {
+	if c.until != 0 && (c.bits.Load()&bitStarted == 0 || c.until == c.runUntil) {
 		s.d.clock.AddAt(&c.node, c, c.until)
 		s.unlessAnswered(c)
 	}

@@ -85,8 +85,8 @@ type lane struct {
 type class struct {
 	lane  *lane
 	after time.Duration
-	root  Node    // root.next expires first
-	own   bool    // each member has a moment of its own: they are in the heap
+	root  Node // root.next expires first
+	own   bool // each member has a moment of its own: they are in the heap
 	heap  moments
 	timer *time.Timer
 	armed bool
