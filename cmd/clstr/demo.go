@@ -58,12 +58,12 @@ func (a *app) runDemo(ctx context.Context, length time.Duration) (err error) {
 	}
 	defer server.Stop()
 	log := slog.New(slog.DiscardHandler)
-	store, err := natsstore.Open(ctx, natsstore.Options{URL: server.URL, Prefix: natsstore.DefaultPrefix, Memory: true, Log: log})
+	store, err := natsstore.Open(ctx, natsstore.Options{URL: server.URL, Prefix: natsstore.DefaultPrefix, Name: "demo", Memory: true, Log: log})
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	tr, err := natstransport.New(natstransport.Options{URL: server.URL, Log: log})
+	tr, err := natstransport.New(natstransport.Options{URL: server.URL, Name: "demo load", Log: log})
 	if err != nil {
 		return err
 	}

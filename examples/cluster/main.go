@@ -81,17 +81,17 @@ func run(ctx context.Context, args []string) (err error) {
 	}
 
 	// Three connections of three users: who carries requests cannot take a shard.
-	store, err := natsstore.Open(ctx, natsstore.Options{URL: o.nats, NATSOptions: as(o.control), Prefix: o.prefix})
+	store, err := natsstore.Open(ctx, natsstore.Options{URL: o.nats, Name: o.name, NATSOptions: as(o.control), Prefix: o.prefix})
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	tr, err := natstransport.New(natstransport.Options{URL: o.nats, NATSOptions: as(o.data), SubjectPrefix: o.prefix})
+	tr, err := natstransport.New(natstransport.Options{URL: o.nats, Name: o.name, NATSOptions: as(o.data), SubjectPrefix: o.prefix})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, tr.Close()) }()
-	nc, err := nats.Connect(o.nats, append(as(o.state), nats.CustomInboxPrefix("counters.in"))...)
+	nc, err := nats.Connect(o.nats, append(as(o.state), nats.Name(o.name+" counters"), nats.CustomInboxPrefix("counters.in"))...)
 	if err != nil {
 		return fmt.Errorf("connecting for the counters: %w", err)
 	}

@@ -51,11 +51,11 @@ func (c *Counter) Add(ctx *actor.Context, m Add) (Added, error) {
 // start starts a node on connections of its own, as in a process of its own, and returns
 // when it has joined the others and serves its part of the shards.
 func start(ctx context.Context, url, id string, db *show.Books) (*show.Node, error) {
-	store, err := natsstore.Open(ctx, natsstore.Options{URL: url}) // its lease, and who owns which shard
+	store, err := natsstore.Open(ctx, natsstore.Options{URL: url, Name: id}) // its lease, and who owns which shard
 	if err != nil {
 		return nil, err
 	}
-	nc, err := nats.Connect(url)
+	nc, err := nats.Connect(url, nats.Name(id))
 	if err != nil {
 		store.Close()
 		return nil, err
@@ -87,7 +87,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer stop()
-	tr, err := natstransport.New(natstransport.Options{URL: url})
+	tr, err := natstransport.New(natstransport.Options{URL: url, Name: "client"})
 	if err != nil {
 		return err
 	}

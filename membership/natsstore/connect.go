@@ -20,7 +20,7 @@ import (
 // is gone, and to say so: a renewal that is sent minutes later is worse than none.
 func (s *Store) connect(ctx context.Context, _ time.Duration) error {
 	options := append([]nats.Option{
-		nats.Name("clstr membership"),
+		nats.Name(s.opts.name()),
 		nats.Timeout(2 * time.Second),
 		nats.PingInterval(2 * time.Second),
 		nats.MaxPingsOutstanding(2),

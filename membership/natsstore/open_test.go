@@ -27,6 +27,7 @@ func TestOptions(t *testing.T) {
 		`Prefix "$KV"`:    {URL: "nats://127.0.0.1:1", Prefix: "$KV"},
 		`Prefix "a.*"`:    {URL: "nats://127.0.0.1:1", Prefix: "a.*"},
 		`Prefix "_INBOX"`: {URL: "nats://127.0.0.1:1", Prefix: "_INBOX"},
+		"Name of 257":     {URL: "nats://127.0.0.1:1", Name: strings.Repeat("n", 257)},
 		"missing port":    {URL: "nats://u:secret@[::1"},
 	} {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -38,6 +39,36 @@ func TestOptions(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), "secret") {
 			t.Errorf("a password in %v", err)
 		}
+	}
+}
+
+// TestConnectionIsNamed: an operator who looks at the server's connections sees whose
+// each one is.
+func TestConnectionIsNamed(t *testing.T) {
+	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	t.Cleanup(func() {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+	})
+	if !srv.ReadyForConnections(patience) {
+		t.Fatal("the server takes no connections")
+	}
+	open(t, natsstore.Options{URL: srv.ClientURL(), Memory: true, Name: "node-1"})
+	open(t, natsstore.Options{URL: srv.ClientURL(), Memory: true})
+	all, err := srv.Connz(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, c := range all.Conns {
+		names = append(names, c.Name)
+	}
+	if len(names) != 2 || names[0] != "clstr node-1 membership" || !strings.HasPrefix(names[1], "clstr natsstore.test@") {
+		t.Errorf("the connections are named %q", names)
 	}
 }
 

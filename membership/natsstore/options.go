@@ -2,6 +2,8 @@ package natsstore
 
 import (
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -19,6 +21,9 @@ type Options struct {
 	// URL is where to connect to, in the form of nats.Connect: several servers
 	// are separated by commas.
 	URL string
+	// Name is what the server knows the store's connection by: give it the node's
+	// ID. At most 256 bytes. Empty = the program's name and the host's.
+	Name string
 	// NATSOptions are added to the store's connection: credentials, TLS, names,
 	// handlers, anything of nats.go but nats.ReconnectBufSize.
 	NATSOptions []nats.Option
@@ -48,6 +53,8 @@ func (o Options) validate() error {
 	switch {
 	case o.URL == "":
 		return transport.Errorf(transport.ErrBadOption, "URL is required")
+	case len(o.Name) > maxName:
+		return transport.Errorf(transport.ErrBadOption, "Name of %d bytes: at most %d allowed", len(o.Name), maxName)
 	case o.Replicas < 0 || o.Replicas > 5:
 		return transport.Errorf(transport.ErrBadOption, "Replicas %d: 1 to 5, or 0 for as many as fit", o.Replicas)
 	}
@@ -57,6 +64,21 @@ func (o Options) validate() error {
 		}
 	}
 	return nil
+}
+
+// maxName bounds [Options.Name].
+const maxName = 256
+
+// name is what the server knows the connection by.
+func (o Options) name() string {
+	name := o.Name
+	if name == "" {
+		name = filepath.Base(os.Args[0])
+		if host, err := os.Hostname(); err == nil {
+			name += "@" + host
+		}
+	}
+	return "clstr " + name + " membership"
 }
 
 func plain(r rune) bool {

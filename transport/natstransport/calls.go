@@ -8,6 +8,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/wire"
 )
 
 // call is a request of this process that waits for its outcome.
@@ -156,7 +157,8 @@ type addressed struct {
 }
 
 // parseReplySubject undoes replySubject; of a subject that is not of that form it
-// returns the inbox only.
+// returns the inbox only. No packet has more than wire.MaxItems calls, and so does no
+// subject: a few bytes must not cost the reader as many look-ups as they like.
 func parseReplySubject(subject string) addressed {
 	dot := strings.LastIndexByte(subject, '.')
 	if dot < 0 {
@@ -173,7 +175,7 @@ func parseReplySubject(subject string) addressed {
 	if some {
 		notes, err2 = strconv.ParseUint(unacked, 36, 16)
 	}
-	if err != nil || err1 != nil || err2 != nil || notes > many {
+	if err != nil || err1 != nil || err2 != nil || notes > many || many > wire.MaxItems {
 		return addressed{inbox: subject}
 	}
 	return addressed{inbox: subject[:dot], first: first, n: int(many), unacked: int(notes)}

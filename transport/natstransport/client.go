@@ -136,13 +136,11 @@ func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) e
 	for name, value := range env.Headers {
 		size += 24 + len(name) + len(value)
 	}
+	var budget time.Duration
 	fits, err := len(env.Data) <= limit, error(nil)
 	if fits {
 		fits, err = b.put(ctx, env, size, limit, func(to *batch) {
-			var budget time.Duration
-			if d, ok := ctx.Deadline(); ok {
-				budget = max(time.Until(d), 1)
-			}
+			budget = budgetOf(ctx)
 			from := len(to.buf)
 			to.buf = wire.AppendEnvelope(to.buf, env, budget, via...)
 			to.calls = append(to.calls, c)
@@ -153,23 +151,17 @@ func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) e
 		return err
 	}
 	if !fits {
-		return tooLarge(env, limit)
+		return wire.TooLarge(env, max(budget, budgetOf(ctx)), via, limit+wire.Overhead)
 	}
 	return nil
 }
 
-// tooLarge says how large the payload may be: the server's limit is for all of a
-// message.
-func tooLarge(env *transport.Envelope, limit int) *transport.Error {
-	tried := *env
-	tried.Data = env.Data[:min(len(env.Data), limit)]
-	over := len(wire.AppendEnvelope(nil, &tried, time.Minute)) - limit // a deadline takes about as much as any other
-	allowed := len(tried.Data) - over
-	if allowed < 0 {
-		return transport.Errorf(transport.ErrTooLarge, "key, headers and type take %d bytes more than the %d that the server allows a message", -allowed, limit+wire.Overhead)
+// budgetOf is what is left of ctx's deadline; 0 is none.
+func budgetOf(ctx context.Context) time.Duration {
+	if d, ok := ctx.Deadline(); ok {
+		return max(time.Until(d), 1)
 	}
-	return transport.Errorf(transport.ErrTooLarge, "payload of %d bytes: at most %d fit into the %d that the server allows a message, beside its key, headers and type",
-		len(env.Data), allowed, limit+wire.Overhead)
+	return 0
 }
 
 // publish sends a batch of envelopes.

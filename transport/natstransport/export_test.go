@@ -68,7 +68,15 @@ func (t *Transport) Leave() { t.closing.Do(t.leave) }
 // Peers is how many peers the reader remembers, once it has read what has come.
 func (t *Transport) Peers() int {
 	t.readUpToHere()
-	return len(t.peers)
+	return t.peers.byInbox.Len()
+}
+
+// HoldPeer has whoever looks at a peer wait until release.
+func (t *Transport) HoldPeer(inbox string) (release func()) {
+	t.readUpToHere()
+	p, _ := t.peers.byInbox.Peek(inbox)
+	p.mu.Lock()
+	return p.mu.Unlock
 }
 
 // OpenCalls is how many calls wait for their outcome.

@@ -123,20 +123,28 @@ func (t *Transport) denied(err error, alone bool) {
 	t.forbidden(text, err)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if _, subject, ok := strings.Cut(text, "Subscription to "); ok {
+		t.subscriptionDenied(subject, err)
+	}
+	t.noteRefusal(err)
+}
+
+// subscriptionDenied is called with mu held, of refused subscriptions only: a peer
+// may cause any number of other refusals, and the reader waits for mu.
+func (t *Transport) subscriptionDenied(text string, err error) {
 	for sub, s := range t.asked {
-		if strings.Contains(text, "Subscription to "+strconv.Quote(sub.Subject)) {
+		if strings.HasPrefix(text, strconv.Quote(sub.Subject)) {
 			s.denied = err
 		}
 	}
 	for sub, s := range t.subs {
-		if strings.Contains(text, "Subscription to "+strconv.Quote(sub.Subject)) {
+		if strings.HasPrefix(text, strconv.Quote(sub.Subject)) {
 			s.denied = err
 		}
 	}
-	if strings.Contains(text, "Subscription to "+strconv.Quote(t.inbox+".*")) {
+	if strings.HasPrefix(text, strconv.Quote(t.inbox+".*")) {
 		t.inboxDenied = err
 	}
-	t.noteRefusal(err)
 }
 
 // noteRefusal is called with mu held.

@@ -83,7 +83,7 @@ type Transport struct {
 	waits   inbox
 	decoder wire.Decoder
 	packet  wire.Packet
-	peers   map[string]*peer
+	peers   peers
 
 	closing, ending sync.Once
 	quit            chan struct{}  // closed to end the watcher
@@ -111,7 +111,7 @@ func newTransport(opts Options, backlog int) (*Transport, error) {
 		in:      make(chan *nats.Msg, backlog),
 		subs:    map[*nats.Subscription]*subscription{},
 		asked:   map[*nats.Subscription]*ownersSub{},
-		peers:   map[string]*peer{},
+		peers:   newPeers(),
 		broken:  make(chan struct{}),
 
 		succession: succession,
@@ -134,7 +134,7 @@ func (t *Transport) connect() (err error) {
 	t.nc = t.opts.Conn
 	if t.nc == nil {
 		options := append([]nats.Option{
-			nats.Name("clstr"),
+			nats.Name(t.opts.name()),
 			nats.MaxReconnects(-1),
 			nats.FlusherTimeout(writeTimeout),
 			nats.ReconnectOnFlusherError(),

@@ -2,6 +2,8 @@ package natstransport
 
 import (
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -22,6 +24,11 @@ type Options struct {
 	// URL is where to connect to, in the form of nats.Connect: several servers
 	// are separated by commas.
 	URL string
+	// Name is what the server knows the connection by: operators find it in the
+	// server's report of connections, so give a node's transport the node's ID, and
+	// a client's the name of its service. At most 256 bytes. Not with Conn.
+	// Empty = the program's name and the host's, as in "billing@host-1".
+	Name string
 	// NATSOptions are added to the connection that New makes: credentials, TLS,
 	// names, handlers, anything of nats.go but nats.NoEcho. Not with Conn.
 	// A node answers to inboxes below "_INBOX." and below its own prefix only: with
@@ -56,6 +63,21 @@ type Options struct {
 	// its reply finds no room, the outcome says so.
 	// 0 = default (64 MiB), -1 = unlimited.
 	MaxBufferedBytes int
+}
+
+// maxName bounds [Options.Name].
+const maxName = 256
+
+// name is what the server knows the connection by.
+func (o Options) name() string {
+	if o.Name != "" {
+		return "clstr " + o.Name
+	}
+	name := "clstr " + filepath.Base(os.Args[0])
+	if host, err := os.Hostname(); err == nil {
+		name += "@" + host
+	}
+	return name
 }
 
 // fits refuses a connection that cannot serve.
@@ -96,6 +118,10 @@ func (o Options) validate() error {
 		return transport.Errorf(transport.ErrBadOption, "URL and Conn exclude each other")
 	case o.MaxBufferedBytes < -1:
 		return transport.Errorf(transport.ErrBadOption, "MaxBufferedBytes %d: -1 (unlimited), 0 (default) or more", o.MaxBufferedBytes)
+	case o.Conn != nil && o.Name != "":
+		return transport.Errorf(transport.ErrBadOption, "Name %.64q is for a connection that New makes, not for Conn: name that one with nats.Name", o.Name)
+	case len(o.Name) > maxName:
+		return transport.Errorf(transport.ErrBadOption, "Name of %d bytes: at most %d allowed", len(o.Name), maxName)
 	case o.Conn != nil && len(o.NATSOptions) > 0:
 		return transport.Errorf(transport.ErrBadOption, "NATSOptions are for a connection that New makes, not for Conn")
 	}

@@ -10,8 +10,7 @@ import (
 	"github.com/clstr-go/clstr/transport/wire"
 )
 
-// maxBatch is how many bytes share a message. It bounds too what a caller who
-// keeps one reply of a message keeps with it.
+// maxBatch is how many bytes share a message.
 const maxBatch = 32 << 10
 
 // maxItems is how many envelopes or replies share a message: small ones would be

@@ -2,6 +2,9 @@ package natstransport
 
 import (
 	"context"
+	"math"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/wire"
@@ -9,6 +12,32 @@ import (
 
 // maxPeers is how many peers are remembered that have no call here.
 const maxPeers = 1024
+
+// peers are the connections that have sent us requests, the one that was heard of
+// last first. Only the reader uses them, and nothing that it does costs more with
+// their number.
+type peers struct{ byInbox *simplelru.LRU[string, *peer] }
+
+func newPeers() peers {
+	byInbox, _ := simplelru.NewLRU[string, *peer](math.MaxInt, nil) // forget bounds it: a peer that has a call here stays
+	return peers{byInbox}
+}
+
+// forget makes room for another peer. Each message looks at two peers at most, so
+// that one which brings a new peer can still make up for an earlier one that found
+// none to forget.
+func (ps peers) forget() {
+	for range 2 {
+		if ps.byInbox.Len() < maxPeers {
+			return
+		}
+		if inbox, p, _ := ps.byInbox.GetOldest(); p.idle() {
+			ps.byInbox.RemoveOldest()
+		} else {
+			ps.byInbox.Get(inbox) // it goes behind the others
+		}
+	}
+}
 
 // peer is a connection that has sent us requests, known by its inbox. Its mutex
 // is the outbox's.
@@ -28,19 +57,13 @@ type remote struct {
 // peer finds the peer behind a reply subject. Only the reader calls it.
 func (t *Transport) peer(reply string) *peer {
 	inbox := parseReplySubject(reply).inbox
-	if p := t.peers[inbox]; p != nil {
-		return p
+	p, known := t.peers.byInbox.Get(inbox)
+	t.peers.forget()
+	if !known {
+		p = &peer{t: t, calls: make(map[uint64]*remote)}
+		p.pool, p.room, p.send = t.flusher, &t.replyRoom, p.publish
+		t.peers.byInbox.Add(inbox, p)
 	}
-	if len(t.peers) >= maxPeers {
-		for key, p := range t.peers {
-			if p.idle() {
-				delete(t.peers, key)
-			}
-		}
-	}
-	p := &peer{t: t, calls: make(map[uint64]*remote)}
-	p.pool, p.room, p.send = t.flusher, &t.replyRoom, p.publish
-	t.peers[inbox] = p
 	return p
 }
 
@@ -88,31 +111,16 @@ func (p *peer) answer(id uint64, subject string, data []byte, err *transport.Err
 	var short *transport.Error
 	switch {
 	case err != nil:
-		short = shorten(err)
+		short = wire.Shorten(err)
 	case full != nil:
 		short = full.WithOutcome(transport.RanAndFailed)
 	default:
-		tried := data[:min(len(data), limit)]
-		over := len(wire.AppendReply(nil, id, tried, nil)) - limit
-		short = transport.Errorf(transport.ErrReplyTooLarge, "reply of %d bytes: at most %d fit into the %d that the server allows a message",
-			len(data), len(tried)-over, limit+wire.Overhead)
+		short = wire.ReplyTooLarge(id, data, nil, limit+wire.Overhead)
 	}
 	if fits, full = p.put(id, subject, limit, nil, short); !fits || full != nil {
 		p.take(id)
 		p.t.log.Warn("reply is dropped", "limit", limit+wire.Overhead, "error", full)
 	}
-}
-
-// shorten keeps of an error that is too large to travel what its caller acts by:
-// code and outcome.
-func shorten(err *transport.Error) *transport.Error {
-	const most = 256
-	short := *err
-	short.Detail, short.Causes, short.Cut = nil, nil, true
-	if len(short.Message) > most {
-		short.Message = short.Message[:most] + "..."
-	}
-	return &short
 }
 
 // small is a reply that there is room for where there is none for large ones:

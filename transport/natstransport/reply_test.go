@@ -27,6 +27,7 @@ func TestRepliesGoToInboxesOnly(t *testing.T) {
 	sent := map[string]bool{}
 	for _, reply := range []string{
 		"$KV.bucket.key", "$JS.API.STREAM.DELETE.orders", "$SYS.x", "clstr.s.8.0", "clstr.s.7.0", "orders", "_INBOX", "_INBOXES.x", "inbox.x",
+		"_INBOX.N..x", "_INBOX.", "_INBOX.a.", "_INBOX.*", "_INBOX.>", "_INBOX.a.*.1-1",
 	} {
 		for _, data := range [][]byte{packet, []byte("not a packet")} {
 			if err := nc.PublishRequest("clstr.s.7.0", reply, data); err != nil {

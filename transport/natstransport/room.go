@@ -73,11 +73,8 @@ func (t *Transport) limit() int {
 	most := t.maxPayload.Load()
 	if most <= 0 { // the watcher has yet to see that there is a server
 		if most = t.nc.MaxPayload(); most <= 0 {
-			most = defaultPayload
+			most = wire.DefaultMaxMessage
 		}
 	}
 	return max(0, int(most)-wire.Overhead)
 }
-
-// defaultPayload is what servers allow a message by default.
-const defaultPayload = 1 << 20

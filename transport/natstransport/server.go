@@ -249,7 +249,16 @@ func (t *Transport) refuseBytes(m *nats.Msg, err error) {
 // maxRefusals bounds the answers to one message that cannot be decoded.
 const maxRefusals = 4096
 
-// isInbox reports whether a reply may be sent to the subject.
+// isInbox reports whether a reply may be sent to the subject. One that is no
+// subject the server would refuse, in a line of the log for each reply.
 func (t *Transport) isInbox(reply string) bool {
-	return strings.HasPrefix(reply, nats.InboxPrefix) || strings.HasPrefix(reply, t.inboxPrefix)
+	if !strings.HasPrefix(reply, nats.InboxPrefix) && !strings.HasPrefix(reply, t.inboxPrefix) {
+		return false
+	}
+	for token := range strings.SplitSeq(reply, ".") {
+		if token == "" || token == "*" || token == ">" || strings.ContainsAny(token, " \t\r\n") {
+			return false
+		}
+	}
+	return true
 }

@@ -70,7 +70,7 @@ func TestLimitIsNamed(t *testing.T) {
 		}
 		return nil, nil
 	})
-	number := regexp.MustCompile(`at most (\d+) fit into the 65536 that`)
+	number := regexp.MustCompile(`at most (\d+) fit into the 65536 of`)
 	for name, env := range map[string]transport.Envelope{
 		"payload": {}, "headers": {Headers: map[string]string{"h": strings.Repeat("v", 10_000)}}, "key": {Key: strings.Repeat("k", 1000)},
 	} {

@@ -14,8 +14,9 @@ import (
 // together: a few bytes on the wire must not become megabytes of memory.
 const MaxItems = 4096
 
-// Packet is a decoded message. Envelopes and replies share the bytes that they
-// were decoded from, each its own range: Data may be changed and appended to.
+// Packet is a decoded message. Data may be changed and appended to. It shares the
+// bytes that it was decoded from where it is about half of them or more, each its
+// own range; otherwise it is a copy, so that what is kept keeps little beside itself.
 type Packet struct {
 	FirstID   uint64
 	Envelopes []Envelope
@@ -48,6 +49,7 @@ type Reply struct {
 type Decoder struct {
 	names  map[string]string
 	causes int // of the packet's errors, so far
+	size   int // of the packet
 }
 
 // maxNames bounds the names that a decoder keeps; message types are few.
@@ -73,6 +75,7 @@ func (d *Decoder) Decode(data []byte, p *Packet) error {
 	d.causes = 0
 	*p = Packet{Envelopes: p.Envelopes[:0], Replies: p.Replies[:0], Cancels: p.Cancels[:0]}
 	version := uint64(0)
+	d.size = len(data)
 	for f := (fields{data: data}); ; {
 		if !f.next() {
 			if f.bad {
@@ -125,11 +128,13 @@ func (p *Packet) packedCancels(b []byte) error {
 }
 
 func (d *Decoder) envelope(data []byte, e *Envelope) error {
+	copied := 0 // bytes that are copied in any case
 	for f := (fields{data: data}); ; {
 		if !f.next() {
 			if f.bad {
 				return bad("envelope: field %d", f.number)
 			}
+			e.Data = d.own(e.Data, len(data)-copied)
 			return nil
 		}
 		switch {
@@ -144,7 +149,7 @@ func (d *Decoder) envelope(data []byte, e *Envelope) error {
 			}
 			e.Type = d.name(f.bytes)
 		case f.is(envData, protowire.BytesType):
-			e.Data = own(f.bytes)
+			e.Data = f.bytes
 		case f.is(envKey, protowire.BytesType):
 			e.Key = string(f.bytes)
 		case f.is(envKind, protowire.BytesType):
@@ -153,6 +158,7 @@ func (d *Decoder) envelope(data []byte, e *Envelope) error {
 			}
 			e.Kind = d.name(f.bytes)
 		case f.is(envHeaders, protowire.BytesType):
+			copied += len(f.raw)
 			if err := e.header(f.bytes); err != nil {
 				return err
 			}
@@ -179,6 +185,7 @@ func (d *Decoder) envelope(data []byte, e *Envelope) error {
 				return err
 			}
 		default:
+			copied += len(f.raw)
 			e.Unknown = append(e.Unknown, f.raw...)
 		}
 	}
@@ -211,36 +218,32 @@ func (e *Envelope) header(data []byte) error {
 }
 
 func (d *Decoder) reply(data []byte, r *Reply) error {
+	copied := 0 // bytes that are copied in any case
 	for f := (fields{data: data}); ; {
 		if !f.next() {
 			if f.bad {
 				return bad("reply: field %d", f.number)
 			}
+			r.Data = d.own(r.Data, len(data)-copied)
 			return nil
 		}
 		switch {
 		case f.is(replyID, protowire.VarintType):
 			r.ID = f.uint
 		case f.is(replyData, protowire.BytesType):
-			r.Data = own(f.bytes)
+			r.Data = f.bytes
 		case f.is(replyError, protowire.BytesType):
+			copied += len(f.raw)
 			e, err := d.decodeError(f.bytes)
 			if err != nil {
 				return err
 			}
 			r.Err = e
 		default:
+			copied += len(f.raw)
 			r.Unknown = append(r.Unknown, f.raw...)
 		}
 	}
-}
-
-// own gives a range of the packet to one receiver, who may append to it.
-func own(b []byte) []byte {
-	if len(b) == 0 {
-		return nil
-	}
-	return b[:len(b):len(b)]
 }
 
 // text keeps what is no UTF-8 readable.

@@ -10,6 +10,6 @@
 //
 // A packet is its fields one after the other, so that envelopes are appended as
 // they come and the packet is ended when it is sent. Nothing here blocks or
-// keeps a reference, except that what is decoded shares the bytes it was decoded
-// from. The tests compare with generated code; the decoder is fuzzed.
+// keeps a reference, except that payloads which are a large part of a packet share
+// its bytes. The tests compare with generated code; the decoder is fuzzed.
 package wire

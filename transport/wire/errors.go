@@ -111,7 +111,7 @@ func (t *treeDecoder) decode(data []byte, depth int) (*transport.Error, error) {
 		case f.is(errRetryAfter, protowire.VarintType):
 			e.RetryAfter = duration(f.uint, time.Microsecond)
 		case f.is(errDetail, protowire.BytesType):
-			e.Detail = own(f.bytes)
+			e.Detail = append([]byte(nil), f.bytes...) // errors are kept, and packets are large
 		case f.is(errCut, protowire.VarintType):
 			e.Cut = f.uint != 0
 		case f.is(errCauses, protowire.BytesType):

@@ -77,7 +77,7 @@ func Start(ctx context.Context, url, prefix string, o Options) (*Node, error) {
 	if n.nc, err = nats.Connect(url, nats.Name("node "+o.Name), nats.MaxReconnects(-1)); err != nil {
 		return nil, err
 	}
-	n.store, err = natsstore.Open(ctx, natsstore.Options{URL: url, Prefix: prefix, Memory: true, Log: log})
+	n.store, err = natsstore.Open(ctx, natsstore.Options{URL: url, Prefix: prefix, Name: o.Name, Memory: true, Log: log})
 	if err == nil {
 		n.tr, err = natstransport.New(natstransport.Options{Conn: n.nc, SubjectPrefix: prefix, Log: log})
 	}

@@ -1,0 +1,75 @@
+package natstransport_test
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport"
+	"github.com/clstr-go/clstr/transport/wire"
+)
+
+// An operator who looks at the server's connections sees whose each one is.
+func TestConnectionsAreNamed(t *testing.T) {
+	srv := ownServer(t)
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, opts := range map[string]natstransport.Options{
+		"clstr node-1": {Name: "node-1"},
+		"clstr " + filepath.Base(os.Args[0]) + "@" + host: {},
+		"mine": {Name: "node-2", NATSOptions: []nats.Option{nats.Name("mine")}},
+	} {
+		opts.URL = srv.ClientURL()
+		connect(t, opts)
+		if c := connection(t, srv, want); c.Name != want {
+			t.Errorf("the connection is named %q, want %q", c.Name, want)
+		}
+	}
+	for name, opts := range map[string]natstransport.Options{
+		"too long":         {URL: srv.ClientURL(), Name: strings.Repeat("n", 257)},
+		"of another's own": {Conn: dial(t, srv.ClientURL()), Name: "node-1"},
+	} {
+		if _, err := natstransport.New(opts); !errors.Is(err, transport.ErrBadOption) || !strings.Contains(err.Error(), "Name") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A reply subject that is none is refused before the server sees it: that would
+// refuse each reply, in a line of the log a message.
+func TestReplySubjectThatIsNone(t *testing.T) {
+	var buf lockedBuffer
+	node := connect(t, natstransport.Options{
+		URL: restricted(t), NATSOptions: []nats.Option{nats.UserInfo("node", "p")}, Log: slog.New(slog.NewTextHandler(&buf, nil)),
+	})
+	serve(t, node, 1, echo)
+	client := dial(t, node.URL(), nats.UserInfo("client", "p"), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	replies, err := client.SubscribeSync("_INBOX.mine.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	packet := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 1, Type: "Echo"}, 0), 1)
+	for range 100 {
+		if err := client.PublishRequest("clstr.s.1.0", "_INBOX.N..x", packet); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := client.PublishRequest("clstr.s.1.0", "_INBOX.mine.1-1", packet); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := replies.NextMsg(patience); err != nil {
+		t.Fatal(err)
+	}
+	node.Sync(patient(t)) // a refusal of the server's comes before its answer
+	if n := strings.Count(buf.String(), "\n"); n > 6 || strings.Contains(buf.String(), "not permitted") || !strings.Contains(buf.String(), "reply subject that is no inbox") {
+		t.Errorf("%d lines:\n%.1000s", n, buf.String())
+	}
+}

@@ -1,0 +1,97 @@
+package natstransport_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport"
+	"github.com/clstr-go/clstr/transport/wire"
+)
+
+// manyPeers is a node that has open calls of many more peers than it remembers
+// idle ones.
+func manyPeers(t *testing.T, peers int) (node *natstransport.Transport, nc *nats.Conn, replies *nats.Subscription, finish func()) {
+	t.Helper()
+	url := testkit.StartNATS(t)
+	node = connect(t, natstransport.Options{URL: url, MaxConcurrentHandlers: -1, HandlerTimeout: -1})
+	hold, entered := make(chan struct{}), make(chan struct{}, peers)
+	serve(t, node, 0, func(_ context.Context, env transport.Envelope) ([]byte, error) {
+		if env.Type == "Hold" {
+			entered <- struct{}{}
+			<-hold
+		}
+		return nil, nil
+	})
+	finish = func() { close(hold) }
+	nc = dial(t, url)
+	replies, err := nc.SubscribeSync("_INBOX.many.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range peers {
+		knock(t, nc, "Hold", i)
+		receive(t, "a handler", entered)
+	}
+	return node, nc, replies, finish
+}
+
+// knock sends a request from the inbox with the given number.
+func knock(t *testing.T, nc *nats.Conn, msgType string, inbox int) {
+	t.Helper()
+	b := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Type: msgType}, 0), 1)
+	if err := nc.PublishRequest("clstr.s.0.0", fmt.Sprintf("_INBOX.many.%d.1-1", inbox), b); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func answered(t *testing.T, replies *nats.Subscription) {
+	t.Helper()
+	if _, err := replies.NextMsg(patience); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What a message costs the reader does not grow with the number of peers that have
+// calls here: all but the two that it looks at could be as slow as they like.
+func TestReaderDoesNotWalkOverPeers(t *testing.T) {
+	const peers = natstransport.MaxPeers + 200
+	node, nc, replies, finish := manyPeers(t, peers)
+	release := sync.OnceFunc(node.HoldPeer(fmt.Sprintf("_INBOX.many.%d", peers-1)))
+	t.Cleanup(release)
+	for i := range 20 {
+		knock(t, nc, "Echo", peers+i)
+		answered(t, replies)
+	}
+	release()
+	finish()
+	for range peers {
+		answered(t, replies)
+	}
+}
+
+// A peer that has calls here is kept, or it could not cancel them; those that were
+// too many are forgotten once their calls have ended, whoever comes next.
+func TestPeersOverTheBoundAreForgottenLater(t *testing.T) {
+	const peers = natstransport.MaxPeers + 200
+	node, nc, replies, finish := manyPeers(t, peers)
+	if n := node.Peers(); n != peers {
+		t.Errorf("%d peers with open calls are remembered, of %d", n, peers)
+	}
+	finish()
+	for range peers {
+		answered(t, replies)
+	}
+	for range 2 * 200 {
+		knock(t, nc, "Echo", 0)
+		answered(t, replies)
+	}
+	if n := node.Peers(); n > natstransport.MaxPeers {
+		t.Errorf("%d peers are remembered, at most %d may be", n, natstransport.MaxPeers)
+	}
+}

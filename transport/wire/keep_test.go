@@ -1,0 +1,73 @@
+package wire_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/wire"
+)
+
+// Who keeps what came in a packet keeps at most four times as much memory as that
+// takes: a few bytes beside a large neighbour, or among many small ones, have memory
+// of their own. What is alone in its packet costs no copy.
+func TestWhatIsKeptOfAPacket(t *testing.T) {
+	const most = 4
+	payload := func(n int) []byte { return bytes.Repeat([]byte{'d'}, n) }
+	headers := map[string]string{"h": strings.Repeat("v", 1000)}
+	for name, packet := range map[string]wire.Packet{
+		"alone":        {Envelopes: []wire.Envelope{{Envelope: transport.Envelope{Type: "T", Data: payload(20)}}}},
+		"beside large": {Envelopes: []wire.Envelope{{Envelope: transport.Envelope{Data: payload(20)}}, {Envelope: transport.Envelope{Data: payload(1 << 20)}}}},
+		"beside headers": {Envelopes: []wire.Envelope{
+			{Envelope: transport.Envelope{Data: payload(20), Headers: headers}}, {Envelope: transport.Envelope{Data: payload(3000)}},
+		}},
+		"small ones":    {Envelopes: slicesOf(50, wire.Envelope{Envelope: transport.Envelope{Data: payload(64)}})},
+		"replies":       {Replies: []wire.Reply{{ID: 1, Data: payload(20)}, {ID: 2, Data: payload(1 << 20)}}},
+		"small replies": {Replies: slicesOf(50, wire.Reply{ID: 3, Data: payload(64)})},
+		"details": {Replies: []wire.Reply{
+			{ID: 1, Err: transport.Resolve(&transport.Error{Code: "x", Outcome: transport.MaybeRan, Detail: payload(20)})}, {ID: 2, Data: payload(1 << 20)},
+		}},
+		"behind unknown": {Unknown: append([]byte{0xa2, 0x06, 0xd0, 0x0f}, payload(2000)...), Replies: []wire.Reply{{ID: 1, Data: payload(20)}}},
+	} {
+		b := packet.Append(nil)
+		got := decode(t, b)
+		for _, e := range got.Envelopes {
+			check(t, name, b, e.Data, len(e.Data)+len(e.Key)+len(e.Type)+len(e.Kind)+12)
+		}
+		for _, r := range got.Replies {
+			if r.Err != nil {
+				check(t, name, b, r.Err.Detail, len(r.Err.Detail))
+				continue
+			}
+			check(t, name, b, r.Data, len(r.Data)+8)
+		}
+	}
+}
+
+// check changes the packet, and looks whether data changes with it.
+func check(t *testing.T, name string, packet, data []byte, own int) {
+	t.Helper()
+	if len(data) == 0 {
+		t.Fatalf("%s: nothing to look at", name)
+	}
+	const most = 4
+	before := bytes.Clone(packet)
+	clear(packet)
+	shares := !bytes.Equal(data, bytes.Repeat([]byte{'d'}, len(data)))
+	copy(packet, before)
+	switch {
+	case shares && len(packet) > most*own:
+		t.Errorf("%s: %d bytes keep a packet of %d", name, own, len(packet))
+	case !shares && len(packet) <= own+16:
+		t.Errorf("%s: what is alone in its packet was copied", name)
+	}
+}
+
+func slicesOf[T any](n int, v T) []T {
+	all := make([]T, n)
+	for i := range all {
+		all[i] = v
+	}
+	return all
+}

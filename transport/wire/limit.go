@@ -1,0 +1,67 @@
+package wire
+
+import (
+	"time"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// DefaultMaxMessage is how many bytes a NATS server allows a message by default.
+const DefaultMaxMessage = 1 << 20
+
+// Fits returns nil if env, alone in its packet, is no larger than a message may be,
+// and otherwise the error that says how large its payload may be. budget and via are
+// those of [AppendEnvelope].
+func Fits(env *transport.Envelope, budget time.Duration, via []uint32, most int) *transport.Error {
+	if len(env.Data) <= most-Overhead && len(AppendEnvelope(nil, env, budget, via...)) <= most-Overhead {
+		return nil
+	}
+	return TooLarge(env, budget, via, most)
+}
+
+// TooLarge is what Fits says of an envelope that does not. A message has more in it
+// than the payload, so that what it names is less than most; the next caller may
+// have a longer deadline, which takes more room, so that it allows for a minute.
+func TooLarge(env *transport.Envelope, budget time.Duration, via []uint32, most int) *transport.Error {
+	tried := *env
+	tried.Data = env.Data[:min(len(env.Data), max(0, most-Overhead))]
+	over := len(AppendEnvelope(nil, &tried, max(budget, time.Minute), via...)) - (most - Overhead)
+	allowed := len(tried.Data) - over
+	if allowed < 0 {
+		return transport.Errorf(transport.ErrTooLarge, "key, headers and type take %d bytes more than the %d of a message", -allowed, most)
+	}
+	return transport.Errorf(transport.ErrTooLarge, "payload of %d bytes: at most %d fit into the %d of a message, beside its key, headers and type",
+		len(env.Data), allowed, most)
+}
+
+// ReplyFits returns nil if a reply, alone in its packet, is no larger than a message
+// may be, and otherwise the error that goes in its place: for data one that says how
+// large that may be, for an error a short one.
+func ReplyFits(id uint64, data []byte, err *transport.Error, most int) *transport.Error {
+	if len(data) <= most-Overhead && len(AppendReply(nil, id, data, err)) <= most-Overhead {
+		return nil
+	}
+	return ReplyTooLarge(id, data, err, most)
+}
+
+// ReplyTooLarge is what ReplyFits says of a reply that does not.
+func ReplyTooLarge(id uint64, data []byte, err *transport.Error, most int) *transport.Error {
+	if err != nil {
+		return Shorten(err)
+	}
+	tried := data[:min(len(data), max(0, most-Overhead))]
+	over := len(AppendReply(nil, id, tried, nil)) - (most - Overhead)
+	return transport.Errorf(transport.ErrReplyTooLarge, "reply of %d bytes: at most %d fit into the %d of a message", len(data), len(tried)-over, most)
+}
+
+// Shorten keeps of an error that is too large to travel what its caller acts by:
+// code and outcome.
+func Shorten(err *transport.Error) *transport.Error {
+	const most = 256
+	short := *err
+	short.Detail, short.Causes, short.Cut = nil, nil, true
+	if len(short.Message) > most {
+		short.Message = short.Message[:most] + "..."
+	}
+	return &short
+}
