@@ -40,7 +40,8 @@ type cell struct {
 	hook    *hook // of the turn that runs, if no message has caused it
 	system  []any // protoactor's own messages; they go first
 	flags   flag
-	open    int32 // calls that were handled and not answered
+	coding  coding // the turn's
+	open    int32  // calls that were handled and not answered
 }
 
 type flag uint8
@@ -128,6 +129,9 @@ func (c *cell) turns(slot pool.Slot) (again bool) {
 		if value == nil { // runtime.Goexit: this goroutine ends, another goes on
 			value = "runtime.Goexit"
 			defer c.shard.host.system.pool.Go(c)
+			if c.leftCoding(current) {
+				return
+			}
 		}
 		c.failed(current, value)
 	}()

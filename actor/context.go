@@ -24,7 +24,8 @@ type Call interface {
 	Reply(data []byte, err error)
 	// ReplyOwned is Reply for a slice that the handler gives away.
 	ReplyOwned(data []byte)
-	// Fail answers with one of this package's errors.
+	// Fail answers with one of this package's errors, as it is or as a [*Failure].
+	// What merely wraps one counts as an error of the application's.
 	Fail(err error)
 	// Panicked answers for a handler that has panicked with the given value,
 	// while its stack is still there.

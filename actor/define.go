@@ -171,18 +171,20 @@ func (t *table) must(entity reflect.Type, first bool, what string) {
 
 func argument[In any](c *Context) (In, bool) {
 	m := c.call.Message()
-	in, err := codec.Unmarshal[In](m.Data)
+	in, err := decoded[In](c.cell, m.Data)
 	if err != nil {
-		c.call.Fail(fmt.Errorf("%w: type %q into %T: %w", ErrDecode, m.Type, in, err))
+		c.cell.logCodec(m.Type, err)
+		c.call.Fail(failure(ErrDecode, err, "type %q into %T", m.Type, in))
 		return in, false
 	}
 	return in, true
 }
 
 func respond(c *Context, out any) {
-	data, err := codec.Marshal(out)
+	data, err := c.cell.encoded(out)
 	if err != nil {
-		c.call.Fail(fmt.Errorf("%w: %T: %w", ErrEncode, out, err))
+		c.cell.logCodec(c.call.Message().Type, err)
+		c.call.Fail(failure(ErrEncode, err, "%T", out))
 		return
 	}
 	c.call.ReplyOwned(data)
@@ -218,7 +220,7 @@ func (i *instance) Handle(c *Context) {
 	msgType := c.call.Message().Type
 	h := i.table.handlers[msgType]
 	if h == nil {
-		c.call.Fail(fmt.Errorf("%w %q", ErrUnknownType, msgType))
+		c.call.Fail(failure(ErrUnknownType, nil, "%q", msgType))
 		return
 	}
 	h(i.entity, c)

@@ -29,3 +29,55 @@ var (
 	// ErrEncode: the method ran, and its reply does not marshal.
 	ErrEncode = errors.New("reply does not marshal")
 )
+
+// Failure is an error of this package: one of those above, with what is to be said of
+// it. What it is, is Why alone. What is behind it is an application's, which may well
+// look like another one of them.
+type Failure struct {
+	Why   error  // one of those above
+	What  string // of it; empty is nothing
+	Cause error  // an application's; nil is none
+}
+
+// failure makes a Failure.
+func failure(why, cause error, format string, args ...any) *Failure {
+	return &Failure{why, fmt.Sprintf(format, args...), cause}
+}
+
+// Error returns all of it, as one text.
+func (f *Failure) Error() string {
+	if detail := f.Detail(); detail != "" {
+		return f.Why.Error() + ": " + detail
+	}
+	return f.Why.Error()
+}
+
+// Detail is what the error says beyond Why.
+func (f *Failure) Detail() string {
+	switch {
+	case f.Cause == nil:
+		return f.What
+	case f.What == "":
+		return textOf(f.Cause)
+	}
+	return f.What + ": " + textOf(f.Cause)
+}
+
+// Unwrap returns Why and Cause.
+func (f *Failure) Unwrap() []error {
+	if f.Cause == nil {
+		return []error{f.Why}
+	}
+	return []error{f.Why, f.Cause}
+}
+
+// textOf is an application's error in words. Its method may panic, as that of a nil
+// pointer does that has become an error.
+func textOf(err error) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("an error of type %T whose methods panic", err)
+		}
+	}()
+	return err.Error()
+}

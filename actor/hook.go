@@ -101,9 +101,9 @@ func (h *hook) expire() {
 // why is what those are told who wait when the limit passes.
 func (h *hook) why() error {
 	if h.what == activation {
-		return fmt.Errorf("%w: %w after %v", ErrActivation, errHookTimeout, h.limit)
+		return &Failure{Why: ErrActivation, Cause: fmt.Errorf("%w after %v", errHookTimeout, h.limit)}
 	}
-	return fmt.Errorf("%w: its %s takes longer than %v", ErrStuck, h.what, h.limit)
+	return failure(ErrStuck, nil, "its %s takes longer than %v", h.what, h.limit)
 }
 
 var errHookTimeout = errors.New("timeout")

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
@@ -31,13 +30,14 @@ func newReplies() *replies { return &replies{} }
 // replyProcess is a call, as a process that can be sent one message.
 type replyProcess struct {
 	call    Call
+	cell    *cell
 	replies *replies
 	id      string
 }
 
 // expect makes a call's process, which is forgotten when the call was answered.
-func (r *replies) expect(call Call) *replyProcess {
-	p := &replyProcess{call: call, replies: r, id: strconv.FormatUint(r.next.Add(1), 36)}
+func (r *replies) expect(call Call, c *cell) *replyProcess {
+	p := &replyProcess{call: call, cell: c, replies: r, id: strconv.FormatUint(r.next.Add(1), 36)}
 	r.open.Store(p.id, p)
 	call.AfterAnswer(p.forget)
 	return p
@@ -70,12 +70,25 @@ func (p *replyProcess) SendUserMessage(_ *PID, message any) {
 	case *pactor.DeadLetterResponse: // the request was forwarded
 		p.call.Reply(nil, fmt.Errorf("no actor under the process id that the request was passed on to: %w", pactor.ErrDeadLetter))
 	default:
-		data, err := codec.Marshal(m)
-		if err != nil {
-			p.call.Fail(fmt.Errorf("%w: %T: %w", ErrEncode, m, err))
+		p.encode(m)
+	}
+}
+
+// encode answers with a response, on whatever goroutine has sent it.
+func (p *replyProcess) encode(m any) {
+	why := failure(ErrEncode, nil, "the message's own code ended its goroutine")
+	var data []byte
+	defer func() {
+		if why != nil {
+			p.call.Fail(why)
 			return
 		}
 		p.call.ReplyOwned(data)
+	}()
+	data, err := codec.Marshal(m)
+	if why = nil; err != nil {
+		p.cell.logCodec(p.call.Message().Type, err)
+		why = failure(ErrEncode, err, "%T", m)
 	}
 }
 
@@ -89,9 +102,12 @@ func (p *replyProcess) Stop(*PID) {}
 // with ctx.Respond, now or later.
 func (c *cell) handleProto(x *Context, invoker pactor.MessageInvoker) {
 	m := x.Message()
+	c.coding = decoding
 	message, err := decode(&m)
+	c.coding = 0
 	if err != nil {
-		x.call.Fail(fmt.Errorf("%w: type %q: %w", ErrDecode, m.Type, err))
+		c.logCodec(m.Type, err)
+		x.call.Fail(failure(ErrDecode, err, "type %q", m.Type))
 		return
 	}
 	if !x.call.AwaitsReply() {
@@ -99,7 +115,7 @@ func (c *cell) handleProto(x *Context, invoker pactor.MessageInvoker) {
 		x.call.Reply(nil, nil)
 		return
 	}
-	p := c.shard.host.system.replies.expect(x.call)
+	p := c.shard.host.system.replies.expect(x.call, c)
 	invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: m.Headers, Message: message, Sender: p.pid()})
 	if x.call.Err() == nil {
 		c.leftOpen(x.call, p.forget)
@@ -145,5 +161,5 @@ func decode(m *Message) (any, error) {
 		return m, nil
 	}
 	p := t.New().Interface()
-	return p, proto.Unmarshal(m.Data, p)
+	return p, codec.UnmarshalInto(m.Data, p)
 }

@@ -3,7 +3,6 @@ package actor
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -134,7 +133,7 @@ func (s *shell) giveUp(ctx pactor.Context, err error) {
 	case s.lost: // its context has ended, which may well be why
 		first.call.Fail(ErrLapsed)
 	default:
-		first.call.Fail(fmt.Errorf("%w: %w", ErrActivation, err))
+		first.call.Fail(&Failure{Why: ErrActivation, Cause: err})
 	}
 	ctx.Stop(ctx.Self())
 }

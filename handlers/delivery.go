@@ -1,8 +1,6 @@
 package handlers
 
 import (
-	"errors"
-	"strings"
 	"time"
 
 	"github.com/clstr-go/clstr/actor"
@@ -41,9 +39,7 @@ const (
 	retryStuck = time.Second
 )
 
-// codes gives the errors of package actor their sentinels on the wire. An
-// activation's error has a cause, which may be any: so it goes first. A stuck key
-// counts as one with a full mailbox, and goes before that.
+// codes gives the errors of package actor their sentinels on the wire.
 var codes = []struct{ from, to error }{
 	{actor.ErrActivation, transport.ErrActivationFailed},
 	{actor.ErrStuck, transport.ErrOverloaded},
@@ -55,29 +51,32 @@ var codes = []struct{ from, to error }{
 	{actor.ErrEncode, transport.ErrReply},
 }
 
+// coded makes the error of a call of what package actor says of it. It goes by what
+// the package has made, and never by what is inside: an application's error may be
+// one of the package's own, and would pass for a refusal of a call that has run.
 func coded(key string, err error) *transport.Error {
-	for _, code := range codes {
-		if !errors.Is(err, code.from) {
-			continue
-		}
-		switch code.from {
-		case actor.ErrStuck:
-			return transport.Overloaded(retryStuck, "a hook of key %.64q takes too long", key)
-		case actor.ErrMailboxFull:
-			return transport.Overloaded(retryFull, "the mailbox of key %.64q is full", key)
-		case actor.ErrActivation:
-			return transport.Errorf(code.to, "%s", why(err, code.from)).WithCause(err)
-		}
-		return transport.Errorf(code.to, "%s", why(err, code.from))
+	f, ok := err.(*actor.Failure)
+	if !ok {
+		f = &actor.Failure{Why: err}
 	}
-	return transport.HandlerError(err)
-}
-
-// why is what err says beyond its sentinel, whose words the code's repeat.
-func why(err, sentinel error) string {
-	all := err.Error()
-	if more := strings.TrimLeft(strings.TrimPrefix(all, sentinel.Error()), ": "); more != "" {
-		return more
+	var code error
+	for _, c := range codes {
+		if c.from == f.Why { // itself: nothing that it may wrap
+			code = c.to
+		}
 	}
-	return all
+	switch {
+	case code == nil:
+		return transport.HandlerError(err)
+	case f.Why == actor.ErrStuck:
+		return transport.Overloaded(retryStuck, "a hook of key %.64q takes too long", key)
+	case f.Why == actor.ErrMailboxFull:
+		return transport.Overloaded(retryFull, "the mailbox of key %.64q is full", key)
+	case f.Why == actor.ErrActivation && f.Cause != nil:
+		return transport.Errorf(code, "%s", f.Detail()).WithCause(f.Cause)
+	case f.Detail() == "":
+		return transport.Errorf(code, "key %.64q: %v", key, f.Why)
+	default:
+		return transport.Errorf(code, "%s", f.Detail())
+	}
 }

@@ -44,11 +44,11 @@ var (
 	ErrReplyTooLarge = errors.New("reply too large")
 	// ErrEncode: the request's payload does not marshal. Nothing was sent.
 	ErrEncode = errors.New("payload does not marshal")
-	// ErrDecode: the request's payload does not unmarshal on the node. The
-	// handler did not run.
+	// ErrDecode: the payload does not unmarshal on the node, or its own code panics
+	// there. The handler did not run, and the entity keeps its state.
 	ErrDecode = errors.New("payload does not unmarshal")
 	// ErrReply: the handler ran, and its reply does not marshal, or does not
-	// unmarshal at the caller.
+	// unmarshal at the caller. The entity keeps its state.
 	ErrReply = errors.New("unusable reply")
 
 	// ErrHandlerTimeout: the handler was still running at the node's handler
@@ -111,7 +111,7 @@ var builtin = []struct {
 	{"too_large", ErrTooLarge, NotSent},
 	{"reply_too_large", ErrReplyTooLarge, RanAndFailed},
 	{"encode", ErrEncode, NotSent},
-	{"decode", ErrDecode, NotStarted},
+	{"bad_payload", ErrDecode, NotStarted},
 	{"reply", ErrReply, RanAndFailed},
 	{"handler_timeout", ErrHandlerTimeout, MaybeRan},
 	{"panicked", ErrPanicked, MaybeRan},

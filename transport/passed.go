@@ -124,9 +124,11 @@ func (c *Call) join() (part bool) {
 }
 
 // finished is called when the call has; it returns true if it has no parts which go
-// on. They may wait for long, and lead to it.
+// on. They may wait for long, and lead to it: a func has its own copy of the envelope,
+// so the payload goes. The context of a key's turn may be kept, and has its message
+// from here.
 func (c *Call) finished() (last bool) {
-	if last = c.bits.Or(bitOver)>>partShift == 0; !last {
+	if last = c.bits.Or(bitOver)>>partShift == 0; !last && c.task != nil {
 		c.env.Data, c.env.Headers = nil, nil
 	}
 	return last

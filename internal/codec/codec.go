@@ -107,8 +107,10 @@ func isNil(v any) bool {
 	return r.Kind() == reflect.Pointer && r.IsNil()
 }
 
-// Marshal encodes v. The result belongs to the caller.
-func Marshal(v any) ([]byte, error) {
+// Marshal encodes v. The result belongs to the caller. Where v's own code panics
+// (MarshalJSON, MarshalText) the error is a [*Panic].
+func Marshal(v any) (_ []byte, err error) {
+	defer caught("encoding", &err)
 	if m, ok := v.(proto.Message); ok {
 		return proto.Marshal(m)
 	}
@@ -155,8 +157,10 @@ func UnmarshalNew[T any](data []byte) (*T, error) {
 	return v, UnmarshalInto(data, v)
 }
 
-// UnmarshalInto decodes data into what target points to.
-func UnmarshalInto(data []byte, target any) error {
+// UnmarshalInto decodes data into what target points to. Where that one's own code
+// panics (UnmarshalJSON, UnmarshalText) the error is a [*Panic].
+func UnmarshalInto(data []byte, target any) (err error) {
+	defer caught("decoding", &err)
 	if m, ok := target.(proto.Message); ok {
 		return proto.Unmarshal(data, m)
 	}

@@ -35,10 +35,13 @@ func Shard[N ~int | ~uint32](shard N) slog.Attr { return slog.Int("shard", int(s
 
 // Panic is a panic's value, and its stack: call it from the deferred function that
 // has recovered.
-func Panic(value any) slog.Attr {
+func Panic(value any) slog.Attr { return PanicWith(value, debug.Stack()) }
+
+// PanicWith is Panic for a stack that was taken when it was there.
+func PanicWith(value any, stack []byte) slog.Attr {
 	return slog.GroupAttrs("",
 		slog.String("panic", cut(fmt.Sprint(value), maxPanic)),
-		slog.String("stack", cut(string(debug.Stack()), maxStack)))
+		slog.String("stack", cut(string(stack), maxStack)))
 }
 
 func cut(text string, most int) string {

@@ -1,0 +1,174 @@
+package testkit_test
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/testkit"
+)
+
+// trigger is a message whose own code does what it says, where it is decoded or, as a
+// reply, encoded.
+type trigger struct {
+	Decode, Encode string
+}
+
+const secretPayload = "payload-7117"
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *trigger) UnmarshalJSON(data []byte) error {
+	type plain trigger
+	err := json.Unmarshal(data, (*plain)(m))
+	return errors.Join(err, act(m.Decode))
+}
+
+// MarshalJSON implements json.Marshaler.
+func (m trigger) MarshalJSON() ([]byte, error) {
+	type plain trigger
+	if err := act(m.Encode); err != nil {
+		return nil, err
+	}
+	return json.Marshal(plain(m))
+}
+
+func act(what string) error {
+	switch what {
+	case "panic":
+		panic(secretPayload)
+	case "nil":
+		var none *trigger
+		_ = none.Decode
+	case "goexit":
+		runtime.Goexit()
+	case "stopping": // what it returns looks like a refusal of a call that has not run
+		return fmt.Errorf("encoding: %w", actor.ErrStopping)
+	case "refused":
+		return fmt.Errorf("encoding: %w", &cluster.Error{Code: "draining", Outcome: cluster.NotStarted})
+	case "draining":
+		return fmt.Errorf("encoding: %w", cluster.ErrDraining)
+	}
+	return nil
+}
+
+// fuse is an entity that counts what ran, in memory and in a count of the test's.
+type fuse struct {
+	n   int
+	ran *atomic.Int32
+}
+
+type light struct{ Reply string } // Reply is what encoding the reply does
+
+type count struct{}
+
+func (f *fuse) light(_ *actor.Context, m light) (trigger, error) {
+	f.n++
+	f.ran.Add(1)
+	return trigger{Encode: m.Reply}, nil
+}
+
+func (f *fuse) explode(*actor.Context, trigger) (int, error) { f.n = -1; return f.n, nil }
+func (f *fuse) count(*actor.Context, count) (int, error)     { return f.n, nil }
+
+// Receive is the same entity as an actor of protoactor's.
+func (f *fuse) Receive(c pactor.Context) {
+	switch m := c.Message().(type) {
+	case *pactor.Restarting, *pactor.Stopping:
+		f.n = -2
+	case *light:
+		reply, _ := f.light(nil, *m)
+		c.Respond(reply)
+	case *trigger:
+		f.n = -1
+	case *count:
+		c.Respond(f.n)
+	}
+}
+
+func init() {
+	actor.RegisterMessage[*light]()
+	actor.RegisterMessage[*count]()
+	actor.RegisterMessage[*trigger]()
+}
+
+// TestCodeOfMessages: what a payload or a reply does while it is decoded or encoded
+// hurts its own call and nothing else. The entity keeps its state, the caller learns
+// what ran, and nothing runs twice.
+func TestCodeOfMessages(t *testing.T) {
+	for _, live := range []bool{false, true} {
+		t.Run(fmt.Sprintf("live=%v", live), func(t *testing.T) {
+			testkit.EachTransport(t, func(t *testing.T, kind testkit.TransportKind) {
+				var ran atomic.Int32
+				typed := actor.Define("typed", func(string) *fuse { return &fuse{ran: &ran} },
+					actor.OnRequest((*fuse).light), actor.OnRequest((*fuse).explode), actor.OnRequest((*fuse).count))
+				proto := func(string) (actor.Actor, error) { return pactor.ReceiveFunc((&fuse{ran: &ran}).Receive), nil }
+				c := testkit.NewCluster(t, testkit.ClusterOptions{
+					Nodes: 1, NumShards: 2, Transport: kind, Live: live, Log: testkit.Logger(t, 99),
+					Kinds: map[string]cluster.ServerHandlerFunc{
+						"typed": handlers.NewActorHandler(typed.New), "proto": handlers.NewActorHandler(proto),
+					},
+				})
+				for _, of := range []string{"typed", "proto"} {
+					t.Run(of, func(t *testing.T) { testCodeOf(t, of, c.Client().Kind(of).Key("k"), &ran) })
+				}
+			})
+		})
+	}
+}
+
+func testCodeOf(t *testing.T, of string, key *cluster.ScopedClient, ran *atomic.Int32) {
+	light := func(reply string) error {
+		_, err := cluster.NewRequest[light, trigger](key).Request(t.Context(), light{reply})
+		return err
+	}
+	counted := func(what string, want int) {
+		t.Helper()
+		if n, err := cluster.NewRequest[count, int](key).Request(t.Context(), count{}); err != nil || *n != want {
+			t.Fatalf("%s: the entity says %d, %v; want %d", what, *cmp.Or(n, new(int)), err, want)
+		}
+	}
+	want := 0
+	step := func() { want++; ran.Store(0) }
+	step()
+	if err := light(""); err != nil {
+		t.Fatal(err)
+	}
+	counted("at first", want)
+	for _, what := range []string{"panic", "nil", "goexit", "draining", "stopping"} {
+		for _, notify := range []bool{false, true} {
+			var err error
+			if data := []byte(`{"Decode":"` + what + `"}`); notify {
+				err = key.NotifyRaw(t.Context(), "trigger", data)
+			} else if _, err = key.RequestRaw(t.Context(), "trigger", data); err == nil {
+				t.Errorf("decoding, %s: no error", what)
+			}
+			if notify && err != nil || !notify && (!errors.Is(err, cluster.ErrDecode) || cluster.CodeOf(err) != "bad_payload" ||
+				cluster.OutcomeOf(err) != cluster.NotStarted || strings.Contains(err.Error(), secretPayload) || strings.Contains(err.Error(), ".go:")) {
+				t.Errorf("decoding, %s, notify %v: %v (%v)", what, notify, err, cluster.OutcomeOf(err))
+			}
+			counted("decoding, "+what, want)
+		}
+	}
+	for _, what := range []string{"panic", "nil", "draining", "stopping", "refused", "goexit"} {
+		step()
+		err := light(what)
+		if !errors.Is(err, cluster.ErrReply) || cluster.CodeOf(err) != "reply" || cluster.OutcomeOf(err) != cluster.RanAndFailed ||
+			strings.Contains(err.Error(), secretPayload) || ran.Load() != 1 {
+			t.Errorf("encoding, %s: %v (%v), ran %d times", what, err, cluster.OutcomeOf(err), ran.Load())
+		}
+		if what == "goexit" && of == "proto" {
+			continue // protoactor's turn ends with its goroutine
+		}
+		counted("encoding, "+what, want)
+	}
+}
