@@ -31,6 +31,7 @@ type living struct {
 	drains    DrainMetrics     // the same
 
 	epochs []atomic.Uint64 // by shard, as far as is known
+	owners Subscription    // answers clients from epochs; nil where the transport asks nobody
 
 	mu   sync.Mutex
 	open map[uint32]*ownedShard // by shard: the latest that was opened
@@ -69,11 +70,14 @@ func (n *Node) runLiving(ctx context.Context, life *transport.Lifetime, log *slo
 		return err
 	}
 	if t, ok := n.opts.Transport.(transport.OwnersTransport); ok {
-		sub, err := t.ServeOwners(lifeContext{ctx, life.Context()}, l)
-		if err != nil {
+		l.owners, err = t.ServeOwners(lifeContext{ctx, life.Context()}, l)
+		switch {
+		case ctx.Err() != nil: // asked to end while it began
+			l.Left()
+			return life.End() // which knows why the transport has ended
+		case err != nil:
 			return transport.Annotate(err, "node "+n.opts.NodeID+" answers for owners")
 		}
-		defer func() { _ = sub.Unsubscribe() }()
 	}
 	err = errors.Join(c.Run(ctx), life.End())
 	log.Info("node has ended")
@@ -139,6 +143,13 @@ func (l *living) Epochs(first uint32, most int) (epochs []uint64, numShards uint
 		epochs = append(epochs, l.epochs[shard].Load())
 	}
 	return epochs, numShards
+}
+
+// Left implements coordinator.Node: what the node knows of owners grows old.
+func (l *living) Left() {
+	if l.owners != nil {
+		_ = l.owners.Unsubscribe()
+	}
 }
 
 // Settled implements coordinator.Node.

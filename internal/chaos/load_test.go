@@ -11,8 +11,7 @@ import (
 )
 
 const (
-	callers = 8
-	keys    = 64
+	keys = 64
 	// unknowns is after how many operations of unknown outcome a key is left: a
 	// checker would not come to an end.
 	unknowns = 6
@@ -40,7 +39,7 @@ type load struct {
 	spoilt  map[string]int // by key: how many unknown outcomes
 }
 
-func startLoad(t *testing.T, tr cluster.ClientTransport) *load {
+func startLoad(t *testing.T, tr cluster.ClientTransport, callers int) *load {
 	t.Helper()
 	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: shards})
 	if err != nil {

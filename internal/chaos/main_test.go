@@ -23,7 +23,7 @@ const (
 	nameEnv = "CLSTR_CHAOS_NAME"
 	urlEnv  = "CLSTR_CHAOS_URL"
 	dirEnv  = "CLSTR_CHAOS_DIR"
-	peerEnv = "CLSTR_CHAOS_PEERS" // routes of a cluster of servers, the first is this one's
+	peerEnv = "CLSTR_CHAOS_PEERS" // of a cluster of servers: where this one listens, what it tells others of that, and all routes
 	longEnv = "CLSTR_CHAOS_LONG"
 )
 
@@ -58,8 +58,8 @@ func runServer() error {
 	}
 	if peers := os.Getenv(peerEnv); peers != "" {
 		routes := server.RoutesFromStr(peers)
-		opts.ServerName, opts.Routes = os.Getenv(nameEnv), routes[1:]
-		opts.Cluster = server.ClusterOpts{Name: "chaos", Host: "127.0.0.1"}
+		opts.ServerName, opts.Routes = os.Getenv(nameEnv), routes[2:]
+		opts.Cluster = server.ClusterOpts{Name: "chaos", Host: "127.0.0.1", Advertise: routes[1].Host}
 		if _, err := fmt.Sscanf(routes[0].Host, "127.0.0.1:%d", &opts.Cluster.Port); err != nil {
 			return err
 		}

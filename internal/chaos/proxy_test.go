@@ -6,25 +6,27 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
-// proxy is the network between a node and the server.
+// proxy is the network between a node and the server, or between two servers.
 type proxy struct {
 	listener net.Listener
 	target   string
+	delay    time.Duration // of all that goes through
 
 	mu    sync.Mutex
 	conns map[net.Conn]struct{}
 	cut   bool
 }
 
-func startProxy(t *testing.T, url string) *proxy {
+func startProxy(t *testing.T, url string, delay time.Duration) *proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{listener: l, target: strings.TrimPrefix(url, "nats://"), conns: map[net.Conn]struct{}{}}
+	p := &proxy{listener: l, target: strings.TrimPrefix(url, "nats://"), delay: delay, conns: map[net.Conn]struct{}{}}
 	t.Cleanup(func() { _ = l.Close(); p.setCut(true) })
 	go p.accept() // ends with the listener
 	return p
@@ -56,12 +58,49 @@ func (p *proxy) accept() {
 }
 
 func (p *proxy) pipe(to, from net.Conn) {
-	_, _ = io.Copy(to, from)
+	if p.delay > 0 {
+		p.slowly(to, from)
+	} else {
+		_, _ = io.Copy(to, from)
+	}
 	_, _ = to.Close(), from.Close()
 	p.mu.Lock()
 	delete(p.conns, to)
 	delete(p.conns, from)
 	p.mu.Unlock()
+}
+
+// slowly copies what comes, each part a while after it has come, until one of the
+// connections ends.
+func (p *proxy) slowly(to, from net.Conn) {
+	type part struct {
+		data []byte
+		due  time.Time
+	}
+	parts := make(chan part, 1024)
+	go func() { // ends with from
+		defer close(parts)
+		for {
+			b := make([]byte, 32<<10)
+			n, err := from.Read(b)
+			if n > 0 {
+				parts <- part{b[:n], time.Now().Add(p.delay)}
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	var failed error
+	for next := range parts { // to its end: what reads must not wait for us
+		if failed != nil {
+			continue
+		}
+		<-time.After(time.Until(next.due))
+		if _, failed = to.Write(next.data); failed != nil {
+			_ = from.Close()
+		}
+	}
 }
 
 // setCut ends all connections and lets no new ones through, or does again.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,25 +26,36 @@ type world struct {
 	t       *testing.T
 	dir     string
 	urls    []string
-	routes  []string // between three servers
+	routes  []string // where three servers listen for each other
+	slow    []string // the same with a network before it; empty: nobody is far away
 	servers []*process
 	nodes   [nodes]*process
 	proxies [nodes]*proxy // between the nodes and one server; not with three
 	client  *natstransport.Transport
 }
 
-func newWorld(t *testing.T, servers int) *world {
+// newWorld starts one. The last server, which the callers' connection goes to, is far
+// away from the others, which the nodes' go to; 0 is not at all, and all to any.
+func newWorld(t *testing.T, servers int, far time.Duration) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), servers: make([]*process, servers)}
-	for range servers {
+	for i := range servers {
 		w.urls = append(w.urls, freeURL(t))
 		w.routes = append(w.routes, freeURL(t))
+		if far > 0 {
+			w.slow = append(w.slow, startProxy(t, w.routes[i], far).url())
+		}
 	}
 	for i := range servers {
 		w.startServer(i)
+		if far > 0 {
+			w.servers[i].awaitReady() // those that are near have found each other before the last comes
+		}
 	}
-	for _, s := range w.servers {
-		s.awaitReady()
+	if far == 0 {
+		for _, s := range w.servers {
+			s.awaitReady()
+		}
 	}
 	nc, err := nats.Connect(w.url(), nats.MaxReconnects(-1))
 	if err != nil {
@@ -53,15 +65,21 @@ func newWorld(t *testing.T, servers int) *world {
 	w.makeBucket(nc)
 	for i := range w.nodes {
 		if servers == 1 {
-			w.proxies[i] = startProxy(t, w.urls[0])
+			w.proxies[i] = startProxy(t, w.urls[0], 0)
 		}
 		w.startNode(i)
 	}
 	for _, n := range w.nodes {
 		n.awaitReady()
 	}
+	callers := w.urls
+	if far > 0 {
+		callers = callers[servers-1:]
+		w.leadNear(nc, members)
+		w.leadNear(nc, "KV_"+bucket)
+	}
 	w.client, err = natstransport.New(natstransport.Options{
-		URL: w.url(), Log: slog.New(slog.DiscardHandler),
+		URL: strings.Join(callers, ","), Log: slog.New(slog.DiscardHandler),
 		NATSOptions: []nats.Option{nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond)},
 	})
 	if err != nil {
@@ -96,8 +114,11 @@ func (w *world) makeBucket(nc *nats.Conn) {
 	}
 }
 
-// leader is the server that leads the stream of the members' records.
-func (w *world) leader() int {
+// members is the stream of the members' records.
+const members = "KV_clstr_members"
+
+// leader is the server that leads a stream, -1 while none does.
+func (w *world) leader(stream string) int {
 	w.t.Helper()
 	nc, err := nats.Connect(w.url())
 	if err != nil {
@@ -108,7 +129,7 @@ func (w *world) leader() int {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	s, err := js.Stream(w.t.Context(), "KV_clstr_members")
+	s, err := js.Stream(w.t.Context(), stream)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -117,8 +138,22 @@ func (w *world) leader() int {
 			return i
 		}
 	}
-	w.t.Fatalf("who leads? %+v", s.CachedInfo().Cluster)
-	return 0
+	return -1
+}
+
+// leadNear has a server that is near lead a stream. With the members' records, moves
+// are then over before those who are far away have heard of them.
+func (w *world) leadNear(nc *nats.Conn, stream string) {
+	w.t.Helper()
+	giveUp := time.After(time.Minute)
+	for i := w.leader(stream); i < 0 || i == len(w.servers)-1; i = w.leader(stream) {
+		_, err := nc.Request("$JS.API.STREAM.LEADER.STEPDOWN."+stream, []byte(`{"placement": {"preferred": "nats-0"}}`), 2*time.Second)
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-giveUp:
+			w.t.Fatalf("the server that is far away leads on: %v", err)
+		}
+	}
 }
 
 // freeURL returns an address that nobody listens at; a server comes back to it.
@@ -136,7 +171,12 @@ func (w *world) startServer(i int) {
 	w.t.Helper()
 	name, peers := fmt.Sprint("nats-", i), ""
 	if len(w.servers) > 1 {
-		peers = strings.Join(append([]string{w.routes[i]}, w.routes...), ",")
+		peers = strings.Join(slices.Concat([]string{w.routes[i], w.routes[i]}, w.routes), ",")
+	}
+	if last := len(w.slow) - 1; i == last {
+		peers = strings.Join(slices.Concat([]string{w.routes[i], w.slow[i]}, w.slow), ",")
+	} else if last > 0 {
+		peers = strings.Join(slices.Concat([]string{w.routes[i], w.slow[i]}, w.routes[:last], w.slow[last:]), ",")
 	}
 	w.servers[i] = start(w.t, "server", name, w.urls[i], filepath.Join(w.dir, name), peerEnv+"="+peers)
 }
@@ -144,8 +184,11 @@ func (w *world) startServer(i int) {
 func (w *world) startNode(i int) {
 	w.t.Helper()
 	url := w.url()
-	if w.proxies[i] != nil {
+	switch {
+	case w.proxies[i] != nil:
 		url = w.proxies[i].url()
+	case len(w.slow) > 0:
+		url = strings.Join(w.urls[:len(w.urls)-1], ",")
 	}
 	w.nodes[i] = start(w.t, "node", fmt.Sprint("node-", i), url, w.dir)
 }

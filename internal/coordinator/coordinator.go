@@ -17,7 +17,7 @@ import (
 )
 
 // Node is what serves shards, and what wants to know. Its methods other than
-// Open must not block.
+// Open and Left must not block.
 type Node interface {
 	// Open begins to serve a shard, and returns when requests find it. It may
 	// block until ctx ends.
@@ -29,6 +29,9 @@ type Node interface {
 	Route(shard uint32, record membership.Shard)
 	// Settled tells that the node serves all that it should, once.
 	Settled()
+	// Left tells that the node takes no part any more, while shards that have moved
+	// stay for [Options].Linger: it hears of no new owner. It may block.
+	Left()
 	// Reachable reports whether requests can reach the node at all. One that they
 	// cannot for longer than a lease leaves, and comes again when they can.
 	Reachable() bool
@@ -63,7 +66,8 @@ type Options struct {
 	// StopTimeout bounds the leave of the node.
 	StopTimeout time.Duration
 	// Linger is how long a shard that has moved stays subscribed, to tell
-	// callers so.
+	// callers so. A node that leaves ends that much later: callers of its last
+	// shards need as long to hear of it as those of the first.
 	Linger time.Duration
 }
 
@@ -84,7 +88,7 @@ type Coordinator struct {
 	lines   map[uint32]chan struct{} // by shard: closed when its last task has ended
 	settled bool
 	born    uint64          // the revision at which the first incarnation came into the store
-	done    context.Context // ends when Run does: nothing may outlast it
+	done    context.Context // ends when the node has left: incarnations do not outlast it
 
 	mu   sync.Mutex
 	errs []error // of what has not ended in time when the node left
@@ -107,7 +111,14 @@ func New(opts Options) (*Coordinator, error) {
 // Run joins, takes part until ctx ends, hands over what it owns and leaves. It
 // returns an error for a layout that is not the cluster's, [membership.ErrSuperseded], or
 // what did not end in time.
-func (c *Coordinator) Run(ctx context.Context) (err error) {
+func (c *Coordinator) Run(ctx context.Context) error {
+	err := c.takePart(ctx)
+	c.opts.Node.Left()
+	return errors.Join(err, c.await(), c.reported())
+}
+
+// takePart is Run until the node has left. What it has begun may go on.
+func (c *Coordinator) takePart(ctx context.Context) error {
 	if err := c.agree(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -116,11 +127,10 @@ func (c *Coordinator) Run(ctx context.Context) (err error) {
 	}
 	var end context.CancelFunc
 	c.done, end = context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	stop := c.watch(ctx)
-	err = c.livesOf(ctx)
-	stop()
-	end()
-	return errors.Join(err, c.await(), c.reported())
+	defer stop()
+	return c.livesOf(ctx)
 }
 
 // watch begins to hear hints, which are no more than that: without them, nodes
@@ -157,7 +167,7 @@ func (c *Coordinator) livesOf(ctx context.Context) error {
 func (c *Coordinator) await() error {
 	ended := make(chan struct{})
 	go func() { c.work.Wait(); close(ended) }() // ends with the last handler or hook
-	timer := time.NewTimer(c.opts.StopTimeout)
+	timer := time.NewTimer(c.opts.Linger + c.opts.StopTimeout)
 	defer timer.Stop()
 	select {
 	case <-ended:

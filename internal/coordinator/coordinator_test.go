@@ -39,6 +39,7 @@ type member struct {
 	deaf   atomic.Bool // requests do not reach it
 	mute   atomic.Bool // it cannot subscribe
 	lapses atomic.Int64
+	store  membership.Store
 	stop   context.CancelFunc
 	ended  chan error
 	layout sharding.Layout
@@ -90,11 +91,25 @@ func (cl *cluster) start(name string) *member {
 }
 
 func (cl *cluster) startWith(name string, layout sharding.Layout) *member {
-	m := &member{cl: cl, name: name, ended: make(chan error, 1), layout: layout}
+	m := cl.member(name)
+	m.layout = layout
+	cl.run(m, m, 0)
+	return m
+}
+
+// member is a node that has not begun.
+func (cl *cluster) member(name string) *member {
+	m := &member{cl: cl, name: name, ended: make(chan error, 1), layout: sharding.Layout{NumShards: shards}}
+	m.store = reach{cl.store, m}
+	return m
+}
+
+// run begins a member, as the node n.
+func (cl *cluster) run(m *member, n Node, linger time.Duration) {
 	c, err := New(Options{
-		Self:  membership.Self{Ref: membership.Ref{Name: name}, Layout: layout},
-		Store: reach{cl.store, m}, Node: m, Log: slog.New(slog.DiscardHandler),
-		DrainTimeout: 10 * time.Second, StopTimeout: 30 * time.Second,
+		Self:  membership.Self{Ref: membership.Ref{Name: m.name}, Layout: m.layout},
+		Store: m.store, Node: n, Log: slog.New(slog.DiscardHandler),
+		DrainTimeout: 10 * time.Second, StopTimeout: 30 * time.Second, Linger: linger,
 	})
 	if err != nil {
 		cl.t.Fatal(err)
@@ -102,7 +117,6 @@ func (cl *cluster) startWith(name string, layout sharding.Layout) *member {
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stop = cancel
 	go func() { m.ended <- c.Run(ctx) }() // the test waits for it
-	return m
 }
 
 // Open implements Node.
@@ -123,6 +137,7 @@ func (m *member) Opened(*Guard, time.Duration) {
 	m.cl.opened.Add(1)
 }
 func (m *member) Route(uint32, membership.Shard) {}
+func (m *member) Left()                          {}
 func (m *member) Reachable() bool                { return !m.deaf.Load() }
 func (m *member) Settled() {
 	m.cl.settled.Add(1)

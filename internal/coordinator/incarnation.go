@@ -48,11 +48,11 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 			asked = nil
 			l.leave()
 		case <-l.giveUp:
-			var err error = transport.Errorf(transport.ErrHandlerTimeout, "node %s: left %d shards without a hand-over after %v", self.Name, len(l.guards), c.opts.StopTimeout)
-			if !l.superseded.IsZero() {
-				err = errors.Join(membership.ErrSuperseded, err)
+			if left := time.Until(l.leaveBy); left > 0 && len(l.guards) > 0 { // handed over to us meanwhile
+				l.giveUp = time.After(left)
+				continue
 			}
-			return !l.away || ctx.Err() != nil, err
+			return !l.away || ctx.Err() != nil, l.gaveUp()
 		}
 	}
 	switch {
@@ -71,13 +71,35 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	return true, nil
 }
 
+// sayTimeout is how long a node without shards tries to tell the store that it
+// leaves: others find that out by its lease as well.
+const sayTimeout = 3 * time.Second
+
 // leave begins to hand over and go.
 func (l *life) leave() {
 	if l.giveUp == nil {
-		l.giveUp = time.After(l.c.opts.StopTimeout)
+		most := l.c.opts.StopTimeout
+		l.leaveBy = time.Now().Add(most)
+		if len(l.guards) == 0 {
+			most = min(most, sayTimeout)
+		}
+		l.giveUp = time.After(most)
 	}
 	l.leaving.Store(true)
 	l.step(membership.Leave{})
+}
+
+// gaveUp is the end of a leave that the store has not confirmed in time.
+func (l *life) gaveUp() (err error) {
+	if n := len(l.guards); n > 0 {
+		err = transport.Errorf(transport.ErrHandlerTimeout, "node %s: left %d shards without a hand-over after %v", l.self.Name, n, l.c.opts.StopTimeout)
+	} else {
+		l.c.log.Warn("the store of members does not answer: this node owns no shard and leaves without telling it")
+	}
+	if !l.superseded.IsZero() {
+		err = errors.Join(membership.ErrSuperseded, err)
+	}
+	return err
 }
 
 // leaveIfDeaf leaves when requests have not reached the node for a lease: it must

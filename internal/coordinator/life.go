@@ -25,6 +25,7 @@ type life struct {
 	superseded membership.Ref
 	lapse      *time.Timer      // fires when the lease has ended
 	giveUp     <-chan time.Time // ends the wait for a leave; nil before one
+	leaveBy    time.Time        // the latest end of that wait
 	leaving    atomic.Bool
 
 	reached time.Time // when requests could last reach the node

@@ -79,7 +79,7 @@ func (l *life) drain(h *held) {
 			if counts.Lost > 0 {
 				l.c.log.Error("calls were lost as their shard moved", sparse.Shard(h.Shard), slog.Uint64("lost", uint64(counts.Lost)))
 			}
-			l.c.work.Go(func() { l.c.linger(h) }) // ends with c.done
+			l.c.work.Go(func() { l.c.linger(h) }) // ends after Options.Linger
 		}
 		l.c.inbox.post(l, membership.Closed{Shard: h.Shard, Epoch: h.Epoch, Cost: counts})
 	})
@@ -88,7 +88,7 @@ func (l *life) drain(h *held) {
 // linger answers callers who have not heard that the shard has moved.
 func (c *Coordinator) linger(h *held) {
 	if c.opts.Linger > 0 {
-		pause(c.done, c.opts.Linger)
+		time.Sleep(c.opts.Linger) // also where the node has left meanwhile
 	}
 	if err := h.shard.Close(); err != nil {
 		c.log.Warn("shard's subscription has not ended well", sparse.Shard(h.Shard), slog.Any("error", err))
@@ -109,6 +109,6 @@ func (l *life) drop(shard uint32, h *held) {
 		if err := h.shard.Drop(ctx); err != nil {
 			l.c.log.Error("something of a shard that was lost still runs", sparse.Shard(shard), slog.Any("error", err))
 		}
-		l.c.work.Go(func() { l.c.linger(h) }) // ends with c.done
+		l.c.work.Go(func() { l.c.linger(h) }) // ends after Options.Linger
 	})
 }

@@ -29,7 +29,8 @@ func (t *Transport) SubscribeEpoch(ctx context.Context, shardID uint32, epoch ui
 }
 
 // Linger is how long an owner that has handed its shard over stays subscribed: in
-// a cluster of NATS servers, some do not know yet that it has gone.
+// a cluster of NATS servers, some do not know yet that it has gone, and what they send
+// to one that has is lost in silence.
 func (t *Transport) Linger() time.Duration {
 	if t.nc.ConnectedClusterName() == "" {
 		return 0

@@ -1,0 +1,157 @@
+package cluster_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/membership/memstore"
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/memtransport"
+	"github.com/clstr-go/clstr/transport/natstransport"
+)
+
+// leaveAt asks a node to leave at its nth operation on store or transport: before it
+// begins, or when it has been done.
+type leaveAt struct {
+	left  atomic.Int64
+	after bool
+	leave context.CancelFunc
+}
+
+func (l *leaveAt) operation() (end func()) {
+	switch now := l.left.Add(-1) == 0; {
+	case now && l.after:
+		return l.leave
+	case now:
+		l.leave()
+	}
+	return func() {}
+}
+
+// leaving is a transport, and a store, of such a node.
+type (
+	leavingMemory struct {
+		*memtransport.Transport
+		at *leaveAt
+	}
+	leavingNATS struct {
+		*natstransport.Transport
+		at *leaveAt
+	}
+	leavingStore struct {
+		membership.Store
+		at *leaveAt
+	}
+)
+
+func (t leavingMemory) Subscribe(ctx context.Context, shard uint32, r transport.Receiver) (transport.Subscription, error) {
+	defer t.at.operation()()
+	return t.Transport.Subscribe(ctx, shard, r)
+}
+
+func (t leavingMemory) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
+	defer t.at.operation()()
+	return t.Transport.SubscribeEpoch(ctx, shard, epoch, r)
+}
+
+func (t leavingNATS) Subscribe(ctx context.Context, shard uint32, r transport.Receiver) (transport.Subscription, error) {
+	defer t.at.operation()()
+	return t.Transport.Subscribe(ctx, shard, r)
+}
+
+func (t leavingNATS) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
+	defer t.at.operation()()
+	return t.Transport.SubscribeEpoch(ctx, shard, epoch, r)
+}
+
+func (t leavingNATS) ServeOwners(ctx context.Context, o transport.Owners) (transport.Subscription, error) {
+	defer t.at.operation()()
+	return t.Transport.ServeOwners(ctx, o)
+}
+
+func (s leavingStore) Write(ctx context.Context, key string, rev uint64, value []byte) (uint64, error) {
+	defer s.at.operation()()
+	return s.Store.Write(ctx, key, rev, value)
+}
+
+func (s leavingStore) Read(ctx context.Context, key string) (membership.Entry, error) {
+	defer s.at.operation()()
+	return s.Store.Read(ctx, key)
+}
+
+func (s leavingStore) Snapshot(ctx context.Context, prefix string) ([]membership.Entry, uint64, error) {
+	defer s.at.operation()()
+	return s.Store.Snapshot(ctx, prefix)
+}
+
+func (s leavingStore) Watch(f func(membership.Entry)) (func(), error) {
+	defer s.at.operation()()
+	return s.Store.Watch(f)
+}
+
+// TestLeaveAtAnyMomentOfAStart is a clean leave: Run returns nil, whatever the node
+// was about to do. With live and with fixed shards, on both transports.
+func TestLeaveAtAnyMomentOfAStart(t *testing.T) {
+	url := testkit.StartNATS(t)
+	memory := func(t *testing.T, at *leaveAt) cluster.ServerTransport {
+		tr := memtransport.New(memtransport.Options{}).WithLog(quiet)
+		t.Cleanup(func() { _ = tr.Close() })
+		return leavingMemory{tr, at}
+	}
+	overNATS := func(t *testing.T, at *leaveAt) cluster.ServerTransport {
+		tr, err := natstransport.New(natstransport.Options{URL: url, Log: quiet})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = tr.Close() })
+		return leavingNATS{tr, at}
+	}
+	in := func(t *testing.T, f func(t *testing.T)) { f(t) }
+	for _, way := range []struct {
+		name      string
+		transport func(*testing.T, *leaveAt) cluster.ServerTransport
+		in        func(*testing.T, func(*testing.T))
+	}{{"memory", memory, synctest.Test}, {"NATS", overNATS, in}} {
+		for _, live := range []bool{true, false} {
+			for _, after := range []bool{true, false} {
+				for n, before := int64(1), true; before; n++ {
+					t.Run(fmt.Sprintf("%s, live %v, operation %d, after %v", way.name, live, n, after), func(t *testing.T) {
+						before = false
+						way.in(t, func(t *testing.T) {
+							ctx, leave := context.WithCancel(context.Background())
+							at := &leaveAt{after: after, leave: leave}
+							at.left.Store(n)
+							opts := cluster.NodeOptions{NodeID: "a", NumShards: 4, Handler: echoData, Log: quiet, Transport: way.transport(t, at)}
+							if live {
+								opts.Membership = leavingStore{memstore.New(), at}
+							} else {
+								opts.Shards = []uint32{0, 1, 2, 3}
+							}
+							node := cluster.NewNode(opts)
+							ended := make(chan error, 1)
+							go func() { ended <- node.Run(ctx) }() // ends with leave
+							select {
+							case err := <-ended:
+								before = true
+								if err != nil {
+									t.Errorf("the node ends with %v", err)
+								}
+							case <-node.Ready():
+								leave()
+								if err := <-ended; err != nil {
+									t.Errorf("the node was ready, and ends with %v", err)
+								}
+							}
+						})
+					})
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// lingering notes how long its shards stay subscribed after they have moved.
+type lingering struct {
+	*member
+	mu     sync.Mutex
+	left   time.Time
+	stayed []time.Duration
+}
+
+type lingers struct {
+	Shard
+	n       *lingering
+	drained time.Time
+}
+
+func (n *lingering) Open(ctx context.Context, g *Guard) (Shard, error) {
+	s, err := n.member.Open(ctx, g)
+	return &lingers{Shard: s, n: n}, err
+}
+
+func (n *lingering) Left() { n.left = time.Now() }
+
+func (s *lingers) Drain(ctx context.Context) (transport.DrainCounts, error) {
+	defer func() { s.drained = time.Now() }()
+	return s.Shard.Drain(ctx)
+}
+
+func (s *lingers) Close() error {
+	s.n.mu.Lock()
+	defer s.n.mu.Unlock()
+	s.n.stayed = append(s.n.stayed, time.Since(s.drained))
+	return s.Shard.Close()
+}
+
+// TestShardsOfANodeThatLeavesStayAsLong as those of one that goes on: callers need
+// the same time to hear that they have moved. Meanwhile the node answers for no
+// owner, because it hears of none.
+func TestShardsOfANodeThatLeavesStayAsLong(t *testing.T) {
+	const linger = 2 * time.Second
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		b := cl.start("b")
+		n := &lingering{member: cl.member("a")}
+		cl.run(n.member, n, linger)
+		time.Sleep(20 * time.Second)
+		cl.wantOwners("a", "b")
+		began := time.Now()
+		n.stop()
+		n.wantEnd(nil)
+		if took := time.Since(n.left); took < linger-time.Second || n.left.Sub(began) > time.Second {
+			t.Errorf("the node left after %v, and its shards stayed %v longer", n.left.Sub(began), took)
+		}
+		if len(n.stayed) == 0 {
+			t.Error("no shard has moved")
+		}
+		for _, d := range n.stayed {
+			if d != linger {
+				t.Errorf("a shard that has moved was subscribed for %v, want %v", d, linger)
+			}
+		}
+		b.stop()
+		b.wantEnd(nil)
+	})
+}
+
+// askedIn is a store that asks its node to leave at the nth operation: before it, or
+// when it has been done.
+type askedIn struct {
+	membership.Store
+	mu    sync.Mutex
+	left  int
+	after bool
+	leave context.CancelFunc
+}
+
+func (s *askedIn) operation() (end func()) {
+	s.mu.Lock()
+	s.left--
+	now := s.left == 0
+	s.mu.Unlock()
+	switch {
+	case !now:
+	case s.after:
+		return s.leave
+	default:
+		s.leave()
+	}
+	return func() {}
+}
+
+func (s *askedIn) Write(ctx context.Context, key string, rev uint64, value []byte) (uint64, error) {
+	defer s.operation()()
+	return s.Store.Write(ctx, key, rev, value)
+}
+
+func (s *askedIn) Read(ctx context.Context, key string) (membership.Entry, error) {
+	defer s.operation()()
+	return s.Store.Read(ctx, key)
+}
+
+func (s *askedIn) Snapshot(ctx context.Context, prefix string) ([]membership.Entry, uint64, error) {
+	defer s.operation()()
+	return s.Store.Snapshot(ctx, prefix)
+}
+
+func (s *askedIn) Watch(f func(membership.Entry)) (func(), error) {
+	defer s.operation()()
+	return s.Store.Watch(f)
+}
+
+// TestLeaveAtAnyMomentOfAStart: at each operation on the store from the first on, in
+// a new cluster and in one that runs. No record says that the node is there still.
+func TestLeaveAtAnyMomentOfAStart(t *testing.T) {
+	for _, others := range []bool{false, true} {
+		for _, after := range []bool{false, true} {
+			for at, begun := 1, true; begun; at++ {
+				t.Run(fmt.Sprintf("others %v, operation %d, after %v", others, at, after), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { begun = leaveAt(t, others, at, after) })
+				})
+			}
+		}
+	}
+}
+
+// leaveAt reports whether the node was asked to leave before it was settled.
+func leaveAt(t *testing.T, others bool, at int, after bool) (before bool) {
+	cl := newCluster(t)
+	if others {
+		b := cl.start("b")
+		time.Sleep(20 * time.Second)
+		defer func() { b.stop(); b.wantEnd(nil) }()
+	}
+	m, settled := cl.member("a"), cl.settled.Load()
+	s := &askedIn{Store: cl.store, left: at, after: after, leave: func() { before = cl.settled.Load() == settled; m.stop() }}
+	m.store = s
+	cl.run(m, m, 0)
+	ended := time.NewTimer(time.Minute)
+	select {
+	case err := <-m.ended:
+		if err != nil {
+			t.Errorf("the node ends with %v", err)
+		}
+	case <-ended.C:
+		t.Error("the node has not ended after a minute")
+		m.stop()
+		<-m.ended
+	}
+	entries, _, _ := cl.store.Snapshot(t.Context(), membership.MemberPrefix)
+	for _, e := range entries {
+		ref, _ := membership.ParseMemberKey(e.Key)
+		if rec, err := membership.Decode[membership.Member](e.Value); ref.Name == "a" && (err != nil || rec.State != membership.Left) {
+			t.Errorf("it has left, and its record says %q (%v)", rec.State, err)
+		}
+	}
+	return before
+}
+
+// TestLeaveOfANodeThatNeverReachedTheStore: it has nothing to hand over, and nobody
+// waits for it.
+func TestLeaveOfANodeThatNeverReachedTheStore(t *testing.T) {
+	for _, cutAfter := range []time.Duration{0, time.Millisecond, 600 * time.Millisecond, 1200 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			cl := newCluster(t)
+			b := cl.start("b")
+			time.Sleep(20 * time.Second)
+			m := cl.member("a")
+			m.cut.Store(cutAfter == 0)
+			cl.run(m, m, 0)
+			time.Sleep(cutAfter)
+			m.cut.Store(true)
+			time.Sleep(700 * time.Millisecond)
+			began := time.Now()
+			m.stop()
+			m.wantEnd(nil)
+			if took := time.Since(began); took > sayTimeout {
+				t.Errorf("cut off after %v: it leaves within %v", cutAfter, took)
+			}
+			b.stop()
+			b.wantEnd(nil)
+		})
+	}
+}
