@@ -2,6 +2,7 @@ package membership
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -324,5 +325,21 @@ func TestOldSnapshotRemovesNobody(t *testing.T) {
 	s.run(5 * time.Second)
 	if s.core.members.all[refB] == nil {
 		t.Error("it is not known any more")
+	}
+}
+
+// TestLeaseThatIsNone: a record may say anything of its lease. Its node is not
+// declared dead for a number that overflows.
+func TestLeaseThatIsNone(t *testing.T) {
+	for _, lease := range []int64{math.MaxInt64, math.MaxInt64 / 1_000_000, MaxLease.Milliseconds() + 1, -1, math.MinInt64} {
+		s := joined(t, Timing{}, refB)
+		m := s.member(refB)
+		m.LeaseMs = lease
+		s.dies(refB)
+		s.hint(s.put(MemberKey(refB), encode(m)))
+		s.run(time.Minute)
+		if got := s.member(refB); got.State != Active {
+			t.Errorf("lease_ms %d: the record says %+v", lease, got)
+		}
 	}
 }

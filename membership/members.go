@@ -187,8 +187,7 @@ func (c *Core) watchOthers() {
 		if ref == c.self.Ref || m.final() || m.accusing || m.State == "" { // not readable: its lease is not known
 			continue
 		}
-		lease := time.Duration(m.LeaseMs) * time.Millisecond
-		if m.stale+min(sinceOK, c.now-m.seen) < lease+t.Delta+time.Duration(rank)*200*time.Millisecond {
+		if m.stale+min(sinceOK, c.now-m.seen) < m.Lease()+t.Delta+time.Duration(rank)*200*time.Millisecond {
 			continue
 		}
 		c.accuse(ref, m)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
@@ -72,6 +73,15 @@ type Member struct {
 	Kinds  []string `json:"kinds,omitempty"`
 	// By has declared the node dead.
 	By Ref `json:"by,omitzero"`
+}
+
+// Lease returns the node's lease: [MaxLease] where the record says more, or
+// something that is no lease.
+func (m Member) Lease() time.Duration {
+	if m.LeaseMs <= 0 || m.LeaseMs > MaxLease.Milliseconds() {
+		return MaxLease
+	}
+	return time.Duration(m.LeaseMs) * time.Millisecond
 }
 
 func (m Member) final() bool { return m.State == Dead || m.State == Left }

@@ -3,6 +3,7 @@ package membership
 import (
 	"time"
 
+	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -15,7 +16,8 @@ import (
 // after that. Clocks may therefore run apart by (Margin+Delta)/(2·Lease+Delta-Margin),
 // 10 % in all presets.
 type Timing struct {
-	// Lease is how long a node may serve after the renewal that it sent last.
+	// Lease is how long a node may serve after the renewal that it sent last: 1 s
+	// to [MaxLease].
 	Lease time.Duration
 	// Renew is the pause between renewals.
 	Renew time.Duration
@@ -45,16 +47,31 @@ type Timing struct {
 }
 
 // The presets differ in what they ride over and how soon they see a death.
+//
+// A timing rides over an outage of the store of Lease - Margin - Renew - 0.5 s,
+// where only Lease is given of 0.7·Lease - 0.5 s. In a longer outage the leases of
+// all nodes end: nothing is served until the store is back, and then everything
+// goes on without a move.
+//
+// When the leader of a JetStream stream dies, the other servers wait for a random
+// time of 4 to 9 s before they elect another; the voting comes on top. (A server
+// that is stopped properly hands over at once.) CalmTiming rides over every such
+// election. The shortest lease that does so is 15 s, which rides over 10 s:
+// Timing{Lease: 15 * time.Second} serves a dead node's shards after 18 s at most.
 var (
-	// DefaultTiming rides over an outage of the store of 6.5 s, which a
-	// JetStream election takes, and serves a dead node's shards after 12.3 s at
+	// DefaultTiming rides over an outage of the store of 6.5 s, which is about half
+	// of JetStream's elections, and serves a dead node's shards after 12.3 s at
 	// most.
 	DefaultTiming = Timing{Lease: 10 * time.Second, Renew: 2 * time.Second, Margin: time.Second, Delta: time.Second}.withDefaults()
-	// FastTiming: 3.7 s and 7.9 s.
+	// FastTiming: 3.7 s, which no election is shorter than, and 7.9 s.
 	FastTiming = Timing{Lease: 6 * time.Second, Renew: 1200 * time.Millisecond, Margin: 600 * time.Millisecond, Delta: 600 * time.Millisecond}.withDefaults()
-	// CalmTiming: 13.5 s and 23.3 s.
+	// CalmTiming: 13.5 s, which all elections are shorter than, and 23.3 s.
 	CalmTiming = Timing{Lease: 20 * time.Second, Renew: 4 * time.Second, Margin: 2 * time.Second, Delta: 2 * time.Second}.withDefaults()
 )
+
+// MaxLease is the longest lease that a node may have. A record that says more is
+// taken to say this: only so long can it keep others from its shards.
+const MaxLease = 24 * time.Hour
 
 // TickEvery is how often a core wants to be told that time has passed.
 const TickEvery = 250 * time.Millisecond
@@ -88,12 +105,18 @@ func (t Timing) withDefaults() Timing {
 // could serve one shard.
 func (t Timing) validate() error {
 	switch {
-	case t.Lease < time.Second:
-		return transport.Errorf(transport.ErrBadOption, "Timing.Lease %v: at least 1s", t.Lease)
+	case t.Lease < time.Second || t.Lease > MaxLease:
+		return transport.Errorf(transport.ErrBadOption, "Timing.Lease %v: 1s to %v", t.Lease, MaxLease)
+	case t.Delta > MaxLease:
+		return transport.Errorf(transport.ErrBadOption, "Timing.Delta %v: at most %v", t.Delta, MaxLease)
 	case t.Renew < TickEvery || t.Renew > t.Lease/2 || t.Margin < 0 || t.Margin > t.Lease-2*t.Renew:
 		return transport.Errorf(transport.ErrBadOption, "Timing.Renew %v: at least %v, and two of them with Margin %v within Lease %v", t.Renew, TickEvery, t.Margin, t.Lease)
 	case t.Margin < t.Lease/100 || t.Delta < t.Lease/100: // each: the Delta that counts is another's
 		return transport.Errorf(transport.ErrBadOption, "Timing.Margin %v, Delta %v: each at least a hundredth of Lease %v, for clocks that run apart", t.Margin, t.Delta, t.Lease)
+	case max(t.Poll, t.ShardPoll, t.Settle, t.MaxSettle) > MaxLease:
+		return transport.Errorf(transport.ErrBadOption, "Timing.Poll %v, ShardPoll %v, Settle %v, MaxSettle %v: each at most %v", t.Poll, t.ShardPoll, t.Settle, t.MaxSettle, MaxLease)
+	case t.MaxMoves > sharding.MaxShards:
+		return transport.Errorf(transport.ErrBadOption, "Timing.MaxMoves %d: at most %d", t.MaxMoves, sharding.MaxShards)
 	case t.Poll < 0 || t.ShardPoll < 0 || t.Settle < 0 || t.MaxSettle < 0 || t.Residency < 0 || t.Forget < 0 || t.MaxMoves < 0:
 		return transport.Errorf(transport.ErrBadOption, "Timing: negative values are not allowed: %+v", t)
 	}

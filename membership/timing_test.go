@@ -27,6 +27,7 @@ func TestPresets(t *testing.T) {
 		"default": {DefaultTiming, 10 * time.Second, 6500 * time.Millisecond, 12300 * time.Millisecond},
 		"fast":    {FastTiming, 6 * time.Second, 3700 * time.Millisecond, 7900 * time.Millisecond},
 		"calm":    {CalmTiming, 20 * time.Second, 13500 * time.Millisecond, 23300 * time.Millisecond},
+		"15s":     {Timing{Lease: 15 * time.Second}.withDefaults(), 15 * time.Second, 10 * time.Second, 18 * time.Second},
 	} {
 		if err := c.t.validate(); err != nil || c.t != c.t.withDefaults() {
 			t.Errorf("%s: %v; %+v", name, err, c.t)
@@ -39,6 +40,9 @@ func TestPresets(t *testing.T) {
 		}
 		if got := c.t.Lease - c.t.Margin - c.t.Renew - 500*time.Millisecond; got != c.outage {
 			t.Errorf("%s rides over %v, want %v", name, got, c.outage)
+		}
+		if election := 9500 * time.Millisecond; (c.outage > election) != (name == "calm" || name == "15s") {
+			t.Errorf("%s rides over %v: the docs say something else about elections of up to %v", name, c.outage, election)
 		}
 		if got := c.t.Lease + c.t.Delta + c.t.Poll + TickEvery; got > c.served {
 			t.Errorf("%s serves a dead node's shards after %v, want %v", name, got, c.served)
@@ -68,10 +72,18 @@ func TestPartOfATiming(t *testing.T) {
 // TestBadTimings are refused, with the name of the field and what it has to be.
 func TestBadTimings(t *testing.T) {
 	for want, bad := range map[string]Timing{
-		"Timing.Lease 999ms: at least 1s":    {Lease: 999 * time.Millisecond},
-		"Timing.Lease -1s: at least 1s":      {Lease: -time.Second},
-		"Timing.Renew 249ms: at least 250ms": {Renew: 249 * time.Millisecond},
-		"Timing.Renew -1s: at least 250ms":   {Renew: -time.Second},
+		"Timing.Lease 999ms: 1s to 24h0m0s":                    {Lease: 999 * time.Millisecond},
+		"Timing.Lease -1s: 1s to 24h0m0s":                      {Lease: -time.Second},
+		"Timing.Lease 24h0m0.000000001s: 1s":                   {Lease: MaxLease + 1},
+		"Timing.Lease 2562047h47m16.":                          {Lease: math.MaxInt64},
+		"Timing.Delta 24h0m0.000000001s: at":                   {Delta: MaxLease + 1},
+		"Timing.Poll 2562047h47m16.":                           {Poll: math.MaxInt64},
+		"ShardPoll 2562047h47m16.":                             {ShardPoll: math.MaxInt64},
+		", Settle 2562047h47m16.":                              {Settle: math.MaxInt64},
+		"MaxSettle 2562047h47m16.":                             {MaxSettle: math.MaxInt64},
+		"Timing.MaxMoves 9223372036854775807: at most 1048576": {MaxMoves: math.MaxInt64},
+		"Timing.Renew 249ms: at least 250ms":                   {Renew: 249 * time.Millisecond},
+		"Timing.Renew -1s: at least 250ms":                     {Renew: -time.Second},
 		"Timing.Renew 4.6s: at least 250ms, and two of them with Margin 1s within Lease 10s": {Renew: 4600 * time.Millisecond},
 		"Timing.Renew 2562047h47m16.854775807s":                                              {Renew: math.MaxInt64},
 		"Timing.Renew 2s: at least 250ms, and two of them with Margin 6.1s within Lease 10s": {Margin: 6100 * time.Millisecond},
@@ -91,6 +103,9 @@ func TestBadTimings(t *testing.T) {
 		if err := bad.withDefaults().validate(); !errors.Is(err, transport.ErrBadOption) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
+	}
+	if err := (Timing{Lease: MaxLease, Delta: MaxLease, Poll: MaxLease, ShardPoll: MaxLease, Settle: MaxLease, MaxSettle: MaxLease, Residency: math.MaxInt64, Forget: math.MaxInt64, MaxMoves: 1 << 20}).withDefaults().validate(); err != nil {
+		t.Errorf("the most of all: %v", err)
 	}
 	limit := Timing{Margin: 100 * time.Millisecond, Delta: 100 * time.Millisecond, Renew: 4950 * time.Millisecond}
 	if err := limit.withDefaults().validate(); err != nil {

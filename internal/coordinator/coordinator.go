@@ -76,6 +76,8 @@ const (
 	opTimeout = 500 * time.Millisecond
 	perRecord = 20 * time.Microsecond // more for a snapshot; a bucket takes 5
 	maxOps    = 64
+
+	watchRetry = time.Second // until a watch that has failed is tried again
 )
 
 // Coordinator runs one node's membership. Make one with [New].
@@ -128,23 +130,23 @@ func (c *Coordinator) takePart(ctx context.Context) error {
 	var end context.CancelFunc
 	c.done, end = context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	stop := c.watch(ctx)
-	defer stop()
+	c.work.Go(c.watch) // ends with c.done
 	return c.livesOf(ctx)
 }
 
-// watch begins to hear hints, which are no more than that: without them, nodes
-// look often enough.
-func (c *Coordinator) watch(ctx context.Context) (stop func()) {
-	for ctx.Err() == nil {
+// watch hears hints until c.done ends. They are no more than that: without them
+// nodes look often enough, so a node joins also where it cannot have them.
+func (c *Coordinator) watch() {
+	for c.done.Err() == nil {
 		stop, err := c.opts.Store.Watch(c.inbox.see)
 		if err == nil {
-			return stop
+			<-c.done.Done()
+			stop()
+			return
 		}
-		c.log.Warn("the store of members cannot be watched", slog.Any("error", err))
-		pause(ctx, time.Second)
+		c.log.Warn("the store of members cannot be watched: what is written is seen later", slog.Any("error", err))
+		pause(c.done, watchRetry)
 	}
-	return func() {}
 }
 
 // livesOf is one incarnation after the other: each that was taken for dead, or

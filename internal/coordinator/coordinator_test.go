@@ -38,6 +38,7 @@ type member struct {
 	cut    atomic.Bool // it does not reach the store
 	deaf   atomic.Bool // requests do not reach it
 	mute   atomic.Bool // it cannot subscribe
+	blind  atomic.Bool // it cannot watch the store
 	lapses atomic.Int64
 	store  membership.Store
 	stop   context.CancelFunc
@@ -75,6 +76,9 @@ func (r reach) Snapshot(ctx context.Context, prefix string) ([]membership.Entry,
 }
 
 func (r reach) Watch(f func(membership.Entry)) (func(), error) {
+	if r.m.blind.Load() {
+		return nil, errCut
+	}
 	return r.Store.Watch(func(e membership.Entry) {
 		if !r.m.cut.Load() {
 			f(e)

@@ -90,3 +90,27 @@ func TestOlderProcessComesAgain(t *testing.T) {
 		newer.wantEnd(nil)
 	})
 }
+
+// TestNodeThatCannotWatch joins, takes part and leaves all the same: it looks often
+// enough. It watches when it can.
+func TestNodeThatCannotWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		a := cl.start("a")
+		a.blind.Store(true)
+		time.Sleep(5 * time.Second)
+		cl.wantOwners("a")
+		b := cl.start("b")
+		b.blind.Store(true)
+		time.Sleep(20 * time.Second)
+		cl.wantOwners("a", "b")
+		b.blind.Store(false)
+		time.Sleep(2 * time.Second)
+		a.stop()
+		a.wantEnd(nil)
+		time.Sleep(time.Second)
+		cl.wantOwners("b")
+		b.stop()
+		b.wantEnd(nil)
+	})
+}

@@ -31,7 +31,8 @@ const (
 type asking struct {
 	done  chan struct{} // closed with the answer
 	since int64
-	put   int64 // when it was last; guarded by owners.mu
+	put   int64  // when it was last; guarded by owners.mu
+	next  uint32 // the shard from which on it is asked; guarded by owners.mu
 }
 
 // ask asks the nodes for all owners and returns when they have answered, or when
@@ -74,7 +75,7 @@ func (t *Transport) repeat(q *asking) {
 	defer o.mu.Unlock()
 	if o.question == q && now >= q.put+int64(askAgain) {
 		q.put = now
-		t.flusher.Go(question{t, 0})
+		t.flusher.Go(question{t, q.next})
 	}
 }
 
@@ -95,7 +96,7 @@ func (t *Transport) open(news bool) *asking {
 	if o.stopped || now < o.barred || now < o.quiet && !news {
 		return nil
 	}
-	o.question = &asking{make(chan struct{}), now, now}
+	o.question = &asking{done: make(chan struct{}), since: now, put: now}
 	t.flusher.Go(question{t, 0})
 	return o.question
 }
@@ -182,13 +183,29 @@ func (t *Transport) answer(m *nats.Msg) {
 	}
 	t.hear()
 	if next := uint64(told.First) + uint64(len(told.Epochs)); len(told.Epochs) > 0 && next < uint64(told.NumShards) {
-		t.flusher.Go(question{t, uint32(next)})
+		if o.advance(told.First, uint32(next)) {
+			t.flusher.Go(question{t, uint32(next)})
+		}
 		return
 	}
 	o.mu.Lock()
 	o.answered = expiry.Now()
 	o.mu.Unlock()
 	o.settle(nil, askPause)
+}
+
+// advance notes that the open question goes on from next. It returns false for an
+// answer that is not to what was asked: one that came twice, or of a node that
+// always tells of the same shards, which would be asked on for ever.
+func (o *owners) advance(first, next uint32) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	q := o.question
+	if q == nil || first != q.next {
+		return false
+	}
+	q.next = next
+	return true
 }
 
 // hear begins to listen to announcements, once.

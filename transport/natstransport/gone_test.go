@@ -2,11 +2,13 @@ package natstransport_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
 	"github.com/clstr-go/clstr/transport/wire"
@@ -83,4 +85,26 @@ func TestOwnerIsJustKnown(t *testing.T) {
 	own(t, node, r, 0, 2, says("new"))
 	client.Learn(0, 2)
 	want(t, client, transport.Envelope{Type: "Who"}, "new")
+}
+
+// TestAnswerThatDoesNotAdvance: a node that tells of the same shards whatever it is
+// asked is not asked on for ever.
+func TestAnswerThatDoesNotAdvance(t *testing.T) {
+	url := testkit.StartNATS(t)
+	client, nc := connect(t, natstransport.Options{URL: url}), dial(t, url)
+	var asked atomic.Int64
+	stuck := wire.AppendOwners(nil, &wire.Owners{Epochs: []uint64{1}, NumShards: 3})
+	if _, err := nc.Subscribe("clstr.who", func(m *nats.Msg) {
+		asked.Add(1)
+		_ = m.Respond(stuck) // fails on a closed connection only
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, client, transport.Envelope{Shard: 2, Type: "Any"}, transport.ErrNotOwner, transport.NotStarted)
+	if n := asked.Load(); n > 50 { // 1, one more when it was answered, and one each 100 ms of a second
+		t.Errorf("the node was asked %d times", n)
+	}
 }

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"math"
+
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -51,8 +53,14 @@ func DecodeOwners(data []byte) (o Owners, err error) {
 		case f.is(ownersVersion, protowire.VarintType):
 			version = f.uint
 		case f.is(ownersFirst, protowire.VarintType):
+			if f.uint > math.MaxUint32 {
+				return Owners{}, bad("owners: first %d: must fit 32 bits", f.uint)
+			}
 			o.First = uint32(f.uint)
 		case f.is(ownersNumShards, protowire.VarintType):
+			if f.uint > math.MaxUint32 {
+				return Owners{}, bad("owners: num_shards %d: must fit 32 bits", f.uint)
+			}
 			o.NumShards = uint32(f.uint)
 		case f.is(ownersEpochs, protowire.VarintType):
 			o.Epochs = append(o.Epochs, f.uint)

@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"slices"
 	"testing"
@@ -33,11 +34,13 @@ func TestOwners(t *testing.T) {
 
 func TestOwnersThatAreNone(t *testing.T) {
 	for name, b := range map[string][]byte{
-		"nothing":         nil,
-		"no message":      {0xff},
-		"half a number":   append(wire.AppendOwners(nil, &wire.Owners{}), 0x1a, 1, 0xff),
-		"another version": {0x08, 2},
-		"too many":        wire.AppendOwners(nil, &wire.Owners{Epochs: make([]uint64, wire.MaxEpochs+1)}),
+		"nothing":                           nil,
+		"no message":                        {0xff},
+		"half a number":                     append(wire.AppendOwners(nil, &wire.Owners{}), 0x1a, 1, 0xff),
+		"another version":                   {0x08, 2},
+		"a first shard beyond 32 bits":      binary.AppendUvarint([]byte{0x08, 1, 0x10}, 1<<32+7),
+		"a number of shards beyond 32 bits": binary.AppendUvarint([]byte{0x08, 1, 0x20}, 1<<32+4),
+		"too many":                          wire.AppendOwners(nil, &wire.Owners{Epochs: make([]uint64, wire.MaxEpochs+1)}),
 	} {
 		if o, err := wire.DecodeOwners(b); !errors.Is(err, transport.ErrBadEnvelope) || len(o.Epochs) > 0 {
 			t.Errorf("%s: %d epochs, %v", name, len(o.Epochs), err)
@@ -48,6 +51,7 @@ func TestOwnersThatAreNone(t *testing.T) {
 // FuzzDecodeOwners: never a panic, and generated code reads the same.
 func FuzzDecodeOwners(f *testing.F) {
 	f.Add(wire.AppendOwners(nil, &wire.Owners{First: 3, Epochs: []uint64{1, 0, 1 << 33}, NumShards: 9}))
+	f.Add(binary.AppendUvarint([]byte{0x08, 1, 0x20}, 1<<32+4))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		o, err := wire.DecodeOwners(data)
 		if err != nil {
