@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 
-.PHONY: help check build format vet modules staticcheck race norace sim test api bench chaos
+.PHONY: help check build format vet modules otel staticcheck race norace sim test api bench chaos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,9 @@ modules: ## go.mod and go.sum are tidy, and the modules are what go.sum says
 	go mod tidy -diff
 	cd tools && go mod tidy -diff
 	go mod verify
+
+otel: ## a module of its own builds and runs with clstr and a current OpenTelemetry SDK
+	.ci/otel/check
 
 staticcheck: ## staticcheck, as pinned by tools/go.mod
 	go tool -modfile=tools/go.mod staticcheck ./...
