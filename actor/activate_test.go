@@ -38,27 +38,24 @@ func TestActivationFailure(t *testing.T) {
 				}
 				return &entity{passivate: func(*actor.Context) { stopped.Add(1) }}, nil
 			}})
-			first := w.send("k", "first")
+			calls := []*call{w.send("k", "first")}
 			await(t, entered, "the factory")
-			second, third := w.send("k", "second"), w.send("k", "third")
+			calls = append(calls, w.send("k", "second"), w.send("k", "third"))
 			close(gate)
-			_, err := first.wait(t)
-			if !errors.Is(err, actor.ErrActivation) {
-				t.Errorf("the first caller got %v, want ErrActivation", err)
-			}
-			if errors.Is(err, errBroken) != (name == "factory error" || name == "OnActivate error") {
-				t.Errorf("the cause is wrong: %v", err)
-			}
-			for _, c := range []*call{second, third} {
-				if _, err := c.settled(t); err != nil {
-					t.Errorf("a caller behind the first got %v", err)
+			for _, c := range calls {
+				_, err := c.wait(t)
+				if !errors.Is(err, actor.ErrActivation) {
+					t.Errorf("a caller that waits got %v, want ErrActivation", err)
+				}
+				if errors.Is(err, errBroken) != (name == "factory error" || name == "OnActivate error") {
+					t.Errorf("the cause is wrong: %v", err)
 				}
 				c.check(t)
+				if c.starts != 0 {
+					t.Error("a message that found no actor was started")
+				}
 			}
-			first.check(t)
-			if first.starts != 0 {
-				t.Error("the failed message was started")
-			}
+			w.wantLater("k", "fourth", "")
 			if n := made.Load(); n != 2 {
 				t.Errorf("%d incarnations, want 2", n)
 			}
@@ -75,36 +72,6 @@ func failing(f func() error) actor.Actor {
 		activate:  func(*actor.Context) error { return f() },
 		handle:    func(*actor.Context) { panic("handled by an entity that was not activated") },
 		passivate: func(*actor.Context) { panic("passivated without having been activated") },
-	}
-}
-
-func TestEachQueuedMessageTriesToActivate(t *testing.T) {
-	const queued = 50
-	entered, gate := make(chan struct{}, 1), make(chan struct{})
-	var tries atomic.Int32
-	w := newWorld(t, actor.HostOptions{Factory: func(string) (actor.Actor, error) {
-		n := tries.Add(1)
-		if n == 1 {
-			entered <- struct{}{}
-			<-gate
-		}
-		return nil, fmt.Errorf("try %d", n)
-	}})
-	calls := []*call{w.send("k", "")}
-	await(t, entered, "the factory")
-	for range queued {
-		calls = append(calls, w.send("k", ""))
-	}
-	close(gate)
-	for i, c := range calls {
-		_, err := c.wait(t)
-		if want := fmt.Sprintf("activation failed: try %d", i+1); err == nil || err.Error() != want {
-			t.Errorf("message %d got %v, want %s", i, err, want)
-		}
-	}
-	eventually(t, "no active key", func() bool { return w.Active() == 0 })
-	if n := tries.Load(); n != queued+1 {
-		t.Errorf("%d tries for %d messages", n, queued+1)
 	}
 }
 
@@ -204,34 +171,5 @@ func TestAbandonedCallsActivateNothing(t *testing.T) {
 	}
 	if n := made.Load(); n != 1 || behind.starts != 0 {
 		t.Errorf("%d made, %d starts of a message whose sender has gone", n, behind.starts)
-	}
-}
-
-// TestFailedActivationIsTheFirstWaitingCallers, not one's that has gone.
-func TestFailedActivationIsTheFirstWaitingCallers(t *testing.T) {
-	var tries atomic.Int32
-	entered, gate := make(chan struct{}), make(chan struct{})
-	w := newWorld(t, actor.HostOptions{Factory: func(string) (actor.Actor, error) {
-		if tries.Add(1) > 1 {
-			return &entity{}, nil
-		}
-		close(entered)
-		<-gate
-		return nil, errBroken
-	}})
-	gone := w.send("k", "")
-	await(t, entered, "the factory")
-	alsoGone, first, second := w.send("k", ""), w.send("k", ""), w.send("k", "")
-	gone.cancel()
-	alsoGone.cancel()
-	close(gate)
-	if _, err := first.wait(t); !errors.Is(err, errBroken) {
-		t.Errorf("the first who still waits got %v", err)
-	}
-	if _, err := second.settled(t); err != nil {
-		t.Errorf("the next got %v", err)
-	}
-	if n := tries.Load(); n != 2 || gone.answers+alsoGone.answers != 0 {
-		t.Errorf("%d tries, %d answers to those who have gone", n, gone.answers+alsoGone.answers)
 	}
 }

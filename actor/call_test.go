@@ -2,6 +2,7 @@ package actor_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"testing"
@@ -218,7 +219,11 @@ func (w *world) sendData(key, typ string, data []byte) *call {
 func (w *world) deliver(shard uint32, key string, c *call, m actor.Message) {
 	w.Helper()
 	c.msg = m
-	if err := w.Deliver(shard, key, c); err != nil {
+	err := w.Deliver(shard, key, c)
+	switch {
+	case errors.Is(err, actor.ErrActivation): // its key is not tried again yet
+		c.answer(nil, err, nil)
+	case err != nil:
 		w.Errorf("Deliver to %q: %v", key, err)
 	}
 }

@@ -94,8 +94,10 @@ func OnNotify[E, In any](method func(*E, *Context, In) error) Option {
 }
 
 // OnActivate calls a method before the entity's first message. Its error reaches
-// the caller of that message, which did not run; the next message tries again
-// with a new entity. [HookTimeout] bounds it, as it does OnPassivate and Every.
+// the callers of all messages that wait, which did not run. After 50 ms the key may
+// be tried again with a new entity, after each further failure twice as late, at
+// most 5 s; what comes before is refused with the same error, and a hint when to
+// try. [HookTimeout] bounds it, as it does OnPassivate and Every.
 func OnActivate[E any](method func(*E, *Context) error) Option {
 	return func(t *table) {
 		t.must(reflect.TypeFor[*E](), t.activate == nil, "OnActivate")

@@ -3,6 +3,7 @@ package actor
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Why a message was not handled. In each case no method of the entity ran for
@@ -19,8 +20,10 @@ var (
 	// ErrLapsed: the node's lease on the shard has ended: another node may own the
 	// key by now.
 	ErrLapsed = errors.New("the node's lease on the shard has ended")
-	// ErrActivation: the key's actor could not be made. The next message tries
-	// again.
+	// ErrActivation: the key's actor could not be made. One failure is the answer to
+	// all messages that wait for the key. For a while the key is not tried again, and
+	// refuses what comes with the same cause: 50 ms after the first failure, twice as
+	// long after each that follows, at most 5 s.
 	ErrActivation = errors.New("activation failed")
 	// ErrUnknownType: the entity has no method for the message's type.
 	ErrUnknownType = errors.New("no handler for message type")
@@ -37,11 +40,13 @@ type Failure struct {
 	Why   error  // one of those above
 	What  string // of it; empty is nothing
 	Cause error  // an application's; nil is none
+
+	RetryAfter time.Duration // until the key is tried again; 0 is not known
 }
 
 // failure makes a Failure.
 func failure(why, cause error, format string, args ...any) *Failure {
-	return &Failure{why, fmt.Sprintf(format, args...), cause}
+	return &Failure{Why: why, What: fmt.Sprintf(format, args...), Cause: cause}
 }
 
 // Error returns all of it, as one text.

@@ -71,3 +71,28 @@ func (h *Host) search() {
 		h.allBusy.Store(false) // count may have been here before
 	}
 }
+
+// noteOldest is called with mu held after a change of the ages. A shard that ends
+// has nothing to passivate.
+func (s *shard) noteOldest() {
+	if s.closed {
+		s.oldest.Store(never)
+		return
+	}
+	s.oldest.Store(s.ages.bound())
+}
+
+// stopOldest passivates the shard's least recently used key. If that one is
+// busy it counts as just used, which it is, and nothing is stopped.
+func (s *shard) stopOldest(olderThan int64) (stopped, tried bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.noteOldest()
+	c := s.ages.oldest()
+	if c == nil || c.used.Load() > olderThan {
+		return false, false
+	}
+	c.used.Store(s.host.clock.Add(1))
+	s.ages.oldest() // c goes to its place
+	return c.tryStop(), true
+}

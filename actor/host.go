@@ -26,7 +26,7 @@ type HostOptions struct {
 	// Kind names the entities, in logs and metrics.
 	Kind string
 	// Factory makes the actor of a key. It runs on the key's own turn and may
-	// block; its error reaches the first caller, and the next one tries again.
+	// block; its error reaches all callers that wait, as an [ErrActivation].
 	Factory func(key string) (Actor, error)
 	// CacheSize is how many keys stay active; beyond it the least recently used
 	// that is neither busy nor has mail is passivated. A key is busy, too, while it
@@ -105,6 +105,8 @@ type Host struct {
 	clock  atomic.Int64 // counts deliveries: the order of use
 	active atomic.Int64
 	idle   idler
+
+	backoff backoff // of keys that could not be activated
 
 	mu      sync.RWMutex
 	shards  shardtable.Table[shard] // written with mu held

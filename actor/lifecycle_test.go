@@ -164,7 +164,9 @@ func (x *chaos) factory(key string) (actor.Actor, error) {
 // once. Every message gets one answer, in each sender's order; no key ever has
 // two live incarnations; every incarnation that was activated and has not
 // panicked is stopped once.
-func TestChaos(t *testing.T) {
+func TestChaos(t *testing.T) { bubble(t, testChaos) }
+
+func testChaos(t *testing.T) {
 	const keys, senders, messages = 40, 8, 150
 	x := &chaos{TB: t}
 	watch := &counter{}
@@ -180,7 +182,10 @@ func TestChaos(t *testing.T) {
 				w.deliver(uint32(k%3), strconv.Itoa(k), c, actor.Message{Type: typ})
 				calls = append(calls, c)
 				if rand.IntN(10) == 0 {
-					_, _ = c.wait(t)
+					_, err := c.wait(t)
+					if failed, ok := errors.AsType[*actor.Failure](err); ok {
+						pass(failed.RetryAfter)
+					}
 				}
 			}
 			for _, c := range calls {

@@ -83,23 +83,6 @@ func (c *cell) takeOthers() []any {
 	return c.mail.take(func(m any) bool { return !isOwn(m) })
 }
 
-// takeFirst takes the first message that somebody waits for, and the mail by
-// process id before it. It is called on the cell's turn.
-func (c *cell) takeFirst() (first *Context, before []any) {
-	for c.wanted() {
-		c.mu.Lock()
-		m := c.mail.pop()
-		c.mu.Unlock()
-		if x, ok := m.(*Context); ok {
-			return x, before
-		}
-		if m != nil {
-			before = append(before, m)
-		}
-	}
-	return nil, before
-}
-
 // wanted drops the messages at the front whose senders have gone, and reports
 // whether there are others. It is called on the cell's turn.
 func (c *cell) wanted() bool {

@@ -29,6 +29,16 @@ func (s *shard) refuseAll(c *cell, messages []any, why error) {
 	}
 }
 
+// refuseWaiting is refuseAll for what is in the mail, but for calls whose senders have
+// gone. It is called on the cell's turn.
+func (s *shard) refuseWaiting(c *cell, why error) {
+	mail := c.takeMail()
+	s.refuseAll(c, slices.DeleteFunc(mail, func(m any) bool {
+		x, ok := m.(*Context)
+		return ok && x.abandoned()
+	}), why)
+}
+
 // refuseRest answers what is left when the supervisor has ended: keys that
 // were to be spawned.
 func (s *shard) refuseRest() {

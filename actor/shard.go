@@ -125,6 +125,10 @@ func (s *shard) deliverNew(key string, m *Context) error {
 			s.mu.Unlock()
 			return s.delivered(nil, stuck)
 		}
+		if err := h.backoff.refuses(s.id, key); err != nil {
+			s.mu.Unlock()
+			return err
+		}
 		if check := h.opts.Check; check != nil {
 			if err := check(s.id, key); err != nil {
 				s.mu.Unlock()
@@ -165,31 +169,6 @@ func (s *shard) shrink() {
 		maps.Copy(table, s.table)
 		s.table, s.peak = table, n
 	}
-}
-
-// noteOldest is called with mu held after a change of the ages. A shard that ends
-// has nothing to passivate.
-func (s *shard) noteOldest() {
-	if s.closed {
-		s.oldest.Store(never)
-		return
-	}
-	s.oldest.Store(s.ages.bound())
-}
-
-// stopOldest passivates the shard's least recently used key. If that one is
-// busy it counts as just used, which it is, and nothing is stopped.
-func (s *shard) stopOldest(olderThan int64) (stopped, tried bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	defer s.noteOldest()
-	c := s.ages.oldest()
-	if c == nil || c.used.Load() > olderThan {
-		return false, false
-	}
-	c.used.Store(s.host.clock.Add(1))
-	s.ages.oldest() // c goes to its place
-	return c.tryStop(), true
 }
 
 // Receive implements protoactor's Actor: the supervisor's turn. It never waits.
@@ -234,8 +213,9 @@ func (s *shard) terminated(ctx pactor.Context, who *PID) {
 	h := s.host
 	s.mu.Lock()
 	c.mu.Lock()
-	c.mail.take(isOwn) // nothing to the next one
-	again := c.mail.len() > 0 && !s.closed
+	c.mail.take(isOwn)                       // nothing to the next one
+	notYet := h.backoff.refuses(s.id, c.key) // what has come since the activation failed
+	again := c.mail.len() > 0 && !s.closed && notYet == nil
 	c.invoker, c.system = nil, nil
 	c.flags &^= suspended | stopping | leaving | parked
 	recount := 0
@@ -255,6 +235,10 @@ func (s *shard) terminated(ctx pactor.Context, who *PID) {
 	h.count(recount)
 	if again {
 		s.spawn(ctx, c)
+		return
+	}
+	if notYet != nil {
+		s.refuseAll(c, c.takeMail(), notYet)
 		return
 	}
 	s.refuseMail(c)

@@ -81,8 +81,8 @@ func (s *shell) pass(ctx pactor.Context) {
 	}
 }
 
-// start makes the user's actor. A failure goes to the message that caused it,
-// and ends the incarnation; the next message gets another.
+// start makes the user's actor. A failure goes to all messages that wait, and ends
+// the incarnation; a message that comes when the key may be tried again gets another.
 func (s *shell) start(ctx pactor.Context) {
 	if s.cell == nil { // restarted, with mail or without: protoactor has made this shell, no spawn did
 		if s.cell = s.shard.find(ctx.Self()); s.cell == nil {
@@ -110,31 +110,27 @@ func (s *shell) start(ctx pactor.Context) {
 		s.shard.host.activated(err)
 		if s.live = err == nil; !s.live {
 			s.giveUp(ctx, err)
+			return
 		}
+		s.shard.host.backoff.succeeds(s.shard.id, s.cell.key)
 	}()
 	err = s.activate(ctx)
 	returned = true
 }
 
-// giveUp answers for an activation that has failed. Mail by process id that came
-// before the message that is answered goes too, so that it cannot keep a key
-// trying.
+// giveUp answers for an activation that has failed: all that waits, of which each
+// message would otherwise wait for a try of its own. Mail by process id goes too, so
+// that it cannot keep a key trying.
 func (s *shell) giveUp(ctx pactor.Context, err error) {
 	s.inner, s.entity = nil, nil
 	s.keyEnded()
 	h := s.shard.host
 	s.cell.log().Warn("activation failed", slog.Any("error", err))
-	first, before := s.cell.takeFirst()
-	for _, m := range before {
-		h.deadLetter(ctx.Self(), m)
+	why := ErrLapsed
+	if !s.lost { // its context has ended, which may well be why
+		why = h.backoff.fails(s.shard.id, s.cell.key, err)
 	}
-	switch {
-	case first == nil:
-	case s.lost: // its context has ended, which may well be why
-		first.call.Fail(ErrLapsed)
-	default:
-		first.call.Fail(&Failure{Why: ErrActivation, Cause: err})
-	}
+	s.shard.refuseWaiting(s.cell, why)
 	ctx.Stop(ctx.Self())
 }
 

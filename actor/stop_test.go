@@ -149,7 +149,7 @@ func TestStopRacesWithEverything(t *testing.T) {
 					switch {
 					case errors.Is(err, actor.ErrStopping):
 						refused = true
-					case errors.Is(err, actor.ErrMailboxFull):
+					case errors.Is(err, actor.ErrMailboxFull), errors.Is(err, actor.ErrActivation):
 					case err != nil:
 						t.Error(err)
 					default:

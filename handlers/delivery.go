@@ -73,7 +73,9 @@ func coded(key string, err error) *transport.Error {
 	case f.Why == actor.ErrMailboxFull:
 		return transport.Overloaded(retryFull, "the mailbox of key %.64q is full", key)
 	case f.Why == actor.ErrActivation && f.Cause != nil:
-		return transport.Errorf(code, "%s", f.Detail()).WithCause(f.Cause)
+		e := transport.Errorf(code, "%s", f.Detail()).WithCause(f.Cause)
+		e.RetryAfter = f.RetryAfter
+		return e
 	case f.Detail() == "":
 		return transport.Errorf(code, "key %.64q: %v", key, f.Why)
 	default:

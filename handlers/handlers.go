@@ -15,7 +15,9 @@ const DefaultHandlerCacheSize = actor.DefaultCacheSize
 
 // ActorFactory makes the actor of a key: a protoactor actor, or an entity of
 // actor.Define. It runs on the key's own turn and may block; its error reaches
-// the first caller, and the next call tries again.
+// all callers that wait, with [transport.ErrActivationFailed]. Such a key is not
+// tried again for 50 ms, after each further failure for twice as long, at most 5 s:
+// who comes before gets the same error, with a hint when to try.
 type ActorFactory func(key string) (actor.Actor, error)
 
 // Options configures what a handler hosts. The zero value is ready to use.

@@ -163,8 +163,8 @@ var errNoDatabase = errors.New("no database")
 
 func init() { transport.RegisterError("handlers_test.no_database", errNoDatabase) }
 
-// TestFailedCreate: the error is the first caller's, and the next one tries
-// again.
+// TestFailedCreate: the error has a hint when the key is tried again, and until
+// then the key says the same.
 func TestFailedCreate(t *testing.T) {
 	for name, fail := range map[string]func() (transport.HandlerFunc, error){
 		"error": func() (transport.HandlerFunc, error) { return nil, fmt.Errorf("loading: %w", errNoDatabase) },
@@ -184,6 +184,16 @@ func TestFailedCreate(t *testing.T) {
 			inEachForm(t, create, func(t *testing.T, f form, call caller) {
 				for range 2 {
 					_, err := call.ask("k", "Get")
+					hint, ok := transport.RetryAfter(err)
+					if !ok {
+						t.Errorf("%v: no hint when to try again", err)
+					}
+					_, soon := call.ask("k", "Get")
+					failed(t, name+", too soon", soon, transport.ErrActivationFailed, transport.NotStarted)
+					if left, _ := transport.RetryAfter(soon); left <= 0 || left > hint || name == "error" && !errors.Is(soon, errNoDatabase) {
+						t.Errorf("too soon: %v, again after %v of %v", soon, left, hint)
+					}
+					<-time.After(hint)
 					failed(t, name, err, transport.ErrActivationFailed, transport.NotStarted)
 					if name == "error" && !errors.Is(err, errNoDatabase) {
 						t.Errorf("%v has lost its cause", err)

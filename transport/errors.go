@@ -68,7 +68,7 @@ var (
 	// ErrDraining: the node is leaving. Nothing ran; the client tries again.
 	ErrDraining = errors.New("draining")
 	// ErrActivationFailed: the key's actor could not be made; the message has
-	// the cause. Nothing ran, and the next call tries to activate it again.
+	// the cause. Nothing ran; [RetryAfter] says when the key is tried again.
 	ErrActivationFailed = errors.New("activation failed")
 	// ErrLayoutMismatch: the caller's shard count or seed is not the node's.
 	// Nothing ran: give both the same.

@@ -37,7 +37,7 @@ var table = []row{
 		"a store carries records; the server stays outside"},
 	{"membership/storetest", "membership", "",
 		"the suite knows the seam, never a backend"},
-	{"actor", "internal/codec internal/pool internal/shardtable internal/sparse", "github.com/asynkron/protoactor-go/actor google.golang.org/protobuf/...",
+	{"actor", "internal/codec internal/pool internal/shardtable internal/sparse", "github.com/asynkron/protoactor-go/actor github.com/hashicorp/golang-lru/v2/simplelru google.golang.org/protobuf/...",
 		"one process: never sees an envelope or a transport"},
 	{"handlers", "transport actor", "github.com/asynkron/protoactor-go/actor",
 		"where envelopes and actors meet"},
