@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,6 +23,8 @@ type app struct {
 	prefix  string
 	timeout time.Duration
 	json    bool
+	outTerm terminal
+	errTerm terminal
 	began   bool // a command has: what fails before is a matter of usage
 
 	// connect finds the cluster's records; tests prepare them.
@@ -33,6 +34,7 @@ type app struct {
 
 func newApp(in io.Reader, out, err io.Writer, getenv func(string) string) *app {
 	a := &app{in: in, out: out, err: err, getenv: getenv, now: time.Now}
+	a.outTerm, a.errTerm = terminalOf(out, getenv), terminalOf(err, getenv)
 	a.connect = a.control
 	return a
 }
@@ -55,16 +57,17 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "clstr",
 		Short: "Look at clstr clusters, and talk to them",
-		Long: `clstr looks at clusters that live on a NATS server: who is there, who owns which
-shard and why, and what would move. It drains nodes, and sends requests to keys.
+		Long: `clstr looks at clusters that live on a NATS server: which nodes are there, which
+of them owns a shard and why, and what would move. It drains nodes and sends
+requests to keys.
 
-It connects as the nats command does: --context NAME or the context that is
-selected, NATS_URL, --server, --creds. More in: clstr help connection`,
+It connects as the nats command does: --context NAME or the selected context,
+NATS_URL, --server, --creds. More in: clstr help connection`,
 		Example: `  clstr nodes
   clstr --context prod --prefix shop where user-123
   clstr plan --add node-d --json | jq .moves
   clstr demo --for 30s`,
-		Version:           version(),
+		Version:           built().Version,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: a.begin,
@@ -73,17 +76,19 @@ selected, NATS_URL, --server, --creds. More in: clstr help connection`,
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	f := root.PersistentFlags()
-	f.StringVar(&a.nats.Context, "context", "", "NATS context (default: $NATS_CONTEXT, or the one that is selected)")
+	f.StringVar(&a.nats.Context, "context", "", "NATS context (default: $NATS_CONTEXT, or the selected one)")
 	f.StringVar(&a.nats.Server, "server", "", "URLs of NATS servers (default: $NATS_URL, the context's, or nats://127.0.0.1:4222)")
 	f.StringVar(&a.nats.Creds, "creds", "", "file with NATS credentials (default: $NATS_CREDS, or the context's)")
-	f.StringVar(&a.prefix, "prefix", natsstore.DefaultPrefix, "first tokens of the cluster's subjects, which name the cluster")
+	f.StringVar(&a.nats.InboxPrefix, "inbox-prefix", "", "where this user may hear replies, such as _INBOX.NAME (default: the context's, or _INBOX)")
+	f.StringVar(&a.prefix, "prefix", natsstore.DefaultPrefix, "names the cluster: the first tokens of its subjects")
 	f.DurationVar(&a.timeout, "timeout", 5*time.Second, "how long to wait for answers")
-	f.BoolVar(&a.json, "json", false, "print JSON; the names of its fields are stable (clstr help COMMAND)")
+	f.BoolVar(&a.json, "json", false, "print JSON; its fields keep their names (clstr help COMMAND lists them)")
 	_ = root.RegisterFlagCompletionFunc("context", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return natsctx.Names(a.getenv), cobra.ShellCompDirectiveNoFileComp
 	}) // fails for a flag that is not there
-	root.AddCommand(a.nodes(), a.shards(), a.where(), a.plan(), a.drain(), a.request(), a.notify(), a.demo())
+	root.AddCommand(a.nodes(), a.shards(), a.where(), a.plan(), a.drain(), a.request(), a.notify(), a.demo(), a.version())
 	root.AddCommand(topics()...)
+	finish(root)
 	return root
 }
 
@@ -110,12 +115,4 @@ func (a *app) emit(v any, text func(w io.Writer)) error {
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
-}
-
-// version is the module's, as the build has noted it.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }

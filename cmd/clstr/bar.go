@@ -3,19 +3,16 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
-
-	"golang.org/x/term"
 )
 
-// bar shows how far something is: redrawn in place on a terminal, a line at each
-// tenth otherwise, nothing with --json.
+// bar shows how far something is: redrawn in place on a terminal whose cursor can be
+// moved, a line at each tenth otherwise, nothing with --json.
 type bar struct {
 	w     io.Writer // nil: nothing is shown
+	term  terminal
 	label string
-	width int // of the terminal; 0 where there is none
 	began time.Time
 	now   func() time.Time
 	tenth int
@@ -23,31 +20,18 @@ type bar struct {
 }
 
 func (a *app) newBar(label string) *bar {
-	b := &bar{w: a.err, label: label, width: width(a.err), began: a.now(), now: a.now, tenth: -1}
+	b := &bar{w: a.err, term: a.errTerm, label: label, began: a.now(), now: a.now, tenth: -1}
 	if a.json {
 		b.w = nil
 	}
 	return b
 }
 
-// width is that of a terminal; 0 for anything else.
-func width(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return 0
-	}
-	columns, _, err := term.GetSize(int(f.Fd()))
-	if err != nil || columns <= 0 {
-		return 80
-	}
-	return columns
-}
-
 func (b *bar) show(done, of int) {
 	if b.w == nil {
 		return
 	}
-	if b.width == 0 {
+	if !b.term.moves {
 		if tenth := 10 * done / max(of, 1); tenth > b.tenth {
 			b.tenth = tenth
 			fmt.Fprintf(b.w, "%s: %d of %d shards\n", b.label, done, of)
@@ -61,15 +45,15 @@ func (b *bar) show(done, of int) {
 // line fits into the terminal.
 func (b *bar) line(done, of int) string {
 	end := fmt.Sprintf(" %d/%d shards  %.1f s", done, of, b.now().Sub(b.began).Seconds())
-	room := min(40, b.width-len(b.label)-len(end)-4)
+	room := min(40, b.term.columns-len(b.label)-len(end)-4)
 	if room < 5 {
-		return b.label + end
+		return fold(b.label+end, b.term.columns-1, "")[0] // a line that wraps is not drawn over
 	}
 	full := room
 	if of > 0 {
 		full = room * done / of
 	}
-	return b.label + " [" + strings.Repeat("#", full) + strings.Repeat(".", room-full) + "]" + end
+	return b.label + " [" + b.term.paint(green, strings.Repeat("#", full)) + strings.Repeat(".", room-full) + "]" + end
 }
 
 func (b *bar) end() {

@@ -32,9 +32,9 @@ func TestDrainTellsTheCost(t *testing.T) {
 		text    string // after its first lines
 		json    []string
 	}{
-		{"all ends in time", 1, exitOK, "parked  3 calls that had not begun, for the next owner\nlost    0\n",
+		{"all ends in time", 1, exitOK, "parked  3 calls had not begun: clients send them to the next owner\nlost    0 calls\n",
 			[]string{`"parked": 3,`, `"dropped": 0,`, `"lost": 0,`}},
-		{"one goes on", 60, exitLost, "parked  3 calls that had not begun, for the next owner\ndropped 1 of the notifications without an acknowledgement\nlost    1\n" +
+		{"one goes on", 60, exitLost, "parked  3 calls had not begun: clients send them to the next owner\ndropped 1 notification without an acknowledgement\nlost    1 call\n" +
 			"clstr: of what node a had accepted, 1 call did not end in its drain timeout\n",
 			[]string{`"parked": 3,`, `"dropped": 1,`, `"lost": 1,`, `"code": "lost"`, `"exit_code": 9`}},
 	} {

@@ -25,26 +25,32 @@ func (a *app) demo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show a cluster whose nodes come and go, all in this process",
-		Long: `Start a NATS server, three nodes and callers in this process, on a free port. A node
-joins, one is drained, one is killed without a word, and both come back, while a table
-shows who owns how many shards and what becomes of the requests. It ends by itself.
+		Long: `Start a NATS server, three nodes and callers in this process, on a free port. A
+node joins, one is drained, one is killed without a word, and both come back. A
+table shows how many shards each node owns and what becomes of the requests. The
+demo ends by itself.
 
-Meanwhile the other commands work from another terminal, with the --server that it
-prints. Nothing outside of the process is used or changed.
+Callers send 1,600 requests a second, whether or not earlier ones were
+answered. So a death shows as requests that wait for the dead node's shards,
+while all others go on. The other commands work from another terminal, with
+the --server that the demo prints. Nothing outside of the process is used or
+changed.
 
 The leases are short (2 s), so that a death shows soon; the default is 10 s. The
 entity keeps its state in memory: what a killed node knew is gone.
 
-JSON: an object a line. Of each second: at_ms, nodes (a list of name, state, shards),
-answered, failed (by outcome), longest_ms (since the line before). Of what happens:
-at_ms, event. The last: at_ms, end (true), answered, failed, longest_ms (of all).`,
+JSON: an object a line. Each second: at_ms, nodes (a list of name, state,
+shards), answered, waiting, failed (by outcome), longest_ms (since the line
+before). What happens: at_ms, event (joins, serves, drains, drained, killed,
+taken_over or has_left), node, and where they apply shards, took_ms, pause_ms.
+The last line: at_ms, end (true), answered, failed, longest_ms (of all).`,
 		Example: `  clstr demo
   clstr demo --for 12s --json`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return a.runDemo(cmd.Context(), length) },
 	}
-	cmd.Flags().DurationVar(&length, "for", 30*time.Second, "how long it runs, 3s or more")
+	cmd.Flags().DurationVar(&length, "for", 30*time.Second, "how long it runs, at least 3s")
 	return cmd
 }
 

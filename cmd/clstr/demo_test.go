@@ -19,20 +19,20 @@ func TestDemo(t *testing.T) {
 		t.Fatalf("exit code %d: %s", r.exit, r.err)
 	}
 	lines := strings.Split(strings.TrimSpace(r.out), "\n")
-	var events []string
+	var events []frameJSON
 	frames := 0
 	for _, line := range lines {
 		f := decode[frameJSON](t, line)
 		if f.Event != "" {
-			events = append(events, f.Event)
+			events = append(events, f)
 		}
 		if len(f.Nodes) > 0 {
 			frames++
 		}
 	}
 	last := decode[frameJSON](t, lines[len(lines)-1])
-	if frames < 2 || len(events) == 0 || events[0] != "d joins" || !last.End || last.Answered == nil || *last.Answered == 0 {
-		t.Errorf("%d frames, events %q, at last %+v", frames, events, last)
+	if frames < 2 || len(events) == 0 || events[0].Event != demo.Joins || events[0].Node != "d" || !last.End || last.Answered == nil || *last.Answered == 0 {
+		t.Errorf("%d frames, events %+v, at last %+v", frames, events, last)
 	}
 	if r := command(t, nil, nil, "demo", "--for", "1s"); r.exit != exitUsage {
 		t.Errorf("--for 1s: exit code %d, %s%s", r.exit, r.out, r.err)
@@ -61,16 +61,16 @@ func (w writer) Write(b []byte) (int, error) { w(b); return len(b), nil }
 // TestScreenRedraws: in place, without a line that wraps.
 func TestScreenRedraws(t *testing.T) {
 	var out bytes.Buffer
-	s := &screen{w: &out, width: 40, length: 30 * time.Second}
-	s.events = []demo.Event{{At: 2 * time.Second, Text: "b is killed without a word, with 15 shards"}}
+	s := &screen{w: &out, term: terminal{columns: 40, rows: 24, moves: true}, length: 30 * time.Second}
+	s.events = []demo.Event{{At: 2 * time.Second, What: demo.Killed, Node: "b", Shards: 15}}
 	nodes := []demoNodeJSON{{"a", membership.Active, 30}, {"b", membership.Dead, 3}}
-	total := demo.Count{Answered: 1234, Failed: map[string]int{"maybe ran": 2, "not started": 1}}
-	want := "3.0 s of 30s   64 shards   412 requests\x1b[K\n\x1b[K\n" +
+	total := demo.Count{Sent: 1250, Answered: 1234, Failed: map[string]int{"maybe ran": 2, "not started": 1}}
+	want := "3.0 s of 30s   1600/s sent, 412/s answe\x1b[K\n\x1b[K\n" +
 		"NODE  STATE    SHARDS\x1b[K\n" +
 		"a     active       30  ################\x1b[K\n" +
 		"b     dead          3  xxx\x1b[K\n\x1b[K\n" +
 		"1234 requests answered, 3 failed (2 may\x1b[K\n\x1b[K\n" +
-		"  2.0 s  b is killed without a word, wi\x1b[K\n\x1b[J"
+		"  2.0 s  b is killed without a word: re\x1b[K\n\x1b[J"
 	for i, before := range []string{"", "\x1b[9A"} {
 		out.Reset()
 		s.draw(s.table(3*time.Second, nodes, total, 412, time.Millisecond))
@@ -84,18 +84,19 @@ func TestScreenRedraws(t *testing.T) {
 func TestBar(t *testing.T) {
 	now := time.Unix(100, 0)
 	b := &bar{label: "draining a.3f9c2a1b", began: now.Add(-1500 * time.Millisecond), now: func() time.Time { return now }}
-	for width, want := range map[int]string{
+	for columns, want := range map[int]string{
 		80: "draining a.3f9c2a1b [##################...................] 12/24 shards  1.5 s",
 		60: "draining a.3f9c2a1b [########.........] 12/24 shards  1.5 s",
 		40: "draining a.3f9c2a1b 12/24 shards  1.5 s",
+		24: "draining a.3f9c2a1b",
 	} {
-		b.width = width
+		b.term.columns = columns
 		if got := b.line(12, 24); got != want {
-			t.Errorf("width %d: %q, want %q", width, got, want)
+			t.Errorf("%d columns: %q, want %q", columns, got, want)
 		}
 	}
 	var out bytes.Buffer
-	b.w, b.width, b.tenth = &out, 0, -1
+	b.w, b.term, b.tenth = &out, terminal{}, -1
 	for done := range 41 {
 		b.show(done, 40)
 	}

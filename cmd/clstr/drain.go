@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,39 +43,43 @@ func (a *app) drain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drain NODE",
 		Short: "Ask a node to hand over its shards and leave, and watch it",
-		Long: `Ask a node to leave, and wait until it has: it hands its shards over, a few at a time,
-and callers see a pause. The node ends as if it had been told to stop: Node.Run
-returns nil in its process. What starts the process again brings it back, as a new
-incarnation; where that is not wanted, stop the process, which drains too.
+		Long: `Ask a node to leave, and wait until it has. The node hands its shards over, a
+few at a time, and callers see a pause. It ends as if it had been told to
+stop: in its process Node.Run returns nil. A supervisor that restarts the
+process brings the node back, as a new incarnation. To keep it away, stop the
+process instead: that drains too.
 
-The wish is written into the node's record, as its state, so it takes a NATS user
-who may write the cluster's records. It cannot be taken back. Interrupting the
-command, or the end of --wait, ends only the watching.
+The command writes the wish into the node's record, so it needs a NATS user that
+may write the cluster's records. The wish cannot be taken back. If you interrupt
+the command, or --wait ends, the node goes on leaving.
 
-What it has cost is what the shards' records say. The pause of a shard is from when the
-old owner began to drain it until it handed it over; the new owner's part, to open it, is
-not in that. Parked are calls that came, or waited, while the shard's work came to its
-end, and were refused before they began: clients try them again at the next owner.
-Dropped are notifications that were sent without an acknowledgement and met the move.
-Lost is what the node had accepted and not ended within its drain timeout (10 s by
-default): requests that were cut off, whose callers were told that they may have run, and
-acknowledged notifications. If anything was lost the exit code is 9, and the node's log
-has the shards. A second drain of a node that leaves already only watches, and counts
-from then on (since_watched).
+The report comes from the records of the shards that have moved:
 
-With --probe the command itself sends requests (clstr.node.info) to the shards that
-move, up to 2,000 a second, and counts what callers see: how many were answered,
-how many failed, and the longest wait. That takes the permissions of a client, too: see
-clstr help connection.
+  pause    from the start of a shard's drain to its hand-over. The new owner's
+           time to open the shard comes on top.
+  parked   calls that came during the move and were refused before they began.
+           Their clients send them again, to the next owner.
+  dropped  notifications without an acknowledgement that met the move
+  lost     calls that the node had accepted and that did not end within its
+           drain timeout (10 s by default). Requests among them were cut off,
+           and their callers were told that they may have run. The exit code
+           is 9, and the node's log names the shards.
 
-NODE is a name, or name.incarnation where several processes have one name. The last
-node that takes shards is not drained without --force: nobody would serve.
+A second drain of a node that is leaving only watches, and its report begins
+there (since_watched).
 
-JSON: node, incarnation, state (left, or leaving if it was not waited for), moved, to
-(shards by node), released (nobody took them), claimed (taken by others without a
-hand-over), pause_ms (p50, p99, max, or null), parked, dropped, lost,
-took_ms, and with --probe probes:
-sent, answered, failed, codes (failures by code), longest_ms.`,
+With --probe the command sends requests (clstr.node.info) to the shards that
+move, up to 2,000 a second, and reports what became of them and the longest
+wait. That also needs the permissions of a client: clstr help connection.
+
+NODE is a name, or name.incarnation if several processes have one name. The last
+node that takes shards is not drained without --force: no node would serve.
+
+JSON: node, incarnation, state (left, or leaving if the command did not wait),
+moved, to (shards by node), released (no node took them), claimed (taken by
+others without a hand-over), pause_ms (p50, p99, max, or null), parked,
+dropped, lost, since_watched, took_ms, and with --probe probes: sent,
+answered, failed, codes (failures by code), longest_ms.`,
 		Example: `  clstr drain node-a
   clstr drain node-a --probe
   clstr drain node-a --wait 0        # only ask`,
@@ -89,9 +92,9 @@ sent, answered, failed, codes (failures by code), longest_ms.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runDrain(cmd.Context(), args[0], f) },
 	}
-	cmd.Flags().DurationVar(&f.wait, "wait", 5*time.Minute, "how long to wait until the node has left; 0 only asks")
-	cmd.Flags().BoolVar(&f.force, "force", false, "also if nobody is left to take the shards")
-	cmd.Flags().BoolVar(&f.probe, "probe", false, "send requests to the shards meanwhile, and say what became of them")
+	cmd.Flags().DurationVar(&f.wait, "wait", 5*time.Minute, "how long to wait for the node to leave; 0 only asks")
+	cmd.Flags().BoolVar(&f.force, "force", false, "even if no other node can take the shards")
+	cmd.Flags().BoolVar(&f.probe, "probe", false, "send requests to the shards as they move, and report them")
 	return cmd
 }
 
@@ -149,7 +152,7 @@ func (a *app) runDrain(ctx context.Context, name string, f drainFlags) error {
 	if p != nil {
 		out.Probes = p.stop()
 	}
-	if err := a.emit(out, func(w io.Writer) { out.print(w, n) }); err != nil || out.Lost == 0 {
+	if err := a.emit(out, func(w io.Writer) { out.print(w, a.outTerm, n) }); err != nil || out.Lost == 0 {
 		return err
 	}
 	return &failure{exit: exitLost, code: "lost",
@@ -178,41 +181,49 @@ func (a *app) watchDrain(ctx context.Context, d *drainer.Drainer, wait time.Dura
 	return report, err
 }
 
-func (out *drainJSON) print(w io.Writer, n *view.Node) {
+func (out *drainJSON) print(w io.Writer, t terminal, n *view.Node) {
+	field := func(s style, label, format string, args ...any) {
+		t.prose(w, s, fmt.Sprintf("%-8s", label), fmt.Sprintf(format, args...))
+	}
 	if out.State != membership.Left {
-		fmt.Fprintf(w, "asked %s to leave\n", shortRef(n.Ref))
+		t.prose(w, plain, "", fmt.Sprintf("asked %s to leave", shortRef(n.Ref)))
 	} else {
-		fmt.Fprintf(w, "%s has left after %s\n", shortRef(n.Ref), took(time.Duration(out.TookMs*float64(time.Millisecond))))
-		var to []string
-		for _, name := range slices.Sorted(maps.Keys(out.To)) {
-			to = append(to, fmt.Sprintf("%s %d", name, out.To[name]))
+		t.prose(w, plain, "", fmt.Sprintf("%s has left after %s", shortRef(n.Ref), took(time.Duration(out.TookMs*float64(time.Millisecond)))))
+		text := count(out.Moved, "shard", "shards")
+		for i, name := range slices.Sorted(maps.Keys(out.To)) {
+			text += []string{": ", ", "}[min(i, 1)] + fmt.Sprintf("%s %d", name, out.To[name])
 		}
-		fmt.Fprintf(w, "moved   %s", count(out.Moved, "shard", "shards"))
-		if len(to) > 0 {
-			fmt.Fprintf(w, ": %s", strings.Join(to, ", "))
-		}
-		fmt.Fprintln(w)
+		field(bold, "moved", "%s", text)
 	}
 	if out.Released > 0 {
-		fmt.Fprintf(w, "free    %s: nobody took them\n", count(out.Released, "shard", "shards"))
+		field(yellow, "free", "%s: no node took them", count(out.Released, "shard", "shards"))
 	}
 	if out.Claimed > 0 {
-		fmt.Fprintf(w, "claimed %s: others took them without a hand-over\n", count(out.Claimed, "shard", "shards"))
+		field(yellow, "claimed", "%s: others took them without a hand-over", count(out.Claimed, "shard", "shards"))
 	}
 	if out.PauseMs != nil {
-		fmt.Fprintf(w, "pause   %v (the old owner's part; the new one's, to open a shard, comes on top)\n", out.PauseMs)
+		field(bold, "pause", "%v", out.PauseMs)
+		field(bold, "", "from the start of a shard's drain until its hand-over")
 	}
 	if out.State == membership.Left {
 		if out.Since {
-			fmt.Fprintf(w, "it was leaving already: what follows is since this command watches\n")
+			t.prose(w, plain, "", "it was leaving already; the counts below begin with this command:")
 		}
-		fmt.Fprintf(w, "parked  %d calls that had not begun, for the next owner\n", out.Parked)
+		parked := "%s"
+		if out.Parked > 0 {
+			parked += " had not begun: clients send them to the next owner"
+		}
+		field(bold, "parked", parked, count(int(out.Parked), "call", "calls"))
 		if out.Dropped > 0 {
-			fmt.Fprintf(w, "dropped %d of the notifications without an acknowledgement\n", out.Dropped)
+			field(yellow, "dropped", "%s without an acknowledgement", count(int(out.Dropped), "notification", "notifications"))
 		}
-		fmt.Fprintf(w, "lost    %d\n", out.Lost)
+		s := bold
+		if out.Lost > 0 {
+			s = red
+		}
+		field(s, "lost", "%s", count(int(out.Lost), "call", "calls"))
 	}
 	if p := out.Probes; p != nil {
-		fmt.Fprintf(w, "probes  %d sent, %d answered, %d failed%s; longest wait %v ms\n", p.Sent, p.Answered, p.Failed, p.codes(), p.LongestMs)
+		field(bold, "probes", "%d sent, %d answered, %d failed%s; longest wait %v ms", p.Sent, p.Answered, p.Failed, p.codes(), p.LongestMs)
 	}
 }

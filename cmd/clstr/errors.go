@@ -55,7 +55,7 @@ func (a *app) failed(err error) *failure {
 		return a.noCluster("its bucket has no record of a cluster: no node has joined yet")
 	case errors.Is(err, transport.ErrNotPermitted):
 		return &failure{exit: exitNotPermitted, code: "not_permitted", msg: err.Error(),
-			hint: fmt.Sprintf("this NATS user may not do that. The records of a cluster need what natsstore.ControlPermissions(%q) lists; requests need publish %s.s.> %s.who and subscribe %s.own _INBOX.>", a.prefix, a.prefix, a.prefix, a.prefix)}
+			hint: fmt.Sprintf("this NATS user may not do that. To read and write the records of a cluster it needs what natsstore.ControlPermissions(%q) lists. For requests it needs publish %s.s.> %s.who and subscribe %s.own _INBOX.NAME.>, with --inbox-prefix _INBOX.NAME (clstr help connection)", a.prefix, a.prefix, a.prefix, a.prefix)}
 	case errors.Is(err, natsstore.ErrNoJetStream):
 		return a.noCluster("JetStream is not enabled there")
 	case errors.Is(err, context.Canceled):
@@ -105,12 +105,12 @@ func (a *app) fail(err error) int {
 		_ = enc.Encode(map[string]told{"error": {f.code, f.msg, f.outcome, f.hint, f.exit}}) // nowhere to say that it failed
 		return f.exit
 	}
-	fmt.Fprintln(a.err, "clstr:", f.msg)
+	a.errTerm.prose(a.err, red, "clstr: ", harmless(f.msg))
 	if f.outcome != "" {
-		fmt.Fprintf(a.err, "code: %s, outcome: %s\n", f.code, f.outcome)
+		a.errTerm.prose(a.err, plain, "", fmt.Sprintf("code: %s, outcome: %s", f.code, f.outcome))
 	}
 	if f.hint != "" {
-		fmt.Fprintln(a.err, "hint:", f.hint)
+		a.errTerm.prose(a.err, bold, "hint: ", harmless(f.hint))
 	}
 	return f.exit
 }

@@ -219,7 +219,8 @@ func TestLiveCompletion(t *testing.T) {
 		"shards --node": "a\nb\n:4\n",
 		"request":       "counter\n:4\n",
 		"request a b c": ":0\n",
-		"where":         ":4\n",
+		"where":         "counter\n:4\n",
+		"where counter": ":4\n",
 	} {
 		if r := l.run(append([]string{"__complete"}, append(strings.Fields(args), "")...)...); r.out != want {
 			t.Errorf("%s <tab>: %q, want %q", args, r.out, want)

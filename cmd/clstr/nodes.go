@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,11 +42,12 @@ func (a *app) nodes() *cobra.Command {
 		Short: "List the nodes: state, shards, weight, zone, version, last renewal",
 		Long: `List the nodes of the cluster.
 
-STATE is joining, active, leaving, left or dead. SHARDS counts those that a node
-owns by their records; where another number should be, it stands behind an arrow.
-RENEWED is how long ago the node has renewed its lease, by the clock of the NATS
-server. Nodes that have left or died are listed with --all, as long as the cluster
-remembers them (10 minutes by default), or while shards are still theirs.
+STATE is joining, active, leaving, left or dead. SHARDS is how many shards the
+node owns. An arrow shows how many it should own, where that differs. RENEWED is
+how long ago the node renewed its lease, by the clock of the NATS server.
+
+--all also lists nodes that have left or died. The cluster remembers them for 10
+minutes by default, and for as long as shards are still theirs.
 
 JSON: prefix, num_shards, seed, and nodes, a list of: name, incarnation, state,
 shards, should_own, weight, zone, version, kinds, lease_ms, renewed_ms_ago (null
@@ -57,7 +59,7 @@ if not known), declared_dead_by (name.incarnation).`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return a.runNodes(cmd.Context(), all) },
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "also those that have left or died")
+	cmd.Flags().BoolVar(&all, "all", false, "also list nodes that have left or died")
 	return cmd
 }
 
@@ -103,11 +105,35 @@ func (a *app) runNodes(ctx context.Context, all bool) error {
 		rows = append(rows, []string{n.Name, short(n.Incarnation), state, shards, weight(n.Weight), n.Zone, n.Version, renewed})
 	}
 	return a.emit(out, func(w io.Writer) {
-		table(w, rows)
+		a.outTerm.print(w, table{rows, paintNode})
 		if hidden > 0 {
-			fmt.Fprintf(w, "\n%s left or died not long ago: --all lists what has gone\n", count(hidden, "node has", "nodes have"))
+			fmt.Fprintln(w)
+			a.outTerm.prose(w, plain, "", fmt.Sprintf("%s left or died not long ago: --all lists them too", count(hidden, "node has", "nodes have")))
 		}
 	})
+}
+
+// paintNode has the eye find what is not as it should be.
+func paintNode(column, cell string) style {
+	switch {
+	case column == "SHARDS" && strings.Contains(cell, "->"):
+		return yellow
+	case column == "STATE":
+		return paintState(cell)
+	}
+	return plain
+}
+
+func paintState(state string) style {
+	switch word, _, _ := strings.Cut(state, " "); word {
+	case membership.Active:
+		return green
+	case membership.Joining, membership.Leaving:
+		return yellow
+	case membership.Dead:
+		return red
+	}
+	return dim
 }
 
 // nodeNames completes names of nodes.

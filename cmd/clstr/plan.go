@@ -38,16 +38,16 @@ func (a *app) plan() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan [--remove NODE]... [--add NODE[:WEIGHT]]...",
 		Short: "Say what would move if nodes came or went, before they do",
-		Long: `Say which shards would move from where to where if nodes came or went. Nothing is
-changed. Without --add and --remove it says what moves as things are.
+		Long: `Say which shards would move, and between which nodes, if nodes came or went.
+Nothing is changed. Without --add and --remove it says what is about to move
+now.
 
-A node that comes takes some shards of each other node, and one that goes leaves its
-shards to the others: no other shard moves. A name that ends in a colon and a number
-needs its weight: --add n:1:1
+A node that comes takes some shards from each other node. A node that goes
+leaves its shards to the others. No other shard moves.
 
-JSON: num_shards, moves, pending (of those, how many move without the changes too),
-nodes, a list of: name, before, after; and flows, a list of: from, to (empty:
-nobody), shards.`,
+JSON: num_shards, moves, pending (how many of the moves happen in any case),
+nodes, a list of: name, before, after; and flows, a list of: from, to (empty
+if no node takes them), shards.`,
 		Example: `  clstr plan --remove node-a
   clstr plan --add node-d:2 --add node-e
   clstr plan --json --remove node-a | jq .moves`,
@@ -61,8 +61,8 @@ nobody), shards.`,
 			return a.runPlan(cmd.Context(), changes)
 		},
 	}
-	cmd.Flags().StringArrayVar(&add, "add", nil, "a node that comes, with its weight behind a colon (default 1)")
-	cmd.Flags().StringArrayVar(&remove, "remove", nil, "a node that goes")
+	cmd.Flags().StringArrayVar(&add, "add", nil, "a node that would come, with its weight after a colon (default 1)")
+	cmd.Flags().StringArrayVar(&remove, "remove", nil, "a node that would go")
 	_ = cmd.RegisterFlagCompletionFunc("remove", a.nodeNames) // these fail for flags that are not there
 	_ = cmd.RegisterFlagCompletionFunc("add", cobra.NoFileCompletions)
 	return cmd
@@ -113,15 +113,16 @@ func (a *app) runPlan(ctx context.Context, changes []view.Change) error {
 		moves = append(moves, []string{orNobody(f.From), orNobody(f.To), number(len(f.Shards)), ranges(f.Shards)})
 	}
 	return a.emit(out, func(w io.Writer) {
-		fmt.Fprintf(w, "%d of %d shards would move", p.Moves, c.Layout.NumShards)
+		text := fmt.Sprintf("%d of %d shards would move", p.Moves, c.Layout.NumShards)
 		if p.Pending > 0 && len(changes) > 0 {
-			fmt.Fprintf(w, ", %d of them in any case: the cluster has not settled", p.Pending)
+			text += fmt.Sprintf(", %d of them in any case: the cluster has not settled", p.Pending)
 		}
-		fmt.Fprint(w, "\n\n")
-		table(w, counts)
+		a.outTerm.prose(w, plain, "", text)
+		fmt.Fprintln(w)
+		a.outTerm.print(w, table{rows: counts})
 		if p.Moves > 0 {
 			fmt.Fprintln(w)
-			table(w, moves)
+			a.outTerm.print(w, table{rows: moves})
 		}
 	})
 }

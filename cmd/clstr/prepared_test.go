@@ -68,6 +68,9 @@ func prepared(t *testing.T) *memstore.Store {
 	put(t, store, membership.ConfigKey, membership.NewConfig(layout))
 	member := func(ref membership.Ref, m membership.Member) {
 		m.LeaseMs, m.Layout, m.Kinds = 10_000, "b37a1c22d0e94f58", []string{"account", "order"}
+		if ref == nodeA { // an older version of the program
+			m.Kinds = m.Kinds[:1]
+		}
 		put(t, store, membership.MemberKey(ref), m)
 	}
 	member(oldA, membership.Member{State: membership.Left, Counter: 811, Born: 2, Zone: "eu-1", Version: "1.4.1"})
@@ -166,6 +169,10 @@ func TestGolden(t *testing.T) {
 		"where-moving":      "where user-8",
 		"where-moved":       "where user-19",
 		"where-dead":        "where user-5",
+		"where-kind":        "where account user-19",
+		"where-kind-not":    "where order user-8",
+		"where-kind-json":   "where order user-8 --json",
+		"where-kind-none":   "where acount user-8",
 		"plan":              "plan",
 		"plan-remove":       "plan --remove a",
 		"plan-add":          "plan --add f:3 --add g",
@@ -186,8 +193,18 @@ func TestGolden(t *testing.T) {
 		"usage-args":        "where",
 		"usage-timeout":     "nodes --timeout 0",
 		"usage-key":         "where |",
+		"usage-completion":  "completion xx",
+		"usage-help":        "help nope",
+		"usage-help-more":   "help nodes more",
+		"usage-version":     "version now",
 		"help":              "help",
 		"help-nodes":        "help nodes",
+		"help-shards":       "help shards",
+		"help-where":        "help where",
+		"help-plan":         "help plan",
+		"help-demo":         "help demo",
+		"help-notify":       "help notify",
+		"help-completion":   "completion",
 		"help-drain":        "help drain",
 		"help-request":      "request --help",
 		"help-exit-codes":   "help exit-codes",

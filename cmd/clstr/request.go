@@ -40,14 +40,16 @@ type call struct {
 }
 
 const callHelp = `
-KIND is a kind of entity, or - in a cluster whose nodes have one handler without a
-kind. TYPE is the name of the message: by default the bare name of its Go type.
-JSON is the message; @FILE reads it from a file, - from standard input, and without
-it there is no payload. With --raw it may be anything.
+KIND is the kind of the entity, or - if the nodes have one handler without a
+kind. TYPE is the name of the message: by default the bare name of its Go
+type. JSON is the message itself. @FILE reads it from a file and - from
+standard input; without it the payload is empty. With --raw the payload need
+not be JSON.
 
-The call ends with --timeout, which the handler sees as its deadline. What surely
-did not run is sent again within it: a shard that moves shows as a pause. If the
-call fails, the exit code is its outcome: clstr help exit-codes.
+The call ends after --timeout, which is also the handler's deadline. What
+certainly did not run is sent again until then, so a shard that moves shows as
+a pause. If the call fails, the exit code is its outcome: clstr help
+exit-codes.
 `
 
 func (a *app) request() *cobra.Command {
@@ -57,8 +59,8 @@ func (a *app) request() *cobra.Command {
 	cmd.Short = "Send a request to a key, and print the reply"
 	cmd.Long = `Send a request to a key, and print the reply.
 ` + callHelp + `
-JSON: kind, key, shard, type, took_ms, and reply, or reply_base64 where the reply is
-no JSON.`
+JSON: kind, key, shard, type, took_ms, and reply, or reply_base64 if the reply
+is not JSON.`
 	cmd.Example = `  clstr request account acc-1 Deposit '{"Amount": 100}'
   clstr request - room-7 Join @join.json --timeout 2s
   clstr request account acc-1 Balance --json | jq .reply`
@@ -70,13 +72,13 @@ func (a *app) notify() *cobra.Command {
 	cmd := a.callCommand(&c, func(ctx context.Context) error { return a.runNotify(ctx, c) })
 	cmd.Use = "notify KIND KEY TYPE [JSON|@FILE|-]"
 	cmd.Short = "Send a notification to a key: it is accepted, not answered"
-	cmd.Long = `Send a notification to a key. It is done when the owner has accepted it into the
-key's mailbox; what its handler does is not waited for.
+	cmd.Long = `Send a notification to a key. The command ends when the owner has accepted it
+into the key's mailbox. It does not wait for the handler.
 ` + callHelp + `
 JSON: kind, key, shard, type, took_ms.`
 	cmd.Example = `  clstr notify account acc-1 Touch '{}'
   clstr notify device d-17 Reading @reading.json --no-ack`
-	cmd.Flags().BoolVar(&c.noAck, "no-ack", false, "without an acknowledgement: it may be lost where the shard moves")
+	cmd.Flags().BoolVar(&c.noAck, "no-ack", false, "without an acknowledgement: it may be lost if the shard moves")
 	return cmd
 }
 
@@ -97,7 +99,7 @@ func (a *app) callCommand(c *call, run func(context.Context) error) *cobra.Comma
 	}
 	cmd.Flags().Uint32Var(&c.layout.NumShards, "shards", 0, "the cluster's number of shards (default: read from its records)")
 	cmd.Flags().StringVar(&c.layout.Seed, "seed", "", "the cluster's seed, with --shards")
-	cmd.Flags().BoolVar(&c.raw, "raw", false, "the payload need not be JSON")
+	cmd.Flags().BoolVar(&c.raw, "raw", false, "send the payload as it is, JSON or not")
 	return cmd
 }
 
@@ -130,13 +132,13 @@ func (a *app) call(ctx context.Context, c call, send func(context.Context, *clus
 	}
 	ctx, cancel := a.bounded(ctx)
 	defer cancel()
-	var kinds string
+	var kinds []string
 	if c.layout.NumShards == 0 {
 		seen, err := a.look(ctx)
 		if err != nil {
 			return err
 		}
-		c.layout, kinds = seen.Layout, strings.Join(kindsOf(seen), ", ")
+		c.layout, kinds = seen.Layout, kindsOf(seen)
 	}
 	client, end, err := a.client(ctx, c.layout)
 	if err != nil {
@@ -151,8 +153,8 @@ func (a *app) call(ctx context.Context, c call, send func(context.Context, *clus
 	reply, err := send(ctx, to, data)
 	if err != nil {
 		f := callFailed(err)
-		if errors.Is(err, cluster.ErrUnknownKind) && kinds != "" {
-			f.hint = "the nodes host: " + kinds
+		if errors.Is(err, cluster.ErrUnknownKind) && len(kinds) > 0 {
+			f.hint = hosted(kinds)
 		}
 		return f
 	}

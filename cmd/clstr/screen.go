@@ -20,10 +20,9 @@ import (
 type screen struct {
 	w      io.Writer
 	json   bool
-	width  int // of the terminal; 0 where there is none
+	term   terminal
 	every  time.Duration
 	length time.Duration
-	url    string
 
 	mu     sync.Mutex
 	began  time.Time
@@ -36,9 +35,14 @@ type screen struct {
 type frameJSON struct {
 	AtMs      int64          `json:"at_ms"`
 	Event     string         `json:"event,omitempty"`
+	Node      string         `json:"node,omitempty"`
+	Shards    *int           `json:"shards,omitempty"`
+	TookMs    float64        `json:"took_ms,omitempty"`
+	PauseMs   *float64       `json:"pause_ms,omitempty"`
 	End       bool           `json:"end,omitempty"`
 	Nodes     []demoNodeJSON `json:"nodes,omitempty"`
 	Answered  *int           `json:"answered,omitempty"`
+	Waiting   *int           `json:"waiting,omitempty"`
 	Failed    map[string]int `json:"failed,omitempty"`
 	LongestMs *float64       `json:"longest_ms,omitempty"`
 }
@@ -50,15 +54,15 @@ type demoNodeJSON struct {
 }
 
 func (a *app) newScreen(url string, length time.Duration) *screen {
-	s := &screen{w: a.out, json: a.json, width: width(a.out), every: time.Second, length: length, url: url, began: time.Now(), last: time.Now()}
+	s := &screen{w: a.out, json: a.json, term: a.outTerm, every: time.Second, length: length, began: time.Now(), last: time.Now()}
 	if s.json {
-		s.width = 0
+		s.term = terminal{}
 		return s
 	}
-	if s.width > 0 {
+	if s.term.moves {
 		s.every = 200 * time.Millisecond
 	}
-	fmt.Fprintf(s.w, "A NATS server, nodes and callers run in this process for %v. From another terminal:\n  clstr nodes --server %s\n\n", length, url)
+	s.term.prose(s.w, plain, "", fmt.Sprintf("A NATS server, nodes and callers run in this process for %v.\nFrom another terminal:  clstr nodes --server %s\n\n", length, url))
 	return s
 }
 
@@ -84,13 +88,20 @@ func (s *screen) event(e demo.Event) {
 	s.events = append(s.events, e)
 	switch {
 	case s.json:
-		s.encode(frameJSON{AtMs: e.At.Milliseconds(), Event: e.Text})
-	case s.width == 0:
+		f := frameJSON{AtMs: e.At.Milliseconds(), Event: e.What, Node: e.Node, TookMs: ms(e.Took)}
+		if e.What == demo.Killed || e.What == demo.Drained {
+			f.Shards = &e.Shards
+		}
+		if e.What == demo.Drained {
+			f.PauseMs = new(ms(e.Pause))
+		}
+		s.encode(f)
+	case !s.term.moves:
 		fmt.Fprintln(s.w, line(e))
 	}
 }
 
-func line(e demo.Event) string { return fmt.Sprintf("%5.1f s  %s", e.At.Seconds(), e.Text) }
+func line(e demo.Event) string { return fmt.Sprintf("%5.1f s  %v", e.At.Seconds(), e) }
 
 func (s *screen) encode(f frameJSON) { _ = json.NewEncoder(s.w).Encode(f) } // who reads no more misses it
 
@@ -104,39 +115,72 @@ func (s *screen) frame(c *view.Cluster, load *demo.Load) {
 	at, nodes := time.Since(s.began), newest(c)
 	switch {
 	case s.json:
-		worst := ms(longest)
-		s.encode(frameJSON{AtMs: at.Milliseconds(), Nodes: nodes, Answered: &total.Answered, Failed: total.Failed, LongestMs: &worst})
-	case s.width == 0:
-		var owners []string
-		for _, n := range nodes {
-			owners = append(owners, fmt.Sprintf("%s %s %d", n.Name, n.State, n.Shards))
-		}
-		fmt.Fprintf(s.w, "%5.1f s  %s | %.0f/s, %d failed, longest wait %s\n", at.Seconds(), strings.Join(owners, ", "), rate, total.Fails(), took(longest))
+		worst, waiting := ms(longest), total.Waiting()
+		s.encode(frameJSON{AtMs: at.Milliseconds(), Nodes: nodes, Answered: &total.Answered, Waiting: &waiting, Failed: total.Failed, LongestMs: &worst})
+	case !s.term.moves:
+		fmt.Fprintln(s.w, status(at, nodes, total, rate, longest))
 	default:
 		s.draw(s.table(at, nodes, total, rate, longest))
 	}
 }
 
+// status is a second in a line. A node is active where it does not say otherwise.
+func status(at time.Duration, nodes []demoNodeJSON, total demo.Count, rate float64, longest time.Duration) string {
+	var owners []string
+	for _, n := range nodes {
+		text := fmt.Sprintf("%s %d", n.Name, n.Shards)
+		switch {
+		case n.State != membership.Active && n.Shards == 0:
+			text = n.Name + " " + n.State
+		case n.State != membership.Active:
+			text += " " + n.State
+		}
+		owners = append(owners, text)
+	}
+	return fmt.Sprintf("%5.1f s  %s | %.0f/s, %d wait, %d failed, max %s", at.Seconds(), strings.Join(owners, ", "), rate, total.Waiting(), total.Fails(), took(longest))
+}
+
 // table is what a terminal shows.
 func (s *screen) table(at time.Duration, nodes []demoNodeJSON, total demo.Count, rate float64, longest time.Duration) []string {
-	lines := []string{fmt.Sprintf("%.1f s of %v   %d shards   %.0f requests/s   longest wait %s", at.Seconds(), s.length, demo.NumShards, rate, took(longest)),
-		"", "NODE  STATE    SHARDS"}
-	for _, n := range nodes {
-		mark := strings.Repeat("#", n.Shards)
-		if n.State == membership.Dead {
-			mark = strings.Repeat("x", n.Shards)
-		}
-		lines = append(lines, fmt.Sprintf("%-4s  %-7s  %6d  %s", n.Name, n.State, n.Shards, mark))
+	wait := fmt.Sprintf("%d wait", total.Waiting())
+	if total.Waiting() > demo.Rate/10 {
+		wait = s.term.paint(yellow, wait)
 	}
-	lines = append(lines, "", told(total), "")
-	for _, e := range s.events[max(0, len(s.events)-8):] {
-		lines = append(lines, line(e))
+	lines := []string{
+		fmt.Sprintf("%.1f s of %v   %d/s sent, %.0f/s answered, %s   longest %s", at.Seconds(), s.length, demo.Rate, rate, wait, took(longest)),
+		"", s.term.paint(bold, "NODE  STATE    SHARDS"),
+	}
+	for _, n := range nodes {
+		mark := "#"
+		if n.State == membership.Dead {
+			mark = "x"
+		}
+		room := max(0, s.term.columns-24)
+		color := paintState(n.State)
+		lines = append(lines, fmt.Sprintf("%-4s  %s  %6d  %s", n.Name, s.term.paint(color, fmt.Sprintf("%-7s", n.State)), n.Shards,
+			s.term.paint(color, strings.Repeat(mark, min(n.Shards, room)))))
+	}
+	lines = append(lines, "", s.told(total), "")
+	room := len(s.events)
+	if s.term.rows > 0 { // a frame that is higher than the terminal would not be drawn over
+		room = max(1, s.term.rows-len(lines)-4)
+	}
+	for _, e := range s.events[max(0, len(s.events)-min(room, 8)):] {
+		text := line(e)
+		if e.What == demo.Killed {
+			text = s.term.paint(red, text)
+		}
+		lines = append(lines, text)
 	}
 	return lines
 }
 
-func told(total demo.Count) string {
-	text := fmt.Sprintf("%d requests answered, %d failed", total.Answered, total.Fails())
+func (s *screen) told(total demo.Count) string {
+	failed := fmt.Sprintf("%d failed", total.Fails())
+	if total.Fails() > 0 {
+		failed = s.term.paint(red, failed)
+	}
+	text := fmt.Sprintf("%d requests answered, %s", total.Answered, failed)
 	var by []string
 	for _, outcome := range slices.Sorted(maps.Keys(total.Failed)) {
 		by = append(by, fmt.Sprintf("%d %s", total.Failed[outcome], outcome))
@@ -154,14 +198,32 @@ func (s *screen) draw(lines []string) {
 		fmt.Fprintf(&b, "\x1b[%dA", s.lines)
 	}
 	for _, l := range lines {
-		if len(l) >= s.width { // a line that wraps would be two
-			l = l[:s.width-1]
-		}
-		b.WriteString(l + "\x1b[K\n")
+		b.WriteString(cut(l, s.term.columns-1) + "\x1b[K\n") // a line that wraps would be two
 	}
 	b.WriteString("\x1b[J")
 	_, _ = io.WriteString(s.w, b.String())
 	s.lines = len(lines)
+}
+
+// cut is what of a line fits. Colors take no room, and end where the line does.
+func cut(line string, columns int) string {
+	shown, in := 0, false
+	for i, r := range line {
+		switch {
+		case r == '\x1b':
+			in = true
+		case in:
+			in = r != 'm'
+		case shown == columns:
+			if strings.Contains(line[:i], "\x1b") {
+				return line[:i] + "\x1b[0m"
+			}
+			return line[:i]
+		default:
+			shown++
+		}
+	}
+	return line
 }
 
 // end says what has become of all requests.
@@ -173,5 +235,6 @@ func (s *screen) end(total demo.Count) {
 		s.encode(frameJSON{AtMs: time.Since(s.began).Milliseconds(), End: true, Answered: &total.Answered, Failed: total.Failed, LongestMs: &worst})
 		return
 	}
-	fmt.Fprintf(s.w, "\n%s; longest wait %s\n", told(total), took(total.Longest))
+	fmt.Fprintln(s.w)
+	s.term.prose(s.w, plain, "", fmt.Sprintf("%s; longest wait %s", s.told(total), took(total.Longest)))
 }

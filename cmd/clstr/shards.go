@@ -46,7 +46,7 @@ func why(s *view.Shard) string {
 	case s.Why == membership.Claimed:
 		return "claimed from " + shortRef(s.From) + ", which had gone"
 	case s.Why == membership.HandedOver:
-		return fmt.Sprintf("handed over by %s, not served for %v", shortRef(s.From), time.Duration(s.PausedUs)*time.Microsecond)
+		return fmt.Sprintf("handed over by %s, paused %v", shortRef(s.From), time.Duration(s.PausedUs)*time.Microsecond)
 	case s.Why == membership.Released:
 		return "released by " + shortRef(s.From) + ": nobody took shards"
 	}
@@ -58,22 +58,23 @@ func (a *app) shards() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "shards",
 		Short: "List the shards: owner, epoch, and how it came to them",
-		Long: `List the shards of the cluster: who owns each by its record, in which epoch, and
-how it came to that. Where rendezvous hashing over the active nodes names another
-owner, SHOULD BE says so: such a shard is about to move, or waits for its turn.
+		Long: `List the shards of the cluster: which node owns each by its record, in which
+epoch, and how that came about. SHOULD BE names the node with the highest
+score for the shard, where that is another one (clstr help where). Such a
+shard is about to move, or waits for its turn.
 
-JSON: prefix, num_shards, and shards, a list of: shard, owner (empty: nobody),
-owner_incarnation, epoch, why (claim, handoff, release), from (name.incarnation),
-paused_ms (for how long the owner before had stopped when it handed over),
-should_be.`,
+JSON: prefix, num_shards, and shards, a list of: shard, owner (empty if none),
+owner_incarnation, epoch, why (claim, handoff, release), from
+(name.incarnation), paused_ms (how long the owner before had not served it
+when it handed it over), should_be.`,
 		Example: `  clstr shards
   clstr shards --node node-a
-  clstr shards --json | jq '.shards | group_by(.owner)[] | {owner: .[0].owner, n: length}'`,
+  clstr shards --json | jq '[.shards[] | select(.owner != .should_be)] | length'`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return a.runShards(cmd.Context(), node) },
 	}
-	cmd.Flags().StringVar(&node, "node", "", "only what this node owns")
+	cmd.Flags().StringVar(&node, "node", "", "only the shards that this node owns")
 	_ = cmd.RegisterFlagCompletionFunc("node", a.nodeNames) // fails for a flag that is not there
 	return cmd
 }
@@ -103,5 +104,12 @@ func (a *app) runShards(ctx context.Context, node string) error {
 		}
 		rows = append(rows, []string{number(s.ID), shortRef(s.Owner), number(s.Epoch), should, why(s)})
 	}
-	return a.emit(out, func(w io.Writer) { table(w, rows) })
+	return a.emit(out, func(w io.Writer) {
+		a.outTerm.print(w, table{rows, func(column, cell string) style {
+			if column == "SHOULD BE" && cell != "-" {
+				return yellow
+			}
+			return plain
+		}})
+	})
 }

@@ -12,50 +12,68 @@ func topics() []*cobra.Command {
 
 const exitCodes = `Exit codes. They are stable; scripts may rely on them.
 
-  0   it is done
-  1   it failed in a way that has no code of its own
+  0   done
+  1   failed in a way that has no code of its own
   2   usage: an argument, a flag or a context file is wrong; nothing was done
   3   no NATS server, or no answer within --timeout
   4   no live cluster under this prefix
-  5   no node has the name, or it has gone
+  5   no node has the name, or the node has gone
   6   the NATS user may not do that
-  7   the node still leaves: drain has waited as long as --wait says
-  8   refused: drain of the last node that takes shards (--force)
-  9   the node has left, and work that it had accepted was lost: drain says how much
+  7   drain: --wait is over and the node is still leaving
+  8   refused: drain of the last node that takes shards (--force does it)
+  9   drain: the node has left, and calls that it had accepted were lost
 
-request and notify, when the call itself has failed, by its outcome:
+If the call of request or notify fails, the exit code is its outcome:
 
-  10  not sent       it never ran; send it again
-  11  not started    it never ran; send it again
-  12  maybe ran      it may have run, in part or to its end
-  13  ran and failed the handler has returned an error
+  10  not sent        it never ran; send it again
+  11  not started     it never ran; send it again
+  12  maybe ran       it may have run, in part or to its end
+  13  ran and failed  the handler has returned an error
 
 With 2 to 6 nothing was sent either.
 
-With --json an error is an object on standard error: {"error": {"code", "message",
-"outcome", "hint", "exit_code"}}. code is the call's code, or one of failed, usage,
-interrupted, unreachable, no_cluster, unknown_node, gone, not_permitted,
-unfinished, refused, lost. outcome and hint may be missing.`
+With --json an error is an object on standard error: {"error": {"code",
+"message", "outcome", "hint", "exit_code"}}. code is the call's code, or one
+of failed, usage, interrupted, unreachable, no_cluster, unknown_node,
+unknown_kind, gone, not_permitted, unfinished, refused, lost. outcome and hint
+may be missing.`
 
 const connection = `clstr finds its NATS server and user as the nats command does:
 
   1. A context file: --context NAME, else $NATS_CONTEXT, else the one that
-     nats context select has chosen, if there is one. They are in
-     ~/.config/nats/context/NAME.json ($XDG_CONFIG_HOME in place of ~/.config), and
-     clstr knows of them: url, user, password, token, creds, nkey, user_jwt and
-     user_seed, cert, key, ca, tls_first, inbox_prefix. It refuses what it cannot
-     do: nsc, socks_proxy, jetstream_domain, jetstream_api_prefix.
-  2. The environment, which wins over the file: NATS_URL, NATS_CREDS, NATS_USER and
-     NATS_PASSWORD, NATS_NKEY, NATS_CERT, NATS_KEY, NATS_CA.
+     nats context select has chosen, if any. Context files are
+     ~/.config/nats/context/NAME.json ($XDG_CONFIG_HOME replaces ~/.config).
+     clstr reads url, user, password, token, creds, nkey, user_jwt, user_seed,
+     cert, key, ca, tls_first and inbox_prefix. It refuses a context that needs
+     nsc, socks_proxy, jetstream_domain or jetstream_api_prefix.
+  2. The environment, which wins over the file. NATS_URL is the server;
+     NATS_CERT, NATS_KEY and NATS_CA are for TLS. The user is the first of:
+     NATS_CREDS (a file), NATS_USER and NATS_PASSWORD, NATS_JWT and NATS_SEED
+     (their text), NATS_NKEY (a file), NATS_TOKEN.
   3. Flags, which win over both: --server, --creds.
 
-Without any of them it connects to nats://127.0.0.1:4222.
+A user from the environment or a flag replaces all that the file says of a user.
+Without any of these clstr connects to nats://127.0.0.1:4222.
 
---prefix says which cluster of the account is meant: the nodes' Prefix and
-SubjectPrefix, "clstr" by default.
+--prefix names the cluster: it is the Prefix and SubjectPrefix of its nodes,
+"clstr" by default.
 
-nodes, shards, where, plan and drain read the cluster's records, in the bucket
-PREFIX_members, with a user that may do what natsstore.ControlPermissions lists.
-request and notify send to PREFIX.s.> and PREFIX.who, and hear PREFIX.own and
-_INBOX.>. They read the number of shards and the seed from the records too, unless
---shards says it: then a client's permissions do.`
+Permissions. Replace clstr by the prefix, and NAME by the user's name:
+
+  nodes, shards, where, plan, drain (natsstore.ControlPermissions lists them)
+    publish    $KV.clstr_members.>
+               $JS.API.STREAM.INFO.KV_clstr_members
+               $JS.API.STREAM.MSG.GET.KV_clstr_members
+               $JS.API.DIRECT.GET.KV_clstr_members
+    subscribe  clstr.ev.>  clstr.ctl.> (or what --inbox-prefix says)
+
+  request, notify, drain --probe
+    publish    clstr.s.>  clstr.who
+    subscribe  clstr.own  _INBOX.NAME.>
+    and --inbox-prefix _INBOX.NAME, or the context's inbox_prefix
+
+A user that may subscribe to all of _INBOX.> reads every reply in the account.
+
+request and notify also read the number of shards and the seed from the
+cluster's records. With --shards (and --seed) they do not, and the second list
+is enough.`

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -11,9 +13,11 @@ import (
 )
 
 type whereJSON struct {
-	Key string `json:"key"`
+	Kind string `json:"kind,omitempty"`
+	Key  string `json:"key"`
 	shardJSON
 	OwnerState string     `json:"owner_state"`
+	OwnerHosts *bool      `json:"owner_hosts_kind,omitempty"`
 	Ranks      []rankJSON `json:"ranks"`
 }
 
@@ -26,27 +30,44 @@ type rankJSON struct {
 
 func (a *app) where() *cobra.Command {
 	return &cobra.Command{
-		Use:   "where KEY",
+		Use:   "where [KIND] KEY",
 		Short: "Say who owns a key, in which epoch, and why this node",
-		Long: `Say which shard a key is in, who owns that, and why.
+		Long: `Say which shard a key is in, which node owns the shard, and why.
 
-A key's shard is its hash. A shard's node is the active one with the highest
-rendezvous score: its hash with the shard, between 0 and 1, which a weight above 1
-lifts (to the power of 1/weight). The table shows all nodes in the order in which they would have the shard,
-each if those before it were gone. The record decides: while a shard moves, or an
-owner has just died, the owner is not yet the first of the table.
+A key's shard is its hash; the kind plays no part in it. With KIND, named as in
+clstr request, the command also checks that a node hosts such entities.
 
-JSON: key, the fields of a shard (clstr help shards), owner_state, and ranks, a list
-of: rank, node, weight, score.`,
+Each active node has a score for the shard: the hash of both, as a number
+between 0 and 1. A weight above 1 raises it (to the power of 1/weight). The
+node with the highest score should own the shard. The table lists all nodes in
+that order: if the first goes, the second takes over. The shard's record says
+which node owns it now. While a shard moves, or just after its owner has died,
+that is not the first.
+
+JSON: kind (if given), key, the fields of a shard (clstr help shards),
+owner_state, owner_hosts_kind (with a kind), and ranks, a list of: rank, node,
+weight, score.`,
 		Example: `  clstr where user-123
+  clstr where account acc-1
   clstr where user-123 --json | jq -r .owner`,
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE:              func(cmd *cobra.Command, args []string) error { return a.runWhere(cmd.Context(), args[0]) },
+		Args: cobra.RangeArgs(1, 2),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return a.kindNames(cmd, args, start)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			kind, key := "", args[len(args)-1]
+			if len(args) == 2 && args[0] != "-" {
+				kind = args[0]
+			}
+			return a.runWhere(cmd.Context(), kind, key)
+		},
 	}
 }
 
-func (a *app) runWhere(ctx context.Context, key string) error {
+func (a *app) runWhere(ctx context.Context, kind, key string) error {
 	if key == "" {
 		return &failure{exit: exitUsage, code: "usage", msg: "KEY is empty: a key has at least one byte"}
 	}
@@ -54,18 +75,25 @@ func (a *app) runWhere(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
+	if kinds := kindsOf(c); kind != "" && !slices.Contains(kinds, kind) {
+		return &failure{exit: exitUsage, code: "unknown_kind", msg: fmt.Sprintf("no node hosts the kind %q", kind), hint: hosted(kinds)}
+	}
 	s := &c.Shards[c.Layout.Shard(key)]
 	ranks, err := c.Ranks(s.ID)
 	if err != nil {
 		return err
 	}
-	out := whereJSON{Key: key, shardJSON: makeShard(s), Ranks: []rankJSON{}}
-	owner := "nobody"
+	out := whereJSON{Kind: kind, Key: key, shardJSON: makeShard(s), Ranks: []rankJSON{}}
+	owner, hosts := "nobody", false
 	if n := c.ByRef(s.Owner); n != nil {
 		out.OwnerState = n.State
 		owner = shortRef(s.Owner) + ", " + n.State
+		hosts = slices.Contains(n.Kinds, kind)
 	} else if !s.Owner.IsZero() {
 		owner = shortRef(s.Owner) + ", which has no record any more"
+	}
+	if kind != "" {
+		out.OwnerHosts = &hosts
 	}
 	rows := [][]string{{"RANK", "NODE", "WEIGHT", "SCORE", " "}}
 	for i, r := range ranks {
@@ -77,10 +105,26 @@ func (a *app) runWhere(ctx context.Context, key string) error {
 		rows = append(rows, []string{number(i + 1), r.Node.Name, weight(r.Node.Weight), fmt.Sprintf("%.6f", r.Score), mark})
 	}
 	return a.emit(out, func(w io.Writer) {
-		fmt.Fprintf(w, "key    %s\nshard  %d of %d\nowner  %s\nepoch  %d, %s\nwhy    %s\n", printable(key), s.ID, c.Layout.NumShards, owner, s.Epoch, why(s), because(s, c.ByRef(s.Owner), ranks))
+		field := func(label, text string) { a.outTerm.prose(w, bold, fmt.Sprintf("%-7s", label), text) }
+		if kind != "" {
+			field("kind", printable(kind))
+		}
+		field("key", printable(key))
+		field("shard", fmt.Sprintf("%d of %d", s.ID, c.Layout.NumShards))
+		field("owner", owner)
+		if kind != "" && !hosts && !s.Owner.IsZero() {
+			field("", fmt.Sprintf("it does not host %s: requests get unknown_kind", printable(kind)))
+		}
+		field("epoch", fmt.Sprintf("%d, %s", s.Epoch, why(s)))
+		field("why", because(s, c.ByRef(s.Owner), ranks))
 		if len(ranks) > 0 {
 			fmt.Fprintln(w)
-			table(w, rows)
+			a.outTerm.print(w, table{rows, func(_, cell string) style {
+				if cell == "owner" {
+					return green
+				}
+				return plain
+			}})
 		}
 	})
 }
@@ -91,22 +135,20 @@ func because(s *view.Shard, owner *view.Node, ranks []view.Rank) string {
 		return "no node takes shards at the moment"
 	}
 	first := ranks[0].Node
-	of := fmt.Sprintf("the first by rendezvous score of %s", count(len(ranks), "active node", "active nodes"))
+	of := "is first of " + count(len(ranks), "active node", "active nodes")
 	switch {
 	case first.Ref == s.Owner:
-		return "it is " + of
+		return "it " + of
 	case s.Owner.IsZero(), owner == nil, owner.Gone():
-		return fmt.Sprintf("%s is %s, and is about to claim the shard", first.Name, of)
+		return fmt.Sprintf("%s %s, and is about to claim the shard", first.Name, of)
 	}
-	return fmt.Sprintf("%s is %s: the shard is about to move there", first.Name, of)
+	return fmt.Sprintf("%s %s: the shard is about to move there", first.Name, of)
 }
 
-// printable shows a key as it is, if it can be shown.
-func printable(key string) string {
-	for _, r := range key {
-		if r < ' ' || r == 0x7f || r == '\uFFFD' {
-			return fmt.Sprintf("%q", key)
-		}
+// hosted is the hint where a kind is not among them.
+func hosted(kinds []string) string {
+	if len(kinds) == 0 {
+		return "the nodes host no kinds: they have one handler, and KIND is - or left out"
 	}
-	return key
+	return "the nodes host: " + strings.Join(kinds, ", ")
 }

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -11,14 +12,18 @@ import (
 
 // How much load there is.
 const (
-	callers   = 8
+	// Rate is how many requests a second are sent, whatever becomes of those before:
+	// callers who waited for one answer before the next request would all wait for a
+	// dead node, and the others would look dead too.
+	Rate      = 1600
 	keys      = 256
-	callEvery = 5 * time.Millisecond // for each caller
-	callLimit = 5 * time.Second
+	sendEvery = 5 * time.Millisecond
+	callLimit = 5 * time.Second // and so at most five seconds' requests are under way
 )
 
 // Count is what became of requests.
 type Count struct {
+	Sent     int
 	Answered int
 	Failed   map[string]int // by outcome
 	Longest  time.Duration
@@ -32,7 +37,10 @@ func (c Count) Fails() (n int) {
 	return n
 }
 
-// Load is callers that send requests until they are stopped.
+// Waiting counts the requests that have neither been answered nor failed.
+func (c Count) Waiting() int { return c.Sent - c.Answered - c.Fails() }
+
+// Load sends requests at a steady rate until it is stopped.
 type Load struct {
 	end  context.CancelFunc
 	work sync.WaitGroup
@@ -46,28 +54,48 @@ type Load struct {
 func StartLoad(client *cluster.Client) *Load {
 	ctx, end := context.WithCancel(context.Background())
 	l := &Load{end: end, total: Count{Failed: map[string]int{}}}
-	for caller := range callers {
-		l.work.Go(func() { l.call(ctx, client, caller) }) // ends with ctx
-	}
+	l.work.Go(func() { l.run(ctx, client) }) // ends with ctx
 	return l
 }
 
-func (l *Load) call(ctx context.Context, client *cluster.Client, caller int) {
-	tick := time.NewTicker(callEvery)
+// run sends what is due by the clock. What was due while the process stood still is
+// not made up for.
+func (l *Load) run(ctx context.Context, client *cluster.Client) {
+	tick := time.NewTicker(sendEvery)
 	defer tick.Stop()
-	for i := caller; ; i += callers {
+	next := time.Now()
+	for i := 0; ; {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case now := <-tick.C:
+			if now.Sub(next) > time.Second {
+				next = now
+			}
+			for ; next.Before(now); next = next.Add(time.Second / Rate) {
+				l.sent()
+				due, key := next, client.Kind(Kind).Key(keyOf(i%keys))
+				l.work.Go(func() { l.call(due, key) }) // ends after callLimit
+				i++
+			}
 		}
-		began := time.Now()
-		trying, cancel := context.WithTimeout(context.WithoutCancel(ctx), callLimit)
-		key := client.Kind(Kind).Key(fmt.Sprint("visits-", i%keys))
-		_, err := cluster.NewRequest[Add, Value](key).Request(trying, Add{1})
-		cancel()
-		l.note(time.Since(began), err)
 	}
+}
+
+func keyOf(i int) string { return fmt.Sprint("visits-", i) }
+
+// call measures from when the request was due: what kept it from being sent counts.
+func (l *Load) call(due time.Time, key *cluster.ScopedClient) {
+	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
+	defer cancel()
+	_, err := cluster.NewRequest[Add, Value](key).Request(ctx, Add{1})
+	l.note(time.Since(due), err)
+}
+
+func (l *Load) sent() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.total.Sent++
 }
 
 func (l *Load) note(took time.Duration, err error) {
@@ -88,10 +116,7 @@ func (l *Load) Look() (total Count, since time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	total, since = l.total, l.since
-	total.Failed = map[string]int{}
-	for outcome, n := range l.total.Failed {
-		total.Failed[outcome] = n
-	}
+	total.Failed = maps.Clone(l.total.Failed)
 	l.since = 0
 	return total, since
 }

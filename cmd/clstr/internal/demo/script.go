@@ -13,12 +13,6 @@ import (
 	"github.com/clstr-go/clstr/membership"
 )
 
-// Event is something that has happened in a show.
-type Event struct {
-	At   time.Duration // since its beginning
-	Text string
-}
-
 // Show is a cluster whose nodes come and go.
 type Show struct {
 	url, prefix string
@@ -64,8 +58,9 @@ func (s *Show) start(ctx context.Context, name string) error {
 	return nil
 }
 
-func (s *Show) event(format string, args ...any) {
-	s.tell(Event{time.Since(s.began), fmt.Sprintf(format, args...)})
+func (s *Show) event(e Event) {
+	e.At = time.Since(s.began)
+	s.tell(e)
 }
 
 // Run does one thing after the other, each at its part of the whole time, and
@@ -98,13 +93,13 @@ func (s *Show) join(ctx context.Context, name string) error {
 	if err := s.start(ctx, name); err != nil {
 		return err
 	}
-	s.event("%s joins", name)
+	s.event(Event{What: Joins, Node: name})
 	s.mu.Lock()
 	n := s.nodes[name]
 	s.mu.Unlock()
 	select {
 	case <-n.Ready():
-		s.event("%s serves its shards, %v after its start", name, time.Since(began).Round(time.Millisecond))
+		s.event(Event{What: Serves, Node: name, Took: time.Since(began)})
 	case <-ctx.Done():
 	}
 	return nil
@@ -127,18 +122,17 @@ func (s *Show) drain(ctx context.Context, name string) error {
 		return err
 	}
 	if err := d.Ask(ctx, n.Ref); errors.Is(err, drainer.ErrGone) { // somebody has drained it from another terminal
-		s.event("%s has left already", name)
+		s.event(Event{What: HasLeft, Node: name})
 		return nil
 	} else if err != nil {
 		return err
 	}
-	s.event("%s is drained", name)
+	s.event(Event{What: Drains, Node: name})
 	r, err := d.Wait(ctx, func(int, int) {})
 	if err != nil {
 		return err
 	}
-	s.event("%s has handed over %d shards within %v, longest pause %v", name, r.Moved(), time.Since(began).Round(time.Millisecond),
-		longest(r.Pauses).Round(10*time.Microsecond))
+	s.event(Event{What: Drained, Node: name, Shards: r.Moved(), Took: time.Since(began), Pause: longest(r.Pauses)})
 	return nil
 }
 
@@ -160,7 +154,7 @@ func (s *Show) kill(ctx context.Context, name string) error {
 		return err
 	}
 	if n.Gone() {
-		s.event("%s has left already", name)
+		s.event(Event{What: HasLeft, Node: name})
 		return nil
 	}
 	began := time.Now()
@@ -168,12 +162,12 @@ func (s *Show) kill(ctx context.Context, name string) error {
 	victim := s.nodes[name]
 	s.mu.Unlock()
 	victim.Kill()
-	s.event("%s is killed without a word, with %d shards", name, n.Owns)
+	s.event(Event{What: Killed, Node: name, Shards: n.Owns})
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		if c, err := view.Load(ctx, s.store); err == nil && !slices.ContainsFunc(c.Shards, func(sh view.Shard) bool { return sh.Owner == n.Ref }) {
-			s.event("others serve the shards of %s, %v after its death", name, time.Since(began).Round(10*time.Millisecond))
+			s.event(Event{What: TakenOver, Node: name, Took: time.Since(began)})
 			return nil
 		}
 		select {

@@ -24,7 +24,7 @@ func TestSomebodyElseDrains(t *testing.T) {
 	}
 	defer store.Close()
 	var events []string
-	s, err := NewShow(ctx, server.URL, natsstore.DefaultPrefix, store, func(e Event) { events = append(events, e.Text) }, "a", "b", "c")
+	s, err := NewShow(ctx, server.URL, natsstore.DefaultPrefix, store, func(e Event) { events = append(events, e.String()) }, "a", "b", "c")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ type Context struct {
 
 // Flags are what the command line says; it wins over the environment, and that
 // over a context file.
-type Flags struct{ Context, Server, Creds string }
+type Flags struct{ Context, Server, Creds, InboxPrefix string }
 
 // Find puts the context together. A context that was named must be there; the one
 // that `nats context select` has chosen may be missing.
@@ -64,19 +64,15 @@ func Find(f Flags, getenv func(string) string) (Context, error) {
 		}
 	}
 	set(&c.URL, f.Server, getenv("NATS_URL"))
-	if f.Creds != "" || getenv("NATS_CREDS") != "" { // in place of whatever the file says of the user
-		c.User, c.Password, c.Token, c.NKey, c.NSC, c.UserJWT, c.UserSeed = "", "", "", "", "", "", ""
-		set(&c.Creds, f.Creds, getenv("NATS_CREDS"))
-	} else if user := getenv("NATS_USER"); user != "" {
-		c.Creds, c.Token, c.NKey, c.NSC, c.UserJWT, c.UserSeed = "", "", "", "", "", ""
-		c.User, c.Password = user, getenv("NATS_PASSWORD")
+	if err := c.setUser(f, getenv); err != nil {
+		return Context{}, err
 	}
-	set(&c.NKey, "", getenv("NATS_NKEY"))
 	set(&c.Cert, "", getenv("NATS_CERT"))
 	set(&c.Key, "", getenv("NATS_KEY"))
 	set(&c.CA, "", getenv("NATS_CA"))
+	set(&c.InboxPrefix, f.InboxPrefix, "")
 	c.URL = cmp.Or(c.URL, nats.DefaultURL)
-	if c.NSC != "" && c.Creds == "" && c.User == "" {
+	if c.NSC != "" {
 		return Context{}, fmt.Errorf("context %q takes its user from nsc, which clstr does not ask: give --creds FILE (nsc generate creds)", c.Name)
 	}
 	for what, value := range map[string]string{"socks_proxy": c.SocksProxy, "jetstream_domain": c.JSDomain, "jetstream_api_prefix": c.JSAPIPrefix} {
@@ -85,6 +81,34 @@ func Find(f Flags, getenv func(string) string) (Context, error) {
 		}
 	}
 	return c, nil
+}
+
+// setUser takes the user from the first of these that is given: --creds, NATS_CREDS,
+// NATS_USER, NATS_JWT, NATS_NKEY, NATS_TOKEN. It takes the place of whatever the file
+// says of the user: half of one user and half of another is nobody.
+func (c *Context) setUser(f Flags, getenv func(string) string) error {
+	u := Context{Creds: cmp.Or(f.Creds, getenv("NATS_CREDS"))}
+	switch {
+	case u.Creds != "":
+	case getenv("NATS_USER") != "":
+		u.User, u.Password = getenv("NATS_USER"), getenv("NATS_PASSWORD")
+	case getenv("NATS_JWT") != "":
+		u.UserJWT, u.UserSeed = getenv("NATS_JWT"), getenv("NATS_SEED")
+		if u.UserSeed == "" {
+			return errors.New("NATS_JWT is set and NATS_SEED is not: the JWT names the user, and the seed signs for it")
+		}
+	case getenv("NATS_NKEY") != "":
+		u.NKey = getenv("NATS_NKEY")
+	case getenv("NATS_TOKEN") != "":
+		u.Token = getenv("NATS_TOKEN")
+	case getenv("NATS_SEED") != "":
+		return errors.New("NATS_SEED is set and NATS_JWT is not: a seed alone names no user (NATS_NKEY takes the file of an nkey)")
+	default:
+		return nil
+	}
+	c.Creds, c.User, c.Password, c.Token = u.Creds, u.User, u.Password, u.Token
+	c.NKey, c.NSC, c.UserJWT, c.UserSeed = u.NKey, "", u.UserJWT, u.UserSeed
+	return nil
 }
 
 func set(field *string, flag, env string) { *field = cmp.Or(flag, env, *field) }

@@ -61,6 +61,12 @@ func TestFind(t *testing.T) {
 		"server by flag":      {Flags{Server: "nats://y:1"}, env(m{"NATS_URL": "nats://x:1"}), Context{Name: "dev", URL: "nats://y:1", User: "u", Password: "p"}},
 		"other credentials":   {Flags{Creds: "my.creds"}, env(m{"NATS_CREDS": "x.creds"}), Context{Name: "dev", URL: "nats://dev:4222", Creds: "my.creds"}},
 		"another user":        {Flags{Context: "prod"}, env(m{"NATS_USER": "v", "NATS_PASSWORD": "q"}), Context{Name: "prod", URL: "tls://prod:4222", User: "v", Password: "q", InboxPrefix: "_INBOX.ops", TLSFirst: true}},
+		"another inbox":       {Flags{Context: "prod", InboxPrefix: "_INBOX.me"}, env(nil), Context{Name: "prod", URL: "tls://prod:4222", Creds: "~/prod.creds", InboxPrefix: "_INBOX.me", TLSFirst: true}},
+		"a token":             {Flags{}, env(m{"NATS_TOKEN": "s3cr3t"}), Context{Name: "dev", URL: "nats://dev:4222", Token: "s3cr3t"}},
+		"a JWT and its seed":  {Flags{}, env(m{"NATS_JWT": "eyJ", "NATS_SEED": "SUA"}), Context{Name: "dev", URL: "nats://dev:4222", UserJWT: "eyJ", UserSeed: "SUA"}},
+		"an nkey":             {Flags{}, env(m{"NATS_NKEY": "k.nk", "NATS_SEED": "SUA"}), Context{Name: "dev", URL: "nats://dev:4222", NKey: "k.nk"}},
+		"a token for nsc":     {Flags{Context: "nsc"}, env(m{"NATS_TOKEN": "s3cr3t"}), Context{Name: "nsc", URL: nats.DefaultURL, Token: "s3cr3t"}},
+		"creds over a token":  {Flags{}, env(m{"NATS_CREDS": "x.creds", "NATS_TOKEN": "s3cr3t"}), Context{Name: "dev", URL: "nats://dev:4222", Creds: "x.creds"}},
 		"XDG":                 {Flags{}, env(m{"XDG_CONFIG_HOME": "/nowhere"}), Context{URL: nats.DefaultURL}},
 		"credentials for nsc": {Flags{Context: "nsc", Creds: "my.creds"}, env(nil), Context{Name: "nsc", URL: nats.DefaultURL, Creds: "my.creds"}},
 	} {
@@ -88,6 +94,12 @@ func TestFindRefuses(t *testing.T) {
 	} {
 		if got, err := Find(Flags{Context: name}, env); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %+v, %v, want %q in the error", name, got, err, want)
+		}
+	}
+	for name, want := range map[string]string{"NATS_JWT": "NATS_SEED is not", "NATS_SEED": "NATS_JWT is not"} {
+		half := func(asked string) string { return map[string]string{name: "eyJ.secret"}[asked] }
+		if got, err := Find(Flags{}, half); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "eyJ.secret") {
+			t.Errorf("%s alone: %+v, %v, want %q in the error", name, got, err, want)
 		}
 	}
 	if _, err := (Context{Creds: "~/prod.creds"}).Options(env); err == nil || !strings.Contains(err.Error(), "prod.creds") {
