@@ -69,6 +69,7 @@ func (n *Node) runLiving(ctx context.Context, life *transport.Lifetime, log *slo
 	if err != nil {
 		return err
 	}
+	n.vitals.set(n, func(v *vitals) { v.takes = c })
 	if t, ok := n.opts.Transport.(transport.OwnersTransport); ok {
 		l.owners, err = t.ServeOwners(lifeContext{ctx, life.Context()}, l)
 		switch {
@@ -121,10 +122,7 @@ func (l *living) Open(ctx context.Context, g *coordinator.Guard) (coordinator.Sh
 }
 
 // Reachable implements coordinator.Node.
-func (l *living) Reachable() bool {
-	t, ok := l.transport.(interface{ Connected() bool })
-	return !ok || t.Connected()
-}
+func (l *living) Reachable() bool { return connected(l.transport) }
 
 // Opened implements coordinator.Node.
 func (l *living) Opened(g *coordinator.Guard, gap time.Duration) {
@@ -179,6 +177,6 @@ func (l *living) closed(s *ownedShard) {
 	if l.open[s.guard.Shard] == s {
 		delete(l.open, s.guard.Shard)
 	}
-	l.n.owned(len(l.open)) // under the lock: the last to tell is right
+	l.n.owned(len(l.open)) // under the lock: the last to note is right
 	l.mu.Unlock()
 }

@@ -28,7 +28,9 @@ type ClusterMetrics interface {
 	HandlerCompleted(msgType string, success bool)
 	HandlersActive(nodeID string, count int)
 
-	// ShardsOwned is the number of shards that a node serves.
+	// ShardsOwned is the number of shards that a node serves: 0 while it can serve
+	// none, because its lease has ended or its transport has no connection. See
+	// [Health].
 	ShardsOwned(nodeID string, count int)
 }
 

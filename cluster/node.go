@@ -43,6 +43,7 @@ type Node struct {
 	handler transport.Receiver
 	kinds   map[string]transport.Receiver
 	living  *living // nil with a fixed list of shards; set by Run
+	vitals  vitals
 }
 
 // NewNode creates a new cluster node with the given options. Options that
@@ -51,6 +52,7 @@ func NewNode(opts NodeOptions) *Node {
 	opts = opts.withDefaults()
 	opts.Shards, opts.Kinds = slices.Clone(opts.Shards), maps.Clone(opts.Kinds)
 	n := &Node{opts: opts, metrics: measuring(opts.Metrics), ready: make(chan struct{}), ended: make(chan struct{})}
+	n.vitals.told = -1
 	n.entity, _ = n.metrics.(EntityMetrics)
 	return n
 }
@@ -76,20 +78,25 @@ func (n *Node) Ready() <-chan struct{} { return n.ready }
 // [membership.ErrSuperseded] when a newer process with the node's ID has taken
 // over, and nil although ctx has not ended when an operator has asked the node to
 // leave (clstr drain).
-func (n *Node) Run(ctx context.Context) error {
+func (n *Node) Run(ctx context.Context) (err error) {
 	if err := n.begin(); err != nil {
 		return err
 	}
-	defer n.end()
+	defer func() { n.end(err) }()
 	return n.run(ctx)
 }
 
-func (n *Node) end() { n.ending.Do(func() { close(n.ended) }) }
+func (n *Node) end(err error) {
+	n.ending.Do(func() {
+		n.vitals.set(n, func(v *vitals) { v.ended, v.failed = true, err })
+		close(n.ended)
+	})
+}
 
 // begin is what a node does once.
 func (n *Node) begin() error {
 	if err := n.opts.validate(); err != nil {
-		n.end()
+		n.end(err)
 		return err
 	}
 	if n.ran.Swap(true) {
@@ -110,6 +117,7 @@ func (n *Node) run(ctx context.Context) error {
 	n.bind(life)
 	ctx, stop := untilBroken(ctx, n.opts.Transport)
 	defer stop()
+	defer n.lives(ctx)()
 	if n.opts.Membership != nil {
 		return n.runLiving(ctx, life, log)
 	}
@@ -248,10 +256,4 @@ func unsubscribe(subs []Subscription) error {
 	}
 	wg.Wait()
 	return errors.Join(errs...)
-}
-
-func (n *Node) owned(count int) {
-	if n.metrics != nil {
-		n.metrics.ShardsOwned(n.opts.NodeID, count)
-	}
 }

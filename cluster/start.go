@@ -23,7 +23,7 @@ func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
 	var result error
 	go func() { // ends at stop, or by itself
 		result = n.run(running)
-		n.end()
+		n.end(result)
 	}()
 	stop = func() error {
 		end()

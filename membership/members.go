@@ -21,6 +21,7 @@ type members struct {
 	assign  *sharding.Assignment
 	weights map[string]float64 // by name: those that assign knows
 	targets map[string]Ref     // by name: its newest incarnation that takes shards
+	wanted  int                // of all shards: how many are this node's by that
 }
 
 // member is another's record and how long it has not changed while the store was

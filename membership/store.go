@@ -18,6 +18,10 @@ type Entry struct {
 // than the writer thought.
 var ErrConflict = errors.New("record has changed")
 
+// ErrNoRecords: the store works, and what it kept the records in is not there any
+// more: a bucket that was deleted, a server that has lost its disk.
+var ErrNoRecords = errors.New("the records of the cluster are gone")
+
 // ErrSuperseded: a newer process with the node's name has joined and taken over.
 // Give each node a name of its own, or take it as the end of a deploy.
 var ErrSuperseded = errors.New("superseded by a newer process with the node's name")

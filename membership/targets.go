@@ -31,7 +31,15 @@ func (c *Core) retarget() {
 		}
 	}
 	m.targets = targets
+	m.wanted = 0
+	for i := range c.shards.all {
+		m.wanted += btoi(c.target(uint32(i)) == c.self.Ref)
+	}
 }
+
+// Wanted returns how many shards the node should serve, by the members that it knows
+// of: none before it has joined, and when it leaves.
+func (c *Core) Wanted() int { return c.members.wanted }
 
 func weightOf(m *member) float64 {
 	if m.Weight > 0 {

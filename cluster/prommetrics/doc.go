@@ -13,7 +13,7 @@
 //	handler_duration_seconds    histogram  message_type           handlers on nodes
 //	handlers_total              counter    message_type, success  handlers on nodes
 //	handlers_active             gauge      node_id                handlers that run now
-//	shards_owned                gauge      node_id                shards that a node serves
+//	shards_owned                gauge      node_id                shards that a node serves, 0 while it can serve none
 //	activations_total           counter    kind                   keys that got an actor
 //	activation_failures_total   counter    kind                   keys whose actor could not be made
 //	passivations_total          counter    kind                   actors that were stopped

@@ -73,7 +73,7 @@ func NewClusterMetrics(reg prometheus.Registerer) cluster.ClusterMetrics {
 	})
 
 	active := gauge(reg, "handlers_active", "Handlers that run.", "node_id")
-	shards := gauge(reg, "shards_owned", "Shards that the node serves.", "node_id")
+	shards := gauge(reg, "shards_owned", "Shards that the node serves; 0 while it has no lease or no connection.", "node_id")
 	m.nodes = newLabels(func(value string) *nodeSeries {
 		return &nodeSeries{active: active.WithLabelValues(value), shards: shards.WithLabelValues(value)}
 	})

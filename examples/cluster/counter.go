@@ -18,6 +18,12 @@ import (
 
 const requestTimeout = 15 * time.Second // longer than a node's death takes to be noticed
 
+// storeTimeout bounds each read and write of the bucket. What a server had received
+// when it died is never answered: without a bound the key would wait for the 30 s that
+// a hook or a handler has, closed to its callers, although another server leads after
+// 4 to 9 s. Whether such a write was stored is not known; the next life reads it.
+const storeTimeout = 2 * time.Second
+
 // counter is what lives at a key: one of each in the cluster, one message at a time.
 // Its value is kept in a bucket, and each write names the revision that was read or
 // written last: it fails where somebody else has written.
@@ -46,7 +52,9 @@ func openCounters(ctx context.Context, nc *nats.Conn) (jetstream.KeyValue, error
 }
 
 func (c *counter) load(ctx *actor.Context) error {
-	e, err := c.values.Get(ctx, token(ctx))
+	soon, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	e, err := c.values.Get(soon, token(ctx))
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound):
 		return nil
@@ -59,7 +67,9 @@ func (c *counter) load(ctx *actor.Context) error {
 }
 
 func (c *counter) Add(ctx *actor.Context, m Add) (Value, error) {
-	revision, err := c.values.Update(ctx, token(ctx), strconv.AppendInt(nil, c.value+m.N, 10), c.revision)
+	soon, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	revision, err := c.values.Update(soon, token(ctx), strconv.AppendInt(nil, c.value+m.N, 10), c.revision)
 	if err != nil {
 		ctx.Passivate() // the next life reads what is there
 		return Value{}, err

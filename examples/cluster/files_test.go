@@ -168,7 +168,8 @@ func TestKubernetes(t *testing.T) {
 	longEnough(t, (time.Duration(seconds) * time.Second).String())
 	container := at(pod, "containers", 0)
 	want(t, "readiness", at(container, "readinessProbe", "httpGet", "path"), any("/readyz"))
-	want(t, "liveness", at(container, "livenessProbe", "httpGet", "path"), any("/healthz"))
+	want(t, "liveness", at(container, "livenessProbe", "httpGet", "path"), any("/livez"))
+	want(t, "start", at(container, "startupProbe", "httpGet", "path"), any("/livez"))
 	secret, _ := find("Secret", "nats")["stringData"].(dict)
 	var env []string
 	for _, c := range []any{container, at(nats, "spec", "template", "spec", "containers", 0)} {

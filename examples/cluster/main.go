@@ -79,6 +79,12 @@ func run(ctx context.Context, args []string) (err error) {
 	if o.probe != "" {
 		return ask(ctx, o.probe)
 	}
+	starting := true
+	defer func() {
+		if starting && ctx.Err() != nil {
+			err = nil // asked to end before there was a node: what ctx has cut short is no failure
+		}
+	}()
 
 	// Three connections of three users: who carries requests cannot take a shard.
 	store, err := natsstore.Open(ctx, natsstore.Options{URL: o.nats, Name: o.name, NATSOptions: as(o.control), Prefix: o.prefix})
@@ -115,15 +121,8 @@ func run(ctx context.Context, args []string) (err error) {
 
 	front := http.NewServeMux()
 	front.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	front.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {}) // the process lives
-	front.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		switch {
-		case ctx.Err() != nil || closed(node.Ended()):
-			http.Error(w, "leaves", http.StatusServiceUnavailable)
-		case !closed(node.Ready()):
-			http.Error(w, "joins", http.StatusServiceUnavailable)
-		}
-	})
+	front.Handle("GET /livez", node.HealthHandler())  // the process lives
+	front.Handle("GET /readyz", node.HealthHandler()) // the node serves; the body says why not
 	front.HandleFunc("POST /counters/{key}", add(client))
 	listener, err := net.Listen("tcp", o.http)
 	if err != nil {
@@ -136,6 +135,7 @@ func run(ctx context.Context, args []string) (err error) {
 	// At SIGTERM, or when an operator drains it, the node hands its shards over, one by
 	// one: callers see a pause. The front goes on meanwhile, and for a while after, and
 	// asks counters wherever they are now.
+	starting = false
 	err = node.Run(ctx)
 	if err == nil || ctx.Err() != nil {
 		time.Sleep(o.linger)
@@ -143,15 +143,6 @@ func run(ctx context.Context, args []string) (err error) {
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()
 	return errors.Join(err, server.Shutdown(ending))
-}
-
-func closed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
 }
 
 // as is how to connect as a user.

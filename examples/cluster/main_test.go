@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/natsstore"
 	"github.com/clstr-go/clstr/testkit"
@@ -36,7 +38,9 @@ func TestMain(m *testing.M) {
 
 // startNATS starts a server with nats.conf, but for where it listens and keeps its
 // files.
-func startNATS(t *testing.T) (url string) {
+func startNATS(t *testing.T) (url string) { return startServer(t).URL() }
+
+func startServer(t *testing.T) *testkit.NATSServer {
 	t.Helper()
 	for _, user := range []string{"CONTROL", "DATA", "STATE"} {
 		t.Setenv(user+"_PASSWORD", "secret-of-"+user)
@@ -46,7 +50,7 @@ func startNATS(t *testing.T) (url string) {
 		t.Fatal(err)
 	}
 	opts.Host, opts.Port, opts.HTTPPort, opts.StoreDir = "127.0.0.1", server.RANDOM_PORT, 0, t.TempDir()
-	return testkit.StartNATSServer(t, opts).URL()
+	return testkit.StartNATSServer(t, opts)
 }
 
 // process is a node that runs.
@@ -116,9 +120,14 @@ func call(method, url string) (status int, body string, err error) {
 // ready is what a balancer asks.
 func (p *process) ready(t *testing.T) bool {
 	status, body, err := call("GET", p.url+"/readyz")
-	if err == nil && status == http.StatusServiceUnavailable && body == "leaves" {
+	var h struct {
+		Serving bool
+		Why     cluster.HealthReason
+	}
+	err = errors.Join(err, json.Unmarshal([]byte(body), &h))
+	if status == http.StatusServiceUnavailable && (h.Why == cluster.NodeDraining || h.Why == cluster.NodeEnded) {
 		p.left.Store(true)
-	} else if err != nil || status != http.StatusOK && body != "joins" {
+	} else if err != nil || h.Serving != (status == http.StatusOK) || !h.Serving && h.Why != cluster.NodeJoining {
 		t.Errorf("%s: readiness: %d %s, %v", p.url, status, body, err)
 	}
 	return status == http.StatusOK
@@ -212,7 +221,7 @@ func TestLeavesUnderLoad(t *testing.T) {
 	}
 	for _, n := range nodes {
 		await(t, "a node is ready", func() bool { return n.ready(t) })
-		if status, _, err := call("GET", n.url+"/healthz"); status != http.StatusOK || err != nil {
+		if status, _, err := call("GET", n.url+"/livez"); status != http.StatusOK || err != nil {
 			t.Errorf("health: %d, %v", status, err)
 		}
 	}

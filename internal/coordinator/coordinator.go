@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/sparse"
@@ -91,6 +92,9 @@ type Coordinator struct {
 	settled bool
 	born    uint64          // the revision at which the first incarnation came into the store
 	done    context.Context // ends when the node has left: incarnations do not outlast it
+
+	lives      atomic.Pointer[life]  // the incarnation that lives; nil between two
+	unanswered atomic.Pointer[error] // see answered
 
 	mu   sync.Mutex
 	errs []error // of what has not ended in time when the node left
@@ -238,6 +242,7 @@ func (c *Coordinator) agree(ctx context.Context) error {
 	want := membership.NewConfig(c.opts.Self.Layout)
 	for {
 		err := c.agreeOnce(ctx, want)
+		c.answered(err)
 		switch {
 		case err == nil || errors.Is(err, transport.ErrLayoutMismatch):
 			return err

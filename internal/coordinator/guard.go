@@ -36,6 +36,20 @@ func (l *lease) valid(now time.Time) bool {
 	return expiry.At(now) < l.until.Load() && now.UnixNano() < l.wall.Load()
 }
 
+// left is for how much longer the lease is valid, or when it ended: the zero time
+// for one that was never given.
+func (l *lease) left(now time.Time) (left time.Duration, ended time.Time) {
+	until, wall := l.until.Load(), l.wall.Load()
+	if until == never {
+		return 0, time.Time{}
+	}
+	left = min(time.Duration(until-expiry.At(now)), time.Duration(wall-now.UnixNano()))
+	if left <= 0 {
+		return 0, now.Add(left)
+	}
+	return left, time.Time{}
+}
+
 // Standing is whether a shard is served.
 type Standing uint32
 

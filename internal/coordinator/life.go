@@ -27,6 +27,8 @@ type life struct {
 	giveUp     <-chan time.Time // ends the wait for a leave; nil before one
 	leaveBy    time.Time        // the latest end of that wait
 	leaving    atomic.Bool
+	settled    atomic.Bool
+	wanted     atomic.Int64 // how many shards the node should serve
 
 	reached time.Time // when requests could last reach the node
 	away    bool      // it leaves because they cannot
@@ -46,10 +48,14 @@ type held struct {
 	ctx    context.Context // ends when the shard is to be opened no more
 }
 
-func (l *life) begin() { l.ctx, l.end = context.WithCancel(l.c.done) }
+func (l *life) begin() {
+	l.ctx, l.end = context.WithCancel(l.c.done)
+	l.c.lives.Store(l)
+}
 
 // lose ends the incarnation: nothing of it may be served any more.
 func (l *life) lose() {
+	l.c.lives.Store(nil)
 	l.lease.end()
 	for shard, h := range l.guards {
 		l.drop(shard, h)
@@ -67,6 +73,7 @@ func (l *life) step(e membership.Event) {
 	for _, eff := range l.core.Step(time.Since(l.start), e) {
 		l.do(eff)
 	}
+	l.wanted.Store(int64(l.core.Wanted()))
 }
 
 func (l *life) do(e membership.Effect) {
@@ -125,10 +132,7 @@ func (l *life) do(e membership.Effect) {
 	case membership.Joined:
 		log.Info("joined the cluster", slog.String("incarnation", l.self.Incarnation))
 	case membership.Settled:
-		if !l.c.settled {
-			l.c.settled = true
-			l.c.opts.Node.Settled()
-		}
+		l.settle()
 	case membership.Gone:
 		l.gone = &e
 	case membership.Superseded:
@@ -170,6 +174,9 @@ func (l *life) operate(op uint64, own bool, timeout time.Duration, f func(contex
 		ctx, cancel := context.WithTimeout(l.ctx, timeout)
 		r, err := f(ctx)
 		cancel()
+		if own && l.ctx.Err() == nil {
+			l.c.answered(err)
+		}
 		r.Op = op
 		switch {
 		case errors.Is(err, membership.ErrConflict):

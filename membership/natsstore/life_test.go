@@ -121,6 +121,7 @@ func TestBucketThatIsGone(t *testing.T) {
 	wantError(t, "a write", err, transport.ErrDisconnected)
 	_, err = store.Read(patient(t), "cfg")
 	wantError(t, "a read", err, natsstore.ErrBucket)
+	wantError(t, "a read", err, membership.ErrNoRecords)
 	_, _, err = store.Snapshot(patient(t), "n.")
 	wantError(t, "a snapshot", err, transport.ErrDisconnected)
 }

@@ -1,0 +1,193 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/coordinator"
+	"github.com/clstr-go/clstr/membership"
+)
+
+// Health is what a node says of itself at one moment: [Node.Health].
+type Health struct {
+	NodeID string
+	// Serving: the node serves its shards, so callers may be sent to it. A node that
+	// joins is Serving from [Node.Ready] on, one that drains no longer, although both
+	// serve the shards that they have.
+	Serving bool
+	// Why is why not, empty while Serving; Since is when that began.
+	Why   HealthReason
+	Since time.Time
+	// Error is what has failed behind Why, or will soon: a store that does not answer
+	// is told here while the lease lasts. Empty if nothing has.
+	Error string
+	// LeaseLeft is for how much longer the node may serve if its store does not
+	// answer. LeaseEnded is since when it may not; the zero time while it may. Both
+	// are zero with a fixed list of shards, which needs no lease.
+	LeaseLeft  time.Duration
+	LeaseEnded time.Time
+	// ShardsOwned is how many shards the node serves, 0 while it can serve none: the
+	// gauge shards_owned. ShardsWanted is how many it should.
+	ShardsOwned, ShardsWanted int
+}
+
+// HealthReason is why a node does not serve. It is a label: new ones may come.
+type HealthReason string
+
+// Why a node does not serve. The first that applies is told.
+const (
+	// NodeEnded: [Node.Run] has returned, or it was never called with options that work.
+	NodeEnded HealthReason = "ended"
+	// NodeDataPathDead: the transport has no connection, so no request arrives.
+	NodeDataPathDead HealthReason = "data_path_dead"
+	// NodeDraining: the node was asked to leave, and hands over or ends what it has
+	// accepted.
+	NodeDraining HealthReason = "draining"
+	// NodeBucketGone: the store of members has lost its records
+	// ([membership.ErrNoRecords]), and the node has no lease.
+	NodeBucketGone HealthReason = "bucket_gone"
+	// NodeStoreUnreachable: the store of members does not answer, and the node has no
+	// lease.
+	NodeStoreUnreachable HealthReason = "store_unreachable"
+	// NodeJoining: the node does not serve all of its shards yet.
+	NodeJoining HealthReason = "joining"
+	// NodeLeaseEnded: the node's lease has ended and is not renewed yet.
+	NodeLeaseEnded HealthReason = "lease_ended"
+)
+
+// servesNothing reports whether the reason leaves the node without any shard.
+func (r HealthReason) servesNothing() bool {
+	return r != "" && r != NodeJoining && r != NodeDraining
+}
+
+// lookEvery is how soon a node notices that it serves nothing, for its gauge and for
+// Health.Since.
+const lookEvery = 250 * time.Millisecond
+
+// vitals is what a node knows of its own health. The zero value is one that has not
+// begun.
+type vitals struct {
+	mu     sync.Mutex
+	begun  bool
+	asked  context.Context          // ended: it was asked to leave
+	takes  *coordinator.Coordinator // part in the cluster; nil with a fixed list of shards
+	ended  bool
+	failed error // what it has ended with
+
+	owned int // how many shards are subscribed
+	told  int // what the gauge says
+	why   HealthReason
+	since time.Time
+}
+
+// Health returns how the node is now. It may be called at any time, before
+// [Node.Run] too, and does not block.
+func (n *Node) Health() Health {
+	v := &n.vitals
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return n.look()
+}
+
+// look finds out how the node is, and tells the gauge. It is called with vitals.mu
+// held.
+func (n *Node) look() Health {
+	v := &n.vitals
+	h := Health{NodeID: n.opts.NodeID, ShardsOwned: v.owned, ShardsWanted: len(n.opts.Shards)}
+	h.Why = n.reason(&h)
+	h.Serving = h.Why == ""
+	if h.Why.servesNothing() {
+		h.ShardsOwned = 0
+	}
+	if v.why != h.Why || v.since.IsZero() {
+		v.why, v.since = h.Why, time.Now()
+	}
+	h.Since = v.since
+	if n.metrics != nil && v.told != h.ShardsOwned {
+		v.told = h.ShardsOwned
+		n.metrics.ShardsOwned(n.opts.NodeID, v.told) // under the lock: the last to tell is right
+	}
+	return h
+}
+
+// reason is why the node does not serve. It fills in what is known of its lease.
+func (n *Node) reason(h *Health) HealthReason {
+	v, part := &n.vitals, coordinator.Health{Settled: isClosed(n.ready)}
+	if v.takes != nil {
+		part = v.takes.Health()
+		h.ShardsWanted, h.LeaseLeft, h.LeaseEnded = part.Wanted, part.Lease, part.LeaseEnded
+	}
+	for _, err := range []error{v.failed, part.Store, part.Subscribe} {
+		if err != nil && h.Error == "" {
+			h.Error = err.Error()
+		}
+	}
+	lease := v.takes == nil || part.Lease > 0
+	switch {
+	case v.ended:
+		return NodeEnded
+	case v.begun && !connected(n.opts.Transport):
+		return NodeDataPathDead
+	case part.Leaving || v.begun && v.asked.Err() != nil:
+		return NodeDraining
+	case !lease && errors.Is(part.Store, membership.ErrNoRecords):
+		return NodeBucketGone
+	case !lease && part.Store != nil:
+		return NodeStoreUnreachable
+	case !part.Settled:
+		return NodeJoining
+	case !lease:
+		return NodeLeaseEnded
+	}
+	return ""
+}
+
+// connected reports whether requests can reach a transport at all. One that does not
+// say is.
+func connected(t ServerTransport) bool {
+	c, ok := t.(interface{ Connected() bool })
+	return !ok || c.Connected()
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// lives begins to look at the node's health now and then, until stop; ctx ends when the
+// node is asked to leave.
+func (n *Node) lives(ctx context.Context) (stop func()) {
+	n.vitals.set(n, func(v *vitals) { v.begun, v.asked = true, ctx })
+	over := make(chan struct{})
+	var looking sync.WaitGroup
+	looking.Go(func() { // ends with the node
+		again := time.NewTicker(lookEvery)
+		defer again.Stop()
+		for {
+			select {
+			case <-again.C:
+				n.Health()
+			case <-over:
+				return
+			}
+		}
+	})
+	return func() { close(over); looking.Wait() }
+}
+
+// set changes what is known, and looks what follows from that.
+func (v *vitals) set(n *Node, change func(*vitals)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	change(v)
+	n.look()
+}
+
+// owned notes how many shards are subscribed.
+func (n *Node) owned(count int) { n.vitals.set(n, func(v *vitals) { v.owned = count }) }

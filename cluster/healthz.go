@@ -1,0 +1,60 @@
+package cluster
+
+import (
+	"encoding/json"
+	"net/http"
+	"path"
+	"time"
+)
+
+// HealthHandler answers probes of the node over HTTP. It looks at the last part of the
+// path only, so that it may stand anywhere:
+//
+//	/livez   200 while the node lives; 503 when it has ended with an error, and only a
+//	         new start of the process can help. An outage of NATS is no such thing.
+//	/readyz  200 while the node serves: [Health].Serving; 503 while it does not.
+//
+// The body of both is the [Health] as JSON, of which why and error say what to look at.
+// It does not block, and shows neither keys nor payloads.
+func (n *Node) HealthHandler() http.Handler { return http.HandlerFunc(n.answerProbe) }
+
+func (n *Node) answerProbe(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "GET and HEAD only", http.StatusMethodNotAllowed)
+		return
+	}
+	h := n.Health()
+	var good bool
+	switch path.Base(r.URL.Path) {
+	case "livez":
+		good = h.Why != NodeEnded || h.Error == ""
+	case "readyz":
+		good = h.Serving
+	default:
+		http.Error(w, "livez or readyz", http.StatusNotFound)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if !good {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(h) // who has asked may have gone
+}
+
+// MarshalJSON writes durations in milliseconds, times in RFC 3339, and leaves out what
+// does not apply.
+func (h Health) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Node       string       `json:"node"`
+		Serving    bool         `json:"serving"`
+		Why        HealthReason `json:"why,omitempty"`
+		Since      time.Time    `json:"since,omitzero"`
+		Error      string       `json:"error,omitempty"`
+		LeaseLeft  int64        `json:"lease_left_ms,omitempty"`
+		LeaseEnded time.Time    `json:"lease_ended,omitzero"`
+		Owned      int          `json:"shards_owned"`
+		Wanted     int          `json:"shards_wanted"`
+	}{h.NodeID, h.Serving, h.Why, h.Since, h.Error, h.LeaseLeft.Milliseconds(), h.LeaseEnded, h.ShardsOwned, h.ShardsWanted})
+}
