@@ -36,7 +36,8 @@ type Option func(*table)
 // Define defines the entity E of a kind: how it is made, and by options what it
 // handles. make must not block; load state in OnActivate. Define panics on a
 // definition that cannot work: two methods for one message type, a method of
-// another struct, a period that is not positive.
+// another struct, a period that is not positive, a message or reply that would lose a
+// part of itself on the way (an embedded time.Time, unexported fields only).
 func Define[E any](kind string, make func(key string) *E, options ...Option) *Definition[E] {
 	d := &Definition[E]{kind: kind, make: make}
 	d.table.entity = reflect.TypeFor[*E]()
@@ -63,6 +64,9 @@ func (d *Definition[E]) New(key string) (Actor, error) {
 // reaches the caller: register it by code to keep its identity.
 func OnRequest[E, In, Out any](method func(*E, *Context, In) (Out, error)) Option {
 	return func(t *table) {
+		if err := codec.Check(reflect.TypeFor[Out]()); err != nil {
+			panic("clstr: Define: a reply: " + err.Error())
+		}
 		on[E, In](t, func(e any, c *Context) {
 			in, ok := argument[In](c)
 			if !ok {

@@ -29,6 +29,12 @@ type ClientOptions struct {
 	// ErrOverloaded. A call is only ever tried again if it surely did not run,
 	// inside its deadline.
 	RetryOn []error
+	// StrictReplies refuses a reply that has a field which the type that it is
+	// decoded into has not: [ErrReply]. [NewRequest] with a type that is not the
+	// reply's is found out so; without it the result would be a zero value. It is for
+	// tests, where package testkit sets it: in production the nodes may be a version
+	// ahead of their callers.
+	StrictReplies bool
 }
 
 func (o ClientOptions) validate() error {

@@ -21,6 +21,7 @@ var (
 	ErrBadEnvelope     = transport.ErrBadEnvelope
 	ErrTooLarge        = transport.ErrTooLarge
 	ErrReplyTooLarge   = transport.ErrReplyTooLarge
+	ErrInvalidMessage  = transport.ErrInvalidMessage
 	ErrEncode          = transport.ErrEncode
 	ErrDecode          = transport.ErrDecode
 	ErrReply           = transport.ErrReply

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"reflect"
 
 	"github.com/clstr-go/clstr/internal/codec"
 	"github.com/clstr-go/clstr/transport"
@@ -23,7 +24,9 @@ type ScopedClient struct {
 // response. The payload is encoded as protobuf if it is a proto.Message and as
 // JSON otherwise, and the message type is derived from the payload's: what its
 // MessageType method says, a protobuf message's full name, or the bare name of
-// the Go type.
+// the Go type. A payload that has a method Validate() error is asked by it first;
+// what it refuses, and what JSON would drop a part of in silence, is not sent
+// ([ErrInvalidMessage]).
 func (c *ScopedClient) Request(ctx context.Context, payload any, opts ...EnvelopeOption) ([]byte, error) {
 	msgType, data, err := c.encode(payload, transport.AwaitReply)
 	if err != nil {
@@ -33,7 +36,8 @@ func (c *ScopedClient) Request(ctx context.Context, payload any, opts ...Envelop
 }
 
 // Notify sends a fire-and-forget message to the scoped key or shard. It returns
-// when the owner has accepted it, and never waits for the handler.
+// when the owner has accepted it, and never waits for the handler. Payloads are as
+// for [ScopedClient.Request].
 func (c *ScopedClient) Notify(ctx context.Context, msg any, opts ...EnvelopeOption) error {
 	msgType, data, err := c.encode(msg, transport.AwaitAccept)
 	if err != nil {
@@ -66,21 +70,35 @@ func (c *ScopedClient) request(ctx context.Context, msgType string, data []byte,
 }
 
 func (c *ScopedClient) encode(payload any, d transport.Delivery) (msgType string, data []byte, err error) {
-	msgType, err = codec.Name(payload)
-	if err == nil {
-		data, err = codec.Marshal(payload)
-	}
-	if err != nil {
-		env := &Envelope{Delivery: d, Shard: int(c.target.shard), Key: c.target.key, Kind: c.target.kind, Type: msgType}
-		_, err = c.client.done(nil, transport.Errorf(ErrEncode, "%T: %v", payload, err), env)
-		return "", nil, err
+	if msgType, data, err = codec.Encode(payload); err != nil {
+		return "", nil, c.unsent(msgType, d, unsendable(payload, err))
 	}
 	return msgType, data, nil
+}
+
+// unsent ends a call that has not come as far as an envelope.
+func (c *ScopedClient) unsent(msgType string, d transport.Delivery, err error) error {
+	env := &Envelope{Delivery: d, Shard: int(c.target.shard), Key: c.target.key, Kind: c.target.kind, Type: msgType}
+	_, err = c.client.done(nil, err, env)
+	return err
+}
+
+// unsendable makes the error of a payload that is not sent.
+func unsendable(payload any, err error) *Error {
+	if e, ok := err.(*codec.Invalid); ok {
+		invalid := transport.Errorf(ErrInvalidMessage, "%v", e)
+		if e.Own {
+			return invalid.Wrapping(e.Reason)
+		}
+		return invalid
+	}
+	return transport.Errorf(ErrEncode, "%T: %s", payload, here(err))
 }
 
 // Requester is implemented by types that can send raw requests.
 type Requester interface {
 	encode(payload any, d transport.Delivery) (msgType string, data []byte, err error)
+	unsent(msgType string, d transport.Delivery, err error) error
 	// request also returns what was sent, and the client whose done ends the call.
 	request(ctx context.Context, msgType string, data []byte, opts []EnvelopeOption) ([]byte, Envelope, *Client, error)
 }
@@ -89,20 +107,26 @@ type Requester interface {
 // is safe for concurrent use.
 type Request[IN any, OUT any] struct {
 	requester Requester
+	fault     error // why an OUT cannot travel
 }
 
 // NewRequest creates a typed request builder for the given requester. Use this
 // for type-safe request/response patterns.
 func NewRequest[IN any, OUT any](requester Requester) *Request[IN, OUT] {
-	return &Request[IN, OUT]{requester}
+	return &Request[IN, OUT]{requester, codec.Check(reflect.TypeFor[OUT]())}
 }
 
 // Request sends the payload and deserializes the response into *OUT, as
-// protobuf if that is a proto.Message and as JSON otherwise. A reply that does
-// not unmarshal gives [ErrReply]: the handler ran.
+// protobuf if that is a proto.Message and as JSON otherwise. A payload that would
+// lose a part of itself on the way, or that its own Validate method refuses, is not
+// sent, and an OUT that would is not asked for: [ErrInvalidMessage]. A reply that
+// does not unmarshal gives [ErrReply]: the handler ran.
 func (r *Request[IN, OUT]) Request(ctx context.Context, payload IN, opts ...EnvelopeOption) (out *OUT, err error) {
 	if isNil(r.requester) {
 		return nil, transport.Errorf(ErrBadOption, "request %T: NewRequest was given a nil Requester", payload)
+	}
+	if r.fault != nil {
+		return nil, r.requester.unsent("", transport.AwaitReply, transport.Errorf(ErrInvalidMessage, "the reply to a %T: %v", payload, r.fault))
 	}
 	msgType, data, err := r.requester.encode(payload, transport.AwaitReply)
 	if err != nil {
@@ -116,11 +140,33 @@ func decoded[OUT any](ctx context.Context, r Requester, msgType string, data []b
 	reply, env, client, err := r.request(ctx, msgType, data, opts)
 	if err == nil {
 		if out, err = codec.UnmarshalNew[OUT](reply); err != nil {
-			err = transport.Errorf(ErrReply, "%d bytes into %T: %v", len(reply), out, err)
+			err = transport.Errorf(ErrReply, "%d bytes into %T: %s", len(reply), out, here(err))
+		} else if client.opts.StrictReplies {
+			err = strictly[OUT](msgType, reply)
 		}
 	}
 	if _, err = client.done(reply, err, &env); err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// strictly refuses a reply that has what an OUT has no place for.
+func strictly[OUT any](msgType string, reply []byte) error {
+	field, err := codec.Unknown[OUT](reply)
+	switch {
+	case err != nil:
+		return transport.Errorf(ErrReply, "%d bytes into %v: %s", len(reply), reflect.TypeFor[OUT](), here(err))
+	case field != "":
+		return transport.Errorf(ErrReply, "the reply to %s has the field %.64q, which a %v has not: is that what a %s is answered with?", msgType, field, reflect.TypeFor[OUT](), msgType)
+	}
+	return nil
+}
+
+// here is what an error of package codec says to its own process.
+func here(err error) string {
+	if p, ok := err.(*codec.Panic); ok {
+		return p.Error() + " " + p.Where()
+	}
+	return err.Error()
 }

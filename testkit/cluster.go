@@ -69,6 +69,10 @@ type ClusterOptions struct {
 	Transport TransportKind
 	// Limits bound what each node takes on, as in its transport's options.
 	Limits transport.Limits
+	// LenientReplies lets clients decode a reply that has a field which their type
+	// has not, as they do in production. By default that is an error
+	// ([cluster.ClientOptions].StrictReplies).
+	LenientReplies bool
 	// Metrics instruments the nodes and [Cluster.Client]; it may be nil.
 	Metrics cluster.ClusterMetrics
 	// Log gets what nodes and transports log. nil = the test's log, from
@@ -186,7 +190,8 @@ func NewCluster(t testing.TB, opts ClusterOptions) *Cluster {
 func (c *Cluster) Client() *cluster.Client { return c.client }
 
 // NewClient makes another client. Transport, NumShards and Seed are the
-// cluster's where opts leaves them out.
+// cluster's where opts leaves them out; its replies are decoded strictly unless
+// [ClusterOptions].LenientReplies says otherwise.
 func (c *Cluster) NewClient(opts cluster.ClientOptions) *cluster.Client {
 	c.t.Helper()
 	if opts.Transport == nil {
@@ -198,6 +203,7 @@ func (c *Cluster) NewClient(opts cluster.ClientOptions) *cluster.Client {
 	if opts.Seed == "" {
 		opts.Seed = c.layout.Seed
 	}
+	opts.StrictReplies = opts.StrictReplies || !c.opts.LenientReplies
 	client, err := cluster.NewClient(opts)
 	if err != nil {
 		c.t.Fatalf("testkit: NewClient: %v", err)

@@ -35,6 +35,7 @@ var sentinels = map[string]error{
 	"ErrBadEnvelope":                cluster.ErrBadEnvelope,
 	"ErrTooLarge":                   cluster.ErrTooLarge,
 	"ErrReplyTooLarge":              cluster.ErrReplyTooLarge,
+	"ErrInvalidMessage":             cluster.ErrInvalidMessage,
 	"ErrEncode":                     cluster.ErrEncode,
 	"ErrDecode":                     cluster.ErrDecode,
 	"ErrReply":                      cluster.ErrReply,

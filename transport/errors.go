@@ -42,6 +42,10 @@ var (
 	// ErrReplyTooLarge: the handler ran, and its reply is over the server's
 	// payload limit.
 	ErrReplyTooLarge = errors.New("reply too large")
+	// ErrInvalidMessage: the payload's own Validate method refuses it, or its type
+	// would lose a part of itself on the way; the message names the field and the
+	// way out. Nothing was sent.
+	ErrInvalidMessage = errors.New("invalid message")
 	// ErrEncode: the request's payload does not marshal. Nothing was sent.
 	ErrEncode = errors.New("payload does not marshal")
 	// ErrDecode: the payload does not unmarshal on the node, or its own code panics
@@ -110,6 +114,7 @@ var builtin = []struct {
 	{"bad_envelope", ErrBadEnvelope, NotSent},
 	{"too_large", ErrTooLarge, NotSent},
 	{"reply_too_large", ErrReplyTooLarge, RanAndFailed},
+	{"invalid_message", ErrInvalidMessage, NotSent},
 	{"encode", ErrEncode, NotSent},
 	{"bad_payload", ErrDecode, NotStarted},
 	{"reply", ErrReply, RanAndFailed},

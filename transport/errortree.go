@@ -112,6 +112,9 @@ func (g *grower) node(err error, depth int) (e *Error, below []error) {
 	if isOurs && ours.is != nil && !same(ours.is, e.is) {
 		g.adopt(e, ours.is, depth)
 	}
+	if isOurs && ours.near != nil {
+		below = append(below, ours.near)
+	}
 	for _, b := range below {
 		e.Causes = append(e.Causes, g.find(b, depth+1)...)
 	}

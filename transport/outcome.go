@@ -107,7 +107,8 @@ type Error struct {
 	// ([MaxErrorNodes], [MaxErrorDepth], [MaxErrorBytes]) or does not encode.
 	Cut bool
 
-	is error // what errors.Is and errors.As find; nil for an unknown code
+	is   error // what errors.Is and errors.As find; nil for an unknown code
+	near error // the same in this process only; nil is none
 }
 
 // Error returns the message behind what the caller was doing.
@@ -122,13 +123,16 @@ func (e *Error) Error() string {
 	return e.Op + ": " + msg
 }
 
-// Unwrap returns the sentinel or typed error that the code stands for, and the
-// causes.
+// Unwrap returns the sentinel or typed error that the code stands for, what e wraps in
+// this process, and the causes.
 func (e *Error) Unwrap() []error {
-	if e.is == nil {
-		return e.below()
+	var all []error
+	for _, err := range []error{e.is, e.near} {
+		if err != nil {
+			all = append(all, err)
+		}
 	}
-	return append([]error{e.is}, e.below()...)
+	return append(all, e.below()...)
 }
 
 // Is also matches another *Error with the same code.
@@ -167,6 +171,15 @@ func (e *Error) WithCause(cause error) *Error {
 	c := *e
 	behind := grow(cause, e.Outcome, MaxErrorNodes-1, MaxErrorDepth-1)
 	c.Causes, c.Cut = []*Error{behind}, e.Cut || behind.Cut
+	return &c
+}
+
+// Wrapping returns a copy of e with an error behind it that errors.Is and errors.As
+// find in this process. Where it is passed on to a caller, what is registered of it
+// travels.
+func (e *Error) Wrapping(err error) *Error {
+	c := *e
+	c.near = err
 	return &c
 }
 

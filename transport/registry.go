@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"sync"
 	"sync/atomic"
+
+	"github.com/clstr-go/clstr/internal/lossless"
 )
 
 // registry maps codes to errors and back. What is published of it never changes:
@@ -69,7 +71,7 @@ func RegisterError(code string, sentinel error) {
 // RegisterErrorType gives an error type of the application a code. Its values
 // travel as JSON, so that errors.As finds them with their fields on the
 // caller's side. E may be a struct or a pointer to one. It panics if the code
-// is empty or taken.
+// is empty or taken, and if a part of an E would be lost on the way.
 func RegisterErrorType[E error](code string) {
 	register(func(r *registry) {
 		t := reflect.TypeFor[E]()
@@ -77,6 +79,9 @@ func RegisterErrorType[E error](code string) {
 			return
 		}
 		r.claim(code)
+		if fault := lossless.CheckError(t).Fault; fault != nil {
+			panic(fmt.Sprintf("clstr: RegisterErrorType(%q): a %v cannot travel: %v", code, t, fault))
+		}
 		r.types[t] = code
 		r.byCode[code] = func(detail []byte) error {
 			var e E

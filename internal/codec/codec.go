@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
-	"sync"
 
 	"google.golang.org/protobuf/proto"
 )
@@ -17,18 +16,52 @@ import (
 // Namer is implemented by messages that name themselves.
 type Namer interface{ MessageType() string }
 
+// Encode names a message that is to be sent, and encodes it. It returns an [*Invalid]
+// for one that must not be: of a type that would lose a part of itself on the way, or
+// refused by its own Validate method. The name is there as soon as it is known.
+func Encode(v any) (name string, data []byte, err error) {
+	if err := notNil(v); err != nil {
+		return "", nil, err
+	}
+	i := infoOf(reflect.TypeOf(v))
+	if i.fault != nil {
+		return "", nil, i.fault
+	}
+	if name, err = nameOf(v, i); err != nil {
+		return "", nil, err
+	}
+	if i.validates != no {
+		if err = validate(v, i); err != nil {
+			return name, nil, err
+		}
+	}
+	data, err = marshal(v, i)
+	return name, data, err
+}
+
 // Name returns the wire name of v's type: what its MessageType method says,
 // the full name of a protobuf message, or the bare name of the Go type, which
 // stays the same when the type moves to another package. It returns an error
 // for a type without a name, and for a nil pointer: the other end would take it
 // for a message whose fields are all zero.
 func Name(v any) (string, error) {
+	if err := notNil(v); err != nil {
+		return "", err
+	}
+	return nameOf(v, infoOf(reflect.TypeOf(v)))
+}
+
+func notNil(v any) error {
 	if v == nil {
-		return "", errors.New("a nil payload has no message type")
+		return errors.New("a nil payload has no message type")
 	}
 	if isNil(v) {
-		return "", errors.New("a nil pointer is no message")
+		return errors.New("a nil pointer is no message")
 	}
+	return nil
+}
+
+func nameOf(v any, i *info) (string, error) {
 	switch m := v.(type) {
 	case Namer:
 		if name := m.MessageType(); name != "" {
@@ -38,37 +71,33 @@ func Name(v any) (string, error) {
 	case proto.Message: // a dynamic one has its own descriptor
 		return string(m.ProtoReflect().Descriptor().FullName()), nil
 	}
-	return NameOf(reflect.TypeOf(v))
+	return i.named(reflect.TypeOf(v))
 }
 
 // NameOf is Name for a type.
 func NameOf(t reflect.Type) (string, error) {
-	if i := infoOf(t); i.name != "" {
+	i := infoOf(t)
+	if i.fault != nil {
+		return "", i.fault
+	}
+	return i.named(t)
+}
+
+func (i *info) named(t reflect.Type) (string, error) {
+	if i.name != "" {
 		return i.name, nil
 	}
 	return "", fmt.Errorf("type %v has no name: give it a MessageType method, or send bytes with an explicit type", t)
 }
 
-// info is what reflection finds out about a type.
-type info struct {
-	name  string // "" if it has none
-	proto bool   // a pointer to it is a protobuf message
-}
-
-// infos holds one entry a type.
-var infos sync.Map // reflect.Type -> *info
-
-func infoOf(t reflect.Type) *info {
-	if i, ok := infos.Load(t); ok {
-		return i.(*info)
-	}
-	i := &info{name: reflectName(t)}
-	_, i.proto = reflect.New(t).Interface().(proto.Message)
-	infos.Store(t, i)
-	return i
-}
-
-func reflectName(t reflect.Type) string {
+// reflectName asks a zero value. That may panic: a dynamic protobuf message has no name
+// without its descriptor.
+func reflectName(t reflect.Type) (name string) {
+	defer func() {
+		if recover() != nil {
+			name = ""
+		}
+	}()
 	v := reflect.New(t) // *t has the methods of t as well
 	if t.Kind() == reflect.Pointer {
 		v = reflect.New(t.Elem())
@@ -109,27 +138,34 @@ func isNil(v any) bool {
 
 // Marshal encodes v. The result belongs to the caller. Where v's own code panics
 // (MarshalJSON, MarshalText) the error is a [*Panic].
-func Marshal(v any) (_ []byte, err error) {
-	defer caught("encoding", &err)
-	if m, ok := v.(proto.Message); ok {
-		return proto.Marshal(m)
+// A type that would lose a part of itself gives an [*Invalid].
+func Marshal(v any) ([]byte, error) {
+	if v == nil {
+		return []byte("null"), nil
 	}
-	if m := addressed(v); m != nil {
+	i := infoOf(reflect.TypeOf(v))
+	if i.fault != nil {
+		return nil, i.fault
+	}
+	return marshal(v, i)
+}
+
+func marshal(v any, i *info) (_ []byte, err error) {
+	defer caught("encoding", &err)
+	if i.addressed {
+		v = pointerTo(v)
+	}
+	if m, ok := v.(proto.Message); ok {
 		return proto.Marshal(m)
 	}
 	return json.Marshal(v)
 }
 
-// addressed returns a message for the struct of a protobuf message: only the
-// pointer to it is one, and the other end unmarshals it as one.
-func addressed(v any) proto.Message {
-	t := reflect.TypeOf(v)
-	if t == nil || t.Kind() != reflect.Struct || !infoOf(t).proto {
-		return nil
-	}
-	p := reflect.New(t)
+// pointerTo returns a copy of v by its pointer, which has methods that v has not.
+func pointerTo(v any) any {
+	p := reflect.New(reflect.TypeOf(v))
 	p.Elem().Set(reflect.ValueOf(v))
-	return p.Interface().(proto.Message)
+	return p.Interface()
 }
 
 // Unmarshal decodes data into a new T. T may be a struct, a pointer to one or

@@ -1,0 +1,133 @@
+package codec
+
+import (
+	"fmt"
+	"reflect"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/clstr-go/clstr/internal/lossless"
+)
+
+// info is what is known of a type after its first look.
+type info struct {
+	name      string   // "" if it has none
+	fault     *Invalid // why its values cannot travel; nil if they can
+	addressed bool     // its pointer encodes what it would not: it is a protobuf message, or part of it has a MarshalJSON
+	validates who
+}
+
+// who has a Validate method.
+type who uint8
+
+const (
+	no who = iota
+	theValue
+	itsPointer
+)
+
+// Invalid is the error of a message that must not be sent.
+type Invalid struct {
+	Type   reflect.Type
+	Reason error
+	Own    bool // its Validate method says so
+}
+
+// Error implements error.
+func (e *Invalid) Error() string {
+	if e.Own {
+		return fmt.Sprintf("%v: %v", e.Type, e.Reason)
+	}
+	return fmt.Sprintf("a %v cannot travel: %v", e.Type, e.Reason)
+}
+
+// Unwrap returns the reason.
+func (e *Invalid) Unwrap() error { return e.Reason }
+
+// infos holds one entry a type.
+var infos sync.Map // reflect.Type -> *info
+
+func infoOf(t reflect.Type) *info {
+	if i, ok := infos.Load(t); ok {
+		return i.(*info)
+	}
+	i := look(t)
+	infos.Store(t, i)
+	return i
+}
+
+// Check returns an [*Invalid] for a type whose values would lose a part of themselves
+// on their way, and be another message at the other end.
+func Check(t reflect.Type) error {
+	if i := infoOf(t); i.fault != nil {
+		return i.fault
+	}
+	return nil
+}
+
+// look is the first look at a type.
+func look(t reflect.Type) *info {
+	i := &info{}
+	if err := borrows(t); err != nil {
+		i.fault = &Invalid{Type: t, Reason: err}
+		return i
+	}
+	i.name = reflectName(t)
+	byPointer := reflect.New(t).Interface()
+	_, isProto := byPointer.(proto.Message)
+	if _, ok := reflect.Zero(t).Interface().(proto.Message); isProto || ok {
+		i.addressed = isProto && !ok
+	} else {
+		verdict := lossless.Check(t)
+		if verdict.Fault != nil {
+			i.fault = &Invalid{Type: t, Reason: verdict.Fault}
+		}
+		i.addressed = verdict.Addressed && t.Kind() != reflect.Pointer
+	}
+	if t.Implements(validator) {
+		i.validates = theValue
+	} else if reflect.PointerTo(t).Implements(validator) {
+		i.validates = itsPointer
+	}
+	return i
+}
+
+// borrowed are the methods by which a message says what it is.
+var borrowed = []struct {
+	method, way string
+	of          func(reflect.Type) (reflect.Method, bool)
+}{
+	{"MessageType", "give the field a name, or the message a MessageType of its own",
+		func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("MessageType") }},
+	{"ProtoReflect", "give the field a name, or send the protobuf message itself",
+		func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("ProtoReflect") }},
+}
+
+// borrows finds a message that passes for one that it embeds.
+func borrows(t reflect.Type) error {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	for _, b := range borrowed {
+		if f, ok := lossless.Promoted(t, b.of); ok {
+			return fmt.Errorf("field %s embeds %v, whose %s it has, and so it would arrive as one of those: %s", f.Name, f.Type, b.method, b.way)
+		}
+	}
+	return nil
+}
+
+var validator = reflect.TypeFor[interface{ Validate() error }]()
+
+// validate asks the message itself.
+func validate(v any, i *info) (err error) {
+	defer caught("validation", &err)
+	t := reflect.TypeOf(v)
+	if i.validates == itsPointer {
+		v = pointerTo(v)
+	}
+	if reason := v.(interface{ Validate() error }).Validate(); reason != nil {
+		return &Invalid{Type: t, Reason: reason, Own: true}
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package lossless
+
+import (
+	"reflect"
+	"strings"
+)
+
+// fields looks at a struct that encoding/json takes apart.
+func (w *walk) fields(t reflect.Type, path string, addressed bool) {
+	names := map[string][]named{}
+	shown := w.collect(t, path, addressed, 0, names)
+	if !shown && t.NumField() > 0 && w.verdict.Fault == nil {
+		w.fault(path, `is a %v, which has unexported fields only (%s), and JSON leaves them out: export them, give it MarshalJSON and UnmarshalJSON, or say json:"-" where that is meant`, t, t.Field(0).Name)
+	}
+	for name, all := range names {
+		if two, ok := clash(all); ok {
+			w.fault(join(path, two[0].field), "has the JSON name %q, as %s has, and so JSON leaves out both", name, two[1].field)
+			return
+		}
+	}
+}
+
+// maxEmbedded bounds the depth of structs that embed each other by pointer.
+const maxEmbedded = 16
+
+// named is a field under its JSON name.
+type named struct {
+	field  string
+	depth  int
+	tagged bool
+}
+
+// collect looks at the fields of a struct and of those that it embeds. It returns
+// whether there is any that JSON shows, or that was left out on purpose.
+func (w *walk) collect(t reflect.Type, path string, addressed bool, depth int, names map[string][]named) (shown bool) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		tag := f.Tag.Get("json")
+		if tag == "-" {
+			shown = true
+			continue
+		}
+		name, _, _ := strings.Cut(tag, ",")
+		inner, at := f.Type, addressed
+		if inner.Kind() == reflect.Pointer {
+			inner, at = inner.Elem(), true
+		}
+		if f.Anonymous && name == "" && inner.Kind() == reflect.Struct {
+			if isMarshaler(inner) {
+				w.fault(join(path, f.Name), "embeds %v beside another type that encodes itself, and then neither does: give them names", f.Type)
+			}
+			if depth < maxEmbedded && w.collect(inner, path, at, depth+1, names) || inner.NumField() == 0 {
+				shown = true
+			}
+			continue
+		}
+		if !f.IsExported() {
+			continue
+		}
+		shown = true
+		n := named{f.Name, depth, name != ""}
+		if name == "" {
+			name = f.Name
+		}
+		names[name] = append(names[name], n)
+		w.look(f.Type, join(path, f.Name), addressed)
+	}
+	return shown
+}
+
+// clash returns two fields of which encoding/json takes neither.
+func clash(all []named) (two [2]named, ok bool) {
+	var first []named // the least deep, tagged before others
+	for _, n := range all {
+		switch {
+		case len(first) == 0 || n.depth < first[0].depth || n.depth == first[0].depth && n.tagged && !first[0].tagged:
+			first = []named{n}
+		case n.depth == first[0].depth && n.tagged == first[0].tagged:
+			first = append(first, n)
+		}
+	}
+	if len(first) < 2 {
+		return two, false
+	}
+	return [2]named{first[0], first[1]}, true
+}
+
+func isMarshaler(t reflect.Type) bool {
+	p := reflect.PointerTo(t)
+	return p.Implements(jsonMarshaler) || p.Implements(textMarshaler)
+}

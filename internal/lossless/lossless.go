@@ -1,0 +1,219 @@
+// Package lossless looks at a type before its first value is encoded: encoding/json
+// leaves things out in silence, and the other end then has a message that is not the
+// one that was sent. It knows types only, and the standard library only.
+//
+//	verdict := lossless.Check(reflect.TypeFor[Event]())
+//	if verdict.Fault != nil { ... } // field Time: embeds time.Time, whose ...
+package lossless
+
+import (
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"runtime"
+	"strings"
+)
+
+// Verdict is what is to be known of a type.
+type Verdict struct {
+	// Fault names a field that would be lost, and the way out; nil is none.
+	Fault error
+	// Addressed: a part of it encodes itself by a method of its pointer, which
+	// encoding/json calls only for what it is given by pointer.
+	Addressed bool
+}
+
+// Check looks at all that a value of type t holds. What a type's own MarshalJSON or
+// MarshalText makes is that type's affair.
+func Check(t reflect.Type) Verdict {
+	w := walk{seen: map[place]bool{}}
+	w.look(t, "", true)
+	return w.verdict
+}
+
+// CheckError is Check for a type of errors. Those that do not decode are dropped by the
+// caller, so that a field which does not decode is as good as lost.
+func CheckError(t reflect.Type) Verdict {
+	w := walk{seen: map[place]bool{}, decodes: true}
+	w.look(t, "", true)
+	return w.verdict
+}
+
+// walk is one look at a type.
+type walk struct {
+	verdict Verdict
+	seen    map[place]bool
+	decodes bool // what cannot be decoded is a fault, too
+}
+
+type place struct {
+	t         reflect.Type
+	addressed bool
+}
+
+var (
+	jsonMarshaler = reflect.TypeFor[json.Marshaler]()
+	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
+)
+
+// look is called with the path of fields to t. addressed is whether encoding/json can
+// take the address of such a value.
+func (w *walk) look(t reflect.Type, path string, addressed bool) {
+	if w.verdict.Fault != nil || w.seen[place{t, addressed}] {
+		return
+	}
+	w.seen[place{t, addressed}] = true
+	if t.Kind() == reflect.Pointer {
+		w.look(t.Elem(), path, true)
+		return
+	}
+	if w.encodesItself(t, path, addressed) {
+		return
+	}
+	switch t.Kind() {
+	case reflect.Slice:
+		w.look(t.Elem(), path, true)
+	case reflect.Array:
+		w.look(t.Elem(), path, addressed)
+	case reflect.Map:
+		w.look(t.Elem(), path, false)
+	case reflect.Interface:
+		if w.decodes && t.NumMethod() > 0 {
+			w.fault(path, `is a %v, which JSON cannot decode: leave it out with json:"-"; errors that Unwrap returns travel by themselves`, t)
+		}
+	case reflect.Struct:
+		w.fields(t, path, addressed)
+	}
+}
+
+// encodesItself looks at the methods that make JSON of a t.
+func (w *walk) encodesItself(t reflect.Type, path string, addressed bool) bool {
+	for _, marshaler := range []reflect.Type{jsonMarshaler, textMarshaler} {
+		byPointer := reflect.PointerTo(t).Implements(marshaler)
+		switch {
+		case t.Implements(marshaler):
+		case !byPointer:
+			continue
+		case !addressed:
+			w.fault(path, "holds values of %v in a map, where the %s of *%v is not called: give it a value receiver, or let the map hold pointers", t, methods[marshaler][0].name, t)
+			return true
+		default:
+			w.verdict.Addressed = true
+		}
+		for _, m := range methods[marshaler] {
+			w.promoted(t, path, m)
+		}
+		return true
+	}
+	return false
+}
+
+// method finds a method. Each is named in the code, so that the linker keeps it, and
+// not every method of every type.
+type method struct {
+	name string
+	of   func(reflect.Type) (reflect.Method, bool)
+}
+
+var methods = map[reflect.Type][2]method{
+	jsonMarshaler: {
+		{"MarshalJSON", func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("MarshalJSON") }},
+		{"UnmarshalJSON", func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("UnmarshalJSON") }},
+	},
+	textMarshaler: {
+		{"MarshalText", func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("MarshalText") }},
+		{"UnmarshalText", func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("UnmarshalText") }},
+	},
+}
+
+// promoted finds a struct that encodes itself by a method of a field that it embeds:
+// then nothing but that field is encoded. With no other field nothing is lost.
+func (w *walk) promoted(t reflect.Type, path string, m method) {
+	from, ok := Promoted(t, m.of)
+	if !ok {
+		return
+	}
+	var lost []string
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Index[0] != from.Index[0] && shows(f) {
+			lost = append(lost, f.Name)
+		}
+	}
+	if len(lost) > 0 {
+		w.fault(join(path, from.Name), "embeds %v, whose %s is for that alone: %s would be lost. Give the field a name, or %v a %s of its own",
+			from.Type, m.name, strings.Join(lost, ", "), t, m.name)
+	}
+}
+
+// shows reports whether JSON would have something of a field.
+func shows(f reflect.StructField) bool {
+	if f.Tag.Get("json") == "-" {
+		return false
+	}
+	t := f.Type
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if !f.Anonymous || t.Kind() != reflect.Struct {
+		return f.IsExported()
+	}
+	for i := range t.NumField() {
+		if shows(t.Field(i)) {
+			return true
+		}
+	}
+	return isMarshaler(t)
+}
+
+// Promoted returns the field of a struct that a method of the struct's, or of its
+// pointer's, is promoted from. It returns false for a method that is its own.
+func Promoted(t reflect.Type, method func(reflect.Type) (reflect.Method, bool)) (from reflect.StructField, ok bool) {
+	if t.Kind() != reflect.Struct {
+		return from, false
+	}
+	m, ok := method(t)
+	if !ok {
+		if m, ok = method(reflect.PointerTo(t)); !ok {
+			return from, false
+		}
+	}
+	// A method of its own has a place in a file. One that is promoted is a wrapper, which
+	// the compiler has made.
+	pc := m.Func.Pointer()
+	if file, _ := runtime.FuncForPC(pc).FileLine(pc); file != "<autogenerated>" {
+		return from, false
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if !f.Anonymous {
+			continue
+		}
+		_, byValue := method(f.Type)
+		_, byPointer := method(reflect.PointerTo(f.Type))
+		if byValue || byPointer && f.Type.Kind() != reflect.Interface {
+			return f, true
+		}
+	}
+	return from, false
+}
+
+func (w *walk) fault(path, format string, args ...any) {
+	if w.verdict.Fault != nil {
+		return
+	}
+	text := fmt.Sprintf(format, args...)
+	if path == "" {
+		w.verdict.Fault = fmt.Errorf("it %s", text)
+		return
+	}
+	w.verdict.Fault = fmt.Errorf("field %s %s", path, text)
+}
+
+func join(path, field string) string {
+	if path == "" {
+		return field
+	}
+	return path + "." + field
+}
