@@ -82,6 +82,9 @@ func (c *call) Fail(err error)               { c.answer(nil, err, nil) }
 func (c *call) Panicked(value any)           { c.answer(nil, nil, value) }
 func (c *call) Message() actor.Message       { return c.msg }
 func (c *call) AwaitsReply() bool            { return !c.notify }
+func (c *call) OnDrain(func())               {}
+func (c *call) NoEffect(bool) bool           { return false }
+func (c *call) HandBack() bool               { return false }
 
 func (c *call) AfterAnswer(f func()) {
 	c.mu.Lock()

@@ -42,6 +42,7 @@ type cell struct {
 	flags   flag
 	coding  coding // the turn's
 	open    int32  // calls that were handled and not answered
+	owed    *owed  // nil unless a drain waits for some of them
 }
 
 type flag uint8
@@ -100,7 +101,7 @@ func (c *cell) wake() bool {
 	if c.is(scheduled) || c.invoker == nil {
 		return false
 	}
-	if len(c.system) == 0 && (c.is(suspended|stopping|parked) || c.mail.len() == 0) {
+	if len(c.system) == 0 && (c.is(suspended|stopping|parked) || c.mail.len() == 0 && c.owed == nil) {
 		return false
 	}
 	c.flags |= scheduled
@@ -155,7 +156,10 @@ func (c *cell) turns(slot pool.Slot) (again bool) {
 			return false
 		}
 		current = m
-		if user {
+		if m == drain {
+			current = &Draining{}
+			c.hearOfDrain(invoker)
+		} else if user {
 			c.handle(m, invoker, slot)
 		} else {
 			c.invokeSystem(m, invoker)
@@ -190,6 +194,10 @@ func (c *cell) next(afterUser bool) (m any, invoker pactor.MessageInvoker, user 
 	if c.invoker == nil || c.is(suspended|stopping|parked) {
 		c.flags &^= scheduled | working // nobody else clears them: one worker a cell
 		return nil, nil, false
+	}
+	if c.owed != nil {
+		c.flags |= working
+		return drain, c.invoker, true
 	}
 	if c.shard.parks(c.mail.first) {
 		return lapse, nil, false

@@ -33,6 +33,15 @@ type Call interface {
 	// AfterAnswer calls f once the call was answered, at once if it was. A later f
 	// takes the place of an earlier one.
 	AfterAnswer(f func())
+	// OnDrain has tell called once when the shard begins to drain, or the node to end,
+	// and the call is still open; at once if it does already. tell must not block.
+	OnDrain(tell func())
+	// NoEffect says whether nothing of the call remains at the actor so far: then it may
+	// go back to its sender. It returns false if the call has ended.
+	NoEffect(none bool) bool
+	// HandBack gives a request back that has had no effect: its sender asks the next
+	// owner. It returns false, and does nothing, for any other call.
+	HandBack() bool
 	// AwaitsReply is false for a notification.
 	AwaitsReply() bool
 	// End is called when the handler has returned.

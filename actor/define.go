@@ -25,6 +25,7 @@ type table struct {
 	handlers    map[string]func(e any, c *Context)
 	activate    func(e any, c *Context) error
 	passivate   func(e any, c *Context) error
+	drain       func(e any, c *Context) error
 	periodic    []periodic
 	idleAfter   time.Duration
 	hookTimeout time.Duration
@@ -157,6 +158,19 @@ func HookTimeout(limit time.Duration) Option {
 	}
 }
 
+// OnDrain calls a method on the entity's turn when its shard begins to move, or its node
+// to end, while the entity owes answers ([OnRequestLater]). On that turn it may still
+// give them. What is declared with [Answer.NoEffect], and is still owed then, goes back,
+// and its caller asks the next owner. Any other answer has two seconds; then its caller
+// is told that the request may have run. An entity that leaves another request open
+// while it drains hears of that one, too. The method's error is logged.
+func OnDrain[E any](method func(*E, *Context) error) Option {
+	return func(t *table) {
+		t.must(reflect.TypeFor[*E](), t.drain == nil, "OnDrain")
+		t.drain = func(e any, c *Context) error { return method(e.(*E), c) }
+	}
+}
+
 func on[E, In any](t *table, handle func(any, *Context)) {
 	name, err := codec.NameOf(reflect.TypeFor[In]())
 	if err != nil {
@@ -240,6 +254,16 @@ func (i *instance) Passivate(c *Context) {
 	}
 	if err := i.table.passivate(i.entity, c); err != nil {
 		c.cell.log().Error("passivation failed", slog.Any("error", err))
+	}
+}
+
+// Drain is called when a drain waits for what the entity owes.
+func (i *instance) Drain(c *Context) {
+	if i.table.drain == nil {
+		return
+	}
+	if err := i.table.drain(i.entity, c); err != nil {
+		c.Log().Error("notice of a drain failed", slog.Any("error", err))
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 )
 
 // EndShard refuses what comes and what waits for the shard's keys, passivates
-// each with its stop hook, and returns when all have ended, or with ctx's error
-// when that takes too long. A later delivery begins anew; keys that have not ended
+// each with its stop hook, and returns when all have ended, or with an [Unended]
+// when that takes longer than ctx. A later delivery begins anew; keys that have not ended
 // are refused with [ErrStuck] until they have, and no later EndShard waits for
 // them beside others. With lost, another may have the shard already: the contexts
 // of hooks have ended then, so that what heeds them writes nothing. When the wait
@@ -28,7 +28,8 @@ func (h *Host) EndShard(ctx context.Context, id uint32, lost bool) error {
 		select {
 		case <-e.done:
 		case <-ctx.Done():
-			err := fmt.Errorf("ending shard %d of kind %q: %w: %s", id, h.opts.Kind, ctx.Err(), running(ending...))
+			names, n := unended(ending...)
+			err := &Unended{n, fmt.Sprintf("ending shard %d of kind %q: %v: %s", id, h.opts.Kind, ctx.Err(), names), ctx.Err()}
 			h.leave(s)
 			return err
 		}

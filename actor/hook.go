@@ -16,6 +16,7 @@ const (
 	activation   = "activation"
 	passivation  = "passivation"
 	periodicWork = "periodic work"
+	draining     = "notice of a drain"
 )
 
 // hook is one turn that no message has caused: its context, and what watches its
@@ -208,5 +209,8 @@ func (quiet) ReplyOwned([]byte)    {}
 func (quiet) Fail(error)           {}
 func (quiet) Panicked(any)         {}
 func (quiet) AfterAnswer(func())   {}
+func (quiet) OnDrain(func())       {}
+func (quiet) NoEffect(bool) bool   { return false }
+func (quiet) HandBack() bool       { return false }
 func (quiet) AwaitsReply() bool    { return false }
 func (quiet) End()                 {}

@@ -1,5 +1,18 @@
 package actor
 
+import pactor "github.com/asynkron/protoactor-go/actor"
+
+// Draining is sent to a protoactor actor that owes answers when its shard begins to
+// move, or its node to end. On that turn it may still answer. What it has declared with
+// [NoEffect], and has not answered, goes back when the turn has ended, and its sender
+// asks the next owner. Any other answer has two seconds; then its sender is told that
+// the request may have run.
+type Draining struct{}
+
+// drainer is an [Entity] that wants to be told of a drain, on its turn, while it owes
+// answers.
+type drainer interface{ Drain(*Context) }
+
 // leftOpen is called on the turn of a call that its handler has not answered: the
 // cell counts as busy until somebody does, or the call's time is up. also is
 // called then as well; it may be nil.
@@ -13,6 +26,7 @@ func (c *cell) leftOpen(call Call, also func()) {
 		}
 		c.answered()
 	})
+	call.OnDrain(func() { c.drains(call) })
 }
 
 // answered is called when a call that was left open has ended. A cell that was
@@ -29,5 +43,51 @@ func (c *cell) answered() {
 	c.mu.Unlock()
 	if look {
 		h.system.pool.Go(c)
+	}
+}
+
+// owed is the calls that the key has yet to hear of, of those that a drain waits for.
+type owed struct{ calls []Call }
+
+// drains gives the key a turn, before its mail, on which it hears that a drain waits
+// for its answer.
+func (c *cell) drains(call Call) {
+	c.mu.Lock()
+	if c.owed == nil {
+		c.owed = &owed{}
+	}
+	c.owed.calls = append(c.owed.calls, call)
+	schedule := c.wake()
+	c.mu.Unlock()
+	if schedule {
+		c.shard.host.system.pool.Go(c)
+	}
+}
+
+// drain is what a cell's next turn is when a drain waits for its answers.
+var drain any = new(byte)
+
+// hearOfDrain is that turn. What may go back then does, also where the actor panics.
+func (c *cell) hearOfDrain(invoker pactor.MessageInvoker) {
+	c.mu.Lock()
+	calls := c.owed.calls
+	c.owed = nil
+	c.mu.Unlock()
+	defer func() {
+		for _, call := range calls {
+			call.HandBack()
+		}
+	}()
+	s, ok := actorOf(invoker).(*shell)
+	switch {
+	case !ok || s.inner == nil:
+	case s.entity == nil:
+		invoker.InvokeUserMessage(&Draining{})
+	default:
+		if d, ok := s.entity.(drainer); ok {
+			h := c.beginHook(draining, s.hookTimeout())
+			defer h.end()
+			d.Drain(&h.own)
+		}
 	}
 }

@@ -10,13 +10,40 @@ import (
 // named is how many keys an error names.
 const named = 8
 
+// Unended says which keys had not ended when the wait for them was over: their stop
+// hooks were cut off.
+type Unended struct {
+	// Keys is how many, but for those that are at a message still, which counts by itself.
+	Keys int
+
+	what string
+	why  error
+}
+
+// Error names the first of the keys, and what they are at.
+func (e *Unended) Error() string { return e.what }
+
+// Unwrap returns why the wait was over.
+func (e *Unended) Unwrap() error { return e.why }
+
 // running names the keys of shards that end which have not ended.
 func running(shards ...*shard) string {
+	named, _ := unended(shards...)
+	return named
+}
+
+// unended is running, with their number.
+func unended(shards ...*shard) (string, int) {
 	var keys []string
+	all := 0
 	for _, s := range shards {
 		s.mu.RLock()
 		for _, c := range s.table {
-			if doing := c.doing(); doing != "" {
+			doing := c.doing()
+			if doing != atMessage {
+				all++
+			}
+			if doing != "" {
 				keys = append(keys, fmt.Sprintf("shard %d, key %.64q (%s)", s.id, c.key, doing))
 			}
 		}
@@ -26,8 +53,10 @@ func running(shards ...*shard) string {
 	if more := len(keys) - named; more > 0 {
 		keys = append(keys[:named], fmt.Sprintf("and %d more", more))
 	}
-	return strings.Join(keys, "; ")
+	return strings.Join(keys, "; "), all
 }
+
+const atMessage = "a message"
 
 // doing is what the turn that runs is, empty if none does.
 func (c *cell) doing() string {
@@ -37,7 +66,7 @@ func (c *cell) doing() string {
 	case c.hook != nil:
 		return fmt.Sprintf("%s for %v", c.hook.what, time.Since(c.hook.began).Round(time.Millisecond))
 	case c.is(scheduled):
-		return "a message"
+		return atMessage
 	}
 	return ""
 }

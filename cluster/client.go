@@ -24,8 +24,8 @@ type ClientOptions struct {
 	EnvelopeOptions []EnvelopeOption
 	// Metrics for client instrumentation. If nil, nothing is measured.
 	Metrics ClusterMetrics
-	// RetryOn lists errors that are tried again beside ErrNotOwner, ErrDraining
-	// and ErrDisconnected, for example ErrTransportNoShardSubscriber or
+	// RetryOn lists errors that are tried again beside ErrNotOwner, ErrDraining,
+	// ErrHandedBack and ErrDisconnected, for example ErrTransportNoShardSubscriber or
 	// ErrOverloaded. A call is only ever tried again if it surely did not run,
 	// inside its deadline.
 	RetryOn []error
@@ -93,7 +93,7 @@ func NewClient(opts ClientOptions) (*Client, error) {
 		layout:   layout,
 		print:    layout.Fingerprint(),
 		metrics:  measuring(opts.Metrics),
-		retry:    append([]error{ErrNotOwner, ErrDraining, ErrDisconnected}, opts.RetryOn...),
+		retry:    append([]error{ErrNotOwner, ErrDraining, ErrHandedBack, ErrDisconnected}, opts.RetryOn...),
 	}, nil
 }
 

@@ -32,6 +32,7 @@ var (
 	ErrMissingKeyHeader = transport.ErrMissingKeyHeader
 	ErrOverloaded       = transport.ErrOverloaded
 	ErrDraining         = transport.ErrDraining
+	ErrHandedBack       = transport.ErrHandedBack
 	ErrActivationFailed = transport.ErrActivationFailed
 	ErrLayoutMismatch   = transport.ErrLayoutMismatch
 	ErrShardOutOfRange  = transport.ErrShardOutOfRange

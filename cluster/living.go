@@ -18,7 +18,7 @@ import (
 
 // Defaults of a node with a membership.
 const (
-	defaultDrainTimeout = 10 * time.Second
+	defaultDrainTimeout = 15 * time.Second
 	defaultStopTimeout  = 30 * time.Second
 )
 

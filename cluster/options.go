@@ -67,10 +67,12 @@ type NodeOptions struct {
 	Weight float64
 	// Zone and Version are for those who look at the members' records.
 	Zone, Version string
-	// DrainTimeout bounds how long a shard that moves waits for handlers that run
-	// and for stop hooks. What takes longer loses its context: a handler that looks
-	// at it has its caller told that it may have run, any other answers when it
-	// returns, beside the new owner. 0 = 10 s.
+	// DrainTimeout bounds a shard's move: the end of its calls and of its keys. Calls
+	// that run when all but 4 s of it have passed (all but three eighths, if it is
+	// short) are cut off: their contexts end, and their callers are told that they may
+	// have run. A handler that does not watch its context runs on, beside the next
+	// owner. Stop hooks lose their contexts 1 s before the end (an eighth, if it is
+	// short). What was cut off is counted as lost. 0 = 15 s.
 	DrainTimeout time.Duration
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/internal/coordinator"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -20,39 +21,75 @@ type ownedShard struct {
 // Drain implements coordinator.Shard.
 func (s *ownedShard) Drain(ctx context.Context) (transport.DrainCounts, error) {
 	defer s.l.closed(s)
-	err := s.drain(ctx)
+	keys, err := s.drain(ctx)
 	counts := s.drainer.Counts()
+	counts.Lost += uint32(keys)
 	if m := s.l.drains; m != nil {
 		m.ShardDrained(counts)
 	}
 	return counts, err
 }
 
-func (s *ownedShard) drain(ctx context.Context) error {
-	soon, err := ctx, error(nil)
-	if s.drainer.Drain(ctx) != nil {
-		err = s.drainer.Drop(ctx) // the late ones lose their context
-		// Keys that have ended their work may save what they have, also where others
-		// are late.
-		var cancel context.CancelFunc
-		soon, cancel = context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+// drain ends what runs, and then the keys, by ctx's deadline. lost is how many keys had
+// their stop hooks cut off.
+func (s *ownedShard) drain(ctx context.Context) (lost int, err error) {
+	end := endsOf(ctx)
+	calls, cancel := context.WithDeadline(ctx, end.calls)
+	defer cancel()
+	err = s.drainer.Drain(calls)
+	if err != nil {
+		heed, cancel := context.WithDeadline(ctx, end.heed)
 		defer cancel()
+		err = s.drainer.Drop(heed) // the late ones lose their context
 	}
-	if s.l.life.EndShard(soon, s.guard.Shard, false) != nil { // contexts of hooks have ended now
-		moment, cancel := context.WithTimeout(context.WithoutCancel(ctx), heedTime)
-		defer cancel()
-		err = errors.Join(err, s.l.life.EndShard(moment, s.guard.Shard, true))
+	hooks, cancel := context.WithDeadline(ctx, end.hooks)
+	defer cancel()
+	if late := s.l.life.EndShard(hooks, s.guard.Shard, false); late != nil { // contexts of hooks have ended now
+		lost = unended(late)
+		err = errors.Join(err, s.l.life.EndShard(ctx, s.guard.Shard, true))
 	}
-	return err
+	return lost, err
 }
 
-// saveTime is how long keys have to passivate when their shard moves although
-// some of them are late.
-const saveTime = 2 * time.Second
+// unended is how many keys have not ended, of all handlers.
+func unended(err error) (n int) {
+	switch e := err.(type) {
+	case *actor.Unended:
+		return e.Keys
+	case interface{ Unwrap() []error }:
+		for _, e := range e.Unwrap() {
+			n += unended(e)
+		}
+	case interface{ Unwrap() error }:
+		return unended(e.Unwrap())
+	}
+	return n
+}
 
-// heedTime is how long stop hooks have to return when their context has ended: so
-// that those that heed it do not run beside the next owner's keys.
-const heedTime = time.Second
+// ends says by when the stages of a move must be over.
+type ends struct {
+	calls time.Time // what runs then loses its context
+	heed  time.Time // and what heeds that has returned: the keys passivate, also where others are late
+	hooks time.Time // stop hooks that run then lose their context; those that heed it return by the end of the move
+}
+
+// endsOf divides the time until ctx's deadline. Keys have a quarter of it to passivate
+// where calls are late, 3 s at most; what has lost its context has an eighth to
+// return, 1 s at most, so that what heeds it does not run beside the next owner's.
+func endsOf(ctx context.Context) ends {
+	end, _ := ctx.Deadline()
+	left := time.Until(end)
+	save, heed := min(left/4, saveTime), min(left/8, heedTime)
+	e := ends{hooks: end.Add(-heed)}
+	e.calls = e.hooks.Add(-save)
+	e.heed = e.calls.Add(heed)
+	return e
+}
+
+const (
+	saveTime = 3 * time.Second
+	heedTime = time.Second
+)
 
 // Lapse implements coordinator.Shard.
 func (s *ownedShard) Lapse(lapsed bool) {

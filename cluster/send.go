@@ -93,7 +93,7 @@ func (c *Client) retryable(err error) bool {
 // or hook that it waits for itself: it would do so until that gives up.
 func waitedFor(ctx context.Context, shard uint32, err error) bool {
 	err = outer(err)
-	return (errors.Is(err, ErrNotOwner) || errors.Is(err, ErrDraining)) && slices.Contains(transport.ViaOf(ctx), shard)
+	return (errors.Is(err, ErrNotOwner) || errors.Is(err, ErrDraining) || errors.Is(err, ErrHandedBack)) && slices.Contains(transport.ViaOf(ctx), shard)
 }
 
 // outer is err without what is behind it: that an activation has failed for want

@@ -106,6 +106,17 @@ func (p pausable) Admit(c *transport.Call, now time.Time, starts bool) *transpor
 	return nil
 }
 
+// Moving implements transport.Gate for a receiver that does.
+func (p pausable) Moving() bool {
+	g, ok := p.inner.(transport.Gate)
+	return ok && g.Moving()
+}
+
+var (
+	_ transport.Gate     = pausable{}
+	_ transport.Observer = pausable{}
+)
+
 // CallStarted and CallFinished implement transport.Observer for a receiver that
 // does.
 func (p pausable) CallStarted(c *transport.Call) {

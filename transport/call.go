@@ -45,6 +45,8 @@ const (
 	bitLost                        // it has been counted as lost, or dropped
 	bitNoted                       // its shard knows that the handler looks at its end
 	bitOver                        // it has finished, but for its parts
+	bitOpen                        // its handler has left it open, which its shard knows
+	bitNoEffect                    // its handler says that nothing of it remains
 
 	// Above them is how many calls its handler has passed on that have not finished.
 	partShift = 16

@@ -8,17 +8,17 @@ import (
 // DrainCounts is what a shard's move has cost: calls that were refused, or cut
 // off, because of it.
 type DrainCounts struct {
-	// Parked were refused before they began, and their senders told, who try
-	// again at the next owner: those that came, or had not begun, while the shard's
-	// work came to its end. What is sent again is not counted again.
+	// Parked calls were refused before they began, or were handed back, and their
+	// senders try again at the next owner: calls that came, or had not begun, while
+	// the shard's work came to its end. What is sent again is not counted again.
 	Parked uint32 `json:"parked,omitempty"`
 	// Dropped were sent without an acknowledgement and did not run, and nobody
 	// was told.
 	Dropped uint32 `json:"dropped,omitempty"`
-	// Lost were accepted, and did not come to their end in the time that a drain
-	// has: requests that were cut off as they ran, and whose senders were told that
-	// they may have run, and acknowledged notifications that never began, were cut
-	// off, or go on beside the next owner.
+	// Lost is what was accepted and did not come to its end in the time that a drain
+	// has: requests that were cut off, or run on beside the next owner, and their
+	// senders are told that they may have run; acknowledged notifications that never
+	// began, were cut off, or run on; and keys whose stop hooks were cut off.
 	Lost uint32 `json:"lost,omitempty"`
 }
 
@@ -31,7 +31,8 @@ func (c DrainCounts) Plus(d DrainCounts) DrainCounts {
 // have not finished are counted all the time, since a drain that gives up leaves
 // behind some of which nothing will be heard before it ends.
 type moveCounts struct {
-	taken [2]atomic.Int64 // acknowledged ones, and others
+	taken  [2]atomic.Int64 // acknowledged ones, and others
+	asking atomic.Int64    // requests that are not decided
 
 	mu   sync.Mutex
 	sum  DrainCounts
@@ -44,8 +45,8 @@ func (s *Sub) Counts() DrainCounts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	sum := c.sum
-	if s.dropped.Load() {
-		sum.Lost += uint32(c.taken[0].Load() - c.open[0])
+	if s.dropped.Load() { // what goes on does so beside the next owner
+		sum.Lost += uint32(c.taken[0].Load() - c.open[0] + c.asking.Load())
 		sum.Dropped += uint32(c.taken[1].Load() - c.open[1])
 	}
 	return sum
@@ -81,15 +82,35 @@ func (c *moveCounts) leave(call *Call) {
 	}
 }
 
-// add counts the end of a call of a shard that moves. It is called when the call
-// is decided, before its sender is told.
+// ask counts a request that has arrived.
+func (c *moveCounts) ask(call *Call) {
+	if call.sub.outer == nil {
+		c.asking.Add(1)
+	}
+}
+
+// decided counts the end of a call. It is called when the call is decided, before its
+// sender is told; moving is whether its shard moves.
+func (c *moveCounts) decided(call *Call, err *Error, moving bool) {
+	asks := call.AwaitsReply() && call.sub.outer == nil
+	if moving {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+	}
+	if asks {
+		c.asking.Add(-1)
+	}
+	if moving && err != nil {
+		c.add(call, err)
+	}
+}
+
+// add counts what the move has cost a call. It is called with mu held.
 func (c *moveCounts) add(call *Call, err *Error) {
 	inner, accepted := call.sub.outer != nil, call.Accepted()
-	if err.is != ErrNotOwner && err.is != ErrDraining || inner && !accepted { // of those the outer call tells
+	if err.is != ErrNotOwner && err.is != ErrDraining && err.is != ErrHandedBack || inner && !accepted { // of those the outer call tells
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	switch never := err.Outcome.NeverRan(); {
 	case !never && err.Outcome != MaybeRan: // a handler has passed on what a call of its own met
 		return

@@ -76,8 +76,11 @@ func (c *Call) replyError(err error, make func(error) *Error) {
 
 // settle ends the call's context.
 func (c *Call) settle(err *Error, h how) {
-	if g := c.sub.gate; err != nil && g != nil && g.Moving() {
-		c.sub.home().counts.add(c, err)
+	if g := c.sub.gate; g != nil {
+		c.sub.home().counts.decided(c, err, g.Moving())
+	}
+	if c.bits.Load()&bitOpen != 0 {
+		c.sub.home().forgetLate(c)
 	}
 	c.mu.Lock()
 	c.err, c.ended = err, h

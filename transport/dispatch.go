@@ -82,9 +82,11 @@ type Sub struct {
 	outer   *Sub
 	to      *Sub // the lifetime's own
 	mu      sync.Mutex
-	drained chan struct{}      // made by Unsubscribe, closed when nothing is in flight
-	asked   map[*Call]struct{} // behind a gate: those whose handlers look at their end
-	inner   map[*Sub]*Sub      // by where calls are passed on to; see outer
+	drained chan struct{}       // made by Unsubscribe, closed when nothing is in flight
+	asked   map[*Call]struct{}  // behind a gate: those whose handlers look at their end
+	late    map[*Call]*lateCall // those that their handlers have left open
+	ending  bool                // those are told that the shard drains
+	inner   map[*Sub]*Sub       // by where calls are passed on to; see outer
 }
 
 // refusing is more than any number of calls.
@@ -172,6 +174,9 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 	ending := s.to != nil && s.to.inflight.Load() >= refusing
 	n, busy := s.inflight.Add(1), s.life.busy.Add(1)
 	if s.gate != nil {
+		if c.AwaitsReply() {
+			s.home().counts.ask(c)
+		}
 		if err := s.gate.Admit(c, time.Time{}, false); err != nil {
 			c.Refuse(err)
 			return false
@@ -262,10 +267,11 @@ func (d *Dispatcher) giveUp() time.Time {
 func (s *Sub) unsubscribe(giveUp time.Time) error {
 	s.draining.Store(false)
 	drained := s.refuseAndDrain()
-	err := awaitUntil(drained, giveUp, "handlers ignore the end of their context")
+	s.tellLate()
+	err := s.awaitEndUntil(drained, giveUp)
 	if last := s.lastPart.Load(); err != nil && last != 0 { // what was passed on late has its own time
 		last += int64(s.d.limits.HandlerTimeout + grace)
-		err = awaitUntil(drained, time.Now().Add(time.Duration(last-expiry.Now())), "handlers ignore the end of their context")
+		err = s.awaitEndUntil(drained, time.Now().Add(time.Duration(last-expiry.Now())))
 	}
 	if err != nil {
 		s.gaveUp.Store(true)

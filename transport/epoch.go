@@ -34,16 +34,18 @@ type EpochTransport interface {
 type Drainer interface {
 	// Drain refuses what arrives from now on, but what calls in flight wait for
 	// ([Call.Needed]), and returns when every accepted call has finished, or with
-	// ctx's error. The subscription remains, and refuses all.
+	// ctx's error. The subscription remains, and refuses all. Keys that owe answers
+	// are told at once ([Call.OnDrain]); what they still owe two seconds later is
+	// handed back, or cut off.
 	Drain(ctx context.Context) error
-	// Drop is Drain for a shard that is another's: the contexts of calls that
-	// run end, and their callers are told that they may have run. Handlers that
-	// heed that are waited for a moment, also where ctx has ended: so that they do
-	// not run beside the next owner's.
+	// Drop is Drain for a shard that is another's: the contexts of calls that run
+	// end, and their callers are told that they may have run. It waits until ctx ends
+	// for handlers to heed that, so that they do not run beside the next owner's.
 	Drop(ctx context.Context) error
 	// Lapse ends the contexts of calls that run, and tells their callers that
-	// they may have run: the node's lease has ended. With false it is back. It does
-	// not block, and the subscription goes on.
+	// they may have run: the node's lease has ended. Calls that were left open go back
+	// or end. With false the lease is back. Lapse does not block, and the subscription
+	// goes on.
 	Lapse(lapsed bool)
 	// Counts returns what it has cost so far that the shard moves.
 	Counts() DrainCounts
@@ -55,17 +57,19 @@ var _ Drainer = (*Sub)(nil)
 func (s *Sub) Drain(ctx context.Context) error {
 	timer := time.AfterFunc(lenientAfter, func() { s.lenient.Store(true) })
 	defer timer.Stop()
+	s.draining.Store(!s.dropped.Load())
+	drained := s.refuseAndDrain()
+	s.tellLate()
 	for {
-		s.draining.Store(!s.dropped.Load())
-		select {
-		case <-s.refuseAndDrain():
-		case <-ctx.Done():
+		if !s.awaitEnd(drained, ctx.Done()) {
 			return Errorf(ErrHandlerTimeout, "%d calls have not finished", s.Pending()).WithCause(ctx.Err())
 		}
 		s.draining.Store(false) // nothing is admitted any more,
 		if s.Pending() == 0 {   // and nothing was at the last moment
 			return nil
 		}
+		s.draining.Store(!s.dropped.Load())
+		drained = s.refuseAndDrain()
 	}
 }
 
@@ -80,14 +84,9 @@ func (s *Sub) Drop(ctx context.Context) error {
 	for _, c := range asked {
 		c.lose()
 	}
-	moment := time.NewTimer(heedTime)
-	defer moment.Stop()
-	select {
-	case <-s.refuseAndDrain():
-		return nil
-	case <-moment.C:
-		return s.Drain(ctx)
-	}
+	s.tellLate()
+	s.allLate()
+	return s.Drain(ctx)
 }
 
 // Lapse implements [Drainer].
@@ -102,17 +101,20 @@ func (s *Sub) Lapse(lapsed bool) {
 	for _, c := range asked {
 		c.lose()
 	}
+	s.allLate()
 }
 
 // gone reports whether another may own the shard: who looks at its context then
 // finds it ended.
 func (s *Sub) gone() bool { return s.dropped.Load() || s.lapsed.Load() } // of a home
 
-// heedTime is how long handlers have to return when their context has ended.
-const heedTime = time.Second
-
-// lose ends a call whose shard was dropped.
+// lose ends a call whose shard was dropped, or that was left open for too long as its
+// node ends.
 func (c *Call) lose() {
+	if c.sub.gate == nil {
+		c.Refuse(Errorf(ErrDraining, "%s: its answer was owed when the node ended", c.env.where()))
+		return
+	}
 	c.Refuse(Errorf(ErrNotOwner, "%s was lost while the call ran", c.env.where()))
 }
 

@@ -69,6 +69,10 @@ var (
 	// ErrOverloaded: a bound was reached (the key's mailbox, the shard's
 	// pending calls). Nothing ran; [RetryAfter] gives a hint.
 	ErrOverloaded = errors.New("overloaded")
+	// ErrHandedBack: the node is leaving, or the shard moves, and the handler that owed
+	// the answer has declared that nothing of the call remains. The client asks the
+	// next owner.
+	ErrHandedBack = errors.New("handed back")
 	// ErrDraining: the node is leaving. Nothing ran; the client tries again.
 	ErrDraining = errors.New("draining")
 	// ErrActivationFailed: the key's actor could not be made; the message has
@@ -124,6 +128,7 @@ var builtin = []struct {
 	{"missing_key", ErrMissingKeyHeader, NotStarted},
 	{"overloaded", ErrOverloaded, NotStarted},
 	{"draining", ErrDraining, NotStarted},
+	{"handed_back", ErrHandedBack, NotStarted},
 	{"activation_failed", ErrActivationFailed, NotStarted},
 	{"layout_mismatch", ErrLayoutMismatch, NotStarted},
 	{"shard_out_of_range", ErrShardOutOfRange, NotSent},

@@ -1,6 +1,10 @@
 package transporttest
 
-import "github.com/clstr-go/clstr/transport"
+import (
+	"errors"
+
+	"github.com/clstr-go/clstr/transport"
+)
 
 var leftOpenTests = []test{
 	{"end with their time", testLeftOpenEnds},
@@ -32,22 +36,28 @@ func testLeftOpenEnds(s *suite) {
 	if _, err := server.Subscribe(s.patient(), 0, forgetful{}); err != nil {
 		s.Fatal(err)
 	}
-	for _, delivery := range []transport.Delivery{transport.AwaitAccept, transport.AwaitNothing} {
-		for range most {
-			if _, err := p.request(transport.Envelope{Type: "Forget", Delivery: delivery, TTLMs: 50}); err != nil {
-				s.Fatal(err)
-			}
-		}
-		s.eventually("the shard takes calls again", func() bool {
-			_, err := p.request(transport.Envelope{Type: "After"})
+	taken := func(env transport.Envelope) func() bool {
+		return func() bool {
+			_, err := p.request(env)
 			if err != nil {
 				s.failed(err, transport.ErrOverloaded, transport.NotStarted)
 			}
 			return err == nil
-		})
+		}
 	}
-	_, err := p.request(transport.Envelope{Type: "Forget", TTLMs: 50})
-	s.failed(err, transport.ErrEnvelopeExpired, transport.MaybeRan)
+	for _, delivery := range []transport.Delivery{transport.AwaitAccept, transport.AwaitNothing} {
+		for range 2 * most { // the second half where the first has been
+			s.eventually("a call is taken", taken(transport.Envelope{Type: "Forget", Delivery: delivery, TTLMs: 50}))
+		}
+		s.eventually("the shard takes calls again", taken(transport.Envelope{Type: "After"}))
+	}
+	s.eventually("a request is left open", func() bool {
+		_, err := p.request(transport.Envelope{Type: "Forget", TTLMs: 50})
+		if err == nil {
+			s.Fatal("it was answered")
+		}
+		return errors.Is(err, transport.ErrEnvelopeExpired) && transport.OutcomeOf(err) == transport.MaybeRan
+	})
 	if err := receive(s, "Close", ends(p.Server.Close)); err != nil {
 		s.Errorf("Close: %v", err)
 	}

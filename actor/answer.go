@@ -1,0 +1,72 @@
+package actor
+
+import (
+	pactor "github.com/asynkron/protoactor-go/actor"
+)
+
+// OnRequestLater lets the entity answer requests of type In later: from a later turn,
+// or from a goroutine. The method may answer at once, or keep the [Answer] and return
+// nil. An error of its is the answer. The key stays active while it owes an answer,
+// until the caller's deadline or the node's handler timeout at the latest.
+//
+// In a planned move an answer that is owed holds the shard up, and the message that
+// would cause it is refused meanwhile. So the entity hears of the move ([OnDrain]), and
+// a request that has had no effect so far should say so ([Answer.NoEffect]): it goes to
+// the next owner, and its caller sees a pause.
+func OnRequestLater[E, In, Out any](method func(*E, *Context, In, Answer[Out]) error) Option {
+	return func(t *table) {
+		on[E, In](t, func(e any, c *Context) {
+			in, ok := argument[In](c)
+			if !ok {
+				return
+			}
+			if err := method(e.(*E), c, in, Answer[Out]{c}); err != nil {
+				c.call.Reply(nil, err)
+			}
+		})
+	}
+}
+
+// Answer is the reply that a request is owed. It may be kept, compared and used from
+// any goroutine. The first of Reply and Fail decides; what comes later, or after the
+// caller's time is up, does nothing.
+type Answer[Out any] struct{ c *Context }
+
+// Reply answers the request.
+func (a Answer[Out]) Reply(out Out) { respond(a.c, out) }
+
+// Fail answers the request with an error, as a method does that returns it.
+func (a Answer[Out]) Fail(err error) { a.c.call.Reply(nil, err) }
+
+// Context returns the request's context. Its Done closes when the request was answered,
+// has gone back, or is out of time: then the entity can forget the answer.
+func (a Answer[Out]) Context() *Context { return a.c }
+
+// NoEffect declares that nothing of the request remains at the entity so far but the
+// answer that it owes, as in a long poll. In a planned move the request then goes back,
+// and its caller asks the next owner, inside its deadline. The request runs there from
+// the beginning: it must carry what its caller has seen, a version for example, or the
+// caller misses what happens meanwhile.
+func (a Answer[Out]) NoEffect() { a.c.call.NoEffect(true) }
+
+// HasEffect takes NoEffect back, before the entity does anything for the request that
+// remains. It returns false if the request has ended, and has perhaps gone to another
+// owner: then nothing may be done for it.
+func (a Answer[Out]) HasEffect() (open bool) { return a.c.call.NoEffect(false) }
+
+// NoEffect is [Answer.NoEffect] for a protoactor actor that keeps a sender of its
+// messages, to answer it later. It returns false if the sender is not a request's, or
+// the request has ended.
+func NoEffect(ctx pactor.Context, sender *PID) bool { return declare(ctx, sender, true) }
+
+// HasEffect is [Answer.HasEffect] for a sender that [NoEffect] was called with.
+func HasEffect(ctx pactor.Context, sender *PID) bool { return declare(ctx, sender, false) }
+
+func declare(ctx pactor.Context, sender *PID, none bool) bool {
+	if sender == nil {
+		return false
+	}
+	process, _ := ctx.ActorSystem().ProcessRegistry.Get(sender)
+	p, ok := process.(*replyProcess)
+	return ok && p.call.NoEffect(none)
+}
