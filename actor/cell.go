@@ -45,21 +45,6 @@ type cell struct {
 	owed    *owed  // nil unless a drain waits for some of them
 }
 
-type flag uint8
-
-const (
-	scheduled flag = 1 << iota // on the pool, or running
-	suspended                  // by protoactor, between a failure and the restart
-	stopping                   // an incarnation is on its way out
-	leaving                    // stop after the turn that runs
-	working                    // the turn that runs is for somebody, or protoactor's
-	counted                    // in the host's number of active keys
-	dead                       // out of the shard's table
-	parked                     // the mail waits for the node's lease
-)
-
-func (c *cell) is(f flag) bool { return c.flags&f != 0 }
-
 // putResult says what became of a message.
 type putResult uint8
 
@@ -262,24 +247,6 @@ func (c *cell) invokeSystem(m any, invoker pactor.MessageInvoker) {
 func (c *cell) log() *slog.Logger {
 	h := c.shard.host
 	return h.system.log.With(sparse.Entity(h.opts.Kind, c.shard.id, c.key))
-}
-
-func (c *cell) set(f flag) {
-	c.mu.Lock()
-	c.flags |= f
-	c.mu.Unlock()
-}
-
-func (c *cell) isSet(f flag) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.is(f)
-}
-
-func (c *cell) unset(f flag) {
-	c.mu.Lock()
-	c.flags &^= f
-	c.mu.Unlock()
 }
 
 func (c *cell) self() *PID {

@@ -1,0 +1,66 @@
+package transport
+
+import (
+	"time"
+
+	"github.com/clstr-go/clstr/internal/expiry"
+)
+
+// grace is how long a handler may go on after its context has ended, before
+// nobody waits for it any more.
+const grace = 5 * time.Second
+
+// Unsubscribe implements [Subscription]: it refuses what arrives from now on
+// and returns when every accepted call has finished. Calls are answered at the
+// handler timeout at the latest; a handler that goes on regardless is given up
+// soon after, with an error.
+func (s *Sub) Unsubscribe() error { return s.unsubscribe(s.d.giveUp()) }
+
+// giveUp is the moment until which an unsubscription that begins now waits; the
+// zero time is never.
+func (d *Dispatcher) giveUp() time.Time {
+	if d.limits.HandlerTimeout < 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(d.limits.HandlerTimeout + grace)
+}
+
+func (s *Sub) unsubscribe(giveUp time.Time) error {
+	s.draining.Store(false)
+	drained := s.refuseAndDrain()
+	s.tellLate()
+	err := s.awaitEndUntil(drained, giveUp)
+	if last := s.lastPart.Load(); err != nil && last != 0 { // what was passed on late has its own time
+		last += int64(s.d.limits.HandlerTimeout + grace)
+		err = s.awaitEndUntil(drained, time.Now().Add(time.Duration(last-expiry.Now())))
+	}
+	if err != nil {
+		s.gaveUp.Store(true)
+		return err // and remains among the subs: a further Close finds it
+	}
+	s.d.mu.Lock()
+	delete(s.d.subs, s)
+	s.d.mu.Unlock()
+	return nil
+}
+
+// refuseAndDrain refuses what arrives and returns a channel that is closed when
+// nothing is in flight.
+func (s *Sub) refuseAndDrain() <-chan struct{} {
+	s.refuseNew()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.inflight.Load() <= refusing {
+		return closedChan
+	}
+	if s.drained == nil {
+		s.drained = make(chan struct{})
+	}
+	return s.drained
+}
+
+var closedChan = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
