@@ -68,7 +68,11 @@ func (h *Host) forget(s *shard) {
 	} else {
 		delete(h.late, s.id)
 	}
-	h.list = slices.DeleteFunc(slices.Clone(h.list), is)
+	last := h.list[len(h.list)-1] // takes its place: many shards may end together
+	h.list[s.listed], last.listed = last, s.listed
+	h.list[len(h.list)-1] = nil
+	h.list = h.list[:len(h.list)-1]
+	h.ages.remove(s)
 	s.end()
 }
 

@@ -37,35 +37,27 @@ func (h *Host) settle(c *cell) {
 }
 
 // search passivates the least recently used keys until the bound is kept, or
-// every key was found busy. The shards' tables are in order of use and each
-// publishes the age of its oldest, so the oldest of all is found without a lock.
-// A shard that another may own is passed over: its keys could not save what they
-// have, and may be served again. It is called with evicting held.
+// every key was found busy. A shard that another may own is passed over: its keys
+// could not save what they have, and may be served again. It is called with
+// evicting held.
 func (h *Host) search() {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
 	began := h.clock.Load()
-	var lapsed map[*shard]bool
+	var lapsed []*shard
 	for h.over() {
-		var oldest *shard
-		age := int64(never)
-		for _, s := range h.list {
-			if a := s.oldest.Load(); a < age && !lapsed[s] {
-				oldest, age = s, a
-			}
-		}
-		if oldest == nil || age > began { // what is younger than this search was found busy in it
+		s, age := h.ages.oldest()
+		if s == nil || age > began { // what is younger than this search was found busy in it
 			h.allBusy.Store(len(lapsed) == 0) // nobody tells when a lease is back: the next one looks
 			break
 		}
-		if oldest.lapsed() {
-			if lapsed == nil {
-				lapsed = map[*shard]bool{}
-			}
-			lapsed[oldest] = true
+		if s.lapsed() {
+			h.ages.remove(s)
+			lapsed = append(lapsed, s)
 			continue
 		}
-		oldest.stopOldest(age)
+		s.stopOldest(age)
+	}
+	for _, s := range lapsed {
+		h.ages.note(s)
 	}
 	if !h.over() {
 		h.allBusy.Store(false) // count may have been here before
@@ -80,6 +72,9 @@ func (s *shard) noteOldest() {
 		return
 	}
 	s.oldest.Store(s.ages.bound())
+	if s.host.opts.CacheSize >= 0 {
+		s.host.ages.note(s)
+	}
 }
 
 // stopOldest passivates the shard's least recently used key. If that one is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -111,10 +112,11 @@ type Host struct {
 	mu      sync.RWMutex
 	shards  shardtable.Table[shard] // written with mu held
 	late    map[uint32][]*shard     // by number, what EndShard has waited for in vain; the slices are replaced
-	list    []*shard                // what is in shards and late; replaced, not changed, where one goes
+	list    []*shard                // what is in shards and late, in no order
 	made    int                     // shards
 	stopped bool
 
+	ages     byAge       // the shards that have keys
 	evicting sync.Mutex  // one looks for keys to stop; before mu and the shards' locks
 	allBusy  atomic.Bool // the host is over its bound, and no key is idle
 }
@@ -154,6 +156,7 @@ func (h *Host) makeShard(id uint32) *shard {
 		h.made++
 		s = newShard(h, id, h.made)
 		s.before = h.late[id]
+		s.listed = len(h.list)
 		h.list = append(h.list, s)
 		h.shards.Set(id, s)
 	}
@@ -170,7 +173,7 @@ func (h *Host) Active() int { return int(h.active.Load()) }
 func (h *Host) Stop(ctx context.Context) error {
 	h.mu.Lock()
 	h.stopped = true
-	shards := h.list
+	shards := slices.Clone(h.list)
 	h.mu.Unlock()
 	h.idle.stop()
 	for _, s := range shards {

@@ -28,6 +28,8 @@ type shard struct {
 	done chan struct{} // closed when the supervisor and all its children ended
 
 	oldest atomic.Int64 // a moment that no key was last used before
+	entry  entry        // of host.ages
+	listed int          // the place in host.list; guarded by the host's mu
 
 	mu     sync.RWMutex // read by deliveries; written when keys come and go
 	table  map[string]*cell

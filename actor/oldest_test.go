@@ -1,0 +1,137 @@
+package actor
+
+import (
+	"math/rand/v2"
+	"sync"
+	"testing"
+)
+
+// aged makes a shard whose least recently used key is of the given age.
+func aged(age int64) *shard {
+	s := &shard{}
+	s.oldest.Store(age)
+	return s
+}
+
+func TestOldestOfShards(t *testing.T) {
+	var b byAge
+	if s, age := b.oldest(); s != nil || age != never {
+		t.Errorf("of no shards: %v, %d", s, age)
+	}
+	shards := make([]*shard, 100)
+	for _, age := range rand.Perm(100) {
+		shards[age] = aged(int64(age))
+		b.note(shards[age])
+		b.note(shards[age]) // it is there
+	}
+	if len(b.shards) != 100 {
+		t.Fatalf("%d shards are in the heap", len(b.shards))
+	}
+	for _, s := range shards[:50] { // used meanwhile, which nothing has told the heap
+		s.oldest.Add(1000)
+	}
+	for i, s := range shards[50:] {
+		if got, age := b.oldest(); got != s || age != int64(50+i) {
+			t.Fatalf("got the one of age %d, want %d", age, 50+i)
+		}
+		switch i % 3 {
+		case 0:
+			s.oldest.Store(never) // it has no key any more
+		case 1:
+			b.remove(s)
+			b.remove(s)
+		default:
+			s.oldest.Add(10_000)
+		}
+	}
+	if got, age := b.oldest(); got != shards[0] || age != 1000 {
+		t.Errorf("got age %d, want 1000", age)
+	}
+	for _, s := range shards {
+		s.oldest.Store(never)
+	}
+	if s, _ := b.oldest(); s != nil || len(b.shards) != 0 {
+		t.Errorf("without keys: %v, and %d in the heap", s, len(b.shards))
+	}
+	shards[7].oldest.Store(7)
+	b.note(shards[7])
+	if s, age := b.oldest(); s != shards[7] || age != 7 {
+		t.Errorf("with a key again: age %d", age)
+	}
+}
+
+// TestOldestMendsFewShards: each round the oldest shard's key goes and another comes,
+// as under a cap. How many places of the heap are mended for one must not grow with
+// the shards (BenchmarkCycleShards has the time).
+func TestOldestMendsFewShards(t *testing.T) {
+	const shards = 1 << 10
+	var b byAge
+	clock := int64(0)
+	next := func(s *shard) { clock++; s.oldest.Store(clock); b.note(s) }
+	all := make([]*shard, shards)
+	for i := range all {
+		all[i] = &shard{}
+		next(all[i])
+	}
+	listed := func() (ages []int64) {
+		for _, s := range all {
+			ages = append(ages, s.entry.listed)
+		}
+		return ages
+	}
+	for range 2 * shards {
+		before := listed()
+		s, age := b.oldest()
+		if age != clock-shards+1 {
+			t.Fatalf("found age %d, but there is %d", age, clock-shards+1)
+		}
+		mended := 0
+		for i, age := range listed() {
+			if age != before[i] {
+				mended++
+			}
+		}
+		if mended > 1 {
+			t.Fatalf("%d shards of %d were mended to find one", mended, shards)
+		}
+		next(s)
+	}
+}
+
+// TestOldestWhileKeysComeAndGo: a shard that gets a key is found, whatever happens at
+// the same moment.
+func TestOldestWhileKeysComeAndGo(t *testing.T) {
+	var b byAge
+	shards := []*shard{aged(never), aged(never), aged(never)}
+	var wg sync.WaitGroup
+	for i, s := range shards {
+		wg.Go(func() {
+			for n := range int64(2000) {
+				s.oldest.Store(3*n + int64(i))
+				b.note(s)
+				if n%2 == 0 {
+					s.oldest.Store(never)
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { // ends with the last key
+		defer close(done)
+		for range 20_000 {
+			b.oldest()
+		}
+	}()
+	wg.Wait()
+	<-done
+	for range shards {
+		s, _ := b.oldest()
+		if s == nil {
+			t.Fatal("a shard with a key is not found")
+		}
+		s.oldest.Store(never)
+	}
+	if s, _ := b.oldest(); s != nil {
+		t.Error("a shard is found that has no key")
+	}
+}
