@@ -136,30 +136,31 @@ func (n *memNode) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64
 
 // Unsubscribe implements transport.Subscription.
 func (s *memSub) Unsubscribe() error {
-	s.node.net.remove(func(other *memSub) bool { return other == s })
+	n := s.node.net
+	n.mu.Lock()
+	n.remove(s.shard, func(other *memSub) bool { return other == s })
+	n.mu.Unlock()
 	return s.Sub.Unsubscribe()
 }
 
-// remove takes subscriptions out of the table.
-func (n *memNetwork) remove(which func(*memSub) bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for shard, subs := range n.shards {
-		kept := slices.DeleteFunc(slices.Clone(subs), which) // a request may hold the old one
-		if len(kept) == 0 {
-			delete(n.shards, shard)
-		} else {
-			n.shards[shard] = kept
-		}
+// remove takes subscriptions to a shard out of the table. It is called with mu held.
+func (n *memNetwork) remove(shard uint32, which func(*memSub) bool) {
+	kept := slices.DeleteFunc(slices.Clone(n.shards[shard]), which) // a request may hold the old one
+	if len(kept) == 0 {
+		delete(n.shards, shard)
+	} else {
+		n.shards[shard] = kept
 	}
 }
 
 // cut implements endpoint.
 func (n *memNode) cut() {
 	n.net.mu.Lock()
+	defer n.net.mu.Unlock()
 	close(n.gone)
-	n.net.mu.Unlock()
-	n.net.remove(func(s *memSub) bool { return s.node == n })
+	for shard := range n.net.shards {
+		n.net.remove(shard, func(s *memSub) bool { return s.node == n })
+	}
 }
 
 // Dispatcher implements transport.Dispatched.
