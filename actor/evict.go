@@ -32,7 +32,9 @@ func (h *Host) settle(c *cell) {
 	case c.shard.lapsed():
 		h.allBusy.Store(false) // c is not, once the lease is back
 	default:
-		c.tryStop() // the only one that may be idle
+		if c.tryStop() { // the only one that may be idle
+			h.returns.leaves(c)
+		}
 	}
 }
 
@@ -54,7 +56,9 @@ func (h *Host) search() {
 			lapsed = append(lapsed, s)
 			continue
 		}
-		s.stopOldest(age)
+		if c, _ := s.stopOldest(age); c != nil {
+			h.returns.leaves(c)
+		}
 	}
 	for _, s := range lapsed {
 		h.ages.note(s)
@@ -79,15 +83,18 @@ func (s *shard) noteOldest() {
 
 // stopOldest passivates the shard's least recently used key. If that one is
 // busy it counts as just used, which it is, and nothing is stopped.
-func (s *shard) stopOldest(olderThan int64) (stopped, tried bool) {
+func (s *shard) stopOldest(olderThan int64) (stopped *cell, tried bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.noteOldest()
 	c := s.ages.oldest()
 	if c == nil || c.used.Load() > olderThan {
-		return false, false
+		return nil, false
 	}
 	c.used.Store(s.host.clock.Add(1))
 	s.ages.oldest() // c goes to its place
-	return c.tryStop(), true
+	if !c.tryStop() {
+		return nil, true
+	}
+	return c, true
 }

@@ -32,7 +32,8 @@ type HostOptions struct {
 	// CacheSize is how many keys stay active; beyond it the least recently used
 	// that is neither busy nor has mail is passivated. A key is busy, too, while it
 	// owes an answer that it gives later, until the call's time is up. While all
-	// are busy there may be more. 0 = default (1,024), -1 = unlimited.
+	// are busy there may be more. It is too small where keys come back soon: the log
+	// says so, and a [ReturnObserver] counts them. 0 = default (1,024), -1 = unlimited.
 	CacheSize int
 	// MailboxSize is how many messages may wait for one key.
 	// 0 = default (1,024), -1 = unlimited.
@@ -108,6 +109,7 @@ type Host struct {
 	idle   idler
 
 	backoff backoff // of keys that could not be activated
+	returns returns // of keys that were evicted
 
 	mu      sync.RWMutex
 	shards  shardtable.Table[shard] // written with mu held
@@ -127,6 +129,8 @@ func (s *System) NewHost(opts HostOptions) *Host {
 	h.life, h.end = context.WithCancel(context.Background())
 	h.keys, _ = opts.Observer.(KeyObserver)
 	h.idle.host = h
+	h.returns.host = h
+	h.returns.observer, _ = opts.Observer.(ReturnObserver)
 	h.idle.after.Store(int64(opts.IdleAfter))
 	return h
 }

@@ -209,6 +209,7 @@ func (s *shell) protect(ctx pactor.Context, f func(pactor.Context)) {
 }
 
 func (s *shell) begins() {
+	s.shard.host.returns.comes(s.cell)
 	if h := s.shard.host; h.keys != nil {
 		s.begun = true
 		h.keys.KeyBegins(h.opts.Kind, s.shard.id, s.cell.key)

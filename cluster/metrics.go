@@ -51,12 +51,20 @@ type EntityMetrics interface {
 	CallRefused(code string)
 }
 
+// ReturnMetrics may be implemented by an [EntityMetrics] that also wants to know of
+// handlers whose CacheSize is too small.
+type ReturnMetrics interface {
+	// KeyReturned counts keys that get an actor again although they are among the
+	// last that were passivated to make room for others.
+	KeyReturned(kind string)
+}
+
 // NotificationMetrics may be implemented by a [ClusterMetrics] that also wants to
 // know of notifications that have failed where their sender cannot.
 type NotificationMetrics interface {
 	// NotificationFailed counts notifications that a node has accepted and that
 	// failed then, by code: their activation or decoding, their handler, the end of
-	// their time or of the node. A log line goes with it, at most one a second.
+	// their time or of the node. The log has a line of each, a few a second.
 	NotificationFailed(code string)
 }
 

@@ -17,6 +17,7 @@
 //	activations_total           counter    kind                   keys that got an actor
 //	activation_failures_total   counter    kind                   keys whose actor could not be made
 //	passivations_total          counter    kind                   actors that were stopped
+//	returned_keys_total         counter    kind                   keys that got an actor again soon after they had made room for others: CacheSize is too small
 //	mailbox_refusals_total      counter    kind                   messages that found a mailbox full
 //	active_keys                 gauge      kind                   keys that have an actor now
 //	refused_calls_total         counter    code                   calls that a node did not take

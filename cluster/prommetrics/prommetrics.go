@@ -19,6 +19,7 @@ var buckets = []float64{
 var (
 	_ cluster.ClusterMetrics      = (*clusterMetrics)(nil)
 	_ cluster.EntityMetrics       = (*clusterMetrics)(nil)
+	_ cluster.ReturnMetrics       = (*clusterMetrics)(nil)
 	_ cluster.NotificationMetrics = (*clusterMetrics)(nil)
 	_ cluster.OwnershipMetrics    = (*clusterMetrics)(nil)
 	_ cluster.DrainMetrics        = (*clusterMetrics)(nil)
@@ -60,6 +61,7 @@ func NewClusterMetrics(reg prometheus.Registerer) cluster.ClusterMetrics {
 	activations := counter(reg, "activations_total", "Keys that got an actor.", "kind")
 	failures := counter(reg, "activation_failures_total", "Keys whose actor could not be made.", "kind")
 	passivations := counter(reg, "passivations_total", "Actors of keys that were stopped.", "kind")
+	returns := counter(reg, "returned_keys_total", "Keys that got an actor again soon after they had made room for others.", "kind")
 	refusals := counter(reg, "mailbox_refusals_total", "Messages that found a key's mailbox full.", "kind")
 	keys := gauge(reg, "active_keys", "Keys that have an actor.", "kind")
 	m.kinds = newLabels(func(value string) *kindSeries {
@@ -68,6 +70,7 @@ func NewClusterMetrics(reg prometheus.Registerer) cluster.ClusterMetrics {
 			failures:     failures.WithLabelValues(value),
 			passivations: passivations.WithLabelValues(value),
 			refusals:     refusals.WithLabelValues(value),
+			returns:      returns.WithLabelValues(value),
 			keys:         keys.WithLabelValues(value),
 		}
 	})
@@ -90,8 +93,8 @@ func NewClusterMetrics(reg prometheus.Registerer) cluster.ClusterMetrics {
 
 // kindSeries and nodeSeries are what one label value has.
 type kindSeries struct {
-	activations, failures, passivations, refusals prometheus.Counter
-	keys                                          prometheus.Gauge
+	activations, failures, passivations, refusals, returns prometheus.Counter
+	keys                                                   prometheus.Gauge
 }
 
 type nodeSeries struct{ active, shards prometheus.Gauge }
@@ -144,6 +147,9 @@ func (m *clusterMetrics) ActivationFailed(kind string) { m.kinds.of(kind).failur
 
 // Passivated implements [cluster.EntityMetrics].
 func (m *clusterMetrics) Passivated(kind string) { m.kinds.of(kind).passivations.Inc() }
+
+// KeyReturned implements [cluster.ReturnMetrics].
+func (m *clusterMetrics) KeyReturned(kind string) { m.kinds.of(kind).returns.Inc() }
 
 // MailboxRefused implements [cluster.EntityMetrics].
 func (m *clusterMetrics) MailboxRefused(kind string) { m.kinds.of(kind).refusals.Inc() }

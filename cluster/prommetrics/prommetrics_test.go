@@ -105,6 +105,7 @@ func TestOtherLabelsFold(t *testing.T) {
 		m.HandlersActive(name, 1)
 		m.ShardsOwned(name, 1)
 		e.Activated(name)
+		m.(cluster.ReturnMetrics).KeyReturned(name)
 		e.CallRefused(name)
 		m.(cluster.NotificationMetrics).NotificationFailed(name)
 		m.(cluster.OwnershipMetrics).ShardOpened(name, 0)
@@ -113,7 +114,7 @@ func TestOtherLabelsFold(t *testing.T) {
 	for _, s := range gather(t, reg) {
 		series[s.name]++
 	}
-	for _, name := range []string{"transport_errors_total", "handlers_active", "shards_owned", "activations_total", "refused_calls_total", "failed_notifications_total", "shards_opened_total"} {
+	for _, name := range []string{"transport_errors_total", "handlers_active", "shards_owned", "activations_total", "returned_keys_total", "refused_calls_total", "failed_notifications_total", "shards_opened_total"} {
 		if series[name] != 101 {
 			t.Errorf("%s has %d series, want 101", name, series[name])
 		}
