@@ -66,12 +66,17 @@ func (o ClientOptions) validate() error {
 //
 // A context without a deadline gets one of 30 seconds. Every error is an
 // [*Error]; [OutcomeOf] says whether the work ran.
+//
+// A client's first call to a shard waits up to 250 ms for a node that is just
+// starting: a program may start a node and call it in the next line. Every later
+// call to the shard fails with [ErrTransportNoShardSubscriber] at once.
 type Client struct {
 	opts    ClientOptions
 	layout  sharding.Layout
 	print   uint64 // of layout
 	metrics ClusterMetrics
 	retry   []error
+	called  shardSet // those that a call was made to
 	// keepsTTL: the transport is the library's, which ends the wait of a request
 	// at its TTL. Others only know the context.
 	keepsTTL bool
@@ -92,6 +97,7 @@ func NewClient(opts ClientOptions) (*Client, error) {
 		keepsTTL: keepsTTL,
 		layout:   layout,
 		print:    layout.Fingerprint(),
+		called:   newShardSet(opts.NumShards),
 		metrics:  measuring(opts.Metrics),
 		retry:    append([]error{ErrNotOwner, ErrDraining, ErrHandedBack, ErrDisconnected}, opts.RetryOn...),
 	}, nil

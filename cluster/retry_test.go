@@ -33,7 +33,7 @@ func TestOnlyWhatNeverRanIsRetried(t *testing.T) {
 		{"draining", refused(cluster.ErrDraining), nil, true},
 		{"draining, bare", cluster.ErrDraining, nil, true},
 		{"disconnected", refused(cluster.ErrDisconnected), nil, true},
-		{"no subscriber", refused(cluster.ErrTransportNoShardSubscriber), nil, false},
+		{"no subscriber, first call to the shard", refused(cluster.ErrTransportNoShardSubscriber), nil, true},
 		{"no subscriber, listed", refused(cluster.ErrTransportNoShardSubscriber), []error{cluster.ErrTransportNoShardSubscriber}, true},
 		{"overloaded", refused(cluster.ErrOverloaded), nil, false},
 		{"overloaded, listed", transport.Overloaded(time.Millisecond, "full"), []error{cluster.ErrOverloaded}, true},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -16,6 +17,10 @@ const (
 	firstPause = 2 * time.Millisecond
 	mostPause  = 250 * time.Millisecond
 )
+
+// firstLook is for how long a client's first call to a shard looks for a node that
+// serves it: one that this program has just begun to start.
+const firstLook = 250 * time.Millisecond
 
 // ttlGrace is how much longer than a TTL a call waits for a transport that does
 // not end it by itself.
@@ -40,10 +45,11 @@ func (c *Client) call(ctx context.Context, t target, d transport.Delivery, msgTy
 	if cancel != nil {
 		defer cancel()
 	}
+	first := c.called.add(t.shard)
 	reply, err := c.opts.Transport.Request(ctx, env)
 	if err != nil {
-		if c.retryable(err) && !waitedFor(ctx, uint32(env.Shard), err) {
-			reply, err = c.again(ctx, env, err)
+		if c.patience(err, first) > 0 && !waitedFor(ctx, uint32(env.Shard), err) {
+			reply, err = c.again(ctx, env, err, first)
 		}
 		err = ended(ctx, err, byDefault)
 	}
@@ -76,17 +82,22 @@ func (c *Client) bounded(ctx context.Context, env *Envelope) (_ context.Context,
 	return ctx, cancel, byDefault
 }
 
-func (c *Client) retryable(err error) bool {
+// patience is for how long a call that fails with err is tried again; 0 is not at
+// all.
+func (c *Client) patience(err error, first bool) time.Duration {
 	if !transport.OutcomeOf(err).NeverRan() {
-		return false
+		return 0
 	}
 	err = outer(err)
 	for _, e := range c.retry {
 		if errors.Is(err, e) {
-			return true
+			return math.MaxInt64 // its deadline ends it
 		}
 	}
-	return false
+	if first && errors.Is(err, ErrTransportNoShardSubscriber) {
+		return firstLook
+	}
+	return 0
 }
 
 // waitedFor reports whether a shard that is handed over refuses a call of a handler
@@ -110,11 +121,12 @@ func outer(err error) error {
 
 // again tries until the call succeeds, may have run, or is out of time; then it
 // returns the last refusal, which says why.
-func (c *Client) again(ctx context.Context, env Envelope, err error) ([]byte, error) {
-	end := time.Now().Add(DefaultRequestTimeout)
+func (c *Client) again(ctx context.Context, env Envelope, err error, first bool) ([]byte, error) {
+	began := time.Now()
+	end := began.Add(DefaultRequestTimeout)
 	ttl := end
 	if env.TTLMs > 0 {
-		ttl = time.Now().Add(env.TTL())
+		ttl = began.Add(env.TTL())
 		end = ttl
 	}
 	if d, ok := ctx.Deadline(); ok && d.Before(end) {
@@ -129,8 +141,10 @@ func (c *Client) again(ctx context.Context, env Envelope, err error) ([]byte, er
 		if hint, ok := transport.RetryAfter(err); ok {
 			pause += hint
 		}
-		if time.Until(end) <= pause {
+		if left := c.patience(err, first) - time.Since(began); left <= 0 || time.Until(end) <= pause {
 			return nil, err
+		} else if left < pause {
+			pause = left // for a last look
 		}
 		timer.Reset(pause)
 		select {
@@ -147,9 +161,6 @@ func (c *Client) again(ctx context.Context, env Envelope, err error) ([]byte, er
 			return reply, nil
 		}
 		err, env.Retry = e, env.Retry || transport.OutcomeOf(e) == NotStarted
-		if !c.retryable(err) {
-			return nil, err
-		}
 	}
 }
 
