@@ -213,7 +213,7 @@ func (c *cell) handle(m any, invoker pactor.MessageInvoker, slot pool.Slot) {
 	}
 	x.cell = c
 	if s, ok := actorOf(invoker).(*shell); ok && s.entity == nil {
-		c.handleProto(x, invoker)
+		c.handleProto(s, x, invoker)
 	} else {
 		invoker.InvokeUserMessage(x)
 		if x.call.Err() == nil {

@@ -3,7 +3,10 @@ package actor
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"time"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/sparse"
@@ -69,6 +72,28 @@ type Context struct {
 
 var _ context.Context = (*Context)(nil)
 
+// ContextOf returns the context of the turn that a hosted protoactor actor is on: its
+// message's, or its hook's. Pass it on to calls of other entities, as a typed entity
+// does with its own. It is nil for mail by process id, and for an actor that is not
+// a key's, such as a child. It must be called on the turn; the result may be kept, but
+// ends with the message.
+func ContextOf(ctx pactor.Context) *Context {
+	s, ok := ctx.Actor().(*shell)
+	if !ok || s.cell == nil {
+		return nil
+	}
+	if s.turn != nil {
+		return s.turn
+	}
+	c := s.cell
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.hook == nil {
+		return nil
+	}
+	return &c.hook.own
+}
+
 // Deadline implements context.Context.
 func (c *Context) Deadline() (time.Time, bool) { return c.call.Deadline() }
 
@@ -99,6 +124,7 @@ func (c *Context) Shard() uint32 { return c.cell.shard.id }
 func (c *Context) Message() Message {
 	m := c.call.Message()
 	m.Key = c.cell.key
+	m.Headers = maps.Clone(m.Headers) // the entity's to change; the call's own are read beside it
 	return m
 }
 

@@ -100,7 +100,7 @@ func (p *replyProcess) Stop(*PID) {}
 
 // handleProto hands a message to an actor of protoactor's kind, which answers
 // with ctx.Respond, now or later.
-func (c *cell) handleProto(x *Context, invoker pactor.MessageInvoker) {
+func (c *cell) handleProto(s *shell, x *Context, invoker pactor.MessageInvoker) {
 	m := x.Message()
 	c.coding = decoding
 	message, err := decode(&m)
@@ -110,6 +110,8 @@ func (c *cell) handleProto(x *Context, invoker pactor.MessageInvoker) {
 		x.call.Fail(failure(ErrDecode, err, "type %q", m.Type))
 		return
 	}
+	s.turn = x
+	defer func() { s.turn = nil }()
 	if !x.call.AwaitsReply() {
 		invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: m.Headers, Message: message})
 		x.call.Reply(nil, nil)

@@ -35,13 +35,14 @@ type Entity interface {
 type shell struct {
 	shard  *shard
 	cell   *cell
-	inner  Actor  // nil unless activated
-	entity Entity // inner, if it is one
-	live   bool   // activated, and not ended: what the observer counts
-	begun  bool   // KeyBegins was called, and KeyEnded was not
-	broken bool   // has panicked
-	lost   bool   // its activation has failed where another may own the shard
-	ended  bool   // was told that it has stopped
+	inner  Actor    // nil unless activated
+	entity Entity   // inner, if it is one
+	turn   *Context // of the message that a protoactor actor is at; set on the turn
+	live   bool     // activated, and not ended: what the observer counts
+	begun  bool     // KeyBegins was called, and KeyEnded was not
+	broken bool     // has panicked
+	lost   bool     // its activation has failed where another may own the shard
+	ended  bool     // was told that it has stopped
 }
 
 // Receive implements protoactor's Actor.

@@ -35,6 +35,10 @@ type ClientOptions struct {
 	// tests, where package testkit sets it: in production the nodes may be a version
 	// ahead of their callers.
 	StrictReplies bool
+	// Propagate names headers of a call that go on to the calls that its handler
+	// makes with its context, beside traceparent, tracestate and baggage, which always
+	// do. Names are compared exactly. What a call sets itself goes before.
+	Propagate []string
 }
 
 func (o ClientOptions) validate() error {
@@ -57,7 +61,7 @@ func (o ClientOptions) validate() error {
 			return transport.Errorf(ErrBadOption, "RetryOn[%d] is nil", i)
 		}
 	}
-	return nil
+	return validatePropagate(o.Propagate)
 }
 
 // Client routes messages to cluster nodes based on shard assignment. Create via
@@ -89,7 +93,7 @@ func NewClient(opts ClientOptions) (*Client, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	opts.EnvelopeOptions = slices.Clone(opts.EnvelopeOptions)
+	opts.EnvelopeOptions, opts.Propagate = slices.Clone(opts.EnvelopeOptions), slices.Clone(opts.Propagate)
 	layout := sharding.Layout{NumShards: opts.NumShards, Seed: opts.Seed}
 	_, keepsTTL := opts.Transport.(transport.ReceiverTransport)
 	return &Client{

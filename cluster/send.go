@@ -45,6 +45,7 @@ func (c *Client) call(ctx context.Context, t target, d transport.Delivery, msgTy
 	if cancel != nil {
 		defer cancel()
 	}
+	c.handOn(ctx, &env)
 	first := c.called.add(t.shard)
 	reply, err := c.opts.Transport.Request(ctx, env)
 	if err != nil {

@@ -155,7 +155,7 @@ func (funcEntity) Activate(*actor.Context) error { return nil }
 // Handle implements [actor.Entity].
 func (f funcEntity) Handle(c *actor.Context) {
 	d := c.Call().(delivery)
-	d.Reply(f(d.Call, *d.Envelope()))
+	d.Reply(f(d.Call, d.Envelope().Lent()))
 }
 
 // Passivate implements [actor.Entity].

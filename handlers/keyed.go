@@ -129,7 +129,7 @@ func (k *keyed) extracted(c *transport.Call) (key string, ok bool) {
 			c.Panicked(value)
 		}
 	}()
-	key, err := k.extract(*c.Envelope())
+	key, err := k.extract(c.Envelope().Lent())
 	returned = true
 	if err != nil {
 		c.Reply(nil, err)

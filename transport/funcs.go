@@ -130,7 +130,7 @@ func (t *funcTask) Run(slot pool.Slot) {
 		}
 		c.End()
 	}()
-	data, err := t.r.h(c, c.env)
+	data, err := t.r.h(c, c.env.Lent())
 	returned = true
 	if err != nil {
 		c.replyError(err, t.failed)

@@ -129,7 +129,9 @@ func (c *Call) join() (part bool) {
 // from here.
 func (c *Call) finished() (last bool) {
 	if last = c.bits.Or(bitOver)>>partShift == 0; !last && c.task != nil {
+		c.mu.Lock() // a goroutine of the handler may still ask for its headers
 		c.env.Data, c.env.Headers = nil, nil
+		c.mu.Unlock()
 	}
 	return last
 }

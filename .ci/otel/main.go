@@ -20,7 +20,8 @@ func main() {
 	}
 }
 
-// run asks a key under a span. The handler says which trace it belongs to.
+// run asks a key under a span. Its handler asks another, which says which trace it
+// belongs to.
 func run() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -28,17 +29,20 @@ func run() error {
 
 	tr := cluster.NewInMemoryTransport()
 	defer tr.Close()
+	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: 1})
+	if err != nil {
+		return err
+	}
 	node := cluster.NewNode(cluster.NodeOptions{
 		Transport: tr, NumShards: 1, Shards: []uint32{0},
-		Handler: func(_ context.Context, env cluster.Envelope) ([]byte, error) {
+		Handler: func(ctx context.Context, env cluster.Envelope) ([]byte, error) {
+			if env.Type == "ask" {
+				return client.RequestKey(ctx, "b", "tell", nil)
+			}
 			return []byte(env.Headers["traceparent"]), nil
 		},
 	})
 	stop, err := node.Start(ctx)
-	if err != nil {
-		return err
-	}
-	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: 1})
 	if err != nil {
 		return err
 	}

@@ -68,6 +68,19 @@ func publicPackages(t *testing.T) []string {
 // the very types that users of the packages see.
 func typesOf(t *testing.T, pkgs []string) func(pkg string) *types.Package {
 	t.Helper()
+	imp := importerOf(t, pkgs)
+	return func(pkg string) *types.Package {
+		p, err := imp.Import(module + "/" + pkg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+}
+
+// importerOf knows the compiled packages and all that they import.
+func importerOf(t *testing.T, pkgs []string) types.Importer {
+	t.Helper()
 	args := []string{"-deps", "-export", "-json=ImportPath,Export"}
 	for _, pkg := range pkgs {
 		args = append(args, "./"+pkg)
@@ -76,19 +89,12 @@ func typesOf(t *testing.T, pkgs []string) func(pkg string) *types.Package {
 	if err != nil {
 		t.Fatal(err)
 	}
-	imp := importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) {
+	return importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) {
 		if p, ok := all[path]; ok {
 			return os.Open(p.Export)
 		}
 		return nil, fmt.Errorf("go list does not know %s", path)
 	})
-	return func(pkg string) *types.Package {
-		p, err := imp.Import(module + "/" + pkg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p
-	}
 }
 
 // compare shows what one list of lines has and the other has not.

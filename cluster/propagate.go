@@ -1,0 +1,66 @@
+package cluster
+
+import (
+	"context"
+	"maps"
+	"strings"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// The headers that a call hands on to the calls that its handler makes: W3C's trace
+// context, and its baggage.
+const (
+	traceParent = "traceparent"
+	traceState  = "tracestate"
+	baggage     = "baggage"
+)
+
+// handOn adds to env the headers that the call behind ctx hands on. What the
+// options of the call set goes first, and a call with a trace parent of its own takes no
+// trace state from another. What does not fit beside them stays behind: the trace
+// may end here, the call does not.
+func (c *Client) handOn(ctx context.Context, env *Envelope) {
+	from := transport.HeadersOf(ctx)
+	if len(from) == 0 {
+		return
+	}
+	own := env.Headers
+	size := 0
+	for name, value := range own {
+		size += len(name) + len(value)
+	}
+	add := func(name string) {
+		value, ok := from[name]
+		if _, set := own[name]; !ok || set {
+			return
+		}
+		if size += len(name) + len(value); size > transport.MaxHeaderBytes || len(env.Headers) >= transport.MaxHeaders {
+			return
+		}
+		if len(env.Headers) == len(own) { // the map may be an option's, which uses it again
+			if env.Headers = maps.Clone(own); own == nil {
+				env.Headers = make(map[string]string, 4)
+			}
+		}
+		env.Headers[name] = value
+	}
+	if _, set := own[traceParent]; !set {
+		add(traceParent)
+		add(traceState)
+	}
+	add(baggage)
+	for _, name := range c.opts.Propagate {
+		add(name)
+	}
+}
+
+// validatePropagate refuses what no header may be called.
+func validatePropagate(names []string) error {
+	for i, name := range names {
+		if name == "" || strings.HasPrefix(strings.ToLower(name), "x-clstr-") {
+			return transport.Errorf(ErrBadOption, "Propagate[%d] is %q: a header's name is allowed, without the prefix x-clstr-", i, name)
+		}
+	}
+	return nil
+}
