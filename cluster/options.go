@@ -18,7 +18,9 @@ type NodeOptions struct {
 	// lines a second, and then how many it has left out; what entities log is all
 	// written. nil = slog.Default().
 	Log *slog.Logger
-	// NodeID is the unique identifier for this node. Auto-generated if empty.
+	// NodeID is the unique identifier for this node: 1 to 255 letters, digits, - and _.
+	// A dot would end it, because records and commands write one life of a node as
+	// name.incarnation. Auto-generated if empty.
 	NodeID string
 	// Transport is the server transport for receiving messages (required).
 	Transport ServerTransport
@@ -91,6 +93,9 @@ func (o NodeOptions) withDefaults() NodeOptions {
 }
 
 func (o NodeOptions) validate() error {
+	if err := membership.CheckName(o.NodeID); err != nil {
+		return transport.Errorf(ErrBadOption, "NodeID: %v", err)
+	}
 	switch {
 	case isNil(o.Transport):
 		return transport.Errorf(ErrBadOption, "node %s: Transport is required", o.NodeID)

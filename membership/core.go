@@ -21,11 +21,11 @@ type Self struct {
 
 // Validate refuses what cannot work.
 func (s Self) Validate() error {
-	if s.Name == "" || s.Incarnation == "" {
-		return transport.Errorf(transport.ErrBadOption, "a member needs a name and an incarnation")
+	if err := CheckName(s.Name); err != nil {
+		return err
 	}
-	if !utf8.ValidString(s.Name) || !utf8.ValidString(s.Layout.Seed) {
-		return transport.Errorf(transport.ErrBadOption, "name %q, Seed %q: records are JSON, which carries UTF-8 only", s.Name, s.Layout.Seed)
+	if !utf8.ValidString(s.Layout.Seed) {
+		return transport.Errorf(transport.ErrBadOption, "Seed %q: records are JSON, which carries UTF-8 only", s.Layout.Seed)
 	}
 	if !plain(s.Incarnation) {
 		return transport.Errorf(transport.ErrBadOption, "incarnation %q: letters, digits, - and _ only", s.Incarnation)

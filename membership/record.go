@@ -1,7 +1,6 @@
 package membership
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -149,8 +148,8 @@ const (
 // stores that answer with so many records at most are read block by block.
 const ShardBlock = 512
 
-// MemberKey returns the key of a member's record.
-func MemberKey(r Ref) string { return MemberPrefix + token(r.Name) + "." + r.Incarnation }
+// MemberKey returns the key of a member's record. [CheckName] says what its name may be.
+func MemberKey(r Ref) string { return MemberPrefix + r.String() }
 
 // ShardKey returns the key of a shard's record.
 func ShardKey(shard uint32) string {
@@ -161,18 +160,10 @@ func ShardKey(shard uint32) string {
 func ParseMemberKey(key string) (Ref, bool) {
 	rest, ok := strings.CutPrefix(key, MemberPrefix)
 	name, inc, _ := strings.Cut(rest, ".")
-	if !ok || name == "" || !plain(inc) {
+	if !ok || !plain(name) || !plain(inc) {
 		return Ref{}, false
 	}
-	if enc, encoded := strings.CutPrefix(name, "="); encoded {
-		b, err := base64.RawURLEncoding.DecodeString(enc)
-		if err != nil || len(b) == 0 {
-			return Ref{}, false
-		}
-		name = string(b)
-	}
-	r := Ref{name, inc}
-	return r, MemberKey(r) == key
+	return Ref{name, inc}, true
 }
 
 // ParseShardKey is the inverse of [ShardKey].
@@ -182,14 +173,6 @@ func ParseShardKey(key string) (uint32, bool) {
 		return 0, false
 	}
 	return uint32(n), true
-}
-
-// token keeps a name that is fit for a token of a key, and encodes any other.
-func token(name string) string {
-	if plain(name) {
-		return name
-	}
-	return "=" + base64.RawURLEncoding.EncodeToString([]byte(name))
 }
 
 // plain reports whether s can be a token of a key as it is.

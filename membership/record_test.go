@@ -31,12 +31,12 @@ var goldenRecords = []struct {
 		State: Active, Counter: 1 << 60, Born: 17, LeaseMs: 10_000, Weight: 1.5, Zone: "eu-1a", Version: "v1.2.3",
 		Layout: "00c0ffee00c0ffee", Kinds: []string{"account", "order"},
 	}},
-	{MemberKey(Ref{"10.0.0.7:4222", "0"}), Member{State: Joining, Counter: 1, LeaseMs: 6000, Layout: "1"}},
-	{MemberKey(Ref{"узел *.>", "0"}), Member{State: Dead, Counter: 9, LeaseMs: 6000, By: Ref{"a.b", "ff"}}},
-	{MemberKey(Ref{"=", "0"}), Member{State: Left}},
+	{MemberKey(Ref{"10-0-0-7_4222", "0"}), Member{State: Joining, Counter: 1, LeaseMs: 6000, Layout: "1"}},
+	{MemberKey(Ref{"N_1", "0"}), Member{State: Dead, Counter: 9, LeaseMs: 6000, By: Ref{"a-b", "ff"}}},
+	{MemberKey(Ref{"-", "0"}), Member{State: Left}},
 	{MemberKey(Ref{"n", "0"}), Member{State: Leaving}},
-	{ShardKey(0), Shard{Owner: Ref{"10.0.0.7:4222", "ff"}, Epoch: 1, Why: Claimed}},
-	{ShardKey(511), Shard{Owner: Ref{"b", "1"}, Epoch: 1<<64 - 1, Why: HandedOver, From: Ref{"a.b", "0"}, PausedUs: 1500}},
+	{ShardKey(0), Shard{Owner: Ref{"10-0-0-7_4222", "ff"}, Epoch: 1, Why: Claimed}},
+	{ShardKey(511), Shard{Owner: Ref{"b", "1"}, Epoch: 1<<64 - 1, Why: HandedOver, From: Ref{"a-b", "0"}, PausedUs: 1500}},
 	{ShardKey(511), Shard{Owner: Ref{"b", "1"}, Epoch: 2, Why: HandedOver, From: Ref{"a", "0"}, PausedUs: 1500,
 		Cost: transport.DrainCounts{Parked: 12, Dropped: 2, Lost: 1<<32 - 1}}},
 	{ShardKey(512), Shard{Epoch: 3, Why: Released, From: Ref{"a", "0"}}},
@@ -132,14 +132,14 @@ func TestConfigCheck(t *testing.T) {
 
 // TestSelfIsRefused: what could not come back from a record as it went in.
 func TestSelfIsRefused(t *testing.T) {
-	ok := Self{Ref: Ref{"узел.1", "0aB-_"}, Layout: sharding.Layout{NumShards: 4, Seed: "é"}}
+	ok := Self{Ref: Ref{"node-1", "0aB-_"}, Layout: sharding.Layout{NumShards: 4, Seed: "é"}}
 	if err := ok.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*Self){
 		"no name":                  func(s *Self) { s.Name = "" },
 		"no incarnation":           func(s *Self) { s.Incarnation = "" },
-		"a name that is not UTF-8": func(s *Self) { s.Name = "a\xff" },
+		"a dotted name":            func(s *Self) { s.Name = "a.b" },
 		"a seed that is not UTF-8": func(s *Self) { s.Layout.Seed = "\xff" },
 		"a dotted incarnation":     func(s *Self) { s.Incarnation = "1.2" },
 		"a wildcard":               func(s *Self) { s.Incarnation = ">" },
@@ -176,13 +176,33 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// FuzzMemberKey: any name, and any key that was not made here.
+// A name that would be read as another, or that no key can hold, is refused, and the
+// error says what is allowed.
+func TestCheckName(t *testing.T) {
+	for _, name := range []string{"a", "node-1", "N_2", "-", "0", strings.Repeat("x", MaxName)} {
+		if err := CheckName(name); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for _, name := range []string{"", "a.b", "a b", "10.0.0.7:4222", "узел", "a*", ">", "=", "a/b", "a\n", "\xff", strings.Repeat("x", MaxName+1)} {
+		err := CheckName(name)
+		if !errors.Is(err, transport.ErrBadOption) || !strings.Contains(err.Error(), "letters, digits, - and _") || len(err.Error()) > 400 {
+			t.Errorf("%q: %v", name, err)
+		}
+		self := Self{Ref: Ref{name, "1"}, Layout: sharding.Layout{NumShards: 1}, Timing: DefaultTiming}
+		if err := self.Validate(); !errors.Is(err, transport.ErrBadOption) {
+			t.Errorf("a member %q: %v", name, err)
+		}
+	}
+}
+
+// FuzzMemberKey: any name that is allowed, and any key that was not made here.
 func FuzzMemberKey(f *testing.F) {
 	for _, s := range []string{"a", "a.b", "", "=", "=YQ", "\xff\x00", "узел", "a b*>", "n.a.1", "n.=0L7Quw.1", "n.=YR.1"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if s != "" {
+		if CheckName(s) == nil {
 			ref := Ref{s, "1"}
 			key := MemberKey(ref)
 			if got, ok := ParseMemberKey(key); !ok || got != ref {

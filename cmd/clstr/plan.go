@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/clstr-go/clstr/cmd/clstr/internal/view"
+	"github.com/clstr-go/clstr/membership"
 )
 
 type planJSON struct {
@@ -77,8 +78,8 @@ func parseChanges(add, remove []string) ([]view.Change, error) {
 				c = view.Change{Name: arg[:i], Weight: w}
 			}
 		}
-		if c.Name == "" || !(c.Weight > 0 && c.Weight <= 1e6) {
-			return nil, fmt.Errorf("--add %q: want NODE or NODE:WEIGHT, with a weight above 0 and up to 1,000,000", arg)
+		if membership.CheckName(c.Name) != nil || !(c.Weight > 0 && c.Weight <= 1e6) {
+			return nil, fmt.Errorf("--add %q: want NODE or NODE:WEIGHT. A node's name has letters, digits, - and _; a weight is above 0 and at most 1,000,000", arg)
 		}
 		changes = append(changes, c)
 	}

@@ -181,6 +181,7 @@ func TestGolden(t *testing.T) {
 		"plan-there":        "plan --add a",
 		"plan-twice":        "plan --add f --add f:2",
 		"plan-weight":       "plan --add f:0",
+		"plan-name":         "plan --add f.1",
 		"plan-unknown-json": "plan --remove zz --json",
 		"drain-unknown":     "drain zz",
 		"drain-dead":        "drain d",
