@@ -1,0 +1,304 @@
+package cluster_test
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/blake2b"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/sharding"
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport/natstransport"
+)
+
+// This file is a client by docs/wire-format.md alone: a TCP socket, a hash, and the
+// fields of protobuf by hand. It uses nothing of the library and no NATS client.
+
+// digest is the 8 bytes of BLAKE2b, as a big-endian number.
+func digest(b []byte) uint64 {
+	h, _ := blake2b.New(8, nil) // without a key it does not fail
+	h.Write(b)
+	return binary.BigEndian.Uint64(h.Sum(nil))
+}
+
+func handShard(key, seed string, shards uint64) uint64 {
+	if seed != "" {
+		key = seed + "\x00" + key
+	}
+	return digest([]byte(key)) % shards
+}
+
+func handLayout(seed string, shards uint64) uint64 {
+	return max(1, digest([]byte("clstr layout: blake2b-64 rendezvous\x00"+strconv.FormatUint(shards, 10)+"\x00"+seed)))
+}
+
+// fields is a protobuf message that is being written.
+type fields []byte
+
+func (f *fields) number(field int, v uint64) {
+	*f = binary.AppendUvarint(binary.AppendUvarint(*f, uint64(field)<<3), v)
+}
+
+func (f *fields) bytes(field int, v []byte) {
+	*f = append(binary.AppendUvarint(binary.AppendUvarint(*f, uint64(field)<<3|2), uint64(len(v))), v...)
+}
+
+func (f *fields) fixed(field int, v uint64) {
+	*f = binary.LittleEndian.AppendUint64(binary.AppendUvarint(*f, uint64(field)<<3|1), v)
+}
+
+// parsed is one that was read: the last value of each field.
+type parsed struct {
+	numbers map[uint64]uint64
+	texts   map[uint64]string
+}
+
+func parse(t *testing.T, b string) parsed {
+	t.Helper()
+	p := parsed{map[uint64]uint64{}, map[uint64]string{}}
+	for len(b) > 0 {
+		tag, n := binary.Uvarint([]byte(b))
+		v, m := binary.Uvarint([]byte(b[n:]))
+		b = b[n+m:]
+		switch tag & 7 {
+		case 0:
+			p.numbers[tag>>3] = v
+		case 2:
+			p.texts[tag>>3], b = b[:v], b[v:]
+		default:
+			t.Fatalf("field %d has the wire type %d", tag>>3, tag&7)
+		}
+	}
+	return p
+}
+
+// hand is a connection to a NATS server.
+type hand struct {
+	t     *testing.T
+	conn  net.Conn
+	r     *bufio.Reader
+	inbox string
+	next  uint64
+}
+
+func shakeHands(t *testing.T, server string) *hand {
+	t.Helper()
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", u.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	h := &hand{t: t, conn: conn, r: bufio.NewReader(conn), inbox: "_INBOX.byhand.8f2c", next: 41}
+	h.say("CONNECT {\"verbose\":false,\"pedantic\":false,\"protocol\":1,\"headers\":true,\"no_responders\":true}\r\nSUB %s.* 1\r\nPING\r\n", h.inbox)
+	if line := h.line(); line != "PONG" {
+		t.Fatalf("the server answers %q", line)
+	}
+	return h
+}
+
+func (h *hand) say(format string, args ...any) {
+	h.t.Helper()
+	if _, err := fmt.Fprintf(h.conn, format, args...); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// line is the next of the server's that is not about the connection.
+func (h *hand) line() string {
+	h.t.Helper()
+	for {
+		line, err := h.r.ReadString('\n')
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		line = strings.TrimRight(line, "\r\n")
+		switch word, _, _ := strings.Cut(line, " "); word {
+		case "PING":
+			h.say("PONG\r\n")
+		case "INFO":
+		default:
+			return line
+		}
+	}
+}
+
+// message reads a message to the inbox: its headers, if it has any, and its payload.
+func (h *hand) message(reply string) (headers, payload string) {
+	h.t.Helper()
+	words := strings.Fields(h.line())
+	if len(words) < 4 || words[0] != "MSG" && words[0] != "HMSG" || words[1] != reply {
+		h.t.Fatalf("the server says %q, want a message to %s", words, reply)
+	}
+	size, err := strconv.Atoi(words[len(words)-1])
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	b := make([]byte, size+2)
+	if _, err := io.ReadFull(h.r, b); err != nil {
+		h.t.Fatal(err)
+	}
+	if words[0] == "MSG" {
+		return "", string(b[:size])
+	}
+	head, _ := strconv.Atoi(words[len(words)-2])
+	return string(b[:head]), string(b[head:size])
+}
+
+// request sends an envelope to a key, and returns the reply to it. The status is the
+// server's, where no node serves the shard.
+func (h *hand) request(kind, key, name, data string, shards, layout uint64) (reply, fault parsed, status string) {
+	h.t.Helper()
+	var env, packet fields
+	shard := handShard(key, "prod", shards)
+	env.number(1, shard)
+	env.bytes(2, []byte(name))
+	env.bytes(3, []byte(data))
+	env.bytes(4, []byte(key))
+	env.bytes(5, []byte(kind))
+	env.number(7, 5_000_000)
+	env.number(10, shards)
+	env.fixed(11, layout)
+	id := h.next
+	h.next++
+	packet.number(1, 1)
+	packet.number(2, id)
+	packet.bytes(3, env)
+	to := fmt.Sprintf("%s.%s-1", h.inbox, strconv.FormatUint(id, 36))
+	h.say("PUB clstr.s.%d.0 %s %d\r\n%s\r\n", shard, to, len(packet), []byte(packet))
+	headers, payload := h.message(to)
+	if headers != "" {
+		return reply, fault, strings.TrimSpace(headers)
+	}
+	reply = parse(h.t, parse(h.t, payload).texts[4])
+	if reply.numbers[1] != id {
+		h.t.Fatalf("the reply is to %d, want %d", reply.numbers[1], id)
+	}
+	return reply, parse(h.t, reply.texts[3]), ""
+}
+
+type byHand struct{ sum int64 }
+
+type Deposit struct{ Amount int64 }
+
+type Sum struct {
+	Sum int64 `json:"sum"`
+}
+
+func (b *byHand) Deposit(_ *actor.Context, m Deposit) (Sum, error) {
+	if m.Amount <= 0 {
+		return Sum{}, fmt.Errorf("cannot deposit %d", m.Amount)
+	}
+	b.sum += m.Amount
+	return Sum{b.sum}, nil
+}
+
+func (b *byHand) Shout(_ *actor.Context, m *wrapperspb.StringValue) (*wrapperspb.StringValue, error) {
+	return wrapperspb.String(strings.ToUpper(m.Value)), nil
+}
+
+// TestWireByHand: who has read docs/wire-format.md can talk to a node.
+func TestWireByHand(t *testing.T) {
+	const shards = 64
+	server := testkit.StartNATS(t)
+	tr, err := natstransport.New(natstransport.Options{URL: server, Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tr.Close() })
+	def := actor.Define("account", func(string) *byHand { return new(byHand) },
+		actor.OnRequest((*byHand).Deposit), actor.OnRequest((*byHand).Shout))
+	var served []uint32 // all but that of nobody's key
+	for i := range uint32(shards) {
+		if uint64(i) != handShard("nobody", "prod", shards) {
+			served = append(served, i)
+		}
+	}
+	startNode(t, cluster.NodeOptions{NodeID: "n", Transport: tr, NumShards: shards, Seed: "prod", Shards: served,
+		Kinds: map[string]cluster.ServerHandlerFunc{"account": cluster.NewActorHandler(def.New)}})
+
+	h := shakeHands(t, server)
+	layout := handLayout("prod", shards)
+	for i, layout := range []uint64{layout, 0} { // 0 is allowed
+		reply, fault, status := h.request("account", "acc-1", "Deposit", `{"Amount":5}`, shards, layout)
+		want := map[string]int64{"sum": int64(5 * (i + 1))}
+		var got map[string]int64
+		if err := json.Unmarshal([]byte(reply.texts[2]), &got); err != nil || got["sum"] != want["sum"] || len(fault.texts) > 0 {
+			t.Errorf("layout %x: %+v, %+v, %q", layout, reply, fault, status)
+		}
+	}
+	_, fault, _ := h.request("account", "acc-1", "Deposit", `{"Amount":5}`, shards, layout+1)
+	if fault.texts[1] != "layout_mismatch" || fault.numbers[2] != 2 {
+		t.Errorf("another layout: %+v", fault)
+	}
+	_, fault, _ = h.request("account", "acc-1", "Deposit", `{"Amount":-5}`, shards, layout)
+	if fault.texts[1] != "application" || fault.numbers[2] != 4 || !strings.Contains(fault.texts[3], "cannot deposit -5") {
+		t.Errorf("a handler's error: %+v", fault)
+	}
+	var value fields
+	value.bytes(1, []byte("hello"))
+	reply, fault, _ := h.request("account", "acc-1", "google.protobuf.StringValue", string(value), shards, layout)
+	if got := parse(t, reply.texts[2]).texts[1]; got != "HELLO" {
+		t.Errorf("protobuf: %q, %+v", got, fault)
+	}
+	if _, _, status := h.request("account", "nobody", "Deposit", `{}`, shards, layout); !strings.HasPrefix(status, "NATS/1.0 503") {
+		t.Errorf("a shard that no node serves: %q", status)
+	}
+}
+
+// The vectors of the document are those of the hand, and of the library.
+func TestWireVectors(t *testing.T) {
+	b, err := os.ReadFile("../docs/wire-format.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cell := func(s string) string { return strings.Trim(strings.TrimSpace(s), "`") }
+	rows := regexp.MustCompile("(?m)^\\|([^|\n]*)\\|([^|\n]*)\\| `([0-9a-f]{16})` \\|(?: (\\d+) \\| (\\d+) \\|)?$").FindAllStringSubmatch(string(b), -1)
+	keys := 0
+	for _, row := range rows {
+		first, seed, hash := cell(row[1]), cell(row[2]), row[3]
+		if row[4] == "" {
+			n, _ := strconv.ParseUint(first, 10, 64)
+			hand, library := fmt.Sprintf("%016x", handLayout(seed, n)), fmt.Sprintf("%016x", sharding.Layout{NumShards: uint32(n), Seed: seed}.Fingerprint())
+			if hand != hash || library != hash {
+				t.Errorf("the layout of %d shards with %q is %s by hand, %s by the library, %s by the document", n, seed, hand, library, hash)
+			}
+			continue
+		}
+		keys++
+		text := first
+		if seed != "" {
+			text = seed + "\x00" + first
+		}
+		if got := fmt.Sprintf("%016x", digest([]byte(text))); got != hash {
+			t.Errorf("the digest of %q with %q is %s, the document has %s", first, seed, got, hash)
+		}
+		for i, n := range []uint32{64, 1024} {
+			hand, library := handShard(first, seed, uint64(n)), cluster.ShardFromString(first, n, seed)
+			if row[4+i] != fmt.Sprint(hand) || uint64(library) != hand {
+				t.Errorf("%q with %q is in shard %d of %d by hand, %d by the library, %s by the document", first, seed, hand, n, library, row[4+i])
+			}
+		}
+	}
+	if keys < 4 || len(rows) < keys+4 {
+		t.Errorf("%d rows, %d of them with keys", len(rows), keys)
+	}
+}
