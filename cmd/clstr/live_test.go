@@ -260,7 +260,7 @@ func TestPermissions(t *testing.T) {
 			Publish: &server.SubjectPermission{Allow: may.Publish}, Subscribe: &server.SubjectPermission{Allow: may.Subscribe}}},
 		{Username: "client", Password: "p", Permissions: &server.Permissions{
 			Publish:   &server.SubjectPermission{Allow: []string{"clstr.s.>", "clstr.who"}},
-			Subscribe: &server.SubjectPermission{Allow: []string{"clstr.own", "_INBOX.>"}}}},
+			Subscribe: &server.SubjectPermission{Allow: []string{"clstr.own", "_INBOX.client.>"}}}},
 		{Username: "reader", Password: "p", Permissions: &server.Permissions{ // as docs/cli.md has it
 			Publish: &server.SubjectPermission{Allow: []string{"$KV.clstr_members.bucket", "$JS.API.STREAM.INFO.KV_clstr_members",
 				"$JS.API.STREAM.MSG.GET.KV_clstr_members", "$JS.API.DIRECT.GET.KV_clstr_members"}},
@@ -282,7 +282,8 @@ func TestPermissions(t *testing.T) {
 	as("control").want(0, "s ago", "nodes")
 	as("control").want(0, "asked a.3f9c2a1b to leave", "drain", "a", "--wait", "0")
 	as("client").want(exitNotPermitted, "natsstore.ControlPermissions", "nodes")
-	as("client").want(exitNotSent+1, "code: no_subscriber", "request", "counter", "k", "Add", "{}", "--shards", "64")
+	as("client").want(exitNotSent+1, "code: no_subscriber", "request", "counter", "k", "Add", "{}", "--shards", "64", "--inbox-prefix", "_INBOX.client")
+	as("client").want(exitNotPermitted, "--inbox-prefix _INBOX.NAME", "request", "counter", "k", "Add", "{}", "--shards", "64")
 	as("client").want(exitNotPermitted, "", "request", "counter", "k", "Add", "{}")
 	as("half").want(exitNotPermitted, `"code": "not_permitted"`, "nodes", "--json")
 	as("reader").want(0, "s ago", "nodes")

@@ -104,16 +104,19 @@ func image(t *testing.T) string {
 }
 
 func TestNATSConfig(t *testing.T) {
-	for _, user := range []string{"CONTROL", "DATA", "STATE"} {
+	for _, user := range []string{"CONTROL", "DATA", "STATE", "WEB"} {
 		t.Setenv(user+"_PASSWORD", "p"+user)
 	}
 	opts, err := server.ProcessConfigFile("nats.conf")
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := []string{"clstr.s.>", "clstr.who", "clstr.own", "_INBOX.>"} // as package natsstore says
-	control := natsstore.ControlPermissions("clstr")
-	expected := map[string]natsstore.Permissions{"control": control, "data": {Publish: node, Subscribe: node}}
+	expected := map[string]natsstore.Permissions{ // as package natsstore says
+		"control": natsstore.ControlPermissions("clstr"),
+		"data": {Publish: []string{"clstr.s.>", "clstr.who", "clstr.own", "_INBOX.>"},
+			Subscribe: []string{"clstr.s.>", "clstr.who", "clstr.own", "_INBOX.data.>"}},
+		"web": {Publish: []string{"clstr.s.>", "clstr.who"}, Subscribe: []string{"clstr.own", "_INBOX.web.>"}},
+	}
 	for _, u := range opts.Users {
 		want(t, u.Username+"'s password", u.Password, "p"+strings.ToUpper(u.Username))
 		if p, ok := expected[u.Username]; ok {

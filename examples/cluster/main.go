@@ -42,19 +42,25 @@ func main() {
 
 // settings are flags, and variables of the environment: CLSTR_NAME is -name.
 type settings struct {
-	name, nats, control, data, state, prefix, http, probe string
-	shards                                                uint
-	linger                                                time.Duration
+	name, nats, control, data, state string
+	ca, cert, key                    string
+	prefix, http, probe              string
+	shards                           uint
+	linger                           time.Duration
 }
 
 func newFlags(o *settings) *flag.FlagSet {
 	f := flag.NewFlagSet("cluster", flag.ContinueOnError)
 	hostname, _ := os.Hostname()
-	f.StringVar(&o.name, "name", hostname, "the node's name, its own among those that run")
+	hostname, _, _ = strings.Cut(hostname, ".") // a node's name has no dots
+	f.StringVar(&o.name, "name", hostname, "the node's name, its own among those that run: letters, digits, - and _")
 	f.StringVar(&o.nats, "nats", "nats://127.0.0.1:4222", "NATS servers, separated by commas")
 	f.StringVar(&o.control, "control", "", "the user that joins: name:password, or the path of a credentials file")
 	f.StringVar(&o.data, "data", "", "the same for the user that carries requests")
 	f.StringVar(&o.state, "state", "", "the same for the user that keeps the counters")
+	f.StringVar(&o.ca, "ca", "", "file with the certificates that the NATS servers' are signed by, if the system has them not")
+	f.StringVar(&o.cert, "cert", "", "file with this node's certificate, for servers that verify their clients")
+	f.StringVar(&o.key, "key", "", "file with the key of -cert")
 	f.StringVar(&o.prefix, "prefix", "clstr", "what the cluster's subjects begin with")
 	f.UintVar(&o.shards, "shards", 256, "into how many shards keys are hashed: alike on all nodes, and for good")
 	f.StringVar(&o.http, "http", ":8080", "address of the HTTP front")
@@ -79,6 +85,9 @@ func run(ctx context.Context, args []string) (err error) {
 	if o.probe != "" {
 		return ask(ctx, o.probe)
 	}
+	if (o.cert == "") != (o.key == "") {
+		return errors.New("-cert and -key go together")
+	}
 	starting := true
 	defer func() {
 		if starting && ctx.Err() != nil {
@@ -86,18 +95,19 @@ func run(ctx context.Context, args []string) (err error) {
 		}
 	}()
 
-	// Three connections of three users: who carries requests cannot take a shard.
-	store, err := natsstore.Open(ctx, natsstore.Options{URL: o.nats, Name: o.name, NATSOptions: as(o.control), Prefix: o.prefix})
+	// Three connections of three users: the one that carries requests cannot take a shard.
+	store, err := natsstore.Open(ctx, natsstore.Options{URL: o.nats, Name: o.name, NATSOptions: o.as(o.control), Prefix: o.prefix})
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	tr, err := natstransport.New(natstransport.Options{URL: o.nats, Name: o.name, NATSOptions: as(o.data), SubjectPrefix: o.prefix})
+	tr, err := natstransport.New(natstransport.Options{URL: o.nats, Name: o.name, SubjectPrefix: o.prefix,
+		NATSOptions: append(o.as(o.data), nats.CustomInboxPrefix("_INBOX.data"))}) // nats.conf: others may not listen there
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, tr.Close()) }()
-	nc, err := nats.Connect(o.nats, append(as(o.state), nats.Name(o.name+" counters"), nats.CustomInboxPrefix("counters.in"))...)
+	nc, err := nats.Connect(o.nats, append(o.as(o.state), nats.Name(o.name+" counters"), nats.CustomInboxPrefix("counters.in"))...)
 	if err != nil {
 		return fmt.Errorf("connecting for the counters: %w", err)
 	}
@@ -146,8 +156,14 @@ func run(ctx context.Context, args []string) (err error) {
 }
 
 // as is how to connect as a user.
-func as(user string) []nats.Option {
+func (o settings) as(user string) []nats.Option {
 	always := []nats.Option{nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond)}
+	if o.ca != "" {
+		always = append(always, nats.RootCAs(o.ca))
+	}
+	if o.cert != "" {
+		always = append(always, nats.ClientCert(o.cert, o.key))
+	}
 	switch name, password, ok := strings.Cut(user, ":"); {
 	case user == "":
 		return always

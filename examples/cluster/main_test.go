@@ -42,7 +42,7 @@ func startNATS(t *testing.T) (url string) { return startServer(t).URL() }
 
 func startServer(t *testing.T) *testkit.NATSServer {
 	t.Helper()
-	for _, user := range []string{"CONTROL", "DATA", "STATE"} {
+	for _, user := range []string{"CONTROL", "DATA", "STATE", "WEB"} {
 		t.Setenv(user+"_PASSWORD", "secret-of-"+user)
 	}
 	opts, err := server.ProcessConfigFile("nats.conf")
@@ -186,7 +186,7 @@ func owned(n *process) float64 {
 // drain does what an operator's clstr drain does.
 func drain(t *testing.T, natsURL, name string) {
 	t.Helper()
-	store, err := natsstore.Open(t.Context(), natsstore.Options{URL: natsURL, NATSOptions: as("control:secret-of-CONTROL")})
+	store, err := natsstore.Open(t.Context(), natsstore.Options{URL: natsURL, NATSOptions: (settings{}).as("control:secret-of-CONTROL")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,18 +41,26 @@
 //	subscribe  clstr.ev.>                            hints
 //	           clstr.ctl.>                           the inboxes of these connections
 //
-// The transport's user carries requests and replies, and no more. A node:
+// The transport's user carries requests and replies, and no more. Each user has an
+// inbox prefix of its own. The nodes' user, here called data:
 //
-//	publish, subscribe  clstr.s.>  clstr.who  clstr.own  _INBOX.>
+//	nats.CustomInboxPrefix("_INBOX.data")
+//	publish    clstr.s.>  clstr.who  clstr.own  _INBOX.>
+//	subscribe  clstr.s.>  clstr.who  clstr.own  _INBOX.data.>
 //
-// A client:
+// A client, here called alice:
 //
+//	nats.CustomInboxPrefix("_INBOX.alice")
 //	publish    clstr.s.>  clstr.who
-//	subscribe  clstr.own  _INBOX.>
+//	subscribe  clstr.own  _INBOX.alice.>
 //
 // So neither can write a record, nor have a node write one by a reply subject,
 // nor forge a hint or the answer of a server: these are outside of what they may
-// publish. Nobody but the servers publishes clstr.ev.>: allow it to nobody.
+// publish. And no client sees what another is answered. A client that may subscribe to
+// all of _INBOX.> reads every reply in the account. It also learns the inboxes of
+// others: if it sends a request with one of those as the reply subject, the node's
+// answer ends the other's call. Only the servers publish clstr.ev.>: allow it to no
+// user.
 //
 // Package membership/storetest tests it, and tests here show the permissions.
 package natsstore

@@ -27,11 +27,11 @@ func user(name string, p natsstore.Permissions) *server.User {
 // What the package comment says of the users of a cluster: the store's, the
 // transport's on a node, and the transport's in a client.
 func users() []*server.User {
-	node := []string{"clstr.s.>", "clstr.who", "clstr.own", "_INBOX.>"}
+	data := []string{"clstr.s.>", "clstr.who", "clstr.own"}
 	return []*server.User{
 		user("control", natsstore.ControlPermissions("")),
-		user("node", natsstore.Permissions{Publish: node, Subscribe: node}),
-		user("client", natsstore.Permissions{Publish: []string{"clstr.s.>", "clstr.who"}, Subscribe: []string{"clstr.own", "_INBOX.>"}}),
+		user("data", natsstore.Permissions{Publish: append(data, "_INBOX.>"), Subscribe: append(data[:3:3], "_INBOX.data.>")}),
+		user("alice", natsstore.Permissions{Publish: []string{"clstr.s.>", "clstr.who"}, Subscribe: []string{"clstr.own", "_INBOX.alice.>"}}),
 	}
 }
 
@@ -99,7 +99,7 @@ func TestDataUsersCannotTouchOwnership(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stop()
-	for _, name := range []string{"node", "client"} {
+	for _, name := range []string{"data", "alice"} {
 		refused := make(chan error, 64)
 		nc, err := nats.Connect(as(name, url), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))
 		if err != nil {
@@ -126,7 +126,7 @@ func TestDataUsersCannotTouchOwnership(t *testing.T) {
 				t.Errorf("%s publishes to %s: %v", name, subject, err)
 			}
 		}
-		for _, subject := range []string{"clstr.ctl.>", "clstr.ev.>"} {
+		for _, subject := range []string{"clstr.ctl.>", "clstr.ev.>", "_INBOX.>", "_INBOX.bob.>", "_INBOX.*.*"} {
 			if _, err := nc.Subscribe(subject, func(*nats.Msg) {}); err != nil {
 				t.Fatal(err)
 			}
@@ -148,7 +148,7 @@ func TestDataUsersCannotTouchOwnership(t *testing.T) {
 // replyInjection has a client ask a node to reply to a record.
 func replyInjection(t *testing.T, url, key string) {
 	refused := make(chan error, 1)
-	node, err := nats.Connect(as("node", url), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))
+	node, err := nats.Connect(as("data", url), nats.CustomInboxPrefix("_INBOX.data"), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func replyInjection(t *testing.T, url, key string) {
 	if err := node.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	client, err := nats.Connect(as("client", url))
+	client, err := nats.Connect(as("alice", url))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,10 +31,11 @@ type Options struct {
 	Name string
 	// NATSOptions are added to the connection that New makes: credentials, TLS,
 	// names, handlers, anything of nats.go but nats.NoEcho. Not with Conn.
-	// A node answers to inboxes below "_INBOX." and below its own prefix only: with
-	// nats.CustomInboxPrefix give each process one below the former ("_INBOX.alice",
-	// so that permissions can keep clients out of each other's replies), or all
-	// the same one.
+	// Give each user an inbox prefix of its own, nats.CustomInboxPrefix("_INBOX.alice"),
+	// and let it subscribe to _INBOX.alice.> only: a user that may subscribe to all of
+	// _INBOX.> reads every reply in the account, and can answer in another's name
+	// (docs/wire-format.md). A node answers to inboxes below "_INBOX." and below its
+	// own prefix only.
 	NATSOptions []nats.Option
 	// Conn is a connection to use in place of one of our own. Close leaves it
 	// open. Until then its error handler is ours, which calls the one that it had.
