@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,7 +49,11 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return exitOK
 	}
 	if !a.began {
-		err = &failure{exit: exitUsage, code: "usage", msg: err.Error(), hint: "usage: " + cmd.UseLine()}
+		f := &failure{exit: exitUsage, code: "usage", msg: err.Error(), hint: "usage: " + cmd.UseLine()}
+		if msg, like, ok := strings.Cut(f.msg, "\n\nDid you mean this?\n"); ok {
+			f.msg, f.hint = msg, "did you mean "+strings.Join(strings.Fields(like), " or ")+"?"
+		}
+		err = f
 	}
 	return a.fail(err)
 }

@@ -35,7 +35,7 @@ func TestDrainTellsTheCost(t *testing.T) {
 		{"all ends in time", 1, exitOK, "parked  3 calls had not begun: clients send them to the next owner\nlost    0 calls\n",
 			[]string{`"parked": 3,`, `"dropped": 0,`, `"lost": 0,`}},
 		{"one goes on", 60, exitLost, "parked  3 calls had not begun: clients send them to the next owner\ndropped 1 notification without an acknowledgement\nlost    2 calls\n" +
-			"clstr: of what node a had accepted, 2 calls did not end in its drain timeout\n",
+			"clstr: 2 calls that node a had accepted did not end within its drain timeout\n",
 			[]string{`"parked": 3,`, `"dropped": 1,`, `"lost": 2,`, `"code": "lost"`, `"exit_code": 9`}},
 	} {
 		for _, args := range [][]string{{"drain", "a"}, {"drain", "a", "--json"}} {

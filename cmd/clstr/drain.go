@@ -120,8 +120,8 @@ func (a *app) runDrain(ctx context.Context, name string, f drainFlags) error {
 		return err
 	}
 	if n.State == membership.Active && c.Takers() == 1 && !f.force {
-		return &failure{exit: exitRefused, code: "refused", msg: fmt.Sprintf("node %s is the only one that takes shards: nobody would serve them", n.Name),
-			hint: "start another node first, or say --force"}
+		return &failure{exit: exitRefused, code: "refused", msg: fmt.Sprintf("node %s is the only one that takes shards: no node would serve them", n.Name),
+			hint: "start another node first, or use --force"}
 	}
 	var p *probing
 	if f.probe {
@@ -156,8 +156,8 @@ func (a *app) runDrain(ctx context.Context, name string, f drainFlags) error {
 		return err
 	}
 	return &failure{exit: exitLost, code: "lost",
-		msg:  fmt.Sprintf("of what node %s had accepted, %s did not end in its drain timeout", n.Name, count(int(out.Lost), "call", "calls")),
-		hint: "its log says what; NodeOptions.DrainTimeout gives them longer"}
+		msg:  fmt.Sprintf("%s that node %s had accepted did not end within its drain timeout", count(int(out.Lost), "call", "calls"), n.Name),
+		hint: "its log names the shards; a longer NodeOptions.DrainTimeout gives calls more time"}
 }
 
 // watchDrain waits for the end and shows how far it is.
@@ -175,8 +175,8 @@ func (a *app) watchDrain(ctx context.Context, d *drainer.Drainer, wait time.Dura
 		return report, &failure{exit: exitFailure, code: "interrupted", msg: fmt.Sprintf("interrupted: node %s goes on leaving", d.Ref().Name)}
 	case over:
 		return report, &failure{exit: exitUnfinished, code: "unfinished",
-			msg:  fmt.Sprintf("node %s still leaves after %v: %d shards have moved, %d have not, %d calls were lost", d.Ref().Name, wait, report.Moved(), report.Remaining, report.Cost.Lost),
-			hint: "it goes on by itself: clstr nodes shows it, and clstr drain once more watches on"}
+			msg:  fmt.Sprintf("node %s is still leaving after %v: %d shards have moved, %d have not, %d calls were lost", d.Ref().Name, wait, report.Moved(), report.Remaining, report.Cost.Lost),
+			hint: "it goes on leaving: clstr nodes shows how far it is, and clstr drain watches it again"}
 	}
 	return report, err
 }

@@ -40,15 +40,15 @@ func makeShard(s *view.Shard) shardJSON {
 func why(s *view.Shard) string {
 	switch {
 	case s.Rev == 0:
-		return "nobody has claimed it yet"
+		return "no node has claimed it yet"
 	case s.Why == membership.Claimed && s.From.IsZero():
-		return "claimed: nobody had it"
+		return "claimed: it had no owner"
 	case s.Why == membership.Claimed:
 		return "claimed from " + shortRef(s.From) + ", which had gone"
 	case s.Why == membership.HandedOver:
 		return fmt.Sprintf("handed over by %s, paused %v", shortRef(s.From), time.Duration(s.PausedUs)*time.Microsecond)
 	case s.Why == membership.Released:
-		return "released by " + shortRef(s.From) + ": nobody took shards"
+		return "released by " + shortRef(s.From) + ": no node took shards"
 	}
 	return s.Why
 }

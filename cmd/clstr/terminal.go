@@ -61,8 +61,8 @@ func (t terminal) paint(s style, text string) string {
 func (t terminal) prose(w io.Writer, s style, label, text string) {
 	for paragraph := range strings.Lines(text) {
 		for _, line := range fold(strings.TrimSuffix(paragraph, "\n"), t.columns-len(label), "") {
-			fmt.Fprintln(w, t.paint(s, label)+line)
-			label = strings.Repeat(" ", len(label))
+			fmt.Fprintln(w, strings.TrimRight(t.paint(s, label)+line, " "))
+			label, s = strings.Repeat(" ", len(label)), plain
 		}
 	}
 }
