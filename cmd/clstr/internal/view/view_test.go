@@ -49,7 +49,7 @@ func load(t *testing.T, layout sharding.Layout, nodes map[string]float64) *Clust
 // TestRanks: they end in who decides, and the scores say why.
 func TestRanks(t *testing.T) {
 	for _, seed := range []string{"", "blue"} {
-		c := load(t, sharding.Layout{NumShards: 200, Seed: seed}, map[string]float64{"a": 1, "b": 1, "c": 2.5, "d.e": 0.5})
+		c := load(t, sharding.Layout{NumShards: 200, Seed: seed}, map[string]float64{"a": 1, "b": 1, "c": 2.5, "d-e": 0.5})
 		for _, s := range c.Shards {
 			ranks, err := c.Ranks(s.ID)
 			if err != nil {
