@@ -28,6 +28,11 @@ func TestStory(t *testing.T) {
 			t.Errorf("%s is missing in:\n%s", want, &out)
 		}
 	}
+	for line := range strings.Lines(out.String()) {
+		if len(line) > 81 { // with its end
+			t.Errorf("a terminal of 80 columns breaks %s", line)
+		}
+	}
 }
 
 // What cannot begin is told, and nothing is left running.

@@ -145,8 +145,9 @@ func (b *Books) forget() {
 	b.seen = seen{}
 }
 
-// title stands above what stage prints.
-const title = "             keys on node-1 node-2 node-3 node-4  requests  failed  p50 ms  p99 ms  max ms  shards moved  pause ms\n"
+// title stands above what stage prints, within 80 columns.
+var title = fmt.Sprintf("%33s%28s%11s%7s\n", "keys on node", "latency, ms", "shards", "pause") +
+	fmt.Sprintf("%-13s %4d %4d %4d %4d %6s %6s %5s %6s %5s %5s %6s\n", "", 1, 2, 3, 4, "calls", "failed", "p50", "p99", "max", "moved", "ms")
 
 // stage asks each key where it lives, and prints what has happened since the stage
 // before.
@@ -159,7 +160,7 @@ func (b *Books) stage(ctx context.Context, out io.Writer, name string) (failed i
 	slices.Sort(s.took)
 	ms := func(d time.Duration) float64 { return d.Seconds() * 1000 }
 	at := func(percent int) float64 { return ms(s.took[(len(s.took)-1)*percent/100]) }
-	fmt.Fprintf(out, "%-20s %6d %6d %6d %6d %9d %7d %7.1f %7.1f %7.0f %13d %9.1f\n", name,
+	fmt.Fprintf(out, "%-13s %4d %4d %4d %4d %6d %6d %5.1f %6.1f %5.0f %5d %6.1f\n", name,
 		hosted["node-1"], hosted["node-2"], hosted["node-3"], hosted["node-4"],
 		len(s.took), s.failed, at(50), at(99), at(100), s.moved, ms(s.pause))
 	return s.failed
@@ -185,7 +186,7 @@ func (b *Books) sums(out io.Writer) error {
 	}
 	fmt.Fprintf(out, "%d requests were acknowledged: none of them was lost, each ran once\n", acknowledged)
 	for o, n := range failed {
-		fmt.Fprintf(out, "%d failed, and their callers were told: %s; %d of them had\n", n, o, had[o])
+		fmt.Fprintf(out, "%d failed: the callers were told %q, and %d of them ran\n", n, o.String(), had[o])
 	}
 	return nil
 }

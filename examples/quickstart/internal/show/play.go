@@ -21,11 +21,11 @@ type Node struct {
 var Timing = membership.Timing{Lease: 3 * time.Second, Settle: 500 * time.Millisecond, Residency: time.Second}
 
 const story = `
-Who joins or drains moves shards one by one: pause is the longest for which nobody
-served one of them. Those of a dead node wait for the end of its lease, %v here and
-10 s by default, as max shows. This one died as far as that goes in a process that
-lives on: its connections were cut, so that it could hand nothing over and answer
-nobody. go test ./internal/chaos kills real processes.
+A node that joins or drains moves its shards one at a time. pause is the longest
+time that one of them was not served. The shards of a dead node wait until its
+lease ends, as max shows: %v here, 10 s by default. node-2 dies inside a process
+that lives on: its connections are cut, so it can hand nothing over and answer
+nothing. To see real processes killed: go test ./internal/chaos
 
 `
 
