@@ -1,9 +1,12 @@
 package handlers_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -35,6 +38,54 @@ func TestStopTimeout(t *testing.T) {
 		}
 		close(release)
 		synctest.Wait()
+	})
+}
+
+// TestAHostThatDoesNotStopInTime: its stop hooks are told by the end of their context,
+// and the node's end and its log name the keys that were waited for in vain.
+func TestAHostThatDoesNotStopInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		began, told := time.Now(), time.Duration(0)
+		def := actor.Define("stuck", func(string) *visits { return &visits{} },
+			actor.OnRequest((*visits).visit),
+			actor.OnPassivate(func(_ *visits, c *actor.Context) error {
+				<-c.Done()
+				told = time.Since(began)
+				return c.Err()
+			}),
+		)
+		tr := memtransport.New(memtransport.Options{})
+		life := transport.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), tr)
+		h := handlers.NewActorHandlerWithOpts(def.New, handlers.Options{HookTimeout: -1})
+		r, ok := handlers.Bind(h, life, handlers.Env{Kind: "stuck", StopTimeout: 3 * time.Second})
+		if !ok {
+			t.Fatal("not bound")
+		}
+		sub, err := tr.Subscribe(life.Context(), 5, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		env := transport.Envelope{Shard: 5, Kind: "stuck", Key: "k", Type: "visit", Data: []byte("{}")}
+		if _, err := tr.Request(t.Context(), env); err != nil {
+			t.Fatal(err)
+		}
+		if err := sub.Unsubscribe(); err != nil {
+			t.Fatal(err)
+		}
+		began = time.Now()
+		err = life.End()
+		synctest.Wait()
+		if err == nil || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), `key "k" (passivation for 3s)`) {
+			t.Errorf("the end says %v, want the key that has not stopped in 3 s", err)
+		}
+		if told != 3*time.Second {
+			t.Errorf("the hook's context ended after %v, want 3 s", told)
+		}
+		if text := log.String(); !strings.Contains(text, "keys are still running") {
+			t.Errorf("the log says nothing of it: %s", text)
+		}
+		_ = tr.Close()
 	})
 }
 
