@@ -112,7 +112,9 @@ func OnActivate[E any](method func(*E, *Context) error) Option {
 
 // OnPassivate calls a method after the entity's last message, before the next
 // incarnation of the key starts. Its error is logged. It is not called for an
-// entity that has panicked, whose state nobody knows.
+// entity that has panicked, whose state nobody knows. For a key that is lost with its
+// node's lease the context has ended from the beginning: another node may have the key,
+// so what heeds the context saves nothing. One line says how many keys there were.
 func OnPassivate[E any](method func(*E, *Context) error) Option {
 	return func(t *table) {
 		t.must(reflect.TypeFor[*E](), t.passivate == nil, "OnPassivate")
@@ -253,7 +255,7 @@ func (i *instance) Passivate(c *Context) {
 		return
 	}
 	if err := i.table.passivate(i.entity, c); err != nil {
-		c.cell.log().Error("passivation failed", slog.Any("error", err))
+		c.cell.hook.err = err // the shell tells, which knows what is behind it
 	}
 }
 
@@ -263,7 +265,7 @@ func (i *instance) Drain(c *Context) {
 		return
 	}
 	if err := i.table.drain(i.entity, c); err != nil {
-		c.Log().Error("notice of a drain failed", slog.Any("error", err))
+		c.cell.log().Error("notice of a drain failed", slog.Any("error", err))
 	}
 }
 

@@ -63,8 +63,8 @@ func (t *ticker) run() {
 func (t *ticker) call() {
 	h := t.cell.beginHook(periodicWork, t.limit)
 	defer h.end()
-	if err := t.method(t.entity, &h.own); err != nil {
-		t.cell.log().Warn("periodic work failed", slog.Any("error", err))
+	if h.err = t.method(t.entity, &h.own); h.err != nil {
+		t.cell.log().Warn("periodic work failed", slog.Any("error", h.failure(h.err)))
 	}
 }
 

@@ -33,6 +33,8 @@ type hook struct {
 	limit time.Duration // not positive: none; changes under the cell's mu
 	timer *time.Timer   // nil without a limit
 	late  bool          // past its limit; guarded by the cell's mu
+	told  bool          // and in a log line; the same
+	err   error         // its method's, told in a line of its own; used on the turn only
 
 	mu     sync.Mutex
 	ctx    context.Context // made when asked for: most hooks never do
@@ -63,7 +65,7 @@ func (h *hook) setLimit(limit time.Duration) {
 		h.timer.Stop()
 	case limit <= 0:
 	case h.timer == nil:
-		h.timer = time.AfterFunc(limit, h.expire)
+		h.timer = time.AfterFunc(limit, h.atLimit)
 	default:
 		h.timer.Reset(limit - time.Since(h.began))
 	}
@@ -83,6 +85,47 @@ func (h *hook) relimit(limit time.Duration) {
 	}
 }
 
+// heedTime is how long a hook has to return when its time is up, before a line says
+// that it has not: most heed the end of their context, and their own failure says all.
+const heedTime = time.Second
+
+// atLimit is called by the timer.
+func (h *hook) atLimit() {
+	h.expire()
+	c := h.own.cell
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.hook == h && h.late && !h.told {
+		h.timer = time.AfterFunc(heedTime, h.tell)
+	}
+}
+
+// tell says that the hook has not heeded the end of its time.
+func (h *hook) tell() {
+	c := h.own.cell
+	c.mu.Lock()
+	goesOn := c.hook == h && !h.told
+	h.told = h.told || goesOn
+	c.mu.Unlock()
+	if goesOn {
+		c.log().Warn("a hook takes too long: its key is closed until it returns", slog.String("hook", h.what), slog.Duration("after", h.limit))
+	}
+}
+
+// failure is an error of the hook's method with what is behind it, if that is not the
+// method's own.
+func (h *hook) failure(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case h.lost():
+		return fmt.Errorf("%w: %w", ErrLapsed, err)
+	case h.limit > 0 && time.Since(h.began) >= h.limit:
+		return fmt.Errorf("%w after %v: %w", errHookTimeout, h.limit, err)
+	}
+	return err
+}
+
 // expire answers whoever waits for the key. The timer calls it, or end, if the
 // hook has returned at the same moment.
 func (h *hook) expire() {
@@ -95,7 +138,6 @@ func (h *hook) expire() {
 	h.late = true
 	waiting := c.takeOthers()
 	c.mu.Unlock()
-	h.own.cell.log().Warn("a hook takes too long: its key is closed until it returns", slog.String("hook", h.what), slog.Duration("after", h.limit))
 	c.shard.refuseAll(c, waiting, h.why())
 }
 
@@ -124,14 +166,18 @@ func (h *hook) end() {
 	c := h.own.cell
 	c.mu.Lock()
 	c.hook = nil
-	late := h.late
+	late, told := h.late, h.told
 	c.mu.Unlock()
 	if h.timer != nil {
 		h.timer.Stop()
 	}
 	h.held.Release()
-	if late {
-		h.own.cell.log().Warn("a hook has returned at last", slog.String("hook", h.what), slog.Duration("after", time.Since(h.began)))
+	switch after := slog.Duration("after", time.Since(h.began)); {
+	case !late || h.err != nil: // its failure is told, and says that its time was up
+	case told:
+		c.log().Warn("a hook has returned at last", slog.String("hook", h.what), after)
+	default:
+		c.log().Warn("a hook has taken all of its time", slog.String("hook", h.what), after)
 	}
 }
 

@@ -141,7 +141,7 @@ var errPanic = errors.New("panic (see the node's log)")
 func (s *shell) activate(ctx pactor.Context) (err error) {
 	h := s.cell.beginHook(activation, s.hookTimeout())
 	defer h.end()
-	defer func() { s.lost = err != nil && h.lost() }()
+	defer func() { s.lost, h.err, err = err != nil && h.lost(), err, h.failure(err) }()
 	inner, err := s.shard.host.opts.Factory(s.cell.key)
 	if err != nil {
 		return err
@@ -161,7 +161,19 @@ func (s *shell) activate(ctx pactor.Context) (err error) {
 func (s *shell) passivate(pactor.Context) {
 	h := s.cell.beginHook(passivation, s.hookTimeout())
 	defer h.end()
+	defer s.lose(h, s.shard.lapsed())
 	s.entity.Passivate(&h.own)
+	if h.err != nil && !h.lost() {
+		s.cell.log().Error("passivation failed", slog.Any("error", h.failure(h.err)))
+	}
+}
+
+// lose counts a key that ends while another may own it: before its stop hook began, or
+// since.
+func (s *shell) lose(h *hook, before bool) {
+	if before || h.lost() {
+		s.shard.host.system.losses.key(h.err)
+	}
 }
 
 // watched is pass for a message that is a hook of the actor's.
@@ -169,6 +181,9 @@ func (s *shell) watched(ctx pactor.Context) {
 	if s.inner != nil {
 		h := s.cell.beginHook(passivation, s.hookTimeout())
 		defer h.end()
+		if _, ends := ctx.Message().(*pactor.Stopping); ends {
+			defer s.lose(h, s.shard.lapsed())
+		}
 		s.inner.Receive(ctx)
 	}
 }

@@ -29,6 +29,7 @@ type System struct {
 	log     *slog.Logger
 	replies *replies
 	hosts   atomic.Uint64
+	losses  losses
 	close   sync.Once
 }
 
@@ -41,7 +42,7 @@ type Pool = interface{ Go(pool.Task) }
 // ([Context.Log]) are all written.
 func NewSystem(log *slog.Logger, p Pool) *System {
 	log = sparse.New(log)
-	s := &System{pool: p, log: log, replies: newReplies()}
+	s := &System{pool: p, log: log, replies: newReplies(), losses: losses{log: log}}
 	quiet := slog.New(demoted{log.Handler()})
 	s.as = pactor.NewActorSystem(
 		pactor.WithLoggerFactory(func(*pactor.ActorSystem) *slog.Logger { return quiet }),
@@ -55,6 +56,7 @@ func NewSystem(log *slog.Logger, p Pool) *System {
 // been stopped. It is idempotent.
 func (s *System) Close() {
 	s.close.Do(s.as.Shutdown)
+	s.losses.tell()
 	sparse.Flush(s.log)
 }
 

@@ -60,7 +60,10 @@ func (l *link) Watch(f func(membership.Entry)) (func(), error) {
 func (lc *livingCluster) startOn(opts cluster.NodeOptions) *livingNode {
 	opts.Transport = cmp.Or[cluster.ServerTransport](opts.Transport, lc.tr)
 	opts.Membership = cmp.Or[membership.Store](opts.Membership, lc.store)
-	opts.NumShards, opts.Log = livingShards, slog.New(slog.DiscardHandler)
+	opts.NumShards = livingShards
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
 	n := &livingNode{name: opts.NodeID, ended: make(chan error, 1), Node: cluster.NewNode(opts)}
 	var ctx context.Context
 	ctx, n.stop = context.WithCancel(context.Background())
