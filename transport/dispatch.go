@@ -230,7 +230,7 @@ func (s *Sub) free() {
 		return
 	}
 	s.mu.Lock()
-	if s.drained != nil && s.inflight.Load() == refusing {
+	if s.drained != nil && s.inflight.Load() == refusing { // a drain may have admitted another since
 		close(s.drained)
 		s.drained = nil
 	}
