@@ -153,6 +153,7 @@ func (n *Node) runFixed(ctx context.Context, life *transport.Lifetime, log *slog
 		return errors.Join(err, unsubscribe(subs), life.End()) // which knows why the transport has ended
 	}
 	n.owned(len(subs))
+	n.warnOfShared(subs, log)
 	if len(subs) == 0 {
 		log.Warn("node owns no shards and serves nothing: is its ID among those that the shards were assigned to?")
 	} else {
@@ -165,6 +166,22 @@ func (n *Node) runFixed(ctx context.Context, life *transport.Lifetime, log *slog
 	n.owned(0)
 	log.Info("node has ended")
 	return err
+}
+
+// warnOfShared tells in one line which shards another node serves too, as far as the
+// transport knows: a key of theirs may then live twice.
+func (n *Node) warnOfShared(subs []Subscription, log *slog.Logger) {
+	const named = 8
+	var shared []uint32
+	for i, sub := range subs {
+		if s, ok := sub.(interface{ Shared() bool }); ok && s.Shared() {
+			shared = append(shared, n.opts.Shards[i])
+		}
+	}
+	if len(shared) > 0 {
+		log.Warn("shards of this node's list are served by another node on its transport too: the lists must not overlap",
+			slog.Int("count", len(shared)), slog.Any("shards", shared[:min(named, len(shared))]))
+	}
 }
 
 // bind finds the direct way into each handler.

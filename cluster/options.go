@@ -27,7 +27,9 @@ type NodeOptions struct {
 	// Shards is the list of shard IDs this node owns. Use [ShardsForNode] to
 	// compute this based on cluster membership. A node without any serves nothing,
 	// and says so in a warning: its NodeID may not be among those that the shards
-	// were assigned to.
+	// were assigned to. Lists of two nodes must not overlap: a key could live twice. A
+	// node warns of shards that another on the same transport value serves too; that
+	// one in another process does, it cannot know.
 	Shards []uint32
 	// Handler processes incoming messages for owned shards. Required, unless
 	// there are Kinds.

@@ -129,6 +129,13 @@ func (t *Transport) subscribe(ctx context.Context, shardID uint32, epoch uint64,
 	return s, nil
 }
 
+// Shared reports whether another subscription serves the shard in the same epoch: the
+// first that has come gets its messages.
+func (s *subscription) Shared() bool {
+	subs := s.t.shards.Get(s.shard)
+	return subs != nil && slices.ContainsFunc(*subs, func(o *subscription) bool { return o != s && o.epoch == s.epoch })
+}
+
 // Unsubscribe implements [transport.Subscription].
 func (s *subscription) Unsubscribe() error {
 	s.t.remove(s)

@@ -69,6 +69,7 @@ type Transport struct {
 	in    chan *nats.Msg // all messages of the connection, in order
 	mu    sync.Mutex
 	subs  map[*nats.Subscription]*subscription
+	fixed map[uint32]int // by shard: how many of subs have epoch 0
 	asked map[*nats.Subscription]*ownersSub
 	marks []chan struct{} // of markers in the channel, in order
 
@@ -110,6 +111,7 @@ func newTransport(opts Options, backlog int) (*Transport, error) {
 		clock:   expiry.New(transport.DefaultRequestTimeout + ttlGrace),
 		in:      make(chan *nats.Msg, backlog),
 		subs:    map[*nats.Subscription]*subscription{},
+		fixed:   map[uint32]int{},
 		asked:   map[*nats.Subscription]*ownersSub{},
 		peers:   newPeers(),
 		broken:  make(chan struct{}),

@@ -77,6 +77,9 @@ func (t *Transport) subscribe(s *subscription) (err error) {
 	}
 	if s.nats, err = t.nc.ChanQueueSubscribe(t.subjectOf(s.shard, s.epoch), queueGroup, t.in); err == nil {
 		t.subs[s.nats] = s
+		if s.epoch == 0 {
+			t.fixed[s.shard]++
+		}
 	}
 	return err
 }
@@ -97,6 +100,15 @@ func (t *Transport) flush(ctx context.Context) error {
 	}
 	t.hearAll(ctx)
 	return nil
+}
+
+// Shared reports whether another subscription on this transport serves the shard of a
+// fixed list: the server then gives each message to any of them. What other processes
+// have subscribed is not known.
+func (s *subscription) Shared() bool {
+	s.t.mu.Lock()
+	defer s.t.mu.Unlock()
+	return s.epoch == 0 && s.t.fixed[s.shard] > 1
 }
 
 // Unsubscribe implements [transport.Subscription]. What the server has sent
@@ -129,6 +141,11 @@ func (t *Transport) drain(subs ...*subscription) {
 	}
 	t.mu.Lock()
 	for _, s := range subs {
+		if s.epoch == 0 && t.subs[s.nats] != nil {
+			if t.fixed[s.shard]--; t.fixed[s.shard] == 0 {
+				delete(t.fixed, s.shard)
+			}
+		}
 		delete(t.subs, s.nats)
 	}
 	t.mu.Unlock()
