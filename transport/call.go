@@ -222,7 +222,7 @@ func (c *Call) Fail(err *Error) {
 // be called from the deferred function that recovered. The caller learns
 // neither value nor stack.
 func (c *Call) Panicked(value any) {
-	c.sub.d.logger.Error("handler panicked", sparse.Entity(c.env.Kind, c.env.Shard, c.env.Key), slog.String("type", c.env.Type), sparse.Panic(value))
+	c.sub.life.log.Error("handler panicked", sparse.Entity(c.env.Kind, c.env.Shard, c.env.Key), slog.String("type", c.env.Type), sparse.Panic(value))
 	c.answer(nil, Errorf(ErrPanicked, "message type %q", c.env.Type))
 }
 

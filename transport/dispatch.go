@@ -23,7 +23,6 @@ const retryHint = 10 * time.Millisecond
 // shards with it and hands it what arrives.
 type Dispatcher struct {
 	limits Limits
-	logger *slog.Logger
 	pool   Pool
 	close  func() // of a pool of its own
 	clock  *expiry.Set
@@ -41,15 +40,15 @@ type Dispatcher struct {
 func NewDispatcher(limits Limits, log *slog.Logger) *Dispatcher {
 	limits = limits.withDefaults()
 	p := pool.New(limits.MaxConcurrentHandlers)
-	d := newDispatcher(limits, sparse.New(log), p)
+	d := newDispatcher(limits, p)
 	d.close = p.Close
-	d.life = NewLifetime(d.logger, d)
+	d.life = NewLifetime(log, d)
 	return d
 }
 
-func newDispatcher(limits Limits, log *slog.Logger, p Pool) *Dispatcher {
+func newDispatcher(limits Limits, p Pool) *Dispatcher {
 	return &Dispatcher{
-		limits: limits, logger: log, pool: p, subs: map[*Sub]struct{}{},
+		limits: limits, pool: p, subs: map[*Sub]struct{}{},
 		clock: expiry.New(limits.HandlerTimeout, DefaultRequestTimeout),
 	}
 }
@@ -112,11 +111,8 @@ func (d *Dispatcher) Subscribe(ctx context.Context, r Receiver) (*Sub, error) {
 	return s, nil
 }
 
-// SetLog replaces the logger. It must be called before the first subscription.
-func (d *Dispatcher) SetLog(log *slog.Logger) {
-	log = sparse.New(log)
-	d.logger, d.life.log = log, log
-}
+// SetLog replaces the logger, which is for handlers that no node gives one. It must be called before the first subscription.
+func (d *Dispatcher) SetLog(log *slog.Logger) { d.life.log = sparse.New(log) }
 
 // Dispatcher implements [Dispatched].
 func (d *Dispatcher) Dispatcher() *Dispatcher { return d }

@@ -53,7 +53,7 @@ func (l *Lifetime) handlerFunc(sub *Sub, err error) HandlerFunc {
 // syncSub subscribes r at the lifetime's own dispatcher.
 func (l *Lifetime) syncSub(r Receiver) (*Sub, error) {
 	d, ok := l.Once(syncDispatcher{}, func() (any, func()) {
-		d := newDispatcher(Limits{MaxPending: -1, HandlerTimeout: l.handlerTimeout}, l.log, l.pool)
+		d := newDispatcher(Limits{MaxPending: -1, HandlerTimeout: l.handlerTimeout}, l.pool)
 		d.life = l
 		return d, d.endSync
 	}).(*Dispatcher)

@@ -66,7 +66,9 @@ func throughSparse(file *ast.File) map[token.Pos]bool {
 		if !ok {
 			return true
 		}
-		if sel, ok := call.Fun.(*ast.SelectorExpr); ok && sel.Sel.IsExported() && !isSelector(sel, "slog", sel.Sel.Name) {
+		sel, ok := call.Fun.(*ast.SelectorExpr)
+		id, isIdent := call.Fun.(*ast.Ident)
+		if ok && sel.Sel.IsExported() && !isSelector(sel, "slog", sel.Sel.Name) || isIdent && id.IsExported() {
 			for _, arg := range call.Args {
 				places[arg.Pos()] = true
 			}
