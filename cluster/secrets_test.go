@@ -177,7 +177,7 @@ func TestNoPayloadInErrorsAndLogs(t *testing.T) {
 	if strings.Contains(logged.String(), "s3cret") {
 		t.Errorf("the log has the payload or a header: %s", logged.String())
 	}
-	if n := strings.Count(logged.String(), "panicked"); n < 10 {
+	if n := strings.Count(logged.String(), "panicked"); n < 6 { // five of handlers, by the bound of the log, and one of an activation
 		t.Errorf("the log tells of %d panics:\n%s", n, logged.String())
 	}
 }
