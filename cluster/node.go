@@ -110,6 +110,7 @@ func (n *Node) run(ctx context.Context) error {
 	life := transport.NewLifetime(log, n.opts.Transport)
 	defer func() { _ = life.End() }() // where it has not ended below
 	life.LimitInFlight(n.opts.MaxInFlight)
+	life.LimitBytes(n.opts.MaxInFlightBytes, n.opts.MaxBytesPerKey)
 	defer n.layout.init(n.opts, log)()
 	if m, ok := n.metrics.(NotificationMetrics); ok {
 		life.ObserveFailed(func(err *Error) { m.NotificationFailed(err.Code) })

@@ -59,6 +59,16 @@ type NodeOptions struct {
 	// count. 0 = default (65,536), -1 = unlimited.
 	MaxInFlight int
 
+	// MaxInFlightBytes is how many bytes (payload, key and headers) the messages may
+	// have, of all shards together, that the node has accepted and not finished. What
+	// comes beyond it is refused with [ErrOverloaded] at once, but what a running
+	// handler asks for may take as much again. 0 = default (256 MiB), -1 = unlimited.
+	MaxInFlightBytes int
+	// MaxBytesPerKey is the same for the messages of one key. One message is always
+	// taken, however large it is, and messages below an 8,192nd part of the bound do
+	// not count. 0 = default (16 MiB), -1 = unlimited.
+	MaxBytesPerKey int
+
 	// Membership makes the node's shards live: nodes that share a store, and give
 	// the same NumShards and Seed, share the shards among those that are there,
 	// and hand them over as nodes join, leave and die. It takes the place of
@@ -91,6 +101,12 @@ func (o NodeOptions) withDefaults() NodeOptions {
 	if o.MaxInFlight == 0 {
 		o.MaxInFlight = DefaultMaxInFlight
 	}
+	if o.MaxInFlightBytes == 0 {
+		o.MaxInFlightBytes = transport.DefaultMaxInFlightBytes
+	}
+	if o.MaxBytesPerKey == 0 {
+		o.MaxBytesPerKey = transport.DefaultMaxBytesPerKey
+	}
 	return o
 }
 
@@ -108,6 +124,12 @@ func (o NodeOptions) validate() error {
 	}
 	if o.MaxInFlight < -1 {
 		return transport.Errorf(ErrBadOption, "node %s: MaxInFlight %d: -1 (unlimited), 0 (default) or more", o.NodeID, o.MaxInFlight)
+	}
+	if o.MaxInFlightBytes < -1 {
+		return transport.Errorf(ErrBadOption, "node %s: MaxInFlightBytes %d: -1 (unlimited), 0 (default) or more", o.NodeID, o.MaxInFlightBytes)
+	}
+	if o.MaxBytesPerKey < -1 {
+		return transport.Errorf(ErrBadOption, "node %s: MaxBytesPerKey %d: -1 (unlimited), 0 (default) or more", o.NodeID, o.MaxBytesPerKey)
 	}
 	for kind, h := range o.Kinds {
 		if kind == "" || h == nil {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
@@ -23,7 +24,9 @@ type caller func(ctx context.Context, env transport.Envelope) ([]byte, error)
 
 // ask sends a request of a type to a key.
 func (c caller) ask(key, msgType string) (string, error) {
-	reply, err := c(context.Background(), transport.Envelope{Type: msgType, Key: key})
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Hour) // without one it would have 30 s
+	defer cancel()
+	reply, err := c(ctx, transport.Envelope{Type: msgType, Key: key})
 	return string(reply), err
 }
 

@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -126,7 +127,9 @@ func TestStuckPassivation(t *testing.T) {
 		h := handlers.NewActorHandlerWithOpts(def.New, handlers.Options{HookTimeout: 5 * time.Minute})
 		call := newNode(t, memtransport.Options{}).serve(t, h, handlers.Env{})
 		visit := func() error {
-			_, err := call(t.Context(), transport.Envelope{Key: "slow", Type: "visit", Data: []byte("{}")})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			_, err := call(ctx, transport.Envelope{Key: "slow", Type: "visit", Data: []byte("{}")})
 			return err
 		}
 		if err := visit(); err != nil {

@@ -95,6 +95,10 @@ func (h *hosted) Accept(c *transport.Call) {
 	if !ok {
 		return // answered
 	}
+	if err := c.Weigh(key); err != nil {
+		c.Refuse(err)
+		return
+	}
 	if err := h.host.Deliver(uint32(env.Shard), key, delivery{c}); err != nil {
 		refuse(c, key, err)
 	}
@@ -105,7 +109,7 @@ func (k *keyed) key(c *transport.Call) (key string, ok bool) {
 	env := c.Envelope()
 	if k.extract != nil {
 		key, ok = k.extracted(c)
-	} else if key, ok = env.GetHeader(transport.HeaderKey); !ok {
+	} else if key, ok = keyOf(c); !ok {
 		c.Refuse(transport.Errorf(transport.ErrMissingKeyHeader, "message type %q to shard %d: send it by key", env.Type, env.Shard))
 	}
 	if ok && key == "" {
@@ -114,6 +118,16 @@ func (k *keyed) key(c *transport.Call) (key string, ok bool) {
 		return "", false
 	}
 	return key, ok
+}
+
+// keyOf returns the envelope's key, or that which a func before this handler has put
+// into its header.
+func keyOf(c *transport.Call) (key string, ok bool) {
+	if env := c.Envelope(); env.Key != "" {
+		return env.Key, true
+	}
+	env, _ := c.Peek()
+	return env.GetHeader(transport.HeaderKey)
 }
 
 // extracted asks a scoped handler's Extract, which is the user's: its error is
@@ -129,7 +143,12 @@ func (k *keyed) extracted(c *transport.Call) (key string, ok bool) {
 			c.Panicked(value)
 		}
 	}()
-	key, err := k.extract(c.Envelope().Lent())
+	env, there := c.Peek()
+	if !there { // it was decided meanwhile, and its payload may be gone
+		returned = true
+		return "", false
+	}
+	key, err := k.extract(env.Lent())
 	returned = true
 	if err != nil {
 		c.Reply(nil, err)

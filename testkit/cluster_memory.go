@@ -10,6 +10,7 @@ import (
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/wire"
 )
 
 var (
@@ -66,11 +67,15 @@ func (n *memNetwork) Request(ctx context.Context, env transport.Envelope) ([]byt
 	case s == nil:
 		return nil, transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", env.Shard)
 	}
+	env.Bound(ctx)
+	if err := wire.CheckRequest(ctx, &env, wire.DefaultMaxMessage); err != nil { // as over NATS
+		return nil, err
+	}
 	reply, err := s.Do(ctx, env)
 	if isClosed(s.node.gone) {
 		return nil, lost(ctx, &env, n.closed)
 	}
-	return reply, err
+	return wire.CheckReply(reply, err, wire.DefaultMaxMessage)
 }
 
 // Close implements transport.ClientTransport; the nodes close their own parts.

@@ -21,7 +21,7 @@ func TestMemoryConformance(t *testing.T) {
 			}
 			return transporttest.Pair{Client: client, Server: server}
 		},
-		Features: transporttest.Features{RefusesUnacked: true, Epochs: true},
+		Features: transporttest.Features{MaxPayload: 1 << 20, RefusesUnacked: true, Epochs: true},
 	})
 }
 
@@ -36,6 +36,6 @@ func TestFaultsConformance(t *testing.T) {
 			}).WithLog(slog.New(slog.DiscardHandler)))
 			return transporttest.Pair{Client: tr, Server: tr}
 		},
-		Features: transporttest.Features{RefusesUnacked: true, Epochs: true},
+		Features: transporttest.Features{MaxPayload: 1 << 20, RefusesUnacked: true, Epochs: true},
 	})
 }

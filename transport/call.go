@@ -72,6 +72,7 @@ type Call struct {
 
 	until    int64 // moment by which the call must be answered; 0 is none
 	runUntil int64 // the same with the handler timeout; set by Start
+	bytes    int64 // what it holds, while it is in flight
 	node     expiry.Node
 	task     *funcTask // what runs it, where that is a func
 	from     *Call     // whose handler has passed it on: it is part of that, unless it is alone
@@ -88,6 +89,7 @@ type more struct {
 	after func()        // to be called when answered
 	kept  any           // the observer's
 	via   []uint32      // shards that wait for the call
+	key   *keyID        // whose bytes the call's count as
 
 	told    chan struct{} // closed when a late acknowledgement was given, or refused
 	refusal *Error        // set before told is closed
@@ -123,6 +125,10 @@ func (c *Call) Init(env Envelope, r Replier, budget time.Duration) {
 // init is Init with the moment of the caller's deadline; 0 is none.
 func (c *Call) init(env *Envelope, r Replier, deadline int64) {
 	c.env, c.replier = *env, r
+	if deadline == 0 && c.far {
+		c.env.Bound(context.Background()) // a sender of another make may have forgotten to
+		env = &c.env
+	}
 	if deadline != 0 && env.Delivery == AwaitReply { // a notification lives on when its sender has gone
 		c.until = deadline
 	}
@@ -145,7 +151,8 @@ func deadlineOf(ctx context.Context) int64 {
 	return 0
 }
 
-// Envelope returns the call's envelope. The handler owns it until it returns.
+// Envelope returns the call's envelope. The handler owns it until it returns. Before
+// the call has started, Data and Headers may go at any moment: see [Call.Peek].
 func (c *Call) Envelope() *Envelope { return &c.env }
 
 // Start says that the handler starts now, in the given slot (nil outside a

@@ -183,6 +183,7 @@ func (c *Call) finish() {
 		s.home().counts.leave(c)
 	}
 	s.life.busy.Add(-1)
+	c.lighten()
 	if c.finished() {
 		c.depart()
 	}

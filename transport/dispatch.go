@@ -73,7 +73,8 @@ type Sub struct {
 	lastPart atomic.Int64 // when a handler has passed a call on the last time; 0: never
 	dropped  atomic.Bool  // set under mu
 	lapsed   atomic.Bool  // the same
-	counts   moveCounts   // behind a gate: of what a move refuses or cuts off
+	keys     keyBytes
+	counts   moveCounts // behind a gate: of what a move refuses or cuts off
 
 	// outer is the subscription whose handler has passed the calls of this one on.
 	// They are in flight there too, with the call that they are part of. Gate, lease
@@ -168,7 +169,8 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 	c.sub = s
 	part := s.outer == nil || c.join()
 	ending := s.to != nil && s.to.inflight.Load() >= refusing
-	n, busy := s.inflight.Add(1), s.life.busy.Add(1)
+	c.bytes = c.env.size()
+	n, busy, held := s.inflight.Add(1), s.life.busy.Add(1), s.life.bytes.Add(c.bytes)
 	if s.gate != nil {
 		if c.AwaitsReply() {
 			s.home().counts.ask(c)
@@ -197,9 +199,15 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 	case s.life.mostBusy > 0 && busy > s.life.mostBusy && (c.from == nil || c.alone):
 		c.Refuse(Overloaded(retryHint, "the node has %d calls in flight: at most %d allowed", s.life.mostBusy, s.life.mostBusy))
 		return false
+	case s.heavy(c, held):
+		c.Refuse(Overloaded(retryHint, "the node has %d bytes of calls in flight: at most %d allowed", held-c.bytes, s.life.mostBytes))
+		return false
 	case c.env.TTLMs < 0:
 		c.Refuse(newError(ErrEnvelopeExpired))
 		return false
+	}
+	if !c.far {
+		c.own()
 	}
 	if c.until != 0 {
 		now := expiry.Now()

@@ -91,7 +91,7 @@ func TestNoHandlerTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, timeout := range []time.Duration{-1, 1<<63 - 1} {
 			in := &inbox{}
-			c := NewCall(Envelope{}, in, 0)
+			c := NewCall(Envelope{}, in, 2000*time.Hour)
 			(&book{}).sub(t, Limits{HandlerTimeout: timeout}).Dispatch(c)
 			c.Start(nil)
 			pass(1000 * time.Hour)

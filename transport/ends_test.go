@@ -76,6 +76,9 @@ func TestWhoEndsACall(t *testing.T) {
 							}
 							synctest.Wait()
 							want := endOf(deadline, ttl)
+							if delivery == AwaitReply && want == 0 {
+								want = DefaultRequestTimeout
+							}
 							if at != waits && (want == 0 || handlerTimeout < want) {
 								want = handlerTimeout
 							}

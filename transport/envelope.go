@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strings"
@@ -95,6 +96,20 @@ func (e *Envelope) Stamp() {
 	now := time.Now()
 	e.CreatedAtMs = now.UnixMilli()
 	e.born, e.bornMs = expiry.At(now), e.CreatedAtMs
+}
+
+// Bound gives an envelope what it must not be without, where it is sent with ctx: a
+// time to live of 30 s, if it awaits a reply and nothing else bounds the wait; and
+// where there is a time to live, the moment from which it counts. Transports call it.
+func (e *Envelope) Bound(ctx context.Context) {
+	if e.Delivery == AwaitReply && e.TTLMs == 0 {
+		if _, ok := ctx.Deadline(); !ok {
+			e.TTLMs = DefaultRequestTimeout.Milliseconds()
+		}
+	}
+	if e.TTLMs > 0 && e.CreatedAtMs == 0 {
+		e.Stamp()
+	}
 }
 
 // stamped reports whether born is the moment of creation.

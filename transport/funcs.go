@@ -63,6 +63,10 @@ type funcTask struct {
 
 // Accept implements [Receiver].
 func (r *funcReceiver) Accept(c *Call) {
+	if err := c.Weigh(c.env.Key); err != nil {
+		c.Refuse(err)
+		return
+	}
 	if !c.enqueue() {
 		return
 	}

@@ -26,7 +26,10 @@ type Lifetime struct {
 	handlerTimeout time.Duration // of the transport; not positive is none
 
 	busy     atomic.Int64 // calls in flight, but those whose handlers wait for others
+	bytes    atomic.Int64 // what all calls in flight hold; beside busy, because both change together
 	mostBusy int64        // not positive is no limit
+
+	mostBytes, mostOfKey int64 // the same, of bytes
 
 	onFailed func(*Error)
 
@@ -61,6 +64,7 @@ type Dispatched interface{ Dispatcher() *Dispatcher }
 // lines a second of each message, and how many were left out; nil is slog.Default().
 func NewLifetime(log *slog.Logger, transport any) *Lifetime {
 	l := &Lifetime{log: sparse.New(log), things: map[any]any{}, gone: make(chan struct{}), handlerTimeout: DefaultHandlerTimeout}
+	l.LimitBytes(DefaultMaxInFlightBytes, DefaultMaxBytesPerKey)
 	if t, ok := transport.(Dispatched); ok {
 		d := t.Dispatcher()
 		l.pool, l.handlerTimeout = d.pool, d.limits.HandlerTimeout

@@ -33,9 +33,8 @@ func (s *Sub) do(ctx context.Context, env Envelope, from *Call) ([]byte, error) 
 	if err := ctx.Err(); err != nil {
 		return nil, ContextError(err, NotSent)
 	}
-	env.Data = cloneBytes(env.Data)
-	env.Headers = maps.Clone(env.Headers)
 	env.ReplyTo = ""
+	env.Bound(ctx)
 	if env.Delivery != AwaitReply {
 		return nil, s.notify(ctx, &env, from)
 	}
@@ -88,6 +87,12 @@ func (l *local) await(ctx context.Context) error {
 	}
 	<-l.wait // decided at the same moment
 	return nil
+}
+
+// own copies what the sender has lent: what is refused costs no copy.
+func (c *Call) own() {
+	c.env.Data = cloneBytes(c.env.Data)
+	c.env.Headers = maps.Clone(c.env.Headers)
 }
 
 func cloneBytes(b []byte) []byte {

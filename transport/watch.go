@@ -11,7 +11,9 @@ const (
 //	from another process, or with a TTL   the dispatcher's clock, from its arrival on
 //	a request of this process, without    its sender, which wakes at its own deadline and leaves
 //	started, HandlerTimeout is earlier    the dispatcher's clock, from its start on
-//	none of these                         nobody: it has all the time that it wants
+//	none of these, a notification         nobody: it has all the time that it wants
+//
+// A request always has a deadline or a TTL: see [Envelope.Bound].
 //
 // The answer is the same for requests and notifications, for calls that wait, that
 // run, and that their handlers have left open: a sender that has died, and can

@@ -10,8 +10,8 @@ import (
 	"github.com/clstr-go/clstr/transport/transporttest"
 )
 
-// harness makes a transport that is both ends. It has no limit on payloads, and
-// sees at once that nobody serves a shard.
+// harness makes a transport that is both ends. By default its limit on messages is
+// that of NATS; it sees at once that nobody serves a shard.
 var harness = transporttest.Harness{
 	New: func(_ testing.TB, limits transport.Limits) transporttest.Pair {
 		tr := memtransport.New(memtransport.Options{
@@ -21,7 +21,7 @@ var harness = transporttest.Harness{
 		}).WithLog(slog.New(slog.NewTextHandler(io.Discard, nil)))
 		return transporttest.Pair{Client: tr, Server: tr}
 	},
-	Features: transporttest.Features{RefusesUnacked: true, Epochs: true},
+	Features: transporttest.Features{MaxPayload: 1 << 20, RefusesUnacked: true, Epochs: true},
 }
 
 func TestConformance(t *testing.T) { transporttest.Run(t, harness) }

@@ -11,7 +11,8 @@
 //
 // Sender and handler share no memory: payload, headers and reply are copied on
 // the way, and a caller's context values do not cross. Where two subscribe to
-// one shard, the first serves and the second takes over when it leaves.
-// Everything is safe for concurrent use. Handlers run on goroutines of the
-// transport's, never on the caller's: a caller can leave at its deadline.
+// one shard, the first serves and the second takes over when it leaves. A message
+// may be as large as over NATS by default. Everything is safe for concurrent use.
+// Handlers run on goroutines of the transport's, never on the caller's: a caller
+// can leave at its deadline.
 package memtransport

@@ -3,6 +3,7 @@ package memtransport
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/shardtable"
 	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/wire"
 )
 
 var (
@@ -34,11 +36,18 @@ type Options struct {
 	// finished; more are refused with [transport.ErrOverloaded].
 	// 0 = default (16,384), -1 = unlimited.
 	MaxPending int
+
+	// MaxMessageBytes is how large a message or a reply may be, with its key, headers
+	// and type, as the same message would be over NATS: what is larger is refused with
+	// [transport.ErrTooLarge] and [transport.ErrReplyTooLarge]. 0 = default, that of
+	// a NATS server (1 MiB), -1 = unlimited.
+	MaxMessageBytes int
 }
 
 // Transport connects clients and nodes of one process. Make one with [New].
 type Transport struct {
-	d *transport.Dispatcher
+	d    *transport.Dispatcher
+	most int // bytes of a message; negative is no limit
 
 	closed atomic.Bool
 	living atomic.Bool                       // owners come and go: a shard without one will have one
@@ -63,7 +72,10 @@ func New(opts Options) *Transport {
 	if err := limits.Validate(); err != nil {
 		panic("memtransport.New: " + err.Error())
 	}
-	return &Transport{d: transport.NewDispatcher(limits, nil)}
+	if opts.MaxMessageBytes < -1 {
+		panic(fmt.Sprintf("memtransport.New: MaxMessageBytes %d: -1 (unlimited), 0 (default) or more", opts.MaxMessageBytes))
+	}
+	return &Transport{d: transport.NewDispatcher(limits, nil), most: cmp.Or(opts.MaxMessageBytes, wire.DefaultMaxMessage)}
 }
 
 // WithLog sets the logger and returns the transport. It must be called before
@@ -87,7 +99,12 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 	case subs == nil:
 		return nil, transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", env.Shard)
 	}
-	return (*subs)[0].Do(ctx, env)
+	env.Bound(ctx)
+	if err := wire.CheckRequest(ctx, &env, t.most); err != nil {
+		return nil, err
+	}
+	reply, err := (*subs)[0].Do(ctx, env)
+	return wire.CheckReply(reply, err, t.most)
 }
 
 // SubscribeShard implements [transport.ServerTransport].

@@ -23,6 +23,7 @@ func TestBadOptions(t *testing.T) {
 	}{
 		{memtransport.Options{MaxConcurrentHandlers: -2}, "MaxConcurrentHandlers -2: -1 (unlimited), 0 (default) or more"},
 		{memtransport.Options{MaxPending: -2}, "MaxPending -2: -1 (unlimited), 0 (default) or more"},
+		{memtransport.Options{MaxMessageBytes: -2}, "MaxMessageBytes -2: -1 (unlimited), 0 (default) or more"},
 		{memtransport.Options{HandlerTimeout: -time.Second}, "HandlerTimeout -1s: -1 (none), 0 (default) or a duration"},
 	} {
 		func() {

@@ -48,9 +48,7 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 	if err := t.canSend(); err != nil {
 		return nil, err
 	}
-	if env.TTLMs > 0 && env.CreatedAtMs == 0 {
-		env.Stamp() // what it waits for here is taken from it
-	}
+	env.Bound(ctx) // what it waits for here is taken from its time to live
 	w := transport.BeginWait(ctx)
 	defer w.EndWait(ctx)
 	if t.owners.state.Load() == unasked {

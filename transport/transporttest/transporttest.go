@@ -62,6 +62,7 @@ func Run(t *testing.T, h Harness) {
 		{"notify", notifyTests},
 		{"order", orderTests},
 		{"limits", limitTests},
+		{"bytes", bytesTests},
 		{"lifecycle", lifecycleTests},
 		{"badinput", badInputTests},
 		{"left open", leftOpenTests},

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"github.com/clstr-go/clstr/transport"
@@ -52,6 +54,40 @@ func ReplyTooLarge(id uint64, data []byte, err *transport.Error, most int) *tran
 	tried := data[:min(len(data), max(0, most-Overhead))]
 	over := len(AppendReply(nil, id, tried, nil)) - (most - Overhead)
 	return transport.Errorf(transport.ErrReplyTooLarge, "reply of %d bytes: at most %d fit into the %d of a message", len(data), len(tried)-over, most)
+}
+
+// CheckRequest refuses what Fits refuses, for a transport that encodes nothing: who
+// finds a message too large in production must find it so in tests. It encodes only
+// what might be. A negative limit is none.
+func CheckRequest(ctx context.Context, env *transport.Envelope, most int) error {
+	size := 1<<10 + len(env.Data) + len(env.Key) + len(env.Kind) + len(env.Type) // more than it takes
+	for name, value := range env.Headers {
+		size += 24 + len(name) + len(value)
+	}
+	if most < 0 || size <= most {
+		return nil
+	}
+	var budget time.Duration
+	if d, ok := ctx.Deadline(); ok {
+		budget = max(time.Until(d), 1)
+	}
+	if err := Fits(env, budget, transport.ViaOf(ctx), most); err != nil {
+		return err
+	}
+	return nil
+}
+
+// CheckReply returns what a caller gets of a reply: what ReplyFits says, where that is
+// too large. A negative limit is none.
+func CheckReply(reply []byte, err error, most int) ([]byte, error) {
+	e, _ := errors.AsType[*transport.Error](err)
+	if most < 0 || len(reply) <= most/2 && (e == nil || len(e.Causes) == 0 && len(e.Message)+len(e.Detail) <= most/8) {
+		return reply, err
+	}
+	if large := ReplyFits(1, reply, e, most); large != nil {
+		return nil, large
+	}
+	return reply, err
 }
 
 // Shorten keeps of an error that is too large to travel what its caller acts by:

@@ -1,0 +1,127 @@
+package transport
+
+import "sync"
+
+// Defaults of [Lifetime.LimitBytes].
+const (
+	DefaultMaxInFlightBytes = 256 << 20
+	DefaultMaxBytesPerKey   = 16 << 20
+)
+
+// LimitBytes bounds how many bytes the calls may hold that a node has accepted and
+// not finished: of all its shards together, and of one key. What comes beyond it is
+// refused with [ErrOverloaded]; one message is always taken, however large it is.
+// A number that is not positive is no limit. Without it the defaults hold. It must be
+// called before the lifetime is used.
+//
+// What a running handler asks for may take as much again of the node's bound, or
+// handlers that hold all of it could not come to their end. Of a key, messages do not
+// count that are smaller than an 8,192nd part of its bound: their number is bounded.
+func (l *Lifetime) LimitBytes(node, key int) { l.mostBytes, l.mostOfKey = int64(node), int64(key) }
+
+// size is what an envelope holds of a node's memory, but for the names that all
+// envelopes share.
+func (e *Envelope) size() int64 {
+	n := len(e.Data) + len(e.Key)
+	for name, value := range e.Headers {
+		n += len(name) + len(value)
+	}
+	return int64(n)
+}
+
+// heavy reports whether a call, after which the node holds the given number of
+// bytes, is too much for it.
+func (s *Sub) heavy(c *Call, held int64) bool {
+	most := s.life.mostBytes
+	if most <= 0 || held <= most || held == c.bytes || c.isPart() {
+		return false
+	}
+	return held > 2*most || len(c.via()) == 0
+}
+
+// isPart reports whether the call belongs to another, whose handler has passed it on:
+// that was admitted.
+func (c *Call) isPart() bool { return c.sub.outer != nil && !c.alone }
+
+// isLight reports whether a call of n bytes does not count as any key's.
+func (l *Lifetime) isLight(n int64) bool { return l.mostOfKey <= 0 || n <= l.mostOfKey>>13 }
+
+// keyID is a key of a node.
+type keyID struct{ kind, key string }
+
+// keyBytes is what each key holds of the bytes of a shard's calls. Most calls are
+// small and not in it.
+type keyBytes struct {
+	mu   sync.Mutex
+	held map[keyID]int64
+}
+
+// take returns what the key holds with n bytes more, which it has taken if ok.
+func (k *keyBytes) take(id keyID, n, most int64) (held int64, ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	held = k.held[id] + n
+	if held > most && held != n {
+		return held, false
+	}
+	if k.held == nil {
+		k.held = map[keyID]int64{}
+	}
+	k.held[id] = held
+	return held, true
+}
+
+func (k *keyBytes) give(id keyID, n int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.held[id] -= n; k.held[id] == 0 {
+		delete(k.held, id)
+	}
+}
+
+// Weigh counts the call's bytes as the key's, until it has finished. A [Receiver]
+// that knows keys calls it before it queues the call, once; an error refuses it.
+func (c *Call) Weigh(key string) *Error {
+	most := c.sub.life.mostOfKey
+	if c.sub.life.isLight(c.bytes) || key == "" || c.isPart() {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended != not {
+		return nil // it has finished, or is about to
+	}
+	id := keyID{c.env.Kind, key}
+	if held, ok := c.sub.home().keys.take(id, c.bytes, most); !ok {
+		return Overloaded(retryHint, "key %s has %d bytes of calls in flight: at most %d allowed", quoteKey(key), held-c.bytes, most)
+	}
+	c.rest().key = &id
+	return nil
+}
+
+// lighten gives back what the call holds, when it has finished. One that never began
+// may lie in a line for long yet: only its payload goes at once.
+func (c *Call) lighten() {
+	started := c.bits.Load()&bitStarted != 0
+	c.sub.life.bytes.Add(-c.bytes)
+	if started && c.sub.life.isLight(c.bytes) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.more != nil && c.more.key != nil {
+		c.sub.home().keys.give(*c.more.key, c.bytes)
+	}
+	if !started {
+		c.env.Data, c.env.Headers = nil, nil
+	}
+}
+
+// Peek returns the envelope for a [Receiver] that must look at more of it than where
+// it goes before the call starts. It returns false if the call was decided before:
+// what it held may be gone.
+func (c *Call) Peek() (Envelope, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.env, c.ended == not
+}

@@ -1,0 +1,153 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+	"weak"
+)
+
+// keeper keeps what it accepts, as the mailbox of a key that is busy does.
+type keeper struct {
+	refuses bool // before that, as a full mailbox does
+	calls   []*Call
+}
+
+func (k *keeper) Accept(c *Call) {
+	if err := c.Weigh("key"); err != nil {
+		c.Refuse(err)
+		return
+	}
+	if k.refuses {
+		c.Refuse(newError(ErrDraining))
+	}
+	k.calls = append(k.calls, c)
+}
+
+func (k *keeper) sub(t *testing.T) *Sub {
+	t.Helper()
+	d := NewDispatcher(Limits{}, silent)
+	s, err := d.Subscribe(t.Context(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	return s
+}
+
+const heavyBytes = 64 << 10
+
+func heavy() Envelope {
+	return Envelope{Type: "Heavy", Key: "key", Data: make([]byte, heavyBytes), Headers: map[string]string{"h": "v"}}
+}
+
+// A call that was refused, or whose sender has gone, may lie in a mailbox for long:
+// its payload goes at once.
+func TestPayloadOfWhatNeverBeganIsFreed(t *testing.T) {
+	for name, end := range map[string]func(*Call){
+		"its sender leaves": func(c *Call) { c.Leave(context.Canceled) },
+		"it is refused":     func(c *Call) { c.Refuse(newError(ErrDraining)) },
+		"its time is up":    func(c *Call) { c.until = 1; c.Expire() },
+	} {
+		k := &keeper{}
+		s := k.sub(t)
+		env := heavy()
+		payload := weak.Make(&env.Data[0])
+		s.Dispatch(NewCall(env, &inbox{}, 0))
+		env = Envelope{}
+		if held := s.life.bytes.Load(); held != heavyBytes+5 || len(s.keys.held) != 1 {
+			t.Errorf("%s: %d bytes are held before, of %d keys", name, held, len(s.keys.held))
+		}
+		end(k.calls[0])
+		runtime.GC()
+		if payload.Value() != nil {
+			t.Errorf("%s: the payload is held", name)
+		}
+		if _, there := k.calls[0].Peek(); there {
+			t.Errorf("%s: Peek says that it is there", name)
+		}
+		if k.calls[0].Start(nil) {
+			t.Errorf("%s: it starts", name)
+		}
+	}
+}
+
+// However a call ends, it gives back what it has taken, once.
+func TestBytesAreGivenBack(t *testing.T) {
+	start := func(c *Call) { c.Start(nil) }
+	answer := func(c *Call) { c.Reply(nil, nil) }
+	end := func(c *Call) { c.End() }
+	leave := func(c *Call) { c.Leave(context.Canceled) }
+	refuse := func(c *Call) { c.Refuse(newError(ErrDraining)) }
+	wait := func(*Call) { pass(time.Hour) }
+	for name, steps := range map[string][]func(*Call){
+		"answered":                 {start, answer, end},
+		"answered late":            {start, end, answer},
+		"left, waiting":            {leave},
+		"left, running":            {start, leave, end},
+		"refused, waiting":         {refuse},
+		"refused, running":         {start, refuse, end},
+		"refused again":            {refuse, refuse, leave},
+		"expired, waiting":         {wait},
+		"expired, running":         {start, wait, end},
+		"expired, left open":       {start, end, wait},
+		"answered after its end":   {start, wait, answer, end},
+		"a notification of an end": {start, end},
+	} {
+		for _, delivery := range []Delivery{AwaitReply, AwaitAccept, AwaitNothing} {
+			if delivery != AwaitReply && name == "a notification of an end" {
+				continue
+			}
+			synctest.Test(t, func(t *testing.T) {
+				k := &keeper{}
+				s := k.sub(t)
+				env := heavy()
+				env.Delivery, env.TTLMs = delivery, 1000
+				s.Dispatch(NewCall(env, &inbox{}, 0))
+				for _, step := range steps {
+					if s.life.bytes.Load() < heavyBytes && name != "refused again" {
+						t.Errorf("%s, %v: given back early", name, delivery)
+					}
+					step(k.calls[0])
+				}
+				wait(nil)
+				if held := s.life.bytes.Load(); held != 0 || len(s.keys.held) != 0 {
+					t.Errorf("%s, %v: %d bytes are held, %d keys hold some", name, delivery, held, len(s.keys.held))
+				}
+			})
+		}
+	}
+}
+
+// What is refused has taken nothing either, whoever refuses it.
+func TestRefusalsTakeNoBytes(t *testing.T) {
+	k := &keeper{refuses: true}
+	s := k.sub(t)
+	s.life.LimitBytes(heavyBytes+10, heavyBytes+10)
+	for range 10 {
+		in := &inbox{}
+		s.Dispatch(NewCall(heavy(), in, 0))
+		if e := in.only(); !errors.Is(e, ErrDraining) {
+			t.Fatalf("%v", e)
+		}
+	}
+	k.refuses = false
+	s.Dispatch(NewCall(heavy(), &inbox{}, 0))
+	for _, most := range [][2]int{{heavyBytes + 10, -1}, {-1, heavyBytes + 10}} {
+		s.life.LimitBytes(most[0], most[1])
+		in := &inbox{}
+		s.Dispatch(NewCall(heavy(), in, 0))
+		if e := in.only(); !errors.Is(e, ErrOverloaded) || e.RetryAfter <= 0 {
+			t.Errorf("%v: %v", most, e)
+		}
+		if held := s.life.bytes.Load(); held != heavyBytes+5 {
+			t.Errorf("%v: %d bytes are held", most, held)
+		}
+	}
+	for _, c := range k.calls {
+		c.Refuse(newError(ErrDraining))
+	}
+}

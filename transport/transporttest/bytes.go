@@ -1,0 +1,174 @@
+package transporttest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+var bytesTests = []test{
+	{"bytes in flight of a node", testNodeBytes},
+	{"bytes in flight of a key", testKeyBytes},
+	{"a node's bytes let its handlers ask", testNodeBytesNested},
+	{"a message is as large in all directions", testMessageSize},
+	{"a request without a deadline ends", testDefaultTTL},
+}
+
+// weighed is a lifetime as a node has it, with bounds on bytes, that serves shards.
+func (p pair) weighed(node, key int, h transport.HandlerFunc, shards ...uint32) {
+	p.s.Helper()
+	life := transport.NewLifetime(slog.New(slog.DiscardHandler), p.Server)
+	life.LimitBytes(node, key)
+	for _, shard := range shards {
+		if _, err := p.Server.SubscribeShard(life.Context(), shard, h); err != nil {
+			p.s.Fatal(err)
+		}
+	}
+	p.s.Cleanup(func() { _ = life.End() })
+}
+
+// tooHeavy requires that both kinds of messages are refused, with a hint.
+func (p pair) tooHeavy(env transport.Envelope) {
+	p.s.Helper()
+	for _, delivery := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
+		env.Delivery = delivery
+		_, err := p.request(env)
+		p.s.failed(err, transport.ErrOverloaded, transport.NotStarted)
+		if after, ok := transport.RetryAfter(err); !ok || after <= 0 {
+			p.s.Errorf("RetryAfter %v, %v", after, ok)
+		}
+	}
+}
+
+// testNodeBytes: what a node holds is bounded over all its shards, and one message is
+// always taken.
+func testNodeBytes(s *suite) {
+	const size, most = 8 << 10, 4
+	p := s.pair(transport.Limits{})
+	hold := s.gate()
+	p.weighed(most*(size+1), -1, func(context.Context, transport.Envelope) ([]byte, error) { <-hold.c; return nil, nil }, 0, 1)
+	p.weighed(1, -1, echo, 2)
+	for i := range most {
+		p.accepted(transport.Envelope{Shard: i % 2, Type: "Fill", Key: strconv.Itoa(i), Data: make([]byte, size)})
+	}
+	for shard := range 2 {
+		p.tooHeavy(transport.Envelope{Shard: shard, Type: "Over", Data: make([]byte, size)})
+		p.tooHeavy(transport.Envelope{Shard: shard, Type: "Over", Headers: map[string]string{"h": "v"}})
+	}
+	for range 3 { // another node, which takes one message at a time
+		p.wantSoon(transport.Envelope{Shard: 2, Type: "Large", Data: bytes.Repeat([]byte("x"), size)})
+	}
+	hold.open()
+	for range 3 * most { // what was refused, or has finished, does not count
+		p.wantSoon(transport.Envelope{Type: "After", Data: make([]byte, most*size)})
+	}
+}
+
+// wantSoon sends env until it is not refused because others have not quite finished.
+func (p pair) wantSoon(env transport.Envelope) {
+	p.s.Helper()
+	p.s.eventually(env.Type+" is taken", func() bool {
+		_, err := p.request(env)
+		if err != nil {
+			p.s.failed(err, transport.ErrOverloaded, transport.NotStarted)
+		}
+		return err == nil
+	})
+}
+
+// testKeyBytes: one key cannot take all that a node has.
+func testKeyBytes(s *suite) {
+	const size, most = 8 << 10, 4
+	p := s.pair(transport.Limits{MaxConcurrentHandlers: 1})
+	hold := s.gate()
+	var ran atomic.Int32
+	p.weighed(-1, most*(size+3), func(context.Context, transport.Envelope) ([]byte, error) { <-hold.c; ran.Add(1); return nil, nil }, 0)
+	env := transport.Envelope{Type: "Fill", Key: "hot", Kind: "a", Data: make([]byte, size)}
+	for range most {
+		p.accepted(env)
+	}
+	p.tooHeavy(env)
+	others := []transport.Envelope{env, env, env, env}
+	others[0].Key = "cool"
+	others[1].Kind = "b"
+	others[2].Key = ""   // to the shard
+	others[3].Data = nil // light
+	for _, other := range others {
+		p.accepted(other)
+	}
+	large := env
+	large.Key, large.Data = "large", make([]byte, 2*most*size)
+	p.accepted(large)
+	p.tooHeavy(large)
+	hold.open()
+	s.eventually("the handlers have run", func() bool { return int(ran.Load()) == most+len(others)+1 })
+	for range 3 * most {
+		p.wantSoon(env)
+		p.wantSoon(large)
+	}
+}
+
+// testNodeBytesNested: the bound is on what is admitted, and not on what that needs
+// to come to its end.
+func testNodeBytesNested(s *suite) {
+	const size = 8 << 10
+	p := s.pair(transport.Limits{})
+	p.weighed(size+10, -1, func(ctx context.Context, env transport.Envelope) ([]byte, error) {
+		left, err := strconv.Atoi(env.Type)
+		if err != nil || left == 0 {
+			return []byte("end"), err
+		}
+		return p.Client.Request(ctx, transport.Envelope{Shard: left % 2, Type: strconv.Itoa(left - 1), Data: make([]byte, 100)})
+	}, 0, 1)
+	for range 3 {
+		p.wantSoon(transport.Envelope{Type: "20", Data: make([]byte, size)})
+	}
+}
+
+// testMessageSize: where messages are bounded, payload, key and headers count together,
+// and the error names a payload that fits.
+func testMessageSize(s *suite) {
+	most := s.h.Features.MaxPayload
+	if most == 0 {
+		return
+	}
+	p := s.pair(transport.Limits{})
+	p.serve(0, func(context.Context, transport.Envelope) ([]byte, error) { return nil, nil })
+	for _, env := range []transport.Envelope{
+		{Type: "Bare"}, {Type: "ByKey", Key: "key", Kind: "kind", TTLMs: 30_000}, {Type: "Headers", Headers: map[string]string{"h": string(make([]byte, 5000))}},
+	} {
+		for _, env.Delivery = range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept, transport.AwaitNothing} {
+			env.Data = make([]byte, most-10)
+			_, err := p.request(env)
+			e := s.failed(err, transport.ErrTooLarge, transport.NotSent)
+			var asked, allowed int
+			if _, err := fmt.Sscanf(e.Message, "message too large: payload of %d bytes: at most %d fit", &asked, &allowed); err != nil || asked != most-10 || allowed >= asked {
+				s.Errorf("%s: %q: %v", env.Type, e.Message, err)
+			}
+			env.Data = env.Data[:allowed]
+			if _, err := p.request(env); err != nil {
+				s.Errorf("%s of %d bytes, which were said to fit: %v", env.Type, allowed, err)
+			}
+		}
+	}
+}
+
+// testDefaultTTL: a request that nothing bounds is bounded, and whoever handles it
+// sees by what.
+func testDefaultTTL(s *suite) {
+	p := s.pair(transport.Limits{})
+	p.serve(0, func(_ context.Context, env transport.Envelope) ([]byte, error) {
+		return fmt.Appendf(nil, "%t %t %t", env.TTLMs > 0, env.TTLMs <= 30_000, env.CreatedAtMs > 0), nil
+	})
+	reply, err := p.Client.Request(context.Background(), transport.Envelope{Type: "Unbounded"})
+	if err != nil || string(reply) != "true true true" {
+		s.Errorf("without a deadline: %q, %v", reply, err)
+	}
+	p.want(transport.Envelope{Type: "Deadline"}, "false true false")
+	p.want(transport.Envelope{Type: "TTL", TTLMs: 29_000}, "true true true")
+}
