@@ -33,6 +33,7 @@ var (
 	ErrOverloaded       = transport.ErrOverloaded
 	ErrDraining         = transport.ErrDraining
 	ErrHandedBack       = transport.ErrHandedBack
+	ErrFromHandler      = transport.ErrFromHandler
 	ErrActivationFailed = transport.ErrActivationFailed
 	ErrLayoutMismatch   = transport.ErrLayoutMismatch
 	ErrShardOutOfRange  = transport.ErrShardOutOfRange

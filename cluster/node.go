@@ -37,7 +37,8 @@ type Node struct {
 	ended   chan struct{}
 	ending  sync.Once
 	ran     atomic.Bool
-	active  atomic.Int64 // handlers that run
+	active  atomic.Int64                   // handlers that run
+	pool    atomic.Pointer[transport.Pool] // of the handlers, once the node runs
 
 	layout  layoutGuard
 	handler transport.Receiver
@@ -109,6 +110,8 @@ func (n *Node) run(ctx context.Context) error {
 	log := n.opts.Log
 	life := transport.NewLifetime(log, n.opts.Transport)
 	defer func() { _ = life.End() }() // where it has not ended below
+	pool := life.Pool()
+	n.pool.Store(&pool)
 	life.LimitInFlight(n.opts.MaxInFlight)
 	life.LimitBytes(n.opts.MaxInFlightBytes, n.opts.MaxBytesPerKey)
 	defer n.layout.init(n.opts, log)()

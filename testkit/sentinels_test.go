@@ -44,6 +44,7 @@ var sentinels = map[string]error{
 	"ErrKeyRequired":                cluster.ErrKeyRequired,
 	"ErrMissingKeyHeader":           cluster.ErrMissingKeyHeader,
 	"ErrOverloaded":                 cluster.ErrOverloaded,
+	"ErrFromHandler":                cluster.ErrFromHandler,
 	"ErrHandedBack":                 cluster.ErrHandedBack,
 	"ErrDraining":                   cluster.ErrDraining,
 	"ErrActivationFailed":           cluster.ErrActivationFailed,

@@ -119,10 +119,13 @@ func (d *Dispatcher) SetLog(log *slog.Logger) { d.life.log = sparse.New(log) }
 func (d *Dispatcher) Dispatcher() *Dispatcher { return d }
 
 // Close ends all subscriptions as Unsubscribe does, and the handlers'
-// goroutines. It returns an error if handlers are still running when their
-// context has ended long since; it does not wait for those, and a further Close
+// goroutines. It returns [ErrFromHandler], and does nothing, if a handler or a hook calls
+// it, and an error if handlers are still running when their context has ended long since; it does not wait for those, and a further Close
 // tries again.
 func (d *Dispatcher) Close() error {
+	if err := d.FromHandler("Close"); err != nil {
+		return err
+	}
 	if err := d.end(); err != nil {
 		return err
 	}

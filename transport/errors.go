@@ -69,6 +69,10 @@ var (
 	// ErrOverloaded: a bound was reached (the key's mailbox, the shard's
 	// pending calls). Nothing ran; [RetryAfter] gives a hint.
 	ErrOverloaded = errors.New("overloaded")
+	// ErrFromHandler: what ends a transport or a node, or waits for a drain, was called
+	// by a handler or a hook of the same one: it would wait for itself. Nothing was
+	// done. Call it from another goroutine that the handler does not wait for.
+	ErrFromHandler = errors.New("called from a handler")
 	// ErrHandedBack: the node is leaving, or the shard moves, and the handler that owed
 	// the answer has declared that nothing of the call remains. The client asks the
 	// next owner.
@@ -135,6 +139,7 @@ var builtin = []struct {
 	{"unknown_kind", ErrUnknownKind, NotStarted},
 	{"unknown_type", ErrUnknownType, NotStarted},
 	{"bad_option", ErrBadOption, NotSent},
+	{"from_handler", ErrFromHandler, NotSent},
 	{codeDeadline, context.DeadlineExceeded, MaybeRan},
 	{codeCanceled, context.Canceled, MaybeRan},
 }

@@ -47,8 +47,12 @@ type lifetimeKey struct{}
 // The goroutines that handlers run on.
 type (
 	// Pool runs tasks on goroutines of its own, so many at once as its limit
-	// allows, and starts them in the order of Go, which does not block.
-	Pool = interface{ Go(Task) }
+	// allows, and starts them in the order of Go, which does not block. Inside reports
+	// whether the calling goroutine is one of them.
+	Pool = interface {
+		Go(Task)
+		Inside() bool
+	}
 	// Task is one piece of work of a [Pool]. Run may block.
 	Task = pool.Task
 	// Slot is the place of a running [Task].

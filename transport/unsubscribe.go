@@ -14,7 +14,23 @@ const grace = 5 * time.Second
 // and returns when every accepted call has finished. Calls are answered at the
 // handler timeout at the latest; a handler that goes on regardless is given up
 // soon after, with an error.
-func (s *Sub) Unsubscribe() error { return s.unsubscribe(s.d.giveUp()) }
+//
+// Called by a handler or a hook it returns [ErrFromHandler], and does nothing.
+func (s *Sub) Unsubscribe() error {
+	if err := s.d.FromHandler("Unsubscribe"); err != nil {
+		return err
+	}
+	return s.unsubscribe(s.d.giveUp())
+}
+
+// FromHandler returns [ErrFromHandler] if the calling goroutine runs a handler or a hook:
+// what waits for those to end must not be called by them. what names it.
+func (d *Dispatcher) FromHandler(what string) error {
+	if d.pool.Inside() {
+		return Errorf(ErrFromHandler, "%s would wait for the handler that calls it: call it from a goroutine that the handler does not wait for", what)
+	}
+	return nil
+}
 
 // giveUp is the moment until which an unsubscription that begins now waits; the
 // zero time is never.

@@ -41,12 +41,13 @@ type Pool struct {
 	limit int // tasks that may run at once; below 0 is unlimited
 
 	mu      sync.Mutex
-	idle    []*worker       // parked, the last used last
-	line    fifo[Task]      // has not started
-	back    []chan struct{} // tasks that wait to go on after Leave; before line
-	running int             // slots held
-	workers int             // goroutines alive
-	called  bool            // a worker is on its way to the line
+	idle    []*worker           // parked, the last used last
+	line    fifo[Task]          // has not started
+	back    []chan struct{}     // tasks that wait to go on after Leave; before line
+	running int                 // slots held
+	workers int                 // goroutines alive
+	inside  map[uint64]struct{} // their numbers; see Inside
+	called  bool                // a worker is on its way to the line
 	closed  bool
 	ended   *sync.Cond // workers reached 0
 }
@@ -61,7 +62,7 @@ type slot struct{ pool *Pool }
 // New makes a pool that runs at most limit tasks at once; below zero is
 // unlimited.
 func New(limit int) *Pool {
-	p := &Pool{limit: limit}
+	p := &Pool{limit: limit, inside: map[uint64]struct{}{}}
 	p.ended = sync.NewCond(&p.mu)
 	return p
 }
@@ -103,6 +104,7 @@ func (p *Pool) call() {
 
 func (p *Pool) work(w *worker) {
 	running := false
+	id := goroutine()
 	defer func() {
 		if !running {
 			return
@@ -110,10 +112,11 @@ func (p *Pool) work(w *worker) {
 		// The task ended the goroutine (runtime.Goexit) or panicked: its slot
 		// goes on before the panic takes its course.
 		p.mu.Lock()
-		p.gone()
+		p.gone(id)
 		p.release()
 	}()
 	p.mu.Lock()
+	p.inside[id] = struct{}{}
 	p.called = false
 	for {
 		if len(p.back) == 0 && p.free() {
@@ -130,7 +133,7 @@ func (p *Pool) work(w *worker) {
 			}
 		}
 		if p.closed || len(p.idle) >= maxIdle {
-			p.gone()
+			p.gone(id)
 			p.mu.Unlock()
 			return
 		}
@@ -145,7 +148,8 @@ func (p *Pool) work(w *worker) {
 }
 
 // gone counts a worker that ends. It is called with mu held.
-func (p *Pool) gone() {
+func (p *Pool) gone(id uint64) {
+	delete(p.inside, id)
 	if p.workers--; p.workers == 0 {
 		p.ended.Broadcast()
 	}

@@ -293,3 +293,23 @@ func TestEnterEndsWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+// TestInside: a task knows that it runs in its pool, and in no other; a goroutine of its
+// own is not in it.
+func TestInside(t *testing.T) {
+	p, other := New(2), New(2)
+	told := make(chan [3]bool)
+	p.Go(run(func(Slot) {
+		own := make(chan bool)
+		go func() { own <- p.Inside() }()
+		told <- [3]bool{p.Inside(), other.Inside(), <-own}
+	}))
+	if got := <-told; got != [3]bool{true, false, false} {
+		t.Errorf("in its pool, another's, a goroutine of its own: %v", got)
+	}
+	if p.Inside() {
+		t.Error("a test is no worker")
+	}
+	p.Close()
+	other.Close()
+}

@@ -181,6 +181,9 @@ func (t *Transport) Dispatcher() *transport.Dispatcher { return t.d }
 // it refuses new requests and returns when the handlers that had started have
 // ended.
 func (t *Transport) Close() error {
+	if err := t.d.FromHandler("Close"); err != nil {
+		return err
+	}
 	t.closed.Store(true)
 	return t.d.Close()
 }

@@ -265,6 +265,9 @@ func (t *Transport) Dispatcher() *transport.Dispatcher { return t.d }
 // for that as long as nats.FlusherTimeout says: 5 seconds on a connection of our
 // own, a minute by default on one that was given.
 func (t *Transport) Close() error {
+	if err := t.d.FromHandler("Close"); err != nil {
+		return err
+	}
 	t.closing.Do(t.leave)
 	err := t.d.Close()
 	t.ending.Do(t.end)

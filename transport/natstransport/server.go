@@ -114,6 +114,9 @@ func (s *subscription) Shared() bool {
 // Unsubscribe implements [transport.Subscription]. What the server has sent
 // before it knew is accepted still.
 func (s *subscription) Unsubscribe() error {
+	if err := s.t.d.FromHandler("Unsubscribe"); err != nil {
+		return err
+	}
 	s.t.drain(s)
 	return s.Sub.Unsubscribe()
 }
