@@ -1,0 +1,54 @@
+package natstransport
+
+import (
+	"context"
+
+	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// Close implements [transport.ClientTransport] and [transport.ServerTransport]:
+// it takes the interest in its shards back, lets handlers that have started come
+// to their end and their replies leave, ends the requests that still wait, and
+// closes the connection unless it was given.
+//
+// It returns an error if handlers go on although their context has ended long
+// since; a further Close waits for those again. Where the network hangs it waits for
+// nats.FlusherTimeout: 5 s on our own connection, a minute by default on a given one.
+func (t *Transport) Close() error {
+	err := t.d.FromHandler("Close")
+	if err == nil {
+		t.closing.Do(t.leave)
+		err = t.d.Close()
+		t.ending.Do(t.end)
+	}
+	return err
+}
+
+// leave takes the interest in all shards back.
+func (t *Transport) leave() {
+	t.mu.Lock()
+	t.closed.Store(true) // under the mutex: who subscribes is seen here, or sees it
+	subs := make([]*subscription, 0, len(t.subs))
+	for _, s := range t.subs {
+		subs = append(subs, s)
+	}
+	t.mu.Unlock()
+	t.drain(subs...)
+}
+
+// end ends what is left when the handlers have.
+func (t *Transport) end() {
+	t.lose(transport.Errorf(transport.ErrTransportClosed, "while the request was on its way").WithOutcome(transport.MaybeRan))
+	t.flusher.Close()
+	if t.up.Load() {
+		_ = t.flush(context.Background()) // the replies; without a connection they are lost anyway
+	}
+	_ = t.inboxSub.Unsubscribe()
+	t.stopOwners()
+	t.clock.Stop()
+	close(t.quit)
+	t.in <- nil
+	t.running.Wait()
+	sparse.Flush(t.log)
+}
