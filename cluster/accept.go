@@ -68,7 +68,12 @@ func (f front) Accept(c *transport.Call) {
 		r = n.kinds[env.Kind]
 	}
 	if r == nil {
-		c.Refuse(transport.Errorf(ErrUnknownKind, "kind %q on node %s, which hosts %s", env.Kind, n.opts.NodeID, n.hosts()))
+		err := transport.Errorf(ErrUnknownKind, "kind %q on node %s, which hosts %s", env.Kind, n.opts.NodeID, n.hosts())
+		if n.living != nil && env.Kind != "" {
+			n.living.foreign.refuse(c, err)
+			return
+		}
+		c.Refuse(err)
 		return
 	}
 	r.Accept(c)
@@ -100,7 +105,7 @@ func (n *Node) hosts() string {
 func (m measured) CallStarted(c *transport.Call) {
 	n := m.n
 	n.countActive(1)
-	c.Keep(n.metrics.HandlerDuration(c.Envelope().Type))
+	c.Keep(n.calls.HandlerStarted(c.Envelope().Kind, c.Envelope().Type))
 }
 
 // CallFinished implements transport.Observer.
@@ -125,7 +130,11 @@ func (m measured) CallFinished(c *transport.Call, started bool, err *transport.E
 	if timer != nil {
 		timer.ObserveDuration()
 	}
-	n.metrics.HandlerCompleted(msgType, err == nil)
+	o := Succeeded
+	if err != nil {
+		o = err.Outcome
+	}
+	n.calls.HandlerEnded(c.Envelope().Kind, msgType, o)
 }
 
 // unknownType stands, on the node's side, for the message types that its entities

@@ -79,6 +79,7 @@ type Client struct {
 	layout  sharding.Layout
 	print   uint64 // of layout
 	metrics ClusterMetrics
+	calls   CallMetrics // metrics; nil as that is
 	retry   []error
 	called  shardSet // those that a call was made to
 	// keepsTTL: the transport is the library's, which ends the wait of a request
@@ -96,7 +97,7 @@ func NewClient(opts ClientOptions) (*Client, error) {
 	opts.EnvelopeOptions, opts.Propagate = slices.Clone(opts.EnvelopeOptions), slices.Clone(opts.Propagate)
 	layout := sharding.Layout{NumShards: opts.NumShards, Seed: opts.Seed}
 	_, keepsTTL := opts.Transport.(transport.ReceiverTransport)
-	return &Client{
+	c := &Client{
 		opts:     opts,
 		keepsTTL: keepsTTL,
 		layout:   layout,
@@ -104,7 +105,9 @@ func NewClient(opts ClientOptions) (*Client, error) {
 		called:   newShardSet(opts.NumShards),
 		metrics:  measuring(opts.Metrics),
 		retry:    append([]error{ErrNotOwner, ErrDraining, ErrHandedBack, ErrDisconnected}, opts.RetryOn...),
-	}, nil
+	}
+	c.calls = callMetrics(c.metrics)
+	return c, nil
 }
 
 // target is whom a message is for.

@@ -30,8 +30,10 @@ type living struct {
 	metrics   OwnershipMetrics // may be nil
 	drains    DrainMetrics     // the same
 
-	epochs []atomic.Uint64 // by shard, as far as is known
-	owners Subscription    // answers clients from epochs; nil where the transport asks nobody
+	epochs  []atomic.Uint64 // by shard, as far as is known
+	foreign foreignKinds
+
+	owners Subscription // answers clients from epochs; nil where the transport asks nobody
 
 	mu   sync.Mutex
 	open map[uint32]*ownedShard // by shard: the latest that was opened
@@ -48,6 +50,7 @@ func (n *Node) runLiving(ctx context.Context, life *transport.Lifetime, log *slo
 		n: n, life: life, transport: n.opts.Transport.(transport.EpochTransport),
 		open: map[uint32]*ownedShard{}, epochs: make([]atomic.Uint64, n.opts.NumShards),
 	}
+	l.foreign.store, l.foreign.ctx = n.opts.Membership, life.Context()
 	l.metrics, _ = n.metrics.(OwnershipMetrics)
 	l.drains, _ = n.metrics.(DrainMetrics)
 	n.living = l
@@ -59,7 +62,7 @@ func (n *Node) runLiving(ctx context.Context, life *transport.Lifetime, log *slo
 			Weight:  n.opts.Weight,
 			Zone:    n.opts.Zone,
 			Version: n.opts.Version,
-			Kinds:   slices.Sorted(maps.Keys(n.opts.Kinds)),
+			Kinds:   n.opts.hosted(),
 		},
 		Store: n.opts.Membership, Node: l, Log: log,
 		DrainTimeout: orDefault(n.opts.DrainTimeout, defaultDrainTimeout),
@@ -81,6 +84,7 @@ func (n *Node) runLiving(ctx context.Context, life *transport.Lifetime, log *slo
 		}
 	}
 	err = errors.Join(c.Run(ctx), life.End())
+	l.foreign.work.Wait()
 	log.Info("node has ended")
 	return err
 }

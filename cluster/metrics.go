@@ -16,10 +16,10 @@ type ClusterMetrics interface {
 	RequestCompleted(msgType string, success bool)
 	NotifyCompleted(msgType string, success bool)
 
-	// TransportError counts failed calls by type: no_subscriber, timeout,
-	// ttl_expired, closed, and the codes of other errors that no handler
-	// returned.
-	TransportError(errorType string)
+	// TransportError counts failed calls by the code of their error ([CodeOf]), for
+	// example no_subscriber, deadline, expired and transport_closed. What a handler
+	// returned is not among them.
+	TransportError(code string)
 
 	// Handler operations. What no entity of the node has a handler for counts as
 	// the type "unknown". That is known at the end only: a timer that has a method
@@ -32,6 +32,46 @@ type ClusterMetrics interface {
 	// none, because its lease has ended or its transport has no connection. See
 	// [Health].
 	ShardsOwned(nodeID string, count int)
+}
+
+// CallMetrics may be implemented by a [ClusterMetrics] that tells calls apart by the
+// kind that they are for, empty for messages without one, and by their outcome. Its
+// methods are called in place of RequestDuration, RequestCompleted, NotifyCompleted,
+// HandlerDuration and HandlerCompleted, as those would be.
+type CallMetrics interface {
+	RequestStarted(kind, msgType string) metrics.Timer
+	RequestEnded(kind, msgType string, o Outcome)
+	NotifyEnded(kind, msgType string, o Outcome)
+	HandlerStarted(kind, msgType string) metrics.Timer
+	HandlerEnded(kind, msgType string, o Outcome)
+}
+
+// byKind is a ClusterMetrics that knows no kinds.
+type byKind struct{ ClusterMetrics }
+
+func (m byKind) RequestStarted(_, msgType string) metrics.Timer { return m.RequestDuration(msgType) }
+
+func (m byKind) RequestEnded(_, msgType string, o Outcome) {
+	m.RequestCompleted(msgType, o == Succeeded)
+}
+
+func (m byKind) NotifyEnded(_, msgType string, o Outcome) { m.NotifyCompleted(msgType, o == Succeeded) }
+
+func (m byKind) HandlerStarted(_, msgType string) metrics.Timer { return m.HandlerDuration(msgType) }
+
+func (m byKind) HandlerEnded(_, msgType string, o Outcome) {
+	m.HandlerCompleted(msgType, o == Succeeded)
+}
+
+// callMetrics returns what counts the calls of a client or a node; nil if m is.
+func callMetrics(m ClusterMetrics) CallMetrics {
+	if m == nil {
+		return nil
+	}
+	if calls, ok := m.(CallMetrics); ok {
+		return calls
+	}
+	return byKind{m}
 }
 
 // EntityMetrics may be implemented by a [ClusterMetrics] that also wants to know
@@ -73,8 +113,9 @@ type NotificationMetrics interface {
 type OwnershipMetrics interface {
 	// ShardOpened counts shards that the node has begun to serve: by a claim of
 	// one that nobody had or whose owner is dead ("claim"), or handed over by the
-	// owner before ("handoff"). pause is for how long nobody has served a shard that was
-	// handed over; 0 otherwise.
+	// owner before ("handoff"). pause is what the shard's record and clstr drain say of a
+	// shard that was handed over: the time from the end of its service until its record
+	// named the next owner. It is 0 otherwise.
 	ShardOpened(why string, pause time.Duration)
 }
 
@@ -109,19 +150,10 @@ func measuring(m ClusterMetrics) ClusterMetrics {
 	return m
 }
 
-// errorType is the label of a failed call; empty for the errors of handlers.
-func errorType(err error) string {
+// failedBy is the code of a call that has failed; empty for the errors of handlers.
+func failedBy(err error) string {
 	if transport.OutcomeOf(err) == RanAndFailed {
 		return "" // whatever its code: a handler may pass on what another call failed with
 	}
-	switch code := transport.CodeOf(err); code {
-	case "handler_timeout", "deadline":
-		return "timeout"
-	case "expired":
-		return "ttl_expired"
-	case "transport_closed":
-		return "closed"
-	default:
-		return code
-	}
+	return transport.CodeOf(err)
 }

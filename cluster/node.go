@@ -32,6 +32,7 @@ func newNodeID() string {
 type Node struct {
 	opts    NodeOptions
 	metrics ClusterMetrics
+	calls   CallMetrics // the same
 	entity  EntityMetrics
 	ready   chan struct{}
 	ended   chan struct{}
@@ -55,6 +56,7 @@ func NewNode(opts NodeOptions) *Node {
 	n := &Node{opts: opts, metrics: measuring(opts.Metrics), ready: make(chan struct{}), ended: make(chan struct{})}
 	n.vitals.told = -1
 	n.entity, _ = n.metrics.(EntityMetrics)
+	n.calls = callMetrics(n.metrics)
 	return n
 }
 

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"log/slog"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -190,4 +191,14 @@ func (o NodeOptions) validateLiving() error {
 func isNil(v any) bool {
 	r := reflect.ValueOf(v)
 	return v == nil || r.Kind() == reflect.Pointer && r.IsNil()
+}
+
+// hosted are the kinds as a node's record names them: none for a node with a Handler
+// alone, and the empty kind for one that has that beside Kinds.
+func (o NodeOptions) hosted() []string {
+	kinds := slices.Sorted(maps.Keys(o.Kinds))
+	if o.Handler != nil && len(kinds) > 0 {
+		kinds = append([]string{""}, kinds...)
+	}
+	return kinds
 }

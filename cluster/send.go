@@ -22,6 +22,10 @@ const (
 // serves it: one that this program has just begun to start.
 const firstLook = 250 * time.Millisecond
 
+// kindLook is for how long a call of a kind is tried again that its node does not
+// host, and another member does.
+const kindLook = 5 * time.Second
+
 // ttlGrace is how much longer than a TTL a call waits for a transport that does
 // not end it by itself.
 const ttlGrace = time.Second
@@ -38,8 +42,8 @@ func (c *Client) call(ctx context.Context, t target, d transport.Delivery, msgTy
 	if err != nil {
 		return nil, env, err
 	}
-	if m := c.metrics; m != nil && d == transport.AwaitReply {
-		defer m.RequestDuration(msgType).ObserveDuration()
+	if m := c.calls; m != nil && d == transport.AwaitReply {
+		defer m.RequestStarted(t.kind, msgType).ObserveDuration()
 	}
 	ctx, cancel, byDefault := c.bounded(ctx, &env)
 	if cancel != nil {
@@ -97,6 +101,9 @@ func (c *Client) patience(err error, first bool) time.Duration {
 	}
 	if first && errors.Is(err, ErrTransportNoShardSubscriber) {
 		return firstLook
+	}
+	if _, hinted := transport.RetryAfter(err); hinted && errors.Is(err, ErrUnknownKind) {
+		return kindLook // a deploy goes on: another member hosts it
 	}
 	return 0
 }
@@ -183,15 +190,16 @@ func ended(ctx context.Context, err error, byDefault bool) error {
 
 // done counts a call and gives its error the words of what was called.
 func (c *Client) done(reply []byte, err error, env *Envelope) ([]byte, error) {
-	if m := c.metrics; m != nil {
+	if m := c.calls; m != nil {
+		o := OutcomeOf(err)
 		if env.Delivery == transport.AwaitReply {
-			m.RequestCompleted(env.Type, err == nil)
+			m.RequestEnded(env.Kind, env.Type, o)
 		} else {
-			m.NotifyCompleted(env.Type, err == nil)
+			m.NotifyEnded(env.Kind, env.Type, o)
 		}
 		if err != nil {
-			if t := errorType(err); t != "" {
-				m.TransportError(t)
+			if code := failedBy(err); code != "" {
+				c.metrics.TransportError(code)
 			}
 		}
 	}

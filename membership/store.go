@@ -22,6 +22,11 @@ var ErrConflict = errors.New("record has changed")
 // more: a bucket that was deleted, a server that has lost its disk.
 var ErrNoRecords = errors.New("the records of the cluster are gone")
 
+// ErrForeignKinds: the members of the cluster that are there host other kinds than
+// the node, and none that it hosts: two services have one prefix. Give each its own, or
+// drain all members before the first node with the new kinds starts.
+var ErrForeignKinds = errors.New("the cluster's members host other kinds")
+
 // ErrSuperseded: a newer process with the node's name has joined and taken over.
 // Give each node a name of its own, or take it as the end of a deploy.
 var ErrSuperseded = errors.New("superseded by a newer process with the node's name")

@@ -6,12 +6,12 @@
 //
 // All names start with clstr_cluster_:
 //
-//	request_duration_seconds    histogram  message_type           client requests
-//	requests_total              counter    message_type, success  client requests
-//	notifies_total              counter    message_type, success  client notifications
-//	transport_errors_total      counter    error_type             failed calls that no handler failed
-//	handler_duration_seconds    histogram  message_type           handlers on nodes
-//	handlers_total              counter    message_type, success  handlers on nodes
+//	request_duration_seconds    histogram  kind, message_type: client requests
+//	requests_total              counter    kind, message_type, outcome, success: client requests
+//	notifies_total              counter    kind, message_type, outcome, success: client notifications
+//	transport_errors_total      counter    code                   failed calls that no handler failed
+//	handler_duration_seconds    histogram  kind, message_type: handlers on nodes
+//	handlers_total              counter    kind, message_type, outcome, success: handlers on nodes
 //	handlers_active             gauge      node_id                handlers that run now
 //	shards_owned                gauge      node_id                shards that a node serves, 0 while it can serve none
 //	activations_total           counter    kind                   keys that got an actor
@@ -23,15 +23,23 @@
 //	refused_calls_total         counter    code                   calls that a node did not take
 //	failed_notifications_total  counter    code                   notifications that failed when nobody waited any more
 //	missed_notifications_total  counter                           notifications without an ack that have reached nobody: see [RegisterTransport]
+//	undecodable_packets_total   counter                           packets that did not decode: see [RegisterTransport]
+//	refused_replies_total       counter                           replies that were not sent, because their subject is refused: the same
 //	shards_opened_total         counter    why                    shards that a node with a membership has begun to serve: "claim" or "handoff"
-//	handoff_pause_seconds       histogram                         for how long nobody served a shard that was handed over
+//	handoff_pause_seconds       histogram                         the time from the end of a shard's service until its record named the next owner, as clstr drain has it
 //	handoff_calls_total         counter    fate                   calls that the hand-over of their shard has cost something: "parked", "dropped" or "lost", see [cluster.DrainCounts]
+//
+// outcome is succeeded, not_sent, not_started, maybe_ran or ran_and_failed, and unknown
+// where a program feeds the ClusterMetrics itself. success is "true" for the first of
+// them: it is what dashboards of the reference system ask for. code is what
+// [cluster.CodeOf] says, the same word as in errors and logs: deadline, expired,
+// no_subscriber. kind is "none" for messages without one.
 //
 // # Bounds
 //
 // Message types come from callers, so the number of series must not: each label
-// has at most 100 values of its own in one ClusterMetrics, in the order in which
-// they came; further ones count as "other". On a node, types that its entities do
+// has at most 100 values of its own in one ClusterMetrics, message types 100 of each
+// kind, in the order in which they came; further ones count as "other". On a node, types that its entities do
 // not know count as "unknown" and take no place. An empty name is "none"; one that is
 // not UTF-8 or longer than 100 bytes is "other".
 //

@@ -143,15 +143,15 @@ func TestCallsAreCounted(t *testing.T) {
 	<-r.ended
 
 	want(t, r.reg, []sample{
-		{"requests_total", "deposit,true", 1}, {"requests_total", "deposit,false", 1},
-		{"requests_total", "block,false", 1}, {"requests_total", "block,true", 0},
-		{"request_duration_seconds", "deposit", 2}, {"request_duration_seconds", "block", 1},
-		{"notifies_total", "touch,true", 2}, {"notifies_total", "touch,false", 1},
-		{"handlers_total", "deposit,true", 1}, {"handlers_total", "touch,true", 2},
-		{"handlers_total", "block,false", 1}, {"handler_duration_seconds", "touch", 2},
-		{"handler_duration_seconds", "deposit", 1}, {"handler_duration_seconds", "block", 1},
+		{"requests_total", "account,deposit,succeeded,true", 1}, {"requests_total", "account,deposit,not_started,false", 1},
+		{"requests_total", "account,block,ran_and_failed,false", 1},
+		{"request_duration_seconds", "account,deposit", 2}, {"request_duration_seconds", "account,block", 1},
+		{"notifies_total", "account,touch,succeeded,true", 2}, {"notifies_total", "account,touch,not_started,false", 1},
+		{"handlers_total", "account,deposit,succeeded,true", 1}, {"handlers_total", "account,touch,succeeded,true", 2},
+		{"handlers_total", "account,block,ran_and_failed,false", 1}, {"handler_duration_seconds", "account,touch", 2},
+		{"handler_duration_seconds", "account,deposit", 1}, {"handler_duration_seconds", "account,block", 1},
 		{"transport_errors_total", "overloaded", 1}, {"transport_errors_total", "activation_failed", 1},
-		{"failed_notifications_total", "unknown_type", 1}, {"handlers_total", "unknown,false", 1}, {"notifies_total", "missing,true", 1},
+		{"failed_notifications_total", "unknown_type", 1}, {"handlers_total", "account,unknown,not_started,false", 1}, {"notifies_total", "account,missing,succeeded,true", 1},
 		{"handlers_active", "n1", 0}, {"shards_owned", "n1", 0}, {"active_keys", "account", 0},
 		{"activations_total", "account", 1}, {"activation_failures_total", "account", 1},
 		{"mailbox_refusals_total", "account", 1},
@@ -179,8 +179,8 @@ func TestTypesThatNobodyKnows(t *testing.T) {
 	}
 	r.stop()
 	want(t, r.reg, []sample{
-		{"handlers_total", "unknown,false", made}, {"handler_duration_seconds", "unknown", made},
-		{"handlers_total", "deposit,true", 1}, {"handler_duration_seconds", "deposit", 1},
+		{"handlers_total", "account,unknown,not_started,false", made}, {"handler_duration_seconds", "account,unknown", made},
+		{"handlers_total", "account,deposit,succeeded,true", 1}, {"handler_duration_seconds", "account,deposit", 1},
 	})
 	for _, s := range gather(t, r.reg) {
 		if strings.Contains(s.labels, "made-up") || strings.Contains(s.labels, "other") {
@@ -193,14 +193,14 @@ func TestErrorTypes(t *testing.T) {
 	r := newRig(t)
 	ctx := context.Background()
 
-	// timeout: the caller's deadline ends while the handler runs.
+	// deadline: the caller's deadline ends while the handler runs.
 	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 	defer cancel()
 	if _, err := r.key("a").Request(short, block{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("got %v, want DeadlineExceeded", err)
 	}
 	<-r.blocked
-	// ttl_expired: the TTL does.
+	// expired: the TTL does.
 	if _, err := r.key("b").Request(ctx, block{}, cluster.WithTTL(20*time.Millisecond)); !errors.Is(err, cluster.ErrEnvelopeExpired) {
 		t.Fatalf("got %v, want ErrEnvelopeExpired", err)
 	}
@@ -216,7 +216,7 @@ func TestErrorTypes(t *testing.T) {
 	if err := r.key("").Notify(ctx, touch{}); !errors.Is(err, cluster.ErrKeyRequired) {
 		t.Fatalf("got %v, want ErrKeyRequired", err)
 	}
-	for _, name := range []string{"timeout", "ttl_expired", "no_subscriber", "closed", "key_required"} {
+	for _, name := range []string{"deadline", "expired", "no_subscriber", "transport_closed", "key_required"} {
 		if v := value(t, r.reg, "transport_errors_total", name); v != 1 {
 			t.Errorf("%s counted %v times, want once", name, v)
 		}

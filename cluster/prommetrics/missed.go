@@ -11,39 +11,52 @@ import (
 // tells the sender instead.
 type Misser interface{ MissedNotifications() uint64 }
 
-// RegisterTransport registers missed_notifications_total, which is what the transport
+// packetCounter is a Misser that counts packets too, as natstransport's does.
+type packetCounter interface {
+	PacketCounts() (undecodable, refusedReplies uint64)
+}
+
+// RegisterTransport registers missed_notifications_total and, for a transport that
+// counts packets, undecodable_packets_total and refused_replies_total: what the transport
 // counts. What the transports that are registered at one registerer count is added up.
 // It panics if the registerer holds something else under the name.
 func RegisterTransport(reg prometheus.Registerer, t Misser) {
-	register(reg, missedName, &missed{desc: prometheus.NewDesc(prefix+missedName, "Notifications without an acknowledgement that have reached nobody.", nil, nil)}).add(t)
+	sum(reg, "missed_notifications_total", "Notifications without an acknowledgement that have reached nobody.", t.MissedNotifications)
+	if p, ok := t.(packetCounter); ok {
+		sum(reg, "undecodable_packets_total", "Packets that did not decode.", func() uint64 { n, _ := p.PacketCounts(); return n })
+		sum(reg, "refused_replies_total", "Replies that were not sent, because their subject is refused.", func() uint64 { _, n := p.PacketCounts(); return n })
+	}
 }
 
-const missedName = "missed_notifications_total"
+// sum registers a counter that is the sum of what transports count.
+func sum(reg prometheus.Registerer, name, help string, from func() uint64) {
+	register(reg, name, &sums{desc: prometheus.NewDesc(prefix+name, help, nil, nil)}).add(from)
+}
 
-// missed is the sum of what transports count.
-type missed struct {
+// sums is the sum of what transports count.
+type sums struct {
 	desc *prometheus.Desc
 
 	mu   sync.Mutex
-	from []Misser
+	from []func() uint64
 }
 
-func (m *missed) add(t Misser) {
+func (m *sums) add(from func() uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.from = append(m.from, t)
+	m.from = append(m.from, from)
 }
 
 // Describe implements prometheus.Collector.
-func (m *missed) Describe(to chan<- *prometheus.Desc) { to <- m.desc }
+func (m *sums) Describe(to chan<- *prometheus.Desc) { to <- m.desc }
 
 // Collect implements prometheus.Collector.
-func (m *missed) Collect(to chan<- prometheus.Metric) {
+func (m *sums) Collect(to chan<- prometheus.Metric) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var sum uint64
-	for _, t := range m.from {
-		sum += t.MissedNotifications()
+	for _, count := range m.from {
+		sum += count()
 	}
 	to <- prometheus.MustNewConstMetric(m.desc, prometheus.CounterValue, float64(sum))
 }

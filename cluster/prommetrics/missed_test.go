@@ -1,9 +1,13 @@
 package prommetrics_test
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"testing"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/clstr-go/clstr/cluster"
@@ -38,4 +42,35 @@ func TestMissedNotifications(t *testing.T) {
 		}
 	}
 	want(t, reg, []sample{{"missed_notifications_total", "", 6}})
+}
+
+// TestPacketsAreCounted: what does not decode, and what may not be answered.
+func TestPacketsAreCounted(t *testing.T) {
+	url, reg := testkit.StartNATS(t), prometheus.NewRegistry()
+	tr, err := natstransport.New(natstransport.Options{URL: url, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tr.Close() })
+	prommetrics.RegisterTransport(reg, tr)
+	if _, err := tr.SubscribeShard(t.Context(), 1, func(context.Context, cluster.Envelope) ([]byte, error) { return nil, nil }); err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer foreign.Close()
+	const subject = natstransport.DefaultSubjectPrefix + ".s.1.0"
+	for range 3 {
+		if err := foreign.PublishRequest(subject, "orders.new", []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // answered, behind the others
+		if _, err := foreign.Request(subject, []byte("\xff\xff"), 10*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want(t, reg, []sample{{"refused_replies_total", "", 3}, {"undecodable_packets_total", "", 2}})
 }

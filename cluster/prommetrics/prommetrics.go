@@ -18,6 +18,7 @@ var buckets = []float64{
 
 var (
 	_ cluster.ClusterMetrics      = (*clusterMetrics)(nil)
+	_ cluster.CallMetrics         = (*clusterMetrics)(nil)
 	_ cluster.EntityMetrics       = (*clusterMetrics)(nil)
 	_ cluster.ReturnMetrics       = (*clusterMetrics)(nil)
 	_ cluster.NotificationMetrics = (*clusterMetrics)(nil)
@@ -29,7 +30,7 @@ type clusterMetrics struct {
 	requestDuration, handlerDuration *prometheus.HistogramVec
 	requests, notifies, handlers     *prometheus.CounterVec
 
-	types  *labels[*typeSeries]
+	calls  *labels[kindTypes]
 	kinds  *labels[*kindSeries]
 	nodes  *labels[*nodeSeries]
 	errors *labels[prometheus.Counter]
@@ -41,7 +42,7 @@ type clusterMetrics struct {
 }
 
 // NewClusterMetrics makes the metrics of clients and nodes and registers them.
-// It also implements [cluster.EntityMetrics], [cluster.NotificationMetrics],
+// It also implements [cluster.CallMetrics], [cluster.EntityMetrics], [cluster.NotificationMetrics],
 // [cluster.OwnershipMetrics] and [cluster.DrainMetrics].
 //
 // A second call with the same registerer shares the metrics of the first, so
@@ -50,13 +51,15 @@ type clusterMetrics struct {
 // holds something else under one of the names.
 func NewClusterMetrics(reg prometheus.Registerer) cluster.ClusterMetrics {
 	m := &clusterMetrics{
-		requestDuration: histogram(reg, "request_duration_seconds", "Latency of client requests.", "message_type"),
-		handlerDuration: histogram(reg, "handler_duration_seconds", "Time that handlers took.", "message_type"),
-		requests:        counter(reg, "requests_total", "Client requests.", "message_type", "success"),
-		notifies:        counter(reg, "notifies_total", "Client notifications.", "message_type", "success"),
-		handlers:        counter(reg, "handlers_total", "Handlers that have run.", "message_type", "success"),
+		requestDuration: histogram(reg, "request_duration_seconds", "Latency of client requests.", "kind", "message_type"),
+		handlerDuration: histogram(reg, "handler_duration_seconds", "Time that handlers took.", "kind", "message_type"),
+		requests:        counter(reg, "requests_total", "Client requests.", "kind", "message_type", "outcome", "success"),
+		notifies:        counter(reg, "notifies_total", "Client notifications.", "kind", "message_type", "outcome", "success"),
+		handlers:        counter(reg, "handlers_total", "Handlers that have run.", "kind", "message_type", "outcome", "success"),
 	}
-	m.types = newLabels(func(value string) *typeSeries { return &typeSeries{m: m, value: value} })
+	m.calls = newLabels(func(kind string) kindTypes {
+		return newLabels(func(value string) *typeSeries { return &typeSeries{m: m, kind: kind, value: value} })
+	})
 
 	activations := counter(reg, "activations_total", "Keys that got an actor.", "kind")
 	failures := counter(reg, "activation_failures_total", "Keys whose actor could not be made.", "kind")
@@ -81,7 +84,7 @@ func NewClusterMetrics(reg prometheus.Registerer) cluster.ClusterMetrics {
 		return &nodeSeries{active: active.WithLabelValues(value), shards: shards.WithLabelValues(value)}
 	})
 
-	m.errors = newLabels(one(counter(reg, "transport_errors_total", "Calls that failed without a handler's doing.", "error_type")))
+	m.errors = newLabels(one(counter(reg, "transport_errors_total", "Calls that failed without a handler's doing.", "code")))
 	m.codes = newLabels(one(counter(reg, "refused_calls_total", "Calls that a node has refused.", "code")))
 	m.failed = newLabels(one(counter(reg, "failed_notifications_total", "Notifications that failed after they were accepted.", "code")))
 	m.opened = newLabels(one(counter(reg, "shards_opened_total", "Shards that a node has begun to serve.", "why")))
@@ -99,34 +102,61 @@ type kindSeries struct {
 
 type nodeSeries struct{ active, shards prometheus.Gauge }
 
+func (m *clusterMetrics) types(kind, msgType string) *typeSeries { return m.calls.of(kind).of(msgType) }
+
+// RequestStarted implements [cluster.CallMetrics].
+func (m *clusterMetrics) RequestStarted(kind, msgType string) metrics.Timer {
+	return startTimer(m.types(kind, msgType).requests().duration)
+}
+
+// RequestEnded implements [cluster.CallMetrics].
+func (m *clusterMetrics) RequestEnded(kind, msgType string, o cluster.Outcome) {
+	m.types(kind, msgType).requests().count(o)
+}
+
+// NotifyEnded implements [cluster.CallMetrics].
+func (m *clusterMetrics) NotifyEnded(kind, msgType string, o cluster.Outcome) {
+	m.types(kind, msgType).notifies().count(o)
+}
+
+// HandlerStarted implements [cluster.CallMetrics].
+func (m *clusterMetrics) HandlerStarted(kind, msgType string) metrics.Timer {
+	t := startTimer(nil)
+	t.handlers, t.kind, t.msgType = m, kind, msgType // names are told apart at the end: this one may be nobody's
+	return t
+}
+
+// HandlerEnded implements [cluster.CallMetrics].
+func (m *clusterMetrics) HandlerEnded(kind, msgType string, o cluster.Outcome) {
+	m.types(kind, msgType).handlers().count(o)
+}
+
 // RequestDuration implements [cluster.ClusterMetrics].
 func (m *clusterMetrics) RequestDuration(msgType string) metrics.Timer {
-	return startTimer(m.types.of(msgType).requests().duration)
+	return m.RequestStarted("", msgType)
 }
 
 // RequestCompleted implements [cluster.ClusterMetrics].
 func (m *clusterMetrics) RequestCompleted(msgType string, success bool) {
-	m.types.of(msgType).requests().count(success)
+	m.types("", msgType).requests().success(success)
 }
 
 // NotifyCompleted implements [cluster.ClusterMetrics].
 func (m *clusterMetrics) NotifyCompleted(msgType string, success bool) {
-	m.types.of(msgType).notifies().count(success)
+	m.types("", msgType).notifies().success(success)
 }
 
 // TransportError implements [cluster.ClusterMetrics].
-func (m *clusterMetrics) TransportError(errorType string) { m.errors.of(errorType).Inc() }
+func (m *clusterMetrics) TransportError(code string) { m.errors.of(code).Inc() }
 
 // HandlerDuration implements [cluster.ClusterMetrics].
 func (m *clusterMetrics) HandlerDuration(msgType string) metrics.Timer {
-	t := startTimer(nil)
-	t.handlers, t.msgType = m, msgType // names are told apart at the end: this one may be nobody's
-	return t
+	return m.HandlerStarted("", msgType)
 }
 
 // HandlerCompleted implements [cluster.ClusterMetrics].
 func (m *clusterMetrics) HandlerCompleted(msgType string, success bool) {
-	m.types.of(msgType).handlers().count(success)
+	m.types("", msgType).handlers().success(success)
 }
 
 // HandlersActive implements [cluster.ClusterMetrics].

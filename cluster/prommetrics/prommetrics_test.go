@@ -81,7 +81,7 @@ func TestMessageTypesFold(t *testing.T) {
 	types := map[string]bool{}
 	sums := map[string]float64{}
 	for _, s := range gather(t, reg) {
-		name, _, _ := strings.Cut(s.labels, ",")
+		name := strings.Split(s.labels, ",")[1] // behind the kind
 		types[name] = true
 		sums[s.name] += s.value
 	}
@@ -122,6 +122,28 @@ func TestOtherLabelsFold(t *testing.T) {
 	want(t, reg, []sample{{"transport_errors_total", "other", 900}, {"activations_total", "other", 900}, {"refused_calls_total", "other", 900}})
 }
 
+// TestKindsFold: each kind has message types of its own, and kinds are bounded too.
+func TestKindsFold(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m := prommetrics.NewClusterMetrics(reg).(cluster.CallMetrics)
+	for i := range 300 {
+		m.HandlerEnded("a", fmt.Sprint("type-", i), cluster.Succeeded)
+		m.HandlerEnded(fmt.Sprint("kind-", i), "Get", cluster.Outcome(i%8))
+	}
+	m.HandlerEnded("kind-1", "Get", cluster.Outcome(1))
+	want(t, reg, []sample{
+		{"handlers_total", "a,type-99,succeeded,true", 1}, {"handlers_total", "a,other,succeeded,true", 200},
+		{"handlers_total", "kind-1,Get,not_sent,false", 2}, {"handlers_total", "kind-7,Get,unknown,false", 1},
+	})
+	kinds := map[string]bool{}
+	for _, s := range gather(t, reg) {
+		kinds[strings.Split(s.labels, ",")[0]] = true
+	}
+	if len(kinds) != 101 || !kinds["other"] {
+		t.Errorf("%d kinds are told apart, want 100 and other", len(kinds))
+	}
+}
+
 func TestUnusableNames(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m := prommetrics.NewClusterMetrics(reg)
@@ -130,9 +152,9 @@ func TestUnusableNames(t *testing.T) {
 		m.NotifyCompleted(name, true)
 	}
 	want(t, reg, []sample{
-		{"notifies_total", "none,true", 2},
-		{"notifies_total", "other,true", 3},
-		{"notifies_total", long + ",true", 1},
+		{"notifies_total", "none,none,succeeded,true", 2},
+		{"notifies_total", "none,other,succeeded,true", 3},
+		{"notifies_total", "none," + long + ",succeeded,true", 1},
 	})
 }
 
@@ -141,7 +163,7 @@ func TestSecondCallShares(t *testing.T) {
 	for _, to := range []prometheus.Registerer{reg, reg} {
 		prommetrics.NewClusterMetrics(to).RequestCompleted("Get", true)
 	}
-	want(t, reg, []sample{{"requests_total", "Get,true", 2}})
+	want(t, reg, []sample{{"requests_total", "none,Get,succeeded,true", 2}})
 
 	labelled := prometheus.WrapRegistererWith(prometheus.Labels{"zone": "a"}, prometheus.NewRegistry())
 	prommetrics.NewClusterMetrics(labelled)
@@ -171,7 +193,7 @@ func TestTimerCountsOnce(t *testing.T) {
 	timer := m.RequestDuration("Get")
 	timer.ObserveDuration()
 	timer.ObserveDuration()
-	want(t, reg, []sample{{"request_duration_seconds", "Get", 1}})
+	want(t, reg, []sample{{"request_duration_seconds", "none,Get", 1}})
 }
 
 func TestHotPathDoesNotAllocate(t *testing.T) {
@@ -184,7 +206,13 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 		m.HandlersActive("n", 1)
 		m.HandlerDuration("Get").ObserveDuration()
 		m.HandlerCompleted("Get", false)
-		m.TransportError("timeout")
+		m.TransportError("deadline")
+		calls := m.(cluster.CallMetrics)
+		calls.RequestStarted("account", "Get").ObserveDuration()
+		calls.RequestEnded("account", "Get", cluster.MaybeRan)
+		calls.NotifyEnded("account", "Get", cluster.NotSent)
+		calls.HandlerStarted("account", "Get").ObserveDuration()
+		calls.HandlerEnded("account", "Get", cluster.RanAndFailed)
 		e.CallRefused("overloaded")
 		m.(cluster.OwnershipMetrics).ShardOpened("handoff", time.Millisecond)
 		m.(cluster.DrainMetrics).ShardDrained(cluster.DrainCounts{Parked: 1})

@@ -1,34 +1,49 @@
 package prommetrics
 
 import (
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/clstr-go/clstr/cluster"
 )
 
-// typeSeries is what one message type has. A client has no series of handlers
+// kindTypes is what one kind has: series by message type.
+type kindTypes = *labels[*typeSeries]
+
+// typeSeries is what one message type of one kind has. A client has no series of handlers
 // and a node none of requests, so each group is looked up when it is first fed.
 type typeSeries struct {
-	m     *clusterMetrics
-	value string
+	m           *clusterMetrics
+	kind, value string
 
 	request, notify, handler atomic.Pointer[calls]
 }
 
+// outcomes are the label's values, by cluster.Outcome; the last is for who does not
+// say.
+var outcomes = [...]string{"succeeded", "not_sent", "not_started", "maybe_ran", "ran_and_failed", "unknown"}
+
+const unknownOutcome = len(outcomes) - 1
+
 // calls are the series of one type of message in one place.
 type calls struct {
-	duration   prometheus.Observer // nil for notifications
-	ok, failed prometheus.Counter
+	duration prometheus.Observer // nil for notifications
+	ended    [len(outcomes)]func() prometheus.Counter
 }
 
-func (c *calls) count(success bool) {
-	if success {
-		c.ok.Inc()
-		return
+func (c *calls) count(o cluster.Outcome) { c.ended[min(int(o), unknownOutcome)]().Inc() }
+
+// success counts a call of which is only known whether it has succeeded.
+func (c *calls) success(ok bool) {
+	o := unknownOutcome
+	if ok {
+		o = int(cluster.Succeeded)
 	}
-	c.failed.Inc()
+	c.ended[o]().Inc()
 }
 
 func (t *typeSeries) requests() *calls {
@@ -54,12 +69,15 @@ func (t *typeSeries) handlers() *calls {
 
 // find may run twice at once: both find the same series.
 func (t *typeSeries) find(at *atomic.Pointer[calls], durations *prometheus.HistogramVec, counts *prometheus.CounterVec) *calls {
-	c := &calls{
-		ok:     counts.WithLabelValues(t.value, "true"),
-		failed: counts.WithLabelValues(t.value, "false"),
+	c := &calls{}
+	for i, outcome := range outcomes { // made on first use, so that an unused series is not shown
+		success := strconv.FormatBool(i == int(cluster.Succeeded))
+		c.ended[i] = sync.OnceValue(func() prometheus.Counter {
+			return counts.WithLabelValues(t.kind, t.value, outcome, success)
+		})
 	}
 	if durations != nil {
-		c.duration = durations.WithLabelValues(t.value)
+		c.duration = durations.WithLabelValues(t.kind, t.value)
 	}
 	at.Store(c)
 	return c
@@ -70,8 +88,8 @@ type timer struct {
 	start time.Time
 	to    prometheus.Observer
 	// Of a handler, whose series is found at the end; nil otherwise.
-	handlers *clusterMetrics
-	msgType  string
+	handlers      *clusterMetrics
+	kind, msgType string
 }
 
 var timers = sync.Pool{New: func() any { return new(timer) }}
@@ -86,7 +104,7 @@ func startTimer(to prometheus.Observer) *timer {
 func (t *timer) ObserveDuration() {
 	to := t.to
 	if t.handlers != nil {
-		to = t.handlers.types.of(t.msgType).handlers().duration
+		to = t.handlers.types(t.kind, t.msgType).handlers().duration
 	}
 	if to == nil {
 		return // observed before

@@ -89,8 +89,8 @@ func TestCounter(t *testing.T) {
 	s.want("/counters/visits", "", 200, `{"Value":4}`)
 	s.want("/counters/"+strings.Repeat("x", 5000), "", 500, `bad_envelope, not sent`)
 	for _, line := range []string{
-		`clstr_cluster_requests_total{message_type="Add",success="true"} 5`,
-		`clstr_cluster_requests_total{message_type="Add",success="false"} 1`,
+		`clstr_cluster_requests_total{kind="none",message_type="Add",outcome="succeeded",success="true"} 5`,
+		`clstr_cluster_requests_total{kind="none",message_type="Add",outcome="not_sent",success="false"} 1`,
 		`clstr_cluster_shards_owned{node_id="a"} 64`,
 		"clstr_cluster_handler_duration_seconds_bucket",
 	} {

@@ -131,6 +131,12 @@ func (c *Coordinator) takePart(ctx context.Context) error {
 		}
 		return err
 	}
+	if err := c.fits(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
 	var end context.CancelFunc
 	c.done, end = context.WithCancel(context.WithoutCancel(ctx))
 	defer end()

@@ -39,11 +39,7 @@ func (l *life) open(e membership.Open) {
 				h.shard = shard
 				h.opened.Store(&shard)
 				l.failing.Store(nil)
-				gap := time.Duration(0)
-				if e.Why == membership.HandedOver {
-					gap = e.Paused + time.Since(h.since)
-				}
-				l.c.opts.Node.Opened(h.Guard, gap)
+				l.c.opts.Node.Opened(h.Guard, e.Paused) // the record's: what clstr drain says too
 				l.c.inbox.post(l, membership.Opened{Shard: e.Shard, Epoch: e.Epoch})
 				return
 			}

@@ -104,11 +104,13 @@ func (s sentinel) Run(pool.Slot) { close(s) }
 // tell answers a question for owners. Only the reader calls it.
 func (t *Transport) tell(s *ownersSub, m *nats.Msg) {
 	if !t.isInbox(m.Reply) {
+		t.packets.refused.Add(1)
 		t.log.Warn("question for owners with a reply subject that is no inbox is ignored")
 		return
 	}
 	ask, err := wire.DecodeOwners(m.Data)
 	if err != nil {
+		t.packets.undecodable.Add(1)
 		t.log.Warn("question for owners does not decode", "error", err)
 		return
 	}

@@ -109,6 +109,9 @@ func (t *Transport) denied(err error, alone bool) {
 		strings.Contains(text, `"`+t.inboxPrefix) || t.opts.Conn == nil {
 		t.log.Error("not permitted by the server", "error", err)
 	}
+	if _, subject, ok := strings.Cut(text, `Publish to "`); ok && !strings.HasPrefix(subject, t.opts.SubjectPrefix+".") {
+		t.packets.refused.Add(1) // what is not sent below the prefix is a reply
+	}
 	if box := t.refusedBox(text); box != nil {
 		e := transport.Errorf(transport.ErrNotPermitted, "%v", err)
 		// The server does not say which message it means. Where it has refused

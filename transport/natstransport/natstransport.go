@@ -40,6 +40,7 @@ type Transport struct {
 	log         *slog.Logger
 	unawaited   unawaited
 	missed      missed // notifications
+	packets     packets
 	d           *transport.Dispatcher
 	inbox       string // without the last token
 	inboxPrefix string // of the connection

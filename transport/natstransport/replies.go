@@ -22,6 +22,7 @@ func (t *Transport) replies(m *nats.Msg) {
 		return
 	}
 	if err := t.decoder.Decode(m.Data, &t.packet); err != nil {
+		t.packets.undecodable.Add(1)
 		t.log.Warn("reply does not decode", "error", err)
 		t.fail(m.Subject, func(c *call) *transport.Error {
 			return transport.Errorf(transport.ErrReply, "shard %d: %v", c.to.shard, err).WithOutcome(transport.MaybeRan)

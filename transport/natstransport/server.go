@@ -158,6 +158,7 @@ func (t *Transport) drain(subs ...*subscription) {
 func (t *Transport) requests(s *subscription, m *nats.Msg) {
 	if m.Reply != "" && !t.isInbox(m.Reply) {
 		// To answer there would let a caller write wherever this node may.
+		t.packets.refused.Add(1)
 		t.log.Warn("message with a reply subject that is no inbox is ignored", sparse.Shard(s.shard))
 		return
 	}
@@ -248,6 +249,7 @@ func notStarted(err error) *transport.Error {
 // refuseBytes answers what cannot be decoded: each call that the reply subject
 // names, or id 0 for a sender that names none.
 func (t *Transport) refuseBytes(m *nats.Msg, err error) {
+	t.packets.undecodable.Add(1)
 	t.log.Warn("message does not decode", "subject", m.Subject, "bytes", len(m.Data), "error", err)
 	if m.Reply == "" {
 		return

@@ -28,6 +28,15 @@ func (m *missed) add(n int, args ...any) {
 // the log, or a few.
 func (t *Transport) MissedNotifications() uint64 { return t.missed.n.Load() }
 
+// packets counts what came to this end and could not be used, or not be answered.
+type packets struct{ undecodable, refused atomic.Uint64 }
+
+// PacketCounts returns how many packets did not decode, and how many replies were
+// refused: by this end, because the subject is no inbox, or by the server.
+func (t *Transport) PacketCounts() (undecodable, refusedReplies uint64) {
+	return t.packets.undecodable.Load(), t.packets.refused.Load()
+}
+
 // unawaited is where notifications that await nothing would be answered: what
 // refuses one is told to nobody else.
 type unawaited struct{ log *slog.Logger }

@@ -1,0 +1,93 @@
+package cluster
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/transport"
+)
+
+const (
+	// kindsFor is for how long a node believes what it has read of others' kinds.
+	kindsFor = time.Second
+	// kindsTimeout bounds the look at the store.
+	kindsTimeout = 500 * time.Millisecond
+	// kindsHint is when a caller may ask again for a kind that another member hosts:
+	// shards move to the node that has it, or this one is about to be replaced.
+	kindsHint = 100 * time.Millisecond
+)
+
+// foreignKinds are the kinds that the members of a live cluster host. They are read
+// where a call names a kind that this node does not host: its answer waits for that,
+// and its reader does not.
+type foreignKinds struct {
+	store membership.Store
+	ctx   context.Context // the node's
+	work  sync.WaitGroup
+
+	mu      sync.Mutex
+	kinds   []string
+	until   time.Time       // when they are read again
+	waiting []transportCall // for the read that goes on
+}
+
+type transportCall struct {
+	*transport.Call
+	err *transport.Error
+}
+
+// refuse answers a call of a kind that this node does not host, with a hint if
+// another member does.
+func (f *foreignKinds) refuse(c *transport.Call, err *transport.Error) {
+	f.mu.Lock()
+	if time.Now().Before(f.until) {
+		err = f.hinted(c, err)
+		f.mu.Unlock()
+		c.Refuse(err)
+		return
+	}
+	f.waiting = append(f.waiting, transportCall{c, err})
+	if len(f.waiting) == 1 {
+		f.work.Go(f.read) // ends with the read
+	}
+	f.mu.Unlock()
+}
+
+// read answers those that wait. A store that does not answer is no reason for a hint.
+func (f *foreignKinds) read() {
+	ctx, cancel := context.WithTimeout(f.ctx, kindsTimeout)
+	defer cancel()
+	entries, _, err := f.store.Snapshot(ctx, membership.MemberPrefix)
+	var kinds []string
+	for _, e := range entries {
+		if m, err := membership.Decode[membership.Member](e.Value); err == nil && m.State != membership.Dead && m.State != membership.Left {
+			kinds = append(kinds, m.Kinds...)
+		}
+	}
+	f.mu.Lock()
+	if err == nil {
+		f.kinds = kinds
+	}
+	f.until = time.Now().Add(kindsFor)
+	waiting := f.waiting
+	f.waiting = nil
+	for i, w := range waiting {
+		waiting[i].err = f.hinted(w.Call, w.err)
+	}
+	f.mu.Unlock()
+	for _, w := range waiting {
+		w.Refuse(w.err)
+	}
+}
+
+// hinted is called with mu held.
+func (f *foreignKinds) hinted(c *transport.Call, err *transport.Error) *transport.Error {
+	if slices.Contains(f.kinds, c.Envelope().Kind) {
+		err.RetryAfter = kindsHint
+		err.Message += "; another member does"
+	}
+	return err
+}
