@@ -85,6 +85,9 @@ func (c *call) AwaitsReply() bool            { return !c.notify }
 func (c *call) OnDrain(func())               {}
 func (c *call) NoEffect(bool) bool           { return false }
 func (c *call) HandBack() bool               { return false }
+func (c *call) Waiting() *actor.Turn         { return nil }
+func (c *call) Turn() *actor.Turn            { return nil }
+func (c *call) Queued(actor.Place)           {}
 
 func (c *call) AfterAnswer(f func()) {
 	c.mu.Lock()

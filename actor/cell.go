@@ -37,8 +37,8 @@ type cell struct {
 	mu      sync.Mutex
 	invoker pactor.MessageInvoker // nil while spawning
 	mail    queue
-	hook    *hook // of the turn that runs, if no message has caused it
-	system  []any // protoactor's own messages; they go first
+	now     *Context // of the turn that runs; of mail by process id and system messages it is nil
+	system  []any    // protoactor's own messages; they go first
 	flags   flag
 	coding  coding // the turn's
 	open    int32  // calls that were handled and not answered
@@ -64,7 +64,7 @@ func (c *cell) put(m any, limit int) putResult {
 	switch {
 	case c.is(dead):
 		return gone
-	case c.hook != nil && c.hook.late && !isOwn(m):
+	case c.now != nil && c.hookLate() && !isOwn(m):
 		return stuck
 	case limit >= 0 && c.mail.len() >= limit:
 		return full
@@ -163,6 +163,7 @@ func (c *cell) turns(slot pool.Slot) (again bool) {
 func (c *cell) next(afterUser bool) (m any, invoker pactor.MessageInvoker, user bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.now = nil
 	if afterUser && c.is(leaving) && c.invoker != nil && !c.is(stopping) {
 		return leave, nil, false
 	}
@@ -188,6 +189,7 @@ func (c *cell) next(afterUser bool) (m any, invoker pactor.MessageInvoker, user 
 		return lapse, nil, false
 	}
 	m = c.mail.pop()
+	c.now, _ = m.(*Context)
 	switch {
 	case m == nil:
 		c.flags &^= scheduled | working

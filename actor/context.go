@@ -47,6 +47,14 @@ type Call interface {
 	HandBack() bool
 	// AwaitsReply is false for a notification.
 	AwaitsReply() bool
+	// Waiting returns the turns that wait for the answer, the nearest first; nil if
+	// none does.
+	Waiting() *Turn
+	// Turn returns the turn of the handler that runs; nil while that has asked nothing.
+	Turn() *Turn
+	// Queued says where the message stands in line, behind what runs there, until it
+	// starts or is answered.
+	Queued(Place)
 	// End is called when the handler has returned.
 	End()
 }
@@ -88,10 +96,7 @@ func ContextOf(ctx pactor.Context) *Context {
 	c := s.cell
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.hook == nil {
-		return nil
-	}
-	return &c.hook.own
+	return c.now
 }
 
 // Deadline implements context.Context.

@@ -255,7 +255,7 @@ func (i *instance) Passivate(c *Context) {
 		return
 	}
 	if err := i.table.passivate(i.entity, c); err != nil {
-		c.cell.hook.err = err // the shell tells, which knows what is behind it
+		c.call.(*hook).err = err // the shell tells, which knows what is behind it
 	}
 }
 

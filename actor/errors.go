@@ -20,6 +20,9 @@ var (
 	// ErrLapsed: the node's lease on the shard has ended: another node may own the
 	// key by now.
 	ErrLapsed = errors.New("the node's lease on the shard has ended")
+	// ErrCircle: the key's turn that runs waits for the message, which would wait for
+	// that turn.
+	ErrCircle = errors.New("requests in a circle")
 	// ErrActivation: the key's actor could not be made. One failure is the answer to
 	// all messages that wait for the key. For a while the key is not tried again, and
 	// refuses what comes with the same cause: 50 ms after the first failure, twice as

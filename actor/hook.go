@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/turn"
 )
 
 // The turns that no message causes.
@@ -29,6 +30,7 @@ type hook struct {
 	held  pool.Held
 	what  string
 	began time.Time
+	by    *turn.Turn // those that wait for an activation
 
 	limit time.Duration // not positive: none; changes under the cell's mu
 	timer *time.Timer   // nil without a limit
@@ -39,8 +41,9 @@ type hook struct {
 	mu     sync.Mutex
 	ctx    context.Context // made when asked for: most hooks never do
 	cancel context.CancelFunc
-	over   bool // has returned
-	lapsed bool // another may have come to own the shard since it began
+	turn   *turn.Turn // made when it asks something
+	over   bool       // has returned
+	lapsed bool       // another may have come to own the shard since it began
 }
 
 var _ Call = (*hook)(nil)
@@ -51,7 +54,10 @@ func (c *cell) beginHook(what string, limit time.Duration) *hook {
 	h.own = Context{call: h, cell: c}
 	h.held.Begin(c.slot)
 	c.mu.Lock()
-	c.hook = h
+	c.now = &h.own
+	if x, ok := c.mail.first.(*Context); ok && what == activation {
+		h.by = x.call.Waiting()
+	}
 	h.setLimit(limit)
 	c.mu.Unlock()
 	return h
@@ -95,7 +101,7 @@ func (h *hook) atLimit() {
 	c := h.own.cell
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.hook == h && h.late && !h.told {
+	if c.now == &h.own && h.late && !h.told {
 		h.timer = time.AfterFunc(heedTime, h.tell)
 	}
 }
@@ -104,7 +110,7 @@ func (h *hook) atLimit() {
 func (h *hook) tell() {
 	c := h.own.cell
 	c.mu.Lock()
-	goesOn := c.hook == h && !h.told
+	goesOn := c.now == &h.own && !h.told
 	h.told = h.told || goesOn
 	c.mu.Unlock()
 	if goesOn {
@@ -131,7 +137,7 @@ func (h *hook) failure(err error) error {
 func (h *hook) expire() {
 	c := h.own.cell
 	c.mu.Lock()
-	if c.hook != h || h.late || h.limit <= 0 || time.Since(h.began) < h.limit {
+	if c.now != &h.own || h.late || h.limit <= 0 || time.Since(h.began) < h.limit {
 		c.mu.Unlock()
 		return
 	}
@@ -157,15 +163,18 @@ var errHookTimeout = errors.New("timeout")
 func (h *hook) end() {
 	h.mu.Lock()
 	h.over = true
-	cancel := h.cancel // stays as it is from here on
+	cancel, asked := h.cancel, h.turn // stay as they are from here on
 	h.mu.Unlock()
+	if asked != nil {
+		asked.End()
+	}
 	if cancel != nil { // otherwise it has not looked at its time
 		h.expire()
 		cancel()
 	}
 	c := h.own.cell
 	c.mu.Lock()
-	c.hook = nil
+	c.now = nil
 	late, told := h.late, h.told
 	c.mu.Unlock()
 	if h.timer != nil {
@@ -236,8 +245,8 @@ func (h *hook) Err() error { return h.context().Err() }
 
 // Value implements context.Context.
 func (h *hook) Value(key any) any {
-	if _, ok := key.(pool.ShardKey); ok {
-		return h.own.cell.shard.id
+	if _, ok := key.(turn.MakerKey); ok {
+		return h
 	}
 	if v, ok := h.held.Value(key); ok {
 		return v
@@ -259,4 +268,7 @@ func (quiet) OnDrain(func())       {}
 func (quiet) NoEffect(bool) bool   { return false }
 func (quiet) HandBack() bool       { return false }
 func (quiet) AwaitsReply() bool    { return false }
+func (quiet) Waiting() *Turn       { return nil }
+func (quiet) Turn() *Turn          { return nil }
+func (quiet) Queued(Place)         {}
 func (quiet) End()                 {}

@@ -36,7 +36,7 @@ func (h *Host) LapseShard(id uint32) {
 	}
 	for _, c := range s.cells() {
 		c.mu.Lock()
-		hook := c.hook
+		hook := c.hook()
 		c.mu.Unlock()
 		if hook != nil {
 			hook.lapse()

@@ -62,9 +62,9 @@ const atMessage = "a message"
 func (c *cell) doing() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.hook != nil:
-		return fmt.Sprintf("%s for %v", c.hook.what, time.Since(c.hook.began).Round(time.Millisecond))
+	switch h := c.hook(); {
+	case h != nil:
+		return fmt.Sprintf("%s for %v", h.what, time.Since(h.began).Round(time.Millisecond))
 	case c.is(scheduled):
 		return atMessage
 	}

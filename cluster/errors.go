@@ -34,6 +34,7 @@ var (
 	ErrDraining         = transport.ErrDraining
 	ErrHandedBack       = transport.ErrHandedBack
 	ErrFromHandler      = transport.ErrFromHandler
+	ErrCircle           = transport.ErrCircle
 	ErrActivationFailed = transport.ErrActivationFailed
 	ErrLayoutMismatch   = transport.ErrLayoutMismatch
 	ErrShardOutOfRange  = transport.ErrShardOutOfRange

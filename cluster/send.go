@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/clstr-go/clstr/transport"
@@ -94,6 +93,9 @@ func (c *Client) patience(err error, first bool) time.Duration {
 		return 0
 	}
 	err = outer(err)
+	if errors.Is(err, ErrCircle) {
+		return 0 // it would be the same circle
+	}
 	for _, e := range c.retry {
 		if errors.Is(err, e) {
 			return math.MaxInt64 // its deadline ends it
@@ -112,7 +114,7 @@ func (c *Client) patience(err error, first bool) time.Duration {
 // or hook that it waits for itself: it would do so until that gives up.
 func waitedFor(ctx context.Context, shard uint32, err error) bool {
 	err = outer(err)
-	return (errors.Is(err, ErrNotOwner) || errors.Is(err, ErrDraining) || errors.Is(err, ErrHandedBack)) && slices.Contains(transport.ViaOf(ctx), shard)
+	return (errors.Is(err, ErrNotOwner) || errors.Is(err, ErrDraining) || errors.Is(err, ErrHandedBack)) && transport.WaitedFor(ctx, shard)
 }
 
 // outer is err without what is behind it: that an activation has failed for want
@@ -141,6 +143,9 @@ func (c *Client) again(ctx context.Context, env Envelope, err error, first bool)
 		end = d
 	}
 	env.Retry = transport.OutcomeOf(err) == NotStarted
+	w := transport.BeginWait(ctx) // also from one try to the next
+	w.For(ctx, env.Shard)
+	defer w.EndWait(ctx)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	<-timer.C

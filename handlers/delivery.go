@@ -45,6 +45,7 @@ var codes = []struct{ from, to error }{
 	{actor.ErrStuck, transport.ErrOverloaded},
 	{actor.ErrMailboxFull, transport.ErrOverloaded},
 	{actor.ErrStopping, transport.ErrDraining},
+	{actor.ErrCircle, transport.ErrCircle},
 	{actor.ErrLapsed, transport.ErrNotOwner},
 	{actor.ErrUnknownType, transport.ErrUnknownType},
 	{actor.ErrDecode, transport.ErrDecode},

@@ -43,7 +43,9 @@ func (n *memNetwork) members() (membership.Store, func(), error) { return n.stor
 func (n *memNetwork) close() {}
 
 func (n *memNetwork) join(string) (endpoint, error) {
-	return &memNode{net: n, d: transport.NewDispatcher(n.limits, n.log), gone: make(chan struct{})}, nil
+	d := transport.NewDispatcher(n.limits, n.log)
+	d.SetAsk(n.Request)
+	return &memNode{net: n, d: d, gone: make(chan struct{})}, nil
 }
 
 // Request implements transport.ClientTransport.

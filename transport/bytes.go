@@ -36,7 +36,7 @@ func (s *Sub) heavy(c *Call, held int64) bool {
 	if most <= 0 || held <= most || held == c.bytes || c.isPart() {
 		return false
 	}
-	return held > 2*most || len(c.via()) == 0
+	return held > 2*most || c.waiting() == nil
 }
 
 // isPart reports whether the call belongs to another, whose handler has passed it on:

@@ -10,6 +10,7 @@ import (
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/internal/turn"
 )
 
 // Replier is the way back to the sender of a call.
@@ -47,9 +48,12 @@ const (
 	bitOver                        // it has finished, but for its parts
 	bitOpen                        // its handler has left it open, which its shard knows
 	bitNoEffect                    // its handler says that nothing of it remains
+	bitAsked                       // its handler waits for another call, or has
+	bitFor                         // turns wait for it
+	bitPlaced                      // it is known where it stands in line
 
 	// Above them is how many calls its handler has passed on that have not finished.
-	partShift = 16
+	partShift = 20
 	onePart   = 1 << partShift
 )
 
@@ -88,8 +92,11 @@ type more struct {
 	done  chan struct{} // made when asked for
 	after func()        // to be called when answered
 	kept  any           // the observer's
-	via   []uint32      // shards that wait for the call
 	key   *keyID        // whose bytes the call's count as
+	place turn.Place    // where it stands in line
+	probe *time.Timer   // while it does
+	by    *Turn         // those that wait for the call
+	own   *Turn         // its handler's turn, made when that asks something
 
 	told    chan struct{} // closed when a late acknowledgement was given, or refused
 	refusal *Error        // set before told is closed
@@ -182,6 +189,9 @@ func (c *Call) Start(slot Slot) bool {
 			return false
 		}
 		if c.bits.CompareAndSwap(old, (old|bitStarted)&^bitQueued) {
+			if old&bitPlaced != 0 {
+				c.leavePlace()
+			}
 			break
 		}
 	}
@@ -239,7 +249,9 @@ func (c *Call) End() {
 	if c.slot.Release() {
 		c.sub.life.busy.Add(1)
 	}
-	if old := c.bits.Or(bitEnded); old&(bitEnded|bitClosed) == bitClosed {
+	old := c.bits.Or(bitEnded)
+	c.endTurn(old)
+	if old&(bitEnded|bitClosed) == bitClosed {
 		c.finish()
 	}
 }
@@ -275,26 +287,3 @@ func (c *Call) Expire() {
 	}
 	c.refuse(err.WithOutcome(NotStarted), late)
 }
-
-// AfterAnswer calls f, which must not block, once the call was answered, at
-// once if it was. A second f replaces the first.
-func (c *Call) AfterAnswer(f func()) {
-	c.mu.Lock()
-	if c.ended == not {
-		c.rest().after = f
-		f = nil
-	}
-	c.mu.Unlock()
-	if f != nil {
-		f()
-	}
-}
-
-// Accepted reports whether it is a notification whose sender was told that the node
-// has taken it, or does not wait to be told: should it fail now, that is no refusal.
-func (c *Call) Accepted() bool {
-	return !c.AwaitsReply() && c.bits.Load()&(bitReplied|bitRefused) == bitReplied
-}
-
-// AwaitsReply is false for a notification.
-func (c *Call) AwaitsReply() bool { return c.env.Delivery == AwaitReply }

@@ -114,6 +114,9 @@ func BeginWait(ctx context.Context) Wait {
 type Wait struct {
 	call *Call
 	hook *pool.Held
+
+	turn  *Turn // see For
+	shard uint32
 }
 
 // EndWait ends what BeginWait began; it may wait for a free slot, until the
@@ -121,6 +124,9 @@ type Wait struct {
 // waits on several goroutines goes without a slot until the last of them has its
 // answer: the calls that the others wait for may need that slot.
 func (w Wait) EndWait(ctx context.Context) {
+	if w.turn != nil {
+		w.turn.Waited(w.shard)
+	}
 	switch c := w.call; {
 	case w.hook != nil:
 		w.hook.EndWait(ctx)

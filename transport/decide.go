@@ -95,6 +95,9 @@ func (c *Call) settle(err *Error, h how) {
 		after, m.after = m.after, nil
 	}
 	c.mu.Unlock()
+	if c.bits.Load()&(bitPlaced|bitStarted) == bitPlaced {
+		c.leavePlace()
+	}
 	if after != nil {
 		after()
 	}
@@ -197,4 +200,18 @@ func (c *Call) refused() *Error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.err
+}
+
+// AfterAnswer calls f, which must not block, once the call was answered, at
+// once if it was. A second f replaces the first.
+func (c *Call) AfterAnswer(f func()) {
+	c.mu.Lock()
+	if c.ended == not {
+		c.rest().after = f
+		f = nil
+	}
+	c.mu.Unlock()
+	if f != nil {
+		f()
+	}
 }

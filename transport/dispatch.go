@@ -12,7 +12,6 @@ import (
 
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/pool"
-	"github.com/clstr-go/clstr/internal/sparse"
 )
 
 // retryHint is what a refusal for want of room suggests.
@@ -28,6 +27,7 @@ type Dispatcher struct {
 	clock  *expiry.Set
 	life   *Lifetime // of handlers that no node gives one
 	layout sharedLayout
+	asking *asking
 
 	waits sync.Pool // chan struct{}, cap 1: see Sub.Do
 
@@ -48,7 +48,7 @@ func NewDispatcher(limits Limits, log *slog.Logger) *Dispatcher {
 
 func newDispatcher(limits Limits, p Pool) *Dispatcher {
 	return &Dispatcher{
-		limits: limits, pool: p, subs: map[*Sub]struct{}{},
+		limits: limits, pool: p, subs: map[*Sub]struct{}{}, asking: newAsking(),
 		clock: expiry.New(limits.HandlerTimeout, DefaultRequestTimeout),
 	}
 }
@@ -68,7 +68,6 @@ type Sub struct {
 	inflight atomic.Int64
 
 	draining atomic.Bool  // it drains: what its calls wait for is admitted
-	lenient  atomic.Bool  // and what any call waits for
 	gaveUp   atomic.Bool  // an Unsubscribe did not see its end
 	lastPart atomic.Int64 // when a handler has passed a call on the last time; 0: never
 	dropped  atomic.Bool  // set under mu
@@ -112,12 +111,6 @@ func (d *Dispatcher) Subscribe(ctx context.Context, r Receiver) (*Sub, error) {
 	return s, nil
 }
 
-// SetLog replaces the logger, which is for handlers that no node gives one. It must be called before the first subscription.
-func (d *Dispatcher) SetLog(log *slog.Logger) { d.life.log = sparse.New(log) }
-
-// Dispatcher implements [Dispatched].
-func (d *Dispatcher) Dispatcher() *Dispatcher { return d }
-
 // Close ends all subscriptions as Unsubscribe does, and the handlers'
 // goroutines. It returns [ErrFromHandler], and does nothing, if a handler or a hook calls
 // it, and an error if handlers are still running when their context has ended long since; it does not wait for those, and a further Close
@@ -126,6 +119,7 @@ func (d *Dispatcher) Close() error {
 	if err := d.FromHandler("Close"); err != nil {
 		return err
 	}
+	d.asking.end()
 	if err := d.end(); err != nil {
 		return err
 	}
@@ -174,6 +168,10 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 	ending := s.to != nil && s.to.inflight.Load() >= refusing
 	c.bytes = c.env.size()
 	n, busy, held := s.inflight.Add(1), s.life.busy.Add(1), s.life.bytes.Add(c.bytes)
+	if c.env.Type == turnQuestion && c.AwaitsReply() {
+		s.answerQuestion(c)
+		return false
+	}
 	if s.gate != nil {
 		if c.AwaitsReply() {
 			s.home().counts.ask(c)

@@ -58,8 +58,6 @@ func (s *Sub) Drain(ctx context.Context) error {
 	if err := s.d.FromHandler("Drain"); err != nil {
 		return err
 	}
-	timer := time.AfterFunc(lenientAfter, func() { s.lenient.Store(true) })
-	defer timer.Stop()
 	s.draining.Store(!s.dropped.Load())
 	drained := s.refuseAndDrain()
 	s.tellLate()

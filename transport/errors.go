@@ -77,6 +77,10 @@ var (
 	// the answer has declared that nothing of the call remains. The client asks the
 	// next owner.
 	ErrHandedBack = errors.New("handed back")
+	// ErrCircle: the key that was asked waits, by way of others, for the handler that
+	// asks: the answer would never come. The message names the keys. Nothing ran, and
+	// the client does not try again: see docs/reliability.md for the ways out.
+	ErrCircle = errors.New("requests in a circle")
 	// ErrDraining: the node is leaving. Nothing ran; the client tries again.
 	ErrDraining = errors.New("draining")
 	// ErrActivationFailed: the key's actor could not be made; the message has
@@ -133,6 +137,7 @@ var builtin = []struct {
 	{"overloaded", ErrOverloaded, NotStarted},
 	{"draining", ErrDraining, NotStarted},
 	{"handed_back", ErrHandedBack, NotStarted},
+	{"circle", ErrCircle, NotStarted},
 	{"activation_failed", ErrActivationFailed, NotStarted},
 	{"layout_mismatch", ErrLayoutMismatch, NotStarted},
 	{"shard_out_of_range", ErrShardOutOfRange, NotSent},

@@ -63,6 +63,12 @@ type (
 // their nodes' handlers make shares its goroutines and keeps its limits.
 type Dispatched interface{ Dispatcher() *Dispatcher }
 
+// SetLog replaces the logger, which is for handlers that no node gives one. It must be called before the first subscription.
+func (d *Dispatcher) SetLog(log *slog.Logger) { d.life.log = sparse.New(log) }
+
+// Dispatcher implements [Dispatched].
+func (d *Dispatcher) Dispatcher() *Dispatcher { return d }
+
 // NewLifetime makes a lifetime whose handlers share the goroutines, and the
 // limit on running handlers, of the given transport, if it has such. log gets a few
 // lines a second of each message, and how many were left out; nil is slog.Default().

@@ -45,13 +45,13 @@ func (s *Sub) do(ctx context.Context, env Envelope, from *Call) ([]byte, error) 
 		l.wait = make(chan struct{}, 1)
 	}
 	l.init(&env, l, deadlineOf(ctx))
-	via := ViaOf(ctx)
-	if from != nil && from.task != nil && from.AwaitsReply() {
-		via = from.via() // it is that call: when the shard moves it goes to the next owner, as that would
-	}
-	l.SetVia(via)
-	l.from = from
 	w := BeginWait(ctx)
+	if from != nil && from.task != nil && from.AwaitsReply() {
+		l.SetWaiting(from.Waiting()) // it is that call: when the shard moves it goes to the next owner, as that would
+	} else {
+		l.SetWaiting(w.For(ctx, env.Shard))
+	}
+	l.from = from
 	s.Dispatch(&l.Call)
 	err := l.await(ctx)
 	w.EndWait(ctx)

@@ -14,7 +14,9 @@ func (s *Sub) notify(ctx context.Context, env *Envelope, from *Call) error {
 	c.init(env, nil, 0)
 	c.from = from
 	if from != nil || env.Delivery == AwaitAccept { // it is part of a call that was admitted to the shard
-		c.SetVia(ViaOf(ctx))
+		var w Wait
+		c.SetWaiting(w.For(ctx, env.Shard))
+		defer w.EndWait(ctx)
 	}
 	if s.dispatch(c) {
 		return nil
@@ -27,6 +29,15 @@ func (s *Sub) notify(ctx context.Context, env *Envelope, from *Call) error {
 	}
 	return nil
 }
+
+// Accepted reports whether it is a notification whose sender was told that the node
+// has taken it, or does not wait to be told: should it fail now, that is no refusal.
+func (c *Call) Accepted() bool {
+	return !c.AwaitsReply() && c.bits.Load()&(bitReplied|bitRefused) == bitReplied
+}
+
+// AwaitsReply is false for a notification.
+func (c *Call) AwaitsReply() bool { return c.env.Delivery == AwaitReply }
 
 // ackLater says that the notification counts as accepted when the handler that
 // it is handed to says so, and not before; whoever says it calls accepted. It is

@@ -17,7 +17,7 @@ type row struct {
 var table = []row{
 	{"sharding", "", "golang.org/x/crypto/blake2b",
 		"arithmetic: a gateway hashes keys without the rest"},
-	{"transport", "internal/expiry internal/lossless internal/pool internal/sparse", "",
+	{"transport", "internal/expiry internal/lossless internal/pool internal/sparse internal/turn", "",
 		"the contract and its policy: a gateway speaks it without an actor runtime or a message server"},
 	{"transport/wire", "transport", "google.golang.org/protobuf/encoding/protowire",
 		"bytes of envelopes and replies: the format's primitives, no reflection"},
@@ -37,7 +37,7 @@ var table = []row{
 		"a store carries records; the server stays outside"},
 	{"membership/storetest", "membership", "",
 		"the suite knows the seam, never a backend"},
-	{"actor", "internal/codec internal/pool internal/shardtable internal/sparse", "github.com/asynkron/protoactor-go/actor github.com/hashicorp/golang-lru/v2/simplelru google.golang.org/protobuf/...",
+	{"actor", "internal/codec internal/pool internal/shardtable internal/sparse internal/turn", "github.com/asynkron/protoactor-go/actor github.com/hashicorp/golang-lru/v2/simplelru google.golang.org/protobuf/...",
 		"one process: never sees an envelope or a transport"},
 	{"handlers", "transport actor", "github.com/asynkron/protoactor-go/actor",
 		"where envelopes and actors meet"},
@@ -58,6 +58,7 @@ var table = []row{
 	{"internal/expiry", "", "", "a leaf: many deadlines on few timers"},
 	{"internal/pool", "", "", "a leaf: workers"},
 	{"internal/sparse", "", "", "a leaf: a log of a few lines a second"},
+	{"internal/turn", "", "", "a leaf: turns that wait, known to actors and transports"},
 	{"internal/shardtable", "", "", "a leaf: things by shard"},
 	{"internal/laws", "", "", "nothing but tests"},
 }

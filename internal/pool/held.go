@@ -85,6 +85,3 @@ func (h *Held) EndWait(ctx context.Context) (back bool) {
 	h.held = true
 	return true
 }
-
-// ShardKey is the key under which the context of a hook has its shard, a uint32.
-type ShardKey struct{}

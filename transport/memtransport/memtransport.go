@@ -75,7 +75,9 @@ func New(opts Options) *Transport {
 	if opts.MaxMessageBytes < -1 {
 		panic(fmt.Sprintf("memtransport.New: MaxMessageBytes %d: -1 (unlimited), 0 (default) or more", opts.MaxMessageBytes))
 	}
-	return &Transport{d: transport.NewDispatcher(limits, nil), most: cmp.Or(opts.MaxMessageBytes, wire.DefaultMaxMessage)}
+	t := &Transport{d: transport.NewDispatcher(limits, nil), most: cmp.Or(opts.MaxMessageBytes, wire.DefaultMaxMessage)}
+	t.d.SetAsk(t.Request)
+	return t
 }
 
 // WithLog sets the logger and returns the transport. It must be called before

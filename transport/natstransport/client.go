@@ -50,6 +50,9 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 	}
 	env.Bound(ctx) // what it waits for here is taken from its time to live
 	w := transport.BeginWait(ctx)
+	if env.Delivery != transport.AwaitNothing {
+		w.For(ctx, env.Shard)
+	}
 	defer w.EndWait(ctx)
 	if t.owners.state.Load() == unasked {
 		if err := t.askFirst(ctx, &env); err != nil {
@@ -126,11 +129,11 @@ func (t *Transport) newBox(shard uint32, epoch uint64) *shardBox {
 // post hands an envelope over; c is nil for one that awaits nothing.
 func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) error {
 	limit := b.t.limit()
-	var via []uint32
+	var by *transport.Turn
 	if c != nil {
-		via = transport.ViaOf(ctx)
+		by = transport.Waiting(ctx)
 	}
-	size := 96 + 5*len(via) + len(env.Type) + len(env.Data) + len(env.Key) + len(env.Kind)
+	size := 96 + wire.SizeTurns(by) + len(env.Type) + len(env.Data) + len(env.Key) + len(env.Kind)
 	for name, value := range env.Headers {
 		size += 24 + len(name) + len(value)
 	}
@@ -140,7 +143,7 @@ func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) e
 		fits, err = b.put(ctx, env, size, limit, func(to *batch) {
 			budget = budgetOf(ctx)
 			from := len(to.buf)
-			to.buf = wire.AppendEnvelope(to.buf, env, budget, via...)
+			to.buf = wire.AppendEnvelopeFor(to.buf, env, budget, by)
 			to.calls = append(to.calls, c)
 			to.spans = append(to.spans, span{from, len(to.buf)})
 		})
@@ -149,7 +152,7 @@ func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) e
 		return err
 	}
 	if !fits {
-		return wire.TooLarge(env, max(budget, budgetOf(ctx)), via, limit+wire.Overhead)
+		return wire.TooLarge(env, max(budget, budgetOf(ctx)), by, limit+wire.Overhead)
 	}
 	return nil
 }

@@ -32,6 +32,7 @@ type hub struct {
 
 // listen begins to hear what the connection reports, until unlisten.
 func (t *Transport) listen() {
+	t.d.SetAsk(t.Request) // before anything is subscribed
 	hubs.Lock()
 	h := hubs.of[t.nc]
 	if h == nil {

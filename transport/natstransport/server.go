@@ -206,7 +206,7 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 		case err == nil:
 			r := &remote{peer: p, id: id}
 			r.Init(e.Envelope, r, e.Budget)
-			r.SetVia(e.Via)
+			r.SetWaiting(e.Waiting)
 			p.open(r)
 			s.Dispatch(&r.Call)
 		case e.Delivery == transport.AwaitNothing:

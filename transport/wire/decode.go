@@ -28,8 +28,8 @@ type Packet struct {
 // Envelope is an envelope with what only transports know.
 type Envelope struct {
 	transport.Envelope
-	Budget  time.Duration // what is left of the sender's deadline; 0 is none
-	Via     []uint32      // shards that wait for the call, the nearest last
+	Budget  time.Duration   // what is left of the sender's deadline; 0 is none
+	Waiting *transport.Turn // those that wait for the call, the nearest first
 	Unknown []byte
 }
 
@@ -129,12 +129,14 @@ func (p *Packet) packedCancels(b []byte) error {
 
 func (d *Decoder) envelope(data []byte, e *Envelope) error {
 	copied := 0 // bytes that are copied in any case
+	var turns turnList
 	for f := (fields{data: data}); ; {
 		if !f.next() {
 			if f.bad {
 				return bad("envelope: field %d", f.number)
 			}
 			e.Data = d.own(e.Data, len(data)-copied)
+			e.Waiting = turns.first
 			return nil
 		}
 		switch {
@@ -180,8 +182,8 @@ func (d *Decoder) envelope(data []byte, e *Envelope) error {
 			e.Layout = f.uint
 		case f.is(envRetry, protowire.VarintType):
 			e.Retry = f.uint != 0
-		case f.number == envVia:
-			if err := e.via(&f); err != nil {
+		case f.is(envTurns, protowire.BytesType):
+			if err := turns.add(d, f.bytes); err != nil {
 				return err
 			}
 		default:

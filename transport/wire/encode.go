@@ -30,8 +30,8 @@ const (
 	envDelivery  = 9
 	envNumShards = 10
 	envLayout    = 11
-	envVia       = 12
 	envRetry     = 13
+	envTurns     = 14
 
 	headerName  = 1
 	headerValue = 2
@@ -39,6 +39,12 @@ const (
 	replyID    = 1
 	replyData  = 2
 	replyError = 3
+
+	turnShard  = 1
+	turnNumber = 2
+	turnKind   = 3
+	turnKey    = 4
+	turnRole   = 5
 
 	errCode       = 1
 	errOutcome    = 2
@@ -55,12 +61,17 @@ const Overhead = 16
 // AppendEnvelope appends env to the packet in b. budget is what is left of the
 // sender's deadline; zero is none, and less than a microsecond counts as one.
 // The time to live is sent as what is left of it now.
-// via are the shards that wait for the call.
-func AppendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, via ...uint32) []byte {
-	return appendEnvelope(b, env, budget, via, nil)
+func AppendEnvelope(b []byte, env *transport.Envelope, budget time.Duration) []byte {
+	return appendEnvelope(b, env, budget, nil, nil)
 }
 
-func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, via []uint32, unknown []byte) []byte {
+// AppendEnvelopeFor is AppendEnvelope for a call that turns wait for, the nearest
+// first: the nearest MaxTurns are sent. nil is none.
+func AppendEnvelopeFor(b []byte, env *transport.Envelope, budget time.Duration, waiting *transport.Turn) []byte {
+	return appendEnvelope(b, env, budget, waiting, nil)
+}
+
+func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, waiting *transport.Turn, unknown []byte) []byte {
 	left := micros(budget)
 	ttl := ttlLeft(env)
 	size := len(unknown)
@@ -79,9 +90,8 @@ func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, via
 	if env.Layout != 0 {
 		size += protowire.SizeTag(envLayout) + protowire.SizeFixed64()
 	}
-	viaSize := sizeVia(via)
-	size += sizeString(envVia, viaSize)
 	size += sizeUint(envRetry, flag(env.Retry))
+	size += SizeTurns(waiting)
 
 	b = protowire.AppendTag(b, packetEnvelopes, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(size))
@@ -104,8 +114,8 @@ func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, via
 		b = protowire.AppendTag(b, envLayout, protowire.Fixed64Type)
 		b = protowire.AppendFixed64(b, env.Layout)
 	}
-	b = appendVia(b, via, viaSize)
 	b = appendUint(b, envRetry, flag(env.Retry))
+	b = appendTurns(b, waiting)
 	return append(b, unknown...)
 }
 
@@ -176,7 +186,7 @@ func AppendEnd(b []byte, firstID uint64) []byte {
 func (p *Packet) Append(b []byte) []byte {
 	for i := range p.Envelopes {
 		e := &p.Envelopes[i]
-		b = appendEnvelope(b, &e.Envelope, e.Budget, e.Via, e.Unknown)
+		b = appendEnvelope(b, &e.Envelope, e.Budget, e.Waiting, e.Unknown)
 	}
 	for i := range p.Replies {
 		r := &p.Replies[i]

@@ -12,22 +12,22 @@ import (
 const DefaultMaxMessage = 1 << 20
 
 // Fits returns nil if env, alone in its packet, is no larger than a message may be,
-// and otherwise the error that says how large its payload may be. budget and via are
-// those of [AppendEnvelope].
-func Fits(env *transport.Envelope, budget time.Duration, via []uint32, most int) *transport.Error {
-	if len(env.Data) <= most-Overhead && len(AppendEnvelope(nil, env, budget, via...)) <= most-Overhead {
+// and otherwise the error that says how large its payload may be. budget and waiting are
+// those of [AppendEnvelopeFor].
+func Fits(env *transport.Envelope, budget time.Duration, waiting *transport.Turn, most int) *transport.Error {
+	if len(env.Data) <= most-Overhead && len(AppendEnvelopeFor(nil, env, budget, waiting)) <= most-Overhead {
 		return nil
 	}
-	return TooLarge(env, budget, via, most)
+	return TooLarge(env, budget, waiting, most)
 }
 
 // TooLarge is what Fits says of an envelope that does not. A message has more in it
 // than the payload, so that what it names is less than most; the next caller may
 // have a longer deadline, which takes more room, so that it allows for a minute.
-func TooLarge(env *transport.Envelope, budget time.Duration, via []uint32, most int) *transport.Error {
+func TooLarge(env *transport.Envelope, budget time.Duration, waiting *transport.Turn, most int) *transport.Error {
 	tried := *env
 	tried.Data = env.Data[:min(len(env.Data), max(0, most-Overhead))]
-	over := len(AppendEnvelope(nil, &tried, max(budget, time.Minute), via...)) - (most - Overhead)
+	over := len(AppendEnvelopeFor(nil, &tried, max(budget, time.Minute), waiting)) - (most - Overhead)
 	allowed := len(tried.Data) - over
 	if allowed < 0 {
 		return transport.Errorf(transport.ErrTooLarge, "key, headers and type take %d bytes more than the %d of a message", -allowed, most)
@@ -60,7 +60,7 @@ func ReplyTooLarge(id uint64, data []byte, err *transport.Error, most int) *tran
 // finds a message too large in production must find it so in tests. It encodes only
 // what might be. A negative limit is none.
 func CheckRequest(ctx context.Context, env *transport.Envelope, most int) error {
-	size := 1<<10 + len(env.Data) + len(env.Key) + len(env.Kind) + len(env.Type) // more than it takes
+	size := 1<<12 + len(env.Data) + len(env.Key) + len(env.Kind) + len(env.Type) // more than it takes
 	for name, value := range env.Headers {
 		size += 24 + len(name) + len(value)
 	}
@@ -71,7 +71,7 @@ func CheckRequest(ctx context.Context, env *transport.Envelope, most int) error 
 	if d, ok := ctx.Deadline(); ok {
 		budget = max(time.Until(d), 1)
 	}
-	if err := Fits(env, budget, transport.ViaOf(ctx), most); err != nil {
+	if err := Fits(env, budget, transport.Waiting(ctx), most); err != nil {
 		return err
 	}
 	return nil

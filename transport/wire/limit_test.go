@@ -21,13 +21,13 @@ func TestTooLargeNamesLess(t *testing.T) {
 		"headers": {Headers: map[string]string{"h": strings.Repeat("v", 1000)}},
 	} {
 		for _, budget := range []time.Duration{0, time.Nanosecond, time.Second, time.Minute, time.Hour, 1 << 60} {
-			for _, via := range [][]uint32{nil, {1, 2, 1 << 31}} {
-				what := fmt.Sprintf("%s, %v, via %v", name, budget, via)
+			for _, turns := range []*transport.Turn{nil, {Number: 1, Kind: "k", Key: "key", By: &transport.Turn{Shard: 1 << 31, Number: 2}}} {
+				what := fmt.Sprintf("%s, %v, turns %v", name, budget, turns != nil)
 				refused := 0
 				for size := most + 4; refused == 0 || size > refused-2; size-- {
 					env.Data = make([]byte, size)
-					err := wire.Fits(&env, budget, via, most)
-					fits := len(wire.AppendEnvelope(nil, &env, budget, via...)) <= most-wire.Overhead
+					err := wire.Fits(&env, budget, turns, most)
+					fits := len(wire.AppendEnvelopeFor(nil, &env, budget, turns)) <= most-wire.Overhead
 					if (err == nil) != fits {
 						t.Fatalf("%s: %d bytes: %v", what, size, err)
 					}
@@ -37,7 +37,7 @@ func TestTooLargeNamesLess(t *testing.T) {
 					}
 					if asked, allowed := sizes(t, err); asked != size || allowed >= size || allowed < size-16 && size < most-1200 {
 						t.Fatalf("%s: %v", what, err)
-					} else if env.Data = make([]byte, allowed); wire.Fits(&env, budget, via, most) != nil {
+					} else if env.Data = make([]byte, allowed); wire.Fits(&env, budget, turns, most) != nil {
 						t.Fatalf("%s: the allowed %d bytes do not fit", what, allowed)
 					}
 				}

@@ -27,6 +27,18 @@ func number(b []byte, n protowire.Number, value uint64) []byte {
 // packet is a packet of one field.
 func packet(n protowire.Number, value []byte) []byte { return wire.AppendEnd(field(nil, n, value), 0) }
 
+// turnOf is a turn of a number.
+func turnOf(n uint64) []byte {
+	return protowire.AppendFixed64(protowire.AppendTag(nil, 2, protowire.Fixed64Type), n)
+}
+
+func turns(n int) (b []byte) {
+	for i := range n {
+		b = field(b, 14, turnOf(uint64(i)+1))
+	}
+	return b
+}
+
 func TestRefused(t *testing.T) {
 	var manyHeaders, manyEnvelopes, manyCancels []byte
 	for i := range transport.MaxHeaders + 1 {
@@ -59,6 +71,12 @@ func TestRefused(t *testing.T) {
 		"unknown delivery":   packet(3, number(nil, 9, 3)),
 		"long type":          packet(3, field(nil, 2, make([]byte, transport.MaxTypeBytes+1))),
 		"long kind":          packet(3, field(nil, 5, make([]byte, transport.MaxTypeBytes+1))),
+		"long turn's kind":   packet(3, field(nil, 14, field(turnOf(1), 3, make([]byte, transport.MaxTurnName+1)))),
+		"long turn's key":    packet(3, field(nil, 14, field(turnOf(1), 4, make([]byte, transport.MaxTurnName+1)))),
+		"turn's shard":       packet(3, field(nil, 14, number(turnOf(1), 1, 1<<32))),
+		"turn of no number":  packet(3, field(nil, 14, nil)),
+		"cut turn":           packet(3, field(nil, 14, []byte{0x1a, 0x05})),
+		"too many turns":     packet(3, turns(transport.MaxTurns+1)),
 		"too many headers":   packet(3, manyHeaders),
 		"too many envelopes": wire.AppendEnd(manyEnvelopes, 0),
 		"too many cancels":   packet(5, manyCancels),
@@ -91,6 +109,12 @@ func TestEdgesAreAccepted(t *testing.T) {
 	if p := decode(t, packet(3, number(nil, 2, 7))); p.Envelopes[0].Type != "" || len(p.Envelopes[0].Unknown) == 0 {
 		t.Errorf("got %+v", p.Envelopes[0])
 	}
+	if p := decode(t, packet(3, turns(transport.MaxTurns))); p.Envelopes[0].Waiting == nil || p.Envelopes[0].Waiting.By.Number != 2 {
+		t.Error("the turns are lost")
+	}
+	if p := decode(t, packet(3, field(nil, 14, number(turnOf(1), 5, 1<<40)))); p.Envelopes[0].Waiting == nil {
+		t.Error("a turn of a later role is refused")
+	}
 	if p := decode(t, packet(5, []byte{1, 2, 3})); len(p.Cancels) != 3 {
 		t.Errorf("packed cancels: %v", p.Cancels)
 	}
@@ -114,6 +138,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	manyCauses = wire.AppendEnd(manyCauses, 0)
 	for name, data := range map[string][]byte{
 		"headers":    worst,
+		"turns":      wire.AppendEnd(bytes.Repeat(field(nil, 3, turns(transport.MaxTurns)), wire.MaxItems), 0),
 		"claims":     {0x1a, 0xff, 0xff, 0xff, 0xff, 0x07},
 		"names":      packet(3, field(nil, 2, make([]byte, 1<<20))),
 		"not UTF-8":  packet(4, field(nil, 3, field(nil, 3, bytes.Repeat([]byte{0xff}, 1<<20)))),
@@ -149,5 +174,26 @@ func TestManyNames(t *testing.T) {
 	b := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Type: "type", Kind: "k", Data: []byte("x")}, 0), 1)
 	if n := testing.AllocsPerRun(100, func() { _ = d.Decode(b, &p) }); n != 0 {
 		t.Errorf("%v allocations for a packet whose names are known", n)
+	}
+}
+
+// TestTurnsAreCut: of a long line the nearest travel.
+func TestTurnsAreCut(t *testing.T) {
+	var line *transport.Turn
+	for n := range uint64(100) {
+		line = &transport.Turn{Number: 100 - n, Kind: "k", Key: "key", By: line}
+	}
+	b := wire.AppendEnvelopeFor(nil, &transport.Envelope{}, 0, line)
+	if got, want := len(b), len(wire.AppendEnvelope(nil, &transport.Envelope{}, 0))+wire.SizeTurns(line); got < want || got > want+4 {
+		t.Errorf("%d bytes, want %d", got, want)
+	}
+	n := uint64(0)
+	for turn := decode(t, wire.AppendEnd(b, 1)).Envelopes[0].Waiting; turn != nil; turn = turn.By {
+		if n++; turn.Number != n || turn.Kind != "k" || turn.Key != "key" {
+			t.Errorf("turn %d is %+v", n, turn)
+		}
+	}
+	if n != transport.MaxTurns {
+		t.Errorf("%d turns, want %d", n, transport.MaxTurns)
 	}
 }

@@ -28,8 +28,12 @@ func full() wire.Packet {
 					Headers: map[string]string{"trace\x00": "00-\xfe"}, TTLMs: 30_000,
 					Delivery: transport.AwaitAccept, NumShards: 4096, Layout: 1<<63 | 5, Retry: true,
 				},
-				Budget:  1500 * time.Microsecond,
-				Via:     []uint32{7, 0, 1<<32 - 1},
+				Budget: 1500 * time.Microsecond,
+				Waiting: &transport.Turn{
+					Shard: 7, Number: 1<<64 - 1, Kind: "account", Key: "acc-\xff", By: &transport.Turn{
+						Number: 1, Role: transport.StopTurn, By: &transport.Turn{Shard: 1<<32 - 1, Number: 5, Role: transport.FuncTurn},
+					},
+				},
 				Unknown: []byte{0xa0, 0x06, 0x07}, // field 100, varint 7
 			},
 			{},

@@ -77,6 +77,55 @@ func (Delivery) EnumDescriptor() ([]byte, []int) {
 	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{0}
 }
 
+type Role int32
+
+const (
+	Role_KEY  Role = 0 // of a message, or of a hook other than a stop hook
+	Role_STOP Role = 1 // of a stop hook
+	Role_FUNC Role = 2 // of a plain func, which may run beside others
+)
+
+// Enum value maps for Role.
+var (
+	Role_name = map[int32]string{
+		0: "KEY",
+		1: "STOP",
+		2: "FUNC",
+	}
+	Role_value = map[string]int32{
+		"KEY":  0,
+		"STOP": 1,
+		"FUNC": 2,
+	}
+)
+
+func (x Role) Enum() *Role {
+	p := new(Role)
+	*p = x
+	return p
+}
+
+func (x Role) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Role) Descriptor() protoreflect.EnumDescriptor {
+	return file_transport_wire_clstr_proto_enumTypes[1].Descriptor()
+}
+
+func (Role) Type() protoreflect.EnumType {
+	return &file_transport_wire_clstr_proto_enumTypes[1]
+}
+
+func (x Role) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Role.Descriptor instead.
+func (Role) EnumDescriptor() ([]byte, []int) {
+	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{1}
+}
+
 type Outcome int32
 
 const (
@@ -116,11 +165,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_transport_wire_clstr_proto_enumTypes[1].Descriptor()
+	return file_transport_wire_clstr_proto_enumTypes[2].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_transport_wire_clstr_proto_enumTypes[1]
+	return &file_transport_wire_clstr_proto_enumTypes[2]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -129,7 +178,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{1}
+	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{2}
 }
 
 // Packet is one message between two processes: what waits at the same moment
@@ -226,8 +275,8 @@ type Envelope struct {
 	Delivery      Delivery               `protobuf:"varint,9,opt,name=delivery,proto3,enum=clstr.v1.Delivery" json:"delivery,omitempty"`
 	NumShards     uint32                 `protobuf:"varint,10,opt,name=num_shards,json=numShards,proto3" json:"num_shards,omitempty"` // by which the sender has mapped key to shard
 	Layout        uint64                 `protobuf:"fixed64,11,opt,name=layout,proto3" json:"layout,omitempty"`                       // fingerprint of the sender's mapping; 0 is unknown
-	Via           []uint32               `protobuf:"varint,12,rep,packed,name=via,proto3" json:"via,omitempty"`                       // shards whose handlers wait for this, the nearest last
 	Retry         bool                   `protobuf:"varint,13,opt,name=retry,proto3" json:"retry,omitempty"`                          // it was sent before and did not run; for counts
+	Turns         []*Turn                `protobuf:"bytes,14,rep,name=turns,proto3" json:"turns,omitempty"`                           // that wait for this, the nearest first; at most 16
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -339,18 +388,97 @@ func (x *Envelope) GetLayout() uint64 {
 	return 0
 }
 
-func (x *Envelope) GetVia() []uint32 {
-	if x != nil {
-		return x.Via
-	}
-	return nil
-}
-
 func (x *Envelope) GetRetry() bool {
 	if x != nil {
 		return x.Retry
 	}
 	return false
+}
+
+func (x *Envelope) GetTurns() []*Turn {
+	if x != nil {
+		return x.Turns
+	}
+	return nil
+}
+
+// Turn is one run of a handler or a hook that waits for an envelope. It is there so
+// that requests that go in a circle are refused, and a shard that is handed over
+// serves what it waits for.
+type Turn struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Shard         uint32                 `protobuf:"varint,1,opt,name=shard,proto3" json:"shard,omitempty"`
+	Number        uint64                 `protobuf:"fixed64,2,opt,name=number,proto3" json:"number,omitempty"` // drawn at random by its node, for nodes only; not 0
+	Kind          []byte                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`       // at most 64 bytes of it
+	Key           []byte                 `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`         // the same
+	Role          Role                   `protobuf:"varint,5,opt,name=role,proto3,enum=clstr.v1.Role" json:"role,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Turn) Reset() {
+	*x = Turn{}
+	mi := &file_transport_wire_clstr_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Turn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Turn) ProtoMessage() {}
+
+func (x *Turn) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_wire_clstr_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Turn.ProtoReflect.Descriptor instead.
+func (*Turn) Descriptor() ([]byte, []int) {
+	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Turn) GetShard() uint32 {
+	if x != nil {
+		return x.Shard
+	}
+	return 0
+}
+
+func (x *Turn) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Turn) GetKind() []byte {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *Turn) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *Turn) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_KEY
 }
 
 // Header is a name and a value of any bytes.
@@ -364,7 +492,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_transport_wire_clstr_proto_msgTypes[2]
+	mi := &file_transport_wire_clstr_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -376,7 +504,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_wire_clstr_proto_msgTypes[2]
+	mi := &file_transport_wire_clstr_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -389,7 +517,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{2}
+	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Header) GetName() []byte {
@@ -417,7 +545,7 @@ type Reply struct {
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_transport_wire_clstr_proto_msgTypes[3]
+	mi := &file_transport_wire_clstr_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -429,7 +557,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_wire_clstr_proto_msgTypes[3]
+	mi := &file_transport_wire_clstr_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -442,7 +570,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{3}
+	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Reply) GetId() uint64 {
@@ -481,7 +609,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_transport_wire_clstr_proto_msgTypes[4]
+	mi := &file_transport_wire_clstr_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -493,7 +621,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_wire_clstr_proto_msgTypes[4]
+	mi := &file_transport_wire_clstr_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -506,7 +634,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{4}
+	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Error) GetCode() string {
@@ -572,7 +700,7 @@ type Owners struct {
 
 func (x *Owners) Reset() {
 	*x = Owners{}
-	mi := &file_transport_wire_clstr_proto_msgTypes[5]
+	mi := &file_transport_wire_clstr_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -584,7 +712,7 @@ func (x *Owners) String() string {
 func (*Owners) ProtoMessage() {}
 
 func (x *Owners) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_wire_clstr_proto_msgTypes[5]
+	mi := &file_transport_wire_clstr_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -597,7 +725,7 @@ func (x *Owners) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Owners.ProtoReflect.Descriptor instead.
 func (*Owners) Descriptor() ([]byte, []int) {
-	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{5}
+	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Owners) GetVersion() uint32 {
@@ -638,7 +766,7 @@ const file_transport_wire_clstr_proto_rawDesc = "" +
 	"\bfirst_id\x18\x02 \x01(\x04R\afirstId\x120\n" +
 	"\tenvelopes\x18\x03 \x03(\v2\x12.clstr.v1.EnvelopeR\tenvelopes\x12)\n" +
 	"\areplies\x18\x04 \x03(\v2\x0f.clstr.v1.ReplyR\areplies\x12\x18\n" +
-	"\acancels\x18\x05 \x03(\x04R\acancels\"\xdd\x02\n" +
+	"\acancels\x18\x05 \x03(\x04R\acancels\"\xf7\x02\n" +
 	"\bEnvelope\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x12\n" +
@@ -652,9 +780,15 @@ const file_transport_wire_clstr_proto_rawDesc = "" +
 	"\n" +
 	"num_shards\x18\n" +
 	" \x01(\rR\tnumShards\x12\x16\n" +
-	"\x06layout\x18\v \x01(\x06R\x06layout\x12\x10\n" +
-	"\x03via\x18\f \x03(\rR\x03via\x12\x14\n" +
-	"\x05retry\x18\r \x01(\bR\x05retry\"2\n" +
+	"\x06layout\x18\v \x01(\x06R\x06layout\x12\x14\n" +
+	"\x05retry\x18\r \x01(\bR\x05retry\x12$\n" +
+	"\x05turns\x18\x0e \x03(\v2\x0e.clstr.v1.TurnR\x05turnsJ\x04\b\f\x10\r\"~\n" +
+	"\x04Turn\x12\x14\n" +
+	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x06R\x06number\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\fR\x04kind\x12\x10\n" +
+	"\x03key\x18\x04 \x01(\fR\x03key\x12\"\n" +
+	"\x04role\x18\x05 \x01(\x0e2\x0e.clstr.v1.RoleR\x04role\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\fR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\"R\n" +
@@ -679,7 +813,11 @@ const file_transport_wire_clstr_proto_rawDesc = "" +
 	"\bDelivery\x12\x0f\n" +
 	"\vAWAIT_REPLY\x10\x00\x12\x10\n" +
 	"\fAWAIT_ACCEPT\x10\x01\x12\x11\n" +
-	"\rAWAIT_NOTHING\x10\x02*X\n" +
+	"\rAWAIT_NOTHING\x10\x02*#\n" +
+	"\x04Role\x12\a\n" +
+	"\x03KEY\x10\x00\x12\b\n" +
+	"\x04STOP\x10\x01\x12\b\n" +
+	"\x04FUNC\x10\x02*X\n" +
 	"\aOutcome\x12\v\n" +
 	"\aUNKNOWN\x10\x00\x12\f\n" +
 	"\bNOT_SENT\x10\x01\x12\x0f\n" +
@@ -699,31 +837,35 @@ func file_transport_wire_clstr_proto_rawDescGZIP() []byte {
 	return file_transport_wire_clstr_proto_rawDescData
 }
 
-var file_transport_wire_clstr_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_transport_wire_clstr_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_transport_wire_clstr_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_transport_wire_clstr_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_transport_wire_clstr_proto_goTypes = []any{
 	(Delivery)(0),    // 0: clstr.v1.Delivery
-	(Outcome)(0),     // 1: clstr.v1.Outcome
-	(*Packet)(nil),   // 2: clstr.v1.Packet
-	(*Envelope)(nil), // 3: clstr.v1.Envelope
-	(*Header)(nil),   // 4: clstr.v1.Header
-	(*Reply)(nil),    // 5: clstr.v1.Reply
-	(*Error)(nil),    // 6: clstr.v1.Error
-	(*Owners)(nil),   // 7: clstr.v1.Owners
+	(Role)(0),        // 1: clstr.v1.Role
+	(Outcome)(0),     // 2: clstr.v1.Outcome
+	(*Packet)(nil),   // 3: clstr.v1.Packet
+	(*Envelope)(nil), // 4: clstr.v1.Envelope
+	(*Turn)(nil),     // 5: clstr.v1.Turn
+	(*Header)(nil),   // 6: clstr.v1.Header
+	(*Reply)(nil),    // 7: clstr.v1.Reply
+	(*Error)(nil),    // 8: clstr.v1.Error
+	(*Owners)(nil),   // 9: clstr.v1.Owners
 }
 var file_transport_wire_clstr_proto_depIdxs = []int32{
-	3, // 0: clstr.v1.Packet.envelopes:type_name -> clstr.v1.Envelope
-	5, // 1: clstr.v1.Packet.replies:type_name -> clstr.v1.Reply
-	4, // 2: clstr.v1.Envelope.headers:type_name -> clstr.v1.Header
+	4, // 0: clstr.v1.Packet.envelopes:type_name -> clstr.v1.Envelope
+	7, // 1: clstr.v1.Packet.replies:type_name -> clstr.v1.Reply
+	6, // 2: clstr.v1.Envelope.headers:type_name -> clstr.v1.Header
 	0, // 3: clstr.v1.Envelope.delivery:type_name -> clstr.v1.Delivery
-	6, // 4: clstr.v1.Reply.error:type_name -> clstr.v1.Error
-	1, // 5: clstr.v1.Error.outcome:type_name -> clstr.v1.Outcome
-	6, // 6: clstr.v1.Error.causes:type_name -> clstr.v1.Error
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	5, // 4: clstr.v1.Envelope.turns:type_name -> clstr.v1.Turn
+	1, // 5: clstr.v1.Turn.role:type_name -> clstr.v1.Role
+	8, // 6: clstr.v1.Reply.error:type_name -> clstr.v1.Error
+	2, // 7: clstr.v1.Error.outcome:type_name -> clstr.v1.Outcome
+	8, // 8: clstr.v1.Error.causes:type_name -> clstr.v1.Error
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_transport_wire_clstr_proto_init() }
@@ -736,8 +878,8 @@ func file_transport_wire_clstr_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_wire_clstr_proto_rawDesc), len(file_transport_wire_clstr_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   6,
+			NumEnums:      3,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

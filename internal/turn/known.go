@@ -1,0 +1,155 @@
+package turn
+
+import (
+	"slices"
+	"sync"
+)
+
+// stripes keep what waits in this process, by number: so that a lock is seldom waited
+// for.
+var stripes [64]stripe
+
+type stripe struct {
+	mu    sync.Mutex
+	turns map[uint64]*Turn   // by their own numbers
+	asked map[uint64][]asked // by the number of the turn that waits for them
+}
+
+// asked is what a turn's call has become here: the turn that handles it, or a place
+// in line.
+type asked struct {
+	turn  *Turn
+	place Place
+}
+
+// Place is where a message stands in line, behind the turn that runs there.
+type Place interface {
+	// Running returns the turn that runs; nil where that has asked nothing.
+	Running() *Turn
+}
+
+func stripeOf(number uint64) *stripe { return &stripes[number%uint64(len(stripes))] }
+
+func (s *stripe) add(number uint64, a asked) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.asked == nil {
+		s.asked = map[uint64][]asked{}
+	}
+	s.asked[number] = append(s.asked[number], a)
+}
+
+func (s *stripe) remove(number uint64, a asked) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.asked[number]
+	i := slices.Index(all, a)
+	switch {
+	case i < 0:
+	case len(all) == 1:
+		delete(s.asked, number)
+	default:
+		s.asked[number] = slices.Delete(all, i, i+1)
+	}
+}
+
+func (t *Turn) know() {
+	s := stripeOf(t.Number)
+	s.mu.Lock()
+	if s.turns == nil {
+		s.turns = map[uint64]*Turn{}
+	}
+	s.turns[t.Number] = t
+	s.mu.Unlock()
+	if t.By != nil {
+		stripeOf(t.By.Number).add(t.By.Number, asked{turn: t})
+	}
+}
+
+func (t *Turn) forget() {
+	s := stripeOf(t.Number)
+	s.mu.Lock()
+	delete(s.turns, t.Number)
+	s.mu.Unlock()
+	if t.By != nil {
+		stripeOf(t.By.Number).remove(t.By.Number, asked{turn: t})
+	}
+}
+
+// Queue notes that a call that t waits for stands in line, until Dequeue.
+func (t *Turn) Queue(p Place) { stripeOf(t.Number).add(t.Number, asked{place: p}) }
+
+// Dequeue is the end of a Queue.
+func (t *Turn) Dequeue(p Place) { stripeOf(t.Number).remove(t.Number, asked{place: p}) }
+
+// Waiting returns the turn of this process with the number if it is one of the
+// shard's and waits for a call now.
+func Waiting(number uint64, shard uint32) *Turn {
+	s := stripeOf(number)
+	s.mu.Lock()
+	t := s.turns[number]
+	s.mu.Unlock()
+	if t == nil || t.Shard != shard || !t.own.waitsNow() {
+		return nil
+	}
+	return t
+}
+
+// WaitsFor returns the turns of this process that the turn of the number waits for,
+// as far as those wait themselves: they handle its calls, or run where its calls stand
+// in line.
+func WaitsFor(number uint64) (turns []*Turn) {
+	s := stripeOf(number)
+	s.mu.Lock()
+	all := slices.Clone(s.asked[number])
+	s.mu.Unlock()
+	for _, a := range all {
+		t := a.turn
+		if a.place != nil {
+			t = a.place.Running()
+		}
+		if t != nil && t.own != nil && t.own.waitsNow() && !slices.Contains(turns, t) {
+			turns = append(turns, t)
+		}
+	}
+	return turns
+}
+
+// Of returns the turns of this process that belong to shards and wait now, at most so
+// many.
+func Of(shards func(uint32) bool, most int) (turns []*Turn) {
+	for i := range stripes {
+		s := &stripes[i]
+		s.mu.Lock()
+		for _, t := range s.turns {
+			if shards(t.Shard) && len(turns) < most && t.own.waitsNow() {
+				turns = append(turns, t)
+			}
+		}
+		s.mu.Unlock()
+	}
+	return turns
+}
+
+// Asks returns the shards of the calls that t, a turn of this process, waits for now,
+// each once.
+func (t *Turn) Asks() []uint32 {
+	shards := t.own.waitsFor()
+	slices.Sort(shards)
+	return slices.Compact(shards)
+}
+
+// Known returns how many turns of this process have waited and are not over, and how
+// many of their calls are known here.
+func Known() (turns, calls int) {
+	for i := range stripes {
+		s := &stripes[i]
+		s.mu.Lock()
+		turns += len(s.turns)
+		for _, all := range s.asked {
+			calls += len(all)
+		}
+		s.mu.Unlock()
+	}
+	return turns, calls
+}

@@ -1,0 +1,199 @@
+// Package turn knows the turns that wait for calls.
+//
+// A turn is one run of a key's code: the handling of a message, or a hook. A
+// request tells which turns wait for it, the nearest first, so that its target can
+// see that it would wait for itself, and a shard that drains that it would wait
+// for what it refuses. What is told is not believed: a turn has a number that only
+// nodes ever see, and a node that is to do something for the sake of a turn of its
+// own looks the number up here.
+//
+// Numbers are kept for the process, not for a node: no two turns have the same.
+// All functions are safe for concurrent use.
+package turn
+
+import (
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+)
+
+const (
+	// Most is how many of the turns that wait for a call matter; beyond them a
+	// chain forgets where it began.
+	Most = 16
+	// MaxName is how many bytes of a kind, and of a key, a turn is known by.
+	MaxName = 64
+)
+
+// Role says what a turn is.
+type Role uint8
+
+// The roles. They are part of the wire format: add, never change.
+const (
+	Key  Role = iota // a message's, or that of a hook other than a stop hook
+	Stop             // a stop hook's: OnPassivate
+	Func             // a plain func's, beside which others of its key may run
+)
+
+// Turn is one that waits for calls, or has. One that came by a wire has only its
+// exported fields.
+type Turn struct {
+	Shard  uint32
+	Role   Role
+	Number uint64 // not 0, and no other turn's
+	Kind   string // of the key, at most MaxName bytes of it
+	Key    string // the same
+	By     *Turn  // the next of those that wait for the same; nil if none does
+
+	own *state // nil for one that came by a wire
+}
+
+// state is what changes of a turn of this process.
+type state struct {
+	mu    sync.Mutex
+	over  bool
+	waits []uint32  // the shards of the calls that it waits for now
+	few   [2]uint32 // the room of waits
+}
+
+// New makes a turn of this process that waits for calls. End ends it.
+func New(shard uint32, role Role, kind, key string, by *Turn) *Turn {
+	own := &struct {
+		Turn
+		state
+	}{Turn: Turn{Shard: shard, Role: role, Number: number(), Kind: cut(kind), Key: cut(key), By: by}}
+	t := &own.Turn
+	t.own, own.waits = &own.state, own.few[:0]
+	t.know()
+	return t
+}
+
+// number draws a number that cannot be guessed from others.
+func number() uint64 {
+	for {
+		if n := rand.Uint64(); n != 0 {
+			return n
+		}
+	}
+}
+
+// cut keeps no long string alive.
+func cut(name string) string {
+	if len(name) > MaxName {
+		return strings.Clone(name[:MaxName])
+	}
+	return name
+}
+
+// End says that the turn is over: whoever goes on with its context waits for
+// itself.
+func (t *Turn) End() {
+	t.own.end()
+	t.forget()
+}
+
+// Wait says that the turn, one of this process, waits for a call to shard.
+func (t *Turn) Wait(shard uint32) { t.own.wait(shard) }
+
+// Waited is the end of a Wait.
+func (t *Turn) Waited(shard uint32) { t.own.waited(shard) }
+
+func (s *state) wait(shard uint32) {
+	s.mu.Lock()
+	s.waits = append(s.waits, shard)
+	s.mu.Unlock()
+}
+
+func (s *state) waited(shard uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.waits, shard); i >= 0 {
+		last := len(s.waits) - 1
+		s.waits[i] = s.waits[last]
+		s.waits = s.waits[:last]
+	}
+}
+
+func (s *state) end() {
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
+}
+
+func (s *state) waitsNow() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.over && len(s.waits) > 0
+}
+
+// Find returns the turn of the number among t and those that wait for it. t may be
+// nil.
+func (t *Turn) Find(number uint64) *Turn {
+	for n := 0; t != nil && n < Most; n++ {
+		if t.Number == number {
+			return t
+		}
+		t = t.By
+	}
+	return nil
+}
+
+// Line yields t and those that wait for it, at most [Most] of them. t may be nil.
+func (t *Turn) Line() iter.Seq[*Turn] {
+	return func(yield func(*Turn) bool) {
+		for n := 0; t != nil && n < Most && yield(t); n++ {
+			t = t.By
+		}
+	}
+}
+
+// waitsFor returns the shards of the calls that the turn, one of this process, waits
+// for now; none where it is over.
+func (s *state) waitsFor() []uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return nil
+	}
+	return slices.Clone(s.waits)
+}
+
+// Circle names the turns from the one of the number to t, which asks it.
+func (t *Turn) Circle(number uint64) string {
+	var names []string
+	for t := range t.Line() {
+		names = append(names, t.String())
+		if t.Number == number {
+			break
+		}
+	}
+	slices.Reverse(names)
+	return strings.Join(append(names, names[0]), " asks ")
+}
+
+// String names the turn as people know it.
+func (t *Turn) String() string {
+	what := ""
+	if t.Role == Stop {
+		what = "the stop hook of "
+	}
+	switch {
+	case t.Key == "":
+		return fmt.Sprintf("%sshard %d", what, t.Shard)
+	case t.Kind == "":
+		return fmt.Sprintf("%skey %q", what, t.Key)
+	}
+	return fmt.Sprintf("%s%q key %q", what, t.Kind, t.Key)
+}
+
+// MakerKey is the key under which the context of a hook has its [Maker].
+type MakerKey struct{}
+
+// Maker makes the turn of a context.
+type Maker interface {
+	// Asks returns the turn, made when first asked for; nil where it is over.
+	Asks() *Turn
+}

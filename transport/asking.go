@@ -1,0 +1,166 @@
+package transport
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/turn"
+)
+
+// asking is how a dispatcher learns what turns wait for, here and elsewhere. What a
+// request says of the turns that wait for it is any client's to write; the owners of
+// shards know.
+type asking struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	send   func(context.Context, Envelope) ([]byte, error) // nil: there is nobody to ask
+
+	needs needs
+
+	mu    sync.Mutex
+	ended bool
+	open  int // searches
+	asks  sync.WaitGroup
+}
+
+const (
+	searchesAtOnce = 64              // of one dispatcher; more are not begun
+	searchTime     = 2 * time.Second // of one search
+)
+
+// reach bounds a search.
+type reach struct {
+	turns  int  // that it follows
+	hops   int  // calls, one after the other
+	drains bool // it goes on from a shard that refuses to what that waits for itself
+}
+
+func newAsking() *asking {
+	a := &asking{needs: needs{drains: map[uint32]*Sub{}}}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	return a
+}
+
+// SetAsk gives the dispatcher a way to ask the owners of shards, which is the
+// transport's Request. It must be called before the first subscription.
+func (d *Dispatcher) SetAsk(request func(context.Context, Envelope) ([]byte, error)) {
+	d.asking.send = request
+}
+
+// begin runs a search on a goroutine of its own. It returns false if there are too
+// many, or nobody to ask.
+func (a *asking) begin(search func(context.Context)) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.send == nil || a.ended || a.open >= searchesAtOnce {
+		return false
+	}
+	a.open++
+	a.asks.Go(func() { // ends with searchTime, or with the dispatcher
+		ctx, cancel := context.WithTimeout(a.ctx, searchTime)
+		defer cancel()
+		search(ctx)
+		a.mu.Lock()
+		a.open--
+		a.mu.Unlock()
+	})
+	return true
+}
+
+// end gives up what is asked and waits for it.
+func (a *asking) end() {
+	a.mu.Lock()
+	a.ended = true
+	a.mu.Unlock()
+	a.cancel()
+	a.asks.Wait()
+}
+
+// found is a turn that a search has come to.
+type found struct {
+	*Turn
+	waits []uint32 // the shards that it waits for
+	from  *found   // whose call it handles, or holds up
+}
+
+// search follows what turns wait for, call by call, and returns what it has come to.
+// It stops where until says so.
+func (a *asking) search(ctx context.Context, first []*found, r reach, until func(*found) bool) map[uint64]*found {
+	seen := map[uint64]*found{}
+	for hops := 0; len(first) > 0 && hops <= r.hops; hops++ {
+		questions := map[uint32][]*found{}
+		for _, f := range first {
+			if seen[f.Number] != nil || len(seen) >= r.turns {
+				continue
+			}
+			seen[f.Number] = f
+			if until(f) {
+				return seen
+			}
+			for _, shard := range f.waits {
+				questions[shard] = append(questions[shard], f)
+			}
+		}
+		first = first[:0:0]
+		for shard, asked := range questions {
+			first = append(first, a.ask(ctx, shard, asked, r.drains)...)
+		}
+	}
+	return seen
+}
+
+// ask asks the owner of a shard what turns wait for there. Without an answer it is
+// nothing.
+func (a *asking) ask(ctx context.Context, shard uint32, about []*found, drains bool) (all []*found) {
+	for len(about) > 0 {
+		n := min(len(about), mostAsked)
+		q := question{drains: drains}
+		for _, f := range about[:n] {
+			q.numbers = append(q.numbers, f.Number)
+		}
+		data, err := a.send(ctx, Envelope{Shard: int(shard), Type: turnQuestion, Data: q.append(nil)})
+		if err != nil {
+			return all
+		}
+		edges, bad := parseAnswer(data, n)
+		if bad != nil {
+			return all
+		}
+		for _, e := range edges {
+			all = append(all, &found{e.turn, e.waits, about[e.about]})
+		}
+		about = about[n:]
+	}
+	return all
+}
+
+// here makes what a search begins with of turns of this process.
+func here(turns []*Turn) (first []*found) {
+	for _, t := range turns {
+		first = append(first, &found{t, t.Asks(), nil})
+	}
+	return first
+}
+
+// answerQuestion answers c, which asks what turns wait for in its shard.
+func (s *Sub) answerQuestion(c *Call) {
+	q, err := parseQuestion(c.env.Data)
+	if err != nil {
+		c.Refuse(err)
+		return
+	}
+	var edges []edge
+	shard := uint32(c.env.Shard)
+	for i, number := range q.numbers {
+		for _, t := range turn.WaitsFor(number) {
+			edges = append(edges, edge{i, t, t.Asks()})
+		}
+	}
+	if q.drains && s.draining.Load() { // what it refuses waits for all that it waits for
+		for _, t := range turn.Of(func(s uint32) bool { return s == shard }, mostEdges) {
+			edges = append(edges, edge{0, t, t.Asks()})
+		}
+	}
+	c.answer(appendAnswer(nil, edges), nil)
+}

@@ -1,0 +1,61 @@
+package natstransport_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport"
+	"github.com/clstr-go/clstr/transport/wire"
+)
+
+// TestForgedTurns: a client that writes into its envelopes that turns wait for them, of
+// the shard that drains and of others, is refused as any other, and holds no drain up.
+func TestForgedTurns(t *testing.T) {
+	url := testkit.StartNATS(t)
+	node := connect(t, natstransport.Options{URL: url})
+	begun, end := make(chan struct{}), make(chan struct{})
+	sub := serve(t, node, 0, func(ctx context.Context, env transport.Envelope) ([]byte, error) {
+		if env.Type == "Held" { // and waits, so that there is a turn that waits now
+			w := transport.BeginWait(ctx)
+			w.For(ctx, 0)
+			defer w.EndWait(ctx)
+			close(begun)
+			<-end
+		}
+		return nil, nil
+	})
+	call := start(patient(t), node, transport.Envelope{Type: "Held"})
+	receive(t, "the call", begun)
+	drained := make(chan error, 1)
+	go func() { drained <- sub.(transport.Drainer).Drain(patient(t)) }() // ends with the call
+	nc := dial(t, url)
+	forge := func(turns *transport.Turn, d transport.Delivery) *transport.Error {
+		b := wire.AppendEnvelopeFor(nil, &transport.Envelope{Type: "Echo", Delivery: d}, 0, turns)
+		m, err := nc.Request("clstr.s.0.0", wire.AppendEnd(b, 9), patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var dec wire.Decoder
+		var p wire.Packet
+		if err := dec.Decode(m.Data, &p); err != nil || len(p.Replies) != 1 {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		return p.Replies[0].Err
+	}
+	eventually(t, "the drain begins", func() bool { return forge(nil, transport.AwaitReply) != nil })
+	for n := range uint64(200) {
+		turns := &transport.Turn{Number: n + 1, By: &transport.Turn{Shard: 1, Number: 1<<64 - 1 - n, By: &transport.Turn{Number: 1 << (n % 64)}}}
+		if err := forge(turns, transport.Delivery(n%2)); err == nil || err.Code != "draining" || err.Outcome != transport.NotStarted {
+			t.Fatalf("forged turns: %v", err)
+		}
+	}
+	close(end)
+	if err := receive(t, "the drain", drained); err != nil {
+		t.Error(err)
+	}
+	if r := receive(t, "the reply", call); r.err != nil {
+		t.Error(r.err)
+	}
+}

@@ -1,0 +1,97 @@
+package transport
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/turn"
+)
+
+// needs is what the shards of a dispatcher that drain wait for, beyond themselves: the
+// turns of other shards that their own turns wait for, by way of others too. A call
+// that one of them waits for is admitted, or the drain would wait for what it refuses:
+// two shards that drain at one moment may wait for each other.
+type needs struct {
+	mu     sync.Mutex
+	drains map[uint32]*Sub // shards that have refused what may be needed
+	busy   bool
+	last   time.Time
+	found  map[uint64]*found
+}
+
+// learnPause is the least time between two searches for what drains wait for.
+const learnPause = 10 * time.Millisecond
+
+// drainReach is how far they go: what waits in line behind chains of requests is far.
+var drainReach = reach{turns: 4096, hops: 64, drains: true}
+
+// Needed reports whether a call that is in flight in this shard waits for this one: a
+// drain serves it, or it would never end. What the call says of the turns that wait
+// for it is not believed. It counts where such a turn runs here and waits now, and
+// where a turn of the shard was found to wait for such a turn of another: that is
+// searched for now if it is not known, and a later try of the call is admitted.
+func (c *Call) Needed() bool {
+	line := c.waiting()
+	if line == nil || c.alone {
+		return false
+	}
+	shard := uint32(c.env.Shard)
+	for t := range line.Line() {
+		if t.Shard == shard && turn.Waiting(t.Number, shard) != nil {
+			return true
+		}
+	}
+	home := c.sub.home()
+	n := &home.d.asking.needs
+	if n.has(line) {
+		return true
+	}
+	n.learn(shard, home)
+	return false
+}
+
+func (n *needs) has(line *Turn) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for t := range line.Line() {
+		if n.found[t.Number] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// learn begins to search for what is needed.
+func (n *needs) learn(shard uint32, s *Sub) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.drains[shard] = s
+	if now := time.Now(); !n.busy && now.Sub(n.last) >= learnPause {
+		n.last = now
+		n.busy = s.d.asking.begin(n.search)
+	}
+}
+
+func (n *needs) search(ctx context.Context) {
+	n.mu.Lock()
+	var a *asking
+	for shard, s := range n.drains {
+		if s.draining.Load() {
+			a = s.d.asking
+		} else {
+			delete(n.drains, shard)
+		}
+	}
+	drains := maps.Clone(n.drains)
+	n.mu.Unlock()
+	var all map[uint64]*found
+	if a != nil {
+		first := turn.Of(func(shard uint32) bool { return drains[shard] != nil }, drainReach.turns)
+		all = a.search(ctx, here(first), drainReach, func(*found) bool { return false })
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.found, n.busy = all, false
+}

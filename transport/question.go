@@ -1,0 +1,129 @@
+package transport
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// turnQuestion is the type of a request in which one dispatcher asks another, the
+// owner of a shard, what turns wait for there. A dispatcher answers it itself, also for
+// a shard that drains or is full. Turns are asked for by their numbers, which no client
+// knows.
+const turnQuestion = "clstr.turns"
+
+const (
+	mostAsked = 64  // turns in a question
+	mostEdges = 256 // turns in an answer
+	mostWaits = 64  // shards that a turn of an answer waits for
+)
+
+// question is what is asked of a shard's owner. On the wire: a byte that is 1 with
+// drains, and each number in 8 bytes.
+type question struct {
+	numbers []uint64
+	drains  bool // a shard that drains adds what its drain waits for
+}
+
+func (q question) append(b []byte) []byte {
+	flag := byte(0)
+	if q.drains {
+		flag = 1
+	}
+	b = append(b, flag)
+	for _, n := range q.numbers {
+		b = binary.LittleEndian.AppendUint64(b, n)
+	}
+	return b
+}
+
+func parseQuestion(b []byte) (q question, err *Error) {
+	if len(b)%8 != 1 || len(b) > 1+8*mostAsked || b[0] > 1 {
+		return q, Errorf(ErrBadEnvelope, "%s: %d bytes are no question", turnQuestion, len(b)).WithOutcome(NotStarted)
+	}
+	q.drains = b[0] == 1
+	for b = b[1:]; len(b) > 0; b = b[8:] {
+		q.numbers = append(q.numbers, binary.LittleEndian.Uint64(b))
+	}
+	return q, nil
+}
+
+// edge says that a turn which was asked about waits for another.
+type edge struct {
+	about int // the index of the number in the question
+	turn  *Turn
+	waits []uint32 // the shards that turn waits for
+}
+
+// appendAnswer appends edges. On the wire each is: about, the turn's role, shard and
+// number, kind and key with their lengths before them, and the shards that it waits for
+// with their number before them. Numbers of turns have 8 bytes, all others are varints.
+func appendAnswer(b []byte, edges []edge) []byte {
+	for _, e := range edges[:min(len(edges), mostEdges)] {
+		b = binary.AppendUvarint(b, uint64(e.about))
+		b = append(b, byte(e.turn.Role))
+		b = binary.AppendUvarint(b, uint64(e.turn.Shard))
+		b = binary.LittleEndian.AppendUint64(b, e.turn.Number)
+		for _, name := range []string{e.turn.Kind, e.turn.Key} {
+			b = append(binary.AppendUvarint(b, uint64(len(name))), name...)
+		}
+		waits := e.waits[:min(len(e.waits), mostWaits)]
+		b = binary.AppendUvarint(b, uint64(len(waits)))
+		for _, shard := range waits {
+			b = binary.AppendUvarint(b, uint64(shard))
+		}
+	}
+	return b
+}
+
+// parseAnswer reads the answer to a question about so many turns.
+func parseAnswer(b []byte, asked int) (edges []edge, err *Error) {
+	r := reader{b: b}
+	for len(r.b) > 0 && !r.bad {
+		if len(edges) == mostEdges {
+			r.bad = true
+			break
+		}
+		e := edge{about: int(r.uint(uint64(asked) - 1)), turn: &Turn{}}
+		e.turn.Role = Role(r.uint(math.MaxUint8))
+		e.turn.Shard = uint32(r.uint(math.MaxUint32))
+		if n := r.bytes(8); n != nil {
+			e.turn.Number = binary.LittleEndian.Uint64(n)
+		}
+		e.turn.Kind = string(r.bytes(r.uint(MaxTurnName)))
+		e.turn.Key = string(r.bytes(r.uint(MaxTurnName)))
+		for range r.uint(mostWaits) {
+			e.waits = append(e.waits, uint32(r.uint(math.MaxUint32)))
+		}
+		edges = append(edges, e)
+	}
+	if r.bad {
+		return nil, Errorf(ErrBadEnvelope, "%s: %d bytes are no answer", turnQuestion, len(b))
+	}
+	return edges, nil
+}
+
+// reader reads numbers and bytes until one is bad.
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) uint(most uint64) uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 || v > most || r.bad {
+		r.bad = true
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) bytes(n uint64) []byte {
+	if r.bad || n > uint64(len(r.b)) {
+		r.bad = true
+		return nil
+	}
+	b := r.b[:n]
+	r.b = r.b[n:]
+	return b
+}
