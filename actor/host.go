@@ -209,11 +209,13 @@ func (h *Host) count(delta int) {
 		h.allBusy.Store(false)
 	}
 	if o := h.opts.Observer; o != nil {
+		defer sparse.Recover(h.system.log, "the metrics")
 		o.ActiveKeys(h.opts.Kind, delta)
 	}
 }
 
 func (h *Host) activated(err error) {
+	defer sparse.Recover(h.system.log, "the metrics")
 	switch o := h.opts.Observer; {
 	case o == nil:
 	case err != nil:
@@ -225,12 +227,14 @@ func (h *Host) activated(err error) {
 
 func (h *Host) passivated() {
 	if o := h.opts.Observer; o != nil {
+		defer sparse.Recover(h.system.log, "the metrics")
 		o.Passivated(h.opts.Kind)
 	}
 }
 
 func (h *Host) refused() {
 	if o := h.opts.Observer; o != nil {
+		defer sparse.Recover(h.system.log, "the metrics")
 		o.MailboxRefused(h.opts.Kind)
 	}
 }

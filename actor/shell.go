@@ -228,6 +228,7 @@ func (s *shell) begins() {
 	s.shard.host.returns.comes(s.cell)
 	if h := s.shard.host; h.keys != nil {
 		s.begun = true
+		defer sparse.Recover(h.system.log, "the metrics")
 		h.keys.KeyBegins(h.opts.Kind, s.shard.id, s.cell.key)
 	}
 }
@@ -235,6 +236,7 @@ func (s *shell) begins() {
 func (s *shell) keyEnded() {
 	if h := s.shard.host; s.begun {
 		s.begun = false
+		defer sparse.Recover(h.system.log, "the metrics")
 		h.keys.KeyEnded(h.opts.Kind, s.shard.id, s.cell.key)
 	}
 }

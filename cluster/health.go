@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/coordinator"
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -107,9 +108,14 @@ func (n *Node) look() Health {
 	h.Since = v.since
 	if n.metrics != nil && v.told != h.ShardsOwned {
 		v.told = h.ShardsOwned
-		n.metrics.ShardsOwned(n.opts.NodeID, v.told) // under the lock: the last to tell is right
+		n.tellOwned(v.told) // under the lock: the last to tell is right
 	}
 	return h
+}
+
+func (n *Node) tellOwned(shards int) {
+	defer sparse.Recover(n.opts.Log, "the metrics")
+	n.metrics.ShardsOwned(n.opts.NodeID, shards)
 }
 
 // reason is why the node does not serve. It fills in what is known of its lease.

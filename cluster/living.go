@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/coordinator"
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
@@ -131,6 +132,7 @@ func (l *living) Reachable() bool { return connected(l.transport) }
 // Opened implements coordinator.Node.
 func (l *living) Opened(g *coordinator.Guard, gap time.Duration) {
 	if l.metrics != nil {
+		defer sparse.Recover(l.n.opts.Log, "the metrics")
 		l.metrics.ShardOpened(g.Why, gap)
 	}
 }

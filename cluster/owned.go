@@ -7,6 +7,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/internal/coordinator"
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -19,12 +20,13 @@ type ownedShard struct {
 }
 
 // Drain implements coordinator.Shard.
-func (s *ownedShard) Drain(ctx context.Context) (transport.DrainCounts, error) {
+func (s *ownedShard) Drain(ctx context.Context) (counts transport.DrainCounts, err error) {
 	defer s.l.closed(s)
 	keys, err := s.drain(ctx)
-	counts := s.drainer.Counts()
+	counts = s.drainer.Counts()
 	counts.Lost += uint32(keys)
 	if m := s.l.drains; m != nil {
+		defer sparse.Recover(s.l.n.opts.Log, "the metrics")
 		m.ShardDrained(counts)
 	}
 	return counts, err

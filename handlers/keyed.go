@@ -131,8 +131,19 @@ func keyOf(c *transport.Call) (key string, ok bool) {
 }
 
 // extracted asks a scoped handler's Extract, which is the user's: its error is
-// the application's.
+// the application's. It runs on a goroutine of its own, although nothing goes on
+// meanwhile, because it may end that: here is a transport's reader, or a caller.
 func (k *keyed) extracted(c *transport.Call) (key string, ok bool) {
+	over := make(chan struct{})
+	go func() { // ends with Extract; who waits for it is here
+		defer close(over)
+		key, ok = k.askExtract(c)
+	}()
+	<-over
+	return key, ok
+}
+
+func (k *keyed) askExtract(c *transport.Call) (key string, ok bool) {
 	returned := false
 	defer func() {
 		if !returned {

@@ -197,7 +197,7 @@ func (c *Call) Start(slot Slot) bool {
 	}
 	c.sub.watchHandler(c, now)
 	if o := c.sub.observer; o != nil {
-		o.CallStarted(c)
+		c.observed(func() { o.CallStarted(c) })
 	}
 	return true
 }

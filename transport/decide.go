@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/clstr-go/clstr/internal/sparse"
 )
 
 // how says why a call's context has ended.
@@ -179,7 +181,7 @@ func (c *Call) finish() {
 		c.mu.Lock()
 		err := c.err
 		c.mu.Unlock()
-		o.CallFinished(c, c.bits.Load()&bitStarted != 0, err)
+		c.observed(func() { o.CallFinished(c, c.bits.Load()&bitStarted != 0, err) })
 	}
 	s := c.sub
 	if s.gate != nil && !c.AwaitsReply() {
@@ -190,6 +192,13 @@ func (c *Call) finish() {
 	if c.finished() {
 		c.depart()
 	}
+}
+
+// observed tells the observer, which is an application's: where that panics the call
+// goes on.
+func (c *Call) observed(tell func()) {
+	defer sparse.Recover(c.sub.d.life.log, "the metrics")
+	tell()
 }
 
 // refused returns the error that the sender was told, if it was told one.

@@ -102,10 +102,15 @@ func (c *Call) answerAck(err *Error) {
 // f must not block. It must be called before the lifetime is used.
 func (l *Lifetime) ObserveFailed(f func(*Error)) { l.onFailed = f }
 
+func (l *Lifetime) tellFailed(err *Error) {
+	defer sparse.Recover(l.log, "the metrics")
+	l.onFailed(err)
+}
+
 // failed is told of a notification's error that its sender is not.
 func (l *Lifetime) failed(env *Envelope, err *Error) {
 	if l.onFailed != nil {
-		l.onFailed(err)
+		l.tellFailed(err)
 	}
 	if err.is == ErrPanicked {
 		return // its stack is in the log

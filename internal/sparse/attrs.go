@@ -44,6 +44,15 @@ func PanicWith(value any, stack []byte) slog.Attr {
 		slog.String("stack", cut(string(stack), maxStack)))
 }
 
+// Recover is deferred around code of an application's, such as its metrics, that is
+// called where a panic would hurt more than one call: on a connection's reader, or
+// where a call is still to be counted. The panic goes to the log.
+func Recover(log *slog.Logger, what string) {
+	if value := recover(); value != nil {
+		log.Error("code of the application panicked", slog.String("in", what), Panic(value))
+	}
+}
+
 func cut(text string, most int) string {
 	if len(text) <= most {
 		return text

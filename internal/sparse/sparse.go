@@ -15,6 +15,7 @@ package sparse
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -70,8 +71,27 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if !h.bound.admits(line{r.Level, r.Message}) {
 		return nil
 	}
-	return h.Handler.Handle(ctx, r)
+	return handle(ctx, h.Handler, r)
 }
+
+// Enabled implements slog.Handler.
+func (h *handler) Enabled(ctx context.Context, l slog.Level) (on bool) {
+	defer func() { _ = recover() }()
+	return h.Handler.Enabled(ctx, l)
+}
+
+// handle writes a record. The handler is an application's, and a line may be written
+// on a connection's reader: one that panics there loses the line, and nothing else.
+func handle(ctx context.Context, h slog.Handler, r slog.Record) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errPanicked
+		}
+	}()
+	return h.Handle(ctx, r)
+}
+
+var errPanicked = errors.New("the log's handler panicked")
 
 // WithAttrs implements slog.Handler.
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
@@ -149,7 +169,7 @@ func (b *bound) say(l line, w *window) {
 	}
 	r := slog.NewRecord(time.Now(), l.level, l.message, 0)
 	r.AddAttrs(slog.Int("skipped", skipped))
-	_ = b.summary.Handle(context.Background(), r) // as slog.Logger does
+	_ = handle(context.Background(), b.summary, r) // as slog.Logger does
 }
 
 func (b *bound) flush() {

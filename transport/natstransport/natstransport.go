@@ -84,6 +84,7 @@ type Transport struct {
 	waits   inbox
 	decoder wire.Decoder
 	packet  wire.Packet
+	handing handing
 	peers   peers
 
 	closing, ending sync.Once
@@ -195,61 +196,6 @@ func redact(servers string) string {
 		return "..." + servers[at:]
 	}
 	return servers
-}
-
-// read hands on every message of the connection. It never blocks.
-func (t *Transport) read() {
-	defer close(t.ended)
-	for m := range t.in {
-		if m == nil {
-			return
-		}
-		t.take(len(m.Data))
-		switch {
-		case m.Sub == t.inboxSub:
-			t.replies(m)
-		case m.Sub == nil:
-			t.mu.Lock()
-			mark := t.marks[0]
-			t.marks = t.marks[1:]
-			t.mu.Unlock()
-			close(mark)
-		default:
-			t.other(m)
-		}
-	}
-}
-
-// other hands on what is neither a reply nor a mark.
-func (t *Transport) other(m *nats.Msg) {
-	t.mu.Lock()
-	s, asked := t.subs[m.Sub], t.asked[m.Sub]
-	t.mu.Unlock()
-	switch {
-	case s != nil:
-		t.requests(s, m)
-	case asked != nil:
-		t.tell(asked, m)
-	case t.owners.hears(m.Sub):
-		t.announced(m)
-	}
-}
-
-// readUpToHere returns when the reader has handed on what came before, or has
-// ended.
-func (t *Transport) readUpToHere() {
-	mark := make(chan struct{})
-	t.mu.Lock()
-	t.marks = append(t.marks, mark)
-	t.mu.Unlock()
-	select {
-	case t.in <- &nats.Msg{}:
-	case <-t.ended:
-	}
-	select {
-	case <-mark:
-	case <-t.ended:
-	}
 }
 
 // Dispatcher implements [transport.Dispatched].

@@ -166,16 +166,30 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 		t.refuseBytes(m, err)
 		return
 	}
+	slices.Sort(t.packet.Cancels)
+	t.handing = handing{sub: s, msg: m}
+	t.handOn()
+}
+
+// handOn dispatches the envelopes of the packet that are left.
+func (t *Transport) handOn() {
+	h := &t.handing
+	s, m := h.sub, h.msg
 	var p *peer // of those that await something
 	if len(t.packet.Cancels) > 0 && m.Reply != "" {
 		p = t.peer(m.Reply)
 	}
 	crowded, full := t.crowded()
-	slices.Sort(t.packet.Cancels)
 	held := false
-	var bad error // of an envelope before: our senders send none, and what comes behind is not looked at
-	for i := range t.packet.Envelopes {
-		e := &t.packet.Envelopes[i]
+	defer func() {
+		if held {
+			p.release()
+		}
+	}()
+	for h.next < len(t.packet.Envelopes) {
+		e := &t.packet.Envelopes[h.next]
+		id := t.packet.FirstID + uint64(h.next)
+		h.next++
 		e.ReplyTo = m.Reply
 		if e.TTLMs > 0 {
 			e.Stamp()
@@ -187,14 +201,13 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 			}
 			p = t.peer(m.Reply)
 		}
-		id := t.packet.FirstID + uint64(i)
 		if _, left := slices.BinarySearch(t.packet.Cancels, id); left {
 			continue // its sender had gone before it was sent
 		}
-		err := bad
+		err := h.bad
 		if err == nil {
 			if err = check(e, s.shard); err != nil {
-				bad = errBehindBad
+				h.bad = errBehindBad
 			}
 		}
 		if err == nil && crowded != nil && (full || e.Delivery != transport.AwaitNothing) {
@@ -216,14 +229,12 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 			p.answer(id, m.Reply, nil, notStarted(err))
 		}
 	}
-	if held {
-		p.release()
-	}
 	for _, id := range t.packet.Cancels {
 		if p != nil {
 			p.cancel(id)
 		}
 	}
+	*h = handing{}
 }
 
 // errBehindBad refuses the rest of a packet.

@@ -1,0 +1,85 @@
+package natstransport
+
+import (
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/internal/sparse"
+)
+
+// read hands on every message of the connection. It never blocks.
+func (t *Transport) read() {
+	over := false
+	defer func() {
+		if over {
+			close(t.ended)
+			return
+		}
+		// Code of the application's, its metrics say, has ended this goroutine. A
+		// connection without a reader is deaf, and says nothing: another one goes on.
+		t.log.Error("the connection's reader was ended by code that it called: another one goes on", sparse.Panic("runtime.Goexit"))
+		t.running.Go(t.read)
+	}()
+	if t.handing.sub != nil {
+		t.handOn()
+	}
+	for m := range t.in {
+		if m == nil {
+			over = true
+			return
+		}
+		t.take(len(m.Data))
+		switch {
+		case m.Sub == t.inboxSub:
+			t.replies(m)
+		case m.Sub == nil:
+			t.mu.Lock()
+			mark := t.marks[0]
+			t.marks = t.marks[1:]
+			t.mu.Unlock()
+			close(mark)
+		default:
+			t.other(m)
+		}
+	}
+}
+
+// other hands on what is neither a reply nor a mark.
+func (t *Transport) other(m *nats.Msg) {
+	t.mu.Lock()
+	s, asked := t.subs[m.Sub], t.asked[m.Sub]
+	t.mu.Unlock()
+	switch {
+	case s != nil:
+		t.requests(s, m)
+	case asked != nil:
+		t.tell(asked, m)
+	case t.owners.hears(m.Sub):
+		t.announced(m)
+	}
+}
+
+// readUpToHere returns when the reader has handed on what came before, or has
+// ended.
+func (t *Transport) readUpToHere() {
+	mark := make(chan struct{})
+	t.mu.Lock()
+	t.marks = append(t.marks, mark)
+	t.mu.Unlock()
+	select {
+	case t.in <- &nats.Msg{}:
+	case <-t.ended:
+	}
+	select {
+	case <-mark:
+	case <-t.ended:
+	}
+}
+
+// handing is how far the reader has come with the envelopes of a message. Another
+// reader goes on there if code of the application's ends this one's goroutine.
+type handing struct {
+	sub  *subscription // nil: with none
+	msg  *nats.Msg
+	next int
+	bad  error // of an envelope before: our senders send none, and what comes behind is not looked at
+}
