@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -153,22 +154,30 @@ func TestResolve(t *testing.T) {
 
 // registers is an error that registers another when it is looked into: code of an
 // application's runs under no lock of the registry.
-type registers struct{ next error }
+type registers struct {
+	code string
+	next error
+}
 
 func (registers) Error() string { return "registers" }
 
 func (r registers) Unwrap() error {
-	RegisterError("test.registered_meanwhile", r.next)
+	RegisterError(r.code, r.next)
 	return r.next
 }
 
+// meanwhile counts the runs of the test below: a code is taken for good, so that each
+// run registers one of its own.
+var meanwhile atomic.Int32
+
 func TestErrorsAreLookedIntoUnderNoLock(t *testing.T) {
 	next := errors.New("next")
-	e := HandlerError(registers{next})
+	code := fmt.Sprintf("test.registered_meanwhile_%d", meanwhile.Add(1))
+	e := HandlerError(registers{code, next})
 	if e.Code != codeApplication { // it was not registered when the handler had returned
 		t.Errorf("code %q", e.Code)
 	}
-	if again := far(next); again.Code != "test.registered_meanwhile" || !errors.Is(again, next) {
+	if again := far(next); again.Code != code || !errors.Is(again, next) {
 		t.Errorf("code %q, %v", again.Code, again)
 	}
 }
