@@ -137,12 +137,20 @@ func TestHealthOfALiveNode(t *testing.T) {
 			if h := p.want("the lease goes on", "", livingShards); h.Error != err.Error() || h.LeaseLeft >= left {
 				t.Errorf("%v: %+v", err, h)
 			}
-			time.Sleep(20 * time.Second)
+			time.Sleep(time.Until(ends) + time.Second)
 			if h := p.want("the lease has ended", why, 0); h.Error != err.Error() || h.LeaseLeft != 0 || !h.LeaseEnded.Equal(ends) || h.Since.Sub(ends) > time.Second || h.Since.Before(ends) {
 				t.Errorf("%v: %+v, the lease ended %v", err, h, ends)
 			}
+			time.Sleep(15 * time.Second)
+			if h := p.want("it has ended for long", why, 0); h.Error != err.Error() || h.LeaseLeft != 0 || h.Since.Sub(ends) > time.Second || h.Since.Before(ends) {
+				t.Errorf("%v: %+v, the lease ended %v", err, h, ends)
+			}
+			back := 5 * time.Second
+			if why == cluster.NodeBucketGone {
+				back = 30 * time.Second // another incarnation joins, and takes over from this one
+			}
 			s.fail(nil)
-			time.Sleep(5 * time.Second)
+			time.Sleep(back)
 			p.want("the store is back", "", livingShards)
 		}
 		called := make(chan error, 1)

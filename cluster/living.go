@@ -74,6 +74,13 @@ func (n *Node) runLiving(ctx context.Context, life *transport.Lifetime, log *slo
 		return err
 	}
 	n.vitals.set(n, func(v *vitals) { v.takes = c })
+	if err := c.Agree(ctx); err != nil { // before this node answers for owners: it may have to ask for them
+		l.Left()
+		if ctx.Err() != nil {
+			err = nil
+		}
+		return errors.Join(err, life.End())
+	}
 	if t, ok := n.opts.Transport.(transport.OwnersTransport); ok {
 		l.owners, err = t.ServeOwners(lifeContext{ctx, life.Context()}, l)
 		switch {
@@ -88,6 +95,12 @@ func (n *Node) runLiving(ctx context.Context, life *transport.Lifetime, log *slo
 	l.foreign.work.Wait()
 	log.Info("node has ended")
 	return err
+}
+
+// Served asks other nodes whether any owns a shard, where the transport can.
+func (l *living) Served(ctx context.Context) bool {
+	t, ok := l.transport.(interface{ Served(context.Context) bool })
+	return ok && t.Served(ctx)
 }
 
 // linger is how long the transport wants a shard that has moved to stay.

@@ -19,7 +19,7 @@ func (lc *livingCluster) costs(node string) (c cluster.DrainCounts) {
 		lc.t.Fatal(err)
 	}
 	for _, e := range entries {
-		rec, err := membership.Decode[membership.Shard](e.Value)
+		rec, err := membership.DecodeShard(e)
 		if err != nil {
 			lc.t.Fatal(err)
 		}

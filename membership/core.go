@@ -17,6 +17,8 @@ type Self struct {
 	Weight        float64 // 0 is 1
 	Zone, Version string
 	Kinds         []string
+	Base          uint64 // of the Config that the caller has checked
+	Past          Past   // of the node's incarnations before
 }
 
 // Validate refuses what cannot work.
@@ -54,6 +56,8 @@ type Core struct {
 	own     own
 	members members
 	shards  shards
+	lineage lineage
+	healing healing
 	gone    bool
 }
 
@@ -72,6 +76,8 @@ func NewCore(self Self) (*Core, error) {
 	if err := c.members.init(self); err != nil {
 		return nil, err
 	}
+	c.lineage = lineage{c: c, past: self.Past, base: self.Base}
+	c.healing = healing{c: c}
 	c.shards.all = make([]shard, self.Layout.NumShards)
 	return c, nil
 }
@@ -90,6 +96,7 @@ func (c *Core) Step(now time.Duration, e Event) []Effect {
 	case Result:
 		end := c.ends[e.Op]
 		delete(c.ends, e.Op)
+		c.lineage.result(e.Status)
 		if end != nil {
 			end(e)
 		}
@@ -115,6 +122,7 @@ func (c *Core) tick() {
 	c.renewIfDue()
 	c.pollIfDue()
 	c.watchOthers()
+	c.lineage.endIfGone()
 	c.shards.dirty = true
 }
 
@@ -125,7 +133,12 @@ func (c *Core) settleUp() {
 		c.retarget()
 		c.shards.dirty = true
 	}
+	if c.members.saw {
+		c.members.saw = false
+		c.shards.dirty = c.shards.dirty || c.healing.waiting
+	}
 	c.reconcileChanged()
+	c.healing.hurry()
 	c.settledIfServing()
 	c.leaveIfEmpty()
 }
@@ -155,7 +168,10 @@ func (c *Core) read(key string, end func(Result)) {
 // one counts.
 func (c *Core) see(entries []Entry) {
 	for _, e := range entries {
-		if ref, ok := ParseMemberKey(e.Key); ok {
+		c.lineage.note(e.Rev)
+		if e.Key == ConfigKey {
+			c.lineage.look() // a hint may be older than what is there
+		} else if ref, ok := ParseMemberKey(e.Key); ok {
 			c.seeMember(ref, e)
 		} else if shard, ok := ParseShardKey(e.Key); ok && shard < c.self.Layout.NumShards {
 			c.seeShard(shard, e)

@@ -97,7 +97,7 @@ func TestNothingIsClaimedBeforeActive(t *testing.T) {
 		return ok && snap.Prefix == ShardPrefix
 	}
 	s.run(time.Second)
-	s.want("joined")
+	s.want()
 	for i := range uint32(scriptShards) {
 		s.putShard(i, Shard{Owner: refB, Epoch: 7})
 	}
@@ -105,7 +105,7 @@ func TestNothingIsClaimedBeforeActive(t *testing.T) {
 	s.hold = nil
 	s.answer(take[Snapshot](s, nil))
 	s.run(time.Second)
-	s.want()
+	s.want("joined")
 }
 
 // TestSettledOnce: told when all shards that the node should serve are served,

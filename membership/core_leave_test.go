@@ -22,7 +22,7 @@ func TestLastNodeReleases(t *testing.T) {
 		t.Errorf("its record is %+v", got)
 	}
 	next := newScriptOf(t, Self{Ref: refB, Layout: layoutOfScripts})
-	next.store, next.log, next.rev = s.store, s.log, s.rev
+	next.store, next.log, next.rev, next.first = s.store, s.log, s.rev, s.first
 	next.step(Tick{})
 	next.wantCount(scriptShards, "open")
 	next.wantCount(1, "open 4/3 claim")

@@ -155,19 +155,19 @@ func TestAnswersOfAnEarlierEpoch(t *testing.T) {
 	s.hint(s.putMember(refB, Member{State: Joining}))
 	s.hint(s.putShard(3, Shard{Owner: refB, Epoch: 2}))
 	s.hint(s.putShard(3, Shard{Owner: refA, Epoch: 3, Why: HandedOver, From: refB}))
-	s.step(Opened{3, 1})
+	s.step(Opened{3, s.epoch(3, 1)})
 	s.wantCount(0, "settled")
-	s.step(Closed{Shard: 3, Epoch: 3})
-	s.step(Opened{3, 3})
+	s.step(Closed{Shard: 3, Epoch: s.epoch(3, 3)})
+	s.step(Opened{3, s.epoch(3, 3)})
 	s.wantCount(1, "settled")
 
 	s.run(20 * time.Second)
 	s.hold = func(e Effect) bool { c, ok := e.(Close); return ok && c.Shard == 3 }
 	s.step(Leave{})
 	s.told = nil
-	s.step(Closed{Shard: 3, Epoch: 1})
+	s.step(Closed{Shard: 3, Epoch: s.epoch(3, 1)})
 	s.want()
-	s.step(Closed{Shard: 3, Epoch: 3})
+	s.step(Closed{Shard: 3, Epoch: s.epoch(3, 3)})
 	s.wantCount(1, "gone left")
 }
 
@@ -184,7 +184,7 @@ func TestRoutes(t *testing.T) {
 	s.hint(e)
 	s.hint(e)
 	routes = slices.DeleteFunc(routes, func(r Route) bool { return r.Record.Epoch == 0 })
-	if want := (Route{2, Shard{Owner: refB, Epoch: 2, Why: Claimed}}); len(routes) != 1 || routes[0] != want {
+	if want := (Route{2, Shard{Owner: refB, Epoch: s.epoch(2, 2), Count: s.epoch(2, 2), Why: Claimed}}); len(routes) != 1 || routes[0] != want {
 		t.Errorf("told %+v, want %+v", routes, want)
 	}
 }

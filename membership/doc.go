@@ -16,5 +16,17 @@
 // that take shards; views of these may differ for a while, which costs moves and
 // never safety, because a write with an old revision fails.
 //
+// # Records that are lost
+//
+// An epoch is a base and a count. The count grows by one with each owner, each of
+// which is one write, so it never exceeds the revision of the record. A record that
+// was removed or overwritten by others is written anew with the count 0, which every
+// reader takes as that version's revision: above all before it. The shard is opened
+// when each other member has said that it has seen the records up to there. The base
+// stands in the configuration, and is the moment at which the store was made: epochs
+// of a store that was lost are below those of the one that is made after it. A node
+// that remembers higher ones, because a store was restored from a backup, raises the
+// base before it claims anything, and all shards move above it.
+//
 // What is promised, and under which assumptions, stands in docs/reliability.md.
 package membership

@@ -47,6 +47,7 @@ const (
 	Done     Status = iota
 	Conflict        // surely not written
 	Unknown         // it may have been written, or may still be; a read has no answer
+	NoStore         // the store itself is not there: [ErrNoRecords]
 )
 
 func (Tick) event()   {}
@@ -109,11 +110,27 @@ type (
 	Joined struct{}
 	// Settled tells, once, that the node serves all shards that it should.
 	Settled struct{}
-	// Gone tells that this incarnation is over: it has left, or another has
-	// declared it dead. Nothing of it may be served.
+	// Gone tells that this incarnation is over: it has left, another has declared
+	// it dead, or the store is gone for so long that every lease has ended. Nothing
+	// of it may be served.
 	Gone struct {
-		State string // Left or Dead
+		State string // Left, Dead or Lost
 		By    Ref
+	}
+	// StoreGone tells that the store itself is not there.
+	StoreGone struct{}
+	// Rebased tells that the node has written the cluster's configuration: because
+	// it was missing, or because the store has forgotten epochs that the node
+	// remembers, which are below Base.
+	Rebased struct {
+		Base    uint64
+		Missing bool
+	}
+	// Mended tells that the node has written a shard's record anew that was removed
+	// or not readable.
+	Mended struct {
+		Shard  uint32
+		Record Shard
 	}
 	// Superseded tells that a newer process with the node's name has come; the
 	// core leaves.
@@ -135,6 +152,9 @@ func (Moved) effect()      {}
 func (Joined) effect()     {}
 func (Settled) effect()    {}
 func (Gone) effect()       {}
+func (StoreGone) effect()  {}
+func (Rebased) effect()    {}
+func (Mended) effect()     {}
 func (Superseded) effect() {}
 func (Declared) effect()   {}
 func (Reconnect) effect()  {}

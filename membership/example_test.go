@@ -26,7 +26,7 @@ func ExampleDecode() {
 			fmt.Println(ref.Name, "is", m.State, "in zone", m.Zone, err)
 		}
 		if shard, ok := membership.ParseShardKey(e.Key); ok {
-			s, err := membership.Decode[membership.Shard](e.Value)
+			s, err := membership.DecodeShard(e)
 			if err != nil {
 				fmt.Printf("shard %d: not readable\n", shard)
 				continue
@@ -64,6 +64,11 @@ func ExampleCore() {
 		fmt.Println(err)
 		return
 	}
+	cfg := membership.NewConfig(core.Self().Layout)
+	if _, err := store.Write(ctx, membership.ConfigKey, 0, cfg.Encode()); err != nil {
+		fmt.Println(err)
+		return
+	}
 	events := []membership.Event{membership.Tick{}}
 	for ; len(events) > 0; events = events[1:] {
 		for _, effect := range core.Step(time.Minute, events[0]) {
@@ -71,6 +76,9 @@ func ExampleCore() {
 			case membership.Write:
 				rev, err := store.Write(ctx, e.Key, e.Rev, e.Value)
 				events = append(events, membership.Result{Op: e.Op, Rev: rev, Status: status(err)})
+			case membership.Read:
+				entry, err := store.Read(ctx, e.Key)
+				events = append(events, membership.Result{Op: e.Op, Entries: []membership.Entry{entry}, Status: status(err)})
 			case membership.Snapshot:
 				entries, asOf, err := store.Snapshot(ctx, e.Prefix)
 				events = append(events, membership.Result{Op: e.Op, Entries: entries, AsOf: asOf, Status: status(err)})
@@ -84,8 +92,8 @@ func ExampleCore() {
 	}
 	// Output:
 	// membership.Joined
-	// serve shard 0 in epoch 1
-	// serve shard 1 in epoch 1
+	// serve shard 0 in epoch 4
+	// serve shard 1 in epoch 5
 	// membership.Settled
 }
 

@@ -18,6 +18,7 @@ type own struct {
 	renewAt    time.Duration
 	failures   int // renewals in a row without an answer
 	leaseUntil time.Duration
+	confirmed  uint64        // the counter of the newest renewal that has succeeded
 	lastOK     time.Duration // when a renewal was last known to have succeeded
 	settleTill time.Duration // 0: not yet decided
 	superseded Ref
@@ -49,6 +50,7 @@ func (c *Core) renew() {
 	o := &c.own
 	o.busy = true
 	o.record.Counter++
+	o.record.Seen = c.healing.upTo()
 	maps.DeleteFunc(o.sent, func(_ uint64, at time.Duration) bool { return c.now-at > c.self.Timing.Lease }) // too old to count
 	o.sent[o.record.Counter] = c.now
 	o.renewAt = c.now + c.self.Timing.Renew
@@ -66,6 +68,10 @@ func (c *Core) renew() {
 		c.lookAtOwn()
 	})
 }
+
+// confirms reports whether a renewal has succeeded that was sent after the one with
+// this counter: the store was the same then, because no other has the version before.
+func (o *own) confirms(counter uint64) bool { return o.confirmed > counter }
 
 // unanswered counts renewals that nobody has answered.
 func (c *Core) unanswered() {
@@ -87,9 +93,10 @@ func (c *Core) lookAtOwn() {
 			return
 		}
 		e := r.Entries[0]
-		if e.Rev < o.rev && !c.valid() {
-			c.end(Dead, Ref{}) // the store has forgotten us; one answer may be old, but not for a lease
-			return
+		if e.Rev < o.rev {
+			c.lineage.doubt() // the store has forgotten us; one answer may be old, but not for a lease
+		} else {
+			c.lineage.doubted = false
 		}
 		c.seeOwn(e)
 		if !c.gone && e.Rev <= o.rev { // what was sent has not arrived, and may yet
@@ -126,6 +133,8 @@ func (c *Core) renewed(rev uint64, m Member) {
 		o.record.Born = rev
 	}
 	joined := m.State == Active && o.state != Active
+	c.lineage.note(rev)
+	c.lineage.doubted = false
 	o.rev, o.state, o.failures = rev, m.State, 0
 	if o.state == Left {
 		c.end(Left, Ref{})
@@ -138,6 +147,7 @@ func (c *Core) renewed(rev uint64, m Member) {
 		o.record.State = Leaving // not our wish: an operator's, who has written it into our record
 	}
 	if sent, ok := o.sent[m.Counter]; ok {
+		o.confirmed = max(o.confirmed, m.Counter)
 		if until := sent + c.self.Timing.Lease - c.self.Timing.Margin; until > o.leaseUntil {
 			o.leaseUntil = until
 			c.emit(Lease{sent, until})
@@ -184,7 +194,7 @@ func (c *Core) become(state string) {
 }
 
 // joinIfSettled makes a node that has looked around a target for shards. It is
-// called with a snapshot of the members that contains its own record.
+// called when a snapshot of the members has contained its own record.
 func (c *Core) joinIfSettled() {
 	o := &c.own
 	if o.state != Joining || o.record.State != Joining {
@@ -194,7 +204,7 @@ func (c *Core) joinIfSettled() {
 		o.settleTill = c.now + c.settling()
 		c.members.pollAt = min(c.members.pollAt, o.settleTill)
 	}
-	if c.now >= o.settleTill {
+	if c.now >= o.settleTill && c.shards.known { // it says what it has seen
 		c.become(Active)
 	}
 }
@@ -234,7 +244,7 @@ func (c *Core) leave() {
 
 // leaveIfEmpty ends a leave when nothing is owned any more.
 func (c *Core) leaveIfEmpty() {
-	if c.own.state != Leaving || c.own.record.State != Leaving || c.shards.busy > 0 {
+	if c.own.state != Leaving || c.own.record.State != Leaving || c.shards.busy > 0 || c.healing.waiting {
 		return
 	}
 	c.become(Left)

@@ -18,6 +18,7 @@ type members struct {
 	pollAt  time.Duration
 
 	changed bool // states or names have: targets may
+	saw     bool // one has seen more of the shards
 	assign  *sharding.Assignment
 	weights map[string]float64 // by name: those that assign knows
 	targets map[string]Ref     // by name: its newest incarnation that takes shards
@@ -61,6 +62,7 @@ func (m *members) put(ref Ref, rec Member, rev uint64, now time.Duration) {
 	if rec.Born == 0 {
 		rec.Born = cmp.Or(old.Born, rev)
 	}
+	m.saw = m.saw || rec.Seen > old.Seen
 	old.Member, old.rev, old.seen, old.stale = rec, rev, now, 0
 }
 
@@ -119,8 +121,9 @@ func (c *Core) pollIfDue() {
 		c.do(func(op uint64) Effect { return Snapshot{op, MemberPrefix} }, c.polledMembers)
 	}
 	if s := &c.shards; !s.polling && c.now >= s.pollAt {
-		s.polling = true
+		s.polling, s.polledAt = true, c.now
 		s.pollAt = c.now + c.self.Timing.ShardPoll
+		c.lineage.look()
 		c.do(func(op uint64) Effect { return Snapshot{op, ShardPrefix} }, c.polledShards)
 	}
 }
@@ -136,6 +139,7 @@ func (c *Core) polledMembers(r Result) {
 		return
 	}
 	c.missing(r)
+	c.lineage.note(r.AsOf)
 	if r.AsOf > m.asOf {
 		m.asOf = r.AsOf
 		c.shards.dirty = true // an owner whose record is not there may be gone

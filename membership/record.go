@@ -6,9 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/clstr-go/clstr/sharding"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // Ref names one life of a node: its name, and the incarnation that a process
@@ -52,6 +49,7 @@ const (
 	Leaving = "leaving" // serves what it has not yet handed over
 	Left    = "left"
 	Dead    = "dead" // declared so by another, which is named in By
+	Lost    = "lost" // its store is gone; this stands in no record
 )
 
 // Member is the record of one life of a node.
@@ -61,6 +59,9 @@ type Member struct {
 	Counter uint64 `json:"ctr"`
 	// Born is the revision at which the record was made; 0 in its first version.
 	Born uint64 `json:"born,omitempty"`
+	// Seen is the revision up to which the node has seen the records of all shards:
+	// it serves none that was not its own then.
+	Seen uint64 `json:"seen,omitempty"`
 	// LeaseMs is the node's lease.
 	LeaseMs int64 `json:"lease_ms"`
 	// Weight is the node's share of the shards relative to others; 0 is 1.
@@ -84,58 +85,6 @@ func (m Member) Lease() time.Duration {
 }
 
 func (m Member) final() bool { return m.State == Dead || m.State == Left }
-
-// Why a shard has the owner that it has.
-const (
-	Claimed    = "claim"   // from nobody, or from a node that is dead or has left
-	HandedOver = "handoff" // by the owner before
-	Released   = "release" // it has none
-)
-
-// Shard is the record of a shard: who may serve it. Epoch grows with each owner.
-type Shard struct {
-	Owner Ref    `json:"owner,omitzero"`
-	Epoch uint64 `json:"epoch"`
-	Why   string `json:"why"`
-	From  Ref    `json:"from,omitzero"`
-	// PausedUs is for how long the owner before had not served it when it wrote
-	// this, in microseconds.
-	PausedUs int64 `json:"paused_us,omitempty"`
-	// Cost is which of its calls that has cost something.
-	Cost transport.DrainCounts `json:"cost,omitzero"`
-}
-
-// Config is the record that all nodes of a cluster agree on.
-type Config struct {
-	Version   int    `json:"v"`
-	NumShards uint32 `json:"shards"`
-	Seed      string `json:"seed"`
-	Hash      string `json:"hash"`
-}
-
-// NewConfig returns the record of a cluster with the given layout.
-func NewConfig(l sharding.Layout) Config {
-	return Config{Version: 1, NumShards: l.NumShards, Seed: l.Seed, Hash: "blake2b-64 rendezvous"}
-}
-
-// Encode returns the record's bytes.
-func (c Config) Encode() []byte { return encode(c) }
-
-// Check compares what a node wants with what the cluster has. The error is
-// transport.ErrLayoutMismatch and names the difference.
-func (c Config) Check(have Config) error {
-	switch {
-	case c == have:
-		return nil
-	case c.Version != have.Version:
-		return transport.Errorf(transport.ErrLayoutMismatch, "record version %d, the cluster has %d", c.Version, have.Version)
-	case c.NumShards != have.NumShards:
-		return transport.Errorf(transport.ErrLayoutMismatch, "NumShards %d, the cluster has %d", c.NumShards, have.NumShards)
-	case c.Seed != have.Seed:
-		return transport.Errorf(transport.ErrLayoutMismatch, "Seed %q, the cluster has %q", c.Seed, have.Seed)
-	}
-	return transport.Errorf(transport.ErrLayoutMismatch, "hash %q, the cluster has %q", c.Hash, have.Hash)
-}
 
 // The keys of records. What stands before the first dot says what it is.
 const (
@@ -191,7 +140,7 @@ func encode(record any) []byte {
 }
 
 // Decode reads a record. Unknown fields are ignored: a newer node wrote them.
-func Decode[R Member | Shard | Config](value []byte) (R, error) {
+func Decode[R Member | Config](value []byte) (R, error) {
 	var r R
 	if err := json.Unmarshal(value, &r); err != nil {
 		return *new(R), err // not a part of it

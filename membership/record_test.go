@@ -27,20 +27,21 @@ var goldenRecords = []struct {
 }{
 	{ConfigKey, NewConfig(sharding.Layout{NumShards: 1024, Seed: "prod <é>"})},
 	{ConfigKey, Config{}},
+	{ConfigKey, Config{Version: 1, NumShards: 4, Hash: "h", Base: 1_700_000_000_000_000}},
 	{MemberKey(Ref{"node-1", "0123456789abcdef"}), Member{
-		State: Active, Counter: 1 << 60, Born: 17, LeaseMs: 10_000, Weight: 1.5, Zone: "eu-1a", Version: "v1.2.3",
+		State: Active, Counter: 1 << 60, Born: 17, Seen: 18, LeaseMs: 10_000, Weight: 1.5, Zone: "eu-1a", Version: "v1.2.3",
 		Layout: "00c0ffee00c0ffee", Kinds: []string{"account", "order"},
 	}},
 	{MemberKey(Ref{"10-0-0-7_4222", "0"}), Member{State: Joining, Counter: 1, LeaseMs: 6000, Layout: "1"}},
 	{MemberKey(Ref{"N_1", "0"}), Member{State: Dead, Counter: 9, LeaseMs: 6000, By: Ref{"a-b", "ff"}}},
 	{MemberKey(Ref{"-", "0"}), Member{State: Left}},
 	{MemberKey(Ref{"n", "0"}), Member{State: Leaving}},
-	{ShardKey(0), Shard{Owner: Ref{"10-0-0-7_4222", "ff"}, Epoch: 1, Why: Claimed}},
-	{ShardKey(511), Shard{Owner: Ref{"b", "1"}, Epoch: 1<<64 - 1, Why: HandedOver, From: Ref{"a-b", "0"}, PausedUs: 1500}},
-	{ShardKey(511), Shard{Owner: Ref{"b", "1"}, Epoch: 2, Why: HandedOver, From: Ref{"a", "0"}, PausedUs: 1500,
+	{ShardKey(0), Shard{Owner: Ref{"10-0-0-7_4222", "ff"}, Epoch: 1, Count: 1, Why: Claimed}},
+	{ShardKey(511), Shard{Owner: Ref{"b", "1"}, Epoch: 1_700_000_000_000_900, Base: 1_700_000_000_000_000, Count: 900, Why: HandedOver, From: Ref{"a-b", "0"}, PausedUs: 1500}},
+	{ShardKey(511), Shard{Owner: Ref{"b", "1"}, Epoch: 2, Count: 2, Why: HandedOver, From: Ref{"a", "0"}, PausedUs: 1500,
 		Cost: transport.DrainCounts{Parked: 12, Dropped: 2, Lost: 1<<32 - 1}}},
-	{ShardKey(512), Shard{Epoch: 3, Why: Released, From: Ref{"a", "0"}}},
-	{ShardKey(math.MaxUint32), Shard{}},
+	{ShardKey(512), Shard{Epoch: 3, Count: 3, Why: Released, From: Ref{"a", "0"}}},
+	{ShardKey(math.MaxUint32), Shard{Owner: Ref{"b", "1"}, Epoch: 1000, Count: 1000, Why: Healed}},
 }
 
 func TestGoldenRecords(t *testing.T) {
@@ -74,7 +75,7 @@ func TestGoldenRecords(t *testing.T) {
 		case Member:
 			got, err = Decode[Member]([]byte(value))
 		case Shard:
-			got, err = Decode[Shard]([]byte(value))
+			got, err = DecodeShard(Entry{Rev: 1000, Value: []byte(value)})
 		}
 		if err != nil || !reflect.DeepEqual(got, goldenRecords[i].record) {
 			t.Errorf("%s\nis read as %+v (%v)\nwant       %+v", line, got, err, goldenRecords[i].record)
@@ -88,8 +89,8 @@ func TestDecodeIgnoresWhatItDoesNotKnow(t *testing.T) {
 	if want := (Member{State: "cordoned", Counter: 7, LeaseMs: 5, Layout: "x"}); err != nil || !reflect.DeepEqual(m, want) {
 		t.Errorf("%+v, %v", m, err)
 	}
-	s, err := Decode[Shard]([]byte(`{"owner":"a.b.1","epoch":2,"why":"stolen","pinned":true}`))
-	if want := (Shard{Owner: Ref{"a.b", "1"}, Epoch: 2, Why: "stolen"}); err != nil || s != want {
+	s, err := DecodeShard(Entry{Rev: 2, Value: []byte(`{"owner":"a.b.1","epoch":2,"why":"stolen","pinned":true}`)})
+	if want := (Shard{Owner: Ref{"a.b", "1"}, Epoch: 2, Count: 2, Why: "stolen"}); err != nil || s != want {
 		t.Errorf("%+v, %v", s, err)
 	}
 	c, err := Decode[Config]([]byte(`{"v":1,"shards":4,"seed":"","hash":"h","more":null}`))
@@ -103,8 +104,10 @@ func TestDecodeRefuses(t *testing.T) {
 	for _, value := range []string{
 		"", "{", "[]", "7", `{"owner":"a.1","epoch":"2"}`, `{"owner":"a"}`, `{"owner":".1"}`, `{"owner":"a."}`, `{"owner":7}`,
 		`{"owner":"a.1","epoch":-1}`, `{"owner":"a.1","epoch":18446744073709551616}`, `{"owner":"a.1"} {}`, "\xff",
+		"null", "{}", `{"owner":"a.1","epoch":1}`, `{"epoch":1,"why":"claim"}`, // no node writes these
+		`{"owner":"a.1","epoch":10,"why":"claim"}`, `{"owner":"a.1","epoch":1,"why":"claim","base":9007199254740992}`, `{"owner":"a.1","epoch":1,"why":"claim","base":9007199254740985}`,
 	} {
-		if s, err := Decode[Shard]([]byte(value)); err == nil || s != (Shard{}) {
+		if s, err := DecodeShard(Entry{Rev: 9, Value: []byte(value)}); err == nil || s != (Shard{}) {
 			t.Errorf("%s: %+v, %v", value, s, err)
 		}
 	}
@@ -214,7 +217,7 @@ func FuzzMemberKey(f *testing.F) {
 				t.Errorf("%q: %q is no key of three tokens", s, key)
 			}
 			if utf8.ValidString(s) {
-				if got, err := Decode[Shard](encode(Shard{Owner: ref})); err != nil || got.Owner != ref {
+				if got, err := DecodeShard(Entry{Rev: 1, Value: encode(Shard{Owner: ref, Why: Claimed})}); err != nil || got.Owner != ref {
 					t.Errorf("%q comes back from a record as %v, %v", s, got.Owner, err)
 				}
 			}
@@ -250,7 +253,11 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"owner":"a.1","epoch":18446744073709551615,"lease_ms":9223372036854775807,"state":"active","weight":1e300}`))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		again[Member](t, value)
-		again[Shard](t, value)
+		if s, err := DecodeShard(Entry{Rev: 1 << 52, Value: value}); err == nil {
+			if got, err := DecodeShard(Entry{Rev: 1 << 52, Value: encode(s)}); err != nil || got != s {
+				t.Errorf("%q: %+v, then %+v, %v", value, s, got, err)
+			}
+		}
 		again[Config](t, value)
 		c, err := NewCore(Self{Ref: refA, Layout: layoutOfScripts})
 		if err != nil {
@@ -263,7 +270,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-func again[R Member | Shard | Config](t *testing.T, value []byte) {
+func again[R Member | Config](t *testing.T, value []byte) {
 	r, err := Decode[R](value)
 	if err != nil {
 		return

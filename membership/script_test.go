@@ -31,7 +31,16 @@ type script struct {
 	lease  Lease           // the last
 	living map[Ref]*Member // renew themselves while time passes
 	writes int
+	first  map[uint32]uint64 // by shard: the epoch that it was first claimed in, which is a revision
 }
+
+// nth numbers the epochs of a shard from 1 on, if its record began with a claim.
+func (s *script) nth(shard uint32, epoch uint64) uint64 {
+	return epoch - max(s.first[shard], 1) + 1
+}
+
+// epoch undoes nth.
+func (s *script) epoch(shard uint32, n uint64) uint64 { return n + max(s.first[shard], 1) - 1 }
 
 // The members of the scripts. A script drives refA.
 var (
@@ -52,7 +61,9 @@ func newScriptOf(t *testing.T, self Self) *script {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &script{t: t, core: core, now: time.Minute, rev: 100, store: map[string]Entry{}, living: map[Ref]*Member{}}
+	s := &script{t: t, core: core, now: time.Minute, rev: 100, store: map[string]Entry{}, living: map[Ref]*Member{}, first: map[uint32]uint64{}}
+	s.store[ConfigKey] = Entry{ConfigKey, 1, NewConfig(core.self.Layout).Encode()}
+	return s
 }
 
 // step tells the core something, and does what it wants done about it.
@@ -97,17 +108,17 @@ func (s *script) do(e Effect) {
 		s.lease = e
 	case Route:
 	case Open:
-		s.tell("open %d/%d %s", e.Shard, e.Epoch, e.Why)
+		s.tell("open %d/%d %s", e.Shard, s.nth(e.Shard, e.Epoch), e.Why)
 		s.event(Opened{e.Shard, e.Epoch})
 	case Close:
 		if !e.Drain {
-			s.tell("close %d/%d", e.Shard, e.Epoch)
+			s.tell("close %d/%d", e.Shard, s.nth(e.Shard, e.Epoch))
 			return
 		}
-		s.tell("drain %d/%d", e.Shard, e.Epoch)
+		s.tell("drain %d/%d", e.Shard, s.nth(e.Shard, e.Epoch))
 		s.event(Closed{Shard: e.Shard, Epoch: e.Epoch})
 	case Moved:
-		s.tell("moved %d/%d to %v", e.Shard, e.Epoch, cmp.Or(e.To.String(), "nobody"))
+		s.tell("moved %d/%d to %v", e.Shard, s.nth(e.Shard, e.Epoch), cmp.Or(e.To.String(), "nobody"))
 	case Gone:
 		s.tell("gone %s by %q", e.State, e.By)
 	case Superseded:
@@ -129,6 +140,11 @@ func (s *script) write(e Write) Result {
 		return Result{Op: e.Op, Status: Conflict}
 	}
 	s.put(e.Key, e.Value)
+	if id, ok := ParseShardKey(e.Key); ok && s.first[id] == 0 {
+		if r, err := DecodeShard(s.store[e.Key]); err == nil && r.Count == s.rev {
+			s.first[id] = r.Epoch
+		}
+	}
 	return Result{Op: e.Op, Rev: s.rev}
 }
 
@@ -184,7 +200,7 @@ func (s *script) alive(ref Ref, m Member) {
 func (s *script) dies(ref Ref) { delete(s.living, ref) }
 
 func (s *script) putShard(id uint32, r Shard) Entry {
-	r.Why = cmp.Or(r.Why, Claimed)
+	r.Why, r.Count = cmp.Or(r.Why, Claimed), s.epoch(id, r.Epoch)
 	return s.put(ShardKey(id), encode(r))
 }
 
@@ -197,6 +213,7 @@ func (s *script) run(d time.Duration) {
 		for _, ref := range slices.SortedFunc(maps.Keys(s.living), func(a, b Ref) int { return strings.Compare(a.String(), b.String()) }) {
 			if m := s.living[ref]; s.now%time.Second == 0 {
 				m.Counter++
+				m.Seen = s.rev
 				s.hint(s.put(MemberKey(ref), encode(m)))
 			}
 		}
@@ -265,8 +282,12 @@ func (s *script) member(ref Ref) (m Member) {
 	return m
 }
 
-func (s *script) shard(id uint32) (r Shard) {
-	_ = json.Unmarshal(s.store[ShardKey(id)].Value, &r)
+// shard returns a record, with its epoch as nth numbers it.
+func (s *script) shard(id uint32) Shard {
+	r, err := DecodeShard(s.store[ShardKey(id)])
+	if err == nil {
+		r.Epoch, r.Base, r.Count = s.nth(id, r.Epoch), 0, 0
+	}
 	return r
 }
 
@@ -275,7 +296,7 @@ func (s *script) join() {
 	s.t.Helper()
 	for range 100 {
 		s.run(TickEvery)
-		if s.core.own.state == Active {
+		if s.core.own.state == Active && !s.core.healing.waiting {
 			s.told = nil
 			return
 		}

@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/clstr-go/clstr/transport"
@@ -8,16 +9,18 @@ import (
 
 // shards is the node's view of all shards, and what it does about each.
 type shards struct {
-	all     []shard
-	known   bool // a snapshot has shown them
-	polling bool
-	pollAt  time.Duration
-	dirty   bool     // look at all of them
-	touched []uint32 // look at these
-	busy    int      // how many are in a phase other than idle, or being claimed
-	moving  int      // of those, how many are on their way out
-	pending int      // how many are being opened, or written
-	settled bool     // Settled was told
+	all      []shard
+	known    bool   // a snapshot has shown them
+	asOf     uint64 // the revision up to which one has
+	polling  bool
+	pollAt   time.Duration
+	polledAt time.Duration
+	dirty    bool     // look at all of them
+	touched  []uint32 // look at these
+	busy     int      // how many are in a phase other than idle, or being claimed
+	moving   int      // of those, how many are on their way out
+	pending  int      // how many are being opened, or written
+	settled  bool     // Settled was told
 }
 
 // phase is where a shard is in its life on this node:
@@ -37,8 +40,14 @@ const (
 
 // shard is one shard as the node sees it.
 type shard struct {
-	rec   Shard
-	rev   uint64
+	rec    Shard         // the last that was readable
+	rev    uint64        // up to which it is known what is there
+	stands standing      // what is there
+	anew   bool          // rec follows on nothing: see healing
+	seenBy uint64        // the counter of the last renewal that was sent before rec was seen
+	lostAt time.Duration // when it was found broken
+	lostBy uint64        // as seenBy
+
 	phase phase         // set writes it
 	epoch uint64        // the one that is held, in a phase other than idle
 	since time.Duration // when serving began; when draining did
@@ -77,6 +86,7 @@ func (c *Core) reconcileChanged() {
 		s.dirty = false
 		if all {
 			s.touched = s.touched[:0]
+			c.healing.waiting = false
 			for i := range s.all {
 				c.reconcile(uint32(i))
 			}
@@ -95,8 +105,10 @@ func (c *Core) reconcile(id uint32) {
 	case idle:
 		switch {
 		case s.op || !c.valid() || c.own.record.State == Left: // once others know that it has left they claim what it owns
-		case s.rec.Owner == c.self.Ref: // handed to us, or claimed by a write whose answer was lost
-			c.open(id)
+		case s.stands == readable && s.rec.Owner == c.self.Ref: // handed to us, or claimed by a write whose answer was lost
+			if c.healing.mayOpen(s) {
+				c.open(id)
+			}
 		case c.now >= s.again && c.mayClaim(id):
 			c.claim(id)
 		}
@@ -110,35 +122,10 @@ func (c *Core) reconcile(id uint32) {
 			c.emit(Close{Shard: id, Epoch: s.epoch, Drain: true})
 		}
 	case passing:
-		if !s.op && c.now >= s.again {
+		if !s.op && c.now >= s.again && !c.lineage.doubted {
 			c.pass(id)
 		}
 	}
-}
-
-// mayClaim: the node should own the shard, and its owner can serve no more.
-func (c *Core) mayClaim(id uint32) bool {
-	if c.own.state != Active || c.own.record.State != Active || !c.shards.known || c.target(id) != c.self.Ref {
-		return false
-	}
-	s := &c.shards.all[id]
-	if s.rec.Owner.IsZero() {
-		return true
-	}
-	if m := c.members.all[s.rec.Owner]; m != nil {
-		return m.final()
-	}
-	// An owner of whom we know nothing may just not have been seen yet. Its
-	// record is older than the shard's: who has seen all members up to there and
-	// not it knows that it was removed.
-	return c.members.asOf >= s.rev
-}
-
-func (c *Core) claim(id uint32) {
-	s := &c.shards.all[id]
-	c.set(id, s.phase, true)
-	rec := Shard{Owner: c.self.Ref, Epoch: s.rec.Epoch + 1, Why: Claimed, From: s.rec.Owner}
-	c.write(ShardKey(id), s.rev, rec, func(r Result) { c.settle(id, rec, r) })
 }
 
 // settle takes the end of a write to a shard's record: where it failed, or may
@@ -153,7 +140,7 @@ func (c *Core) settle(id uint32, written Shard, r Result) {
 	c.read(ShardKey(id), func(r Result) {
 		s.again = c.now + retryAfter // unless the record has changed
 		c.set(id, s.phase, false)
-		if r.Status == Done && r.Entries[0].Rev > 0 {
+		if r.Status == Done && r.Entries[0].Rev > 0 { // a replica that is late has none
 			c.seeShard(id, r.Entries[0])
 		}
 	})
@@ -179,13 +166,15 @@ func (c *Core) opened(id uint32, epoch uint64) {
 func (c *Core) shouldMove(s *shard, to Ref) bool {
 	most := c.self.Timing.MaxMoves
 	switch {
+	case s.broken() && c.own.confirms(s.lostBy), s.rec.Base < c.lineage.base:
+		// to be written anew, or above what was forgotten
 	case to == c.self.Ref:
 		return false
 	case c.own.state == Leaving || c.own.record.State == Leaving:
 		most *= 4
 	case to.IsZero():
 		return false // nobody takes shards at the moment
-	case s.rec.Epoch > 1 && c.now-s.since < c.self.Timing.Residency && !c.forming():
+	case !s.rec.From.IsZero() && c.now-s.since < c.self.Timing.Residency && !c.forming():
 		return false
 	}
 	return c.shards.moving < most
@@ -205,21 +194,27 @@ func (c *Core) closed(e Closed) {
 func (c *Core) pass(id uint32) {
 	s := &c.shards.all[id]
 	to := c.target(id)
-	rec := Shard{Owner: to, Epoch: s.epoch + 1, Why: HandedOver, From: c.self.Ref, PausedUs: (c.now - s.since).Microseconds(), Cost: s.cost}
+	rec := Shard{Owner: to, Why: HandedOver, From: c.self.Ref, PausedUs: (c.now - s.since).Microseconds(), Cost: s.cost}
 	if to.IsZero() {
 		rec.Why = Released
 	}
+	rec = c.next(s, rec)
 	c.set(id, s.phase, true)
-	c.write(ShardKey(id), s.rev, rec, func(r Result) { c.settle(id, rec, r) })
+	c.write(ShardKey(id), s.expects(), rec, func(r Result) { c.settle(id, rec, r) })
 }
 
 // seeShard takes a hint, or a record that was read.
 func (c *Core) seeShard(id uint32, e Entry) {
-	if e.Rev <= c.shards.all[id].rev || e.Value == nil {
+	if e.Rev <= c.shards.all[id].rev {
 		return
 	}
-	rec, err := Decode[Shard](e.Value)
+	if e.Value == nil {
+		c.healing.lost(id, missing, e.Rev)
+		return
+	}
+	rec, err := DecodeShard(e)
 	if err != nil {
+		c.healing.lost(id, unreadable, e.Rev)
 		return
 	}
 	c.takeShard(id, rec, e.Rev)
@@ -232,8 +227,15 @@ func (c *Core) takeShard(id uint32, rec Shard, rev uint64) {
 	if rev <= s.rev {
 		return
 	}
-	s.rec, s.rev, s.again = rec, rev, 0
+	rec = rec.at(rev)
+	s.anew = rec.Count == rev
+	s.rec, s.rev, s.stands, s.seenBy, s.again = rec, rev, readable, c.own.record.Counter, 0
+	c.lineage.past.Epoch = max(c.lineage.past.Epoch, rec.Epoch)
+	c.healing.note(s)
 	c.emit(Route{id, rec})
+	if rec.Why == Healed && cmp.Or(rec.From, rec.Owner) == c.self.Ref {
+		c.emit(Mended{id, rec})
+	}
 	c.shards.touched = append(c.shards.touched, id)
 	if s.phase == idle || rec.Owner == c.self.Ref && rec.Epoch == s.epoch {
 		return
@@ -268,5 +270,13 @@ func (c *Core) polledShards(r Result) {
 	}
 	c.shards.known = true
 	c.see(r.Entries)
+	if c.gone {
+		return
+	}
+	c.healing.absent(r)
+	c.shards.asOf = max(c.shards.asOf, r.AsOf)
+	if c.members.asOf >= c.own.rev {
+		c.joinIfSettled()
+	}
 	c.shards.dirty = true
 }

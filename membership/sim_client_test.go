@@ -1,7 +1,6 @@
 package membership
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -262,7 +261,7 @@ func (w *world) check() {
 // misplaced says what is wrong with a shard where nothing goes wrong any more.
 func (w *world) misplaced(shard uint32) string {
 	var rec Shard
-	_ = json.Unmarshal(w.store.records[ShardKey(shard)].Value, &rec)
+	rec, _ = DecodeShard(w.store.records[ShardKey(shard)])
 	var owner *node
 	for _, n := range w.nodes {
 		if s := n.served[shard]; n.up && s != nil && s.open {

@@ -130,6 +130,7 @@ func (n *node) step(e Event) {
 	if s, ok := e.(Seen); ok {
 		n.distort(s.Entries)
 	}
+	n.pretend()
 	if n.w.f.broken.noBlind {
 		for _, m := range core.members.all {
 			m.stale = n.clock() - m.seen

@@ -23,6 +23,7 @@ type faults struct {
 	drop       float64
 	late       float64 // messages that take up to two seconds
 	zombies    float64 // messages that take up to half a minute
+	vandals    bool    // records of shards are removed, and overwritten with something else
 	nemesis    bool    // crashes, pauses, partitions, outages of the store, joins and leaves
 	noise      time.Duration
 	end        time.Duration
@@ -44,6 +45,7 @@ type broken struct {
 	lyingAsOf   bool // a snapshot from a late replica says that it is fresh
 	dropsQueue  bool // a drain does not wait for notifications that were accepted
 	forgetsRev  bool // hints count whatever their revision
+	countsAnew  bool // the epochs of a shard whose record was removed begin at 1 again
 	noMargin    bool // a node serves until others may declare it dead
 }
 
@@ -58,26 +60,27 @@ type world struct {
 	nodes  []*node
 	incs   int
 
-	started  map[uint32]uint64 // by shard: the highest epoch that a turn has started in
-	opened   map[[2]uint64]Ref // by shard and epoch
-	runs     map[int]int       // by op
-	order    map[string]int    // by client and key: the last number that has run
-	bad      []string
-	deaths   int
-	innocent int // of those, who had done nothing wrong
-	acked    int
-	maybe    int
-	never    int
-	overlaps int
-	ledger   ledger
-	lastBad  time.Duration // when a shard was last not where it should be
-	faultEnd time.Duration // when the last fault has ended
-	moves    int           // owners that have changed, other than from nobody
-	ideal    int           // of those, what the comings and goings ask for
-	truth    *members      // as the store has them
-	ops      int
-	wasMaybe map[int]bool
-	neverOps []int
+	started    map[uint32]uint64 // by shard: the highest epoch that a turn has started in
+	opened     map[[2]uint64]Ref // by shard and epoch
+	runs       map[int]int       // by op
+	order      map[string]int    // by client and key: the last number that has run
+	bad        []string
+	deaths     int
+	innocent   int // of those, who had done nothing wrong
+	acked      int
+	maybe      int
+	never      int
+	overlaps   int
+	ledger     ledger
+	lastBad    time.Duration // when a shard was last not where it should be
+	faultEnd   time.Duration // when the last fault has ended
+	vandalized int
+	moves      int      // owners that have changed, other than from nobody
+	ideal      int      // of those, what the comings and goings ask for
+	truth      *members // as the store has them
+	ops        int
+	wasMaybe   map[int]bool
+	neverOps   []int
 }
 
 func newWorld(seed uint64, f faults) *world {
@@ -183,7 +186,12 @@ type store struct {
 	down          time.Duration // until when nothing works
 }
 
-func (s *store) init(w *world) { s.w, s.records = w, map[string]Entry{} }
+func (s *store) init(w *world) {
+	s.w, s.records = w, map[string]Entry{}
+	cfg := NewConfig(w.layout())
+	cfg.Base = 1000
+	s.write(Write{Key: ConfigKey, Value: cfg.Encode()})
+}
 
 func (s *store) working() bool { return s.w.now >= s.down }
 

@@ -71,6 +71,9 @@ func (w *world) strike() {
 		return
 	}
 	n := w.nodes[w.rng.IntN(len(w.nodes))]
+	if w.f.vandals && w.chance(0.5) {
+		w.vandalize(uint32(w.rng.IntN(int(w.f.shards))))
+	}
 	switch kind := w.rng.IntN(7); {
 	case !n.up:
 		n.start()
@@ -150,6 +153,7 @@ func forSeeds(from uint64, n int, f faults) (bad int, first *world, seed uint64,
 				sum.overlaps += w.overlaps
 				sum.moves += w.moves
 				sum.ideal += w.ideal
+				sum.vandalized += w.vandalized
 				sum.lastBad = max(sum.lastBad, w.lastBad-w.faultEnd)
 				if len(w.bad) > 0 {
 					bad++
@@ -182,6 +186,21 @@ func TestSimulation(t *testing.T) {
 		t.Errorf("only %d requests were acknowledged: the simulation does too little", sum.acked)
 	}
 	checkMoves(t, sum)
+}
+
+// TestVandals: records of shards are removed and overwritten, beside all else. No
+// epoch is used twice, no shard is served twice, and all are served in the end.
+func TestVandals(t *testing.T) {
+	f := asWritten()
+	f.vandals = true
+	bad, first, seed, sum := forSeeds(*from, *seeds, f)
+	t.Logf("%d seeds from %d: %d records were spoiled; %v", *seeds, *from, sum.vandalized, sum)
+	if bad > 0 {
+		t.Errorf("%d of %d seeds are bad; the first, %d (-run %s -seeds 1 -from %d):\n%s", bad, *seeds, seed, t.Name(), seed, first.verdict())
+	}
+	if sum.vandalized < 2**seeds {
+		t.Errorf("only %d records were spoiled", sum.vandalized)
+	}
 }
 
 // TestPlannedMoves: joins and leaves fail no request.
@@ -218,6 +237,7 @@ func TestSameSeedSameRun(t *testing.T) {
 // hold. Those of the core that have no seam here are tested by scripts.
 func TestMutants(t *testing.T) {
 	rough := func(f *faults) { f.late = 0.08 }
+	vandals := func(f *faults) { f.vandals, f.late = true, 0.08 }
 	for name, c := range map[string]struct {
 		broken broken
 		under  func(*faults)
@@ -232,6 +252,7 @@ func TestMutants(t *testing.T) {
 		"keeps what it has lost":        {broken{keepsLost: true}, rough},
 		"believes late replicas":        {broken{lyingAsOf: true}, rough},
 		"believes old hints":            {broken{forgetsRev: true}, rough},
+		"counts epochs anew":            {broken{countsAnew: true}, vandals},
 		"drains without accepted mails": {broken{dropsQueue: true}, func(f *faults) { *f = planned() }},
 	} {
 		t.Run(name, func(t *testing.T) {

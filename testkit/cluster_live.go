@@ -109,7 +109,7 @@ func (c *Cluster) Owners() map[uint32]string {
 	}
 	for _, e := range entries {
 		shard, _ := membership.ParseShardKey(e.Key)
-		if rec, err := membership.Decode[membership.Shard](e.Value); err == nil {
+		if rec, err := membership.DecodeShard(e); err == nil {
 			owners[shard] = rec.Owner.Name
 		}
 	}

@@ -180,7 +180,7 @@ func TestDrainOfANodeThatDies(t *testing.T) {
 		put(t, store, membership.ConfigKey, membership.NewConfig(demoLayout))
 		put(t, store, membership.MemberKey(nodeA), membership.Member{State: membership.Active})
 		put(t, store, membership.MemberKey(nodeB), membership.Member{State: membership.Active})
-		put(t, store, membership.ShardKey(3), membership.Shard{Owner: nodeA, Epoch: 1, Why: membership.Claimed})
+		put(t, store, membership.ShardKey(3), membership.Shard{Owner: nodeA, Count: 1, Why: membership.Claimed})
 		time.AfterFunc(time.Minute, func() {
 			put(t, store, membership.MemberKey(nodeA), membership.Member{State: membership.Dead, By: nodeB})
 		})

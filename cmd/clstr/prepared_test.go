@@ -93,14 +93,14 @@ func prepared(t *testing.T) *memstore.Store {
 	for shard := range layout.NumShards {
 		from, _ := before.Owner(shard)
 		to, _ := after.Owner(shard)
-		rec := membership.Shard{Owner: refs[from], Epoch: 1, Why: membership.Claimed}
+		rec := membership.Shard{Owner: refs[from], Count: 1, Why: membership.Claimed}
 		if from != to && from != "d" { // one has not moved yet
 			if moving++; moving > 1 {
-				rec = membership.Shard{Owner: refs[to], Epoch: 2, Why: membership.HandedOver, From: refs[from], PausedUs: 180 + 61*int64(shard)}
+				rec = membership.Shard{Owner: refs[to], Count: 2, Why: membership.HandedOver, From: refs[from], PausedUs: 180 + 61*int64(shard)}
 			}
 		}
 		if from == "d" && to == "a" { // a was fast
-			rec = membership.Shard{Owner: refs[to], Epoch: 2, Why: membership.Claimed, From: nodeD}
+			rec = membership.Shard{Owner: refs[to], Count: 2, Why: membership.Claimed, From: nodeD}
 		}
 		put(t, store, membership.ShardKey(shard), rec)
 	}

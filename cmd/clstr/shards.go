@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -31,16 +32,27 @@ type shardJSON struct {
 
 func makeShard(s *view.Shard) shardJSON {
 	return shardJSON{
-		s.ID, s.Owner.Name, s.Owner.Incarnation, s.Epoch, s.Why, s.From.String(),
+		s.ID, s.Owner.Name, s.Owner.Incarnation, s.Count, cmp.Or(s.Why, unreadable(s)), s.From.String(),
 		ms(time.Duration(s.PausedUs) * time.Microsecond), s.Target.Name,
 	}
+}
+
+func unreadable(s *view.Shard) string {
+	if s.Unreadable {
+		return "unreadable"
+	}
+	return ""
 }
 
 // why says in words how the owner came to the shard.
 func why(s *view.Shard) string {
 	switch {
 	case s.Rev == 0:
-		return "no node has claimed it yet"
+		return "no record: no node has claimed it yet, or it was removed"
+	case s.Unreadable:
+		return "its record is not readable; the node that should own it writes it anew"
+	case s.Why == membership.Healed:
+		return "written anew by " + shortRef(cmp.Or(s.From, s.Owner)) + ": the record before was gone or not readable"
 	case s.Why == membership.Claimed && s.From.IsZero():
 		return "claimed: it had no owner"
 	case s.Why == membership.Claimed:
@@ -64,9 +76,9 @@ score for the shard, where that is another one (clstr help where). Such a
 shard is about to move, or waits for its turn.
 
 JSON: prefix, num_shards, and shards, a list of: shard, owner (empty if none),
-owner_incarnation, epoch, why (claim, handoff, release), from
-(name.incarnation), paused_ms (how long the owner before had not served it
-when it handed it over), should_be.`,
+owner_incarnation, epoch, why (claim, handoff, release, heal, unreadable; empty
+without a record), from (name.incarnation), paused_ms (how long the owner before
+had not served it when it handed it over), should_be.`,
 		Example: `  clstr shards
   clstr shards --node node-a
   clstr shards --json | jq '[.shards[] | select(.owner != .should_be)] | length'`,
@@ -102,7 +114,7 @@ func (a *app) runShards(ctx context.Context, node string) error {
 		if s.Target != s.Owner {
 			should = shortRef(s.Target)
 		}
-		rows = append(rows, []string{number(s.ID), shortRef(s.Owner), number(s.Epoch), should, why(s)})
+		rows = append(rows, []string{number(s.ID), shortRef(s.Owner), number(s.Count), should, why(s)})
 	}
 	return a.emit(out, func(w io.Writer) {
 		a.outTerm.print(w, table{rows, func(column, cell string) style {

@@ -115,7 +115,7 @@ func (a *app) runWhere(ctx context.Context, kind, key string) error {
 		if kind != "" && !hosts && !s.Owner.IsZero() {
 			field("", fmt.Sprintf("it does not host %s: requests get unknown_kind", printable(kind)))
 		}
-		field("epoch", fmt.Sprintf("%d, %s", s.Epoch, why(s)))
+		field("epoch", fmt.Sprintf("%d, %s", s.Count, why(s)))
 		field("why", because(s, c.ByRef(s.Owner), ranks))
 		if len(ranks) > 0 {
 			fmt.Fprintln(w)

@@ -96,6 +96,11 @@ type Coordinator struct {
 	lives      atomic.Pointer[life]  // the incarnation that lives; nil between two
 	unanswered atomic.Pointer[error] // see answered
 
+	past membership.Past // of the incarnations before
+	base uint64          // of the cluster's configuration
+
+	waited bool // no node has a lease of an earlier store; until a configuration is found
+
 	mu   sync.Mutex
 	errs []error // of what has not ended in time when the node left
 }
@@ -125,17 +130,11 @@ func (c *Coordinator) Run(ctx context.Context) error {
 
 // takePart is Run until the node has left. What it has begun may go on.
 func (c *Coordinator) takePart(ctx context.Context) error {
-	if err := c.agree(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
+	if err := c.Agree(ctx); err != nil {
+		return unlessEnded(ctx, err)
 	}
 	if err := c.fits(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
+		return unlessEnded(ctx, err)
 	}
 	var end context.CancelFunc
 	c.done, end = context.WithCancel(context.WithoutCancel(ctx))
@@ -164,14 +163,25 @@ func (c *Coordinator) watch() {
 func (c *Coordinator) livesOf(ctx context.Context) error {
 	for {
 		over, err := c.live(ctx)
-		switch {
-		case over || ctx.Err() != nil:
+		if over || ctx.Err() != nil {
 			return err
-		case c.outlived(ctx):
+		}
+		if err := c.Agree(ctx); err != nil { // the store may be another now
+			return unlessEnded(ctx, err)
+		}
+		if c.born > 0 && c.outlived(ctx) {
 			return membership.ErrSuperseded
 		}
 		c.reachable(ctx)
 	}
+}
+
+// unlessEnded returns err, or nil once ctx has ended: it says no more than that then.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // await returns when all that was begun has ended, or an error for what has not
@@ -218,6 +228,9 @@ func (c *Coordinator) outlived(ctx context.Context) bool {
 				return err == nil && living && cmp.Or(m.Born, e.Rev) > c.born
 			})
 		}
+		if errors.Is(err, membership.ErrNoRecords) {
+			return false
+		}
 		pause(ctx, time.Second)
 	}
 	return false
@@ -241,44 +254,6 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-time.After(d):
 	}
-}
-
-// agree compares the layout with the cluster's, or says what it is.
-func (c *Coordinator) agree(ctx context.Context) error {
-	want := membership.NewConfig(c.opts.Self.Layout)
-	for {
-		err := c.agreeOnce(ctx, want)
-		c.answered(err)
-		switch {
-		case err == nil || errors.Is(err, transport.ErrLayoutMismatch):
-			return err
-		case errors.Is(err, membership.ErrConflict):
-			continue // another was first: read what it has written
-		}
-		c.log.Warn("the store of members does not answer", slog.Any("error", err))
-		pause(ctx, time.Second)
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
-}
-
-func (c *Coordinator) agreeOnce(ctx context.Context, want membership.Config) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	e, err := c.opts.Store.Read(ctx, membership.ConfigKey)
-	if err != nil {
-		return err
-	}
-	if e.Rev == 0 {
-		_, err := c.opts.Store.Write(ctx, membership.ConfigKey, 0, want.Encode())
-		return err
-	}
-	have, err := membership.Decode[membership.Config](e.Value)
-	if err != nil {
-		return transport.Errorf(transport.ErrLayoutMismatch, "the cluster's record is not readable: %v", err)
-	}
-	return want.Check(have)
 }
 
 func newIncarnation() string {

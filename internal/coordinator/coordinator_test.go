@@ -24,6 +24,9 @@ const shards = 32
 type cluster struct {
 	t     *testing.T
 	store *memstore.Store
+	lost  *losable // in its place, for stores that can be lost
+
+	othersOwn bool // nodes of an earlier store, as new ones hear
 
 	mu      sync.Mutex
 	serving map[uint32]*Guard
@@ -104,7 +107,7 @@ func (cl *cluster) startWith(name string, layout sharding.Layout) *member {
 // member is a node that has not begun.
 func (cl *cluster) member(name string) *member {
 	m := &member{cl: cl, name: name, ended: make(chan error, 1), layout: sharding.Layout{NumShards: shards}}
-	m.store = reach{cl.store, m}
+	m.store = cl.storeOf(m)
 	return m
 }
 
@@ -173,12 +176,12 @@ func (s served) Lapse(lapsed bool) {
 
 // owners returns how many shards each node serves now.
 func (cl *cluster) owners() map[string]int {
-	entries, _, _ := cl.store.Snapshot(context.Background(), membership.ShardPrefix)
+	entries, _, _ := cl.storeOf(&member{cl: cl}).Snapshot(context.Background(), membership.ShardPrefix)
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	owners := map[string]int{}
 	for _, e := range entries {
-		rec, err := membership.Decode[membership.Shard](e.Value)
+		rec, err := membership.DecodeShard(e)
 		shard, _ := membership.ParseShardKey(e.Key)
 		if g := cl.serving[shard]; err == nil && g != nil && g.Epoch == rec.Epoch && g.Now() == Serving {
 			owners[rec.Owner.Name]++

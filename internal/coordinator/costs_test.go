@@ -14,7 +14,7 @@ func (cl *cluster) wantCosts(from string) {
 	entries, _, _ := cl.store.Snapshot(context.Background(), membership.ShardPrefix)
 	seen := 0
 	for _, e := range entries {
-		rec, err := membership.Decode[membership.Shard](e.Value)
+		rec, err := membership.DecodeShard(e)
 		shard, _ := membership.ParseShardKey(e.Key)
 		if err != nil || rec.From.Name != from || rec.Why != membership.HandedOver {
 			continue

@@ -14,7 +14,7 @@ import (
 // again, because others have taken it for dead.
 func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	self := c.opts.Self
-	self.Incarnation = newIncarnation()
+	self.Incarnation, self.Base, self.Past = newIncarnation(), c.base, c.past
 	core, err := membership.NewCore(self)
 	if err != nil {
 		return true, err
@@ -22,6 +22,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	l := &life{c: c, core: core, self: core.Self(), start: time.Now(), lease: newLease(), walls: map[time.Duration]time.Time{}, guards: map[uint32]*held{}, reached: time.Now(), lapse: time.NewTimer(time.Hour)}
 	l.begin()
 	defer l.lose()
+	defer func() { c.past = core.Past() }()
 	c.inbox.clear()
 	ticker := time.NewTicker(membership.TickEvery)
 	defer ticker.Stop()
@@ -60,6 +61,10 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 		return true, membership.ErrSuperseded
 	case l.gone.State == membership.Dead:
 		c.log.Warn("this node was declared dead; it comes again", slog.String("incarnation", self.Incarnation), slog.String("by", l.gone.By.String()))
+		return false, nil
+	case l.gone.State == membership.Lost:
+		c.born, c.waited = 0, true // of another store
+		c.log.Warn("the store of members does not know this node any more; it comes again", slog.String("incarnation", self.Incarnation))
 		return false, nil
 	case l.deaf != nil:
 		return true, l.deaf

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,6 +21,9 @@ func (c *Coordinator) fits(ctx context.Context) error {
 		entries, _, err := c.snapshotOfMembers(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if errors.Is(err, membership.ErrNoRecords) {
+			return nil // nor any members
 		}
 		if err == nil {
 			var lease time.Duration

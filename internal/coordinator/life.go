@@ -138,6 +138,16 @@ func (l *life) do(e membership.Effect) {
 	case membership.Superseded:
 		l.superseded = e.By
 		log.Warn("a newer process with this node's name has come; this one hands over and leaves", slog.String("by", e.By.String()))
+	case membership.Mended:
+		log.Warn("a shard's record was gone or not readable: it was written anew", sparse.Shard(e.Shard), slog.Uint64("epoch", e.Record.Count), slog.String("owner", e.Record.Owner.String()))
+	case membership.Rebased:
+		if e.Missing {
+			log.Warn("the cluster's configuration was gone or not readable: it was written again")
+		} else {
+			log.Warn("the store of members has forgotten epochs: it was restored from a backup, or made anew. All shards move above them", slog.Uint64("base", e.Base))
+		}
+	case membership.StoreGone:
+		log.Error("the store of members is gone: this node serves nothing once its lease has ended, makes the store anew when all leases have, and joins again", slog.Any("error", l.c.Health().Store))
 	case membership.Declared:
 		log.Warn("declared a node dead: it has not renewed its lease", slog.String("member", e.Member.String()))
 	case membership.Reconnect:
@@ -181,6 +191,8 @@ func (l *life) operate(op uint64, own bool, timeout time.Duration, f func(contex
 		switch {
 		case errors.Is(err, membership.ErrConflict):
 			r.Status = membership.Conflict
+		case errors.Is(err, membership.ErrNoRecords):
+			r.Status = membership.NoStore
 		case err != nil:
 			r.Status = membership.Unknown
 		}

@@ -83,6 +83,9 @@ func (s *Store) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 		return nil, context.Cause(ctx)
 	}
 	answer, err := s.nc.RequestMsgWithContext(ctx, m)
+	if errors.Is(err, nats.ErrNoResponders) {
+		return nil, s.unanswered(ctx)
+	}
 	if err != nil {
 		return nil, s.mapped(ctx, err)
 	}

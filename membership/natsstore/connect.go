@@ -96,7 +96,11 @@ func (s *Store) listen(o *nats.Options) error {
 		}
 	}
 	o.DisconnectedErrCB = func(nc *nats.Conn, err error) {
-		if !s.isClosed() {
+		switch {
+		case s.isClosed():
+		case err == nil: // by Reconnect
+			s.log.Warn("a server that does not answer for the store of members is left for another")
+		default:
 			s.log.Warn("the connection to the store of members is lost", slog.Any("error", err))
 		}
 		if lost != nil {

@@ -111,19 +111,45 @@ func removeStream(nc *nats.Conn, name string) error {
 	return js.DeleteStream(ctx, name)
 }
 
+// TestBucketThatIsGone is named so by each operation, and can be made anew: with
+// later births, and watches that see what is written there.
 func TestBucketThatIsGone(t *testing.T) {
 	s := serve(t, server.Options{})
 	store := open(t, natsstore.Options{URL: s.URL()})
+	seen := make(chan membership.Entry, 8)
+	stop, err := store.Watch(func(e membership.Entry) { seen <- e })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	for rev := uint64(0); rev < 5; <-seen {
+		rev = write(t, store, "cfg", rev, "x")
+	}
+	before, err := store.Born(patient(t))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := removeStream(store.Conn(), "KV_clstr_members"); err != nil {
 		t.Fatal(err)
 	}
-	_, err := store.Write(patient(t), "cfg", 0, []byte("x"))
-	wantError(t, "a write", err, transport.ErrDisconnected)
+	_, err = store.Write(patient(t), "cfg", 0, []byte("x"))
+	wantError(t, "a write", err, membership.ErrNoRecords)
 	_, err = store.Read(patient(t), "cfg")
-	wantError(t, "a read", err, natsstore.ErrBucket)
 	wantError(t, "a read", err, membership.ErrNoRecords)
 	_, _, err = store.Snapshot(patient(t), "n.")
-	wantError(t, "a snapshot", err, transport.ErrDisconnected)
+	wantError(t, "a snapshot", err, membership.ErrNoRecords)
+	for range 2 { // another node may have been faster
+		if err := store.Make(patient(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after, err := store.Born(patient(t)); err != nil || !after.After(before) {
+		t.Errorf("born %v, then %v, %v", before, after, err)
+	}
+	rev := write(t, store, "cfg", 0, "new")
+	if e := <-seen; e.Rev != rev || string(e.Value) != "new" {
+		t.Errorf("saw %+v, want the write at %d", e, rev)
+	}
 }
 
 func TestClose(t *testing.T) {

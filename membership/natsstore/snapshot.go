@@ -52,6 +52,9 @@ func (s *Store) snapshot(ctx context.Context, prefix string) ([]membership.Entry
 		}
 	}
 	entries, asOf, err := s.ask(ctx, filters)
+	if errors.Is(err, nats.ErrNoResponders) {
+		return nil, 0, s.unanswered(ctx)
+	}
 	if err != nil {
 		return nil, 0, s.mapped(ctx, err)
 	}

@@ -34,7 +34,7 @@ func TestSharedInbox(t *testing.T) {
 			ask := []string{"clstr.s.*.*", "clstr.who"}
 			url := testkit.StartNATSServer(t, &server.Options{Users: []*server.User{
 				user("alice", ask, []string{"clstr.own"}), user("mallory", ask, []string{"clstr.own"}),
-				user("n1", []string{"_INBOX.>", "clstr.own"}, ask),
+				user("n1", []string{"_INBOX.>", "clstr.own", "clstr.who"}, ask),
 			}}).URL()
 			login := func(name string) []nats.Option {
 				return []nats.Option{nats.UserInfo(name, "p"), nats.CustomInboxPrefix("_INBOX." + name)}

@@ -202,7 +202,7 @@ func TestInboxesApart(t *testing.T) {
 		}}
 	}
 	url := testkit.StartNATSServer(t, &server.Options{Users: []*server.User{
-		user("alice", "clstr.s.*.*", "clstr.who"), user("bob", "clstr.s.*.*", "clstr.who"), user("n1", "_INBOX.>", "clstr.own"),
+		user("alice", "clstr.s.*.*", "clstr.who"), user("bob", "clstr.s.*.*", "clstr.who"), user("n1", "_INBOX.>", "clstr.own", "clstr.who"),
 	}}).URL()
 	login := func(name string) []nats.Option {
 		return []nats.Option{nats.UserInfo(name, "p"), nats.CustomInboxPrefix("_INBOX." + name)}

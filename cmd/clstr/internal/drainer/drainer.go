@@ -161,7 +161,7 @@ func (d *Drainer) seeMember(e membership.Entry) {
 }
 
 func (d *Drainer) seeShard(shard uint32, e membership.Entry) {
-	rec, err := membership.Decode[membership.Shard](e.Value)
+	rec, err := membership.DecodeShard(e)
 	switch {
 	case err != nil:
 	case rec.Owner == d.ref:

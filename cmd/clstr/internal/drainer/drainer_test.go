@@ -84,18 +84,18 @@ func started(t *testing.T) *script {
 	s := &script{Store: memstore.New(), t: t}
 	s.state(membership.Active, membership.Ref{})
 	for shard := range uint32(3) {
-		s.own(shard, membership.Shard{Owner: a, Epoch: 1, Why: membership.Claimed})
+		s.own(shard, membership.Shard{Owner: a, Count: 1, Why: membership.Claimed})
 	}
-	s.own(3, membership.Shard{Owner: b, Epoch: 4, Why: membership.HandedOver, From: a, PausedUs: 9_000_000, Cost: transport.DrainCounts{Lost: 9}})
+	s.own(3, membership.Shard{Owner: b, Count: 4, Why: membership.HandedOver, From: a, PausedUs: 9_000_000, Cost: transport.DrainCounts{Lost: 9}})
 	return s
 }
 
 // leaves is what a node does that was asked: one shard each way.
 func (s *script) leaves() {
-	s.own(0, membership.Shard{Owner: b, Epoch: 2, Why: membership.HandedOver, From: a, PausedUs: 1500, Cost: transport.DrainCounts{Parked: 3, Lost: 1}})
-	s.own(1, membership.Shard{Epoch: 2, Why: membership.Released, From: a, PausedUs: 2500, Cost: transport.DrainCounts{Parked: 4, Dropped: 2}})
+	s.own(0, membership.Shard{Owner: b, Count: 2, Why: membership.HandedOver, From: a, PausedUs: 1500, Cost: transport.DrainCounts{Parked: 3, Lost: 1}})
+	s.own(1, membership.Shard{Count: 2, Why: membership.Released, From: a, PausedUs: 2500, Cost: transport.DrainCounts{Parked: 4, Dropped: 2}})
 	s.state(membership.Left, membership.Ref{})
-	s.own(2, membership.Shard{Owner: b, Epoch: 2, Why: membership.Claimed, From: a})
+	s.own(2, membership.Shard{Owner: b, Count: 2, Why: membership.Claimed, From: a})
 }
 
 func (s *script) drain(ctx context.Context) (Report, []int, error) {
@@ -170,7 +170,7 @@ func TestHintsAreLost(t *testing.T) {
 func TestWaitEnds(t *testing.T) {
 	s := started(t)
 	s.after = func() {
-		s.own(0, membership.Shard{Owner: b, Epoch: 2, Why: membership.HandedOver, From: a})
+		s.own(0, membership.Shard{Owner: b, Count: 2, Why: membership.HandedOver, From: a})
 	}
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -190,8 +190,8 @@ func TestWaitEnds(t *testing.T) {
 	if err := d.Ask(t.Context(), a); err != nil || s.member().Counter != before.Counter {
 		t.Errorf("asking again: %v", err)
 	}
-	s.own(1, membership.Shard{Owner: b, Epoch: 2, Why: membership.HandedOver, From: a})
-	s.own(2, membership.Shard{Owner: b, Epoch: 2, Why: membership.HandedOver, From: a})
+	s.own(1, membership.Shard{Owner: b, Count: 2, Why: membership.HandedOver, From: a})
+	s.own(2, membership.Shard{Owner: b, Count: 2, Why: membership.HandedOver, From: a})
 	s.state(membership.Left, membership.Ref{})
 	if r, err := d.Wait(t.Context(), func(int, int) {}); err != nil || r.Moved() != 2 || !r.Since {
 		t.Errorf("watching on: %+v, %v", r, err)

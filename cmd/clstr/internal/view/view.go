@@ -48,6 +48,9 @@ type Shard struct {
 	ID uint32
 	membership.Shard
 	Rev uint64
+	// Unreadable is a record that no node has written. The node that should own the
+	// shard writes it anew.
+	Unreadable bool
 	// Target should own it; zero where nobody takes shards.
 	Target membership.Ref
 }
@@ -77,8 +80,8 @@ func Load(ctx context.Context, store membership.Store) (*Cluster, error) {
 		return nil, fmt.Errorf("the cluster's record is not readable: %w", err)
 	}
 	c.Layout = sharding.Layout{NumShards: c.Config.NumShards, Seed: c.Config.Seed}
-	if want := membership.NewConfig(c.Layout); want != c.Config {
-		return nil, fmt.Errorf("this clstr does not know the cluster's records: %w", want.Check(c.Config))
+	if err := membership.NewConfig(c.Layout).Check(c.Config); err != nil {
+		return nil, fmt.Errorf("this clstr does not know the cluster's records: %w", err)
 	}
 	if err := c.Layout.Validate(); err != nil {
 		return nil, fmt.Errorf("the cluster's record: %w", err)
@@ -142,9 +145,9 @@ func (c *Cluster) seeShards(entries []membership.Entry) {
 	}
 	for _, e := range entries {
 		id, ok := membership.ParseShardKey(e.Key)
-		rec, err := membership.Decode[membership.Shard](e.Value)
-		if ok && err == nil && id < c.Layout.NumShards {
-			c.Shards[id].Shard, c.Shards[id].Rev = rec, e.Rev
+		if ok && id < c.Layout.NumShards {
+			rec, err := membership.DecodeShard(e)
+			c.Shards[id].Shard, c.Shards[id].Rev, c.Shards[id].Unreadable = rec, e.Rev, err != nil
 		}
 	}
 	byRef := map[membership.Ref]*Node{}

@@ -37,7 +37,7 @@ func load(t *testing.T, layout sharding.Layout, nodes map[string]float64) *Clust
 	}
 	for shard := range layout.NumShards {
 		owner, _ := a.Owner(shard)
-		put(membership.ShardKey(shard), membership.Shard{Owner: membership.Ref{Name: owner, Incarnation: "1"}, Epoch: 1, Why: membership.Claimed})
+		put(membership.ShardKey(shard), membership.Shard{Owner: membership.Ref{Name: owner, Incarnation: "1"}, Count: 1, Why: membership.Claimed})
 	}
 	c, err := Load(t.Context(), store)
 	if err != nil {

@@ -1,0 +1,134 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// maker is a store that can be made anew when it is gone.
+type maker interface {
+	// Make makes what the records are kept in, or finds that another node has.
+	Make(ctx context.Context) error
+}
+
+// born is a store that knows when it was made, by its server's clock.
+type born interface {
+	Born(ctx context.Context) (time.Time, error)
+}
+
+// asker is a node that can ask others whether any of them owns a shard.
+type asker interface {
+	// Served asks for a second, or until ctx ends.
+	Served(ctx context.Context) bool
+}
+
+// Agree compares the layout with the cluster's, or says what it is. It waits for the
+// store, and makes it anew where it is gone. The error is of the layout, or ctx's.
+// Run does it too, before each incarnation: it is here for nodes that must not
+// answer others before.
+func (c *Coordinator) Agree(ctx context.Context) error {
+	if c.waited { // another has made it, or will: its revisions begin anew
+		_ = c.make(ctx) // asked for again below where it is needed
+	}
+	for {
+		err := c.agreeOnce(ctx)
+		c.answered(err)
+		switch {
+		case err == nil || errors.Is(err, transport.ErrLayoutMismatch):
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, membership.ErrConflict):
+			continue // another was first: read what it has written
+		case errors.Is(err, membership.ErrNoRecords):
+			if err = c.make(ctx); err == nil {
+				continue
+			}
+			c.log.Error("the store of members is gone, and this node cannot make it", slog.Any("error", err))
+		default:
+			c.log.Warn("the store of members does not answer", slog.Any("error", err))
+		}
+		pause(ctx, time.Second)
+	}
+}
+
+func (c *Coordinator) make(ctx context.Context) error {
+	m, ok := c.opts.Store.(maker)
+	if !ok {
+		return membership.ErrNoRecords
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return m.Make(ctx)
+}
+
+func (c *Coordinator) agreeOnce(ctx context.Context) error {
+	want := membership.NewConfig(c.opts.Self.Layout)
+	e, err := c.config(ctx)
+	if err != nil {
+		return err
+	}
+	if e.Rev == 0 {
+		return c.found(ctx, want)
+	}
+	have, err := membership.Decode[membership.Config](e.Value)
+	if err != nil {
+		return transport.Errorf(transport.ErrLayoutMismatch, "the cluster's record is not readable: %v", err)
+	}
+	if err := want.Check(have); err != nil {
+		return err
+	}
+	c.base, c.waited = have.Base, false
+	return nil
+}
+
+func (c *Coordinator) config(ctx context.Context) (membership.Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return c.opts.Store.Read(ctx, membership.ConfigKey)
+}
+
+// found writes the configuration of a store that has none. It may be that of a
+// cluster whose store was lost, and whose nodes serve until their leases end:
+// nobody claims a shard before the configuration is there, so it is written when
+// they have. An incarnation that ended as [membership.Lost] has waited for that.
+func (c *Coordinator) found(ctx context.Context, cfg membership.Config) error {
+	if !c.waited {
+		c.waited = true
+		if a, ok := c.opts.Node.(asker); c.past.Epoch > 0 || ok && a.Served(ctx) {
+			wait := c.longestWait()
+			c.log.Warn("the store of members has no configuration, and other nodes may own shards by an earlier store: this node waits until their leases have ended", slog.Duration("wait", wait))
+			pause(ctx, wait)
+			return membership.ErrConflict // look again
+		}
+	}
+	if b, ok := c.opts.Store.(born); ok {
+		at, err := b.Born(ctx)
+		if err != nil {
+			return err
+		}
+		cfg.Base = uint64(max(0, at.UnixMicro()))
+	}
+	if c.past.Epoch > 0 {
+		cfg.Base = max(cfg.Base, c.past.Epoch+1)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, err := c.opts.Store.Write(ctx, membership.ConfigKey, 0, cfg.Encode())
+	if err == nil {
+		return membership.ErrConflict // look again
+	}
+	return err
+}
+
+// longestWait is after how long no node of a lost store has a lease any more, as
+// far as their leases are those of a preset or this node's own.
+func (c *Coordinator) longestWait() time.Duration {
+	own := c.opts.Self.Timing
+	return max(own.Lease+own.Delta, membership.CalmTiming.Lease+membership.CalmTiming.Delta)
+}

@@ -1,0 +1,145 @@
+package membership
+
+import (
+	"cmp"
+	"time"
+)
+
+// Past is what a node remembers of the store from its incarnations before.
+type Past struct {
+	Base  uint64 // of the cluster's configuration
+	Rev   uint64 // the highest revision
+	Epoch uint64 // the highest epoch
+}
+
+// lineage is the node's view of whether the store is still the one that it knows.
+// A store that was lost and made anew, or restored from a backup, has forgotten
+// epochs. So each has a base in its configuration, which is above all that nodes
+// remember before one of them claims a shard; and what looks lost in it counts only
+// once a renewal has succeeded after that, which no other store accepts.
+type lineage struct {
+	c    *Core
+	past Past // of the incarnations before, and of this
+
+	base   uint64
+	known  bool // base is above all that the node remembers
+	asking bool
+	gone   bool   // the store has said that there is none
+	lostBy uint64 // of the renewals, when the configuration was found missing; 0 if it is there
+
+	doubted   bool          // the store is gone, or has forgotten the node's renewals
+	doubtedAt time.Duration // when that was first seen
+}
+
+// result takes how an operation on the store has ended.
+func (l *lineage) result(s Status) {
+	switch {
+	case s == NoStore && !l.gone:
+		l.gone = true
+		l.doubt()
+		l.c.emit(StoreGone{})
+	case s == Done || s == Conflict:
+		l.gone = false
+	}
+}
+
+// doubt notes that the store is not the one in which the node has a lease. Nobody
+// can have renewed a lease in that one since.
+func (l *lineage) doubt() {
+	if !l.doubted {
+		l.doubted, l.doubtedAt = true, l.c.now
+	}
+}
+
+// endIfGone ends the incarnation when its store is gone for so long that the lease
+// of every member has ended by its own clock: another store may be used then.
+func (l *lineage) endIfGone() {
+	c := l.c
+	if !l.doubted || c.valid() {
+		return
+	}
+	longest := c.self.Timing.Lease
+	for _, m := range c.members.all {
+		if !m.final() && m.State != "" {
+			longest = max(longest, m.Lease())
+		}
+	}
+	if c.now-l.doubtedAt >= longest+c.self.Timing.Delta {
+		c.end(Lost, Ref{})
+	}
+}
+
+// look reads the configuration.
+func (l *lineage) look() {
+	if !l.asking {
+		l.asking = true
+		l.c.read(ConfigKey, func(r Result) {
+			l.asking = false
+			if r.Status == Done {
+				l.see(r.Entries[0])
+			}
+		})
+	}
+}
+
+// see takes a version of the configuration, and writes one with another base where
+// this is too low, or none where it is missing.
+func (l *lineage) see(e Entry) {
+	c := l.c
+	if c.own.rev == 0 || l.doubted {
+		return // what the node has to remember is not decided yet, or this is not its store
+	}
+	have, err := Decode[Config](e.Value)
+	if err == nil && have.Base >= MaxEpoch {
+		have.Base = 0
+	}
+	there := err == nil && e.Value != nil && NewConfig(c.self.Layout).Check(have) == nil
+	want := max(l.base, have.Base)
+	if p := c.self.Past; p.Epoch > 0 && (there && have.Base != p.Base || c.own.record.Born <= p.Rev) {
+		want = max(want, p.Epoch+1) // it has forgotten what this node remembers
+	}
+	if there && have.Base >= want {
+		if !l.known {
+			l.past.Rev = c.own.rev // those of an earlier store say nothing any more
+		}
+		l.base, l.known, l.lostBy = have.Base, true, 0
+		c.shards.dirty = true
+		return
+	}
+	if !there && e.Value != nil && err == nil {
+		return // another cluster's: not ours to mend
+	}
+	if !there && !l.mayMend() {
+		return
+	}
+	cfg := NewConfig(c.self.Layout)
+	cfg.Base = want
+	l.asking = true
+	c.write(ConfigKey, e.Rev, cfg, func(r Result) {
+		l.asking = false
+		if r.Status == Done {
+			c.emit(Rebased{Base: want, Missing: !there})
+			l.see(Entry{ConfigKey, r.Rev, encode(cfg)})
+		}
+	})
+}
+
+// mayMend reports whether the node may write a configuration that is missing: it
+// serves, and has renewed its lease in this store since it found it missing.
+func (l *lineage) mayMend() bool {
+	c := l.c
+	l.lostBy = cmp.Or(l.lostBy, c.own.record.Counter)
+	return c.valid() && c.own.state == Active && c.own.confirms(l.lostBy)
+}
+
+// note remembers a revision.
+func (l *lineage) note(rev uint64) { l.past.Rev = max(l.past.Rev, rev) }
+
+// Past returns what the next incarnation of the node has to remember.
+func (c *Core) Past() Past {
+	p := c.lineage.past
+	if c.lineage.known {
+		p.Base = c.lineage.base
+	}
+	return p
+}

@@ -1,0 +1,68 @@
+package natsstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// gone is the error of a bucket that was deleted, or lost with its servers' disks.
+func (s *Store) gone() error {
+	return fmt.Errorf("%w: bucket %s is gone: %w", ErrBucket, s.bucket, membership.ErrNoRecords)
+}
+
+// unanswered says why nobody answers for the bucket: it has no leader, or it is not
+// there any more.
+func (s *Store) unanswered(ctx context.Context) error {
+	if _, err := s.info(ctx); is(err, codeStreamNotFound) {
+		return s.gone()
+	}
+	return s.mapped(ctx, nats.ErrNoResponders)
+}
+
+// Make makes the bucket anew after it was deleted or lost, or finds that another
+// node has. The nodes of package cluster call it when the lease of every node has
+// ended. A user who may not is told the command that does it.
+func (s *Store) Make(ctx context.Context) error {
+	err := s.open(ctx, callTimeout)
+	if errors.Is(err, transport.ErrNotPermitted) {
+		return fmt.Errorf("%w; make bucket %s with: %s", err, s.bucket, s.command())
+	}
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	watches := make([]*watch, 0, len(s.watches))
+	for w := range s.watches {
+		watches = append(watches, w)
+	}
+	s.mu.Unlock()
+	for _, w := range watches {
+		w.mu.Lock()
+		w.last = 0 // revisions begin anew
+		w.mu.Unlock()
+	}
+	return nil
+}
+
+// command makes the bucket with the nats tool.
+func (s *Store) command() string {
+	return "nats kv add " + s.bucket + " --history 1 --replicas " + strconv.Itoa(s.replicas()) + " --marker-ttl 1m" +
+		" --republish-source '" + s.subjects + ">' --republish-destination '" + s.events + ">'"
+}
+
+// Born returns when the bucket was made, by its server's clock.
+func (s *Store) Born(ctx context.Context) (time.Time, error) {
+	info, err := s.info(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return info.Created, nil
+}
