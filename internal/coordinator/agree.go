@@ -101,10 +101,7 @@ func (c *Coordinator) found(ctx context.Context, cfg membership.Config) error {
 	if !c.waited {
 		c.waited = true
 		if a, ok := c.opts.Node.(asker); c.past.Epoch > 0 || ok && a.Served(ctx) {
-			wait := c.longestWait()
-			c.log.Warn("the store of members has no configuration, and other nodes may own shards by an earlier store: this node waits until their leases have ended", slog.Duration("wait", wait))
-			pause(ctx, wait)
-			return membership.ErrConflict // look again
+			return c.waitForLeases(ctx)
 		}
 	}
 	if b, ok := c.opts.Store.(born); ok {
@@ -124,6 +121,25 @@ func (c *Coordinator) found(ctx context.Context, cfg membership.Config) error {
 		return membership.ErrConflict // look again
 	}
 	return err
+}
+
+// waitForLeases waits until no node has a lease of an earlier store, or the
+// configuration is there: the nodes that own shards may be of this store, which
+// another has founded meanwhile.
+func (c *Coordinator) waitForLeases(ctx context.Context) error {
+	wait := c.longestWait()
+	until, told := time.Now().Add(wait), false
+	for ctx.Err() == nil && time.Now().Before(until) {
+		if e, err := c.config(ctx); err == nil && e.Rev > 0 {
+			break
+		}
+		if !told {
+			told = true
+			c.log.Warn("the store of members has no configuration, and other nodes may own shards by an earlier store: this node waits until their leases have ended", slog.Duration("wait", wait))
+		}
+		pause(ctx, min(time.Second, time.Until(until)))
+	}
+	return membership.ErrConflict // look again
 }
 
 // longestWait is after how long no node of a lost store has a lease any more, as

@@ -9,6 +9,7 @@ import (
 
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
+	"github.com/clstr-go/clstr/sharding"
 )
 
 // losable is a store that can be lost, and made anew.
@@ -182,6 +183,32 @@ func TestStoreIsReplaced(t *testing.T) {
 		a.wantEnd(nil)
 		b.wantEnd(nil)
 	})
+}
+
+// TestFoundedMeanwhile: the owners that new nodes hear of are of a cluster that was
+// founded while they asked, so they do not wait.
+func TestFoundedMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		cl.othersOwn = true
+		a, b := cl.start("a"), cl.start("b")
+		cl.founds(500 * time.Millisecond)
+		time.Sleep(15 * time.Second)
+		cl.wantOwners("a", "b")
+		for _, m := range []*member{a, b} {
+			m.stop()
+			m.wantEnd(nil)
+		}
+	})
+}
+
+// founds writes the configuration after a while.
+func (cl *cluster) founds(after time.Duration) {
+	time.Sleep(after)
+	cfg := membership.NewConfig(sharding.Layout{NumShards: shards})
+	if _, err := cl.store.Write(cl.t.Context(), membership.ConfigKey, 0, cfg.Encode()); err != nil {
+		cl.t.Error(err)
+	}
 }
 
 // TestNewNodeOfALostStore: a node that finds no configuration, and hears that others
