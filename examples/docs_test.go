@@ -176,7 +176,11 @@ func TestMapIsWhole(t *testing.T) {
 		dir, _, _ := strings.Cut(strings.TrimPrefix(section, "`"), "`")
 		section, _, _ = strings.Cut(section, "\n## ")
 		for _, m := range row.FindAllStringSubmatch(section, -1) {
-			mapped[path.Join(dir, m[1])] = true
+			file := path.Join(dir, m[1])
+			if mapped[file] {
+				t.Errorf("%s has two lines for %s", name, file)
+			}
+			mapped[file] = true
 		}
 	}
 	for file := range r.code {
