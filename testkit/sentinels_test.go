@@ -50,6 +50,7 @@ var sentinels = map[string]error{
 	"ErrActivationFailed":           cluster.ErrActivationFailed,
 	"ErrLayoutMismatch":             cluster.ErrLayoutMismatch,
 	"ErrShardOutOfRange":            cluster.ErrShardOutOfRange,
+	"ErrCircle":                     cluster.ErrCircle,
 	"ErrUnknownKind":                cluster.ErrUnknownKind,
 	"ErrUnknownType":                cluster.ErrUnknownType,
 	"ErrBadOption":                  cluster.ErrBadOption,

@@ -45,6 +45,13 @@ func (s *losable) Make(context.Context) error {
 	return nil
 }
 
+// times is how often it was made.
+func (s *losable) times() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.made
+}
+
 // Born implements born.
 func (s *losable) Born(context.Context) (time.Time, error) {
 	s.mu.Lock()
@@ -126,17 +133,17 @@ func TestStoreIsLost(t *testing.T) {
 		_, highest, _ := s.epochs()
 		s.lose()
 		time.Sleep(6 * time.Second)
-		if len(cl.owners()) > 0 || s.made != 1 {
-			t.Errorf("before the leases have ended the store was made %d times", s.made)
+		if made := s.times(); len(cl.owners()) > 0 || made != 1 {
+			t.Errorf("before the leases have ended the store was made %d times", made)
 		}
 		time.Sleep(4 * time.Second) // a lease
-		if s.made != 1 {
+		if s.times() != 1 {
 			t.Error("the store is made before the last lease has ended for long enough")
 		}
 		time.Sleep(20 * time.Second)
 		cl.wantOwners("a", "b")
-		if low, _, n := s.epochs(); n != shards || low <= highest || s.made != 2 {
-			t.Errorf("%d shards in epochs from %d, those before went up to %d; made %d times", n, low, highest, s.made)
+		if low, _, n := s.epochs(); n != shards || low <= highest || s.times() != 2 {
+			t.Errorf("%d shards in epochs from %d, those before went up to %d; made %d times", n, low, highest, s.times())
 		}
 		a.stop()
 		b.stop()
