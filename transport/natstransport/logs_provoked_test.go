@@ -222,6 +222,15 @@ var provocations = []struct {
 		eventually(t, "the backlog is full", func() bool { return node.Backlog() == 4 })
 		release()
 	}},
+	{"a reader that is ended", []string{"the connection's reader was ended by code that it called: another one goes on"}, func(t *testing.T, w *secretWatch) {
+		url := testkit.StartNATS(t)
+		node, client := w.connect(natstransport.Options{URL: url}), w.connect(natstransport.Options{URL: url})
+		if _, err := node.Subscribe(patient(t), 7, exits{}); err != nil {
+			t.Fatal(err)
+		}
+		w.refused(client, secret(transport.Envelope{Shard: 7, Type: "Exit"}), "draining")
+		want(t, client, secret(transport.Envelope{Shard: 7}), string(loud(40)))
+	}},
 	{"an error of any kind", []string{"NATS reports an error"}, func(t *testing.T, w *secretWatch) {
 		tr := w.connect(natstransport.Options{URL: testkit.StartNATS(t)})
 		serve(t, tr, 7, echo)
