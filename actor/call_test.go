@@ -20,6 +20,7 @@ const patience = 30 * time.Second
 // call is a sender that counts what it is told: each message must be answered
 // exactly once, and ended if it was started.
 type call struct {
+	stopHook actor.Role // that waits for it
 	context.Context
 	cancel context.CancelFunc
 	msg    actor.Message
@@ -86,6 +87,7 @@ func (c *call) OnDrain(func())               {}
 func (c *call) NoEffect(bool) bool           { return false }
 func (c *call) HandBack() bool               { return false }
 func (c *call) Waiting() *actor.Turn         { return nil }
+func (c *call) StopHook() actor.Role         { return c.stopHook }
 func (c *call) Turn() *actor.Turn            { return nil }
 func (c *call) Queued(actor.Place)           {}
 

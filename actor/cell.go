@@ -188,6 +188,9 @@ func (c *cell) next(afterUser bool) (m any, invoker pactor.MessageInvoker, user 
 	if c.shard.parks(c.mail.first) {
 		return lapse, nil, false
 	}
+	if c.endsNow() {
+		return leave, nil, false
+	}
 	m = c.mail.pop()
 	c.now, _ = m.(*Context)
 	switch {

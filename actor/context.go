@@ -50,6 +50,9 @@ type Call interface {
 	// Waiting returns the turns that wait for the answer, the nearest first; nil if
 	// none does.
 	Waiting() *Turn
+	// StopHook returns what the stop hook is, of a key whose shard ends, that waits for the
+	// call; [KeyTurn] if none does.
+	StopHook() Role
 	// Turn returns the turn of the handler that runs; nil while that has asked nothing.
 	Turn() *Turn
 	// Queued says where the message stands in line, behind what runs there, until it
@@ -76,6 +79,7 @@ type Message struct {
 type Context struct {
 	call Call
 	cell *cell
+	stop bool // a stop hook of a key whose shard ends has sent it
 }
 
 var _ context.Context = (*Context)(nil)

@@ -3,10 +3,17 @@ package actor
 // deliver queues m for key, and makes the key if it has to.
 func (s *shard) deliver(key string, m *Context) error {
 	s.mu.RLock()
-	c, closed := s.table[key], s.closed
+	c, closed, group := s.table[key], s.closed, s.group
 	s.mu.RUnlock()
 	if closed {
 		return ErrStopping
+	}
+	if group != nil {
+		if err := s.admits(c, m); err != nil {
+			return err
+		}
+	} else if !m.call.AwaitsReply() {
+		m.stop = m.call.StopHook() != KeyTurn // kept if the shard begins to end before its turn
 	}
 	if c != nil { // where there is none, no turn of the key's waits for m
 		if err := c.closesCircle(m); err != nil {
@@ -33,6 +40,9 @@ func (s *shard) delivered(c *cell, m *Context, res putResult) error {
 			m.call.Queued(c)
 		}
 	case wake:
+		if m.stop && m.call.Waiting() != nil { // the key's own stop hook may run before it
+			m.call.Queued(c)
+		}
 		s.host.system.pool.Go(c)
 	case full:
 		s.host.refused()
@@ -75,6 +85,12 @@ func (s *shard) deliverNew(key string, m *Context) error {
 			}
 		}
 		c = &cell{shard: s, key: key, flags: counted}
+		if s.group != nil {
+			if err := s.wakes(c, m); err != nil {
+				s.mu.Unlock()
+				return err
+			}
+		}
 	}
 	res := s.put(c, m) // what is in the table is not gone
 	if !ok {
@@ -82,6 +98,9 @@ func (s *shard) deliverNew(key string, m *Context) error {
 		s.peak = max(s.peak, len(s.table))
 		s.ages.add(c)
 		s.noteOldest()
+		if s.group != nil {
+			s.group.begin(0, []*cell{c})
+		}
 	}
 	s.mu.Unlock()
 	if !ok {

@@ -14,8 +14,9 @@ import (
 // of hooks have ended then, so that what heeds them writes nothing. When the wait
 // is over in vain, another may have it soon, and they end too.
 func (h *Host) EndShard(ctx context.Context, id uint32, lost bool) error {
+	s := h.atEnd(ctx, id, lost)
 	h.mu.RLock()
-	s, ending := h.shards.Get(id), h.late[id]
+	ending := h.late[id]
 	h.mu.RUnlock()
 	if s != nil {
 		ending = []*shard{s}
@@ -35,6 +36,31 @@ func (h *Host) EndShard(ctx context.Context, id uint32, lost bool) error {
 		}
 	}
 	return nil
+}
+
+// atEnd returns the shard that is to end, nil if there is none, when no key of its group
+// lives, if it is in one, or when ctx ends: the wait for the shard itself then tells
+// which keys live. A shard that is made afterwards is another.
+func (h *Host) atEnd(ctx context.Context, id uint32, lost bool) *shard {
+	for {
+		h.mu.Lock()
+		s, g := h.shards.Get(id), h.groups[id]
+		if s == nil && (g == nil || lost || g.isIdle() || ctx.Err() != nil) {
+			delete(h.groups, id)
+			h.mu.Unlock()
+			return nil
+		}
+		h.mu.Unlock()
+		if s != nil {
+			s.mu.RLock()
+			g = s.group
+			s.mu.RUnlock()
+		}
+		alone := s != nil && (lost || g == nil)
+		if alone || g.await(ctx) != nil && s != nil || s != nil && s.close() {
+			return s
+		}
+	}
 }
 
 // leave lets the shard's number have another table, beside one whose end was

@@ -17,6 +17,9 @@ var (
 	ErrStuck = fmt.Errorf("%w: the key is stuck", ErrMailboxFull)
 	// ErrStopping: the host ends.
 	ErrStopping = errors.New("host is stopping")
+	// ErrEnded: the key has ended with its node, and the stop hook that asks cannot wake
+	// it any more. Nobody else serves it.
+	ErrEnded = errors.New("the key has ended")
 	// ErrLapsed: the node's lease on the shard has ended: another node may own the
 	// key by now.
 	ErrLapsed = errors.New("the node's lease on the shard has ended")

@@ -71,7 +71,7 @@ func (h *Host) search() {
 // noteOldest is called with mu held after a change of the ages. A shard that ends
 // has nothing to passivate.
 func (s *shard) noteOldest() {
-	if s.closed {
+	if s.closed || s.group != nil {
 		s.oldest.Store(never)
 		return
 	}

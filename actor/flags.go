@@ -1,6 +1,6 @@
 package actor
 
-type flag uint8
+type flag uint16
 
 const (
 	scheduled flag = 1 << iota // on the pool, or running
@@ -11,6 +11,8 @@ const (
 	counted                    // in the host's number of active keys
 	dead                       // out of the shard's table
 	parked                     // the mail waits for the node's lease
+	ends                       // its shard ends, and this incarnation was there when that began
+	woken                      // a stop hook has woken it while its shard ends
 )
 
 func (c *cell) is(f flag) bool { return c.flags&f != 0 }

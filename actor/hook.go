@@ -269,6 +269,7 @@ func (quiet) NoEffect(bool) bool   { return false }
 func (quiet) HandBack() bool       { return false }
 func (quiet) AwaitsReply() bool    { return false }
 func (quiet) Waiting() *Turn       { return nil }
+func (quiet) StopHook() Role       { return KeyTurn }
 func (quiet) Turn() *Turn          { return nil }
 func (quiet) Queued(Place)         {}
 func (quiet) End()                 {}

@@ -116,6 +116,8 @@ type Host struct {
 	late    map[uint32][]*shard     // by number, what EndShard has waited for in vain; the slices are replaced
 	list    []*shard                // what is in shards and late, in no order
 	made    int                     // shards
+	groups  map[uint32]*EndGroup    // of shards that end and have no table
+	ending  *EndGroup               // of all, where the host stops
 	stopped bool
 
 	ages     byAge       // the shards that have keys
@@ -125,7 +127,7 @@ type Host struct {
 
 // NewHost makes a host.
 func (s *System) NewHost(opts HostOptions) *Host {
-	h := &Host{system: s, opts: opts.withDefaults(), name: s.nextHost(), late: map[uint32][]*shard{}}
+	h := &Host{system: s, opts: opts.withDefaults(), name: s.nextHost(), late: map[uint32][]*shard{}, groups: map[uint32]*EndGroup{}}
 	h.life, h.end = context.WithCancel(context.Background())
 	h.keys, _ = opts.Observer.(KeyObserver)
 	h.idle.host = h
@@ -142,24 +144,25 @@ func (s *System) NewHost(opts HostOptions) *Host {
 func (h *Host) Deliver(shardID uint32, key string, call Call) error {
 	s := h.shards.Get(shardID)
 	if s == nil {
-		if s = h.makeShard(shardID); s == nil {
+		if s = h.makeShard(shardID, call); s == nil {
 			return ErrStopping
 		}
 	}
 	return s.deliver(key, &Context{call: call})
 }
 
-func (h *Host) makeShard(id uint32) *shard {
+func (h *Host) makeShard(id uint32, call Call) *shard {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.stopped {
+	group := h.groupOf(id)
+	if h.stopped || group != nil && call.StopHook() == KeyTurn {
 		return nil
 	}
 	s := h.shards.Get(id)
 	if s == nil {
 		h.made++
 		s = newShard(h, id, h.made)
-		s.before = h.late[id]
+		s.before, s.group = h.late[id], group
 		s.listed = len(h.list)
 		h.list = append(h.list, s)
 		h.shards.Set(id, s)
@@ -175,20 +178,25 @@ func (h *Host) Active() int { return int(h.active.Load()) }
 // ended. When that takes too long it returns ctx's error, and names the keys that
 // have not ended and what they are at.
 func (h *Host) Stop(ctx context.Context) error {
+	h.BeginStop(NewEndGroup(true)) // unless it has begun
+	h.mu.RLock()
+	group := h.ending
+	h.mu.RUnlock()
+	_ = group.await(ctx) // the waits below tell which keys live
 	h.mu.Lock()
 	h.stopped = true
 	shards := slices.Clone(h.list)
 	h.mu.Unlock()
-	h.idle.stop()
 	for _, s := range shards {
 		s.stop()
 	}
 	for _, s := range shards {
 		select {
 		case <-s.done:
+			continue
 		case <-ctx.Done():
-			return fmt.Errorf("stopping kind %q: still running: %s: %w", h.opts.Kind, running(shards...), ctx.Err())
 		}
+		return fmt.Errorf("stopping kind %q: still running: %s: %w", h.opts.Kind, running(shards...), ctx.Err())
 	}
 	h.end()
 	return nil

@@ -39,7 +39,7 @@ func TestWhoLostTheRaceFindsTheKey(t *testing.T) {
 	s := NewSystem(slog.New(slog.DiscardHandler), p)
 	made := 0 // on the key's turn
 	h := s.NewHost(HostOptions{Factory: func(string) (Actor, error) { made++; return plain{}, nil }})
-	shard := h.makeShard(0)
+	shard := h.makeShard(0, nil)
 	for range 3 {
 		a := answering{Context: t.Context(), answered: make(chan struct{})}
 		if err := shard.deliverNew("k", &Context{call: a}); err != nil {

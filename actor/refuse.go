@@ -10,9 +10,13 @@ func (s *shard) remove(c *cell) {
 	s.mu.Lock()
 	c.set(dead)
 	s.drop(c)
+	group := s.group
 	s.mu.Unlock()
 	s.host.count(-1)
 	s.refuseMail(c)
+	if group != nil {
+		group.ended(c, false, false)
+	}
 }
 
 // refuseMail answers what a cell has that will not run any more.
@@ -48,9 +52,13 @@ func (s *shard) refuseRest() {
 		c.set(dead)
 		s.drop(c)
 	}
+	group := s.group
 	s.mu.Unlock()
 	s.host.count(-len(cells))
 	for _, c := range cells {
 		s.refuseMail(c)
+		if group != nil {
+			group.ended(c, c.isSet(ends), false)
+		}
 	}
 }

@@ -36,7 +36,9 @@ type shard struct {
 	peak   int  // of the table's length, since it was made
 	ages   ages // of the cells in table
 	closed bool
-	before []*shard // former tables of the shard, some of whose keys may live on
+	group  *EndGroup           // nil unless the shard ends; then only stop hooks are served
+	woke   map[string]struct{} // keys that they have woken
+	before []*shard            // former tables of the shard, some of whose keys may live on
 
 	parking parking // after mu
 
@@ -132,9 +134,14 @@ func (s *shard) terminated(ctx pactor.Context, who *PID) {
 	c.mu.Lock()
 	c.mail.take(isOwn)                       // nothing to the next one
 	notYet := h.backoff.refuses(s.id, c.key) // what has come since the activation failed
+	late := s.lateMail(c)
 	again := c.mail.len() > 0 && !s.closed && notYet == nil
+	group, wasFirst := s.group, c.is(ends)
 	c.invoker, c.system = nil, nil
-	c.flags &^= suspended | stopping | leaving | parked
+	c.flags &^= suspended | stopping | leaving | parked | ends
+	if again && group != nil {
+		c.flags |= woken
+	}
 	recount := 0
 	switch {
 	case again && !c.is(counted):
@@ -150,6 +157,10 @@ func (s *shard) terminated(ctx pactor.Context, who *PID) {
 	c.mu.Unlock()
 	s.mu.Unlock()
 	h.count(recount)
+	s.refuseAll(c, late, ErrStopping)
+	if group != nil {
+		defer group.ended(c, wasFirst, again)
+	}
 	if again {
 		s.spawn(ctx, c)
 		return

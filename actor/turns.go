@@ -8,6 +8,16 @@ type (
 	Turn = turn.Turn
 	// Place is where a message stands in line.
 	Place = turn.Place
+	// Role says what a turn is.
+	Role = turn.Role
+)
+
+// The roles of the turns of keys.
+const (
+	KeyTurn    = turn.Key    // a message's, or that of a hook other than a stop hook
+	StopTurn   = turn.Stop   // a stop hook's
+	EndingTurn = turn.Ending // a stop hook's whose shard ends: what it asks is served
+	LastTurn   = turn.Last   // the same of a key that such a hook has woken: it wakes none
 )
 
 var _ Place = (*cell)(nil)
@@ -71,11 +81,11 @@ func (h *hook) Asks() *Turn {
 		return nil
 	}
 	if h.turn == nil {
-		role := turn.Key
-		if h.what == passivation {
-			role = turn.Stop
-		}
 		c := h.own.cell
+		role := KeyTurn
+		if h.what == passivation {
+			role = c.stopRole()
+		}
 		h.turn = turn.New(c.shard.id, role, c.shard.host.opts.Kind, c.key, h.by)
 	}
 	return h.turn

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/coordinator"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
@@ -168,6 +169,12 @@ func (l *living) Left() {
 		_ = l.owners.Unsubscribe()
 	}
 }
+
+// Final implements coordinator.Node.
+func (l *living) Final(shards []uint32) { handlers.Final(l.life, shards) }
+
+// NotServed implements coordinator.Node.
+func (l *living) NotServed(shard uint32) { handlers.NotServed(l.life, shard) }
 
 // Settled implements coordinator.Node.
 func (l *living) Settled() { close(l.n.ready) }

@@ -168,6 +168,7 @@ func (n *Node) runFixed(ctx context.Context, life *transport.Lifetime, log *slog
 	close(n.ready)
 	<-ctx.Done()
 	log.Info("node drains")
+	quiesce(subs, life)
 	err = errors.Join(unsubscribe(subs), life.End())
 	n.owned(0)
 	log.Info("node has ended")
@@ -249,14 +250,6 @@ func subscribeFunc(ctx context.Context, t ServerTransport, life *transport.Lifet
 	return funcSubscription{sub, accepted}, nil
 }
 
-// funcSubscription ends when the transport has handed over its last call, and what it
-// has handed over was done.
-type funcSubscription struct{ arrives, accepted Subscription }
-
-func (s funcSubscription) Unsubscribe() error {
-	return errors.Join(s.arrives.Unsubscribe(), s.accepted.Unsubscribe())
-}
-
 // lifeContext is the caller's context with the values of the node's.
 type lifeContext struct {
 	context.Context
@@ -268,15 +261,4 @@ func (c lifeContext) Value(key any) any {
 		return v
 	}
 	return c.Context.Value(key)
-}
-
-// unsubscribe ends all subscriptions side by side: each waits for its handlers.
-func unsubscribe(subs []Subscription) error {
-	errs := make([]error, len(subs))
-	var wg sync.WaitGroup
-	for i, s := range subs {
-		wg.Go(func() { errs[i] = s.Unsubscribe() })
-	}
-	wg.Wait()
-	return errors.Join(errs...)
 }

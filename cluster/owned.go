@@ -46,7 +46,11 @@ func (s *ownedShard) drain(ctx context.Context) (lost int, err error) {
 	}
 	hooks, cancel := context.WithDeadline(ctx, end.hooks)
 	defer cancel()
-	if late := s.l.life.EndShard(hooks, s.guard.Shard, false); late != nil { // contexts of hooks have ended now
+	late := s.l.life.EndShard(hooks, s.guard.Shard, false)
+	if late == nil { // what a stop hook has asked at the last moment
+		late = errors.Join(s.drainer.Rest(hooks), s.l.life.EndShard(hooks, s.guard.Shard, false))
+	}
+	if late != nil { // contexts of hooks have ended now
 		lost = unended(late)
 		err = errors.Join(err, s.l.life.EndShard(ctx, s.guard.Shard, true))
 	}

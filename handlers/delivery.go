@@ -47,6 +47,7 @@ var codes = []struct{ from, to error }{
 	{actor.ErrStopping, transport.ErrDraining},
 	{actor.ErrCircle, transport.ErrCircle},
 	{actor.ErrLapsed, transport.ErrNotOwner},
+	{actor.ErrEnded, transport.ErrTransportNoShardSubscriber},
 	{actor.ErrUnknownType, transport.ErrUnknownType},
 	{actor.ErrDecode, transport.ErrDecode},
 	{actor.ErrEncode, transport.ErrReply},

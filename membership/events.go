@@ -89,11 +89,13 @@ type (
 		Paused time.Duration
 	}
 	// Close asks to stop serving a shard. With Drain what has started comes to
-	// its end, and Closed answers; without, the shard is another's already.
+	// its end, and Closed answers; without, the shard is another's already. Final says
+	// that nobody is there to take it.
 	Close struct {
 		Shard uint32
 		Epoch uint64
 		Drain bool
+		Final bool
 	}
 	// Route tells of a new version of a shard's record, whoever owns it.
 	Route struct {

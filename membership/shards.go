@@ -119,7 +119,7 @@ func (c *Core) reconcile(id uint32) {
 		if c.valid() && c.shouldMove(s, c.target(id)) {
 			c.set(id, draining, s.op)
 			s.since = c.now
-			c.emit(Close{Shard: id, Epoch: s.epoch, Drain: true})
+			c.emit(Close{Shard: id, Epoch: s.epoch, Drain: true, Final: c.target(id).IsZero()})
 		}
 	case passing:
 		if !s.op && c.now >= s.again && !c.lineage.doubted {
@@ -171,7 +171,9 @@ func (c *Core) shouldMove(s *shard, to Ref) bool {
 	case to == c.self.Ref:
 		return false
 	case c.own.state == Leaving || c.own.record.State == Leaving:
-		most *= 4
+		if most *= 4; to.IsZero() {
+			return true // the last node's shards end together
+		}
 	case to.IsZero():
 		return false // nobody takes shards at the moment
 	case !s.rec.From.IsZero() && c.now-s.since < c.self.Timing.Residency && !c.forming():

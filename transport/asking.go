@@ -157,7 +157,7 @@ func (s *Sub) answerQuestion(c *Call) {
 			edges = append(edges, edge{i, t, t.Asks()})
 		}
 	}
-	if q.drains && s.draining.Load() { // what it refuses waits for all that it waits for
+	if q.drains && (s.draining.Load() || s.stops.Load()) { // what it refuses waits for all that it waits for
 		for _, t := range turn.Of(func(s uint32) bool { return s == shard }, mostEdges) {
 			edges = append(edges, edge{0, t, t.Asks()})
 		}

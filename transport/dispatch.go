@@ -70,6 +70,7 @@ type Sub struct {
 	draining atomic.Bool  // it drains: what its calls wait for is admitted
 	gaveUp   atomic.Bool  // an Unsubscribe did not see its end
 	lastPart atomic.Int64 // when a handler has passed a call on the last time; 0: never
+	stops    atomic.Bool  // stop hooks run, or soon will: what they ask is admitted
 	dropped  atomic.Bool  // set under mu
 	lapsed   atomic.Bool  // the same
 	keys     keyBytes
@@ -84,6 +85,7 @@ type Sub struct {
 	drained chan struct{}       // made by Unsubscribe, closed when nothing is in flight
 	asked   map[*Call]struct{}  // behind a gate: those whose handlers look at their end
 	late    map[*Call]*lateCall // those that their handlers have left open
+	giveUp  time.Time           // of a Quiesce that has failed
 	ending  bool                // those are told that the shard drains
 	inner   map[*Sub]*Sub       // by where calls are passed on to; see outer
 }
@@ -188,7 +190,7 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 	case ending, !part && s.outer.over():
 		c.Refuse(Errorf(ErrDraining, "%s", c.env.where()))
 		return false
-	case n >= refusing && !(s.draining.Load() && c.Needed()):
+	case n >= refusing && !s.admits(c):
 		c.Refuse(Errorf(ErrDraining, "%s", c.env.where()))
 		return false
 	case s.full(n):

@@ -38,6 +38,9 @@ type Drainer interface {
 	// are told at once ([Call.OnDrain]); what they still owe two seconds later is
 	// handed back, or cut off.
 	Drain(ctx context.Context) error
+	// Rest is Drain at the end of the shard's keys: what stop hooks ask is not admitted
+	// any more either.
+	Rest(ctx context.Context) error
 	// Drop is Drain for a shard that is another's: the contexts of calls that run
 	// end, and their callers are told that they may have run. It waits until ctx ends
 	// for handlers to heed that, so that they do not run beside the next owner's.
@@ -72,6 +75,16 @@ func (s *Sub) Drain(ctx context.Context) error {
 		s.draining.Store(!s.dropped.Load())
 		drained = s.refuseAndDrain()
 	}
+}
+
+// Rest implements [Drainer].
+func (s *Sub) Rest(ctx context.Context) error {
+	s.stops.Store(false)
+	s.draining.Store(false)
+	if !s.awaitEnd(s.refuseAndDrain(), ctx.Done()) {
+		return Errorf(ErrHandlerTimeout, "%d calls have not finished", s.Pending()).WithCause(ctx.Err())
+	}
+	return nil
 }
 
 // Drop implements [Drainer].

@@ -90,6 +90,9 @@ func (s *Sub) tellLate() {
 	now := expiry.Now()
 	var tell []func()
 	s.mu.Lock()
+	if !s.ending {
+		s.stops.Store(true)
+	}
 	s.ending = true
 	for _, l := range s.late {
 		if l.tell != nil {
@@ -115,7 +118,12 @@ func (s *Sub) awaitEnd(drained, giveUp <-chan struct{}) bool {
 		case <-look.C:
 			s.cutLate(expiry.Now() - int64(lateGrace))
 		case <-giveUp:
-			return false
+			select {
+			case <-drained: // at the same moment
+				return true
+			default:
+				return false
+			}
 		}
 	}
 }

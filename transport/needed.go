@@ -31,13 +31,17 @@ var drainReach = reach{turns: 4096, hops: 64, drains: true}
 // drain serves it, or it would never end. What the call says of the turns that wait
 // for it is not believed. It counts where such a turn runs here and waits now, and
 // where a turn of the shard was found to wait for such a turn of another: that is
-// searched for now if it is not known, and a later try of the call is admitted.
+// searched for now if it is not known, and a later try of the call is admitted. What a
+// stop hook of a shard that ends waits for is needed, in whatever shard.
 func (c *Call) Needed() bool {
 	line := c.waiting()
 	if line == nil || c.alone {
 		return false
 	}
 	shard := uint32(c.env.Shard)
+	if line.StopHook() != KeyTurn {
+		return true
+	}
 	for t := range line.Line() {
 		if t.Shard == shard && turn.Waiting(t.Number, shard) != nil {
 			return true
@@ -94,4 +98,14 @@ func (n *needs) search(ctx context.Context) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.found, n.busy = all, false
+}
+
+// StopHook returns what the stop hook is, of a key of this process whose shard ends,
+// that waits for the call; KeyTurn if none does.
+func (c *Call) StopHook() Role { return c.waiting().StopHook() }
+
+// admits reports whether a shard that refuses what comes serves c all the same: because
+// it drains, and its calls wait for c, or because stop hooks run, and one does.
+func (s *Sub) admits(c *Call) bool {
+	return s.draining.Load() && c.Needed() || s.stops.Load() && c.StopHook() != KeyTurn
 }

@@ -20,6 +20,9 @@ const (
 	StopTurn = turn.Stop // a stop hook's
 	FuncTurn = turn.Func // a plain func's
 
+	EndingTurn = turn.Ending // a stop hook's of a key whose shard ends
+	LastTurn   = turn.Last   // the same of a key that such a hook has woken
+
 	MaxTurns    = turn.Most    // that wait for one call
 	MaxTurnName = turn.MaxName // bytes of a kind, and of a key
 )

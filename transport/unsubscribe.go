@@ -23,6 +23,30 @@ func (s *Sub) Unsubscribe() error {
 	return s.unsubscribe(s.d.giveUp())
 }
 
+// Quiescer is a subscription whose shard can come to rest before the subscription ends.
+type Quiescer interface {
+	// Quiesce is the first part of Unsubscribe: it refuses what arrives, and returns
+	// when every accepted call has finished, or with Unsubscribe's error. The
+	// subscription remains, and admits what stop hooks of this process ask.
+	Quiesce() error
+}
+
+var _ Quiescer = (*Sub)(nil)
+
+// Quiesce implements [Quiescer].
+func (s *Sub) Quiesce() error {
+	giveUp := s.d.giveUp()
+	drained := s.refuseAndDrain()
+	s.tellLate()
+	err := s.awaitEndUntil(drained, giveUp)
+	if err != nil {
+		s.mu.Lock()
+		s.giveUp = giveUp // an Unsubscribe waits no longer
+		s.mu.Unlock()
+	}
+	return err
+}
+
 // FromHandler returns [ErrFromHandler] if the calling goroutine runs a handler or a hook:
 // what waits for those to end must not be called by them. what names it.
 func (d *Dispatcher) FromHandler(what string) error {
@@ -42,6 +66,11 @@ func (d *Dispatcher) giveUp() time.Time {
 }
 
 func (s *Sub) unsubscribe(giveUp time.Time) error {
+	s.mu.Lock()
+	if !s.giveUp.IsZero() { // a further one waits again
+		giveUp, s.giveUp = s.giveUp, time.Time{}
+	}
+	s.mu.Unlock()
 	s.draining.Store(false)
 	drained := s.refuseAndDrain()
 	s.tellLate()

@@ -28,6 +28,11 @@ type Node interface {
 	Opened(g *Guard, gap time.Duration)
 	// Route tells of a new version of any shard's record.
 	Route(shard uint32, record membership.Shard)
+	// Final tells that shards are about to be drained, all of them, and that nobody is
+	// there to take them.
+	Final(shards []uint32)
+	// NotServed tells that one of them was never opened.
+	NotServed(shard uint32)
 	// Settled tells that the node serves all that it should, once.
 	Settled()
 	// Left tells that the node takes no part any more, while shards that have moved

@@ -146,6 +146,10 @@ func (m *member) Opened(*Guard, time.Duration) {
 func (m *member) Route(uint32, membership.Shard) {}
 func (m *member) Left()                          {}
 func (m *member) Reachable() bool                { return !m.deaf.Load() }
+func (m *member) Final([]uint32)                 {}
+
+func (m *member) NotServed(uint32) {}
+
 func (m *member) Settled() {
 	m.cl.settled.Add(1)
 }

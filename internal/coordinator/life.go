@@ -70,7 +70,17 @@ func (l *life) take(p posted) {
 }
 
 func (l *life) step(e membership.Event) {
-	for _, eff := range l.core.Step(time.Since(l.start), e) {
+	effects := l.core.Step(time.Since(l.start), e)
+	var final []uint32
+	for _, eff := range effects {
+		if c, ok := eff.(membership.Close); ok && c.Final {
+			final = append(final, c.Shard)
+		}
+	}
+	if len(final) > 0 {
+		l.c.opts.Node.Final(final)
+	}
+	for _, eff := range effects {
 		l.do(eff)
 	}
 	l.wanted.Store(int64(l.core.Wanted()))
@@ -119,7 +129,7 @@ func (l *life) do(e membership.Effect) {
 	case membership.Close:
 		if h := l.guards[e.Shard]; h != nil && h.Epoch == e.Epoch {
 			if e.Drain {
-				l.drain(h)
+				l.drain(h, e.Final)
 			} else {
 				l.drop(e.Shard, h)
 			}

@@ -14,6 +14,9 @@ import (
 // How long a shard that cannot be subscribed waits for the next try.
 const openRetry = 250 * time.Millisecond
 
+// How long the last node waits for a shard to be subscribed before it ends it.
+const finalOpen = time.Second
+
 // line runs f when all earlier tasks of the shard have ended.
 func (c *Coordinator) line(shard uint32, f func()) {
 	before, ended := c.lines[shard], make(chan struct{})
@@ -55,9 +58,13 @@ func (l *life) open(e membership.Open) {
 
 // drain ends the service of a shard that moves: what has started comes to its
 // end. What is left at the timeout is cut off and logged.
-func (l *life) drain(h *held) {
+func (l *life) drain(h *held, final bool) {
 	h.set(Moving)
-	h.stop()
+	if final { // the stop hooks of others may ask its keys: it is opened first, if it can be
+		time.AfterFunc(finalOpen, h.stop)
+	} else {
+		h.stop()
+	}
 	l.c.line(h.Shard, func() {
 		var counts transport.DrainCounts
 		if h.shard != nil {
@@ -76,6 +83,10 @@ func (l *life) drain(h *held) {
 				l.c.log.Error("calls were lost as their shard moved", sparse.Shard(h.Shard), slog.Uint64("lost", uint64(counts.Lost)))
 			}
 			l.c.work.Go(func() { l.c.linger(h) }) // ends after Options.Linger
+		}
+		h.stop()
+		if h.shard == nil && final {
+			l.c.opts.Node.NotServed(h.Shard)
 		}
 		l.c.inbox.post(l, membership.Closed{Shard: h.Shard, Epoch: h.Epoch, Cost: counts})
 	})

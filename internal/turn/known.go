@@ -153,3 +153,20 @@ func Known() (turns, calls int) {
 	}
 	return turns, calls
 }
+
+// StopHook returns the role of the stop hook, of a key of this process whose shard ends,
+// that waits now and is among those that t names; Key if there is none. A wire's word
+// for the role is not taken.
+func (t *Turn) StopHook() Role {
+	role := Key
+	for t := range t.Line() {
+		s := stripeOf(t.Number)
+		s.mu.Lock()
+		own := s.turns[t.Number]
+		s.mu.Unlock()
+		if own != nil && (own.Role == Ending || own.Role == Last) && own.own.waitsNow() {
+			role = max(role, own.Role)
+		}
+	}
+	return role
+}

@@ -33,9 +33,11 @@ type Role uint8
 
 // The roles. They are part of the wire format: add, never change.
 const (
-	Key  Role = iota // a message's, or that of a hook other than a stop hook
-	Stop             // a stop hook's: OnPassivate
-	Func             // a plain func's, beside which others of its key may run
+	Key    Role = iota // a message's, or that of a hook other than a stop hook
+	Stop               // a stop hook's: OnPassivate
+	Func               // a plain func's, beside which others of its key may run
+	Ending             // a stop hook's of a key whose shard ends: what it asks is served there
+	Last               // the same of a key that such a stop hook has woken: it wakes none
 )
 
 // Turn is one that waits for calls, or has. One that came by a wire has only its
@@ -177,7 +179,7 @@ func (t *Turn) Circle(number uint64) string {
 // String names the turn as people know it.
 func (t *Turn) String() string {
 	what := ""
-	if t.Role == Stop {
+	if t.Role == Stop || t.Role == Ending || t.Role == Last {
 		what = "the stop hook of "
 	}
 	switch {
