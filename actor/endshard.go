@@ -58,6 +58,9 @@ func (h *Host) atEnd(ctx context.Context, id uint32, lost bool) *shard {
 		}
 		alone := s != nil && (lost || g == nil)
 		if alone || g.await(ctx) != nil && s != nil || s != nil && s.close() {
+			h.mu.Lock()
+			delete(h.groups, id) // the shard may come back
+			h.mu.Unlock()
 			return s
 		}
 	}
