@@ -92,7 +92,7 @@ func TestNoCircle(t *testing.T) {
 				ctx := context.WithoutCancel(c)
 				go func() { // ends with its request
 					<-returned
-					_, err := w.next(ctx, walk{m.Path})
+					_, err := w.next(ctx, walk(m))
 					if err != nil {
 						t.Error(err)
 					}

@@ -25,6 +25,7 @@ type (
 		time.Time
 		Name string
 	}
+	//lint:ignore U1000 a field that no encoder sees
 	secret struct{ n int }
 
 	// money encodes itself by its pointer only.

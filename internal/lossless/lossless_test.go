@@ -23,6 +23,7 @@ type (
 		Name        string
 	}
 	generic[T any] struct {
+		//lint:ignore U1000 an embedded type that is lost
 		byValue
 		V T
 	}

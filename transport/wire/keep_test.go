@@ -13,7 +13,6 @@ import (
 // takes: a few bytes beside a large neighbour, or among many small ones, have memory
 // of their own. What is alone in its packet costs no copy.
 func TestWhatIsKeptOfAPacket(t *testing.T) {
-	const most = 4
 	payload := func(n int) []byte { return bytes.Repeat([]byte{'d'}, n) }
 	headers := map[string]string{"h": strings.Repeat("v", 1000)}
 	for name, packet := range map[string]wire.Packet{
