@@ -339,18 +339,3 @@ func TestLastNodeReleases(t *testing.T) {
 		b.wantEnd(nil)
 	})
 }
-
-// TestStoreDoesNotAnswerALeave: the node ends all the same, in time.
-func TestStoreDoesNotAnswerALeave(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		cl := newCluster(t)
-		a := cl.start("a")
-		time.Sleep(time.Second)
-		a.cut.Store(true)
-		a.stop()
-		a.wantEnd(transport.ErrHandlerTimeout)
-		if n := len(cl.owners()); n != 0 {
-			t.Error("it serves on")
-		}
-	})
-}
