@@ -151,18 +151,18 @@ func (t *Transport) connect() (err error) {
 	t.inboxPrefix = t.inbox[:strings.LastIndexByte(t.inbox, '.')+1]
 	t.who = t.inbox + ".who"
 	t.listen()
-	status := t.nc.StatusChanged()
-	if err = t.openInbox(); err != nil {
-		t.disconnect(status)
+	changes := t.nc.StatusChanged()
+	if err = t.openInbox(changes); err != nil {
+		t.disconnect(changes)
 		return err
 	}
-	t.running.Go(t.read)                     // ends at the nil message of Close
-	t.running.Go(func() { t.watch(status) }) // ends at quit
+	t.running.Go(t.read)                      // ends at the nil message of Close
+	t.running.Go(func() { t.watch(changes) }) // ends at quit
 	return nil
 }
 
 // openInbox subscribes to the replies.
-func (t *Transport) openInbox() (err error) {
+func (t *Transport) openInbox(changes chan nats.Status) (err error) {
 	if err = t.opts.fits(t.nc, t.inboxPrefix); err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (t *Transport) openInbox() (err error) {
 	if err != nil {
 		return notSent(err)
 	}
-	if t.look(); !t.up.Load() {
+	if t.look(changes); !t.up.Load() {
 		return nil // nats.RetryOnFailedConnect: the watcher tells when it is there
 	}
 	if err = t.subscribed(context.Background(), before, &t.inboxDenied); err != nil {

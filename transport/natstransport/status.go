@@ -9,21 +9,23 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// look asks nats.go how the connection is.
-func (t *Transport) look() nats.Status {
-	s := t.nc.Status()
+// look asks nats.go how the connection is. It is up only when the watcher has taken
+// every loss so far: a later one ends all calls that were sent by then, and must not
+// meet those of the connection that has followed it.
+func (t *Transport) look(changes chan nats.Status) nats.Status {
+	s, connected := t.nc.Status(), t.nc.IsConnected()
 	t.maxPayload.Store(t.nc.MaxPayload())
 	t.status.Store(int32(s))
-	t.up.Store(t.nc.IsConnected())
+	t.up.Store(connected && len(changes) == 0) // in this order: what has changed before is seen
 	return s
 }
 
 // watch follows the state of the connection.
-func (t *Transport) watch(status chan nats.Status) {
-	defer t.disconnect(status)
+func (t *Transport) watch(changes chan nats.Status) {
+	defer t.disconnect(changes)
 	for {
 		select {
-		case s := <-status:
+		case s := <-changes:
 			if s != nats.CONNECTED {
 				t.up.Store(false) // before look, which may wait for a server that does not answer
 				t.status.Store(int32(s))
@@ -34,7 +36,7 @@ func (t *Transport) watch(status chan nats.Status) {
 				level = slog.LevelInfo
 			}
 			t.log.Log(context.Background(), level, "NATS connection", "status", s.String())
-			if t.look() == nats.CLOSED {
+			if t.look(changes) == nats.CLOSED {
 				t.breaks()
 			}
 		case <-t.quit:
@@ -78,9 +80,9 @@ func (t *Transport) Connected() bool { return t.up.Load() }
 // again) or when who gave the connection has closed it.
 func (t *Transport) Broken() <-chan struct{} { return t.broken }
 
-func (t *Transport) disconnect(status chan nats.Status) {
+func (t *Transport) disconnect(changes chan nats.Status) {
 	t.unlisten()
-	t.nc.RemoveStatusListener(status)
+	t.nc.RemoveStatusListener(changes)
 	if t.opts.Conn == nil {
 		t.nc.Close()
 	}
