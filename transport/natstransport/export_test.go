@@ -157,3 +157,21 @@ func (t *Transport) Report(err error) { t.nc.ErrorHandler()(t.nc, nil, err) }
 // Forget makes the transport as it is between a first connection and the moment at
 // which its watcher sees it.
 func (t *Transport) Forget() { t.maxPayload.Store(0) }
+
+// Stuck is a peer whose replies are not sent: put tells whether one of that size has
+// found room.
+func (t *Transport) Stuck() (put func(size int) bool) {
+	p := &peer{t: t, calls: map[uint64]*remote{}}
+	p.pool, p.room, p.send, p.busy = t.flusher, &t.replyRoom, p.publish, true
+	return func(size int) bool {
+		_, full := p.put(1, "", t.limit(), make([]byte, size), nil)
+		return full == nil
+	}
+}
+
+// ReplyRoom is how many bytes of replies wait to be sent.
+func (t *Transport) ReplyRoom() int64 { return t.replyRoom.bytes.Load() }
+
+// SmallReply is the size of a reply that there is room for where there is none for
+// larger ones.
+const SmallReply = small - 32

@@ -2,6 +2,7 @@ package natstransport_test
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -88,5 +89,57 @@ func TestRepliesThatWaitAreBounded(t *testing.T) {
 	}
 	if r := receive(t, "a reply", start(patient(t), client, transport.Envelope{Type: "Grow"})); r.err != nil {
 		t.Errorf("after the thaw: %v", r.err)
+	}
+}
+
+// Where there is no room for replies every caller is told so, because there is room
+// for a word to each.
+func TestRefusedReplyHasRoom(t *testing.T) {
+	const calls, size, most = 100, 2000, 64 << 10
+	url := testkit.StartNATS(t)
+	node := connect(t, natstransport.Options{URL: url, MaxBufferedBytes: most})
+	client := connect(t, natstransport.Options{URL: url})
+	serve(t, node, 0, func(context.Context, transport.Envelope) ([]byte, error) { return make([]byte, size), nil })
+	release := sync.OnceFunc(node.HoldFlusher())
+	t.Cleanup(release)
+	var all []<-chan result
+	for range calls {
+		all = append(all, start(patient(t), client, transport.Envelope{Type: "Grow"}))
+	}
+	eventually(t, "words wait beyond the room for replies", func() bool { return node.ReplyRoom() > most+1000 })
+	release()
+	refused := 0
+	for _, call := range all {
+		if r := receive(t, "a reply", call); r.err != nil {
+			failed(t, r.err, transport.ErrOverloaded, transport.RanAndFailed)
+			refused++
+		} else if len(r.data) != size {
+			t.Errorf("a reply of %d bytes", len(r.data))
+		}
+	}
+	if refused == 0 || refused == calls {
+		t.Errorf("%d of %d replies found no room", refused, calls)
+	}
+}
+
+// The room for small replies is as large as the other, and theirs alone.
+func TestRoomForSmallReplies(t *testing.T) {
+	const most, small = 64 << 10, natstransport.SmallReply
+	node := connect(t, natstransport.Options{URL: testkit.StartNATS(t), MaxBufferedBytes: most})
+	put := node.Stuck()
+	fill := func(size int) (bytes int) {
+		for put(size) {
+			bytes += size
+		}
+		return bytes
+	}
+	if n := fill(small + 1); n > most || n < most-2*small {
+		t.Errorf("%d bytes of large replies wait: %d may", n, most)
+	}
+	if n := fill(small); n > most+2*small || n < most-2*small {
+		t.Errorf("%d bytes of small replies wait beside them: %d may", n, most)
+	}
+	if put(small+1) || node.ReplyRoom() > 2*most {
+		t.Errorf("%d bytes wait in all: %d may", node.ReplyRoom(), 2*most)
 	}
 }
