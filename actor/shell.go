@@ -37,6 +37,7 @@ type shell struct {
 	cell   *cell
 	inner  Actor    // nil unless activated
 	entity Entity   // inner, if it is one
+	timed  *timed   // what inner sees, unless it is an entity
 	turn   *Context // of the message that a protoactor actor is at; set on the turn
 	live   bool     // activated, and not ended: what the observer counts
 	begun  bool     // KeyBegins was called, and KeyEnded was not
@@ -77,7 +78,10 @@ func (s *shell) Receive(ctx pactor.Context) {
 
 // pass gives a message that is not ours to the user's actor.
 func (s *shell) pass(ctx pactor.Context) {
-	if s.inner != nil {
+	switch {
+	case s.timed != nil:
+		s.timed.receive(s.inner)
+	case s.inner != nil:
 		s.inner.Receive(ctx)
 	}
 }
@@ -123,7 +127,8 @@ func (s *shell) start(ctx pactor.Context) {
 // message would otherwise wait for a try of its own. Mail by process id goes too, so
 // that it cannot keep a key trying.
 func (s *shell) giveUp(ctx pactor.Context, err error) {
-	s.inner, s.entity = nil, nil
+	s.timed.end()
+	s.inner, s.entity, s.timed = nil, nil, nil
 	s.keyEnded()
 	h := s.shard.host
 	s.cell.log().Warn("activation failed", slog.Any("error", err))
@@ -154,7 +159,8 @@ func (s *shell) activate(ctx pactor.Context) (err error) {
 	if s.entity, _ = inner.(Entity); s.entity != nil {
 		return s.entity.Activate(&h.own)
 	}
-	inner.Receive(ctx) // Started
+	s.timed = &timed{Context: ctx}
+	s.timed.receive(inner) // Started
 	return nil
 }
 
@@ -184,7 +190,7 @@ func (s *shell) watched(ctx pactor.Context) {
 		if _, ends := ctx.Message().(*pactor.Stopping); ends {
 			defer s.lose(h, s.shard.lapsed())
 		}
-		s.inner.Receive(ctx)
+		s.pass(ctx)
 	}
 }
 
@@ -205,6 +211,7 @@ func (s *shell) end(ctx pactor.Context) {
 			s.shard.host.passivated()
 		}
 		s.keyEnded()
+		s.timed.end()
 	}()
 	if s.entity != nil && !s.broken { // its hook is Passivate
 		s.protect(ctx, s.pass)
