@@ -112,9 +112,10 @@ func OnActivate[E any](method func(*E, *Context) error) Option {
 
 // OnPassivate calls a method after the entity's last message, before the next
 // incarnation of the key starts. Its error is logged. It is not called for an
-// entity that has panicked, whose state nobody knows. For a key that is lost with its
-// node's lease the context has ended from the beginning: another node may have the key,
-// so what heeds the context saves nothing. One line says how many keys there were.
+// entity that has panicked, because its state is in doubt, nor for a key that ends when
+// another node may own it: its node's lease has ended, or its move has taken longer than
+// it may. A line of the log says how many such keys there were, and why. If the lease
+// ends while the method runs, the method's context ends.
 func OnPassivate[E any](method func(*E, *Context) error) Option {
 	return func(t *table) {
 		t.must(reflect.TypeFor[*E](), t.passivate == nil, "OnPassivate")
@@ -277,7 +278,7 @@ func (i *instance) stopTimers() {
 }
 
 // Receive implements protoactor's Actor: mail by process id, and the end of an
-// entity that has panicked.
+// entity that has panicked or is lost.
 func (i *instance) Receive(ctx pactor.Context) {
 	switch m := ctx.Message().(type) {
 	case *ticker:

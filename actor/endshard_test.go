@@ -3,11 +3,15 @@ package actor_test
 import (
 	"context"
 	"errors"
+	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/clstr-go/clstr/actor"
 )
@@ -79,19 +83,57 @@ func TestEndShard(t *testing.T) {
 	}
 }
 
-// TestEndShardThatIsLost: who may write to a store is told not to.
+// TestEndShardThatIsLost: stop hooks, which would write to a store, do not run.
 func TestEndShardThatIsLost(t *testing.T) {
 	l := &leaver{}
 	w := newWorld(t, actor.HostOptions{Factory: l.factory()})
 	w.want("k", "go", "done")
 	w.endShard(0, true)
-	if l.ended.Load() != 1 || l.lost.Load() != 1 {
-		t.Errorf("%d hooks, %d with a context that had ended", l.ended.Load(), l.lost.Load())
+	if n := l.ended.Load(); n != 0 {
+		t.Errorf("%d stop hooks of a shard that is lost have run", n)
 	}
 	w.want("k", "go", "done")
 	w.endShard(0, false)
-	if l.ended.Load() != 2 || l.lost.Load() != 1 {
+	if l.ended.Load() != 1 || l.lost.Load() != 0 {
 		t.Errorf("after it has come back: %d hooks, %d with a context that had ended", l.ended.Load(), l.lost.Load())
+	}
+}
+
+// TestLostProtoactorActorIsNotAskedToSave: it is told that it has stopped, to let go of
+// what it holds, and not before that it stops, on which it would save.
+func TestLostProtoactorActorIsNotAskedToSave(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		told := make(chan string, 2)
+		w := newWorld(t, actor.HostOptions{Factory: raw(func(ctx pactor.Context) {
+			switch ctx.Message().(type) {
+			case *pactor.Stopping:
+				told <- "stopping"
+			case *pactor.Stopped:
+				told <- "stopped"
+			case *actor.Message:
+				ctx.Respond(nil)
+			}
+		})})
+		w.want("k", "go", "")
+		w.endShard(0, lost)
+		want := []string{"stopping", "stopped"}
+		if lost {
+			want = want[1:]
+		}
+		close(told)
+		if got := slices.Collect(receive(told)); !slices.Equal(got, want) {
+			t.Errorf("lost %v: told %q, want %q", lost, got, want)
+		}
+	}
+}
+
+func receive(from <-chan string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for s := range from {
+			if !yield(s) {
+				return
+			}
+		}
 	}
 }
 
@@ -165,7 +207,7 @@ func TestLapsedShard(t *testing.T) {
 	await(t, b.ticked, "a tick after the lease is back")
 }
 
-// TestStopHookOfALapsedShard: it may clean up, and is told not to write.
+// TestStopHookOfALapsedShard: it does not run.
 func TestStopHookOfALapsedShard(t *testing.T) {
 	var lapsed atomic.Bool
 	l := &leaver{}
@@ -175,8 +217,9 @@ func TestStopHookOfALapsedShard(t *testing.T) {
 	w.want("b", "go", "done")
 	lapsed.Store(true)
 	w.want("b", "leave", "done")
-	eventually(t, "b has gone", func() bool { return l.ended.Load() == 2 })
-	if n := l.lost.Load(); n != 1 {
-		t.Errorf("%d stop hooks found their context ended, want 1", n)
+	eventually(t, "b has gone", func() bool { return w.Active() == 0 })
+	w.stop()
+	if n := l.ended.Load(); n != 1 {
+		t.Errorf("%d stop hooks have run, want 1", n)
 	}
 }

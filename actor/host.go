@@ -58,9 +58,9 @@ type HostOptions struct {
 	Check func(shard uint32, key string) error
 	// Lapsed is asked before mail by process id, periodic work and hooks whether
 	// another may own the shard by now. Then the mail waits until it says
-	// otherwise, the work is left out, and hooks find that their context has ended;
-	// no key is made, and none is passivated because it is idle or to make room,
-	// since it could not save what it has. Calls are not asked about: their Start
+	// otherwise, the work is left out, no stop hook runs, and other hooks find that their
+	// context has ended; no key is made, and none is passivated because it is idle or to
+	// make room, since it could not save what it has. Calls are not asked about: their Start
 	// is. It must not block. It may be nil.
 	Lapsed func(shard uint32) bool
 	// Observer is told of activations and the like. It may be nil.

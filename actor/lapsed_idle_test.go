@@ -26,14 +26,14 @@ func TestIdleKeysKeepTheirStateWithoutTheLease(t *testing.T) {
 		}
 		w.want("a", "leave", "done")
 		synctest.Wait()
-		if n := l.ended.Load(); n != 1 {
-			t.Errorf("%d stop hooks, want that of the key that has asked for it", n)
+		if n, active := l.ended.Load(), w.Active(); n != 0 || active != 1 {
+			t.Errorf("%d stop hooks, %d active; want none, and the key gone that has asked for it", n, active)
 		}
 		lease.over.Store(false)
 		pass(d / idleSteps)
 		synctest.Wait()
-		if n, lost := l.ended.Load(), l.lost.Load(); n != 2 || lost != 1 {
-			t.Errorf("after the lease is back: %d stop hooks, %d of them with a context that had ended; want 2 and 1", n, lost)
+		if n, lost := l.ended.Load(), l.lost.Load(); n != 1 || lost != 0 {
+			t.Errorf("after the lease is back: %d stop hooks, %d of them with a context that had ended; want 1 and 0", n, lost)
 		}
 	})
 }

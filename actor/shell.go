@@ -24,8 +24,9 @@ type Entity interface {
 	// key counts as busy; the host uses the call's AfterAnswer for that.
 	Handle(*Context)
 	// Passivate is called after the last message, not for an entity that has
-	// panicked or was not activated. One that has panicked is told by protoactor's
-	// Restarting or Stopping, as mail by process id.
+	// panicked, was not activated, or that another node may own by now. One that has
+	// panicked, or is lost, is told by protoactor's Restarting or Stopping, as mail by
+	// process id.
 	Passivate(*Context)
 }
 
@@ -54,11 +55,7 @@ func (s *shell) Receive(ctx pactor.Context) {
 	case *pactor.Started:
 		s.start(ctx)
 	case *pactor.Stopping:
-		if s.entity != nil && !s.broken {
-			s.protect(ctx, s.passivate)
-			return
-		}
-		s.protect(ctx, s.watched)
+		s.stopping(ctx)
 	case *pactor.Restarting:
 		s.end(ctx)
 	case *pactor.Stopped:
@@ -164,21 +161,39 @@ func (s *shell) activate(ctx pactor.Context) (err error) {
 	return nil
 }
 
+// stopping runs the stop hook, unless another may own the key: then it could save
+// nothing, and must not. An entity is told by protoactor's Stopping instead, so that
+// its timers end; a protoactor actor, which would save on that, is told by Stopped only.
+func (s *shell) stopping(ctx pactor.Context) {
+	why := s.shard.loss()
+	if why != unlost && s.inner != nil {
+		s.shard.host.system.losses.key(why, false, nil)
+	}
+	switch {
+	case why != unlost && s.entity != nil:
+		s.protect(ctx, s.pass)
+	case why != unlost:
+	case s.entity != nil && !s.broken:
+		s.protect(ctx, s.passivate)
+	default:
+		s.protect(ctx, s.watched)
+	}
+}
+
 func (s *shell) passivate(pactor.Context) {
 	h := s.cell.beginHook(passivation, s.hookTimeout())
 	defer h.end()
-	defer s.lose(h, s.shard.lapsed())
+	defer s.lose(h)
 	s.entity.Passivate(&h.own)
 	if h.err != nil && !h.lost() {
 		s.cell.log().Error("passivation failed", slog.Any("error", h.failure(h.err)))
 	}
 }
 
-// lose counts a key that ends while another may own it: before its stop hook began, or
-// since.
-func (s *shell) lose(h *hook, before bool) {
-	if before || h.lost() {
-		s.shard.host.system.losses.key(h.err)
+// lose counts a key that another may own since its stop hook began.
+func (s *shell) lose(h *hook) {
+	if h.lost() {
+		s.shard.host.system.losses.key(byLease, true, h.err)
 	}
 }
 
@@ -188,7 +203,7 @@ func (s *shell) watched(ctx pactor.Context) {
 		h := s.cell.beginHook(passivation, s.hookTimeout())
 		defer h.end()
 		if _, ends := ctx.Message().(*pactor.Stopping); ends {
-			defer s.lose(h, s.shard.lapsed())
+			defer s.lose(h)
 		}
 		s.pass(ctx)
 	}
