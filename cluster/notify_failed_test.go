@@ -22,19 +22,22 @@ type post struct{ Amount int64 }
 // TestFailedNotificationsAreTold: what fails when its sender was told already
 // that it was accepted is in the log and in the metrics, whatever handles it.
 func TestFailedNotificationsAreTold(t *testing.T) {
+	// No key has failed until all were sent: what comes after that is refused.
+	var sentAll chan struct{}
+	cannotLoad := func() error { <-sentAll; return errors.New("cannot load") }
 	fail := func(context.Context, cluster.Envelope) ([]byte, error) { return nil, errBadAmount }
 	ledgers := actor.Define("ledger", func(string) *ledger { return &ledger{} },
 		actor.OnRequest(func(*ledger, *actor.Context, post) (int, error) { return 0, errBadAmount }),
 		actor.OnActivate(func(_ *ledger, c *actor.Context) error {
 			if c.Key() == "bad" {
-				return errors.New("cannot load")
+				return cannotLoad()
 			}
 			return nil
 		}),
 	)
 	funcs := cluster.NewKeyHandler(func(key string) (cluster.ServerHandlerFunc, error) {
 		if key == "bad" {
-			return nil, errors.New("cannot load")
+			return nil, cannotLoad()
 		}
 		return fail, nil
 	})
@@ -44,7 +47,7 @@ func TestFailedNotificationsAreTold(t *testing.T) {
 	})
 	proto := cluster.NewActorHandler(func(key string) (actor.Actor, error) {
 		if key == "bad" {
-			return nil, errors.New("cannot load")
+			return nil, cannotLoad()
 		}
 		return pactor.ReceiveFunc(func(pactor.Context) {}), nil
 	})
@@ -77,12 +80,14 @@ func TestFailedNotificationsAreTold(t *testing.T) {
 					Log: slog.New(slog.NewTextHandler(&log, nil)),
 				})
 				client := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 1})
+				sentAll = make(chan struct{})
 				const sent = 3
 				for range sent {
 					if err := client.NotifyKey(t.Context(), c.key, c.msgType, []byte(c.arg), opts...); err != nil {
 						t.Errorf("%s: %v", c.name, err)
 					}
 				}
+				close(sentAll)
 				synctest.Wait()
 				if n := counts.count("notification failed " + c.code); n != sent {
 					t.Errorf("%s: counted %d of %d: %v", c.name, n, sent, counts.events)
