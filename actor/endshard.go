@@ -10,9 +10,9 @@ import (
 // each with its stop hook, and returns when all have ended, or with an [Unended]
 // when that takes longer than ctx. A later delivery begins anew; keys that have not ended
 // are refused with [ErrStuck] until they have, and no later EndShard waits for
-// them beside others. With lost, another may have the shard already: the contexts
-// of hooks have ended then, so that what heeds them writes nothing. When the wait
-// is over in vain, another may have it soon, and they end too.
+// them beside others. With lost, another may have the shard already: no stop hook runs,
+// and the contexts of hooks that run end, so that what heeds them writes nothing. When
+// the wait is over in vain, another may have it soon, and the same holds.
 func (h *Host) EndShard(ctx context.Context, id uint32, lost bool) error {
 	s := h.atEnd(ctx, id, lost)
 	h.mu.RLock()

@@ -179,8 +179,8 @@ func TestEndShardWhileATurnRuns(t *testing.T) {
 	w.want("new", "go", "done")
 }
 
-// TestLapsedShard: where another may own the shard, no periodic work runs, and
-// hooks find their context ended.
+// TestLapsedShard: where another may own the shard, no periodic work runs until the
+// lease is back.
 func TestLapsedShard(t *testing.T) {
 	var lapsed atomic.Bool
 	b := newBeat()

@@ -111,8 +111,7 @@ func (s *ownedShard) Drop(ctx context.Context) error {
 	return s.cutOff(ctx)
 }
 
-// cutOff ends what may run beside another owner: contexts end, and hooks find
-// theirs ended.
+// cutOff ends what may run beside another owner: contexts end, and no stop hook runs.
 func (s *ownedShard) cutOff(ctx context.Context) error {
 	return errors.Join(s.drainer.Drop(ctx), s.l.life.EndShard(ctx, s.guard.Shard, true))
 }
