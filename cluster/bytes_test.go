@@ -70,7 +70,7 @@ func byteNode(t *testing.T, kind testkit.TransportKind, live bool, opts cluster.
 // What it has taken is answered; what it has not never began, and says when to try
 // again.
 func TestBytesAreBounded(t *testing.T) {
-	const size, calls, fit = 100 << 10, 200, 20
+	const size, calls, fit = 100 << 10, 50, 20
 	for _, kind := range []testkit.TransportKind{testkit.Memory, testkit.NATS} {
 		for _, live := range []bool{false, true} {
 			for _, handler := range []string{"typed", "protoactor", "plain"} {

@@ -3,6 +3,8 @@ package cluster_test
 import (
 	"context"
 	"fmt"
+	"math"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -104,54 +106,71 @@ func TestLeaveAtAnyMomentOfAStart(t *testing.T) {
 		t.Cleanup(func() { _ = tr.Close() })
 		return leavingMemory{tr, at}
 	}
+	var clusters atomic.Int64 // each start is one of its own
 	overNATS := func(t *testing.T, at *leaveAt) cluster.ServerTransport {
-		tr, err := natstransport.New(natstransport.Options{URL: url, Log: quiet})
+		tr, err := natstransport.New(natstransport.Options{URL: url, Log: quiet, SubjectPrefix: fmt.Sprint("start-", clusters.Add(1))})
 		if err != nil {
-			t.Fatal(err)
+			panic(err)
 		}
 		t.Cleanup(func() { _ = tr.Close() })
 		return leavingNATS{tr, at}
 	}
-	in := func(t *testing.T, f func(t *testing.T)) { f(t) }
 	for _, way := range []struct {
 		name      string
 		transport func(*testing.T, *leaveAt) cluster.ServerTransport
 		in        func(*testing.T, func(*testing.T))
-	}{{"memory", memory, synctest.Test}, {"NATS", overNATS, in}} {
+	}{
+		{"memory", memory, synctest.Test},
+		{"NATS", overNATS, func(t *testing.T, f func(*testing.T)) { f(t) }},
+	} {
 		for _, live := range []bool{true, false} {
-			for _, after := range []bool{true, false} {
-				for n, before := int64(1), true; before; n++ {
-					t.Run(fmt.Sprintf("%s, live %v, operation %d, after %v", way.name, live, n, after), func(t *testing.T) {
-						before = false
-						way.in(t, func(t *testing.T) {
-							ctx, leave := context.WithCancel(context.Background())
-							at := &leaveAt{after: after, leave: leave}
-							at.left.Store(n)
-							opts := cluster.NodeOptions{NodeID: "a", NumShards: 4, Handler: echoData, Log: quiet, Transport: way.transport(t, at)}
-							if live {
-								opts.Membership = leavingStore{memstore.New(), at}
-							} else {
-								opts.Shards = []uint32{0, 1, 2, 3}
-							}
-							node := cluster.NewNode(opts)
-							ended := make(chan error, 1)
-							go func() { ended <- node.Run(ctx) }() // ends with leave
-							select {
-							case err := <-ended:
-								before = true
-								if err != nil {
-									t.Errorf("the node ends with %v", err)
-								}
-							case <-node.Ready():
-								leave()
-								if err := <-ended; err != nil {
-									t.Errorf("the node was ready, and ends with %v", err)
-								}
-							}
-						})
-					})
-				}
+			// leaveAfter starts a node that leaves at its nth operation, or when it is ready.
+			leaveAfter := func(t *testing.T, n int64, after bool) (operations int64) {
+				way.in(t, func(t *testing.T) {
+					ctx, leave := context.WithCancel(context.Background())
+					at := &leaveAt{after: after, leave: leave}
+					at.left.Store(n)
+					opts := cluster.NodeOptions{NodeID: "a", NumShards: 4, Handler: echoData, Log: quiet, Transport: way.transport(t, at)}
+					if live {
+						opts.Membership = leavingStore{memstore.New(), at}
+					} else {
+						opts.Shards = []uint32{0, 1, 2, 3}
+					}
+					node := cluster.NewNode(opts)
+					ended := make(chan error, 1)
+					go func() { ended <- node.Run(ctx) }() // ends with leave
+					select {
+					case err := <-ended:
+						if err != nil {
+							t.Errorf("operation %d, after %v: the node ends with %v", n, after, err)
+						}
+					case <-node.Ready():
+						operations = n - at.left.Load()
+						leave()
+						if err := <-ended; err != nil {
+							t.Errorf("operation %d, after %v: the node was ready, and ends with %v", n, after, err)
+						}
+					}
+				})
+				return operations
 			}
+			t.Run(fmt.Sprintf("%s, live %v", way.name, live), func(t *testing.T) {
+				operations := leaveAfter(t, math.MaxInt64, false)
+				if operations < 4 {
+					t.Fatalf("a start is %d operations", operations)
+				}
+				var all sync.WaitGroup
+				defer all.Wait()
+				for n := range operations {
+					for _, after := range []bool{true, false} {
+						if way.name == "memory" {
+							leaveAfter(t, n+1, after)
+							continue
+						}
+						all.Go(func() { leaveAfter(t, n+1, after) }) // each waits a second for owners
+					}
+				}
+			})
 		}
 	}
 }
