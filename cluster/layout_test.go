@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/clstr-go/clstr/cluster"
 )
@@ -40,7 +41,7 @@ func (l *liveKeys) handler() cluster.ServerHandlerFunc {
 // is ever activated in two places.
 func TestLayoutMismatch(t *testing.T) {
 	for _, knows := range []bool{true, false} {
-		t.Run(fmt.Sprintf("node knows %v", knows), func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { // the client looks twice for a shard that nobody has
 			tr := cluster.CreateInMemoryTransport(t)
 			var keys liveKeys
 			ids := []string{"n0", "n1"}
@@ -71,11 +72,11 @@ func TestLayoutMismatch(t *testing.T) {
 						continue // a shard that nobody has
 					}
 					if !errors.Is(err, cluster.ErrLayoutMismatch) || cluster.OutcomeOf(err) != cluster.NotStarted {
-						t.Fatalf("%s: got %v, want ErrLayoutMismatch, not started", name, err)
+						t.Fatalf("node knows %v, %s: got %v, want ErrLayoutMismatch, not started", knows, name, err)
 					}
 				}
 				if err := wrong.NotifyKey(t.Context(), "key-0", "Get", nil); name != "more shards" && !errors.Is(err, cluster.ErrLayoutMismatch) {
-					t.Errorf("%s: notify got %v", name, err)
+					t.Errorf("node knows %v, %s: notify got %v", knows, name, err)
 				}
 			}
 			if keys.seen != n {

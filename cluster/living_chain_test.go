@@ -55,14 +55,14 @@ func TestChainsDuringMoves(t *testing.T) {
 			}
 			ended.Add(1)
 			longest.Store(max(longest.Load(), int64(time.Since(began))))
-			time.Sleep(200 * time.Millisecond)
+			time.Sleep(300 * time.Millisecond)
 			return true
 		})
 		for round := range 3 {
-			time.Sleep(20 * time.Second)
+			time.Sleep(12 * time.Second)
 			c := start(fmt.Sprint("c", round))
 			<-c.Ready()
-			time.Sleep(20 * time.Second)
+			time.Sleep(12 * time.Second)
 			lc.end(nodes[0])
 			nodes = append(nodes[1:], c)
 		}
