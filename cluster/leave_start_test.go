@@ -110,7 +110,7 @@ func TestLeaveAtAnyMomentOfAStart(t *testing.T) {
 	overNATS := func(t *testing.T, at *leaveAt) cluster.ServerTransport {
 		tr, err := natstransport.New(natstransport.Options{URL: url, Log: quiet, SubjectPrefix: fmt.Sprint("start-", clusters.Add(1))})
 		if err != nil {
-			panic(err)
+			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = tr.Close() })
 		return leavingNATS{tr, at}
@@ -124,19 +124,20 @@ func TestLeaveAtAnyMomentOfAStart(t *testing.T) {
 		{"NATS", overNATS, func(t *testing.T, f func(*testing.T)) { f(t) }},
 	} {
 		for _, live := range []bool{true, false} {
-			// leaveAfter starts a node that leaves at its nth operation, or when it is ready.
-			leaveAfter := func(t *testing.T, n int64, after bool) (operations int64) {
-				way.in(t, func(t *testing.T) {
-					ctx, leave := context.WithCancel(context.Background())
-					at := &leaveAt{after: after, leave: leave}
-					at.left.Store(n)
-					opts := cluster.NodeOptions{NodeID: "a", NumShards: 4, Handler: echoData, Log: quiet, Transport: way.transport(t, at)}
-					if live {
-						opts.Membership = leavingStore{memstore.New(), at}
-					} else {
-						opts.Shards = []uint32{0, 1, 2, 3}
-					}
-					node := cluster.NewNode(opts)
+			// leaving is a node that leaves at its nth operation, or when it is ready. It connects
+			// now, and runs when asked to.
+			leaving := func(t *testing.T, n int64, after bool) (run func() (operations int64)) {
+				ctx, leave := context.WithCancel(context.Background())
+				at := &leaveAt{after: after, leave: leave}
+				at.left.Store(n)
+				opts := cluster.NodeOptions{NodeID: "a", NumShards: 4, Handler: echoData, Log: quiet, Transport: way.transport(t, at)}
+				if live {
+					opts.Membership = leavingStore{memstore.New(), at}
+				} else {
+					opts.Shards = []uint32{0, 1, 2, 3}
+				}
+				node := cluster.NewNode(opts)
+				return func() int64 {
 					ended := make(chan error, 1)
 					go func() { ended <- node.Run(ctx) }() // ends with leave
 					select {
@@ -144,31 +145,32 @@ func TestLeaveAtAnyMomentOfAStart(t *testing.T) {
 						if err != nil {
 							t.Errorf("operation %d, after %v: the node ends with %v", n, after, err)
 						}
+						return 0
 					case <-node.Ready():
-						operations = n - at.left.Load()
+						operations := n - at.left.Load()
 						leave()
 						if err := <-ended; err != nil {
 							t.Errorf("operation %d, after %v: the node was ready, and ends with %v", n, after, err)
 						}
+						return operations
 					}
-				})
-				return operations
+				}
 			}
 			t.Run(fmt.Sprintf("%s, live %v", way.name, live), func(t *testing.T) {
-				operations := leaveAfter(t, math.MaxInt64, false)
+				var operations int64
+				way.in(t, func(t *testing.T) { operations = leaving(t, math.MaxInt64, false)() })
 				if operations < 4 {
 					t.Fatalf("a start is %d operations", operations)
 				}
-				var all sync.WaitGroup
-				defer all.Wait()
-				for n := range operations {
-					for _, after := range []bool{true, false} {
-						if way.name == "memory" {
-							leaveAfter(t, n+1, after)
-							continue
+				for _, after := range []bool{true, false} {
+					way.in(t, func(t *testing.T) {
+						var all sync.WaitGroup
+						for n := range operations {
+							run := leaving(t, n+1, after)
+							all.Go(func() { run() }) // over NATS each waits a second for owners
 						}
-						all.Go(func() { leaveAfter(t, n+1, after) }) // each waits a second for owners
-					}
+						all.Wait()
+					})
 				}
 			})
 		}

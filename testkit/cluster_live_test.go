@@ -80,7 +80,7 @@ func load(c *testkit.Cluster, callers, keys int) (stop func() (ok int64, failed 
 					return
 				default:
 				}
-				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+				ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 				_, err := cluster.NewRequest[hit, hits](c.Client().Key(fmt.Sprint("key-", i%keys))).Request(ctx, hit{})
 				cancel()
 				if err == nil {
