@@ -184,22 +184,63 @@ func TestStoreIsGone(t *testing.T) {
 	s.run(3 * time.Second)
 	s.told = nil
 	clear(s.living)
-	s.hold = func(e Effect) bool {
-		switch e := e.(type) {
-		case Write:
-			s.event(Result{Op: e.Op, Status: NoStore})
-		case Read:
-			s.event(Result{Op: e.Op, Status: NoStore})
-		case Snapshot:
-			s.event(Result{Op: e.Op, Status: NoStore})
-		default:
-			return false
-		}
-		return true
-	}
+	s.without(NoStore)
 	s.run(21 * time.Second)
 	s.want("storegone")
 	s.run(4 * time.Second)
 	s.wantCount(1, "gone lost")
 	s.wantCount(0, "reconnect")
+}
+
+// without answers all operations with a status, and does none.
+func (s *script) without(status Status) {
+	s.hold = func(e Effect) bool {
+		switch e := e.(type) {
+		case Write:
+			s.event(Result{Op: e.Op, Status: status})
+		case Read:
+			s.event(Result{Op: e.Op, Status: status})
+		case Snapshot:
+			s.event(Result{Op: e.Op, Status: status})
+		default:
+			return false
+		}
+		return true
+	}
+}
+
+// TestServerIsBehind: that the store is gone is no more than a server's word for a
+// moment, before and after a time in which none answers. The node goes on as it was.
+func TestServerIsBehind(t *testing.T) {
+	s := established(t, Timing{})
+	for range 3 {
+		s.without(NoStore)
+		s.run(time.Second)
+		s.without(Unknown)
+		s.run(15 * time.Second)
+	}
+	s.hold = nil
+	s.run(5 * time.Second)
+	s.wantCount(0, "gone")
+	s.wantCount(0, "storegone")
+	s.wantCount(0, "close")
+	if s.lease.Until < s.now {
+		t.Errorf("the lease has ended at %v, it is %v", s.lease.Until, s.now)
+	}
+}
+
+// TestStoreIsGoneLater than a server once said: others may have renewed since it said so,
+// so the wait for the end of their leases begins when it is said again and again.
+func TestStoreIsGoneLater(t *testing.T) {
+	s := established(t, Timing{})
+	s.without(NoStore)
+	s.run(time.Second)
+	s.without(Unknown)
+	s.run(15 * time.Second)
+	s.told = nil
+	s.without(NoStore)
+	s.run(10 * time.Second)
+	s.wantCount(0, "gone")
+	s.run(2 * time.Second)
+	s.wantCount(1, "gone lost")
 }

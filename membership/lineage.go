@@ -28,31 +28,45 @@ type lineage struct {
 	lostBy uint64 // of the renewals, when the configuration was found missing; 0 if it is there
 
 	doubted   bool          // the store is gone, or has forgotten the node's renewals
-	doubtedAt time.Duration // when that was first seen
+	doubtedAt time.Duration // when that was first seen, and again and again since
+	doubtSeen time.Duration // when it was last
 }
+
+// How a store that is gone differs from a server that is behind: each look must say
+// so, with no longer a pause than this between two of them; a renewal that fails is
+// tried more often. It is told after a while, and acted on when all leases have ended.
+const (
+	doubtPause = 2 * time.Second
+	goneAfter  = 2 * time.Second
+)
 
 // result takes how an operation on the store has ended.
 func (l *lineage) result(s Status) {
 	switch {
-	case s == NoStore && !l.gone:
-		l.gone = true
+	case s == NoStore:
 		l.doubt()
-		l.c.emit(StoreGone{})
+		if !l.gone && l.doubtSeen-l.doubtedAt >= goneAfter {
+			l.gone = true
+			l.c.emit(StoreGone{})
+		}
 	case s == Done || s == Conflict:
 		l.gone = false
 	}
 }
 
 // doubt notes that the store is not the one in which the node has a lease. Nobody
-// can have renewed a lease in that one since.
+// can have renewed a lease in that one since doubtedAt: where the looks before are
+// older than a pause, others may have, and it counts anew.
 func (l *lineage) doubt() {
-	if !l.doubted {
-		l.doubted, l.doubtedAt = true, l.c.now
+	now := l.c.now
+	if !l.doubted || now-l.doubtSeen > doubtPause {
+		l.doubtedAt = now
 	}
+	l.doubted, l.doubtSeen = true, now
 }
 
-// endIfGone ends the incarnation when its store is gone for so long that the lease
-// of every member has ended by its own clock: another store may be used then.
+// endIfGone ends the incarnation when its store was seen to be gone for so long that
+// the lease of every member has ended by its own clock: another store may be used then.
 func (l *lineage) endIfGone() {
 	c := l.c
 	if !l.doubted || c.valid() {
@@ -64,7 +78,7 @@ func (l *lineage) endIfGone() {
 			longest = max(longest, m.Lease())
 		}
 	}
-	if c.now-l.doubtedAt >= longest+c.self.Timing.Delta {
+	if l.doubtSeen-l.doubtedAt >= longest+c.self.Timing.Delta {
 		c.end(Lost, Ref{})
 	}
 }

@@ -28,16 +28,19 @@ type asker interface {
 }
 
 // Agree compares the layout with the cluster's, or says what it is. It waits for the
-// store, and makes it anew where it is gone. The error is of the layout, or ctx's.
+// store, and makes it anew where it is gone for certain. The error is of the layout, or
+// ctx's.
 // Run does it too, before each incarnation: it is here for nodes that must not
 // answer others before.
 func (c *Coordinator) Agree(ctx context.Context) error {
 	if c.waited { // another has made it, or will: its revisions begin anew
 		_ = c.make(ctx) // asked for again below where it is needed
 	}
+	var gone absence
 	for {
 		err := c.agreeOnce(ctx)
 		c.answered(err)
+		certain := gone.certain(err)
 		switch {
 		case err == nil || errors.Is(err, transport.ErrLayoutMismatch):
 			return err
@@ -45,7 +48,10 @@ func (c *Coordinator) Agree(ctx context.Context) error {
 			return ctx.Err()
 		case errors.Is(err, membership.ErrConflict):
 			continue // another was first: read what it has written
-		case errors.Is(err, membership.ErrNoRecords):
+		case errors.Is(err, membership.ErrNoRecords) && !certain:
+			pause(ctx, lookAgain)
+			continue
+		case certain:
 			if err = c.make(ctx); err == nil {
 				continue
 			}

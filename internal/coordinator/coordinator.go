@@ -220,6 +220,7 @@ func (c *Coordinator) reported() error {
 // outlived reports whether a process with the node's name has come after this one
 // did: who was taken for dead must not oust the successor.
 func (c *Coordinator) outlived(ctx context.Context) bool {
+	var gone absence
 	for ctx.Err() == nil {
 		entries, _, err := c.snapshotOfMembers(ctx)
 		if err == nil {
@@ -233,10 +234,10 @@ func (c *Coordinator) outlived(ctx context.Context) bool {
 				return err == nil && living && cmp.Or(m.Born, e.Rev) > c.born
 			})
 		}
-		if errors.Is(err, membership.ErrNoRecords) {
+		if gone.certain(err) {
 			return false
 		}
-		pause(ctx, time.Second)
+		pause(ctx, lookAgain)
 	}
 	return false
 }

@@ -47,6 +47,7 @@ type member struct {
 	stop   context.CancelFunc
 	ended  chan error
 	layout sharding.Layout
+	kinds  []string
 }
 
 // reach is the store as a member sees it.
@@ -114,7 +115,7 @@ func (cl *cluster) member(name string) *member {
 // run begins a member, as the node n.
 func (cl *cluster) run(m *member, n Node, linger time.Duration) {
 	c, err := New(Options{
-		Self:  membership.Self{Ref: membership.Ref{Name: m.name}, Layout: m.layout},
+		Self:  membership.Self{Ref: membership.Ref{Name: m.name}, Layout: m.layout, Kinds: m.kinds},
 		Store: m.store, Node: n, Log: slog.New(slog.DiscardHandler),
 		DrainTimeout: 10 * time.Second, StopTimeout: 30 * time.Second, Linger: linger,
 	})
@@ -207,8 +208,15 @@ func (cl *cluster) wantOwners(names ...string) {
 
 func (m *member) wantEnd(want error) {
 	m.cl.t.Helper()
-	if err := <-m.ended; !errors.Is(err, want) {
-		m.cl.t.Errorf("%s ended with %v, want %v", m.name, err, want)
+	select {
+	case err := <-m.ended:
+		if !errors.Is(err, want) {
+			m.cl.t.Errorf("%s ended with %v, want %v", m.name, err, want)
+		}
+	case <-time.After(time.Hour): // virtual
+		m.cl.t.Errorf("%s has not ended in an hour, want %v", m.name, want)
+		m.stop()
+		<-m.ended
 	}
 }
 

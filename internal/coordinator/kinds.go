@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,12 +16,13 @@ import (
 func (c *Coordinator) fits(ctx context.Context) error {
 	first := map[string]uint64{} // revisions of the strangers' records, as first seen
 	var until time.Time
+	var gone absence
 	for {
 		entries, _, err := c.snapshotOfMembers(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if errors.Is(err, membership.ErrNoRecords) {
+		if gone.certain(err) {
 			return nil // nor any members
 		}
 		if err == nil {

@@ -56,6 +56,9 @@ func (s *Store) unopened(err error) error {
 	if errors.Is(err, errUnheard) && s.nc.IsConnected() && !s.mayHaveJetStream() {
 		return fmt.Errorf("%w: no server answers its requests", ErrNoJetStream)
 	}
+	if is(err, codeStreamNotFound) || errors.Is(err, membership.ErrNoRecords) { // it was there, or was made, a moment ago
+		return fmt.Errorf("%w for servers that know bucket %s: %w", errWait, s.bucket, err)
+	}
 	var e *apiError
 	if !errors.As(err, &e) {
 		return err

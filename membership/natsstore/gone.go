@@ -19,7 +19,11 @@ func (s *Store) gone() error {
 }
 
 // unanswered says why nobody answers for the bucket: it has no leader, or it is not
-// there any more.
+// there any more. The second is one server's word for this moment. A leader of JetStream
+// that has lost touch with the others can be wrong about it, and so can a server that has
+// yet to make its replica of the stream. The nodes of package cluster therefore want to
+// hear it for a while. Making the bucket is safe at any time: the servers decide on that
+// together, and a bucket that is there stays as it is.
 func (s *Store) unanswered(ctx context.Context) error {
 	if _, err := s.info(ctx); is(err, codeStreamNotFound) {
 		return s.gone()
@@ -27,9 +31,9 @@ func (s *Store) unanswered(ctx context.Context) error {
 	return s.mapped(ctx, nats.ErrNoResponders)
 }
 
-// Make makes the bucket anew after it was deleted or lost, or finds that another
-// node has. The nodes of package cluster call it when the lease of every node has
-// ended. A user who may not is told the command that does it.
+// Make makes the bucket anew after it was deleted or lost, or finds it: another node has
+// made it, or it was there all the time. The nodes of package cluster call it when the
+// lease of every node has ended. A user who may not is told the command that does it.
 func (s *Store) Make(ctx context.Context) error {
 	err := s.open(ctx, callTimeout)
 	if errors.Is(err, transport.ErrNotPermitted) {

@@ -80,7 +80,7 @@ func (s *Store) stored(ctx context.Context, key string) (membership.Entry, error
 	}
 	e, err := decodeStored(key, answer.Data)
 	if is(err, codeStreamNotFound) {
-		return e, s.gone()
+		return e, s.unanswered(ctx)
 	}
 	return e, err
 }
