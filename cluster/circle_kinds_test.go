@@ -1,6 +1,8 @@
 package cluster_test
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -99,4 +101,49 @@ func TestCircleOfKinds(t *testing.T) {
 			t.Errorf("one key of two kinds is no circle: %v", err)
 		}
 	})
+}
+
+// TestCircleOfScopedHandlers: keys that a handler finds in messages are named, and not
+// those by which its clients send; the same where a middleware stands before it.
+func TestCircleOfScopedHandlers(t *testing.T) {
+	testkit.EachTransport(t, func(t *testing.T, kind testkit.TransportKind) {
+		for _, wrap := range []func(cluster.ServerHandlerFunc) cluster.ServerHandlerFunc{func(h cluster.ServerHandlerFunc) cluster.ServerHandlerFunc { return h }, wrapped} {
+			circleOfScopedHandlers(t, kind, wrap)
+		}
+	})
+}
+
+func circleOfScopedHandlers(t *testing.T, kind testkit.TransportKind, wrap func(cluster.ServerHandlerFunc) cluster.ServerHandlerFunc) {
+	var c *testkit.Cluster
+	ask := func(ctx context.Context, path []string) error {
+		_, err := cluster.NewRequest[walk, walked](c.Client().Key("by "+path[0])).Request(ctx, walk{path})
+		return err
+	}
+	pathOf := func(env cluster.Envelope) (path []string, err error) {
+		var m walk
+		err = json.Unmarshal(env.Data, &m)
+		return m.Path, err
+	}
+	c = testkit.NewCluster(t, testkit.ClusterOptions{Nodes: 2, NumShards: 16, Transport: kind, Log: quiet, Handler: wrap(cluster.NewScopedHandler(cluster.ScopedHandlerOpts{
+		Extract: func(env cluster.Envelope) (string, error) {
+			path, err := pathOf(env)
+			return path[0], err
+		},
+		Create: func(string) (cluster.ServerHandlerFunc, error) {
+			return func(ctx context.Context, env cluster.Envelope) ([]byte, error) {
+				path, err := pathOf(env)
+				if err == nil && len(path) > 1 {
+					err = ask(ctx, path[1:])
+				}
+				return []byte("{}"), err
+			}, nil
+		},
+	}))})
+	for _, path := range [][]string{{"a", "a"}, {"a", "b", "c", "a"}} {
+		began := time.Now()
+		circle(t, ask(t.Context(), path), time.Since(began), path...)
+	}
+	if err := ask(t.Context(), []string{"a", "b", "c"}); err != nil {
+		t.Error(err)
+	}
 }

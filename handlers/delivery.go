@@ -20,7 +20,7 @@ func (d delivery) Message() actor.Message {
 
 // Fail implements [actor.Call].
 func (d delivery) Fail(err error) {
-	d.Call.Fail(coded(d.Envelope().Key, err))
+	d.Call.Fail(coded(d.Key(), err))
 }
 
 // refuse answers a call that its key's actor has not got.

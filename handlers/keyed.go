@@ -95,6 +95,9 @@ func (h *hosted) Accept(c *transport.Call) {
 	if !ok {
 		return // answered
 	}
+	if key != env.Key {
+		c.SetKey(key)
+	}
 	if err := c.Weigh(key); err != nil {
 		c.Refuse(err)
 		return

@@ -17,9 +17,20 @@ import (
 // and key in the one spelling, and callers cannot flood it with stacks.
 func TestAPanicsLineNamesItsKey(t *testing.T) {
 	const times = 50
-	crash := func(context.Context, transport.Envelope) ([]byte, error) { panic("boom") }
+	crash := func(_ context.Context, env transport.Envelope) ([]byte, error) {
+		if env.Type == "Fail" {
+			return nil, errors.New("no room")
+		}
+		panic("boom")
+	}
 	keyed := handlers.NewKeyHandler(func(string) (transport.HandlerFunc, error) { return crash, nil })
-	for name, h := range map[string]transport.HandlerFunc{"keyed": keyed, "wrapped": wrapped(keyed), "plain": crash} {
+	scoped := handlers.NewScopedHandler(handlers.ScopedHandlerOpts{ // its keys are not the client's
+		Extract: func(env transport.Envelope) (string, error) { return "k-" + env.Headers["no"], nil },
+		Create:  func(string) (transport.HandlerFunc, error) { return crash, nil },
+	})
+	for name, h := range map[string]transport.HandlerFunc{
+		"keyed": keyed, "wrapped": wrapped(keyed), "plain": crash, "scoped": scoped, "scoped and wrapped": wrapped(scoped),
+	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
 			tr := memtransport.New(memtransport.Options{}).WithLog(slog.New(slog.DiscardHandler))
@@ -33,11 +44,18 @@ func TestAPanicsLineNamesItsKey(t *testing.T) {
 			if _, err := tr.Subscribe(life.Context(), 5, r); err != nil {
 				t.Fatal(err)
 			}
+			env := transport.Envelope{Shard: 5, Kind: "account", Key: "k-1", Type: "Crash", Data: []byte("s3cret")}
+			if strings.HasPrefix(name, "scoped") {
+				env.Key, env.Headers = "client's", map[string]string{"no": "1"}
+			}
 			for range times {
-				env := transport.Envelope{Shard: 5, Kind: "account", Key: "k-1", Type: "Crash", Data: []byte("s3cret")}
 				if _, err := tr.Request(t.Context(), env); !errors.Is(err, transport.ErrPanicked) {
 					t.Fatal(err)
 				}
+			}
+			env.Type, env.Delivery = "Fail", transport.AwaitAccept
+			if _, err := tr.Request(t.Context(), env); err != nil {
+				t.Fatal(err)
 			}
 			if err := life.End(); err != nil {
 				t.Error(err)
@@ -49,7 +67,8 @@ func TestAPanicsLineNamesItsKey(t *testing.T) {
 			if n := strings.Count(text, `msg="handler panicked"`); n < 2 || n > times/2 {
 				t.Errorf("%d lines of %d panics", n, times)
 			}
-			for _, part := range []string{"kind=account shard=5 key=k-1 type=Crash panic=boom stack=", "skipped="} {
+			for _, part := range []string{"kind=account shard=5 key=k-1 type=Crash panic=boom stack=", "skipped=",
+				`msg="notification failed" kind=account shard=5 key=k-1 type=Fail`} {
 				if !strings.Contains(text, part) {
 					t.Errorf("no line says %q: %.300s", part, text)
 				}

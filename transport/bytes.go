@@ -99,6 +99,29 @@ func (c *Call) Weigh(key string) *Error {
 	return nil
 }
 
+// SetKey says that the call is for another key than its envelope names: a [Receiver]
+// that finds keys by itself calls it before it queues the call.
+func (c *Call) SetKey(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rest().name = key
+}
+
+// Key returns the key that the call is for: the envelope's, unless SetKey was called.
+func (c *Call) Key() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.more.keyOf(&c.env)
+}
+
+// keyOf is called with the call's mu held. m may be nil.
+func (m *more) keyOf(env *Envelope) string {
+	if m != nil && m.name != "" {
+		return m.name
+	}
+	return env.Key
+}
+
 // lighten gives back what the call holds, when it has finished. One that never began
 // may lie in a line for long yet: only its payload goes at once.
 func (c *Call) lighten() {

@@ -93,6 +93,7 @@ type more struct {
 	after func()        // to be called when answered
 	kept  any           // the observer's
 	key   *keyID        // whose bytes the call's count as
+	name  string        // of the key, where the envelope names another
 	place turn.Place    // where it stands in line
 	probe *time.Timer   // while it does
 	by    *Turn         // those that wait for the call
@@ -239,7 +240,7 @@ func (c *Call) Fail(err *Error) {
 // be called from the deferred function that recovered. The caller learns
 // neither value nor stack.
 func (c *Call) Panicked(value any) {
-	c.sub.life.log.Error("handler panicked", sparse.Entity(c.env.Kind, c.env.Shard, c.env.Key), slog.String("type", c.env.Type), sparse.Panic(value))
+	c.sub.life.log.Error("handler panicked", sparse.Entity(c.env.Kind, c.env.Shard, c.Key()), slog.String("type", c.env.Type), sparse.Panic(value))
 	c.answer(nil, Errorf(ErrPanicked, "message type %q", c.env.Type))
 }
 

@@ -118,7 +118,7 @@ func (c *Call) reply(old uint32, data []byte, err *Error) {
 		answer = nil
 	}
 	if told := c.tell(nil, answer); err != nil && (!told || answer == nil) {
-		c.sub.life.failed(&c.env, err)
+		c.sub.life.failed(c, err)
 	}
 }
 

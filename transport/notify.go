@@ -108,12 +108,12 @@ func (l *Lifetime) tellFailed(err *Error) {
 }
 
 // failed is told of a notification's error that its sender is not.
-func (l *Lifetime) failed(env *Envelope, err *Error) {
+func (l *Lifetime) failed(c *Call, err *Error) {
 	if l.onFailed != nil {
 		l.tellFailed(err)
 	}
 	if err.is == ErrPanicked {
 		return // its stack is in the log
 	}
-	l.log.Warn("notification failed", sparse.Entity(env.Kind, env.Shard, env.Key), slog.String("type", env.Type), slog.String("code", err.Code), slog.Any("error", err))
+	l.log.Warn("notification failed", sparse.Entity(c.env.Kind, c.env.Shard, c.Key()), slog.String("type", c.env.Type), slog.String("code", err.Code), slog.Any("error", err))
 }

@@ -108,7 +108,7 @@ func (c *Call) turn() *Turn {
 	c.mu.Lock()
 	m := c.rest()
 	if m.own == nil {
-		m.own = turn.New(uint32(c.env.Shard), role, c.env.Kind, c.env.Key, by)
+		m.own = turn.New(uint32(c.env.Shard), role, c.env.Kind, m.keyOf(&c.env), by)
 		c.bits.Or(bitAsked)
 	}
 	t := m.own
