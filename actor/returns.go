@@ -70,12 +70,17 @@ func (r *returns) comes(c *cell) {
 	}
 	rate, back := r.count(shardKey{c.shard.id, c.key}, time.Now())
 	if back && r.observer != nil {
-		r.observer.KeyReturned(r.host.opts.Kind)
+		r.observe()
 	}
 	if rate > 0 {
 		r.host.system.log.Warn("keys are passivated to make room and needed again at once: CacheSize is too small for the keys in use",
 			sparse.Kind(r.host.opts.Kind), slog.Int("cache_size", r.host.opts.CacheSize), slog.Int("returned_per_second", rate))
 	}
+}
+
+func (r *returns) observe() {
+	defer sparse.Recover(r.host.system.log, "the metrics")
+	r.observer.KeyReturned(r.host.opts.Kind)
 }
 
 // count returns whether a key comes back, and how many do a second if that is to be

@@ -112,6 +112,7 @@ func (explosiveMetrics) CallRefused(string)                   { panic("metrics")
 func (explosiveMetrics) NotificationFailed(string)            { panic("metrics") }
 func (explosiveMetrics) ShardOpened(string, time.Duration)    { panic("metrics") }
 func (explosiveMetrics) ShardDrained(cluster.DrainCounts)     { panic("metrics") }
+func (explosiveMetrics) KeyReturned(string)                   { panic("metrics") }
 
 // TestMetricsThatPanic: no call, no key and no shard is hurt by them, and a node ends
 // as it does without.
@@ -125,11 +126,14 @@ func TestMetricsThatPanic(t *testing.T) {
 				}
 				return nil
 			}))
-		opts.Handler = cluster.NewActorHandler(refusing.New)
+		opts.Handler = cluster.NewActorHandlerWithOpts(refusing.New, cluster.HandlerOptions{CacheSize: 1})
 		client := testkit.NewCluster(t, opts).Client() // whose end fails the test if a call is still counted
 		for range 3 {
 			if n, err := cluster.NewRequest[count, int](client.Key("k")).Request(t.Context(), count{}); err != nil || *n != 0 {
 				t.Fatalf("%v, %v", n, err)
+			}
+			if _, err := cluster.NewRequest[count, int](client.Key("l")).Request(t.Context(), count{}); err != nil { // k returns for the next
+				t.Fatal(err)
 			}
 			for _, c := range []struct {
 				key, msgType string

@@ -7,26 +7,36 @@ import (
 	"testing"
 )
 
-// broken is an application's handler that panics.
-type broken struct{ slog.Handler }
+// broken is an application's handler that panics in one of its methods.
+type broken struct {
+	in     string
+	called map[string]int
+}
 
-func (broken) Enabled(context.Context, slog.Level) bool { return true }
+func (b broken) call(method string) {
+	b.called[method]++
+	if method == b.in {
+		panic("log")
+	}
+}
 
-func (broken) Handle(context.Context, slog.Record) error { panic("log") }
-
-// asleep panics when it is asked whether it wants a line.
-type asleep struct{ slog.Handler }
-
-func (asleep) Enabled(context.Context, slog.Level) bool { panic("log") }
+func (b broken) Enabled(context.Context, slog.Level) bool  { b.call("Enabled"); return true }
+func (b broken) Handle(context.Context, slog.Record) error { b.call("Handle"); return nil }
+func (b broken) WithAttrs([]slog.Attr) slog.Handler        { b.call("WithAttrs"); return b }
+func (b broken) WithGroup(string) slog.Handler             { b.call("WithGroup"); return b }
 
 // A log that panics costs its line, and never the connection's reader that wrote it.
 func TestHandlerThatPanics(t *testing.T) {
-	for _, h := range []slog.Handler{broken{slog.DiscardHandler}, asleep{slog.DiscardHandler}} {
-		log := New(slog.New(h), slog.Int("node", 1))
+	for _, in := range []string{"Enabled", "Handle", "WithAttrs", "WithGroup"} {
+		h := broken{in, map[string]int{}}
+		log := New(slog.New(h))
 		for range 2 * PerSecond {
-			log.Warn("line")
+			log.With("key", "k").WithGroup("g").Warn("line")
 		}
 		Flush(log)
+		if h.called[in] < PerSecond || in != "Enabled" && h.called["Handle"] < PerSecond+1 {
+			t.Errorf("%s panics, and %v were called", in, h.called)
+		}
 	}
 }
 

@@ -93,13 +93,18 @@ func handle(ctx context.Context, h slog.Handler, r slog.Record) (err error) {
 
 var errPanicked = errors.New("the log's handler panicked")
 
-// WithAttrs implements slog.Handler.
-func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+// WithAttrs implements slog.Handler. Without the attributes, if they cannot be taken, a
+// line still has its message.
+func (h *handler) WithAttrs(attrs []slog.Attr) (with slog.Handler) {
+	with = h
+	defer func() { _ = recover() }()
 	return &handler{h.Handler.WithAttrs(attrs), h.bound}
 }
 
 // WithGroup implements slog.Handler.
-func (h *handler) WithGroup(name string) slog.Handler {
+func (h *handler) WithGroup(name string) (with slog.Handler) {
+	with = h
+	defer func() { _ = recover() }()
 	return &handler{h.Handler.WithGroup(name), h.bound}
 }
 
