@@ -40,11 +40,21 @@ type watcher struct {
 	cluster.NotificationMetrics
 	cluster.OwnershipMetrics
 	cluster.DrainMetrics
+	cluster.ReturnMetrics
 	h    *history
 	node *member
 }
 
-var _ actor.KeyObserver = (*watcher)(nil)
+// callWatcher is a watcher whose metrics tell calls apart by kind and outcome.
+type callWatcher struct {
+	*watcher
+	cluster.CallMetrics
+}
+
+var (
+	_ actor.KeyObserver    = (*watcher)(nil)
+	_ actor.ReturnObserver = (*watcher)(nil)
+)
 
 // KeyBegins implements actor.KeyObserver.
 func (w *watcher) KeyBegins(kind string, shard uint32, key string) {
@@ -69,7 +79,8 @@ func (h *history) watch(m cluster.ClusterMetrics, node *member) cluster.ClusterM
 	if m == nil {
 		m = cluster.NopClusterMetrics()
 	}
-	w := &watcher{ClusterMetrics: m, EntityMetrics: nopEntity{}, NotificationMetrics: nopEntity{}, OwnershipMetrics: nopEntity{}, DrainMetrics: nopEntity{}, h: h, node: node}
+	w := &watcher{ClusterMetrics: m, EntityMetrics: nopEntity{}, NotificationMetrics: nopEntity{}, OwnershipMetrics: nopEntity{}, DrainMetrics: nopEntity{},
+		ReturnMetrics: nopEntity{}, h: h, node: node}
 	if e, ok := m.(cluster.EntityMetrics); ok {
 		w.EntityMetrics = e
 	}
@@ -81,6 +92,12 @@ func (h *history) watch(m cluster.ClusterMetrics, node *member) cluster.ClusterM
 	}
 	if d, ok := m.(cluster.DrainMetrics); ok {
 		w.DrainMetrics = d
+	}
+	if r, ok := m.(cluster.ReturnMetrics); ok {
+		w.ReturnMetrics = r
+	}
+	if c, ok := m.(cluster.CallMetrics); ok {
+		return callWatcher{w, c}
 	}
 	return w
 }
@@ -97,6 +114,7 @@ func (nopEntity) CallRefused(string)                {}
 func (nopEntity) NotificationFailed(string)         {}
 func (nopEntity) ShardOpened(string, time.Duration) {}
 func (nopEntity) ShardDrained(cluster.DrainCounts)  {}
+func (nopEntity) KeyReturned(string)                {}
 
 // Lives returns all incarnations that there have been in a live cluster, in the
 // order in which they began. At the end of the test the cluster looks at them by
