@@ -1,6 +1,8 @@
 package testkit_test
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -59,6 +61,17 @@ func TestRepliesAreDecodedStrictly(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestStubsRepliesAreDecodedStrictly: a stub that answers with another type would pass
+// for one that answers zero.
+func TestStubsRepliesAreDecodedStrictly(t *testing.T) {
+	stub := testkit.StubClient(func(context.Context, cluster.Envelope) ([]byte, error) { return json.Marshal(addTotal{7}) })
+	_, err := cluster.NewRequest[plus, wrongTotal](stub.Key("k")).Request(t.Context(), plus{1})
+	checkStrict(t, "another type", err, false, "the reply to plus", `"Total"`, "wrongTotal")
+	if got, err := cluster.NewRequest[plus, addTotal](stub.Key("k")).Request(t.Context(), plus{1}); err != nil || got.Total != 7 {
+		t.Errorf("the right type: %+v, %v", got, err)
+	}
 }
 
 func checkStrict(t *testing.T, what string, err error, fine bool, says ...string) {

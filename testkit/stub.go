@@ -19,7 +19,7 @@ import (
 //	testkit.Alone(t, orders(accounts).New, "order-1", ...)
 //
 // answer gets and returns bytes, as any handler does: JSON, or protobuf for types
-// that are proto.Message. Its error is that of a handler, cluster.RanAndFailed,
+// that are proto.Message. Replies are decoded strictly, as in a [Cluster]. Its error is that of a handler, cluster.RanAndFailed,
 // as a call over a transport has it. An error of package cluster itself, for
 // example ErrTransportNoShardSubscriber, or a *cluster.Error, is that of the
 // call, with the outcome that it says.
@@ -32,7 +32,7 @@ func StubClient(answer cluster.ServerHandlerFunc) *cluster.Client {
 	if answer == nil {
 		panic("testkit: StubClient: the handler is nil")
 	}
-	client, err := cluster.NewClient(cluster.ClientOptions{Transport: stub(answer), NumShards: 1})
+	client, err := cluster.NewClient(cluster.ClientOptions{Transport: stub(answer), NumShards: 1, StrictReplies: true})
 	if err != nil {
 		panic(err) // the options are ours
 	}

@@ -42,15 +42,26 @@ func panics(f func()) (text string) {
 	return ""
 }
 
+// lossy would arrive without its field, undecodable not at all.
+type (
+	lossy       struct{ by int }
+	undecodable struct{ Cause error }
+)
+
+func (lossy) Error() string       { return "lossy" }
+func (undecodable) Error() string { return "undecodable" }
+
 func TestRegisterRefuses(t *testing.T) {
 	RegisterError("test.insufficient", errInsufficient) // twice the same is no mistake
 	RegisterErrorType[*shortBy]("test.short_by")
 	for what, f := range map[string]func(){
-		"empty":      func() { RegisterError("", errors.New("x")) },
-		"taken":      func() { RegisterError("test.insufficient", errors.New("other")) },
-		"taken ":     func() { RegisterErrorType[uncomparable]("draining") },
-		"empty ":     func() { RegisterErrorType[uncomparable]("") },
-		"comparable": func() { RegisterError("test.nil", nil) },
+		"empty":                       func() { RegisterError("", errors.New("x")) },
+		"taken":                       func() { RegisterError("test.insufficient", errors.New("other")) },
+		"taken ":                      func() { RegisterErrorType[uncomparable]("draining") },
+		"empty ":                      func() { RegisterErrorType[uncomparable]("") },
+		"unexported fields only (by)": func() { RegisterErrorType[lossy]("test.lossy") },
+		"Cause is a error":            func() { RegisterErrorType[undecodable]("test.undecodable") },
+		"comparable":                  func() { RegisterError("test.nil", nil) },
 		"comparable error, not transport.uncomparable": func() { RegisterError("test.slice", uncomparable{}) },
 	} {
 		if text := panics(f); !strings.Contains(text, strings.TrimSpace(what)) {

@@ -9,7 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
@@ -185,6 +189,32 @@ func TestUnknown(t *testing.T) {
 	}
 	if got, err := Unknown[*wrapperspb.Int64Value](data); got != "Int64Value.2" || err != nil {
 		t.Errorf("protobuf, another: %q, %v", got, err)
+	}
+}
+
+// TestUnknownInside: what is unknown may stand in a message of a field, of a list or of a map.
+func TestUnknownInside(t *testing.T) {
+	stranger := structpb.NewStringValue("x")
+	stranger.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 9, protowire.VarintType), 1))
+	list, known := &structpb.ListValue{Values: []*structpb.Value{structpb.NewBoolValue(true), stranger}}, structpb.NewNullValue()
+	for name, c := range map[string]struct {
+		m       proto.Message
+		unknown func([]byte) (string, error)
+		want    string
+	}{
+		"a field":         {structpb.NewListValue(list), Unknown[*structpb.Value], "Value.9"},
+		"a list":          {list, Unknown[*structpb.ListValue], "Value.9"},
+		"a map":           {&structpb.Struct{Fields: map[string]*structpb.Value{"a": stranger, "b": known}}, Unknown[*structpb.Struct], "Value.9"},
+		"none":            {&structpb.Struct{Fields: map[string]*structpb.Value{"a": known}}, Unknown[*structpb.Struct], ""},
+		"a list of texts": {&fieldmaskpb.FieldMask{Paths: []string{"a"}}, Unknown[*fieldmaskpb.FieldMask], ""},
+	} {
+		data, err := Marshal(c.m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.unknown(data); got != c.want || err != nil {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
 	}
 }
 
