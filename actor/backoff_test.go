@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	pactor "github.com/asynkron/protoactor-go/actor"
+
 	"github.com/clstr-go/clstr/actor"
 )
 
@@ -137,25 +139,42 @@ func TestAnOldFailureIsForgotten(t *testing.T) {
 func TestMailWhileAFailedKeyEnds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var tries atomic.Int32
-		w := newWorld(t, actor.HostOptions{Factory: func(string) (actor.Actor, error) {
-			tries.Add(1)
-			return nil, errBroken
-		}})
-		var all []*call
-		for range 100 { // some of them fall into the gap
-			c := newCall()
-			if w.Deliver(0, "k", c) == nil {
-				all = append(all, c)
+		gate := make(chan struct{})
+		child := pactor.PropsFromFunc(func(ctx pactor.Context) {
+			if _, ok := ctx.Message().(*pactor.Stopping); ok {
+				<-gate
 			}
+		})
+		w := newWorld(t, actor.HostOptions{Factory: raw(func(ctx pactor.Context) {
+			if _, ok := ctx.Message().(*pactor.Started); ok {
+				tries.Add(1)
+				ctx.Spawn(child)
+				panic("broken")
+			}
+		})})
+		if _, err := w.send("k", "").wait(t); !errors.Is(err, actor.ErrActivation) {
+			t.Errorf("got %v", err)
 		}
+		synctest.Wait()
+		var all []*call
+		for range 10 {
+			all = append(all, w.send("k", ""))
+		}
+		close(gate)
 		for _, c := range all {
-			if _, err := c.wait(t); !errors.Is(err, errBroken) {
+			_, err := c.wait(t)
+			failed, ok := errors.AsType[*actor.Failure](err)
+			if !ok || failed.Why != actor.ErrActivation || failed.RetryAfter <= 0 {
 				t.Errorf("got %v", err)
 			}
 			c.check(t)
 		}
 		if n := tries.Load(); n != 1 {
 			t.Errorf("%d tries within 50 ms", n)
+		}
+		synctest.Wait()
+		if n := w.Active(); n != 0 {
+			t.Errorf("%d keys are active", n)
 		}
 	})
 }

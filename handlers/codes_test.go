@@ -3,10 +3,12 @@ package handlers_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 
+	pactor "github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/clstr-go/clstr/actor"
@@ -105,6 +107,36 @@ func TestCodes(t *testing.T) {
 				t.Errorf("%s: %q holds a piece of the payload", c.msgType, err)
 			case strings.Count(err.Error(), c.want.Error()) != 1:
 				t.Errorf("%s: %q says it twice", c.msgType, err)
+			}
+		}
+	})
+}
+
+// failing is an entity that answers with whatever its message names.
+type failing map[string]error
+
+func (failing) Activate(*actor.Context) error { return nil }
+func (f failing) Handle(c *actor.Context)     { c.Call().Fail(f[c.Message().Type]) }
+func (failing) Passivate(*actor.Context)      {}
+func (failing) Receive(pactor.Context)        {}
+
+// TestCodesGoByWhereAnErrorWasMade: an error that wraps one of the host's own has come from
+// the application, and the call has run.
+func TestCodesGoByWhereAnErrorWasMade(t *testing.T) {
+	f := failing{
+		"wraps":              fmt.Errorf("mine: %w", actor.ErrStopping),
+		"wraps a failure":    fmt.Errorf("mine: %w", &actor.Failure{Why: actor.ErrStopping}),
+		"fails for another":  &actor.Failure{Why: fmt.Errorf("mine: %w", actor.ErrStopping)},
+		"fails with a cause": &actor.Failure{Why: errTooMuch, Cause: actor.ErrMailboxFull},
+	}
+	h := func() transport.HandlerFunc {
+		return handlers.NewActorHandler(func(string) (actor.Actor, error) { return f, nil })
+	}
+	inEachForm(t, h, func(t *testing.T, _ form, call caller) {
+		for msgType := range f {
+			_, err := call(t.Context(), transport.Envelope{Key: "k", Type: msgType})
+			if transport.OutcomeOf(err) != transport.RanAndFailed || errors.Is(err, transport.ErrDraining) || errors.Is(err, transport.ErrOverloaded) {
+				t.Errorf("%s: %v (%v)", msgType, err, transport.OutcomeOf(err))
 			}
 		}
 	})

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -171,4 +173,54 @@ func testCodeOf(t *testing.T, of string, key *cluster.ScopedClient, ran *atomic.
 		}
 		counted("encoding, "+what, want)
 	}
+}
+
+// TestPanicsOfMessagesAreLogged: the caller learns neither value nor stack, so a line of
+// the node's log has both, and names the entity.
+func TestPanicsOfMessagesAreLogged(t *testing.T) {
+	testkit.EachTransport(t, func(t *testing.T, kind testkit.TransportKind) {
+		var log logged
+		fuses := actor.Define("fuse", func(string) *fuse { return &fuse{ran: new(atomic.Int32)} }, actor.OnRequest((*fuse).light), actor.OnRequest((*fuse).explode))
+		proto := func(string) (actor.Actor, error) {
+			return pactor.ReceiveFunc((&fuse{ran: new(atomic.Int32)}).Receive), nil
+		}
+		c := testkit.NewCluster(t, testkit.ClusterOptions{
+			Nodes: 1, NumShards: 1, Transport: kind, Log: slog.New(slog.NewTextHandler(&log, nil)),
+			Kinds: map[string]cluster.ServerHandlerFunc{"typed": handlers.NewActorHandler(fuses.New), "proto": handlers.NewActorHandler(proto)},
+		})
+		for _, of := range []string{"typed", "proto"} {
+			for at, data := range map[string]string{"decoding": `{"Decode":"panic"}`, "encoding": `{"Reply":"panic"}`} {
+				msgType := map[string]string{"decoding": "trigger", "encoding": "light"}[at]
+				if _, err := c.Client().Kind(of).Key("k").RequestRaw(t.Context(), msgType, []byte(data)); err == nil {
+					t.Fatalf("%s of %s: no error", at, of)
+				}
+				line := log.take()
+				for _, part := range []string{"message's own code panicked", "kind=" + of + " shard=0 key=k", "type=" + msgType, "at=" + at, "payload-7117", "payload_test.go"} {
+					if !strings.Contains(line, part) {
+						t.Errorf("%s of %s: the line does not say %q: %.300s", at, of, part, line)
+					}
+				}
+			}
+		}
+	})
+}
+
+// logged is what a log has written since it was asked last.
+type logged struct {
+	mu  sync.Mutex
+	all strings.Builder
+}
+
+// Write implements io.Writer.
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.Write(b)
+}
+
+func (l *logged) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.all.Reset()
+	return l.all.String()
 }

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -199,5 +200,34 @@ func TestPassedOnWithoutASender(t *testing.T) {
 		if s.Pending() != 0 {
 			t.Errorf("%d are pending at the end", s.Pending())
 		}
+	})
+}
+
+// TestHeadersOfAFuncThatHasReturned: a goroutine of the handler may ask for the headers
+// of its call while that finishes and only a part of it goes on, which has no use for
+// them. The race detector watches.
+func TestHeadersOfAFuncThatHasReturned(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	passingOn(t, Limits{}, func(pass HandlerFunc, release chan struct{}) HandlerFunc {
+		return func(ctx context.Context, env Envelope) ([]byte, error) {
+			_, err := pass(ctx, env)
+			go func() { // ends when the headers have gone
+				for HeadersOf(ctx) != nil {
+					runtime.Gosched()
+				}
+				asked <- struct{}{}
+			}()
+			return nil, err
+		}
+	}, func(s *Sub, _ *standingGate, b *book, _ chan struct{}) {
+		env := Envelope{Type: "T", Delivery: AwaitAccept, Headers: map[string]string{"trace": "1"}}
+		if _, err := s.Do(context.Background(), env); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		<-asked
+		part := b.calls[0]
+		part.Start(nil)
+		part.End()
 	})
 }

@@ -267,7 +267,37 @@ type bomb struct{}
 func (*bomb) Error() string                { return "bomb" }
 func (*bomb) UnmarshalJSON(b []byte) error { panic(string(b)) }
 
-func init() { transport.RegisterErrorType[*bomb]("natstransport_test.bomb") }
+// slowly is one that takes its time where it is decoded.
+type slowly struct{}
+
+var decoding, decoded = make(chan struct{}), make(chan struct{})
+
+func (*slowly) Error() string                { return "slowly" }
+func (*slowly) UnmarshalJSON(b []byte) error { decoding <- struct{}{}; <-decoded; return nil }
+
+func init() {
+	transport.RegisterErrorType[*bomb]("natstransport_test.bomb")
+	transport.RegisterErrorType[*slowly]("natstransport_test.slowly")
+}
+
+// An error is decoded where its caller waits: other calls of the process go on meanwhile.
+func TestErrorIsDecodedByItsCaller(t *testing.T) {
+	url := testkit.StartNATS(t)
+	node, client := connect(t, natstransport.Options{URL: url}), connect(t, natstransport.Options{URL: url})
+	refusal := &transport.Error{Code: "natstransport_test.slowly", Outcome: transport.NotStarted, Message: "slow", Detail: []byte(`{}`)}
+	if _, err := node.Subscribe(patient(t), 0, refuser{refusal}); err != nil {
+		t.Fatal(err)
+	}
+	serve(t, node, 1, echo)
+	slow := start(patient(t), client, transport.Envelope{Type: "Slow"})
+	receive(t, "the decoding", decoding)
+	want(t, client, transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("x")}, "x")
+	close(decoded)
+	r := receive(t, "the slow call", slow)
+	if _, ok := errors.AsType[*slowly](r.err); !ok {
+		t.Errorf("got %v", r.err)
+	}
+}
 
 // What a reply's error does when it is decoded is its caller's alone: the reader, and
 // with it every other call of the process, goes on.

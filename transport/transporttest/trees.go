@@ -15,7 +15,10 @@ var treeTests = []test{
 	{"errors whose decoding panics", testBrokenDecoding},
 }
 
-var errSecond = errors.New("transporttest: second")
+var (
+	errSecond   = errors.New("transporttest: second")
+	errLongCode = errors.New("transporttest: an error with a long code")
+)
 
 // wrapping is a typed error with another one in it, of which its JSON says nothing.
 type wrapping struct {
@@ -36,6 +39,7 @@ func (*explosive) UnmarshalJSON([]byte) error { panic("payload-4242") }
 
 func init() {
 	transport.RegisterError("transporttest.second", errSecond)
+	transport.RegisterError("transporttest."+strings.Repeat("c", transport.MaxErrorBytes/8), errLongCode)
 	transport.RegisterErrorType[*wrapping]("transporttest.wrapping")
 	transport.RegisterErrorType[*explosive]("transporttest.explosive")
 }
@@ -91,9 +95,10 @@ func testErrorTree(s *suite) {
 // and outcome, stays.
 func testErrorTreeBounds(s *suite) {
 	p := s.pair(transport.Limits{})
-	many := []error{errSecond}
+	many, codes := []error{errSecond}, []error{errSecond}
 	for i := range 2 * transport.MaxErrorNodes {
 		many = append(many, valueError{fmt.Sprint("reason ", i)})
+		codes = append(codes, errLongCode)
 	}
 	var deep error = errRegistered
 	for range 2 * transport.MaxErrorDepth {
@@ -103,6 +108,7 @@ func testErrorTreeBounds(s *suite) {
 		"many": errors.Join(many...), "deep": errors.Join(errSecond, deep),
 		"long":   fmt.Errorf("%s: %w", strings.Repeat("e", 2*transport.MaxErrorBytes), errSecond),
 		"detail": errors.Join(errSecond, valueError{strings.Repeat("d", 2*transport.MaxErrorBytes)}),
+		"codes":  errors.Join(codes...),
 		"loop":   errors.Join(errSecond, newLoop()),
 	}
 	p.serve(0, func(_ context.Context, env transport.Envelope) ([]byte, error) { return nil, errs[env.Type] })

@@ -22,6 +22,16 @@ func measure(e *transport.Error) (nodes, depth int) {
 	return nodes, depth + 1
 }
 
+// measureSent is measure for what is in a packet, before any reader cuts it.
+func measureSent(e *clstrpb.Error) (nodes, depth int) {
+	nodes = 1
+	for _, c := range e.Causes {
+		n, d := measureSent(c)
+		nodes, depth = nodes+n, max(depth, d)
+	}
+	return nodes, depth + 1
+}
+
 // wide is an error with n causes beside each other, chain one with n behind each other.
 func wide(n int) *transport.Error {
 	e := &transport.Error{Code: "root"}
@@ -60,6 +70,13 @@ func TestErrorTreeBounds(t *testing.T) {
 		b := wire.AppendReply(nil, 1, nil, c.err)
 		if len(b) > 500 {
 			t.Errorf("%s: %d bytes", c.name, len(b))
+		}
+		sent := new(clstrpb.Packet)
+		if err := proto.Unmarshal(b, sent); err != nil {
+			t.Fatal(err)
+		}
+		if nodes, depth := measureSent(sent.Replies[0].Error); nodes != c.nodes || depth != c.depth {
+			t.Errorf("%s: %d errors were sent, %d deep", c.name, nodes, depth)
 		}
 		e := decode(t, wire.AppendEnd(b, 0)).Replies[0].Err
 		if nodes, depth := measure(e); nodes != c.nodes || depth != c.depth || e.Cut != c.cut || e.Code != c.err.Code {
