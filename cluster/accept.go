@@ -172,14 +172,13 @@ type layoutGuard struct {
 
 // init is called before the first message. Nodes that were not told the layout share
 // what one of them learns, as long as they share a transport in one process.
-func (g *layoutGuard) init(opts NodeOptions, log *slog.Logger) (leave func()) {
-	g.log, g.known = log, opts.NumShards != 0
-	g.layout = sharding.Layout{NumShards: opts.NumShards, Seed: opts.Seed}
-	for _, s := range opts.Shards {
+func (g *layoutGuard) init(layout sharding.Layout, shards []uint32, t ServerTransport, log *slog.Logger) (leave func()) {
+	g.log, g.known, g.layout = log, layout.NumShards != 0, layout
+	for _, s := range shards {
 		g.highest = max(g.highest, s)
 	}
 	shared, leave := new(atomic.Uint64), func() {}
-	if t, ok := opts.Transport.(transport.Dispatched); ok {
+	if t, ok := t.(transport.Dispatched); ok {
 		shared, leave = t.Dispatcher().JoinLayout()
 	}
 	g.print = shared

@@ -13,8 +13,11 @@ import (
 type ClientOptions struct {
 	// Transport is the underlying messaging transport (required).
 	Transport ClientTransport
-	// NumShards is the total number of shards in the cluster (required). It is
-	// the same in all clients and nodes of a cluster.
+	// NumShards is the total number of shards in the cluster. It is the same in all
+	// clients and nodes of a cluster. 0 asks the nodes of a live cluster, Seed
+	// included: until one has answered, calls wait inside their deadlines. Required
+	// where shards are listed ([NodeOptions].Shards), because such nodes do not answer,
+	// and where the transport is no [transport.LayoutTransport].
 	NumShards uint32
 	// Seed is an optional string for consistent shard hashing across clients. It
 	// is the same in all clients and nodes of a cluster.
@@ -45,11 +48,8 @@ func (o ClientOptions) validate() error {
 	if isNil(o.Transport) {
 		return transport.Errorf(ErrBadOption, "Transport is required")
 	}
-	if o.NumShards == 0 {
-		return transport.Errorf(ErrBadOption, "NumShards is required")
-	}
-	if err := (sharding.Layout{NumShards: o.NumShards, Seed: o.Seed}).Validate(); err != nil {
-		return transport.Errorf(ErrBadOption, "NumShards: %v", err)
+	if err := o.validateLayout(); err != nil {
+		return err
 	}
 	for i, opt := range o.EnvelopeOptions {
 		if opt == nil {
@@ -64,6 +64,23 @@ func (o ClientOptions) validate() error {
 	return validatePropagate(o.Propagate)
 }
 
+func (o ClientOptions) validateLayout() error {
+	if o.NumShards == 0 {
+		_, asks := o.Transport.(transport.LayoutTransport)
+		switch {
+		case !asks:
+			return transport.Errorf(ErrBadOption, "NumShards is required: a %T cannot ask the nodes for it", o.Transport)
+		case o.Seed != "":
+			return transport.Errorf(ErrBadOption, "Seed %.64q without NumShards: give both, or neither", o.Seed)
+		}
+		return nil
+	}
+	if err := (sharding.Layout{NumShards: o.NumShards, Seed: o.Seed}).Validate(); err != nil {
+		return transport.Errorf(ErrBadOption, "NumShards: %v", err)
+	}
+	return nil
+}
+
 // Client routes messages to cluster nodes based on shard assignment. Create via
 // [NewClient]. It is safe for concurrent use, starts no goroutine and needs no
 // closing; its transport does.
@@ -76,37 +93,32 @@ func (o ClientOptions) validate() error {
 // call to the shard fails with [ErrTransportNoShardSubscriber] at once.
 type Client struct {
 	opts    ClientOptions
-	layout  sharding.Layout
-	print   uint64 // of layout
+	known   known
 	metrics ClusterMetrics
 	calls   CallMetrics // metrics; nil as that is
 	retry   []error
-	called  shardSet // those that a call was made to
 	// keepsTTL: the transport is the library's, which ends the wait of a request
 	// at its TTL. Others only know the context.
 	keepsTTL bool
 }
 
 // NewClient creates a new cluster client with the given options. It returns
-// [ErrBadOption] if required options (Transport, NumShards) are missing or one
-// is out of range.
+// [ErrBadOption] if a required option is missing or one is out of range. It sends
+// nothing.
 func NewClient(opts ClientOptions) (*Client, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
 	opts.EnvelopeOptions, opts.Propagate = slices.Clone(opts.EnvelopeOptions), slices.Clone(opts.Propagate)
-	layout := sharding.Layout{NumShards: opts.NumShards, Seed: opts.Seed}
 	_, keepsTTL := opts.Transport.(transport.ReceiverTransport)
 	c := &Client{
 		opts:     opts,
 		keepsTTL: keepsTTL,
-		layout:   layout,
-		print:    layout.Fingerprint(),
-		called:   newShardSet(opts.NumShards),
 		metrics:  measuring(opts.Metrics),
 		retry:    append([]error{ErrNotOwner, ErrDraining, ErrHandedBack, ErrDisconnected}, opts.RetryOn...),
 	}
 	c.calls = callMetrics(c.metrics)
+	c.known.init(opts)
 	return c, nil
 }
 
@@ -116,10 +128,19 @@ type target struct {
 	kind  string
 	key   string
 	byKey bool
+	by    *mapping // what has given the key its shard; nil is nothing yet
 }
 
 func (c *Client) keyTarget(kind, key string) target {
-	return target{shard: c.layout.Shard(key), kind: kind, key: key, byKey: true}
+	return target{kind: kind, key: key, byKey: true}.under(c.known.mapping.Load())
+}
+
+// under is the target where keys map to shards by m, which may be nil.
+func (t target) under(m *mapping) target {
+	if t.byKey && m != nil && t.by != m {
+		t.shard, t.by = m.layout.Shard(t.key), m
+	}
+	return t
 }
 
 // RequestKey requests using a string key -> shard mapping. It waits for the
@@ -149,7 +170,7 @@ func (c *Client) NotifyShard(ctx context.Context, shard uint32, msgType string, 
 }
 
 // Key returns a client scoped to the shard determined by the given key. The key
-// is hashed once, here. Use this for entity-based routing (e.g., by user ID,
+// is hashed once, here, if the client knows how. Use this for entity-based routing (e.g., by user ID,
 // tenant ID). An empty key is reported by the calls.
 func (c *Client) Key(key string, opts ...EnvelopeOption) *ScopedClient {
 	return &ScopedClient{client: c, target: c.keyTarget("", key), opts: slices.Clone(opts)}
@@ -178,7 +199,7 @@ func (k *KindClient) Key(key string, opts ...EnvelopeOption) *ScopedClient {
 
 // newEnvelope is the only birthplace of an envelope. Options come first, so that
 // they cannot change where the message goes.
-func (c *Client) newEnvelope(t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) (Envelope, error) {
+func (c *Client) newEnvelope(t target, m *mapping, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) (Envelope, error) {
 	env := Envelope{Delivery: d}
 	if len(c.opts.EnvelopeOptions)+len(scoped)+len(opts) > 0 {
 		env = withOptions(d, c.opts.EnvelopeOptions, scoped, opts)
@@ -190,10 +211,10 @@ func (c *Client) newEnvelope(t target, d transport.Delivery, msgType string, dat
 		if t.key == "" {
 			return env, transport.Errorf(ErrKeyRequired, "message type %q", msgType)
 		}
-		env.NumShards, env.Layout = c.layout.NumShards, c.print
+		env.NumShards, env.Layout = m.layout.NumShards, m.print
 	}
-	if t.shard >= c.layout.NumShards {
-		return env, transport.Errorf(ErrShardOutOfRange, "shard %d: 0 to %d allowed", t.shard, c.layout.NumShards-1)
+	if t.shard >= m.layout.NumShards {
+		return env, transport.Errorf(ErrShardOutOfRange, "shard %d: 0 to %d allowed", t.shard, m.layout.NumShards-1)
 	}
 	return env, env.Validate()
 }

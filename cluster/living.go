@@ -50,7 +50,7 @@ var (
 func (n *Node) runLiving(ctx context.Context, life *transport.Lifetime, log *slog.Logger) error {
 	l := &living{
 		n: n, life: life, transport: n.opts.Transport.(transport.EpochTransport),
-		open: map[uint32]*ownedShard{}, epochs: make([]atomic.Uint64, n.opts.NumShards),
+		open: map[uint32]*ownedShard{},
 	}
 	l.foreign.store, l.foreign.ctx = n.opts.Membership, life.Context()
 	l.metrics, _ = n.metrics.(OwnershipMetrics)
@@ -82,6 +82,9 @@ func (n *Node) runLiving(ctx context.Context, life *transport.Lifetime, log *slo
 		}
 		return errors.Join(err, life.End())
 	}
+	layout := c.Layout()
+	defer n.layout.init(layout, nil, n.opts.Transport, log)()
+	l.epochs = make([]atomic.Uint64, layout.NumShards)
 	if t, ok := n.opts.Transport.(transport.OwnersTransport); ok {
 		l.owners, err = t.ServeOwners(lifeContext{ctx, life.Context()}, l)
 		switch {
@@ -154,9 +157,12 @@ func (l *living) Opened(g *coordinator.Guard, gap time.Duration) {
 // Route implements coordinator.Node.
 func (l *living) Route(shard uint32, record membership.Shard) { l.epochs[shard].Store(record.Epoch) }
 
+// Seed implements transport.Owners.
+func (l *living) Seed() string { return l.n.layout.layout.Seed }
+
 // Epochs implements transport.Owners.
 func (l *living) Epochs(first uint32, most int) (epochs []uint64, numShards uint32) {
-	numShards = l.n.opts.NumShards
+	numShards = l.n.layout.layout.NumShards
 	for shard := first; shard < numShards && len(epochs) < most; shard++ {
 		epochs = append(epochs, l.epochs[shard].Load())
 	}

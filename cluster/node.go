@@ -12,6 +12,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -116,7 +117,6 @@ func (n *Node) run(ctx context.Context) error {
 	n.pool.Store(&pool)
 	life.LimitInFlight(n.opts.MaxInFlight)
 	life.LimitBytes(n.opts.MaxInFlightBytes, n.opts.MaxBytesPerKey)
-	defer n.layout.init(n.opts, log)()
 	if m, ok := n.metrics.(NotificationMetrics); ok {
 		life.ObserveFailed(func(err *Error) { m.NotificationFailed(err.Code) })
 	}
@@ -151,6 +151,7 @@ func untilBroken(ctx context.Context, t ServerTransport) (_ context.Context, sto
 
 // runFixed serves the shards that the options list.
 func (n *Node) runFixed(ctx context.Context, life *transport.Lifetime, log *slog.Logger) error {
+	defer n.layout.init(sharding.Layout{NumShards: n.opts.NumShards, Seed: n.opts.Seed}, n.opts.Shards, n.opts.Transport, log)()
 	subs, err := n.subscribe(ctx, life)
 	if err != nil {
 		if ctx.Err() != nil {

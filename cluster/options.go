@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/coordinator"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/sharding"
@@ -47,8 +48,10 @@ type NodeOptions struct {
 	// knows them refuses callers that hash differently ([ErrLayoutMismatch]).
 	// One that does not (NumShards 0) learns them from the first message by key, or
 	// from another node on its transport, warns, and refuses what differs from that:
-	// give them, for in another process the first caller may be another. Seed alone
-	// is refused: nothing could be checked by it.
+	// give them, for in another process the first caller may be another. With a
+	// Membership, NumShards 0 is what the cluster's records say, Seed included; the first
+	// node of a cluster writes [DefaultNumShards]. Seed alone is refused: nothing could be
+	// checked by it.
 	NumShards uint32
 	Seed      string
 	// StopTimeout bounds the wait for stop hooks, and for the hand-over of shards,
@@ -73,8 +76,8 @@ type NodeOptions struct {
 	// Membership makes the node's shards live: nodes that share a store, and give
 	// the same NumShards and Seed, share the shards among those that are there,
 	// and hand them over as nodes join, leave and die. It takes the place of
-	// Shards, and needs NumShards and a transport that knows epochs, as the
-	// library's do. Package membership says what is promised.
+	// Shards, and needs a transport that knows epochs, as the library's do. Package
+	// membership says what is promised.
 	Membership membership.Store
 	// Timing says how long leases and the like are. Zero = membership.DefaultTiming.
 	Timing membership.Timing
@@ -90,6 +93,9 @@ type NodeOptions struct {
 	// short). What was cut off is counted as lost. 0 = 15 s.
 	DrainTimeout time.Duration
 }
+
+// DefaultNumShards is how many shards a live cluster has whose first node was not told.
+const DefaultNumShards = coordinator.DefaultNumShards
 
 // DefaultMaxInFlight is the default of [NodeOptions].MaxInFlight.
 const DefaultMaxInFlight = 64 << 10
@@ -175,8 +181,6 @@ func (o NodeOptions) validateLiving() error {
 	switch {
 	case isNil(o.Membership):
 		return transport.Errorf(ErrBadOption, "node %s: Membership is a nil %T", o.NodeID, o.Membership)
-	case o.NumShards == 0:
-		return transport.Errorf(ErrBadOption, "node %s: Membership needs NumShards", o.NodeID)
 	case len(o.Shards) > 0:
 		return transport.Errorf(ErrBadOption, "node %s: Shards and Membership exclude each other", o.NodeID)
 	}

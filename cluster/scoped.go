@@ -79,6 +79,9 @@ func (c *ScopedClient) encode(payload any, d transport.Delivery) (msgType string
 // unsent ends a call that has not come as far as an envelope.
 func (c *ScopedClient) unsent(msgType string, d transport.Delivery, err error) error {
 	env := &Envelope{Delivery: d, Shard: int(c.target.shard), Key: c.target.key, Kind: c.target.kind, Type: msgType}
+	if by := c.target.by; by != nil {
+		env.NumShards = by.layout.NumShards
+	}
 	_, err = c.client.done(nil, err, env)
 	return err
 }

@@ -37,7 +37,21 @@ func (c *Client) send(ctx context.Context, t target, d transport.Delivery, msgTy
 
 // call is send without done, for who has to look at the reply first.
 func (c *Client) call(ctx context.Context, t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) ([]byte, Envelope, error) {
-	env, err := c.newEnvelope(t, d, msgType, data, scoped, opts)
+	by := c.known.mapping.Load()
+	if by == nil {
+		return c.callUnlearnt(ctx, t, d, msgType, data, scoped, opts)
+	}
+	reply, env, err := c.callUnder(ctx, by, t, d, msgType, data, scoped, opts)
+	if err != nil && c.known.outdated(by, err) {
+		return c.callUnlearnt(ctx, t, d, msgType, data, scoped, opts)
+	}
+	return reply, env, err
+}
+
+// callUnder is call where keys map to shards by m.
+func (c *Client) callUnder(ctx context.Context, by *mapping, t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) ([]byte, Envelope, error) {
+	t = t.under(by)
+	env, err := c.newEnvelope(t, by, d, msgType, data, scoped, opts)
 	if err != nil {
 		return nil, env, err
 	}
@@ -49,11 +63,11 @@ func (c *Client) call(ctx context.Context, t target, d transport.Delivery, msgTy
 		defer cancel()
 	}
 	c.handOn(ctx, &env)
-	first := c.called.add(t.shard)
+	first := by.called.add(t.shard)
 	reply, err := c.opts.Transport.Request(ctx, env)
 	if err != nil {
 		if c.patience(err, first) > 0 && !waitedFor(ctx, uint32(env.Shard), err) {
-			reply, err = c.again(ctx, env, err, first)
+			reply, err = c.again(ctx, by, env, err, first)
 		}
 		err = ended(ctx, err, byDefault)
 	}
@@ -131,7 +145,7 @@ func outer(err error) error {
 
 // again tries until the call succeeds, may have run, or is out of time; then it
 // returns the last refusal, which says why.
-func (c *Client) again(ctx context.Context, env Envelope, err error, first bool) ([]byte, error) {
+func (c *Client) again(ctx context.Context, by *mapping, env Envelope, err error, first bool) ([]byte, error) {
 	began := time.Now()
 	end := began.Add(DefaultRequestTimeout)
 	ttl := end
@@ -153,6 +167,9 @@ func (c *Client) again(ctx context.Context, env Envelope, err error, first bool)
 		pause := time.Duration(rand.Int64N(int64(most))) + time.Microsecond
 		if hint, ok := transport.RetryAfter(err); ok {
 			pause += hint
+		}
+		if time.Since(began) > layoutAgain && errors.Is(outer(err), ErrNotOwner) && c.known.look(ctx, by) {
+			return nil, err // and its caller tries under the other mapping
 		}
 		if left := c.patience(err, first) - time.Since(began); left <= 0 || time.Until(end) <= pause {
 			return nil, err
@@ -235,7 +252,12 @@ func operation(env *Envelope) string {
 		key = fmt.Sprintf("%q... (%d bytes)", env.Key[:64], len(env.Key))
 	}
 	if env.Kind != "" {
-		return fmt.Sprintf("%s to %.64q key %s (shard %d)", verb, env.Kind, key, env.Shard)
+		verb = fmt.Sprintf("%s to %.64q key %s", verb, env.Kind, key)
+	} else {
+		verb = fmt.Sprintf("%s to key %s", verb, key)
 	}
-	return fmt.Sprintf("%s to key %s (shard %d)", verb, key, env.Shard)
+	if env.NumShards == 0 {
+		return verb // nobody has said how many shards there are
+	}
+	return fmt.Sprintf("%s (shard %d)", verb, env.Shard)
 }

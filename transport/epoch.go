@@ -159,11 +159,22 @@ type Owners interface {
 	// that nobody has ever owned, and how many shards there are. It must not
 	// block.
 	Epochs(first uint32, most int) (epochs []uint64, numShards uint32)
+	// Seed returns the seed by which the cluster hashes keys. It must not block.
+	Seed() string
 }
 
-// OwnersTransport is implemented by transports whose clients must ask nodes for
-// the owners of shards.
+// OwnersTransport is implemented by transports whose clients can ask the nodes of a
+// live cluster who owns which shard, or how keys map to shards.
 type OwnersTransport interface {
 	// ServeOwners answers clients from o, until Unsubscribe.
 	ServeOwners(ctx context.Context, o Owners) (Subscription, error)
+}
+
+// LayoutTransport is implemented by transports whose clients can learn from the nodes
+// of a live cluster how keys map to shards.
+type LayoutTransport interface {
+	// Layout asks any node how keys map to shards: [Owners].Seed, and the number of
+	// shards. It returns when one has answered, or after a second at most, with
+	// [ErrTransportNoShardSubscriber], NotSent.
+	Layout(ctx context.Context) (numShards uint32, seed string, err error)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -86,8 +87,18 @@ func (c *Coordinator) agreeOnce(ctx context.Context) error {
 	if err != nil {
 		return transport.Errorf(transport.ErrLayoutMismatch, "the cluster's record is not readable: %v", err)
 	}
+	if c.adopts {
+		layout := sharding.Layout{NumShards: have.NumShards, Seed: have.Seed}
+		if err := layout.Validate(); err != nil {
+			return transport.Errorf(transport.ErrLayoutMismatch, "the cluster's record: %v", err)
+		}
+		want = membership.NewConfig(layout)
+	}
 	if err := want.Check(have); err != nil {
 		return err
+	}
+	if c.adopts {
+		c.adopts, c.opts.Self.Layout = false, sharding.Layout{NumShards: have.NumShards, Seed: have.Seed}
 	}
 	c.base, c.waited = have.Base, false
 	return nil

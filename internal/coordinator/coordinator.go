@@ -14,6 +14,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -63,7 +64,9 @@ type Shard interface {
 
 // Options configures a coordinator.
 type Options struct {
-	Self  membership.Self // Incarnation is drawn by Run
+	// Self is the node. Its incarnation is drawn by Run. A layout without shards is the
+	// cluster's, or has DefaultNumShards if this node founds the cluster.
+	Self  membership.Self
 	Store membership.Store
 	Node  Node
 	Log   *slog.Logger
@@ -86,6 +89,9 @@ const (
 	watchRetry = time.Second // until a watch that has failed is tried again
 )
 
+// DefaultNumShards is the number of shards of a cluster whose first node was not told.
+const DefaultNumShards = 256
+
 // Coordinator runs one node's membership. Make one with [New].
 type Coordinator struct {
 	opts    Options
@@ -104,6 +110,8 @@ type Coordinator struct {
 	past membership.Past // of the incarnations before
 	base uint64          // of the cluster's configuration
 
+	adopts bool // the layout is the cluster's; until it is known
+
 	waited bool // no node has a lease of an earlier store; until a configuration is found
 
 	mu   sync.Mutex
@@ -113,6 +121,10 @@ type Coordinator struct {
 // New makes a coordinator. It returns transport.ErrBadOption for options that
 // cannot work.
 func New(opts Options) (*Coordinator, error) {
+	adopts := opts.Self.Layout.NumShards == 0
+	if adopts {
+		opts.Self.Layout.NumShards = DefaultNumShards
+	}
 	probe := opts.Self
 	probe.Incarnation = "probe"
 	if err := probe.Validate(); err != nil {
@@ -120,9 +132,12 @@ func New(opts Options) (*Coordinator, error) {
 	}
 	return &Coordinator{
 		opts: opts, log: sparse.New(opts.Log), ops: make(chan struct{}, maxOps), lines: map[uint32]chan struct{}{},
-		inbox: inbox{signal: make(chan struct{}, 1)},
+		inbox: inbox{signal: make(chan struct{}, 1)}, adopts: adopts,
 	}, nil
 }
+
+// Layout is how the cluster maps keys to shards, once Agree has returned nil.
+func (c *Coordinator) Layout() sharding.Layout { return c.opts.Self.Layout }
 
 // Run joins, takes part until ctx ends, hands over what it owns and leaves. It
 // returns an error for a layout that is not the cluster's, [membership.ErrSuperseded], or

@@ -53,7 +53,7 @@ var table = []row{
 	{"internal/codec", "internal/lossless", "google.golang.org/protobuf/proto google.golang.org/protobuf/encoding/protowire google.golang.org/protobuf/reflect/protoreflect",
 		"payloads to bytes; what types would lose as JSON is a leaf of its own, without protobuf"},
 	{"internal/lossless", "", "", "a leaf: what encoding/json would leave out of a type"},
-	{"internal/coordinator", "membership transport internal/expiry internal/sparse", "",
+	{"internal/coordinator", "membership sharding transport internal/expiry internal/sparse", "",
 		"the goroutines around one node's membership: knows the seams of store and node, no backend"},
 	{"internal/expiry", "", "", "a leaf: many deadlines on few timers"},
 	{"internal/pool", "", "", "a leaf: workers"},

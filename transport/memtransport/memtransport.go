@@ -16,9 +16,11 @@ import (
 )
 
 var (
-	_ transport.Transport      = (*Transport)(nil)
-	_ transport.EpochTransport = (*Transport)(nil)
-	_ transport.Dispatched     = (*Transport)(nil)
+	_ transport.Transport       = (*Transport)(nil)
+	_ transport.EpochTransport  = (*Transport)(nil)
+	_ transport.Dispatched      = (*Transport)(nil)
+	_ transport.OwnersTransport = (*Transport)(nil)
+	_ transport.LayoutTransport = (*Transport)(nil)
 )
 
 // Options configures the in-process transport. The zero value is ready to use.
@@ -53,6 +55,7 @@ type Transport struct {
 	living atomic.Bool                       // owners come and go: a shard without one will have one
 	mu     sync.Mutex                        // held by those who subscribe and unsubscribe
 	shards shardtable.Table[[]*subscription] // the first serves, the others stand by
+	owners []*ownersSub                      // of live nodes; guarded by mu
 }
 
 type subscription struct {

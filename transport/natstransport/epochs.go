@@ -16,6 +16,7 @@ import (
 var (
 	_ transport.EpochTransport  = (*Transport)(nil)
 	_ transport.OwnersTransport = (*Transport)(nil)
+	_ transport.LayoutTransport = (*Transport)(nil)
 )
 
 // SubscribeEpoch implements [transport.EpochTransport].
@@ -120,8 +121,9 @@ func (t *Transport) tell(s *ownersSub, m *nats.Msg) {
 		return // who has asked asks again
 	}
 	told := wire.Owners{First: ask.First}
-	most := min(wire.MaxEpochs, t.limit()/10) // an epoch takes 10 bytes at most
+	most := min(wire.MaxEpochs, max(0, t.limit()-wire.MaxSeed)/10) // an epoch takes 10 bytes at most
 	told.Epochs, told.NumShards = s.dir.Epochs(ask.First, most)
+	told.Seed = s.dir.Seed()
 	t.flusher.Go(message{t, m.Reply, wire.AppendOwners(nil, &told), &s.begun})
 }
 

@@ -23,6 +23,8 @@ type records struct {
 	epochs []uint64
 }
 
+func (r *records) Seed() string { return "seed" }
+
 // Epochs implements transport.Owners.
 func (r *records) Epochs(first uint32, most int) ([]uint64, uint32) {
 	r.mu.Lock()

@@ -2,9 +2,11 @@ package natstransport
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
+	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/wire"
 )
 
@@ -12,16 +14,38 @@ import (
 // as one says so. It is for nodes that find no records of a cluster: they may be
 // new, and the records may have been lost.
 func (t *Transport) Served(ctx context.Context) bool {
+	_, ok := t.askNodes(ctx, 0, func(told *wire.Owners) bool { return slices.Max(append(told.Epochs, 0)) > 0 })
+	return ok
+}
+
+// Layout implements [transport.LayoutTransport].
+func (t *Transport) Layout(ctx context.Context) (numShards uint32, seed string, err error) {
+	told, ok := t.askNodes(ctx, math.MaxUint32, func(told *wire.Owners) bool { return told.NumShards > 0 && told.NumShards <= maxShards })
+	switch {
+	case ok:
+		return told.NumShards, told.Seed, nil
+	case t.closed.Load():
+		return 0, "", transport.Errorf(transport.ErrTransportClosed, "how keys map to shards")
+	case ctx.Err() != nil:
+		return 0, "", transport.ContextError(ctx.Err(), transport.NotSent)
+	}
+	return 0, "", transport.Errorf(transport.ErrTransportNoShardSubscriber, "no node of a live cluster answers at %s.who", t.opts.SubjectPrefix).WithOutcome(transport.NotSent)
+}
+
+// askNodes asks for the owners of shards from first on, until a node gives an answer
+// that is good: for a second at most, because the node that a question reaches may have
+// died.
+func (t *Transport) askNodes(ctx context.Context, first uint32, good func(*wire.Owners) bool) (told wire.Owners, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	ask := wire.AppendOwners(nil, &wire.Owners{})
-	for ctx.Err() == nil {
+	ask := wire.AppendOwners(nil, &wire.Owners{First: first})
+	for ctx.Err() == nil && !t.closed.Load() {
 		try, end := context.WithTimeout(ctx, askAgain)
 		m, err := t.nc.RequestWithContext(try, t.opts.SubjectPrefix+".who", ask)
 		if err == nil {
-			if told, err := wire.DecodeOwners(m.Data); err == nil && slices.Max(append(told.Epochs, 0)) > 0 {
+			if told, err = wire.DecodeOwners(m.Data); err == nil && good(&told) {
 				end()
-				return true
+				return told, true
 			}
 		}
 		select {
@@ -30,5 +54,5 @@ func (t *Transport) Served(ctx context.Context) bool {
 		}
 		end()
 	}
-	return false
+	return wire.Owners{}, false
 }

@@ -1,6 +1,8 @@
 package transporttest
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +23,7 @@ var epochTests = []test{
 	{"the gate on arrival", testGateOnArrival},
 	{"the gate at the start", testGateAtStart},
 	{"order over moves", testOrderOverMoves},
+	{"how keys map", testLayout},
 }
 
 // realm is a pair whose shards are owned in epochs, and what its nodes say of
@@ -32,6 +35,8 @@ type realm struct {
 	mu     sync.Mutex
 	epochs [8]uint64
 }
+
+func (r *realm) Seed() string { return "seed" }
 
 // Epochs implements transport.Owners.
 func (r *realm) Epochs(first uint32, most int) ([]uint64, uint32) {
@@ -62,6 +67,39 @@ func (s *suite) realm(limits transport.Limits) *realm {
 		s.Cleanup(func() { _ = sub.Unsubscribe() })
 	}
 	return r
+}
+
+// testLayout: nodes tell their clients how keys map to shards, as long as there are any.
+func testLayout(s *suite) {
+	p := s.pair(transport.Limits{})
+	asks, ok := p.Client.(transport.LayoutTransport)
+	if !ok {
+		return // it is optional
+	}
+	if n, seed, err := asks.Layout(s.patient()); !errors.Is(err, transport.ErrTransportNoShardSubscriber) || transport.OutcomeOf(err) != transport.NotSent {
+		s.Errorf("without a node: %d, %q, %v", n, seed, err)
+	}
+	sub, err := p.Server.(transport.OwnersTransport).ServeOwners(s.patient(), &realm{})
+	if err != nil {
+		s.Fatal(err)
+	}
+	if n, seed, err := asks.Layout(s.patient()); n != 8 || seed != "seed" || err != nil {
+		s.Errorf("with a node: %d, %q, %v", n, seed, err)
+	}
+	if err := sub.Unsubscribe(); err != nil {
+		s.Error(err)
+	}
+	over, cancel := context.WithCancel(s.patient())
+	cancel()
+	if n, _, err := asks.Layout(over); !errors.Is(err, context.Canceled) {
+		s.Errorf("when its time is over: %d, %v", n, err)
+	}
+	if err := p.Client.Close(); err != nil {
+		s.Error(err)
+	}
+	if n, _, err := asks.Layout(s.patient()); !errors.Is(err, transport.ErrTransportClosed) {
+		s.Errorf("closed: %d, %v", n, err)
+	}
 }
 
 // tenure is one owner's time.

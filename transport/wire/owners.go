@@ -16,13 +16,18 @@ type Owners struct {
 	First     uint32
 	Epochs    []uint64
 	NumShards uint32
+	Seed      string // at most MaxSeed bytes
 }
+
+// MaxSeed is how long a seed may be that travels.
+const MaxSeed = 4096
 
 const (
 	ownersVersion   protowire.Number = 1
 	ownersFirst     protowire.Number = 2
 	ownersEpochs    protowire.Number = 3
 	ownersNumShards protowire.Number = 4
+	ownersSeed      protowire.Number = 5
 )
 
 // AppendOwners appends the encoded message to b.
@@ -40,7 +45,8 @@ func AppendOwners(b []byte, o *Owners) []byte {
 			b = protowire.AppendVarint(b, e)
 		}
 	}
-	return appendUint(b, ownersNumShards, uint64(o.NumShards))
+	b = appendUint(b, ownersNumShards, uint64(o.NumShards))
+	return appendString(b, ownersSeed, o.Seed)
 }
 
 // DecodeOwners decodes a message of owners. Its errors are
@@ -62,6 +68,11 @@ func DecodeOwners(data []byte) (o Owners, err error) {
 				return Owners{}, bad("owners: num_shards %d: must fit 32 bits", f.uint)
 			}
 			o.NumShards = uint32(f.uint)
+		case f.is(ownersSeed, protowire.BytesType):
+			if len(f.bytes) > MaxSeed {
+				return Owners{}, bad("owners: a seed of %d bytes: at most %d", len(f.bytes), MaxSeed)
+			}
+			o.Seed = string(f.bytes)
 		case f.is(ownersEpochs, protowire.VarintType):
 			o.Epochs = append(o.Epochs, f.uint)
 		case f.is(ownersEpochs, protowire.BytesType):

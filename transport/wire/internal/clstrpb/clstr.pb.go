@@ -694,6 +694,7 @@ type Owners struct {
 	First         uint32                 `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"`     // the shard of epochs[0]; epochs[i] is of first + i
 	Epochs        []uint64               `protobuf:"varint,3,rep,packed,name=epochs,proto3" json:"epochs,omitempty"`
 	NumShards     uint32                 `protobuf:"varint,4,opt,name=num_shards,json=numShards,proto3" json:"num_shards,omitempty"` // of the cluster
+	Seed          []byte                 `protobuf:"bytes,5,opt,name=seed,proto3" json:"seed,omitempty"`                             // the same, in replies
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -756,6 +757,13 @@ func (x *Owners) GetNumShards() uint32 {
 	return 0
 }
 
+func (x *Owners) GetSeed() []byte {
+	if x != nil {
+		return x.Seed
+	}
+	return nil
+}
+
 var File_transport_wire_clstr_proto protoreflect.FileDescriptor
 
 const file_transport_wire_clstr_proto_rawDesc = "" +
@@ -803,13 +811,14 @@ const file_transport_wire_clstr_proto_rawDesc = "" +
 	"\x0eretry_after_us\x18\x04 \x01(\x04R\fretryAfterUs\x12\x16\n" +
 	"\x06detail\x18\x05 \x01(\fR\x06detail\x12'\n" +
 	"\x06causes\x18\x06 \x03(\v2\x0f.clstr.v1.ErrorR\x06causes\x12\x10\n" +
-	"\x03cut\x18\a \x01(\bR\x03cut\"o\n" +
+	"\x03cut\x18\a \x01(\bR\x03cut\"\x83\x01\n" +
 	"\x06Owners\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\rR\x05first\x12\x16\n" +
 	"\x06epochs\x18\x03 \x03(\x04R\x06epochs\x12\x1d\n" +
 	"\n" +
-	"num_shards\x18\x04 \x01(\rR\tnumShards*@\n" +
+	"num_shards\x18\x04 \x01(\rR\tnumShards\x12\x12\n" +
+	"\x04seed\x18\x05 \x01(\fR\x04seed*@\n" +
 	"\bDelivery\x12\x0f\n" +
 	"\vAWAIT_REPLY\x10\x00\x12\x10\n" +
 	"\fAWAIT_ACCEPT\x10\x01\x12\x11\n" +

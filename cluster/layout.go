@@ -1,0 +1,150 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/clstr-go/clstr/sharding"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// layoutPause is how long a client waits before it asks again how keys map to shards.
+const layoutPause = 100 * time.Millisecond
+
+// layoutAgain is for how long calls have no owner before the client asks again, and how
+// often it does.
+const layoutAgain = time.Second
+
+// mapping is how keys map to shards, as a client knows it.
+type mapping struct {
+	layout sharding.Layout
+	print  uint64   // of layout
+	called shardSet // shards that a call was made to
+}
+
+// known is the mapping that a client's options say, or that it has learnt from nodes.
+type known struct {
+	mapping atomic.Pointer[mapping]
+	nodes   transport.LayoutTransport // nil where the options say it
+	asks    chan struct{}             // holds the turn of the one call that asks
+	why     atomic.Pointer[error]     // why no node has said it so far
+	next    time.Time                 // when they may be asked again; of the call that has the turn
+}
+
+func (k *known) init(opts ClientOptions) {
+	if opts.NumShards > 0 {
+		k.mapping.Store(newMapping(sharding.Layout{NumShards: opts.NumShards, Seed: opts.Seed}))
+		return
+	}
+	k.nodes, k.asks = opts.Transport.(transport.LayoutTransport), make(chan struct{}, 1)
+}
+
+func newMapping(l sharding.Layout) *mapping {
+	return &mapping{l, l.Fingerprint(), newShardSet(l.NumShards)}
+}
+
+// outdated reports whether a call that never ran may run now, because what the client
+// had learnt does not hold any more.
+func (k *known) outdated(m *mapping, err error) bool {
+	if k.nodes == nil || !transport.OutcomeOf(err).NeverRan() {
+		return false
+	}
+	if errors.Is(outer(err), ErrLayoutMismatch) {
+		k.mapping.CompareAndSwap(m, nil)
+	}
+	return k.mapping.Load() != m
+}
+
+// look asks the nodes again, because a shard has had no owner for a while: there may be
+// fewer shards than the client has learnt. One call looks for all, once a second.
+func (k *known) look(ctx context.Context, m *mapping) (changed bool) {
+	if k.nodes == nil {
+		return false
+	}
+	select {
+	case k.asks <- struct{}{}:
+		defer func() { <-k.asks }()
+	default:
+		return k.mapping.Load() != m
+	}
+	if now := time.Now(); now.After(k.next) {
+		k.next = now.Add(layoutAgain)
+		if l, err := k.ask(ctx); err == nil && l != m.layout {
+			k.mapping.CompareAndSwap(m, newMapping(l))
+		}
+	}
+	return k.mapping.Load() != m
+}
+
+// ask asks the nodes. It is called by the call that has the turn.
+func (k *known) ask(ctx context.Context) (sharding.Layout, error) {
+	numShards, seed, err := k.nodes.Layout(ctx)
+	l := sharding.Layout{NumShards: numShards, Seed: seed}
+	if err == nil {
+		if err = l.Validate(); err != nil {
+			err = transport.Errorf(ErrLayoutMismatch, "a node tells of %v", err).WithOutcome(NotSent)
+		}
+	}
+	return l, err
+}
+
+// learn returns the mapping, and asks the nodes for it until one answers or ctx ends.
+// One call asks for all that wait. What it returns at its deadline says why nobody
+// has answered.
+func (k *known) learn(ctx context.Context) (*mapping, error) {
+	select {
+	case k.asks <- struct{}{}:
+		defer func() { <-k.asks }()
+	case <-ctx.Done():
+		return nil, k.unlearnt(ctx)
+	}
+	for {
+		if m := k.mapping.Load(); m != nil {
+			return m, nil
+		}
+		l, err := k.ask(ctx)
+		switch {
+		case err == nil:
+			m := newMapping(l)
+			k.mapping.Store(m)
+			return m, nil
+		case errors.Is(err, ErrTransportClosed):
+			return nil, err
+		case ctx.Err() == nil:
+			k.why.Store(&err)
+		}
+		select {
+		case <-time.After(layoutPause):
+		case <-ctx.Done():
+			return nil, k.unlearnt(ctx)
+		}
+	}
+}
+
+func (k *known) unlearnt(ctx context.Context) error {
+	if why := k.why.Load(); why != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return *why
+	}
+	return transport.ContextError(ctx.Err(), transport.NotSent)
+}
+
+// callUnlearnt is [Client.call] of a client that does not know yet how keys map to
+// shards.
+func (c *Client) callUnlearnt(ctx context.Context, t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) ([]byte, Envelope, error) {
+	env := Envelope{Delivery: d, Kind: t.kind, Key: t.key, Type: msgType, Shard: int(t.shard)}
+	if t.byKey && t.key == "" {
+		return nil, env, transport.Errorf(ErrKeyRequired, "message type %q", msgType)
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, DefaultRequestTimeout)
+		defer cancel()
+	}
+	m, err := c.known.learn(ctx)
+	if err != nil {
+		return nil, env, err
+	}
+	return c.callUnder(ctx, m, t, d, msgType, data, scoped, opts)
+}

@@ -1,0 +1,57 @@
+package memtransport
+
+import (
+	"context"
+	"slices"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// ownersSub is a node that can tell how keys map to shards.
+type ownersSub struct {
+	t   *Transport
+	dir transport.Owners
+}
+
+// ServeOwners implements [transport.OwnersTransport]. In memory nobody has to ask who
+// owns a shard.
+func (t *Transport) ServeOwners(ctx context.Context, o transport.Owners) (transport.Subscription, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, transport.ContextError(err, transport.NotSent)
+	}
+	if t.closed.Load() {
+		return nil, transport.Errorf(transport.ErrTransportClosed, "owners")
+	}
+	t.living.Store(true)
+	s := &ownersSub{t, o}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.owners = append(t.owners, s)
+	return s, nil
+}
+
+// Unsubscribe implements [transport.Subscription].
+func (s *ownersSub) Unsubscribe() error {
+	s.t.mu.Lock()
+	defer s.t.mu.Unlock()
+	s.t.owners = slices.DeleteFunc(s.t.owners, func(o *ownersSub) bool { return o == s })
+	return nil
+}
+
+// Layout implements [transport.LayoutTransport]. It does not wait.
+func (t *Transport) Layout(ctx context.Context) (numShards uint32, seed string, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, "", transport.ContextError(err, transport.NotSent)
+	}
+	if t.closed.Load() {
+		return 0, "", transport.Errorf(transport.ErrTransportClosed, "how keys map to shards")
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range t.owners {
+		if _, n := s.dir.Epochs(0, 0); n > 0 {
+			return n, s.dir.Seed(), nil
+		}
+	}
+	return 0, "", transport.Errorf(transport.ErrTransportNoShardSubscriber, "no node of a live cluster is on this transport").WithOutcome(transport.NotSent)
+}
