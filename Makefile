@@ -35,8 +35,9 @@ staticcheck: ## staticcheck, as pinned by tools/go.mod
 race: ## all tests under the race detector: laws, exported names, fuzz seeds and examples are among them
 	go test -race -timeout 10m ./...
 
-norace: ## what the race detector would disturb: tests that count allocations
+norace: ## what the race detector would disturb or slow down: tests that count allocations, and mutants of the ownership protocol
 	go test -count 1 -run '^TestShardAllocatesNothing$$' -v ./sharding
+	go test -count 1 -run '^(TestMutants|TestClocksRunApart)$$' ./membership
 
 SEEDS ?= 1000
 sim: ## the simulation of ownership, SEEDS=1000 clusters with faults (SEEDS=100000 for a night)

@@ -11,9 +11,17 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 100, "how many seeds the simulation runs")
+	seeds = flag.Int("seeds", fewer(100), "how many seeds the simulation runs")
 	from  = flag.Uint64("from", 1, "the first of them")
 )
+
+// fewer is a fifth of a number of seeds under the race detector.
+func fewer(seeds int) int {
+	if raced {
+		return seeds / 5
+	}
+	return seeds
+}
 
 func asWritten() faults {
 	return faults{
@@ -262,17 +270,25 @@ func TestMutants(t *testing.T) {
 				t.Fatalf("the rules as written do not hold; seed %d:\n%s", seed, first.verdict())
 			}
 			f.broken = c.broken
-			for seed := uint64(1); ; seed += 10 {
-				if bad, _, _, _ := forSeeds(seed, 10, f); bad > 0 {
-					t.Logf("noticed within %d seeds", seed+9)
-					return
-				}
-				if seed > 2000 {
-					t.Fatal("2,000 seeds have not noticed it")
-				}
-			}
+			wantNoticed(t, f)
 		})
 	}
+}
+
+// wantNoticed runs seeds until one is bad. Under the race detector it runs two.
+func wantNoticed(t *testing.T, f faults) {
+	t.Helper()
+	if raced {
+		forSeeds(1, 2, f)
+		return
+	}
+	for seed := uint64(1); seed < 2000; seed += 10 {
+		if bad, _, _, _ := forSeeds(seed, 10, f); bad > 0 {
+			t.Logf("noticed within %d seeds", seed+9)
+			return
+		}
+	}
+	t.Error("2,000 seeds have not noticed it")
 }
 
 // TestClocksRunApart: up to the bound of the timing nothing happens; far beyond it
@@ -280,29 +296,22 @@ func TestMutants(t *testing.T) {
 func TestClocksRunApart(t *testing.T) {
 	f := asWritten()
 	f.drift = 0.09
-	if bad, first, seed, _ := forSeeds(1, 20, f); bad > 0 {
+	if bad, first, seed, _ := forSeeds(1, fewer(20), f); bad > 0 {
 		t.Errorf("within the bound, seed %d:\n%s", seed, first.verdict())
 	}
 	f.drift = 0.4
-	for seed := uint64(1); ; seed += 10 {
-		if bad, _, _, _ := forSeeds(seed, 10, f); bad > 0 {
-			return
-		}
-		if seed > 2000 {
-			t.Fatal("2,000 seeds have not noticed clocks that run apart by 40 %")
-		}
-	}
+	wantNoticed(t, f)
 }
 
 // TestOutageIsNobodysFault: after time in which the store did not work, nobody is
 // declared dead who has come to no harm.
 func TestOutageIsNobodysFault(t *testing.T) {
-	if _, _, _, sum := forSeeds(1, 30, asWritten()); sum.innocent > 0 || sum.deaths == 0 {
+	if _, _, _, sum := forSeeds(1, fewer(30), asWritten()); sum.innocent > 0 || sum.deaths == 0 {
 		t.Errorf("of %d deaths %d are of the innocent", sum.deaths, sum.innocent)
 	}
 	f := asWritten()
 	f.broken.noBlind = true
-	if _, _, _, sum := forSeeds(1, 10, f); sum.innocent == 0 {
+	if _, _, _, sum := forSeeds(1, fewer(10), f); sum.innocent == 0 {
 		t.Error("without the rule nobody innocent dies either: the test shows nothing")
 	}
 }
