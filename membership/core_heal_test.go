@@ -139,6 +139,7 @@ func TestStoreThatHasForgotten(t *testing.T) {
 		"restored":   {Base: 1000, Rev: 5000, Epoch: 1700},
 		"made anew":  {Base: 990, Rev: 50, Epoch: 1700},
 		"remembered": {Base: 1000, Rev: 50, Epoch: 1700},
+		"lost":       {Base: 1000, Rev: 50, Epoch: 1700, Lost: true}, // and many writes ago
 	} {
 		s := newScriptOf(t, Self{Ref: refA, Layout: layoutOfScripts, Past: past})
 		cfg := NewConfig(layoutOfScripts)

@@ -13,8 +13,8 @@ type own struct {
 	rev    uint64 // of the newest version known to be in the store; 0 before it is made
 	state  string // in that version
 
-	sent       map[uint64]time.Duration // when a renewal was sent, by its counter
-	busy       bool                     // a renewal, or a read after one, is under way
+	sent       map[uint64]sending // renewals that were sent, by their counters
+	busy       bool               // a renewal, or a read after one, is under way
 	renewAt    time.Duration
 	failures   int // renewals in a row without an answer
 	leaseUntil time.Duration
@@ -24,9 +24,15 @@ type own struct {
 	superseded Ref
 }
 
+// sending is a renewal that was sent.
+type sending struct {
+	at   time.Duration
+	seen uint64 // the highest revision that the node had seen then: its own is above
+}
+
 func (o *own) init(self Self) {
 	o.key = MemberKey(self.Ref)
-	o.sent = map[uint64]time.Duration{}
+	o.sent = map[uint64]sending{}
 	o.record = Member{
 		State:   Joining,
 		LeaseMs: self.Timing.Lease.Milliseconds(),
@@ -39,7 +45,7 @@ func (o *own) init(self Self) {
 }
 
 func (c *Core) renewIfDue() {
-	if !c.own.busy && c.now >= c.own.renewAt {
+	if !c.own.busy && c.now >= c.own.renewAt && !c.lineage.forgotten {
 		c.renew()
 	}
 }
@@ -51,8 +57,8 @@ func (c *Core) renew() {
 	o.busy = true
 	o.record.Counter++
 	o.record.Seen = c.healing.upTo()
-	maps.DeleteFunc(o.sent, func(_ uint64, at time.Duration) bool { return c.now-at > c.self.Timing.Lease }) // too old to count
-	o.sent[o.record.Counter] = c.now
+	maps.DeleteFunc(o.sent, func(_ uint64, s sending) bool { return c.now-s.at > c.self.Timing.Lease }) // too old to count
+	o.sent[o.record.Counter] = sending{c.now, c.lineage.seen}
 	o.renewAt = c.now + c.self.Timing.Renew
 	written := o.record
 	c.write(o.key, o.rev, written, func(r Result) {
@@ -96,7 +102,7 @@ func (c *Core) lookAtOwn() {
 		if e.Rev < o.rev {
 			c.lineage.doubt() // the store has forgotten us; one answer may be old, but not for a lease
 		} else {
-			c.lineage.doubted = false
+			c.lineage.trust()
 		}
 		c.seeOwn(e)
 		if !c.gone && e.Rev <= o.rev { // what was sent has not arrived, and may yet
@@ -133,8 +139,12 @@ func (c *Core) renewed(rev uint64, m Member) {
 		o.record.Born = rev
 	}
 	joined := m.State == Active && o.state != Active
+	sent, ours := o.sent[m.Counter]
+	if ours && rev <= sent.seen {
+		c.lineage.forgot()
+	}
 	c.lineage.note(rev)
-	c.lineage.doubted = false
+	c.lineage.trust()
 	o.rev, o.state, o.failures = rev, m.State, 0
 	if o.state == Left {
 		c.end(Left, Ref{})
@@ -146,14 +156,14 @@ func (c *Core) renewed(rev uint64, m Member) {
 	if o.state == Leaving && (o.record.State == Joining || o.record.State == Active) {
 		o.record.State = Leaving // not our wish: an operator's, who has written it into our record
 	}
-	if sent, ok := o.sent[m.Counter]; ok {
+	if ours && !c.lineage.forgotten {
 		o.confirmed = max(o.confirmed, m.Counter)
-		if until := sent + c.self.Timing.Lease - c.self.Timing.Margin; until > o.leaseUntil {
+		if until := sent.at + c.self.Timing.Lease - c.self.Timing.Margin; until > o.leaseUntil {
 			o.leaseUntil = until
-			c.emit(Lease{sent, until})
+			c.emit(Lease{sent.at, until})
 		}
 	}
-	maps.DeleteFunc(o.sent, func(counter uint64, _ time.Duration) bool { return counter <= m.Counter })
+	maps.DeleteFunc(o.sent, func(counter uint64, _ sending) bool { return counter <= m.Counter })
 	c.liveTick()
 	o.lastOK = c.now
 	c.members.put(c.self.Ref, m, rev, c.now)

@@ -10,6 +10,9 @@ type Past struct {
 	Base  uint64 // of the cluster's configuration
 	Rev   uint64 // the highest revision
 	Epoch uint64 // the highest epoch
+	// Lost: the store was gone, or had forgotten something. The revisions that it has
+	// reached since then do not show that.
+	Lost bool
 }
 
 // lineage is the node's view of whether the store is still the one that it knows.
@@ -25,11 +28,15 @@ type lineage struct {
 	known  bool // base is above all that the node remembers
 	asking bool
 	gone   bool   // the store has said that there is none
+	seen   uint64 // the highest revision that this incarnation has seen
 	lostBy uint64 // of the renewals, when the configuration was found missing; 0 if it is there
 
 	doubted   bool          // the store is gone, or has forgotten the node's renewals
 	doubtedAt time.Duration // when that was first seen, and again and again since
 	doubtSeen time.Duration // when it was last
+
+	forgotten   bool // proven by what it says: nothing clears that
+	forgottenAt time.Duration
 }
 
 // How a store that is gone differs from a server that is behind: each look must say
@@ -65,6 +72,19 @@ func (l *lineage) doubt() {
 	l.doubted, l.doubtSeen = true, now
 }
 
+// trust ends a doubt: the store has the node's last renewal.
+func (l *lineage) trust() { l.doubted = l.forgotten }
+
+// forgot notes a proof that the store has forgotten writes which it had done: it was
+// restored from a backup, or has lost the last ones. The node renews nothing any more.
+// Its lease ends, others see that, and its next incarnation is above what was forgotten.
+func (l *lineage) forgot() {
+	if !l.forgotten {
+		l.doubt()
+		l.forgotten, l.forgottenAt = true, l.c.now
+	}
+}
+
 // endIfGone ends the incarnation when its store was seen to be gone for so long that
 // the lease of every member has ended by its own clock: another store may be used then.
 func (l *lineage) endIfGone() {
@@ -78,8 +98,35 @@ func (l *lineage) endIfGone() {
 			longest = max(longest, m.Lease())
 		}
 	}
-	if l.doubtSeen-l.doubtedAt >= longest+c.self.Timing.Delta {
+	since := l.doubtSeen - l.doubtedAt
+	if l.forgotten {
+		since = c.now - l.forgottenAt
+	}
+	if since >= longest+c.self.Timing.Delta {
+		l.past.Lost = true
 		c.end(Lost, Ref{})
+	}
+}
+
+// compare looks in a snapshot for shards of which the node has seen a version that it
+// should contain, and does not: two snapshots in a row prove that the store has
+// forgotten it. Without that a node would hold to a record that there is not, and no
+// write of it would ever succeed.
+func (l *lineage) compare(snapshot Result) {
+	c := l.c
+	for _, e := range snapshot.Entries {
+		id, ok := ParseShardKey(e.Key)
+		if !ok || id >= c.self.Layout.NumShards {
+			continue
+		}
+		switch s := &c.shards.all[id]; {
+		case e.Rev >= s.rev || s.rev > snapshot.AsOf:
+			s.older = 0
+		case s.older == 0:
+			s.older = c.now
+		case c.now-s.older >= goneAfter:
+			l.forgot()
+		}
 	}
 }
 
@@ -109,12 +156,12 @@ func (l *lineage) see(e Entry) {
 	}
 	there := err == nil && e.Value != nil && NewConfig(c.self.Layout).Check(have) == nil
 	want := max(l.base, have.Base)
-	if p := c.self.Past; p.Epoch > 0 && (there && have.Base != p.Base || c.own.record.Born <= p.Rev) {
+	if p := c.self.Past; p.Epoch > 0 && (p.Lost || there && have.Base != p.Base || c.own.record.Born <= p.Rev) {
 		want = max(want, p.Epoch+1) // it has forgotten what this node remembers
 	}
 	if there && have.Base >= want {
 		if !l.known {
-			l.past.Rev = c.own.rev // those of an earlier store say nothing any more
+			l.past.Rev, l.past.Lost = c.own.rev, false // those of an earlier store say nothing any more
 		}
 		l.base, l.known, l.lostBy = have.Base, true, 0
 		c.shards.dirty = true
@@ -147,7 +194,10 @@ func (l *lineage) mayMend() bool {
 }
 
 // note remembers a revision.
-func (l *lineage) note(rev uint64) { l.past.Rev = max(l.past.Rev, rev) }
+func (l *lineage) note(rev uint64) {
+	l.seen = max(l.seen, rev)
+	l.past.Rev = max(l.past.Rev, rev)
+}
 
 // Past returns what the next incarnation of the node has to remember.
 func (c *Core) Past() Past {

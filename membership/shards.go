@@ -47,6 +47,7 @@ type shard struct {
 	seenBy uint64        // the counter of the last renewal that was sent before rec was seen
 	lostAt time.Duration // when it was found broken
 	lostBy uint64        // as seenBy
+	older  time.Duration // when a snapshot first had an older version than it should; 0: it had not
 
 	phase phase         // set writes it
 	epoch uint64        // the one that is held, in a phase other than idle
@@ -231,7 +232,7 @@ func (c *Core) takeShard(id uint32, rec Shard, rev uint64) {
 	}
 	rec = rec.at(rev)
 	s.anew = rec.Count == rev
-	s.rec, s.rev, s.stands, s.seenBy, s.again = rec, rev, readable, c.own.record.Counter, 0
+	s.rec, s.rev, s.stands, s.seenBy, s.again, s.older = rec, rev, readable, c.own.record.Counter, 0, 0
 	c.lineage.past.Epoch = max(c.lineage.past.Epoch, rec.Epoch)
 	c.healing.note(s)
 	c.emit(Route{id, rec})
@@ -275,6 +276,7 @@ func (c *Core) polledShards(r Result) {
 	if c.gone {
 		return
 	}
+	c.lineage.compare(r)
 	c.healing.absent(r)
 	c.shards.asOf = max(c.shards.asOf, r.AsOf)
 	if c.members.asOf >= c.own.rev {
