@@ -13,7 +13,9 @@ import (
 // constrained are the files that not every build has, and what of the Makefile's builds
 // them: where the gate leaves one out, its tests skip in silence.
 var constrained = map[string]string{
-	"sharding/alloc_test.go": "go test -count 1 -run '^TestShardAllocatesNothing$$' -v ./sharding\n",
+	"sharding/alloc_test.go":    "go test -count 1 -run '^TestShardAllocatesNothing$$' -v ./sharding\n",
+	"membership/norace_test.go": "go test -count 1 -run '^(TestMutants|TestClocksRunApart)$$' ./membership\n",
+	"membership/race_test.go":   "go test -race -timeout 10m ./...\n",
 }
 
 func TestNothingIsLeftOutInSilence(t *testing.T) {
