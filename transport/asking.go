@@ -152,12 +152,13 @@ func (s *Sub) answerQuestion(c *Call) {
 	}
 	var edges []edge
 	shard := uint32(c.env.Shard)
+	looks := mostLooks
 	for i, number := range q.numbers {
-		for _, t := range turn.WaitsFor(number) {
+		for _, t := range turn.WaitsFor(number, mostEdges-len(edges), &looks) {
 			edges = append(edges, edge{i, t, t.Asks()})
 		}
 	}
-	if q.drains && (s.draining.Load() || s.stops.Load()) { // what it refuses waits for all that it waits for
+	if q.drains && len(edges) < mostEdges && (s.draining.Load() || s.stops.Load()) { // what it refuses waits for all that it waits for
 		for _, t := range turn.Of(func(s uint32) bool { return s == shard }, mostEdges) {
 			edges = append(edges, edge{0, t, t.Asks()})
 		}

@@ -12,9 +12,10 @@ import (
 const turnQuestion = "clstr.turns"
 
 const (
-	mostAsked = 64  // turns in a question
-	mostEdges = 256 // turns in an answer
-	mostWaits = 64  // shards that a turn of an answer waits for
+	mostAsked = 64      // turns in a question
+	mostEdges = 256     // turns in an answer
+	mostWaits = 64      // shards that a turn of an answer waits for
+	mostLooks = 4 << 10 // calls that are looked at for an answer
 )
 
 // question is what is asked of a shard's owner. On the wire: a byte that is 1 with

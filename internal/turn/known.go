@@ -11,8 +11,55 @@ var stripes [64]stripe
 
 type stripe struct {
 	mu    sync.Mutex
-	turns map[uint64]*Turn   // by their own numbers
-	asked map[uint64][]asked // by the number of the turn that waits for them
+	turns map[uint64]*Turn  // by their own numbers
+	asked map[uint64]*calls // by the number of the turn that waits for them
+}
+
+// calls are those of one turn. Most turns wait for few. A client may write one number
+// into all that it sends, so that many must cost no more, each, than few.
+type calls struct {
+	few  []asked
+	many map[asked]int // beyond mostFew, and how often
+}
+
+const mostFew = 8
+
+func (c *calls) add(a asked) {
+	if len(c.few) < mostFew {
+		c.few = append(c.few, a)
+		return
+	}
+	if c.many == nil {
+		c.many = map[asked]int{}
+	}
+	c.many[a]++
+}
+
+// remove returns true if none is left.
+func (c *calls) remove(a asked) (none bool) {
+	if i := slices.Index(c.few, a); i >= 0 {
+		c.few = slices.Delete(c.few, i, i+1)
+	} else if c.many[a] > 1 {
+		c.many[a]--
+	} else {
+		delete(c.many, a)
+	}
+	return len(c.few)+len(c.many) == 0
+}
+
+// some returns at most so many of them, each once or more, and not always the same.
+func (c *calls) some(most int) []asked {
+	if c == nil {
+		return nil
+	}
+	all := slices.Clone(c.few[:min(len(c.few), most)])
+	for a := range c.many {
+		if len(all) >= most {
+			break
+		}
+		all = append(all, a)
+	}
+	return all
 }
 
 // asked is what a turn's call has become here: the turn that handles it, or a place
@@ -34,22 +81,21 @@ func (s *stripe) add(number uint64, a asked) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.asked == nil {
-		s.asked = map[uint64][]asked{}
+		s.asked = map[uint64]*calls{}
 	}
-	s.asked[number] = append(s.asked[number], a)
+	c := s.asked[number]
+	if c == nil {
+		c = new(calls)
+		s.asked[number] = c
+	}
+	c.add(a)
 }
 
 func (s *stripe) remove(number uint64, a asked) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := s.asked[number]
-	i := slices.Index(all, a)
-	switch {
-	case i < 0:
-	case len(all) == 1:
+	if c := s.asked[number]; c != nil && c.remove(a) {
 		delete(s.asked, number)
-	default:
-		s.asked[number] = slices.Delete(all, i, i+1)
 	}
 }
 
@@ -95,15 +141,20 @@ func Waiting(number uint64, shard uint32) *Turn {
 	return t
 }
 
-// WaitsFor returns the turns of this process that the turn of the number waits for,
-// as far as those wait themselves: they handle its calls, or run where its calls stand
-// in line.
-func WaitsFor(number uint64) (turns []*Turn) {
+// WaitsFor returns at most so many of the turns of this process that the turn of the
+// number waits for, as far as those wait themselves: they handle its calls, or run
+// where its calls stand in line. It takes what it has looked at from looks, and looks
+// at no more than there are.
+func WaitsFor(number uint64, most int, looks *int) (turns []*Turn) {
 	s := stripeOf(number)
 	s.mu.Lock()
-	all := slices.Clone(s.asked[number])
+	all := s.asked[number].some(*looks)
 	s.mu.Unlock()
 	for _, a := range all {
+		if len(turns) == most {
+			break
+		}
+		*looks--
 		t := a.turn
 		if a.place != nil {
 			t = a.place.Running()
@@ -119,14 +170,21 @@ func WaitsFor(number uint64) (turns []*Turn) {
 // many.
 func Of(shards func(uint32) bool, most int) (turns []*Turn) {
 	for i := range stripes {
-		s := &stripes[i]
-		s.mu.Lock()
-		for _, t := range s.turns {
-			if shards(t.Shard) && len(turns) < most && t.own.waitsNow() {
-				turns = append(turns, t)
-			}
+		turns = stripes[i].of(shards, turns, most)
+	}
+	return turns
+}
+
+func (s *stripe) of(shards func(uint32) bool, turns []*Turn, most int) []*Turn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.turns {
+		if len(turns) >= most {
+			break
 		}
-		s.mu.Unlock()
+		if shards(t.Shard) && t.own.waitsNow() {
+			turns = append(turns, t)
+		}
 	}
 	return turns
 }
@@ -146,8 +204,11 @@ func Known() (turns, calls int) {
 		s := &stripes[i]
 		s.mu.Lock()
 		turns += len(s.turns)
-		for _, all := range s.asked {
-			calls += len(all)
+		for _, c := range s.asked {
+			calls += len(c.few)
+			for _, n := range c.many {
+				calls += n
+			}
 		}
 		s.mu.Unlock()
 	}

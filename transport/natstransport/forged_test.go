@@ -2,6 +2,7 @@ package natstransport_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/clstr-go/clstr/testkit"
@@ -47,6 +48,13 @@ func TestForgedTurns(t *testing.T) {
 	eventually(t, "the drain begins", func() bool { return forge(nil, transport.AwaitReply) != nil })
 	for n := range uint64(200) {
 		turns := &transport.Turn{Number: n + 1, By: &transport.Turn{Shard: 1, Number: 1<<64 - 1 - n, By: &transport.Turn{Number: 1 << (n % 64)}}}
+		if n%4 > 1 { // the largest that there is
+			name := strings.Repeat("n", transport.MaxTurnName)
+			turns = nil
+			for i := range uint64(transport.MaxTurns) {
+				turns = &transport.Turn{Shard: uint32(n % 2), Number: n + i + 1, Kind: name, Key: name, By: turns}
+			}
+		}
 		if err := forge(turns, transport.Delivery(n%2)); err == nil || err.Code != "draining" || err.Outcome != transport.NotStarted {
 			t.Fatalf("forged turns: %v", err)
 		}
