@@ -74,6 +74,9 @@ func (c *cell) put(m any, limit int) putResult {
 		}
 		c.flags &^= parked // the lease is back, and nobody has looked yet
 	}
+	if c.is(woken) && isCall(m) {
+		c.shard.group.busy(c)
+	}
 	c.mail.push(m)
 	if c.wake() {
 		return wake
@@ -165,7 +168,10 @@ func (c *cell) next(afterUser bool) (m any, invoker pactor.MessageInvoker, user 
 	defer c.mu.Unlock()
 	c.now = nil
 	if afterUser && c.is(leaving) && c.invoker != nil && !c.is(stopping) {
-		return leave, nil, false
+		if !c.is(ends | woken) {
+			return leave, nil, false
+		}
+		c.flags &^= leaving // it ends with its shard
 	}
 	if len(c.system) > 0 && c.invoker != nil {
 		c.flags |= working

@@ -35,6 +35,9 @@ func (h *Host) BeginStop(g *EndGroup) {
 	if h.ending == nil {
 		h.ending = g
 	}
+	g = h.ending
+	g.Hold() // the shards begin one after the other
+	defer g.Release()
 	shards := append([]*shard(nil), h.list...)
 	h.mu.Unlock()
 	h.idle.stop()
@@ -61,10 +64,14 @@ func (s *shard) beginEnd(g *EndGroup) {
 	s.group = g
 	s.noteOldest()
 	var first, made []*cell
+	var hooks []*hook
 	refused := map[*cell][]any{}
 	for _, c := range s.table {
 		c.mu.Lock()
 		refused[c] = s.lateMail(c)
+		if h := c.hook(); h != nil && h.what == passivation {
+			hooks = append(hooks, h)
+		}
 		if c.invoker != nil {
 			c.flags |= ends
 			first = append(first, c)
@@ -77,14 +84,58 @@ func (s *shard) beginEnd(g *EndGroup) {
 	g.begin(len(first), made)
 	s.mu.Unlock()
 	s.parking.end()
+	for _, h := range hooks {
+		h.shardEnds()
+	}
 	for c, mail := range refused {
 		s.refuseAll(c, mail, ErrStopping)
 	}
 	for _, c := range first {
-		if pid := c.self(); pid != nil { // it has not ended meanwhile
+		if pid := c.toStop(); pid != nil {
 			s.host.system.as.Root.Stop(pid)
 		}
 	}
+}
+
+// shardEnds says that the shard of a stop hook which runs ends: what it asks is served
+// from now on. It is called when the shard has its group.
+func (h *hook) shardEnds() {
+	h.mu.Lock()
+	asked := h.turn
+	h.mu.Unlock()
+	if asked != nil { // otherwise it learns its role when it asks
+		asked.ShardEnds()
+	}
+}
+
+// toStop returns the process id of an incarnation that is to end with its shard; nil if
+// it is about to already, or has: the next one must not be stopped in its place.
+func (c *cell) toStop() *PID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.is(ends) || c.is(stopping) {
+		return nil
+	}
+	return selfOf(c.invoker)
+}
+
+// look gives a key that was woken a turn, at whose end it passivates if it has no mail.
+func (c *cell) look() {
+	c.mu.Lock()
+	look := c.invoker != nil && !c.is(scheduled|stopping|dead)
+	if look {
+		c.flags |= scheduled
+	}
+	c.mu.Unlock()
+	if look {
+		c.shard.host.system.pool.Go(c)
+	}
+}
+
+// endsNow reports whether the key was woken, has no mail, and may passivate. It is
+// called with mu held, on the key's turn.
+func (c *cell) endsNow() bool {
+	return c.is(woken) && c.mail.len() == 0 && c.shard.group.rests(c)
 }
 
 // lateMail takes what a key of a shard that ends has waiting, but for what stop hooks
@@ -114,7 +165,7 @@ func (s *shard) admits(c *cell, m *Context) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.is(stopping) && (role == LastTurn || c.is(woken)) {
+	if c.is(stopping) && (role == LastTurn || c.is(woken) && s.group.second()) {
 		return s.group.over()
 	}
 	return nil
@@ -127,13 +178,9 @@ func (s *shard) wakes(c *cell, m *Context) error {
 	if role == KeyTurn { // the shard has begun to end just now
 		return ErrStopping
 	}
-	if _, again := s.woke[c.key]; again || role != EndingTurn {
+	if role != EndingTurn || s.group.second() {
 		return s.group.over()
 	}
-	if s.woke == nil {
-		s.woke = map[string]struct{}{}
-	}
-	s.woke[c.key] = struct{}{}
 	c.flags |= woken
 	m.stop = true
 	return nil

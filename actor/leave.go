@@ -4,10 +4,11 @@ import pactor "github.com/asynkron/protoactor-go/actor"
 
 // tryStop begins to passivate an idle cell. A cell that is busy, owes an answer,
 // has mail, is being spawned or stops already is left alone. A turn that no caller has asked
-// for does not keep a cell, which stops after it.
+// for does not keep a cell, which stops after it. The end of a shard ends its keys in its
+// own time.
 func (c *cell) tryStop() bool {
 	c.mu.Lock()
-	if c.invoker == nil || c.is(working|suspended|stopping) || len(c.system) > 0 || c.open > 0 || !c.mail.all(isOwn) {
+	if c.invoker == nil || c.is(working|suspended|stopping|ends|woken) || len(c.system) > 0 || c.open > 0 || !c.mail.all(isOwn) {
 		c.mu.Unlock()
 		return false
 	}
@@ -33,6 +34,9 @@ func (c *cell) stopAfterTurn() { c.set(leaving) }
 func (c *cell) stopLeaving() {
 	c.mu.Lock()
 	c.flags &^= leaving
+	if c.is(woken) {
+		defer c.shard.group.looks()
+	}
 	if c.is(stopping) || c.invoker == nil {
 		c.mu.Unlock()
 		return

@@ -36,9 +36,8 @@ type shard struct {
 	peak   int  // of the table's length, since it was made
 	ages   ages // of the cells in table
 	closed bool
-	group  *EndGroup           // nil unless the shard ends; then only stop hooks are served
-	woke   map[string]struct{} // keys that they have woken
-	before []*shard            // former tables of the shard, some of whose keys may live on
+	group  *EndGroup // nil unless the shard ends; then only stop hooks are served
+	before []*shard  // former tables of the shard, some of whose keys may live on
 
 	parking parking // after mu
 
@@ -136,7 +135,10 @@ func (s *shard) terminated(ctx pactor.Context, who *PID) {
 	notYet := h.backoff.refuses(s.id, c.key) // what has come since the activation failed
 	late := s.lateMail(c)
 	again := c.mail.len() > 0 && !s.closed && notYet == nil
-	group, wasFirst := s.group, c.is(ends)
+	group, wasFirst, why := s.group, c.is(ends), ErrStopping
+	if again && c.is(woken) && group.second() { // each is woken once
+		again, why = false, group.over()
+	}
 	c.invoker, c.system = nil, nil
 	c.flags &^= suspended | stopping | leaving | parked | ends
 	if again && group != nil {
@@ -158,8 +160,8 @@ func (s *shard) terminated(ctx pactor.Context, who *PID) {
 	s.mu.Unlock()
 	h.count(recount)
 	s.refuseAll(c, late, ErrStopping)
-	if group != nil {
-		defer group.ended(c, wasFirst, again)
+	if group != nil { // before the next one begins, which may end at once
+		group.ended(c, wasFirst, again)
 	}
 	if again {
 		s.spawn(ctx, c)
@@ -169,7 +171,7 @@ func (s *shard) terminated(ctx pactor.Context, who *PID) {
 		s.refuseAll(c, c.takeMail(), notYet)
 		return
 	}
-	s.refuseMail(c)
+	s.refuseAll(c, c.takeMail(), why)
 }
 
 // forgetChild clears what protoactor leaves of a child that has gone: an id, and

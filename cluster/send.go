@@ -55,6 +55,9 @@ func (c *Client) callUnder(ctx context.Context, by *mapping, t target, d transpo
 	if err != nil {
 		return nil, env, err
 	}
+	if env.Delivery == transport.AwaitNothing && transport.InStopHook(ctx) {
+		env.Delivery = transport.AwaitAccept // else its shard might end first
+	}
 	if m := c.calls; m != nil && d == transport.AwaitReply {
 		defer m.RequestStarted(t.kind, msgType).ObserveDuration()
 	}

@@ -1,13 +1,13 @@
 package cluster_test
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
@@ -21,14 +21,31 @@ type (
 		N   int
 	}
 	saveNow save
+	lock    save
+	leave   struct{}
 	saved   struct{}
 )
+
+// way is how items are saved in their stop hooks.
+type way struct {
+	items   int
+	shelves int  // that they share; 0: each has its own
+	notify  bool // they notify their shelves, and do not ask them
+	noAck   bool // the same, without an acknowledgement
+	vault   bool // the shelves ask a vault to save, each another
+	leaves  bool // a shelf passivates after each message, or so it asks
+	cache   int  // of the shelves' handler
+	wrapped bool // the shelves' handler is a func that passes on to that
+	halfway bool // the stop hooks have begun, and asked something, when the node ends
+}
 
 // shelf is where items are saved, by way of the entity of that name, and what has gone
 // wrong with that.
 type shelf struct {
+	way
 	client atomic.Pointer[cluster.Client]
-	notify bool
+	begun  chan struct{} // of stop hooks that are halfway
+	goOn   chan struct{}
 
 	mu     sync.Mutex
 	saves  map[string]int
@@ -47,26 +64,56 @@ func (i *item) edit(_ *actor.Context, m edit) (saved, error) {
 	return saved{}, nil
 }
 
+func (i *item) leave(c *actor.Context, _ leave) (saved, error) {
+	c.Passivate()
+	return saved{}, nil
+}
+
 func (i *item) end(c *actor.Context) error {
+	s, on := i.s, "shelf-"+i.key
 	if i.n == 0 {
 		return nil
 	}
-	to := i.s.client.Load().Kind("shelf").Key("shelf-" + i.key)
-	var err error
-	if i.s.notify {
-		err = to.Notify(c, save{i.key, i.n})
-	} else {
-		_, err = cluster.NewRequest[saveNow, saved](to).Request(c, saveNow{i.key, i.n})
+	if s.shelves > 0 {
+		on = fmt.Sprint("shelf-", i.n%s.shelves)
 	}
+	to := s.client.Load().Kind("shelf").Key(on)
+	if s.halfway {
+		if _, err := cluster.NewRequest[edit, saved](to).Request(c, edit{}); err != nil {
+			return s.fails(err)
+		}
+		s.begun <- struct{}{}
+		<-s.goOn
+	}
+	switch {
+	case s.noAck:
+		return s.fails(to.Notify(c, save{i.key, i.n}, cluster.WithoutAck()))
+	case s.notify:
+		return s.fails(to.Notify(c, save{i.key, i.n}))
+	}
+	_, err := cluster.NewRequest[saveNow, saved](to).Request(c, saveNow{i.key, i.n})
+	return s.fails(err)
+}
+
+// fails notes an error.
+func (s *shelf) fails(err error) error {
 	if err != nil {
-		i.s.mu.Lock()
-		i.s.failed = append(i.s.failed, err)
-		i.s.mu.Unlock()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.failed = append(s.failed, err)
 	}
 	return err
 }
 
-func (s *shelf) put(_ *struct{}, _ *actor.Context, m save) error {
+// put saves, at once or in a vault.
+func (s *shelf) put(_ *struct{}, c *actor.Context, m save) error {
+	if s.leaves {
+		c.Passivate()
+	}
+	if s.vault {
+		_, err := cluster.NewRequest[lock, saved](s.client.Load().Kind("vault").Key("vault-"+c.Key())).Request(c, lock(m))
+		return s.fails(err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.saves[m.Key] = m.N
@@ -75,13 +122,79 @@ func (s *shelf) put(_ *struct{}, _ *actor.Context, m save) error {
 
 func (s *shelf) kinds() map[string]cluster.ServerHandlerFunc {
 	items := actor.Define("item", func(key string) *item { return &item{s: s, key: key} },
-		actor.OnRequest((*item).edit), actor.OnPassivate((*item).end))
+		actor.OnRequest((*item).edit), actor.OnRequest((*item).leave), actor.OnPassivate((*item).end))
 	shelves := actor.Define("shelf", func(string) *struct{} { return new(struct{}) },
 		actor.OnNotify(s.put),
+		actor.OnRequest(func(*struct{}, *actor.Context, edit) (saved, error) { return saved{}, nil }),
 		actor.OnRequest(func(e *struct{}, c *actor.Context, m saveNow) (saved, error) { return saved{}, s.put(e, c, save(m)) }))
+	vaults := actor.Define("vault", func(string) *struct{} { return new(struct{}) },
+		actor.OnRequest(func(_ *struct{}, _ *actor.Context, m lock) (saved, error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.saves[m.Key] = m.N
+			return saved{}, nil
+		}))
+	onShelves := cluster.NewActorHandlerWithOpts(shelves.New, cluster.HandlerOptions{CacheSize: s.cache})
+	if direct := onShelves; s.wrapped {
+		onShelves = func(ctx context.Context, env cluster.Envelope) ([]byte, error) { return direct(ctx, env) }
+	}
 	return map[string]cluster.ServerHandlerFunc{
-		"item":  cluster.NewActorHandler(items.New),
-		"shelf": cluster.NewActorHandler(shelves.New),
+		"item":  cluster.NewActorHandlerWithOpts(items.New, cluster.HandlerOptions{CacheSize: -1}),
+		"shelf": onShelves,
+		"vault": cluster.NewActorHandler(vaults.New),
+	}
+}
+
+// whenRefused lets stop hooks go on when their node refuses what others ask.
+func (s *shelf) whenRefused(ctx context.Context, client *cluster.Client) {
+	for err := error(nil); err == nil; {
+		ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+		_, err = cluster.NewRequest[edit, saved](client.Kind("shelf").Key("any")).Request(ctx, edit{})
+		cancel()
+	}
+	close(s.goOn)
+}
+
+// losesNothing edits items, ends all nodes one after the other, and looks for each save.
+func (w way) losesNothing(t *testing.T, kind testkit.TransportKind, live bool, nodes int) {
+	s := &shelf{way: w, saves: map[string]int{}, begun: make(chan struct{}, w.items), goOn: make(chan struct{})}
+	c := testkit.NewCluster(t, testkit.ClusterOptions{
+		Nodes: nodes, NumShards: 16, Live: live, Transport: kind, Kinds: s.kinds(), Log: slog.New(slog.DiscardHandler),
+	})
+	if live {
+		c.Settle()
+	}
+	s.client.Store(c.Client())
+	for i := range w.items {
+		item := c.Client().Kind("item").Key(fmt.Sprint("item-", i))
+		if _, err := cluster.NewRequest[edit, saved](item).Request(t.Context(), edit{i + 1}); err != nil {
+			t.Fatal(err)
+		}
+		if w.halfway {
+			if _, err := cluster.NewRequest[leave, saved](item).Request(t.Context(), leave{}); err != nil {
+				t.Fatal(err)
+			}
+			<-s.begun
+		}
+	}
+	if w.halfway {
+		go s.whenRefused(t.Context(), c.Client()) // ends with the node's service
+	}
+	for _, id := range c.Nodes() {
+		if live {
+			c.Settle()
+		}
+		c.StopNode(id)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.failed) > 0 {
+		t.Errorf("%d saves failed, the first with: %v (%v)", len(s.failed), s.failed[0], cluster.OutcomeOf(s.failed[0]))
+	}
+	for i := range w.items {
+		if n := s.saves[fmt.Sprint("item-", i)]; n != i+1 {
+			t.Fatalf("%d of %d are saved; item %d has %d", len(s.saves), w.items, i, n)
+		}
 	}
 }
 
@@ -89,134 +202,45 @@ func (s *shelf) kinds() map[string]cluster.ServerHandlerFunc {
 // lose no save when their node stops, be it the last one, whatever shards the keys are
 // in. They ask, or notify.
 func TestStopHooksThatAskLoseNothing(t *testing.T) {
-	const items = 300
 	testkit.EachTransport(t, func(t *testing.T, kind testkit.TransportKind) {
 		for _, live := range []bool{false, true} {
 			for _, notify := range []bool{false, true} {
 				t.Run(fmt.Sprintf("live %v, notify %v", live, notify), func(t *testing.T) {
-					s := &shelf{notify: notify, saves: map[string]int{}}
 					nodes := 1
 					if live {
 						nodes = 2
 					}
-					c := testkit.NewCluster(t, testkit.ClusterOptions{
-						Nodes: nodes, NumShards: 16, Live: live, Transport: kind, Kinds: s.kinds(), Log: slog.New(slog.DiscardHandler),
-					})
-					if live {
-						c.Settle()
-					}
-					s.client.Store(c.Client())
-					for i := range items {
-						if _, err := cluster.NewRequest[edit, saved](c.Client().Kind("item").Key(fmt.Sprint("item-", i))).Request(t.Context(), edit{i + 1}); err != nil {
-							t.Fatal(err)
-						}
-					}
-					for _, id := range c.Nodes() {
-						if live {
-							c.Settle()
-						}
-						c.StopNode(id)
-					}
-					s.mu.Lock()
-					defer s.mu.Unlock()
-					for _, err := range s.failed {
-						t.Errorf("a save failed: %v (%v)", err, cluster.OutcomeOf(err))
-						break
-					}
-					for i := range items {
-						if n := s.saves[fmt.Sprint("item-", i)]; n != i+1 {
-							t.Errorf("%d of %d are saved, %d failed; item %d has %d", len(s.saves), items, len(s.failed), i, n)
-							break
-						}
-					}
+					way{items: 1000, notify: notify}.losesNothing(t, kind, live, nodes)
 				})
 			}
 		}
 	})
 }
 
-type (
-	ring   struct{ To string }
-	ringed struct{}
-)
-
-// tower is bells whose stop hooks ask each other when all of them have begun.
-type tower struct {
-	client atomic.Pointer[cluster.Client]
-	begun  sync.WaitGroup
-	errs   chan error
-}
-
-// bell is an entity whose stop hook asks another.
-type bell struct {
-	t  *tower
-	to string
-}
-
-func (b *bell) ring(_ *actor.Context, m ring) (ringed, error) {
-	if m.To != "" {
-		b.to = m.To
-	}
-	return ringed{}, nil
-}
-
-func (b *bell) end(c *actor.Context) error {
-	if b.to == "" {
-		return nil
-	}
-	b.t.begun.Done()
-	b.t.begun.Wait()
-	kind, key, _ := strings.Cut(b.to, "/")
-	_, err := cluster.NewRequest[ring, ringed](b.t.client.Load().Kind(kind).Key(key)).Request(c, ring{})
-	b.t.errs <- err
-	return err
-}
-
-// TestStopHooksThatAskEachOther: of stop hooks that wait for each other in a ring, of one
-// handler or several, one is refused, the others are answered, and the node ends.
-func TestStopHooksThatAskEachOther(t *testing.T) {
-	rings := map[string][]string{
-		"two":                 {"bell/a", "bell/b"},
-		"three":               {"bell/a", "bell/b", "bell/c"},
-		"two of two handlers": {"bell/a", "gong/a"},
-		"itself":              {"bell/a"},
+// TestStopHooksThatSaveInOtherWays: nothing is lost either where the other keys do what
+// keys may do, or where the stop hooks have begun before their node's end.
+func TestStopHooksThatSaveInOtherWays(t *testing.T) {
+	ways := map[string]way{
+		"few shelves":                 {},
+		"without an acknowledgement":  {noAck: true},
+		"shelves that ask a vault":    {vault: true},
+		"told shelves that ask one":   {vault: true, notify: true},
+		"shelves that leave":          {leaves: true},
+		"shelves that make room":      {cache: 1},
+		"behind a func":               {wrapped: true},
+		"notifications behind a func": {wrapped: true, notify: true},
+		"no acknowledgement from it":  {wrapped: true, noAck: true},
+		"a vault behind a func":       {wrapped: true, notify: true, vault: true},
+		"halfway":                     {halfway: true},
+		"notifications from halfway":  {halfway: true, notify: true},
+		"no acknowledgement, halfway": {halfway: true, noAck: true},
 	}
 	testkit.EachTransport(t, func(t *testing.T, kind testkit.TransportKind) {
-		for name, keys := range rings {
+		for name, w := range ways {
 			for _, live := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s, live %v", name, live), func(t *testing.T) {
-					tower := &tower{errs: make(chan error, len(keys))}
-					tower.begun.Add(len(keys))
-					bells := actor.Define("bell", func(string) *bell { return &bell{t: tower} },
-						actor.OnRequest((*bell).ring), actor.OnPassivate((*bell).end))
-					c := testkit.NewCluster(t, testkit.ClusterOptions{
-						Nodes: 1, NumShards: 16, Live: live, Transport: kind, Log: slog.New(slog.DiscardHandler),
-						Kinds: map[string]cluster.ServerHandlerFunc{"bell": cluster.NewActorHandler(bells.New), "gong": cluster.NewActorHandler(bells.New)},
-					})
-					if live {
-						c.Settle()
-					}
-					tower.client.Store(c.Client())
-					for i, from := range keys {
-						kind, key, _ := strings.Cut(from, "/")
-						to := keys[(i+1)%len(keys)]
-						if _, err := cluster.NewRequest[ring, ringed](c.Client().Kind(kind).Key(key)).Request(t.Context(), ring{to}); err != nil {
-							t.Fatal(err)
-						}
-					}
-					c.StopNode("node-0")
-					circles := 0
-					for range keys {
-						switch err := <-tower.errs; {
-						case errors.Is(err, cluster.ErrCircle) && cluster.OutcomeOf(err) == cluster.NotStarted:
-							circles++
-						case err != nil:
-							t.Errorf("a stop hook was told %v (%v)", err, cluster.OutcomeOf(err))
-						}
-					}
-					if circles != 1 {
-						t.Errorf("%d of %d stop hooks are told of the circle", circles, len(keys))
-					}
+					w.items, w.shelves = 100, 7
+					w.losesNothing(t, kind, live, 1)
 				})
 			}
 		}

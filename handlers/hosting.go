@@ -1,9 +1,6 @@
 package handlers
 
 import (
-	"context"
-	"errors"
-	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -42,10 +39,7 @@ type hosting struct {
 	envs   map[string]Env // by kind: those that the node serves
 	hosts  map[hostKey]*hosted
 	system *actor.System // made with the first host: it is large
-	ended  bool
-	final  *actor.EndGroup // of the shards that nobody serves afterwards; nil unless there are such
-
-	stopping sync.Once
+	endings
 }
 
 type (
@@ -60,6 +54,7 @@ type (
 func hostingOf(life *transport.Lifetime) *hosting {
 	s, _ := life.Once(hostingKey{}, func() (any, func()) {
 		s := &hosting{life: life, envs: map[string]Env{}, hosts: map[hostKey]*hosted{}}
+		s.moving = map[uint32]*actor.EndGroup{}
 		return s, s.end
 	}).(*hosting)
 	return s
@@ -98,124 +93,25 @@ func (s *hosting) host(k *keyed, kind string, direct bool) *hosted {
 		}
 		h = &hosted{k: k, host: s.system.NewHost(opts), env: env, life: s.life}
 		s.hosts[hostKey{k, kind}] = h
+		s.joins(h)
 	}
 	return h
-}
-
-// EndShard stops a shard's keys in all hosts, side by side. The lifetime calls it.
-func (s *hosting) EndShard(ctx context.Context, shard uint32, lost bool) error {
-	hosts := s.all()
-	s.begin(hosts, shard, lost)
-	errs := make([]error, len(hosts))
-	var wg sync.WaitGroup
-	for i, h := range hosts {
-		wg.Go(func() { errs[i] = h.host.EndShard(ctx, shard, lost) })
-	}
-	wg.Wait()
-	return errors.Join(errs...)
-}
-
-// begin has a shard end in all hosts before any of them is waited for: their stop hooks
-// may ask each other. With final shards they end with those, else by themselves.
-func (s *hosting) begin(hosts []*hosted, shard uint32, lost bool) {
-	s.mu.Lock()
-	final := s.final
-	s.mu.Unlock()
-	if !lost {
-		group := final
-		if group == nil {
-			group = actor.NewEndGroup(false)
-		}
-		for _, h := range hosts {
-			h.host.BeginEnd(shard, group)
-		}
-	}
-	if final != nil {
-		final.Joined(shard)
-	}
-}
-
-// Final says that the node's shards end together and nobody serves them afterwards.
-// What a stop hook of one asks of another is served until the last has ended.
-func Final(life *transport.Lifetime, shards []uint32) {
-	s := hostingOf(life)
-	if s == nil {
-		return
-	}
-	s.mu.Lock()
-	if s.final == nil {
-		s.final = actor.NewEndGroup(true)
-	}
-	final := s.final
-	s.mu.Unlock()
-	final.Expect(shards)
-}
-
-// NotServed says that a shard of those that [Final] was told of never was served.
-func NotServed(life *transport.Lifetime, shard uint32) {
-	s := hostingOf(life)
-	if s == nil {
-		return
-	}
-	s.mu.Lock()
-	final := s.final
-	s.mu.Unlock()
-	if final != nil {
-		final.Joined(shard)
-	}
 }
 
 // LapseShard refuses who waits for the shard's keys, and ends the contexts of
 // their hooks that run: another node may own it by now. The lifetime calls it.
 func (s *hosting) LapseShard(shard uint32) {
-	for _, h := range s.all() {
+	s.mu.Lock()
+	hosts := s.list()
+	s.mu.Unlock()
+	for _, h := range hosts {
 		h.host.RefuseWaiting(shard)
 		h.host.LapseShard(shard)
 	}
 }
 
-func (s *hosting) all() []*hosted {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Collect(maps.Values(s.hosts))
-}
-
-// End stops what the handlers of this package host on a lifetime, as its end does. What
-// stop hooks ask of other keys of the node is served meanwhile, as long as the node's
-// subscriptions let it in.
-func End(life *transport.Lifetime) {
-	if s := hostingOf(life); s != nil {
-		s.end()
-	}
-}
-
-// end stops the hosts side by side: each may wait for its stop hooks.
-func (s *hosting) end() { s.stopping.Do(s.stop) }
-
-func (s *hosting) stop() {
-	hosts := s.all()
-	group := actor.NewEndGroup(true)
-	for _, h := range hosts {
-		h.host.BeginStop(group)
-	}
-	var wg sync.WaitGroup
-	for _, h := range hosts {
-		wg.Go(h.stop)
-	}
-	wg.Wait()
-	s.mu.Lock()
-	s.ended = true
-	system, late := s.system, s.hosts
-	s.mu.Unlock()
-	for _, h := range late { // made meanwhile
-		if !slices.Contains(hosts, h) {
-			h.stop()
-		}
-	}
-	if system != nil {
-		system.Close()
-	}
-}
+// list is called with mu held.
+func (s *hosting) list() []*hosted { return slices.Collect(maps.Values(s.hosts)) }
 
 // hosted is a handler's host of one kind.
 type hosted struct {
@@ -255,18 +151,4 @@ func (h checkedHost) Accept(c *transport.Call) {
 		return
 	}
 	h.hosted.Accept(c)
-}
-
-func (h *hosted) stop() {
-	timeout := h.env.StopTimeout
-	if timeout <= 0 {
-		timeout = defaultStopTimeout
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	if err := h.host.Stop(ctx); err != nil {
-		h.host.Abandon()
-		h.life.Report(err)
-		h.life.Log().Error("keys are still running", slog.Any("error", err))
-	}
 }

@@ -51,6 +51,7 @@ const (
 	bitAsked                       // its handler waits for another call, or has
 	bitFor                         // turns wait for it
 	bitPlaced                      // it is known where it stands in line
+	bitStop                        // a notification of a stop hook whose shard ends
 
 	// Above them is how many calls its handler has passed on that have not finished.
 	partShift = 20
@@ -98,6 +99,8 @@ type more struct {
 	probe *time.Timer   // while it does
 	by    *Turn         // those that wait for the call
 	own   *Turn         // its handler's turn, made when that asks something
+	stop  turn.Role     // with bitStop: what the hook is
+	past  int           // the same: how many notifications are between
 
 	told    chan struct{} // closed when a late acknowledgement was given, or refused
 	refusal *Error        // set before told is closed

@@ -174,6 +174,9 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 		s.answerQuestion(c)
 		return false
 	}
+	if !c.AwaitsReply() {
+		c.StopHook() // now: the hook does not wait for long
+	}
 	if s.gate != nil {
 		if c.AwaitsReply() {
 			s.home().counts.ask(c)

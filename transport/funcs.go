@@ -53,7 +53,8 @@ type funcTask struct {
 	r     *funcReceiver
 	c     *Call
 	line  lineID
-	holds bool // others wait for its turn to be over; guarded by r.mu
+	holds bool   // others wait for its turn to be over; guarded by r.mu
+	over  func() // to be called when it has returned; nil unless a stop hook has sent it
 
 	// What has become of the call where it was passed on; guarded by c.mu.
 	refused *Error // by the last that refused it
@@ -72,6 +73,9 @@ func (r *funcReceiver) Accept(c *Call) {
 	}
 	t := &funcTask{r: r, c: c}
 	c.task = t
+	if c.bits.Load()&bitStop != 0 {
+		t.over = r.life.holdShard(uint32(c.env.Shard))
+	}
 	passes, env := r.passes.Load(), &c.env
 	if passes && env.Delivery == AwaitAccept {
 		c.ackLater()
@@ -122,6 +126,9 @@ func (t *funcTask) moveOn() {
 // Run implements pool.Task.
 func (t *funcTask) Run(slot pool.Slot) {
 	c := t.c
+	if t.over != nil {
+		defer t.over()
+	}
 	defer t.moveOn()
 	if !c.Start(slot) {
 		c.dequeue()

@@ -195,6 +195,31 @@ func (l *Lifetime) LapseShard(shard uint32) {
 	}
 }
 
+// shardHolder is what a lifetime holds that must not end its part of a shard for a while.
+type shardHolder interface {
+	HoldShard(shard uint32) (release func())
+}
+
+// holdShard keeps what ends with a shard from ending until release is called: a func is
+// about to handle what a stop hook has told it. It calls the method HoldShard of all
+// values that have it, which must not block.
+func (l *Lifetime) holdShard(shard uint32) (release func()) {
+	l.mu.Lock()
+	things := slices.Collect(maps.Values(l.things))
+	l.mu.Unlock()
+	var held []func()
+	for _, v := range things {
+		if h, ok := v.(shardHolder); ok {
+			held = append(held, h.HoldShard(shard))
+		}
+	}
+	return func() {
+		for _, f := range held {
+			f()
+		}
+	}
+}
+
 // Report is called by what does not end in time: End returns err.
 func (l *Lifetime) Report(err error) {
 	l.mu.Lock()

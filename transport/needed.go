@@ -39,7 +39,7 @@ func (c *Call) Needed() bool {
 		return false
 	}
 	shard := uint32(c.env.Shard)
-	if line.StopHook() != KeyTurn {
+	if c.StopHook() != KeyTurn {
 		return true
 	}
 	for t := range line.Line() {
@@ -101,8 +101,46 @@ func (n *needs) search(ctx context.Context) {
 }
 
 // StopHook returns what the stop hook is, of a key of this process whose shard ends,
-// that waits for the call; KeyTurn if none does.
-func (c *Call) StopHook() Role { return c.waiting().StopHook() }
+// that waits for the call, or has waited until it was accepted; KeyTurn if there is none.
+// What the handler of such a notification asks is the hook's too.
+func (c *Call) StopHook() Role {
+	role, _ := c.stopHook()
+	return role
+}
+
+func (c *Call) stopHook() (role Role, past int) {
+	if c.bits.Load()&bitStop != 0 {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.more.stop, c.more.past
+	}
+	role, past = c.waiting().StopHook(uint32(c.env.Shard))
+	if role == KeyTurn && c.from != nil {
+		role, past = c.from.stopHook()
+	}
+	if role != KeyTurn && !c.AwaitsReply() { // the hook may be over when its turn comes
+		c.mu.Lock()
+		m := c.rest()
+		m.stop, m.past = role, past
+		c.mu.Unlock()
+		c.bits.Or(bitStop)
+	}
+	return role, past
+}
+
+// InStopHook reports whether ctx is that of a stop hook, or of a handler that runs for one
+// while shards end.
+func InStopHook(ctx context.Context) bool {
+	if c := CallFrom(ctx); c != nil {
+		return c.StopHook() != KeyTurn
+	}
+	m, ok := ctx.Value(turn.MakerKey{}).(turn.Maker)
+	if !ok {
+		return false
+	}
+	t := m.Asks()
+	return t != nil && t.Stops()
+}
 
 // admits reports whether a shard that refuses what comes serves c all the same: because
 // it drains, and its calls wait for c, or because stop hooks run, and one does.

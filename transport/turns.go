@@ -101,6 +101,10 @@ func (c *Call) turn() *Turn {
 		return nil
 	}
 	by := c.Waiting()
+	stop, past := KeyTurn, 0
+	if !c.AwaitsReply() {
+		stop, past = c.stopHook()
+	}
 	role := KeyTurn
 	if c.task != nil {
 		role = FuncTurn
@@ -109,6 +113,9 @@ func (c *Call) turn() *Turn {
 	m := c.rest()
 	if m.own == nil {
 		m.own = turn.New(uint32(c.env.Shard), role, c.env.Kind, m.keyOf(&c.env), by)
+		if stop != KeyTurn {
+			m.own.Serves(stop, past+1)
+		}
 		c.bits.Or(bitAsked)
 	}
 	t := m.own

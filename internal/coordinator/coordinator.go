@@ -30,7 +30,8 @@ type Node interface {
 	// Route tells of a new version of any shard's record.
 	Route(shard uint32, record membership.Shard)
 	// Final tells that shards are about to be drained, all of them, and that nobody is
-	// there to take them.
+	// there to take them. With none it tells that an incarnation begins: what an earlier
+	// one has told holds no more.
 	Final(shards []uint32)
 	// NotServed tells that one of them was never opened.
 	NotServed(shard uint32)

@@ -50,6 +50,7 @@ type held struct {
 
 func (l *life) begin() {
 	l.ctx, l.end = context.WithCancel(l.c.done)
+	l.c.opts.Node.Final(nil)
 	l.c.lives.Store(l)
 }
 

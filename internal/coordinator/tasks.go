@@ -109,6 +109,7 @@ func (l *life) drop(shard uint32, h *held) {
 	delete(l.guards, shard)
 	l.c.line(shard, func() {
 		if h.shard == nil {
+			l.c.opts.Node.NotServed(shard) // others may wait for it
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), l.c.opts.DrainTimeout)

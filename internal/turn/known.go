@@ -216,18 +216,21 @@ func Known() (turns, calls int) {
 }
 
 // StopHook returns the role of the stop hook, of a key of this process whose shard ends,
-// that waits now and is among those that t names; Key if there is none. A wire's word
-// for the role is not taken.
-func (t *Turn) StopHook() Role {
-	role := Key
+// that waits now and is among those that t names, or has notified one of them. Key if
+// there is none. told is how many notifications are between. It is asked for a call to
+// the given shard, which may be the one that ends. A wire's word for the role is not taken.
+func (t *Turn) StopHook(shard uint32) (role Role, told int) {
 	for t := range t.Line() {
 		s := stripeOf(t.Number)
 		s.mu.Lock()
 		own := s.turns[t.Number]
 		s.mu.Unlock()
-		if own != nil && (own.Role == Ending || own.Role == Last) && own.own.waitsNow() {
-			role = max(role, own.Role)
+		if own == nil {
+			continue
+		}
+		if is, by, waits := own.stops(shard); waits && is > role {
+			role, told = is, by
 		}
 	}
-	return role
+	return role, told
 }

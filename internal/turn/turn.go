@@ -55,10 +55,13 @@ type Turn struct {
 
 // state is what changes of a turn of this process.
 type state struct {
-	mu    sync.Mutex
-	over  bool
-	waits []uint32  // the shards of the calls that it waits for now
-	few   [2]uint32 // the room of waits
+	mu     sync.Mutex
+	over   bool
+	ends   bool      // it is a stop hook's, whose shard has begun to end meanwhile
+	serves Role      // Ending or Last: it handles what such a stop hook has told its key
+	told   int       // by way of so many notifications
+	waits  []uint32  // the shards of the calls that it waits for now
+	few    [2]uint32 // the room of waits
 }
 
 // New makes a turn of this process that waits for calls. End ends it.
@@ -102,6 +105,47 @@ func (t *Turn) Wait(shard uint32) { t.own.wait(shard) }
 
 // Waited is the end of a Wait.
 func (t *Turn) Waited(shard uint32) { t.own.waited(shard) }
+
+// ShardEnds says that the shard of a stop hook's turn has begun to end.
+func (t *Turn) ShardEnds() {
+	t.own.mu.Lock()
+	defer t.own.mu.Unlock()
+	t.own.ends = true
+}
+
+// Serves says that the turn handles a notification of a stop hook of the given role,
+// which has come by way of so many.
+func (t *Turn) Serves(role Role, told int) {
+	t.own.mu.Lock()
+	defer t.own.mu.Unlock()
+	t.own.serves, t.own.told = role, told
+}
+
+// stops returns the role of the stop hook for which the turn is, of a key whose shard
+// ends, or would if the given one does, and how many notifications are between; Key if it
+// is for none. waits is whether it waits for a call now.
+func (t *Turn) stops(shard uint32) (role Role, told int, waits bool) {
+	s := t.own
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	waits = !s.over && len(s.waits) > 0
+	switch {
+	case t.Role == Ending, t.Role == Last:
+		return t.Role, 0, waits
+	case t.Role == Stop && (s.ends || t.Shard == shard):
+		return Ending, 0, waits
+	case s.serves != Key && s.told <= Most:
+		return s.serves, s.told, waits
+	}
+	return Key, 0, waits
+}
+
+// Stops reports whether the turn, one of this process, is a stop hook's, or handles what
+// such a one has told its key.
+func (t *Turn) Stops() bool {
+	role, _, _ := t.stops(t.Shard)
+	return role != Key
+}
 
 func (s *state) wait(shard uint32) {
 	s.mu.Lock()

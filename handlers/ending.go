@@ -1,0 +1,192 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// endings is what a hosting knows of its end, and of its shards'. It is guarded by the
+// hosting's mu.
+type endings struct {
+	moving map[uint32]*actor.EndGroup // of shards that end
+	final  *actor.EndGroup            // of those that nobody serves afterwards; nil unless there are such
+	all    *actor.EndGroup            // of all, where the node ends
+	ended  bool
+
+	stopping sync.Once
+}
+
+// joins has a host that was made while shards end, end with them. Its first key was
+// perhaps woken by a stop hook. It is called with mu held: nobody else knows the host.
+func (s *hosting) joins(h *hosted) {
+	for shard, group := range s.moving {
+		h.host.BeginEnd(shard, group)
+	}
+	if s.all != nil {
+		h.host.BeginStop(s.all)
+	}
+}
+
+// EndShard stops a shard's keys in all hosts, side by side. The lifetime calls it.
+func (s *hosting) EndShard(ctx context.Context, shard uint32, lost bool) error {
+	hosts, over := s.begin(shard, lost)
+	defer over()
+	errs := make([]error, len(hosts))
+	var wg sync.WaitGroup
+	for i, h := range hosts {
+		wg.Go(func() { errs[i] = h.host.EndShard(ctx, shard, lost) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// begin has a shard end in all hosts before any of them is waited for: their stop hooks
+// may ask each other. If it is one of the final shards it ends with those, else by itself.
+// over is to be called when it has ended.
+func (s *hosting) begin(shard uint32, lost bool) (hosts []*hosted, over func()) {
+	s.mu.Lock()
+	hosts = s.list()
+	final := s.final
+	if final != nil && !final.Expects(shard) {
+		final = nil
+	}
+	group := final
+	if group == nil {
+		group = actor.NewEndGroup(false)
+	}
+	if !lost {
+		s.moving[shard] = group
+	}
+	s.mu.Unlock()
+	if !lost {
+		group.Hold() // the hosts begin one after the other
+		for _, h := range hosts {
+			h.host.BeginEnd(shard, group)
+		}
+		group.Release()
+	}
+	if final != nil {
+		final.Joined(shard)
+	}
+	return hosts, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.moving[shard] == group {
+			delete(s.moving, shard)
+		}
+	}
+}
+
+// HoldShard keeps the keys that stop hooks have woken, while a shard ends, until release
+// is called. The lifetime calls it.
+func (s *hosting) HoldShard(shard uint32) (release func()) {
+	s.mu.Lock()
+	group := s.moving[shard]
+	if group == nil {
+		group = s.all
+	}
+	s.mu.Unlock()
+	if group == nil { // nothing of it ends yet
+		return func() {}
+	}
+	group.Hold()
+	return group.Release
+}
+
+// Final says that the node's shards end together and nobody serves them afterwards.
+// What a stop hook of one asks of another is served until the last has ended. Without
+// shards it says that the node has joined anew, and that no shard is final.
+func Final(life *transport.Lifetime, shards []uint32) {
+	s := hostingOf(life)
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	switch {
+	case len(shards) == 0:
+		s.final = nil
+	case s.final == nil:
+		s.final = actor.NewEndGroup(true)
+	}
+	final := s.final
+	s.mu.Unlock()
+	if final != nil {
+		final.Expect(shards)
+	}
+}
+
+// NotServed says that a shard of those that [Final] was told of never was served.
+func NotServed(life *transport.Lifetime, shard uint32) {
+	s := hostingOf(life)
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	final := s.final
+	s.mu.Unlock()
+	if final != nil {
+		final.Joined(shard)
+	}
+}
+
+// End stops what the handlers of this package host on a lifetime, as its end does. What
+// stop hooks ask of other keys of the node is served meanwhile, as long as the node's
+// subscriptions let it in.
+func End(life *transport.Lifetime) {
+	if s := hostingOf(life); s != nil {
+		s.end()
+	}
+}
+
+// end stops the hosts side by side: each may wait for its stop hooks.
+func (s *hosting) end() { s.stopping.Do(s.stop) }
+
+func (s *hosting) stop() {
+	group := actor.NewEndGroup(true)
+	s.mu.Lock()
+	s.all = group
+	hosts := s.list()
+	s.mu.Unlock()
+	group.Hold() // they begin one after the other
+	for _, h := range hosts {
+		h.host.BeginStop(group)
+	}
+	group.Release()
+	var wg sync.WaitGroup
+	for _, h := range hosts {
+		wg.Go(h.stop)
+	}
+	wg.Wait()
+	s.mu.Lock()
+	s.ended = true
+	system, late := s.system, s.list()
+	s.mu.Unlock()
+	for _, h := range late { // made meanwhile, and ended with the others
+		if !slices.Contains(hosts, h) {
+			h.stop()
+		}
+	}
+	if system != nil {
+		system.Close()
+	}
+}
+
+func (h *hosted) stop() {
+	timeout := h.env.StopTimeout
+	if timeout <= 0 {
+		timeout = defaultStopTimeout
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	if err := h.host.Stop(ctx); err != nil {
+		h.host.Abandon()
+		h.life.Report(err)
+		h.life.Log().Error("keys are still running", slog.Any("error", err))
+	}
+}
