@@ -135,3 +135,27 @@ func TestOldestWhileKeysComeAndGo(t *testing.T) {
 		t.Error("a shard is found that has no key")
 	}
 }
+
+// TestOldestAsAKeyComes: a shard that has no key and gets one as it is taken out is put
+// back.
+func TestOldestAsAKeyComes(t *testing.T) {
+	var b byAge
+	s := aged(0)
+	b.note(s)
+	for n := range int64(20_000) {
+		s.oldest.Store(never)
+		ready, noted := make(chan struct{}), make(chan struct{})
+		go func() { // ends when the key was noted
+			defer close(noted)
+			close(ready)
+			s.oldest.Store(n)
+			b.note(s)
+		}()
+		<-ready
+		b.oldest()
+		<-noted
+		if got, age := b.oldest(); got != s || age != n {
+			t.Fatalf("round %d: found %v of age %d", n, got, age)
+		}
+	}
+}

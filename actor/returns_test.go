@@ -104,3 +104,73 @@ func TestAKeyThatLeavesByItselfDoesNotReturn(t *testing.T) {
 		}
 	})
 }
+
+// TestFewThatReturn: a cap is not too small where most activations are of keys that were
+// not here before, however many a second come back.
+func TestFewThatReturn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var log lines
+		o := &comebacks{}
+		w := newWorldOn(t, actor.HostOptions{Observer: o, CacheSize: 100, Factory: making(func(string) *entity { return &entity{} })},
+			slog.New(slog.NewTextHandler(&log, nil)), -1)
+		for i := range 6000 {
+			w.want(strconv.Itoa(i), "go", "")
+			if i%2 == 0 && i > 200 { // one that has just been evicted
+				w.want(strconv.Itoa(i-120), "go", "")
+			}
+			pass(2 * time.Millisecond)
+		}
+		if n := o.n.Load(); n < 2000 {
+			t.Errorf("only %d keys came back", n)
+		}
+		if got := log.take(); len(got) > 0 {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+// TestAKeyThatIsEvictedAtItsEnd: where all were busy, the key that settles first makes
+// room, and was evicted. It returns once for that.
+func TestAKeyThatIsEvictedAtItsEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		o := &comebacks{}
+		gates := map[string]chan struct{}{"a": make(chan struct{}), "b": make(chan struct{})}
+		w := newWorld(t, actor.HostOptions{Observer: o, CacheSize: 1, Factory: making(func(string) *entity {
+			return &entity{handle: func(c *actor.Context) {
+				switch c.Message().Type {
+				case "hold":
+					<-gates[c.Key()]
+				case "leave":
+					c.Passivate()
+				}
+				c.Call().Reply(nil, nil)
+			}}
+		})})
+		held := []*call{w.send("a", "hold"), w.send("b", "hold")}
+		for i, key := range []string{"a", "b"} { // a makes room
+			synctest.Wait()
+			close(gates[key])
+			if _, err := held[i].wait(t); err != nil {
+				t.Error(err)
+			}
+		}
+		for _, key := range []string{"b", "a"} {
+			synctest.Wait()
+			w.want(key, "leave", "")
+		}
+		synctest.Wait()
+		before := o.n.Load()
+		if before != 1 {
+			t.Errorf("%d keys came back, want the one that made room", before)
+		}
+		for range 3 { // by themselves
+			w.want("a", "leave", "")
+			synctest.Wait()
+			w.want("b", "leave", "")
+			synctest.Wait()
+		}
+		if n := o.n.Load(); n != before {
+			t.Errorf("%d keys came back, %d of them after they had left by themselves", n, n-before)
+		}
+	})
+}

@@ -2,16 +2,20 @@ package prommetrics_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/cluster/prommetrics"
+	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
 )
 
@@ -56,6 +60,81 @@ func TestShardsThatMove(t *testing.T) {
 	})
 }
 
+// TestPauseIsTheRecords: the metric, the shard's record and so clstr drain say one pause of
+// a move.
+func TestPauseIsTheRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const shards, hook = 8, 200 * time.Millisecond
+		tr, store := cluster.NewInMemoryTransport(), memstore.New()
+		defer tr.Close()
+		slow := actor.Define("slow", func(string) *account { return &account{} },
+			actor.OnRequest(func(*account, *actor.Context, deposit) (int, error) { return 1, nil }),
+			actor.OnPassivate(func(*account, *actor.Context) error { time.Sleep(hook); return nil }),
+		)
+		regs := map[string]*prometheus.Registry{"a": prometheus.NewRegistry(), "b": prometheus.NewRegistry()}
+		for _, name := range []string{"a", "b"} {
+			node := cluster.NewNode(cluster.NodeOptions{
+				NodeID: name, Transport: tr, Membership: store, NumShards: shards, Metrics: prommetrics.NewClusterMetrics(regs[name]),
+				Handler: cluster.NewActorHandler(slow.New), Log: slog.New(slog.DiscardHandler),
+			})
+			stop, err := node.Start(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := stop(); err != nil {
+					t.Error(err)
+				}
+			}()
+			client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: shards})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 10 * shards { // keys in each shard: the first node passivates some when the second comes
+				if _, err := client.Key(fmt.Sprint(i)).Request(t.Context(), deposit{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(20 * time.Second)
+		}
+		var paused time.Duration
+		for shard := range uint32(shards) {
+			entry, err := store.Read(t.Context(), membership.ShardKey(shard))
+			if err != nil {
+				t.Fatal(err)
+			}
+			record, err := membership.DecodeShard(entry)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if record.Owner.Name == "b" {
+				paused += time.Duration(record.PausedUs) * time.Microsecond
+			}
+		}
+		if paused < hook {
+			t.Errorf("the records say %v of all moves", paused)
+		}
+		if sum := pauses(t, regs["b"]); sum != paused {
+			t.Errorf("the metric says %v, the records %v", sum, paused)
+		}
+	})
+}
+
+// pauses is what the pauses that were measured add up to.
+func pauses(t *testing.T, reg *prometheus.Registry) time.Duration {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "clstr_cluster_handoff_pause_seconds" {
+			return time.Duration(math.Round(f.GetMetric()[0].GetHistogram().GetSampleSum()*1e6)) * time.Microsecond
+		}
+	}
+	return 0
+}
+
 func TestPausesOfHandoffs(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m := prommetrics.NewClusterMetrics(reg).(cluster.OwnershipMetrics)
@@ -63,16 +142,8 @@ func TestPausesOfHandoffs(t *testing.T) {
 	m.ShardOpened("handoff", 4*time.Millisecond)
 	m.ShardOpened("handoff", 2*time.Second)
 	want(t, reg, []sample{{"shards_opened_total", "claim", 1}, {"shards_opened_total", "handoff", 2}, {"handoff_pause_seconds", "", 2}})
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() == "clstr_cluster_handoff_pause_seconds" {
-			if sum := f.GetMetric()[0].GetHistogram().GetSampleSum(); sum != 2.004 {
-				t.Errorf("the pauses add up to %v s, want 2.004", sum)
-			}
-		}
+	if sum := pauses(t, reg); sum != 2004*time.Millisecond {
+		t.Errorf("the pauses add up to %v, want 2.004 s", sum)
 	}
 }
 

@@ -3,6 +3,7 @@ package natsstore_test
 import (
 	"errors"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -180,5 +181,42 @@ func TestNoPermissionToCreate(t *testing.T) {
 	open(t, natsstore.Options{URL: as("control", url)}).Close()
 	if err := useAll(t, as("less", url)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDocumentedPermissions: what the package comment shows is what these tests hold.
+func TestDocumentedPermissions(t *testing.T) {
+	text, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown []natsstore.Permissions
+	var list *[]string
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(strings.TrimPrefix(line, "//"))
+		switch {
+		case !strings.HasPrefix(line, "//\t"):
+			list = nil
+			continue
+		case words[0] == "publish":
+			shown = append(shown, natsstore.Permissions{})
+			list = &shown[len(shown)-1].Publish
+		case words[0] == "subscribe":
+			list = &shown[len(shown)-1].Subscribe
+		}
+		for _, word := range words {
+			if list != nil && (strings.HasPrefix(word, "$") || strings.HasPrefix(word, "clstr.") || strings.HasPrefix(word, "_INBOX.")) {
+				*list = append(*list, word)
+			}
+		}
+	}
+	held := users()
+	if len(shown) != len(held) {
+		t.Fatalf("%d users are shown, want %d", len(shown), len(held))
+	}
+	for i, u := range held {
+		if p := shown[i]; !slices.Equal(p.Publish, u.Permissions.Publish.Allow) || !slices.Equal(p.Subscribe, u.Permissions.Subscribe.Allow) {
+			t.Errorf("%s is shown to publish %q and subscribe %q, want %q and %q", u.Username, p.Publish, p.Subscribe, u.Permissions.Publish.Allow, u.Permissions.Subscribe.Allow)
+		}
 	}
 }

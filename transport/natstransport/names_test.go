@@ -8,8 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
 	"github.com/clstr-go/clstr/transport/wire"
@@ -72,4 +74,23 @@ func TestReplySubjectThatIsNone(t *testing.T) {
 	if n := strings.Count(buf.String(), "\n"); n > 6 || strings.Contains(buf.String(), "not permitted") || !strings.Contains(buf.String(), "reply subject that is no inbox") {
 		t.Errorf("%d lines:\n%.1000s", n, buf.String())
 	}
+}
+
+// A reply that the server does not let a node send is counted there: its caller hears
+// nothing.
+func TestReplyThatTheServerRefuses(t *testing.T) {
+	url := testkit.StartNATSServer(t, &server.Options{Users: []*server.User{
+		{Username: "client", Password: "p"},
+		{Username: "node", Password: "p", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"_INBOX.forbidden.>"}}}},
+	}}).URL()
+	node := connect(t, natstransport.Options{URL: url, NATSOptions: []nats.Option{nats.UserInfo("node", "p")}})
+	serve(t, node, 1, echo)
+	client := dial(t, url, nats.UserInfo("client", "p"))
+	packet := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 1, Type: "Echo"}, 0), 1)
+	for range 3 {
+		if err := client.PublishRequest("clstr.s.1.0", "_INBOX.forbidden.1-1", packet); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the refusals are counted", func() bool { _, refused := node.PacketCounts(); return refused > 0 })
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -44,7 +45,8 @@ func manyPeers(t *testing.T, peers int) (node *natstransport.Transport, nc *nats
 // knock sends a request from the inbox with the given number.
 func knock(t *testing.T, nc *nats.Conn, msgType string, inbox int) {
 	t.Helper()
-	b := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Type: msgType}, 0), 1)
+	env := transport.Envelope{Type: msgType, TTLMs: time.Hour.Milliseconds()} // or what is held is answered after 30 s
+	b := wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0), 1)
 	if err := nc.PublishRequest("clstr.s.0.0", fmt.Sprintf("_INBOX.many.%d.1-1", inbox), b); err != nil {
 		t.Fatal(err)
 	}
@@ -87,11 +89,28 @@ func TestPeersOverTheBoundAreForgottenLater(t *testing.T) {
 	for range peers {
 		answered(t, replies)
 	}
-	for range 2 * 200 {
-		knock(t, nc, "Echo", 0)
+	for i := range 3 * 200 { // each of them makes room for itself, and for one more
+		knock(t, nc, "Echo", peers+i)
 		answered(t, replies)
 	}
 	if n := node.Peers(); n > natstransport.MaxPeers {
 		t.Errorf("%d peers are remembered, at most %d may be", n, natstransport.MaxPeers)
+	}
+}
+
+// A peer whose call goes on and on does not keep those behind it.
+func TestABusyPeerKeepsNoOther(t *testing.T) {
+	const busy = 3
+	node, nc, replies, finish := manyPeers(t, busy)
+	for i := range 2 * natstransport.MaxPeers {
+		knock(t, nc, "Echo", busy+i)
+		answered(t, replies)
+	}
+	if n := node.Peers(); n > natstransport.MaxPeers {
+		t.Errorf("%d peers are remembered, at most %d may be", n, natstransport.MaxPeers)
+	}
+	finish()
+	for range busy {
+		answered(t, replies)
 	}
 }

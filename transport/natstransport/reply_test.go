@@ -259,6 +259,9 @@ func TestBadReplies(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(t, client, transport.Envelope{Shard: 7, Type: "Echo"}, transport.ErrReply, transport.MaybeRan)
+	if n, refused := client.PacketCounts(); n != 1 || refused != 0 {
+		t.Errorf("%d packets were counted, and %d replies", n, refused)
+	}
 }
 
 // bomb is a registered typed error that panics where it is decoded.

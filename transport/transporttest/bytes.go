@@ -113,8 +113,8 @@ func testKeyBytes(s *suite) {
 	}
 }
 
-// testNodeBytesNested: the bound is on what is admitted, and not on what that needs
-// to come to its end.
+// testNodeBytesNested: what is admitted may ask for as much again to come to its end, and
+// for no more.
 func testNodeBytesNested(s *suite) {
 	const size = 8 << 10
 	p := s.pair(transport.Limits{})
@@ -128,6 +128,19 @@ func testNodeBytesNested(s *suite) {
 	for range 3 {
 		p.wantSoon(transport.Envelope{Type: "20", Data: make([]byte, size)})
 	}
+	p.weighed(size+10, -1, func(ctx context.Context, env transport.Envelope) ([]byte, error) {
+		if env.Type != "Ask" {
+			return nil, nil
+		}
+		_, err := p.Client.Request(ctx, transport.Envelope{Shard: 2, Type: "Same", Data: make([]byte, size)})
+		if err != nil {
+			return nil, err
+		}
+		_, err = p.Client.Request(ctx, transport.Envelope{Shard: 2, Type: "Twice", Data: make([]byte, 2*size)})
+		s.failed(err, transport.ErrOverloaded, transport.NotStarted)
+		return nil, nil
+	}, 2)
+	p.wantSoon(transport.Envelope{Shard: 2, Type: "Ask", Data: make([]byte, size)})
 }
 
 // testMessageSize: where messages are bounded, payload, key and headers count together,

@@ -14,6 +14,7 @@ import (
 // of their own. What is alone in its packet costs no copy.
 func TestWhatIsKeptOfAPacket(t *testing.T) {
 	payload := func(n int) []byte { return bytes.Repeat([]byte{'d'}, n) }
+	unknown := append([]byte{0xa2, 0x06, 0xd0, 0x0f}, payload(2000)...) // a field of a later format
 	headers := map[string]string{"h": strings.Repeat("v", 1000)}
 	for name, packet := range map[string]wire.Packet{
 		"alone":        {Envelopes: []wire.Envelope{{Envelope: transport.Envelope{Type: "T", Data: payload(20)}}}},
@@ -21,13 +22,16 @@ func TestWhatIsKeptOfAPacket(t *testing.T) {
 		"beside headers": {Envelopes: []wire.Envelope{
 			{Envelope: transport.Envelope{Data: payload(20), Headers: headers}}, {Envelope: transport.Envelope{Data: payload(3000)}},
 		}},
-		"small ones":    {Envelopes: slicesOf(50, wire.Envelope{Envelope: transport.Envelope{Data: payload(64)}})},
-		"replies":       {Replies: []wire.Reply{{ID: 1, Data: payload(20)}, {ID: 2, Data: payload(1 << 20)}}},
-		"small replies": {Replies: slicesOf(50, wire.Reply{ID: 3, Data: payload(64)})},
+		"headers only":      {Envelopes: []wire.Envelope{{Envelope: transport.Envelope{Data: payload(20), Headers: map[string]string{"h": strings.Repeat("v", 3000)}}}}},
+		"unknown fields":    {Envelopes: []wire.Envelope{{Envelope: transport.Envelope{Data: payload(20)}, Unknown: unknown}}},
+		"a reply's unknown": {Replies: []wire.Reply{{ID: 1, Data: payload(20), Unknown: unknown}}},
+		"small ones":        {Envelopes: slicesOf(50, wire.Envelope{Envelope: transport.Envelope{Data: payload(64)}})},
+		"replies":           {Replies: []wire.Reply{{ID: 1, Data: payload(20)}, {ID: 2, Data: payload(1 << 20)}}},
+		"small replies":     {Replies: slicesOf(50, wire.Reply{ID: 3, Data: payload(64)})},
 		"details": {Replies: []wire.Reply{
 			{ID: 1, Err: transport.Resolve(&transport.Error{Code: "x", Outcome: transport.MaybeRan, Detail: payload(20)})}, {ID: 2, Data: payload(1 << 20)},
 		}},
-		"behind unknown": {Unknown: append([]byte{0xa2, 0x06, 0xd0, 0x0f}, payload(2000)...), Replies: []wire.Reply{{ID: 1, Data: payload(20)}}},
+		"behind unknown": {Unknown: unknown, Replies: []wire.Reply{{ID: 1, Data: payload(20)}}},
 	} {
 		b := packet.Append(nil)
 		got := decode(t, b)
