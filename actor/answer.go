@@ -42,8 +42,8 @@ func (a Answer[Out]) Fail(err error) { a.c.call.Reply(nil, err) }
 // has gone back, or is out of time: then the entity can forget the answer.
 func (a Answer[Out]) Context() *Context { return a.c }
 
-// NoEffect declares that nothing of the request remains at the entity so far but the
-// answer that it owes, as in a long poll. In a planned move the request then goes back,
+// NoEffect declares that the request has left nothing at the entity so far but the answer
+// that is owed, as in a long poll. In a planned move the request then goes back,
 // and its caller asks the next owner, inside its deadline. The request runs there from
 // the beginning: it must carry what its caller has seen, a version for example, or the
 // caller misses what happens meanwhile.

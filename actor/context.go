@@ -50,8 +50,8 @@ type Call interface {
 	// Waiting returns the turns that wait for the answer, the nearest first; nil if
 	// none does.
 	Waiting() *Turn
-	// StopHook returns what the stop hook is, of a key whose shard ends, that waits for the
-	// call; [KeyTurn] if none does.
+	// StopHook returns the role of the stop hook that waits for the call, if its key's
+	// shard ends; [KeyTurn] if none does.
 	StopHook() Role
 	// Turn returns the turn of the handler that runs; nil while that has asked nothing.
 	Turn() *Turn

@@ -99,10 +99,10 @@ func OnNotify[E, In any](method func(*E, *Context, In) error) Option {
 }
 
 // OnActivate calls a method before the entity's first message. Its error reaches
-// the callers of all messages that wait, which did not run. After 50 ms the key may
-// be tried again with a new entity, after each further failure twice as late, at
-// most 5 s; what comes before is refused with the same error, and a hint when to
-// try. [HookTimeout] bounds it, as it does OnPassivate and Every.
+// the callers of all messages that wait, and none of these has run. Then the key is not
+// tried again for 50 ms, after each further failure for twice as long, at most 5 s: what
+// comes meanwhile is refused with the same error, and a hint when to try. [HookTimeout]
+// bounds the method, as it does OnPassivate and Every.
 func OnActivate[E any](method func(*E, *Context) error) Option {
 	return func(t *table) {
 		t.must(reflect.TypeFor[*E](), t.activate == nil, "OnActivate")
@@ -148,7 +148,7 @@ func PassivateAfter(idle time.Duration) Option {
 }
 
 // HookTimeout bounds OnActivate, OnPassivate and each call of Every: at the limit
-// the hook's context ends, and who waits for the entity is refused. A hook that
+// the hook's context ends, and messages that wait for the entity are refused. A hook that
 // goes on regardless keeps its key closed until it returns; see
 // [HostOptions].HookTimeout, which comes first. The default is 30 s, -1 is
 // unlimited.

@@ -32,21 +32,22 @@ type HostOptions struct {
 	// CacheSize is how many keys stay active; beyond it the least recently used
 	// that is neither busy nor has mail is passivated. A key is busy, too, while it
 	// owes an answer that it gives later, until the call's time is up. While all
-	// are busy there may be more. It is too small where keys come back soon: the log
-	// says so, and a [ReturnObserver] counts them. 0 = default (1,024), -1 = unlimited.
+	// are busy there may be more. Where evicted keys come back soon it is too small: the
+	// log says so, and a [ReturnObserver] counts them. 0 = default (1,024), -1 = unlimited.
 	CacheSize int
 	// MailboxSize is how many messages may wait for one key.
 	// 0 = default (1,024), -1 = unlimited.
 	MailboxSize int
 	// IdleAfter passivates a key that got no message for that long, and at most
 	// an eighth longer. Mail by process id counts; periodic work and receive
-	// timeouts, which a key sends to itself, do not. 0 = never, unless the entity's definition says so.
+	// timeouts, which a key sends to itself, do not. 0 = never, unless the entity's
+	// definition says so.
 	IdleAfter time.Duration
 	// HookTimeout bounds each turn that no message causes: the factory with
 	// OnActivate, OnPassivate, a call of Every, and what a protoactor actor does
 	// on Started, Restarting, Stopping and Stopped. At the limit the hook's
-	// context ends and who waits for the key is answered: with [ErrActivation] if
-	// it was to be activated, with [ErrStuck] otherwise. A hook that goes on
+	// context ends and messages that wait for the key are answered: with [ErrActivation]
+	// if it was to be activated, with [ErrStuck] otherwise. A hook that goes on
 	// regardless cannot be ended: its key refuses at once with ErrStuck until it
 	// returns, since two incarnations must never live at once, and it keeps its
 	// place among the running handlers. An activation that succeeds after its
@@ -58,10 +59,10 @@ type HostOptions struct {
 	Check func(shard uint32, key string) error
 	// Lapsed is asked before mail by process id, periodic work and hooks whether
 	// another may own the shard by now. Then the mail waits until it says
-	// otherwise, the work is left out, no stop hook runs, and other hooks find that their
-	// context has ended; no key is made, and none is passivated because it is idle or to
-	// make room, since it could not save what it has. Calls are not asked about: their Start
-	// is. It must not block. It may be nil.
+	// otherwise, the work is left out, no stop hook runs, and the contexts of other hooks
+	// have ended. No key is made. None is passivated because it is idle or to make room,
+	// because it could not save what it has. Calls are not asked about here, but at their
+	// Start. Lapsed must not block. It may be nil.
 	Lapsed func(shard uint32) bool
 	// Observer is told of activations and the like. It may be nil.
 	Observer Observer

@@ -11,9 +11,9 @@ import (
 	"github.com/clstr-go/clstr/internal/sparse"
 )
 
-// When a cap is said to be too small: in a span of at least a second so many of the
-// activations a second, and half of them all, are of keys that were evicted lately. It
-// is said once a minute.
+// A cap is said to be too small when, in a span of at least a second, half of all
+// activations and so many a second are of keys that were evicted lately. The log says it
+// once a minute.
 const (
 	returnsSpan  = 10 * time.Second
 	returnsRate  = 10 // a second

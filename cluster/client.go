@@ -33,14 +33,14 @@ type ClientOptions struct {
 	// inside its deadline.
 	RetryOn []error
 	// StrictReplies refuses a reply that has a field which the type that it is
-	// decoded into has not: [ErrReply]. [NewRequest] with a type that is not the
-	// reply's is found out so; without it the result would be a zero value. It is for
-	// tests, where package testkit sets it: in production the nodes may be a version
-	// ahead of their callers.
+	// decoded into does not have: [ErrReply]. It finds a [NewRequest] with a wrong reply
+	// type, which would otherwise return a zero value without an error. It is for tests,
+	// and package testkit sets it: in production the nodes may be a version ahead of
+	// their callers.
 	StrictReplies bool
 	// Propagate names headers of a call that go on to the calls that its handler
-	// makes with its context, beside traceparent, tracestate and baggage, which always
-	// do. Names are compared exactly. What a call sets itself goes before.
+	// makes with its context. traceparent, tracestate and baggage always do. Names are
+	// compared exactly. A header that a call sets itself wins.
 	Propagate []string
 }
 

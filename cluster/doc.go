@@ -20,7 +20,7 @@
 //	cluster/scoped.go               ScopedClient.Request             names the message, encodes it
 //	cluster/client.go               Client.newEnvelope               the only birthplace of an Envelope
 //	cluster/send.go                 Client.send                      default deadline; tries again what never ran
-//	memtransport | natstransport    Request                          to whoever owns shard 7
+//	memtransport | natstransport    Request                          to the owner of shard 7
 //	transport/dispatch.go           Sub.Dispatch                     draining? room? expired? for all transports alike
 //	cluster/accept.go               front.Accept                     built-in messages, layout, kind, metrics
 //	handlers/keyed.go               hosted.Accept                    key out of the envelope, this node's host

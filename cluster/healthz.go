@@ -14,7 +14,7 @@ import (
 //	         new start of the process can help. An outage of NATS is no such thing.
 //	/readyz  200 while the node serves: [Health].Serving; 503 while it does not.
 //
-// The body of both is the [Health] as JSON, of which why and error say what to look at.
+// The body of both is the [Health] as JSON. Its why and error say what to look at.
 // It does not block, and shows neither keys nor payloads.
 func (n *Node) HealthHandler() http.Handler { return http.HandlerFunc(n.answerProbe) }
 
@@ -40,7 +40,7 @@ func (n *Node) answerProbe(w http.ResponseWriter, r *http.Request) {
 	if !good {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	_ = json.NewEncoder(w).Encode(h) // who has asked may have gone
+	_ = json.NewEncoder(w).Encode(h) // the prober may have gone
 }
 
 // MarshalJSON writes durations in milliseconds, times in RFC 3339, and leaves out what

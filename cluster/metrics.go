@@ -36,8 +36,8 @@ type ClusterMetrics interface {
 
 // CallMetrics may be implemented by a [ClusterMetrics] that tells calls apart by the
 // kind that they are for, empty for messages without one, and by their outcome. Its
-// methods are called in place of RequestDuration, RequestCompleted, NotifyCompleted,
-// HandlerDuration and HandlerCompleted, as those would be.
+// methods take the place of RequestDuration, RequestCompleted, NotifyCompleted,
+// HandlerDuration and HandlerCompleted, and are called at the same moments.
 type CallMetrics interface {
 	RequestStarted(kind, msgType string) metrics.Timer
 	RequestEnded(kind, msgType string, o Outcome)

@@ -30,8 +30,8 @@ type NodeOptions struct {
 	// compute this based on cluster membership. A node without any serves nothing,
 	// and says so in a warning: its NodeID may not be among those that the shards
 	// were assigned to. Lists of two nodes must not overlap: a key could live twice. A
-	// node warns of shards that another on the same transport value serves too; that
-	// one in another process does, it cannot know.
+	// node warns of shards that another node on the same transport value serves too. It
+	// cannot see the nodes of other processes.
 	Shards []uint32
 	// Handler processes incoming messages for owned shards. Required, unless
 	// there are Kinds.
@@ -83,7 +83,7 @@ type NodeOptions struct {
 	Timing membership.Timing
 	// Weight is the node's part of the shards relative to others. 0 = 1.
 	Weight float64
-	// Zone and Version are for those who look at the members' records.
+	// Zone and Version stand in the node's record, for people: clstr nodes shows them.
 	Zone, Version string
 	// DrainTimeout bounds a shard's move: the end of its calls and of its keys. Calls
 	// that run when all but 4 s of it have passed (all but three eighths, if it is

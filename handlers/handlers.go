@@ -17,7 +17,7 @@ const DefaultHandlerCacheSize = actor.DefaultCacheSize
 // actor.Define. It runs on the key's own turn and may block; its error reaches
 // all callers that wait, with [transport.ErrActivationFailed]. Such a key is not
 // tried again for 50 ms, after each further failure for twice as long, at most 5 s:
-// who comes before gets the same error, with a hint when to try.
+// a message that comes before gets the same error, with a hint when to try.
 type ActorFactory func(key string) (actor.Actor, error)
 
 // Options configures what a handler hosts. The zero value is ready to use.

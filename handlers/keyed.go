@@ -138,7 +138,7 @@ func keyOf(c *transport.Call) (key string, ok bool) {
 // meanwhile, because it may end that: here is a transport's reader, or a caller.
 func (k *keyed) extracted(c *transport.Call) (key string, ok bool) {
 	over := make(chan struct{})
-	go func() { // ends with Extract; who waits for it is here
+	go func() { // ends with Extract, which is waited for below
 		defer close(over)
 		key, ok = k.askExtract(c)
 	}()

@@ -69,8 +69,8 @@ type ClusterOptions struct {
 	Transport TransportKind
 	// Limits bound what each node takes on, as in its transport's options.
 	Limits transport.Limits
-	// LenientReplies lets clients decode a reply that has a field which their type
-	// has not, as they do in production. By default that is an error
+	// LenientReplies lets clients accept a reply with a field that their type does not
+	// have, as they do in production. By default that is an error
 	// ([cluster.ClientOptions].StrictReplies).
 	LenientReplies bool
 	// Metrics instruments the nodes and [Cluster.Client]; it may be nil.

@@ -14,9 +14,9 @@ const (
 // A number that is not positive is no limit. Without it the defaults hold. It must be
 // called before the lifetime is used.
 //
-// What a running handler asks for may take as much again of the node's bound, or
-// handlers that hold all of it could not come to their end. Of a key, messages do not
-// count that are smaller than an 8,192nd part of its bound: their number is bounded.
+// What running handlers ask for may take as much again: handlers that hold all of the
+// node's bound could not come to their end otherwise. Messages smaller than an 8,192nd
+// part of a key's bound do not count as the key's, because their number is bounded.
 func (l *Lifetime) LimitBytes(node, key int) { l.mostBytes, l.mostOfKey = int64(node), int64(key) }
 
 // size is what an envelope holds of a node's memory, but for the names that all
@@ -140,9 +140,9 @@ func (c *Call) lighten() {
 	}
 }
 
-// Peek returns the envelope for a [Receiver] that must look at more of it than where
-// it goes before the call starts. It returns false if the call was decided before:
-// what it held may be gone.
+// Peek returns the envelope before the call starts, for a [Receiver] that must look at
+// its payload or headers. It returns false if the call was decided before: both may be
+// gone.
 func (c *Call) Peek() (Envelope, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

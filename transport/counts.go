@@ -8,17 +8,17 @@ import (
 // DrainCounts is what a shard's move has cost: calls that were refused, or cut
 // off, because of it.
 type DrainCounts struct {
-	// Parked calls were refused before they began, or were handed back, and their
-	// senders try again at the next owner: calls that came, or had not begun, while
-	// the shard's work came to its end. What is sent again is not counted again.
+	// Parked calls came, or had not begun, while the shard's work came to its end. They
+	// were refused or handed back, and their senders try again at the next owner. What is
+	// sent again is not counted again.
 	Parked uint32 `json:"parked,omitempty"`
 	// Dropped were sent without an acknowledgement and did not run, and nobody
 	// was told.
 	Dropped uint32 `json:"dropped,omitempty"`
-	// Lost is what was accepted and did not come to its end in the time that a drain
-	// has: requests that were cut off, or run on beside the next owner, and their
-	// senders are told that they may have run; acknowledged notifications that never
-	// began, were cut off, or run on; and keys whose stop hooks were cut off.
+	// Lost is what was accepted and did not end in the time that a drain has: requests
+	// that were cut off or run on beside the next owner (their senders are told that they
+	// may have run), acknowledged notifications that never began, were cut off or run on,
+	// and keys whose stop hooks were cut off.
 	Lost uint32 `json:"lost,omitempty"`
 }
 

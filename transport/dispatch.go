@@ -113,10 +113,10 @@ func (d *Dispatcher) Subscribe(ctx context.Context, r Receiver) (*Sub, error) {
 	return s, nil
 }
 
-// Close ends all subscriptions as Unsubscribe does, and the handlers'
-// goroutines. It returns [ErrFromHandler], and does nothing, if a handler or a hook calls
-// it, and an error if handlers are still running when their context has ended long since; it does not wait for those, and a further Close
-// tries again.
+// Close ends all subscriptions as Unsubscribe does, and the handlers' goroutines. If a
+// handler or a hook calls it, it does nothing and returns [ErrFromHandler]. If handlers
+// go on long after their context has ended, it returns an error and does not wait for
+// them; a further Close tries again.
 func (d *Dispatcher) Close() error {
 	if err := d.FromHandler("Close"); err != nil {
 		return err

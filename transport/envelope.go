@@ -98,9 +98,9 @@ func (e *Envelope) Stamp() {
 	e.born, e.bornMs = expiry.At(now), e.CreatedAtMs
 }
 
-// Bound gives an envelope what it must not be without, where it is sent with ctx: a
-// time to live of 30 s, if it awaits a reply and nothing else bounds the wait; and
-// where there is a time to live, the moment from which it counts. Transports call it.
+// Bound completes an envelope that is sent with ctx. A request without a deadline and
+// without a time to live gets one of 30 s. A time to live gets the moment from which it
+// counts. Transports call it.
 func (e *Envelope) Bound(ctx context.Context) {
 	if e.Delivery == AwaitReply && e.TTLMs == 0 {
 		if _, ok := ctx.Deadline(); !ok {

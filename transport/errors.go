@@ -69,16 +69,16 @@ var (
 	// ErrOverloaded: a bound was reached (the key's mailbox, the shard's
 	// pending calls). Nothing ran; [RetryAfter] gives a hint.
 	ErrOverloaded = errors.New("overloaded")
-	// ErrFromHandler: what ends a transport or a node, or waits for a drain, was called
-	// by a handler or a hook of the same one: it would wait for itself. Nothing was
-	// done. Call it from another goroutine that the handler does not wait for.
+	// ErrFromHandler: a handler or a hook has called what ends its own transport or node,
+	// or waits for a drain of it: the call would wait for itself. Nothing was done. Call
+	// it from another goroutine that the handler does not wait for.
 	ErrFromHandler = errors.New("called from a handler")
 	// ErrHandedBack: the node is leaving, or the shard moves, and the handler that owed
 	// the answer has declared that nothing of the call remains. The client asks the
 	// next owner.
 	ErrHandedBack = errors.New("handed back")
-	// ErrCircle: the key that was asked waits, by way of others, for the handler that
-	// asks: the answer would never come. The message names the keys. Nothing ran, and
+	// ErrCircle: the key that was asked waits for the handler that asks, directly or by
+	// way of other keys: the answer would never come. The message names the keys. Nothing ran, and
 	// the client does not try again: see docs/reliability.md for the ways out.
 	ErrCircle = errors.New("requests in a circle")
 	// ErrDraining: the node is leaving. Nothing ran; the client tries again.

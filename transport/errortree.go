@@ -22,10 +22,10 @@ const (
 )
 
 // HandlerError makes what the caller sees of an error that a handler returned: its
-// text, the code of the first registered error in its tree, all further ones as its
-// causes, and always RanAndFailed, also where the handler passes on the refusal of
-// a call of its own. It survives errors whose methods panic, as those of a nil
-// pointer that has become an error do.
+// text, the code of the first registered error in its tree, and all further ones as
+// causes. The outcome is always RanAndFailed, also where the handler passes on the
+// refusal of a call of its own. Errors may have methods that panic, as a nil pointer in
+// an error has.
 func HandlerError(err error) *Error { return grow(err, RanAndFailed, MaxErrorNodes, MaxErrorDepth) }
 
 func grow(err error, o Outcome, nodes, depth int) *Error {

@@ -63,7 +63,8 @@ type (
 // their nodes' handlers make shares its goroutines and keeps its limits.
 type Dispatched interface{ Dispatcher() *Dispatcher }
 
-// SetLog replaces the logger, which is for handlers that no node gives one. It must be called before the first subscription.
+// SetLog replaces the logger, which is for handlers that no node gives one. It must be
+// called before the first subscription.
 func (d *Dispatcher) SetLog(log *slog.Logger) { d.life.log = sparse.New(log) }
 
 // Dispatcher implements [Dispatched].

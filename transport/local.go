@@ -47,7 +47,7 @@ func (s *Sub) do(ctx context.Context, env Envelope, from *Call) ([]byte, error) 
 	l.init(&env, l, deadlineOf(ctx))
 	w := BeginWait(ctx)
 	if from != nil && from.task != nil && from.AwaitsReply() {
-		l.SetWaiting(from.Waiting()) // it is that call: when the shard moves it goes to the next owner, as that would
+		l.SetWaiting(from.Waiting()) // the same call: when the shard moves, both go to the next owner
 	} else {
 		l.SetWaiting(w.For(ctx, env.Shard))
 	}

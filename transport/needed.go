@@ -29,10 +29,10 @@ var drainReach = reach{turns: 4096, hops: 64, drains: true}
 
 // Needed reports whether a call that is in flight in this shard waits for this one: a
 // drain serves it, or it would never end. What the call says of the turns that wait
-// for it is not believed. It counts where such a turn runs here and waits now, and
-// where a turn of the shard was found to wait for such a turn of another: that is
-// searched for now if it is not known, and a later try of the call is admitted. What a
-// stop hook of a shard that ends waits for is needed, in whatever shard.
+// for it is not believed. Needed is true if such a turn runs here and waits now, or if a
+// turn of the shard was found to wait for such a turn of another shard. What is not
+// known yet is searched for, and a later try of the call is admitted. What a stop hook
+// of a shard that ends waits for is needed in every shard.
 func (c *Call) Needed() bool {
 	line := c.waiting()
 	if line == nil || c.alone {

@@ -100,8 +100,8 @@ type Error struct {
 	// Detail is a registered typed error, encoded as JSON; nil is none.
 	Detail []byte
 	// Causes are the registered errors behind this one, for example what an
-	// activation has failed with, and beside it, where several were joined.
-	// errors.Is and errors.As find them all.
+	// activation has failed with, and those that were joined with it. errors.Is and
+	// errors.As find them all.
 	Causes []*Error
 	// Cut says that a part was left out, because the error was over a bound
 	// ([MaxErrorNodes], [MaxErrorDepth], [MaxErrorBytes]) or does not encode.

@@ -27,7 +27,7 @@
 //	refused_replies_total       counter                           replies that were not sent, because their subject is refused: the same
 //	shards_opened_total         counter    why                    shards that a node with a membership has begun to serve: "claim" or "handoff"
 //	handoff_pause_seconds       histogram                         the time from the end of a shard's service until its record named the next owner, as clstr drain has it
-//	handoff_calls_total         counter    fate                   calls that the hand-over of their shard has cost something: "parked", "dropped" or "lost", see [cluster.DrainCounts]
+//	handoff_calls_total         counter    fate                   calls that the hand-over of their shard has delayed or lost: "parked", "dropped" or "lost", see [cluster.DrainCounts]
 //
 // outcome is succeeded, not_sent, not_started, maybe_ran or ran_and_failed, and unknown
 // where a program feeds the ClusterMetrics itself. success is "true" for the first of

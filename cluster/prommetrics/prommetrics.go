@@ -88,7 +88,7 @@ func NewClusterMetrics(reg prometheus.Registerer) cluster.ClusterMetrics {
 	m.codes = newLabels(one(counter(reg, "refused_calls_total", "Calls that a node has refused.", "code")))
 	m.failed = newLabels(one(counter(reg, "failed_notifications_total", "Notifications that failed after they were accepted.", "code")))
 	m.opened = newLabels(one(counter(reg, "shards_opened_total", "Shards that a node has begun to serve.", "why")))
-	m.costs = newLabels(one(counter(reg, "handoff_calls_total", "Calls that the hand-over of their shard has cost something.", "fate")))
+	m.costs = newLabels(one(counter(reg, "handoff_calls_total", "Calls that the hand-over of their shard has delayed or lost.", "fate")))
 	pauses := histogram(reg, "handoff_pause_seconds", "For how long nobody served a shard that was handed over.")
 	m.pauses = sync.OnceValue(func() prometheus.Observer { return pauses.WithLabelValues() })
 	return m

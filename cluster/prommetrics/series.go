@@ -23,8 +23,8 @@ type typeSeries struct {
 	request, notify, handler atomic.Pointer[calls]
 }
 
-// outcomes are the label's values, by cluster.Outcome; the last is for who does not
-// say.
+// outcomes are the label's values, by cluster.Outcome; the last is for programs that do
+// not say.
 var outcomes = [...]string{"succeeded", "not_sent", "not_started", "maybe_ran", "ran_and_failed", "unknown"}
 
 const unknownOutcome = len(outcomes) - 1

@@ -14,8 +14,8 @@ import (
 )
 
 // Unknown names a field of data that a T has no place for: most often data is another
-// message. It returns "" if there is none. A struct without fields takes anything, as
-// one who is not interested.
+// message. It returns "" if there is none. A struct without fields takes anything: its
+// caller is not interested.
 func Unknown[T any](data []byte) (field string, err error) {
 	t := reflect.TypeFor[T]()
 	if t.Kind() == reflect.Pointer {

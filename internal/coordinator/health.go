@@ -11,7 +11,7 @@ import (
 type Health struct {
 	// Settled: this incarnation has served all that it should, once.
 	Settled bool
-	// Leaving: it hands over and goes, whoever has asked it to.
+	// Leaving: it hands over and goes, at its own process's wish or an operator's.
 	Leaving bool
 	// Lease is for how much longer the node may serve, 0 without a lease.
 	Lease time.Duration

@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// Inside reports whether the calling goroutine is one of the pool's workers: whoever
-// then waits for the pool's tasks to end waits for itself. A goroutine that a task has
+// Inside reports whether the calling goroutine is one of the pool's workers: a worker
+// that waits for the pool's tasks to end waits for itself. A goroutine that a task has
 // started is not one.
 func (p *Pool) Inside() bool {
 	id := goroutine()

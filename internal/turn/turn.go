@@ -93,8 +93,8 @@ func cut(name string) string {
 	return name
 }
 
-// End says that the turn is over: whoever goes on with its context waits for
-// itself.
+// End says that the turn is over: a goroutine that goes on with its context waits for
+// itself alone.
 func (t *Turn) End() {
 	t.own.end()
 	t.forget()

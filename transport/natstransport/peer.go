@@ -23,9 +23,8 @@ func newPeers() peers {
 	return peers{byInbox}
 }
 
-// forget makes room for another peer. Each message looks at two peers at most, so
-// that one which brings a new peer can still make up for an earlier one that found
-// none to forget.
+// forget makes room for another peer. Each message looks at two peers at most: one that
+// brings a new peer can also make up for an earlier message that found none to forget.
 func (ps peers) forget() {
 	for range 2 {
 		if ps.byInbox.Len() < maxPeers {

@@ -171,8 +171,8 @@ func testMessageSize(s *suite) {
 	}
 }
 
-// testDefaultTTL: a request that nothing bounds is bounded, and whoever handles it
-// sees by what.
+// testDefaultTTL: a request that nothing bounds is bounded, and its handler sees by
+// what.
 func testDefaultTTL(s *suite) {
 	p := s.pair(transport.Limits{})
 	p.serve(0, func(_ context.Context, env transport.Envelope) ([]byte, error) {

@@ -20,7 +20,7 @@ var (
 	errLongCode = errors.New("transporttest: an error with a long code")
 )
 
-// wrapping is a typed error with another one in it, of which its JSON says nothing.
+// wrapping is a typed error with another one in it, which its JSON leaves out.
 type wrapping struct {
 	Step  string
 	Cause error `json:"-"`

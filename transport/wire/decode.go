@@ -15,8 +15,8 @@ import (
 const MaxItems = 4096
 
 // Packet is a decoded message. Data may be changed and appended to. It shares the
-// bytes that it was decoded from where it is about half of them or more, each its
-// own range; otherwise it is a copy, so that what is kept keeps little beside itself.
+// bytes that it was decoded from, each its own range, where it is about half of them or
+// more. Otherwise it is a copy, so that a message keeps little memory beside its own.
 type Packet struct {
 	FirstID   uint64
 	Envelopes []Envelope

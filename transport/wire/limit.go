@@ -56,9 +56,9 @@ func ReplyTooLarge(id uint64, data []byte, err *transport.Error, most int) *tran
 	return transport.Errorf(transport.ErrReplyTooLarge, "reply of %d bytes: at most %d fit into the %d of a message", len(data), len(tried)-over, most)
 }
 
-// CheckRequest refuses what Fits refuses, for a transport that encodes nothing: who
-// finds a message too large in production must find it so in tests. It encodes only
-// what might be. A negative limit is none.
+// CheckRequest refuses what Fits refuses, for a transport that encodes nothing: a message
+// that is too large in production is too large in tests. It encodes only messages near
+// the limit. A negative limit is none.
 func CheckRequest(ctx context.Context, env *transport.Envelope, most int) error {
 	size := 1<<12 + len(env.Data) + len(env.Key) + len(env.Kind) + len(env.Type) // more than it takes
 	for name, value := range env.Headers {
