@@ -101,10 +101,14 @@ func (n *Node) runLiving(ctx context.Context, life *transport.Lifetime, log *slo
 	return err
 }
 
-// Served asks other nodes whether any owns a shard, where the transport can.
-func (l *living) Served(ctx context.Context) bool {
-	t, ok := l.transport.(interface{ Served(context.Context) bool })
-	return ok && t.Served(ctx)
+// Served asks other nodes in which epochs shards are owned, where the transport can.
+func (l *living) Served(ctx context.Context) []uint64 {
+	if t, ok := l.transport.(interface {
+		Served(context.Context) []uint64
+	}); ok {
+		return t.Served(ctx)
+	}
+	return nil
 }
 
 // linger is how long the transport wants a shard that has moved to stay.

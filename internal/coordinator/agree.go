@@ -22,10 +22,11 @@ type born interface {
 	Born(ctx context.Context) (time.Time, error)
 }
 
-// asker is a node that can ask others whether any of them owns a shard.
+// asker is a node that can ask others which shards are owned.
 type asker interface {
-	// Served asks for a second, or until ctx ends.
-	Served(ctx context.Context) bool
+	// Served asks for a second, or until ctx ends, and returns the epochs that are
+	// answered first, by shard; none if no node answers, or knows of any.
+	Served(ctx context.Context) []uint64
 }
 
 // Agree compares the layout with the cluster's, or says what it is. It waits for the
@@ -101,7 +102,7 @@ func (c *Coordinator) agreeOnce(ctx context.Context) error {
 		c.adopts, c.opts.Self.Layout = false, sharding.Layout{NumShards: have.NumShards, Seed: have.Seed}
 	}
 	c.base, c.waited = have.Base, false
-	return nil
+	return c.recall(ctx)
 }
 
 func (c *Coordinator) config(ctx context.Context) (membership.Entry, error) {
@@ -117,8 +118,8 @@ func (c *Coordinator) config(ctx context.Context) (membership.Entry, error) {
 func (c *Coordinator) found(ctx context.Context, cfg membership.Config) error {
 	if !c.waited {
 		c.waited = true
-		if a, ok := c.opts.Node.(asker); c.past.Epoch > 0 || ok && a.Served(ctx) {
-			return c.waitForLeases(ctx)
+		if c.past.Epoch > 0 || len(c.ask(ctx)) > 0 {
+			return c.waitForLeases(ctx, "the store of members has no configuration", func(membership.Config) bool { return true })
 		}
 	}
 	if b, ok := c.opts.Store.(born); ok {
@@ -138,30 +139,4 @@ func (c *Coordinator) found(ctx context.Context, cfg membership.Config) error {
 		return membership.ErrConflict // look again
 	}
 	return err
-}
-
-// waitForLeases waits until no node has a lease of an earlier store, or the
-// configuration is there: the nodes that own shards may be of this store, which
-// another has founded meanwhile.
-func (c *Coordinator) waitForLeases(ctx context.Context) error {
-	wait := c.longestWait()
-	until, told := time.Now().Add(wait), false
-	for ctx.Err() == nil && time.Now().Before(until) {
-		if e, err := c.config(ctx); err == nil && e.Rev > 0 {
-			break
-		}
-		if !told {
-			told = true
-			c.log.Warn("the store of members has no configuration, and other nodes may own shards by an earlier store: this node waits until their leases have ended", slog.Duration("wait", wait))
-		}
-		pause(ctx, min(time.Second, time.Until(until)))
-	}
-	return membership.ErrConflict // look again
-}
-
-// longestWait is after how long no node of a lost store has a lease any more, as
-// far as their leases are those of a preset or this node's own.
-func (c *Coordinator) longestWait() time.Duration {
-	own := c.opts.Self.Timing
-	return max(own.Lease+own.Delta, membership.CalmTiming.Lease+membership.CalmTiming.Delta)
 }

@@ -114,6 +114,7 @@ type Coordinator struct {
 	adopts bool // the layout is the cluster's; until it is known
 
 	waited bool // no node has a lease of an earlier store; until a configuration is found
+	asked  bool // the other nodes, for what they own
 
 	mu   sync.Mutex
 	errs []error // of what has not ended in time when the node left

@@ -1,7 +1,10 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -18,6 +21,7 @@ type losable struct {
 	store *memstore.Store // nil while it is lost
 	born  time.Time
 	made  int
+	log   []membership.Entry // what was written, in order
 }
 
 func (s *losable) now() (*memstore.Store, error) {
@@ -40,7 +44,7 @@ func (s *losable) Make(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.store == nil {
-		s.store, s.born, s.made = memstore.New(), time.Now(), s.made+1
+		s.store, s.born, s.made, s.log = memstore.New(), time.Now(), s.made+1, nil
 	}
 	return nil
 }
@@ -64,7 +68,33 @@ func (s *losable) Write(ctx context.Context, key string, rev uint64, value []byt
 	if err != nil {
 		return 0, err
 	}
-	return m.Write(ctx, key, rev, value)
+	rev, err = m.Write(ctx, key, rev, value)
+	if err == nil {
+		s.mu.Lock()
+		s.log = append(s.log, membership.Entry{Key: key, Rev: rev, Value: value})
+		s.mu.Unlock()
+	}
+	return rev, err
+}
+
+// backup keeps what is there now, and returns what puts it back.
+func (s *losable) backup() (restore func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept := slices.Clone(s.log)
+	slices.SortFunc(kept, func(a, b membership.Entry) int { return cmp.Compare(a.Rev, b.Rev) })
+	return func() {
+		store := memstore.New()
+		for _, e := range kept {
+			at, _ := store.Read(context.Background(), e.Key)
+			if rev, err := store.Write(context.Background(), e.Key, at.Rev, e.Value); err != nil || rev != e.Rev {
+				panic(fmt.Sprintf("%+v is restored at %d: %v", e, rev, err))
+			}
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.store, s.log = store, kept
+	}
 }
 
 func (s *losable) Read(ctx context.Context, key string) (membership.Entry, error) {
@@ -85,21 +115,40 @@ func (s *losable) Snapshot(ctx context.Context, prefix string) ([]membership.Ent
 
 func (s *losable) Watch(func(membership.Entry)) (func(), error) { return func() {}, nil }
 
+// losableReach is a store that can be lost as a member sees it.
+type losableReach struct {
+	reach
+	maker interface {
+		maker
+		born
+	}
+}
+
+func (r losableReach) Make(ctx context.Context) error              { return r.maker.Make(ctx) }
+func (r losableReach) Born(ctx context.Context) (time.Time, error) { return r.maker.Born(ctx) }
+
 // storeOf is the store as a node has it.
 func (cl *cluster) storeOf(m *member) membership.Store {
 	if cl.lost != nil {
-		return cl.lost
+		return losableReach{reach{cl.lost, m}, cl.lost}
 	}
 	return reach{cl.store, m}
 }
 
+var _ asker = (*member)(nil)
+
 // Served implements asker.
-func (m *member) Served(ctx context.Context) bool {
-	if !m.cl.othersOwn {
-		return false
+func (m *member) Served(ctx context.Context) (epochs []uint64) {
+	if m.cl.othersOwn {
+		pause(ctx, time.Second)
+		return []uint64{1}
 	}
-	pause(ctx, time.Second)
-	return true
+	if m.hears != nil && len(m.hears.ended) == 0 {
+		m.cl.mu.Lock()
+		defer m.cl.mu.Unlock()
+		return slices.Clone(m.hears.routes)
+	}
+	return nil
 }
 
 // epochs returns the lowest and the highest of all shards, and how many have one.

@@ -10,12 +10,21 @@ import (
 	"github.com/clstr-go/clstr/transport/wire"
 )
 
-// Served asks for a second whether any node owns a shard, and returns true as soon
-// as one says so. It is for nodes that find no records of a cluster: they may be
-// new, and the records may have been lost.
-func (t *Transport) Served(ctx context.Context) bool {
-	_, ok := t.askNodes(ctx, 0, func(told *wire.Owners) bool { return slices.Max(append(told.Epochs, 0)) > 0 })
-	return ok
+// Served asks for a second in which epochs nodes know shards to be owned, and returns
+// the first answer that has any, by shard; none if there is no such answer. It is for
+// nodes that start: the records of the cluster may have been lost, or restored from a
+// backup.
+func (t *Transport) Served(ctx context.Context) (epochs []uint64) {
+	told, ok := t.askNodes(ctx, 0, func(told *wire.Owners) bool { return slices.Max(append(told.Epochs, 0)) > 0 })
+	for ok && told.NumShards <= maxShards {
+		epochs = append(epochs, told.Epochs...)
+		first := uint32(len(epochs))
+		if first >= told.NumShards {
+			break
+		}
+		told, ok = t.askNodes(ctx, first, func(told *wire.Owners) bool { return told.First == first && len(told.Epochs) > 0 })
+	}
+	return epochs
 }
 
 // Layout implements [transport.LayoutTransport].
