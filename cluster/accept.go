@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"maps"
@@ -14,21 +13,6 @@ import (
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 )
-
-// GetNodeInfoRequest is a request for node metadata. Send via
-// [ScopedClient.GetNodeInfo].
-type GetNodeInfoRequest struct{}
-
-// MessageType names the message on the wire.
-func (GetNodeInfoRequest) MessageType() string { return MsgClusterNodeInfo }
-
-// GetNodeInfoResponse contains node metadata returned by [GetNodeInfoRequest].
-type GetNodeInfoResponse struct {
-	// NodeID is the unique identifier of the responding node.
-	NodeID string `json:"node_id"`
-	// Shards is the list of shard IDs owned by this node.
-	Shards []uint32 `json:"shards"`
-}
 
 // front is a node as its transport sees it, measured one that counts.
 type (
@@ -53,10 +37,7 @@ func (n *Node) front() transport.Receiver {
 func (f front) Accept(c *transport.Call) {
 	n, env := f.n, c.Envelope()
 	if env.Type == MsgClusterNodeInfo {
-		if c.Start(nil) {
-			c.Reply(n.information(), nil)
-			c.End()
-		}
+		n.info.ask(c)
 		return
 	}
 	if err := n.layout.check(env); err != nil {
@@ -79,16 +60,6 @@ func (f front) Accept(c *transport.Call) {
 	r.Accept(c)
 }
 
-// information is the reply to a [GetNodeInfoRequest].
-func (n *Node) information() []byte {
-	info := GetNodeInfoResponse{NodeID: n.opts.NodeID, Shards: n.opts.Shards}
-	if n.living != nil {
-		info.Shards = n.living.shards()
-	}
-	b, _ := json.Marshal(info) // a name and numbers
-	return b
-}
-
 // hosts names what the node does host.
 func (n *Node) hosts() string {
 	names := slices.Sorted(maps.Keys(n.kinds))
@@ -105,7 +76,7 @@ func (n *Node) hosts() string {
 func (m measured) CallStarted(c *transport.Call) {
 	n := m.n
 	n.countActive(1)
-	c.Keep(n.calls.HandlerStarted(c.Envelope().Kind, c.Envelope().Type))
+	c.Keep(n.calls.HandlerStarted(n.kindOf(c), c.Envelope().Type))
 }
 
 // CallFinished implements transport.Observer.
@@ -134,7 +105,17 @@ func (m measured) CallFinished(c *transport.Call, started bool, err *transport.E
 	if err != nil {
 		o = err.Outcome
 	}
-	n.calls.HandlerEnded(c.Envelope().Kind, msgType, o)
+	n.calls.HandlerEnded(n.kindOf(c), msgType, o)
+}
+
+// kindOf is the call's kind for the metrics. One that the node does not host is none:
+// callers that make kinds up must not fill the metrics with names.
+func (n *Node) kindOf(c *transport.Call) string {
+	kind := c.Envelope().Kind
+	if _, ok := n.kinds[kind]; !ok {
+		return ""
+	}
+	return kind
 }
 
 // unknownType stands, on the node's side, for the message types that its entities

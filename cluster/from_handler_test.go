@@ -10,6 +10,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
@@ -116,5 +117,36 @@ func TestUnsubscribedFromAHandler(t *testing.T) {
 		if err := tr.Close(); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// TestStartGivenUpInAHandler: a handler that starts a node on its own transport, and
+// gives it up before it is ready, leaves none behind.
+func TestStartGivenUpInAHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := memtransport.New(memtransport.Options{}).WithLog(quiet)
+		store := &silentStore{Store: memstore.New()}
+		store.silent.Store(true)
+		second := cluster.NewNode(cluster.NodeOptions{NodeID: "second", Transport: tr, Handler: echoData, Log: quiet, Membership: store})
+		stop := startNode(t, cluster.NodeOptions{NodeID: "first", Transport: tr, NumShards: 1, Shards: []uint32{0},
+			Handler: func(context.Context, cluster.Envelope) ([]byte, error) {
+				ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+				defer cancel()
+				stop, err := second.Start(ctx)
+				if stop != nil || !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("Start: %v", err)
+				}
+				return nil, nil
+			}})
+		if _, err := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 1}).RequestKey(t.Context(), "k", "Start", nil); err != nil {
+			t.Error(err)
+		}
+		select {
+		case <-second.Ended():
+		case <-time.After(time.Hour):
+			panic("a node that was given up goes on, and nobody can stop it")
+		}
+		stop()
+		_ = tr.Close()
 	})
 }

@@ -43,6 +43,7 @@ type Node struct {
 	pool    atomic.Pointer[transport.Pool] // of the handlers, once the node runs
 
 	layout  layoutGuard
+	info    nodeInfo
 	handler transport.Receiver
 	kinds   map[string]transport.Receiver
 	living  *living // nil with a fixed list of shards; set by Run
@@ -55,7 +56,7 @@ func NewNode(opts NodeOptions) *Node {
 	opts = opts.withDefaults()
 	opts.Shards, opts.Kinds = slices.Clone(opts.Shards), maps.Clone(opts.Kinds)
 	n := &Node{opts: opts, metrics: measuring(opts.Metrics), ready: make(chan struct{}), ended: make(chan struct{})}
-	n.vitals.told = -1
+	n.vitals.told, n.info.n = -1, n
 	n.entity, _ = n.metrics.(EntityMetrics)
 	n.calls = callMetrics(n.metrics)
 	return n
@@ -124,6 +125,7 @@ func (n *Node) run(ctx context.Context) error {
 	ctx, stop := untilBroken(ctx, n.opts.Transport)
 	defer stop()
 	defer n.lives(ctx)()
+	defer n.info.work.Wait()
 	if n.opts.Membership != nil {
 		return n.runLiving(ctx, life, log)
 	}

@@ -11,8 +11,8 @@ import (
 // has ended before: with Run's error, ctx's, or [ErrDraining] for a node that was
 // asked to leave. ctx bounds the start only. The node goes on until stop, which is
 // to Run as the end of its context, waits as long, and returns its error; a further
-// call waits for the first. Called by one of the node's handlers or hooks, stop does
-// nothing and returns [ErrFromHandler]. A node that ends by itself closes [Node.Ended].
+// call waits for the first. Called by a handler or hook of this node, or of another on
+// its transport value, stop does nothing and returns [ErrFromHandler]. A node that ends by itself closes [Node.Ended].
 func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
 	}()
 	stop = func() error {
 		if pool := n.pool.Load(); pool != nil && (*pool).Inside() {
-			return transport.Errorf(ErrFromHandler, "stop of node %s would wait for the handler that calls it: call it from a goroutine that the handler does not wait for", n.opts.NodeID)
+			return transport.Errorf(ErrFromHandler, "stop of node %s may wait for the handler that calls it, which runs on the node's transport: call it from a goroutine that the handler does not wait for", n.opts.NodeID)
 		}
 		end()
 		<-n.ended
@@ -43,6 +43,7 @@ func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
 		}
 		return nil, err
 	case <-ctx.Done():
+		end() // also where stop cannot wait
 		return nil, errors.Join(ctx.Err(), stop())
 	}
 }

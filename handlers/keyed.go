@@ -77,11 +77,11 @@ func (k *keyed) serve(ctx context.Context, env transport.Envelope) ([]byte, erro
 	return wait(ctx, env)
 }
 
-// checks reports whether the key must be looked at, as that of a sender that has
-// not said how it maps keys to shards; the node has compared the others' layouts.
-// A key that was put in by what wraps the handler has no shard.
+// checks reports whether it must be looked at whether the key belongs to the shard. A
+// sender that names the cluster's layout may lie about the shard. A key that was put in
+// by what wraps the handler has no shard.
 func (h *hosted) checks(ctx context.Context, env *transport.Envelope) bool {
-	if h.env.Check == nil || h.k.extract != nil || env.Layout != 0 {
+	if h.env.Check == nil || h.k.extract != nil {
 		return false
 	}
 	c := transport.CallFrom(ctx)
