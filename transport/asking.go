@@ -2,6 +2,8 @@ package transport
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -15,18 +17,21 @@ type asking struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	send   func(context.Context, Envelope) ([]byte, error) // nil: there is nobody to ask
+	log    *slog.Logger
 
 	needs needs
 
 	mu    sync.Mutex
 	ended bool
-	open  int // searches
+	open  int       // searches
+	bar   time.Time // none begins before: the server does not let this process ask
 	asks  sync.WaitGroup
 }
 
 const (
 	searchesAtOnce = 64              // of one dispatcher; more are not begun
 	searchTime     = 2 * time.Second // of one search
+	barTime        = time.Minute     // until it is tried again what was not permitted
 )
 
 // reach bounds a search.
@@ -53,7 +58,7 @@ func (d *Dispatcher) SetAsk(request func(context.Context, Envelope) ([]byte, err
 func (a *asking) begin(search func(context.Context)) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.send == nil || a.ended || a.open >= searchesAtOnce {
+	if a.send == nil || a.ended || a.open >= searchesAtOnce || time.Now().Before(a.bar) {
 		return false
 	}
 	a.open++
@@ -121,6 +126,9 @@ func (a *asking) ask(ctx context.Context, shard uint32, about []*found, drains b
 		}
 		data, err := a.send(ctx, Envelope{Shard: int(shard), Type: turnQuestion, Data: q.append(nil)})
 		if err != nil {
+			if errors.Is(err, ErrNotPermitted) {
+				a.barred(err)
+			}
 			return all
 		}
 		edges, bad := parseAnswer(data, n)
@@ -133,6 +141,18 @@ func (a *asking) ask(ctx context.Context, shard uint32, about []*found, drains b
 		about = about[n:]
 	}
 	return all
+}
+
+// barred says what follows from a right that the server does not give, and asks no more
+// for a while.
+func (a *asking) barred(err error) {
+	a.mu.Lock()
+	before := a.bar
+	a.bar = time.Now().Add(barTime)
+	a.mu.Unlock()
+	if time.Now().After(before) {
+		a.log.Error("what turns wait for may not be asked: chains of requests that cross wait until their deadlines, and shards that move may refuse what another waits for", "error", err)
+	}
 }
 
 // here makes what a search begins with of turns of this process.

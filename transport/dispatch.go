@@ -43,6 +43,7 @@ func NewDispatcher(limits Limits, log *slog.Logger) *Dispatcher {
 	d := newDispatcher(limits, p)
 	d.close = p.Close
 	d.life = NewLifetime(log, d)
+	d.asking.log = d.life.log
 	return d
 }
 
