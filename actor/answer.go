@@ -15,6 +15,7 @@ import (
 // the next owner, and its caller sees a pause.
 func OnRequestLater[E, In, Out any](method func(*E, *Context, In, Answer[Out]) error) Option {
 	return func(t *table) {
+		mustTravel[Out]()
 		on[E, In](t, func(e any, c *Context) {
 			in, ok := argument[In](c)
 			if !ok {
@@ -33,7 +34,7 @@ func OnRequestLater[E, In, Out any](method func(*E, *Context, In, Answer[Out]) e
 type Answer[Out any] struct{ c *Context }
 
 // Reply answers the request.
-func (a Answer[Out]) Reply(out Out) { respond(a.c, out) }
+func (a Answer[Out]) Reply(out Out) { a.c.cell.replyWith(a.c.call, out) }
 
 // Fail answers the request with an error, as a method does that returns it.
 func (a Answer[Out]) Fail(err error) { a.c.call.Reply(nil, err) }

@@ -33,6 +33,27 @@ func (c *cell) encoded(v any) ([]byte, error) {
 	return data, err
 }
 
+// replyWith encodes a reply and answers with it, on any goroutine: what the reply's own
+// code does there is not the turn's, which may be another message's by now.
+func (c *cell) replyWith(call Call, v any) {
+	why := failure(ErrEncode, nil, endedByItsCode)
+	var data []byte
+	defer func() {
+		if why != nil {
+			call.Fail(why)
+			return
+		}
+		call.ReplyOwned(data)
+	}()
+	data, err := codec.Marshal(v)
+	if why = nil; err != nil {
+		c.logCodec(call.Message().Type, err)
+		why = failure(ErrEncode, err, "%T", v)
+	}
+}
+
+const endedByItsCode = "the message's own code ended its goroutine"
+
 // leftCoding answers for a turn that a message's own code has ended with its
 // goroutine. It returns false for any other end.
 func (c *cell) leftCoding(current any) bool {
@@ -46,7 +67,7 @@ func (c *cell) leftCoding(current any) bool {
 	if at == encoding {
 		why = ErrEncode
 	}
-	x.call.Fail(failure(why, nil, "the message's own code ended its goroutine"))
+	x.call.Fail(failure(why, nil, endedByItsCode))
 	x.call.End()
 	return true
 }

@@ -65,9 +65,7 @@ func (d *Definition[E]) New(key string) (Actor, error) {
 // reaches the caller: register it by code to keep its identity.
 func OnRequest[E, In, Out any](method func(*E, *Context, In) (Out, error)) Option {
 	return func(t *table) {
-		if err := codec.Check(reflect.TypeFor[Out]()); err != nil {
-			panic("clstr: Define: a reply: " + err.Error())
-		}
+		mustTravel[Out]()
 		on[E, In](t, func(e any, c *Context) {
 			in, ok := argument[In](c)
 			if !ok {
@@ -181,6 +179,13 @@ func on[E, In any](t *table, handle func(any, *Context)) {
 	}
 	t.must(reflect.TypeFor[*E](), t.handlers[name] == nil, "message type "+name)
 	t.handlers[name] = handle
+}
+
+// mustTravel refuses a type of replies that would lose a part of itself on the way.
+func mustTravel[Out any]() {
+	if err := codec.Check(reflect.TypeFor[Out]()); err != nil {
+		panic("clstr: Define: a reply: " + err.Error())
+	}
 }
 
 func (t *table) must(entity reflect.Type, first bool, what string) {

@@ -2,7 +2,9 @@ package actor
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -139,21 +141,35 @@ func TestOldestWhileKeysComeAndGo(t *testing.T) {
 // TestOldestAsAKeyComes: a shard that has no key and gets one as it is taken out is put
 // back.
 func TestOldestAsAKeyComes(t *testing.T) {
+	const rounds = 200_000
 	var b byAge
 	s := aged(0)
 	b.note(s)
-	for n := range int64(20_000) {
-		s.oldest.Store(never)
-		ready, noted := make(chan struct{}), make(chan struct{})
-		go func() { // ends when the key was noted
-			defer close(noted)
-			close(ready)
+	var round, noted atomic.Int64
+	go func() { // ends with the last round
+		for n := range int64(rounds) {
+			for spin := 0; round.Load() <= n; spin++ {
+				if spin > 1000 {
+					runtime.Gosched()
+				}
+			}
+			for range n % 16 {
+				round.Load()
+			}
 			s.oldest.Store(n)
 			b.note(s)
-		}()
-		<-ready
+			noted.Store(n + 1)
+		}
+	}()
+	for n := range int64(rounds) {
+		s.oldest.Store(never)
+		round.Store(n + 1)
 		b.oldest()
-		<-noted
+		for spin := 0; noted.Load() <= n; spin++ {
+			if spin > 1000 {
+				runtime.Gosched()
+			}
+		}
 		if got, age := b.oldest(); got != s || age != n {
 			t.Fatalf("round %d: found %v of age %d", n, got, age)
 		}

@@ -70,25 +70,7 @@ func (p *replyProcess) SendUserMessage(_ *PID, message any) {
 	case *pactor.DeadLetterResponse: // the request was forwarded
 		p.call.Reply(nil, fmt.Errorf("no actor under the process id that the request was passed on to: %w", pactor.ErrDeadLetter))
 	default:
-		p.encode(m)
-	}
-}
-
-// encode answers with a response, on whatever goroutine has sent it.
-func (p *replyProcess) encode(m any) {
-	why := failure(ErrEncode, nil, "the message's own code ended its goroutine")
-	var data []byte
-	defer func() {
-		if why != nil {
-			p.call.Fail(why)
-			return
-		}
-		p.call.ReplyOwned(data)
-	}()
-	data, err := codec.Marshal(m)
-	if why = nil; err != nil {
-		p.cell.logCodec(p.call.Message().Type, err)
-		why = failure(ErrEncode, err, "%T", m)
+		p.cell.replyWith(p.call, m)
 	}
 }
 

@@ -90,7 +90,10 @@ func TestInvalidMessagePassedOn(t *testing.T) {
 type theatre struct{}
 
 func (*theatre) take(*actor.Context, booking) (stamped, error) { return stamped{}, nil }
-func (*theatre) note(*actor.Context, stamped) error            { return nil }
+func (*theatre) later(*actor.Context, booking, actor.Answer[stamped]) error {
+	return nil
+}
+func (*theatre) note(*actor.Context, stamped) error { return nil }
 
 // TestDefineRefusesLossyMessages, so that a program that has one does not start.
 func TestDefineRefusesLossyMessages(t *testing.T) {
@@ -99,6 +102,7 @@ func TestDefineRefusesLossyMessages(t *testing.T) {
 	}
 	for name, f := range map[string]func(){
 		"reply":    func() { theatres(actor.OnRequest((*theatre).take))() },
+		"later":    func() { theatres(actor.OnRequestLater((*theatre).later))() },
 		"message":  func() { theatres(actor.OnNotify((*theatre).note))() },
 		"register": func() { actor.RegisterMessage[stamped]() },
 	} {

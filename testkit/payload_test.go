@@ -79,6 +79,23 @@ func (f *fuse) light(_ *actor.Context, m light) (trigger, error) {
 	return trigger{Encode: m.Reply}, nil
 }
 
+type later struct {
+	Reply  string
+	OnTurn bool
+}
+
+// later is light that answers from a goroutine, or on its turn by way of the answer.
+func (f *fuse) later(_ *actor.Context, m later, a actor.Answer[trigger]) error {
+	f.n++
+	f.ran.Add(1)
+	if m.OnTurn {
+		a.Reply(trigger{Encode: m.Reply})
+		return nil
+	}
+	go a.Reply(trigger{Encode: m.Reply}) // ends with the reply
+	return nil
+}
+
 func (f *fuse) explode(*actor.Context, trigger) (int, error) { f.n = -1; return f.n, nil }
 func (f *fuse) count(*actor.Context, count) (int, error)     { return f.n, nil }
 
@@ -90,6 +107,14 @@ func (f *fuse) Receive(c pactor.Context) {
 	case *light:
 		reply, _ := f.light(nil, *m)
 		c.Respond(reply)
+	case *later:
+		reply, _ := f.light(nil, light{m.Reply})
+		if m.OnTurn {
+			c.Respond(reply)
+			return
+		}
+		system, sender := c.ActorSystem(), c.Sender()
+		go system.Root.Send(sender, reply) // ends with the reply
 	case *trigger:
 		f.n = -1
 	case *count:
@@ -100,6 +125,7 @@ func (f *fuse) Receive(c pactor.Context) {
 func init() {
 	actor.RegisterMessage[*light]()
 	actor.RegisterMessage[*count]()
+	actor.RegisterMessage[*later]()
 	actor.RegisterMessage[*trigger]()
 }
 
@@ -112,7 +138,7 @@ func TestCodeOfMessages(t *testing.T) {
 			testkit.EachTransport(t, func(t *testing.T, kind testkit.TransportKind) {
 				var ran atomic.Int32
 				typed := actor.Define("typed", func(string) *fuse { return &fuse{ran: &ran} },
-					actor.OnRequest((*fuse).light), actor.OnRequest((*fuse).explode), actor.OnRequest((*fuse).count))
+					actor.OnRequest((*fuse).light), actor.OnRequestLater((*fuse).later), actor.OnRequest((*fuse).explode), actor.OnRequest((*fuse).count))
 				proto := func(string) (actor.Actor, error) { return pactor.ReceiveFunc((&fuse{ran: &ran}).Receive), nil }
 				c := testkit.NewCluster(t, testkit.ClusterOptions{
 					Nodes: 1, NumShards: 2, Transport: kind, Live: live, Log: testkit.Logger(t, 99),
@@ -172,6 +198,55 @@ func testCodeOf(t *testing.T, of string, key *cluster.ScopedClient, ran *atomic.
 			continue // protoactor's turn ends with its goroutine
 		}
 		counted("encoding, "+what, want)
+	}
+	if of == "proto" {
+		want = 0 // it has lost its state with the goroutine
+	}
+	for _, onTurn := range []bool{false, true} {
+		for _, what := range []string{"panic", "nil", "draining", "stopping", "refused", "goexit"} {
+			if onTurn && what == "goexit" {
+				continue // the turn ends with its goroutine, and the entity with it
+			}
+			step()
+			_, err := cluster.NewRequest[later, trigger](key).Request(t.Context(), later{what, onTurn})
+			if !errors.Is(err, cluster.ErrReply) || cluster.OutcomeOf(err) != cluster.RanAndFailed || ran.Load() != 1 {
+				t.Errorf("encoding later, %s, on the turn %v: %v (%v), ran %d times", what, onTurn, err, cluster.OutcomeOf(err), ran.Load())
+			}
+			counted("encoding later, "+what, want)
+		}
+	}
+}
+
+// TestRepliesWhileATurnRuns: a reply that is given from a goroutine is encoded beside the
+// turns of other messages. The race detector watches, and a turn that fails meanwhile
+// fails as one of the application's.
+func TestRepliesWhileATurnRuns(t *testing.T) {
+	const each = 200
+	fuses := actor.Define("fuse", func(string) *fuse { return &fuse{ran: new(atomic.Int32)} },
+		actor.OnRequestLater((*fuse).later), actor.OnRequest((*fuse).count),
+		actor.OnRequest(func(_ *fuse, _ *actor.Context, _ light) (int, error) { panic("the method's own") }))
+	c := testkit.NewCluster(t, testkit.ClusterOptions{Nodes: 1, NumShards: 1, Handler: handlers.NewActorHandler(fuses.New), Log: slog.New(slog.DiscardHandler)})
+	key := c.Client().Key("k")
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range each {
+				if _, err := cluster.NewRequest[later, trigger](key).Request(t.Context(), later{}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		all.Go(func() {
+			for range each {
+				if _, err := cluster.NewRequest[count, int](key).Request(t.Context(), count{}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if _, err := cluster.NewRequest[light, int](key).Request(t.Context(), light{}); !errors.Is(err, cluster.ErrPanicked) {
+		t.Errorf("a method that panics: %v", err)
 	}
 }
 
