@@ -128,14 +128,13 @@ func (p *Packet) packedCancels(b []byte) error {
 }
 
 func (d *Decoder) envelope(data []byte, e *Envelope) error {
-	copied := 0 // bytes that are copied in any case
 	var turns turnList
 	for f := (fields{data: data}); ; {
 		if !f.next() {
 			if f.bad {
 				return bad("envelope: field %d", f.number)
 			}
-			e.Data = d.own(e.Data, len(data)-copied)
+			e.Data = d.own(e.Data, len(e.Key)+len(e.Type)+len(e.Kind))
 			e.Waiting = turns.first
 			return nil
 		}
@@ -160,7 +159,6 @@ func (d *Decoder) envelope(data []byte, e *Envelope) error {
 			}
 			e.Kind = d.name(f.bytes)
 		case f.is(envHeaders, protowire.BytesType):
-			copied += len(f.raw)
 			if err := e.header(f.bytes); err != nil {
 				return err
 			}
@@ -187,7 +185,6 @@ func (d *Decoder) envelope(data []byte, e *Envelope) error {
 				return err
 			}
 		default:
-			copied += len(f.raw)
 			e.Unknown = append(e.Unknown, f.raw...)
 		}
 	}
@@ -220,13 +217,12 @@ func (e *Envelope) header(data []byte) error {
 }
 
 func (d *Decoder) reply(data []byte, r *Reply) error {
-	copied := 0 // bytes that are copied in any case
 	for f := (fields{data: data}); ; {
 		if !f.next() {
 			if f.bad {
 				return bad("reply: field %d", f.number)
 			}
-			r.Data = d.own(r.Data, len(data)-copied)
+			r.Data = d.own(r.Data, 0)
 			return nil
 		}
 		switch {
@@ -235,14 +231,12 @@ func (d *Decoder) reply(data []byte, r *Reply) error {
 		case f.is(replyData, protowire.BytesType):
 			r.Data = f.bytes
 		case f.is(replyError, protowire.BytesType):
-			copied += len(f.raw)
 			e, err := d.decodeError(f.bytes)
 			if err != nil {
 				return err
 			}
 			r.Err = e
 		default:
-			copied += len(f.raw)
 			r.Unknown = append(r.Unknown, f.raw...)
 		}
 	}

@@ -2,17 +2,22 @@ package wire
 
 import "bytes"
 
-// mostKept is how many times its own bytes a receiver keeps of a packet at most.
-const mostKept = 2
+// What a receiver keeps of a packet at most: so many times its own bytes, and those
+// that any envelope or reply has beside them.
+const (
+	mostKept = 2
+	slack    = 24
+)
 
 // own gives a range of the packet to one receiver, who may append to it and keep
-// it: a copy, where it and what came with it, of the given size, are a small part
-// of the packet.
-func (d *Decoder) own(b []byte, size int) []byte {
+// it: a copy, where it and the names beside it are a small part of the packet. beside is
+// how many bytes those names have. A field that came twice is in the packet, and is not
+// the receiver's: only what is left of it counts.
+func (d *Decoder) own(b []byte, beside int) []byte {
 	switch {
 	case len(b) == 0:
 		return nil
-	case d.size > mostKept*size:
+	case d.size > mostKept*(len(b)+beside+slack):
 		return bytes.Clone(b)
 	}
 	return b[:len(b):len(b)]

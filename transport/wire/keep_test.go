@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 	"testing"
 
@@ -44,6 +45,38 @@ func TestWhatIsKeptOfAPacket(t *testing.T) {
 				continue
 			}
 			check(t, name, b, r.Data, len(r.Data)+8)
+		}
+	}
+}
+
+// TestFieldThatComesTwice: the last one counts, and does not keep the first.
+func TestFieldThatComesTwice(t *testing.T) {
+	twice := func(field byte, outer []byte, last string) []byte {
+		long := bytes.Repeat([]byte{'l'}, 1<<16)
+		b := append(binary.AppendUvarint([]byte{field<<3 | 2}, uint64(len(long))), long...)
+		b = append(binary.AppendUvarint(append(b, field<<3|2), uint64(len(last))), last...)
+		b = append(append([]byte{}, outer...), b...)
+		return b
+	}
+	in := func(item byte, b []byte) []byte { // a packet with this item
+		return append(binary.AppendUvarint([]byte{1 << 3, wire.Version, item<<3 | 2}, uint64(len(b))), b...)
+	}
+	data := func(b string) []byte { return append([]byte{3<<3 | 2, byte(len(b))}, b...) }
+	for name, packet := range map[string][]byte{
+		"the payload": in(3, twice(3, nil, "dd")),
+		"the key":     in(3, twice(4, data("dd"), "k")),
+		"the type":    in(3, twice(15, data("dd"), "k")), // unknown
+		"a reply's":   in(4, twice(2, []byte{1 << 3, 7}, "dd")),
+	} {
+		got := decode(t, packet)
+		for _, e := range got.Envelopes {
+			check(t, name, packet, e.Data, len(e.Data)+len(e.Key)+12)
+		}
+		for _, r := range got.Replies {
+			check(t, name, packet, r.Data, len(r.Data)+8)
+		}
+		if len(got.Envelopes)+len(got.Replies) != 1 {
+			t.Errorf("%s: %+v", name, got)
 		}
 	}
 }
