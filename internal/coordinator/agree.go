@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -39,10 +40,13 @@ func (c *Coordinator) Agree(ctx context.Context) error {
 		_ = c.make(ctx) // asked for again below where it is needed
 	}
 	var gone absence
+	said := ""
 	for {
 		err := c.agreeOnce(ctx)
-		c.answered(err)
 		certain := gone.certain(err)
+		if !certain {
+			c.answered(err)
+		}
 		switch {
 		case err == nil || errors.Is(err, transport.ErrLayoutMismatch):
 			return err
@@ -54,10 +58,15 @@ func (c *Coordinator) Agree(ctx context.Context) error {
 			pause(ctx, lookAgain)
 			continue
 		case certain:
-			if err = c.make(ctx); err == nil {
+			unmade := c.make(ctx)
+			if unmade == nil {
 				continue
 			}
-			c.log.Error("the store of members is gone, and this node cannot make it", slog.Any("error", err))
+			c.answered(fmt.Errorf("%w: %w", err, unmade))
+			if text := unmade.Error(); text != said {
+				said = text
+				c.log.Error("the store of members is gone, and this node cannot make it", slog.Any("error", unmade))
+			}
 		default:
 			c.log.Warn("the store of members does not answer", slog.Any("error", err))
 		}

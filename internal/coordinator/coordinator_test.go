@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,6 +51,8 @@ type member struct {
 	kinds  []string
 	hears  *member  // answers for the owners that it knows of
 	routes []uint64 // the epochs of shards that it knows of
+	log    *slog.Logger
+	c      *Coordinator
 }
 
 // reach is the store as a member sees it.
@@ -118,14 +121,14 @@ func (cl *cluster) member(name string) *member {
 func (cl *cluster) run(m *member, n Node, linger time.Duration) {
 	c, err := New(Options{
 		Self:  membership.Self{Ref: membership.Ref{Name: m.name}, Layout: m.layout, Kinds: m.kinds},
-		Store: m.store, Node: n, Log: slog.New(slog.DiscardHandler),
+		Store: m.store, Node: n, Log: cmp.Or(m.log, slog.New(slog.DiscardHandler)),
 		DrainTimeout: 10 * time.Second, StopTimeout: 30 * time.Second, Linger: linger,
 	})
 	if err != nil {
 		cl.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	m.stop = cancel
+	m.stop, m.c = cancel, c
 	go func() { m.ended <- c.Run(ctx) }() // the test waits for it
 }
 

@@ -22,6 +22,8 @@ type losable struct {
 	born  time.Time
 	made  int
 	log   []membership.Entry // what was written, in order
+
+	forbidden error // why it cannot be made
 }
 
 func (s *losable) now() (*memstore.Store, error) {
@@ -43,6 +45,9 @@ func (s *losable) lose() {
 func (s *losable) Make(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.forbidden != nil {
+		return s.forbidden
+	}
 	if s.store == nil {
 		s.store, s.born, s.made, s.log = memstore.New(), time.Now(), s.made+1, nil
 	}

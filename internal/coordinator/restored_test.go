@@ -1,6 +1,9 @@
 package coordinator
 
 import (
+	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,5 +77,46 @@ func TestNewNodeOfAStoreThatKnows(t *testing.T) {
 		b.stop()
 		a.wantEnd(nil)
 		b.wantEnd(nil)
+	})
+}
+
+// TestStoreThatMayNotBeMade: Health says from when it is known on why the store is not
+// made, and one line does. When somebody else has made it the node comes again.
+func TestStoreThatMayNotBeMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		s := &losable{}
+		if err := s.Make(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		cl.lost = s
+		var lines strings.Builder
+		a := cl.member("a")
+		a.log = slog.New(slog.NewTextHandler(&lines, nil))
+		cl.run(a, a, 0)
+		time.Sleep(20 * time.Second)
+		s.mu.Lock()
+		s.store, s.forbidden = nil, errors.New("make it with: a command")
+		s.mu.Unlock()
+		time.Sleep(20 * time.Second)
+		for range 100 { // it is said all the time
+			time.Sleep(30 * time.Millisecond)
+			if err := a.c.Health().Store; !errors.Is(err, membership.ErrNoRecords) || !strings.Contains(err.Error(), "a command") {
+				t.Fatalf("its health is: %v", err)
+			}
+		}
+		s.mu.Lock()
+		s.forbidden = nil
+		s.mu.Unlock()
+		time.Sleep(20 * time.Second)
+		cl.wantOwners("a")
+		if err := a.c.Health().Store; err != nil {
+			t.Errorf("its health is: %v", err)
+		}
+		a.stop()
+		a.wantEnd(nil)
+		if n := strings.Count(lines.String(), "a command"); n != 1 {
+			t.Errorf("%d lines say how to make it:\n%s", n, lines.String())
+		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/transport"
 )
 
 // ownKey is the record that says whose the bucket is.
@@ -35,6 +36,9 @@ func (s *Store) open(ctx context.Context, atMost time.Duration) error {
 		info, err = s.create(ctx)
 		if is(err, codeNameInUse) { // another node was faster
 			info, err = s.info(ctx)
+		}
+		if errors.Is(err, transport.ErrNotPermitted) {
+			return fmt.Errorf("%w; make bucket %s with: %s", err, s.bucket, s.command())
 		}
 	}
 	if err != nil {

@@ -2,7 +2,6 @@ package natsstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/membership"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // gone is the error of a bucket that was deleted, or lost with its servers' disks.
@@ -35,11 +33,7 @@ func (s *Store) unanswered(ctx context.Context) error {
 // made it, or it was there all the time. The nodes of package cluster call it when the
 // lease of every node has ended. A user who may not is told the command that does it.
 func (s *Store) Make(ctx context.Context) error {
-	err := s.open(ctx, callTimeout)
-	if errors.Is(err, transport.ErrNotPermitted) {
-		return fmt.Errorf("%w; make bucket %s with: %s", err, s.bucket, s.command())
-	}
-	if err != nil {
+	if err := s.open(ctx, callTimeout); err != nil {
 		return err
 	}
 	s.mu.Lock()

@@ -7,9 +7,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/natsstore"
@@ -219,4 +221,41 @@ func TestDocumentedPermissions(t *testing.T) {
 			t.Errorf("%s is shown to publish %q and subscribe %q, want %q and %q", u.Username, p.Publish, p.Subscribe, u.Permissions.Publish.Allow, u.Permissions.Subscribe.Allow)
 		}
 	}
+}
+
+// TestNoPermissionToCreateWhereThereIsNone: a user who may not make the bucket is told
+// which, and the command for one who may, at the start and when it is gone later. The
+// bucket that the command makes serves.
+func TestNoPermissionToCreateWhereThereIsNone(t *testing.T) {
+	p := natsstore.ControlPermissions("")
+	p.Publish = slices.DeleteFunc(p.Publish, func(s string) bool { return strings.Contains(s, "CREATE") })
+	url := serve(t, server.Options{Users: []*server.User{{Username: "admin", Password: "p"}, user("less", p)}}).URL()
+	told := func(what string, err error) {
+		t.Helper()
+		wantError(t, what, err, transport.ErrNotPermitted)
+		if err != nil && !strings.Contains(err.Error(), "nats kv add clstr_members --history 1 --replicas 1 --marker-ttl 1m --republish-source '$KV.clstr_members.>' --republish-destination 'clstr.ev.>'") {
+			t.Errorf("%s: %v does not say what makes it", what, err)
+		}
+	}
+	_, err := natsstore.Open(patient(t), natsstore.Options{URL: as("less", url), Log: slog.New(slog.DiscardHandler)})
+	told("Open", err)
+	js := createStream(t, as("admin", url), asCommanded())
+	store := open(t, natsstore.Options{URL: as("less", url)})
+	write(t, store, "cfg", 0, "x")
+	if err := js.DeleteStream(patient(t), "KV_clstr_members"); err != nil {
+		t.Fatal(err)
+	}
+	told("Make", store.Make(patient(t)))
+	createStream(t, as("admin", url), asCommanded())
+	if err := store.Make(patient(t)); err != nil {
+		t.Error(err)
+	}
+	write(t, store, "cfg", 0, "x")
+}
+
+// asCommanded is the bucket that the nats tool makes of the command.
+func asCommanded() jetstream.StreamConfig {
+	c := fit()
+	c.MaxBytes, c.Description, c.DenyDelete, c.AllowRollup, c.SubjectDeleteMarkerTTL = -1, "", true, true, time.Minute
+	return c
 }
