@@ -2,9 +2,11 @@ package actor_test
 
 import (
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/clstr-go/clstr/actor"
 )
@@ -147,4 +149,42 @@ func (w *world) processesOf(key string) int {
 		return 1
 	}
 	return 0
+}
+
+// explosive is an observer that panics at all that it is told.
+type explosive struct{ told atomic.Int32 }
+
+func (o *explosive) panic()                           { o.told.Add(1); panic("metrics") }
+func (o *explosive) Activated(string)                 { o.panic() }
+func (o *explosive) ActivationFailed(string)          { o.panic() }
+func (o *explosive) Passivated(string)                { o.panic() }
+func (o *explosive) MailboxRefused(string)            { o.panic() }
+func (o *explosive) ActiveKeys(string, int)           { o.panic() }
+func (o *explosive) KeyReturned(string)               { o.panic() }
+func (o *explosive) KeyBegins(string, uint32, string) { o.panic() }
+func (o *explosive) KeyEnded(string, uint32, string)  { o.panic() }
+
+// TestObserverThatPanics: keys are made, evicted and made again, fail and end as without.
+func TestObserverThatPanics(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		o := &explosive{}
+		w := newWorldOn(t, actor.HostOptions{Observer: o, CacheSize: 1, Factory: func(key string) (actor.Actor, error) {
+			if key == "bad" {
+				return nil, errBroken
+			}
+			return &entity{handle: func(c *actor.Context) { c.Call().Reply(nil, nil) }}, nil
+		}}, slog.New(slog.DiscardHandler), -1)
+		for range 3 {
+			w.want("a", "go", "")
+			w.want("b", "go", "")
+			if _, err := w.send("bad", "go").wait(t); !errors.Is(err, errBroken) {
+				t.Errorf("got %v", err)
+			}
+			pass(time.Minute)
+		}
+		w.stop()
+		if n := w.Active(); n != 0 || o.told.Load() < 20 {
+			t.Errorf("%d keys are active; the observer was told %d times", n, o.told.Load())
+		}
+	})
 }

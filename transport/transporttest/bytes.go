@@ -16,6 +16,7 @@ var bytesTests = []test{
 	{"bytes in flight of a key", testKeyBytes},
 	{"a node's bytes let its handlers ask", testNodeBytesNested},
 	{"a message is as large in all directions", testMessageSize},
+	{"a reply that is too large names one that fits", testReplySize},
 	{"a request without a deadline ends", testDefaultTTL},
 }
 
@@ -168,6 +169,28 @@ func testMessageSize(s *suite) {
 				s.Errorf("%s of %d bytes, which were said to fit: %v", env.Type, allowed, err)
 			}
 		}
+	}
+}
+
+// testReplySize: the error of a reply that is too large names one that fits.
+func testReplySize(s *suite) {
+	most := s.h.Features.MaxPayload
+	if most == 0 {
+		return
+	}
+	p := s.pair(transport.Limits{})
+	p.serve(0, func(_ context.Context, env transport.Envelope) ([]byte, error) {
+		n, err := strconv.Atoi(env.Type)
+		return make([]byte, n), err
+	})
+	_, err := p.request(transport.Envelope{Type: strconv.Itoa(most - 1)})
+	e := s.failed(err, transport.ErrReplyTooLarge, transport.RanAndFailed)
+	var had, allowed int
+	if _, err := fmt.Sscanf(e.Message, "reply too large: reply of %d bytes: at most %d fit", &had, &allowed); err != nil || had != most-1 || allowed >= had {
+		s.Fatalf("%q: %v", e.Message, err)
+	}
+	if reply, err := p.request(transport.Envelope{Type: strconv.Itoa(allowed)}); err != nil || len(reply) != allowed {
+		s.Errorf("a reply of %d bytes, which were said to fit: %d bytes, %v", allowed, len(reply), err)
 	}
 }
 
