@@ -24,7 +24,7 @@
 //	failed_notifications_total  counter    code                   notifications that failed when nobody waited any more
 //	missed_notifications_total  counter                           notifications without an ack that have reached nobody: see [RegisterTransport]
 //	undecodable_packets_total   counter                           packets that did not decode: see [RegisterTransport]
-//	refused_replies_total       counter                           replies that were not sent, because their subject is refused: the same
+//	refused_replies_total       counter                           replies that were not sent, because their subject is refused: see [RegisterTransport]
 //	shards_opened_total         counter    why                    shards that a node with a membership has begun to serve: "claim" or "handoff"
 //	handoff_pause_seconds       histogram                         the time from the end of a shard's service until its record named the next owner, as clstr drain has it
 //	handoff_calls_total         counter    fate                   calls that the hand-over of their shard has delayed or lost: "parked", "dropped" or "lost", see [cluster.DrainCounts]
@@ -37,11 +37,11 @@
 //
 // # Bounds
 //
-// Message types come from callers, so the number of series must not: each label
-// has at most 100 values of its own in one ClusterMetrics, message types 100 of each
-// kind, in the order in which they came; further ones count as "other". On a node, types that its entities do
-// not know count as "unknown" and take no place. An empty name is "none"; one that is
-// not UTF-8 or longer than 100 bytes is "other".
+// Message types come from callers, so the number of series must not grow with them. Each
+// label has at most 100 values of its own in one ClusterMetrics, in the order in which
+// they came, and message types 100 of each kind; further ones count as "other". On a
+// node, types that its entities do not know count as "unknown" and take no place. An
+// empty name is "none"; one that is not UTF-8 or longer than 100 bytes is "other".
 //
 // Nothing blocks, and nothing allocates for a value that was seen before. The
 // tests and the benchmark lie beside the files.

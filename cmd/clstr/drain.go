@@ -61,7 +61,7 @@ The report comes from the records of the shards that have moved:
            Their clients send them again, to the next owner.
   dropped  notifications without an acknowledgement that met the move
   lost     calls that the node had accepted and that did not end within its
-           drain timeout (10 s by default). Requests among them were cut off,
+           drain timeout (15 s by default). Requests among them were cut off,
            and their callers were told that they may have run. The exit code
            is 9, and the node's log names the shards.
 
