@@ -55,6 +55,7 @@ const (
 	gone   // the cell is dead, and its key may have another
 	stuck  // a hook is past its limit
 	lapsed // another node may own the key
+	over   // the key was woken, and passivates
 )
 
 // put appends m to the mail.
@@ -66,6 +67,8 @@ func (c *cell) put(m any, limit int) putResult {
 		return gone
 	case c.now != nil && c.hookLate() && !isOwn(m):
 		return stuck
+	case c.is(woken) && c.is(stopping) && isCall(m) && c.shard.group.second():
+		return over
 	case limit >= 0 && c.mail.len() >= limit:
 		return full
 	case c.is(parked) && isCall(m):

@@ -50,8 +50,8 @@ type Call interface {
 	// Waiting returns the turns that wait for the answer, the nearest first; nil if
 	// none does.
 	Waiting() *Turn
-	// StopHook returns the role of the stop hook that waits for the call, if its key's
-	// shard ends; [KeyTurn] if none does.
+	// StopHook returns the role of the stop hook that waits for the call, or has sent it;
+	// [KeyTurn] if there is none, [StopTurn] if the hook's shard does not end yet.
 	StopHook() Role
 	// Turn returns the turn of the handler that runs; nil while that has asked nothing.
 	Turn() *Turn
@@ -79,7 +79,7 @@ type Message struct {
 type Context struct {
 	call Call
 	cell *cell
-	stop bool // a stop hook of a key whose shard ends has sent it
+	stop bool // a stop hook has sent it
 }
 
 var _ context.Context = (*Context)(nil)

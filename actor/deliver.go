@@ -12,8 +12,8 @@ func (s *shard) deliver(key string, m *Context) error {
 		if err := s.admits(c, m); err != nil {
 			return err
 		}
-	} else if !m.call.AwaitsReply() {
-		m.stop = m.call.StopHook() != KeyTurn // kept if the shard begins to end before its turn
+	} else {
+		m.stop = m.call.StopHook() != KeyTurn // kept, behind the key's own hook, if the shard begins to end before its turn
 	}
 	if c != nil { // where there is none, no turn of the key's waits for m
 		if err := c.closesCircle(m); err != nil {
@@ -52,6 +52,8 @@ func (s *shard) delivered(c *cell, m *Context, res putResult) error {
 		return ErrStuck
 	case lapsed:
 		return ErrLapsed
+	case over:
+		return s.group.over()
 	}
 	return nil
 }

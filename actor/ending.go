@@ -156,7 +156,7 @@ func (s *shard) admits(c *cell, m *Context) error {
 	role := m.call.StopHook()
 	m.stop = role != KeyTurn // a notification's hook may be over when its turn comes
 	switch {
-	case role == KeyTurn:
+	case role == KeyTurn, role == StopTurn && !s.group.final: // the next owner serves the latter
 		return ErrStopping
 	case c == nil && role == LastTurn:
 		return s.group.over()
@@ -165,20 +165,20 @@ func (s *shard) admits(c *cell, m *Context) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.is(stopping) && (role == LastTurn || c.is(woken) && s.group.second()) {
+	if role == LastTurn && c.is(stopping) {
 		return s.group.over()
 	}
-	return nil
+	return nil // put looks again
 }
 
 // wakes makes c a key that a stop hook wakes, or returns why it does not. It is called
 // with mu held.
 func (s *shard) wakes(c *cell, m *Context) error {
 	role := m.call.StopHook()
-	if role == KeyTurn { // the shard has begun to end just now
+	if role == KeyTurn || role == StopTurn && !s.group.final { // the shard has begun to end just now
 		return ErrStopping
 	}
-	if role != EndingTurn || s.group.second() {
+	if role == LastTurn || s.group.second() {
 		return s.group.over()
 	}
 	c.flags |= woken

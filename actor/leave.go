@@ -37,7 +37,7 @@ func (c *cell) stopLeaving() {
 	if c.is(woken) {
 		defer c.shard.group.looks()
 	}
-	if c.is(stopping) || c.invoker == nil {
+	if c.is(stopping) || c.invoker == nil || c.is(woken) && c.mail.len() > 0 { // the latter has come just now
 		c.mu.Unlock()
 		return
 	}

@@ -176,7 +176,7 @@ func admit(n *Node, g *coordinator.Guard, c *transport.Call, now time.Time, star
 	case coordinator.Serving:
 		return nil
 	case coordinator.Moving:
-		if starts && !c.AwaitsReply() || c.Needed() {
+		if starts && !c.AwaitsReply() || c.Needed() || g.Final() && c.StopHook() != transport.KeyTurn {
 			return nil
 		}
 		return transport.Errorf(ErrNotOwner, "node %s hands shard %d over", n.opts.NodeID, g.Shard)

@@ -39,7 +39,7 @@ func (c *Call) Needed() bool {
 		return false
 	}
 	shard := uint32(c.env.Shard)
-	if c.StopHook() != KeyTurn {
+	if role := c.StopHook(); role == EndingTurn || role == LastTurn {
 		return true
 	}
 	for t := range line.Line() {
@@ -100,9 +100,9 @@ func (n *needs) search(ctx context.Context) {
 	n.found, n.busy = all, false
 }
 
-// StopHook returns what the stop hook is, of a key of this process whose shard ends,
-// that waits for the call, or has waited until it was accepted; KeyTurn if there is none.
-// What the handler of such a notification asks is the hook's too.
+// StopHook returns what the stop hook is, of a key of this process, that waits for the
+// call, or has waited until it was accepted; KeyTurn if there is none. It is StopTurn if
+// the hook's shard does not end yet. What the handler of such a notification asks is the hook's too.
 func (c *Call) StopHook() Role {
 	role, _ := c.stopHook()
 	return role

@@ -73,6 +73,7 @@ type Guard struct {
 	since    time.Time // when the node was told to open it
 	lease    *lease
 	standing atomic.Uint32
+	final    atomic.Bool
 }
 
 // Standing returns whether the shard is served now, a time that was just read: of
@@ -96,6 +97,9 @@ func (g *Guard) Arrival() Standing {
 
 // Moving reports whether the shard is being handed over, with or without a lease.
 func (g *Guard) Moving() bool { return Standing(g.standing.Load()) == Moving }
+
+// Final reports whether the shard is being drained, and nobody is there to take it.
+func (g *Guard) Final() bool { return g.final.Load() }
 
 // Now is Standing at this moment.
 func (g *Guard) Now() Standing { return g.Standing(time.Now()) }

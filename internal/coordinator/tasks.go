@@ -59,6 +59,7 @@ func (l *life) open(e membership.Open) {
 // drain ends the service of a shard that moves: what has started comes to its
 // end. What is left at the timeout is cut off and logged.
 func (l *life) drain(h *held, final bool) {
+	h.final.Store(final)
 	h.set(Moving)
 	if final { // the stop hooks of others may ask its keys: it is opened first, if it can be
 		time.AfterFunc(finalOpen, h.stop)

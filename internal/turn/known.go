@@ -215,9 +215,9 @@ func Known() (turns, calls int) {
 	return turns, calls
 }
 
-// StopHook returns the role of the stop hook, of a key of this process whose shard ends,
-// that waits now and is among those that t names, or has notified one of them. Key if
-// there is none. told is how many notifications are between. It is asked for a call to
+// StopHook returns the role of the stop hook, of a key of this process, that waits now
+// and is among those that t names, or has notified one of them. It is Stop if the hook's
+// shard does not end yet, and Key if there is no hook. told is how many notifications are between. It is asked for a call to
 // the given shard, which may be the one that ends. A wire's word for the role is not taken.
 func (t *Turn) StopHook(shard uint32) (role Role, told int) {
 	for t := range t.Line() {

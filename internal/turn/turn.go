@@ -58,7 +58,7 @@ type state struct {
 	mu     sync.Mutex
 	over   bool
 	ends   bool      // it is a stop hook's, whose shard has begun to end meanwhile
-	serves Role      // Ending or Last: it handles what such a stop hook has told its key
+	serves Role      // Stop, Ending or Last: it handles what such a stop hook has told its key
 	told   int       // by way of so many notifications
 	waits  []uint32  // the shards of the calls that it waits for now
 	few    [2]uint32 // the room of waits
@@ -122,8 +122,8 @@ func (t *Turn) Serves(role Role, told int) {
 }
 
 // stops returns the role of the stop hook for which the turn is, of a key whose shard
-// ends, or would if the given one does, and how many notifications are between; Key if it
-// is for none. waits is whether it waits for a call now.
+// ends, or would if the given one does, and how many notifications are between; Stop if the
+// hook's shard does not end yet, Key if there is no hook. waits is whether it waits for a call now.
 func (t *Turn) stops(shard uint32) (role Role, told int, waits bool) {
 	s := t.own
 	s.mu.Lock()
@@ -134,6 +134,8 @@ func (t *Turn) stops(shard uint32) (role Role, told int, waits bool) {
 		return t.Role, 0, waits
 	case t.Role == Stop && (s.ends || t.Shard == shard):
 		return Ending, 0, waits
+	case t.Role == Stop:
+		return Stop, 0, waits
 	case s.serves != Key && s.told <= Most:
 		return s.serves, s.told, waits
 	}
