@@ -93,6 +93,9 @@ type hand struct {
 	r     *bufio.Reader
 	inbox string
 	next  uint64
+
+	prefix string   // of subjects
+	epochs []uint64 // of the shards' owners; nil where lists are fixed
 }
 
 func shakeHands(t *testing.T, server string) *hand {
@@ -107,7 +110,7 @@ func shakeHands(t *testing.T, server string) *hand {
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
-	h := &hand{t: t, conn: conn, r: bufio.NewReader(conn), inbox: "_INBOX.byhand.8f2c", next: 41}
+	h := &hand{t: t, conn: conn, r: bufio.NewReader(conn), inbox: "_INBOX.byhand.8f2c", next: 41, prefix: "clstr"}
 	h.say("CONNECT {\"verbose\":false,\"pedantic\":false,\"protocol\":1,\"headers\":true,\"no_responders\":true}\r\nSUB %s.* 1\r\nPING\r\n", h.inbox)
 	if line := h.line(); line != "PONG" {
 		t.Fatalf("the server answers %q", line)
@@ -183,7 +186,11 @@ func (h *hand) request(kind, key, name, data string, shards, layout uint64) (rep
 	packet.number(2, id)
 	packet.bytes(3, env)
 	to := fmt.Sprintf("%s.%s-1", h.inbox, strconv.FormatUint(id, 36))
-	h.say("PUB clstr.s.%d.0 %s %d\r\n%s\r\n", shard, to, len(packet), []byte(packet))
+	epoch := uint64(0)
+	if h.epochs != nil {
+		epoch = h.epochs[shard]
+	}
+	h.say("PUB %s.s.%d.%d %s %d\r\n%s\r\n", h.prefix, shard, epoch, to, len(packet), []byte(packet))
 	headers, payload := h.message(to)
 	if headers != "" {
 		return reply, fault, strings.TrimSpace(headers)

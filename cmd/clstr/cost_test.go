@@ -48,14 +48,18 @@ func TestDrainTellsTheCost(t *testing.T) {
 
 // twoNodes runs a and b on records in memory, until stop is called, and returns a key
 // of node a's.
-func twoNodes(t *testing.T, store membership.Store, handler cluster.ServerHandlerFunc) (key *cluster.ScopedClient, stop func()) {
+func twoNodes(t *testing.T, store membership.Store, handler cluster.ServerHandlerFunc, metrics ...cluster.ClusterMetrics) (key *cluster.ScopedClient, stop func()) {
 	t.Helper()
 	tr := cluster.NewInMemoryTransport()
 	var nodes sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())
 	for _, name := range []string{"a", "b"} {
-		n := cluster.NewNode(cluster.NodeOptions{NodeID: name, Transport: tr, Membership: store, NumShards: demoLayout.NumShards,
-			Handler: handler, Log: slog.New(slog.DiscardHandler)})
+		opts := cluster.NodeOptions{NodeID: name, Transport: tr, Membership: store, NumShards: demoLayout.NumShards,
+			Handler: handler, Log: slog.New(slog.DiscardHandler)}
+		if len(metrics) > 0 {
+			opts.Metrics = metrics[0]
+		}
+		n := cluster.NewNode(opts)
 		nodes.Go(func() { _ = n.Run(ctx) })
 		<-n.Ready()
 	}
@@ -187,6 +191,45 @@ func TestDrainOfANodeThatDies(t *testing.T) {
 		r := onStore(t, store, "drain", "a", "--json")
 		if r.exit != exitFailure || !strings.Contains(r.err, "died while it left") || strings.Contains(r.err, "5m0s") {
 			t.Errorf("exit code %d:\n%s%s", r.exit, r.out, r.err)
+		}
+	})
+}
+
+// handoffs is the pauses of hand-overs that nodes have measured.
+type handoffs struct {
+	cluster.ClusterMetrics
+	mu  sync.Mutex
+	all []time.Duration
+}
+
+// ShardOpened implements [cluster.OwnershipMetrics].
+func (h *handoffs) ShardOpened(why string, pause time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if why == "handoff" {
+		h.all = append(h.all, pause)
+	}
+}
+
+// TestDrainSaysThePauseThatIsMeasured: of the same moves, the metric of the nodes that
+// take the shards has the pauses that the command prints.
+func TestDrainSaysThePauseThatIsMeasured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, measured := memstore.New(), &handoffs{ClusterMetrics: cluster.NopClusterMetrics()}
+		def := actor.Define("slow", func(string) *struct{} { return new(struct{}) },
+			actor.OnRequest(func(*struct{}, *actor.Context, slow) (string, error) { return "done", nil }),
+			actor.OnPassivate(func(*struct{}, *actor.Context) error { time.Sleep(200 * time.Millisecond); return nil }))
+		key, stop := twoNodes(t, store, cluster.NewActorHandler(def.New), measured)
+		if _, err := cluster.NewRequest[slow, string](key).Request(t.Context(), slow{}); err != nil {
+			t.Error(err)
+		}
+		measured.mu.Lock()
+		measured.all = nil // of the second node's start
+		measured.mu.Unlock()
+		printed := decode[drainJSON](t, onStore(t, store, "drain", "a", "--json").out)
+		stop()
+		if want := summary(measured.all); want == nil || want.Max < 200 || printed.PauseMs == nil || *printed.PauseMs != *want || len(measured.all) != printed.Moved {
+			t.Errorf("%d shards have moved with pauses of %v; %d were measured: %v", printed.Moved, printed.PauseMs, len(measured.all), want)
 		}
 	})
 }
