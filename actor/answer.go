@@ -22,7 +22,7 @@ func OnRequestLater[E, In, Out any](method func(*E, *Context, In, Answer[Out]) e
 				return
 			}
 			if err := method(e.(*E), c, in, Answer[Out]{c}); err != nil {
-				c.call.Reply(nil, err)
+				c.fail(err)
 			}
 		})
 	}
@@ -34,10 +34,10 @@ func OnRequestLater[E, In, Out any](method func(*E, *Context, In, Answer[Out]) e
 type Answer[Out any] struct{ c *Context }
 
 // Reply answers the request.
-func (a Answer[Out]) Reply(out Out) { a.c.cell.replyWith(a.c.call, out) }
+func (a Answer[Out]) Reply(out Out) { a.c.respond(out) }
 
 // Fail answers the request with an error, as a method does that returns it.
-func (a Answer[Out]) Fail(err error) { a.c.call.Reply(nil, err) }
+func (a Answer[Out]) Fail(err error) { a.c.fail(err) }
 
 // Context returns the request's context. Its Done closes when the request was answered,
 // has gone back, or is out of time: then the entity can forget the answer.
@@ -69,5 +69,5 @@ func declare(ctx pactor.Context, sender *PID, none bool) bool {
 	}
 	process, _ := ctx.ActorSystem().ProcessRegistry.Get(sender)
 	p, ok := process.(*replyProcess)
-	return ok && p.call.NoEffect(none)
+	return ok && p.x.call.NoEffect(none)
 }

@@ -40,9 +40,8 @@ type cell struct {
 	now     *Context // of the turn that runs; of mail by process id and system messages it is nil
 	system  []any    // protoactor's own messages; they go first
 	flags   flag
-	coding  coding // the turn's
-	open    int32  // calls that were handled and not answered
-	owed    *owed  // nil unless a drain waits for some of them
+	open    int32 // calls that were handled and not answered
+	owed    *owed // nil unless a drain waits for some of them
 }
 
 // putResult says what became of a message.
@@ -121,7 +120,7 @@ func (c *cell) turns(slot pool.Slot) (again bool) {
 		if value == nil { // runtime.Goexit: this goroutine ends, another goes on
 			value = "runtime.Goexit"
 			defer c.shard.host.system.pool.Go(c)
-			if c.leftCoding(current) {
+			if leftTurn(current) {
 				return
 			}
 		}

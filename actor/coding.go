@@ -7,67 +7,93 @@ import (
 	"github.com/clstr-go/clstr/internal/sparse"
 )
 
-// coding says which of a message's own code a turn is in: UnmarshalJSON and the like
-// are the message's, and what they do must not cost the entity its state. Their panics
-// are errors of package codec's. One that ends the goroutine is told by this.
-type coding uint8
+// UnmarshalJSON and the like are a message's own code, as the methods of an error are
+// that error's. What they do must not cost the entity its state. Their panics are
+// errors of package codec, or texts. What is below answers for code that ends its
+// goroutine: deferred funcs see that, and nothing stops it.
 
-const (
-	decoding coding = 1 + iota
-	encoding
-)
-
-// decoded is an argument of a turn.
-func decoded[T any](c *cell, data []byte) (T, error) {
-	c.coding = decoding
-	v, err := codec.Unmarshal[T](data)
-	c.coding = 0
-	return v, err
-}
-
-// encoded is the reply of a turn.
-func (c *cell) encoded(v any) ([]byte, error) {
-	c.coding = encoding
-	data, err := codec.Marshal(v)
-	c.coding = 0
-	return data, err
-}
-
-// replyWith encodes a reply and answers with it, on any goroutine: what the reply's own
-// code does there is not the turn's, which may be another message's by now.
-func (c *cell) replyWith(call Call, v any) {
-	why := failure(ErrEncode, nil, endedByItsCode)
-	var data []byte
+// argument is the message, as a typed method takes it.
+func argument[In any](c *Context) (in In, ok bool) {
+	m := c.call.Message()
+	returned := false
 	defer func() {
-		if why != nil {
-			call.Fail(why)
-			return
+		if !returned {
+			c.left(ErrDecode)
 		}
-		call.ReplyOwned(data)
 	}()
-	data, err := codec.Marshal(v)
-	if why = nil; err != nil {
-		c.logCodec(call.Message().Type, err)
-		why = failure(ErrEncode, err, "%T", v)
+	in, err := codec.Unmarshal[In](m.Data)
+	returned = true
+	if err != nil {
+		c.cell.logCodec(m.Type, err)
+		c.call.Fail(failure(ErrDecode, err, "type %q into %T", m.Type, in))
+		return in, false
 	}
+	return in, true
 }
 
-const endedByItsCode = "the message's own code ended its goroutine"
+// decoded is the message, as a protoactor actor takes it.
+func (c *Context) decoded() (message any, m *Message, ok bool) {
+	sent := c.Call().Message()
+	m = &sent
+	returned := false
+	defer func() {
+		if !returned {
+			c.left(ErrDecode)
+		}
+	}()
+	message, err := decode(m)
+	returned = true
+	if err != nil {
+		c.cell.logCodec(m.Type, err)
+		c.call.Fail(failure(ErrDecode, err, "type %q", m.Type))
+		return nil, m, false
+	}
+	return message, m, true
+}
 
-// leftCoding answers for a turn that a message's own code has ended with its
+// respond answers with a reply, on any goroutine.
+func (c *Context) respond(out any) {
+	returned := false
+	defer func() {
+		if !returned {
+			c.left(ErrEncode)
+		}
+	}()
+	data, err := codec.Marshal(out)
+	returned = true
+	if err != nil {
+		c.cell.logCodec(c.call.Message().Type, err)
+		c.call.Fail(failure(ErrEncode, err, "%T", out))
+		return
+	}
+	c.call.ReplyOwned(data)
+}
+
+// fail answers with an application's error, nil for none, on any goroutine.
+func (c *Context) fail(err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			c.gone.Store(true) // and the call was answered
+		}
+	}()
+	c.call.Reply(nil, err)
+	returned = true
+}
+
+// left answers for a message's own code that ends its goroutine.
+func (c *Context) left(why error) {
+	c.gone.Store(true)
+	c.call.Fail(failure(why, nil, "the message's own code ended its goroutine"))
+}
+
+// leftTurn ends a turn if it was the code of its message, reply or error that ended the
 // goroutine. It returns false for any other end.
-func (c *cell) leftCoding(current any) bool {
+func leftTurn(current any) bool {
 	x, ok := current.(*Context)
-	at := c.coding
-	if !ok || at == 0 {
+	if !ok || !x.gone.Load() {
 		return false
 	}
-	c.coding = 0
-	why := ErrDecode
-	if at == encoding {
-		why = ErrEncode
-	}
-	x.call.Fail(failure(why, nil, endedByItsCode))
 	x.call.End()
 	return true
 }

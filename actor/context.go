@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"sync/atomic"
 	"time"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
@@ -79,7 +80,8 @@ type Message struct {
 type Context struct {
 	call Call
 	cell *cell
-	stop bool // a stop hook has sent it
+	stop bool        // a stop hook has sent it
+	gone atomic.Bool // code of the message, its reply or its error has ended its goroutine
 }
 
 var _ context.Context = (*Context)(nil)

@@ -73,10 +73,10 @@ func OnRequest[E, In, Out any](method func(*E, *Context, In) (Out, error)) Optio
 			}
 			out, err := method(e.(*E), c, in)
 			if err != nil {
-				c.call.Reply(nil, err)
+				c.fail(err)
 				return
 			}
-			respond(c, out)
+			c.respond(out)
 		})
 	}
 }
@@ -91,7 +91,7 @@ func OnNotify[E, In any](method func(*E, *Context, In) error) Option {
 			if !ok {
 				return
 			}
-			c.call.Reply(nil, method(e.(*E), c, in))
+			c.fail(method(e.(*E), c, in))
 		})
 	}
 }
@@ -195,27 +195,6 @@ func (t *table) must(entity reflect.Type, first bool, what string) {
 	if !first {
 		panic(fmt.Sprintf("clstr: Define: %s is given twice", what))
 	}
-}
-
-func argument[In any](c *Context) (In, bool) {
-	m := c.call.Message()
-	in, err := decoded[In](c.cell, m.Data)
-	if err != nil {
-		c.cell.logCodec(m.Type, err)
-		c.call.Fail(failure(ErrDecode, err, "type %q into %T", m.Type, in))
-		return in, false
-	}
-	return in, true
-}
-
-func respond(c *Context, out any) {
-	data, err := c.cell.encoded(out)
-	if err != nil {
-		c.cell.logCodec(c.call.Message().Type, err)
-		c.call.Fail(failure(ErrEncode, err, "%T", out))
-		return
-	}
-	c.call.ReplyOwned(data)
 }
 
 // instance is one activated entity.

@@ -29,17 +29,16 @@ func newReplies() *replies { return &replies{} }
 
 // replyProcess is a call, as a process that can be sent one message.
 type replyProcess struct {
-	call    Call
-	cell    *cell
+	x       *Context
 	replies *replies
 	id      string
 }
 
 // expect makes a call's process, which is forgotten when the call was answered.
-func (r *replies) expect(call Call, c *cell) *replyProcess {
-	p := &replyProcess{call: call, cell: c, replies: r, id: strconv.FormatUint(r.next.Add(1), 36)}
+func (r *replies) expect(x *Context) *replyProcess {
+	p := &replyProcess{x: x, replies: r, id: strconv.FormatUint(r.next.Add(1), 36)}
 	r.open.Store(p.id, p)
-	call.AfterAnswer(p.forget)
+	x.call.AfterAnswer(p.forget)
 	return p
 }
 
@@ -62,15 +61,15 @@ func (p *replyProcess) forget() { p.replies.open.Delete(p.id) }
 func (p *replyProcess) SendUserMessage(_ *PID, message any) {
 	switch m := pactor.UnwrapEnvelopeMessage(message).(type) {
 	case error:
-		p.call.Reply(nil, m)
+		p.x.fail(m)
 	case []byte:
-		p.call.Reply(m, nil)
+		p.x.call.Reply(m, nil)
 	case nil:
-		p.call.Reply(nil, nil)
+		p.x.call.Reply(nil, nil)
 	case *pactor.DeadLetterResponse: // the request was forwarded
-		p.call.Reply(nil, fmt.Errorf("no actor under the process id that the request was passed on to: %w", pactor.ErrDeadLetter))
+		p.x.call.Reply(nil, fmt.Errorf("no actor under the process id that the request was passed on to: %w", pactor.ErrDeadLetter))
 	default:
-		p.cell.replyWith(p.call, m)
+		p.x.respond(m)
 	}
 }
 
@@ -83,13 +82,8 @@ func (p *replyProcess) Stop(*PID) {}
 // handleProto hands a message to an actor of protoactor's kind, which answers
 // with ctx.Respond, now or later.
 func (c *cell) handleProto(s *shell, x *Context, invoker pactor.MessageInvoker) {
-	m := x.Message()
-	c.coding = decoding
-	message, err := decode(&m)
-	c.coding = 0
-	if err != nil {
-		c.logCodec(m.Type, err)
-		x.call.Fail(failure(ErrDecode, err, "type %q", m.Type))
+	message, m, ok := x.decoded()
+	if !ok {
 		return
 	}
 	s.turn = x
@@ -99,7 +93,7 @@ func (c *cell) handleProto(s *shell, x *Context, invoker pactor.MessageInvoker) 
 		x.call.Reply(nil, nil)
 		return
 	}
-	p := c.shard.host.system.replies.expect(x.call, c)
+	p := c.shard.host.system.replies.expect(x)
 	invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: m.Headers, Message: message, Sender: p.pid()})
 	if x.call.Err() == nil {
 		c.leftOpen(x.call, p.forget)

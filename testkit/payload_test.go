@@ -147,14 +147,14 @@ func TestCodeOfMessages(t *testing.T) {
 					},
 				})
 				for _, of := range []string{"typed", "proto"} {
-					t.Run(of, func(t *testing.T) { testCodeOf(t, of, c.Client().Kind(of).Key("k"), &ran) })
+					t.Run(of, func(t *testing.T) { testCodeOf(t, c.Client().Kind(of).Key("k"), &ran) })
 				}
 			})
 		})
 	}
 }
 
-func testCodeOf(t *testing.T, of string, key *cluster.ScopedClient, ran *atomic.Int32) {
+func testCodeOf(t *testing.T, key *cluster.ScopedClient, ran *atomic.Int32) {
 	light := func(reply string) error {
 		_, err := cluster.NewRequest[light, trigger](key).Request(t.Context(), light{reply})
 		return err
@@ -194,19 +194,10 @@ func testCodeOf(t *testing.T, of string, key *cluster.ScopedClient, ran *atomic.
 			strings.Contains(err.Error(), secretPayload) || ran.Load() != 1 {
 			t.Errorf("encoding, %s: %v (%v), ran %d times", what, err, cluster.OutcomeOf(err), ran.Load())
 		}
-		if what == "goexit" && of == "proto" {
-			continue // protoactor's turn ends with its goroutine
-		}
 		counted("encoding, "+what, want)
-	}
-	if of == "proto" {
-		want = 0 // it has lost its state with the goroutine
 	}
 	for _, onTurn := range []bool{false, true} {
 		for _, what := range []string{"panic", "nil", "draining", "stopping", "refused", "goexit"} {
-			if onTurn && what == "goexit" {
-				continue // the turn ends with its goroutine, and the entity with it
-			}
 			step()
 			_, err := cluster.NewRequest[later, trigger](key).Request(t.Context(), later{what, onTurn})
 			if !errors.Is(err, cluster.ErrReply) || cluster.OutcomeOf(err) != cluster.RanAndFailed || ran.Load() != 1 {
