@@ -137,6 +137,12 @@ type (
 	// Superseded tells that a newer process with the node's name has come; the
 	// core leaves.
 	Superseded struct{ By Ref }
+	// Foreign tells that the members that were there before host other kinds, among
+	// them this one; the core leaves.
+	Foreign struct {
+		By    Ref
+		Kinds []string
+	}
 	// Declared tells that the node has declared another dead.
 	Declared struct{ Member Ref }
 	// Reconnect tells that the store has not answered twice in a row.
@@ -158,5 +164,6 @@ func (StoreGone) effect()  {}
 func (Rebased) effect()    {}
 func (Mended) effect()     {}
 func (Superseded) effect() {}
+func (Foreign) effect()    {}
 func (Declared) effect()   {}
 func (Reconnect) effect()  {}

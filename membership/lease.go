@@ -214,7 +214,7 @@ func (c *Core) joinIfSettled() {
 		o.settleTill = c.now + c.settling()
 		c.members.pollAt = min(c.members.pollAt, o.settleTill)
 	}
-	if c.now >= o.settleTill && c.shards.known { // it says what it has seen
+	if c.now >= o.settleTill && c.shards.known && c.mayTakeShards() { // it says what it has seen
 		c.become(Active)
 	}
 }

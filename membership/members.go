@@ -30,6 +30,7 @@ type members struct {
 type member struct {
 	Member
 	rev      uint64
+	first    uint64        // of the first version that was seen
 	seen     time.Duration // when this version was
 	stale    time.Duration
 	accusing bool // a write that declares it dead is under way
@@ -47,7 +48,7 @@ func (m *members) init(self Self) (err error) {
 func (m *members) put(ref Ref, rec Member, rev uint64, now time.Duration) {
 	old := m.all[ref]
 	if old == nil {
-		old = &member{}
+		old = &member{first: rev}
 		m.all[ref] = old
 		m.changed = true
 	} else if rev <= old.rev {

@@ -44,10 +44,14 @@ func (s *losable) lose() {
 // Make implements maker.
 func (s *losable) Make(context.Context) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.forbidden != nil {
-		return s.forbidden
+	forbidden := s.forbidden
+	s.mu.Unlock()
+	if forbidden != nil {
+		time.Sleep(100 * time.Millisecond) // virtual: a server takes a while
+		return forbidden
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.store == nil {
 		s.store, s.born, s.made, s.log = memstore.New(), time.Now(), s.made+1, nil
 	}

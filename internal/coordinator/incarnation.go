@@ -66,6 +66,8 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 		c.born, c.waited = 0, true // of another store
 		c.log.Warn("the store of members does not know this node any more; it comes again", slog.String("incarnation", self.Incarnation))
 		return false, nil
+	case l.foreign != nil:
+		return true, l.foreign
 	case l.deaf != nil:
 		return true, l.deaf
 	case l.away:
@@ -104,7 +106,7 @@ func (l *life) gaveUp() (err error) {
 	if !l.superseded.IsZero() {
 		err = errors.Join(membership.ErrSuperseded, err)
 	}
-	return err
+	return errors.Join(l.foreign, err)
 }
 
 // leaveIfDeaf leaves when requests have not reached the node for a lease: it must

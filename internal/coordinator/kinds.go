@@ -3,7 +3,6 @@ package coordinator
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -34,14 +33,13 @@ func (c *Coordinator) fits(ctx context.Context) error {
 				if !ok || err != nil || m.State == membership.Dead || m.State == membership.Left {
 					continue
 				}
-				if ref.Name == c.opts.Self.Name || inCommon(m.Kinds, c.opts.Self.Kinds) {
+				if ref.Name == c.opts.Self.Name || membership.KindsInCommon(m.Kinds, c.opts.Self.Kinds) {
 					return nil
 				}
 				strangers++
 				lease = max(lease, m.Lease())
 				if rev, seen := first[e.Key]; seen && rev != e.Rev {
-					return fmt.Errorf("%w: node %s hosts %s, member %s hosts %s: give this service a prefix (a bucket) of its own, or drain all members first",
-						membership.ErrForeignKinds, c.opts.Self.Name, named(c.opts.Self.Kinds), ref.Name, named(m.Kinds))
+					return c.foreign(ref, m.Kinds)
 				} else if !seen {
 					first[e.Key] = e.Rev
 				}
@@ -60,17 +58,10 @@ func (c *Coordinator) fits(ctx context.Context) error {
 	}
 }
 
-// inCommon reports whether two nodes host one kind both. No kinds at all is a handler
-// of messages without one, which is the empty kind beside others.
-func inCommon(a, b []string) bool {
-	none := []string{""}
-	if len(a) == 0 {
-		a = none
-	}
-	if len(b) == 0 {
-		b = none
-	}
-	return slices.ContainsFunc(a, func(kind string) bool { return slices.Contains(b, kind) })
+// foreign is the error of a node that another service's members keep out.
+func (c *Coordinator) foreign(by membership.Ref, kinds []string) error {
+	return fmt.Errorf("%w: node %s hosts %s, member %s hosts %s: give this service a prefix (a bucket) of its own, or drain all members first",
+		membership.ErrForeignKinds, c.opts.Self.Name, named(c.opts.Self.Kinds), by.Name, named(kinds))
 }
 
 func named(kinds []string) string {

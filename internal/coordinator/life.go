@@ -23,6 +23,7 @@ type life struct {
 	guards     map[uint32]*held
 	gone       *membership.Gone
 	superseded membership.Ref
+	foreign    error            // it leaves because the cluster is another service's
 	lapse      *time.Timer      // fires when the lease has ended
 	giveUp     <-chan time.Time // ends the wait for a leave; nil before one
 	leaveBy    time.Time        // the latest end of that wait
@@ -149,6 +150,8 @@ func (l *life) do(e membership.Effect) {
 	case membership.Superseded:
 		l.superseded = e.By
 		log.Warn("a newer process with this node's name has come; this one hands over and leaves", slog.String("by", e.By.String()))
+	case membership.Foreign:
+		l.foreign = l.c.foreign(e.By, e.Kinds)
 	case membership.Mended:
 		log.Warn("a shard's record was gone or not readable: it was written anew", sparse.Shard(e.Shard), slog.Uint64("epoch", e.Record.Count), slog.String("owner", e.Record.Owner.String()))
 	case membership.Rebased:
