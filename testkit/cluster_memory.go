@@ -44,7 +44,7 @@ func (n *memNetwork) close() {}
 
 func (n *memNetwork) join(string) (endpoint, error) {
 	d := transport.NewDispatcher(n.limits, n.log)
-	d.SetAsk(n.Request)
+	d.SetAsk(n.askTurns)
 	return &memNode{net: n, d: d, gone: make(chan struct{})}, nil
 }
 
@@ -53,21 +53,9 @@ func (n *memNetwork) Request(ctx context.Context, env transport.Envelope) ([]byt
 	if err := env.Validate(); err != nil {
 		return nil, err
 	}
-	if isClosed(n.closed) {
-		return nil, transport.Errorf(transport.ErrTransportClosed, "shard %d", env.Shard)
-	}
-	n.mu.RLock()
-	var s *memSub
-	if subs := n.shards[uint32(env.Shard)]; len(subs) > 0 {
-		s = subs[0]
-	}
-	live := n.live
-	n.mu.RUnlock()
-	switch {
-	case s == nil && live:
-		return nil, transport.Errorf(transport.ErrNotOwner, "shard %d has no owner at the moment", env.Shard)
-	case s == nil:
-		return nil, transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", env.Shard)
+	s, err := n.owner(uint32(env.Shard))
+	if err != nil {
+		return nil, err
 	}
 	env.Bound(ctx)
 	if err := wire.CheckRequest(ctx, &env, wire.DefaultMaxMessage); err != nil { // as over NATS
@@ -78,6 +66,31 @@ func (n *memNetwork) Request(ctx context.Context, env transport.Envelope) ([]byt
 		return nil, lost(ctx, &env, n.closed)
 	}
 	return wire.CheckReply(reply, err, wire.DefaultMaxMessage)
+}
+
+// owner returns the subscription that serves the shard.
+func (n *memNetwork) owner(shard uint32) (*memSub, error) {
+	if isClosed(n.closed) {
+		return nil, transport.Errorf(transport.ErrTransportClosed, "shard %d", shard)
+	}
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	switch subs := n.shards[shard]; {
+	case len(subs) > 0:
+		return subs[0], nil
+	case n.live:
+		return nil, transport.Errorf(transport.ErrNotOwner, "shard %d has no owner at the moment", shard)
+	}
+	return nil, transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", shard)
+}
+
+// askTurns is what dispatchers ask each other with.
+func (n *memNetwork) askTurns(_ context.Context, shard uint32, question []byte) ([]byte, error) {
+	s, err := n.owner(shard)
+	if err != nil {
+		return nil, err
+	}
+	return s.AnswerTurns(shard, question)
 }
 
 // Close implements transport.ClientTransport; the nodes close their own parts.

@@ -16,7 +16,7 @@ import (
 type asking struct {
 	ctx    context.Context
 	cancel context.CancelFunc
-	send   func(context.Context, Envelope) ([]byte, error) // nil: there is nobody to ask
+	send   askFunc // nil: there is nobody to ask
 	log    *slog.Logger
 
 	needs needs
@@ -27,6 +27,9 @@ type asking struct {
 	bar   time.Time // none begins before: the server does not let this process ask
 	asks  sync.WaitGroup
 }
+
+// askFunc asks the owner of a shard, which answers with [Sub.AnswerTurns].
+type askFunc = func(ctx context.Context, shard uint32, question []byte) ([]byte, error)
 
 const (
 	searchesAtOnce = 64              // of one dispatcher; more are not begun
@@ -47,10 +50,14 @@ func newAsking() *asking {
 	return a
 }
 
-// SetAsk gives the dispatcher a way to ask the owners of shards, which is the
-// transport's Request. It must be called before the first subscription.
-func (d *Dispatcher) SetAsk(request func(context.Context, Envelope) ([]byte, error)) {
-	d.asking.send = request
+// SetAsk gives the dispatcher a way to ask the owner of a shard what turns wait for
+// there: ask takes the question to the owner's subscription, and returns what
+// [Sub.AnswerTurns] answers. Questions and answers are for nodes only, because a shard
+// that is handed over serves a call that names a turn in an answer. SetAsk must be called
+// before the first subscription. Without it, chains of requests that cross wait until
+// their deadlines.
+func (d *Dispatcher) SetAsk(ask func(ctx context.Context, shard uint32, question []byte) ([]byte, error)) {
+	d.asking.send = ask
 }
 
 // begin runs a search on a goroutine of its own. It returns false if there are too
@@ -104,7 +111,9 @@ func (a *asking) search(ctx context.Context, first []*found, r reach, until func
 				return seen
 			}
 			for _, shard := range f.waits {
-				questions[shard] = append(questions[shard], f)
+				if of := questions[shard]; len(of) == 0 || of[len(of)-1] != f { // once, whatever the answer said
+					questions[shard] = append(of, f)
+				}
 			}
 		}
 		first = first[:0:0]
@@ -124,7 +133,7 @@ func (a *asking) ask(ctx context.Context, shard uint32, about []*found, drains b
 		for _, f := range about[:n] {
 			q.numbers = append(q.numbers, f.Number)
 		}
-		data, err := a.send(ctx, Envelope{Shard: int(shard), Type: turnQuestion, Data: q.append(nil)})
+		data, err := a.send(ctx, shard, q.append(nil))
 		if err != nil {
 			if errors.Is(err, ErrNotPermitted) {
 				a.barred(err)
@@ -163,15 +172,15 @@ func here(turns []*Turn) (first []*found) {
 	return first
 }
 
-// answerQuestion answers c, which asks what turns wait for in its shard.
-func (s *Sub) answerQuestion(c *Call) {
-	q, err := parseQuestion(c.env.Data)
+// AnswerTurns answers a question that a dispatcher has asked, by its
+// [Dispatcher.SetAsk], of the subscription's shard. It looks at many turns: call it where
+// nothing waits behind it.
+func (s *Sub) AnswerTurns(shard uint32, question []byte) ([]byte, error) {
+	q, err := parseQuestion(question)
 	if err != nil {
-		c.Refuse(err)
-		return
+		return nil, err
 	}
 	var edges []edge
-	shard := uint32(c.env.Shard)
 	looks := mostLooks
 	for i, number := range q.numbers {
 		for _, t := range turn.WaitsFor(number, mostEdges-len(edges), &looks) {
@@ -183,5 +192,5 @@ func (s *Sub) answerQuestion(c *Call) {
 			edges = append(edges, edge{0, t, t.Asks()})
 		}
 	}
-	c.answer(appendAnswer(nil, edges), nil)
+	return appendAnswer(nil, edges), nil
 }

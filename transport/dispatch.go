@@ -171,10 +171,6 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 	ending := s.to != nil && s.to.inflight.Load() >= refusing
 	c.bytes = c.env.size()
 	n, busy, held := s.inflight.Add(1), s.life.busy.Add(1), s.life.bytes.Add(c.bytes)
-	if c.env.Type == turnQuestion && c.AwaitsReply() {
-		s.answerQuestion(c)
-		return false
-	}
 	if !c.AwaitsReply() {
 		c.StopHook() // now: the hook does not wait for long
 	}

@@ -27,8 +27,7 @@ func largest(number uint64) (t *Turn) {
 }
 
 // TestForgedTurnsCostLittle: a client may write the largest list of turns into all that
-// it sends, of one number, and ask for that number as often as a question has room for.
-// An answer looks at so many calls and no more, and nothing is left of them.
+// it sends, of one number. An answer about that number looks at so many calls and no more, and nothing is left of them.
 func TestForgedTurnsCostLittle(t *testing.T) {
 	turns, calls := turn.Known()
 	const number, forged = 7, 3 * mostLooks
@@ -45,17 +44,15 @@ func TestForgedTurnsCostLittle(t *testing.T) {
 		c.Queued(&looked{Waiting(held), &looks})
 		all = append(all, c)
 	}
-	q := question{}
-	for range mostAsked {
-		q.numbers = append(q.numbers, number)
+	q := question{numbers: []uint64{number}}
+	for n := range uint64(mostAsked - 1) {
+		q.numbers = append(q.numbers, number+1+n)
 	}
 	for _, drains := range []bool{false, true} {
 		q.drains = drains
 		s.draining.Store(drains)
 		looks.Store(0)
-		to := &inbox{}
-		s.Dispatch(NewCall(Envelope{Type: turnQuestion, Data: q.append(nil)}, to, 0))
-		if err := to.only(); err != nil {
+		if _, err := s.AnswerTurns(0, q.append(nil)); err != nil {
 			t.Fatal(err)
 		}
 		if n := looks.Load(); n == 0 || n > mostLooks {

@@ -84,7 +84,14 @@ func simulate(t *testing.T, seed uint64, upwards bool) {
 		}
 		return subs[env.Shard].Do(ctx, env)
 	}
-	d.SetAsk(ask)
+	d.SetAsk(func(ctx context.Context, shard uint32, question []byte) ([]byte, error) {
+		select {
+		case <-time.After(time.Duration(draw(20)) * time.Millisecond): // on its way
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		return subs[shard].AnswerTurns(shard, question)
+	})
 	var circles, answered int
 	var ended sync.WaitGroup
 	quit := make(chan struct{})

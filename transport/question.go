@@ -3,22 +3,19 @@ package transport
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
-// turnQuestion is the type of a request in which one dispatcher asks another, the
-// owner of a shard, what turns wait for there. A dispatcher answers it itself, also for
-// a shard that drains or is full. Turns are asked for by their numbers, which no client
-// knows.
-const turnQuestion = "clstr.turns"
-
 const (
-	mostAsked = 64      // turns in a question
+	mostAsked = 64      // turns in a question, each once
 	mostEdges = 256     // turns in an answer
 	mostWaits = 64      // shards that a turn of an answer waits for
 	mostLooks = 4 << 10 // calls that are looked at for an answer
 )
 
-// question is what is asked of a shard's owner. On the wire: a byte that is 1 with
+// question is what one dispatcher asks another, the owner of a shard: what do turns
+// wait for there? It is answered also for a shard that drains or is full. Turns are
+// asked for by their numbers, which no client knows. On the wire: a byte that is 1 with
 // drains, and each number in 8 bytes.
 type question struct {
 	numbers []uint64
@@ -39,11 +36,15 @@ func (q question) append(b []byte) []byte {
 
 func parseQuestion(b []byte) (q question, err *Error) {
 	if len(b)%8 != 1 || len(b) > 1+8*mostAsked || b[0] > 1 {
-		return q, Errorf(ErrBadEnvelope, "%s: %d bytes are no question", turnQuestion, len(b)).WithOutcome(NotStarted)
+		return q, Errorf(ErrBadEnvelope, "%d bytes are no question for turns", len(b)).WithOutcome(NotStarted)
 	}
 	q.drains = b[0] == 1
 	for b = b[1:]; len(b) > 0; b = b[8:] {
-		q.numbers = append(q.numbers, binary.LittleEndian.Uint64(b))
+		n := binary.LittleEndian.Uint64(b)
+		if slices.Contains(q.numbers, n) {
+			return q, Errorf(ErrBadEnvelope, "a question for turns has one of them twice").WithOutcome(NotStarted)
+		}
+		q.numbers = append(q.numbers, n)
 	}
 	return q, nil
 }
@@ -98,7 +99,7 @@ func parseAnswer(b []byte, asked int) (edges []edge, err *Error) {
 		edges = append(edges, e)
 	}
 	if r.bad {
-		return nil, Errorf(ErrBadEnvelope, "%s: %d bytes are no answer", turnQuestion, len(b))
+		return nil, Errorf(ErrBadEnvelope, "%d bytes are no answer about turns", len(b))
 	}
 	return edges, nil
 }

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"reflect"
 	"strings"
@@ -62,4 +63,27 @@ func FuzzParseQuestion(f *testing.F) {
 			t.Errorf("%x is read as %+v", b, q)
 		}
 	})
+}
+
+// TestQuestionsNameATurnOnce: each costs its search.
+func TestQuestionsNameATurnOnce(t *testing.T) {
+	for _, numbers := range [][]uint64{{7, 7}, {1, 2, 3, 1}} {
+		if q, err := parseQuestion(question{numbers: numbers}.append(nil)); err == nil || err.Outcome != NotStarted {
+			t.Errorf("%v is read as %+v", numbers, q)
+		}
+	}
+	asked := 0
+	a := newAsking()
+	a.send = func(_ context.Context, _ uint32, b []byte) ([]byte, error) {
+		if _, err := parseQuestion(b); err != nil {
+			t.Error(err)
+		}
+		asked++
+		return nil, nil
+	}
+	twice := &found{Turn: &Turn{Number: 1}, waits: []uint32{5, 5, 6, 6, 6}} // as another node may say
+	a.search(t.Context(), []*found{twice, twice}, circleReach, func(*found) bool { return false })
+	if asked != 2 {
+		t.Errorf("two shards are asked %d times", asked)
+	}
 }

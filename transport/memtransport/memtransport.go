@@ -79,7 +79,7 @@ func New(opts Options) *Transport {
 		panic(fmt.Sprintf("memtransport.New: MaxMessageBytes %d: -1 (unlimited), 0 (default) or more", opts.MaxMessageBytes))
 	}
 	t := &Transport{d: transport.NewDispatcher(limits, nil), most: cmp.Or(opts.MaxMessageBytes, wire.DefaultMaxMessage)}
-	t.d.SetAsk(t.Request)
+	t.d.SetAsk(t.askTurns)
 	return t
 }
 
@@ -110,6 +110,15 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 	}
 	reply, err := (*subs)[0].Do(ctx, env)
 	return wire.CheckReply(reply, err, t.most)
+}
+
+// askTurns is what the dispatcher asks with, of its own.
+func (t *Transport) askTurns(_ context.Context, shard uint32, question []byte) ([]byte, error) {
+	subs := t.shards.Get(shard)
+	if subs == nil {
+		return nil, transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", shard)
+	}
+	return (*subs)[0].AnswerTurns(shard, question)
 }
 
 // SubscribeShard implements [transport.ServerTransport].

@@ -269,6 +269,10 @@ func (t *Transport) forbidden(text string, err error) {
 		t.owners.settle(nil, 0)
 	case strings.Contains(text, "Subscription to "+own):
 		t.log.Error("announcements of new owners may not be heard: they are found when the old ones refuse", "error", err)
+	case strings.Contains(text, "Publish to ") && strings.Contains(text, turnsToken+`"`):
+		t.denyTurns(err) // the dispatcher says what that means
+	case strings.Contains(text, "Subscription to ") && strings.Contains(text, turnsToken+`"`):
+		t.log.Error("other nodes cannot ask what turns wait for here: chains of requests that cross wait until their deadlines", "error", err)
 	case strings.Contains(text, "Publish to "+own):
 		t.log.Warn("new owners may not be announced: clients find them when the old ones refuse", "error", err)
 	}

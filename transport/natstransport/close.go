@@ -45,6 +45,7 @@ func (t *Transport) end() {
 		_ = t.flush(context.Background()) // the replies; without a connection they are lost anyway
 	}
 	_ = t.inboxSub.Unsubscribe()
+	t.unhearTurns()
 	t.stopOwners()
 	t.clock.Stop()
 	close(t.quit)

@@ -90,6 +90,7 @@ const (
 	MaxPeers   = maxPeers
 	MaxBatch   = maxBatch
 	MaxWaiting = maxWaiting
+	MaxAnswers = maxAnswers
 )
 
 // URL is the server that the transport is connected to.
@@ -175,3 +176,8 @@ func (t *Transport) ReplyRoom() int64 { return t.replyRoom.bytes.Load() }
 // SmallReply is the size of a reply that there is room for where there is none for
 // larger ones.
 const SmallReply = small - 32
+
+// AskTurns asks the owner of a shard what turns wait for there.
+func (t *Transport) AskTurns(ctx context.Context, shard uint32, question []byte) ([]byte, error) {
+	return t.askTurns(ctx, shard, question)
+}

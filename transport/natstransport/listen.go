@@ -32,7 +32,7 @@ type hub struct {
 
 // listen begins to hear what the connection reports, until unlisten.
 func (t *Transport) listen() {
-	t.d.SetAsk(t.Request) // before anything is subscribed
+	t.d.SetAsk(t.askTurns) // before anything is subscribed
 	hubs.Lock()
 	h := hubs.of[t.nc]
 	if h == nil {
@@ -100,7 +100,7 @@ func (t *Transport) asyncError(sub *nats.Subscription, err error, alone bool) {
 func (t *Transport) owns(sub *nats.Subscription) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return sub != nil && (sub == t.inboxSub || t.subs[sub] != nil || t.asked[sub] != nil || t.owners.hears(sub))
+	return sub != nil && (sub == t.inboxSub || sub == t.turns.sub || t.subs[sub] != nil || t.asked[sub] != nil || t.owners.hears(sub))
 }
 
 // denied takes the server's refusal to let us publish or subscribe.

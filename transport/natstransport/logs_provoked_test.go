@@ -21,11 +21,7 @@ import (
 // provocations are ways to have every line logged that there is, each by a transport
 // of its own where there is only one a second, and every error of this package
 // that a payload or a header has to do with.
-var provocations = []struct {
-	name    string
-	lines   []string // a line as often as calls log it
-	provoke func(*testing.T, *secretWatch)
-}{
+var provocations = []provocation{
 	{"messages to a shard that do not decode", []string{"message does not decode"}, func(t *testing.T, w *secretWatch) {
 		url := testkit.StartNATS(t)
 		serve(t, w.connect(natstransport.Options{URL: url}), 7, echo)
@@ -238,7 +234,7 @@ var provocations = []struct {
 		tr.Report(errors.New("odd"))
 	}},
 	{"too many subscriptions", []string{"the server refuses subscriptions"}, func(t *testing.T, w *secretWatch) {
-		url := testkit.StartNATSServer(t, &server.Options{MaxSubs: 2}).URL()
+		url := testkit.StartNATSServer(t, &server.Options{MaxSubs: 3}).URL()
 		tr := w.connect(natstransport.Options{URL: url})
 		serve(t, tr, 7, echo)
 		want(t, tr, secret(transport.Envelope{Shard: 7}), string(loud(40)))

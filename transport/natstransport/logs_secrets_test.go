@@ -27,9 +27,16 @@ import (
 // with payloads and header values of one marker, and searches for it what was logged
 // and what calls have returned. Which lines there are it reads in the source, so
 // that a new one has to be provoked here too.
+
+type provocation struct {
+	name    string
+	lines   []string // a line as often as calls log it
+	provoke func(*testing.T, *secretWatch)
+}
+
 func TestNoPayloadInNATSLogsAndErrors(t *testing.T) {
 	lines := logCalls(t)
-	for _, p := range provocations {
+	for _, p := range slices.Concat(provocations, turnProvocations) {
 		t.Run(p.name, func(t *testing.T) {
 			w := watchSecrets(t)
 			p.provoke(t, w)

@@ -21,17 +21,17 @@ import (
 // is not ready.
 func TestTooManySubscriptions(t *testing.T) {
 	for _, given := range []bool{false, true} {
-		url := testkit.StartNATSServer(t, &server.Options{MaxSubs: 3}).URL()
+		url := testkit.StartNATSServer(t, &server.Options{MaxSubs: 4}).URL()
 		opts := natstransport.Options{URL: url}
 		if given {
 			opts = natstransport.Options{Conn: dial(t, url)}
 		}
 		tr, client := connect(t, opts), connect(t, natstransport.Options{URL: url})
-		serve(t, tr, 0, echo) // beside the inbox
+		serve(t, tr, 0, echo) // beside the inbox, and the one of questions for turns
 		last := serve(t, tr, 1, echo)
 		for range 3 {
 			if _, err := tr.SubscribeShard(t.Context(), 2, echo); !errors.Is(err, transport.ErrNotPermitted) || !strings.Contains(err.Error(), "maximum subscriptions") {
-				t.Errorf("a fourth subscription: %v", err)
+				t.Errorf("a third shard: %v", err)
 			}
 		}
 		for shard := range 2 {
@@ -44,14 +44,14 @@ func TestTooManySubscriptions(t *testing.T) {
 		want(t, client, transport.Envelope{Shard: 2, Type: "Echo", Data: []byte("x")}, "x")
 	}
 	slow := nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) { <-time.After(150 * time.Millisecond) }) // others wait behind it
-	tr := connect(t, natstransport.Options{URL: testkit.StartNATSServer(t, &server.Options{MaxSubs: 2}).URL(), NATSOptions: []nats.Option{slow}})
+	tr := connect(t, natstransport.Options{URL: testkit.StartNATSServer(t, &server.Options{MaxSubs: 3}).URL(), NATSOptions: []nats.Option{slow}})
 	serve(t, tr, 0, echo)
 	for shard := range uint32(3) {
 		if _, err := tr.SubscribeShard(t.Context(), shard+1, echo); !errors.Is(err, transport.ErrNotPermitted) {
 			t.Errorf("shard %d, with a slow handler of errors: %v", shard+1, err)
 		}
 	}
-	tr = connect(t, natstransport.Options{URL: testkit.StartNATSServer(t, &server.Options{MaxSubs: 3}).URL()})
+	tr = connect(t, natstransport.Options{URL: testkit.StartNATSServer(t, &server.Options{MaxSubs: 4}).URL()})
 	node := cluster.NewNode(cluster.NodeOptions{Transport: tr, NumShards: 4, Shards: []uint32{0, 1, 2, 3}, Handler: func(context.Context, cluster.Envelope) ([]byte, error) { return nil, nil }})
 	if _, err := node.Start(t.Context()); !errors.Is(err, transport.ErrNotPermitted) {
 		t.Errorf("the node starts with %v", err)

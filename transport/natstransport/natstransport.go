@@ -63,13 +63,14 @@ type Transport struct {
 	boxes  sync.Map // uint32 -> *shardBox
 	owners owners
 	who    string // where answers about owners go
+	turns  turns
 
 	succession time.Duration // the constant, but in tests
 
 	in    chan *nats.Msg // all messages of the connection, in order
 	mu    sync.Mutex
 	subs  map[*nats.Subscription]*subscription
-	fixed map[uint32]int // by shard: how many of subs have epoch 0
+	serve map[uint32][]*subscription // the same by shard, the highest epoch first
 	asked map[*nats.Subscription]*ownersSub
 	marks []chan struct{} // of markers in the channel, in order
 
@@ -112,7 +113,7 @@ func newTransport(opts Options, backlog int) (*Transport, error) {
 		clock:   expiry.New(transport.DefaultRequestTimeout + ttlGrace),
 		in:      make(chan *nats.Msg, backlog),
 		subs:    map[*nats.Subscription]*subscription{},
-		fixed:   map[uint32]int{},
+		serve:   map[uint32][]*subscription{},
 		asked:   map[*nats.Subscription]*ownersSub{},
 		peers:   newPeers(),
 		broken:  make(chan struct{}),
@@ -123,6 +124,7 @@ func newTransport(opts Options, backlog int) (*Transport, error) {
 		ended:      make(chan struct{}),
 	}
 	t.unawaited.log, t.missed.log = opts.Log, opts.Log
+	t.turns.asks = map[*context.CancelCauseFunc]struct{}{}
 	t.calls.open = map[uint64]*call{}
 	t.requestRoom.init(opts.MaxBufferedBytes)
 	t.replyRoom.init(opts.MaxBufferedBytes)

@@ -46,13 +46,15 @@ func (t *Transport) read() {
 // other hands on what is neither a reply nor a mark.
 func (t *Transport) other(m *nats.Msg) {
 	t.mu.Lock()
-	s, asked := t.subs[m.Sub], t.asked[m.Sub]
+	s, asked, turns := t.subs[m.Sub], t.asked[m.Sub], m.Sub == t.turns.sub
 	t.mu.Unlock()
 	switch {
 	case s != nil:
 		t.requests(s, m)
 	case asked != nil:
 		t.tell(asked, m)
+	case turns:
+		t.tellTurns(m)
 	case t.owners.hears(m.Sub):
 		t.announced(m)
 	}

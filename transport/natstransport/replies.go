@@ -1,6 +1,8 @@
 package natstransport
 
 import (
+	"strings"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/transport"
@@ -63,4 +65,18 @@ func (t *Transport) lose(why *transport.Error) {
 	for _, c := range t.calls.takeIf(func(*call) bool { return true }) {
 		c.decide(nil, why)
 	}
+}
+
+// isInbox reports whether a reply may be sent to the subject. One that is no
+// subject the server would refuse, in a line of the log for each reply.
+func (t *Transport) isInbox(reply string) bool {
+	if !strings.HasPrefix(reply, nats.InboxPrefix) && !strings.HasPrefix(reply, t.inboxPrefix) {
+		return false
+	}
+	for token := range strings.SplitSeq(reply, ".") {
+		if token == "" || token == "*" || token == ">" || strings.ContainsAny(token, " \t\r\n") {
+			return false
+		}
+	}
+	return true
 }

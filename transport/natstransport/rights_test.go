@@ -106,3 +106,30 @@ func TestMayNotAsk(t *testing.T) {
 		}
 	}
 }
+
+// TestMayNotAskForTurns: a node without the right to ask another one hears of it at once.
+func TestMayNotAskForTurns(t *testing.T) {
+	url := testkit.StartNATSServer(t, &server.Options{Users: []*server.User{
+		{Username: "node", Password: "p"},
+		{Username: "shy", Password: "p", Permissions: &server.Permissions{
+			Publish:   &server.SubjectPermission{Allow: []string{"clstr.>"}},
+			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
+		}},
+	}}).URL()
+	for _, given := range []bool{false, true} {
+		node, _ := login(t, given, url, "node")
+		sub := serve(t, node, 0, echo)
+		shy, _ := login(t, given, url, "shy")
+		for range 5 {
+			ctx := patient(t)
+			_, err := shy.AskTurns(ctx, 0, about(0)[1:])
+			if ctx.Err() != nil {
+				t.Fatalf("waited for %v: %v", patience, err)
+			}
+			failed(t, err, transport.ErrNotPermitted, transport.NotStarted)
+		}
+		if err := sub.Unsubscribe(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,10 +1,10 @@
 package natstransport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -75,11 +75,14 @@ func (t *Transport) subscribe(s *subscription) (err error) {
 	if t.closed.Load() {
 		return transport.Errorf(transport.ErrTransportClosed, "shard %d", s.shard)
 	}
+	if err = t.hearTurns(); err != nil {
+		return err
+	}
 	if s.nats, err = t.nc.ChanQueueSubscribe(t.subjectOf(s.shard, s.epoch), queueGroup, t.in); err == nil {
 		t.subs[s.nats] = s
-		if s.epoch == 0 {
-			t.fixed[s.shard]++
-		}
+		all := append(t.serve[s.shard], s)
+		slices.SortStableFunc(all, func(a, b *subscription) int { return cmp.Compare(b.epoch, a.epoch) })
+		t.serve[s.shard] = all
 	}
 	return err
 }
@@ -108,7 +111,7 @@ func (t *Transport) flush(ctx context.Context) error {
 func (s *subscription) Shared() bool {
 	s.t.mu.Lock()
 	defer s.t.mu.Unlock()
-	return s.epoch == 0 && s.t.fixed[s.shard] > 1
+	return s.epoch == 0 && slices.ContainsFunc(s.t.serve[s.shard], func(o *subscription) bool { return o != s && o.epoch == 0 })
 }
 
 // Unsubscribe implements [transport.Subscription]. What the server has sent
@@ -144,12 +147,11 @@ func (t *Transport) drain(subs ...*subscription) {
 	}
 	t.mu.Lock()
 	for _, s := range subs {
-		if s.epoch == 0 && t.subs[s.nats] != nil {
-			if t.fixed[s.shard]--; t.fixed[s.shard] == 0 {
-				delete(t.fixed, s.shard)
-			}
-		}
 		delete(t.subs, s.nats)
+		all := slices.DeleteFunc(t.serve[s.shard], func(o *subscription) bool { return o == s })
+		if t.serve[s.shard] = all; len(all) == 0 {
+			delete(t.serve, s.shard)
+		}
 	}
 	t.mu.Unlock()
 }
@@ -209,6 +211,11 @@ func (t *Transport) handOn() {
 			if err = check(e, s.shard); err != nil {
 				h.bad = errBehindBad
 			}
+		}
+		if err == nil && e.Type == turnsAt && e.Delivery == transport.AwaitReply {
+			held = held || p.hold()
+			p.answer(id, m.Reply, []byte(t.turns.subject), nil)
+			continue
 		}
 		if err == nil && crowded != nil && (full || e.Delivery != transport.AwaitNothing) {
 			err = crowded
@@ -281,17 +288,3 @@ func (t *Transport) refuseBytes(m *nats.Msg, err error) {
 
 // maxRefusals bounds the answers to one message that cannot be decoded.
 const maxRefusals = 4096
-
-// isInbox reports whether a reply may be sent to the subject. One that is no
-// subject the server would refuse, in a line of the log for each reply.
-func (t *Transport) isInbox(reply string) bool {
-	if !strings.HasPrefix(reply, nats.InboxPrefix) && !strings.HasPrefix(reply, t.inboxPrefix) {
-		return false
-	}
-	for token := range strings.SplitSeq(reply, ".") {
-		if token == "" || token == "*" || token == ">" || strings.ContainsAny(token, " \t\r\n") {
-			return false
-		}
-	}
-	return true
-}

@@ -1,0 +1,124 @@
+package natstransport
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"math"
+	"sync/atomic"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// turnsAt is the type of a request that any owner of a shard answers: with the subject
+// on which its node is asked what turns wait for there. Clients may know that subject,
+// and may not publish to it: it is an inbox of the node's, apart from the one that
+// replies go to, which clients may not even know.
+const turnsAt = "clstr.turns.at"
+
+// turnsToken ends such a subject.
+const turnsToken = ".turns"
+
+// turns is the node's part in questions for turns.
+type turns struct {
+	sub     *nats.Subscription                    // with the first shard; guarded by Transport.mu
+	subject string                                // set before sub
+	open    atomic.Int32                          // questions that are answered now, or wait to be sent
+	asks    map[*context.CancelCauseFunc]struct{} // of our own questions; guarded by Transport.mu
+}
+
+// hearTurns has the node hear questions for turns. It is called with mu held.
+func (t *Transport) hearTurns() (err error) {
+	if t.turns.sub == nil {
+		t.turns.subject = t.nc.NewInbox() + turnsToken
+		t.turns.sub, err = t.nc.ChanSubscribe(t.turns.subject, t.in)
+	}
+	return err
+}
+
+func (t *Transport) unhearTurns() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.turns.sub != nil {
+		_ = t.turns.sub.Unsubscribe()
+	}
+}
+
+// server returns the newest subscription of the shard, nil if there is none.
+func (t *Transport) server(shard uint32) *subscription {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if all := t.serve[shard]; len(all) > 0 {
+		return all[0]
+	}
+	return nil
+}
+
+// askTurns asks the owner of a shard what turns wait for there: see
+// [transport.Dispatcher.SetAsk].
+func (t *Transport) askTurns(ctx context.Context, shard uint32, question []byte) ([]byte, error) {
+	if s := t.server(shard); s != nil && s.epoch >= t.owners.epochOf(shard) {
+		return s.AnswerTurns(shard, question)
+	}
+	at, err := t.Request(ctx, transport.Envelope{Shard: int(shard), Type: turnsAt})
+	if err != nil {
+		return nil, err
+	}
+	if !t.isInbox(string(at)) {
+		return nil, transport.Errorf(transport.ErrReply, "shard %d: %d bytes are no inbox", shard, len(at))
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	t.mu.Lock()
+	t.turns.asks[&cancel] = struct{}{}
+	t.mu.Unlock()
+	m, err := t.nc.RequestWithContext(ctx, string(at), append(binary.AppendUvarint(nil, uint64(shard)), question...))
+	t.mu.Lock()
+	delete(t.turns.asks, &cancel)
+	t.mu.Unlock()
+	if denied, ok := errors.AsType[*transport.Error](context.Cause(ctx)); ok {
+		return nil, denied
+	}
+	if err != nil {
+		return nil, notSent(err)
+	}
+	return m.Data, nil
+}
+
+// denyTurns ends all questions, because the server permits none.
+func (t *Transport) denyTurns(why error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for cancel := range t.turns.asks {
+		(*cancel)(transport.Errorf(transport.ErrNotPermitted, "%v", why))
+	}
+}
+
+// tellTurns answers a question of another node's. Only the reader calls it, which does
+// not wait for the answer.
+func (t *Transport) tellTurns(m *nats.Msg) {
+	shard, n := binary.Uvarint(m.Data)
+	switch {
+	case n <= 0 || shard > math.MaxUint32:
+		t.packets.undecodable.Add(1)
+		t.log.Warn("question for turns does not decode")
+		return
+	case !t.isInbox(m.Reply): // what a client has a node send here, as a reply, has none
+		t.packets.refused.Add(1)
+		t.log.Warn("question for turns with a reply subject that is no inbox is ignored")
+		return
+	case t.turns.open.Add(1) > maxAnswers:
+		t.turns.open.Add(-1)
+		t.log.Warn("question for turns is ignored: too many come")
+		return // it is asked again
+	}
+	t.running.Go(func() { // ends by itself
+		var answer []byte
+		if s := t.server(uint32(shard)); s != nil {
+			answer, _ = s.AnswerTurns(uint32(shard), m.Data[n:])
+		}
+		t.flusher.Go(message{t, m.Reply, answer, &t.turns.open})
+	})
+}
