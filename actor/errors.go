@@ -39,12 +39,12 @@ var (
 	ErrEncode = errors.New("reply does not marshal")
 )
 
-// Failure is an error of this package: one of those above, with what is to be said of
-// it. What it is, is Why alone. What is behind it is an application's, which may well
-// look like another one of them.
+// Failure is an error of this package: one of those above, with its details. Why alone
+// says which one it is. Cause is an application's error, and may look like another one
+// of this package's.
 type Failure struct {
 	Why   error  // one of those above
-	What  string // of it; empty is nothing
+	What  string // the details; empty is none
 	Cause error  // an application's; nil is none
 
 	RetryAfter time.Duration // until the key is tried again; 0 is not known

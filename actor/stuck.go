@@ -13,7 +13,8 @@ const named = 8
 // Unended says which keys had not ended when the wait for them was over: their stop
 // hooks were cut off.
 type Unended struct {
-	// Keys is how many, but for those that are at a message still, which counts by itself.
+	// Keys is how many there are. A key that is still at a message is left out, because the
+	// message counts by itself.
 	Keys int
 
 	what string

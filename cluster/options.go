@@ -63,10 +63,10 @@ type NodeOptions struct {
 	// count. 0 = default (65,536), -1 = unlimited.
 	MaxInFlight int
 
-	// MaxInFlightBytes is how many bytes (payload, key and headers) the messages may
-	// have, of all shards together, that the node has accepted and not finished. What
-	// comes beyond it is refused with [ErrOverloaded] at once, but what a running
-	// handler asks for may take as much again. 0 = default (256 MiB), -1 = unlimited.
+	// MaxInFlightBytes bounds the bytes (payload, key and headers) of the messages that
+	// the node has accepted and not finished, of all shards together. What comes beyond
+	// it is refused with [ErrOverloaded] at once. Requests of running handlers may take
+	// as much again. 0 = default (256 MiB), -1 = unlimited.
 	MaxInFlightBytes int
 	// MaxBytesPerKey is the same for the messages of one key. One message is always
 	// taken, however large it is, and messages below an 8,192nd part of the bound do

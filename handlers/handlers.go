@@ -25,8 +25,8 @@ type Options struct {
 	// CacheSize is how many keys stay active; beyond it the least recently used
 	// that is neither busy nor has mail is passivated. A key is busy, too, while it
 	// owes an answer that it gives later, until the call's time is up. Choose more
-	// than are in use at once: a key that comes back costs an activation. The node
-	// warns where many do, and counts them (returned_keys_total).
+	// than are in use at once: a key that was evicted and comes back costs an activation.
+	// The node warns if many do, and counts them (returned_keys_total).
 	// 0 = default (1,024), -1 = unlimited.
 	CacheSize int
 	// MailboxSize is how many messages may wait for one key; more are refused

@@ -175,8 +175,8 @@ func (e *Error) WithCause(cause error) *Error {
 }
 
 // Wrapping returns a copy of e with an error behind it that errors.Is and errors.As
-// find in this process. Where it is passed on to a caller, what is registered of it
-// travels.
+// find in this process. If the copy is passed on to a caller, the registered errors
+// behind it travel too.
 func (e *Error) Wrapping(err error) *Error {
 	c := *e
 	c.near = err

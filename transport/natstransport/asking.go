@@ -173,6 +173,7 @@ func (t *Transport) answer(m *nats.Msg) {
 		err = transport.Errorf(transport.ErrBadEnvelope, "owners: of %d shards: 1 to %d allowed", told.NumShards, maxShards)
 	}
 	if err != nil {
+		t.packets.undecodable.Add(1)
 		t.log.Warn("answer about owners is ignored", "error", err)
 		o.settle(nil, askPause)
 		return
@@ -248,6 +249,7 @@ func (o *owners) hears(sub *nats.Subscription) bool {
 func (t *Transport) announced(m *nats.Msg) {
 	told, err := wire.DecodeOwners(m.Data)
 	if err != nil {
+		t.packets.undecodable.Add(1)
 		t.log.Warn("announcement of an owner does not decode", "error", err)
 		return
 	}
