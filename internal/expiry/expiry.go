@@ -142,6 +142,9 @@ func (s *Set) put(n *Node, owner Expirer, index int, at int64) {
 		s.Remove(n)
 		l := s.lock()
 		c := &l.classes[index]
+		if !c.own && c.far(at) {
+			c = &l.classes[len(l.classes)-1]
+		}
 		if n.class.CompareAndSwap(nil, c) { // otherwise it was added elsewhere at the same moment
 			n.owner, n.at = owner, at
 			c.link(n)
@@ -150,6 +153,23 @@ func (s *Set) put(n *Node, owner Expirer, index int, at int64) {
 		}
 		l.mu.Unlock()
 	}
+}
+
+// mostSteps is how far from the end of a list a member may come into it.
+const mostSteps = 16
+
+// far reports whether a member that ends at that moment would come into the list far
+// from its end. Then the heap takes it: otherwise members that come in falling order
+// would walk over all before them. It is called with the lane's mu held.
+func (c *class) far(at int64) bool {
+	last := c.root.prev
+	for range mostSteps {
+		if last == &c.root || last.at <= at {
+			return false
+		}
+		last = last.prev
+	}
+	return true
 }
 
 // link is called with the lane's mu held.

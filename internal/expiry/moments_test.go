@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,3 +117,46 @@ func TestTwoAddOneNode(t *testing.T) {
 	}
 	s.Stop()
 }
+
+// TestListsAreNotWalked: members that come in falling order, as a sender may choose,
+// cost no walk over all that came before. Each ends at its moment.
+func TestListsAreNotWalked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const members = 20_000
+		s := New(time.Hour)
+		now := Now()
+		var ended atomic.Int64
+		var nodes [members]struct {
+			Node
+			done expirerFunc
+		}
+		for i := range nodes {
+			at := now - int64(i)*int64(time.Millisecond)
+			nodes[i].done = func() {
+				if late := Now() - at - int64(time.Hour); late < 0 || late > int64(time.Millisecond) {
+					t.Errorf("member %d ended %v too late", i, time.Duration(late))
+				}
+				ended.Add(1)
+			}
+			s.Add(&nodes[i].Node, nodes[i].done, 0, at)
+		}
+		listed := 0
+		for l := range s.lanes {
+			for n := s.lanes[l].classes[0].root.next; n != &s.lanes[l].classes[0].root; n = n.next {
+				listed++
+			}
+		}
+		if listed > laneCount*mostSteps {
+			t.Errorf("%d of %d members that come in falling order are in lists", listed, members)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := ended.Load(); n != members {
+			t.Errorf("%d of %d have ended", n, members)
+		}
+	})
+}
+
+type expirerFunc func()
+
+func (f expirerFunc) Expire() { f() }
