@@ -14,6 +14,13 @@ func (c *cell) stopRole() Role {
 	return EndingTurn
 }
 
+// ends reports whether the shard has begun to end.
+func (s *shard) ends() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.group != nil
+}
+
 // BeginEnd begins to end a shard, as one of a group: it refuses what comes and what
 // waits, but for what stop hooks ask, and has the keys passivate. [Host.EndShard] waits
 // for that. It does not block.
@@ -69,7 +76,7 @@ func (s *shard) beginEnd(g *EndGroup) {
 	for _, c := range s.table {
 		c.mu.Lock()
 		refused[c] = s.lateMail(c)
-		if h := c.hook(); h != nil && h.what == passivation {
+		if h := c.hook(); h != nil {
 			hooks = append(hooks, h)
 		}
 		if c.invoker != nil {
@@ -97,7 +104,7 @@ func (s *shard) beginEnd(g *EndGroup) {
 	}
 }
 
-// shardEnds says that the shard of a stop hook which runs ends: what it asks is served
+// shardEnds says that the shard of a hook which runs ends: what it asks is served
 // from now on. It is called when the shard has its group.
 func (h *hook) shardEnds() {
 	h.mu.Lock()

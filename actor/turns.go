@@ -87,6 +87,9 @@ func (h *hook) Asks() *Turn {
 			role = c.stopRole()
 		}
 		h.turn = turn.New(c.shard.id, role, c.shard.host.opts.Kind, c.key, h.by)
+		if role == KeyTurn && c.shard.ends() {
+			h.turn.ShardEnds()
+		}
 	}
 	return h.turn
 }

@@ -33,6 +33,7 @@ type living struct {
 	drains    DrainMetrics     // the same
 
 	epochs  []atomic.Uint64 // by shard, as far as is known
+	final   atomic.Pointer[together]
 	foreign foreignKinds
 
 	owners Subscription // answers clients from epochs; nil where the transport asks nobody
@@ -181,10 +182,34 @@ func (l *living) Left() {
 }
 
 // Final implements coordinator.Node.
-func (l *living) Final(shards []uint32) { handlers.Final(l.life, shards) }
+func (l *living) Final(shards []uint32) {
+	handlers.Final(l.life, shards)
+	if len(shards) == 0 { // an incarnation begins
+		l.final.Store(nil)
+		l.life.EndTogether(nil)
+		return
+	}
+	l.final.CompareAndSwap(nil, &together{})
+	final := l.final.Load()
+	final.expect(shards)
+	l.life.EndTogether(final.has)
+}
 
 // NotServed implements coordinator.Node.
-func (l *living) NotServed(shard uint32) { handlers.NotServed(l.life, shard) }
+func (l *living) NotServed(shard uint32) {
+	handlers.NotServed(l.life, shard)
+	l.rests(shard)
+}
+
+// rests notes that a shard's calls have come to rest, and returns what is closed when
+// those of all shards have that end with it; nil if none do.
+func (l *living) rests(shard uint32) <-chan struct{} {
+	final := l.final.Load()
+	if final == nil {
+		return nil
+	}
+	return final.rests(shard)
+}
 
 // Settled implements coordinator.Node.
 func (l *living) Settled() { close(l.n.ready) }

@@ -171,8 +171,11 @@ func (n *Node) runFixed(ctx context.Context, life *transport.Lifetime, log *slog
 	close(n.ready)
 	<-ctx.Done()
 	log.Info("node drains")
-	quiesce(subs, life)
+	own := shardsOf(n.opts.Shards)
+	life.EndTogether(func(shard uint32) bool { return own[shard] })
+	over := quiesce(subs, life, orDefault(n.opts.StopTimeout, defaultStopTimeout))
 	err = errors.Join(unsubscribe(subs), life.End())
+	over()
 	n.owned(0)
 	log.Info("node has ended")
 	return err

@@ -44,6 +44,12 @@ func (s *ownedShard) drain(ctx context.Context) (lost int, err error) {
 		defer cancel()
 		err = s.drainer.Drop(heed) // the late ones lose their context
 	}
+	if all := s.l.rests(s.guard.Shard); all != nil {
+		select {
+		case <-all: // what handlers of the others ask is served until then
+		case <-calls.Done():
+		}
+	}
 	hooks, cancel := context.WithDeadline(ctx, end.hooks)
 	defer cancel()
 	late := s.l.life.EndShard(hooks, s.guard.Shard, false)
@@ -108,6 +114,7 @@ func (s *ownedShard) Lapse(lapsed bool) {
 // Drop implements coordinator.Shard.
 func (s *ownedShard) Drop(ctx context.Context) error {
 	defer s.l.closed(s)
+	s.l.rests(s.guard.Shard) // others may wait for it
 	return s.cutOff(ctx)
 }
 
@@ -161,7 +168,8 @@ func (f ownedFront) Moving() bool { return f.guard.Moving() }
 func (f ownedMeasured) Moving() bool { return f.guard.Moving() }
 
 // admit decides about a call. While a shard moves, what has been accepted of
-// senders that do not wait is still served; who waits is sent to the next owner.
+// senders that do not wait is still served; other calls are sent to the next owner, if
+// there will be one.
 func admit(n *Node, g *coordinator.Guard, c *transport.Call, now time.Time, starts bool) *Error {
 	var standing coordinator.Standing
 	switch {
@@ -176,7 +184,7 @@ func admit(n *Node, g *coordinator.Guard, c *transport.Call, now time.Time, star
 	case coordinator.Serving:
 		return nil
 	case coordinator.Moving:
-		if starts && !c.AwaitsReply() || c.Needed() || g.Final() && c.StopHook() != transport.KeyTurn {
+		if starts && (!c.AwaitsReply() || g.Final()) || c.Needed() || g.Final() && c.StopHook() != transport.KeyTurn {
 			return nil
 		}
 		return transport.Errorf(ErrNotOwner, "node %s hands shard %d over", n.opts.NodeID, g.Shard)

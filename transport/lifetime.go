@@ -33,6 +33,8 @@ type Lifetime struct {
 
 	onFailed func(*Error)
 
+	together atomic.Pointer[func(shard uint32) bool] // see EndTogether
+
 	gone chan struct{} // closed when End has ended all
 
 	mu     sync.Mutex
@@ -219,6 +221,23 @@ func (l *Lifetime) holdShard(shard uint32) (release func()) {
 			f()
 		}
 	}
+}
+
+// EndTogether says which shards end together, with nobody to take them: what a turn of
+// one of them waits for is served by the others, until the subscription's Quiesce or
+// Drain, and the end of its keys, are over. nil says that none do any more.
+func (l *Lifetime) EndTogether(shards func(shard uint32) bool) {
+	if shards == nil {
+		l.together.Store(nil)
+		return
+	}
+	l.together.Store(&shards)
+}
+
+// waitsAtTheEnd reports whether a turn of a shard that ends with the call's waits for it.
+func (c *Call) waitsAtTheEnd() bool {
+	shards := c.sub.life.together.Load()
+	return shards != nil && (*shards)(uint32(c.env.Shard)) && c.waiting().OfShards(*shards)
 }
 
 // Report is called by what does not end in time: End returns err.

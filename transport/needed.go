@@ -32,14 +32,15 @@ var drainReach = reach{turns: 4096, hops: 64, drains: true}
 // for it is not believed. Needed is true if such a turn runs here and waits now, or if a
 // turn of the shard was found to wait for such a turn of another shard. What is not
 // known yet is searched for, and a later try of the call is admitted. What a stop hook
-// of a shard that ends waits for is needed in every shard.
+// of a shard that ends waits for is needed in every shard. What any turn of such a shard
+// waits for is needed in the shards that end together with it ([Lifetime.EndTogether]).
 func (c *Call) Needed() bool {
 	line := c.waiting()
 	if line == nil || c.alone {
 		return false
 	}
 	shard := uint32(c.env.Shard)
-	if role := c.StopHook(); role == EndingTurn || role == LastTurn {
+	if role := c.StopHook(); role == EndingTurn || role == LastTurn || c.waitsAtTheEnd() {
 		return true
 	}
 	for t := range line.Line() {
@@ -143,7 +144,7 @@ func InStopHook(ctx context.Context) bool {
 }
 
 // admits reports whether a shard that refuses what comes serves c all the same: because
-// it drains, and its calls wait for c, or because stop hooks run, and one does.
+// it drains, and its calls wait for c, or because its node ends, and a stop hook or another turn of the node waits for c.
 func (s *Sub) admits(c *Call) bool {
-	return s.draining.Load() && c.Needed() || s.stops.Load() && c.StopHook() != KeyTurn
+	return s.draining.Load() && c.Needed() || s.stops.Load() && (c.StopHook() != KeyTurn || c.waitsAtTheEnd())
 }

@@ -141,6 +141,21 @@ func Waiting(number uint64, shard uint32) *Turn {
 	return t
 }
 
+// OfShards reports whether t, or a turn that waits for it, is a turn of this process that
+// belongs to such a shard and waits now.
+func (t *Turn) OfShards(shards func(uint32) bool) bool {
+	for t := range t.Line() {
+		s := stripeOf(t.Number)
+		s.mu.Lock()
+		own := s.turns[t.Number]
+		s.mu.Unlock()
+		if own != nil && shards(own.Shard) && own.own.waitsNow() {
+			return true
+		}
+	}
+	return false
+}
+
 // WaitsFor returns at most so many of the turns of this process that the turn of the
 // number waits for, as far as those wait themselves: they handle its calls, or run
 // where its calls stand in line. It takes what it has looked at from looks, and looks

@@ -106,7 +106,8 @@ func (t *Turn) Wait(shard uint32) { t.own.wait(shard) }
 // Waited is the end of a Wait.
 func (t *Turn) Waited(shard uint32) { t.own.waited(shard) }
 
-// ShardEnds says that the shard of a stop hook's turn has begun to end.
+// ShardEnds says that the shard of a hook's turn has begun to end: what the hook asks is
+// served like what a stop hook asks, because the shard waits for both.
 func (t *Turn) ShardEnds() {
 	t.own.mu.Lock()
 	defer t.own.mu.Unlock()
@@ -136,6 +137,8 @@ func (t *Turn) stops(shard uint32) (role Role, told int, waits bool) {
 		return Ending, 0, waits
 	case t.Role == Stop:
 		return Stop, 0, waits
+	case s.ends: // another hook's, which its shard waits for
+		return Ending, 0, waits
 	case s.serves != Key && s.told <= Most:
 		return s.serves, s.told, waits
 	}
