@@ -162,7 +162,7 @@ func HookTimeout(limit time.Duration) Option {
 // OnDrain calls a method on the entity's turn when its shard begins to move, or its node
 // to end, while the entity owes answers ([OnRequestLater]). On that turn it may still
 // give them. What is declared with [Answer.NoEffect], and is still owed then, goes back,
-// and its caller asks the next owner. Any other answer has two seconds; then its caller
+// and its caller asks the next owner. Any other answer has half a second; then its caller
 // is told that the request may have run. An entity that leaves another request open
 // while it drains hears of that one, too. The method's error is logged.
 func OnDrain[E any](method func(*E, *Context) error) Option {
@@ -243,6 +243,9 @@ func (i *instance) Passivate(c *Context) {
 		c.call.(*hook).err = err // the shell tells, which knows what is behind it
 	}
 }
+
+// HookTimeout is what the definition says of it.
+func (i *instance) HookTimeout() time.Duration { return i.table.hookTimeout }
 
 // Drain is called when a drain waits for what the entity owes.
 func (i *instance) Drain(c *Context) {

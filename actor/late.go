@@ -5,7 +5,7 @@ import pactor "github.com/asynkron/protoactor-go/actor"
 // Draining is sent to a protoactor actor that owes answers when its shard begins to
 // move, or its node to end. On that turn it may still answer. What it has declared with
 // [NoEffect], and has not answered, goes back when the turn has ended, and its sender
-// asks the next owner. Any other answer has two seconds; then its sender is told that
+// asks the next owner. Any other answer has half a second; then its sender is told that
 // the request may have run.
 type Draining struct{}
 

@@ -30,6 +30,9 @@ type Entity interface {
 	Passivate(*Context)
 }
 
+// limited is an [Entity] whose definition limits its hooks; 0 is no word on it.
+type limited interface{ HookTimeout() time.Duration }
+
 // shell is one incarnation of a key's actor, as protoactor knows it: it makes
 // the user's actor on its own turn, where it may block and fail, and stands
 // between it and what only concerns the key.
@@ -212,8 +215,8 @@ func (s *shell) watched(ctx pactor.Context) {
 // hookTimeout is the host's, the definition's, or the default.
 func (s *shell) hookTimeout() time.Duration {
 	limit := s.shard.host.opts.HookTimeout
-	if i, ok := s.inner.(*instance); ok && limit == 0 {
-		limit = i.table.hookTimeout
+	if l, ok := s.inner.(limited); ok && limit == 0 {
+		limit = l.HookTimeout()
 	}
 	return cmp.Or(limit, DefaultHookTimeout)
 }

@@ -65,7 +65,7 @@ func AloneWithOpts(t *testing.T, factory handlers.ActorFactory, key string, opts
 		if opts.Kind != "" {
 			client = c.Client().Kind(opts.Kind).Key(key)
 		}
-		f(t, &Entity{t: t, client: client, watch: w})
+		f(t, &Entity{t: t, client: client, watch: w, cluster: c})
 	})
 }
 
@@ -75,6 +75,8 @@ type Entity struct {
 	t      testing.TB
 	client *cluster.ScopedClient
 	watch  *watch
+
+	cluster *Cluster
 }
 
 // Client returns the client that [Ask] and Notify use, for what they do not
@@ -146,6 +148,23 @@ func (e *Entity) Restart() error {
 	e.t.Helper()
 	e.Passivate()
 	return e.Activate()
+}
+
+// Drain has the entity's node end and another take its shard, as in a planned move: an
+// entity that owes answers hears of it (actor.OnDrain, or the message actor.Draining),
+// requests that were declared with NoEffect go to the next owner, where they make the
+// entity anew, and others get half a second. It returns when the next owner serves;
+// clients ask that again after a pause, for which Advance(time.Second) is enough.
+func (e *Entity) Drain() {
+	e.t.Helper()
+	if net, ok := e.cluster.net.(*memNetwork); ok {
+		net.expectOwners()
+	}
+	for _, id := range e.cluster.ids {
+		e.cluster.StopNode(id)
+		e.cluster.StartNode(id)
+	}
+	e.Wait()
 }
 
 // Crash makes the entity panic on a turn of its own: its state is lost and

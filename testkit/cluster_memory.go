@@ -163,6 +163,13 @@ func (s *memSub) Unsubscribe() error {
 	return s.Sub.Unsubscribe()
 }
 
+// expectOwners says that owners come and go: a shard without one will have one.
+func (n *memNetwork) expectOwners() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.live = true
+}
+
 // remove takes subscriptions to a shard out of the table. It is called with mu held.
 func (n *memNetwork) remove(shard uint32, which func(*memSub) bool) {
 	kept := slices.DeleteFunc(slices.Clone(n.shards[shard]), which) // a request may hold the old one

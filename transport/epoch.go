@@ -35,7 +35,7 @@ type Drainer interface {
 	// Drain refuses what arrives from now on, but what calls in flight wait for
 	// ([Call.Needed]), and returns when every accepted call has finished, or with
 	// ctx's error. The subscription remains, and refuses all. Keys that owe answers
-	// are told at once ([Call.OnDrain]); what they still owe two seconds later is
+	// are told at once ([Call.OnDrain]); what they still owe half a second later is
 	// handed back, or cut off.
 	Drain(ctx context.Context) error
 	// Rest is Drain at the end of the shard's keys: what stop hooks ask is not admitted

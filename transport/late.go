@@ -9,8 +9,9 @@ import (
 
 // lateGrace is how long a shard that drains waits for answers that are owed: for a
 // goroutine or a timer to give them. The message that would cause one is refused
-// meanwhile, so that a longer wait would seldom help.
-const lateGrace = 2 * time.Second
+// meanwhile, so that a longer wait would seldom help. A planned stop with answers that
+// are owed takes under a second.
+const lateGrace = 500 * time.Millisecond
 
 // lateCall is a call that its handler has left open.
 type lateCall struct {
