@@ -295,7 +295,7 @@ func TestErrorIsDecodedByItsCaller(t *testing.T) {
 	slow := start(patient(t), client, transport.Envelope{Type: "Slow"})
 	receive(t, "the decoding", decoding)
 	want(t, client, transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("x")}, "x")
-	close(decoded)
+	decoded <- struct{}{}
 	r := receive(t, "the slow call", slow)
 	if _, ok := errors.AsType[*slowly](r.err); !ok {
 		t.Errorf("got %v", r.err)
