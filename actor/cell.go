@@ -120,7 +120,7 @@ func (c *cell) turns(slot pool.Slot) (again bool) {
 		if value == nil { // runtime.Goexit: this goroutine ends, another goes on
 			value = "runtime.Goexit"
 			defer c.shard.host.system.pool.Go(c)
-			if leftTurn(current) {
+			if current == nil || leftTurn(current) {
 				return
 			}
 		}
@@ -150,7 +150,10 @@ func (c *cell) turns(slot pool.Slot) (again bool) {
 			current = &Draining{}
 			c.hearOfDrain(invoker)
 		} else if user {
-			c.handle(m, invoker, slot)
+			if x := c.handle(m, invoker, slot); x != nil {
+				current = nil // it is not the actor that ends the goroutine from here on
+				x.call.End()
+			}
 		} else {
 			c.invokeSystem(m, invoker)
 		}
@@ -215,14 +218,15 @@ func (c *cell) next(afterUser bool) (m any, invoker pactor.MessageInvoker, user 
 // leave is what a cell's next turn is when its actor asked to be passivated.
 var leave any = new(byte)
 
-func (c *cell) handle(m any, invoker pactor.MessageInvoker, slot pool.Slot) {
+// handle returns a call that has been handled, and has yet to be told.
+func (c *cell) handle(m any, invoker pactor.MessageInvoker, slot pool.Slot) *Context {
 	x, ok := m.(*Context)
 	if !ok {
 		invoker.InvokeUserMessage(m)
-		return
+		return nil
 	}
 	if !x.call.Start(slot) {
-		return
+		return nil
 	}
 	x.cell = c
 	if s, ok := actorOf(invoker).(*shell); ok && s.entity == nil {
@@ -233,7 +237,7 @@ func (c *cell) handle(m any, invoker pactor.MessageInvoker, slot pool.Slot) {
 			c.leftOpen(x.call, nil)
 		}
 	}
-	x.call.End()
+	return x
 }
 
 func (c *cell) invokeSystem(m any, invoker pactor.MessageInvoker) {

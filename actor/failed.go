@@ -36,7 +36,8 @@ func (c *cell) failed(current any, value any) {
 		for _, child := range ctx.Children() {
 			ctx.Stop(child)
 		}
-	case s.inner == nil: // it was not activated, and has told itself to stop
+	case s.inner == nil: // it was not activated, and must not be left without an actor
+		invoker.(pactor.Context).Stop(selfOf(invoker))
 	default:
 		invoker.EscalateFailure(fmt.Sprintf("panic: %T", value), nil)
 	}

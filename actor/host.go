@@ -217,20 +217,21 @@ func (h *Host) count(delta int) {
 	} else if !h.over() {
 		h.allBusy.Store(false)
 	}
-	if o := h.opts.Observer; o != nil {
-		defer sparse.Recover(h.system.log, "the metrics")
-		o.ActiveKeys(h.opts.Kind, delta)
+	if o := h.opts.Observer; o != nil { // the key is yet to be spawned, or a supervisor is at it
+		sparse.Apart(h.system.log, "the metrics", func() { o.ActiveKeys(h.opts.Kind, delta) })
 	}
 }
 
-func (h *Host) activated(err error) {
-	defer sparse.Recover(h.system.log, "the metrics")
-	switch o := h.opts.Observer; {
-	case o == nil:
-	case err != nil:
-		o.ActivationFailed(h.opts.Kind)
-	default:
+func (h *Host) activated() {
+	if o := h.opts.Observer; o != nil {
+		defer sparse.Recover(h.system.log, "the metrics")
 		o.Activated(h.opts.Kind)
+	}
+}
+
+func (h *Host) notActivated() {
+	if o := h.opts.Observer; o != nil { // the messages that wait are yet to be answered
+		sparse.Apart(h.system.log, "the metrics", func() { o.ActivationFailed(h.opts.Kind) })
 	}
 }
 
@@ -242,9 +243,8 @@ func (h *Host) passivated() {
 }
 
 func (h *Host) refused() {
-	if o := h.opts.Observer; o != nil {
-		defer sparse.Recover(h.system.log, "the metrics")
-		o.MailboxRefused(h.opts.Kind)
+	if o := h.opts.Observer; o != nil { // the message is yet to be answered
+		sparse.Apart(h.system.log, "the metrics", func() { o.MailboxRefused(h.opts.Kind) })
 	}
 }
 

@@ -3,6 +3,7 @@ package actor_test
 import (
 	"errors"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -151,10 +152,22 @@ func (w *world) processesOf(key string) int {
 	return 0
 }
 
-// explosive is an observer that panics at all that it is told.
-type explosive struct{ told atomic.Int32 }
+// explosive is an observer that panics at all that it is told, or, each sixth time, ends
+// its goroutine.
+type explosive struct {
+	told  atomic.Int32
+	exits bool
+}
 
-func (o *explosive) panic()                           { o.told.Add(1); panic("metrics") }
+func (o *explosive) panic() {
+	switch n := o.told.Add(1); {
+	case !o.exits:
+		panic("metrics")
+	case n%6 == 0:
+		runtime.Goexit()
+	}
+}
+
 func (o *explosive) Activated(string)                 { o.panic() }
 func (o *explosive) ActivationFailed(string)          { o.panic() }
 func (o *explosive) Passivated(string)                { o.panic() }
@@ -185,6 +198,32 @@ func TestObserverThatPanics(t *testing.T) {
 		w.stop()
 		if n := w.Active(); n != 0 || o.told.Load() < 20 {
 			t.Errorf("%d keys are active; the observer was told %d times", n, o.told.Load())
+		}
+	})
+}
+
+// TestObserverThatExits: what it ends costs the key that it is told of, and no later
+// incarnation.
+func TestObserverThatExits(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		o := &explosive{exits: true}
+		w := newWorldOn(t, actor.HostOptions{Observer: o, CacheSize: 1, Factory: func(key string) (actor.Actor, error) {
+			if key == "bad" {
+				return nil, errBroken
+			}
+			return &entity{handle: func(c *actor.Context) { c.Call().Reply(nil, nil) }}, nil
+		}}, slog.New(slog.DiscardHandler), -1)
+		for range 40 {
+			for _, key := range []string{"a", "b", "bad"} {
+				if _, err := w.send(key, "go").wait(t); err != nil && !errors.Is(err, actor.ErrActivation) {
+					t.Errorf("got %v", err)
+				}
+			}
+			pass(time.Minute)
+		}
+		w.stop()
+		if n := w.Active(); n != 0 {
+			t.Errorf("%d keys are active", n)
 		}
 	})
 }

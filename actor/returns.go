@@ -79,8 +79,7 @@ func (r *returns) comes(c *cell) {
 }
 
 func (r *returns) observe() {
-	defer sparse.Recover(r.host.system.log, "the metrics")
-	r.observer.KeyReturned(r.host.opts.Kind)
+	sparse.Apart(r.host.system.log, "the metrics", func() { r.observer.KeyReturned(r.host.opts.Kind) })
 }
 
 // count returns whether a key comes back, and how many do a second if that is to be

@@ -102,7 +102,6 @@ func (s *shell) start(ctx pactor.Context) {
 		ctx.Stop(ctx.Self())
 		return
 	}
-	s.begins()
 	err, returned := errPanic, false
 	defer func() {
 		if !returned {
@@ -112,13 +111,15 @@ func (s *shell) start(ctx pactor.Context) {
 			}
 			s.cell.logPanic("activation", value)
 		}
-		s.shard.host.activated(err)
 		if s.live = err == nil; !s.live {
+			s.shard.host.notActivated()
 			s.giveUp(ctx, err)
 			return
 		}
 		s.shard.host.backoff.succeeds(s.shard.id, s.cell.key)
+		s.shard.host.activated() // last: it may end the goroutine
 	}()
+	s.begins()
 	err = s.activate(ctx)
 	returned = true
 }
@@ -223,14 +224,12 @@ func (s *shell) hookTimeout() time.Duration {
 
 // end tells the user's actor that it has stopped or is replaced.
 func (s *shell) end(ctx pactor.Context) {
-	defer func() {
-		if s.live {
-			s.live = false
-			s.shard.host.passivated()
-		}
-		s.keyEnded()
-		s.timed.end()
-	}()
+	if s.live {
+		s.live = false
+		defer s.shard.host.passivated()
+	}
+	defer s.keyEnded()
+	defer s.timed.end()
 	if s.entity != nil && !s.broken { // its hook is Passivate
 		s.protect(ctx, s.pass)
 		return

@@ -2,9 +2,11 @@ package cluster
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"sync"
 
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -96,6 +98,7 @@ type Client struct {
 	known   known
 	metrics ClusterMetrics
 	calls   CallMetrics // metrics; nil as that is
+	log     *slog.Logger
 	retry   []error
 	// keepsTTL: the transport is the library's, which ends the wait of a request
 	// at its TTL. Others only know the context.
@@ -115,6 +118,7 @@ func NewClient(opts ClientOptions) (*Client, error) {
 		opts:     opts,
 		keepsTTL: keepsTTL,
 		metrics:  measuring(opts.Metrics),
+		log:      sparse.New(nil),
 		retry:    append([]error{ErrNotOwner, ErrDraining, ErrHandedBack, ErrDisconnected}, opts.RetryOn...),
 	}
 	c.calls = callMetrics(c.metrics)

@@ -77,8 +77,10 @@ type vitals struct {
 	ended  bool
 	failed error // what it has ended with
 
-	owned int // how many shards are subscribed
-	told  int // what the gauge says
+	owned int  // how many shards are subscribed
+	told  int  // what the gauge says
+	gauge int  // what it is to say
+	tells bool // it is being told
 	why   HealthReason
 	since time.Time
 }
@@ -87,13 +89,14 @@ type vitals struct {
 // [Node.Run] too, and does not block.
 func (n *Node) Health() Health {
 	v := &n.vitals
+	defer n.tellOwned()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return n.look()
 }
 
-// look finds out how the node is, and tells the gauge. It is called with vitals.mu
-// held.
+// look finds out how the node is, and what the gauge is to say. It is called with
+// vitals.mu held, and tellOwned without.
 func (n *Node) look() Health {
 	v := &n.vitals
 	h := Health{NodeID: n.opts.NodeID, ShardsOwned: v.owned, ShardsWanted: len(n.opts.Shards)}
@@ -106,16 +109,27 @@ func (n *Node) look() Health {
 		v.why, v.since = h.Why, time.Now()
 	}
 	h.Since = v.since
-	if n.metrics != nil && v.told != h.ShardsOwned {
-		v.told = h.ShardsOwned
-		n.tellOwned(v.told) // under the lock: the last to tell is right
-	}
+	v.gauge = h.ShardsOwned
 	return h
 }
 
-func (n *Node) tellOwned(shards int) {
-	defer sparse.Recover(n.opts.Log, "the metrics")
-	n.metrics.ShardsOwned(n.opts.NodeID, shards)
+// tellOwned tells the gauge. One tells at a time, until what it has told holds, so that
+// the last to tell is right.
+func (n *Node) tellOwned() {
+	v := &n.vitals
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if n.metrics == nil || v.tells {
+		return
+	}
+	for v.tells = true; v.told != v.gauge; {
+		v.told = v.gauge
+		shards := v.told
+		v.mu.Unlock() // the metrics may ask how the node is
+		sparse.Apart(n.opts.Log, "the metrics", func() { n.metrics.ShardsOwned(n.opts.NodeID, shards) })
+		v.mu.Lock()
+	}
+	v.tells = false
 }
 
 // reason is why the node does not serve. It fills in what is known of its lease.
@@ -189,6 +203,7 @@ func (n *Node) lives(ctx context.Context) (stop func()) {
 
 // set changes what is known, and looks what follows from that.
 func (v *vitals) set(n *Node, change func(*vitals)) {
+	defer n.tellOwned()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	change(v)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -268,6 +269,36 @@ func TestLivenessOfANodeThatHasFailed(t *testing.T) {
 		if status, body := p.probe(which); status != 503 || body["why"] != "ended" || !strings.Contains(fmt.Sprint(body["error"]), "Handler") {
 			t.Errorf("%s: %d %v", which, status, body)
 		}
+	}
+}
+
+// curious is metrics that look at the node's health.
+type curious struct {
+	cluster.ClusterMetrics
+	node *cluster.Node
+	told []int
+}
+
+func (m *curious) ShardsOwned(_ string, count int) {
+	m.node.Health()
+	m.told = append(m.told, count)
+}
+
+// TestHealthFromAMetric: Health does not block, so the gauge may ask for it.
+func TestHealthFromAMetric(t *testing.T) {
+	m := &curious{ClusterMetrics: cluster.NopClusterMetrics()}
+	m.node = cluster.NewNode(cluster.NodeOptions{
+		NodeID: "a", Transport: memtransport.New(memtransport.Options{}), NumShards: 1, Shards: []uint32{0}, Handler: echoData, Log: quiet, Metrics: m,
+	})
+	stop, err := m.node.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if want := []int{0, 1, 0}; !slices.Equal(m.told, want) {
+		t.Errorf("the gauge was told %v, want %v", m.told, want)
 	}
 }
 

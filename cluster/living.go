@@ -154,8 +154,7 @@ func (l *living) Reachable() bool { return connected(l.transport) }
 // Opened implements coordinator.Node.
 func (l *living) Opened(g *coordinator.Guard, gap time.Duration) {
 	if l.metrics != nil {
-		defer sparse.Recover(l.n.opts.Log, "the metrics")
-		l.metrics.ShardOpened(g.Why, gap)
+		sparse.Apart(l.n.opts.Log, "the metrics", func() { l.metrics.ShardOpened(g.Why, gap) })
 	}
 }
 

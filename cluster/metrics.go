@@ -3,6 +3,7 @@ package cluster
 import (
 	"time"
 
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/metrics"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -72,6 +73,37 @@ func callMetrics(m ClusterMetrics) CallMetrics {
 		return calls
 	}
 	return byKind{m}
+}
+
+// begin is told of a request that begins. A client's metrics that panic cost their panic
+// in the log: a caller must not be hurt by them, whose turn may be an entity's.
+func (c *Client) begin(kind, msgType string) metrics.Timer {
+	defer sparse.Recover(c.log, "the metrics")
+	return c.calls.RequestStarted(kind, msgType)
+}
+
+// observe is told that the request is over.
+func (c *Client) observe(t metrics.Timer) {
+	if t != nil { // beginning it has not panicked
+		defer sparse.Recover(c.log, "the metrics")
+		t.ObserveDuration()
+	}
+}
+
+// count is told how a call has ended.
+func (c *Client) count(env *Envelope, err error) {
+	defer sparse.Recover(c.log, "the metrics")
+	if o := OutcomeOf(err); env.Delivery == transport.AwaitReply {
+		c.calls.RequestEnded(env.Kind, env.Type, o)
+	} else {
+		c.calls.NotifyEnded(env.Kind, env.Type, o)
+	}
+	if err == nil {
+		return
+	}
+	if code := failedBy(err); code != "" {
+		c.metrics.TransportError(code)
+	}
 }
 
 // EntityMetrics may be implemented by a [ClusterMetrics] that also wants to know

@@ -26,8 +26,7 @@ func (s *ownedShard) Drain(ctx context.Context) (counts transport.DrainCounts, e
 	counts = s.drainer.Counts()
 	counts.Lost += uint32(keys)
 	if m := s.l.drains; m != nil {
-		defer sparse.Recover(s.l.n.opts.Log, "the metrics")
-		m.ShardDrained(counts)
+		sparse.Apart(s.l.n.opts.Log, "the metrics", func() { m.ShardDrained(counts) })
 	}
 	return counts, err
 }

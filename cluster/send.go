@@ -58,8 +58,8 @@ func (c *Client) callUnder(ctx context.Context, by *mapping, t target, d transpo
 	if env.Delivery == transport.AwaitNothing && transport.InStopHook(ctx) {
 		env.Delivery = transport.AwaitAccept // else its shard might end first
 	}
-	if m := c.calls; m != nil && d == transport.AwaitReply {
-		defer m.RequestStarted(t.kind, msgType).ObserveDuration()
+	if c.calls != nil && d == transport.AwaitReply {
+		defer c.observe(c.begin(t.kind, msgType))
 	}
 	ctx, cancel, byDefault := c.bounded(ctx, &env)
 	if cancel != nil {
@@ -215,18 +215,8 @@ func ended(ctx context.Context, err error, byDefault bool) error {
 
 // done counts a call and gives its error the words of what was called.
 func (c *Client) done(reply []byte, err error, env *Envelope) ([]byte, error) {
-	if m := c.calls; m != nil {
-		o := OutcomeOf(err)
-		if env.Delivery == transport.AwaitReply {
-			m.RequestEnded(env.Kind, env.Type, o)
-		} else {
-			m.NotifyEnded(env.Kind, env.Type, o)
-		}
-		if err != nil {
-			if code := failedBy(err); code != "" {
-				c.metrics.TransportError(code)
-			}
-		}
+	if c.calls != nil {
+		c.count(env, err)
 	}
 	if err != nil {
 		return nil, transport.Annotate(err, operation(env))

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/metrics"
 	"github.com/clstr-go/clstr/testkit"
@@ -88,45 +87,49 @@ func alive(t *testing.T, f func() error) (err error) {
 	return err
 }
 
-// explosiveMetrics panic at whatever they are told.
-type explosiveMetrics struct{ cluster.ClusterMetrics }
+// explosiveMetrics do what they were made for at whatever they are told.
+type explosiveMetrics struct {
+	cluster.ClusterMetrics
+	boom func(method string)
+}
 
-type explosiveTimer struct{}
+type explosiveTimer struct{ explosiveMetrics }
 
-func (explosiveTimer) ObserveDuration() { panic("metrics") }
+func (m explosiveTimer) ObserveDuration() { m.boom("ObserveDuration") }
 
-func (explosiveMetrics) RequestDuration(string) metrics.Timer { return metrics.NopTimer }
-func (explosiveMetrics) RequestCompleted(string, bool)        {}
-func (explosiveMetrics) NotifyCompleted(string, bool)         {}
-func (explosiveMetrics) TransportError(string)                {}
-func (explosiveMetrics) HandlerDuration(string) metrics.Timer { return explosiveTimer{} }
-func (explosiveMetrics) HandlerCompleted(string, bool)        { panic("metrics") }
-func (explosiveMetrics) HandlersActive(string, int)           {}
-func (explosiveMetrics) ShardsOwned(string, int)              { panic("metrics") }
-func (explosiveMetrics) Activated(string)                     { panic("metrics") }
-func (explosiveMetrics) ActivationFailed(string)              { panic("metrics") }
-func (explosiveMetrics) Passivated(string)                    { panic("metrics") }
-func (explosiveMetrics) MailboxRefused(string)                { panic("metrics") }
-func (explosiveMetrics) ActiveKeys(string, int)               { panic("metrics") }
-func (explosiveMetrics) CallRefused(string)                   { panic("metrics") }
-func (explosiveMetrics) NotificationFailed(string)            { panic("metrics") }
-func (explosiveMetrics) ShardOpened(string, time.Duration)    { panic("metrics") }
-func (explosiveMetrics) ShardDrained(cluster.DrainCounts)     { panic("metrics") }
-func (explosiveMetrics) KeyReturned(string)                   { panic("metrics") }
+func (m explosiveMetrics) RequestDuration(string) metrics.Timer {
+	m.boom("RequestDuration")
+	return explosiveTimer{m}
+}
+
+func (m explosiveMetrics) HandlerDuration(string) metrics.Timer {
+	m.boom("HandlerDuration")
+	return explosiveTimer{m}
+}
+
+func (m explosiveMetrics) RequestCompleted(string, bool)     { m.boom("RequestCompleted") }
+func (m explosiveMetrics) NotifyCompleted(string, bool)      { m.boom("NotifyCompleted") }
+func (m explosiveMetrics) TransportError(string)             { m.boom("TransportError") }
+func (m explosiveMetrics) HandlerCompleted(string, bool)     { m.boom("HandlerCompleted") }
+func (m explosiveMetrics) HandlersActive(string, int)        { m.boom("HandlersActive") }
+func (m explosiveMetrics) ShardsOwned(string, int)           { m.boom("ShardsOwned") }
+func (m explosiveMetrics) Activated(string)                  { m.boom("Activated") }
+func (m explosiveMetrics) ActivationFailed(string)           { m.boom("ActivationFailed") }
+func (m explosiveMetrics) Passivated(string)                 { m.boom("Passivated") }
+func (m explosiveMetrics) MailboxRefused(string)             { m.boom("MailboxRefused") }
+func (m explosiveMetrics) ActiveKeys(string, int)            { m.boom("ActiveKeys") }
+func (m explosiveMetrics) CallRefused(string)                { m.boom("CallRefused") }
+func (m explosiveMetrics) NotificationFailed(string)         { m.boom("NotificationFailed") }
+func (m explosiveMetrics) ShardOpened(string, time.Duration) { m.boom("ShardOpened") }
+func (m explosiveMetrics) ShardDrained(cluster.DrainCounts)  { m.boom("ShardDrained") }
+func (m explosiveMetrics) KeyReturned(string)                { m.boom("KeyReturned") }
 
 // TestMetricsThatPanic: no call, no key and no shard is hurt by them, and a node ends
 // as it does without.
 func TestMetricsThatPanic(t *testing.T) {
 	eachShards(t, func(t *testing.T, opts testkit.ClusterOptions) {
-		opts.Metrics = explosiveMetrics{}
-		refusing := actor.Define("fuse", func(string) *fuse { return &fuse{} }, actor.OnRequest((*fuse).count),
-			actor.OnActivate(func(_ *fuse, c *actor.Context) error {
-				if c.Key() == "bad" {
-					return errors.New("no")
-				}
-				return nil
-			}))
-		opts.Handler = cluster.NewActorHandlerWithOpts(refusing.New, cluster.HandlerOptions{CacheSize: 1})
+		opts.Metrics = explosiveMetrics{boom: func(string) { panic("metrics") }}
+		opts.Handler = cluster.NewActorHandlerWithOpts(refusing().New, cluster.HandlerOptions{CacheSize: 1})
 		client := testkit.NewCluster(t, opts).Client() // whose end fails the test if a call is still counted
 		for range 3 {
 			if n, err := cluster.NewRequest[count, int](client.Key("k")).Request(t.Context(), count{}); err != nil || *n != 0 {

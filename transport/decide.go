@@ -118,7 +118,7 @@ func (c *Call) reply(old uint32, data []byte, err *Error) {
 		answer = nil
 	}
 	if told := c.tell(nil, answer); err != nil && (!told || answer == nil) {
-		c.sub.life.failed(c, err)
+		sparse.Apart(c.sub.life.log, "the metrics", func() { c.sub.life.failed(c, err) })
 	}
 }
 
@@ -177,12 +177,17 @@ func (c *Call) dequeue() {
 // finish is called once, when the call was decided and its handler has ended
 // or will never start.
 func (c *Call) finish() {
+	defer c.giveBack() // also where the observer ends the goroutine
 	if o := c.sub.observer; o != nil {
 		c.mu.Lock()
 		err := c.err
 		c.mu.Unlock()
 		c.observed(func() { o.CallFinished(c, c.bits.Load()&bitStarted != 0, err) })
 	}
+}
+
+// giveBack gives back what a call that has finished holds.
+func (c *Call) giveBack() {
 	s := c.sub
 	if s.gate != nil && !c.AwaitsReply() {
 		s.home().counts.leave(c)

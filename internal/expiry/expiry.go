@@ -235,18 +235,26 @@ func (c *class) arm(at int64) {
 	c.timer.Reset(d)
 }
 
+// fire is called by the timer.
 func (c *class) fire() {
+	over := false
+	defer func() {
+		if !over { // an owner has ended the goroutine: another goes on with what is due
+			go c.fire() // ends as this one
+		}
+	}()
 	now := Now()
 	for {
 		c.lane.mu.Lock()
 		first := c.first()
 		if first == nil {
-			c.armed = false
+			c.armed, over = false, true
 			c.lane.mu.Unlock()
 			return
 		}
 		if first.at > now {
 			c.arm(first.at)
+			over = true
 			c.lane.mu.Unlock()
 			return
 		}

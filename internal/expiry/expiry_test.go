@@ -1,6 +1,7 @@
 package expiry
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -43,6 +44,30 @@ func pass(d time.Duration) {
 
 // bubbleStart is when every bubble begins.
 var bubbleStart = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// TestAnOwnerThatEndsItsGoroutine holds up no other, and none that is added later.
+func TestAnOwnerThatEndsItsGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(time.Second)
+		var exits [2 * laneCount]thing
+		var others, later [4 * laneCount]thing
+		for i := range exits {
+			exits[i].then = runtime.Goexit
+			s.Add(&exits[i].node, &exits[i], 0, Now())
+			s.AddAt(&others[i].node, &others[i], Now()+int64(time.Second))
+			s.Add(&others[len(exits)+i].node, &others[len(exits)+i], 0, Now())
+		}
+		pass(time.Minute)
+		for i := range later {
+			s.Add(&later[i].node, &later[i], 0, Now())
+		}
+		pass(time.Minute)
+		for i := range others {
+			others[i].want(t, "beside it", time.Second)
+			later[i].want(t, "added later", 61*time.Second)
+		}
+	})
+}
 
 func TestExpiresInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -53,6 +53,19 @@ func Recover(log *slog.Logger, what string) {
 	}
 }
 
+// Apart calls code of an application's on a goroutine of its own, and waits for it: where
+// more would be hurt than that code if it ended the goroutine, as a metric of a test may.
+// A panic goes to the log.
+func Apart(log *slog.Logger, what string, f func()) {
+	over := make(chan struct{})
+	go func() { // ends with f
+		defer close(over)
+		defer Recover(log, what)
+		f()
+	}()
+	<-over
+}
+
 func cut(text string, most int) string {
 	if len(text) <= most {
 		return text

@@ -3,6 +3,7 @@ package sparse
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -49,5 +50,17 @@ func TestRecover(t *testing.T) {
 	func() { defer Recover(log, "the metrics") }()
 	if all := lines(); len(all) != 1 || !strings.Contains(all[0], "the metrics") || !strings.Contains(all[0], "boom") {
 		t.Errorf("logged %q", all)
+	}
+}
+
+// TestApart: the caller goes on, whatever the application's code does.
+func TestApart(t *testing.T) {
+	log, lines := logger()
+	ran := false
+	Apart(log, "the metrics", func() { ran = true })
+	Apart(log, "the metrics", runtime.Goexit)
+	Apart(log, "the metrics", func() { panic("boom") })
+	if all := lines(); !ran || len(all) != 1 || !strings.Contains(all[0], "the metrics") || !strings.Contains(all[0], "boom") {
+		t.Errorf("ran %v, logged %q", ran, all)
 	}
 }
