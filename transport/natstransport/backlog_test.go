@@ -3,8 +3,10 @@ package natstransport_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -114,10 +116,12 @@ func TestCrowdedReaderRefusesBytes(t *testing.T) {
 	t.Cleanup(release)
 	for id := range uint64(requests) {
 		env := transport.Envelope{Shard: 7, Type: "Ask", Data: make([]byte, size)}
+		reply := a.inbox + "." + strconv.FormatUint(id+1, 36) + "-1"
 		if id%2 == 1 {
 			env.Type, env.Delivery = "Note", transport.AwaitNothing
+			reply += "-1"
 		}
-		if err := a.nc.PublishRequest("clstr.s.7.0", a.inbox+".1-1", wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0), id+1)); err != nil {
+		if err := a.nc.PublishRequest("clstr.s.7.0", reply, wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0), id+1)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -144,7 +148,7 @@ func TestCrowdedReaderRefusesBytes(t *testing.T) {
 	if want := requests / 2 / 2; notes < want-2 || notes > want+2 {
 		t.Errorf("%d notifications have run, want %d", notes, want)
 	}
-	if !strings.Contains(buf.String(), "notification is refused") {
+	if !strings.Contains(buf.String(), "message is refused") {
 		t.Errorf("the log: %s", buf.String())
 	}
 }
@@ -189,4 +193,39 @@ func (b *lockedBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
+}
+
+// TestFullReaderDoesNotDecode: a reader for which more waits than there is room for
+// refuses a message by its reply subject. To decode what it refuses would keep it behind.
+func TestFullReaderDoesNotDecode(t *testing.T) {
+	const requests, size = 200, 16 << 10
+	url := testkit.StartNATS(t)
+	node := connect(t, natstransport.Options{URL: url, MaxBufferedBytes: requests * size / 2, Log: silent})
+	if _, err := node.Subscribe(patient(t), 7, names(make(chan string, requests))); err != nil {
+		t.Fatal(err)
+	}
+	a := newAsker(t, url)
+	release := sync.OnceFunc(node.HoldReader())
+	t.Cleanup(release)
+	for id := range uint64(requests) { // none of them can be decoded
+		if err := a.nc.PublishRequest("clstr.s.7.0", a.inbox+"."+strconv.FormatUint(id+1, 36)+"-1", bytes.Repeat([]byte{0xff}, size)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the requests wait", func() bool { return node.Backlog() == requests-1 })
+	release()
+	refused, undecodable := 0, 0
+	for _, err := range a.replies(requests) {
+		switch {
+		case errors.Is(err, transport.ErrOverloaded):
+			refused++
+		case errors.Is(err, transport.ErrBadEnvelope):
+			undecodable++
+		default:
+			t.Error(err)
+		}
+	}
+	if refused < requests/3 || undecodable < requests/3 {
+		t.Errorf("%d were refused unread, %d could not be decoded", refused, undecodable)
+	}
 }

@@ -164,8 +164,16 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 		t.log.Warn("message with a reply subject that is no inbox is ignored", sparse.Shard(s.shard))
 		return
 	}
+	if why, full := t.crowded(); full {
+		t.packets.refused.Add(1)
+		t.log.Warn("message is refused", "subject", m.Subject, "bytes", len(m.Data), "error", why)
+		t.refuseUnread(m, why) // to decode it would keep the reader behind
+		return
+	}
 	if err := t.decoder.Decode(m.Data, &t.packet); err != nil {
-		t.refuseBytes(m, err)
+		t.packets.undecodable.Add(1)
+		t.log.Warn("message does not decode", "subject", m.Subject, "bytes", len(m.Data), "error", err)
+		t.refuseUnread(m, err)
 		return
 	}
 	slices.Sort(t.packet.Cancels)
@@ -264,15 +272,17 @@ func notStarted(err error) *transport.Error {
 	return transport.Errorf(transport.ErrBadEnvelope, "%v", err).WithOutcome(transport.NotStarted)
 }
 
-// refuseBytes answers what cannot be decoded: each call that the reply subject
-// names, or id 0 for a sender that names none.
-func (t *Transport) refuseBytes(m *nats.Msg, err error) {
-	t.packets.undecodable.Add(1)
-	t.log.Warn("message does not decode", "subject", m.Subject, "bytes", len(m.Data), "error", err)
+// refuseUnread answers what cannot be decoded, or was not: each call that the reply
+// subject names, or id 0 for a sender that names none.
+func (t *Transport) refuseUnread(m *nats.Msg, err error) {
 	if m.Reply == "" {
 		return
 	}
-	p, to := t.peer(m.Reply), parseReplySubject(m.Reply)
+	to := parseReplySubject(m.Reply)
+	if to.n > 0 && to.unacked == to.n {
+		return // they await nothing
+	}
+	p := t.peer(m.Reply)
 	if to.n == 0 {
 		to.first, to.n = 0, 1
 	}
@@ -286,5 +296,5 @@ func (t *Transport) refuseBytes(m *nats.Msg, err error) {
 	}
 }
 
-// maxRefusals bounds the answers to one message that cannot be decoded.
+// maxRefusals bounds the answers to one message that was not decoded.
 const maxRefusals = 4096
