@@ -102,10 +102,16 @@ func (t *Transport) open(news bool) *asking {
 }
 
 // recheck asks in the background, because an owner does not answer: it may have
-// been succeeded, and the announcement lost.
-func (t *Transport) recheck() {
+// been succeeded, and the announcement lost. Or there is no such owner, and only an
+// announcement has said that there is: that is in doubt then. Where anybody listens to
+// all subjects, the server does not say that nobody serves an epoch.
+func (t *Transport) recheck(box *shardBox) {
 	o := &t.owners
 	if o.state.Load() != living {
+		return
+	}
+	if box.epoch > o.answeredOf(box.shard) && o.doubt(box.shard, box.epoch) {
+		t.open(true)
 		return
 	}
 	o.mu.Lock()

@@ -123,7 +123,7 @@ func (c *call) Expire() {
 	switch {
 	case !ok:
 	case sent:
-		c.t.recheck()
+		c.t.recheck(c.to)
 		e := transport.Errorf(transport.ErrEnvelopeExpired, "no answer from the owner of shard %d", c.to.shard)
 		c.decide(nil, e.WithOutcome(transport.MaybeRan))
 	default:

@@ -243,7 +243,7 @@ func (c *call) await(ctx context.Context, env *transport.Envelope) ([]byte, erro
 	}
 	c.to.cancel(c.id)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		c.t.recheck()
+		c.t.recheck(c.to)
 	}
 	return nil, transport.ContextError(ctx.Err(), transport.MaybeRan)
 }

@@ -117,6 +117,39 @@ func TestForgedAnnouncements(t *testing.T) {
 	}
 }
 
+// TestForgedAnnouncementWithAListener: where anybody listens to all subjects the server
+// does not say that nobody serves an epoch. Then one call waits out its deadline, and the
+// next finds the owner that the nodes tell of.
+func TestForgedAnnouncementWithAListener(t *testing.T) {
+	url, node, client, r := realm(t, 4)
+	own(t, node, r, 1, 3, says("it"))
+	want(t, client, transport.Envelope{Shard: 1, Type: "Who"}, "it")
+	evil := dial(t, url)
+	if _, err := evil.SubscribeSync("clstr.>"); err != nil {
+		t.Fatal(err)
+	}
+	for _, wait := range []func(context.Context, *transport.Envelope) (context.Context, context.CancelFunc){
+		func(ctx context.Context, _ *transport.Envelope) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 100*time.Millisecond)
+		},
+		func(ctx context.Context, env *transport.Envelope) (context.Context, context.CancelFunc) {
+			env.TTLMs = 100
+			return context.WithCancel(ctx)
+		},
+	} {
+		announce(t, evil, client, wire.Owners{First: 1, Epochs: []uint64{1 << 60}})
+		client.MayAsk()
+		env := transport.Envelope{Shard: 1, Type: "Who"}
+		ctx, cancel := wait(patient(t), &env)
+		if _, err := client.Request(ctx, env); transport.OutcomeOf(err) != transport.MaybeRan {
+			t.Errorf("nobody can answer: %v", err)
+		}
+		cancel()
+		eventually(t, "the nodes are believed", func() bool { return client.Epoch(1) == 3 })
+		want(t, client, transport.Envelope{Shard: 1, Type: "Who"}, "it")
+	}
+}
+
 // An announcement costs no memory: there are as many shards as the nodes say.
 func TestAnnouncementsOfNoShard(t *testing.T) {
 	url, node, client, r := realm(t, 4)
