@@ -33,6 +33,7 @@ type living struct {
 	drains    DrainMetrics     // the same
 
 	epochs  []atomic.Uint64 // by shard, as far as is known
+	version atomic.Uint64   // of epochs
 	final   atomic.Pointer[together]
 	foreign foreignKinds
 
@@ -159,7 +160,14 @@ func (l *living) Opened(g *coordinator.Guard, gap time.Duration) {
 }
 
 // Route implements coordinator.Node.
-func (l *living) Route(shard uint32, record membership.Shard) { l.epochs[shard].Store(record.Epoch) }
+func (l *living) Route(shard uint32, record membership.Shard) {
+	if l.epochs[shard].Swap(record.Epoch) != record.Epoch {
+		l.version.Add(1)
+	}
+}
+
+// Version implements transport.Owners.
+func (l *living) Version() uint64 { return l.version.Load() }
 
 // Seed implements transport.Owners.
 func (l *living) Seed() string { return l.n.layout.layout.Seed }

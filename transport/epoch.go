@@ -159,6 +159,9 @@ type Owners interface {
 	// that nobody has ever owned, and how many shards there are. It must not
 	// block.
 	Epochs(first uint32, most int) (epochs []uint64, numShards uint32)
+	// Version returns a number that changes when what Epochs returns has changed. It
+	// must not block.
+	Version() uint64
 	// Seed returns the seed by which the cluster hashes keys. It must not block.
 	Seed() string
 }

@@ -59,7 +59,7 @@ func (t *Transport) ask(ctx context.Context, env *transport.Envelope, news bool)
 			continue
 		case <-timer.C:
 			if expiry.Now() >= q.since+int64(askTimeout) {
-				t.owners.state.CompareAndSwap(unasked, fixed) // a shard without an owner has it asked again
+				t.owners.state.CompareAndSwap(unasked, silent) // a shard without an owner has it asked again
 				t.owners.settle(q, 0)
 			}
 		}
@@ -170,7 +170,9 @@ func (q question) Run(pool.Slot) {
 func (t *Transport) answer(m *nats.Msg) {
 	o := &t.owners
 	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
-		o.state.CompareAndSwap(unasked, fixed)
+		if !o.state.CompareAndSwap(unasked, fixed) {
+			o.state.CompareAndSwap(silent, fixed)
+		}
 		o.settle(nil, askPause)
 		return
 	}

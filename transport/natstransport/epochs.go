@@ -45,6 +45,11 @@ type ownersSub struct {
 	nats  *nats.Subscription
 	dir   transport.Owners
 	begun atomic.Int32 // answers that wait to be sent
+	last  struct {     // the last answer; the reader's
+		first   uint32
+		version uint64
+		bytes   []byte
+	}
 
 	denied error // the server's refusal; guarded by t.mu
 }
@@ -120,11 +125,23 @@ func (t *Transport) tell(s *ownersSub, m *nats.Msg) {
 		t.log.Warn("question for owners is ignored: too many come")
 		return // who has asked asks again
 	}
-	told := wire.Owners{First: ask.First}
-	most := min(wire.MaxEpochs, max(0, t.limit()-wire.MaxSeed)/10) // an epoch takes 10 bytes at most
-	told.Epochs, told.NumShards = s.dir.Epochs(ask.First, most)
+	t.flusher.Go(message{t, m.Reply, s.answer(ask.First), &s.begun})
+}
+
+// answer tells of the owners of shards from first on. With many shards it takes the
+// reader milliseconds to make, so that it is made once for each change. Only the reader
+// calls it.
+func (s *ownersSub) answer(first uint32) []byte {
+	version := s.dir.Version()
+	if s.last.bytes != nil && s.last.first == first && s.last.version == version {
+		return s.last.bytes
+	}
+	told := wire.Owners{First: first}
+	most := min(wire.MaxEpochs, max(0, s.t.limit()-wire.MaxSeed)/10) // an epoch takes 10 bytes at most
+	told.Epochs, told.NumShards = s.dir.Epochs(first, most)
 	told.Seed = s.dir.Seed()
-	t.flusher.Go(message{t, m.Reply, wire.AppendOwners(nil, &told), &s.begun})
+	s.last.first, s.last.version, s.last.bytes = first, version, wire.AppendOwners(nil, &told)
+	return s.last.bytes
 }
 
 // announce tells clients of a new owner; those who miss it ask.

@@ -24,7 +24,8 @@ const follows = 3
 // What is known of a cluster's owners.
 const (
 	unasked int32 = iota
-	fixed         // nobody answers: lists of shards are fixed, and all epochs 0
+	fixed         // nobody listens: lists of shards are fixed, and all epochs 0
+	silent        // nobody has answered in time: the nodes may be too busy
 	living        // nodes come and go
 )
 
@@ -180,7 +181,7 @@ func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, box 
 	if !errors.Is(err, transport.ErrTransportNoShardSubscriber) {
 		return data, err
 	}
-	if t.owners.state.Load() == living {
+	if state := t.owners.state.Load(); state == living || state == silent {
 		return nil, transport.Errorf(transport.ErrNotOwner, "shard %d has no owner at the moment", box.shard)
 	}
 	return data, err

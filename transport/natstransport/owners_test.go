@@ -19,9 +19,12 @@ import (
 
 // records is what nodes say of owners.
 type records struct {
-	mu     sync.Mutex
-	epochs []uint64
+	mu      sync.Mutex
+	epochs  []uint64
+	version atomic.Uint64
 }
+
+func (r *records) Version() uint64 { return r.version.Load() }
 
 func (r *records) Seed() string { return "seed" }
 
@@ -43,6 +46,7 @@ func own(t *testing.T, node *natstransport.Transport, r *records, shard uint32, 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.epochs[shard] = epoch
+	r.version.Add(1)
 	return sub
 }
 
@@ -345,4 +349,79 @@ func TestBadQuestions(t *testing.T) {
 	if n := client.KnownShards(); n != 60_000 {
 		t.Errorf("%d shards are known", n)
 	}
+}
+
+// slowRecords counts how often they are read.
+type slowRecords struct {
+	records
+	read atomic.Int32
+}
+
+func (r *slowRecords) Epochs(first uint32, most int) ([]uint64, uint32) {
+	r.read.Add(1)
+	return r.records.Epochs(first, most)
+}
+
+// TestQuestionsShareAnAnswer: a flood of questions for owners has the records read once,
+// until they change.
+func TestQuestionsShareAnAnswer(t *testing.T) {
+	url := testkit.StartNATS(t)
+	node := connect(t, natstransport.Options{URL: url})
+	r := &slowRecords{records: records{epochs: []uint64{4, 5}}}
+	if _, err := node.ServeOwners(patient(t), r); err != nil {
+		t.Fatal(err)
+	}
+	nc := dial(t, url)
+	release := node.HoldReader() // all wait for it, and are read at once
+	const questions = 50
+	inbox := nc.NewInbox()
+	sub, err := nc.SubscribeSync(inbox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range questions {
+		if err := nc.PublishRequest("clstr.who", inbox, wire.AppendOwners(nil, &wire.Owners{})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the questions wait", func() bool { return node.Backlog() == questions-1 })
+	release()
+	for range questions {
+		m, err := sub.NextMsg(patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told, err := wire.DecodeOwners(m.Data); err != nil || len(told.Epochs) != 2 || told.Epochs[1] != 5 {
+			t.Errorf("told %+v, %v", told, err)
+		}
+	}
+	if n := r.read.Load(); n != 1 {
+		t.Errorf("%d questions had the records read %d times", questions, n)
+	}
+	r.mu.Lock()
+	r.epochs[1] = 6
+	r.mu.Unlock()
+	r.version.Add(1)
+	m, err := nc.Request("clstr.who", wire.AppendOwners(nil, &wire.Owners{}), patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if told, err := wire.DecodeOwners(m.Data); err != nil || told.Epochs[1] != 6 {
+		t.Errorf("after a change told %+v, %v", told, err)
+	}
+}
+
+// TestSilenceIsNoFixedList: a node that does not answer in time may be busy. That is no
+// word that its cluster has fixed lists: callers try again.
+func TestSilenceIsNoFixedList(t *testing.T) {
+	url := testkit.StartNATS(t)
+	client := connect(t, natstransport.Options{URL: url})
+	busy := dial(t, url)
+	if _, err := busy.SubscribeSync("clstr.who"); err != nil { // there, and silent
+		t.Fatal(err)
+	}
+	if err := busy.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, client, transport.Envelope{Shard: 1, Type: "Who"}, transport.ErrNotOwner, transport.NotStarted)
 }

@@ -32,11 +32,14 @@ type realm struct {
 	pair
 	server transport.EpochTransport
 
-	mu     sync.Mutex
-	epochs [8]uint64
+	mu      sync.Mutex
+	epochs  [8]uint64
+	version atomic.Uint64
 }
 
 func (r *realm) Seed() string { return "seed" }
+
+func (r *realm) Version() uint64 { return r.version.Load() }
 
 // Epochs implements transport.Owners.
 func (r *realm) Epochs(first uint32, most int) ([]uint64, uint32) {
@@ -50,6 +53,7 @@ func (r *realm) say(shard uint32, epoch uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.epochs[shard] = epoch
+	r.version.Add(1)
 }
 
 func (s *suite) realm(limits transport.Limits) *realm {
