@@ -39,8 +39,8 @@ type Node struct {
 	ended   chan struct{}
 	ending  sync.Once
 	ran     atomic.Bool
-	active  atomic.Int64                   // handlers that run
-	pool    atomic.Pointer[transport.Pool] // of the handlers, once the node runs
+	active  atomic.Int64                       // handlers that run
+	life    atomic.Pointer[transport.Lifetime] // of the handlers, once the node runs
 
 	layout  layoutGuard
 	info    nodeInfo
@@ -114,8 +114,7 @@ func (n *Node) run(ctx context.Context) error {
 	log := n.opts.Log
 	life := transport.NewLifetime(log, n.opts.Transport)
 	defer func() { _ = life.End() }() // where it has not ended below
-	pool := life.Pool()
-	n.pool.Store(&pool)
+	n.life.Store(life)
 	life.LimitInFlight(n.opts.MaxInFlight)
 	life.LimitBytes(n.opts.MaxInFlightBytes, n.opts.MaxBytesPerKey)
 	if m, ok := n.metrics.(NotificationMetrics); ok {

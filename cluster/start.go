@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/clstr-go/clstr/transport"
 )
@@ -12,7 +13,9 @@ import (
 // asked to leave. ctx bounds the start only. The node goes on until stop, which is
 // to Run as the end of its context, waits as long, and returns its error; a further
 // call waits for the first. Called by a handler or hook of this node, or of another on
-// its transport value, stop does nothing and returns [ErrFromHandler]. A node that ends by itself closes [Node.Ended].
+// its transport value, stop does nothing and returns [ErrFromHandler]; called by a
+// goroutine that such a handler waits for, it gives up. A node that ends by itself closes
+// [Node.Ended].
 func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -27,10 +30,16 @@ func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
 		n.end(result)
 	}()
 	stop = func() error {
-		if pool := n.pool.Load(); pool != nil && (*pool).Inside() {
+		life := n.life.Load()
+		if life != nil && life.Pool().Inside() {
 			return transport.Errorf(ErrFromHandler, "stop of node %s may wait for the handler that calls it, which runs on the node's transport: call it from a goroutine that the handler does not wait for", n.opts.NodeID)
 		}
 		end()
+		if life != nil {
+			if most := life.Beside(); most > 0 {
+				return n.endedWithin(most+orDefault(n.opts.StopTimeout, defaultStopTimeout)+n.opts.DrainTimeout, &result)
+			}
+		}
 		<-n.ended
 		return result
 	}
@@ -45,6 +54,18 @@ func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
 	case <-ctx.Done():
 		end() // also where stop cannot wait
 		return nil, errors.Join(ctx.Err(), stop())
+	}
+}
+
+// endedWithin waits for the node's end, and its result, so long at most.
+func (n *Node) endedWithin(most time.Duration, result *error) error {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-n.ended:
+		return *result
+	case <-timer.C:
+		return transport.Errorf(ErrHandlerTimeout, "node %s has not ended after %v: a handler has started the goroutine that calls stop, and may wait for it", n.opts.NodeID, most)
 	}
 }
 

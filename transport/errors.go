@@ -71,7 +71,9 @@ var (
 	ErrOverloaded = errors.New("overloaded")
 	// ErrFromHandler: a handler or a hook has called what ends its own transport or node,
 	// or waits for a drain of it: the call would wait for itself. Nothing was done. Call
-	// it from another goroutine that the handler does not wait for.
+	// it from another goroutine that the handler does not wait for. If the handler does
+	// wait for it, that cannot be known: the call gives up as for a handler that ignores
+	// the end of its context, and after 35 s where handlers have no limit.
 	ErrFromHandler = errors.New("called from a handler")
 	// ErrHandedBack: the node is leaving, or the shard moves, and the handler that owed
 	// the answer has declared that nothing of the call remains. The client asks the

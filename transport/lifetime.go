@@ -67,7 +67,10 @@ type Dispatched interface{ Dispatcher() *Dispatcher }
 
 // SetLog replaces the logger, which is for handlers that no node gives one. It must be
 // called before the first subscription.
-func (d *Dispatcher) SetLog(log *slog.Logger) { d.life.log = sparse.New(log) }
+func (d *Dispatcher) SetLog(log *slog.Logger) {
+	d.life.log = sparse.New(log)
+	d.asking.log = d.life.log
+}
 
 // Dispatcher implements [Dispatched].
 func (d *Dispatcher) Dispatcher() *Dispatcher { return d }

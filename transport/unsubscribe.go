@@ -59,11 +59,30 @@ func (d *Dispatcher) FromHandler(what string) error {
 // giveUp is the moment until which an unsubscription that begins now waits; the
 // zero time is never.
 func (d *Dispatcher) giveUp() time.Time {
+	if most := beside(d.pool, d.limits.HandlerTimeout); most > 0 {
+		return time.Now().Add(most)
+	}
 	if d.limits.HandlerTimeout < 0 {
 		return time.Time{}
 	}
 	return time.Now().Add(d.limits.HandlerTimeout + grace)
 }
+
+// beside is after how long the calling goroutine gives up waiting for handlers that have
+// no limit; 0 is never. A goroutine that a handler has started may be waited for by that
+// handler, and would wait for itself. Nobody can tell, so that it is not refused.
+func beside(p Pool, handlerTimeout time.Duration) time.Duration {
+	s, ok := p.(interface{ StartedInside() bool })
+	if handlerTimeout >= 0 || !ok || !s.StartedInside() {
+		return 0
+	}
+	return DefaultHandlerTimeout + grace
+}
+
+// Beside returns for how long the calling goroutine may wait at most for the handlers of
+// the lifetime, because one of them has started it, may wait for it, and has no limit; 0
+// for any other goroutine, which may wait until they have ended.
+func (l *Lifetime) Beside() time.Duration { return beside(l.pool, l.handlerTimeout) }
 
 func (s *Sub) unsubscribe(giveUp time.Time) error {
 	s.mu.Lock()

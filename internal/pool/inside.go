@@ -17,6 +17,37 @@ func (p *Pool) Inside() bool {
 	return ok
 }
 
+// StartedInside reports whether one of the pool's workers has started the calling
+// goroutine, as far as the runtime tells: it does not know of a goroutine's starter's
+// starter, nor whether the worker waits.
+func (p *Pool) StartedInside() bool {
+	id := starter()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.inside[id]
+	return ok
+}
+
+// starter returns the number of the goroutine that has started the calling one; 0 for
+// none. It is the last that a stack says.
+func starter() uint64 {
+	b := make([]byte, 4<<10)
+	n := runtime.Stack(b, false)
+	for n == len(b) && n < 1<<20 { // it is cut at the end, where it says so
+		b = make([]byte, 2*len(b))
+		n = runtime.Stack(b, false)
+	}
+	b = b[:n]
+	const before = " in goroutine "
+	at := bytes.LastIndex(b, []byte(before))
+	if at < 0 {
+		return 0
+	}
+	id, _, _ := bytes.Cut(b[at+len(before):], []byte("\n"))
+	n, _ := strconv.ParseUint(string(id), 10, 64)
+	return n
+}
+
 // goroutine returns the number of the calling goroutine, which the runtime tells in
 // stacks only. It serves to refuse a wait that could not end, and nothing else.
 func goroutine() uint64 {

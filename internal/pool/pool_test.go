@@ -294,8 +294,17 @@ func TestEnterEndsWithItsContext(t *testing.T) {
 	})
 }
 
+// deep calls f with so many calls on its stack.
+func deep(calls int, f func()) {
+	if calls == 0 {
+		f()
+		return
+	}
+	deep(calls-1, f)
+}
+
 // TestInside: a task knows that it runs in its pool, and in no other; a goroutine of its
-// own is not in it.
+// own is not in it, but was started there.
 func TestInside(t *testing.T) {
 	p, other := New(2), New(2)
 	told := make(chan [3]bool)
@@ -307,8 +316,17 @@ func TestInside(t *testing.T) {
 	if got := <-told; got != [3]bool{true, false, false} {
 		t.Errorf("in its pool, another's, a goroutine of its own: %v", got)
 	}
-	if p.Inside() {
-		t.Error("a test is no worker")
+	p.Go(run(func(Slot) {
+		own := make(chan [2]bool)
+		go deep(100, func() { own <- [2]bool{p.StartedInside(), other.StartedInside()} }) // a stack of many kilobytes
+		of := <-own
+		told <- [3]bool{p.StartedInside(), of[0], of[1]}
+	}))
+	if got := <-told; got != [3]bool{false, true, false} {
+		t.Errorf("started by its pool: a worker, a goroutine of its own; by another's: %v", got)
+	}
+	if p.Inside() || p.StartedInside() {
+		t.Error("a test is no worker, and none has started it")
 	}
 	p.Close()
 	other.Close()
