@@ -44,8 +44,8 @@ func starter() uint64 {
 		return 0
 	}
 	id, _, _ := bytes.Cut(b[at+len(before):], []byte("\n"))
-	n, _ := strconv.ParseUint(string(id), 10, 64)
-	return n
+	number, _ := strconv.ParseUint(string(id), 10, 64)
+	return number
 }
 
 // goroutine returns the number of the calling goroutine, which the runtime tells in
