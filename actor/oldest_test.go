@@ -141,7 +141,7 @@ func TestOldestWhileKeysComeAndGo(t *testing.T) {
 // TestOldestAsAKeyComes: a shard that has no key and gets one as it is taken out is put
 // back.
 func TestOldestAsAKeyComes(t *testing.T) {
-	const rounds = 200_000
+	const rounds = 50_000
 	var b byAge
 	s := aged(0)
 	b.note(s)
@@ -149,7 +149,7 @@ func TestOldestAsAKeyComes(t *testing.T) {
 	go func() { // ends with the last round
 		for n := range int64(rounds) {
 			for spin := 0; round.Load() <= n; spin++ {
-				if spin > 1000 {
+				if spin > 100 {
 					runtime.Gosched()
 				}
 			}
@@ -166,7 +166,7 @@ func TestOldestAsAKeyComes(t *testing.T) {
 		round.Store(n + 1)
 		b.oldest()
 		for spin := 0; noted.Load() <= n; spin++ {
-			if spin > 1000 {
+			if spin > 100 {
 				runtime.Gosched()
 			}
 		}

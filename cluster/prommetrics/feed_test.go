@@ -151,6 +151,7 @@ func TestCallsAreCounted(t *testing.T) {
 		{"handlers_total", "account,block,ran_and_failed,false", 1}, {"handler_duration_seconds", "account,touch", 2},
 		{"handler_duration_seconds", "account,deposit", 1}, {"handler_duration_seconds", "account,block", 1},
 		{"transport_errors_total", "overloaded", 1}, {"transport_errors_total", "activation_failed", 1},
+		{"transport_errors_total", "application", -1}, // a handler's doing
 		{"failed_notifications_total", "unknown_type", 1}, {"handlers_total", "account,unknown,not_started,false", 1}, {"notifies_total", "account,missing,succeeded,true", 1},
 		{"handlers_active", "n1", 0}, {"shards_owned", "n1", 0}, {"active_keys", "account", 0},
 		{"activations_total", "account", 1}, {"activation_failures_total", "account", 1},
