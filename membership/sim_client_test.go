@@ -204,7 +204,9 @@ func (w *world) route(r *request) {
 // locate asks any node for the owner, which knows what it has last seen.
 func (w *world) locate(shard uint32, epochs map[uint32]uint64) {
 	n := w.nodes[w.rng.IntN(len(w.nodes))]
-	if n.up && !n.paused {
+	if n.w.f.losses && n.up { // also an epoch that is lower: clients doubt what does not serve
+		epochs[shard] = n.core.shards.all[shard].rec.Epoch
+	} else if n.up && !n.paused {
 		epochs[shard] = max(epochs[shard], n.core.shards.all[shard].rec.Epoch)
 	}
 }

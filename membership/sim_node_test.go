@@ -33,6 +33,11 @@ type node struct {
 	served   map[uint32]*served
 	stopping map[uint32]int // closes of a shard that are under way
 	leaving  bool
+
+	agreeing      bool // it has not joined: see agree
+	waited, asked bool
+	past          Past
+	known         []uint64 // epochs, by shard
 }
 
 // served is a shard on a node.
@@ -66,6 +71,7 @@ func (n *node) on(gen int, f func()) {
 func (n *node) start() {
 	n.gen++
 	n.up, n.leaving = true, false
+	n.waited, n.asked, n.past, n.known = false, false, Past{}, make([]uint64, n.w.f.shards)
 	n.join()
 	var tick func()
 	tick = func() {
@@ -77,13 +83,20 @@ func (n *node) start() {
 
 // join begins a new incarnation.
 func (n *node) join() {
+	n.begin(0)
+	if n.w.f.losses {
+		n.agree(n.begin)
+	}
+}
+
+func (n *node) begin(base uint64) {
 	n.w.incs++
 	n.ref = Ref{n.name, fmt.Sprintf("%04d", n.w.incs)}
 	timing := Timing{Lease: n.term, Settle: time.Second, MaxSettle: 4 * time.Second, Residency: 2 * time.Second, Forget: 12 * time.Second}
 	if n.w.timing != nil {
 		timing = *n.w.timing
 	}
-	core, err := NewCore(Self{Ref: n.ref, Layout: n.w.layout(), Timing: timing, Weight: n.weight})
+	core, err := NewCore(Self{Ref: n.ref, Layout: n.w.layout(), Timing: timing, Weight: n.weight, Base: base, Past: n.past})
 	if err != nil {
 		panic(err)
 	}
@@ -109,6 +122,10 @@ func (n *node) resume() {
 }
 
 func (n *node) leave() {
+	if n.agreeing {
+		n.kill()
+		return
+	}
 	n.leaving = true
 	n.step(Leave{})
 }
@@ -127,6 +144,9 @@ func (n *node) drain() {
 
 func (n *node) step(e Event) {
 	core := n.core
+	if n.agreeing {
+		return
+	}
 	if s, ok := e.(Seen); ok {
 		n.distort(s.Entries)
 	}
@@ -174,8 +194,10 @@ func (n *node) do(core *Core, e Effect) {
 		if !n.w.f.broken.keepsLost || e.Drain {
 			n.close(core, e)
 		}
+	case Route:
+		n.known[e.Shard] = max(n.known[e.Shard], e.Record.Epoch)
 	case Gone:
-		n.lease = never
+		n.lease, n.past, n.waited = never, core.Past(), e.State == Lost
 		if e.State == Left {
 			n.kill()
 		} else {
@@ -313,32 +335,5 @@ func (n *node) close(core *Core, e Close) {
 func (n *node) closedBy(core *Core, e Close) {
 	if core == n.core {
 		n.step(Closed{Shard: e.Shard, Epoch: e.Epoch})
-	}
-}
-
-// distort is what mutants believe of the records that they see.
-func (n *node) distort(entries []Entry) {
-	b := n.w.f.broken
-	c := n.core
-	if b.forgetsRev {
-		for _, e := range entries {
-			if ref, ok := ParseMemberKey(e.Key); ok && c.members.all[ref] != nil && ref != n.ref {
-				c.members.all[ref].rev = 0
-			} else if id, ok := ParseShardKey(e.Key); ok {
-				c.shards.all[id].rev = 0
-			}
-		}
-	}
-	if !b.claimAlive {
-		return
-	}
-	for i := range c.shards.all {
-		owner := c.shards.all[i].rec.Owner
-		m := c.members.all[owner]
-		switch {
-		case owner.IsZero() || owner == n.ref:
-		case m != nil && n.clock()-m.seen > 3*time.Second && m.State == Active:
-			m.State = Dead
-		}
 	}
 }

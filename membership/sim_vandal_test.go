@@ -1,5 +1,7 @@
 package membership
 
+import "time"
+
 // vandalize removes a shard's record, as an operator with a tool may, or overwrites
 // it. Nodes may hear of that, or not.
 func (w *world) vandalize(shard uint32) {
@@ -24,6 +26,33 @@ func (n *node) pretend() {
 	for i := range n.core.shards.all {
 		if s := &n.core.shards.all[i]; s.stands == missing {
 			s.stands, s.rec, s.rev = readable, Shard{}, 0
+		}
+	}
+}
+
+// distort is what mutants believe of the records that they see.
+func (n *node) distort(entries []Entry) {
+	b := n.w.f.broken
+	c := n.core
+	if b.forgetsRev {
+		for _, e := range entries {
+			if ref, ok := ParseMemberKey(e.Key); ok && c.members.all[ref] != nil && ref != n.ref {
+				c.members.all[ref].rev = 0
+			} else if id, ok := ParseShardKey(e.Key); ok {
+				c.shards.all[id].rev = 0
+			}
+		}
+	}
+	if !b.claimAlive {
+		return
+	}
+	for i := range c.shards.all {
+		owner := c.shards.all[i].rec.Owner
+		m := c.members.all[owner]
+		switch {
+		case owner.IsZero() || owner == n.ref:
+		case m != nil && n.clock()-m.seen > 3*time.Second && m.State == Active:
+			m.State = Dead
 		}
 	}
 }

@@ -23,6 +23,7 @@ type faults struct {
 	drop       float64
 	late       float64 // messages that take up to two seconds
 	zombies    float64 // messages that take up to half a minute
+	losses     bool    // the store is wiped, and restored from backups, in place of the nemesis
 	vandals    bool    // records of shards are removed, and overwritten with something else
 	nemesis    bool    // crashes, pauses, partitions, outages of the store, joins and leaves
 	noise      time.Duration
@@ -75,9 +76,11 @@ type world struct {
 	lastBad    time.Duration // when a shard was last not where it should be
 	faultEnd   time.Duration // when the last fault has ended
 	vandalized int
-	moves      int      // owners that have changed, other than from nobody
-	ideal      int      // of those, what the comings and goings ask for
-	truth      *members // as the store has them
+	losses     int
+	spared     time.Duration // until when nobody is killed, so that others hear what he remembers
+	moves      int           // owners that have changed, other than from nobody
+	ideal      int           // of those, what the comings and goings ask for
+	truth      *members      // as the store has them
 	ops        int
 	wasMaybe   map[int]bool
 	neverOps   []int
@@ -184,6 +187,8 @@ type store struct {
 	log           []Entry // all writes, in order
 	times         []time.Duration
 	down          time.Duration // until when nothing works
+	gone          bool          // until somebody makes it anew
+	made          uint64        // when that was, as a base
 }
 
 func (s *store) init(w *world) {
@@ -197,6 +202,9 @@ func (s *store) working() bool { return s.w.now >= s.down }
 
 func (s *store) write(e Write) Result {
 	s.writes++
+	if s.gone {
+		return Result{Op: e.Op, Status: NoStore}
+	}
 	if cur := s.records[e.Key]; cur.Rev != e.Rev && !s.w.f.broken.blindWrites {
 		return Result{Op: e.Op, Status: Conflict}
 	}
@@ -218,6 +226,9 @@ func (s *store) write(e Write) Result {
 // read answers from a replica that may be late, although stores should not.
 func (s *store) read(e Read) Result {
 	s.reads++
+	if s.gone {
+		return Result{Op: e.Op, Status: NoStore}
+	}
 	entry, asOf := s.records[e.Key], s.replica(0.05)
 	if entry.Rev > asOf {
 		entry = Entry{}
@@ -246,6 +257,9 @@ func (s *store) replica(late float64) (asOf uint64) {
 // snapshot answers from a replica that may be late, and says so.
 func (s *store) snapshot(e Snapshot) Result {
 	s.reads++
+	if s.gone {
+		return Result{Op: e.Op, Status: NoStore}
+	}
 	asOf := s.replica(0.2)
 	r := Result{Op: e.Op, AsOf: asOf}
 	if s.w.f.broken.lyingAsOf {

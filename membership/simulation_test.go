@@ -51,6 +51,9 @@ func simulate(seed uint64, f faults) *world {
 	if f.nemesis {
 		w.after(15*time.Second, w.strike)
 	}
+	if f.losses {
+		w.after(15*time.Second, w.lose)
+	}
 	if f.plannedFor {
 		w.after(15*time.Second, w.plan)
 	}
@@ -162,6 +165,7 @@ func forSeeds(from uint64, n int, f faults) (bad int, first *world, seed uint64,
 				sum.moves += w.moves
 				sum.ideal += w.ideal
 				sum.vandalized += w.vandalized
+				sum.losses += w.losses
 				sum.lastBad = max(sum.lastBad, w.lastBad-w.faultEnd)
 				if len(w.bad) > 0 {
 					bad++
