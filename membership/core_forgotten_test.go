@@ -107,3 +107,55 @@ func TestLateReplicaIsNoProof(t *testing.T) {
 		t.Error("a replica that is late is taken for a store that has forgotten")
 	}
 }
+
+// TestStoreIsGoneAfterARestore: others may have joined the restored store, and have
+// leases from there. So the wait for the end of leases begins when that is gone as well.
+func TestStoreIsGoneAfterARestore(t *testing.T) {
+	s := established(t, Timing{})
+	restore := s.backup()
+	s.run(10 * time.Second)
+	restore() // with an older version of its record
+	s.run(8 * time.Second)
+	s.told = nil
+	s.without(NoStore)
+	s.run(10 * time.Second)
+	s.wantCount(0, "gone")
+	s.run(2 * time.Second)
+	s.wantCount(1, "gone lost")
+}
+
+// TestStoreIsMadeAfterALoss by another: a store without the node's record is no further
+// loss, and begins no wait anew.
+func TestStoreIsMadeAfterALoss(t *testing.T) {
+	s := established(t, Timing{})
+	s.without(NoStore)
+	s.run(8 * time.Second)
+	s.hold, s.store, s.log, s.rev = nil, map[string]Entry{}, nil, 0
+	s.told = nil
+	s.run(4 * time.Second)
+	s.wantCount(1, "gone lost")
+}
+
+// TestLostStoreInWhichOthersAre: what is there now is another cluster's store, in which
+// nodes may have leases. If that is lost too before the node comes again, it waits.
+func TestLostStoreInWhichOthersAre(t *testing.T) {
+	for _, founded := range []bool{false, true} {
+		s := established(t, Timing{})
+		cfg := s.store[ConfigKey]
+		s.store, s.log, s.rev = map[string]Entry{}, nil, 0
+		if founded {
+			s.store[ConfigKey] = cfg
+		}
+		var gone *Gone
+		s.hold = func(e Effect) bool {
+			if g, ok := e.(Gone); ok {
+				gone = &g
+			}
+			return false
+		}
+		s.run(13 * time.Second)
+		if gone == nil || gone.State != Lost || gone.Unleased == founded {
+			t.Errorf("a configuration is there: %v; it ends as %+v", founded, gone)
+		}
+	}
+}

@@ -118,6 +118,9 @@ type (
 	Gone struct {
 		State string // Left, Dead or Lost
 		By    Ref
+		// Unleased tells of a lost store that no node can have a lease from the one that
+		// is there now: it is gone, or nobody has founded a cluster in it.
+		Unleased bool
 	}
 	// StoreGone tells that the store itself is not there.
 	StoreGone struct{}

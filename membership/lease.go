@@ -100,7 +100,7 @@ func (c *Core) lookAtOwn() {
 		}
 		e := r.Entries[0]
 		if e.Rev < o.rev {
-			c.lineage.doubt() // the store has forgotten us; one answer may be old, but not for a lease
+			c.lineage.doubt(e.Rev) // the store has forgotten us; one answer may be old, but not for a lease
 		} else {
 			c.lineage.trust()
 		}
@@ -182,7 +182,9 @@ func (c *Core) wish() {
 
 // end is the end of this incarnation. A renewal of it may still be on its way,
 // and cannot change a record that is final.
-func (c *Core) end(state string, by Ref) {
+func (c *Core) end(state string, by Ref) { c.endAs(Gone{State: state, By: by}) }
+
+func (c *Core) endAs(gone Gone) {
 	c.gone = true
 	for i := range c.shards.all {
 		if s := &c.shards.all[i]; s.phase != idle {
@@ -190,7 +192,7 @@ func (c *Core) end(state string, by Ref) {
 			c.set(uint32(i), idle, false)
 		}
 	}
-	c.emit(Gone{state, by})
+	c.emit(gone)
 }
 
 // become asks for a state of the own record.

@@ -2,6 +2,7 @@ package membership
 
 import (
 	"cmp"
+	"math"
 	"time"
 )
 
@@ -34,6 +35,8 @@ type lineage struct {
 	doubted   bool          // the store is gone, or has forgotten the node's renewals
 	doubtedAt time.Duration // when that was first seen, and again and again since
 	doubtSeen time.Duration // when it was last
+	doubtOf   uint64        // the revision of the node's record that was there then; noStore
+	founded   bool          // the store that is there has a configuration: others may have leases from it
 
 	forgotten   bool // proven by what it says: nothing clears that
 	forgottenAt time.Duration
@@ -43,6 +46,7 @@ type lineage struct {
 // so, with no longer a pause than this between two of them; a renewal that fails is
 // tried more often. It is told after a while, and acted on when all leases have ended.
 const (
+	noStore    = math.MaxUint64
 	doubtPause = 2 * time.Second
 	goneAfter  = 2 * time.Second
 )
@@ -51,7 +55,7 @@ const (
 func (l *lineage) result(s Status) {
 	switch {
 	case s == NoStore:
-		l.doubt()
+		l.doubt(noStore)
 		if !l.gone && l.doubtSeen-l.doubtedAt >= goneAfter {
 			l.gone = true
 			l.c.emit(StoreGone{})
@@ -61,15 +65,23 @@ func (l *lineage) result(s Status) {
 	}
 }
 
-// doubt notes that the store is not the one in which the node has a lease. Nobody
-// can have renewed a lease in that one since doubtedAt: where the looks before are
-// older than a pause, others may have, and it counts anew.
-func (l *lineage) doubt() {
+// doubt notes that the store is not the one in which the node has a lease: it has an
+// older version of its record, or is gone. Nobody can have renewed a lease in that one
+// since doubtedAt. It counts anew where others may have: when the looks before are older
+// than a pause, and when the store, which others may have joined, has lost more since.
+func (l *lineage) doubt(of uint64) {
 	now := l.c.now
-	if !l.doubted || now-l.doubtSeen > doubtPause {
+	more := l.founded && (of == noStore || of < l.doubtOf)
+	if !l.doubted || now-l.doubtSeen > doubtPause || more {
 		l.doubtedAt = now
 	}
-	l.doubted, l.doubtSeen = true, now
+	if more {
+		l.forgottenAt, l.founded = now, false
+	}
+	if !l.doubted {
+		l.founded = false
+	}
+	l.doubted, l.doubtSeen, l.doubtOf = true, now, of
 }
 
 // trust ends a doubt: the store has the node's last renewal.
@@ -80,7 +92,7 @@ func (l *lineage) trust() { l.doubted = l.forgotten }
 // Its lease ends, others see that, and its next incarnation is above what was forgotten.
 func (l *lineage) forgot() {
 	if !l.forgotten {
-		l.doubt()
+		l.doubt(l.c.own.rev)
 		l.forgotten, l.forgottenAt = true, l.c.now
 	}
 }
@@ -104,7 +116,7 @@ func (l *lineage) endIfGone() {
 	}
 	if since >= longest+c.self.Timing.Delta {
 		l.past.Lost = true
-		c.end(Lost, Ref{})
+		c.endAs(Gone{State: Lost, Unleased: !l.founded})
 	}
 }
 
@@ -147,6 +159,7 @@ func (l *lineage) look() {
 // this is too low, or none where it is missing.
 func (l *lineage) see(e Entry) {
 	c := l.c
+	l.founded = l.founded || l.doubted && e.Value != nil
 	if c.own.rev == 0 || l.doubted {
 		return // what the node has to remember is not decided yet, or this is not its store
 	}

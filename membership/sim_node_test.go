@@ -96,7 +96,11 @@ func (n *node) begin(base uint64) {
 	if n.w.timing != nil {
 		timing = *n.w.timing
 	}
-	core, err := NewCore(Self{Ref: n.ref, Layout: n.w.layout(), Timing: timing, Weight: n.weight, Base: base, Past: n.past})
+	past := n.past
+	if past.Lost {
+		past.Epoch = max(past.Epoch, n.w.born())
+	}
+	core, err := NewCore(Self{Ref: n.ref, Layout: n.w.layout(), Timing: timing, Weight: n.weight, Base: base, Past: past})
 	if err != nil {
 		panic(err)
 	}
@@ -197,7 +201,7 @@ func (n *node) do(core *Core, e Effect) {
 	case Route:
 		n.known[e.Shard] = max(n.known[e.Shard], e.Record.Epoch)
 	case Gone:
-		n.lease, n.past, n.waited = never, core.Past(), e.State == Lost
+		n.lease, n.past, n.waited = never, core.Past(), e.Unleased
 		if e.State == Left {
 			n.kill()
 		} else {

@@ -15,6 +15,9 @@ import (
 func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	self := c.opts.Self
 	self.Incarnation, self.Base, self.Past = newIncarnation(), c.base, c.past
+	if self.Past.Lost { // others may have been in later epochs, and none was above the time in microseconds
+		self.Past.Epoch = max(self.Past.Epoch, min(uint64(max(0, time.Now().UnixMicro())), membership.MaxEpoch/2))
+	}
 	core, err := membership.NewCore(self)
 	if err != nil {
 		return true, err
@@ -63,7 +66,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 		c.log.Warn("this node was declared dead; it comes again", slog.String("incarnation", self.Incarnation), slog.String("by", l.gone.By.String()))
 		return false, nil
 	case l.gone.State == membership.Lost:
-		c.born, c.waited = 0, true // of another store
+		c.born, c.waited = 0, l.gone.Unleased // of another store
 		c.log.Warn("the store of members does not know this node any more; it comes again", slog.String("incarnation", self.Incarnation))
 		return false, nil
 	case l.foreign != nil:

@@ -35,6 +35,7 @@ func TestNewNodeOfARestoredStore(t *testing.T) {
 			cl.wantOwners("old")
 			_, highest, _ := s.epochs()
 			restore()
+			restored := uint64(time.Now().UnixMicro())
 			newer := cl.member("newer")
 			newer.hears = old
 			cl.run(newer, newer, 0)
@@ -48,6 +49,10 @@ func TestNewNodeOfARestoredStore(t *testing.T) {
 			}
 			if low, _, n := s.epochs(); n != shards || low <= highest {
 				t.Errorf("%d shards in epochs from %d, those that were forgotten went up to %d", n, low, highest)
+			}
+			e, err := s.Read(t.Context(), membership.ConfigKey)
+			if cfg, derr := membership.Decode[membership.Config](e.Value); err != nil || derr != nil || cfg.Base < restored {
+				t.Errorf("the base is %d, the time of the restore was %d: others may have known later epochs", cfg.Base, restored)
 			}
 			old.stop()
 			newer.stop()
