@@ -40,8 +40,8 @@ type cell struct {
 	now     *Context // of the turn that runs; of mail by process id and system messages it is nil
 	system  []any    // protoactor's own messages; they go first
 	flags   flag
-	open    int32 // calls that were handled and not answered
-	owed    *owed // nil unless a drain waits for some of them
+	open    map[Call]struct{} // calls that were handled and not answered
+	owed    *owed             // nil unless a drain waits for some of them
 }
 
 // putResult says what became of a message.

@@ -37,6 +37,8 @@ var (
 	ErrDecode = errors.New("payload does not unmarshal")
 	// ErrEncode: the method ran, and its reply does not marshal.
 	ErrEncode = errors.New("reply does not marshal")
+	// ErrPanicked: the key owed the answer, and has panicked since. The message has run.
+	ErrPanicked = errors.New("the key has panicked")
 )
 
 // Failure is an error of this package: one of those above, with its details. Why alone

@@ -6,7 +6,8 @@ import (
 	pactor "github.com/asynkron/protoactor-go/actor"
 )
 
-// failed answers the message that panicked and tells the supervisor.
+// failed answers the message that panicked, and what the actor owes, and tells the
+// supervisor.
 func (c *cell) failed(current any, value any) {
 	switch m := current.(type) {
 	case *Context:
@@ -15,6 +16,7 @@ func (c *cell) failed(current any, value any) {
 	default:
 		c.logPanic(fmt.Sprintf("%T", current), value)
 	}
+	c.breaks()
 	c.mu.Lock()
 	c.flags &^= leaving // the incarnation that asked for it is over anyway
 	invoker := c.invoker

@@ -1,6 +1,11 @@
 package actor
 
-import pactor "github.com/asynkron/protoactor-go/actor"
+import (
+	"maps"
+	"slices"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
+)
 
 // Draining is sent to a protoactor actor that owes answers when its shard begins to
 // move, or its node to end. On that turn it may still answer. What it has declared with
@@ -18,13 +23,16 @@ type drainer interface{ Drain(*Context) }
 // called then as well; it may be nil.
 func (c *cell) leftOpen(call Call, also func()) {
 	c.mu.Lock()
-	c.open++
+	if c.open == nil {
+		c.open = map[Call]struct{}{}
+	}
+	c.open[call] = struct{}{}
 	c.mu.Unlock()
 	call.AfterAnswer(func() {
 		if also != nil {
 			also()
 		}
-		c.answered()
+		c.answered(call)
 	})
 	call.OnDrain(func() { c.drains(call) })
 }
@@ -32,17 +40,29 @@ func (c *cell) leftOpen(call Call, also func()) {
 // answered is called when a call that was left open has ended. A cell that was
 // kept by it alone may be what the host's bound waits for: it gets a turn, at
 // whose end the host looks.
-func (c *cell) answered() {
+func (c *cell) answered(call Call) {
 	h := c.shard.host
 	c.mu.Lock()
-	c.open--
-	look := c.open == 0 && c.invoker != nil && !c.is(scheduled|dead) && h.over()
+	if delete(c.open, call); len(c.open) == 0 {
+		c.open = nil // a map keeps its room
+	}
+	look := len(c.open) == 0 && c.invoker != nil && !c.is(scheduled|dead) && h.over()
 	if look {
 		c.flags |= scheduled
 	}
 	c.mu.Unlock()
 	if look {
 		h.system.pool.Go(c)
+	}
+}
+
+// breaks answers what an actor owes that has panicked: it has forgotten.
+func (c *cell) breaks() {
+	c.mu.Lock()
+	open := slices.Collect(maps.Keys(c.open))
+	c.mu.Unlock()
+	for _, call := range open {
+		call.Fail(failure(ErrPanicked, nil, "key %.64q owed the answer", c.key))
 	}
 }
 

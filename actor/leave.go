@@ -8,7 +8,7 @@ import pactor "github.com/asynkron/protoactor-go/actor"
 // own time.
 func (c *cell) tryStop() bool {
 	c.mu.Lock()
-	if c.invoker == nil || c.is(working|suspended|stopping|ends|woken) || len(c.system) > 0 || c.open > 0 || !c.mail.all(isOwn) {
+	if c.invoker == nil || c.is(working|suspended|stopping|ends|woken) || len(c.system) > 0 || len(c.open) > 0 || !c.mail.all(isOwn) {
 		c.mu.Unlock()
 		return false
 	}

@@ -32,7 +32,7 @@ func (a asked) AwaitsReply() bool    { return true }
 func (c *cell) isIdle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.open == 0
+	return len(c.open) == 0
 }
 
 // spin waits for what no channel tells.

@@ -51,6 +51,7 @@ var codes = []struct{ from, to error }{
 	{actor.ErrUnknownType, transport.ErrUnknownType},
 	{actor.ErrDecode, transport.ErrDecode},
 	{actor.ErrEncode, transport.ErrReply},
+	{actor.ErrPanicked, transport.ErrPanicked},
 }
 
 // coded makes the error of a call of what package actor says of it. It goes by what
