@@ -233,8 +233,12 @@ func (c *cell) handle(m any, invoker pactor.MessageInvoker, slot pool.Slot) *Con
 		c.handleProto(s, x, invoker)
 	} else {
 		invoker.InvokeUserMessage(x)
-		if x.call.Err() == nil {
+		switch {
+		case x.call.Err() != nil: // it has its answer
+		case x.call.AwaitsReply():
 			c.leftOpen(x.call, nil)
+		default: // nobody waits for an answer: it keeps no key
+			x.call.Reply(nil, nil)
 		}
 	}
 	return x
