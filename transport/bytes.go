@@ -1,6 +1,10 @@
 package transport
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/clstr-go/clstr/internal/peakmap"
+)
 
 // Defaults of [Lifetime.LimitBytes].
 const (
@@ -9,7 +13,10 @@ const (
 )
 
 // LimitBytes bounds how many bytes the calls may hold that a node has accepted and
-// not finished: of all its shards together, and of one key. What comes beyond it is
+// not finished: of all its shards together, and of one key. Payload, key and headers
+// count, and what else may be large: each header as 96 bytes more, the turns that wait
+// for a call from elsewhere, and the type, kind and reply subject beyond 128 bytes. What
+// a call takes beside that, about a kilobyte, is bounded by the number of calls. What comes beyond it is
 // refused with [ErrOverloaded]; one message is always taken, however large it is.
 // A number that is not positive is no limit. Without it the defaults hold. It must be
 // called before the lifetime is used.
@@ -19,12 +26,24 @@ const (
 // part of a key's bound do not count as the key's, because their number is bounded.
 func (l *Lifetime) LimitBytes(node, key int) { l.mostBytes, l.mostOfKey = int64(node), int64(key) }
 
-// size is what an envelope holds of a node's memory, but for the names that all
-// envelopes share.
-func (e *Envelope) size() int64 {
-	n := len(e.Data) + len(e.Key)
+const (
+	headerBytes = 96  // what a header takes beside its text
+	turnBytes   = 96  // what a turn takes beside its names
+	namesBytes  = 128 // of type, kind and reply subject, which most calls share or which are short
+)
+
+// size is what the call holds of a node's memory, apart from what all calls hold. The
+// turns of a caller in this process are that caller's.
+func (c *Call) size() int64 {
+	e := &c.env
+	n := len(e.Data) + len(e.Key) + len(e.Headers)*headerBytes + max(0, len(e.Type)+len(e.Kind)+len(e.ReplyTo)-namesBytes)
 	for name, value := range e.Headers {
 		n += len(name) + len(value)
+	}
+	if c.far {
+		for t := range c.waiting().Line() {
+			n += turnBytes + len(t.Kind) + len(t.Key)
+		}
 	}
 	return int64(n)
 }
@@ -53,29 +72,29 @@ type keyID struct{ kind, key string }
 // small and not in it.
 type keyBytes struct {
 	mu   sync.Mutex
-	held map[keyID]int64
+	held peakmap.Map[keyID, int64]
 }
 
 // take returns what the key holds with n bytes more, which it has taken if ok.
 func (k *keyBytes) take(id keyID, n, most int64) (held int64, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	held = k.held[id] + n
+	held, _ = k.held.Get(id)
+	held += n
 	if held > most && held != n {
 		return held, false
 	}
-	if k.held == nil {
-		k.held = map[keyID]int64{}
-	}
-	k.held[id] = held
+	k.held.Set(id, held)
 	return held, true
 }
 
 func (k *keyBytes) give(id keyID, n int64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.held[id] -= n; k.held[id] == 0 {
-		delete(k.held, id)
+	if held, _ := k.held.Get(id); held != n {
+		k.held.Set(id, held-n)
+	} else {
+		k.held.Delete(id)
 	}
 }
 

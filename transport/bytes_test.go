@@ -3,7 +3,10 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,7 +41,10 @@ func (k *keeper) sub(t *testing.T) *Sub {
 	return s
 }
 
-const heavyBytes = 64 << 10
+const (
+	heavyBytes = 64 << 10
+	heavyOnes  = heavyBytes + 3 + 1 + 1 + headerBytes // of heavy, with key and header
+)
 
 func heavy() Envelope {
 	return Envelope{Type: "Heavy", Key: "key", Data: make([]byte, heavyBytes), Headers: map[string]string{"h": "v"}}
@@ -58,8 +64,8 @@ func TestPayloadOfWhatNeverBeganIsFreed(t *testing.T) {
 		payload := weak.Make(&env.Data[0])
 		s.Dispatch(NewCall(env, &inbox{}, 0))
 		env = Envelope{}
-		if held := s.life.bytes.Load(); held != heavyBytes+5 || len(s.keys.held) != 1 {
-			t.Errorf("%s: %d bytes are held before, of %d keys", name, held, len(s.keys.held))
+		if held := s.life.bytes.Load(); held != heavyOnes || s.keys.held.Len() != 1 {
+			t.Errorf("%s: %d bytes are held before, of %d keys", name, held, s.keys.held.Len())
 		}
 		end(k.calls[0])
 		runtime.GC()
@@ -114,8 +120,8 @@ func TestBytesAreGivenBack(t *testing.T) {
 					step(k.calls[0])
 				}
 				wait(nil)
-				if held := s.life.bytes.Load(); held != 0 || len(s.keys.held) != 0 {
-					t.Errorf("%s, %v: %d bytes are held, %d keys hold some", name, delivery, held, len(s.keys.held))
+				if held := s.life.bytes.Load(); held != 0 || s.keys.held.Len() != 0 {
+					t.Errorf("%s, %v: %d bytes are held, %d keys hold some", name, delivery, held, s.keys.held.Len())
 				}
 			})
 		}
@@ -126,7 +132,7 @@ func TestBytesAreGivenBack(t *testing.T) {
 func TestRefusalsTakeNoBytes(t *testing.T) {
 	k := &keeper{refuses: true}
 	s := k.sub(t)
-	s.life.LimitBytes(heavyBytes+10, heavyBytes+10)
+	s.life.LimitBytes(heavyOnes+5, heavyOnes+5)
 	for range 10 {
 		in := &inbox{}
 		s.Dispatch(NewCall(heavy(), in, 0))
@@ -136,18 +142,81 @@ func TestRefusalsTakeNoBytes(t *testing.T) {
 	}
 	k.refuses = false
 	s.Dispatch(NewCall(heavy(), &inbox{}, 0))
-	for _, most := range [][2]int{{heavyBytes + 10, -1}, {-1, heavyBytes + 10}} {
+	for _, most := range [][2]int{{heavyOnes + 5, -1}, {-1, heavyOnes + 5}} {
 		s.life.LimitBytes(most[0], most[1])
 		in := &inbox{}
 		s.Dispatch(NewCall(heavy(), in, 0))
 		if e := in.only(); !errors.Is(e, ErrOverloaded) || e.RetryAfter <= 0 {
 			t.Errorf("%v: %v", most, e)
 		}
-		if held := s.life.bytes.Load(); held != heavyBytes+5 {
+		if held := s.life.bytes.Load(); held != heavyOnes {
 			t.Errorf("%v: %d bytes are held", most, held)
 		}
 	}
 	for _, c := range k.calls {
 		c.Refuse(newError(ErrDraining))
+	}
+}
+
+// What a call is counted as: payload, key and headers, the turns of a caller elsewhere,
+// and names beyond what most have.
+func TestWhatCountsOfACall(t *testing.T) {
+	by := &Turn{Kind: "kind", Key: "key", By: &Turn{Key: "other"}}
+	for name, tc := range map[string]struct {
+		env   Envelope
+		by    *Turn
+		bytes int64
+	}{
+		"nothing":       {},
+		"payload":       {env: Envelope{Data: make([]byte, 100), Key: "key"}, bytes: 103},
+		"short names":   {env: Envelope{Type: "Type", Kind: "kind", ReplyTo: strings.Repeat("r", 120)}},
+		"long names":    {env: Envelope{Type: strings.Repeat("t", 512), Kind: "k", ReplyTo: strings.Repeat("r", 256)}, bytes: 512 + 1 + 256 - namesBytes},
+		"empty headers": {env: Envelope{Headers: map[string]string{"a": "", "b": ""}}, bytes: 2*headerBytes + 2},
+		"turns":         {by: by, bytes: 2*turnBytes + 4 + 3 + 5},
+	} {
+		k := &keeper{}
+		s := k.sub(t)
+		c := NewCall(tc.env, &inbox{}, 0)
+		c.SetWaiting(tc.by)
+		s.Dispatch(c)
+		if held := s.life.bytes.Load(); held != tc.bytes {
+			t.Errorf("%s: %d bytes are held, not %d", name, held, tc.bytes)
+		}
+		c.Refuse(newError(ErrDraining))
+		if held := s.life.bytes.Load(); held != 0 {
+			t.Errorf("%s: %d bytes are held afterwards", name, held)
+		}
+	}
+}
+
+// A shard keeps no room for as many keys and calls as it had once: a node has many shards.
+func TestShardsGiveRoomBack(t *testing.T) {
+	const calls = 2000
+	b := &book{}
+	s := b.sub(t, Limits{MaxPending: -1})
+	s.life.LimitBytes(-1, 8192)
+	var all []*Call
+	for i := range calls {
+		c := NewCall(Envelope{Key: fmt.Sprintf("%04d", i)}, &inbox{}, 0)
+		s.Dispatch(c)
+		if err := c.Weigh(c.env.Key); err != nil {
+			t.Fatal(err)
+		}
+		c.Start(nil)
+		s.note(c)
+		c.OnDrain(func() {})
+		all = append(all, c)
+	}
+	room := func() []int { return []int{s.keys.held.Room(), s.late.Room(), s.asked.Room()} }
+	if got := room(); slices.Min(got) < calls {
+		t.Errorf("there is room for %d", got)
+	}
+	for _, c := range all {
+		s.unnote(c)
+		c.Reply(nil, nil)
+		c.End()
+	}
+	if got := room(); slices.Max(got) > calls/4 {
+		t.Errorf("room for %d is kept", got)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/peakmap"
 	"github.com/clstr-go/clstr/internal/pool"
 )
 
@@ -83,12 +84,12 @@ type Sub struct {
 	outer   *Sub
 	to      *Sub // the lifetime's own
 	mu      sync.Mutex
-	drained chan struct{}       // made by Unsubscribe, closed when nothing is in flight
-	asked   map[*Call]struct{}  // behind a gate: those whose handlers look at their end
-	late    map[*Call]*lateCall // those that their handlers have left open
-	giveUp  time.Time           // of a Quiesce that has failed
-	ending  bool                // those are told that the shard drains
-	inner   map[*Sub]*Sub       // by where calls are passed on to; see outer
+	drained chan struct{}                 // made by Unsubscribe, closed when nothing is in flight
+	asked   peakmap.Map[*Call, struct{}]  // behind a gate: those whose handlers look at their end
+	late    peakmap.Map[*Call, *lateCall] // those that their handlers have left open
+	giveUp  time.Time                     // of a Quiesce that has failed
+	ending  bool                          // those are told that the shard drains
+	inner   map[*Sub]*Sub                 // by where calls are passed on to; see outer
 }
 
 // refusing is more than any number of calls.
@@ -169,7 +170,7 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 	c.sub = s
 	part := s.outer == nil || c.join()
 	ending := s.to != nil && s.to.inflight.Load() >= refusing
-	c.bytes = c.env.size()
+	c.bytes = c.size()
 	n, busy, held := s.inflight.Add(1), s.life.busy.Add(1), s.life.bytes.Add(c.bytes)
 	if !c.AwaitsReply() {
 		c.StopHook() // now: the hook does not wait for long

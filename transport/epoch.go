@@ -2,8 +2,6 @@ package transport
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 )
 
@@ -93,7 +91,7 @@ func (s *Sub) Drop(ctx context.Context) error {
 	s.refuseNew()
 	s.mu.Lock()
 	s.dropped.Store(true)
-	asked := slices.Collect(maps.Keys(s.asked))
+	asked := s.noted()
 	s.mu.Unlock()
 	for _, c := range asked {
 		c.lose()
@@ -107,7 +105,7 @@ func (s *Sub) Drop(ctx context.Context) error {
 func (s *Sub) Lapse(lapsed bool) {
 	s.mu.Lock()
 	s.lapsed.Store(lapsed)
-	asked := slices.Collect(maps.Keys(s.asked))
+	asked := s.noted()
 	s.mu.Unlock()
 	if !lapsed {
 		return
@@ -132,6 +130,14 @@ func (c *Call) lose() {
 	c.Refuse(Errorf(ErrNotOwner, "%s was lost while the call ran", c.env.where()))
 }
 
+// noted is called with mu held.
+func (s *Sub) noted() (calls []*Call) {
+	for c := range s.asked.All() {
+		calls = append(calls, c)
+	}
+	return calls
+}
+
 // note remembers a call whose handler looks at its end. It returns false if the
 // end has come: the shard was dropped.
 func (s *Sub) note(c *Call) bool {
@@ -140,17 +146,14 @@ func (s *Sub) note(c *Call) bool {
 	if s.gone() {
 		return false
 	}
-	if s.asked == nil {
-		s.asked = map[*Call]struct{}{}
-	}
-	s.asked[c] = struct{}{}
+	s.asked.Set(c, struct{}{})
 	return true
 }
 
 func (s *Sub) unnote(c *Call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.asked, c)
+	s.asked.Delete(c)
 }
 
 // Owners tells in which epochs shards are owned, as far as is known.

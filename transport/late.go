@@ -26,11 +26,8 @@ func (c *Call) OnDrain(tell func()) {
 	s := c.sub.home()
 	c.bits.Or(bitOpen)
 	s.mu.Lock()
-	if s.late == nil {
-		s.late = map[*Call]*lateCall{}
-	}
 	l := &lateCall{tell: tell}
-	s.late[c] = l
+	s.late.Set(c, l)
 	ending := s.ending
 	if ending {
 		l.tell, l.told = nil, expiry.Now()
@@ -47,7 +44,7 @@ func (c *Call) OnDrain(tell func()) {
 func (s *Sub) forgetLate(c *Call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.late, c)
+	s.late.Delete(c)
 }
 
 // NoEffect says whether nothing of the call remains at the handler so far, so that it
@@ -95,7 +92,7 @@ func (s *Sub) tellLate() {
 		s.stops.Store(true)
 	}
 	s.ending = true
-	for _, l := range s.late {
+	for _, l := range s.late.All() {
 		if l.tell != nil {
 			tell = append(tell, l.tell)
 			l.tell, l.told = nil, now
@@ -134,7 +131,7 @@ func (s *Sub) awaitEnd(drained, giveUp <-chan struct{}) bool {
 func (s *Sub) cutLate(toldBy int64) {
 	var cut []*Call
 	s.mu.Lock()
-	for c, l := range s.late {
+	for c, l := range s.late.All() {
 		if l.tell == nil && l.told <= toldBy {
 			cut = append(cut, c)
 		}
@@ -150,7 +147,7 @@ func (s *Sub) cutLate(toldBy int64) {
 // allLate is cutLate for all calls that were left open, told or not.
 func (s *Sub) allLate() {
 	s.mu.Lock()
-	for _, l := range s.late {
+	for _, l := range s.late.All() {
 		l.tell, l.told = nil, 0
 	}
 	s.mu.Unlock()
@@ -170,10 +167,10 @@ func (s *Sub) awaitEndUntil(drained <-chan struct{}, giveUp time.Time) error {
 		return nil
 	}
 	s.mu.Lock()
-	left := len(s.late)
+	left := s.late.Len()
 	s.mu.Unlock()
 	if n := s.Pending() - left; n > 0 {
-		return Errorf(ErrHandlerTimeout, "%d handlers ignore the end of their context", n)
+		return Errorf(ErrHandlerTimeout, "%d calls have not finished: handlers ignore the end of their context", n)
 	}
 	return Errorf(ErrHandlerTimeout, "%d answers are owed", left)
 }

@@ -200,7 +200,7 @@ func (s *Sub) leftOver() (left string) {
 	say("taken", s.counts.taken[0].Load())
 	say("taken without an ack", s.counts.taken[1].Load())
 	say("open", s.counts.open[0]+s.counts.open[1])
-	say("noted", int64(len(s.asked)))
+	say("noted", int64(s.asked.Len()))
 	var walk func(*Sub)
 	walk = func(in *Sub) {
 		for to, through := range in.inner {

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/peakmap"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/wire"
 )
@@ -30,7 +31,7 @@ type call struct {
 type calls struct {
 	mu   sync.Mutex
 	last uint64
-	open map[uint64]*call
+	open peakmap.Map[uint64, *call]
 }
 
 // register gives the envelopes of a batch their ids: one after the other from
@@ -47,7 +48,7 @@ func (cs *calls) register(m *batch) (first uint64, open int) {
 		cs.last++
 		if c != nil {
 			c.id = cs.last
-			cs.open[c.id] = c
+			cs.open.Set(c.id, c)
 			open++
 		}
 	}
@@ -60,8 +61,8 @@ func hasLeft(c *call) bool { return c != nil && c.left }
 func (cs *calls) take(id uint64) *call {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	c := cs.open[id]
-	delete(cs.open, id)
+	c, _ := cs.open.Get(id)
+	cs.open.Delete(id)
 	return c
 }
 
@@ -77,10 +78,10 @@ func (cs *calls) leave(c *call) (ok, sent bool) {
 		c.left = true
 		return true, false
 	}
-	if cs.open[c.id] != c {
+	if now, _ := cs.open.Get(c.id); now != c {
 		return false, true
 	}
-	delete(cs.open, c.id)
+	cs.open.Delete(c.id)
 	return true, true
 }
 
@@ -88,7 +89,7 @@ func (cs *calls) leave(c *call) (ok, sent bool) {
 func (cs *calls) any(pick func(*call) bool) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	for _, c := range cs.open {
+	for _, c := range cs.open.All() {
 		if pick(c) {
 			return true
 		}
@@ -101,9 +102,9 @@ func (cs *calls) takeIf(pick func(*call) bool) []*call {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	var all []*call
-	for id, c := range cs.open {
+	for id, c := range cs.open.All() {
 		if pick(c) {
-			delete(cs.open, id)
+			cs.open.Delete(id)
 			all = append(all, c)
 		}
 	}

@@ -83,7 +83,7 @@ func (t *Transport) HoldPeer(inbox string) (release func()) {
 func (t *Transport) OpenCalls() int {
 	t.calls.mu.Lock()
 	defer t.calls.mu.Unlock()
-	return len(t.calls.open)
+	return t.calls.open.Len()
 }
 
 const (
@@ -162,7 +162,7 @@ func (t *Transport) Forget() { t.maxPayload.Store(0) }
 // Stuck is a peer whose replies are not sent: put tells whether one of that size has
 // found room.
 func (t *Transport) Stuck() (put func(size int) bool) {
-	p := &peer{t: t, calls: map[uint64]*remote{}}
+	p := &peer{t: t}
 	p.pool, p.room, p.send, p.busy = t.flusher, &t.replyRoom, p.publish, true
 	return func(size int) bool {
 		_, full := p.put(1, "", t.limit(), make([]byte, size), nil)
@@ -180,4 +180,22 @@ const SmallReply = small - 32
 // AskTurns asks the owner of a shard what turns wait for there.
 func (t *Transport) AskTurns(ctx context.Context, shard uint32, question []byte) ([]byte, error) {
 	return t.askTurns(ctx, shard, question)
+}
+
+// PeerRoom is for how many calls the peers have room.
+func (t *Transport) PeerRoom() (room int) {
+	t.readUpToHere()
+	for _, p := range t.peers.byInbox.Values() {
+		p.mu.Lock()
+		room += p.calls.Room()
+		p.mu.Unlock()
+	}
+	return room
+}
+
+// CallRoom is for how many requests that wait there is room.
+func (t *Transport) CallRoom() int {
+	t.calls.mu.Lock()
+	defer t.calls.mu.Unlock()
+	return t.calls.open.Room()
 }

@@ -94,3 +94,40 @@ func TestReplyThatTheServerRefuses(t *testing.T) {
 	}
 	eventually(t, "the refusals are counted", func() bool { _, refused := node.PacketCounts(); return refused > 0 })
 }
+
+// TestLongReplySubjects: each call holds its reply subject, so a long one is ignored. A
+// connection that would make such is refused.
+func TestLongReplySubjects(t *testing.T) {
+	url := testkit.StartNATS(t)
+	node := connect(t, natstransport.Options{URL: url})
+	serve(t, node, 1, echo)
+	client := dial(t, url)
+	replies, err := client.SubscribeSync("_INBOX.mine.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := packet(transport.Envelope{Shard: 1, Type: "Echo"})
+	fits := "_INBOX.mine." + strings.Repeat("r", 256-len("_INBOX.mine.1-1")-1) + ".1-1"
+	for _, reply := range []string{fits + "1", "_INBOX.mine." + strings.Repeat("r", 3900) + ".1-1", fits} {
+		if err := client.PublishRequest("clstr.s.1.0", reply, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m, err := replies.NextMsg(patience); err != nil || m.Subject != fits {
+		t.Fatalf("%v, %v", m, err)
+	}
+	if _, refused := node.PacketCounts(); refused != 2 {
+		t.Errorf("%d were ignored", refused)
+	}
+	for bytes, is := range map[int]error{211: nil, 212: transport.ErrBadOption} { // and a dot
+		prefix := nats.CustomInboxPrefix("_INBOX." + strings.Repeat("i", bytes-7))
+		tr, err := natstransport.New(natstransport.Options{URL: url, Log: silent, NATSOptions: []nats.Option{prefix}})
+		if !errors.Is(err, is) {
+			t.Errorf("a prefix of %d bytes: %v", bytes, err)
+		}
+		if err == nil {
+			want(t, tr, transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("x")}, "x")
+			_ = tr.Close()
+		}
+	}
+}

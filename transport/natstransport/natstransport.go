@@ -125,7 +125,6 @@ func newTransport(opts Options, backlog int) (*Transport, error) {
 	}
 	t.unawaited.log, t.missed.log = opts.Log, opts.Log
 	t.turns.asks = map[*context.CancelCauseFunc]struct{}{}
-	t.calls.open = map[uint64]*call{}
 	t.requestRoom.init(opts.MaxBufferedBytes)
 	t.replyRoom.init(opts.MaxBufferedBytes)
 	t.waits.limit = t.replyRoom.limit

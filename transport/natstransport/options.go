@@ -86,6 +86,9 @@ func (o Options) fits(nc *nats.Conn, inboxPrefix string) error {
 	if nc.Opts.NoEcho {
 		return transport.Errorf(transport.ErrBadOption, "nats.NoEcho: not allowed, a node's own requests would find no owner")
 	}
+	if len(inboxPrefix) > maxInboxPrefix {
+		return transport.Errorf(transport.ErrBadOption, "the connection's inbox prefix has %d bytes: at most %d allowed", len(inboxPrefix), maxInboxPrefix)
+	}
 	if strings.HasPrefix(o.SubjectPrefix+".", inboxPrefix) || strings.HasPrefix(inboxPrefix, o.SubjectPrefix+".") {
 		return transport.Errorf(transport.ErrBadOption, "SubjectPrefix %q: must be apart from the connection's inboxes %s*", o.SubjectPrefix, inboxPrefix)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
+	"github.com/clstr-go/clstr/internal/peakmap"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/wire"
 )
@@ -43,7 +44,7 @@ func (ps peers) forget() {
 type peer struct {
 	outbox
 	t     *Transport
-	calls map[uint64]*remote
+	calls peakmap.Map[uint64, *remote]
 }
 
 // remote is a call whose sender waits in another process.
@@ -59,7 +60,7 @@ func (t *Transport) peer(reply string) *peer {
 	p, known := t.peers.byInbox.Get(inbox)
 	t.peers.forget()
 	if !known {
-		p = &peer{t: t, calls: make(map[uint64]*remote)}
+		p = &peer{t: t}
 		p.pool, p.room, p.send = t.flusher, &t.replyRoom, p.publish
 		t.peers.byInbox.Add(inbox, p)
 	}
@@ -69,21 +70,21 @@ func (t *Transport) peer(reply string) *peer {
 func (p *peer) idle() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.calls) == 0 && !p.busy
+	return p.calls.Len() == 0 && !p.busy
 }
 
 // open remembers a call until it was answered, so that it can be cancelled.
 func (p *peer) open(r *remote) {
 	p.mu.Lock()
-	p.calls[r.id] = r
+	p.calls.Set(r.id, r)
 	p.mu.Unlock()
 }
 
 func (p *peer) take(id uint64) *remote {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	r := p.calls[id]
-	delete(p.calls, id)
+	r, _ := p.calls.Get(id)
+	p.calls.Delete(id)
 	return r
 }
 
@@ -136,7 +137,7 @@ func (p *peer) put(id uint64, subject string, limit int, data []byte, err *trans
 		return true, full
 	}
 	fits, _ = p.outbox.put(context.Background(), nil, size, limit, func(b *batch) {
-		delete(p.calls, id)
+		p.calls.Delete(id)
 		b.buf = wire.AppendReply(b.buf, id, data, err)
 		if b.reply == "" {
 			b.reply = subject

@@ -114,3 +114,38 @@ func TestABusyPeerKeepsNoOther(t *testing.T) {
 		answered(t, replies)
 	}
 }
+
+// TestPeersGiveRoomBack: a peer that had many calls at once, and a caller that did, keep
+// no room for as many.
+func TestPeersGiveRoomBack(t *testing.T) {
+	const calls = 2000
+	url := testkit.StartNATS(t)
+	node := connect(t, natstransport.Options{URL: url})
+	client := connect(t, natstransport.Options{URL: url})
+	l := &line{}
+	if _, err := node.Subscribe(t.Context(), 0, l); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range calls {
+		all.Go(func() {
+			if _, err := client.Request(patient(t), transport.Envelope{Type: "Echo"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	eventually(t, "all have come", func() bool { return l.came() == calls })
+	if node, client := node.PeerRoom(), client.CallRoom(); node < calls || client < calls {
+		t.Errorf("there is room for %d and %d calls", node, client)
+	}
+	for _, c := range l.calls {
+		if c.Start(nil) {
+			c.Reply(nil, nil)
+			c.End()
+		}
+	}
+	all.Wait()
+	if node, client := node.PeerRoom(), client.CallRoom(); node > calls/4 || client > calls/4 {
+		t.Errorf("room for %d and %d calls is kept", node, client)
+	}
+}

@@ -67,10 +67,18 @@ func (t *Transport) lose(why *transport.Error) {
 	}
 }
 
+const (
+	// maxReplySubject is how long a reply subject may be: each call holds its own.
+	maxReplySubject = 256
+	// maxInboxPrefix is what that leaves for the prefix of a connection's inboxes: behind
+	// it come 22 characters, a dot, an id and two numbers.
+	maxInboxPrefix = maxReplySubject - 22 - 1 - 13 - 2*4
+)
+
 // isInbox reports whether a reply may be sent to the subject. One that is no
 // subject the server would refuse, in a line of the log for each reply.
 func (t *Transport) isInbox(reply string) bool {
-	if !strings.HasPrefix(reply, nats.InboxPrefix) && !strings.HasPrefix(reply, t.inboxPrefix) {
+	if len(reply) > maxReplySubject || !strings.HasPrefix(reply, nats.InboxPrefix) && !strings.HasPrefix(reply, t.inboxPrefix) {
 		return false
 	}
 	for token := range strings.SplitSeq(reply, ".") {

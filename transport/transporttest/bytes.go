@@ -117,9 +117,9 @@ func testKeyBytes(s *suite) {
 // testNodeBytesNested: what is admitted may ask for as much again to come to its end, and
 // for no more.
 func testNodeBytesNested(s *suite) {
-	const size = 8 << 10
+	const size, turns = 64 << 10, 1 << 10 // what the turns that wait take counts as well
 	p := s.pair(transport.Limits{})
-	p.weighed(size+10, -1, func(ctx context.Context, env transport.Envelope) ([]byte, error) {
+	p.weighed(size+turns, -1, func(ctx context.Context, env transport.Envelope) ([]byte, error) {
 		left, err := strconv.Atoi(env.Type)
 		if err != nil || left == 0 {
 			return []byte("end"), err
@@ -129,7 +129,7 @@ func testNodeBytesNested(s *suite) {
 	for range 3 {
 		p.wantSoon(transport.Envelope{Type: "20", Data: make([]byte, size)})
 	}
-	p.weighed(size+10, -1, func(ctx context.Context, env transport.Envelope) ([]byte, error) {
+	p.weighed(size+turns, -1, func(ctx context.Context, env transport.Envelope) ([]byte, error) {
 		if env.Type != "Ask" {
 			return nil, nil
 		}

@@ -1,0 +1,60 @@
+// Package peakmap has a map that gives back the room of a peak. A map of Go's keeps the
+// room of the most entries that it ever had, for as long as it lives: what others may
+// make large for a moment is large for good, once for each peer or shard.
+//
+//	var calls peakmap.Map[uint64, *call] // empty, and ready to use
+//	calls.Set(id, c)
+//	c, ok := calls.Get(id)
+//	calls.Delete(id)
+//
+// The tests are in peakmap_test.go.
+package peakmap
+
+import (
+	"iter"
+	"maps"
+)
+
+// small is how many entries a map may have had without its room being given back.
+const small = 256
+
+// Map is not safe for concurrent use. The zero value is empty.
+type Map[K comparable, V any] struct {
+	m    map[K]V
+	peak int // of its length, since it was made
+}
+
+// Get returns what stands under k.
+func (m *Map[K, V]) Get(k K) (v V, ok bool) {
+	v, ok = m.m[k]
+	return v, ok
+}
+
+// Set puts v under k.
+func (m *Map[K, V]) Set(k K, v V) {
+	if m.m == nil {
+		m.m = map[K]V{}
+	}
+	m.m[k] = v
+	m.peak = max(m.peak, len(m.m))
+}
+
+// Delete removes what stands under k. Where little is left of a peak, that is copied: each
+// entry that goes pays for a part of a copy.
+func (m *Map[K, V]) Delete(k K) {
+	delete(m.m, k)
+	if n := len(m.m); m.peak > small && n < m.peak/4 {
+		rest := make(map[K]V, n)
+		maps.Copy(rest, m.m)
+		m.m, m.peak = rest, n
+	}
+}
+
+// Len returns how many entries there are.
+func (m *Map[K, V]) Len() int { return len(m.m) }
+
+// Room returns for how many entries there is room at least.
+func (m *Map[K, V]) Room() int { return m.peak }
+
+// All yields the entries in no order. The entry that was yielded last may be deleted.
+func (m *Map[K, V]) All() iter.Seq2[K, V] { return maps.All(m.m) }

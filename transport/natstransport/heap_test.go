@@ -1,0 +1,109 @@
+package natstransport_test
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport"
+	"github.com/clstr-go/clstr/transport/wire"
+)
+
+// heap is what is reachable.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC() // pools give back at the second
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// line is a mailbox that nobody empties until the end.
+type line struct {
+	mu    sync.Mutex
+	calls []*transport.Call
+	ended atomic.Int64
+}
+
+// Accept implements transport.Receiver.
+func (l *line) Accept(c *transport.Call) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls = append(l.calls, c)
+}
+
+// CallStarted implements transport.Observer.
+func (l *line) CallStarted(*transport.Call) {}
+
+// CallFinished implements transport.Observer.
+func (l *line) CallFinished(*transport.Call, bool, *transport.Error) { l.ended.Add(1) }
+
+// came returns how many have come, whether they stand in line or were refused.
+func (l *line) came() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.calls) + int(l.ended.Load())
+}
+
+// TestHeapOfWhatIsNoPayload: 12,000 calls of a client that have next to no payload, and
+// as much of something else as they may, stand in line. The node holds twice what it may
+// at most; server and client are in the same process.
+func TestHeapOfWhatIsNoPayload(t *testing.T) {
+	const calls, most, others = 12_000, 8 << 20, 4 << 20
+	for _, mode := range []string{"nothing", "headers", "turns", "types", "replies", "all"} {
+		t.Run(mode, func(t *testing.T) {
+			url := testkit.StartNATS(t)
+			node := connect(t, natstransport.Options{URL: url})
+			life := transport.NewLifetime(silent, node)
+			life.LimitBytes(most, -1)
+			t.Cleanup(func() { _ = life.End() })
+			l := &line{}
+			if _, err := node.Subscribe(life.Context(), 0, l); err != nil {
+				t.Fatal(err)
+			}
+			nc := dial(t, url)
+			inbox := nc.NewInbox()
+			is := func(m string) bool { return mode == m || mode == "all" }
+			before := heap()
+			for i := range calls {
+				env := transport.Envelope{Type: "Slow", Key: fmt.Sprint("slow-", i%12), Data: []byte("{}")}
+				if is("types") {
+					env.Type = fmt.Sprintf("%0512d", i)
+				}
+				if is("headers") {
+					env.Headers = map[string]string{}
+					for n := range transport.MaxHeaders - 1 {
+						env.Headers[fmt.Sprint(n)] = ""
+					}
+				}
+				var turns *transport.Turn
+				for n := 0; is("turns") && n < transport.MaxTurns; n++ {
+					turns = &transport.Turn{Number: uint64(n + 1), Kind: strings.Repeat("k", 64), Key: fmt.Sprintf("%064d", i*16+n), By: turns}
+				}
+				reply := inbox + ".1-1"
+				if is("replies") {
+					reply = inbox + "." + strings.Repeat("r", 190) + fmt.Sprintf("%06d.1-1", i)
+				}
+				b := wire.AppendEnvelopeFor(nil, &env, time.Hour, turns)
+				if err := nc.PublishRequest("clstr.s.0.0", reply, wire.AppendEnd(b, uint64(i+1))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			eventually(t, "all have come", func() bool { return l.came() == calls })
+			if l.ended.Load() == calls {
+				t.Error("all were refused")
+			}
+			eventually(t, "the heap is under twice what the node may hold", func() bool { return heap()-before <= 2*most+others })
+			t.Logf("%d calls in line: the heap has grown by %d KiB", calls-l.ended.Load(), (heap()-before)>>10)
+			for _, c := range l.calls {
+				c.Refuse(transport.Errorf(transport.ErrDraining, "the end"))
+			}
+		})
+	}
+}
