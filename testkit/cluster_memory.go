@@ -156,6 +156,9 @@ func (n *memNode) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64
 
 // Unsubscribe implements transport.Subscription.
 func (s *memSub) Unsubscribe() error {
+	if err := s.node.d.FromHandler("Unsubscribe"); err != nil {
+		return err
+	}
 	n := s.node.net
 	n.mu.Lock()
 	n.remove(s.shard, func(other *memSub) bool { return other == s })

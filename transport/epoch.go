@@ -28,7 +28,8 @@ type EpochTransport interface {
 	SubscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, r Receiver) (Subscription, error)
 }
 
-// Drainer is a subscription whose work can end before it does.
+// Drainer is a subscription whose work can end before it does. Called by a handler or a
+// hook, Drain, Rest and Drop do nothing and return [ErrFromHandler].
 type Drainer interface {
 	// Drain refuses what arrives from now on, but what calls in flight wait for
 	// ([Call.Needed]), and returns when every accepted call has finished, or with
@@ -77,6 +78,9 @@ func (s *Sub) Drain(ctx context.Context) error {
 
 // Rest implements [Drainer].
 func (s *Sub) Rest(ctx context.Context) error {
+	if err := s.d.FromHandler("Rest"); err != nil {
+		return err
+	}
 	s.stops.Store(false)
 	s.draining.Store(false)
 	if !s.awaitEnd(s.refuseAndDrain(), ctx.Done()) {
@@ -87,6 +91,9 @@ func (s *Sub) Rest(ctx context.Context) error {
 
 // Drop implements [Drainer].
 func (s *Sub) Drop(ctx context.Context) error {
+	if err := s.d.FromHandler("Drop"); err != nil {
+		return err
+	}
 	s.draining.Store(false)
 	s.refuseNew()
 	s.mu.Lock()

@@ -25,7 +25,7 @@ func (s *Sub) Unsubscribe() error {
 
 // Quiescer is a subscription whose shard can come to rest before the subscription ends.
 type Quiescer interface {
-	// Quiesce is the first part of Unsubscribe: it refuses what arrives, and returns
+	// Quiesce is the first part of Unsubscribe, also where a handler calls it: it refuses what arrives, and returns
 	// when every accepted call has finished, or with Unsubscribe's error. The
 	// subscription remains, and admits what stop hooks of this process ask.
 	Quiesce() error
@@ -35,6 +35,9 @@ var _ Quiescer = (*Sub)(nil)
 
 // Quiesce implements [Quiescer].
 func (s *Sub) Quiesce() error {
+	if err := s.d.FromHandler("Quiesce"); err != nil {
+		return err
+	}
 	giveUp := s.d.giveUp()
 	drained := s.refuseAndDrain()
 	s.tellLate()

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -141,4 +142,27 @@ func TestDecidedBeforeItsHandlerIsWatched(t *testing.T) {
 	if kept.Value() != nil {
 		t.Error("a call that has finished is kept")
 	}
+}
+
+// What is said at the end of a subscription where one handler goes on, and four calls
+// wait behind it: these are no handlers.
+func TestWordsOfCallsThatWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewDispatcher(Limits{MaxConcurrentHandlers: 1, HandlerTimeout: time.Second}, silent)
+		hold := make(chan struct{})
+		s, err := d.Subscribe(t.Context(), d.ReceiverFunc(func(context.Context, Envelope) ([]byte, error) { <-hold; return nil, nil }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			s.Dispatch(NewCall(Envelope{Type: "t"}, &inbox{}, time.Hour))
+		}
+		if err := s.Unsubscribe(); err == nil || !strings.HasSuffix(err.Error(), "5 calls have not finished: handlers ignore the end of their context") {
+			t.Errorf("%v", err)
+		}
+		close(hold)
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -169,6 +169,9 @@ func (s *subscription) Shared() bool {
 
 // Unsubscribe implements [transport.Subscription].
 func (s *subscription) Unsubscribe() error {
+	if err := s.t.d.FromHandler("Unsubscribe"); err != nil {
+		return err
+	}
 	s.t.remove(s)
 	return s.Sub.Unsubscribe()
 }

@@ -2,6 +2,8 @@ package transporttest
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +19,7 @@ var lifecycleTests = []test{
 	{"close ends waiting requests", testCloseEndsWaiting},
 	{"close is idempotent", testCloseIdempotent},
 	{"close gives a stuck handler up", testCloseStuck},
+	{"an end from a handler does nothing", testEndsFromAHandler},
 }
 
 // refusing waits until requests to a shard are refused as nothing that ran.
@@ -53,6 +56,33 @@ func ends(f func() error) <-chan error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()
 	return done
+}
+
+// testEndsFromAHandler: what waits for handlers is refused where a handler calls it, and
+// the shard is served as before.
+func testEndsFromAHandler(s *suite) {
+	p := s.pair(transport.Limits{})
+	var ends []func(context.Context) error
+	sub := p.serve(0, func(ctx context.Context, env transport.Envelope) ([]byte, error) {
+		if env.Type != "End" {
+			return []byte("done"), nil
+		}
+		for i, end := range ends {
+			if err := end(ctx); !errors.Is(err, transport.ErrFromHandler) {
+				return nil, fmt.Errorf("end %d: %w", i, err)
+			}
+		}
+		return []byte("refused"), nil
+	})
+	ends = append(ends, func(context.Context) error { return sub.Unsubscribe() }, func(context.Context) error { return p.Server.Close() })
+	if q, ok := sub.(transport.Quiescer); ok {
+		ends = append(ends, func(context.Context) error { return q.Quiesce() })
+	}
+	if d, ok := sub.(transport.Drainer); ok {
+		ends = append(ends, d.Drain, d.Rest, d.Drop)
+	}
+	p.want(transport.Envelope{Type: "End"}, "refused")
+	p.want(transport.Envelope{Type: "After"}, "done")
 }
 
 func testUnsubscribeWaits(s *suite) {
