@@ -40,6 +40,7 @@ func TestServed(t *testing.T) {
 	r.mu.Lock()
 	r.epochs = []uint64{0, 7, 0, 0, 9}
 	r.mu.Unlock()
+	r.version.Add(1)
 	served([]uint64{0, 7, 0, 0, 9}, 0, patience)
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
