@@ -22,7 +22,8 @@ type Health struct {
 	Why   HealthReason
 	Since time.Time
 	// Error is what has failed behind Why, or will soon: a store that does not answer
-	// is told here while the lease lasts. Empty if nothing has.
+	// is told here while the lease lasts, and so is a record in it that was overwritten
+	// by hand. Empty if nothing has.
 	Error string
 	// LeaseLeft is for how much longer the node may serve if its store does not
 	// answer. LeaseEnded is since when it may not; the zero time while it may. Both
@@ -139,7 +140,7 @@ func (n *Node) reason(h *Health) HealthReason {
 		part = v.takes.Health()
 		h.ShardsWanted, h.LeaseLeft, h.LeaseEnded = part.Wanted, part.Lease, part.LeaseEnded
 	}
-	for _, err := range []error{v.failed, part.Store, part.Subscribe} {
+	for _, err := range []error{v.failed, part.Store, part.Subscribe, part.Records} {
 		if err != nil && h.Error == "" {
 			h.Error = err.Error()
 		}

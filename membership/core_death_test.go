@@ -2,7 +2,6 @@ package membership
 
 import (
 	"fmt"
-	"math"
 	"testing"
 	"time"
 
@@ -191,33 +190,6 @@ func TestUnknownOwner(t *testing.T) {
 	s.want(fmt.Sprintf("open %d/3 claim", id))
 }
 
-// TestUnreadableMember: a record that a newer version may have written is no
-// proof that nobody is there.
-func TestUnreadableMember(t *testing.T) {
-	s := newScript(t, Timing{})
-	for i := range uint32(scriptShards) {
-		s.putShard(i, Shard{Owner: refB, Epoch: 4})
-	}
-	e := s.put(MemberKey(refB), []byte(`{"state":"active","ctr":"seven","lease_ms":10000}`))
-	s.join()
-	s.run(30 * time.Second)
-	s.want()
-	if s.store[e.Key].Rev != e.Rev {
-		t.Errorf("the record was overwritten: %s", s.store[e.Key].Value)
-	}
-	s.hint(s.putMember(refB, Member{State: Left}))
-	s.wantCount(scriptShards, "open")
-
-	// One that was readable keeps what was known of it, and dies as any other.
-	s = joined(t, Timing{}, refB)
-	s.dies(refB)
-	s.hint(s.put(MemberKey(refB), []byte(`[]`)))
-	s.run(10 * time.Second)
-	s.wantCount(0, "declared")
-	s.run(2 * time.Second)
-	s.wantCount(1, "declared")
-}
-
 // TestForget: of those who have gone for long and own nothing, the first of the
 // active removes the records.
 func TestForget(t *testing.T) {
@@ -325,21 +297,5 @@ func TestOldSnapshotRemovesNobody(t *testing.T) {
 	s.run(5 * time.Second)
 	if s.core.members.all[refB] == nil {
 		t.Error("it is not known any more")
-	}
-}
-
-// TestLeaseThatIsNone: a record may say anything of its lease. Its node is not
-// declared dead for a number that overflows.
-func TestLeaseThatIsNone(t *testing.T) {
-	for _, lease := range []int64{math.MaxInt64, math.MaxInt64 / 1_000_000, MaxLease.Milliseconds() + 1, -1, math.MinInt64} {
-		s := joined(t, Timing{}, refB)
-		m := s.member(refB)
-		m.LeaseMs = lease
-		s.dies(refB)
-		s.hint(s.put(MemberKey(refB), encode(m)))
-		s.run(time.Minute)
-		if got := s.member(refB); got.State != Active {
-			t.Errorf("lease_ms %d: the record says %+v", lease, got)
-		}
 	}
 }

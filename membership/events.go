@@ -62,7 +62,8 @@ type Effect interface{ effect() }
 
 // The effects. Those with an Op are ended by a [Result].
 type (
-	// Write and the like are operations of a [Store].
+	// Write and the like are operations of a [Store]. Nobody waits for a write without
+	// an Op: it is done although the incarnation ends.
 	Write struct {
 		Op    uint64
 		Key   string
@@ -137,6 +138,12 @@ type (
 		Shard  uint32
 		Record Shard
 	}
+	// Spoiled tells that a member's record is one that no node has written or, with
+	// Mended, that it is there no more.
+	Spoiled struct {
+		Member Ref
+		Mended bool
+	}
 	// Superseded tells that a newer process with the node's name has come; the
 	// core leaves.
 	Superseded struct{ By Ref }
@@ -166,6 +173,7 @@ func (Gone) effect()       {}
 func (StoreGone) effect()  {}
 func (Rebased) effect()    {}
 func (Mended) effect()     {}
+func (Spoiled) effect()    {}
 func (Superseded) effect() {}
 func (Foreign) effect()    {}
 func (Declared) effect()   {}

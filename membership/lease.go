@@ -120,8 +120,10 @@ func (c *Core) seeOwn(e Entry) {
 	switch {
 	case e.Rev <= o.rev: // old, or not there yet
 		return
-	case err != nil || e.Value == nil:
+	case e.Value == nil:
 		c.end(Dead, Ref{})
+	case err != nil:
+		c.bury(e.Rev)
 	case m.State == Dead:
 		c.end(Dead, m.By)
 	default:
@@ -186,13 +188,17 @@ func (c *Core) end(state string, by Ref) { c.endAs(Gone{State: state, By: by}) }
 
 func (c *Core) endAs(gone Gone) {
 	c.gone = true
+	c.closeAll()
+	c.emit(gone)
+}
+
+func (c *Core) closeAll() {
 	for i := range c.shards.all {
 		if s := &c.shards.all[i]; s.phase != idle {
 			c.emit(Close{Shard: uint32(i), Epoch: s.epoch})
 			c.set(uint32(i), idle, false)
 		}
 	}
-	c.emit(gone)
 }
 
 // become asks for a state of the own record.

@@ -104,17 +104,11 @@ func (l *lineage) endIfGone() {
 	if !l.doubted || c.valid() {
 		return
 	}
-	longest := c.self.Timing.Lease
-	for _, m := range c.members.all {
-		if !m.final() && m.State != "" {
-			longest = max(longest, m.Lease())
-		}
-	}
 	since := l.doubtSeen - l.doubtedAt
 	if l.forgotten {
 		since = c.now - l.forgottenAt
 	}
-	if since >= longest+c.self.Timing.Delta {
+	if since >= c.longestLease()+c.self.Timing.Delta {
 		l.past.Lost = true
 		c.endAs(Gone{State: Lost, Unleased: !l.founded})
 	}

@@ -34,6 +34,7 @@ type member struct {
 	seen     time.Duration // when this version was
 	stale    time.Duration
 	accusing bool // a write that declares it dead is under way
+	spoiled  bool // this version is not readable: see spoiled.go
 	finalAt  time.Duration
 }
 
@@ -77,19 +78,25 @@ func (c *Core) seeMember(ref Ref, e Entry) {
 	switch {
 	case known != nil && e.Rev <= known.rev:
 	case e.Value == nil: // removed: it was final for long
-		c.members.forget(ref)
+		c.forget(ref)
 		return
 	default:
 		rec, err := Decode[Member](e.Value)
-		if err != nil && known != nil { // not ours to mend; but who wrote it lives
+		if err != nil && known != nil {
 			rec = known.Member
 		}
 		c.members.put(ref, rec, e.Rev, c.now)
+		c.spoil(ref, err != nil)
 	}
 	c.giveWayTo(ref)
 }
 
 // forget drops a record that is not there any more.
+func (c *Core) forget(ref Ref) {
+	c.spoil(ref, false)
+	c.members.forget(ref)
+}
+
 func (m *members) forget(ref Ref) {
 	if m.all[ref] != nil {
 		delete(m.all, ref)
@@ -161,7 +168,7 @@ func (c *Core) missing(snapshot Result) {
 	}
 	for ref, m := range c.members.all {
 		if m.rev <= snapshot.AsOf && !there[ref] && ref != c.self.Ref {
-			c.members.forget(ref)
+			c.forget(ref)
 		}
 	}
 }
@@ -190,10 +197,10 @@ func (c *Core) watchOthers() {
 	}
 	rank := c.rank()
 	for ref, m := range c.inOrder() {
-		if ref == c.self.Ref || m.final() || m.accusing || m.State == "" { // not readable: its lease is not known
+		if ref == c.self.Ref || m.final() || m.accusing {
 			continue
 		}
-		if m.stale+min(sinceOK, c.now-m.seen) < m.Lease()+t.Delta+time.Duration(rank)*200*time.Millisecond {
+		if m.stale+min(sinceOK, c.now-m.seen) < c.leaseOf(m)+t.Delta+time.Duration(rank)*200*time.Millisecond {
 			continue
 		}
 		c.accuse(ref, m)
@@ -210,6 +217,7 @@ func (c *Core) accuse(ref Ref, m *member) {
 		case Done:
 			c.emit(Declared{ref})
 			c.members.put(ref, dead, r.Rev, c.now)
+			c.spoil(ref, false)
 		case Conflict: // it lives, or another was faster
 			c.read(MemberKey(ref), func(r Result) {
 				if r.Status == Done {
@@ -260,7 +268,7 @@ func (c *Core) forgetOld(snapshot Result) {
 			c.write(MemberKey(ref), m.rev, nil, func(r Result) {
 				m.accusing = false
 				if r.Status == Done {
-					c.members.forget(ref)
+					c.forget(ref)
 				}
 			})
 		}

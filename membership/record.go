@@ -139,11 +139,15 @@ func encode(record any) []byte {
 	return b
 }
 
-// Decode reads a record. Unknown fields are ignored: a newer node wrote them.
+// Decode reads a record. Unknown fields are ignored: a newer node wrote them. It returns
+// an error for a member's record that no node has written.
 func Decode[R Member | Config](value []byte) (R, error) {
 	var r R
 	if err := json.Unmarshal(value, &r); err != nil {
 		return *new(R), err // not a part of it
+	}
+	if m, ok := any(r).(Member); ok && m.State == "" {
+		return *new(R), fmt.Errorf("%.100q names no state", value)
 	}
 	return r, nil
 }

@@ -123,6 +123,12 @@ func (s *script) do(e Effect) {
 		s.tell("gone %s by %q", e.State, e.By)
 	case Superseded:
 		s.tell("superseded by %v", e.By)
+	case Spoiled:
+		if e.Mended {
+			s.tell("mended %v", e.Member)
+		} else {
+			s.tell("spoiled %v", e.Member)
+		}
 	case Declared:
 		s.tell("declared %v", e.Member)
 	default:

@@ -173,6 +173,9 @@ func (n *node) do(core *Core, e Effect) {
 	w := n.w
 	switch e := e.(type) {
 	case Write:
+		if e.Op == 0 {
+			w.buried(n)
+		}
 		n.call(core, e.Op, func() Result {
 			if strings.Contains(string(e.Value), `"state":"dead"`) {
 				w.noteDeath(e)

@@ -1,6 +1,11 @@
 package membership
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
 
 // vandalize removes a shard's record, as an operator with a tool may, or overwrites
 // it. Nodes may hear of that, or not.
@@ -18,8 +23,44 @@ func (w *world) vandalize(shard uint32) {
 	s.write(Write{Key: e.Key, Rev: e.Rev, Value: value})
 }
 
+// spoilMember overwrites a member's record, of any that there is.
+func (w *world) spoilMember() {
+	s := &w.store
+	if !s.working() {
+		return
+	}
+	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(s.records)), func(key string) bool { return !strings.HasPrefix(key, MemberPrefix) })
+	if len(keys) == 0 {
+		return
+	}
+	w.spoiled++
+	key := keys[w.rng.IntN(len(keys))]
+	value := []byte(`{"state":7}`)
+	if w.chance(0.3) {
+		value = []byte("{}")
+	}
+	s.write(Write{Key: key, Rev: s.records[key].Rev, Value: value})
+}
+
+// buried ends the turns of a node whose own record is spoiled: they are told so, as when
+// its lease ends.
+func (w *world) buried(n *node) {
+	for _, turns := range w.ledger.turns {
+		for _, t := range turns {
+			if t.n == n {
+				t.lease = min(t.lease, n.clock())
+			}
+		}
+	}
+}
+
 // pretend is what a mutant believes of records that were removed.
 func (n *node) pretend() {
+	for _, m := range n.core.members.all {
+		if n.w.f.broken.sparesSpoiled && m.State == "" {
+			m.stale, m.seen = 0, n.clock()
+		}
+	}
 	if !n.w.f.broken.countsAnew {
 		return
 	}

@@ -24,7 +24,7 @@ type faults struct {
 	late       float64 // messages that take up to two seconds
 	zombies    float64 // messages that take up to half a minute
 	losses     bool    // the store is wiped, and restored from backups, in place of the nemesis
-	vandals    bool    // records of shards are removed, and overwritten with something else
+	vandals    bool    // records of shards are removed, and those of shards and members overwritten
 	nemesis    bool    // crashes, pauses, partitions, outages of the store, joins and leaves
 	noise      time.Duration
 	end        time.Duration
@@ -35,19 +35,20 @@ type faults struct {
 
 // broken is a rule of the protocol that a mutant does not keep.
 type broken struct {
-	ackLease    bool // the lease is counted from the answer
-	noGuard     bool // requests are served whatever the lease says
-	noDrain     bool // a shard is handed over while it is served
-	blindWrites bool // the store ignores revisions
-	claimAlive  bool // owners count as dead when they are late by a lease
-	retryMaybe  bool // clients try again what may have run
-	keepsLost   bool // a node that was declared dead goes on with its shards
-	noBlind     bool // time in which the store did not work counts against others
-	lyingAsOf   bool // a snapshot from a late replica says that it is fresh
-	dropsQueue  bool // a drain does not wait for notifications that were accepted
-	forgetsRev  bool // hints count whatever their revision
-	countsAnew  bool // the epochs of a shard whose record was removed begin at 1 again
-	noMargin    bool // a node serves until others may declare it dead
+	ackLease      bool // the lease is counted from the answer
+	noGuard       bool // requests are served whatever the lease says
+	noDrain       bool // a shard is handed over while it is served
+	blindWrites   bool // the store ignores revisions
+	claimAlive    bool // owners count as dead when they are late by a lease
+	retryMaybe    bool // clients try again what may have run
+	keepsLost     bool // a node that was declared dead goes on with its shards
+	noBlind       bool // time in which the store did not work counts against others
+	lyingAsOf     bool // a snapshot from a late replica says that it is fresh
+	dropsQueue    bool // a drain does not wait for notifications that were accepted
+	forgetsRev    bool // hints count whatever their revision
+	sparesSpoiled bool // a member whose record is not readable is never declared dead
+	countsAnew    bool // the epochs of a shard whose record was removed begin at 1 again
+	noMargin      bool // a node serves until others may declare it dead
 }
 
 type world struct {
@@ -77,6 +78,7 @@ type world struct {
 	faultEnd   time.Duration // when the last fault has ended
 	vandalized int
 	losses     int
+	spoiled    int           // records of members
 	spared     time.Duration // until when nobody is killed, so that others hear what he remembers
 	moves      int           // owners that have changed, other than from nobody
 	ideal      int           // of those, what the comings and goings ask for

@@ -35,6 +35,15 @@ func planned() faults {
 	return faults{nodes: 5, shards: 12, drift: 0.01, plannedFor: true, end: 90 * time.Second}
 }
 
+// vandals is all that may go wrong, and hands that spoil records beside it. Where all
+// who knew a member are gone, it counts as dead only after the longest lease.
+func vandals() faults {
+	f := asWritten()
+	f.vandals, f.converge = true, f.converge+CalmTiming.Lease
+	f.end += CalmTiming.Lease
+	return f
+}
+
 // simulate runs one seed.
 func simulate(seed uint64, f faults) *world {
 	w := newWorld(seed, f)
@@ -84,6 +93,9 @@ func (w *world) strike() {
 	n := w.nodes[w.rng.IntN(len(w.nodes))]
 	if w.f.vandals && w.chance(0.5) {
 		w.vandalize(uint32(w.rng.IntN(int(w.f.shards))))
+		if w.chance(0.5) {
+			w.spoilMember()
+		}
 	}
 	switch kind := w.rng.IntN(7); {
 	case !n.up:
@@ -166,6 +178,7 @@ func forSeeds(from uint64, n int, f faults) (bad int, first *world, seed uint64,
 				sum.ideal += w.ideal
 				sum.vandalized += w.vandalized
 				sum.losses += w.losses
+				sum.spoiled += w.spoiled
 				sum.lastBad = max(sum.lastBad, w.lastBad-w.faultEnd)
 				if len(w.bad) > 0 {
 					bad++
@@ -200,18 +213,18 @@ func TestSimulation(t *testing.T) {
 	checkMoves(t, sum)
 }
 
-// TestVandals: records of shards are removed and overwritten, beside all else. No
-// epoch is used twice, no shard is served twice, and all are served in the end.
+// TestVandals: records of shards are removed, and those of shards and members
+// overwritten, beside all else. No epoch is used twice, no shard is served twice, and all
+// are served in the end.
 func TestVandals(t *testing.T) {
-	f := asWritten()
-	f.vandals = true
+	f := vandals()
 	bad, first, seed, sum := forSeeds(*from, *seeds, f)
-	t.Logf("%d seeds from %d: %d records were spoiled; %v", *seeds, *from, sum.vandalized, sum)
+	t.Logf("%d seeds from %d: %d records of shards and %d of members were spoiled; %v", *seeds, *from, sum.vandalized, sum.spoiled, sum)
 	if bad > 0 {
 		t.Errorf("%d of %d seeds are bad; the first, %d (-run %s -seeds 1 -from %d):\n%s", bad, *seeds, seed, t.Name(), seed, first.verdict())
 	}
-	if sum.vandalized < 2**seeds {
-		t.Errorf("only %d records were spoiled", sum.vandalized)
+	if sum.vandalized < 2**seeds || sum.spoiled < *seeds {
+		t.Errorf("only %d records of shards and %d of members were spoiled", sum.vandalized, sum.spoiled)
 	}
 }
 
@@ -249,7 +262,7 @@ func TestSameSeedSameRun(t *testing.T) {
 // hold. Those of the core that have no seam here are tested by scripts.
 func TestMutants(t *testing.T) {
 	rough := func(f *faults) { f.late = 0.08 }
-	vandals := func(f *faults) { f.vandals, f.late = true, 0.08 }
+	vandals := func(f *faults) { *f = vandals(); f.late = 0.08 }
 	for name, c := range map[string]struct {
 		broken broken
 		under  func(*faults)
@@ -265,6 +278,7 @@ func TestMutants(t *testing.T) {
 		"believes late replicas":        {broken{lyingAsOf: true}, rough},
 		"believes old hints":            {broken{forgetsRev: true}, rough},
 		"counts epochs anew":            {broken{countsAnew: true}, vandals},
+		"spares the spoiled":            {broken{sparesSpoiled: true}, vandals},
 		"drains without accepted mails": {broken{dropsQueue: true}, func(f *faults) { *f = planned() }},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -42,9 +42,11 @@ func (a *app) nodes() *cobra.Command {
 		Short: "List the nodes: state, shards, weight, zone, version, last renewal",
 		Long: `List the nodes of the cluster.
 
-STATE is joining, active, leaving, left or dead. SHARDS is how many shards the
-node owns. An arrow shows how many it should own, where that differs. RENEWED is
-how long ago the node renewed its lease, by the clock of the NATS server.
+STATE is joining, active, leaving, left, dead or unreadable. A record becomes
+unreadable when something other than a node overwrites it. The other nodes then
+declare its node dead when the longest lease is over. SHARDS is how many shards
+the node owns. An arrow shows how many it should own, where that differs. RENEWED
+is how long ago the node renewed its lease, by the clock of the NATS server.
 
 --all also lists nodes that have left or died. The cluster remembers them for 10
 minutes by default, and for as long as shards are still theirs.
@@ -130,7 +132,7 @@ func paintState(state string) style {
 		return green
 	case membership.Joining, membership.Leaving:
 		return yellow
-	case membership.Dead:
+	case membership.Dead, view.Unreadable:
 		return red
 	}
 	return dim

@@ -25,6 +25,8 @@ type Health struct {
 	Store error
 	// Subscribe is why shards cannot be subscribed; nil if they can.
 	Subscribe error
+	// Records is what is wrong in the store that no operation fails for; nil if nothing is.
+	Records error
 }
 
 // Health returns how the node takes part now. It may be called at any time, and does
@@ -42,6 +44,9 @@ func (c *Coordinator) Health() (h Health) {
 	h.Lease, h.LeaseEnded = l.lease.left(now)
 	if f := l.failing.Load(); f != nil {
 		h.Subscribe = f.err
+	}
+	if err := l.records.amiss.Load(); err != nil {
+		h.Records = *err
 	}
 	return h
 }

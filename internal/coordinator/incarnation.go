@@ -62,6 +62,8 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	switch {
 	case !l.superseded.IsZero():
 		return true, membership.ErrSuperseded
+	case l.gone.State == membership.Dead && l.gone.By == self.Ref:
+		return false, nil // its record was spoiled, which was said
 	case l.gone.State == membership.Dead:
 		c.log.Warn("this node was declared dead; it comes again", slog.String("incarnation", self.Incarnation), slog.String("by", l.gone.By.String()))
 		return false, nil

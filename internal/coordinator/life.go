@@ -34,6 +34,7 @@ type life struct {
 	reached time.Time // when requests could last reach the node
 	away    bool      // it leaves because they cannot
 	failing atomic.Pointer[failing]
+	records records
 	deaf    error // it leaves because of that
 
 	ctx context.Context // ends with the incarnation
@@ -92,6 +93,10 @@ func (l *life) do(e membership.Effect) {
 	log := l.c.log
 	switch e := e.(type) {
 	case membership.Write:
+		if e.Op == 0 {
+			l.entrust(e)
+			return
+		}
 		own := e.Key == membership.MemberKey(l.self.Ref)
 		if own {
 			l.remember(time.Now())
@@ -147,6 +152,8 @@ func (l *life) do(e membership.Effect) {
 		l.settle()
 	case membership.Gone:
 		l.gone = &e
+	case membership.Spoiled:
+		l.spoil(e)
 	case membership.Superseded:
 		l.superseded = e.By
 		log.Warn("a newer process with this node's name has come; this one hands over and leaves", slog.String("by", e.By.String()))
@@ -170,6 +177,17 @@ func (l *life) do(e membership.Effect) {
 			l.c.work.Go(r.Reconnect)
 		}
 	}
+}
+
+// entrust does a write that nobody waits for, also when the incarnation has ended.
+func (l *life) entrust(e membership.Write) {
+	l.c.work.Go(func() { // ends with its timeout
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), opTimeout)
+		defer cancel()
+		if _, err := l.c.opts.Store.Write(ctx, e.Key, e.Rev, e.Value); err != nil {
+			l.c.log.Warn("the last word of an incarnation was not written: others find out by its lease", slog.Any("error", err))
+		}
+	})
 }
 
 // remember notes the other clock's time of a renewal that is sent now. One that is

@@ -30,6 +30,10 @@ func (e *UnknownNodeError) Error() string {
 	return fmt.Sprintf("no node %q: there are %s", e.Name, strings.Join(e.Known, ", "))
 }
 
+// Unreadable stands for the state of a member whose record no node has written. The
+// others declare it dead when the longest lease is over.
+const Unreadable = "unreadable"
+
 // Node is a member.
 type Node struct {
 	membership.Ref
@@ -105,6 +109,8 @@ func (c *Cluster) seeMembers(entries []membership.Entry) (err error) {
 	for _, e := range entries {
 		if n, ok := DecodeNode(e); ok {
 			c.Nodes = append(c.Nodes, n)
+		} else if ref, ok := membership.ParseMemberKey(e.Key); ok {
+			c.Nodes = append(c.Nodes, &Node{Ref: ref, Member: membership.Member{State: Unreadable, Weight: 1}, Rev: e.Rev})
 		}
 	}
 	slices.SortFunc(c.Nodes, func(a, b *Node) int {

@@ -121,3 +121,26 @@ func TestNodeByName(t *testing.T) {
 		t.Errorf("b: %v", err)
 	}
 }
+
+// TestUnreadableMember: it is listed, takes no shards, and is there for those that are
+// its own by their records.
+func TestUnreadableMember(t *testing.T) {
+	store := memstore.New()
+	for key, value := range map[string]string{
+		membership.ConfigKey: string(membership.NewConfig(sharding.Layout{NumShards: 4}).Encode()),
+		"n.a.1":              "{}", "n.b.1": `{"state":"active","lease_ms":10000}`,
+		membership.ShardKey(2): `{"owner":"a.1","epoch":1,"why":"claim"}`,
+	} {
+		if _, err := store.Write(t.Context(), key, 0, []byte(value)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := Load(t.Context(), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := c.ByRef(membership.Ref{Name: "a", Incarnation: "1"})
+	if n == nil || n.State != Unreadable || n.Gone() || n.Owns != 1 || n.Should != 0 || c.Takers() != 1 {
+		t.Errorf("%+v of %d that take shards", n, c.Takers())
+	}
+}

@@ -1,0 +1,52 @@
+package coordinator
+
+import (
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/clstr-go/clstr/membership"
+)
+
+// records is what an incarnation finds wrong in the store: records that no node of its
+// cluster has written.
+type records struct {
+	spoiled map[membership.Ref]bool // members
+	amiss   atomic.Pointer[error]   // for Health
+}
+
+// spoil takes that the record of a member is spoiled, or no more.
+func (l *life) spoil(e membership.Spoiled) {
+	r := &l.records
+	if e.Mended {
+		delete(r.spoiled, e.Member)
+	} else {
+		if r.spoiled == nil {
+			r.spoiled = map[membership.Ref]bool{}
+		}
+		r.spoiled[e.Member] = true
+	}
+	switch {
+	case e.Mended:
+		l.c.log.Info("a member's record that was not readable is so no more", slog.String("member", e.Member.String()))
+	case e.Member == l.self.Ref:
+		l.c.log.Error("this node's own record was overwritten and is not readable: it ends what it serves, says in the record that it is dead, and comes again")
+	default:
+		l.c.log.Error("a member's record was overwritten and is not readable: if it stays so, that member counts as dead when the longest lease is over", slog.String("member", e.Member.String()))
+	}
+	l.findAmiss()
+}
+
+// findAmiss notes what is wrong, one of each kind.
+func (l *life) findAmiss() {
+	r := &l.records
+	r.amiss.Store(nil)
+	for ref := range r.spoiled {
+		err := fmt.Errorf("the record of member %v was overwritten and is not readable", ref)
+		if more := len(r.spoiled) - 1; more > 0 {
+			err = fmt.Errorf("%w, and so are %d more", err, more)
+		}
+		r.amiss.Store(&err)
+		break
+	}
+}
