@@ -32,6 +32,15 @@ type answering struct {
 
 func (a answering) Reply([]byte, error) { close(a.answered) }
 
+func (a answering) Err() error {
+	select {
+	case <-a.answered:
+		return context.Canceled
+	default:
+		return nil
+	}
+}
+
 // TestWhoLostTheRaceFindsTheKey: a delivery that has seen no key may find that
 // another has made it meanwhile.
 func TestWhoLostTheRaceFindsTheKey(t *testing.T) {
