@@ -60,7 +60,7 @@ func TestWaiting(t *testing.T) {
 	notified.SetWaiting(forged(3))
 	s.Dispatch(notified)
 	notified.Start(nil)
-	t.Cleanup(notified.End)
+	t.Cleanup(func() { notified.Reply(nil, nil); notified.End() })
 	for what, c := range map[string]struct {
 		ctx  context.Context
 		want []uint32

@@ -218,6 +218,20 @@ var provocations = []provocation{
 		eventually(t, "the backlog is full", func() bool { return node.Backlog() == 4 })
 		release()
 	}},
+	{"a reader without room", []string{"message is refused"}, func(t *testing.T, w *secretWatch) {
+		const messages = 20
+		url := testkit.StartNATS(t)
+		node := w.connect(natstransport.Options{URL: url, MaxBufferedBytes: 4 << 10})
+		serve(t, node, 7, echo)
+		nc := dial(t, url)
+		release := sync.OnceFunc(node.HoldReader())
+		t.Cleanup(release)
+		for range messages {
+			post(t, nc, "clstr.s.7.0", "_INBOX.x.1-1", loud(4000))
+		}
+		eventually(t, "the messages wait", func() bool { return node.Backlog() == messages-1 }) // the reader has one
+		release()
+	}},
 	{"a reader that is ended", []string{"the connection's reader was ended by code that it called: another one goes on"}, func(t *testing.T, w *secretWatch) {
 		url := testkit.StartNATS(t)
 		node, client := w.connect(natstransport.Options{URL: url}), w.connect(natstransport.Options{URL: url})
