@@ -55,9 +55,7 @@ func (c *Client) callUnder(ctx context.Context, by *mapping, t target, d transpo
 	if err != nil {
 		return nil, env, err
 	}
-	if env.Delivery == transport.AwaitNothing && transport.InStopHook(ctx) {
-		env.Delivery = transport.AwaitAccept // else its shard might end first
-	}
+	hasten(ctx, &env)
 	if c.calls != nil && d == transport.AwaitReply {
 		defer c.observe(c.begin(t.kind, msgType))
 	}
@@ -69,12 +67,21 @@ func (c *Client) callUnder(ctx context.Context, by *mapping, t target, d transpo
 	first := by.called.add(t.shard)
 	reply, err := c.opts.Transport.Request(ctx, env)
 	if err != nil {
+		hasten(ctx, &env) // the end may have begun meanwhile
 		if c.patience(err, first) > 0 && !waitedFor(ctx, uint32(env.Shard), err) {
 			reply, err = c.again(ctx, by, env, err, first)
 		}
 		err = ended(ctx, err, byDefault)
 	}
 	return reply, env, err
+}
+
+// hasten has a notification acknowledged that is sent as its sender's shard ends: the
+// shard that it is for might end first.
+func hasten(ctx context.Context, env *Envelope) {
+	if env.Delivery == transport.AwaitNothing && transport.AtAnEnd(ctx) {
+		env.Delivery = transport.AwaitAccept
+	}
 }
 
 // bounded gives a call without a deadline the default one. A request carries it

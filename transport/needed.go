@@ -129,11 +129,12 @@ func (c *Call) stopHook() (role Role, past int) {
 	return role, past
 }
 
-// InStopHook reports whether ctx is that of a stop hook, or of a handler that runs for one
-// while shards end.
-func InStopHook(ctx context.Context) bool {
+// AtAnEnd reports whether ctx is that of a stop hook, of a handler that runs for one while
+// shards end, or of any handler whose shard ends with all shards of its node: what such a
+// one sends must not come later.
+func AtAnEnd(ctx context.Context) bool {
 	if c := CallFrom(ctx); c != nil {
-		return c.StopHook() != KeyTurn
+		return c.StopHook() != KeyTurn || c.endsTogether()
 	}
 	m, ok := ctx.Value(turn.MakerKey{}).(turn.Maker)
 	if !ok {
