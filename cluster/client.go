@@ -91,7 +91,8 @@ func (o ClientOptions) validateLayout() error {
 // [*Error]; [OutcomeOf] says whether the work ran.
 //
 // A client's first call to a shard waits up to 250 ms for a node that is just
-// starting: a program may start a node and call it in the next line. Every later
+// starting, longer where the machine is too busy to start it, but no longer than 2 s: a
+// program may start a node and call it in the next line. Every later
 // call to the shard fails with [ErrTransportNoShardSubscriber] at once.
 type Client struct {
 	opts    ClientOptions

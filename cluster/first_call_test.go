@@ -128,3 +128,27 @@ func TestOnlyTheClientLooksTwice(t *testing.T) {
 		}
 	})
 }
+
+// TestFirstCallOnABusyMachine: one that is too busy for the node that starts is too busy
+// for the looks as well. What counts is the pauses between them, for two seconds.
+func TestFirstCallOnABusyMachine(t *testing.T) {
+	for name, call := range shardCalls {
+		for look, serves := range map[time.Duration]bool{100 * time.Millisecond: true, time.Second: false} {
+			synctest.Test(t, func(t *testing.T) {
+				tr, _ := nobody()
+				tries := 0
+				tr.reply = func(context.Context, int, cluster.Envelope) ([]byte, error) {
+					time.Sleep(look)
+					if tries++; tries > 5 {
+						return nil, nil
+					}
+					return nil, transport.Errorf(cluster.ErrTransportNoShardSubscriber, "shard 1")
+				}
+				client, start := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4}), time.Now()
+				if err := call(t.Context(), client, 1); serves != (err == nil) || time.Since(start) > 4*time.Second {
+					t.Errorf("%s, a look takes %v: %v after %v", name, look, err, time.Since(start))
+				}
+			})
+		}
+	}
+}

@@ -18,8 +18,13 @@ const (
 )
 
 // firstLook is for how long a client's first call to a shard looks for a node that
-// serves it: one that this program has just begun to start.
-const firstLook = 250 * time.Millisecond
+// serves it: one that this program has just begun to start. It is the sum of the pauses
+// between looks. A machine that is too busy to start the node makes them longer, up to
+// firstMost in all.
+const (
+	firstLook = 250 * time.Millisecond
+	firstMost = 2 * time.Second
+)
 
 // kindLook is for how long a call of a kind is tried again that its node does not
 // host, and another member does.
@@ -173,6 +178,7 @@ func (c *Client) again(ctx context.Context, by *mapping, env Envelope, err error
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	<-timer.C
+	paused := time.Duration(0)
 	for most := firstPause; ; most = min(2*most, mostPause) {
 		pause := time.Duration(rand.Int64N(int64(most))) + time.Microsecond
 		if hint, ok := transport.RetryAfter(err); ok {
@@ -181,11 +187,16 @@ func (c *Client) again(ctx context.Context, by *mapping, env Envelope, err error
 		if time.Since(began) > layoutAgain && errors.Is(outer(err), ErrNotOwner) && c.known.look(ctx, by) {
 			return nil, err // and its caller tries under the other mapping
 		}
-		if left := c.patience(err, first) - time.Since(began); left <= 0 || time.Until(end) <= pause {
+		patience, spent := c.patience(err, first), time.Since(began)
+		if patience == firstLook && spent < firstMost {
+			spent = paused
+		}
+		if left := patience - spent; left <= 0 || time.Until(end) <= pause {
 			return nil, err
 		} else if left < pause {
 			pause = left // for a last look
 		}
+		paused += pause
 		timer.Reset(pause)
 		select {
 		case <-timer.C:
