@@ -24,6 +24,7 @@ func TestActivationFailure(t *testing.T) {
 		"factory nil":      func() (actor.Actor, error) { return nil, nil },
 		"OnActivate error": func() (actor.Actor, error) { return failing(func() error { return errBroken }), nil },
 		"OnActivate panic": func() (actor.Actor, error) { return failing(func() error { panic("activate") }), nil },
+		"error that exits": func() (actor.Actor, error) { return nil, exiting{} },
 		"OnActivate exit":  func() (actor.Actor, error) { return failing(func() error { runtime.Goexit(); return nil }), nil },
 	}
 	for name, fail := range fails {
@@ -66,6 +67,11 @@ func TestActivationFailure(t *testing.T) {
 		})
 	}
 }
+
+// exiting is an error whose text ends the goroutine.
+type exiting struct{}
+
+func (exiting) Error() string { runtime.Goexit(); return "" }
 
 func failing(f func() error) actor.Actor {
 	return &entity{

@@ -19,12 +19,20 @@ const (
 // failed longest ago is forgotten first: it is tried again at once.
 const failedKeys = 4096
 
+// failedBytes is what their errors may hold, by their texts, together; one may hold more.
+const failedBytes = 4 << 20
+
+// A failure that is older than this is forgotten, and with it its error.
+const oldFailure = 2 * mostBackoff
+
 // backoff remembers the keys of a host that could not be activated.
 type backoff struct {
 	some atomic.Bool // there are such: otherwise nobody takes the lock
 
 	mu     sync.Mutex
 	failed *simplelru.LRU[shardKey, *failedKey] // made with the first
+	bytes  int                                  // of their errors
+	tidies bool                                 // a timer will look for what is old
 }
 
 type shardKey struct {
@@ -34,6 +42,7 @@ type shardKey struct {
 
 type failedKey struct {
 	cause error
+	bytes int
 	delay time.Duration
 	until time.Time
 }
@@ -44,14 +53,21 @@ func (b *backoff) fails(shard uint32, key string, cause error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.failed == nil {
-		b.failed, _ = simplelru.NewLRU[shardKey, *failedKey](failedKeys, nil) // fails on a size below 1
+		forgotten := func(_ shardKey, f *failedKey) { b.bytes -= f.bytes }
+		b.failed, _ = simplelru.NewLRU(failedKeys, forgotten) // fails on a size below 1
 	}
 	delay := firstBackoff
-	if f, ok := b.failed.Peek(shardKey{shard, key}); ok && now.Sub(f.until) < 2*mostBackoff {
+	if f, ok := b.failed.Peek(shardKey{shard, key}); ok && now.Sub(f.until) < oldFailure {
 		delay = min(2*f.delay, mostBackoff)
 	}
-	b.failed.Add(shardKey{shard, key}, &failedKey{cause, delay, now.Add(delay)})
+	f := &failedKey{cause, len(textOf(cause)), delay, now.Add(delay)}
+	b.failed.Remove(shardKey{shard, key}) // its bytes too
+	b.failed.Add(shardKey{shard, key}, f)
+	for b.bytes += f.bytes; b.bytes > failedBytes && b.failed.Len() > 1; {
+		b.failed.RemoveOldest()
+	}
 	b.some.Store(true)
+	b.tidyLater()
 	return &Failure{Why: ErrActivation, Cause: cause, RetryAfter: delay}
 }
 
@@ -85,4 +101,27 @@ func (b *backoff) succeeds(shard uint32, key string) {
 	defer b.mu.Unlock()
 	b.failed.Remove(shardKey{shard, key})
 	b.some.Store(b.failed.Len() > 0)
+}
+
+// tidyLater has old failures forgotten, as long as there are any. It is called with mu
+// held.
+func (b *backoff) tidyLater() {
+	if !b.tidies {
+		b.tidies = true
+		time.AfterFunc(oldFailure, b.tidy)
+	}
+}
+
+// tidy is called by the timer.
+func (b *backoff) tidy() {
+	now := time.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, f, ok := b.failed.GetOldest(); ok && now.Sub(f.until) >= oldFailure; _, f, ok = b.failed.GetOldest() {
+		b.failed.RemoveOldest()
+	}
+	b.some.Store(b.failed.Len() > 0)
+	if b.tidies = false; b.failed.Len() > 0 {
+		b.tidyLater()
+	}
 }

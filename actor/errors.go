@@ -94,3 +94,21 @@ func textOf(err error) (text string) {
 	}()
 	return err.Error()
 }
+
+// legible is an application's error; others wait to be told of it, and must be, whatever
+// its methods do.
+func legible(err error) error {
+	if err == nil {
+		return nil
+	}
+	over, returned := make(chan struct{}), false
+	go func() { // ends with the method
+		defer close(over)
+		textOf(err)
+		returned = true
+	}()
+	if <-over; !returned {
+		return fmt.Errorf("an error of type %T whose methods end their goroutine", err)
+	}
+	return err
+}

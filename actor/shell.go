@@ -150,7 +150,7 @@ func (s *shell) activate(ctx pactor.Context) (err error) {
 	defer func() { s.lost, h.err, err = err != nil && h.lost(), err, h.failure(err) }()
 	inner, err := s.shard.host.opts.Factory(s.cell.key)
 	if err != nil {
-		return err
+		return legible(err)
 	}
 	if inner == nil {
 		return errors.New("the factory returned no actor")
@@ -158,7 +158,7 @@ func (s *shell) activate(ctx pactor.Context) (err error) {
 	s.inner = inner
 	h.relimit(s.hookTimeout())
 	if s.entity, _ = inner.(Entity); s.entity != nil {
-		return s.entity.Activate(&h.own)
+		return legible(s.entity.Activate(&h.own))
 	}
 	s.timed = &timed{Context: ctx}
 	s.timed.receive(inner) // Started

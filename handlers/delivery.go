@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"time"
+	"unicode/utf8"
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/transport"
@@ -76,12 +77,32 @@ func coded(key string, err error) *transport.Error {
 	case f.Why == actor.ErrMailboxFull:
 		return transport.Overloaded(retryFull, "the mailbox of key %.64q is full", key)
 	case f.Why == actor.ErrActivation && f.Cause != nil:
-		e := transport.Errorf(code, "%s", f.Detail()).WithCause(f.Cause)
+		e := told(code, f).WithCause(f.Cause)
 		e.RetryAfter = f.RetryAfter
 		return e
 	case f.Detail() == "":
 		return transport.Errorf(code, "key %.64q: %v", key, f.Why)
 	default:
-		return transport.Errorf(code, "%s", f.Detail())
+		return told(code, f)
 	}
+}
+
+// mostDetail is how much of what is to be said of an error travels, in bytes: as much as
+// of a handler's error.
+const mostDetail = transport.MaxErrorBytes / 2
+
+// told is an error with what is to be said of it. There may be an application's in it, of
+// any length.
+func told(code error, f *actor.Failure) *transport.Error {
+	detail := f.Detail()
+	if len(detail) <= mostDetail {
+		return transport.Errorf(code, "%s", detail)
+	}
+	end := mostDetail
+	for !utf8.RuneStart(detail[end]) && mostDetail-end < utf8.UTFMax {
+		end--
+	}
+	e := transport.Errorf(code, "%s...", detail[:end])
+	e.Cut = true
+	return e
 }

@@ -6,11 +6,12 @@ import (
 	"runtime/debug"
 )
 
-// What a line shows of a key, of a panic's value and of a stack, in bytes.
+// What a line shows of a key, of a panic's value, of a stack and of an error, in bytes.
 const (
 	maxKey   = 64
 	maxPanic = 1 << 10
 	maxStack = 16 << 10
+	maxError = 1 << 10
 )
 
 // Entity is how every line names the key that it is about: kind=account shard=7
@@ -64,6 +65,49 @@ func Apart(log *slog.Logger, what string, f func()) {
 		f()
 	}()
 	<-over
+}
+
+// textOf is what an error says. Its methods are an application's: it returns false if
+// they do not return.
+func textOf(err error) (text string, ok bool) {
+	how := "end their goroutine"
+	over := make(chan struct{})
+	go func() { // ends with the method
+		defer close(over)
+		defer func() {
+			if recover() != nil {
+				how = "panic"
+			}
+		}()
+		text = err.Error()
+		how = ""
+	}()
+	if <-over; how != "" {
+		return fmt.Sprintf("an error of type %T whose methods %s", err, how), false
+	}
+	return text, true
+}
+
+// shortened is a record whose errors are short, and have methods that return.
+func shortened(r slog.Record) slog.Record {
+	var attrs []slog.Attr
+	changed := false
+	r.Attrs(func(a slog.Attr) bool {
+		if err, ok := a.Value.Any().(error); ok && a.Value.Kind() == slog.KindAny {
+			if text, ok := textOf(err); !ok || len(text) > maxError {
+				a = slog.String(a.Key, cut(text, maxError))
+				changed = true
+			}
+		}
+		attrs = append(attrs, a)
+		return true
+	})
+	if !changed {
+		return r
+	}
+	short := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	short.AddAttrs(attrs...)
+	return short
 }
 
 func cut(text string, most int) string {

@@ -71,7 +71,7 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if !h.bound.admits(line{r.Level, r.Message}) {
 		return nil
 	}
-	return handle(ctx, h.Handler, r)
+	return handle(ctx, h.Handler, shortened(r))
 }
 
 // Enabled implements slog.Handler.
