@@ -1,7 +1,9 @@
 package cluster_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
+	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
 
@@ -137,6 +140,37 @@ func TestMemberRecordOfOneWhoIsGone(t *testing.T) {
 		s.wantServed()
 		cancel()
 		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestConfigOfAnotherLayout: a node that serves by its own writes that again, and says so.
+func TestConfigOfAnotherLayout(t *testing.T) {
+	spoil(t, func(t *testing.T, s *spoiling) {
+		n := s.node("a")
+		stop := s.start(n)
+		time.Sleep(30 * time.Second)
+		before, err := s.store.Read(t.Context(), membership.ConfigKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.overwrite(membership.ConfigKey, membership.NewConfig(sharding.Layout{NumShards: 8}).Encode())
+		synctest.Wait()
+		if h := n.Health(); !h.Serving || !strings.Contains(h.Error, "NumShards 16, the cluster has 8") {
+			t.Errorf("%+v", h)
+		}
+		time.Sleep(10 * time.Second)
+		if after, err := s.store.Read(t.Context(), membership.ConfigKey); err != nil || !bytes.Equal(after.Value, before.Value) {
+			t.Errorf("%s, %v", after.Value, err)
+		}
+		if h := n.Health(); !h.Serving || h.Error != "" {
+			t.Errorf("%+v", h)
+		}
+		s.wantSaid("configuration was overwritten with that of another layout", 1)
+		s.wantServed()
+		stopB := s.start(s.node("b")) // is not refused
+		if err := errors.Join(stopB(), stop()); err != nil {
 			t.Error(err)
 		}
 	})

@@ -132,6 +132,9 @@ type (
 		Base    uint64
 		Missing bool
 	}
+	// Overwritten tells that the cluster's configuration is of another layout, or by a
+	// nil error that it is not any more.
+	Overwritten struct{ Err error }
 	// Mended tells that the node has written a shard's record anew that was removed
 	// or not readable.
 	Mended struct {
@@ -159,22 +162,23 @@ type (
 	Reconnect struct{}
 )
 
-func (Write) effect()      {}
-func (Read) effect()       {}
-func (Snapshot) effect()   {}
-func (Lease) effect()      {}
-func (Open) effect()       {}
-func (Close) effect()      {}
-func (Route) effect()      {}
-func (Moved) effect()      {}
-func (Joined) effect()     {}
-func (Settled) effect()    {}
-func (Gone) effect()       {}
-func (StoreGone) effect()  {}
-func (Rebased) effect()    {}
-func (Mended) effect()     {}
-func (Spoiled) effect()    {}
-func (Superseded) effect() {}
-func (Foreign) effect()    {}
-func (Declared) effect()   {}
-func (Reconnect) effect()  {}
+func (Write) effect()       {}
+func (Read) effect()        {}
+func (Snapshot) effect()    {}
+func (Lease) effect()       {}
+func (Open) effect()        {}
+func (Close) effect()       {}
+func (Route) effect()       {}
+func (Moved) effect()       {}
+func (Joined) effect()      {}
+func (Settled) effect()     {}
+func (Gone) effect()        {}
+func (StoreGone) effect()   {}
+func (Rebased) effect()     {}
+func (Mended) effect()      {}
+func (Spoiled) effect()     {}
+func (Overwritten) effect() {}
+func (Superseded) effect()  {}
+func (Foreign) effect()     {}
+func (Declared) effect()    {}
+func (Reconnect) effect()   {}

@@ -31,6 +31,7 @@ type lineage struct {
 	gone   bool   // the store has said that there is none
 	seen   uint64 // the highest revision that this incarnation has seen
 	lostBy uint64 // of the renewals, when the configuration was found missing; 0 if it is there
+	other  uint64 // the revision in which it was told to be of another layout; 0 if it is not
 
 	doubted   bool          // the store is gone, or has forgotten the node's renewals
 	doubtedAt time.Duration // when that was first seen, and again and again since
@@ -171,11 +172,15 @@ func (l *lineage) see(e Entry) {
 			l.past.Rev, l.past.Lost = c.own.rev, false // those of an earlier store say nothing any more
 		}
 		l.base, l.known, l.lostBy = have.Base, true, 0
+		l.overwritten(0, nil)
 		c.shards.dirty = true
 		return
 	}
 	if !there && e.Value != nil && err == nil {
-		return // another cluster's: not ours to mend
+		l.overwritten(e.Rev, NewConfig(c.self.Layout).Check(have))
+		if !l.known || have.Version > NewConfig(c.self.Layout).Version || !l.firstOfItsKind() {
+			return // not ours to mend
+		}
 	}
 	if !there && !l.mayMend() {
 		return
@@ -190,6 +195,28 @@ func (l *lineage) see(e Entry) {
 			l.see(Entry{ConfigKey, r.Rev, encode(cfg)})
 		}
 	})
+}
+
+// overwritten tells, once, that the configuration is of another layout; with 0 that it is
+// not any more.
+func (l *lineage) overwritten(rev uint64, err error) {
+	if l.other != rev {
+		l.other = rev
+		l.c.emit(Overwritten{err})
+	}
+}
+
+// firstOfItsKind reports whether no member that has come before this one goes by another
+// layout. Where nodes of two layouts are in one store, those of the oldest member decide
+// what the configuration says: the others do not write theirs over it again and again.
+func (l *lineage) firstOfItsKind() bool {
+	own := l.c.own.record
+	for _, m := range l.c.members.all {
+		if !m.final() && m.Layout != "" && m.Layout != own.Layout && m.Born < own.Born {
+			return false
+		}
+	}
+	return true
 }
 
 // mayMend reports whether the node may write a configuration that is missing: it

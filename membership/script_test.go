@@ -123,6 +123,12 @@ func (s *script) do(e Effect) {
 		s.tell("gone %s by %q", e.State, e.By)
 	case Superseded:
 		s.tell("superseded by %v", e.By)
+	case Overwritten:
+		if e.Err == nil {
+			s.tell("overwritten no more")
+		} else {
+			s.tell("overwritten %v", e.Err)
+		}
 	case Spoiled:
 		if e.Mended {
 			s.tell("mended %v", e.Member)

@@ -154,6 +154,8 @@ func (l *life) do(e membership.Effect) {
 		l.gone = &e
 	case membership.Spoiled:
 		l.spoil(e)
+	case membership.Overwritten:
+		l.overwritten(e.Err)
 	case membership.Superseded:
 		l.superseded = e.By
 		log.Warn("a newer process with this node's name has come; this one hands over and leaves", slog.String("by", e.By.String()))
@@ -163,7 +165,7 @@ func (l *life) do(e membership.Effect) {
 		log.Warn("a shard's record was gone or not readable: it was written anew", sparse.Shard(e.Shard), slog.Uint64("epoch", e.Record.Count), slog.String("owner", e.Record.Owner.String()))
 	case membership.Rebased:
 		if e.Missing {
-			log.Warn("the cluster's configuration was gone or not readable: it was written again")
+			log.Warn("the cluster's configuration was gone, not readable or of another layout: it was written again")
 		} else {
 			log.Warn("the store of members has forgotten epochs: it was restored from a backup, or made anew. All shards move above them", slog.Uint64("base", e.Base))
 		}

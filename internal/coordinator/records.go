@@ -12,6 +12,7 @@ import (
 // cluster has written.
 type records struct {
 	spoiled map[membership.Ref]bool // members
+	layout  error                   // the configuration's is another
 	amiss   atomic.Pointer[error]   // for Health
 }
 
@@ -37,10 +38,23 @@ func (l *life) spoil(e membership.Spoiled) {
 	l.findAmiss()
 }
 
+// overwritten takes that the configuration is of another layout, or of this again.
+func (l *life) overwritten(err error) {
+	if l.records.layout = err; err != nil {
+		l.c.log.Error("the cluster's configuration was overwritten with that of another layout: nodes that start are refused until a node that serves has written it again", slog.Any("error", err))
+	}
+	l.findAmiss()
+}
+
 // findAmiss notes what is wrong, one of each kind.
 func (l *life) findAmiss() {
 	r := &l.records
 	r.amiss.Store(nil)
+	if r.layout != nil {
+		err := fmt.Errorf("the cluster's configuration was overwritten: %w", r.layout)
+		r.amiss.Store(&err)
+		return
+	}
 	for ref := range r.spoiled {
 		err := fmt.Errorf("the record of member %v was overwritten and is not readable", ref)
 		if more := len(r.spoiled) - 1; more > 0 {
