@@ -96,6 +96,10 @@ func TestForeignKinds(t *testing.T) {
 				if !errors.Is(err, membership.ErrForeignKinds) || !strings.Contains(err.Error(), "prefix") || !strings.Contains(err.Error(), "drain all members") {
 					t.Errorf("got %v", err)
 				}
+				entries, _, err := lc.store.Snapshot(t.Context(), membership.MemberPrefix)
+				if err != nil || len(entries) != 1 {
+					t.Errorf("%d members have records, want the first alone (%v)", len(entries), err)
+				}
 				lc.end(first)
 				again := lc.startWith(c.second)
 				<-again.Ready()

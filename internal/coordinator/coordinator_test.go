@@ -37,22 +37,23 @@ type cluster struct {
 
 // member is a node that only notes what it is told.
 type member struct {
-	cl     *cluster
-	name   string
-	cut    atomic.Bool // it does not reach the store
-	deaf   atomic.Bool // requests do not reach it
-	mute   atomic.Bool // it cannot subscribe
-	blind  atomic.Bool // it cannot watch the store
-	lapses atomic.Int64
-	store  membership.Store
-	stop   context.CancelFunc
-	ended  chan error
-	layout sharding.Layout
-	kinds  []string
-	hears  *member  // answers for the owners that it knows of
-	routes []uint64 // the epochs of shards that it knows of
-	log    *slog.Logger
-	c      *Coordinator
+	cl      *cluster
+	name    string
+	cut     atomic.Bool // it does not reach the store
+	deaf    atomic.Bool // requests do not reach it
+	mute    atomic.Bool // it cannot subscribe
+	blind   atomic.Bool // it cannot watch the store
+	watches atomic.Bool // it does
+	lapses  atomic.Int64
+	store   membership.Store
+	stop    context.CancelFunc
+	ended   chan error
+	layout  sharding.Layout
+	kinds   []string
+	hears   *member  // answers for the owners that it knows of
+	routes  []uint64 // the epochs of shards that it knows of
+	log     *slog.Logger
+	c       *Coordinator
 }
 
 // reach is the store as a member sees it.
@@ -88,6 +89,7 @@ func (r reach) Watch(f func(membership.Entry)) (func(), error) {
 	if r.m.blind.Load() {
 		return nil, errCut
 	}
+	r.m.watches.Store(true)
 	return r.Store.Watch(func(e membership.Entry) {
 		if !r.m.cut.Load() {
 			f(e)

@@ -100,12 +100,19 @@ func TestNodeThatCannotWatch(t *testing.T) {
 		a.blind.Store(true)
 		time.Sleep(5 * time.Second)
 		cl.wantOwners("a")
-		b := cl.start("b")
+		b := cl.member("b")
 		b.blind.Store(true)
+		cl.run(b, b, 0)
 		time.Sleep(20 * time.Second)
 		cl.wantOwners("a", "b")
+		if b.watches.Load() {
+			t.Fatal("it watches although it cannot")
+		}
 		b.blind.Store(false)
 		time.Sleep(2 * time.Second)
+		if !b.watches.Load() {
+			t.Error("it can watch, and does not")
+		}
 		a.stop()
 		a.wantEnd(nil)
 		time.Sleep(time.Second)
