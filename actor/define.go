@@ -109,7 +109,10 @@ func OnActivate[E any](method func(*E, *Context) error) Option {
 }
 
 // OnPassivate calls a method after the entity's last message, before the next
-// incarnation of the key starts. Its error is logged. It is not called for an
+// incarnation of the key starts. What it asks other keys is served also while their
+// shards end, if it asks with its own context or one made from that. With another
+// context, such as context.Background(), a shard that ends refuses it. Its error is
+// logged. It is not called for an
 // entity that has panicked, because its state is in doubt, nor for a key that ends when
 // another node may own it: its node's lease has ended, or its move has taken longer than
 // it may. A line of the log says how many such keys there were, and why. If the lease

@@ -10,7 +10,9 @@ import (
 
 // Start runs the node beside its caller, and returns when it is ready, or when it
 // has ended before: with Run's error, ctx's, or [ErrDraining] for a node that was
-// asked to leave. ctx bounds the start only. The node goes on until stop, which is
+// asked to leave. ctx bounds the start only: if it ends before the node is ready, the node
+// leaves as it does at stop, and Start returns ctx's error. A program whose ctx ends at a
+// signal takes that for a clean end. The node goes on until stop, which is
 // to Run as the end of its context, waits as long, and returns its error; a further
 // call waits for the first. Called by a handler or hook of this node, or of another on
 // its transport value, stop does nothing and returns [ErrFromHandler]; called by a

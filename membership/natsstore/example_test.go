@@ -128,7 +128,7 @@ func ExampleControlPermissions() {
 		}},
 		&server.User{Username: "client", Password: "secret", Permissions: &server.Permissions{
 			Publish:   &server.SubjectPermission{Allow: []string{"shop.s.>", "shop.who"}},
-			Subscribe: &server.SubjectPermission{Allow: []string{"shop.own", "_INBOX.>"}},
+			Subscribe: &server.SubjectPermission{Allow: []string{"shop.own", "_INBOX.client.>"}},
 		}},
 	)
 	defer shutdown()
