@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -36,6 +37,7 @@ type way struct {
 	leaves  bool // a shelf passivates after each message, or so it asks
 	cache   int  // of the shelves' handler
 	wrapped bool // the shelves' handler is a func that passes on to that
+	at      int  // how many nodes end at the same moment; 0: one after the other
 	halfway bool // the stop hooks have begun, and asked something, when the node ends
 }
 
@@ -155,7 +157,7 @@ func (s *shelf) whenRefused(ctx context.Context, client *cluster.Client) {
 	close(s.goOn)
 }
 
-// losesNothing edits items, ends all nodes one after the other, and looks for each save.
+// losesNothing edits items, ends all nodes, and looks for each save.
 func (w way) losesNothing(t *testing.T, kind testkit.TransportKind, live bool, nodes int) {
 	s := &shelf{way: w, saves: map[string]int{}, begun: make(chan struct{}, w.items), goOn: make(chan struct{})}
 	c := testkit.NewCluster(t, testkit.ClusterOptions{
@@ -180,11 +182,15 @@ func (w way) losesNothing(t *testing.T, kind testkit.TransportKind, live bool, n
 	if w.halfway {
 		go s.whenRefused(t.Context(), c.Client()) // ends with the node's service
 	}
-	for _, id := range c.Nodes() {
+	for ids := range slices.Chunk(c.Nodes(), max(1, s.at)) {
 		if live {
 			c.Settle()
 		}
-		c.StopNode(id)
+		var wg sync.WaitGroup
+		for _, id := range ids {
+			wg.Go(func() { c.StopNode(id) })
+		}
+		wg.Wait()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

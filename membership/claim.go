@@ -4,7 +4,8 @@ import "cmp"
 
 // mayClaim: the node should own the shard, and its owner can serve no more.
 func (c *Core) mayClaim(id uint32) bool {
-	if c.own.state != Active || c.own.record.State != Active || !c.shards.known || !c.lineage.known || c.target(id) != c.self.Ref {
+	takes := c.own.state == Active && c.own.record.State == Active
+	if !takes && !c.stays() || !c.shards.known || !c.lineage.known || c.target(id) != c.self.Ref {
 		return false
 	}
 	s := &c.shards.all[id]
@@ -12,7 +13,7 @@ func (c *Core) mayClaim(id uint32) bool {
 		return false // the store may be another, to which this node does not belong
 	}
 	if s.rec.Owner.IsZero() || c.healing.mayClaim(s) {
-		return true
+		return takes // the last to leave needs none that nobody has
 	}
 	if m := c.members.all[s.rec.Owner]; m != nil {
 		return m.final()

@@ -107,7 +107,7 @@ func (c *Core) Step(now time.Duration, e Event) []Effect {
 	case Closed:
 		c.closed(e)
 	case Leave:
-		c.leave()
+		c.leave(e.Wait)
 	default:
 		panic(fmt.Sprintf("membership: unknown event %T", e))
 	}
@@ -128,7 +128,7 @@ func (c *Core) tick() {
 
 // settleUp draws the conclusions of what has changed.
 func (c *Core) settleUp() {
-	if c.members.changed {
+	for c.members.changed || c.endsAsLast() {
 		c.members.changed = false
 		c.retarget()
 		c.shards.dirty = true
@@ -186,7 +186,9 @@ func (c *Core) see(entries []Entry) {
 func (c *Core) Self() Self { return c.self }
 
 // Leaving reports whether the node hands over and goes, whoever has asked it to.
-func (c *Core) Leaving() bool { return c.own.record.State == Leaving }
+func (c *Core) Leaving() bool {
+	return c.own.record.State == Leaving || c.own.record.State == Left
+}
 
 // Born returns the revision at which the node's record was made, 0 before it was.
 func (c *Core) Born() uint64 { return c.own.record.Born }

@@ -16,6 +16,13 @@
 // that take shards; views of these may differ for a while, which costs moves and
 // never safety, because a write with an old revision fails.
 //
+// # All leave
+//
+// A node that leaves says so in its record, and looks at the others' before it hands
+// anything over. The revisions of these records are the order in which nodes leave. If
+// nobody takes shards any more, the last in that order is who should own all of them. It
+// keeps them until no other member owns any, and then releases them together.
+//
 // # Records that are lost
 //
 // An epoch is a base and a count. The count grows by one with each owner, each of

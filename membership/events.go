@@ -35,8 +35,10 @@ type (
 		Epoch uint64
 		Cost  transport.DrainCounts
 	}
-	// Leave asks the node to hand over its shards and go.
-	Leave struct{}
+	// Leave asks the node to hand over its shards and go. If all others leave too, the
+	// last of them waits for theirs: for Wait at most, which the first Leave with one
+	// says. 0 is without a bound.
+	Leave struct{ Wait time.Duration }
 )
 
 // Status is how an operation on the store ended.

@@ -22,6 +22,10 @@ type own struct {
 	lastOK     time.Duration // when a renewal was last known to have succeeded
 	settleTill time.Duration // 0: not yet decided
 	superseded Ref
+
+	lookTill time.Duration // see lookedAround
+	stayTill time.Duration // see endsAsLast; 0: without a bound
+	last     bool          // nobody else has shards that are to come here
 }
 
 // sending is a renewal that was sent.
@@ -141,6 +145,9 @@ func (c *Core) renewed(rev uint64, m Member) {
 		o.record.Born = rev
 	}
 	joined := m.State == Active && o.state != Active
+	if m.State == Leaving && o.state != Leaving {
+		o.lookTill, c.members.pollAt = c.now+lookFor, c.now
+	}
 	sent, ours := o.sent[m.Counter]
 	if ours && rev <= sent.seen {
 		c.lineage.forgot()
@@ -156,7 +163,7 @@ func (c *Core) renewed(rev uint64, m Member) {
 		c.emit(Joined{})
 	}
 	if o.state == Leaving && (o.record.State == Joining || o.record.State == Active) {
-		o.record.State = Leaving // not our wish: an operator's, who has written it into our record
+		c.goAway() // not our wish: an operator's, who has written it into our record
 	}
 	if ours && !c.lineage.forgotten {
 		o.confirmed = max(o.confirmed, m.Counter)
@@ -169,6 +176,7 @@ func (c *Core) renewed(rev uint64, m Member) {
 	c.liveTick()
 	o.lastOK = c.now
 	c.members.put(c.self.Ref, m, rev, c.now)
+	o.record.Leaves = c.members.all[c.self.Ref].Leaves
 	c.wish()
 	c.pollIfDue()
 	c.shards.dirty = true
@@ -244,26 +252,4 @@ func (c *Core) settling() time.Duration {
 		}
 	}
 	return wait
-}
-
-// leave begins to go. It is idempotent.
-func (c *Core) leave() {
-	switch {
-	case c.own.rev == 0: // nobody knows of it, unless a write is under way
-		if !c.own.busy {
-			c.end(Left, Ref{})
-			return
-		}
-		c.become(Leaving)
-	case c.own.record.State != Leaving && c.own.record.State != Left:
-		c.become(Leaving)
-	}
-}
-
-// leaveIfEmpty ends a leave when nothing is owned any more.
-func (c *Core) leaveIfEmpty() {
-	if c.own.state != Leaving || c.own.record.State != Leaving || c.shards.busy > 0 || c.healing.waiting {
-		return
-	}
-	c.become(Left)
 }

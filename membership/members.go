@@ -23,6 +23,7 @@ type members struct {
 	weights map[string]float64 // by name: those that assign knows
 	targets map[string]Ref     // by name: its newest incarnation that takes shards
 	wanted  int                // of all shards: how many are this node's by that
+	stayer  Ref                // the one of those that leave which takes the others' shards; see last.go
 }
 
 // member is another's record and how long it has not changed while the store was
@@ -63,6 +64,9 @@ func (m *members) put(ref Ref, rec Member, rev uint64, now time.Duration) {
 	}
 	if rec.Born == 0 {
 		rec.Born = cmp.Or(old.Born, rev)
+	}
+	if rec.State == Leaving && rec.Leaves == 0 {
+		rec.Leaves = cmp.Or(old.Leaves, rev)
 	}
 	m.saw = m.saw || rec.Seen > old.Seen
 	old.Member, old.rev, old.seen, old.stale = rec, rev, now, 0
@@ -114,7 +118,7 @@ func (c *Core) giveWayTo(ref Ref) {
 	}
 	o.superseded = ref
 	c.emit(Superseded{ref})
-	c.leave()
+	c.leave(0)
 }
 
 // pollIfDue looks at all records, in case a hint was lost.
@@ -154,6 +158,9 @@ func (c *Core) polledMembers(r Result) {
 	}
 	if m.asOf >= c.own.rev {
 		c.joinIfSettled()
+	}
+	if c.own.state == Leaving && !c.lookedAround() {
+		m.pollAt = c.now
 	}
 	c.forgetOld(r)
 }

@@ -62,6 +62,8 @@ type Member struct {
 	// Seen is the revision up to which the node has seen the records of all shards:
 	// it serves none that was not its own then.
 	Seen uint64 `json:"seen,omitempty"`
+	// Leaves is the revision at which the node first said that it leaves; 0 in that version.
+	Leaves uint64 `json:"leaves,omitempty"`
 	// LeaseMs is the node's lease.
 	LeaseMs int64 `json:"lease_ms"`
 	// Weight is the node's share of the shards relative to others; 0 is 1.

@@ -21,6 +21,7 @@ type shards struct {
 	moving   int      // of those, how many are on their way out
 	pending  int      // how many are being opened, or written
 	settled  bool     // Settled was told
+	awaited  int      // see awaits
 }
 
 // phase is where a shard is in its life on this node:
@@ -169,7 +170,7 @@ func (c *Core) shouldMove(s *shard, to Ref) bool {
 	switch {
 	case s.broken() && c.own.confirms(s.lostBy), s.rec.Base < c.lineage.base:
 		// to be written anew, or above what was forgotten
-	case to == c.self.Ref:
+	case to == c.self.Ref, c.Leaving() && !c.lookedAround():
 		return false
 	case c.own.state == Leaving || c.own.record.State == Leaving:
 		if most *= 4; to.IsZero() {

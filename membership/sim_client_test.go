@@ -31,6 +31,7 @@ type request struct {
 	shard  uint32
 	epoch  uint64
 	notify bool // answered when it is accepted
+	hook   bool // of a stop hook: it runs beside all else
 	back   func(outcome)
 }
 
@@ -45,8 +46,12 @@ func (r *request) answer(n *node, o outcome) {
 // arrive takes a request on the node that has subscribed to its shard and epoch.
 func (n *node) arrive(r *request) {
 	s := n.served[r.shard]
-	if s == nil || s.epoch != r.epoch || !s.open {
+	if s == nil || s.epoch != r.epoch || !s.open && !(r.hook && s.final()) {
 		r.answer(n, neverRan)
+		return
+	}
+	if r.hook {
+		r.answer(n, ran)
 		return
 	}
 	if r.notify {

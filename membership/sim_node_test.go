@@ -46,6 +46,7 @@ type served struct {
 	epoch   uint64
 	open    bool
 	drains  bool
+	hooks   *hooks // of its drain
 	running int
 	lines   map[string][]*request // by key: the first runs
 }
@@ -155,6 +156,7 @@ func (n *node) step(e Event) {
 		n.distort(s.Entries)
 	}
 	n.pretend()
+	n.hasten()
 	if n.w.f.broken.noBlind {
 		for _, m := range core.members.all {
 			m.stale = n.clock() - m.seen
@@ -282,19 +284,12 @@ func (n *node) open(core *Core, e Open) {
 	})
 }
 
-// waiting reports whether something of the shard has yet to run.
-func (s *served) waiting() bool {
-	for _, line := range s.lines {
-		if len(line) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 func (n *node) close(core *Core, e Close) {
 	w := n.w
 	s := n.served[e.Shard]
+	if s == nil && e.Final {
+		s = n.openFirst(e)
+	}
 	if s == nil || s.epoch != e.Epoch {
 		if e.Drain {
 			n.later(0, func() { n.closedBy(core, e) })
@@ -307,6 +302,9 @@ func (n *node) close(core *Core, e Close) {
 	}
 	s.open, s.drains = false, true
 	n.stopping[e.Shard]++
+	if e.Drain {
+		n.runHooks(s, e.Final)
+	}
 	for key, line := range s.lines { // what has not started is refused, if somebody waits for it
 		if len(line) == 0 {
 			continue
@@ -324,7 +322,7 @@ func (n *node) close(core *Core, e Close) {
 	deadline := n.clock() + simDrainTimeout
 	var wait func()
 	wait = func() {
-		if (s.running > 0 || s.waiting()) && n.clock() < deadline && e.Drain {
+		if (s.running > 0 || s.waiting() || s.asks()) && n.clock() < deadline && e.Drain {
 			n.later(5*time.Millisecond, wait)
 			return
 		}

@@ -48,6 +48,7 @@ type broken struct {
 	forgetsRev    bool // hints count whatever their revision
 	sparesSpoiled bool // a member whose record is not readable is never declared dead
 	countsAnew    bool // the epochs of a shard whose record was removed begin at 1 again
+	noStayer      bool // a node that leaves waits for no other that does
 	noMargin      bool // a node serves until others may declare it dead
 }
 
@@ -85,6 +86,8 @@ type world struct {
 	truth      *members      // as the store has them
 	ops        int
 	wasMaybe   map[int]bool
+	together   int // how often all nodes were told to leave at once
+	hooks      int // shards whose stop hooks were served
 	neverOps   []int
 }
 

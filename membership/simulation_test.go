@@ -97,7 +97,9 @@ func (w *world) strike() {
 			w.spoilMember()
 		}
 	}
-	switch kind := w.rng.IntN(7); {
+	switch kind := w.rng.IntN(15) / 2; {
+	case kind == 7:
+		w.allLeave()
 	case !n.up:
 		n.start()
 	case kind == 0:
@@ -144,7 +146,9 @@ func (w *world) plan() {
 		}
 	}
 	n := w.nodes[w.rng.IntN(len(w.nodes))]
-	if !n.up {
+	if w.chance(0.1) {
+		w.allLeave()
+	} else if !n.up {
 		n.start()
 	} else if !n.leaving && up > 1 && w.chance(0.5) {
 		n.leave()
@@ -179,6 +183,8 @@ func forSeeds(from uint64, n int, f faults) (bad int, first *world, seed uint64,
 				sum.vandalized += w.vandalized
 				sum.losses += w.losses
 				sum.spoiled += w.spoiled
+				sum.together += w.together
+				sum.hooks += w.hooks
 				sum.lastBad = max(sum.lastBad, w.lastBad-w.faultEnd)
 				if len(w.bad) > 0 {
 					bad++
@@ -232,7 +238,7 @@ func TestVandals(t *testing.T) {
 func TestPlannedMoves(t *testing.T) {
 	f := planned()
 	bad, first, seed, sum := forSeeds(*from, max(1, *seeds/5), f)
-	t.Logf("%v", sum)
+	t.Logf("all nodes left at once %d times; the stop hooks of %d shards were served; %v", sum.together, sum.hooks, sum)
 	if bad > 0 {
 		t.Errorf("%d seeds are bad; the first, %d (-run %s -seeds 5 -from %d):\n%s", bad, seed, t.Name(), seed, first.verdict())
 	}
@@ -277,6 +283,7 @@ func TestMutants(t *testing.T) {
 		"keeps what it has lost":        {broken{keepsLost: true}, rough},
 		"believes late replicas":        {broken{lyingAsOf: true}, rough},
 		"believes old hints":            {broken{forgetsRev: true}, rough},
+		"ends beside others that leave": {broken{noStayer: true}, func(f *faults) { *f = planned() }},
 		"counts epochs anew":            {broken{countsAnew: true}, vandals},
 		"spares the spoiled":            {broken{sparesSpoiled: true}, vandals},
 		"drains without accepted mails": {broken{dropsQueue: true}, func(f *faults) { *f = planned() }},

@@ -41,7 +41,7 @@ func (c *Core) mayTakeShards() bool {
 	}
 	if !by.IsZero() {
 		c.emit(Foreign{By: by, Kinds: c.members.all[by].Kinds})
-		c.leave()
+		c.leave(0)
 	}
 	return !wait && by.IsZero()
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // retarget follows the members that take shards: for each name the newest of its
-// incarnations that are active.
+// incarnations that are active. If there is none, the last to leave does.
 func (c *Core) retarget() {
 	m := &c.members
 	targets := map[string]Ref{}
@@ -16,6 +16,11 @@ func (c *Core) retarget() {
 		}
 		if old, ok := targets[ref.Name]; !ok || m.all[old].Born < rec.Born {
 			targets[ref.Name] = ref
+		}
+	}
+	if m.stayer = (Ref{}); len(targets) == 0 {
+		if m.stayer = c.lastToLeave(); !m.stayer.IsZero() {
+			targets[m.stayer.Name] = m.stayer
 		}
 	}
 	for name := range m.weights {
@@ -33,7 +38,7 @@ func (c *Core) retarget() {
 	m.targets = targets
 	m.wanted = 0
 	for i := range c.shards.all {
-		m.wanted += btoi(c.target(uint32(i)) == c.self.Ref)
+		m.wanted += btoi(c.target(uint32(i)) == c.self.Ref && m.stayer.IsZero())
 	}
 }
 

@@ -52,7 +52,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 			asked = nil
 			l.leave()
 		case <-l.giveUp:
-			if left := time.Until(l.leaveBy); left > 0 && len(l.guards) > 0 { // handed over to us meanwhile
+			if left := time.Until(l.leaveBy); left > 0 && (len(l.guards) > 0 || l.core.Stays()) { // handed over to us meanwhile, or to be
 				l.giveUp = time.After(left)
 				continue
 			}
@@ -98,7 +98,13 @@ func (l *life) leave() {
 		l.giveUp = time.After(most)
 	}
 	l.leaving.Store(true)
-	l.step(membership.Leave{})
+	l.step(membership.Leave{Wait: l.c.stayFor()})
+}
+
+// stayFor is how long the last of several nodes that leave waits for the others' shards:
+// afterwards its own have to end in time.
+func (c *Coordinator) stayFor() time.Duration {
+	return max(c.opts.StopTimeout-c.opts.DrainTimeout, c.opts.StopTimeout/2)
 }
 
 // gaveUp is the end of a leave that the store has not confirmed in time.
