@@ -3,6 +3,7 @@ package cluster
 import (
 	"log/slog"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"time"
@@ -101,6 +102,9 @@ const DefaultNumShards = coordinator.DefaultNumShards
 // DefaultMaxInFlight is the default of [NodeOptions].MaxInFlight.
 const DefaultMaxInFlight = 64 << 10
 
+// forever is what longer durations count as, so that sums of them do not overflow.
+const forever = time.Duration(math.MaxInt64 / 4)
+
 func (o NodeOptions) withDefaults() NodeOptions {
 	if o.NodeID == "" {
 		o.NodeID = newNodeID()
@@ -115,6 +119,7 @@ func (o NodeOptions) withDefaults() NodeOptions {
 	if o.MaxBytesPerKey == 0 {
 		o.MaxBytesPerKey = transport.DefaultMaxBytesPerKey
 	}
+	o.StopTimeout, o.DrainTimeout = min(o.StopTimeout, forever), min(o.DrainTimeout, forever)
 	return o
 }
 
