@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -130,5 +131,55 @@ func TestForeignKindsOfTheDead(t *testing.T) {
 			t.Error("not ready in a minute")
 		}
 		lc.end(n)
+	})
+}
+
+// TestForeignKindsUnderOneName: a name in common is no kind in common. A node of another
+// service does not oust the one that has its name, and one that replaces all kinds of the
+// process before it joins as soon as that drains.
+func TestForeignKindsUnderOneName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lc := newLiving(t)
+		defer lc.close()
+		release := make(chan struct{})
+		slow := func(ctx context.Context, env cluster.Envelope) ([]byte, error) {
+			<-release
+			return nil, nil
+		}
+		first := lc.startWith(cluster.NodeOptions{NodeID: "node-1", Kinds: kinds{"account": slow}})
+		<-first.Ready()
+		other := cluster.NodeOptions{NodeID: "node-1", Kinds: kinds{"invoice": echoData}}
+		second := lc.startWith(other)
+		if err := <-second.ended; !errors.Is(err, membership.ErrForeignKinds) || !strings.Contains(err.Error(), "has this name already hosts \"account\"") {
+			t.Errorf("got %v", err)
+		}
+		if h := first.Health(); !h.Serving || h.ShardsOwned != h.ShardsWanted || h.ShardsOwned == 0 {
+			t.Errorf("the first one's health is %+v", h)
+		}
+		answered := make(chan error, 1)
+		client := newClient(t, cluster.ClientOptions{Transport: lc.tr, NumShards: livingShards})
+		go func() {
+			_, err := client.Kind("account").Key("k").RequestRaw(t.Context(), "x", nil)
+			answered <- err
+		}()
+		synctest.Wait()
+		first.stop()
+		time.Sleep(time.Second) // it drains: one of its calls goes on
+		third := lc.startWith(other)
+		time.Sleep(5 * time.Second)
+		select {
+		case err := <-third.ended:
+			t.Fatalf("who comes as the first drains: %v", err)
+		default:
+		}
+		close(release)
+		if err := <-answered; err != nil {
+			t.Error(err)
+		}
+		if err := <-first.ended; err != nil && !errors.Is(err, membership.ErrSuperseded) {
+			t.Error(err)
+		}
+		<-third.Ready()
+		lc.end(third)
 	})
 }

@@ -19,7 +19,8 @@ func KindsInCommon(a, b []string) bool {
 // Two services that start at the same moment under one prefix do not see each other
 // before they have written their records. The store says which record came first: a node
 // that has no kind in common with any member before it leaves as soon as it sees one of
-// those renew its record. A member that does not is dead, and is waited for.
+// those renew its record. A member that does not is dead, and is waited for. One with the
+// node's own name is no exception, because the node would oust it, unless it leaves.
 func (c *Core) mayTakeShards() bool {
 	if c.self.Past.Rev > 0 {
 		return true // it was in the cluster before
@@ -28,7 +29,8 @@ func (c *Core) mayTakeShards() bool {
 	var by Ref
 	for ref, m := range c.inOrder() {
 		switch {
-		case ref.Name == c.self.Name || m.final() || m.State == "" || m.Born > c.own.record.Born:
+		case ref == c.self.Ref || m.final() || m.State == "" || m.Born > c.own.record.Born:
+		case ref.Name == c.self.Name && m.State == Leaving: // the process before this one, whatever it hosts
 		case KindsInCommon(m.Kinds, c.self.Kinds):
 			if m.State == Active { // else it may be a stranger itself, or leave as one
 				return true

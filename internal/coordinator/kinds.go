@@ -33,8 +33,11 @@ func (c *Coordinator) fits(ctx context.Context) error {
 				if !ok || err != nil || m.State == membership.Dead || m.State == membership.Left {
 					continue
 				}
-				if ref.Name == c.opts.Self.Name || membership.KindsInCommon(m.Kinds, c.opts.Self.Kinds) {
+				if membership.KindsInCommon(m.Kinds, c.opts.Self.Kinds) {
 					return nil
+				}
+				if ref.Name == c.opts.Self.Name && m.State == membership.Leaving {
+					continue // the process before this one, which had other kinds
 				}
 				strangers++
 				lease = max(lease, m.Lease())
@@ -60,8 +63,12 @@ func (c *Coordinator) fits(ctx context.Context) error {
 
 // foreign is the error of a node that another service's members keep out.
 func (c *Coordinator) foreign(by membership.Ref, kinds []string) error {
-	return fmt.Errorf("%w: node %s hosts %s, member %s hosts %s: give this service a prefix (a bucket) of its own, or drain all members first",
-		membership.ErrForeignKinds, c.opts.Self.Name, named(c.opts.Self.Kinds), by.Name, named(kinds))
+	other := "member " + by.Name
+	if by.Name == c.opts.Self.Name {
+		other = "the member that has this name already"
+	}
+	return fmt.Errorf("%w: node %s hosts %s, %s hosts %s: give this service a prefix (a bucket) of its own, or drain all members first",
+		membership.ErrForeignKinds, c.opts.Self.Name, named(c.opts.Self.Kinds), other, named(kinds))
 }
 
 func named(kinds []string) string {
