@@ -48,7 +48,7 @@ type (
 	undecodable struct{ Cause error }
 )
 
-func (lossy) Error() string       { return "lossy" }
+func (l lossy) Error() string     { return fmt.Sprint("lossy ", l.by) }
 func (undecodable) Error() string { return "undecodable" }
 
 func TestRegisterRefuses(t *testing.T) {
