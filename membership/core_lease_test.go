@@ -196,12 +196,15 @@ func TestConflictThenOldRead(t *testing.T) {
 	old := s.store[MemberKey(refA)]
 	s.run(4 * time.Second)
 	lease := s.lease
-	s.hold = func(e Effect) bool { // from now on all reads are old, and writes conflict
+	s.hold = func(e Effect) bool { // from now on reads of its record are old, and writes conflict
 		switch e := e.(type) {
 		case Write:
 			s.event(Result{Op: e.Op, Status: Conflict})
 			return true
 		case Read:
+			if e.Key != old.Key {
+				return false
+			}
 			s.event(Result{Op: e.Op, Entries: []Entry{old}})
 			return true
 		}
