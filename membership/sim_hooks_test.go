@@ -106,12 +106,21 @@ func (w *world) allLeave() {
 				n.drain()
 			}
 		})
-		w.after(3*time.Second+w.upTo(10*time.Second), func() {
-			if !n.up {
-				n.start()
-			}
-		})
+		w.after(3*time.Second+w.upTo(10*time.Second), func() { w.comesBack(n) })
 	}
+}
+
+// comesBack starts a node that has gone, or when it has.
+func (w *world) comesBack(n *node) {
+	if n.up && !n.leaving {
+		return
+	}
+	w.faultEnd = max(w.faultEnd, w.now)
+	if n.up {
+		w.after(time.Second, func() { w.comesBack(n) })
+		return
+	}
+	n.start()
 }
 
 // hasten is what a mutant believes of others that leave.

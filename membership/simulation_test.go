@@ -79,13 +79,8 @@ func (w *world) strike() {
 	w.faultEnd = max(w.faultEnd, w.now)
 	if w.now > w.f.noise-15*time.Second {
 		for _, n := range w.nodes { // all come back
-			if !n.up {
-				w.after(w.upTo(10*time.Second), func() {
-					w.faultEnd = max(w.faultEnd, w.now)
-					if !n.up {
-						n.start()
-					}
-				})
+			if !n.up || n.leaving {
+				w.after(w.upTo(10*time.Second), func() { w.comesBack(n) })
 			}
 		}
 		return
