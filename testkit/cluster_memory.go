@@ -3,6 +3,7 @@ package testkit
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -30,6 +31,7 @@ type memNetwork struct {
 	mu     sync.RWMutex
 	shards map[uint32][]*memSub // the first serves
 	live   bool                 // owners come and go
+	count  uint32               // of the cluster's shards; 0 until a node has said it
 }
 
 func newMemNetwork(limits transport.Limits, log *slog.Logger) *memNetwork {
@@ -55,6 +57,11 @@ func (n *memNetwork) Request(ctx context.Context, env transport.Envelope) ([]byt
 	}
 	s, err := n.owner(uint32(env.Shard))
 	if err != nil {
+		if errors.Is(err, transport.ErrNotOwner) {
+			n.mu.RLock()
+			defer n.mu.RUnlock()
+			err = cmp.Or(wire.CheckShard(&env, n.count), err)
+		}
 		return nil, err
 	}
 	env.Bound(ctx)
@@ -129,6 +136,14 @@ type memSub struct {
 // SubscribeShard implements transport.ServerTransport.
 func (n *memNode) SubscribeShard(ctx context.Context, shard uint32, h transport.HandlerFunc) (transport.Subscription, error) {
 	return n.Subscribe(ctx, shard, n.d.ReceiverFunc(h))
+}
+
+// ServeOwners implements transport.OwnersTransport. Nobody has to ask who owns a shard.
+func (n *memNode) ServeOwners(_ context.Context, o transport.Owners) (transport.Subscription, error) {
+	n.net.mu.Lock()
+	defer n.net.mu.Unlock()
+	_, n.net.count = o.Epochs(0, 0)
+	return noSubscription{}, nil
 }
 
 // Subscribe implements transport.ReceiverTransport.

@@ -100,6 +100,9 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 	case t.closed.Load():
 		return nil, transport.Errorf(transport.ErrTransportClosed, "shard %d", env.Shard)
 	case subs == nil && t.living.Load():
+		if err := wire.CheckShard(&env, t.numShards()); err != nil {
+			return nil, err
+		}
 		return nil, transport.Errorf(transport.ErrNotOwner, "shard %d has no owner at the moment", env.Shard)
 	case subs == nil:
 		return nil, transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", env.Shard)

@@ -46,12 +46,25 @@ func (t *Transport) Layout(ctx context.Context) (numShards uint32, seed string, 
 	if t.closed.Load() {
 		return 0, "", transport.Errorf(transport.ErrTransportClosed, "how keys map to shards")
 	}
+	if n, seed := t.layout(); n > 0 {
+		return n, seed, nil
+	}
+	return 0, "", transport.Errorf(transport.ErrTransportNoShardSubscriber, "no node of a live cluster is on this transport").WithOutcome(transport.NotSent)
+}
+
+// layout is what a node says, of those that are there; without any it is 0.
+func (t *Transport) layout() (numShards uint32, seed string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range t.owners {
 		if _, n := s.dir.Epochs(0, 0); n > 0 {
-			return n, s.dir.Seed(), nil
+			return n, s.dir.Seed()
 		}
 	}
-	return 0, "", transport.Errorf(transport.ErrTransportNoShardSubscriber, "no node of a live cluster is on this transport").WithOutcome(transport.NotSent)
+	return 0, ""
+}
+
+func (t *Transport) numShards() uint32 {
+	n, _ := t.layout()
+	return n
 }

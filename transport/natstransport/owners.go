@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/wire"
 )
@@ -45,6 +46,8 @@ type owners struct {
 	doubted  map[uint32]uint64 // by shard: the epoch that is in doubt
 	question *asking           // nil while none is open
 	answered int64             // moment of the last answer
+	count    uint32            // of the shards, by the last answer that said one
+	counted  int64             // its moment
 	quiet    int64             // moment before which nobody asks again
 	barred   int64             // moment before which nobody asks at all
 	hints    *nats.Subscription
@@ -72,6 +75,17 @@ func (o *owners) answeredOf(shard uint32) uint64 {
 	return 0
 }
 
+// numShards is how many shards the nodes have said a moment ago that there are; 0 if they
+// have not.
+func (o *owners) numShards() uint32 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if expiry.Now() > o.counted+int64(askTimeout) {
+		return 0 // it may be another cluster by now
+	}
+	return o.count
+}
+
 // doubt notes that a shard is not served in an epoch. It returns true if that is
 // news.
 func (o *owners) doubt(shard uint32, epoch uint64) bool {
@@ -93,6 +107,9 @@ func (o *owners) doubt(shard uint32, epoch uint64) bool {
 func (o *owners) learn(told *wire.Owners, answer bool) (changed []uint32) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if answer {
+		o.count, o.counted = told.NumShards, expiry.Now()
+	}
 	if n := int(told.NumShards) - len(o.epochs); answer && n > 0 {
 		o.epochs = append(o.epochs, make([]uint64, n)...)
 		o.said = append(o.said, make([]uint64, n)...)
@@ -180,6 +197,9 @@ func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, box 
 	}
 	if !errors.Is(err, transport.ErrTransportNoShardSubscriber) {
 		return data, err
+	}
+	if err := wire.CheckShard(env, t.owners.numShards()); err != nil {
+		return nil, err
 	}
 	if state := t.owners.state.Load(); state == living || state == silent {
 		return nil, transport.Errorf(transport.ErrNotOwner, "shard %d has no owner at the moment", box.shard)
