@@ -25,6 +25,11 @@ func (s *ownedShard) Drain(ctx context.Context) (counts transport.DrainCounts, e
 	keys, err := s.drain(ctx)
 	counts = s.drainer.Counts()
 	counts.Lost += uint32(keys)
+	if cut := coordinator.CutOff(keys); keys > 0 && err == nil {
+		err = cut
+	} else if keys > 0 {
+		err = errors.Join(err, cut)
+	}
 	if m := s.l.drains; m != nil {
 		sparse.Apart(s.l.n.opts.Log, "the metrics", func() { m.ShardDrained(counts) })
 	}

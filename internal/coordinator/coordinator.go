@@ -50,7 +50,8 @@ type Shard interface {
 	// Drain returns when nothing of the shard runs any more and its keys are
 	// passivated. New calls are refused by the guard. When ctx ends, what runs
 	// still is left behind and told so. It returns what that has cost callers, also
-	// beside an error.
+	// beside an error. Keys whose stop hooks were cut off are a
+	// [CutOff] in it.
 	Drain(ctx context.Context) (transport.DrainCounts, error)
 	// Drop ends what runs, without stop hooks: another may own the shard. It
 	// returns when nothing runs any more, or with ctx.
@@ -118,6 +119,7 @@ type Coordinator struct {
 
 	mu   sync.Mutex
 	errs []error // of what has not ended in time when the node left
+	cut  int     // keys whose stop hooks were cut off then
 }
 
 // New makes a coordinator. It returns transport.ErrBadOption for options that
@@ -231,7 +233,11 @@ func (c *Coordinator) report(err error) {
 func (c *Coordinator) reported() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return errors.Join(c.errs...)
+	err := errors.Join(c.errs...)
+	if c.cut > 0 {
+		err = errors.Join(err, transport.Errorf(transport.ErrHandlerTimeout, "node %s: %v", c.opts.Self.Name, CutOff(c.cut)))
+	}
+	return err
 }
 
 // outlived reports whether a process with the node's name has come after this one

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -74,6 +75,7 @@ func (l *life) drain(h *held, final bool) {
 			counts, err = h.shard.Drain(ctx)
 			cancel()
 			h.set(Lost)
+			err = l.countCut(h.Shard, err)
 			if err != nil {
 				l.c.log.Error("shard moves although something of it still runs", sparse.Shard(h.Shard), slog.Any("error", err))
 				if l.leaving.Load() {
@@ -91,6 +93,32 @@ func (l *life) drain(h *held, final bool) {
 		}
 		l.c.inbox.post(l, membership.Closed{Shard: h.Shard, Epoch: h.Epoch, Cost: counts})
 	})
+}
+
+// CutOff is an error about so many keys whose stop hooks were cut off, so that what they
+// would save may be lost.
+type CutOff int
+
+// Error implements error.
+func (n CutOff) Error() string { return fmt.Sprintf("the stop hooks of %d keys were cut off", int(n)) }
+
+// countCut takes from the error of a drain the keys that were cut off, which one line
+// tells, and returns the rest.
+func (l *life) countCut(shard uint32, err error) error {
+	var cut CutOff
+	if !errors.As(err, &cut) {
+		return err
+	}
+	l.c.log.Error("stop hooks were cut off as their shard moved", sparse.Shard(shard), slog.Int("keys", int(cut)))
+	if l.leaving.Load() {
+		l.c.mu.Lock()
+		l.c.cut += int(cut)
+		l.c.mu.Unlock()
+	}
+	if _, only := err.(CutOff); only {
+		return nil
+	}
+	return err
 }
 
 // linger answers callers who have not heard that the shard has moved.
