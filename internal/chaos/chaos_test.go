@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"text/tabwriter"
@@ -99,9 +100,11 @@ func TestChaos(t *testing.T) {
 				w.served()
 				l.more(t, 200)
 				history := l.stop()
-				for _, p := range w.nodes {
-					p.stop()
+				var ends sync.WaitGroup
+				for _, p := range w.nodes { // at the same moment
+					ends.Go(p.stop)
 				}
+				ends.Wait()
 				v := check(t, n.name, history, w.dir)
 				v.recovered = recovered
 				if n.death {
