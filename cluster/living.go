@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"maps"
@@ -111,6 +112,31 @@ func (l *living) Served(ctx context.Context) []uint64 {
 		return t.Served(ctx)
 	}
 	return nil
+}
+
+// Serves asks the owners of shards, a few of them, whether they serve.
+func (l *living) Serves(ctx context.Context, epochs []uint64) string {
+	t, ok := l.transport.(ClientTransport)
+	if !ok {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	left := 8
+	for shard, epoch := range epochs {
+		if epoch == 0 {
+			continue
+		}
+		if left--; left < 0 || ctx.Err() != nil {
+			break
+		}
+		b, err := t.Request(ctx, Envelope{Shard: shard, Type: MsgClusterNodeInfo, TTLMs: time.Second.Milliseconds()})
+		var info GetNodeInfoResponse
+		if err == nil && json.Unmarshal(b, &info) == nil && info.NodeID != "" {
+			return info.NodeID
+		}
+	}
+	return ""
 }
 
 // linger is how long the transport wants a shard that has moved to stay.

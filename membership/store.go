@@ -27,6 +27,11 @@ var ErrNoRecords = errors.New("the records of the cluster are gone")
 // drain all members before the first node with the new kinds starts.
 var ErrForeignKinds = errors.New("the cluster's members host other kinds")
 
+// ErrOtherStore: other nodes serve shards under this node's subjects, and have their
+// records in another store: the prefixes of store and transport do not belong together.
+// Give all nodes of a cluster the same two.
+var ErrOtherStore = errors.New("the cluster under these subjects has its records in another store")
+
 // ErrSuperseded: a newer process with the node's name has joined and taken over.
 // Give each node a name of its own, or take it as the end of a deploy.
 var ErrSuperseded = errors.New("superseded by a newer process with the node's name")

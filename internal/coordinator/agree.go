@@ -30,6 +30,13 @@ type asker interface {
 	Served(ctx context.Context) []uint64
 }
 
+// finder is a node that can find out whether others serve shards.
+type finder interface {
+	// Serves asks for a second, or until ctx ends, whether a node serves one of the shards
+	// that are owned in these epochs, and returns its name; "" if none does.
+	Serves(ctx context.Context, epochs []uint64) string
+}
+
 // Agree compares the layout with the cluster's, or says what it is. It waits for the
 // store, and makes it anew where it is gone for certain. The error is of the layout, or
 // ctx's.
@@ -48,7 +55,7 @@ func (c *Coordinator) Agree(ctx context.Context) error {
 			c.answered(err)
 		}
 		switch {
-		case err == nil || errors.Is(err, transport.ErrLayoutMismatch):
+		case err == nil || errors.Is(err, transport.ErrLayoutMismatch) || errors.Is(err, membership.ErrOtherStore):
 			return err
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -127,9 +134,15 @@ func (c *Coordinator) config(ctx context.Context) (membership.Entry, error) {
 func (c *Coordinator) found(ctx context.Context, cfg membership.Config) error {
 	if !c.waited {
 		c.waited = true
-		if c.past.Epoch > 0 || len(c.ask(ctx)) > 0 {
+		if c.past.Epoch == 0 {
+			c.heard = c.ask(ctx)
+		}
+		if c.past.Epoch > 0 || len(c.heard) > 0 {
 			return c.waitForLeases(ctx, "the store of members has no configuration", func(membership.Config) bool { return true })
 		}
+	}
+	if err := c.elsewhere(ctx); err != nil {
+		return err
 	}
 	if b, ok := c.opts.Store.(born); ok {
 		at, err := b.Born(ctx)

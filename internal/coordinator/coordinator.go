@@ -117,6 +117,8 @@ type Coordinator struct {
 	waited bool // no node has a lease of an earlier store; until a configuration is found
 	asked  bool // the other nodes, for what they own
 
+	heard []uint64 // what they own, where the store has no configuration
+
 	mu   sync.Mutex
 	errs []error // of what has not ended in time when the node left
 	cut  int     // keys whose stop hooks were cut off then

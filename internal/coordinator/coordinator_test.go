@@ -26,7 +26,8 @@ type cluster struct {
 	store *memstore.Store
 	lost  *losable // in its place, for stores that can be lost
 
-	othersOwn bool // nodes of an earlier store, as new ones hear
+	othersOwn   bool   // nodes of an earlier store, as new ones hear
+	otherServes string // one of another store, as new ones find
 
 	mu      sync.Mutex
 	serving map[uint32]*Guard

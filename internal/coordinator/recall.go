@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -114,4 +115,21 @@ func (c *Coordinator) waitForLeases(ctx context.Context, why string, over func(m
 func (c *Coordinator) longestWait() time.Duration {
 	own := c.opts.Self.Timing
 	return max(own.Lease+own.Delta, membership.CalmTiming.Lease+membership.CalmTiming.Delta)
+}
+
+// elsewhere returns [membership.ErrOtherStore] if a node serves a shard although every
+// lease of an earlier store has ended since the shard was heard of, and nobody has written
+// the configuration of this one: that node has its lease in another store.
+func (c *Coordinator) elsewhere(ctx context.Context) error {
+	heard := c.heard
+	c.heard = nil
+	f, ok := c.opts.Node.(finder)
+	if !ok || len(heard) == 0 {
+		return nil
+	}
+	if by := f.Serves(ctx, heard); by != "" {
+		return fmt.Errorf("%w: node %s was given a store without records, while node %s serves shards under the same subjects: give both nodes the same natsstore.Options.Prefix, or another natstransport.Options.SubjectPrefix to one of them",
+			membership.ErrOtherStore, c.opts.Self.Name, by)
+	}
+	return ctx.Err()
 }
