@@ -20,7 +20,7 @@ func (s funcSubscription) Unsubscribe() error {
 // quiesce brings all shards to rest, side by side, and then ends the keys: what their
 // stop hooks ask is served meanwhile, and so is what handlers ask that run when the end
 // begins. A handler that goes on for half of stopTimeout holds up the keys of others no
-// longer. What does not come to rest in time, the end of its subscription tells. On a
+// longer; 0 leaves handlers all the time of the transport's HandlerTimeout. What does not come to rest in time, the end of its subscription tells. On a
 // transport that knows handlers only the subscriptions end first.
 //
 // over waits for what is left of it.
@@ -35,11 +35,15 @@ func quiesce(subs []Subscription, life *transport.Lifetime, stopTimeout time.Dur
 	}
 	atRest := make(chan struct{})
 	go func() { wg.Wait(); close(atRest) }() // ends with them
-	patience := time.NewTimer(stopTimeout / 2)
-	defer patience.Stop()
+	var enough <-chan time.Time
+	if stopTimeout > 0 {
+		patience := time.NewTimer(stopTimeout / 2)
+		defer patience.Stop()
+		enough = patience.C
+	}
 	select {
 	case <-atRest:
-	case <-patience.C:
+	case <-enough:
 	}
 	handlers.End(life)
 	return func() { <-atRest }

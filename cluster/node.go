@@ -172,7 +172,7 @@ func (n *Node) runFixed(ctx context.Context, life *transport.Lifetime, log *slog
 	log.Info("node drains")
 	own := shardsOf(n.opts.Shards)
 	life.EndTogether(func(shard uint32) bool { return own[shard] })
-	over := quiesce(subs, life, orDefault(n.opts.StopTimeout, defaultStopTimeout))
+	over := quiesce(subs, life, n.opts.StopTimeout)
 	err = errors.Join(unsubscribe(subs), life.End())
 	over()
 	n.owned(0)

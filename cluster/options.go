@@ -56,7 +56,8 @@ type NodeOptions struct {
 	NumShards uint32
 	Seed      string
 	// StopTimeout bounds the wait for stop hooks, and for the hand-over of shards,
-	// at the end. 0 = 30 s. If all nodes end at the same moment, the last one waits for
+	// at the end. 0 = 30 s. With a fixed list of shards, stop hooks begin when all handlers
+	// have returned; where StopTimeout is set, after half of it at the latest. If all nodes end at the same moment, the last one waits for
 	// the others within it: for StopTimeout less DrainTimeout, half of it at least.
 	StopTimeout time.Duration
 	// MaxInFlight is how many messages, of all shards together, the node may have

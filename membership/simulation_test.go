@@ -331,7 +331,10 @@ func TestOutageIsNobodysFault(t *testing.T) {
 	}
 	f := asWritten()
 	f.broken.noBlind = true
-	if _, _, _, sum := forSeeds(1, fewer(10), f); sum.innocent == 0 {
-		t.Error("without the rule nobody innocent dies either: the test shows nothing")
+	for seed := uint64(1); seed < 200; seed += 5 {
+		if _, _, _, sum := forSeeds(seed, 5, f); sum.innocent > 0 {
+			return
+		}
 	}
+	t.Error("without the rule nobody innocent dies either: the test shows nothing")
 }

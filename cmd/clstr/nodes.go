@@ -45,8 +45,9 @@ func (a *app) nodes() *cobra.Command {
 STATE is joining, active, leaving, left, dead or unreadable. A record becomes
 unreadable when something other than a node overwrites it. The other nodes then
 declare its node dead when the longest lease is over. SHARDS is how many shards
-the node owns. An arrow shows how many it should own, where that differs. RENEWED
-is how long ago the node renewed its lease, by the clock of the NATS server.
+the node owns. An arrow shows how many it should own, where that differs.
+RENEWED is how long ago the node renewed its lease, by the clock of the NATS
+server.
 
 --all also lists nodes that have left or died. The cluster remembers them for 10
 minutes by default, and for as long as shards are still theirs.
