@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"time"
@@ -19,34 +20,68 @@ func (s funcSubscription) Unsubscribe() error {
 
 // quiesce brings all shards to rest, side by side, and then ends the keys: what their
 // stop hooks ask is served meanwhile, and so is what handlers ask that run when the end
-// begins. A handler that goes on for half of stopTimeout holds up the keys of others no
-// longer; 0 leaves handlers all the time of the transport's HandlerTimeout. What does not come to rest in time, the end of its subscription tells. On a
-// transport that knows handlers only the subscriptions end first.
-//
-// over waits for what is left of it.
-func quiesce(subs []Subscription, life *transport.Lifetime, stopTimeout time.Duration) (over func()) {
-	var wg sync.WaitGroup
-	for _, s := range subs {
+// begins. If handlers go on for half of stopTimeout, the keys of shards that are at rest
+// wait for them no longer. What does not come to rest in time, the end of its
+// subscription tells. On a transport that knows handlers only the subscriptions end
+// first.
+func quiesce(subs []Subscription, shards []uint32, life *transport.Lifetime, stopTimeout time.Duration) {
+	var calls, keys sync.WaitGroup
+	rested := make([]bool, len(subs))
+	late, cancel := context.WithTimeout(context.Background(), stopTimeout/2)
+	defer cancel()
+	for i, s := range subs {
 		q, ok := s.(transport.Quiescer)
 		if !ok {
-			return wg.Wait
+			calls.Wait()
+			return
 		}
-		wg.Go(func() { _ = q.Quiesce() }) // ends at the transport's handler timeout
+		atRest := make(chan struct{})
+		calls.Go(func() { // ends at the transport's handler timeout
+			defer close(atRest)
+			rested[i] = q.Quiesce() == nil
+		})
+		keys.Go(func() { // ends with the keys, or when all is at rest
+			<-late.Done()
+			select {
+			case <-atRest:
+			default:
+				return // its keys end with the node
+			}
+			if errors.Is(late.Err(), context.DeadlineExceeded) {
+				ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+				defer cancel()
+				_ = life.EndShard(ctx, shards[i], false) // the node's end tells what has not ended
+			}
+		})
 	}
-	atRest := make(chan struct{})
-	go func() { wg.Wait(); close(atRest) }() // ends with them
-	var enough <-chan time.Time
-	if stopTimeout > 0 {
-		patience := time.NewTimer(stopTimeout / 2)
-		defer patience.Stop()
-		enough = patience.C
-	}
-	select {
-	case <-atRest:
-	case <-enough:
-	}
+	calls.Wait()
+	cancel()
+	keys.Wait()
+	restAgain(subs, rested)
 	handlers.End(life)
-	return func() { <-atRest }
+}
+
+// mostRests is how often shards are brought to rest again at the most.
+const mostRests = 8
+
+// restAgain waits for what was admitted by a shard that had come to rest: the handlers of
+// others have notified its keys, and have returned. What has not come to rest in its time
+// gets no more.
+func restAgain(subs []Subscription, rested []bool) {
+	for range mostRests {
+		var wg sync.WaitGroup
+		busy := false
+		for i, s := range subs {
+			if p, ok := s.(interface{ Pending() int }); ok && rested[i] && p.Pending() > 0 {
+				busy = true
+				wg.Go(func() { rested[i] = s.(transport.Quiescer).Quiesce() == nil }) // ends at the handler timeout
+			}
+		}
+		wg.Wait()
+		if !busy {
+			return
+		}
+	}
 }
 
 // unsubscribe ends all subscriptions side by side: each waits for its handlers.

@@ -172,9 +172,8 @@ func (n *Node) runFixed(ctx context.Context, life *transport.Lifetime, log *slog
 	log.Info("node drains")
 	own := shardsOf(n.opts.Shards)
 	life.EndTogether(func(shard uint32) bool { return own[shard] })
-	over := quiesce(subs, life, n.opts.StopTimeout)
+	quiesce(subs, n.opts.Shards, life, orDefault(n.opts.StopTimeout, defaultStopTimeout))
 	err = errors.Join(unsubscribe(subs), life.End())
-	over()
 	n.owned(0)
 	log.Info("node has ended")
 	return err

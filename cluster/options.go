@@ -57,7 +57,8 @@ type NodeOptions struct {
 	Seed      string
 	// StopTimeout bounds the wait for stop hooks, and for the hand-over of shards,
 	// at the end. 0 = 30 s. With a fixed list of shards, stop hooks begin when all handlers
-	// have returned; where StopTimeout is set, after half of it at the latest. If all nodes end at the same moment, the last one waits for
+	// have returned; those of shards without a handler that runs begin after half of
+	// StopTimeout at the latest. If all nodes end at the same moment, the last one waits for
 	// the others within it: for StopTimeout less DrainTimeout, half of it at least.
 	StopTimeout time.Duration
 	// MaxInFlight is how many messages, of all shards together, the node may have

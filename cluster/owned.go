@@ -50,7 +50,10 @@ func (s *ownedShard) drain(ctx context.Context) (lost int, err error) {
 	}
 	if all := s.l.rests(s.guard.Shard); all != nil {
 		select {
-		case <-all: // what handlers of the others ask is served until then
+		case <-all: // what handlers of the others ask is served until then,
+			if err == nil { // and what they have notified at the last moment after it
+				err = s.drainer.Drain(calls)
+			}
 		case <-calls.Done():
 		}
 	}
