@@ -33,7 +33,7 @@ func argument[In any](c *Context) (in In, ok bool) {
 
 // decoded is the message, as a protoactor actor takes it.
 func (c *Context) decoded() (message any, m *Message, ok bool) {
-	sent := c.Call().Message()
+	sent := c.Message()
 	m = &sent
 	returned := false
 	defer func() {

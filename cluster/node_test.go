@@ -67,7 +67,7 @@ func TestBadOptions(t *testing.T) {
 		{"kind without name", node(func(o *no) { o.Kinds = kinds("", echoData) }), cluster.ErrBadOption, []string{`kind ""`, "name"}},
 		{"kind without handler", node(func(o *no) { o.Kinds = kinds("account", nil) }), cluster.ErrBadOption, []string{`kind "account"`, "handler"}},
 		{"client transport", client(func(o *co) { o.Transport = nil }), cluster.ErrBadOption, []string{"Transport", "required"}},
-		{"client shards", client(func(o *co) { o.NumShards = 0 }), cluster.ErrBadOption, []string{"NumShards", "required"}},
+		{"client shards", client(func(o *co) { o.NumShards, o.Seed = 0, "prod" }), cluster.ErrBadOption, []string{"NumShards", "both"}},
 		{"client shard count", client(func(o *co) { o.NumShards = 1<<20 + 1 }), cluster.ErrBadOption, []string{"NumShards", "1048577", "1 to 1048576"}},
 		{"client option", client(func(o *co) { o.EnvelopeOptions = []cluster.EnvelopeOption{nil} }), cluster.ErrBadOption, []string{"EnvelopeOptions[0]"}},
 		{"client retry", client(func(o *co) { o.RetryOn = []error{cluster.ErrOverloaded, nil} }), cluster.ErrBadOption, []string{"RetryOn[1]"}},

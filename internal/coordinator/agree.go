@@ -69,7 +69,11 @@ func (c *Coordinator) Agree(ctx context.Context) error {
 			if unmade == nil {
 				continue
 			}
-			c.answered(fmt.Errorf("%w: %w", err, unmade))
+			if unmade == errNoMaker {
+				c.answered(err) // which says it
+			} else {
+				c.answered(fmt.Errorf("%w: %w", err, unmade))
+			}
 			if text := unmade.Error(); text != said {
 				said = text
 				c.log.Error("the store of members is gone, and this node cannot make it", slog.Any("error", unmade))
@@ -81,10 +85,13 @@ func (c *Coordinator) Agree(ctx context.Context) error {
 	}
 }
 
+// errNoMaker is of a store that nodes cannot make.
+var errNoMaker = fmt.Errorf("%w: nodes cannot make this store", membership.ErrNoRecords)
+
 func (c *Coordinator) make(ctx context.Context) error {
 	m, ok := c.opts.Store.(maker)
 	if !ok {
-		return membership.ErrNoRecords
+		return errNoMaker
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
