@@ -4,6 +4,7 @@
 package codec
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -158,7 +159,13 @@ func marshal(v any, i *info) (_ []byte, err error) {
 	if m, ok := v.(proto.Message); ok {
 		return proto.Marshal(m)
 	}
-	return json.Marshal(v)
+	data, err := json.Marshal(v)
+	if err == nil && bytes.Contains(data, replaced) {
+		if where := notUTF8(v); where != "" {
+			return nil, &Invalid{Type: reflect.TypeOf(v), Reason: fmt.Errorf("%s holds text that is not UTF-8, which JSON would change: use []byte", where)}
+		}
+	}
+	return data, err
 }
 
 // pointerTo returns a copy of v by its pointer, which has methods that v has not.

@@ -1,0 +1,61 @@
+package codec
+
+import (
+	"fmt"
+	"reflect"
+	"unicode/utf8"
+)
+
+// replaced is what encoding/json writes for bytes that are not UTF-8, and, of its own
+// accord, for nothing else.
+var replaced = []byte(`\ufffd`)
+
+// mostDeep bounds the walk over a value: encoding/json has found no circle in it.
+const mostDeep = 1000
+
+// notUTF8 names the place in v of a string that is not UTF-8; "" if there is none. It
+// looks at what encoding/json writes by itself: what a type's own code writes is its own.
+func notUTF8(v any) string { return notUTF8In(reflect.ValueOf(v), "it", 0) }
+
+func notUTF8In(v reflect.Value, name string, deep int) string {
+	if deep > mostDeep {
+		return ""
+	}
+	switch v.Kind() {
+	case reflect.String:
+		if !utf8.ValidString(v.String()) {
+			return name
+		}
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			return notUTF8In(v.Elem(), name, deep+1)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() || f.Anonymous {
+				if where := notUTF8In(v.Field(i), fmt.Sprintf("field %q", f.Name), deep+1); where != "" {
+					return where
+				}
+			}
+		}
+	case reflect.Slice, reflect.Array:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return ""
+		}
+		for i := range v.Len() {
+			if where := notUTF8In(v.Index(i), name, deep+1); where != "" {
+				return where
+			}
+		}
+	case reflect.Map:
+		for all := v.MapRange(); all.Next(); {
+			if where := notUTF8In(all.Key(), "a key of "+name, deep+1); where != "" {
+				return where
+			}
+			if where := notUTF8In(all.Value(), name, deep+1); where != "" {
+				return where
+			}
+		}
+	}
+	return ""
+}
