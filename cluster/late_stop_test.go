@@ -11,8 +11,8 @@ import (
 )
 
 // TestStopWithOpenAnswersTakesUnderASecond: whether or not their requests were declared
-// to have had no effect, and whatever leaves them open, answers that are owed to callers
-// who wait hold a planned stop for less than a second.
+// to have had no effect, and whatever leaves them open, answers that are owed to waiting
+// callers hold a planned stop for less than a second.
 func TestStopWithOpenAnswersTakesUnderASecond(t *testing.T) {
 	for name, handler := range map[string]func(*boards) cluster.ServerHandlerFunc{
 		"typed": (*boards).typed, "protoactor": (*boards).proto,

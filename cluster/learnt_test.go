@@ -86,7 +86,7 @@ func TestNodesAndClientsLearnTheLayout(t *testing.T) {
 }
 
 // TestFoundersAtOnce: of two nodes that start at one moment one was told how many shards
-// there are. Whoever writes the record, both serve one cluster, or the one that was told
+// there are. Whichever writes the record, both serve one cluster, or the one that was told
 // is refused by name.
 func TestFoundersAtOnce(t *testing.T) {
 	for range 20 {

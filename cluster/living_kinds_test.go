@@ -169,7 +169,7 @@ func TestForeignKindsUnderOneName(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		select {
 		case err := <-third.ended:
-			t.Fatalf("who comes as the first drains: %v", err)
+			t.Fatalf("the node that comes as the first drains: %v", err)
 		default:
 		}
 		close(release)

@@ -109,8 +109,8 @@ func TestMemberRecordIsSpoiled(t *testing.T) {
 	}
 }
 
-// TestMemberRecordOfOneWhoIsGone is spoiled: who comes waits for the longest lease,
-// and says for what.
+// TestMemberRecordOfOneWhoIsGone: the spoiled record is of a node that has gone. A node
+// that joins waits for the longest lease, and says what it waits for.
 func TestMemberRecordOfOneWhoIsGone(t *testing.T) {
 	spoil(t, func(t *testing.T, s *spoiling) {
 		dead, err := s.store.Write(t.Context(), membership.MemberKey(membership.Ref{Name: "gone", Incarnation: "1"}), 0, []byte("x"))

@@ -63,8 +63,8 @@ func TestLastToLeaveStays(t *testing.T) {
 	}
 }
 
-// TestFirstToLeaveHandsOver to who says later that it leaves, also when it hears of
-// that before it has begun.
+// TestFirstToLeaveHandsOver its shards to the node that says later that it leaves, also
+// where it hears of that before it has begun.
 func TestFirstToLeaveHandsOver(t *testing.T) {
 	for _, early := range []bool{true, false} {
 		s, theirs := shared(t)
@@ -90,8 +90,8 @@ func TestFirstToLeaveHandsOver(t *testing.T) {
 	}
 }
 
-// TestLooksBeforeItShuts: whoever has said before that it leaves counts on this node,
-// which may not have heard of it.
+// TestLooksBeforeItShuts: a node that has said earlier that it leaves counts on this
+// one, which may not have heard of it.
 func TestLooksBeforeItShuts(t *testing.T) {
 	s, _ := shared(t)
 	m := s.living[refB]
@@ -116,7 +116,7 @@ func TestLookIsNotAnswered(t *testing.T) {
 }
 
 // TestLastToLeaveIsAlone, when the others have died, or have gone with shards that were
-// given to them too late: it takes what they had, for who asks for it.
+// given to them too late: it takes their shards, to serve what is asked of them.
 func TestLastToLeaveIsAlone(t *testing.T) {
 	for name, c := range map[string]struct {
 		how  func(*script)
@@ -173,7 +173,7 @@ func TestLastToLeaveStaysNoLonger(t *testing.T) {
 	s.wantCount(1, "gone left")
 }
 
-// TestComesWhileAllLeave: who takes shards gets them from the last to leave.
+// TestComesWhileAllLeave: a node that joins gets the shards from the last to leave.
 func TestComesWhileAllLeave(t *testing.T) {
 	s, theirs := shared(t)
 	s.ends(refB)
@@ -211,8 +211,8 @@ func TestLeavesWithoutShards(t *testing.T) {
 	}
 }
 
-// TestOrderOfLeaves: who was the last to say so stays, whatever versions of the records
-// are seen.
+// TestOrderOfLeaves: the last node to say that it leaves stays, whatever versions of the
+// records are seen.
 func TestOrderOfLeaves(t *testing.T) {
 	s := established(t, Timing{})
 	s.comes(refB)

@@ -20,7 +20,7 @@
 //
 // A node that leaves says so in its record, and looks at the others' before it hands
 // anything over. The revisions of these records are the order in which nodes leave. If
-// nobody takes shards any more, the last in that order is who should own all of them. It
+// nobody takes shards any more, the last in that order should own all of them. It
 // keeps them until no other member owns any, and then releases them together.
 //
 // # Records that are lost

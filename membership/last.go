@@ -7,9 +7,9 @@ import (
 
 // A node that leaves says so first, in its record, and looks around before it hands
 // anything over. So the store says in which order nodes leave, and each knows of all
-// that have begun before it. If nobody takes shards any more, those who leave hand over
-// to the one that was the last to say so. It has shut nothing yet, and serves what the
-// others' stop hooks ask. When they have gone it ends what it has, all shards together.
+// that have begun before it. If nobody takes shards any more, the nodes that leave hand
+// over to the last of them. It has shut nothing yet, and serves what the others' stop
+// hooks ask. When they have gone, it ends all of its shards together.
 
 // lookFor is how long a node that leaves waits for a look at the others' records.
 const lookFor = time.Second

@@ -163,7 +163,7 @@ func (c *Core) renewed(rev uint64, m Member) {
 		c.emit(Joined{})
 	}
 	if o.state == Leaving && (o.record.State == Joining || o.record.State == Active) {
-		c.goAway() // not our wish: an operator's, who has written it into our record
+		c.goAway() // not our wish: an operator has written it into our record
 	}
 	if ours && !c.lineage.forgotten {
 		o.confirmed = max(o.confirmed, m.Counter)

@@ -115,10 +115,9 @@ func (l *lineage) endIfGone() {
 	}
 }
 
-// compare looks in a snapshot for shards of which the node has seen a version that it
-// should contain, and does not: two snapshots in a row prove that the store has
-// forgotten it. Without that a node would hold to a record that there is not, and no
-// write of it would ever succeed.
+// compare looks for shard records that the node has seen and that a snapshot lacks. Two such
+// snapshots in a row prove that the store has forgotten the record. Without that proof the
+// node would hold on to a record that is not there, and its writes would never succeed.
 func (l *lineage) compare(snapshot Result) {
 	c := l.c
 	for _, e := range snapshot.Entries {

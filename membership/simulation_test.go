@@ -35,8 +35,8 @@ func planned() faults {
 	return faults{nodes: 5, shards: 12, drift: 0.01, plannedFor: true, end: 90 * time.Second}
 }
 
-// vandals is all that may go wrong, and hands that spoil records beside it. Where all
-// who knew a member are gone, it counts as dead only after the longest lease.
+// vandals is all that may go wrong, and hands that spoil records beside it. Where all nodes
+// that knew a member are gone, it counts as dead only after the longest lease.
 func vandals() faults {
 	f := asWritten()
 	f.vandals, f.converge = true, f.converge+CalmTiming.Lease
@@ -323,8 +323,8 @@ func TestClocksRunApart(t *testing.T) {
 	wantNoticed(t, f)
 }
 
-// TestOutageIsNobodysFault: after time in which the store did not work, nobody is
-// declared dead who has come to no harm.
+// TestOutageIsNobodysFault: after time in which the store did not work, no node is
+// declared dead that has come to no harm.
 func TestOutageIsNobodysFault(t *testing.T) {
 	if _, _, _, sum := forSeeds(1, fewer(30), asWritten()); sum.innocent > 0 || sum.deaths == 0 {
 		t.Errorf("of %d deaths %d are of the innocent", sum.deaths, sum.innocent)

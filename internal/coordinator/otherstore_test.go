@@ -16,9 +16,9 @@ var _ finder = (*member)(nil)
 // Serves implements finder.
 func (m *member) Serves(context.Context, []uint64) string { return m.cl.otherServes }
 
-// TestStoreOfAnotherPrefix: a node that finds no records, and hears of owners who serve
-// on after every lease has ended, founds no cluster beside theirs. If they serve no more,
-// their store was lost, and it does.
+// TestStoreOfAnotherPrefix: a node that finds no records, and hears of owners that go on
+// serving after every lease has ended, founds no cluster beside theirs. If those owners
+// serve no more, their store was lost, and the node founds the cluster anew.
 func TestStoreOfAnotherPrefix(t *testing.T) {
 	for _, serves := range []string{"a", ""} {
 		synctest.Test(t, func(t *testing.T) {

@@ -12,9 +12,9 @@ import (
 
 // recall asks the other nodes, once in the life of a process, in which epochs they know
 // shards to be owned. The store must know those epochs too. One that does not was
-// restored from a backup, and those who own the shards may serve them still although
-// they are free by its word: recall then waits until their leases have ended, and the
-// node claims nothing before the base of epochs is above all that it has heard of.
+// restored from a backup: it calls shards free that their owners may still serve. Then
+// recall waits until the owners' leases have ended, and the node claims nothing before the
+// base of epochs is above all that it has heard of.
 //
 // A process that has been in the store before needs no others: it remembers.
 func (c *Coordinator) recall(ctx context.Context) error {

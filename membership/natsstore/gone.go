@@ -31,7 +31,7 @@ func (s *Store) unanswered(ctx context.Context) error {
 
 // Make makes the bucket anew after it was deleted or lost, or finds it: another node has
 // made it, or it was there all the time. The nodes of package cluster call it when the
-// lease of every node has ended. A user who may not is told the command that does it.
+// lease of every node has ended. A user without that right is told the command.
 func (s *Store) Make(ctx context.Context) error {
 	if err := s.open(ctx, callTimeout); err != nil {
 		return err
