@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/clstr-go/clstr/handlers"
@@ -25,38 +26,34 @@ func (s funcSubscription) Unsubscribe() error {
 // subscription tells. On a transport that knows handlers only the subscriptions end
 // first.
 func quiesce(subs []Subscription, shards []uint32, life *transport.Lifetime, stopTimeout time.Duration) {
-	var calls, keys sync.WaitGroup
-	rested := make([]bool, len(subs))
-	late, cancel := context.WithTimeout(context.Background(), stopTimeout/2)
-	defer cancel()
+	rested := make([]atomic.Bool, len(subs))
+	var calls sync.WaitGroup
 	for i, s := range subs {
 		q, ok := s.(transport.Quiescer)
 		if !ok {
 			calls.Wait()
 			return
 		}
-		atRest := make(chan struct{})
-		calls.Go(func() { // ends at the transport's handler timeout
-			defer close(atRest)
-			rested[i] = q.Quiesce() == nil
-		})
-		keys.Go(func() { // ends with the keys, or when all is at rest
-			<-late.Done()
-			select {
-			case <-atRest:
-			default:
-				return // its keys end with the node
-			}
-			if errors.Is(late.Err(), context.DeadlineExceeded) {
-				ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-				defer cancel()
-				_ = life.EndShard(ctx, shards[i], false) // the node's end tells what has not ended
-			}
-		})
+		calls.Go(func() { rested[i].Store(q.Quiesce() == nil) }) // ends at the transport's handler timeout
 	}
-	calls.Wait()
-	cancel()
-	keys.Wait()
+	all := make(chan struct{})
+	go func() { calls.Wait(); close(all) }() // ends with them
+	late := time.NewTimer(stopTimeout / 2)
+	defer late.Stop()
+	select {
+	case <-all:
+	case <-late.C:
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		var keys sync.WaitGroup
+		for i, shard := range shards {
+			if rested[i].Load() {
+				keys.Go(func() { _ = life.EndShard(ctx, shard, false) }) // the node's end tells what has not ended
+			}
+		}
+		<-all
+		keys.Wait()
+	}
 	restAgain(subs, rested)
 	handlers.End(life)
 }
@@ -67,14 +64,14 @@ const mostRests = 8
 // restAgain waits for what was admitted by a shard that had come to rest: the handlers of
 // others have notified its keys, and have returned. What has not come to rest in its time
 // gets no more.
-func restAgain(subs []Subscription, rested []bool) {
+func restAgain(subs []Subscription, rested []atomic.Bool) {
 	for range mostRests {
 		var wg sync.WaitGroup
 		busy := false
 		for i, s := range subs {
-			if p, ok := s.(interface{ Pending() int }); ok && rested[i] && p.Pending() > 0 {
+			if p, ok := s.(interface{ Pending() int }); ok && rested[i].Load() && p.Pending() > 0 {
 				busy = true
-				wg.Go(func() { rested[i] = s.(transport.Quiescer).Quiesce() == nil }) // ends at the handler timeout
+				wg.Go(func() { rested[i].Store(s.(transport.Quiescer).Quiesce() == nil) }) // ends at the handler timeout
 			}
 		}
 		wg.Wait()
@@ -106,19 +103,26 @@ func shardsOf(list []uint32) map[uint32]bool {
 // together are the shards of a node that end together: nobody is there to take them.
 type together struct {
 	mu    sync.Mutex
-	left  map[uint32]bool // those whose calls have not come to rest
-	atAll chan struct{}   // closed when all have
+	waits map[uint32]bool // by shard: its calls have not come to rest
+	left  int             // how many that is
+	atAll chan struct{}   // closed when it is none
 }
 
 // expect adds shards.
 func (t *together) expect(shards []uint32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.left == nil {
-		t.left, t.atAll = map[uint32]bool{}, make(chan struct{})
+	if t.waits == nil {
+		t.waits = map[uint32]bool{}
 	}
 	for _, shard := range shards {
-		t.left[shard] = true
+		if _, known := t.waits[shard]; !known {
+			if t.left == 0 { // those before have all come to rest
+				t.atAll = make(chan struct{})
+			}
+			t.waits[shard] = true
+			t.left++
+		}
 	}
 }
 
@@ -127,18 +131,11 @@ func (t *together) expect(shards []uint32) {
 func (t *together) rests(shard uint32) <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.left == nil || !t.left[shard] {
+	if !t.waits[shard] {
 		return nil
 	}
-	t.left[shard] = false
-	for _, waits := range t.left {
-		if waits {
-			return t.atAll
-		}
-	}
-	select {
-	case <-t.atAll:
-	default:
+	t.waits[shard] = false
+	if t.left--; t.left == 0 {
 		close(t.atAll)
 	}
 	return t.atAll
@@ -147,6 +144,6 @@ func (t *together) rests(shard uint32) <-chan struct{} {
 func (t *together) has(shard uint32) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, ok := t.left[shard]
+	_, ok := t.waits[shard]
 	return ok
 }
