@@ -1,0 +1,102 @@
+package laws
+
+import (
+	"go/ast"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A type is small, and not only the files that it is cut into: a reader who
+// holds one of its methods knows the room that the method stands in.
+const (
+	maxMethods     = 25
+	maxMethodFiles = 2
+)
+
+// largeTypes may be larger, each with the reason. The list only shrinks: a type
+// that keeps to the law, or is gone, must leave it.
+var largeTypes = map[string]string{
+	"transport/natstransport.Transport": "NATS by node comes next and rebuilds it",
+
+	"actor.Context":                    "to be cut into parts",
+	"actor.Host":                       "to be cut into parts",
+	"actor.System":                     "to be cut into parts",
+	"actor.cell":                       "to be cut into parts",
+	"actor.hook":                       "to be cut into parts",
+	"actor.shard":                      "to be cut into parts",
+	"cluster.Client":                   "to be cut into parts",
+	"cluster.Node":                     "to be cut into parts",
+	"cmd/clstr.app":                    "to be cut into parts",
+	"cmd/clstr/internal/view.Cluster":  "to be cut into parts",
+	"handlers.hosted":                  "to be cut into parts",
+	"internal/coordinator.Coordinator": "to be cut into parts",
+	"internal/coordinator.life":        "to be cut into parts",
+	"membership.Core":                  "to be cut into parts",
+	"membership/natsstore.Store":       "to be cut into parts",
+	"testkit.Cluster":                  "to be cut into parts",
+	"transport.Call":                   "to be cut into parts",
+	"transport.Dispatcher":             "to be cut into parts",
+	"transport.Lifetime":               "to be cut into parts",
+	"transport.Sub":                    "to be cut into parts",
+	"transport/transporttest.pair":     "to be cut into parts",
+	"transport/transporttest.realm":    "to be cut into parts",
+	"transport/transporttest.suite":    "to be cut into parts",
+	"transport/wire.Decoder":           "to be cut into parts",
+}
+
+func TestTypesAreSmall(t *testing.T) {
+	count := make(map[string]int)
+	in := make(map[string][]string)
+	for _, f := range files(t) {
+		if f.test || f.generated {
+			continue
+		}
+		for _, decl := range f.syntax.Decls {
+			fn, ok := decl.(*ast.FuncDecl)
+			if !ok || fn.Recv == nil {
+				continue
+			}
+			name := f.pkg + "." + receiver(fn)
+			count[name]++
+			if file := path.Base(f.path); !slices.Contains(in[name], file) {
+				in[name] = append(in[name], file)
+			}
+		}
+	}
+	for name, n := range count {
+		large := n > maxMethods || len(in[name]) > maxMethodFiles
+		switch why := largeTypes[name]; {
+		case large && why == "":
+			t.Errorf("%s has %d methods in %d files (%s): at most %d, in at most %d files: make a type of what stands alone",
+				name, n, len(in[name]), strings.Join(in[name], ", "), maxMethods, maxMethodFiles)
+		case !large && why != "":
+			t.Errorf("%s has %d methods in %d files: take its line out of largeTypes", name, n, len(in[name]))
+		}
+	}
+	for name := range largeTypes {
+		if count[name] == 0 {
+			t.Errorf("%s is not there: take its line out of largeTypes", name)
+		}
+	}
+}
+
+// receiver is the name of a method's type.
+func receiver(fn *ast.FuncDecl) string {
+	typ := fn.Recv.List[0].Type
+	for {
+		switch x := typ.(type) {
+		case *ast.StarExpr:
+			typ = x.X
+		case *ast.IndexExpr:
+			typ = x.X
+		case *ast.IndexListExpr:
+			typ = x.X
+		case *ast.Ident:
+			return x.Name
+		default:
+			return ""
+		}
+	}
+}
