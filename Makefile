@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 
-.PHONY: help check build format vet modules otel staticcheck race norace sim test api bench chaos
+.PHONY: help check build format vet modules otel staticcheck race norace sim test api map bench chaos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ test: ## all tests, as the README has them
 
 api: ## write the golden file of exported names anew, after a change that was meant
 	go test ./internal/laws -run '^TestAPI$$' -update
+
+map: ## write docs/files.md anew from the first lines of files, after a file came, went or changed its purpose
+	go test ./internal/laws -run '^TestMap$$' -update
 
 COUNT ?= 5
 bench: ## benchmarks beside their yardsticks, and the table of ratios (about 10 minutes; COUNT=1 is quicker)

@@ -1,3 +1,5 @@
+// The keys of a shard by last use
+
 package actor
 
 import "container/heap"

@@ -1,3 +1,5 @@
+// OnRequestLater and the answers that an entity owes
+
 package actor
 
 import (

@@ -1,3 +1,5 @@
+// The keys that could not be activated, and when they are tried again
+
 package actor
 
 import (

@@ -1,3 +1,5 @@
+// One key: its mailbox, its turn, its states
+
 package actor
 
 import (

@@ -1,3 +1,5 @@
+// User code that encodes messages, replies and errors: its panics cost the key nothing
+
 package actor
 
 import (

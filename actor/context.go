@@ -1,3 +1,5 @@
+// Context, which an entity's method is given; Call, the way back
+
 package actor
 
 import (

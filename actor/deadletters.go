@@ -1,3 +1,5 @@
+// Dead letters, without their payload in a log
+
 package actor
 
 import pactor "github.com/asynkron/protoactor-go/actor"

@@ -1,3 +1,5 @@
+// Define: entities as plain structs
+
 package actor
 
 import (

@@ -1,3 +1,5 @@
+// The way of a call into its key's mailbox
+
 package actor
 
 // deliver queues m for key, and makes the key if it has to.

@@ -1,3 +1,5 @@
+// Shards that end together, in two rounds, so that stop hooks can ask each other
+
 package actor
 
 import (

@@ -1,3 +1,5 @@
+// A shard that ends: what it serves still, and which keys are woken for that
+
 package actor
 
 // stopRole is what a stop hook of the cell's is.

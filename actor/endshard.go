@@ -1,3 +1,5 @@
+// The end of one shard, which may come back
+
 package actor
 
 import (

@@ -1,3 +1,5 @@
+// Why a message was not handled
+
 package actor
 
 import (

@@ -1,3 +1,5 @@
+// Periodic work
+
 package actor
 
 import (

@@ -1,3 +1,5 @@
+// The bound on active keys
+
 package actor
 
 // over reports whether more keys are active than should be.

@@ -1,3 +1,5 @@
+// What follows from a panic or an exit on a key's turn
+
 package actor
 
 import (

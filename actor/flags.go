@@ -1,3 +1,5 @@
+// The flags of a key
+
 package actor
 
 type flag uint16

@@ -1,3 +1,5 @@
+// A turn that no message has caused: its context and its limit
+
 package actor
 
 import (

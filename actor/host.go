@@ -1,3 +1,5 @@
+// Host and its options: the actors of one factory, delivery, stopping
+
 package actor
 
 import (

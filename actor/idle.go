@@ -1,3 +1,5 @@
+// Passivation by idle time
+
 package actor
 
 import (

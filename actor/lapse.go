@@ -1,3 +1,5 @@
+// The end of a lease: calls that wait are refused, hooks' contexts end
+
 package actor
 
 import (

@@ -1,3 +1,5 @@
+// Answers that come after the turn: the key stays active for them
+
 package actor
 
 import (

@@ -1,3 +1,5 @@
+// When a key may stop
+
 package actor
 
 import pactor "github.com/asynkron/protoactor-go/actor"

@@ -1,3 +1,5 @@
+// The keys that end without their stop hooks, in one line
+
 package actor
 
 import (

@@ -1,3 +1,5 @@
+// The cell as protoactor's Mailbox
+
 package actor
 
 import pactor "github.com/asynkron/protoactor-go/actor"

@@ -1,3 +1,5 @@
+// The shards of a host by their oldest key: which key is evicted next
+
 package actor
 
 import (

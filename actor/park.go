@@ -1,3 +1,5 @@
+// Mail by process id that waits for the node's lease
+
 package actor
 
 import (

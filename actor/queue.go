@@ -1,3 +1,5 @@
+// The messages of a mailbox
+
 package actor
 
 // queue is a mailbox's messages. The first one lies in the queue itself, so

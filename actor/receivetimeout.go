@@ -1,3 +1,5 @@
+// The receive timeout of protoactor actors, without the race of protoactor's own timer
+
 package actor
 
 import (

@@ -1,3 +1,5 @@
+// What is told to messages that will not run
+
 package actor
 
 import (

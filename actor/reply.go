@@ -1,3 +1,5 @@
+// Replies of protoactor actors; decoding for them
+
 package actor
 
 import (

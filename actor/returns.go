@@ -1,3 +1,5 @@
+// The last keys that were evicted, and the warning where many come back
+
 package actor
 
 import (

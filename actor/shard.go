@@ -1,3 +1,5 @@
+// The shard's table and its supervisor: spawns, hears of ends
+
 package actor
 
 import (

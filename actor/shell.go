@@ -1,3 +1,5 @@
+// One incarnation as protoactor sees it: activation, stop hooks
+
 package actor
 
 import (

@@ -1,3 +1,5 @@
+// The names of keys that do not end
+
 package actor
 
 import (

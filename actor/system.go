@@ -1,3 +1,5 @@
+// System: one protoactor system and one pool a node
+
 package actor
 
 import (

@@ -1,3 +1,5 @@
+// Which turn runs, and calls that would wait for it in a circle
+
 package actor
 
 import "github.com/clstr-go/clstr/internal/turn"

@@ -1,3 +1,5 @@
+// What each message passes on a node: built-in messages, layout, metrics
+
 package cluster
 
 import (

@@ -1,3 +1,5 @@
+// Client, KindClient, and the only birthplace of an envelope
+
 package cluster
 
 import (

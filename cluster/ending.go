@@ -1,3 +1,5 @@
+// The end of a node with a fixed list: shards come to rest, keys end, subscriptions end
+
 package cluster
 
 import (

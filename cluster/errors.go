@@ -1,3 +1,5 @@
+// Errors and outcomes that live elsewhere, in the order of exports.go
+
 package cluster
 
 import (

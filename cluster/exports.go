@@ -1,3 +1,5 @@
+// Names that live elsewhere, in the order of a request's path
+
 package cluster
 
 import (

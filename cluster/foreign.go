@@ -1,3 +1,5 @@
+// Whether another member hosts a kind that this node does not
+
 package cluster
 
 import (

@@ -1,3 +1,5 @@
+// Node.Health: whether it serves, why not, since when
+
 package cluster
 
 import (

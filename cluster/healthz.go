@@ -1,3 +1,5 @@
+// Health over HTTP, for probes: /livez and /readyz
+
 package cluster
 
 import (

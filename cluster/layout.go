@@ -1,3 +1,5 @@
+// How keys map to shards, as a client is told or learns it
+
 package cluster
 
 import (

@@ -1,3 +1,5 @@
+// Nodes with a membership: shards that come and go
+
 package cluster
 
 import (

@@ -1,3 +1,5 @@
+// ClusterMetrics, and the optional interfaces for more
+
 package cluster
 
 import (

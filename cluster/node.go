@@ -1,3 +1,5 @@
+// Node.Run: start, drain, end
+
 package cluster
 
 import (

@@ -1,3 +1,5 @@
+// What a node answers to GetNodeInfo
+
 package cluster
 
 import (

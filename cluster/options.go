@@ -1,3 +1,5 @@
+// NodeOptions, defaults and checks
+
 package cluster
 
 import (

@@ -1,3 +1,5 @@
+// A shard in one epoch: draining, dropping, and the gate before its calls
+
 package cluster
 
 import (

@@ -1,3 +1,5 @@
+// The headers that a call hands on to the calls of its handler
+
 package cluster
 
 import (

@@ -1,3 +1,5 @@
+// ScopedClient, Request: names, encoding, decoding
+
 package cluster
 
 import (

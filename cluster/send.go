@@ -1,3 +1,5 @@
+// Deadlines, retries, and what a failed call is called
+
 package cluster
 
 import (

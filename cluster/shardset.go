@@ -1,3 +1,5 @@
+// Shards that a client has called before
+
 package cluster
 
 import "sync/atomic"

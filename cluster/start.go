@@ -1,3 +1,5 @@
+// Node.Start: Run beside its caller
+
 package cluster
 
 import (

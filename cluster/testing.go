@@ -1,3 +1,5 @@
+// CreateTestCluster and CreateInMemoryTransport
+
 package cluster
 
 import (

@@ -165,40 +165,6 @@ func TestDrawing(t *testing.T) {
 	}
 }
 
-// TestMapIsWhole: docs/architecture.md has a line for every file of the module
-// that is neither a test nor an example, and no line for any other.
-func TestMapIsWhole(t *testing.T) {
-	const name = "docs/architecture.md"
-	r := read(t)
-	row := regexp.MustCompile("(?m)^\\| `([\\w.]+)` \\|")
-	mapped := map[string]bool{}
-	for _, section := range strings.Split(r.docs[name], "\n### ")[1:] {
-		dir, _, _ := strings.Cut(strings.TrimPrefix(section, "`"), "`")
-		section, _, _ = strings.Cut(section, "\n## ")
-		for _, m := range row.FindAllStringSubmatch(section, -1) {
-			file := path.Join(dir, m[1])
-			if mapped[file] {
-				t.Errorf("%s has two lines for %s", name, file)
-			}
-			mapped[file] = true
-		}
-	}
-	for file := range r.code {
-		if strings.HasSuffix(file, "_test.go") || strings.HasSuffix(file, ".pb.go") || strings.HasPrefix(file, "examples/") {
-			continue
-		}
-		if !mapped[file] {
-			t.Errorf("%s has no line for %s: add | `%s` | what is in it | under ### `%s`", name, file, path.Base(file), path.Dir(file))
-		}
-		delete(mapped, file)
-	}
-	for file := range mapped {
-		if !r.paths[file] {
-			t.Errorf("%s has a line for %s, which is not there", name, file)
-		}
-	}
-}
-
 // TestExamplesAreShort: one is read in one sitting. What cluster has beyond that is
 // what a process needs around it.
 func TestExamplesAreShort(t *testing.T) {

@@ -1,3 +1,5 @@
+// Calls as actors know them; errors of package actor get their codes
+
 package handlers
 
 import (

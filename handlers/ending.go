@@ -1,3 +1,5 @@
+// The end of a shard, and of all, in all hosts at once
+
 package handlers
 
 import (

@@ -1,3 +1,5 @@
+// The constructors and their options
+
 package handlers
 
 import (

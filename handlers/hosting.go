@@ -1,3 +1,5 @@
+// What a node's lifetime keeps: an actor system, a host for each handler and kind
+
 package handlers
 
 import (

@@ -1,3 +1,5 @@
+// A handler that hosts keys: bound to a node, or called as a func
+
 package handlers
 
 import (

@@ -1,3 +1,5 @@
+// Claiming a shard, and its next epoch
+
 package membership
 
 import "cmp"

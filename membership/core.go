@@ -1,3 +1,5 @@
+// Core: how it takes a step
+
 package membership
 
 import (

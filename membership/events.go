@@ -1,3 +1,5 @@
+// What a core is told, and what it wants done
+
 package membership
 
 import (

@@ -1,3 +1,5 @@
+// Shards whose records were removed, or are not readable
+
 package membership
 
 import "time"

@@ -1,3 +1,5 @@
+// Leaving, and which node stays for the others if all leave
+
 package membership
 
 import (

@@ -1,3 +1,5 @@
+// The node's own record: renewing, joining, being declared dead
+
 package membership
 
 import (

@@ -1,3 +1,5 @@
+// Whether the store is still the one that the node knows; the base of epochs
+
 package membership
 
 import (

@@ -1,3 +1,5 @@
+// The other members: which are late, and which nodes declare them dead
+
 package membership
 
 import (

@@ -1,3 +1,5 @@
+// What the name of a node may be
+
 package membership
 
 import "github.com/clstr-go/clstr/transport"

@@ -1,3 +1,5 @@
+// The records and their keys
+
 package membership
 
 import (

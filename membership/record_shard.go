@@ -1,3 +1,5 @@
+// The records of shards, and of the cluster's configuration
+
 package membership
 
 import (

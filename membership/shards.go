@@ -1,3 +1,5 @@
+// The shards: opening, handing over
+
 package membership
 
 import (

@@ -1,3 +1,5 @@
+// Members whose records no node has written
+
 package membership
 
 import "time"

@@ -1,3 +1,5 @@
+// Store, the seam to the outside
+
 package membership
 
 import (

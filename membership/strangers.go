@@ -1,3 +1,5 @@
+// A node of another service takes no shard
+
 package membership
 
 import "slices"

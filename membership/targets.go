@@ -1,3 +1,5 @@
+// Which node should own which shard
+
 package membership
 
 import (

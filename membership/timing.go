@@ -1,3 +1,5 @@
+// Timing, its presets, and what must hold between its fields
+
 package membership
 
 import (

@@ -1,3 +1,5 @@
+// Timer, which metrics interfaces share
+
 package metrics
 
 // Timer measures one duration. It has started when it is made.

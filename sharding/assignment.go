@@ -1,3 +1,5 @@
+// Assignment: all nodes' shards at once, with joins and leaves
+
 package sharding
 
 import (

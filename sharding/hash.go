@@ -1,3 +1,5 @@
+// Layout, the two mappings, the fingerprint by which two ends compare layouts
+
 package sharding
 
 import (

@@ -1,3 +1,5 @@
+// Alone: one entity under virtual time
+
 package testkit
 
 import (

@@ -1,3 +1,5 @@
+// How a test gets at an entity's turn
+
 package testkit
 
 import (

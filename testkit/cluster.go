@@ -1,3 +1,5 @@
+// NewCluster and its options
+
 package testkit
 
 import (

@@ -1,3 +1,5 @@
+// Live shards: who owns them, nodes that are cut off from the store
+
 package testkit
 
 import (

@@ -1,3 +1,5 @@
+// The network in memory
+
 package testkit
 
 import (

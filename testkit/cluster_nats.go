@@ -1,3 +1,5 @@
+// The network over NATS
+
 package testkit
 
 import (

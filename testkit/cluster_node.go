@@ -1,3 +1,5 @@
+// Nodes that start, stop and die
+
 package testkit
 
 import (

@@ -1,3 +1,5 @@
+// Faults: what happens to a call
+
 package testkit
 
 import (

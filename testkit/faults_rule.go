@@ -1,3 +1,5 @@
+// FaultRule, and the draws
+
 package testkit
 
 import (

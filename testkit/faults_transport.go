@@ -1,3 +1,5 @@
+// Faults before transports
+
 package testkit
 
 import (

@@ -1,3 +1,5 @@
+// Which keys lived where, and that none lived twice at one moment
+
 package testkit
 
 import (

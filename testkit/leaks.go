@@ -1,3 +1,5 @@
+// CheckLeaks: no goroutine outlives a test
+
 package testkit
 
 import (

@@ -1,3 +1,5 @@
+// Logger: what a program logs, in the test's log
+
 package testkit
 
 import (

@@ -1,3 +1,5 @@
+// How a lost message looks to its sender
+
 package testkit
 
 import (

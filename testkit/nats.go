@@ -1,3 +1,5 @@
+// StartNATS, NATSServer
+
 package testkit
 
 import (

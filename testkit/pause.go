@@ -1,3 +1,5 @@
+// Nodes of a live cluster that stand still
+
 package testkit
 
 import (

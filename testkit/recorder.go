@@ -1,3 +1,5 @@
+// Recorder: what was sent to which key
+
 package testkit
 
 import (

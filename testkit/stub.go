@@ -1,3 +1,5 @@
+// StubClient: the client of an entity that is tested alone
+
 package testkit
 
 import (

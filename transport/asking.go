@@ -1,3 +1,5 @@
+// The search for what turns wait for, here and at other nodes
+
 package transport
 
 import (

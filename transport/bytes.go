@@ -1,3 +1,5 @@
+// The bounds on the bytes of accepted calls, of a node and of a key
+
 package transport
 
 import (

@@ -1,3 +1,5 @@
+// Call: one envelope on the node's side, from arrival to its end
+
 package transport
 
 import (

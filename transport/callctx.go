@@ -1,3 +1,5 @@
+// The call as its handler's context; BeginWait and EndWait
+
 package transport
 
 import (

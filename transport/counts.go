@@ -1,3 +1,5 @@
+// What a shard's move has cost callers
+
 package transport
 
 import (

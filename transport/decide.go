@@ -1,3 +1,5 @@
+// How a call is decided: once
+
 package transport
 
 import (

@@ -1,3 +1,5 @@
+// Dispatcher and Sub: draining, room, expiry, for all transports alike
+
 package transport
 
 import (

@@ -1,3 +1,5 @@
+// Envelope, its options, its limits, Validate
+
 package transport
 
 import (

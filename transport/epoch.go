@@ -1,3 +1,5 @@
+// Owners in epochs, the gate before a call, draining a shard
+
 package transport
 
 import (

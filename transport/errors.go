@@ -1,3 +1,5 @@
+// The sentinels, each with its code and outcome
+
 package transport
 
 import (

@@ -1,3 +1,5 @@
+// What travels of a handler's error: all that is registered in its tree, within bounds
+
 package transport
 
 import (

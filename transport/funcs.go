@@ -1,3 +1,5 @@
+// Handlers as receivers; the order of notifications to a key
+
 package transport
 
 import (

@@ -1,3 +1,5 @@
+// The headers of the call that a context belongs to
+
 package transport
 
 import (

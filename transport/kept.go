@@ -1,3 +1,5 @@
+// What an observer keeps with a call
+
 package transport
 
 // Keep stores a value for the observer, in CallStarted.

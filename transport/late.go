@@ -1,3 +1,5 @@
+// Calls that their handlers have left open: told of a drain, handed back, cut off
+
 package transport
 
 import (

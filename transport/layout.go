@@ -1,3 +1,5 @@
+// What the nodes of one transport learn of the mapping of keys to shards
+
 package transport
 
 import (

@@ -1,3 +1,5 @@
+// Lifetime: what handlers hang their state on
+
 package transport
 
 import (

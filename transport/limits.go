@@ -1,3 +1,5 @@
+// Limits and their defaults, and what is refused by them
+
 package transport
 
 import (

@@ -1,3 +1,5 @@
+// Calls whose sender waits in this process
+
 package transport
 
 import (

@@ -1,3 +1,5 @@
+// What a shard that drains waits for, and serves
+
 package transport
 
 import (

@@ -1,3 +1,5 @@
+// Notifications: acknowledgements that come late, failures that nobody waits for
+
 package transport
 
 import (

@@ -1,3 +1,5 @@
+// Outcome, Error, and the questions one asks of an error
+
 package transport
 
 import (

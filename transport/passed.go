@@ -1,3 +1,5 @@
+// Calls that a handler passes on: part of the call that they came by
+
 package transport
 
 import (

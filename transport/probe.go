@@ -1,3 +1,5 @@
+// Calls in line that wait for themselves by way of chains that cross
+
 package transport
 
 import (

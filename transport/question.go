@@ -1,3 +1,5 @@
+// What is asked of a shard's owner about turns, and the answer
+
 package transport
 
 import (

@@ -1,3 +1,5 @@
+// Codes to errors and back: RegisterError, RegisterErrorType
+
 package transport
 
 import (

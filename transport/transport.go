@@ -1,3 +1,5 @@
+// The interfaces: ClientTransport, ServerTransport, Subscription, Receiver
+
 package transport
 
 import "context"

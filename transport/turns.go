@@ -1,3 +1,5 @@
+// Which turns wait for a call, and where it stands in line
+
 package transport
 
 import (

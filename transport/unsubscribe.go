@@ -1,3 +1,5 @@
+// The end of a subscription: it refuses what comes, and waits for what runs
+
 package transport
 
 import (

@@ -1,3 +1,5 @@
+// Ends a call at its TTL and a handler at its timeout
+
 package transport
 
 // The classes of a dispatcher's clock.

@@ -1,3 +1,5 @@
+// The bound on label values
+
 package prommetrics
 
 import (

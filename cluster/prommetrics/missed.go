@@ -1,3 +1,5 @@
+// RegisterTransport: what a transport counts
+
 package prommetrics
 
 import (

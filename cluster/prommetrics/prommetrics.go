@@ -1,3 +1,5 @@
+// NewClusterMetrics, and what it measures
+
 package prommetrics
 
 import (

@@ -1,3 +1,5 @@
+// Registering, and sharing what is registered
+
 package prommetrics
 
 import (

@@ -1,3 +1,5 @@
+// The series of a message type; timers
+
 package prommetrics
 
 import (

@@ -1,3 +1,5 @@
+// Flags of all commands; text or JSON
+
 package main
 
 import (

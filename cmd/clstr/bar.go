@@ -1,3 +1,5 @@
+// How far a drain is, as a bar
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+// The command demo: a cluster in this process
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+// The command drain: asks a node to leave, and reports
+
 package main
 
 import (

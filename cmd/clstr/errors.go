@@ -1,3 +1,5 @@
+// Exit codes, and which error has which
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+// Usage within 80 columns, version, completion
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+// Signals and the exit code
+
 // Command clstr looks at the clusters of this library that live on a NATS server,
 // and talks to them: who is there, who owns what and why, what would move, drains,
 // and requests to keys.

@@ -1,3 +1,5 @@
+// The command nodes: the members of a cluster
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+// The command plan: what would move
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+// Requests to the shards that move while a node drains
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+// The commands request and notify
+
 package main
 
 import (

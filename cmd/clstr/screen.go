@@ -1,3 +1,5 @@
+// The table of the demo, drawn in place
+
 package main
 
 import (

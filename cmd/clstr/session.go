@@ -1,3 +1,5 @@
+// The way to a cluster's records, and what is missing on it
+
 package main
 
 import (

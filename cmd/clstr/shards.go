@@ -1,3 +1,5 @@
+// The command shards: which node owns which shard
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+// Tables that fit a terminal
+
 package main
 
 import (

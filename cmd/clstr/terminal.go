@@ -1,3 +1,5 @@
+// Where output goes: its width, its colors, lines that fold
+
 package main
 
 import (

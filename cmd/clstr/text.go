@@ -1,3 +1,5 @@
+// Ranges, percentiles, durations
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+// Help on exit codes and on connections
+
 package main
 
 import "github.com/spf13/cobra"

@@ -1,3 +1,5 @@
+// The command where: which node owns a key, and why
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+// Names of messages; protobuf or JSON
+
 // Package codec names messages and turns them into bytes and back: protobuf for
 // proto.Message, JSON for everything else. Both ends of a request use it, so
 // that they agree. The tests are in codec_test.go.

@@ -1,3 +1,5 @@
+// What is known of a type after its first look: its name, why it cannot travel, whether it validates
+
 package codec
 
 import (

@@ -1,3 +1,5 @@
+// Panics of a message's own code
+
 package codec
 
 import (

@@ -1,3 +1,5 @@
+// Fields that a type has no place for
+
 package codec
 
 import (

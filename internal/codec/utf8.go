@@ -1,3 +1,5 @@
+// Text that is not UTF-8, which JSON would change
+
 package codec
 
 import (

@@ -1,3 +1,5 @@
+// Whether a store's records are gone for certain
+
 package coordinator
 
 import (

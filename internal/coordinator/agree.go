@@ -1,3 +1,5 @@
+// The cluster's configuration: comparing it, or founding a cluster when nobody has a lease
+
 package coordinator
 
 import (

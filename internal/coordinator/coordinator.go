@@ -1,3 +1,5 @@
+// Coordinator: joining, one incarnation after the other, leaving
+
 package coordinator
 
 import (

@@ -1,3 +1,5 @@
+// Whether a shard may be served now
+
 package coordinator
 
 import (

@@ -1,3 +1,5 @@
+// How the node takes part, for others to ask
+
 package coordinator
 
 import (

@@ -1,3 +1,5 @@
+// What waits for the core
+
 package coordinator
 
 import (

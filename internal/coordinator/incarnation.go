@@ -1,3 +1,5 @@
+// One incarnation: its loop, and when it must leave or stop serving
+
 package coordinator
 
 import (

@@ -1,3 +1,5 @@
+// Refuses a node of another service
+
 package coordinator
 
 import (

@@ -1,3 +1,5 @@
+// One incarnation: what the core wants, done at the store
+
 package coordinator
 
 import (

@@ -1,3 +1,5 @@
+// What other nodes own that the store does not know; waiting for leases of an earlier store
+
 package coordinator
 
 import (

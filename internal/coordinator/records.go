@@ -1,3 +1,5 @@
+// Records in the store that were overwritten: one line each, and Health
+
 package coordinator
 
 import (

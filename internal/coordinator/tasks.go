@@ -1,3 +1,5 @@
+// Work on shards, one thing after the other for each
+
 package coordinator
 
 import (

@@ -1,3 +1,5 @@
+// Many deadlines of few lengths on few timers
+
 // Package expiry ends things that take longer than a fixed time.
 //
 // Things that all get the same time run out in the order in which they came, so

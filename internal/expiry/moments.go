@@ -1,3 +1,5 @@
+// Deadlines of any length, in a heap
+
 package expiry
 
 // AddAt is [Set.Add] for a thing that ends at a moment of its own, and not a fixed

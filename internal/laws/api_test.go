@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write testdata/api anew")
+var update = flag.Bool("update", false, "write testdata and docs/files.md anew")
 
 const golden = "testdata/api"
 

@@ -32,7 +32,8 @@ type file struct {
 	pkg       string // the package's directory, from the root
 	test      bool
 	generated bool
-	lines     int
+	about     string // its first line, where that is a comment of its own: what is in it
+	lines     int    // without that line
 	syntax    *ast.File
 	imports   []string
 }
@@ -96,6 +97,10 @@ func parse(name string) (file, error) {
 		generated: ast.IsGenerated(syntax),
 		lines:     bytes.Count(src, []byte("\n")),
 		syntax:    syntax,
+	}
+	if first := syntax.Comments; len(first) > 0 && len(first[0].List) == 1 && first[0].Pos() == syntax.FileStart && first[0] != syntax.Doc {
+		f.about = strings.TrimPrefix(first[0].List[0].Text, "// ")
+		f.lines -= 2
 	}
 	for _, spec := range syntax.Imports {
 		p, err := strconv.Unquote(spec.Path.Value)

@@ -1,3 +1,5 @@
+// What encoding/json would leave out of the fields of a struct, and of their names
+
 package lossless
 
 import (

@@ -1,3 +1,5 @@
+// What encoding/json would leave out of a type in silence
+
 // Package lossless looks at a type before its first value is encoded: encoding/json
 // leaves things out in silence, and the other end then has a message that is not the
 // one that was sent. It knows types only, and the standard library only.

@@ -1,3 +1,5 @@
+// A map that gives back the room of a peak
+
 // Package peakmap has a map that gives back the room of a peak. A map of Go's keeps the
 // room of the most entries that it ever had, for as long as it lives: what others may
 // make large for a moment is large for good, once for each peer or shard.

@@ -1,3 +1,5 @@
+// The line of waiting tasks
+
 package pool
 
 // fifo is a queue in a ring that grows by doubling and is given back when it

@@ -1,3 +1,5 @@
+// The slot of a turn, a call's or a hook's, for waits inside it
+
 package pool
 
 import (

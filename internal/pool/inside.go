@@ -1,3 +1,5 @@
+// Whether the caller is one of the workers, and would wait for itself, or was started by one
+
 package pool
 
 import (

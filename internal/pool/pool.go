@@ -1,3 +1,5 @@
+// Workers that are reused, and a limit that tasks which wait do not count against
+
 // Package pool runs tasks on reused goroutines, a bounded number at a time.
 //
 // A pool of a fixed size starves as soon as its tasks wait for each other, and a

@@ -1,3 +1,5 @@
+// Things by shard, found without a lock
+
 // Package shardtable finds things by shard without a lock: on the path of every
 // request, at each of a cluster's ends. The tests are in shardtable_test.go.
 package shardtable

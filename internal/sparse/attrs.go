@@ -1,3 +1,5 @@
+// How lines spell kind, shard, key and a panic
+
 package sparse
 
 import (

@@ -1,3 +1,5 @@
+// The bound on the library's log: five lines a second of each message, and how many were left out
+
 // Package sparse bounds the library's log. Callers, keys and servers cause lines, and
 // there are any number of them: so every logger comes into the library through [New],
 // and of each message at most [PerSecond] lines a second are written. A further line

@@ -1,3 +1,5 @@
+// The turns of this process by their numbers, and what waits for them
+
 package turn
 
 import (

@@ -1,3 +1,5 @@
+// Turns that wait for calls
+
 // Package turn knows the turns that wait for calls.
 //
 // A turn is one run of a key's code: the handling of a message, or a hook. A

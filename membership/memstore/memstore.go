@@ -1,3 +1,5 @@
+// The records in memory
+
 package memstore
 
 import (

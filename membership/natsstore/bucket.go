@@ -1,3 +1,5 @@
+// Making the bucket, or what is wrong with the one that is there
+
 package natsstore
 
 import (

@@ -1,3 +1,5 @@
+// Requests, and refused permissions
+
 package natsstore
 
 import (

@@ -1,3 +1,5 @@
+// The store's own connection
+
 package natsstore
 
 import (

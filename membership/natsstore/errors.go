@@ -1,3 +1,5 @@
+// Sentinels, JetStream's codes
+
 package natsstore
 
 import (

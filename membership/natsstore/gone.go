@@ -1,3 +1,5 @@
+// A bucket that is gone: what is said, and making it anew
+
 package natsstore
 
 import (

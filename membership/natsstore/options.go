@@ -1,3 +1,5 @@
+// Options, the names of bucket and subjects, ControlPermissions
+
 package natsstore
 
 import (

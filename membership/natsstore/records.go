@@ -1,3 +1,5 @@
+// Store.Write and Store.Read
+
 package natsstore
 
 import (

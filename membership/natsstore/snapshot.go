@@ -1,3 +1,5 @@
+// Snapshot, block by block
+
 package natsstore
 
 import (

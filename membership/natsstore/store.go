@@ -1,3 +1,5 @@
+// Store: Open and how it waits, Close, Reconnect
+
 package natsstore
 
 import (

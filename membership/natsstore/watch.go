@@ -1,3 +1,5 @@
+// Watch: what the servers publish of writes
+
 package natsstore
 
 import (

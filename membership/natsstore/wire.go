@@ -1,3 +1,5 @@
+// What is decoded from messages
+
 package natsstore
 
 import (

@@ -1,3 +1,5 @@
+// What every store must keep
+
 package storetest
 
 import (

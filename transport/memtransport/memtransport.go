@@ -1,3 +1,5 @@
+// A table of shards in front of a Dispatcher
+
 package memtransport
 
 import (

@@ -1,3 +1,5 @@
+// The live nodes that tell clients how keys map to shards
+
 package memtransport
 
 import (

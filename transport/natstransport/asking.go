@@ -1,3 +1,5 @@
+// Asking nodes for owners, and hearing of new ones
+
 package natstransport
 
 import (

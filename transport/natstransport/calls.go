@@ -1,3 +1,5 @@
+// The requests that wait, by id; reply subjects
+
 package natstransport
 
 import (

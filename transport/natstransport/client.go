@@ -1,3 +1,5 @@
+// Requests on their way out, and what comes back
+
 package natstransport
 
 import (

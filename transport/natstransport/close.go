@@ -1,3 +1,5 @@
+// The end of a transport
+
 package natstransport
 
 import (

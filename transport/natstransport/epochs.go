@@ -1,3 +1,5 @@
+// Nodes with a membership: a subject for each epoch, answers to questions about owners
+
 package natstransport
 
 import (

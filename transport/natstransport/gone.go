@@ -1,3 +1,5 @@
+// Calls to an owner that has been succeeded
+
 package natstransport
 
 import (

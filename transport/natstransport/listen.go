@@ -1,3 +1,5 @@
+// What the connection reports: lost messages, refused permissions
+
 package natstransport
 
 import (

@@ -1,3 +1,5 @@
+// Transport: connecting
+
 package natstransport
 
 import (

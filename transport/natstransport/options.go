@@ -1,3 +1,5 @@
+// Options
+
 package natstransport
 
 import (

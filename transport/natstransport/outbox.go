@@ -1,3 +1,5 @@
+// Batches without timers, for envelopes and replies
+
 package natstransport
 
 import (

@@ -1,3 +1,5 @@
+// What a client knows of owners, and how it goes after a shard that has moved
+
 package natstransport
 
 import (

@@ -1,3 +1,5 @@
+// A connection that asks: its open calls, and the way back
+
 package natstransport
 
 import (

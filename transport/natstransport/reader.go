@@ -1,3 +1,5 @@
+// The connection's one reader, and another one where code that it calls has ended it
+
 package natstransport
 
 import (

@@ -1,3 +1,5 @@
+// What comes to the inbox, and where replies may go
+
 package natstransport
 
 import (

@@ -1,3 +1,5 @@
+// The bounds on bytes that wait
+
 package natstransport
 
 import (

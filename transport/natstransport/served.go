@@ -1,3 +1,5 @@
+// In which epochs nodes know shards to be owned, and their layout, for nodes that start
+
 package natstransport
 
 import (

@@ -1,3 +1,5 @@
+// Shards' subscriptions, and requests that arrive
+
 package natstransport
 
 import (

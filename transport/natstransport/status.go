@@ -1,3 +1,5 @@
+// How the connection is, and its end for good
+
 package natstransport
 
 import (

@@ -1,3 +1,5 @@
+// Questions of nodes for what turns wait for
+
 package natstransport
 
 import (

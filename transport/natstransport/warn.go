@@ -1,3 +1,5 @@
+// Notifications that nobody waits for and that were refused, or have reached nobody
+
 package natstransport
 
 import (

@@ -1,3 +1,5 @@
+// Envelopes that cannot be sent
+
 package transporttest
 
 import (

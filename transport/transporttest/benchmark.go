@@ -1,3 +1,5 @@
+// Benchmark: requests and notifications, by size and by callers
+
 package transporttest
 
 import (

@@ -1,3 +1,5 @@
+// Bytes of a node and of a key, sizes of messages, requests without a deadline
+
 package transporttest
 
 import (

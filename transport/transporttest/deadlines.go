@@ -1,3 +1,5 @@
+// Deadlines, cancellation, TTL, handler timeout
+
 package transporttest
 
 import (

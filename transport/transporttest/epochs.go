@@ -1,3 +1,5 @@
+// Owners in epochs: which one is asked, and what is said where there is none
+
 package transporttest
 
 import (

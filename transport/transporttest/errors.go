@@ -1,3 +1,5 @@
+// Identity of errors, panics, Goexit
+
 package transporttest
 
 import (

@@ -1,3 +1,5 @@
+// Calls that may not start, drains and drops
+
 package transporttest
 
 import (

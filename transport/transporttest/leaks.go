@@ -1,3 +1,5 @@
+// Goroutines that outlive a transport
+
 package transporttest
 
 import (

@@ -1,3 +1,5 @@
+// Calls that their handlers never answer
+
 package transporttest
 
 import (

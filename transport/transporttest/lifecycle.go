@@ -1,3 +1,5 @@
+// Unsubscribing, closing, stuck handlers
+
 package transporttest
 
 import (

@@ -1,3 +1,5 @@
+// Pending calls, running handlers, nested requests
+
 package transporttest
 
 import (

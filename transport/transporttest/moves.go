@@ -1,3 +1,5 @@
+// Order, deadlines and callers while a shard moves
+
 package transporttest
 
 import (

@@ -1,3 +1,5 @@
+// What a draining shard serves still, because handlers wait for it
+
 package transporttest
 
 import (

@@ -1,3 +1,5 @@
+// Notifications: acceptance, and none without an ack
+
 package transporttest
 
 import (

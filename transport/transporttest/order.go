@@ -1,3 +1,5 @@
+// Order: of one sender and of many
+
 package transporttest
 
 import (

@@ -1,3 +1,5 @@
+// One outcome for every call, under load and while shards move
+
 package transporttest
 
 import (

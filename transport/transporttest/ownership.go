@@ -1,3 +1,5 @@
+// Which side owns which slice, until when
+
 package transporttest
 
 import (

@@ -1,3 +1,5 @@
+// Replies, keys of any bytes, shards without an owner, large payloads
+
 package transporttest
 
 import (

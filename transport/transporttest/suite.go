@@ -1,3 +1,5 @@
+// What the suite's tests are written with
+
 package transporttest
 
 import (

@@ -1,3 +1,5 @@
+// Run, Harness, Features
+
 package transporttest
 
 import (

@@ -1,3 +1,5 @@
+// Several errors joined, over the bounds, and those that panic where they are decoded
+
 package transporttest
 
 import (

@@ -1,3 +1,5 @@
+// Decoder, which shares the bytes that it reads
+
 package wire
 
 import (

@@ -1,3 +1,5 @@
+// Appending: no allocation but the buffer's growth
+
 package wire
 
 import (

@@ -1,3 +1,5 @@
+// Errors: trees within bounds, both ways
+
 package wire
 
 import (

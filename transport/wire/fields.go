@@ -1,3 +1,5 @@
+// A walk over the fields of a message
+
 package wire
 
 import "google.golang.org/protobuf/encoding/protowire"

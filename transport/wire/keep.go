@@ -1,3 +1,5 @@
+// What a receiver keeps of a packet: its own bytes, or a copy
+
 package wire
 
 import "bytes"

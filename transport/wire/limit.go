@@ -1,3 +1,5 @@
+// Whether an envelope or a reply fits into a message, and what is said of one that does not
+
 package wire
 
 import (

@@ -1,3 +1,5 @@
+// What nodes tell clients of owners and epochs
+
 package wire
 
 import (

@@ -1,3 +1,5 @@
+// Refuses a message to a shard that the cluster does not have
+
 package wire
 
 import "github.com/clstr-go/clstr/transport"

@@ -1,3 +1,5 @@
+// The turns that wait for an envelope
+
 package wire
 
 import (

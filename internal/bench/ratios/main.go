@@ -1,3 +1,5 @@
+// Benchmarks in, a table of ratios to their yardsticks out
+
 // Command ratios reads the output of benchmarks that stand beside a yardstick
 // and prints a table of what one costs in the other's terms.
 //

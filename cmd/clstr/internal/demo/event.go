@@ -1,3 +1,5 @@
+// What happens in a show
+
 package demo
 
 import (

@@ -1,3 +1,5 @@
+// Callers, at a rate that nothing slows down
+
 package demo
 
 import (

@@ -1,3 +1,5 @@
+// A NATS server and nodes in one process; they can be killed
+
 // Package demo runs a NATS server, the nodes of a live cluster and callers, all in
 // this process, for clstr demo and for the tests of the command.
 package demo

@@ -1,3 +1,5 @@
+// The script: which nodes come and go, and what is told of it
+
 package demo
 
 import (

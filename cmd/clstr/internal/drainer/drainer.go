@@ -1,3 +1,5 @@
+// Writes the wish into a node's record, and watches it leave
+
 // Package drainer asks a node to leave, by its record, and watches the records
 // until it has.
 package drainer

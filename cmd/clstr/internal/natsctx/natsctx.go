@@ -1,3 +1,5 @@
+// NATS contexts, environment and flags, as the nats command has them
+
 // Package natsctx finds out how to connect to NATS as the nats command does: by
 // flags, by the environment, and by the context files that `nats context` keeps.
 package natsctx

@@ -1,3 +1,5 @@
+// What would move if nodes came or went
+
 package view
 
 import (

@@ -1,3 +1,5 @@
+// The order in which nodes would own a shard
+
 package view
 
 import (

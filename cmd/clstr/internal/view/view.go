@@ -1,3 +1,5 @@
+// A cluster from its records: the nodes, what each owns, and what it should own
+
 // Package view makes a picture of a cluster from the records in its store: who is
 // there, who owns what, who should, and what would move if that changed.
 package view
