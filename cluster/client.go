@@ -206,24 +206,24 @@ func (k *KindClient) Key(key string, opts ...EnvelopeOption) *ScopedClient {
 
 // newEnvelope is the only birthplace of an envelope. Options come first, so that
 // they cannot change where the message goes.
-func (c *Client) newEnvelope(t target, m *mapping, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) (Envelope, error) {
-	env := Envelope{Delivery: d}
+func (c *Client) newEnvelope(env *Envelope, t target, m *mapping, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) error {
+	*env = Envelope{Delivery: d}
 	if len(c.opts.EnvelopeOptions)+len(scoped)+len(opts) > 0 {
-		env = withOptions(d, c.opts.EnvelopeOptions, scoped, opts)
+		*env = withOptions(d, c.opts.EnvelopeOptions, scoped, opts)
 	}
 	env.Shard, env.Kind, env.Key, env.Type, env.Data, env.ReplyTo = int(t.shard), t.kind, t.key, msgType, data, ""
 	env.Stamp()
 	env.NumShards, env.Layout = 0, 0
 	if t.byKey {
 		if t.key == "" {
-			return env, transport.Errorf(ErrKeyRequired, "message type %q", msgType)
+			return transport.Errorf(ErrKeyRequired, "message type %q", msgType)
 		}
 		env.NumShards, env.Layout = m.layout.NumShards, m.print
 	}
 	if t.shard >= m.layout.NumShards {
-		return env, transport.Errorf(ErrShardOutOfRange, "shard %d: 0 to %d allowed", t.shard, m.layout.NumShards-1)
+		return transport.Errorf(ErrShardOutOfRange, "shard %d: 0 to %d allowed", t.shard, m.layout.NumShards-1)
 	}
-	return env, env.Validate()
+	return env.Validate()
 }
 
 // drafts are envelopes that options are applied to: they need one on the heap.

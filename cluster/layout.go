@@ -134,10 +134,10 @@ func (k *known) unlearnt(ctx context.Context) error {
 
 // callUnlearnt is [Client.call] of a client that does not know yet how keys map to
 // shards.
-func (c *Client) callUnlearnt(ctx context.Context, t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) ([]byte, Envelope, error) {
-	env := Envelope{Delivery: d, Kind: t.kind, Key: t.key, Type: msgType, Shard: int(t.shard)}
+func (c *Client) callUnlearnt(ctx context.Context, env *Envelope, t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) ([]byte, error) {
+	*env = Envelope{Delivery: d, Kind: t.kind, Key: t.key, Type: msgType, Shard: int(t.shard)}
 	if t.byKey && t.key == "" {
-		return nil, env, transport.Errorf(ErrKeyRequired, "message type %q", msgType)
+		return nil, transport.Errorf(ErrKeyRequired, "message type %q", msgType)
 	}
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -146,7 +146,7 @@ func (c *Client) callUnlearnt(ctx context.Context, t target, d transport.Deliver
 	}
 	m, err := c.known.learn(ctx)
 	if err != nil {
-		return nil, env, err
+		return nil, err
 	}
-	return c.callUnder(ctx, m, t, d, msgType, data, scoped, opts)
+	return c.callUnder(ctx, env, m, t, d, msgType, data, scoped, opts)
 }

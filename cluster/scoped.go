@@ -67,7 +67,8 @@ func (c *ScopedClient) GetNodeInfo(ctx context.Context) (res *GetNodeInfoRespons
 }
 
 func (c *ScopedClient) request(ctx context.Context, msgType string, data []byte, opts []EnvelopeOption) ([]byte, Envelope, *Client, error) {
-	reply, env, err := c.client.call(ctx, c.target, transport.AwaitReply, msgType, data, c.opts, opts)
+	var env Envelope
+	reply, err := c.client.call(ctx, &env, c.target, transport.AwaitReply, msgType, data, c.opts, opts)
 	return reply, env, c.client, err
 }
 

@@ -38,49 +38,50 @@ const ttlGrace = time.Second
 
 // send makes the envelope and sends it, again where nothing has run.
 func (c *Client) send(ctx context.Context, t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) ([]byte, error) {
-	reply, env, err := c.call(ctx, t, d, msgType, data, scoped, opts)
+	var env Envelope // here, and filled below: it is too large to be copied back at each step
+	reply, err := c.call(ctx, &env, t, d, msgType, data, scoped, opts)
 	return c.done(reply, err, &env)
 }
 
-// call is send without done, for who has to look at the reply first.
-func (c *Client) call(ctx context.Context, t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) ([]byte, Envelope, error) {
+// call is send without done, for callers that look at the reply first. It leaves in env
+// what was sent.
+func (c *Client) call(ctx context.Context, env *Envelope, t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) ([]byte, error) {
 	by := c.known.mapping.Load()
 	if by == nil {
-		return c.callUnlearnt(ctx, t, d, msgType, data, scoped, opts)
+		return c.callUnlearnt(ctx, env, t, d, msgType, data, scoped, opts)
 	}
-	reply, env, err := c.callUnder(ctx, by, t, d, msgType, data, scoped, opts)
+	reply, err := c.callUnder(ctx, env, by, t, d, msgType, data, scoped, opts)
 	if err != nil && c.known.outdated(by, err) {
-		return c.callUnlearnt(ctx, t, d, msgType, data, scoped, opts)
+		return c.callUnlearnt(ctx, env, t, d, msgType, data, scoped, opts)
 	}
-	return reply, env, err
+	return reply, err
 }
 
 // callUnder is call where keys map to shards by m.
-func (c *Client) callUnder(ctx context.Context, by *mapping, t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) ([]byte, Envelope, error) {
+func (c *Client) callUnder(ctx context.Context, env *Envelope, by *mapping, t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) ([]byte, error) {
 	t = t.under(by)
-	env, err := c.newEnvelope(t, by, d, msgType, data, scoped, opts)
-	if err != nil {
-		return nil, env, err
+	if err := c.newEnvelope(env, t, by, d, msgType, data, scoped, opts); err != nil {
+		return nil, err
 	}
-	hasten(ctx, &env)
+	hasten(ctx, env)
 	if c.calls != nil && d == transport.AwaitReply {
 		defer c.observe(c.begin(t.kind, msgType))
 	}
-	ctx, cancel, byDefault := c.bounded(ctx, &env)
+	ctx, cancel, byDefault := c.bounded(ctx, env)
 	if cancel != nil {
 		defer cancel()
 	}
-	c.handOn(ctx, &env)
+	c.handOn(ctx, env)
 	first := by.called.add(t.shard)
-	reply, err := c.opts.Transport.Request(ctx, env)
+	reply, err := c.opts.Transport.Request(ctx, *env)
 	if err != nil {
-		hasten(ctx, &env) // the end may have begun meanwhile
+		hasten(ctx, env) // the end may have begun meanwhile
 		if c.patience(err, first) > 0 && !waitedFor(ctx, uint32(env.Shard), err) {
-			reply, err = c.again(ctx, by, env, err, first)
+			reply, err = c.again(ctx, by, *env, err, first)
 		}
 		err = ended(ctx, err, byDefault)
 	}
-	return reply, env, err
+	return reply, err
 }
 
 // hasten has a notification acknowledged that is sent as its sender's shard ends: the
