@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
@@ -53,7 +54,7 @@ type (
 	// Subscription ends a shard's subscription.
 	Subscription = transport.Subscription
 	// DrainCounts is what a shard's move has cost callers.
-	DrainCounts = transport.DrainCounts
+	DrainCounts = outcome.DrainCounts
 	// ServerHandlerFunc handles the messages of shards.
 	ServerHandlerFunc = transport.HandlerFunc
 )

@@ -7,8 +7,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // Self is what a core must know of its node.
@@ -29,16 +29,16 @@ func (s Self) Validate() error {
 		return err
 	}
 	if !utf8.ValidString(s.Layout.Seed) {
-		return transport.Errorf(transport.ErrBadOption, "Seed %q: records are JSON, which carries UTF-8 only", s.Layout.Seed)
+		return outcome.Errorf(outcome.ErrBadOption, "Seed %q: records are JSON, which carries UTF-8 only", s.Layout.Seed)
 	}
 	if !plain(s.Incarnation) {
-		return transport.Errorf(transport.ErrBadOption, "incarnation %q: letters, digits, - and _ only", s.Incarnation)
+		return outcome.Errorf(outcome.ErrBadOption, "incarnation %q: letters, digits, - and _ only", s.Incarnation)
 	}
 	if !(s.Weight >= 0 && s.Weight <= 1e6) { // NaN is neither
-		return transport.Errorf(transport.ErrBadOption, "Weight %v: 0 (1) to 1,000,000", s.Weight)
+		return outcome.Errorf(outcome.ErrBadOption, "Weight %v: 0 (1) to 1,000,000", s.Weight)
 	}
 	if err := s.Layout.Validate(); err != nil {
-		return transport.Errorf(transport.ErrBadOption, "NumShards: %v", err)
+		return outcome.Errorf(outcome.ErrBadOption, "NumShards: %v", err)
 	}
 	return s.Timing.withDefaults().validate()
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // established is a node that serves all shards and has done so for long. Others are
@@ -45,7 +45,7 @@ func TestHandOver(t *testing.T) {
 		t.Errorf("while it is drained its record is %+v", got)
 	}
 	s.hold, s.told = nil, nil
-	cost := transport.DrainCounts{Parked: 3, Dropped: 2, Lost: 1}
+	cost := outcome.DrainCounts{Parked: 3, Dropped: 2, Lost: 1}
 	s.step(Closed{Shard: id, Epoch: s.epoch(id, 1), Cost: cost})
 	s.want(fmt.Sprintf("moved %d/2 to b.1", id))
 	want := Shard{Owner: refB, Epoch: 2, Why: HandedOver, From: refA, PausedUs: 1_500_000, Cost: cost}

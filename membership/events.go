@@ -5,7 +5,7 @@ package membership
 import (
 	"time"
 
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // Event is something that a core is told. The set is closed.
@@ -35,7 +35,7 @@ type (
 	Closed struct {
 		Shard uint32
 		Epoch uint64
-		Cost  transport.DrainCounts
+		Cost  outcome.DrainCounts
 	}
 	// Leave asks the node to hand over its shards and go. If all others leave too, the
 	// last of them waits for theirs: for Wait at most, which the first Leave with one

@@ -8,8 +8,8 @@ import (
 
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // A tool reads who is there and who owns what from a cluster's records, which any
@@ -45,7 +45,7 @@ func ExampleConfig_Check() {
 	cluster := membership.NewConfig(sharding.Layout{NumShards: 1024, Seed: "prod"})
 	for _, layout := range []sharding.Layout{{NumShards: 1024, Seed: "prod"}, {NumShards: 512, Seed: "prod"}} {
 		err := membership.NewConfig(layout).Check(cluster)
-		fmt.Println(errors.Is(err, transport.ErrLayoutMismatch), err)
+		fmt.Println(errors.Is(err, outcome.ErrLayoutMismatch), err)
 	}
 	// Output:
 	// false <nil>

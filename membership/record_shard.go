@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // Why a shard has the owner that it has.
@@ -39,7 +39,7 @@ type Shard struct {
 	// this, in microseconds.
 	PausedUs int64 `json:"paused_us,omitempty"`
 	// Cost is which of its calls that has cost something.
-	Cost transport.DrainCounts `json:"cost,omitzero"`
+	Cost outcome.DrainCounts `json:"cost,omitzero"`
 }
 
 // DecodeShard reads a version of a shard's record. It returns an error for one that
@@ -87,18 +87,18 @@ func NewConfig(l sharding.Layout) Config {
 func (c Config) Encode() []byte { return encode(c) }
 
 // Check compares what a node wants with what the cluster has; Base may differ. The
-// error is transport.ErrLayoutMismatch and names the difference.
+// error is outcome.ErrLayoutMismatch and names the difference.
 func (c Config) Check(have Config) error {
 	have.Base = c.Base
 	switch {
 	case c == have:
 		return nil
 	case c.Version != have.Version:
-		return transport.Errorf(transport.ErrLayoutMismatch, "record version %d, the cluster has %d", c.Version, have.Version)
+		return outcome.Errorf(outcome.ErrLayoutMismatch, "record version %d, the cluster has %d", c.Version, have.Version)
 	case c.NumShards != have.NumShards:
-		return transport.Errorf(transport.ErrLayoutMismatch, "NumShards %d, the cluster has %d", c.NumShards, have.NumShards)
+		return outcome.Errorf(outcome.ErrLayoutMismatch, "NumShards %d, the cluster has %d", c.NumShards, have.NumShards)
 	case c.Seed != have.Seed:
-		return transport.Errorf(transport.ErrLayoutMismatch, "Seed %q, the cluster has %q", c.Seed, have.Seed)
+		return outcome.Errorf(outcome.ErrLayoutMismatch, "Seed %q, the cluster has %q", c.Seed, have.Seed)
 	}
-	return transport.Errorf(transport.ErrLayoutMismatch, "hash %q, the cluster has %q", c.Hash, have.Hash)
+	return outcome.Errorf(outcome.ErrLayoutMismatch, "hash %q, the cluster has %q", c.Hash, have.Hash)
 }

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
-	"github.com/clstr-go/clstr/transport"
 )
 
 var update = flag.Bool("update", false, "write testdata/records.txt anew")
@@ -39,7 +39,7 @@ var goldenRecords = []struct {
 	{ShardKey(0), Shard{Owner: Ref{"10-0-0-7_4222", "ff"}, Epoch: 1, Count: 1, Why: Claimed}},
 	{ShardKey(511), Shard{Owner: Ref{"b", "1"}, Epoch: 1_700_000_000_000_900, Base: 1_700_000_000_000_000, Count: 900, Why: HandedOver, From: Ref{"a-b", "0"}, PausedUs: 1500}},
 	{ShardKey(511), Shard{Owner: Ref{"b", "1"}, Epoch: 2, Count: 2, Why: HandedOver, From: Ref{"a", "0"}, PausedUs: 1500,
-		Cost: transport.DrainCounts{Parked: 12, Dropped: 2, Lost: 1<<32 - 1}}},
+		Cost: outcome.DrainCounts{Parked: 12, Dropped: 2, Lost: 1<<32 - 1}}},
 	{ShardKey(512), Shard{Epoch: 3, Count: 3, Why: Released, From: Ref{"a", "0"}}},
 	{ShardKey(math.MaxUint32), Shard{Owner: Ref{"b", "1"}, Epoch: 1000, Count: 1000, Why: Healed}},
 }
@@ -127,7 +127,7 @@ func TestConfigCheck(t *testing.T) {
 		"record version 2, the cluster has 1":   {Version: 2, NumShards: 32, Seed: "s", Hash: have.Hash},
 		`hash "x", the cluster has "blake2b-64`: {Version: 1, NumShards: 32, Seed: "s", Hash: "x"},
 	} {
-		if err := c.Check(have); !errors.Is(err, transport.ErrLayoutMismatch) || !strings.Contains(err.Error(), want) {
+		if err := c.Check(have); !errors.Is(err, outcome.ErrLayoutMismatch) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
@@ -155,7 +155,7 @@ func TestSelfIsRefused(t *testing.T) {
 	} {
 		s := ok
 		change(&s)
-		if err := s.Validate(); !errors.Is(err, transport.ErrBadOption) {
+		if err := s.Validate(); !errors.Is(err, outcome.ErrBadOption) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if c, err := NewCore(s); err == nil || c != nil {
@@ -189,11 +189,11 @@ func TestCheckName(t *testing.T) {
 	}
 	for _, name := range []string{"", "a.b", "a b", "10.0.0.7:4222", "узел", "a*", ">", "=", "a/b", "a\n", "\xff", strings.Repeat("x", MaxName+1)} {
 		err := CheckName(name)
-		if !errors.Is(err, transport.ErrBadOption) || !strings.Contains(err.Error(), "letters, digits, - and _") || len(err.Error()) > 400 {
+		if !errors.Is(err, outcome.ErrBadOption) || !strings.Contains(err.Error(), "letters, digits, - and _") || len(err.Error()) > 400 {
 			t.Errorf("%q: %v", name, err)
 		}
 		self := Self{Ref: Ref{name, "1"}, Layout: sharding.Layout{NumShards: 1}, Timing: DefaultTiming}
-		if err := self.Validate(); !errors.Is(err, transport.ErrBadOption) {
+		if err := self.Validate(); !errors.Is(err, outcome.ErrBadOption) {
 			t.Errorf("a member %q: %v", name, err)
 		}
 	}

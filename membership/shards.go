@@ -6,7 +6,7 @@ import (
 	"cmp"
 	"time"
 
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // shards is the node's view of all shards, and what it does about each.
@@ -58,7 +58,7 @@ type shard struct {
 	op    bool          // a write or read of the record is under way; set writes it
 	again time.Duration // when a write that has failed may be tried again
 
-	cost transport.DrainCounts // of the drain that has ended
+	cost outcome.DrainCounts // of the drain that has ended
 }
 
 // set changes where a shard is, and the counts with it.

@@ -12,12 +12,12 @@ const (
 )
 
 // The ends of a request, as its caller learns them.
-type outcome int
+type ending int
 
 const (
-	open     outcome = iota
-	ran              // a reply
-	neverRan         // NotSent or NotStarted
+	open     ending = iota
+	ran             // a reply
+	neverRan        // NotSent or NotStarted
 	mayHaveRun
 )
 
@@ -32,11 +32,11 @@ type request struct {
 	epoch  uint64
 	notify bool // answered when it is accepted
 	hook   bool // of a stop hook: it runs beside all else
-	back   func(outcome)
+	back   func(ending)
 }
 
 // answer sends the outcome back, unless it gets lost.
-func (r *request) answer(n *node, o outcome) {
+func (r *request) answer(n *node, o ending) {
 	if r.w.lost() {
 		return
 	}
@@ -135,7 +135,7 @@ func (w *world) client(id int) {
 		w.ops++
 		notify := w.chance(0.3) || stay && w.chance(0.5)
 		op, begun, settled := w.ops, w.now, false
-		settle := func(o outcome) {
+		settle := func(o ending) {
 			if settled {
 				w.violation("op %d has a second outcome", op)
 				return
@@ -161,7 +161,7 @@ func (w *world) client(id int) {
 		try = func() {
 			answered := false
 			r := &request{w: w, op: op, client: id, number: numbers[key], key: key, shard: shard, epoch: epochs[shard], notify: notify}
-			end := func(o outcome) {
+			end := func(o ending) {
 				if answered {
 					return
 				}
@@ -216,7 +216,7 @@ func (w *world) locate(shard uint32, epochs map[uint32]uint64) {
 	}
 }
 
-func (w *world) noteOutcome(op int, o outcome, notify bool) {
+func (w *world) noteOutcome(op int, o ending, notify bool) {
 	switch o {
 	case ran:
 		w.acked++

@@ -64,7 +64,7 @@ func (n *node) runHooks(s *served, final bool) {
 		answered := false
 		w.locate(asked, epochs)
 		r := &request{w: w, hook: true, shard: asked, epoch: epochs[asked]}
-		r.back = func(o outcome) {
+		r.back = func(o ending) {
 			switch {
 			case answered:
 			case o == ran:

@@ -5,8 +5,8 @@ package membership
 import (
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // Timing is how long things take in a cluster. Zero fields have the values of
@@ -108,19 +108,19 @@ func (t Timing) withDefaults() Timing {
 func (t Timing) validate() error {
 	switch {
 	case t.Lease < time.Second || t.Lease > MaxLease:
-		return transport.Errorf(transport.ErrBadOption, "Timing.Lease %v: 1s to %v", t.Lease, MaxLease)
+		return outcome.Errorf(outcome.ErrBadOption, "Timing.Lease %v: 1s to %v", t.Lease, MaxLease)
 	case t.Delta > MaxLease:
-		return transport.Errorf(transport.ErrBadOption, "Timing.Delta %v: at most %v", t.Delta, MaxLease)
+		return outcome.Errorf(outcome.ErrBadOption, "Timing.Delta %v: at most %v", t.Delta, MaxLease)
 	case t.Renew < TickEvery || t.Renew > t.Lease/2 || t.Margin < 0 || t.Margin > t.Lease-2*t.Renew:
-		return transport.Errorf(transport.ErrBadOption, "Timing.Renew %v: at least %v, and two of them with Margin %v within Lease %v", t.Renew, TickEvery, t.Margin, t.Lease)
+		return outcome.Errorf(outcome.ErrBadOption, "Timing.Renew %v: at least %v, and two of them with Margin %v within Lease %v", t.Renew, TickEvery, t.Margin, t.Lease)
 	case t.Margin < t.Lease/100 || t.Delta < t.Lease/100: // each: the Delta that counts is another's
-		return transport.Errorf(transport.ErrBadOption, "Timing.Margin %v, Delta %v: each at least a hundredth of Lease %v, for clocks that run apart", t.Margin, t.Delta, t.Lease)
+		return outcome.Errorf(outcome.ErrBadOption, "Timing.Margin %v, Delta %v: each at least a hundredth of Lease %v, for clocks that run apart", t.Margin, t.Delta, t.Lease)
 	case max(t.Poll, t.ShardPoll, t.Settle, t.MaxSettle) > MaxLease:
-		return transport.Errorf(transport.ErrBadOption, "Timing.Poll %v, ShardPoll %v, Settle %v, MaxSettle %v: each at most %v", t.Poll, t.ShardPoll, t.Settle, t.MaxSettle, MaxLease)
+		return outcome.Errorf(outcome.ErrBadOption, "Timing.Poll %v, ShardPoll %v, Settle %v, MaxSettle %v: each at most %v", t.Poll, t.ShardPoll, t.Settle, t.MaxSettle, MaxLease)
 	case t.MaxMoves > sharding.MaxShards:
-		return transport.Errorf(transport.ErrBadOption, "Timing.MaxMoves %d: at most %d", t.MaxMoves, sharding.MaxShards)
+		return outcome.Errorf(outcome.ErrBadOption, "Timing.MaxMoves %d: at most %d", t.MaxMoves, sharding.MaxShards)
 	case t.Poll < 0 || t.ShardPoll < 0 || t.Settle < 0 || t.MaxSettle < 0 || t.Residency < 0 || t.Forget < 0 || t.MaxMoves < 0:
-		return transport.Errorf(transport.ErrBadOption, "Timing: negative values are not allowed: %+v", t)
+		return outcome.Errorf(outcome.ErrBadOption, "Timing: negative values are not allowed: %+v", t)
 	}
 	return nil
 }

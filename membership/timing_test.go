@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // apart is how far two clocks' rates may differ from true, either way, before
@@ -100,7 +100,7 @@ func TestBadTimings(t *testing.T) {
 		"Forget:-1ns":                                                          {Forget: -1},
 		"MaxMoves:-1":                                                          {MaxMoves: -1},
 	} {
-		if err := bad.withDefaults().validate(); !errors.Is(err, transport.ErrBadOption) || !strings.Contains(err.Error(), want) {
+		if err := bad.withDefaults().validate(); !errors.Is(err, outcome.ErrBadOption) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}

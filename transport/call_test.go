@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -215,6 +216,30 @@ func TestWaitsOnSeveralGoroutines(t *testing.T) {
 	for range 3 {
 		if _, err := s.Do(t.Context(), Envelope{}); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// goexit ends the goroutine that asks it for its text.
+type goexit struct{}
+
+func (goexit) Error() string { runtime.Goexit(); return "" }
+
+// A call is answered whatever the handler's error does.
+func TestErrorWhoseTextEndsTheGoroutine(t *testing.T) {
+	d := NewDispatcher(Limits{}, silent)
+	defer d.Close()
+	for _, h := range []HandlerFunc{
+		func(context.Context, Envelope) ([]byte, error) { return nil, goexit{} },
+		func(context.Context, Envelope) ([]byte, error) { return nil, errors.Join(ErrDraining, goexit{}) },
+	} {
+		sub, err := d.Subscribe(t.Context(), d.ReceiverFunc(h))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = sub.Do(t.Context(), Envelope{Type: "T"})
+		if OutcomeOf(err) != RanAndFailed || !strings.Contains(err.Error(), "end their goroutine") {
+			t.Errorf("%v (%v)", err, OutcomeOf(err))
 		}
 	}
 }

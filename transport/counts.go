@@ -7,28 +7,6 @@ import (
 	"sync/atomic"
 )
 
-// DrainCounts is what a shard's move has cost: calls that were refused, or cut
-// off, because of it.
-type DrainCounts struct {
-	// Parked calls came, or had not begun, while the shard's work came to its end. They
-	// were refused or handed back, and their senders try again at the next owner. What is
-	// sent again is not counted again.
-	Parked uint32 `json:"parked,omitempty"`
-	// Dropped were sent without an acknowledgement and did not run, and nobody
-	// was told.
-	Dropped uint32 `json:"dropped,omitempty"`
-	// Lost is what was accepted and did not end in the time that a drain has: requests
-	// that were cut off or run on beside the next owner (their senders are told that they
-	// may have run), acknowledged notifications that never began, were cut off or run on,
-	// and keys whose stop hooks were cut off.
-	Lost uint32 `json:"lost,omitempty"`
-}
-
-// Plus returns the sums of both.
-func (c DrainCounts) Plus(d DrainCounts) DrainCounts {
-	return DrainCounts{c.Parked + d.Parked, c.Dropped + d.Dropped, c.Lost + d.Lost}
-}
-
 // moveCounts is the DrainCounts of a subscription. Notifications that were taken and
 // have not finished are counted all the time, since a drain that gives up leaves
 // behind some of which nothing will be heard before it ends.
@@ -110,7 +88,7 @@ func (c *moveCounts) decided(call *Call, err *Error, moving bool) {
 // add counts what the move has cost a call. It is called with mu held.
 func (c *moveCounts) add(call *Call, err *Error) {
 	inner, accepted := call.sub.outer != nil, call.Accepted()
-	if err.is != ErrNotOwner && err.is != ErrDraining && err.is != ErrHandedBack || inner && !accepted { // of those the outer call tells
+	if is := err.Sentinel(); is != ErrNotOwner && is != ErrDraining && is != ErrHandedBack || inner && !accepted { // of those the outer call tells
 		return
 	}
 	switch never := err.Outcome.NeverRan(); {

@@ -114,7 +114,7 @@ func (l *Lifetime) failed(c *Call, err *Error) {
 	if l.onFailed != nil {
 		l.tellFailed(err)
 	}
-	if err.is == ErrPanicked {
+	if err.Sentinel() == ErrPanicked {
 		return // its stack is in the log
 	}
 	l.log.Warn("notification failed", sparse.Entity(c.env.Kind, c.env.Shard, c.Key()), slog.String("type", c.env.Type), slog.String("code", err.Code), slog.Any("error", err))

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // maker is a store that can be made anew when it is gone.
@@ -57,7 +57,7 @@ func (c *Coordinator) Agree(ctx context.Context) error {
 			c.answered(err)
 		}
 		switch {
-		case err == nil || errors.Is(err, transport.ErrLayoutMismatch) || errors.Is(err, membership.ErrOtherStore):
+		case err == nil || errors.Is(err, outcome.ErrLayoutMismatch) || errors.Is(err, membership.ErrOtherStore):
 			return err
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -111,12 +111,12 @@ func (c *Coordinator) agreeOnce(ctx context.Context) error {
 	}
 	have, err := membership.Decode[membership.Config](e.Value)
 	if err != nil {
-		return transport.Errorf(transport.ErrLayoutMismatch, "the cluster's record is not readable: %v", err)
+		return outcome.Errorf(outcome.ErrLayoutMismatch, "the cluster's record is not readable: %v", err)
 	}
 	if c.adopts {
 		layout := sharding.Layout{NumShards: have.NumShards, Seed: have.Seed}
 		if err := layout.Validate(); err != nil {
-			return transport.Errorf(transport.ErrLayoutMismatch, "the cluster's record: %v", err)
+			return outcome.Errorf(outcome.ErrLayoutMismatch, "the cluster's record: %v", err)
 		}
 		want = membership.NewConfig(layout)
 	}

@@ -16,8 +16,8 @@ import (
 
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // Node is what serves shards, and what wants to know. Its methods other than
@@ -54,7 +54,7 @@ type Shard interface {
 	// still is left behind and told so. It returns what that has cost callers, also
 	// beside an error. Keys whose stop hooks were cut off are a
 	// [CutOff] in it.
-	Drain(ctx context.Context) (transport.DrainCounts, error)
+	Drain(ctx context.Context) (outcome.DrainCounts, error)
 	// Drop ends what runs, without stop hooks: another may own the shard. It
 	// returns when nothing runs any more, or with ctx.
 	Drop(ctx context.Context) error
@@ -126,7 +126,7 @@ type Coordinator struct {
 	cut  int     // keys whose stop hooks were cut off then
 }
 
-// New makes a coordinator. It returns transport.ErrBadOption for options that
+// New makes a coordinator. It returns outcome.ErrBadOption for options that
 // cannot work.
 func New(opts Options) (*Coordinator, error) {
 	adopts := opts.Self.Layout.NumShards == 0
@@ -223,7 +223,7 @@ func (c *Coordinator) await() error {
 	case <-ended:
 		return nil
 	case <-timer.C:
-		return transport.Errorf(transport.ErrHandlerTimeout, "node %s: handlers or hooks of shards that have moved go on", c.opts.Self.Name)
+		return outcome.Errorf(outcome.ErrHandlerTimeout, "node %s: handlers or hooks of shards that have moved go on", c.opts.Self.Name)
 	}
 }
 
@@ -239,7 +239,7 @@ func (c *Coordinator) reported() error {
 	defer c.mu.Unlock()
 	err := errors.Join(c.errs...)
 	if c.cut > 0 {
-		err = errors.Join(err, transport.Errorf(transport.ErrHandlerTimeout, "node %s: %v", c.opts.Self.Name, CutOff(c.cut)))
+		err = errors.Join(err, outcome.Errorf(outcome.ErrHandlerTimeout, "node %s: %v", c.opts.Self.Name, CutOff(c.cut)))
 	}
 	return err
 }

@@ -14,8 +14,8 @@ import (
 
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
-	"github.com/clstr-go/clstr/transport"
 )
 
 const shards = 32
@@ -180,12 +180,12 @@ type served struct {
 	g *Guard
 }
 
-func (s served) Drain(context.Context) (transport.DrainCounts, error) {
+func (s served) Drain(context.Context) (outcome.DrainCounts, error) {
 	time.Sleep(time.Millisecond)
 	if got := s.g.Now(); got == Serving {
 		s.m.cl.t.Errorf("shard %d drains and is %v", s.g.Shard, got)
 	}
-	return transport.DrainCounts{Parked: 1 + s.g.Shard}, nil
+	return outcome.DrainCounts{Parked: 1 + s.g.Shard}, nil
 }
 func (s served) Drop(ctx context.Context) error { _, err := s.Drain(ctx); return err }
 func (s served) Close() error                   { return nil }

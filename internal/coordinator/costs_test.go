@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/clstr-go/clstr/membership"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // wantCosts compares what the records of shards that a node has handed over say with
@@ -20,7 +20,7 @@ func (cl *cluster) wantCosts(from string) {
 			continue
 		}
 		seen++
-		if want := (transport.DrainCounts{Parked: 1 + shard}); rec.Cost != want {
+		if want := (outcome.DrainCounts{Parked: 1 + shard}); rec.Cost != want {
 			cl.t.Errorf("the record of shard %d has %+v, want %+v", shard, rec.Cost, want)
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // TestStoreDoesNotAnswerALeave: the node ends all the same, in time.
@@ -16,7 +16,7 @@ func TestStoreDoesNotAnswerALeave(t *testing.T) {
 		time.Sleep(time.Second)
 		a.cut.Store(true)
 		a.stop()
-		a.wantEnd(transport.ErrHandlerTimeout)
+		a.wantEnd(outcome.ErrHandlerTimeout)
 		if n := len(cl.owners()); n != 0 {
 			t.Error("it serves on")
 		}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/membership"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // live is one incarnation of the node. over is false if the node is to come
@@ -112,7 +112,7 @@ func (c *Coordinator) stayFor() time.Duration {
 // gaveUp is the end of a leave that the store has not confirmed in time.
 func (l *life) gaveUp() (err error) {
 	if n := len(l.guards); n > 0 {
-		err = transport.Errorf(transport.ErrHandlerTimeout, "node %s: left %d shards without a hand-over after %v", l.self.Name, n, l.c.opts.StopTimeout)
+		err = outcome.Errorf(outcome.ErrHandlerTimeout, "node %s: left %d shards without a hand-over after %v", l.self.Name, n, l.c.opts.StopTimeout)
 	} else {
 		l.c.log.Warn("the store of members does not answer: this node owns no shard and leaves without telling it")
 	}
@@ -138,7 +138,7 @@ func (l *life) leaveIfDeaf() {
 		l.away = true
 		l.c.log.Error("requests cannot reach this node: it hands over and leaves, and comes again when they can")
 	case failing != nil && now.Sub(failing.since) > lease:
-		l.deaf = transport.Annotate(failing.err, "shards could not be subscribed for "+lease.String())
+		l.deaf = outcome.Annotate(failing.err, "shards could not be subscribed for "+lease.String())
 		l.c.log.Error("shards cannot be subscribed: this node leaves", slog.Any("error", failing.err))
 	default:
 		return

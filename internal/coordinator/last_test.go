@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // slowly is a node whose shards take long to drain.
@@ -25,7 +25,7 @@ func (n slowly) Open(ctx context.Context, g *Guard) (Shard, error) {
 	return slow{s, n.takes}, err
 }
 
-func (s slow) Drain(ctx context.Context) (transport.DrainCounts, error) {
+func (s slow) Drain(ctx context.Context) (outcome.DrainCounts, error) {
 	time.Sleep(s.takes)
 	return s.Shard.Drain(ctx)
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
-	"github.com/clstr-go/clstr/transport"
 )
 
 func TestOtherLayoutIsRefused(t *testing.T) {
@@ -22,7 +22,7 @@ func TestOtherLayoutIsRefused(t *testing.T) {
 			`Seed "x", the cluster has ""`:     {NumShards: shards, Seed: "x"},
 		} {
 			m := cl.startWith("b", layout)
-			if err := <-m.ended; !errors.Is(err, transport.ErrLayoutMismatch) || !strings.Contains(err.Error(), want) {
+			if err := <-m.ended; !errors.Is(err, outcome.ErrLayoutMismatch) || !strings.Contains(err.Error(), want) {
 				t.Errorf("%+v: %v, want %q", layout, err, want)
 			}
 		}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/membership"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // lingering notes how long its shards stay subscribed after they have moved.
@@ -33,7 +33,7 @@ func (n *lingering) Open(ctx context.Context, g *Guard) (Shard, error) {
 
 func (n *lingering) Left() { n.left = time.Now() }
 
-func (s *lingers) Drain(ctx context.Context) (transport.DrainCounts, error) {
+func (s *lingers) Drain(ctx context.Context) (outcome.DrainCounts, error) {
 	defer func() { s.drained = time.Now() }()
 	return s.Shard.Drain(ctx)
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // How long a shard that cannot be subscribed waits for the next try.
@@ -70,7 +70,7 @@ func (l *life) drain(h *held, final bool) {
 		h.stop()
 	}
 	l.c.line(h.Shard, func() {
-		var counts transport.DrainCounts
+		var counts outcome.DrainCounts
 		if h.shard != nil {
 			ctx, cancel := context.WithTimeout(l.ctx, l.c.opts.DrainTimeout)
 			var err error

@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/clstr-go/clstr/membership"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // ownKey is the record that says whose the bucket is.
@@ -39,7 +39,7 @@ func (s *Store) open(ctx context.Context, atMost time.Duration) error {
 		if is(err, codeNameInUse) { // another node was faster
 			info, err = s.info(ctx)
 		}
-		if errors.Is(err, transport.ErrNotPermitted) {
+		if errors.Is(err, outcome.ErrNotPermitted) {
 			return fmt.Errorf("%w; make bucket %s with: %s", err, s.bucket, s.command())
 		}
 	}

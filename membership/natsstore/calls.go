@@ -11,7 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // call is something that waits for an answer to what it publishes.
@@ -60,7 +60,7 @@ func (s *Store) heard(sub *nats.Subscription, err error) {
 
 func (s *Store) deny(err error) {
 	text := err.Error()
-	denied := transport.Errorf(transport.ErrNotPermitted, "%v", err)
+	denied := outcome.Errorf(outcome.ErrNotPermitted, "%v", err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := strings.Contains(text, `Subscription to "`+s.inboxes) && s.inboxes != ""

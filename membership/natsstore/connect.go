@@ -15,7 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // connect makes the store's connection. It is there to notice soon that a server
@@ -43,13 +43,13 @@ func (s *Store) connect(ctx context.Context, _ time.Duration) error {
 	case ctx.Err() != nil:
 		return err
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
-		return transport.Errorf(transport.ErrNotPermitted, "connecting to %s: %v", redact(s.opts.URL), err)
+		return outcome.Errorf(outcome.ErrNotPermitted, "connecting to %s: %v", redact(s.opts.URL), err)
 	case errors.As(err, &parse):
-		return transport.Errorf(transport.ErrBadOption, "URL %s: %v", redact(s.opts.URL), parse.Err)
+		return outcome.Errorf(outcome.ErrBadOption, "URL %s: %v", redact(s.opts.URL), parse.Err)
 	case errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrTimeout), errors.Is(err, io.EOF), errors.As(err, &unreachable):
-		return transport.Errorf(transport.ErrDisconnected, "connecting to %s: %v", redact(s.opts.URL), err)
+		return outcome.Errorf(outcome.ErrDisconnected, "connecting to %s: %v", redact(s.opts.URL), err)
 	default:
-		return transport.Errorf(transport.ErrBadOption, "connecting to %s: %v", redact(s.opts.URL), err)
+		return outcome.Errorf(outcome.ErrBadOption, "connecting to %s: %v", redact(s.opts.URL), err)
 	}
 	if s.js, err = jetstream.New(nc); err != nil {
 		nc.Close()

@@ -9,10 +9,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
-// What Open finds that waiting does not mend. Others are of package transport.
+// What Open finds that waiting does not mend. Others are of package outcome.
 var (
 	// ErrServerVersion: the server is older than 2.11.
 	ErrServerVersion = errors.New("the NATS server is too old")
@@ -23,7 +23,7 @@ var (
 )
 
 // errUnheard: nobody answers JetStream's own subjects.
-var errUnheard = transport.Errorf(transport.ErrDisconnected, "no server answers JetStream's requests")
+var errUnheard = outcome.Errorf(outcome.ErrDisconnected, "no server answers JetStream's requests")
 
 // The codes of JetStream's errors that mean something here.
 const (
@@ -58,17 +58,17 @@ func (s *Store) mapped(ctx context.Context, err error) error {
 	case err == nil:
 		return nil
 	case s.isClosed():
-		return transport.Errorf(transport.ErrTransportClosed, "the store was closed").WithOutcome(transport.MaybeRan)
+		return outcome.Errorf(outcome.ErrTransportClosed, "the store was closed").WithOutcome(outcome.MaybeRan)
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.Is(err, nats.ErrNoResponders):
-		return transport.Errorf(transport.ErrDisconnected, "no server answers for bucket %s: its stream has no leader", s.bucket)
+		return outcome.Errorf(outcome.ErrDisconnected, "no server answers for bucket %s: its stream has no leader", s.bucket)
 	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrConnectionReconnecting):
-		return transport.Errorf(transport.ErrDisconnected, "%s", redact(s.opts.URL))
+		return outcome.Errorf(outcome.ErrDisconnected, "%s", redact(s.opts.URL))
 	case errors.Is(err, nats.ErrDisconnected), errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrBadSubscription): // it was sent
-		return transport.Errorf(transport.ErrConnectionLost, "%v", err)
+		return outcome.Errorf(outcome.ErrConnectionLost, "%v", err)
 	case errors.Is(err, nats.ErrMaxPayload):
-		return transport.Errorf(transport.ErrTooLarge, "%v", err)
+		return outcome.Errorf(outcome.ErrTooLarge, "%v", err)
 	}
 	return err
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/natsstore"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
@@ -137,7 +137,7 @@ func ExampleControlPermissions() {
 			URL:    strings.Replace(url, "//", "//"+user+":secret@", 1),
 			Prefix: "shop", Log: slog.New(slog.DiscardHandler),
 		})
-		fmt.Println(user, "is refused:", errors.Is(err, transport.ErrNotPermitted))
+		fmt.Println(user, "is refused:", errors.Is(err, outcome.ErrNotPermitted))
 		if err == nil {
 			store.Close()
 		}

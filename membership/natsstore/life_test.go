@@ -12,8 +12,8 @@ import (
 
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/natsstore"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/testkit"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // until looks again and again: nothing tells of what it waits for.
@@ -98,7 +98,7 @@ func TestReconnectEndsWhatWaits(t *testing.T) {
 	}()
 	<-asked
 	store.Reconnect()
-	wantError(t, "the write", <-ended, transport.ErrConnectionLost)
+	wantError(t, "the write", <-ended, outcome.ErrConnectionLost)
 }
 
 func removeStream(nc *nats.Conn, name string) error {
@@ -164,13 +164,13 @@ func TestClose(t *testing.T) {
 	stop()
 	store.Reconnect()
 	_, err = store.Write(patient(t), "cfg", 0, []byte("x"))
-	wantError(t, "a write", err, transport.ErrTransportClosed)
+	wantError(t, "a write", err, outcome.ErrTransportClosed)
 	_, err = store.Read(patient(t), "cfg")
-	wantError(t, "a read", err, transport.ErrTransportClosed)
+	wantError(t, "a read", err, outcome.ErrTransportClosed)
 	_, _, err = store.Snapshot(patient(t), "n.")
-	wantError(t, "a snapshot", err, transport.ErrTransportClosed)
+	wantError(t, "a snapshot", err, outcome.ErrTransportClosed)
 	_, err = store.Watch(func(membership.Entry) {})
-	wantError(t, "a watch", err, transport.ErrTransportClosed)
+	wantError(t, "a watch", err, outcome.ErrTransportClosed)
 }
 
 // Markers of removed records go away by themselves, and nothing comes back.
@@ -217,16 +217,16 @@ func TestKeys(t *testing.T) {
 	store := open(t, natsstore.Options{URL: serve(t, server.Options{}).URL()})
 	for _, key := range []string{"", "a..b", ".a", "a.", "a b", "n.*", ">", "bucket"} {
 		_, err := store.Write(patient(t), key, 0, []byte("x"))
-		wantError(t, "writing "+key, err, transport.ErrBadOption)
+		wantError(t, "writing "+key, err, outcome.ErrBadOption)
 		_, err = store.Read(patient(t), key)
-		wantError(t, "reading "+key, err, transport.ErrBadOption)
+		wantError(t, "reading "+key, err, outcome.ErrBadOption)
 	}
 }
 
 func TestRecordThatIsTooLarge(t *testing.T) {
 	store := open(t, natsstore.Options{URL: serve(t, server.Options{MaxPayload: 1 << 12}).URL()})
 	_, err := store.Write(patient(t), "cfg", 0, make([]byte, 1<<12))
-	wantError(t, "a write", err, transport.ErrTooLarge)
+	wantError(t, "a write", err, outcome.ErrTooLarge)
 }
 
 func TestEmptyRecordIsOne(t *testing.T) {

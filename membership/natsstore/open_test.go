@@ -14,8 +14,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/clstr-go/clstr/membership/natsstore"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/testkit"
-	"github.com/clstr-go/clstr/transport"
 )
 
 func TestOptions(t *testing.T) {
@@ -32,7 +32,7 @@ func TestOptions(t *testing.T) {
 	} {
 		opts.Log = slog.New(slog.DiscardHandler)
 		_, err := natsstore.Open(patient(t), opts)
-		wantError(t, name, err, transport.ErrBadOption)
+		wantError(t, name, err, outcome.ErrBadOption)
 		if err != nil && name[0] >= 'A' && name[0] <= 'Z' && !strings.Contains(err.Error(), name) {
 			t.Errorf("%v does not say %s", err, name)
 		}
@@ -109,7 +109,7 @@ func TestOpenEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	_, err := natsstore.Open(ctx, natsstore.Options{URL: strings.Replace(s.URL(), "//", "//user:secret@", 1), Log: slog.New(slog.DiscardHandler)})
-	wantError(t, "Open without a server", err, transport.ErrDisconnected)
+	wantError(t, "Open without a server", err, outcome.ErrDisconnected)
 	wantError(t, "Open without a server", err, context.DeadlineExceeded)
 	if err != nil && (strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "no servers")) {
 		t.Errorf("the error %q has a password, or not the cause", err)
@@ -119,7 +119,7 @@ func TestOpenEndsWithItsContext(t *testing.T) {
 func TestWrongPassword(t *testing.T) {
 	s := serve(t, server.Options{Username: "u", Password: "right"})
 	_, err := natsstore.Open(patient(t), natsstore.Options{URL: strings.Replace(s.URL(), "//", "//u:wrong@", 1)})
-	wantError(t, "Open with a wrong password", err, transport.ErrNotPermitted)
+	wantError(t, "Open with a wrong password", err, outcome.ErrNotPermitted)
 	if err != nil && strings.Contains(err.Error(), "wrong") {
 		t.Errorf("a password in %v", err)
 	}
@@ -262,7 +262,7 @@ func TestHandlersOfTheUserAreCalledToo(t *testing.T) {
 	}})
 	s.Stop()
 	<-lost
-	if _, err := store.Write(patient(t), "cfg", 0, []byte("late")); !errors.Is(err, transport.ErrDisconnected) {
+	if _, err := store.Write(patient(t), "cfg", 0, []byte("late")); !errors.Is(err, outcome.ErrDisconnected) {
 		t.Errorf("a write without a connection: %v", err)
 	}
 	s.Restart()

@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/sparse"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // DefaultPrefix is the first token of a cluster's subjects.
@@ -54,15 +54,15 @@ func (o Options) withDefaults() Options {
 func (o Options) validate() error {
 	switch {
 	case o.URL == "":
-		return transport.Errorf(transport.ErrBadOption, "URL is required")
+		return outcome.Errorf(outcome.ErrBadOption, "URL is required")
 	case len(o.Name) > maxName:
-		return transport.Errorf(transport.ErrBadOption, "Name of %d bytes: at most %d allowed", len(o.Name), maxName)
+		return outcome.Errorf(outcome.ErrBadOption, "Name of %d bytes: at most %d allowed", len(o.Name), maxName)
 	case o.Replicas < 0 || o.Replicas > 5:
-		return transport.Errorf(transport.ErrBadOption, "Replicas %d: 1 to 5, or 0 for as many as fit", o.Replicas)
+		return outcome.Errorf(outcome.ErrBadOption, "Replicas %d: 1 to 5, or 0 for as many as fit", o.Replicas)
 	}
 	for token := range strings.SplitSeq(o.Prefix, ".") {
 		if token == "" || token == "_INBOX" || strings.ContainsFunc(token, func(r rune) bool { return !plain(r) }) {
-			return transport.Errorf(transport.ErrBadOption, "Prefix %q: tokens of letters, digits, - and _, separated by dots, and not _INBOX", o.Prefix)
+			return outcome.Errorf(outcome.ErrBadOption, "Prefix %q: tokens of letters, digits, - and _, separated by dots, and not _INBOX", o.Prefix)
 		}
 	}
 	return nil
@@ -101,7 +101,7 @@ func checkKey(key string) error {
 	ok := func(r rune) bool { return plain(r) || r == '=' || r == '.' || r == '/' }
 	tokens := strings.Split(key, ".")
 	if slices.Contains(tokens, "") || strings.ContainsFunc(key, func(r rune) bool { return !ok(r) }) || key == ownKey {
-		return transport.Errorf(transport.ErrBadOption, "key %q of a record", key)
+		return outcome.Errorf(outcome.ErrBadOption, "key %q of a record", key)
 	}
 	return nil
 }

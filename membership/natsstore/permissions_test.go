@@ -16,8 +16,8 @@ import (
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/natsstore"
 	"github.com/clstr-go/clstr/membership/storetest"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/testkit"
-	"github.com/clstr-go/clstr/transport"
 )
 
 func user(name string, p natsstore.Permissions) *server.User {
@@ -64,7 +64,7 @@ func TestMissingPermissions(t *testing.T) {
 			p.Publish, p.Subscribe = append(p.Publish, "unused"), append(p.Subscribe, "unused")
 			url := as("u", serve(t, server.Options{Users: []*server.User{user("u", p)}}).URL())
 			err := useAll(t, url)
-			wantError(t, "without it", err, transport.ErrNotPermitted)
+			wantError(t, "without it", err, outcome.ErrNotPermitted)
 			stem := strings.TrimSuffix(missing, ">")
 			if err != nil && !strings.Contains(err.Error(), `"`+stem) {
 				t.Errorf("%v does not name %s", err, missing)
@@ -232,7 +232,7 @@ func TestNoPermissionToCreateWhereThereIsNone(t *testing.T) {
 	url := serve(t, server.Options{Users: []*server.User{{Username: "admin", Password: "p"}, user("less", p)}}).URL()
 	told := func(what string, err error) {
 		t.Helper()
-		wantError(t, what, err, transport.ErrNotPermitted)
+		wantError(t, what, err, outcome.ErrNotPermitted)
 		if err != nil && !strings.Contains(err.Error(), "nats kv add clstr_members --history 1 --replicas 1 --marker-ttl 1m --republish-source '$KV.clstr_members.>' --republish-destination 'clstr.ev.>'") {
 			t.Errorf("%s: %v does not say what makes it", what, err)
 		}

@@ -15,19 +15,19 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/clstr-go/clstr/membership"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // errTooMany: a server answers with 1,024 records at most, the store's own among
 // them.
-var errTooMany = transport.Errorf(transport.ErrTooLarge, "more than 1,023 records, markers of removed ones included")
+var errTooMany = outcome.Errorf(outcome.ErrTooLarge, "more than 1,023 records, markers of removed ones included")
 
 // ahead is how many blocks are asked for before the first has come.
 const ahead = 8
 
 // Snapshot implements [membership.Store]. The answer is of any replica, and may
 // be older than the last write. Records of shards come in blocks: each as of its
-// moment, all as of asOf or later. It returns transport.ErrTooLarge for more than
+// moment, all as of asOf or later. It returns outcome.ErrTooLarge for more than
 // 1,023 records under any other prefix.
 func (s *Store) Snapshot(ctx context.Context, prefix string) (entries []membership.Entry, asOf uint64, err error) {
 	if err = ctx.Err(); err == nil {

@@ -10,8 +10,8 @@ import (
 
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/natsstore"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // A snapshot has every write up to its revision, whichever replica has answered
@@ -104,5 +104,5 @@ func TestTooManyMembers(t *testing.T) {
 	}
 	write(t, store, "n.a.1023", 0, "x")
 	_, _, err := store.Snapshot(patient(t), "n.")
-	wantError(t, "a snapshot of 1,024 members", err, transport.ErrTooLarge)
+	wantError(t, "a snapshot of 1,024 members", err, outcome.ErrTooLarge)
 }

@@ -16,7 +16,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 var _ membership.Store = (*Store)(nil)
@@ -50,8 +50,8 @@ type Store struct {
 
 // Open connects to NATS and makes the cluster's bucket, or finds it. It waits for
 // a server and for a leader of JetStream until ctx ends: then it returns
-// transport.ErrDisconnected, with what it waited for. What waiting does not mend
-// it returns at once: transport.ErrBadOption, transport.ErrNotPermitted,
+// outcome.ErrDisconnected, with what it waited for. What waiting does not mend
+// it returns at once: outcome.ErrBadOption, outcome.ErrNotPermitted,
 // [ErrServerVersion], [ErrNoJetStream] and [ErrBucket].
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts = opts.withDefaults()
@@ -93,10 +93,10 @@ func (s *Store) patiently(ctx context.Context, try func(ctx context.Context, atM
 			return nil
 		}
 		if ctx.Err() != nil {
-			return transport.Errorf(transport.ErrDisconnected, "the store of members: %v, %v", cmp.Or(last, err), context.Cause(ctx)).WithCause(context.Cause(ctx))
+			return outcome.Errorf(outcome.ErrDisconnected, "the store of members: %v, %v", cmp.Or(last, err), context.Cause(ctx)).WithCause(context.Cause(ctx))
 		}
 		last = err
-		if !errors.Is(err, errWait) && !errors.Is(err, transport.ErrDisconnected) && !errors.Is(err, transport.ErrConnectionLost) && !errors.Is(err, context.DeadlineExceeded) {
+		if !errors.Is(err, errWait) && !errors.Is(err, outcome.ErrDisconnected) && !errors.Is(err, outcome.ErrConnectionLost) && !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}
 		if text := err.Error(); text != said {
@@ -114,7 +114,7 @@ func (s *Store) patiently(ctx context.Context, try func(ctx context.Context, atM
 var errWait = errors.New("wait")
 
 // Close ends the watches and the connection. Calls that wait end with
-// transport.ErrTransportClosed. A further Close does nothing.
+// outcome.ErrTransportClosed. A further Close does nothing.
 func (s *Store) Close() {
 	s.mu.Lock()
 	s.closed = true
@@ -138,7 +138,7 @@ func (s *Store) isClosed() bool {
 
 // Reconnect leaves the server, which may be one that hangs, for another or for
 // the same. Writes and reads that wait for it end with
-// transport.ErrConnectionLost.
+// outcome.ErrConnectionLost.
 func (s *Store) Reconnect() {
 	_ = s.nc.ForceReconnect() // fails on a closed connection only
 }

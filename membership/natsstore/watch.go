@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/membership"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // watch hands on what the servers publish of writes.
@@ -29,7 +29,7 @@ type watch struct {
 // Watch implements [membership.Store]. Versions come in the order of all
 // revisions: one that is late is left out. stop waits for a call of f that is
 // under way, so f must not call it. Without a connection a watch begins when
-// there is one; transport.ErrNotPermitted says that the server refuses it.
+// there is one; outcome.ErrNotPermitted says that the server refuses it.
 func (s *Store) Watch(f func(membership.Entry)) (stop func(), err error) {
 	w := &watch{s: s, f: f}
 	sub, err := s.nc.Subscribe(s.events+">", w.see)
@@ -60,7 +60,7 @@ func (s *Store) begun(subject string) error {
 	}
 	last := s.nc.LastError()
 	if errors.Is(last, nats.ErrPermissionViolation) && strings.Contains(last.Error(), "Subscription to "+strconv.Quote(subject)) {
-		return transport.Errorf(transport.ErrNotPermitted, "%v", last)
+		return outcome.Errorf(outcome.ErrNotPermitted, "%v", last)
 	}
 	return nil
 }

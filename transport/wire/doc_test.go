@@ -62,14 +62,14 @@ func documented(t *testing.T, text, name string) (b []byte) {
 	return b
 }
 
-// The table of codes is that of package transport, whole.
+// The table of codes is that of package outcome, whole.
 func TestDocumentedCodes(t *testing.T) {
 	text := read(t, document)
 	rows := map[string]string{}
 	for _, m := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\| (\\w+) \\| `([\\w.]+)` \\|$").FindAllStringSubmatch(text, -1) {
 		rows[m[1]] = m[2] + " " + m[3]
 	}
-	source := read(t, "../errors.go")
+	source := read(t, "../../outcome/errors.go")
 	names := map[string]string{}
 	for _, m := range regexp.MustCompile(`(?m)^\t(code\w+)\s+= "(\w+)"`).FindAllStringSubmatch(source, -1) {
 		names[m[1]] = m[2]
@@ -81,7 +81,7 @@ func TestDocumentedCodes(t *testing.T) {
 			code = names[code]
 		}
 		if want := m[4] + " " + m[3]; rows[code] != want {
-			t.Errorf("code %q: the document has %q, package transport %q", code, rows[code], want)
+			t.Errorf("code %q: the document has %q, package outcome %q", code, rows[code], want)
 		}
 		delete(rows, code)
 	}

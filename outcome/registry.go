@@ -1,6 +1,6 @@
 // Codes to errors and back: RegisterError, RegisterErrorType
 
-package transport
+package outcome
 
 import (
 	"encoding/json"

@@ -1,6 +1,6 @@
 // The sentinels, each with its code and outcome
 
-package transport
+package outcome
 
 import (
 	"context"
@@ -18,7 +18,7 @@ var (
 	ErrTransportNoShardSubscriber = errors.New("no subscriber for shard")
 	// ErrNotOwner: the node does not serve the shard, no longer, or not now:
 	// it is being handed over, or the node's lease has ended. Nothing ran; the
-	// client finds the owner and tries again. It may have run where [OutcomeOf] says
+	// client finds the owner and tries again. It may have run where [Of] says
 	// MaybeRan: the owner died, or lost the shard, while the call ran.
 	ErrNotOwner = errors.New("not the shard's owner")
 	// ErrDisconnected: the connection to the message server is down. Nothing
@@ -87,7 +87,7 @@ var (
 	// the client does not try again: see docs/reliability.md for the ways out.
 	ErrCircle = errors.New("requests in a circle")
 	// ErrDraining: the node is leaving. Nothing ran; the client tries again. It may have
-	// run where [OutcomeOf] says MaybeRan: its answer was owed when the node ended.
+	// run where [Of] says MaybeRan: its answer was owed when the node ended.
 	ErrDraining = errors.New("draining")
 	// ErrActivationFailed: the key's actor could not be made; the message has
 	// the cause. Nothing ran; [RetryAfter] says when the key is tried again.

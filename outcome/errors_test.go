@@ -1,4 +1,4 @@
-package transport
+package outcome
 
 import (
 	"context"
@@ -26,7 +26,7 @@ func TestBuiltinCodes(t *testing.T) {
 			t.Errorf("Errorf(%v): %+v", b.err, e)
 		}
 		far := Resolve(&Error{Code: b.code, Outcome: b.outcome, Message: "m"})
-		if !errors.Is(far, b.err) || OutcomeOf(far) != b.outcome || CodeOf(far) != b.code {
+		if !errors.Is(far, b.err) || Of(far) != b.outcome || CodeOf(far) != b.code {
 			t.Errorf("code %q resolves to %+v", b.code, far)
 		}
 		if CodeOf(b.err) != b.code || CodeOf(fmt.Errorf("op: %w", b.err)) != b.code {
@@ -49,8 +49,8 @@ func TestOutcomeOf(t *testing.T) {
 		{ContextError(context.Canceled, NotSent), NotSent},
 		{fmt.Errorf("op: %w", Errorf(ErrDraining, "x").WithOutcome(RanAndFailed)), RanAndFailed},
 	} {
-		if got := OutcomeOf(c.err); got != c.want {
-			t.Errorf("OutcomeOf(%v) is %v, want %v", c.err, got, c.want)
+		if got := Of(c.err); got != c.want {
+			t.Errorf("Of(%v) is %v, want %v", c.err, got, c.want)
 		}
 	}
 	for o, never := range map[Outcome]bool{Succeeded: false, NotSent: true, NotStarted: true, MaybeRan: false, RanAndFailed: false} {
@@ -106,12 +106,12 @@ func TestAnnotate(t *testing.T) {
 	}
 	foreign := errors.New("not ours")
 	err = Annotate(foreign, "op")
-	if !errors.Is(err, foreign) || CodeOf(err) != codeInternal || OutcomeOf(err) != MaybeRan || err.Error() != "op: not ours" {
-		t.Errorf("Annotate(%v): %v, code %q, %v", foreign, err, CodeOf(err), OutcomeOf(err))
+	if !errors.Is(err, foreign) || CodeOf(err) != codeInternal || Of(err) != MaybeRan || err.Error() != "op: not ours" {
+		t.Errorf("Annotate(%v): %v, code %q, %v", foreign, err, CodeOf(err), Of(err))
 	}
 	err = Annotate(fmt.Errorf("mine: %w", ErrDraining), "op")
-	if !errors.Is(err, ErrDraining) || CodeOf(err) != "draining" || OutcomeOf(err) != NotStarted {
-		t.Errorf("a sentinel in an error that is not ours: code %q, %v", CodeOf(err), OutcomeOf(err))
+	if !errors.Is(err, ErrDraining) || CodeOf(err) != "draining" || Of(err) != NotStarted {
+		t.Errorf("a sentinel in an error that is not ours: code %q, %v", CodeOf(err), Of(err))
 	}
 }
 

@@ -1,6 +1,6 @@
 // Outcome, Error, and the questions one asks of an error
 
-package transport
+package outcome
 
 import (
 	"context"
@@ -42,9 +42,9 @@ func (o Outcome) String() string {
 // twice.
 func (o Outcome) NeverRan() bool { return o == NotSent || o == NotStarted }
 
-// OutcomeOf returns what err says about the work. An error that this library
+// Of returns what err says about the work. An error that this library
 // did not make counts as MaybeRan: nothing is known about it.
-func OutcomeOf(err error) Outcome {
+func Of(err error) Outcome {
 	if err == nil {
 		return Succeeded
 	}
@@ -137,6 +137,10 @@ func (e *Error) Unwrap() []error {
 	return append(all, e.below()...)
 }
 
+// Sentinel returns the sentinel or typed error that the code stands for, nil for a code
+// that this process does not know.
+func (e *Error) Sentinel() error { return e.is }
+
 // Is also matches another *Error with the same code.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
@@ -146,7 +150,7 @@ func (e *Error) Is(target error) bool {
 // Errorf makes the error of one of this package's sentinels, with its code and
 // outcome; the sentinel's text stands before the formatted message.
 func Errorf(sentinel error, format string, args ...any) *Error {
-	e := newError(sentinel)
+	e := New(sentinel)
 	e.Message = sentinel.Error() + ": " + fmt.Sprintf(format, args...)
 	return e
 }
@@ -158,7 +162,8 @@ func Overloaded(after time.Duration, format string, args ...any) *Error {
 	return e
 }
 
-func newError(sentinel error) *Error {
+// New makes the error of one of this package's sentinels, with its code and outcome.
+func New(sentinel error) *Error {
 	for i := range builtin {
 		if b := &builtin[i]; b.err == sentinel {
 			return &Error{Code: b.code, Outcome: b.outcome, Message: sentinel.Error(), is: sentinel}
@@ -207,7 +212,7 @@ func ContextError(err error, o Outcome) *Error {
 func Annotate(err error, op string) error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
-		e = &Error{Code: CodeOf(err), Outcome: OutcomeOf(err), Message: err.Error(), is: err}
+		e = &Error{Code: CodeOf(err), Outcome: Of(err), Message: err.Error(), is: err}
 	}
 	c := *e
 	c.Op = op

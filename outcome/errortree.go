@@ -1,6 +1,6 @@
 // What travels of a handler's error: all that is registered in its tree, within bounds
 
-package transport
+package outcome
 
 import (
 	"encoding/json"

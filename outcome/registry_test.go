@@ -1,10 +1,8 @@
-package transport
+package outcome
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -62,7 +60,7 @@ func TestRegisterRefuses(t *testing.T) {
 		"unexported fields only (by)": func() { RegisterErrorType[lossy]("test.lossy") },
 		"Cause is a error":            func() { RegisterErrorType[undecodable]("test.undecodable") },
 		"comparable":                  func() { RegisterError("test.nil", nil) },
-		"comparable error, not transport.uncomparable": func() { RegisterError("test.slice", uncomparable{}) },
+		"comparable error, not outcome.uncomparable": func() { RegisterError("test.slice", uncomparable{}) },
 	} {
 		if text := panics(f); !strings.Contains(text, strings.TrimSpace(what)) {
 			t.Errorf("panics with %q, want %q in it", text, what)
@@ -190,29 +188,5 @@ func TestErrorsAreLookedIntoUnderNoLock(t *testing.T) {
 	}
 	if again := far(next); again.Code != code || !errors.Is(again, next) {
 		t.Errorf("code %q, %v", again.Code, again)
-	}
-}
-
-// goexit ends the goroutine that asks it for its text.
-type goexit struct{}
-
-func (goexit) Error() string { runtime.Goexit(); return "" }
-
-// A call is answered whatever the handler's error does.
-func TestErrorWhoseTextEndsTheGoroutine(t *testing.T) {
-	d := NewDispatcher(Limits{}, silent)
-	defer d.Close()
-	for _, h := range []HandlerFunc{
-		func(context.Context, Envelope) ([]byte, error) { return nil, goexit{} },
-		func(context.Context, Envelope) ([]byte, error) { return nil, errors.Join(errInsufficient, goexit{}) },
-	} {
-		sub, err := d.Subscribe(t.Context(), d.ReceiverFunc(h))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = sub.Do(t.Context(), Envelope{Type: "T"})
-		if OutcomeOf(err) != RanAndFailed || !strings.Contains(err.Error(), "end their goroutine") {
-			t.Errorf("%v (%v)", err, OutcomeOf(err))
-		}
 	}
 }

@@ -1,0 +1,25 @@
+// DrainCounts: what a shard's move has cost callers
+
+package outcome
+
+// DrainCounts is what a shard's move has cost: calls that were refused, or cut
+// off, because of it.
+type DrainCounts struct {
+	// Parked calls came, or had not begun, while the shard's work came to its end. They
+	// were refused or handed back, and their senders try again at the next owner. What is
+	// sent again is not counted again.
+	Parked uint32 `json:"parked,omitempty"`
+	// Dropped were sent without an acknowledgement and did not run, and nobody
+	// was told.
+	Dropped uint32 `json:"dropped,omitempty"`
+	// Lost is what was accepted and did not end in the time that a drain has: requests
+	// that were cut off or run on beside the next owner (their senders are told that they
+	// may have run), acknowledged notifications that never began, were cut off or run on,
+	// and keys whose stop hooks were cut off.
+	Lost uint32 `json:"lost,omitempty"`
+}
+
+// Plus returns the sums of both.
+func (c DrainCounts) Plus(d DrainCounts) DrainCounts {
+	return DrainCounts{c.Parked + d.Parked, c.Dropped + d.Dropped, c.Lost + d.Lost}
+}
