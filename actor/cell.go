@@ -53,10 +53,9 @@ const (
 	queued putResult = iota
 	wake             // queued, and the cell must be handed to the pool
 	full
-	gone   // the cell is dead, and its key may have another
-	stuck  // a hook is past its limit
-	lapsed // another node may own the key
-	over   // the key was woken, and passivates
+	gone  // the cell is dead, and its key may have another
+	stuck // a hook is past its limit
+	over  // the key was woken, and passivates
 )
 
 // put appends m to the mail.
@@ -72,11 +71,6 @@ func (c *cell) put(m any, limit int) putResult {
 		return over
 	case limit >= 0 && c.mail.len() >= limit:
 		return full
-	case c.is(parked) && isCall(m):
-		if c.shard.lapsed() {
-			return lapsed
-		}
-		c.flags &^= parked // the lease is back, and nobody has looked yet
 	}
 	if c.is(woken) && isCall(m) {
 		c.shard.group.busy(c)
@@ -93,7 +87,7 @@ func (c *cell) wake() bool {
 	if c.is(scheduled) || c.invoker == nil {
 		return false
 	}
-	if len(c.system) == 0 && (c.is(suspended|stopping|parked) || c.mail.len() == 0 && c.owed == nil) {
+	if len(c.system) == 0 && (c.is(suspended|stopping) || c.mail.len() == 0 && c.owed == nil) {
 		return false
 	}
 	c.flags |= scheduled
@@ -135,12 +129,6 @@ func (c *cell) turns(slot pool.Slot) (again bool) {
 		if m == leave {
 			c.stopLeaving()
 			continue
-		}
-		if m == lapse {
-			if !c.park() {
-				continue
-			}
-			m = nil
 		}
 		if m == nil {
 			returned = true
@@ -190,16 +178,13 @@ func (c *cell) next(afterUser bool) (m any, invoker pactor.MessageInvoker, user 
 		}
 		return m, c.invoker, false
 	}
-	if c.invoker == nil || c.is(suspended|stopping|parked) {
+	if c.invoker == nil || c.is(suspended|stopping) {
 		c.flags &^= scheduled | working // nobody else clears them: one worker a cell
 		return nil, nil, false
 	}
 	if c.owed != nil {
 		c.flags |= working
 		return drain, c.invoker, true
-	}
-	if c.shard.parks(c.mail.first) {
-		return lapse, nil, false
 	}
 	if c.endsNow() {
 		return leave, nil, false
@@ -224,6 +209,10 @@ var leave any = new(byte)
 func (c *cell) handle(m any, invoker pactor.MessageInvoker, slot pool.Slot) *Context {
 	x, ok := m.(*Context)
 	if !ok {
+		if !isOwn(m) && c.shard.lapsed() {
+			c.shard.host.deadMail(c, m, "another node may own the key")
+			return nil
+		}
 		invoker.InvokeUserMessage(m)
 		return nil
 	}

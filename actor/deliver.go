@@ -52,8 +52,6 @@ func (s *shard) delivered(c *cell, m *Context, res putResult) error {
 	case stuck:
 		s.host.refused()
 		return ErrStuck
-	case lapsed:
-		return ErrLapsed
 	case over:
 		return s.group.over()
 	}

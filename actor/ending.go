@@ -92,7 +92,6 @@ func (s *shard) beginEnd(g *EndGroup) {
 	}
 	g.begin(len(first), made)
 	s.mu.Unlock()
-	s.parking.end()
 	for _, h := range hooks {
 		h.shardEnds()
 	}

@@ -12,7 +12,6 @@ const (
 	working                    // the turn that runs is for somebody, or protoactor's
 	counted                    // in the host's number of active keys
 	dead                       // out of the shard's table
-	parked                     // the mail waits for the node's lease
 	ends                       // its shard ends, and this incarnation was there when that began
 	woken                      // a stop hook has woken it while its shard ends
 )

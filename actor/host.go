@@ -60,9 +60,8 @@ type HostOptions struct {
 	// error refuses the message. It must not block. It may be nil.
 	Check func(shard uint32, key string) error
 	// Lapsed is asked before mail by process id, periodic work and hooks whether
-	// another may own the shard by now. Then the mail waits until it says
-	// otherwise, the work is left out, no stop hook runs, and the contexts of other hooks
-	// have ended. No key is made. None is passivated because it is idle or to make room,
+	// another may own the shard by now. Then the mail becomes a dead letter, the work is
+	// left out, no stop hook runs, and the contexts of other hooks have ended. No key is made. None is passivated because it is idle or to make room,
 	// because it could not save what it has. Calls are not asked about here, but at their
 	// Start. Lapsed must not block. It may be nil.
 	Lapsed func(shard uint32) bool
@@ -250,10 +249,8 @@ func (h *Host) refused() {
 	}
 }
 
-// refuseMail is for mail by process id, whose sender cannot be told: it becomes
-// a dead letter.
-func (h *Host) refuseMail(c *cell, message any, why string) {
-	h.refused()
+// deadMail makes mail by process id, which has no other answer, a dead letter.
+func (h *Host) deadMail(c *cell, message any, why string) {
 	c.log().Warn("message by process id becomes a dead letter", slog.String("why", why),
 		slog.String("type", fmt.Sprintf("%T", pactor.UnwrapEnvelopeMessage(message))))
 	h.deadLetter(c.self(), message)

@@ -80,35 +80,9 @@ func (w *world) refusedAsLapsed(key string) {
 	}
 }
 
-// TestMailByProcessIDWaitsForTheLease: a deposed owner's actors do nothing beside
-// the next owner's, and go on in order if there is none.
-func TestMailByProcessIDWaitsForTheLease(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		var l lease
-		var j journal
-		w := newWorld(t, actor.HostOptions{Factory: raw(j.receive), Lapsed: l.lapsed})
-		w.want("k", "alarm", "")
-		l.over.Store(true)
-		for _, m := range []string{"a", "b", "c"} {
-			w.mail(m)
-		}
-		pass(time.Minute)
-		j.want(t, "without the lease", "started", "alarm")
-		l.over.Store(false)
-		pass(100 * time.Millisecond)
-		j.want(t, "with it again", "started", "alarm", "a", "b", "c", "timeout")
-		l.over.Store(true)
-		w.mail("d")
-		pass(time.Minute)
-		l.over.Store(false)
-		pass(100 * time.Millisecond)
-		j.want(t, "after a second time", "started", "alarm", "a", "b", "c", "timeout", "d")
-	})
-}
-
-// TestCallsDoNotWaitBehindMail that waits for the lease: another node may serve
-// them.
-func TestCallsDoNotWaitBehindMail(t *testing.T) {
+// TestMailByProcessIDWithoutTheLease becomes a dead letter, so that a deposed owner's
+// actors do nothing beside the next owner's. A receive timeout comes when the lease is back.
+func TestMailByProcessIDWithoutTheLease(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var l lease
 		var j journal
@@ -119,59 +93,32 @@ func TestCallsDoNotWaitBehindMail(t *testing.T) {
 				<-gate
 			}
 		})})
-		w.want("k", "go", "")
+		w.want("k", "alarm", "")
 		w.mail("block")
 		synctest.Wait()
-		w.mail("a")
-		calls := []*call{w.send("k", "behind"), w.send("k", "behind")}
-		w.mail("b")
-		l.over.Store(true)
-		close(gate)
-		for _, c := range calls {
-			if _, err := c.wait(t); !errors.Is(err, actor.ErrLapsed) || c.starts != 0 {
-				t.Errorf("a call behind mail that waits: %v, %d starts; want ErrLapsed", err, c.starts)
-			}
-			c.check(t)
-		}
-		w.refusedAsLapsed("k")
-		j.want(t, "without the lease", "started", "go", "block")
-		l.over.Store(false)
-		began := time.Now()
-		w.want("k", "at once", "") // the lease is back, and the shard has not looked
-		if took := time.Since(began); took != 0 {
-			t.Errorf("a call with the lease again took %v", took)
-		}
-		j.want(t, "with it again", "started", "go", "block", "a", "b", "at once")
-	})
-}
-
-// TestMailThatWaitsWhenTheShardEnds is refused as any other, and nothing goes on
-// looking.
-func TestMailThatWaitsWhenTheShardEnds(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		var l lease
-		var j journal
-		var asked atomic.Int32
-		lapsed := func(shard uint32) bool { asked.Add(1); return l.lapsed(shard) }
-		w := newWorld(t, actor.HostOptions{Factory: raw(j.receive), Lapsed: lapsed})
-		w.want("k", "go", "")
-		l.over.Store(true)
 		proto := w.system.Proto()
-		waits := proto.Root.RequestFuture(proto.NewLocalPID("clstr-1/0/k"), "a", time.Minute)
-		pass(time.Second)
-		w.endShard(0, true)
-		if _, err := waits.Result(); !errors.Is(err, pactor.ErrDeadLetter) {
-			t.Errorf("who waits was told %v", err)
+		asks := func() *pactor.Future {
+			return proto.Root.RequestFuture(proto.NewLocalPID("clstr-1/0/k"), "asked", time.Hour)
 		}
-		synctest.Wait() // a look may have been on its way
-		before := asked.Load()
+		dead := []*pactor.Future{asks()} // before the lease ends
+		call := w.send("k", "behind")
+		l.over.Store(true)
+		dead = append(dead, asks())
+		close(gate)
+		for _, f := range dead {
+			if _, err := f.Result(); !errors.Is(err, pactor.ErrDeadLetter) {
+				t.Errorf("the sender of mail is told %v, want ErrDeadLetter", err)
+			}
+		}
+		if _, err := call.settled(t); err != nil { // its own gate lets it pass
+			t.Error(err)
+		}
 		pass(time.Minute)
-		if n := asked.Load() - before; n != 0 {
-			t.Errorf("the shard has looked %d times after its end", n)
-		}
+		j.want(t, "without the lease", "started", "alarm", "block", "behind")
 		l.over.Store(false)
-		w.want("k", "again", "")
-		j.want(t, "in the end", "started", "go", "stopped", "started", "again")
+		pass(2 * time.Second)
+		w.mail("a")
+		j.want(t, "with it again", "started", "alarm", "block", "behind", "timeout", "a")
 	})
 }
 

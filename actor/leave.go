@@ -46,6 +46,8 @@ func (c *cell) stopLeaving() {
 	c.beginStop()
 }
 
+func isCall(m any) bool { _, ok := m.(*Context); return ok }
+
 // isOwn tells what an incarnation sends to itself. It is nothing to the next
 // one, and no reason to make one.
 func isOwn(m any) bool {

@@ -21,9 +21,11 @@ func (c *cell) PostUserMessage(message any) {
 	case wake:
 		c.shard.host.system.pool.Go(c)
 	case full:
-		c.shard.host.refuseMail(c, message, "its mailbox is full")
+		c.shard.host.refused()
+		c.shard.host.deadMail(c, message, "its mailbox is full")
 	case stuck:
-		c.shard.host.refuseMail(c, message, "a hook of its takes too long")
+		c.shard.host.refused()
+		c.shard.host.deadMail(c, message, "a hook of its takes too long")
 	case gone:
 		c.shard.host.deadLetter(c.self(), message)
 	}

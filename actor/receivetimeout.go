@@ -57,6 +57,11 @@ func (t *timed) receive(inner Actor) {
 	}
 	t.stop()
 	inner.Receive(t)
+	t.restart()
+}
+
+// restart begins the time anew, if there is a timeout.
+func (t *timed) restart() {
 	if t.after > 0 {
 		t.timer.Reset(t.after)
 	}

@@ -41,8 +41,6 @@ type shard struct {
 	group  *EndGroup // nil unless the shard ends; then only stop hooks are served
 	before []*shard  // former tables of the shard, some of whose keys may live on
 
-	parking parking // after mu
-
 	props    *pactor.Props
 	spawning *cell // only on the supervisor's turn
 }
@@ -59,7 +57,6 @@ func newShard(h *Host, id uint32, number int) *shard {
 	s := &shard{host: h, id: id, done: make(chan struct{}), table: map[string]*cell{}}
 	s.life, s.end = context.WithCancel(h.life)
 	s.oldest.Store(never)
-	s.parking.shard = s
 	s.props = pactor.PropsFromProducer(
 		func() pactor.Actor { return &shell{shard: s} },
 		pactor.WithMailbox(func() pactor.Mailbox { return s.spawning }),
@@ -142,7 +139,7 @@ func (s *shard) terminated(ctx pactor.Context, who *PID) {
 		again, why = false, group.over()
 	}
 	c.invoker, c.system = nil, nil
-	c.flags &^= suspended | stopping | leaving | parked | ends
+	c.flags &^= suspended | stopping | leaving | ends
 	if again && group != nil {
 		c.flags |= woken
 	}
@@ -203,7 +200,6 @@ func (s *shard) stop() {
 	s.noteOldest()
 	cells := slices.Collect(maps.Values(s.table))
 	s.mu.Unlock()
-	s.parking.end()
 	for _, c := range cells {
 		s.refuseMail(c)
 	}

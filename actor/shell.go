@@ -81,6 +81,8 @@ func (s *shell) Receive(ctx pactor.Context) {
 // pass gives a message that is not ours to the user's actor.
 func (s *shell) pass(ctx pactor.Context) {
 	switch {
+	case s.timed != nil && s.shard.lapsed() && isOwn(ctx.Message()):
+		s.timed.restart() // another node may own the key: it may do nothing now
 	case s.timed != nil:
 		s.timed.receive(s.inner)
 	case s.inner != nil:
