@@ -71,9 +71,9 @@ func restAgain(subs []Subscription, rested []atomic.Bool) {
 		var wg sync.WaitGroup
 		busy := false
 		for i, s := range subs {
-			if p, ok := s.(interface{ Pending() int }); ok && rested[i].Load() && p.Pending() > 0 {
+			if p, ok := s.(transport.Quiescer); ok && rested[i].Load() && p.Pending() > 0 {
 				busy = true
-				wg.Go(func() { rested[i].Store(s.(transport.Quiescer).Quiesce() == nil) }) // ends at the handler timeout
+				wg.Go(func() { rested[i].Store(p.Quiesce() == nil) }) // ends at the handler timeout
 			}
 		}
 		wg.Wait()

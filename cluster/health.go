@@ -11,6 +11,7 @@ import (
 	"github.com/clstr-go/clstr/internal/coordinator"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/transport"
 )
 
 // Health is what a node says of itself at one moment: [Node.Health].
@@ -170,7 +171,7 @@ func (n *Node) reason(h *Health) HealthReason {
 // connected reports whether requests can reach a transport at all. One that does not
 // say is.
 func connected(t ServerTransport) bool {
-	c, ok := t.(interface{ Connected() bool })
+	c, ok := t.(transport.ConnectionTransport)
 	return !ok || c.Connected()
 }
 

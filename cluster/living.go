@@ -108,9 +108,7 @@ func (n *Node) runLiving(ctx context.Context, life *transport.Lifetime, log *slo
 
 // Served asks other nodes in which epochs shards are owned, where the transport can.
 func (l *living) Served(ctx context.Context) []uint64 {
-	if t, ok := l.transport.(interface {
-		Served(context.Context) []uint64
-	}); ok {
+	if t, ok := l.transport.(transport.OwnersTransport); ok {
 		return t.Served(ctx)
 	}
 	return nil
@@ -143,7 +141,7 @@ func (l *living) Serves(ctx context.Context, epochs []uint64) string {
 
 // linger is how long the transport wants a shard that has moved to stay.
 func (l *living) linger() time.Duration {
-	if t, ok := l.transport.(interface{ Linger() time.Duration }); ok {
+	if t, ok := l.transport.(transport.OwnersTransport); ok {
 		return t.Linger()
 	}
 	return 0

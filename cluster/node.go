@@ -136,7 +136,7 @@ func (n *Node) run(ctx context.Context) error {
 // untilBroken returns a context that also ends when the transport has ended for
 // good by itself, which the transport reports to the node's lifetime.
 func untilBroken(ctx context.Context, t ServerTransport) (_ context.Context, stop func()) {
-	b, ok := t.(interface{ Broken() <-chan struct{} })
+	b, ok := t.(transport.ConnectionTransport)
 	if !ok {
 		return ctx, func() {}
 	}
@@ -187,7 +187,7 @@ func (n *Node) warnOfShared(subs []Subscription, log *slog.Logger) {
 	const named = 8
 	var shared []uint32
 	for i, sub := range subs {
-		if s, ok := sub.(interface{ Shared() bool }); ok && s.Shared() {
+		if s, ok := sub.(transport.SharedSubscription); ok && s.Shared() {
 			shared = append(shared, n.opts.Shards[i])
 		}
 	}

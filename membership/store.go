@@ -57,3 +57,11 @@ type Store interface {
 	// is not called. Versions of one record come in order; f must not block.
 	Watch(f func(Entry)) (stop func(), err error)
 }
+
+// ConnectionStore is implemented by stores that are reached through a server.
+type ConnectionStore interface {
+	// Reconnect leaves the server, which may be one that hangs, for another or for the
+	// same. Operations that wait for it end with an error after which they may have
+	// happened. A node calls it when renewals of its lease stay without an answer.
+	Reconnect()
+}

@@ -164,6 +164,18 @@ func (n *nodeSide) ServeOwners(ctx context.Context, o transport.Owners) (transpo
 	return noSubscription{}, nil
 }
 
+// Served implements transport.OwnersTransport: the records of a test's cluster are not
+// lost, and the question would take each first node a second.
+func (n *nodeSide) Served(context.Context) []uint64 { return nil }
+
+// Linger implements transport.OwnersTransport.
+func (n *nodeSide) Linger() time.Duration {
+	if t, ok := n.endpoint.(transport.OwnersTransport); ok {
+		return t.Linger()
+	}
+	return 0
+}
+
 type noSubscription struct{}
 
 func (noSubscription) Unsubscribe() error { return nil }

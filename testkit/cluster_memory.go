@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
@@ -147,6 +148,12 @@ func (n *memNode) ServeOwners(_ context.Context, o transport.Owners) (transport.
 	_, n.net.count = o.Epochs(0, 0)
 	return noSubscription{}, nil
 }
+
+// Served implements transport.OwnersTransport: all nodes are in this process.
+func (n *memNode) Served(context.Context) []uint64 { return nil }
+
+// Linger implements transport.OwnersTransport.
+func (n *memNode) Linger() time.Duration { return 0 }
 
 // Subscribe implements transport.ReceiverTransport.
 func (n *memNode) Subscribe(ctx context.Context, shard uint32, r transport.Receiver) (transport.Subscription, error) {

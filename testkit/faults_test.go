@@ -12,6 +12,7 @@ import (
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/memtransport"
 )
 
 // faulty starts a node that records, behind a client with faults.
@@ -233,5 +234,31 @@ func TestFaultRulesThatCannotWork(t *testing.T) {
 			}()
 			testkit.NewFaults(1, r)
 		}()
+	}
+}
+
+// broken is a transport whose connection has ended.
+type broken struct{ transport.Transport }
+
+func (broken) Connected() bool { return false }
+
+func (broken) Broken() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+
+// A node behind faults sees its transport's connection, as it does in production.
+func TestFaultsTellOfTheConnection(t *testing.T) {
+	tr := memtransport.New(memtransport.Options{})
+	defer tr.Close()
+	f := testkit.NewFaults(1)
+	behind, ok := f.Transport(broken{tr}).(transport.ConnectionTransport)
+	if !ok || behind.Connected() {
+		t.Fatalf("a transport without a connection is connected: %v", behind)
+	}
+	<-behind.Broken()
+	if c := f.Transport(tr).(transport.ConnectionTransport); !c.Connected() || c.Broken() != nil {
+		t.Error("a transport that needs no connection has lost it")
 	}
 }

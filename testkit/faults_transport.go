@@ -11,11 +11,12 @@ import (
 )
 
 var (
-	_ transport.Transport         = (*faultyTransport)(nil)
-	_ transport.ReceiverTransport = (*faultyDirect)(nil)
-	_ transport.Dispatched        = (*faultyDirect)(nil)
-	_ transport.EpochTransport    = (*faultyEpochs)(nil)
-	_ transport.OwnersTransport   = (*faultyEpochs)(nil)
+	_ transport.Transport           = (*faultyTransport)(nil)
+	_ transport.ConnectionTransport = (*faultyTransport)(nil)
+	_ transport.ReceiverTransport   = (*faultyDirect)(nil)
+	_ transport.Dispatched          = (*faultyDirect)(nil)
+	_ transport.EpochTransport      = (*faultyEpochs)(nil)
+	_ transport.OwnersTransport     = (*faultyEpochs)(nil)
 )
 
 // Client puts the faults before a client's transport; it fits
@@ -66,6 +67,21 @@ func (c *faultyClient) Close() error {
 type faultyTransport struct {
 	*faultyClient
 	server transport.ServerTransport
+}
+
+// Connected implements transport.ConnectionTransport. What is behind is connected if it
+// does not say.
+func (t *faultyTransport) Connected() bool {
+	c, ok := t.server.(transport.ConnectionTransport)
+	return !ok || c.Connected()
+}
+
+// Broken implements transport.ConnectionTransport. A nil channel is never closed.
+func (t *faultyTransport) Broken() <-chan struct{} {
+	if c, ok := t.server.(transport.ConnectionTransport); ok {
+		return c.Broken()
+	}
+	return nil
 }
 
 // SubscribeShard implements transport.ServerTransport.
@@ -136,10 +152,18 @@ func (t *faultyEpochs) ServeOwners(ctx context.Context, o transport.Owners) (tra
 	return noSubscription{}, nil
 }
 
-// Linger is how long what is behind wants a shard that has moved to stay.
+// Served implements transport.OwnersTransport.
+func (t *faultyEpochs) Served(ctx context.Context) []uint64 {
+	if owners, ok := t.epochs.(transport.OwnersTransport); ok {
+		return owners.Served(ctx)
+	}
+	return nil
+}
+
+// Linger implements transport.OwnersTransport.
 func (t *faultyEpochs) Linger() time.Duration {
-	if l, ok := t.epochs.(interface{ Linger() time.Duration }); ok {
-		return l.Linger()
+	if owners, ok := t.epochs.(transport.OwnersTransport); ok {
+		return owners.Linger()
 	}
 	return 0
 }

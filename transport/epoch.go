@@ -183,6 +183,13 @@ type Owners interface {
 type OwnersTransport interface {
 	// ServeOwners answers clients from o, until Unsubscribe.
 	ServeOwners(ctx context.Context, o Owners) (Subscription, error)
+	// Served asks other nodes in which epochs they know shards to be owned, and returns
+	// the first answer that has any, by shard. It returns nil where nobody has one, after
+	// a second at most, and at once where all nodes are in this process.
+	Served(ctx context.Context) (epochs []uint64)
+	// Linger is how long an owner that has handed its shard over stays subscribed, to
+	// send on those that do not know it yet. It must not block.
+	Linger() time.Duration
 }
 
 // LayoutTransport is implemented by transports whose clients can learn from the nodes

@@ -46,12 +46,32 @@ type ServerTransport interface {
 	Close() error
 }
 
+// ConnectionTransport is implemented by transports that reach each other through a
+// server. A node asks it for its health, and ends when the connection has.
+type ConnectionTransport interface {
+	// Connected reports whether requests can come and go at this moment. It must not
+	// block.
+	Connected() bool
+	// Broken returns a channel that is closed when the connection has ended for good
+	// although the transport was not closed: nothing is sent or received any more, and
+	// every request fails with [ErrTransportClosed]. The transport reports the reason
+	// to the lifetimes of its subscriptions ([Lifetime.Report]).
+	Broken() <-chan struct{}
+}
+
 // Subscription represents an active shard subscription.
 type Subscription interface {
 	// Unsubscribe stops receiving messages for the shard: new ones are refused,
 	// handlers that have started run to their end (at most to their deadline).
 	// It is idempotent and returns when they have ended.
 	Unsubscribe() error
+}
+
+// SharedSubscription is implemented by subscriptions that know of others of their shard.
+type SharedSubscription interface {
+	// Shared reports whether another subscription serves the shard too, in the same
+	// epoch, as far as the transport knows: a key may then live twice.
+	Shared() bool
 }
 
 // Receiver is the asynchronous form of a handler: it takes calls over and

@@ -31,6 +31,8 @@ type Quiescer interface {
 	// when every accepted call has finished, or with Unsubscribe's error. The
 	// subscription remains, and admits what stop hooks of this process ask.
 	Quiesce() error
+	// Pending is how many calls were accepted and have not finished.
+	Pending() int
 }
 
 var _ Quiescer = (*Sub)(nil)

@@ -177,7 +177,7 @@ func (l *life) do(e membership.Effect) {
 		log.Warn("declared a node dead: it has not renewed its lease", slog.String("member", e.Member.String()))
 	case membership.Reconnect:
 		log.Warn("the store of members does not answer renewals")
-		if r, ok := l.c.opts.Store.(interface{ Reconnect() }); ok {
+		if r, ok := l.c.opts.Store.(membership.ConnectionStore); ok {
 			l.c.work.Go(r.Reconnect)
 		}
 	}

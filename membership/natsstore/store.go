@@ -19,7 +19,10 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-var _ membership.Store = (*Store)(nil)
+var (
+	_ membership.Store           = (*Store)(nil)
+	_ membership.ConnectionStore = (*Store)(nil)
+)
 
 // callTimeout bounds a call whose context has no deadline.
 const callTimeout = 5 * time.Second
@@ -136,8 +139,7 @@ func (s *Store) isClosed() bool {
 	return s.closed
 }
 
-// Reconnect leaves the server, which may be one that hangs, for another or for
-// the same. Writes and reads that wait for it end with
+// Reconnect implements [membership.ConnectionStore]. What waits for the server ends with
 // outcome.ErrConnectionLost.
 func (s *Store) Reconnect() {
 	_ = s.nc.ForceReconnect() // fails on a closed connection only

@@ -5,6 +5,7 @@ package memtransport
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/clstr-go/clstr/transport"
 )
@@ -31,6 +32,12 @@ func (t *Transport) ServeOwners(ctx context.Context, o transport.Owners) (transp
 	t.owners = append(t.owners, s)
 	return s, nil
 }
+
+// Served implements [transport.OwnersTransport]: all nodes are in this process.
+func (t *Transport) Served(context.Context) []uint64 { return nil }
+
+// Linger implements [transport.OwnersTransport]: requests find the next owner at once.
+func (t *Transport) Linger() time.Duration { return 0 }
 
 // Unsubscribe implements [transport.Subscription].
 func (s *ownersSub) Unsubscribe() error {

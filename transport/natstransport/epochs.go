@@ -31,7 +31,7 @@ func (t *Transport) SubscribeEpoch(ctx context.Context, shardID uint32, epoch ui
 	return s, nil
 }
 
-// Linger is how long an owner that has handed its shard over stays subscribed: in
+// Linger implements [transport.OwnersTransport]: in
 // a cluster of NATS servers, some do not know yet that it has gone, and what they send
 // to one that has is lost in silence.
 func (t *Transport) Linger() time.Duration {

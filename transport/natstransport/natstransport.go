@@ -21,8 +21,9 @@ import (
 )
 
 var (
-	_ transport.Transport  = (*Transport)(nil)
-	_ transport.Dispatched = (*Transport)(nil)
+	_ transport.Transport           = (*Transport)(nil)
+	_ transport.ConnectionTransport = (*Transport)(nil)
+	_ transport.Dispatched          = (*Transport)(nil)
 )
 
 // backlog is how many messages may wait for the reader, which never blocks. From

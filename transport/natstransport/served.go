@@ -12,10 +12,8 @@ import (
 	"github.com/clstr-go/clstr/transport/wire"
 )
 
-// Served asks for a second in which epochs nodes know shards to be owned, and returns
-// the first answer that has any, by shard; none if there is no such answer. It is for
-// nodes that start: the records of the cluster may have been lost, or restored from a
-// backup.
+// Served implements [transport.OwnersTransport]. Nodes that start ask: the records of the
+// cluster may have been lost, or restored from a backup.
 func (t *Transport) Served(ctx context.Context) (epochs []uint64) {
 	told, ok := t.askNodes(ctx, 0, func(told *wire.Owners) bool { return slices.Max(append(told.Epochs, 0)) > 0 })
 	for ok && told.NumShards <= maxShards {

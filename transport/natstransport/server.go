@@ -38,7 +38,7 @@ type subscription struct {
 	denied error // the server's refusal; guarded by t.mu
 }
 
-var _ transport.Subscription = (*subscription)(nil)
+var _ transport.SharedSubscription = (*subscription)(nil)
 
 // SubscribeShard implements [transport.ServerTransport].
 func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transport.HandlerFunc) (transport.Subscription, error) {

@@ -72,14 +72,12 @@ func (t *Transport) breaks() {
 	close(t.broken)
 }
 
-// Connected reports whether the connection is there.
+// Connected implements [transport.ConnectionTransport].
 func (t *Transport) Connected() bool { return t.up.Load() }
 
-// Broken returns a channel that is closed when the connection has ended for good
-// although the transport was not closed: nothing is sent or received any more, and
-// every request fails at once with [transport.ErrTransportClosed]. It happens when
+// Broken implements [transport.ConnectionTransport]. A connection ends for good when
 // nats.go gives up (a limit of its options, a refusal of the server's that comes
-// again) or when who gave the connection has closed it.
+// again), or when the program that gave it has closed it.
 func (t *Transport) Broken() <-chan struct{} { return t.broken }
 
 func (t *Transport) disconnect(changes chan nats.Status) {
