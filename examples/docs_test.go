@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/clstr-go/clstr/cluster"
 )
 
 const root = ".."
@@ -161,6 +163,18 @@ func TestDrawing(t *testing.T) {
 		method := regexp.MustCompile(`\(\w+ \*?` + step[2] + `\) ` + step[3] + `\(`)
 		if !method.MatchString(r.code[step[1]]) {
 			t.Errorf("the drawing says that %s has the method %s of %s", step[1], step[3], step[2])
+		}
+	}
+}
+
+// TestPictureOfConcepts: the keys in the picture of docs/concepts.md are in its shards.
+func TestPictureOfConcepts(t *testing.T) {
+	for key, shard := range map[string]uint32{"acc-1": 233, "acc-168": 233, "user-123": 7} {
+		if got := cluster.ShardFromString(key, cluster.DefaultNumShards, ""); got != shard {
+			t.Errorf("%s is in shard %d, not %d", key, got, shard)
+		}
+		if !strings.Contains(read(t).docs["docs/concepts.md"], key+" ") {
+			t.Errorf("docs/concepts.md has no %s", key)
 		}
 	}
 }
