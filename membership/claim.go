@@ -20,10 +20,12 @@ func (c *Core) mayClaim(id uint32) bool {
 	if m := c.members.all[s.rec.Owner]; m != nil {
 		return m.final()
 	}
-	// An owner of whom we know nothing may just not have been seen yet. Its
-	// record is older than the shard's: who has seen all members up to there and
-	// not it knows that it was removed.
-	return c.members.asOf >= s.rev
+	// A member of which nothing is known may just not have been seen yet. But its record
+	// is older than the shard's: a look at all members that is as new as that would show it.
+	if c.members.asOf >= s.rev {
+		c.unknown(s.rec.Owner)
+	}
+	return false
 }
 
 func (c *Core) claim(id uint32) {

@@ -168,9 +168,9 @@ func TestWhoCanDie(t *testing.T) {
 	}
 }
 
-// TestUnknownOwner: a shard's owner of whom the node knows nothing may just not
-// have been seen. It is gone if a look at the members, as new as the shard's
-// record, does not show it.
+// TestUnknownOwner: a shard's owner of which the node knows nothing may just not
+// have been seen. If a look at the members, as new as the shard's record, does not show
+// it, its record was removed, and it may serve for as long as the longest lease.
 func TestUnknownOwner(t *testing.T) {
 	s := alone(t)
 	s.run(2 * time.Second)
@@ -182,12 +182,15 @@ func TestUnknownOwner(t *testing.T) {
 	s.want(fmt.Sprintf("close %d/1", id)) // another has it by record
 	s.run(8 * time.Second)
 	s.want()
-	s.asOf = 0 // now b is seen
+	s.put(hidden.Key, nil)
+	s.asOf = 0 // a look that would show b
+	s.run(CalmTiming.Lease)
+	s.want("removed b.1")
 	s.run(2 * time.Second)
-	s.want()
-	s.put(hidden.Key, nil) // removed: so it was final, and the shard is free
-	s.run(2 * time.Second)
-	s.want(fmt.Sprintf("open %d/3 claim", id))
+	s.want("declared b.1", "mended b.1", fmt.Sprintf("open %d/3 claim", id))
+	if m := s.member(refB); m.State != Dead || m.By != refA {
+		t.Errorf("its record says %+v", m)
+	}
 }
 
 // TestForget: of those who have gone for long and own nothing, the first of the

@@ -145,11 +145,12 @@ type (
 		Shard  uint32
 		Record Shard
 	}
-	// Spoiled tells that a member's record is one that no node has written or, with
-	// Mended, that it is there no more.
+	// Spoiled tells that a member's record is one that no node has written, or that
+	// somebody has removed it although the member may live. Mended tells that this is over.
 	Spoiled struct {
-		Member Ref
-		Mended bool
+		Member  Ref
+		Removed bool
+		Mended  bool
 	}
 	// Superseded tells that a newer process with the node's name has come; the
 	// core leaves.

@@ -111,7 +111,7 @@ func (h *healing) followed(s *shard) bool {
 func (h *healing) allHaveSeen(rev uint64) bool {
 	for ref, m := range h.c.members.all {
 		switch {
-		case ref == h.c.self.Ref, m.final(), m.State == Joining, m.State != "" && (m.Born > rev || m.Seen >= rev):
+		case ref == h.c.self.Ref, m.final(), m.State == Joining && m.stands == readable, m.State != "" && (m.Born > rev || m.Seen >= rev):
 		default:
 			return false
 		}

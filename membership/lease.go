@@ -127,7 +127,7 @@ func (c *Core) seeOwn(e Entry) {
 	case e.Rev <= o.rev: // old, or not there yet
 		return
 	case e.Value == nil:
-		c.end(Dead, Ref{})
+		c.bury(0)
 	case err != nil:
 		c.bury(e.Rev)
 	case m.State == Dead:

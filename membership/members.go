@@ -36,8 +36,8 @@ type member struct {
 	first    uint64        // of the first version that was seen
 	seen     time.Duration // when this version was
 	stale    time.Duration
-	accusing bool // a write that declares it dead is under way
-	spoiled  bool // this version is not readable: see spoiled.go
+	accusing bool     // a write that declares it dead is under way
+	stands   standing // what this version is: see spoiled.go
 	finalAt  time.Duration
 }
 
@@ -52,7 +52,7 @@ func (m *members) init(self Self) (err error) {
 func (m *members) put(ref Ref, rec Member, rev uint64, now time.Duration) {
 	old := m.all[ref]
 	if old == nil {
-		old = &member{first: rev}
+		old = &member{first: rev, stands: readable}
 		m.all[ref] = old
 		m.changed = true
 	} else if rev <= old.rev {
@@ -82,25 +82,23 @@ func (c *Core) seeMember(ref Ref, e Entry) {
 	}
 	known := c.members.all[ref]
 	switch {
-	case known != nil && e.Rev <= known.rev:
-	case e.Value == nil: // removed: it was final for long
-		c.forget(ref)
+	case known != nil && e.Rev <= known.rev, known == nil && e.Rev <= c.members.asOf:
 		return
-	default:
-		rec, err := Decode[Member](e.Value)
-		if err != nil && known != nil {
+	case e.Value == nil:
+		c.removed(ref, e.Rev)
+		return
+	}
+	rec, err := Decode[Member](e.Value)
+	stands := readable
+	if err != nil {
+		stands = unreadable
+		if known != nil {
 			rec = known.Member
 		}
-		c.members.put(ref, rec, e.Rev, c.now)
-		c.spoil(ref, err != nil)
 	}
+	c.members.put(ref, rec, e.Rev, c.now)
+	c.spoil(ref, stands)
 	c.giveWayTo(ref)
-}
-
-// forget drops a record that is not there any more.
-func (c *Core) forget(ref Ref) {
-	c.spoil(ref, false)
-	c.members.forget(ref)
 }
 
 func (m *members) forget(ref Ref) {
@@ -167,8 +165,8 @@ func (c *Core) polledMembers(r Result) {
 	c.forgetOld(r)
 }
 
-// missing forgets members that a snapshot should contain and does not: the hint
-// that they were removed was lost, or one that is older came after it.
+// missing takes from a snapshot that it does not contain members that it should: they
+// were removed.
 func (c *Core) missing(snapshot Result) {
 	there := make(map[Ref]bool, len(snapshot.Entries))
 	for _, e := range snapshot.Entries {
@@ -176,8 +174,12 @@ func (c *Core) missing(snapshot Result) {
 		there[ref] = e.Value != nil
 	}
 	for ref, m := range c.members.all {
-		if m.rev <= snapshot.AsOf && !there[ref] && ref != c.self.Ref {
-			c.forget(ref)
+		switch {
+		case m.rev > snapshot.AsOf || there[ref] || ref == c.self.Ref:
+		case m.final(): // it was so for long
+			c.members.forget(ref)
+		case m.stands != missing:
+			c.removed(ref, snapshot.AsOf)
 		}
 	}
 }
@@ -220,13 +222,13 @@ func (c *Core) accuse(ref Ref, m *member) {
 	dead := m.Member
 	dead.State, dead.By = Dead, c.self.Ref
 	m.accusing = true
-	c.write(MemberKey(ref), m.rev, dead, func(r Result) {
+	c.write(MemberKey(ref), m.expects(), dead, func(r Result) {
 		m.accusing = false
 		switch r.Status {
 		case Done:
 			c.emit(Declared{ref})
 			c.members.put(ref, dead, r.Rev, c.now)
-			c.spoil(ref, false)
+			c.spoil(ref, readable)
 		case Conflict: // it lives, or another was faster
 			c.read(MemberKey(ref), func(r Result) {
 				if r.Status == Done {
@@ -277,7 +279,7 @@ func (c *Core) forgetOld(snapshot Result) {
 			c.write(MemberKey(ref), m.rev, nil, func(r Result) {
 				m.accusing = false
 				if r.Status == Done {
-					c.forget(ref)
+					c.removed(ref, r.Rev)
 				}
 			})
 		}

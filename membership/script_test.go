@@ -130,9 +130,12 @@ func (s *script) do(e Effect) {
 			s.tell("overwritten %v", e.Err)
 		}
 	case Spoiled:
-		if e.Mended {
+		switch {
+		case e.Mended:
 			s.tell("mended %v", e.Member)
-		} else {
+		case e.Removed:
+			s.tell("removed %v", e.Member)
+		default:
 			s.tell("spoiled %v", e.Member)
 		}
 	case Declared:

@@ -23,7 +23,7 @@ func (w *world) vandalize(shard uint32) {
 	s.write(Write{Key: e.Key, Rev: e.Rev, Value: value})
 }
 
-// spoilMember overwrites a member's record, of any that there is.
+// spoilMember overwrites or removes a member's record, of any that there is.
 func (w *world) spoilMember() {
 	s := &w.store
 	if !s.working() {
@@ -36,10 +36,26 @@ func (w *world) spoilMember() {
 	w.spoiled++
 	key := keys[w.rng.IntN(len(keys))]
 	value := []byte(`{"state":7}`)
-	if w.chance(0.3) {
+	switch {
+	case w.chance(0.4):
+		value = nil
+		w.cutOff(key)
+	case w.chance(0.3):
 		value = []byte("{}")
 	}
 	s.write(Write{Key: key, Rev: s.records[key].Rev, Value: value})
+}
+
+// cutOff keeps a member whose record is removed from hearing of it, mostly: it serves on
+// until its lease ends.
+func (w *world) cutOff(key string) {
+	for _, n := range w.nodes {
+		if MemberKey(n.ref) == key && n.up && w.chance(0.7) {
+			n.cut = max(n.cut, w.now+w.upTo(15*time.Second))
+			n.touched = max(n.touched, n.cut)
+			w.faultEnd = max(w.faultEnd, n.cut)
+		}
+	}
 }
 
 // buried ends the turns of a node whose own record is spoiled: they are told so, as when
@@ -59,6 +75,9 @@ func (n *node) pretend() {
 	for _, m := range n.core.members.all {
 		if n.w.f.broken.sparesSpoiled && m.State == "" {
 			m.stale, m.seen = 0, n.clock()
+		}
+		if n.w.f.broken.claimsRemoved && m.stands == missing {
+			m.State = Dead
 		}
 	}
 	if !n.w.f.broken.countsAnew {

@@ -46,6 +46,7 @@ type broken struct {
 	lyingAsOf     bool // a snapshot from a late replica says that it is fresh
 	dropsQueue    bool // a drain does not wait for notifications that were accepted
 	forgetsRev    bool // hints count whatever their revision
+	claimsRemoved bool // a member whose record was removed counts as dead at once
 	sparesSpoiled bool // a member whose record is not readable is never declared dead
 	countsAnew    bool // the epochs of a shard whose record was removed begin at 1 again
 	noStayer      bool // a node that leaves waits for no other that does

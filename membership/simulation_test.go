@@ -281,6 +281,7 @@ func TestMutants(t *testing.T) {
 		"ends beside others that leave": {broken{noStayer: true}, func(f *faults) { *f = planned() }},
 		"counts epochs anew":            {broken{countsAnew: true}, vandals},
 		"spares the spoiled":            {broken{sparesSpoiled: true}, vandals},
+		"claims from the removed":       {broken{claimsRemoved: true}, vandals},
 		"drains without accepted mails": {broken{dropsQueue: true}, func(f *faults) { *f = planned() }},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,9 +13,9 @@ import (
 // records is what an incarnation finds wrong in the store: records that no node of its
 // cluster has written.
 type records struct {
-	spoiled map[membership.Ref]bool // members
-	layout  error                   // the configuration's is another
-	amiss   atomic.Pointer[error]   // for Health
+	spoiled map[membership.Ref]string // members, and what has become of the record
+	layout  error                     // the configuration's is another
+	amiss   atomic.Pointer[error]     // for Health
 }
 
 // spoil takes that the record of a member is spoiled, or no more.
@@ -25,17 +25,21 @@ func (l *life) spoil(e membership.Spoiled) {
 		delete(r.spoiled, e.Member)
 	} else {
 		if r.spoiled == nil {
-			r.spoiled = map[membership.Ref]bool{}
+			r.spoiled = map[membership.Ref]string{}
 		}
-		r.spoiled[e.Member] = true
+		r.spoiled[e.Member] = "overwritten and is not readable"
+		if e.Removed {
+			r.spoiled[e.Member] = "removed although it has not left"
+		}
 	}
+	member, found := slog.String("member", e.Member.String()), slog.String("record", r.spoiled[e.Member])
 	switch {
 	case e.Mended:
-		l.c.log.Info("a member's record that was not readable is so no more", slog.String("member", e.Member.String()))
+		l.c.log.Info("a member's record that was removed or not readable is so no more", member)
 	case e.Member == l.self.Ref:
-		l.c.log.Error("this node's own record was overwritten and is not readable: it ends what it serves, says in the record that it is dead, and comes again")
+		l.c.log.Error("this node's own record was overwritten or removed by hand: it ends what it serves, says in the record that it is dead, and comes again", found)
 	default:
-		l.c.log.Error("a member's record was overwritten and is not readable: if it stays so, that member counts as dead when the longest lease is over", slog.String("member", e.Member.String()))
+		l.c.log.Error("a member's record was overwritten or removed by hand: if it stays so, that member counts as dead when its lease must be over", member, found)
 	}
 	l.findAmiss()
 }
@@ -57,10 +61,10 @@ func (l *life) findAmiss() {
 		r.amiss.Store(&err)
 		return
 	}
-	for ref := range r.spoiled {
-		err := fmt.Errorf("the record of member %v was overwritten and is not readable", ref)
+	for ref, found := range r.spoiled {
+		err := fmt.Errorf("the record of member %v was %s", ref, found)
 		if more := len(r.spoiled) - 1; more > 0 {
-			err = fmt.Errorf("%w, and so are %d more", err, more)
+			err = fmt.Errorf("%w; %d more are amiss", err, more)
 		}
 		r.amiss.Store(&err)
 		break
