@@ -44,7 +44,7 @@ func TestOwnersByHand(t *testing.T) {
 	at := testkit.StartNATSServer(t, &server.Options{JetStream: true, StoreDir: t.TempDir()}).URL()
 	def := actor.Define("account", func(string) *byHand { return new(byHand) }, actor.OnRequest((*byHand).Deposit))
 	c := testkit.NewCluster(t, testkit.ClusterOptions{
-		Live: true, Nodes: 2, NumShards: shards, Seed: seed, Transport: testkit.NATS, NATSURL: at, SubjectPrefix: "hand", Log: quiet,
+		Live: true, Nodes: 2, NumShards: shards, Seed: seed, Transport: testkit.NATS, NATSURL: at, Prefix: "hand", Log: quiet,
 		Kinds: map[string]cluster.ServerHandlerFunc{"account": cluster.NewActorHandler(def.New)},
 	})
 	c.Settle()

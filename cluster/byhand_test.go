@@ -226,7 +226,7 @@ func (b *byHand) Shout(_ *actor.Context, m *wrapperspb.StringValue) (*wrapperspb
 func TestWireByHand(t *testing.T) {
 	const shards = 64
 	server := testkit.StartNATS(t)
-	tr, err := natstransport.New(natstransport.Options{URL: server, Log: quiet})
+	tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: server, Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

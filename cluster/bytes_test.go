@@ -50,7 +50,7 @@ func byteNode(t *testing.T, kind testkit.TransportKind, live bool, opts cluster.
 	if kind == testkit.NATS {
 		url := testkit.StartNATS(t)
 		for _, tr := range []*cluster.Transport{&node, &client} {
-			made, err := natstransport.New(natstransport.Options{URL: url, Log: quiet, MaxConcurrentHandlers: -1, MaxBufferedBytes: 4 << 20})
+			made, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Log: quiet, MaxConcurrentHandlers: -1, MaxBufferedBytes: 4 << 20})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -59,7 +59,7 @@ func TestRightToAskForTurns(t *testing.T) {
 		}}).URL()
 		var log lockedLog
 		connect := func(name string) *natstransport.Transport {
-			tr, err := natstransport.New(natstransport.Options{
+			tr, err := natstransport.Open(t.Context(), natstransport.Options{
 				URL: url, Log: slog.New(slog.NewTextHandler(&log, nil)),
 				NATSOptions: []nats.Option{nats.UserInfo(name, "p"), nats.CustomInboxPrefix("_INBOX." + name)},
 			})

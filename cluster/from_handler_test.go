@@ -83,7 +83,7 @@ func TestEndedFromAHandler(t *testing.T) {
 		})
 	})
 	t.Run("nats", func(t *testing.T) {
-		tr, err := natstransport.New(natstransport.Options{URL: testkit.StartNATS(t), HandlerTimeout: -1, Log: silent})
+		tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: testkit.StartNATS(t), HandlerTimeout: -1, Log: silent})
 		if err != nil {
 			t.Fatal(err)
 		}

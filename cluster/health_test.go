@@ -212,7 +212,7 @@ func TestHealthOfANodeThatComesAgain(t *testing.T) {
 func TestHealthWithoutAConnection(t *testing.T) {
 	for _, live := range []bool{true, false} {
 		server := testkit.StartNATSServer(t, nil)
-		tr, err := natstransport.New(natstransport.Options{URL: server.URL(), Log: quiet, NATSOptions: []nats.Option{nats.ReconnectWait(20 * time.Millisecond)}})
+		tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: server.URL(), Log: quiet, NATSOptions: []nats.Option{nats.ReconnectWait(20 * time.Millisecond)}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -39,7 +39,7 @@ func TestNodesAndClientsLearnTheLayout(t *testing.T) {
 	connect := map[string]func(t *testing.T) cluster.Transport{
 		"memory": func(t *testing.T) cluster.Transport { return memtransport.New(memtransport.Options{}).WithLog(quiet) },
 		"NATS": func(t *testing.T) cluster.Transport {
-			tr, err := natstransport.New(natstransport.Options{URL: testkit.StartNATS(t), Log: quiet})
+			tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: testkit.StartNATS(t), Log: quiet})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -108,7 +108,7 @@ func TestLeaveAtAnyMomentOfAStart(t *testing.T) {
 	}
 	var clusters atomic.Int64 // each start is one of its own
 	overNATS := func(t *testing.T, at *leaveAt) cluster.ServerTransport {
-		tr, err := natstransport.New(natstransport.Options{URL: url, Log: quiet, SubjectPrefix: fmt.Sprint("start-", clusters.Add(1))})
+		tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Log: quiet, Prefix: fmt.Sprint("start-", clusters.Add(1))})
 		if err != nil {
 			t.Fatal(err)
 		}

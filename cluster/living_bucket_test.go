@@ -25,7 +25,7 @@ func TestBucketIsDeleted(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
 	connect := func() *natstransport.Transport {
-		tr, err := natstransport.New(natstransport.Options{URL: url, Log: quiet})
+		tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Log: quiet})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +39,7 @@ func TestBucketIsDeleted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(s.Close)
+		t.Cleanup(func() { _ = s.Close() })
 		store = s
 		n := cluster.NewNode(cluster.NodeOptions{
 			NodeID: name, Transport: connect(), Membership: s, NumShards: livingShards, Handler: echoData, Log: quiet,

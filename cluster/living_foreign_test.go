@@ -29,7 +29,7 @@ func TestForeignKindsOverNATS(t *testing.T) {
 	}
 	ends := make(chan ended, 3)
 	start := func(name, kind string) *cluster.Node {
-		tr, err := natstransport.New(natstransport.Options{URL: url, Log: quiet})
+		tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Log: quiet})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +38,7 @@ func TestForeignKindsOverNATS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(s.Close)
+		t.Cleanup(func() { _ = s.Close() })
 		n := cluster.NewNode(cluster.NodeOptions{NodeID: name, Transport: tr, Membership: s, NumShards: livingShards, Kinds: kinds{kind: echoData}, Log: quiet})
 		go func() { ends <- ended{n, n.Run(ctx)} }() // the test waits for it
 		return n

@@ -86,7 +86,7 @@ func TestUnackedOverNATS(t *testing.T) {
 func TestClientBeforeTheFirstNode(t *testing.T) {
 	server := testkit.StartNATSServer(t, &server.Options{JetStream: true, StoreDir: t.TempDir()})
 	connect := func() *natstransport.Transport {
-		tr, err := natstransport.New(natstransport.Options{URL: server.URL(), Log: slog.New(slog.DiscardHandler)})
+		tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: server.URL(), Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -57,7 +57,7 @@ func TestBucketIsDeletedUnderAUserWhoMayNotMakeIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	tr, err := natstransport.New(natstransport.Options{URL: as("admin"), Log: quiet})
+	tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: as("admin"), Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

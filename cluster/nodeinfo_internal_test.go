@@ -23,7 +23,7 @@ func TestNodeInfoIsNotMadeByTheReader(t *testing.T) {
 	if !s.ReadyForConnections(10 * time.Second) {
 		t.Fatal("no server")
 	}
-	tr, err := natstransport.New(natstransport.Options{URL: s.ClientURL(), Log: slog.New(slog.DiscardHandler)})
+	tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: s.ClientURL(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

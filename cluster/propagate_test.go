@@ -212,7 +212,7 @@ func bothTransports(t *testing.T) map[string]func(*testing.T) cluster.Transport 
 	return map[string]func(*testing.T) cluster.Transport{
 		"memory": cluster.CreateInMemoryTransport,
 		"NATS": func(t *testing.T) cluster.Transport {
-			tr, err := natstransport.New(natstransport.Options{URL: server.URL(), Log: quiet})
+			tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: server.URL(), Log: quiet})
 			if err != nil {
 				t.Fatal(err)
 			}

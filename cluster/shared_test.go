@@ -16,7 +16,7 @@ import (
 // of shards are fixed; on both transports. Lists that do not overlap, and a node that
 // comes when the other has gone, are no news.
 func TestTwoNodesOfOneShardAreTold(t *testing.T) {
-	overNATS, err := natstransport.New(natstransport.Options{URL: testkit.StartNATS(t), Log: quiet})
+	overNATS, err := natstransport.Open(t.Context(), natstransport.Options{URL: testkit.StartNATS(t), Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func TestSenderThatLiesAboutTheShard(t *testing.T) {
 	plain := func(context.Context, cluster.Envelope) ([]byte, error) { return []byte("{}"), nil }
 	typed, keyed := cluster.NewActorHandler(def.New), cluster.NewKeyHandler(func(string) (cluster.ServerHandlerFunc, error) { return plain, nil })
 	memory := memtransport.New(memtransport.Options{}).WithLog(quiet)
-	overNATS, err := natstransport.New(natstransport.Options{URL: testkit.StartNATS(t), Log: quiet})
+	overNATS, err := natstransport.Open(t.Context(), natstransport.Options{URL: testkit.StartNATS(t), Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

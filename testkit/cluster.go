@@ -92,8 +92,8 @@ type ClusterOptions struct {
 	NATSURL string
 	// NATSOptions are added to each connection: credentials, TLS.
 	NATSOptions []nats.Option
-	// SubjectPrefix separates clusters on one server. Empty = a random one.
-	SubjectPrefix string
+	// Prefix separates clusters on one server. Empty = a random one.
+	Prefix string
 }
 
 func (o ClusterOptions) withDefaults(t testing.TB) ClusterOptions {
@@ -121,8 +121,8 @@ func (o ClusterOptions) validate() error {
 		return fmt.Errorf("Nodes %d: 0 (default, 3) or more", o.Nodes)
 	case o.Transport > NATS:
 		return fmt.Errorf("Transport %v: Memory or NATS", o.Transport)
-	case o.Transport != NATS && (o.NATSURL != "" || o.NATSOptions != nil || o.SubjectPrefix != ""):
-		return fmt.Errorf("NATSURL, NATSOptions and SubjectPrefix are for Transport NATS, not %v", o.Transport)
+	case o.Transport != NATS && (o.NATSURL != "" || o.NATSOptions != nil || o.Prefix != ""):
+		return fmt.Errorf("NATSURL, NATSOptions and Prefix are for Transport NATS, not %v", o.Transport)
 	}
 	return o.Limits.Validate()
 }

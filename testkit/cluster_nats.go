@@ -34,12 +34,12 @@ func newNetwork(t testing.TB, o ClusterOptions) (network, error) {
 	case n.url == "":
 		n.url = StartNATS(t)
 	}
-	prefix := o.SubjectPrefix
+	prefix := o.Prefix
 	if prefix == "" {
 		prefix = "testkit." + rand.Text()
 	}
 	n.opts = natstransport.Options{
-		SubjectPrefix:         prefix,
+		Prefix:                prefix,
 		Log:                   o.Log,
 		MaxConcurrentHandlers: o.Limits.MaxConcurrentHandlers,
 		HandlerTimeout:        o.Limits.HandlerTimeout,
@@ -80,7 +80,7 @@ func (n *natsNetwork) close() { n.clients.nc.Close() }
 func (n *natsNetwork) members() (membership.Store, func(), error) {
 	ctx, cancel := context.WithTimeout(context.Background(), natsReady)
 	defer cancel()
-	s, err := natsstore.Open(ctx, natsstore.Options{URL: n.url, NATSOptions: n.natsOpts, Prefix: n.opts.SubjectPrefix, Memory: true, Log: n.log})
+	s, err := natsstore.Open(ctx, natsstore.Options{URL: n.url, NATSOptions: n.natsOpts, Prefix: n.opts.Prefix, Memory: true, Log: n.log})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -98,7 +98,7 @@ func (n *natsNetwork) connect(name string) (*natsNode, error) {
 	if _, err = nc.Subscribe(node.probe, func(*nats.Msg) {}); err == nil {
 		opts := n.opts
 		opts.Conn = nc
-		node.Transport, err = natstransport.New(opts)
+		node.Transport, err = natstransport.Open(context.Background(), opts)
 	}
 	if err != nil {
 		nc.Close()

@@ -21,7 +21,7 @@ import (
 func TestMissedNotifications(t *testing.T) {
 	url, reg := testkit.StartNATS(t), prometheus.NewRegistry()
 	for i := range 2 {
-		tr, err := natstransport.New(natstransport.Options{URL: url})
+		tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: url})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +47,7 @@ func TestMissedNotifications(t *testing.T) {
 // TestPacketsAreCounted: what does not decode, and what may not be answered.
 func TestPacketsAreCounted(t *testing.T) {
 	url, reg := testkit.StartNATS(t), prometheus.NewRegistry()
-	tr, err := natstransport.New(natstransport.Options{URL: url, Log: slog.New(slog.DiscardHandler)})
+	tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestPacketsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer foreign.Close()
-	const subject = natstransport.DefaultSubjectPrefix + ".s.1.0"
+	const subject = natstransport.DefaultPrefix + ".s.1.0"
 	for range 3 {
 		if err := foreign.PublishRequest(subject, "orders.new", []byte("x")); err != nil {
 			t.Fatal(err)

@@ -71,7 +71,7 @@ func (a *app) runDemo(ctx context.Context, length time.Duration) (err error) {
 		return err
 	}
 	defer store.Close()
-	tr, err := natstransport.New(natstransport.Options{URL: server.URL, Name: "demo load", Log: log})
+	tr, err := natstransport.Open(ctx, natstransport.Options{URL: server.URL, Name: "demo load", Log: log})
 	if err != nil {
 		return err
 	}

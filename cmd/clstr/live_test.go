@@ -186,7 +186,7 @@ func TestLiveRequests(t *testing.T) {
 	l.want(exitUsage, "--seed goes with --shards", "request", "counter", "k", "Add", "--seed", "x")
 	l.want(exitUsage, "usage: clstr request KIND KEY TYPE", "request", "counter", "k")
 
-	tr, err := natstransport.New(natstransport.Options{URL: l.url, SubjectPrefix: "fixed", Log: slog.New(slog.DiscardHandler)}) // a cluster without records
+	tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: l.url, Prefix: "fixed", Log: slog.New(slog.DiscardHandler)}) // a cluster without records
 	if err != nil {
 		t.Fatal(err)
 	}

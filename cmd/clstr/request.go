@@ -202,7 +202,7 @@ func (a *app) client(ctx context.Context, layout sharding.Layout) (client *clust
 	if err != nil {
 		return nil, nil, err
 	}
-	tr, err := natstransport.New(natstransport.Options{Conn: nc, SubjectPrefix: a.prefix, Log: slog.New(slog.DiscardHandler)})
+	tr, err := natstransport.Open(ctx, natstransport.Options{Conn: nc, Prefix: a.prefix, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		nc.Close()
 		return nil, nil, err

@@ -85,7 +85,7 @@ func TestRolesAreEnough(t *testing.T) {
 	url, all := roleServer(t), roles(t)
 	nothing := func(err error) { t.Errorf("the server says: %v", err) }
 	connect := func(role string) *natstransport.Transport {
-		tr, err := natstransport.New(natstransport.Options{URL: url, NATSOptions: all[role].login(t, nothing)})
+		tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, NATSOptions: all[role].login(t, nothing)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +103,7 @@ func TestRolesAreEnough(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(store.Close)
+		t.Cleanup(func() { _ = store.Close() })
 		handler := cluster.NewKeyHandler(func(key string) (cluster.ServerHandlerFunc, error) {
 			return func(ctx context.Context, env cluster.Envelope) ([]byte, error) {
 				if env.Type == "Pass" {

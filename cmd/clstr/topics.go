@@ -57,7 +57,7 @@ const connection = `clstr finds its NATS server and user as the nats command doe
 A user from the environment or a flag replaces all that the file says of a user.
 Without any of these clstr connects to nats://127.0.0.1:4222.
 
---prefix names the cluster: it is the Prefix and SubjectPrefix of its nodes,
+--prefix names the cluster: it is the Prefix of its nodes' options,
 "clstr" by default.
 
 Permissions. Replace clstr by the prefix, and NAME by the user's name:

@@ -24,7 +24,7 @@ func TestStory(t *testing.T) {
 		var tr cluster.Transport = cluster.NewInMemoryTransport()
 		if kind == testkit.NATS {
 			var err error
-			if tr, err = natstransport.New(natstransport.Options{URL: testkit.StartNATS(t)}); err != nil {
+			if tr, err = natstransport.Open(t.Context(), natstransport.Options{URL: testkit.StartNATS(t)}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -101,7 +101,7 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer store.Close()
-	tr, err := natstransport.New(natstransport.Options{URL: o.nats, Name: o.name, SubjectPrefix: o.prefix,
+	tr, err := natstransport.Open(ctx, natstransport.Options{URL: o.nats, Name: o.name, Prefix: o.prefix,
 		NATSOptions: append(o.as(o.data), nats.CustomInboxPrefix("_INBOX.data"))}) // nats.conf: others may not listen there
 	if err != nil {
 		return err

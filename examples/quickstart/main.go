@@ -61,7 +61,7 @@ func start(ctx context.Context, url, id string, db *show.Books) (*show.Node, err
 		return nil, err
 	}
 	cut := func() { store.Close(); nc.Close() }
-	tr, err := natstransport.New(natstransport.Options{Conn: nc}) // or URL, where it need not be cut
+	tr, err := natstransport.Open(ctx, natstransport.Options{Conn: nc}) // or URL, where it need not be cut
 	if err != nil {
 		cut()
 		return nil, err
@@ -87,7 +87,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer stop()
-	tr, err := natstransport.New(natstransport.Options{URL: url, Name: "client"})
+	tr, err := natstransport.Open(ctx, natstransport.Options{URL: url, Name: "client"})
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func runNode(url string) error {
 	if _, err := nc.Subscribe(rawNote, func(*nats.Msg) { tell(raw.Add(1)) }); err != nil {
 		return err
 	}
-	tr, err := natstransport.New(natstransport.Options{URL: url, Log: slog.New(slog.DiscardHandler)})
+	tr, err := natstransport.Open(context.Background(), natstransport.Options{URL: url, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func newSetup(b *testing.B) setup {
 		b.Fatal(err)
 	}
 	b.Cleanup(nc.Close)
-	tr, err := natstransport.New(natstransport.Options{URL: url, Log: slog.New(slog.DiscardHandler)})
+	tr, err := natstransport.Open(context.Background(), natstransport.Options{URL: url, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -127,7 +127,7 @@ func runNode() error {
 		return err
 	}
 	defer store.Close()
-	tr, err := natstransport.New(natstransport.Options{URL: url, NATSOptions: soon, Log: log})
+	tr, err := natstransport.Open(context.Background(), natstransport.Options{URL: url, NATSOptions: soon, Log: log})
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func newWorld(t *testing.T, servers int, far time.Duration) *world {
 		w.leadNear(nc, members)
 		w.leadNear(nc, "KV_"+bucket)
 	}
-	w.client, err = natstransport.New(natstransport.Options{
+	w.client, err = natstransport.Open(t.Context(), natstransport.Options{
 		URL: strings.Join(callers, ","), Log: slog.New(slog.DiscardHandler),
 		NATSOptions: []nats.Option{nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond)},
 	})

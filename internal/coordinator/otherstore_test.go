@@ -34,7 +34,7 @@ func TestStoreOfAnotherPrefix(t *testing.T) {
 				return
 			}
 			err := <-b.ended
-			if !errors.Is(err, membership.ErrOtherStore) || !strings.Contains(err.Error(), "node b") || !strings.Contains(err.Error(), "node a") || !strings.Contains(err.Error(), "SubjectPrefix") {
+			if !errors.Is(err, membership.ErrOtherStore) || !strings.Contains(err.Error(), "node b") || !strings.Contains(err.Error(), "node a") || !strings.Contains(err.Error(), "natstransport.Options.Prefix") {
 				t.Errorf("it ended with %v", err)
 			}
 			if waited := time.Since(began); waited < membership.CalmTiming.Lease+membership.CalmTiming.Delta {

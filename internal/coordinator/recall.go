@@ -130,7 +130,7 @@ func (c *Coordinator) elsewhere(ctx context.Context) error {
 		return nil
 	}
 	if by := f.Serves(ctx, heard); by != "" {
-		return fmt.Errorf("%w: node %s was given a store without records, while node %s serves shards under the same subjects: give both nodes the same natsstore.Options.Prefix, or another natstransport.Options.SubjectPrefix to one of them",
+		return fmt.Errorf("%w: node %s was given a store without records, while node %s serves shards under the same subjects: give both nodes the same natsstore.Options.Prefix, or another natstransport.Options.Prefix to one of them",
 			membership.ErrOtherStore, c.opts.Self.Name, by)
 	}
 	return ctx.Err()

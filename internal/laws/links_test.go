@@ -18,18 +18,18 @@ type bar struct {
 const (
 	otherModules = "other modules"
 	actorRuntime = "github.com/asynkron/protoactor-go/... go.opentelemetry.io/... github.com/prometheus/..."
-	everything   = "actor/... cluster/... handlers/... internal/... metrics/... sharding/... testkit/... transport/..."
+	everything   = "actor/... cluster/... handlers/... internal/... metrics/... outcome/... sharding/... testkit/... transport/..."
 )
 
 var bars = []bar{
-	{"sharding metrics transport transport/wire transport/memtransport transport/natstransport", "",
+	{"sharding metrics outcome transport transport/wire transport/memtransport transport/natstransport", "",
 		actorRuntime + " " + module + "/actor/... " + module + "/handlers/...",
 		"a gateway hashes keys and speaks the wire without an actor runtime, and transports never see an actor"},
-	{"transport metrics", "", otherModules,
+	{"outcome transport metrics", "", otherModules,
 		"the contract links the standard library only, and so does the leaf that metrics adapters share"},
 	{"actor", "", module + "/transport/... " + module + "/sharding/...",
 		"actors never see an envelope, nor which node they are on"},
-	{everything, "transport/natstransport testkit internal/bench/...", "github.com/nats-io/...",
+	{everything, "internal/natsdial transport/natstransport testkit internal/bench/...", "github.com/nats-io/...",
 		"only who names NATS links NATS"},
 	{everything, "testkit internal/bench/...", "github.com/nats-io/nats-server/...",
 		"a server is linked only by who asks for one"},

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -22,7 +23,7 @@ import (
 // is gone, and to say so: a renewal that is sent minutes later is worse than none.
 func (s *Store) connect(ctx context.Context, _ time.Duration) error {
 	options := append([]nats.Option{
-		nats.Name(s.opts.name()),
+		nats.Name(natsdial.Name(s.opts.Name) + " membership"),
 		nats.Timeout(2 * time.Second),
 		nats.PingInterval(2 * time.Second),
 		nats.MaxPingsOutstanding(2),
@@ -35,7 +36,7 @@ func (s *Store) connect(ctx context.Context, _ time.Duration) error {
 		nats.CustomInboxPrefix(inboxesOf(s.opts.Prefix)), // apart from those that others may publish to
 	}, s.opts.NATSOptions...)
 	options = append(options, s.listen)
-	nc, err := dial(ctx, s.opts.URL, options)
+	nc, err := natsdial.Dial(ctx, s.opts.URL, options)
 	var parse *url.Error
 	var unreachable *net.OpError
 	switch {
@@ -43,13 +44,13 @@ func (s *Store) connect(ctx context.Context, _ time.Duration) error {
 	case ctx.Err() != nil:
 		return err
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
-		return outcome.Errorf(outcome.ErrNotPermitted, "connecting to %s: %v", redact(s.opts.URL), err)
+		return outcome.Errorf(outcome.ErrNotPermitted, "connecting to %s: %v", natsdial.Redact(s.opts.URL), err)
 	case errors.As(err, &parse):
-		return outcome.Errorf(outcome.ErrBadOption, "URL %s: %v", redact(s.opts.URL), parse.Err)
+		return outcome.Errorf(outcome.ErrBadOption, "URL %s: %v", natsdial.Redact(s.opts.URL), parse.Err)
 	case errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrTimeout), errors.Is(err, io.EOF), errors.As(err, &unreachable):
-		return outcome.Errorf(outcome.ErrDisconnected, "connecting to %s: %v", redact(s.opts.URL), err)
+		return outcome.Errorf(outcome.ErrDisconnected, "connecting to %s: %v", natsdial.Redact(s.opts.URL), err)
 	default:
-		return outcome.Errorf(outcome.ErrBadOption, "connecting to %s: %v", redact(s.opts.URL), err)
+		return outcome.Errorf(outcome.ErrBadOption, "connecting to %s: %v", natsdial.Redact(s.opts.URL), err)
 	}
 	if s.js, err = jetstream.New(nc); err != nil {
 		nc.Close()
@@ -61,29 +62,6 @@ func (s *Store) connect(ctx context.Context, _ time.Duration) error {
 	s.mu.Unlock()
 	s.nc = nc
 	return nil
-}
-
-// dial is nats.Connect that ends with its context.
-func dial(ctx context.Context, url string, options []nats.Option) (*nats.Conn, error) {
-	type result struct {
-		nc  *nats.Conn
-		err error
-	}
-	dialed := make(chan result)
-	go func() { // ends with the connection's timeout for each server
-		nc, err := nats.Connect(url, options...)
-		select {
-		case dialed <- result{nc, err}:
-		case <-ctx.Done(): // nobody waits any more
-			nc.Close()
-		}
-	}()
-	select {
-	case r := <-dialed:
-		return r.nc, r.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // listen is the last of the connection's options: it hears what the handlers that
@@ -119,12 +97,4 @@ func (s *Store) listen(o *nats.Options) error {
 		}
 	}
 	return nil
-}
-
-// redact keeps passwords out of errors.
-func redact(servers string) string {
-	if at := strings.LastIndexByte(servers, '@'); at >= 0 {
-		return "..." + servers[at:]
-	}
-	return servers
 }

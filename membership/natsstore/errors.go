@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -64,7 +65,7 @@ func (s *Store) mapped(ctx context.Context, err error) error {
 	case errors.Is(err, nats.ErrNoResponders):
 		return outcome.Errorf(outcome.ErrDisconnected, "no server answers for bucket %s: its stream has no leader", s.bucket)
 	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrConnectionReconnecting):
-		return outcome.Errorf(outcome.ErrDisconnected, "%s", redact(s.opts.URL))
+		return outcome.Errorf(outcome.ErrDisconnected, "%s", natsdial.Redact(s.opts.URL))
 	case errors.Is(err, nats.ErrDisconnected), errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrBadSubscription): // it was sent
 		return outcome.Errorf(outcome.ErrConnectionLost, "%v", err)
 	case errors.Is(err, nats.ErrMaxPayload):

@@ -50,7 +50,7 @@ func Example() {
 		return
 	}
 	defer store.Close()
-	tr, err := natstransport.New(natstransport.Options{URL: url, Log: quiet})
+	tr, err := natstransport.Open(ctx, natstransport.Options{URL: url, Log: quiet})
 	if err != nil {
 		fmt.Println(err)
 		return

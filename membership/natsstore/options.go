@@ -4,13 +4,12 @@ package natsstore
 
 import (
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/outcome"
 )
@@ -29,9 +28,8 @@ type Options struct {
 	// NATSOptions are added to the store's connection: credentials, TLS, names,
 	// handlers, anything of nats.go but nats.ReconnectBufSize.
 	NATSOptions []nats.Option
-	// Prefix separates the clusters of one NATS account; it is the transport's
-	// SubjectPrefix. Tokens of letters, digits, - and _, separated by dots.
-	// Empty = "clstr".
+	// Prefix separates the clusters of one NATS account. Give the transport the same.
+	// Tokens of letters, digits, - and _, separated by dots. Empty = "clstr".
 	Prefix string
 	// Replicas of a bucket that Open makes, 1 to 5. 0 = 3 where the servers are
 	// clustered, else 1. A bucket that is there must have as many, if given.
@@ -55,8 +53,8 @@ func (o Options) validate() error {
 	switch {
 	case o.URL == "":
 		return outcome.Errorf(outcome.ErrBadOption, "URL is required")
-	case len(o.Name) > maxName:
-		return outcome.Errorf(outcome.ErrBadOption, "Name of %d bytes: at most %d allowed", len(o.Name), maxName)
+	case len(o.Name) > natsdial.MaxName:
+		return outcome.Errorf(outcome.ErrBadOption, "Name of %d bytes: at most %d allowed", len(o.Name), natsdial.MaxName)
 	case o.Replicas < 0 || o.Replicas > 5:
 		return outcome.Errorf(outcome.ErrBadOption, "Replicas %d: 1 to 5, or 0 for as many as fit", o.Replicas)
 	}
@@ -66,21 +64,6 @@ func (o Options) validate() error {
 		}
 	}
 	return nil
-}
-
-// maxName bounds [Options.Name].
-const maxName = 256
-
-// name is what the server knows the connection by.
-func (o Options) name() string {
-	name := o.Name
-	if name == "" {
-		name = filepath.Base(os.Args[0])
-		if host, err := os.Hostname(); err == nil {
-			name += "@" + host
-		}
-	}
-	return "clstr " + name + " membership"
 }
 
 func plain(r rune) bool {

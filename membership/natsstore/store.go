@@ -77,8 +77,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		return nil, err
 	}
 	if err := s.patiently(ctx, s.open); err != nil {
-		s.Close()
-		return nil, err
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -117,8 +116,8 @@ func (s *Store) patiently(ctx context.Context, try func(ctx context.Context, atM
 var errWait = errors.New("wait")
 
 // Close ends the watches and the connection. Calls that wait end with
-// outcome.ErrTransportClosed. A further Close does nothing.
-func (s *Store) Close() {
+// outcome.ErrTransportClosed. It returns nil, and a further Close does nothing.
+func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	var watches []*watch
@@ -131,6 +130,7 @@ func (s *Store) Close() {
 	}
 	s.nc.Close()
 	sparse.Flush(s.log)
+	return nil
 }
 
 func (s *Store) isClosed() bool {

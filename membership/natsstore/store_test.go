@@ -40,7 +40,7 @@ func open(t testing.TB, opts natsstore.Options) *natsstore.Store {
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
-	t.Cleanup(s.Close)
+	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
 

@@ -162,7 +162,7 @@ type question struct {
 // Run implements pool.Task.
 func (q question) Run(pool.Slot) {
 	ask := wire.AppendOwners(nil, &wire.Owners{First: q.first})
-	if err := q.t.nc.PublishRequest(q.t.opts.SubjectPrefix+".who", q.t.who, ask); err != nil {
+	if err := q.t.nc.PublishRequest(q.t.opts.Prefix+".who", q.t.who, ask); err != nil {
 		q.t.owners.settle(nil, 0)
 	}
 }
@@ -236,7 +236,7 @@ type listening struct{ t *Transport }
 // Run implements pool.Task.
 func (l listening) Run(pool.Slot) {
 	o := &l.t.owners
-	sub, err := l.t.nc.ChanSubscribe(l.t.opts.SubjectPrefix+".own", l.t.in)
+	sub, err := l.t.nc.ChanSubscribe(l.t.opts.Prefix+".own", l.t.in)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
@@ -271,7 +271,7 @@ func (t *Transport) announced(m *nats.Msg) {
 // forbidden hears what the server does not permit of all this, and says what that
 // means. Who may not ask knows at once that nobody will answer.
 func (t *Transport) forbidden(text string, err error) {
-	switch who, own := `"`+t.opts.SubjectPrefix+`.who"`, `"`+t.opts.SubjectPrefix+`.own"`; {
+	switch who, own := `"`+t.opts.Prefix+`.who"`, `"`+t.opts.Prefix+`.own"`; {
 	case strings.Contains(text, "Publish to "+who):
 		t.log.Error("who owns which shard may not be asked: only nodes with a fixed list of shards can be reached", "error", err)
 		t.owners.state.CompareAndSwap(unasked, fixed)

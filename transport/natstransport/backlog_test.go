@@ -26,7 +26,7 @@ import (
 func crowd(t *testing.T, backlog, requests int, log *slog.Logger) (node *natstransport.Transport, sub *nats.Subscription, notes *atomic.Int32, release func()) {
 	t.Helper()
 	url := testkit.StartNATS(t)
-	node, err := natstransport.NewWithBacklog(natstransport.Options{URL: url, Log: log}, backlog)
+	node, err := natstransport.OpenWithBacklog(natstransport.Options{URL: url, Log: log}, backlog)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,7 +96,7 @@ func (t *Transport) exchange(ctx context.Context, box *shardBox, env *transport.
 // canSend refuses what cannot leave the process now.
 func (t *Transport) canSend() error {
 	if t.closed.Load() {
-		return transport.Errorf(transport.ErrTransportClosed, "to %s", t.opts.SubjectPrefix)
+		return transport.Errorf(transport.ErrTransportClosed, "to %s", t.opts.Prefix)
 	}
 	return t.connected()
 }
@@ -171,7 +171,7 @@ func budgetOf(ctx context.Context) time.Duration {
 func (b *shardBox) publish(m *batch) {
 	t := b.t
 	if t.closed.Load() { // who waits is told; who does not was told that it goes out
-		t.refuse(m.calls, transport.Errorf(transport.ErrTransportClosed, "to %s", t.opts.SubjectPrefix))
+		t.refuse(m.calls, transport.Errorf(transport.ErrTransportClosed, "to %s", t.opts.Prefix))
 	}
 	first, open := t.calls.register(m)
 	if len(m.calls) == 0 && !m.cancels {

@@ -225,7 +225,7 @@ func TestCloseFlushesReplies(t *testing.T) {
 func TestCloseAgain(t *testing.T) {
 	url := testkit.StartNATS(t)
 	testkit.CheckLeaks(t)
-	node, err := natstransport.New(natstransport.Options{URL: url, HandlerTimeout: time.Millisecond, Log: silent})
+	node, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, HandlerTimeout: time.Millisecond, Log: silent})
 	if err != nil {
 		t.Fatal(err)
 	}

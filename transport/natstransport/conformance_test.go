@@ -26,9 +26,9 @@ func harness(t testing.TB) transporttest.Harness {
 	return transporttest.Harness{
 		New: func(t testing.TB, limits transport.Limits) transporttest.Pair {
 			prefix := fmt.Sprintf("pair%d", pairs.Add(1))
-			client := connect(t, natstransport.Options{URL: url, SubjectPrefix: prefix})
+			client := connect(t, natstransport.Options{URL: url, Prefix: prefix})
 			server := connect(t, natstransport.Options{
-				URL: url, SubjectPrefix: prefix,
+				URL: url, Prefix: prefix,
 				MaxConcurrentHandlers: limits.MaxConcurrentHandlers,
 				HandlerTimeout:        limits.HandlerTimeout,
 				MaxPending:            limits.MaxPending,
@@ -45,7 +45,7 @@ func connect(t testing.TB, opts natstransport.Options) *natstransport.Transport 
 	if opts.Log == nil {
 		opts.Log = silent
 	}
-	tr, err := natstransport.New(opts)
+	tr, err := natstransport.Open(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func TestConnStaysOpen(t *testing.T) {
 	before, own := nc.NumSubscriptions(), reflect.ValueOf(nc.ErrorHandler()).Pointer()
 	var both []*natstransport.Transport
 	for i := range 2 {
-		tr := connect(t, natstransport.Options{Conn: nc, SubjectPrefix: fmt.Sprint("p", i)})
+		tr := connect(t, natstransport.Options{Conn: nc, Prefix: fmt.Sprint("p", i)})
 		serve(t, tr, 7, echo)
 		want(t, tr, transport.Envelope{Shard: 7, Type: "Echo", Data: []byte("x")}, "x")
 		both = append(both, tr)
@@ -165,23 +165,23 @@ func TestOptions(t *testing.T) {
 		"options of a Conn":  {Conn: nc, NATSOptions: []nats.Option{nats.Name("x")}},
 		"no echo":            {Conn: dial(t, url, nats.NoEcho())},
 		"no echo, own":       {URL: url, NATSOptions: []nats.Option{nats.NoEcho()}},
-		"empty token":        {URL: url, SubjectPrefix: "a..b"},
-		"ends with a dot":    {URL: url, SubjectPrefix: "a."},
-		"wildcard":           {URL: url, SubjectPrefix: "a.*"},
-		"all":                {URL: url, SubjectPrefix: ">"},
-		"space":              {URL: url, SubjectPrefix: "a b"},
-		"the server's own":   {URL: url, SubjectPrefix: "$SYS"},
-		"inboxes":            {URL: url, SubjectPrefix: "_INBOX"},
-		"below the inboxes":  {URL: url, SubjectPrefix: "private.inbox.x", NATSOptions: []nats.Option{nats.CustomInboxPrefix("private.inbox")}},
-		"above the inboxes":  {URL: url, SubjectPrefix: "private", NATSOptions: []nats.Option{nats.CustomInboxPrefix("private.s")}},
-		"the inboxes' name":  {URL: url, SubjectPrefix: "private", NATSOptions: []nats.Option{nats.CustomInboxPrefix("private")}},
+		"empty token":        {URL: url, Prefix: "a..b"},
+		"ends with a dot":    {URL: url, Prefix: "a."},
+		"wildcard":           {URL: url, Prefix: "a.*"},
+		"all":                {URL: url, Prefix: ">"},
+		"space":              {URL: url, Prefix: "a b"},
+		"the server's own":   {URL: url, Prefix: "$SYS"},
+		"inboxes":            {URL: url, Prefix: "_INBOX"},
+		"below the inboxes":  {URL: url, Prefix: "private.inbox.x", NATSOptions: []nats.Option{nats.CustomInboxPrefix("private.inbox")}},
+		"above the inboxes":  {URL: url, Prefix: "private", NATSOptions: []nats.Option{nats.CustomInboxPrefix("private.s")}},
+		"the inboxes' name":  {URL: url, Prefix: "private", NATSOptions: []nats.Option{nats.CustomInboxPrefix("private")}},
 		"handlers":           {URL: url, MaxConcurrentHandlers: -2},
 		"pending":            {URL: url, MaxPending: -2},
 		"bytes":              {URL: url, MaxBufferedBytes: -2},
 		"the handlers' time": {URL: url, HandlerTimeout: -2},
 	} {
 		opts.Log = silent
-		tr, err := natstransport.New(opts)
+		tr, err := natstransport.Open(t.Context(), opts)
 		if tr != nil || transport.CodeOf(err) != "bad_option" {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -202,7 +202,7 @@ func TestNATSOptions(t *testing.T) {
 // TestNoPasswordInErrors: nats.go's parser puts the URL into its error.
 func TestNoPasswordInErrors(t *testing.T) {
 	for _, url := range []string{"nats://user:hush@exa mple:4222,nats://h:1", "nats://user:hush@127.0.0.1:1", "nats://hush@exa mple"} {
-		_, err := natstransport.New(natstransport.Options{URL: url})
+		_, err := natstransport.Open(t.Context(), natstransport.Options{URL: url})
 		if err == nil || strings.Contains(err.Error(), "hush") {
 			t.Errorf("%v", err)
 		}

@@ -1,7 +1,7 @@
 // Package natstransport connects clients and nodes of many processes through
 // NATS (core subjects; no JetStream).
 //
-//	tr, err := natstransport.New(natstransport.Options{URL: "nats://127.0.0.1:4222"})
+//	tr, err := natstransport.Open(context.Background(), natstransport.Options{URL: "nats://127.0.0.1:4222"})
 //	defer tr.Close()
 //	node := cluster.NewNode(cluster.NodeOptions{Transport: tr, ...})
 //

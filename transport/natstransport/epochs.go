@@ -69,7 +69,7 @@ func (t *Transport) ServeOwners(ctx context.Context, dir transport.Owners) (tran
 		return nil, transport.Errorf(transport.ErrTransportClosed, "owners")
 	}
 	var err error
-	if s.nats, err = t.nc.ChanQueueSubscribe(t.opts.SubjectPrefix+".who", "who", t.in); err == nil {
+	if s.nats, err = t.nc.ChanQueueSubscribe(t.opts.Prefix+".who", "who", t.in); err == nil {
 		t.asked[s.nats] = s
 	}
 	t.mu.Unlock()
@@ -149,7 +149,7 @@ func (s *ownersSub) answer(first uint32) []byte {
 // announce tells clients of a new owner; those who miss it ask.
 func (t *Transport) announce(shard uint32, epoch uint64) {
 	b := wire.AppendOwners(nil, &wire.Owners{First: shard, Epochs: []uint64{epoch}})
-	t.flusher.Go(message{t, t.opts.SubjectPrefix + ".own", b, nil})
+	t.flusher.Go(message{t, t.opts.Prefix + ".own", b, nil})
 }
 
 // message is a task of the flusher: it publishes what nobody waits for.

@@ -24,13 +24,13 @@ func Example() {
 	srv.Start()
 	defer srv.Shutdown()
 
-	node, err := natstransport.New(natstransport.Options{URL: srv.ClientURL(), SubjectPrefix: "shop"})
+	node, err := natstransport.Open(context.Background(), natstransport.Options{URL: srv.ClientURL(), Prefix: "shop"})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer node.Close()
-	client, err := natstransport.New(natstransport.Options{URL: srv.ClientURL(), SubjectPrefix: "shop"})
+	client, err := natstransport.Open(context.Background(), natstransport.Options{URL: srv.ClientURL(), Prefix: "shop"})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -79,7 +79,7 @@ func Example_inboxesApart() {
 	open := natstransport.Options{URL: url, NATSOptions: []nats.Option{nats.UserInfo("alice", password)}}
 	for _, opts := range []natstransport.Options{alice, open} {
 		opts.Log = slog.New(slog.DiscardHandler)
-		tr, err := natstransport.New(opts)
+		tr, err := natstransport.Open(context.Background(), opts)
 		if err != nil {
 			fmt.Println(errors.Is(err, transport.ErrNotPermitted))
 			continue

@@ -9,8 +9,10 @@ import (
 	"github.com/clstr-go/clstr/transport/wire"
 )
 
-// NewWithBacklog is New with room for n messages that wait for the reader.
-func NewWithBacklog(opts Options, n int) (*Transport, error) { return newTransport(opts, n) }
+// OpenWithBacklog is Open with room for n messages that wait for the reader.
+func OpenWithBacklog(opts Options, n int) (*Transport, error) {
+	return open(context.Background(), opts, n)
+}
 
 // HoldReader stops the reader at its next request until release.
 func (t *Transport) HoldReader() (release func()) {

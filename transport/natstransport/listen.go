@@ -108,11 +108,11 @@ func (t *Transport) owns(sub *nats.Subscription) bool {
 // denied takes the server's refusal to let us publish or subscribe.
 func (t *Transport) denied(err error, alone bool) {
 	text := err.Error()
-	if strings.Contains(text, strconv.Quote(t.inbox+".*")) || strings.Contains(text, `"`+t.opts.SubjectPrefix+".s.") ||
+	if strings.Contains(text, strconv.Quote(t.inbox+".*")) || strings.Contains(text, `"`+t.opts.Prefix+".s.") ||
 		strings.Contains(text, `"`+t.inboxPrefix) || t.opts.Conn == nil {
 		t.log.Error("not permitted by the server", "error", err)
 	}
-	if _, subject, ok := strings.Cut(text, `Publish to "`); ok && !strings.HasPrefix(subject, t.opts.SubjectPrefix+".") {
+	if _, subject, ok := strings.Cut(text, `Publish to "`); ok && !strings.HasPrefix(subject, t.opts.Prefix+".") {
 		t.packets.refused.Add(1) // what is not sent below the prefix is a reply
 	}
 	if box := t.refusedBox(text); box != nil {
@@ -162,7 +162,7 @@ func (t *Transport) noteRefusal(err error) {
 
 // refusedBox is the way to the shard that a refusal to publish names, or nil.
 func (t *Transport) refusedBox(text string) (box *shardBox) {
-	_, text, ok := strings.Cut(text, `Publish to "`+t.opts.SubjectPrefix+".s.")
+	_, text, ok := strings.Cut(text, `Publish to "`+t.opts.Prefix+".s.")
 	if !ok {
 		return nil
 	}

@@ -203,7 +203,7 @@ var provocations = []provocation{
 	}},
 	{"a reader that falls behind", []string{"messages were dropped: they came faster than one processor takes them"}, func(t *testing.T, w *secretWatch) {
 		url := testkit.StartNATS(t)
-		node, err := natstransport.NewWithBacklog(natstransport.Options{URL: url, Log: w.logger()}, 4)
+		node, err := natstransport.OpenWithBacklog(natstransport.Options{URL: url, Log: w.logger()}, 4)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -39,7 +39,7 @@ func TestConnectionsAreNamed(t *testing.T) {
 		"too long":         {URL: srv.ClientURL(), Name: strings.Repeat("n", 257)},
 		"of another's own": {Conn: dial(t, srv.ClientURL()), Name: "node-1"},
 	} {
-		if _, err := natstransport.New(opts); !errors.Is(err, transport.ErrBadOption) || !strings.Contains(err.Error(), "Name") {
+		if _, err := natstransport.Open(t.Context(), opts); !errors.Is(err, transport.ErrBadOption) || !strings.Contains(err.Error(), "Name") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -121,7 +121,7 @@ func TestLongReplySubjects(t *testing.T) {
 	}
 	for bytes, is := range map[int]error{211: nil, 212: transport.ErrBadOption} { // and a dot
 		prefix := nats.CustomInboxPrefix("_INBOX." + strings.Repeat("i", bytes-7))
-		tr, err := natstransport.New(natstransport.Options{URL: url, Log: silent, NATSOptions: []nats.Option{prefix}})
+		tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Log: silent, NATSOptions: []nats.Option{prefix}})
 		if !errors.Is(err, is) {
 			t.Errorf("a prefix of %d bytes: %v", bytes, err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/wire"
@@ -35,7 +36,7 @@ const backlog = 64 << 10
 // from is given up and made anew, by default.
 const writeTimeout = 5 * time.Second
 
-// Transport connects clients and nodes through NATS. Make one with [New]. It is
+// Transport connects clients and nodes through NATS. Make one with [Open]. It is
 // safe for concurrent use.
 type Transport struct {
 	opts        Options
@@ -97,13 +98,15 @@ type Transport struct {
 	running         sync.WaitGroup // reader and watcher
 }
 
-// New connects to NATS and returns a transport that is ready to use. It returns
-// transport.ErrBadOption for options that cannot work, and
+// Open connects to NATS, by ctx's end, and returns a transport that is ready to use. It
+// returns transport.ErrBadOption for options that cannot work, and
 // transport.ErrDisconnected if no server is there; give
 // nats.RetryOnFailedConnect to wait for one instead.
-func New(opts Options) (*Transport, error) { return newTransport(opts, backlog) }
+func Open(ctx context.Context, opts Options) (*Transport, error) {
+	return open(ctx, opts, backlog)
+}
 
-func newTransport(opts Options, backlog int) (*Transport, error) {
+func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(); err != nil {
 		return nil, err
@@ -131,24 +134,29 @@ func newTransport(opts Options, backlog int) (*Transport, error) {
 	t.requestRoom.init(opts.MaxBufferedBytes)
 	t.replyRoom.init(opts.MaxBufferedBytes)
 	t.waits.limit = t.replyRoom.limit
-	if err := t.connect(); err != nil {
+	if err := t.connect(ctx); err != nil {
 		return nil, err
 	}
 	return t, nil
 }
 
-func (t *Transport) connect() (err error) {
+func (t *Transport) connect(ctx context.Context) (err error) {
 	t.nc = t.opts.Conn
 	if t.nc == nil {
 		options := append([]nats.Option{
-			nats.Name(t.opts.name()),
+			nats.Name(natsdial.Name(t.opts.Name)),
 			nats.MaxReconnects(-1),
 			nats.FlusherTimeout(writeTimeout),
 			nats.ReconnectOnFlusherError(),
 			nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // t.listen; by default nats.go prints
 		}, t.opts.NATSOptions...)
-		if t.nc, err = nats.Connect(t.opts.URL, options...); err != nil {
-			return transport.Errorf(transport.ErrDisconnected, "connecting to %s: %v", redact(t.opts.URL), bare(err))
+		if t.nc, err = natsdial.Dial(ctx, t.opts.URL, options); ctx.Err() != nil {
+			if err == nil { // at the same moment
+				t.nc.Close()
+			}
+			return transport.ContextError(ctx.Err(), transport.NotSent)
+		} else if err != nil {
+			return transport.Errorf(transport.ErrDisconnected, "connecting to %s: %v", natsdial.Redact(t.opts.URL), bare(err))
 		}
 	}
 	t.inbox = t.nc.NewInbox()
@@ -156,7 +164,7 @@ func (t *Transport) connect() (err error) {
 	t.who = t.inbox + ".who"
 	t.listen()
 	changes := t.nc.StatusChanged()
-	if err = t.openInbox(changes); err != nil {
+	if err = t.openInbox(ctx, changes); err != nil {
 		t.disconnect(changes)
 		return err
 	}
@@ -166,7 +174,7 @@ func (t *Transport) connect() (err error) {
 }
 
 // openInbox subscribes to the replies.
-func (t *Transport) openInbox(changes chan nats.Status) (err error) {
+func (t *Transport) openInbox(ctx context.Context, changes chan nats.Status) (err error) {
 	if err = t.opts.fits(t.nc, t.inboxPrefix); err != nil {
 		return err
 	}
@@ -180,7 +188,7 @@ func (t *Transport) openInbox(changes chan nats.Status) (err error) {
 	if t.look(changes); !t.up.Load() {
 		return nil // nats.RetryOnFailedConnect: the watcher tells when it is there
 	}
-	if err = t.subscribed(context.Background(), before, &t.inboxDenied); err != nil {
+	if err = t.subscribed(ctx, before, &t.inboxDenied); err != nil {
 		_ = t.inboxSub.Unsubscribe()
 	}
 	return err
@@ -192,14 +200,6 @@ func bare(err error) error {
 		return e.Err
 	}
 	return err
-}
-
-// redact keeps passwords out of errors.
-func redact(servers string) string {
-	if at := strings.LastIndexByte(servers, '@'); at >= 0 {
-		return "..." + servers[at:]
-	}
-	return servers
 }
 
 // Dispatcher implements [transport.Dispatched].

@@ -39,8 +39,8 @@ func TestPrefixesAreApart(t *testing.T) {
 	names := []string{"", "blue", "blue.green", "clstr2"}
 	var nodes, clients []*natstransport.Transport
 	for i, prefix := range names {
-		node := connect(t, natstransport.Options{URL: url, SubjectPrefix: prefix})
-		clients = append(clients, connect(t, natstransport.Options{URL: url, SubjectPrefix: prefix}))
+		node := connect(t, natstransport.Options{URL: url, Prefix: prefix})
+		clients = append(clients, connect(t, natstransport.Options{URL: url, Prefix: prefix}))
 		if i > 0 {
 			nodes = append(nodes, node)
 			serve(t, node, 7, func(context.Context, transport.Envelope) ([]byte, error) { return []byte(prefix), nil })

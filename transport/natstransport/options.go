@@ -4,13 +4,12 @@ package natstransport
 
 import (
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -18,8 +17,8 @@ import (
 // DefaultMaxBufferedBytes is the default of [Options.MaxBufferedBytes].
 const DefaultMaxBufferedBytes = 64 << 20
 
-// DefaultSubjectPrefix is the first token of a cluster's subjects.
-const DefaultSubjectPrefix = "clstr"
+// DefaultPrefix is the first token of a cluster's subjects.
+const DefaultPrefix = "clstr"
 
 // Options configures a transport. URL or Conn is required.
 type Options struct {
@@ -31,7 +30,7 @@ type Options struct {
 	// a client's the name of its service. At most 256 bytes. Not with Conn.
 	// Empty = the program's name and the host's, as in "billing@host-1".
 	Name string
-	// NATSOptions are added to the connection that New makes: credentials, TLS,
+	// NATSOptions are added to the connection that Open makes: credentials, TLS,
 	// names, handlers, anything of nats.go but nats.NoEcho. Not with Conn.
 	// Give each user an inbox prefix of its own, nats.CustomInboxPrefix("_INBOX.alice"),
 	// and let it subscribe to _INBOX.alice.> only: a user that may subscribe to all of
@@ -43,9 +42,9 @@ type Options struct {
 	// open. Until then its error handler is ours, which calls the one that it had.
 	// It must echo (no nats.NoEcho).
 	Conn *nats.Conn
-	// SubjectPrefix separates the clusters of one NATS account. One or more
+	// Prefix separates the clusters of one NATS account. One or more
 	// tokens, separated by dots. Empty = "clstr".
-	SubjectPrefix string
+	Prefix string
 	// Log gets what has no caller to tell. nil = slog.Default().
 	Log *slog.Logger
 
@@ -68,21 +67,6 @@ type Options struct {
 	MaxBufferedBytes int
 }
 
-// maxName bounds [Options.Name].
-const maxName = 256
-
-// name is what the server knows the connection by.
-func (o Options) name() string {
-	if o.Name != "" {
-		return "clstr " + o.Name
-	}
-	name := "clstr " + filepath.Base(os.Args[0])
-	if host, err := os.Hostname(); err == nil {
-		name += "@" + host
-	}
-	return name
-}
-
 // fits refuses a connection that cannot serve.
 func (o Options) fits(nc *nats.Conn, inboxPrefix string) error {
 	if nc.Opts.NoEcho {
@@ -91,15 +75,15 @@ func (o Options) fits(nc *nats.Conn, inboxPrefix string) error {
 	if len(inboxPrefix) > maxInboxPrefix {
 		return transport.Errorf(transport.ErrBadOption, "the connection's inbox prefix has %d bytes: at most %d allowed", len(inboxPrefix), maxInboxPrefix)
 	}
-	if strings.HasPrefix(o.SubjectPrefix+".", inboxPrefix) || strings.HasPrefix(inboxPrefix, o.SubjectPrefix+".") {
-		return transport.Errorf(transport.ErrBadOption, "SubjectPrefix %q: must be apart from the connection's inboxes %s*", o.SubjectPrefix, inboxPrefix)
+	if strings.HasPrefix(o.Prefix+".", inboxPrefix) || strings.HasPrefix(inboxPrefix, o.Prefix+".") {
+		return transport.Errorf(transport.ErrBadOption, "Prefix %q: must be apart from the connection's inboxes %s*", o.Prefix, inboxPrefix)
 	}
 	return nil
 }
 
 func (o Options) withDefaults() Options {
-	if o.SubjectPrefix == "" {
-		o.SubjectPrefix = DefaultSubjectPrefix
+	if o.Prefix == "" {
+		o.Prefix = DefaultPrefix
 	}
 	o.Log = sparse.New(o.Log)
 	if o.MaxBufferedBytes == 0 {
@@ -125,15 +109,15 @@ func (o Options) validate() error {
 	case o.MaxBufferedBytes < -1:
 		return transport.Errorf(transport.ErrBadOption, "MaxBufferedBytes %d: -1 (unlimited), 0 (default) or more", o.MaxBufferedBytes)
 	case o.Conn != nil && o.Name != "":
-		return transport.Errorf(transport.ErrBadOption, "Name %.64q is for a connection that New makes, not for Conn: name that one with nats.Name", o.Name)
-	case len(o.Name) > maxName:
-		return transport.Errorf(transport.ErrBadOption, "Name of %d bytes: at most %d allowed", len(o.Name), maxName)
+		return transport.Errorf(transport.ErrBadOption, "Name %.64q is for a connection that Open makes, not for Conn: name that one with nats.Name", o.Name)
+	case len(o.Name) > natsdial.MaxName:
+		return transport.Errorf(transport.ErrBadOption, "Name of %d bytes: at most %d allowed", len(o.Name), natsdial.MaxName)
 	case o.Conn != nil && len(o.NATSOptions) > 0:
-		return transport.Errorf(transport.ErrBadOption, "NATSOptions are for a connection that New makes, not for Conn")
+		return transport.Errorf(transport.ErrBadOption, "NATSOptions are for a connection that Open makes, not for Conn")
 	}
-	for token := range strings.SplitSeq(o.SubjectPrefix, ".") {
+	for token := range strings.SplitSeq(o.Prefix, ".") {
 		if token == "" || strings.ContainsAny(token, " \t\r\n*>") || strings.HasPrefix(token, "$") || token == "_INBOX" {
-			return transport.Errorf(transport.ErrBadOption, "SubjectPrefix %q: tokens separated by dots, without spaces, wildcards, $ and _INBOX", o.SubjectPrefix)
+			return transport.Errorf(transport.ErrBadOption, "Prefix %q: tokens separated by dots, without spaces, wildcards, $ and _INBOX", o.Prefix)
 		}
 	}
 	return o.limits().Validate()

@@ -212,12 +212,12 @@ func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, box 
 // subjectOf is that of a shard's owner in an epoch; 0 where the list of shards is
 // fixed.
 func (t *Transport) subjectOf(shard uint32, epoch uint64) string {
-	return t.opts.SubjectPrefix + ".s." + strconv.FormatUint(uint64(shard), 10) + "." + strconv.FormatUint(epoch, 10)
+	return t.opts.Prefix + ".s." + strconv.FormatUint(uint64(shard), 10) + "." + strconv.FormatUint(epoch, 10)
 }
 
 // ownerOf undoes subjectOf.
 func (t *Transport) ownerOf(subject string) (shard uint32, epoch uint64, ok bool) {
-	rest, ok := strings.CutPrefix(subject, t.opts.SubjectPrefix+".s.")
+	rest, ok := strings.CutPrefix(subject, t.opts.Prefix+".s.")
 	if !ok {
 		return 0, 0, false
 	}

@@ -80,7 +80,7 @@ func TestUnsubscribeWhileDown(t *testing.T) {
 func TestCloseWhileDown(t *testing.T) {
 	testkit.CheckLeaks(t)
 	srv := testkit.StartNATSServer(t, nil)
-	tr, err := natstransport.New(natstransport.Options{URL: srv.URL(), NATSOptions: soon(), Log: silent})
+	tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: srv.URL(), NATSOptions: soon(), Log: silent})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestNoServer(t *testing.T) {
 	testkit.CheckLeaks(t)
 	srv := testkit.StartNATSServer(t, nil)
 	srv.Stop()
-	_, err := natstransport.New(natstransport.Options{URL: "nats://user:secret@" + srv.URL()[len("nats://"):], Log: silent})
+	_, err := natstransport.Open(t.Context(), natstransport.Options{URL: "nats://user:secret@" + srv.URL()[len("nats://"):], Log: silent})
 	failed(t, err, transport.ErrDisconnected, transport.NotSent)
 	if text := err.Error(); containsAny(text, "secret", "user") {
 		t.Errorf("the error tells the password: %s", text)

@@ -24,7 +24,7 @@ import (
 
 func TestUserAndPassword(t *testing.T) {
 	url := testkit.StartNATSServer(t, &server.Options{Username: "u", Password: "p"}).URL()
-	_, err := natstransport.New(natstransport.Options{URL: url, Log: silent})
+	_, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Log: silent})
 	failed(t, err, transport.ErrDisconnected, transport.NotSent)
 	tr := connect(t, natstransport.Options{URL: url, NATSOptions: []nats.Option{nats.UserInfo("u", "p")}})
 	serve(t, tr, 7, echo)
@@ -36,7 +36,7 @@ func TestTLS(t *testing.T) {
 	url := testkit.StartNATSServer(t, &server.Options{
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, TLSTimeout: 10,
 	}).URL()
-	_, err := natstransport.New(natstransport.Options{URL: url, Log: silent})
+	_, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Log: silent})
 	failed(t, err, transport.ErrDisconnected, transport.NotSent) // nobody it trusts
 	tr := connect(t, natstransport.Options{URL: url, NATSOptions: []nats.Option{
 		nats.Secure(&tls.Config{RootCAs: pool, ServerName: "clstr.test", MinVersion: tls.VersionTLS12}),
@@ -238,12 +238,12 @@ func TestInboxesApart(t *testing.T) {
 		}
 	}
 
-	_, err := natstransport.New(natstransport.Options{URL: url, Log: silent, NATSOptions: []nats.Option{nats.UserInfo("alice", "p")}})
+	_, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Log: silent, NATSOptions: []nats.Option{nats.UserInfo("alice", "p")}})
 	failed(t, err, transport.ErrNotPermitted, transport.NotStarted) // without the prefix
 }
 
 // Who may not hear replies is told at once, and not by each request's deadline.
 func TestInboxNotPermitted(t *testing.T) {
-	_, err := natstransport.New(natstransport.Options{URL: restricted(t), Log: silent, NATSOptions: []nats.Option{nats.UserInfo("deaf", "p")}})
+	_, err := natstransport.Open(t.Context(), natstransport.Options{URL: restricted(t), Log: silent, NATSOptions: []nats.Option{nats.UserInfo("deaf", "p")}})
 	failed(t, err, transport.ErrNotPermitted, transport.NotStarted)
 }

@@ -38,7 +38,7 @@ func (t *Transport) Layout(ctx context.Context) (numShards uint32, seed string, 
 	case ctx.Err() != nil:
 		return 0, "", transport.ContextError(ctx.Err(), transport.NotSent)
 	}
-	return 0, "", transport.Errorf(transport.ErrTransportNoShardSubscriber, "no node of a live cluster answers at %s.who", t.opts.SubjectPrefix).WithOutcome(transport.NotSent)
+	return 0, "", transport.Errorf(transport.ErrTransportNoShardSubscriber, "no node of a live cluster answers at %s.who", t.opts.Prefix).WithOutcome(transport.NotSent)
 }
 
 // askNodes asks for the owners of shards from first on, until a node gives an answer
@@ -50,7 +50,7 @@ func (t *Transport) askNodes(ctx context.Context, first uint32, good func(*wire.
 	ask := wire.AppendOwners(nil, &wire.Owners{First: first})
 	for ctx.Err() == nil && !t.closed.Load() {
 		try, end := context.WithTimeout(ctx, askAgain)
-		m, err := t.nc.RequestWithContext(try, t.opts.SubjectPrefix+".who", ask)
+		m, err := t.nc.RequestWithContext(try, t.opts.Prefix+".who", ask)
 		if err == nil {
 			if told, err = wire.DecodeOwners(m.Data); err == nil && good(&told) {
 				end()

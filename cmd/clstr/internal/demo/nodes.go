@@ -81,7 +81,7 @@ func Start(ctx context.Context, url, prefix string, o Options) (*Node, error) {
 	}
 	n.store, err = natsstore.Open(ctx, natsstore.Options{URL: url, Prefix: prefix, Name: o.Name, Memory: true, Log: log})
 	if err == nil {
-		n.tr, err = natstransport.New(natstransport.Options{Conn: n.nc, SubjectPrefix: prefix, Log: log})
+		n.tr, err = natstransport.Open(ctx, natstransport.Options{Conn: n.nc, Prefix: prefix, Log: log})
 	}
 	if err != nil {
 		if n.store != nil {

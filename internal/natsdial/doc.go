@@ -1,0 +1,2 @@
+// Package natsdial is what the packages that connect to NATS share.
+package natsdial

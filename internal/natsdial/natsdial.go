@@ -1,0 +1,62 @@
+// How a connection to NATS is made and named
+
+package natsdial
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Dial is nats.Connect that ends with its context.
+func Dial(ctx context.Context, url string, options []nats.Option) (*nats.Conn, error) {
+	type result struct {
+		nc  *nats.Conn
+		err error
+	}
+	dialed := make(chan result)
+	go func() { // ends with the connection's timeout for each server
+		nc, err := nats.Connect(url, options...)
+		select {
+		case dialed <- result{nc, err}:
+		case <-ctx.Done(): // nobody waits any more
+			if nc != nil {
+				nc.Close()
+			}
+		}
+	}()
+	select {
+	case r := <-dialed:
+		return r.nc, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// MaxName is how many bytes a given name may have: the server sends it with each
+// report of its connections.
+const MaxName = 256
+
+// Name is what the server shows to operators: the given name, or the program's and the
+// host's.
+func Name(given string) string {
+	if given != "" {
+		return "clstr " + given
+	}
+	name := "clstr " + filepath.Base(os.Args[0])
+	if host, err := os.Hostname(); err == nil {
+		name += "@" + host
+	}
+	return name
+}
+
+// Redact keeps passwords out of errors.
+func Redact(servers string) string {
+	if at := strings.LastIndexByte(servers, '@'); at >= 0 {
+		return "..." + servers[at:]
+	}
+	return servers
+}
