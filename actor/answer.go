@@ -10,7 +10,8 @@ import (
 // or from a goroutine. The method may answer at once, or keep the [Answer] and return
 // nil. An error of its is the answer. The key stays active while it owes an answer,
 // until the caller's deadline or the node's handler timeout at the latest. If the entity
-// panics meanwhile, the caller is told at once.
+// panics, passivates itself or is stopped by its process id meanwhile, the caller is told
+// at once that the request may have run.
 //
 // In a planned move an answer that is owed holds the shard up, and the message that
 // would cause it is refused meanwhile. So the entity hears of the move ([OnDrain]), and

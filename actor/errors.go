@@ -41,6 +41,8 @@ var (
 	ErrEncode = errors.New("reply does not marshal")
 	// ErrPanicked: the key owed the answer, and has panicked since. The message has run.
 	ErrPanicked = errors.New("the key has panicked")
+	// ErrForgotten: the key's actor has ended, and owed the answer. The message has run.
+	ErrForgotten = errors.New("the key's actor has ended")
 )
 
 // Failure is an error of this package: one of those above, with its details. Why alone

@@ -60,12 +60,25 @@ func (c *cell) answered(call Call) {
 
 // breaks answers what an actor owes that has panicked: it has forgotten.
 func (c *cell) breaks() {
-	c.mu.Lock()
-	open := slices.Collect(maps.Keys(c.open))
-	c.mu.Unlock()
-	for _, call := range open {
+	for _, call := range c.openCalls() {
 		call.Fail(failure(ErrPanicked, nil, "key %.64q owed the answer", c.key))
 	}
+}
+
+// forgets answers what an incarnation owes that has ended. What has had no effect goes
+// to the next one.
+func (c *cell) forgets() {
+	for _, call := range c.openCalls() {
+		if !call.HandBack() {
+			call.Fail(failure(ErrForgotten, nil, "key %.64q owed the answer", c.key))
+		}
+	}
+}
+
+func (c *cell) openCalls() []Call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.open))
 }
 
 // owed is the calls that the key has yet to hear of, of those that a drain waits for.

@@ -128,6 +128,7 @@ func (s *shard) terminated(ctx pactor.Context, who *PID) {
 		return // a child that is not a key's
 	}
 	h := s.host
+	c.forgets() // before the next one, which may owe answers of its own
 	s.mu.Lock()
 	c.mu.Lock()
 	c.mail.take(isOwn)                       // nothing to the next one

@@ -55,6 +55,7 @@ var codes = []struct{ from, to error }{
 	{actor.ErrDecode, transport.ErrDecode},
 	{actor.ErrEncode, transport.ErrReply},
 	{actor.ErrPanicked, transport.ErrPanicked},
+	{actor.ErrForgotten, transport.ErrDraining},
 }
 
 // coded makes the error of a call of what package actor says of it. It goes by what
@@ -82,6 +83,8 @@ func coded(key string, err error) *transport.Error {
 		e := told(code, f).WithCause(f.Cause)
 		e.RetryAfter = f.RetryAfter
 		return e
+	case f.Why == actor.ErrForgotten:
+		return told(code, f).WithOutcome(transport.MaybeRan)
 	case f.Detail() == "":
 		return transport.Errorf(code, "key %.64q: %v", key, f.Why)
 	default:
