@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -16,28 +15,21 @@ import (
 	"github.com/clstr-go/clstr/membership/natsstore"
 )
 
-// app is one run of the command.
+// app is one run of the command: a way to a cluster, and a place for what it says.
 type app struct {
-	in       io.Reader
-	out, err io.Writer
-	getenv   func(string) string
-
-	nats    natsctx.Flags
-	prefix  string
-	timeout time.Duration
-	json    bool
-	outTerm terminal
-	errTerm terminal
-	began   bool // a command has: what fails before is a matter of usage
-
-	// connect finds the cluster's records; tests prepare them.
-	connect func(ctx context.Context) (*session, error)
-	now     func() time.Time
+	reach
+	output
+	in    io.Reader
+	now   func() time.Time
+	began bool // a command has begun: what fails before that is a matter of usage
 }
 
+// subcommand is one of the command's own, with its flags.
+type subcommand interface{ command() *cobra.Command }
+
 func newApp(in io.Reader, out, err io.Writer, getenv func(string) string) *app {
-	a := &app{in: in, out: out, err: err, getenv: getenv, now: time.Now}
-	a.outTerm, a.errTerm = terminalOf(out, getenv), terminalOf(err, getenv)
+	a := &app{in: in, now: time.Now, reach: reach{getenv: getenv}}
+	a.output = output{out: out, err: err, outTerm: terminalOf(out, getenv), errTerm: terminalOf(err, getenv)}
 	a.connect = a.control
 	return a
 }
@@ -57,7 +49,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 		}
 		err = f
 	}
-	return a.fail(err)
+	return a.fail(a.failed(err))
 }
 
 func (a *app) root() *cobra.Command {
@@ -93,7 +85,12 @@ NATS_URL, --server, --creds. More in: clstr help connection`,
 	_ = root.RegisterFlagCompletionFunc("context", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return natsctx.Names(a.getenv), cobra.ShellCompDirectiveNoFileComp
 	}) // fails for a flag that is not there
-	root.AddCommand(a.nodes(), a.shards(), a.where(), a.plan(), a.drain(), a.request(), a.notify(), a.demo(), a.version())
+	for _, c := range []subcommand{
+		&nodesCmd{app: a}, &shardsCmd{app: a}, &whereCmd{app: a}, &planCmd{app: a}, &drainCmd{app: a},
+		&requestCmd{call{app: a}}, &notifyCmd{call: call{app: a}}, &demoCmd{app: a}, &versionCmd{app: a},
+	} {
+		root.AddCommand(c.command())
+	}
 	root.AddCommand(topics()...)
 	finish(root)
 	return root
@@ -105,21 +102,4 @@ func (a *app) begin(cmd *cobra.Command, _ []string) error {
 	}
 	a.began = true
 	return nil
-}
-
-// bounded is the context of what must be answered within --timeout.
-func (a *app) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, a.timeout)
-}
-
-// emit prints v as JSON, if that is asked for, or else as text does.
-func (a *app) emit(v any, text func(w io.Writer)) error {
-	if !a.json {
-		text(a.out)
-		return nil
-	}
-	enc := json.NewEncoder(a.out)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
 }

@@ -21,9 +21,9 @@ type bar struct {
 	drawn bool
 }
 
-func (a *app) newBar(label string) *bar {
-	b := &bar{w: a.err, term: a.errTerm, label: label, began: a.now(), now: a.now, tenth: -1}
-	if a.json {
+func newBar(o *output, now func() time.Time, label string) *bar {
+	b := &bar{w: o.err, term: o.errTerm, label: label, began: now(), now: now, tenth: -1}
+	if o.json {
 		b.w = nil
 	}
 	return b

@@ -22,8 +22,12 @@ import (
 // leastShow is the shortest time in which there is something to see.
 const leastShow = 3 * time.Second
 
-func (a *app) demo() *cobra.Command {
-	var length time.Duration
+type demoCmd struct {
+	*app
+	length time.Duration
+}
+
+func (c *demoCmd) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show a cluster whose nodes come and go, all in this process",
@@ -50,13 +54,14 @@ The last line: at_ms, end (true), answered, failed, longest_ms (of all).`,
   clstr demo --for 12s --json`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return a.runDemo(cmd.Context(), length) },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
 	}
-	cmd.Flags().DurationVar(&length, "for", 30*time.Second, "how long it runs, at least 3s")
+	cmd.Flags().DurationVar(&c.length, "for", 30*time.Second, "how long it runs, at least 3s")
 	return cmd
 }
 
-func (a *app) runDemo(ctx context.Context, length time.Duration) (err error) {
+func (c *demoCmd) run(ctx context.Context) (err error) {
+	length := c.length
 	if length < leastShow {
 		return &failure{exit: exitUsage, code: "usage", msg: fmt.Sprintf("--for %v: at least %v", length, leastShow)}
 	}
@@ -80,7 +85,7 @@ func (a *app) runDemo(ctx context.Context, length time.Duration) (err error) {
 	if err != nil {
 		return err
 	}
-	s := a.newScreen(server.URL, length)
+	s := newScreen(&c.output, server.URL, length)
 	show, err := demo.NewShow(ctx, server.URL, natsstore.DefaultPrefix, store, s.event, "a", "b", "c")
 	if err != nil {
 		return err
@@ -98,8 +103,8 @@ func (a *app) runDemo(ctx context.Context, length time.Duration) (err error) {
 	tick := time.NewTicker(s.every)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		if c, err := view.Load(ctx, store); err == nil {
-			s.frame(c, load)
+		if seen, err := view.Load(ctx, store); err == nil {
+			s.frame(seen, load)
 		}
 		select {
 		case <-tick.C:

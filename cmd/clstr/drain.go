@@ -34,14 +34,13 @@ type drainJSON struct {
 	Probes      *probesJSON    `json:"probes,omitempty"`
 }
 
-// drainFlags are the command's.
-type drainFlags struct {
+type drainCmd struct {
+	*app
 	wait         time.Duration
 	force, probe bool
 }
 
-func (a *app) drain() *cobra.Command {
-	var f drainFlags
+func (c *drainCmd) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drain NODE",
 		Short: "Ask a node to hand over its shards and leave, and watch it",
@@ -90,20 +89,20 @@ answered, failed, codes (failures by code), longest_ms.`,
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return a.nodeNames(cmd, args, start)
+			return c.nodeNames(cmd, args, start)
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return a.runDrain(cmd.Context(), args[0], f) },
+		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args[0]) },
 	}
-	cmd.Flags().DurationVar(&f.wait, "wait", 5*time.Minute, "how long to wait for the node to leave; 0 only asks")
-	cmd.Flags().BoolVar(&f.force, "force", false, "even if no other node can take the shards")
-	cmd.Flags().BoolVar(&f.probe, "probe", false, "send requests to the shards as they move, and report them")
+	cmd.Flags().DurationVar(&c.wait, "wait", 5*time.Minute, "how long to wait for the node to leave; 0 only asks")
+	cmd.Flags().BoolVar(&c.force, "force", false, "even if no other node can take the shards")
+	cmd.Flags().BoolVar(&c.probe, "probe", false, "send requests to the shards as they move, and report them")
 	return cmd
 }
 
-func (a *app) runDrain(ctx context.Context, name string, f drainFlags) error {
-	asking, cancel := a.bounded(ctx)
+func (c *drainCmd) run(ctx context.Context, name string) error {
+	asking, cancel := c.bounded(ctx)
 	defer cancel()
-	s, err := a.connect(asking)
+	s, err := c.connect(asking)
 	if err != nil {
 		return err
 	}
@@ -113,32 +112,32 @@ func (a *app) runDrain(ctx context.Context, name string, f drainFlags) error {
 		return err
 	}
 	defer d.Close()
-	c, err := view.Load(asking, s.store)
+	seen, err := view.Load(asking, s.store)
 	if err != nil {
 		return err
 	}
-	n, err := c.Node(name)
+	n, err := seen.Node(name)
 	if err != nil {
 		return err
 	}
-	if n.State == membership.Active && c.Takers() == 1 && !f.force {
+	if n.State == membership.Active && seen.Takers() == 1 && !c.force {
 		return &failure{exit: exitRefused, code: "refused", msg: fmt.Sprintf("node %s is the only one that takes shards: no node would serve them", n.Name),
 			hint: "start another node first, or use --force"}
 	}
 	var p *probing
-	if f.probe {
-		if p, err = a.startProbing(ctx, asking, c, n); err != nil {
+	if c.probe {
+		if p, err = c.startProbing(ctx, asking, seen, n); err != nil {
 			return err
 		}
 		defer p.stop()
 	}
-	began := a.now()
+	began := c.now()
 	if err := d.Ask(asking, n.Ref); err != nil {
 		return err
 	}
 	report := drainer.Report{State: membership.Leaving}
-	if f.wait > 0 {
-		report, err = a.watchDrain(ctx, d, f.wait)
+	if c.wait > 0 {
+		report, err = c.watch(ctx, d)
 		if err != nil {
 			return err
 		}
@@ -146,7 +145,7 @@ func (a *app) runDrain(ctx context.Context, name string, f drainFlags) error {
 	out := drainJSON{
 		Node: n.Name, Incarnation: n.Incarnation, State: report.State, Moved: report.Moved(), To: report.To,
 		Released: report.Released, Claimed: report.Claimed, PauseMs: summary(report.Pauses),
-		Parked: report.Cost.Parked, Dropped: report.Cost.Dropped, Lost: report.Cost.Lost, Since: report.Since, TookMs: ms(a.now().Sub(began)),
+		Parked: report.Cost.Parked, Dropped: report.Cost.Dropped, Lost: report.Cost.Lost, Since: report.Since, TookMs: ms(c.now().Sub(began)),
 	}
 	if out.To == nil {
 		out.To = map[string]int{}
@@ -154,7 +153,7 @@ func (a *app) runDrain(ctx context.Context, name string, f drainFlags) error {
 	if p != nil {
 		out.Probes = p.stop()
 	}
-	if err := a.emit(out, func(w io.Writer) { out.print(w, a.outTerm, n) }); err != nil || out.Lost == 0 {
+	if err := c.emit(out, func(w io.Writer) { out.print(w, c.outTerm, n) }); err != nil || out.Lost == 0 {
 		return err
 	}
 	return &failure{exit: exitLost, code: "lost",
@@ -162,10 +161,10 @@ func (a *app) runDrain(ctx context.Context, name string, f drainFlags) error {
 		hint: "its log names the shards; a longer NodeOptions.DrainTimeout gives calls more time"}
 }
 
-// watchDrain waits for the end and shows how far it is.
-func (a *app) watchDrain(ctx context.Context, d *drainer.Drainer, wait time.Duration) (drainer.Report, error) {
-	bar := a.newBar("draining " + shortRef(d.Ref()))
-	waiting, cancel := context.WithTimeout(ctx, wait)
+// watch waits for the end and shows how far it is.
+func (c *drainCmd) watch(ctx context.Context, d *drainer.Drainer) (drainer.Report, error) {
+	bar := newBar(&c.output, c.now, "draining "+shortRef(d.Ref()))
+	waiting, cancel := context.WithTimeout(ctx, c.wait)
 	report, err := d.Wait(waiting, bar.show)
 	over := waiting.Err() != nil
 	cancel()
@@ -177,7 +176,7 @@ func (a *app) watchDrain(ctx context.Context, d *drainer.Drainer, wait time.Dura
 		return report, &failure{exit: exitFailure, code: "interrupted", msg: fmt.Sprintf("interrupted: node %s goes on leaving", d.Ref().Name)}
 	case over:
 		return report, &failure{exit: exitUnfinished, code: "unfinished",
-			msg:  fmt.Sprintf("node %s is still leaving after %v: %d shards have moved, %d have not, %d calls were lost", d.Ref().Name, wait, report.Moved(), report.Remaining, report.Cost.Lost),
+			msg:  fmt.Sprintf("node %s is still leaving after %v: %d shards have moved, %d have not, %d calls were lost", d.Ref().Name, c.wait, report.Moved(), report.Remaining, report.Cost.Lost),
 			hint: "it goes on leaving: clstr nodes shows how far it is, and clstr drain watches it again"}
 	}
 	return report, err

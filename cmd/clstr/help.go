@@ -84,7 +84,9 @@ type versionJSON struct {
 	Platform string `json:"platform"`
 }
 
-func (a *app) version() *cobra.Command {
+type versionCmd struct{ *app }
+
+func (c *versionCmd) command() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Say which clstr this is",
@@ -96,7 +98,7 @@ differed from the commit), go, platform.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
 			v := built()
-			return a.emit(v, func(w io.Writer) { fmt.Fprintln(w, v) })
+			return c.emit(v, func(w io.Writer) { fmt.Fprintln(w, v) })
 		},
 	}
 }

@@ -37,8 +37,12 @@ type nodeJSON struct {
 	DeclaredBy  string   `json:"declared_dead_by"`
 }
 
-func (a *app) nodes() *cobra.Command {
-	var all bool
+type nodesCmd struct {
+	*app
+	all bool
+}
+
+func (c *nodesCmd) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "nodes",
 		Short: "List the nodes: state, shards, weight, zone, version, last renewal",
@@ -62,21 +66,21 @@ if not known), declared_dead_by (name.incarnation).`,
   clstr nodes --json | jq -r '.nodes[] | select(.state == "active") | .name'`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return a.runNodes(cmd.Context(), all) },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "also list nodes that have left or died")
+	cmd.Flags().BoolVar(&c.all, "all", false, "also list nodes that have left or died")
 	return cmd
 }
 
-func (a *app) runNodes(ctx context.Context, all bool) error {
-	ctx, cancel := a.bounded(ctx)
+func (c *nodesCmd) run(ctx context.Context) error {
+	ctx, cancel := c.bounded(ctx)
 	defer cancel()
-	s, err := a.connect(ctx)
+	s, err := c.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	c, err := view.Load(ctx, s.store)
+	seen, err := view.Load(ctx, s.store)
 	if err != nil {
 		return err
 	}
@@ -84,11 +88,11 @@ func (a *app) runNodes(ctx context.Context, all bool) error {
 	if s.renewals != nil {
 		ages, _ = s.renewals(ctx) // without them the table says so
 	}
-	out := nodesJSON{a.prefix, c.Layout.NumShards, c.Layout.Seed, []nodeJSON{}}
+	out := nodesJSON{c.prefix, seen.Layout.NumShards, seen.Layout.Seed, []nodeJSON{}}
 	rows := [][]string{{"NAME", "INCARNATION", "STATE", "SHARDS", "WEIGHT", "ZONE", "VERSION", "RENEWED"}}
 	hidden := 0
-	for _, n := range c.Nodes {
-		if n.Gone() && n.Owns == 0 && !all {
+	for _, n := range seen.Nodes {
+		if n.Gone() && n.Owns == 0 && !c.all {
 			hidden++
 			continue
 		}
@@ -109,11 +113,11 @@ func (a *app) runNodes(ctx context.Context, all bool) error {
 		out.Nodes = append(out.Nodes, j)
 		rows = append(rows, []string{n.Name, short(n.Incarnation), state, shards, weight(n.Weight), n.Zone, n.Version, renewed})
 	}
-	return a.emit(out, func(w io.Writer) {
-		a.outTerm.print(w, table{rows, paintNode})
+	return c.emit(out, func(w io.Writer) {
+		c.outTerm.print(w, table{rows, paintNode})
 		if hidden > 0 {
 			fmt.Fprintln(w)
-			a.outTerm.prose(w, plain, "", fmt.Sprintf("%s left or died not long ago: --all lists them too", count(hidden, "node has", "nodes have")))
+			c.outTerm.prose(w, plain, "", fmt.Sprintf("%s left or died not long ago: --all lists them too", count(hidden, "node has", "nodes have")))
 		}
 	})
 }
@@ -139,20 +143,4 @@ func paintState(state string) style {
 		return red
 	}
 	return dim
-}
-
-// nodeNames completes names of nodes.
-func (a *app) nodeNames(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	a.timeout = min(a.timeout, time.Second) // somebody has pressed a key
-	c, err := a.look(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	var names []string
-	for _, n := range c.Nodes {
-		if !n.Gone() && (len(names) == 0 || names[len(names)-1] != n.Name) {
-			names = append(names, n.Name)
-		}
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
 }

@@ -36,8 +36,12 @@ type flowJSON struct {
 	Shards []uint32 `json:"shards"`
 }
 
-func (a *app) plan() *cobra.Command {
-	var add, remove []string
+type planCmd struct {
+	*app
+	add, remove []string
+}
+
+func (c *planCmd) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan [--remove NODE]... [--add NODE[:WEIGHT]]...",
 		Short: "Say what would move if nodes came or went, before they do",
@@ -57,16 +61,16 @@ if no node takes them), shards.`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			changes, err := parseChanges(add, remove)
+			changes, err := parseChanges(c.add, c.remove)
 			if err != nil {
 				return &failure{exit: exitUsage, code: "usage", msg: err.Error()}
 			}
-			return a.runPlan(cmd.Context(), changes)
+			return c.run(cmd.Context(), changes)
 		},
 	}
-	cmd.Flags().StringArrayVar(&add, "add", nil, "a node that would come, with its weight after a colon (default 1)")
-	cmd.Flags().StringArrayVar(&remove, "remove", nil, "a node that would go")
-	_ = cmd.RegisterFlagCompletionFunc("remove", a.nodeNames) // these fail for flags that are not there
+	cmd.Flags().StringArrayVar(&c.add, "add", nil, "a node that would come, with its weight after a colon (default 1)")
+	cmd.Flags().StringArrayVar(&c.remove, "remove", nil, "a node that would go")
+	_ = cmd.RegisterFlagCompletionFunc("remove", c.nodeNames) // these fail for flags that are not there
 	_ = cmd.RegisterFlagCompletionFunc("add", cobra.NoFileCompletions)
 	return cmd
 }
@@ -91,12 +95,12 @@ func parseChanges(add, remove []string) ([]view.Change, error) {
 	return changes, nil
 }
 
-func (a *app) runPlan(ctx context.Context, changes []view.Change) error {
-	c, err := a.look(ctx)
+func (c *planCmd) run(ctx context.Context, changes []view.Change) error {
+	seen, err := c.look(ctx)
 	if err != nil {
 		return err
 	}
-	p, err := c.Plan(changes)
+	p, err := seen.Plan(changes)
 	var unknown *view.UnknownNodeError
 	switch {
 	case errors.As(err, &unknown):
@@ -104,7 +108,7 @@ func (a *app) runPlan(ctx context.Context, changes []view.Change) error {
 	case err != nil:
 		return &failure{exit: exitUsage, code: "usage", msg: err.Error()}
 	}
-	out := planJSON{c.Layout.NumShards, p.Moves, p.Pending, []balanceJSON{}, []flowJSON{}}
+	out := planJSON{seen.Layout.NumShards, p.Moves, p.Pending, []balanceJSON{}, []flowJSON{}}
 	counts := [][]string{{"NODE", "NOW", "THEN", "CHANGE"}}
 	for _, b := range p.Nodes {
 		out.Nodes = append(out.Nodes, balanceJSON(b))
@@ -115,17 +119,17 @@ func (a *app) runPlan(ctx context.Context, changes []view.Change) error {
 		out.Flows = append(out.Flows, flowJSON(f))
 		moves = append(moves, []string{orNobody(f.From), orNobody(f.To), number(len(f.Shards)), ranges(f.Shards)})
 	}
-	return a.emit(out, func(w io.Writer) {
-		text := fmt.Sprintf("%d of %d shards would move", p.Moves, c.Layout.NumShards)
+	return c.emit(out, func(w io.Writer) {
+		text := fmt.Sprintf("%d of %d shards would move", p.Moves, seen.Layout.NumShards)
 		if p.Pending > 0 && len(changes) > 0 {
 			text += fmt.Sprintf(", %d of them in any case: the cluster has not settled", p.Pending)
 		}
-		a.outTerm.prose(w, plain, "", text)
+		c.outTerm.prose(w, plain, "", text)
 		fmt.Fprintln(w)
-		a.outTerm.print(w, table{rows: counts})
+		c.outTerm.print(w, table{rows: counts})
 		if p.Moves > 0 {
 			fmt.Fprintln(w)
-			a.outTerm.print(w, table{rows: moves})
+			c.outTerm.print(w, table{rows: moves})
 		}
 	})
 }

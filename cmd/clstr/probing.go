@@ -57,14 +57,14 @@ type probing struct {
 
 // startProbing begins, after a request to one shard has shown that the way there
 // is open. ctx ends it; asking bounds the beginning.
-func (a *app) startProbing(ctx, asking context.Context, c *view.Cluster, n *view.Node) (*probing, error) {
-	client, end, err := a.client(asking, c.Layout)
+func (c *drainCmd) startProbing(ctx, asking context.Context, seen *view.Cluster, n *view.Node) (*probing, error) {
+	client, end, err := c.client(asking, seen.Layout)
 	if err != nil {
 		return nil, err
 	}
 	var shards []uint32
-	for i := range c.Shards {
-		if c.Shards[i].Owner == n.Ref {
+	for i := range seen.Shards {
+		if seen.Shards[i].Owner == n.Ref {
 			shards = append(shards, uint32(i))
 		}
 	}
@@ -74,7 +74,7 @@ func (a *app) startProbing(ctx, asking context.Context, c *view.Cluster, n *view
 			return nil, fmt.Errorf("probing before the drain: %w", err)
 		}
 	}
-	p := &probing{client: client, timeout: a.timeout, told: probesJSON{Codes: map[string]int{}}}
+	p := &probing{client: client, timeout: c.timeout, told: probesJSON{Codes: map[string]int{}}}
 	ctx, cancel := context.WithCancel(ctx)
 	p.end = func() { cancel(); p.work.Wait(); end() }
 	for i := range min(probers, len(shards)) {

@@ -9,18 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"strings"
-	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/cmd/clstr/internal/view"
 	"github.com/clstr-go/clstr/sharding"
-	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
 type replyJSON struct {
@@ -35,10 +31,18 @@ type replyJSON struct {
 
 // call is one request or notification.
 type call struct {
+	*app
 	layout          sharding.Layout // NumShards 0: as the records say
 	kind, key, name string
 	payload         string
-	raw, noAck      bool
+	raw             bool
+}
+
+type requestCmd struct{ call }
+
+type notifyCmd struct {
+	call
+	noAck bool
 }
 
 const callHelp = `
@@ -54,9 +58,8 @@ a pause. If the call fails, the exit code is its outcome: clstr help
 exit-codes.
 `
 
-func (a *app) request() *cobra.Command {
-	var c call
-	cmd := a.callCommand(&c, func(ctx context.Context) error { return a.runRequest(ctx, c) })
+func (c *requestCmd) command() *cobra.Command {
+	cmd := c.prepare(c.send)
 	cmd.Use = "request KIND KEY TYPE [JSON|@FILE|-]"
 	cmd.Short = "Send a request to a key, and print the reply"
 	cmd.Long = `Send a request to a key, and print the reply.
@@ -69,9 +72,8 @@ is not JSON.`
 	return cmd
 }
 
-func (a *app) notify() *cobra.Command {
-	var c call
-	cmd := a.callCommand(&c, func(ctx context.Context) error { return a.runNotify(ctx, c) })
+func (c *notifyCmd) command() *cobra.Command {
+	cmd := c.prepare(c.send)
 	cmd.Use = "notify KIND KEY TYPE [JSON|@FILE|-]"
 	cmd.Short = "Send a notification to a key: it is accepted, not answered"
 	cmd.Long = `Send a notification to a key. The command ends when the owner has accepted it
@@ -84,10 +86,14 @@ JSON: kind, key, shard, type, took_ms.`
 	return cmd
 }
 
-func (a *app) callCommand(c *call, run func(context.Context) error) *cobra.Command {
+// sender is how a call goes out; it returns the reply.
+type sender func(ctx context.Context, to *cluster.ScopedClient, data []byte) ([]byte, error)
+
+// prepare makes what both commands have in common.
+func (c *call) prepare(send sender) *cobra.Command {
 	cmd := &cobra.Command{
 		Args:              cobra.RangeArgs(3, 4),
-		ValidArgsFunction: a.kindNames,
+		ValidArgsFunction: c.kindNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.kind, c.key, c.name = args[0], args[1], args[2]
 			if c.kind == "-" {
@@ -96,7 +102,7 @@ func (a *app) callCommand(c *call, run func(context.Context) error) *cobra.Comma
 			if len(args) == 4 {
 				c.payload = args[3]
 			}
-			return run(cmd.Context())
+			return c.run(cmd.Context(), send)
 		},
 	}
 	cmd.Flags().Uint32Var(&c.layout.NumShards, "shards", 0, "the cluster's number of shards (default: read from its records)")
@@ -105,44 +111,40 @@ func (a *app) callCommand(c *call, run func(context.Context) error) *cobra.Comma
 	return cmd
 }
 
-func (a *app) runRequest(ctx context.Context, c call) error {
-	return a.call(ctx, c, func(ctx context.Context, to *cluster.ScopedClient, data []byte) ([]byte, error) {
-		return to.RequestRaw(ctx, c.name, data)
-	})
+func (c *requestCmd) send(ctx context.Context, to *cluster.ScopedClient, data []byte) ([]byte, error) {
+	return to.RequestRaw(ctx, c.name, data)
 }
 
-func (a *app) runNotify(ctx context.Context, c call) error {
-	return a.call(ctx, c, func(ctx context.Context, to *cluster.ScopedClient, data []byte) ([]byte, error) {
-		if !c.noAck {
-			return nil, to.NotifyRaw(ctx, c.name, data)
-		}
-		err := to.NotifyRaw(ctx, c.name, data, cluster.WithoutAck())
-		if err == nil { // what is sent behind it has left this process after it
-			_, err = to.GetNodeInfo(ctx)
-		}
-		return nil, err
-	})
+func (c *notifyCmd) send(ctx context.Context, to *cluster.ScopedClient, data []byte) ([]byte, error) {
+	if !c.noAck {
+		return nil, to.NotifyRaw(ctx, c.name, data)
+	}
+	err := to.NotifyRaw(ctx, c.name, data, cluster.WithoutAck())
+	if err == nil { // what is sent behind it has left this process after it
+		_, err = to.GetNodeInfo(ctx)
+	}
+	return nil, err
 }
 
-func (a *app) call(ctx context.Context, c call, send func(context.Context, *cluster.ScopedClient, []byte) ([]byte, error)) error {
-	data, err := a.data(c)
+func (c *call) run(ctx context.Context, send sender) error {
+	data, err := c.data()
 	if err != nil {
 		return &failure{exit: exitUsage, code: "usage", msg: err.Error()}
 	}
 	if c.layout.NumShards == 0 && c.layout.Seed != "" {
 		return &failure{exit: exitUsage, code: "usage", msg: "--seed goes with --shards"}
 	}
-	ctx, cancel := a.bounded(ctx)
+	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	var kinds []string
 	if c.layout.NumShards == 0 {
-		seen, err := a.look(ctx)
+		seen, err := c.look(ctx)
 		if err != nil {
 			return err
 		}
 		c.layout, kinds = seen.Layout, kindsOf(seen)
 	}
-	client, end, err := a.client(ctx, c.layout)
+	client, end, err := c.client(ctx, c.layout)
 	if err != nil {
 		return err
 	}
@@ -151,7 +153,7 @@ func (a *app) call(ctx context.Context, c call, send func(context.Context, *clus
 	if c.kind != "" {
 		to = client.Kind(c.kind).Key(c.key)
 	}
-	began := a.now()
+	began := c.now()
 	reply, err := send(ctx, to, data)
 	if err != nil {
 		f := callFailed(err)
@@ -160,13 +162,13 @@ func (a *app) call(ctx context.Context, c call, send func(context.Context, *clus
 		}
 		return f
 	}
-	out := replyJSON{Kind: c.kind, Key: c.key, Shard: c.layout.Shard(c.key), Type: c.name, TookMs: ms(a.now().Sub(began))}
+	out := replyJSON{Kind: c.kind, Key: c.key, Shard: c.layout.Shard(c.key), Type: c.name, TookMs: ms(c.now().Sub(began))}
 	if json.Valid(reply) {
 		out.Reply = reply
 	} else {
 		out.ReplyRaw = reply
 	}
-	return a.emit(out, func(w io.Writer) {
+	return c.emit(out, func(w io.Writer) {
 		if len(reply) > 0 {
 			fmt.Fprintf(w, "%s\n", bytes.TrimSuffix(reply, []byte("\n")))
 		}
@@ -174,12 +176,12 @@ func (a *app) call(ctx context.Context, c call, send func(context.Context, *clus
 }
 
 // data is the payload.
-func (a *app) data(c call) (data []byte, err error) {
+func (c *call) data() (data []byte, err error) {
 	switch file, isFile := strings.CutPrefix(c.payload, "@"); {
 	case c.payload == "":
 		return nil, nil
 	case c.payload == "-":
-		data, err = io.ReadAll(a.in)
+		data, err = io.ReadAll(c.in)
 	case isFile:
 		data, err = os.ReadFile(file)
 	default:
@@ -189,47 +191,6 @@ func (a *app) data(c call) (data []byte, err error) {
 		err = fmt.Errorf("the payload is no JSON (--raw sends it all the same): %.60q", data)
 	}
 	return data, err
-}
-
-// client makes a client of the cluster. end closes it.
-func (a *app) client(ctx context.Context, layout sharding.Layout) (client *cluster.Client, end func(), err error) {
-	c, options, err := a.find()
-	if err != nil {
-		return nil, nil, err
-	}
-	quiet := nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}) // the transport says it; nats.go would print
-	nc, err := a.dial(ctx, c, append(options, nats.MaxReconnects(-1), quiet))
-	if err != nil {
-		return nil, nil, err
-	}
-	tr, err := natstransport.Open(ctx, natstransport.Options{Conn: nc, Prefix: a.prefix, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		nc.Close()
-		return nil, nil, err
-	}
-	end = func() { _ = tr.Close(); nc.Close() } // what has not ended ends with the process
-	client, err = cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: layout.NumShards, Seed: layout.Seed})
-	if err != nil {
-		end()
-		return nil, nil, &failure{exit: exitUsage, code: "usage", msg: err.Error()}
-	}
-	return client, end, nil
-}
-
-// kindNames completes the first argument.
-func (a *app) kindNames(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) == 3 {
-		return nil, cobra.ShellCompDirectiveDefault // a file, maybe
-	}
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	a.timeout = min(a.timeout, time.Second)
-	c, err := a.look(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	return kindsOf(c), cobra.ShellCompDirectiveNoFileComp
 }
 
 func kindsOf(c *view.Cluster) []string {

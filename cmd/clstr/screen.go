@@ -55,8 +55,8 @@ type demoNodeJSON struct {
 	Shards int    `json:"shards"`
 }
 
-func (a *app) newScreen(url string, length time.Duration) *screen {
-	s := &screen{w: a.out, json: a.json, term: a.outTerm, every: time.Second, length: length, began: time.Now(), last: time.Now()}
+func newScreen(o *output, url string, length time.Duration) *screen {
+	s := &screen{w: o.out, json: o.json, term: o.outTerm, every: time.Second, length: length, began: time.Now(), last: time.Now()}
 	if s.json {
 		s.term = terminal{}
 		return s

@@ -14,7 +14,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/clstr-go/clstr/cmd/clstr/internal/natsctx"
-	"github.com/clstr-go/clstr/cmd/clstr/internal/view"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/natsstore"
 	"github.com/clstr-go/clstr/transport"
@@ -29,47 +28,22 @@ type session struct {
 	close    func()
 }
 
-// look loads the records and closes the session.
-func (a *app) look(ctx context.Context) (*view.Cluster, error) {
-	ctx, cancel := a.bounded(ctx)
-	defer cancel()
-	s, err := a.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer s.close()
-	return view.Load(ctx, s.store)
-}
-
-// find returns how to connect.
-func (a *app) find() (natsctx.Context, []nats.Option, error) {
-	c, err := natsctx.Find(a.nats, a.getenv)
-	var options []nats.Option
-	if err == nil {
-		options, err = c.Options(a.getenv)
-	}
-	if err != nil {
-		return c, nil, &failure{exit: exitUsage, code: "usage", msg: err.Error(), hint: "see clstr help connection"}
-	}
-	return c, append([]nats.Option{nats.Name("clstr command")}, options...), nil
-}
-
 // control opens the records of a cluster that is there: a store of a prefix that
 // was mistyped would make a bucket.
-func (a *app) control(ctx context.Context) (*session, error) {
-	c, options, err := a.find()
+func (r *reach) control(ctx context.Context) (*session, error) {
+	c, options, err := r.find()
 	if err != nil {
 		return nil, err
 	}
 	if c.InboxPrefix == "" { // what a user has who may use the records
-		options = append(options, nats.CustomInboxPrefix(a.prefix+".ctl"))
+		options = append(options, nats.CustomInboxPrefix(r.prefix+".ctl"))
 	}
-	p, err := a.probe(ctx, c, options)
+	p, err := r.probe(ctx, c, options)
 	if err != nil {
 		return nil, err
 	}
 	store, err := natsstore.Open(ctx, natsstore.Options{
-		URL: c.URL, NATSOptions: options, Prefix: a.prefix, Log: slog.New(slog.DiscardHandler),
+		URL: c.URL, NATSOptions: options, Prefix: r.prefix, Log: slog.New(slog.DiscardHandler),
 		Memory: true, // whatever storage the bucket has
 	})
 	if err != nil {
@@ -87,7 +61,7 @@ type probe struct {
 	asked  time.Time
 }
 
-func (a *app) probe(ctx context.Context, c natsctx.Context, options []nats.Option) (*probe, error) {
+func (r *reach) probe(ctx context.Context, c natsctx.Context, options []nats.Option) (*probe, error) {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	denied := func(_ *nats.Conn, _ *nats.Subscription, err error) { // the server answers nothing else
@@ -95,11 +69,11 @@ func (a *app) probe(ctx context.Context, c natsctx.Context, options []nats.Optio
 			end(transport.Errorf(transport.ErrNotPermitted, "%v", err))
 		}
 	}
-	nc, err := a.dial(ctx, c, append(options, nats.ErrorHandler(denied), nats.NoReconnect()))
+	nc, err := r.dial(ctx, c, append(options, nats.ErrorHandler(denied), nats.NoReconnect()))
 	if err != nil {
 		return nil, err
 	}
-	p := &probe{nc: nc, bucket: strings.ReplaceAll(a.prefix, ".", "_") + "_members"}
+	p := &probe{nc: nc, bucket: strings.ReplaceAll(r.prefix, ".", "_") + "_members"}
 	js, err := jetstream.New(nc)
 	var stream jetstream.Stream
 	if err == nil {
@@ -112,41 +86,12 @@ func (a *app) probe(ctx context.Context, c natsctx.Context, options []nats.Optio
 	case ctx.Err() != nil:
 		err = fmt.Errorf("asking %s for the cluster's records: %w", nc.ConnectedUrlRedacted(), context.Cause(ctx))
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		err = a.noCluster(fmt.Sprintf("%s has no bucket %q", nc.ConnectedUrlRedacted(), p.bucket))
+		err = r.noCluster(fmt.Sprintf("%s has no bucket %q", nc.ConnectedUrlRedacted(), p.bucket))
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
-		err = a.noCluster(fmt.Sprintf("%s has no JetStream for this user", nc.ConnectedUrlRedacted()))
+		err = r.noCluster(fmt.Sprintf("%s has no JetStream for this user", nc.ConnectedUrlRedacted()))
 	}
 	nc.Close()
 	return nil, err
-}
-
-// dial connects, or says why not.
-func (a *app) dial(ctx context.Context, c natsctx.Context, options []nats.Option) (*nats.Conn, error) {
-	if end, ok := ctx.Deadline(); ok {
-		options = append(options, nats.Timeout(max(time.Until(end), time.Millisecond)))
-	}
-	nc, err := nats.Connect(c.URL, options...)
-	if err == nil {
-		return nc, nil
-	}
-	at := redact(c.URL)
-	if c.Name != "" {
-		at += fmt.Sprintf(" (context %q)", c.Name)
-	}
-	if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAccountAuthExpired) || errors.Is(err, nats.ErrAuthRevoked) {
-		return nil, &failure{exit: exitNotPermitted, code: "not_permitted", msg: fmt.Sprintf("the NATS server at %s does not let this user in: %v", at, err),
-			hint: "give --context or --creds; see clstr help connection"}
-	}
-	return nil, &failure{exit: exitUnreachable, code: "unreachable", msg: fmt.Sprintf("no connection to a NATS server at %s: %v", at, err),
-		hint: "say where it is by --server, --context or NATS_URL"}
-}
-
-// redact keeps passwords out of messages.
-func redact(servers string) string {
-	if at := strings.LastIndexByte(servers, '@'); at >= 0 {
-		return "..." + servers[at:]
-	}
-	return servers
 }
 
 // renewals asks for the times at which the servers have stored the members'

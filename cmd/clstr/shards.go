@@ -67,8 +67,12 @@ func why(s *view.Shard) string {
 	return s.Why
 }
 
-func (a *app) shards() *cobra.Command {
-	var node string
+type shardsCmd struct {
+	*app
+	node string
+}
+
+func (c *shardsCmd) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "shards",
 		Short: "List the shards: owner, epoch, and how it came to them",
@@ -86,28 +90,28 @@ had not served it when it handed it over), should_be.`,
   clstr shards --json | jq '[.shards[] | select(.owner != .should_be)] | length'`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return a.runShards(cmd.Context(), node) },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
 	}
-	cmd.Flags().StringVar(&node, "node", "", "only the shards that this node owns")
-	_ = cmd.RegisterFlagCompletionFunc("node", a.nodeNames) // fails for a flag that is not there
+	cmd.Flags().StringVar(&c.node, "node", "", "only the shards that this node owns")
+	_ = cmd.RegisterFlagCompletionFunc("node", c.nodeNames) // fails for a flag that is not there
 	return cmd
 }
 
-func (a *app) runShards(ctx context.Context, node string) error {
-	c, err := a.look(ctx)
+func (c *shardsCmd) run(ctx context.Context) error {
+	seen, err := c.look(ctx)
 	if err != nil {
 		return err
 	}
 	var only *view.Node
-	if node != "" {
-		if only, err = c.Node(node); err != nil {
+	if c.node != "" {
+		if only, err = seen.Node(c.node); err != nil {
 			return err
 		}
 	}
-	out := shardsJSON{a.prefix, c.Layout.NumShards, []shardJSON{}}
+	out := shardsJSON{c.prefix, seen.Layout.NumShards, []shardJSON{}}
 	rows := [][]string{{"SHARD", "OWNER", "EPOCH", "SHOULD BE", "WHY"}}
-	for i := range c.Shards {
-		s := &c.Shards[i]
+	for i := range seen.Shards {
+		s := &seen.Shards[i]
 		if only != nil && s.Owner != only.Ref {
 			continue
 		}
@@ -118,8 +122,8 @@ func (a *app) runShards(ctx context.Context, node string) error {
 		}
 		rows = append(rows, []string{number(s.ID), shortRef(s.Owner), number(s.Count), should, why(s)})
 	}
-	return a.emit(out, func(w io.Writer) {
-		a.outTerm.print(w, table{rows, func(column, cell string) style {
+	return c.emit(out, func(w io.Writer) {
+		c.outTerm.print(w, table{rows, func(column, cell string) style {
 			if column == "SHOULD BE" && cell != "-" {
 				return yellow
 			}

@@ -30,7 +30,12 @@ type rankJSON struct {
 	Score  float64 `json:"score"`
 }
 
-func (a *app) where() *cobra.Command {
+type whereCmd struct {
+	*app
+	kind, key string
+}
+
+func (c *whereCmd) command() *cobra.Command {
 	return &cobra.Command{
 		Use:   "where [KIND] KEY",
 		Short: "Say who owns a key, in which epoch, and why this node",
@@ -57,37 +62,38 @@ weight, score.`,
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return a.kindNames(cmd, args, start)
+			return c.kindNames(cmd, args, start)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			kind, key := "", args[len(args)-1]
+			c.key = args[len(args)-1]
 			if len(args) == 2 && args[0] != "-" {
-				kind = args[0]
+				c.kind = args[0]
 			}
-			return a.runWhere(cmd.Context(), kind, key)
+			return c.run(cmd.Context())
 		},
 	}
 }
 
-func (a *app) runWhere(ctx context.Context, kind, key string) error {
+func (c *whereCmd) run(ctx context.Context) error {
+	kind, key := c.kind, c.key
 	if key == "" {
 		return &failure{exit: exitUsage, code: "usage", msg: "KEY is empty: a key has at least one byte"}
 	}
-	c, err := a.look(ctx)
+	seen, err := c.look(ctx)
 	if err != nil {
 		return err
 	}
-	if kinds := kindsOf(c); kind != "" && !slices.Contains(kinds, kind) {
+	if kinds := kindsOf(seen); kind != "" && !slices.Contains(kinds, kind) {
 		return &failure{exit: exitUsage, code: "unknown_kind", msg: fmt.Sprintf("no node hosts the kind %q", kind), hint: hosted(kinds)}
 	}
-	s := &c.Shards[c.Layout.Shard(key)]
-	ranks, err := c.Ranks(s.ID)
+	s := &seen.Shards[seen.Layout.Shard(key)]
+	ranks, err := seen.Ranks(s.ID)
 	if err != nil {
 		return err
 	}
 	out := whereJSON{Kind: kind, Key: key, shardJSON: makeShard(s), Ranks: []rankJSON{}}
 	owner, hosts := "nobody", false
-	if n := c.ByRef(s.Owner); n != nil {
+	if n := seen.ByRef(s.Owner); n != nil {
 		out.OwnerState = n.State
 		owner = shortRef(s.Owner) + ", " + n.State
 		hosts = slices.Contains(n.Kinds, kind)
@@ -106,22 +112,22 @@ func (a *app) runWhere(ctx context.Context, kind, key string) error {
 		}
 		rows = append(rows, []string{number(i + 1), r.Node.Name, weight(r.Node.Weight), fmt.Sprintf("%.6f", r.Score), mark})
 	}
-	return a.emit(out, func(w io.Writer) {
-		field := func(label, text string) { a.outTerm.prose(w, bold, fmt.Sprintf("%-7s", label), text) }
+	return c.emit(out, func(w io.Writer) {
+		field := func(label, text string) { c.outTerm.prose(w, bold, fmt.Sprintf("%-7s", label), text) }
 		if kind != "" {
 			field("kind", printable(kind))
 		}
 		field("key", printable(key))
-		field("shard", fmt.Sprintf("%d of %d", s.ID, c.Layout.NumShards))
+		field("shard", fmt.Sprintf("%d of %d", s.ID, seen.Layout.NumShards))
 		field("owner", owner)
 		if kind != "" && !hosts && !s.Owner.IsZero() {
 			field("", fmt.Sprintf("it does not host %s: requests get unknown_kind", printable(kind)))
 		}
 		field("epoch", fmt.Sprintf("%d, %s", s.Count, why(s)))
-		field("why", because(s, c.ByRef(s.Owner), ranks))
+		field("why", because(s, seen.ByRef(s.Owner), ranks))
 		if len(ranks) > 0 {
 			fmt.Fprintln(w)
-			a.outTerm.print(w, table{rows, func(_, cell string) style {
+			c.outTerm.print(w, table{rows, func(_, cell string) style {
 				if cell == "owner" {
 					return green
 				}
