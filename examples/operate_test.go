@@ -127,7 +127,7 @@ func TestShareOfTheBusiest(t *testing.T) {
 func TestChangeOfLayout(t *testing.T) {
 	url := testkit.StartNATSServer(t, &server.Options{JetStream: true, StoreDir: t.TempDir()}).URL()
 	run := func(shards uint32) error {
-		tr, err := natstransport.New(natstransport.Options{URL: url})
+		tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: url})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -41,7 +41,7 @@ func Example() {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	ids := []string{"node-1"}
 
-	tr := cluster.NewInMemoryTransport() // or natstransport.Open(t.Context(), natstransport.Options{URL: url})
+	tr := cluster.NewInMemoryTransport() // or natstransport.Open(ctx, natstransport.Options{URL: url})
 	node := cluster.NewNode(cluster.NodeOptions{
 		NodeID:    "node-1",
 		Transport: tr,
