@@ -5,6 +5,7 @@ package transport
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"strings"
 	"time"
@@ -171,6 +172,13 @@ func (e Envelope) GetHeader(key string) (string, bool) {
 	return v, ok
 }
 
+// Lent returns the envelope as a handler owns it: with headers of its own, which it
+// may change while others read those of its call.
+func (e Envelope) Lent() Envelope {
+	e.Headers = maps.Clone(e.Headers)
+	return e
+}
+
 // Expired returns true if the envelope has a TTL set and has expired.
 func (e Envelope) Expired() bool {
 	return e.TTLMs != 0 && e.TTL() <= 0
@@ -182,7 +190,7 @@ func (e Envelope) TTL() time.Duration {
 	if e.TTLMs <= 0 {
 		return 0
 	}
-	left := min(e.TTLMs, forever.Milliseconds())
+	left := min(e.TTLMs, expiry.Forever.Milliseconds())
 	if e.stamped() {
 		return max(0, time.Duration(left)*time.Millisecond-time.Duration(expiry.Now()-e.born))
 	}
@@ -195,7 +203,7 @@ func (e Envelope) TTL() time.Duration {
 // endOfLife is the moment of the TTL's end.
 func (e *Envelope) endOfLife() int64 {
 	if e.stamped() {
-		return e.born + int64(time.Duration(min(e.TTLMs, forever.Milliseconds()))*time.Millisecond)
+		return e.born + int64(time.Duration(min(e.TTLMs, expiry.Forever.Milliseconds()))*time.Millisecond)
 	}
 	return expiry.Now() + int64(e.TTL())
 }

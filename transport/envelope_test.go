@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/clstr-go/clstr/internal/expiry"
 )
 
 func TestTTLRounding(t *testing.T) {
@@ -41,8 +43,8 @@ func TestTTLRunsOut(t *testing.T) {
 		want(Envelope{CreatedAtMs: 1}, 0, false)
 		want(Envelope{TTLMs: -1}, 0, true)
 		want(Envelope{TTLMs: 50}, 50*time.Millisecond, false) // on its way: nothing was used up here
-		want(Envelope{TTLMs: math.MaxInt64}, forever.Truncate(time.Millisecond), false)
-		want(Envelope{TTLMs: math.MaxInt64, CreatedAtMs: now}, forever.Truncate(time.Millisecond), false)
+		want(Envelope{TTLMs: math.MaxInt64}, expiry.Forever.Truncate(time.Millisecond), false)
+		want(Envelope{TTLMs: math.MaxInt64, CreatedAtMs: now}, expiry.Forever.Truncate(time.Millisecond), false)
 		want(Envelope{TTLMs: 50, CreatedAtMs: now + 60_000}, 50*time.Millisecond, false) // a clock that was set back
 		e := Envelope{TTLMs: 50, CreatedAtMs: now}
 		want(e, 50*time.Millisecond, false)

@@ -3,8 +3,9 @@
 package transport
 
 import (
-	"math"
 	"time"
+
+	"github.com/clstr-go/clstr/internal/expiry"
 )
 
 // Defaults of [Limits], and of a call whose context has no deadline.
@@ -14,9 +15,6 @@ const (
 	DefaultHandlerTimeout        = 30 * time.Second
 	DefaultRequestTimeout        = 30 * time.Second
 )
-
-// forever is what longer times count as: added to a moment it does not overflow.
-const forever = time.Duration(math.MaxInt64 / 4)
 
 // Limits bound what a node takes on. Every transport has them among its
 // options.
@@ -47,7 +45,7 @@ func (l Limits) withDefaults() Limits {
 	if l.HandlerTimeout == 0 {
 		l.HandlerTimeout = DefaultHandlerTimeout
 	}
-	l.HandlerTimeout = min(l.HandlerTimeout, forever)
+	l.HandlerTimeout = min(l.HandlerTimeout, expiry.Forever)
 	return l
 }
 
@@ -62,40 +60,4 @@ func (l Limits) Validate() error {
 		return Errorf(ErrBadOption, "HandlerTimeout %v: -1 (none), 0 (default) or a duration", l.HandlerTimeout)
 	}
 	return nil
-}
-
-// full reports whether n in flight are too many.
-func (s *Sub) full(n int64) bool {
-	return s.d.limits.MaxPending >= 0 && n%refusing > int64(s.d.limits.MaxPending)
-}
-
-func (s *Sub) overloaded(c *Call) *Error {
-	return Overloaded(retryHint, "shard %d has %d pending calls: at most %d allowed", c.env.Shard, s.d.limits.MaxPending, s.d.limits.MaxPending)
-}
-
-// closing calls f and returns a channel that is closed when it has returned.
-func closing(f func()) <-chan struct{} {
-	done := make(chan struct{})
-	go func() { // ends with f
-		f()
-		close(done)
-	}()
-	return done
-}
-
-// awaitUntil returns when done is closed, or an error at giveUp; the zero time
-// is never.
-func awaitUntil(done <-chan struct{}, giveUp time.Time, what string) error {
-	if giveUp.IsZero() {
-		<-done
-		return nil
-	}
-	timer := time.NewTimer(time.Until(giveUp))
-	defer timer.Stop()
-	select {
-	case <-done:
-		return nil
-	case <-timer.C:
-		return Errorf(ErrHandlerTimeout, "%s", what)
-	}
 }
