@@ -1,4 +1,4 @@
-// Flags of all commands; text or JSON
+// The command and the flags that all of it has
 
 package main
 

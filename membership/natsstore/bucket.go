@@ -26,30 +26,36 @@ type own struct {
 	Prefix  string `json:"prefix"`
 }
 
+// bucket is what the stream must be, and how it is made.
+type bucket struct {
+	*stream
+	events string // where the servers publish what was written: before a record's key
+}
+
 // open finds the bucket, or makes it. Nodes may do so at the same moment.
-func (s *Store) open(ctx context.Context, atMost time.Duration) error {
+func (b *bucket) open(ctx context.Context, atMost time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, atMost)
 	defer cancel()
-	if v := s.nc.ConnectedServerVersion(); tooOld(v) {
+	if v := b.nc.ConnectedServerVersion(); tooOld(v) {
 		return fmt.Errorf("%w: %s, want 2.11 or newer", ErrServerVersion, v)
 	}
-	info, err := s.info(ctx)
+	info, err := b.info(ctx)
 	if is(err, codeStreamNotFound) {
-		info, err = s.create(ctx)
+		info, err = b.create(ctx)
 		if is(err, codeNameInUse) { // another node was faster
-			info, err = s.info(ctx)
+			info, err = b.info(ctx)
 		}
 		if errors.Is(err, outcome.ErrNotPermitted) {
-			return fmt.Errorf("%w; make bucket %s with: %s", err, s.bucket, s.command())
+			return fmt.Errorf("%w; make bucket %s with: %s", err, b.bucket, b.command())
 		}
 	}
 	if err != nil {
-		return s.unopened(err)
+		return b.unopened(err)
 	}
-	if wrong := s.differences(info.Config); len(wrong) > 0 {
-		return fmt.Errorf("%w: bucket %s: %s", ErrBucket, s.bucket, strings.Join(wrong, "; "))
+	if wrong := b.differences(info.Config); len(wrong) > 0 {
+		return fmt.Errorf("%w: bucket %s: %s", ErrBucket, b.bucket, strings.Join(wrong, "; "))
 	}
-	return s.sign(ctx)
+	return b.sign(ctx)
 }
 
 func is(err error, code int) bool {
@@ -58,12 +64,12 @@ func is(err error, code int) bool {
 }
 
 // unopened says whether to wait.
-func (s *Store) unopened(err error) error {
-	if errors.Is(err, errUnheard) && s.nc.IsConnected() && !s.mayHaveJetStream() {
+func (b *bucket) unopened(err error) error {
+	if errors.Is(err, errUnheard) && b.nc.IsConnected() && !b.mayHaveJetStream() {
 		return fmt.Errorf("%w: no server answers its requests", ErrNoJetStream)
 	}
 	if is(err, codeStreamNotFound) || errors.Is(err, membership.ErrNoRecords) { // it was there, or was made, a moment ago
-		return fmt.Errorf("%w for servers that know bucket %s: %w", errWait, s.bucket, err)
+		return fmt.Errorf("%w for servers that know bucket %s: %w", errWait, b.bucket, err)
 	}
 	var e *apiError
 	if !errors.As(err, &e) {
@@ -73,36 +79,36 @@ func (s *Store) unopened(err error) error {
 	case e.ErrCode == codeNotEnabled || e.ErrCode == codeNotEnabledAccount:
 		return fmt.Errorf("%w: %v", ErrNoJetStream, e)
 	case e.ErrCode == codeNoPeers:
-		return fmt.Errorf("%w for %d servers with JetStream, or say Replicas: %w", errWait, s.replicas(), e)
+		return fmt.Errorf("%w for %d servers with JetStream, or say Replicas: %w", errWait, b.replicas(), e)
 	case e.ErrCode == codeNotAvailable || e.Code == 503:
 		return fmt.Errorf("%w for JetStream's leader: %w", errWait, e)
 	}
-	return fmt.Errorf("%w: bucket %s: %w", ErrBucket, s.bucket, e)
+	return fmt.Errorf("%w: bucket %s: %w", ErrBucket, b.bucket, e)
 }
 
 // mayHaveJetStream: the server has it, or others may have it for this one.
-func (s *Store) mayHaveJetStream() bool {
-	enabled, _ := s.nc.ConnectedServerJetStream()
-	return enabled || s.nc.ConnectedClusterName() != ""
+func (b *bucket) mayHaveJetStream() bool {
+	enabled, _ := b.nc.ConnectedServerJetStream()
+	return enabled || b.nc.ConnectedClusterName() != ""
 }
 
-func (s *Store) replicas() int {
+func (b *bucket) replicas() int {
 	switch {
-	case s.opts.Replicas > 0:
-		return s.opts.Replicas
-	case s.nc.ConnectedClusterName() != "":
+	case b.opts.Replicas > 0:
+		return b.opts.Replicas
+	case b.nc.ConnectedClusterName() != "":
 		return 3
 	}
 	return 1
 }
 
-func (s *Store) create(ctx context.Context) (*jetstream.StreamInfo, error) {
+func (b *bucket) create(ctx context.Context) (*jetstream.StreamInfo, error) {
 	cfg := jetstream.StreamConfig{
-		Name:              s.stream,
-		Description:       "members and shards of the clstr cluster " + s.opts.Prefix,
-		Subjects:          []string{s.subjects + ">"},
+		Name:              b.name,
+		Description:       "members and shards of the clstr cluster " + b.opts.Prefix,
+		Subjects:          []string{b.subjects + ">"},
 		Storage:           jetstream.FileStorage,
-		Replicas:          s.replicas(),
+		Replicas:          b.replicas(),
 		MaxMsgsPerSubject: 1,
 		MaxMsgs:           -1,
 		MaxBytes:          -1,
@@ -113,47 +119,53 @@ func (s *Store) create(ctx context.Context) (*jetstream.StreamInfo, error) {
 		AllowRollup:       true, // key-value clients purge with it
 		AllowDirect:       true,
 		AllowMsgTTL:       true,
-		RePublish:         &jetstream.RePublish{Source: s.subjects + ">", Destination: s.events + ">"},
+		RePublish:         &jetstream.RePublish{Source: b.subjects + ">", Destination: b.events + ">"},
 	}
-	if s.opts.Memory {
+	if b.opts.Memory {
 		cfg.Storage = jetstream.MemoryStorage
 	}
-	made, err := s.make(ctx, cfg)
-	if is(err, codeNoCluster) && s.opts.Replicas == 0 {
+	made, err := b.make(ctx, cfg)
+	if is(err, codeNoCluster) && b.opts.Replicas == 0 {
 		cfg.Replicas = 1
-		made, err = s.make(ctx, cfg)
+		made, err = b.make(ctx, cfg)
 	}
 	return made, err
 }
 
-func (s *Store) make(ctx context.Context, cfg jetstream.StreamConfig) (*jetstream.StreamInfo, error) {
-	ctx, done := s.hear(ctx, apiCreate+s.stream)
+func (b *bucket) make(ctx context.Context, cfg jetstream.StreamConfig) (*jetstream.StreamInfo, error) {
+	ctx, done := b.hear(ctx, apiCreate+b.name)
 	defer done()
-	made, err := s.js.CreateStream(ctx, cfg)
+	made, err := b.js.CreateStream(ctx, cfg)
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return nil, &apiError{ErrCode: codeNameInUse}
 	}
 	if err != nil {
-		return nil, s.mapped(ctx, api(err))
+		return nil, b.mapped(ctx, api(err))
 	}
 	return made.CachedInfo(), nil
 }
 
+// command makes the bucket with the nats tool.
+func (b *bucket) command() string {
+	return "nats kv add " + b.bucket + " --history 1 --replicas " + strconv.Itoa(b.replicas()) + " --marker-ttl 1m" +
+		" --republish-source '" + b.subjects + ">' --republish-destination '" + b.events + ">'"
+}
+
 // differences lists why a bucket cannot serve.
-func (s *Store) differences(have jetstream.StreamConfig) (wrong []string) {
+func (b *bucket) differences(have jetstream.StreamConfig) (wrong []string) {
 	want := func(ok bool, format string, args ...any) {
 		if !ok {
 			wrong = append(wrong, fmt.Sprintf(format, args...))
 		}
 	}
-	subjects := s.subjects + ">"
+	subjects := b.subjects + ">"
 	want(len(have.Subjects) == 1 && have.Subjects[0] == subjects, "subjects %q, want %q", have.Subjects, subjects)
 	r := have.RePublish
 	if r == nil {
 		r = &jetstream.RePublish{}
 	}
-	want(r.Source == subjects && r.Destination == s.events+">" && !r.HeadersOnly,
-		"it republishes %q to %q (headers only: %v), want %q to %q with values", r.Source, r.Destination, r.HeadersOnly, subjects, s.events+">")
+	want(r.Source == subjects && r.Destination == b.events+">" && !r.HeadersOnly,
+		"it republishes %q to %q (headers only: %v), want %q to %q with values", r.Source, r.Destination, r.HeadersOnly, subjects, b.events+">")
 	want(have.MaxMsgsPerSubject == 1, "history %d, want 1", have.MaxMsgsPerSubject)
 	want(have.MaxAge == 0, "records end after %v, want never", have.MaxAge)
 	want(have.Discard == jetstream.DiscardNew || have.MaxMsgs <= 0 && have.MaxBytes <= 0, "old records make room for new ones, want refusal (discard new)")
@@ -161,34 +173,34 @@ func (s *Store) differences(have jetstream.StreamConfig) (wrong []string) {
 	want(have.AllowMsgTTL, "no TTL of a message, want it allowed (--marker-ttl)")
 	want(have.Mirror == nil && len(have.Sources) == 0 && have.SubjectTransform == nil, "it has a mirror, sources or a transform, want none")
 	want(!have.Sealed && !have.NoAck, "it is sealed (%v) or does not acknowledge (%v)", have.Sealed, have.NoAck)
-	want(s.opts.Memory || have.Storage == jetstream.FileStorage, "storage %v, want file, or say Memory", have.Storage)
-	want(s.opts.Replicas == 0 || s.opts.Replicas == have.Replicas, "replicas %d, want %d", have.Replicas, s.opts.Replicas)
+	want(b.opts.Memory || have.Storage == jetstream.FileStorage, "storage %v, want file, or say Memory", have.Storage)
+	want(b.opts.Replicas == 0 || b.opts.Replicas == have.Replicas, "replicas %d, want %d", have.Replicas, b.opts.Replicas)
 	return wrong
 }
 
 // sign writes the store's own record, or reads it. The bucket has a leader then.
-func (s *Store) sign(ctx context.Context) error {
-	mine := own{Version: 1, Prefix: s.opts.Prefix}
+func (b *bucket) sign(ctx context.Context) error {
+	mine := own{Version: 1, Prefix: b.opts.Prefix}
 	value, err := json.Marshal(mine)
 	if err != nil {
 		return err
 	}
-	if _, err = s.publish(ctx, ownKey, 0, value); !errors.Is(err, membership.ErrConflict) {
-		return s.unopened(err)
+	if _, err = b.publish(ctx, ownKey, 0, value); !errors.Is(err, membership.ErrConflict) {
+		return b.unopened(err)
 	}
-	e, err := s.stored(ctx, ownKey)
+	e, err := b.stored(ctx, ownKey)
 	if err != nil {
-		return s.unopened(err)
+		return b.unopened(err)
 	}
 	var there own
 	switch err := json.Unmarshal(e.Value, &there); {
 	case e.Rev == 0: // another writes it now
 		return errWait
 	case err != nil:
-		return fmt.Errorf("%w: bucket %s: its record %q is not readable: %v", ErrBucket, s.bucket, ownKey, err)
+		return fmt.Errorf("%w: bucket %s: its record %q is not readable: %v", ErrBucket, b.bucket, ownKey, err)
 	case there != mine:
 		return fmt.Errorf("%w: bucket %s is of prefix %q in version %d, want %q in version %d",
-			ErrBucket, s.bucket, there.Prefix, there.Version, mine.Prefix, mine.Version)
+			ErrBucket, b.bucket, there.Prefix, there.Version, mine.Prefix, mine.Version)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-// Requests, and refused permissions
+// Requests, refused permissions, and what errors of nats.go mean
 
 package natsstore
 
@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -22,74 +23,91 @@ type call struct {
 
 // hear bounds a call, and ends its context when the server does not permit its
 // subject: it tells the connection so, and answers nothing.
-func (s *Store) hear(ctx context.Context, subject string) (context.Context, func()) {
+func (l *link) hear(ctx context.Context, subject string) (context.Context, func()) {
 	cancel := func() {}
 	if _, ok := ctx.Deadline(); !ok {
 		ctx, cancel = context.WithTimeout(ctx, callTimeout)
 	}
 	ctx, end := context.WithCancelCause(ctx)
 	c := &call{subject, end}
-	s.mu.Lock()
-	s.calls[c] = struct{}{}
-	denied := s.inboxDenied
-	s.mu.Unlock()
+	l.mu.Lock()
+	l.calls[c] = struct{}{}
+	denied := l.inboxDenied
+	l.mu.Unlock()
 	if denied != nil {
 		end(denied)
 	}
 	return ctx, func() {
-		s.mu.Lock()
-		delete(s.calls, c)
-		s.mu.Unlock()
+		l.mu.Lock()
+		delete(l.calls, c)
+		l.mu.Unlock()
 		end(nil)
 		cancel()
 	}
 }
 
 // heard takes what nats.go has nobody else to tell.
-func (s *Store) heard(sub *nats.Subscription, err error) {
+func (l *link) heard(sub *nats.Subscription, err error) {
 	switch {
 	case errors.Is(err, nats.ErrPermissionViolation):
-		s.log.Error("not permitted by the server", slog.Any("error", err))
-		s.deny(err)
+		l.log.Error("not permitted by the server", slog.Any("error", err))
+		l.deny(err)
 	case errors.Is(err, nats.ErrSlowConsumer) && sub != nil:
-		s.log.Warn("hints of what was written were dropped: they came too fast", slog.String("subject", sub.Subject))
+		l.log.Warn("hints of what was written were dropped: they came too fast", slog.String("subject", sub.Subject))
 	default:
-		s.log.Warn("NATS reports an error", slog.Any("error", err))
+		l.log.Warn("NATS reports an error", slog.Any("error", err))
 	}
 }
 
-func (s *Store) deny(err error) {
+func (l *link) deny(err error) {
 	text := err.Error()
 	denied := outcome.Errorf(outcome.ErrNotPermitted, "%v", err)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := strings.Contains(text, `Subscription to "`+s.inboxes) && s.inboxes != ""
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := strings.Contains(text, `Subscription to "`+l.inboxes) && l.inboxes != ""
 	if all {
-		s.inboxDenied = denied
+		l.inboxDenied = denied
 	}
-	for c := range s.calls {
+	for c := range l.calls {
 		if all || strings.Contains(text, "Publish to "+strconv.Quote(c.subject)) {
 			c.end(denied)
 		}
 	}
 }
 
-// request publishes a message and returns the answer.
-func (s *Store) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	ctx, done := s.hear(ctx, m.Subject)
-	defer done()
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	answer, err := s.nc.RequestMsgWithContext(ctx, m)
-	if errors.Is(err, nats.ErrNoResponders) {
-		return nil, s.unanswered(ctx)
+// begun returns when the server knows of a subscription, or there is none.
+func (l *link) begun(subject string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	err := l.nc.FlushWithContext(ctx)
+	if l.isClosed() {
+		return l.mapped(ctx, nats.ErrConnectionClosed)
 	}
 	if err != nil {
-		return nil, s.mapped(ctx, err)
+		return nil // it is made when the connection is
 	}
-	return answer, nil
+	last := l.nc.LastError()
+	if errors.Is(last, nats.ErrPermissionViolation) && strings.Contains(last.Error(), "Subscription to "+strconv.Quote(subject)) {
+		return outcome.Errorf(outcome.ErrNotPermitted, "%v", last)
+	}
+	return nil
+}
+
+// mapped gives an error of nats.go the meaning that callers know.
+func (l *link) mapped(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case l.isClosed():
+		return outcome.Errorf(outcome.ErrTransportClosed, "the store was closed").WithOutcome(outcome.MaybeRan)
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrConnectionReconnecting):
+		return outcome.Errorf(outcome.ErrDisconnected, "%s", natsdial.Redact(l.opts.URL))
+	case errors.Is(err, nats.ErrDisconnected), errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrBadSubscription): // it was sent
+		return outcome.Errorf(outcome.ErrConnectionLost, "%v", err)
+	case errors.Is(err, nats.ErrMaxPayload):
+		return outcome.Errorf(outcome.ErrTooLarge, "%v", err)
+	}
+	return err
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -19,11 +20,25 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
+// link is the store's connection, and what waits for answers on it.
+type link struct {
+	opts Options
+	log  *slog.Logger
+	nc   *nats.Conn
+	js   jetstream.JetStream
+
+	mu          sync.Mutex
+	closed      bool
+	inboxes     string // of the connection, with the last dot
+	calls       map[*call]struct{}
+	inboxDenied error
+}
+
 // connect makes the store's connection. It is there to notice soon that a server
 // is gone, and to say so: a renewal that is sent minutes later is worse than none.
-func (s *Store) connect(ctx context.Context, _ time.Duration) error {
+func (l *link) connect(ctx context.Context, _ time.Duration) error {
 	options := append([]nats.Option{
-		nats.Name(natsdial.Name(s.opts.Name) + " membership"),
+		nats.Name(natsdial.Name(l.opts.Name) + " membership"),
 		nats.Timeout(2 * time.Second),
 		nats.PingInterval(2 * time.Second),
 		nats.MaxPingsOutstanding(2),
@@ -33,10 +48,10 @@ func (s *Store) connect(ctx context.Context, _ time.Duration) error {
 		nats.IgnoreAuthErrorAbort(), // credentials may be mended while the node runs
 		nats.FlusherTimeout(2 * time.Second),
 		nats.ReconnectOnFlusherError(),
-		nats.CustomInboxPrefix(inboxesOf(s.opts.Prefix)), // apart from those that others may publish to
-	}, s.opts.NATSOptions...)
-	options = append(options, s.listen)
-	nc, err := natsdial.Dial(ctx, s.opts.URL, options)
+		nats.CustomInboxPrefix(inboxesOf(l.opts.Prefix)), // apart from those that others may publish to
+	}, l.opts.NATSOptions...)
+	options = append(options, l.listen)
+	nc, err := natsdial.Dial(ctx, l.opts.URL, options)
 	var parse *url.Error
 	var unreachable *net.OpError
 	switch {
@@ -44,57 +59,70 @@ func (s *Store) connect(ctx context.Context, _ time.Duration) error {
 	case ctx.Err() != nil:
 		return err
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
-		return outcome.Errorf(outcome.ErrNotPermitted, "connecting to %s: %v", natsdial.Redact(s.opts.URL), err)
+		return outcome.Errorf(outcome.ErrNotPermitted, "connecting to %s: %v", natsdial.Redact(l.opts.URL), err)
 	case errors.As(err, &parse):
-		return outcome.Errorf(outcome.ErrBadOption, "URL %s: %v", natsdial.Redact(s.opts.URL), parse.Err)
+		return outcome.Errorf(outcome.ErrBadOption, "URL %s: %v", natsdial.Redact(l.opts.URL), parse.Err)
 	case errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrTimeout), errors.Is(err, io.EOF), errors.As(err, &unreachable):
-		return outcome.Errorf(outcome.ErrDisconnected, "connecting to %s: %v", natsdial.Redact(s.opts.URL), err)
+		return outcome.Errorf(outcome.ErrDisconnected, "connecting to %s: %v", natsdial.Redact(l.opts.URL), err)
 	default:
-		return outcome.Errorf(outcome.ErrBadOption, "connecting to %s: %v", natsdial.Redact(s.opts.URL), err)
+		return outcome.Errorf(outcome.ErrBadOption, "connecting to %s: %v", natsdial.Redact(l.opts.URL), err)
 	}
-	if s.js, err = jetstream.New(nc); err != nil {
+	if l.js, err = jetstream.New(nc); err != nil {
 		nc.Close()
 		return err
 	}
 	inbox := nc.NewInbox()
-	s.mu.Lock()
-	s.inboxes = inbox[:strings.LastIndexByte(inbox, '.')+1]
-	s.mu.Unlock()
-	s.nc = nc
+	l.mu.Lock()
+	l.inboxes = inbox[:strings.LastIndexByte(inbox, '.')+1]
+	l.mu.Unlock()
+	l.nc = nc
 	return nil
 }
 
 // listen is the last of the connection's options: it hears what the handlers that
 // the user has given hear, and sets what must be.
-func (s *Store) listen(o *nats.Options) error {
+func (l *link) listen(o *nats.Options) error {
 	o.ReconnectBufSize = -1 // nothing is sent after its caller has gone
 	failed, lost, back := o.AsyncErrorCB, o.DisconnectedErrCB, o.ReconnectedCB
 	o.AsyncErrorCB = func(nc *nats.Conn, sub *nats.Subscription, err error) {
-		s.heard(sub, err)
+		l.heard(sub, err)
 		if failed != nil {
 			failed(nc, sub, err)
 		}
 	}
 	o.DisconnectedErrCB = func(nc *nats.Conn, err error) {
 		switch {
-		case s.isClosed():
+		case l.isClosed():
 		case err == nil: // by Reconnect
-			s.log.Warn("a server that does not answer for the store of members is left for another")
+			l.log.Warn("a server that does not answer for the store of members is left for another")
 		default:
-			s.log.Warn("the connection to the store of members is lost", slog.Any("error", err))
+			l.log.Warn("the connection to the store of members is lost", slog.Any("error", err))
 		}
 		if lost != nil {
 			lost(nc, err)
 		}
 	}
 	o.ReconnectedCB = func(nc *nats.Conn) {
-		s.mu.Lock()
-		s.inboxDenied = nil // the server says so again if it still holds
-		s.mu.Unlock()
-		s.log.Info("connected to the store of members again")
+		l.mu.Lock()
+		l.inboxDenied = nil // the server says so again if it still holds
+		l.mu.Unlock()
+		l.log.Info("connected to the store of members again")
 		if back != nil {
 			back(nc)
 		}
 	}
 	return nil
+}
+
+// closes says that what ends from now on ends because the store does.
+func (l *link) closes() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+}
+
+func (l *link) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
 }

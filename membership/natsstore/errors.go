@@ -3,13 +3,9 @@
 package natsstore
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
-	"github.com/nats-io/nats.go"
-
-	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -51,25 +47,4 @@ type apiError struct {
 
 func (e *apiError) Error() string {
 	return fmt.Sprintf("JetStream: %s (%d)", e.Description, e.ErrCode)
-}
-
-// mapped gives an error of nats.go the meaning that callers know.
-func (s *Store) mapped(ctx context.Context, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case s.isClosed():
-		return outcome.Errorf(outcome.ErrTransportClosed, "the store was closed").WithOutcome(outcome.MaybeRan)
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case errors.Is(err, nats.ErrNoResponders):
-		return outcome.Errorf(outcome.ErrDisconnected, "no server answers for bucket %s: its stream has no leader", s.bucket)
-	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrConnectionReconnecting):
-		return outcome.Errorf(outcome.ErrDisconnected, "%s", natsdial.Redact(s.opts.URL))
-	case errors.Is(err, nats.ErrDisconnected), errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrBadSubscription): // it was sent
-		return outcome.Errorf(outcome.ErrConnectionLost, "%v", err)
-	case errors.Is(err, nats.ErrMaxPayload):
-		return outcome.Errorf(outcome.ErrTooLarge, "%v", err)
-	}
-	return err
 }

@@ -1,16 +1,11 @@
-// Store.Write and Store.Read
+// What a Store does with records: Write, Read, Snapshot, Watch
 
 package natsstore
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
-	"time"
-
-	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/membership"
 )
@@ -20,37 +15,17 @@ func (s *Store) Write(ctx context.Context, key string, rev uint64, value []byte)
 	if err := checkKey(key); err != nil {
 		return 0, err
 	}
-	got, err := s.publish(ctx, key, rev, value)
+	got, err := s.bucket.publish(ctx, key, rev, value)
 	if rev == 0 && errors.Is(err, membership.ErrConflict) {
 		// A record that was removed is not there, and its marker has a revision.
-		at, rerr := s.stored(ctx, key)
+		at, rerr := s.bucket.stored(ctx, key)
 		if rerr != nil || at.Rev == 0 || at.Value != nil {
 			return 0, err
 		}
-		got, err = s.publish(ctx, key, at.Rev, value)
+		got, err = s.bucket.publish(ctx, key, at.Rev, value)
 	}
 	if err != nil && !errors.Is(err, membership.ErrConflict) {
 		return 0, fmt.Errorf("writing %s: %w", key, err)
-	}
-	return got, err
-}
-
-func (s *Store) publish(ctx context.Context, key string, rev uint64, value []byte) (uint64, error) {
-	m := nats.NewMsg(s.subjects + key)
-	m.Data = value
-	m.Header.Set(hdrExpected, strconv.FormatUint(rev, 10))
-	if value == nil {
-		m.Header.Set(hdrOperation, operationPurge)
-		m.Header.Set(hdrTTL, strconv.Itoa(int(s.markerTTL/time.Second)))
-	}
-	answer, err := s.request(ctx, m)
-	if err != nil {
-		return 0, err
-	}
-	got, err := decodeAck(answer.Data)
-	var api *apiError
-	if errors.As(err, &api) && (api.ErrCode == codeWrongRevision || api.ErrCode == codeWriteUnderWay) {
-		return 0, membership.ErrConflict
 	}
 	return got, err
 }
@@ -60,7 +35,7 @@ func (s *Store) Read(ctx context.Context, key string) (membership.Entry, error) 
 	if err := checkKey(key); err != nil {
 		return membership.Entry{}, err
 	}
-	e, err := s.stored(ctx, key)
+	e, err := s.bucket.stored(ctx, key)
 	if err != nil {
 		return membership.Entry{}, fmt.Errorf("reading %s: %w", key, err)
 	}
@@ -70,19 +45,35 @@ func (s *Store) Read(ctx context.Context, key string) (membership.Entry, error) 
 	return e, nil
 }
 
-// stored is Read that sees the revisions of markers.
-func (s *Store) stored(ctx context.Context, key string) (membership.Entry, error) {
-	body, err := json.Marshal(map[string]string{"last_by_subj": s.subjects + key})
+// Snapshot implements [membership.Store]. The answer is of any replica, and may
+// be older than the last write. Records of shards come in blocks: each as of its
+// moment, all as of asOf or later. It returns outcome.ErrTooLarge for more than
+// 1,023 records under any other prefix.
+func (s *Store) Snapshot(ctx context.Context, prefix string) (entries []membership.Entry, asOf uint64, err error) {
+	if err = ctx.Err(); err == nil {
+		entries, asOf, err = s.snapshots.take(ctx, prefix)
+	}
 	if err != nil {
-		return membership.Entry{}, err
+		return nil, 0, fmt.Errorf("records under %q: %w", prefix, err)
 	}
-	answer, err := s.request(ctx, &nats.Msg{Subject: apiGet + s.stream, Data: body})
+	return entries, asOf, nil
+}
+
+// Watch implements [membership.Store]. Versions come in the order of all
+// revisions: one that is late is left out. stop waits for a call of f that is
+// under way, so f must not call it. Without a connection a watch begins when
+// there is one; outcome.ErrNotPermitted says that the server refuses it.
+func (s *Store) Watch(f func(membership.Entry)) (stop func(), err error) {
+	w := &watch{in: &s.watches, events: s.bucket.events, f: f}
+	sub, err := s.link.nc.Subscribe(w.events+">", w.see)
 	if err != nil {
-		return membership.Entry{}, err
+		return nil, s.link.mapped(context.Background(), err)
 	}
-	e, err := decodeStored(key, answer.Data)
-	if is(err, codeStreamNotFound) {
-		return e, s.unanswered(ctx)
+	w.sub = sub
+	s.watches.add(w)
+	if err := s.link.begun(sub.Subject); err != nil {
+		w.stop()
+		return nil, err
 	}
-	return e, err
+	return w.stop, nil
 }

@@ -6,10 +6,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -25,22 +25,14 @@ var errTooMany = outcome.Errorf(outcome.ErrTooLarge, "more than 1,023 records, m
 // ahead is how many blocks are asked for before the first has come.
 const ahead = 8
 
-// Snapshot implements [membership.Store]. The answer is of any replica, and may
-// be older than the last write. Records of shards come in blocks: each as of its
-// moment, all as of asOf or later. It returns outcome.ErrTooLarge for more than
-// 1,023 records under any other prefix.
-func (s *Store) Snapshot(ctx context.Context, prefix string) (entries []membership.Entry, asOf uint64, err error) {
-	if err = ctx.Err(); err == nil {
-		entries, asOf, err = s.snapshot(ctx, prefix)
-	}
-	if err != nil {
-		return nil, 0, fmt.Errorf("records under %q: %w", prefix, err)
-	}
-	return entries, asOf, nil
+// snapshots reads many records at once.
+type snapshots struct {
+	*stream
+	blocks atomic.Int64 // of shards; 0: not known
 }
 
-func (s *Store) snapshot(ctx context.Context, prefix string) ([]membership.Entry, uint64, error) {
-	ctx, done := s.hear(ctx, apiDirect+s.stream)
+func (s *snapshots) take(ctx context.Context, prefix string) ([]membership.Entry, uint64, error) {
+	ctx, done := s.hear(ctx, apiDirect+s.name)
 	defer done()
 	filters := []string{prefix[:strings.LastIndexByte(prefix, '.')+1] + ">"}
 	if prefix == membership.ShardPrefix {
@@ -71,7 +63,7 @@ func (s *Store) snapshot(ctx context.Context, prefix string) ([]membership.Entry
 
 // ask gets the last message of each subject that a filter matches, markers and
 // the store's own record included.
-func (s *Store) ask(ctx context.Context, filters []string) (entries []membership.Entry, asOf uint64, err error) {
+func (s *snapshots) ask(ctx context.Context, filters []string) (entries []membership.Entry, asOf uint64, err error) {
 	inbox := s.nc.NewInbox()
 	sub, err := s.nc.SubscribeSync(inbox + ".*")
 	if err != nil {
@@ -116,18 +108,18 @@ func (s *Store) ask(ctx context.Context, filters []string) (entries []membership
 
 // askFor asks for the store's own record too: a server that finds none does not
 // say how far it has come.
-func (s *Store) askFor(filter, reply string) error {
+func (s *snapshots) askFor(filter, reply string) error {
 	body, err := json.Marshal(map[string][]string{"multi_last": {s.subjects + ownKey, s.subjects + filter}})
 	if err != nil {
 		return err
 	}
-	return s.nc.PublishRequest(apiDirect+s.stream, reply, body)
+	return s.nc.PublishRequest(apiDirect+s.name, reply, body)
 }
 
 // shardBlocks returns how many blocks of shards there are: what the cluster's
 // configuration says, which never changes, or, before it has one, how many the
 // stream's subjects name.
-func (s *Store) shardBlocks(ctx context.Context) (int, error) {
+func (s *snapshots) shardBlocks(ctx context.Context) (int, error) {
 	if n := s.blocks.Load(); n > 0 {
 		return int(n), nil
 	}
@@ -143,7 +135,7 @@ func (s *Store) shardBlocks(ctx context.Context) (int, error) {
 	return s.namedBlocks(ctx)
 }
 
-func (s *Store) namedBlocks(ctx context.Context) (int, error) {
+func (s *snapshots) namedBlocks(ctx context.Context) (int, error) {
 	info, err := s.info(ctx, jetstream.WithSubjectFilter(s.subjects+membership.ShardPrefix+">"))
 	if err != nil {
 		return 0, err
@@ -155,31 +147,4 @@ func (s *Store) namedBlocks(ctx context.Context) (int, error) {
 		}
 	}
 	return blocks, nil
-}
-
-// info asks the leader about the stream.
-func (s *Store) info(ctx context.Context, opts ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
-	ctx, done := s.hear(ctx, apiInfo+s.stream)
-	defer done()
-	stream, err := s.js.Stream(ctx, s.stream)
-	if err == nil && len(opts) == 0 {
-		return stream.CachedInfo(), nil
-	}
-	var info *jetstream.StreamInfo
-	if err == nil {
-		info, err = stream.Info(ctx, opts...)
-	}
-	return info, s.mapped(ctx, api(err))
-}
-
-// api makes an error of package jetstream one of ours.
-func api(err error) error {
-	var e *jetstream.APIError
-	switch {
-	case errors.As(err, &e):
-		return &apiError{e.Code, int(e.ErrorCode), e.Description}
-	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled):
-		return errUnheard
-	}
-	return err
 }

@@ -1,4 +1,4 @@
-// Store: Open and how it waits, Close, Reconnect
+// Store: Open and how it waits, Close, Reconnect, Make
 
 package natsstore
 
@@ -7,12 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
@@ -27,28 +22,12 @@ var (
 // callTimeout bounds a call whose context has no deadline.
 const callTimeout = 5 * time.Second
 
-// markerTTL is how long the marker of a removed record stays.
-const markerTTL = time.Minute
-
 // Store is a [membership.Store]. Make one with [Open].
 type Store struct {
-	opts      Options
-	log       *slog.Logger
-	bucket    string
-	stream    string
-	subjects  string // before a record's key
-	events    string // before a record's key
-	nc        *nats.Conn
-	js        jetstream.JetStream
-	inboxes   string        // of the connection, with the last dot
-	blocks    atomic.Int64  // of shards; 0: not known
-	markerTTL time.Duration // whole seconds
-
-	mu          sync.Mutex
-	closed      bool
-	calls       map[*call]struct{}
-	watches     map[*watch]struct{}
-	inboxDenied error
+	link      *link
+	bucket    *bucket
+	snapshots snapshots
+	watches   watches
 }
 
 // Open connects to NATS and makes the cluster's bucket, or finds it. It waits for
@@ -61,22 +40,14 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	bucket := bucketOf(opts.Prefix)
-	s := &Store{
-		opts:      opts,
-		log:       opts.Log,
-		bucket:    bucket,
-		stream:    streamOf(bucket),
-		subjects:  subjectsOf(bucket),
-		events:    eventsOf(opts.Prefix),
-		markerTTL: markerTTL,
-		calls:     map[*call]struct{}{},
-		watches:   map[*watch]struct{}{},
-	}
-	if err := s.patiently(ctx, s.connect); err != nil {
+	l := &link{opts: opts, log: opts.Log, calls: map[*call]struct{}{}}
+	name := bucketOf(opts.Prefix)
+	st := &stream{link: l, bucket: name, name: streamOf(name), subjects: subjectsOf(name), markerTTL: markerTTL}
+	s := &Store{link: l, bucket: &bucket{st, eventsOf(opts.Prefix)}, snapshots: snapshots{stream: st}}
+	if err := patiently(ctx, opts.Log, l.connect); err != nil {
 		return nil, err
 	}
-	if err := s.patiently(ctx, s.open); err != nil {
+	if err := patiently(ctx, opts.Log, s.bucket.open); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -84,7 +55,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 
 // patiently tries until ctx ends, or something happens that waiting does not mend.
 // atMost is how long a try may take: servers that have no leader yet say nothing.
-func (s *Store) patiently(ctx context.Context, try func(ctx context.Context, atMost time.Duration) error) error {
+func patiently(ctx context.Context, log *slog.Logger, try func(ctx context.Context, atMost time.Duration) error) error {
 	said, last := "", error(nil)
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		err := ctx.Err()
@@ -103,7 +74,7 @@ func (s *Store) patiently(ctx context.Context, try func(ctx context.Context, atM
 		}
 		if text := err.Error(); text != said {
 			said = text
-			s.log.Warn("waiting for the store of members", slog.Any("error", err))
+			log.Warn("waiting for the store of members", slog.Any("error", err))
 		}
 		select {
 		case <-ctx.Done():
@@ -118,29 +89,39 @@ var errWait = errors.New("wait")
 // Close ends the watches and the connection. Calls that wait end with
 // outcome.ErrTransportClosed. It returns nil, and a further Close does nothing.
 func (s *Store) Close() error {
-	s.mu.Lock()
-	s.closed = true
-	var watches []*watch
-	for w := range s.watches {
-		watches = append(watches, w)
-	}
-	s.mu.Unlock()
-	for _, w := range watches {
+	s.link.closes()
+	for _, w := range s.watches.list() {
 		w.stop()
 	}
-	s.nc.Close()
-	sparse.Flush(s.log)
+	s.link.nc.Close()
+	sparse.Flush(s.link.log)
 	return nil
-}
-
-func (s *Store) isClosed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
 }
 
 // Reconnect implements [membership.ConnectionStore]. What waits for the server ends with
 // outcome.ErrConnectionLost.
 func (s *Store) Reconnect() {
-	_ = s.nc.ForceReconnect() // fails on a closed connection only
+	_ = s.link.nc.ForceReconnect() // fails on a closed connection only
+}
+
+// Make makes the bucket anew after it was deleted or lost, or finds it: another node has
+// made it, or it was there all the time. The nodes of package cluster call it when the
+// lease of every node has ended. A user without that right is told the command.
+func (s *Store) Make(ctx context.Context) error {
+	if err := s.bucket.open(ctx, callTimeout); err != nil {
+		return err
+	}
+	for _, w := range s.watches.list() {
+		w.anew()
+	}
+	return nil
+}
+
+// Born returns when the bucket was made, by its server's clock.
+func (s *Store) Born(ctx context.Context) (time.Time, error) {
+	info, err := s.bucket.info(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return info.Created, nil
 }

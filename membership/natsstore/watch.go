@@ -1,72 +1,58 @@
-// Watch: what the servers publish of writes
+// Watches: what the servers publish of writes
 
 package natsstore
 
 import (
-	"context"
-	"errors"
-	"strconv"
-	"strings"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/membership"
-	"github.com/clstr-go/clstr/outcome"
 )
+
+// watches are those that have begun and have not been stopped.
+type watches struct {
+	mu  sync.Mutex
+	all map[*watch]struct{}
+}
+
+func (ws *watches) add(w *watch) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.all == nil {
+		ws.all = map[*watch]struct{}{}
+	}
+	ws.all[w] = struct{}{}
+}
+
+func (ws *watches) remove(w *watch) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	delete(ws.all, w)
+}
+
+func (ws *watches) list() []*watch {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	return slices.Collect(maps.Keys(ws.all))
+}
 
 // watch hands on what the servers publish of writes.
 type watch struct {
-	s   *Store
-	sub *nats.Subscription
-	f   func(membership.Entry)
+	in     *watches
+	events string // before a record's key
+	sub    *nats.Subscription
+	f      func(membership.Entry)
 
 	mu    sync.Mutex // held while f runs
 	ended bool
 	last  uint64
 }
 
-// Watch implements [membership.Store]. Versions come in the order of all
-// revisions: one that is late is left out. stop waits for a call of f that is
-// under way, so f must not call it. Without a connection a watch begins when
-// there is one; outcome.ErrNotPermitted says that the server refuses it.
-func (s *Store) Watch(f func(membership.Entry)) (stop func(), err error) {
-	w := &watch{s: s, f: f}
-	sub, err := s.nc.Subscribe(s.events+">", w.see)
-	if err != nil {
-		return nil, s.mapped(context.Background(), err)
-	}
-	w.sub = sub
-	s.mu.Lock()
-	s.watches[w] = struct{}{}
-	s.mu.Unlock()
-	if err := s.begun(sub.Subject); err != nil {
-		w.stop()
-		return nil, err
-	}
-	return w.stop, nil
-}
-
-// begun returns when the server knows of a subscription, or there is none.
-func (s *Store) begun(subject string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
-	defer cancel()
-	err := s.nc.FlushWithContext(ctx)
-	if s.isClosed() {
-		return s.mapped(ctx, nats.ErrConnectionClosed)
-	}
-	if err != nil {
-		return nil // it is made when the connection is
-	}
-	last := s.nc.LastError()
-	if errors.Is(last, nats.ErrPermissionViolation) && strings.Contains(last.Error(), "Subscription to "+strconv.Quote(subject)) {
-		return outcome.Errorf(outcome.ErrNotPermitted, "%v", last)
-	}
-	return nil
-}
-
 func (w *watch) see(m *nats.Msg) {
-	e, ok := decodeEvent(w.s.events, m)
+	e, ok := decodeEvent(w.events, m)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !ok || w.ended || e.Rev <= w.last {
@@ -81,7 +67,12 @@ func (w *watch) stop() {
 	w.ended = true
 	w.mu.Unlock()
 	_ = w.sub.Unsubscribe() // fails where the connection has gone
-	w.s.mu.Lock()
-	delete(w.s.watches, w)
-	w.s.mu.Unlock()
+	w.in.remove(w)
+}
+
+// anew has the watch take revisions from the beginning.
+func (w *watch) anew() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last = 0
 }

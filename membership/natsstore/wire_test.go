@@ -83,7 +83,7 @@ func TestRemovals(t *testing.T) {
 // Two leaders in a row may publish what they wrote by different ways.
 func TestLateEventsAreLeftOut(t *testing.T) {
 	var seen []uint64
-	w := &watch{s: &Store{events: "p.ev."}, f: func(e membership.Entry) { seen = append(seen, e.Rev) }}
+	w := &watch{in: &watches{}, events: "p.ev.", f: func(e membership.Entry) { seen = append(seen, e.Rev) }}
 	for _, rev := range []string{"5", "4", "5", "7", "6", "0", "x", "8"} {
 		w.see(message("p.ev.cfg", hdrSequence, rev))
 	}
