@@ -15,13 +15,12 @@
 // it hosts for as long as the process runs: what wraps a handler must pass on
 // the context that it was given, or one derived from it.
 //
-// A node hands calls to the host directly ([Bind]); a handler that is called as
-// a func, because it is wrapped or its transport knows only funcs, waits for
-// its actor and gives way meanwhile. A notification to a wrapped handler counts
-// as accepted when it was passed on, or when what wraps the handler has returned
-// without; until a node has seen its handler pass a call on it cannot know that it
-// does, and acknowledges at once. Order, errors and outcomes are the same either
-// way.
+// A node hands calls to the host directly ([Bind]). A handler that is called by another
+// func is a nested call: the func waits for the key's actor and gives its worker away
+// meanwhile. Order, errors and outcomes are the same either way. The func loses the early
+// acknowledgement: a notification is acknowledged when the func has returned. A node
+// learns this when the func first calls a handler, and acknowledges at once until then.
+// What the func has queued counts by itself, as one more call.
 //
 // The tests lie beside the files that they test; each failure's code and
 // outcome are in codes_test.go.

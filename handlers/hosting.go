@@ -70,9 +70,9 @@ func (s *hosting) attach(env Env) {
 
 // host returns the handler's host of a kind, nil if the lifetime has ended. A
 // kind that no node has told of counts as none: what comes over a wire must not
-// make hosts. direct is false for a handler that is called as a func: what
-// calls it may give it another key than the envelope came with.
-func (s *hosting) host(k *keyed, kind string, direct bool) *hosted {
+// make hosts. check is asked before a key is made; nil for a handler that is called as
+// a func: what calls it may give it another key than a sender has named.
+func (s *hosting) host(k *keyed, kind string, check func(shard uint32, key string) error) *hosted {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
@@ -90,8 +90,8 @@ func (s *hosting) host(k *keyed, kind string, direct bool) *hosted {
 		}
 		opts := k.opts
 		opts.Kind, opts.Observer, opts.Lapsed = kind, env.Observer, env.Lapsed
-		if direct && k.extract == nil { // a scoped handler's keys are not the client's
-			opts.Check = env.Check
+		if k.extract == nil { // a scoped handler's keys are not the client's
+			opts.Check = check
 		}
 		h = &hosted{k: k, host: s.system.NewHost(opts), env: env, life: s.life}
 		s.hosts[hostKey{k, kind}] = h
@@ -121,36 +121,6 @@ type hosted struct {
 	host *actor.Host
 	env  Env
 	life *transport.Lifetime
-
-	once          sync.Once
-	wait, checked transport.HandlerFunc // made by once
 }
 
-var (
-	_ transport.Receiver = (*hosted)(nil)
-	_ transport.Receiver = checkedHost{}
-)
-
-// funcs returns the host as a func that waits for the key's actor, and as one
-// that has Check look at the key before.
-func (h *hosted) funcs() (wait, checked transport.HandlerFunc) {
-	h.once.Do(func() {
-		h.wait = h.life.HandlerFunc(h)
-		h.checked = h.life.HandlerFunc(checkedHost{h})
-	})
-	return h.wait, h.checked
-}
-
-// checkedHost is a host that refuses keys of other shards: as a receiver does,
-// and not as the func that has called it, of which it counts that it ran.
-type checkedHost struct{ *hosted }
-
-// Accept implements [transport.Receiver].
-func (h checkedHost) Accept(c *transport.Call) {
-	env := c.Envelope()
-	if err := h.env.Check(uint32(env.Shard), env.Key); err != nil {
-		refuse(c, env.Key, err)
-		return
-	}
-	h.hosted.Accept(c)
-}
+var _ transport.Receiver = (*hosted)(nil)

@@ -39,7 +39,7 @@ func Bind(h transport.HandlerFunc, life *transport.Lifetime, env Env) (transport
 	if who == nil {
 		return nil, false
 	}
-	host := s.host(who, env.Kind, true)
+	host := s.host(who, env.Kind, env.Check)
 	if host == nil {
 		return nil, false
 	}
@@ -67,27 +67,20 @@ func (k *keyed) serve(ctx context.Context, env transport.Envelope) ([]byte, erro
 	}
 	var h *hosted
 	if s := hostingOf(life); s != nil {
-		h = s.host(k, env.Kind, false)
+		h = s.host(k, env.Kind, nil)
 	}
-	if h == nil { // the node has ended, and refuses
-		return life.HandlerFunc(nil)(ctx, env)
+	if h == nil {
+		return life.HandlerFunc(ended{})(ctx, env)
 	}
-	wait, checked := h.funcs()
-	if h.checks(ctx, &env) {
-		return checked(ctx, env)
-	}
-	return wait(ctx, env)
+	return life.HandlerFunc(h)(ctx, env)
 }
 
-// checks reports whether it must be looked at whether the key belongs to the shard. A
-// sender that names the cluster's layout may lie about the shard. A key that was put in
-// by what wraps the handler has no shard.
-func (h *hosted) checks(ctx context.Context, env *transport.Envelope) bool {
-	if h.env.Check == nil || h.k.extract != nil {
-		return false
-	}
-	c := transport.CallFrom(ctx)
-	return c != nil && c.Envelope().Key == env.Key && c.Envelope().Shard == env.Shard
+// ended is a handler whose node has ended.
+type ended struct{}
+
+// Accept implements [transport.Receiver].
+func (ended) Accept(c *transport.Call) {
+	c.Refuse(transport.Errorf(transport.ErrDraining, "the node of the handler has ended"))
 }
 
 // Accept implements [transport.Receiver].
@@ -99,6 +92,12 @@ func (h *hosted) Accept(c *transport.Call) {
 	}
 	if key != env.Key {
 		c.SetKey(key)
+	}
+	if h.env.Check != nil && h.k.extract == nil && key == env.Key && c.KeyPassedOn() { // a sender may lie about the shard
+		if err := h.env.Check(uint32(env.Shard), key); err != nil {
+			refuse(c, key, err)
+			return
+		}
 	}
 	if err := c.Weigh(key); err != nil {
 		c.Refuse(err)

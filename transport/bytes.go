@@ -3,6 +3,7 @@
 package transport
 
 import (
+	"math"
 	"sync"
 
 	"github.com/clstr-go/clstr/internal/peakmap"
@@ -50,19 +51,15 @@ func (c *Call) size() int64 {
 	return int64(n)
 }
 
-// heavy reports whether a call, after which the node holds the given number of
+// heavy reports whether a call of a size, after which the node holds the given number of
 // bytes, is too much for it.
-func (s *Sub) heavy(c *Call, held int64) bool {
+func (s *Sub) heavy(c *Call, size, held int64) bool {
 	most := s.life.mostBytes
-	if most <= 0 || held <= most || held == c.bytes || c.isPart() {
+	if most <= 0 || held <= most || held == size {
 		return false
 	}
 	return held > 2*most || c.waiting() == nil
 }
-
-// isPart reports whether the call belongs to another, whose handler has passed it on:
-// that was admitted.
-func (c *Call) isPart() bool { return c.sub.outer != nil && !c.alone }
 
 // isLight reports whether a call of n bytes does not count as any key's.
 func (l *Lifetime) isLight(n int64) bool { return l.mostOfKey <= 0 || n <= l.mostOfKey>>13 }
@@ -77,13 +74,14 @@ type keyBytes struct {
 	held peakmap.Map[keyID, int64]
 }
 
-// take returns what the key holds with n bytes more, which it has taken if ok.
+// take returns what the key holds with n bytes more, which it has taken if ok. It takes
+// always if most is not positive.
 func (k *keyBytes) take(id keyID, n, most int64) (held int64, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	held, _ = k.held.Get(id)
 	held += n
-	if held > most && held != n {
+	if most > 0 && held > most && held != n {
 		return held, false
 	}
 	k.held.Set(id, held)
@@ -103,9 +101,12 @@ func (k *keyBytes) give(id keyID, n int64) {
 // Weigh counts the call's bytes as the key's, until it has finished. A [Receiver]
 // that knows keys calls it before it queues the call, once; an error refuses it.
 func (c *Call) Weigh(key string) *Error {
-	most := c.sub.life.mostOfKey
-	if c.sub.life.isLight(c.bytes) || key == "" || c.isPart() {
+	most, n := c.sub.life.mostOfKey, c.bytes.Load()
+	if c.sub.life.isLight(n) || key == "" {
 		return nil
+	}
+	if c.bits.Load()&bitPart != 0 { // the call that it is nested in was weighed
+		most = 0
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -113,10 +114,11 @@ func (c *Call) Weigh(key string) *Error {
 		return nil // it has finished, or is about to
 	}
 	id := keyID{c.env.Kind, key}
-	if held, ok := c.sub.home().keys.take(id, c.bytes, most); !ok {
-		return Overloaded(retryHint, "key %s has %d bytes of calls in flight: at most %d allowed", quoteKey(key), held-c.bytes, most)
+	if held, ok := c.sub.keys.take(id, n, most); !ok {
+		return Overloaded(retryHint, "key %s has %d bytes of calls in flight: at most %d allowed", quoteKey(key), held-n, most)
 	}
 	c.rest().key = &id
+	c.bits.Or(bitWeighed)
 	return nil
 }
 
@@ -146,18 +148,33 @@ func (m *more) keyOf(env *Envelope) string {
 // lighten gives back what the call holds, when it has finished. One that never began
 // may lie in a line for long yet: only its payload goes at once.
 func (c *Call) lighten() {
-	started := c.bits.Load()&bitStarted != 0
-	c.sub.life.bytes.Add(-c.bytes)
-	if started && c.sub.life.isLight(c.bytes) {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.more != nil && c.more.key != nil {
-		c.sub.home().keys.give(*c.more.key, c.bytes)
-	}
-	if !started {
+	c.lend(math.MaxInt64)
+	if c.bits.Load()&bitStarted == 0 {
+		c.mu.Lock()
 		c.env.Data, c.env.Headers = nil, nil
+		c.mu.Unlock()
+	}
+}
+
+// lend gives back at most so many of the bytes that the call holds: those of a nested
+// call count once.
+func (c *Call) lend(most int64) {
+	for {
+		held := c.bytes.Load()
+		n := min(held, most)
+		if n == 0 {
+			return
+		}
+		if !c.bytes.CompareAndSwap(held, held-n) {
+			continue
+		}
+		c.sub.life.bytes.Add(-n)
+		if c.bits.Load()&bitWeighed != 0 {
+			c.mu.Lock()
+			c.sub.keys.give(*c.more.key, n)
+			c.mu.Unlock()
+		}
+		return
 	}
 }
 

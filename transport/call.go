@@ -47,17 +47,17 @@ const (
 	bitTaken                       // a notification that counts as accepted by a shard that may move
 	bitLost                        // it has been counted as lost, or dropped
 	bitNoted                       // its shard knows that the handler looks at its end
-	bitOver                        // it has finished, but for its parts
 	bitOpen                        // its handler has left it open, which its shard knows
 	bitNoEffect                    // its handler says that nothing of it remains
 	bitAsked                       // its handler waits for another call, or has
 	bitFor                         // turns wait for it
 	bitPlaced                      // it is known where it stands in line
 	bitStop                        // a notification of a stop hook whose shard ends
-
-	// Above them is how many calls its handler has passed on that have not finished.
-	partShift = 20
-	onePart   = 1 << partShift
+	bitWeighed                     // its bytes count as a key's
+	bitPassed                      // a nested call that its handler has made has run, or may have
+	bitNested                      // made by the handler of another call of the subscription
+	bitPart                        // which ran at that moment
+	bitSameKey                     // and is for the key of that call
 )
 
 // Call is one envelope on the node's side, from its arrival until it was
@@ -75,14 +75,12 @@ type Call struct {
 	far     bool // its sender is in another process
 	byTTL   bool // until is the end of the time to live, not the caller's deadline
 	ended   how  // guarded by mu
-	alone   bool // set by join
 
-	until    int64 // moment by which the call must be answered; 0 is none
-	runUntil int64 // the same with the handler timeout; set by Start
-	bytes    int64 // what it holds, while it is in flight
+	until    int64        // moment by which the call must be answered; 0 is none
+	runUntil int64        // the same with the handler timeout; set by Start
+	bytes    atomic.Int64 // what it holds, while it is in flight
 	node     expiry.Node
-	task     *funcTask // what runs it, where that is a func
-	from     *Call     // whose handler has passed it on: it is part of that, unless it is alone
+	fn       *funcReceiver // what runs it, where that is a plain func
 
 	mu   sync.Mutex
 	err  *Error    // what it was answered with
@@ -104,8 +102,7 @@ type more struct {
 	stop  turn.Role     // with bitStop: what the hook is
 	past  int           // the same: how many notifications are between
 
-	told    chan struct{} // closed when a late acknowledgement was given, or refused
-	refusal *Error        // set before told is closed
+	inner *Error // of the last nested call that did not run, or may run still
 }
 
 // rest returns what few calls have. It is called with mu held.
@@ -202,7 +199,7 @@ func (c *Call) Start(slot Slot) bool {
 		}
 	}
 	c.sub.watchHandler(c, now)
-	if o := c.sub.observer; o != nil {
+	if o := c.observer(); o != nil {
 		c.observed(func() { o.CallStarted(c) })
 	}
 	return true

@@ -52,7 +52,7 @@ func (c *Call) look(note bool) (done <-chan struct{}, lost bool) {
 	}
 	if note && c.ended == not && c.sub != nil && c.sub.gate != nil && c.bits.Load()&bitNoted == 0 {
 		c.bits.Or(bitNoted)
-		lost = !c.sub.home().note(c)
+		lost = !c.sub.note(c)
 	}
 	return m.done, lost
 }
@@ -60,7 +60,7 @@ func (c *Call) look(note bool) (done <-chan struct{}, lost bool) {
 // Err implements context.Context: context.Canceled if the caller has gone or
 // has its reply, context.DeadlineExceeded if the time is up.
 func (c *Call) Err() error {
-	if c.sub != nil && c.sub.home().gone() {
+	if c.sub != nil && c.sub.gone() {
 		c.lose()
 	}
 	c.mu.Lock()

@@ -62,9 +62,9 @@ func (c *moveCounts) leave(call *Call) {
 	}
 }
 
-// ask counts a request that has arrived.
+// ask counts a request that a sender has sent.
 func (c *moveCounts) ask(call *Call) {
-	if call.sub.outer == nil {
+	if call.bits.Load()&bitNested == 0 {
 		c.asking.Add(1)
 	}
 }
@@ -72,7 +72,7 @@ func (c *moveCounts) ask(call *Call) {
 // decided counts the end of a call. It is called when the call is decided, before its
 // sender is told; moving is whether its shard moves.
 func (c *moveCounts) decided(call *Call, err *Error, moving bool) {
-	asks := call.AwaitsReply() && call.sub.outer == nil
+	asks := call.AwaitsReply() && call.bits.Load()&bitNested == 0
 	if moving {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -87,8 +87,8 @@ func (c *moveCounts) decided(call *Call, err *Error, moving bool) {
 
 // add counts what the move has cost a call. It is called with mu held.
 func (c *moveCounts) add(call *Call, err *Error) {
-	inner, accepted := call.sub.outer != nil, call.Accepted()
-	if is := err.Sentinel(); is != ErrNotOwner && is != ErrDraining && is != ErrHandedBack || inner && !accepted { // of those the outer call tells
+	nested, accepted := call.bits.Load()&bitNested != 0, call.Accepted()
+	if is := err.Sentinel(); is != ErrNotOwner && is != ErrDraining && is != ErrHandedBack || nested && !accepted { // of those the call tells that they are nested in
 		return
 	}
 	switch never := err.Outcome.NeverRan(); {

@@ -46,7 +46,7 @@ func TestDrainCounts(t *testing.T) {
 			s.Dispatch(c)
 			return c
 		}
-		near := func(how Delivery) error { return s.notify(t.Context(), &Envelope{Delivery: how}, nil) }
+		near := func(how Delivery) error { _, err := s.Do(t.Context(), Envelope{Delivery: how}); return err }
 		accepted := func() *Call { g.mu.Lock(); defer g.mu.Unlock(); return g.calls[len(g.calls)-1] }
 
 		heeds, ignores := far(AwaitReply, 0), far(AwaitReply, 0)
@@ -139,11 +139,15 @@ func TestDrainCountsBesideTheLease(t *testing.T) {
 }
 
 // lateBook is a book in which notifications are acknowledged later.
-type lateBook struct{ book }
+type lateBook struct {
+	book
+	accepted func()
+}
 
 func (b *lateBook) Accept(c *Call) {
 	c.ackLater()
 	b.book.Accept(c)
+	b.accepted()
 }
 
 // TestAccepted: a notification counts as that from its acknowledgement on, and not
@@ -156,20 +160,19 @@ func TestAccepted(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := s.notify(ctx, &Envelope{Delivery: AwaitAccept}, nil); OutcomeOf(err) != NotStarted {
+	b.accepted = cancel
+	if _, err := s.Do(ctx, Envelope{Delivery: AwaitAccept}); OutcomeOf(err) != NotStarted {
 		t.Errorf("%v (%v)", err, OutcomeOf(err))
 	}
 	left := b.calls[0]
 	c := NewCall(Envelope{Delivery: AwaitAccept}, &inbox{}, 0)
 	s.Dispatch(c)
+	c.Start(nil)
 	before := c.Accepted()
-	c.accepted()
+	c.Reply(nil, nil)
 	if left.Accepted() || before || !c.Accepted() {
 		t.Errorf("accepted: %v without a sender, %v before, %v after", left.Accepted(), before, c.Accepted())
 	}
-	c.Start(nil)
-	c.Reply(nil, nil)
 	c.End()
 	if err := d.Close(); err != nil {
 		t.Error(err)

@@ -81,10 +81,10 @@ func (c *Call) replyError(err error, make func(error) *Error) {
 // settle ends the call's context.
 func (c *Call) settle(err *Error, h how) {
 	if g := c.sub.gate; g != nil {
-		c.sub.home().counts.decided(c, err, g.Moving())
+		c.sub.counts.decided(c, err, g.Moving())
 	}
 	if c.bits.Load()&bitOpen != 0 {
-		c.sub.home().forgetLate(c)
+		c.sub.forgetLate(c)
 	}
 	c.mu.Lock()
 	c.err, c.ended = err, h
@@ -93,7 +93,7 @@ func (c *Call) settle(err *Error, h how) {
 		if m.done != nil {
 			close(m.done)
 			if c.bits.Load()&bitNoted != 0 {
-				c.sub.home().unnote(c)
+				c.sub.unnote(c)
 			}
 		}
 		after, m.after = m.after, nil
@@ -138,8 +138,6 @@ func (c *Call) tell(data []byte, err *Error) bool {
 		return false
 	case c.replier != nil:
 		c.replier.Reply(c, data, err)
-	case old&bitLate != 0:
-		c.answerAck(err)
 	}
 	return true
 }
@@ -180,7 +178,7 @@ func (c *Call) dequeue() {
 // or will never start.
 func (c *Call) finish() {
 	defer c.giveBack() // also where the observer ends the goroutine
-	if o := c.sub.observer; o != nil {
+	if o := c.observer(); o != nil {
 		c.mu.Lock()
 		err := c.err
 		c.mu.Unlock()
@@ -192,13 +190,20 @@ func (c *Call) finish() {
 func (c *Call) giveBack() {
 	s := c.sub
 	if s.gate != nil && !c.AwaitsReply() {
-		s.home().counts.leave(c)
+		s.counts.leave(c)
 	}
 	s.life.busy.Add(-1)
 	c.lighten()
-	if c.finished() {
-		c.depart()
+	s.free()
+}
+
+// observer returns nil for a nested call: it is part of the work of a call that is
+// observed.
+func (c *Call) observer() Observer {
+	if c.bits.Load()&bitNested != 0 {
+		return nil
 	}
+	return c.sub.observer
 }
 
 // observed tells the observer, which is an application's: where that panics the call

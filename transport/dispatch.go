@@ -71,27 +71,20 @@ type Sub struct {
 	// refusing once that has begun.
 	inflight atomic.Int64
 
-	draining atomic.Bool  // it drains: what its calls wait for is admitted
-	gaveUp   atomic.Bool  // an Unsubscribe did not see its end
-	lastPart atomic.Int64 // when a handler has passed a call on the last time; 0: never
-	stops    atomic.Bool  // stop hooks run, or soon will: what they ask is admitted
-	dropped  atomic.Bool  // set under mu
-	lapsed   atomic.Bool  // the same
+	draining atomic.Bool // it drains: what its calls wait for is admitted
+	gaveUp   atomic.Bool // an Unsubscribe did not see its end
+	stops    atomic.Bool // stop hooks run, or soon will: what they ask is admitted
+	dropped  atomic.Bool // set under mu
+	lapsed   atomic.Bool // the same
 	keys     keyBytes
 	counts   moveCounts // behind a gate: of what a move refuses or cuts off
 
-	// outer is the subscription whose handler has passed the calls of this one on.
-	// They are in flight there too, with the call that they are part of. Gate, lease
-	// and counts are its.
-	outer   *Sub
-	to      *Sub // the lifetime's own
 	mu      sync.Mutex
 	drained chan struct{}                 // made by Unsubscribe, closed when nothing is in flight
 	asked   peakmap.Map[*Call, struct{}]  // behind a gate: those whose handlers look at their end
 	late    peakmap.Map[*Call, *lateCall] // those that their handlers have left open
 	giveUp  time.Time                     // of a Quiesce that has failed
 	ending  bool                          // those are told that the shard drains
-	inner   map[*Sub]*Sub                 // by where calls are passed on to; see outer
 }
 
 // refusing is more than any number of calls.
@@ -100,21 +93,28 @@ const refusing = 1 << 40
 // Subscribe makes a subscription. ctx carries the lifetime of the node, if
 // there is one; its end does not end the subscription.
 func (d *Dispatcher) Subscribe(ctx context.Context, r Receiver) (*Sub, error) {
-	s := &Sub{d: d, receiver: r}
-	s.observer, _ = r.(Observer)
-	s.gate, _ = r.(Gate)
 	life := LifetimeFrom(ctx)
 	if life == nil {
 		life = d.life
 	}
-	s.life, s.base = life, life.Context()
+	if s := d.newSub(life, r); s != nil {
+		return s, nil
+	}
+	return nil, newError(ErrTransportClosed)
+}
+
+// newSub returns nil if the dispatcher is closed.
+func (d *Dispatcher) newSub(life *Lifetime, r Receiver) *Sub {
+	s := &Sub{d: d, receiver: r, life: life, base: life.Context()}
+	s.observer, _ = r.(Observer)
+	s.gate, _ = r.(Gate)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
-		return nil, newError(ErrTransportClosed)
+		return nil
 	}
 	d.subs[s] = struct{}{}
-	return s, nil
+	return s
 }
 
 // Close ends all subscriptions as Unsubscribe does, and the handlers' goroutines. If a
@@ -164,53 +164,50 @@ func (d *Dispatcher) refuse() []*Sub {
 // Dispatch takes c over: it will be answered exactly once. It never blocks.
 // Calls that one sender sent one after the other must be dispatched in that
 // order.
-func (s *Sub) Dispatch(c *Call) { s.dispatch(c) }
+func (s *Sub) Dispatch(c *Call) { s.dispatch(c, s.receiver, nil) }
 
-// dispatch is Dispatch. It returns true if c is a notification that was accepted
-// and has not been refused at the same moment.
-func (s *Sub) dispatch(c *Call) (accepted bool) {
+// dispatch is Dispatch to a receiver of the subscription's node. from is the call whose
+// handler makes this one; nil for a sender's.
+func (s *Sub) dispatch(c *Call, r Receiver, from *Call) {
 	c.sub = s
-	part := s.outer == nil || c.join()
-	ending := s.to != nil && s.to.inflight.Load() >= refusing
-	c.bytes = c.size()
-	n, busy, held := s.inflight.Add(1), s.life.busy.Add(1), s.life.bytes.Add(c.bytes)
+	size := c.size()
+	c.bytes.Store(size)
+	n, busy := s.inflight.Add(1), s.life.busy.Add(1)
+	part := from != nil && from.sub == s && c.nestIn(from) // now: a drain that does not see c sees from
+	held := s.life.bytes.Add(size)
 	if !c.AwaitsReply() {
-		c.StopHook() // now: the hook does not wait for long
+		c.serve(from) // now: a stop hook does not wait for long
 	}
 	if s.gate != nil {
 		if c.AwaitsReply() {
-			s.home().counts.ask(c)
+			s.counts.ask(c)
 		}
 		if err := s.gate.Admit(c, time.Time{}, false); err != nil {
 			c.Refuse(err)
-			return false
+			return
 		}
 	}
 	if s.gate != nil && !c.AwaitsReply() {
-		s.home().counts.take(c) // before anybody else can decide it
+		s.counts.take(c) // before anybody else can decide it
 	}
 	switch {
-	case ending, !part && s.outer.over():
-		c.Refuse(Errorf(ErrDraining, "%s", c.env.where()))
-		return false
+	case part: // its room is that of the call that it is nested in
 	case n >= refusing && !s.admits(c):
 		c.Refuse(Errorf(ErrDraining, "%s", c.env.where()))
-		return false
+		return
 	case s.full(n):
 		c.Refuse(s.overloaded(c))
-		return false
-	case !part && s.outer.full(s.outer.inflight.Load()):
-		c.Refuse(s.outer.overloaded(c))
-		return false
-	case s.life.mostBusy > 0 && busy > s.life.mostBusy && (c.from == nil || c.alone):
+		return
+	case s.life.mostBusy > 0 && busy > s.life.mostBusy && (from == nil || !from.runs()):
 		c.Refuse(Overloaded(retryHint, "the node has %d calls in flight: at most %d allowed", s.life.mostBusy, s.life.mostBusy))
-		return false
-	case s.heavy(c, held):
-		c.Refuse(Overloaded(retryHint, "the node has %d bytes of calls in flight: at most %d allowed", held-c.bytes, s.life.mostBytes))
-		return false
-	case c.env.TTLMs < 0:
+		return
+	case s.heavy(c, size, held):
+		c.Refuse(Overloaded(retryHint, "the node has %d bytes of calls in flight: at most %d allowed", held-size, s.life.mostBytes))
+		return
+	}
+	if c.env.TTLMs < 0 {
 		c.Refuse(newError(ErrEnvelopeExpired))
-		return false
+		return
 	}
 	if !c.far {
 		c.own()
@@ -219,21 +216,20 @@ func (s *Sub) dispatch(c *Call) (accepted bool) {
 		now := expiry.Now()
 		if now >= c.until {
 			c.Expire()
-			return false
+			return
 		}
 		if c.watched() {
 			s.watch(c, now)
 		}
 	}
-	s.receiver.Accept(c)
-	if c.AwaitsReply() || c.bits.Load()&bitLate != 0 {
-		return false
+	r.Accept(c)
+	if !c.AwaitsReply() && c.bits.Load()&bitLate == 0 {
+		c.tell(nil, nil)
 	}
-	return c.tell(nil, nil)
 }
 
-// over reports whether a drain, or a drop, admits nothing any more.
-func (s *Sub) over() bool { return s.inflight.Load() >= refusing && !s.draining.Load() }
+// Pending returns how many calls were accepted and have not finished.
+func (s *Sub) Pending() int { return int(s.inflight.Load() % refusing) }
 
 func (s *Sub) free() {
 	if s.inflight.Add(-1) != refusing {

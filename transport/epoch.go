@@ -127,7 +127,7 @@ func (s *Sub) Lapse(lapsed bool) {
 
 // gone reports whether another may own the shard: who looks at its context then
 // finds it ended.
-func (s *Sub) gone() bool { return s.dropped.Load() || s.lapsed.Load() } // of a home
+func (s *Sub) gone() bool { return s.dropped.Load() || s.lapsed.Load() }
 
 // lose ends a call whose shard was dropped, or that was left open for too long as its
 // node ends.

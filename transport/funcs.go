@@ -14,8 +14,9 @@ import (
 //
 // Notifications to one key run one after the other, and requests to it after
 // those that came before them, so that what one sender sends to a key keeps its
-// order. A handler that passes a call on to one that hosts keys, as a middleware
-// does, has its turn until then, and its notifications are acknowledged then.
+// order. The notifications of a func that calls handlers of its node are acknowledged
+// when it has returned, once it has done so a first time: before, as those of any func, when they are
+// taken.
 func (d *Dispatcher) ReceiverFunc(h HandlerFunc) Receiver { return newFuncReceiver(d.life, d.pool, h) }
 
 // ReceiverFunc makes a receiver of a handler, on the lifetime's goroutines, as
@@ -31,10 +32,7 @@ type funcReceiver struct {
 	pool Pool
 	h    HandlerFunc
 
-	// passes: h has been seen to pass a call on. From then on its notifications
-	// are acknowledged when they are passed on, for only then is it known whether
-	// there is room for them; before, as those of any func, when they are taken.
-	passes atomic.Bool
+	passes atomic.Bool // h has made a nested call: its notifications may be refused by that
 
 	held  atomic.Int32 // len(lines)
 	mu    sync.Mutex
@@ -52,16 +50,10 @@ type line struct{ tasks []*funcTask }
 
 // funcTask is a call that a func handles.
 type funcTask struct {
-	r     *funcReceiver
 	c     *Call
 	line  lineID
 	holds bool   // others wait for its turn to be over; guarded by r.mu
 	over  func() // to be called when it has returned; nil unless a stop hook has sent it
-
-	// What has become of the call where it was passed on; guarded by c.mu.
-	refused *Error // by the last that refused it
-	ran     bool   // it was accepted, or has run
-	unknown bool   // it may be running still
 }
 
 // Accept implements [Receiver].
@@ -73,8 +65,8 @@ func (r *funcReceiver) Accept(c *Call) {
 	if !c.enqueue() {
 		return
 	}
-	t := &funcTask{r: r, c: c}
-	c.task = t
+	t := &funcTask{c: c}
+	c.fn = r
 	if c.bits.Load()&bitStop != 0 {
 		t.over = r.life.holdShard(uint32(c.env.Shard))
 	}
@@ -105,7 +97,7 @@ func (r *funcReceiver) Accept(c *Call) {
 
 // moveOn ends the turn of a task.
 func (t *funcTask) moveOn() {
-	r := t.r
+	r := t.c.fn
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !t.holds {
@@ -143,10 +135,10 @@ func (t *funcTask) Run(slot pool.Slot) {
 		}
 		c.End()
 	}()
-	data, err := t.r.h(c, c.env.Lent())
+	data, err := c.fn.h(c, c.env.Lent())
 	returned = true
 	if err != nil {
-		c.replyError(err, t.failed)
+		c.replyError(err, c.funcError)
 		return
 	}
 	c.answer(data, nil)

@@ -25,7 +25,7 @@ type lateCall struct {
 // still open, at once if it drains already. tell must not block. It is called where a
 // handler leaves the call open, after it has started.
 func (c *Call) OnDrain(tell func()) {
-	s := c.sub.home()
+	s := c.sub
 	c.bits.Or(bitOpen)
 	s.mu.Lock()
 	l := &lateCall{tell: tell}

@@ -25,8 +25,8 @@ type Limits struct {
 	// its context, does not count. 0 = default (100), -1 = unlimited.
 	MaxConcurrentHandlers int
 	// MaxPending is how many calls of one shard may be accepted and not yet
-	// finished; more are refused with [ErrOverloaded]. What a handler passes on, as
-	// a middleware does, is one call with its own, until both have finished.
+	// finished; more are refused with [ErrOverloaded]. A call that a handler makes of
+	// another handler of its node counts too, but is not refused.
 	// 0 = default (16,384), -1 = unlimited.
 	MaxPending int
 	// HandlerTimeout ends the wait for a handler, counted from its start: its

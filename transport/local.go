@@ -27,34 +27,33 @@ func (l *local) Reply(c *Call, data []byte, _ *Error) {
 // [ClientTransport.Request] does. Sender and handler share no memory: what
 // crosses is copied, as on a wire.
 func (s *Sub) Do(ctx context.Context, env Envelope) ([]byte, error) {
-	return s.do(ctx, env, nil)
+	return s.do(ctx, env, s.receiver, nil)
 }
 
-// do is Do; from is the call whose handler passes it on, if one does.
-func (s *Sub) do(ctx context.Context, env Envelope, from *Call) ([]byte, error) {
+// do is Do for a receiver. from is the call whose handler passes it on, if one does.
+func (s *Sub) do(ctx context.Context, env Envelope, r Receiver, from *Call) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, ContextError(err, NotSent)
 	}
 	env.ReplyTo = ""
 	env.Bound(ctx)
-	if env.Delivery != AwaitReply {
-		return nil, s.notify(ctx, &env, from)
-	}
 	l := &local{}
 	if w, ok := s.d.waits.Get().(chan struct{}); ok {
 		l.wait = w
 	} else {
 		l.wait = make(chan struct{}, 1)
 	}
+	if env.Delivery != AwaitReply {
+		return nil, s.notify(ctx, l, &env, r, from)
+	}
 	l.init(&env, l, deadlineOf(ctx))
 	w := BeginWait(ctx)
-	if from != nil && from.task != nil && from.AwaitsReply() {
+	if from != nil && from.AwaitsReply() && from.fn != nil && from.runs() {
 		l.SetWaiting(from.Waiting()) // the same call: when the shard moves, both go to the next owner
 	} else {
 		l.SetWaiting(w.For(ctx, env.Shard))
 	}
-	l.from = from
-	s.Dispatch(&l.Call)
+	s.dispatch(&l.Call, r, from)
 	err := l.await(ctx)
 	w.EndWait(ctx)
 	if err != nil {
@@ -70,7 +69,7 @@ func (s *Sub) do(ctx context.Context, env Envelope, from *Call) ([]byte, error) 
 // await returns nil when the reply is there.
 func (l *local) await(ctx context.Context) error {
 	var done <-chan struct{}
-	if c, ok := ctx.(*Call); ok && l.from != nil {
+	if c, ok := ctx.(*Call); ok && l.bits.Load()&bitNested != 0 {
 		done, _ = c.look(false) // what it waits for hears of the lease's end, and tells it
 	} else {
 		done = ctx.Done()
@@ -83,6 +82,10 @@ func (l *local) await(ctx context.Context) error {
 	case <-l.wait:
 		return nil
 	case <-done:
+	}
+	if l.Accepted() { // at the same moment
+		<-l.wait
+		return nil
 	}
 	if o, ok := l.Leave(ctx.Err()); ok {
 		return ContextError(ctx.Err(), o)

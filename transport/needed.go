@@ -38,7 +38,7 @@ var drainReach = reach{turns: 4096, hops: 64, drains: true}
 // waits for is needed in the shards that end together with it ([Lifetime.EndTogether]).
 func (c *Call) Needed() bool {
 	line := c.waiting()
-	if line == nil || c.alone {
+	if line == nil {
 		return false
 	}
 	shard := uint32(c.env.Shard)
@@ -50,12 +50,11 @@ func (c *Call) Needed() bool {
 			return true
 		}
 	}
-	home := c.sub.home()
-	n := &home.d.asking.needs
+	n := &c.sub.d.asking.needs
 	if n.has(line) {
 		return true
 	}
-	n.learn(shard, home)
+	n.learn(shard, c.sub)
 	return false
 }
 
@@ -117,18 +116,24 @@ func (c *Call) stopHook() (role Role, past int) {
 		defer c.mu.Unlock()
 		return c.more.stop, c.more.past
 	}
-	role, past = c.waiting().StopHook(uint32(c.env.Shard))
-	if role == KeyTurn && c.from != nil {
-		role, past = c.from.stopHook()
+	return c.waiting().StopHook(uint32(c.env.Shard))
+}
+
+// serve has a notification remember the stop hook that it is of: that may be over when
+// its turn comes.
+func (c *Call) serve(from *Call) {
+	role, past := c.stopHook()
+	if role == KeyTurn && from != nil {
+		role, past = from.stopHook()
 	}
-	if role != KeyTurn && !c.AwaitsReply() { // the hook may be over when its turn comes
-		c.mu.Lock()
-		m := c.rest()
-		m.stop, m.past = role, past
-		c.mu.Unlock()
-		c.bits.Or(bitStop)
+	if role == KeyTurn {
+		return
 	}
-	return role, past
+	c.mu.Lock()
+	m := c.rest()
+	m.stop, m.past = role, past
+	c.mu.Unlock()
+	c.bits.Or(bitStop)
 }
 
 // AtAnEnd reports whether ctx is that of a stop hook, of a handler that runs for one while

@@ -10,23 +10,28 @@ import (
 )
 
 // notify dispatches a notification. The owner's acceptance is part of that, and
-// so is what refuses it.
-func (s *Sub) notify(ctx context.Context, env *Envelope, from *Call) error {
-	c := new(Call)
-	c.init(env, nil, 0)
-	c.from = from
+// so is what refuses it. A handler that waits for a late acknowledgement gives its slot
+// away: what it waits for may need one.
+func (s *Sub) notify(ctx context.Context, l *local, env *Envelope, r Receiver, from *Call) error {
+	l.init(env, l, 0)
 	if from != nil || env.Delivery == AwaitAccept { // it is part of a call that was admitted to the shard
 		var w Wait
-		c.SetWaiting(w.For(ctx, env.Shard))
+		l.SetWaiting(w.For(ctx, env.Shard))
 		defer w.EndWait(ctx)
 	}
-	if s.dispatch(c) {
-		return nil
+	s.dispatch(&l.Call, r, from)
+	if l.bits.Load()&bitReplied == 0 {
+		w := BeginWait(ctx)
+		err := l.await(ctx)
+		w.EndWait(ctx)
+		if err != nil {
+			return err
+		}
+	} else {
+		<-l.wait
 	}
-	if c.bits.Load()&bitLate != 0 {
-		return c.awaitAck(ctx)
-	}
-	if err := c.refused(); err != nil {
+	s.d.waits.Put(l.wait)
+	if err := l.refused(); err != nil {
 		return err
 	}
 	return nil
@@ -41,62 +46,11 @@ func (c *Call) Accepted() bool {
 // AwaitsReply is false for a notification.
 func (c *Call) AwaitsReply() bool { return c.env.Delivery == AwaitReply }
 
-// ackLater says that the notification counts as accepted when the handler that
-// it is handed to says so, and not before; whoever says it calls accepted. It is
-// called by a receiver in Accept.
+// ackLater says that the notification counts as accepted when its handler has returned,
+// and not before. It is called by a receiver in Accept.
 func (c *Call) ackLater() {
-	c.sub.home().counts.leave(c)
-	if c.replier != nil {
-		c.bits.Or(bitLate)
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	m := c.rest()
-	m.told = make(chan struct{})
-	if c.bits.Or(bitLate)&bitReplied != 0 { // its time was up just now
-		m.refusal = c.err
-		close(m.told)
-	}
-}
-
-// accepted tells the sender of a notification that was to be acknowledged later.
-func (c *Call) accepted() {
-	if c.bits.Load()&bitLate != 0 {
-		c.tell(nil, nil)
-	}
-}
-
-// awaitAck waits for what ackLater has promised. A handler that waits here gives
-// its slot away: what it waits for may need one.
-func (c *Call) awaitAck(ctx context.Context) error {
-	c.mu.Lock()
-	m := c.more
-	c.mu.Unlock()
-	w := BeginWait(ctx)
-	defer w.EndWait(ctx)
-	select {
-	case <-m.told:
-	case <-ctx.Done():
-		if c.bits.Load()&bitReplied == 0 {
-			if o, ok := c.Leave(ctx.Err()); ok {
-				return ContextError(ctx.Err(), o)
-			}
-		}
-		<-m.told
-	}
-	if m.refusal != nil {
-		return m.refusal
-	}
-	return nil
-}
-
-// answerAck tells a sender in this process that waits in awaitAck.
-func (c *Call) answerAck(err *Error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.more.refusal = err
-	close(c.more.told)
+	c.sub.counts.leave(c)
+	c.bits.Or(bitLate)
 }
 
 // ObserveFailed has f called with the error of each notification that fails when

@@ -27,7 +27,7 @@ var circleReach = reach{turns: 256, hops: MaxTurns}
 // called with mu held.
 func (c *Call) probeIn(pause time.Duration) {
 	c.more.probe = time.AfterFunc(pause, func() {
-		if !c.sub.home().d.asking.begin(func(ctx context.Context) { c.probe(ctx, pause) }) {
+		if !c.sub.d.asking.begin(func(ctx context.Context) { c.probe(ctx, pause) }) {
 			c.probeAgain(pause)
 		}
 	})
@@ -57,7 +57,7 @@ func (c *Call) probe(ctx context.Context, pause time.Duration) {
 	}
 	line := c.Waiting()
 	var home *found
-	c.sub.home().d.asking.search(ctx, here([]*Turn{before}), circleReach, func(f *found) bool {
+	c.sub.d.asking.search(ctx, here([]*Turn{before}), circleReach, func(f *found) bool {
 		if line.Find(f.Number) != nil {
 			home = f
 		}

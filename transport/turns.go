@@ -99,7 +99,7 @@ func (c *Call) Turn() *Turn {
 
 // turn returns the turn of the call's handler; nil if none runs.
 func (c *Call) turn() *Turn {
-	if c.bits.Load()&(bitStarted|bitEnded) != bitStarted {
+	if !c.runs() {
 		return nil
 	}
 	by := c.Waiting()
@@ -108,7 +108,7 @@ func (c *Call) turn() *Turn {
 		stop, past = c.stopHook()
 	}
 	role := KeyTurn
-	if c.task != nil {
+	if c.fn != nil {
 		role = FuncTurn
 	}
 	c.mu.Lock()

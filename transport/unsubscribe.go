@@ -4,8 +4,6 @@ package transport
 
 import (
 	"time"
-
-	"github.com/clstr-go/clstr/internal/expiry"
 )
 
 // grace is how long a handler may go on after its context has ended, before
@@ -101,10 +99,6 @@ func (s *Sub) unsubscribe(giveUp time.Time) error {
 	drained := s.refuseAndDrain()
 	s.tellLate()
 	err := s.awaitEndUntil(drained, giveUp)
-	if last := s.lastPart.Load(); err != nil && last != 0 { // what was passed on late has its own time
-		last += int64(s.d.limits.HandlerTimeout + grace)
-		err = s.awaitEndUntil(drained, time.Now().Add(time.Duration(last-expiry.Now())))
-	}
 	if err != nil {
 		s.gaveUp.Store(true)
 		return err // and remains among the subs: a further Close finds it

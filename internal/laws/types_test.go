@@ -28,7 +28,6 @@ var largeTypes = map[string]string{
 	"actor.shard":                      "to be cut into parts",
 	"cluster.Client":                   "to be cut into parts",
 	"cluster.Node":                     "to be cut into parts",
-	"handlers.hosted":                  "to be cut into parts",
 	"internal/coordinator.Coordinator": "to be cut into parts",
 	"internal/coordinator.life":        "to be cut into parts",
 	"membership.Core":                  "to be cut into parts",

@@ -70,33 +70,6 @@ func (b *book) finish() {
 	}
 }
 
-// TestNotificationWithItsHandlerIsOne: also while the handler that has passed it on
-// goes on.
-func TestNotificationWithItsHandlerIsOne(t *testing.T) {
-	passingOn(t, Limits{MaxPending: 2}, func(pass HandlerFunc, release chan struct{}) HandlerFunc {
-		return func(ctx context.Context, env Envelope) ([]byte, error) {
-			_, err := pass(ctx, env)
-			<-release
-			return nil, err
-		}
-	}, func(s *Sub, _ *standingGate, b *book, release chan struct{}) {
-		for range 2 {
-			in := &inbox{}
-			s.Dispatch(NewCall(Envelope{Delivery: AwaitAccept}, in, 0))
-			synctest.Wait()
-			if err := in.only(); err != nil {
-				t.Errorf("of two: %v", err)
-			}
-		}
-		close(release)
-		b.finish()
-		synctest.Wait()
-		if s.Pending() != 0 {
-			t.Errorf("%d are pending at the end", s.Pending())
-		}
-	})
-}
-
 // TestPassedOnByAGoroutine: what a goroutine passes on that outlives its handler is
 // pending in its own right, and no drain that has begun admits it.
 func TestPassedOnByAGoroutine(t *testing.T) {
@@ -195,19 +168,47 @@ func (b *book) all() []*Call {
 	return b.calls
 }
 
-// TestPayloadIsHeldOnce: what waits as a part of a call does not hold that one's payload
-// as well.
-func TestPayloadIsHeldOnce(t *testing.T) {
-	passingOn(t, Limits{}, func(pass HandlerFunc, _ chan struct{}) HandlerFunc {
-		return func(ctx context.Context, env Envelope) ([]byte, error) { return pass(ctx, env) }
-	}, func(s *Sub, _ *standingGate, b *book, _ chan struct{}) {
-		c := NewCall(Envelope{Delivery: AwaitAccept, Data: []byte("payload"), Headers: map[string]string{"a": "b"}}, &inbox{}, 0)
-		s.Dispatch(c)
-		synctest.Wait()
-		if part := b.calls[0]; part.from != c || string(part.env.Data) != "payload" || c.env.Data != nil || c.env.Headers != nil {
-			t.Errorf("the part has %q, and the call still %q and %v", part.env.Data, c.env.Data, c.env.Headers)
+// TestBytesOfANestedCallCountOnce, of the node and of the key: while the func goes on that
+// has passed them on, and when it has returned.
+func TestBytesOfANestedCallCountOnce(t *testing.T) {
+	passingOn(t, Limits{}, func(pass HandlerFunc, release chan struct{}) HandlerFunc {
+		return func(ctx context.Context, env Envelope) ([]byte, error) {
+			_, err := pass(ctx, env)
+			<-release
+			return nil, err
 		}
+	}, func(s *Sub, _ *standingGate, b *book, release chan struct{}) {
+		s.life.LimitBytes(100, 100)
+		send := func(key string) *inbox {
+			in := &inbox{}
+			s.Dispatch(NewCall(Envelope{Key: key, Delivery: AwaitAccept, Data: make([]byte, 59)}, in, 0))
+			synctest.Wait()
+			return in
+		}
+		held := func(when string, want int64) {
+			of, _ := s.keys.held.Get(keyID{key: "k"})
+			if node := s.life.bytes.Load(); node != want || of != want {
+				t.Errorf("%s the node holds %d bytes, the key %d, want %d", when, node, of, want)
+			}
+		}
+		in := send("k")
+		if len(b.calls) != 1 || in.only() != nil {
+			t.Fatalf("%d were passed on: %v", len(b.calls), in.only())
+		}
+		if err := b.calls[0].Weigh("k"); err != nil { // as a handler of keys does
+			t.Error(err)
+		}
+		held("when they are in the mailbox", 60)
+		for _, key := range []string{"k", "l"} {
+			if err := send(key).only(); !errors.Is(err, ErrOverloaded) {
+				t.Errorf("as many to %s: %v", key, err)
+			}
+		}
+		close(release)
+		synctest.Wait()
+		held("when the func has returned", 60)
 		b.finish()
+		held("at the end", 0)
 	})
 }
 

@@ -121,6 +121,7 @@ func TestPassedOnChaos(t *testing.T) {
 		d := NewDispatcher(Limits{MaxPending: 12, MaxConcurrentHandlers: 4, HandlerTimeout: 10 * time.Millisecond}, silent)
 		life := NewLifetime(silent, dispatched{d})
 		life.LimitInFlight(40)
+		life.LimitBytes(1<<20, 2<<10) // so that each message counts as its key's
 		var bg, senders sync.WaitGroup
 		inner := life.ReceiverFunc(roll.middleware(&bg, life.HandlerFunc(roll.leaf(&bg))))
 		g := &standingGate{Receiver: life.ReceiverFunc(roll.middleware(&bg, life.HandlerFunc(inner)))}
@@ -167,7 +168,7 @@ func TestPassedOnChaos(t *testing.T) {
 // send sends what may be sent, in all ways, a hundred times.
 func (d *dice) send(s *Sub) {
 	for range 100 {
-		env := Envelope{Delivery: Delivery(d.roll(3)), Key: string(rune('a' + d.roll(4)))}
+		env := Envelope{Delivery: Delivery(d.roll(3)), Key: string(rune('a' + d.roll(4))), Data: make([]byte, d.roll(600))}
 		if d.roll(10) == 0 {
 			env.TTLMs = int64(d.roll(5)) - 1
 		}
@@ -201,14 +202,7 @@ func (s *Sub) leftOver() (left string) {
 	say("taken without an ack", s.counts.taken[1].Load())
 	say("open", s.counts.open[0]+s.counts.open[1])
 	say("noted", int64(s.asked.Len()))
-	var walk func(*Sub)
-	walk = func(in *Sub) {
-		for to, through := range in.inner {
-			say("passed on", through.inflight.Load())
-			say("arrived", int64(to.Pending()))
-			walk(through)
-		}
-	}
-	walk(s)
+	say("bytes", s.life.bytes.Load())
+	say("keys with bytes", int64(s.keys.held.Len()))
 	return left
 }
