@@ -65,6 +65,8 @@ type HostOptions struct {
 	// because it could not save what it has. Calls are not asked about here, but at their
 	// Start. Lapsed must not block. It may be nil.
 	Lapsed func(shard uint32) bool
+	// Base has the values of hooks' contexts. It may be nil.
+	Base context.Context
 	// Observer is told of activations and the like. It may be nil.
 	Observer Observer
 }
@@ -93,6 +95,9 @@ func (o HostOptions) withDefaults() HostOptions {
 	}
 	if o.MailboxSize == 0 {
 		o.MailboxSize = DefaultMailboxSize
+	}
+	if o.Base == nil {
+		o.Base = context.Background()
 	}
 	return o
 }
@@ -130,7 +135,7 @@ type Host struct {
 // NewHost makes a host.
 func (s *System) NewHost(opts HostOptions) *Host {
 	h := &Host{system: s, opts: opts.withDefaults(), name: s.nextHost(), late: map[uint32][]*shard{}, groups: map[uint32]*EndGroup{}}
-	h.life, h.end = context.WithCancel(context.Background())
+	h.life, h.end = context.WithCancel(context.WithoutCancel(h.opts.Base))
 	h.keys, _ = opts.Observer.(KeyObserver)
 	h.idle.host = h
 	h.returns.host = h

@@ -18,15 +18,17 @@ import (
 //
 // The body of both is the [Health] as JSON. Its why and error say what to look at.
 // It does not block, and shows neither keys nor payloads.
-func (n *Node) HealthHandler() http.Handler { return http.HandlerFunc(n.answerProbe) }
+func (n *Node) HealthHandler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { n.Health().ServeHTTP(w, r) })
+}
 
-func (n *Node) answerProbe(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP answers a probe with h, as [Node.HealthHandler] says.
+func (h Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "GET and HEAD only", http.StatusMethodNotAllowed)
 		return
 	}
-	h := n.Health()
 	var good bool
 	switch path.Base(r.URL.Path) {
 	case "livez":

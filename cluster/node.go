@@ -116,6 +116,9 @@ func (n *Node) run(ctx context.Context) error {
 	log := n.opts.Log
 	life := transport.NewLifetime(log, n.opts.Transport)
 	defer func() { _ = life.End() }() // where it has not ended below
+	if n.opts.BaseContext != nil {
+		life.Inherit(n.opts.BaseContext)
+	}
 	n.life.Store(life)
 	life.LimitInFlight(n.opts.MaxInFlight)
 	life.LimitBytes(n.opts.MaxInFlightBytes, n.opts.MaxBytesPerKey)
@@ -209,7 +212,7 @@ func (n *Node) bind(life *transport.Lifetime) {
 }
 
 func (n *Node) receiver(life *transport.Lifetime, kind string, h ServerHandlerFunc) transport.Receiver {
-	env := handlers.Env{Kind: kind, Check: n.layout.checkKey, StopTimeout: n.opts.StopTimeout}
+	env := handlers.Env{Kind: kind, Check: n.layout.checkKey, StopTimeout: n.opts.StopTimeout, Base: n.opts.BaseContext}
 	if n.opts.Membership != nil {
 		env.Lapsed = func(shard uint32) bool { return n.living.lapsed(shard) }
 	}

@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"context"
 	"log/slog"
 	"maps"
 	"math"
@@ -41,6 +42,9 @@ type NodeOptions struct {
 	Handler ServerHandlerFunc
 	// Kinds are the handlers of messages to a kind ([Client.Kind]), by its name.
 	Kinds map[string]ServerHandlerFunc
+	// BaseContext gives its values, and nothing else, to the contexts of handlers and
+	// hooks. nil = none.
+	BaseContext context.Context
 	// Metrics for node instrumentation. If nil, nothing is measured. If it
 	// implements [EntityMetrics], it is told of keys too, with
 	// [NotificationMetrics] of notifications that fail, with [OwnershipMetrics] and

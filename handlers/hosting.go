@@ -3,6 +3,7 @@
 package handlers
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"sync"
@@ -27,6 +28,8 @@ type Env struct {
 	// Lapsed is asked before what no call causes, and before a key is made or
 	// passivated, whether another node may own the shard by now; it may be nil.
 	Lapsed func(shard uint32) bool
+	// Base has the values of hooks' contexts; it may be nil.
+	Base context.Context
 	// StopTimeout bounds the wait for stop hooks when the node ends; 0 is 30 s.
 	StopTimeout time.Duration
 }
@@ -89,7 +92,7 @@ func (s *hosting) host(k *keyed, kind string, check func(shard uint32, key strin
 			s.system = actor.NewSystem(s.life.Log(), s.life.Pool())
 		}
 		opts := k.opts
-		opts.Kind, opts.Observer, opts.Lapsed = kind, env.Observer, env.Lapsed
+		opts.Kind, opts.Observer, opts.Lapsed, opts.Base = kind, env.Observer, env.Lapsed, env.Base
 		if k.extract == nil { // a scoped handler's keys are not the client's
 			opts.Check = check
 		}

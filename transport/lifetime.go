@@ -98,6 +98,12 @@ func NewLifetime(log *slog.Logger, transport any) *Lifetime {
 	return l
 }
 
+// Inherit gives the values of base to the contexts of handlers. It must be called before
+// the lifetime is used.
+func (l *Lifetime) Inherit(base context.Context) {
+	l.ctx = context.WithValue(context.WithoutCancel(base), lifetimeKey{}, l)
+}
+
 // LifetimeFrom returns the lifetime that ctx carries, or nil.
 func LifetimeFrom(ctx context.Context) *Lifetime {
 	l, _ := ctx.Value(lifetimeKey{}).(*Lifetime)

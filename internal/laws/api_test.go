@@ -26,7 +26,7 @@ func TestAPI(t *testing.T) {
 	load := typesOf(t, pkgs)
 	want := make(map[string]bool)
 	for _, pkg := range pkgs {
-		name := filepath.Join(golden, filepath.FromSlash(pkg)+".txt")
+		name := filepath.Join(golden, filepath.FromSlash(nameOf(pkg))+".txt")
 		want[name] = true
 		got := exported(load(pkg))
 		if *update {
@@ -70,7 +70,7 @@ func typesOf(t *testing.T, pkgs []string) func(pkg string) *types.Package {
 	t.Helper()
 	imp := importerOf(t, pkgs)
 	return func(pkg string) *types.Package {
-		p, err := imp.Import(module + "/" + pkg)
+		p, err := imp.Import(importPath(pkg))
 		if err != nil {
 			t.Fatal(err)
 		}

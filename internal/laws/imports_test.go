@@ -15,6 +15,8 @@ type row struct {
 }
 
 var table = []row{
+	{".", "actor cluster membership membership/memstore membership/natsstore outcome sharding transport transport/memtransport transport/natstransport internal/sparse", "github.com/nats-io/nats.go",
+		"the front: one call opens a service over NATS or in memory, so it names all that this takes; packages below it link no NATS, and no other product package imports it"},
 	{"sharding", "", "golang.org/x/crypto/blake2b",
 		"arithmetic: a gateway hashes keys without the rest"},
 	{"outcome", "internal/lossless", "",
@@ -119,6 +121,7 @@ func TestNobodyImportsPrograms(t *testing.T) {
 
 // meeting places see both an envelope and an actor, in non-test files.
 var meetings = map[string]string{
+	".":        "hands definitions of entities to a node, and closes no node from a handler",
 	"handlers": "turns an envelope into a call of an actor, and nobody else does",
 	"cluster":  "hands its metrics to handlers as an actor.Observer",
 	"testkit":  "runs an entity alone, without a transport",

@@ -133,8 +133,23 @@ func ourPackages(t *testing.T) []string {
 	return slices.Compact(dirs)
 }
 
-// ours cuts the module from an import path.
+// importPath is that of a package of ours.
+func importPath(dir string) string { return path.Join(module, dir) }
+
+// nameOf is how golden files call a package: its directory, or the module's name for the
+// package at its root.
+func nameOf(dir string) string {
+	if dir == "." {
+		return path.Base(module)
+	}
+	return dir
+}
+
+// ours cuts the module from an import path: "." is the package at its root.
 func ours(importPath string) (dir string, ok bool) {
+	if importPath == module {
+		return ".", true
+	}
 	return strings.CutPrefix(importPath, module+"/")
 }
 

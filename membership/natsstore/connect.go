@@ -57,7 +57,7 @@ func (l *link) connect(ctx context.Context, _ time.Duration) error {
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:
-		return err
+		return outcome.Errorf(outcome.ErrDisconnected, "connecting to %s: %v", natsdial.Redact(l.opts.URL), err)
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
 		return outcome.Errorf(outcome.ErrNotPermitted, "connecting to %s: %v", natsdial.Redact(l.opts.URL), err)
 	case errors.As(err, &parse):

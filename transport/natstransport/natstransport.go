@@ -99,8 +99,8 @@ type Transport struct {
 }
 
 // Open connects to NATS, by ctx's end, and returns a transport that is ready to use. It
-// returns transport.ErrBadOption for options that cannot work, and
-// transport.ErrDisconnected if no server is there; give
+// returns transport.ErrBadOption for options that cannot work, transport.ErrNotPermitted if
+// the server refuses the user, and transport.ErrDisconnected if no server is there; give
 // nats.RetryOnFailedConnect to wait for one instead.
 func Open(ctx context.Context, opts Options) (*Transport, error) {
 	return open(ctx, opts, backlog)
@@ -154,9 +154,9 @@ func (t *Transport) connect(ctx context.Context) (err error) {
 			if err == nil { // at the same moment
 				t.nc.Close()
 			}
-			return transport.ContextError(ctx.Err(), transport.NotSent)
+			return transport.Annotate(transport.ContextError(ctx.Err(), transport.NotSent), "connecting to "+natsdial.Redact(t.opts.URL))
 		} else if err != nil {
-			return transport.Errorf(transport.ErrDisconnected, "connecting to %s: %v", natsdial.Redact(t.opts.URL), bare(err))
+			return transport.Errorf(unconnected(err), "connecting to %s: %v", natsdial.Redact(t.opts.URL), bare(err)).WithOutcome(transport.NotSent)
 		}
 	}
 	t.inbox = t.nc.NewInbox()
@@ -192,6 +192,18 @@ func (t *Transport) openInbox(ctx context.Context, changes chan nats.Status) (er
 		_ = t.inboxSub.Unsubscribe()
 	}
 	return err
+}
+
+// unconnected is what a connection that is not made means to its caller.
+func unconnected(err error) error {
+	_, parse := errors.AsType[*url.Error](err)
+	switch {
+	case parse:
+		return transport.ErrBadOption
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
+		return transport.ErrNotPermitted
+	}
+	return transport.ErrDisconnected
 }
 
 // bare is an error without the URL that a parser puts in front of it.

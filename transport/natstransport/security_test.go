@@ -25,7 +25,9 @@ import (
 func TestUserAndPassword(t *testing.T) {
 	url := testkit.StartNATSServer(t, &server.Options{Username: "u", Password: "p"}).URL()
 	_, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Log: silent})
-	failed(t, err, transport.ErrDisconnected, transport.NotSent)
+	failed(t, err, transport.ErrNotPermitted, transport.NotSent)
+	_, err = natstransport.Open(t.Context(), natstransport.Options{URL: "nats://u:secret@[::1", Log: silent})
+	failed(t, err, transport.ErrBadOption, transport.NotSent)
 	tr := connect(t, natstransport.Options{URL: url, NATSOptions: []nats.Option{nats.UserInfo("u", "p")}})
 	serve(t, tr, 7, echo)
 	want(t, tr, transport.Envelope{Shard: 7, Type: "Echo", Data: []byte("x")}, "x")

@@ -1,0 +1,39 @@
+// Ask, Tell, and how callers name a key
+
+package clstr
+
+import (
+	"context"
+
+	"github.com/clstr-go/clstr/cluster"
+)
+
+// Ask sends a request to a key and returns the reply, or the error that the method has
+// returned: errors.Is and errors.As find it if its code is registered
+// ([cluster.RegisterError]). [cluster.OutcomeOf] says of any error whether the method ran.
+// Out is the reply's type, for a protobuf message the pointer to it. Options are of this
+// call alone: [cluster.WithTTL], [cluster.WithHeader].
+func Ask[Out any](ctx context.Context, to *cluster.ScopedClient, msg any, opts ...cluster.EnvelopeOption) (Out, error) {
+	out, err := cluster.NewRequest[any, Out](to).Request(ctx, msg, opts...)
+	if err != nil {
+		var zero Out
+		return zero, err
+	}
+	return *out, nil
+}
+
+// Tell sends a notification to a key. It returns when the key's process has accepted it,
+// and never waits for the method; with [cluster.WithoutAck] it does not wait at all. The
+// sender is not told if an accepted notification fails later.
+func Tell(ctx context.Context, to *cluster.ScopedClient, msg any, opts ...cluster.EnvelopeOption) error {
+	return to.Notify(ctx, msg, opts...)
+}
+
+// Key addresses a key of a kind that is known by its definition.
+func (s *Service) Key(of interface{ Kind() string }, key string, opts ...cluster.EnvelopeOption) *cluster.ScopedClient {
+	return s.client.Kind(of.Kind()).Key(key, opts...)
+}
+
+// Kind addresses the keys of a kind by its name, for callers that do not have the
+// definition: svc.Kind("account").Key("acc-1").
+func (s *Service) Kind(name string) *cluster.KindClient { return s.client.Kind(name) }

@@ -1,0 +1,197 @@
+// Service: Open, Run, Close, and a way to its parts
+
+package clstr
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// Service is one process of a service: a node, if it hosts entities, and a client. Make
+// one with [Open].
+type Service struct {
+	name   string
+	id     string
+	link   Link
+	node   *cluster.Node // nil: a client only
+	stop   func() error  // the node
+	client *cluster.Client
+	drain  time.Duration // bounds Run's Close
+
+	closing sync.Once
+	closed  chan struct{} // closed as Close begins
+	ended   chan struct{} // closed when all has ended
+	err     error         // of the end
+}
+
+// Open connects to the network and starts the node, if there are entities. It returns
+// when the node serves its part of the shards. For a client it returns as soon as there
+// is a connection: calls wait inside their deadlines for the first node.
+//
+// ctx bounds the start only. Connecting ends with it, and after 30 s if it has no
+// deadline: if there is no server by then, the error is [cluster.ErrDisconnected] and
+// names the URL. What waiting does not mend is returned at once, among it
+// [cluster.ErrBadOption], [cluster.ErrNotPermitted] and, for other Shards than the service
+// has, [cluster.ErrLayoutMismatch]. A process that has no kind in common with the others
+// of its Name gets [membership.ErrForeignKinds]. After an error nothing is left running.
+func Open(ctx context.Context, opts Options) (*Service, error) {
+	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	opts.Node.NodeID = cmp.Or(opts.Node.NodeID, newNodeID())
+	s := &Service{
+		name:   opts.Name,
+		id:     opts.Node.NodeID,
+		drain:  opts.drain(),
+		closed: make(chan struct{}),
+		ended:  make(chan struct{}),
+	}
+	var err error
+	if s.link, err = opts.join(ctx); err != nil {
+		return nil, fmt.Errorf("service %s: %w", s.name, err)
+	}
+	if err = s.begin(ctx, opts); err != nil {
+		return nil, fmt.Errorf("service %s: %w", s.name, errors.Join(err, s.link.Close()))
+	}
+	return s, nil
+}
+
+// join connects.
+func (o Options) join(ctx context.Context) (Link, error) {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, cluster.DefaultRequestTimeout)
+		defer cancel()
+	}
+	return o.On.Join(ctx, Member{Service: o.Name, Node: o.Node.NodeID, Hosts: o.hosts(), Log: o.Log})
+}
+
+// begin makes the client, and starts the node.
+func (s *Service) begin(ctx context.Context, opts Options) (err error) {
+	if s.client, err = cluster.NewClient(opts.client(s.link)); err != nil || !opts.hosts() {
+		return err
+	}
+	base := opts.Node.BaseContext
+	if base == nil {
+		base = context.Background()
+	}
+	s.node = cluster.NewNode(opts.node(context.WithValue(base, serviceKey{}, s), s.link))
+	s.stop, err = s.node.Start(ctx)
+	return err
+}
+
+type serviceKey struct{}
+
+// From returns the service whose entity is given ctx, in a method or a hook: so an entity
+// asks others. It returns nil outside a service. A request that is made with the
+// entity's context ends with it, and is known as a part of its work.
+//
+//	balance, err := clstr.Ask[Balance](c, clstr.From(c).Key(accounts, m.From), Withdraw{m.Amount})
+func From(ctx context.Context) *Service {
+	s, _ := ctx.Value(serviceKey{}).(*Service)
+	return s
+}
+
+// Run blocks until ctx ends, and closes the service: a main function ends with it. It
+// also returns if the node has ended by itself, drained by an operator or with the error
+// that it returns. The end is bounded by Node.StopTimeout and Node.DrainTimeout together
+// and 10 s more, which is 55 s by default.
+func (s *Service) Run(ctx context.Context) error {
+	var ended <-chan struct{}
+	if s.node != nil {
+		ended = s.node.Ended()
+	}
+	select {
+	case <-ctx.Done():
+	case <-ended:
+	case <-s.closed:
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.drain)
+	defer cancel()
+	return s.Close(ctx)
+}
+
+// drain bounds the end of a service that Run closes.
+func (o Options) drain() time.Duration {
+	const most = 24 * time.Hour // so that the sum does not overflow
+	stop, drain := cmp.Or(o.Node.StopTimeout, 30*time.Second), cmp.Or(o.Node.DrainTimeout, 15*time.Second)
+	return min(stop, most) + min(drain, most) + 10*time.Second
+}
+
+// Close leaves as planned: the node hands its shards over, what it has accepted is
+// answered, and entities run their stop hooks. Then the connections end, and further calls
+// get [cluster.ErrTransportClosed]. If ctx ends before that Close returns its error,
+// and the rest goes on beside it. A further Close waits for the first and returns what
+// that does. A handler or hook of the service cannot close it:
+// [cluster.ErrFromHandler]. Close of a nil service does nothing.
+func (s *Service) Close(ctx context.Context) error {
+	if s == nil {
+		return nil
+	}
+	if t, ok := s.link.Transport.(transport.Dispatched); ok {
+		if err := t.Dispatcher().FromHandler("Close"); err != nil {
+			return err
+		}
+	}
+	s.closing.Do(func() {
+		close(s.closed)
+		go s.end() // ends when the node has
+	})
+	select {
+	case <-s.ended:
+		return s.err
+	case <-ctx.Done():
+		return fmt.Errorf("service %s: the node %s has not ended yet: %w", s.name, s.id, context.Cause(ctx))
+	}
+}
+
+func (s *Service) end() {
+	var err error
+	if s.stop != nil {
+		err = s.stop()
+	}
+	if err = errors.Join(err, s.link.Close()); err != nil {
+		s.err = fmt.Errorf("service %s: %w", s.name, err)
+	}
+	close(s.ended)
+}
+
+// Node returns the node, nil for a client.
+func (s *Service) Node() *cluster.Node { return s.node }
+
+// Client returns the client, for calls that Ask and Tell do not offer.
+func (s *Service) Client() *cluster.Client { return s.client }
+
+// Transport returns what carries the calls: prommetrics.RegisterTransport measures it.
+func (s *Service) Transport() cluster.Transport { return s.link.Transport }
+
+// Health returns how the process is now: that of its node. A client is Serving while
+// it has a connection.
+func (s *Service) Health() cluster.Health {
+	if s.node != nil {
+		return s.node.Health()
+	}
+	h := cluster.Health{NodeID: s.id, Serving: true}
+	select {
+	case <-s.closed:
+		h.Serving, h.Why = false, cluster.NodeEnded
+	default:
+		if c, ok := s.link.Transport.(interface{ Connected() bool }); ok && !c.Connected() {
+			h.Serving, h.Why = false, cluster.NodeDataPathDead
+		}
+	}
+	return h
+}
+
+// HealthHandler answers /livez and /readyz as [cluster.Node.HealthHandler] does.
+func (s *Service) HealthHandler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Health().ServeHTTP(w, r) })
+}

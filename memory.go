@@ -1,0 +1,92 @@
+// Memory: the processes of a service in one process, for tests and single binaries
+
+package clstr
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/membership/memstore"
+	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport/memtransport"
+)
+
+// Memory returns a network inside this process. Opens that are given the same one, and the
+// same Name, share keys as processes over NATS do: with live shards, hand-over and copies of
+// messages. It works in a testing/synctest bubble.
+func Memory() *MemoryNetwork { return &MemoryNetwork{services: map[string]*shared{}} }
+
+// MemoryNetwork is the [Network] that [Memory] makes.
+type MemoryNetwork struct {
+	mu       sync.Mutex
+	services map[string]*shared // by name
+}
+
+// shared is what the members of one service share.
+type shared struct {
+	store *memstore.Store         // stays, as a bucket does
+	tr    *memtransport.Transport // of members that are there
+	users int
+}
+
+// Join implements [Network].
+func (n *MemoryNetwork) Join(_ context.Context, m Member) (Link, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := n.services[m.Service]
+	if s == nil {
+		s = &shared{store: memstore.New()}
+		n.services[m.Service] = s
+	}
+	if s.users == 0 {
+		s.tr = memtransport.New(memtransport.Options{}).WithLog(m.Log)
+	}
+	s.users++
+	link := &memLink{Transport: s.tr}
+	return Link{Transport: link, Store: s.store, Close: sync.OnceValue(func() error {
+		link.closed.Store(true)
+		n.mu.Lock()
+		s.users--
+		last := s.users == 0
+		n.mu.Unlock()
+		if last {
+			return link.Transport.Close()
+		}
+		return nil
+	})}, nil
+}
+
+// memLink is one member's way into the transport that all share: calls end with it, and
+// not with the transport.
+type memLink struct {
+	*memtransport.Transport
+	closed atomic.Bool
+}
+
+// Request implements [cluster.ClientTransport].
+func (l *memLink) Request(ctx context.Context, env cluster.Envelope) ([]byte, error) {
+	if l.closed.Load() {
+		return nil, errClosed()
+	}
+	return l.Transport.Request(ctx, env)
+}
+
+// Layout implements transport.LayoutTransport.
+func (l *memLink) Layout(ctx context.Context) (numShards uint32, seed string, err error) {
+	if l.closed.Load() {
+		return 0, "", errClosed()
+	}
+	return l.Transport.Layout(ctx)
+}
+
+// Close ends this member's calls.
+func (l *memLink) Close() error {
+	l.closed.Store(true)
+	return nil
+}
+
+func errClosed() error {
+	return outcome.Errorf(outcome.ErrTransportClosed, "the service was closed")
+}

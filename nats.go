@@ -1,0 +1,101 @@
+// NATS: the processes of a service around a NATS server
+
+package clstr
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/membership/natsstore"
+	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport/natstransport"
+)
+
+// NATS returns the network around NATS servers, whose URLs are separated by commas, with
+// JetStream. A process with entities has two connections, which are named after its node:
+// one carries calls, and one keeps the records of members and shards. A client has the
+// first alone. opts are of both: credentials, TLS. Where each has a user of its own, as
+// package membership/natsstore recommends, set the options of each in what NATS returns:
+//
+//	on := clstr.NATS(url, nats.RootCAs("ca.pem"))
+//	on.Transport.NATSOptions = append(on.Transport.NATSOptions, nats.UserCredentials("data.creds"), nats.CustomInboxPrefix("_INBOX.data"))
+//	on.Store.NATSOptions = append(on.Store.NATSOptions, nats.UserCredentials("control.creds"))
+func NATS(url string, opts ...nats.Option) NATSOptions {
+	return NATSOptions{
+		Transport: natstransport.Options{URL: url, NATSOptions: opts[:len(opts):len(opts)]},
+		Store:     natsstore.Options{URL: url, NATSOptions: opts[:len(opts):len(opts)]},
+	}
+}
+
+// NATSOptions is the [Network] that [NATS] makes: what the two connections take. Open sets
+// the names, the prefixes and the logs.
+type NATSOptions struct {
+	Transport natstransport.Options
+	Store     natsstore.Options
+}
+
+// Join implements [Network].
+func (o NATSOptions) Join(ctx context.Context, m Member) (link Link, err error) {
+	switch {
+	case o.Transport.Prefix != "" || o.Store.Prefix != "":
+		return link, outcome.Errorf(outcome.ErrBadOption, "NATS: the prefixes are the service's name, which Open sets")
+	case o.Transport.Name != "" || o.Store.Name != "":
+		return link, outcome.Errorf(outcome.ErrBadOption, "NATS: the connections' names are Node.NodeID's, which Open sets")
+	}
+	o.Transport.Prefix, o.Store.Prefix = m.Service, m.Service
+	if o.Store.Name = m.Node; o.Transport.Conn == nil {
+		o.Transport.Name = m.Node
+	}
+	if o.Transport.Log == nil {
+		o.Transport.Log = m.Log
+	}
+	if o.Store.Log == nil {
+		o.Store.Log = m.Log
+	}
+	link.Close = func() error { return nil }
+	if m.Hosts {
+		store, err := natsstore.Open(ctx, o.Store)
+		if err != nil {
+			return link, err
+		}
+		link.Store, link.Close = store, store.Close
+	}
+	tr, err := connect(ctx, o.Transport)
+	if err != nil {
+		return Link{}, errors.Join(err, link.Close())
+	}
+	closeStore := link.Close
+	link.Transport, link.Close = tr, func() error { return errors.Join(tr.Close(), closeStore()) }
+	return link, nil
+}
+
+// connect waits for a server until ctx ends.
+func connect(ctx context.Context, opts natstransport.Options) (*natstransport.Transport, error) {
+	log, said, last := sparse.New(opts.Log), "", error(nil)
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		tr, err := natstransport.Open(ctx, opts)
+		switch {
+		case err == nil:
+			return tr, nil
+		case ctx.Err() != nil:
+			return nil, outcome.Errorf(outcome.ErrDisconnected, "%v, %v", cmp.Or(last, err), context.Cause(ctx)).WithCause(context.Cause(ctx))
+		case !errors.Is(err, outcome.ErrDisconnected):
+			return nil, err
+		}
+		last = err
+		if text := err.Error(); text != said {
+			said = text
+			log.Warn("waiting for NATS", slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}

@@ -1,0 +1,33 @@
+// Network: what connects the processes of a service
+
+package clstr
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/membership"
+)
+
+// Network connects the processes of a service. [NATS], [Memory] and embed.Dir make one.
+type Network interface {
+	// Join connects one process. It returns when the connections are there, or when ctx
+	// ends.
+	Join(ctx context.Context, m Member) (Link, error)
+}
+
+// Member is what a [Network] is told of a process that joins.
+type Member struct {
+	Service string       // [Options].Name
+	Node    string       // names the process's connections
+	Hosts   bool         // it has a node: false for a client, which needs no Store
+	Log     *slog.Logger // may be nil
+}
+
+// Link is the way of one process to the others.
+type Link struct {
+	Transport cluster.Transport
+	Store     membership.Store // the records of members and shards
+	Close     func() error     // ends both
+}

@@ -1,0 +1,165 @@
+// Options of a service, and what they may be
+
+package clstr
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"reflect"
+	"strings"
+
+	"crypto/rand"
+
+	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/sharding"
+)
+
+// Options says what a service is. Name and On are required.
+type Options struct {
+	// Name is the service's, the same in all of its processes: 1 to 64 letters, digits,
+	// - and _. Subjects, bucket and node records begin with it, so services with different
+	// names share a NATS account without meeting.
+	Name string
+	// On connects the processes of the service: [NATS], embed.Dir, or one [Memory] that
+	// is given to several Opens.
+	On Network
+	// Entities are the kinds that this process hosts: [Host]. Kinds with handlers of
+	// another sort, or with bounds of their own, are Node.Kinds. A process without either
+	// is a client. All processes that host anything should host the same kinds: a process that
+	// leaves one out serves a part of its keys, too, and refuses their calls
+	// ([cluster.ErrUnknownKind]).
+	Entities []Entity
+	// Shards is into how many parts the keys are divided, for good. The first process
+	// of a service writes it, and the others learn it. 0 = what is written, or
+	// [cluster.DefaultNumShards]. Another number than is written is refused with
+	// [cluster.ErrLayoutMismatch], which names both.
+	Shards uint32
+	// Metrics measures the node and the client; package cluster/prommetrics makes one.
+	Metrics cluster.ClusterMetrics
+	// Log gets what has no caller to tell. nil = slog.Default().
+	Log *slog.Logger
+
+	// Node is what else the node takes: its Kinds, limits, Timing, StopTimeout. Its
+	// NodeID names the connections, too. Empty = the host's name and eight random characters.
+	// Open sets Transport, Membership, Shards, NumShards and Seed.
+	Node cluster.NodeOptions
+	// Client is what else the client takes: RetryOn, EnvelopeOptions. Open sets
+	// Transport, NumShards and Seed.
+	Client cluster.ClientOptions
+}
+
+// Entity is a kind that a service can host: an [actor.Definition].
+type Entity interface {
+	// Kind is the kind's name.
+	Kind() string
+	// New makes the actor of a key.
+	New(key string) (actor.Actor, error)
+}
+
+// Host lists the kinds that a service hosts, for [Options].Entities. A protoactor actor or
+// any other handler is hosted by [Options].Node.Kinds:
+//
+//	Node: cluster.NodeOptions{Kinds: map[string]cluster.ServerHandlerFunc{
+//		"feed": cluster.NewActorHandler(newFeed),
+//	}},
+func Host(entities ...Entity) []Entity { return entities }
+
+// maxName bounds [Options.Name].
+const maxName = 64
+
+func (o Options) validate() error {
+	bad := func(format string, args ...any) error { return outcome.Errorf(outcome.ErrBadOption, format, args...) }
+	switch {
+	case len(o.Name) < 1 || len(o.Name) > maxName || o.Name == "_INBOX" || strings.ContainsFunc(o.Name, func(r rune) bool { return !plain(r) }):
+		return bad("Name %.80q: 1 to %d letters, digits, - and _, and not _INBOX", o.Name, maxName)
+	case isNil(o.On):
+		return bad("service %s: On is required: clstr.NATS(url), clstr.Memory(), or embed.Dir(folder)", o.Name)
+	case o.Node.Transport != nil || o.Node.Membership != nil || o.Node.Shards != nil || o.Node.NumShards != 0 || o.Node.Seed != "":
+		return bad("service %s: Node: Transport, Membership, Shards, NumShards and Seed are set by Open; Options.Shards says how many there are", o.Name)
+	case o.Client.Transport != nil || o.Client.NumShards != 0 || o.Client.Seed != "":
+		return bad("service %s: Client: Transport, NumShards and Seed are set by Open; Options.Shards says how many there are", o.Name)
+	}
+	if o.Shards != 0 {
+		if err := (sharding.Layout{NumShards: o.Shards}).Validate(); err != nil {
+			return bad("service %s: Shards: %v", o.Name, err)
+		}
+	}
+	kinds := map[string]bool{}
+	for kind := range o.Node.Kinds {
+		kinds[kind] = true
+	}
+	for i, e := range o.Entities {
+		switch {
+		case isNil(e):
+			return bad("service %s: Entities[%d] is nil", o.Name, i)
+		case e.Kind() == "":
+			return bad("service %s: Entities[%d] has no kind", o.Name, i)
+		case kinds[e.Kind()]:
+			return bad("service %s: kind %q is hosted twice", o.Name, e.Kind())
+		}
+		kinds[e.Kind()] = true
+	}
+	return nil
+}
+
+func plain(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
+}
+
+// isNil also knows a nil pointer in an interface.
+func isNil(v any) bool {
+	r := reflect.ValueOf(v)
+	return v == nil || r.Kind() == reflect.Pointer && r.IsNil()
+}
+
+// hosts reports whether the process is more than a client.
+func (o Options) hosts() bool {
+	return len(o.Entities) > 0 || len(o.Node.Kinds) > 0 || o.Node.Handler != nil
+}
+
+// node returns the options of the node.
+func (o Options) node(base context.Context, link Link) cluster.NodeOptions {
+	n := o.Node
+	n.Transport, n.Membership, n.NumShards, n.BaseContext = link.Transport, link.Store, o.Shards, base
+	n.Kinds = make(map[string]cluster.ServerHandlerFunc, len(o.Node.Kinds)+len(o.Entities))
+	for kind, h := range o.Node.Kinds {
+		n.Kinds[kind] = h
+	}
+	for _, e := range o.Entities {
+		n.Kinds[e.Kind()] = cluster.NewActorHandler(e.New)
+	}
+	if n.Log == nil {
+		n.Log = o.Log
+	}
+	if n.Metrics == nil {
+		n.Metrics = o.Metrics
+	}
+	return n
+}
+
+// client returns the options of the client. It learns from the nodes how keys map to
+// shards, unless it is told, and there is no node beside it to be refused.
+func (o Options) client(link Link) cluster.ClientOptions {
+	c := o.Client
+	c.Transport = link.Transport
+	if !o.hosts() {
+		c.NumShards = o.Shards
+	}
+	if c.Metrics == nil {
+		c.Metrics = o.Metrics
+	}
+	return c
+}
+
+// newNodeID returns the host's name, as far as that may be, and 40 bits of chance.
+func newNodeID() string {
+	host, _ := os.Hostname()
+	host, _, _ = strings.Cut(host, ".")
+	if len(host) > 40 || host == "" || strings.ContainsFunc(host, func(r rune) bool { return !plain(r) }) {
+		host = "node"
+	}
+	return host + "-" + strings.ToLower(rand.Text()[:8])
+}
