@@ -162,7 +162,7 @@ func (e *Entity) Drain() {
 	if net, ok := e.cluster.net.(*memNetwork); ok {
 		net.expectOwners()
 	}
-	for _, id := range e.cluster.ids {
+	for _, id := range e.cluster.nodes.ids {
 		e.cluster.StopNode(id)
 		e.cluster.StartNode(id)
 	}

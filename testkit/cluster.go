@@ -1,131 +1,18 @@
-// NewCluster and its options
+// NewCluster, and the nodes and keys of any cluster
 
 package testkit
 
 import (
 	"fmt"
-	"log/slog"
 	"slices"
-	"sync"
 	"testing"
-	"time"
 
-	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 )
-
-// TransportKind is what connects the nodes and clients of a [Cluster].
-type TransportKind uint8
-
-const (
-	// Memory connects them in this process. It works inside a testing/synctest
-	// bubble too.
-	Memory TransportKind = iota
-	// NATS connects each with a connection of its own to a NATS server.
-	NATS
-)
-
-// String returns the kind's name, "memory" or "nats".
-func (k TransportKind) String() string {
-	switch k {
-	case Memory:
-		return "memory"
-	case NATS:
-		return "nats"
-	}
-	return fmt.Sprintf("TransportKind(%d)", uint8(k))
-}
-
-// EachTransport runs a subtest on every kind of transport, one after the other:
-// what holds in memory must hold over NATS.
-func EachTransport(t *testing.T, f func(t *testing.T, kind TransportKind)) {
-	t.Helper()
-	for _, k := range []TransportKind{Memory, NATS} {
-		t.Run(k.String(), func(t *testing.T) { f(t, k) })
-	}
-}
-
-// ClusterOptions configures [NewCluster]. Handler or Kinds is required.
-type ClusterOptions struct {
-	// Nodes is how many there are, with the IDs node-0, node-1 and so on.
-	// 0 = 3.
-	Nodes int
-	// NumShards is the number of shards, distributed among the nodes.
-	// 0 = 64.
-	NumShards uint32
-	// Seed is the hash seed of nodes and clients.
-	Seed string
-	// Handler and Kinds are as in [cluster.NodeOptions], the same on every node.
-	Handler cluster.ServerHandlerFunc
-	Kinds   map[string]cluster.ServerHandlerFunc
-	// Live makes the shards live: the nodes have a membership, and shards go to
-	// others as nodes join, leave and die. Timing says how fast; zero =
-	// [LiveTiming].
-	Live   bool
-	Timing membership.Timing
-	// Transport connects nodes and clients. Zero = Memory.
-	Transport TransportKind
-	// Limits bound what each node takes on, as in its transport's options.
-	Limits transport.Limits
-	// LenientReplies lets clients accept a reply with a field that their type does not
-	// have, as they do in production. By default that is an error
-	// ([cluster.ClientOptions].StrictReplies).
-	LenientReplies bool
-	// Metrics instruments the nodes and [Cluster.Client]; it may be nil.
-	Metrics cluster.ClusterMetrics
-	// Log gets what nodes and transports log. nil = the test's log, from
-	// warnings on.
-	Log *slog.Logger
-	// StopTimeout bounds the wait for stop hooks at a node's end, and for the
-	// hand-over of its shards. 0 = 30 s, 5 s in a live cluster.
-	StopTimeout time.Duration
-	// Wrap is put around the transport that all clients share, for example
-	// [Faults.Client]; it may be nil. The cluster closes what it returns, and
-	// that must close what it was given.
-	Wrap func(transport.ClientTransport) transport.ClientTransport
-
-	// NATSURL is the server for NATS. Empty = a server of the cluster's own.
-	NATSURL string
-	// NATSOptions are added to each connection: credentials, TLS.
-	NATSOptions []nats.Option
-	// Prefix separates clusters on one server. Empty = a random one.
-	Prefix string
-}
-
-func (o ClusterOptions) withDefaults(t testing.TB) ClusterOptions {
-	if o.Nodes == 0 {
-		o.Nodes = 3
-	}
-	if o.NumShards == 0 {
-		o.NumShards = 64
-	}
-	if o.Log == nil {
-		o.Log = Logger(t, slog.LevelWarn)
-	}
-	if o.Live && o.Timing == (membership.Timing{}) {
-		o.Timing = LiveTiming
-	}
-	if o.Live && o.StopTimeout == 0 {
-		o.StopTimeout = 5 * time.Second // a node that was killed cannot hand over
-	}
-	return o
-}
-
-func (o ClusterOptions) validate() error {
-	switch {
-	case o.Nodes < 1:
-		return fmt.Errorf("Nodes %d: 0 (default, 3) or more", o.Nodes)
-	case o.Transport > NATS:
-		return fmt.Errorf("Transport %v: Memory or NATS", o.Transport)
-	case o.Transport != NATS && (o.NATSURL != "" || o.NATSOptions != nil || o.Prefix != ""):
-		return fmt.Errorf("NATSURL, NATSOptions and Prefix are for Transport NATS, not %v", o.Transport)
-	}
-	return o.Limits.Validate()
-}
 
 // Cluster is nodes and clients in one process. Make one with [NewCluster].
 // Methods that start or stop nodes are called from the test's goroutine, one at
@@ -134,18 +21,13 @@ type Cluster struct {
 	t       testing.TB
 	opts    ClusterOptions
 	layout  sharding.Layout
-	ids     []string
-	owners  *sharding.Assignment // never changes, but in a live cluster, under mu
-	store   membership.Store     // of a live cluster's members
-	unlink  func()               // ends store
+	nodes   *fleet
+	history *history
+	store   membership.Store // of a live cluster's members
+	unlink  func()           // ends store
 	net     network
 	tr      transport.ClientTransport // of all clients
-	history history
 	client  *cluster.Client
-
-	mu    sync.Mutex
-	nodes map[string]*member // the last of each ID
-	gone  []*member          // killed; waited for at the end
 }
 
 // NewCluster starts a cluster and returns when every shard has its owner. It
@@ -158,18 +40,12 @@ func NewCluster(t testing.TB, opts ClusterOptions) *Cluster {
 		t.Fatalf("testkit.NewCluster: %v", err)
 		return nil
 	}
-	c := &Cluster{t: t, opts: opts, nodes: map[string]*member{}, history: history{open: map[lifeKey]*Life{}}}
+	c := &Cluster{t: t, opts: opts, history: &history{open: map[lifeKey]*Life{}}}
 	c.layout = sharding.Layout{NumShards: opts.NumShards, Seed: opts.Seed}
-	for i := range opts.Nodes {
-		c.ids = append(c.ids, fmt.Sprintf("node-%d", i))
-	}
 	var err error
-	given := c.ids
-	if opts.Live {
-		given = nil // who runs
-	}
-	if c.owners, err = sharding.NewAssignment(c.layout, given); err == nil {
+	if c.nodes, err = newFleet(t, opts, c.history); err == nil {
 		c.net, err = newNetwork(t, opts)
+		c.nodes.net = c.net
 	}
 	if err == nil && opts.Live {
 		c.store, c.unlink, err = c.net.members()
@@ -183,7 +59,7 @@ func NewCluster(t testing.TB, opts ClusterOptions) *Cluster {
 		c.tr = opts.Wrap(c.tr)
 	}
 	t.Cleanup(c.end)
-	c.start(c.ids...)
+	c.nodes.start(c.nodes.ids...)
 	c.client = c.NewClient(cluster.ClientOptions{Metrics: opts.Metrics})
 	return c
 }
@@ -214,7 +90,7 @@ func (c *Cluster) NewClient(opts cluster.ClientOptions) *cluster.Client {
 }
 
 // Nodes returns the IDs of all nodes, those that do not run included.
-func (c *Cluster) Nodes() []string { return slices.Clone(c.ids) }
+func (c *Cluster) Nodes() []string { return slices.Clone(c.nodes.ids) }
 
 // Shard returns the shard of a key.
 func (c *Cluster) Shard(key string) uint32 { return c.layout.Shard(key) }
@@ -223,15 +99,13 @@ func (c *Cluster) Shard(key string) uint32 { return c.layout.Shard(key) }
 // while it does not run. In a live cluster they are those that it should have
 // among the nodes that run.
 func (c *Cluster) Shards(id string) []uint32 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.owners.Shards(id)
+	return c.nodes.shards(id)
 }
 
 // Owner returns the ID of the node that owns a key's shard, whether it runs or
 // not; in a live cluster of the one that should.
 func (c *Cluster) Owner(key string) string {
-	id, _ := c.target(c.Shard(key))
+	id, _ := c.nodes.owner(c.Shard(key))
 	return id
 }
 
@@ -244,30 +118,63 @@ func (c *Cluster) KeyOf(id string) string {
 			return key
 		}
 	}
-	c.t.Fatalf("testkit: KeyOf(%q): no key; the nodes are %v", id, c.ids)
+	c.t.Fatalf("testkit: KeyOf(%q): no key; the nodes are %v", id, c.nodes.ids)
 	return ""
+}
+
+// StopNode drains a node, as a planned end does: what it has accepted comes to
+// its end, and its keys passivate. It returns when the node's Run has returned;
+// an error of it fails the test. A node that does not run is left alone.
+func (c *Cluster) StopNode(id string) {
+	c.t.Helper()
+	c.nodes.stop(id)
+}
+
+// KillNode takes a node off the network at once, as its crash does: over NATS by
+// closing its connection, in memory by forgetting its shards. New requests to
+// its shards find nobody when it returns. Who waits for an answer gets none, and
+// waits to its deadline: cluster.MaybeRan.
+//
+// A goroutine cannot be killed. So handlers that run go on, and then the node
+// ends by itself, stop hooks included, like one that has lost its network; the
+// test's end waits for it. Started again, the ID may for a while have two nodes
+// that run, as after a crash that was none. A node that does not run is left
+// alone.
+func (c *Cluster) KillNode(id string) {
+	c.t.Helper()
+	c.nodes.kill(id)
+}
+
+// StartNode starts a node that was stopped or killed, with the shards that it
+// had, and returns when it serves them. A live cluster takes a new ID too: the
+// node joins, and StartNode returns when it serves all that it should. A node that
+// runs is left alone.
+func (c *Cluster) StartNode(id string) {
+	c.t.Helper()
+	if c.opts.Live && !slices.Contains(c.nodes.ids, id) {
+		c.nodes.ids = append(c.nodes.ids, id)
+	}
+	c.nodes.mustKnow(id)
+	if !c.Running(id) {
+		c.nodes.start(id)
+	}
+}
+
+// Running reports whether a node was started and neither stopped nor killed
+// since.
+func (c *Cluster) Running(id string) bool {
+	return c.nodes.running(id) != nil
 }
 
 // end ends nodes side by side, then the network.
 func (c *Cluster) end() {
-	c.mu.Lock()
-	all := slices.Clone(c.gone)
-	for _, m := range c.nodes {
-		all = append(all, m)
-	}
-	c.mu.Unlock()
-	for _, m := range all {
-		m.cancel()
-	}
-	for _, m := range all {
-		c.await(m)
-	}
+	c.nodes.end()
 	if err := c.tr.Close(); err != nil {
 		c.t.Errorf("testkit: closing the clients' transport: %v", err)
 	}
 	if c.opts.Live {
 		c.unlink()
-		c.checkLives()
+		c.history.check(c.t)
 	}
 	c.net.close()
 }

@@ -1,10 +1,11 @@
-// Live shards: who owns them, nodes that are cut off from the store
+// Live shards: their owners, nodes that are cut off or paused, the lives of keys
 
 package testkit
 
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -79,13 +80,10 @@ func (c *Cluster) HealStore(id string) { c.t.Helper(); c.setCut(id, false) }
 
 func (c *Cluster) setCut(id string, cut bool) {
 	c.t.Helper()
-	c.mustKnow(id)
+	c.nodes.mustKnow(id)
 	c.mustLive("CutStore and HealStore")
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if m := c.nodes[id]; m != nil {
+	if m := c.nodes.disturbed(id, cut); m != nil {
 		m.link.cut.Store(cut)
-		m.wasCut = m.wasCut || cut
 	}
 }
 
@@ -93,6 +91,25 @@ func (c *Cluster) mustLive(what string) {
 	c.t.Helper()
 	if !c.opts.Live {
 		c.t.Fatalf("testkit: %s: for clusters with ClusterOptions.Live", what)
+	}
+}
+
+// PauseNode holds a node of a live cluster still, as SIGSTOP or a long pause of
+// its machine does: what is sent to it arrives when it goes on, and it does not
+// reach the store of members, which neither answers nor refuses. Its connections
+// stay, so that who waits for it waits. Handlers that run go on: a goroutine cannot
+// be stopped. ResumeNode undoes it. A node that does not run is left alone.
+func (c *Cluster) PauseNode(id string) { c.t.Helper(); c.setPaused(id, true) }
+
+// ResumeNode undoes [Cluster.PauseNode].
+func (c *Cluster) ResumeNode(id string) { c.t.Helper(); c.setPaused(id, false) }
+
+func (c *Cluster) setPaused(id string, paused bool) {
+	c.t.Helper()
+	c.nodes.mustKnow(id)
+	c.mustLive("PauseNode and ResumeNode")
+	if m := c.nodes.disturbed(id, paused); m != nil {
+		m.still.set(paused)
 	}
 }
 
@@ -136,18 +153,25 @@ func (c *Cluster) Settle() {
 
 func (c *Cluster) settled() bool {
 	for shard, owner := range c.Owners() {
-		if want, _ := c.target(shard); owner != want {
+		if want, _ := c.nodes.owner(shard); owner != want {
 			return false
 		}
 	}
 	return true
 }
 
-// target is who should own a shard among the nodes that run.
-func (c *Cluster) target(shard uint32) (string, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.owners.Owner(shard)
+// Lives returns all incarnations that there have been in a live cluster, in the
+// order in which they began. At the end of the test the cluster looks at them by
+// itself: two actors of one key at one moment fail it.
+func (c *Cluster) Lives() []Life {
+	c.t.Helper()
+	c.mustLive("Lives")
+	return c.history.all()
+}
+
+// LivesOf is Lives of one key.
+func (c *Cluster) LivesOf(key string) []Life {
+	return slices.DeleteFunc(c.Lives(), func(l Life) bool { return l.Key != key })
 }
 
 // SubscribeEpoch implements transport.EpochTransport.

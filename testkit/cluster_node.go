@@ -1,13 +1,18 @@
-// Nodes that start, stop and die
+// The nodes of a cluster: how they start, stop and die
 
 package testkit
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"slices"
+	"sync"
+	"testing"
 
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -45,34 +50,49 @@ type member struct {
 	err      error         // set before ended is closed
 }
 
-// StopNode drains a node, as a planned end does: what it has accepted comes to
-// its end, and its keys passivate. It returns when the node's Run has returned;
-// an error of it fails the test. A node that does not run is left alone.
-func (c *Cluster) StopNode(id string) {
-	c.t.Helper()
-	if m := c.take(id); m != nil {
+// fleet is the nodes of a cluster, and who owns what among them.
+type fleet struct {
+	t       testing.TB
+	opts    ClusterOptions
+	net     network
+	history *history
+	ids     []string // of all, those that do not run included
+
+	mu     sync.Mutex
+	owners *sharding.Assignment // never changes, but in a live cluster
+	last   map[string]*member   // the last of each ID
+	gone   []*member            // killed; waited for at the end
+}
+
+func newFleet(t testing.TB, opts ClusterOptions, h *history) (*fleet, error) {
+	f := &fleet{t: t, opts: opts, history: h, last: map[string]*member{}}
+	for i := range opts.Nodes {
+		f.ids = append(f.ids, fmt.Sprintf("node-%d", i))
+	}
+	given := f.ids
+	if opts.Live {
+		given = nil // those that run
+	}
+	var err error
+	f.owners, err = sharding.NewAssignment(sharding.Layout{NumShards: opts.NumShards, Seed: opts.Seed}, given)
+	return f, err
+}
+
+func (f *fleet) stop(id string) {
+	f.t.Helper()
+	if m := f.take(id); m != nil {
 		m.cancel()
-		c.await(m)
+		f.await(m)
 	}
 }
 
-// KillNode takes a node off the network at once, as its crash does: over NATS by
-// closing its connection, in memory by forgetting its shards. New requests to
-// its shards find nobody when it returns. Who waits for an answer gets none, and
-// waits to its deadline: cluster.MaybeRan.
-//
-// A goroutine cannot be killed. So handlers that run go on, and then the node
-// ends by itself, stop hooks included, like one that has lost its network; the
-// test's end waits for it. Started again, the ID may for a while have two nodes
-// that run, as after a crash that was none. A node that does not run is left
-// alone.
-func (c *Cluster) KillNode(id string) {
-	c.t.Helper()
-	if m := c.take(id); m != nil {
-		c.mu.Lock()
+func (f *fleet) kill(id string) {
+	f.t.Helper()
+	if m := f.take(id); m != nil {
+		f.mu.Lock()
 		m.killed = true
-		c.gone = append(c.gone, m)
-		c.mu.Unlock()
+		f.gone = append(f.gone, m)
+		f.mu.Unlock()
 		if m.link != nil {
 			m.link.cut.Store(true)
 		}
@@ -81,91 +101,101 @@ func (c *Cluster) KillNode(id string) {
 	}
 }
 
-// StartNode starts a node that was stopped or killed, with the shards that it
-// had, and returns when it serves them. A live cluster takes a new ID too: the
-// node joins, and StartNode returns when it serves all that it should. A node that
-// runs is left alone.
-func (c *Cluster) StartNode(id string) {
-	c.t.Helper()
-	if c.opts.Live && !slices.Contains(c.ids, id) {
-		c.ids = append(c.ids, id)
+// running returns a node that runs, or nil.
+func (f *fleet) running(id string) *member {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last[id]
+}
+
+// disturbed is running, and notes whether the node's actors may outlive its shards from
+// now on.
+func (f *fleet) disturbed(id string, is bool) *member {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m := f.last[id]
+	if m != nil {
+		m.wasCut = m.wasCut || is
 	}
-	c.mustKnow(id)
-	if !c.Running(id) {
-		c.start(id)
+	return m
+}
+
+// owner is the node that should own a shard: among those that run, if the cluster is
+// live.
+func (f *fleet) owner(shard uint32) (string, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.owners.Owner(shard)
+}
+
+func (f *fleet) shards(id string) []uint32 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.owners.Shards(id)
+}
+
+func (f *fleet) mustKnow(id string) {
+	f.t.Helper()
+	if !slices.Contains(f.ids, id) {
+		f.t.Fatalf("testkit: no node %q; the nodes are %v", id, f.ids)
 	}
 }
 
-// Running reports whether a node was started and neither stopped nor killed
-// since.
-func (c *Cluster) Running(id string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.nodes[id] != nil
-}
-
-func (c *Cluster) mustKnow(id string) {
-	c.t.Helper()
-	if !slices.Contains(c.ids, id) {
-		c.t.Fatalf("testkit: no node %q; the nodes are %v", id, c.ids)
-	}
-}
-
-func (c *Cluster) take(id string) *member {
-	c.t.Helper()
-	c.mustKnow(id)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	m := c.nodes[id]
-	delete(c.nodes, id)
-	if c.opts.Live {
-		c.owners.Leave(id)
+func (f *fleet) take(id string) *member {
+	f.t.Helper()
+	f.mustKnow(id)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m := f.last[id]
+	delete(f.last, id)
+	if f.opts.Live {
+		f.owners.Leave(id)
 	}
 	return m
 }
 
 // start starts nodes side by side and waits until they are ready.
-func (c *Cluster) start(ids ...string) {
-	c.t.Helper()
+func (f *fleet) start(ids ...string) {
+	f.t.Helper()
 	ready := make([]<-chan struct{}, 0, len(ids))
 	members := make([]*member, 0, len(ids))
 	for _, id := range ids {
-		ep, err := c.net.join(id)
+		ep, err := f.net.join(id)
 		if err != nil {
-			c.t.Fatalf("testkit: node %s: %v", id, err)
+			f.t.Fatalf("testkit: node %s: %v", id, err)
 			return
 		}
 		opts := cluster.NodeOptions{
-			Log:         c.opts.Log,
+			Log:         f.opts.Log,
 			NodeID:      id,
 			Transport:   &nodeSide{ep, id, nil},
-			Handler:     c.opts.Handler,
-			Kinds:       c.opts.Kinds,
-			Metrics:     c.opts.Metrics,
-			NumShards:   c.layout.NumShards,
-			Seed:        c.layout.Seed,
-			StopTimeout: c.opts.StopTimeout,
+			Handler:     f.opts.Handler,
+			Kinds:       f.opts.Kinds,
+			Metrics:     f.opts.Metrics,
+			NumShards:   f.opts.NumShards,
+			Seed:        f.opts.Seed,
+			StopTimeout: f.opts.StopTimeout,
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		m := &member{id: id, endpoint: ep, still: new(stillness), cancel: cancel, ended: make(chan struct{})}
-		if c.opts.Live {
-			store, closeStore, err := c.net.members()
+		if f.opts.Live {
+			store, closeStore, err := f.net.members()
 			if err != nil {
-				c.t.Fatalf("testkit: node %s: %v", id, err)
+				f.t.Fatalf("testkit: node %s: %v", id, err)
 				return
 			}
 			m.link = &link{Store: store, close: closeStore, still: m.still}
 			opts.Transport = &nodeSide{ep, id, m.still}
-			opts.Membership, opts.Timing = m.link, c.opts.Timing
-			opts.Metrics = c.history.watch(c.opts.Metrics, m)
+			opts.Membership, opts.Timing = m.link, f.opts.Timing
+			opts.Metrics = f.history.watch(f.opts.Metrics, m)
 		} else {
-			opts.Shards = c.Shards(id)
+			opts.Shards = f.shards(id)
 		}
 		node := cluster.NewNode(opts)
-		c.mu.Lock()
-		c.nodes[id] = m
-		c.owners.Join(id)
-		c.mu.Unlock()
+		f.mu.Lock()
+		f.last[id] = m
+		f.owners.Join(id)
+		f.mu.Unlock()
 		go m.run(ctx, node) // ends at cancel; await waits
 		members, ready = append(members, m), append(ready, node.Ready())
 	}
@@ -173,9 +203,31 @@ func (c *Cluster) start(ids ...string) {
 		select {
 		case <-ready[i]:
 		case <-m.ended:
-			c.take(m.id)
-			c.t.Fatalf("testkit: node %s: %v", m.id, m.err)
+			f.take(m.id)
+			f.t.Fatalf("testkit: node %s: %v", m.id, m.err)
 		}
+	}
+}
+
+// await waits for a node's end. That of one that was cut off cannot be clean.
+func (f *fleet) await(m *member) {
+	f.t.Helper()
+	<-m.ended
+	if m.err != nil && !m.killed {
+		f.t.Errorf("testkit: node %s: %v", m.id, m.err)
+	}
+}
+
+// end ends nodes side by side.
+func (f *fleet) end() {
+	f.mu.Lock()
+	all := slices.Concat(f.gone, slices.Collect(maps.Values(f.last)))
+	f.mu.Unlock()
+	for _, m := range all {
+		m.cancel()
+	}
+	for _, m := range all {
+		f.await(m)
 	}
 }
 
@@ -192,15 +244,6 @@ func (m *member) run(ctx context.Context, node *cluster.Node) {
 	}
 	m.err = m.endpoint.Close()
 	close(m.ended)
-}
-
-// await waits for a node's end. That of one that was cut off cannot be clean.
-func (c *Cluster) await(m *member) {
-	c.t.Helper()
-	<-m.ended
-	if m.err != nil && !m.killed {
-		c.t.Errorf("testkit: node %s: %v", m.id, m.err)
-	}
 }
 
 // nodeSide leaves the node's ID where a [Recorder] finds it.

@@ -3,8 +3,8 @@
 package testkit
 
 import (
-	"slices"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/clstr-go/clstr/actor"
@@ -118,40 +118,30 @@ func (nopEntity) ShardOpened(string, time.Duration) {}
 func (nopEntity) ShardDrained(cluster.DrainCounts)  {}
 func (nopEntity) KeyReturned(string)                {}
 
-// Lives returns all incarnations that there have been in a live cluster, in the
-// order in which they began. At the end of the test the cluster looks at them by
-// itself: two actors of one key at one moment fail it.
-func (c *Cluster) Lives() []Life {
-	c.t.Helper()
-	c.mustLive("Lives")
-	c.history.mu.Lock()
-	defer c.history.mu.Unlock()
-	lives := make([]Life, len(c.history.lives))
-	for i, l := range c.history.lives {
+func (h *history) all() []Life {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	lives := make([]Life, len(h.lives))
+	for i, l := range h.lives {
 		lives[i] = *l
 	}
 	return lives
 }
 
-// checkLives fails the test if two actors of one key have lived at one moment. A
+// check fails the test if two actors of one key have lived at one moment. A
 // node that was killed or cut off does not end its actors before others make
 // theirs, and is left out.
-func (c *Cluster) checkLives() {
+func (h *history) check(t testing.TB) {
 	type entity struct{ kind, key string }
 	last := map[entity]Life{}
-	for _, l := range c.Lives() {
+	for _, l := range h.all() {
 		if l.node.killed || l.node.wasCut {
 			continue
 		}
 		k := entity{l.Kind, l.Key}
 		if before, ok := last[k]; ok && (before.Ended.IsZero() || before.Ended.After(l.Began)) {
-			c.t.Errorf("testkit: two actors of key %q: on %s until %v, on %s from %v", l.Key, before.Node, before.Ended, l.Node, l.Began)
+			t.Errorf("testkit: two actors of key %q: on %s until %v, on %s from %v", l.Key, before.Node, before.Ended, l.Node, l.Began)
 		}
 		last[k] = l
 	}
-}
-
-// LivesOf is Lives of one key.
-func (c *Cluster) LivesOf(key string) []Life {
-	return slices.DeleteFunc(c.Lives(), func(l Life) bool { return l.Key != key })
 }

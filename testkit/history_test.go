@@ -22,8 +22,8 @@ func TestTwoLivesAtOnce(t *testing.T) {
 		"on a dead node":      {[]*Life{{Key: "k", Began: at(1), node: dead}, {Key: "k", Began: at(2), node: b}}, false},
 	} {
 		fake := &fakeT{TB: t}
-		cl := &Cluster{t: fake, opts: ClusterOptions{Live: true}, history: history{lives: c.lives}}
-		cl.checkLives()
+		h := &history{lives: c.lives}
+		h.check(fake)
 		if got := strings.Contains(strings.Join(fake.errors, ""), "two actors"); got != c.bad {
 			t.Errorf("%s: %v", name, fake.errors)
 		}

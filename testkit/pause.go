@@ -1,4 +1,4 @@
-// Nodes of a live cluster that stand still
+// What stands between a node of a live cluster and the others while it is paused
 
 package testkit
 
@@ -9,31 +9,6 @@ import (
 
 	"github.com/clstr-go/clstr/transport"
 )
-
-// PauseNode holds a node of a live cluster still, as SIGSTOP or a long pause of
-// its machine does: what is sent to it arrives when it goes on, and it does not
-// reach the store of members, which neither answers nor refuses. Its connections
-// stay, so that who waits for it waits. Handlers that run go on: a goroutine cannot
-// be stopped. ResumeNode undoes it. A node that does not run is left alone.
-func (c *Cluster) PauseNode(id string) { c.t.Helper(); c.setPaused(id, true) }
-
-// ResumeNode undoes [Cluster.PauseNode].
-func (c *Cluster) ResumeNode(id string) { c.t.Helper(); c.setPaused(id, false) }
-
-func (c *Cluster) setPaused(id string, paused bool) {
-	c.t.Helper()
-	c.mustKnow(id)
-	c.mustLive("PauseNode and ResumeNode")
-	c.mu.Lock()
-	m := c.nodes[id]
-	if m != nil && paused {
-		m.wasCut = true
-	}
-	c.mu.Unlock()
-	if m != nil {
-		m.still.set(paused)
-	}
-}
 
 // stillness is whether a node stands still, and what waits for it.
 type stillness struct {

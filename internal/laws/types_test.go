@@ -31,7 +31,6 @@ var largeTypes = map[string]string{
 	"internal/coordinator.Coordinator": "to be cut into parts",
 	"internal/coordinator.life":        "to be cut into parts",
 	"membership.Core":                  "to be cut into parts",
-	"testkit.Cluster":                  "to be cut into parts",
 	"transport.Call":                   "to be cut into parts",
 	"transport.Dispatcher":             "to be cut into parts",
 	"transport.Lifetime":               "to be cut into parts",
