@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"sync/atomic"
 
@@ -20,32 +19,6 @@ var bytesTests = []test{
 	{"a message is as large in all directions", testMessageSize},
 	{"a reply that is too large names one that fits", testReplySize},
 	{"a request without a deadline ends", testDefaultTTL},
-}
-
-// weighed is a lifetime as a node has it, with bounds on bytes, that serves shards.
-func (p pair) weighed(node, key int, h transport.HandlerFunc, shards ...uint32) {
-	p.s.Helper()
-	life := transport.NewLifetime(slog.New(slog.DiscardHandler), p.Server)
-	life.LimitBytes(node, key)
-	for _, shard := range shards {
-		if _, err := p.Server.SubscribeShard(life.Context(), shard, h); err != nil {
-			p.s.Fatal(err)
-		}
-	}
-	p.s.Cleanup(func() { _ = life.End() })
-}
-
-// tooHeavy requires that both kinds of messages are refused, with a hint.
-func (p pair) tooHeavy(env transport.Envelope) {
-	p.s.Helper()
-	for _, delivery := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
-		env.Delivery = delivery
-		_, err := p.request(env)
-		p.s.failed(err, transport.ErrOverloaded, transport.NotStarted)
-		if after, ok := transport.RetryAfter(err); !ok || after <= 0 {
-			p.s.Errorf("RetryAfter %v, %v", after, ok)
-		}
-	}
 }
 
 // testNodeBytes: what a node holds is bounded over all its shards, and one message is
@@ -70,18 +43,6 @@ func testNodeBytes(s *suite) {
 	for range 3 * most { // what was refused, or has finished, does not count
 		p.wantSoon(transport.Envelope{Type: "After", Data: make([]byte, most*size)})
 	}
-}
-
-// wantSoon sends env until it is not refused because others have not quite finished.
-func (p pair) wantSoon(env transport.Envelope) {
-	p.s.Helper()
-	p.s.eventually(env.Type+" is taken", func() bool {
-		_, err := p.request(env)
-		if err != nil {
-			p.s.failed(err, transport.ErrOverloaded, transport.NotStarted)
-		}
-		return err == nil
-	})
 }
 
 // testKeyBytes: one key cannot take all that a node has.

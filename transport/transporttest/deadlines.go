@@ -91,28 +91,6 @@ func testEndedBefore(s *suite) {
 	}
 }
 
-// busy is a pair whose one place for a handler is taken until the gate opens.
-// Every handler but the first counts its message in ran.
-func (s *suite) busy() (p pair, hold *gate, ran *atomic.Int32) {
-	s.Helper()
-	p = s.pair(transport.Limits{MaxConcurrentHandlers: 1})
-	hold, ran = s.gate(), new(atomic.Int32)
-	entered := make(chan struct{}, 1)
-	p.serve(0, func(_ context.Context, env transport.Envelope) ([]byte, error) {
-		switch env.Type {
-		case "Busy":
-			entered <- struct{}{}
-			<-hold.c
-		case "Never":
-			ran.Add(1)
-		}
-		return env.Data, nil
-	})
-	p.accepted(transport.Envelope{Type: "Busy"})
-	receive(s, "the busy handler", entered)
-	return p, hold, ran
-}
-
 func testCancelledInLine(s *suite) {
 	p, hold, ran := s.busy()
 	ctx, cancel := context.WithCancel(s.patient())

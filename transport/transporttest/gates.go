@@ -55,13 +55,6 @@ func testGateOnArrival(s *suite) {
 	r.want(transport.Envelope{Type: "Who"}, "it")
 }
 
-// held starts a call that is handed over and does not run yet.
-func (r *realm) held(o *owner) (*transport.Call, <-chan result) {
-	r.s.Helper()
-	call := r.start(r.s.patient(), transport.Envelope{Type: "Held"})
-	return receive(r.s, "the call", o.held), call
-}
-
 // run runs a call on a goroutine that ends with h.
 func run(s *suite, c *transport.Call, h func(context.Context) string) {
 	s.Helper()

@@ -24,35 +24,6 @@ var lifecycleTests = []test{
 	{"an end from a handler does nothing", testEndsFromAHandler},
 }
 
-// refusing waits until requests to a shard are refused as nothing that ran.
-func (p pair) refusing(shard int) {
-	p.s.Helper()
-	p.s.eventually("refusal", func() bool {
-		_, err := p.request(transport.Envelope{Shard: shard, Type: "Probe"})
-		if err != nil && !transport.OutcomeOf(err).NeverRan() {
-			p.s.Fatalf("refused with %v, outcome %v", err, transport.OutcomeOf(err))
-		}
-		return err != nil
-	})
-}
-
-// held is a shard with one handler that is held at the gate, and its request.
-func (p pair) held(shard uint32) (sub transport.Subscription, hold *gate, call <-chan result) {
-	p.s.Helper()
-	hold = p.s.gate()
-	entered := make(chan struct{}, 1)
-	sub = p.serve(shard, func(_ context.Context, env transport.Envelope) ([]byte, error) {
-		if env.Type == "Held" {
-			entered <- struct{}{}
-			<-hold.c
-		}
-		return []byte("done"), nil
-	})
-	call = p.start(p.s.patient(), transport.Envelope{Shard: int(shard), Type: "Held"})
-	receive(p.s, "the handler", entered)
-	return sub, hold, call
-}
-
 // ends runs f on a goroutine that ends with it.
 func ends(f func() error) <-chan error {
 	done := make(chan error, 1)

@@ -4,7 +4,6 @@ package transporttest
 
 import (
 	"context"
-	"log/slog"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -88,20 +87,6 @@ func testGoneCallersCount(s *suite) {
 		_, err := p.request(transport.Envelope{Type: "After"})
 		return err == nil
 	})
-}
-
-// limited is a lifetime as a node has it, with a limit on its calls in flight,
-// that serves shards with its context.
-func (p pair) limited(most int, h transport.HandlerFunc, shards ...uint32) {
-	p.s.Helper()
-	life := transport.NewLifetime(slog.New(slog.DiscardHandler), p.Server)
-	life.LimitInFlight(most)
-	for _, shard := range shards {
-		if _, err := p.Server.SubscribeShard(life.Context(), shard, h); err != nil {
-			p.s.Fatal(err)
-		}
-	}
-	p.s.Cleanup(func() { _ = life.End() })
 }
 
 // testInFlight: the node's limit is for all its shards together, and whoever is

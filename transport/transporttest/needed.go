@@ -157,3 +157,10 @@ func testDrainsThatWaitForEachOther(s *suite) {
 		s.Error(err)
 	}
 }
+
+// held starts a call that is handed over and does not run yet.
+func (r *realm) held(o *owner) (*transport.Call, <-chan result) {
+	r.s.Helper()
+	call := r.start(r.s.patient(), transport.Envelope{Type: "Held"})
+	return receive(r.s, "the call", o.held), call
+}

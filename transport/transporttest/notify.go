@@ -3,10 +3,8 @@
 package transporttest
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
-	"log/slog"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -106,16 +104,6 @@ func testNotifyOutlives(s *suite) {
 	if err := sub.Unsubscribe(); err != nil || ran.Load() != 5 || ended.Load() != 0 {
 		s.Errorf("%d of 5 ran, %d with an ended context, %v", ran.Load(), ended.Load(), err)
 	}
-}
-
-// failures is a lifetime as a node has it, for the shards that are served with
-// its context, and the codes that it was told of.
-func (p pair) failures() (life *transport.Lifetime, codes <-chan string, log *bytes.Buffer) {
-	told := make(chan string, 64)
-	log = new(bytes.Buffer)
-	life = transport.NewLifetime(slog.New(slog.NewTextHandler(log, nil)), p.Server)
-	life.ObserveFailed(func(err *transport.Error) { told <- err.Code })
-	return life, told, log
 }
 
 func testNotifyFailure(s *suite) {

@@ -44,26 +44,6 @@ func (t *tally) check(s *suite, id uint32, err error) {
 	}
 }
 
-// callAll makes every call of a tally, 64 callers at once, each with a deadline
-// that may come at any point of its way.
-func (p pair) callAll(longest time.Duration, wrong func(id uint32, reply []byte, err error)) {
-	var all sync.WaitGroup
-	for caller := range outcomeCallers {
-		all.Go(func() {
-			for i := range outcomeCalls {
-				id := uint32(caller*outcomeCalls + i)
-				ctx, cancel := context.WithTimeout(context.Background(), rand.N(longest))
-				reply, err := p.Client.Request(ctx, transport.Envelope{
-					Shard: int(id % 4), Type: "Tally", Data: binary.BigEndian.AppendUint32(nil, id),
-				})
-				wrong(id, reply, err)
-				cancel()
-			}
-		})
-	}
-	all.Wait()
-}
-
 func testOutcomes(s *suite) {
 	p := s.pair(transport.Limits{MaxConcurrentHandlers: 2})
 	t := new(tally)

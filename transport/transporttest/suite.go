@@ -5,7 +5,9 @@ package transporttest
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,12 +24,6 @@ type suite struct {
 	h Harness
 }
 
-// pair is a Pair that ends with its test.
-type pair struct {
-	Pair
-	s *suite
-}
-
 // pair makes a connected pair.
 func (s *suite) pair(limits transport.Limits) pair {
 	s.Helper()
@@ -37,61 +33,6 @@ func (s *suite) pair(limits transport.Limits) pair {
 		_ = p.Server.Close()
 	})
 	return pair{p, s}
-}
-
-// serve subscribes a shard.
-func (p pair) serve(shard uint32, h transport.HandlerFunc) transport.Subscription {
-	p.s.Helper()
-	sub, err := p.Server.SubscribeShard(p.s.patient(), shard, h)
-	if err != nil {
-		p.s.Fatalf("SubscribeShard(%d): %v", shard, err)
-	}
-	return sub
-}
-
-// request sends env and requires that the outcome came by itself.
-func (p pair) request(env transport.Envelope) ([]byte, error) {
-	p.s.Helper()
-	ctx := p.s.patient()
-	reply, err := p.Client.Request(ctx, env)
-	if ctx.Err() != nil {
-		p.s.Fatalf("%s: waited for %v: %v", env.Type, patience, err)
-	}
-	return reply, err
-}
-
-// want sends env and requires the reply.
-func (p pair) want(env transport.Envelope, reply string) {
-	p.s.Helper()
-	got, err := p.request(env)
-	if err != nil || string(got) != reply {
-		p.s.Fatalf("%s: reply %q, %v; want %q", env.Type, got, err, reply)
-	}
-}
-
-// accepted sends env as a notification and requires that it is accepted.
-func (p pair) accepted(env transport.Envelope) {
-	p.s.Helper()
-	env.Delivery = transport.AwaitAccept
-	if _, err := p.request(env); err != nil {
-		p.s.Fatalf("%s was not accepted: %v", env.Type, err)
-	}
-}
-
-// result is what a request returned.
-type result struct {
-	data []byte
-	err  error
-}
-
-// start sends env on a goroutine that ends with the request, which ctx bounds.
-func (p pair) start(ctx context.Context, env transport.Envelope) <-chan result {
-	done := make(chan result, 1)
-	go func() {
-		data, err := p.Client.Request(ctx, env)
-		done <- result{data, err}
-	}()
-	return done
 }
 
 // patient is a context that only a failing test sees the end of.
@@ -167,4 +108,68 @@ func (s *suite) failed(err, is error, outcomes ...transport.Outcome) *transport.
 	}
 	s.Fatalf("error %v: outcome %v, want one of %v", err, e.Outcome, outcomes)
 	return nil
+}
+
+// busy is a pair whose one place for a handler is taken until the gate opens.
+// Every handler but the first counts its message in ran.
+func (s *suite) busy() (p pair, hold *gate, ran *atomic.Int32) {
+	s.Helper()
+	p = s.pair(transport.Limits{MaxConcurrentHandlers: 1})
+	hold, ran = s.gate(), new(atomic.Int32)
+	entered := make(chan struct{}, 1)
+	p.serve(0, func(_ context.Context, env transport.Envelope) ([]byte, error) {
+		switch env.Type {
+		case "Busy":
+			entered <- struct{}{}
+			<-hold.c
+		case "Never":
+			ran.Add(1)
+		}
+		return env.Data, nil
+	})
+	p.accepted(transport.Envelope{Type: "Busy"})
+	receive(s, "the busy handler", entered)
+	return p, hold, ran
+}
+
+// busyLife is a pair that is used in every way and closed.
+func (s *suite) busyLife(t *testing.T) {
+	inner := &suite{T: t, h: s.h}
+	p := inner.pair(transport.Limits{HandlerTimeout: 50 * time.Millisecond})
+	p.serve(0, func(ctx context.Context, env transport.Envelope) ([]byte, error) {
+		switch env.Type {
+		case "Wait":
+			<-ctx.Done()
+		case "Exit":
+			runtime.Goexit()
+		}
+		return env.Data, ctx.Err()
+	})
+	var calls []<-chan result
+	for i := range 100 {
+		ctx, cancel := context.WithCancel(inner.patient())
+		switch i % 4 {
+		case 0:
+			calls = append(calls, p.start(ctx, transport.Envelope{Type: "Echo", TTLMs: 10_000}))
+		case 1:
+			calls = append(calls, p.start(ctx, transport.Envelope{Type: "Exit"}))
+		case 2:
+			calls = append(calls, p.start(ctx, transport.Envelope{Type: "Wait"}))
+		case 3:
+			cancel() // at any point of the call's way
+			calls = append(calls, p.start(ctx, transport.Envelope{Type: "Wait"}))
+		}
+		t.Cleanup(cancel)
+	}
+	for _, call := range calls {
+		receive(inner, "an outcome", call)
+	}
+	if err := p.Client.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := p.Server.Close(); err != nil {
+		t.Error(err)
+	}
+	_, err := p.request(transport.Envelope{Type: "After"})
+	inner.failed(err, transport.ErrTransportClosed, transport.NotSent)
 }

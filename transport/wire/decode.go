@@ -258,3 +258,16 @@ func duration(n uint64, unit time.Duration) time.Duration {
 func bad(format string, args ...any) error {
 	return transport.Errorf(transport.ErrBadEnvelope, format, args...).WithOutcome(transport.NotStarted)
 }
+
+// decodeError decodes the error of a reply. What is over the bounds of a tree is
+// passed over, and marked.
+func (d *Decoder) decodeError(data []byte) (*transport.Error, error) {
+	t := treeDecoder{nodes: min(transport.MaxErrorNodes, 1+MaxItems-d.causes)}
+	before := t.nodes
+	e, err := t.decode(data, 1)
+	d.causes += before - t.nodes - 1
+	if e != nil {
+		e.Cut = e.Cut || t.cut
+	}
+	return e, err
+}

@@ -75,19 +75,6 @@ func appendError(b []byte, e *transport.Error) []byte {
 	return appendUint(b, errCut, flag(e.Cut))
 }
 
-// decodeError decodes the error of a reply. What is over the bounds of a tree is
-// passed over, and marked.
-func (d *Decoder) decodeError(data []byte) (*transport.Error, error) {
-	t := treeDecoder{nodes: min(transport.MaxErrorNodes, 1+MaxItems-d.causes)}
-	before := t.nodes
-	e, err := t.decode(data, 1)
-	d.causes += before - t.nodes - 1
-	if e != nil {
-		e.Cut = e.Cut || t.cut
-	}
-	return e, err
-}
-
 type treeDecoder struct {
 	nodes int // that may still be made
 	cut   bool
