@@ -147,10 +147,13 @@ func (c *Coordinator) found(ctx context.Context, cfg membership.Config) error {
 			c.heard = c.ask(ctx)
 		}
 		if c.past.Epoch > 0 || len(c.heard) > 0 {
-			return c.waitForLeases(ctx, "the store of members has no configuration", func(membership.Config) bool { return true })
+			c.waitForLeases(ctx, "the store of members has no configuration", func(membership.Config) bool { return true })
+			return membership.ErrConflict // look again
 		}
 	}
-	if err := c.elsewhere(ctx); err != nil {
+	heard := c.heard
+	c.heard = nil
+	if err := c.elsewhere(ctx, heard); err != nil {
 		return err
 	}
 	if b, ok := c.opts.Store.(born); ok {

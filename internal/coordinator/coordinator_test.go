@@ -22,9 +22,10 @@ const shards = 32
 
 // cluster is nodes around one store, and who serves what.
 type cluster struct {
-	t     *testing.T
-	store *memstore.Store
-	lost  *losable // in its place, for stores that can be lost
+	t      *testing.T
+	store  *memstore.Store
+	timing membership.Timing
+	lost   *losable // in its place, for stores that can be lost
 
 	othersOwn   bool   // nodes of an earlier store, as new ones hear
 	otherServes string // one of another store, as new ones find
@@ -123,7 +124,7 @@ func (cl *cluster) member(name string) *member {
 // run begins a member, as the node n.
 func (cl *cluster) run(m *member, n Node, linger time.Duration) {
 	c, err := New(Options{
-		Self:  membership.Self{Ref: membership.Ref{Name: m.name}, Layout: m.layout, Kinds: m.kinds},
+		Self:  membership.Self{Ref: membership.Ref{Name: m.name}, Layout: m.layout, Kinds: m.kinds, Timing: cl.timing},
 		Store: m.store, Node: n, Log: cmp.Or(m.log, slog.New(slog.DiscardHandler)),
 		DrainTimeout: 10 * time.Second, StopTimeout: 30 * time.Second, Linger: linger,
 	})

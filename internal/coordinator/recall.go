@@ -3,6 +3,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -13,10 +14,12 @@ import (
 )
 
 // recall asks the other nodes, once in the life of a process, in which epochs they know
-// shards to be owned. The store must know those epochs too. One that does not was
-// restored from a backup: it calls shards free that their owners may still serve. Then
-// recall waits until the owners' leases have ended, and the node claims nothing before the
-// base of epochs is above all that it has heard of.
+// shards to be owned. The store must know those epochs too, and the base of its epochs is
+// not above all of them. A store for which that does not hold was restored from a backup,
+// and calls shards free that their owners may still serve. Or it is another store than
+// that of the owners. So recall waits until the leases have ended that a restored store
+// has forgotten. The owners that serve even then have another store. If there are none,
+// the node claims nothing before the base of epochs is above all that it has heard of.
 //
 // A process that has been in the store before needs no others: it remembers.
 func (c *Coordinator) recall(ctx context.Context) error {
@@ -29,16 +32,38 @@ func (c *Coordinator) recall(ctx context.Context) error {
 		knows, err := c.knows(ctx, heard)
 		switch {
 		case err != nil: // it does not answer
-		case knows:
+		case knows && slices.Max(heard) >= c.base:
 			return nil
 		case since.IsZero():
 			since = time.Now()
 		case time.Since(since) >= absentFor:
-			highest := slices.Max(heard)
-			c.past = membership.Past{Base: c.base, Epoch: highest, Lost: true}
-			return c.waitForLeases(ctx, "the store of members does not know the epochs in which other nodes own shards: it was restored from a backup", func(cfg membership.Config) bool {
-				return cfg.Base > highest // by one that has waited
-			})
+			return c.outlast(ctx, heard, knows)
+		}
+		pause(ctx, lookAgain)
+		heard = c.hear(ctx, heard) // another node may know more
+	}
+	return ctx.Err()
+}
+
+// outlast waits until the owners of these epochs have no lease from a store that was lost.
+func (c *Coordinator) outlast(ctx context.Context, heard []uint64, known bool) error {
+	highest := max(slices.Max(heard), c.base)
+	why := "the store of members has later epochs than those in which other nodes own shards: it is another store, or the one before was lost"
+	if !known {
+		why = "the store of members does not know the epochs in which other nodes own shards: it was restored from a backup, or is another store"
+		c.past = membership.Past{Base: c.base, Epoch: highest, Lost: true}
+	}
+	if c.waitForLeases(ctx, why, func(cfg membership.Config) bool { return cfg.Base > highest }) { // by one that has waited
+		return membership.ErrConflict // look again
+	}
+	heard = c.hear(ctx, heard)
+	for ctx.Err() == nil {
+		switch knows, err := c.knows(ctx, heard); {
+		case err != nil: // it does not answer
+		case knows && slices.Max(heard) >= c.base: // others have joined this store meanwhile
+			return membership.ErrConflict
+		default:
+			return cmp.Or(c.elsewhere(ctx, heard), membership.ErrConflict)
 		}
 		pause(ctx, lookAgain)
 	}
@@ -47,15 +72,28 @@ func (c *Coordinator) recall(ctx context.Context) error {
 
 // ask returns the epochs of shards that other nodes know of, the first time.
 func (c *Coordinator) ask(ctx context.Context) []uint64 {
-	a, ok := c.opts.Node.(asker)
-	if !ok || c.asked {
+	if c.asked {
 		return nil
 	}
-	epochs := a.Served(ctx)
+	heard := c.hear(ctx, nil)
 	c.asked = ctx.Err() == nil
+	return heard
+}
+
+// hear asks again, and adds what other nodes know of to what was heard before.
+func (c *Coordinator) hear(ctx context.Context, before []uint64) []uint64 {
+	a, ok := c.opts.Node.(asker)
+	if !ok {
+		return nil
+	}
+	epochs := slices.Clone(a.Served(ctx))
 	epochs = epochs[:min(len(epochs), int(c.opts.Self.Layout.NumShards))]
 	if !slices.ContainsFunc(epochs, func(epoch uint64) bool { return epoch > 0 }) || slices.Max(epochs) >= membership.MaxEpoch/2 {
-		return nil // none is owned, or this is no answer of a node
+		return before // none is owned, or this is no answer of a node
+	}
+	epochs = append(epochs, make([]uint64, max(0, len(before)-len(epochs)))...)
+	for shard, epoch := range before {
+		epochs[shard] = max(epochs[shard], epoch)
 	}
 	return epochs
 }
@@ -96,20 +134,20 @@ func reaches(e membership.Entry, epoch uint64) bool {
 	return epoch == 0 || e.Value != nil && err != nil || rec.Epoch >= epoch
 }
 
-// waitForLeases waits until no node has a lease of an earlier store, or the
-// configuration says that nobody need wait.
-func (c *Coordinator) waitForLeases(ctx context.Context, why string, over func(membership.Config) bool) error {
+// waitForLeases waits until no node has a lease of an earlier store, and returns true if
+// the configuration says before that nobody need wait.
+func (c *Coordinator) waitForLeases(ctx context.Context, why string, over func(membership.Config) bool) bool {
 	wait := c.longestWait()
 	c.log.Warn("other nodes may own shards by an earlier store: this node waits until their leases have ended", slog.String("why", why), slog.Duration("wait", wait))
 	for until := time.Now().Add(wait); ctx.Err() == nil && time.Now().Before(until); {
 		if e, err := c.config(ctx); err == nil && e.Rev > 0 {
 			if cfg, err := membership.Decode[membership.Config](e.Value); err != nil || over(cfg) {
-				break
+				return true
 			}
 		}
 		pause(ctx, min(time.Second, time.Until(until)))
 	}
-	return membership.ErrConflict // look again
+	return false
 }
 
 // longestWait is after how long no node of a lost store has a lease any more, as
@@ -120,18 +158,16 @@ func (c *Coordinator) longestWait() time.Duration {
 }
 
 // elsewhere returns [membership.ErrOtherStore] if a node serves a shard although every
-// lease of an earlier store has ended since the shard was heard of, and nobody has written
-// the configuration of this one: that node has its lease in another store.
-func (c *Coordinator) elsewhere(ctx context.Context) error {
-	heard := c.heard
-	c.heard = nil
+// lease of an earlier store has ended since the shard was heard of, and this store does not
+// know of it: that node has its lease in another store.
+func (c *Coordinator) elsewhere(ctx context.Context, heard []uint64) error {
 	f, ok := c.opts.Node.(finder)
 	if !ok || len(heard) == 0 {
 		return nil
 	}
 	if by := f.Serves(ctx, heard); by != "" {
-		return fmt.Errorf("%w: node %s was given a store without records, while node %s serves shards under the same subjects: give both nodes the same natsstore.Options.Prefix, or another natstransport.Options.Prefix to one of them",
-			membership.ErrOtherStore, c.opts.Self.Name, by)
+		return fmt.Errorf("%w: node %s serves shards under the same subjects as node %s, whose store does not know of it: give both nodes the same natsstore.Options.Prefix, or another natstransport.Options.Prefix to one of them",
+			membership.ErrOtherStore, by, c.opts.Self.Name)
 	}
 	return ctx.Err()
 }
