@@ -87,7 +87,7 @@ var (
 	// the client does not try again: see docs/reliability.md for the ways out.
 	ErrCircle = errors.New("requests in a circle")
 	// ErrDraining: the node is leaving. Nothing ran; the client tries again. It may have
-	// run where [Of] says MaybeRan: its answer was owed when the node ended.
+	// run where [Of] says MaybeRan: its answer was owed when the node, or the key, ended.
 	ErrDraining = errors.New("draining")
 	// ErrActivationFailed: the key's actor could not be made; the message has
 	// the cause. Nothing ran; [RetryAfter] says when the key is tried again.

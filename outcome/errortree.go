@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/clstr-go/clstr/internal/lossless"
 )
 
 // What travels of a handler's error, at most. What is beyond is left out, and the
@@ -206,7 +208,7 @@ func (g *grower) detail(err error) (detail []byte) {
 		}
 	}()
 	detail, jerr := json.Marshal(err)
-	if jerr != nil {
+	if jerr != nil || lossless.Changed(err, detail) != "" { // half a truth is of no use
 		g.cut = true
 		return nil
 	}

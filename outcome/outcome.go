@@ -106,7 +106,8 @@ type Error struct {
 	// errors.As find them all.
 	Causes []*Error
 	// Cut says that a part was left out, because the error was over a bound
-	// ([MaxErrorNodes], [MaxErrorDepth], [MaxErrorBytes]) or does not encode.
+	// ([MaxErrorNodes], [MaxErrorDepth], [MaxErrorBytes]), does not encode, or has text
+	// that JSON would change.
 	Cut bool
 
 	is   error // what errors.Is and errors.As find; nil for an unknown code

@@ -71,7 +71,21 @@ func TestRegisterRefuses(t *testing.T) {
 // far is what the caller sees of a handler's error: what a wire carries of it.
 func far(err error) *Error {
 	e := HandlerError(err)
-	return Resolve(&Error{Code: e.Code, Outcome: e.Outcome, Message: e.Message, Detail: e.Detail, Causes: e.Causes})
+	return Resolve(&Error{Code: e.Code, Outcome: e.Outcome, Message: e.Message, Detail: e.Detail, Causes: e.Causes, Cut: e.Cut})
+}
+
+// TestErrorsWithTextThatIsNoUTF8: a typed error whose text JSON would change in silence
+// arrives without its fields, as one that does not encode, and says so.
+func TestErrorsWithTextThatIsNoUTF8(t *testing.T) {
+	for text, whole := range map[string]bool{"a\xffb": false, "a\ufffdb": true} {
+		err := errors.Join(valued{text}, fmt.Errorf("and %w", errInsufficient))
+		for side, e := range map[string]*Error{"near": HandlerError(err), "far": far(err)} {
+			v, ok := errors.AsType[valued](e)
+			if e.Code != "test.valued" || e.Cut == whole || ok != whole || whole && v.Why != text || !errors.Is(e, errInsufficient) {
+				t.Errorf("%s of %q: %+v, cut %v, detail %s", side, text, v, e.Cut, e.Detail)
+			}
+		}
+	}
 }
 
 func TestHandlerErrors(t *testing.T) {

@@ -6,7 +6,6 @@
 package codec
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +13,8 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/proto"
+
+	"github.com/clstr-go/clstr/internal/lossless"
 )
 
 // Namer is implemented by messages that name themselves.
@@ -162,12 +163,13 @@ func marshal(v any, i *info) (_ []byte, err error) {
 		return proto.Marshal(m)
 	}
 	data, err := json.Marshal(v)
-	if err == nil && bytes.Contains(data, replaced) {
-		if where := notUTF8(v); where != "" {
-			return nil, &Invalid{Type: reflect.TypeOf(v), Reason: fmt.Errorf("%s holds text that is not UTF-8, which JSON would change: use []byte", where)}
-		}
+	if err != nil {
+		return nil, err
 	}
-	return data, err
+	if where := lossless.Changed(v, data); where != "" {
+		return nil, &Invalid{Type: reflect.TypeOf(v), Reason: fmt.Errorf("%s holds text that is not UTF-8, which JSON would change: use []byte", where)}
+	}
+	return data, nil
 }
 
 // pointerTo returns a copy of v by its pointer, which has methods that v has not.

@@ -2,7 +2,8 @@
 
 // Package lossless looks at a type before its first value is encoded: encoding/json
 // leaves things out in silence, and the other end then has a message that is not the
-// one that was sent. It knows types only, and the standard library only.
+// one that was sent. It also finds text in a value that JSON would change. It knows the
+// standard library only.
 //
 //	verdict := lossless.Check(reflect.TypeFor[Event]())
 //	if verdict.Fault != nil { ... } // field Time: embeds time.Time, whose ...

@@ -1,8 +1,9 @@
 // Text that is not UTF-8, which JSON would change
 
-package codec
+package lossless
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"unicode/utf8"
@@ -15,11 +16,17 @@ var replaced = []byte(`\ufffd`)
 // mostDeep bounds the walk over a value: encoding/json has found no circle in it.
 const mostDeep = 1000
 
-// notUTF8 names the place in v of a string that is not UTF-8; "" if there is none. It
-// looks at what encoding/json writes by itself: what a type's own code writes is its own.
-func notUTF8(v any) string { return notUTF8In(reflect.ValueOf(v), "it", 0) }
+// Changed names the place of a string in v that is not UTF-8, and that data, which
+// encoding/json has made of v, does not hold as it was; "" if there is none. It looks at
+// what encoding/json writes by itself: what a type's own code writes is its own affair.
+func Changed(v any, data []byte) string {
+	if !bytes.Contains(data, replaced) {
+		return ""
+	}
+	return notUTF8(reflect.ValueOf(v), "it", 0)
+}
 
-func notUTF8In(v reflect.Value, name string, deep int) string {
+func notUTF8(v reflect.Value, name string, deep int) string {
 	if deep > mostDeep {
 		return ""
 	}
@@ -30,12 +37,12 @@ func notUTF8In(v reflect.Value, name string, deep int) string {
 		}
 	case reflect.Pointer, reflect.Interface:
 		if !v.IsNil() {
-			return notUTF8In(v.Elem(), name, deep+1)
+			return notUTF8(v.Elem(), name, deep+1)
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if f := v.Type().Field(i); f.IsExported() || f.Anonymous {
-				if where := notUTF8In(v.Field(i), fmt.Sprintf("field %q", f.Name), deep+1); where != "" {
+				if where := notUTF8(v.Field(i), fmt.Sprintf("field %q", f.Name), deep+1); where != "" {
 					return where
 				}
 			}
@@ -45,16 +52,16 @@ func notUTF8In(v reflect.Value, name string, deep int) string {
 			return ""
 		}
 		for i := range v.Len() {
-			if where := notUTF8In(v.Index(i), name, deep+1); where != "" {
+			if where := notUTF8(v.Index(i), name, deep+1); where != "" {
 				return where
 			}
 		}
 	case reflect.Map:
 		for all := v.MapRange(); all.Next(); {
-			if where := notUTF8In(all.Key(), "a key of "+name, deep+1); where != "" {
+			if where := notUTF8(all.Key(), "a key of "+name, deep+1); where != "" {
 				return where
 			}
-			if where := notUTF8In(all.Value(), name, deep+1); where != "" {
+			if where := notUTF8(all.Value(), name, deep+1); where != "" {
 				return where
 			}
 		}
