@@ -18,7 +18,7 @@ type bar struct {
 const (
 	otherModules = "other modules"
 	actorRuntime = "github.com/asynkron/protoactor-go/... go.opentelemetry.io/... github.com/prometheus/..."
-	everything   = ". actor/... cluster/... handlers/... internal/... metrics/... outcome/... sharding/... testkit/... transport/..."
+	everything   = ". actor/... cluster/... embed/... handlers/... internal/... metrics/... outcome/... sharding/... testkit/... transport/..."
 )
 
 var bars = []bar{
@@ -29,9 +29,9 @@ var bars = []bar{
 		"the contract links the standard library only, and so does the leaf that metrics adapters share"},
 	{"actor", "", module + "/transport/... " + module + "/sharding/...",
 		"actors never see an envelope, nor which node they are on"},
-	{everything, ". internal/natsdial transport/natstransport testkit internal/bench/...", "github.com/nats-io/...",
+	{everything, ". embed internal/natsdial transport/natstransport testkit internal/bench/...", "github.com/nats-io/...",
 		"only who names NATS links NATS"},
-	{everything, "testkit internal/bench/...", "github.com/nats-io/nats-server/...",
+	{everything, "embed testkit internal/bench/...", "github.com/nats-io/nats-server/...",
 		"a server is linked only by who asks for one"},
 	{everything + " " + programs, "", "github.com/asynkron/protoactor-go/cluster/... github.com/asynkron/protoactor-go/remote/...",
 		"ownership of keys is ours, not protoactor's"},

@@ -1,0 +1,176 @@
+// Server: a NATS server in this process, from its first service to its last
+
+package embed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr"
+	"github.com/clstr-go/clstr/outcome"
+)
+
+var _ clstr.Network = (*Server)(nil)
+
+// ErrInUse: another server, of this process or another, has the folder. Give one Server
+// to all services of a process, and connect other processes through [Options].Listen.
+var ErrInUse = errors.New("the folder is in use")
+
+// Options configures a server. Dir is required.
+type Options struct {
+	// Dir is the folder for what JetStream keeps. It is made if it is not there. One
+	// server at a time can use it: [ErrInUse].
+	Dir string
+	// Listen lets other processes connect at this address, "127.0.0.1:4222" for example.
+	// Port 0 is a free one, which [Server.URL] tells. There are neither users nor TLS: whoever
+	// reaches the address may do anything. Empty = this process only.
+	Listen string
+}
+
+// Dir returns a server that keeps its records in a folder.
+func Dir(folder string) *Server { return New(Options{Dir: folder}) }
+
+// New returns a server. It starts with the first [clstr.Open] that is given it, which
+// also reports options that cannot work.
+func New(opts Options) *Server { return &Server{opts: opts} }
+
+// Server is the [clstr.Network] of this process's own NATS server. Make one with [Dir] or
+// [New]; several Opens may be given it.
+type Server struct {
+	opts Options
+
+	mu    sync.Mutex // held while the server starts and ends
+	users int
+	nats  *server.Server // nil without users
+	lock  *os.File       // of the folder
+}
+
+// Join implements [clstr.Network].
+func (s *Server) Join(ctx context.Context, m clstr.Member) (clstr.Link, error) {
+	srv, err := s.enter(m)
+	if err != nil {
+		return clstr.Link{}, err
+	}
+	link, err := clstr.NATS("nats://embedded", nats.InProcessServer(srv)).Join(ctx, m)
+	if err != nil {
+		s.leave()
+		return clstr.Link{}, err
+	}
+	closeLink := link.Close
+	link.Close = sync.OnceValue(func() error {
+		defer s.leave()
+		return closeLink()
+	})
+	return link, nil
+}
+
+// URL returns where other processes connect, empty while the server does not run and
+// where it does not listen.
+func (s *Server) URL() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.nats == nil || s.opts.Listen == "" {
+		return ""
+	}
+	return s.nats.ClientURL()
+}
+
+// enter starts the server for its first user.
+func (s *Server) enter(m clstr.Member) (*server.Server, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users == 0 {
+		if err := s.start(m); err != nil {
+			return nil, err
+		}
+	}
+	s.users++
+	return s.nats, nil
+}
+
+// leave ends the server after its last user.
+func (s *Server) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users--; s.users > 0 {
+		return
+	}
+	s.nats.Shutdown()
+	s.nats.WaitForShutdown()
+	_ = s.lock.Close() // which unlocks it
+	s.nats, s.lock = nil, nil
+}
+
+// readyWithin bounds the start of a server that has begun to listen.
+const readyWithin = 10 * time.Second
+
+// start is called with mu held.
+func (s *Server) start(m clstr.Member) (err error) {
+	opts, err := s.opts.server()
+	if err != nil {
+		return err
+	}
+	if err = os.MkdirAll(s.opts.Dir, 0o750); err != nil {
+		return fmt.Errorf("embed: Dir: %w", err)
+	}
+	if s.lock, err = lockFile(filepath.Join(s.opts.Dir, "clstr.lock")); err != nil {
+		return err
+	}
+	said := &said{log: boundedLog(m)}
+	srv, err := server.NewServer(opts)
+	if err == nil {
+		srv.SetLoggerV2(said, false, false, false)
+		srv.Start() // returns when it takes connections, or has said why it does not
+		if err = said.why(); err == nil && !srv.ReadyForConnections(readyWithin) {
+			err = errors.New("it takes no connections")
+		}
+		if err != nil {
+			srv.Shutdown()
+			srv.WaitForShutdown()
+		}
+	}
+	if err != nil {
+		_ = s.lock.Close()
+		return fmt.Errorf("embed: the NATS server on %s does not start: %w", s.opts.Dir, err)
+	}
+	s.nats = srv
+	return nil
+}
+
+// server returns the options of nats-server.
+func (o Options) server() (*server.Options, error) {
+	if o.Dir == "" {
+		return nil, outcome.Errorf(outcome.ErrBadOption, "embed: Dir is required: a folder for what the NATS server keeps")
+	}
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, outcome.Errorf(outcome.ErrBadOption, "embed: Dir: %v", err)
+	}
+	opts := &server.Options{JetStream: true, StoreDir: dir, DontListen: o.Listen == "", NoSigs: true}
+	if o.Listen == "" {
+		return opts, nil
+	}
+	host, port, err := net.SplitHostPort(o.Listen)
+	if err != nil {
+		return nil, outcome.Errorf(outcome.ErrBadOption, "embed: Listen: %v: an address and a port, as in 127.0.0.1:4222", err)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return nil, outcome.Errorf(outcome.ErrBadOption, "embed: Listen %q: the port is a number", o.Listen)
+	}
+	opts.Host, opts.Port = host, int(n)
+	if n == 0 {
+		opts.Port = server.RANDOM_PORT
+	}
+	return opts, nil
+}
