@@ -241,6 +241,16 @@ func (m *member) wantEnd(want error) {
 	}
 }
 
+// end is a planned end of nodes, at one moment.
+func end(members ...*member) {
+	for _, m := range members {
+		m.stop()
+	}
+	for _, m := range members {
+		m.wantEnd(nil)
+	}
+}
+
 func TestNodesComeAndGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cl := newCluster(t)
@@ -253,15 +263,11 @@ func TestNodesComeAndGo(t *testing.T) {
 		if n := cl.settled.Load(); n != 3 {
 			t.Errorf("%d nodes have settled, want 3", n)
 		}
-		b.stop()
-		b.wantEnd(nil)
+		end(b)
 		time.Sleep(time.Second)
 		cl.wantOwners("a", "c")
 		cl.wantCosts("b")
-		a.stop()
-		c.stop()
-		a.wantEnd(nil)
-		c.wantEnd(nil)
+		end(a, c)
 	})
 }
 
@@ -283,10 +289,7 @@ func TestNodeIsCutOff(t *testing.T) {
 		b.cut.Store(false)
 		time.Sleep(30 * time.Second)
 		cl.wantOwners("a", "b")
-		a.stop()
-		b.stop()
-		a.wantEnd(nil)
-		b.wantEnd(nil)
+		end(a, b)
 	})
 }
 
@@ -313,10 +316,7 @@ func TestStoreIsAway(t *testing.T) {
 		if n := cl.opened.Load() - opened; n != 0 {
 			t.Errorf("%d shards moved because the store was away", n)
 		}
-		a.stop()
-		b.stop()
-		a.wantEnd(nil)
-		b.wantEnd(nil)
+		end(a, b)
 	})
 }
 
@@ -329,8 +329,7 @@ func TestNewerProcessTakesOver(t *testing.T) {
 		older.wantEnd(membership.ErrSuperseded)
 		time.Sleep(time.Second)
 		cl.wantOwners("a")
-		newer.stop()
-		newer.wantEnd(nil)
+		end(newer)
 	})
 }
 
@@ -340,12 +339,10 @@ func TestLastNodeReleases(t *testing.T) {
 		cl := newCluster(t)
 		a := cl.start("a")
 		time.Sleep(time.Second)
-		a.stop()
-		a.wantEnd(nil)
+		end(a)
 		b := cl.start("b")
 		time.Sleep(time.Second)
 		cl.wantOwners("b")
-		b.stop()
-		b.wantEnd(nil)
+		end(b)
 	})
 }

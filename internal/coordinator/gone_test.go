@@ -203,10 +203,7 @@ func TestStoreIsLost(t *testing.T) {
 		if low, _, n := s.epochs(); n != shards || low <= highest || s.times() != 2 {
 			t.Errorf("%d shards in epochs from %d, those before went up to %d; made %d times", n, low, highest, s.times())
 		}
-		a.stop()
-		b.stop()
-		a.wantEnd(nil)
-		b.wantEnd(nil)
+		end(a, b)
 	})
 }
 
@@ -243,10 +240,7 @@ func TestStoreIsReplaced(t *testing.T) {
 		if low, _, n := s.epochs(); n != shards || low <= highest {
 			t.Errorf("%d shards in epochs from %d, those before went up to %d", n, low, highest)
 		}
-		a.stop()
-		b.stop()
-		a.wantEnd(nil)
-		b.wantEnd(nil)
+		end(a, b)
 	})
 }
 
@@ -260,10 +254,7 @@ func TestFoundedMeanwhile(t *testing.T) {
 		cl.founds(500 * time.Millisecond)
 		time.Sleep(15 * time.Second)
 		cl.wantOwners("a", "b")
-		for _, m := range []*member{a, b} {
-			m.stop()
-			m.wantEnd(nil)
-		}
+		end(a, b)
 	})
 }
 
@@ -290,8 +281,7 @@ func TestNewNodeOfALostStore(t *testing.T) {
 			}
 			time.Sleep(3 * time.Second)
 			cl.wantOwners("a")
-			a.stop()
-			a.wantEnd(nil)
+			end(a)
 		}
 	})
 }

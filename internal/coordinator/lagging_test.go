@@ -135,10 +135,7 @@ func TestServerIsBehindAtStart(t *testing.T) {
 				time.Sleep(30 * time.Second)
 				cl.wantOwners("a", "b")
 				s.wantUntouched(t, cfg)
-				a.stop()
-				b.stop()
-				a.wantEnd(nil)
-				b.wantEnd(nil)
+				end(a, b)
 			})
 		}
 	}
@@ -160,8 +157,7 @@ func TestServerIsBehindAboutKinds(t *testing.T) {
 		cl.run(b, b, 0)
 		b.wantEnd(membership.ErrForeignKinds)
 		s.wantUntouched(t, configOf(t, cl.store))
-		a.stop()
-		a.wantEnd(nil)
+		end(a)
 	})
 }
 
@@ -185,8 +181,7 @@ func TestServerIsBehindAtComeBack(t *testing.T) {
 				t.Errorf("told %d times that there are no records, the process believes that none has come after it", times)
 			}
 			s.wantUntouched(t, configOf(t, cl.store))
-			newer.stop()
-			newer.wantEnd(nil)
+			end(newer)
 		})
 	}
 }
@@ -228,8 +223,7 @@ func TestServerIsBehindBeforeAnOutage(t *testing.T) {
 		}
 		for i, m := range all {
 			stores[i].wantUntouched(t, cfg)
-			m.stop()
-			m.wantEnd(nil)
+			end(m)
 		}
 	})
 }

@@ -26,8 +26,7 @@ func TestOtherLayoutIsRefused(t *testing.T) {
 				t.Errorf("%+v: %v, want %q", layout, err, want)
 			}
 		}
-		a.stop()
-		a.wantEnd(nil)
+		end(a)
 	})
 }
 
@@ -71,8 +70,7 @@ func TestTwoServicesStartAtOnce(t *testing.T) {
 				t.Errorf("shards were opened by nodes of %d services", len(took))
 			}
 			for _, m := range append(stay["a"], stay["b"]...) {
-				m.stop()
-				m.wantEnd(nil)
+				end(m)
 			}
 		})
 	}

@@ -58,8 +58,7 @@ func TestShardsOfANodeThatLeavesStayAsLong(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		cl.wantOwners("a", "b")
 		began := time.Now()
-		n.stop()
-		n.wantEnd(nil)
+		end(n.member)
 		if took := time.Since(n.left); took < linger-time.Second || n.left.Sub(began) > time.Second {
 			t.Errorf("the node left after %v, and its shards stayed %v longer", n.left.Sub(began), took)
 		}
@@ -71,8 +70,7 @@ func TestShardsOfANodeThatLeavesStayAsLong(t *testing.T) {
 				t.Errorf("a shard that has moved was subscribed for %v, want %v", d, linger)
 			}
 		}
-		b.stop()
-		b.wantEnd(nil)
+		end(b)
 	})
 }
 
@@ -141,7 +139,7 @@ func leaveAt(t *testing.T, others bool, at int, after bool) (before bool) {
 	if others {
 		b := cl.start("b")
 		time.Sleep(20 * time.Second)
-		defer func() { b.stop(); b.wantEnd(nil) }()
+		defer end(b)
 	}
 	m, settled := cl.member("a"), cl.settled.Load()
 	s := &askedIn{Store: cl.store, left: at, after: after, leave: func() { before = cl.settled.Load() == settled; m.stop() }}
@@ -183,13 +181,11 @@ func TestLeaveOfANodeThatNeverReachedTheStore(t *testing.T) {
 			m.cut.Store(true)
 			time.Sleep(700 * time.Millisecond)
 			began := time.Now()
-			m.stop()
-			m.wantEnd(nil)
+			end(m)
 			if took := time.Since(began); took > sayTimeout {
 				t.Errorf("cut off after %v: it leaves within %v", cutAfter, took)
 			}
-			b.stop()
-			b.wantEnd(nil)
+			end(b)
 		})
 	}
 }

@@ -44,8 +44,7 @@ func TestStoreOfAnotherPrefix(t *testing.T) {
 			if serves == "" {
 				time.Sleep(time.Minute)
 				cl.wantOwners("b")
-				b.stop()
-				b.wantEnd(nil)
+				end(b)
 				return
 			}
 			err := <-b.ended
@@ -146,8 +145,7 @@ func otherStore(t *testing.T, mine, theirs membership.Store, timing membership.T
 	}
 	before := in(mine, "before", nil)
 	settled(1)
-	before.stop()
-	before.wantEnd(nil)
+	end(before)
 
 	a := in(theirs, "a", nil)
 	settled(2)
@@ -165,11 +163,9 @@ func otherStore(t *testing.T, mine, theirs membership.Store, timing membership.T
 			t.Fatalf("shard %d is not served any more", shard)
 		}
 	}
-	a.stop()
-	a.wantEnd(nil)
+	end(a)
 
 	c := in(mine, "c", a) // nobody serves under these subjects now
 	settled(3)
-	c.stop()
-	c.wantEnd(nil)
+	end(c)
 }

@@ -22,10 +22,7 @@ func TestNodeThatRequestsDoNotReach(t *testing.T) {
 		b.deaf.Store(false)
 		time.Sleep(20 * time.Second)
 		cl.wantOwners("a", "b")
-		a.stop()
-		b.stop()
-		a.wantEnd(nil)
-		b.wantEnd(nil)
+		end(a, b)
 	})
 }
 
@@ -40,8 +37,7 @@ func TestNodeThatCannotSubscribe(t *testing.T) {
 		b.wantEnd(errCut)
 		time.Sleep(time.Second)
 		cl.wantOwners("a")
-		a.stop()
-		a.wantEnd(nil)
+		end(a)
 	})
 }
 
@@ -63,8 +59,7 @@ func TestLeaseEnds(t *testing.T) {
 		a.cut.Store(false)
 		time.Sleep(3 * time.Second)
 		cl.wantOwners("a")
-		a.stop()
-		a.wantEnd(nil)
+		end(a)
 	})
 }
 
@@ -84,10 +79,7 @@ func TestOlderProcessComesAgain(t *testing.T) {
 		older.wantEnd(membership.ErrSuperseded)
 		time.Sleep(20 * time.Second)
 		cl.wantOwners("a", "b")
-		b.stop()
-		newer.stop()
-		b.wantEnd(nil)
-		newer.wantEnd(nil)
+		end(b, newer)
 	})
 }
 
@@ -113,11 +105,9 @@ func TestNodeThatCannotWatch(t *testing.T) {
 		if !b.watches.Load() {
 			t.Error("it can watch, and does not")
 		}
-		a.stop()
-		a.wantEnd(nil)
+		end(a)
 		time.Sleep(time.Second)
 		cl.wantOwners("b")
-		b.stop()
-		b.wantEnd(nil)
+		end(b)
 	})
 }

@@ -26,8 +26,7 @@ func TestNewNodeOfARestoredStore(t *testing.T) {
 			cl.lost = s
 			first := cl.start("first")
 			time.Sleep(20 * time.Second)
-			first.stop()
-			first.wantEnd(nil)
+			end(first)
 			restore := s.backup()
 
 			old := cl.start("old")
@@ -78,10 +77,7 @@ func TestNewNodeOfAStoreThatKnows(t *testing.T) {
 		if e, err := cl.store.Read(t.Context(), membership.ConfigKey); err != nil || e.Rev != cfg.Rev {
 			t.Errorf("the configuration was written again: %+v, %v", e, err)
 		}
-		a.stop()
-		b.stop()
-		a.wantEnd(nil)
-		b.wantEnd(nil)
+		end(a, b)
 	})
 }
 
@@ -118,8 +114,7 @@ func TestStoreThatMayNotBeMade(t *testing.T) {
 		if err := a.c.Health().Store; err != nil {
 			t.Errorf("its health is: %v", err)
 		}
-		a.stop()
-		a.wantEnd(nil)
+		end(a)
 		if n := strings.Count(lines.String(), "a command"); n != 1 {
 			t.Errorf("%d lines say how to make it:\n%s", n, lines.String())
 		}

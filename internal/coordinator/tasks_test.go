@@ -82,7 +82,6 @@ func TestTasksOfAShardWaitForEachOther(t *testing.T) {
 			t.Errorf("shards were opened %d times, want each of %d twice", n.opens, shards)
 		}
 		n.mu.Unlock()
-		n.stop()
-		n.wantEnd(nil)
+		end(n.member)
 	})
 }
