@@ -43,6 +43,12 @@ var table = []row{
 		"a store carries records; the server stays outside"},
 	{"membership/storetest", "membership", "",
 		"the suite knows the seam, never a backend"},
+	{"state", "", "",
+		"the seam between entities and what keeps their state: a leaf, so that a store links nothing of ours"},
+	{"state/memstate", "state", "",
+		"a store keeps what it is given; it knows no entity"},
+	{"state/statetest", "state", "",
+		"the suite knows the seam, never a backend"},
 	{"actor", "internal/codec internal/pool internal/shardtable internal/sparse internal/turn", "github.com/asynkron/protoactor-go/actor github.com/hashicorp/golang-lru/v2/simplelru google.golang.org/protobuf/...",
 		"one process: never sees an envelope or a transport"},
 	{"handlers", "transport actor", "github.com/asynkron/protoactor-go/actor",
@@ -151,13 +157,14 @@ func TestEnvelopesAndActorsMeetInHandlers(t *testing.T) {
 
 // testLibraries stay out of what users link.
 const testLibraries = "testing/... net/http/httptest github.com/stretchr/testify/... go.uber.org/goleak/... " +
-	module + "/testkit/... " + module + "/transport/transporttest/... " + module + "/membership/storetest/..."
+	module + "/testkit/... " + module + "/transport/transporttest/... " + module + "/membership/storetest/... " + module + "/state/statetest/..."
 
 // forTests may import them: each is there for tests.
 var forTests = map[string]string{
 	"testkit":                 "the test kit",
 	"transport/transporttest": "the suite of transports",
 	"membership/storetest":    "the suite of stores",
+	"state/statetest":         "the suite of stores of state",
 	"internal/bench":          "benchmarks that need several processes",
 	"cluster/testing.go":      "CreateTestCluster takes a *testing.T",
 }

@@ -1,0 +1,41 @@
+// What a store refuses, and which errors leave no doubt
+
+package state
+
+import "errors"
+
+// The errors of stores. Others mean that a store could not be asked, or that its answer
+// was lost.
+var (
+	// ErrDeposed: another owner has opened the shard, in the same epoch or a later one.
+	// Nothing was stored. Stop serving the shard.
+	ErrDeposed = errors.New("deposed: the shard has another owner")
+	// ErrOtherCluster: what is stored belongs to another cluster. Give each cluster a store of
+	// its own, or take the store over on purpose, with its option Adopt.
+	ErrOtherCluster = errors.New("the state belongs to another cluster")
+	// ErrOtherLayout: what is stored lies under shards of another layout. NumShards and the
+	// seed cannot change under stored state.
+	ErrOtherLayout = errors.New("the state is stored under another layout of shards")
+	// ErrFull: the store takes nothing more. Nothing was stored. Give it room, or remove some.
+	ErrFull = errors.New("the store of state is full")
+	// ErrTooLarge: the change is larger than the store takes. Nothing was stored. Up to
+	// [MaxState] each store takes.
+	ErrTooLarge = errors.New("too large to be stored")
+	// ErrInvalid: the change breaks a rule that its types state. Nothing was stored.
+	ErrInvalid = errors.New("invalid change")
+	// ErrClosed: the store was closed before it was asked. Nothing was stored.
+	ErrClosed = errors.New("the store of state is closed")
+	// ErrUnreadable: what is stored cannot be read: something else wrote it, or a newer version.
+	ErrUnreadable = errors.New("unreadable state")
+)
+
+// Refused reports whether an error of a commit says that surely nothing was stored.
+// Every other error leaves that in doubt.
+func Refused(err error) bool {
+	for _, sure := range []error{ErrDeposed, ErrOtherCluster, ErrOtherLayout, ErrFull, ErrTooLarge, ErrInvalid, ErrClosed} {
+		if errors.Is(err, sure) {
+			return true
+		}
+	}
+	return false
+}

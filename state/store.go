@@ -1,0 +1,135 @@
+// Store, the seam of five methods; owners, tokens, ranges, entries
+
+package state
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps the state of the entities of one cluster. Implementations are safe for
+// concurrent use.
+type Store interface {
+	// Open moves the fence of a shard. With a zero token it opens the shard anew: it refuses
+	// an owner whose epoch is below the stored one of the same cluster (ErrDeposed), and one
+	// of another cluster or layout. With the token that is held it moves the fence further,
+	// and returns ErrDeposed if another owner has opened the shard meanwhile; it may be tried
+	// again with the same token if its answer is lost. Other errors: it may have moved, or
+	// may still.
+	Open(ctx context.Context, shard uint32, o Owner, held Token) (Token, error)
+	// Commit stores a change, whole or not at all, and then calls done once. It never blocks.
+	// done may be called before Commit returns and must not block; an error is one of those
+	// that [Refused] knows, or leaves in doubt whether the change was stored or still will be.
+	// The store may keep what the change points at until then.
+	Commit(c Change, done func(Rev, error))
+	// Read returns what is stored in a range, in the order of revisions, and whether there is
+	// more behind it. Under a token it holds every change that was accepted before the call,
+	// and returns ErrDeposed if the token is not the newest. Tools read under a zero token: what
+	// they see was there a moment ago. Entries belong to the caller.
+	Read(ctx context.Context, t Token, r Range) (es []Entry, more bool, err error)
+	// Append stores mail for a key from outside of all entities. Mail with an ID is stored once:
+	// a repeat within two minutes returns the first one's revision. After an error it may have been stored.
+	Append(ctx context.Context, m Mail) (Rev, error)
+	// Watch calls f with what is stored in a range from now on, until stop. These are hints: they
+	// may come late, or never. Those of one key come in order. f must not block, nor call the
+	// store. After and Most of the range mean nothing here.
+	Watch(r Range, f func(Entry)) (stop func(), err error)
+}
+
+// Rev is a revision: it grows with what is stored in a shard's place. 0 is none.
+type Rev uint64
+
+// Owner is what opens a shard.
+type Owner struct {
+	// Cluster is the identity of the records that say who owns a shard. Epochs compare within
+	// one of them. Empty = none: then the last to open a shard owns it, whatever its epoch.
+	Cluster string
+	// Layout says how keys are laid on shards. A store remembers the first that is not empty,
+	// and refuses others.
+	Layout string
+	// Epoch is that of the shard's record; 0 with a fixed list.
+	Epoch uint64
+}
+
+// Token is the right to change a shard, until another is given out. The zero token is none.
+type Token struct {
+	Shard uint32
+	Epoch uint64
+	// N grows with each move of the shard's fence, in all epochs.
+	N uint64
+	// By is the mark of an opening, and stays as its holder moves the fence further.
+	By string
+	// Rev is the revision of the fence.
+	Rev Rev
+}
+
+// Place is where something is stored.
+type Place uint8
+
+// The places of a store.
+const (
+	Records   Place = iota // the newest of each key
+	Events                 // of journaled keys: all
+	Mails                  // from entities to keys of the shard
+	Inbox                  // from outside to keys of the shard
+	Reminders              // the newest of each key
+	Parked                 // mail that keeps failing
+	Spilled                // commands that no longer fit into their key's record
+	Places                 // how many places there are
+)
+
+var places = [Places]string{"records", "events", "mails", "inbox", "reminders", "parked", "spilled"}
+
+func (p Place) String() string {
+	if p < Places {
+		return places[p]
+	}
+	return "no place"
+}
+
+// Range is a part of what is stored.
+type Range struct {
+	Place Place
+	Shard uint32
+	// Kind and Key are those of one key. Both empty: of all keys of the shard.
+	Kind, Key string
+	// After leaves out what is not newer.
+	After Rev
+	// Most is how many entries one Read returns at most. 0 = 256.
+	Most int
+}
+
+// Limit is Most, or what stands for it.
+func (r Range) Limit() int {
+	if r.Most > 0 {
+		return r.Most
+	}
+	return 256
+}
+
+// Of reports whether the range is of one key.
+func (r Range) Of() bool { return r.Kind != "" || r.Key != "" }
+
+// Has reports whether something of a key, with a revision, is in the range.
+func (r Range) Has(kind, key string, rev Rev) bool {
+	return rev > r.After && (!r.Of() || r.Kind == kind && r.Key == key)
+}
+
+// Entry is one thing that is stored. One of the fields after Time is set, by its place.
+type Entry struct {
+	Place     Place
+	Shard     uint32
+	Kind, Key string
+	Rev       Rev
+	Time      time.Time     // when it was stored, by the store's clock
+	TTL       time.Duration // how long it stays; 0 = for ever
+
+	Record    *Record
+	Event     *Event
+	Mail      *Mail
+	Reminders []Reminder
+	Parked    *ParkedMail
+	Commands  []Command
+	// Err is [ErrUnreadable], in place of these.
+	Err error
+}
