@@ -1,10 +1,10 @@
-// One key: its mailbox, its turn, its states
+// One key: who it is, its mailbox, and the runs of its turns
 
 package actor
 
 import (
+	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
@@ -13,18 +13,7 @@ import (
 	"github.com/clstr-go/clstr/internal/sparse"
 )
 
-var _ pool.Task = (*cell)(nil)
-
-// throughput is how many messages a key handles before it lets others run.
-const throughput = 256
-
-// cell is one key: the mailbox of its actor, in protoactor's sense, and what
-// stays when an incarnation of the actor goes. Because the queue is the key's
-// and not the incarnation's, what arrives while one stops waits for the next.
-//
-//	spawning -> active -> stopping -> spawning (mail) | dead (no mail)
-//
-// An incarnation runs while its invoker is set. Lock order: shard.mu, cell.mu.
+// cell is one key, with all incarnations of its actor. Lock order: shard.mu, mailbox.mu.
 type cell struct {
 	shard *shard
 	key   string
@@ -36,75 +25,29 @@ type cell struct {
 	slot    pool.Slot             // of the turn that runs; the worker's
 	spawned pactor.MessageInvoker // between RegisterHandlers and Start, on the supervisor's turn
 
-	mu      sync.Mutex
-	invoker pactor.MessageInvoker // nil while spawning
-	mail    queue
-	now     *Context // of the turn that runs; of mail by process id and system messages it is nil
-	system  []any    // protoactor's own messages; they go first
-	flags   flag
-	open    map[Call]struct{} // calls that were handled and not answered
-	owed    *owed             // nil unless a drain waits for some of them
+	mailbox mailbox
+	gone    chan struct{} // closed when the key is dead; nil unless it was cut off; guarded by shard.mu
 }
 
-// putResult says what became of a message.
-type putResult uint8
-
-const (
-	queued putResult = iota
-	wake             // queued, and the cell must be handed to the pool
-	full
-	gone  // the cell is dead, and its key may have another
-	stuck // a hook is past its limit
-	over  // the key was woken, and passivates
+var (
+	_ pool.Task = (*cell)(nil)
+	_ Place     = (*cell)(nil)
 )
-
-// put appends m to the mail.
-func (c *cell) put(m any, limit int) putResult {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.is(dead):
-		return gone
-	case c.now != nil && c.hookLate() && !isOwn(m):
-		return stuck
-	case c.is(woken) && c.is(stopping) && isCall(m) && c.shard.group.second():
-		return over
-	case limit >= 0 && c.mail.len() >= limit:
-		return full
-	}
-	if c.is(woken) && isCall(m) {
-		c.shard.group.busy(c)
-	}
-	c.mail.push(m)
-	if c.wake() {
-		return wake
-	}
-	return queued
-}
-
-// wake marks the cell as scheduled if there is something that it can run.
-func (c *cell) wake() bool {
-	if c.is(scheduled) || c.invoker == nil {
-		return false
-	}
-	if len(c.system) == 0 && (c.is(suspended|stopping) || c.mail.len() == 0 && c.owed == nil) {
-		return false
-	}
-	c.flags |= scheduled
-	return true
-}
 
 // Run implements pool.Task: it handles what there is, then lets go.
 func (c *cell) Run(slot pool.Slot) {
-	for c.turns(slot) {
+	c.slot = slot
+	for c.runTurns() {
 	}
 }
 
-// turns handles messages until there is none, it has had its share, or one
+// throughput is how many messages a key handles before it lets others run.
+const throughput = 256
+
+// runTurns handles messages until there is none, it has had its share, or one
 // panics. It returns true after a panic: the system messages that follow from
 // it are there already.
-func (c *cell) turns(slot pool.Slot) (again bool) {
-	c.slot = slot
+func (c *cell) runTurns() (again bool) {
 	var current any
 	returned := false
 	defer func() {
@@ -115,7 +58,7 @@ func (c *cell) turns(slot pool.Slot) (again bool) {
 		value := recover()
 		if value == nil { // runtime.Goexit: this goroutine ends, another goes on
 			value = "runtime.Goexit"
-			defer c.shard.host.system.pool.Go(c)
+			defer c.handOver(true)
 			if current == nil || leftTurn(current) {
 				return
 			}
@@ -124,134 +67,179 @@ func (c *cell) turns(slot pool.Slot) (again bool) {
 	}()
 	user := false // the turn before was no system message's
 	for n := 0; ; n++ {
-		m, invoker, isUser := c.next(user)
+		m, invoker, isUser := c.mailbox.next(user)
 		user = isUser
-		if m == leave {
-			c.stopLeaving()
-			continue
-		}
-		if m == nil {
-			returned = true
-			c.shard.host.settle(c)
-			return false
-		}
+		t := handling{c, invoker}
 		current = m
-		if m == drain {
+		switch m {
+		case nil:
+			returned = true
+			c.shard.host.bound.settle(c)
+			return false
+		case passivateTurn:
+			c.passivate()
+			continue
+		case drainTurn:
 			current = &Draining{}
-			c.hearOfDrain(invoker)
-		} else if user {
-			if x := c.handle(m, invoker, slot); x != nil {
+			t.hearOfDrain()
+		default:
+			if !user {
+				t.system(m)
+			} else if x := t.handle(m); x != nil {
 				current = nil // it is not the actor that ends the goroutine from here on
 				x.call.End()
 			}
-		} else {
-			c.invokeSystem(m, invoker)
 		}
 		current = nil
-		if n >= throughput && !(user && c.isSet(leaving)) {
+		if n >= throughput && !(user && c.mailbox.stands().leaving) {
 			returned = true
-			c.shard.host.system.pool.Go(c)
+			c.handOver(true)
 			return false
 		}
 	}
 }
 
-// next takes the next message; without one it lets go of the pool. An actor that
-// asks to be passivated while it is activated gets its first message before.
-func (c *cell) next(afterUser bool) (m any, invoker pactor.MessageInvoker, user bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = nil
-	if afterUser && c.is(leaving) && c.invoker != nil && !c.is(stopping) {
-		if !c.is(ends | woken) {
-			return leave, nil, false
-		}
-		c.flags &^= leaving // it ends with its shard
+// handOver gives the cell to the pool if it has something to run.
+func (c *cell) handOver(runs bool) {
+	if runs {
+		c.shard.host.system.pool.Go(c)
 	}
-	if len(c.system) > 0 && c.invoker != nil {
-		c.flags |= working
-		m = c.system[0]
-		if c.system[0] = nil; len(c.system) == 1 {
-			c.system = nil
-		} else {
-			c.system = c.system[1:]
-		}
-		return m, c.invoker, false
+}
+
+// Running implements Place.
+func (c *cell) Running() *Turn {
+	c.mailbox.mu.Lock()
+	now := c.mailbox.now
+	c.mailbox.mu.Unlock()
+	if now == nil {
+		return nil
 	}
-	if c.invoker == nil || c.is(suspended|stopping) {
-		c.flags &^= scheduled | working // nobody else clears them: one worker a cell
-		return nil, nil, false
+	return now.call.Turn()
+}
+
+// closesCircle returns an error if the turn that runs waits for m: then m would wait
+// for itself.
+func (c *cell) closesCircle(m *Context) error {
+	line := m.call.Waiting()
+	if line == nil {
+		return nil
 	}
-	if c.owed != nil {
-		c.flags |= working
-		return drain, c.invoker, true
+	now := c.Running()
+	if now == nil || line.Find(now.Number) == nil {
+		return nil
 	}
-	if c.endsNow() {
-		return leave, nil, false
+	return failure(ErrCircle, nil, "%s", line.Circle(now.Number))
+}
+
+// passivate is the turn on which a key stops that has asked for it, or was woken and has
+// nothing to do.
+func (c *cell) passivate() {
+	c.mailbox.mu.Lock()
+	k := c.mailbox.ends
+	c.mailbox.mu.Unlock()
+	if k != nil {
+		defer k.group.looks()
 	}
-	m = c.mail.pop()
-	c.now, _ = m.(*Context)
+	c.stop(c.mailbox.stopNow())
+}
+
+// stopIdle passivates the key unless it is busy.
+func (c *cell) stopIdle() bool { return c.stop(c.mailbox.stopIdle()) }
+
+// stop stops an incarnation that the mailbox says is to stop. pid is nil for none.
+func (c *cell) stop(pid *PID) bool {
+	if pid == nil {
+		return false
+	}
+	c.shard.host.count(-1)
+	c.shard.host.system.as.Root.Stop(pid)
+	return true
+}
+
+// cutOff gives the key up, because the wait for its end was over.
+func (c *cell) cutOff() {
+	b := &c.mailbox
+	b.mu.Lock()
+	b.to(evCut)
+	mail, hook, was := b.mail.take(isAny), b.hook(), b.ends
+	b.ends = nil
+	b.mu.Unlock()
+	c.refuse(mail, ErrStopping)
+	if hook != nil {
+		hook.endContext(false)
+	}
+	if was != nil {
+		was.group.replace(was, nil)
+	}
+	c.stop(b.stopNow())
+}
+
+// failed answers the message that panicked, and what the actor owes, and tells the
+// supervisor.
+func (c *cell) failed(current any, value any) {
+	switch m := current.(type) {
+	case *Context:
+		m.call.Panicked(value)
+		m.call.End()
+	default:
+		c.logPanic(fmt.Sprintf("%T", current), value)
+	}
+	c.breaks()
+	b := &c.mailbox
+	b.mu.Lock()
+	b.to(evStay) // the incarnation that asked for it is over anyway
+	invoker := b.invoker
+	ends := invoker != nil && b.state.life == stopping
+	if ends {
+		// Protoactor would suspend an actor that is half gone. Its end is finished
+		// instead, on a turn of its own: what is left may fail as well.
+		b.system = append(b.system, &pactor.Terminated{Who: selfOf(invoker)})
+	}
+	b.mu.Unlock()
+	s, _ := actorOf(invoker).(*shell)
+	if s == nil {
+		return
+	}
+	s.broken = true
+	ctx := invoker.(pactor.Context)
 	switch {
-	case m == nil:
-		c.flags &^= scheduled | working
-	case isOwn(m):
-		c.flags &^= working
+	case ends:
+		for _, child := range ctx.Children() {
+			ctx.Stop(child)
+		}
+	case s.inner == nil: // it was not activated, and must not be left without an actor
+		ctx.Stop(ctx.Self())
 	default:
-		c.flags |= working
+		invoker.EscalateFailure(fmt.Sprintf("panic: %T", value), nil)
 	}
-	return m, c.invoker, true
 }
 
-// leave is what a cell's next turn is when its actor asked to be passivated.
-var leave any = new(byte)
-
-// handle returns a call that has been handled, and has yet to be told.
-func (c *cell) handle(m any, invoker pactor.MessageInvoker, slot pool.Slot) *Context {
-	x, ok := m.(*Context)
-	if !ok {
-		if !isOwn(m) && c.shard.lapsed() {
-			c.shard.host.deadMail(c, m, "another node may own the key")
-			return nil
-		}
-		invoker.InvokeUserMessage(m)
-		return nil
-	}
-	if !x.call.Start(slot) {
-		return nil
-	}
-	x.cell = c
-	if s, ok := actorOf(invoker).(*shell); ok && s.entity == nil {
-		c.handleProto(s, x, invoker)
-	} else {
-		invoker.InvokeUserMessage(x)
-		switch {
-		case x.call.Err() != nil: // it has its answer
-		case x.call.AwaitsReply():
-			c.leftOpen(x.call, nil)
-		default: // nobody waits for an answer: it keeps no key
-			x.call.Reply(nil, nil)
+// refuse answers messages that were taken out of the mailbox.
+func (c *cell) refuse(messages []any, why error) {
+	for _, m := range messages {
+		if x, ok := m.(*Context); ok {
+			x.call.Fail(why)
+		} else {
+			c.deadLetter(m)
 		}
 	}
-	return x
 }
 
-func (c *cell) invokeSystem(m any, invoker pactor.MessageInvoker) {
-	switch m.(type) {
-	case *pactor.SuspendMailbox:
-		c.set(suspended)
-	case *pactor.ResumeMailbox:
-		c.unset(suspended)
-	case *pactor.Stop:
-		c.set(stopping)
-		invoker.InvokeSystemMessage(m)
-	case *pactor.Restart:
-		// Protoactor would revive an actor that has failed and was stopped before
-		// its supervisor heard of the failure.
-		if !c.isSet(stopping) {
-			invoker.InvokeSystemMessage(m)
-		}
-	default:
-		invoker.InvokeSystemMessage(m)
+// refuseAll is refuse for all that is in the mailbox.
+func (c *cell) refuseAll(why error) { c.refuse(c.mailbox.take(isAny), why) }
+
+// refuseMail makes mail by process id, which has no other answer, a dead letter.
+func (c *cell) refuseMail(message any, why string) {
+	c.log().Warn("message by process id becomes a dead letter", slog.String("why", why),
+		slog.String("type", fmt.Sprintf("%T", pactor.UnwrapEnvelopeMessage(message))))
+	c.deadLetter(message)
+}
+
+// deadLetter is where mail by process id ends that no incarnation will handle;
+// protoactor tells its sender, if it has one.
+func (c *cell) deadLetter(message any) {
+	if _, tick := message.(*ticker); !tick {
+		c.shard.host.system.as.DeadLetter.SendUserMessage(c.self(), message)
 	}
 }
 
@@ -261,10 +249,15 @@ func (c *cell) log() *slog.Logger {
 	return h.system.log.With(sparse.Entity(h.opts.Kind, c.shard.id, c.key))
 }
 
+// logPanic is called from the deferred function that recovered.
+func (c *cell) logPanic(what string, value any) {
+	c.log().Error("actor panicked", slog.String("message", what), sparse.Panic(value))
+}
+
 func (c *cell) self() *PID {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return selfOf(c.invoker)
+	c.mailbox.mu.Lock()
+	defer c.mailbox.mu.Unlock()
+	return selfOf(c.mailbox.invoker)
 }
 
 func selfOf(invoker pactor.MessageInvoker) *PID {

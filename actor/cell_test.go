@@ -31,7 +31,7 @@ func TestNothingRunsBeforeStarted(t *testing.T) {
 	p := pool.New(-1)
 	defer p.Close()
 	h := NewSystem(slog.New(slog.DiscardHandler), p).NewHost(HostOptions{})
-	c := &cell{shard: &shard{host: h}, key: "k"}
+	c := inbox{&cell{shard: &shard{host: h}, key: "k"}}
 	r := recorder{make(chan string, 10)}
 	c.PostUserMessage("before")
 	c.RegisterHandlers(r, r)

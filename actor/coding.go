@@ -26,7 +26,7 @@ func argument[In any](c *Context) (in In, ok bool) {
 	in, err := codec.Unmarshal[In](m.Data)
 	returned = true
 	if err != nil {
-		c.cell.logCodec(m.Type, err)
+		c.logCodec(m.Type, err)
 		c.call.Fail(failure(ErrDecode, err, "type %q into %T", m.Type, in))
 		return in, false
 	}
@@ -46,7 +46,7 @@ func (c *Context) decoded() (message any, m *Message, ok bool) {
 	message, err := decode(m)
 	returned = true
 	if err != nil {
-		c.cell.logCodec(m.Type, err)
+		c.logCodec(m.Type, err)
 		c.call.Fail(failure(ErrDecode, err, "type %q", m.Type))
 		return nil, m, false
 	}
@@ -64,7 +64,7 @@ func (c *Context) respond(out any) {
 	data, err := codec.Marshal(out)
 	returned = true
 	if err != nil {
-		c.cell.logCodec(c.call.Message().Type, err)
+		c.logCodec(c.call.Message().Type, err)
 		c.call.Fail(failure(ErrEncode, err, "%T", out))
 		return
 	}
@@ -102,9 +102,9 @@ func leftTurn(current any) bool {
 
 // logCodec logs the panic of a message's own code. Its sender is told that it does not
 // decode, or is no reply; the stack is for this log only.
-func (c *cell) logCodec(msgType string, err error) {
+func (c *Context) logCodec(msgType string, err error) {
 	if p, ok := err.(*codec.Panic); ok {
-		c.log().Error("a message's own code panicked", slog.String("type", msgType), slog.String("at", p.What),
+		c.cell.log().Error("a message's own code panicked", slog.String("type", msgType), slog.String("at", p.What),
 			sparse.PanicWith(p.Value, p.Stack))
 	}
 }

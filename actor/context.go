@@ -13,6 +13,25 @@ import (
 
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/internal/turn"
+)
+
+type (
+	// Turn is one run of a key's code, a message's or a hook's, that waits for a call,
+	// with those that wait for it in turn.
+	Turn = turn.Turn
+	// Place is where a message stands in line.
+	Place = turn.Place
+	// Role says what a turn is.
+	Role = turn.Role
+)
+
+// The roles of the turns of keys.
+const (
+	KeyTurn    = turn.Key    // a message's, or that of a hook other than a stop hook
+	StopTurn   = turn.Stop   // a stop hook's
+	EndingTurn = turn.Ending // a stop hook's whose shard ends: what it asks is served
+	LastTurn   = turn.Last   // the same of a key that such a hook has woken: it wakes none
 )
 
 // Call is the way back to the sender of a message, and the message's context:
@@ -101,10 +120,9 @@ func ContextOf(ctx pactor.Context) *Context {
 	if s.turn != nil {
 		return s.turn
 	}
-	c := s.cell
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
+	s.cell.mailbox.mu.Lock()
+	defer s.cell.mailbox.mu.Unlock()
+	return s.cell.mailbox.now
 }
 
 // Deadline implements context.Context.
@@ -157,4 +175,12 @@ func (c *Context) Self() *PID { return c.cell.self() }
 
 // Passivate stops the entity after this message, as if it had been idle: its
 // OnPassivate runs, and the next message makes a new one.
-func (c *Context) Passivate() { c.cell.stopAfterTurn() }
+func (c *Context) Passivate() {
+	c.cell.mailbox.mu.Lock()
+	defer c.cell.mailbox.mu.Unlock()
+	c.cell.mailbox.to(evLeave)
+}
+
+// abandoned reports whether nobody waits any more. Start sees to it that a call
+// whose time is up is told so.
+func (c *Context) abandoned() bool { return c.call.Err() != nil && !c.call.Start(nil) }

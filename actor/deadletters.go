@@ -8,18 +8,18 @@ import pactor "github.com/asynkron/protoactor-go/actor"
 // whose subscribers log messages, which are payload, and start a goroutine that
 // outlives the system by up to a second. What is left of them is here: who asked
 // or watches is told.
-func (s *System) takeDeadLetters() {
-	s.as.EventStream = empty(s.as.EventStream)
-	s.as.EventStream.Subscribe(func(event any) {
+func takeDeadLetters(as *pactor.ActorSystem) {
+	as.EventStream = empty(as.EventStream)
+	as.EventStream.Subscribe(func(event any) {
 		letter, ok := event.(*pactor.DeadLetterEvent)
 		if !ok {
 			return
 		}
 		if letter.Sender != nil {
-			s.as.Root.Send(letter.Sender, &pactor.DeadLetterResponse{})
+			as.Root.Send(letter.Sender, &pactor.DeadLetterResponse{})
 		}
 		if watch, ok := letter.Message.(*pactor.Watch); ok {
-			if watcher, ok := s.as.ProcessRegistry.Get(watch.Watcher); ok {
+			if watcher, ok := as.ProcessRegistry.Get(watch.Watcher); ok {
 				watcher.SendSystemMessage(watch.Watcher, &pactor.Terminated{Who: letter.PID, Why: pactor.TerminatedReason_NotFound})
 			}
 		}

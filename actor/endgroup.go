@@ -19,26 +19,34 @@ import (
 //     handled what they were sent, those passivate. Their stop hooks may ask keys that
 //     still live, and wake none.
 //
-// Its methods are safe for concurrent use and never block. Lock order: shard.mu, cell.mu,
-// then the group's.
+// Its methods are safe for concurrent use and never block. Lock order: shard.mu,
+// mailbox.mu, then the group's.
 type EndGroup struct {
 	final bool // nobody serves the shards afterwards
 
 	mu       sync.Mutex
-	expected map[uint32]struct{} // shards that are to join
-	held     int                 // see Hold
-	first    int                 // keys of the first round that have not ended
-	woken    map[*cell]bool      // and those that were woken; true if it has nothing to do
-	resting  int                 // of woken: those that have nothing to do
-	late     bool                // the second round waits for nothing any more
-	last     bool                // the second round has begun
-	toLook   []*cell             // are to learn of that
-	idle     chan struct{}       // closed while there is none of all these
+	expected map[uint32]struct{}  // shards that are to join
+	held     int                  // see Hold
+	first    int                  // keys of the first round that have not ended
+	woken    map[*endKey]struct{} // and those that were woken
+	resting  int                  // of woken: those that have nothing to do
+	late     bool                 // the second round waits for nothing any more
+	last     bool                 // the second round has begun
+	toLook   []*cell              // are to learn of that
+	idle     chan struct{}        // closed while there is none of all these
+}
+
+// endKey is one incarnation of a key in the group that it ends with.
+type endKey struct {
+	group *EndGroup
+	cell  *cell
+	woken bool // and not there before
+	rests bool // was woken, and has nothing to do; guarded by the group's mu
 }
 
 // NewEndGroup makes a group. final is whether nobody serves its shards afterwards.
 func NewEndGroup(final bool) *EndGroup {
-	g := &EndGroup{final: final, expected: map[uint32]struct{}{}, woken: map[*cell]bool{}, idle: make(chan struct{})}
+	g := &EndGroup{final: final, expected: map[uint32]struct{}{}, woken: map[*endKey]struct{}{}, idle: make(chan struct{})}
 	close(g.idle)
 	return g
 }
@@ -99,66 +107,66 @@ func (g *EndGroup) await(ctx context.Context) error {
 	}
 }
 
-func (g *EndGroup) isIdle() bool {
-	select {
-	case <-g.Idle():
-		return true
-	default:
-		return false
-	}
-}
-
-// begin takes in keys: those that passivate now, and those that are being made.
-func (g *EndGroup) begin(first int, woken []*cell) {
+// replace takes keys in or out: an incarnation that has ended, and the next one, which
+// was woken. Either may be nil.
+func (g *EndGroup) replace(ended, woken *endKey) {
 	g.change(func() {
-		g.first += first
-		for _, c := range woken {
-			g.set(c, false)
+		if ended != nil {
+			g.remove(ended)
+		}
+		if woken != nil {
+			g.add(woken)
 		}
 	})
 }
 
-// ended says that an incarnation has ended; again that the key is woken.
-func (g *EndGroup) ended(c *cell, wasFirst, again bool) {
-	g.change(func() {
-		if wasFirst {
-			g.first--
-		}
-		g.set(c, false)
-		if !again {
-			delete(g.woken, c)
-		}
-	})
-}
-
-// set notes whether a key that was woken has nothing to do. It is called with mu held.
-func (g *EndGroup) set(c *cell, rests bool) {
-	if g.woken[c] {
-		g.resting--
-	}
-	if g.woken[c] = rests; rests {
-		g.resting++
+// add is called with mu held.
+func (g *EndGroup) add(k *endKey) {
+	if k.woken {
+		g.woken[k] = struct{}{}
+	} else {
+		g.first++
 	}
 }
 
-// busy says that a key which was woken is sent something. It is called with the cell's
-// mu held.
-func (g *EndGroup) busy(c *cell) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.woken[c] {
-		g.set(c, false)
+// remove is called with mu held.
+func (g *EndGroup) remove(k *endKey) {
+	if k.woken {
+		k.set(false)
+		delete(g.woken, k)
+	} else {
+		g.first--
 	}
 }
 
-// rests says that a key which was woken has nothing to do. It returns true if the key is
-// to passivate now; then looks must be called. It is called with the cell's mu held.
-func (g *EndGroup) rests(c *cell) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.set(c, true)
-	g.rounds()
-	return g.last
+// set notes whether a key that was woken has nothing to do. It is called with the
+// group's mu held.
+func (k *endKey) set(rests bool) {
+	switch {
+	case rests && !k.rests:
+		k.group.resting++
+	case !rests && k.rests:
+		k.group.resting--
+	}
+	k.rests = rests
+}
+
+// busy says that a key which was woken is sent something. It is called with the
+// mailbox's mu held.
+func (k *endKey) busy() {
+	k.group.mu.Lock()
+	defer k.group.mu.Unlock()
+	k.set(false)
+}
+
+// rest says that a key which was woken has nothing to do. It returns true if the key is
+// to passivate now; then looks must be called. It is called with the mailbox's mu held.
+func (k *endKey) rest() bool {
+	k.group.mu.Lock()
+	defer k.group.mu.Unlock()
+	k.set(true)
+	k.group.rounds()
+	return k.group.last
 }
 
 // change changes what lives, and begins the second round when it is time.
@@ -178,7 +186,7 @@ func (g *EndGroup) looks() {
 	g.toLook = nil
 	g.mu.Unlock()
 	for _, c := range woken {
-		c.look()
+		c.handOver(c.mailbox.look())
 	}
 }
 
@@ -190,8 +198,8 @@ func (g *EndGroup) rounds() {
 		g.last = false
 	case !g.last && (g.late || g.resting == len(g.woken)):
 		g.last = true
-		for c := range g.woken {
-			g.toLook = append(g.toLook, c)
+		for k := range g.woken {
+			g.toLook = append(g.toLook, k.cell)
 		}
 	}
 	isIdle := joined && len(g.woken) == 0
@@ -207,8 +215,8 @@ func (g *EndGroup) rounds() {
 	}
 }
 
-// second reports whether the second round has begun.
-func (g *EndGroup) second() bool {
+// isLast reports whether the second round has begun.
+func (g *EndGroup) isLast() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.last

@@ -27,7 +27,8 @@ func TestOneStopHookThatGoesOn(t *testing.T) {
 			}}, nil
 		}})
 		w.want("goes on", "go", "")
-		w.BeginEnd(0, actor.NewEndGroup(false))
+		g := actor.NewEndGroup(false)
+		w.BeginEnd(0, g)
 		asks := newCall()
 		asks.stopHook = actor.EndingTurn
 		if err := w.Deliver(0, "store", asks); err != nil {
@@ -43,6 +44,11 @@ func TestOneStopHookThatGoesOn(t *testing.T) {
 			t.Errorf("EndShard: %v", err)
 		}
 		synctest.Wait()
+		select {
+		case <-g.Idle():
+		default:
+			t.Error("the group still waits for a key that was waited for in vain")
+		}
 		if saved != all-time.Second {
 			t.Errorf("the key that was woken has saved after %v", saved)
 		}

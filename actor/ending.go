@@ -1,203 +1,279 @@
-// A shard that ends: what it serves still, and which keys are woken for that
+// The end of a shard: what it serves still, which keys are woken for that, and which cut off
 
 package actor
 
-// stopRole is what a stop hook of the cell's is.
-func (c *cell) stopRole() Role {
-	c.shard.mu.RLock()
-	group := c.shard.group
-	c.shard.mu.RUnlock()
-	switch {
-	case group == nil:
-		return StopTurn
-	case c.isSet(woken):
-		return LastTurn
-	}
-	return EndingTurn
-}
+import "context"
 
-// ends reports whether the shard has begun to end.
-func (s *shard) ends() bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.group != nil
-}
-
-// BeginEnd begins to end a shard, as one of a group: it refuses what comes and what
-// waits, but for what stop hooks ask, and has the keys passivate. [Host.EndShard] waits
-// for that. It does not block.
-func (h *Host) BeginEnd(id uint32, g *EndGroup) {
-	h.mu.Lock()
-	s := h.shards.Get(id)
-	if s == nil && !h.stopped {
-		h.groups[id] = g
-	}
-	h.mu.Unlock()
-	if s != nil {
-		s.beginEnd(g)
-	}
-}
-
-// BeginStop is BeginEnd for all shards; [Host.Stop] waits for it.
-func (h *Host) BeginStop(g *EndGroup) {
-	h.mu.Lock()
-	if h.ending == nil {
-		h.ending = g
-	}
-	g = h.ending
-	g.Hold() // the shards begin one after the other
-	defer g.Release()
-	shards := append([]*shard(nil), h.list...)
-	h.mu.Unlock()
-	h.idle.stop()
-	for _, s := range shards {
-		s.beginEnd(g)
-	}
-}
-
-// groupOf returns the group of a shard that ends, also one that has no keys. It is
+// admits returns why the shard does not serve m. c is nil if the key does not live. It is
 // called with mu held.
-func (h *Host) groupOf(id uint32) *EndGroup {
-	if h.ending != nil {
-		return h.ending
-	}
-	return h.groups[id]
-}
-
-func (s *shard) beginEnd(g *EndGroup) {
-	s.mu.Lock()
-	if s.closed || s.group != nil {
-		s.mu.Unlock()
-		return
-	}
-	s.group = g
-	s.noteOldest()
-	var first, made []*cell
-	var hooks []*hook
-	refused := map[*cell][]any{}
-	for _, c := range s.table {
-		c.mu.Lock()
-		refused[c] = s.lateMail(c)
-		if h := c.hook(); h != nil {
-			hooks = append(hooks, h)
-		}
-		if c.invoker != nil {
-			c.flags |= ends
-			first = append(first, c)
-		} else { // it is being made
-			c.flags |= woken
-			made = append(made, c)
-		}
-		c.mu.Unlock()
-	}
-	g.begin(len(first), made)
-	s.mu.Unlock()
-	for _, h := range hooks {
-		h.shardEnds()
-	}
-	for c, mail := range refused {
-		s.refuseAll(c, mail, ErrStopping)
-	}
-	for _, c := range first {
-		if pid := c.toStop(); pid != nil {
-			s.host.system.as.Root.Stop(pid)
-		}
-	}
-}
-
-// shardEnds says that the shard of a hook which runs ends: what it asks is served
-// from now on. It is called when the shard has its group.
-func (h *hook) shardEnds() {
-	h.mu.Lock()
-	asked := h.turn
-	h.mu.Unlock()
-	if asked != nil { // otherwise it learns its role when it asks
-		asked.ShardEnds()
-	}
-}
-
-// toStop returns the process id of an incarnation that is to end with its shard; nil if
-// it is about to already, or has: the next one must not be stopped in its place.
-func (c *cell) toStop() *PID {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.is(ends) || c.is(stopping) {
-		return nil
-	}
-	return selfOf(c.invoker)
-}
-
-// look gives a key that was woken a turn, at whose end it passivates if it has no mail.
-func (c *cell) look() {
-	c.mu.Lock()
-	look := c.invoker != nil && !c.is(scheduled|stopping|dead)
-	if look {
-		c.flags |= scheduled
-	}
-	c.mu.Unlock()
-	if look {
-		c.shard.host.system.pool.Go(c)
-	}
-}
-
-// endsNow reports whether the key was woken, has no mail, and may passivate. It is
-// called with mu held, on the key's turn.
-func (c *cell) endsNow() bool {
-	return c.is(woken) && c.mail.len() == 0 && c.shard.group.rests(c)
-}
-
-// lateMail takes what a key of a shard that ends has waiting, but for what stop hooks
-// have asked. It is called with the shard's mu and the cell's held.
-func (s *shard) lateMail(c *cell) []any {
-	if s.group == nil {
-		return nil
-	}
-	return c.mail.take(func(m any) bool {
-		x, ok := m.(*Context)
-		return !ok || !x.stop && x.call.StopHook() == KeyTurn
-	})
-}
-
-// admits returns why a shard that ends does not serve m. c is nil if the key does not
-// live.
 func (s *shard) admits(c *cell, m *Context) error {
 	role := m.call.StopHook()
-	m.stop = role != KeyTurn // a notification's hook may be over when its turn comes
+	m.stop = role != KeyTurn // now: a notification's hook may be over when its turn comes
 	switch {
-	case role == KeyTurn, role == StopTurn && !s.group.final: // the next owner serves the latter
-		return ErrStopping
-	case c == nil && role == LastTurn:
-		return s.group.over()
-	case c == nil:
+	case s.standing == shardOpen:
 		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if role == LastTurn && c.is(stopping) {
+	case s.standing != shardEnds, role == KeyTurn, role == StopTurn && !s.group.final: // the next owner serves the latter
+		return ErrStopping
+	case role == LastTurn && (c == nil || c.mailbox.stands().life == stopping):
 		return s.group.over()
 	}
 	return nil // put looks again
 }
 
-// wakes makes c a key that a stop hook wakes, or returns why it does not. It is called
-// with mu held.
-func (s *shard) wakes(c *cell, m *Context) error {
-	role := m.call.StopHook()
-	if role == KeyTurn || role == StopTurn && !s.group.final { // the shard has begun to end just now
-		return ErrStopping
+// beginEnd begins to end the shard, as one of a group, unless it has begun.
+func (s *shard) beginEnd(g *EndGroup) {
+	s.mu.Lock()
+	if s.standing != shardOpen {
+		s.mu.Unlock()
+		return
 	}
-	if role == LastTurn || s.group.second() {
-		return s.group.over()
+	s.standing, s.group = shardEnds, g
+	s.noteOldest()
+	var keys []*endKey
+	var hooks []*hook
+	refused := map[*cell][]any{}
+	for _, c := range s.table {
+		b := &c.mailbox
+		b.mu.Lock()
+		refused[c] = s.lateMail(c)
+		if h := b.hook(); h != nil {
+			hooks = append(hooks, h)
+		}
+		switch {
+		case b.state.end == cutOff:
+		case b.invoker != nil:
+			b.ends = &endKey{group: g, cell: c}
+			b.to(evEnd)
+		default: // it is being made
+			b.wake(g, c)
+		}
+		if b.ends != nil {
+			keys = append(keys, b.ends)
+		}
+		b.mu.Unlock()
 	}
-	c.flags |= woken
-	m.stop = true
-	return nil
+	g.change(func() {
+		for _, k := range keys {
+			g.add(k)
+		}
+	})
+	s.mu.Unlock()
+	for _, h := range hooks {
+		h.shardEnds()
+	}
+	for c, mail := range refused {
+		c.refuse(mail, ErrStopping)
+	}
+	for _, k := range keys {
+		if pid := k.cell.mailbox.endingPID(); pid != nil {
+			s.host.system.as.Root.Stop(pid)
+		}
+	}
 }
 
-// close refuses everything from now on. It returns false if a key lives.
-func (s *shard) close() bool {
+// lateMail takes what a key of a shard that ends has waiting, but for what stop hooks
+// have asked. It is called with the shard's mu and the mailbox's held.
+func (s *shard) lateMail(c *cell) []any {
+	if s.standing != shardEnds {
+		return nil
+	}
+	return c.mailbox.mail.take(func(m any) bool {
+		x, ok := m.(*Context)
+		return !ok || !x.stop && x.call.StopHook() == KeyTurn
+	})
+}
+
+// afterEnd says what becomes of a key whose incarnation has ended. It returns true if
+// there is to be another, because mail has come.
+func (s *shard) afterEnd(c *cell) (again bool) {
+	h, b := s.host, &c.mailbox
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = s.closed || len(s.table) == 0
-	return s.closed
+	b.mu.Lock()
+	b.mail.take(isOwn) // nothing to the next one
+	late := s.lateMail(c)
+	why := h.backoff.refuses(s.id, c.key) // what has come since the activation failed
+	was := b.ends
+	switch {
+	case b.mail.len() == 0 || why != nil:
+	case s.standing >= shardCuts:
+		why = ErrStopping
+	case was != nil && was.woken && was.group.isLast(): // each is woken once
+		why = was.group.over()
+	default:
+		again = true
+	}
+	b.ends, b.invoker, b.system = nil, nil, nil
+	var more int
+	var rest []any
+	if again {
+		if more = b.to(evAgain); s.group != nil {
+			b.wake(s.group, c)
+		}
+	} else {
+		more = b.to(evDie)
+		rest = b.mail.take(isAny)
+		s.drop(c)
+	}
+	is := b.ends
+	b.mu.Unlock()
+	s.mu.Unlock()
+	h.count(more)
+	c.refuse(late, ErrStopping)
+	switch { // before the next one begins, which may end at once
+	case was != nil:
+		was.group.replace(was, is)
+	case is != nil:
+		is.group.replace(nil, is)
+	}
+	c.refuse(rest, why)
+	return again
+}
+
+// bury drops a key that has no incarnation, and will get none.
+func (s *shard) bury(c *cell) {
+	b := &c.mailbox
+	s.mu.Lock()
+	b.mu.Lock()
+	was, more := b.ends, b.to(evDie)
+	b.ends = nil
+	s.drop(c)
+	b.mu.Unlock()
+	s.mu.Unlock()
+	s.host.count(more)
+	c.refuseAll(ErrStopping)
+	if was != nil {
+		was.group.replace(was, nil)
+	}
+}
+
+// passivated waits until all keys have ended that were not cut off, with their stop
+// hooks. It returns false if ctx ends before, or the keys are cut off meanwhile.
+func (s *shard) passivated(ctx context.Context) bool {
+	for {
+		s.mu.RLock()
+		g := s.group
+		s.mu.RUnlock()
+		if g == nil || g.await(ctx) != nil {
+			return false
+		}
+		s.mu.Lock()
+		none := len(s.table) == s.cutOffs // otherwise a stop hook has woken a key meanwhile
+		if none {
+			s.conclude()
+		}
+		s.mu.Unlock()
+		if none {
+			s.awaitClosed(ctx)
+			return true
+		}
+	}
+}
+
+// conclude closes a shard, or lets it serve again where keys live that were cut off. It
+// is called with mu held.
+func (s *shard) conclude() {
+	switch {
+	case s.standing == shardClosed: // its host stops
+	case len(s.table) == 0:
+		s.standing = shardClosed
+		s.supervisor.stop()
+	default:
+		s.standing = shardOpen
+	}
+	s.group = nil
+	s.noteOldest()
+}
+
+// awaitClosed waits until a shard that was closed is out of its host's table: a message
+// that comes then finds another.
+func (s *shard) awaitClosed(ctx context.Context) {
+	s.mu.RLock()
+	closed := s.standing == shardClosed
+	s.mu.RUnlock()
+	if !closed {
+		return
+	}
+	select {
+	case <-s.supervisor.done:
+	case <-ctx.Done():
+	}
+}
+
+// lives returns the keys that have not ended, and were not cut off.
+func (s *shard) lives() []*cell {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var keys []*cell
+	for _, c := range s.table {
+		if c.gone == nil {
+			keys = append(keys, c)
+		}
+	}
+	return keys
+}
+
+// cutOff gives up the keys that live: they take nothing more, the contexts of their hooks
+// end, and no stop hook runs. It returns those that are to be waited for: the ones that
+// were cut off before only where there is no other.
+func (s *shard) cutOff() (keys []*cell) {
+	var before []*cell
+	s.mu.Lock()
+	if s.standing != shardClosed {
+		s.standing = shardCuts
+	}
+	s.group = nil // its keys leave it below
+	s.noteOldest()
+	for _, c := range s.table {
+		if c.gone != nil {
+			before = append(before, c)
+			continue
+		}
+		c.gone = make(chan struct{})
+		s.cutOffs++
+		keys = append(keys, c)
+	}
+	s.mu.Unlock()
+	for _, c := range keys {
+		c.cutOff()
+	}
+	if len(keys) == 0 {
+		return before
+	}
+	return keys
+}
+
+// end waits until keys have ended that were cut off, and returns those that have not when
+// ctx ends. Afterwards the shard serves again, or another takes its place.
+func (s *shard) end(ctx context.Context, keys []*cell) (left []*cell) {
+	for _, c := range keys {
+		select {
+		case <-c.gone:
+		case <-ctx.Done():
+		}
+	}
+	for _, c := range keys {
+		select {
+		case <-c.gone:
+		default:
+			left = append(left, c)
+		}
+	}
+	s.mu.Lock()
+	s.conclude()
+	s.mu.Unlock()
+	s.awaitClosed(ctx)
+	return left
+}
+
+// stop closes the shard for good, and ends its supervisor, which stops the keys. It does
+// not wait.
+func (s *shard) stop() {
+	s.mu.Lock()
+	s.standing = shardClosed
+	s.noteOldest()
+	s.mu.Unlock()
+	for _, c := range s.cells() {
+		c.refuseAll(ErrStopping)
+	}
+	s.supervisor.stop()
 }

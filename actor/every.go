@@ -37,10 +37,7 @@ func startTicker(c *Context, p periodic, entity any) *ticker {
 
 // post is called by the timer.
 func (t *ticker) post() {
-	c := t.cell
-	if c.put(t, -1) == wake {
-		c.shard.host.system.pool.Go(c)
-	}
+	t.cell.handOver(t.cell.mailbox.put(t, -1) == wakes)
 }
 
 // run is the turn. A tick that a former incarnation has left behind does
@@ -63,7 +60,7 @@ func (t *ticker) run() {
 }
 
 func (t *ticker) call() {
-	h := t.cell.beginHook(periodicWork, t.limit)
+	h := beginHook(t.cell, periodicWork, t.limit)
 	defer h.end()
 	if h.err = t.method(t.entity, &h.own); h.err != nil {
 		t.cell.log().Warn("periodic work failed", slog.Any("error", h.failure(h.err)))

@@ -2,40 +2,66 @@
 
 package actor
 
-// over reports whether more keys are active than should be.
-func (h *Host) over() bool {
-	return h.opts.CacheSize >= 0 && h.active.Load() > int64(h.opts.CacheSize)
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// bound is how many keys of a host may be active: the least recently used go where there
+// are more.
+type bound struct {
+	most   int           // below 0: any number
+	clock  *atomic.Int64 // the host's
+	evicts func(*cell)   // is told which keys go
+
+	active   atomic.Int64
+	ages     byAge       // the shards that have keys
+	evicting sync.Mutex  // one looks for keys to stop; before the host's lock and the shards'
+	allBusy  atomic.Bool // there are too many, and no key is idle
 }
 
-// evict is called when a key was made: it passivates the least recently used.
+// isExceeded reports whether more keys are active than should be.
+func (b *bound) isExceeded() bool {
+	return b.most >= 0 && b.active.Load() > int64(b.most)
+}
+
+// add counts keys.
+func (b *bound) add(delta int) {
+	b.active.Add(int64(delta))
+	if delta < 0 && !b.isExceeded() {
+		b.allBusy.Store(false)
+	}
+}
+
+// keep is called when a key was made: it passivates the least recently used.
 // While all are busy it does not look again: the first that settles goes. If
 // somebody else is looking, what that one misses is found when the new key
 // settles.
-func (h *Host) evict() {
-	if h.over() && !h.allBusy.Load() && h.evicting.TryLock() {
-		h.search()
-		h.evicting.Unlock()
+func (b *bound) keep() {
+	if b.isExceeded() && !b.allBusy.Load() && b.evicting.TryLock() {
+		b.search()
+		b.evicting.Unlock()
 	}
 }
 
 // settle is called when c has run out of work: it may be the one that the bound
 // waits for. It waits for a search that goes on, which may have found c busy.
-func (h *Host) settle(c *cell) {
-	if !h.over() {
+func (b *bound) settle(c *cell) {
+	if !b.isExceeded() {
 		return
 	}
-	h.evicting.Lock()
-	defer h.evicting.Unlock()
-	if !h.allBusy.Load() {
-		h.search()
+	b.evicting.Lock()
+	defer b.evicting.Unlock()
+	if !b.allBusy.Load() {
+		b.search()
 	}
 	switch {
-	case !h.over():
+	case !b.isExceeded():
 	case c.shard.lapsed():
-		h.allBusy.Store(false) // c is not, once the lease is back
+		b.allBusy.Store(false) // c is not, once the lease is back
 	default:
-		if c.tryStop() { // the only one that may be idle
-			h.returns.leaves(c)
+		if c.stopIdle() { // the only one that may be idle
+			b.evicts(c)
 		}
 	}
 }
@@ -44,59 +70,28 @@ func (h *Host) settle(c *cell) {
 // every key was found busy. A shard that another may own is passed over: its keys
 // could not save what they have, and may be served again. It is called with
 // evicting held.
-func (h *Host) search() {
-	began := h.clock.Load()
+func (b *bound) search() {
+	began := b.clock.Load()
 	var lapsed []*shard
-	for h.over() {
-		s, age := h.ages.oldest()
+	for b.isExceeded() {
+		s, age := b.ages.oldest()
 		if s == nil || age > began { // what is younger than this search was found busy in it
-			h.allBusy.Store(len(lapsed) == 0) // nobody tells when a lease is back: the next one looks
+			b.allBusy.Store(len(lapsed) == 0) // nobody tells when a lease is back: the next one looks
 			break
 		}
 		if s.lapsed() {
-			h.ages.remove(s)
+			b.ages.remove(s)
 			lapsed = append(lapsed, s)
 			continue
 		}
 		if c, _ := s.stopOldest(age); c != nil {
-			h.returns.leaves(c)
+			b.evicts(c)
 		}
 	}
 	for _, s := range lapsed {
-		h.ages.note(s)
+		b.ages.note(s)
 	}
-	if !h.over() {
-		h.allBusy.Store(false) // count may have been here before
+	if !b.isExceeded() {
+		b.allBusy.Store(false) // add may have been here before
 	}
-}
-
-// noteOldest is called with mu held after a change of the ages. A shard that ends
-// has nothing to passivate.
-func (s *shard) noteOldest() {
-	if s.closed || s.group != nil {
-		s.oldest.Store(never)
-		return
-	}
-	s.oldest.Store(s.ages.bound())
-	if s.host.opts.CacheSize >= 0 {
-		s.host.ages.note(s)
-	}
-}
-
-// stopOldest passivates the shard's least recently used key. If that one is
-// busy it counts as just used, which it is, and nothing is stopped.
-func (s *shard) stopOldest(olderThan int64) (stopped *cell, tried bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	defer s.noteOldest()
-	c := s.ages.oldest()
-	if c == nil || c.used.Load() > olderThan {
-		return nil, false
-	}
-	c.used.Store(s.host.clock.Add(1))
-	s.ages.oldest() // c goes to its place
-	if !c.tryStop() {
-		return nil, true
-	}
-	return c, true
 }

@@ -34,9 +34,9 @@ type hook struct {
 	began time.Time
 	by    *turn.Turn // those that wait for an activation
 
-	limit time.Duration // not positive: none; changes under the cell's mu
+	limit time.Duration // not positive: none; changes under the mailbox's mu
 	timer *time.Timer   // nil without a limit
-	late  bool          // past its limit; guarded by the cell's mu
+	late  bool          // past its limit; guarded by the mailbox's mu
 	told  bool          // and in a log line; the same
 	err   error         // its method's, told in a line of its own; used on the turn only
 
@@ -46,26 +46,27 @@ type hook struct {
 	turn   *turn.Turn // made when it asks something
 	over   bool       // has returned
 	lapsed bool       // another may have come to own the shard since it began
+	cut    bool       // its key was cut off
 }
 
 var _ Call = (*hook)(nil)
 
 // beginHook is called on the cell's turn, and end when the hook has returned.
-func (c *cell) beginHook(what string, limit time.Duration) *hook {
-	h := &hook{what: what, began: time.Now()}
+func beginHook(c *cell, what string, limit time.Duration) *hook {
+	b, h := &c.mailbox, &hook{what: what, began: time.Now()}
 	h.own = Context{call: h, cell: c}
 	h.held.Begin(c.slot)
-	c.mu.Lock()
-	c.now = &h.own
-	if x, ok := c.mail.first.(*Context); ok && what == activation {
+	b.mu.Lock()
+	b.now = &h.own
+	if x, ok := b.mail.first.(*Context); ok && what == activation {
 		h.by = x.call.Waiting()
 	}
 	h.setLimit(limit)
-	c.mu.Unlock()
+	b.mu.Unlock()
 	return h
 }
 
-// setLimit is called with the cell's mu held.
+// setLimit is called with the mailbox's mu held.
 func (h *hook) setLimit(limit time.Duration) {
 	h.limit = limit
 	switch {
@@ -85,9 +86,9 @@ func (h *hook) relimit(limit time.Duration) {
 	if limit == h.limit {
 		return
 	}
-	c := h.own.cell
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	b := &h.own.cell.mailbox
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if !h.late {
 		h.setLimit(limit)
 	}
@@ -100,10 +101,10 @@ const heedTime = time.Second
 // atLimit is called by the timer.
 func (h *hook) atLimit() {
 	h.expire()
-	c := h.own.cell
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.now == &h.own && h.late && !h.told {
+	b := &h.own.cell.mailbox
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.now == &h.own && h.late && !h.told {
 		h.timer = time.AfterFunc(heedTime, h.tell)
 	}
 }
@@ -111,10 +112,11 @@ func (h *hook) atLimit() {
 // tell says that the hook has not heeded the end of its time.
 func (h *hook) tell() {
 	c := h.own.cell
-	c.mu.Lock()
-	goesOn := c.now == &h.own && !h.told
+	b := &c.mailbox
+	b.mu.Lock()
+	goesOn := b.now == &h.own && !h.told
 	h.told = h.told || goesOn
-	c.mu.Unlock()
+	b.mu.Unlock()
 	if goesOn {
 		c.log().Warn("a hook takes too long: its key is closed until it returns", slog.String("hook", h.what), slog.Duration("after", h.limit))
 	}
@@ -138,15 +140,16 @@ func (h *hook) failure(err error) error {
 // hook has returned at the same moment.
 func (h *hook) expire() {
 	c := h.own.cell
-	c.mu.Lock()
-	if c.now != &h.own || h.late || h.limit <= 0 || time.Since(h.began) < h.limit {
-		c.mu.Unlock()
+	b := &c.mailbox
+	b.mu.Lock()
+	if b.now != &h.own || h.late || h.limit <= 0 || time.Since(h.began) < h.limit {
+		b.mu.Unlock()
 		return
 	}
 	h.late = true
-	waiting := c.takeOthers()
-	c.mu.Unlock()
-	c.shard.refuseAll(c, waiting, h.why())
+	waiting := b.mail.take(isOthers)
+	b.mu.Unlock()
+	c.refuse(waiting, h.why())
 }
 
 // why is what those are told who wait when the limit passes.
@@ -175,10 +178,11 @@ func (h *hook) end() {
 		cancel()
 	}
 	c := h.own.cell
-	c.mu.Lock()
-	c.now = nil
+	b := &c.mailbox
+	b.mu.Lock()
+	b.now = nil
 	late, told := h.late, h.told
-	c.mu.Unlock()
+	b.mu.Unlock()
 	if h.timer != nil {
 		h.timer.Stop()
 	}
@@ -191,87 +195,3 @@ func (h *hook) end() {
 		c.log().Warn("a hook has taken all of its time", slog.String("hook", h.what), after)
 	}
 }
-
-// context ends at the limit, when the hook has returned, and when the host gives
-// up, and where another may own the shard: from the beginning, or when that is so.
-func (h *hook) context() context.Context {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.ctx == nil {
-		life := h.own.cell.shard.life
-		lapsed := h.own.cell.shard.lapsed()
-		if until, ok := h.Deadline(); ok {
-			h.ctx, h.cancel = context.WithDeadline(life, until)
-		} else {
-			h.ctx, h.cancel = context.WithCancel(life)
-		}
-		if h.over || h.lapsed || lapsed {
-			h.cancel()
-		}
-	}
-	return h.ctx
-}
-
-// lapse ends the context for good, whether the lease comes back or not.
-func (h *hook) lapse() {
-	h.mu.Lock()
-	h.lapsed = true
-	cancel := h.cancel
-	h.mu.Unlock()
-	if cancel != nil {
-		cancel()
-	}
-}
-
-// lost reports whether another may own the shard, or may have since h began.
-func (h *hook) lost() bool {
-	h.mu.Lock()
-	lapsed := h.lapsed
-	h.mu.Unlock()
-	return lapsed || h.own.cell.shard.lapsed()
-}
-
-// Deadline implements context.Context.
-func (h *hook) Deadline() (time.Time, bool) {
-	if h.limit <= 0 {
-		return time.Time{}, false
-	}
-	return h.began.Add(h.limit), true
-}
-
-// Done implements context.Context.
-func (h *hook) Done() <-chan struct{} { return h.context().Done() }
-
-// Err implements context.Context.
-func (h *hook) Err() error { return h.context().Err() }
-
-// Value implements context.Context.
-func (h *hook) Value(key any) any {
-	if _, ok := key.(turn.MakerKey); ok {
-		return h
-	}
-	if v, ok := h.held.Value(key); ok {
-		return v
-	}
-	return h.context().Value(key)
-}
-
-// quiet is what nobody waits for.
-type quiet struct{}
-
-func (quiet) Message() Message     { return Message{} }
-func (quiet) Start(pool.Slot) bool { return true }
-func (quiet) Reply([]byte, error)  {}
-func (quiet) ReplyOwned([]byte)    {}
-func (quiet) Fail(error)           {}
-func (quiet) Panicked(any)         {}
-func (quiet) AfterAnswer(func())   {}
-func (quiet) OnDrain(func())       {}
-func (quiet) NoEffect(bool) bool   { return false }
-func (quiet) HandBack() bool       { return false }
-func (quiet) AwaitsReply() bool    { return false }
-func (quiet) Waiting() *Turn       { return nil }
-func (quiet) StopHook() Role       { return KeyTurn }
-func (quiet) Turn() *Turn          { return nil }
-func (quiet) Queued(Place)         {}
-func (quiet) End()                 {}

@@ -5,16 +5,13 @@ package actor
 import (
 	"context"
 	"fmt"
-	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	pactor "github.com/asynkron/protoactor-go/actor"
-
 	"github.com/clstr-go/clstr/internal/shardtable"
-	"github.com/clstr-go/clstr/internal/sparse"
 )
 
 // Defaults of [HostOptions].
@@ -71,24 +68,6 @@ type HostOptions struct {
 	Observer Observer
 }
 
-// Observer counts what happens in a host. Its methods must not block.
-type Observer interface {
-	Activated(kind string)
-	ActivationFailed(kind string)
-	Passivated(kind string)
-	MailboxRefused(kind string)
-	ActiveKeys(kind string, delta int)
-}
-
-// KeyObserver may be implemented by an [Observer] that also wants to know which
-// keys live. Its methods must not block.
-type KeyObserver interface {
-	// KeyBegins is called before an incarnation of a key is made, and KeyEnded
-	// when it has ended, its stop hook included, or could not be made.
-	KeyBegins(kind string, shard uint32, key string)
-	KeyEnded(kind string, shard uint32, key string)
-}
-
 func (o HostOptions) withDefaults() HostOptions {
 	if o.CacheSize == 0 {
 		o.CacheSize = DefaultCacheSize
@@ -106,42 +85,22 @@ func (o HostOptions) withDefaults() HostOptions {
 type Host struct {
 	system *System
 	opts   HostOptions
-	keys   KeyObserver // the observer, if it is one
+	watch  watch
 	name   string
-	life   context.Context // ends with Stop
+	life   context.Context // of hooks
 	end    context.CancelFunc
 
-	clock  atomic.Int64 // counts deliveries: the order of use
-	active atomic.Int64
-	idle   idler
-
+	clock   atomic.Int64 // counts deliveries: the order of use
+	bound   bound
+	idle    idler
 	backoff backoff // of keys that could not be activated
 	returns returns // of keys that were evicted
 
 	mu      sync.RWMutex
 	shards  shardtable.Table[shard] // written with mu held
-	late    map[uint32][]*shard     // by number, what EndShard has waited for in vain; the slices are replaced
-	list    []*shard                // what is in shards and late, in no order
-	made    int                     // shards
-	groups  map[uint32]*EndGroup    // of shards that end and have no table
+	all     map[uint32]*shard       // what is in shards
 	ending  *EndGroup               // of all, where the host stops
 	stopped bool
-
-	ages     byAge       // the shards that have keys
-	evicting sync.Mutex  // one looks for keys to stop; before mu and the shards' locks
-	allBusy  atomic.Bool // the host is over its bound, and no key is idle
-}
-
-// NewHost makes a host.
-func (s *System) NewHost(opts HostOptions) *Host {
-	h := &Host{system: s, opts: opts.withDefaults(), name: s.nextHost(), late: map[uint32][]*shard{}, groups: map[uint32]*EndGroup{}}
-	h.life, h.end = context.WithCancel(context.WithoutCancel(h.opts.Base))
-	h.keys, _ = opts.Observer.(KeyObserver)
-	h.idle.host = h
-	h.returns.host = h
-	h.returns.observer, _ = opts.Observer.(ReturnObserver)
-	h.idle.after.Store(int64(opts.IdleAfter))
-	return h
 }
 
 // Deliver queues a call for the key's actor, and makes the actor if there is
@@ -151,34 +110,122 @@ func (s *System) NewHost(opts HostOptions) *Host {
 func (h *Host) Deliver(shardID uint32, key string, call Call) error {
 	s := h.shards.Get(shardID)
 	if s == nil {
-		if s = h.makeShard(shardID, call); s == nil {
+		if s = h.makeShard(shardID, call.StopHook() != KeyTurn); s == nil {
 			return ErrStopping
 		}
 	}
 	return s.deliver(key, &Context{call: call})
 }
 
-func (h *Host) makeShard(id uint32, call Call) *shard {
+// makeShard returns the shard, which is made if there is none. It returns nil where the
+// host ends, and no stop hook asks for it.
+func (h *Host) makeShard(id uint32, stopHook bool) *shard {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	group := h.groupOf(id)
-	if h.stopped || group != nil && call.StopHook() == KeyTurn {
+	if h.stopped || h.ending != nil && !stopHook {
 		return nil
 	}
 	s := h.shards.Get(id)
 	if s == nil {
-		h.made++
-		s = newShard(h, id, h.made)
-		s.before, s.group = h.late[id], group
-		s.listed = len(h.list)
-		h.list = append(h.list, s)
+		s = newShard(h, id, h.ending)
+		h.all[id] = s
 		h.shards.Set(id, s)
 	}
 	return s
 }
 
-// Active returns how many keys have an actor.
-func (h *Host) Active() int { return int(h.active.Load()) }
+// forget takes a shard that has ended out of the tables.
+func (h *Host) forget(s *shard) {
+	h.bound.ages.remove(s)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.stopped { // otherwise Stop waits for it
+		h.shards.Set(s.id, nil)
+		delete(h.all, s.id)
+	}
+}
+
+// Active returns how many keys have an actor that does not stop.
+func (h *Host) Active() int { return int(h.bound.active.Load()) }
+
+func (h *Host) count(delta int) {
+	if delta == 0 {
+		return
+	}
+	h.bound.add(delta)
+	if delta > 0 {
+		h.idle.wake()
+	}
+	h.watch.activeKeys(delta)
+}
+
+// LapseShard refuses the calls of a shard whose turn has not come and whose senders wait
+// for a reply, with [ErrLapsed]: the node's lease has ended, and they may find another
+// owner sooner than the turn before them ends. What was accepted of other senders stays.
+// The contexts of the shard's hooks that run end. The lease may come back, for later
+// ones. LapseShard does not block.
+func (h *Host) LapseShard(id uint32) {
+	if s := h.shards.Get(id); s != nil {
+		s.lapse()
+	}
+}
+
+// BeginEnd begins to end a shard, as one of a group: it refuses what comes and what
+// waits, but for what stop hooks ask, and has the keys passivate. [Host.EndShard] waits
+// for that. It does not block.
+func (h *Host) BeginEnd(id uint32, g *EndGroup) {
+	if s := h.makeShard(id, false); s != nil {
+		s.beginEnd(g)
+	}
+}
+
+// EndShard refuses what comes and what waits for the shard's keys, passivates
+// each with its stop hook, and returns when all have ended, or with an [Unended]
+// when that takes longer than ctx. A later delivery begins anew; keys that have not ended
+// are refused with [ErrStuck] until they have, and no later EndShard waits for
+// them beside others. With lost, another may have the shard already: no stop hook runs,
+// and the contexts of hooks that run end, so that what heeds them writes nothing. When
+// the wait is over in vain, another may have it soon, and the same holds.
+func (h *Host) EndShard(ctx context.Context, id uint32, lost bool) error {
+	s := h.shards.Get(id)
+	if s == nil {
+		return nil
+	}
+	unended := func(keys []*cell) error {
+		if len(keys) == 0 {
+			return nil
+		}
+		names, n := doings(keys)
+		return &Unended{n, fmt.Sprintf("ending shard %d of kind %q: %v: %s", id, h.opts.Kind, ctx.Err(), names), ctx.Err()}
+	}
+	if lost {
+		return unended(s.end(ctx, s.cutOff()))
+	}
+	s.beginEnd(NewEndGroup(false)) // unless it has begun
+	if s.passivated(ctx) {
+		return nil
+	}
+	err := unended(s.lives())
+	s.end(ctx, s.cutOff())
+	return err
+}
+
+// BeginStop is BeginEnd for all shards; [Host.Stop] waits for it.
+func (h *Host) BeginStop(g *EndGroup) {
+	h.mu.Lock()
+	if h.ending == nil {
+		h.ending = g
+	}
+	g = h.ending
+	g.Hold() // the shards begin one after the other
+	defer g.Release()
+	shards := slices.Collect(maps.Values(h.all))
+	h.mu.Unlock()
+	h.idle.stop()
+	for _, s := range shards {
+		s.beginEnd(g)
+	}
+}
 
 // Stop refuses what comes and what waits, lets turns that run come to their
 // end, passivates every key with its stop hook, and returns when the last has
@@ -192,18 +239,23 @@ func (h *Host) Stop(ctx context.Context) error {
 	_ = group.await(ctx) // the waits below tell which keys live
 	h.mu.Lock()
 	h.stopped = true
-	shards := slices.Clone(h.list)
+	shards := slices.Collect(maps.Values(h.all))
 	h.mu.Unlock()
 	for _, s := range shards {
 		s.stop()
 	}
 	for _, s := range shards {
 		select {
-		case <-s.done:
+		case <-s.supervisor.done:
 			continue
 		case <-ctx.Done():
 		}
-		return fmt.Errorf("stopping kind %q: still running: %s: %w", h.opts.Kind, running(shards...), ctx.Err())
+		var keys []*cell
+		for _, s := range shards {
+			keys = append(keys, s.cells()...)
+		}
+		names, _ := doings(keys)
+		return fmt.Errorf("stopping kind %q: still running: %s: %w", h.opts.Kind, names, ctx.Err())
 	}
 	h.end()
 	return nil
@@ -212,64 +264,3 @@ func (h *Host) Stop(ctx context.Context) error {
 // Abandon ends the context of stop hooks that still run after a Stop that has
 // given up.
 func (h *Host) Abandon() { h.end() }
-
-func (h *Host) count(delta int) {
-	if delta == 0 {
-		return
-	}
-	h.active.Add(int64(delta))
-	if delta > 0 {
-		h.idle.wake()
-	} else if !h.over() {
-		h.allBusy.Store(false)
-	}
-	if o := h.opts.Observer; o != nil { // the key is yet to be spawned, or a supervisor is at it
-		sparse.Apart(h.system.log, "the metrics", func() { o.ActiveKeys(h.opts.Kind, delta) })
-	}
-}
-
-func (h *Host) activated() {
-	if o := h.opts.Observer; o != nil {
-		defer sparse.Recover(h.system.log, "the metrics")
-		o.Activated(h.opts.Kind)
-	}
-}
-
-func (h *Host) notActivated() {
-	if o := h.opts.Observer; o != nil { // the messages that wait are yet to be answered
-		sparse.Apart(h.system.log, "the metrics", func() { o.ActivationFailed(h.opts.Kind) })
-	}
-}
-
-func (h *Host) passivated() {
-	if o := h.opts.Observer; o != nil {
-		defer sparse.Recover(h.system.log, "the metrics")
-		o.Passivated(h.opts.Kind)
-	}
-}
-
-func (h *Host) refused() {
-	if o := h.opts.Observer; o != nil { // the message is yet to be answered
-		sparse.Apart(h.system.log, "the metrics", func() { o.MailboxRefused(h.opts.Kind) })
-	}
-}
-
-// deadMail makes mail by process id, which has no other answer, a dead letter.
-func (h *Host) deadMail(c *cell, message any, why string) {
-	c.log().Warn("message by process id becomes a dead letter", slog.String("why", why),
-		slog.String("type", fmt.Sprintf("%T", pactor.UnwrapEnvelopeMessage(message))))
-	h.deadLetter(c.self(), message)
-}
-
-// deadLetter is where mail by process id ends that no incarnation will handle;
-// protoactor tells its sender, if it has one.
-func (h *Host) deadLetter(pid *PID, message any) {
-	if _, tick := message.(*ticker); !tick {
-		h.system.as.DeadLetter.SendUserMessage(pid, message)
-	}
-}
-
-// logPanic is called from the deferred function that recovered.
-func (c *cell) logPanic(what string, value any) {
-	c.log().Error("actor panicked", slog.String("message", what), sparse.Panic(value))
-}

@@ -72,7 +72,7 @@ func (i *idler) tick() {
 	i.mu.Unlock()
 
 	h.mu.RLock()
-	for _, s := range h.list {
+	for _, s := range h.all {
 		// Without the lease keys keep what they have, since they could not save it.
 		for tried := s.oldest.Load() <= limit && !s.lapsed(); tried; {
 			_, tried = s.stopOldest(limit)
@@ -82,7 +82,7 @@ func (i *idler) tick() {
 
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.armed = h.active.Load() > 0 && !i.stopped; i.armed {
+	if i.armed = h.bound.active.Load() > 0 && !i.stopped; i.armed {
 		i.arm()
 	}
 }

@@ -48,7 +48,7 @@ func TestWhoLostTheRaceFindsTheKey(t *testing.T) {
 	s := NewSystem(slog.New(slog.DiscardHandler), p)
 	made := 0 // on the key's turn
 	h := s.NewHost(HostOptions{Factory: func(string) (Actor, error) { made++; return plain{}, nil }})
-	shard := h.makeShard(0, nil)
+	shard := h.makeShard(0, false)
 	for range 3 {
 		a := answering{Context: t.Context(), answered: make(chan struct{})}
 		if err := shard.deliverNew("k", &Context{call: a}); err != nil {
@@ -128,9 +128,9 @@ func TestNoLongerAllBusy(t *testing.T) {
 	p := pool.New(-1)
 	defer p.Close()
 	h := NewSystem(slog.New(slog.DiscardHandler), p).NewHost(HostOptions{})
-	h.allBusy.Store(true) // by a search, while a key went
-	h.search()
-	if h.allBusy.Load() {
+	h.bound.allBusy.Store(true) // by a search, while a key went
+	h.bound.search()
+	if h.bound.allBusy.Load() {
 		t.Error("all busy, though within the bound")
 	}
 }
@@ -140,10 +140,10 @@ func TestAHookThatReturnsAtItsLimit(t *testing.T) {
 	p := pool.New(-1)
 	defer p.Close()
 	h := NewSystem(slog.New(slog.DiscardHandler), p).NewHost(HostOptions{})
-	c := &cell{shard: &shard{host: h, life: t.Context()}, key: "k"}
-	hook := c.beginHook(activation, time.Hour)
+	c := &cell{shard: &shard{host: h}, key: "k"}
+	hook := beginHook(c, activation, time.Hour)
 	waiting := refused{Context: t.Context(), why: make(chan error, 1)}
-	c.put(&Context{call: waiting, cell: c}, -1)
+	c.mailbox.put(&Context{call: waiting, cell: c}, -1)
 	<-contextOf(hook, time.Hour).Done()
 	hook.end()
 	select {

@@ -12,10 +12,10 @@ import (
 	"github.com/clstr-go/clstr/actor"
 )
 
-// TestRefuseWaiting: who waits for a reply behind a turn is told at once to look
+// TestLapseRefusesWhatWaits: who waits for a reply behind a turn is told at once to look
 // elsewhere; what was accepted of senders who do not wait stays, and so does the
 // turn, and other shards.
-func TestRefuseWaiting(t *testing.T) {
+func TestLapseRefusesWhatWaits(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var j journal
 		gate := make(chan struct{})
@@ -41,8 +41,8 @@ func TestRefuseWaiting(t *testing.T) {
 		waits = append(waits, w.send("k", "ask"))
 		waitsElsewhere := newCall()
 		w.deliver(1, "k", waitsElsewhere, actor.Message{Type: "ask"})
-		w.RefuseWaiting(0)
-		w.RefuseWaiting(7) // is not there
+		w.LapseShard(0)
+		w.LapseShard(7) // is not there
 		for _, c := range waits {
 			if _, err := c.wait(t); !errors.Is(err, actor.ErrLapsed) || c.starts != 0 {
 				t.Errorf("who waits was told %v after %d starts, want ErrLapsed", err, c.starts)
@@ -82,7 +82,10 @@ func TestLapseShard(t *testing.T) {
 				return nil
 			}}
 		})})
-		looks, doesNot, elsewhere := w.send("looks", "go"), w.send("does not look", "go"), newCall()
+		looks, doesNot, elsewhere := newCall(), newCall(), newCall()
+		looks.notify, doesNot.notify = true, true // those who wait are refused
+		w.deliver(0, "looks", looks, actor.Message{})
+		w.deliver(0, "does not look", doesNot, actor.Message{})
 		w.deliver(1, "of another shard", elsewhere, actor.Message{})
 		synctest.Wait()
 		w.LapseShard(0)

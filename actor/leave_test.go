@@ -28,11 +28,11 @@ func (a asked) ReplyOwned([]byte)    { a.end() }
 func (a asked) AfterAnswer(f func()) { context.AfterFunc(a, f) }
 func (a asked) AwaitsReply() bool    { return true }
 
-// isIdle reports whether all of the cell's calls were answered.
+// isIdle reports whether no turn of the cell's runs, and its calls were answered.
 func (c *cell) isIdle() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.open) == 0
+	c.mailbox.mu.Lock()
+	defer c.mailbox.mu.Unlock()
+	return c.mailbox.state.turn == resting && len(c.mailbox.debts.open) == 0
 }
 
 // spin waits for what no channel tells.
@@ -90,17 +90,17 @@ func TestAKeyWithASystemMessageIsNotEvicted(t *testing.T) {
 	}
 	<-deliver("watcher").Done()
 	c := h.shards.Get(0).table["watcher"]
-	spin(t, "the key is idle", func() bool { return !c.isSet(scheduled) && c.isIdle() })
+	spin(t, "the key is idle", func() bool { return c.isIdle() })
 	deliver("busy")
 	<-in
 	s.as.Root.Stop(watched)
 	spin(t, "the key has a system message", func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return len(c.system) > 0
+		c.mailbox.mu.Lock()
+		defer c.mailbox.mu.Unlock()
+		return len(c.mailbox.system) > 0
 	})
 	deliver("new") // over the cap: it looks for a key to evict
-	if c.isSet(stopping) {
+	if c.mailbox.stands().life == stopping {
 		t.Error("a key with a system message is evicted")
 	}
 	close(gate)

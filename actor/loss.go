@@ -26,12 +26,12 @@ func (l loss) String() string {
 	return "the wait for their end was over"
 }
 
-// loss returns why the keys of the shard that end now must not save what they have.
-func (s *shard) loss() loss {
+// lossOf returns why a key that ends now must not save what it has.
+func lossOf(c *cell) loss {
 	switch {
-	case s.lapsed():
+	case c.shard.lapsed():
 		return byLease
-	case s.life.Err() != nil:
+	case c.mailbox.stands().end == cutOff, c.shard.host.life.Err() != nil:
 		return byTheEnd
 	}
 	return unlost

@@ -81,27 +81,6 @@ func (p *replyProcess) SendSystemMessage(*PID, any) {}
 // Stop implements protoactor's Process.
 func (p *replyProcess) Stop(*PID) {}
 
-// handleProto hands a message to an actor of protoactor's kind, which answers
-// with ctx.Respond, now or later.
-func (c *cell) handleProto(s *shell, x *Context, invoker pactor.MessageInvoker) {
-	message, m, ok := x.decoded()
-	if !ok {
-		return
-	}
-	s.turn = x
-	defer func() { s.turn = nil }()
-	if !x.call.AwaitsReply() {
-		invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: m.Headers, Message: message})
-		x.call.Reply(nil, nil)
-		return
-	}
-	p := c.shard.host.system.replies.expect(x)
-	invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: m.Headers, Message: message, Sender: p.pid()})
-	if x.call.Err() == nil {
-		c.leftOpen(x.call, p.forget)
-	}
-}
-
 // decoders make the messages of protoactor actors, by wire name.
 var decoders sync.Map // string -> func([]byte) (any, error)
 

@@ -29,21 +29,11 @@ const (
 	mostEvicted   = 64 << 10
 )
 
-// ReturnObserver may be implemented by an [Observer] that also wants to know of keys
-// that were evicted too early. Its method must not block.
-type ReturnObserver interface {
-	// KeyReturned is called when a key gets an actor that was passivated to make
-	// room, as one of the last so many: as many as the host's CacheSize, at least 128
-	// and at most 65,536.
-	KeyReturned(kind string)
-}
-
 // returns watches whether keys that were evicted come back: a cap that is too small
 // for the keys in use costs an activation, and a passivation, for each message.
 type returns struct {
-	host     *Host
-	observer ReturnObserver // nil if the host's is none
-	some     atomic.Bool    // a key was evicted: otherwise nobody takes the lock
+	host *Host
+	some atomic.Bool // a key was evicted: otherwise nobody takes the lock
 
 	mu      sync.Mutex
 	evicted *simplelru.LRU[shardKey, struct{}] // made with the first
@@ -71,17 +61,13 @@ func (r *returns) comes(c *cell) {
 		return
 	}
 	rate, back := r.count(shardKey{c.shard.id, c.key}, time.Now())
-	if back && r.observer != nil {
-		r.observe()
+	if back {
+		r.host.watch.returned()
 	}
 	if rate > 0 {
 		r.host.system.log.Warn("keys are passivated to make room and needed again at once: CacheSize is too small for the keys in use",
 			sparse.Kind(r.host.opts.Kind), slog.Int("cache_size", r.host.opts.CacheSize), slog.Int("returned_per_second", rate))
 	}
-}
-
-func (r *returns) observe() {
-	sparse.Apart(r.host.system.log, "the metrics", func() { r.observer.KeyReturned(r.host.opts.Kind) })
 }
 
 // count returns whether a key comes back, and how many do a second if that is to be

@@ -1,78 +1,186 @@
-// The shard's table and its supervisor: spawns, hears of ends
+// The keys of one shard, and the way of a call into a key's mailbox
 
 package actor
 
 import (
-	"context"
-	"log/slog"
 	"maps"
 	"math"
-	"net/url"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	pactor "github.com/asynkron/protoactor-go/actor"
 )
 
-// shard is one shard's table of keys, and its supervisor: a protoactor actor
-// whose children are the keys' actors. The table is shared under mu, so that a
-// delivery does not pass through the supervisor's mailbox.
+// shard is one shard's table of keys. It is shared under mu, so that a delivery does not
+// pass through the supervisor's mailbox.
 type shard struct {
-	host *Host
-	id   uint32
-	pid  *PID
-	life context.Context // of hooks
-	end  context.CancelFunc
-	done chan struct{} // closed when the supervisor and all its children ended
+	host       *Host
+	id         uint32
+	supervisor *supervisor
 
 	oldest atomic.Int64 // a moment that no key was last used before
-	entry  entry        // of host.ages
-	listed int          // the place in host.list; guarded by the host's mu
+	entry  entry        // of the bound's ages
 
-	mu     sync.RWMutex // read by deliveries; written when keys come and go
-	table  map[string]*cell
-	peak   int  // of the table's length, since it was made
-	ages   ages // of the cells in table
-	closed bool
-	group  *EndGroup // nil unless the shard ends; then only stop hooks are served
-	before []*shard  // former tables of the shard, some of whose keys may live on
-
-	props    *pactor.Props
-	spawning *cell // only on the supervisor's turn
+	mu       sync.RWMutex // read by deliveries; written when keys come and go
+	standing standing
+	group    *EndGroup // not nil while ending
+	table    map[string]*cell
+	peak     int  // of the table's length, since it was made
+	cutOffs  int  // of the table, keys that were cut off
+	ages     ages // of the cells in table
 }
+
+// standing is whom a shard serves. A shard that was ended in vain serves everybody again,
+// but for the keys that were cut off, until these have ended.
+//
+//	 +-------- the wait was over --------+
+//	 v                                   |
+//	open --beginEnd--> ends --cutOff--> cuts
+//	 |                  |   no key lives |
+//	 +-- lost --> cuts  +------------> closed
+type standing uint8
+
+const (
+	shardOpen   standing = iota
+	shardEnds            // it serves stop hooks only
+	shardCuts            // it serves nobody, until those keys have ended that were cut off
+	shardClosed          // it serves nobody; another takes its place
+)
 
 // never is the age of nothing.
 const never = math.MaxInt64
 
-// keySupervision restarts a key's actor after a panic; one that goes on
-// panicking is stopped, and made anew by the next message.
-var keySupervision = pactor.NewOneForOneStrategy(10, 10*time.Second, pactor.DefaultDecider)
-
-// newShard makes a shard. number is no other shard's of the host.
-func newShard(h *Host, id uint32, number int) *shard {
-	s := &shard{host: h, id: id, done: make(chan struct{}), table: map[string]*cell{}}
-	s.life, s.end = context.WithCancel(h.life)
-	s.oldest.Store(never)
-	s.props = pactor.PropsFromProducer(
-		func() pactor.Actor { return &shell{shard: s} },
-		pactor.WithMailbox(func() pactor.Mailbox { return s.spawning }),
-	)
-	supervisor := pactor.PropsFromProducer(func() pactor.Actor { return s }, pactor.WithSupervisor(keySupervision))
-	name := h.name + "/" + strconv.FormatUint(uint64(id), 10)
-	var err error
-	if s.pid, err = h.system.as.Root.SpawnNamed(supervisor, name); err != nil { // it was here before, and protoactor has not forgotten it
-		s.pid, _ = h.system.as.Root.SpawnNamed(supervisor, name+"."+strconv.Itoa(number))
+// newShard makes a shard that ends with a group; nil is none.
+func newShard(h *Host, id uint32, g *EndGroup) *shard {
+	s := &shard{host: h, id: id, group: g, table: map[string]*cell{}}
+	if g != nil {
+		s.standing = shardEnds
 	}
+	s.oldest.Store(never)
+	s.supervisor = newSupervisor(s)
 	return s
 }
 
-// drop takes c out of the table. It is called with mu held.
+// deliver queues m for key, and makes the key if it has to.
+func (s *shard) deliver(key string, m *Context) error {
+	s.mu.RLock()
+	c := s.table[key]
+	err := s.admits(c, m)
+	s.mu.RUnlock()
+	if err != nil {
+		return err
+	}
+	if c != nil { // where there is none, no turn of the key's waits for m
+		if err := c.closesCircle(m); err != nil {
+			return err
+		}
+		if res := s.put(c, m); res != gone {
+			return s.delivered(c, m, res)
+		}
+	}
+	return s.deliverNew(key, m)
+}
+
+// put queues m in c, which is used now.
+func (s *shard) put(c *cell, m *Context) putResult {
+	c.used.Store(s.host.clock.Add(1))
+	return c.mailbox.put(m, s.host.opts.MailboxSize)
+}
+
+// delivered does what follows from a put.
+func (s *shard) delivered(c *cell, m *Context, res putResult) error {
+	switch res {
+	case taken:
+		if m.call.Waiting() != nil {
+			m.call.Queued(c)
+		}
+	case wakes:
+		if m.stop && m.call.Waiting() != nil { // the key's own stop hook may run before it
+			m.call.Queued(c)
+		}
+		c.handOver(true)
+	case full:
+		s.host.watch.refused()
+		return ErrMailboxFull
+	case stuck:
+		s.host.watch.refused()
+		return ErrStuck
+	case over:
+		return ErrStopping
+	case overForAll:
+		return ErrEnded
+	}
+	return nil
+}
+
+// deliverNew is deliver where the table may have to change.
+func (s *shard) deliverNew(key string, m *Context) error {
+	s.mu.Lock()
+	c, ok := s.table[key]
+	var err error
+	switch {
+	case !ok:
+		c, err = s.newCell(key, m)
+	case s.standing >= shardCuts:
+		err = ErrStopping
+	}
+	if err != nil {
+		s.mu.Unlock()
+		return err
+	}
+	res := s.put(c, m) // what is in the table is not gone
+	if !ok {
+		s.table[key] = c
+		s.peak = max(s.peak, len(s.table))
+		s.ages.add(c)
+		s.noteOldest()
+		if k := c.mailbox.ends; k != nil {
+			k.group.replace(nil, k)
+		}
+	}
+	s.mu.Unlock()
+	if !ok {
+		s.host.count(1)
+		s.supervisor.spawnSoon(c)
+		s.host.bound.keep()
+	}
+	return s.delivered(c, m, res)
+}
+
+// newCell makes the cell of a key that m is the first message for, or returns why not.
+// It is called with mu held.
+func (s *shard) newCell(key string, m *Context) (*cell, error) {
+	h := s.host
+	if err := s.admits(nil, m); err != nil {
+		return nil, err
+	}
+	if s.group != nil && s.group.isLast() {
+		return nil, s.group.over()
+	}
+	if s.lapsed() {
+		return nil, ErrLapsed
+	}
+	if err := h.backoff.refuses(s.id, key); err != nil {
+		return nil, err
+	}
+	if check := h.opts.Check; check != nil {
+		if err := check(s.id, key); err != nil {
+			return nil, err
+		}
+	}
+	c := &cell{shard: s, key: key}
+	if s.group != nil {
+		c.mailbox.wake(s.group, c)
+	}
+	return c, nil
+}
+
+// drop takes a cell that is dead out of the table. It is called with mu held.
 func (s *shard) drop(c *cell) {
 	delete(s.table, c.key)
+	if c.gone != nil {
+		s.cutOffs--
+		close(c.gone)
+	}
 	s.shrink()
 	s.ages.remove(c)
 	s.noteOldest()
@@ -88,124 +196,73 @@ func (s *shard) shrink() {
 	}
 }
 
-// Receive implements protoactor's Actor: the supervisor's turn. It never waits.
-func (s *shard) Receive(ctx pactor.Context) {
-	switch m := ctx.Message().(type) {
-	case *cell:
-		s.spawn(ctx, m)
-	case *pactor.Terminated:
-		s.terminated(ctx, m.Who)
-	case *pactor.Stopped:
-		s.refuseRest()
-		s.host.forget(s) // first: who waits for the end may deliver at once
-		close(s.done)
-	}
-}
-
-func (s *shard) spawn(ctx pactor.Context, c *cell) {
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
-		s.remove(c)
-		return
-	}
-	s.spawning = c
-	_, err := ctx.SpawnNamed(s.props, nameOf(c.key))
-	s.spawning = nil
-	if err != nil { // the name is taken: an actor of the application's sits there
-		c.log().Error("cannot spawn", slog.Any("error", err))
-		s.remove(c)
-	}
-}
-
-// terminated is told when an incarnation has ended, its stop hook and children
-// included: mail that has come meanwhile gets the next one.
-func (s *shard) terminated(ctx pactor.Context, who *PID) {
-	forgetChild(ctx)
-	c := s.find(who)
-	if c == nil {
-		return // a child that is not a key's
-	}
-	h := s.host
-	c.forgets() // before the next one, which may owe answers of its own
-	s.mu.Lock()
-	c.mu.Lock()
-	c.mail.take(isOwn)                       // nothing to the next one
-	notYet := h.backoff.refuses(s.id, c.key) // what has come since the activation failed
-	late := s.lateMail(c)
-	again := c.mail.len() > 0 && !s.closed && notYet == nil
-	group, wasFirst, why := s.group, c.is(ends), ErrStopping
-	if again && c.is(woken) && group.second() { // each is woken once
-		again, why = false, group.over()
-	}
-	c.invoker, c.system = nil, nil
-	c.flags &^= suspended | stopping | leaving | ends
-	if again && group != nil {
-		c.flags |= woken
-	}
-	recount := 0
-	switch {
-	case again && !c.is(counted):
-		c.flags |= counted
-		recount = 1
-	case !again:
-		if c.is(counted) {
-			recount = -1
-		}
-		c.flags = c.flags&scheduled | dead
-		s.drop(c)
-	}
-	c.mu.Unlock()
-	s.mu.Unlock()
-	h.count(recount)
-	s.refuseAll(c, late, ErrStopping)
-	if group != nil { // before the next one begins, which may end at once
-		group.ended(c, wasFirst, again)
-	}
-	if again {
-		s.spawn(ctx, c)
-		return
-	}
-	if notYet != nil {
-		s.refuseAll(c, c.takeMail(), notYet)
-		return
-	}
-	s.refuseAll(c, c.takeMail(), why)
-}
-
-// forgetChild clears what protoactor leaves of a child that has gone: an id, and
-// by it the mailbox, behind the end of the list of those that are there.
-func forgetChild(ctx pactor.Context) {
-	if there := ctx.Children(); cap(there) > len(there) {
-		there[:len(there)+1][len(there)] = nil
-	}
-}
-
-// find returns the cell of a child of the supervisor's.
-func (s *shard) find(pid *PID) *cell {
-	name := pid.Id[strings.LastIndexByte(pid.Id, '/')+1:]
-	key, err := url.PathUnescape(name)
-	if err != nil {
-		return nil
-	}
+// find returns the cell of a key, nil if there is none.
+func (s *shard) find(key string) *cell {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.table[key]
 }
 
-// stop ends the supervisor and with it its children; it does not wait.
-func (s *shard) stop() {
-	s.mu.Lock()
-	s.closed = true
-	s.noteOldest()
-	cells := slices.Collect(maps.Values(s.table))
-	s.mu.Unlock()
-	for _, c := range cells {
-		s.refuseMail(c)
-	}
-	s.host.system.as.Root.Stop(s.pid)
+// cells returns all keys.
+func (s *shard) cells() []*cell {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Collect(maps.Values(s.table))
 }
 
-// nameOf makes a key the last element of a process id. Keys are any bytes.
-func nameOf(key string) string { return url.PathEscape(key) }
+// lapsed reports whether another may own the shard by now.
+func (s *shard) lapsed() bool {
+	f := s.host.opts.Lapsed
+	return f != nil && f(s.id)
+}
+
+// lapse refuses the calls whose turn has not come and whose senders wait for a reply, and
+// ends the contexts of hooks that run.
+func (s *shard) lapse() {
+	for _, c := range s.cells() {
+		b := &c.mailbox
+		b.mu.Lock()
+		calls, hook := b.mail.take(awaitsReply), b.hook()
+		b.mu.Unlock()
+		c.refuse(calls, ErrLapsed)
+		if hook != nil {
+			hook.endContext(true)
+		}
+	}
+}
+
+func awaitsReply(m any) bool {
+	x, ok := m.(*Context)
+	return ok && x.call.AwaitsReply()
+}
+
+// noteOldest is called with mu held after a change of the ages. A shard that ends
+// has nothing to passivate.
+func (s *shard) noteOldest() {
+	if s.standing != shardOpen {
+		s.oldest.Store(never)
+		return
+	}
+	s.oldest.Store(s.ages.bound())
+	if s.host.opts.CacheSize >= 0 {
+		s.host.bound.ages.note(s)
+	}
+}
+
+// stopOldest passivates the shard's least recently used key. If that one is
+// busy it counts as just used, which it is, and nothing is stopped.
+func (s *shard) stopOldest(olderThan int64) (stopped *cell, tried bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.noteOldest()
+	c := s.ages.oldest()
+	if c == nil || c.used.Load() > olderThan {
+		return nil, false
+	}
+	c.used.Store(s.host.clock.Add(1))
+	s.ages.oldest() // c goes to its place
+	if !c.stopIdle() {
+		return nil, true
+	}
+	return c, true
+}

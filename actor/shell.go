@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
@@ -94,15 +95,15 @@ func (s *shell) pass(ctx pactor.Context) {
 // the incarnation; a message that comes when the key may be tried again gets another.
 func (s *shell) start(ctx pactor.Context) {
 	if s.cell == nil { // restarted, with mail or without: protoactor has made this shell, no spawn did
-		if s.cell = s.shard.find(ctx.Self()); s.cell == nil {
+		if s.cell = s.shard.supervisor.find(ctx.Self()); s.cell == nil {
 			return
 		}
-	} else if !s.cell.wanted() {
+	} else if !s.cell.mailbox.wanted() {
 		ctx.Stop(ctx.Self())
 		return
 	}
-	if s.shard.lapsed() { // it would live beside the next owner's
-		s.shard.refuseAll(s.cell, s.cell.takeMail(), ErrLapsed)
+	if lossOf(s.cell) != unlost { // it would live beside the next owner's
+		s.cell.refuseAll(ErrLapsed)
 		ctx.Stop(ctx.Self())
 		return
 	}
@@ -116,12 +117,12 @@ func (s *shell) start(ctx pactor.Context) {
 			s.cell.logPanic("activation", value)
 		}
 		if s.live = err == nil; !s.live {
-			s.shard.host.notActivated()
+			s.shard.host.watch.notActivated()
 			s.giveUp(ctx, err)
 			return
 		}
 		s.shard.host.backoff.succeeds(s.shard.id, s.cell.key)
-		s.shard.host.activated() // last: it may end the goroutine
+		s.shard.host.watch.activated() // last: it may end the goroutine
 	}()
 	s.begins()
 	err = s.activate(ctx)
@@ -141,15 +142,24 @@ func (s *shell) giveUp(ctx pactor.Context, err error) {
 	if !s.lost { // its context has ended, which may well be why
 		why = h.backoff.fails(s.shard.id, s.cell.key, err)
 	}
-	s.shard.refuseWaiting(s.cell, why)
+	s.refuseWaiting(why)
 	ctx.Stop(ctx.Self())
+}
+
+// refuseWaiting answers what waits, but for calls whose senders have gone.
+func (s *shell) refuseWaiting(why error) {
+	mail := s.cell.mailbox.take(isAny)
+	s.cell.refuse(slices.DeleteFunc(mail, func(m any) bool {
+		x, ok := m.(*Context)
+		return ok && x.abandoned()
+	}), why)
 }
 
 // errPanic stands for a panic's value, which may hold a payload.
 var errPanic = errors.New("panic (see the node's log)")
 
 func (s *shell) activate(ctx pactor.Context) (err error) {
-	h := s.cell.beginHook(activation, s.hookTimeout())
+	h := beginHook(s.cell, activation, s.hookTimeout())
 	defer h.end()
 	defer func() { s.lost, h.err, err = err != nil && h.lost(), err, h.failure(err) }()
 	inner, err := s.shard.host.opts.Factory(s.cell.key)
@@ -173,7 +183,7 @@ func (s *shell) activate(ctx pactor.Context) (err error) {
 // nothing, and must not. An entity is told by protoactor's Stopping instead, so that
 // its timers end; a protoactor actor, which would save on that, is told by Stopped only.
 func (s *shell) stopping(ctx pactor.Context) {
-	why := s.shard.loss()
+	why := lossOf(s.cell)
 	if why != unlost && s.inner != nil {
 		s.shard.host.system.losses.key(why, false, nil)
 	}
@@ -189,7 +199,7 @@ func (s *shell) stopping(ctx pactor.Context) {
 }
 
 func (s *shell) passivate(pactor.Context) {
-	h := s.cell.beginHook(passivation, s.hookTimeout())
+	h := beginHook(s.cell, passivation, s.hookTimeout())
 	defer h.end()
 	defer s.lose(h)
 	s.entity.Passivate(&h.own)
@@ -208,7 +218,7 @@ func (s *shell) lose(h *hook) {
 // watched is pass for a message that is a hook of the actor's.
 func (s *shell) watched(ctx pactor.Context) {
 	if s.inner != nil {
-		h := s.cell.beginHook(passivation, s.hookTimeout())
+		h := beginHook(s.cell, passivation, s.hookTimeout())
 		defer h.end()
 		if _, ends := ctx.Message().(*pactor.Stopping); ends {
 			defer s.lose(h)
@@ -230,7 +240,7 @@ func (s *shell) hookTimeout() time.Duration {
 func (s *shell) end(ctx pactor.Context) {
 	if s.live {
 		s.live = false
-		defer s.shard.host.passivated()
+		defer s.shard.host.watch.passivated()
 	}
 	defer s.keyEnded()
 	defer s.timed.end()
@@ -254,17 +264,13 @@ func (s *shell) protect(ctx pactor.Context, f func(pactor.Context)) {
 
 func (s *shell) begins() {
 	s.shard.host.returns.comes(s.cell)
-	if h := s.shard.host; h.keys != nil {
-		s.begun = true
-		defer sparse.Recover(h.system.log, "the metrics")
-		h.keys.KeyBegins(h.opts.Kind, s.shard.id, s.cell.key)
-	}
+	s.begun = true
+	s.shard.host.watch.keyBegins(s.shard.id, s.cell.key)
 }
 
 func (s *shell) keyEnded() {
-	if h := s.shard.host; s.begun {
+	if s.begun {
 		s.begun = false
-		defer sparse.Recover(h.system.log, "the metrics")
-		h.keys.KeyEnded(h.opts.Kind, s.shard.id, s.cell.key)
+		s.shard.host.watch.keyEnded(s.shard.id, s.cell.key)
 	}
 }

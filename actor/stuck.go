@@ -29,46 +29,36 @@ func (e *Unended) Error() string { return e.what }
 // Unwrap returns why the wait was over.
 func (e *Unended) Unwrap() error { return e.why }
 
-// running names the keys of shards that end which have not ended.
-func running(shards ...*shard) string {
-	named, _ := unended(shards...)
-	return named
-}
-
-// unended is running, with their number.
-func unended(shards ...*shard) (string, int) {
-	var keys []string
-	all := 0
-	for _, s := range shards {
-		s.mu.RLock()
-		for _, c := range s.table {
-			doing := c.doing()
-			if doing != atMessage {
-				all++
-			}
-			if doing != "" {
-				keys = append(keys, fmt.Sprintf("shard %d, key %.64q (%s)", s.id, c.key, doing))
-			}
+// doings names keys that have not ended, with what they are at, and counts those that are
+// not at a message.
+func doings(keys []*cell) (names string, n int) {
+	var all []string
+	for _, c := range keys {
+		doing := c.mailbox.doing()
+		if doing != atMessage {
+			n++
 		}
-		s.mu.RUnlock()
+		if doing != "" {
+			all = append(all, fmt.Sprintf("shard %d, key %.64q (%s)", c.shard.id, c.key, doing))
+		}
 	}
-	slices.Sort(keys)
-	if more := len(keys) - named; more > 0 {
-		keys = append(keys[:named], fmt.Sprintf("and %d more", more))
+	slices.Sort(all)
+	if more := len(all) - named; more > 0 {
+		all = append(all[:named], fmt.Sprintf("and %d more", more))
 	}
-	return strings.Join(keys, "; "), all
+	return strings.Join(all, "; "), n
 }
 
 const atMessage = "a message"
 
 // doing is what the turn that runs is, empty if none does.
-func (c *cell) doing() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch h := c.hook(); {
+func (b *mailbox) doing() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch h := b.hook(); {
 	case h != nil:
 		return fmt.Sprintf("%s for %v", h.what, time.Since(h.began).Round(time.Millisecond))
-	case c.is(scheduled):
+	case b.state.turn != resting:
 		return atMessage
 	}
 	return ""

@@ -49,7 +49,7 @@ func NewSystem(log *slog.Logger, p Pool) *System {
 	s.as = pactor.NewActorSystem(
 		pactor.WithLoggerFactory(func(*pactor.ActorSystem) *slog.Logger { return quiet }),
 	)
-	s.takeDeadLetters()
+	takeDeadLetters(s.as)
 	s.as.ProcessRegistry.RegisterAddressResolver(s.replies.resolve)
 	return s
 }
@@ -60,6 +60,17 @@ func (s *System) Close() {
 	s.close.Do(s.as.Shutdown)
 	s.losses.tell()
 	sparse.Flush(s.log)
+}
+
+// NewHost makes a host.
+func (s *System) NewHost(opts HostOptions) *Host {
+	h := &Host{system: s, opts: opts.withDefaults(), name: s.nextHost(), all: map[uint32]*shard{}}
+	h.watch = newWatch(opts.Kind, s.log, opts.Observer)
+	h.life, h.end = context.WithCancel(context.WithoutCancel(h.opts.Base))
+	h.returns.host, h.idle.host = h, h
+	h.bound.most, h.bound.clock, h.bound.evicts = h.opts.CacheSize, &h.clock, h.returns.leaves
+	h.idle.after.Store(int64(opts.IdleAfter))
+	return h
 }
 
 func (s *System) nextHost() string { return "clstr-" + strconv.FormatUint(s.hosts.Add(1), 10) }

@@ -110,7 +110,6 @@ func (s *hosting) LapseShard(shard uint32) {
 	hosts := s.list()
 	s.mu.Unlock()
 	for _, h := range hosts {
-		h.host.RefuseWaiting(shard)
 		h.host.LapseShard(shard)
 	}
 }

@@ -19,7 +19,7 @@
 //	passivations_total          counter    kind                   actors that were stopped
 //	returned_keys_total         counter    kind                   keys that got an actor again soon after they had made room for others: CacheSize is too small
 //	mailbox_refusals_total      counter    kind                   messages that found a mailbox full
-//	active_keys                 gauge      kind                   keys that have an actor now
+//	active_keys                 gauge      kind                   keys whose actor does not stop
 //	refused_calls_total         counter    code                   calls that a node did not take
 //	failed_notifications_total  counter    code                   notifications that failed when nobody waited any more
 //	missed_notifications_total  counter                           notifications without an ack that have reached nobody: see [RegisterTransport]

@@ -20,12 +20,6 @@ const (
 var largeTypes = map[string]string{
 	"transport/natstransport.Transport": "NATS by node comes next and rebuilds it",
 
-	"actor.Context":                    "to be cut into parts",
-	"actor.Host":                       "to be cut into parts",
-	"actor.System":                     "to be cut into parts",
-	"actor.cell":                       "to be cut into parts",
-	"actor.hook":                       "to be cut into parts",
-	"actor.shard":                      "to be cut into parts",
 	"cluster.Client":                   "to be cut into parts",
 	"cluster.Node":                     "to be cut into parts",
 	"internal/coordinator.Coordinator": "to be cut into parts",

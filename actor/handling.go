@@ -1,0 +1,110 @@
+// One turn of a key: a message, one of protoactor's own, or the notice of a drain
+
+package actor
+
+import pactor "github.com/asynkron/protoactor-go/actor"
+
+// handling is what an incarnation does with one message.
+type handling struct {
+	c       *cell
+	invoker pactor.MessageInvoker
+}
+
+// handle returns a call that has been handled, and has yet to be told.
+func (t handling) handle(m any) *Context {
+	x, ok := m.(*Context)
+	switch {
+	case !ok && !isOwn(m) && t.c.shard.lapsed():
+		t.c.refuseMail(m, "another node may own the key")
+		return nil
+	case !ok:
+		t.invoker.InvokeUserMessage(m)
+		return nil
+	case !x.call.Start(t.c.slot):
+		return nil
+	}
+	x.cell = t.c
+	if s, ok := actorOf(t.invoker).(*shell); ok && s.entity == nil {
+		t.handleProto(s, x)
+		return x
+	}
+	t.invoker.InvokeUserMessage(x)
+	switch {
+	case x.call.Err() != nil: // it has its answer
+	case x.call.AwaitsReply():
+		t.c.owes(x.call, nil)
+	default: // nobody waits for an answer: it keeps no key
+		x.call.Reply(nil, nil)
+	}
+	return x
+}
+
+// handleProto hands a message to an actor of protoactor's kind, which answers
+// with ctx.Respond, now or later.
+func (t handling) handleProto(s *shell, x *Context) {
+	message, m, ok := x.decoded()
+	if !ok {
+		return
+	}
+	s.turn = x
+	defer func() { s.turn = nil }()
+	if !x.call.AwaitsReply() {
+		t.invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: m.Headers, Message: message})
+		x.call.Reply(nil, nil)
+		return
+	}
+	p := t.c.shard.host.system.replies.expect(x)
+	t.invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: m.Headers, Message: message, Sender: p.pid()})
+	if x.call.Err() == nil {
+		t.c.owes(x.call, p.forget)
+	}
+}
+
+// system handles one of protoactor's own messages.
+func (t handling) system(m any) {
+	b := &t.c.mailbox
+	switch m.(type) {
+	case *pactor.SuspendMailbox:
+		b.change(t.invoker, evSuspend)
+		return
+	case *pactor.ResumeMailbox:
+		b.change(t.invoker, evResume)
+		return
+	case *pactor.Stop:
+		t.c.shard.host.count(b.change(t.invoker, evStop))
+	case *pactor.Restart:
+		// Protoactor would revive an actor that has failed and was stopped before
+		// its supervisor heard of the failure.
+		if b.stands().life == stopping {
+			return
+		}
+	}
+	t.invoker.InvokeSystemMessage(m)
+}
+
+// hearOfDrain tells the actor that a drain waits for its answers. What may go back then
+// does, also where the actor panics.
+func (t handling) hearOfDrain() {
+	b := &t.c.mailbox
+	b.mu.Lock()
+	calls := b.debts.due
+	b.debts.due = nil
+	b.mu.Unlock()
+	defer func() {
+		for _, call := range calls {
+			call.HandBack()
+		}
+	}()
+	s, ok := actorOf(t.invoker).(*shell)
+	switch {
+	case !ok || s.inner == nil:
+	case s.entity == nil:
+		t.invoker.InvokeUserMessage(&Draining{})
+	default:
+		if d, ok := s.entity.(drainer); ok {
+			h := beginHook(t.c, draining, s.hookTimeout())
+			defer h.end()
+			d.Drain(&h.own)
+		}
+	}
+}
