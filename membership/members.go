@@ -206,15 +206,21 @@ func (c *Core) watchOthers() {
 	if !c.valid() || sinceOK > 2*t.Renew {
 		return
 	}
-	rank := c.rank()
+	late := func(ref Ref, m *member, by time.Duration) bool {
+		return ref != c.self.Ref && !m.final() && !m.accusing && m.stale+min(sinceOK, c.now-m.seen) >= c.leaseOf(m)+t.Delta+by
+	}
+	any := false // mostly none is, and it is a walk in order that costs something
+	for ref, m := range c.members.all {
+		any = any || late(ref, m, 0)
+	}
+	if !any {
+		return
+	}
+	wait := time.Duration(c.rank()) * 200 * time.Millisecond
 	for ref, m := range c.inOrder() {
-		if ref == c.self.Ref || m.final() || m.accusing {
-			continue
+		if late(ref, m, wait) {
+			c.accuse(ref, m)
 		}
-		if m.stale+min(sinceOK, c.now-m.seen) < c.leaseOf(m)+t.Delta+time.Duration(rank)*200*time.Millisecond {
-			continue
-		}
-		c.accuse(ref, m)
 	}
 }
 

@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 )
@@ -10,6 +11,14 @@ const (
 	simTurn     = 20 * time.Millisecond
 	simLongTurn = 300 * time.Millisecond
 )
+
+// simKeys are the keys that clients ask.
+var simKeys = func() (keys [40]string) {
+	for i := range keys {
+		keys[i] = fmt.Sprint("key-", i)
+	}
+	return keys
+}()
 
 // The ends of a request, as its caller learns them.
 type ending int
@@ -102,6 +111,12 @@ func (n *node) turn(s *served, key string) {
 	})
 }
 
+// clientKey is what one client sends to one key.
+type clientKey struct {
+	client int
+	key    string
+}
+
 // noteStart checks what must hold whenever a turn starts.
 func (w *world) noteStart(n *node, s *served, r *request) (end func()) {
 	if s.epoch < w.started[s.id] {
@@ -111,7 +126,7 @@ func (w *world) noteStart(n *node, s *served, r *request) (end func()) {
 	if w.runs[r.op]++; w.runs[r.op] > 1 {
 		w.violation("op %d runs for the %d. time, on %v", r.op, w.runs[r.op], n.ref)
 	}
-	line := fmt.Sprint(r.client, "/", r.key)
+	line := clientKey{r.client, r.key}
 	if last := w.order[line]; r.number < last && !w.wasMaybe[r.op] {
 		w.violation("client %d key %s: number %d runs after %d", r.client, r.key, r.number, last)
 	}
@@ -122,15 +137,20 @@ func (w *world) noteStart(n *node, s *served, r *request) (end func()) {
 // client sends one request after the other.
 func (w *world) client(id int) {
 	epochs := map[uint32]uint64{}
+	shards := map[string]uint32{}
 	numbers := map[string]int{}
 	key, stay := "", false
 	var next func()
 	next = func() {
 		if !stay {
-			key = fmt.Sprint("key-", w.rng.IntN(40))
+			key = simKeys[w.rng.IntN(len(simKeys))]
 		}
 		key := key
-		shard := w.layout().Shard(key)
+		shard, ok := shards[key]
+		if !ok {
+			shard = w.layout().Shard(key)
+			shards[key] = shard
+		}
 		numbers[key]++
 		w.ops++
 		notify := w.chance(0.3) || stay && w.chance(0.5)
@@ -265,10 +285,22 @@ func (w *world) check() {
 	}
 }
 
+// record is that of a shard. It is looked at again and again.
+func (w *world) record(shard uint32) Shard {
+	if w.decoded == nil {
+		w.decoded = make([]decoded, w.f.shards)
+	}
+	e, d := w.store.records[ShardKey(shard)], &w.decoded[shard]
+	if d.of.Rev != e.Rev || !bytes.Equal(d.of.Value, e.Value) {
+		rec, _ := DecodeShard(e)
+		*d = decoded{e, rec}
+	}
+	return d.rec
+}
+
 // misplaced says what is wrong with a shard where nothing goes wrong any more.
 func (w *world) misplaced(shard uint32) string {
-	var rec Shard
-	rec, _ = DecodeShard(w.store.records[ShardKey(shard)])
+	rec := w.record(shard)
 	var owner *node
 	for _, n := range w.nodes {
 		if s := n.served[shard]; n.up && s != nil && s.open {

@@ -53,6 +53,7 @@ func (w *world) wipe() {
 	w.losses++
 	w.spared = w.now + 40*time.Second
 	s.gone, s.records, s.log, s.times, s.rev = true, map[string]Entry{}, nil, nil, 0
+	s.keys, s.known = nil, map[string]bool{}
 	w.truth = nil
 }
 
@@ -67,7 +68,9 @@ func (w *world) restore() {
 	w.spared = w.now + 40*time.Second
 	rev := uint64(w.rng.Int64N(int64(s.rev) + 1))
 	s.rev, s.log, s.times, s.records = rev, s.log[:rev:rev], s.times[:rev:rev], map[string]Entry{}
+	s.keys, s.known = nil, map[string]bool{}
 	for _, e := range s.log {
+		s.index(e.Key)
 		if s.records[e.Key] = e; e.Value == nil {
 			delete(s.records, e.Key)
 		}

@@ -1,7 +1,6 @@
 package membership
 
 import (
-	"container/heap"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -53,6 +52,12 @@ type broken struct {
 	noMargin      bool // a node serves until others may declare it dead
 }
 
+// decoded is the record of a shard that was last looked at.
+type decoded struct {
+	of  Entry
+	rec Shard
+}
+
 type world struct {
 	timing *Timing // of all nodes, if not the simulation's own
 	rng    *rand.Rand
@@ -67,7 +72,7 @@ type world struct {
 	started    map[uint32]uint64 // by shard: the highest epoch that a turn has started in
 	opened     map[[2]uint64]Ref // by shard and epoch
 	runs       map[int]int       // by op
-	order      map[string]int    // by client and key: the last number that has run
+	order      map[clientKey]int // the last number that has run
 	bad        []string
 	deaths     int
 	innocent   int // of those, who had done nothing wrong
@@ -84,6 +89,7 @@ type world struct {
 	spared     time.Duration // until when nobody is killed, so that others hear what he remembers
 	moves      int           // owners that have changed, other than from nobody
 	ideal      int           // of those, what the comings and goings ask for
+	decoded    []decoded     // by shard
 	truth      *members      // as the store has them
 	ops        int
 	wasMaybe   map[int]bool
@@ -96,7 +102,7 @@ func newWorld(seed uint64, f faults) *world {
 	w := &world{
 		rng: rand.New(rand.NewPCG(seed, 11)), f: f, started: map[uint32]uint64{}, opened: map[[2]uint64]Ref{},
 		ledger: ledger{by: map[keyEpoch]*served{}, turns: map[string][]*turn{}, accepted: map[int]time.Duration{}},
-		runs:   map[int]int{}, order: map[string]int{}, wasMaybe: map[int]bool{},
+		runs:   map[int]int{}, order: map[clientKey]int{}, wasMaybe: map[int]bool{},
 	}
 	w.store.init(w)
 	for i := range f.nodes + 1 { // the last has the name of the first: they take over from each other
@@ -129,29 +135,51 @@ type item struct {
 	f      func()
 }
 
+func (i item) before(j item) bool { return i.at < j.at || i.at == j.at && i.serial < j.serial }
+
+// queue is a heap of items. That of package container boxes each.
 type queue []item
 
-func (q queue) Len() int { return len(q) }
-func (q queue) Less(i, j int) bool {
-	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].serial < q[j].serial
+func (q *queue) push(x item) {
+	s := append(*q, x)
+	*q = s
+	i := len(s) - 1
+	for ; i > 0 && x.before(s[(i-1)/2]); i = (i - 1) / 2 {
+		s[i] = s[(i-1)/2]
+	}
+	s[i] = x
 }
-func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *queue) Push(x any)   { *q = append(*q, x.(item)) }
-func (q *queue) Pop() any {
-	old := *q
-	x := old[len(old)-1]
-	*q = old[:len(old)-1]
-	return x
+
+func (q *queue) pop() item {
+	s := *q
+	first, last := s[0], s[len(s)-1]
+	s[len(s)-1] = item{}
+	s = s[:len(s)-1]
+	*q = s
+	i := 0
+	for child := 1; child < len(s); child = 2*i + 1 {
+		if child+1 < len(s) && s[child+1].before(s[child]) {
+			child++
+		}
+		if !s[child].before(last) {
+			break
+		}
+		s[i], i = s[child], child
+	}
+	if len(s) > 0 {
+		s[i] = last
+	}
+	return first
 }
 
 func (w *world) after(d time.Duration, f func()) {
 	w.serial++
-	heap.Push(&w.queue, item{w.now + d, w.serial, f})
+	w.queue.push(item{w.now + d, w.serial, f})
 }
 
 func (w *world) run() {
 	for len(w.queue) > 0 {
-		i := heap.Pop(&w.queue).(item)
+		i := w.queue.pop()
 		if i.at > w.f.end {
 			return
 		}
@@ -190,7 +218,9 @@ type store struct {
 	w             *world
 	records       map[string]Entry
 	rev           uint64
-	log           []Entry // all writes, in order
+	log           []Entry         // all writes, in order
+	keys          []string        // of records that were ever there, in the order in which they came
+	known         map[string]bool // by key: it is among them
 	times         []time.Duration
 	down          time.Duration // until when nothing works
 	gone          bool          // until somebody makes it anew
@@ -198,10 +228,18 @@ type store struct {
 }
 
 func (s *store) init(w *world) {
-	s.w, s.records = w, map[string]Entry{}
+	s.w, s.records, s.known = w, map[string]Entry{}, map[string]bool{}
 	cfg := NewConfig(w.layout())
 	cfg.Base = 1000
 	s.write(Write{Key: ConfigKey, Value: cfg.Encode()})
+}
+
+// index notes that there is, or was, a record.
+func (s *store) index(key string) {
+	if !s.known[key] {
+		s.known[key] = true
+		s.keys = append(s.keys, key)
+	}
 }
 
 func (s *store) working() bool { return s.w.now >= s.down }
@@ -222,6 +260,7 @@ func (s *store) write(e Write) Result {
 		s.records[e.Key] = entry
 	}
 	s.log, s.times = append(s.log, entry), append(s.times, s.w.now)
+	s.index(entry.Key)
 	s.w.noteWrite(entry)
 	for _, n := range s.w.nodes {
 		n.hint(entry)
@@ -270,6 +309,14 @@ func (s *store) snapshot(e Snapshot) Result {
 	r := Result{Op: e.Op, AsOf: asOf}
 	if s.w.f.broken.lyingAsOf {
 		r.AsOf = s.rev
+	}
+	if asOf == s.rev {
+		for _, key := range s.keys {
+			if entry, ok := s.records[key]; ok && strings.HasPrefix(key, e.Prefix) {
+				r.Entries = append(r.Entries, entry)
+			}
+		}
+		return r
 	}
 	seen := map[string]int{}
 	for _, entry := range s.log[:asOf] {
