@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/internal/dispatch"
 )
 
 // Service is one process of a service: a node, if it hosts entities, and a client. Make
@@ -136,7 +136,7 @@ func (s *Service) Close(ctx context.Context) error {
 	if s == nil {
 		return nil
 	}
-	if t, ok := s.link.Transport.(transport.Dispatched); ok {
+	if t, ok := s.link.Transport.(dispatch.Dispatched); ok {
 		if err := t.Dispatcher().FromHandler("Close"); err != nil {
 			return err
 		}

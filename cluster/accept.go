@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/metrics"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
@@ -23,20 +24,20 @@ type (
 )
 
 var (
-	_ transport.Receiver = front{}
-	_ transport.Observer = measured{}
+	_ dispatch.Receiver = front{}
+	_ dispatch.Observer = measured{}
 )
 
-func (n *Node) front() transport.Receiver {
+func (n *Node) front() dispatch.Receiver {
 	if n.metrics == nil {
 		return front{n}
 	}
 	return measured{front{n}}
 }
 
-// Accept implements transport.Receiver: what every message passes on its way
+// Accept implements dispatch.Receiver: what every message passes on its way
 // from the transport to a handler.
-func (f front) Accept(c *transport.Call) {
+func (f front) Accept(c *dispatch.Call) {
 	n, env := f.n, c.Envelope()
 	if env.Type == MsgClusterNodeInfo {
 		n.info.ask(c)
@@ -74,15 +75,15 @@ func (n *Node) hosts() string {
 	return strings.Join(names, ", ")
 }
 
-// CallStarted implements transport.Observer.
-func (m measured) CallStarted(c *transport.Call) {
+// CallStarted implements dispatch.Observer.
+func (m measured) CallStarted(c *dispatch.Call) {
 	n := m.n
 	n.countActive(1)
 	c.Keep(n.calls.HandlerStarted(n.kindOf(c), c.Envelope().Type))
 }
 
-// CallFinished implements transport.Observer.
-func (m measured) CallFinished(c *transport.Call, started bool, err *transport.Error) {
+// CallFinished implements dispatch.Observer.
+func (m measured) CallFinished(c *dispatch.Call, started bool, err *transport.Error) {
 	n := m.n
 	if !started {
 		if n.entity != nil && err != nil && !c.Accepted() {
@@ -112,7 +113,7 @@ func (m measured) CallFinished(c *transport.Call, started bool, err *transport.E
 
 // kindOf is the call's kind for the metrics. One that the node does not host is none:
 // callers that make kinds up must not fill the metrics with names.
-func (n *Node) kindOf(c *transport.Call) string {
+func (n *Node) kindOf(c *dispatch.Call) string {
 	kind := c.Envelope().Kind
 	if _, ok := n.kinds[kind]; !ok {
 		return ""
@@ -161,7 +162,7 @@ func (g *layoutGuard) init(layout sharding.Layout, shards []uint32, t ServerTran
 		g.highest = max(g.highest, s)
 	}
 	shared, leave := new(atomic.Uint64), func() {}
-	if t, ok := t.(transport.Dispatched); ok {
+	if t, ok := t.(dispatch.Dispatched); ok {
 		shared, leave = t.Dispatcher().JoinLayout()
 	}
 	g.print = shared

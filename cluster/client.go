@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
@@ -116,7 +117,7 @@ func NewClient(opts ClientOptions) (*Client, error) {
 		return nil, err
 	}
 	opts.EnvelopeOptions, opts.Propagate = slices.Clone(opts.EnvelopeOptions), slices.Clone(opts.Propagate)
-	_, keepsTTL := opts.Transport.(transport.ReceiverTransport)
+	_, keepsTTL := opts.Transport.(dispatch.ReceiverTransport)
 	c := &Client{
 		opts:     opts,
 		keepsTTL: keepsTTL,

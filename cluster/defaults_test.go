@@ -3,7 +3,7 @@ package cluster
 import (
 	"testing"
 
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/internal/dispatch"
 )
 
 // TestBoundsByDefault: a node without options has those of the README; -1 is none.
@@ -16,7 +16,7 @@ func TestBoundsByDefault(t *testing.T) {
 	if o.MaxInFlight != -1 || o.MaxInFlightBytes != -1 || o.MaxBytesPerKey != -1 {
 		t.Errorf("without bounds: %d messages, %d bytes, %d of a key", o.MaxInFlight, o.MaxInFlightBytes, o.MaxBytesPerKey)
 	}
-	if transport.DefaultMaxInFlightBytes != 256<<20 || transport.DefaultMaxBytesPerKey != 16<<20 {
+	if dispatch.DefaultMaxInFlightBytes != 256<<20 || dispatch.DefaultMaxBytesPerKey != 16<<20 {
 		t.Error("handlers that no node gives a lifetime have other bounds")
 	}
 }

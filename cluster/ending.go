@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/handlers"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/internal/dispatch"
 )
 
 // funcSubscription ends when the transport has handed over its last call, and what it
@@ -27,11 +27,11 @@ func (s funcSubscription) Unsubscribe() error {
 // wait for them no longer. What does not come to rest in time, the end of its
 // subscription tells. On a transport that knows handlers only the subscriptions end
 // first.
-func quiesce(subs []Subscription, shards []uint32, life *transport.Lifetime, stopTimeout time.Duration) {
+func quiesce(subs []Subscription, shards []uint32, life *dispatch.Lifetime, stopTimeout time.Duration) {
 	rested := make([]atomic.Bool, len(subs))
 	var calls sync.WaitGroup
 	for i, s := range subs {
-		q, ok := s.(transport.Quiescer)
+		q, ok := s.(dispatch.Quiescer)
 		if !ok {
 			calls.Wait()
 			return
@@ -71,7 +71,7 @@ func restAgain(subs []Subscription, rested []atomic.Bool) {
 		var wg sync.WaitGroup
 		busy := false
 		for i, s := range subs {
-			if p, ok := s.(transport.Quiescer); ok && rested[i].Load() && p.Pending() > 0 {
+			if p, ok := s.(dispatch.Quiescer); ok && rested[i].Load() && p.Pending() > 0 {
 				busy = true
 				wg.Go(func() { rested[i].Store(p.Quiesce() == nil) }) // ends at the handler timeout
 			}

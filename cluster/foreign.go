@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -37,13 +38,13 @@ type foreignKinds struct {
 }
 
 type transportCall struct {
-	*transport.Call
+	*dispatch.Call
 	err *transport.Error
 }
 
 // refuse answers a call of a kind that this node does not host, with a hint if
 // another member does.
-func (f *foreignKinds) refuse(c *transport.Call, err *transport.Error) {
+func (f *foreignKinds) refuse(c *dispatch.Call, err *transport.Error) {
 	f.mu.Lock()
 	if time.Now().Before(f.until) {
 		err = f.hinted(c, err)
@@ -86,7 +87,7 @@ func (f *foreignKinds) read() {
 }
 
 // hinted is called with mu held.
-func (f *foreignKinds) hinted(c *transport.Call, err *transport.Error) *transport.Error {
+func (f *foreignKinds) hinted(c *dispatch.Call, err *transport.Error) *transport.Error {
 	if slices.Contains(f.kinds, c.Envelope().Kind) {
 		err.RetryAfter = kindsHint
 		err.Message += "; another member does"

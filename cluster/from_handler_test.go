@@ -10,6 +10,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
@@ -100,7 +101,7 @@ func TestUnsubscribedFromAHandler(t *testing.T) {
 		told := make(chan error, 2)
 		sub, err := tr.SubscribeShard(t.Context(), 0, func(ctx context.Context, _ transport.Envelope) ([]byte, error) {
 			told <- sub.Unsubscribe()
-			told <- sub.(transport.Drainer).Drain(ctx)
+			told <- sub.(dispatch.Drainer).Drain(ctx)
 			return nil, nil
 		})
 		if err != nil {

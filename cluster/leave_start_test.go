@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/testkit"
@@ -52,27 +53,27 @@ type (
 	}
 )
 
-func (t leavingMemory) Subscribe(ctx context.Context, shard uint32, r transport.Receiver) (transport.Subscription, error) {
+func (t leavingMemory) Subscribe(ctx context.Context, shard uint32, r dispatch.Receiver) (transport.Subscription, error) {
 	defer t.at.operation()()
 	return t.Transport.Subscribe(ctx, shard, r)
 }
 
-func (t leavingMemory) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
+func (t leavingMemory) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r dispatch.Receiver) (transport.Subscription, error) {
 	defer t.at.operation()()
 	return t.Transport.SubscribeEpoch(ctx, shard, epoch, r)
 }
 
-func (t leavingNATS) Subscribe(ctx context.Context, shard uint32, r transport.Receiver) (transport.Subscription, error) {
+func (t leavingNATS) Subscribe(ctx context.Context, shard uint32, r dispatch.Receiver) (transport.Subscription, error) {
 	defer t.at.operation()()
 	return t.Transport.Subscribe(ctx, shard, r)
 }
 
-func (t leavingNATS) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
+func (t leavingNATS) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r dispatch.Receiver) (transport.Subscription, error) {
 	defer t.at.operation()()
 	return t.Transport.SubscribeEpoch(ctx, shard, epoch, r)
 }
 
-func (t leavingNATS) ServeOwners(ctx context.Context, o transport.Owners) (transport.Subscription, error) {
+func (t leavingNATS) ServeOwners(ctx context.Context, o dispatch.Owners) (transport.Subscription, error) {
 	defer t.at.operation()()
 	return t.Transport.ServeOwners(ctx, o)
 }

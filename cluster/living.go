@@ -15,6 +15,7 @@ import (
 
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/coordinator"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/sharding"
@@ -30,8 +31,8 @@ const (
 // living is what a node with a membership serves: shards come and go.
 type living struct {
 	n         *Node
-	life      *transport.Lifetime
-	transport transport.EpochTransport
+	life      *dispatch.Lifetime
+	transport dispatch.EpochTransport
 	metrics   OwnershipMetrics // may be nil
 	drains    DrainMetrics     // the same
 
@@ -48,13 +49,13 @@ type living struct {
 
 var (
 	_ coordinator.Node = (*living)(nil)
-	_ transport.Owners = (*living)(nil)
+	_ dispatch.Owners  = (*living)(nil)
 )
 
 // runLiving takes part in the cluster until ctx ends.
-func (n *Node) runLiving(ctx context.Context, life *transport.Lifetime, log *slog.Logger) error {
+func (n *Node) runLiving(ctx context.Context, life *dispatch.Lifetime, log *slog.Logger) error {
 	l := &living{
-		n: n, life: life, transport: n.opts.Transport.(transport.EpochTransport),
+		n: n, life: life, transport: n.opts.Transport.(dispatch.EpochTransport),
 		open: map[uint32]*ownedShard{},
 	}
 	l.foreign.store, l.foreign.ctx = n.opts.Membership, life.Context()
@@ -90,7 +91,7 @@ func (n *Node) runLiving(ctx context.Context, life *transport.Lifetime, log *slo
 	layout := c.Layout()
 	defer n.layout.init(layout, nil, n.opts.Transport, log)()
 	l.epochs = make([]atomic.Uint64, layout.NumShards)
-	if t, ok := n.opts.Transport.(transport.OwnersTransport); ok {
+	if t, ok := n.opts.Transport.(dispatch.OwnersTransport); ok {
 		l.owners, err = t.ServeOwners(lifeContext{ctx, life.Context()}, l)
 		switch {
 		case ctx.Err() != nil: // asked to end while it began
@@ -108,7 +109,7 @@ func (n *Node) runLiving(ctx context.Context, life *transport.Lifetime, log *slo
 
 // Served asks other nodes in which epochs shards are owned, where the transport can.
 func (l *living) Served(ctx context.Context) []uint64 {
-	if t, ok := l.transport.(transport.OwnersTransport); ok {
+	if t, ok := l.transport.(dispatch.OwnersTransport); ok {
 		return t.Served(ctx)
 	}
 	return nil
@@ -141,7 +142,7 @@ func (l *living) Serves(ctx context.Context, epochs []uint64) string {
 
 // linger is how long the transport wants a shard that has moved to stay.
 func (l *living) linger() time.Duration {
-	if t, ok := l.transport.(transport.OwnersTransport); ok {
+	if t, ok := l.transport.(dispatch.OwnersTransport); ok {
 		return t.Linger()
 	}
 	return 0
@@ -163,8 +164,8 @@ func (l *living) Open(ctx context.Context, g *coordinator.Guard) (coordinator.Sh
 	l.mu.Unlock()
 	sub, err := l.transport.SubscribeEpoch(lifeContext{ctx, l.life.Context()}, g.Shard, g.Epoch, l.front(g))
 	if err == nil {
-		if s.drainer, _ = sub.(transport.Drainer); s.drainer == nil {
-			err = errors.Join(transport.Errorf(ErrBadOption, "the transport's subscriptions in epochs must implement transport.Drainer, which %T does not", sub), sub.Unsubscribe())
+		if s.drainer, _ = sub.(dispatch.Drainer); s.drainer == nil {
+			err = errors.Join(transport.Errorf(ErrBadOption, "the transport's subscriptions in epochs must implement dispatch.Drainer, which %T does not", sub), sub.Unsubscribe())
 		}
 	}
 	if err != nil {
@@ -192,13 +193,13 @@ func (l *living) Route(shard uint32, record membership.Shard) {
 	}
 }
 
-// Version implements transport.Owners.
+// Version implements dispatch.Owners.
 func (l *living) Version() uint64 { return l.version.Load() }
 
-// Seed implements transport.Owners.
+// Seed implements dispatch.Owners.
 func (l *living) Seed() string { return l.n.layout.layout.Seed }
 
-// Epochs implements transport.Owners.
+// Epochs implements dispatch.Owners.
 func (l *living) Epochs(first uint32, most int) (epochs []uint64, numShards uint32) {
 	numShards = l.n.layout.layout.NumShards
 	for shard := first; shard < numShards && len(epochs) < most; shard++ {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -229,8 +230,8 @@ type lateTransport struct {
 	said *sync.Map // shard -> struct{}
 }
 
-// SubscribeEpoch implements transport.EpochTransport.
-func (t lateTransport) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
+// SubscribeEpoch implements dispatch.EpochTransport.
+func (t lateTransport) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r dispatch.Receiver) (transport.Subscription, error) {
 	t.said.Delete(shard) // of an epoch before
 	sub, err := t.Transport.SubscribeEpoch(ctx, shard, epoch, r)
 	time.Sleep(time.Second)

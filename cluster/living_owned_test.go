@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
@@ -25,7 +26,7 @@ func (g *ownedGauge) ShardsOwned(_ string, count int) { g.told.Store(int64(count
 // unevenTransport takes its time to subscribe, another for each shard.
 type unevenTransport struct{ *memtransport.Transport }
 
-func (t unevenTransport) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
+func (t unevenTransport) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r dispatch.Receiver) (transport.Subscription, error) {
 	time.Sleep(time.Duration(livingShards-shard) * time.Millisecond)
 	return t.Transport.SubscribeEpoch(ctx, shard, epoch, r)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
@@ -185,8 +186,8 @@ type deafTransport struct{ *memtransport.Transport }
 
 var errDeaf = errors.New("not permitted")
 
-// SubscribeEpoch implements transport.EpochTransport.
-func (deafTransport) SubscribeEpoch(context.Context, uint32, uint64, transport.Receiver) (transport.Subscription, error) {
+// SubscribeEpoch implements dispatch.EpochTransport.
+func (deafTransport) SubscribeEpoch(context.Context, uint32, uint64, dispatch.Receiver) (transport.Subscription, error) {
 	return nil, errDeaf
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -41,13 +42,13 @@ type Node struct {
 	ended   chan struct{}
 	ending  sync.Once
 	ran     atomic.Bool
-	active  atomic.Int64                       // handlers that run
-	life    atomic.Pointer[transport.Lifetime] // of the handlers, once the node runs
+	active  atomic.Int64                      // handlers that run
+	life    atomic.Pointer[dispatch.Lifetime] // of the handlers, once the node runs
 
 	layout  layoutGuard
 	info    nodeInfo
-	handler transport.Receiver
-	kinds   map[string]transport.Receiver
+	handler dispatch.Receiver
+	kinds   map[string]dispatch.Receiver
 	living  *living // nil with a fixed list of shards; set by Run
 	vitals  vitals
 }
@@ -114,7 +115,7 @@ func (n *Node) begin() error {
 
 func (n *Node) run(ctx context.Context) error {
 	log := n.opts.Log
-	life := transport.NewLifetime(log, n.opts.Transport)
+	life := dispatch.NewLifetime(log, n.opts.Transport)
 	defer func() { _ = life.End() }() // where it has not ended below
 	if n.opts.BaseContext != nil {
 		life.Inherit(n.opts.BaseContext)
@@ -156,7 +157,7 @@ func untilBroken(ctx context.Context, t ServerTransport) (_ context.Context, sto
 }
 
 // runFixed serves the shards that the options list.
-func (n *Node) runFixed(ctx context.Context, life *transport.Lifetime, log *slog.Logger) error {
+func (n *Node) runFixed(ctx context.Context, life *dispatch.Lifetime, log *slog.Logger) error {
 	defer n.layout.init(sharding.Layout{NumShards: n.opts.NumShards, Seed: n.opts.Seed}, n.opts.Shards, n.opts.Transport, log)()
 	subs, err := n.subscribe(ctx, life)
 	if err != nil {
@@ -190,7 +191,7 @@ func (n *Node) warnOfShared(subs []Subscription, log *slog.Logger) {
 	const named = 8
 	var shared []uint32
 	for i, sub := range subs {
-		if s, ok := sub.(transport.SharedSubscription); ok && s.Shared() {
+		if s, ok := sub.(dispatch.SharedSubscription); ok && s.Shared() {
 			shared = append(shared, n.opts.Shards[i])
 		}
 	}
@@ -201,8 +202,8 @@ func (n *Node) warnOfShared(subs []Subscription, log *slog.Logger) {
 }
 
 // bind finds the direct way into each handler.
-func (n *Node) bind(life *transport.Lifetime) {
-	n.kinds = make(map[string]transport.Receiver, len(n.opts.Kinds))
+func (n *Node) bind(life *dispatch.Lifetime) {
+	n.kinds = make(map[string]dispatch.Receiver, len(n.opts.Kinds))
 	for kind, h := range n.opts.Kinds {
 		n.kinds[kind] = n.receiver(life, kind, h)
 	}
@@ -211,7 +212,7 @@ func (n *Node) bind(life *transport.Lifetime) {
 	}
 }
 
-func (n *Node) receiver(life *transport.Lifetime, kind string, h ServerHandlerFunc) transport.Receiver {
+func (n *Node) receiver(life *dispatch.Lifetime, kind string, h ServerHandlerFunc) dispatch.Receiver {
 	env := handlers.Env{Kind: kind, Check: n.layout.checkKey, StopTimeout: n.opts.StopTimeout, Base: n.opts.BaseContext}
 	if n.opts.Membership != nil {
 		env.Lapsed = func(shard uint32) bool { return n.living.lapsed(shard) }
@@ -225,11 +226,11 @@ func (n *Node) receiver(life *transport.Lifetime, kind string, h ServerHandlerFu
 	return life.ReceiverFunc(h)
 }
 
-func (n *Node) subscribe(ctx context.Context, life *transport.Lifetime) ([]Subscription, error) {
+func (n *Node) subscribe(ctx context.Context, life *dispatch.Lifetime) ([]Subscription, error) {
 	ctx = lifeContext{ctx, life.Context()}
 	subs := make([]Subscription, 0, len(n.opts.Shards))
 	front := n.front()
-	receivers, direct := n.opts.Transport.(transport.ReceiverTransport)
+	receivers, direct := n.opts.Transport.(dispatch.ReceiverTransport)
 	for _, shard := range n.opts.Shards {
 		var sub Subscription
 		var err error
@@ -247,7 +248,7 @@ func (n *Node) subscribe(ctx context.Context, life *transport.Lifetime) ([]Subsc
 }
 
 // subscribeFunc subscribes a receiver at a transport that only knows handlers.
-func subscribeFunc(ctx context.Context, t ServerTransport, life *transport.Lifetime, shard uint32, r transport.Receiver) (Subscription, error) {
+func subscribeFunc(ctx context.Context, t ServerTransport, life *dispatch.Lifetime, shard uint32, r dispatch.Receiver) (Subscription, error) {
 	h, accepted, err := life.SubscribeFunc(r)
 	if err != nil {
 		return nil, err

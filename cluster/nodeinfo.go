@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"sync"
 
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/internal/dispatch"
 )
 
 // GetNodeInfoRequest is a request for node metadata. Send via
@@ -33,11 +33,11 @@ type nodeInfo struct {
 	work sync.WaitGroup
 
 	mu      sync.Mutex
-	waiting []*transport.Call
+	waiting []*dispatch.Call
 }
 
 // ask takes the call over. It does not block.
-func (i *nodeInfo) ask(c *transport.Call) {
+func (i *nodeInfo) ask(c *dispatch.Call) {
 	i.mu.Lock()
 	i.waiting = append(i.waiting, c)
 	first := len(i.waiting) == 1

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/coordinator"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/sharding"
@@ -122,10 +123,10 @@ func (o NodeOptions) withDefaults() NodeOptions {
 		o.MaxInFlight = DefaultMaxInFlight
 	}
 	if o.MaxInFlightBytes == 0 {
-		o.MaxInFlightBytes = transport.DefaultMaxInFlightBytes
+		o.MaxInFlightBytes = dispatch.DefaultMaxInFlightBytes
 	}
 	if o.MaxBytesPerKey == 0 {
-		o.MaxBytesPerKey = transport.DefaultMaxBytesPerKey
+		o.MaxBytesPerKey = dispatch.DefaultMaxBytesPerKey
 	}
 	o.StopTimeout, o.DrainTimeout = min(o.StopTimeout, forever), min(o.DrainTimeout, forever)
 	return o
@@ -198,8 +199,8 @@ func (o NodeOptions) validateLiving() error {
 	case len(o.Shards) > 0:
 		return transport.Errorf(ErrBadOption, "node %s: Shards and Membership exclude each other", o.NodeID)
 	}
-	if _, ok := o.Transport.(transport.EpochTransport); !ok {
-		return transport.Errorf(ErrBadOption, "node %s: Membership needs a transport.EpochTransport, which %T is not", o.NodeID, o.Transport)
+	if _, ok := o.Transport.(dispatch.EpochTransport); !ok {
+		return transport.Errorf(ErrBadOption, "node %s: Membership needs a memtransport, a natstransport or a transport that embeds one, and %T is none", o.NodeID, o.Transport)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/internal/coordinator"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -18,7 +19,7 @@ type ownedShard struct {
 	l       *living
 	guard   *coordinator.Guard
 	sub     Subscription
-	drainer transport.Drainer
+	drainer dispatch.Drainer
 }
 
 // Drain implements coordinator.Shard.
@@ -148,38 +149,38 @@ type (
 )
 
 var (
-	_ transport.Gate     = ownedFront{}
-	_ transport.Gate     = ownedMeasured{}
-	_ transport.Observer = ownedMeasured{}
+	_ dispatch.Gate     = ownedFront{}
+	_ dispatch.Gate     = ownedMeasured{}
+	_ dispatch.Observer = ownedMeasured{}
 )
 
-func (l *living) front(g *coordinator.Guard) transport.Receiver {
+func (l *living) front(g *coordinator.Guard) dispatch.Receiver {
 	if l.n.metrics == nil {
 		return ownedFront{front{l.n}, g}
 	}
 	return ownedMeasured{measured{front{l.n}}, g}
 }
 
-// Admit implements transport.Gate.
-func (f ownedFront) Admit(c *transport.Call, now time.Time, starts bool) *Error {
+// Admit implements dispatch.Gate.
+func (f ownedFront) Admit(c *dispatch.Call, now time.Time, starts bool) *Error {
 	return admit(f.n, f.guard, c, now, starts)
 }
 
-// Admit implements transport.Gate.
-func (f ownedMeasured) Admit(c *transport.Call, now time.Time, starts bool) *Error {
+// Admit implements dispatch.Gate.
+func (f ownedMeasured) Admit(c *dispatch.Call, now time.Time, starts bool) *Error {
 	return admit(f.n, f.guard, c, now, starts)
 }
 
-// Moving implements transport.Gate.
+// Moving implements dispatch.Gate.
 func (f ownedFront) Moving() bool { return f.guard.Moving() }
 
-// Moving implements transport.Gate.
+// Moving implements dispatch.Gate.
 func (f ownedMeasured) Moving() bool { return f.guard.Moving() }
 
 // admit decides about a call. While a shard moves, what has been accepted of
 // senders that do not wait is still served; other calls are sent to the next owner, if
 // there will be one.
-func admit(n *Node, g *coordinator.Guard, c *transport.Call, now time.Time, starts bool) *Error {
+func admit(n *Node, g *coordinator.Guard, c *dispatch.Call, now time.Time, starts bool) *Error {
 	var standing coordinator.Standing
 	switch {
 	case starts:
@@ -193,7 +194,7 @@ func admit(n *Node, g *coordinator.Guard, c *transport.Call, now time.Time, star
 	case coordinator.Serving:
 		return nil
 	case coordinator.Moving:
-		if starts && (!c.AwaitsReply() || g.Final()) || c.Needed() || g.Final() && c.StopHook() != transport.KeyTurn {
+		if starts && (!c.AwaitsReply() || g.Final()) || c.Needed() || g.Final() && c.StopHook() != dispatch.KeyTurn {
 			return nil
 		}
 		return transport.Errorf(ErrNotOwner, "node %s hands shard %d over", n.opts.NodeID, g.Shard)

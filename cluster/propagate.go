@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strings"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -23,7 +24,7 @@ const (
 // trace state from another. What does not fit beside them stays behind: the trace
 // may end here, the call does not.
 func (c *Client) handOn(ctx context.Context, env *Envelope) {
-	from := transport.HeadersOf(ctx)
+	from := dispatch.HeadersOf(ctx)
 	if len(from) == 0 {
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -87,7 +88,7 @@ func (c *Client) callUnder(ctx context.Context, env *Envelope, by *mapping, t ta
 // hasten has a notification acknowledged that is sent as its sender's shard ends: the
 // shard that it is for might end first.
 func hasten(ctx context.Context, env *Envelope) {
-	if env.Delivery == transport.AwaitNothing && transport.AtAnEnd(ctx) {
+	if env.Delivery == transport.AwaitNothing && dispatch.AtAnEnd(ctx) {
 		env.Delivery = transport.AwaitAccept
 	}
 }
@@ -146,7 +147,7 @@ func (c *Client) patience(err error, first bool) time.Duration {
 // or hook that it waits for itself: it would do so until that gives up.
 func waitedFor(ctx context.Context, shard uint32, err error) bool {
 	err = outer(err)
-	return (errors.Is(err, ErrNotOwner) || errors.Is(err, ErrDraining) || errors.Is(err, ErrHandedBack)) && transport.WaitedFor(ctx, shard)
+	return (errors.Is(err, ErrNotOwner) || errors.Is(err, ErrDraining) || errors.Is(err, ErrHandedBack)) && dispatch.WaitedFor(ctx, shard)
 }
 
 // outer is err without what is behind it: that an activation has failed for want
@@ -175,7 +176,7 @@ func (c *Client) again(ctx context.Context, by *mapping, env Envelope, err error
 		end = d
 	}
 	env.Retry = transport.OutcomeOf(err) == NotStarted
-	w := transport.BeginWait(ctx) // also from one try to the next
+	w := dispatch.BeginWait(ctx) // also from one try to the next
 	w.For(ctx, env.Shard)
 	defer w.EndWait(ctx)
 	timer := time.NewTimer(0)

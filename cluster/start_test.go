@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
-	"github.com/clstr-go/clstr/transport"
 )
 
 func open(c <-chan struct{}) bool {
@@ -141,7 +141,7 @@ var errBroken = errors.New("the connection was closed")
 type brokenTransport struct{ broken chan struct{} }
 
 func (b *brokenTransport) SubscribeShard(ctx context.Context, _ uint32, _ cluster.ServerHandlerFunc) (cluster.Subscription, error) {
-	transport.LifetimeFrom(ctx).Report(errBroken)
+	dispatch.LifetimeFrom(ctx).Report(errBroken)
 	close(b.broken)
 	<-ctx.Done()
 	return nil, ctx.Err()

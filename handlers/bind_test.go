@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -14,8 +15,8 @@ func TestPlainFuncsCostNoActorSystem(t *testing.T) {
 	echo := func(_ context.Context, env transport.Envelope) ([]byte, error) { return env.Data, nil }
 	cost := func(h transport.HandlerFunc) float64 {
 		return testing.AllocsPerRun(3, func() {
-			d := transport.NewDispatcher(transport.Limits{}, quiet)
-			life := transport.NewLifetime(quiet, d)
+			d := dispatch.NewDispatcher(transport.Limits{}, quiet)
+			life := dispatch.NewLifetime(quiet, d)
 			handlers.Bind(h, life, handlers.Env{})
 			life.End()
 			_ = d.Close()

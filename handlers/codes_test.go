@@ -13,6 +13,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -188,8 +189,8 @@ func TestFullMailbox(t *testing.T) {
 // TestEndedNode refuses what it has not started.
 func TestEndedNode(t *testing.T) {
 	for _, h := range []transport.HandlerFunc{handlers.NewActorHandler(vaults.New), wrapped(handlers.NewActorHandler(vaults.New))} {
-		d := transport.NewDispatcher(transport.Limits{}, quiet)
-		life := transport.NewLifetime(quiet, d)
+		d := dispatch.NewDispatcher(transport.Limits{}, quiet)
+		life := dispatch.NewLifetime(quiet, d)
 		r, ok := handlers.Bind(h, life, handlers.Env{})
 		if !ok {
 			r = life.ReceiverFunc(h)

@@ -7,11 +7,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 )
 
 // delivery is a call as actors know it: without its envelope.
-type delivery struct{ *transport.Call }
+type delivery struct{ *dispatch.Call }
 
 var _ actor.Call = delivery{}
 
@@ -27,7 +28,7 @@ func (d delivery) Fail(err error) {
 }
 
 // refuse answers a call that its key's actor has not got.
-func refuse(c *transport.Call, key string, err error) {
+func refuse(c *dispatch.Call, key string, err error) {
 	ours, ok := err.(*transport.Error) // what [Env].Check has said
 	if !ok {
 		ours = coded(key, err)

@@ -10,7 +10,7 @@
 //
 // A handler is a bare func and has no Close, and one func may serve several
 // nodes. So what it hosts hangs on the lifetime that each node puts into the
-// context (transport.Lifetime), and ends with the node. A func that serves two
+// context (dispatch.Lifetime), and ends with the node. A func that serves two
 // kinds of one node hosts each apart. Called without a node, as in a unit test,
 // it hosts for as long as the process runs: what wraps a handler must pass on
 // the context that it was given, or one derived from it.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -56,7 +57,7 @@ func TestAHostThatDoesNotStopInTime(t *testing.T) {
 			}),
 		)
 		tr := memtransport.New(memtransport.Options{})
-		life := transport.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), tr)
+		life := dispatch.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), tr)
 		h := handlers.NewActorHandlerWithOpts(def.New, handlers.Options{HookTimeout: -1})
 		r, ok := handlers.Bind(h, life, handlers.Env{Kind: "stuck", StopTimeout: 3 * time.Second})
 		if !ok {

@@ -10,7 +10,7 @@ import (
 	"sync"
 
 	"github.com/clstr-go/clstr/actor"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/internal/dispatch"
 )
 
 // endings is what a hosting knows of its end, and of its shards'. It is guarded by the
@@ -104,7 +104,7 @@ func (s *hosting) HoldShard(shard uint32) (release func()) {
 // Final says that the node's shards end together and nobody serves them afterwards.
 // What a stop hook of one asks of another is served until the last has ended. Without
 // shards it says that the node has joined anew, and that no shard is final.
-func Final(life *transport.Lifetime, shards []uint32) {
+func Final(life *dispatch.Lifetime, shards []uint32) {
 	s := hostingOf(life)
 	if s == nil {
 		return
@@ -124,7 +124,7 @@ func Final(life *transport.Lifetime, shards []uint32) {
 }
 
 // NotServed says that a shard of those that [Final] was told of never was served.
-func NotServed(life *transport.Lifetime, shard uint32) {
+func NotServed(life *dispatch.Lifetime, shard uint32) {
 	s := hostingOf(life)
 	if s == nil {
 		return
@@ -140,7 +140,7 @@ func NotServed(life *transport.Lifetime, shard uint32) {
 // End stops what the handlers of this package host on a lifetime, as its end does. What
 // stop hooks ask of other keys of the node is served meanwhile, as long as the node's
 // subscriptions let it in.
-func End(life *transport.Lifetime) {
+func End(life *dispatch.Lifetime) {
 	if s := hostingOf(life); s != nil {
 		s.end()
 	}

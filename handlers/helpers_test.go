@@ -11,6 +11,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -33,14 +34,14 @@ func (c caller) ask(key, msgType string) (string, error) {
 // node does with a handler what a node of a cluster does.
 type node struct {
 	tr   *memtransport.Transport
-	life *transport.Lifetime
+	life *dispatch.Lifetime
 	subs []transport.Subscription
 	once sync.Once
 }
 
 func newNode(t testing.TB, limits memtransport.Options) *node {
 	tr := memtransport.New(limits).WithLog(quiet)
-	n := &node{tr: tr, life: transport.NewLifetime(quiet, tr)}
+	n := &node{tr: tr, life: dispatch.NewLifetime(quiet, tr)}
 	t.Cleanup(func() {
 		n.end()
 		if err := tr.Close(); err != nil {

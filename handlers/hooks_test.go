@@ -13,6 +13,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
@@ -156,7 +157,7 @@ func TestFewLinesForFailedNotifications(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		tr := memtransport.New(memtransport.Options{})
-		life := transport.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), tr)
+		life := dispatch.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), tr)
 		def := actor.Define("visits", func(string) *visits { return &visits{} },
 			actor.OnNotify(func(*visits, *actor.Context, visit) error { return errors.New("no room") }),
 		)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/actor"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/internal/dispatch"
 )
 
 // defaultStopTimeout bounds the wait for stop hooks when a node ends.
@@ -38,7 +38,7 @@ type Env struct {
 // system, and a host for each handler and kind, because equal keys of two kinds
 // are two actors.
 type hosting struct {
-	life *transport.Lifetime
+	life *dispatch.Lifetime
 
 	mu     sync.Mutex
 	envs   map[string]Env // by kind: those that the node serves
@@ -56,7 +56,7 @@ type (
 )
 
 // hostingOf returns nil for a lifetime that has ended.
-func hostingOf(life *transport.Lifetime) *hosting {
+func hostingOf(life *dispatch.Lifetime) *hosting {
 	s, _ := life.Once(hostingKey{}, func() (any, func()) {
 		s := &hosting{life: life, envs: map[string]Env{}, hosts: map[hostKey]*hosted{}}
 		s.moving = map[uint32]*actor.EndGroup{}
@@ -122,7 +122,7 @@ type hosted struct {
 	k    *keyed
 	host *actor.Host
 	env  Env
-	life *transport.Lifetime
+	life *dispatch.Lifetime
 }
 
-var _ transport.Receiver = (*hosted)(nil)
+var _ dispatch.Receiver = (*hosted)(nil)

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -17,14 +18,14 @@ type keyed struct {
 	opts    actor.HostOptions
 
 	once  sync.Once
-	alone *transport.Lifetime // for calls without a lifetime
+	alone *dispatch.Lifetime // for calls without a lifetime
 }
 
 // Bind tells a handler, and what it may wrap, of the node that serves it with
 // the given lifetime. For a handler of this package it returns the direct way
 // in: a receiver whose Accept queues a call for its key and returns. It returns
 // false for any other func.
-func Bind(h transport.HandlerFunc, life *transport.Lifetime, env Env) (transport.Receiver, bool) {
+func Bind(h transport.HandlerFunc, life *dispatch.Lifetime, env Env) (dispatch.Receiver, bool) {
 	s := hostingOf(life)
 	if h == nil || s == nil {
 		return nil, false
@@ -60,9 +61,9 @@ func (k *keyed) serve(ctx context.Context, env transport.Envelope) ([]byte, erro
 		*who = k
 		return nil, nil
 	}
-	life := transport.LifetimeFrom(ctx)
+	life := dispatch.LifetimeFrom(ctx)
 	if life == nil {
-		k.once.Do(func() { k.alone = transport.NewLifetime(nil, nil) })
+		k.once.Do(func() { k.alone = dispatch.NewLifetime(nil, nil) })
 		life = k.alone
 	}
 	var h *hosted
@@ -78,13 +79,13 @@ func (k *keyed) serve(ctx context.Context, env transport.Envelope) ([]byte, erro
 // ended is a handler whose node has ended.
 type ended struct{}
 
-// Accept implements [transport.Receiver].
-func (ended) Accept(c *transport.Call) {
+// Accept implements [dispatch.Receiver].
+func (ended) Accept(c *dispatch.Call) {
 	c.Refuse(transport.Errorf(transport.ErrDraining, "the node of the handler has ended"))
 }
 
-// Accept implements [transport.Receiver].
-func (h *hosted) Accept(c *transport.Call) {
+// Accept implements [dispatch.Receiver].
+func (h *hosted) Accept(c *dispatch.Call) {
 	env := c.Envelope()
 	key, ok := h.k.key(c)
 	if !ok {
@@ -109,7 +110,7 @@ func (h *hosted) Accept(c *transport.Call) {
 }
 
 // key finds the key in an envelope, or answers the call.
-func (k *keyed) key(c *transport.Call) (key string, ok bool) {
+func (k *keyed) key(c *dispatch.Call) (key string, ok bool) {
 	env := c.Envelope()
 	if k.extract != nil {
 		key, ok = k.extracted(c)
@@ -126,7 +127,7 @@ func (k *keyed) key(c *transport.Call) (key string, ok bool) {
 
 // keyOf returns the envelope's key, or that which a func before this handler has put
 // into its header.
-func keyOf(c *transport.Call) (key string, ok bool) {
+func keyOf(c *dispatch.Call) (key string, ok bool) {
 	if env := c.Envelope(); env.Key != "" {
 		return env.Key, true
 	}
@@ -137,7 +138,7 @@ func keyOf(c *transport.Call) (key string, ok bool) {
 // extracted asks a scoped handler's Extract, which is the user's: its error is
 // the application's. It runs on a goroutine of its own, although nothing goes on
 // meanwhile, because it may end that: here is a transport's reader, or a caller.
-func (k *keyed) extracted(c *transport.Call) (key string, ok bool) {
+func (k *keyed) extracted(c *dispatch.Call) (key string, ok bool) {
 	over := make(chan struct{})
 	go func() { // ends with Extract, which is waited for below
 		defer close(over)
@@ -147,7 +148,7 @@ func (k *keyed) extracted(c *transport.Call) (key string, ok bool) {
 	return key, ok
 }
 
-func (k *keyed) askExtract(c *transport.Call) (key string, ok bool) {
+func (k *keyed) askExtract(c *dispatch.Call) (key string, ok bool) {
 	returned := false
 	defer func() {
 		if !returned {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -96,7 +97,7 @@ func TestMiddlewareRefusesNotifications(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		tr := memtransport.New(memtransport.Options{})
-		life := transport.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), tr)
+		life := dispatch.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), tr)
 		var codes []string
 		life.ObserveFailed(func(err *transport.Error) { codes = append(codes, err.Code) })
 		h := wrapped(handlers.NewActorHandlerWithOpts(vaults.New, handlers.Options{MailboxSize: 1}))

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -34,8 +35,8 @@ func TestAPanicsLineNamesItsKey(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
 			tr := memtransport.New(memtransport.Options{}).WithLog(slog.New(slog.DiscardHandler))
-			life := transport.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), tr)
-			var r transport.Receiver
+			life := dispatch.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), tr)
+			var r dispatch.Receiver
 			if host, ok := handlers.Bind(h, life, handlers.Env{Kind: "account"}); ok {
 				r = host
 			} else {

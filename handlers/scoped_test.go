@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -75,8 +76,8 @@ func notify(call caller, env transport.Envelope) error {
 // replier passes the answer on.
 type replier chan *transport.Error
 
-// Reply implements [transport.Replier].
-func (r replier) Reply(_ *transport.Call, _ []byte, err *transport.Error) { r <- err }
+// Reply implements [dispatch.Replier].
+func (r replier) Reply(_ *dispatch.Call, _ []byte, err *transport.Error) { r <- err }
 
 // TestExtractEndsItsGoroutine: the call is answered all the same.
 func TestExtractEndsItsGoroutine(t *testing.T) {
@@ -84,8 +85,8 @@ func TestExtractEndsItsGoroutine(t *testing.T) {
 		Extract: func(transport.Envelope) (string, error) { runtime.Goexit(); return "", nil },
 		Create:  new(tally).create,
 	})
-	d := transport.NewDispatcher(transport.Limits{}, quiet)
-	life := transport.NewLifetime(quiet, d)
+	d := dispatch.NewDispatcher(transport.Limits{}, quiet)
+	life := dispatch.NewLifetime(quiet, d)
 	r, ok := handlers.Bind(h, life, handlers.Env{})
 	if !ok {
 		t.Fatal("a scoped handler was not bound")
@@ -95,7 +96,7 @@ func TestExtractEndsItsGoroutine(t *testing.T) {
 		t.Fatal(err)
 	}
 	answer := make(replier, 1)
-	go sub.Dispatch(transport.NewCall(transport.Envelope{Type: "Get"}, answer, 0)) // ends in Extract
+	go sub.Dispatch(dispatch.NewCall(transport.Envelope{Type: "Get"}, answer, 0)) // ends in Extract
 	failed(t, "the call", <-answer, transport.ErrPanicked, transport.MaybeRan)
 	if err := sub.Unsubscribe(); err != nil {
 		t.Error(err)

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -174,27 +175,27 @@ func (c *Cluster) LivesOf(key string) []Life {
 	return slices.DeleteFunc(c.Lives(), func(l Life) bool { return l.Key != key })
 }
 
-// SubscribeEpoch implements transport.EpochTransport.
-func (n *nodeSide) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
+// SubscribeEpoch implements dispatch.EpochTransport.
+func (n *nodeSide) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r dispatch.Receiver) (transport.Subscription, error) {
 	n.leaveID(ctx)
 	return n.endpoint.SubscribeEpoch(ctx, shard, epoch, pausable{r, n.still})
 }
 
-// ServeOwners implements transport.OwnersTransport, where the network needs it.
-func (n *nodeSide) ServeOwners(ctx context.Context, o transport.Owners) (transport.Subscription, error) {
-	if t, ok := n.endpoint.(transport.OwnersTransport); ok {
+// ServeOwners implements dispatch.OwnersTransport, where the network needs it.
+func (n *nodeSide) ServeOwners(ctx context.Context, o dispatch.Owners) (transport.Subscription, error) {
+	if t, ok := n.endpoint.(dispatch.OwnersTransport); ok {
 		return t.ServeOwners(ctx, o)
 	}
 	return noSubscription{}, nil
 }
 
-// Served implements transport.OwnersTransport: the records of a test's cluster are not
+// Served implements dispatch.OwnersTransport: the records of a test's cluster are not
 // lost, and the question would take each first node a second.
 func (n *nodeSide) Served(context.Context) []uint64 { return nil }
 
-// Linger implements transport.OwnersTransport.
+// Linger implements dispatch.OwnersTransport.
 func (n *nodeSide) Linger() time.Duration {
-	if t, ok := n.endpoint.(transport.OwnersTransport); ok {
+	if t, ok := n.endpoint.(dispatch.OwnersTransport); ok {
 		return t.Linger()
 	}
 	return 0

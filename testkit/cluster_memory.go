@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/transport"
@@ -48,7 +49,7 @@ func (n *memNetwork) members() (membership.Store, func(), error) { return n.stor
 func (n *memNetwork) close() {}
 
 func (n *memNetwork) join(string) (endpoint, error) {
-	d := transport.NewDispatcher(n.limits, n.log)
+	d := dispatch.NewDispatcher(n.limits, n.log)
 	d.SetAsk(n.askTurns)
 	return &memNode{net: n, d: d, gone: make(chan struct{})}, nil
 }
@@ -68,7 +69,7 @@ func (n *memNetwork) Request(ctx context.Context, env transport.Envelope) ([]byt
 		return nil, err
 	}
 	env.Bound(ctx)
-	if err := wire.CheckRequest(ctx, &env, wire.DefaultMaxMessage); err != nil { // as over NATS
+	if err := wire.CheckRequest(ctx, &env, dispatch.Waiting(ctx), wire.DefaultMaxMessage); err != nil { // as over NATS
 		return nil, err
 	}
 	reply, err := s.Do(ctx, env)
@@ -125,12 +126,12 @@ func isClosed(c <-chan struct{}) bool {
 // memNode is one node's transport.
 type memNode struct {
 	net  *memNetwork
-	d    *transport.Dispatcher
+	d    *dispatch.Dispatcher
 	gone chan struct{} // closed by cut
 }
 
 type memSub struct {
-	*transport.Sub
+	*dispatch.Sub
 	node  *memNode
 	shard uint32
 	epoch uint64
@@ -141,27 +142,27 @@ func (n *memNode) SubscribeShard(ctx context.Context, shard uint32, h transport.
 	return n.Subscribe(ctx, shard, n.d.ReceiverFunc(h))
 }
 
-// ServeOwners implements transport.OwnersTransport. Nobody has to ask who owns a shard.
-func (n *memNode) ServeOwners(_ context.Context, o transport.Owners) (transport.Subscription, error) {
+// ServeOwners implements dispatch.OwnersTransport. Nobody has to ask who owns a shard.
+func (n *memNode) ServeOwners(_ context.Context, o dispatch.Owners) (transport.Subscription, error) {
 	n.net.mu.Lock()
 	defer n.net.mu.Unlock()
 	_, n.net.count = o.Epochs(0, 0)
 	return noSubscription{}, nil
 }
 
-// Served implements transport.OwnersTransport: all nodes are in this process.
+// Served implements dispatch.OwnersTransport: all nodes are in this process.
 func (n *memNode) Served(context.Context) []uint64 { return nil }
 
-// Linger implements transport.OwnersTransport.
+// Linger implements dispatch.OwnersTransport.
 func (n *memNode) Linger() time.Duration { return 0 }
 
-// Subscribe implements transport.ReceiverTransport.
-func (n *memNode) Subscribe(ctx context.Context, shard uint32, r transport.Receiver) (transport.Subscription, error) {
+// Subscribe implements dispatch.ReceiverTransport.
+func (n *memNode) Subscribe(ctx context.Context, shard uint32, r dispatch.Receiver) (transport.Subscription, error) {
 	return n.SubscribeEpoch(ctx, shard, 0, r)
 }
 
-// SubscribeEpoch implements transport.EpochTransport.
-func (n *memNode) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
+// SubscribeEpoch implements dispatch.EpochTransport.
+func (n *memNode) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r dispatch.Receiver) (transport.Subscription, error) {
 	sub, err := n.d.Subscribe(ctx, r)
 	if err != nil {
 		return nil, err
@@ -217,8 +218,8 @@ func (n *memNode) cut() {
 	}
 }
 
-// Dispatcher implements transport.Dispatched.
-func (n *memNode) Dispatcher() *transport.Dispatcher { return n.d }
+// Dispatcher implements dispatch.Dispatched.
+func (n *memNode) Dispatcher() *dispatch.Dispatcher { return n.d }
 
 // Close implements transport.ServerTransport.
 func (n *memNode) Close() error { return n.d.Close() }

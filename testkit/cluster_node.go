@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
@@ -30,8 +31,8 @@ type network interface {
 
 // endpoint is a node's own transport.
 type endpoint interface {
-	transport.EpochTransport
-	transport.Dispatched
+	dispatch.EpochTransport
+	dispatch.Dispatched
 	// cut takes the node off the network without a word. When it returns, new
 	// requests find nobody.
 	cut()
@@ -255,21 +256,21 @@ type nodeSide struct {
 
 type nodeIDKey struct{}
 
-// Subscribe implements transport.ReceiverTransport.
-func (n *nodeSide) Subscribe(ctx context.Context, shard uint32, r transport.Receiver) (transport.Subscription, error) {
+// Subscribe implements dispatch.ReceiverTransport.
+func (n *nodeSide) Subscribe(ctx context.Context, shard uint32, r dispatch.Receiver) (transport.Subscription, error) {
 	n.leaveID(ctx)
 	return n.endpoint.Subscribe(ctx, shard, r)
 }
 
 func (n *nodeSide) leaveID(ctx context.Context) {
-	if life := transport.LifetimeFrom(ctx); life != nil {
+	if life := dispatch.LifetimeFrom(ctx); life != nil {
 		life.Once(nodeIDKey{}, func() (any, func()) { return n.id, func() {} })
 	}
 }
 
 // nodeIDFrom returns the ID of the testkit node whose handler was given ctx.
 func nodeIDFrom(ctx context.Context) string {
-	life := transport.LifetimeFrom(ctx)
+	life := dispatch.LifetimeFrom(ctx)
 	if life == nil {
 		return ""
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -203,7 +204,7 @@ func (f *Faults) request(ctx context.Context, tr transport.ClientTransport, env 
 
 // hold keeps a call back. It has not been sent if its time is up by then.
 func hold(ctx context.Context, env *transport.Envelope, pause time.Duration, closed <-chan struct{}) error {
-	defer transport.BeginWait(ctx).EndWait(ctx)
+	defer dispatch.BeginWait(ctx).EndWait(ctx)
 	ttl := env.TTL()
 	expires := env.TTLMs > 0 && ttl <= pause
 	if expires {

@@ -7,16 +7,17 @@ import (
 	"sync"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 )
 
 var (
 	_ transport.Transport           = (*faultyTransport)(nil)
 	_ transport.ConnectionTransport = (*faultyTransport)(nil)
-	_ transport.ReceiverTransport   = (*faultyDirect)(nil)
-	_ transport.Dispatched          = (*faultyDirect)(nil)
-	_ transport.EpochTransport      = (*faultyEpochs)(nil)
-	_ transport.OwnersTransport     = (*faultyEpochs)(nil)
+	_ dispatch.ReceiverTransport    = (*faultyDirect)(nil)
+	_ dispatch.Dispatched           = (*faultyDirect)(nil)
+	_ dispatch.EpochTransport       = (*faultyEpochs)(nil)
+	_ dispatch.OwnersTransport      = (*faultyEpochs)(nil)
 )
 
 // Client puts the faults before a client's transport; it fits
@@ -34,7 +35,7 @@ func (f *Faults) Transport(tr transport.Transport) transport.Transport {
 		return t
 	}
 	d := &faultyDirect{t, direct}
-	if epochs, ok := tr.(transport.EpochTransport); ok {
+	if epochs, ok := tr.(dispatch.EpochTransport); ok {
 		return &faultyEpochs{d, epochs}
 	}
 	return d
@@ -102,8 +103,8 @@ func (t *faultyTransport) reachable(shard uint32) error {
 // directTransport is what our own transports are: they hand calls to a node
 // without a func between, on goroutines that they share with it.
 type directTransport interface {
-	transport.ReceiverTransport
-	transport.Dispatched
+	dispatch.ReceiverTransport
+	dispatch.Dispatched
 }
 
 // faultyDirect stands before one of those, so that the node behind it works as
@@ -121,8 +122,8 @@ func (t *faultyDirect) SubscribeShard(ctx context.Context, shard uint32, h trans
 	return t.faultyTransport.SubscribeShard(ctx, shard, h)
 }
 
-// Subscribe implements transport.ReceiverTransport.
-func (t *faultyDirect) Subscribe(ctx context.Context, shard uint32, r transport.Receiver) (transport.Subscription, error) {
+// Subscribe implements dispatch.ReceiverTransport.
+func (t *faultyDirect) Subscribe(ctx context.Context, shard uint32, r dispatch.Receiver) (transport.Subscription, error) {
 	if err := t.reachable(shard); err != nil {
 		return nil, err
 	}
@@ -132,37 +133,37 @@ func (t *faultyDirect) Subscribe(ctx context.Context, shard uint32, r transport.
 // faultyEpochs stands before a transport whose shards may change owners.
 type faultyEpochs struct {
 	*faultyDirect
-	epochs transport.EpochTransport
+	epochs dispatch.EpochTransport
 }
 
-// SubscribeEpoch implements transport.EpochTransport.
-func (t *faultyEpochs) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
+// SubscribeEpoch implements dispatch.EpochTransport.
+func (t *faultyEpochs) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r dispatch.Receiver) (transport.Subscription, error) {
 	if err := t.reachable(shard); err != nil {
 		return nil, err
 	}
 	return t.epochs.SubscribeEpoch(ctx, shard, epoch, r)
 }
 
-// ServeOwners implements transport.OwnersTransport, where what is behind needs it.
+// ServeOwners implements dispatch.OwnersTransport, where what is behind needs it.
 // The faults leave questions alone: who asks learns of owners, not of entities.
-func (t *faultyEpochs) ServeOwners(ctx context.Context, o transport.Owners) (transport.Subscription, error) {
-	if owners, ok := t.epochs.(transport.OwnersTransport); ok {
+func (t *faultyEpochs) ServeOwners(ctx context.Context, o dispatch.Owners) (transport.Subscription, error) {
+	if owners, ok := t.epochs.(dispatch.OwnersTransport); ok {
 		return owners.ServeOwners(ctx, o)
 	}
 	return noSubscription{}, nil
 }
 
-// Served implements transport.OwnersTransport.
+// Served implements dispatch.OwnersTransport.
 func (t *faultyEpochs) Served(ctx context.Context) []uint64 {
-	if owners, ok := t.epochs.(transport.OwnersTransport); ok {
+	if owners, ok := t.epochs.(dispatch.OwnersTransport); ok {
 		return owners.Served(ctx)
 	}
 	return nil
 }
 
-// Linger implements transport.OwnersTransport.
+// Linger implements dispatch.OwnersTransport.
 func (t *faultyEpochs) Linger() time.Duration {
-	if owners, ok := t.epochs.(transport.OwnersTransport); ok {
+	if owners, ok := t.epochs.(dispatch.OwnersTransport); ok {
 		return owners.Linger()
 	}
 	return 0

@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -16,7 +17,7 @@ func lost(ctx context.Context, env *transport.Envelope, closed <-chan struct{}) 
 	if env.Delivery == transport.AwaitNothing {
 		return nil // as far as its sender knows, it is on its way
 	}
-	defer transport.BeginWait(ctx).EndWait(ctx)
+	defer dispatch.BeginWait(ctx).EndWait(ctx)
 	var expired <-chan time.Time
 	if env.TTLMs > 0 {
 		timer := time.NewTimer(env.TTL())

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -84,7 +85,7 @@ func TestFaultsOnATransportOfBothEnds(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if _, ok := tr.(transport.ReceiverTransport); !ok {
+	if _, ok := tr.(dispatch.ReceiverTransport); !ok {
 		t.Error("a node cannot hand calls to its hosts directly")
 	}
 	f.Partition()

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -68,42 +69,42 @@ func (s *stillness) wait(ctx context.Context) error {
 
 // pausable is a node's receiver that takes nothing while the node stands still.
 type pausable struct {
-	inner transport.Receiver
+	inner dispatch.Receiver
 	still *stillness
 }
 
-// Accept implements transport.Receiver.
-func (p pausable) Accept(c *transport.Call) { p.still.when(func() { p.inner.Accept(c) }) }
+// Accept implements dispatch.Receiver.
+func (p pausable) Accept(c *dispatch.Call) { p.still.when(func() { p.inner.Accept(c) }) }
 
-// Admit implements transport.Gate for a receiver that does.
-func (p pausable) Admit(c *transport.Call, now time.Time, starts bool) *transport.Error {
-	if g, ok := p.inner.(transport.Gate); ok {
+// Admit implements dispatch.Gate for a receiver that does.
+func (p pausable) Admit(c *dispatch.Call, now time.Time, starts bool) *transport.Error {
+	if g, ok := p.inner.(dispatch.Gate); ok {
 		return g.Admit(c, now, starts)
 	}
 	return nil
 }
 
-// Moving implements transport.Gate for a receiver that does.
+// Moving implements dispatch.Gate for a receiver that does.
 func (p pausable) Moving() bool {
-	g, ok := p.inner.(transport.Gate)
+	g, ok := p.inner.(dispatch.Gate)
 	return ok && g.Moving()
 }
 
 var (
-	_ transport.Gate     = pausable{}
-	_ transport.Observer = pausable{}
+	_ dispatch.Gate     = pausable{}
+	_ dispatch.Observer = pausable{}
 )
 
-// CallStarted and CallFinished implement transport.Observer for a receiver that
+// CallStarted and CallFinished implement dispatch.Observer for a receiver that
 // does.
-func (p pausable) CallStarted(c *transport.Call) {
-	if o, ok := p.inner.(transport.Observer); ok {
+func (p pausable) CallStarted(c *dispatch.Call) {
+	if o, ok := p.inner.(dispatch.Observer); ok {
 		o.CallStarted(c)
 	}
 }
 
-func (p pausable) CallFinished(c *transport.Call, started bool, err *transport.Error) {
-	if o, ok := p.inner.(transport.Observer); ok {
+func (p pausable) CallFinished(c *dispatch.Call, started bool, err *transport.Error) {
+	if o, ok := p.inner.(dispatch.Observer); ok {
 		o.CallFinished(c, started, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -58,7 +59,7 @@ func (s stub) Request(ctx context.Context, env transport.Envelope) ([]byte, erro
 		defer cancel()
 	}
 	env.Data, env.Headers = bytes.Clone(env.Data), maps.Clone(env.Headers)
-	wait := transport.BeginWait(ctx)
+	wait := dispatch.BeginWait(ctx)
 	reply, err := s(bare{inTime}, env)
 	wait.EndWait(ctx)
 	switch {

@@ -34,8 +34,6 @@ const (
 	MaxErrorBytes = outcome.MaxErrorBytes
 )
 
-const codeApplication = "application"
-
 // The sentinels, each described in package outcome.
 var (
 	ErrTransportClosed            = outcome.ErrTransportClosed

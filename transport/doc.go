@@ -6,13 +6,13 @@
 //		// safe to try again
 //	}
 //
-// Backends (memtransport, natstransport) carry envelopes and replies; all
-// policy is here, in the [Dispatcher]: expiry, limits, handler timeout, panics,
-// draining, order. Package transporttest holds the suite that every backend
-// passes, and package wire the bytes.
+// Backends (memtransport, natstransport) carry envelopes and replies. The node's side
+// of both is internal/dispatch: expiry, limits, handler timeout, panics, draining, order.
+// Package transporttest holds the suite that every backend passes, and package wire the
+// bytes. A transport of your own implements [ServerTransport] with funcs.
 //
 // Order: what one sender sends to one shard, one message after the other,
-// reaches the [Receiver] in that order. Blocking: Request blocks until the
+// reaches its handler in that order. Blocking: Request blocks until the
 // outcome is known or ctx ends; nothing else blocks but closing and
 // unsubscribing, which wait for handlers that have started.
 //

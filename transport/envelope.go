@@ -4,7 +4,6 @@ package transport
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"math"
 	"strings"
@@ -200,8 +199,9 @@ func (e Envelope) TTL() time.Duration {
 	return time.Duration(left) * time.Millisecond
 }
 
-// endOfLife is the moment of the TTL's end.
-func (e *Envelope) endOfLife() int64 {
+// EndOfLife is the moment of the TTL's end, for transports: nanoseconds by the monotonic
+// clock of this process.
+func (e *Envelope) EndOfLife() int64 {
 	if e.stamped() {
 		return e.born + int64(time.Duration(min(e.TTLMs, expiry.Forever.Milliseconds()))*time.Millisecond)
 	}
@@ -264,21 +264,4 @@ func (e *Envelope) validateHeaders() error {
 
 func reserved(name string) bool {
 	return len(name) >= len(reservedPrefix) && strings.EqualFold(name[:len(reservedPrefix)], reservedPrefix)
-}
-
-// where names the target of an envelope in an error.
-func (e *Envelope) where() string {
-	if e.Key == "" {
-		return fmt.Sprintf("shard %d", e.Shard)
-	}
-	return fmt.Sprintf("key %s (shard %d)", quoteKey(e.Key), e.Shard)
-}
-
-// quoteKey keeps a long or binary key readable in an error.
-func quoteKey(key string) string {
-	const most = 64
-	if len(key) <= most {
-		return fmt.Sprintf("%q", key)
-	}
-	return fmt.Sprintf("%q... (%d bytes)", key[:most], len(key))
 }

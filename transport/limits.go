@@ -2,11 +2,7 @@
 
 package transport
 
-import (
-	"time"
-
-	"github.com/clstr-go/clstr/internal/expiry"
-)
+import "time"
 
 // Defaults of [Limits], and of a call whose context has no deadline.
 const (
@@ -33,20 +29,6 @@ type Limits struct {
 	// context ends and the caller gets [ErrHandlerTimeout]. 0 = default (30 s),
 	// -1 = none.
 	HandlerTimeout time.Duration
-}
-
-func (l Limits) withDefaults() Limits {
-	if l.MaxConcurrentHandlers == 0 {
-		l.MaxConcurrentHandlers = DefaultMaxConcurrentHandlers
-	}
-	if l.MaxPending == 0 {
-		l.MaxPending = DefaultMaxPending
-	}
-	if l.HandlerTimeout == 0 {
-		l.HandlerTimeout = DefaultHandlerTimeout
-	}
-	l.HandlerTimeout = min(l.HandlerTimeout, expiry.Forever)
-	return l
 }
 
 // Validate refuses a limit below -1.

@@ -59,6 +59,15 @@ type ConnectionTransport interface {
 	Broken() <-chan struct{}
 }
 
+// LayoutTransport is implemented by transports whose clients can learn from the nodes
+// of a live cluster how keys map to shards.
+type LayoutTransport interface {
+	// Layout asks any node how keys map to shards: the seed, and the number of
+	// shards. It returns when one has answered, or after a second at most, with
+	// [ErrTransportNoShardSubscriber], NotSent.
+	Layout(ctx context.Context) (numShards uint32, seed string, err error)
+}
+
 // Subscription represents an active shard subscription.
 type Subscription interface {
 	// Unsubscribe stops receiving messages for the shard: new ones are refused,

@@ -25,10 +25,10 @@ var largeTypes = map[string]string{
 	"internal/coordinator.Coordinator": "to be cut into parts",
 	"internal/coordinator.life":        "to be cut into parts",
 	"membership.Core":                  "to be cut into parts",
-	"transport.Call":                   "to be cut into parts",
-	"transport.Dispatcher":             "to be cut into parts",
-	"transport.Lifetime":               "to be cut into parts",
-	"transport.Sub":                    "to be cut into parts",
+	"internal/dispatch.Call":           "to be cut into parts",
+	"internal/dispatch.Dispatcher":     "to be cut into parts",
+	"internal/dispatch.Lifetime":       "to be cut into parts",
+	"internal/dispatch.Sub":            "to be cut into parts",
 }
 
 func TestTypesAreSmall(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/shardtable"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/wire"
@@ -19,9 +20,9 @@ import (
 
 var (
 	_ transport.Transport       = (*Transport)(nil)
-	_ transport.EpochTransport  = (*Transport)(nil)
-	_ transport.Dispatched      = (*Transport)(nil)
-	_ transport.OwnersTransport = (*Transport)(nil)
+	_ dispatch.EpochTransport   = (*Transport)(nil)
+	_ dispatch.Dispatched       = (*Transport)(nil)
+	_ dispatch.OwnersTransport  = (*Transport)(nil)
 	_ transport.LayoutTransport = (*Transport)(nil)
 )
 
@@ -50,7 +51,7 @@ type Options struct {
 
 // Transport connects clients and nodes of one process. Make one with [New].
 type Transport struct {
-	d    *transport.Dispatcher
+	d    *dispatch.Dispatcher
 	most int // bytes of a message; negative is no limit
 
 	closed atomic.Bool
@@ -61,7 +62,7 @@ type Transport struct {
 }
 
 type subscription struct {
-	*transport.Sub
+	*dispatch.Sub
 	t     *Transport
 	shard uint32
 	epoch uint64
@@ -80,7 +81,7 @@ func New(opts Options) *Transport {
 	if opts.MaxMessageBytes < -1 {
 		panic(fmt.Sprintf("memtransport.New: MaxMessageBytes %d: -1 (unlimited), 0 (default) or more", opts.MaxMessageBytes))
 	}
-	t := &Transport{d: transport.NewDispatcher(limits, nil), most: cmp.Or(opts.MaxMessageBytes, wire.DefaultMaxMessage)}
+	t := &Transport{d: dispatch.NewDispatcher(limits, nil), most: cmp.Or(opts.MaxMessageBytes, wire.DefaultMaxMessage)}
 	t.d.SetAsk(t.askTurns)
 	return t
 }
@@ -110,7 +111,7 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 		return nil, transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", env.Shard)
 	}
 	env.Bound(ctx)
-	if err := wire.CheckRequest(ctx, &env, t.most); err != nil {
+	if err := wire.CheckRequest(ctx, &env, dispatch.Waiting(ctx), t.most); err != nil {
 		return nil, err
 	}
 	reply, err := (*subs)[0].Do(ctx, env)
@@ -134,18 +135,18 @@ func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transp
 	return t.Subscribe(ctx, shardID, t.d.ReceiverFunc(h))
 }
 
-// Subscribe implements [transport.ReceiverTransport].
-func (t *Transport) Subscribe(ctx context.Context, shardID uint32, r transport.Receiver) (transport.Subscription, error) {
+// Subscribe implements [dispatch.ReceiverTransport].
+func (t *Transport) Subscribe(ctx context.Context, shardID uint32, r dispatch.Receiver) (transport.Subscription, error) {
 	return t.subscribe(ctx, shardID, 0, r)
 }
 
-// SubscribeEpoch implements [transport.EpochTransport].
-func (t *Transport) SubscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
+// SubscribeEpoch implements [dispatch.EpochTransport].
+func (t *Transport) SubscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, r dispatch.Receiver) (transport.Subscription, error) {
 	t.living.Store(true)
 	return t.subscribe(ctx, shardID, epoch, r)
 }
 
-func (t *Transport) subscribe(ctx context.Context, shardID uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
+func (t *Transport) subscribe(ctx context.Context, shardID uint32, epoch uint64, r dispatch.Receiver) (transport.Subscription, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, transport.ContextError(err, transport.NotSent)
 	}
@@ -196,8 +197,8 @@ func (t *Transport) remove(s *subscription) {
 	t.shards.Set(s.shard, &kept)
 }
 
-// Dispatcher implements [transport.Dispatched].
-func (t *Transport) Dispatcher() *transport.Dispatcher { return t.d }
+// Dispatcher implements [dispatch.Dispatched].
+func (t *Transport) Dispatcher() *dispatch.Dispatcher { return t.d }
 
 // Close implements [transport.ClientTransport] and [transport.ServerTransport]:
 // it refuses new requests and returns when the handlers that had started have

@@ -7,18 +7,19 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 )
 
 // ownersSub is a node that can tell how keys map to shards.
 type ownersSub struct {
 	t   *Transport
-	dir transport.Owners
+	dir dispatch.Owners
 }
 
-// ServeOwners implements [transport.OwnersTransport]. In memory nobody has to ask who
+// ServeOwners implements [dispatch.OwnersTransport]. In memory nobody has to ask who
 // owns a shard.
-func (t *Transport) ServeOwners(ctx context.Context, o transport.Owners) (transport.Subscription, error) {
+func (t *Transport) ServeOwners(ctx context.Context, o dispatch.Owners) (transport.Subscription, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, transport.ContextError(err, transport.NotSent)
 	}
@@ -33,10 +34,10 @@ func (t *Transport) ServeOwners(ctx context.Context, o transport.Owners) (transp
 	return s, nil
 }
 
-// Served implements [transport.OwnersTransport]: all nodes are in this process.
+// Served implements [dispatch.OwnersTransport]: all nodes are in this process.
 func (t *Transport) Served(context.Context) []uint64 { return nil }
 
-// Linger implements [transport.OwnersTransport]: requests find the next owner at once.
+// Linger implements [dispatch.OwnersTransport]: requests find the next owner at once.
 func (t *Transport) Linger() time.Duration { return 0 }
 
 // Unsubscribe implements [transport.Subscription].

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/wire"
@@ -51,7 +52,7 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 		return nil, err
 	}
 	env.Bound(ctx) // what it waits for here is taken from its time to live
-	w := transport.BeginWait(ctx)
+	w := dispatch.BeginWait(ctx)
 	if env.Delivery != transport.AwaitNothing {
 		w.For(ctx, env.Shard)
 	}
@@ -131,9 +132,9 @@ func (t *Transport) newBox(shard uint32, epoch uint64) *shardBox {
 // post hands an envelope over; c is nil for one that awaits nothing.
 func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) error {
 	limit := b.t.limit()
-	var by *transport.Turn
+	var by *dispatch.Turn
 	if c != nil {
-		by = transport.Waiting(ctx)
+		by = dispatch.Waiting(ctx)
 	}
 	size := 96 + wire.SizeTurns(by) + len(env.Type) + len(env.Data) + len(env.Key) + len(env.Kind)
 	for name, value := range env.Headers {

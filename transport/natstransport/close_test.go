@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
@@ -109,8 +110,8 @@ func TestUnsubscribeHandsOnWhatCame(t *testing.T) {
 // gated is a receiver that takes nothing before the gate opens.
 type gated chan struct{}
 
-// Accept implements transport.Receiver.
-func (g gated) Accept(c *transport.Call) {
+// Accept implements dispatch.Receiver.
+func (g gated) Accept(c *dispatch.Call) {
 	<-g
 	if c.Start(nil) {
 		c.Reply(nil, nil)

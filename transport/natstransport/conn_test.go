@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
@@ -61,7 +62,7 @@ func TestConnClosedByItsOwner(t *testing.T) {
 	var buf lockedBuffer
 	nc := dial(t, testkit.StartNATS(t))
 	tr := connect(t, natstransport.Options{Conn: nc, Log: slog.New(slog.NewTextHandler(&buf, nil))})
-	life := transport.NewLifetime(silent, tr)
+	life := dispatch.NewLifetime(silent, tr)
 	for shard := range uint32(3) {
 		if _, err := tr.SubscribeShard(life.Context(), shard, echo); err != nil {
 			t.Fatal(err)

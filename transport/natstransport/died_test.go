@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
@@ -14,8 +15,8 @@ import (
 // forgetful handles what is of the type "Forget" and never answers.
 type forgetful struct{ forgot chan struct{} }
 
-// Accept implements [transport.Receiver].
-func (f forgetful) Accept(c *transport.Call) {
+// Accept implements [dispatch.Receiver].
+func (f forgetful) Accept(c *dispatch.Call) {
 	if !c.Start(nil) {
 		return
 	}

@@ -10,19 +10,21 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/wire"
 )
 
 var (
-	_ transport.EpochTransport  = (*Transport)(nil)
-	_ transport.OwnersTransport = (*Transport)(nil)
-	_ transport.LayoutTransport = (*Transport)(nil)
+	_ dispatch.EpochTransport     = (*Transport)(nil)
+	_ dispatch.SharedSubscription = (*subscription)(nil)
+	_ dispatch.OwnersTransport    = (*Transport)(nil)
+	_ transport.LayoutTransport   = (*Transport)(nil)
 )
 
-// SubscribeEpoch implements [transport.EpochTransport].
-func (t *Transport) SubscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
+// SubscribeEpoch implements [dispatch.EpochTransport].
+func (t *Transport) SubscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, r dispatch.Receiver) (transport.Subscription, error) {
 	s, err := t.subscribeEpoch(ctx, shardID, epoch, r)
 	if err != nil {
 		return nil, err
@@ -31,7 +33,7 @@ func (t *Transport) SubscribeEpoch(ctx context.Context, shardID uint32, epoch ui
 	return s, nil
 }
 
-// Linger implements [transport.OwnersTransport]: in
+// Linger implements [dispatch.OwnersTransport]: in
 // a cluster of NATS servers, some do not know yet that it has gone, and what they send
 // to one that has is lost in silence.
 func (t *Transport) Linger() time.Duration {
@@ -45,7 +47,7 @@ func (t *Transport) Linger() time.Duration {
 type ownersSub struct {
 	t     *Transport
 	nats  *nats.Subscription
-	dir   transport.Owners
+	dir   dispatch.Owners
 	begun atomic.Int32 // answers that wait to be sent
 	last  struct {     // the last answer; the reader's
 		first   uint32
@@ -59,8 +61,8 @@ type ownersSub struct {
 // maxAnswers bounds them, whoever asks how often.
 const maxAnswers = 64
 
-// ServeOwners implements [transport.OwnersTransport].
-func (t *Transport) ServeOwners(ctx context.Context, dir transport.Owners) (transport.Subscription, error) {
+// ServeOwners implements [dispatch.OwnersTransport].
+func (t *Transport) ServeOwners(ctx context.Context, dir dispatch.Owners) (transport.Subscription, error) {
 	s := &ownersSub{t: t, dir: dir}
 	before := t.refusals()
 	t.mu.Lock()

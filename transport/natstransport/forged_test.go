@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
@@ -19,7 +20,7 @@ func TestForgedTurns(t *testing.T) {
 	begun, end := make(chan struct{}), make(chan struct{})
 	sub := serve(t, node, 0, func(ctx context.Context, env transport.Envelope) ([]byte, error) {
 		if env.Type == "Held" { // and waits, so that there is a turn that waits now
-			w := transport.BeginWait(ctx)
+			w := dispatch.BeginWait(ctx)
 			w.For(ctx, 0)
 			defer w.EndWait(ctx)
 			close(begun)
@@ -30,9 +31,9 @@ func TestForgedTurns(t *testing.T) {
 	call := start(patient(t), node, transport.Envelope{Type: "Held"})
 	receive(t, "the call", begun)
 	drained := make(chan error, 1)
-	go func() { drained <- sub.(transport.Drainer).Drain(patient(t)) }() // ends with the call
+	go func() { drained <- sub.(dispatch.Drainer).Drain(patient(t)) }() // ends with the call
 	nc := dial(t, url)
-	forge := func(turns *transport.Turn, d transport.Delivery) *transport.Error {
+	forge := func(turns *dispatch.Turn, d transport.Delivery) *transport.Error {
 		b := wire.AppendEnvelopeFor(nil, &transport.Envelope{Type: "Echo", Delivery: d}, 0, turns)
 		m, err := nc.Request("clstr.s.0.0", wire.AppendEnd(b, 9), patience)
 		if err != nil {
@@ -47,12 +48,12 @@ func TestForgedTurns(t *testing.T) {
 	}
 	eventually(t, "the drain begins", func() bool { return forge(nil, transport.AwaitReply) != nil })
 	for n := range uint64(200) {
-		turns := &transport.Turn{Number: n + 1, By: &transport.Turn{Shard: 1, Number: 1<<64 - 1 - n, By: &transport.Turn{Number: 1 << (n % 64)}}}
+		turns := &dispatch.Turn{Number: n + 1, By: &dispatch.Turn{Shard: 1, Number: 1<<64 - 1 - n, By: &dispatch.Turn{Number: 1 << (n % 64)}}}
 		if n%4 > 1 { // the largest that there is
-			name := strings.Repeat("n", transport.MaxTurnName)
+			name := strings.Repeat("n", dispatch.MaxTurnName)
 			turns = nil
-			for i := range uint64(transport.MaxTurns) {
-				turns = &transport.Turn{Shard: uint32(n % 2), Number: n + i + 1, Kind: name, Key: name, By: turns}
+			for i := range uint64(dispatch.MaxTurns) {
+				turns = &dispatch.Turn{Shard: uint32(n % 2), Number: n + i + 1, Kind: name, Key: name, By: turns}
 			}
 		}
 		if err := forge(turns, transport.Delivery(n%2)); err == nil || err.Code != "draining" || err.Outcome != transport.NotStarted {

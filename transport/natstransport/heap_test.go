@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
@@ -27,22 +28,22 @@ func heap() int64 {
 // line is a mailbox that nobody empties until the end.
 type line struct {
 	mu    sync.Mutex
-	calls []*transport.Call
+	calls []*dispatch.Call
 	ended atomic.Int64
 }
 
-// Accept implements transport.Receiver.
-func (l *line) Accept(c *transport.Call) {
+// Accept implements dispatch.Receiver.
+func (l *line) Accept(c *dispatch.Call) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.calls = append(l.calls, c)
 }
 
-// CallStarted implements transport.Observer.
-func (l *line) CallStarted(*transport.Call) {}
+// CallStarted implements dispatch.Observer.
+func (l *line) CallStarted(*dispatch.Call) {}
 
-// CallFinished implements transport.Observer.
-func (l *line) CallFinished(*transport.Call, bool, *transport.Error) { l.ended.Add(1) }
+// CallFinished implements dispatch.Observer.
+func (l *line) CallFinished(*dispatch.Call, bool, *transport.Error) { l.ended.Add(1) }
 
 // came returns how many have come, whether they stand in line or were refused.
 func (l *line) came() int {
@@ -60,7 +61,7 @@ func TestHeapOfWhatIsNoPayload(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			url := testkit.StartNATS(t)
 			node := connect(t, natstransport.Options{URL: url})
-			life := transport.NewLifetime(silent, node)
+			life := dispatch.NewLifetime(silent, node)
 			life.LimitBytes(most, -1)
 			t.Cleanup(func() { _ = life.End() })
 			l := &line{}
@@ -82,9 +83,9 @@ func TestHeapOfWhatIsNoPayload(t *testing.T) {
 						env.Headers[fmt.Sprint(n)] = ""
 					}
 				}
-				var turns *transport.Turn
-				for n := 0; is("turns") && n < transport.MaxTurns; n++ {
-					turns = &transport.Turn{Number: uint64(n + 1), Kind: strings.Repeat("k", 64), Key: fmt.Sprintf("%064d", i*16+n), By: turns}
+				var turns *dispatch.Turn
+				for n := 0; is("turns") && n < dispatch.MaxTurns; n++ {
+					turns = &dispatch.Turn{Number: uint64(n + 1), Kind: strings.Repeat("k", 64), Key: fmt.Sprintf("%064d", i*16+n), By: turns}
 				}
 				reply := inbox + ".1-1"
 				if is("replies") {

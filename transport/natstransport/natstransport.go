@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/internal/pool"
@@ -24,7 +25,7 @@ import (
 var (
 	_ transport.Transport           = (*Transport)(nil)
 	_ transport.ConnectionTransport = (*Transport)(nil)
-	_ transport.Dispatched          = (*Transport)(nil)
+	_ dispatch.Dispatched           = (*Transport)(nil)
 )
 
 // backlog is how many messages may wait for the reader, which never blocks. From
@@ -45,7 +46,7 @@ type Transport struct {
 	unawaited   unawaited
 	missed      missed // notifications
 	packets     packets
-	d           *transport.Dispatcher
+	d           *dispatch.Dispatcher
 	inbox       string // without the last token
 	inboxPrefix string // of the connection
 	inboxSub    *nats.Subscription
@@ -114,7 +115,7 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 	t := &Transport{
 		opts:    opts,
 		log:     opts.Log,
-		d:       transport.NewDispatcher(opts.limits(), opts.Log),
+		d:       dispatch.NewDispatcher(opts.limits(), opts.Log),
 		flusher: pool.New(1),
 		clock:   expiry.New(transport.DefaultRequestTimeout + ttlGrace),
 		in:      make(chan *nats.Msg, backlog),
@@ -214,5 +215,5 @@ func bare(err error) error {
 	return err
 }
 
-// Dispatcher implements [transport.Dispatched].
-func (t *Transport) Dispatcher() *transport.Dispatcher { return t.d }
+// Dispatcher implements [dispatch.Dispatched].
+func (t *Transport) Dispatcher() *dispatch.Dispatcher { return t.d }

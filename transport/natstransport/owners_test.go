@@ -27,7 +27,7 @@ func (r *records) Version() uint64 { return r.version.Load() }
 
 func (r *records) Seed() string { return "seed" }
 
-// Epochs implements transport.Owners.
+// Epochs implements dispatch.Owners.
 func (r *records) Epochs(first uint32, most int) ([]uint64, uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

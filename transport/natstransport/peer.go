@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/peakmap"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/wire"
@@ -51,7 +52,7 @@ type peer struct {
 
 // remote is a call whose sender waits in another process.
 type remote struct {
-	transport.Call
+	dispatch.Call
 	peer *peer
 	id   uint64
 }
@@ -98,8 +99,8 @@ func (p *peer) cancel(id uint64) {
 	}
 }
 
-// Reply implements [transport.Replier].
-func (r *remote) Reply(c *transport.Call, data []byte, err *transport.Error) {
+// Reply implements [dispatch.Replier].
+func (r *remote) Reply(c *dispatch.Call, data []byte, err *transport.Error) {
 	r.peer.answer(r.id, c.Envelope().ReplyTo, data, err)
 }
 

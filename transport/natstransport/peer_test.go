@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
@@ -95,8 +96,8 @@ func TestForeignSender(t *testing.T) {
 // names is a receiver that notes the types of what starts.
 type names chan string
 
-// Accept implements transport.Receiver. It starts late what is called so.
-func (n names) Accept(c *transport.Call) {
+// Accept implements dispatch.Receiver. It starts late what is called so.
+func (n names) Accept(c *dispatch.Call) {
 	if c.Envelope().Type == "Late" {
 		<-c.Done()
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
@@ -15,8 +16,8 @@ import (
 // exits is a receiver that ends the goroutine on which it is asked.
 type exits struct{}
 
-// Accept implements transport.Receiver.
-func (exits) Accept(c *transport.Call) {
+// Accept implements dispatch.Receiver.
+func (exits) Accept(c *dispatch.Call) {
 	if c.Envelope().Type == "Exit" {
 		c.Refuse(transport.Errorf(transport.ErrDraining, "exit"))
 		runtime.Goexit()

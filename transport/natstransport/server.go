@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/wire"
@@ -28,17 +29,15 @@ const retryHint = 10 * time.Millisecond
 
 // subscription is one shard's.
 type subscription struct {
-	*transport.Sub
+	*dispatch.Sub
 	t     *Transport
 	shard uint32
 	epoch uint64
 	nats  *nats.Subscription
-	life  *transport.Lifetime // of the node, if it is one's
+	life  *dispatch.Lifetime // of the node, if it is one's
 
 	denied error // the server's refusal; guarded by t.mu
 }
-
-var _ transport.SharedSubscription = (*subscription)(nil)
 
 // SubscribeShard implements [transport.ServerTransport].
 func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transport.HandlerFunc) (transport.Subscription, error) {
@@ -48,17 +47,17 @@ func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transp
 	return t.Subscribe(ctx, shardID, t.d.ReceiverFunc(h))
 }
 
-// Subscribe implements [transport.ReceiverTransport].
-func (t *Transport) Subscribe(ctx context.Context, shardID uint32, r transport.Receiver) (transport.Subscription, error) {
+// Subscribe implements [dispatch.ReceiverTransport].
+func (t *Transport) Subscribe(ctx context.Context, shardID uint32, r dispatch.Receiver) (transport.Subscription, error) {
 	return t.subscribeEpoch(ctx, shardID, 0, r)
 }
 
-func (t *Transport) subscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, r transport.Receiver) (transport.Subscription, error) {
+func (t *Transport) subscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, r dispatch.Receiver) (transport.Subscription, error) {
 	sub, err := t.d.Subscribe(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	s := &subscription{Sub: sub, t: t, shard: shardID, epoch: epoch, life: transport.LifetimeFrom(ctx)}
+	s := &subscription{Sub: sub, t: t, shard: shardID, epoch: epoch, life: dispatch.LifetimeFrom(ctx)}
 	before := t.refusals()
 	if err := t.subscribe(s); err != nil {
 		return nil, errors.Join(notSent(err), sub.Unsubscribe())
@@ -232,7 +231,7 @@ func (t *Transport) handOn() {
 		}
 		switch {
 		case err == nil && e.Delivery == transport.AwaitNothing:
-			s.Dispatch(transport.NewCall(e.Envelope, &t.unawaited, 0))
+			s.Dispatch(dispatch.NewCall(e.Envelope, &t.unawaited, 0))
 		case err == nil:
 			r := &remote{peer: p, id: id}
 			r.Init(e.Envelope, r, e.Budget)

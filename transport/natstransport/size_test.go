@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
@@ -146,8 +147,8 @@ func TestRefusalsOverTheLimit(t *testing.T) {
 
 type refuser struct{ err *transport.Error }
 
-// Accept implements transport.Receiver.
-func (r refuser) Accept(c *transport.Call) { c.Refuse(r.err) }
+// Accept implements dispatch.Receiver.
+func (r refuser) Accept(c *dispatch.Call) { c.Refuse(r.err) }
 
 // Text that is not UTF-8 grows on the wire: replies that share a message must fit
 // it all the same.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -61,7 +62,7 @@ func (t *Transport) breaks() {
 		err = transport.Errorf(transport.ErrTransportClosed, "the connection was closed")
 	}
 	t.log.Error("NATS connection has ended for good", "error", err)
-	told := map[*transport.Lifetime]bool{}
+	told := map[*dispatch.Lifetime]bool{}
 	for _, s := range t.subs {
 		if s.life != nil && !told[s.life] {
 			told[s.life] = true

@@ -59,7 +59,7 @@ func (t *Transport) server(shard uint32) *subscription {
 }
 
 // askTurns asks the owner of a shard what turns wait for there: see
-// [transport.Dispatcher.SetAsk].
+// [dispatch.Dispatcher.SetAsk].
 func (t *Transport) askTurns(ctx context.Context, shard uint32, question []byte) ([]byte, error) {
 	if s := t.server(shard); s != nil && s.epoch >= t.owners.epochOf(shard) {
 		return s.AnswerTurns(shard, question)

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
@@ -73,7 +74,7 @@ func TestTurnsAreForNodes(t *testing.T) {
 			typed = append(typed, env.Type)
 			return nil, errors.New("unknown")
 		}
-		w := transport.BeginWait(ctx)
+		w := dispatch.BeginWait(ctx)
 		own := w.For(ctx, 3)
 		defer w.EndWait(ctx)
 		begun <- own.Number
@@ -88,7 +89,7 @@ func TestTurnsAreForNodes(t *testing.T) {
 		t.Errorf("a question for turns is more than any other message: %q, %v, of %q", r.Data, r.Err, typed)
 	}
 	drained := make(chan error, 1)
-	go func() { drained <- sub.(transport.Drainer).Drain(patient(t)) }() // ends with the call
+	go func() { drained <- sub.(dispatch.Drainer).Drain(patient(t)) }() // ends with the call
 	eventually(t, "the drain begins", func() bool {
 		r := put(t, web, transport.Envelope{Type: "Echo"})
 		return r.Err != nil && r.Err.Code == "draining"
@@ -164,7 +165,7 @@ func TestQuestionsForTurnsHoldUpNothing(t *testing.T) {
 	node := connect(t, natstransport.Options{URL: url, NATSOptions: login("data"), Log: slog.New(slog.NewTextHandler(log, nil))})
 	serve(t, node, 0, echo)
 	place := &slowPlace{make(chan struct{}, 1000), make(chan struct{})}
-	by := &transport.Turn{Number: 1<<63 + 11}
+	by := &dispatch.Turn{Number: 1<<63 + 11}
 	by.Queue(place)
 	defer by.Dequeue(place)
 	other := dial(t, url, login("data")...)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -43,8 +44,8 @@ func (t *Transport) PacketCounts() (undecodable, refusedReplies uint64) {
 // refuses one is told to nobody else.
 type unawaited struct{ log *slog.Logger }
 
-// Reply implements [transport.Replier].
-func (u *unawaited) Reply(c *transport.Call, _ []byte, err *transport.Error) {
+// Reply implements [dispatch.Replier].
+func (u *unawaited) Reply(c *dispatch.Call, _ []byte, err *transport.Error) {
 	if err != nil {
 		env := c.Envelope()
 		u.log.Warn("notification is refused", sparse.Entity(env.Kind, env.Shard, env.Key), "error", err)

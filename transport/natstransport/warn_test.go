@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -14,7 +15,7 @@ import (
 func TestRefusedNotificationIsLogged(t *testing.T) {
 	var out bytes.Buffer
 	w := &unawaited{log: slog.New(slog.NewTextHandler(&out, nil))}
-	d := transport.NewDispatcher(transport.Limits{}, slog.New(slog.DiscardHandler))
+	d := dispatch.NewDispatcher(transport.Limits{}, slog.New(slog.DiscardHandler))
 	sub, err := d.Subscribe(t.Context(), d.ReceiverFunc(nil))
 	if err != nil {
 		t.Fatal(err)
@@ -22,7 +23,7 @@ func TestRefusedNotificationIsLogged(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	sub.Dispatch(transport.NewCall(transport.Envelope{Shard: 7, Data: []byte("secret"), Delivery: transport.AwaitNothing}, w, 0))
+	sub.Dispatch(dispatch.NewCall(transport.Envelope{Shard: 7, Data: []byte("secret"), Delivery: transport.AwaitNothing}, w, 0))
 	if got := out.String(); !strings.Contains(got, "shard=7") || !strings.Contains(got, transport.ErrDraining.Error()) || strings.Contains(got, "secret") {
 		t.Errorf("logged %q", got)
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -32,7 +33,7 @@ var epochTests = []test{
 // them.
 type realm struct {
 	pair
-	server transport.EpochTransport
+	server dispatch.EpochTransport
 
 	mu      sync.Mutex
 	epochs  [8]uint64
@@ -43,7 +44,7 @@ func (r *realm) Seed() string { return "seed" }
 
 func (r *realm) Version() uint64 { return r.version.Load() }
 
-// Epochs implements transport.Owners.
+// Epochs implements dispatch.Owners.
 func (r *realm) Epochs(first uint32, most int) ([]uint64, uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -62,10 +63,10 @@ func (s *suite) realm(limits transport.Limits) *realm {
 	s.Helper()
 	r := &realm{pair: s.pair(limits)}
 	var ok bool
-	if r.server, ok = r.Server.(transport.EpochTransport); !ok {
-		s.Fatalf("%T is no transport.EpochTransport", r.Server)
+	if r.server, ok = r.Server.(dispatch.EpochTransport); !ok {
+		s.Fatalf("%T is no dispatch.EpochTransport", r.Server)
 	}
-	if t, ok := r.Server.(transport.OwnersTransport); ok {
+	if t, ok := r.Server.(dispatch.OwnersTransport); ok {
 		sub, err := t.ServeOwners(s.patient(), r)
 		if err != nil {
 			s.Fatal(err)
@@ -85,7 +86,7 @@ func testLayout(s *suite) {
 	if n, seed, err := asks.Layout(s.patient()); !errors.Is(err, transport.ErrTransportNoShardSubscriber) || transport.OutcomeOf(err) != transport.NotSent {
 		s.Errorf("without a node: %d, %q, %v", n, seed, err)
 	}
-	sub, err := p.Server.(transport.OwnersTransport).ServeOwners(s.patient(), &realm{})
+	sub, err := p.Server.(dispatch.OwnersTransport).ServeOwners(s.patient(), &realm{})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -111,7 +112,7 @@ func testLayout(s *suite) {
 // tenure is one owner's time.
 type tenure struct {
 	transport.Subscription
-	transport.Drainer
+	dispatch.Drainer
 }
 
 // own makes o the owner of a shard in an epoch, and says so.
@@ -121,7 +122,7 @@ func (r *realm) own(shard uint32, epoch uint64, o *owner) tenure {
 }
 
 // ownAs is own with another receiver in front of o.
-func (r *realm) ownAs(shard uint32, epoch uint64, o *owner, front transport.Receiver) tenure {
+func (r *realm) ownAs(shard uint32, epoch uint64, o *owner, front dispatch.Receiver) tenure {
 	r.s.Helper()
 	ctx := r.s.patient()
 	if o.life != nil {
@@ -131,9 +132,9 @@ func (r *realm) ownAs(shard uint32, epoch uint64, o *owner, front transport.Rece
 	if err != nil {
 		r.s.Fatalf("SubscribeEpoch(%d, %d): %v", shard, epoch, err)
 	}
-	d, ok := sub.(transport.Drainer)
+	d, ok := sub.(dispatch.Drainer)
 	if !ok {
-		r.s.Fatalf("%T is no transport.Drainer", sub)
+		r.s.Fatalf("%T is no dispatch.Drainer", sub)
 	}
 	r.say(shard, epoch)
 	return tenure{sub, d}
@@ -143,20 +144,20 @@ func (r *realm) ownAs(shard uint32, epoch uint64, o *owner, front transport.Rece
 // is of the type "Held".
 type owner struct {
 	name   string
-	life   *transport.Lifetime
+	life   *dispatch.Lifetime
 	refuse atomic.Bool // what arrives
 	starts atomic.Bool // is refused, what would start
-	held   chan *transport.Call
+	held   chan *dispatch.Call
 	ran    atomic.Int32
 }
 
-func newOwner(name string) *owner { return &owner{name: name, held: make(chan *transport.Call, 16)} }
+func newOwner(name string) *owner { return &owner{name: name, held: make(chan *dispatch.Call, 16)} }
 
-// Moving implements transport.Gate.
+// Moving implements dispatch.Gate.
 func (o *owner) Moving() bool { return true }
 
-// Admit implements transport.Gate.
-func (o *owner) Admit(_ *transport.Call, now time.Time, starts bool) *transport.Error {
+// Admit implements dispatch.Gate.
+func (o *owner) Admit(_ *dispatch.Call, now time.Time, starts bool) *transport.Error {
 	switch {
 	case !starts && !now.IsZero(), starts && now.IsZero():
 		return transport.Errorf(transport.ErrBadOption, "the gate is told the moment %v (at the start: %v)", now, starts)
@@ -166,8 +167,8 @@ func (o *owner) Admit(_ *transport.Call, now time.Time, starts bool) *transport.
 	return nil
 }
 
-// Accept implements transport.Receiver.
-func (o *owner) Accept(c *transport.Call) {
+// Accept implements dispatch.Receiver.
+func (o *owner) Accept(c *dispatch.Call) {
 	if c.Envelope().Type == "Held" {
 		o.held <- c
 		return
@@ -175,7 +176,7 @@ func (o *owner) Accept(c *transport.Call) {
 	o.answer(c)
 }
 
-func (o *owner) answer(c *transport.Call) {
+func (o *owner) answer(c *dispatch.Call) {
 	if c.Start(nil) {
 		o.ran.Add(1)
 		c.Reply([]byte(o.name), nil)

@@ -23,8 +23,6 @@ func (c *counting) Request(ctx context.Context, env transport.Envelope) ([]byte,
 	return c.Transport.Request(ctx, env)
 }
 
-var _ transport.ReceiverTransport = (*counting)(nil)
-
 // A backend proves itself with a harness, which makes pairs of its two ends.
 func ExampleHarness() {
 	harness := transporttest.Harness{

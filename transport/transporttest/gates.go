@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -16,7 +17,7 @@ import (
 func testGateAtStart(s *suite) {
 	r := s.realm(transport.Limits{})
 	o := newOwner("it")
-	o.life = transport.NewLifetime(slog.New(slog.DiscardHandler), r.Server)
+	o.life = dispatch.NewLifetime(slog.New(slog.DiscardHandler), r.Server)
 	failed := make(chan *transport.Error, 1)
 	o.life.ObserveFailed(func(err *transport.Error) { failed <- err })
 	s.Cleanup(func() { _ = o.life.End() })
@@ -56,7 +57,7 @@ func testGateOnArrival(s *suite) {
 }
 
 // run runs a call on a goroutine that ends with h.
-func run(s *suite, c *transport.Call, h func(context.Context) string) {
+func run(s *suite, c *dispatch.Call, h func(context.Context) string) {
 	s.Helper()
 	if !c.Start(nil) {
 		s.Fatal("the call does not start")

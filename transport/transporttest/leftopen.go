@@ -5,6 +5,7 @@ package transporttest
 import (
 	"errors"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -15,8 +16,8 @@ var leftOpenTests = []test{
 // forgetful is a receiver that handles what is of the type "Forget" and never answers.
 type forgetful struct{}
 
-// Accept implements [transport.Receiver].
-func (forgetful) Accept(c *transport.Call) {
+// Accept implements [dispatch.Receiver].
+func (forgetful) Accept(c *dispatch.Call) {
 	if !c.Start(nil) {
 		return
 	}
@@ -31,9 +32,9 @@ func (forgetful) Accept(c *transport.Call) {
 func testLeftOpenEnds(s *suite) {
 	const most = 4
 	p := s.pair(transport.Limits{MaxPending: most})
-	server, ok := p.Server.(transport.ReceiverTransport)
+	server, ok := p.Server.(dispatch.ReceiverTransport)
 	if !ok {
-		s.Fatalf("%T is no transport.ReceiverTransport", p.Server)
+		return // all calls are answered where handlers are funcs
 	}
 	if _, err := server.Subscribe(s.patient(), 0, forgetful{}); err != nil {
 		s.Fatal(err)

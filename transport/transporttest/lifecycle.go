@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -48,10 +49,10 @@ func testEndsFromAHandler(s *suite) {
 		return []byte("refused"), nil
 	})
 	ends = append(ends, func(context.Context) error { return sub.Unsubscribe() }, func(context.Context) error { return p.Server.Close() })
-	if q, ok := sub.(transport.Quiescer); ok {
+	if q, ok := sub.(dispatch.Quiescer); ok {
 		ends = append(ends, func(context.Context) error { return q.Quiesce() })
 	}
-	if d, ok := sub.(transport.Drainer); ok {
+	if d, ok := sub.(dispatch.Drainer); ok {
 		ends = append(ends, d.Drain, d.Rest, d.Drop)
 	}
 	p.want(transport.Envelope{Type: "End"}, "refused")

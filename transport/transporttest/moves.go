@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -52,8 +53,8 @@ type chronicle struct {
 	got *[]uint32
 }
 
-// Accept implements transport.Receiver.
-func (w chronicle) Accept(c *transport.Call) {
+// Accept implements dispatch.Receiver.
+func (w chronicle) Accept(c *dispatch.Call) {
 	if c.Start(nil) {
 		w.mu.Lock()
 		*w.got = append(*w.got, binary.BigEndian.Uint32(c.Envelope().Data))

@@ -6,13 +6,14 @@ import (
 	"context"
 	"sync"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 )
 
 // running is a call whose handler runs: what is asked with its context, that waits
 // for. It ends with the test at the latest.
 type running struct {
-	*transport.Call
+	*dispatch.Call
 	end    func() // replies the owner's name
 	by     *owner
 	result <-chan result
@@ -125,14 +126,14 @@ func testDrainsThatWaitForEachOther(s *suite) {
 	t, farTenure := r.own(0, 1, o), r.own(1, 1, far)
 	c := r.begun(s.patient(), 0, o)
 	other := r.begun(s.patient(), 1, far)
-	tries := transport.BeginWait(c) // shard 1, again and again
+	tries := dispatch.BeginWait(c) // shard 1, again and again
 	tries.For(c, 1)
 	drained := r.drains(t)
 	for range 20 {
 		_, err := r.asks(other, transport.Envelope{Type: "Who"})
 		s.failed(err, transport.ErrDraining, transport.NotStarted)
 	}
-	again := transport.BeginWait(other) // also from one try to the next, as clients do
+	again := dispatch.BeginWait(other) // also from one try to the next, as clients do
 	again.For(other, 0)
 	farDrained := ends(func() error { return farTenure.Drain(s.patient()) })
 	s.eventually("what a handler waits for that a drain waits for is served", func() bool {
@@ -159,7 +160,7 @@ func testDrainsThatWaitForEachOther(s *suite) {
 }
 
 // held starts a call that is handed over and does not run yet.
-func (r *realm) held(o *owner) (*transport.Call, <-chan result) {
+func (r *realm) held(o *owner) (*dispatch.Call, <-chan result) {
 	r.s.Helper()
 	call := r.start(r.s.patient(), transport.Envelope{Type: "Held"})
 	return receive(r.s, "the call", o.held), call

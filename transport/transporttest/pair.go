@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -108,7 +109,7 @@ func (p pair) held(shard uint32) (sub transport.Subscription, hold *gate, call <
 // that serves shards with its context.
 func (p pair) limited(most int, h transport.HandlerFunc, shards ...uint32) {
 	p.s.Helper()
-	life := transport.NewLifetime(slog.New(slog.DiscardHandler), p.Server)
+	life := dispatch.NewLifetime(slog.New(slog.DiscardHandler), p.Server)
 	life.LimitInFlight(most)
 	for _, shard := range shards {
 		if _, err := p.Server.SubscribeShard(life.Context(), shard, h); err != nil {
@@ -120,10 +121,10 @@ func (p pair) limited(most int, h transport.HandlerFunc, shards ...uint32) {
 
 // failures is a lifetime as a node has it, for the shards that are served with
 // its context, and the codes that it was told of.
-func (p pair) failures() (life *transport.Lifetime, codes <-chan string, log *bytes.Buffer) {
+func (p pair) failures() (life *dispatch.Lifetime, codes <-chan string, log *bytes.Buffer) {
 	told := make(chan string, 64)
 	log = new(bytes.Buffer)
-	life = transport.NewLifetime(slog.New(slog.NewTextHandler(log, nil)), p.Server)
+	life = dispatch.NewLifetime(slog.New(slog.NewTextHandler(log, nil)), p.Server)
 	life.ObserveFailed(func(err *transport.Error) { told <- err.Code })
 	return life, told, log
 }
@@ -151,7 +152,7 @@ func (p pair) callAll(longest time.Duration, wrong func(id uint32, reply []byte,
 // weighed is a lifetime as a node has it, with bounds on bytes, that serves shards.
 func (p pair) weighed(node, key int, h transport.HandlerFunc, shards ...uint32) {
 	p.s.Helper()
-	life := transport.NewLifetime(slog.New(slog.DiscardHandler), p.Server)
+	life := dispatch.NewLifetime(slog.New(slog.DiscardHandler), p.Server)
 	life.LimitBytes(node, key)
 	for _, shard := range shards {
 		if _, err := p.Server.SubscribeShard(life.Context(), shard, h); err != nil {

@@ -23,8 +23,8 @@ type Features struct {
 	// RefusesUnacked: a notification that awaits nothing reports a shard that
 	// nobody serves. Otherwise it may return nil.
 	RefusesUnacked bool
-	// Epochs: the server is a transport.EpochTransport, and a
-	// transport.OwnersTransport where its clients must ask.
+	// Epochs: the server is a dispatch.EpochTransport, and a
+	// dispatch.OwnersTransport where its clients must ask.
 	Epochs bool
 }
 

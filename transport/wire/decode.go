@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -30,8 +31,8 @@ type Packet struct {
 // Envelope is an envelope with what only transports know.
 type Envelope struct {
 	transport.Envelope
-	Budget  time.Duration   // what is left of the sender's deadline; 0 is none
-	Waiting *transport.Turn // those that wait for the call, the nearest first
+	Budget  time.Duration // what is left of the sender's deadline; 0 is none
+	Waiting *turn.Turn    // those that wait for the call, the nearest first
 	Unknown []byte
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -69,11 +70,11 @@ func AppendEnvelope(b []byte, env *transport.Envelope, budget time.Duration) []b
 
 // AppendEnvelopeFor is AppendEnvelope for a call that turns wait for, the nearest
 // first: the nearest MaxTurns are sent. nil is none.
-func AppendEnvelopeFor(b []byte, env *transport.Envelope, budget time.Duration, waiting *transport.Turn) []byte {
+func AppendEnvelopeFor(b []byte, env *transport.Envelope, budget time.Duration, waiting *turn.Turn) []byte {
 	return appendEnvelope(b, env, budget, waiting, nil)
 }
 
-func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, waiting *transport.Turn, unknown []byte) []byte {
+func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, waiting *turn.Turn, unknown []byte) []byte {
 	left := micros(budget)
 	ttl := ttlLeft(env)
 	size := len(unknown)

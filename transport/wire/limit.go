@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -16,7 +17,7 @@ const DefaultMaxMessage = 1 << 20
 // Fits returns nil if env, alone in its packet, is no larger than a message may be,
 // and otherwise the error that says how large its payload may be. budget and waiting are
 // those of [AppendEnvelopeFor].
-func Fits(env *transport.Envelope, budget time.Duration, waiting *transport.Turn, most int) *transport.Error {
+func Fits(env *transport.Envelope, budget time.Duration, waiting *turn.Turn, most int) *transport.Error {
 	if len(env.Data) <= most-Overhead && len(AppendEnvelopeFor(nil, env, budget, waiting)) <= most-Overhead {
 		return nil
 	}
@@ -26,7 +27,7 @@ func Fits(env *transport.Envelope, budget time.Duration, waiting *transport.Turn
 // TooLarge is what Fits says of an envelope that does not. A message has more in it
 // than the payload, so that what it names is less than most; the next caller may
 // have a longer deadline, which takes more room, so that it allows for a minute.
-func TooLarge(env *transport.Envelope, budget time.Duration, waiting *transport.Turn, most int) *transport.Error {
+func TooLarge(env *transport.Envelope, budget time.Duration, waiting *turn.Turn, most int) *transport.Error {
 	tried := *env
 	tried.Data = env.Data[:min(len(env.Data), max(0, most-Overhead))]
 	over := len(AppendEnvelopeFor(nil, &tried, max(budget, time.Minute), waiting)) - (most - Overhead)
@@ -61,7 +62,7 @@ func ReplyTooLarge(id uint64, data []byte, err *transport.Error, most int) *tran
 // CheckRequest refuses what Fits refuses, for a transport that encodes nothing: a message
 // that is too large in production is too large in tests. It encodes only messages near
 // the limit. A negative limit is none.
-func CheckRequest(ctx context.Context, env *transport.Envelope, most int) error {
+func CheckRequest(ctx context.Context, env *transport.Envelope, waiting *turn.Turn, most int) error {
 	size := 1<<12 + len(env.Data) + len(env.Key) + len(env.Kind) + len(env.Type) // more than it takes
 	for name, value := range env.Headers {
 		size += 24 + len(name) + len(value)
@@ -73,7 +74,7 @@ func CheckRequest(ctx context.Context, env *transport.Envelope, most int) error 
 	if d, ok := ctx.Deadline(); ok {
 		budget = max(time.Until(d), 1)
 	}
-	if err := Fits(env, budget, transport.Waiting(ctx), most); err != nil {
+	if err := Fits(env, budget, waiting, most); err != nil {
 		return err
 	}
 	return nil

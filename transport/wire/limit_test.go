@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/wire"
 )
@@ -21,7 +22,7 @@ func TestTooLargeNamesLess(t *testing.T) {
 		"headers": {Headers: map[string]string{"h": strings.Repeat("v", 1000)}},
 	} {
 		for _, budget := range []time.Duration{0, time.Nanosecond, time.Second, time.Minute, time.Hour, 1 << 60} {
-			for _, turns := range []*transport.Turn{nil, {Number: 1, Kind: "k", Key: "key", By: &transport.Turn{Shard: 1 << 31, Number: 2}}} {
+			for _, turns := range []*turn.Turn{nil, {Number: 1, Kind: "k", Key: "key", By: &turn.Turn{Shard: 1 << 31, Number: 2}}} {
 				what := fmt.Sprintf("%s, %v, turns %v", name, budget, turns != nil)
 				refused := 0
 				for size := most + 4; refused == 0 || size > refused-2; size-- {

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/wire"
 )
@@ -71,12 +72,12 @@ func TestRefused(t *testing.T) {
 		"unknown delivery":   packet(3, number(nil, 9, 3)),
 		"long type":          packet(3, field(nil, 2, make([]byte, transport.MaxTypeBytes+1))),
 		"long kind":          packet(3, field(nil, 5, make([]byte, transport.MaxTypeBytes+1))),
-		"long turn's kind":   packet(3, field(nil, 14, field(turnOf(1), 3, make([]byte, transport.MaxTurnName+1)))),
-		"long turn's key":    packet(3, field(nil, 14, field(turnOf(1), 4, make([]byte, transport.MaxTurnName+1)))),
+		"long turn's kind":   packet(3, field(nil, 14, field(turnOf(1), 3, make([]byte, turn.MaxName+1)))),
+		"long turn's key":    packet(3, field(nil, 14, field(turnOf(1), 4, make([]byte, turn.MaxName+1)))),
 		"turn's shard":       packet(3, field(nil, 14, number(turnOf(1), 1, 1<<32))),
 		"turn of no number":  packet(3, field(nil, 14, nil)),
 		"cut turn":           packet(3, field(nil, 14, []byte{0x1a, 0x05})),
-		"too many turns":     packet(3, turns(transport.MaxTurns+1)),
+		"too many turns":     packet(3, turns(turn.Most+1)),
 		"too many headers":   packet(3, manyHeaders),
 		"too many envelopes": wire.AppendEnd(manyEnvelopes, 0),
 		"too many cancels":   packet(5, manyCancels),
@@ -109,7 +110,7 @@ func TestEdgesAreAccepted(t *testing.T) {
 	if p := decode(t, packet(3, number(nil, 2, 7))); p.Envelopes[0].Type != "" || len(p.Envelopes[0].Unknown) == 0 {
 		t.Errorf("got %+v", p.Envelopes[0])
 	}
-	if p := decode(t, packet(3, turns(transport.MaxTurns))); p.Envelopes[0].Waiting == nil || p.Envelopes[0].Waiting.By.Number != 2 {
+	if p := decode(t, packet(3, turns(turn.Most))); p.Envelopes[0].Waiting == nil || p.Envelopes[0].Waiting.By.Number != 2 {
 		t.Error("the turns are lost")
 	}
 	if p := decode(t, packet(3, field(nil, 14, number(turnOf(1), 5, 1<<40)))); p.Envelopes[0].Waiting == nil {
@@ -138,7 +139,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	manyCauses = wire.AppendEnd(manyCauses, 0)
 	for name, data := range map[string][]byte{
 		"headers":    worst,
-		"turns":      wire.AppendEnd(bytes.Repeat(field(nil, 3, turns(transport.MaxTurns)), wire.MaxItems), 0),
+		"turns":      wire.AppendEnd(bytes.Repeat(field(nil, 3, turns(turn.Most)), wire.MaxItems), 0),
 		"claims":     {0x1a, 0xff, 0xff, 0xff, 0xff, 0x07},
 		"names":      packet(3, field(nil, 2, make([]byte, 1<<20))),
 		"not UTF-8":  packet(4, field(nil, 3, field(nil, 3, bytes.Repeat([]byte{0xff}, 1<<20)))),
@@ -179,9 +180,9 @@ func TestManyNames(t *testing.T) {
 
 // TestTurnsAreCut: of a long line the nearest travel.
 func TestTurnsAreCut(t *testing.T) {
-	var line *transport.Turn
+	var line *turn.Turn
 	for n := range uint64(100) {
-		line = &transport.Turn{Number: 100 - n, Kind: "k", Key: "key", By: line}
+		line = &turn.Turn{Number: 100 - n, Kind: "k", Key: "key", By: line}
 	}
 	b := wire.AppendEnvelopeFor(nil, &transport.Envelope{}, 0, line)
 	if got, want := len(b), len(wire.AppendEnvelope(nil, &transport.Envelope{}, 0))+wire.SizeTurns(line); got < want || got > want+4 {
@@ -193,7 +194,7 @@ func TestTurnsAreCut(t *testing.T) {
 			t.Errorf("turn %d is %+v", n, turn)
 		}
 	}
-	if n != transport.MaxTurns {
-		t.Errorf("%d turns, want %d", n, transport.MaxTurns)
+	if n != turn.Most {
+		t.Errorf("%d turns, want %d", n, turn.Most)
 	}
 }

@@ -7,25 +7,25 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/internal/turn"
 )
 
 // SizeTurns returns how many bytes the turns that wait for an envelope take in it.
-func SizeTurns(t *transport.Turn) (size int) {
-	for n := 0; t != nil && n < transport.MaxTurns; n++ {
+func SizeTurns(t *turn.Turn) (size int) {
+	for n := 0; t != nil && n < turn.Most; n++ {
 		size += protowire.SizeTag(envTurns) + protowire.SizeBytes(sizeTurn(t))
 		t = t.By
 	}
 	return size
 }
 
-func sizeTurn(t *transport.Turn) int {
+func sizeTurn(t *turn.Turn) int {
 	return sizeUint(turnShard, uint64(t.Shard)) + protowire.SizeTag(turnNumber) + protowire.SizeFixed64() +
 		sizeString(turnKind, len(t.Kind)) + sizeString(turnKey, len(t.Key)) + sizeUint(turnRole, uint64(t.Role))
 }
 
-func appendTurns(b []byte, t *transport.Turn) []byte {
-	for n := 0; t != nil && n < transport.MaxTurns; n++ {
+func appendTurns(b []byte, t *turn.Turn) []byte {
+	for n := 0; t != nil && n < turn.Most; n++ {
 		b = protowire.AppendTag(b, envTurns, protowire.BytesType)
 		b = protowire.AppendVarint(b, uint64(sizeTurn(t)))
 		b = appendUint(b, turnShard, uint64(t.Shard))
@@ -41,15 +41,15 @@ func appendTurns(b []byte, t *transport.Turn) []byte {
 
 // turnList is the turns of one envelope, as they come.
 type turnList struct {
-	first, last *transport.Turn
+	first, last *turn.Turn
 	n           int
 }
 
 func (l *turnList) add(d *Decoder, data []byte) error {
-	if l.n++; l.n > transport.MaxTurns {
-		return bad("turns: more than %d", transport.MaxTurns)
+	if l.n++; l.n > turn.Most {
+		return bad("turns: more than %d", turn.Most)
 	}
-	t := &transport.Turn{}
+	t := &turn.Turn{}
 	for f := (fields{data: data}); f.next() || f.bad; {
 		switch {
 		case f.bad:
@@ -62,8 +62,8 @@ func (l *turnList) add(d *Decoder, data []byte) error {
 		case f.is(turnNumber, protowire.Fixed64Type):
 			t.Number = f.uint
 		case f.is(turnKind, protowire.BytesType), f.is(turnKey, protowire.BytesType):
-			if len(f.bytes) > transport.MaxTurnName {
-				return bad("turn: kind or key of %d bytes: at most %d allowed", len(f.bytes), transport.MaxTurnName)
+			if len(f.bytes) > turn.MaxName {
+				return bad("turn: kind or key of %d bytes: at most %d allowed", len(f.bytes), turn.MaxName)
 			}
 			if f.number == turnKind {
 				t.Kind = d.name(f.bytes)
@@ -71,7 +71,7 @@ func (l *turnList) add(d *Decoder, data []byte) error {
 				t.Key = string(f.bytes)
 			}
 		case f.is(turnRole, protowire.VarintType):
-			t.Role = transport.Role(min(f.uint, math.MaxUint8)) // later formats may have more
+			t.Role = turn.Role(min(f.uint, math.MaxUint8)) // later formats may have more
 		}
 	}
 	if t.Number == 0 {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/wire"
 )
@@ -29,9 +30,9 @@ func full() wire.Packet {
 					Delivery: transport.AwaitAccept, NumShards: 4096, Layout: 1<<63 | 5, Retry: true,
 				},
 				Budget: 1500 * time.Microsecond,
-				Waiting: &transport.Turn{
-					Shard: 7, Number: 1<<64 - 1, Kind: "account", Key: "acc-\xff", By: &transport.Turn{
-						Number: 1, Role: transport.StopTurn, By: &transport.Turn{Shard: 1<<32 - 1, Number: 5, Role: transport.FuncTurn},
+				Waiting: &turn.Turn{
+					Shard: 7, Number: 1<<64 - 1, Kind: "account", Key: "acc-\xff", By: &turn.Turn{
+						Number: 1, Role: turn.Stop, By: &turn.Turn{Shard: 1<<32 - 1, Number: 5, Role: turn.Func},
 					},
 				},
 				Unknown: []byte{0xa0, 0x06, 0x07}, // field 100, varint 7

@@ -1,0 +1,199 @@
+// The search for what turns wait for, here and at other nodes
+
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/outcome"
+)
+
+// asking is how a dispatcher learns what turns wait for, here and elsewhere. What a
+// request says of the turns that wait for it is any client's to write; the owners of
+// shards know.
+type asking struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	send   askFunc // nil: there is nobody to ask
+	log    *slog.Logger
+
+	needs needs
+
+	mu    sync.Mutex
+	ended bool
+	open  int       // searches
+	bar   time.Time // none begins before: the server does not let this process ask
+	asks  sync.WaitGroup
+}
+
+// askFunc asks the owner of a shard, which answers with [Sub.AnswerTurns].
+type askFunc = func(ctx context.Context, shard uint32, question []byte) ([]byte, error)
+
+const (
+	searchesAtOnce = 64              // of one dispatcher; more are not begun
+	searchTime     = 2 * time.Second // of one search
+	barTime        = time.Minute     // until it is tried again what was not permitted
+)
+
+// reach bounds a search.
+type reach struct {
+	turns  int  // that it follows
+	hops   int  // calls, one after the other
+	drains bool // it goes on from a shard that refuses to what that waits for itself
+}
+
+func newAsking() *asking {
+	a := &asking{needs: needs{drains: map[uint32]*Sub{}}}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	return a
+}
+
+// SetAsk gives the dispatcher a way to ask the owner of a shard what turns wait for
+// there: ask takes the question to the owner's subscription, and returns what
+// [Sub.AnswerTurns] answers. Questions and answers are for nodes only, because a shard
+// that is handed over serves a call that names a turn in an answer. SetAsk must be called
+// before the first subscription. Without it, chains of requests that cross wait until
+// their deadlines.
+func (d *Dispatcher) SetAsk(ask func(ctx context.Context, shard uint32, question []byte) ([]byte, error)) {
+	d.asking.send = ask
+}
+
+// begin runs a search on a goroutine of its own. It returns false if there are too
+// many, or nobody to ask.
+func (a *asking) begin(search func(context.Context)) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.send == nil || a.ended || a.open >= searchesAtOnce || time.Now().Before(a.bar) {
+		return false
+	}
+	a.open++
+	a.asks.Go(func() { // ends with searchTime, or with the dispatcher
+		ctx, cancel := context.WithTimeout(a.ctx, searchTime)
+		defer cancel()
+		search(ctx)
+		a.mu.Lock()
+		a.open--
+		a.mu.Unlock()
+	})
+	return true
+}
+
+// end gives up what is asked and waits for it.
+func (a *asking) end() {
+	a.mu.Lock()
+	a.ended = true
+	a.mu.Unlock()
+	a.cancel()
+	a.asks.Wait()
+}
+
+// found is a turn that a search has come to.
+type found struct {
+	*Turn
+	waits []uint32 // the shards that it waits for
+	from  *found   // whose call it handles, or holds up
+}
+
+// search follows what turns wait for, call by call, and returns what it has come to.
+// It stops where until says so.
+func (a *asking) search(ctx context.Context, first []*found, r reach, until func(*found) bool) map[uint64]*found {
+	seen := map[uint64]*found{}
+	for hops := 0; len(first) > 0 && hops <= r.hops; hops++ {
+		questions := map[uint32][]*found{}
+		for _, f := range first {
+			if seen[f.Number] != nil || len(seen) >= r.turns {
+				continue
+			}
+			seen[f.Number] = f
+			if until(f) {
+				return seen
+			}
+			for _, shard := range f.waits {
+				if of := questions[shard]; len(of) == 0 || of[len(of)-1] != f { // once, whatever the answer said
+					questions[shard] = append(of, f)
+				}
+			}
+		}
+		first = first[:0:0]
+		for shard, asked := range questions {
+			first = append(first, a.ask(ctx, shard, asked, r.drains)...)
+		}
+	}
+	return seen
+}
+
+// ask asks the owner of a shard what turns wait for there. Without an answer it is
+// nothing.
+func (a *asking) ask(ctx context.Context, shard uint32, about []*found, drains bool) (all []*found) {
+	for len(about) > 0 {
+		n := min(len(about), mostAsked)
+		q := question{drains: drains}
+		for _, f := range about[:n] {
+			q.numbers = append(q.numbers, f.Number)
+		}
+		data, err := a.send(ctx, shard, q.append(nil))
+		if err != nil {
+			if errors.Is(err, outcome.ErrNotPermitted) {
+				a.barred(err)
+			}
+			return all
+		}
+		edges, bad := parseAnswer(data, n)
+		if bad != nil {
+			return all
+		}
+		for _, e := range edges {
+			all = append(all, &found{e.turn, e.waits, about[e.about]})
+		}
+		about = about[n:]
+	}
+	return all
+}
+
+// barred says what follows from a right that the server does not give, and asks no more
+// for a while.
+func (a *asking) barred(err error) {
+	a.mu.Lock()
+	before := a.bar
+	a.bar = time.Now().Add(barTime)
+	a.mu.Unlock()
+	if time.Now().After(before) {
+		a.log.Error("what turns wait for may not be asked: chains of requests that cross wait until their deadlines, and shards that move may refuse what another waits for", "error", err)
+	}
+}
+
+// here makes what a search begins with of turns of this process.
+func here(turns []*Turn) (first []*found) {
+	for _, t := range turns {
+		first = append(first, &found{t, t.Asks(), nil})
+	}
+	return first
+}
+
+// AnswerTurns answers a question that a dispatcher has asked, by its
+// [Dispatcher.SetAsk], of the subscription's shard. It looks at many turns: call it where
+// nothing waits behind it.
+func (s *Sub) AnswerTurns(shard uint32, question []byte) ([]byte, error) {
+	q, err := parseQuestion(question)
+	if err != nil {
+		return nil, err
+	}
+	var edges []edge
+	looks := mostLooks
+	for i, number := range q.numbers {
+		for _, t := range turn.WaitsFor(number, mostEdges-len(edges), &looks) {
+			edges = append(edges, edge{i, t, t.Asks()})
+		}
+	}
+	if q.drains && len(edges) < mostEdges && (s.draining.Load() || s.stops.Load()) { // what it refuses waits for all that it waits for
+		for _, t := range turn.Of(func(s uint32) bool { return s == shard }, mostEdges) {
+			edges = append(edges, edge{0, t, t.Asks()})
+		}
+	}
+	return appendAnswer(nil, edges), nil
+}

@@ -1,0 +1,190 @@
+// The bounds on the bytes of accepted calls, of a node and of a key
+
+package dispatch
+
+import (
+	"math"
+	"sync"
+
+	"github.com/clstr-go/clstr/internal/peakmap"
+	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// Defaults of [Lifetime.LimitBytes].
+const (
+	DefaultMaxInFlightBytes = 256 << 20
+	DefaultMaxBytesPerKey   = 16 << 20
+)
+
+// LimitBytes bounds how many bytes the calls may hold that a node has accepted and
+// not finished: of all its shards together, and of one key. Payload, key and headers
+// count, and what else may be large: each header as 96 bytes more, the turns that wait
+// for a call from elsewhere, and the type, kind and reply subject beyond 128 bytes. What
+// a call takes beside that, about a kilobyte, is bounded by the number of calls. What comes beyond it is
+// refused with [outcome.ErrOverloaded]; one message is always taken, however large it is.
+// A number that is not positive is no limit. Without it the defaults hold. It must be
+// called before the lifetime is used.
+//
+// What running handlers ask for may take as much again: handlers that hold all of the
+// node's bound could not come to their end otherwise. Messages smaller than an 8,192nd
+// part of a key's bound do not count as the key's, because their number is bounded.
+func (l *Lifetime) LimitBytes(node, key int) { l.mostBytes, l.mostOfKey = int64(node), int64(key) }
+
+const (
+	headerBytes = 96  // what a header takes beside its text
+	turnBytes   = 96  // what a turn takes beside its names
+	namesBytes  = 128 // of type, kind and reply subject, which most calls share or which are short
+)
+
+// size is what the call holds of a node's memory, apart from what all calls hold. The
+// turns of a caller in this process are that caller's.
+func (c *Call) size() int64 {
+	e := &c.env
+	n := len(e.Data) + len(e.Key) + len(e.Headers)*headerBytes + max(0, len(e.Type)+len(e.Kind)+len(e.ReplyTo)-namesBytes)
+	for name, value := range e.Headers {
+		n += len(name) + len(value)
+	}
+	if c.far {
+		for t := range c.waiting().Line() {
+			n += turnBytes + len(t.Kind) + len(t.Key)
+		}
+	}
+	return int64(n)
+}
+
+// heavy reports whether a call of a size, after which the node holds the given number of
+// bytes, is too much for it.
+func (s *Sub) heavy(c *Call, size, held int64) bool {
+	most := s.life.mostBytes
+	if most <= 0 || held <= most || held == size {
+		return false
+	}
+	return held > 2*most || c.waiting() == nil
+}
+
+// isLight reports whether a call of n bytes does not count as any key's.
+func (l *Lifetime) isLight(n int64) bool { return l.mostOfKey <= 0 || n <= l.mostOfKey>>13 }
+
+// keyID is a key of a node.
+type keyID struct{ kind, key string }
+
+// keyBytes is what each key holds of the bytes of a shard's calls. Most calls are
+// small and not in it.
+type keyBytes struct {
+	mu   sync.Mutex
+	held peakmap.Map[keyID, int64]
+}
+
+// take returns what the key holds with n bytes more, which it has taken if ok. It takes
+// always if most is not positive.
+func (k *keyBytes) take(id keyID, n, most int64) (held int64, ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	held, _ = k.held.Get(id)
+	held += n
+	if most > 0 && held > most && held != n {
+		return held, false
+	}
+	k.held.Set(id, held)
+	return held, true
+}
+
+func (k *keyBytes) give(id keyID, n int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if held, _ := k.held.Get(id); held != n {
+		k.held.Set(id, held-n)
+	} else {
+		k.held.Delete(id)
+	}
+}
+
+// Weigh counts the call's bytes as the key's, until it has finished. A [Receiver]
+// that knows keys calls it before it queues the call, once; an error refuses it.
+func (c *Call) Weigh(key string) *outcome.Error {
+	most, n := c.sub.life.mostOfKey, c.bytes.Load()
+	if c.sub.life.isLight(n) || key == "" {
+		return nil
+	}
+	if c.bits.Load()&bitPart != 0 { // the call that it is nested in was weighed
+		most = 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended != not {
+		return nil // it has finished, or is about to
+	}
+	id := keyID{c.env.Kind, key}
+	if held, ok := c.sub.keys.take(id, n, most); !ok {
+		return outcome.Overloaded(retryHint, "key %s has %d bytes of calls in flight: at most %d allowed", quoteKey(key), held-n, most)
+	}
+	c.rest().key = &id
+	c.bits.Or(bitWeighed)
+	return nil
+}
+
+// SetKey says that the call is for another key than its envelope names: a [Receiver]
+// that finds keys by itself calls it before it queues the call.
+func (c *Call) SetKey(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rest().name = key
+}
+
+// Key returns the key that the call is for: the envelope's, unless SetKey was called.
+func (c *Call) Key() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.more.keyOf(&c.env)
+}
+
+// keyOf is called with the call's mu held. m may be nil.
+func (m *more) keyOf(env *transport.Envelope) string {
+	if m != nil && m.name != "" {
+		return m.name
+	}
+	return env.Key
+}
+
+// lighten gives back what the call holds, when it has finished. One that never began
+// may lie in a line for long yet: only its payload goes at once.
+func (c *Call) lighten() {
+	c.lend(math.MaxInt64)
+	if c.bits.Load()&bitStarted == 0 {
+		c.mu.Lock()
+		c.env.Data, c.env.Headers = nil, nil
+		c.mu.Unlock()
+	}
+}
+
+// lend gives back at most so many of the bytes that the call holds: those of a nested
+// call count once.
+func (c *Call) lend(most int64) {
+	for {
+		held := c.bytes.Load()
+		n := min(held, most)
+		if n == 0 {
+			return
+		}
+		if !c.bytes.CompareAndSwap(held, held-n) {
+			continue
+		}
+		c.sub.life.bytes.Add(-n)
+		if c.bits.Load()&bitWeighed != 0 {
+			c.mu.Lock()
+			c.sub.keys.give(*c.more.key, n)
+			c.mu.Unlock()
+		}
+		return
+	}
+}
+
+// Peek returns the envelope before the call starts, for a [Receiver] that must look at
+// its payload or headers. It returns false if the call was decided before: both may be
+// gone.
+func (c *Call) Peek() (transport.Envelope, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.env, c.ended == not
+}

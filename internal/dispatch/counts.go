@@ -1,0 +1,110 @@
+// What a shard's move has cost callers
+
+package dispatch
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// moveCounts is the DrainCounts of a subscription. Notifications that were taken and
+// have not finished are counted all the time, since a drain that gives up leaves
+// behind some of which nothing will be heard before it ends.
+type moveCounts struct {
+	taken  [2]atomic.Int64 // acknowledged ones, and others
+	asking atomic.Int64    // requests that are not decided
+
+	mu   sync.Mutex
+	sum  outcome.DrainCounts
+	open [2]int64 // of those taken, how many are in sum already
+}
+
+// Counts implements [Drainer].
+func (s *Sub) Counts() outcome.DrainCounts {
+	c := &s.counts
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sum := c.sum
+	if s.dropped.Load() { // what goes on does so beside the next owner
+		sum.Lost += uint32(c.taken[0].Load() - c.open[0] + c.asking.Load())
+		sum.Dropped += uint32(c.taken[1].Load() - c.open[1])
+	}
+	return sum
+}
+
+// kind is where a notification counts.
+func (c *Call) kind() int {
+	if c.env.Delivery == transport.AwaitNothing {
+		return 1
+	}
+	return 0
+}
+
+// take counts a notification that is about to be accepted.
+func (c *moveCounts) take(call *Call) {
+	c.taken[call.kind()].Add(1)
+	call.bits.Or(bitTaken)
+}
+
+// leave ends what take has begun: the notification has finished, or is to be
+// acknowledged by whoever it is passed on to, where it counts then.
+func (c *moveCounts) leave(call *Call) {
+	b, k := call.bits.And(^bitTaken), call.kind()
+	switch {
+	case b&bitTaken == 0:
+	case b&bitLost == 0:
+		c.taken[k].Add(-1)
+	default:
+		c.mu.Lock()
+		c.open[k]--
+		c.taken[k].Add(-1)
+		c.mu.Unlock()
+	}
+}
+
+// ask counts a request that a sender has sent.
+func (c *moveCounts) ask(call *Call) {
+	if call.bits.Load()&bitNested == 0 {
+		c.asking.Add(1)
+	}
+}
+
+// decided counts the end of a call. It is called when the call is decided, before its
+// sender is told; moving is whether its shard moves.
+func (c *moveCounts) decided(call *Call, err *outcome.Error, moving bool) {
+	asks := call.AwaitsReply() && call.bits.Load()&bitNested == 0
+	if moving {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+	}
+	if asks {
+		c.asking.Add(-1)
+	}
+	if moving && err != nil {
+		c.add(call, err)
+	}
+}
+
+// add counts what the move has cost a call. It is called with mu held.
+func (c *moveCounts) add(call *Call, err *outcome.Error) {
+	nested, accepted := call.bits.Load()&bitNested != 0, call.Accepted()
+	if is := err.Sentinel(); is != outcome.ErrNotOwner && is != outcome.ErrDraining && is != outcome.ErrHandedBack || nested && !accepted { // of those the call tells that they are nested in
+		return
+	}
+	switch never := err.Outcome.NeverRan(); {
+	case !never && err.Outcome != outcome.MaybeRan: // a handler has passed on what a call of its own met
+		return
+	case never && call.env.Delivery == transport.AwaitNothing && (accepted || call.far):
+		c.sum.Dropped++
+	case !never || accepted:
+		c.sum.Lost++
+	case !call.env.Retry:
+		c.sum.Parked++
+	}
+	if accepted && call.bits.Or(bitLost)&bitTaken != 0 {
+		c.open[call.kind()]++
+	}
+}

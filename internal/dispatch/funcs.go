@@ -1,0 +1,158 @@
+// Handlers as receivers; the order of notifications to a key
+
+package dispatch
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// ReceiverFunc makes a receiver of a handler: each call gets a goroutine of the
+// pool as soon as fewer than the limit are running.
+//
+// Notifications to one key run one after the other, and requests to it after
+// those that came before them, so that what one sender sends to a key keeps its
+// order. The notifications of a func that calls handlers of its node are acknowledged
+// when it has returned, once it has done so a first time: before, as those of any func, when they are
+// taken.
+func (d *Dispatcher) ReceiverFunc(h transport.HandlerFunc) Receiver {
+	return newFuncReceiver(d.life, d.pool, h)
+}
+
+// ReceiverFunc makes a receiver of a handler, on the lifetime's goroutines, as
+// [Dispatcher.ReceiverFunc] does.
+func (l *Lifetime) ReceiverFunc(h transport.HandlerFunc) Receiver {
+	return newFuncReceiver(l, l.pool, h)
+}
+
+func newFuncReceiver(l *Lifetime, p Pool, h transport.HandlerFunc) *funcReceiver {
+	return &funcReceiver{life: l, pool: p, h: h, lines: map[lineID]*line{}}
+}
+
+type funcReceiver struct {
+	life *Lifetime // of a node's handler the node's; of a subscription's the transport's
+	pool Pool
+	h    transport.HandlerFunc
+
+	passes atomic.Bool // h has made a nested call: its notifications may be refused by that
+
+	held  atomic.Int32 // len(lines)
+	mu    sync.Mutex
+	lines map[lineID]*line // where a notification has its turn
+}
+
+// lineID is a key, or a whole shard for messages without one.
+type lineID struct {
+	shard int
+	key   string
+}
+
+// line is what waits for a notification to have had its turn.
+type line struct{ tasks []*funcTask }
+
+// funcTask is a call that a func handles.
+type funcTask struct {
+	c     *Call
+	line  lineID
+	holds bool   // others wait for its turn to be over; guarded by r.mu
+	over  func() // to be called when it has returned; nil unless a stop hook has sent it
+}
+
+// Accept implements [Receiver].
+func (r *funcReceiver) Accept(c *Call) {
+	if err := c.Weigh(c.env.Key); err != nil {
+		c.Refuse(err)
+		return
+	}
+	if !c.enqueue() {
+		return
+	}
+	t := &funcTask{c: c}
+	c.fn = r
+	if c.bits.Load()&bitStop != 0 {
+		t.over = r.life.holdShard(uint32(c.env.Shard))
+	}
+	passes, env := r.passes.Load(), &c.env
+	if passes && env.Delivery == transport.AwaitAccept {
+		c.ackLater()
+	}
+	// Whoever waits for its reply or its acceptance sends nothing meanwhile.
+	holds := env.Delivery == transport.AwaitNothing || env.Delivery == transport.AwaitAccept && !passes
+	if env.Key == "" && !passes || !holds && r.held.Load() == 0 {
+		r.pool.Go(t)
+		return
+	}
+	t.line = lineID{env.Shard, env.Key}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t.holds = holds
+	if l := r.lines[t.line]; l != nil {
+		l.tasks = append(l.tasks, t)
+		return
+	}
+	if holds {
+		r.lines[t.line] = &line{}
+		r.held.Add(1)
+	}
+	r.pool.Go(t)
+}
+
+// moveOn ends the turn of a task.
+func (t *funcTask) moveOn() {
+	r := t.c.fn
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !t.holds {
+		return
+	}
+	t.holds = false
+	l := r.lines[t.line]
+	for i, next := range l.tasks {
+		r.pool.Go(next) // which does not block
+		if next.holds {
+			clear(l.tasks[:i+1])
+			l.tasks = l.tasks[i+1:]
+			return
+		}
+	}
+	delete(r.lines, t.line)
+	r.held.Add(-1)
+}
+
+// Run implements pool.Task.
+func (t *funcTask) Run(slot pool.Slot) {
+	c := t.c
+	if t.over != nil {
+		defer t.over()
+	}
+	defer t.moveOn()
+	if !c.Start(slot) {
+		c.dequeue()
+		return
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			c.Panicked(recoverOr("runtime.Goexit", recover()))
+		}
+		c.End()
+	}()
+	data, err := c.fn.h(c, c.env.Lent())
+	returned = true
+	if err != nil {
+		c.replyError(err, c.funcError)
+		return
+	}
+	c.answer(data, nil)
+}
+
+// recoverOr names what ended a handler that did not return.
+func recoverOr(otherwise string, r any) any {
+	if r == nil {
+		return otherwise
+	}
+	return r
+}

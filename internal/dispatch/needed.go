@@ -1,0 +1,158 @@
+// What a shard that drains waits for, and serves
+
+package dispatch
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/turn"
+)
+
+// needs is what the shards of a dispatcher that drain wait for, beyond themselves: the
+// turns of other shards that their own turns wait for, by way of others too. A call
+// that one of them waits for is admitted, or the drain would wait for what it refuses:
+// two shards that drain at one moment may wait for each other.
+type needs struct {
+	mu     sync.Mutex
+	drains map[uint32]*Sub // shards that have refused what may be needed
+	busy   bool
+	last   time.Time
+	found  map[uint64]*found
+}
+
+// learnPause is the least time between two searches for what drains wait for.
+const learnPause = 10 * time.Millisecond
+
+// drainReach is how far they go: what waits in line behind chains of requests is far.
+var drainReach = reach{turns: 4096, hops: 64, drains: true}
+
+// Needed reports whether a call that is in flight in this shard waits for this one: a
+// drain serves it, or it would never end. What the call says of the turns that wait
+// for it is not believed. Needed is true if such a turn runs here and waits now, or if a
+// turn of the shard was found to wait for such a turn of another shard. What is not
+// known yet is searched for, and a later try of the call is admitted. What a stop hook
+// of a shard that ends waits for is needed in every shard. What any turn of such a shard
+// waits for is needed in the shards that end together with it ([Lifetime.EndTogether]).
+func (c *Call) Needed() bool {
+	line := c.waiting()
+	if line == nil {
+		return false
+	}
+	shard := uint32(c.env.Shard)
+	if role := c.StopHook(); role == EndingTurn || role == LastTurn || c.waitsAtTheEnd() {
+		return true
+	}
+	for t := range line.Line() {
+		if t.Shard == shard && turn.Waiting(t.Number, shard) != nil {
+			return true
+		}
+	}
+	n := &c.sub.d.asking.needs
+	if n.has(line) {
+		return true
+	}
+	n.learn(shard, c.sub)
+	return false
+}
+
+func (n *needs) has(line *Turn) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for t := range line.Line() {
+		if n.found[t.Number] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// learn begins to search for what is needed.
+func (n *needs) learn(shard uint32, s *Sub) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.drains[shard] = s
+	if now := time.Now(); !n.busy && now.Sub(n.last) >= learnPause {
+		n.last = now
+		n.busy = s.d.asking.begin(n.search)
+	}
+}
+
+func (n *needs) search(ctx context.Context) {
+	n.mu.Lock()
+	var a *asking
+	for shard, s := range n.drains {
+		if s.draining.Load() {
+			a = s.d.asking
+		} else {
+			delete(n.drains, shard)
+		}
+	}
+	drains := maps.Clone(n.drains)
+	n.mu.Unlock()
+	var all map[uint64]*found
+	if a != nil {
+		first := turn.Of(func(shard uint32) bool { return drains[shard] != nil }, drainReach.turns)
+		all = a.search(ctx, here(first), drainReach, func(*found) bool { return false })
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.found, n.busy = all, false
+}
+
+// StopHook returns what the stop hook is, of a key of this process, that waits for the
+// call, or has waited until it was accepted; KeyTurn if there is none. It is StopTurn if
+// the hook's shard does not end yet. What the handler of such a notification asks is the hook's too.
+func (c *Call) StopHook() Role {
+	role, _ := c.stopHook()
+	return role
+}
+
+func (c *Call) stopHook() (role Role, past int) {
+	if c.bits.Load()&bitStop != 0 {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.more.stop, c.more.past
+	}
+	return c.waiting().StopHook(uint32(c.env.Shard))
+}
+
+// serve has a notification remember the stop hook that it is of: that may be over when
+// its turn comes.
+func (c *Call) serve(from *Call) {
+	role, past := c.stopHook()
+	if role == KeyTurn && from != nil {
+		role, past = from.stopHook()
+	}
+	if role == KeyTurn {
+		return
+	}
+	c.mu.Lock()
+	m := c.rest()
+	m.stop, m.past = role, past
+	c.mu.Unlock()
+	c.bits.Or(bitStop)
+}
+
+// AtAnEnd reports whether ctx is that of a stop hook, of a handler that runs for one while
+// shards end, or of any handler whose shard ends with all shards of its node: what such a
+// one sends must not come later.
+func AtAnEnd(ctx context.Context) bool {
+	if c := CallFrom(ctx); c != nil {
+		return c.StopHook() != KeyTurn || c.endsTogether()
+	}
+	m, ok := ctx.Value(turn.MakerKey{}).(turn.Maker)
+	if !ok {
+		return false
+	}
+	t := m.Asks()
+	return t != nil && t.Stops()
+}
+
+// admits reports whether a shard that refuses what comes serves c all the same: because
+// it drains, and its calls wait for c, or because its node ends, and a stop hook or another turn of the node waits for c.
+func (s *Sub) admits(c *Call) bool {
+	return s.draining.Load() && c.Needed() || s.stops.Load() && (c.StopHook() != KeyTurn || c.waitsAtTheEnd())
+}

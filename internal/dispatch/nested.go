@@ -1,0 +1,147 @@
+// Calls that a handler makes of another handler of its node
+
+package dispatch
+
+import (
+	"context"
+	"errors"
+
+	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// HandlerFunc makes a func of a receiver, for handlers that call it. It is a nested call:
+// it comes by the subscription of the call whose handler makes it, with its gate and its
+// lease, and counts by itself. While that handler runs, a nested call is not refused for
+// want of room or because the shard drains: its room was given to the call that it is
+// nested in. Outside of a handler of the lifetime it is a call of the lifetime's own.
+// Calls are accepted in the order in which the func is called.
+func (l *Lifetime) HandlerFunc(r Receiver) transport.HandlerFunc {
+	return func(ctx context.Context, env transport.Envelope) ([]byte, error) {
+		if c := CallFrom(ctx); c != nil && c.sub.life == l {
+			return c.sub.pass(ctx, env, r, c)
+		}
+		d := l.dispatcher()
+		if d == nil {
+			return nil, outcome.New(outcome.ErrDraining)
+		}
+		own, _ := l.Once(ownSub{}, func() (any, func()) { return d.newSub(l, nil), func() {} }).(*Sub)
+		if own == nil {
+			return nil, outcome.New(outcome.ErrDraining)
+		}
+		return own.do(ctx, env, r, nil)
+	}
+}
+
+type ownSub struct{}
+
+// SubscribeFunc is a shard's subscription at a transport that only knows handlers: it
+// returns a handler for the transport, which hands on what comes to r. The returned
+// subscription ends after the transport's.
+func (l *Lifetime) SubscribeFunc(r Receiver) (transport.HandlerFunc, transport.Subscription, error) {
+	d := l.dispatcher()
+	if d == nil {
+		return nil, nil, outcome.New(outcome.ErrDraining)
+	}
+	s, err := d.Subscribe(l.ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	return func(ctx context.Context, env transport.Envelope) ([]byte, error) {
+		if c := CallFrom(ctx); c != nil {
+			return s.pass(ctx, env, r, c)
+		}
+		return s.Do(ctx, env)
+	}, s, nil
+}
+
+// dispatcher returns the lifetime's own, for what has come to it already; nil if it has
+// ended.
+func (l *Lifetime) dispatcher() *Dispatcher {
+	d, _ := l.Once(ownDispatcher{}, func() (any, func()) {
+		d := newDispatcher(transport.Limits{MaxPending: -1, HandlerTimeout: l.handlerTimeout}, l.pool)
+		d.life = l
+		return d, d.endOwn
+	}).(*Dispatcher)
+	return d
+}
+
+type ownDispatcher struct{}
+
+// endOwn ends the subscriptions of a lifetime's own dispatcher. Its clock goes on: of
+// what was given up, some may still run.
+func (d *Dispatcher) endOwn() {
+	giveUp := d.giveUp()
+	for _, s := range d.refuse() {
+		if !s.gaveUp.Load() {
+			_ = s.unsubscribe(giveUp) // what goes on is told by what runs it
+		}
+	}
+}
+
+// pass makes a call for the handler of from, and notes what from is to know of it.
+func (s *Sub) pass(ctx context.Context, env transport.Envelope, r Receiver, from *Call) ([]byte, error) {
+	if f := from.fn; f != nil && !f.passes.Load() {
+		f.passes.Store(true)
+	}
+	reply, err := s.do(ctx, env, r, from)
+	o := outcome.Of(err)
+	if !o.NeverRan() {
+		from.bits.Or(bitPassed)
+	}
+	if o.NeverRan() || o == outcome.MaybeRan {
+		from.mu.Lock()
+		if m := from.rest(); m.inner == nil || m.inner.Outcome != outcome.MaybeRan {
+			m.inner, _ = errors.AsType[*outcome.Error](err)
+		}
+		from.mu.Unlock()
+	}
+	return reply, err
+}
+
+// funcError makes the error of a func that has returned one. If a nested call may run
+// still, so may this one. If it returns the refusal of one, and no other has run, the
+// call has not.
+func (c *Call) funcError(err error) *outcome.Error {
+	e := outcome.HandlerError(err)
+	c.mu.Lock()
+	inner := c.rest().inner
+	c.mu.Unlock()
+	switch {
+	case inner == nil:
+	case inner.Outcome == outcome.MaybeRan:
+		e.Outcome = outcome.MaybeRan
+	case c.bits.Load()&bitPassed == 0 && isThis(err, inner):
+		e.Outcome = outcome.NotStarted
+	}
+	return e
+}
+
+// isThis reports whether err passes e on. The methods of err may panic.
+func isThis(err error, e *outcome.Error) (same bool) {
+	defer func() { _ = recover() }()
+	found, _ := errors.AsType[*outcome.Error](err)
+	return found == e
+}
+
+// runs reports whether the call's handler runs.
+func (c *Call) runs() bool { return c.bits.Load()&(bitStarted|bitEnded) == bitStarted }
+
+// nestIn says that the call is made by the handler of another of its subscription. It
+// returns true if that runs: then what it was admitted with holds for both.
+func (c *Call) nestIn(from *Call) (part bool) {
+	b := bitNested
+	if part = from.runs(); part {
+		b |= bitPart
+		from.lend(c.bytes.Load())
+	}
+	if c.env.Key == from.env.Key && c.env.Shard == from.env.Shard {
+		b |= bitSameKey
+	}
+	c.bits.Or(b)
+	return part
+}
+
+// KeyPassedOn reports whether the call is nested in another and is for the key and the
+// shard that the sender of that has named.
+func (c *Call) KeyPassedOn() bool { return c.bits.Load()&bitSameKey != 0 }

@@ -1,0 +1,120 @@
+// Calls in line that wait for themselves by way of chains that cross
+
+package dispatch
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/clstr-go/clstr/outcome"
+)
+
+// A call that stands in line may wait for itself by way of chains that cross: X asks A,
+// which asks B, while Y asks B, which asks A. No turn of its own line runs where it
+// arrives then. So it is looked for after a while what the turn that it stands behind
+// waits for, call by call. A circle does not end by itself, and its last call is in line
+// for as long: whichever is looked at first, or again, finds it.
+const (
+	probeAfter = 250 * time.Millisecond // and twice as long after each probe
+	probeMost  = 4 * time.Second
+)
+
+// circleReach is how far a probe goes.
+var circleReach = reach{turns: 256, hops: MaxTurns}
+
+// probeIn probes for c after a while, unless it has left its place by then. It is
+// called with mu held.
+func (c *Call) probeIn(pause time.Duration) {
+	c.more.probe = time.AfterFunc(pause, func() {
+		if !c.sub.d.asking.begin(func(ctx context.Context) { c.probe(ctx, pause) }) {
+			c.probeAgain(pause)
+		}
+	})
+}
+
+func (c *Call) probeAgain(pause time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.more.place != nil {
+		c.probeIn(min(2*pause, probeMost))
+	}
+}
+
+// probe follows what the turn before c waits for, and refuses c if that is one of those
+// that wait for c.
+func (c *Call) probe(ctx context.Context, pause time.Duration) {
+	c.mu.Lock()
+	p := c.more.place
+	c.mu.Unlock()
+	if p == nil {
+		return
+	}
+	defer c.probeAgain(pause)
+	before := p.Running()
+	if before == nil {
+		return
+	}
+	line := c.Waiting()
+	var home *found
+	c.sub.d.asking.search(ctx, here([]*Turn{before}), circleReach, func(f *found) bool {
+		if line.Find(f.Number) != nil {
+			home = f
+		}
+		return home != nil
+	})
+	if home == nil || p.Running() != before || len(before.Asks()) == 0 {
+		return
+	}
+	circle := closed(line, home)
+	// All calls of a circle that stand in line may find it at one moment, and one is
+	// enough: the one of the highest number goes first.
+	first := slices.MaxFunc(circle, func(a, b *Turn) int { return cmp.Compare(a.Number, b.Number) })
+	if pause > probeAfter || first.Number == line.Number {
+		c.refuseInLine(outcome.Errorf(outcome.ErrCircle, "%s", asks(circle)))
+	}
+}
+
+// closed returns the turns of a circle, each of which asks the next: from the one that
+// a probe has come home to, by way of its line, to itself.
+func closed(line *Turn, home *found) (circle []*Turn) {
+	for t := range line.Line() {
+		circle = append(circle, t)
+		if t.Number == home.Number {
+			break
+		}
+	}
+	slices.Reverse(circle)
+	n := len(circle)
+	for f := home; f != nil; f = f.from {
+		circle = append(circle, f.Turn)
+	}
+	slices.Reverse(circle[n:])
+	return circle
+}
+
+func asks(circle []*Turn) string {
+	names := make([]string, len(circle))
+	for i, t := range circle {
+		names[i] = t.String()
+	}
+	return strings.Join(names, " asks ")
+}
+
+// refuseInLine refuses c unless it has started.
+func (c *Call) refuseInLine(err *outcome.Error) {
+	for {
+		old := c.bits.Load()
+		if old&(bitStarted|bitAnswered) != 0 {
+			return
+		}
+		if c.bits.CompareAndSwap(old, old|bitAnswered) {
+			c.settle(err, done)
+			c.reply(old, nil, err)
+			c.close()
+			return
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package dispatch
+
+import (
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing/synctest"
+	"time"
+
+	"github.com/clstr-go/clstr/outcome"
+)
+
+var silent = slog.New(slog.NewTextHandler(io.Discard, nil))
+
+// pass lets a bubble's time pass and waits for what that sets going.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+// inbox is a sender that notes its answers.
+type inbox struct {
+	mu      sync.Mutex
+	replies []string
+	errs    []*outcome.Error
+}
+
+// Reply implements [Replier].
+func (i *inbox) Reply(_ *Call, data []byte, err *outcome.Error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.replies = append(i.replies, string(data))
+	i.errs = append(i.errs, err)
+}
+
+func (i *inbox) count() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.errs)
+}
+
+// only returns the only answer's error; it panics unless there is one answer.
+func (i *inbox) only() *outcome.Error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(i.errs) != 1 {
+		panic("not one answer")
+	}
+	return i.errs[0]
+}
+
+// book is a receiver that keeps the calls, and an observer that counts them.
+type book struct {
+	mu    sync.Mutex
+	calls []*Call
+
+	started, finished, ran atomic.Int32
+}
+
+// Accept implements [Receiver].
+func (b *book) Accept(c *Call) {
+	b.mu.Lock()
+	b.calls = append(b.calls, c)
+	b.mu.Unlock()
+}
+
+// CallStarted implements [Observer].
+func (b *book) CallStarted(*Call) { b.started.Add(1) }
+
+// CallFinished implements [Observer].
+func (b *book) CallFinished(_ *Call, started bool, _ *outcome.Error) {
+	b.finished.Add(1)
+	if started {
+		b.ran.Add(1)
+	}
+}

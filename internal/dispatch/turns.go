@@ -1,0 +1,194 @@
+// Which turns wait for a call, and where it stands in line
+
+package dispatch
+
+import (
+	"context"
+
+	"github.com/clstr-go/clstr/internal/turn"
+)
+
+// Turn is one run of a handler or a hook that waits for a call, with those that
+// wait for it in turn. Transports carry it to the call's owner: see [Wait.For] and
+// [Call.SetWaiting].
+type Turn = turn.Turn
+
+// Role says what a turn is.
+type Role = turn.Role
+
+// What turns are, and the bounds of what is known of them.
+const (
+	KeyTurn  = turn.Key  // a message's, or that of a hook other than a stop hook
+	StopTurn = turn.Stop // a stop hook's
+	FuncTurn = turn.Func // a plain func's
+
+	EndingTurn = turn.Ending // a stop hook's of a key whose shard ends
+	LastTurn   = turn.Last   // the same of a key that such a hook has woken
+
+	MaxTurns    = turn.Most    // that wait for one call
+	MaxTurnName = turn.MaxName // bytes of a kind, and of a key
+)
+
+// For says that the wait is for a call to shard, and returns the turns that wait
+// for it, the nearest first: the one that ctx belongs to, and those that wait for
+// that. It returns nil outside of handlers and hooks, and where the handler or hook
+// has returned: a goroutine that goes on is waited for by nobody.
+func (w *Wait) For(ctx context.Context, shard int) *Turn {
+	t := w.turn
+	if t == nil {
+		if t = Waiting(ctx); t == nil {
+			return nil
+		}
+		w.turn = t
+	}
+	w.shard = uint32(shard)
+	t.Wait(w.shard)
+	return t
+}
+
+// Waiting returns the turns that would wait for a call that is made with ctx, as
+// [Wait.For] does.
+func Waiting(ctx context.Context) *Turn {
+	if c := CallFrom(ctx); c != nil {
+		return c.turn()
+	}
+	if m, ok := ctx.Value(turn.MakerKey{}).(turn.Maker); ok {
+		return m.Asks()
+	}
+	return nil
+}
+
+// SetWaiting says which turns wait for the call, the nearest first, before it is
+// dispatched.
+func (c *Call) SetWaiting(t *Turn) {
+	if t != nil {
+		c.mu.Lock()
+		c.rest().by = t
+		c.mu.Unlock()
+		c.bits.Or(bitFor)
+	}
+}
+
+// Waiting returns the turns that wait for the call's reply, the nearest first; nil for
+// none, and for a notification.
+func (c *Call) Waiting() *Turn {
+	if !c.AwaitsReply() {
+		return nil
+	}
+	return c.waiting()
+}
+
+// waiting is Waiting, with those that wait until a notification is accepted.
+func (c *Call) waiting() *Turn {
+	if c.bits.Load()&bitFor == 0 {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.more.by
+}
+
+// Turn returns the turn of the call's handler; nil while that has asked nothing,
+// and when it has returned.
+func (c *Call) Turn() *Turn {
+	if c.bits.Load()&bitAsked == 0 {
+		return nil
+	}
+	return c.turn()
+}
+
+// turn returns the turn of the call's handler; nil if none runs.
+func (c *Call) turn() *Turn {
+	if !c.runs() {
+		return nil
+	}
+	by := c.Waiting()
+	stop, past := KeyTurn, 0
+	if !c.AwaitsReply() {
+		stop, past = c.stopHook()
+	}
+	role := KeyTurn
+	if c.fn != nil {
+		role = FuncTurn
+	}
+	c.mu.Lock()
+	m := c.rest()
+	if m.own == nil {
+		m.own = turn.New(uint32(c.env.Shard), role, c.env.Kind, m.keyOf(&c.env), by)
+		if stop != KeyTurn {
+			m.own.Serves(stop, past+1)
+		}
+		c.bits.Or(bitAsked)
+	}
+	t := m.own
+	c.mu.Unlock()
+	if c.bits.Load()&bitEnded != 0 { // at the same moment
+		t.End()
+		return nil
+	}
+	return t
+}
+
+// endTurn is called when the handler has returned; old are the bits of before.
+func (c *Call) endTurn(old uint32) {
+	if old&bitAsked != 0 {
+		c.mu.Lock()
+		t := c.more.own
+		c.mu.Unlock()
+		t.End()
+	}
+}
+
+// Queued says where the call stands in line, behind the turn that runs there, until it
+// starts or is answered. It is for calls that turns wait for.
+func (c *Call) Queued(p turn.Place) {
+	by := c.Waiting()
+	if by == nil {
+		return
+	}
+	c.mu.Lock()
+	c.rest().place = p
+	c.mu.Unlock()
+	by.Queue(p)
+	for {
+		old := c.bits.Load()
+		if old&(bitStarted|bitAnswered) != 0 { // meanwhile
+			by.Dequeue(p)
+			return
+		}
+		if c.bits.CompareAndSwap(old, old|bitPlaced) {
+			break
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.more.place != nil { // it has not left meanwhile
+		c.probeIn(probeAfter)
+	}
+}
+
+// leavePlace is called once or twice when a call that was queued has started, or was
+// answered before.
+func (c *Call) leavePlace() {
+	c.mu.Lock()
+	p := c.more.place
+	c.more.place = nil
+	if c.more.probe != nil {
+		c.more.probe.Stop()
+	}
+	c.mu.Unlock()
+	if p != nil {
+		c.Waiting().Dequeue(p)
+	}
+}
+
+// WaitedFor reports whether a turn of the given shard waits for what is asked with
+// ctx.
+func WaitedFor(ctx context.Context, shard uint32) bool {
+	for t := range Waiting(ctx).Line() {
+		if t.Shard == shard {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,76 @@
+// Ends a call at its TTL and a handler at its timeout
+
+package dispatch
+
+import "github.com/clstr-go/clstr/transport"
+
+// The classes of a dispatcher's clock.
+const (
+	classHandler = iota // the handler timeout
+	classRequest        // the default TTL
+)
+
+// Who ends a call when its time is up:
+//
+//	from another process, or with a TTL   the dispatcher's clock, from its arrival on
+//	a request of this process, without    its sender, which wakes at its own deadline and leaves
+//	started, HandlerTimeout is earlier    the dispatcher's clock, from its start on
+//	none of these, a notification         nobody: it has all the time that it wants
+//
+// A request always has a deadline or a TTL: see [transport.Envelope.Bound].
+//
+// The answer is the same for requests and notifications, for calls that wait, that
+// run, and that their handlers have left open: a sender that has died, and can
+// neither leave nor cancel, holds nothing longer than its own deadline.
+
+// watched reports whether the clock must end c at until.
+func (c *Call) watched() bool { return c.until != 0 && (c.far || c.byTTL) }
+
+// watch has the clock end a call at until.
+func (s *Sub) watch(c *Call, now int64) {
+	const usual = int64(transport.DefaultRequestTimeout)
+	switch left := c.until - now; {
+	case c.far && left > usual*9/10 && left <= usual:
+		// Its sender wakes by itself, and no handler starts too late: this may
+		// come later, so that calls which were on their way for a while are still
+		// in a list.
+		s.d.clock.Add(&c.node, c, classRequest, now)
+	case c.env.TTLMs == transport.DefaultRequestTimeout.Milliseconds() && left <= usual:
+		s.d.clock.Add(&c.node, c, classRequest, c.until-usual)
+	default:
+		s.d.clock.AddAt(&c.node, c, c.until)
+	}
+}
+
+// watchExactly has the clock end a call at until, and not later: its handler looks
+// at its context.
+func (s *Sub) watchExactly(c *Call) {
+	if c.until != 0 && (c.bits.Load()&bitStarted == 0 || c.until == c.runUntil) {
+		s.d.clock.AddAt(&c.node, c, c.until)
+		s.unlessAnswered(c)
+	}
+}
+
+// runUntil is the moment at which a handler that starts now must be done.
+func (s *Sub) runUntil(until, now int64) int64 {
+	if t := s.d.limits.HandlerTimeout; t > 0 && (until == 0 || now+int64(t) < until) {
+		return now + int64(t)
+	}
+	return until
+}
+
+// watchHandler ends the wait for a handler that has just started.
+func (s *Sub) watchHandler(c *Call, now int64) {
+	if c.runUntil == c.until {
+		return
+	}
+	s.d.clock.Add(&c.node, c, classHandler, now)
+	s.unlessAnswered(c)
+}
+
+// unlessAnswered takes a call that was decided before it was in the clock out of it.
+func (s *Sub) unlessAnswered(c *Call) {
+	if c.bits.Load()&bitAnswered != 0 {
+		s.d.clock.Remove(&c.node)
+	}
+}
