@@ -100,6 +100,15 @@ func From(ctx context.Context) *Service {
 	return s
 }
 
+// WithClient returns a context in which [From] finds a service of this client alone: for
+// nodes that are made without [Open] ([cluster.NodeOptions].BaseContext), as package testkit
+// does for tests of entities.
+func WithClient(ctx context.Context, client *cluster.Client) context.Context {
+	s := &Service{client: client, closed: make(chan struct{}), ended: make(chan struct{})}
+	s.link.Close = func() error { return nil }
+	return context.WithValue(ctx, serviceKey{}, s)
+}
+
 // Run blocks until ctx ends, and closes the service: a main function ends with it. It
 // also returns if the node has ended by itself, drained by an operator or with the error
 // that it returns. The end is bounded by Node.StopTimeout and Node.DrainTimeout together

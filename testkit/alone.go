@@ -46,6 +46,9 @@ type AloneOptions struct {
 	Kind string
 	// Handler bounds mailbox and idle time, as in production.
 	Handler handlers.Options
+	// Client is what the entity asks others with (clstr.From): a [StubClient], for
+	// example. nil = a client of the entity's own node, which hosts no other kind.
+	Client *cluster.Client
 	// Limits are those of the node's transport, HandlerTimeout among them.
 	Limits transport.Limits
 }
@@ -56,7 +59,7 @@ func AloneWithOpts(t *testing.T, factory handlers.ActorFactory, key string, opts
 	host := handlers.NewActorHandlerWithOpts(probed(factory), opts.Handler)
 	synctest.Test(t, func(t *testing.T) {
 		w := &watch{ClusterMetrics: cluster.NopClusterMetrics(), changed: make(chan struct{})}
-		o := ClusterOptions{Nodes: 1, NumShards: 1, Metrics: w, Limits: opts.Limits}
+		o := ClusterOptions{Nodes: 1, NumShards: 1, Metrics: w, Limits: opts.Limits, asks: opts.Client}
 		if opts.Kind == "" {
 			o.Handler = host
 		} else {

@@ -3,10 +3,13 @@
 package testkit
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"testing"
 
+	"github.com/clstr-go/clstr"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/sharding"
@@ -58,8 +61,9 @@ func NewCluster(t testing.TB, opts ClusterOptions) *Cluster {
 		c.tr = opts.Wrap(c.tr)
 	}
 	t.Cleanup(c.end)
-	c.nodes.start(c.nodes.ids...)
 	c.client = c.NewClient(cluster.ClientOptions{Metrics: opts.Metrics})
+	c.nodes.base = clstr.WithClient(context.Background(), cmp.Or(opts.asks, c.client))
+	c.nodes.start(c.nodes.ids...)
 	return c
 }
 

@@ -57,7 +57,8 @@ type fleet struct {
 	opts    ClusterOptions
 	net     network
 	history *history
-	ids     []string // of all, those that do not run included
+	ids     []string        // of all, those that do not run included
+	base    context.Context // of handlers
 
 	mu     sync.Mutex
 	owners *sharding.Assignment // never changes, but in a live cluster
@@ -170,6 +171,7 @@ func (f *fleet) start(ids ...string) {
 			Log:         f.opts.Log,
 			NodeID:      id,
 			Transport:   &nodeSide{ep, id, nil},
+			BaseContext: f.base,
 			Handler:     f.opts.Handler,
 			Kinds:       f.opts.Kinds,
 			Metrics:     f.opts.Metrics,

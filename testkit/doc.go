@@ -5,6 +5,7 @@
 //	c.KillNode(c.Owner("acc-1"))
 //	_, err := c.Client().Key("acc-1").Request(ctx, Deposit{100}) // cluster.ErrTransportNoShardSubscriber
 //
+// [Open] opens a service of the front in memory, which most tests of entities want.
 // [NewCluster] starts nodes and clients in this process, in memory or over NATS
 // ([EachTransport] runs a test on both); nodes stop, die and come back.
 // [StartNATSServer] is a NATS server that can be restarted. [Alone] hosts one

@@ -85,6 +85,8 @@ type ClusterOptions struct {
 	// that must close what it was given.
 	Wrap func(transport.ClientTransport) transport.ClientTransport
 
+	asks *cluster.Client // what clstr.From finds; nil is the cluster's client
+
 	// NATSURL is the server for NATS. Empty = a server of the cluster's own.
 	NATSURL string
 	// NATSOptions are added to each connection: credentials, TLS.
