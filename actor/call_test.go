@@ -284,11 +284,15 @@ func (e *entity) Handle(c *actor.Context) {
 	e.handle(c)
 }
 
-func (e *entity) Passivate(c *actor.Context) {
+func (e *entity) Passivate(c *actor.Context) error {
 	if e.passivate != nil {
 		e.passivate(c)
 	}
+	return nil
 }
+
+func (*entity) Drain(*actor.Context) error { return nil }
+func (*entity) Settings() actor.Settings   { return actor.Settings{} }
 
 func (e *entity) Receive(ctx pactor.Context) {
 	if e.receive != nil {

@@ -4,7 +4,6 @@ package actor
 
 import (
 	"fmt"
-	"log/slog"
 	"reflect"
 	"time"
 
@@ -60,7 +59,7 @@ func (d *Definition[E]) New(key string) (Actor, error) {
 	if e == nil {
 		return nil, fmt.Errorf("kind %q made no entity", d.kind)
 	}
-	return &instance{table: &d.table, entity: e}, nil
+	return instance{table: &d.table, entity: e}, nil
 }
 
 // OnRequest lets the entity answer requests of type In with a method. Its error
@@ -202,33 +201,25 @@ func (t *table) must(entity reflect.Type, first bool, what string) {
 	}
 }
 
-// instance is one activated entity.
+// periodic is a method that is called every so often.
+type periodic struct {
+	period time.Duration
+	method func(e any, c *Context) error
+}
+
+// instance is one entity.
 type instance struct {
 	table  *table
 	entity any // *E
-	timers []*ticker
 }
 
-var _ Entity = (*instance)(nil)
+var _ Entity = instance{}
 
 // Activate implements [Entity].
-func (i *instance) Activate(c *Context) error {
-	if i.table.activate != nil {
-		if err := i.table.activate(i.entity, c); err != nil {
-			return err
-		}
-	}
-	if d := i.table.idleAfter; d > 0 {
-		c.cell.shard.host.idle.use(d)
-	}
-	for _, p := range i.table.periodic {
-		i.timers = append(i.timers, startTicker(c, p, i.entity))
-	}
-	return nil
-}
+func (i instance) Activate(c *Context) error { return i.hook(i.table.activate, c) }
 
 // Handle implements [Entity].
-func (i *instance) Handle(c *Context) {
+func (i instance) Handle(c *Context) {
 	msgType := c.call.Message().Type
 	h := i.table.handlers[msgType]
 	if h == nil {
@@ -239,43 +230,26 @@ func (i *instance) Handle(c *Context) {
 }
 
 // Passivate implements [Entity].
-func (i *instance) Passivate(c *Context) {
-	i.stopTimers()
-	if i.table.passivate == nil {
-		return
+func (i instance) Passivate(c *Context) error { return i.hook(i.table.passivate, c) }
+
+// Drain implements [Entity].
+func (i instance) Drain(c *Context) error { return i.hook(i.table.drain, c) }
+
+func (i instance) hook(method func(any, *Context) error, c *Context) error {
+	if method == nil {
+		return nil
 	}
-	if err := i.table.passivate(i.entity, c); err != nil {
-		c.call.(*hook).err = err // the shell tells, which knows what is behind it
-	}
+	return method(i.entity, c)
 }
 
-// HookTimeout is what the definition says of it.
-func (i *instance) HookTimeout() time.Duration { return i.table.hookTimeout }
-
-// Drain is called when a drain waits for what the entity owes.
-func (i *instance) Drain(c *Context) {
-	if i.table.drain == nil {
-		return
+// Settings implements [Entity].
+func (i instance) Settings() Settings {
+	set := Settings{HookTimeout: i.table.hookTimeout, IdleAfter: i.table.idleAfter}
+	for _, p := range i.table.periodic {
+		set.Periodic = append(set.Periodic, Periodic{p.period, func(c *Context) error { return p.method(i.entity, c) }})
 	}
-	if err := i.table.drain(i.entity, c); err != nil {
-		c.cell.log().Error("notice of a drain failed", slog.Any("error", err))
-	}
+	return set
 }
 
-func (i *instance) stopTimers() {
-	for _, t := range i.timers {
-		t.stop()
-	}
-	i.timers = nil
-}
-
-// Receive implements protoactor's Actor: mail by process id, and the end of an
-// entity that has panicked or is lost.
-func (i *instance) Receive(ctx pactor.Context) {
-	switch m := ctx.Message().(type) {
-	case *ticker:
-		m.run()
-	case *pactor.Restarting, *pactor.Stopping:
-		i.stopTimers()
-	}
-}
+// Receive implements protoactor's Actor: mail by process id is nothing to an entity.
+func (instance) Receive(pactor.Context) {}

@@ -1,4 +1,4 @@
-// Periodic work
+// Periodic work of a key
 
 package actor
 
@@ -8,30 +8,23 @@ import (
 	"time"
 )
 
-// periodic is a method that is called every so often.
-type periodic struct {
-	period time.Duration
-	method func(e any, c *Context) error
-}
-
-// ticker calls a periodic method of one incarnation. It is its own message: at
+// ticker calls periodic work of one incarnation. It is its own message: at
 // most one is in the mailbox, because the timer is set again after the turn.
 type ticker struct {
-	periodic
-	entity any
-	cell   *cell
-	limit  time.Duration // of each call
+	Periodic
+	cell  *cell
+	limit time.Duration // of each call
 
 	mu      sync.Mutex
 	timer   *time.Timer
 	stopped bool
 }
 
-func startTicker(c *Context, p periodic, entity any) *ticker {
-	t := &ticker{periodic: p, entity: entity, cell: c.cell, limit: c.call.(*hook).limit}
+func startTicker(c *cell, p Periodic, limit time.Duration) *ticker {
+	t := &ticker{Periodic: p, cell: c, limit: limit}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.timer = time.AfterFunc(p.period, t.post)
+	t.timer = time.AfterFunc(p.Period, t.post)
 	return t
 }
 
@@ -55,14 +48,14 @@ func (t *ticker) run() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.stopped {
-		t.timer.Reset(t.period)
+		t.timer.Reset(t.Period)
 	}
 }
 
 func (t *ticker) call() {
 	h := beginHook(t.cell, periodicWork, t.limit)
 	defer h.end()
-	if h.err = t.method(t.entity, &h.own); h.err != nil {
+	if h.err = t.Work(&h.own); h.err != nil {
 		t.cell.log().Warn("periodic work failed", slog.Any("error", h.failure(h.err)))
 	}
 }

@@ -2,7 +2,11 @@
 
 package actor
 
-import pactor "github.com/asynkron/protoactor-go/actor"
+import (
+	"log/slog"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
+)
 
 // handling is what an incarnation does with one message.
 type handling struct {
@@ -101,10 +105,10 @@ func (t handling) hearOfDrain() {
 	case s.entity == nil:
 		t.invoker.InvokeUserMessage(&Draining{})
 	default:
-		if d, ok := s.entity.(drainer); ok {
-			h := beginHook(t.c, draining, s.hookTimeout())
-			defer h.end()
-			d.Drain(&h.own)
+		h := beginHook(t.c, draining, s.hookTimeout())
+		defer h.end()
+		if err := s.entity.Drain(&h.own); err != nil {
+			t.c.log().Error("notice of a drain failed", slog.Any("error", err))
 		}
 	}
 }

@@ -30,7 +30,7 @@ type idler struct {
 
 // use sets the idle time from an entity's definition, unless one is set.
 func (i *idler) use(after time.Duration) {
-	if i.after.CompareAndSwap(0, int64(after)) {
+	if after > 0 && i.after.CompareAndSwap(0, int64(after)) {
 		i.wake()
 	}
 }

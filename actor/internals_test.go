@@ -18,10 +18,12 @@ import (
 // plain is an entity that answers.
 type plain struct{}
 
-func (plain) Activate(*Context) error { return nil }
-func (plain) Handle(c *Context)       { c.Call().Reply(nil, nil) }
-func (plain) Passivate(*Context)      {}
-func (plain) Receive(pactor.Context)  {}
+func (plain) Activate(*Context) error  { return nil }
+func (plain) Handle(c *Context)        { c.Call().Reply(nil, nil) }
+func (plain) Passivate(*Context) error { return nil }
+func (plain) Drain(*Context) error     { return nil }
+func (plain) Settings() Settings       { return Settings{} }
+func (plain) Receive(pactor.Context)   {}
 
 // answering is a call that says when it was answered.
 type answering struct {

@@ -14,10 +14,6 @@ import (
 // the request may have run.
 type Draining struct{}
 
-// drainer is an [Entity] that wants to be told of a drain, on its turn, while it owes
-// answers.
-type drainer interface{ Drain(*Context) }
-
 // debts are the answers that a key owes. The mailbox's mu guards them.
 type debts struct {
 	open map[Call]struct{} // was handled, and not answered

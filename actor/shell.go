@@ -14,28 +14,6 @@ import (
 	"github.com/clstr-go/clstr/internal/sparse"
 )
 
-// Entity is an actor that its key speaks to directly, with the message's
-// context in hand: what [Define] makes, and what handlers of plain funcs are.
-// All methods run on the key's turn, one at a time.
-type Entity interface {
-	Actor
-	// Activate is called before the first message. Its error is the first
-	// caller's, and the entity is dropped.
-	Activate(*Context) error
-	// Handle handles one message. It answers through the context; what it
-	// leaves unanswered may be answered later, or runs out of time. Until then the
-	// key counts as busy; the host uses the call's AfterAnswer for that.
-	Handle(*Context)
-	// Passivate is called after the last message, not for an entity that has
-	// panicked, was not activated, or that another node may own by now. One that has
-	// panicked, or is lost, is told by protoactor's Restarting or Stopping, as mail by
-	// process id.
-	Passivate(*Context)
-}
-
-// limited is an [Entity] whose definition limits its hooks; 0 is no word on it.
-type limited interface{ HookTimeout() time.Duration }
-
 // shell is one incarnation of a key's actor, as protoactor knows it: it makes
 // the user's actor on its own turn, where it may block and fail, and stands
 // between it and what only concerns the key.
@@ -45,6 +23,8 @@ type shell struct {
 	inner  Actor    // nil unless activated
 	entity Entity   // inner, if it is one
 	timed  *timed   // what inner sees, unless it is an entity
+	set    Settings // the entity's
+	timers []*ticker
 	turn   *Context // of the message that a protoactor actor is at; set on the turn
 	live   bool     // activated, and not ended: what the observer counts
 	begun  bool     // KeyBegins was called, and KeyEnded was not
@@ -58,6 +38,8 @@ func (s *shell) Receive(ctx pactor.Context) {
 	switch m := ctx.Message().(type) {
 	case *Context:
 		s.entity.Handle(m)
+	case *ticker:
+		m.run()
 	case *pactor.Started:
 		s.start(ctx)
 	case *pactor.Stopping:
@@ -170,9 +152,17 @@ func (s *shell) activate(ctx pactor.Context) (err error) {
 		return errors.New("the factory returned no actor")
 	}
 	s.inner = inner
-	h.relimit(s.hookTimeout())
 	if s.entity, _ = inner.(Entity); s.entity != nil {
-		return legible(s.entity.Activate(&h.own))
+		s.set = s.entity.Settings()
+		h.relimit(s.hookTimeout())
+		if err := legible(s.entity.Activate(&h.own)); err != nil {
+			return err
+		}
+		s.shard.host.idle.use(s.set.IdleAfter)
+		for _, p := range s.set.Periodic {
+			s.timers = append(s.timers, startTicker(s.cell, p, h.limit))
+		}
+		return nil
 	}
 	s.timed = &timed{Context: ctx}
 	s.timed.receive(inner) // Started
@@ -180,30 +170,35 @@ func (s *shell) activate(ctx pactor.Context) (err error) {
 }
 
 // stopping runs the stop hook, unless another may own the key: then it could save
-// nothing, and must not. An entity is told by protoactor's Stopping instead, so that
-// its timers end; a protoactor actor, which would save on that, is told by Stopped only.
+// nothing, and must not. A protoactor actor, which would save on Stopping, is told by
+// Stopped only.
 func (s *shell) stopping(ctx pactor.Context) {
+	s.stopTimers()
 	why := lossOf(s.cell)
 	if why != unlost && s.inner != nil {
 		s.shard.host.system.losses.key(why, false, nil)
 	}
 	switch {
-	case why != unlost && s.entity != nil:
-		s.protect(ctx, s.pass)
 	case why != unlost:
-	case s.entity != nil && !s.broken:
-		s.protect(ctx, s.passivate)
-	default:
+	case s.entity == nil:
 		s.protect(ctx, s.watched)
+	case !s.broken:
+		s.protect(ctx, s.passivate)
 	}
+}
+
+func (s *shell) stopTimers() {
+	for _, t := range s.timers {
+		t.stop()
+	}
+	s.timers = nil
 }
 
 func (s *shell) passivate(pactor.Context) {
 	h := beginHook(s.cell, passivation, s.hookTimeout())
 	defer h.end()
 	defer s.lose(h)
-	s.entity.Passivate(&h.own)
-	if h.err != nil && !h.lost() {
+	if h.err = s.entity.Passivate(&h.own); h.err != nil && !h.lost() {
 		s.cell.log().Error("passivation failed", slog.Any("error", h.failure(h.err)))
 	}
 }
@@ -229,11 +224,7 @@ func (s *shell) watched(ctx pactor.Context) {
 
 // hookTimeout is the host's, the definition's, or the default.
 func (s *shell) hookTimeout() time.Duration {
-	limit := s.shard.host.opts.HookTimeout
-	if l, ok := s.inner.(limited); ok && limit == 0 {
-		limit = l.HookTimeout()
-	}
-	return cmp.Or(limit, DefaultHookTimeout)
+	return cmp.Or(s.shard.host.opts.HookTimeout, s.set.HookTimeout, DefaultHookTimeout)
 }
 
 // end tells the user's actor that it has stopped or is replaced.
@@ -244,11 +235,10 @@ func (s *shell) end(ctx pactor.Context) {
 	}
 	defer s.keyEnded()
 	defer s.timed.end()
-	if s.entity != nil && !s.broken { // its hook is Passivate
-		s.protect(ctx, s.pass)
-		return
+	s.stopTimers()
+	if s.entity == nil { // its hook is Passivate
+		s.protect(ctx, s.watched)
 	}
-	s.protect(ctx, s.watched)
 }
 
 // protect keeps a panic of a hook at the end of an incarnation from holding up

@@ -116,10 +116,12 @@ func TestCodes(t *testing.T) {
 // failing is an entity that answers with whatever its message names.
 type failing map[string]error
 
-func (failing) Activate(*actor.Context) error { return nil }
-func (f failing) Handle(c *actor.Context)     { c.Call().Fail(f[c.Message().Type]) }
-func (failing) Passivate(*actor.Context)      {}
-func (failing) Receive(pactor.Context)        {}
+func (failing) Activate(*actor.Context) error  { return nil }
+func (f failing) Handle(c *actor.Context)      { c.Call().Fail(f[c.Message().Type]) }
+func (failing) Passivate(*actor.Context) error { return nil }
+func (failing) Drain(*actor.Context) error     { return nil }
+func (failing) Settings() actor.Settings       { return actor.Settings{} }
+func (failing) Receive(pactor.Context)         {}
 
 // TestCodesGoByWhereAnErrorWasMade: an error that wraps one of the host's own has come from
 // the application, and the call has run.

@@ -161,7 +161,13 @@ func (f funcEntity) Handle(c *actor.Context) {
 }
 
 // Passivate implements [actor.Entity].
-func (funcEntity) Passivate(*actor.Context) {}
+func (funcEntity) Passivate(*actor.Context) error { return nil }
+
+// Drain implements [actor.Entity].
+func (funcEntity) Drain(*actor.Context) error { return nil }
+
+// Settings implements [actor.Entity].
+func (funcEntity) Settings() actor.Settings { return actor.Settings{} }
 
 // Receive implements protoactor's Actor: a func gets no mail by process id.
 func (funcEntity) Receive(pactor.Context) {}

@@ -3,8 +3,6 @@
 package testkit
 
 import (
-	"time"
-
 	pactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/clstr-go/clstr/actor"
@@ -28,23 +26,8 @@ func probed(factory handlers.ActorFactory) handlers.ActorFactory {
 
 var _ actor.Entity = probe{}
 
-// probe stands before an entity, and has what the library may find in one.
+// probe stands before an entity.
 type probe struct{ actor.Entity }
-
-// Drain tells the entity of a drain, if it wants to know.
-func (p probe) Drain(c *actor.Context) {
-	if d, ok := p.Entity.(interface{ Drain(*actor.Context) }); ok {
-		d.Drain(c)
-	}
-}
-
-// HookTimeout is the entity's own limit of hooks; 0 for none.
-func (p probe) HookTimeout() time.Duration {
-	if l, ok := p.Entity.(interface{ HookTimeout() time.Duration }); ok {
-		return l.HookTimeout()
-	}
-	return 0
-}
 
 // Handle implements actor.Entity.
 func (p probe) Handle(c *actor.Context) {
