@@ -22,7 +22,7 @@ const (
 )
 
 var bars = []bar{
-	{"sharding metrics outcome transport transport/wire transport/memtransport transport/natstransport", "",
+	{"sharding metrics outcome transport internal/wire transport/memtransport transport/natstransport", "",
 		actorRuntime + " " + module + "/actor/... " + module + "/handlers/...",
 		"a gateway hashes keys and speaks the wire without an actor runtime, and transports never see an actor"},
 	{"outcome transport metrics state state/memstate", "", otherModules,

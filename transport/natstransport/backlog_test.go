@@ -15,10 +15,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
-	"github.com/clstr-go/clstr/transport/wire"
 )
 
 // crowd is a node whose reader stands still while requests come, each in a

@@ -10,8 +10,8 @@ import (
 
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/peakmap"
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
-	"github.com/clstr-go/clstr/transport/wire"
 )
 
 // call is a request of this process that waits for its outcome.

@@ -14,8 +14,8 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
-	"github.com/clstr-go/clstr/transport/wire"
 )
 
 // ttlGrace is how much longer than the time to live a caller waits for the node

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/pool"
-	"github.com/clstr-go/clstr/transport/wire"
+	"github.com/clstr-go/clstr/internal/wire"
 )
 
 // OpenWithBacklog is Open with room for n messages that wait for the reader.

@@ -10,10 +10,10 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
-	"github.com/clstr-go/clstr/transport/wire"
 )
 
 // What docs/wire-format.md says of inboxes: a client that may subscribe to all of

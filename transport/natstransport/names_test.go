@@ -11,10 +11,10 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
-	"github.com/clstr-go/clstr/transport/wire"
 )
 
 // An operator who looks at the server's connections sees whose each one is.

@@ -18,8 +18,8 @@ import (
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
-	"github.com/clstr-go/clstr/transport/wire"
 )
 
 var (

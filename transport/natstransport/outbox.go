@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
-	"github.com/clstr-go/clstr/transport/wire"
 )
 
 // maxBatch is how many bytes share a message.

@@ -9,10 +9,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
-	"github.com/clstr-go/clstr/transport/wire"
 )
 
 // manyPeers is a node that has open calls of many more peers than it remembers

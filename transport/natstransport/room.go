@@ -6,8 +6,8 @@ import (
 	"math"
 	"sync/atomic"
 
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
-	"github.com/clstr-go/clstr/transport/wire"
 )
 
 // room bounds the bytes that wait in outboxes. All shards share one, and all peers

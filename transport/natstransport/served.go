@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
-	"github.com/clstr-go/clstr/transport/wire"
 )
 
 // Served implements [dispatch.OwnersTransport]. Nodes that start ask: the records of the

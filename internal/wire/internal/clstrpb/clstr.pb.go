@@ -9,7 +9,7 @@
 // versions:
 // 	protoc-gen-go v1.36.12
 // 	protoc        v3.21.12
-// source: transport/wire/clstr.proto
+// source: internal/wire/clstr.proto
 
 package clstrpb
 
@@ -61,11 +61,11 @@ func (x Delivery) String() string {
 }
 
 func (Delivery) Descriptor() protoreflect.EnumDescriptor {
-	return file_transport_wire_clstr_proto_enumTypes[0].Descriptor()
+	return file_internal_wire_clstr_proto_enumTypes[0].Descriptor()
 }
 
 func (Delivery) Type() protoreflect.EnumType {
-	return &file_transport_wire_clstr_proto_enumTypes[0]
+	return &file_internal_wire_clstr_proto_enumTypes[0]
 }
 
 func (x Delivery) Number() protoreflect.EnumNumber {
@@ -74,7 +74,7 @@ func (x Delivery) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Delivery.Descriptor instead.
 func (Delivery) EnumDescriptor() ([]byte, []int) {
-	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{0}
+	return file_internal_wire_clstr_proto_rawDescGZIP(), []int{0}
 }
 
 type Role int32
@@ -110,11 +110,11 @@ func (x Role) String() string {
 }
 
 func (Role) Descriptor() protoreflect.EnumDescriptor {
-	return file_transport_wire_clstr_proto_enumTypes[1].Descriptor()
+	return file_internal_wire_clstr_proto_enumTypes[1].Descriptor()
 }
 
 func (Role) Type() protoreflect.EnumType {
-	return &file_transport_wire_clstr_proto_enumTypes[1]
+	return &file_internal_wire_clstr_proto_enumTypes[1]
 }
 
 func (x Role) Number() protoreflect.EnumNumber {
@@ -123,7 +123,7 @@ func (x Role) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Role.Descriptor instead.
 func (Role) EnumDescriptor() ([]byte, []int) {
-	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{1}
+	return file_internal_wire_clstr_proto_rawDescGZIP(), []int{1}
 }
 
 type Outcome int32
@@ -165,11 +165,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_transport_wire_clstr_proto_enumTypes[2].Descriptor()
+	return file_internal_wire_clstr_proto_enumTypes[2].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_transport_wire_clstr_proto_enumTypes[2]
+	return &file_internal_wire_clstr_proto_enumTypes[2]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -178,7 +178,7 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{2}
+	return file_internal_wire_clstr_proto_rawDescGZIP(), []int{2}
 }
 
 // Packet is one message between two processes: what waits at the same moment
@@ -199,7 +199,7 @@ type Packet struct {
 
 func (x *Packet) Reset() {
 	*x = Packet{}
-	mi := &file_transport_wire_clstr_proto_msgTypes[0]
+	mi := &file_internal_wire_clstr_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -211,7 +211,7 @@ func (x *Packet) String() string {
 func (*Packet) ProtoMessage() {}
 
 func (x *Packet) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_wire_clstr_proto_msgTypes[0]
+	mi := &file_internal_wire_clstr_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -224,7 +224,7 @@ func (x *Packet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Packet.ProtoReflect.Descriptor instead.
 func (*Packet) Descriptor() ([]byte, []int) {
-	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{0}
+	return file_internal_wire_clstr_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *Packet) GetVersion() uint32 {
@@ -283,7 +283,7 @@ type Envelope struct {
 
 func (x *Envelope) Reset() {
 	*x = Envelope{}
-	mi := &file_transport_wire_clstr_proto_msgTypes[1]
+	mi := &file_internal_wire_clstr_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -295,7 +295,7 @@ func (x *Envelope) String() string {
 func (*Envelope) ProtoMessage() {}
 
 func (x *Envelope) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_wire_clstr_proto_msgTypes[1]
+	mi := &file_internal_wire_clstr_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -308,7 +308,7 @@ func (x *Envelope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Envelope.ProtoReflect.Descriptor instead.
 func (*Envelope) Descriptor() ([]byte, []int) {
-	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{1}
+	return file_internal_wire_clstr_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Envelope) GetShard() uint32 {
@@ -418,7 +418,7 @@ type Turn struct {
 
 func (x *Turn) Reset() {
 	*x = Turn{}
-	mi := &file_transport_wire_clstr_proto_msgTypes[2]
+	mi := &file_internal_wire_clstr_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -430,7 +430,7 @@ func (x *Turn) String() string {
 func (*Turn) ProtoMessage() {}
 
 func (x *Turn) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_wire_clstr_proto_msgTypes[2]
+	mi := &file_internal_wire_clstr_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -443,7 +443,7 @@ func (x *Turn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Turn.ProtoReflect.Descriptor instead.
 func (*Turn) Descriptor() ([]byte, []int) {
-	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{2}
+	return file_internal_wire_clstr_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Turn) GetShard() uint32 {
@@ -492,7 +492,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_transport_wire_clstr_proto_msgTypes[3]
+	mi := &file_internal_wire_clstr_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -504,7 +504,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_wire_clstr_proto_msgTypes[3]
+	mi := &file_internal_wire_clstr_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -517,7 +517,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{3}
+	return file_internal_wire_clstr_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Header) GetName() []byte {
@@ -545,7 +545,7 @@ type Reply struct {
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_transport_wire_clstr_proto_msgTypes[4]
+	mi := &file_internal_wire_clstr_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -557,7 +557,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_wire_clstr_proto_msgTypes[4]
+	mi := &file_internal_wire_clstr_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -570,7 +570,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{4}
+	return file_internal_wire_clstr_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Reply) GetId() uint64 {
@@ -609,7 +609,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_transport_wire_clstr_proto_msgTypes[5]
+	mi := &file_internal_wire_clstr_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -621,7 +621,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_wire_clstr_proto_msgTypes[5]
+	mi := &file_internal_wire_clstr_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -634,7 +634,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{5}
+	return file_internal_wire_clstr_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Error) GetCode() string {
@@ -701,7 +701,7 @@ type Owners struct {
 
 func (x *Owners) Reset() {
 	*x = Owners{}
-	mi := &file_transport_wire_clstr_proto_msgTypes[6]
+	mi := &file_internal_wire_clstr_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -713,7 +713,7 @@ func (x *Owners) String() string {
 func (*Owners) ProtoMessage() {}
 
 func (x *Owners) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_wire_clstr_proto_msgTypes[6]
+	mi := &file_internal_wire_clstr_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -726,7 +726,7 @@ func (x *Owners) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Owners.ProtoReflect.Descriptor instead.
 func (*Owners) Descriptor() ([]byte, []int) {
-	return file_transport_wire_clstr_proto_rawDescGZIP(), []int{6}
+	return file_internal_wire_clstr_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Owners) GetVersion() uint32 {
@@ -764,11 +764,11 @@ func (x *Owners) GetSeed() []byte {
 	return nil
 }
 
-var File_transport_wire_clstr_proto protoreflect.FileDescriptor
+var File_internal_wire_clstr_proto protoreflect.FileDescriptor
 
-const file_transport_wire_clstr_proto_rawDesc = "" +
+const file_internal_wire_clstr_proto_rawDesc = "" +
 	"\n" +
-	"\x1atransport/wire/clstr.proto\x12\bclstr.v1\"\xb4\x01\n" +
+	"\x19internal/wire/clstr.proto\x12\bclstr.v1\"\xb4\x01\n" +
 	"\x06Packet\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x19\n" +
 	"\bfirst_id\x18\x02 \x01(\x04R\afirstId\x120\n" +
@@ -832,23 +832,23 @@ const file_transport_wire_clstr_proto_rawDesc = "" +
 	"\bNOT_SENT\x10\x01\x12\x0f\n" +
 	"\vNOT_STARTED\x10\x02\x12\r\n" +
 	"\tMAYBE_RAN\x10\x03\x12\x12\n" +
-	"\x0eRAN_AND_FAILED\x10\x04B;Z9github.com/clstr-go/clstr/transport/wire/internal/clstrpbb\x06proto3"
+	"\x0eRAN_AND_FAILED\x10\x04B:Z8github.com/clstr-go/clstr/internal/wire/internal/clstrpbb\x06proto3"
 
 var (
-	file_transport_wire_clstr_proto_rawDescOnce sync.Once
-	file_transport_wire_clstr_proto_rawDescData []byte
+	file_internal_wire_clstr_proto_rawDescOnce sync.Once
+	file_internal_wire_clstr_proto_rawDescData []byte
 )
 
-func file_transport_wire_clstr_proto_rawDescGZIP() []byte {
-	file_transport_wire_clstr_proto_rawDescOnce.Do(func() {
-		file_transport_wire_clstr_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_transport_wire_clstr_proto_rawDesc), len(file_transport_wire_clstr_proto_rawDesc)))
+func file_internal_wire_clstr_proto_rawDescGZIP() []byte {
+	file_internal_wire_clstr_proto_rawDescOnce.Do(func() {
+		file_internal_wire_clstr_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_internal_wire_clstr_proto_rawDesc), len(file_internal_wire_clstr_proto_rawDesc)))
 	})
-	return file_transport_wire_clstr_proto_rawDescData
+	return file_internal_wire_clstr_proto_rawDescData
 }
 
-var file_transport_wire_clstr_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_transport_wire_clstr_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
-var file_transport_wire_clstr_proto_goTypes = []any{
+var file_internal_wire_clstr_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_internal_wire_clstr_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_internal_wire_clstr_proto_goTypes = []any{
 	(Delivery)(0),    // 0: clstr.v1.Delivery
 	(Role)(0),        // 1: clstr.v1.Role
 	(Outcome)(0),     // 2: clstr.v1.Outcome
@@ -860,7 +860,7 @@ var file_transport_wire_clstr_proto_goTypes = []any{
 	(*Error)(nil),    // 8: clstr.v1.Error
 	(*Owners)(nil),   // 9: clstr.v1.Owners
 }
-var file_transport_wire_clstr_proto_depIdxs = []int32{
+var file_internal_wire_clstr_proto_depIdxs = []int32{
 	4, // 0: clstr.v1.Packet.envelopes:type_name -> clstr.v1.Envelope
 	7, // 1: clstr.v1.Packet.replies:type_name -> clstr.v1.Reply
 	6, // 2: clstr.v1.Envelope.headers:type_name -> clstr.v1.Header
@@ -877,27 +877,27 @@ var file_transport_wire_clstr_proto_depIdxs = []int32{
 	0, // [0:9] is the sub-list for field type_name
 }
 
-func init() { file_transport_wire_clstr_proto_init() }
-func file_transport_wire_clstr_proto_init() {
-	if File_transport_wire_clstr_proto != nil {
+func init() { file_internal_wire_clstr_proto_init() }
+func file_internal_wire_clstr_proto_init() {
+	if File_internal_wire_clstr_proto != nil {
 		return
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_wire_clstr_proto_rawDesc), len(file_transport_wire_clstr_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_wire_clstr_proto_rawDesc), len(file_internal_wire_clstr_proto_rawDesc)),
 			NumEnums:      3,
 			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
-		GoTypes:           file_transport_wire_clstr_proto_goTypes,
-		DependencyIndexes: file_transport_wire_clstr_proto_depIdxs,
-		EnumInfos:         file_transport_wire_clstr_proto_enumTypes,
-		MessageInfos:      file_transport_wire_clstr_proto_msgTypes,
+		GoTypes:           file_internal_wire_clstr_proto_goTypes,
+		DependencyIndexes: file_internal_wire_clstr_proto_depIdxs,
+		EnumInfos:         file_internal_wire_clstr_proto_enumTypes,
+		MessageInfos:      file_internal_wire_clstr_proto_msgTypes,
 	}.Build()
-	File_transport_wire_clstr_proto = out.File
-	file_transport_wire_clstr_proto_goTypes = nil
-	file_transport_wire_clstr_proto_depIdxs = nil
+	File_internal_wire_clstr_proto = out.File
+	file_internal_wire_clstr_proto_goTypes = nil
+	file_internal_wire_clstr_proto_depIdxs = nil
 }

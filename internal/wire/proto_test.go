@@ -10,19 +10,19 @@ import (
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	"github.com/clstr-go/clstr/transport/wire/internal/clstrpb"
+	"github.com/clstr-go/clstr/internal/wire/internal/clstrpb"
 )
 
 // TestProtoMatchesGenerated compares clstr.proto, which is what others build
 // on, with the descriptor in the generated code. After a change of the former:
 //
-//	protoc --go_out=. --go_opt=module=github.com/clstr-go/clstr transport/wire/clstr.proto
+//	protoc --go_out=. --go_opt=module=github.com/clstr-go/clstr internal/wire/clstr.proto
 func TestProtoMatchesGenerated(t *testing.T) {
 	text, err := os.ReadFile("clstr.proto")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, got := parseProto(string(text)), describe(clstrpb.File_transport_wire_clstr_proto)
+	want, got := parseProto(string(text)), describe(clstrpb.File_internal_wire_clstr_proto)
 	if len(want) < 30 {
 		t.Errorf("only %d declarations were found in clstr.proto", len(want))
 	}

@@ -8,9 +8,9 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/internal/wire/internal/clstrpb"
 	"github.com/clstr-go/clstr/transport"
-	"github.com/clstr-go/clstr/transport/wire"
-	"github.com/clstr-go/clstr/transport/wire/internal/clstrpb"
 )
 
 // generated makes of a packet what the generated code would hold.

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
-	"github.com/clstr-go/clstr/transport/wire"
 )
 
 // A gateway that speaks the wire without a transport of ours: it sends two

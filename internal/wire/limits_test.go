@@ -11,8 +11,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
-	"github.com/clstr-go/clstr/transport/wire"
 )
 
 // field appends a field that holds bytes.

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
-	"github.com/clstr-go/clstr/transport/wire"
 )
 
 func read(t *testing.T, file string) string {

@@ -9,9 +9,9 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/internal/wire/internal/clstrpb"
 	"github.com/clstr-go/clstr/transport"
-	"github.com/clstr-go/clstr/transport/wire"
-	"github.com/clstr-go/clstr/transport/wire/internal/clstrpb"
 )
 
 // FuzzDecode decodes any bytes: never a panic, and what is accepted survives

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
-	"github.com/clstr-go/clstr/transport/wire"
 )
 
 // Who keeps what came in a packet keeps at most four times as much memory as that

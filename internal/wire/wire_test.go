@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
-	"github.com/clstr-go/clstr/transport/wire"
 )
 
 var update = flag.Bool("update", false, "write the golden file")

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
-	"github.com/clstr-go/clstr/transport/wire"
 )
 
 // What is refused is more than what is allowed, whatever else travels with it, and
