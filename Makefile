@@ -37,11 +37,11 @@ race: ## all tests under the race detector: laws, exported names, fuzz seeds and
 
 norace: ## what the race detector would disturb or slow down: tests that count allocations, and mutants of the ownership protocol
 	go test -count 1 -run '^TestShardAllocatesNothing$$' -v ./sharding
-	go test -count 1 -run '^(TestMutants|TestClocksRunApart)$$' ./membership
+	go test -count 1 -run '^(TestMutants|TestClocksRunApart)$$' ./internal/ownership
 
 SEEDS ?= 1000
 sim: ## the simulation of ownership, SEEDS=1000 clusters with faults (SEEDS=100000 for a night)
-	go test -count 1 -timeout 0 -run '^(TestSimulation|TestVandals|TestPlannedMoves|TestLostStores)$$' -v ./membership -seeds $(SEEDS)
+	go test -count 1 -timeout 0 -run '^(TestSimulation|TestVandals|TestPlannedMoves|TestLostStores)$$' -v ./internal/ownership -seeds $(SEEDS)
 
 chaos: ## real processes, killed, paused, cut off and restarted: default timing, each nemesis three times (about 10 minutes)
 	go test -count 1 -timeout 1h -run '^TestChaos$$' -v ./internal/chaos -long
@@ -63,5 +63,5 @@ bench: ## benchmarks beside their yardsticks, and the table of ratios (about 10 
 	go test -run '^$$' -bench 'IdleKey' -benchtime 1x ./cluster | tee -a .bench/out
 	go test -run '^$$' -bench . -count $(COUNT) ./sharding | tee -a .bench/out
 	go test -run '^$$' -bench 'PlannedMove|ColdStart' -benchtime 10x -count $(COUNT) ./internal/bench | tee -a .bench/out
-	go test -run '^$$' -bench . -benchtime 1x ./membership | tee -a .bench/out
+	go test -run '^$$' -bench . -benchtime 1x ./internal/ownership | tee -a .bench/out
 	go run ./internal/bench/ratios < .bench/out

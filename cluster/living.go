@@ -16,6 +16,7 @@ import (
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/coordinator"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/ownership"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/sharding"
@@ -63,7 +64,7 @@ func (n *Node) runLiving(ctx context.Context, life *dispatch.Lifetime, log *slog
 	l.drains, _ = n.metrics.(DrainMetrics)
 	n.living = l
 	c, err := coordinator.New(coordinator.Options{
-		Self: membership.Self{
+		Self: ownership.Self{
 			Ref:     membership.Ref{Name: n.opts.NodeID},
 			Layout:  sharding.Layout{NumShards: n.opts.NumShards, Seed: n.opts.Seed},
 			Timing:  n.opts.Timing,

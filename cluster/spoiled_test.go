@@ -155,7 +155,7 @@ func TestConfigOfAnotherLayout(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.overwrite(membership.ConfigKey, membership.NewConfig(sharding.Layout{NumShards: 8}).Encode())
+		s.overwrite(membership.ConfigKey, membership.Encode(membership.NewConfig(sharding.Layout{NumShards: 8})))
 		synctest.Wait()
 		if h := n.Health(); !h.Serving || !strings.Contains(h.Error, "NumShards 16, the cluster has 8") {
 			t.Errorf("%+v", h)

@@ -1,13 +1,10 @@
 package membership_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/clstr-go/clstr/membership"
-	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
 )
@@ -50,60 +47,4 @@ func ExampleConfig_Check() {
 	// Output:
 	// false <nil>
 	// true layout mismatch: NumShards 512, the cluster has 1024
-}
-
-// A core decides and does nothing. Who runs one does what it wants, here at once,
-// and tells it what has come of that.
-func ExampleCore() {
-	ctx, store := context.Background(), memstore.New()
-	core, err := membership.NewCore(membership.Self{
-		Ref:    membership.Ref{Name: "node-1", Incarnation: "7f3a"},
-		Layout: sharding.Layout{NumShards: 2},
-	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	cfg := membership.NewConfig(core.Self().Layout)
-	if _, err := store.Write(ctx, membership.ConfigKey, 0, cfg.Encode()); err != nil {
-		fmt.Println(err)
-		return
-	}
-	events := []membership.Event{membership.Tick{}}
-	for ; len(events) > 0; events = events[1:] {
-		for _, effect := range core.Step(time.Minute, events[0]) {
-			switch e := effect.(type) {
-			case membership.Write:
-				rev, err := store.Write(ctx, e.Key, e.Rev, e.Value)
-				events = append(events, membership.Result{Op: e.Op, Rev: rev, Status: status(err)})
-			case membership.Read:
-				entry, err := store.Read(ctx, e.Key)
-				events = append(events, membership.Result{Op: e.Op, Entries: []membership.Entry{entry}, Status: status(err)})
-			case membership.Snapshot:
-				entries, asOf, err := store.Snapshot(ctx, e.Prefix)
-				events = append(events, membership.Result{Op: e.Op, Entries: entries, AsOf: asOf, Status: status(err)})
-			case membership.Open:
-				fmt.Printf("serve shard %d in epoch %d\n", e.Shard, e.Epoch)
-				events = append(events, membership.Opened{Shard: e.Shard, Epoch: e.Epoch})
-			case membership.Joined, membership.Settled:
-				fmt.Printf("%T\n", e)
-			}
-		}
-	}
-	// Output:
-	// membership.Joined
-	// serve shard 0 in epoch 4
-	// serve shard 1 in epoch 5
-	// membership.Settled
-}
-
-// status is how an operation on a store has ended, as a core wants to know it.
-func status(err error) membership.Status {
-	switch {
-	case err == nil:
-		return membership.Done
-	case errors.Is(err, membership.ErrConflict):
-		return membership.Conflict
-	}
-	return membership.Unknown
 }

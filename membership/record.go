@@ -51,7 +51,6 @@ const (
 	Leaving = "leaving" // serves what it has not yet handed over
 	Left    = "left"
 	Dead    = "dead" // declared so by another, which is named in By
-	Lost    = "lost" // its store is gone; this stands in no record
 )
 
 // Member is the record of one life of a node.
@@ -88,7 +87,8 @@ func (m Member) Lease() time.Duration {
 	return time.Duration(m.LeaseMs) * time.Millisecond
 }
 
-func (m Member) final() bool { return m.State == Dead || m.State == Left }
+// Final reports whether the node has left or died: nothing follows.
+func (m Member) Final() bool { return m.State == Dead || m.State == Left }
 
 // The keys of records. What stands before the first dot says what it is.
 const (
@@ -135,7 +135,8 @@ func plain(s string) bool {
 	})
 }
 
-func encode(record any) []byte {
+// Encode returns the bytes of a [Member], a [Shard] or a [Config].
+func Encode(record any) []byte {
 	b, err := json.Marshal(record)
 	if err != nil {
 		panic(fmt.Sprintf("membership: a record does not marshal: %v", err)) // structs of strings and numbers do

@@ -55,11 +55,11 @@ func DecodeShard(e Entry) (Shard, error) {
 	if s.Count > e.Rev || s.Base >= MaxEpoch || e.Rev >= MaxEpoch-s.Base {
 		return Shard{}, fmt.Errorf("epoch %d above the base %d, in revision %d", s.Count, s.Base, e.Rev)
 	}
-	return s.at(e.Rev), nil
+	return s.At(e.Rev), nil
 }
 
-// at completes the version of a record that has a revision.
-func (s Shard) at(rev uint64) Shard {
+// At returns the record with its epoch, as it is in the version with a revision.
+func (s Shard) At(rev uint64) Shard {
 	if s.Count == 0 {
 		s.Count = rev
 	}
@@ -82,9 +82,6 @@ type Config struct {
 func NewConfig(l sharding.Layout) Config {
 	return Config{Version: 1, NumShards: l.NumShards, Seed: l.Seed, Hash: "blake2b-64 rendezvous"}
 }
-
-// Encode returns the record's bytes.
-func (c Config) Encode() []byte { return encode(c) }
 
 // Check compares what a node wants with what the cluster has; Base may differ. The
 // error is outcome.ErrLayoutMismatch and names the difference.

@@ -64,31 +64,29 @@ var (
 	// DefaultTiming rides over an outage of the store of 6.5 s, which is about half
 	// of JetStream's elections, and serves a dead node's shards after 12.3 s at
 	// most.
-	DefaultTiming = Timing{Lease: 10 * time.Second, Renew: 2 * time.Second, Margin: time.Second, Delta: time.Second}.withDefaults()
+	DefaultTiming = Timing{Lease: 10 * time.Second, Renew: 2 * time.Second, Margin: time.Second, Delta: time.Second}.WithDefaults()
 	// FastTiming: 3.7 s, which no election is shorter than, and 7.9 s.
-	FastTiming = Timing{Lease: 6 * time.Second, Renew: 1200 * time.Millisecond, Margin: 600 * time.Millisecond, Delta: 600 * time.Millisecond}.withDefaults()
+	FastTiming = Timing{Lease: 6 * time.Second, Renew: 1200 * time.Millisecond, Margin: 600 * time.Millisecond, Delta: 600 * time.Millisecond}.WithDefaults()
 	// CalmTiming: 13.5 s, which all elections are shorter than, and 23.3 s.
-	CalmTiming = Timing{Lease: 20 * time.Second, Renew: 4 * time.Second, Margin: 2 * time.Second, Delta: 2 * time.Second}.withDefaults()
+	CalmTiming = Timing{Lease: 20 * time.Second, Renew: 4 * time.Second, Margin: 2 * time.Second, Delta: 2 * time.Second}.WithDefaults()
 )
 
 // MaxLease is the longest lease that a node may have. A record that says more is
 // taken to say this: only so long can it keep others from its shards.
 const MaxLease = 24 * time.Hour
 
-// TickEvery is how often a core wants to be told that time has passed.
-const TickEvery = 250 * time.Millisecond
+// leastRenew is how often a node looks whether something is due.
+const leastRenew = 250 * time.Millisecond
 
-// How soon a failed renewal is tried again.
-const retryAfter = 250 * time.Millisecond
-
-func (t Timing) withDefaults() Timing {
+// WithDefaults returns t with a value in each field.
+func (t Timing) WithDefaults() Timing {
 	set := func(d *time.Duration, to time.Duration) {
 		if *d == 0 {
 			*d = to
 		}
 	}
 	set(&t.Lease, 10*time.Second)
-	set(&t.Renew, max(t.Lease/5, TickEvery))
+	set(&t.Renew, max(t.Lease/5, leastRenew))
 	set(&t.Margin, t.Lease/10)
 	set(&t.Delta, t.Lease/10)
 	set(&t.Poll, time.Second)
@@ -103,16 +101,16 @@ func (t Timing) withDefaults() Timing {
 	return t
 }
 
-// validate refuses timings under which a node could not keep its lease, or two
+// Validate refuses timings under which a node could not keep its lease, or two
 // could serve one shard.
-func (t Timing) validate() error {
+func (t Timing) Validate() error {
 	switch {
 	case t.Lease < time.Second || t.Lease > MaxLease:
 		return outcome.Errorf(outcome.ErrBadOption, "Timing.Lease %v: 1s to %v", t.Lease, MaxLease)
 	case t.Delta > MaxLease:
 		return outcome.Errorf(outcome.ErrBadOption, "Timing.Delta %v: at most %v", t.Delta, MaxLease)
-	case t.Renew < TickEvery || t.Renew > t.Lease/2 || t.Margin < 0 || t.Margin > t.Lease-2*t.Renew:
-		return outcome.Errorf(outcome.ErrBadOption, "Timing.Renew %v: at least %v, and two of them with Margin %v within Lease %v", t.Renew, TickEvery, t.Margin, t.Lease)
+	case t.Renew < leastRenew || t.Renew > t.Lease/2 || t.Margin < 0 || t.Margin > t.Lease-2*t.Renew:
+		return outcome.Errorf(outcome.ErrBadOption, "Timing.Renew %v: at least %v, and two of them with Margin %v within Lease %v", t.Renew, leastRenew, t.Margin, t.Lease)
 	case t.Margin < t.Lease/100 || t.Delta < t.Lease/100: // each: the Delta that counts is another's
 		return outcome.Errorf(outcome.ErrBadOption, "Timing.Margin %v, Delta %v: each at least a hundredth of Lease %v, for clocks that run apart", t.Margin, t.Delta, t.Lease)
 	case max(t.Poll, t.ShardPoll, t.Settle, t.MaxSettle) > MaxLease:

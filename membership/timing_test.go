@@ -27,9 +27,9 @@ func TestPresets(t *testing.T) {
 		"default": {DefaultTiming, 10 * time.Second, 6500 * time.Millisecond, 12300 * time.Millisecond},
 		"fast":    {FastTiming, 6 * time.Second, 3700 * time.Millisecond, 7900 * time.Millisecond},
 		"calm":    {CalmTiming, 20 * time.Second, 13500 * time.Millisecond, 23300 * time.Millisecond},
-		"15s":     {Timing{Lease: 15 * time.Second}.withDefaults(), 15 * time.Second, 10 * time.Second, 18 * time.Second},
+		"15s":     {Timing{Lease: 15 * time.Second}.WithDefaults(), 15 * time.Second, 10 * time.Second, 18 * time.Second},
 	} {
-		if err := c.t.validate(); err != nil || c.t != c.t.withDefaults() {
+		if err := c.t.Validate(); err != nil || c.t != c.t.WithDefaults() {
 			t.Errorf("%s: %v; %+v", name, err, c.t)
 		}
 		if c.t.Lease != c.lease {
@@ -44,7 +44,7 @@ func TestPresets(t *testing.T) {
 		if election := 9500 * time.Millisecond; (c.outage > election) != (name == "calm" || name == "15s") {
 			t.Errorf("%s rides over %v: the docs say something else about elections of up to %v", name, c.outage, election)
 		}
-		if got := c.t.Lease + c.t.Delta + c.t.Poll + TickEvery; got > c.served {
+		if got := c.t.Lease + c.t.Delta + c.t.Poll + leastRenew; got > c.served {
 			t.Errorf("%s serves a dead node's shards after %v, want %v", name, got, c.served)
 		}
 	}
@@ -53,18 +53,18 @@ func TestPresets(t *testing.T) {
 // TestPartOfATiming: what is not given follows from the lease.
 func TestPartOfATiming(t *testing.T) {
 	for _, lease := range []time.Duration{time.Second, 1250 * time.Millisecond, 3 * time.Second, 10 * time.Second, time.Hour} {
-		got := Timing{Lease: lease}.withDefaults()
-		if err := got.validate(); err != nil {
+		got := Timing{Lease: lease}.WithDefaults()
+		if err := got.Validate(); err != nil {
 			t.Errorf("only Lease %v: %v", lease, err)
 		}
-		if got.Margin != lease/10 || got.Delta != lease/10 || got.Renew != max(lease/5, TickEvery) {
+		if got.Margin != lease/10 || got.Delta != lease/10 || got.Renew != max(lease/5, leastRenew) {
 			t.Errorf("only Lease %v: %+v", lease, got)
 		}
 	}
-	if got := (Timing{}).withDefaults(); got != DefaultTiming {
+	if got := (Timing{}).WithDefaults(); got != DefaultTiming {
 		t.Errorf("nothing is given: %+v", got)
 	}
-	if got := (Timing{Renew: time.Second, MaxMoves: 3}).withDefaults(); got.Renew != time.Second || got.MaxMoves != 3 || got.Lease != DefaultTiming.Lease {
+	if got := (Timing{Renew: time.Second, MaxMoves: 3}).WithDefaults(); got.Renew != time.Second || got.MaxMoves != 3 || got.Lease != DefaultTiming.Lease {
 		t.Errorf("%+v", got)
 	}
 }
@@ -100,15 +100,15 @@ func TestBadTimings(t *testing.T) {
 		"Forget:-1ns":                                                          {Forget: -1},
 		"MaxMoves:-1":                                                          {MaxMoves: -1},
 	} {
-		if err := bad.withDefaults().validate(); !errors.Is(err, outcome.ErrBadOption) || !strings.Contains(err.Error(), want) {
+		if err := bad.WithDefaults().Validate(); !errors.Is(err, outcome.ErrBadOption) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	if err := (Timing{Lease: MaxLease, Delta: MaxLease, Poll: MaxLease, ShardPoll: MaxLease, Settle: MaxLease, MaxSettle: MaxLease, Residency: math.MaxInt64, Forget: math.MaxInt64, MaxMoves: 1 << 20}).withDefaults().validate(); err != nil {
+	if err := (Timing{Lease: MaxLease, Delta: MaxLease, Poll: MaxLease, ShardPoll: MaxLease, Settle: MaxLease, MaxSettle: MaxLease, Residency: math.MaxInt64, Forget: math.MaxInt64, MaxMoves: 1 << 20}).WithDefaults().Validate(); err != nil {
 		t.Errorf("the most of all: %v", err)
 	}
 	limit := Timing{Margin: 100 * time.Millisecond, Delta: 100 * time.Millisecond, Renew: 4950 * time.Millisecond}
-	if err := limit.withDefaults().validate(); err != nil {
+	if err := limit.WithDefaults().Validate(); err != nil {
 		t.Error(err)
 	}
 }
@@ -122,7 +122,7 @@ func TestTimingsThatMeet(t *testing.T) {
 	for _, lease := range []time.Duration{time.Second, 10 * time.Second, time.Minute} {
 		for _, margin := range all {
 			for _, delta := range all {
-				if got := (Timing{Lease: lease, Margin: margin, Delta: delta}).withDefaults(); got.validate() == nil {
+				if got := (Timing{Lease: lease, Margin: margin, Delta: delta}).WithDefaults(); got.Validate() == nil {
 					accepted = append(accepted, got)
 				}
 			}
@@ -140,7 +140,7 @@ func TestTimingsThatMeet(t *testing.T) {
 	}
 }
 
-// TestPresetsAreSafe steps through the arithmetic with clocks at the bound.
+// TestLeaseEndsBeforeTheDeclaration steps through the arithmetic with clocks at the bound.
 func TestLeaseEndsBeforeTheDeclaration(t *testing.T) {
 	for _, timing := range []Timing{DefaultTiming, FastTiming, CalmTiming} {
 		const r = 0.099

@@ -139,7 +139,7 @@ func (c *Coordinator) config(ctx context.Context) (membership.Entry, error) {
 // found writes the configuration of a store that has none. It may be that of a
 // cluster whose store was lost, and whose nodes serve until their leases end:
 // nobody claims a shard before the configuration is there, so it is written when
-// they have. An incarnation that ended as [membership.Lost] has waited for that.
+// they have. An incarnation that ended as [ownership.Lost] has waited for that.
 func (c *Coordinator) found(ctx context.Context, cfg membership.Config) error {
 	if !c.waited {
 		c.waited = true
@@ -168,7 +168,7 @@ func (c *Coordinator) found(ctx context.Context, cfg membership.Config) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	_, err := c.opts.Store.Write(ctx, membership.ConfigKey, 0, cfg.Encode())
+	_, err := c.opts.Store.Write(ctx, membership.ConfigKey, 0, membership.Encode(cfg))
 	if err == nil {
 		return membership.ErrConflict // look again
 	}

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/ownership"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
@@ -70,7 +71,7 @@ type Shard interface {
 type Options struct {
 	// Self is the node. Its incarnation is drawn by Run. A layout without shards is the
 	// cluster's, or has DefaultNumShards if this node founds the cluster.
-	Self  membership.Self
+	Self  ownership.Self
 	Store membership.Store
 	Node  Node
 	Log   *slog.Logger
@@ -111,8 +112,8 @@ type Coordinator struct {
 	lives      atomic.Pointer[life]  // the incarnation that lives; nil between two
 	unanswered atomic.Pointer[error] // see answered
 
-	past membership.Past // of the incarnations before
-	base uint64          // of the cluster's configuration
+	past ownership.Past // of the incarnations before
+	base uint64         // of the cluster's configuration
 
 	adopts bool // the layout is the cluster's; until it is known
 

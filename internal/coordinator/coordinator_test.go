@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/ownership"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/outcome"
@@ -124,7 +125,7 @@ func (cl *cluster) member(name string) *member {
 // run begins a member, as the node n.
 func (cl *cluster) run(m *member, n Node, linger time.Duration) {
 	c, err := New(Options{
-		Self:  membership.Self{Ref: membership.Ref{Name: m.name}, Layout: m.layout, Kinds: m.kinds, Timing: cl.timing},
+		Self:  ownership.Self{Ref: membership.Ref{Name: m.name}, Layout: m.layout, Kinds: m.kinds, Timing: cl.timing},
 		Store: m.store, Node: n, Log: cmp.Or(m.log, slog.New(slog.DiscardHandler)),
 		DrainTimeout: 10 * time.Second, StopTimeout: 30 * time.Second, Linger: linger,
 	})

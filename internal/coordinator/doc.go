@@ -1,4 +1,4 @@
-// Package coordinator runs a membership.Core for one node: it carries events to
+// Package coordinator runs an ownership.Core for one node: it carries events to
 // it and does what it wants done, at the store and at the node.
 //
 // One goroutine owns the core. Operations on the store and work on shards run

@@ -262,7 +262,7 @@ func TestFoundedMeanwhile(t *testing.T) {
 func (cl *cluster) founds(after time.Duration) {
 	time.Sleep(after)
 	cfg := membership.NewConfig(sharding.Layout{NumShards: shards})
-	if _, err := cl.store.Write(cl.t.Context(), membership.ConfigKey, 0, cfg.Encode()); err != nil {
+	if _, err := cl.store.Write(cl.t.Context(), membership.ConfigKey, 0, membership.Encode(cfg)); err != nil {
 		cl.t.Error(err)
 	}
 }

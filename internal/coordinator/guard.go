@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
-	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/internal/ownership"
 )
 
 // lease is until when one incarnation of a node may serve. Both clocks must
@@ -117,7 +117,7 @@ func (g *Guard) set(s Standing) {
 
 // extend takes a renewal of the lease. start is the moment from which the core
 // counts; wall is the other clock's at the renewal.
-func (l *lease) extend(e membership.Lease, start time.Time, wall time.Time) {
+func (l *lease) extend(e ownership.Lease, start time.Time, wall time.Time) {
 	l.wall.Store(wall.Add(e.Until - e.Sent).UnixNano())
 	l.until.Store(expiry.At(start.Add(e.Until)))
 	l.lapsed.Store(false)

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/internal/ownership"
 )
 
 // TestBothClocksEndALease: the monotonic one stands still while a machine is suspended,
@@ -26,7 +26,7 @@ func TestBothClocksEndALease(t *testing.T) {
 		if left, ended := l.left(now); left != 0 || !ended.IsZero() {
 			t.Errorf("a lease that was never given has %v left, and ended %v", left, ended)
 		}
-		l.extend(membership.Lease{Until: lease}, now.Add(-c.mono), now.Add(-c.wall).Round(0))
+		l.extend(ownership.Lease{Until: lease}, now.Add(-c.mono), now.Add(-c.wall).Round(0))
 		if got := l.valid(now); got != c.valid {
 			t.Errorf("%s: valid is %v", what, got)
 		}

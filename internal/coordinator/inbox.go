@@ -5,6 +5,7 @@ package coordinator
 import (
 	"sync"
 
+	"github.com/clstr-go/clstr/internal/ownership"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -21,7 +22,7 @@ type inbox struct {
 // posted is an event for one incarnation; others are not concerned.
 type posted struct {
 	life  *life // nil: for all
-	event membership.Event
+	event ownership.Event
 }
 
 func (b *inbox) wake() {
@@ -31,7 +32,7 @@ func (b *inbox) wake() {
 	}
 }
 
-func (b *inbox) post(l *life, e membership.Event) {
+func (b *inbox) post(l *life, e ownership.Event) {
 	b.mu.Lock()
 	b.events = append(b.events, posted{l, e})
 	b.mu.Unlock()
@@ -57,7 +58,7 @@ func (b *inbox) take() []posted {
 	b.events, b.hints = nil, nil
 	b.mu.Unlock()
 	if len(hints) > 0 {
-		seen := membership.Seen{Entries: make([]membership.Entry, 0, len(hints))}
+		seen := ownership.Seen{Entries: make([]membership.Entry, 0, len(hints))}
 		for _, e := range hints {
 			seen.Entries = append(seen.Entries, e)
 		}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/ownership"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
 )
@@ -20,7 +21,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	if self.Past.Lost { // others may have been in later epochs, and none was above the time in microseconds
 		self.Past.Epoch = max(self.Past.Epoch, min(uint64(max(0, time.Now().UnixMicro())), membership.MaxEpoch/2))
 	}
-	core, err := membership.NewCore(self)
+	core, err := ownership.NewCore(self)
 	if err != nil {
 		return true, err
 	}
@@ -29,10 +30,10 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	defer l.lose()
 	defer func() { c.past = core.Past() }()
 	c.inbox.clear()
-	ticker := time.NewTicker(membership.TickEvery)
+	ticker := time.NewTicker(ownership.TickEvery)
 	defer ticker.Stop()
 	defer l.lapse.Stop()
-	l.step(membership.Tick{})
+	l.step(ownership.Tick{})
 	asked := ctx.Done()
 	for l.gone == nil {
 		select {
@@ -43,7 +44,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 				}
 			}
 		case <-ticker.C:
-			l.step(membership.Tick{})
+			l.step(ownership.Tick{})
 			l.leaveIfDeaf()
 			if l.core.Leaving() && l.giveUp == nil { // superseded, or asked by an operator
 				l.leave()
@@ -69,7 +70,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	case l.gone.State == membership.Dead:
 		c.log.Warn("this node was declared dead; it comes again", slog.String("incarnation", self.Incarnation), slog.String("by", l.gone.By.String()))
 		return false, nil
-	case l.gone.State == membership.Lost:
+	case l.gone.State == ownership.Lost:
 		c.born, c.waited = 0, l.gone.Unleased // of another store
 		c.log.Warn("the store of members does not know this node any more; it comes again", slog.String("incarnation", self.Incarnation))
 		return false, nil
@@ -100,7 +101,7 @@ func (l *life) leave() {
 		l.giveUp = time.After(most)
 	}
 	l.leaving.Store(true)
-	l.step(membership.Leave{Wait: l.c.stayFor()})
+	l.step(ownership.Leave{Wait: l.c.stayFor()})
 }
 
 // stayFor is how long the last of several nodes that leave waits for the others' shards:

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/ownership"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -35,7 +36,7 @@ func (c *Coordinator) fits(ctx context.Context) error {
 				if !ok || err != nil || m.State == membership.Dead || m.State == membership.Left {
 					continue
 				}
-				if membership.KindsInCommon(m.Kinds, c.opts.Self.Kinds) {
+				if ownership.KindsInCommon(m.Kinds, c.opts.Self.Kinds) {
 					return nil
 				}
 				if ref.Name == c.opts.Self.Name && m.State == membership.Leaving {

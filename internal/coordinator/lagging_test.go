@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/ownership"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
 )
@@ -171,7 +172,7 @@ func TestServerIsBehindAtComeBack(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			older := cl.member("a")
 			s := older.behind()
-			c, err := New(Options{Self: membership.Self{Ref: membership.Ref{Name: "a"}, Layout: older.layout}, Store: s, Node: older, Log: slog.New(slog.DiscardHandler)})
+			c, err := New(Options{Self: ownership.Self{Ref: membership.Ref{Name: "a"}, Layout: older.layout}, Store: s, Node: older, Log: slog.New(slog.DiscardHandler)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/ownership"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
 )
@@ -16,14 +17,14 @@ import (
 // life is one incarnation. All but its tasks runs on the coordinator's goroutine.
 type life struct {
 	c     *Coordinator
-	core  *membership.Core
-	self  membership.Self
+	core  *ownership.Core
+	self  ownership.Self
 	start time.Time
 	lease *lease
 
 	walls      map[time.Duration]time.Time // by the moment at which a renewal was sent: the other clock's
 	guards     map[uint32]*held
-	gone       *membership.Gone
+	gone       *ownership.Gone
 	superseded membership.Ref
 	foreign    error            // it leaves because the cluster is another service's
 	lapse      *time.Timer      // fires when the lease has ended
@@ -74,11 +75,11 @@ func (l *life) take(p posted) {
 	}
 }
 
-func (l *life) step(e membership.Event) {
+func (l *life) step(e ownership.Event) {
 	effects := l.core.Step(time.Since(l.start), e)
 	var final []uint32
 	for _, eff := range effects {
-		if c, ok := eff.(membership.Close); ok && c.Final {
+		if c, ok := eff.(ownership.Close); ok && c.Final {
 			final = append(final, c.Shard)
 		}
 	}
@@ -91,10 +92,10 @@ func (l *life) step(e membership.Event) {
 	l.wanted.Store(int64(l.core.Wanted()))
 }
 
-func (l *life) do(e membership.Effect) {
+func (l *life) do(e ownership.Effect) {
 	log := l.c.log
 	switch e := e.(type) {
-	case membership.Write:
+	case ownership.Write:
 		if e.Op == 0 {
 			l.entrust(e)
 			return
@@ -103,22 +104,22 @@ func (l *life) do(e membership.Effect) {
 		if own {
 			l.remember(time.Now())
 		}
-		l.operate(e.Op, own, opTimeout, func(ctx context.Context) (r membership.Result, err error) {
+		l.operate(e.Op, own, opTimeout, func(ctx context.Context) (r ownership.Result, err error) {
 			r.Rev, err = l.c.opts.Store.Write(ctx, e.Key, e.Rev, e.Value)
 			return r, err
 		})
-	case membership.Read:
-		l.operate(e.Op, e.Key == membership.MemberKey(l.self.Ref), opTimeout, func(ctx context.Context) (membership.Result, error) {
+	case ownership.Read:
+		l.operate(e.Op, e.Key == membership.MemberKey(l.self.Ref), opTimeout, func(ctx context.Context) (ownership.Result, error) {
 			entry, err := l.c.opts.Store.Read(ctx, e.Key)
-			return membership.Result{Entries: []membership.Entry{entry}}, err
+			return ownership.Result{Entries: []membership.Entry{entry}}, err
 		})
-	case membership.Snapshot:
+	case ownership.Snapshot:
 		timeout := opTimeout + time.Duration(l.self.Layout.NumShards)*perRecord
-		l.operate(e.Op, false, timeout, func(ctx context.Context) (r membership.Result, err error) {
+		l.operate(e.Op, false, timeout, func(ctx context.Context) (r ownership.Result, err error) {
 			r.Entries, r.AsOf, err = l.c.opts.Store.Snapshot(ctx, e.Prefix)
 			return r, err
 		})
-	case membership.Lease:
+	case ownership.Lease:
 		wasLapsed := l.lease.lapsed.Load()
 		l.lease.extend(e, l.start, l.walls[e.Sent])
 		if wasLapsed {
@@ -133,9 +134,9 @@ func (l *life) do(e membership.Effect) {
 				delete(l.walls, sent)
 			}
 		}
-	case membership.Open:
+	case ownership.Open:
 		l.open(e)
-	case membership.Close:
+	case ownership.Close:
 		if h := l.guards[e.Shard]; h != nil && h.Epoch == e.Epoch {
 			if e.Drain {
 				l.drain(h, e.Final)
@@ -143,39 +144,39 @@ func (l *life) do(e membership.Effect) {
 				l.drop(e.Shard, h)
 			}
 		}
-	case membership.Route:
+	case ownership.Route:
 		l.c.opts.Node.Route(e.Shard, e.Record)
-	case membership.Moved:
+	case ownership.Moved:
 		delete(l.guards, e.Shard)
 		log.Debug("shard handed over", sparse.Shard(e.Shard), slog.Uint64("epoch", e.Epoch), slog.String("to", e.To.String()))
-	case membership.Joined:
+	case ownership.Joined:
 		log.Info("joined the cluster", slog.String("incarnation", l.self.Incarnation))
-	case membership.Settled:
+	case ownership.Settled:
 		l.settle()
-	case membership.Gone:
+	case ownership.Gone:
 		l.gone = &e
-	case membership.Spoiled:
+	case ownership.Spoiled:
 		l.spoil(e)
-	case membership.Overwritten:
+	case ownership.Overwritten:
 		l.overwritten(e.Err)
-	case membership.Superseded:
+	case ownership.Superseded:
 		l.superseded = e.By
 		log.Warn("a newer process with this node's name has come; this one hands over and leaves", slog.String("by", e.By.String()))
-	case membership.Foreign:
+	case ownership.Foreign:
 		l.foreign = l.c.foreign(e.By, e.Kinds)
-	case membership.Mended:
+	case ownership.Mended:
 		log.Warn("a shard's record was gone or not readable: it was written anew", sparse.Shard(e.Shard), slog.Uint64("epoch", e.Record.Count), slog.String("owner", e.Record.Owner.String()))
-	case membership.Rebased:
+	case ownership.Rebased:
 		if e.Missing {
 			log.Warn("the cluster's configuration was gone, not readable or of another layout: it was written again")
 		} else {
 			log.Warn("the store of members has forgotten epochs: it was restored from a backup, or made anew. All shards move above them", slog.Uint64("base", e.Base))
 		}
-	case membership.StoreGone:
+	case ownership.StoreGone:
 		log.Error("the store of members is gone: this node serves nothing once its lease has ended, makes the store anew when all leases have, and joins again", slog.Any("error", l.c.Health().Store))
-	case membership.Declared:
+	case ownership.Declared:
 		log.Warn("declared a node dead: it has not renewed its lease", slog.String("member", e.Member.String()))
-	case membership.Reconnect:
+	case ownership.Reconnect:
 		log.Warn("the store of members does not answer renewals")
 		if r, ok := l.c.opts.Store.(membership.ConnectionStore); ok {
 			l.c.work.Go(r.Reconnect)
@@ -184,7 +185,7 @@ func (l *life) do(e membership.Effect) {
 }
 
 // entrust does a write that nobody waits for, also when the incarnation has ended.
-func (l *life) entrust(e membership.Write) {
+func (l *life) entrust(e ownership.Write) {
 	l.c.work.Go(func() { // ends with its timeout
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), opTimeout)
 		defer cancel()
@@ -208,7 +209,7 @@ func (l *life) remember(now time.Time) {
 
 // operate does an operation on the store beside the core. Only so many run at
 // once, but the own record never waits for the others.
-func (l *life) operate(op uint64, own bool, timeout time.Duration, f func(context.Context) (membership.Result, error)) {
+func (l *life) operate(op uint64, own bool, timeout time.Duration, f func(context.Context) (ownership.Result, error)) {
 	l.c.work.Go(func() { // ends with its timeout
 		if !own {
 			select {
@@ -226,11 +227,11 @@ func (l *life) operate(op uint64, own bool, timeout time.Duration, f func(contex
 		r.Op = op
 		switch {
 		case errors.Is(err, membership.ErrConflict):
-			r.Status = membership.Conflict
+			r.Status = ownership.Conflict
 		case errors.Is(err, membership.ErrNoRecords):
-			r.Status = membership.NoStore
+			r.Status = ownership.NoStore
 		case err != nil:
-			r.Status = membership.Unknown
+			r.Status = ownership.Unknown
 		}
 		l.c.inbox.post(l, r)
 	})

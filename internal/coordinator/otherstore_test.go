@@ -82,7 +82,7 @@ func TestOtherStoreWithRecords(t *testing.T) {
 					for store, base := range map[*memstore.Store]uint64{mine: base, theirs: 2000} {
 						cfg := membership.NewConfig(sharding.Layout{NumShards: shards})
 						cfg.Base = base
-						if _, err := store.Write(t.Context(), membership.ConfigKey, 0, cfg.Encode()); err != nil {
+						if _, err := store.Write(t.Context(), membership.ConfigKey, 0, membership.Encode(cfg)); err != nil {
 							t.Fatal(err)
 						}
 					}

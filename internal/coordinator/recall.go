@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/ownership"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -51,7 +52,7 @@ func (c *Coordinator) outlast(ctx context.Context, heard []uint64, known bool) e
 	why := "the store of members has later epochs than those in which other nodes own shards: it is another store, or the one before was lost"
 	if !known {
 		why = "the store of members does not know the epochs in which other nodes own shards: it was restored from a backup, or is another store"
-		c.past = membership.Past{Base: c.base, Epoch: highest, Lost: true}
+		c.past = ownership.Past{Base: c.base, Epoch: highest, Lost: true}
 	}
 	if c.waitForLeases(ctx, why, func(cfg membership.Config) bool { return cfg.Base > highest }) { // by one that has waited
 		return membership.ErrConflict // look again

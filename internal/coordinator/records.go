@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 
+	"github.com/clstr-go/clstr/internal/ownership"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -19,7 +20,7 @@ type records struct {
 }
 
 // spoil takes that the record of a member is spoiled, or no more.
-func (l *life) spoil(e membership.Spoiled) {
+func (l *life) spoil(e ownership.Spoiled) {
 	r := &l.records
 	if e.Mended {
 		delete(r.spoiled, e.Member)

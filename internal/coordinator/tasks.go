@@ -9,8 +9,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/ownership"
 	"github.com/clstr-go/clstr/internal/sparse"
-	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -34,7 +34,7 @@ func (c *Coordinator) line(shard uint32, f func()) {
 }
 
 // open begins to serve a shard.
-func (l *life) open(e membership.Open) {
+func (l *life) open(e ownership.Open) {
 	h := &held{Guard: &Guard{Shard: e.Shard, Epoch: e.Epoch, Why: e.Why, Paused: e.Paused, lease: l.lease, since: time.Now()}}
 	h.ctx, h.stop = context.WithCancel(l.ctx)
 	l.guards[e.Shard] = h
@@ -46,7 +46,7 @@ func (l *life) open(e membership.Open) {
 				h.opened.Store(&shard)
 				l.failing.Store(nil)
 				l.c.opts.Node.Opened(h.Guard, e.Paused) // the record's: what clstr drain says too
-				l.c.inbox.post(l, membership.Opened{Shard: e.Shard, Epoch: e.Epoch})
+				l.c.inbox.post(l, ownership.Opened{Shard: e.Shard, Epoch: e.Epoch})
 				return
 			}
 			if h.ctx.Err() != nil {
@@ -93,7 +93,7 @@ func (l *life) drain(h *held, final bool) {
 		if h.shard == nil && final {
 			l.c.opts.Node.NotServed(h.Shard)
 		}
-		l.c.inbox.post(l, membership.Closed{Shard: h.Shard, Epoch: h.Epoch, Cost: counts})
+		l.c.inbox.post(l, ownership.Closed{Shard: h.Shard, Epoch: h.Epoch, Cost: counts})
 	})
 }
 

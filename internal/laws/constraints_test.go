@@ -13,10 +13,10 @@ import (
 // constrained are the files that not every build has, and what of the Makefile's builds
 // them: where the gate leaves one out, its tests skip in silence.
 var constrained = map[string]string{
-	"embed/lock_unix.go":        "go test -race -timeout 10m ./...\n",
-	"sharding/alloc_test.go":    "go test -count 1 -run '^TestShardAllocatesNothing$$' -v ./sharding\n",
-	"membership/norace_test.go": "go test -count 1 -run '^(TestMutants|TestClocksRunApart)$$' ./membership\n",
-	"membership/race_test.go":   "go test -race -timeout 10m ./...\n",
+	"embed/lock_unix.go":                "go test -race -timeout 10m ./...\n",
+	"sharding/alloc_test.go":            "go test -count 1 -run '^TestShardAllocatesNothing$$' -v ./sharding\n",
+	"internal/ownership/norace_test.go": "go test -count 1 -run '^(TestMutants|TestClocksRunApart)$$' ./internal/ownership\n",
+	"internal/ownership/race_test.go":   "go test -race -timeout 10m ./...\n",
 }
 
 func TestNothingIsLeftOutInSilence(t *testing.T) {

@@ -43,7 +43,7 @@ func BenchmarkRead(b *testing.B) {
 func BenchmarkSnapshot(b *testing.B) {
 	on(b, func(b *testing.B, s *natsstore.Store) {
 		const members, shards = 100, 4096
-		write(b, s, membership.ConfigKey, 0, string(membership.NewConfig(sharding.Layout{NumShards: shards}).Encode()))
+		write(b, s, membership.ConfigKey, 0, string(membership.Encode(membership.NewConfig(sharding.Layout{NumShards: shards}))))
 		for i := range members {
 			write(b, s, fmt.Sprintf("n.a.%d", i), 0, string(make([]byte, 250)))
 		}

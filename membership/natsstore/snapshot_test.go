@@ -29,7 +29,7 @@ func snapshotsHaveWhatTheySay(t *testing.T, urls string) {
 	const writers, blocks, snapshots = 3, 20, 100
 	store := open(t, natsstore.Options{URL: urls})
 	cfg := membership.NewConfig(sharding.Layout{NumShards: blocks * membership.ShardBlock})
-	write(t, store, membership.ConfigKey, 0, string(cfg.Encode()))
+	write(t, store, membership.ConfigKey, 0, string(membership.Encode(cfg)))
 	var mu sync.Mutex
 	var written []membership.Entry // acknowledged
 	ctx, done := context.WithCancel(patient(t))
@@ -84,7 +84,7 @@ func TestSnapshotOfShards(t *testing.T) {
 	want(0, membership.ShardPrefix)
 	write(t, store, membership.ShardKey(far), 0, "x")
 	want(1, membership.ShardPrefix)
-	write(t, store, membership.ConfigKey, 0, string(membership.NewConfig(sharding.Layout{NumShards: far + 1}).Encode()))
+	write(t, store, membership.ConfigKey, 0, string(membership.Encode(membership.NewConfig(sharding.Layout{NumShards: far + 1}))))
 	want(1, membership.ShardPrefix)
 	write(t, store, membership.ShardKey(0), 0, "x")
 	want(2, membership.ShardPrefix)

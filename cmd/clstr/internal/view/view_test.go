@@ -127,7 +127,7 @@ func TestNodeByName(t *testing.T) {
 func TestUnreadableMember(t *testing.T) {
 	store := memstore.New()
 	for key, value := range map[string]string{
-		membership.ConfigKey: string(membership.NewConfig(sharding.Layout{NumShards: 4}).Encode()),
+		membership.ConfigKey: string(membership.Encode(membership.NewConfig(sharding.Layout{NumShards: 4}))),
 		"n.a.1":              "{}", "n.b.1": `{"state":"active","lease_ms":10000}`,
 		membership.ShardKey(2): `{"owner":"a.1","epoch":1,"why":"claim"}`,
 	} {

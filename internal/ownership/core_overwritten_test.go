@@ -1,0 +1,59 @@
+package ownership
+
+import (
+	"testing"
+	"time"
+
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/sharding"
+)
+
+// TestConfigIsOverwritten with another layout's: a node that serves says so and writes its
+// own again, unless a member that has come before goes by another, or the record is of a
+// later version.
+func TestConfigIsOverwritten(t *testing.T) {
+	mine := NewConfig(layoutOfScripts)
+	mine.Base = 1_700_000_000_000_000
+	later := NewConfig(layoutOfScripts)
+	later.Version++
+	for name, c := range map[string]struct {
+		with   string
+		other  Member // with another layout
+		comes  bool   // after the node
+		healed bool
+	}{
+		"another NumShards":        {with: string(encode(NewConfig(sharding.Layout{NumShards: 2 * scriptShards}))), healed: true},
+		"another seed":             {with: string(encode(NewConfig(sharding.Layout{NumShards: scriptShards, Seed: "x"}))), healed: true},
+		"an empty object":          {with: "{}", healed: true},
+		"a later version":          {with: string(encode(later))},
+		"others were there before": {with: string(encode(NewConfig(sharding.Layout{NumShards: 4}))), other: Member{State: Active, Layout: "4"}},
+		"others have left":         {with: string(encode(NewConfig(sharding.Layout{NumShards: 4}))), other: Member{State: Left, Layout: "4"}, healed: true},
+		"others have come since":   {with: string(encode(NewConfig(sharding.Layout{NumShards: 4}))), other: Member{State: Active, Layout: "4"}, comes: true, healed: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t, Timing{})
+			s.store[ConfigKey] = Entry{Key: ConfigKey, Rev: 1, Value: encode(mine)}
+			if c.other.State != "" && !c.comes {
+				s.alive(refB, c.other)
+			}
+			s.join()
+			if c.comes {
+				s.alive(refB, c.other)
+			}
+			s.run(10 * time.Second)
+			s.told = nil
+			s.hint(s.put(ConfigKey, []byte(c.with)))
+			s.wantCount(1, "overwritten layout mismatch")
+			s.run(time.Minute)
+			s.wantCount(1, "overwritten layout mismatch")
+			got, err := membership.Decode[Config](s.store[ConfigKey].Value)
+			if healed := err == nil && got == mine; healed != c.healed {
+				t.Errorf("it says %+v, %v", got, err)
+			}
+			if c.healed {
+				s.wantCount(1, "overwritten no more")
+				s.wantCount(1, "rebased")
+			}
+		})
+	}
+}

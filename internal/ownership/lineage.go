@@ -1,0 +1,246 @@
+// Whether the store is still the one that the node knows; the base of epochs
+
+package ownership
+
+import (
+	"cmp"
+	"math"
+	"time"
+
+	"github.com/clstr-go/clstr/membership"
+)
+
+// Past is what a node remembers of the store from its incarnations before.
+type Past struct {
+	Base  uint64 // of the cluster's configuration
+	Rev   uint64 // the highest revision
+	Epoch uint64 // the highest epoch
+	// Lost: the store was gone, or had forgotten something. The revisions that it has
+	// reached since then do not show that.
+	Lost bool
+}
+
+// lineage is the node's view of whether the store is still the one that it knows.
+// A store that was lost and made anew, or restored from a backup, has forgotten
+// epochs. So each has a base in its configuration, which is above all that nodes
+// remember before one of them claims a shard; and what looks lost in it counts only
+// once a renewal has succeeded after that, which no other store accepts.
+type lineage struct {
+	c    *Core
+	past Past // of the incarnations before, and of this
+
+	base   uint64
+	known  bool // base is above all that the node remembers
+	asking bool
+	gone   bool   // the store has said that there is none
+	seen   uint64 // the highest revision that this incarnation has seen
+	lostBy uint64 // of the renewals, when the configuration was found missing; 0 if it is there
+	other  uint64 // the revision in which it was told to be of another layout; 0 if it is not
+
+	doubted   bool          // the store is gone, or has forgotten the node's renewals
+	doubtedAt time.Duration // when that was first seen, and again and again since
+	doubtSeen time.Duration // when it was last
+	doubtOf   uint64        // the revision of the node's record that was there then; noStore
+	founded   bool          // the store that is there has a configuration: others may have leases from it
+
+	forgotten   bool // proven by what it says: nothing clears that
+	forgottenAt time.Duration
+}
+
+// How a store that is gone differs from a server that is behind: each look must say
+// so, with no longer a pause than this between two of them; a renewal that fails is
+// tried more often. It is told after a while, and acted on when all leases have ended.
+const (
+	noStore    = math.MaxUint64
+	doubtPause = 2 * time.Second
+	goneAfter  = 2 * time.Second
+)
+
+// result takes how an operation on the store has ended.
+func (l *lineage) result(s Status) {
+	switch {
+	case s == NoStore:
+		l.doubt(noStore)
+		if !l.gone && l.doubtSeen-l.doubtedAt >= goneAfter {
+			l.gone = true
+			l.c.emit(StoreGone{})
+		}
+	case s == Done || s == Conflict:
+		l.gone = false
+	}
+}
+
+// doubt notes that the store is not the one in which the node has a lease: it has an
+// older version of its record, or is gone. Nobody can have renewed a lease in that one
+// since doubtedAt. It counts anew where others may have: when the looks before are older
+// than a pause, and when the store, which others may have joined, has lost more since.
+func (l *lineage) doubt(of uint64) {
+	now := l.c.now
+	more := l.founded && (of == noStore || of < l.doubtOf)
+	if !l.doubted || now-l.doubtSeen > doubtPause || more {
+		l.doubtedAt = now
+	}
+	if more {
+		l.forgottenAt, l.founded = now, false
+	}
+	if !l.doubted {
+		l.founded = false
+	}
+	l.doubted, l.doubtSeen, l.doubtOf = true, now, of
+}
+
+// trust ends a doubt: the store has the node's last renewal.
+func (l *lineage) trust() { l.doubted = l.forgotten }
+
+// forgot notes a proof that the store has forgotten writes which it had done: it was
+// restored from a backup, or has lost the last ones. The node renews nothing any more.
+// Its lease ends, others see that, and its next incarnation is above what was forgotten.
+func (l *lineage) forgot() {
+	if !l.forgotten {
+		l.doubt(l.c.own.rev)
+		l.forgotten, l.forgottenAt = true, l.c.now
+	}
+}
+
+// endIfGone ends the incarnation when its store was seen to be gone for so long that
+// the lease of every member has ended by its own clock: another store may be used then.
+func (l *lineage) endIfGone() {
+	c := l.c
+	if !l.doubted || c.valid() {
+		return
+	}
+	since := l.doubtSeen - l.doubtedAt
+	if l.forgotten {
+		since = c.now - l.forgottenAt
+	}
+	if since >= c.longestLease()+c.self.Timing.Delta {
+		l.past.Lost = true
+		c.endAs(Gone{State: Lost, Unleased: !l.founded})
+	}
+}
+
+// compare looks for shard records that the node has seen and that a snapshot lacks. Two such
+// snapshots in a row prove that the store has forgotten the record. Without that proof the
+// node would hold on to a record that is not there, and its writes would never succeed.
+func (l *lineage) compare(snapshot Result) {
+	c := l.c
+	for _, e := range snapshot.Entries {
+		id, ok := ParseShardKey(e.Key)
+		if !ok || id >= c.self.Layout.NumShards {
+			continue
+		}
+		switch s := &c.shards.all[id]; {
+		case e.Rev >= s.rev || s.rev > snapshot.AsOf:
+			s.older = 0
+		case s.older == 0:
+			s.older = c.now
+		case c.now-s.older >= goneAfter:
+			l.forgot()
+		}
+	}
+}
+
+// look reads the configuration.
+func (l *lineage) look() {
+	if !l.asking {
+		l.asking = true
+		l.c.read(ConfigKey, func(r Result) {
+			l.asking = false
+			if r.Status == Done {
+				l.see(r.Entries[0])
+			}
+		})
+	}
+}
+
+// see takes a version of the configuration, and writes one with another base where
+// this is too low, or none where it is missing.
+func (l *lineage) see(e Entry) {
+	c := l.c
+	l.founded = l.founded || l.doubted && e.Value != nil
+	if c.own.rev == 0 || l.doubted {
+		return // what the node has to remember is not decided yet, or this is not its store
+	}
+	have, err := membership.Decode[Config](e.Value)
+	if err == nil && have.Base >= MaxEpoch {
+		have.Base = 0
+	}
+	there := err == nil && e.Value != nil && NewConfig(c.self.Layout).Check(have) == nil
+	want := max(l.base, have.Base)
+	if p := c.self.Past; p.Epoch > 0 && (p.Lost || there && have.Base != p.Base || c.own.record.Born <= p.Rev) {
+		want = max(want, p.Epoch+1) // it has forgotten what this node remembers
+	}
+	if there && have.Base >= want {
+		if !l.known {
+			l.past.Rev, l.past.Lost = c.own.rev, false // those of an earlier store say nothing any more
+		}
+		l.base, l.known, l.lostBy = have.Base, true, 0
+		l.overwritten(0, nil)
+		c.shards.dirty = true
+		return
+	}
+	if !there && e.Value != nil && err == nil {
+		l.overwritten(e.Rev, NewConfig(c.self.Layout).Check(have))
+		if !l.known || have.Version > NewConfig(c.self.Layout).Version || !l.firstOfItsKind() {
+			return // not ours to mend
+		}
+	}
+	if !there && !l.mayMend() {
+		return
+	}
+	cfg := NewConfig(c.self.Layout)
+	cfg.Base = want
+	l.asking = true
+	c.write(ConfigKey, e.Rev, cfg, func(r Result) {
+		l.asking = false
+		if r.Status == Done {
+			c.emit(Rebased{Base: want, Missing: !there})
+			l.see(Entry{Key: ConfigKey, Rev: r.Rev, Value: encode(cfg)})
+		}
+	})
+}
+
+// overwritten tells, once, that the configuration is of another layout; with 0 that it is
+// not any more.
+func (l *lineage) overwritten(rev uint64, err error) {
+	if l.other != rev {
+		l.other = rev
+		l.c.emit(Overwritten{err})
+	}
+}
+
+// firstOfItsKind reports whether no member that has come before this one goes by another
+// layout. Where nodes of two layouts are in one store, those of the oldest member decide
+// what the configuration says: the others do not write theirs over it again and again.
+func (l *lineage) firstOfItsKind() bool {
+	own := l.c.own.record
+	for _, m := range l.c.members.all {
+		if !m.Final() && m.Layout != "" && m.Layout != own.Layout && m.Born < own.Born {
+			return false
+		}
+	}
+	return true
+}
+
+// mayMend reports whether the node may write a configuration that is missing: it
+// serves, and has renewed its lease in this store since it found it missing.
+func (l *lineage) mayMend() bool {
+	c := l.c
+	l.lostBy = cmp.Or(l.lostBy, c.own.record.Counter)
+	return c.valid() && c.own.state == Active && c.own.confirms(l.lostBy)
+}
+
+// note remembers a revision.
+func (l *lineage) note(rev uint64) {
+	l.seen = max(l.seen, rev)
+	l.past.Rev = max(l.past.Rev, rev)
+}
+
+// Past returns what the next incarnation of the node has to remember.
+func (c *Core) Past() Past {
+	p := c.lineage.past
+	if c.lineage.known {
+		p.Base = c.lineage.base
+	}
+	return p
+}

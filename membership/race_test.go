@@ -1,8 +1,0 @@
-//go:build race
-
-package membership
-
-// raced: a seed takes seven times as long under the race detector, which finds nothing
-// in a simulation on one goroutine. The gate runs 1,000 seeds, and all mutants to their
-// end, without it.
-const raced = true
