@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"time"
 
+	"github.com/clstr-go/clstr"
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
 )
+
+var log = slog.New(slog.DiscardHandler)
 
 var ErrBadAmount = errors.New("the amount must be positive")
 
@@ -38,36 +40,23 @@ var Accounts = actor.Define("account", func(key string) *Account { return &Accou
 // README.md shows this code; docs_test.go sees to it that it is the same.
 func Example() {
 	ctx := context.Background()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	ids := []string{"node-1"}
-
-	tr := cluster.NewInMemoryTransport() // or natstransport.Open(ctx, natstransport.Options{URL: url})
-	node := cluster.NewNode(cluster.NodeOptions{
-		NodeID:    "node-1",
-		Transport: tr,
-		NumShards: 64,
-		Shards:    cluster.ShardsForNode("node-1", ids, 64, ""),
-		Handler:   cluster.NewActorHandler(Accounts.New),
-		Log:       log,
+	svc, err := clstr.Open(ctx, clstr.Options{
+		Name:     "bank",
+		On:       clstr.Memory(), // or embed.Dir("data"), or clstr.NATS("nats://127.0.0.1:4222")
+		Entities: clstr.Host(Accounts),
+		Log:      log,
 	})
-	stop, err := node.Start(ctx) // returns when it serves; stop() drains it
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: 64})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	balance, err := cluster.NewRequest[Deposit, Balance](client.Key("acc-1")).Request(ctx, Deposit{100})
-	fmt.Println(balance.Amount, err)
-	_, err = cluster.NewRequest[Deposit, Balance](client.Key("acc-1")).Request(ctx, Deposit{-1})
-	fmt.Println(errors.Is(err, ErrBadAmount), "-", cluster.OutcomeOf(err))
+	defer svc.Close(ctx) // hands the keys over
 
-	fmt.Println(stop(), tr.Close()) // the node drains
+	balance, err := clstr.Ask[Balance](ctx, svc.Key(Accounts, "acc-1"), Deposit{100})
+	fmt.Println(balance.Amount, err)
+	_, err = clstr.Ask[Balance](ctx, svc.Key(Accounts, "acc-1"), Deposit{-1})
+	fmt.Println(errors.Is(err, ErrBadAmount), "-", cluster.OutcomeOf(err))
 	// Output:
 	// 100 <nil>
 	// true - ran and failed
-	// <nil> <nil>
 }

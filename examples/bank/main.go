@@ -14,9 +14,9 @@ import (
 	"os"
 	"time"
 
+	"github.com/clstr-go/clstr"
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
-	"github.com/clstr-go/clstr/membership/memstore"
 )
 
 // ErrBadAmount is a sentinel, found by errors.Is.
@@ -71,25 +71,19 @@ func (a *Account) Audit(c *actor.Context, _ Audit) (Balance, error) {
 var accounts = actor.Define("account", func(string) *Account { return &Account{} },
 	actor.OnRequest((*Account).Deposit), actor.OnRequest((*Account).Withdraw), actor.OnRequest((*Account).Audit))
 
-// run hosts the bank on one node, tells the story, and closes the transport.
-func run(ctx context.Context, tr cluster.Transport, w io.Writer) (err error) {
-	stop, err := cluster.NewNode(cluster.NodeOptions{NodeID: "bank-1", Transport: tr, NumShards: 16, Membership: memstore.New(),
-		Kinds: map[string]cluster.ServerHandlerFunc{"account": cluster.NewActorHandler(accounts.New)}, Log: slog.New(slog.DiscardHandler),
-	}).Start(ctx)
-	if err != nil {
-		return errors.Join(err, tr.Close())
-	}
-	defer func() { err = errors.Join(err, stop(), tr.Close()) }()
-	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: 16})
+// run opens the bank, tells the story, and closes it.
+func run(ctx context.Context, on clstr.Network, w io.Writer) (err error) {
+	bank, err := clstr.Open(ctx, clstr.Options{Name: "bank", On: on, Entities: clstr.Host(accounts), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
-	alice := client.Kind("account").Key("alice")
+	defer func() { err = errors.Join(err, bank.Close(ctx)) }()
+	alice := bank.Key(accounts, "alice")
 	step(ctx, w, "alice deposits 100", alice, Deposit{100})
 	step(ctx, w, "alice withdraws 30", alice, Withdraw{30})
 	step(ctx, w, "alice deposits -5", alice, Deposit{-5})
-	step(ctx, w, "bob withdraws 10", client.Kind("account").Key("bob"), Withdraw{10})
-	step(ctx, w, "a loan, which nobody hosts", client.Kind("loan").Key("alice"), Deposit{1})
+	step(ctx, w, "bob withdraws 10", bank.Key(accounts, "bob"), Withdraw{10})
+	step(ctx, w, "a loan, which nobody hosts", bank.Kind("loan").Key("alice"), Deposit{1})
 	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 	defer cancel()
 	step(short, w, "an audit of alice, for 50 ms", alice, Audit{})
@@ -97,12 +91,12 @@ func run(ctx context.Context, tr cluster.Transport, w io.Writer) (err error) {
 }
 
 // step asks, and prints the reply, or what the caller can tell of the error.
-func step[In any](ctx context.Context, w io.Writer, what string, who *cluster.ScopedClient, in In) {
-	out, err := cluster.NewRequest[In, Balance](who).Request(ctx, in)
+func step(ctx context.Context, w io.Writer, what string, who *cluster.ScopedClient, msg any) {
+	out, err := clstr.Ask[Balance](ctx, who, msg)
 	code, outcome := cluster.CodeOf(err), cluster.OutcomeOf(err)
 	switch funds, missing := errors.AsType[*InsufficientFunds](err); {
 	case err == nil:
-		fmt.Fprintf(w, "%-29s %+v\n", what, *out)
+		fmt.Fprintf(w, "%-29s %+v\n", what, out)
 	case missing:
 		fmt.Fprintf(w, "%-29s no, %d are missing (%s, %v)\n", what, funds.Wanted-funds.Balance, code, outcome)
 	case errors.Is(err, ErrBadAmount):
@@ -113,7 +107,7 @@ func step[In any](ctx context.Context, w io.Writer, what string, who *cluster.Sc
 }
 
 func main() {
-	if err := run(context.Background(), cluster.NewInMemoryTransport(), os.Stdout); err != nil {
+	if err := run(context.Background(), clstr.Memory(), os.Stdout); err != nil {
 		log.Fatalln("bank:", err)
 	}
 }

@@ -4,9 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr"
+	"github.com/clstr-go/clstr/embed"
 	"github.com/clstr-go/clstr/testkit"
-	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
 const story = `
@@ -19,21 +19,19 @@ an audit of alice, for 50 ms  no (deadline, maybe ran); safe to send again: fals
 `
 
 func TestStory(t *testing.T) {
-	testkit.EachTransport(t, func(t *testing.T, kind testkit.TransportKind) {
-		testkit.CheckLeaks(t)
-		var tr cluster.Transport = cluster.NewInMemoryTransport()
-		if kind == testkit.NATS {
-			var err error
-			if tr, err = natstransport.Open(t.Context(), natstransport.Options{URL: testkit.StartNATS(t)}); err != nil {
+	for name, on := range map[string]func(*testing.T) clstr.Network{
+		"memory": func(*testing.T) clstr.Network { return clstr.Memory() },
+		"nats":   func(t *testing.T) clstr.Network { return embed.Dir(t.TempDir()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			testkit.CheckLeaks(t)
+			var out strings.Builder
+			if err := run(t.Context(), on(t), &out); err != nil {
 				t.Fatal(err)
 			}
-		}
-		var out strings.Builder
-		if err := run(t.Context(), tr, &out); err != nil {
-			t.Fatal(err)
-		}
-		if got := "\n" + out.String(); got != story {
-			t.Errorf("got:%s\nwant:%s", got, story)
-		}
-	})
+			if got := "\n" + out.String(); got != story {
+				t.Errorf("got:%s\nwant:%s", got, story)
+			}
+		})
+	}
 }

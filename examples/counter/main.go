@@ -25,10 +25,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/clstr-go/clstr"
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/cluster/prommetrics"
-	"github.com/clstr-go/clstr/membership/memstore"
 )
 
 type Counter struct{ value int64 } // the entity: one per key, one message at a time
@@ -57,7 +57,7 @@ var counters = actor.Define("counter", func(string) *Counter { return &Counter{}
 	actor.OnActivate((*Counter).load), actor.OnPassivate((*Counter).save), actor.PassivateAfter(time.Minute))
 
 // answer asks the counter that the path names.
-func answer(w http.ResponseWriter, r *http.Request, client *cluster.Client) {
+func answer(w http.ResponseWriter, r *http.Request, svc *clstr.Service) {
 	n, err := strconv.ParseInt(r.PostFormValue("n"), 10, 64)
 	if err != nil && r.Method != http.MethodGet {
 		http.Error(w, "n: an integer of 64 bits", http.StatusBadRequest)
@@ -65,7 +65,7 @@ func answer(w http.ResponseWriter, r *http.Request, client *cluster.Client) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second) // it travels to the counter
 	defer cancel()
-	v, err := cluster.NewRequest[Add, Value](client.Key(r.PathValue("key"))).Request(ctx, Add{n})
+	v, err := clstr.Ask[Value](ctx, svc.Key(counters, r.PathValue("key")), Add{n})
 	if err == nil {
 		_ = json.NewEncoder(w).Encode(v) // the caller has gone
 		return
@@ -79,22 +79,18 @@ func answer(w http.ResponseWriter, r *http.Request, client *cluster.Client) {
 
 // run serves until ctx ends.
 func run(ctx context.Context, listener net.Listener) (err error) {
-	registry, tr := prometheus.NewRegistry(), cluster.NewInMemoryTransport()
-	stop, err := cluster.NewNode(cluster.NodeOptions{
-		NodeID: "a", Transport: tr, NumShards: 64, Membership: memstore.New(),
-		Metrics: prommetrics.NewClusterMetrics(registry), Handler: cluster.NewActorHandler(counters.New),
-	}).Start(ctx)
-	if err != nil {
-		return errors.Join(err, tr.Close())
-	}
-	defer func() { err = errors.Join(err, stop(), tr.Close()) }() // after the front has ended
-	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: 64, Metrics: prommetrics.NewClusterMetrics(registry)})
+	registry := prometheus.NewRegistry()
+	svc, err := clstr.Open(ctx, clstr.Options{
+		Name: "counters", On: clstr.Memory(), Entities: clstr.Host(counters), Metrics: prommetrics.NewClusterMetrics(registry),
+	})
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, svc.Close(context.WithoutCancel(ctx))) }() // after the front has ended
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("/counters/{key}", func(w http.ResponseWriter, r *http.Request) { answer(w, r, client) })
+	mux.Handle("GET /readyz", svc.HealthHandler())
+	mux.HandleFunc("/counters/{key}", func(w http.ResponseWriter, r *http.Request) { answer(w, r, svc) })
 	server, drained := &http.Server{Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}, make(chan error, 1)
 	context.AfterFunc(ctx, func() { drained <- server.Shutdown(context.WithoutCancel(ctx)) })
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

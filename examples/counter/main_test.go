@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/clstr-go/clstr"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/testkit"
 )
@@ -79,6 +80,7 @@ func (s *service) want(path, form string, status int, body string) {
 func TestCounter(t *testing.T) {
 	testkit.CheckLeaks(t)
 	s := start(t)
+	s.want("/readyz", "", 200, `"serving":true`)
 	s.want("/counters/visits", "n=3", 200, `{"Value":3}`)
 	s.want("/counters/visits", "n=1", 200, `{"Value":4}`)
 	s.want("/counters/visits?n=5", "", 200, `{"Value":4}`) // a GET reads
@@ -89,9 +91,9 @@ func TestCounter(t *testing.T) {
 	s.want("/counters/visits", "", 200, `{"Value":4}`)
 	s.want("/counters/"+strings.Repeat("x", 5000), "", 500, `bad_envelope, not sent`)
 	for _, line := range []string{
-		`clstr_cluster_requests_total{kind="none",message_type="Add",outcome="succeeded",success="true"} 5`,
-		`clstr_cluster_requests_total{kind="none",message_type="Add",outcome="not_sent",success="false"} 1`,
-		`clstr_cluster_shards_owned{node_id="a"} 64`,
+		`clstr_cluster_requests_total{kind="counter",message_type="Add",outcome="succeeded",success="true"} 5`,
+		`clstr_cluster_requests_total{kind="counter",message_type="Add",outcome="not_sent",success="false"} 1`,
+		`clstr_cluster_shards_owned{node_id="`, `"} 256`,
 		"clstr_cluster_handler_duration_seconds_bucket",
 	} {
 		s.want("/metrics", "", 200, line)
@@ -153,16 +155,11 @@ func TestDrainUnderLoad(t *testing.T) {
 
 // TestNoRoom: who never ran is told to come again.
 func TestNoRoom(t *testing.T) {
-	tr := cluster.NewInMemoryTransport() // without a node
-	defer tr.Close()
-	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: 64})
-	if err != nil {
-		t.Fatal(err)
-	}
+	full := testkit.StubClient(func(context.Context, cluster.Envelope) ([]byte, error) { return nil, cluster.ErrOverloaded })
 	w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/counters/k", nil)
 	r.SetPathValue("key", "k")
-	answer(w, r, client)
-	if w.Code != 503 || !strings.Contains(w.Body.String(), "no_subscriber, not started") {
+	answer(w, r, clstr.From(clstr.WithClient(t.Context(), full)))
+	if w.Code != 503 || !strings.Contains(w.Body.String(), "overloaded, not started") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
