@@ -5,7 +5,7 @@
 //	go run ./examples/quickstart
 //
 // It takes less than ten seconds, and ends with an error if the sums are wrong.
-// internal/show has the server, the callers and their books.
+// internal/show has the callers, their books, and a wire that can be cut.
 package main
 
 import (
@@ -19,11 +19,11 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr"
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/embed"
 	"github.com/clstr-go/clstr/examples/quickstart/internal/show"
-	"github.com/clstr-go/clstr/membership/natsstore"
-	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
 // Counter is what lives at a key. Its methods run one at a time, so that it needs no lock.
@@ -48,62 +48,42 @@ func (c *Counter) Add(ctx *actor.Context, m Add) (Added, error) {
 	return Added{c.node}, nil
 }
 
-// start starts a node on connections of its own, as in a process of its own, and returns
-// when it has joined the others and serves its part of the shards.
+// start opens the service on connections of its own, as in a process of its own, and
+// returns when its node has joined the others and serves its part of the keys.
 func start(ctx context.Context, url, id string, db *show.Books) (*show.Node, error) {
-	store, err := natsstore.Open(ctx, natsstore.Options{URL: url, Name: id}) // its lease, and who owns which shard
-	if err != nil {
-		return nil, err
-	}
-	nc, err := nats.Connect(url, nats.Name(id))
-	if err != nil {
-		store.Close()
-		return nil, err
-	}
-	cut := func() { store.Close(); nc.Close() }
-	tr, err := natstransport.Open(ctx, natstransport.Options{Conn: nc}) // or URL, where it need not be cut
-	if err != nil {
-		cut()
-		return nil, err
-	}
+	wire := &show.Wire{}
 	def := actor.Define("counter", func(string) *Counter { return &Counter{node: id, db: db} },
 		actor.OnActivate((*Counter).load), actor.OnRequest((*Counter).Add))
-	leave, err := cluster.NewNode(cluster.NodeOptions{
-		NodeID: id, Transport: tr, NumShards: 64, Membership: store, Timing: show.Timing, Metrics: db,
-		Handler: cluster.NewActorHandler(def.New), StopTimeout: 5 * time.Second,
-	}).Start(ctx)
+	svc, err := clstr.Open(ctx, clstr.Options{
+		Name: "quickstart", On: clstr.NATS(url, nats.SetCustomDialer(wire), nats.NoReconnect()), // a plain clstr.NATS(url), where it need not die
+		Entities: clstr.Host(def), Shards: 64, Metrics: db,
+		Node: cluster.NodeOptions{NodeID: id, Timing: show.Timing, StopTimeout: 5 * time.Second},
+	})
 	if err != nil {
-		cut()
-		return nil, errors.Join(err, tr.Close())
+		return nil, err
 	}
-	stop := func() error { defer cut(); return errors.Join(leave(), tr.Close()) }
-	return &show.Node{Stop: stop, Kill: func() { cut(); _ = stop() }}, nil // one that is cut off can hand nothing over
+	stop := func() error { return svc.Close(context.WithoutCancel(ctx)) }
+	return &show.Node{Stop: stop, Kill: func() { wire.Cut(); _ = stop() }}, nil // one that is cut off can hand nothing over
 }
 
 // run starts the server and a client, has the nodes play, and ends what it has started.
 func run(ctx context.Context, out io.Writer) (err error) {
-	url, stop, err := show.StartNATS()
+	dir, err := os.MkdirTemp("", "quickstart-")
 	if err != nil {
 		return err
 	}
-	defer stop()
-	tr, err := natstransport.Open(ctx, natstransport.Options{URL: url, Name: "client"})
+	defer os.RemoveAll(dir)
+	server := embed.New(embed.Options{Dir: dir, Listen: "127.0.0.1:0"})
+	client, err := clstr.Open(ctx, clstr.Options{Name: "quickstart", On: server})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, tr.Close()) }()
-	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: 64})
-	if err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, client.Close(context.WithoutCancel(ctx))) }()
 	db := show.New(func(ctx context.Context, key string, request int) (string, error) {
-		reply, err := cluster.NewRequest[Add, Added](client.Key(key)).Request(ctx, Add{request})
-		if err != nil {
-			return "", err
-		}
-		return reply.Node, nil
+		reply, err := clstr.Ask[Added](ctx, client.Kind("counter").Key(key), Add{request})
+		return reply.Node, err
 	})
-	return db.Play(ctx, out, func(ctx context.Context, id string) (*show.Node, error) { return start(ctx, url, id, db) })
+	return db.Play(ctx, out, func(ctx context.Context, id string) (*show.Node, error) { return start(ctx, server.URL(), id, db) })
 }
 
 func main() {
