@@ -20,7 +20,7 @@ import (
 // are exact. What becomes due at the same instant happens in any order, as in
 // life: let periods differ, or advance past the instant.
 //
-//	testkit.Alone(t, Accounts.New, "acc-1", func(t *testing.T, e *testkit.Entity) {
+//	testkit.Alone(t, Accounts.New, "acc-1", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
 //		balance, err := testkit.Ask[Balance](e, Deposit{100})
 //		e.Advance(10 * time.Minute)
 //		if e.Active() { t.Error("was not passivated") }
@@ -35,26 +35,9 @@ import (
 // that were made outside of it, must do no real I/O, and must not call t.Run or
 // t.Parallel. The entity ends with f, with its stop hook; what is left running
 // then fails the test.
-func Alone(t *testing.T, factory handlers.ActorFactory, key string, f func(t *testing.T, e *Entity)) {
-	t.Helper()
-	AloneWithOpts(t, factory, key, AloneOptions{}, f)
-}
-
-// AloneOptions configures [AloneWithOpts]. The zero value is that of [Alone].
-type AloneOptions struct {
-	// Kind is the entity's kind, as in [cluster.NodeOptions]. Empty = none.
-	Kind string
-	// Handler bounds mailbox and idle time, as in production.
-	Handler handlers.Options
-	// Client is what the entity asks others with (clstr.From): a [StubClient], for
-	// example. nil = a client of the entity's own node, which hosts no other kind.
-	Client *cluster.Client
-	// Limits are those of the node's transport, HandlerTimeout among them.
-	Limits transport.Limits
-}
-
-// AloneWithOpts is [Alone] with options. It panics on one out of range.
-func AloneWithOpts(t *testing.T, factory handlers.ActorFactory, key string, opts AloneOptions, f func(t *testing.T, e *Entity)) {
+//
+// It panics on an option that is out of range.
+func Alone(t *testing.T, factory handlers.ActorFactory, key string, opts AloneOptions, f func(t *testing.T, e *Entity)) {
 	t.Helper()
 	host := handlers.NewActorHandlerWithOpts(probed(factory), opts.Handler)
 	synctest.Test(t, func(t *testing.T) {
@@ -72,6 +55,19 @@ func AloneWithOpts(t *testing.T, factory handlers.ActorFactory, key string, opts
 		}
 		f(t, &Entity{t: t, client: client, watch: w, cluster: c})
 	})
+}
+
+// AloneOptions configures [Alone].
+type AloneOptions struct {
+	// Kind is the entity's kind, as in [cluster.NodeOptions]. Empty = none.
+	Kind string
+	// Handler bounds mailbox and idle time, as in production.
+	Handler handlers.Options
+	// Client is what the entity asks others with (clstr.From): a [StubClient], for
+	// example. nil = a client of the entity's own node, which hosts no other kind.
+	Client *cluster.Client
+	// Limits are those of the node's transport, HandlerTimeout among them.
+	Limits transport.Limits
 }
 
 // Entity is the one entity of [Alone]. Its methods are called inside the

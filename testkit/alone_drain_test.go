@@ -90,7 +90,7 @@ func TestAloneDrain(t *testing.T) {
 	for name, of := range map[string]func(*int) cluster.ActorFactory{"typed": typedBoard, "protoactor": protoBoard} {
 		t.Run(name, func(t *testing.T) {
 			drains := new(int)
-			testkit.Alone(t, of(drains), "key", func(t *testing.T, e *testkit.Entity) {
+			testkit.Alone(t, of(drains), "key", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
 				for range 2 { // it may be drained again
 					*drains = 0
 					polls, owed := make(chan error, 1), make(chan error, 1)
@@ -141,7 +141,7 @@ func TestAloneDrain(t *testing.T) {
 func TestAloneKeepsHookTimeout(t *testing.T) {
 	slow := actor.Define("slow", func(string) *newsBoard { return new(newsBoard) }, actor.OnRequest((*newsBoard).post), actor.HookTimeout(time.Second),
 		actor.OnPassivate(func(_ *newsBoard, c *actor.Context) error { <-c.Done(); return context.Cause(c) }))
-	testkit.Alone(t, slow.New, "key", func(t *testing.T, e *testkit.Entity) {
+	testkit.Alone(t, slow.New, "key", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
 		if _, err := testkit.Ask[newsOf](e, postNews{1}); err != nil && !strings.Contains(err.Error(), "nil") {
 			t.Fatal(err)
 		}

@@ -23,7 +23,7 @@ func askSum(t *testing.T, e *testkit.Entity, n int) sum {
 }
 
 func TestAloneAnswersAndKeepsErrors(t *testing.T) {
-	testkit.Alone(t, counters.New, "a", func(t *testing.T, e *testkit.Entity) {
+	testkit.Alone(t, counters.New, "a", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
 		if e.Active() {
 			t.Error("active before its first message")
 		}
@@ -47,7 +47,7 @@ func TestAloneAnswersAndKeepsErrors(t *testing.T) {
 func TestAloneTimeIsVirtualAndExact(t *testing.T) {
 	h := &hooks{}
 	def := h.define(actor.Every(time.Minute, (*counter).tick))
-	testkit.Alone(t, def.New, "a", func(t *testing.T, e *testkit.Entity) {
+	testkit.Alone(t, def.New, "a", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
 		askSum(t, e, 1)
 		e.Advance(59 * time.Second)
 		if s := askSum(t, e, 1); s.Ticks != 0 {
@@ -72,7 +72,7 @@ func TestAloneTimeIsVirtualAndExact(t *testing.T) {
 func TestAlonePassivatesWhenIdle(t *testing.T) {
 	h := &hooks{}
 	def := h.define(actor.PassivateAfter(8 * time.Minute))
-	testkit.Alone(t, def.New, "a", func(t *testing.T, e *testkit.Entity) {
+	testkit.Alone(t, def.New, "a", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
 		askSum(t, e, 1)
 		e.Advance(7 * time.Minute)
 		askSum(t, e, 1)
@@ -98,7 +98,7 @@ func TestAlonePassivatesWhenIdle(t *testing.T) {
 func TestAlonePassivatesInSpiteOfTicks(t *testing.T) {
 	h := &hooks{}
 	def := h.define(actor.Every(50*time.Second, (*counter).tick), actor.PassivateAfter(8*time.Minute))
-	testkit.Alone(t, def.New, "a", func(t *testing.T, e *testkit.Entity) {
+	testkit.Alone(t, def.New, "a", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
 		askSum(t, e, 1)
 		e.Advance(9*time.Minute + 2*time.Second)
 		if e.Active() || h.passivated.Load() != 1 {
@@ -113,7 +113,7 @@ func TestAlonePassivatesInSpiteOfTicks(t *testing.T) {
 
 func TestAlonePassivateWaitsForTheHook(t *testing.T) {
 	h := &hooks{}
-	testkit.Alone(t, h.define().New, "a", func(t *testing.T, e *testkit.Entity) {
+	testkit.Alone(t, h.define().New, "a", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
 		e.Passivate() // not active: nothing
 		if h.activated.Load() != 0 {
 			t.Error("Passivate has activated it")
@@ -128,7 +128,7 @@ func TestAlonePassivateWaitsForTheHook(t *testing.T) {
 
 func TestAloneRestartLosesMemory(t *testing.T) {
 	h := &hooks{}
-	testkit.Alone(t, h.define().New, "a", func(t *testing.T, e *testkit.Entity) {
+	testkit.Alone(t, h.define().New, "a", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
 		askSum(t, e, 7)
 		if err := e.Restart(); err != nil {
 			t.Error(err)
@@ -151,7 +151,7 @@ func TestAloneRestartLosesMemory(t *testing.T) {
 
 func TestAloneCrashSkipsTheHook(t *testing.T) {
 	h := &hooks{}
-	testkit.Alone(t, h.define().New, "a", func(t *testing.T, e *testkit.Entity) {
+	testkit.Alone(t, h.define().New, "a", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
 		askSum(t, e, 7)
 		e.Crash()
 		if h.passivated.Load() != 0 {
@@ -165,7 +165,7 @@ func TestAloneCrashSkipsTheHook(t *testing.T) {
 
 func TestAloneNotifyReturnsWhenHandledOrWaiting(t *testing.T) {
 	h := &hooks{}
-	testkit.Alone(t, h.define().New, "a", func(t *testing.T, e *testkit.Entity) {
+	testkit.Alone(t, h.define().New, "a", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
 		began := time.Now()
 		if err := e.Notify(sum{}); err != nil { // its handler takes a minute
 			t.Fatal(err)
@@ -198,7 +198,7 @@ func TestAloneHostsProtoactorActors(t *testing.T) {
 			}
 		}), nil
 	}
-	testkit.Alone(t, props, "a", func(t *testing.T, e *testkit.Entity) {
+	testkit.Alone(t, props, "a", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
 		askSum(t, e, 1)
 		if s := askSum(t, e, 1); s.N != 2 {
 			t.Errorf("got %d, want 2", s.N)
@@ -225,7 +225,7 @@ func TestAloneHostsProtoactorActors(t *testing.T) {
 }
 
 func TestAloneClientTakesContexts(t *testing.T) {
-	testkit.Alone(t, counters.New, "a", func(t *testing.T, e *testkit.Entity) {
+	testkit.Alone(t, counters.New, "a", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 		defer cancel()
 		_, err := e.Client().Request(ctx, block{})

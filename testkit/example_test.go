@@ -96,7 +96,7 @@ func ExampleAlone() {
 		actor.Every(time.Hour, (*counter).tick),
 	)
 	testCounter := func(t *testing.T) {
-		testkit.Alone(t, def.New, "a", func(t *testing.T, e *testkit.Entity) {
+		testkit.Alone(t, def.New, "a", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
 			if _, err := testkit.Ask[sum](e, add{1}); err != nil {
 				t.Fatal(err)
 			}
@@ -116,7 +116,7 @@ func ExampleStubClient() {
 		return json.Marshal(sum{N: 7})
 	})
 	testTeller := func(t *testing.T) {
-		testkit.Alone(t, tellers(client).New, "t", func(t *testing.T, e *testkit.Entity) {
+		testkit.Alone(t, tellers(client).New, "t", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
 			got, err := testkit.Ask[sum](e, tell{"door-1"})
 			fmt.Println("told:", got.N, err)
 		})

@@ -96,7 +96,7 @@ func TestEntitiesFindAClient(t *testing.T) {
 		}
 		return json.Marshal(sum{N: 7})
 	})
-	testkit.AloneWithOpts(t, clerks.New, "c", testkit.AloneOptions{Client: stub}, func(t *testing.T, e *testkit.Entity) {
+	testkit.Alone(t, clerks.New, "c", testkit.AloneOptions{Client: stub}, func(t *testing.T, e *testkit.Entity) {
 		if s, err := testkit.Ask[sum](e, tell{"a"}); err != nil || s.N != 7 {
 			t.Errorf("got %v, %v", s, err)
 		}

@@ -19,7 +19,7 @@ import (
 //	accounts := testkit.StubClient(func(_ context.Context, env cluster.Envelope) ([]byte, error) {
 //		return json.Marshal(Balance{70})
 //	})
-//	testkit.Alone(t, orders(accounts).New, "order-1", ...)
+//	testkit.Alone(t, orders(accounts).New, "order-1", testkit.AloneOptions{}, ...)
 //
 // answer gets and returns bytes, as any handler does: JSON, or protobuf for types
 // that are proto.Message. Replies are decoded strictly, as in a [Cluster]. Its error is that of a handler, cluster.RanAndFailed,

@@ -48,7 +48,7 @@ func TestAloneAsksAStub(t *testing.T) {
 		}
 		return json.Marshal(sum{N: 7})
 	})
-	testkit.Alone(t, tellers(stub).New, "t", func(t *testing.T, e *testkit.Entity) {
+	testkit.Alone(t, tellers(stub).New, "t", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
 		if s, err := testkit.Ask[sum](e, tell{"a"}); err != nil || s.N != 7 {
 			t.Errorf("got %v, %v", s, err)
 		}
@@ -142,7 +142,7 @@ func TestStubClientKeepsEndsApart(t *testing.T) {
 	testkit.StubClient(nil)
 }
 
-func TestAloneWithOpts(t *testing.T) {
+func TestAloneOptions(t *testing.T) {
 	var kind string
 	h := &hooks{}
 	def := h.define(actor.OnRequest(func(c *counter, ctx *actor.Context, _ tell) (sum, error) { kind = ctx.Kind(); return sum{}, nil }))
@@ -151,7 +151,7 @@ func TestAloneWithOpts(t *testing.T) {
 		Handler: handlers.Options{IdleAfter: time.Minute},
 		Limits:  transport.Limits{HandlerTimeout: 2 * time.Second},
 	}
-	testkit.AloneWithOpts(t, def.New, "a", opts, func(t *testing.T, e *testkit.Entity) {
+	testkit.Alone(t, def.New, "a", opts, func(t *testing.T, e *testkit.Entity) {
 		if _, err := testkit.Ask[sum](e, tell{}); err != nil || kind != "counter" {
 			t.Errorf("kind %q, %v", kind, err)
 		}
@@ -171,5 +171,5 @@ func TestAloneWithOpts(t *testing.T) {
 			t.Error("an option out of range is accepted")
 		}
 	}()
-	testkit.AloneWithOpts(t, def.New, "a", testkit.AloneOptions{Handler: handlers.Options{MailboxSize: -2}}, nil)
+	testkit.Alone(t, def.New, "a", testkit.AloneOptions{Handler: handlers.Options{MailboxSize: -2}}, nil)
 }

@@ -29,7 +29,7 @@ func TestWithdraw(t *testing.T) {
 
 // Alone, it is hosted as in production, and time is virtual.
 func TestAuditIsCutShort(t *testing.T) {
-	testkit.Alone(t, accounts.New, "alice", func(t *testing.T, e *testkit.Entity) {
+	testkit.Alone(t, accounts.New, "alice", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
 		if _, err := testkit.Ask[Balance](e, Deposit{Amount: 100}); err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +56,7 @@ func TestOrderIsRefused(t *testing.T) {
 		}
 		return json.Marshal(Balance{50})
 	})
-	testkit.Alone(t, orders(client).New, "1", func(t *testing.T, e *testkit.Entity) {
+	testkit.Alone(t, orders(client).New, "1", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
 		_, err := testkit.Ask[Receipt](e, Transfer{"alice", "bob", 30})
 		if funds, ok := errors.AsType[*InsufficientFunds](err); !ok || funds.Balance != 10 {
 			t.Errorf("got %v", err)
