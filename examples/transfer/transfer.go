@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/clstr-go/clstr"
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
 )
@@ -97,23 +98,20 @@ var accounts = actor.Define("account", func(string) *Account { return &Account{}
 // Order moves money between two accounts. It is an entity of its own, so that
 // accounts never wait for each other. If a reply is lost, or an account is not
 // there, the order is sent again: the accounts know it, and do what is missing.
-type Order struct{ accounts *cluster.KindClient }
+type Order struct{}
 
 func (o *Order) Transfer(c *actor.Context, m Transfer) (Receipt, error) {
 	id := fmt.Sprintf("%q from %q to %q", c.Key(), m.From, m.To) // another use of the key is another order
-	left, err := cluster.NewRequest[Withdraw, Balance](o.accounts.Key(m.From)).Request(c, Withdraw{m.Amount, id})
+	svc := clstr.From(c)
+	left, err := clstr.Ask[Balance](c, svc.Key(accounts, m.From), Withdraw{m.Amount, id})
 	if err != nil {
 		return Receipt{}, err // the account's error, with its identity
 	}
-	got, err := cluster.NewRequest[Deposit, Balance](o.accounts.Key(m.To)).Request(c, Deposit{m.Amount, id})
+	got, err := clstr.Ask[Balance](c, svc.Key(accounts, m.To), Deposit{m.Amount, id})
 	if err != nil {
 		return Receipt{}, fmt.Errorf("withdrawn; send the order again: %w", err)
 	}
 	return Receipt{left.Amount, got.Amount}, nil
 }
 
-// orders defines the entity for a node whose orders ask through client.
-func orders(client *cluster.Client) *actor.Definition[Order] {
-	return actor.Define("order", func(string) *Order { return &Order{client.Kind("account")} },
-		actor.OnRequest((*Order).Transfer))
-}
+var orders = actor.Define("order", func(string) *Order { return &Order{} }, actor.OnRequest((*Order).Transfer))

@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/testkit"
 )
@@ -56,7 +56,7 @@ func TestOrderIsRefused(t *testing.T) {
 		}
 		return json.Marshal(Balance{50})
 	})
-	testkit.Alone(t, orders(client).New, "1", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
+	testkit.Alone(t, orders.New, "1", testkit.AloneOptions{Client: client}, func(t *testing.T, e *testkit.Entity) {
 		_, err := testkit.Ask[Receipt](e, Transfer{"alice", "bob", 30})
 		if funds, ok := errors.AsType[*InsufficientFunds](err); !ok || funds.Balance != 10 {
 			t.Errorf("got %v", err)
@@ -67,24 +67,40 @@ func TestOrderIsRefused(t *testing.T) {
 	})
 }
 
-// startBank starts three nodes. A factory is called when the first message of its
-// key has come: by then there is a cluster, and a client for orders to ask with.
+// A service in memory hosts both, and ends with the test.
+func TestTransfer(t *testing.T) {
+	svc := testkit.Open(t, accounts, orders)
+	if _, err := clstr.Ask[Balance](t.Context(), svc.Key(accounts, "alice"), Deposit{Amount: 100}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := clstr.Ask[Receipt](t.Context(), svc.Key(orders, "1"), Transfer{"alice", "bob", 30})
+	if err != nil || r != (Receipt{70, 30}) {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
+// startBank starts three nodes. Kinds are what the test puts in place of the entities.
 func startBank(t *testing.T, opts testkit.ClusterOptions) *testkit.Cluster {
-	var c *testkit.Cluster
-	order := func(key string) (actor.Actor, error) { return orders(c.Client()).New(key) }
 	kinds := map[string]cluster.ServerHandlerFunc{
 		"account": cluster.NewActorHandler(accounts.New),
-		"order":   cluster.NewActorHandler(order),
+		"order":   cluster.NewActorHandler(orders.New),
 	}
-	maps.Copy(kinds, opts.Kinds) // what the test puts in their place
+	maps.Copy(kinds, opts.Kinds)
 	opts.Kinds = kinds
-	c = testkit.NewCluster(t, opts)
-	return c
+	return testkit.NewCluster(t, opts)
+}
+
+func account(c *testkit.Cluster, key string) *cluster.ScopedClient {
+	return c.Client().Kind("account").Key(key)
+}
+
+func order(c *testkit.Cluster, key string) *cluster.ScopedClient {
+	return c.Client().Kind("order").Key(key)
 }
 
 func deposit(t *testing.T, c *testkit.Cluster, key string, amount int64) (balance int64) {
 	t.Helper()
-	b, err := cluster.NewRequest[Deposit, Balance](c.Client().Kind("account").Key(key)).Request(t.Context(), Deposit{Amount: amount})
+	b, err := clstr.Ask[Balance](t.Context(), account(c, key), Deposit{Amount: amount})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,8 +121,7 @@ func TestTransfersBothWays(t *testing.T) {
 				if i%2 == 0 {
 					m = Transfer{"bob", "alice", 7}
 				}
-				order := c.Client().Kind("order").Key(fmt.Sprint("order-", i))
-				if _, err := order.Request(t.Context(), m); err != nil {
+				if _, err := clstr.Ask[Receipt](t.Context(), order(c, fmt.Sprint("order-", i)), m); err != nil {
 					t.Error(err)
 				}
 			})
@@ -123,7 +138,7 @@ func TestNodeDies(t *testing.T) {
 	c := startBank(t, testkit.ClusterOptions{Transport: testkit.NATS})
 	key := c.KeyOf("node-1")
 	c.KillNode("node-1")
-	_, err := c.Client().Kind("account").Key(key).Request(t.Context(), Deposit{Amount: 1})
+	_, err := clstr.Ask[Balance](t.Context(), account(c, key), Deposit{Amount: 1})
 	if !errors.Is(err, cluster.ErrTransportNoShardSubscriber) || !cluster.OutcomeOf(err).NeverRan() {
 		t.Errorf("got %v", err)
 	}
@@ -138,7 +153,7 @@ func TestDuplicates(t *testing.T) {
 	faults := testkit.NewFaults(42, testkit.FaultRule{Types: []string{"Transfer"}, Duplicate: 1})
 	c := startBank(t, testkit.ClusterOptions{Wrap: faults.Client})
 	deposit(t, c, "alice", 100)
-	r, err := cluster.NewRequest[Transfer, Receipt](c.Client().Kind("order").Key("1")).Request(t.Context(), Transfer{"alice", "bob", 30})
+	r, err := clstr.Ask[Receipt](t.Context(), order(c, "1"), Transfer{"alice", "bob", 30})
 	if err != nil || r.From != 70 || faults.Injected().Duplicated != 1 {
 		t.Fatalf("got %+v, %v, %+v", r, err, faults.Injected())
 	}
@@ -155,12 +170,11 @@ func TestLostReply(t *testing.T) {
 			faults := testkit.NewFaults(42, testkit.FaultRule{Keys: []string{account}, Types: []string{msg}, DropReply: 1, First: 1})
 			c := startBank(t, testkit.ClusterOptions{Wrap: faults.Client})
 			deposit(t, c, "alice", 100)
-			order := cluster.NewRequest[Transfer, Receipt](c.Client().Kind("order").Key("1"))
-			if _, err := order.Request(t.Context(), Transfer{"alice", "bob", 30}); cluster.OutcomeOf(err) != cluster.MaybeRan {
+			if _, err := clstr.Ask[Receipt](t.Context(), order(c, "1"), Transfer{"alice", "bob", 30}); cluster.OutcomeOf(err) != cluster.MaybeRan {
 				t.Errorf("%s: got %v (%v)", msg, err, cluster.OutcomeOf(err))
 			}
 			for range 2 {
-				if r, err := order.Request(t.Context(), Transfer{"alice", "bob", 30}); err != nil || *r != (Receipt{70, 30}) {
+				if r, err := clstr.Ask[Receipt](t.Context(), order(c, "1"), Transfer{"alice", "bob", 30}); err != nil || r != (Receipt{70, 30}) {
 					t.Errorf("%s, again: %+v, %v", msg, r, err)
 				}
 			}
@@ -178,12 +192,11 @@ func TestHalfAnOrder(t *testing.T) {
 	deposit(t, c, "alice", 100)
 	deposit(t, c, "bob", 1) // a client's first call to a shard would look again for its node
 	faults.SetRules(testkit.FaultRule{Keys: []string{"bob"}, Fail: 1, Err: cluster.ErrTransportNoShardSubscriber, First: 1})
-	order := cluster.NewRequest[Transfer, Receipt](c.Client().Kind("order").Key("1"))
-	_, err := order.Request(t.Context(), Transfer{"alice", "bob", 30})
+	_, err := clstr.Ask[Receipt](t.Context(), order(c, "1"), Transfer{"alice", "bob", 30})
 	if !errors.Is(err, cluster.ErrTransportNoShardSubscriber) || cluster.OutcomeOf(err) != cluster.RanAndFailed {
 		t.Errorf("got %v (%v)", err, cluster.OutcomeOf(err))
 	}
-	if r, err := order.Request(t.Context(), Transfer{"alice", "bob", 30}); err != nil || *r != (Receipt{70, 31}) {
+	if r, err := clstr.Ask[Receipt](t.Context(), order(c, "1"), Transfer{"alice", "bob", 30}); err != nil || r != (Receipt{70, 31}) {
 		t.Errorf("again: %+v, %v", r, err)
 	}
 }
@@ -192,9 +205,8 @@ func TestHalfAnOrder(t *testing.T) {
 func TestOrdersThatDiffer(t *testing.T) {
 	c := startBank(t, testkit.ClusterOptions{})
 	deposit(t, c, "alice", 100)
-	order := cluster.NewRequest[Transfer, Receipt](c.Client().Kind("order").Key("1"))
 	for _, m := range []Transfer{{"alice", "bob", 30}, {"alice", "carol", 30}, {"alice", "bob", 10}, {"alice", "alice", 20}} {
-		if _, err := order.Request(t.Context(), m); err != nil {
+		if _, err := clstr.Ask[Receipt](t.Context(), order(c, "1"), m); err != nil {
 			t.Errorf("%+v: %v", m, err)
 		}
 	}
@@ -225,7 +237,7 @@ func TestOrderAsksAccounts(t *testing.T) {
 		"account": seen.Wrap(cluster.NewActorHandler(accounts.New)),
 	}})
 	deposit(t, c, "alice", 100)
-	if _, err := c.Client().Kind("order").Key("1").Request(t.Context(), Transfer{"alice", "bob", 30}); err != nil {
+	if _, err := clstr.Ask[Receipt](t.Context(), order(c, "1"), Transfer{"alice", "bob", 30}); err != nil {
 		t.Fatal(err)
 	}
 	for i, m := range seen.Expect(t, 3) {
