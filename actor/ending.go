@@ -32,10 +32,10 @@ func (s *shard) beginEnd(g *EndGroup) {
 	var keys []*endKey
 	var hooks []*hook
 	refused := map[*cell][]any{}
-	for _, c := range s.table.All() {
+	for _, c := range s.table {
 		b := &c.mailbox
 		b.mu.Lock()
-		refused[c] = b.mail.take(late)
+		refused[c] = s.lateMail(c)
 		if h := b.hook(); h != nil {
 			hooks = append(hooks, h)
 		}
@@ -71,10 +71,16 @@ func (s *shard) beginEnd(g *EndGroup) {
 	}
 }
 
-// late reports whether m is refused where a shard ends: all is, but what stop hooks ask.
-func late(m any) bool {
-	x, ok := m.(*Context)
-	return !ok || !x.stop && x.call.StopHook() == KeyTurn
+// lateMail takes what a key of a shard that ends has waiting, but for what stop hooks
+// have asked. It is called with the shard's mu and the mailbox's held.
+func (s *shard) lateMail(c *cell) []any {
+	if s.standing != shardEnds {
+		return nil
+	}
+	return c.mailbox.mail.take(func(m any) bool {
+		x, ok := m.(*Context)
+		return !ok || !x.stop && x.call.StopHook() == KeyTurn
+	})
 }
 
 // afterEnd says what becomes of a key whose incarnation has ended. It returns true if
@@ -84,10 +90,7 @@ func (s *shard) afterEnd(c *cell) (again bool) {
 	s.mu.Lock()
 	b.mu.Lock()
 	b.mail.take(isOwn) // nothing to the next one
-	var refused []any
-	if s.standing == shardEnds {
-		refused = b.mail.take(late)
-	}
+	late := s.lateMail(c)
 	why := h.backoff.refuses(s.id, c.key) // what has come since the activation failed
 	was := b.ends
 	switch {
@@ -115,7 +118,7 @@ func (s *shard) afterEnd(c *cell) (again bool) {
 	b.mu.Unlock()
 	s.mu.Unlock()
 	h.count(more)
-	c.refuse(refused, ErrStopping)
+	c.refuse(late, ErrStopping)
 	switch { // before the next one begins, which may end at once
 	case was != nil:
 		was.group.replace(was, is)
@@ -154,7 +157,7 @@ func (s *shard) passivated(ctx context.Context) bool {
 			return false
 		}
 		s.mu.Lock()
-		none := s.table.Len() == s.cutOffs // otherwise a stop hook has woken a key meanwhile
+		none := len(s.table) == s.cutOffs // otherwise a stop hook has woken a key meanwhile
 		if none {
 			s.conclude()
 		}
@@ -171,7 +174,7 @@ func (s *shard) passivated(ctx context.Context) bool {
 func (s *shard) conclude() {
 	switch {
 	case s.standing == shardClosed: // its host stops
-	case s.table.Len() == 0:
+	case len(s.table) == 0:
 		s.standing = shardClosed
 		s.supervisor.stop()
 	default:
@@ -201,7 +204,7 @@ func (s *shard) lives() []*cell {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var keys []*cell
-	for _, c := range s.table.All() {
+	for _, c := range s.table {
 		if c.gone == nil {
 			keys = append(keys, c)
 		}
@@ -220,7 +223,7 @@ func (s *shard) cutOff() (keys []*cell) {
 	}
 	s.group = nil // its keys leave it below
 	s.noteOldest()
-	for _, c := range s.table.All() {
+	for _, c := range s.table {
 		if c.gone != nil {
 			before = append(before, c)
 			continue

@@ -3,10 +3,11 @@
 package actor
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"sync"
-
-	"github.com/clstr-go/clstr/internal/peakmap"
+	"sync/atomic"
 )
 
 // shard is one shard's table of keys. It is shared under mu, so that a delivery does not
@@ -16,14 +17,16 @@ type shard struct {
 	id         uint32
 	supervisor *supervisor
 
-	order shardEntry
+	oldest atomic.Int64 // a moment that no key was last used before
+	entry  entry        // of the bound's ages
 
 	mu       sync.RWMutex // read by deliveries; written when keys come and go
 	standing standing
 	group    *EndGroup // not nil while ending
-	table    peakmap.Map[string, *cell]
-	cutOffs  int             // of the table, keys that were cut off
-	ages     lazyHeap[*cell] // of the table
+	table    map[string]*cell
+	peak     int  // of the table's length, since it was made
+	cutOffs  int  // of the table, keys that were cut off
+	ages     ages // of the cells in table
 }
 
 // standing is whom a shard serves. A shard that was ended in vain serves everybody again,
@@ -46,16 +49,13 @@ const (
 // never is the age of nothing.
 const never = math.MaxInt64
 
-func (s *shard) age() int64        { return s.order.oldest.Load() }
-func (s *shard) entry() *heapEntry { return &s.order.heapEntry }
-
 // newShard makes a shard that ends with a group; nil is none.
 func newShard(h *Host, id uint32, g *EndGroup) *shard {
-	s := &shard{host: h, id: id, group: g}
+	s := &shard{host: h, id: id, group: g, table: map[string]*cell{}}
 	if g != nil {
 		s.standing = shardEnds
 	}
-	s.order.oldest.Store(never)
+	s.oldest.Store(never)
 	s.supervisor = newSupervisor(s)
 	return s
 }
@@ -63,7 +63,7 @@ func newShard(h *Host, id uint32, g *EndGroup) *shard {
 // deliver queues m for key, and makes the key if it has to.
 func (s *shard) deliver(key string, m *Context) error {
 	s.mu.RLock()
-	c, _ := s.table.Get(key)
+	c := s.table[key]
 	err := s.admits(c, m)
 	s.mu.RUnlock()
 	if err != nil {
@@ -115,7 +115,7 @@ func (s *shard) delivered(c *cell, m *Context, res putResult) error {
 // deliverNew is deliver where the table may have to change.
 func (s *shard) deliverNew(key string, m *Context) error {
 	s.mu.Lock()
-	c, ok := s.table.Get(key)
+	c, ok := s.table[key]
 	var err error
 	switch {
 	case !ok:
@@ -129,7 +129,8 @@ func (s *shard) deliverNew(key string, m *Context) error {
 	}
 	res := s.put(c, m) // what is in the table is not gone
 	if !ok {
-		s.table.Set(key, c)
+		s.table[key] = c
+		s.peak = max(s.peak, len(s.table))
 		s.ages.add(c)
 		s.noteOldest()
 		if k := c.mailbox.ends; k != nil {
@@ -175,32 +176,38 @@ func (s *shard) newCell(key string, m *Context) (*cell, error) {
 
 // drop takes a cell that is dead out of the table. It is called with mu held.
 func (s *shard) drop(c *cell) {
-	s.table.Delete(c.key)
+	delete(s.table, c.key)
 	if c.gone != nil {
 		s.cutOffs--
 		close(c.gone)
 	}
+	s.shrink()
 	s.ages.remove(c)
 	s.noteOldest()
+}
+
+// shrink gives back the room of a peak, which a map keeps for ever: it is copied
+// when it is mostly empty, so that each key that goes pays for a part of a copy.
+func (s *shard) shrink() {
+	if n := len(s.table); s.peak > 64 && n < s.peak/4 {
+		table := make(map[string]*cell, n)
+		maps.Copy(table, s.table)
+		s.table, s.peak = table, n
+	}
 }
 
 // find returns the cell of a key, nil if there is none.
 func (s *shard) find(key string) *cell {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	c, _ := s.table.Get(key)
-	return c
+	return s.table[key]
 }
 
 // cells returns all keys.
 func (s *shard) cells() []*cell {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	cells := make([]*cell, 0, s.table.Len())
-	for _, c := range s.table.All() {
-		cells = append(cells, c)
-	}
-	return cells
+	return slices.Collect(maps.Values(s.table))
 }
 
 // lapsed reports whether another may own the shard by now.
@@ -233,10 +240,10 @@ func awaitsReply(m any) bool {
 // has nothing to passivate.
 func (s *shard) noteOldest() {
 	if s.standing != shardOpen {
-		s.order.oldest.Store(never)
+		s.oldest.Store(never)
 		return
 	}
-	s.order.oldest.Store(s.ages.bound())
+	s.oldest.Store(s.ages.bound())
 	if s.host.opts.CacheSize >= 0 {
 		s.host.bound.ages.note(s)
 	}
@@ -248,8 +255,8 @@ func (s *shard) stopOldest(olderThan int64) (stopped *cell, tried bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.noteOldest()
-	c, age, ok := s.ages.oldest()
-	if !ok || age > olderThan {
+	c := s.ages.oldest()
+	if c == nil || c.used.Load() > olderThan {
 		return nil, false
 	}
 	c.used.Store(s.host.clock.Add(1))

@@ -17,21 +17,22 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// front is a node as its transport sees it.
-type front struct{ n *Node }
+// front is a node as its transport sees it, measured one that counts.
+type (
+	front    struct{ n *Node }
+	measured struct{ front }
+)
 
 var (
 	_ dispatch.Receiver = front{}
-	_ dispatch.Observer = front{}
+	_ dispatch.Observer = measured{}
 )
 
-// subscriber is the node for its transport: it counts if there are metrics.
-func (n *Node) subscriber() dispatch.Subscriber {
-	to := dispatch.Subscriber{Receiver: front{n}}
-	if n.metrics != nil {
-		to.Observer = front{n}
+func (n *Node) front() dispatch.Receiver {
+	if n.metrics == nil {
+		return front{n}
 	}
-	return to
+	return measured{front{n}}
 }
 
 // Accept implements dispatch.Receiver: what every message passes on its way
@@ -74,15 +75,16 @@ func (n *Node) hosts() string {
 	return strings.Join(names, ", ")
 }
 
-// CallStarted implements dispatch.Observer: it keeps the timer.
-func (f front) CallStarted(c *dispatch.Call) any {
-	f.n.countActive(1)
-	return f.n.calls.HandlerStarted(f.n.kindOf(c), c.Envelope().Type)
+// CallStarted implements dispatch.Observer.
+func (m measured) CallStarted(c *dispatch.Call) {
+	n := m.n
+	n.countActive(1)
+	c.Keep(n.calls.HandlerStarted(n.kindOf(c), c.Envelope().Type))
 }
 
 // CallFinished implements dispatch.Observer.
-func (f front) CallFinished(c *dispatch.Call, started bool, kept any, err *transport.Error) {
-	n := f.n
+func (m measured) CallFinished(c *dispatch.Call, started bool, err *transport.Error) {
+	n := m.n
 	if !started {
 		if n.entity != nil && err != nil && !c.Accepted() {
 			n.entity.CallRefused(err.Code)
@@ -91,7 +93,7 @@ func (f front) CallFinished(c *dispatch.Call, started bool, kept any, err *trans
 	}
 	n.countActive(-1)
 	msgType := c.Envelope().Type
-	timer, _ := kept.(metrics.Timer)
+	timer, _ := c.Kept().(metrics.Timer)
 	if err != nil && err.Outcome.NeverRan() && errors.Is(err, ErrUnknownType) {
 		msgType = unknownType
 		if t, ok := timer.(relabelled); ok {

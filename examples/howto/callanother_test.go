@@ -1,0 +1,104 @@
+package howto_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/clstr-go/clstr"
+	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/testkit"
+)
+
+// docs/howto/call-another.md
+
+type (
+	Customer struct{ credit int64 }
+	Reserve  struct{ Amount int64 }
+	Credit   struct{ Left int64 }
+
+	Invoice struct{ paid int64 }
+	Pay     struct {
+		By     string
+		Amount int64
+	}
+	Paid struct{ Total int64 }
+)
+
+var errNoCredit = errors.New("not enough credit")
+
+func init() { cluster.RegisterError("invoice.no_credit", errNoCredit) }
+
+func (c *Customer) Reserve(_ *actor.Context, m Reserve) (Credit, error) {
+	if m.Amount > c.credit {
+		return Credit{c.credit}, errNoCredit
+	}
+	c.credit -= m.Amount
+	return Credit{c.credit}, nil
+}
+
+// Pay asks the customer, and waits. Other messages of this invoice wait meanwhile.
+func (i *Invoice) Pay(c *actor.Context, m Pay) (Paid, error) {
+	customer := clstr.From(c).Key(customers, m.By)
+	if _, err := clstr.Ask[Credit](c, customer, Reserve{m.Amount}); err != nil { // c, so that deadline and circle are known
+		return Paid{}, err // with its code: errors.Is holds at the first caller
+	}
+	i.paid += m.Amount
+	return Paid{i.paid}, nil
+}
+
+var (
+	customers = actor.Define("customer", func(string) *Customer { return &Customer{credit: 100} }, actor.OnRequest((*Customer).Reserve))
+	invoices  = actor.Define("invoice", func(string) *Invoice { return &Invoice{} }, actor.OnRequest((*Invoice).Pay))
+)
+
+func TestCallAnother(t *testing.T) {
+	svc := testkit.Open(t, customers, invoices)
+	invoice := svc.Key(invoices, "2026-1")
+	if paid, err := clstr.Ask[Paid](t.Context(), invoice, Pay{"ada", 60}); err != nil || paid.Total != 60 {
+		t.Errorf("%v, %v", paid, err)
+	}
+	if _, err := clstr.Ask[Paid](t.Context(), invoice, Pay{"ada", 60}); !errors.Is(err, errNoCredit) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A circle: the left asks the right, which asks the left.
+type (
+	Mirror  struct{ seen int }
+	Look    struct{ At string }
+	Glance  struct{ By string }
+	Seen    struct{ Times int }
+	Glimpse struct{}
+)
+
+func (m *Mirror) Look(c *actor.Context, l Look) (Seen, error) {
+	return clstr.Ask[Seen](c, clstr.From(c).Kind("mirror").Key(l.At), Look{At: c.Key()})
+}
+
+// Glance notifies in place of asking: the other goes on with it on a turn of its own.
+func (m *Mirror) Glance(c *actor.Context, g Glance) (Seen, error) {
+	err := clstr.Tell(c, clstr.From(c).Kind("mirror").Key(g.By), Glimpse{})
+	return Seen{m.seen}, err
+}
+
+func (m *Mirror) Glimpse(*actor.Context, Glimpse) error {
+	m.seen++
+	return nil
+}
+
+var mirrors = actor.Define("mirror", func(string) *Mirror { return &Mirror{} },
+	actor.OnRequest((*Mirror).Look), actor.OnRequest((*Mirror).Glance), actor.OnNotify((*Mirror).Glimpse))
+
+func TestCircle(t *testing.T) {
+	svc := testkit.Open(t, mirrors)
+	_, err := clstr.Ask[Seen](t.Context(), svc.Key(mirrors, "left"), Look{At: "right"})
+	if !errors.Is(err, cluster.ErrCircle) {
+		t.Errorf("got %v", err)
+	}
+	for want := range 2 { // a glance of the left reaches the left, and is seen afterwards
+		if seen, err := clstr.Ask[Seen](t.Context(), svc.Key(mirrors, "left"), Glance{By: "left"}); err != nil || seen.Times != want {
+			t.Errorf("%v, %v; want %d", seen, err, want)
+		}
+	}
+}
