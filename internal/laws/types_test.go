@@ -24,7 +24,6 @@ var largeTypes = map[string]string{
 	"cluster.Node":                     "to be cut into parts",
 	"internal/coordinator.Coordinator": "to be cut into parts",
 	"internal/coordinator.life":        "to be cut into parts",
-	"internal/ownership.Core":          "to be cut into parts",
 	"internal/dispatch.Call":           "to be cut into parts",
 	"internal/dispatch.Dispatcher":     "to be cut into parts",
 	"internal/dispatch.Lifetime":       "to be cut into parts",

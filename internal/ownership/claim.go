@@ -1,49 +1,81 @@
-// Claiming a shard, and its next epoch
+// What is written of a shard: claiming it, handing it over, its next epoch
 
 package ownership
 
 import "cmp"
 
 // mayClaim: the node should own the shard, and its owner can serve no more.
-func (c *Core) mayClaim(id uint32) bool {
-	takes := c.own.state == Active && c.own.record.State == Active
-	if !takes && !c.stays() || !c.shards.known || !c.lineage.known || c.target(id) != c.self.Ref {
+func (t *shards) mayClaim(id uint32) bool {
+	takes := t.own.state == Active && t.own.record.State == Active
+	if !takes && !t.leaving.stays() || !t.known || !t.lineage.known || t.targets.of(id) != t.self.Ref {
 		return false
 	}
-	s := &c.shards.all[id]
-	if s.broken() && !c.own.confirms(s.lostBy) {
+	s := &t.all[id]
+	if s.broken() && !t.own.confirms(s.lostBy) {
 		return false // the store may be another, to which this node does not belong
 	}
-	if s.rec.Owner.IsZero() || c.healing.mayClaim(s) {
+	if s.rec.Owner.IsZero() || t.healing.mayClaim(s) {
 		return takes // the last to leave needs none that nobody has
 	}
-	if m := c.members.all[s.rec.Owner]; m != nil {
+	if m := t.members.all[s.rec.Owner]; m != nil {
 		return m.Final()
 	}
 	// A member of which nothing is known may just not have been seen yet. But its record
 	// is older than the shard's: a look at all members that is as new as that would show it.
-	if c.members.asOf >= s.rev {
-		c.unknown(s.rec.Owner)
+	if t.members.asOf >= s.rev {
+		t.members.unknown(s.rec.Owner)
 	}
 	return false
 }
 
-func (c *Core) claim(id uint32) {
-	s := &c.shards.all[id]
-	c.set(id, s.phase, true)
-	rec := c.next(s, Shard{Owner: c.self.Ref, Why: Claimed, From: cmp.Or(s.rec.Owner, s.rec.From)})
-	c.write(ShardKey(id), s.expects(), rec, func(r Result) { c.settle(id, rec, r) })
+func (t *shards) claim(id uint32) {
+	s := &t.all[id]
+	t.set(id, s.phase, true)
+	rec := t.next(s, Shard{Owner: t.self.Ref, Why: Claimed, From: cmp.Or(s.rec.Owner, s.rec.From)})
+	t.write(ShardKey(id), s.expects(), rec, func(r Result) { t.settle(id, rec, r) })
 }
 
 // next counts the epoch of a record that is to be written. It does not count on from
-// one that others may not have seen: whoever owned the shard before may serve it still.
-func (c *Core) next(s *shard, rec Shard) Shard {
-	rec.Base = max(c.lineage.base, s.rec.Base)
+// one that others may not have seen: the owner before may serve the shard still.
+func (t *shards) next(s *shard, rec Shard) Shard {
+	rec.Base = max(t.lineage.base, s.rec.Base)
 	switch {
-	case s.stands == readable && c.healing.followed(s):
+	case s.stands == readable && t.healing.followed(s):
 		rec.Count = s.rec.Count + 1
 	case s.broken() && !rec.Owner.IsZero():
 		rec.Why = Healed
 	}
 	return rec
+}
+
+// pass names the next owner: who should have it now, which may be this node
+// again. An empty cluster leaves the shard to whom comes next.
+func (t *shards) pass(id uint32) {
+	s := &t.all[id]
+	to := t.targets.of(id)
+	rec := Shard{Owner: to, Why: HandedOver, From: t.self.Ref, PausedUs: (t.now - s.since).Microseconds(), Cost: s.cost}
+	if to.IsZero() {
+		rec.Why = Released
+	}
+	rec = t.next(s, rec)
+	t.set(id, s.phase, true)
+	t.write(ShardKey(id), s.expects(), rec, func(r Result) { t.settle(id, rec, r) })
+}
+
+// settle takes the end of a write to a shard's record: where it failed, or may
+// have, the record itself says what holds.
+func (t *shards) settle(id uint32, written Shard, r Result) {
+	s := &t.all[id]
+	if r.Status == Done {
+		t.set(id, s.phase, false)
+		t.take(id, written, r.Rev)
+		return
+	}
+	t.read(ShardKey(id), func(r Result) {
+		s.again = t.now + retryAfter // unless the record has changed
+		t.set(id, s.phase, false)
+		if r.Status == Done && r.Entries[0].Rev > 0 { // a replica that is late has none
+			t.see(id, r.Entries[0])
+		}
+	})
 }

@@ -49,19 +49,34 @@ func (s Self) Validate() error {
 // that a simulation can drive it. It is not safe for concurrent use.
 //
 // Times are durations since any fixed moment on the node's own monotonic clock.
+//
+// It hands events to its parts and draws the conclusions. Each part has a state of its
+// own, which it alone writes but for a few wishes (look sooner, renew sooner, look at all
+// shards), and names the parts that it asks:
+//
+//	own       the node's record, and the lease that stands on it
+//	members   what is known of the records of all
+//	deaths    which of the others are dead
+//	targets   which member should own which shard
+//	joining   when the node takes shards
+//	leaving   when it hands them over, and goes
+//	shards    what is known of the records of shards, and what the node does about each
+//	healing   the shards whose records are broken
+//	lineage   whether the store is still the one that the node knows
+//	looks     when all records are looked at
 type Core struct {
-	self Self
-	now  time.Duration
-	out  []Effect
-	op   uint64
-	ends map[uint64]func(Result) // by op
+	*operations
 
 	own     own
 	members members
+	deaths  deaths
+	targets targets
+	joining joining
+	leaving leaving
 	shards  shards
-	lineage lineage
 	healing healing
-	gone    bool
+	lineage lineage
+	looks   looks
 }
 
 // NewCore makes the core of a node that has not yet joined. The caller has
@@ -74,14 +89,26 @@ func NewCore(self Self) (*Core, error) {
 	if self.Weight == 0 {
 		self.Weight = 1
 	}
-	c := &Core{self: self, ends: map[uint64]func(Result){}}
-	c.own.init(self)
-	if err := c.members.init(self); err != nil {
+	assign, err := sharding.NewAssignment(self.Layout, nil)
+	if err != nil {
 		return nil, err
 	}
-	c.lineage = lineage{c: c, past: self.Past, base: self.Base}
-	c.healing = healing{c: c}
-	c.shards.all = make([]shard, self.Layout.NumShards)
+	ops := &operations{self: self, ends: map[uint64]func(Result){}}
+	c := &Core{operations: ops}
+	c.own = newOwn(ops)
+	c.own.members, c.own.lineage, c.own.healing, c.own.shards, c.own.leaving, c.own.looks = &c.members, &c.lineage, &c.healing, &c.shards, &c.leaving, &c.looks
+	c.members = members{operations: ops, all: map[Ref]*member{}}
+	c.deaths = deaths{operations: ops, own: &c.own, members: &c.members, shards: &c.shards, looks: &c.looks}
+	c.targets = newTargets(ops, &c.members, assign)
+	c.joining = joining{operations: ops, own: &c.own, members: &c.members, shards: &c.shards, leaving: &c.leaving, looks: &c.looks}
+	c.leaving = leaving{operations: ops, own: &c.own, members: &c.members, targets: &c.targets, shards: &c.shards, healing: &c.healing, looks: &c.looks}
+	c.shards = shards{
+		operations: ops, own: &c.own, members: &c.members, targets: &c.targets, leaving: &c.leaving, healing: &c.healing, lineage: &c.lineage,
+		all: make([]shard, self.Layout.NumShards),
+	}
+	c.healing = healing{operations: ops, own: &c.own, members: &c.members, shards: &c.shards, lineage: &c.lineage, looks: &c.looks}
+	c.lineage = lineage{operations: ops, own: &c.own, members: &c.members, shards: &c.shards, past: self.Past, base: self.Base}
+	c.looks = looks{c: c}
 	return c, nil
 }
 
@@ -97,8 +124,7 @@ func (c *Core) Step(now time.Duration, e Event) []Effect {
 	case Tick:
 		c.tick()
 	case Result:
-		end := c.ends[e.Op]
-		delete(c.ends, e.Op)
+		end := c.ended(e.Op)
 		c.lineage.result(e.Status)
 		if end != nil {
 			end(e)
@@ -106,11 +132,11 @@ func (c *Core) Step(now time.Duration, e Event) []Effect {
 	case Seen:
 		c.see(e.Entries)
 	case Opened:
-		c.opened(e.Shard, e.Epoch)
+		c.shards.opened(e.Shard, e.Epoch)
 	case Closed:
-		c.closed(e)
+		c.shards.closed(e)
 	case Leave:
-		c.leave(e.Wait)
+		c.leaving.leave(e.Wait)
 	default:
 		panic(fmt.Sprintf("membership: unknown event %T", e))
 	}
@@ -122,49 +148,28 @@ func (c *Core) Step(now time.Duration, e Event) []Effect {
 
 // tick does what is due.
 func (c *Core) tick() {
-	c.renewIfDue()
-	c.pollIfDue()
-	c.watchOthers()
+	c.own.renewIfDue()
+	c.looks.ifDue()
+	c.deaths.watch()
 	c.lineage.endIfGone()
 	c.shards.dirty = true
 }
 
 // settleUp draws the conclusions of what has changed.
 func (c *Core) settleUp() {
-	for c.members.changed || c.endsAsLast() {
+	for c.members.changed || c.leaving.endsAsLast() {
 		c.members.changed = false
-		c.retarget()
+		c.targets.follow(c.leaving.last)
 		c.shards.dirty = true
 	}
 	if c.members.saw {
 		c.members.saw = false
 		c.shards.dirty = c.shards.dirty || c.healing.waiting
 	}
-	c.reconcileChanged()
+	c.shards.reconcileChanged()
 	c.healing.hurry()
-	c.settledIfServing()
-	c.leaveIfEmpty()
-}
-
-func (c *Core) emit(e Effect) { c.out = append(c.out, e) }
-
-// do emits an operation on the store.
-func (c *Core) do(make func(op uint64) Effect, end func(Result)) {
-	c.op++
-	c.ends[c.op] = end
-	c.emit(make(c.op))
-}
-
-func (c *Core) write(key string, rev uint64, record any, end func(Result)) {
-	var value []byte
-	if record != nil {
-		value = encode(record)
-	}
-	c.do(func(op uint64) Effect { return Write{op, key, rev, value} }, end)
-}
-
-func (c *Core) read(key string, end func(Result)) {
-	c.do(func(op uint64) Effect { return Read{op, key} }, end)
+	c.shards.settledIfServing()
+	c.leaving.ifEmpty()
 }
 
 // see takes versions of records in any order: only what is newer than the known
@@ -175,9 +180,13 @@ func (c *Core) see(entries []Entry) {
 		if e.Key == ConfigKey {
 			c.lineage.look() // a hint may be older than what is there
 		} else if ref, ok := ParseMemberKey(e.Key); ok {
-			c.seeMember(ref, e)
+			if ref == c.self.Ref {
+				c.own.see(e)
+			} else if c.members.see(ref, e) {
+				c.leaving.giveWayTo(ref)
+			}
 		} else if shard, ok := ParseShardKey(e.Key); ok && shard < c.self.Layout.NumShards {
-			c.seeShard(shard, e)
+			c.shards.see(shard, e)
 		}
 		if c.gone {
 			return
@@ -188,10 +197,15 @@ func (c *Core) see(entries []Entry) {
 // Self returns what the core was given, with the defaults filled in.
 func (c *Core) Self() Self { return c.self }
 
-// Leaving reports whether the node hands over and goes, whoever has asked it to.
-func (c *Core) Leaving() bool {
-	return c.own.record.State == Leaving || c.own.record.State == Left
-}
+// Leaving reports whether the node hands over and goes, whatever has asked it to.
+func (c *Core) Leaving() bool { return c.own.leaves() }
+
+// Stays reports whether the node leaves and waits for the shards of others that leave.
+func (c *Core) Stays() bool { return c.leaving.stays() }
+
+// Wanted returns how many shards the node should serve, by the members that it knows
+// of: none before it has joined, and when it leaves.
+func (c *Core) Wanted() int { return c.targets.wanted }
 
 // Born returns the revision at which the node's record was made, 0 before it was.
 func (c *Core) Born() uint64 { return c.own.record.Born }
@@ -199,5 +213,11 @@ func (c *Core) Born() uint64 { return c.own.record.Born }
 // Now returns the moment of the last Step.
 func (c *Core) Now() time.Duration { return c.now }
 
-// valid reports whether the node's lease allows it to act.
-func (c *Core) valid() bool { return c.now < c.own.leaseUntil }
+// Past returns what the next incarnation of the node has to remember.
+func (c *Core) Past() Past {
+	p := c.lineage.past
+	if c.lineage.known {
+		p.Base = c.lineage.base
+	}
+	return p
+}

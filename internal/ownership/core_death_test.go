@@ -280,7 +280,7 @@ func TestRemovalIsNoticed(t *testing.T) {
 				t.Errorf("it is still known as %+v", m)
 			}
 			for i := range uint32(scriptShards) {
-				if got := s.core.target(i); got != refA {
+				if got := s.core.targets.of(i); got != refA {
 					t.Errorf("shard %d should be of %v", i, got)
 				}
 			}

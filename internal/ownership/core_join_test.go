@@ -154,7 +154,7 @@ func TestWeightOfComingAgain(t *testing.T) {
 	s.join()
 	part := func() (n int) {
 		for i := range uint32(scriptShards) {
-			if s.core.target(i) == refA {
+			if s.core.targets.of(i) == refA {
 				n++
 			}
 		}
@@ -170,8 +170,8 @@ func TestWeightOfComingAgain(t *testing.T) {
 		t.Errorf("beside one that weighs a million it should own %d", got)
 	}
 	for i := range uint32(scriptShards) {
-		if s.core.target(i) != again {
-			t.Errorf("shard %d should be of %v", i, s.core.target(i))
+		if s.core.targets.of(i) != again {
+			t.Errorf("shard %d should be of %v", i, s.core.targets.of(i))
 		}
 	}
 }

@@ -230,8 +230,8 @@ func TestOrderOfLeaves(t *testing.T) {
 		for _, e := range seen {
 			s.hint(e)
 		}
-		if m.stayer != refC {
-			t.Errorf("%v stays, want %v", m.stayer, refC)
+		if stayer := s.core.targets.stayer; stayer != refC {
+			t.Errorf("%v stays, want %v", stayer, refC)
 		}
 	}
 }

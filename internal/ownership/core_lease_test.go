@@ -277,7 +277,7 @@ func TestOutage(t *testing.T) {
 	s.hold, s.held, s.told = nil, nil, nil
 	s.run(time.Second)
 	s.want()
-	if !s.core.valid() {
+	if !s.core.own.valid() {
 		t.Error("the lease has not come back")
 	}
 }

@@ -86,7 +86,7 @@ func TestWeightChanges(t *testing.T) {
 	s.hint(s.putMember(refB, Member{State: Active, Weight: 1}))
 	s.hint(s.putMember(refB, Member{State: Active, Weight: 1e6}))
 	for i := range uint32(scriptShards) {
-		if got := s.core.target(i); got != refB {
+		if got := s.core.targets.of(i); got != refB {
 			t.Errorf("shard %d should be of %v", i, got)
 		}
 	}
@@ -104,7 +104,7 @@ func TestNobodyIsAccusedByTheBlind(t *testing.T) {
 	}
 	accused := false
 	s.run(2 * time.Second)
-	for s.core.valid() {
+	for s.core.own.valid() {
 		hold := s.hold
 		s.hold = func(e Effect) bool {
 			if w, ok := e.(Write); ok && w.Key == MemberKey(refB) {

@@ -35,7 +35,13 @@ func (s *shard) broken() bool { return s.stands != readable && s.rev > 0 }
 // opens the shard once each other member has said, in its own record, that it has
 // seen the records of all shards up to this one.
 type healing struct {
-	c       *Core
+	*operations
+	own     *own
+	members *members
+	shards  *shards
+	lineage *lineage
+	looks   *looks
+
 	waiting bool          // a shard here waits for what others have seen
 	rev     uint64        // of such shards' records the highest
 	by      uint64        // the highest seenBy of such shards
@@ -46,17 +52,17 @@ type healing struct {
 
 // lost notes that a record is missing, or not readable, as of a revision.
 func (h *healing) lost(id uint32, as standing, rev uint64) {
-	s := &h.c.shards.all[id]
+	s := &h.shards.all[id]
 	if s.stands == readable || s.rev == 0 {
-		s.lostAt, s.lostBy = h.c.now, h.c.own.record.Counter
+		s.lostAt, s.lostBy = h.now, h.own.record.Counter
 	}
 	s.stands, s.rev = as, rev
-	h.c.shards.touched = append(h.c.shards.touched, id)
+	h.shards.touched = append(h.shards.touched, id)
 }
 
 // absent takes from a snapshot that it does not contain shards that it should.
 func (h *healing) absent(snapshot Result) {
-	shards := h.c.shards.all
+	shards := h.shards.all
 	there := make([]bool, len(shards))
 	for _, e := range snapshot.Entries {
 		if id, ok := ParseShardKey(e.Key); ok && int(id) < len(shards) {
@@ -73,19 +79,18 @@ func (h *healing) absent(snapshot Result) {
 // upTo is the revision of a snapshot that this node acts on: it holds no shard that
 // was not its own by then.
 func (h *healing) upTo() (rev uint64) {
-	c := h.c
-	for i := range c.shards.all {
-		if s := &c.shards.all[i]; s.phase != idle && s.stands != readable {
-			return c.own.record.Seen
+	for i := range h.shards.all {
+		if s := &h.shards.all[i]; s.phase != idle && s.stands != readable {
+			return h.own.record.Seen
 		}
 	}
-	return max(c.own.record.Seen, c.shards.asOf)
+	return max(h.own.record.Seen, h.shards.asOf)
 }
 
 // mayClaim reports whether a record that is broken may be written by a node that
 // is not known to have owned the shard: its owner has had the time to.
 func (h *healing) mayClaim(s *shard) bool {
-	return s.broken() && (s.rec.Owner == h.c.self.Ref || h.c.now-s.lostAt >= h.c.self.Timing.Lease)
+	return s.broken() && (s.rec.Owner == h.self.Ref || h.now-s.lostAt >= h.self.Timing.Lease)
 }
 
 // mayOpen reports whether a shard whose record names this node may be served.
@@ -99,8 +104,7 @@ func (h *healing) mayOpen(s *shard) bool {
 
 // followed reports whether nobody can serve the shard by a record before this one.
 func (h *healing) followed(s *shard) bool {
-	c := h.c
-	if s.anew && c.own.confirms(s.seenBy) && c.members.asOf >= s.rev && h.allHaveSeen(s.rev) {
+	if s.anew && h.own.confirms(s.seenBy) && h.members.asOf >= s.rev && h.allHaveSeen(s.rev) {
 		s.anew = false
 	}
 	return !s.anew
@@ -109,9 +113,9 @@ func (h *healing) followed(s *shard) bool {
 // allHaveSeen reports whether no other member can serve a shard by a record that is
 // older than rev.
 func (h *healing) allHaveSeen(rev uint64) bool {
-	for ref, m := range h.c.members.all {
+	for ref, m := range h.members.all {
 		switch {
-		case ref == h.c.self.Ref, m.Final(), m.State == Joining && m.stands == readable, m.State != "" && (m.Born > rev || m.Seen >= rev):
+		case ref == h.self.Ref, m.Final(), m.State == Joining && m.stands == readable, m.State != "" && (m.Born > rev || m.Seen >= rev):
 		default:
 			return false
 		}
@@ -121,7 +125,7 @@ func (h *healing) allHaveSeen(rev uint64) bool {
 
 // note remembers that another waits for this node to have seen a record.
 func (h *healing) note(s *shard) {
-	if s.anew && s.rec.Owner != h.c.self.Ref {
+	if s.anew && s.rec.Owner != h.self.Ref {
 		h.wanted = max(h.wanted, s.rev)
 	}
 }
@@ -129,31 +133,30 @@ func (h *healing) note(s *shard) {
 // hurry looks, and renews, sooner than is due where somebody waits for it. While
 // records are being written it is not each of them that is hurried for.
 func (h *healing) hurry() {
-	c := h.c
-	asked := h.wanted > c.own.record.Seen
-	if c.own.state != Active && c.own.state != Leaving || !asked && !h.waiting || c.lineage.doubted {
+	asked := h.wanted > h.own.record.Seen
+	if h.own.state != Active && h.own.state != Leaving || !asked && !h.waiting || h.lineage.doubted {
 		return
 	}
-	due := c.now-h.hurried >= TickEvery
+	due := h.now-h.hurried >= TickEvery
 	if due {
-		h.hurried = c.now
+		h.hurried = h.now
 	}
-	if h.waiting && (due || c.shards.pending == 0 && h.sought < h.rev) {
+	if h.waiting && (due || h.shards.pending == 0 && h.sought < h.rev) {
 		h.sought = h.rev // an answer that says nothing new is not asked for again at once
-		if due || c.members.asOf < h.rev {
-			c.members.pollAt = c.now
+		if due || h.members.asOf < h.rev {
+			h.looks.members.due = h.now
 		}
-		if !c.own.confirms(h.by) {
-			c.own.renewAt = min(c.own.renewAt, c.now)
+		if !h.own.confirms(h.by) {
+			h.own.renewAt = min(h.own.renewAt, h.now)
 		}
 	}
 	if asked && due {
-		if c.shards.asOf >= h.wanted {
-			c.own.renewAt = min(c.own.renewAt, c.now)
+		if h.shards.asOf >= h.wanted {
+			h.own.renewAt = min(h.own.renewAt, h.now)
 		} else {
-			c.shards.pollAt = min(c.shards.pollAt, max(c.now, c.shards.polledAt+c.self.Timing.Poll))
+			h.looks.shards.sooner(max(h.now, h.looks.shards.last+h.self.Timing.Poll))
 		}
 	}
-	c.renewIfDue()
-	c.pollIfDue()
+	h.own.renewIfDue()
+	h.looks.ifDue()
 }

@@ -3,7 +3,6 @@
 package ownership
 
 import (
-	"cmp"
 	"time"
 )
 
@@ -16,90 +15,81 @@ import (
 // lookFor is how long a node that leaves waits for a look at the others' records.
 const lookFor = time.Second
 
+// leaving is how the node hands over and goes.
+type leaving struct {
+	*operations
+	own     *own
+	members *members
+	targets *targets
+	shards  *shards
+	healing *healing
+	looks   *looks
+
+	lookTill   time.Duration // see lookedAround
+	stayTill   time.Duration // see endsAsLast; 0: without a bound
+	last       bool          // nobody else has shards that are to come here
+	superseded Ref
+}
+
 // leave begins to go. It is idempotent.
-func (c *Core) leave(wait time.Duration) {
-	o := &c.own
-	if o.stayTill == 0 && wait > 0 {
-		o.stayTill = c.now + wait
+func (l *leaving) leave(wait time.Duration) {
+	o := l.own
+	if l.stayTill == 0 && wait > 0 {
+		l.stayTill = l.now + wait
 	}
 	switch {
 	case o.rev == 0 && !o.busy: // nobody knows of it
-		c.end(Left, Ref{})
+		l.shards.end(Gone{State: Left})
 	case o.record.State == Joining || o.record.State == Active:
-		c.goAway()
-		c.become(o.record.State)
+		o.goAway()
+		o.become(o.record.State)
 	}
 }
 
-// goAway changes what the node says of itself. One that has never taken shards owns none.
-func (c *Core) goAway() {
-	if o := &c.own; o.record.State == Joining {
-		o.record.State = Left
-	} else {
-		o.record.State = Leaving
-	}
-}
-
-// leaveIfEmpty ends a leave when nothing is owned any more, or is to come.
-func (c *Core) leaveIfEmpty() {
-	if c.own.state != Leaving || c.own.record.State != Leaving || c.shards.busy > 0 || c.healing.waiting || c.stays() || !c.lookedAround() {
+// giveWayTo leaves when a process with the node's name has come later and takes
+// shards: the store says which is the later.
+func (l *leaving) giveWayTo(ref Ref) {
+	m := l.members.all[ref]
+	if ref.Name != l.self.Name || l.own.rev == 0 || m.State != Active || !l.superseded.IsZero() || m.Born < l.own.record.Born {
 		return
 	}
-	c.become(Left)
+	l.superseded = ref
+	l.emit(Superseded{ref})
+	l.leave(0)
+}
+
+// begun is called when others can see that the node leaves.
+func (l *leaving) begun() {
+	l.lookTill, l.looks.members.due = l.now+lookFor, l.now
+}
+
+// ifEmpty ends a leave when nothing is owned any more, or is to come.
+func (l *leaving) ifEmpty() {
+	if l.own.state != Leaving || l.own.record.State != Leaving || l.shards.busy > 0 || l.healing.waiting || l.stays() || !l.lookedAround() {
+		return
+	}
+	l.own.become(Left)
 }
 
 // lookedAround reports whether the node knows of all that said before it that they leave,
 // or has waited long enough for that.
-func (c *Core) lookedAround() bool {
-	m := c.members.all[c.self.Ref]
-	return m != nil && m.State == Leaving && (c.members.asOf >= m.Leaves || c.now >= c.own.lookTill)
-}
-
-// lastToLeave is the member that was the last to say that it leaves, of those that have
-// not gone. Zero is nobody, or this node and it waits for nothing.
-func (c *Core) lastToLeave() (last Ref) {
-	for ref, m := range c.members.all {
-		if m.State != Leaving {
-			continue
-		}
-		if at := c.members.all[last]; at == nil || cmp.Or(cmp.Compare(m.Leaves, at.Leaves), cmp.Compare(ref.String(), last.String())) > 0 {
-			last = ref
-		}
-	}
-	if last == c.self.Ref && c.own.last {
-		return Ref{}
-	}
-	return last
+func (l *leaving) lookedAround() bool {
+	m := l.members.all[l.self.Ref]
+	return m != nil && m.State == Leaving && (l.members.asOf >= m.Leaves || l.now >= l.lookTill)
 }
 
 // stays reports whether the node leaves and takes the shards of others that leave.
-func (c *Core) stays() bool {
-	return c.members.stayer == c.self.Ref && c.own.record.State == Leaving
+func (l *leaving) stays() bool {
+	return l.targets.stayer == l.self.Ref && l.own.record.State == Leaving
 }
-
-// Stays reports whether the node leaves and waits for the shards of others that leave.
-func (c *Core) Stays() bool { return c.stays() }
 
 // endsAsLast decides that the last to leave ends its own shards: no other has any, or
 // what it has would not end in time.
-func (c *Core) endsAsLast() bool {
-	o := &c.own
-	if o.last || !c.stays() || !c.lookedAround() {
+func (l *leaving) endsAsLast() bool {
+	if l.last || !l.stays() || !l.lookedAround() {
 		return false
 	}
-	late := o.stayTill > 0 && c.now >= o.stayTill
-	o.last = late || (c.shards.dirty || len(c.shards.touched) > 0) && !c.awaits()
-	return o.last
-}
-
-// awaits reports whether another has a shard. It begins where it has last found one.
-func (c *Core) awaits() bool {
-	all, found := c.shards.all, &c.shards.awaited
-	for range all {
-		if s := &all[*found]; s.stands == readable && !s.rec.Owner.IsZero() && s.rec.Owner != c.self.Ref {
-			return true
-		}
-		*found = (*found + 1) % len(all)
-	}
-	return false
+	late := l.stayTill > 0 && l.now >= l.stayTill
+	l.last = late || l.shards.changed() && !l.shards.othersHaveOne()
+	return l.last
 }

@@ -26,7 +26,11 @@ type Past struct {
 // remember before one of them claims a shard; and what looks lost in it counts only
 // once a renewal has succeeded after that, which no other store accepts.
 type lineage struct {
-	c    *Core
+	*operations
+	own     *own
+	members *members
+	shards  *shards
+
 	past Past // of the incarnations before, and of this
 
 	base   uint64
@@ -63,7 +67,7 @@ func (l *lineage) result(s Status) {
 		l.doubt(noStore)
 		if !l.gone && l.doubtSeen-l.doubtedAt >= goneAfter {
 			l.gone = true
-			l.c.emit(StoreGone{})
+			l.emit(StoreGone{})
 		}
 	case s == Done || s == Conflict:
 		l.gone = false
@@ -75,7 +79,7 @@ func (l *lineage) result(s Status) {
 // since doubtedAt. It counts anew where others may have: when the looks before are older
 // than a pause, and when the store, which others may have joined, has lost more since.
 func (l *lineage) doubt(of uint64) {
-	now := l.c.now
+	now := l.now
 	more := l.founded && (of == noStore || of < l.doubtOf)
 	if !l.doubted || now-l.doubtSeen > doubtPause || more {
 		l.doubtedAt = now
@@ -97,25 +101,24 @@ func (l *lineage) trust() { l.doubted = l.forgotten }
 // Its lease ends, others see that, and its next incarnation is above what was forgotten.
 func (l *lineage) forgot() {
 	if !l.forgotten {
-		l.doubt(l.c.own.rev)
-		l.forgotten, l.forgottenAt = true, l.c.now
+		l.doubt(l.own.rev)
+		l.forgotten, l.forgottenAt = true, l.now
 	}
 }
 
 // endIfGone ends the incarnation when its store was seen to be gone for so long that
 // the lease of every member has ended by its own clock: another store may be used then.
 func (l *lineage) endIfGone() {
-	c := l.c
-	if !l.doubted || c.valid() {
+	if !l.doubted || l.own.valid() {
 		return
 	}
 	since := l.doubtSeen - l.doubtedAt
 	if l.forgotten {
-		since = c.now - l.forgottenAt
+		since = l.now - l.forgottenAt
 	}
-	if since >= c.longestLease()+c.self.Timing.Delta {
+	if since >= l.members.longestLease()+l.self.Timing.Delta {
 		l.past.Lost = true
-		c.endAs(Gone{State: Lost, Unleased: !l.founded})
+		l.shards.end(Gone{State: Lost, Unleased: !l.founded})
 	}
 }
 
@@ -123,18 +126,17 @@ func (l *lineage) endIfGone() {
 // snapshots in a row prove that the store has forgotten the record. Without that proof the
 // node would hold on to a record that is not there, and its writes would never succeed.
 func (l *lineage) compare(snapshot Result) {
-	c := l.c
 	for _, e := range snapshot.Entries {
 		id, ok := ParseShardKey(e.Key)
-		if !ok || id >= c.self.Layout.NumShards {
+		if !ok || id >= l.self.Layout.NumShards {
 			continue
 		}
-		switch s := &c.shards.all[id]; {
+		switch s := &l.shards.all[id]; {
 		case e.Rev >= s.rev || s.rev > snapshot.AsOf:
 			s.older = 0
 		case s.older == 0:
-			s.older = c.now
-		case c.now-s.older >= goneAfter:
+			s.older = l.now
+		case l.now-s.older >= goneAfter:
 			l.forgot()
 		}
 	}
@@ -144,7 +146,7 @@ func (l *lineage) compare(snapshot Result) {
 func (l *lineage) look() {
 	if !l.asking {
 		l.asking = true
-		l.c.read(ConfigKey, func(r Result) {
+		l.read(ConfigKey, func(r Result) {
 			l.asking = false
 			if r.Status == Done {
 				l.see(r.Entries[0])
@@ -156,45 +158,44 @@ func (l *lineage) look() {
 // see takes a version of the configuration, and writes one with another base where
 // this is too low, or none where it is missing.
 func (l *lineage) see(e Entry) {
-	c := l.c
 	l.founded = l.founded || l.doubted && e.Value != nil
-	if c.own.rev == 0 || l.doubted {
+	if l.own.rev == 0 || l.doubted {
 		return // what the node has to remember is not decided yet, or this is not its store
 	}
 	have, err := membership.Decode[Config](e.Value)
 	if err == nil && have.Base >= MaxEpoch {
 		have.Base = 0
 	}
-	there := err == nil && e.Value != nil && NewConfig(c.self.Layout).Check(have) == nil
+	there := err == nil && e.Value != nil && NewConfig(l.self.Layout).Check(have) == nil
 	want := max(l.base, have.Base)
-	if p := c.self.Past; p.Epoch > 0 && (p.Lost || there && have.Base != p.Base || c.own.record.Born <= p.Rev) {
+	if p := l.self.Past; p.Epoch > 0 && (p.Lost || there && have.Base != p.Base || l.own.record.Born <= p.Rev) {
 		want = max(want, p.Epoch+1) // it has forgotten what this node remembers
 	}
 	if there && have.Base >= want {
 		if !l.known {
-			l.past.Rev, l.past.Lost = c.own.rev, false // those of an earlier store say nothing any more
+			l.past.Rev, l.past.Lost = l.own.rev, false // those of an earlier store say nothing any more
 		}
 		l.base, l.known, l.lostBy = have.Base, true, 0
 		l.overwritten(0, nil)
-		c.shards.dirty = true
+		l.shards.dirty = true
 		return
 	}
 	if !there && e.Value != nil && err == nil {
-		l.overwritten(e.Rev, NewConfig(c.self.Layout).Check(have))
-		if !l.known || have.Version > NewConfig(c.self.Layout).Version || !l.firstOfItsKind() {
+		l.overwritten(e.Rev, NewConfig(l.self.Layout).Check(have))
+		if !l.known || have.Version > NewConfig(l.self.Layout).Version || !l.firstOfItsKind() {
 			return // not ours to mend
 		}
 	}
 	if !there && !l.mayMend() {
 		return
 	}
-	cfg := NewConfig(c.self.Layout)
+	cfg := NewConfig(l.self.Layout)
 	cfg.Base = want
 	l.asking = true
-	c.write(ConfigKey, e.Rev, cfg, func(r Result) {
+	l.write(ConfigKey, e.Rev, cfg, func(r Result) {
 		l.asking = false
 		if r.Status == Done {
-			c.emit(Rebased{Base: want, Missing: !there})
+			l.emit(Rebased{Base: want, Missing: !there})
 			l.see(Entry{Key: ConfigKey, Rev: r.Rev, Value: encode(cfg)})
 		}
 	})
@@ -205,7 +206,7 @@ func (l *lineage) see(e Entry) {
 func (l *lineage) overwritten(rev uint64, err error) {
 	if l.other != rev {
 		l.other = rev
-		l.c.emit(Overwritten{err})
+		l.emit(Overwritten{err})
 	}
 }
 
@@ -213,34 +214,21 @@ func (l *lineage) overwritten(rev uint64, err error) {
 // layout. Where nodes of two layouts are in one store, those of the oldest member decide
 // what the configuration says: the others do not write theirs over it again and again.
 func (l *lineage) firstOfItsKind() bool {
-	own := l.c.own.record
-	for _, m := range l.c.members.all {
-		if !m.Final() && m.Layout != "" && m.Layout != own.Layout && m.Born < own.Born {
-			return false
-		}
-	}
-	return true
+	own := l.own.record
+	return !l.members.some(func(_ Ref, m *member) bool {
+		return !m.Final() && m.Layout != "" && m.Layout != own.Layout && m.Born < own.Born
+	})
 }
 
 // mayMend reports whether the node may write a configuration that is missing: it
 // serves, and has renewed its lease in this store since it found it missing.
 func (l *lineage) mayMend() bool {
-	c := l.c
-	l.lostBy = cmp.Or(l.lostBy, c.own.record.Counter)
-	return c.valid() && c.own.state == Active && c.own.confirms(l.lostBy)
+	l.lostBy = cmp.Or(l.lostBy, l.own.record.Counter)
+	return l.own.valid() && l.own.state == Active && l.own.confirms(l.lostBy)
 }
 
 // note remembers a revision.
 func (l *lineage) note(rev uint64) {
 	l.seen = max(l.seen, rev)
 	l.past.Rev = max(l.past.Rev, rev)
-}
-
-// Past returns what the next incarnation of the node has to remember.
-func (c *Core) Past() Past {
-	p := c.lineage.past
-	if c.lineage.known {
-		p.Base = c.lineage.base
-	}
-	return p
 }

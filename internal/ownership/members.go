@@ -1,32 +1,24 @@
-// The other members: which are late, and which nodes declare them dead
+// What is known of the members' records
 
 package ownership
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
 
 	"github.com/clstr-go/clstr/membership"
-	"github.com/clstr-go/clstr/sharding"
 )
 
 // members is the node's view of all members, its own record included. A view may
 // be old: what it leads to is decided by the store.
 type members struct {
-	all     map[Ref]*member
-	asOf    uint64 // the revision up to which a snapshot has shown every member
-	polling bool
-	pollAt  time.Duration
+	*operations
+	all  map[Ref]*member
+	asOf uint64 // the revision up to which a snapshot has shown every member
 
 	changed bool // states or names have: targets may
 	saw     bool // one has seen more of the shards
-	assign  *sharding.Assignment
-	weights map[string]float64 // by name: those that assign knows
-	targets map[string]Ref     // by name: its newest incarnation that takes shards
-	wanted  int                // of all shards: how many are this node's by that
-	stayer  Ref                // the one of those that leave which takes the others' shards; see last.go
 }
 
 // member is another's record and how long it has not changed while the store was
@@ -37,20 +29,13 @@ type member struct {
 	first    uint64        // of the first version that was seen
 	seen     time.Duration // when this version was
 	stale    time.Duration
-	accusing bool     // a write that declares it dead is under way
+	accusing bool     // a write that declares it dead, or removes its record, is under way
 	stands   standing // what this version is: see spoiled.go
 	finalAt  time.Duration
 }
 
-func (m *members) init(self Self) (err error) {
-	m.all = map[Ref]*member{}
-	m.weights, m.targets = map[string]float64{}, map[string]Ref{}
-	m.assign, err = sharding.NewAssignment(self.Layout, nil)
-	return err
-}
-
 // put takes a version of a record if it is new.
-func (m *members) put(ref Ref, rec Member, rev uint64, now time.Duration) {
+func (m *members) put(ref Ref, rec Member, rev uint64) {
 	old := m.all[ref]
 	if old == nil {
 		old = &member{first: rev, stands: readable}
@@ -63,7 +48,7 @@ func (m *members) put(ref Ref, rec Member, rev uint64, now time.Duration) {
 		m.changed = true
 	}
 	if rec.Final() && !old.Final() {
-		old.finalAt = now
+		old.finalAt = m.now
 	}
 	if rec.Born == 0 {
 		rec.Born = cmp.Or(old.Born, rev)
@@ -72,22 +57,19 @@ func (m *members) put(ref Ref, rec Member, rev uint64, now time.Duration) {
 		rec.Leaves = cmp.Or(old.Leaves, rev)
 	}
 	m.saw = m.saw || rec.Seen > old.Seen
-	old.Member, old.rev, old.seen, old.stale = rec, rev, now, 0
+	old.Member, old.rev, old.seen, old.stale = rec, rev, m.now, 0
 }
 
-// seeMember takes a hint, or a record of a snapshot.
-func (c *Core) seeMember(ref Ref, e Entry) {
-	if ref == c.self.Ref {
-		c.seeOwn(e)
-		return
-	}
-	known := c.members.all[ref]
+// see takes a hint of another member, or its record in a snapshot, and reports whether
+// the record is there and new.
+func (m *members) see(ref Ref, e Entry) bool {
+	known := m.all[ref]
 	switch {
-	case known != nil && e.Rev <= known.rev, known == nil && e.Rev <= c.members.asOf:
-		return
+	case known != nil && e.Rev <= known.rev, known == nil && e.Rev <= m.asOf:
+		return false
 	case e.Value == nil:
-		c.removed(ref, e.Rev)
-		return
+		m.removed(ref, e.Rev)
+		return false
 	}
 	rec, err := membership.Decode[Member](e.Value)
 	stands := readable
@@ -97,11 +79,32 @@ func (c *Core) seeMember(ref Ref, e Entry) {
 			rec = known.Member
 		}
 	}
-	c.members.put(ref, rec, e.Rev, c.now)
-	c.spoil(ref, stands)
-	c.giveWayTo(ref)
+	m.put(ref, rec, e.Rev)
+	m.spoil(ref, stands)
+	return true
 }
 
+// missing takes from a snapshot that it does not contain members that it should: they
+// were removed.
+func (m *members) missing(snapshot Result) {
+	there := make(map[Ref]bool, len(snapshot.Entries))
+	for _, e := range snapshot.Entries {
+		ref, _ := ParseMemberKey(e.Key)
+		there[ref] = e.Value != nil
+	}
+	lacks := func(ref Ref, known *member) bool {
+		return known.rev <= snapshot.AsOf && !there[ref] && ref != m.self.Ref && (known.Final() || known.stands != missing)
+	}
+	for ref, known := range m.which(lacks) {
+		if known.Final() { // it was so for long
+			m.forget(ref)
+		} else {
+			m.removed(ref, snapshot.AsOf)
+		}
+	}
+}
+
+// forget drops a record.
 func (m *members) forget(ref Ref) {
 	if m.all[ref] != nil {
 		delete(m.all, ref)
@@ -109,186 +112,109 @@ func (m *members) forget(ref Ref) {
 	}
 }
 
-// giveWayTo leaves when a process with the node's name has come later and takes
-// shards: the store says which is the later.
-func (c *Core) giveWayTo(ref Ref) {
-	o := &c.own
-	m := c.members.all[ref]
-	if ref.Name != c.self.Name || o.rev == 0 || m.State != Active || !o.superseded.IsZero() || m.Born < o.record.Born {
-		return
-	}
-	o.superseded = ref
-	c.emit(Superseded{ref})
-	c.leave(0)
+// sawAll takes that a snapshot has shown every member up to a revision, and reports
+// whether that is new.
+func (m *members) sawAll(asOf uint64) bool {
+	newer := asOf > m.asOf
+	m.asOf = max(m.asOf, asOf)
+	return newer
 }
 
-// pollIfDue looks at all records, in case a hint was lost.
-func (c *Core) pollIfDue() {
-	m := &c.members
-	if c.own.rev == 0 {
-		return
-	}
-	if !m.polling && c.now >= m.pollAt {
-		m.polling = true
-		m.pollAt = c.now + c.self.Timing.Poll
-		c.do(func(op uint64) Effect { return Snapshot{op, MemberPrefix} }, c.polledMembers)
-	}
-	if s := &c.shards; !s.polling && c.now >= s.pollAt {
-		s.polling, s.polledAt = true, c.now
-		s.pollAt = c.now + c.self.Timing.ShardPoll
-		c.lineage.look()
-		c.do(func(op uint64) Effect { return Snapshot{op, ShardPrefix} }, c.polledShards)
-	}
-}
-
-func (c *Core) polledMembers(r Result) {
-	m := &c.members
-	m.polling = false
-	if r.Status != Done {
-		return
-	}
-	c.see(r.Entries)
-	if c.gone {
-		return
-	}
-	c.missing(r)
-	c.lineage.note(r.AsOf)
-	if r.AsOf > m.asOf {
-		m.asOf = r.AsOf
-		c.shards.dirty = true // an owner whose record is not there may be gone
-	}
-	if m.asOf >= c.own.rev {
-		c.joinIfSettled()
-	}
-	if c.own.state == Leaving && !c.lookedAround() {
-		m.pollAt = c.now
-	}
-	c.forgetOld(r)
-}
-
-// missing takes from a snapshot that it does not contain members that it should: they
-// were removed.
-func (c *Core) missing(snapshot Result) {
-	there := make(map[Ref]bool, len(snapshot.Entries))
-	for _, e := range snapshot.Entries {
-		ref, _ := ParseMemberKey(e.Key)
-		there[ref] = e.Value != nil
-	}
-	for ref, m := range c.members.all {
-		switch {
-		case m.rev > snapshot.AsOf || there[ref] || ref == c.self.Ref:
-		case m.Final(): // it was so for long
-			c.members.forget(ref)
-		case m.stands != missing:
-			c.removed(ref, snapshot.AsOf)
-		}
-	}
-}
-
-// liveTick is called when the own renewal has succeeded: the store works, so
-// others could have renewed too. Time in which it did not is nobody's fault.
-func (c *Core) liveTick() {
-	o := &c.own
-	dt := c.now - o.lastOK
-	for _, m := range c.members.all {
-		if dt > 2*c.self.Timing.Renew {
-			m.stale = 0
+// elapse is called when the own renewal has succeeded: the store works, so others could
+// have renewed too in the time since the one before. Time in which it did not is nobody's
+// fault.
+func (m *members) elapse(since time.Duration) {
+	for _, other := range m.all {
+		if since > 2*m.self.Timing.Renew {
+			other.stale = 0
 		} else {
-			m.stale += min(dt, c.now-m.seen)
+			other.stale += min(since, m.now-other.seen)
 		}
 	}
 }
 
-// watchOthers declares those dead whose lease has ended, by a write on the very
-// version that has been standing for so long: a renewal that comes first wins.
-func (c *Core) watchOthers() {
-	o, t := &c.own, c.self.Timing
-	sinceOK := c.now - o.lastOK
-	if !c.valid() || sinceOK > 2*t.Renew {
-		return
-	}
-	late := func(ref Ref, m *member, by time.Duration) bool {
-		return ref != c.self.Ref && !m.Final() && !m.accusing && m.stale+min(sinceOK, c.now-m.seen) >= c.leaseOf(m)+t.Delta+by
-	}
-	any := false // mostly none is, and it is a walk in order that costs something
-	for ref, m := range c.members.all {
-		any = any || late(ref, m, 0)
-	}
-	if !any {
-		return
-	}
-	wait := time.Duration(c.rank()) * 200 * time.Millisecond
-	for ref, m := range c.inOrder() {
-		if late(ref, m, wait) {
-			c.accuse(ref, m)
+// which are the members for which is holds, in an order that makes what a core does
+// depend on nothing but its events. Mostly there are none.
+func (m *members) which(is func(Ref, *member) bool) func(yield func(Ref, *member) bool) {
+	var refs []Ref
+	for ref, other := range m.all {
+		if is(ref, other) {
+			refs = append(refs, ref)
 		}
 	}
-}
-
-func (c *Core) accuse(ref Ref, m *member) {
-	dead := m.Member
-	dead.State, dead.By = Dead, c.self.Ref
-	m.accusing = true
-	c.write(MemberKey(ref), m.expects(), dead, func(r Result) {
-		m.accusing = false
-		switch r.Status {
-		case Done:
-			c.emit(Declared{ref})
-			c.members.put(ref, dead, r.Rev, c.now)
-			c.spoil(ref, readable)
-		case Conflict: // it lives, or another was faster
-			c.read(MemberKey(ref), func(r Result) {
-				if r.Status == Done {
-					c.see(r.Entries)
-				}
-			})
-		}
-	})
-}
-
-// rank spreads those who see the same death, so that mostly one writes.
-func (c *Core) rank() (rank int) {
-	for ref, m := range c.members.all {
-		if m.State == Active && m.stale < 2*c.self.Timing.Renew && ref.String() < c.self.String() {
-			rank++
-		}
-	}
-	return rank
-}
-
-// inOrder makes what a core does depend on nothing but its events.
-func (c *Core) inOrder() func(yield func(Ref, *member) bool) {
-	refs := slices.SortedFunc(maps.Keys(c.members.all), func(a, b Ref) int {
+	slices.SortFunc(refs, func(a, b Ref) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Incarnation, b.Incarnation))
 	})
 	return func(yield func(Ref, *member) bool) {
 		for _, ref := range refs {
-			if m := c.members.all[ref]; m != nil && !yield(ref, m) {
+			if !yield(ref, m.all[ref]) {
 				return
 			}
 		}
 	}
 }
 
-// forgetOld removes records of the long gone, which own nothing any more. Only
-// the first of the active does.
-func (c *Core) forgetOld(snapshot Result) {
-	if !c.valid() || c.own.state != Active || c.rank() > 0 || !c.shards.known {
-		return
-	}
-	owners := map[Ref]bool{}
-	for i := range c.shards.all {
-		owners[c.shards.all[i].rec.Owner] = true
-	}
-	for ref, m := range c.inOrder() {
-		if m.Final() && c.now-m.finalAt > c.self.Timing.Forget && !owners[ref] && !m.accusing {
-			m.accusing = true
-			c.write(MemberKey(ref), m.rev, nil, func(r Result) {
-				m.accusing = false
-				if r.Status == Done {
-					c.removed(ref, r.Rev)
-				}
-			})
+// some reports whether is holds for a member.
+func (m *members) some(is func(Ref, *member) bool) bool {
+	for ref, other := range m.all {
+		if is(ref, other) {
+			return true
 		}
 	}
+	return false
+}
+
+// rank spreads the nodes that see the same death, so that mostly one writes.
+func (m *members) rank() (rank int) {
+	for ref, other := range m.all {
+		if other.State == Active && other.stale < 2*m.self.Timing.Renew && ref.String() < m.self.String() {
+			rank++
+		}
+	}
+	return rank
+}
+
+// forming reports whether the cluster is new: nobody has been in it for longer than
+// shards stay. Shards then go at once to the nodes that come.
+func (m *members) forming() bool {
+	old := uint64(m.self.Timing.Residency/m.self.Timing.Renew) + 1
+	return !m.some(func(_ Ref, other *member) bool { return other.State == Active && other.Counter > old })
+}
+
+// lastToLeave is the member that was the last to say that it leaves, of those that have
+// not gone. Zero is nobody.
+func (m *members) lastToLeave() (last Ref) {
+	for ref, other := range m.all {
+		if other.State != Leaving {
+			continue
+		}
+		if at := m.all[last]; at == nil || cmp.Or(cmp.Compare(other.Leaves, at.Leaves), cmp.Compare(ref.String(), last.String())) > 0 {
+			last = ref
+		}
+	}
+	return last
+}
+
+// leaseOf is how long a member may serve after a version of its record was written.
+func (m *members) leaseOf(other *member) time.Duration {
+	if other.LeaseMs <= 0 {
+		return m.longestLease()
+	}
+	return other.Lease()
+}
+
+// longestLease is the longest lease that a member may have, if those whose records do
+// not say theirs have that of a preset, or this node's own.
+func (m *members) longestLease() time.Duration {
+	longest := m.self.Timing.Lease
+	for _, other := range m.all {
+		switch {
+		case other.Final():
+		case other.LeaseMs <= 0:
+			longest = max(longest, membership.CalmTiming.Lease)
+		default:
+			longest = max(longest, other.Lease())
+		}
+	}
+	return longest
 }

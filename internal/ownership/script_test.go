@@ -141,7 +141,7 @@ func (s *script) do(e Effect) {
 	case Declared:
 		s.tell("declared %v", e.Member)
 	default:
-		s.tell("%s", strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", e), "membership.")))
+		s.tell("%s", strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", e), "ownership.")))
 	}
 }
 

@@ -1,4 +1,4 @@
-// The shards: opening, handing over
+// What is known of the shards, and what the node does about each
 
 package ownership
 
@@ -11,19 +11,24 @@ import (
 
 // shards is the node's view of all shards, and what it does about each.
 type shards struct {
-	all      []shard
-	known    bool   // a snapshot has shown them
-	asOf     uint64 // the revision up to which one has
-	polling  bool
-	pollAt   time.Duration
-	polledAt time.Duration
-	dirty    bool     // look at all of them
-	touched  []uint32 // look at these
-	busy     int      // how many are in a phase other than idle, or being claimed
-	moving   int      // of those, how many are on their way out
-	pending  int      // how many are being opened, or written
-	settled  bool     // Settled was told
-	awaited  int      // see awaits
+	*operations
+	own     *own
+	members *members
+	targets *targets
+	leaving *leaving
+	healing *healing
+	lineage *lineage
+
+	all     []shard
+	known   bool     // a snapshot has shown them
+	asOf    uint64   // the revision up to which one has
+	dirty   bool     // look at all of them
+	touched []uint32 // look at these
+	busy    int      // how many are in a phase other than idle, or being claimed
+	moving  int      // of those, how many are on their way out
+	pending int      // how many are being opened, or written
+	settled bool     // Settled was told
+	awaited int      // see othersHaveOne
 }
 
 // phase is where a shard is in its life on this node:
@@ -62,17 +67,17 @@ type shard struct {
 }
 
 // set changes where a shard is, and the counts with it.
-func (c *Core) set(id uint32, p phase, op bool) {
-	s := &c.shards.all[id]
-	c.shards.busy += btoi(p != idle || op) - btoi(s.phase != idle || s.op)
-	c.shards.pending += btoi(p == opening || op) - btoi(s.phase == opening || s.op)
+func (t *shards) set(id uint32, p phase, op bool) {
+	s := &t.all[id]
+	t.busy += btoi(p != idle || op) - btoi(s.phase != idle || s.op)
+	t.pending += btoi(p == opening || op) - btoi(s.phase == opening || s.op)
 	moved := btoi(p >= draining) - btoi(s.phase >= draining)
-	c.shards.moving += moved
+	t.moving += moved
 	s.phase, s.op = p, op
 	if moved < 0 {
-		c.shards.dirty = true // there is room for another
+		t.dirty = true // there is room for another
 	}
-	c.shards.touched = append(c.shards.touched, id)
+	t.touched = append(t.touched, id)
 }
 
 func btoi(b bool) int {
@@ -83,207 +88,195 @@ func btoi(b bool) int {
 }
 
 // reconcileChanged looks at the shards about which something has changed.
-func (c *Core) reconcileChanged() {
-	s := &c.shards
-	for s.dirty || len(s.touched) > 0 {
-		all := s.dirty
-		s.dirty = false
+func (t *shards) reconcileChanged() {
+	for t.dirty || len(t.touched) > 0 {
+		all := t.dirty
+		t.dirty = false
 		if all {
-			s.touched = s.touched[:0]
-			c.healing.waiting = false
-			for i := range s.all {
-				c.reconcile(uint32(i))
+			t.touched = t.touched[:0]
+			t.healing.waiting = false
+			for i := range t.all {
+				t.reconcile(uint32(i))
 			}
 			continue
 		}
-		id := s.touched[len(s.touched)-1]
-		s.touched = s.touched[:len(s.touched)-1]
-		c.reconcile(id)
+		id := t.touched[len(t.touched)-1]
+		t.touched = t.touched[:len(t.touched)-1]
+		t.reconcile(id)
 	}
 }
 
 // reconcile does the next step of a shard.
-func (c *Core) reconcile(id uint32) {
-	s := &c.shards.all[id]
+func (t *shards) reconcile(id uint32) {
+	s := &t.all[id]
 	switch s.phase {
 	case idle:
 		switch {
-		case s.op || !c.valid() || c.own.record.State == Left: // once others know that it has left they claim what it owns
-		case s.stands == readable && s.rec.Owner == c.self.Ref: // handed to us, or claimed by a write whose answer was lost
-			if c.healing.mayOpen(s) {
-				c.open(id)
+		case s.op || !t.own.valid() || t.own.record.State == Left: // once others know that it has left they claim what it owns
+		case s.stands == readable && s.rec.Owner == t.self.Ref: // handed to us, or claimed by a write whose answer was lost
+			if t.healing.mayOpen(s) {
+				t.open(id)
 			}
-		case c.now >= s.again && c.mayClaim(id):
-			c.claim(id)
+		case t.now >= s.again && t.mayClaim(id):
+			t.claim(id)
 		}
 	case opening, serving:
-		if s.phase == opening && c.own.record.State != Leaving {
+		if s.phase == opening && t.own.record.State != Leaving {
 			return // what cannot be opened does not hold up a leave
 		}
-		if c.valid() && c.shouldMove(s, c.target(id)) {
-			c.set(id, draining, s.op)
-			s.since = c.now
-			c.emit(Close{Shard: id, Epoch: s.epoch, Drain: true, Final: c.target(id).IsZero()})
+		if t.own.valid() && t.shouldMove(s, t.targets.of(id)) {
+			t.set(id, draining, s.op)
+			s.since = t.now
+			t.emit(Close{Shard: id, Epoch: s.epoch, Drain: true, Final: t.targets.of(id).IsZero()})
 		}
 	case passing:
-		if !s.op && c.now >= s.again && !c.lineage.doubted {
-			c.pass(id)
+		if !s.op && t.now >= s.again && !t.lineage.doubted {
+			t.pass(id)
 		}
 	}
 }
 
-// settle takes the end of a write to a shard's record: where it failed, or may
-// have, the record itself says what holds.
-func (c *Core) settle(id uint32, written Shard, r Result) {
-	s := &c.shards.all[id]
-	if r.Status == Done {
-		c.set(id, s.phase, false)
-		c.takeShard(id, written, r.Rev)
-		return
-	}
-	c.read(ShardKey(id), func(r Result) {
-		s.again = c.now + retryAfter // unless the record has changed
-		c.set(id, s.phase, false)
-		if r.Status == Done && r.Entries[0].Rev > 0 { // a replica that is late has none
-			c.seeShard(id, r.Entries[0])
-		}
-	})
-}
-
-func (c *Core) open(id uint32) {
-	s := &c.shards.all[id]
+func (t *shards) open(id uint32) {
+	s := &t.all[id]
 	s.epoch = s.rec.Epoch
-	c.set(id, opening, s.op)
-	c.emit(Open{Shard: id, Epoch: s.epoch, Why: s.rec.Why, Paused: time.Duration(s.rec.PausedUs) * time.Microsecond})
+	t.set(id, opening, s.op)
+	t.emit(Open{Shard: id, Epoch: s.epoch, Why: s.rec.Why, Paused: time.Duration(s.rec.PausedUs) * time.Microsecond})
 }
 
-func (c *Core) opened(id uint32, epoch uint64) {
-	s := &c.shards.all[id]
+func (t *shards) opened(id uint32, epoch uint64) {
+	s := &t.all[id]
 	if s.phase == opening && s.epoch == epoch {
-		s.since = c.now
-		c.set(id, serving, s.op)
+		s.since = t.now
+		t.set(id, serving, s.op)
 	}
 }
 
 // shouldMove: another should own the shard, it has been here long enough, and
 // not too many are on their way.
-func (c *Core) shouldMove(s *shard, to Ref) bool {
-	most := c.self.Timing.MaxMoves
+func (t *shards) shouldMove(s *shard, to Ref) bool {
+	most := t.self.Timing.MaxMoves
 	switch {
-	case s.broken() && c.own.confirms(s.lostBy), s.rec.Base < c.lineage.base:
+	case s.broken() && t.own.confirms(s.lostBy), s.rec.Base < t.lineage.base:
 		// to be written anew, or above what was forgotten
-	case to == c.self.Ref, c.Leaving() && !c.lookedAround():
+	case to == t.self.Ref, t.own.leaves() && !t.leaving.lookedAround():
 		return false
-	case c.own.state == Leaving || c.own.record.State == Leaving:
+	case t.own.state == Leaving || t.own.record.State == Leaving:
 		if most *= 4; to.IsZero() {
 			return true // the last node's shards end together
 		}
 	case to.IsZero():
 		return false // nobody takes shards at the moment
-	case !s.rec.From.IsZero() && c.now-s.since < c.self.Timing.Residency && !c.forming():
+	case !s.rec.From.IsZero() && t.now-s.since < t.self.Timing.Residency && !t.members.forming():
 		return false
 	}
-	return c.shards.moving < most
+	return t.moving < most
 }
 
 // closed hands the shard over: nothing of it runs here any more.
-func (c *Core) closed(e Closed) {
-	s := &c.shards.all[e.Shard]
+func (t *shards) closed(e Closed) {
+	s := &t.all[e.Shard]
 	if s.phase == draining && s.epoch == e.Epoch {
 		s.cost = e.Cost
-		c.set(e.Shard, passing, s.op)
+		t.set(e.Shard, passing, s.op)
 	}
 }
 
-// pass names the next owner: who should have it now, which may be this node
-// again. An empty cluster leaves the shard to whom comes next.
-func (c *Core) pass(id uint32) {
-	s := &c.shards.all[id]
-	to := c.target(id)
-	rec := Shard{Owner: to, Why: HandedOver, From: c.self.Ref, PausedUs: (c.now - s.since).Microseconds(), Cost: s.cost}
-	if to.IsZero() {
-		rec.Why = Released
-	}
-	rec = c.next(s, rec)
-	c.set(id, s.phase, true)
-	c.write(ShardKey(id), s.expects(), rec, func(r Result) { c.settle(id, rec, r) })
-}
-
-// seeShard takes a hint, or a record that was read.
-func (c *Core) seeShard(id uint32, e Entry) {
-	if e.Rev <= c.shards.all[id].rev {
+// see takes a hint, or a record that was read.
+func (t *shards) see(id uint32, e Entry) {
+	if e.Rev <= t.all[id].rev {
 		return
 	}
 	if e.Value == nil {
-		c.healing.lost(id, missing, e.Rev)
+		t.healing.lost(id, missing, e.Rev)
 		return
 	}
 	rec, err := DecodeShard(e)
 	if err != nil {
-		c.healing.lost(id, unreadable, e.Rev)
+		t.healing.lost(id, unreadable, e.Rev)
 		return
 	}
-	c.takeShard(id, rec, e.Rev)
+	t.take(id, rec, e.Rev)
 }
 
-// takeShard takes a version of the record. One that does not name this node and
+// take takes a version of the record. One that does not name this node and
 // its epoch ends the node's part.
-func (c *Core) takeShard(id uint32, rec Shard, rev uint64) {
-	s := &c.shards.all[id]
+func (t *shards) take(id uint32, rec Shard, rev uint64) {
+	s := &t.all[id]
 	if rev <= s.rev {
 		return
 	}
 	rec = rec.At(rev)
 	s.anew = rec.Count == rev
-	s.rec, s.rev, s.stands, s.seenBy, s.again, s.older = rec, rev, readable, c.own.record.Counter, 0, 0
-	c.lineage.past.Epoch = max(c.lineage.past.Epoch, rec.Epoch)
-	c.healing.note(s)
-	c.emit(Route{id, rec})
-	if rec.Why == Healed && cmp.Or(rec.From, rec.Owner) == c.self.Ref {
-		c.emit(Mended{id, rec})
+	s.rec, s.rev, s.stands, s.seenBy, s.again, s.older = rec, rev, readable, t.own.record.Counter, 0, 0
+	t.lineage.past.Epoch = max(t.lineage.past.Epoch, rec.Epoch)
+	t.healing.note(s)
+	t.emit(Route{id, rec})
+	if rec.Why == Healed && cmp.Or(rec.From, rec.Owner) == t.self.Ref {
+		t.emit(Mended{id, rec})
 	}
-	c.shards.touched = append(c.shards.touched, id)
-	if s.phase == idle || rec.Owner == c.self.Ref && rec.Epoch == s.epoch {
+	t.touched = append(t.touched, id)
+	if s.phase == idle || rec.Owner == t.self.Ref && rec.Epoch == s.epoch {
 		return
 	}
 	if s.phase == passing { // as it was meant to be
-		c.emit(Moved{Shard: id, Epoch: rec.Epoch, To: rec.Owner})
+		t.emit(Moved{Shard: id, Epoch: rec.Epoch, To: rec.Owner})
 	} else {
-		c.emit(Close{Shard: id, Epoch: s.epoch})
+		t.emit(Close{Shard: id, Epoch: s.epoch})
 	}
-	c.set(id, idle, s.op)
+	t.set(id, idle, s.op)
 }
 
 // settledIfServing tells once that the node serves what it should.
-func (c *Core) settledIfServing() {
-	s := &c.shards
-	if s.settled || s.pending > 0 || !s.known || c.own.state != Active {
+func (t *shards) settledIfServing() {
+	if t.settled || t.pending > 0 || !t.known || t.own.state != Active {
 		return
 	}
-	for i := range s.all {
-		if s.all[i].phase != serving && c.target(uint32(i)) == c.self.Ref {
+	for i := range t.all {
+		if t.all[i].phase != serving && t.targets.of(uint32(i)) == t.self.Ref {
 			return
 		}
 	}
-	s.settled = true
-	c.emit(Settled{})
+	t.settled = true
+	t.emit(Settled{})
 }
 
-func (c *Core) polledShards(r Result) {
-	c.shards.polling = false
-	if r.Status != Done {
-		return
+// end is the end of this incarnation. A renewal of it may still be on its way,
+// and cannot change a record that is final.
+func (t *shards) end(gone Gone) {
+	t.gone = true
+	t.closeAll()
+	t.emit(gone)
+}
+
+func (t *shards) closeAll() {
+	for i := range t.all {
+		if s := &t.all[i]; s.phase != idle {
+			t.emit(Close{Shard: uint32(i), Epoch: s.epoch})
+			t.set(uint32(i), idle, false)
+		}
 	}
-	c.shards.known = true
-	c.see(r.Entries)
-	if c.gone {
-		return
+}
+
+// changed reports whether something is to be looked at.
+func (t *shards) changed() bool { return t.dirty || len(t.touched) > 0 }
+
+// owners are the members that own shards.
+func (t *shards) owners() map[Ref]bool {
+	owners := map[Ref]bool{}
+	for i := range t.all {
+		owners[t.all[i].rec.Owner] = true
 	}
-	c.lineage.compare(r)
-	c.healing.absent(r)
-	c.shards.asOf = max(c.shards.asOf, r.AsOf)
-	if c.members.asOf >= c.own.rev {
-		c.joinIfSettled()
+	return owners
+}
+
+// othersHaveOne reports whether another member has a shard. It begins where it has last
+// found one.
+func (t *shards) othersHaveOne() bool {
+	for range t.all {
+		if s := &t.all[t.awaited]; s.stands == readable && !s.rec.Owner.IsZero() && s.rec.Owner != t.self.Ref {
+			return true
+		}
+		t.awaited = (t.awaited + 1) % len(t.all)
 	}
-	c.shards.dirty = true
+	return false
 }

@@ -313,8 +313,8 @@ func (w *world) misplaced(shard uint32) string {
 	switch {
 	case owner == nil:
 		return fmt.Sprintf("shard %d has no owner; its record: %+v", shard, rec)
-	case owner.ref != rec.Owner || owner.core.target(shard) != rec.Owner:
-		return fmt.Sprintf("shard %d is served by %v, its record says %v, it should be %v", shard, owner.ref, rec.Owner, owner.core.target(shard))
+	case owner.ref != rec.Owner || owner.core.targets.of(shard) != rec.Owner:
+		return fmt.Sprintf("shard %d is served by %v, its record says %v, it should be %v", shard, owner.ref, rec.Owner, owner.core.targets.of(shard))
 	case owner.clock() >= owner.lease:
 		return fmt.Sprintf("shard %d is of %v, whose lease has ended", shard, owner.ref)
 	}

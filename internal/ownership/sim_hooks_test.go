@@ -125,7 +125,7 @@ func (w *world) comesBack(n *node) {
 
 // hasten is what a mutant believes of others that leave.
 func (n *node) hasten() {
-	if c := n.core; n.w.f.broken.noStayer && c.stays() {
-		c.own.last, c.members.changed = true, true
+	if c := n.core; n.w.f.broken.noStayer && c.Stays() {
+		c.leaving.last, c.members.changed = true, true
 	}
 }

@@ -79,10 +79,9 @@ func (w *world) watch() {
 
 // targets returns who should own each shard, as the store has it.
 func (w *world) targets() []Ref {
-	c := Core{members: *w.truth}
 	all := make([]Ref, w.f.shards)
 	for i := range all {
-		all[i] = c.target(uint32(i))
+		all[i] = w.truth.targets.of(uint32(i))
 	}
 	return all
 }
@@ -106,22 +105,20 @@ func (w *world) noteWrite(e Entry) {
 		_ = json.Unmarshal(e.Value, &m)
 	}
 	if w.truth == nil {
-		w.truth = &members{}
-		_ = w.truth.init(Self{Layout: w.layout()})
+		w.truth, _ = NewCore(Self{Ref: Ref{Name: "nobody", Incarnation: "0"}, Layout: w.layout()})
 	}
 	before := w.targets()
-	if e.Value == nil {
-		w.truth.forget(ref)
+	c := w.truth
+	if c.now = w.now; e.Value != nil {
+		c.members.put(ref, m, e.Rev)
 	} else {
-		w.truth.put(ref, m, e.Rev, w.now)
+		c.members.forget(ref)
 	}
-	if !w.truth.changed {
+	if !c.members.changed {
 		return
 	}
-	c := Core{members: *w.truth}
-	c.retarget()
-	*w.truth = c.members
-	w.truth.changed = false
+	c.targets.follow(false)
+	c.members.changed = false
 	after := w.targets()
 	for i := range before {
 		if before[i] != after[i] && !before[i].IsZero() && !after[i].IsZero() {

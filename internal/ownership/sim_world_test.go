@@ -90,7 +90,7 @@ type world struct {
 	moves      int           // owners that have changed, other than from nobody
 	ideal      int           // of those, what the comings and goings ask for
 	decoded    []decoded     // by shard
-	truth      *members      // as the store has them
+	truth      *Core         // of nobody, which knows the members as the store has them
 	ops        int
 	wasMaybe   map[int]bool
 	together   int // how often all nodes were told to leave at once

@@ -280,7 +280,7 @@ func TestMutants(t *testing.T) {
 		"claims from the living":        {broken{claimAlive: true}, rough},
 		"retries what may have run":     {broken{retryMaybe: true}, rough},
 		"keeps what it has lost":        {broken{keepsLost: true}, rough},
-		"believes late replicas":        {broken{lyingAsOf: true}, rough},
+		"believes late replicas":        {broken{lyingAsOf: true}, vandals},
 		"believes old hints":            {broken{forgetsRev: true}, rough},
 		"ends beside others that leave": {broken{noStayer: true}, func(f *faults) { *f = planned() }},
 		"counts epochs anew":            {broken{countsAnew: true}, vandals},

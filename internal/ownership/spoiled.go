@@ -2,12 +2,6 @@
 
 package ownership
 
-import (
-	"time"
-
-	"github.com/clstr-go/clstr/membership"
-)
-
 // Member records that no node has written: somebody has overwritten or removed them by
 // hand, say. A node whose own record is spoiled cannot know what stood there before, which
 // may be that it was declared dead. So it ends this incarnation, and says in the record
@@ -21,23 +15,30 @@ import (
 
 // spoil notes what the version of a member's record is, and tells of a change. Of those
 // that have gone it does not matter.
-func (c *Core) spoil(ref Ref, stands standing) {
-	m := c.members.all[ref]
-	if m.Final() {
+func (m *members) spoil(ref Ref, stands standing) {
+	other := m.all[ref]
+	if other.Final() {
 		stands = readable
 	}
-	if m.stands != stands {
-		m.stands = stands
-		c.emit(Spoiled{Member: ref, Mended: stands == readable, Removed: stands == missing})
+	if other.stands != stands {
+		other.stands = stands
+		m.emit(Spoiled{Member: ref, Mended: stands == readable, Removed: stands == missing})
 	}
 }
 
 // removed takes that a member's record is there no more.
-func (c *Core) removed(ref Ref, rev uint64) {
-	if m := c.members.all[ref]; m != nil {
-		c.members.put(ref, m.Member, rev, c.now)
-		c.spoil(ref, missing)
+func (m *members) removed(ref Ref, rev uint64) {
+	if other := m.all[ref]; other != nil {
+		m.put(ref, other.Member, rev)
+		m.spoil(ref, missing)
 	}
+}
+
+// unknown begins to wait for the end of a member's lease of which nothing is known but
+// that it owns a shard, and that its record was removed.
+func (m *members) unknown(ref Ref) {
+	m.put(ref, Member{}, m.asOf)
+	m.spoil(ref, missing)
 }
 
 // expects is the revision on which the record is to be written.
@@ -48,44 +49,13 @@ func (m *member) expects() uint64 {
 	return m.rev
 }
 
-// unknown begins to wait for the end of a member's lease of which nothing is known but
-// that it owns a shard, and that its record was removed.
-func (c *Core) unknown(ref Ref) {
-	c.members.put(ref, Member{}, c.members.asOf, c.now)
-	c.spoil(ref, missing)
-}
-
 // bury ends this incarnation because its own record is spoiled: it is at a revision, or
 // was removed, which is 0.
-func (c *Core) bury(rev uint64) {
-	c.emit(Spoiled{Member: c.self.Ref, Removed: rev == 0})
-	c.closeAll() // before another may claim them
-	dead := c.own.record
-	dead.State, dead.By = Dead, c.self.Ref
-	c.emit(Write{Key: c.own.key, Rev: rev, Value: encode(dead)})
-	c.end(Dead, c.self.Ref)
-}
-
-// leaseOf is how long a member may serve after a version of its record was written.
-func (c *Core) leaseOf(m *member) time.Duration {
-	if m.LeaseMs <= 0 {
-		return c.longestLease()
-	}
-	return m.Lease()
-}
-
-// longestLease is the longest lease that a member may have, if those whose records do
-// not say theirs have that of a preset, or this node's own.
-func (c *Core) longestLease() time.Duration {
-	longest := c.self.Timing.Lease
-	for _, m := range c.members.all {
-		switch {
-		case m.Final():
-		case m.LeaseMs <= 0:
-			longest = max(longest, membership.CalmTiming.Lease)
-		default:
-			longest = max(longest, m.Lease())
-		}
-	}
-	return longest
+func (o *own) bury(rev uint64) {
+	o.emit(Spoiled{Member: o.self.Ref, Removed: rev == 0})
+	o.shards.closeAll() // before another may claim them
+	dead := o.record
+	dead.State, dead.By = Dead, o.self.Ref
+	o.emit(Write{Key: o.key, Rev: rev, Value: encode(dead)})
+	o.shards.end(Gone{State: Dead, By: o.self.Ref})
 }

@@ -23,17 +23,17 @@ func KindsInCommon(a, b []string) bool {
 // that has no kind in common with any member before it leaves as soon as it sees one of
 // those renew its record. A member that does not is dead, and is waited for. One with the
 // node's own name is no exception, because the node would oust it, unless it leaves.
-func (c *Core) mayTakeShards() bool {
-	if c.self.Past.Rev > 0 {
+func (j *joining) mayTakeShards() bool {
+	if j.self.Past.Rev > 0 {
 		return true // it was in the cluster before
 	}
 	wait := false
 	var by Ref
-	for ref, m := range c.inOrder() {
+	for ref, m := range j.members.which(everyone) {
 		switch {
-		case ref == c.self.Ref || m.Final() || m.State == "" || m.Born > c.own.record.Born:
-		case ref.Name == c.self.Name && m.State == Leaving: // the process before this one, whatever it hosts
-		case KindsInCommon(m.Kinds, c.self.Kinds):
+		case ref == j.self.Ref || m.Final() || m.State == "" || m.Born > j.own.record.Born:
+		case ref.Name == j.self.Name && m.State == Leaving: // the process before this one, whatever it hosts
+		case KindsInCommon(m.Kinds, j.self.Kinds):
 			if m.State == Active { // else it may be a stranger itself, or leave as one
 				return true
 			}
@@ -44,8 +44,10 @@ func (c *Core) mayTakeShards() bool {
 		}
 	}
 	if !by.IsZero() {
-		c.emit(Foreign{By: by, Kinds: c.members.all[by].Kinds})
-		c.leave(0)
+		j.emit(Foreign{By: by, Kinds: j.members.all[by].Kinds})
+		j.leaving.leave(0)
 	}
 	return !wait && by.IsZero()
 }
+
+func everyone(Ref, *member) bool { return true }

@@ -5,73 +5,75 @@ package ownership
 import (
 	"maps"
 	"slices"
+
+	"github.com/clstr-go/clstr/sharding"
 )
 
-// retarget follows the members that take shards: for each name the newest of its
-// incarnations that are active. If there is none, the last to leave does.
-func (c *Core) retarget() {
-	m := &c.members
-	targets := map[string]Ref{}
-	for ref, rec := range m.all {
-		if rec.State != Active {
+// targets are the members that take shards, and which of the shards.
+type targets struct {
+	*operations
+	members *members
+	assign  *sharding.Assignment
+	weights map[string]float64 // by name: those that assign knows
+	newest  map[string]Ref     // by name: its newest incarnation that takes shards
+	wanted  int                // of all shards: how many are this node's by that
+	stayer  Ref                // the one of those that leave which takes the others' shards; see last.go
+}
+
+func newTargets(ops *operations, m *members, assign *sharding.Assignment) targets {
+	return targets{operations: ops, members: m, assign: assign, weights: map[string]float64{}, newest: map[string]Ref{}}
+}
+
+// follow follows the members that take shards: for each name the newest of its
+// incarnations that are active. If there is none, the last to leave does, unless it is
+// this node and waits for no other.
+func (t *targets) follow(waitsForNone bool) {
+	newest := map[string]Ref{}
+	for ref, m := range t.members.all {
+		if m.State != Active {
 			continue
 		}
-		if old, ok := targets[ref.Name]; !ok || m.all[old].Born < rec.Born {
-			targets[ref.Name] = ref
+		if old, ok := newest[ref.Name]; !ok || t.members.all[old].Born < m.Born {
+			newest[ref.Name] = ref
 		}
 	}
-	if m.stayer = (Ref{}); len(targets) == 0 {
-		if m.stayer = c.lastToLeave(); !m.stayer.IsZero() {
-			targets[m.stayer.Name] = m.stayer
+	if t.stayer = (Ref{}); len(newest) == 0 {
+		if last := t.members.lastToLeave(); !last.IsZero() && !(last == t.self.Ref && waitsForNone) {
+			t.stayer = last
+			newest[last.Name] = last
 		}
 	}
-	for name := range m.weights {
-		if ref, ok := targets[name]; !ok || m.weights[name] != weightOf(m.all[ref]) {
-			m.assign.Leave(name)
-			delete(m.weights, name)
+	for name := range t.weights {
+		if ref, ok := newest[name]; !ok || t.weights[name] != t.weightOf(ref) {
+			t.assign.Leave(name)
+			delete(t.weights, name)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(targets)) {
-		if _, ok := m.weights[name]; !ok {
-			m.weights[name] = weightOf(m.all[targets[name]])
-			m.assign.JoinWeighted(name, m.weights[name])
+	for _, name := range slices.Sorted(maps.Keys(newest)) {
+		if _, ok := t.weights[name]; !ok {
+			t.weights[name] = t.weightOf(newest[name])
+			t.assign.JoinWeighted(name, t.weights[name])
 		}
 	}
-	m.targets = targets
-	m.wanted = 0
-	for i := range c.shards.all {
-		m.wanted += btoi(c.target(uint32(i)) == c.self.Ref && m.stayer.IsZero())
+	t.newest = newest
+	t.wanted = 0
+	for i := range t.self.Layout.NumShards {
+		t.wanted += btoi(t.of(i) == t.self.Ref && t.stayer.IsZero())
 	}
 }
 
-// Wanted returns how many shards the node should serve, by the members that it knows
-// of: none before it has joined, and when it leaves.
-func (c *Core) Wanted() int { return c.members.wanted }
-
-func weightOf(m *member) float64 {
-	if m.Weight > 0 {
-		return m.Weight
+func (t *targets) weightOf(ref Ref) float64 {
+	if w := t.members.all[ref].Weight; w > 0 {
+		return w
 	}
 	return 1
 }
 
-// forming reports whether the cluster is new: nobody has been in it for longer than
-// shards stay. Shards then go at once to who comes.
-func (c *Core) forming() bool {
-	old := uint64(c.self.Timing.Residency/c.self.Timing.Renew) + 1
-	for _, m := range c.members.all {
-		if m.State == Active && m.Counter > old {
-			return false
-		}
-	}
-	return true
-}
-
-// target is who should own a shard; zero is nobody.
-func (c *Core) target(shard uint32) Ref {
-	name, ok := c.members.assign.Owner(shard)
+// of is the member that should own a shard; zero is nobody.
+func (t *targets) of(shard uint32) Ref {
+	name, ok := t.assign.Owner(shard)
 	if !ok {
 		return Ref{}
 	}
-	return c.members.targets[name]
+	return t.newest[name]
 }

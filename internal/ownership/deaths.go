@@ -1,0 +1,76 @@
+// Which members are dead, and whose records are removed
+
+package ownership
+
+import "time"
+
+// deaths declares members dead, and buries those that have gone for long.
+type deaths struct {
+	*operations
+	own     *own
+	members *members
+	shards  *shards
+	looks   *looks
+}
+
+// watch declares those dead whose lease has ended, by a write on the very version that
+// has been standing for so long: a renewal that comes first wins.
+func (d *deaths) watch() {
+	sinceOK := d.now - d.own.lastOK
+	if !d.own.valid() || sinceOK > 2*d.self.Timing.Renew {
+		return
+	}
+	late := func(wait time.Duration) func(Ref, *member) bool {
+		return func(ref Ref, m *member) bool {
+			return ref != d.self.Ref && !m.Final() && !m.accusing && m.stale+min(sinceOK, d.now-m.seen) >= d.members.leaseOf(m)+d.self.Timing.Delta+wait
+		}
+	}
+	if !d.members.some(late(0)) {
+		return
+	}
+	wait := time.Duration(d.members.rank()) * 200 * time.Millisecond
+	for ref, m := range d.members.which(late(wait)) {
+		d.accuse(ref, m)
+	}
+}
+
+func (d *deaths) accuse(ref Ref, m *member) {
+	dead := m.Member
+	dead.State, dead.By = Dead, d.self.Ref
+	m.accusing = true
+	d.write(MemberKey(ref), m.expects(), dead, func(r Result) {
+		m.accusing = false
+		switch r.Status {
+		case Done:
+			d.emit(Declared{ref})
+			d.members.put(ref, dead, r.Rev)
+			d.members.spoil(ref, readable)
+		case Conflict: // it lives, or another was faster
+			d.looks.at(MemberKey(ref))
+		}
+	})
+}
+
+// forgetOld removes records of the long gone, which own nothing any more. Only
+// the first of the active does.
+func (d *deaths) forgetOld() {
+	old := func(_ Ref, m *member) bool {
+		return m.Final() && d.now-m.finalAt > d.self.Timing.Forget && !m.accusing
+	}
+	if !d.own.valid() || d.own.state != Active || !d.shards.known || !d.members.some(old) || d.members.rank() > 0 {
+		return
+	}
+	owners := d.shards.owners()
+	for ref, m := range d.members.which(old) {
+		if owners[ref] {
+			continue
+		}
+		m.accusing = true
+		d.write(MemberKey(ref), m.rev, nil, func(r Result) {
+			m.accusing = false
+			if r.Status == Done {
+				d.members.removed(ref, r.Rev)
+			}
+		})
+	}
+}

@@ -1,0 +1,49 @@
+// When the node takes shards
+
+package ownership
+
+import "time"
+
+// joining is the wait of a node before it takes shards.
+type joining struct {
+	*operations
+	own     *own
+	members *members
+	shards  *shards
+	leaving *leaving
+	looks   *looks
+
+	till time.Duration // 0: not yet decided
+}
+
+// ifSettled makes a node that has looked around a target for shards. It is
+// called when a snapshot of the members has contained its own record.
+func (j *joining) ifSettled() {
+	if j.own.state != Joining || j.own.record.State != Joining {
+		return
+	}
+	if j.till == 0 {
+		j.till = j.now + j.settling()
+		j.looks.members.sooner(j.till)
+	}
+	if j.now >= j.till && j.shards.known && j.mayTakeShards() { // it says what it has seen
+		j.own.become(Active)
+	}
+}
+
+// settling is how long the node waits before it takes shards: not at all in a
+// cluster that is just being formed, and longer each time after recent deaths
+// under its name.
+func (j *joining) settling() time.Duration {
+	t := j.self.Timing
+	wait := time.Duration(0)
+	if j.members.some(func(_ Ref, m *member) bool { return m.State == Active && m.Counter > 3 }) {
+		wait = t.Settle
+	}
+	for ref, m := range j.members.all {
+		if ref.Name == j.self.Name && m.State == Dead {
+			wait = min(max(2*wait, t.Settle), t.MaxSettle)
+		}
+	}
+	return wait
+}

@@ -1,0 +1,100 @@
+// When all records are looked at, and what follows from a look
+
+package ownership
+
+import "time"
+
+// looks are snapshots of all records, in case a hint was lost. What a look has found
+// concerns most parts, so it is the core that it tells.
+type looks struct {
+	c       *Core
+	members look
+	shards  look
+}
+
+// look is one kind of snapshot.
+type look struct {
+	busy bool
+	due  time.Duration
+	last time.Duration // when the last was begun
+}
+
+// sooner moves a look forward.
+func (l *look) sooner(at time.Duration) { l.due = min(l.due, at) }
+
+// begins reports whether a look is due, and begins it.
+func (l *look) begins(now, pause time.Duration) bool {
+	if l.busy || now < l.due {
+		return false
+	}
+	l.busy, l.last, l.due = true, now, now+pause
+	return true
+}
+
+// ifDue looks at all records where that is due.
+func (l *looks) ifDue() {
+	c := l.c
+	if c.own.rev == 0 {
+		return
+	}
+	if l.members.begins(c.now, c.self.Timing.Poll) {
+		c.snapshot(MemberPrefix, l.sawMembers)
+	}
+	if l.shards.begins(c.now, c.self.Timing.ShardPoll) {
+		c.lineage.look()
+		c.snapshot(ShardPrefix, l.sawShards)
+	}
+}
+
+// at looks at one record.
+func (l *looks) at(key string) {
+	l.c.read(key, func(r Result) {
+		if r.Status == Done {
+			l.c.see(r.Entries)
+		}
+	})
+}
+
+func (l *looks) sawMembers(r Result) {
+	c := l.c
+	l.members.busy = false
+	if r.Status != Done {
+		return
+	}
+	c.see(r.Entries)
+	if c.gone {
+		return
+	}
+	c.members.missing(r)
+	c.lineage.note(r.AsOf)
+	if c.members.sawAll(r.AsOf) {
+		c.shards.dirty = true // an owner whose record is not there may be gone
+	}
+	if c.members.asOf >= c.own.rev {
+		c.joining.ifSettled()
+	}
+	if c.own.state == Leaving && !c.leaving.lookedAround() {
+		l.members.due = c.now
+	}
+	c.deaths.forgetOld()
+}
+
+func (l *looks) sawShards(r Result) {
+	c := l.c
+	l.shards.busy = false
+	if r.Status != Done {
+		return
+	}
+	c.shards.known = true
+	c.see(r.Entries)
+	if c.gone {
+		return
+	}
+	c.lineage.compare(r)
+	c.healing.absent(r)
+	c.shards.asOf = max(c.shards.asOf, r.AsOf)
+	if c.members.asOf >= c.own.rev {
+		c.joining.ifSettled()
+	}
+	c.shards.dirty = true
+}
