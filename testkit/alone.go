@@ -14,11 +14,11 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// Alone runs f with one entity, that of the given key, in a testing/synctest
-// bubble: time is virtual and passes only while everything in the bubble waits,
-// so that minutes of Every, PassivateAfter, TTLs and deadlines take no time and
-// are exact. What becomes due at the same instant happens in any order, as in
-// life: let periods differ, or advance past the instant.
+// Alone runs f with one entity, that of the given key, in a testing/synctest bubble.
+// Time is virtual: it passes only while everything in the bubble waits. So minutes of
+// Every, PassivateAfter, TTLs and deadlines take no time and are exact. Things that are
+// due at the same instant happen in any order, as in production: use periods that
+// differ, or advance past the instant.
 //
 //	testkit.Alone(t, Accounts.New, "acc-1", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
 //		balance, err := testkit.Ask[Balance](e, Deposit{100})
@@ -26,17 +26,16 @@ import (
 //		if e.Active() { t.Error("was not passivated") }
 //	})
 //
-// The entity is hosted as in production, by a node with one shard in front of
-// it and a client before that. The factory is asked for this key only; it may
-// make an entity of actor.Define or a protoactor actor. One that asks others is
-// given a client that answers as the test wants: [StubClient].
+// The entity is hosted as in production, by a node with one shard. The factory makes an
+// entity of actor.Define or a protoactor actor, and is called for this key only. Give
+// an entity that asks others a [StubClient].
 //
-// The rules of synctest hold: f must not use channels, timers and wait groups
-// that were made outside of it, must do no real I/O, and must not call t.Run or
-// t.Parallel. The entity ends with f, with its stop hook; what is left running
-// then fails the test.
+// The rules of synctest hold: f must not use channels, timers or wait groups that were
+// made outside the bubble, must do no real I/O, and must not call t.Run or t.Parallel.
+// The entity ends with f, and its stop hook runs. Goroutines that are left then fail
+// the test.
 //
-// It panics on an option that is out of range.
+// Alone panics on an option that is out of range.
 func Alone(t *testing.T, factory handlers.ActorFactory, key string, opts AloneOptions, f func(t *testing.T, e *Entity)) {
 	t.Helper()
 	host := handlers.NewActorHandlerWithOpts(probed(factory), opts.Handler)
@@ -63,15 +62,14 @@ type AloneOptions struct {
 	Kind string
 	// Handler bounds mailbox and idle time, as in production.
 	Handler handlers.Options
-	// Client is what the entity asks others with (clstr.From): a [StubClient], for
-	// example. nil = a client of the entity's own node, which hosts no other kind.
+	// Client is the client that the entity asks others with (clstr.From), for example a
+	// [StubClient]. nil = a client of the entity's own node, which hosts no other kind.
 	Client *cluster.Client
-	// Limits are those of the node's transport, HandlerTimeout among them.
+	// Limits are the limits of the node's transport, including HandlerTimeout.
 	Limits transport.Limits
 }
 
-// Entity is the one entity of [Alone]. Its methods are called inside the
-// bubble.
+// Entity is the one entity of [Alone]. Call its methods inside the bubble.
 type Entity struct {
 	t      testing.TB
 	client *cluster.ScopedClient
@@ -80,12 +78,12 @@ type Entity struct {
 	cluster *Cluster
 }
 
-// Client returns the client that [Ask] and Notify use, for what they do not
+// Client returns the client that [Ask] and Notify use. Use it for what they do not
 // offer: contexts, concurrent calls.
 func (e *Entity) Client() *cluster.ScopedClient { return e.client }
 
-// Ask sends a request and waits for the reply, as cluster.Request does; without
-// an option it waits 30 seconds of virtual time at most.
+// Ask sends a request and waits for the reply, as cluster.Request does. Without an
+// option it waits for at most 30 seconds of virtual time.
 func Ask[Out any](e *Entity, msg any, opts ...cluster.EnvelopeOption) (Out, error) {
 	out, err := cluster.NewRequest[any, Out](e.client).Request(context.Background(), msg, opts...)
 	if err != nil {
@@ -95,36 +93,36 @@ func Ask[Out any](e *Entity, msg any, opts ...cluster.EnvelopeOption) (Out, erro
 	return *out, nil
 }
 
-// Notify sends a notification and returns when the entity has handled it, or
-// waits for something in it: time, a channel, another call. The error is that of
-// the acceptance; what the handler returns is logged.
+// Notify sends a notification. It returns when the entity has handled it, or waits for
+// something while it handles it: time, a channel, another call. The error is that of
+// the acceptance. An error of the handler is logged.
 func (e *Entity) Notify(msg any, opts ...cluster.EnvelopeOption) error {
 	err := e.client.Notify(context.Background(), msg, opts...)
 	e.Wait()
 	return err
 }
 
-// Wait returns when everything in the bubble has come to rest: nothing more
-// happens until time passes or the test acts. It takes no time.
+// Wait returns when everything in the bubble has come to rest: nothing more happens
+// until time passes or the test acts. It takes no virtual time.
 func (e *Entity) Wait() { synctest.Wait() }
 
-// Advance lets time pass, and returns when what has become due is done, or
-// waits for later.
+// Advance lets time pass. It returns when everything that was due is done, or waits for
+// a later moment.
 func (e *Entity) Advance(d time.Duration) {
 	time.Sleep(d) // in a bubble: until everything waits, then at once
 	synctest.Wait()
 }
 
-// Active reports whether the entity has an incarnation that is not on its way
-// out, once everything has come to rest.
+// Active waits until everything has come to rest. Then it reports whether the entity
+// has an incarnation that is not ending.
 func (e *Entity) Active() bool {
 	e.Wait()
 	return e.watch.active() > 0
 }
 
-// Passivate passivates the entity after what it has been sent, and returns when
-// its stop hook has ended. It does nothing if the entity is not active. It fails
-// the test if the entity does not get to it within 30 seconds.
+// Passivate passivates the entity after the messages that it has been sent, and returns
+// when its stop hook has ended. It does nothing if the entity is not active. It fails
+// the test if that takes more than 30 seconds of virtual time.
 func (e *Entity) Passivate() {
 	e.t.Helper()
 	if !e.Active() {
@@ -139,11 +137,11 @@ func (e *Entity) Passivate() {
 }
 
 // Activate makes the entity if it is not active, without a message of the
-// application's. It returns the error of its activation.
+// application's. It returns the error of the activation.
 func (e *Entity) Activate() error { return e.order(msgActivate) }
 
-// Restart passivates the entity and makes it anew, as a hand-off or a deploy
-// does: what it keeps in memory only is lost. It returns the error of the
+// Restart passivates the entity and makes it anew, as a hand-off or a deploy does: the
+// entity loses what it keeps only in memory. Restart returns the error of the
 // activation.
 func (e *Entity) Restart() error {
 	e.t.Helper()
@@ -151,11 +149,11 @@ func (e *Entity) Restart() error {
 	return e.Activate()
 }
 
-// Drain has the entity's node end and another take its shard, as in a planned move: an
-// entity that owes answers hears of it (actor.OnDrain, or the message actor.Draining),
-// requests that were declared with NoEffect go to the next owner, where they make the
-// entity anew, and others get half a second. It returns when the next owner serves;
-// clients ask that again after a pause, for which Advance(time.Second) is enough.
+// Drain ends the entity's node and has another take its shard, as in a planned move. An
+// entity that owes answers hears of it (actor.OnDrain, or the message actor.Draining).
+// Requests that were declared with NoEffect go to the next owner and make the entity
+// anew there; other requests get half a second. Drain returns when the next owner
+// serves. Clients ask that owner after a pause: Advance(time.Second) is enough.
 func (e *Entity) Drain() {
 	e.t.Helper()
 	if net, ok := e.cluster.net.(*memNetwork); ok {
@@ -168,9 +166,9 @@ func (e *Entity) Drain() {
 	e.Wait()
 }
 
-// Crash makes the entity panic on a turn of its own: its state is lost and
-// OnPassivate does not run. Its supervisor makes it anew at once. An entity that
-// is not active is made first.
+// Crash makes the entity panic on a turn of its own. Its state is lost, OnPassivate
+// does not run, and its supervisor makes it anew at once. An entity that is not active
+// is made first.
 func (e *Entity) Crash() {
 	e.t.Helper()
 	if err := e.order(msgCrash); cluster.CodeOf(err) != cluster.CodeOf(cluster.ErrPanicked) {
@@ -242,7 +240,7 @@ func (w *watch) ActivationFailed(string) {}
 func (w *watch) MailboxRefused(string)   {}
 func (w *watch) CallRefused(string)      {}
 
-// order is a message of the test's to the entity; it names itself.
+// order is a message of the test to the entity, which names itself.
 type order string
 
 const (

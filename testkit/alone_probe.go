@@ -9,8 +9,8 @@ import (
 	"github.com/clstr-go/clstr/handlers"
 )
 
-// probed makes actors that take the test's orders on their own turn, and are
-// otherwise what the factory made.
+// probed makes actors that take the test's orders on their own turn. Otherwise they are
+// what the factory makes.
 func probed(factory handlers.ActorFactory) handlers.ActorFactory {
 	return func(key string) (actor.Actor, error) {
 		inner, err := factory(key)

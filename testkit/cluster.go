@@ -16,9 +16,9 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// Cluster is nodes and clients in one process. Make one with [NewCluster].
-// Methods that start or stop nodes are called from the test's goroutine, one at
-// a time; the others are safe for concurrent use.
+// Cluster is nodes and clients in one process. Make one with [NewCluster]. Call the
+// methods that start or stop nodes from the test's goroutine, one at a time. The other
+// methods are safe for concurrent use.
 type Cluster struct {
 	t       testing.TB
 	opts    ClusterOptions
@@ -32,9 +32,9 @@ type Cluster struct {
 	client  *cluster.Client
 }
 
-// NewCluster starts a cluster and returns when every shard has its owner. It
-// ends with the test: the nodes drain, and an error of theirs at the end is the
-// test's. Options that cannot work fail the test.
+// NewCluster starts a cluster and returns when every shard has an owner. The cluster
+// ends with the test: its nodes drain, and an error at a node's end fails the test. So
+// do options that cannot work.
 func NewCluster(t testing.TB, opts ClusterOptions) *Cluster {
 	t.Helper()
 	opts = opts.withDefaults(t)
@@ -70,9 +70,9 @@ func NewCluster(t testing.TB, opts ClusterOptions) *Cluster {
 // Client returns a client with the cluster's layout and metrics.
 func (c *Cluster) Client() *cluster.Client { return c.client }
 
-// NewClient makes another client. Transport, NumShards and Seed are the
-// cluster's where opts leaves them out; its replies are decoded strictly unless
-// [ClusterOptions].LenientReplies says otherwise.
+// NewClient makes another client. Where opts leaves out Transport, NumShards or Seed,
+// the client gets the cluster's. It decodes replies strictly unless
+// [ClusterOptions].LenientReplies is set.
 func (c *Cluster) NewClient(opts cluster.ClientOptions) *cluster.Client {
 	c.t.Helper()
 	if opts.Transport == nil {
@@ -92,28 +92,28 @@ func (c *Cluster) NewClient(opts cluster.ClientOptions) *cluster.Client {
 	return client
 }
 
-// Nodes returns the IDs of all nodes, those that do not run included.
+// Nodes returns the IDs of all nodes, including those that do not run.
 func (c *Cluster) Nodes() []string { return slices.Clone(c.nodes.ids) }
 
 // Shard returns the shard of a key.
 func (c *Cluster) Shard(key string) uint32 { return c.layout.Shard(key) }
 
-// Shards returns the shards of a node, in ascending order; they stay its own
-// while it does not run. In a live cluster they are those that it should have
-// among the nodes that run.
+// Shards returns the shards of a node, in ascending order. With a fixed list a node
+// keeps its shards while it does not run. In a live cluster these are the shards that
+// the node should have among the nodes that run.
 func (c *Cluster) Shards(id string) []uint32 {
 	return c.nodes.shards(id)
 }
 
-// Owner returns the ID of the node that owns a key's shard, whether it runs or
-// not; in a live cluster of the one that should.
+// Owner returns the ID of the node that owns a key's shard, whether the node runs or
+// not. In a live cluster it is the node that should own the shard.
 func (c *Cluster) Owner(key string) string {
 	id, _ := c.nodes.owner(c.Shard(key))
 	return id
 }
 
-// KeyOf returns a key that the node owns: the first of key-0, key-1 and so on.
-// It fails the test for a node that owns none of a million.
+// KeyOf returns a key that the node owns: the first of key-0, key-1 and so on. It fails
+// the test if the node owns none of the first million.
 func (c *Cluster) KeyOf(id string) string {
 	c.t.Helper()
 	for i := range 1_000_000 {
@@ -125,33 +125,32 @@ func (c *Cluster) KeyOf(id string) string {
 	return ""
 }
 
-// StopNode drains a node, as a planned end does: what it has accepted comes to
-// its end, and its keys passivate. It returns when the node's Run has returned;
-// an error of it fails the test. A node that does not run is left alone.
+// StopNode drains a node, as a planned stop does: calls that it has accepted finish,
+// and its keys passivate. StopNode returns when the node's Run has returned. An error
+// of Run fails the test. If the node does not run, StopNode does nothing.
 func (c *Cluster) StopNode(id string) {
 	c.t.Helper()
 	c.nodes.stop(id)
 }
 
-// KillNode takes a node off the network at once, as its crash does: over NATS by
-// closing its connection, in memory by forgetting its shards. New requests to
-// its shards find nobody when it returns. Who waits for an answer gets none, and
-// waits to its deadline: cluster.MaybeRan.
+// KillNode takes a node off the network at once, as a crash does: over NATS it closes
+// the node's connection, and in memory it forgets the node's shards. When KillNode
+// returns, new requests to those shards find no subscriber. Callers that wait for an
+// answer get none. They wait until their deadlines, and get cluster.MaybeRan.
 //
-// A goroutine cannot be killed. So handlers that run go on, and then the node
-// ends by itself, stop hooks included, like one that has lost its network; the
-// test's end waits for it. Started again, the ID may for a while have two nodes
-// that run, as after a crash that was none. A node that does not run is left
-// alone.
+// A goroutine cannot be killed. So handlers that run go on, and then the node ends by
+// itself with its stop hooks, like a node that has lost its network. The test waits for
+// it at its end. If you start the ID again, two nodes may run under it for a while, as
+// after a false alarm in production. If the node does not run, KillNode does nothing.
 func (c *Cluster) KillNode(id string) {
 	c.t.Helper()
 	c.nodes.kill(id)
 }
 
-// StartNode starts a node that was stopped or killed, with the shards that it
-// had, and returns when it serves them. A live cluster takes a new ID too: the
-// node joins, and StartNode returns when it serves all that it should. A node that
-// runs is left alone.
+// StartNode starts a node that was stopped or killed, with the shards that it had, and
+// returns when the node serves them. In a live cluster the ID may be new: the node
+// joins, and StartNode returns when it serves all that it should. If the node runs,
+// StartNode does nothing.
 func (c *Cluster) StartNode(id string) {
 	c.t.Helper()
 	if c.opts.Live && !slices.Contains(c.nodes.ids, id) {
@@ -163,13 +162,12 @@ func (c *Cluster) StartNode(id string) {
 	}
 }
 
-// Running reports whether a node was started and neither stopped nor killed
-// since.
+// Running reports whether a node was started, and was neither stopped nor killed since.
 func (c *Cluster) Running(id string) bool {
 	return c.nodes.running(id) != nil
 }
 
-// end ends nodes side by side, then the network.
+// end ends the nodes side by side, then the network.
 func (c *Cluster) end() {
 	c.nodes.end()
 	if err := c.tr.Close(); err != nil {

@@ -14,15 +14,15 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// LiveTiming is what live clusters of the kit have if the test says nothing: fast
-// enough to wait for. A node that is cut off stops within 1.8 s, and its shards
-// are served again within 3 s.
+// LiveTiming is the default timing of live clusters in this package. It is short enough
+// to wait for: a node that is cut off stops within 1.8 s, and other nodes serve its
+// shards within 3 s.
 var LiveTiming = membership.Timing{
 	Lease: 2 * time.Second, Renew: 400 * time.Millisecond, Margin: 200 * time.Millisecond, Delta: 200 * time.Millisecond,
 	Poll: 250 * time.Millisecond, ShardPoll: time.Second, Settle: 100 * time.Millisecond, Residency: 100 * time.Millisecond,
 }
 
-// errCut is what a node gets that was cut off from the store of members.
+// errCut is what a node gets from a store that it is cut off from.
 var errCut = errors.New("testkit: cut off from the store of members")
 
 // link is a node's way to the store of members.
@@ -71,9 +71,8 @@ func (l *link) Watch(f func(membership.Entry)) (stop func(), err error) {
 	})
 }
 
-// CutStore takes the store of members away from a node, as a partition does: its
-// lease ends, it serves nothing, and others take its shards over. HealStore gives
-// it back.
+// CutStore cuts a node off from the store of members, as a partition does: the node's
+// lease ends, it serves nothing, and others take over its shards. HealStore undoes it.
 func (c *Cluster) CutStore(id string) { c.t.Helper(); c.setCut(id, true) }
 
 // HealStore undoes [Cluster.CutStore].
@@ -95,11 +94,11 @@ func (c *Cluster) mustLive(what string) {
 	}
 }
 
-// PauseNode holds a node of a live cluster still, as SIGSTOP or a long pause of
-// its machine does: what is sent to it arrives when it goes on, and it does not
-// reach the store of members, which neither answers nor refuses. Its connections
-// stay, so that who waits for it waits. Handlers that run go on: a goroutine cannot
-// be stopped. ResumeNode undoes it. A node that does not run is left alone.
+// PauseNode holds a node of a live cluster still, as SIGSTOP or a long pause of its
+// machine does. Messages to it arrive when it goes on, and its calls to the store of
+// members hang. Its connections stay, so callers that wait for it go on waiting.
+// Handlers that run go on, because a goroutine cannot be stopped. ResumeNode undoes it.
+// If the node does not run, PauseNode does nothing.
 func (c *Cluster) PauseNode(id string) { c.t.Helper(); c.setPaused(id, true) }
 
 // ResumeNode undoes [Cluster.PauseNode].
@@ -114,8 +113,8 @@ func (c *Cluster) setPaused(id string, paused bool) {
 	}
 }
 
-// Owners returns who owns each shard of a live cluster, as the store of members
-// has it: the ID of a node, empty where nobody does.
+// Owners returns the owner of each shard of a live cluster, by the records in the store
+// of members: the ID of a node, or an empty string for a shard without an owner.
 func (c *Cluster) Owners() map[uint32]string {
 	c.t.Helper()
 	c.mustLive("Owners")
@@ -136,8 +135,8 @@ func (c *Cluster) Owners() map[uint32]string {
 	return owners
 }
 
-// Settle returns when the nodes that run share the shards as they should: each
-// has the part that rendezvous hashing gives it. It fails the test after a minute.
+// Settle returns when each node that runs has the shards that rendezvous hashing gives
+// it. It fails the test after a minute.
 func (c *Cluster) Settle() {
 	c.t.Helper()
 	c.mustLive("Settle")
@@ -161,16 +160,16 @@ func (c *Cluster) settled() bool {
 	return true
 }
 
-// Lives returns all incarnations that there have been in a live cluster, in the
-// order in which they began. At the end of the test the cluster looks at them by
-// itself: two actors of one key at one moment fail it.
+// Lives returns all incarnations of keys that a live cluster has had, in the order in
+// which they began. At its end the cluster checks them itself: if a key had two actors
+// at one moment, the test fails.
 func (c *Cluster) Lives() []Life {
 	c.t.Helper()
 	c.mustLive("Lives")
 	return c.history.all()
 }
 
-// LivesOf is Lives of one key.
+// LivesOf returns the lives of one key.
 func (c *Cluster) LivesOf(key string) []Life {
 	return slices.DeleteFunc(c.Lives(), func(l Life) bool { return l.Key != key })
 }
@@ -189,8 +188,8 @@ func (n *nodeSide) ServeOwners(ctx context.Context, o dispatch.Owners) (transpor
 	return noSubscription{}, nil
 }
 
-// Served implements dispatch.OwnersTransport: the records of a test's cluster are not
-// lost, and the question would take each first node a second.
+// Served implements dispatch.OwnersTransport. A test's cluster does not lose its
+// records, and asking would cost the first node a second.
 func (n *nodeSide) Served(context.Context) []uint64 { return nil }
 
 // Linger implements dispatch.OwnersTransport.

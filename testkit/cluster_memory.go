@@ -23,9 +23,9 @@ var (
 	_ endpoint                  = (*memNode)(nil)
 )
 
-// memNetwork is memtransport with a part of its own for each node, so that a
-// node can be cut off and has its own limits, as over NATS. The rules are the
-// same: they are the dispatcher's.
+// memNetwork is like memtransport, but each node has its own part, so that a node can
+// be cut off and has limits of its own, as over NATS. The rules are the same: they are
+// the dispatcher's.
 type memNetwork struct {
 	limits transport.Limits
 	log    *slog.Logger
@@ -142,7 +142,8 @@ func (n *memNode) SubscribeShard(ctx context.Context, shard uint32, h transport.
 	return n.Subscribe(ctx, shard, n.d.ReceiverFunc(h))
 }
 
-// ServeOwners implements dispatch.OwnersTransport. Nobody has to ask who owns a shard.
+// ServeOwners implements dispatch.OwnersTransport. In memory there is no need to ask
+// for owners.
 func (n *memNode) ServeOwners(_ context.Context, o dispatch.Owners) (transport.Subscription, error) {
 	n.net.mu.Lock()
 	defer n.net.mu.Unlock()
@@ -191,7 +192,7 @@ func (s *memSub) Unsubscribe() error {
 	return s.Sub.Unsubscribe()
 }
 
-// expectOwners says that owners come and go: a shard without one will have one.
+// expectOwners says that shards move: one without an owner will get one.
 func (n *memNetwork) expectOwners() {
 	n.mu.Lock()
 	defer n.mu.Unlock()

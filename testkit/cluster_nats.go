@@ -72,8 +72,8 @@ func (n *natsNetwork) asyncError(_ *nats.Conn, _ *nats.Subscription, err error) 
 
 func (n *natsNetwork) client() transport.ClientTransport { return n.clients }
 
-// close ends the clients' connection where the transport was not closed, by a
-// Wrap that does not.
+// close ends the clients' connection if the transport was not closed, by a Wrap that
+// does not close it.
 func (n *natsNetwork) close() { n.clients.nc.Close() }
 
 // members implements network.
@@ -122,12 +122,11 @@ func (n *natsNode) Close() error {
 	return err
 }
 
-// forgetWait bounds the wait for the server to notice that a connection has
-// gone.
+// forgetWait bounds the wait for the server to notice that a connection is gone.
 const forgetWait = 5 * time.Second
 
-// cut implements endpoint. The server takes a moment to see the connection's
-// end, and then forgets all its subscriptions at once.
+// cut implements endpoint. The server takes a moment to see the end of the connection,
+// and then forgets all its subscriptions at once.
 func (n *natsNode) cut() {
 	n.nc.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), forgetWait)

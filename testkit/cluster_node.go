@@ -33,8 +33,8 @@ type network interface {
 type endpoint interface {
 	dispatch.EpochTransport
 	dispatch.Dispatched
-	// cut takes the node off the network without a word. When it returns, new
-	// requests find nobody.
+	// cut takes the node off the network without a word. When it returns, new requests
+	// find no subscriber.
 	cut()
 }
 
@@ -51,7 +51,7 @@ type member struct {
 	err      error         // set before ended is closed
 }
 
-// fleet is the nodes of a cluster, and who owns what among them.
+// fleet is the nodes of a cluster, and which of them owns which shard.
 type fleet struct {
 	t       testing.TB
 	opts    ClusterOptions
@@ -110,20 +110,20 @@ func (f *fleet) running(id string) *member {
 	return f.last[id]
 }
 
-// disturbed is running, and notes whether the node's actors may outlive its shards from
-// now on.
-func (f *fleet) disturbed(id string, is bool) *member {
+// disturbed returns a node that runs, or nil. If outlives is set, it also notes that the
+// node's actors may outlive its ownership of their shards from now on.
+func (f *fleet) disturbed(id string, outlives bool) *member {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := f.last[id]
 	if m != nil {
-		m.wasCut = m.wasCut || is
+		m.wasCut = m.wasCut || outlives
 	}
 	return m
 }
 
-// owner is the node that should own a shard: among those that run, if the cluster is
-// live.
+// owner returns the node that should own a shard: in a live cluster, among those that
+// run.
 func (f *fleet) owner(shard uint32) (string, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -212,7 +212,7 @@ func (f *fleet) start(ids ...string) {
 	}
 }
 
-// await waits for a node's end. That of one that was cut off cannot be clean.
+// await waits for a node's end. A node that was killed cannot end cleanly.
 func (f *fleet) await(m *member) {
 	f.t.Helper()
 	<-m.ended

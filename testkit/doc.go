@@ -5,24 +5,22 @@
 //	c.KillNode(c.Owner("acc-1"))
 //	_, err := c.Client().Key("acc-1").Request(ctx, Deposit{100}) // cluster.ErrTransportNoShardSubscriber
 //
-// [Open] opens a service of the front in memory, which most tests of entities want.
-// [NewCluster] starts nodes and clients in this process, in memory or over NATS
-// ([EachTransport] runs a test on both); nodes stop, die and come back.
-// [StartNATSServer] is a NATS server that can be restarted. [Alone] hosts one
-// entity under virtual time, and [StubClient] stands for those that it asks.
-// [Recorder] shows what reaches a handler, and waits for it. [Faults] lose, delay,
-// double and refuse messages, by a seed. [CheckLeaks] finds goroutines that a test
-// has left behind, and [Logger] writes to its log.
+// Most tests of entities want [Open]: a service of the front, in memory. [NewCluster]
+// starts nodes and clients in this process, in memory or over NATS, and its nodes can
+// stop, die and come back. [EachTransport] runs a test both ways. [StartNATSServer]
+// starts a NATS server that can be restarted. [Alone] hosts one entity under virtual
+// time, and [StubClient] stands in for the entities that it asks. [Recorder] shows what
+// reaches a handler, and waits for it. [Faults] lose, delay, repeat and refuse
+// messages, by a seed. [CheckLeaks] finds goroutines that a test has left behind, and
+// [Logger] writes to the test's log.
 //
-// What the helpers start ends with the test, through its cleanups, the last
-// first; what goes wrong then is reported to the test. Helpers that are given a
-// testing.TB fail it with Fatalf where they cannot go on, and are therefore
-// called from the test's goroutine. Helpers block until what they promise is so,
-// and say for how long at most. All but what needs NATS, and CheckLeaks, works
-// inside a testing/synctest bubble.
+// Everything that a helper starts ends with the test, through the test's cleanups. What
+// goes wrong at that point is reported to the test. A helper that takes a testing.TB
+// fails it with Fatalf if it cannot go on, so call it from the test's goroutine.
+// Helpers block until what they promise is true, and their comments give the longest
+// wait. All of them work inside a testing/synctest bubble, except those that need NATS
+// and CheckLeaks.
 //
-// Order is that of the transports; [Recorder] keeps it for each key.
-//
-// The tests lie beside the files. They let each helper fail where it should,
-// against a testing.TB that only takes notes.
+// Messages arrive in the order that the transports promise. [Recorder] keeps that order
+// for each key.
 package testkit

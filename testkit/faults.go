@@ -12,20 +12,21 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// Faults makes transports misbehave: messages and answers are lost, late,
-// doubled or refused, and shards are cut off. Make one with [NewFaults], put it
-// before the transport of the clients ([Faults.Client]), and change rules and
-// partitions while they run. It is safe for concurrent use.
+// Faults makes transports misbehave: it loses, delays, repeats and refuses messages,
+// loses answers, and cuts shards off. Make one with [NewFaults] and put it in front of
+// the clients' transport ([Faults.Client]). You may change rules and partitions while
+// it runs. It is safe for concurrent use.
 //
-// All faults act on the sender's side, which sees all that a network can do to a
-// message. Outcomes are honest: a caller never hears that nothing ran where
-// something may have.
+// All faults act on the sender's side, which sees everything that a network can do to a
+// message. Outcomes are honest: no caller is told that nothing ran if something may
+// have run.
 //
-// What happens to a call is drawn from the seed, the call's key (or its shard,
-// if it has none) and how many calls that key has had. So one sequence of calls
-// to a key gets the same faults in each run, whatever happens to other keys
-// meanwhile. Concurrent calls to one key get the same faults in the order in
-// which they come, which is their own race; a client's new tries are calls too.
+// The fate of a call is drawn from the seed, from the call's key (or its shard, if it
+// has no key), and from the number of calls that the key has had. So the same sequence
+// of calls to one key meets the same faults in every run, whatever happens to other
+// keys. Concurrent calls to one key meet the same faults too, in the order in which
+// they arrive; that order may differ from run to run. A client's retry counts as a
+// call.
 type Faults struct {
 	seed uint64
 
@@ -38,7 +39,7 @@ type Faults struct {
 	counts FaultCounts
 }
 
-// FaultCounts is what [Faults] have done so far.
+// FaultCounts is what [Faults] has done so far.
 type FaultCounts struct {
 	Calls          int // requests and notifications
 	Dropped        int
@@ -49,16 +50,16 @@ type FaultCounts struct {
 	Partitioned    int // calls that a partition has lost, or their answers
 }
 
-// NewFaults makes faults with rules. Without rules, nothing goes wrong until
-// Partition. It panics on a rule that cannot work, and says why.
+// NewFaults makes faults with rules. Without rules nothing goes wrong until Partition
+// is called. NewFaults panics on a rule that cannot work, and says why.
 func NewFaults(seed uint64, rules ...FaultRule) *Faults {
 	f := &Faults{seed: seed, calls: map[lane]int{}, cut: map[uint32]bool{}}
 	f.SetRules(rules...)
 	return f
 }
 
-// SetRules replaces the rules, for the calls that come from now on. The counts
-// behind [FaultRule.First] begin anew. It panics as NewFaults does.
+// SetRules replaces the rules for later calls. The counts behind [FaultRule.First]
+// begin anew. SetRules panics as NewFaults does.
 func (f *Faults) SetRules(rules ...FaultRule) {
 	named := make([]map[lane]int, len(rules))
 	for i := range rules {
@@ -72,11 +73,11 @@ func (f *Faults) SetRules(rules ...FaultRule) {
 	f.rules, f.named = append([]FaultRule(nil), rules...), named
 }
 
-// Partition cuts shards off, all of them if none is given, until Heal: messages
-// and the answers to those that are on their way are lost, and callers learn so
-// by their own deadlines. Subscriptions through [Faults.Transport] fail with
-// cluster.ErrDisconnected; those that exist stay. With Cluster.Shards it cuts a
-// node off.
+// Partition cuts shards off until Heal; without arguments, all of them. It loses
+// messages to these shards and answers from them, and callers notice only by their
+// deadlines. Subscriptions through [Faults.Transport] fail with
+// cluster.ErrDisconnected, but those that exist stay. With the result of Cluster.Shards
+// it cuts a node off.
 func (f *Faults) Partition(shards ...uint32) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -86,9 +87,9 @@ func (f *Faults) Partition(shards ...uint32) {
 	}
 }
 
-// Heal ends the partition of the given shards, of all of them if none is given.
-// What was lost stays lost. It panics if all are cut off and only some are to be
-// healed: that needs Heal() and a new Partition.
+// Heal ends the partition of the given shards, or of all shards without arguments. Lost
+// messages stay lost. Heal panics if all shards are cut off and only some should be
+// healed: call Heal() and then Partition.
 func (f *Faults) Heal(shards ...uint32) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -105,14 +106,14 @@ func (f *Faults) Heal(shards ...uint32) {
 	}
 }
 
-// Injected returns what was done so far.
+// Injected returns the counts of what was done so far.
 func (f *Faults) Injected() FaultCounts {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.counts
 }
 
-// verdict is what was decided for one call.
+// verdict is the decision about one call.
 type verdict struct {
 	what  fault
 	pause time.Duration
@@ -163,7 +164,7 @@ func (f *Faults) count(what func(*FaultCounts)) {
 	what(&f.counts)
 }
 
-// request sends env through tr, or does not.
+// request sends env through tr, unless a fault prevents that.
 func (f *Faults) request(ctx context.Context, tr transport.ClientTransport, env transport.Envelope, closed <-chan struct{}) ([]byte, error) {
 	if err := env.Validate(); err != nil {
 		return nil, err
@@ -202,7 +203,7 @@ func (f *Faults) request(ctx context.Context, tr transport.ClientTransport, env 
 	return reply, err
 }
 
-// hold keeps a call back. It has not been sent if its time is up by then.
+// hold delays a call. If the call's time ends meanwhile, it was not sent.
 func hold(ctx context.Context, env *transport.Envelope, pause time.Duration, closed <-chan struct{}) error {
 	defer dispatch.BeginWait(ctx).EndWait(ctx)
 	ttl := env.TTL()

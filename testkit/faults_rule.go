@@ -11,46 +11,45 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// FaultRule says which calls go wrong, how, and how often. The first rule that
-// names a call decides for it, also if it lets the call pass.
+// FaultRule says which calls go wrong, how, and how often. The first rule that matches
+// a call decides about it, even if that rule lets the call pass.
 type FaultRule struct {
-	// Shards, Keys, Kinds and Types name the calls. An empty list names all.
+	// Shards, Keys, Kinds and Types select calls. An empty list selects all.
 	Shards []uint32
 	Keys   []string
 	Kinds  []string
 	Types  []string
 
-	// The probabilities of what happens to a call, 0 to 1. Drop, DropReply, Fail
-	// and Duplicate exclude each other and make 1 at most together; Delay comes
-	// before any of them.
+	// The probabilities of what happens to a call, 0 to 1. Of Drop, DropReply, Fail and
+	// Duplicate one call meets at most one, and together they are at most 1. Delay is
+	// drawn apart and comes first.
 
-	// Drop loses the message: no handler sees it. The caller learns so only by
-	// its own deadline or TTL, with cluster.MaybeRan.
+	// Drop loses the message, and no handler sees it. The caller notices only by its
+	// own deadline or TTL, and gets cluster.MaybeRan.
 	Drop float64
-	// DropReply delivers the message and loses the answer. The caller sees the
-	// same as with Drop.
+	// DropReply delivers the message and loses the answer. To the caller this looks the
+	// same as Drop.
 	DropReply float64
-	// Fail refuses the call with Err. No handler sees it.
+	// Fail refuses the call with Err, and no handler sees it.
 	Fail float64
-	// Duplicate delivers the message a second time when the first has its
-	// outcome, unless that says that nothing ran. The caller gets the first
-	// outcome, and waits for the second, within its deadline. A notification
-	// without an ack is delivered twice in a row.
+	// Duplicate delivers the message a second time after the first delivery has an
+	// outcome, unless that outcome says that nothing ran. The caller gets the first
+	// outcome, and waits for the second delivery within its deadline. A notification
+	// without an acknowledgement is delivered twice in a row.
 	Duplicate float64
-	// Delay holds the call up for DelayMin to DelayMax. One that runs out of
-	// time meanwhile was not sent.
+	// Delay delays the call by DelayMin to DelayMax. A call whose time ends meanwhile
+	// was not sent.
 	Delay float64
 
 	DelayMin, DelayMax time.Duration
 
-	// Err is what Fail fails with: a sentinel of package cluster with its own
-	// outcome, or a *cluster.Error as it stands, with the outcome that it says.
-	// An error of the application's is one of a handler: RanAndFailed, give
-	// transport.HandlerError(err). Anything else counts as MaybeRan.
+	// Err is the error of Fail. A sentinel of package cluster brings its own outcome,
+	// and a *cluster.Error is returned as it stands. For a handler's error
+	// (RanAndFailed) give transport.HandlerError(err). Any other error means MaybeRan.
 	Err error
 
-	// First limits the rule to the first so many calls of each key that it
-	// names, or of each shard for calls without a key. 0 = all.
+	// First limits the rule to the first calls of each key that it selects, or of each
+	// shard for calls without a key. 0 = all.
 	First int
 }
 
@@ -123,8 +122,8 @@ func (r *FaultRule) err() error {
 	return transport.Errorf(r.Err, "injected by the test")
 }
 
-// lane is a sequence of calls whose faults depend on nothing else: those of one
-// key, or of one shard without a key.
+// lane is a sequence of calls whose faults depend on nothing outside it: the calls to
+// one key, or those to one shard that have no key.
 type lane struct {
 	kind, key string
 	shard     uint32

@@ -20,14 +20,14 @@ var (
 	_ dispatch.OwnersTransport      = (*faultyEpochs)(nil)
 )
 
-// Client puts the faults before a client's transport; it fits
-// ClusterOptions.Wrap. Closing the result ends the calls that wait for what was
-// lost, and closes tr.
+// Client puts the faults in front of a client's transport. It fits ClusterOptions.Wrap.
+// Closing the result ends the calls that wait for something lost, and closes tr.
 func (f *Faults) Client(tr transport.ClientTransport) transport.ClientTransport { return f.wrap(tr) }
 
-// Transport puts the faults before a transport that serves clients and nodes:
-// requests get them, subscriptions fail while their shard is cut off, and what
-// reaches a handler is left alone. Closing the result is as with [Faults.Client].
+// Transport puts the faults in front of a transport that serves clients and nodes.
+// Requests meet the faults, subscriptions fail while their shard is cut off, and
+// messages that reach a handler are left alone. Closing the result does what it does
+// with [Faults.Client].
 func (f *Faults) Transport(tr transport.Transport) transport.Transport {
 	t := &faultyTransport{f.wrap(tr), tr}
 	direct, ok := tr.(directTransport)
@@ -70,8 +70,8 @@ type faultyTransport struct {
 	server transport.ServerTransport
 }
 
-// Connected implements transport.ConnectionTransport. What is behind is connected if it
-// does not say.
+// Connected implements transport.ConnectionTransport. A transport that does not say
+// counts as connected.
 func (t *faultyTransport) Connected() bool {
 	c, ok := t.server.(transport.ConnectionTransport)
 	return !ok || c.Connected()
@@ -100,15 +100,15 @@ func (t *faultyTransport) reachable(shard uint32) error {
 	return nil
 }
 
-// directTransport is what our own transports are: they hand calls to a node
-// without a func between, on goroutines that they share with it.
+// directTransport is a transport of this library: it hands calls to a node without a
+// func between them, on goroutines that they share.
 type directTransport interface {
 	dispatch.ReceiverTransport
 	dispatch.Dispatched
 }
 
-// faultyDirect stands before one of those, so that the node behind it works as
-// it does in production.
+// faultyDirect stands in front of such a transport, so that the node behind it works as
+// in production.
 type faultyDirect struct {
 	*faultyTransport
 	directTransport
@@ -144,8 +144,8 @@ func (t *faultyEpochs) SubscribeEpoch(ctx context.Context, shard uint32, epoch u
 	return t.epochs.SubscribeEpoch(ctx, shard, epoch, r)
 }
 
-// ServeOwners implements dispatch.OwnersTransport, where what is behind needs it.
-// The faults leave questions alone: who asks learns of owners, not of entities.
+// ServeOwners implements dispatch.OwnersTransport, if the transport behind does. The
+// faults leave questions about owners alone.
 func (t *faultyEpochs) ServeOwners(ctx context.Context, o dispatch.Owners) (transport.Subscription, error) {
 	if owners, ok := t.epochs.(dispatch.OwnersTransport); ok {
 		return owners.ServeOwners(ctx, o)

@@ -23,7 +23,7 @@ type Life struct {
 	node *member
 }
 
-// history is all lives in a cluster.
+// history is all lives of keys in a cluster.
 type history struct {
 	mu    sync.Mutex
 	lives []*Life
@@ -35,7 +35,7 @@ type lifeKey struct {
 	kind, key string
 }
 
-// watcher is a node's metrics, which also tell the history of keys.
+// watcher is a node's metrics, which also feed the history of keys.
 type watcher struct {
 	cluster.ClusterMetrics
 	cluster.EntityMetrics
@@ -47,7 +47,7 @@ type watcher struct {
 	node *member
 }
 
-// callWatcher is a watcher whose metrics tell calls apart by kind and outcome.
+// callWatcher is a watcher whose metrics know the kind and outcome of calls.
 type callWatcher struct {
 	*watcher
 	cluster.CallMetrics
@@ -128,9 +128,9 @@ func (h *history) all() []Life {
 	return lives
 }
 
-// check fails the test if two actors of one key have lived at one moment. A
-// node that was killed or cut off does not end its actors before others make
-// theirs, and is left out.
+// check fails the test if a key had two actors at one moment. It leaves out nodes that
+// were killed or cut off, because other nodes make their actors before those nodes end
+// theirs.
 func (h *history) check(t testing.TB) {
 	type entity struct{ kind, key string }
 	last := map[entity]Life{}

@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// leakWait is how long goroutines that are on their way out get for it.
+// leakWait is how long goroutines get to end.
 const leakWait = 5 * time.Second
 
-// CheckLeaks fails the test if a goroutine that was started since is still there
-// when the test has ended, five seconds after its last cleanup at the latest,
-// and reports the stack of each. Call it first, so that what other helpers
-// clean up is gone by then. Goroutines of the runtime and of package testing do
-// not count, nor do those whose stack contains one of ignore: a function's full
-// name, for example, that is found in the stack that a failure has printed.
+// CheckLeaks fails the test if a goroutine that was started after the call still runs
+// five seconds after the test's last cleanup, and reports the stack of each. Call it
+// first, so that it looks after the other helpers have cleaned up. Goroutines of the
+// runtime and of package testing do not count. Nor does a goroutine whose stack
+// contains one of the strings in ignore, for example the full name of a function from
+// an earlier report.
 //
-// It looks at the whole process: not for tests that run in parallel with others,
-// and not inside a testing/synctest bubble, which finds leaks itself.
+// CheckLeaks looks at the whole process, so it is not for tests that run in parallel.
+// It is not for testing/synctest bubbles either, which find leaks themselves.
 func CheckLeaks(t testing.TB, ignore ...string) {
 	t.Helper()
 	checkLeaks(t, leakWait, ignore)
@@ -44,8 +44,8 @@ func checkLeaks(t testing.TB, wait time.Duration, ignore []string) {
 	})
 }
 
-// awaitEnd returns the goroutines that are still there, but for those that do
-// not count. Nothing tells of a goroutine's end, so it looks again and again.
+// awaitEnd returns the goroutines that still run and count. A goroutine's end gives no
+// signal, so it looks again and again.
 func awaitEnd(wait time.Duration, harmless func(goroutine) bool) []goroutine {
 	deadline := time.Now().Add(wait)
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {

@@ -9,9 +9,8 @@ import (
 	"testing"
 )
 
-// Logger returns a logger that writes to the test's log, from the given level
-// on. What is logged after the test has ended is dropped, where t.Log would
-// panic.
+// Logger returns a logger that writes to the test's log, from the given level up. Lines
+// that come after the test's end are dropped, where t.Log would panic.
 func Logger(t testing.TB, level slog.Level) *slog.Logger {
 	w := &logWriter{t: t}
 	t.Cleanup(w.end)

@@ -10,9 +10,9 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// lost ends a call whose message or answer was lost: nobody tells the caller, so
-// that it waits to its own deadline or TTL, and knows nothing then. closed ends
-// the wait too, with the caller's transport.
+// lost ends a call whose message or answer was lost. The caller is told nothing: it
+// waits until its own deadline or TTL. If the caller's transport closes, the wait ends
+// too.
 func lost(ctx context.Context, env *transport.Envelope, closed <-chan struct{}) error {
 	if env.Delivery == transport.AwaitNothing {
 		return nil // as far as its sender knows, it is on its way

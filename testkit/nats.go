@@ -13,8 +13,7 @@ import (
 // natsReady bounds the start of an embedded NATS server.
 const natsReady = 10 * time.Second
 
-// NATSServer is a NATS server in this process. Its methods must not be called beside
-// each other.
+// NATSServer is a NATS server in this process. Do not call its methods concurrently.
 type NATSServer struct {
 	t    testing.TB
 	opts *server.Options
@@ -23,19 +22,18 @@ type NATSServer struct {
 }
 
 // StartNATS starts a NATS server in this process, on a free port of the loopback
-// interface, and returns its URL once it takes connections. The server ends with
-// the test.
+// interface, and returns its URL when it takes connections. The server ends with the
+// test.
 func StartNATS(t testing.TB) (url string) {
 	t.Helper()
 	return StartNATSServer(t, nil).URL()
 }
 
-// StartNATSServer is StartNATS for a server that can be stopped and started
-// again, with options of nats-server: MaxPayload, users, TLS, JetStream with a
-// StoreDir of the test's. The options are copied; nil is the zero value. An
-// empty Host is the loopback interface, Port 0 a free one, and the server
-// neither logs nor takes signals. It fails the test if the server does not take
-// connections within 10 seconds.
+// StartNATSServer starts a server like StartNATS, which can be stopped and started
+// again. Its options are those of nats-server: MaxPayload, users, TLS, JetStream with a
+// StoreDir of the test's. They are copied; nil is the zero value. An empty Host is the
+// loopback interface, and Port 0 is a free port. The server writes no log and handles
+// no signals. The test fails if the server takes no connections within 10 seconds.
 func StartNATSServer(t testing.TB, opts *server.Options) *NATSServer {
 	t.Helper()
 	if opts == nil {
@@ -54,11 +52,11 @@ func StartNATSServer(t testing.TB, opts *server.Options) *NATSServer {
 	return n
 }
 
-// URL returns where to connect to. It is the same after Restart.
+// URL returns the address to connect to. It stays the same after Restart.
 func (n *NATSServer) URL() string { return n.url }
 
-// Stop ends the server: its clients lose their connection. It returns when the
-// server has ended, and does nothing if it has ended before.
+// Stop ends the server, and its clients lose their connections. It returns when the
+// server has ended, and does nothing if the server was stopped before.
 func (n *NATSServer) Stop() {
 	if n.s == nil {
 		return
@@ -68,9 +66,9 @@ func (n *NATSServer) Stop() {
 	n.s = nil
 }
 
-// Restart stops the server if it runs, starts one with the same options on the
-// same port, and returns when that takes connections. Clients find it again by
-// themselves, after their own pause: wait for them, not for Restart.
+// Restart stops the server if it runs, starts one with the same options on the same
+// port, and returns when that takes connections. Clients reconnect by themselves after
+// a pause of their own, so wait for them too.
 func (n *NATSServer) Restart() {
 	n.t.Helper()
 	n.Stop()

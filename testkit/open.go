@@ -11,16 +11,16 @@ import (
 	"github.com/clstr-go/clstr/cluster"
 )
 
-// Open opens a service with one node in memory, which hosts the entities, and returns it
-// when it serves. It ends with the test: the node drains, and an error at its end is the
-// test's. It works inside a testing/synctest bubble too.
+// Open opens a service with one node in memory that hosts the entities, and returns it
+// when it serves. The service ends with the test: the node drains, and an error at its
+// end fails the test. It works inside a testing/synctest bubble too.
 //
 //	svc := testkit.Open(t, accounts, orders)
 //	balance, err := clstr.Ask[Balance](t.Context(), svc.Key(accounts, "acc-1"), Deposit{100})
 //
-// An entity that another one asks may be a stand-in: another definition of the same kind.
-// Replies are decoded strictly, as in a [Cluster], and the log is the test's, from
-// warnings on. For several processes of a service, other options or NATS, the test calls
+// An entity that another one asks may be a stand-in: another definition of the same
+// kind. Replies are decoded strictly, as in a [Cluster]. The log is the test's, from
+// warnings up. For several processes of a service, for other options or for NATS, call
 // [clstr.Open] with one [clstr.Memory].
 func Open(t testing.TB, entities ...clstr.Entity) *clstr.Service {
 	t.Helper()

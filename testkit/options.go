@@ -37,8 +37,8 @@ func (k TransportKind) String() string {
 	return fmt.Sprintf("TransportKind(%d)", uint8(k))
 }
 
-// EachTransport runs a subtest on every kind of transport, one after the other:
-// what holds in memory must hold over NATS.
+// EachTransport runs a subtest on each kind of transport, one after the other. What
+// holds in memory must hold over NATS too.
 func EachTransport(t *testing.T, f func(t *testing.T, kind TransportKind)) {
 	t.Helper()
 	for _, k := range []TransportKind{Memory, NATS} {
@@ -48,28 +48,25 @@ func EachTransport(t *testing.T, f func(t *testing.T, kind TransportKind)) {
 
 // ClusterOptions configures [NewCluster]. Handler or Kinds is required.
 type ClusterOptions struct {
-	// Nodes is how many there are, with the IDs node-0, node-1 and so on.
-	// 0 = 3.
+	// Nodes is the number of nodes. Their IDs are node-0, node-1 and so on. 0 = 3.
 	Nodes int
-	// NumShards is the number of shards, distributed among the nodes.
-	// 0 = 64.
+	// NumShards is the number of shards, which the nodes share. 0 = 64.
 	NumShards uint32
 	// Seed is the hash seed of nodes and clients.
 	Seed string
 	// Handler and Kinds are as in [cluster.NodeOptions], the same on every node.
 	Handler cluster.ServerHandlerFunc
 	Kinds   map[string]cluster.ServerHandlerFunc
-	// Live makes the shards live: the nodes have a membership, and shards go to
-	// others as nodes join, leave and die. Timing says how fast; zero =
-	// [LiveTiming].
+	// Live gives the nodes a membership: shards move as nodes join, leave and die.
+	// Timing says how fast; zero = [LiveTiming].
 	Live   bool
 	Timing membership.Timing
 	// Transport connects nodes and clients. Zero = Memory.
 	Transport TransportKind
-	// Limits bound what each node takes on, as in its transport's options.
+	// Limits bound what each node accepts, as in its transport's options.
 	Limits transport.Limits
 	// LenientReplies lets clients accept a reply with a field that their type does not
-	// have, as they do in production. By default that is an error
+	// have, as in production. By default such a reply is an error
 	// ([cluster.ClientOptions].StrictReplies).
 	LenientReplies bool
 	// Metrics instruments the nodes and [Cluster.Client]; it may be nil.
@@ -77,12 +74,12 @@ type ClusterOptions struct {
 	// Log gets what nodes and transports log. nil = the test's log, from
 	// warnings on.
 	Log *slog.Logger
-	// StopTimeout bounds the wait for stop hooks at a node's end, and for the
-	// hand-over of its shards. 0 = 30 s, 5 s in a live cluster.
+	// StopTimeout bounds the wait for stop hooks and for the hand-over of shards when a
+	// node ends. 0 = 30 s, or 5 s in a live cluster.
 	StopTimeout time.Duration
-	// Wrap is put around the transport that all clients share, for example
-	// [Faults.Client]; it may be nil. The cluster closes what it returns, and
-	// that must close what it was given.
+	// Wrap wraps the transport that all clients share, for example with
+	// [Faults.Client]. It may be nil. The cluster closes the result, which must close
+	// the transport that Wrap was given.
 	Wrap func(transport.ClientTransport) transport.ClientTransport
 
 	asks *cluster.Client // what clstr.From finds; nil is the cluster's client

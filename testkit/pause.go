@@ -11,7 +11,7 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// stillness is whether a node stands still, and what waits for it.
+// stillness says whether a node stands still, and holds what waits for it to go on.
 type stillness struct {
 	mu    sync.Mutex
 	wake  chan struct{} // closed when the node goes on; nil while it runs
@@ -39,7 +39,7 @@ func (s *stillness) set(still bool) {
 	}
 }
 
-// when runs f, which must not block, now or when the node goes on.
+// when runs f, which must not block: now, or when the node goes on.
 func (s *stillness) when(f func()) {
 	s.mu.Lock()
 	if s.wake != nil {

@@ -18,10 +18,10 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// expectWait bounds [Recorder.Expect]; in a synctest bubble it is virtual time.
+// expectWait bounds [Recorder.Expect]. In a synctest bubble it is virtual time.
 const expectWait = 10 * time.Second
 
-// Received is a message that has reached a handler.
+// Received is a message that reached a handler.
 type Received struct {
 	// Node is the ID of the node of a [Cluster]; empty on other nodes.
 	Node  string
@@ -48,12 +48,12 @@ func (r Received) String() string {
 	return fmt.Sprintf("%s to %s (%d bytes)", r.Type, to, len(r.Data))
 }
 
-// Recorder records what reaches handlers: as a handler of its own, or before
+// Recorder records what reaches handlers: as a handler of its own, or in front of
 // another. Make one with [NewRecorder]. It is safe for concurrent use.
 //
-// Messages of one key are recorded in the order in which they arrived, and
-// handled one at a time; those to a shard without a key, too. Nothing is said
-// about the order among keys.
+// The messages of one key are recorded in the order in which they arrive, and are
+// handled one at a time. The same holds for messages to a shard that have no key. The
+// order between keys is not defined.
 type Recorder struct {
 	mu      sync.Mutex
 	all     []Received
@@ -70,11 +70,11 @@ func (r *Recorder) Handler() cluster.ServerHandlerFunc {
 	return r.Wrap(func(context.Context, transport.Envelope) ([]byte, error) { return nil, nil })
 }
 
-// Wrap returns a handler that records each message and then hands it to next,
-// with next's outcome. It panics if next is nil.
+// Wrap returns a handler that records each message and then passes it to next. The
+// outcome is that of next. Wrap panics if next is nil.
 //
-// It takes a key's messages one at a time also where next would not, and a
-// handler that hosts keys has never more than one message of a key waiting.
+// The handler takes a key's messages one at a time, even if next would not. So if next
+// hosts keys, at most one message of a key waits in it.
 func (r *Recorder) Wrap(next cluster.ServerHandlerFunc) cluster.ServerHandlerFunc {
 	if next == nil {
 		panic("testkit: Recorder.Wrap: the handler is nil")
@@ -91,7 +91,7 @@ func (r *Recorder) Wrap(next cluster.ServerHandlerFunc) cluster.ServerHandlerFun
 	})
 }
 
-// line names whose turn a message takes: its key's, or its shard's.
+// line is the queue that a message waits in: that of its key, or of its shard.
 func line(env transport.Envelope) (string, error) {
 	if env.Key != "" {
 		return env.Kind + " key " + env.Key, nil
@@ -137,9 +137,9 @@ func (r *Recorder) Reset() {
 	r.resets++
 }
 
-// Expect waits for the next n messages, those that no Expect has returned yet,
-// and returns them. It fails the test if they do not come within 10 seconds, and
-// says what has come; what has come is not taken then.
+// Expect waits for the next n messages that no Expect has returned yet, and returns
+// them. If they do not come within 10 seconds, it fails the test, lists the messages
+// that have come, and takes none.
 func (r *Recorder) Expect(t testing.TB, n int) []Received {
 	t.Helper()
 	timeout := time.NewTimer(expectWait)
@@ -163,8 +163,8 @@ func (r *Recorder) expect(t testing.TB, n int, timeout <-chan time.Time) []Recei
 	}
 }
 
-// take returns the next n messages and marks them as taken, or all that are
-// there and the signal of the next.
+// take returns the next n messages and marks them as taken. If there are fewer, it
+// returns those, and a signal for the next one.
 func (r *Recorder) take(n int) ([]Received, <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -184,10 +184,10 @@ func list(ms []Received) string {
 	return b.String()
 }
 
-// WaitFor waits for a message for which match is true, and returns the first,
-// also if it was there before or was returned by Expect. It returns ctx's error
-// if ctx ends first. match is called one message after the other and must not
-// block.
+// WaitFor waits for a message that match accepts, and returns the first one. Messages
+// that came before the call count too, as do those that Expect has returned. If ctx
+// ends first, the error is ctx's. match is called for one message at a time, and must
+// not block.
 func (r *Recorder) WaitFor(ctx context.Context, match func(Received) bool) (Received, error) {
 	seen, resets := 0, 0
 	for {

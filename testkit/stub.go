@@ -12,25 +12,25 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// StubClient returns a client without a cluster: answer is called for each of its
-// messages, whatever their kind, key or shard. Give it to an entity that asks
-// others, and test that one [Alone], or as the struct that it is.
+// StubClient returns a client without a cluster. It passes each message to answer,
+// whatever the message's kind, key or shard. Give it to an entity that asks others, and
+// test that entity [Alone] or as the struct that it is.
 //
 //	accounts := testkit.StubClient(func(_ context.Context, env cluster.Envelope) ([]byte, error) {
 //		return json.Marshal(Balance{70})
 //	})
 //	testkit.Alone(t, orders(accounts).New, "order-1", testkit.AloneOptions{}, ...)
 //
-// answer gets and returns bytes, as any handler does: JSON, or protobuf for types
-// that are proto.Message. Replies are decoded strictly, as in a [Cluster]. Its error is that of a handler, cluster.RanAndFailed,
-// as a call over a transport has it. An error of package cluster itself, for
-// example ErrTransportNoShardSubscriber, or a *cluster.Error, is that of the
-// call, with the outcome that it says.
+// Like any handler, answer gets and returns bytes: JSON, or protobuf for types that are
+// proto.Message. Replies are decoded strictly, as in a [Cluster]. An error of answer
+// reaches the caller as a handler's error (cluster.RanAndFailed), as over a transport.
+// An error of package cluster itself (ErrTransportNoShardSubscriber, for example, or a
+// *cluster.Error) becomes the error of the call, with its own outcome.
 //
-// answer runs on the caller's goroutine and must return when its context ends,
-// which carries the caller's deadline and no values. It may be called
-// concurrently. StubClient panics if it is nil. The client may be made outside
-// of a synctest bubble and used inside.
+// answer runs on the caller's goroutine, perhaps concurrently. Its context carries the
+// caller's deadline and no values, and answer must return when that context ends.
+// StubClient panics if answer is nil. The client may be made outside a synctest bubble
+// and used inside.
 func StubClient(answer cluster.ServerHandlerFunc) *cluster.Client {
 	if answer == nil {
 		panic("testkit: StubClient: the handler is nil")
@@ -42,7 +42,7 @@ func StubClient(answer cluster.ServerHandlerFunc) *cluster.Client {
 	return client
 }
 
-// stub is a transport that ends at a func.
+// stub is a transport that ends in a func.
 type stub cluster.ServerHandlerFunc
 
 var _ transport.ClientTransport = stub(nil)
@@ -83,7 +83,7 @@ func (s stub) Request(ctx context.Context, env transport.Envelope) ([]byte, erro
 // Close implements transport.ClientTransport.
 func (stub) Close() error { return nil }
 
-// stubError is what a caller sees of what the func has returned.
+// stubError is what a caller sees of an error that the func has returned.
 func stubError(err error) *transport.Error {
 	if err == nil {
 		return nil

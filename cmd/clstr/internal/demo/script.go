@@ -115,11 +115,7 @@ func (s *Show) drain(ctx context.Context, name string) error {
 		return err
 	}
 	defer d.Close()
-	c, err := view.Load(ctx, s.store)
-	if err != nil {
-		return err
-	}
-	n, err := c.Node(name)
+	n, err := s.find(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -138,6 +134,15 @@ func (s *Show) drain(ctx context.Context, name string) error {
 	return nil
 }
 
+// find looks a node up in the records.
+func (s *Show) find(ctx context.Context, name string) (*view.Node, error) {
+	c, err := view.Load(ctx, s.store)
+	if err != nil {
+		return nil, err
+	}
+	return c.Node(name)
+}
+
 func longest(pauses []time.Duration) time.Duration {
 	if len(pauses) == 0 {
 		return 0
@@ -147,11 +152,7 @@ func longest(pauses []time.Duration) time.Duration {
 
 // kill ends a node without a word, and waits until others serve its shards.
 func (s *Show) kill(ctx context.Context, name string) error {
-	c, err := view.Load(ctx, s.store)
-	if err != nil {
-		return err
-	}
-	n, err := c.Node(name)
+	n, err := s.find(ctx, name)
 	if err != nil {
 		return err
 	}
