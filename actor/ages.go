@@ -1,72 +1,87 @@
-// The keys of a shard by last use
+// Things by their last use, as a heap that is mended where it is read
 
 package actor
 
 import "container/heap"
 
-// ages is a shard's keys by their last use, as a heap whose order is mended only
-// where it is read: a delivery stores a number in its cell and touches nothing
-// that another key's delivery touches. A cell's listed is not younger than its
-// used, so the top is the least recently used once its own listed is up to date.
-// It is guarded by the shard's mu.
-type ages struct{ cells []*cell }
+// lazyHeap has the least recently used of things on top. Its order is mended only where it
+// is read: a delivery stores a number in its cell and touches nothing that another key's
+// delivery touches. What the heap knows of a thing is not younger than its age, so the top
+// is the oldest once what is known of it is up to date.
+type lazyHeap[T ageing] struct{ things []T }
 
-// oldest returns the least recently used cell, nil if there is none.
-func (a *ages) oldest() *cell {
-	for len(a.cells) > 0 {
-		c := a.cells[0]
-		used := c.used.Load()
-		if c.listed == used {
-			return c
-		}
-		c.listed = used
-		heap.Fix(a, 0)
-	}
-	return nil
+// ageing has an age: a moment of its last use.
+type ageing interface {
+	age() int64
+	entry() *heapEntry
 }
 
-// bound is a moment that no cell was last used before; never without a cell.
-func (a *ages) bound() int64 {
-	if len(a.cells) == 0 {
+// heapEntry is what a heap knows of a thing.
+type heapEntry struct {
+	listed int64 // its age
+	place  int
+}
+
+// oldest returns the thing that was last used before all others, and its age. It may be one
+// whose age is never, which must be removed then. ok is false if there is nothing.
+func (h *lazyHeap[T]) oldest() (t T, age int64, ok bool) {
+	for len(h.things) > 0 {
+		t = h.things[0]
+		if age = t.age(); age == t.entry().listed || age == never {
+			return t, age, true
+		}
+		t.entry().listed = age
+		heap.Fix(h, 0)
+	}
+	var none T
+	return none, never, false
+}
+
+// bound is a moment that nothing was last used before; never without a thing.
+func (h *lazyHeap[T]) bound() int64 {
+	if len(h.things) == 0 {
 		return never
 	}
-	return a.cells[0].listed
+	return h.things[0].entry().listed
 }
 
-func (a *ages) add(c *cell) {
-	c.listed = c.used.Load()
-	heap.Push(a, c)
+func (h *lazyHeap[T]) add(t T) {
+	t.entry().listed = t.age()
+	heap.Push(h, t)
 }
 
-func (a *ages) remove(c *cell) { heap.Remove(a, c.place) }
+func (h *lazyHeap[T]) remove(t T) { heap.Remove(h, t.entry().place) }
 
 // Len implements heap.Interface.
-func (a *ages) Len() int { return len(a.cells) }
+func (h *lazyHeap[T]) Len() int { return len(h.things) }
 
 // Less implements heap.Interface.
-func (a *ages) Less(i, j int) bool { return a.cells[i].listed < a.cells[j].listed }
+func (h *lazyHeap[T]) Less(i, j int) bool {
+	return h.things[i].entry().listed < h.things[j].entry().listed
+}
 
 // Swap implements heap.Interface.
-func (a *ages) Swap(i, j int) {
-	a.cells[i], a.cells[j] = a.cells[j], a.cells[i]
-	a.cells[i].place, a.cells[j].place = i, j
+func (h *lazyHeap[T]) Swap(i, j int) {
+	t := h.things
+	t[i], t[j] = t[j], t[i]
+	t[i].entry().place, t[j].entry().place = i, j
 }
 
 // Push implements heap.Interface.
-func (a *ages) Push(x any) {
-	c := x.(*cell)
-	c.place = len(a.cells)
-	a.cells = append(a.cells, c)
+func (h *lazyHeap[T]) Push(x any) {
+	t := x.(T)
+	t.entry().place = len(h.things)
+	h.things = append(h.things, t)
 }
 
 // Pop implements heap.Interface. The room of a peak is given back.
-func (a *ages) Pop() any {
-	n := len(a.cells) - 1
-	c := a.cells[n]
-	a.cells[n] = nil
-	a.cells = a.cells[:n]
-	if cap(a.cells) > 64 && n < cap(a.cells)/4 {
-		a.cells = append(make([]*cell, 0, 2*n), a.cells...)
+func (h *lazyHeap[T]) Pop() any {
+	n := len(h.things) - 1
+	t := h.things[n]
+	clear(h.things[n:])
+	h.things = h.things[:n]
+	if cap(h.things) > 64 && n < cap(h.things)/4 {
+		h.things = append(make([]T, 0, 2*n), h.things...)
 	}
-	return c
+	return t
 }

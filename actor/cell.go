@@ -19,9 +19,7 @@ type cell struct {
 	key   string
 	used  atomic.Int64 // the host's clock at the last delivery
 
-	listed int64 // used, as shard.ages knows it; guarded by shard.mu
-	place  int   // in shard.ages; guarded by shard.mu
-
+	order   heapEntry             // in shard.ages; guarded by shard.mu
 	slot    pool.Slot             // of the turn that runs; the worker's
 	spawned pactor.MessageInvoker // between RegisterHandlers and Start, on the supervisor's turn
 
@@ -33,6 +31,9 @@ var (
 	_ pool.Task = (*cell)(nil)
 	_ Place     = (*cell)(nil)
 )
+
+func (c *cell) age() int64        { return c.used.Load() }
+func (c *cell) entry() *heapEntry { return &c.order }
 
 // Run implements pool.Task: it handles what there is, then lets go.
 func (c *cell) Run(slot pool.Slot) {

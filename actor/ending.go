@@ -32,10 +32,10 @@ func (s *shard) beginEnd(g *EndGroup) {
 	var keys []*endKey
 	var hooks []*hook
 	refused := map[*cell][]any{}
-	for _, c := range s.table {
+	for _, c := range s.table.All() {
 		b := &c.mailbox
 		b.mu.Lock()
-		refused[c] = s.lateMail(c)
+		refused[c] = b.mail.take(late)
 		if h := b.hook(); h != nil {
 			hooks = append(hooks, h)
 		}
@@ -71,16 +71,10 @@ func (s *shard) beginEnd(g *EndGroup) {
 	}
 }
 
-// lateMail takes what a key of a shard that ends has waiting, but for what stop hooks
-// have asked. It is called with the shard's mu and the mailbox's held.
-func (s *shard) lateMail(c *cell) []any {
-	if s.standing != shardEnds {
-		return nil
-	}
-	return c.mailbox.mail.take(func(m any) bool {
-		x, ok := m.(*Context)
-		return !ok || !x.stop && x.call.StopHook() == KeyTurn
-	})
+// late reports whether m is refused where a shard ends: all is, but what stop hooks ask.
+func late(m any) bool {
+	x, ok := m.(*Context)
+	return !ok || !x.stop && x.call.StopHook() == KeyTurn
 }
 
 // afterEnd says what becomes of a key whose incarnation has ended. It returns true if
@@ -90,7 +84,10 @@ func (s *shard) afterEnd(c *cell) (again bool) {
 	s.mu.Lock()
 	b.mu.Lock()
 	b.mail.take(isOwn) // nothing to the next one
-	late := s.lateMail(c)
+	var refused []any
+	if s.standing == shardEnds {
+		refused = b.mail.take(late)
+	}
 	why := h.backoff.refuses(s.id, c.key) // what has come since the activation failed
 	was := b.ends
 	switch {
@@ -118,7 +115,7 @@ func (s *shard) afterEnd(c *cell) (again bool) {
 	b.mu.Unlock()
 	s.mu.Unlock()
 	h.count(more)
-	c.refuse(late, ErrStopping)
+	c.refuse(refused, ErrStopping)
 	switch { // before the next one begins, which may end at once
 	case was != nil:
 		was.group.replace(was, is)
@@ -157,7 +154,7 @@ func (s *shard) passivated(ctx context.Context) bool {
 			return false
 		}
 		s.mu.Lock()
-		none := len(s.table) == s.cutOffs // otherwise a stop hook has woken a key meanwhile
+		none := s.table.Len() == s.cutOffs // otherwise a stop hook has woken a key meanwhile
 		if none {
 			s.conclude()
 		}
@@ -174,7 +171,7 @@ func (s *shard) passivated(ctx context.Context) bool {
 func (s *shard) conclude() {
 	switch {
 	case s.standing == shardClosed: // its host stops
-	case len(s.table) == 0:
+	case s.table.Len() == 0:
 		s.standing = shardClosed
 		s.supervisor.stop()
 	default:
@@ -204,7 +201,7 @@ func (s *shard) lives() []*cell {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var keys []*cell
-	for _, c := range s.table {
+	for _, c := range s.table.All() {
 		if c.gone == nil {
 			keys = append(keys, c)
 		}
@@ -223,7 +220,7 @@ func (s *shard) cutOff() (keys []*cell) {
 	}
 	s.group = nil // its keys leave it below
 	s.noteOldest()
-	for _, c := range s.table {
+	for _, c := range s.table.All() {
 		if c.gone != nil {
 			before = append(before, c)
 			continue

@@ -74,7 +74,7 @@ func (i *idler) tick() {
 	h.mu.RLock()
 	for _, s := range h.all {
 		// Without the lease keys keep what they have, since they could not save it.
-		for tried := s.oldest.Load() <= limit && !s.lapsed(); tried; {
+		for tried := s.age() <= limit && !s.lapsed(); tried; {
 			_, tried = s.stopOldest(limit)
 		}
 	}

@@ -89,7 +89,7 @@ func TestAKeyWithASystemMessageIsNotEvicted(t *testing.T) {
 		return a
 	}
 	<-deliver("watcher").Done()
-	c := h.shards.Get(0).table["watcher"]
+	c := h.shards.Get(0).find("watcher")
 	spin(t, "the key is idle", func() bool { return c.isIdle() })
 	deliver("busy")
 	<-in

@@ -55,53 +55,45 @@ func newWatch(kind string, log *slog.Logger, o Observer) watch {
 const theMetrics = "the metrics"
 
 func (w *watch) activeKeys(delta int) {
-	if w.all != nil { // the key is yet to be spawned, or a supervisor is at it
-		sparse.Apart(w.log, theMetrics, func() { w.all.ActiveKeys(w.kind, delta) })
-	}
+	w.apart(func() { w.all.ActiveKeys(w.kind, delta) }) // the key is yet to be spawned, or a supervisor is at it
 }
 
-func (w *watch) activated() {
-	if w.all != nil {
-		defer sparse.Recover(w.log, theMetrics)
-		w.all.Activated(w.kind)
-	}
-}
+func (w *watch) activated() { w.guarded(w.all != nil, func() { w.all.Activated(w.kind) }) }
 
 func (w *watch) notActivated() {
-	if w.all != nil { // the messages that wait are yet to be answered
-		sparse.Apart(w.log, theMetrics, func() { w.all.ActivationFailed(w.kind) })
-	}
+	w.apart(func() { w.all.ActivationFailed(w.kind) }) // the messages that wait are yet to be answered
 }
 
-func (w *watch) passivated() {
-	if w.all != nil {
-		defer sparse.Recover(w.log, theMetrics)
-		w.all.Passivated(w.kind)
-	}
-}
+func (w *watch) passivated() { w.guarded(w.all != nil, func() { w.all.Passivated(w.kind) }) }
 
 func (w *watch) refused() {
-	if w.all != nil { // the message is yet to be answered
-		sparse.Apart(w.log, theMetrics, func() { w.all.MailboxRefused(w.kind) })
-	}
+	w.apart(func() { w.all.MailboxRefused(w.kind) }) // the message is yet to be answered
 }
 
 func (w *watch) returned() {
 	if w.returns != nil {
-		sparse.Apart(w.log, theMetrics, func() { w.returns.KeyReturned(w.kind) })
+		w.apart(func() { w.returns.KeyReturned(w.kind) })
 	}
 }
 
 func (w *watch) keyBegins(shard uint32, key string) {
-	if w.keys != nil {
-		defer sparse.Recover(w.log, theMetrics)
-		w.keys.KeyBegins(w.kind, shard, key)
-	}
+	w.guarded(w.keys != nil, func() { w.keys.KeyBegins(w.kind, shard, key) })
 }
 
 func (w *watch) keyEnded(shard uint32, key string) {
-	if w.keys != nil {
+	w.guarded(w.keys != nil, func() { w.keys.KeyEnded(w.kind, shard, key) })
+}
+
+func (w *watch) apart(tell func()) {
+	if w.all != nil {
+		sparse.Apart(w.log, theMetrics, tell)
+	}
+}
+
+// guarded is for the last thing that a turn does: tell may end the goroutine.
+func (w *watch) guarded(watches bool, tell func()) {
+	if watches {
 		defer sparse.Recover(w.log, theMetrics)
-		w.keys.KeyEnded(w.kind, shard, key)
+		tell()
 	}
 }

@@ -11,7 +11,7 @@ import (
 // aged makes a shard whose least recently used key is of the given age.
 func aged(age int64) *shard {
 	s := &shard{}
-	s.oldest.Store(age)
+	s.order.oldest.Store(age)
 	return s
 }
 
@@ -26,11 +26,11 @@ func TestOldestOfShards(t *testing.T) {
 		b.note(shards[age])
 		b.note(shards[age]) // it is there
 	}
-	if len(b.shards) != 100 {
-		t.Fatalf("%d shards are in the heap", len(b.shards))
+	if len(b.shards.things) != 100 {
+		t.Fatalf("%d shards are in the heap", len(b.shards.things))
 	}
 	for _, s := range shards[:50] { // used meanwhile, which nothing has told the heap
-		s.oldest.Add(1000)
+		s.order.oldest.Add(1000)
 	}
 	for i, s := range shards[50:] {
 		if got, age := b.oldest(); got != s || age != int64(50+i) {
@@ -38,24 +38,24 @@ func TestOldestOfShards(t *testing.T) {
 		}
 		switch i % 3 {
 		case 0:
-			s.oldest.Store(never) // it has no key any more
+			s.order.oldest.Store(never) // it has no key any more
 		case 1:
 			b.remove(s)
 			b.remove(s)
 		default:
-			s.oldest.Add(10_000)
+			s.order.oldest.Add(10_000)
 		}
 	}
 	if got, age := b.oldest(); got != shards[0] || age != 1000 {
 		t.Errorf("got age %d, want 1000", age)
 	}
 	for _, s := range shards {
-		s.oldest.Store(never)
+		s.order.oldest.Store(never)
 	}
-	if s, _ := b.oldest(); s != nil || len(b.shards) != 0 {
-		t.Errorf("without keys: %v, and %d in the heap", s, len(b.shards))
+	if s, _ := b.oldest(); s != nil || len(b.shards.things) != 0 {
+		t.Errorf("without keys: %v, and %d in the heap", s, len(b.shards.things))
 	}
-	shards[7].oldest.Store(7)
+	shards[7].order.oldest.Store(7)
 	b.note(shards[7])
 	if s, age := b.oldest(); s != shards[7] || age != 7 {
 		t.Errorf("with a key again: age %d", age)
@@ -69,7 +69,7 @@ func TestOldestMendsFewShards(t *testing.T) {
 	const shards = 1 << 10
 	var b byAge
 	clock := int64(0)
-	next := func(s *shard) { clock++; s.oldest.Store(clock); b.note(s) }
+	next := func(s *shard) { clock++; s.order.oldest.Store(clock); b.note(s) }
 	all := make([]*shard, shards)
 	for i := range all {
 		all[i] = &shard{}
@@ -77,7 +77,7 @@ func TestOldestMendsFewShards(t *testing.T) {
 	}
 	listed := func() (ages []int64) {
 		for _, s := range all {
-			ages = append(ages, s.entry.listed)
+			ages = append(ages, s.order.listed)
 		}
 		return ages
 	}
@@ -109,10 +109,10 @@ func TestOldestWhileKeysComeAndGo(t *testing.T) {
 	for i, s := range shards {
 		wg.Go(func() {
 			for n := range int64(2000) {
-				s.oldest.Store(3*n + int64(i))
+				s.order.oldest.Store(3*n + int64(i))
 				b.note(s)
 				if n%2 == 0 {
-					s.oldest.Store(never)
+					s.order.oldest.Store(never)
 				}
 			}
 		})
@@ -131,7 +131,7 @@ func TestOldestWhileKeysComeAndGo(t *testing.T) {
 		if s == nil {
 			t.Fatal("a shard with a key is not found")
 		}
-		s.oldest.Store(never)
+		s.order.oldest.Store(never)
 	}
 	if s, _ := b.oldest(); s != nil {
 		t.Error("a shard is found that has no key")
@@ -156,13 +156,13 @@ func TestOldestAsAKeyComes(t *testing.T) {
 			for range n % 16 {
 				round.Load()
 			}
-			s.oldest.Store(n)
+			s.order.oldest.Store(n)
 			b.note(s)
 			noted.Store(n + 1)
 		}
 	}()
 	for n := range int64(rounds) {
-		s.oldest.Store(never)
+		s.order.oldest.Store(never)
 		round.Store(n + 1)
 		b.oldest()
 		for spin := 0; noted.Load() <= n; spin++ {

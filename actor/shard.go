@@ -3,11 +3,10 @@
 package actor
 
 import (
-	"maps"
 	"math"
-	"slices"
 	"sync"
-	"sync/atomic"
+
+	"github.com/clstr-go/clstr/internal/peakmap"
 )
 
 // shard is one shard's table of keys. It is shared under mu, so that a delivery does not
@@ -17,16 +16,14 @@ type shard struct {
 	id         uint32
 	supervisor *supervisor
 
-	oldest atomic.Int64 // a moment that no key was last used before
-	entry  entry        // of the bound's ages
+	order shardEntry
 
 	mu       sync.RWMutex // read by deliveries; written when keys come and go
 	standing standing
 	group    *EndGroup // not nil while ending
-	table    map[string]*cell
-	peak     int  // of the table's length, since it was made
-	cutOffs  int  // of the table, keys that were cut off
-	ages     ages // of the cells in table
+	table    peakmap.Map[string, *cell]
+	cutOffs  int             // of the table, keys that were cut off
+	ages     lazyHeap[*cell] // of the table
 }
 
 // standing is whom a shard serves. A shard that was ended in vain serves everybody again,
@@ -49,13 +46,16 @@ const (
 // never is the age of nothing.
 const never = math.MaxInt64
 
+func (s *shard) age() int64        { return s.order.oldest.Load() }
+func (s *shard) entry() *heapEntry { return &s.order.heapEntry }
+
 // newShard makes a shard that ends with a group; nil is none.
 func newShard(h *Host, id uint32, g *EndGroup) *shard {
-	s := &shard{host: h, id: id, group: g, table: map[string]*cell{}}
+	s := &shard{host: h, id: id, group: g}
 	if g != nil {
 		s.standing = shardEnds
 	}
-	s.oldest.Store(never)
+	s.order.oldest.Store(never)
 	s.supervisor = newSupervisor(s)
 	return s
 }
@@ -63,7 +63,7 @@ func newShard(h *Host, id uint32, g *EndGroup) *shard {
 // deliver queues m for key, and makes the key if it has to.
 func (s *shard) deliver(key string, m *Context) error {
 	s.mu.RLock()
-	c := s.table[key]
+	c, _ := s.table.Get(key)
 	err := s.admits(c, m)
 	s.mu.RUnlock()
 	if err != nil {
@@ -115,7 +115,7 @@ func (s *shard) delivered(c *cell, m *Context, res putResult) error {
 // deliverNew is deliver where the table may have to change.
 func (s *shard) deliverNew(key string, m *Context) error {
 	s.mu.Lock()
-	c, ok := s.table[key]
+	c, ok := s.table.Get(key)
 	var err error
 	switch {
 	case !ok:
@@ -129,8 +129,7 @@ func (s *shard) deliverNew(key string, m *Context) error {
 	}
 	res := s.put(c, m) // what is in the table is not gone
 	if !ok {
-		s.table[key] = c
-		s.peak = max(s.peak, len(s.table))
+		s.table.Set(key, c)
 		s.ages.add(c)
 		s.noteOldest()
 		if k := c.mailbox.ends; k != nil {
@@ -176,38 +175,32 @@ func (s *shard) newCell(key string, m *Context) (*cell, error) {
 
 // drop takes a cell that is dead out of the table. It is called with mu held.
 func (s *shard) drop(c *cell) {
-	delete(s.table, c.key)
+	s.table.Delete(c.key)
 	if c.gone != nil {
 		s.cutOffs--
 		close(c.gone)
 	}
-	s.shrink()
 	s.ages.remove(c)
 	s.noteOldest()
-}
-
-// shrink gives back the room of a peak, which a map keeps for ever: it is copied
-// when it is mostly empty, so that each key that goes pays for a part of a copy.
-func (s *shard) shrink() {
-	if n := len(s.table); s.peak > 64 && n < s.peak/4 {
-		table := make(map[string]*cell, n)
-		maps.Copy(table, s.table)
-		s.table, s.peak = table, n
-	}
 }
 
 // find returns the cell of a key, nil if there is none.
 func (s *shard) find(key string) *cell {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.table[key]
+	c, _ := s.table.Get(key)
+	return c
 }
 
 // cells returns all keys.
 func (s *shard) cells() []*cell {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return slices.Collect(maps.Values(s.table))
+	cells := make([]*cell, 0, s.table.Len())
+	for _, c := range s.table.All() {
+		cells = append(cells, c)
+	}
+	return cells
 }
 
 // lapsed reports whether another may own the shard by now.
@@ -240,10 +233,10 @@ func awaitsReply(m any) bool {
 // has nothing to passivate.
 func (s *shard) noteOldest() {
 	if s.standing != shardOpen {
-		s.oldest.Store(never)
+		s.order.oldest.Store(never)
 		return
 	}
-	s.oldest.Store(s.ages.bound())
+	s.order.oldest.Store(s.ages.bound())
 	if s.host.opts.CacheSize >= 0 {
 		s.host.bound.ages.note(s)
 	}
@@ -255,8 +248,8 @@ func (s *shard) stopOldest(olderThan int64) (stopped *cell, tried bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.noteOldest()
-	c := s.ages.oldest()
-	if c == nil || c.used.Load() > olderThan {
+	c, age, ok := s.ages.oldest()
+	if !ok || age > olderThan {
 		return nil, false
 	}
 	c.used.Store(s.host.clock.Add(1))

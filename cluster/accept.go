@@ -17,22 +17,21 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// front is a node as its transport sees it, measured one that counts.
-type (
-	front    struct{ n *Node }
-	measured struct{ front }
-)
+// front is a node as its transport sees it.
+type front struct{ n *Node }
 
 var (
 	_ dispatch.Receiver = front{}
-	_ dispatch.Observer = measured{}
+	_ dispatch.Observer = front{}
 )
 
-func (n *Node) front() dispatch.Receiver {
-	if n.metrics == nil {
-		return front{n}
+// subscriber is the node for its transport: it counts if there are metrics.
+func (n *Node) subscriber() dispatch.Subscriber {
+	to := dispatch.Subscriber{Receiver: front{n}}
+	if n.metrics != nil {
+		to.Observer = front{n}
 	}
-	return measured{front{n}}
+	return to
 }
 
 // Accept implements dispatch.Receiver: what every message passes on its way
@@ -75,16 +74,15 @@ func (n *Node) hosts() string {
 	return strings.Join(names, ", ")
 }
 
-// CallStarted implements dispatch.Observer.
-func (m measured) CallStarted(c *dispatch.Call) {
-	n := m.n
-	n.countActive(1)
-	c.Keep(n.calls.HandlerStarted(n.kindOf(c), c.Envelope().Type))
+// CallStarted implements dispatch.Observer: it keeps the timer.
+func (f front) CallStarted(c *dispatch.Call) any {
+	f.n.countActive(1)
+	return f.n.calls.HandlerStarted(f.n.kindOf(c), c.Envelope().Type)
 }
 
 // CallFinished implements dispatch.Observer.
-func (m measured) CallFinished(c *dispatch.Call, started bool, err *transport.Error) {
-	n := m.n
+func (f front) CallFinished(c *dispatch.Call, started bool, kept any, err *transport.Error) {
+	n := f.n
 	if !started {
 		if n.entity != nil && err != nil && !c.Accepted() {
 			n.entity.CallRefused(err.Code)
@@ -93,7 +91,7 @@ func (m measured) CallFinished(c *dispatch.Call, started bool, err *transport.Er
 	}
 	n.countActive(-1)
 	msgType := c.Envelope().Type
-	timer, _ := c.Kept().(metrics.Timer)
+	timer, _ := kept.(metrics.Timer)
 	if err != nil && err.Outcome.NeverRan() && errors.Is(err, ErrUnknownType) {
 		msgType = unknownType
 		if t, ok := timer.(relabelled); ok {

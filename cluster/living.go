@@ -163,7 +163,9 @@ func (l *living) Open(ctx context.Context, g *coordinator.Guard) (coordinator.Sh
 	l.open[g.Shard] = s // before requests come
 	l.n.owned(len(l.open))
 	l.mu.Unlock()
-	sub, err := l.transport.SubscribeEpoch(lifeContext{ctx, l.life.Context()}, g.Shard, g.Epoch, l.front(g))
+	to := l.n.subscriber()
+	to.Gate = gate{l.n, g}
+	sub, err := l.transport.SubscribeEpoch(lifeContext{ctx, l.life.Context()}, g.Shard, g.Epoch, to)
 	if err == nil {
 		if s.drainer, _ = sub.(dispatch.Drainer); s.drainer == nil {
 			err = errors.Join(transport.Errorf(ErrBadOption, "the transport's subscriptions in epochs must implement dispatch.Drainer, which %T does not", sub), sub.Unsubscribe())

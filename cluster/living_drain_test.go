@@ -231,9 +231,9 @@ type lateTransport struct {
 }
 
 // SubscribeEpoch implements dispatch.EpochTransport.
-func (t lateTransport) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r dispatch.Receiver) (transport.Subscription, error) {
+func (t lateTransport) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, to dispatch.Subscriber) (transport.Subscription, error) {
 	t.said.Delete(shard) // of an epoch before
-	sub, err := t.Transport.SubscribeEpoch(ctx, shard, epoch, r)
+	sub, err := t.Transport.SubscribeEpoch(ctx, shard, epoch, to)
 	time.Sleep(time.Second)
 	t.said.Store(shard, nil)
 	return sub, err

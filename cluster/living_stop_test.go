@@ -187,7 +187,7 @@ type deafTransport struct{ *memtransport.Transport }
 var errDeaf = errors.New("not permitted")
 
 // SubscribeEpoch implements dispatch.EpochTransport.
-func (deafTransport) SubscribeEpoch(context.Context, uint32, uint64, dispatch.Receiver) (transport.Subscription, error) {
+func (deafTransport) SubscribeEpoch(context.Context, uint32, uint64, dispatch.Subscriber) (transport.Subscription, error) {
 	return nil, errDeaf
 }
 

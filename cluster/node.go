@@ -229,15 +229,15 @@ func (n *Node) receiver(life *dispatch.Lifetime, kind string, h ServerHandlerFun
 func (n *Node) subscribe(ctx context.Context, life *dispatch.Lifetime) ([]Subscription, error) {
 	ctx = lifeContext{ctx, life.Context()}
 	subs := make([]Subscription, 0, len(n.opts.Shards))
-	front := n.front()
+	to := n.subscriber()
 	receivers, direct := n.opts.Transport.(dispatch.ReceiverTransport)
 	for _, shard := range n.opts.Shards {
 		var sub Subscription
 		var err error
 		if direct {
-			sub, err = receivers.Subscribe(ctx, shard, front)
+			sub, err = receivers.Subscribe(ctx, shard, to)
 		} else {
-			sub, err = subscribeFunc(ctx, n.opts.Transport, life, shard, front)
+			sub, err = subscribeFunc(ctx, n.opts.Transport, life, shard, to)
 		}
 		if err != nil {
 			return subs, transport.Annotate(err, "node "+n.opts.NodeID+" subscribes")
@@ -248,8 +248,8 @@ func (n *Node) subscribe(ctx context.Context, life *dispatch.Lifetime) ([]Subscr
 }
 
 // subscribeFunc subscribes a receiver at a transport that only knows handlers.
-func subscribeFunc(ctx context.Context, t ServerTransport, life *dispatch.Lifetime, shard uint32, r dispatch.Receiver) (Subscription, error) {
-	h, accepted, err := life.SubscribeFunc(r)
+func subscribeFunc(ctx context.Context, t ServerTransport, life *dispatch.Lifetime, shard uint32, to dispatch.Subscriber) (Subscription, error) {
+	h, accepted, err := life.SubscribeFunc(to)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
@@ -31,7 +32,7 @@ func TestNodeInfoIsNotMadeByTheReader(t *testing.T) {
 	n := NewNode(NodeOptions{NodeID: "n"})
 	n.living = &living{n: n, open: map[uint32]*ownedShard{3: nil, 5: nil}}
 	n.handler = tr.Dispatcher().ReceiverFunc(func(context.Context, Envelope) ([]byte, error) { return nil, nil })
-	if _, err := tr.Subscribe(t.Context(), 0, front{n}); err != nil {
+	if _, err := tr.Subscribe(t.Context(), 0, dispatch.Subscriber{Receiver: front{n}}); err != nil {
 		t.Fatal(err)
 	}
 	n.living.mu.Lock() // the list takes as long as this is held

@@ -136,46 +136,21 @@ func (s *ownedShard) cutOff(ctx context.Context) error {
 // Close implements coordinator.Shard.
 func (s *ownedShard) Close() error { return s.sub.Unsubscribe() }
 
-// ownedFront is a node as its transport sees it for one shard in one epoch.
-type (
-	ownedFront struct {
-		front
-		guard *coordinator.Guard
-	}
-	ownedMeasured struct {
-		measured
-		guard *coordinator.Guard
-	}
-)
-
-var (
-	_ dispatch.Gate     = ownedFront{}
-	_ dispatch.Gate     = ownedMeasured{}
-	_ dispatch.Observer = ownedMeasured{}
-)
-
-func (l *living) front(g *coordinator.Guard) dispatch.Receiver {
-	if l.n.metrics == nil {
-		return ownedFront{front{l.n}, g}
-	}
-	return ownedMeasured{measured{front{l.n}}, g}
+// gate lets calls to one shard in one epoch in.
+type gate struct {
+	n     *Node
+	guard *coordinator.Guard
 }
 
-// Admit implements dispatch.Gate.
-func (f ownedFront) Admit(c *dispatch.Call, now time.Time, starts bool) *Error {
-	return admit(f.n, f.guard, c, now, starts)
-}
+var _ dispatch.Gate = gate{}
 
 // Admit implements dispatch.Gate.
-func (f ownedMeasured) Admit(c *dispatch.Call, now time.Time, starts bool) *Error {
-	return admit(f.n, f.guard, c, now, starts)
+func (g gate) Admit(c *dispatch.Call, now time.Time, starts bool) *Error {
+	return admit(g.n, g.guard, c, now, starts)
 }
 
 // Moving implements dispatch.Gate.
-func (f ownedFront) Moving() bool { return f.guard.Moving() }
-
-// Moving implements dispatch.Gate.
-func (f ownedMeasured) Moving() bool { return f.guard.Moving() }
+func (g gate) Moving() bool { return g.guard.Moving() }
 
 // admit decides about a call. While a shard moves, what has been accepted of
 // senders that do not wait is still served; other calls are sent to the next owner, if

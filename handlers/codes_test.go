@@ -197,7 +197,7 @@ func TestEndedNode(t *testing.T) {
 		if !ok {
 			r = life.ReceiverFunc(h)
 		}
-		sub, err := d.Subscribe(life.Context(), r)
+		sub, err := d.Subscribe(life.Context(), dispatch.Subscriber{Receiver: r})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,7 +63,7 @@ func TestAHostThatDoesNotStopInTime(t *testing.T) {
 		if !ok {
 			t.Fatal("not bound")
 		}
-		sub, err := tr.Subscribe(life.Context(), 5, r)
+		sub, err := tr.Subscribe(life.Context(), 5, dispatch.Subscriber{Receiver: r})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -59,7 +59,7 @@ func (n *node) serve(t testing.TB, h transport.HandlerFunc, env handlers.Env) ca
 		r = n.life.ReceiverFunc(h)
 	}
 	shard := len(n.subs)
-	sub, err := n.tr.Subscribe(n.life.Context(), uint32(shard), r)
+	sub, err := n.tr.Subscribe(n.life.Context(), uint32(shard), dispatch.Subscriber{Receiver: r})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -165,7 +165,7 @@ func TestFewLinesForFailedNotifications(t *testing.T) {
 		if !ok {
 			t.Fatal("not bound")
 		}
-		if _, err := tr.Subscribe(life.Context(), 0, r); err != nil {
+		if _, err := tr.Subscribe(life.Context(), 0, dispatch.Subscriber{Receiver: r}); err != nil {
 			t.Fatal(err)
 		}
 		const each = 100

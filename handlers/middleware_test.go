@@ -101,7 +101,7 @@ func TestMiddlewareRefusesNotifications(t *testing.T) {
 		var codes []string
 		life.ObserveFailed(func(err *transport.Error) { codes = append(codes, err.Code) })
 		h := wrapped(handlers.NewActorHandlerWithOpts(vaults.New, handlers.Options{MailboxSize: 1}))
-		if _, err := tr.Subscribe(life.Context(), 0, life.ReceiverFunc(h)); err != nil {
+		if _, err := tr.Subscribe(life.Context(), 0, dispatch.Subscriber{Receiver: life.ReceiverFunc(h)}); err != nil {
 			t.Fatal(err)
 		}
 		ctx, leave := context.WithCancel(t.Context())

@@ -42,7 +42,7 @@ func TestAPanicsLineNamesItsKey(t *testing.T) {
 			} else {
 				r = life.ReceiverFunc(h)
 			}
-			if _, err := tr.Subscribe(life.Context(), 5, r); err != nil {
+			if _, err := tr.Subscribe(life.Context(), 5, dispatch.Subscriber{Receiver: r}); err != nil {
 				t.Fatal(err)
 			}
 			env := transport.Envelope{Shard: 5, Kind: "account", Key: "k-1", Type: "Crash", Data: []byte("s3cret")}

@@ -91,7 +91,7 @@ func TestExtractEndsItsGoroutine(t *testing.T) {
 	if !ok {
 		t.Fatal("a scoped handler was not bound")
 	}
-	sub, err := d.Subscribe(life.Context(), r)
+	sub, err := d.Subscribe(life.Context(), dispatch.Subscriber{Receiver: r})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -175,9 +175,10 @@ func (c *Cluster) LivesOf(key string) []Life {
 }
 
 // SubscribeEpoch implements dispatch.EpochTransport.
-func (n *nodeSide) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r dispatch.Receiver) (transport.Subscription, error) {
+func (n *nodeSide) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, to dispatch.Subscriber) (transport.Subscription, error) {
 	n.leaveID(ctx)
-	return n.endpoint.SubscribeEpoch(ctx, shard, epoch, pausable{r, n.still})
+	to.Receiver = pausable{to.Receiver, n.still}
+	return n.endpoint.SubscribeEpoch(ctx, shard, epoch, to)
 }
 
 // ServeOwners implements dispatch.OwnersTransport, where the network needs it.

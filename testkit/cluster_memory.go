@@ -139,7 +139,7 @@ type memSub struct {
 
 // SubscribeShard implements transport.ServerTransport.
 func (n *memNode) SubscribeShard(ctx context.Context, shard uint32, h transport.HandlerFunc) (transport.Subscription, error) {
-	return n.Subscribe(ctx, shard, n.d.ReceiverFunc(h))
+	return n.Subscribe(ctx, shard, dispatch.Subscriber{Receiver: n.d.ReceiverFunc(h)})
 }
 
 // ServeOwners implements dispatch.OwnersTransport. In memory there is no need to ask
@@ -158,13 +158,13 @@ func (n *memNode) Served(context.Context) []uint64 { return nil }
 func (n *memNode) Linger() time.Duration { return 0 }
 
 // Subscribe implements dispatch.ReceiverTransport.
-func (n *memNode) Subscribe(ctx context.Context, shard uint32, r dispatch.Receiver) (transport.Subscription, error) {
-	return n.SubscribeEpoch(ctx, shard, 0, r)
+func (n *memNode) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (transport.Subscription, error) {
+	return n.SubscribeEpoch(ctx, shard, 0, to)
 }
 
 // SubscribeEpoch implements dispatch.EpochTransport.
-func (n *memNode) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r dispatch.Receiver) (transport.Subscription, error) {
-	sub, err := n.d.Subscribe(ctx, r)
+func (n *memNode) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, to dispatch.Subscriber) (transport.Subscription, error) {
+	sub, err := n.d.Subscribe(ctx, to)
 	if err != nil {
 		return nil, err
 	}

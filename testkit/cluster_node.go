@@ -259,9 +259,9 @@ type nodeSide struct {
 type nodeIDKey struct{}
 
 // Subscribe implements dispatch.ReceiverTransport.
-func (n *nodeSide) Subscribe(ctx context.Context, shard uint32, r dispatch.Receiver) (transport.Subscription, error) {
+func (n *nodeSide) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (transport.Subscription, error) {
 	n.leaveID(ctx)
-	return n.endpoint.Subscribe(ctx, shard, r)
+	return n.endpoint.Subscribe(ctx, shard, to)
 }
 
 func (n *nodeSide) leaveID(ctx context.Context) {

@@ -123,11 +123,11 @@ func (t *faultyDirect) SubscribeShard(ctx context.Context, shard uint32, h trans
 }
 
 // Subscribe implements dispatch.ReceiverTransport.
-func (t *faultyDirect) Subscribe(ctx context.Context, shard uint32, r dispatch.Receiver) (transport.Subscription, error) {
+func (t *faultyDirect) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (transport.Subscription, error) {
 	if err := t.reachable(shard); err != nil {
 		return nil, err
 	}
-	return t.directTransport.Subscribe(ctx, shard, r)
+	return t.directTransport.Subscribe(ctx, shard, to)
 }
 
 // faultyEpochs stands before a transport whose shards may change owners.
@@ -137,11 +137,11 @@ type faultyEpochs struct {
 }
 
 // SubscribeEpoch implements dispatch.EpochTransport.
-func (t *faultyEpochs) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, r dispatch.Receiver) (transport.Subscription, error) {
+func (t *faultyEpochs) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, to dispatch.Subscriber) (transport.Subscription, error) {
 	if err := t.reachable(shard); err != nil {
 		return nil, err
 	}
-	return t.epochs.SubscribeEpoch(ctx, shard, epoch, r)
+	return t.epochs.SubscribeEpoch(ctx, shard, epoch, to)
 }
 
 // ServeOwners implements dispatch.OwnersTransport, if the transport behind does. The

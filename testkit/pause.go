@@ -5,10 +5,8 @@ package testkit
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // stillness says whether a node stands still, and holds what waits for it to go on.
@@ -69,42 +67,9 @@ func (s *stillness) wait(ctx context.Context) error {
 
 // pausable is a node's receiver that takes nothing while the node stands still.
 type pausable struct {
-	inner dispatch.Receiver
+	dispatch.Receiver
 	still *stillness
 }
 
 // Accept implements dispatch.Receiver.
-func (p pausable) Accept(c *dispatch.Call) { p.still.when(func() { p.inner.Accept(c) }) }
-
-// Admit implements dispatch.Gate for a receiver that does.
-func (p pausable) Admit(c *dispatch.Call, now time.Time, starts bool) *transport.Error {
-	if g, ok := p.inner.(dispatch.Gate); ok {
-		return g.Admit(c, now, starts)
-	}
-	return nil
-}
-
-// Moving implements dispatch.Gate for a receiver that does.
-func (p pausable) Moving() bool {
-	g, ok := p.inner.(dispatch.Gate)
-	return ok && g.Moving()
-}
-
-var (
-	_ dispatch.Gate     = pausable{}
-	_ dispatch.Observer = pausable{}
-)
-
-// CallStarted and CallFinished implement dispatch.Observer for a receiver that
-// does.
-func (p pausable) CallStarted(c *dispatch.Call) {
-	if o, ok := p.inner.(dispatch.Observer); ok {
-		o.CallStarted(c)
-	}
-}
-
-func (p pausable) CallFinished(c *dispatch.Call, started bool, err *transport.Error) {
-	if o, ok := p.inner.(dispatch.Observer); ok {
-		o.CallFinished(c, started, err)
-	}
-}
+func (p pausable) Accept(c *dispatch.Call) { p.still.when(func() { p.Receiver.Accept(c) }) }

@@ -36,7 +36,7 @@ func (k *keeper) Accept(c *Call) {
 func (k *keeper) sub(t *testing.T) *Sub {
 	t.Helper()
 	d := NewDispatcher(transport.Limits{}, silent)
-	s, err := d.Subscribe(t.Context(), k)
+	s, err := d.Subscribe(t.Context(), whole(k))
 	if err != nil {
 		t.Fatal(err)
 	}

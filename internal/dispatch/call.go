@@ -24,14 +24,14 @@ type Replier interface {
 	Reply(c *Call, data []byte, err *outcome.Error)
 }
 
-// Observer may be implemented by a [Receiver] that wants to be told of the life
-// of its subscription's calls; nodes count with it.
+// Observer is told of the life of a subscription's calls; nodes count with it.
 type Observer interface {
-	CallStarted(c *Call)
+	// CallStarted returns what CallFinished is to be given.
+	CallStarted(c *Call) (kept any)
 	// CallFinished is called once for each call, when it was answered and its
 	// handler has returned. started is false for a call that was refused, also
-	// where the receiver has not seen it.
-	CallFinished(c *Call, started bool, err *outcome.Error)
+	// where the receiver has not seen it; then kept is nil.
+	CallFinished(c *Call, started bool, kept any, err *outcome.Error)
 }
 
 // The life of a call, as bits: it may be answered before its handler ends (a
@@ -83,6 +83,7 @@ type Call struct {
 	bytes    atomic.Int64 // what it holds, while it is in flight
 	node     expiry.Node
 	fn       *funcReceiver // what runs it, where that is a plain func
+	kept     any           // the observer's
 
 	mu   sync.Mutex
 	err  *outcome.Error // what it was answered with
@@ -94,7 +95,6 @@ type Call struct {
 type more struct {
 	done  chan struct{} // made when asked for
 	after func()        // to be called when answered
-	kept  any           // the observer's
 	key   *keyID        // whose bytes the call's count as
 	name  string        // of the key, where the envelope names another
 	place turn.Place    // where it stands in line
@@ -172,7 +172,7 @@ func (c *Call) Envelope() *transport.Envelope { return &c.env }
 // run, and End must not be called.
 func (c *Call) Start(slot Slot) bool {
 	var now int64
-	if g := c.sub.gate; g == nil {
+	if g := c.sub.to.Gate; g == nil {
 		now = expiry.Now()
 	} else { // which wants to know the time too: it is read once
 		at := time.Now()
@@ -202,7 +202,7 @@ func (c *Call) Start(slot Slot) bool {
 	}
 	c.sub.watchHandler(c, now)
 	if o := c.observer(); o != nil {
-		c.observed(func() { o.CallStarted(c) })
+		c.observed(func() { c.kept = o.CallStarted(c) })
 	}
 	return true
 }

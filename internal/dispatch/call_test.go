@@ -19,7 +19,7 @@ import (
 func (b *book) sub(t *testing.T, limits transport.Limits) *Sub {
 	t.Helper()
 	d := NewDispatcher(limits, silent)
-	s, err := d.Subscribe(t.Context(), b)
+	s, err := d.Subscribe(t.Context(), whole(b))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestWaitsOnSeveralGoroutines(t *testing.T) {
 			t.Errorf("%d slots are taken, want %d", got, want)
 		}
 	}
-	s, err := d.Subscribe(t.Context(), d.ReceiverFunc(func(ctx context.Context, _ transport.Envelope) ([]byte, error) {
+	s, err := d.Subscribe(t.Context(), whole(d.ReceiverFunc(func(ctx context.Context, _ transport.Envelope) ([]byte, error) {
 		if BeginWait(t.Context()) != (Wait{}) {
 			t.Error("a context that is no handler's waits for a slot")
 		}
@@ -211,7 +211,7 @@ func TestWaitsOnSeveralGoroutines(t *testing.T) {
 			runtime.Gosched()
 		}
 		return nil, nil
-	}))
+	})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +237,7 @@ func TestErrorWhoseTextEndsTheGoroutine(t *testing.T) {
 			return nil, errors.Join(outcome.ErrDraining, goexit{})
 		},
 	} {
-		sub, err := d.Subscribe(t.Context(), d.ReceiverFunc(h))
+		sub, err := d.Subscribe(t.Context(), whole(d.ReceiverFunc(h)))
 		if err != nil {
 			t.Fatal(err)
 		}

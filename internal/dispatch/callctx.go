@@ -50,7 +50,7 @@ func (c *Call) look(note bool) (done <-chan struct{}, lost bool) {
 			c.sub.watchExactly(c)
 		}
 	}
-	if note && c.ended == not && c.sub != nil && c.sub.gate != nil && c.bits.Load()&bitNoted == 0 {
+	if note && c.ended == not && c.sub != nil && c.sub.to.Gate != nil && c.bits.Load()&bitNoted == 0 {
 		c.bits.Or(bitNoted)
 		lost = !c.sub.note(c)
 	}

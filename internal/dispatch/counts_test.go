@@ -40,7 +40,7 @@ func TestDrainCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDispatcher(transport.Limits{}, silent)
 		g := &gated{}
-		s, err := d.Subscribe(t.Context(), g)
+		s, err := d.Subscribe(t.Context(), whole(g))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +124,7 @@ func TestDrainCounts(t *testing.T) {
 func TestDrainCountsBesideTheLease(t *testing.T) {
 	d := NewDispatcher(transport.Limits{}, silent)
 	g := &gated{lapsed: true}
-	s, err := d.Subscribe(t.Context(), g)
+	s, err := d.Subscribe(t.Context(), whole(g))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func (b *lateBook) Accept(c *Call) {
 func TestAccepted(t *testing.T) {
 	b := &lateBook{}
 	d := NewDispatcher(transport.Limits{}, silent)
-	s, err := d.Subscribe(t.Context(), b)
+	s, err := d.Subscribe(t.Context(), whole(b))
 	if err != nil {
 		t.Fatal(err)
 	}

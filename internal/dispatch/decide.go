@@ -81,7 +81,7 @@ func (c *Call) replyError(err error, make func(error) *outcome.Error) {
 
 // settle ends the call's context.
 func (c *Call) settle(err *outcome.Error, h how) {
-	if g := c.sub.gate; g != nil {
+	if g := c.sub.to.Gate; g != nil {
 		c.sub.counts.decided(c, err, g.Moving())
 	}
 	if c.bits.Load()&bitOpen != 0 {
@@ -183,14 +183,14 @@ func (c *Call) finish() {
 		c.mu.Lock()
 		err := c.err
 		c.mu.Unlock()
-		c.observed(func() { o.CallFinished(c, c.bits.Load()&bitStarted != 0, err) })
+		c.observed(func() { o.CallFinished(c, c.bits.Load()&bitStarted != 0, c.kept, err) })
 	}
 }
 
 // giveBack gives back what a call that has finished holds.
 func (c *Call) giveBack() {
 	s := c.sub
-	if s.gate != nil && !c.AwaitsReply() {
+	if s.to.Gate != nil && !c.AwaitsReply() {
 		s.counts.leave(c)
 	}
 	s.life.busy.Add(-1)
@@ -204,7 +204,7 @@ func (c *Call) observer() Observer {
 	if c.bits.Load()&bitNested != 0 {
 		return nil
 	}
-	return c.sub.observer
+	return c.sub.to.Observer
 }
 
 // observed tells the observer, which is an application's: where that panics the call

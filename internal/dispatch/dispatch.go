@@ -62,12 +62,10 @@ func newDispatcher(limits transport.Limits, p Pool) *Dispatcher {
 // Sub is one shard's subscription at a dispatcher. It implements
 // [transport.Subscription]; a transport wraps it to end its own part first.
 type Sub struct {
-	d        *Dispatcher
-	receiver Receiver
-	observer Observer // the receiver, if it is one
-	gate     Gate     // the same
-	life     *Lifetime
-	base     context.Context // carries the lifetime
+	d    *Dispatcher
+	to   Subscriber
+	life *Lifetime
+	base context.Context // carries the lifetime
 
 	// inflight counts the calls that were accepted and have not finished, plus
 	// refusing once that has begun.
@@ -94,22 +92,20 @@ const refusing = 1 << 40
 
 // Subscribe makes a subscription. ctx carries the lifetime of the node, if
 // there is one; its end does not end the subscription.
-func (d *Dispatcher) Subscribe(ctx context.Context, r Receiver) (*Sub, error) {
+func (d *Dispatcher) Subscribe(ctx context.Context, to Subscriber) (*Sub, error) {
 	life := LifetimeFrom(ctx)
 	if life == nil {
 		life = d.life
 	}
-	if s := d.newSub(life, r); s != nil {
+	if s := d.newSub(life, to); s != nil {
 		return s, nil
 	}
 	return nil, outcome.New(outcome.ErrTransportClosed)
 }
 
 // newSub returns nil if the dispatcher is closed.
-func (d *Dispatcher) newSub(life *Lifetime, r Receiver) *Sub {
-	s := &Sub{d: d, receiver: r, life: life, base: life.Context()}
-	s.observer, _ = r.(Observer)
-	s.gate, _ = r.(Gate)
+func (d *Dispatcher) newSub(life *Lifetime, to Subscriber) *Sub {
+	s := &Sub{d: d, to: to, life: life, base: life.Context()}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -166,7 +162,7 @@ func (d *Dispatcher) refuse() []*Sub {
 // Dispatch takes c over: it will be answered exactly once. It never blocks.
 // Calls that one sender sent one after the other must be dispatched in that
 // order.
-func (s *Sub) Dispatch(c *Call) { s.dispatch(c, s.receiver, nil) }
+func (s *Sub) Dispatch(c *Call) { s.dispatch(c, s.to.Receiver, nil) }
 
 // dispatch is Dispatch to a receiver of the subscription's node. from is the call whose
 // handler makes this one; nil for a sender's.
@@ -180,16 +176,16 @@ func (s *Sub) dispatch(c *Call, r Receiver, from *Call) {
 	if !c.AwaitsReply() {
 		c.serve(from) // now: a stop hook does not wait for long
 	}
-	if s.gate != nil {
+	if s.to.Gate != nil {
 		if c.AwaitsReply() {
 			s.counts.ask(c)
 		}
-		if err := s.gate.Admit(c, time.Time{}, false); err != nil {
+		if err := s.to.Gate.Admit(c, time.Time{}, false); err != nil {
 			c.Refuse(err)
 			return
 		}
 	}
-	if s.gate != nil && !c.AwaitsReply() {
+	if s.to.Gate != nil && !c.AwaitsReply() {
 		s.counts.take(c) // before anybody else can decide it
 	}
 	switch {

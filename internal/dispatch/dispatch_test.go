@@ -160,7 +160,7 @@ func TestAcceptanceStands(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		b := &book{}
 		d := NewDispatcher(transport.Limits{}, silent)
-		s, err := d.Subscribe(ctx, receiverFunc(func(c *Call) { cancel(); b.Accept(c) }))
+		s, err := d.Subscribe(ctx, whole(receiverFunc(func(c *Call) { cancel(); b.Accept(c) })))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -190,7 +190,7 @@ func TestCloseGivesUp(t *testing.T) {
 		d := NewDispatcher(transport.Limits{HandlerTimeout: time.Second}, silent)
 		hold := make(chan struct{})
 		for range 5 {
-			s, err := d.Subscribe(t.Context(), d.ReceiverFunc(func(context.Context, transport.Envelope) ([]byte, error) { <-hold; return nil, nil }))
+			s, err := d.Subscribe(t.Context(), whole(d.ReceiverFunc(func(context.Context, transport.Envelope) ([]byte, error) { <-hold; return nil, nil })))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -206,7 +206,7 @@ func TestCloseGivesUp(t *testing.T) {
 		if err := d.Close(); err != nil || d.pool.(*pool.Pool).Stats().Workers != 0 {
 			t.Errorf("Close returned %v when all had ended; %+v", err, d.pool.(*pool.Pool).Stats())
 		}
-		if _, err := d.Subscribe(t.Context(), &book{}); !errors.Is(err, outcome.ErrTransportClosed) {
+		if _, err := d.Subscribe(t.Context(), whole(&book{})); !errors.Is(err, outcome.ErrTransportClosed) {
 			t.Errorf("Subscribe after Close: %v", err)
 		}
 	})
@@ -216,7 +216,7 @@ func TestUnsubscribeRacesWithCalls(t *testing.T) {
 	d := NewDispatcher(transport.Limits{}, silent)
 	defer d.Close()
 	for range 100 {
-		s, err := d.Subscribe(t.Context(), d.ReceiverFunc(func(context.Context, transport.Envelope) ([]byte, error) { return nil, nil }))
+		s, err := d.Subscribe(t.Context(), whole(d.ReceiverFunc(func(context.Context, transport.Envelope) ([]byte, error) { return nil, nil })))
 		if err != nil {
 			t.Fatal(err)
 		}

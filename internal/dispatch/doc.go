@@ -3,7 +3,7 @@
 // draining are written here, once for all of them.
 //
 //	d := dispatch.NewDispatcher(limits, log)
-//	sub, err := d.Subscribe(ctx, receiver)
+//	sub, err := d.Subscribe(ctx, dispatch.Subscriber{Receiver: receiver})
 //	sub.Dispatch(dispatch.NewCall(env, replier, budget)) // answered once, by replier
 //
 // Order: calls that one sender sent one after the other must be dispatched in that order,

@@ -57,7 +57,7 @@ func TestWhoEndsACall(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) {
 							d := NewDispatcher(transport.Limits{HandlerTimeout: handlerTimeout}, silent)
 							l := &leaver{stage: at}
-							sub, err := d.Subscribe(context.Background(), l)
+							sub, err := d.Subscribe(context.Background(), whole(l))
 							if err != nil {
 								t.Fatal(err)
 							}
@@ -132,7 +132,7 @@ func TestATimeThatIsUpStartsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDispatcher(transport.Limits{}, silent)
 		l := &leaver{}
-		sub, _ := d.Subscribe(context.Background(), l)
+		sub, _ := d.Subscribe(context.Background(), whole(l))
 		in := &inbox{}
 		c := NewCall(transport.Envelope{Type: "x"}, in, time.Second)
 		sub.Dispatch(c)
@@ -153,14 +153,14 @@ func TestATimeThatIsUpStartsNothing(t *testing.T) {
 func TestFarDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDispatcher(transport.Limits{HandlerTimeout: -1}, silent)
-		sub, _ := d.Subscribe(context.Background(), d.ReceiverFunc(func(ctx context.Context, _ transport.Envelope) ([]byte, error) {
+		sub, _ := d.Subscribe(context.Background(), whole(d.ReceiverFunc(func(ctx context.Context, _ transport.Envelope) ([]byte, error) {
 			select {
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			case <-time.After(time.Second):
 				return []byte("ok"), ctx.Err()
 			}
-		}))
+		})))
 		for _, until := range []time.Time{time.Now().Add(time.Hour), time.Date(2500, 1, 1, 0, 0, 0, 0, time.UTC)} {
 			ctx, cancel := context.WithDeadline(context.Background(), until)
 			if got, err := sub.Do(ctx, transport.Envelope{Type: "x"}); err != nil || string(got) != "ok" {

@@ -10,8 +10,7 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// Gate may be implemented by a [Receiver] that may serve its shard only for a
-// time. The dispatcher asks it twice about each call: when the call arrives, and
+// Gate is of a [Subscriber] that may serve its shard only for a time. The dispatcher asks it twice about each call: when the call arrives, and
 // when its handler is about to start, which may be long after.
 type Gate interface {
 	// Admit returns nil, or why the call must not be served: an error of which
@@ -30,7 +29,7 @@ type EpochTransport interface {
 	ReceiverTransport
 	// SubscribeEpoch is Subscribe for the owner in an epoch, which is not 0.
 	// The subscription implements [Drainer].
-	SubscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, r Receiver) (transport.Subscription, error)
+	SubscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, to Subscriber) (transport.Subscription, error)
 }
 
 // Drainer is a subscription whose work can end before it does. Called by a handler or a
@@ -135,7 +134,7 @@ func (s *Sub) gone() bool { return s.dropped.Load() || s.lapsed.Load() }
 // lose ends a call whose shard was dropped, or that was left open for too long as its
 // node ends.
 func (c *Call) lose() {
-	if c.sub.gate == nil {
+	if c.sub.to.Gate == nil {
 		c.Refuse(outcome.Errorf(outcome.ErrDraining, "%s: its answer was owed when the node ended", where(&c.env)))
 		return
 	}

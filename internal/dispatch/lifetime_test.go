@@ -122,10 +122,10 @@ func TestSetLogReachesHandlers(t *testing.T) {
 	var out bytes.Buffer
 	d := NewDispatcher(transport.Limits{}, silent)
 	d.SetLog(slog.New(slog.NewTextHandler(&out, nil)))
-	s, err := d.Subscribe(t.Context(), d.ReceiverFunc(func(ctx context.Context, _ transport.Envelope) ([]byte, error) {
+	s, err := d.Subscribe(t.Context(), whole(d.ReceiverFunc(func(ctx context.Context, _ transport.Envelope) ([]byte, error) {
 		LifetimeFrom(ctx).Log().Info("by the handler")
 		panic("by the dispatcher")
-	}))
+	})))
 	if err != nil {
 		t.Fatal(err)
 	}

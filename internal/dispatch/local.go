@@ -30,7 +30,7 @@ func (l *local) Reply(c *Call, data []byte, _ *outcome.Error) {
 // [transport.ClientTransport.Request] does. Sender and handler share no memory: what
 // crosses is copied, as on a wire.
 func (s *Sub) Do(ctx context.Context, env transport.Envelope) ([]byte, error) {
-	return s.do(ctx, env, s.receiver, nil)
+	return s.do(ctx, env, s.to.Receiver, nil)
 }
 
 // do is Do for a receiver. from is the call whose handler passes it on, if one does.

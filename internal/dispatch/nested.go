@@ -25,7 +25,7 @@ func (l *Lifetime) HandlerFunc(r Receiver) transport.HandlerFunc {
 		if d == nil {
 			return nil, outcome.New(outcome.ErrDraining)
 		}
-		own, _ := l.Once(ownSub{}, func() (any, func()) { return d.newSub(l, nil), func() {} }).(*Sub)
+		own, _ := l.Once(ownSub{}, func() (any, func()) { return d.newSub(l, Subscriber{}), func() {} }).(*Sub)
 		if own == nil {
 			return nil, outcome.New(outcome.ErrDraining)
 		}
@@ -38,18 +38,18 @@ type ownSub struct{}
 // SubscribeFunc is a shard's subscription at a transport that only knows handlers: it
 // returns a handler for the transport, which hands on what comes to r. The returned
 // subscription ends after the transport's.
-func (l *Lifetime) SubscribeFunc(r Receiver) (transport.HandlerFunc, transport.Subscription, error) {
+func (l *Lifetime) SubscribeFunc(to Subscriber) (transport.HandlerFunc, transport.Subscription, error) {
 	d := l.dispatcher()
 	if d == nil {
 		return nil, nil, outcome.New(outcome.ErrDraining)
 	}
-	s, err := d.Subscribe(l.ctx, r)
+	s, err := d.Subscribe(l.ctx, to)
 	if err != nil {
 		return nil, nil, err
 	}
 	return func(ctx context.Context, env transport.Envelope) ([]byte, error) {
 		if c := CallFrom(ctx); c != nil {
-			return s.pass(ctx, env, r, c)
+			return s.pass(ctx, env, to.Receiver, c)
 		}
 		return s.Do(ctx, env)
 	}, s, nil

@@ -132,7 +132,7 @@ func TestPassedOnChaos(t *testing.T) {
 		if seed%4 == 3 { // a fixed list of shards
 			top = g.Receiver
 		}
-		s, err := d.Subscribe(life.Context(), top)
+		s, err := d.Subscribe(life.Context(), whole(top))
 		if err != nil {
 			t.Fatal(err)
 		}

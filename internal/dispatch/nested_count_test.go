@@ -21,7 +21,7 @@ func TestPassedOnWithoutAGate(t *testing.T) {
 		life := NewLifetime(silent, dispatched{d})
 		b := &book{}
 		h := life.HandlerFunc(b)
-		s, err := d.Subscribe(life.Context(), life.ReceiverFunc(func(ctx context.Context, env transport.Envelope) ([]byte, error) { return h(ctx, env) }))
+		s, err := d.Subscribe(life.Context(), whole(life.ReceiverFunc(func(ctx context.Context, env transport.Envelope) ([]byte, error) { return h(ctx, env) })))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,7 +228,7 @@ func TestNeverMoreThanMaxPending(t *testing.T) {
 		}()
 	}))
 	g := &gauge{Receiver: life.ReceiverFunc(func(ctx context.Context, env transport.Envelope) ([]byte, error) { return h(ctx, env) })}
-	s, err := d.Subscribe(life.Context(), g)
+	s, err := d.Subscribe(life.Context(), whole(g))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,9 +265,9 @@ func (g *gauge) Accept(c *Call) {
 	g.Receiver.Accept(c)
 }
 
-func (g *gauge) CallStarted(*Call) {}
+func (g *gauge) CallStarted(*Call) any { return nil }
 
-func (g *gauge) CallFinished(_ *Call, started bool, _ *outcome.Error) {
+func (g *gauge) CallFinished(_ *Call, started bool, _ any, _ *outcome.Error) {
 	if started {
 		g.now.Add(-1)
 	}

@@ -52,7 +52,7 @@ func passingOn(t *testing.T, l transport.Limits, h func(pass transport.HandlerFu
 		life := NewLifetime(silent, dispatched{d})
 		b, release := &book{}, make(chan struct{})
 		g := &standingGate{Receiver: life.ReceiverFunc(h(life.HandlerFunc(b), release))}
-		s, err := d.Subscribe(life.Context(), g)
+		s, err := d.Subscribe(life.Context(), whole(g))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +143,7 @@ func TestPassedOnTwice(t *testing.T) {
 			pass := life.HandlerFunc(r)
 			return life.ReceiverFunc(func(ctx context.Context, env transport.Envelope) ([]byte, error) { return pass(ctx, env) })
 		}
-		s, err := d.Subscribe(life.Context(), &standingGate{Receiver: to(to(b))})
+		s, err := d.Subscribe(life.Context(), whole(&standingGate{Receiver: to(to(b))}))
 		if err != nil {
 			t.Fatal(err)
 		}

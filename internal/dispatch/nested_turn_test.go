@@ -35,7 +35,7 @@ func TestTurnPassesOn(t *testing.T) {
 				turn = life.ReceiverFunc(func(ctx context.Context, env transport.Envelope) ([]byte, error) { return first(ctx, env) })
 			}
 			g := &standingGate{Receiver: turn}
-			s, err := d.Subscribe(life.Context(), g)
+			s, err := d.Subscribe(life.Context(), whole(g))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -99,7 +99,7 @@ func simulate(t *testing.T, seed uint64, upwards bool) {
 	quit := make(chan struct{})
 	for i := range keys {
 		k := &simKey{next: make(chan struct{}, 1)}
-		s, err := d.Subscribe(t.Context(), receiverFunc(k.put))
+		s, err := d.Subscribe(t.Context(), whole(receiverFunc(k.put)))
 		if err != nil {
 			t.Fatal(err)
 		}

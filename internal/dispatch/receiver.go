@@ -26,11 +26,18 @@ type Receiver interface {
 	Accept(c *Call)
 }
 
+// Subscriber is what is told of a subscription's calls.
+type Subscriber struct {
+	Receiver
+	Gate     Gate     // may be nil: what has arrived is served
+	Observer Observer // may be nil
+}
+
 // ReceiverTransport is implemented by transports that can hand calls to a
 // [Receiver]. On other transports a node serves receivers through a
 // [transport.HandlerFunc], which costs the order of notifications without an ack.
 type ReceiverTransport interface {
 	transport.ServerTransport
 	// Subscribe is SubscribeShard for a receiver.
-	Subscribe(ctx context.Context, shardID uint32, r Receiver) (transport.Subscription, error)
+	Subscribe(ctx context.Context, shardID uint32, to Subscriber) (transport.Subscription, error)
 }

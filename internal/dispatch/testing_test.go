@@ -66,12 +66,20 @@ func (b *book) Accept(c *Call) {
 }
 
 // CallStarted implements [Observer].
-func (b *book) CallStarted(*Call) { b.started.Add(1) }
+func (b *book) CallStarted(*Call) any { b.started.Add(1); return nil }
 
 // CallFinished implements [Observer].
-func (b *book) CallFinished(_ *Call, started bool, _ *outcome.Error) {
+func (b *book) CallFinished(_ *Call, started bool, _ any, _ *outcome.Error) {
 	b.finished.Add(1)
 	if started {
 		b.ran.Add(1)
 	}
+}
+
+// whole subscribes a receiver with all that it implements.
+func whole(r Receiver) Subscriber {
+	to := Subscriber{Receiver: r}
+	to.Gate, _ = r.(Gate)
+	to.Observer, _ = r.(Observer)
+	return to
 }

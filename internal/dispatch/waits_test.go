@@ -19,9 +19,9 @@ import (
 // the funcs by message type.
 func one(t *testing.T, handlers map[string]transport.HandlerFunc) (d *Dispatcher, send func(msgType string)) {
 	d = NewDispatcher(transport.Limits{MaxConcurrentHandlers: 1}, silent)
-	s, err := d.Subscribe(t.Context(), d.ReceiverFunc(func(ctx context.Context, env transport.Envelope) ([]byte, error) {
+	s, err := d.Subscribe(t.Context(), whole(d.ReceiverFunc(func(ctx context.Context, env transport.Envelope) ([]byte, error) {
 		return handlers[env.Type](ctx, env)
-	}))
+	})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestSlotWhileAnotherGoroutineWaits(t *testing.T) {
 // is not kept until the handler timeout.
 func TestDecidedBeforeItsHandlerIsWatched(t *testing.T) {
 	s := (&book{}).sub(t, transport.Limits{HandlerTimeout: time.Hour})
-	s.receiver = receiverFunc(func(*Call) {}) // keeps none
+	s.to.Receiver = receiverFunc(func(*Call) {}) // keeps none
 	kept := func() weak.Pointer[Call] {
 		c := NewCall(transport.Envelope{}, &inbox{}, 0)
 		s.Dispatch(c)
@@ -151,7 +151,7 @@ func TestWordsOfCallsThatWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDispatcher(transport.Limits{MaxConcurrentHandlers: 1, HandlerTimeout: time.Second}, silent)
 		hold := make(chan struct{})
-		s, err := d.Subscribe(t.Context(), d.ReceiverFunc(func(context.Context, transport.Envelope) ([]byte, error) { <-hold; return nil, nil }))
+		s, err := d.Subscribe(t.Context(), whole(d.ReceiverFunc(func(context.Context, transport.Envelope) ([]byte, error) { <-hold; return nil, nil })))
 		if err != nil {
 			t.Fatal(err)
 		}

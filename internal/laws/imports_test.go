@@ -51,7 +51,7 @@ var table = []row{
 		"a store keeps what it is given; it knows no entity"},
 	{"state/statetest", "state", "",
 		"the suite knows the seam, never a backend"},
-	{"actor", "internal/codec internal/pool internal/shardtable internal/sparse internal/turn", "github.com/asynkron/protoactor-go/actor github.com/hashicorp/golang-lru/v2/simplelru google.golang.org/protobuf/...",
+	{"actor", "internal/codec internal/peakmap internal/pool internal/shardtable internal/sparse internal/turn", "github.com/asynkron/protoactor-go/actor github.com/hashicorp/golang-lru/v2/simplelru google.golang.org/protobuf/...",
 		"one process: never sees an envelope or a transport"},
 	{"handlers", "transport internal/dispatch actor", "github.com/asynkron/protoactor-go/actor",
 		"where envelopes and actors meet"},

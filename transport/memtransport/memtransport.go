@@ -132,25 +132,25 @@ func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transp
 	if h == nil {
 		return nil, transport.Errorf(transport.ErrBadOption, "shard %d: the handler is nil", shardID)
 	}
-	return t.Subscribe(ctx, shardID, t.d.ReceiverFunc(h))
+	return t.Subscribe(ctx, shardID, dispatch.Subscriber{Receiver: t.d.ReceiverFunc(h)})
 }
 
 // Subscribe implements [dispatch.ReceiverTransport].
-func (t *Transport) Subscribe(ctx context.Context, shardID uint32, r dispatch.Receiver) (transport.Subscription, error) {
-	return t.subscribe(ctx, shardID, 0, r)
+func (t *Transport) Subscribe(ctx context.Context, shardID uint32, to dispatch.Subscriber) (transport.Subscription, error) {
+	return t.subscribe(ctx, shardID, 0, to)
 }
 
 // SubscribeEpoch implements [dispatch.EpochTransport].
-func (t *Transport) SubscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, r dispatch.Receiver) (transport.Subscription, error) {
+func (t *Transport) SubscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, to dispatch.Subscriber) (transport.Subscription, error) {
 	t.living.Store(true)
-	return t.subscribe(ctx, shardID, epoch, r)
+	return t.subscribe(ctx, shardID, epoch, to)
 }
 
-func (t *Transport) subscribe(ctx context.Context, shardID uint32, epoch uint64, r dispatch.Receiver) (transport.Subscription, error) {
+func (t *Transport) subscribe(ctx context.Context, shardID uint32, epoch uint64, to dispatch.Subscriber) (transport.Subscription, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, transport.ContextError(err, transport.NotSent)
 	}
-	sub, err := t.d.Subscribe(ctx, r)
+	sub, err := t.d.Subscribe(ctx, to)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
@@ -108,7 +109,7 @@ func TestCrowdedReaderRefusesBytes(t *testing.T) {
 		URL: url, MaxBufferedBytes: requests * size / 2, MaxPending: -1, Log: slog.New(slog.NewTextHandler(&buf, nil)),
 	})
 	ran := make(chan string, requests)
-	if _, err := node.Subscribe(patient(t), 7, names(ran)); err != nil {
+	if _, err := node.Subscribe(patient(t), 7, dispatch.Subscriber{Receiver: names(ran)}); err != nil {
 		t.Fatal(err)
 	}
 	a := newAsker(t, url)
@@ -201,7 +202,7 @@ func TestFullReaderDoesNotDecode(t *testing.T) {
 	const requests, size = 200, 16 << 10
 	url := testkit.StartNATS(t)
 	node := connect(t, natstransport.Options{URL: url, MaxBufferedBytes: requests * size / 2, Log: silent})
-	if _, err := node.Subscribe(patient(t), 7, names(make(chan string, requests))); err != nil {
+	if _, err := node.Subscribe(patient(t), 7, dispatch.Subscriber{Receiver: names(make(chan string, requests))}); err != nil {
 		t.Fatal(err)
 	}
 	a := newAsker(t, url)

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
@@ -121,7 +122,7 @@ func TestOrderOverBatches(t *testing.T) {
 	node := connect(t, natstransport.Options{URL: url})
 	client := connect(t, natstransport.Options{URL: url})
 	ran := make(chan string, 8)
-	if _, err := node.Subscribe(patient(t), 0, names(ran)); err != nil {
+	if _, err := node.Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: names(ran)}); err != nil {
 		t.Fatal(err)
 	}
 	release := client.HoldShard(0)

@@ -70,7 +70,7 @@ func TestUnsubscribeHandsOnWhatCame(t *testing.T) {
 	nc := dial(t, testkit.StartNATS(t))
 	node := connect(t, natstransport.Options{Conn: nc})
 	hold := make(chan struct{})
-	sub, err := node.Subscribe(patient(t), 0, gated(hold))
+	sub, err := node.Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: gated(hold)})
 	if err != nil {
 		t.Fatal(err)
 	}

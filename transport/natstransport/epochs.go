@@ -24,8 +24,8 @@ var (
 )
 
 // SubscribeEpoch implements [dispatch.EpochTransport].
-func (t *Transport) SubscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, r dispatch.Receiver) (transport.Subscription, error) {
-	s, err := t.subscribeEpoch(ctx, shardID, epoch, r)
+func (t *Transport) SubscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, to dispatch.Subscriber) (transport.Subscription, error) {
+	s, err := t.subscribeEpoch(ctx, shardID, epoch, to)
 	if err != nil {
 		return nil, err
 	}

@@ -40,10 +40,10 @@ func (l *line) Accept(c *dispatch.Call) {
 }
 
 // CallStarted implements dispatch.Observer.
-func (l *line) CallStarted(*dispatch.Call) {}
+func (l *line) CallStarted(*dispatch.Call) any { return nil }
 
 // CallFinished implements dispatch.Observer.
-func (l *line) CallFinished(*dispatch.Call, bool, *transport.Error) { l.ended.Add(1) }
+func (l *line) CallFinished(*dispatch.Call, bool, any, *transport.Error) { l.ended.Add(1) }
 
 // came returns how many have come, whether they stand in line or were refused.
 func (l *line) came() int {
@@ -65,7 +65,7 @@ func TestHeapOfWhatIsNoPayload(t *testing.T) {
 			life.LimitBytes(most, -1)
 			t.Cleanup(func() { _ = life.End() })
 			l := &line{}
-			if _, err := node.Subscribe(life.Context(), 0, l); err != nil {
+			if _, err := node.Subscribe(life.Context(), 0, dispatch.Subscriber{Receiver: l, Observer: l}); err != nil {
 				t.Fatal(err)
 			}
 			nc := dial(t, url)

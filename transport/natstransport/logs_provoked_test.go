@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
@@ -235,7 +236,7 @@ var provocations = []provocation{
 	{"a reader that is ended", []string{"the connection's reader was ended by code that it called: another one goes on"}, func(t *testing.T, w *secretWatch) {
 		url := testkit.StartNATS(t)
 		node, client := w.connect(natstransport.Options{URL: url}), w.connect(natstransport.Options{URL: url})
-		if _, err := node.Subscribe(patient(t), 7, exits{}); err != nil {
+		if _, err := node.Subscribe(patient(t), 7, dispatch.Subscriber{Receiver: exits{}}); err != nil {
 			t.Fatal(err)
 		}
 		w.refused(client, secret(transport.Envelope{Shard: 7, Type: "Exit"}), "draining")

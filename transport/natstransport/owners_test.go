@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
@@ -38,7 +39,7 @@ func (r *records) Epochs(first uint32, most int) ([]uint64, uint32) {
 // own serves a shard in an epoch, and says so.
 func own(t *testing.T, node *natstransport.Transport, r *records, shard uint32, epoch uint64, h transport.HandlerFunc) transport.Subscription {
 	t.Helper()
-	sub, err := node.SubscribeEpoch(patient(t), shard, epoch, node.Dispatcher().ReceiverFunc(h))
+	sub, err := node.SubscribeEpoch(patient(t), shard, epoch, dispatch.Subscriber{Receiver: node.Dispatcher().ReceiverFunc(h)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,7 +71,7 @@ func TestForeignSender(t *testing.T) {
 	url := testkit.StartNATS(t)
 	node := connect(t, natstransport.Options{URL: url})
 	ran := make(chan string, 8)
-	if _, err := node.Subscribe(patient(t), 0, names(ran)); err != nil {
+	if _, err := node.Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: names(ran)}); err != nil {
 		t.Fatal(err)
 	}
 	nc := dial(t, url)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
@@ -123,7 +124,7 @@ func TestPeersGiveRoomBack(t *testing.T) {
 	node := connect(t, natstransport.Options{URL: url})
 	client := connect(t, natstransport.Options{URL: url})
 	l := &line{}
-	if _, err := node.Subscribe(t.Context(), 0, l); err != nil {
+	if _, err := node.Subscribe(t.Context(), 0, dispatch.Subscriber{Receiver: l}); err != nil {
 		t.Fatal(err)
 	}
 	var all sync.WaitGroup

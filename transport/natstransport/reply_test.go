@@ -6,6 +6,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
@@ -190,7 +191,7 @@ func TestBadEnvelopeEndsItsMessage(t *testing.T) {
 	url := testkit.StartNATS(t)
 	node := connect(t, natstransport.Options{URL: url})
 	ran := make(chan string, items)
-	if _, err := node.Subscribe(patient(t), 7, names(ran)); err != nil {
+	if _, err := node.Subscribe(patient(t), 7, dispatch.Subscriber{Receiver: names(ran)}); err != nil {
 		t.Fatal(err)
 	}
 	a := newAsker(t, url)
@@ -225,7 +226,7 @@ func TestCancelledInTheirMessage(t *testing.T) {
 	url := testkit.StartNATS(t)
 	node := connect(t, natstransport.Options{URL: url})
 	ran := make(chan string, items)
-	if _, err := node.Subscribe(patient(t), 7, names(ran)); err != nil {
+	if _, err := node.Subscribe(patient(t), 7, dispatch.Subscriber{Receiver: names(ran)}); err != nil {
 		t.Fatal(err)
 	}
 	a := newAsker(t, url)
@@ -288,7 +289,7 @@ func TestErrorIsDecodedByItsCaller(t *testing.T) {
 	url := testkit.StartNATS(t)
 	node, client := connect(t, natstransport.Options{URL: url}), connect(t, natstransport.Options{URL: url})
 	refusal := &transport.Error{Code: "natstransport_test.slowly", Outcome: transport.NotStarted, Message: "slow", Detail: []byte(`{}`)}
-	if _, err := node.Subscribe(patient(t), 0, refuser{refusal}); err != nil {
+	if _, err := node.Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: refuser{refusal}}); err != nil {
 		t.Fatal(err)
 	}
 	serve(t, node, 1, echo)
@@ -311,7 +312,7 @@ func TestErrorThatPanicsWhereItIsDecoded(t *testing.T) {
 	typed := &transport.Error{Code: "natstransport_test.bomb", Outcome: transport.NotStarted, Message: "bang", Detail: []byte(`{}`)}
 	behind := &transport.Error{Code: "draining", Outcome: transport.NotStarted, Message: "draining", Causes: []*transport.Error{typed}}
 	for shard, err := range []*transport.Error{typed, behind} {
-		if _, e := node.Subscribe(patient(t), uint32(shard), refuser{err}); e != nil {
+		if _, e := node.Subscribe(patient(t), uint32(shard), dispatch.Subscriber{Receiver: refuser{err}}); e != nil {
 			t.Fatal(e)
 		}
 		_, got := client.Request(patient(t), transport.Envelope{Shard: shard, Type: "T"})

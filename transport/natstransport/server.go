@@ -44,16 +44,16 @@ func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transp
 	if h == nil {
 		return nil, transport.Errorf(transport.ErrBadOption, "shard %d: the handler is nil", shardID)
 	}
-	return t.Subscribe(ctx, shardID, t.d.ReceiverFunc(h))
+	return t.Subscribe(ctx, shardID, dispatch.Subscriber{Receiver: t.d.ReceiverFunc(h)})
 }
 
 // Subscribe implements [dispatch.ReceiverTransport].
-func (t *Transport) Subscribe(ctx context.Context, shardID uint32, r dispatch.Receiver) (transport.Subscription, error) {
-	return t.subscribeEpoch(ctx, shardID, 0, r)
+func (t *Transport) Subscribe(ctx context.Context, shardID uint32, to dispatch.Subscriber) (transport.Subscription, error) {
+	return t.subscribeEpoch(ctx, shardID, 0, to)
 }
 
-func (t *Transport) subscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, r dispatch.Receiver) (transport.Subscription, error) {
-	sub, err := t.d.Subscribe(ctx, r)
+func (t *Transport) subscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, to dispatch.Subscriber) (transport.Subscription, error) {
+	sub, err := t.d.Subscribe(ctx, to)
 	if err != nil {
 		return nil, err
 	}

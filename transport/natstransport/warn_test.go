@@ -16,7 +16,7 @@ func TestRefusedNotificationIsLogged(t *testing.T) {
 	var out bytes.Buffer
 	w := &unawaited{log: slog.New(slog.NewTextHandler(&out, nil))}
 	d := dispatch.NewDispatcher(transport.Limits{}, slog.New(slog.DiscardHandler))
-	sub, err := d.Subscribe(t.Context(), d.ReceiverFunc(nil))
+	sub, err := d.Subscribe(t.Context(), dispatch.Subscriber{Receiver: d.ReceiverFunc(nil)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -128,7 +128,7 @@ func (r *realm) ownAs(shard uint32, epoch uint64, o *owner, front dispatch.Recei
 	if o.life != nil {
 		ctx = o.life.Context()
 	}
-	sub, err := r.server.SubscribeEpoch(ctx, shard, epoch, front)
+	sub, err := r.server.SubscribeEpoch(ctx, shard, epoch, dispatch.Subscriber{Receiver: front, Gate: o})
 	if err != nil {
 		r.s.Fatalf("SubscribeEpoch(%d, %d): %v", shard, epoch, err)
 	}

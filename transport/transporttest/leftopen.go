@@ -36,7 +36,7 @@ func testLeftOpenEnds(s *suite) {
 	if !ok {
 		return // all calls are answered where handlers are funcs
 	}
-	if _, err := server.Subscribe(s.patient(), 0, forgetful{}); err != nil {
+	if _, err := server.Subscribe(s.patient(), 0, dispatch.Subscriber{Receiver: forgetful{}}); err != nil {
 		s.Fatal(err)
 	}
 	taken := func(env transport.Envelope) func() bool {

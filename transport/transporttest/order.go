@@ -42,7 +42,7 @@ func testOrder(s *suite, senders, messages int) {
 		return // a transport that knows funcs only cannot keep the order of notifications
 	}
 	w := &witness{got: map[byte][]uint32{}}
-	if _, err := server.Subscribe(s.patient(), 0, w); err != nil {
+	if _, err := server.Subscribe(s.patient(), 0, dispatch.Subscriber{Receiver: w}); err != nil {
 		s.Fatal(err)
 	}
 	ctx := s.patient()
