@@ -40,8 +40,9 @@ norace: ## what the race detector would disturb or slow down: tests that count a
 	go test -count 1 -run '^(TestMutants|TestClocksRunApart)$$' ./internal/ownership
 
 SEEDS ?= 1000
-sim: ## the simulation of ownership, SEEDS=1000 clusters with faults (SEEDS=100000 for a night)
+sim: ## the simulations of ownership and of stored state, SEEDS=1000 clusters with faults (SEEDS=100000 for a night)
 	go test -count 1 -timeout 0 -run '^(TestSimulation|TestVandals|TestPlannedMoves|TestLostStores)$$' -v ./internal/ownership -seeds $(SEEDS)
+	go test -count 1 -timeout 0 -run '^TestSimulation$$' -v ./internal/keeper -seeds $(SEEDS)
 
 chaos: ## real processes, killed, paused, cut off and restarted: default timing, each nemesis three times (about 10 minutes)
 	go test -count 1 -timeout 1h -run '^TestChaos$$' -v ./internal/chaos -long

@@ -72,6 +72,8 @@ var table = []row{
 	{"internal/coordinator", "membership outcome sharding internal/expiry internal/ownership internal/sparse", "",
 		"the goroutines around one node's membership: knows the seams of store and node, no backend"},
 	{"internal/expiry", "", "", "a leaf: many deadlines on few timers"},
+	{"internal/keeper", "state", "",
+		"policy of stores of state, once for all: knows the seam, no backend and no entity"},
 	{"internal/natsdial", "", "github.com/nats-io/nats.go", "a leaf: how transport and store connect"},
 	{"internal/peakmap", "", "", "a leaf: a map that shrinks"},
 	{"internal/pool", "", "", "a leaf: workers"},

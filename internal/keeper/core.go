@@ -1,0 +1,299 @@
+// Core: one shard's fence, and the changes that wait for it; pure
+
+package keeper
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/clstr-go/clstr/state"
+)
+
+// status is where a shard stands.
+//
+//	            fence held            answer lost, or refused by the fence
+//	opening -----------------> open -------------------------------------> settling
+//	   |                         ^                                            |
+//	   |                         +----- fence moved, each change in doubt ----+
+//	   |                                was there, or goes out again          |
+//	   +-------------- deposed, or dropped --> lost <-------------------------+
+type status uint8
+
+const (
+	opening status = iota
+	open
+	settling
+	lost
+)
+
+// core decides for one shard that was opened once. It does no I/O, and has neither clock nor
+// goroutine: it is told what has happened, and says in effects what is to be done. A further
+// opening of the shard has a core of its own.
+type core struct {
+	shard  uint32
+	owner  state.Owner
+	status status
+	token  state.Token // held or, while it settles, the last that was
+	why    error       // the fence could not be moved, and nothing has changed since
+
+	ops   map[uint64]*op
+	held  []*op // not under way, in the order in which they go out
+	next  uint64
+	asked uint64 // the Open that an answer is waited for; 0: none
+	looks int    // that are under way
+	paces int    // tries in a row that failed
+
+	effects []effect
+}
+
+// op is a change that was accepted, until it is answered.
+type op struct {
+	id      uint64
+	change  state.Change
+	done    func(state.Rev, error) // the core hands it back, and never calls it
+	try     uint64                 // the last time that it went out; 0: never
+	out     bool                   // it may be stored, or may still be
+	doubt   bool                   // and the store's answer is lost
+	looking bool
+}
+
+func newCore(shard uint32, o state.Owner) *core {
+	c := &core{shard: shard, owner: o, ops: map[uint64]*op{}}
+	c.fence()
+	return c
+}
+
+func (c *core) do(e effect) { c.effects = append(c.effects, e) }
+
+// take returns what is to be done.
+func (c *core) take() []effect {
+	es := c.effects
+	c.effects = nil
+	return es
+}
+
+func (c *core) number() uint64 {
+	c.next++
+	return c.next
+}
+
+// fence asks for the fence, if nothing does.
+func (c *core) fence() {
+	if c.asked == 0 {
+		c.asked = c.number()
+		c.do(fence{c.asked, c.token})
+	}
+}
+
+// commit accepts a change.
+func (c *core) commit(change state.Change, done func(state.Rev, error)) {
+	o := &op{id: c.number(), change: change, done: done}
+	c.ops[o.id] = o
+	switch c.status {
+	case open:
+		c.send(o)
+	case lost:
+		c.answer(o, 0, state.ErrDeposed)
+	default:
+		c.held = append(c.held, o)
+	}
+}
+
+func (c *core) send(o *op) {
+	o.try, o.out, o.doubt = c.number(), true, false
+	o.change.Token = c.token
+	c.do(send{o.id, o.try, o.change})
+}
+
+func (c *core) answer(o *op, rev state.Rev, err error) {
+	delete(c.ops, o.id)
+	c.do(answer{o.done, rev, err})
+}
+
+// hold has a change that is surely not stored go out again, before those that never did.
+func (c *core) hold(o *op) {
+	o.out = false
+	c.held = slices.Insert(c.held, 0, o)
+}
+
+// opened ends a fence.
+func (c *core) opened(id uint64, t state.Token, err error) {
+	if id != c.asked || c.status == lost {
+		return
+	}
+	c.asked = 0
+	switch {
+	case errors.Is(err, state.ErrDeposed):
+		c.lose(err)
+		return
+	case err != nil:
+		c.fail(err)
+		return
+	}
+	c.token, c.why = t, nil
+	if c.status == opening {
+		c.status = open
+		c.release()
+		return
+	}
+	for _, o := range c.sorted() {
+		if o.out {
+			c.look(o)
+		}
+	}
+	c.settle()
+}
+
+// sorted are the changes in the order in which they came.
+func (c *core) sorted() []*op {
+	ops := make([]*op, 0, len(c.ops))
+	for _, o := range c.ops {
+		ops = append(ops, o)
+	}
+	slices.SortFunc(ops, func(a, b *op) int { return int(a.id) - int(b.id) })
+	return ops
+}
+
+// fail waits before the next try.
+func (c *core) fail(err error) {
+	c.why = err
+	c.paces++
+	c.do(pause{c.paces})
+	c.do(moved{})
+}
+
+// again follows a pause.
+func (c *core) again() {
+	switch c.status {
+	case opening, settling:
+		c.fence()
+	}
+}
+
+func (c *core) look(o *op) {
+	if !o.looking { // else under an earlier token: that answer says nothing any more
+		o.looking = true
+		c.looks++
+	}
+	c.do(look{o.id, c.token, o.change})
+}
+
+// settle goes on as soon as nothing is in doubt.
+func (c *core) settle() {
+	if c.status != settling || c.asked != 0 || c.looks > 0 || c.why != nil {
+		return
+	}
+	c.status = open
+	c.release()
+}
+
+func (c *core) release() {
+	held := c.held
+	c.held, c.paces = nil, 0
+	for _, o := range held {
+		c.send(o)
+	}
+	c.do(moved{})
+}
+
+// doubt moves the fence: what is on its way is stored by then, or never will be.
+func (c *core) doubt() {
+	if c.status == open {
+		c.status = settling
+		c.fence()
+	}
+}
+
+// committed ends a send. An answer to an earlier try says nothing: that is decided.
+func (c *core) committed(id, try uint64, rev state.Rev, err error) {
+	o := c.ops[id]
+	if o == nil || o.try != try || !o.out {
+		return
+	}
+	switch {
+	case err == nil:
+		c.ended(o)
+		c.answer(o, rev, nil)
+	case errors.Is(err, state.ErrDeposed) && c.status != lost:
+		// By another owner, or by this one's own move. A further move tells.
+		c.ended(o)
+		c.hold(o)
+		if o.change.Token == c.token {
+			c.doubt()
+		}
+	case state.Refused(err):
+		c.ended(o)
+		c.answer(o, 0, err)
+	case c.status == lost:
+		c.answer(o, 0, inDoubt(err))
+	default:
+		o.doubt = true
+		c.doubt()
+	}
+	c.settle()
+}
+
+// ended takes back a look whose result does not matter any more.
+func (c *core) ended(o *op) {
+	if o.looking {
+		o.looking = false
+		c.looks--
+	}
+}
+
+// looked ends a look: whether the change is stored.
+func (c *core) looked(id uint64, t state.Token, there bool, rev state.Rev, err error) {
+	o := c.ops[id]
+	if o == nil || !o.looking || t != c.token || c.status != settling {
+		return
+	}
+	c.ended(o)
+	switch {
+	case errors.Is(err, state.ErrUnreadable): // this key's alone: others go on
+		c.answer(o, 0, inDoubt(err))
+	case err != nil: // the next move of the fence looks again, and finds out about another owner
+		if c.why == nil {
+			c.fail(err)
+		}
+	case there:
+		c.answer(o, rev, nil)
+	default:
+		c.hold(o)
+	}
+	c.settle()
+}
+
+// suspect follows a read that was refused under a token.
+func (c *core) suspect(t state.Token) {
+	if t == c.token {
+		c.doubt()
+	}
+}
+
+// drop ends the shard from outside: another node has it, or nothing may run here any more.
+func (c *core) drop() {
+	if c.status != lost {
+		c.end(state.ErrDeposed)
+	}
+}
+
+// lose ends it because the store says so.
+func (c *core) lose(err error) {
+	c.end(err)
+	c.do(gone{err})
+}
+
+func (c *core) end(err error) {
+	c.status, c.why, c.asked = lost, err, 0
+	for _, o := range c.sorted() {
+		switch {
+		case !o.out:
+			c.answer(o, 0, err)
+		case o.doubt:
+			c.answer(o, 0, inDoubt(err))
+		}
+		// Others wait for the store's answer, which decides them.
+	}
+	c.held = nil
+	c.do(moved{})
+}

@@ -1,0 +1,20 @@
+// What a keeper says of changes and reads
+
+package keeper
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrInDoubt: the change may be stored. The shard was lost before that was decided.
+	ErrInDoubt = errors.New("it is not known whether the change was stored")
+	// ErrNoStore: the store does not answer, or refuses this node. Nothing was read.
+	ErrNoStore = errors.New("the store of state does not serve the shard")
+	// ErrNotOpen: the keeper was not told to open the shard.
+	ErrNotOpen = errors.New("the shard's state is not open")
+)
+
+// inDoubt does not wrap why: that may be an error after which nothing was stored.
+func inDoubt(why error) error { return fmt.Errorf("%w: %v", ErrInDoubt, why) }

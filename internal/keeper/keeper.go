@@ -1,0 +1,125 @@
+// Keeper: the shards of one node
+
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/clstr-go/clstr/state"
+)
+
+// Options configures a keeper. Store is required.
+type Options struct {
+	Store state.Store
+	// Lost is told of a shard that has another owner, as the store says. It must not block.
+	Lost func(shard uint32, o state.Owner, err error)
+	// Trouble is told of what keeps a shard from being open, each time that it is tried again. It
+	// must not block.
+	Trouble func(shard uint32, err error)
+}
+
+// Keeper keeps the shards of one node. Its methods are safe for concurrent use.
+type Keeper struct {
+	opts Options
+
+	mu     sync.Mutex
+	shards map[uint32]*shard
+}
+
+// New makes a keeper without shards.
+func New(opts Options) *Keeper {
+	if opts.Lost == nil {
+		opts.Lost = func(uint32, state.Owner, error) {}
+	}
+	if opts.Trouble == nil {
+		opts.Trouble = func(uint32, error) {}
+	}
+	return &Keeper{opts: opts, shards: map[uint32]*shard{}}
+}
+
+// Open begins to open a shard, and does not wait. A shard that was open is dropped first.
+func (k *Keeper) Open(id uint32, o state.Owner) {
+	s := newShard(k.opts, id, o)
+	k.mu.Lock()
+	old := k.shards[id]
+	k.shards[id] = s
+	k.mu.Unlock()
+	if old != nil {
+		old.drop()
+	}
+	s.tell(func(*core) {}) // asks for the fence
+}
+
+func (k *Keeper) shard(id uint32) *shard {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.shards[id]
+}
+
+// Commit stores a change of a shard that was opened, as [state.Store.Commit] does; the keeper sets
+// its token. An error is one that [state.Refused] knows, or [ErrInDoubt] or [ErrNotOpen]:
+// after the last nothing was stored.
+func (k *Keeper) Commit(id uint32, c state.Change, done func(state.Rev, error)) {
+	s := k.shard(id)
+	if s == nil {
+		done(0, fmt.Errorf("%w: %d", ErrNotOpen, id))
+		return
+	}
+	s.commit(c, done)
+}
+
+// Read is that of the store, under the token that is held. It waits for the fence until ctx
+// ends, but not while the store fails: then it returns [ErrNoStore].
+func (k *Keeper) Read(ctx context.Context, id uint32, r state.Range) (es []state.Entry, more bool, err error) {
+	s := k.shard(id)
+	if s == nil {
+		return nil, false, fmt.Errorf("%w: %d", ErrNotOpen, id)
+	}
+	for {
+		token, err := s.wait(ctx)
+		if err != nil {
+			return nil, false, err
+		}
+		es, more, err = k.opts.Store.Read(ctx, token, r)
+		if !errors.Is(err, state.ErrDeposed) {
+			if err != nil && !errors.Is(err, state.ErrUnreadable) && ctx.Err() == nil {
+				err = fmt.Errorf("%w: %w", ErrNoStore, err)
+			}
+			return es, more, err
+		}
+		s.tell(func(c *core) { c.suspect(token) }) // by its own move, or by another owner
+	}
+}
+
+// Drop ends a shard: what waits ends with state.ErrDeposed, or with [ErrInDoubt]. What is under way
+// ends with the store's answer.
+func (k *Keeper) Drop(id uint32) {
+	k.mu.Lock()
+	s := k.shards[id]
+	delete(k.shards, id)
+	k.mu.Unlock()
+	if s != nil {
+		s.drop()
+	}
+}
+
+// Close waits until nothing of the shard waits or is under way, or until ctx ends, drops it, and
+// waits for what the shard has started. It must not be called from a done.
+func (k *Keeper) Close(ctx context.Context, id uint32) error {
+	s := k.shard(id)
+	if s == nil {
+		return nil
+	}
+	err := s.idle(ctx)
+	k.mu.Lock()
+	if k.shards[id] == s {
+		delete(k.shards, id)
+	}
+	k.mu.Unlock()
+	s.drop()
+	s.rest()
+	return err
+}

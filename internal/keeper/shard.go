@@ -1,0 +1,245 @@
+// shard: what carries out what a core wants
+
+package keeper
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/clstr-go/clstr/state"
+)
+
+// shard is one opening of a shard. Nothing of it runs while it has nothing to do.
+type shard struct {
+	opts Options
+	ctx  context.Context // ends when the shard is dropped
+	end  context.CancelFunc
+
+	mu      sync.Mutex
+	core    *core
+	queue   []effect
+	working bool          // a goroutine carries effects out
+	tasks   int           // openings and looks under way
+	changed chan struct{} // closed when those that wait may look again; nil: nobody waits
+	timer   *time.Timer
+}
+
+func newShard(opts Options, id uint32, o state.Owner) *shard {
+	s := &shard{opts: opts, core: newCore(id, o)}
+	s.ctx, s.end = context.WithCancel(context.Background())
+	return s
+}
+
+// atOnce is how many effects one caller carries out for others.
+const atOnce = 64
+
+// tell tells the core of something, and carries out what it wants, in order. While another
+// goroutine does that, or one further up this stack, it leaves it to that.
+func (s *shard) tell(what func(*core)) {
+	s.mu.Lock()
+	what(s.core)
+	s.queue = append(s.queue, s.core.take()...)
+	if s.working {
+		s.mu.Unlock()
+		return
+	}
+	s.working = true
+	s.mu.Unlock()
+	if !s.work(atOnce) {
+		go func() { // ends when nothing is to be done; Close waits for it
+			for !s.work(atOnce) {
+			}
+		}()
+	}
+}
+
+// work carries out effects, and reports whether it is done.
+func (s *shard) work(most int) bool {
+	for range most {
+		s.mu.Lock()
+		if len(s.queue) == 0 {
+			s.queue, s.working = nil, false
+			s.wake()
+			s.mu.Unlock()
+			return true
+		}
+		e := s.queue[0]
+		s.queue = s.queue[1:]
+		s.mu.Unlock()
+		s.carryOut(e)
+	}
+	return false
+}
+
+// wake has those that wait look again; under the lock.
+func (s *shard) wake() {
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// until waits for a condition that is asked under the lock.
+func (s *shard) until(ctx context.Context, met func() bool) error {
+	for {
+		s.mu.Lock()
+		if met() {
+			s.mu.Unlock()
+			return nil
+		}
+		if s.changed == nil {
+			s.changed = make(chan struct{})
+		}
+		changed := s.changed
+		s.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (s *shard) carryOut(e effect) {
+	switch e := e.(type) {
+	case send:
+		s.opts.Store.Commit(e.change, func(rev state.Rev, err error) {
+			s.tell(func(c *core) { c.committed(e.id, e.try, rev, err) })
+		})
+	case answer:
+		e.done(e.rev, e.err)
+	case fence:
+		s.start(func(ctx context.Context) {
+			token, err := s.opts.Store.Open(ctx, s.core.shard, s.core.owner, e.held)
+			s.tell(func(c *core) { c.opened(e.id, token, err) })
+		})
+	case look:
+		s.start(func(ctx context.Context) {
+			rev, there, err := s.find(ctx, e)
+			s.tell(func(c *core) { c.looked(e.id, e.token, there, rev, err) })
+		})
+	case pause:
+		s.mu.Lock()
+		why := s.core.why
+		s.timer = time.AfterFunc(backOff(e.failed), func() { s.tell((*core).again) })
+		s.mu.Unlock()
+		s.opts.Trouble(s.core.shard, why)
+	case gone:
+		s.opts.Lost(s.core.shard, s.core.owner, e.err)
+	case moved:
+		s.mu.Lock()
+		s.wake()
+		s.mu.Unlock()
+	}
+}
+
+// start runs a question to the store, if the shard has not been dropped. It ends with the
+// answer, with tryTime or with the shard's context; Close waits for it.
+func (s *shard) start(f func(ctx context.Context)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return
+	}
+	s.tasks++
+	go func() { // as above
+		ctx, cancel := context.WithTimeout(s.ctx, tryTime)
+		defer cancel()
+		f(ctx)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.tasks--
+		s.wake()
+	}()
+}
+
+const (
+	firstPause = 50 * time.Millisecond
+	lastPause  = 5 * time.Second
+	// tryTime bounds one question to the store.
+	tryTime = 10 * time.Second
+)
+
+// backOff grows with failures in a row, and is not the same for all shards.
+func backOff(failed int) time.Duration {
+	d := min(firstPause<<min(failed-1, 10), lastPause)
+	return d/2 + rand.N(d/2)
+}
+
+// find reads whether a change is stored: its number is in the key's record, or in an event that
+// was stored since its fence.
+func (s *shard) find(ctx context.Context, l look) (rev state.Rev, there bool, err error) {
+	c := &l.change
+	r := state.Range{Place: state.Records, Shard: c.Token.Shard, Kind: c.Kind, Key: c.Key}
+	if c.Record == nil {
+		r.Place, r.After = state.Events, c.Token.Rev
+	}
+	for more := true; more; {
+		var es []state.Entry
+		if es, more, err = s.opts.Store.Read(ctx, l.token, r); err != nil {
+			return 0, false, err
+		}
+		for _, e := range es {
+			switch {
+			case e.Err != nil:
+				return 0, false, e.Err
+			case e.Record != nil && e.Record.Number >= c.Number(), e.Event != nil && e.Event.Number >= c.Number():
+				return e.Rev, true, nil
+			}
+			r.After = e.Rev
+		}
+	}
+	return 0, false, nil
+}
+
+func (s *shard) commit(c state.Change, done func(state.Rev, error)) {
+	s.tell(func(core *core) { core.commit(c, done) })
+}
+
+// wait returns the token as soon as the shard is open.
+func (s *shard) wait(ctx context.Context) (token state.Token, err error) {
+	ended := s.until(ctx, func() bool {
+		c := s.core
+		switch {
+		case c.status == open:
+			token = c.token
+		case c.status == lost:
+			err = c.why
+		case c.why != nil:
+			err = fmt.Errorf("%w: %w", ErrNoStore, c.why)
+		default:
+			return false
+		}
+		return true
+	})
+	return token, cmp.Or(err, ended)
+}
+
+// idle waits until nothing waits or is under way.
+func (s *shard) idle(ctx context.Context) error {
+	n := 0
+	if err := s.until(ctx, func() bool { n = len(s.core.ops); return n == 0 }); err != nil {
+		return fmt.Errorf("%d changes of shard %d wait for the store: %w", n, s.core.shard, err)
+	}
+	return nil
+}
+
+// drop ends the shard.
+func (s *shard) drop() {
+	s.tell((*core).drop)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.end()
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}
+
+// rest waits until nothing of a dropped shard runs.
+func (s *shard) rest() {
+	_ = s.until(context.Background(), func() bool { return s.tasks == 0 && !s.working })
+}

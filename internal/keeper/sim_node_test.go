@@ -1,0 +1,361 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/clstr-go/clstr/state"
+)
+
+// node is a process: its slots are the shards that it believes to own.
+type node struct {
+	w     *world
+	id    int
+	slots map[uint32]*slot
+}
+
+// slot drives one core, as a shard does.
+type slot struct {
+	n     *node
+	shard uint32
+	core  *core
+	gates map[string]*gate
+	dead  bool // its process has crashed
+}
+
+func (n *node) open(shard uint32) {
+	if old := n.slots[shard]; old != nil {
+		old.drop()
+	}
+	s := &slot{n: n, shard: shard, core: newCore(shard, n.w.owner(shard)), gates: map[string]*gate{}}
+	n.slots[shard] = s
+	s.run()
+}
+
+// crash loses all memory; what is under way goes on. The process comes again.
+func (n *node) crash() {
+	for _, shard := range sorted(n.slots) {
+		s := n.slots[shard]
+		s.dead = true
+		for _, key := range sorted(s.gates) {
+			s.gates[key].lost()
+		}
+		delete(n.slots, shard)
+		if n.w.shards[shard].node == n.id {
+			n.w.after(time.Second, func() {
+				if n.w.shards[shard].node == n.id && n.slots[shard] == nil {
+					n.w.shards[shard].epoch++
+					n.open(shard)
+				}
+			})
+		}
+	}
+}
+
+func (s *slot) drop() { s.tell((*core).drop) }
+
+func (s *slot) tell(what func(*core)) {
+	if !s.dead {
+		what(s.core)
+		s.run()
+	}
+}
+
+func (s *slot) run() {
+	for es := s.core.take(); len(es) > 0; es = s.core.take() {
+		for _, e := range es {
+			s.carryOut(e)
+		}
+	}
+}
+
+func (s *slot) carryOut(e effect) {
+	w, ctx := s.n.w, context.Background()
+	switch e := e.(type) {
+	case fence:
+		held, token := e.held, state.Token{}
+		if w.broken == "noRefence" && held != token {
+			w.after(0, func() { s.tell(func(c *core) { c.opened(e.id, held, nil) }) })
+			return
+		}
+		if w.broken == "refenceByDeposed" {
+			held = token
+		}
+		w.ask(func() (_ state.Rev, err error) {
+			token, err = w.store.Open(ctx, s.shard, s.core.owner, held)
+			if err == nil {
+				w.tokens[s.shard] = token
+			}
+			return 0, err
+		}, func(_ state.Rev, err error) { s.tell(func(c *core) { c.opened(e.id, token, err) }) })
+	case send:
+		w.ask(func() (state.Rev, error) { return s.commit(e.change) }, func(rev state.Rev, err error) {
+			s.tell(func(c *core) {
+				try := e.try
+				if o := c.ops[e.id]; o != nil && w.broken == "lateAnswers" {
+					try = o.try
+				}
+				c.committed(e.id, try, rev, err)
+			})
+		})
+	case look:
+		there, at := false, state.Rev(0)
+		w.ask(func() (state.Rev, error) {
+			es, _, err := w.store.Read(ctx, e.token, state.Range{Place: state.Records, Shard: s.shard, Kind: "k", Key: e.change.Key})
+			if err == nil && len(es) == 1 {
+				there, at = es[0].Record.Number >= e.change.Number(), es[0].Rev
+			}
+			return 0, err
+		}, func(_ state.Rev, err error) {
+			verdict := there
+			switch w.broken {
+			case "guessNo":
+				verdict = false
+			case "guessYes":
+				verdict = true
+			}
+			s.tell(func(c *core) { c.looked(e.id, e.token, verdict, at, err) })
+		})
+	case answer:
+		e.done(e.rev, e.err)
+	case pause:
+		w.after(firstPause+time.Duration(w.rng.Int64N(int64(firstPause))), func() { s.tell((*core).again) })
+	case moved:
+		for _, key := range sorted(s.gates) {
+			if g := s.gates[key]; g != nil {
+				g.load()
+			}
+		}
+	case gone:
+	}
+}
+
+// commit is what happens in the store.
+func (s *slot) commit(c state.Change) (rev state.Rev, err error) {
+	w := s.n.w
+	if !w.calm && w.chance(0.01) {
+		return 0, state.ErrFull
+	}
+	if w.broken == "noFence" {
+		c.Token = w.tokens[s.shard]
+	}
+	if w.broken == "splitChange" {
+		mails := c.Mail
+		c.Mail = nil
+		defer func() {
+			for _, m := range mails {
+				if err == nil {
+					w.ask(func() (state.Rev, error) { return w.store.Append(context.Background(), m) }, func(state.Rev, error) {})
+				}
+			}
+		}()
+	}
+	w.store.Commit(c, func(r state.Rev, e error) { rev, err = r, e })
+	return rev, err
+}
+
+// simOp is a command with an ID: a client tries it until it knows, or gives up.
+type simOp struct {
+	w               *world
+	id, key         string
+	shard           uint32
+	tries           int
+	ok, maybe, open bool
+}
+
+// client begins commands until it is calm.
+func (w *world) client() {
+	if w.calm {
+		return
+	}
+	shard := uint32(w.rng.IntN(simShards))
+	op := &simOp{w: w, id: "op" + time.Duration(len(w.ops)).String(), key: w.key(shard, w.rng.IntN(simKeys)), shard: shard}
+	w.ops = append(w.ops, op)
+	op.send()
+	w.after(time.Duration(w.rng.Int64N(int64(200*time.Millisecond))), w.client)
+}
+
+// send asks the owner, or another node that may believe to be it.
+func (op *simOp) send() {
+	w := op.w
+	op.tries++
+	op.open = true
+	n := w.nodes[w.shards[op.shard].node]
+	if w.chance(0.3) {
+		n = w.nodes[w.rng.IntN(simNodes)]
+	}
+	s := n.slots[op.shard]
+	if s == nil || s.core.status == lost {
+		op.answer(false, true)
+		return
+	}
+	g := s.gates[op.key]
+	if g == nil {
+		g = &gate{s: s, key: op.key}
+		s.gates[op.key] = g
+	}
+	g.turns = append(g.turns, op)
+	g.load()
+}
+
+// answer is what its client hears: stored, surely not, or neither.
+func (op *simOp) answer(ok, not bool) {
+	op.open = false
+	op.ok = op.ok || ok
+	op.maybe = op.maybe || !ok && !not
+	if again := op.tries < 6 && op.w.chance(0.8); again && !op.ok || ok && op.w.chance(0.1) && op.tries < 6 {
+		op.w.after(time.Duration(op.w.rng.Int64N(int64(time.Second))), op.send)
+	}
+}
+
+// gate is a key: turns go on while a change is under way, and what waits goes together.
+type gate struct {
+	s       *slot
+	key     string
+	loaded  bool
+	loading bool
+	turns   []*simOp // that wait for the state
+	number  uint64
+	applied []string // the state
+	ids     []string // of the commands that it knows
+	stored  []string // those that the last change has stored
+	waiting []*simOp // turns that have run since the change under way
+	mails   []string // of these
+	group   []*simOp // of the change under way; nil: none is
+}
+
+func (g *gate) load() {
+	s, w := g.s, g.s.n.w
+	if g.loaded {
+		g.run()
+		return
+	}
+	if g.loading || s.core.status != open {
+		if s.core.status == lost {
+			g.lost()
+		}
+		return
+	}
+	g.loading = true
+	token, number, applied, ids := s.core.token, uint64(0), []string(nil), []string(nil)
+	w.ask(func() (state.Rev, error) {
+		r := state.Range{Place: state.Records, Shard: s.shard, Kind: "k", Key: g.key}
+		es, _, err := w.store.Read(context.Background(), token, r)
+		if err == nil && len(es) == 1 {
+			number, applied, ids = es[0].Record.Number, strings.Fields(string(es[0].Record.State)), nil
+			for _, c := range es[0].Record.Commands {
+				ids = append(ids, string(c.ID))
+			}
+		}
+		if w.broken == "staleLoad" {
+			moment := w.now - time.Duration(w.rng.Int64N(int64(time.Second)))
+			number, applied = 0, nil
+			for _, v := range w.past[g.key] {
+				if v.at <= moment {
+					number, applied = v.number, slices.Clone(v.applied)
+					ids = slices.Clone(applied)
+				}
+			}
+		}
+		return 0, err
+	}, func(_ state.Rev, err error) {
+		switch {
+		case !g.loading || s.dead || s.gates[g.key] != g:
+		case err != nil:
+			g.loading = false
+			if errors.Is(err, state.ErrDeposed) {
+				s.tell(func(c *core) { c.suspect(token) })
+			}
+			g.refuse(g.turns, true)
+			delete(s.gates, g.key)
+		default:
+			g.loading = false
+			g.loaded, g.number, g.applied, g.ids = true, number, applied, ids
+			g.run()
+		}
+	})
+}
+
+func (g *gate) run() {
+	turns := g.turns
+	g.turns = nil
+	for _, op := range turns {
+		if slices.Contains(g.ids, op.id) {
+			if g.group == nil && len(g.waiting) == 0 {
+				op.answer(true, false) // a repeat of what is stored
+			} else {
+				g.waiting = append(g.waiting, op)
+			}
+			continue
+		}
+		g.applied, g.ids = append(g.applied, op.id), append(g.ids, op.id)
+		g.waiting, g.mails = append(g.waiting, op), append(g.mails, op.id)
+	}
+	g.flush()
+}
+
+func (g *gate) flush() {
+	if g.group != nil || len(g.waiting) == 0 {
+		return
+	}
+	c := state.Change{Kind: "k", Key: g.key, Record: &state.Record{Number: g.number + 1, State: []byte(strings.Join(g.applied, " "))}}
+	for _, m := range g.mails {
+		c.Mail = append(c.Mail, state.Mail{Shard: (g.s.shard + 1) % simShards, Kind: "k", Key: "mail", Payload: []byte(m)})
+	}
+	ids := g.ids
+	if g.s.n.w.broken == "idApart" { // a turn's ID goes with the next change
+		ids = g.stored
+	}
+	for _, id := range ids {
+		c.Record.Commands = append(c.Record.Commands, state.Command{ID: []byte(id)})
+	}
+	g.stored = slices.Clone(g.ids)
+	g.number++
+	g.group, g.waiting, g.mails = g.waiting, nil, nil
+	number := g.number
+	g.s.core.commit(c, func(_ state.Rev, err error) {
+		if g.s.n.w.broken == "deposedMeansNo" && errors.Is(err, ErrInDoubt) {
+			err = state.ErrDeposed
+		}
+		switch {
+		case g.group == nil || g.number != number:
+			g.s.n.w.fault("change %d of %s is answered twice", number, g.key)
+		case err != nil: // all that ran on top of it is undone
+			g.refuse(g.group, state.Refused(err))
+			g.refuse(append(g.waiting, g.turns...), true)
+			g.group, g.waiting, g.turns, g.loading = nil, nil, nil, false
+			if g.s.gates[g.key] == g {
+				delete(g.s.gates, g.key)
+			}
+		default:
+			group := g.group
+			g.group = nil
+			for _, op := range group {
+				op.answer(true, false)
+			}
+			g.flush()
+		}
+	})
+	g.s.run()
+}
+
+func (g *gate) refuse(ops []*simOp, not bool) {
+	for _, op := range ops {
+		op.answer(false, not)
+	}
+}
+
+// lost ends a gate whose process or shard is gone: what is under way may be stored.
+func (g *gate) lost() {
+	if g.s.dead {
+		g.refuse(g.group, false)
+		g.refuse(append(g.waiting, g.turns...), true)
+		g.group, g.waiting, g.turns = nil, nil, nil
+		return
+	}
+	g.refuse(g.turns, true)
+	g.turns = nil
+}
