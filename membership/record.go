@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// Ref names one life of a node: its name, and the incarnation that a process
-// draws at its start.
+// Ref identifies one life of a node: the node's name, and the incarnation that its
+// process draws when it starts.
 type Ref struct{ Name, Incarnation string }
 
-// IsZero reports whether r names nobody.
+// IsZero reports whether r identifies no node.
 func (r Ref) IsZero() bool { return r == Ref{} }
 
 // String returns the form that stands in records: name, dot, incarnation.
@@ -50,36 +50,37 @@ const (
 	Active  = "active"
 	Leaving = "leaving" // serves what it has not yet handed over
 	Left    = "left"
-	Dead    = "dead" // declared so by another, which is named in By
+	Dead    = "dead" // another node, named in By, has declared it so
 )
 
 // Member is the record of one life of a node.
 type Member struct {
 	State string `json:"state"`
-	// Counter grows with each renewal.
+	// Counter grows by one with each renewal.
 	Counter uint64 `json:"ctr"`
 	// Born is the revision at which the record was made; 0 in its first version.
 	Born uint64 `json:"born,omitempty"`
-	// Seen is the revision up to which the node has seen the records of all shards:
-	// it serves none that was not its own then.
+	// Seen is the revision up to which the node has seen the records of all shards. It
+	// serves no shard that was not its own at that revision.
 	Seen uint64 `json:"seen,omitempty"`
-	// Leaves is the revision at which the node first said that it leaves; 0 in that version.
+	// Leaves is the revision at which the node first said that it leaves. It is 0 in
+	// that version.
 	Leaves uint64 `json:"leaves,omitempty"`
-	// LeaseMs is the node's lease.
+	// LeaseMs is the length of the node's lease.
 	LeaseMs int64 `json:"lease_ms"`
-	// Weight is the node's share of the shards relative to others; 0 is 1.
+	// Weight is the node's share of the shards relative to other nodes. 0 means 1.
 	Weight  float64 `json:"weight,omitempty"`
 	Zone    string  `json:"zone,omitempty"`
 	Version string  `json:"version,omitempty"`
 	// Layout is the fingerprint of the layout, in hexadecimal.
 	Layout string   `json:"layout"`
 	Kinds  []string `json:"kinds,omitempty"`
-	// By has declared the node dead.
+	// By is the node that declared this one dead.
 	By Ref `json:"by,omitzero"`
 }
 
-// Lease returns the node's lease: [MaxLease] where the record says more, or
-// something that is no lease.
+// Lease returns the length of the node's lease. If the record says more than
+// [MaxLease], or something that is no length, it is MaxLease.
 func (m Member) Lease() time.Duration {
 	if m.LeaseMs <= 0 || m.LeaseMs > MaxLease.Milliseconds() {
 		return MaxLease
@@ -87,21 +88,21 @@ func (m Member) Lease() time.Duration {
 	return time.Duration(m.LeaseMs) * time.Millisecond
 }
 
-// Final reports whether the node has left or died: nothing follows.
+// Final reports whether the node has left or died. Both are final.
 func (m Member) Final() bool { return m.State == Dead || m.State == Left }
 
-// The keys of records. What stands before the first dot says what it is.
+// The keys of records. The part before the first dot says what a record is.
 const (
 	ConfigKey    = "cfg"
 	MemberPrefix = "n."
 	ShardPrefix  = "s."
 )
 
-// ShardBlock is how many shards share a block, the second token of their keys:
-// stores that answer with so many records at most are read block by block.
+// ShardBlock is how many shards share a block, the second token of their keys. A store
+// that can answer with only so many records at once reads them block by block.
 const ShardBlock = 512
 
-// MemberKey returns the key of a member's record. [CheckName] says what its name may be.
+// MemberKey returns the key of a member's record. The name must pass [CheckName].
 func MemberKey(r Ref) string { return MemberPrefix + r.String() }
 
 // ShardKey returns the key of a shard's record.
@@ -128,7 +129,7 @@ func ParseShardKey(key string) (uint32, bool) {
 	return uint32(n), true
 }
 
-// plain reports whether s can be a token of a key as it is.
+// plain reports whether s can be a token of a key.
 func plain(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
@@ -144,7 +145,7 @@ func Encode(record any) []byte {
 	return b
 }
 
-// Decode reads a record. Unknown fields are ignored: a newer node wrote them. It returns
+// Decode reads a record. It ignores unknown fields, which newer nodes write. It returns
 // an error for a member's record that no node has written.
 func Decode[R Member | Config](value []byte) (R, error) {
 	var r R

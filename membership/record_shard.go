@@ -10,40 +10,41 @@ import (
 	"github.com/clstr-go/clstr/sharding"
 )
 
-// Why a shard has the owner that it has.
+// How a shard came to its owner.
 const (
-	Claimed    = "claim"   // from nobody, or from a node that is dead or has left
-	HandedOver = "handoff" // by the owner before
-	Released   = "release" // it has none
-	Healed     = "heal"    // the record before was removed, or not readable
+	Claimed    = "claim"   // the owner claimed it: it had none, or the one before had died or left
+	HandedOver = "handoff" // the owner before handed it over
+	Released   = "release" // it has no owner
+	Healed     = "heal"    // the record before was removed, or was not readable
 )
 
-// MaxEpoch is above every epoch: all fit the numbers of JSON.
+// MaxEpoch is above every epoch, so that epochs fit into the numbers of JSON.
 const MaxEpoch = 1 << 53
 
-// Shard is the record of a shard: who may serve it. [DecodeShard] reads it.
+// Shard is the record of a shard: the node that may serve it. Read it with
+// [DecodeShard].
 type Shard struct {
 	Owner Ref `json:"owner,omitzero"`
-	// Epoch grows with each owner, and no two have the same: Base and Count
-	// together. It is not in the record.
+	// Epoch grows with each owner, and no epoch is used twice. It is Base plus Count,
+	// and is not in the record.
 	Epoch uint64 `json:"-"`
-	// Base is that of the cluster's configuration when the record was written.
+	// Base is the configuration's base when the record was written.
 	Base uint64 `json:"base,omitempty"`
-	// Count grows by one with each owner, and so never exceeds the revision. Where
-	// nothing is known of the owners before, the record says 0, and its own
-	// revision counts: that is above all before.
+	// Count grows by one with each owner, so it never exceeds the record's revision. If
+	// the owners before are not known, the record says 0 and its own revision counts,
+	// which is above all counts before.
 	Count uint64 `json:"epoch"`
 	Why   string `json:"why"`
 	From  Ref    `json:"from,omitzero"`
-	// PausedUs is for how long the owner before had not served it when it wrote
-	// this, in microseconds.
+	// PausedUs is how long the owner before had not served the shard when it wrote this
+	// record, in microseconds.
 	PausedUs int64 `json:"paused_us,omitempty"`
-	// Cost is which of its calls that has cost something.
+	// Cost counts the calls that the hand-over cut off or turned away.
 	Cost outcome.DrainCounts `json:"cost,omitzero"`
 }
 
-// DecodeShard reads a version of a shard's record. It returns an error for one that
-// no node has written.
+// DecodeShard reads a version of a shard's record. It returns an error for a record
+// that no node has written.
 func DecodeShard(e Entry) (Shard, error) {
 	var s Shard
 	if err := json.Unmarshal(e.Value, &s); err != nil {
@@ -58,7 +59,7 @@ func DecodeShard(e Entry) (Shard, error) {
 	return s.At(e.Rev), nil
 }
 
-// At returns the record with its epoch, as it is in the version with a revision.
+// At returns the record with its epoch, given the revision of its version.
 func (s Shard) At(rev uint64) Shard {
 	if s.Count == 0 {
 		s.Count = rev
@@ -73,8 +74,9 @@ type Config struct {
 	NumShards uint32 `json:"shards"`
 	Seed      string `json:"seed"`
 	Hash      string `json:"hash"`
-	// Base is below every epoch of this store, and above those of stores before it
-	// that were lost: when the store was made, in microseconds since 1970.
+	// Base is below every epoch of this store, and above the epochs of stores before it
+	// that were lost: the moment at which the store was made, in microseconds since
+	// 1970.
 	Base uint64 `json:"base,omitempty"`
 }
 
@@ -83,8 +85,9 @@ func NewConfig(l sharding.Layout) Config {
 	return Config{Version: 1, NumShards: l.NumShards, Seed: l.Seed, Hash: "blake2b-64 rendezvous"}
 }
 
-// Check compares what a node wants with what the cluster has; Base may differ. The
-// error is outcome.ErrLayoutMismatch and names the difference.
+// Check compares the configuration that a node wants (c) with the one that the cluster
+// has. Base may differ. The error is outcome.ErrLayoutMismatch and names the
+// difference.
 func (c Config) Check(have Config) error {
 	have.Base = c.Base
 	switch {

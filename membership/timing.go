@@ -9,76 +9,78 @@ import (
 	"github.com/clstr-go/clstr/sharding"
 )
 
-// Timing is how long things take in a cluster. Zero fields have the values of
-// [DefaultTiming]. A node tells the others its lease in its record, so nodes of
-// one cluster may differ, during a deploy say.
+// Timing says how long things take in a cluster. A zero field has the value of
+// [DefaultTiming]. Each node tells the others its lease in its record, so the nodes of
+// one cluster may differ, for example during a deploy.
 //
-// Its fields stand in a relation that keeps two owners apart: a node stops by its
-// own clock Margin before its lease ends, and another declares it dead Delta
-// after that. Clocks may therefore run apart by (Margin+Delta)/(2·Lease+Delta-Margin),
-// 10 % in all presets.
+// The fields keep two owners of one shard apart. A node stops, by its own clock, Margin
+// before its lease ends, and another node declares it dead Delta after that end. So the
+// clocks of nodes may run apart by (Margin+Delta)/(2·Lease+Delta-Margin), which is 10 %
+// in all presets.
 type Timing struct {
-	// Lease is how long a node may serve after the renewal that it sent last: 1 s
-	// to [MaxLease].
+	// Lease is how long a node may serve after it has sent its last renewal: 1 s to
+	// [MaxLease].
 	Lease time.Duration
 	// Renew is the pause between renewals.
 	Renew time.Duration
-	// Margin is how much earlier than its lease ends a node stops by itself.
+	// Margin is how long before the end of its lease a node stops by itself.
 	Margin time.Duration
-	// Delta is how much later than its lease ends others take a node for dead.
+	// Delta is how long after the end of its lease others declare a node dead.
 	Delta time.Duration
 
-	// Poll is the pause between looks at the member records, which are also the
-	// bound on how late a hint that was lost is noticed.
+	// Poll is the pause between reads of the members' records. It bounds how late a
+	// node notices a change that its watch has missed.
 	Poll time.Duration
-	// ShardPoll is the same for the shard records.
+	// ShardPoll is the same for the shards' records.
 	ShardPoll time.Duration
-	// Settle is how long a node that joins a running cluster waits before it
-	// takes shards; doubled for each recent death under its name, up to
-	// MaxSettle.
+	// Settle is how long a node that joins a running cluster waits before it takes
+	// shards. It doubles with each recent death under the node's name, up to MaxSettle.
 	Settle    time.Duration
 	MaxSettle time.Duration
-	// Residency is how long a shard that has moved stays before it moves again
-	// for balance.
+	// Residency is how long a shard stays where it has moved before it moves again for
+	// balance.
 	Residency time.Duration
-	// Forget is how long the record of a node that has gone is kept.
+	// Forget is how long the record of a node is kept after the node has left or died.
 	Forget time.Duration
-	// MaxMoves is how many shards a node hands over at once; four times as many
-	// when it leaves.
+	// MaxMoves is how many shards a node hands over at once. A node that leaves hands
+	// over four times as many.
 	MaxMoves int
 }
 
-// The presets differ in what they ride over and how soon they see a death.
+// The presets differ in the store outages that they survive, and in how soon a death is
+// noticed.
 //
-// A timing rides over an outage of the store of Lease - Margin - Renew - 0.5 s,
-// where only Lease is given of 0.7·Lease - 0.5 s. In a longer outage the leases of
-// all nodes end: nothing is served until the store is back, and then everything
-// goes on without a move.
+// A timing survives a store outage of Lease - Margin - Renew - 0.5 s. If only Lease is
+// set, that is 0.7·Lease - 0.5 s. In a longer outage the leases of all nodes end. Then
+// nothing is served until the store is back, and afterwards each node goes on with the
+// shards that it had.
 //
-// When the leader of a JetStream stream dies, the other servers wait for a random
-// time of 4 to 9 s before they elect another; the voting comes on top. (A server
-// that is stopped properly hands over at once.) CalmTiming rides over every such
-// election. The shortest lease that does so is 15 s, which rides over 10 s:
-// Timing{Lease: 15 * time.Second} serves a dead node's shards after 18 s at most.
+// When the leader of a JetStream stream dies, the other servers wait for a random time
+// of 4 to 9 s before they elect another, and the vote itself takes a moment too. (A
+// server that is stopped properly hands over at once.) CalmTiming survives every such
+// election. The shortest lease that does is 15 s, which survives 10 s: Timing{Lease: 15
+// * time.Second} serves a dead node's shards after 18 s at most.
 var (
-	// DefaultTiming rides over an outage of the store of 6.5 s, which is about half
-	// of JetStream's elections, and serves a dead node's shards after 12.3 s at
+	// DefaultTiming survives a store outage of 6.5 s, which covers about half of
+	// JetStream's elections. A dead node's shards are served again after 12.3 s at
 	// most.
 	DefaultTiming = Timing{Lease: 10 * time.Second, Renew: 2 * time.Second, Margin: time.Second, Delta: time.Second}.WithDefaults()
-	// FastTiming: 3.7 s, which no election is shorter than, and 7.9 s.
+	// FastTiming survives 3.7 s, which covers no election. Shards are served again
+	// after 7.9 s.
 	FastTiming = Timing{Lease: 6 * time.Second, Renew: 1200 * time.Millisecond, Margin: 600 * time.Millisecond, Delta: 600 * time.Millisecond}.WithDefaults()
-	// CalmTiming: 13.5 s, which all elections are shorter than, and 23.3 s.
+	// CalmTiming survives 13.5 s, which covers every election. Shards are served again
+	// after 23.3 s.
 	CalmTiming = Timing{Lease: 20 * time.Second, Renew: 4 * time.Second, Margin: 2 * time.Second, Delta: 2 * time.Second}.WithDefaults()
 )
 
-// MaxLease is the longest lease that a node may have. A record that says more is
-// taken to say this: only so long can it keep others from its shards.
+// MaxLease is the longest lease that a node may have. If a record says more, MaxLease
+// counts: a record keeps other nodes from its node's shards for no longer than that.
 const MaxLease = 24 * time.Hour
 
-// leastRenew is how often a node looks whether something is due.
+// leastRenew is how often a node checks whether something is due.
 const leastRenew = 250 * time.Millisecond
 
-// WithDefaults returns t with a value in each field.
+// WithDefaults returns t with the default in each field that is zero.
 func (t Timing) WithDefaults() Timing {
 	set := func(d *time.Duration, to time.Duration) {
 		if *d == 0 {
@@ -101,8 +103,8 @@ func (t Timing) WithDefaults() Timing {
 	return t
 }
 
-// Validate refuses timings under which a node could not keep its lease, or two
-// could serve one shard.
+// Validate refuses timings with which a node could not keep its lease, or with which
+// two nodes could serve one shard.
 func (t Timing) Validate() error {
 	switch {
 	case t.Lease < time.Second || t.Lease > MaxLease:
@@ -110,9 +112,9 @@ func (t Timing) Validate() error {
 	case t.Delta > MaxLease:
 		return outcome.Errorf(outcome.ErrBadOption, "Timing.Delta %v: at most %v", t.Delta, MaxLease)
 	case t.Renew < leastRenew || t.Renew > t.Lease/2 || t.Margin < 0 || t.Margin > t.Lease-2*t.Renew:
-		return outcome.Errorf(outcome.ErrBadOption, "Timing.Renew %v: at least %v, and two of them with Margin %v within Lease %v", t.Renew, leastRenew, t.Margin, t.Lease)
-	case t.Margin < t.Lease/100 || t.Delta < t.Lease/100: // each: the Delta that counts is another's
-		return outcome.Errorf(outcome.ErrBadOption, "Timing.Margin %v, Delta %v: each at least a hundredth of Lease %v, for clocks that run apart", t.Margin, t.Delta, t.Lease)
+		return outcome.Errorf(outcome.ErrBadOption, "Timing.Renew %v: at least %v, and twice Renew plus Margin %v must fit into Lease %v", t.Renew, leastRenew, t.Margin, t.Lease)
+	case t.Margin < t.Lease/100 || t.Delta < t.Lease/100: // each alone: the Delta that counts is another node's
+		return outcome.Errorf(outcome.ErrBadOption, "Timing.Margin %v, Delta %v: each at least a hundredth of Lease %v, because clocks run apart", t.Margin, t.Delta, t.Lease)
 	case max(t.Poll, t.ShardPoll, t.Settle, t.MaxSettle) > MaxLease:
 		return outcome.Errorf(outcome.ErrBadOption, "Timing.Poll %v, ShardPoll %v, Settle %v, MaxSettle %v: each at most %v", t.Poll, t.ShardPoll, t.Settle, t.MaxSettle, MaxLease)
 	case t.MaxMoves > sharding.MaxShards:

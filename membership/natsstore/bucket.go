@@ -17,7 +17,7 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// ownKey is the record that says whose the bucket is.
+// ownKey is the key of the record that says which cluster the bucket belongs to.
 const ownKey = "bucket"
 
 // own is that record.
@@ -26,13 +26,13 @@ type own struct {
 	Prefix  string `json:"prefix"`
 }
 
-// bucket is what the stream must be, and how it is made.
+// bucket knows what the stream must be like, and makes it.
 type bucket struct {
 	*stream
 	events string // where the servers publish what was written: before a record's key
 }
 
-// open finds the bucket, or makes it. Nodes may do so at the same moment.
+// open finds the bucket, or makes it. Several nodes may do that at the same moment.
 func (b *bucket) open(ctx context.Context, atMost time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, atMost)
 	defer cancel()
@@ -63,7 +63,7 @@ func is(err error, code int) bool {
 	return errors.As(err, &e) && e.ErrCode == code
 }
 
-// unopened says whether to wait.
+// unopened says whether an error of open is one to wait for.
 func (b *bucket) unopened(err error) error {
 	if errors.Is(err, errUnheard) && b.nc.IsConnected() && !b.mayHaveJetStream() {
 		return fmt.Errorf("%w: no server answers its requests", ErrNoJetStream)
@@ -79,14 +79,15 @@ func (b *bucket) unopened(err error) error {
 	case e.ErrCode == codeNotEnabled || e.ErrCode == codeNotEnabledAccount:
 		return fmt.Errorf("%w: %v", ErrNoJetStream, e)
 	case e.ErrCode == codeNoPeers:
-		return fmt.Errorf("%w for %d servers with JetStream, or say Replicas: %w", errWait, b.replicas(), e)
+		return fmt.Errorf("%w for %d servers with JetStream, or set Replicas: %w", errWait, b.replicas(), e)
 	case e.ErrCode == codeNotAvailable || e.Code == 503:
 		return fmt.Errorf("%w for JetStream's leader: %w", errWait, e)
 	}
 	return fmt.Errorf("%w: bucket %s: %w", ErrBucket, b.bucket, e)
 }
 
-// mayHaveJetStream: the server has it, or others may have it for this one.
+// mayHaveJetStream reports whether the server has JetStream, or others may have it for
+// this one.
 func (b *bucket) mayHaveJetStream() bool {
 	enabled, _ := b.nc.ConnectedServerJetStream()
 	return enabled || b.nc.ConnectedClusterName() != ""
@@ -145,13 +146,13 @@ func (b *bucket) make(ctx context.Context, cfg jetstream.StreamConfig) (*jetstre
 	return made.CachedInfo(), nil
 }
 
-// command makes the bucket with the nats tool.
+// command returns the command of the nats tool that makes the bucket.
 func (b *bucket) command() string {
 	return "nats kv add " + b.bucket + " --history 1 --replicas " + strconv.Itoa(b.replicas()) + " --marker-ttl 1m" +
 		" --republish-source '" + b.subjects + ">' --republish-destination '" + b.events + ">'"
 }
 
-// differences lists why a bucket cannot serve.
+// differences lists the reasons why a bucket cannot serve.
 func (b *bucket) differences(have jetstream.StreamConfig) (wrong []string) {
 	want := func(ok bool, format string, args ...any) {
 		if !ok {
@@ -173,12 +174,13 @@ func (b *bucket) differences(have jetstream.StreamConfig) (wrong []string) {
 	want(have.AllowMsgTTL, "no TTL of a message, want it allowed (--marker-ttl)")
 	want(have.Mirror == nil && len(have.Sources) == 0 && have.SubjectTransform == nil, "it has a mirror, sources or a transform, want none")
 	want(!have.Sealed && !have.NoAck, "it is sealed (%v) or does not acknowledge (%v)", have.Sealed, have.NoAck)
-	want(b.opts.Memory || have.Storage == jetstream.FileStorage, "storage %v, want file, or say Memory", have.Storage)
+	want(b.opts.Memory || have.Storage == jetstream.FileStorage, "storage %v, want file, or set Memory", have.Storage)
 	want(b.opts.Replicas == 0 || b.opts.Replicas == have.Replicas, "replicas %d, want %d", have.Replicas, b.opts.Replicas)
 	return wrong
 }
 
-// sign writes the store's own record, or reads it. The bucket has a leader then.
+// sign writes the store's own record, or reads it. Once that works, the bucket has a
+// leader.
 func (b *bucket) sign(ctx context.Context) error {
 	mine := own{Version: 1, Prefix: b.opts.Prefix}
 	value, err := json.Marshal(mine)
@@ -199,14 +201,14 @@ func (b *bucket) sign(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("%w: bucket %s: its record %q is not readable: %v", ErrBucket, b.bucket, ownKey, err)
 	case there != mine:
-		return fmt.Errorf("%w: bucket %s is of prefix %q in version %d, want %q in version %d",
+		return fmt.Errorf("%w: bucket %s belongs to prefix %q in version %d, want %q in version %d",
 			ErrBucket, b.bucket, there.Prefix, there.Version, mine.Prefix, mine.Version)
 	}
 	return nil
 }
 
-// tooOld reports whether a server's version is below 2.11; what is no version is
-// not.
+// tooOld reports whether a server's version is below 2.11. Text that is no version
+// counts as new enough.
 func tooOld(version string) bool {
 	major, rest, _ := strings.Cut(version, ".")
 	minor, _, _ := strings.Cut(rest, ".")

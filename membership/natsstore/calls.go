@@ -15,14 +15,15 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// call is something that waits for an answer to what it publishes.
+// call waits for an answer to what it has published.
 type call struct {
 	subject string
 	end     context.CancelCauseFunc
 }
 
-// hear bounds a call, and ends its context when the server does not permit its
-// subject: it tells the connection so, and answers nothing.
+// hear bounds a call in time. It also ends the call's context if the server does not
+// permit the call's subject: the server tells the connection so, and does not answer
+// the call.
 func (l *link) hear(ctx context.Context, subject string) (context.Context, func()) {
 	cancel := func() {}
 	if _, ok := ctx.Deadline(); !ok {
@@ -46,14 +47,14 @@ func (l *link) hear(ctx context.Context, subject string) (context.Context, func(
 	}
 }
 
-// heard takes what nats.go has nobody else to tell.
+// heard takes the errors that nats.go has no caller for.
 func (l *link) heard(sub *nats.Subscription, err error) {
 	switch {
 	case errors.Is(err, nats.ErrPermissionViolation):
 		l.log.Error("not permitted by the server", slog.Any("error", err))
 		l.deny(err)
 	case errors.Is(err, nats.ErrSlowConsumer) && sub != nil:
-		l.log.Warn("hints of what was written were dropped: they came too fast", slog.String("subject", sub.Subject))
+		l.log.Warn("missed writes that the servers published: they came too fast", slog.String("subject", sub.Subject))
 	default:
 		l.log.Warn("NATS reports an error", slog.Any("error", err))
 	}
@@ -75,7 +76,8 @@ func (l *link) deny(err error) {
 	}
 }
 
-// begun returns when the server knows of a subscription, or there is none.
+// begun returns when the server knows of a subscription, or when there is no
+// connection.
 func (l *link) begun(subject string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
@@ -84,7 +86,7 @@ func (l *link) begun(subject string) error {
 		return l.mapped(ctx, nats.ErrConnectionClosed)
 	}
 	if err != nil {
-		return nil // it is made when the connection is
+		return nil // the subscription is made when the connection is
 	}
 	last := l.nc.LastError()
 	if errors.Is(last, nats.ErrPermissionViolation) && strings.Contains(last.Error(), "Subscription to "+strconv.Quote(subject)) {
@@ -93,7 +95,7 @@ func (l *link) begun(subject string) error {
 	return nil
 }
 
-// mapped gives an error of nats.go the meaning that callers know.
+// mapped translates an error of nats.go for callers.
 func (l *link) mapped(ctx context.Context, err error) error {
 	switch {
 	case err == nil:

@@ -20,7 +20,7 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// link is the store's connection, and what waits for answers on it.
+// link is the store's connection, and the calls that wait for answers on it.
 type link struct {
 	opts Options
 	log  *slog.Logger
@@ -34,8 +34,8 @@ type link struct {
 	inboxDenied error
 }
 
-// connect makes the store's connection. It is there to notice soon that a server
-// is gone, and to say so: a renewal that is sent minutes later is worse than none.
+// connect makes the store's connection. It must notice soon that a server is gone, and
+// say so: a renewal that is sent minutes late is worse than none.
 func (l *link) connect(ctx context.Context, _ time.Duration) error {
 	options := append([]nats.Option{
 		nats.Name(natsdial.Name(l.opts.Name) + " membership"),
@@ -79,8 +79,8 @@ func (l *link) connect(ctx context.Context, _ time.Duration) error {
 	return nil
 }
 
-// listen is the last of the connection's options: it hears what the handlers that
-// the user has given hear, and sets what must be.
+// listen is the last of the connection's options. It hears what the user's own handlers
+// hear, and sets what must not be changed.
 func (l *link) listen(o *nats.Options) error {
 	o.ReconnectBufSize = -1 // nothing is sent after its caller has gone
 	failed, lost, back := o.AsyncErrorCB, o.DisconnectedErrCB, o.ReconnectedCB
@@ -94,9 +94,9 @@ func (l *link) listen(o *nats.Options) error {
 		switch {
 		case l.isClosed():
 		case err == nil: // by Reconnect
-			l.log.Warn("a server that does not answer for the store of members is left for another")
+			l.log.Warn("the store's server does not answer: connecting to another")
 		default:
-			l.log.Warn("the connection to the store of members is lost", slog.Any("error", err))
+			l.log.Warn("lost the connection to the store of members", slog.Any("error", err))
 		}
 		if lost != nil {
 			lost(nc, err)
@@ -104,7 +104,7 @@ func (l *link) listen(o *nats.Options) error {
 	}
 	o.ReconnectedCB = func(nc *nats.Conn) {
 		l.mu.Lock()
-		l.inboxDenied = nil // the server says so again if it still holds
+		l.inboxDenied = nil // the server repeats it if it still holds
 		l.mu.Unlock()
 		l.log.Info("connected to the store of members again")
 		if back != nil {
@@ -114,7 +114,7 @@ func (l *link) listen(o *nats.Options) error {
 	return nil
 }
 
-// closes says that what ends from now on ends because the store does.
+// closes marks everything that ends from now on as ended by the store's end.
 func (l *link) closes() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

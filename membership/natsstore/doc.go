@@ -1,5 +1,5 @@
-// Package natsstore keeps the records of a cluster in a JetStream key-value
-// bucket: for clusters whose nodes are processes of their own.
+// Package natsstore keeps the records of a cluster in a JetStream key-value bucket. It
+// is for clusters whose nodes are processes of their own.
 //
 //	store, err := natsstore.Open(ctx, natsstore.Options{URL: "nats://localhost:4222"})
 //	if err != nil { ... }
@@ -8,29 +8,29 @@
 //
 // # The bucket
 //
-// All records of a cluster are in one bucket, clstr_members for the prefix
-// "clstr", so that one sequence orders members and shards: a revision is a
-// sequence of its stream. [Open] makes it, with three replicas where the servers
-// are clustered, in files, with one version of each record; or uses the one that
-// is there, and says what is wrong with one that cannot serve. It needs
-// nats-server 2.11. The key "bucket" is the store's own.
+// All records of a cluster are in one bucket, clstr_members for the prefix "clstr". So
+// one sequence orders members and shards: a revision is a sequence number of the
+// bucket's stream. [Open] makes the bucket: in files, with one version of each record,
+// and with three replicas if the servers are clustered. If the bucket exists, Open uses
+// it, or says why it cannot serve. The server must be nats-server 2.11 or newer. The key
+// "bucket" is the store's own.
 //
-// A write is a publication that the stream accepts at the expected revision only.
-// A removed record leaves a marker for a minute, which has a revision of its own.
-// A read asks the stream's leader. A snapshot asks any replica, which may be late
-// and says how late; shards are read in blocks, each of one moment, and the whole
-// is as of the oldest. What is written is also published by the servers, to
-// clstr.ev.<key>, and that is what watches see. Hints are lost where the
-// connection, or the stream's leader, is.
+// A write is a message that the stream accepts only at the expected revision. A removed
+// record leaves a marker for a minute, which has a revision of its own. A read asks the
+// stream's leader. A snapshot asks any replica, which may be late and says how late it
+// is. Shards are read in blocks. Each block shows one moment, and the snapshot as a whole
+// is as old as its oldest block. The servers also publish each write to clstr.ev.<key>,
+// and watches listen there. A watch misses writes while its connection, or the stream's
+// leader, is down.
 //
-// The leader of a stream that was stopped and goes on may answer one read with
-// an old version before it hears that there is another; its writes fail.
+// A leader that was stopped and goes on may answer one read with an old version, before
+// it hears that there is another leader. Its writes fail.
 //
 // # Connections and permissions
 //
-// A store has a connection of its own, apart from the one that carries requests,
-// which knows a dead server within six seconds and never sends what was given to
-// it while it was cut off. Give the two different users. The store's needs what
+// A store has a connection of its own beside the one that carries requests. It notices
+// a dead server within six seconds. What it was given to send while it was cut off, it
+// never sends. Give the two connections different users. The store's user needs what
 // [ControlPermissions] lists:
 //
 //	publish    $KV.clstr_members.>                   records
@@ -41,7 +41,7 @@
 //	subscribe  clstr.ev.>                            hints
 //	           clstr.ctl.>                           the inboxes of these connections
 //
-// The transport's user carries requests and replies, and no more. Each user has an
+// The transport's user carries requests and replies, and nothing else. Each user has an
 // inbox prefix of its own. The nodes' user, here called data:
 //
 //	nats.CustomInboxPrefix("_INBOX.data")
@@ -54,13 +54,13 @@
 //	publish    clstr.s.>  clstr.who
 //	subscribe  clstr.own  _INBOX.alice.>
 //
-// So neither can write a record, nor have a node write one by a reply subject,
-// nor forge a hint or the answer of a server: these are outside of what they may
-// publish. And no client sees what another is answered. A client that may subscribe to
-// all of _INBOX.> reads every reply in the account. It also learns the inboxes of
-// others: if it sends a request with one of those as the reply subject, the node's
-// answer ends the other's call. Only the servers publish clstr.ev.>: allow it to no
+// So neither user can write a record, make a node write one through a reply subject, or
+// forge a server's answer or a watch's message: all these need subjects that the user may
+// not publish to. And no client sees the replies to another. A client that may subscribe
+// to all of _INBOX.> reads every reply in the account. It also learns the inboxes of other
+// clients. If it sends a request with one of those as the reply subject, the node's answer
+// ends the other client's call. Only the servers publish to clstr.ev.>: allow it to no
 // user.
 //
-// Package membership/storetest tests it, and tests here show the permissions.
+// Package membership/storetest tests the store, and the tests here show the permissions.
 package natsstore

@@ -14,30 +14,31 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// DefaultPrefix is the first token of a cluster's subjects.
+// DefaultPrefix is the prefix of a cluster whose options name none.
 const DefaultPrefix = "clstr"
 
 // Options configures a store. URL is required.
 type Options struct {
-	// URL is where to connect to, in the form of nats.Connect: several servers
-	// are separated by commas.
+	// URL is the address to connect to, as for nats.Connect. Several servers are
+	// separated by commas.
 	URL string
-	// Name is what the server knows the store's connection by: give it the node's
-	// ID. At most 256 bytes. Empty = the program's name and the host's.
+	// Name names the store's connection at the server: give it the node's ID. At most
+	// 256 bytes. Empty = the names of the program and of the host.
 	Name string
-	// NATSOptions are added to the store's connection: credentials, TLS, names,
-	// handlers, anything of nats.go but nats.ReconnectBufSize.
+	// NATSOptions are added to those of the store's connection: credentials, TLS,
+	// names, handlers. Any option of nats.go is allowed except nats.ReconnectBufSize.
 	NATSOptions []nats.Option
 	// Prefix separates the clusters of one NATS account. Give the transport the same.
-	// Tokens of letters, digits, - and _, separated by dots. Empty = "clstr".
+	// It is tokens of letters, digits, - and _, separated by dots. Empty = "clstr".
 	Prefix string
-	// Replicas of a bucket that Open makes, 1 to 5. 0 = 3 where the servers are
-	// clustered, else 1. A bucket that is there must have as many, if given.
+	// Replicas is the number of replicas of a bucket that Open makes, 1 to 5. 0 = 3 if
+	// the servers are clustered, and 1 if not. If it is set, an existing bucket must
+	// have as many.
 	Replicas int
-	// Memory keeps the records of a bucket that Open makes in the memory of the
-	// servers: they are gone with those. For tests.
+	// Memory keeps the records of a bucket that Open makes in the servers' memory, and
+	// loses them with the servers. It is for tests.
 	Memory bool
-	// Log gets what has no caller to tell. nil = slog.Default().
+	// Log gets what concerns no single caller. nil = slog.Default().
 	Log *slog.Logger
 }
 
@@ -70,8 +71,8 @@ func plain(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
 }
 
-// bucketOf names the bucket of a cluster. The prefixes a.b and a_b have one name,
-// and the second to come finds the first's events in its configuration.
+// bucketOf names the bucket of a cluster. The prefixes a.b and a_b give the same name.
+// The second cluster notices by the subjects in the bucket's configuration.
 func bucketOf(prefix string) string { return strings.ReplaceAll(prefix, ".", "_") + "_members" }
 
 func streamOf(bucket string) string   { return "KV_" + bucket }
@@ -79,7 +80,7 @@ func subjectsOf(bucket string) string { return "$KV." + bucket + "." }
 func eventsOf(prefix string) string   { return prefix + ".ev." }
 func inboxesOf(prefix string) string  { return prefix + ".ctl" }
 
-// checkKey refuses what is no key of a bucket.
+// checkKey refuses a key that a bucket cannot have.
 func checkKey(key string) error {
 	ok := func(r rune) bool { return plain(r) || r == '=' || r == '.' || r == '/' }
 	tokens := strings.Split(key, ".")
@@ -89,12 +90,12 @@ func checkKey(key string) error {
 	return nil
 }
 
-// Permissions are the subjects that a user of NATS may use.
+// Permissions are the subjects that a NATS user may use.
 type Permissions struct{ Publish, Subscribe []string }
 
-// ControlPermissions returns what the user of the stores of a cluster needs, and
-// nobody else should have. An empty prefix is "clstr". A connection with another
-// nats.CustomInboxPrefix needs that in place of <prefix>.ctl.
+// ControlPermissions returns what the user of a cluster's stores needs. No other user
+// should have it. An empty prefix is "clstr". If the connection sets
+// nats.CustomInboxPrefix, that takes the place of <prefix>.ctl.
 func ControlPermissions(prefix string) Permissions {
 	if prefix == "" {
 		prefix = DefaultPrefix
@@ -113,7 +114,7 @@ func ControlPermissions(prefix string) Permissions {
 	}
 }
 
-// Where JetStream takes requests, without the stream's name.
+// The subjects of JetStream's requests, without the stream's name.
 const (
 	apiInfo   = "$JS.API.STREAM.INFO."
 	apiCreate = "$JS.API.STREAM.CREATE."

@@ -17,7 +17,7 @@ func (s *Store) Write(ctx context.Context, key string, rev uint64, value []byte)
 	}
 	got, err := s.bucket.publish(ctx, key, rev, value)
 	if rev == 0 && errors.Is(err, membership.ErrConflict) {
-		// A record that was removed is not there, and its marker has a revision.
+		// A removed record does not exist, but its marker has a revision.
 		at, rerr := s.bucket.stored(ctx, key)
 		if rerr != nil || at.Rev == 0 || at.Value != nil {
 			return 0, err
@@ -45,10 +45,10 @@ func (s *Store) Read(ctx context.Context, key string) (membership.Entry, error) 
 	return e, nil
 }
 
-// Snapshot implements [membership.Store]. The answer is of any replica, and may
-// be older than the last write. Records of shards come in blocks: each as of its
-// moment, all as of asOf or later. It returns outcome.ErrTooLarge for more than
-// 1,023 records under any other prefix.
+// Snapshot implements [membership.Store]. Any replica may answer, and its answer may be
+// older than the last write. The records of shards come in blocks: each block shows one
+// moment, and all are as of asOf or later. For any other prefix, more than 1,023
+// records are outcome.ErrTooLarge.
 func (s *Store) Snapshot(ctx context.Context, prefix string) (entries []membership.Entry, asOf uint64, err error) {
 	if err = ctx.Err(); err == nil {
 		entries, asOf, err = s.snapshots.take(ctx, prefix)
@@ -59,10 +59,10 @@ func (s *Store) Snapshot(ctx context.Context, prefix string) (entries []membersh
 	return entries, asOf, nil
 }
 
-// Watch implements [membership.Store]. Versions come in the order of all
-// revisions: one that is late is left out. stop waits for a call of f that is
-// under way, so f must not call it. Without a connection a watch begins when
-// there is one; outcome.ErrNotPermitted says that the server refuses it.
+// Watch implements [membership.Store]. Versions come in the order of all revisions, and
+// a late one is left out. stop waits for a call of f that is under way, so f must not
+// call stop. Without a connection the watch begins when there is one.
+// outcome.ErrNotPermitted means that the server refuses the watch.
 func (s *Store) Watch(f func(membership.Entry)) (stop func(), err error) {
 	w := &watch{in: &s.watches, events: s.bucket.events, f: f}
 	sub, err := s.link.nc.Subscribe(w.events+">", w.see)

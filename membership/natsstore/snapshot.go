@@ -18,11 +18,10 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// errTooMany: a server answers with 1,024 records at most, the store's own among
-// them.
+// errTooMany: a server answers with at most 1,024 records, including the store's own.
 var errTooMany = outcome.Errorf(outcome.ErrTooLarge, "more than 1,023 records, markers of removed ones included")
 
-// ahead is how many blocks are asked for before the first has come.
+// ahead is how many blocks are requested before the first has come.
 const ahead = 8
 
 // snapshots reads many records at once.
@@ -61,8 +60,8 @@ func (s *snapshots) take(ctx context.Context, prefix string) ([]membership.Entry
 	return there, asOf, nil
 }
 
-// ask gets the last message of each subject that a filter matches, markers and
-// the store's own record included.
+// ask gets the last message of each subject that a filter matches, including markers
+// and the store's own record.
 func (s *snapshots) ask(ctx context.Context, filters []string) (entries []membership.Entry, asOf uint64, err error) {
 	inbox := s.nc.NewInbox()
 	sub, err := s.nc.SubscribeSync(inbox + ".*")
@@ -106,8 +105,8 @@ func (s *snapshots) ask(ctx context.Context, filters []string) (entries []member
 	return entries, asOf, nil
 }
 
-// askFor asks for the store's own record too: a server that finds none does not
-// say how far it has come.
+// askFor also asks for the store's own record, because a server that finds no record
+// does not say how far it has come.
 func (s *snapshots) askFor(filter, reply string) error {
 	body, err := json.Marshal(map[string][]string{"multi_last": {s.subjects + ownKey, s.subjects + filter}})
 	if err != nil {
@@ -116,9 +115,8 @@ func (s *snapshots) askFor(filter, reply string) error {
 	return s.nc.PublishRequest(apiDirect+s.name, reply, body)
 }
 
-// shardBlocks returns how many blocks of shards there are: what the cluster's
-// configuration says, which never changes, or, before it has one, how many the
-// stream's subjects name.
+// shardBlocks returns the number of blocks of shards. The cluster's configuration says
+// it, and never changes. Before there is a configuration, the stream's subjects say it.
 func (s *snapshots) shardBlocks(ctx context.Context) (int, error) {
 	if n := s.blocks.Load(); n > 0 {
 		return int(n), nil

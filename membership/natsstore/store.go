@@ -30,10 +30,10 @@ type Store struct {
 	watches   watches
 }
 
-// Open connects to NATS and makes the cluster's bucket, or finds it. It waits for
-// a server and for a leader of JetStream until ctx ends: then it returns
-// outcome.ErrDisconnected, with what it waited for. What waiting does not mend
-// it returns at once: outcome.ErrBadOption, outcome.ErrNotPermitted,
+// Open connects to NATS and makes the cluster's bucket, or finds it. It waits until ctx
+// ends for a server and for a leader of JetStream. Then it returns
+// outcome.ErrDisconnected and says what it waited for. Errors that waiting does not
+// mend are returned at once: outcome.ErrBadOption, outcome.ErrNotPermitted,
 // [ErrServerVersion], [ErrNoJetStream] and [ErrBucket].
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts = opts.withDefaults()
@@ -53,8 +53,8 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// patiently tries until ctx ends, or something happens that waiting does not mend.
-// atMost is how long a try may take: servers that have no leader yet say nothing.
+// patiently tries until it succeeds, ctx ends, or it meets an error that waiting does
+// not mend. atMost bounds one try, because servers without a leader do not answer.
 func patiently(ctx context.Context, log *slog.Logger, try func(ctx context.Context, atMost time.Duration) error) error {
 	said, last := "", error(nil)
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
@@ -83,11 +83,11 @@ func patiently(ctx context.Context, log *slog.Logger, try func(ctx context.Conte
 	}
 }
 
-// errWait marks what time may mend.
+// errWait marks errors that time may mend.
 var errWait = errors.New("wait")
 
 // Close ends the watches and the connection. Calls that wait end with
-// outcome.ErrTransportClosed. It returns nil, and a further Close does nothing.
+// outcome.ErrTransportClosed. Close returns nil, and a second Close does nothing.
 func (s *Store) Close() error {
 	s.link.closes()
 	for _, w := range s.watches.list() {
@@ -98,15 +98,16 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Reconnect implements [membership.ConnectionStore]. What waits for the server ends with
-// outcome.ErrConnectionLost.
+// Reconnect implements [membership.ConnectionStore]. Calls that wait for the server end
+// with outcome.ErrConnectionLost.
 func (s *Store) Reconnect() {
 	_ = s.link.nc.ForceReconnect() // fails on a closed connection only
 }
 
-// Make makes the bucket anew after it was deleted or lost, or finds it: another node has
-// made it, or it was there all the time. The nodes of package cluster call it when the
-// lease of every node has ended. A user without that right is told the command.
+// Make makes the bucket anew after it was deleted or lost. If the bucket exists, Make
+// does nothing. The nodes of package cluster call it when the lease of every node has
+// ended. A user without the right to make a bucket gets an error that names the command
+// for it.
 func (s *Store) Make(ctx context.Context) error {
 	if err := s.bucket.open(ctx, callTimeout); err != nil {
 		return err

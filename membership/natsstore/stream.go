@@ -20,7 +20,7 @@ import (
 // markerTTL is how long the marker of a removed record stays.
 const markerTTL = time.Minute
 
-// stream is the stream of a bucket, as the servers' own requests and answers show it.
+// stream is the stream of a bucket, and the servers' own requests for it.
 type stream struct {
 	*link
 	bucket    string
@@ -64,7 +64,7 @@ func (s *stream) publish(ctx context.Context, key string, rev uint64, value []by
 	return got, err
 }
 
-// stored is Read that sees the revisions of markers.
+// stored is like Read, but also returns the revisions of markers.
 func (s *stream) stored(ctx context.Context, key string) (membership.Entry, error) {
 	body, err := json.Marshal(map[string]string{"last_by_subj": s.subjects + key})
 	if err != nil {
@@ -101,17 +101,17 @@ func (s *stream) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 	return answer, nil
 }
 
-// gone is the error of a bucket that was deleted, or lost with its servers' disks.
+// gone is the error for a bucket that was deleted, or lost with its servers' disks.
 func (s *stream) gone() error {
 	return fmt.Errorf("%w: bucket %s is gone: %w", ErrBucket, s.bucket, membership.ErrNoRecords)
 }
 
-// unanswered says why nobody answers for the bucket: it has no leader, or it is not
-// there any more. The second is one server's word for this moment. A leader of JetStream
-// that has lost touch with the others can be wrong about it, and so can a server that has
-// yet to make its replica of the stream. The nodes of package cluster therefore want to
-// hear it for a while. Making the bucket is safe at any time: the servers decide on that
-// together, and a bucket that is there stays as it is.
+// unanswered says why no server answers for the bucket: its stream has no leader, or it
+// does not exist any more. The latter is one server's word at one moment, and may be
+// wrong: a leader of JetStream may have lost touch with the others, and a server may
+// not have made its replica of the stream yet. So the nodes of package cluster act on
+// it only after they have heard it for a while. Making the bucket is safe at any time:
+// the servers decide about it together, and an existing bucket stays as it is.
 func (s *stream) unanswered(ctx context.Context) error {
 	if _, err := s.info(ctx); is(err, codeStreamNotFound) {
 		return s.gone()
@@ -119,7 +119,7 @@ func (s *stream) unanswered(ctx context.Context) error {
 	return s.mapped(ctx, outcome.Errorf(outcome.ErrDisconnected, "no server answers for bucket %s: its stream has no leader", s.bucket))
 }
 
-// api makes an error of package jetstream one of ours.
+// api turns an error of package jetstream into one of ours.
 func api(err error) error {
 	var e *jetstream.APIError
 	switch {

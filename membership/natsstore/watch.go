@@ -12,7 +12,7 @@ import (
 	"github.com/clstr-go/clstr/membership"
 )
 
-// watches are those that have begun and have not been stopped.
+// watches holds the watches that have begun and were not stopped.
 type watches struct {
 	mu  sync.Mutex
 	all map[*watch]struct{}
@@ -39,7 +39,7 @@ func (ws *watches) list() []*watch {
 	return slices.Collect(maps.Keys(ws.all))
 }
 
-// watch hands on what the servers publish of writes.
+// watch passes on the writes that the servers publish.
 type watch struct {
 	in     *watches
 	events string // before a record's key
@@ -70,7 +70,7 @@ func (w *watch) stop() {
 	w.in.remove(w)
 }
 
-// anew has the watch take revisions from the beginning.
+// anew makes the watch accept revisions from 1 again.
 func (w *watch) anew() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

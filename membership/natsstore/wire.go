@@ -30,14 +30,14 @@ const (
 	operationPurge = "PURGE"
 )
 
-// removed reports whether a message marks that its record is not there.
+// removed reports whether a message marks a record as removed.
 func removed(h nats.Header) bool {
 	op := h.Get(hdrOperation)
 	return op == operationPurge || op == "DEL" || h.Get(hdrReason) != ""
 }
 
-// entry makes a version of a record; a removal has no value, and an empty record
-// has one.
+// entry makes a version of a record. A removal has a nil value; an empty record has an
+// empty one.
 func entry(key string, rev uint64, value []byte, h nats.Header) membership.Entry {
 	e := membership.Entry{Key: key, Rev: rev}
 	if !removed(h) {
@@ -49,7 +49,7 @@ func entry(key string, rev uint64, value []byte, h nats.Header) membership.Entry
 	return e
 }
 
-// decodeAck reads the answer to a publication: the revision, or an *apiError.
+// decodeAck reads the answer to a write: the new revision, or an *apiError.
 func decodeAck(data []byte) (uint64, error) {
 	var a struct {
 		Error *apiError `json:"error"`
@@ -67,9 +67,9 @@ func decodeAck(data []byte) (uint64, error) {
 	return a.Seq, nil
 }
 
-// decodeStored reads what the stream's leader has stored under a subject. A
-// record that is not there has the revision 0, one that was removed that of its
-// marker, and no value.
+// decodeStored reads what the stream's leader has stored under a subject. A record that
+// does not exist has the revision 0. A removed record has its marker's revision, and no
+// value.
 func decodeStored(key string, data []byte) (membership.Entry, error) {
 	var a struct {
 		Error   *apiError `json:"error"`
@@ -109,11 +109,11 @@ func decodeEvent(prefix string, m *nats.Msg) (membership.Entry, bool) {
 	return entry(key, rev, m.Data, m.Header), ok && key != "" && key != ownKey && rev != 0
 }
 
-// batch follows the answer to one request for many records. Each message names
-// the one before, so that one that was lost is missed.
+// batch follows the answer to one request for many records. Each message names the one
+// before it, so a lost message is noticed.
 type batch struct{ last uint64 }
 
-// record reads one of the records.
+// record reads one record.
 func (b *batch) record(prefix string, m *nats.Msg) (membership.Entry, error) {
 	key, ok := strings.CutPrefix(m.Header.Get(hdrSubject), prefix)
 	rev := number(m.Header, hdrSequence)
@@ -124,7 +124,8 @@ func (b *batch) record(prefix string, m *nats.Msg) (membership.Entry, error) {
 	return entry(key, rev, m.Data, m.Header), nil
 }
 
-// end reads the message after the last: the sequence of which the answer is.
+// end reads the message after the last record, and returns the sequence number that the
+// answer is as of.
 func (b *batch) end(m *nats.Msg) (asOf uint64, err error) {
 	switch status, text := m.Header.Get(hdrStatus), m.Header.Get(hdrText); {
 	case status == "204" && (number(m.Header, hdrLast) != b.last || number(m.Header, hdrPending) != 0):
@@ -142,7 +143,7 @@ func (b *batch) end(m *nats.Msg) (asOf uint64, err error) {
 	}
 }
 
-// number reads a header; 0 is none.
+// number reads a header. 0 means that there is none.
 func number(h nats.Header, name string) uint64 {
 	n, _ := strconv.ParseUint(h.Get(name), 10, 64)
 	return n

@@ -1,12 +1,12 @@
-// Package storetest is what every membership.Store must keep.
+// Package storetest tests what every membership.Store must do.
 //
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(t *testing.T) membership.Store { return memstore.New() })
 //	}
 //
-// [Run] takes a new, empty store for each of its tests, one after the other, and
-// knows nothing else of it: the contract stands on membership.Store. A snapshot may
-// take ten seconds to catch up with what was written; for a hint the suite waits as
-// long as go test lets it. How a store mends what is lost with its servers is for
-// tests of its own, as natsstore has them.
+// [Run] opens a new, empty store for each of its tests, one after the other. It tests
+// the contract that stands on membership.Store, and nothing else of a store. A snapshot
+// may take ten seconds to catch up with a write. For a watch's version the suite waits
+// as long as go test lets it. How a store recovers from the loss of its servers needs
+// tests of its own, as package natsstore has.
 package storetest

@@ -16,8 +16,8 @@ import (
 	"github.com/clstr-go/clstr/membership"
 )
 
-// Run tests the stores that open makes, each empty; what they need to end, open
-// leaves to t.Cleanup.
+// Run tests the stores that open makes. Each must be empty. open leaves what ends a
+// store to t.Cleanup.
 func Run(t *testing.T, open func(t *testing.T) membership.Store) {
 	for name, f := range map[string]func(*testing.T, membership.Store){
 		"WritesCompare":        writesCompare,
