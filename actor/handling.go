@@ -28,40 +28,51 @@ func (t handling) handle(m any) *Context {
 		return nil
 	}
 	x.cell = t.c
-	if s, ok := actorOf(t.invoker).(*shell); ok && s.entity == nil {
-		t.handleProto(s, x)
-		return x
-	}
-	t.invoker.InvokeUserMessage(x)
+	p := t.around(x)
 	switch {
 	case x.call.Err() != nil: // it has its answer
-	case x.call.AwaitsReply():
-		t.c.owes(x.call, nil)
-	default: // nobody waits for an answer: it keeps no key
+	case !x.call.AwaitsReply(): // nobody waits for an answer: it keeps no key
 		x.call.Reply(nil, nil)
+	case p == nil:
+		t.c.owes(x.call, nil)
+	default:
+		t.c.owes(x.call, p.forget)
 	}
 	return x
 }
 
-// handleProto hands a message to an actor of protoactor's kind, which answers
-// with ctx.Respond, now or later.
-func (t handling) handleProto(s *shell, x *Context) {
+// around is invoke, with what the host has around it.
+func (t handling) around(x *Context) *replyProcess {
+	around := t.c.shard.host.opts.Around
+	if around == nil {
+		return t.invoke(x)
+	}
+	var p *replyProcess
+	around(x.call, func() { p = t.invoke(x) })
+	return p
+}
+
+// invoke has the actor handle a call. It returns the process that an actor of
+// protoactor's kind answers to with ctx.Respond, now or later; nil if there is none.
+func (t handling) invoke(x *Context) *replyProcess {
+	s, ok := actorOf(t.invoker).(*shell)
+	if !ok || s.entity != nil {
+		t.invoker.InvokeUserMessage(x)
+		return nil
+	}
 	message, m, ok := x.decoded()
 	if !ok {
-		return
+		return nil
 	}
 	s.turn = x
 	defer func() { s.turn = nil }()
 	if !x.call.AwaitsReply() {
 		t.invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: m.Headers, Message: message})
-		x.call.Reply(nil, nil)
-		return
+		return nil
 	}
 	p := t.c.shard.host.system.replies.expect(x)
 	t.invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: m.Headers, Message: message, Sender: p.pid()})
-	if x.call.Err() == nil {
-		t.c.owes(x.call, p.forget)
-	}
+	return p
 }
 
 // system handles one of protoactor's own messages.

@@ -66,6 +66,9 @@ type HostOptions struct {
 	Base context.Context
 	// Observer is told of activations and the like. It may be nil.
 	Observer Observer
+	// Around is called on the key's turn for each call, and calls handle, which handles
+	// it. It may be nil.
+	Around func(c Call, handle func())
 }
 
 func (o HostOptions) withDefaults() HostOptions {

@@ -93,7 +93,14 @@ type (
 	ScopedHandlerOpts = handlers.ScopedHandlerOpts
 	// HandlerOptions bounds what a handler hosts.
 	HandlerOptions = handlers.Options
+	// Around is a func around each message, on its key's turn.
+	Around = handlers.Around
+	// Incoming is a message as an Around sees it.
+	Incoming = handlers.Incoming
 )
+
+// Chain makes one Around of several; the first is the outermost.
+func Chain(around ...Around) Around { return handlers.Chain(around...) }
 
 // NewKeyHandler hosts a handler func per key.
 func NewKeyHandler(createFunc func(key string) (ServerHandlerFunc, error)) ServerHandlerFunc {

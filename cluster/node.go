@@ -213,17 +213,15 @@ func (n *Node) bind(life *dispatch.Lifetime) {
 }
 
 func (n *Node) receiver(life *dispatch.Lifetime, kind string, h ServerHandlerFunc) dispatch.Receiver {
-	env := handlers.Env{Kind: kind, Check: n.layout.checkKey, StopTimeout: n.opts.StopTimeout, Base: n.opts.BaseContext}
+	env := handlers.Env{Kind: kind, Check: n.layout.checkKey, Around: n.opts.Around, StopTimeout: n.opts.StopTimeout, Base: n.opts.BaseContext}
 	if n.opts.Membership != nil {
 		env.Lapsed = func(shard uint32) bool { return n.living.lapsed(shard) }
 	}
 	if n.entity != nil {
 		env.Observer = actor.Observer(n.entity)
 	}
-	if r, ok := handlers.Bind(h, life, env); ok {
-		return r
-	}
-	return life.ReceiverFunc(h)
+	r, _ := handlers.Bind(h, life, env)
+	return r
 }
 
 func (n *Node) subscribe(ctx context.Context, life *dispatch.Lifetime) ([]Subscription, error) {

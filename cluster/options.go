@@ -46,6 +46,10 @@ type NodeOptions struct {
 	// BaseContext gives its values, and nothing else, to the contexts of handlers and
 	// hooks. nil = none.
 	BaseContext context.Context
+	// Around is a func around each message that a handler of the node begins with, of all
+	// kinds alike. It is around that of the handler; [Chain] makes one of several. It may
+	// be nil.
+	Around Around
 	// Metrics for node instrumentation. If nil, nothing is measured. If it
 	// implements [EntityMetrics], it is told of keys too, with
 	// [NotificationMetrics] of notifications that fail, with [OwnershipMetrics] and

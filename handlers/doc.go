@@ -15,6 +15,9 @@
 // it hosts for as long as the process runs: what wraps a handler must pass on
 // the context that it was given, or one derived from it.
 //
+// What belongs around every message, such as logs, traces, rights and limits, is an
+// [Around]: an option of a handler, and of a node. It runs on the key's turn.
+//
 // A node hands calls to the host directly ([Bind]). A handler that is called by another
 // func is a nested call: the func waits for the key's actor and gives its worker away
 // meanwhile. Order, errors and outcomes are the same either way. The func loses the early

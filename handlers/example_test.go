@@ -77,23 +77,36 @@ func ExampleNewActorHandler() {
 	// unknown message type: "Take" - not started
 }
 
-// A middleware is a func around a handler; messages keep their order behind it.
-func Example_middleware() {
-	inner := handlers.NewKeyHandler(func(key string) (transport.HandlerFunc, error) {
-		return func(context.Context, transport.Envelope) ([]byte, error) { return []byte("secret of " + key), nil }, nil
-	})
-	guarded := func(ctx context.Context, env transport.Envelope) ([]byte, error) {
-		if token, _ := env.GetHeader("token"); token != "letmein" {
-			return nil, fmt.Errorf("no entry to %s", env.Key)
+// An Around is a func around each message of a handler: here it refuses who has no token,
+// and tells what was asked.
+func ExampleAround() {
+	rights := func(ctx context.Context, in *handlers.Incoming, next func(context.Context) error) error {
+		if token, _ := in.Header("token"); token != "letmein" {
+			return fmt.Errorf("no entry to %s", in.Key())
 		}
-		return inner(ctx, env)
+		return next(ctx)
 	}
+	told := func(ctx context.Context, in *handlers.Incoming, next func(context.Context) error) error {
+		err := next(ctx)
+		reply, _ := in.Reply()
+		fmt.Printf("%s %s: %s %v\n", in.Type(), in.Key(), reply, err)
+		return err
+	}
+	h := handlers.NewScopedHandler(handlers.ScopedHandlerOpts{
+		Around:  handlers.Chain(told, rights),
+		Extract: func(env transport.Envelope) (string, error) { return env.Key, nil },
+		Create: func(key string) (transport.HandlerFunc, error) {
+			return func(context.Context, transport.Envelope) ([]byte, error) { return []byte("secret of " + key), nil }, nil
+		},
+	})
 	for _, token := range []string{"guess", "letmein"} {
 		env := transport.Envelope{Type: "Get", Key: "user-1", Headers: map[string]string{"token": token}}
-		reply, err := guarded(context.Background(), env)
-		fmt.Printf("%q %v\n", reply, err)
+		_, err := h(context.Background(), env)
+		fmt.Println(transport.OutcomeOf(err))
 	}
 	// Output:
-	// "" no entry to user-1
-	// "secret of user-1" <nil>
+	// Get user-1:  no entry to user-1
+	// ran and failed
+	// Get user-1: secret of user-1 <nil>
+	// succeeded
 }

@@ -44,6 +44,9 @@ type Options struct {
 	// [transport.ErrOverloaded], and it keeps its place among the running handlers.
 	// 0 = the entity's definition, or the default (30 s); -1 = none.
 	HookTimeout time.Duration
+	// Around is a func around each message, inside that of the node; [Chain] makes one of
+	// several. It may be nil.
+	Around Around
 }
 
 func (o Options) validate() {
@@ -100,10 +103,11 @@ type ScopedHandlerOpts struct {
 	// CacheSize limits the number of active keys.
 	// 0 = default (1024), -1 = unlimited.
 	CacheSize int
-	// MailboxSize, IdleAfter and HookTimeout are as in [Options].
+	// MailboxSize, IdleAfter, HookTimeout and Around are as in [Options].
 	MailboxSize int
 	IdleAfter   time.Duration
 	HookTimeout time.Duration
+	Around      Around
 }
 
 // NewScopedHandler is NewKeyHandler for keys that are found in the envelope
@@ -117,12 +121,13 @@ func NewScopedHandler(opts ScopedHandlerOpts) transport.HandlerFunc {
 		MailboxSize: opts.MailboxSize,
 		IdleAfter:   opts.IdleAfter,
 		HookTimeout: opts.HookTimeout,
+		Around:      opts.Around,
 	})
 }
 
 func newKeyed(factory ActorFactory, extract func(transport.Envelope) (string, error), opts Options) transport.HandlerFunc {
 	opts.validate()
-	k := &keyed{extract: extract, opts: actor.HostOptions{
+	k := &keyed{extract: extract, around: opts.Around, opts: actor.HostOptions{
 		Factory:     factory,
 		CacheSize:   opts.CacheSize,
 		MailboxSize: opts.MailboxSize,
@@ -156,8 +161,12 @@ func (funcEntity) Activate(*actor.Context) error { return nil }
 
 // Handle implements [actor.Entity].
 func (f funcEntity) Handle(c *actor.Context) {
-	d := c.Call().(delivery)
-	d.Reply(f(d.Call, d.Envelope().Lent()))
+	switch d := c.Call().(type) {
+	case delivery:
+		d.Reply(f(d.Call, d.Envelope().Lent()))
+	case *surrounded:
+		d.Reply(f(d.in.context(), d.Envelope().Lent()))
+	}
 }
 
 // Passivate implements [actor.Entity].

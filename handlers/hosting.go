@@ -30,6 +30,8 @@ type Env struct {
 	Lapsed func(shard uint32) bool
 	// Base has the values of hooks' contexts; it may be nil.
 	Base context.Context
+	// Around is the node's, around each message that comes to it; it may be nil.
+	Around Around
 	// StopTimeout bounds the wait for stop hooks when the node ends; 0 is 30 s.
 	StopTimeout time.Duration
 }
@@ -96,7 +98,11 @@ func (s *hosting) host(k *keyed, kind string, check func(shard uint32, key strin
 		if k.extract == nil { // a scoped handler's keys are not the client's
 			opts.Check = check
 		}
-		h = &hosted{k: k, host: s.system.NewHost(opts), env: env, life: s.life}
+		around := Chain(env.Around, k.around)
+		if around != nil {
+			opts.Around = runAround
+		}
+		h = &hosted{k: k, host: s.system.NewHost(opts), env: env, life: s.life, around: around}
 		s.hosts[hostKey{k, kind}] = h
 		s.joins(h)
 	}
@@ -123,6 +129,8 @@ type hosted struct {
 	host *actor.Host
 	env  Env
 	life *dispatch.Lifetime
+
+	around Around // the node's and the handler's
 }
 
 var _ dispatch.Receiver = (*hosted)(nil)

@@ -16,35 +16,38 @@ import (
 type keyed struct {
 	extract func(transport.Envelope) (string, error) // nil: the envelope's key
 	opts    actor.HostOptions
+	around  Around
 
 	once  sync.Once
 	alone *dispatch.Lifetime // for calls without a lifetime
 }
 
 // Bind tells a handler, and what it may wrap, of the node that serves it with
-// the given lifetime. For a handler of this package it returns the direct way
-// in: a receiver whose Accept queues a call for its key and returns. It returns
-// false for any other func.
-func Bind(h transport.HandlerFunc, life *dispatch.Lifetime, env Env) (dispatch.Receiver, bool) {
-	s := hostingOf(life)
-	if h == nil || s == nil {
+// the given lifetime, and returns it as a receiver. For a handler of this package that is
+// the direct way in: its Accept queues a call for its key and returns. For any other func
+// Bind returns false, and a receiver that calls the func.
+func Bind(h transport.HandlerFunc, life *dispatch.Lifetime, env Env) (r dispatch.Receiver, direct bool) {
+	if h == nil {
 		return nil, false
 	}
-	s.attach(env)
-	if reflect.ValueOf(h).Pointer() != keyedCode {
-		return nil, false
+	if s := hostingOf(life); s != nil {
+		s.attach(env)
+		if k := keyedOf(h); k != nil {
+			if host := s.host(k, env.Kind, env.Check); host != nil {
+				return host, true
+			}
+		}
 	}
-	// It is ours for certain, so that it can be asked who it is.
-	var who *keyed
-	_, _ = h(context.WithValue(context.Background(), whoKey{}, &who), transport.Envelope{})
-	if who == nil {
-		return nil, false
+	return life.ReceiverFunc(surroundFunc(h, env.Around)), false
+}
+
+// keyedOf returns nil for a func that is none of this package's. One of ours can be asked
+// who it is.
+func keyedOf(h transport.HandlerFunc) (who *keyed) {
+	if reflect.ValueOf(h).Pointer() == keyedCode {
+		_, _ = h(context.WithValue(context.Background(), whoKey{}, &who), transport.Envelope{})
 	}
-	host := s.host(who, env.Kind, env.Check)
-	if host == nil {
-		return nil, false
-	}
-	return host, true
+	return who
 }
 
 // keyedCode is the code of all handlers of this package: the method value of
@@ -104,7 +107,11 @@ func (h *hosted) Accept(c *dispatch.Call) {
 		c.Refuse(err)
 		return
 	}
-	if err := h.host.Deliver(uint32(env.Shard), key, delivery{c}); err != nil {
+	around := h.around
+	if c.Nested() { // the node's was around the call that it is nested in
+		around = h.k.around
+	}
+	if err := h.host.Deliver(uint32(env.Shard), key, surround(delivery{c}, around)); err != nil {
 		refuse(c, key, err)
 	}
 }

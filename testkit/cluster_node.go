@@ -174,6 +174,7 @@ func (f *fleet) start(ids ...string) {
 			BaseContext: f.base,
 			Handler:     f.opts.Handler,
 			Kinds:       f.opts.Kinds,
+			Around:      f.opts.Around,
 			Metrics:     f.opts.Metrics,
 			NumShards:   f.opts.NumShards,
 			Seed:        f.opts.Seed,

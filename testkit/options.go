@@ -57,6 +57,8 @@ type ClusterOptions struct {
 	// Handler and Kinds are as in [cluster.NodeOptions], the same on every node.
 	Handler cluster.ServerHandlerFunc
 	Kinds   map[string]cluster.ServerHandlerFunc
+	// Around is as in [cluster.NodeOptions].
+	Around cluster.Around
 	// Live gives the nodes a membership: shards move as nodes join, leave and die.
 	// Timing says how fast; zero = [LiveTiming].
 	Live   bool

@@ -224,6 +224,14 @@ func (c *Call) refused() *outcome.Error {
 	return c.err
 }
 
+// Failure returns the error that the call was answered with; nil for a reply, and while it
+// is open.
+func (c *Call) Failure() *outcome.Error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
 // AfterAnswer calls f, which must not block, once the call was answered, at
 // once if it was. A second f replaces the first.
 func (c *Call) AfterAnswer(f func()) {

@@ -142,6 +142,9 @@ func (c *Call) nestIn(from *Call) (part bool) {
 	return part
 }
 
+// Nested reports whether the call is made by the handler of another of its subscription.
+func (c *Call) Nested() bool { return c.bits.Load()&bitNested != 0 }
+
 // KeyPassedOn reports whether the call is nested in another and is for the key and the
 // shard that the sender of that has named.
 func (c *Call) KeyPassedOn() bool { return c.bits.Load()&bitSameKey != 0 }

@@ -1,0 +1,416 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport"
+)
+
+type (
+	chore      struct{ Do string } // what its handler does
+	choreOut   struct{ By string }
+	choreLater struct{} // a chore that is answered after the turn
+)
+
+var errChore = errors.New("the handler's own")
+
+// crew handles chores, in all ways that there are.
+type crew struct {
+	mu      sync.Mutex
+	ran     int
+	answers chan func() // what answers those that are answered later
+}
+
+type traceKey struct{}
+
+func (w *crew) do(ctx context.Context, do string) (choreOut, error) {
+	w.mu.Lock()
+	w.ran++
+	w.mu.Unlock()
+	switch do {
+	case "fail":
+		return choreOut{}, errChore
+	case "panic":
+		panic("the handler's")
+	case "trace":
+		trace, _ := ctx.Value(traceKey{}).(string)
+		return choreOut{trace}, nil
+	}
+	return choreOut{"handler"}, nil
+}
+
+func (w *crew) runs() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := w.ran
+	w.ran = 0
+	return n
+}
+
+// handlers are those of each kind; around is the handler's own.
+func (w *crew) handlers(around cluster.Around) map[string]cluster.ServerHandlerFunc {
+	opts := cluster.HandlerOptions{Around: around}
+	registerChores()
+	plain := func(ctx context.Context, env cluster.Envelope) ([]byte, error) {
+		for _, do := range []string{"fail", "panic", "trace"} {
+			if strings.Contains(string(env.Data), do) {
+				out, err := w.do(ctx, do)
+				return fmt.Appendf(nil, `{"By":%q}`, out.By), err
+			}
+		}
+		_, err := w.do(ctx, "")
+		return []byte(`{"By":"handler"}`), err
+	}
+	return map[string]cluster.ServerHandlerFunc{
+		"typed": cluster.NewActorHandlerWithOpts(actor.Define("chores", func(string) *struct{} { return new(struct{}) },
+			actor.OnRequest(func(_ *struct{}, c *actor.Context, m chore) (choreOut, error) { return w.do(c, m.Do) }),
+			actor.OnRequestLater(func(_ *struct{}, _ *actor.Context, _ choreLater, a actor.Answer[choreOut]) error {
+				w.answers <- func() { a.Reply(choreOut{"later"}) }
+				return nil
+			})).New, opts),
+		"protoactor": cluster.NewActorHandlerWithOpts(func(string) (actor.Actor, error) {
+			return pactor.ReceiveFunc(func(ctx pactor.Context) {
+				switch m := ctx.Message().(type) {
+				case *chore:
+					if out, err := w.do(actor.ContextOf(ctx), m.Do); err != nil {
+						ctx.Respond(err)
+					} else {
+						ctx.Respond(out)
+					}
+				case *choreLater:
+					root, sender := ctx.ActorSystem().Root, ctx.Sender()
+					w.answers <- func() { root.Send(sender, choreOut{"later"}) }
+				}
+			}), nil
+		}, opts),
+		"func per key": cluster.NewScopedHandler(cluster.ScopedHandlerOpts{
+			Around:  around,
+			Extract: func(env cluster.Envelope) (string, error) { return env.Key, nil },
+			Create:  func(string) (cluster.ServerHandlerFunc, error) { return plain, nil },
+		}),
+		"plain": plain,
+	}
+}
+
+var registerChores = sync.OnceFunc(func() {
+	actor.RegisterMessage[*chore]()
+	actor.RegisterMessage[*choreLater]()
+})
+
+// foreman is an Around that does what a header says, and notes what it sees.
+type foreman struct {
+	mu    sync.Mutex
+	seen  []string
+	ended chan error // what OnAnswer is told
+}
+
+func (f *foreman) note(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.seen = append(f.seen, fmt.Sprintf(format, args...))
+}
+
+func (f *foreman) take() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	seen := f.seen
+	f.seen = nil
+	return seen
+}
+
+var errForeman = errors.New("the foreman's own")
+
+func (f *foreman) around(ctx context.Context, in *cluster.Incoming, next func(context.Context) error) error {
+	in.OnAnswer(func(err error) { f.ended <- err })
+	do, _ := in.Header("foreman")
+	switch do {
+	case "deny":
+		return errForeman
+	case "refuse":
+		return transport.Overloaded(time.Millisecond, "the foreman's")
+	case "skip":
+		return nil
+	case "answer":
+		in.SetReply([]byte(`{"By":"foreman"}`))
+		return nil
+	case "panic":
+		panic("the foreman's")
+	}
+	err := next(context.WithValue(ctx, traceKey{}, "traced"))
+	switch reply, ok := in.Reply(); do {
+	case "look":
+		f.note("%s %s %s %d %s %v: %s %v %v", in.Type(), in.Kind(), in.Key(), in.Shard(), in.Data(), in.AwaitsReply(), reply, ok, err)
+	case "spoil":
+		return errForeman
+	case "refuse late":
+		return transport.Overloaded(time.Millisecond, "the foreman's")
+	case "forgive":
+		return nil
+	case "replace":
+		in.SetReply([]byte(`{"By":"foreman"}`))
+	case "wrap":
+		return fmt.Errorf("wrapped: %w", err)
+	case "panic late":
+		panic("the foreman's")
+	case "twice":
+		if next(ctx) == nil {
+			return errors.New("next was called twice")
+		}
+	case "twice and tell":
+		return next(ctx)
+	case "recover":
+		panic("not reached: the handler has panicked")
+	}
+	return err
+}
+
+// swallow is an Around that recovers what its handler panics with.
+func swallow(ctx context.Context, in *cluster.Incoming, next func(context.Context) error) (err error) {
+	if do, _ := in.Header("foreman"); do == "recover" {
+		defer func() { _ = recover() }()
+	}
+	return next(ctx)
+}
+
+// eachCrew runs a test for each kind of handler, on both transports, with a foreman that
+// is the node's.
+func eachCrew(t *testing.T, test func(t *testing.T, kind string, c *cluster.Client, w *crew, f *foreman)) {
+	testkit.EachTransport(t, func(t *testing.T, transport testkit.TransportKind) {
+		w, f := &crew{answers: make(chan func(), 1)}, &foreman{ended: make(chan error, 1)}
+		c := byteNode(t, transport, false, cluster.NodeOptions{Kinds: w.handlers(nil), Around: cluster.Chain(swallow, nil, f.around)})
+		for kind := range w.handlers(nil) {
+			t.Run(kind, func(t *testing.T) { test(t, kind, c, w, f) })
+		}
+	})
+}
+
+// TestAround: what an Around returns, does or leaves out is what becomes of the message,
+// of whatever kind its handler is.
+func TestAround(t *testing.T) {
+	eachCrew(t, func(t *testing.T, kind string, c *cluster.Client, w *crew, f *foreman) {
+		for _, m := range []struct {
+			foreman, do string
+			by          string // of the reply
+			want        error
+			outcome     cluster.Outcome
+			runs        int
+		}{
+			{"", "", "handler", nil, cluster.Succeeded, 1},
+			{"", "trace", "traced", nil, cluster.Succeeded, 1},
+			{"", "fail", "", errChore, cluster.RanAndFailed, 1},
+			{"", "panic", "", cluster.ErrPanicked, cluster.MaybeRan, 1},
+			{"deny", "", "", errForeman, cluster.RanAndFailed, 0},
+			{"refuse", "", "", cluster.ErrOverloaded, cluster.NotStarted, 0},
+			{"refuse late", "", "", cluster.ErrOverloaded, cluster.RanAndFailed, 1},
+			{"answer", "", "foreman", nil, cluster.Succeeded, 0},
+			{"replace", "", "foreman", nil, cluster.Succeeded, 1},
+			{"skip", "", "", cluster.ErrReply, cluster.RanAndFailed, 0}, // no reply does not decode
+			{"spoil", "", "", errForeman, cluster.RanAndFailed, 1},
+			{"spoil", "fail", "", errForeman, cluster.RanAndFailed, 1},
+			{"forgive", "fail", "", cluster.ErrReply, cluster.RanAndFailed, 1},
+			{"wrap", "fail", "", errChore, cluster.RanAndFailed, 1},
+			{"panic", "", "", cluster.ErrPanicked, cluster.MaybeRan, 0},
+			{"panic late", "", "", cluster.ErrPanicked, cluster.MaybeRan, 1},
+			{"twice", "", "handler", nil, cluster.Succeeded, 1},
+			{"twice and tell", "", "", nil, cluster.RanAndFailed, 1},
+			{"recover", "panic", "", cluster.ErrPanicked, cluster.MaybeRan, 1},
+		} {
+			name := m.foreman + "/" + m.do
+			key := c.Kind(kind).Key("k")
+			header := cluster.WithHeader("foreman", m.foreman)
+			out, err := cluster.NewRequest[chore, choreOut](c.Kind(kind).Key("k", header)).Request(t.Context(), chore{m.do})
+			told := <-f.ended
+			switch {
+			case m.outcome == cluster.Succeeded && (err != nil || out.By != m.by || told != nil):
+				t.Errorf("%s: a request: got %v, %v, and the Around is told %v", name, out, err, told)
+			case m.outcome != cluster.Succeeded && (m.want != nil && !errors.Is(err, m.want) || cluster.OutcomeOf(err) != m.outcome):
+				t.Errorf("%s: a request: got %v (%v)", name, err, cluster.OutcomeOf(err))
+			case m.outcome != cluster.Succeeded && m.want != cluster.ErrReply && cluster.OutcomeOf(told) != m.outcome:
+				t.Errorf("%s: a request: the Around is told %v (%v)", name, told, cluster.OutcomeOf(told))
+			}
+			if n := w.runs(); n != m.runs {
+				t.Errorf("%s: a request: its handler ran %d times", name, n)
+			}
+			if kind == "protoactor" && m.do == "fail" {
+				continue // it cannot say of a notification that it has failed
+			}
+			if err := key.Notify(t.Context(), chore{m.do}, header); err != nil {
+				t.Errorf("%s: a notification: %v", name, err)
+			}
+			told = <-f.ended
+			if want := m.outcome; want != cluster.OutcomeOf(told) && m.want != cluster.ErrReply {
+				t.Errorf("%s: a notification: the Around is told %v (%v)", name, told, cluster.OutcomeOf(told))
+			}
+			if n := w.runs(); n != m.runs {
+				t.Errorf("%s: a notification: its handler ran %d times", name, n)
+			}
+		}
+	})
+}
+
+func init() {
+	cluster.RegisterError("test.chore", errChore)
+	cluster.RegisterError("test.foreman", errForeman)
+}
+
+// TestAroundSees what the message is, and what its handler has made of it.
+func TestAroundSees(t *testing.T) {
+	eachCrew(t, func(t *testing.T, kind string, c *cluster.Client, w *crew, f *foreman) {
+		key := c.Kind(kind).Key("k-1", cluster.WithHeader("foreman", "look"))
+		shard := cluster.ShardFromString("k-1", 4, "")
+		if _, err := cluster.NewRequest[chore, choreOut](key).Request(t.Context(), chore{}); err != nil || <-f.ended != nil {
+			t.Error(err)
+		}
+		if _, err := cluster.NewRequest[chore, choreOut](key).Request(t.Context(), chore{"fail"}); !errors.Is(err, errChore) || <-f.ended == nil {
+			t.Error(err)
+		}
+		if err := key.Notify(t.Context(), chore{}); err != nil || <-f.ended != nil {
+			t.Error(err)
+		}
+		seen := f.take()
+		of := fmt.Sprintf("chore %s k-1 %d ", kind, shard)
+		want := []string{
+			of + `{"Do":""} true: {"By":"handler"} true <nil>`,
+			of + `{"Do":"fail"} true:  false the handler's own`,
+		}
+		if len(seen) != 3 || !slices.Equal(seen[:2], want) || !strings.HasPrefix(seen[2], of+`{"Do":""} false: `) {
+			t.Errorf("seen: %q", seen)
+		}
+	})
+}
+
+// TestAroundAndALateAnswer: the Around has returned when the sender is answered, and is
+// told of that.
+func TestAroundAndALateAnswer(t *testing.T) {
+	eachCrew(t, func(t *testing.T, kind string, c *cluster.Client, w *crew, f *foreman) {
+		if kind != "typed" && kind != "protoactor" {
+			return // funcs answer when they return
+		}
+		answered := make(chan error, 1)
+		ask := func(foreman string, d time.Duration) {
+			key := c.Kind(kind).Key("k", cluster.WithHeader("foreman", foreman))
+			go func() { // ends with the answer
+				ctx, cancel := context.WithTimeout(context.Background(), d)
+				defer cancel()
+				out, err := cluster.NewRequest[choreLater, choreOut](key).Request(ctx, choreLater{})
+				if err == nil && out.By != "later" {
+					err = fmt.Errorf("by %s", out.By)
+				}
+				answered <- err
+			}()
+		}
+		ask("look", time.Minute)
+		answer := <-w.answers
+		if _, err := cluster.NewRequest[chore, choreOut](c.Kind(kind).Key("k")).Request(t.Context(), chore{}); err != nil || <-f.ended != nil {
+			t.Errorf("the key's next turn: %v", err)
+		}
+		if seen := f.take(); len(seen) != 1 || !strings.HasSuffix(seen[0], "true:  false <nil>") {
+			t.Errorf("on the turn the Around sees %q", seen)
+		}
+		answer()
+		if err, told := <-answered, <-f.ended; err != nil || told != nil {
+			t.Errorf("answered with %v, and the Around is told %v", err, told)
+		}
+		ask("spoil", time.Minute) // what is returned decides
+		answer = <-w.answers
+		if err, told := <-answered, <-f.ended; !errors.Is(err, errForeman) || told == nil {
+			t.Errorf("answered with %v, and the Around is told %v", err, told)
+		}
+		answer()                      // in vain
+		ask("", 200*time.Millisecond) // its sender leaves
+		<-w.answers
+		if err, told := <-answered, <-f.ended; cluster.OutcomeOf(err) != cluster.MaybeRan || cluster.OutcomeOf(told) != cluster.MaybeRan {
+			t.Errorf("a sender that leaves has %v, and the Around is told %v", err, told)
+		}
+	})
+}
+
+// TestContextOfAnAround: the handler has it on its turn, and its values for longer; a call
+// that is answered later has its own time again.
+func TestContextOfAnAround(t *testing.T) {
+	answers := make(chan actor.Answer[choreOut], 1)
+	def := actor.Define("chores", func(string) *struct{} { return new(struct{}) },
+		actor.OnRequestLater(func(_ *struct{}, c *actor.Context, _ choreLater, a actor.Answer[choreOut]) error {
+			if d, ok := c.Deadline(); !ok || time.Until(d) > time.Second {
+				t.Errorf("its deadline is %v, %v", d, ok)
+			}
+			answers <- a
+			return nil
+		}))
+	c := serve(t, cluster.NewActorHandlerWithOpts(def.New, cluster.HandlerOptions{
+		Around: func(ctx context.Context, _ *cluster.Incoming, next func(context.Context) error) error {
+			ctx, cancel := context.WithTimeout(context.WithValue(ctx, traceKey{}, "traced"), time.Second)
+			defer cancel()
+			return next(ctx)
+		},
+	}))
+	done := make(chan error, 1)
+	go func() { // ends with the answer
+		_, err := cluster.NewRequest[choreLater, choreOut](c.Key("k")).Request(context.Background(), choreLater{})
+		done <- err
+	}()
+	a := <-answers
+	if _, err := cluster.NewRequest[chore, choreOut](c.Key("k")).Request(t.Context(), chore{}); !errors.Is(err, cluster.ErrUnknownType) {
+		t.Error(err) // the turn is over
+	}
+	if a.Context().Err() != nil || a.Context().Value(traceKey{}) != "traced" {
+		t.Errorf("after the turn: %v, %v", a.Context().Err(), a.Context().Value(traceKey{}))
+	}
+	a.Reply(choreOut{})
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestOrderOfArounds: the node's are outermost, the first of a chain before the others;
+// an Around of a node is around a message once, also where a func passes it on.
+func TestOrderOfArounds(t *testing.T) {
+	var mu sync.Mutex
+	var order []string
+	named := func(name string) cluster.Around {
+		return func(ctx context.Context, _ *cluster.Incoming, next func(context.Context) error) error {
+			mu.Lock()
+			order = append(order, name)
+			mu.Unlock()
+			return next(ctx)
+		}
+	}
+	w := &crew{}
+	kinds := w.handlers(cluster.Chain(named("handler 1"), named("handler 2")))
+	inner := kinds["typed"]
+	kinds["wrapped"] = func(ctx context.Context, env cluster.Envelope) ([]byte, error) {
+		mu.Lock()
+		order = append(order, "func")
+		mu.Unlock()
+		return inner(ctx, env)
+	}
+	c := serve(t, nil, func(n *cluster.NodeOptions, _ *cluster.ClientOptions) {
+		n.Kinds, n.Around = kinds, cluster.Chain(named("node 1"), named("node 2"))
+	})
+	of := map[string][]string{"plain": {"node 1", "node 2"}, "wrapped": {"node 1", "node 2", "func", "handler 1", "handler 2"}}
+	for kind := range kinds {
+		want := of[kind]
+		if want == nil {
+			want = []string{"node 1", "node 2", "handler 1", "handler 2"}
+		}
+		order = nil
+		if _, err := cluster.NewRequest[chore, choreOut](c.Kind(kind).Key("k")).Request(t.Context(), chore{}); err != nil {
+			t.Error(err)
+		}
+		if !slices.Equal(order, want) {
+			t.Errorf("%s: %q", kind, order)
+		}
+	}
+}

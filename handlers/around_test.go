@@ -1,0 +1,126 @@
+package handlers_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/memtransport"
+)
+
+// TestChainCallsNextOnce, at each place of a chain.
+func TestChainCallsNextOnce(t *testing.T) {
+	seen := 0
+	through := func(ctx context.Context, _ *handlers.Incoming, next func(context.Context) error) error {
+		seen++
+		return next(ctx)
+	}
+	var again []error
+	twice := func(ctx context.Context, _ *handlers.Incoming, next func(context.Context) error) error {
+		err := next(ctx)
+		again = append(again, next(ctx))
+		return err
+	}
+	for i := range 3 {
+		chain := []handlers.Around{through, through, through}
+		chain[i] = twice
+		y := new(tally)
+		seen = 0
+		h := handlers.NewScopedHandler(handlers.ScopedHandlerOpts{
+			Extract: func(env transport.Envelope) (string, error) { return env.Key, nil }, Create: y.create, Around: handlers.Chain(chain...),
+		})
+		if _, err := newNode(t, memtransport.Options{}).serve(t, h, handlers.Env{}).ask("k", "Get"); err != nil {
+			t.Error(err)
+		}
+		if len(again) != i+1 || again[i] == nil || seen != 2 {
+			t.Errorf("at place %d the second call of next returns %v, and the two others are called %d times", i, again, seen)
+		}
+	}
+	if handlers.Chain() != nil || handlers.Chain(nil, nil) != nil {
+		t.Error("a chain of none is one")
+	}
+}
+
+// TestNextThatComesTooLate, when Around has returned, handles nothing.
+func TestNextThatComesTooLate(t *testing.T) {
+	late := make(chan error, 1)
+	detached := func(ctx context.Context, in *handlers.Incoming, next func(context.Context) error) error {
+		in.OnAnswer(func(error) {
+			go func() { late <- next(context.WithoutCancel(ctx)) }() // ends at once
+		})
+		return nil
+	}
+	y := new(tally)
+	call := newNode(t, memtransport.Options{}).serve(t, handlers.NewKeyHandler(y.create), handlers.Env{Around: detached})
+	if reply, err := call.ask("k", "Get"); err != nil || reply != "" {
+		t.Errorf("got %q, %v", reply, err)
+	}
+	if err := <-late; err == nil {
+		t.Error("next has handled the message")
+	}
+}
+
+// TestPanicOfAnAroundStartsTheKeyAnew, as one of the key's own.
+func TestPanicOfAnAroundStartsTheKeyAnew(t *testing.T) {
+	y := new(tally)
+	call := newNode(t, memtransport.Options{}).serve(t, handlers.NewKeyHandler(y.create), handlers.Env{
+		Around: func(ctx context.Context, in *handlers.Incoming, next func(context.Context) error) error {
+			if err := next(ctx); err != nil || in.Type() == "Get" {
+				return err
+			}
+			panic("an Around's")
+		},
+	})
+	for i, msgType := range []string{"Get", "Panic", "Get"} {
+		_, err := call.ask("k", msgType)
+		if (msgType == "Panic") != errors.Is(err, transport.ErrPanicked) {
+			t.Errorf("message %d: %v", i, err)
+		}
+	}
+	if made := y.madeOf("k").Load(); made != 2 {
+		t.Errorf("the key was made %d times", made)
+	}
+}
+
+// TestWorkOfAnAroundIsTheTurns: an Around that waits gives the worker away, and the next
+// message of the key waits for it.
+func TestWorkOfAnAroundIsTheTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, memtransport.Options{MaxConcurrentHandlers: 1})
+		gate := make(chan struct{})
+		asked := n.serve(t, func(context.Context, transport.Envelope) ([]byte, error) { <-gate; return nil, nil }, handlers.Env{Kind: "gate"})
+		y := new(tally)
+		call := n.serve(t, handlers.NewKeyHandler(y.create), handlers.Env{
+			Around: func(ctx context.Context, _ *handlers.Incoming, next func(context.Context) error) error {
+				if _, err := asked(ctx, transport.Envelope{Key: "g"}); err != nil {
+					return err
+				}
+				return next(ctx)
+			},
+		})
+		done := make(chan error, 2)
+		for range 2 {
+			go func() { // ends when the gate opens
+				_, err := call.ask("k", "Get")
+				done <- err
+			}()
+		}
+		synctest.Wait()
+		if len(done) != 0 {
+			t.Error("answered before the Around has returned")
+		}
+		close(gate)
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		if y.overlap.Load() {
+			t.Error("two messages of one key ran at once")
+		}
+		n.end()
+	})
+}

@@ -1,0 +1,238 @@
+// Incoming: a message as an Around sees it
+
+package handlers
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// Incoming is a message that is about to be handled, as an [Around] sees it. It may be
+// kept: what it says stays. All methods are safe for concurrent use.
+type Incoming struct {
+	call *dispatch.Call
+
+	mu       sync.Mutex
+	stage    stage
+	ctx      context.Context // the handler's, while that runs
+	values   context.Context // the same, also afterwards
+	answer   answer
+	answered bool // there is an answer
+	after    func()
+	told     []func(error)
+	done     bool // the sender has its answer
+}
+
+// answer is what the handler, or the Around, answers with.
+type answer struct {
+	data []byte
+	err  error
+	fail *transport.Error // err, where it is one of the library's that stays as it is
+}
+
+// stage is how far the Around of a message has come.
+//
+//	before -> inside -> behind -> out
+//	before -> out, without next
+type stage uint8
+
+const (
+	before stage = iota // next was not called
+	inside              // the handler runs
+	behind              // it has returned
+	out                 // Around has returned too
+)
+
+// Type returns the message's type.
+func (in *Incoming) Type() string { return in.call.Envelope().Type }
+
+// Kind returns the kind that the message is for; empty for a handler without one.
+func (in *Incoming) Kind() string { return in.call.Envelope().Kind }
+
+// Key returns the key that the message is for; empty if it is sent to a shard.
+func (in *Incoming) Key() string { return in.call.Key() }
+
+// Shard returns the key's shard.
+func (in *Incoming) Shard() uint32 { return uint32(in.call.Envelope().Shard) }
+
+// Header returns a header of the message.
+func (in *Incoming) Header(name string) (value string, ok bool) {
+	value, ok = in.call.Envelope().Headers[name]
+	return value, ok
+}
+
+// Data returns the message's bytes. They must not be changed.
+func (in *Incoming) Data() []byte { return in.call.Envelope().Data }
+
+// AwaitsReply is false for a notification: the sender is not told how it is handled.
+func (in *Incoming) AwaitsReply() bool { return in.call.AwaitsReply() }
+
+// Reply returns the reply, once next has returned. It returns false if there is none: the
+// message has failed, or the handler answers later. The bytes must not be changed.
+func (in *Incoming) Reply() (data []byte, ok bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !in.answered || in.answer.err != nil {
+		return nil, false
+	}
+	return in.answer.data, true
+}
+
+// SetReply answers in the handler's place, with or without a call of next, if Around
+// returns nil. The bytes are given away: they travel as they are.
+func (in *Incoming) SetReply(data []byte) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.stage != out {
+		in.answer, in.answered = answer{data: data}, true
+	}
+}
+
+// OnAnswer has f called when the message is done with: when its sender is answered, also
+// if that is long after the turn, and when a notification was handled. f is called at once
+// if that was before. err is nil for a reply, else what the sender gets. f must not block.
+func (in *Incoming) OnAnswer(f func(err error)) {
+	in.mu.Lock()
+	done := in.done
+	if !done {
+		in.told = append(in.told, f)
+	}
+	in.mu.Unlock()
+	if done {
+		f(in.failure())
+	}
+}
+
+// failure is what the sender was answered with, as an error.
+func (in *Incoming) failure() error {
+	if e := in.call.Failure(); e != nil {
+		return e
+	}
+	return nil
+}
+
+func (in *Incoming) wasAnswered() {
+	in.mu.Lock()
+	after, told := in.after, in.told
+	in.after, in.told, in.done = nil, nil, true
+	in.mu.Unlock()
+	for _, f := range told {
+		f(in.failure())
+	}
+	if after != nil {
+		after()
+	}
+}
+
+func (in *Incoming) afterAnswer(f func()) {
+	in.mu.Lock()
+	done := in.done
+	if !done {
+		in.after = f
+	}
+	in.mu.Unlock()
+	if done {
+		f()
+	}
+}
+
+// begin is called when Around calls next.
+func (in *Incoming) begin(ctx context.Context) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.stage != before {
+		return errNext
+	}
+	in.stage = inside
+	if ctx != nil && ctx != context.Context(in.call) {
+		in.ctx, in.values = ctx, ctx
+	}
+	return nil
+}
+
+// end is called when the handler has returned; it returns the handler's error.
+func (in *Incoming) end() error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.stage, in.ctx = behind, nil
+	return in.answer.err
+}
+
+// take keeps the handler's answer, the first one, until Around has returned. It returns
+// false after that.
+func (in *Incoming) take(a answer) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.stage == out {
+		return false
+	}
+	if !in.answered {
+		in.answer, in.answered = a, true
+	}
+	return true
+}
+
+// over is called when Around has returned. It returns the answer; false if the handler
+// answers later.
+func (in *Incoming) over(err error) (a answer, answered bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	was := in.stage
+	if was == inside {
+		panic(lost)
+	}
+	in.stage = out
+	switch e, ours := err.(*transport.Error); {
+	case err != nil && in.answered && same(err, in.answer.err):
+		return in.answer, true
+	case ours && e != nil && was == before && e.Outcome.NeverRan():
+		e = e.WithOutcome(transport.NotStarted)
+		return answer{err: e, fail: e}, true
+	case err != nil:
+		return answer{err: err}, true
+	case in.answered && in.answer.err != nil: // which Around has taken care of
+		return answer{}, true
+	}
+	return in.answer, in.answered || was == before
+}
+
+// same reports whether a is b. Errors need not be comparable.
+func same(a, b error) (is bool) {
+	defer func() { _ = recover() }()
+	return a == b
+}
+
+// The context of a handler with an Around is the call's, and what Around has made of it.
+
+// Deadline implements context.Context.
+func (s *surrounded) Deadline() (time.Time, bool) { return s.in.context().Deadline() }
+
+// Done implements context.Context.
+func (s *surrounded) Done() <-chan struct{} { return s.in.context().Done() }
+
+// Err implements context.Context.
+func (s *surrounded) Err() error { return s.in.context().Err() }
+
+// Value implements context.Context.
+func (s *surrounded) Value(key any) any {
+	s.in.mu.Lock()
+	values := s.in.values
+	s.in.mu.Unlock()
+	if values == nil {
+		return s.Call.Value(key)
+	}
+	return values.Value(key)
+}
+
+func (in *Incoming) context() context.Context {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.ctx == nil {
+		return in.call
+	}
+	return in.ctx
+}
