@@ -146,14 +146,11 @@ func (r repository) has(file string) bool {
 // names a file and a method that is in it.
 func TestDrawing(t *testing.T) {
 	r := read(t)
-	draw := func(name string) string {
-		_, after, _ := strings.Cut(r.docs[name], "```text\ncluster/client.go")
-		drawing, _, _ := strings.Cut(after, "\n```")
-		return "cluster/client.go" + drawing
-	}
-	drawing := draw("README.md")
-	if other := draw("docs/architecture.md"); other != drawing {
-		t.Errorf("docs/architecture.md draws another path than README.md:\n%s", other)
+	_, after, _ := strings.Cut(r.docs["docs/architecture.md"], "```text\ncluster/client.go")
+	drawing, _, _ := strings.Cut(after, "\n```")
+	drawing = "cluster/client.go" + drawing
+	if comment := "//\t" + strings.ReplaceAll(drawing, "\n", "\n//\t") + "\n"; !strings.Contains(r.code["cluster/doc.go"], comment) {
+		t.Errorf("cluster/doc.go draws another path than docs/architecture.md:\n%s", comment)
 	}
 	steps := regexp.MustCompile(`(?m)^([\w/]+\.go) +(\w+)\.(\w+)`).FindAllStringSubmatch(drawing, -1)
 	if len(steps) < 8 {
