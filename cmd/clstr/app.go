@@ -15,16 +15,16 @@ import (
 	"github.com/clstr-go/clstr/membership/natsstore"
 )
 
-// app is one run of the command: a way to a cluster, and a place for what it says.
+// app is one run of the command: a way to a cluster, and the places where it prints.
 type app struct {
 	reach
 	output
 	in    io.Reader
 	now   func() time.Time
-	began bool // a command has begun: what fails before that is a matter of usage
+	began bool // a command has begun; an error before that is a usage error
 }
 
-// subcommand is one of the command's own, with its flags.
+// subcommand is one of the command's subcommands, with its flags.
 type subcommand interface{ command() *cobra.Command }
 
 func newApp(in io.Reader, out, err io.Writer, getenv func(string) string) *app {
@@ -84,7 +84,7 @@ NATS_URL, --server, --creds. More in: clstr help connection`,
 	f.BoolVar(&a.json, "json", false, "print JSON; its fields keep their names (clstr help COMMAND lists them)")
 	_ = root.RegisterFlagCompletionFunc("context", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return natsctx.Names(a.getenv), cobra.ShellCompDirectiveNoFileComp
-	}) // fails for a flag that is not there
+	}) // the error is for flags that do not exist
 	for _, c := range []subcommand{
 		&nodesCmd{app: a}, &shardsCmd{app: a}, &whereCmd{app: a}, &planCmd{app: a}, &drainCmd{app: a},
 		&requestCmd{call{app: a}}, &notifyCmd{call: call{app: a}}, &demoCmd{app: a}, &versionCmd{app: a},

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// bar shows how far something is: redrawn in place on a terminal whose cursor can be
-// moved, a line at each tenth otherwise, nothing with --json.
+// bar shows the progress of a drain. It is redrawn in place on a terminal whose cursor
+// can be moved. Otherwise it prints a line at each tenth. With --json it prints
+// nothing.
 type bar struct {
 	w     io.Writer // nil: nothing is shown
 	term  terminal
@@ -44,7 +45,7 @@ func (b *bar) show(done, of int) {
 	fmt.Fprint(b.w, "\r\x1b[K", b.line(done, of))
 }
 
-// line fits into the terminal.
+// line returns a line that fits into the terminal.
 func (b *bar) line(done, of int) string {
 	end := fmt.Sprintf(" %d/%d shards  %.1f s", done, of, b.now().Sub(b.began).Seconds())
 	room := min(40, b.term.columns-len(b.label)-len(end)-4)

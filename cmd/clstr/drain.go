@@ -161,7 +161,7 @@ func (c *drainCmd) run(ctx context.Context, name string) error {
 		hint: "its log names the shards; a longer NodeOptions.DrainTimeout gives calls more time"}
 }
 
-// watch waits for the end and shows how far it is.
+// watch waits until the node has left, and shows the progress.
 func (c *drainCmd) watch(ctx context.Context, d *drainer.Drainer) (drainer.Report, error) {
 	bar := newBar(&c.output, c.now, "draining "+shortRef(d.Ref()))
 	waiting, cancel := context.WithTimeout(ctx, c.wait)

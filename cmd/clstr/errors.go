@@ -23,8 +23,8 @@ const (
 	exitNotSent      = 10 // and the other outcomes of a call behind it
 )
 
-// failure is what the command ends with: an exit code, a stable word, a message
-// for people and, if there is one, what to do about it.
+// failure is how the command ends if it fails: an exit code, a stable word, a message
+// for people and, if there is one, a hint what to do.
 type failure struct {
 	exit    int
 	code    string
@@ -35,7 +35,7 @@ type failure struct {
 
 func (f *failure) Error() string { return f.msg }
 
-// callFailed is the end of a request or notification.
+// callFailed makes the failure of a request or notification.
 func callFailed(err error) *failure {
 	f := &failure{
 		exit:    exitNotSent - int(cluster.NotSent) + int(cluster.OutcomeOf(err)),

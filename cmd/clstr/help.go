@@ -35,8 +35,8 @@ More help:{{range .Commands}}{{if .IsAdditionalHelpTopicCommand}}
 "{{.CommandPath}} COMMAND --help" says more about a command.{{end}}
 `
 
-// finish gives root what cobra would add by itself, and has it refuse what cobra
-// would pass over: a shell or a topic that there is not.
+// finish adds to root what cobra would add by itself, and makes it refuse what cobra
+// would accept: an unknown shell or topic.
 func finish(root *cobra.Command) {
 	root.SetUsageTemplate(usage)
 	root.InitDefaultCompletionCmd()
@@ -68,7 +68,7 @@ func finish(root *cobra.Command) {
 	}
 }
 
-// foldLines folds the lines that are too long, and leaves the others.
+// foldLines folds the lines that are too long, and leaves the others alone.
 func foldLines(text string, columns int) (lines []string) {
 	for line := range strings.SplitSeq(text, "\n") {
 		lines = append(lines, fold(line, columns, "")...)
@@ -103,7 +103,7 @@ differed from the commit), go, platform.`,
 	}
 }
 
-// built is what the build has noted.
+// built returns what the build has recorded.
 func built() versionJSON {
 	v := versionJSON{Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()

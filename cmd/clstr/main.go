@@ -1,8 +1,8 @@
 // Signals and the exit code
 
-// Command clstr looks at the clusters of this library that live on a NATS server,
-// and talks to them: who is there, who owns what and why, what would move, drains,
-// and requests to keys.
+// Command clstr looks at the clusters of this library that live on a NATS server, and
+// talks to them. It shows the nodes, the owner of each shard and why, and what would
+// move. It drains nodes, and sends requests to keys.
 //
 //	clstr nodes
 //	clstr where user-123
@@ -11,8 +11,8 @@
 //	clstr request account acc-1 Deposit '{"Amount": 100}'
 //	clstr demo
 //
-// docs/cli.md is a short tour; clstr help COMMAND says the rest. The packages of
-// the library link nothing of it.
+// docs/cli.md is a short tour, and clstr help COMMAND explains a command. The packages
+// of the library do not link this command.
 package main
 
 import (

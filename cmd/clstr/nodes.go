@@ -92,7 +92,7 @@ func (c *nodesCmd) run(ctx context.Context) error {
 	rows := [][]string{{"NAME", "INCARNATION", "STATE", "SHARDS", "WEIGHT", "ZONE", "VERSION", "RENEWED"}}
 	hidden := 0
 	for _, n := range seen.Nodes {
-		if n.Gone() && n.Owns == 0 && !c.all {
+		if n.Final() && n.Owns == 0 && !c.all {
 			hidden++
 			continue
 		}
@@ -106,7 +106,7 @@ func (c *nodesCmd) run(ctx context.Context) error {
 		}
 		if n.State == membership.Dead {
 			state += " (by " + n.By.Name + ")"
-		} else if age, ok := ages[membership.MemberKey(n.Ref)]; ok && !n.Gone() {
+		} else if age, ok := ages[membership.MemberKey(n.Ref)]; ok && !n.Final() {
 			j.RenewedMs = new(age.Milliseconds())
 			renewed = fmt.Sprintf("%.1fs ago", age.Seconds())
 		}
@@ -122,7 +122,7 @@ func (c *nodesCmd) run(ctx context.Context) error {
 	})
 }
 
-// paintNode has the eye find what is not as it should be.
+// paintNode draws attention to what is not as it should be.
 func paintNode(column, cell string) style {
 	switch {
 	case column == "SHARDS" && strings.Contains(cell, "->"):

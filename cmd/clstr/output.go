@@ -8,15 +8,15 @@ import (
 	"io"
 )
 
-// output is where a command says things: on standard output what it was asked for, and
-// on standard error how far it is and what went wrong.
+// output is where a command prints: its result to standard output, and progress and
+// errors to standard error.
 type output struct {
 	out, err         io.Writer
 	outTerm, errTerm terminal
 	json             bool
 }
 
-// emit prints v as JSON, if that is asked for, or else as text does.
+// emit prints v as JSON if --json is set. Otherwise it calls text.
 func (o *output) emit(v any, text func(w io.Writer)) error {
 	if !o.json {
 		text(o.out)
@@ -28,7 +28,7 @@ func (o *output) emit(v any, text func(w io.Writer)) error {
 	return enc.Encode(v)
 }
 
-// fail tells what went wrong and returns the exit code.
+// fail prints a failure and returns its exit code.
 func (o *output) fail(f *failure) int {
 	if o.json {
 		type told struct {
@@ -41,7 +41,7 @@ func (o *output) fail(f *failure) int {
 		enc := json.NewEncoder(o.err)
 		enc.SetIndent("", "  ")
 		enc.SetEscapeHTML(false)
-		_ = enc.Encode(map[string]told{"error": {f.code, f.msg, f.outcome, f.hint, f.exit}}) // nowhere to say that it failed
+		_ = enc.Encode(map[string]told{"error": {f.code, f.msg, f.outcome, f.hint, f.exit}}) // there is nowhere to report an error
 		return f.exit
 	}
 	o.errTerm.prose(o.err, red, "clstr: ", harmless(f.msg))

@@ -70,7 +70,7 @@ if no node takes them), shards.`,
 	}
 	cmd.Flags().StringArrayVar(&c.add, "add", nil, "a node that would come, with its weight after a colon (default 1)")
 	cmd.Flags().StringArrayVar(&c.remove, "remove", nil, "a node that would go")
-	_ = cmd.RegisterFlagCompletionFunc("remove", c.nodeNames) // these fail for flags that are not there
+	_ = cmd.RegisterFlagCompletionFunc("remove", c.nodeNames) // the errors are for flags that do not exist
 	_ = cmd.RegisterFlagCompletionFunc("add", cobra.NoFileCompletions)
 	return cmd
 }

@@ -29,7 +29,7 @@ type probesJSON struct {
 	LongestMs float64        `json:"longest_ms"`
 }
 
-// codes lists what has failed, and how often.
+// codes lists the codes of failed probes, and how often each came.
 func (p *probesJSON) codes() string {
 	if p.Failed == 0 {
 		return ""
@@ -55,8 +55,8 @@ type probing struct {
 	longest time.Duration
 }
 
-// startProbing begins, after a request to one shard has shown that the way there
-// is open. ctx ends it; asking bounds the beginning.
+// startProbing begins once a request to one shard has shown that the way there is open.
+// Probing ends with ctx. asking bounds the beginning.
 func (c *drainCmd) startProbing(ctx, asking context.Context, seen *view.Cluster, n *view.Node) (*probing, error) {
 	client, end, err := c.client(asking, seen.Layout)
 	if err != nil {
@@ -69,7 +69,7 @@ func (c *drainCmd) startProbing(ctx, asking context.Context, seen *view.Cluster,
 		}
 	}
 	if len(shards) > 0 {
-		if _, err := client.Shard(shards[0]).GetNodeInfo(asking); err != nil { // a client may not, or nobody serves
+		if _, err := client.Shard(shards[0]).GetNodeInfo(asking); err != nil { // the client has no permission, or no node serves
 			end()
 			return nil, fmt.Errorf("probing before the drain: %w", err)
 		}
@@ -89,8 +89,9 @@ func (c *drainCmd) startProbing(ctx, asking context.Context, seen *view.Cluster,
 	return p, nil
 }
 
-// run sends to some shards, in turn. At the end it sends to each once more: their
-// new owners must answer. What is under way is waited for: its fate counts.
+// run sends to some shards, in turn. At the end it sends to each once more, because
+// their new owners must answer. It waits for the requests that are under way: they
+// count.
 func (p *probing) run(ctx context.Context, shards []uint32) {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
@@ -130,7 +131,7 @@ func (p *probing) note(took time.Duration, err error) {
 	p.told.Codes[cluster.CodeOf(err)]++
 }
 
-// stop ends the requests and says what became of them.
+// stop ends the requests and returns their outcomes.
 func (p *probing) stop() *probesJSON {
 	p.once.Do(p.end)
 	p.mu.Lock()

@@ -23,8 +23,8 @@ import (
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
-// reach is how a command reaches its cluster: the flags and the environment say where
-// it is, and as which user.
+// reach is how a command reaches its cluster. Flags and environment say where the
+// cluster is, and which NATS user to be.
 type reach struct {
 	getenv  func(string) string
 	nats    natsctx.Flags
@@ -35,12 +35,12 @@ type reach struct {
 	connect func(ctx context.Context) (*session, error)
 }
 
-// bounded is the context of what must be answered within --timeout.
+// bounded returns a context that ends after --timeout.
 func (r *reach) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, r.timeout)
 }
 
-// look loads the records and closes the session.
+// look opens a session, loads the records and closes the session.
 func (r *reach) look(ctx context.Context) (*view.Cluster, error) {
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
@@ -52,7 +52,7 @@ func (r *reach) look(ctx context.Context) (*view.Cluster, error) {
 	return view.Load(ctx, s.store)
 }
 
-// find returns how to connect.
+// find returns how to connect to NATS.
 func (r *reach) find() (natsctx.Context, []nats.Option, error) {
 	c, err := natsctx.Find(r.nats, r.getenv)
 	var options []nats.Option
@@ -65,7 +65,7 @@ func (r *reach) find() (natsctx.Context, []nats.Option, error) {
 	return c, append([]nats.Option{nats.Name("clstr command")}, options...), nil
 }
 
-// dial connects, or says why not.
+// dial connects, or returns why it cannot.
 func (r *reach) dial(ctx context.Context, c natsctx.Context, options []nats.Option) (*nats.Conn, error) {
 	if end, ok := ctx.Deadline(); ok {
 		options = append(options, nats.Timeout(max(time.Until(end), time.Millisecond)))
@@ -86,7 +86,7 @@ func (r *reach) dial(ctx context.Context, c natsctx.Context, options []nats.Opti
 		hint: "say where it is by --server, --context or NATS_URL"}
 }
 
-// redact keeps passwords out of messages.
+// redact removes passwords from a message.
 func redact(servers string) string {
 	if at := strings.LastIndexByte(servers, '@'); at >= 0 {
 		return "..." + servers[at:]
@@ -94,13 +94,13 @@ func redact(servers string) string {
 	return servers
 }
 
-// client makes a client of the cluster. end closes it.
+// client makes a client of the cluster, and a func that closes it.
 func (r *reach) client(ctx context.Context, layout sharding.Layout) (client *cluster.Client, end func(), err error) {
 	c, options, err := r.find()
 	if err != nil {
 		return nil, nil, err
 	}
-	quiet := nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}) // the transport says it; nats.go would print
+	quiet := nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}) // nats.go would print, and the transport reports it already
 	nc, err := r.dial(ctx, c, append(options, nats.MaxReconnects(-1), quiet))
 	if err != nil {
 		return nil, nil, err
@@ -110,7 +110,7 @@ func (r *reach) client(ctx context.Context, layout sharding.Layout) (client *clu
 		nc.Close()
 		return nil, nil, err
 	}
-	end = func() { _ = tr.Close(); nc.Close() } // what has not ended ends with the process
+	end = func() { _ = tr.Close(); nc.Close() } // what is left ends with the process
 	client, err = cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: layout.NumShards, Seed: layout.Seed})
 	if err != nil {
 		end()
@@ -119,26 +119,26 @@ func (r *reach) client(ctx context.Context, layout sharding.Layout) (client *clu
 	return client, end, nil
 }
 
-// nodeNames completes names of nodes.
+// nodeNames completes the names of nodes.
 func (r *reach) nodeNames(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	r.timeout = min(r.timeout, time.Second) // somebody has pressed a key
+	r.timeout = min(r.timeout, time.Second) // a person waits
 	c, err := r.look(cmd.Context())
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
 	var names []string
 	for _, n := range c.Nodes {
-		if !n.Gone() && (len(names) == 0 || names[len(names)-1] != n.Name) {
+		if !n.Final() && (len(names) == 0 || names[len(names)-1] != n.Name) {
 			names = append(names, n.Name)
 		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// kindNames completes the first argument.
+// kindNames completes the first argument, a kind.
 func (r *reach) kindNames(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) == 3 {
-		return nil, cobra.ShellCompDirectiveDefault // a file, maybe
+		return nil, cobra.ShellCompDirectiveDefault // perhaps a file
 	}
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp

@@ -32,7 +32,7 @@ type replyJSON struct {
 // call is one request or notification.
 type call struct {
 	*app
-	layout          sharding.Layout // NumShards 0: as the records say
+	layout          sharding.Layout // NumShards 0: read it from the records
 	kind, key, name string
 	payload         string
 	raw             bool
@@ -86,10 +86,10 @@ JSON: kind, key, shard, type, took_ms.`
 	return cmd
 }
 
-// sender is how a call goes out; it returns the reply.
+// sender sends a call and returns the reply.
 type sender func(ctx context.Context, to *cluster.ScopedClient, data []byte) ([]byte, error)
 
-// prepare makes what both commands have in common.
+// prepare makes the part that both commands share.
 func (c *call) prepare(send sender) *cobra.Command {
 	cmd := &cobra.Command{
 		Args:              cobra.RangeArgs(3, 4),
@@ -120,7 +120,7 @@ func (c *notifyCmd) send(ctx context.Context, to *cluster.ScopedClient, data []b
 		return nil, to.NotifyRaw(ctx, c.name, data)
 	}
 	err := to.NotifyRaw(ctx, c.name, data, cluster.WithoutAck())
-	if err == nil { // what is sent behind it has left this process after it
+	if err == nil { // this request leaves the process after the notification
 		_, err = to.GetNodeInfo(ctx)
 	}
 	return nil, err
@@ -175,7 +175,7 @@ func (c *call) run(ctx context.Context, send sender) error {
 	})
 }
 
-// data is the payload.
+// data returns the payload.
 func (c *call) data() (data []byte, err error) {
 	switch file, isFile := strings.CutPrefix(c.payload, "@"); {
 	case c.payload == "":
@@ -188,7 +188,7 @@ func (c *call) data() (data []byte, err error) {
 		data = []byte(c.payload)
 	}
 	if err == nil && !c.raw && !json.Valid(data) {
-		err = fmt.Errorf("the payload is no JSON (--raw sends it all the same): %.60q", data)
+		err = fmt.Errorf("the payload is not JSON (--raw sends it anyway): %.60q", data)
 	}
 	return data, err
 }
@@ -196,7 +196,7 @@ func (c *call) data() (data []byte, err error) {
 func kindsOf(c *view.Cluster) []string {
 	var kinds []string
 	for _, n := range c.Nodes {
-		if !n.Gone() {
+		if !n.Final() {
 			kinds = append(kinds, n.Kinds...)
 		}
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/clstr-go/clstr/membership"
 )
 
-// screen shows a demo: a table that is drawn anew in place on a terminal, lines
-// otherwise, objects with --json.
+// screen shows a demo: as a table that is redrawn in place on a terminal, as lines
+// elsewhere, and as objects with --json.
 type screen struct {
 	w      io.Writer
 	json   bool
@@ -30,7 +30,7 @@ type screen struct {
 	began  time.Time
 	events []demo.Event
 	lines  int       // drawn by the last frame
-	before int       // requests that the last frame has told of
+	before int       // requests that the last frame has counted
 	last   time.Time // of the last frame
 }
 
@@ -83,7 +83,7 @@ func newest(c *view.Cluster) []demoNodeJSON {
 	return nodes
 }
 
-// event is told by the show.
+// event takes an event of the show.
 func (s *screen) event(e demo.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,7 +105,7 @@ func (s *screen) event(e demo.Event) {
 
 func line(e demo.Event) string { return fmt.Sprintf("%5.1f s  %v", e.At.Seconds(), e) }
 
-func (s *screen) encode(f frameJSON) { _ = json.NewEncoder(s.w).Encode(f) } // who reads no more misses it
+func (s *screen) encode(f frameJSON) { _ = json.NewEncoder(s.w).Encode(f) } // a reader that has gone misses it
 
 // frame shows how things are.
 func (s *screen) frame(c *view.Cluster, load *demo.Load) {
@@ -126,7 +126,7 @@ func (s *screen) frame(c *view.Cluster, load *demo.Load) {
 	}
 }
 
-// status is a second in a line. A node is active where it does not say otherwise.
+// status is one second as a line. It leaves out the state of active nodes.
 func status(at time.Duration, nodes []demoNodeJSON, total demo.Count, rate float64, longest time.Duration) string {
 	var owners []string
 	for _, n := range nodes {
@@ -164,7 +164,7 @@ func (s *screen) table(at time.Duration, nodes []demoNodeJSON, total demo.Count,
 	}
 	lines = append(lines, "", s.told(total), "")
 	room := len(s.events)
-	if s.term.rows > 0 { // a frame that is higher than the terminal would not be drawn over
+	if s.term.rows > 0 { // a frame that is higher than the terminal could not be redrawn
 		room = max(1, s.term.rows-len(lines)-4)
 	}
 	for _, e := range s.events[max(0, len(s.events)-min(room, 8)):] {
@@ -193,7 +193,7 @@ func (s *screen) told(total demo.Count) string {
 	return text
 }
 
-// draw puts lines in the place of those of the last frame.
+// draw replaces the lines of the last frame.
 func (s *screen) draw(lines []string) {
 	var b strings.Builder
 	if s.lines > 0 {
@@ -207,7 +207,7 @@ func (s *screen) draw(lines []string) {
 	s.lines = len(lines)
 }
 
-// cut is what of a line fits. Colors take no room, and end where the line does.
+// cut shortens a line to what fits. Colors take no room, and end where the line ends.
 func cut(line string, columns int) string {
 	shown, in := 0, false
 	for i, r := range line {
@@ -228,7 +228,7 @@ func cut(line string, columns int) string {
 	return line
 }
 
-// end says what has become of all requests.
+// end prints the outcomes of all requests.
 func (s *screen) end(total demo.Count) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

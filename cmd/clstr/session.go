@@ -22,20 +22,20 @@ import (
 // session is a way to a cluster's records.
 type session struct {
 	store membership.Store
-	// renewals returns how long ago the members' records were written; nil where
-	// the store does not know.
+	// renewals returns how long ago each member's record was written. It is nil if the
+	// store does not know.
 	renewals func(ctx context.Context) (map[string]time.Duration, error)
 	close    func()
 }
 
-// control opens the records of a cluster that is there: a store of a prefix that
-// was mistyped would make a bucket.
+// control opens the records of an existing cluster. It checks that the bucket exists
+// first, because opening a store makes one, also for a prefix with a typo.
 func (r *reach) control(ctx context.Context) (*session, error) {
 	c, options, err := r.find()
 	if err != nil {
 		return nil, err
 	}
-	if c.InboxPrefix == "" { // what a user has who may use the records
+	if c.InboxPrefix == "" { // what a user of the records may hear
 		options = append(options, nats.CustomInboxPrefix(r.prefix+".ctl"))
 	}
 	p, err := r.probe(ctx, c, options)
@@ -44,7 +44,7 @@ func (r *reach) control(ctx context.Context) (*session, error) {
 	}
 	store, err := natsstore.Open(ctx, natsstore.Options{
 		URL: c.URL, NATSOptions: options, Prefix: r.prefix, Log: slog.New(slog.DiscardHandler),
-		Memory: true, // whatever storage the bucket has
+		Memory: true, // accept any storage of the bucket
 	})
 	if err != nil {
 		p.nc.Close()
@@ -64,7 +64,7 @@ type probe struct {
 func (r *reach) probe(ctx context.Context, c natsctx.Context, options []nats.Option) (*probe, error) {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	denied := func(_ *nats.Conn, _ *nats.Subscription, err error) { // the server answers nothing else
+	denied := func(_ *nats.Conn, _ *nats.Subscription, err error) { // the server answers in no other way
 		if errors.Is(err, nats.ErrPermissionViolation) {
 			end(transport.Errorf(transport.ErrNotPermitted, "%v", err))
 		}
@@ -94,8 +94,8 @@ func (r *reach) probe(ctx context.Context, c natsctx.Context, options []nats.Opt
 	return nil, err
 }
 
-// renewals asks for the times at which the servers have stored the members'
-// records, which all are of the stream's leader, as the clock is.
+// renewals asks when the servers stored the members' records. Those times and the clock
+// are both of the stream's leader.
 func (p *probe) renewals(ctx context.Context) (map[string]time.Duration, error) {
 	inbox := p.nc.NewInbox()
 	sub, err := p.nc.SubscribeSync(inbox)

@@ -46,7 +46,7 @@ func unreadable(s *view.Shard) string {
 	return ""
 }
 
-// why says in words how the owner came to the shard.
+// why says in words how the shard came to its owner.
 func why(s *view.Shard) string {
 	switch {
 	case s.Rev == 0:
@@ -93,7 +93,7 @@ had not served it when it handed it over), should_be.`,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
 	}
 	cmd.Flags().StringVar(&c.node, "node", "", "only the shards that this node owns")
-	_ = cmd.RegisterFlagCompletionFunc("node", c.nodeNames) // fails for a flag that is not there
+	_ = cmd.RegisterFlagCompletionFunc("node", c.nodeNames) // the error is for flags that do not exist
 	return cmd
 }
 

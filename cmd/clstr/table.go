@@ -9,17 +9,17 @@ import (
 	"unicode/utf8"
 )
 
-// leastColumn is how narrow a column may become, on a terminal that is too narrow.
+// leastColumn is the width below which no column shrinks.
 const leastColumn = 8
 
-// table is rows below each other; the first is the heading.
+// table is rows. The first is the heading.
 type table struct {
 	rows  [][]string
 	paint func(column string, cell string) style // nil: nothing is painted
 }
 
-// print writes it. On a terminal that is too narrow, columns without any value are
-// left out, and what is still too wide is broken within its column: nothing is lost.
+// print writes a table. If the terminal is too narrow, print leaves out columns without
+// any value, and then breaks long cells within their columns, so that nothing is lost.
 func (t terminal) print(w io.Writer, tab table) {
 	rows := tab.shown(t.columns)
 	widths := widthsOf(rows)
@@ -70,7 +70,7 @@ func (tab table) style(column string, row int, cell string) style {
 	return tab.paint(column, cell)
 }
 
-// shown are the rows as they are printed.
+// shown returns the rows as they are printed.
 func (tab table) shown(columns int) [][]string {
 	rows := make([][]string, len(tab.rows))
 	for i, row := range tab.rows {

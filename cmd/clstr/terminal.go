@@ -13,15 +13,16 @@ import (
 	"golang.org/x/term"
 )
 
-// terminal is where output goes. It is zero for a file or a pipe: there a line is as
-// long as it is, and has no color.
+// terminal describes where output goes. It is zero for a file or a pipe, which gets
+// lines of any length and no colors.
 type terminal struct {
 	columns, rows int
 	moves         bool // its cursor can be moved: what was drawn may be drawn anew
 	colors        bool
 }
 
-// terminalOf respects TERM=dumb, which can do neither, and NO_COLOR (no-color.org).
+// terminalOf respects NO_COLOR (no-color.org), and TERM=dumb, which has neither colors
+// nor a cursor that moves.
 func terminalOf(w io.Writer, getenv func(string) string) terminal {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
@@ -39,7 +40,7 @@ func makeTerminal(columns, rows int, getenv func(string) string) terminal {
 	return terminal{columns: columns, rows: rows, moves: able, colors: able && getenv("NO_COLOR") == ""}
 }
 
-// style is what the terminal is told before a text.
+// style is the escape code before a text.
 type style string
 
 const (
@@ -58,8 +59,8 @@ func (t terminal) paint(s style, text string) string {
 	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
 }
 
-// prose writes a text, broken at spaces where the terminal ends. The first line
-// begins with a label, and the others below its text.
+// prose writes a text, broken at spaces at the terminal's edge. The first line begins
+// with a label, and the other lines stand below the text.
 func (t terminal) prose(w io.Writer, s style, label, text string) {
 	for paragraph := range strings.Lines(text) {
 		for _, line := range fold(strings.TrimSuffix(paragraph, "\n"), t.columns-len(label), "") {
@@ -69,9 +70,9 @@ func (t terminal) prose(w io.Writer, s style, label, text string) {
 	}
 }
 
-// fold breaks a text into lines of so many columns: at spaces, behind one of the
-// marks, or, where there is neither, in the middle. It breaks nothing where columns
-// is not positive.
+// fold breaks a text into lines of at most so many columns: at a space, behind one of
+// the marks, or, if there is neither, anywhere. It breaks nothing if columns is not
+// positive.
 func fold(text string, columns int, marks string) (lines []string) {
 	rest := []rune(text)
 	for columns > 0 && len(rest) > columns {
@@ -92,8 +93,8 @@ func fold(text string, columns int, marks string) (lines []string) {
 	return append(lines, string(rest))
 }
 
-// printable shows a text of somebody else's as it is, if it can be shown: what would
-// move the cursor, or hide, is quoted.
+// printable returns a text from outside as it is, if it can be shown. A text that would
+// move the cursor, or would be invisible, is quoted.
 func printable(text string) string {
 	for _, r := range text {
 		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
@@ -103,8 +104,8 @@ func printable(text string) string {
 	return text
 }
 
-// harmless is a message that may quote somebody else: its lines stay, and what would
-// do something to a terminal is escaped.
+// harmless returns a message that may quote a text from outside. It keeps line breaks,
+// and escapes what a terminal would act on.
 func harmless(text string) string {
 	var b strings.Builder
 	for _, r := range text {

@@ -13,7 +13,7 @@ import (
 	"github.com/clstr-go/clstr/membership"
 )
 
-// short is as much of an incarnation as people compare.
+// short is the part of an incarnation that people compare.
 func short(incarnation string) string {
 	if len(incarnation) > 8 {
 		return incarnation[:8]
@@ -60,7 +60,7 @@ func ranges(ids []uint32) string {
 	return b.String()
 }
 
-// took rounds a duration for people.
+// took rounds a duration for people to read.
 func took(d time.Duration) string {
 	if d < time.Second {
 		return d.Round(time.Millisecond).String()
@@ -70,14 +70,14 @@ func took(d time.Duration) string {
 
 func ms(d time.Duration) float64 { return math.Round(float64(d)/1e3) / 1e3 }
 
-// pauses are what is worth to know of many.
+// pauses sums up many pauses.
 type pauses struct {
 	P50 float64 `json:"p50"`
 	P99 float64 `json:"p99"`
 	Max float64 `json:"max"`
 }
 
-// summary is nil for none.
+// summary sums up pauses. It is nil if there are none.
 func summary(all []time.Duration) *pauses {
 	if len(all) == 0 {
 		return nil

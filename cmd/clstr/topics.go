@@ -4,7 +4,7 @@ package main
 
 import "github.com/spf13/cobra"
 
-// topics are what clstr help says beside the commands.
+// topics are the help texts beside those of commands.
 func topics() []*cobra.Command {
 	return []*cobra.Command{
 		{Use: "exit-codes", Short: "What the exit codes say", Long: exitCodes},

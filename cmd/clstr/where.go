@@ -137,7 +137,7 @@ func (c *whereCmd) run(ctx context.Context) error {
 	})
 }
 
-// because says why the owner is, or is not yet, who it should be.
+// because says why the owner is the node that should own the shard, or is not yet.
 func because(s *view.Shard, owner *view.Node, ranks []view.Rank) string {
 	if len(ranks) == 0 {
 		return "no node takes shards at the moment"
@@ -147,13 +147,13 @@ func because(s *view.Shard, owner *view.Node, ranks []view.Rank) string {
 	switch {
 	case first.Ref == s.Owner:
 		return "it " + of
-	case s.Owner.IsZero(), owner == nil, owner.Gone():
+	case s.Owner.IsZero(), owner == nil, owner.Final():
 		return fmt.Sprintf("%s %s, and is about to claim the shard", first.Name, of)
 	}
 	return fmt.Sprintf("%s %s: the shard is about to move there", first.Name, of)
 }
 
-// hosted is the hint where a kind is not among them.
+// hosted is the hint for a kind that no node hosts.
 func hosted(kinds []string) string {
 	if len(kinds) == 0 {
 		return "the nodes host no kinds: they have one handler, and KIND is - or left out"

@@ -15,7 +15,7 @@ const (
 	Drained   = "drained"    // it has handed over Shards within Took
 	Killed    = "killed"     // a node that owned Shards has ended without a word
 	TakenOver = "taken_over" // others own its shards, Took after its death
-	HasLeft   = "has_left"   // a node is not drained or killed: somebody has drained it
+	HasLeft   = "has_left"   // a node could not be drained or killed: it was drained from outside
 )
 
 // Event is something that has happened in a show.

@@ -14,16 +14,16 @@ import (
 
 // How much load there is.
 const (
-	// Rate is how many requests a second are sent, whatever becomes of those before:
-	// callers who waited for one answer before the next request would all wait for a
-	// dead node, and the others would look dead too.
+	// Rate is how many requests are sent in a second, whether or not earlier ones were
+	// answered. If callers waited for one answer before the next request, all of them
+	// would soon wait for a dead node, and the other nodes would look dead too.
 	Rate      = 1600
 	keys      = 256
 	sendEvery = 5 * time.Millisecond
 	callLimit = 5 * time.Second // and so at most five seconds' requests are under way
 )
 
-// Count is what became of requests.
+// Count is the outcomes of requests.
 type Count struct {
 	Sent     int
 	Answered int
@@ -60,8 +60,8 @@ func StartLoad(client *cluster.Client) *Load {
 	return l
 }
 
-// run sends what is due by the clock. What was due while the process stood still is
-// not made up for.
+// run sends the requests that are due by the clock. It does not make up for time in
+// which the process stood still.
 func (l *Load) run(ctx context.Context, client *cluster.Client) {
 	tick := time.NewTicker(sendEvery)
 	defer tick.Stop()
@@ -86,7 +86,7 @@ func (l *Load) run(ctx context.Context, client *cluster.Client) {
 
 func keyOf(i int) string { return fmt.Sprint("visits-", i) }
 
-// call measures from when the request was due: what kept it from being sent counts.
+// call measures from the moment when the request was due, so a late start counts.
 func (l *Load) call(due time.Time, key *cluster.ScopedClient) {
 	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 	defer cancel()
@@ -112,8 +112,8 @@ func (l *Load) note(took time.Duration, err error) {
 	l.total.Answered++
 }
 
-// Look returns what has become of all requests so far, and the longest since the
-// look before.
+// Look returns the outcomes of all requests so far, and the longest wait since the last
+// Look.
 func (l *Load) Look() (total Count, since time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -123,7 +123,7 @@ func (l *Load) Look() (total Count, since time.Duration) {
 	return total, since
 }
 
-// Stop ends the load, and returns when the requests that were under way have.
+// Stop ends the load. It returns when the requests under way have ended.
 func (l *Load) Stop() {
 	l.end()
 	l.work.Wait()

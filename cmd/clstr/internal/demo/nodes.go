@@ -21,13 +21,13 @@ import (
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
-// NumShards is the cluster's.
+// NumShards is the cluster's number of shards.
 const NumShards = 64
 
 // Kind is the kind of entity that the nodes host.
 const Kind = "counter"
 
-// Timing makes a node that was killed be missed within three seconds.
+// Timing is short: other nodes notice a killed node within three seconds.
 var Timing = membership.Timing{
 	Lease: 2 * time.Second, Renew: 400 * time.Millisecond, Margin: 200 * time.Millisecond, Delta: 200 * time.Millisecond,
 	Poll: 250 * time.Millisecond, ShardPoll: time.Second, Settle: 100 * time.Millisecond, Residency: 100 * time.Millisecond,
@@ -53,7 +53,7 @@ func (c *Counter) Add(_ *actor.Context, m Add) (Value, error) {
 
 var counters = actor.Define(Kind, func(string) *Counter { return &Counter{} }, actor.OnRequest((*Counter).Add))
 
-// Node is a node with connections of its own, as one in its own process.
+// Node is a node with connections of its own, as if it were alone in its process.
 type Node struct {
 	Name  string
 	node  *cluster.Node
@@ -65,7 +65,7 @@ type Node struct {
 	err   error // of Run; set before ended is closed
 }
 
-// Options are what nodes differ in.
+// Options are what differs between nodes.
 type Options struct {
 	Name, Zone, Version string
 	Weight              float64
@@ -107,10 +107,10 @@ func Start(ctx context.Context, url, prefix string, o Options) (*Node, error) {
 	return n, nil
 }
 
-// Ready is closed when the node serves what it should.
+// Ready is closed when the node serves all that it should.
 func (n *Node) Ready() <-chan struct{} { return n.node.Ready() }
 
-// Ended is closed when the node has ended, by itself too.
+// Ended is closed when the node has ended for any reason.
 func (n *Node) Ended() <-chan struct{} { return n.ended }
 
 // Stop tells the node to leave, and returns when it has ended.
@@ -120,8 +120,8 @@ func (n *Node) Stop() error {
 	return n.err
 }
 
-// Kill ends the node's connections without a word, as a crash of its process does.
-// What is left of it ends by itself.
+// Kill ends the node's connections without a word, as a crash of its process does. The
+// rest of the node ends by itself.
 func (n *Node) Kill() {
 	n.store.Close() // first: a node that has lost its transport alone would leave
 	n.nc.Close()
@@ -135,7 +135,7 @@ type Server struct {
 	dir string
 }
 
-// StartServer starts one on a free port of the loopback interface.
+// StartServer starts a server on a free port of the loopback interface.
 func StartServer() (*Server, error) {
 	dir, err := os.MkdirTemp("", "clstr-demo-")
 	if err != nil {

@@ -27,8 +27,7 @@ type Show struct {
 	ended []*Node // replaced by others, or killed
 }
 
-// NewShow starts the first nodes. tell is called with what happens, by one
-// goroutine at a time.
+// NewShow starts the first nodes. tell is called with each event, never concurrently.
 func NewShow(ctx context.Context, url, prefix string, store membership.Store, tell func(Event), names ...string) (*Show, error) {
 	s := &Show{url: url, prefix: prefix, store: store, began: time.Now(), tell: tell, nodes: map[string]*Node{}}
 	for _, name := range names {
@@ -65,8 +64,8 @@ func (s *Show) event(e Event) {
 	s.tell(e)
 }
 
-// Run does one thing after the other, each at its part of the whole time, and
-// returns after the last or with ctx.
+// Run plays the script, each step at its part of the whole time. It returns after the
+// last step, or when ctx ends.
 func (s *Show) Run(ctx context.Context, whole time.Duration) error {
 	steps := []func(context.Context) error{
 		func(ctx context.Context) error { return s.join(ctx, "d") },
@@ -119,7 +118,7 @@ func (s *Show) drain(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.Ask(ctx, n.Ref); errors.Is(err, drainer.ErrGone) { // somebody has drained it from another terminal
+	if err := d.Ask(ctx, n.Ref); errors.Is(err, drainer.ErrGone) { // it was drained from another terminal
 		s.event(Event{What: HasLeft, Node: name})
 		return nil
 	} else if err != nil {
@@ -156,7 +155,7 @@ func (s *Show) kill(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if n.Gone() {
+	if n.Final() {
 		s.event(Event{What: HasLeft, Node: name})
 		return nil
 	}

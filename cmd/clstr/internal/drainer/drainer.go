@@ -16,15 +16,15 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// pollEvery is how soon a hint that was lost is noticed.
+// pollEvery bounds how late a missed write is noticed.
 const pollEvery = 500 * time.Millisecond
 
-// Report is how far a drain is.
+// Report is the progress of a drain.
 type Report struct {
 	State     string // the node's: leaving, left or dead
 	Remaining int    // shards that it still owns
 	To        map[string]int
-	Released  int // shards that nobody took
+	Released  int // shards that no node took
 	Claimed   int // shards that others took without a hand-over
 	Pauses    []time.Duration
 	Cost      transport.DrainCounts // of the shards that it has handed over
@@ -34,7 +34,7 @@ type Report struct {
 // ErrGone: the node has left, or was declared dead, and cannot be asked.
 var ErrGone = errors.New("has gone")
 
-// Moved counts the shards that others have now.
+// Moved counts the shards that other nodes own now.
 func (r Report) Moved() (n int) {
 	for _, count := range r.To {
 		n += count
@@ -51,7 +51,7 @@ type Drainer struct {
 	mu    sync.Mutex
 	ref   membership.Ref
 	asked uint64            // the revision of the wish
-	since bool              // an earlier one has asked
+	since bool              // it was asked before
 	revs  map[string]uint64 // by key: the newest version that was seen
 	state string
 	by    membership.Ref
@@ -59,7 +59,7 @@ type Drainer struct {
 	moved map[uint32]membership.Shard // by shard: how it went away
 }
 
-// New begins to hear of writes. Close ends that.
+// New begins to watch the store. Close ends that.
 func New(store membership.Store) (*Drainer, error) {
 	d := &Drainer{
 		store: store, changed: make(chan struct{}, 1), revs: map[string]uint64{},
@@ -73,11 +73,11 @@ func New(store membership.Store) (*Drainer, error) {
 // Close ends the watching.
 func (d *Drainer) Close() { d.unwatch() }
 
-// Ref is the node that was asked.
+// Ref returns the node that was asked.
 func (d *Drainer) Ref() membership.Ref { return d.ref }
 
-// Ask writes the wish into the node's record. Of a node that leaves already it
-// only takes note; one that has gone is an error.
+// Ask writes the wish into the node's record. If the node leaves already, Ask only
+// notes that. If it has gone, Ask returns an error.
 func (d *Drainer) Ask(ctx context.Context, ref membership.Ref) error {
 	d.mu.Lock()
 	d.ref = ref
@@ -133,7 +133,7 @@ func (d *Drainer) begin(rev uint64, since bool) {
 	}
 }
 
-// see takes a version of a record, in any order.
+// see takes a version of a record. Versions may come in any order.
 func (d *Drainer) see(e membership.Entry) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -175,15 +175,15 @@ func (d *Drainer) seeShard(shard uint32, e membership.Entry) {
 	}
 }
 
-// Wait returns when the node has left, dies, or ctx ends. show is called when
-// something has changed.
+// Wait returns when the node has left or died, or when ctx ends. It calls show after
+// each change.
 func (d *Drainer) Wait(ctx context.Context, show func(moved, of int)) (Report, error) {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
 		r, err := d.report()
 		if err == nil && r.State == membership.Left && r.Remaining == 0 {
-			_ = d.poll(ctx) // the last that a lost hint can have told
+			_ = d.poll(ctx) // it may show writes that the watch has missed
 			r, err = d.report()
 			show(r.progress())
 			return r, err
@@ -207,7 +207,7 @@ func (r Report) progress() (done, of int) {
 	return done, done + r.Remaining
 }
 
-// poll looks at all records: what Watch tells may get lost.
+// poll reads all records, because a watch may miss writes.
 func (d *Drainer) poll(ctx context.Context) error {
 	for _, prefix := range []string{membership.ShardPrefix, membership.MemberPrefix} {
 		entries, _, err := d.store.Snapshot(ctx, prefix)

@@ -17,7 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Context is how to connect. The fields are those of a context file that matter
+// Context says how to connect. Its fields are the fields of a context file that matter
 // here.
 type Context struct {
 	Name        string `json:"-"` // of the file; empty without one
@@ -36,18 +36,18 @@ type Context struct {
 	InboxPrefix string `json:"inbox_prefix"`
 	TLSFirst    bool   `json:"tls_first"`
 
-	// What clstr cannot do as the file says is refused, not ignored.
+	// Settings that clstr does not support. A context that has one is refused.
 	SocksProxy  string `json:"socks_proxy"`
 	JSDomain    string `json:"jetstream_domain"`
 	JSAPIPrefix string `json:"jetstream_api_prefix"`
 }
 
-// Flags are what the command line says; it wins over the environment, and that
-// over a context file.
+// Flags are from the command line. They win over the environment, which wins over a
+// context file.
 type Flags struct{ Context, Server, Creds, InboxPrefix string }
 
-// Find puts the context together. A context that was named must be there; the one
-// that `nats context select` has chosen may be missing.
+// Find puts the context together. A context that is named must exist. The one that
+// `nats context select` has chosen may be missing.
 func Find(f Flags, getenv func(string) string) (Context, error) {
 	dir := Dir(getenv)
 	name := cmp.Or(f.Context, getenv("NATS_CONTEXT"))
@@ -85,9 +85,9 @@ func Find(f Flags, getenv func(string) string) (Context, error) {
 	return c, nil
 }
 
-// setUser takes the user from the first of these that is given: --creds, NATS_CREDS,
-// NATS_USER, NATS_JWT, NATS_NKEY, NATS_TOKEN. It takes the place of whatever the file
-// says of the user: half of one user and half of another is nobody.
+// setUser takes the user from the first of these that is set: --creds, NATS_CREDS,
+// NATS_USER, NATS_JWT, NATS_NKEY, NATS_TOKEN. It replaces all that the file says of a
+// user, because half of one user and half of another is no user.
 func (c *Context) setUser(f Flags, getenv func(string) string) error {
 	u := Context{Creds: cmp.Or(f.Creds, getenv("NATS_CREDS"))}
 	switch {
@@ -115,7 +115,8 @@ func (c *Context) setUser(f Flags, getenv func(string) string) error {
 
 func set(field *string, flag, env string) { *field = cmp.Or(flag, env, *field) }
 
-// Dir is where the nats command keeps its contexts; empty where nobody has a home.
+// Dir is where the nats command keeps its contexts. It is empty if there is no home
+// directory.
 func Dir(getenv func(string) string) string {
 	config := getenv("XDG_CONFIG_HOME")
 	if config == "" {
@@ -128,7 +129,7 @@ func Dir(getenv func(string) string) string {
 	return filepath.Join(config, "nats", "context")
 }
 
-// Names lists the contexts that there are.
+// Names lists the contexts that exist.
 func Names(getenv func(string) string) []string {
 	dir := Dir(getenv)
 	if dir == "" {
@@ -159,7 +160,7 @@ func load(dir, name string) (Context, error) {
 	return c, nil
 }
 
-// Options makes nats.go's options of the context.
+// Options returns the options of nats.go for the context.
 func (c Context) Options(getenv func(string) string) ([]nats.Option, error) {
 	path := func(p string) string {
 		if rest, ok := strings.CutPrefix(p, "~/"); ok {

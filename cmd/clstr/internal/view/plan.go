@@ -11,13 +11,14 @@ import (
 	"github.com/clstr-go/clstr/sharding"
 )
 
-// Change is a node that is to come, or to go with the weight 0.
+// Change is a node that would come, or that would go if its weight is 0.
 type Change struct {
 	Name   string
 	Weight float64
 }
 
-// Flow is the shards that go from one node to another; an empty name is nobody.
+// Flow is the shards that would go from one node to another. An empty name means that
+// there is no node.
 type Flow struct {
 	From, To string
 	Shards   []uint32 // ascending
@@ -34,10 +35,10 @@ type Plan struct {
 	Nodes   []Balance // by name
 	Flows   []Flow    // the largest first
 	Moves   int
-	Pending int // of those, how many move without the changes too
+	Pending int // moves that happen without the changes too
 }
 
-// Plan computes what the changes would lead to, from who owns what at the moment.
+// Plan computes what the changes would lead to, from the present owners.
 func (c *Cluster) Plan(changes []Change) (*Plan, error) {
 	weights := map[string]float64{}
 	for _, ch := range changes {
@@ -107,14 +108,14 @@ func (c *Cluster) Plan(changes []Change) (*Plan, error) {
 	return p, nil
 }
 
-// Rank is a node's place for a shard; see [sharding.Candidate].
+// Rank is a node's place for a shard: see [sharding.Candidate].
 type Rank struct {
 	Node  *Node
 	Score float64
 }
 
-// Ranks lists the nodes that take shards, the one that should own the shard
-// first; if that goes, the second should, and so on.
+// Ranks lists the nodes that take shards, by their score for one shard. The first
+// should own the shard; if it goes, the second should.
 func (c *Cluster) Ranks(shard uint32) ([]Rank, error) {
 	a, err := c.assignment(nil)
 	if err != nil {
@@ -127,8 +128,8 @@ func (c *Cluster) Ranks(shard uint32) ([]Rank, error) {
 	return ranks, nil
 }
 
-// assignment is what should be where, after changes: weights by name, 0 for a node
-// that goes.
+// assignment computes which node should own which shard after changes: weights by name,
+// 0 for a node that goes.
 func (c *Cluster) assignment(changes map[string]float64) (*sharding.Assignment, error) {
 	a, err := sharding.NewAssignment(c.Layout, nil)
 	if err != nil {
@@ -140,7 +141,7 @@ func (c *Cluster) assignment(changes map[string]float64) (*sharding.Assignment, 
 	}
 	maps.Copy(weights, changes)
 	for _, name := range slices.Sorted(maps.Keys(weights)) {
-		a.JoinWeighted(name, weights[name]) // nothing for 0
+		a.JoinWeighted(name, weights[name]) // does nothing for 0
 	}
 	return a, nil
 }

@@ -1,7 +1,7 @@
 // A cluster from its records: the nodes, what each owns, and what it should own
 
-// Package view makes a picture of a cluster from the records in its store: who is
-// there, who owns what, who should, and what would move if that changed.
+// Package view makes a picture of a cluster from the records in its store: its nodes, the
+// owner of each shard, the node that should own it, and what would move after changes.
 package view
 
 import (
@@ -19,7 +19,7 @@ import (
 // ErrNoCluster: the store has no records of a cluster.
 var ErrNoCluster = errors.New("no cluster")
 
-// UnknownNodeError: no member has the name.
+// UnknownNodeError: no node has the name.
 type UnknownNodeError struct {
 	Name  string
 	Known []string // in ascending order
@@ -32,8 +32,8 @@ func (e *UnknownNodeError) Error() string {
 	return fmt.Sprintf("no node %q: there are %s", e.Name, strings.Join(e.Known, ", "))
 }
 
-// Unreadable stands for the state of a member whose record no node has written. The
-// others declare it dead when the longest lease is over.
+// Unreadable is the state of a member whose record no node has written. The others
+// declare it dead after the longest lease.
 const Unreadable = "unreadable"
 
 // Node is a member.
@@ -41,27 +41,24 @@ type Node struct {
 	membership.Ref
 	membership.Member
 	Rev uint64
-	// Owns counts the shards that are its own by their records, and Should those
+	// Owns counts the shards that the node owns by their records. Should counts those
 	// that rendezvous hashing gives it.
 	Owns, Should int
 }
 
-// Gone reports whether the node has left or died.
-func (n *Node) Gone() bool { return n.State == membership.Left || n.State == membership.Dead }
-
-// Shard is a shard's record. It has the revision 0 where there is none.
+// Shard is a shard's record. If there is none, Rev is 0.
 type Shard struct {
 	ID uint32
 	membership.Shard
 	Rev uint64
-	// Unreadable is a record that no node has written. The node that should own the
-	// shard writes it anew.
+	// Unreadable is set for a record that no node has written. The node that should own
+	// the shard writes it anew.
 	Unreadable bool
-	// Target should own it; zero where nobody takes shards.
+	// Target is the node that should own it. It is zero if no node takes shards.
 	Target membership.Ref
 }
 
-// Cluster is the picture.
+// Cluster is a picture of a cluster.
 type Cluster struct {
 	Config membership.Config
 	Layout sharding.Layout
@@ -132,7 +129,8 @@ func (c *Cluster) seeMembers(entries []membership.Entry) (err error) {
 	return nil
 }
 
-// DecodeNode reads a member's record, with what its first version leaves out.
+// DecodeNode reads a member's record, and adds what the record's first version leaves
+// out.
 func DecodeNode(e membership.Entry) (*Node, bool) {
 	ref, ok := membership.ParseMemberKey(e.Key)
 	m, err := membership.Decode[membership.Member](e.Value)
@@ -174,8 +172,8 @@ func (c *Cluster) seeShards(entries []membership.Entry) {
 	}
 }
 
-// Node finds a member by its name, of which it takes the newest that is there, or
-// by its name, a dot and its incarnation.
+// Node finds a member by its name, or by its name, a dot and its incarnation. Of
+// several incarnations with one name it returns the newest that has not gone.
 func (c *Cluster) Node(name string) (*Node, error) {
 	var found *Node
 	known := []string{}
@@ -183,7 +181,7 @@ func (c *Cluster) Node(name string) (*Node, error) {
 		if n.Ref.String() == name {
 			return n, nil
 		}
-		if n.Name == name && (found == nil || found.Gone() || !n.Gone()) {
+		if n.Name == name && (found == nil || found.Final() || !n.Final()) {
 			found = n
 		}
 		known = append(known, n.Name)
@@ -194,7 +192,7 @@ func (c *Cluster) Node(name string) (*Node, error) {
 	return found, nil
 }
 
-// ByRef finds one life of a node; nil if it has no record.
+// ByRef finds one life of a node. It returns nil if there is no record of it.
 func (c *Cluster) ByRef(ref membership.Ref) *Node {
 	for _, n := range c.Nodes {
 		if n.Ref == ref {

@@ -140,7 +140,7 @@ func TestUnreadableMember(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := c.ByRef(membership.Ref{Name: "a", Incarnation: "1"})
-	if n == nil || n.State != Unreadable || n.Gone() || n.Owns != 1 || n.Should != 0 || c.Takers() != 1 {
+	if n == nil || n.State != Unreadable || n.Final() || n.Owns != 1 || n.Should != 0 || c.Takers() != 1 {
 		t.Errorf("%+v of %d that take shards", n, c.Takers())
 	}
 }
