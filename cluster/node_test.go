@@ -14,6 +14,7 @@ import (
 
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/membership/memstore"
+	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
 
@@ -289,7 +290,10 @@ type breakable struct {
 	broken chan struct{}
 }
 
+var _ transport.ConnectionTransport = breakable{}
+
 func (b breakable) Broken() <-chan struct{} { return b.broken }
+func (b breakable) Connected() bool         { return true }
 
 // TestNodeEndsWithItsTransport: one that serves nothing any more must not look
 // alive.
