@@ -13,6 +13,8 @@ import (
 
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport"
 )
 
 // Service is one process of a service: a node, if it hosts entities, and a client. Make
@@ -24,8 +26,9 @@ type Service struct {
 	node   *cluster.Node // nil: a client only
 	stop   func() error  // the node
 	client *cluster.Client
-	drain  time.Duration // bounds Run's Close
+	drain  time.Duration // bounds an end that no context bounds
 
+	opened  chan struct{} // closed as Open returns: stop holds from then on
 	closing sync.Once
 	closed  chan struct{} // closed as Close begins
 	ended   chan struct{} // closed when all has ended
@@ -47,21 +50,24 @@ func Open(ctx context.Context, opts Options) (*Service, error) {
 		return nil, err
 	}
 	opts.Node.NodeID = cmp.Or(opts.Node.NodeID, newNodeID())
-	s := &Service{
-		name:   opts.Name,
-		id:     opts.Node.NodeID,
-		drain:  opts.drain(),
-		closed: make(chan struct{}),
-		ended:  make(chan struct{}),
+	link, err := opts.join(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("service %s: %w", opts.Name, err)
 	}
-	var err error
-	if s.link, err = opts.join(ctx); err != nil {
-		return nil, fmt.Errorf("service %s: %w", s.name, err)
-	}
+	s := newService(opts, link)
+	defer close(s.opened)
 	if err = s.begin(ctx, opts); err != nil {
 		return nil, fmt.Errorf("service %s: %w", s.name, errors.Join(err, s.link.Close()))
 	}
 	return s, nil
+}
+
+func newService(opts Options, link Link) *Service {
+	link.Close = sync.OnceValue(link.Close)
+	return &Service{
+		name: opts.Name, id: opts.Node.NodeID, link: link, drain: opts.drain(),
+		opened: make(chan struct{}), closed: make(chan struct{}), ended: make(chan struct{}),
+	}
 }
 
 // join connects.
@@ -104,28 +110,33 @@ func From(ctx context.Context) *Service {
 // nodes that are made without [Open] ([cluster.NodeOptions].BaseContext), as package testkit
 // does for tests of entities.
 func WithClient(ctx context.Context, client *cluster.Client) context.Context {
-	s := &Service{client: client, closed: make(chan struct{}), ended: make(chan struct{})}
-	s.link.Close = func() error { return nil }
+	s := newService(Options{}, Link{Close: func() error { return nil }})
+	s.client = client
+	close(s.opened)
 	return context.WithValue(ctx, serviceKey{}, s)
 }
 
 // Run blocks until ctx ends, and closes the service: a main function ends with it. It
 // also returns if the node has ended by itself, drained by an operator or with the error
-// that it returns. The end is bounded by Node.StopTimeout and Node.DrainTimeout together
-// and 10 s more, which is 55 s by default.
-func (s *Service) Run(ctx context.Context) error {
-	var ended <-chan struct{}
-	if s.node != nil {
-		ended = s.node.Ended()
+// that it returns, and if a client's connection has ended for good. The end is bounded by
+// Node.StopTimeout and Node.DrainTimeout together and 10 s more, which is 55 s by default.
+func (s *Service) Run(ctx context.Context) (err error) {
+	var ended, broken <-chan struct{}
+	if t, ok := s.link.Transport.(transport.ConnectionTransport); s.node != nil {
+		ended = s.node.Ended() // because it is broken, too
+	} else if ok {
+		broken = t.Broken()
 	}
 	select {
 	case <-ctx.Done():
 	case <-ended:
+	case <-broken:
+		err = outcome.Errorf(outcome.ErrTransportClosed, "service %s: the connection has ended for good", s.name)
 	case <-s.closed:
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.drain)
 	defer cancel()
-	return s.Close(ctx)
+	return errors.Join(err, s.Close(ctx))
 }
 
 // drain bounds the end of a service that Run closes.
@@ -138,9 +149,10 @@ func (o Options) drain() time.Duration {
 // Close leaves as planned: the node hands its shards over, what it has accepted is
 // answered, and entities run their stop hooks. Then the connections end, and further calls
 // get [cluster.ErrTransportClosed]. If ctx ends before that Close returns its error,
-// and the rest goes on beside it. A further Close waits for the first and returns what
-// that does. A handler or hook of the service cannot close it:
-// [cluster.ErrFromHandler]. Close of a nil service does nothing.
+// and the rest goes on beside it. A context that has ended already, by the signal that
+// ends the program say, does not cut the end short: Close then takes as long as [Service.Run]
+// may. A further Close waits for the first and returns what that does. A handler or hook of
+// the service cannot close it: [cluster.ErrFromHandler]. Close of a nil service does nothing.
 func (s *Service) Close(ctx context.Context) error {
 	if s == nil {
 		return nil
@@ -154,6 +166,11 @@ func (s *Service) Close(ctx context.Context) error {
 		close(s.closed)
 		go s.end() // ends when the node has
 	})
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), s.drain)
+		defer cancel()
+	}
 	select {
 	case <-s.ended:
 		return s.err
@@ -163,6 +180,7 @@ func (s *Service) Close(ctx context.Context) error {
 }
 
 func (s *Service) end() {
+	<-s.opened
 	var err error
 	if s.stop != nil {
 		err = s.stop()
@@ -193,7 +211,7 @@ func (s *Service) Health() cluster.Health {
 	case <-s.closed:
 		h.Serving, h.Why = false, cluster.NodeEnded
 	default:
-		if c, ok := s.link.Transport.(interface{ Connected() bool }); ok && !c.Connected() {
+		if c, ok := s.link.Transport.(transport.ConnectionTransport); ok && !c.Connected() {
 			h.Serving, h.Why = false, cluster.NodeDataPathDead
 		}
 	}

@@ -106,31 +106,37 @@ func (d *deaf) Touch(*actor.Context, Touch) (Touch, error) {
 }
 
 // TestCloseEndsWithItsContext: a handler that goes on holds nobody up for longer than
-// that, and Run for no longer than its bound.
+// that. Run, and Close with a context that has ended before, have a bound of their own.
 func TestCloseEndsWithItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := &deaf{make(chan struct{}), make(chan struct{})}
-		deafs := actor.Define("deaf", func(string) *deaf { return d }, actor.OnRequest((*deaf).Touch))
-		svc, err := clstr.Open(t.Context(), clstr.Options{Name: "deaf", On: clstr.Memory(), Entities: clstr.Host(deafs), Shards: 4, Log: quiet})
-		if err != nil {
-			t.Fatal(err)
-		}
-		go func() { _, _ = clstr.Ask[Touch](context.Background(), svc.Key(deafs, "d"), Touch{}) }() // ends with the call
-		<-d.begun
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		began := time.Now()
-		err = svc.Close(ctx)
-		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(fmt.Sprint(err), "deaf") || time.Since(began) != time.Second {
-			t.Errorf("%v after %v", err, time.Since(began))
-		}
-		began = time.Now()
-		if err = svc.Run(ctx); time.Since(began) > 55*time.Second {
-			t.Errorf("%v after %v", err, time.Since(began))
-		}
-		close(d.goOn)
-		_ = svc.Close(t.Context()) // an error, because it took so long
-	})
+	for name, end := range map[string]func(*clstr.Service, context.Context) error{
+		"run": (*clstr.Service).Run, "close with an ended context": (*clstr.Service).Close,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := &deaf{make(chan struct{}), make(chan struct{})}
+				deafs := actor.Define("deaf", func(string) *deaf { return d }, actor.OnRequest((*deaf).Touch))
+				svc, err := clstr.Open(t.Context(), clstr.Options{Name: "deaf", On: clstr.Memory(), Entities: clstr.Host(deafs), Shards: 4, Log: quiet})
+				if err != nil {
+					t.Fatal(err)
+				}
+				go func() { _, _ = clstr.Ask[Touch](context.Background(), svc.Key(deafs, "d"), Touch{}) }() // ends with the call
+				<-d.begun
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				began := time.Now()
+				err = svc.Close(ctx)
+				if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(fmt.Sprint(err), "deaf") || time.Since(began) != time.Second {
+					t.Errorf("%v after %v", err, time.Since(began))
+				}
+				began = time.Now()
+				if err = end(svc, ctx); err == nil || time.Since(began) < 10*time.Second || time.Since(began) > 55*time.Second {
+					t.Errorf("%v after %v", err, time.Since(began))
+				}
+				close(d.goOn)
+				_ = svc.Close(t.Context()) // an error, because it took so long
+			})
+		})
+	}
 }
 
 // TestRunEndsWithTheNode: a node that an operator drains ends Run.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -248,4 +249,70 @@ func TestManyOpens(t *testing.T) {
 		}
 		all.Wait()
 	})
+}
+
+// TestClientsConnectionEnds: Run of a client ends when its connection has for good.
+func TestClientsConnectionEnds(t *testing.T) {
+	testkit.CheckLeaks(t)
+	wire := &cutter{}
+	client, err := clstr.Open(t.Context(), clstr.Options{
+		Name: "bank", On: clstr.NATS(startNATS(t).URL(), nats.SetCustomDialer(wire), nats.NoReconnect()), Log: quiet,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := make(chan error)
+	go func() { ran <- client.Run(context.Background()) }() // ends with the connection
+	wire.Cut()
+	if err := <-ran; !errors.Is(err, cluster.ErrTransportClosed) || !strings.Contains(fmt.Sprint(err), "service bank") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// slow is a network on which nobody joins.
+type slow struct{}
+
+func (slow) Join(ctx context.Context, _ clstr.Member) (clstr.Link, error) {
+	<-ctx.Done()
+	return clstr.Link{}, context.Cause(ctx)
+}
+
+// TestConnectingIsBounded: also where Open's context is not.
+func TestConnectingIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		_, err := clstr.Open(context.Background(), clstr.Options{Name: "bank", On: slow{}, Log: quiet})
+		if waited := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || waited != 30*time.Second {
+			t.Errorf("%v after %v", err, waited)
+		}
+	})
+}
+
+// TestOpenIsGivenUp while the node joins: Open ends with its context, and leaves nothing.
+func TestOpenIsGivenUp(t *testing.T) {
+	networks(t, func(t *testing.T, on clstr.Network) {
+		first := open(t, clstr.Options{On: on, Entities: clstr.Host(accounts), Shards: 16})
+		ctx, cancel := context.WithCancel(t.Context())
+		given := cancelling{on, cancel}
+		if _, err := clstr.Open(ctx, clstr.Options{Name: "bank", On: given, Entities: clstr.Host(accounts), Log: quiet}); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		for i := range 20 {
+			deposit(t, first, fmt.Sprint("acc-", i), 1)
+		}
+		if h := first.Health(); h.ShardsOwned != 16 {
+			t.Errorf("%+v", h)
+		}
+	})
+}
+
+// cancelling is a network that gives its caller's context up when it has joined.
+type cancelling struct {
+	clstr.Network
+	cancel context.CancelFunc
+}
+
+func (n cancelling) Join(ctx context.Context, m clstr.Member) (clstr.Link, error) {
+	defer n.cancel()
+	return n.Network.Join(ctx, m)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/clstr-go/clstr"
 	"github.com/clstr-go/clstr/actor"
@@ -159,4 +160,23 @@ func TestOptionsOfACall(t *testing.T) {
 			t.Errorf("%q, %v", got, err)
 		}
 	}
+}
+
+// squares answers protobuf messages.
+type squares struct{}
+
+func (*squares) Square(_ *actor.Context, m *wrapperspb.Int64Value) (*wrapperspb.Int64Value, error) {
+	return wrapperspb.Int64(m.Value * m.Value), nil
+}
+
+// TestProtobuf: messages and replies may be protobuf's; the reply is asked for by its
+// pointer.
+func TestProtobuf(t *testing.T) {
+	networks(t, func(t *testing.T, on clstr.Network) {
+		def := actor.Define("square", func(string) *squares { return &squares{} }, actor.OnRequest((*squares).Square))
+		svc := open(t, clstr.Options{On: on, Entities: clstr.Host(def), Shards: 4})
+		if v, err := clstr.Ask[*wrapperspb.Int64Value](t.Context(), svc.Key(def, "k"), wrapperspb.Int64(12)); err != nil || v.GetValue() != 144 {
+			t.Errorf("%v, %v", v, err)
+		}
+	})
 }

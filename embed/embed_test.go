@@ -1,6 +1,7 @@
 package embed_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -127,9 +128,7 @@ func TestFolderIsLocked(t *testing.T) {
 	if _, err := clstr.Open(t.Context(), options(embed.Dir(dir))); !errors.Is(err, embed.ErrInUse) || !strings.Contains(fmt.Sprint(err), want) || !strings.Contains(fmt.Sprint(err), dir) {
 		t.Errorf("in this process: %v", err)
 	}
-	other := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestAnotherProcess$")
-	other.Env = append(os.Environ(), "CLSTR_EMBED_DIR="+dir)
-	if out, err := other.CombinedOutput(); err != nil || !strings.Contains(string(out), want) {
+	if out, err := another(t, dir).CombinedOutput(); err != nil || !strings.Contains(string(out), want) {
 		t.Errorf("in another process: %v\n%s", err, out)
 	}
 	if err := first.Close(t.Context()); err != nil {
@@ -138,17 +137,53 @@ func TestFolderIsLocked(t *testing.T) {
 	add(t, open(t, embed.Dir(dir)), "k", 1)
 }
 
-// TestAnotherProcess is the other process of TestFolderIsLocked.
+// TestProcessIsKilled: its folder is free then, and has what it had.
+func TestProcessIsKilled(t *testing.T) {
+	testkit.CheckLeaks(t)
+	dir := t.TempDir()
+	other := another(t, dir)
+	said, err := other.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(said).ReadString('\n'); line != "serves\n" {
+		t.Errorf("it says %q, %v", line, err)
+	}
+	if err := other.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = other.Wait() // killed
+	with16 := options(embed.Dir(dir))
+	with16.Shards = 16
+	if _, err := clstr.Open(t.Context(), with16); !errors.Is(err, cluster.ErrLayoutMismatch) || !strings.Contains(fmt.Sprint(err), "8") {
+		t.Errorf("other shards than the bucket has: %v", err)
+	}
+	add(t, open(t, embed.Dir(dir)), "k", 1) // when the lease of the dead is over
+}
+
+// another is a process that opens a service on the folder.
+func another(t *testing.T, dir string) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestAnotherProcess$")
+	cmd.Env = append(os.Environ(), "CLSTR_EMBED_DIR="+dir)
+	return cmd
+}
+
+// TestAnotherProcess is the other process of the tests above.
 func TestAnotherProcess(t *testing.T) {
 	dir := os.Getenv("CLSTR_EMBED_DIR")
 	if dir == "" {
 		return
 	}
-	_, err := clstr.Open(t.Context(), options(embed.Dir(dir)))
-	if !errors.Is(err, embed.ErrInUse) {
-		t.Errorf("got %v", err)
+	svc, err := clstr.Open(t.Context(), options(embed.Dir(dir)))
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
-	fmt.Println(err)
+	fmt.Println("serves")
+	t.Error(svc.Run(t.Context())) // until it is killed
 }
 
 // TestBadOptions: what cannot work is told by Open, and nothing is left behind.
