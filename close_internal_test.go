@@ -20,5 +20,8 @@ func TestCloseBeforeOpenReturns(t *testing.T) {
 		if err := <-closed; err != nil || len(ends) != 2 || ends[0] != "node" {
 			t.Errorf("%v ended, %v", ends, err)
 		}
+		if _ = s.link.Close(); len(ends) != 2 { // Open does, if it fails
+			t.Errorf("%v ended", ends)
+		}
 	})
 }

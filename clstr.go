@@ -120,7 +120,8 @@ func WithClient(ctx context.Context, client *cluster.Client) context.Context {
 // also returns if the node has ended by itself, drained by an operator or with the error
 // that it returns, and if a client's connection has ended for good. The end is bounded by
 // Node.StopTimeout and Node.DrainTimeout together and 10 s more, which is 55 s by default.
-func (s *Service) Run(ctx context.Context) (err error) {
+func (s *Service) Run(ctx context.Context) error {
+	var err error
 	var ended, broken <-chan struct{}
 	if t, ok := s.link.Transport.(transport.ConnectionTransport); s.node != nil {
 		ended = s.node.Ended() // because it is broken, too

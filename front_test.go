@@ -156,6 +156,7 @@ func TestPlannedLeave(t *testing.T) {
 		for i := range 50 {
 			deposit(t, b, fmt.Sprint("acc-", i), 1)
 		}
+		deposit(t, a, "acc-1", 1)
 		if err := a.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
