@@ -2,9 +2,7 @@
 
 package actor
 
-import (
-	pactor "github.com/asynkron/protoactor-go/actor"
-)
+import "github.com/clstr-go/clstr/internal/host"
 
 // OnRequestLater lets the entity answer requests of type In later: from a later turn,
 // or from a goroutine. The method may answer at once, or keep the [Answer] and return
@@ -20,13 +18,9 @@ import (
 func OnRequestLater[E, In, Out any](method func(*E, *Context, In, Answer[Out]) error) Option {
 	return func(t *table) {
 		mustTravel[Out]()
-		on[E, In](t, func(e any, c *Context) {
-			in, ok := argument[In](c)
-			if !ok {
-				return
-			}
-			if err := method(e.(*E), c, in, Answer[Out]{c}); err != nil {
-				c.fail(err)
+		on(t, func(e *E, c *host.Context, in In) {
+			if err := method(e, (*Context)(c), in, Answer[Out]{(*Context)(c)}); err != nil {
+				c.Fail(err)
 			}
 		})
 	}
@@ -38,10 +32,10 @@ func OnRequestLater[E, In, Out any](method func(*E, *Context, In, Answer[Out]) e
 type Answer[Out any] struct{ c *Context }
 
 // Reply answers the request.
-func (a Answer[Out]) Reply(out Out) { a.c.respond(out) }
+func (a Answer[Out]) Reply(out Out) { a.c.in().Respond(out) }
 
 // Fail answers the request with an error, as a method does that returns it.
-func (a Answer[Out]) Fail(err error) { a.c.fail(err) }
+func (a Answer[Out]) Fail(err error) { a.c.in().Fail(err) }
 
 // Context returns the request's context. Its Done closes when the request was answered,
 // has gone back, or is out of time: then the entity can forget the answer.
@@ -52,26 +46,9 @@ func (a Answer[Out]) Context() *Context { return a.c }
 // and its caller asks the next owner, inside its deadline. The request runs there from
 // the beginning: it must carry what its caller has seen, a version for example, or the
 // caller misses what happens meanwhile.
-func (a Answer[Out]) NoEffect() { a.c.call.NoEffect(true) }
+func (a Answer[Out]) NoEffect() { a.c.in().Call().NoEffect(true) }
 
 // HasEffect takes NoEffect back, before the entity does anything for the request that
 // remains. It returns false if the request has ended, and has perhaps gone to another
 // owner: then nothing may be done for it.
-func (a Answer[Out]) HasEffect() (open bool) { return a.c.call.NoEffect(false) }
-
-// NoEffect is [Answer.NoEffect] for a protoactor actor that keeps a sender of its
-// messages, to answer it later. It returns false if the sender is not a request's, or
-// the request has ended.
-func NoEffect(ctx pactor.Context, sender *PID) bool { return declare(ctx, sender, true) }
-
-// HasEffect is [Answer.HasEffect] for a sender that [NoEffect] was called with.
-func HasEffect(ctx pactor.Context, sender *PID) bool { return declare(ctx, sender, false) }
-
-func declare(ctx pactor.Context, sender *PID, none bool) bool {
-	if sender == nil {
-		return false
-	}
-	process, _ := ctx.ActorSystem().ProcessRegistry.Get(sender)
-	p, ok := process.(*replyProcess)
-	return ok && p.x.call.NoEffect(none)
-}
+func (a Answer[Out]) HasEffect() (open bool) { return a.c.in().Call().NoEffect(false) }

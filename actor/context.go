@@ -1,109 +1,23 @@
-// Context, which an entity's method is given; Call, the way back
+// Context, which an entity's method is given
 
 package actor
 
 import (
 	"context"
 	"log/slog"
-	"maps"
-	"sync/atomic"
 	"time"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
 
-	"github.com/clstr-go/clstr/internal/pool"
-	"github.com/clstr-go/clstr/internal/sparse"
-	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/internal/host"
 )
-
-type (
-	// Turn is one run of a key's code, a message's or a hook's, that waits for a call,
-	// with those that wait for it in turn.
-	Turn = turn.Turn
-	// Place is where a message stands in line.
-	Place = turn.Place
-	// Role says what a turn is.
-	Role = turn.Role
-)
-
-// The roles of the turns of keys.
-const (
-	KeyTurn    = turn.Key    // a message's, or that of a hook other than a stop hook
-	StopTurn   = turn.Stop   // a stop hook's
-	EndingTurn = turn.Ending // a stop hook's whose shard ends: what it asks is served
-	LastTurn   = turn.Last   // the same of a key that such a hook has woken: it wakes none
-)
-
-// Call is the way back to the sender of a message, and the message's context:
-// it ends at the sender's deadline or cancellation, or when it was answered.
-type Call interface {
-	context.Context
-	// Message returns what is sent. Its Key is not used: the host has been given
-	// one.
-	Message() Message
-	// Start is asked before the message is handled; false means that nobody
-	// waits any more: skip it, and do not call End. It is false where Err is not
-	// nil.
-	Start(pool.Slot) bool
-	// Reply answers with what the handler returned; it copies data if it must.
-	Reply(data []byte, err error)
-	// ReplyOwned is Reply for a slice that the handler gives away.
-	ReplyOwned(data []byte)
-	// Fail answers with one of this package's errors, as it is or as a [*Failure].
-	// What merely wraps one counts as an error of the application's.
-	Fail(err error)
-	// Panicked answers for a handler that has panicked with the given value,
-	// while its stack is still there.
-	Panicked(value any)
-	// AfterAnswer calls f once the call was answered, at once if it was. A later f
-	// takes the place of an earlier one.
-	AfterAnswer(f func())
-	// OnDrain has tell called once when the shard begins to drain, or the node to end,
-	// and the call is still open; at once if it does already. tell must not block.
-	OnDrain(tell func())
-	// NoEffect says whether nothing of the call remains at the actor so far: then it may
-	// go back to its sender. It returns false if the call has ended.
-	NoEffect(none bool) bool
-	// HandBack gives a request back that has had no effect: its sender asks the next
-	// owner. It returns false, and does nothing, for any other call.
-	HandBack() bool
-	// AwaitsReply is false for a notification.
-	AwaitsReply() bool
-	// Waiting returns the turns that wait for the answer, the nearest first; nil if
-	// none does.
-	Waiting() *Turn
-	// StopHook returns the role of the stop hook that waits for the call, or has sent it;
-	// [KeyTurn] if there is none, [StopTurn] if the hook's shard does not end yet.
-	StopHook() Role
-	// Turn returns the turn of the handler that runs; nil while that has asked nothing.
-	Turn() *Turn
-	// Queued says where the message stands in line, behind what runs there, until it
-	// starts or is answered.
-	Queued(Place)
-	// End is called when the handler has returned.
-	End()
-}
-
-// Message is what travels to a key, as a protoactor actor sees it where its
-// type was not registered with [RegisterMessage].
-type Message struct {
-	Type    string
-	Key     string
-	Data    []byte
-	Headers map[string]string
-}
 
 // Context is what an entity's method is given: the message's context and
 // metadata, and the entity's own identity. It is a context.Context: pass it on
 // to calls of other entities, so that deadline and cancellation travel and the
 // wait does not count as a running handler. It may be kept, but ends with the
 // message.
-type Context struct {
-	call Call
-	cell *cell
-	stop bool        // a stop hook has sent it
-	gone atomic.Bool // code of the message, its reply or its error has ended its goroutine
-}
+type Context host.Context
 
 var _ context.Context = (*Context)(nil)
 
@@ -112,75 +26,47 @@ var _ context.Context = (*Context)(nil)
 // does with its own. It is nil for mail by process id, and for an actor that is not
 // a key's, such as a child. It must be called on the turn; the result may be kept, but
 // ends with the message.
-func ContextOf(ctx pactor.Context) *Context {
-	s, ok := ctx.Actor().(*shell)
-	if !ok || s.cell == nil {
-		return nil
-	}
-	if s.turn != nil {
-		return s.turn
-	}
-	s.cell.mailbox.mu.Lock()
-	defer s.cell.mailbox.mu.Unlock()
-	return s.cell.mailbox.now
-}
+func ContextOf(ctx pactor.Context) *Context { return (*Context)(host.ContextOf(ctx)) }
+
+// in is the context as the host knows it.
+func (c *Context) in() *host.Context { return (*host.Context)(c) }
 
 // Deadline implements context.Context.
-func (c *Context) Deadline() (time.Time, bool) { return c.call.Deadline() }
+func (c *Context) Deadline() (time.Time, bool) { return c.in().Deadline() }
 
 // Done implements context.Context.
-func (c *Context) Done() <-chan struct{} { return c.call.Done() }
+func (c *Context) Done() <-chan struct{} { return c.in().Done() }
 
 // Err implements context.Context.
-func (c *Context) Err() error { return c.call.Err() }
+func (c *Context) Err() error { return c.in().Err() }
 
 // Value implements context.Context.
-func (c *Context) Value(key any) any { return c.call.Value(key) }
-
-// Call returns the message's way back, for an [Entity]: what [Define] makes
-// answers with what its methods return.
-func (c *Context) Call() Call { return c.call }
+func (c *Context) Value(key any) any { return c.in().Value(key) }
 
 // Key returns the entity's key.
-func (c *Context) Key() string { return c.cell.key }
+func (c *Context) Key() string { return c.in().Key() }
 
 // Kind returns the entity's kind, empty for a handler without one.
-func (c *Context) Kind() string { return c.cell.shard.host.opts.Kind }
+func (c *Context) Kind() string { return c.in().Kind() }
 
 // Shard returns the shard that the key belongs to.
-func (c *Context) Shard() uint32 { return c.cell.shard.id }
+func (c *Context) Shard() uint32 { return c.in().Shard() }
 
 // Message returns the message; in OnActivate, OnPassivate and Every only its Key
 // is set.
-func (c *Context) Message() Message {
-	m := c.call.Message()
-	m.Key = c.cell.key
-	m.Headers = maps.Clone(m.Headers) // the entity's to change; the call's own are read beside it
-	return m
-}
+func (c *Context) Message() Message { return c.in().Message() }
 
 // Header returns a header of the message.
-func (c *Context) Header(name string) (string, bool) {
-	v, ok := c.call.Message().Headers[name]
-	return v, ok
-}
+func (c *Context) Header(name string) (string, bool) { return c.in().Header(name) }
 
 // Log returns the node's logger with the entity's identity. What an entity logs is
 // written, however much it is: only the library's own lines are bounded.
-func (c *Context) Log() *slog.Logger { return sparse.Raw(c.cell.log()) }
+func (c *Context) Log() *slog.Logger { return c.in().Log() }
 
 // Self returns the actor's process id, to which protoactor actors of the same
 // node can send; it is valid for this incarnation and the next ones.
-func (c *Context) Self() *PID { return c.cell.self() }
+func (c *Context) Self() *PID { return c.in().Self() }
 
 // Passivate stops the entity after this message, as if it had been idle: its
 // OnPassivate runs, and the next message makes a new one.
-func (c *Context) Passivate() {
-	c.cell.mailbox.mu.Lock()
-	defer c.cell.mailbox.mu.Unlock()
-	c.cell.mailbox.to(evLeave)
-}
-
-// abandoned reports whether nobody waits any more. Start sees to it that a call
-// whose time is up is told so.
-func (c *Context) abandoned() bool { return c.call.Err() != nil && !c.call.Start(nil) }
+func (c *Context) Passivate() { c.in().Passivate() }

@@ -5,11 +5,13 @@ package actor
 import (
 	"fmt"
 	"reflect"
+	"strconv"
 	"time"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/clstr-go/clstr/internal/codec"
+	"github.com/clstr-go/clstr/internal/host"
 )
 
 // Definition is an entity written as a plain struct with methods. Make one with
@@ -23,13 +25,28 @@ type Definition[E any] struct {
 // table is what the options of a definition fill.
 type table struct {
 	entity      reflect.Type
-	handlers    map[string]func(e any, c *Context)
-	activate    func(e any, c *Context) error
-	passivate   func(e any, c *Context) error
-	drain       func(e any, c *Context) error
+	handlers    map[string]func(e any, c *host.Context)
+	activate    hook
+	passivate   hook
+	drain       hook
 	periodic    []periodic
 	idleAfter   time.Duration
 	hookTimeout time.Duration
+}
+
+type (
+	// hook is a method that no message causes.
+	hook func(e any, c *host.Context) error
+	// periodic is one that is called every so often.
+	periodic struct {
+		period time.Duration
+		method hook
+	}
+)
+
+// hookOf returns a method as a hook.
+func hookOf[E any](method func(*E, *Context) error) hook {
+	return func(e any, c *host.Context) error { return method(e.(*E), (*Context)(c)) }
 }
 
 // Option is a part of a definition.
@@ -43,7 +60,7 @@ type Option func(*table)
 func Define[E any](kind string, make func(key string) *E, options ...Option) *Definition[E] {
 	d := &Definition[E]{kind: kind, make: make}
 	d.table.entity = reflect.TypeFor[*E]()
-	d.table.handlers = map[string]func(any, *Context){}
+	d.table.handlers = map[string]func(any, *host.Context){}
 	for _, o := range options {
 		o(&d.table)
 	}
@@ -67,17 +84,13 @@ func (d *Definition[E]) New(key string) (Actor, error) {
 func OnRequest[E, In, Out any](method func(*E, *Context, In) (Out, error)) Option {
 	return func(t *table) {
 		mustTravel[Out]()
-		on[E, In](t, func(e any, c *Context) {
-			in, ok := argument[In](c)
-			if !ok {
-				return
-			}
-			out, err := method(e.(*E), c, in)
+		on(t, func(e *E, c *host.Context, in In) {
+			out, err := method(e, (*Context)(c), in)
 			if err != nil {
-				c.fail(err)
+				c.Fail(err)
 				return
 			}
-			c.respond(out)
+			c.Respond(out)
 		})
 	}
 }
@@ -87,13 +100,7 @@ func OnRequest[E, In, Out any](method func(*E, *Context, In) (Out, error)) Optio
 // counts it.
 func OnNotify[E, In any](method func(*E, *Context, In) error) Option {
 	return func(t *table) {
-		on[E, In](t, func(e any, c *Context) {
-			in, ok := argument[In](c)
-			if !ok {
-				return
-			}
-			c.fail(method(e.(*E), c, in))
-		})
+		on(t, func(e *E, c *host.Context, in In) { c.Fail(method(e, (*Context)(c), in)) })
 	}
 }
 
@@ -105,7 +112,7 @@ func OnNotify[E, In any](method func(*E, *Context, In) error) Option {
 func OnActivate[E any](method func(*E, *Context) error) Option {
 	return func(t *table) {
 		t.must(reflect.TypeFor[*E](), t.activate == nil, "OnActivate")
-		t.activate = func(e any, c *Context) error { return method(e.(*E), c) }
+		t.activate = hookOf(method)
 	}
 }
 
@@ -121,7 +128,7 @@ func OnActivate[E any](method func(*E, *Context) error) Option {
 func OnPassivate[E any](method func(*E, *Context) error) Option {
 	return func(t *table) {
 		t.must(reflect.TypeFor[*E](), t.passivate == nil, "OnPassivate")
-		t.passivate = func(e any, c *Context) error { return method(e.(*E), c) }
+		t.passivate = hookOf(method)
 	}
 }
 
@@ -134,7 +141,7 @@ func Every[E any](period time.Duration, method func(*E, *Context) error) Option 
 		if period <= 0 {
 			panic(fmt.Sprintf("clstr: Every: the period must be positive, not %v", period))
 		}
-		t.periodic = append(t.periodic, periodic{period, func(e any, c *Context) error { return method(e.(*E), c) }})
+		t.periodic = append(t.periodic, periodic{period, hookOf(method)})
 	}
 }
 
@@ -152,7 +159,7 @@ func PassivateAfter(idle time.Duration) Option {
 // HookTimeout bounds OnActivate, OnPassivate and each call of Every: at the limit
 // the hook's context ends, and messages that wait for the entity are refused. A hook that
 // goes on regardless keeps its key closed until it returns; see
-// [HostOptions].HookTimeout, which comes first. The default is 30 s, -1 is
+// handlers.Options.HookTimeout, which comes first. The default is 30 s, -1 is
 // unlimited.
 func HookTimeout(limit time.Duration) Option {
 	return func(t *table) {
@@ -172,17 +179,23 @@ func HookTimeout(limit time.Duration) Option {
 func OnDrain[E any](method func(*E, *Context) error) Option {
 	return func(t *table) {
 		t.must(reflect.TypeFor[*E](), t.drain == nil, "OnDrain")
-		t.drain = func(e any, c *Context) error { return method(e.(*E), c) }
+		t.drain = hookOf(method)
 	}
 }
 
-func on[E, In any](t *table, handle func(any, *Context)) {
-	name, err := codec.NameOf(reflect.TypeFor[In]())
+func on[E, In any](t *table, handle func(*E, *host.Context, In)) {
+	of := reflect.TypeFor[In]()
+	name, err := codec.NameOf(of)
 	if err != nil {
 		panic("clstr: Define: " + err.Error())
 	}
 	t.must(reflect.TypeFor[*E](), t.handlers[name] == nil, "message type "+name)
-	t.handlers[name] = handle
+	t.handlers[name] = func(e any, c *host.Context) {
+		var in In
+		if c.Decode(of, func(m host.Message) (err error) { in, err = codec.Unmarshal[In](m.Data); return err }) {
+			handle(e.(*E), c, in)
+		}
+	}
 }
 
 // mustTravel refuses a type of replies that would lose a part of itself on the way.
@@ -201,52 +214,46 @@ func (t *table) must(entity reflect.Type, first bool, what string) {
 	}
 }
 
-// periodic is a method that is called every so often.
-type periodic struct {
-	period time.Duration
-	method func(e any, c *Context) error
-}
-
 // instance is one entity.
 type instance struct {
 	table  *table
 	entity any // *E
 }
 
-var _ Entity = instance{}
+var _ host.Entity = instance{}
 
-// Activate implements [Entity].
-func (i instance) Activate(c *Context) error { return i.hook(i.table.activate, c) }
+// Activate implements host.Entity.
+func (i instance) Activate(c *host.Context) error { return i.run(i.table.activate, c) }
 
-// Handle implements [Entity].
-func (i instance) Handle(c *Context) {
-	msgType := c.call.Message().Type
+// Handle implements host.Entity.
+func (i instance) Handle(c *host.Context) {
+	msgType := c.Call().Message().Type
 	h := i.table.handlers[msgType]
 	if h == nil {
-		c.call.Fail(failure(ErrUnknownType, nil, "%q", msgType))
+		c.Call().Fail(&host.Failure{Why: host.ErrUnknownType, What: strconv.Quote(msgType)})
 		return
 	}
 	h(i.entity, c)
 }
 
-// Passivate implements [Entity].
-func (i instance) Passivate(c *Context) error { return i.hook(i.table.passivate, c) }
+// Passivate implements host.Entity.
+func (i instance) Passivate(c *host.Context) error { return i.run(i.table.passivate, c) }
 
-// Drain implements [Entity].
-func (i instance) Drain(c *Context) error { return i.hook(i.table.drain, c) }
+// Drain implements host.Entity.
+func (i instance) Drain(c *host.Context) error { return i.run(i.table.drain, c) }
 
-func (i instance) hook(method func(any, *Context) error, c *Context) error {
+func (i instance) run(method hook, c *host.Context) error {
 	if method == nil {
 		return nil
 	}
 	return method(i.entity, c)
 }
 
-// Settings implements [Entity].
-func (i instance) Settings() Settings {
-	set := Settings{HookTimeout: i.table.hookTimeout, IdleAfter: i.table.idleAfter}
+// Settings implements host.Entity.
+func (i instance) Settings() host.Settings {
+	set := host.Settings{HookTimeout: i.table.hookTimeout, IdleAfter: i.table.idleAfter}
 	for _, p := range i.table.periodic {
-		set.Periodic = append(set.Periodic, Periodic{p.period, func(c *Context) error { return p.method(i.entity, c) }})
+		set.Periodic = append(set.Periodic, host.Periodic{Period: p.period, Work: func(c *host.Context) error { return p.method(i.entity, c) }})
 	}
 	return set
 }

@@ -1,11 +1,8 @@
-// Package actor hosts one actor per key inside one process.
+// Package actor has what entities are written with. An entity is an actor that clstr
+// keeps for a key: it starts on the key's first message and is passivated after it has
+// been idle.
 //
-// A [Host] keeps, for each shard, a protoactor supervisor that lazily spawns one
-// child per key and passivates the least recently used. A message goes straight
-// to its key's mailbox; the shard actor spawns, supervises and passivates, and
-// is on the way of no other message.
-//
-// An entity is written as a plain struct with methods:
+// An entity is a plain struct with methods:
 //
 //	var Accounts = actor.Define("account", func(key string) *Account { return &Account{} },
 //		actor.OnRequest((*Account).Deposit),
@@ -14,19 +11,17 @@
 //		actor.PassivateAfter(10*time.Minute),
 //	)
 //
-// or as a protoactor actor ([Actor] is protoactor's own), which is hosted as it
-// is: Receive, ctx.Respond, behaviours, receive timeouts, children. Package
-// handlers makes either into a handler for a node.
+// Or it is a protoactor actor ([Actor] is protoactor's own), hosted as it is: Receive,
+// ctx.Respond, behaviours, receive timeouts, children. Package clstr serves definitions,
+// and package handlers makes a handler for a node of either.
 //
-// Promises: one message at a time per key, in the order of [Host.Deliver]; one
-// incarnation per key at a time, whose stop hook has ended before the next one
-// starts; a key that is busy, has mail or owes an answer that it gives later is
-// never stopped for want of room or use; what arrives while it stops goes to the
-// next incarnation, in order. Keys never
-// wait for each other, unless the pool's limit on running handlers is reached.
-// Hooks have a limit too ([HostOptions].HookTimeout): a key whose hook ignores it
-// is closed, with a typed refusal, until the hook returns.
+// The methods of one entity run one at a time, so its fields need no lock. Messages from
+// one sender arrive in order. A key has one incarnation at a time in its cluster's process,
+// and OnPassivate has ended before the next one starts. Messages that arrive while an
+// entity stops go to the next incarnation, in order. An entity that is busy, has messages
+// waiting or owes an answer is not passivated. Entities may wait for each other: a wait with
+// the method's context does not count as a running handler.
 //
-// Nothing here knows of envelopes or transports. The tests lie beside the files
-// that they test; lifecycle_test.go holds the races.
+// OnActivate, OnPassivate and Every have a time limit ([HookTimeout]). A key whose hook
+// ignores the limit refuses messages until the hook returns.
 package actor

@@ -24,8 +24,8 @@
 //	internal/dispatch/dispatch.go   Sub.Dispatch                     draining? room? expired? for all transports alike
 //	cluster/accept.go               front.Accept                     built-in messages, layout, kind, metrics
 //	handlers/keyed.go               hosted.Accept                    key out of the envelope, this node's host
-//	actor/shard.go                  shard.deliver                    the key's mailbox; the shard actor spawns what is new
-//	actor/cell.go                   cell.Run                         one message at a time, on a worker of internal/pool
+//	internal/host/shard.go          shard.deliver                    the key's mailbox; the shard actor spawns what is new
+//	internal/host/cell.go           cell.Run                         one message at a time, on a worker of internal/pool
 //	your code                       (*Account).Deposit
 //	internal/dispatch/decide.go     Call.answer                      straight back, once; no shard actor on the way home
 //

@@ -12,9 +12,9 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -218,7 +218,7 @@ func (n *Node) receiver(life *dispatch.Lifetime, kind string, h ServerHandlerFun
 		env.Lapsed = func(shard uint32) bool { return n.living.lapsed(shard) }
 	}
 	if n.entity != nil {
-		env.Observer = actor.Observer(n.entity)
+		env.Observer = host.Observer(n.entity)
 	}
 	r, _ := handlers.Bind(h, life, env)
 	return r

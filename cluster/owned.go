@@ -7,9 +7,9 @@ import (
 	"errors"
 	"time"
 
-	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/internal/coordinator"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -76,7 +76,7 @@ func (s *ownedShard) drain(ctx context.Context) (lost int, err error) {
 // unended is how many keys have not ended, of all handlers.
 func unended(err error) (n int) {
 	switch e := err.(type) {
-	case *actor.Unended:
+	case *host.Unended:
 		return e.Keys
 	case interface{ Unwrap() []error }:
 		for _, e := range e.Unwrap() {

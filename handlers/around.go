@@ -7,8 +7,8 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -96,10 +96,10 @@ type surrounded struct {
 	around Around
 }
 
-var _ actor.Call = (*surrounded)(nil)
+var _ host.Call = (*surrounded)(nil)
 
 // surround puts around before a call. It returns what is to be delivered.
-func surround(d delivery, around Around) actor.Call {
+func surround(d delivery, around Around) host.Call {
 	if around == nil {
 		return d
 	}
@@ -109,7 +109,7 @@ func surround(d delivery, around Around) actor.Call {
 }
 
 // runAround is called on the key's turn. handle handles the message.
-func runAround(c actor.Call, handle func()) {
+func runAround(c host.Call, handle func()) {
 	s, ok := c.(*surrounded)
 	if !ok {
 		handle()
@@ -138,21 +138,21 @@ func (d delivery) give(a answer) {
 	}
 }
 
-// Reply implements [actor.Call].
+// Reply implements [host.Call].
 func (s *surrounded) Reply(data []byte, err error) {
 	if !s.in.take(answer{data: slices.Clone(data), err: err}) {
 		s.delivery.Reply(data, err)
 	}
 }
 
-// ReplyOwned implements [actor.Call].
+// ReplyOwned implements [host.Call].
 func (s *surrounded) ReplyOwned(data []byte) {
 	if !s.in.take(answer{data: data}) {
 		s.delivery.ReplyOwned(data)
 	}
 }
 
-// Fail implements [actor.Call].
+// Fail implements [host.Call].
 func (s *surrounded) Fail(err error) {
 	e := coded(s.Key(), err)
 	if !s.in.take(answer{err: e, fail: e}) {
@@ -160,5 +160,5 @@ func (s *surrounded) Fail(err error) {
 	}
 }
 
-// AfterAnswer implements [actor.Call].
+// AfterAnswer implements [host.Call].
 func (s *surrounded) AfterAnswer(f func()) { s.in.afterAnswer(f) }

@@ -14,6 +14,7 @@ import (
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -63,7 +64,7 @@ func (v *vault) activate(c *actor.Context) error {
 	case "no database":
 		return errNoDatabase
 	case "full": // an error that looks like one of the host's own
-		return actor.ErrMailboxFull
+		return host.ErrMailboxFull
 	}
 	return nil
 }
@@ -116,21 +117,21 @@ func TestCodes(t *testing.T) {
 // failing is an entity that answers with whatever its message names.
 type failing map[string]error
 
-func (failing) Activate(*actor.Context) error  { return nil }
-func (f failing) Handle(c *actor.Context)      { c.Call().Fail(f[c.Message().Type]) }
-func (failing) Passivate(*actor.Context) error { return nil }
-func (failing) Drain(*actor.Context) error     { return nil }
-func (failing) Settings() actor.Settings       { return actor.Settings{} }
-func (failing) Receive(pactor.Context)         {}
+func (failing) Activate(*host.Context) error  { return nil }
+func (f failing) Handle(c *host.Context)      { c.Call().Fail(f[c.Message().Type]) }
+func (failing) Passivate(*host.Context) error { return nil }
+func (failing) Drain(*host.Context) error     { return nil }
+func (failing) Settings() host.Settings       { return host.Settings{} }
+func (failing) Receive(pactor.Context)        {}
 
 // TestCodesGoByWhereAnErrorWasMade: an error that wraps one of the host's own has come from
 // the application, and the call has run.
 func TestCodesGoByWhereAnErrorWasMade(t *testing.T) {
 	f := failing{
-		"wraps":              fmt.Errorf("mine: %w", actor.ErrStopping),
-		"wraps a failure":    fmt.Errorf("mine: %w", &actor.Failure{Why: actor.ErrStopping}),
-		"fails for another":  &actor.Failure{Why: fmt.Errorf("mine: %w", actor.ErrStopping)},
-		"fails with a cause": &actor.Failure{Why: errTooMuch, Cause: actor.ErrMailboxFull},
+		"wraps":              fmt.Errorf("mine: %w", host.ErrStopping),
+		"wraps a failure":    fmt.Errorf("mine: %w", &host.Failure{Why: host.ErrStopping}),
+		"fails for another":  &host.Failure{Why: fmt.Errorf("mine: %w", host.ErrStopping)},
+		"fails with a cause": &host.Failure{Why: errTooMuch, Cause: host.ErrMailboxFull},
 	}
 	h := func() transport.HandlerFunc {
 		return handlers.NewActorHandler(func(string) (actor.Actor, error) { return f, nil })

@@ -6,23 +6,23 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/transport"
 )
 
 // delivery is a call as actors know it: without its envelope.
 type delivery struct{ *dispatch.Call }
 
-var _ actor.Call = delivery{}
+var _ host.Call = delivery{}
 
-// Message implements [actor.Call].
-func (d delivery) Message() actor.Message {
+// Message implements [host.Call].
+func (d delivery) Message() host.Message {
 	env := d.Envelope()
-	return actor.Message{Type: env.Type, Key: env.Key, Data: env.Data, Headers: env.Headers}
+	return host.Message{Type: env.Type, Key: env.Key, Data: env.Data, Headers: env.Headers}
 }
 
-// Fail implements [actor.Call].
+// Fail implements [host.Call].
 func (d delivery) Fail(err error) {
 	d.Call.Fail(coded(d.Key(), err))
 }
@@ -45,27 +45,27 @@ const (
 
 // codes gives the errors of package actor their sentinels on the wire.
 var codes = []struct{ from, to error }{
-	{actor.ErrActivation, transport.ErrActivationFailed},
-	{actor.ErrStuck, transport.ErrOverloaded},
-	{actor.ErrMailboxFull, transport.ErrOverloaded},
-	{actor.ErrStopping, transport.ErrDraining},
-	{actor.ErrCircle, transport.ErrCircle},
-	{actor.ErrLapsed, transport.ErrNotOwner},
-	{actor.ErrEnded, transport.ErrTransportNoShardSubscriber},
-	{actor.ErrUnknownType, transport.ErrUnknownType},
-	{actor.ErrDecode, transport.ErrDecode},
-	{actor.ErrEncode, transport.ErrReply},
-	{actor.ErrPanicked, transport.ErrPanicked},
-	{actor.ErrForgotten, transport.ErrDraining},
+	{host.ErrActivation, transport.ErrActivationFailed},
+	{host.ErrStuck, transport.ErrOverloaded},
+	{host.ErrMailboxFull, transport.ErrOverloaded},
+	{host.ErrStopping, transport.ErrDraining},
+	{host.ErrCircle, transport.ErrCircle},
+	{host.ErrLapsed, transport.ErrNotOwner},
+	{host.ErrEnded, transport.ErrTransportNoShardSubscriber},
+	{host.ErrUnknownType, transport.ErrUnknownType},
+	{host.ErrDecode, transport.ErrDecode},
+	{host.ErrEncode, transport.ErrReply},
+	{host.ErrPanicked, transport.ErrPanicked},
+	{host.ErrForgotten, transport.ErrDraining},
 }
 
 // coded makes the error of a call of what package actor says of it. It goes by what
 // the package has made, and never by what is inside: an application's error may be
 // one of the package's own, and would pass for a refusal of a call that has run.
 func coded(key string, err error) *transport.Error {
-	f, ok := err.(*actor.Failure)
+	f, ok := err.(*host.Failure)
 	if !ok {
-		f = &actor.Failure{Why: err}
+		f = &host.Failure{Why: err}
 	}
 	var code error
 	for _, c := range codes {
@@ -76,15 +76,15 @@ func coded(key string, err error) *transport.Error {
 	switch {
 	case code == nil:
 		return transport.HandlerError(err)
-	case f.Why == actor.ErrStuck:
+	case f.Why == host.ErrStuck:
 		return transport.Overloaded(retryStuck, "a hook of key %.64q takes too long", key)
-	case f.Why == actor.ErrMailboxFull:
+	case f.Why == host.ErrMailboxFull:
 		return transport.Overloaded(retryFull, "the mailbox of key %.64q is full", key)
-	case f.Why == actor.ErrActivation && f.Cause != nil:
+	case f.Why == host.ErrActivation && f.Cause != nil:
 		e := told(code, f).WithCause(f.Cause)
 		e.RetryAfter = f.RetryAfter
 		return e
-	case f.Why == actor.ErrForgotten:
+	case f.Why == host.ErrForgotten:
 		return told(code, f).WithOutcome(transport.MaybeRan)
 	case f.Detail() == "":
 		return transport.Errorf(code, "key %.64q: %v", key, f.Why)
@@ -99,7 +99,7 @@ const mostDetail = transport.MaxErrorBytes / 2
 
 // told is an error with what is to be said of it. There may be an application's in it, of
 // any length.
-func told(code error, f *actor.Failure) *transport.Error {
+func told(code error, f *host.Failure) *transport.Error {
 	detail := f.Detail()
 	if len(detail) <= mostDetail {
 		return transport.Errorf(code, "%s", detail)

@@ -9,16 +9,16 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/host"
 )
 
 // endings is what a hosting knows of its end, and of its shards'. It is guarded by the
 // hosting's mu.
 type endings struct {
-	moving map[uint32]*actor.EndGroup // of shards that end
-	final  *actor.EndGroup            // of those that nobody serves afterwards; nil unless there are such
-	all    *actor.EndGroup            // of all, where the node ends
+	moving map[uint32]*host.EndGroup // of shards that end
+	final  *host.EndGroup            // of those that nobody serves afterwards; nil unless there are such
+	all    *host.EndGroup            // of all, where the node ends
 	ended  bool
 
 	stopping sync.Once
@@ -60,7 +60,7 @@ func (s *hosting) begin(shard uint32, lost bool) (hosts []*hosted, over func()) 
 	}
 	group := final
 	if group == nil {
-		group = actor.NewEndGroup(false)
+		group = host.NewEndGroup(false)
 	}
 	if !lost {
 		s.moving[shard] = group
@@ -114,7 +114,7 @@ func Final(life *dispatch.Lifetime, shards []uint32) {
 	case len(shards) == 0:
 		s.final = nil
 	case s.final == nil:
-		s.final = actor.NewEndGroup(true)
+		s.final = host.NewEndGroup(true)
 	}
 	final := s.final
 	s.mu.Unlock()
@@ -150,7 +150,7 @@ func End(life *dispatch.Lifetime) {
 func (s *hosting) end() { s.stopping.Do(s.stop) }
 
 func (s *hosting) stop() {
-	group := actor.NewEndGroup(true)
+	group := host.NewEndGroup(true)
 	s.mu.Lock()
 	s.all = group
 	hosts := s.list()

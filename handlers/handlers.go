@@ -9,11 +9,12 @@ import (
 	pactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/transport"
 )
 
 // DefaultHandlerCacheSize is how many keys a handler keeps active by default.
-const DefaultHandlerCacheSize = actor.DefaultCacheSize
+const DefaultHandlerCacheSize = host.DefaultCacheSize
 
 // ActorFactory makes the actor of a key: a protoactor actor, or an entity of
 // actor.Define. It runs on the key's own turn and may block; its error reaches
@@ -127,7 +128,7 @@ func NewScopedHandler(opts ScopedHandlerOpts) transport.HandlerFunc {
 
 func newKeyed(factory ActorFactory, extract func(transport.Envelope) (string, error), opts Options) transport.HandlerFunc {
 	opts.validate()
-	k := &keyed{extract: extract, around: opts.Around, opts: actor.HostOptions{
+	k := &keyed{extract: extract, around: opts.Around, opts: host.Options{
 		Factory:     factory,
 		CacheSize:   opts.CacheSize,
 		MailboxSize: opts.MailboxSize,
@@ -154,13 +155,13 @@ func funcs(create func(key string) (transport.HandlerFunc, error)) ActorFactory 
 // funcEntity is a handler func as an entity.
 type funcEntity transport.HandlerFunc
 
-var _ actor.Entity = funcEntity(nil)
+var _ host.Entity = funcEntity(nil)
 
-// Activate implements [actor.Entity].
-func (funcEntity) Activate(*actor.Context) error { return nil }
+// Activate implements [host.Entity].
+func (funcEntity) Activate(*host.Context) error { return nil }
 
-// Handle implements [actor.Entity].
-func (f funcEntity) Handle(c *actor.Context) {
+// Handle implements [host.Entity].
+func (f funcEntity) Handle(c *host.Context) {
 	switch d := c.Call().(type) {
 	case delivery:
 		d.Reply(f(d.Call, d.Envelope().Lent()))
@@ -169,14 +170,14 @@ func (f funcEntity) Handle(c *actor.Context) {
 	}
 }
 
-// Passivate implements [actor.Entity].
-func (funcEntity) Passivate(*actor.Context) error { return nil }
+// Passivate implements [host.Entity].
+func (funcEntity) Passivate(*host.Context) error { return nil }
 
-// Drain implements [actor.Entity].
-func (funcEntity) Drain(*actor.Context) error { return nil }
+// Drain implements [host.Entity].
+func (funcEntity) Drain(*host.Context) error { return nil }
 
-// Settings implements [actor.Entity].
-func (funcEntity) Settings() actor.Settings { return actor.Settings{} }
+// Settings implements [host.Entity].
+func (funcEntity) Settings() host.Settings { return host.Settings{} }
 
 // Receive implements protoactor's Actor: a func gets no mail by process id.
 func (funcEntity) Receive(pactor.Context) {}

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -126,7 +126,7 @@ type census struct {
 	passivated, refused         map[string]int
 }
 
-var _ actor.Observer = (*census)(nil)
+var _ host.Observer = (*census)(nil)
 
 func newCensus() *census {
 	return &census{

@@ -14,6 +14,7 @@ import (
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
@@ -27,7 +28,7 @@ func TestHookTimeout(t *testing.T) {
 		make func(create func(key string) (transport.HandlerFunc, error)) transport.HandlerFunc
 		want time.Duration // 0 is none
 	}{
-		"key": {handlers.NewKeyHandler, actor.DefaultHookTimeout},
+		"key": {handlers.NewKeyHandler, host.DefaultHookTimeout},
 		"scoped, 1s": {func(create func(string) (transport.HandlerFunc, error)) transport.HandlerFunc {
 			return handlers.NewScopedHandler(handlers.ScopedHandlerOpts{Extract: byKey, Create: create, HookTimeout: time.Second})
 		}, time.Second},

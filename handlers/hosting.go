@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/host"
 )
 
 // defaultStopTimeout bounds the wait for stop hooks when a node ends.
@@ -21,7 +21,7 @@ type Env struct {
 	// Kind is the name under which the node serves the handler.
 	Kind string
 	// Observer is told of activations and the like; it may be nil.
-	Observer actor.Observer
+	Observer host.Observer
 	// Check is asked before a key is made whether it belongs to the shard; it
 	// may be nil.
 	Check func(shard uint32, key string) error
@@ -45,7 +45,7 @@ type hosting struct {
 	mu     sync.Mutex
 	envs   map[string]Env // by kind: those that the node serves
 	hosts  map[hostKey]*hosted
-	system *actor.System // made with the first host: it is large
+	system *host.System // made with the first host: it is large
 	endings
 }
 
@@ -61,7 +61,7 @@ type (
 func hostingOf(life *dispatch.Lifetime) *hosting {
 	s, _ := life.Once(hostingKey{}, func() (any, func()) {
 		s := &hosting{life: life, envs: map[string]Env{}, hosts: map[hostKey]*hosted{}}
-		s.moving = map[uint32]*actor.EndGroup{}
+		s.moving = map[uint32]*host.EndGroup{}
 		return s, s.end
 	}).(*hosting)
 	return s
@@ -91,7 +91,7 @@ func (s *hosting) host(k *keyed, kind string, check func(shard uint32, key strin
 	h := s.hosts[hostKey{k, kind}]
 	if h == nil {
 		if s.system == nil {
-			s.system = actor.NewSystem(s.life.Log(), s.life.Pool())
+			s.system = host.NewSystem(s.life.Log(), s.life.Pool())
 		}
 		opts := k.opts
 		opts.Kind, opts.Observer, opts.Lapsed, opts.Base = kind, env.Observer, env.Lapsed, env.Base
@@ -126,7 +126,7 @@ func (s *hosting) list() []*hosted { return slices.Collect(maps.Values(s.hosts))
 // hosted is a handler's host of one kind.
 type hosted struct {
 	k    *keyed
-	host *actor.Host
+	host *host.Host
 	env  Env
 	life *dispatch.Lifetime
 

@@ -7,15 +7,15 @@ import (
 	"reflect"
 	"sync"
 
-	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/transport"
 )
 
 // keyed is a handler that hosts an actor per key.
 type keyed struct {
 	extract func(transport.Envelope) (string, error) // nil: the envelope's key
-	opts    actor.HostOptions
+	opts    host.Options
 	around  Around
 
 	once  sync.Once

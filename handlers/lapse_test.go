@@ -9,6 +9,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -69,7 +70,7 @@ func TestLapsedLease(t *testing.T) {
 
 // TestLapsedErrorOfAnActivation that is the application's: the lease is there.
 func TestLapsedErrorOfAnActivation(t *testing.T) {
-	h := handlers.NewActorHandler(func(string) (actor.Actor, error) { return nil, actor.ErrLapsed })
+	h := handlers.NewActorHandler(func(string) (actor.Actor, error) { return nil, host.ErrLapsed })
 	_, err := newNode(t, memtransport.Options{}).serve(t, h, handlers.Env{}).ask("k", "Get")
 	failed(t, "an activation", err, transport.ErrActivationFailed, transport.NotStarted)
 	if errors.Is(err, transport.ErrNotOwner) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/internal/host"
 )
 
 // probed makes actors that take the test's orders on their own turn. Otherwise they are
@@ -17,20 +18,20 @@ func probed(factory handlers.ActorFactory) handlers.ActorFactory {
 		if err != nil || inner == nil {
 			return nil, err
 		}
-		if e, ok := inner.(actor.Entity); ok {
+		if e, ok := inner.(host.Entity); ok {
 			return probe{e}, nil
 		}
 		return protoProbe{inner}, nil
 	}
 }
 
-var _ actor.Entity = probe{}
+var _ host.Entity = probe{}
 
 // probe stands before an entity.
-type probe struct{ actor.Entity }
+type probe struct{ host.Entity }
 
-// Handle implements actor.Entity.
-func (p probe) Handle(c *actor.Context) {
+// Handle implements host.Entity.
+func (p probe) Handle(c *host.Context) {
 	switch order(c.Message().Type) {
 	case msgActivate:
 		c.Call().Reply(nil, nil)

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/host"
 )
 
 // Life is one incarnation of a key's actor.
@@ -54,11 +54,11 @@ type callWatcher struct {
 }
 
 var (
-	_ actor.KeyObserver    = (*watcher)(nil)
-	_ actor.ReturnObserver = (*watcher)(nil)
+	_ host.KeyObserver    = (*watcher)(nil)
+	_ host.ReturnObserver = (*watcher)(nil)
 )
 
-// KeyBegins implements actor.KeyObserver.
+// KeyBegins implements host.KeyObserver.
 func (w *watcher) KeyBegins(kind string, shard uint32, key string) {
 	l := &Life{Node: w.node.id, Kind: kind, Shard: shard, Key: key, Began: time.Now(), node: w.node}
 	w.h.mu.Lock()
@@ -67,7 +67,7 @@ func (w *watcher) KeyBegins(kind string, shard uint32, key string) {
 	w.h.open[lifeKey{w.node, kind, key}] = l
 }
 
-// KeyEnded implements actor.KeyObserver.
+// KeyEnded implements host.KeyObserver.
 func (w *watcher) KeyEnded(kind string, _ uint32, key string) {
 	w.h.mu.Lock()
 	defer w.h.mu.Unlock()

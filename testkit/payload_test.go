@@ -17,6 +17,7 @@ import (
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/testkit"
 )
 
@@ -54,7 +55,7 @@ func act(what string) error {
 	case "goexit":
 		runtime.Goexit()
 	case "stopping": // what it returns looks like a refusal of a call that has not run
-		return fmt.Errorf("encoding: %w", actor.ErrStopping)
+		return fmt.Errorf("encoding: %w", host.ErrStopping)
 	case "refused":
 		return fmt.Errorf("encoding: %w", &cluster.Error{Code: "draining", Outcome: cluster.NotStarted})
 	case "draining":

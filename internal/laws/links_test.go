@@ -23,11 +23,11 @@ const (
 
 var bars = []bar{
 	{"sharding metrics outcome transport internal/wire transport/memtransport transport/natstransport", "",
-		actorRuntime + " " + module + "/actor/... " + module + "/handlers/...",
+		actorRuntime + " " + module + "/actor/... " + module + "/internal/host/... " + module + "/handlers/...",
 		"a gateway hashes keys and speaks the wire without an actor runtime, and transports never see an actor"},
 	{"outcome transport metrics state state/memstate", "", otherModules,
 		"the contract links the standard library only, and so do the leaf that metrics adapters share and the seam of state"},
-	{"actor", "", module + "/transport/... " + module + "/sharding/...",
+	{"actor internal/host", "", module + "/transport/... " + module + "/sharding/...",
 		"actors never see an envelope, nor which node they are on"},
 	{everything, ". embed internal/natsdial transport/natstransport testkit internal/bench/...", "github.com/nats-io/...",
 		"only who names NATS links NATS"},

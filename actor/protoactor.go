@@ -1,0 +1,55 @@
+// What protoactor actors need of the library
+
+package actor
+
+import (
+	"fmt"
+	"reflect"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/clstr-go/clstr/internal/codec"
+	"github.com/clstr-go/clstr/internal/host"
+)
+
+type (
+	// Actor is protoactor's Actor: one method, Receive.
+	Actor = pactor.Actor
+	// PID is a protoactor process id.
+	PID = pactor.PID
+	// Message is what travels to a key. A protoactor actor receives a *Message where the
+	// message's type was not registered with [RegisterMessage]. Its fields are Type, Key
+	// and Data (a string, a string and the payload), and Headers, a map.
+	Message = host.Message
+	// Draining is sent to a protoactor actor that owes answers when its shard begins to
+	// move, or its node to end. On that turn it may still answer. What it has declared with
+	// [NoEffect], and has not answered, goes back when the turn has ended, and its sender
+	// asks the next owner. Any other answer has half a second; then its sender is told that
+	// the request may have run.
+	Draining = host.Draining
+)
+
+// RegisterMessage lets protoactor actors receive messages of type T, which may
+// be a struct or a pointer to one, under the name that a client gives them.
+// Protobuf messages that are linked in need no registration; messages of other
+// types arrive as [*Message]. It panics if T has no name or the name is taken by
+// another type.
+func RegisterMessage[T any]() {
+	t := reflect.TypeFor[T]()
+	name, err := codec.NameOf(t)
+	if err != nil {
+		panic("clstr: RegisterMessage: " + err.Error())
+	}
+	decode := func(data []byte) (any, error) { return codec.Unmarshal[T](data) }
+	if other := host.RegisterDecoder(name, t, decode); other != nil {
+		panic(fmt.Sprintf("clstr: RegisterMessage: %v and %v have the same name %q", t, other, name))
+	}
+}
+
+// NoEffect is [Answer.NoEffect] for a protoactor actor that keeps a sender of its
+// messages, to answer it later. It returns false if the sender is not a request's, or
+// the request has ended.
+func NoEffect(ctx pactor.Context, sender *PID) bool { return host.NoEffect(ctx, sender, true) }
+
+// HasEffect is [Answer.HasEffect] for a sender that [NoEffect] was called with.
+func HasEffect(ctx pactor.Context, sender *PID) bool { return host.NoEffect(ctx, sender, false) }

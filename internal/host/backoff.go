@@ -1,0 +1,129 @@
+// The keys that could not be activated, and when they are tried again
+
+package host
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+// How long a key is not activated again after a failure: twice as long after each
+// that follows.
+const (
+	firstBackoff = 50 * time.Millisecond
+	mostBackoff  = 5 * time.Second
+)
+
+// failedKeys is how many keys of a host are remembered as failed. The one that
+// failed longest ago is forgotten first: it is tried again at once.
+const failedKeys = 4096
+
+// failedBytes is what their errors may hold, by their texts, together; one may hold more.
+const failedBytes = 4 << 20
+
+// A failure that is older than this is forgotten, and with it its error.
+const oldFailure = 2 * mostBackoff
+
+// backoff remembers the keys of a host that could not be activated.
+type backoff struct {
+	some atomic.Bool // there are such: otherwise nobody takes the lock
+
+	mu     sync.Mutex
+	failed *simplelru.LRU[shardKey, *failedKey] // made with the first
+	bytes  int                                  // of their errors
+	tidies bool                                 // a timer will look for what is old
+}
+
+type shardKey struct {
+	shard uint32
+	key   string
+}
+
+type failedKey struct {
+	cause error
+	bytes int
+	delay time.Duration
+	until time.Time
+}
+
+// fails notes that an activation has failed, and returns what its callers are told.
+func (b *backoff) fails(shard uint32, key string, cause error) error {
+	now := time.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failed == nil {
+		forgotten := func(_ shardKey, f *failedKey) { b.bytes -= f.bytes }
+		b.failed, _ = simplelru.NewLRU(failedKeys, forgotten) // fails on a size below 1
+	}
+	delay := firstBackoff
+	if f, ok := b.failed.Peek(shardKey{shard, key}); ok && now.Sub(f.until) < oldFailure {
+		delay = min(2*f.delay, mostBackoff)
+	}
+	f := &failedKey{cause, len(textOf(cause)), delay, now.Add(delay)}
+	b.failed.Remove(shardKey{shard, key}) // its bytes too
+	b.failed.Add(shardKey{shard, key}, f)
+	for b.bytes += f.bytes; b.bytes > failedBytes && b.failed.Len() > 1; {
+		b.failed.RemoveOldest()
+	}
+	b.some.Store(true)
+	b.tidyLater()
+	return &Failure{Why: ErrActivation, Cause: cause, RetryAfter: delay}
+}
+
+// refuses returns what to tell a caller of a key that is not tried yet, nil if it
+// may be.
+func (b *backoff) refuses(shard uint32, key string) error {
+	if !b.some.Load() {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f, ok := b.failed.Peek(shardKey{shard, key})
+	if !ok {
+		return nil
+	}
+	left := time.Until(f.until)
+	if left <= 0 {
+		return nil
+	}
+	why := failure(ErrActivation, f.cause, "not tried again for %v", left.Round(time.Millisecond))
+	why.RetryAfter = left
+	return why
+}
+
+// succeeds forgets a key.
+func (b *backoff) succeeds(shard uint32, key string) {
+	if !b.some.Load() {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failed.Remove(shardKey{shard, key})
+	b.some.Store(b.failed.Len() > 0)
+}
+
+// tidyLater has old failures forgotten, as long as there are any. It is called with mu
+// held.
+func (b *backoff) tidyLater() {
+	if !b.tidies {
+		b.tidies = true
+		time.AfterFunc(oldFailure, b.tidy)
+	}
+}
+
+// tidy is called by the timer.
+func (b *backoff) tidy() {
+	now := time.Now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, f, ok := b.failed.GetOldest(); ok && now.Sub(f.until) >= oldFailure; _, f, ok = b.failed.GetOldest() {
+		b.failed.RemoveOldest()
+	}
+	b.some.Store(b.failed.Len() > 0)
+	if b.tidies = false; b.failed.Len() > 0 {
+		b.tidyLater()
+	}
+}

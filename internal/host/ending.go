@@ -1,0 +1,276 @@
+// The end of a shard: what it serves still, which keys are woken for that, and which cut off
+
+package host
+
+import "context"
+
+// admits returns why the shard does not serve m. c is nil if the key does not live. It is
+// called with mu held.
+func (s *shard) admits(c *cell, m *Context) error {
+	role := m.call.StopHook()
+	m.stop = role != KeyTurn // now: a notification's hook may be over when its turn comes
+	switch {
+	case s.standing == shardOpen:
+		return nil
+	case s.standing != shardEnds, role == KeyTurn, role == StopTurn && !s.group.final: // the next owner serves the latter
+		return ErrStopping
+	case role == LastTurn && (c == nil || c.mailbox.stands().life == stopping):
+		return s.group.over()
+	}
+	return nil // put looks again
+}
+
+// beginEnd begins to end the shard, as one of a group, unless it has begun.
+func (s *shard) beginEnd(g *EndGroup) {
+	s.mu.Lock()
+	if s.standing != shardOpen {
+		s.mu.Unlock()
+		return
+	}
+	s.standing, s.group = shardEnds, g
+	s.noteOldest()
+	var keys []*endKey
+	var hooks []*hook
+	refused := map[*cell][]any{}
+	for _, c := range s.table.All() {
+		b := &c.mailbox
+		b.mu.Lock()
+		refused[c] = b.mail.take(late)
+		if h := b.hook(); h != nil {
+			hooks = append(hooks, h)
+		}
+		switch {
+		case b.state.end == cutOff:
+		case b.invoker != nil:
+			b.ends = &endKey{group: g, cell: c}
+			b.to(evEnd)
+		default: // it is being made
+			b.wake(g, c)
+		}
+		if b.ends != nil {
+			keys = append(keys, b.ends)
+		}
+		b.mu.Unlock()
+	}
+	g.change(func() {
+		for _, k := range keys {
+			g.add(k)
+		}
+	})
+	s.mu.Unlock()
+	for _, h := range hooks {
+		h.shardEnds()
+	}
+	for c, mail := range refused {
+		c.refuse(mail, ErrStopping)
+	}
+	for _, k := range keys {
+		if pid := k.cell.mailbox.endingPID(); pid != nil {
+			s.host.system.as.Root.Stop(pid)
+		}
+	}
+}
+
+// late reports whether m is refused where a shard ends: all is, but what stop hooks ask.
+func late(m any) bool {
+	x, ok := m.(*Context)
+	return !ok || !x.stop && x.call.StopHook() == KeyTurn
+}
+
+// afterEnd says what becomes of a key whose incarnation has ended. It returns true if
+// there is to be another, because mail has come.
+func (s *shard) afterEnd(c *cell) (again bool) {
+	h, b := s.host, &c.mailbox
+	s.mu.Lock()
+	b.mu.Lock()
+	b.mail.take(isOwn) // nothing to the next one
+	var refused []any
+	if s.standing == shardEnds {
+		refused = b.mail.take(late)
+	}
+	why := h.backoff.refuses(s.id, c.key) // what has come since the activation failed
+	was := b.ends
+	switch {
+	case b.mail.len() == 0 || why != nil:
+	case s.standing >= shardCuts:
+		why = ErrStopping
+	case was != nil && was.woken && was.group.isLast(): // each is woken once
+		why = was.group.over()
+	default:
+		again = true
+	}
+	b.ends, b.invoker, b.system = nil, nil, nil
+	var more int
+	var rest []any
+	if again {
+		if more = b.to(evAgain); s.group != nil {
+			b.wake(s.group, c)
+		}
+	} else {
+		more = b.to(evDie)
+		rest = b.mail.take(isAny)
+		s.drop(c)
+	}
+	is := b.ends
+	b.mu.Unlock()
+	s.mu.Unlock()
+	h.count(more)
+	c.refuse(refused, ErrStopping)
+	switch { // before the next one begins, which may end at once
+	case was != nil:
+		was.group.replace(was, is)
+	case is != nil:
+		is.group.replace(nil, is)
+	}
+	c.refuse(rest, why)
+	return again
+}
+
+// bury drops a key that has no incarnation, and will get none.
+func (s *shard) bury(c *cell) {
+	b := &c.mailbox
+	s.mu.Lock()
+	b.mu.Lock()
+	was, more := b.ends, b.to(evDie)
+	b.ends = nil
+	s.drop(c)
+	b.mu.Unlock()
+	s.mu.Unlock()
+	s.host.count(more)
+	c.refuseAll(ErrStopping)
+	if was != nil {
+		was.group.replace(was, nil)
+	}
+}
+
+// passivated waits until all keys have ended that were not cut off, with their stop
+// hooks. It returns false if ctx ends before, or the keys are cut off meanwhile.
+func (s *shard) passivated(ctx context.Context) bool {
+	for {
+		s.mu.RLock()
+		g := s.group
+		s.mu.RUnlock()
+		if g == nil || g.await(ctx) != nil {
+			return false
+		}
+		s.mu.Lock()
+		none := s.table.Len() == s.cutOffs // otherwise a stop hook has woken a key meanwhile
+		if none {
+			s.conclude()
+		}
+		s.mu.Unlock()
+		if none {
+			s.awaitClosed(ctx)
+			return true
+		}
+	}
+}
+
+// conclude closes a shard, or lets it serve again where keys live that were cut off. It
+// is called with mu held.
+func (s *shard) conclude() {
+	switch {
+	case s.standing == shardClosed: // its host stops
+	case s.table.Len() == 0:
+		s.standing = shardClosed
+		s.supervisor.stop()
+	default:
+		s.standing = shardOpen
+	}
+	s.group = nil
+	s.noteOldest()
+}
+
+// awaitClosed waits until a shard that was closed is out of its host's table: a message
+// that comes then finds another.
+func (s *shard) awaitClosed(ctx context.Context) {
+	s.mu.RLock()
+	closed := s.standing == shardClosed
+	s.mu.RUnlock()
+	if !closed {
+		return
+	}
+	select {
+	case <-s.supervisor.done:
+	case <-ctx.Done():
+	}
+}
+
+// lives returns the keys that have not ended, and were not cut off.
+func (s *shard) lives() []*cell {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var keys []*cell
+	for _, c := range s.table.All() {
+		if c.gone == nil {
+			keys = append(keys, c)
+		}
+	}
+	return keys
+}
+
+// cutOff gives up the keys that live: they take nothing more, the contexts of their hooks
+// end, and no stop hook runs. It returns those that are to be waited for: the ones that
+// were cut off before only where there is no other.
+func (s *shard) cutOff() (keys []*cell) {
+	var before []*cell
+	s.mu.Lock()
+	if s.standing != shardClosed {
+		s.standing = shardCuts
+	}
+	s.group = nil // its keys leave it below
+	s.noteOldest()
+	for _, c := range s.table.All() {
+		if c.gone != nil {
+			before = append(before, c)
+			continue
+		}
+		c.gone = make(chan struct{})
+		s.cutOffs++
+		keys = append(keys, c)
+	}
+	s.mu.Unlock()
+	for _, c := range keys {
+		c.cutOff()
+	}
+	if len(keys) == 0 {
+		return before
+	}
+	return keys
+}
+
+// end waits until keys have ended that were cut off, and returns those that have not when
+// ctx ends. Afterwards the shard serves again, or another takes its place.
+func (s *shard) end(ctx context.Context, keys []*cell) (left []*cell) {
+	for _, c := range keys {
+		select {
+		case <-c.gone:
+		case <-ctx.Done():
+		}
+	}
+	for _, c := range keys {
+		select {
+		case <-c.gone:
+		default:
+			left = append(left, c)
+		}
+	}
+	s.mu.Lock()
+	s.conclude()
+	s.mu.Unlock()
+	s.awaitClosed(ctx)
+	return left
+}
+
+// stop closes the shard for good, and ends its supervisor, which stops the keys. It does
+// not wait.
+func (s *shard) stop() {
+	s.mu.Lock()
+	s.standing = shardClosed
+	s.noteOldest()
+	s.mu.Unlock()
+	for _, c := range s.cells() {
+		c.refuseAll(ErrStopping)
+	}
+	s.supervisor.stop()
+}

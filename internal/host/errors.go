@@ -1,0 +1,118 @@
+// Why a message was not handled
+
+package host
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Why a message was not handled. In each case no method of the entity ran for
+// it. Package handlers gives them their codes.
+var (
+	// ErrMailboxFull: the key has as many waiting messages as allowed.
+	ErrMailboxFull = errors.New("mailbox full")
+	// ErrStuck: a hook of the key has passed its limit and has not returned, or the
+	// key has not ended since the shard was here last; until then it takes nothing.
+	// It is an ErrMailboxFull, too: try again later.
+	ErrStuck = fmt.Errorf("%w: the key is stuck", ErrMailboxFull)
+	// ErrStopping: the host ends.
+	ErrStopping = errors.New("host is stopping")
+	// ErrEnded: the key has ended with its node, and the stop hook that asks cannot wake
+	// it any more. Nobody else serves it.
+	ErrEnded = errors.New("the key has ended")
+	// ErrLapsed: the node's lease on the shard has ended: another node may own the
+	// key by now.
+	ErrLapsed = errors.New("the node's lease on the shard has ended")
+	// ErrCircle: the key's turn that runs waits for the message, which would wait for
+	// that turn.
+	ErrCircle = errors.New("requests in a circle")
+	// ErrActivation: the key's actor could not be made. One failure is the answer to
+	// all messages that wait for the key. For a while the key is not tried again, and
+	// refuses what comes with the same cause: 50 ms after the first failure, twice as
+	// long after each that follows, at most 5 s.
+	ErrActivation = errors.New("activation failed")
+	// ErrUnknownType: the entity has no method for the message's type.
+	ErrUnknownType = errors.New("no handler for message type")
+	// ErrDecode: the payload does not unmarshal into the method's argument.
+	ErrDecode = errors.New("payload does not unmarshal")
+	// ErrEncode: the method ran, and its reply does not marshal.
+	ErrEncode = errors.New("reply does not marshal")
+	// ErrPanicked: the key owed the answer, and has panicked since. The message has run.
+	ErrPanicked = errors.New("the key has panicked")
+	// ErrForgotten: the key's actor has ended, and owed the answer. The message has run.
+	ErrForgotten = errors.New("the key's actor has ended")
+)
+
+// Failure is an error of this package: one of those above, with its details. Why alone
+// says which one it is. Cause is an application's error, and may look like another one
+// of this package's.
+type Failure struct {
+	Why   error  // one of those above
+	What  string // the details; empty is none
+	Cause error  // an application's; nil is none
+
+	RetryAfter time.Duration // until the key is tried again; 0 is not known
+}
+
+// failure makes a Failure.
+func failure(why, cause error, format string, args ...any) *Failure {
+	return &Failure{Why: why, What: fmt.Sprintf(format, args...), Cause: cause}
+}
+
+// Error returns all of it, as one text.
+func (f *Failure) Error() string {
+	if detail := f.Detail(); detail != "" {
+		return f.Why.Error() + ": " + detail
+	}
+	return f.Why.Error()
+}
+
+// Detail is what the error says beyond Why.
+func (f *Failure) Detail() string {
+	switch {
+	case f.Cause == nil:
+		return f.What
+	case f.What == "":
+		return textOf(f.Cause)
+	}
+	return f.What + ": " + textOf(f.Cause)
+}
+
+// Unwrap returns Why and Cause.
+func (f *Failure) Unwrap() []error {
+	if f.Cause == nil {
+		return []error{f.Why}
+	}
+	return []error{f.Why, f.Cause}
+}
+
+// textOf is an application's error in words. Its method may panic, as that of a nil
+// pointer does that has become an error.
+func textOf(err error) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("an error of type %T whose methods panic", err)
+		}
+	}()
+	return err.Error()
+}
+
+// legible is an application's error; others wait to be told of it, and must be, whatever
+// its methods do.
+func legible(err error) error {
+	if err == nil {
+		return nil
+	}
+	over, returned := make(chan struct{}), false
+	go func() { // ends with the method
+		defer close(over)
+		textOf(err)
+		returned = true
+	}()
+	if <-over; !returned {
+		return fmt.Errorf("an error of type %T whose methods end their goroutine", err)
+	}
+	return err
+}

@@ -1,0 +1,97 @@
+// The bound on active keys
+
+package host
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// bound is how many keys of a host may be active: the least recently used go where there
+// are more.
+type bound struct {
+	most   int           // below 0: any number
+	clock  *atomic.Int64 // the host's
+	evicts func(*cell)   // is told which keys go
+
+	active   atomic.Int64
+	ages     byAge       // the shards that have keys
+	evicting sync.Mutex  // one looks for keys to stop; before the host's lock and the shards'
+	allBusy  atomic.Bool // there are too many, and no key is idle
+}
+
+// isExceeded reports whether more keys are active than should be.
+func (b *bound) isExceeded() bool {
+	return b.most >= 0 && b.active.Load() > int64(b.most)
+}
+
+// add counts keys.
+func (b *bound) add(delta int) {
+	b.active.Add(int64(delta))
+	if delta < 0 && !b.isExceeded() {
+		b.allBusy.Store(false)
+	}
+}
+
+// keep is called when a key was made: it passivates the least recently used.
+// While all are busy it does not look again: the first that settles goes. If
+// somebody else is looking, what that one misses is found when the new key
+// settles.
+func (b *bound) keep() {
+	if b.isExceeded() && !b.allBusy.Load() && b.evicting.TryLock() {
+		b.search()
+		b.evicting.Unlock()
+	}
+}
+
+// settle is called when c has run out of work: it may be the one that the bound
+// waits for. It waits for a search that goes on, which may have found c busy.
+func (b *bound) settle(c *cell) {
+	if !b.isExceeded() {
+		return
+	}
+	b.evicting.Lock()
+	defer b.evicting.Unlock()
+	if !b.allBusy.Load() {
+		b.search()
+	}
+	switch {
+	case !b.isExceeded():
+	case c.shard.lapsed():
+		b.allBusy.Store(false) // c is not, once the lease is back
+	default:
+		if c.stopIdle() { // the only one that may be idle
+			b.evicts(c)
+		}
+	}
+}
+
+// search passivates the least recently used keys until the bound is kept, or
+// every key was found busy. A shard that another may own is passed over: its keys
+// could not save what they have, and may be served again. It is called with
+// evicting held.
+func (b *bound) search() {
+	began := b.clock.Load()
+	var lapsed []*shard
+	for b.isExceeded() {
+		s, age := b.ages.oldest()
+		if s == nil || age > began { // what is younger than this search was found busy in it
+			b.allBusy.Store(len(lapsed) == 0) // nobody tells when a lease is back: the next one looks
+			break
+		}
+		if s.lapsed() {
+			b.ages.remove(s)
+			lapsed = append(lapsed, s)
+			continue
+		}
+		if c, _ := s.stopOldest(age); c != nil {
+			b.evicts(c)
+		}
+	}
+	for _, s := range lapsed {
+		b.ages.note(s)
+	}
+	if !b.isExceeded() {
+		b.allBusy.Store(false) // add may have been here before
+	}
+}

@@ -1,0 +1,126 @@
+// One turn of a key: a message, one of protoactor's own, or the notice of a drain
+
+package host
+
+import (
+	"log/slog"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
+)
+
+// handling is what an incarnation does with one message.
+type handling struct {
+	c       *cell
+	invoker pactor.MessageInvoker
+}
+
+// handle returns a call that has been handled, and has yet to be told.
+func (t handling) handle(m any) *Context {
+	x, ok := m.(*Context)
+	switch {
+	case !ok && !isOwn(m) && t.c.shard.lapsed():
+		t.c.refuseMail(m, "another node may own the key")
+		return nil
+	case !ok:
+		t.invoker.InvokeUserMessage(m)
+		return nil
+	case !x.call.Start(t.c.slot):
+		return nil
+	}
+	x.cell = t.c
+	p := t.around(x)
+	switch {
+	case x.call.Err() != nil: // it has its answer
+	case !x.call.AwaitsReply(): // nobody waits for an answer: it keeps no key
+		x.call.Reply(nil, nil)
+	case p == nil:
+		t.c.owes(x.call, nil)
+	default:
+		t.c.owes(x.call, p.forget)
+	}
+	return x
+}
+
+// around is invoke, with what the host has around it.
+func (t handling) around(x *Context) *replyProcess {
+	around := t.c.shard.host.opts.Around
+	if around == nil {
+		return t.invoke(x)
+	}
+	var p *replyProcess
+	around(x.call, func() { p = t.invoke(x) })
+	return p
+}
+
+// invoke has the actor handle a call. It returns the process that an actor of
+// protoactor's kind answers to with ctx.Respond, now or later; nil if there is none.
+func (t handling) invoke(x *Context) *replyProcess {
+	s, ok := actorOf(t.invoker).(*shell)
+	if !ok || s.entity != nil {
+		t.invoker.InvokeUserMessage(x)
+		return nil
+	}
+	m := x.Message()
+	var message any
+	if !x.Decode(nil, func(Message) (err error) { message, err = decode(&m); return err }) {
+		return nil
+	}
+	s.turn = x
+	defer func() { s.turn = nil }()
+	if !x.call.AwaitsReply() {
+		t.invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: m.Headers, Message: message})
+		return nil
+	}
+	p := t.c.shard.host.system.replies.expect(x)
+	t.invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: m.Headers, Message: message, Sender: p.pid()})
+	return p
+}
+
+// system handles one of protoactor's own messages.
+func (t handling) system(m any) {
+	b := &t.c.mailbox
+	switch m.(type) {
+	case *pactor.SuspendMailbox:
+		b.change(t.invoker, evSuspend)
+		return
+	case *pactor.ResumeMailbox:
+		b.change(t.invoker, evResume)
+		return
+	case *pactor.Stop:
+		t.c.shard.host.count(b.change(t.invoker, evStop))
+	case *pactor.Restart:
+		// Protoactor would revive an actor that has failed and was stopped before
+		// its supervisor heard of the failure.
+		if b.stands().life == stopping {
+			return
+		}
+	}
+	t.invoker.InvokeSystemMessage(m)
+}
+
+// hearOfDrain tells the actor that a drain waits for its answers. What may go back then
+// does, also where the actor panics.
+func (t handling) hearOfDrain() {
+	b := &t.c.mailbox
+	b.mu.Lock()
+	calls := b.debts.due
+	b.debts.due = nil
+	b.mu.Unlock()
+	defer func() {
+		for _, call := range calls {
+			call.HandBack()
+		}
+	}()
+	s, ok := actorOf(t.invoker).(*shell)
+	switch {
+	case !ok || s.inner == nil:
+	case s.entity == nil:
+		t.invoker.InvokeUserMessage(&Draining{})
+	default:
+		h := beginHook(t.c, draining, s.hookTimeout())
+		defer h.end()
+		if err := s.entity.Drain(&h.own); err != nil {
+			t.c.log().Error("notice of a drain failed", slog.Any("error", err))
+		}
+	}
+}

@@ -1,0 +1,197 @@
+// A turn that no message has caused: its context and its limit
+
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/turn"
+)
+
+// The turns that no message causes.
+const (
+	activation   = "activation"
+	passivation  = "passivation"
+	periodicWork = "periodic work"
+	draining     = "notice of a drain"
+)
+
+// hook is one turn that no message has caused: its context, and what watches its
+// time. A goroutine cannot be ended from outside: at the limit the context ends,
+// whoever waits for the key is answered, and the key takes nothing more until the
+// hook has returned, so that there is never a second incarnation beside it.
+type hook struct {
+	quiet
+	own   Context // what the method is given
+	held  pool.Held
+	what  string
+	began time.Time
+	by    *turn.Turn // those that wait for an activation
+
+	limit time.Duration // not positive: none; changes under the mailbox's mu
+	timer *time.Timer   // nil without a limit
+	late  bool          // past its limit; guarded by the mailbox's mu
+	told  bool          // and in a log line; the same
+	err   error         // its method's, told in a line of its own; used on the turn only
+
+	mu     sync.Mutex
+	ctx    context.Context // made when asked for: most hooks never do
+	cancel context.CancelFunc
+	turn   *turn.Turn // made when it asks something
+	over   bool       // has returned
+	lapsed bool       // another may have come to own the shard since it began
+	cut    bool       // its key was cut off
+}
+
+var _ Call = (*hook)(nil)
+
+// beginHook is called on the cell's turn, and end when the hook has returned.
+func beginHook(c *cell, what string, limit time.Duration) *hook {
+	b, h := &c.mailbox, &hook{what: what, began: time.Now()}
+	h.own = Context{call: h, cell: c}
+	h.held.Begin(c.slot)
+	b.mu.Lock()
+	b.now = &h.own
+	if x, ok := b.mail.first.(*Context); ok && what == activation {
+		h.by = x.call.Waiting()
+	}
+	h.setLimit(limit)
+	b.mu.Unlock()
+	return h
+}
+
+// setLimit is called with the mailbox's mu held.
+func (h *hook) setLimit(limit time.Duration) {
+	h.limit = limit
+	switch {
+	case h.timer != nil && limit <= 0:
+		h.timer.Stop()
+	case limit <= 0:
+	case h.timer == nil:
+		h.timer = time.AfterFunc(limit, h.atLimit)
+	default:
+		h.timer.Reset(limit - time.Since(h.began))
+	}
+}
+
+// relimit gives a hook that has just begun the limit of the entity that was made
+// meanwhile.
+func (h *hook) relimit(limit time.Duration) {
+	if limit == h.limit {
+		return
+	}
+	b := &h.own.cell.mailbox
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !h.late {
+		h.setLimit(limit)
+	}
+}
+
+// heedTime is how long a hook has to return when its time is up, before a line says
+// that it has not: most heed the end of their context, and their own failure says all.
+const heedTime = time.Second
+
+// atLimit is called by the timer.
+func (h *hook) atLimit() {
+	h.expire()
+	b := &h.own.cell.mailbox
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.now == &h.own && h.late && !h.told {
+		h.timer = time.AfterFunc(heedTime, h.tell)
+	}
+}
+
+// tell says that the hook has not heeded the end of its time.
+func (h *hook) tell() {
+	c := h.own.cell
+	b := &c.mailbox
+	b.mu.Lock()
+	goesOn := b.now == &h.own && !h.told
+	h.told = h.told || goesOn
+	b.mu.Unlock()
+	if goesOn {
+		c.log().Warn("a hook takes too long: its key is closed until it returns", slog.String("hook", h.what), slog.Duration("after", h.limit))
+	}
+}
+
+// failure is an error of the hook's method with what is behind it, if that is not the
+// method's own.
+func (h *hook) failure(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case h.lost():
+		return fmt.Errorf("%w: %w", ErrLapsed, err)
+	case h.limit > 0 && time.Since(h.began) >= h.limit:
+		return fmt.Errorf("%w after %v: %w", errHookTimeout, h.limit, err)
+	}
+	return err
+}
+
+// expire answers whoever waits for the key. The timer calls it, or end, if the
+// hook has returned at the same moment.
+func (h *hook) expire() {
+	c := h.own.cell
+	b := &c.mailbox
+	b.mu.Lock()
+	if b.now != &h.own || h.late || h.limit <= 0 || time.Since(h.began) < h.limit {
+		b.mu.Unlock()
+		return
+	}
+	h.late = true
+	waiting := b.mail.take(isOthers)
+	b.mu.Unlock()
+	c.refuse(waiting, h.why())
+}
+
+// why is what those are told who wait when the limit passes.
+func (h *hook) why() error {
+	if h.what == activation {
+		return &Failure{Why: ErrActivation, Cause: fmt.Errorf("%w after %v", errHookTimeout, h.limit)}
+	}
+	return failure(ErrStuck, nil, "its %s takes longer than %v", h.what, h.limit)
+}
+
+var errHookTimeout = errors.New("timeout")
+
+// end is called when the hook has returned, in whatever way. One that has
+// returned because its time was up is late, too: who waits must not wait for as
+// long again.
+func (h *hook) end() {
+	h.mu.Lock()
+	h.over = true
+	cancel, asked := h.cancel, h.turn // stay as they are from here on
+	h.mu.Unlock()
+	if asked != nil {
+		asked.End()
+	}
+	if cancel != nil { // otherwise it has not looked at its time
+		h.expire()
+		cancel()
+	}
+	c := h.own.cell
+	b := &c.mailbox
+	b.mu.Lock()
+	b.now = nil
+	late, told := h.late, h.told
+	b.mu.Unlock()
+	if h.timer != nil {
+		h.timer.Stop()
+	}
+	h.held.Release()
+	switch after := slog.Duration("after", time.Since(h.began)); {
+	case !late || h.err != nil: // its failure is told, and says that its time was up
+	case told:
+		c.log().Warn("a hook has returned at last", slog.String("hook", h.what), after)
+	default:
+		c.log().Warn("a hook has taken all of its time", slog.String("hook", h.what), after)
+	}
+}

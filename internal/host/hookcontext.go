@@ -1,0 +1,148 @@
+// A hook's context and turn
+
+package host
+
+import (
+	"context"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/turn"
+)
+
+// context ends at the limit, when the hook has returned, and when the host gives
+// up, and where another may own the shard: from the beginning, or when that is so.
+func (h *hook) context() context.Context {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ctx == nil {
+		c := h.own.cell
+		life := c.shard.host.life
+		lost := c.shard.lapsed() || c.mailbox.stands().end == cutOff
+		if until, ok := h.Deadline(); ok {
+			h.ctx, h.cancel = context.WithDeadline(life, until)
+		} else {
+			h.ctx, h.cancel = context.WithCancel(life)
+		}
+		if h.over || h.lapsed || h.cut || lost {
+			h.cancel()
+		}
+	}
+	return h.ctx
+}
+
+// endContext ends the context for good: the lease has lapsed, and may come back, or the
+// key was cut off.
+func (h *hook) endContext(lapsed bool) {
+	h.mu.Lock()
+	h.lapsed, h.cut = h.lapsed || lapsed, h.cut || !lapsed
+	cancel := h.cancel
+	h.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
+}
+
+// lost reports whether another may own the shard, or may have since h began.
+func (h *hook) lost() bool {
+	h.mu.Lock()
+	lapsed := h.lapsed
+	h.mu.Unlock()
+	return lapsed || h.own.cell.shard.lapsed()
+}
+
+// Deadline implements context.Context.
+func (h *hook) Deadline() (time.Time, bool) {
+	if h.limit <= 0 {
+		return time.Time{}, false
+	}
+	return h.began.Add(h.limit), true
+}
+
+// Done implements context.Context.
+func (h *hook) Done() <-chan struct{} { return h.context().Done() }
+
+// Err implements context.Context.
+func (h *hook) Err() error { return h.context().Err() }
+
+// Value implements context.Context.
+func (h *hook) Value(key any) any {
+	if _, ok := key.(turn.MakerKey); ok {
+		return h
+	}
+	if v, ok := h.held.Value(key); ok {
+		return v
+	}
+	return h.context().Value(key)
+}
+
+// Turn implements Call.
+func (h *hook) Turn() *Turn {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.over {
+		return nil
+	}
+	return h.turn
+}
+
+// Asks implements turn.Maker.
+func (h *hook) Asks() *Turn {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.over {
+		return nil
+	}
+	if h.turn == nil {
+		c := h.own.cell
+		c.shard.mu.RLock()
+		ends := c.shard.group != nil
+		c.shard.mu.RUnlock()
+		role := KeyTurn
+		switch {
+		case h.what != passivation:
+		case !ends:
+			role = StopTurn
+		case c.mailbox.stands().end == woken:
+			role = LastTurn
+		default:
+			role = EndingTurn
+		}
+		h.turn = turn.New(c.shard.id, role, c.shard.host.opts.Kind, c.key, h.by)
+		if role == KeyTurn && ends {
+			h.turn.ShardEnds()
+		}
+	}
+	return h.turn
+}
+
+// shardEnds says that the shard of a hook which runs ends: what it asks is served
+// from now on. It is called when the shard has its group.
+func (h *hook) shardEnds() {
+	h.mu.Lock()
+	asked := h.turn
+	h.mu.Unlock()
+	if asked != nil { // otherwise it learns its role when it asks
+		asked.ShardEnds()
+	}
+}
+
+// quiet is what nobody waits for.
+type quiet struct{}
+
+func (quiet) Message() Message     { return Message{} }
+func (quiet) Start(pool.Slot) bool { return true }
+func (quiet) Reply([]byte, error)  {}
+func (quiet) ReplyOwned([]byte)    {}
+func (quiet) Fail(error)           {}
+func (quiet) Panicked(any)         {}
+func (quiet) AfterAnswer(func())   {}
+func (quiet) OnDrain(func())       {}
+func (quiet) NoEffect(bool) bool   { return false }
+func (quiet) HandBack() bool       { return false }
+func (quiet) AwaitsReply() bool    { return false }
+func (quiet) Waiting() *Turn       { return nil }
+func (quiet) StopHook() Role       { return KeyTurn }
+func (quiet) Turn() *Turn          { return nil }
+func (quiet) Queued(Place)         {}
+func (quiet) End()                 {}

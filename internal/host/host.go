@@ -1,0 +1,269 @@
+// Host and its options: the actors of one factory, delivery, stopping
+
+package host
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/shardtable"
+)
+
+// Defaults of [Options].
+const (
+	DefaultCacheSize   = 1024
+	DefaultMailboxSize = 1024
+	DefaultHookTimeout = 30 * time.Second
+)
+
+// Options configures a host. Only Factory is required.
+type Options struct {
+	// Kind names the entities, in logs and metrics.
+	Kind string
+	// Factory makes the actor of a key. It runs on the key's own turn and may
+	// block; its error reaches all callers that wait, as an [ErrActivation].
+	Factory func(key string) (Actor, error)
+	// CacheSize is how many keys stay active; beyond it the least recently used
+	// that is neither busy nor has mail is passivated. A key is busy, too, while it
+	// owes an answer that it gives later, until the call's time is up. While all
+	// are busy there may be more. Where evicted keys come back soon it is too small: the
+	// log says so, and a [ReturnObserver] counts them. 0 = default (1,024), -1 = unlimited.
+	CacheSize int
+	// MailboxSize is how many messages may wait for one key.
+	// 0 = default (1,024), -1 = unlimited.
+	MailboxSize int
+	// IdleAfter passivates a key that got no message for that long, and at most
+	// an eighth longer. Mail by process id counts; periodic work and receive
+	// timeouts, which a key sends to itself, do not. 0 = never, unless the entity's
+	// definition says so.
+	IdleAfter time.Duration
+	// HookTimeout bounds each turn that no message causes: the factory with
+	// OnActivate, OnPassivate, a call of Every, and what a protoactor actor does
+	// on Started, Restarting, Stopping and Stopped. At the limit the hook's
+	// context ends and messages that wait for the key are answered: with [ErrActivation]
+	// if it was to be activated, with [ErrStuck] otherwise. A hook that goes on
+	// regardless cannot be ended: its key refuses at once with ErrStuck until it
+	// returns, since two incarnations must never live at once, and it keeps its
+	// place among the running handlers. An activation that succeeds after its
+	// limit counts.
+	// 0 = the entity's definition, or the default (30 s); -1 = unlimited.
+	HookTimeout time.Duration
+	// Check is asked before a key is made whether it belongs to the shard; its
+	// error refuses the message. It must not block. It may be nil.
+	Check func(shard uint32, key string) error
+	// Lapsed is asked before mail by process id, periodic work and hooks whether
+	// another may own the shard by now. Then the mail becomes a dead letter, the work is
+	// left out, no stop hook runs, and the contexts of other hooks have ended. No key is made. None is passivated because it is idle or to make room,
+	// because it could not save what it has. Calls are not asked about here, but at their
+	// Start. Lapsed must not block. It may be nil.
+	Lapsed func(shard uint32) bool
+	// Base has the values of hooks' contexts. It may be nil.
+	Base context.Context
+	// Observer is told of activations and the like. It may be nil.
+	Observer Observer
+	// Around is called on the key's turn for each call, and calls handle, which handles
+	// it. It may be nil.
+	Around func(c Call, handle func())
+}
+
+func (o Options) withDefaults() Options {
+	if o.CacheSize == 0 {
+		o.CacheSize = DefaultCacheSize
+	}
+	if o.MailboxSize == 0 {
+		o.MailboxSize = DefaultMailboxSize
+	}
+	if o.Base == nil {
+		o.Base = context.Background()
+	}
+	return o
+}
+
+// Host keeps the actors of one factory. Make one with [System.NewHost].
+type Host struct {
+	system *System
+	opts   Options
+	watch  watch
+	name   string
+	life   context.Context // of hooks
+	end    context.CancelFunc
+
+	clock   atomic.Int64 // counts deliveries: the order of use
+	bound   bound
+	idle    idler
+	backoff backoff // of keys that could not be activated
+	returns returns // of keys that were evicted
+
+	mu      sync.RWMutex
+	shards  shardtable.Table[shard] // written with mu held
+	all     map[uint32]*shard       // what is in shards
+	ending  *EndGroup               // of all, where the host stops
+	stopped bool
+}
+
+// Deliver queues a call for the key's actor, and makes the actor if there is
+// none. It never blocks. A nil error means that the call will be handled or
+// answered exactly once; otherwise it was not taken: ErrMailboxFull, ErrStopping,
+// ErrLapsed, or what Check said.
+func (h *Host) Deliver(shardID uint32, key string, call Call) error {
+	s := h.shards.Get(shardID)
+	if s == nil {
+		if s = h.makeShard(shardID, call.StopHook() != KeyTurn); s == nil {
+			return ErrStopping
+		}
+	}
+	return s.deliver(key, &Context{call: call})
+}
+
+// makeShard returns the shard, which is made if there is none. It returns nil where the
+// host ends, and no stop hook asks for it.
+func (h *Host) makeShard(id uint32, stopHook bool) *shard {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopped || h.ending != nil && !stopHook {
+		return nil
+	}
+	s := h.shards.Get(id)
+	if s == nil {
+		s = newShard(h, id, h.ending)
+		h.all[id] = s
+		h.shards.Set(id, s)
+	}
+	return s
+}
+
+// forget takes a shard that has ended out of the tables.
+func (h *Host) forget(s *shard) {
+	h.bound.ages.remove(s)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.stopped { // otherwise Stop waits for it
+		h.shards.Set(s.id, nil)
+		delete(h.all, s.id)
+	}
+}
+
+// Active returns how many keys have an actor that does not stop.
+func (h *Host) Active() int { return int(h.bound.active.Load()) }
+
+func (h *Host) count(delta int) {
+	if delta == 0 {
+		return
+	}
+	h.bound.add(delta)
+	if delta > 0 {
+		h.idle.wake()
+	}
+	h.watch.activeKeys(delta)
+}
+
+// LapseShard refuses the calls of a shard whose turn has not come and whose senders wait
+// for a reply, with [ErrLapsed]: the node's lease has ended, and they may find another
+// owner sooner than the turn before them ends. What was accepted of other senders stays.
+// The contexts of the shard's hooks that run end. The lease may come back, for later
+// ones. LapseShard does not block.
+func (h *Host) LapseShard(id uint32) {
+	if s := h.shards.Get(id); s != nil {
+		s.lapse()
+	}
+}
+
+// BeginEnd begins to end a shard, as one of a group: it refuses what comes and what
+// waits, but for what stop hooks ask, and has the keys passivate. [Host.EndShard] waits
+// for that. It does not block.
+func (h *Host) BeginEnd(id uint32, g *EndGroup) {
+	if s := h.makeShard(id, false); s != nil {
+		s.beginEnd(g)
+	}
+}
+
+// EndShard refuses what comes and what waits for the shard's keys, passivates
+// each with its stop hook, and returns when all have ended, or with an [Unended]
+// when that takes longer than ctx. A later delivery begins anew; keys that have not ended
+// are refused with [ErrStuck] until they have, and no later EndShard waits for
+// them beside others. With lost, another may have the shard already: no stop hook runs,
+// and the contexts of hooks that run end, so that what heeds them writes nothing. When
+// the wait is over in vain, another may have it soon, and the same holds.
+func (h *Host) EndShard(ctx context.Context, id uint32, lost bool) error {
+	s := h.shards.Get(id)
+	if s == nil {
+		return nil
+	}
+	unended := func(keys []*cell) error {
+		if len(keys) == 0 {
+			return nil
+		}
+		names, n := doings(keys)
+		return &Unended{n, fmt.Sprintf("ending shard %d of kind %q: %v: %s", id, h.opts.Kind, ctx.Err(), names), ctx.Err()}
+	}
+	if lost {
+		return unended(s.end(ctx, s.cutOff()))
+	}
+	s.beginEnd(NewEndGroup(false)) // unless it has begun
+	if s.passivated(ctx) {
+		return nil
+	}
+	err := unended(s.lives())
+	s.end(ctx, s.cutOff())
+	return err
+}
+
+// BeginStop is BeginEnd for all shards; [Host.Stop] waits for it.
+func (h *Host) BeginStop(g *EndGroup) {
+	h.mu.Lock()
+	if h.ending == nil {
+		h.ending = g
+	}
+	g = h.ending
+	g.Hold() // the shards begin one after the other
+	defer g.Release()
+	shards := slices.Collect(maps.Values(h.all))
+	h.mu.Unlock()
+	h.idle.stop()
+	for _, s := range shards {
+		s.beginEnd(g)
+	}
+}
+
+// Stop refuses what comes and what waits, lets turns that run come to their
+// end, passivates every key with its stop hook, and returns when the last has
+// ended. When that takes too long it returns ctx's error, and names the keys that
+// have not ended and what they are at.
+func (h *Host) Stop(ctx context.Context) error {
+	h.BeginStop(NewEndGroup(true)) // unless it has begun
+	h.mu.RLock()
+	group := h.ending
+	h.mu.RUnlock()
+	_ = group.await(ctx) // the waits below tell which keys live
+	h.mu.Lock()
+	h.stopped = true
+	shards := slices.Collect(maps.Values(h.all))
+	h.mu.Unlock()
+	for _, s := range shards {
+		s.stop()
+	}
+	for _, s := range shards {
+		select {
+		case <-s.supervisor.done:
+			continue
+		case <-ctx.Done():
+		}
+		var keys []*cell
+		for _, s := range shards {
+			keys = append(keys, s.cells()...)
+		}
+		names, _ := doings(keys)
+		return fmt.Errorf("stopping kind %q: still running: %s: %w", h.opts.Kind, names, ctx.Err())
+	}
+	h.end()
+	return nil
+}
+
+// Abandon ends the context of stop hooks that still run after a Stop that has
+// given up.
+func (h *Host) Abandon() { h.end() }

@@ -1,0 +1,97 @@
+// Passivation by idle time
+
+package host
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// idleSteps is how finely idle time is measured: a key is passivated when it
+// has been idle for its time, and at most one step longer.
+const idleSteps = 8
+
+// idler passivates the keys of a host that got no message for a while. The
+// order of use is counted in deliveries, not in time, so that a delivery costs
+// no look at a clock: the idler notes the count at each step, and a key is idle
+// if its last delivery is older than the count of eight steps ago.
+type idler struct {
+	host  *Host
+	after atomic.Int64 // nanoseconds; 0 is off
+
+	mu      sync.Mutex
+	timer   *time.Timer
+	armed   bool
+	stopped bool
+	marks   [idleSteps]int64
+	step    int
+}
+
+// use sets the idle time from an entity's definition, unless one is set.
+func (i *idler) use(after time.Duration) {
+	if after > 0 && i.after.CompareAndSwap(0, int64(after)) {
+		i.wake()
+	}
+}
+
+// wake starts the steps; without an active key they stop.
+func (i *idler) wake() {
+	if i.after.Load() <= 0 {
+		return
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.armed || i.stopped {
+		return
+	}
+	i.armed = true
+	i.marks = [idleSteps]int64{} // nothing is as old as that
+	i.arm()
+}
+
+func (i *idler) arm() {
+	d := max(time.Duration(i.after.Load())/idleSteps, time.Millisecond)
+	if i.timer == nil {
+		i.timer = time.AfterFunc(d, i.tick)
+		return
+	}
+	i.timer.Reset(d)
+}
+
+func (i *idler) tick() {
+	h := i.host
+	i.mu.Lock()
+	if i.stopped {
+		i.mu.Unlock()
+		return
+	}
+	limit := i.marks[i.step]
+	i.marks[i.step] = h.clock.Load()
+	i.step = (i.step + 1) % idleSteps
+	i.mu.Unlock()
+
+	h.mu.RLock()
+	for _, s := range h.all {
+		// Without the lease keys keep what they have, since they could not save it.
+		for tried := s.age() <= limit && !s.lapsed(); tried; {
+			_, tried = s.stopOldest(limit)
+		}
+	}
+	h.mu.RUnlock()
+
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.armed = h.bound.active.Load() > 0 && !i.stopped; i.armed {
+		i.arm()
+	}
+}
+
+func (i *idler) stop() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.stopped = true
+	if i.timer != nil {
+		i.timer.Stop()
+	}
+}

@@ -1,0 +1,174 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+	"testing"
+	"time"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/clstr-go/clstr/internal/pool"
+)
+
+// What cannot be seen from outside without luck.
+
+// plain is an entity that answers.
+type plain struct{}
+
+func (plain) Activate(*Context) error  { return nil }
+func (plain) Handle(c *Context)        { c.Call().Reply(nil, nil) }
+func (plain) Passivate(*Context) error { return nil }
+func (plain) Drain(*Context) error     { return nil }
+func (plain) Settings() Settings       { return Settings{} }
+func (plain) Receive(pactor.Context)   {}
+
+// answering is a call that says when it was answered.
+type answering struct {
+	quiet
+	context.Context
+	answered chan struct{}
+}
+
+func (a answering) Reply([]byte, error) { close(a.answered) }
+
+func (a answering) Err() error {
+	select {
+	case <-a.answered:
+		return context.Canceled
+	default:
+		return nil
+	}
+}
+
+// TestWhoLostTheRaceFindsTheKey: a delivery that has seen no key may find that
+// another has made it meanwhile.
+func TestWhoLostTheRaceFindsTheKey(t *testing.T) {
+	p := pool.New(-1)
+	s := NewSystem(slog.New(slog.DiscardHandler), p)
+	made := 0 // on the key's turn
+	h := s.NewHost(Options{Factory: func(string) (Actor, error) { made++; return plain{}, nil }})
+	shard := h.makeShard(0, false)
+	for range 3 {
+		a := answering{Context: t.Context(), answered: make(chan struct{})}
+		if err := shard.deliverNew("k", &Context{call: a}); err != nil {
+			t.Fatal(err)
+		}
+		<-a.answered
+	}
+	if n, m := h.Active(), len(shard.ages.things); n != 1 || m != 1 {
+		t.Errorf("%d active, %d in the order of use, want the one key", n, m)
+	}
+	if err := h.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	s.Close()
+	p.Close()
+	if made != 1 {
+		t.Errorf("%d were made", made)
+	}
+}
+
+// TestQueueKeepsNoMessages that were taken, nor the room of a peak.
+func TestQueueKeepsNoMessages(t *testing.T) {
+	var q queue
+	next := 0
+	push := func() { q.push(next); next++ }
+	for range 100 {
+		push()
+	}
+	for popped := range 2000 {
+		if m := q.pop(); m != popped {
+			t.Fatalf("popped %v as number %d", m, popped)
+		}
+		push()
+		kept := 0
+		for _, m := range q.rest[:cap(q.rest)] {
+			if m != nil {
+				kept++
+			}
+		}
+		if kept+1 != q.len() {
+			t.Fatalf("%d messages are held, of %d in the queue", kept+1, q.len())
+		}
+	}
+	if cap(q.rest) > 1000 {
+		t.Errorf("room for %d messages, never more than 101 waited", cap(q.rest))
+	}
+	for q.pop() != nil {
+	}
+	if q.rest != nil {
+		t.Error("an empty queue keeps its room")
+	}
+}
+
+// TestAgesGiveRoomBack when most cells of a peak have gone.
+func TestAgesGiveRoomBack(t *testing.T) {
+	var a lazyHeap[*cell]
+	cells := make([]*cell, 5000)
+	for i := range cells {
+		cells[i] = &cell{key: strconv.Itoa(i)}
+		cells[i].used.Store(int64(i))
+		a.add(cells[i])
+	}
+	for i, c := range cells[:4900] {
+		if oldest, _, _ := a.oldest(); oldest != c {
+			t.Fatalf("the oldest is %s, want %d", oldest.key, i)
+		}
+		a.remove(c)
+	}
+	if n := cap(a.things); n > 800 {
+		t.Errorf("room for %d cells, 100 are there", n)
+	}
+}
+
+// TestNoLongerAllBusy: a host within its bound is not held to be all busy, or the
+// next key would stop itself instead of the oldest.
+func TestNoLongerAllBusy(t *testing.T) {
+	p := pool.New(-1)
+	defer p.Close()
+	h := NewSystem(slog.New(slog.DiscardHandler), p).NewHost(Options{})
+	h.bound.allBusy.Store(true) // by a search, while a key went
+	h.bound.search()
+	if h.bound.allBusy.Load() {
+		t.Error("all busy, though within the bound")
+	}
+}
+
+// TestAHookThatReturnsAtItsLimit is late, though its timer has not fired yet.
+func TestAHookThatReturnsAtItsLimit(t *testing.T) {
+	p := pool.New(-1)
+	defer p.Close()
+	h := NewSystem(slog.New(slog.DiscardHandler), p).NewHost(Options{})
+	c := &cell{shard: &shard{host: h}, key: "k"}
+	hook := beginHook(c, activation, time.Hour)
+	waiting := refused{Context: t.Context(), why: make(chan error, 1)}
+	c.mailbox.put(&Context{call: waiting, cell: c}, -1)
+	<-contextOf(hook, time.Hour).Done()
+	hook.end()
+	select {
+	case err := <-waiting.why:
+		if !errors.Is(err, ErrActivation) || !errors.Is(err, errHookTimeout) {
+			t.Errorf("who waits was told %v", err)
+		}
+	default:
+		t.Error("who waits was not told")
+	}
+}
+
+// contextOf is a hook's context that began so long ago.
+func contextOf(h *hook, ago time.Duration) context.Context {
+	h.began = h.began.Add(-ago)
+	return h
+}
+
+// refused is a call that notes why it has failed.
+type refused struct {
+	quiet
+	context.Context
+	why chan error
+}
+
+func (r refused) Fail(err error) { r.why <- err }

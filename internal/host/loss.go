@@ -1,0 +1,97 @@
+// The keys that end without their stop hooks, in one line
+
+package host
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// loss is why a key ends without its stop hook: what it would save, another node may
+// have by now.
+type loss uint8
+
+const (
+	unlost   loss = iota // its hook runs
+	byLease              // the node's lease on the shard has ended
+	byTheEnd             // the wait for the shard's keys, or the node's, was over
+	lossKinds
+)
+
+func (l loss) String() string {
+	if l == byLease {
+		return "the node's lease has ended"
+	}
+	return "the wait for their end was over"
+}
+
+// lossOf returns why a key that ends now must not save what it has.
+func lossOf(c *cell) loss {
+	switch {
+	case c.shard.lapsed():
+		return byLease
+	case c.mailbox.stands().end == cutOff, c.shard.host.life.Err() != nil:
+		return byTheEnd
+	}
+	return unlost
+}
+
+// losses counts the keys that end without their stop hooks, and says so in one line for
+// all of a kind: each could not save what it had, for one and the same reason.
+type losses struct {
+	log *slog.Logger
+
+	mu    sync.Mutex
+	all   [lossKinds]lost
+	timer *time.Timer
+}
+
+// lost is keys.
+type lost struct {
+	keys  int
+	cut   int   // of those, how many had begun their stop hooks
+	cause error // with which the first of these has failed
+}
+
+// lossesAfter is how long further keys are waited for.
+const lossesAfter = time.Second
+
+// key counts one. cut is whether its stop hook had begun, and err what that has returned.
+func (l *losses) key(why loss, cut bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	of := &l.all[why]
+	of.keys++
+	if cut {
+		of.cut++
+	}
+	if of.cause == nil {
+		of.cause = err
+	}
+	if l.timer == nil {
+		l.timer = time.AfterFunc(lossesAfter, l.tell)
+	}
+}
+
+// tell writes what has been counted.
+func (l *losses) tell() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timer == nil {
+		return // told before
+	}
+	l.timer.Stop()
+	l.timer = nil
+	for why, of := range l.all {
+		if of.keys == 0 {
+			continue
+		}
+		attrs := []any{slog.Any("why", loss(why)), slog.Int("keys", of.keys), slog.Int("stop_hooks_cut_off", of.cut)}
+		if of.cause != nil {
+			attrs = append(attrs, slog.Any("first", of.cause))
+		}
+		l.log.Warn("keys were lost: another node may own them, so their stop hooks were not run", attrs...)
+		l.all[why] = lost{}
+	}
+}

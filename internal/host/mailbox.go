@@ -1,0 +1,291 @@
+// What a key has before it, and where it stands
+
+package host
+
+import (
+	"sync"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
+)
+
+// mailbox is a key's messages and state. Because it is the key's and not the
+// incarnation's, what arrives while one incarnation stops waits for the next.
+type mailbox struct {
+	mu      sync.Mutex
+	state   state
+	mail    queue
+	system  []any                 // protoactor's own messages; they go first
+	invoker pactor.MessageInvoker // the incarnation; nil while spawning
+	now     *Context              // of the turn that runs; nil for mail by process id and system messages
+	debts   debts
+	ends    *endKey // in the group of its shard, while the state is ending or woken
+}
+
+// putResult says what became of a message.
+type putResult uint8
+
+const (
+	taken putResult = iota
+	wakes           // taken, and the cell must be handed to the pool
+	full
+	gone       // the key is dead, and may have another mailbox
+	stuck      // a hook is past its limit, or the wait for the key's end was over
+	over       // the key was woken, and passivates: the next owner serves it
+	overForAll // the same, and nobody serves it
+)
+
+// put appends m to the mail. A limit below 0 is none.
+func (b *mailbox) put(m any, limit int) putResult {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.state.life == dead:
+		return gone
+	case (b.state.end == cutOff || b.hookLate()) && !isOwn(m):
+		return stuck
+	case limit >= 0 && b.mail.len() >= limit:
+		return full
+	}
+	if b.state.end == woken && isCall(m) {
+		if b.state.life == stopping && b.ends.group.isLast() {
+			if b.ends.group.final {
+				return overForAll
+			}
+			return over
+		}
+		b.ends.busy()
+	}
+	b.mail.push(m)
+	if b.schedule() {
+		return wakes
+	}
+	return taken
+}
+
+// post appends one of protoactor's own messages. It returns true if the cell must be
+// handed to the pool.
+func (b *mailbox) post(m any) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.system = append(b.system, m)
+	return b.schedule()
+}
+
+// start lets an incarnation have the mail. It returns true if the cell must be handed
+// to the pool.
+func (b *mailbox) start(invoker pactor.MessageInvoker) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.invoker = invoker
+	b.to(evStart)
+	return b.schedule()
+}
+
+// schedule marks the key as scheduled if there is something that it can run, and it is
+// not scheduled. It is called with mu held.
+func (b *mailbox) schedule() bool {
+	if b.state.turn != resting || b.invoker == nil {
+		return false
+	}
+	if len(b.system) == 0 && (!b.state.runs() || b.mail.len() == 0 && len(b.debts.due) == 0) {
+		return false
+	}
+	b.to(evSchedule)
+	return true
+}
+
+// to changes the state, and returns by how many more keys are active. It is called with
+// mu held.
+func (b *mailbox) to(e event) (more int) {
+	was := b.state.isActive()
+	b.state = b.state.after(e)
+	switch is := b.state.isActive(); {
+	case is && !was:
+		return 1
+	case was && !is:
+		return -1
+	}
+	return 0
+}
+
+// change is to for what happens to an incarnation, if it is still that of the key.
+func (b *mailbox) change(of pactor.MessageInvoker, e event) (more int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.invoker != of {
+		return 0
+	}
+	return b.to(e)
+}
+
+// stands returns the state.
+func (b *mailbox) stands() state {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state
+}
+
+// Turns that no message causes.
+var (
+	passivateTurn any = new(byte) // its actor asked for it, or its shard ends
+	drainTurn     any = new(byte) // a drain waits for its answers
+)
+
+// next takes the message of the next turn; without one it lets go of the pool. An actor
+// that asks to be passivated while it is activated gets its first message before.
+func (b *mailbox) next(afterUser bool) (m any, invoker pactor.MessageInvoker, user bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.now = nil
+	if afterUser && b.state.leaving && b.state.life == live {
+		if b.state.end == serving {
+			return passivateTurn, nil, false
+		}
+		b.to(evStay) // it ends with its shard
+	}
+	switch {
+	case len(b.system) > 0 && b.invoker != nil:
+		b.to(evWork)
+		m = b.system[0]
+		if b.system[0] = nil; len(b.system) == 1 {
+			b.system = nil
+		} else {
+			b.system = b.system[1:]
+		}
+		return m, b.invoker, false
+	case !b.state.runs():
+		b.to(evRest) // nobody else does: there is one worker for a key
+		return nil, nil, false
+	case len(b.debts.due) > 0:
+		b.to(evWork)
+		return drainTurn, b.invoker, true
+	case b.state.end == woken && b.mail.len() == 0 && b.ends.rest():
+		return passivateTurn, nil, false
+	}
+	m = b.mail.pop()
+	b.now, _ = m.(*Context)
+	switch {
+	case m == nil:
+		b.to(evRest)
+	case isOwn(m):
+		b.to(evSchedule)
+	default:
+		b.to(evWork)
+	}
+	return m, b.invoker, true
+}
+
+// take takes the messages for which f holds out of the mail.
+func (b *mailbox) take(f func(any) bool) []any {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mail.take(f)
+}
+
+// wanted drops the messages at the front whose senders have gone, and reports
+// whether there are others. It is called on the key's turn.
+func (b *mailbox) wanted() bool {
+	for {
+		b.mu.Lock()
+		m := b.mail.first
+		b.mu.Unlock()
+		x, ok := m.(*Context)
+		if !ok || !x.abandoned() {
+			return m != nil
+		}
+		b.mu.Lock()
+		if b.mail.first == m { // a host that ends may have taken it
+			b.mail.pop()
+		}
+		b.mu.Unlock()
+	}
+}
+
+// stopIdle begins to stop an idle key and returns its process id. It returns nil for a
+// key that is busy, owes an answer, has mail, is being spawned or stops already. A turn
+// that no caller has asked for does not keep a key, which stops after it. The end of a
+// shard ends its keys in its own time.
+func (b *mailbox) stopIdle() *PID {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.state.runs() || b.state.end != serving || b.state.turn == working ||
+		len(b.system) > 0 || len(b.debts.open) > 0 || !b.mail.all(isOwn) {
+		return nil
+	}
+	b.to(evStop)
+	return selfOf(b.invoker)
+}
+
+// stopNow begins to stop a key on its turn, and returns its process id. It returns nil
+// where the key stops already, or was woken and has mail, which has come just now.
+func (b *mailbox) stopNow() *PID {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.to(evStay)
+	if b.state.life != live || b.state.end == woken && b.mail.len() > 0 {
+		return nil
+	}
+	b.to(evStop)
+	return selfOf(b.invoker)
+}
+
+// endingPID returns the process id of an incarnation that is to end with its shard; nil if
+// it is about to already, or has: the next one must not be stopped in its place.
+func (b *mailbox) endingPID() *PID {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.state.end != ending || b.state.life != live {
+		return nil
+	}
+	return selfOf(b.invoker)
+}
+
+// wake makes the key one that a stop hook has woken. The group is to be told.
+func (b *mailbox) wake(g *EndGroup, c *cell) {
+	b.ends = &endKey{group: g, cell: c, woken: true}
+	b.to(evWake)
+}
+
+// look marks a live key as scheduled, whether it has mail or not. It returns true if the
+// cell must be handed to the pool.
+func (b *mailbox) look() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.state.life != live || b.state.turn != resting {
+		return false
+	}
+	b.to(evSchedule)
+	return true
+}
+
+// hook returns the hook that runs; nil if none does. It is called with mu held.
+func (b *mailbox) hook() *hook {
+	if b.now == nil {
+		return nil
+	}
+	h, _ := b.now.call.(*hook)
+	return h
+}
+
+// hookLate reports whether the turn that runs is a hook past its limit. It is called
+// with mu held.
+func (b *mailbox) hookLate() bool {
+	h := b.hook()
+	return h != nil && h.late
+}
+
+// isOwn tells what an incarnation sends to itself. It is nothing to the next
+// one, and no reason to make one.
+func isOwn(m any) bool {
+	switch m.(type) {
+	case *ticker, *pactor.ReceiveTimeout:
+		return true
+	}
+	return false
+}
+
+func isOthers(m any) bool { return !isOwn(m) }
+
+func isCall(m any) bool { _, ok := m.(*Context); return ok }
+
+func isAny(any) bool { return true }

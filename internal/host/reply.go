@@ -1,0 +1,127 @@
+// Replies of protoactor actors; decoding for them
+
+package host
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/clstr-go/clstr/internal/codec"
+)
+
+// replyAddress is the address of the process ids that protoactor actors respond
+// to. It is not the local one, so that they are looked up here and a request
+// does not register a process.
+const replyAddress = "clstr-reply"
+
+// replies finds the waiting call behind a sender's process id.
+type replies struct {
+	next atomic.Uint64
+	open sync.Map // id string -> *replyProcess
+}
+
+func newReplies() *replies { return &replies{} }
+
+// replyProcess is a call, as a process that can be sent one message.
+type replyProcess struct {
+	x       *Context
+	replies *replies
+	id      string
+}
+
+// expect makes a call's process, which is forgotten when the call was answered.
+func (r *replies) expect(x *Context) *replyProcess {
+	p := &replyProcess{x: x, replies: r, id: strconv.FormatUint(r.next.Add(1), 36)}
+	r.open.Store(p.id, p)
+	x.call.AfterAnswer(p.forget)
+	return p
+}
+
+func (p *replyProcess) pid() *PID { return pactor.NewPID(replyAddress, p.id) }
+
+func (r *replies) resolve(pid *PID) (pactor.Process, bool) {
+	if pid.Address != replyAddress {
+		return nil, false
+	}
+	p, ok := r.open.Load(pid.Id)
+	if !ok {
+		return nil, false
+	}
+	return p.(*replyProcess), true
+}
+
+func (p *replyProcess) forget() { p.replies.open.Delete(p.id) }
+
+// SendUserMessage implements protoactor's Process: the response.
+func (p *replyProcess) SendUserMessage(_ *PID, message any) {
+	switch m := pactor.UnwrapEnvelopeMessage(message).(type) {
+	case error:
+		p.x.Fail(m)
+	case []byte:
+		p.x.call.Reply(m, nil)
+	case nil:
+		p.x.call.Reply(nil, nil)
+	case *pactor.DeadLetterResponse: // the request was forwarded
+		p.x.call.Reply(nil, fmt.Errorf("no actor under the process id that the request was passed on to: %w", pactor.ErrDeadLetter))
+	default:
+		p.x.Respond(m)
+	}
+}
+
+// SendSystemMessage implements protoactor's Process. A call is nobody's child.
+func (p *replyProcess) SendSystemMessage(*PID, any) {}
+
+// Stop implements protoactor's Process.
+func (p *replyProcess) Stop(*PID) {}
+
+// NoEffect is [Call].NoEffect for the call behind a process id. It returns false if there
+// is none.
+func NoEffect(ctx pactor.Context, sender *PID, none bool) bool {
+	if sender == nil {
+		return false
+	}
+	process, _ := ctx.ActorSystem().ProcessRegistry.Get(sender)
+	p, ok := process.(*replyProcess)
+	return ok && p.x.call.NoEffect(none)
+}
+
+// decoders make the messages of protoactor actors, by wire name.
+var decoders sync.Map // string -> decoder
+
+// RegisterDecoder lets protoactor actors receive messages of a type under the name that a
+// client gives them. It returns the type that has the name already, nil if none does.
+func RegisterDecoder(name string, t reflect.Type, decode func([]byte) (any, error)) (other reflect.Type) {
+	if old, taken := decoders.LoadOrStore(name, decoder{t, decode}); taken && old.(decoder).t != t {
+		return old.(decoder).t
+	}
+	return nil
+}
+
+type decoder struct {
+	t      reflect.Type
+	decode func([]byte) (any, error)
+}
+
+// protoactorFile describes protoactor's own messages. They are linked, but mean
+// something else than a caller may say: stop, watch, terminated.
+var protoactorFile = (*PID)(nil).ProtoReflect().Descriptor().ParentFile()
+
+// decode makes what a protoactor actor receives of a message.
+func decode(m *Message) (any, error) {
+	if d, ok := decoders.Load(m.Type); ok {
+		return d.(decoder).decode(m.Data)
+	}
+	t, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(m.Type))
+	if err != nil || t.Descriptor().ParentFile() == protoactorFile {
+		return m, nil
+	}
+	p := t.New().Interface()
+	return p, codec.UnmarshalInto(m.Data, p)
+}

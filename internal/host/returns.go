@@ -1,0 +1,95 @@
+// The last keys that were evicted, and the warning where many come back
+
+package host
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/clstr-go/clstr/internal/sparse"
+)
+
+// A cap is said to be too small when, in a span of at least a second, half of all
+// activations and so many a second are of keys that were evicted lately. The log says it
+// once a minute.
+const (
+	returnsSpan  = 10 * time.Second
+	returnsRate  = 10 // a second
+	returnsQuiet = time.Minute
+)
+
+// How many of the last evicted keys are remembered: as many as may be active, within
+// these bounds.
+const (
+	fewestEvicted = 128
+	mostEvicted   = 64 << 10
+)
+
+// returns watches whether keys that were evicted come back: a cap that is too small
+// for the keys in use costs an activation, and a passivation, for each message.
+type returns struct {
+	host *Host
+	some atomic.Bool // a key was evicted: otherwise nobody takes the lock
+
+	mu      sync.Mutex
+	evicted *simplelru.LRU[shardKey, struct{}] // made with the first
+	began   time.Time                          // of the span that is counted
+	made    int                                // activations since
+	back    int                                // those of them that had been evicted
+	warned  time.Time
+}
+
+// leaves notes that a key was evicted.
+func (r *returns) leaves(c *cell) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.evicted == nil {
+		size := min(max(r.host.opts.CacheSize, fewestEvicted), mostEvicted)
+		r.evicted, _ = simplelru.NewLRU[shardKey, struct{}](size, nil) // fails on a size below 1
+	}
+	r.evicted.Add(shardKey{c.shard.id, c.key}, struct{}{})
+	r.some.Store(true)
+}
+
+// comes is called before an incarnation of a key is made.
+func (r *returns) comes(c *cell) {
+	if !r.some.Load() {
+		return
+	}
+	rate, back := r.count(shardKey{c.shard.id, c.key}, time.Now())
+	if back {
+		r.host.watch.returned()
+	}
+	if rate > 0 {
+		r.host.system.log.Warn("keys are passivated to make room and needed again at once: CacheSize is too small for the keys in use",
+			sparse.Kind(r.host.opts.Kind), slog.Int("cache_size", r.host.opts.CacheSize), slog.Int("returned_per_second", rate))
+	}
+}
+
+// count returns whether a key comes back, and how many do a second if that is to be
+// said now.
+func (r *returns) count(key shardKey, now time.Time) (rate int, back bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now.Sub(r.began) >= returnsSpan {
+		r.began, r.made, r.back = now, 0, 0
+	}
+	r.made++
+	if !r.evicted.Remove(key) {
+		return 0, false
+	}
+	r.back++
+	passed := now.Sub(r.began)
+	if passed < time.Second || 2*r.back < r.made || !r.warned.IsZero() && now.Sub(r.warned) < returnsQuiet {
+		return 0, true
+	}
+	if rate = int(float64(r.back) / passed.Seconds()); rate < returnsRate {
+		return 0, true
+	}
+	r.warned = now
+	return rate, true
+}

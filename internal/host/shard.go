@@ -1,0 +1,261 @@
+// The keys of one shard, and the way of a call into a key's mailbox
+
+package host
+
+import (
+	"math"
+	"sync"
+
+	"github.com/clstr-go/clstr/internal/peakmap"
+)
+
+// shard is one shard's table of keys. It is shared under mu, so that a delivery does not
+// pass through the supervisor's mailbox.
+type shard struct {
+	host       *Host
+	id         uint32
+	supervisor *supervisor
+
+	order shardEntry
+
+	mu       sync.RWMutex // read by deliveries; written when keys come and go
+	standing standing
+	group    *EndGroup // not nil while ending
+	table    peakmap.Map[string, *cell]
+	cutOffs  int             // of the table, keys that were cut off
+	ages     lazyHeap[*cell] // of the table
+}
+
+// standing is whom a shard serves. A shard that was ended in vain serves everybody again,
+// but for the keys that were cut off, until these have ended.
+//
+//	 +-------- the wait was over --------+
+//	 v                                   |
+//	open --beginEnd--> ends --cutOff--> cuts
+//	 |                  |   no key lives |
+//	 +-- lost --> cuts  +------------> closed
+type standing uint8
+
+const (
+	shardOpen   standing = iota
+	shardEnds            // it serves stop hooks only
+	shardCuts            // it serves nobody, until those keys have ended that were cut off
+	shardClosed          // it serves nobody; another takes its place
+)
+
+// never is the age of nothing.
+const never = math.MaxInt64
+
+func (s *shard) age() int64        { return s.order.oldest.Load() }
+func (s *shard) entry() *heapEntry { return &s.order.heapEntry }
+
+// newShard makes a shard that ends with a group; nil is none.
+func newShard(h *Host, id uint32, g *EndGroup) *shard {
+	s := &shard{host: h, id: id, group: g}
+	if g != nil {
+		s.standing = shardEnds
+	}
+	s.order.oldest.Store(never)
+	s.supervisor = newSupervisor(s)
+	return s
+}
+
+// deliver queues m for key, and makes the key if it has to.
+func (s *shard) deliver(key string, m *Context) error {
+	s.mu.RLock()
+	c, _ := s.table.Get(key)
+	err := s.admits(c, m)
+	s.mu.RUnlock()
+	if err != nil {
+		return err
+	}
+	if c != nil { // where there is none, no turn of the key's waits for m
+		if err := c.closesCircle(m); err != nil {
+			return err
+		}
+		if res := s.put(c, m); res != gone {
+			return s.delivered(c, m, res)
+		}
+	}
+	return s.deliverNew(key, m)
+}
+
+// put queues m in c, which is used now.
+func (s *shard) put(c *cell, m *Context) putResult {
+	c.used.Store(s.host.clock.Add(1))
+	return c.mailbox.put(m, s.host.opts.MailboxSize)
+}
+
+// delivered does what follows from a put.
+func (s *shard) delivered(c *cell, m *Context, res putResult) error {
+	switch res {
+	case taken:
+		if m.call.Waiting() != nil {
+			m.call.Queued(c)
+		}
+	case wakes:
+		if m.stop && m.call.Waiting() != nil { // the key's own stop hook may run before it
+			m.call.Queued(c)
+		}
+		c.handOver(true)
+	case full:
+		s.host.watch.refused()
+		return ErrMailboxFull
+	case stuck:
+		s.host.watch.refused()
+		return ErrStuck
+	case over:
+		return ErrStopping
+	case overForAll:
+		return ErrEnded
+	}
+	return nil
+}
+
+// deliverNew is deliver where the table may have to change.
+func (s *shard) deliverNew(key string, m *Context) error {
+	s.mu.Lock()
+	c, ok := s.table.Get(key)
+	var err error
+	switch {
+	case !ok:
+		c, err = s.newCell(key, m)
+	case s.standing >= shardCuts:
+		err = ErrStopping
+	}
+	if err != nil {
+		s.mu.Unlock()
+		return err
+	}
+	res := s.put(c, m) // what is in the table is not gone
+	if !ok {
+		s.table.Set(key, c)
+		s.ages.add(c)
+		s.noteOldest()
+		if k := c.mailbox.ends; k != nil {
+			k.group.replace(nil, k)
+		}
+	}
+	s.mu.Unlock()
+	if !ok {
+		s.host.count(1)
+		s.supervisor.spawnSoon(c)
+		s.host.bound.keep()
+	}
+	return s.delivered(c, m, res)
+}
+
+// newCell makes the cell of a key that m is the first message for, or returns why not.
+// It is called with mu held.
+func (s *shard) newCell(key string, m *Context) (*cell, error) {
+	h := s.host
+	if err := s.admits(nil, m); err != nil {
+		return nil, err
+	}
+	if s.group != nil && s.group.isLast() {
+		return nil, s.group.over()
+	}
+	if s.lapsed() {
+		return nil, ErrLapsed
+	}
+	if err := h.backoff.refuses(s.id, key); err != nil {
+		return nil, err
+	}
+	if check := h.opts.Check; check != nil {
+		if err := check(s.id, key); err != nil {
+			return nil, err
+		}
+	}
+	c := &cell{shard: s, key: key}
+	if s.group != nil {
+		c.mailbox.wake(s.group, c)
+	}
+	return c, nil
+}
+
+// drop takes a cell that is dead out of the table. It is called with mu held.
+func (s *shard) drop(c *cell) {
+	s.table.Delete(c.key)
+	if c.gone != nil {
+		s.cutOffs--
+		close(c.gone)
+	}
+	s.ages.remove(c)
+	s.noteOldest()
+}
+
+// find returns the cell of a key, nil if there is none.
+func (s *shard) find(key string) *cell {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	c, _ := s.table.Get(key)
+	return c
+}
+
+// cells returns all keys.
+func (s *shard) cells() []*cell {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	cells := make([]*cell, 0, s.table.Len())
+	for _, c := range s.table.All() {
+		cells = append(cells, c)
+	}
+	return cells
+}
+
+// lapsed reports whether another may own the shard by now.
+func (s *shard) lapsed() bool {
+	f := s.host.opts.Lapsed
+	return f != nil && f(s.id)
+}
+
+// lapse refuses the calls whose turn has not come and whose senders wait for a reply, and
+// ends the contexts of hooks that run.
+func (s *shard) lapse() {
+	for _, c := range s.cells() {
+		b := &c.mailbox
+		b.mu.Lock()
+		calls, hook := b.mail.take(awaitsReply), b.hook()
+		b.mu.Unlock()
+		c.refuse(calls, ErrLapsed)
+		if hook != nil {
+			hook.endContext(true)
+		}
+	}
+}
+
+func awaitsReply(m any) bool {
+	x, ok := m.(*Context)
+	return ok && x.call.AwaitsReply()
+}
+
+// noteOldest is called with mu held after a change of the ages. A shard that ends
+// has nothing to passivate.
+func (s *shard) noteOldest() {
+	if s.standing != shardOpen {
+		s.order.oldest.Store(never)
+		return
+	}
+	s.order.oldest.Store(s.ages.bound())
+	if s.host.opts.CacheSize >= 0 {
+		s.host.bound.ages.note(s)
+	}
+}
+
+// stopOldest passivates the shard's least recently used key. If that one is
+// busy it counts as just used, which it is, and nothing is stopped.
+func (s *shard) stopOldest(olderThan int64) (stopped *cell, tried bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.noteOldest()
+	c, age, ok := s.ages.oldest()
+	if !ok || age > olderThan {
+		return nil, false
+	}
+	c.used.Store(s.host.clock.Add(1))
+	s.ages.oldest() // c goes to its place
+	if !c.stopIdle() {
+		return nil, true
+	}
+	return c, true
+}

@@ -1,0 +1,266 @@
+// One incarnation as protoactor sees it: activation, stop hooks
+
+package host
+
+import (
+	"cmp"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/clstr-go/clstr/internal/sparse"
+)
+
+// shell is one incarnation of a key's actor, as protoactor knows it: it makes
+// the user's actor on its own turn, where it may block and fail, and stands
+// between it and what only concerns the key.
+type shell struct {
+	shard  *shard
+	cell   *cell
+	inner  Actor    // nil unless activated
+	entity Entity   // inner, if it is one
+	timed  *timed   // what inner sees, unless it is an entity
+	set    Settings // the entity's
+	timers []*ticker
+	turn   *Context // of the message that a protoactor actor is at; set on the turn
+	live   bool     // activated, and not ended: what the observer counts
+	begun  bool     // KeyBegins was called, and KeyEnded was not
+	broken bool     // has panicked
+	lost   bool     // its activation has failed where another may own the shard
+	ended  bool     // was told that it has stopped
+}
+
+// Receive implements protoactor's Actor.
+func (s *shell) Receive(ctx pactor.Context) {
+	switch m := ctx.Message().(type) {
+	case *Context:
+		s.entity.Handle(m)
+	case *ticker:
+		m.run()
+	case *pactor.Started:
+		s.start(ctx)
+	case *pactor.Stopping:
+		s.stopping(ctx)
+	case *pactor.Restarting:
+		s.end(ctx)
+	case *pactor.Stopped:
+		if !s.ended { // twice, if it ended its goroutine the first time
+			s.ended = true
+			s.end(ctx)
+		}
+	case *pactor.Terminated:
+		if ctx.Self().Equal(m.Who) {
+			return // how a cell finishes an end that has failed
+		}
+		s.pass(ctx)
+	default:
+		s.pass(ctx)
+	}
+}
+
+// pass gives a message that is not ours to the user's actor.
+func (s *shell) pass(ctx pactor.Context) {
+	switch {
+	case s.timed != nil && s.shard.lapsed() && isOwn(ctx.Message()):
+		s.timed.restart() // another node may own the key: it may do nothing now
+	case s.timed != nil:
+		s.timed.receive(s.inner)
+	case s.inner != nil:
+		s.inner.Receive(ctx)
+	}
+}
+
+// start makes the user's actor. A failure goes to all messages that wait, and ends
+// the incarnation; a message that comes when the key may be tried again gets another.
+func (s *shell) start(ctx pactor.Context) {
+	if s.cell == nil { // restarted, with mail or without: protoactor has made this shell, no spawn did
+		if s.cell = s.shard.supervisor.find(ctx.Self()); s.cell == nil {
+			return
+		}
+	} else if !s.cell.mailbox.wanted() {
+		ctx.Stop(ctx.Self())
+		return
+	}
+	if lossOf(s.cell) != unlost { // it would live beside the next owner's
+		s.cell.refuseAll(ErrLapsed)
+		ctx.Stop(ctx.Self())
+		return
+	}
+	err, returned := errPanic, false
+	defer func() {
+		if !returned {
+			value := recover()
+			if value == nil { // it goes on, and ends this goroutine
+				value = "runtime.Goexit"
+			}
+			s.cell.logPanic("activation", value)
+		}
+		if s.live = err == nil; !s.live {
+			s.shard.host.watch.notActivated()
+			s.giveUp(ctx, err)
+			return
+		}
+		s.shard.host.backoff.succeeds(s.shard.id, s.cell.key)
+		s.shard.host.watch.activated() // last: it may end the goroutine
+	}()
+	s.begins()
+	err = s.activate(ctx)
+	returned = true
+}
+
+// giveUp answers for an activation that has failed: all that waits, of which each
+// message would otherwise wait for a try of its own. Mail by process id goes too, so
+// that it cannot keep a key trying.
+func (s *shell) giveUp(ctx pactor.Context, err error) {
+	s.timed.end()
+	s.inner, s.entity, s.timed = nil, nil, nil
+	s.keyEnded()
+	h := s.shard.host
+	s.cell.log().Warn("activation failed", slog.Any("error", err))
+	why := ErrLapsed
+	if !s.lost { // its context has ended, which may well be why
+		why = h.backoff.fails(s.shard.id, s.cell.key, err)
+	}
+	s.refuseWaiting(why)
+	ctx.Stop(ctx.Self())
+}
+
+// refuseWaiting answers what waits, but for calls whose senders have gone.
+func (s *shell) refuseWaiting(why error) {
+	mail := s.cell.mailbox.take(isAny)
+	s.cell.refuse(slices.DeleteFunc(mail, func(m any) bool {
+		x, ok := m.(*Context)
+		return ok && x.abandoned()
+	}), why)
+}
+
+// errPanic stands for a panic's value, which may hold a payload.
+var errPanic = errors.New("panic (see the node's log)")
+
+func (s *shell) activate(ctx pactor.Context) (err error) {
+	h := beginHook(s.cell, activation, s.hookTimeout())
+	defer h.end()
+	defer func() { s.lost, h.err, err = err != nil && h.lost(), err, h.failure(err) }()
+	inner, err := s.shard.host.opts.Factory(s.cell.key)
+	if err != nil {
+		return legible(err)
+	}
+	if inner == nil {
+		return errors.New("the factory returned no actor")
+	}
+	s.inner = inner
+	if s.entity, _ = inner.(Entity); s.entity != nil {
+		s.set = s.entity.Settings()
+		h.relimit(s.hookTimeout())
+		if err := legible(s.entity.Activate(&h.own)); err != nil {
+			return err
+		}
+		s.shard.host.idle.use(s.set.IdleAfter)
+		for _, p := range s.set.Periodic {
+			s.timers = append(s.timers, startTicker(s.cell, p, h.limit))
+		}
+		return nil
+	}
+	s.timed = &timed{Context: ctx}
+	s.timed.receive(inner) // Started
+	return nil
+}
+
+// stopping runs the stop hook, unless another may own the key: then it could save
+// nothing, and must not. A protoactor actor, which would save on Stopping, is told by
+// Stopped only.
+func (s *shell) stopping(ctx pactor.Context) {
+	s.stopTimers()
+	why := lossOf(s.cell)
+	if why != unlost && s.inner != nil {
+		s.shard.host.system.losses.key(why, false, nil)
+	}
+	switch {
+	case why != unlost:
+	case s.entity == nil:
+		s.protect(ctx, s.watched)
+	case !s.broken:
+		s.protect(ctx, s.passivate)
+	}
+}
+
+func (s *shell) stopTimers() {
+	for _, t := range s.timers {
+		t.stop()
+	}
+	s.timers = nil
+}
+
+func (s *shell) passivate(pactor.Context) {
+	h := beginHook(s.cell, passivation, s.hookTimeout())
+	defer h.end()
+	defer s.lose(h)
+	if h.err = s.entity.Passivate(&h.own); h.err != nil && !h.lost() {
+		s.cell.log().Error("passivation failed", slog.Any("error", h.failure(h.err)))
+	}
+}
+
+// lose counts a key that another may own since its stop hook began.
+func (s *shell) lose(h *hook) {
+	if h.lost() {
+		s.shard.host.system.losses.key(byLease, true, h.err)
+	}
+}
+
+// watched is pass for a message that is a hook of the actor's.
+func (s *shell) watched(ctx pactor.Context) {
+	if s.inner != nil {
+		h := beginHook(s.cell, passivation, s.hookTimeout())
+		defer h.end()
+		if _, ends := ctx.Message().(*pactor.Stopping); ends {
+			defer s.lose(h)
+		}
+		s.pass(ctx)
+	}
+}
+
+// hookTimeout is the host's, the definition's, or the default.
+func (s *shell) hookTimeout() time.Duration {
+	return cmp.Or(s.shard.host.opts.HookTimeout, s.set.HookTimeout, DefaultHookTimeout)
+}
+
+// end tells the user's actor that it has stopped or is replaced.
+func (s *shell) end(ctx pactor.Context) {
+	if s.live {
+		s.live = false
+		defer s.shard.host.watch.passivated()
+	}
+	defer s.keyEnded()
+	defer s.timed.end()
+	s.stopTimers()
+	if s.entity == nil { // its hook is Passivate
+		s.protect(ctx, s.watched)
+	}
+}
+
+// protect keeps a panic of a hook at the end of an incarnation from holding up
+// the end.
+func (s *shell) protect(ctx pactor.Context, f func(pactor.Context)) {
+	defer func() {
+		if value := recover(); value != nil {
+			s.cell.log().Error("stop hook panicked", sparse.Panic(value))
+		}
+	}()
+	f(ctx)
+}
+
+func (s *shell) begins() {
+	s.shard.host.returns.comes(s.cell)
+	s.begun = true
+	s.shard.host.watch.keyBegins(s.shard.id, s.cell.key)
+}
+
+func (s *shell) keyEnded() {
+	if s.begun {
+		s.begun = false
+		s.shard.host.watch.keyEnded(s.shard.id, s.cell.key)
+	}
+}

@@ -1,0 +1,117 @@
+// Where a key stands: its incarnation, its turns, and the end of its shard
+
+package host
+
+// state is where a key stands, in one word. Only after changes it.
+//
+//	life   spawning --start--> live --stop--> stopping --again--> spawning   mail has come
+//	                                             |
+//	                                             +-------die----> dead       none has
+//
+//	turn   resting --schedule--> queued <--schedule/work--> working --rest--> resting
+//
+//	end    serving --end--> ending   its shard ends, and this incarnation was there before
+//	          |  \--wake--> woken    a stop hook has asked for it while its shard ends
+//	          +------cut--> cutOff   the wait for its end was over; from all three
+//
+// A failure suspends a live key until its supervisor restarts or stops it. A key that is
+// leaving stops after the turn that runs, unless its shard has begun to end.
+type state struct {
+	life      life
+	turn      turnState
+	end       endState
+	suspended bool
+	leaving   bool
+}
+
+// life is where a key's incarnation stands.
+type life uint8
+
+const (
+	spawning life = iota // there is none yet
+	live
+	stopping
+	dead // out of the shard's table
+)
+
+// turnState is what a key's turn is for.
+type turnState uint8
+
+const (
+	resting turnState = iota
+	queued            // on the pool, or at a message that the key has sent to itself
+	working           // at a message of somebody else's, or protoactor's
+)
+
+// endState is how the end of its shard concerns a key.
+type endState uint8
+
+const (
+	serving endState = iota
+	ending
+	woken
+	cutOff // it takes nothing more, and its stop hook does not run
+)
+
+// event is what changes a state.
+type event uint8
+
+const (
+	evSchedule event = iota
+	evWork
+	evRest
+	evStart
+	evSuspend
+	evResume
+	evLeave
+	evStay
+	evStop
+	evAgain
+	evDie
+	evEnd
+	evWake
+	evCut
+)
+
+// after returns the state that follows from an event.
+func (s state) after(e event) state {
+	switch e {
+	case evSchedule:
+		s.turn = queued
+	case evWork:
+		s.turn = working
+	case evRest:
+		s.turn = resting
+	case evStart:
+		s.life = live
+	case evSuspend:
+		s.suspended = true
+	case evResume:
+		s.suspended = false
+	case evLeave:
+		s.leaving = true
+	case evStay:
+		s.leaving = false
+	case evStop:
+		if s.life == live {
+			s.life = stopping
+		}
+	case evAgain:
+		return state{life: spawning, turn: s.turn}
+	case evDie:
+		return state{life: dead, turn: min(s.turn, queued), end: s.end}
+	case evEnd:
+		s.end = ending
+	case evWake:
+		s.end = woken
+	case evCut:
+		s.end = cutOff
+	}
+	return s
+}
+
+// isActive reports whether the key counts in its host's bound.
+func (s state) isActive() bool { return s.life < stopping }
+
+// runs reports whether the key can take mail.
+func (s state) runs() bool { return s.life == live && !s.suspended }

@@ -1,0 +1,65 @@
+// The names of keys that do not end
+
+package host
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// named is how many keys an error names.
+const named = 8
+
+// Unended says which keys had not ended when the wait for them was over: their stop
+// hooks were cut off.
+type Unended struct {
+	// Keys is how many there are. A key that is still at a message is left out, because the
+	// message counts by itself.
+	Keys int
+
+	what string
+	why  error
+}
+
+// Error names the first of the keys, and what they are at.
+func (e *Unended) Error() string { return e.what }
+
+// Unwrap returns why the wait was over.
+func (e *Unended) Unwrap() error { return e.why }
+
+// doings names keys that have not ended, with what they are at, and counts those that are
+// not at a message.
+func doings(keys []*cell) (names string, n int) {
+	var all []string
+	for _, c := range keys {
+		doing := c.mailbox.doing()
+		if doing != atMessage {
+			n++
+		}
+		if doing != "" {
+			all = append(all, fmt.Sprintf("shard %d, key %.64q (%s)", c.shard.id, c.key, doing))
+		}
+	}
+	slices.Sort(all)
+	if more := len(all) - named; more > 0 {
+		all = append(all[:named], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(all, "; "), n
+}
+
+const atMessage = "a message"
+
+// doing is what the turn that runs is, empty if none does.
+func (b *mailbox) doing() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch h := b.hook(); {
+	case h != nil:
+		return fmt.Sprintf("%s for %v", h.what, time.Since(h.began).Round(time.Millisecond))
+	case b.state.turn != resting:
+		return atMessage
+	}
+	return ""
+}

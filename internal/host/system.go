@@ -1,0 +1,100 @@
+// System: one protoactor system and one pool a node
+
+package host
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/sparse"
+)
+
+// The parts of protoactor that an entity meets; they are protoactor's own.
+type (
+	// Actor is protoactor's Actor: one method, Receive.
+	Actor = pactor.Actor
+	// PID is a protoactor process id.
+	PID = pactor.PID
+)
+
+// System is what the hosts of one node share: one protoactor actor system,
+// which is large, and the goroutines that actors run on.
+type System struct {
+	as      *pactor.ActorSystem
+	pool    Pool
+	log     *slog.Logger
+	replies *replies
+	hosts   atomic.Uint64
+	losses  losses
+	close   sync.Once
+}
+
+// Pool runs tasks on goroutines of its own, in the order of Go, which must not
+// block.
+type Pool = interface{ Go(pool.Task) }
+
+// NewSystem makes a system that runs its actors on p. Of its own messages it writes
+// a few lines a second to log, and how many it has left out; an entity's lines
+// ([Context.Log]) are all written.
+func NewSystem(log *slog.Logger, p Pool) *System {
+	log = sparse.New(log)
+	s := &System{pool: p, log: log, replies: newReplies(), losses: losses{log: log}}
+	quiet := slog.New(demoted{log.Handler()})
+	s.as = pactor.NewActorSystem(
+		pactor.WithLoggerFactory(func(*pactor.ActorSystem) *slog.Logger { return quiet }),
+	)
+	takeDeadLetters(s.as)
+	s.as.ProcessRegistry.RegisterAddressResolver(s.replies.resolve)
+	return s
+}
+
+// Close ends what the system has started beside its hosts, which must have
+// been stopped. It is idempotent.
+func (s *System) Close() {
+	s.close.Do(s.as.Shutdown)
+	s.losses.tell()
+	sparse.Flush(s.log)
+}
+
+// NewHost makes a host.
+func (s *System) NewHost(opts Options) *Host {
+	h := &Host{system: s, opts: opts.withDefaults(), name: s.nextHost(), all: map[uint32]*shard{}}
+	h.watch = newWatch(opts.Kind, s.log, opts.Observer)
+	h.life, h.end = context.WithCancel(context.WithoutCancel(h.opts.Base))
+	h.returns.host, h.idle.host = h, h
+	h.bound.most, h.bound.clock, h.bound.evicts = h.opts.CacheSize, &h.clock, h.returns.leaves
+	h.idle.after.Store(int64(opts.IdleAfter))
+	return h
+}
+
+func (s *System) nextHost() string { return "clstr-" + strconv.FormatUint(s.hosts.Add(1), 10) }
+
+// demoted logs protoactor's informational lines, one for each start and each
+// failure that is logged by us too, as debugging.
+type demoted struct{ slog.Handler }
+
+func (d demoted) Enabled(ctx context.Context, l slog.Level) bool {
+	return d.Handler.Enabled(ctx, demote(l))
+}
+
+func (d demoted) Handle(ctx context.Context, r slog.Record) error {
+	r.Level = demote(r.Level)
+	return d.Handler.Handle(ctx, r)
+}
+
+func (d demoted) WithAttrs(a []slog.Attr) slog.Handler { return demoted{d.Handler.WithAttrs(a)} }
+
+func (d demoted) WithGroup(g string) slog.Handler { return demoted{d.Handler.WithGroup(g)} }
+
+func demote(l slog.Level) slog.Level {
+	if l == slog.LevelInfo {
+		return slog.LevelDebug
+	}
+	return l
+}
