@@ -19,7 +19,7 @@ type (
 
 	Rename struct {
 		Name   string
-		Locale string // new: "" from old callers, who do not know it
+		Locale string // new: "" from old callers, which do not know it
 	}
 	Named struct {
 		Name   string

@@ -66,7 +66,7 @@ func bounded() clstr.Options {
 			Kinds: map[string]cluster.ServerHandlerFunc{
 				"report": cluster.NewActorHandlerWithOpts(reports.New, cluster.HandlerOptions{
 					CacheSize:   100, // active keys: each holds a large report
-					MailboxSize: 1,   // who would wait longer is told at once
+					MailboxSize: 1,   // a caller that would wait longer is told at once
 				}),
 			},
 			MaxInFlightBytes: 64 << 20, // a container of 512 MiB
