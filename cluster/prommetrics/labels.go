@@ -17,9 +17,9 @@ const (
 	valueOther = "other" // stands for all that are not told apart
 )
 
-// labels keeps what belongs to each value of one label, and bounds how many
-// there are. Readers take no lock and allocate nothing: the map is never
-// changed, but replaced.
+// labels keeps what belongs to each value of one label, and bounds the number of
+// values. Readers take no lock and allocate nothing: the map never changes, but is
+// replaced.
 type labels[T any] struct {
 	known atomic.Pointer[map[string]T]
 	mu    sync.Mutex // serialises writers
@@ -42,8 +42,8 @@ func (l *labels[T]) of(name string) T {
 }
 
 func (l *labels[T]) add(name string) T {
-	// The names of the two folds are never counted: a caller's own "other" is
-	// the same series.
+	// The names of the two folds are not counted, so a caller's own "other" is the same
+	// series.
 	if name == valueOther || len(name) > maxValueBytes || !utf8.ValidString(name) {
 		return l.other()
 	}

@@ -9,24 +9,24 @@ import (
 )
 
 // Misser is a transport that counts the notifications without an acknowledgement that
-// have surely reached nobody, as natstransport's does. A transport in this process
-// tells the sender instead.
+// certainly reached no node, as natstransport does. Transports within one process tell
+// the sender instead.
 type Misser interface{ MissedNotifications() uint64 }
 
-// packetCounter is a Misser that counts packets too, as natstransport's does.
+// packetCounter is a Misser that also counts packets, as natstransport does.
 type packetCounter interface {
 	PacketCounts() (undecodable, refusedReplies uint64)
 }
 
-// RegisterTransport registers missed_notifications_total and, for a transport that
-// counts packets, undecodable_packets_total and refused_replies_total: what the transport
-// counts. What the transports that are registered at one registerer count is added up.
-// It panics if the registerer holds something else under the name.
+// RegisterTransport registers what a transport counts: missed_notifications_total and,
+// if it counts packets, undecodable_packets_total and refused_replies_total. The counts
+// of all transports of one registerer add up. RegisterTransport panics if the
+// registerer holds something else under one of the names.
 func RegisterTransport(reg prometheus.Registerer, t Misser) {
-	sum(reg, "missed_notifications_total", "Notifications without an acknowledgement that have reached nobody.", t.MissedNotifications)
+	sum(reg, "missed_notifications_total", "Notifications without an acknowledgement that reached no node.", t.MissedNotifications)
 	if p, ok := t.(packetCounter); ok {
 		sum(reg, "undecodable_packets_total", "Packets that did not decode.", func() uint64 { n, _ := p.PacketCounts(); return n })
-		sum(reg, "refused_replies_total", "Replies that were not sent, because their subject is refused.", func() uint64 { _, n := p.PacketCounts(); return n })
+		sum(reg, "refused_replies_total", "Replies that were not sent, because their subject was refused.", func() uint64 { _, n := p.PacketCounts(); return n })
 	}
 }
 

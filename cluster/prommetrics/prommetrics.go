@@ -43,14 +43,14 @@ type clusterMetrics struct {
 	pauses func() prometheus.Observer  // made on first use: most nodes have no membership
 }
 
-// NewClusterMetrics makes the metrics of clients and nodes and registers them.
-// It also implements [cluster.CallMetrics], [cluster.EntityMetrics], [cluster.NotificationMetrics],
-// [cluster.OwnershipMetrics] and [cluster.DrainMetrics].
+// NewClusterMetrics makes the metrics of clients and nodes, and registers them. They
+// also implement [cluster.CallMetrics], [cluster.EntityMetrics],
+// [cluster.NotificationMetrics], [cluster.OwnershipMetrics] and [cluster.DrainMetrics].
 //
-// A second call with the same registerer shares the metrics of the first, so
-// that the clients and nodes of one process add up. With a nil registerer they
-// are not registered anywhere and nobody sees them. It panics if the registerer
-// holds something else under one of the names.
+// A second call with the same registerer shares the metrics of the first, so that the
+// clients and nodes of one process add up. With a nil registerer they are registered
+// nowhere. NewClusterMetrics panics if the registerer holds something else under one of
+// the names.
 func NewClusterMetrics(reg prometheus.Registerer) cluster.ClusterMetrics {
 	m := &clusterMetrics{
 		requestDuration: histogram(reg, "request_duration_seconds", "Latency of client requests.", "kind", "message_type"),
@@ -65,9 +65,9 @@ func NewClusterMetrics(reg prometheus.Registerer) cluster.ClusterMetrics {
 
 	activations := counter(reg, "activations_total", "Keys that got an actor.", "kind")
 	failures := counter(reg, "activation_failures_total", "Keys whose actor could not be made.", "kind")
-	passivations := counter(reg, "passivations_total", "Actors of keys that were stopped.", "kind")
-	returns := counter(reg, "returned_keys_total", "Keys that got an actor again soon after they had made room for others.", "kind")
-	refusals := counter(reg, "mailbox_refusals_total", "Messages that found a key's mailbox full.", "kind")
+	passivations := counter(reg, "passivations_total", "Actors of keys that have stopped.", "kind")
+	returns := counter(reg, "returned_keys_total", "Keys that needed an actor again soon after they were evicted.", "kind")
+	refusals := counter(reg, "mailbox_refusals_total", "Messages that met a full mailbox.", "kind")
 	keys := gauge(reg, "active_keys", "Keys that have an actor.", "kind")
 	m.kinds = newLabels(func(value string) *kindSeries {
 		return &kindSeries{
@@ -86,17 +86,17 @@ func NewClusterMetrics(reg prometheus.Registerer) cluster.ClusterMetrics {
 		return &nodeSeries{active: active.WithLabelValues(value), shards: shards.WithLabelValues(value)}
 	})
 
-	m.errors = newLabels(one(counter(reg, "transport_errors_total", "Calls that failed without a handler's doing.", "code")))
+	m.errors = newLabels(one(counter(reg, "transport_errors_total", "Calls that failed, but not by a handler's error.", "code")))
 	m.codes = newLabels(one(counter(reg, "refused_calls_total", "Calls that a node has refused.", "code")))
 	m.failed = newLabels(one(counter(reg, "failed_notifications_total", "Notifications that failed after they were accepted.", "code")))
-	m.opened = newLabels(one(counter(reg, "shards_opened_total", "Shards that a node has begun to serve.", "why")))
+	m.opened = newLabels(one(counter(reg, "shards_opened_total", "Shards that a node began to serve.", "why")))
 	m.costs = newLabels(one(counter(reg, "handoff_calls_total", "Calls that the hand-over of their shard has delayed or lost.", "fate")))
-	pauses := histogram(reg, "handoff_pause_seconds", "For how long nobody served a shard that was handed over.")
+	pauses := histogram(reg, "handoff_pause_seconds", "How long no node served a shard that was handed over.")
 	m.pauses = sync.OnceValue(func() prometheus.Observer { return pauses.WithLabelValues() })
 	return m
 }
 
-// kindSeries and nodeSeries are what one label value has.
+// kindSeries and nodeSeries hold the series of one label value.
 type kindSeries struct {
 	activations, failures, passivations, refusals, returns prometheus.Counter
 	keys                                                   prometheus.Gauge

@@ -11,8 +11,8 @@ import (
 
 const prefix = "clstr_cluster_"
 
-// register returns the metric that is registered under c's name: c, or an equal
-// one that was there before.
+// register returns the metric that is registered under c's name: c, or an equal one
+// that was there before.
 func register[C prometheus.Collector](reg prometheus.Registerer, name string, c C) C {
 	if reg == nil {
 		return c
@@ -37,7 +37,7 @@ func gauge(reg prometheus.Registerer, name, help string, labelNames ...string) *
 	return register(reg, name, prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: prefix + name, Help: help}, labelNames))
 }
 
-// histogram makes one in seconds.
+// histogram makes a histogram of seconds.
 func histogram(reg prometheus.Registerer, name, help string, labelNames ...string) *prometheus.HistogramVec {
 	opts := prometheus.HistogramOpts{Name: prefix + name, Help: help, Buckets: buckets}
 	return register(reg, name, prometheus.NewHistogramVec(opts, labelNames))

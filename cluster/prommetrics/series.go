@@ -13,11 +13,12 @@ import (
 	"github.com/clstr-go/clstr/cluster"
 )
 
-// kindTypes is what one kind has: series by message type.
+// kindTypes holds the series of one kind, by message type.
 type kindTypes = *labels[*typeSeries]
 
-// typeSeries is what one message type of one kind has. A client has no series of handlers
-// and a node none of requests, so each group is looked up when it is first fed.
+// typeSeries holds the series of one message type of one kind. A client has no series
+// of handlers, and a node has none of requests, so each group is looked up when it is
+// first fed.
 type typeSeries struct {
 	m           *clusterMetrics
 	kind, value string
@@ -25,13 +26,13 @@ type typeSeries struct {
 	request, notify, handler atomic.Pointer[calls]
 }
 
-// outcomes are the label's values, by cluster.Outcome; the last is for programs that do
-// not say.
+// outcomes are the values of the label, in the order of cluster.Outcome. The last is
+// for programs that do not say the outcome.
 var outcomes = [...]string{"succeeded", "not_sent", "not_started", "maybe_ran", "ran_and_failed", "unknown"}
 
 const unknownOutcome = len(outcomes) - 1
 
-// calls are the series of one type of message in one place.
+// calls holds the series of one type of message in one place.
 type calls struct {
 	duration prometheus.Observer // nil for notifications
 	ended    [len(outcomes)]func() prometheus.Counter
@@ -39,7 +40,7 @@ type calls struct {
 
 func (c *calls) count(o cluster.Outcome) { c.ended[min(int(o), unknownOutcome)]().Inc() }
 
-// success counts a call of which is only known whether it has succeeded.
+// success counts a call if only its success is known.
 func (c *calls) success(ok bool) {
 	o := unknownOutcome
 	if ok {
@@ -69,7 +70,7 @@ func (t *typeSeries) handlers() *calls {
 	return t.find(&t.handler, t.m.handlerDuration, t.m.handlers)
 }
 
-// find may run twice at once: both find the same series.
+// find may run concurrently: all calls find the same series.
 func (t *typeSeries) find(at *atomic.Pointer[calls], durations *prometheus.HistogramVec, counts *prometheus.CounterVec) *calls {
 	c := &calls{}
 	for i, outcome := range outcomes { // made on first use, so that an unused series is not shown
@@ -85,11 +86,11 @@ func (t *typeSeries) find(at *atomic.Pointer[calls], durations *prometheus.Histo
 	return c
 }
 
-// timer is reused once it has been observed, so that a call allocates none.
+// timer is reused after it was observed, so that a call allocates none.
 type timer struct {
 	start time.Time
 	to    prometheus.Observer
-	// Of a handler, whose series is found at the end; nil otherwise.
+	// For a handler, whose series is found at the end. nil otherwise.
 	handlers      *clusterMetrics
 	kind, msgType string
 }
@@ -102,7 +103,7 @@ func startTimer(to prometheus.Observer) *timer {
 	return t
 }
 
-// ObserveDuration implements [metrics.Timer]; the timer must not be used again.
+// ObserveDuration implements [metrics.Timer]. Do not use the timer again.
 func (t *timer) ObserveDuration() {
 	to := t.to
 	if t.handlers != nil {

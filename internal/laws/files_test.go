@@ -36,8 +36,8 @@ func TestPackageComments(t *testing.T) {
 	}
 }
 
-// TestPublicPackagesIntroduceThemselves: who imports a package finds what it is in
-// its doc.go, and beside that a use of it that runs and whose output is compared.
+// TestPublicPackagesIntroduceThemselves: a user of a package finds in its doc.go what
+// the package is, and beside it an example that runs and whose output is compared.
 func TestPublicPackagesIntroduceThemselves(t *testing.T) {
 	documented, shown := make(map[string]bool), make(map[string]bool)
 	for _, f := range files(t) {
@@ -86,16 +86,16 @@ func TestFilesAreShort(t *testing.T) {
 	}
 }
 
-// sleepers may call time.Sleep: in virtual time, or where nothing tells of
-// what they wait for.
+// sleepers may call time.Sleep: in virtual time, or where there is no signal for what
+// they wait for.
 var sleepers = map[string]string{
 	"testkit/alone.go":       "in a synctest bubble: until everything waits, then at once",
 	"testkit/entity_test.go": "in the bubble that alone.go opens",
 	"testkit/leaks.go":       "nothing tells of a goroutine's end",
 }
 
-// Tests, and what they are made of, wait for what tells them: a channel, an
-// armed signal, virtual time. A test that skips itself says nothing.
+// Tests and test helpers wait for a signal: a channel, an armed event, virtual time. A
+// test that skips itself says nothing.
 func TestTestsNeitherSleepNorSkip(t *testing.T) {
 	for _, f := range files(t) {
 		if !f.test && forTests[f.pkg] == "" && forTests[f.path] == "" {

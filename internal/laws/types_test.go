@@ -8,15 +8,15 @@ import (
 	"testing"
 )
 
-// A type is small, and not only the files that it is cut into: a reader who
-// holds one of its methods knows the room that the method stands in.
+// Types are small, not only the files that they are cut into. A reader who sees one of
+// a type's methods should know its state.
 const (
 	maxMethods     = 25
 	maxMethodFiles = 2
 )
 
-// largeTypes may be larger, each with the reason. The list only shrinks: a type
-// that keeps to the law, or is gone, must leave it.
+// largeTypes may be larger, each with the reason. The list only shrinks: a type that
+// keeps to the law, or is gone, must leave it.
 var largeTypes = map[string]string{
 	"transport/natstransport.Transport": "NATS by node comes next and rebuilds it",
 

@@ -15,8 +15,8 @@ import (
 // benchmarkCallers is how many callers the parallel benchmarks have.
 const benchmarkCallers = 64
 
-// Benchmark measures one shard whose handler echoes. The numbers of two
-// transports compare within one run on one machine only.
+// Benchmark measures one shard whose handler echoes. Compare the numbers of two
+// transports only within one run on one machine.
 func Benchmark(b *testing.B, h Harness) {
 	for _, size := range []int{64, 1024} {
 		env := transport.Envelope{Type: "Echo", Key: "user-123", Data: make([]byte, size)}

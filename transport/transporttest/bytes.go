@@ -21,8 +21,8 @@ var bytesTests = []test{
 	{"a request without a deadline ends", testDefaultTTL},
 }
 
-// testNodeBytes: what a node holds is bounded over all its shards, and one message is
-// always taken.
+// testNodeBytes: the bytes that a node holds are bounded over all its shards. One
+// message is always accepted.
 func testNodeBytes(s *suite) {
 	const size, most = 8 << 10, 4
 	p := s.pair(transport.Limits{})
@@ -45,7 +45,7 @@ func testNodeBytes(s *suite) {
 	}
 }
 
-// testKeyBytes: one key cannot take all that a node has.
+// testKeyBytes: one key cannot use up all bytes of its node.
 func testKeyBytes(s *suite) {
 	const size, most = 8 << 10, 4
 	p := s.pair(transport.Limits{MaxConcurrentHandlers: 1})
@@ -77,8 +77,8 @@ func testKeyBytes(s *suite) {
 	}
 }
 
-// testNodeBytesNested: what is admitted may ask for as much again to come to its end, and
-// for no more.
+// testNodeBytesNested: to finish, calls that were admitted may hold as much again in
+// calls of their own, and no more.
 func testNodeBytesNested(s *suite) {
 	const size, turns = 64 << 10, 1 << 10 // what the turns that wait take counts as well
 	p := s.pair(transport.Limits{})
@@ -107,8 +107,8 @@ func testNodeBytesNested(s *suite) {
 	p.wantSoon(transport.Envelope{Shard: 2, Type: "Ask", Data: make([]byte, size)})
 }
 
-// testMessageSize: where messages are bounded, payload, key and headers count together,
-// and the error names a payload that fits.
+// testMessageSize: where messages are bounded, payload, key and headers count together.
+// The error names a payload size that fits.
 func testMessageSize(s *suite) {
 	most := s.h.Features.MaxPayload
 	if most == 0 {
@@ -135,7 +135,7 @@ func testMessageSize(s *suite) {
 	}
 }
 
-// testReplySize: the error of a reply that is too large names one that fits.
+// testReplySize: the error for a reply that is too large names a size that fits.
 func testReplySize(s *suite) {
 	most := s.h.Features.MaxPayload
 	if most == 0 {
@@ -157,8 +157,7 @@ func testReplySize(s *suite) {
 	}
 }
 
-// testDefaultTTL: a request that nothing bounds is bounded, and its handler sees by
-// what.
+// testDefaultTTL: a request without a bound gets one, and its handler sees it.
 func testDefaultTTL(s *suite) {
 	p := s.pair(transport.Limits{})
 	p.serve(0, func(_ context.Context, env transport.Envelope) ([]byte, error) {

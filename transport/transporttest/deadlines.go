@@ -24,8 +24,8 @@ var deadlineTests = []test{
 	{"handler timeout", testHandlerTimeout},
 }
 
-// slack is how much later than the caller's deadline a handler's may be: what
-// travels is the time that is left, and travelling takes time.
+// slack is how much later than the caller's deadline a handler's deadline may be. A
+// message carries the time that is left, and travels for a while.
 const slack = 5 * time.Second
 
 func testDeadlineReaches(s *suite) {

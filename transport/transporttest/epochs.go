@@ -29,8 +29,8 @@ var epochTests = []test{
 	{"how keys map", testLayout},
 }
 
-// realm is a pair whose shards are owned in epochs, and what its nodes say of
-// them.
+// realm is a pair whose shards have owners in epochs, and what its nodes tell clients
+// about them.
 type realm struct {
 	pair
 	server dispatch.EpochTransport
@@ -76,7 +76,7 @@ func (s *suite) realm(limits transport.Limits) *realm {
 	return r
 }
 
-// testLayout: nodes tell their clients how keys map to shards, as long as there are any.
+// testLayout: nodes tell their clients how keys map to shards.
 func testLayout(s *suite) {
 	p := s.pair(transport.Limits{})
 	asks, ok := p.Client.(transport.LayoutTransport)
@@ -109,13 +109,13 @@ func testLayout(s *suite) {
 	}
 }
 
-// tenure is one owner's time.
+// tenure is the time of one owner.
 type tenure struct {
 	transport.Subscription
 	dispatch.Drainer
 }
 
-// own makes o the owner of a shard in an epoch, and says so.
+// own makes o the owner of a shard in an epoch, and tells clients.
 func (r *realm) own(shard uint32, epoch uint64, o *owner) tenure {
 	r.s.Helper()
 	return r.ownAs(shard, epoch, o, o)
@@ -140,8 +140,8 @@ func (r *realm) ownAs(shard uint32, epoch uint64, o *owner, front dispatch.Recei
 	return tenure{sub, d}
 }
 
-// owner is a receiver with a gate. It answers with its name, at once but for what
-// is of the type "Held".
+// owner is a receiver with a gate. It answers with its name at once, except messages of
+// the type "Held".
 type owner struct {
 	name   string
 	life   *dispatch.Lifetime
@@ -184,7 +184,8 @@ func (o *owner) answer(c *dispatch.Call) {
 	}
 }
 
-// served returns who serves a shard; empty if nobody did and nothing ran.
+// served returns the owner that serves a shard. It is empty if none did and nothing
+// ran.
 func (r *realm) served(shard int) string {
 	r.s.Helper()
 	reply, err := r.request(transport.Envelope{Shard: shard, Type: "Who"})
@@ -212,8 +213,9 @@ func testHighestEpoch(s *suite) {
 	}
 }
 
-// Where the highest has left, the next lower serves or nobody; once the nodes say
-// that it is the owner (of records that were made anew) it does.
+// If the owner of the highest epoch has left, the next lower one serves, or none. Once
+// the nodes say that the lower one is the owner, because records were made anew, it
+// serves.
 func testHighestLeaves(s *suite) {
 	r := s.realm(transport.Limits{})
 	low, high := newOwner("low"), newOwner("high")
@@ -230,8 +232,8 @@ func testHighestLeaves(s *suite) {
 	s.eventually("the lower serves", func() bool { return r.served(0) == "low" })
 }
 
-// A request that meets an owner that is none any more reaches the new one, or is
-// refused at once as one that has not started.
+// A request that meets a former owner reaches the new one, or is refused at once as not
+// started.
 func testRefusingOwner(s *suite) {
 	r := s.realm(transport.Limits{})
 	old, next := newOwner("old"), newOwner("next")
@@ -258,8 +260,8 @@ func testRefusingOwner(s *suite) {
 	}
 }
 
-// Where owners come and go, a shard has none for a while: that is said at once,
-// and as what it is.
+// Where shards move, a shard may have no owner for a while. Callers are told so at
+// once.
 func testNoOwnerNow(s *suite) {
 	r := s.realm(transport.Limits{})
 	t := r.own(0, 1, newOwner("it"))

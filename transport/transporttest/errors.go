@@ -20,8 +20,8 @@ var errorTests = []test{
 	{"goexit", testGoexit},
 }
 
-// errRegistered and limitError are an application's errors that it has
-// registered, errPlain one that it has not.
+// errRegistered and limitError are errors that an application has registered. errPlain
+// is not registered.
 var (
 	errRegistered = errors.New("transporttest: registered")
 	errPlain      = errors.New("transporttest: not registered")
@@ -91,8 +91,8 @@ func hasLimit(err error) bool {
 	return ok && *e == limitError{5, "EUR"}
 }
 
-// A handler that returns the refusal of a call of its own has run: its caller
-// must not take it for safe to repeat.
+// A handler that returns the refusal of a call of its own has run. Its caller must not
+// think that repeating is safe.
 func testNestedRefusal(s *suite) {
 	p := s.pair(transport.Limits{})
 	p.serve(0, func(ctx context.Context, _ transport.Envelope) ([]byte, error) {
@@ -106,8 +106,7 @@ func testNestedRefusal(s *suite) {
 	s.failed(err, transport.ErrTransportNoShardSubscriber, transport.RanAndFailed)
 }
 
-// A nil pointer in an error is the most common mistake of its kind; it must not
-// take the node down.
+// A nil pointer in an error is a common mistake. It must not take the node down.
 func testBrokenErrors(s *suite) {
 	p := s.pair(transport.Limits{})
 	p.serve(0, func(_ context.Context, env transport.Envelope) ([]byte, error) {

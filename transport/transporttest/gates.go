@@ -12,8 +12,8 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// A notification that was accepted and may not start any more cannot be taken
-// back: who counts failures is told.
+// A notification that was accepted cannot be taken back if it may not start any more.
+// The counter of failures hears of it.
 func testGateAtStart(s *suite) {
 	r := s.realm(transport.Limits{})
 	o := newOwner("it")
@@ -68,8 +68,8 @@ func run(s *suite, c *dispatch.Call, h func(context.Context) string) {
 	}()
 }
 
-// A drain refuses what arrives and waits for what was accepted; the subscription
-// remains and says so.
+// A drain refuses new calls and waits for accepted ones. The subscription stays and
+// refuses.
 func testDrain(s *suite) {
 	r := s.realm(transport.Limits{})
 	o := newOwner("it")
@@ -107,8 +107,8 @@ func testDrain(s *suite) {
 	s.failed(err, transport.ErrNotOwner, transport.NotStarted)
 }
 
-// A drop ends the contexts of the handlers that look, whenever they do, and their
-// callers learn at once that they may have run. It waits for the others.
+// A drop ends the contexts of handlers that look at them, now or later, and their
+// callers are told at once that they may have run. It waits for the other handlers.
 func testDrop(s *suite) {
 	r := s.realm(transport.Limits{})
 	o := newOwner("it")

@@ -13,7 +13,7 @@ var leftOpenTests = []test{
 	{"end with their time", testLeftOpenEnds},
 }
 
-// forgetful is a receiver that handles what is of the type "Forget" and never answers.
+// forgetful is a receiver that never answers messages of the type "Forget".
 type forgetful struct{}
 
 // Accept implements [dispatch.Receiver].

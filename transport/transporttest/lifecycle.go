@@ -32,8 +32,8 @@ func ends(f func() error) <-chan error {
 	return done
 }
 
-// testEndsFromAHandler: what waits for handlers is refused where a handler calls it, and
-// the shard is served as before.
+// testEndsFromAHandler: a method that waits for handlers is refused inside a handler,
+// and the shard is served as before.
 func testEndsFromAHandler(s *suite) {
 	p := s.pair(transport.Limits{})
 	var ends []func(context.Context) error
@@ -150,8 +150,8 @@ func testCloseLetsFinish(s *suite) {
 	}
 }
 
-// The handler ends by its timeout, for pairs whose server is the client: there
-// the close waits for it.
+// The handler ends by its timeout. That is for pairs whose server is the client, whose
+// Close waits for the handler.
 func testCloseEndsWaiting(s *suite) {
 	p := s.pair(transport.Limits{HandlerTimeout: 100 * time.Millisecond})
 	entered := make(chan struct{}, 1)
@@ -199,8 +199,8 @@ func testCloseIdempotent(s *suite) {
 	}
 }
 
-// A handler that ignores the end of its context costs a close some seconds, once
-// and not for each shard, and does not hold it for ever.
+// A handler that ignores the end of its context delays a Close for some seconds: once,
+// not for each shard, and not for ever.
 func testCloseStuck(s *suite) {
 	p := s.pair(transport.Limits{HandlerTimeout: 20 * time.Millisecond})
 	hold, entered := s.gate(), make(chan struct{}, 8)

@@ -53,9 +53,8 @@ func testMaxPending(s *suite) {
 	}
 }
 
-// A caller that leaves while its call waits in line leaves the call's memory
-// behind: it must not free the way for another one, or a stuck node grows
-// without bound.
+// If a caller leaves while its call waits in line, the call's memory stays in use. So
+// it must not make room for another call, or a stuck node would grow without bound.
 func testGoneCallersCount(s *suite) {
 	const most = 8
 	p := s.pair(transport.Limits{MaxConcurrentHandlers: 1, MaxPending: most})
@@ -89,8 +88,8 @@ func testGoneCallersCount(s *suite) {
 	})
 }
 
-// testInFlight: the node's limit is for all its shards together, and whoever is
-// over it is told at once.
+// testInFlight: the node's limit holds for all its shards together, and a call over it
+// is refused at once.
 func testInFlight(s *suite) {
 	const most = 4
 	p := s.pair(transport.Limits{MaxConcurrentHandlers: 1})
@@ -122,8 +121,8 @@ func testInFlight(s *suite) {
 	}
 }
 
-// testInFlightNested: a limit on what is in flight bounds what is admitted, and
-// not what it needs to come to its end.
+// testInFlightNested: a limit on calls in flight bounds the calls that are admitted,
+// but not the calls that those need to finish.
 func testInFlightNested(s *suite) {
 	p := s.pair(transport.Limits{})
 	p.limited(1, func(ctx context.Context, env transport.Envelope) ([]byte, error) {
@@ -181,7 +180,7 @@ func testMaxHandlers(s *suite) {
 	}
 }
 
-// A handler that waits for another one must not take the place that this one
+// A handler that waits for another handler must not hold the place that the other one
 // needs.
 func testNestedChain(s *suite) {
 	p := s.pair(transport.Limits{MaxConcurrentHandlers: 1})

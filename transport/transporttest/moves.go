@@ -12,8 +12,8 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// What an envelope waits for at an owner that refuses it then is taken from its
-// time.
+// The time that an envelope waits at an owner which then refuses it counts against the
+// envelope's time.
 func testTTLElsewhere(s *suite) {
 	const ttl = time.Minute
 	r := s.realm(transport.Limits{})
@@ -46,7 +46,7 @@ func testTTLElsewhere(s *suite) {
 	}
 }
 
-// chronicle is what all owners of a shard have run.
+// chronicle records what the owners of a shard have run.
 type chronicle struct {
 	*owner
 	mu  *sync.Mutex
@@ -64,8 +64,8 @@ func (w chronicle) Accept(c *dispatch.Call) {
 	}
 }
 
-// What one sender sends one after the other runs in that order, also where it
-// finds another owner each time; what was answered or acknowledged has run once.
+// Messages that one sender sends one after the other run in that order, even if each
+// meets another owner. A message that was answered or acknowledged has run once.
 func testOrderOverMoves(s *suite) {
 	const moves = 20
 	r := s.realm(transport.Limits{MaxPending: -1})

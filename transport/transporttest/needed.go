@@ -10,8 +10,8 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// running is a call whose handler runs: what is asked with its context, that waits
-// for. It ends with the test at the latest.
+// running is a call whose handler runs. Calls that are made with its context are calls
+// that it waits for. It ends with the test at the latest.
 type running struct {
 	*dispatch.Call
 	end    func() // replies the owner's name
@@ -66,8 +66,8 @@ func (r *realm) replied(c running) {
 	}
 }
 
-// drains begins to drain shard 0, and returns when what nobody there waits for is
-// refused.
+// drains begins to drain shard 0, and returns when the shard refuses what none of its
+// handlers waits for.
 func (r *realm) drains(t tenure) (drained <-chan error) {
 	r.s.Helper()
 	drained = ends(func() error { return t.Drain(r.s.patient()) })
@@ -79,7 +79,7 @@ func (r *realm) drains(t tenure) (drained <-chan error) {
 	return drained
 }
 
-// refuses requires that shard 0 refuses what nobody there waits for.
+// refuses requires that shard 0 refuses what none of its handlers waits for.
 func (r *realm) refuses() {
 	r.s.Helper()
 	for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
@@ -89,8 +89,8 @@ func (r *realm) refuses() {
 }
 
 // A shard that drains serves what its own handlers wait for, directly or by way of
-// another shard, or it would never end. What nobody there waits for is refused.
-// When the drain has ended, all is.
+// another shard, because otherwise the drain would never end. It refuses the rest, and
+// after the drain it refuses everything.
 func testDrainServesWhatItNeeds(s *suite) {
 	r := s.realm(transport.Limits{})
 	o, far := newOwner("it"), newOwner("far")
@@ -117,9 +117,9 @@ func testDrainServesWhatItNeeds(s *suite) {
 	r.refuses()
 }
 
-// A drain refuses what handlers of another shard wait for, however long it takes. Where
-// that shard drains too, and a handler here tries to ask it meanwhile, they wait for
-// each other: then it is served.
+// A drain refuses what handlers of another shard wait for, however long they wait. If
+// that shard drains too, and a handler here asks it meanwhile, the two wait for each
+// other. Then the call is served.
 func testDrainsThatWaitForEachOther(s *suite) {
 	r := s.realm(transport.Limits{})
 	o, far := newOwner("it"), newOwner("far")
@@ -159,7 +159,7 @@ func testDrainsThatWaitForEachOther(s *suite) {
 	}
 }
 
-// held starts a call that is handed over and does not run yet.
+// held starts a call that is handed over but does not run yet.
 func (r *realm) held(o *owner) (*dispatch.Call, <-chan result) {
 	r.s.Helper()
 	call := r.start(r.s.patient(), transport.Envelope{Type: "Held"})

@@ -152,8 +152,8 @@ func testNotifyFailure(s *suite) {
 	}
 }
 
-// testNotifyOrder: a func that handles notifications of one key gets them one
-// after the other, and what follows after those that went before.
+// testNotifyOrder: a func that handles the notifications of one key gets them one at a
+// time, and gets a later message after the earlier ones.
 func testNotifyOrder(s *suite) {
 	const messages = 60
 	p := s.pair(transport.Limits{})

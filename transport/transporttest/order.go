@@ -15,7 +15,7 @@ var orderTests = []test{
 	{"many senders", func(s *suite) { testOrder(s, 16, 100) }},
 }
 
-// witness is a receiver that notes what it accepts in the order of its coming.
+// witness is a receiver that notes messages in the order in which it accepts them.
 type witness struct {
 	mu  sync.Mutex
 	got map[byte][]uint32 // by sender
@@ -33,8 +33,8 @@ func (w *witness) Accept(c *dispatch.Call) {
 	}
 }
 
-// testOrder sends from several senders at once, each one message after the
-// other, in all deliveries by turns.
+// testOrder sends from several senders at once, each one message after the other, in
+// all deliveries in turn.
 func testOrder(s *suite, senders, messages int) {
 	p := s.pair(transport.Limits{MaxPending: -1})
 	server, ok := p.Server.(dispatch.ReceiverTransport)

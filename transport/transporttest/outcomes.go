@@ -31,7 +31,7 @@ func (t *tally) handle(_ context.Context, env transport.Envelope) ([]byte, error
 	return env.Data, nil
 }
 
-// check holds what a caller was told against what has happened.
+// check compares what a caller was told with what has happened.
 func (t *tally) check(s *suite, id uint32, err error) {
 	n := t[id].Load()
 	switch o := transport.OutcomeOf(err); {
@@ -71,7 +71,7 @@ func testOutcomes(s *suite) {
 	}
 }
 
-// testOutcomesMoving takes shards away and brings them back under the calls.
+// testOutcomesMoving takes shards away and brings them back while calls are under way.
 func testOutcomesMoving(s *suite) {
 	p := s.pair(transport.Limits{})
 	t := new(tally)

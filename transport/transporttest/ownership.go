@@ -18,8 +18,8 @@ var ownershipTests = []test{
 	{"the caller keeps its reply", testCallerKeeps},
 }
 
-// testCallerReuses changes payload and headers as soon as the call has returned,
-// while the handler has not looked at them yet.
+// testCallerReuses changes payload and headers as soon as the call has returned, before
+// the handler has looked at them.
 func testCallerReuses(s *suite) {
 	p := s.pair(transport.Limits{})
 	hold, got := s.gate(), make(chan transport.Envelope, 2)
@@ -82,8 +82,7 @@ func testHandlerKeeps(s *suite) {
 	}
 }
 
-// testReplyStays returns one and the same slice for every call and changes it in
-// between.
+// testReplyStays returns the same slice for every call, and changes it between calls.
 func testReplyStays(s *suite) {
 	p := s.pair(transport.Limits{MaxConcurrentHandlers: 1})
 	state := make([]byte, 8, 64)
@@ -108,7 +107,7 @@ func testReplyStays(s *suite) {
 	}
 }
 
-// testCallerKeeps writes into replies, behind their end too.
+// testCallerKeeps writes into replies, and behind their end.
 func testCallerKeeps(s *suite) {
 	p := s.pair(transport.Limits{MaxConcurrentHandlers: 1})
 	state := []byte("state")

@@ -37,7 +37,7 @@ func (p pair) serve(shard uint32, h transport.HandlerFunc) transport.Subscriptio
 	return sub
 }
 
-// request sends env and requires that the outcome came by itself.
+// request sends env, and requires that the call ends by itself.
 func (p pair) request(env transport.Envelope) ([]byte, error) {
 	p.s.Helper()
 	ctx := p.s.patient()
@@ -57,7 +57,7 @@ func (p pair) want(env transport.Envelope, reply string) {
 	}
 }
 
-// accepted sends env as a notification and requires that it is accepted.
+// accepted sends env as a notification, and requires that it is accepted.
 func (p pair) accepted(env transport.Envelope) {
 	p.s.Helper()
 	env.Delivery = transport.AwaitAccept
@@ -76,7 +76,7 @@ func (p pair) start(ctx context.Context, env transport.Envelope) <-chan result {
 	return done
 }
 
-// refusing waits until requests to a shard are refused as nothing that ran.
+// refusing waits until a shard refuses requests as not started.
 func (p pair) refusing(shard int) {
 	p.s.Helper()
 	p.s.eventually("refusal", func() bool {
@@ -105,8 +105,8 @@ func (p pair) held(shard uint32) (sub transport.Subscription, hold *gate, call <
 	return sub, hold, call
 }
 
-// limited is a lifetime as a node has it, with a limit on its calls in flight,
-// that serves shards with its context.
+// limited makes a lifetime as a node has it, with a limit on its calls in flight, and
+// serves shards with it.
 func (p pair) limited(most int, h transport.HandlerFunc, shards ...uint32) {
 	p.s.Helper()
 	life := dispatch.NewLifetime(slog.New(slog.DiscardHandler), p.Server)
@@ -119,8 +119,8 @@ func (p pair) limited(most int, h transport.HandlerFunc, shards ...uint32) {
 	p.s.Cleanup(func() { _ = life.End() })
 }
 
-// failures is a lifetime as a node has it, for the shards that are served with
-// its context, and the codes that it was told of.
+// failures makes a lifetime as a node has it. It returns the codes that the lifetime
+// was told of.
 func (p pair) failures() (life *dispatch.Lifetime, codes <-chan string, log *bytes.Buffer) {
 	told := make(chan string, 64)
 	log = new(bytes.Buffer)

@@ -14,32 +14,32 @@ type Pair struct {
 	Server transport.ServerTransport
 }
 
-// Features says what a backend promises where backends may differ.
+// Features says what a backend promises, where backends may differ.
 type Features struct {
-	// MaxPayload is the size from which a payload is surely refused with
-	// transport.ErrTooLarge, and a reply with transport.ErrReplyTooLarge; half of
-	// it must cross. 0 = no limit.
+	// MaxPayload is a size of payload that is certainly refused: a message with
+	// transport.ErrTooLarge, a reply with transport.ErrReplyTooLarge. Half of it must
+	// pass. 0 = no limit.
 	MaxPayload int
-	// RefusesUnacked: a notification that awaits nothing reports a shard that
-	// nobody serves. Otherwise it may return nil.
+	// RefusesUnacked: a notification without an acknowledgement reports a shard that no
+	// node serves. Without this promise it may return nil.
 	RefusesUnacked bool
-	// Epochs: the server is a dispatch.EpochTransport, and a
-	// dispatch.OwnersTransport where its clients must ask.
+	// Epochs: the server is a dispatch.EpochTransport. If its clients must ask for
+	// owners, it is a dispatch.OwnersTransport too.
 	Epochs bool
 }
 
-// Harness makes what the suite tests.
+// Harness makes the transports that the suite tests.
 type Harness struct {
-	// New makes a pair whose server has the given limits. Pairs must not meet:
-	// what is sent on one arrives on no other, also while both live. The suite
-	// closes client and server, more than once; what lies below them (a message
-	// server, a connection) the harness ends with t.Cleanup.
+	// New makes a pair whose server has the given limits. Pairs are separate: a message
+	// of one pair never arrives at another, even while both live. The suite closes
+	// client and server, more than once. If something lies below them (a message
+	// server, a connection), the harness ends it with t.Cleanup.
 	New func(t testing.TB, limits transport.Limits) Pair
-	// Features are the backend's.
+	// Features are what the backend promises.
 	Features Features
 }
 
-// test is one behaviour, with a pair or several of its own.
+// test is one behaviour. It makes the pairs that it needs.
 type test struct {
 	name string
 	run  func(s *suite)
@@ -51,7 +51,7 @@ type group struct {
 	tests []test
 }
 
-// Run tests that the harness's transport behaves as package transport says.
+// Run tests that the harness's transports behave as package transport says.
 func Run(t *testing.T, h Harness) {
 	t.Run("leaks", func(t *testing.T) {
 		runAll(t, h, leakTests) // alone: they count goroutines
