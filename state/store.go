@@ -23,9 +23,10 @@ type Store interface {
 	// The store may keep what the change points at until then.
 	Commit(c Change, done func(Rev, error))
 	// Read returns what is stored in a range, in the order of revisions, and whether there is
-	// more behind it. Under a token it holds every change that was accepted before the call,
-	// and returns ErrDeposed if the token is not the newest. Tools read under a zero token: what
-	// they see was there a moment ago. Entries belong to the caller.
+	// more behind it. Under a token a read of one key holds every change that was accepted before
+	// the call; one of all keys may be a moment old, without gaps. Either returns ErrDeposed if
+	// the token is known not to be the newest. Tools read under a zero token: what they see was
+	// there a moment ago. Entries belong to the caller.
 	Read(ctx context.Context, t Token, r Range) (es []Entry, more bool, err error)
 	// Append stores mail for a key from outside of all entities. Mail with an ID is stored once:
 	// a repeat within two minutes returns the first one's revision. After an error it may have been stored.

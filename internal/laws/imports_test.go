@@ -49,6 +49,8 @@ var table = []row{
 		"the seam between entities and what keeps their state: a leaf, so that a store links nothing of ours"},
 	{"state/memstate", "state", "",
 		"a store keeps what it is given; it knows no entity"},
+	{"state/natsstate", "state outcome internal/expiry internal/natsdial internal/sparse", "github.com/nats-io/nats.go github.com/nats-io/nats.go/...",
+		"a store keeps what it is given; the server stays outside"},
 	{"state/statetest", "state", "",
 		"the suite knows the seam, never a backend"},
 	{"actor", "internal/codec internal/host", "github.com/asynkron/protoactor-go/actor",

@@ -58,7 +58,7 @@ func whole(t *testing.T, stores func(bool) state.Store) {
 			}
 		}
 		for p := range state.Places {
-			es := read(t, s, token, state.Range{Place: p, Shard: shard})
+			es := await(t, s, token, p, shard, want[p])
 			if len(es) != want[p] {
 				t.Errorf("%s: %d %v, want %d", name, len(es), p, want[p])
 			}
@@ -161,7 +161,7 @@ func names(t *testing.T, stores func(bool) state.Store) {
 	for i, key := range keys {
 		wantState(t, s, token, key, uint64(i+1), key)
 	}
-	for i, e := range read(t, s, token, state.Range{Place: state.Records, Shard: 7}) {
+	for i, e := range await(t, s, token, state.Records, 7, len(keys)) {
 		if e.Key != keys[i] || e.Kind != kind || string(e.Record.State) != keys[i] {
 			t.Errorf("record %d of the shard is %q, want %q", i, e.Key, keys[i])
 		}
@@ -259,7 +259,7 @@ func manyAtOnce(t *testing.T, stores func(bool) state.Store) {
 		wantState(t, s, tokens[i%shards], fmt.Sprint("k", i/shards), rounds, fmt.Sprint(rounds-1))
 	}
 	for _, token := range tokens {
-		if es := read(t, s, token, state.Range{Place: state.Mails, Shard: token.Shard}); len(es) != keys*3 {
+		if es := await(t, s, token, state.Mails, token.Shard, keys*3); len(es) != keys*3 {
 			t.Errorf("%d mails in shard %d, want %d", len(es), token.Shard, keys*3)
 		}
 	}

@@ -65,7 +65,7 @@ func doubt(t *testing.T, stores func(bool) state.Store) {
 			if r := record(t, s, token, "a"); r != nil {
 				there = r.Number == n+1
 			}
-			if mails := len(read(t, s, token, state.Range{Place: state.Mails, Shard: 7, Most: 1000})); there && mails != stored+size || !there && mails != stored {
+			if mails := len(read(t, s, token, state.Range{Place: state.Mails, Shard: 7, Kind: kind, Key: "b", Most: 1000})); there && mails != stored+size || !there && mails != stored {
 				t.Fatalf("change %d is there: %v, with %d mails, %d before it", n+1, there, mails, stored)
 			}
 			err := <-s.truth

@@ -69,7 +69,7 @@ func mail(t *testing.T, stores func(bool) state.Store) {
 		}
 		must(t, s, c)
 	}
-	sent := read(t, s, token, state.Range{Place: state.Mails, Shard: 7})
+	sent := await(t, s, token, state.Mails, 7, len(want))
 	if got := payloads(sent); !slices.Equal(got, want) {
 		t.Errorf("mail %q, want %q", got, want)
 	}
@@ -85,7 +85,7 @@ func mail(t *testing.T, stores func(bool) state.Store) {
 		}
 		appended = append(appended, fmt.Sprint(i))
 	}
-	inbox := read(t, s, token, state.Range{Place: state.Inbox, Shard: 7})
+	inbox := await(t, s, token, state.Inbox, 7, len(appended))
 	if got := payloads(inbox); !slices.Equal(got, appended) {
 		t.Errorf("inbox %q, want %q", got, appended)
 	}
@@ -100,7 +100,7 @@ func mail(t *testing.T, stores func(bool) state.Store) {
 	for len(read(t, s, token, at(state.Mails, token, "b"))) != 8 || len(read(t, s, token, at(state.Inbox, token, "c"))) != 4 {
 		<-time.After(5 * time.Millisecond)
 	}
-	if got := payloads(read(t, s, token, state.Range{Place: state.Mails, Shard: 7})); !slices.Equal(got, want[2:]) {
+	if got := payloads(await(t, s, token, state.Mails, 7, len(want)-2)); !slices.Equal(got, want[2:]) {
 		t.Errorf("mail %q, want %q", got, want[2:])
 	}
 	if r := record(t, s, token, "b"); r == nil || r.Mailed != sent[1].Rev {
@@ -116,8 +116,9 @@ func appendOnce(t *testing.T, stores func(bool) state.Store) {
 	revs := make([]state.Rev, 8)
 	var wg sync.WaitGroup
 	for i := range revs {
+		s := stores(false)
 		wg.Go(func() {
-			rev, err := stores(false).Append(t.Context(), m)
+			rev, err := s.Append(t.Context(), m)
 			if err != nil {
 				t.Errorf("Append: %v", err)
 			}
@@ -135,7 +136,7 @@ func appendOnce(t *testing.T, stores func(bool) state.Store) {
 			t.Fatal(err)
 		}
 	}
-	if es := read(t, s, token, state.Range{Place: state.Inbox, Shard: 7}); len(es) != 6 {
+	if es := await(t, s, token, state.Inbox, 7, 6); len(es) != 6 {
 		t.Errorf("%d mails, want 6: %q", len(es), payloads(es))
 	}
 	long := state.Mail{Shard: 7, Kind: strings.Repeat("k", state.MaxKind), Key: strings.Repeat("\xff", state.MaxKey), ID: strings.Repeat("i", 4<<10)}
@@ -183,6 +184,8 @@ func pages(t *testing.T, stores func(bool) state.Store) {
 		must(t, s, c)
 	}
 	must(t, s, set(token, "k3", 2, "newer"))
+	await(t, s, none, state.Records, 7, keys)
+	await(t, s, none, state.Events, 7, keys)
 	for _, token := range []state.Token{token, none} { // an owner, and a tool
 		for _, p := range []state.Place{state.Records, state.Events} {
 			r := state.Range{Place: p, Shard: 7, Most: 5}

@@ -98,6 +98,19 @@ func set(token state.Token, key string, number uint64, body string) state.Change
 		Record: &state.Record{Number: number, Version: 2, Type: "json", State: []byte(body)}}
 }
 
+// await reads all keys' entries until there are as many as were stored: such a read may be a
+// moment old.
+func await(t testing.TB, s state.Store, token state.Token, p state.Place, shard uint32, want int) []state.Entry {
+	t.Helper()
+	for tries := 0; ; tries++ {
+		es := read(t, s, token, state.Range{Place: p, Shard: shard, Most: 1000})
+		if len(es) == want || tries == 1000 {
+			return es
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
 func read(t testing.TB, s state.Store, token state.Token, r state.Range) []state.Entry {
 	t.Helper()
 	es, more, err := s.Read(t.Context(), token, r)

@@ -1,0 +1,298 @@
+// commits: Store.Commit and Store.Append
+
+package natsstate
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/state"
+)
+
+// Headers of JetStream.
+const (
+	hdrExpected   = "Nats-Expected-Last-Subject-Sequence"
+	hdrExpectedOf = "Nats-Expected-Last-Subject-Sequence-Subject"
+	hdrRollup     = "Nats-Rollup"
+	hdrTTL        = "Nats-TTL"
+	hdrMsgID      = "Nats-Msg-Id"
+	hdrBatch      = "Nats-Batch-Id"
+	hdrBatchSeq   = "Nats-Batch-Sequence"
+	hdrBatchEnd   = "Nats-Batch-Commit"
+	hdrSubject    = "Nats-Subject"
+	hdrSequence   = "Nats-Sequence"
+	hdrTime       = "Nats-Time-Stamp"
+	hdrPending    = "Nats-Num-Pending"
+	hdrUpTo       = "Nats-UpTo-Sequence"
+)
+
+// What goes together where changes are grouped.
+const (
+	groupChanges = 250
+	groupBytes   = 256 << 10
+	groupParts   = 900 // a server takes 1,000
+)
+
+// commits stores changes.
+type commits struct {
+	names
+	mux    *mux
+	floors *floors
+	client bool
+	group  *state.Group // nil: changes go side by side
+
+	batches sync.Mutex // the messages of a batch leave one after the other
+}
+
+func newCommits(n names, m *mux, f *floors, grouped, client bool) *commits {
+	c := &commits{names: n, mux: m, floors: f, client: client}
+	if grouped {
+		c.group = state.NewGroup(groupChanges, groupBytes, c.store)
+	}
+	return c
+}
+
+func (c *commits) close() {
+	if c.group != nil {
+		c.group.Close()
+	}
+}
+
+// Commit implements [state.Store].
+func (c *commits) Commit(change state.Change, done func(state.Rev, error)) {
+	switch err := change.Check(); {
+	case c.client:
+		done(0, errClient)
+	case err != nil:
+		done(0, err)
+	case c.group != nil:
+		c.group.Commit(change, done)
+	default:
+		c.publish(c.messages(change), func(a ack, err error) {
+			done(c.stored(change, a, err))
+		})
+	}
+}
+
+// stored follows the answer to a change.
+func (c *commits) stored(change state.Change, a ack, err error) (state.Rev, error) {
+	if err != nil {
+		return 0, verdict(err)
+	}
+	c.floors.raise(change.Token.Shard, state.Rev(a.Seq))
+	for _, d := range change.Drop {
+		c.drop(d)
+	}
+	return state.Rev(a.Seq), nil
+}
+
+// drop removes what is done. If that fails, the record says that it is done.
+func (c *commits) drop(d state.Ref) {
+	m := nats.NewMsg(apiDelete + c.stream(d.Place))
+	m.Data = fmt.Appendf(nil, `{"seq":%d,"no_erase":true}`, d.Rev)
+	c.mux.publish(m, func(ack, error) {})
+}
+
+// messages are those of a change; the first carries the fence.
+func (c *commits) messages(change state.Change) []*nats.Msg {
+	es := state.Entries(change)
+	msgs := make([]*nats.Msg, len(es))
+	for i := range es {
+		msgs[i] = c.message(&es[i])
+	}
+	fence(msgs[0], c.fence(change.Token.Shard), change.Token.Rev)
+	return msgs
+}
+
+func fence(m *nats.Msg, subject string, rev state.Rev) {
+	m.Header[hdrExpected] = []string{strconv.FormatUint(uint64(rev), 10)}
+	m.Header[hdrExpectedOf] = []string{subject}
+}
+
+func (c *commits) message(e *state.Entry) *nats.Msg {
+	m := nats.NewMsg(c.subject(e.Place, tail(e.Place, e.Shard, token(e.Kind)+"."+token(e.Key))))
+	setNames(m.Header, e.Kind, e.Key)
+	switch e.Place {
+	case state.Reminders, state.Spilled: // ours alone
+		m.Data = e.Head()
+	default:
+		m.Header[hdrHead] = []string{string(e.Head())}
+		m.Data = e.Body()
+	}
+	ttl := e.TTL
+	if e.Place == state.Reminders && len(e.Reminders) == 0 {
+		ttl = time.Second
+	}
+	if ttl > 0 {
+		m.Header[hdrTTL] = []string{strconv.Itoa(int(ttl / time.Second))}
+	}
+	if e.Place == state.Records || e.Place == state.Reminders {
+		m.Header[hdrRollup] = []string{"sub"}
+	}
+	return m
+}
+
+// publish sends messages as one: several as an atomic batch, whose last is answered.
+func (c *commits) publish(msgs []*nats.Msg, done func(ack, error)) {
+	for _, m := range msgs {
+		if int64(len(m.Data)+headerSize(m.Header)) > c.mux.nc.MaxPayload() {
+			done(ack{}, fmt.Errorf("%w: the server takes messages of %d bytes", state.ErrTooLarge, c.mux.nc.MaxPayload()))
+			return
+		}
+	}
+	last := msgs[len(msgs)-1]
+	if len(msgs) == 1 {
+		c.mux.publish(last, done)
+		return
+	}
+	id := rand.Text()
+	c.batches.Lock()
+	defer c.batches.Unlock()
+	for i, m := range msgs {
+		m.Header[hdrBatch] = []string{id}
+		m.Header[hdrBatchSeq] = []string{strconv.Itoa(i + 1)}
+		if m == last {
+			m.Header[hdrBatchEnd] = []string{"1"}
+			break
+		}
+		if err := c.mux.nc.PublishMsg(m); err != nil {
+			done(ack{}, err)
+			return
+		}
+	}
+	c.mux.publish(last, done)
+}
+
+// headerSize is how many bytes headers are on the wire, or a few more.
+func headerSize(h nats.Header) int {
+	n := 64 // and what publish adds
+	for name, values := range h {
+		for _, v := range values {
+			n += len(name) + len(v) + 4
+		}
+	}
+	return n
+}
+
+// store commits a group: in batches across shards, and, where the server refuses one, token by
+// token.
+func (c *commits) store(cs []state.Change) []state.Result {
+	results := make([]state.Result, len(cs))
+	for from := 0; from < len(cs); {
+		to, parts := from, 0
+		for to < len(cs) && (to == from || parts+cs[to].Parts() <= groupParts) {
+			parts += cs[to].Parts()
+			to++
+		}
+		all := make([]int, 0, to-from)
+		for i := from; i < to; i++ {
+			all = append(all, i)
+		}
+		if err := c.together(cs, all, results); state.Refused(err) && len(all) > 1 {
+			for _, some := range byToken(cs, all) { // nothing of it is stored: one stale fence refuses all
+				if err := c.together(cs, some, results); state.Refused(err) && len(some) > 1 && !errors.Is(err, state.ErrDeposed) {
+					for _, i := range some { // one may be too large, or the last that fits
+						_ = c.together(cs, []int{i}, results)
+					}
+				}
+			}
+		}
+		from = to
+	}
+	return results
+}
+
+func byToken(cs []state.Change, all []int) [][]int {
+	var groups [][]int
+	at := map[state.Token]int{}
+	for _, i := range all {
+		g, ok := at[cs[i].Token]
+		if !ok {
+			g = len(groups)
+			at[cs[i].Token] = g
+			groups = append(groups, nil)
+		}
+		groups[g] = append(groups[g], i)
+	}
+	return groups
+}
+
+// together stores some changes in one batch, and waits. Each shard's fence is checked once:
+// none is moved meanwhile, because a batch is one moment.
+func (c *commits) together(cs []state.Change, some []int, results []state.Result) error {
+	var msgs []*nats.Msg
+	fenced := map[state.Token]bool{}
+	for _, i := range some {
+		ms := c.messages(cs[i])
+		if fenced[cs[i].Token] {
+			delete(ms[0].Header, hdrExpected)
+			delete(ms[0].Header, hdrExpectedOf)
+		}
+		fenced[cs[i].Token] = true
+		msgs = append(msgs, ms...)
+	}
+	type result struct {
+		a   ack
+		err error
+	}
+	answered := make(chan result, 1)
+	c.publish(msgs, func(a ack, err error) { answered <- result{a, err} })
+	r := <-answered // the mux ends each wait
+	var err error
+	left := state.Rev(len(msgs)) // a batch has sequences in a row, the last of them is answered
+	for _, i := range some {
+		var rev state.Rev
+		a := r.a
+		if r.err == nil {
+			left -= state.Rev(cs[i].Parts())
+			a.Seq -= uint64(left)
+		}
+		if rev, err = c.stored(cs[i], a, r.err); err != nil {
+			results[i] = state.Result{Err: err}
+			continue
+		}
+		results[i] = state.Result{Rev: rev}
+	}
+	return err
+}
+
+// Append implements [state.Store].
+func (c *commits) Append(ctx context.Context, mail state.Mail) (state.Rev, error) {
+	if err := mail.Check(); err != nil {
+		return 0, err
+	}
+	m := c.message(&state.Entry{Place: state.Inbox, Shard: mail.Shard, Kind: mail.Kind, Key: mail.Key, Mail: &mail})
+	if mail.ID != "" {
+		// Servers tell repeats by ID in the whole stream.
+		names, err := json.Marshal([][]byte{[]byte(mail.Kind), []byte(mail.Key), []byte(mail.ID)})
+		if err != nil {
+			return 0, err
+		}
+		hash := sha256.Sum256(names)
+		m.Header[hdrMsgID] = []string{base64.RawURLEncoding.EncodeToString(hash[:])}
+	}
+	for {
+		a, err := c.mux.write(ctx, m)
+		if code(err) != codeDuplicateUnderWay {
+			if err != nil {
+				return 0, fmt.Errorf("mail for %s %.64q: %w", mail.Kind, mail.Key, verdict(err))
+			}
+			return state.Rev(a.Seq), nil
+		}
+		select { // the first one is on its way to the replicas
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+}

@@ -1,0 +1,127 @@
+// Options, and the permissions of each role
+
+package natsstate
+
+import (
+	"log/slog"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/internal/natsdial"
+	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/outcome"
+)
+
+// DefaultPrefix is the first token of a cluster's subjects.
+const DefaultPrefix = "clstr"
+
+// Options configures a store. URL is required.
+type Options struct {
+	// URL is where to connect to, in the form of nats.Connect: several servers
+	// are separated by commas.
+	URL string
+	// Name is what the server knows the store's connection by: give it the node's
+	// ID. At most 256 bytes. Empty = the program's name and the host's.
+	Name string
+	// NATSOptions are added to the store's connection: credentials, TLS, names,
+	// handlers, anything of nats.go but nats.ReconnectBufSize.
+	NATSOptions []nats.Option
+	// Prefix separates the clusters of one NATS account. Give the transport the same.
+	// Tokens of letters, digits, - and _, separated by dots. Empty = "clstr".
+	Prefix string
+	// Client has the store make no streams, and need no more than [ClientPermissions] and
+	// [WatchPermissions]: Append, Watch and reads of one record without a token work.
+	Client bool
+	// Adopt has the first cluster that opens a shard take over what belongs to another one.
+	Adopt bool
+	// Replicas of the streams that Open makes, 1 to 5. 0 = 3 where the servers are
+	// clustered, else 1. Streams that are there must have as many, if given.
+	Replicas int
+	// Memory keeps streams that Open makes in the memory of the servers: their state is
+	// gone with those. For tests.
+	Memory bool
+	// MaxBytes bounds each stream that Open makes. 0 = as much as the account may have.
+	MaxBytes int64
+	// Log gets what has no caller to tell. nil = slog.Default().
+	Log *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.Prefix == "" {
+		o.Prefix = DefaultPrefix
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = -1
+	}
+	o.Log = sparse.New(o.Log)
+	return o
+}
+
+func (o Options) validate() error {
+	switch {
+	case o.URL == "":
+		return outcome.Errorf(outcome.ErrBadOption, "URL is required")
+	case len(o.Name) > natsdial.MaxName:
+		return outcome.Errorf(outcome.ErrBadOption, "Name of %d bytes: at most %d allowed", len(o.Name), natsdial.MaxName)
+	case o.Replicas < 0 || o.Replicas > 5:
+		return outcome.Errorf(outcome.ErrBadOption, "Replicas %d: 1 to 5, or 0 for as many as fit", o.Replicas)
+	case o.MaxBytes < -1:
+		return outcome.Errorf(outcome.ErrBadOption, "MaxBytes %d: at least 1, or 0 for no bound", o.MaxBytes)
+	}
+	for token := range strings.SplitSeq(o.Prefix, ".") {
+		if token == "_INBOX" || !plain(token) {
+			return outcome.Errorf(outcome.ErrBadOption, "Prefix %q: tokens of letters, digits, - and _, separated by dots, and not _INBOX", o.Prefix)
+		}
+	}
+	return nil
+}
+
+// Permissions are the subjects that a user of NATS may use.
+type Permissions struct{ Publish, Subscribe []string }
+
+// NodePermissions returns what the user of the nodes' stores needs, and nobody else should
+// have. An empty prefix is "clstr". A connection with another nats.CustomInboxPrefix
+// needs that in place of <prefix>.sti.
+func NodePermissions(prefix string) Permissions {
+	n := namesOf(prefix)
+	p := Permissions{
+		Publish:   []string{n.data + ">", n.inbox + ">"},
+		Subscribe: []string{n.dataSeen + ">", n.inboxSeen + ">", n.answers + ".>"},
+	}
+	for _, api := range []string{apiInfo, apiCreate, apiDelete, apiDirect} {
+		p.Publish = append(p.Publish, api+n.stateStream, api+n.inboxStream)
+	}
+	return p
+}
+
+// ClientPermissions returns what a client needs to send mail, beside its inbox.
+func ClientPermissions(prefix string) Permissions {
+	return Permissions{Publish: []string{namesOf(prefix).inbox + ">"}}
+}
+
+// WatchPermissions returns what a client needs to see the records of some kinds, beside its
+// inbox. Without kinds it is all of them.
+func WatchPermissions(prefix string, kinds ...string) (p Permissions) {
+	n := namesOf(prefix)
+	tails := []string{">"}
+	if len(kinds) > 0 {
+		tails = nil
+	}
+	for _, kind := range kinds {
+		tails = append(tails, "*."+token(kind)+".>")
+	}
+	for _, tail := range tails {
+		p.Publish = append(p.Publish, apiDirect+n.stateStream+"."+n.data+"k."+tail)
+		p.Subscribe = append(p.Subscribe, n.dataSeen+"k."+tail)
+	}
+	return p
+}
+
+// Where JetStream takes requests, without the stream's name.
+const (
+	apiInfo   = "$JS.API.STREAM.INFO."
+	apiCreate = "$JS.API.STREAM.CREATE."
+	apiDelete = "$JS.API.STREAM.MSG.DELETE."
+	apiDirect = "$JS.API.DIRECT.GET."
+)

@@ -1,0 +1,142 @@
+package natsstate_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/clstr-go/clstr/state"
+	"github.com/clstr-go/clstr/state/natsstate"
+	"github.com/clstr-go/clstr/state/statetest"
+	"github.com/clstr-go/clstr/testkit"
+)
+
+// patience bounds every wait; a test that passes never uses it up.
+const patience = 30 * time.Second
+
+func patient(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// serve starts a server with JetStream.
+func serve(t testing.TB, opts server.Options) *testkit.NATSServer {
+	t.Helper()
+	opts.JetStream, opts.StoreDir = true, t.TempDir()
+	return testkit.StartNATSServer(t, &opts)
+}
+
+func open(t testing.TB, opts natsstate.Options) *natsstate.Store {
+	t.Helper()
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	s, err := natsstate.Open(patient(t), opts)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// stores are those on the streams of one prefix; each test of the suite gets its own.
+func stores(opts natsstate.Options) statetest.Harness {
+	n := 0
+	return statetest.Harness{New: func(t *testing.T) func(bool) state.Store {
+		opts := opts
+		opts.Prefix = fmt.Sprint("c.", n)
+		n++
+		return func(adopt bool) state.Store {
+			opts := opts
+			opts.Adopt = adopt
+			return open(t, opts)
+		}
+	}}
+}
+
+func TestStore(t *testing.T) {
+	testkit.CheckLeaks(t)
+	statetest.Run(t, stores(natsstate.Options{URL: serve(t, server.Options{}).URL()}))
+}
+
+// Where changes go together: with replicas, and with storage in memory.
+func TestStoreThatGroups(t *testing.T) {
+	testkit.CheckLeaks(t)
+	statetest.Run(t, stores(natsstate.Options{URL: serve(t, server.Options{}).URL(), Memory: true}))
+}
+
+// serveThree starts a cluster of servers with JetStream and returns its URLs.
+func serveThree(t testing.TB) string {
+	t.Helper()
+	var ports []int
+	var routes []string
+	for range 3 { // the servers must know where the others will be
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		routes = append(routes, "nats://"+l.Addr().String())
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var urls []string
+	for i, port := range ports {
+		s := serve(t, server.Options{
+			ServerName: "n" + strconv.Itoa(i),
+			Cluster:    server.ClusterOpts{Name: "three", Host: "127.0.0.1", Port: port},
+			Routes:     server.RoutesFromStr(strings.Join(routes, ",")),
+		})
+		urls = append(urls, s.URL())
+	}
+	return strings.Join(urls, ",")
+}
+
+func TestReplicatedStore(t *testing.T) {
+	testkit.CheckLeaks(t)
+	statetest.Run(t, stores(natsstate.Options{URL: serveThree(t)}))
+}
+
+func set(token state.Token, key string, number uint64, body string) state.Change {
+	return state.Change{Token: token, Kind: "account", Key: key, Record: &state.Record{Number: number, State: []byte(body)}}
+}
+
+func commit(t testing.TB, s state.Store, c state.Change) error {
+	t.Helper()
+	done := make(chan error, 1)
+	s.Commit(c, func(_ state.Rev, err error) { done <- err })
+	select {
+	case err := <-done:
+		return err
+	case <-patient(t).Done():
+		t.Fatal("no answer to a change")
+		return nil
+	}
+}
+
+func fenced(t testing.TB, s state.Store, shard uint32, held state.Token) state.Token {
+	t.Helper()
+	token, err := s.Open(patient(t), shard, state.Owner{}, held)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+func wantError(t testing.TB, what string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s: %v, want %v", what, err, want)
+	}
+}
