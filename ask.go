@@ -31,9 +31,14 @@ func Tell(ctx context.Context, to *cluster.ScopedClient, msg any, opts ...cluste
 
 // Key addresses a key of a kind that is known by its definition.
 func (s *Service) Key(of interface{ Kind() string }, key string, opts ...cluster.EnvelopeOption) *cluster.ScopedClient {
-	return s.client.Kind(of.Kind()).Key(key, opts...)
+	return s.Kind(of.Kind()).Key(key, opts...)
 }
 
 // Kind addresses the keys of a kind by its name, for callers that do not have the
 // definition: svc.Kind("account").Key("acc-1").
-func (s *Service) Kind(name string) *cluster.KindClient { return s.client.Kind(name) }
+func (s *Service) Kind(name string) *cluster.KindClient {
+	if s == nil {
+		panic("clstr: the service is nil: From finds none in a context that is not an entity's, nor where a node was made without WithClient")
+	}
+	return s.client.Kind(name)
+}

@@ -148,7 +148,7 @@ func TestTwoShareKeys(t *testing.T) {
 	})
 }
 
-// TestPlannedLeave: who leaves hands over, and nobody sees more than a pause.
+// TestPlannedLeave: a process that leaves hands its keys over, and callers see no error.
 func TestPlannedLeave(t *testing.T) {
 	networks(t, func(t *testing.T, on clstr.Network) {
 		a := open(t, clstr.Options{On: on, Entities: clstr.Host(accounts), Shards: 16})

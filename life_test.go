@@ -229,9 +229,16 @@ func TestFromHooks(t *testing.T) {
 			}
 		}
 	})
-	if clstr.From(t.Context()) != nil {
+	outside := clstr.From(t.Context())
+	if outside != nil {
 		t.Error("outside of a service there is one")
 	}
+	defer func() {
+		if why := fmt.Sprint(recover()); !strings.Contains(why, "WithClient") {
+			t.Errorf("it panics with %s", why)
+		}
+	}()
+	outside.Key(accounts, "acc-1")
 }
 
 // TestHealthHandler answers for nodes and for clients.

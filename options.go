@@ -20,7 +20,7 @@ import (
 // Options says what a service is. Name and On are required.
 type Options struct {
 	// Name is the service's, the same in all of its processes: 1 to 64 letters, digits,
-	// - and _. Subjects, bucket and node records begin with it, so services with different
+	// - and _. Subjects and the bucket of records begin with it, so services with different
 	// names share a NATS account without meeting.
 	Name string
 	// On connects the processes of the service: [NATS], embed.Dir, or one [Memory] that

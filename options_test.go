@@ -80,7 +80,7 @@ func TestOtherShards(t *testing.T) {
 			}
 			_ = svc.Close(t.Context())
 		}
-		// Who does not say learns it, and so does who says the same.
+		// A process that does not say learns it, and one that says the same is let in.
 		for _, shards := range []uint32{0, 16} {
 			svc := open(t, clstr.Options{On: on, Entities: clstr.Host(accounts), Shards: shards})
 			deposit(t, svc, "acc-1", 1)

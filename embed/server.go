@@ -32,8 +32,8 @@ type Options struct {
 	// server at a time can use it: [ErrInUse].
 	Dir string
 	// Listen lets other processes connect at this address, "127.0.0.1:4222" for example.
-	// Port 0 is a free one, which [Server.URL] tells. There are neither users nor TLS: whoever
-	// reaches the address may do anything. Empty = this process only.
+	// Port 0 is a free one, which [Server.URL] tells. There are neither users nor TLS: a
+	// process that reaches the address may do anything. Empty = this process only.
 	Listen string
 }
 

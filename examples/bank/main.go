@@ -91,8 +91,8 @@ func run(ctx context.Context, on clstr.Network, w io.Writer) (err error) {
 }
 
 // step asks, and prints the reply, or what the caller can tell of the error.
-func step(ctx context.Context, w io.Writer, what string, who *cluster.ScopedClient, msg any) {
-	out, err := clstr.Ask[Balance](ctx, who, msg)
+func step(ctx context.Context, w io.Writer, what string, account *cluster.ScopedClient, msg any) {
+	out, err := clstr.Ask[Balance](ctx, account, msg)
 	code, outcome := cluster.CodeOf(err), cluster.OutcomeOf(err)
 	switch funds, missing := errors.AsType[*InsufficientFunds](err); {
 	case err == nil:

@@ -1,0 +1,20 @@
+package laws
+
+import (
+	"bytes"
+	"os/exec"
+	"testing"
+)
+
+// screen is how many lines a terminal shows at once.
+const screen = 40
+
+// TestFrontFitsOnAScreen: go doc of the front is read without scrolling.
+func TestFrontFitsOnAScreen(t *testing.T) {
+	cmd := exec.Command("go", "doc", ".")
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	if n := bytes.Count(out, []byte("\n")); err != nil || n > screen || n < 10 {
+		t.Errorf("go doc of the front has %d lines, over %d, %v:\n%s", n, screen, err, out)
+	}
+}
