@@ -43,6 +43,9 @@ type ClientOptions struct {
 	// and package testkit sets it: in production the nodes may be a version ahead of
 	// their callers.
 	StrictReplies bool
+	// Intercept is a func around each call, which sees the message and may add headers;
+	// [ChainIntercept] makes one of several. It may be nil.
+	Intercept Intercept
 	// Propagate names headers of a call that go on to the calls that its handler
 	// makes with its context. traceparent, tracestate and baggage always do. Names are
 	// compared exactly. A header that a call sets itself wins.

@@ -47,6 +47,14 @@ func (c *Client) send(ctx context.Context, t target, d transport.Delivery, msgTy
 // call is send without done, for callers that look at the reply first. It leaves in env
 // what was sent.
 func (c *Client) call(ctx context.Context, env *Envelope, t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) ([]byte, error) {
+	if c.opts.Intercept != nil {
+		return c.intercepted(ctx, env, t, d, msgType, data, scoped, opts)
+	}
+	return c.callOnce(ctx, env, t, d, msgType, data, scoped, opts)
+}
+
+// callOnce is call without what intercepts it.
+func (c *Client) callOnce(ctx context.Context, env *Envelope, t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) ([]byte, error) {
 	by := c.known.mapping.Load()
 	if by == nil {
 		return c.callUnlearnt(ctx, env, t, d, msgType, data, scoped, opts)

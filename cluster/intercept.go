@@ -1,0 +1,126 @@
+// Intercept: a func around each call of a client
+
+package cluster
+
+import (
+	"context"
+	"maps"
+
+	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// Intercept is a func around each call of a client: around all tries of a request or a
+// notification together. It runs on the caller's goroutine, and calls next, which sends
+// the message and waits as the call does. next may be called again; each time is a call.
+// ctx, or one derived from it, is for next: its deadline is the call's.
+//
+// What Intercept returns is the call's error. If it has not called next, nothing was
+// sent: NotSent. nil without a call of next answers a request with no bytes.
+type Intercept func(ctx context.Context, out *Outgoing, next func(context.Context) error) error
+
+// ChainIntercept makes one Intercept of several. The first is the outermost. Those that
+// are nil are left out; without any other, ChainIntercept returns nil.
+func ChainIntercept(intercepts ...Intercept) Intercept {
+	var all Intercept
+	for i := len(intercepts) - 1; i >= 0; i-- {
+		first, rest := intercepts[i], all
+		switch {
+		case first == nil:
+		case rest == nil:
+			all = first
+		default:
+			all = func(ctx context.Context, out *Outgoing, next func(context.Context) error) error {
+				return first(ctx, out, func(ctx context.Context) error { return rest(ctx, out, next) })
+			}
+		}
+	}
+	return all
+}
+
+// Outgoing is a message that a client is about to send, as an [Intercept] sees it. It is
+// for the goroutine that Intercept runs on.
+type Outgoing struct {
+	env   *Envelope
+	own   bool // its headers are not an option's
+	sent  bool
+	reply []byte
+	err   error // of the last next
+}
+
+// Type returns the message's type.
+func (o *Outgoing) Type() string { return o.env.Type }
+
+// Kind returns the kind that the message is for; empty if the call names none.
+func (o *Outgoing) Kind() string { return o.env.Kind }
+
+// Key returns the key that the message is for; empty if it goes to a shard.
+func (o *Outgoing) Key() string { return o.env.Key }
+
+// AwaitsReply is false for a notification.
+func (o *Outgoing) AwaitsReply() bool { return o.env.Delivery == transport.AwaitReply }
+
+// Data returns the message's bytes. They must not be changed.
+func (o *Outgoing) Data() []byte { return o.env.Data }
+
+// Header returns a header of the message, also one that is handed on from the call whose
+// handler sends it.
+func (o *Outgoing) Header(name string) (value string, ok bool) {
+	value, ok = o.env.Headers[name]
+	return value, ok
+}
+
+// SetHeader sets a header, before next is called.
+func (o *Outgoing) SetHeader(name, value string) {
+	if !o.own {
+		o.own = true
+		if o.env.Headers = maps.Clone(o.env.Headers); o.env.Headers == nil {
+			o.env.Headers = map[string]string{}
+		}
+	}
+	o.env.Headers[name] = value
+}
+
+// Reply returns the reply, once next has returned nil. The bytes must not be changed.
+func (o *Outgoing) Reply() (data []byte, ok bool) { return o.reply, o.sent && o.err == nil }
+
+// intercepted is call with the client's Intercept around it.
+func (c *Client) intercepted(ctx context.Context, env *Envelope, t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) ([]byte, error) {
+	draft := withOptions(d, c.opts.EnvelopeOptions, scoped, opts)
+	draft.Shard, draft.Kind, draft.Key, draft.Type, draft.Data = int(t.shard), t.kind, t.key, msgType, data
+	c.handOn(ctx, &draft)
+	sent := draft // env is its caller's, and not for the heap
+	o := &Outgoing{env: &draft}
+	opts = append(opts[:len(opts):len(opts)], func(e *Envelope) { e.Headers = draft.Headers })
+	err := c.opts.Intercept(ctx, o, func(ctx context.Context) error {
+		o.sent = true
+		o.reply, o.err = c.callOnce(ctx, &sent, t, d, msgType, data, scoped, opts)
+		return o.err
+	})
+	*env = sent
+	if err != nil {
+		return nil, o.failed(err)
+	}
+	return o.reply, nil
+}
+
+// failed is what Intercept returns, with what is known of the call.
+func (o *Outgoing) failed(err error) error {
+	known := NotSent
+	switch {
+	case o.sent && o.err != nil:
+		known = OutcomeOf(o.err)
+	case o.sent && o.AwaitsReply():
+		known = RanAndFailed
+	case o.sent: // a notification was accepted
+		known = MaybeRan
+	}
+	if e, ok := err.(*Error); ok && e != nil {
+		if o.sent {
+			return e
+		}
+		return e.WithOutcome(known)
+	}
+	e := &Error{Code: outcome.CodeOf(err), Outcome: known, Message: err.Error()}
+	return e.Wrapping(err)
+}
