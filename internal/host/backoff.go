@@ -62,7 +62,7 @@ func (b *backoff) fails(shard uint32, key string, cause error) error {
 	if f, ok := b.failed.Peek(shardKey{shard, key}); ok && now.Sub(f.until) < oldFailure {
 		delay = min(2*f.delay, mostBackoff)
 	}
-	f := &failedKey{cause, len(textOf(cause)), delay, now.Add(delay)}
+	f := &failedKey{cause, len(cause.Error()), delay, now.Add(delay)}
 	b.failed.Remove(shardKey{shard, key}) // its bytes too
 	b.failed.Add(shardKey{shard, key}, f)
 	for b.bytes += f.bytes; b.bytes > failedBytes && b.failed.Len() > 1; {

@@ -141,7 +141,7 @@ func (c *cell) passivate() {
 	if k != nil {
 		defer k.group.looks()
 	}
-	c.stop(c.mailbox.stopNow())
+	c.stop(c.mailbox.stopNow(nil))
 }
 
 // stopIdle passivates the key unless it is busy.
@@ -172,7 +172,7 @@ func (c *cell) cutOff() {
 	if was != nil {
 		was.group.replace(was, nil)
 	}
-	c.stop(b.stopNow())
+	c.stop(b.stopNow(nil))
 }
 
 // failed answers the message that panicked, and what the actor owes, and tells the

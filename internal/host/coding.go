@@ -3,6 +3,7 @@
 package host
 
 import (
+	"fmt"
 	"log/slog"
 	"reflect"
 
@@ -19,60 +20,59 @@ import (
 // known. Where f fails, the call is answered.
 func (c *Context) Decode(to reflect.Type, f func(Message) error) (ok bool) {
 	m := c.call.Message()
-	returned := false
-	defer func() {
-		if !returned {
-			c.left(ErrDecode)
-		}
-	}()
-	err := f(m)
-	returned = true
+	var err error
+	c.guard(ErrDecode, func() { err = f(m) })
 	if err == nil {
 		return true
 	}
-	c.logCodec(m.Type, err)
 	into := ""
 	if to != nil {
 		into = " into " + to.String()
 	}
-	c.call.Fail(failure(ErrDecode, err, "type %q%s", m.Type, into))
+	c.miscoded(ErrDecode, err, fmt.Sprintf("type %q%s", m.Type, into))
 	return false
 }
 
 // Respond answers with a reply, on any goroutine.
 func (c *Context) Respond(out any) {
-	returned := false
-	defer func() {
-		if !returned {
-			c.left(ErrEncode)
-		}
-	}()
-	data, err := codec.Marshal(out)
-	returned = true
+	var data []byte
+	var err error
+	c.guard(ErrEncode, func() { data, err = codec.Marshal(out) })
 	if err != nil {
-		c.logCodec(c.call.Message().Type, err)
-		c.call.Fail(failure(ErrEncode, err, "%T", out))
+		c.miscoded(ErrEncode, err, fmt.Sprintf("%T", out))
 		return
 	}
 	c.call.ReplyOwned(data)
 }
 
 // Fail answers with an application's error, nil for none, on any goroutine.
-func (c *Context) Fail(err error) {
+func (c *Context) Fail(err error) { c.guard(nil, func() { c.call.Reply(nil, err) }) }
+
+// guard calls code of a message's own, or of its error. If that ends its goroutine the call
+// is answered; nil is for code that is only called once it is.
+func (c *Context) guard(why error, f func()) {
 	returned := false
 	defer func() {
-		if !returned {
-			c.gone.Store(true) // and the call was answered
+		if returned {
+			return
+		}
+		c.gone.Store(true)
+		if why != nil {
+			c.call.Fail(failure(why, nil, "the message's own code ended its goroutine"))
 		}
 	}()
-	c.call.Reply(nil, err)
+	f()
 	returned = true
 }
 
-// left answers for a message's own code that ends its goroutine.
-func (c *Context) left(why error) {
-	c.gone.Store(true)
-	c.call.Fail(failure(why, nil, "the message's own code ended its goroutine"))
+// miscoded answers for a payload or reply whose code has failed. Its panic goes to the log:
+// the stack is for nobody else.
+func (c *Context) miscoded(why, err error, what string) {
+	if p, ok := err.(*codec.Panic); ok {
+		c.cell.log().Error("a message's own code panicked", slog.String("type", c.call.Message().Type), slog.String("at", p.What),
+			sparse.PanicWith(p.Value, p.Stack))
+	}
+	c.call.Fail(failure(why, err, "%s", what))
 }
 
 // leftTurn ends a turn if it was the code of its message, reply or error that ended the
@@ -84,13 +84,4 @@ func leftTurn(current any) bool {
 	}
 	x.call.End()
 	return true
-}
-
-// logCodec logs the panic of a message's own code. Its sender is told that it does not
-// decode, or is no reply; the stack is for this log only.
-func (c *Context) logCodec(msgType string, err error) {
-	if p, ok := err.(*codec.Panic); ok {
-		c.cell.log().Error("a message's own code panicked", slog.String("type", msgType), slog.String("at", p.What),
-			sparse.PanicWith(p.Value, p.Stack))
-	}
 }

@@ -43,7 +43,6 @@ func (s *shard) beginEnd(g *EndGroup) {
 		case b.state.end == cutOff:
 		case b.invoker != nil:
 			b.ends = &endKey{group: g, cell: c}
-			b.to(evEnd)
 		default: // it is being made
 			b.wake(g, c)
 		}
@@ -65,8 +64,8 @@ func (s *shard) beginEnd(g *EndGroup) {
 		c.refuse(mail, ErrStopping)
 	}
 	for _, k := range keys {
-		if pid := k.cell.mailbox.endingPID(); pid != nil {
-			s.host.system.as.Root.Stop(pid)
+		if !k.woken {
+			k.cell.stop(k.cell.mailbox.stopNow(k))
 		}
 	}
 }
@@ -77,9 +76,9 @@ func late(m any) bool {
 	return !ok || !x.stop && x.call.StopHook() == KeyTurn
 }
 
-// afterEnd says what becomes of a key whose incarnation has ended. It returns true if
-// there is to be another, because mail has come.
-func (s *shard) afterEnd(c *cell) (again bool) {
+// afterEnd says what becomes of a key whose incarnation has ended, or could not be made
+// and may not be. It returns true if there is to be another, because mail has come.
+func (s *shard) afterEnd(c *cell, mayBe bool) (again bool) {
 	h, b := s.host, &c.mailbox
 	s.mu.Lock()
 	b.mu.Lock()
@@ -92,7 +91,7 @@ func (s *shard) afterEnd(c *cell) (again bool) {
 	was := b.ends
 	switch {
 	case b.mail.len() == 0 || why != nil:
-	case s.standing >= shardCuts:
+	case !mayBe || s.standing >= shardCuts:
 		why = ErrStopping
 	case was != nil && was.woken && was.group.isLast(): // each is woken once
 		why = was.group.over()
@@ -124,23 +123,6 @@ func (s *shard) afterEnd(c *cell) (again bool) {
 	}
 	c.refuse(rest, why)
 	return again
-}
-
-// bury drops a key that has no incarnation, and will get none.
-func (s *shard) bury(c *cell) {
-	b := &c.mailbox
-	s.mu.Lock()
-	b.mu.Lock()
-	was, more := b.ends, b.to(evDie)
-	b.ends = nil
-	s.drop(c)
-	b.mu.Unlock()
-	s.mu.Unlock()
-	s.host.count(more)
-	c.refuseAll(ErrStopping)
-	if was != nil {
-		was.group.replace(was, nil)
-	}
 }
 
 // passivated waits until all keys have ended that were not cut off, with their stop

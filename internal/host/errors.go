@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/clstr-go/clstr/internal/sparse"
 )
 
 // Why a message was not handled. In each case no method of the entity ran for
@@ -75,9 +77,9 @@ func (f *Failure) Detail() string {
 	case f.Cause == nil:
 		return f.What
 	case f.What == "":
-		return textOf(f.Cause)
+		return f.Cause.Error()
 	}
-	return f.What + ": " + textOf(f.Cause)
+	return f.What + ": " + f.Cause.Error()
 }
 
 // Unwrap returns Why and Cause.
@@ -88,31 +90,14 @@ func (f *Failure) Unwrap() []error {
 	return []error{f.Why, f.Cause}
 }
 
-// textOf is an application's error in words. Its method may panic, as that of a nil
-// pointer does that has become an error.
-func textOf(err error) (text string) {
-	defer func() {
-		if recover() != nil {
-			text = fmt.Sprintf("an error of type %T whose methods panic", err)
-		}
-	}()
-	return err.Error()
-}
-
 // legible is an application's error; others wait to be told of it, and must be, whatever
 // its methods do.
 func legible(err error) error {
 	if err == nil {
 		return nil
 	}
-	over, returned := make(chan struct{}), false
-	go func() { // ends with the method
-		defer close(over)
-		textOf(err)
-		returned = true
-	}()
-	if <-over; !returned {
-		return fmt.Errorf("an error of type %T whose methods end their goroutine", err)
+	if text, ok := sparse.Text(err); !ok {
+		return errors.New(text)
 	}
 	return err
 }

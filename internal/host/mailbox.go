@@ -18,7 +18,7 @@ type mailbox struct {
 	invoker pactor.MessageInvoker // the incarnation; nil while spawning
 	now     *Context              // of the turn that runs; nil for mail by process id and system messages
 	debts   debts
-	ends    *endKey // in the group of its shard, while the state is ending or woken
+	ends    *endKey // in the group of its shard, while that ends
 }
 
 // putResult says what became of a message.
@@ -138,10 +138,10 @@ func (b *mailbox) next(afterUser bool) (m any, invoker pactor.MessageInvoker, us
 	defer b.mu.Unlock()
 	b.now = nil
 	if afterUser && b.state.leaving && b.state.life == live {
-		if b.state.end == serving {
+		if b.state.end != woken {
 			return passivateTurn, nil, false
 		}
-		b.to(evStay) // it ends with its shard
+		b.to(evStay) // it ends in the second round
 	}
 	switch {
 	case len(b.system) > 0 && b.invoker != nil:
@@ -202,9 +202,8 @@ func (b *mailbox) wanted() bool {
 }
 
 // stopIdle begins to stop an idle key and returns its process id. It returns nil for a
-// key that is busy, owes an answer, has mail, is being spawned or stops already. A turn
-// that no caller has asked for does not keep a key, which stops after it. The end of a
-// shard ends its keys in its own time.
+// key that is busy, owes an answer, has mail, was woken, is being spawned or stops already.
+// A turn that no caller has asked for does not keep a key, which stops after it.
 func (b *mailbox) stopIdle() *PID {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -216,27 +215,20 @@ func (b *mailbox) stopIdle() *PID {
 	return selfOf(b.invoker)
 }
 
-// stopNow begins to stop a key on its turn, and returns its process id. It returns nil
-// where the key stops already, or was woken and has mail, which has come just now.
-func (b *mailbox) stopNow() *PID {
+// stopNow begins to stop a key, and returns its process id. It returns nil where the key is
+// being spawned or stops already, or was woken and has mail, which has come just now. With
+// an endKey it stops that incarnation only, and not the next one in its place.
+func (b *mailbox) stopNow(only *endKey) *PID {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if only != nil && b.ends != only {
+		return nil
+	}
 	b.to(evStay)
 	if b.state.life != live || b.state.end == woken && b.mail.len() > 0 {
 		return nil
 	}
 	b.to(evStop)
-	return selfOf(b.invoker)
-}
-
-// endingPID returns the process id of an incarnation that is to end with its shard; nil if
-// it is about to already, or has: the next one must not be stopped in its place.
-func (b *mailbox) endingPID() *PID {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.state.end != ending || b.state.life != live {
-		return nil
-	}
 	return selfOf(b.invoker)
 }
 

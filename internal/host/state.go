@@ -10,12 +10,13 @@ package host
 //
 //	turn   resting --schedule--> queued <--schedule/work--> working --rest--> resting
 //
-//	end    serving --end--> ending   its shard ends, and this incarnation was there before
-//	          |  \--wake--> woken    a stop hook has asked for it while its shard ends
-//	          +------cut--> cutOff   the wait for its end was over; from all three
+//	end    serving --wake--> woken --cut--> cutOff   the wait for its end was over
+//	          |              a stop hook has asked       ^
+//	          |              for it while its shard ends |
+//	          +-----------------------cut----------------+
 //
 // A failure suspends a live key until its supervisor restarts or stops it. A key that is
-// leaving stops after the turn that runs, unless its shard has begun to end.
+// leaving stops after the turn that runs, unless it was woken.
 type state struct {
 	life      life
 	turn      turnState
@@ -48,7 +49,6 @@ type endState uint8
 
 const (
 	serving endState = iota
-	ending
 	woken
 	cutOff // it takes nothing more, and its stop hook does not run
 )
@@ -68,7 +68,6 @@ const (
 	evStop
 	evAgain
 	evDie
-	evEnd
 	evWake
 	evCut
 )
@@ -100,8 +99,6 @@ func (s state) after(e event) state {
 		return state{life: spawning, turn: s.turn}
 	case evDie:
 		return state{life: dead, turn: min(s.turn, queued), end: s.end}
-	case evEnd:
-		s.end = ending
 	case evWake:
 		s.end = woken
 	case evCut:

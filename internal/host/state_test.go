@@ -21,14 +21,13 @@ func TestStateOfAKey(t *testing.T) {
 		"stays":                      {[]event{evStart, evLeave, evStay}, state{life: live}},
 		"stops":                      {[]event{evStart, evStop}, state{life: stopping}},
 		"stops before it lives":      {[]event{evStop}, state{}},
-		"has mail":                   {[]event{evStart, evSuspend, evLeave, evEnd, evStop, evAgain}, state{}},
+		"has mail":                   {[]event{evStart, evSuspend, evLeave, evStop, evAgain}, state{}},
 		"has mail, while it runs":    {[]event{evStart, evSchedule, evWork, evStop, evAgain}, state{turn: working}},
 		"has none":                   {[]event{evStart, evStop, evDie}, state{life: dead}},
 		"has none, while it runs":    {[]event{evStart, evSchedule, evWork, evStop, evDie}, state{life: dead, turn: queued}},
 		"stops once it is dead":      {[]event{evStart, evStop, evDie, evStop}, state{life: dead}},
-		"its shard ends":             {[]event{evStart, evEnd}, state{life: live, end: ending}},
-		"is woken":                   {[]event{evStart, evEnd, evStop, evAgain, evWake, evStart}, state{life: live, end: woken}},
-		"is cut off":                 {[]event{evStart, evEnd, evCut, evStop}, state{life: stopping, end: cutOff}},
+		"is woken":                   {[]event{evStart, evStop, evAgain, evWake, evStart}, state{life: live, end: woken}},
+		"is cut off":                 {[]event{evStart, evCut, evStop}, state{life: stopping, end: cutOff}},
 		"is cut off before it lives": {[]event{evCut, evDie}, state{life: dead, end: cutOff}},
 	} {
 		var s state

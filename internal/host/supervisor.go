@@ -55,7 +55,7 @@ func (v *supervisor) Receive(ctx pactor.Context) {
 		v.terminated(ctx, m.Who)
 	case *pactor.Stopped:
 		for _, c := range v.shard.cells() { // they were to be spawned
-			v.shard.bury(c)
+			v.shard.afterEnd(c, false)
 		}
 		v.shard.host.forget(v.shard) // first: a delivery may follow the end at once
 		close(v.done)
@@ -68,7 +68,7 @@ func (v *supervisor) spawn(ctx pactor.Context, c *cell) {
 	over := s.standing >= shardCuts
 	s.mu.RUnlock()
 	if over {
-		s.bury(c)
+		s.afterEnd(c, false)
 		return
 	}
 	v.spawning = c
@@ -76,7 +76,7 @@ func (v *supervisor) spawn(ctx pactor.Context, c *cell) {
 	v.spawning = nil
 	if err != nil { // the name is taken: an actor of the application's sits there
 		c.log().Error("cannot spawn", slog.Any("error", err))
-		s.bury(c)
+		s.afterEnd(c, false)
 	}
 }
 
@@ -89,7 +89,7 @@ func (v *supervisor) terminated(ctx pactor.Context, who *PID) {
 		return // a child that is not a key's
 	}
 	c.forgets() // before the next one, which may owe answers of its own
-	if v.shard.afterEnd(c) {
+	if v.shard.afterEnd(c, true) {
 		v.spawn(ctx, c)
 	}
 }

@@ -69,9 +69,9 @@ func Apart(log *slog.Logger, what string, f func()) {
 	<-over
 }
 
-// textOf is what an error says. Its methods are an application's: it returns false if
+// Text is what an error says. Its methods are an application's: it returns false if
 // they do not return.
-func textOf(err error) (text string, ok bool) {
+func Text(err error) (text string, ok bool) {
 	how := "end their goroutine"
 	over := make(chan struct{})
 	go func() { // ends with the method
@@ -96,7 +96,7 @@ func shortened(r slog.Record) slog.Record {
 	changed := false
 	r.Attrs(func(a slog.Attr) bool {
 		if err, ok := a.Value.Any().(error); ok && a.Value.Kind() == slog.KindAny {
-			if text, ok := textOf(err); !ok || len(text) > maxError {
+			if text, ok := Text(err); !ok || len(text) > maxError {
 				a = slog.String(a.Key, cut(text, maxError))
 				changed = true
 			}
