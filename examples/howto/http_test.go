@@ -1,0 +1,166 @@
+package howto_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/clstr-go/clstr"
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/testkit"
+)
+
+// docs/howto/http.md
+
+// serve is a process's HTTP front, from its start to a planned end: when ctx ends, the
+// front is not ready any more, goes on until balancers have seen that, and finishes what
+// it has begun. Only then do the keys move away.
+func serve(ctx context.Context, svc *clstr.Service, listener net.Listener, linger time.Duration) error {
+	mux := http.NewServeMux()
+	mux.Handle("GET /livez", svc.HealthHandler())
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if ctx.Err() != nil {
+			http.Error(w, "stops", http.StatusServiceUnavailable)
+			return
+		}
+		svc.HealthHandler().ServeHTTP(w, r)
+	})
+	mux.HandleFunc("POST /meters/{key}", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 15*time.Second) // longer than a death takes to be noticed
+		defer cancel()
+		total, err := clstr.Ask[Total](ctx, svc.Kind("meter").Key(r.PathValue("key")), Count{1})
+		if err != nil {
+			http.Error(w, err.Error(), status(w, err)) // howto/errors.md
+			return
+		}
+		fmt.Fprintln(w, total.Value)
+	})
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }() // ends with Shutdown
+	select {
+	case <-ctx.Done():
+	case err := <-failed:
+		return errors.Join(err, svc.Close(context.WithoutCancel(ctx)))
+	}
+	select {
+	case <-time.After(linger):
+	case <-failed:
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 45*time.Second)
+	defer cancel()
+	return errors.Join(server.Shutdown(ending), svc.Close(ending))
+}
+
+// process is one that a test starts and stops.
+type process struct {
+	url  string
+	stop func() error
+}
+
+func startProcess(t *testing.T, on clstr.Network, name string, db *table) *process {
+	svc, err := clstr.Open(t.Context(), clstr.Options{
+		Name: "howto", On: on, Entities: clstr.Host(meters(db)), Log: quiet, Shards: 32,
+		Node: cluster.NodeOptions{NodeID: name, Timing: testkit.LiveTiming},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ctx, svc, listener, 100*time.Millisecond) }() // ends with stop
+	p := &process{url: "http://" + listener.Addr().String(), stop: sync.OnceValue(func() error { cancel(); return <-ended })}
+	t.Cleanup(func() { _ = p.stop() })
+	return p
+}
+
+// TestRollingRestart restarts three processes one after the other, under load: no request
+// fails, and each counts once. The balancer asks /readyz, and goes on to the next process
+// where nobody listens.
+func TestRollingRestart(t *testing.T) {
+	db, on := &table{rows: map[string]Row{}}, clstr.Memory()
+	var mu sync.Mutex
+	processes := map[string]*process{}
+	for _, name := range []string{"a", "b", "c"} {
+		processes[name] = startProcess(t, on, name, db)
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	post := func(path string) (int, string) {
+		for {
+			mu.Lock()
+			var urls []string
+			for _, p := range processes { // in any order
+				urls = append(urls, p.url)
+			}
+			mu.Unlock()
+			for _, url := range urls {
+				ready, err := http.Get(url + "/readyz")
+				if err != nil {
+					continue
+				}
+				_ = ready.Body.Close()
+				if ready.StatusCode != http.StatusOK {
+					continue
+				}
+				res, err := http.Post(url+path, "", nil)
+				if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
+					continue
+				}
+				if err != nil {
+					return 0, err.Error()
+				}
+				body, _ := io.ReadAll(res.Body)
+				_ = res.Body.Close()
+				return res.StatusCode, string(body)
+			}
+		}
+	}
+	stop, answered := make(chan struct{}), [4]atomic.Int64{}
+	var load sync.WaitGroup
+	for i := range answered {
+		load.Go(func() { // ends with stop
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if code, body := post(fmt.Sprint("/meters/m", i)); code != http.StatusOK {
+					t.Errorf("%d %s", code, body)
+					return
+				}
+				answered[i].Add(1)
+			}
+		})
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		mu.Lock()
+		p := processes[name]
+		mu.Unlock()
+		if err := p.stop(); err != nil {
+			t.Error(err)
+		}
+		next := startProcess(t, on, name, db)
+		mu.Lock()
+		processes[name] = next
+		mu.Unlock()
+	}
+	close(stop)
+	load.Wait()
+	for i := range answered {
+		if row, _ := db.read(t.Context(), fmt.Sprint("m", i)); row.Value != answered[i].Load() || row.Value == 0 {
+			t.Errorf("m%d: %d were answered, %d counted", i, answered[i].Load(), row.Value)
+		}
+	}
+}
