@@ -11,32 +11,62 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/metrics"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 )
 
 // front is a node as its transport sees it.
-type front struct{ n *Node }
+type front struct {
+	n       *Node
+	handler dispatch.Receiver
+	kinds   map[string]dispatch.Receiver
+	active  atomic.Int64 // handlers that run
+}
 
 var (
-	_ dispatch.Receiver = front{}
-	_ dispatch.Observer = front{}
+	_ dispatch.Receiver = (*front)(nil)
+	_ dispatch.Observer = (*front)(nil)
 )
 
-// subscriber is the node for its transport: it counts if there are metrics.
-func (n *Node) subscriber() dispatch.Subscriber {
-	to := dispatch.Subscriber{Receiver: front{n}}
-	if n.metrics != nil {
-		to.Observer = front{n}
+// subscriber is what the transport is given. It counts calls if there are metrics.
+func (f *front) subscriber() dispatch.Subscriber {
+	to := dispatch.Subscriber{Receiver: f}
+	if f.n.metrics != nil {
+		to.Observer = f
 	}
 	return to
 }
 
+// bind finds the direct way into each handler.
+func (f *front) bind(life *dispatch.Lifetime) {
+	f.kinds = make(map[string]dispatch.Receiver, len(f.n.opts.Kinds))
+	for kind, h := range f.n.opts.Kinds {
+		f.kinds[kind] = f.receiver(life, kind, h)
+	}
+	if f.n.opts.Handler != nil {
+		f.handler = f.receiver(life, "", f.n.opts.Handler)
+	}
+}
+
+func (f *front) receiver(life *dispatch.Lifetime, kind string, h ServerHandlerFunc) dispatch.Receiver {
+	env := handlers.Env{Kind: kind, Check: f.n.layout.checkKey, Around: f.n.opts.Around, StopTimeout: f.n.opts.StopTimeout, Base: f.n.opts.BaseContext}
+	if f.n.opts.Membership != nil {
+		env.Lapsed = func(shard uint32) bool { return f.n.living.lapsed(shard) }
+	}
+	if f.n.entity != nil {
+		env.Observer = host.Observer(f.n.entity)
+	}
+	r, _ := handlers.Bind(h, life, env)
+	return r
+}
+
 // Accept implements dispatch.Receiver: what every message passes on its way
 // from the transport to a handler.
-func (f front) Accept(c *dispatch.Call) {
+func (f *front) Accept(c *dispatch.Call) {
 	n, env := f.n, c.Envelope()
 	if env.Type == MsgClusterNodeInfo {
 		n.info.ask(c)
@@ -46,12 +76,12 @@ func (f front) Accept(c *dispatch.Call) {
 		c.Refuse(err)
 		return
 	}
-	r := n.handler
+	r := f.handler
 	if env.Kind != "" {
-		r = n.kinds[env.Kind]
+		r = f.kinds[env.Kind]
 	}
 	if r == nil {
-		err := transport.Errorf(ErrUnknownKind, "kind %q on node %s, which hosts %s", env.Kind, n.opts.NodeID, n.hosts())
+		err := transport.Errorf(ErrUnknownKind, "kind %q on node %s, which hosts %s", env.Kind, n.opts.NodeID, f.hosts())
 		if n.living != nil && env.Kind != "" {
 			n.living.foreign.refuse(c, err)
 			return
@@ -63,25 +93,25 @@ func (f front) Accept(c *dispatch.Call) {
 }
 
 // hosts names what the node does host.
-func (n *Node) hosts() string {
-	names := slices.Sorted(maps.Keys(n.kinds))
+func (f *front) hosts() string {
+	names := slices.Sorted(maps.Keys(f.kinds))
 	for i, name := range names {
 		names[i] = strconv.Quote(name)
 	}
-	if n.handler != nil {
+	if f.handler != nil {
 		names = append(names, "messages without a kind")
 	}
 	return strings.Join(names, ", ")
 }
 
 // CallStarted implements dispatch.Observer: it keeps the timer.
-func (f front) CallStarted(c *dispatch.Call) any {
-	f.n.countActive(1)
-	return f.n.calls.HandlerStarted(f.n.kindOf(c), c.Envelope().Type)
+func (f *front) CallStarted(c *dispatch.Call) any {
+	f.countActive(1)
+	return f.n.calls.HandlerStarted(f.kindOf(c), c.Envelope().Type)
 }
 
 // CallFinished implements dispatch.Observer.
-func (f front) CallFinished(c *dispatch.Call, started bool, kept any, err *transport.Error) {
+func (f *front) CallFinished(c *dispatch.Call, started bool, kept any, err *transport.Error) {
 	n := f.n
 	if !started {
 		if n.entity != nil && err != nil && !c.Accepted() {
@@ -89,7 +119,7 @@ func (f front) CallFinished(c *dispatch.Call, started bool, kept any, err *trans
 		}
 		return
 	}
-	n.countActive(-1)
+	f.countActive(-1)
 	msgType := c.Envelope().Type
 	timer, _ := kept.(metrics.Timer)
 	if err != nil && err.Outcome.NeverRan() && errors.Is(err, ErrUnknownType) {
@@ -106,14 +136,14 @@ func (f front) CallFinished(c *dispatch.Call, started bool, kept any, err *trans
 	if err != nil {
 		o = err.Outcome
 	}
-	n.calls.HandlerEnded(n.kindOf(c), msgType, o)
+	n.calls.HandlerEnded(f.kindOf(c), msgType, o)
 }
 
 // kindOf is the call's kind for the metrics. One that the node does not host is none:
 // callers that make kinds up must not fill the metrics with names.
-func (n *Node) kindOf(c *dispatch.Call) string {
+func (f *front) kindOf(c *dispatch.Call) string {
 	kind := c.Envelope().Kind
-	if _, ok := n.kinds[kind]; !ok {
+	if _, ok := f.kinds[kind]; !ok {
 		return ""
 	}
 	return kind
@@ -130,11 +160,11 @@ type relabelled interface{ ObserveDurationAs(msgType string) }
 // countActive tells how many handlers run. Two that tell at the same moment may
 // do so in either order: each tells again until what it told still holds, so
 // that the last to tell is right.
-func (n *Node) countActive(delta int64) {
-	told := n.active.Add(delta)
+func (f *front) countActive(delta int64) {
+	told := f.active.Add(delta)
 	for {
-		n.metrics.HandlersActive(n.opts.NodeID, int(told))
-		now := n.active.Load()
+		f.n.metrics.HandlersActive(f.n.opts.NodeID, int(told))
+		now := f.active.Load()
 		if now == told {
 			return
 		}

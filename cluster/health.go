@@ -5,6 +5,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -71,9 +72,15 @@ func (r HealthReason) servesNothing() bool {
 // Health.Since.
 const lookEvery = 250 * time.Millisecond
 
-// vitals is what a node knows of its own health. The zero value is one that has not
-// begun.
+// vitals is what a node knows of its own health.
 type vitals struct {
+	id        string
+	wanted    int // shards, with a fixed list
+	transport ServerTransport
+	ready     <-chan struct{}
+	metrics   ClusterMetrics // nil is none
+	log       *slog.Logger
+
 	mu     sync.Mutex
 	begun  bool
 	asked  context.Context          // ended: it was asked to leave
@@ -89,22 +96,27 @@ type vitals struct {
 	since time.Time
 }
 
-// Health returns how the node is now. It may be called at any time, before
-// [Node.Run] too, and does not block.
-func (n *Node) Health() Health {
-	v := &n.vitals
-	defer n.tellOwned()
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return n.look()
+// newVitals makes those of a node that has not begun.
+func newVitals(n *Node) *vitals {
+	return &vitals{
+		id: n.opts.NodeID, wanted: len(n.opts.Shards), transport: n.opts.Transport, ready: n.ready,
+		metrics: n.metrics, log: n.opts.Log, told: -1,
+	}
 }
 
-// look finds out how the node is, and what the gauge is to say. It is called with
-// vitals.mu held, and tellOwned without.
-func (n *Node) look() Health {
-	v := &n.vitals
-	h := Health{NodeID: n.opts.NodeID, ShardsOwned: v.owned, ShardsWanted: len(n.opts.Shards)}
-	h.Why = n.reason(&h)
+// health returns how the node is now, and has the gauge follow.
+func (v *vitals) health() Health {
+	defer v.tellOwned()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.now()
+}
+
+// now finds out how the node is, and what the gauge must say. It is called with mu held,
+// and tellOwned afterwards without.
+func (v *vitals) now() Health {
+	h := Health{NodeID: v.id, ShardsOwned: v.owned, ShardsWanted: v.wanted}
+	h.Why = v.reason(&h)
 	h.Serving = h.Why == ""
 	if h.Why.servesNothing() {
 		h.ShardsOwned = 0
@@ -119,26 +131,25 @@ func (n *Node) look() Health {
 
 // tellOwned tells the gauge. One tells at a time, until what it has told holds, so that
 // the last to tell is right.
-func (n *Node) tellOwned() {
-	v := &n.vitals
+func (v *vitals) tellOwned() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if n.metrics == nil || v.tells {
+	if v.metrics == nil || v.tells {
 		return
 	}
 	for v.tells = true; v.told != v.gauge; {
 		v.told = v.gauge
 		shards := v.told
 		v.mu.Unlock() // the metrics may ask how the node is
-		sparse.Apart(n.opts.Log, "the metrics", func() { n.metrics.ShardsOwned(n.opts.NodeID, shards) })
+		sparse.Apart(v.log, "the metrics", func() { v.metrics.ShardsOwned(v.id, shards) })
 		v.mu.Lock()
 	}
 	v.tells = false
 }
 
 // reason is why the node does not serve. It fills in what is known of its lease.
-func (n *Node) reason(h *Health) HealthReason {
-	v, part := &n.vitals, coordinator.Health{Settled: isClosed(n.ready)}
+func (v *vitals) reason(h *Health) HealthReason {
+	part := coordinator.Health{Settled: isClosed(v.ready)}
 	if v.takes != nil {
 		part = v.takes.Health()
 		h.ShardsWanted, h.LeaseLeft, h.LeaseEnded = part.Wanted, part.Lease, part.LeaseEnded
@@ -152,7 +163,7 @@ func (n *Node) reason(h *Health) HealthReason {
 	switch {
 	case v.ended:
 		return NodeEnded
-	case v.begun && !connected(n.opts.Transport):
+	case v.begun && !connected(v.transport):
 		return NodeDataPathDead
 	case part.Leaving || v.begun && v.asked.Err() != nil:
 		return NodeDraining
@@ -184,10 +195,10 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// lives begins to look at the node's health now and then, until stop; ctx ends when the
+// look begins to look at the node's health now and then, until stop. ctx ends when the
 // node is asked to leave.
-func (n *Node) lives(ctx context.Context) (stop func()) {
-	n.vitals.set(n, func(v *vitals) { v.begun, v.asked = true, ctx })
+func (v *vitals) look(ctx context.Context) (stop func()) {
+	v.set(func(v *vitals) { v.begun, v.asked = true, ctx })
 	over := make(chan struct{})
 	var looking sync.WaitGroup
 	looking.Go(func() { // ends with the node
@@ -196,7 +207,7 @@ func (n *Node) lives(ctx context.Context) (stop func()) {
 		for {
 			select {
 			case <-again.C:
-				n.Health()
+				v.health()
 			case <-over:
 				return
 			}
@@ -206,13 +217,13 @@ func (n *Node) lives(ctx context.Context) (stop func()) {
 }
 
 // set changes what is known, and looks what follows from that.
-func (v *vitals) set(n *Node, change func(*vitals)) {
-	defer n.tellOwned()
+func (v *vitals) set(change func(*vitals)) {
+	defer v.tellOwned()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	change(v)
-	n.look()
+	v.now()
 }
 
-// owned notes how many shards are subscribed.
-func (n *Node) owned(count int) { n.vitals.set(n, func(v *vitals) { v.owned = count }) }
+// owns notes how many shards are subscribed.
+func (v *vitals) owns(count int) { v.set(func(v *vitals) { v.owned = count }) }

@@ -9,19 +9,6 @@ import (
 	"time"
 )
 
-// HealthHandler answers probes of the node over HTTP. It looks at the last part of the
-// path only, so that it may stand anywhere:
-//
-//	/livez   200 while the node lives; 503 when it has ended with an error, and only a
-//	         new start of the process can help. An outage of NATS is no such thing.
-//	/readyz  200 while the node serves: [Health].Serving; 503 while it does not.
-//
-// The body of both is the [Health] as JSON. Its why and error say what to look at.
-// It does not block, and shows neither keys nor payloads.
-func (n *Node) HealthHandler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { n.Health().ServeHTTP(w, r) })
-}
-
 // ServeHTTP answers a probe with h, as [Node.HealthHandler] says.
 func (h Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {

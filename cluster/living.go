@@ -53,8 +53,7 @@ var (
 	_ dispatch.Owners  = (*living)(nil)
 )
 
-// runLiving takes part in the cluster until ctx ends.
-func (n *Node) runLiving(ctx context.Context, life *dispatch.Lifetime, log *slog.Logger) error {
+func newLiving(n *Node, life *dispatch.Lifetime) *living {
 	l := &living{
 		n: n, life: life, transport: n.opts.Transport.(dispatch.EpochTransport),
 		open: map[uint32]*ownedShard{},
@@ -62,7 +61,12 @@ func (n *Node) runLiving(ctx context.Context, life *dispatch.Lifetime, log *slog
 	l.foreign.store, l.foreign.ctx = n.opts.Membership, life.Context()
 	l.metrics, _ = n.metrics.(OwnershipMetrics)
 	l.drains, _ = n.metrics.(DrainMetrics)
-	n.living = l
+	return l
+}
+
+// run takes part in the cluster until ctx ends.
+func (l *living) run(ctx context.Context, log *slog.Logger) error {
+	n, life := l.n, l.life
 	c, err := coordinator.New(coordinator.Options{
 		Self: ownership.Self{
 			Ref:     membership.Ref{Name: n.opts.NodeID},
@@ -81,7 +85,7 @@ func (n *Node) runLiving(ctx context.Context, life *dispatch.Lifetime, log *slog
 	if err != nil {
 		return err
 	}
-	n.vitals.set(n, func(v *vitals) { v.takes = c })
+	n.vitals.set(func(v *vitals) { v.takes = c })
 	if err := c.Agree(ctx); err != nil { // before this node answers for owners: it may have to ask for them
 		l.Left()
 		if ctx.Err() != nil {
@@ -161,9 +165,9 @@ func (l *living) Open(ctx context.Context, g *coordinator.Guard) (coordinator.Sh
 	s := &ownedShard{l: l, guard: g}
 	l.mu.Lock()
 	l.open[g.Shard] = s // before requests come
-	l.n.owned(len(l.open))
+	l.n.vitals.owns(len(l.open))
 	l.mu.Unlock()
-	to := l.n.subscriber()
+	to := l.n.front.subscriber()
 	to.Gate = gate{l.n, g}
 	sub, err := l.transport.SubscribeEpoch(lifeContext{ctx, l.life.Context()}, g.Shard, g.Epoch, to)
 	if err == nil {
@@ -275,6 +279,6 @@ func (l *living) closed(s *ownedShard) {
 	if l.open[s.guard.Shard] == s {
 		delete(l.open, s.guard.Shard)
 	}
-	l.n.owned(len(l.open)) // under the lock: the last to note is right
+	l.n.vitals.owns(len(l.open)) // under the lock: the last to note is right
 	l.mu.Unlock()
 }

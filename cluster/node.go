@@ -12,9 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"
-	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -42,15 +40,13 @@ type Node struct {
 	ended   chan struct{}
 	ending  sync.Once
 	ran     atomic.Bool
-	active  atomic.Int64                      // handlers that run
 	life    atomic.Pointer[dispatch.Lifetime] // of the handlers, once the node runs
 
-	layout  layoutGuard
-	info    nodeInfo
-	handler dispatch.Receiver
-	kinds   map[string]dispatch.Receiver
-	living  *living // nil with a fixed list of shards; set by Run
-	vitals  vitals
+	layout layoutGuard
+	info   nodeInfo
+	front  front
+	living *living // nil with a fixed list of shards; set by Run
+	vitals *vitals
 }
 
 // NewNode creates a new cluster node with the given options. Options that
@@ -59,7 +55,8 @@ func NewNode(opts NodeOptions) *Node {
 	opts = opts.withDefaults()
 	opts.Shards, opts.Kinds = slices.Clone(opts.Shards), maps.Clone(opts.Kinds)
 	n := &Node{opts: opts, metrics: measuring(opts.Metrics), ready: make(chan struct{}), ended: make(chan struct{})}
-	n.vitals.told, n.info.n = -1, n
+	n.front.n, n.info.n = n, n
+	n.vitals = newVitals(n)
 	n.entity, _ = n.metrics.(EntityMetrics)
 	n.calls = callMetrics(n.metrics)
 	return n
@@ -96,7 +93,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 
 func (n *Node) end(err error) {
 	n.ending.Do(func() {
-		n.vitals.set(n, func(v *vitals) { v.ended, v.failed = true, err })
+		n.vitals.set(func(v *vitals) { v.ended, v.failed = true, err })
 		close(n.ended)
 	})
 }
@@ -126,13 +123,14 @@ func (n *Node) run(ctx context.Context) error {
 	if m, ok := n.metrics.(NotificationMetrics); ok {
 		life.ObserveFailed(func(err *Error) { m.NotificationFailed(err.Code) })
 	}
-	n.bind(life)
+	n.front.bind(life)
 	ctx, stop := untilBroken(ctx, n.opts.Transport)
 	defer stop()
-	defer n.lives(ctx)()
+	defer n.vitals.look(ctx)()
 	defer n.info.work.Wait()
 	if n.opts.Membership != nil {
-		return n.runLiving(ctx, life, log)
+		n.living = newLiving(n, life)
+		return n.living.run(ctx, log)
 	}
 	return n.runFixed(ctx, life, log)
 }
@@ -166,7 +164,7 @@ func (n *Node) runFixed(ctx context.Context, life *dispatch.Lifetime, log *slog.
 		}
 		return errors.Join(err, unsubscribe(subs), life.End()) // which knows why the transport has ended
 	}
-	n.owned(len(subs))
+	n.vitals.owns(len(subs))
 	n.warnOfShared(subs, log)
 	if len(subs) == 0 {
 		log.Warn("node owns no shards and serves nothing: is its ID among those that the shards were assigned to?")
@@ -180,7 +178,7 @@ func (n *Node) runFixed(ctx context.Context, life *dispatch.Lifetime, log *slog.
 	life.EndTogether(func(shard uint32) bool { return own[shard] })
 	quiesce(subs, n.opts.Shards, life, orDefault(n.opts.StopTimeout, defaultStopTimeout))
 	err = errors.Join(unsubscribe(subs), life.End())
-	n.owned(0)
+	n.vitals.owns(0)
 	log.Info("node has ended")
 	return err
 }
@@ -201,33 +199,10 @@ func (n *Node) warnOfShared(subs []Subscription, log *slog.Logger) {
 	}
 }
 
-// bind finds the direct way into each handler.
-func (n *Node) bind(life *dispatch.Lifetime) {
-	n.kinds = make(map[string]dispatch.Receiver, len(n.opts.Kinds))
-	for kind, h := range n.opts.Kinds {
-		n.kinds[kind] = n.receiver(life, kind, h)
-	}
-	if n.opts.Handler != nil {
-		n.handler = n.receiver(life, "", n.opts.Handler)
-	}
-}
-
-func (n *Node) receiver(life *dispatch.Lifetime, kind string, h ServerHandlerFunc) dispatch.Receiver {
-	env := handlers.Env{Kind: kind, Check: n.layout.checkKey, Around: n.opts.Around, StopTimeout: n.opts.StopTimeout, Base: n.opts.BaseContext}
-	if n.opts.Membership != nil {
-		env.Lapsed = func(shard uint32) bool { return n.living.lapsed(shard) }
-	}
-	if n.entity != nil {
-		env.Observer = host.Observer(n.entity)
-	}
-	r, _ := handlers.Bind(h, life, env)
-	return r
-}
-
 func (n *Node) subscribe(ctx context.Context, life *dispatch.Lifetime) ([]Subscription, error) {
 	ctx = lifeContext{ctx, life.Context()}
 	subs := make([]Subscription, 0, len(n.opts.Shards))
-	to := n.subscriber()
+	to := n.front.subscriber()
 	receivers, direct := n.opts.Transport.(dispatch.ReceiverTransport)
 	for _, shard := range n.opts.Shards {
 		var sub Subscription

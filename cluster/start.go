@@ -1,10 +1,11 @@
-// Node.Start: Run beside its caller
+// Node.Start: Run beside its caller; how the node is, for others to ask
 
 package cluster
 
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/clstr-go/clstr/transport"
@@ -76,3 +77,20 @@ func (n *Node) endedWithin(most time.Duration, result *error) error {
 // Ended returns a channel that is closed when the node has ended: after stop, by
 // itself as [Node.Run] says, or at once where an option cannot work.
 func (n *Node) Ended() <-chan struct{} { return n.ended }
+
+// Health returns how the node is now. It may be called at any time, before
+// [Node.Run] too, and does not block.
+func (n *Node) Health() Health { return n.vitals.health() }
+
+// HealthHandler answers probes of the node over HTTP. It looks at the last part of the
+// path only, so that it may stand anywhere:
+//
+//	/livez   200 while the node lives; 503 when it has ended with an error, and only a
+//	         new start of the process can help. An outage of NATS is no such thing.
+//	/readyz  200 while the node serves: [Health].Serving; 503 while it does not.
+//
+// The body of both is the [Health] as JSON. Its why and error say what to look at.
+// It does not block, and shows neither keys nor payloads.
+func (n *Node) HealthHandler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { n.Health().ServeHTTP(w, r) })
+}

@@ -21,7 +21,6 @@ var largeTypes = map[string]string{
 	"transport/natstransport.Transport": "NATS by node comes next and rebuilds it",
 
 	"cluster.Client":                   "to be cut into parts",
-	"cluster.Node":                     "to be cut into parts",
 	"internal/coordinator.Coordinator": "to be cut into parts",
 	"internal/coordinator.life":        "to be cut into parts",
 	"internal/dispatch.Call":           "to be cut into parts",
