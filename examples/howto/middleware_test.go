@@ -42,6 +42,16 @@ func owners(ctx context.Context, in *cluster.Incoming, next func(context.Context
 	return next(ctx)
 }
 
+type userKey struct{} // of a context: the user that the front has authenticated
+
+// signed puts the user's token on each call of a client.
+func signed(ctx context.Context, out *cluster.Outgoing, next func(context.Context) error) error {
+	if user, ok := ctx.Value(userKey{}).(string); ok {
+		out.SetHeader("token", sign(user))
+	}
+	return next(ctx)
+}
+
 // journal notes what was asked, and how it ended.
 type journal struct {
 	mu    sync.Mutex
@@ -75,17 +85,18 @@ func TestMiddleware(t *testing.T) {
 	j := &journal{}
 	svc, err := clstr.Open(t.Context(), clstr.Options{
 		Name: "howto", On: clstr.Memory(), Entities: clstr.Host(vaults), Log: quiet,
-		Node: cluster.NodeOptions{Around: cluster.Chain(j.note, owners)}, // the first is the outermost
+		Node:   cluster.NodeOptions{Around: cluster.Chain(j.note, owners)}, // the first is the outermost
+		Client: cluster.ClientOptions{Intercept: signed},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	mine, others := svc.Key(vaults, "ada"), svc.Key(vaults, "grace")
-	token := cluster.WithHeader("token", sign("ada"))
-	if kept, err := clstr.Ask[Kept](t.Context(), mine, Store{"gold"}, token); err != nil || kept.Content != "GOLD" {
+	ada := context.WithValue(t.Context(), userKey{}, "ada")
+	if kept, err := clstr.Ask[Kept](ada, mine, Store{"gold"}); err != nil || kept.Content != "GOLD" {
 		t.Errorf("%v, %v", kept, err)
 	}
-	if _, err := clstr.Ask[Kept](t.Context(), others, Store{"lead"}, token); !errors.Is(err, errNoRight) {
+	if _, err := clstr.Ask[Kept](ada, others, Store{"lead"}); !errors.Is(err, errNoRight) {
 		t.Errorf("got %v", err)
 	}
 	if err := svc.Close(context.Background()); err != nil {
