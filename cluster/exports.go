@@ -90,7 +90,7 @@ type (
 	// ActorFactory makes the actor of a key.
 	ActorFactory = handlers.ActorFactory
 	// ScopedHandlerOpts configures NewScopedHandler.
-	ScopedHandlerOpts = handlers.ScopedHandlerOpts
+	ScopedHandlerOpts = handlers.ScopedOptions
 	// HandlerOptions bounds what a handler hosts.
 	HandlerOptions = handlers.Options
 	// Around is a func around each message, on its key's turn.

@@ -29,7 +29,7 @@ func TestChainCallsNextOnce(t *testing.T) {
 		chain[i] = twice
 		y := new(tally)
 		seen = 0
-		h := handlers.NewScopedHandler(handlers.ScopedHandlerOpts{
+		h := handlers.NewScopedHandler(handlers.ScopedOptions{
 			Extract: func(env transport.Envelope) (string, error) { return env.Key, nil }, Create: y.create, Around: handlers.Chain(chain...),
 		})
 		if _, err := newNode(t, memtransport.Options{}).serve(t, h, handlers.Env{}).ask("k", "Get"); err != nil {

@@ -82,7 +82,7 @@ func TestCheck(t *testing.T) {
 		t.Errorf("a key of the middleware's: got %q, %v", reply, err)
 	}
 	// A scoped handler's keys are not the client's.
-	scoped := handlers.NewScopedHandler(handlers.ScopedHandlerOpts{
+	scoped := handlers.NewScopedHandler(handlers.ScopedOptions{
 		Extract: func(transport.Envelope) (string, error) { return "elsewhere", nil }, Create: y.create,
 	})
 	refuse := handlers.Env{Check: func(uint32, string) error { return errWrong }}

@@ -158,7 +158,7 @@ func TestFullMailbox(t *testing.T) {
 				}, nil
 			}
 			if scoped {
-				h = handlers.NewScopedHandler(handlers.ScopedHandlerOpts{
+				h = handlers.NewScopedHandler(handlers.ScopedOptions{
 					Extract: func(transport.Envelope) (string, error) { return "a-1", nil }, Create: create, MailboxSize: 2,
 				})
 			} else {

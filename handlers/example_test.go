@@ -31,7 +31,7 @@ func ExampleNewKeyHandler() {
 
 // The key is found in the envelope, where the client's is another or none.
 func ExampleNewScopedHandler() {
-	h := handlers.NewScopedHandler(handlers.ScopedHandlerOpts{
+	h := handlers.NewScopedHandler(handlers.ScopedOptions{
 		Extract: func(env transport.Envelope) (string, error) {
 			tenant, ok := env.GetHeader("tenant")
 			if !ok {
@@ -92,7 +92,7 @@ func ExampleAround() {
 		fmt.Printf("%s %s: %s %v\n", in.Type(), in.Key(), reply, err)
 		return err
 	}
-	h := handlers.NewScopedHandler(handlers.ScopedHandlerOpts{
+	h := handlers.NewScopedHandler(handlers.ScopedOptions{
 		Around:  handlers.Chain(told, rights),
 		Extract: func(env transport.Envelope) (string, error) { return env.Key, nil },
 		Create: func(key string) (transport.HandlerFunc, error) {

@@ -94,8 +94,8 @@ func NewKeyHandlerWithOpts(createFunc func(key string) (transport.HandlerFunc, e
 	return newKeyed(funcs(createFunc), nil, Options{CacheSize: cacheSize})
 }
 
-// ScopedHandlerOpts configures [NewScopedHandler].
-type ScopedHandlerOpts struct {
+// ScopedOptions configures [NewScopedHandler].
+type ScopedOptions struct {
 	// Extract finds the key in an envelope; it must not block. Its error is the
 	// caller's. Required.
 	Extract func(env transport.Envelope) (key string, err error)
@@ -113,7 +113,7 @@ type ScopedHandlerOpts struct {
 
 // NewScopedHandler is NewKeyHandler for keys that are found in the envelope
 // rather than given by the client. It panics if Extract or Create is nil.
-func NewScopedHandler(opts ScopedHandlerOpts) transport.HandlerFunc {
+func NewScopedHandler(opts ScopedOptions) transport.HandlerFunc {
 	if opts.Extract == nil || opts.Create == nil {
 		panic("clstr: NewScopedHandler: Extract and Create are required")
 	}

@@ -44,7 +44,7 @@ var kinds = map[string]func(y *tally) transport.HandlerFunc{
 		return handlers.NewActorHandlerWithOpts(y.asActor, handlers.Options{CacheSize: -1})
 	},
 	"NewScopedHandler": func(y *tally) transport.HandlerFunc {
-		return handlers.NewScopedHandler(handlers.ScopedHandlerOpts{Extract: byHeader, Create: y.create})
+		return handlers.NewScopedHandler(handlers.ScopedOptions{Extract: byHeader, Create: y.create})
 	},
 }
 
@@ -86,7 +86,7 @@ func TestOneActorPerKey(t *testing.T) {
 func TestCacheSize(t *testing.T) {
 	y := new(tally)
 	scoped := func(size int) transport.HandlerFunc {
-		return handlers.NewScopedHandler(handlers.ScopedHandlerOpts{Extract: byHeader, Create: y.create, CacheSize: size})
+		return handlers.NewScopedHandler(handlers.ScopedOptions{Extract: byHeader, Create: y.create, CacheSize: size})
 	}
 	for name, c := range map[string]struct {
 		h    transport.HandlerFunc
@@ -135,7 +135,7 @@ func TestIdleAfter(t *testing.T) {
 	y := new(tally)
 	for name, h := range map[string]transport.HandlerFunc{
 		"actor": handlers.NewActorHandlerWithOpts(y.asActor, handlers.Options{IdleAfter: time.Minute}),
-		"scoped": handlers.NewScopedHandler(handlers.ScopedHandlerOpts{
+		"scoped": handlers.NewScopedHandler(handlers.ScopedOptions{
 			Extract: func(env transport.Envelope) (string, error) { return env.Key, nil }, Create: y.create, IdleAfter: time.Minute,
 		}),
 	} {
@@ -277,7 +277,7 @@ func TestBadOptions(t *testing.T) {
 	opts := func(o handlers.Options) func() {
 		return func() { handlers.NewActorHandlerWithOpts(factory, o) }
 	}
-	scoped := func(o handlers.ScopedHandlerOpts) func() { return func() { handlers.NewScopedHandler(o) } }
+	scoped := func(o handlers.ScopedOptions) func() { return func() { handlers.NewScopedHandler(o) } }
 	for _, c := range []struct {
 		f    func()
 		want string
@@ -291,13 +291,13 @@ func TestBadOptions(t *testing.T) {
 		{opts(handlers.Options{MailboxSize: -2}), "MailboxSize -2: -1 (unlimited)"},
 		{opts(handlers.Options{IdleAfter: -1}), "IdleAfter -1ns: 0 (never)"},
 		{opts(handlers.Options{HookTimeout: -2}), "HookTimeout -2ns: -1 (none), 0 (default) or a duration"},
-		{scoped(handlers.ScopedHandlerOpts{}), "Extract and Create are required"},
-		{scoped(handlers.ScopedHandlerOpts{Extract: byHeader}), "Extract and Create are required"},
-		{scoped(handlers.ScopedHandlerOpts{Create: create}), "Extract and Create are required"},
-		{scoped(handlers.ScopedHandlerOpts{Extract: byHeader, Create: create, CacheSize: -7}), "CacheSize -7"},
-		{scoped(handlers.ScopedHandlerOpts{Extract: byHeader, Create: create, MailboxSize: -7}), "MailboxSize -7"},
-		{scoped(handlers.ScopedHandlerOpts{Extract: byHeader, Create: create, IdleAfter: -time.Second}), "IdleAfter -1s"},
-		{scoped(handlers.ScopedHandlerOpts{Extract: byHeader, Create: create, HookTimeout: -time.Second}), "HookTimeout -1s"},
+		{scoped(handlers.ScopedOptions{}), "Extract and Create are required"},
+		{scoped(handlers.ScopedOptions{Extract: byHeader}), "Extract and Create are required"},
+		{scoped(handlers.ScopedOptions{Create: create}), "Extract and Create are required"},
+		{scoped(handlers.ScopedOptions{Extract: byHeader, Create: create, CacheSize: -7}), "CacheSize -7"},
+		{scoped(handlers.ScopedOptions{Extract: byHeader, Create: create, MailboxSize: -7}), "MailboxSize -7"},
+		{scoped(handlers.ScopedOptions{Extract: byHeader, Create: create, IdleAfter: -time.Second}), "IdleAfter -1s"},
+		{scoped(handlers.ScopedOptions{Extract: byHeader, Create: create, HookTimeout: -time.Second}), "HookTimeout -1s"},
 	} {
 		func() {
 			defer func() {

@@ -30,10 +30,10 @@ func TestHookTimeout(t *testing.T) {
 	}{
 		"key": {handlers.NewKeyHandler, host.DefaultHookTimeout},
 		"scoped, 1s": {func(create func(string) (transport.HandlerFunc, error)) transport.HandlerFunc {
-			return handlers.NewScopedHandler(handlers.ScopedHandlerOpts{Extract: byKey, Create: create, HookTimeout: time.Second})
+			return handlers.NewScopedHandler(handlers.ScopedOptions{Extract: byKey, Create: create, HookTimeout: time.Second})
 		}, time.Second},
 		"scoped, -1": {func(create func(string) (transport.HandlerFunc, error)) transport.HandlerFunc {
-			return handlers.NewScopedHandler(handlers.ScopedHandlerOpts{Extract: byKey, Create: create, HookTimeout: -1})
+			return handlers.NewScopedHandler(handlers.ScopedOptions{Extract: byKey, Create: create, HookTimeout: -1})
 		}, 0},
 		"actor, 1s": {actorsOf(time.Second), time.Second},
 		"actor, -1": {actorsOf(-1), 0},

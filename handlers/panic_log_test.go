@@ -25,7 +25,7 @@ func TestAPanicsLineNamesItsKey(t *testing.T) {
 		panic("boom")
 	}
 	keyed := handlers.NewKeyHandler(func(string) (transport.HandlerFunc, error) { return crash, nil })
-	scoped := handlers.NewScopedHandler(handlers.ScopedHandlerOpts{ // its keys are not the client's
+	scoped := handlers.NewScopedHandler(handlers.ScopedOptions{ // its keys are not the client's
 		Extract: func(env transport.Envelope) (string, error) { return "k-" + env.Headers["no"], nil },
 		Create:  func(string) (transport.HandlerFunc, error) { return crash, nil },
 	})

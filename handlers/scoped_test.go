@@ -36,7 +36,7 @@ func extractByType(env transport.Envelope) (string, error) {
 
 func TestExtract(t *testing.T) {
 	scoped := func() transport.HandlerFunc {
-		return handlers.NewScopedHandler(handlers.ScopedHandlerOpts{Extract: extractByType, Create: new(tally).create})
+		return handlers.NewScopedHandler(handlers.ScopedOptions{Extract: extractByType, Create: new(tally).create})
 	}
 	inEachForm(t, scoped, func(t *testing.T, f form, call caller) {
 		// The client's key and the handler's are two things, and neither needs the other.
@@ -81,7 +81,7 @@ func (r replier) Reply(_ *dispatch.Call, _ []byte, err *transport.Error) { r <- 
 
 // TestExtractEndsItsGoroutine: the call is answered all the same.
 func TestExtractEndsItsGoroutine(t *testing.T) {
-	h := handlers.NewScopedHandler(handlers.ScopedHandlerOpts{
+	h := handlers.NewScopedHandler(handlers.ScopedOptions{
 		Extract: func(transport.Envelope) (string, error) { runtime.Goexit(); return "", nil },
 		Create:  new(tally).create,
 	})

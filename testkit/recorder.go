@@ -83,7 +83,7 @@ func (r *Recorder) Wrap(next cluster.ServerHandlerFunc) cluster.ServerHandlerFun
 		r.record(ctx, &env)
 		return next(ctx, env)
 	}
-	return handlers.NewScopedHandler(handlers.ScopedHandlerOpts{
+	return handlers.NewScopedHandler(handlers.ScopedOptions{
 		Extract:     line,
 		Create:      func(string) (transport.HandlerFunc, error) { return h, nil },
 		CacheSize:   -1,
