@@ -105,6 +105,7 @@ type Coordinator struct {
 	ops     chan struct{} // one token for each operation that runs
 	work    sync.WaitGroup
 	lines   map[uint32]chan struct{} // by shard: closed when its last task has ended
+	ran     atomic.Bool
 	settled bool
 	born    uint64          // the revision at which the first incarnation came into the store
 	done    context.Context // ends when the node has left: incarnations do not outlast it
@@ -148,10 +149,13 @@ func New(opts Options) (*Coordinator, error) {
 // Layout is how the cluster maps keys to shards, once Agree has returned nil.
 func (c *Coordinator) Layout() sharding.Layout { return c.opts.Self.Layout }
 
-// Run joins, takes part until ctx ends, hands over what it owns and leaves. It
-// returns an error for a layout that is not the cluster's, [membership.ErrSuperseded], or
+// Run joins, takes part until ctx ends, hands over what it owns and leaves. It runs once.
+// It returns an error for a layout that is not the cluster's, [membership.ErrSuperseded], or
 // what did not end in time.
 func (c *Coordinator) Run(ctx context.Context) error {
+	if c.ran.Swap(true) {
+		return outcome.Errorf(outcome.ErrBadOption, "the coordinator of node %s has run before", c.opts.Self.Name)
+	}
 	err := c.takePart(ctx)
 	c.opts.Node.Left()
 	return errors.Join(err, c.await(), c.reported())

@@ -35,7 +35,7 @@ var table = []row{
 		"a backend carries envelopes; it never sees an actor. The codec measures those that may be too large"},
 	{"transport/natstransport", "transport internal/wire internal/dispatch internal/expiry internal/natsdial internal/peakmap internal/pool internal/sparse", "github.com/nats-io/nats.go github.com/nats-io/nats.go/... github.com/hashicorp/golang-lru/v2/simplelru",
 		"the only product package that names NATS; the server stays outside. The LRU holds remembered peers"},
-	{"transport/transporttest", "transport internal/dispatch", "",
+	{"transport/transporttest", "transport internal/dispatch internal/startstoptest", "",
 		"the suite knows the contract, never a backend"},
 	{"membership", "sharding outcome", "",
 		"the records of a cluster and the seam to what keeps them; knows no transport"},
@@ -75,6 +75,7 @@ var table = []row{
 		"which node owns which shard: decides, and does nothing"},
 	{"internal/coordinator", "membership outcome sharding internal/expiry internal/ownership internal/sparse", "",
 		"the goroutines around one node's membership: knows the seams of store and node, no backend"},
+	{"internal/startstoptest", "", "", "a leaf: how what starts also ends, as a test"},
 	{"internal/expiry", "", "", "a leaf: many deadlines on few timers"},
 	{"internal/keeper", "state", "",
 		"policy of stores of state, once for all: knows the seam, no backend and no entity"},
@@ -167,7 +168,7 @@ func TestEnvelopesAndActorsMeetInHandlers(t *testing.T) {
 
 // testLibraries stay out of what users link.
 const testLibraries = "testing/... net/http/httptest github.com/stretchr/testify/... go.uber.org/goleak/... " +
-	module + "/testkit/... " + module + "/transport/transporttest/... " + module + "/membership/storetest/... " + module + "/state/statetest/..."
+	module + "/testkit/... " + module + "/transport/transporttest/... " + module + "/membership/storetest/... " + module + "/state/statetest/... " + module + "/internal/startstoptest/..."
 
 // forTests may import them: each is there for tests.
 var forTests = map[string]string{
@@ -175,6 +176,7 @@ var forTests = map[string]string{
 	"transport/transporttest": "the suite of transports",
 	"membership/storetest":    "the suite of stores",
 	"state/statetest":         "the suite of stores of state",
+	"internal/startstoptest":  "the contract of what starts and ends",
 	"internal/bench":          "benchmarks that need several processes",
 	"cluster/testing.go":      "CreateTestCluster takes a *testing.T",
 }

@@ -56,6 +56,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("leaks", func(t *testing.T) {
 		runAll(t, h, leakTests) // alone: they count goroutines
 	})
+	t.Run("start and stop", func(t *testing.T) { t.Parallel(); startStop(t, h) })
 	groups := []group{
 		{"requests", requestTests},
 		{"deadlines", deadlineTests},
