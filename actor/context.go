@@ -12,20 +12,18 @@ import (
 	"github.com/clstr-go/clstr/internal/host"
 )
 
-// Context is what an entity's method is given: the message's context and
-// metadata, and the entity's own identity. It is a context.Context: pass it on
-// to calls of other entities, so that deadline and cancellation travel and the
-// wait does not count as a running handler. It may be kept, but ends with the
-// message.
+// Context is what an entity's method is given: the message's context and metadata, and the
+// entity's own identity. It is a context.Context. Pass it to calls of other entities:
+// deadline and cancellation travel along, and the wait does not count as a running handler.
+// It may be kept, but it ends with the message.
 type Context host.Context
 
 var _ context.Context = (*Context)(nil)
 
-// ContextOf returns the context of the turn that a hosted protoactor actor is on: its
-// message's, or its hook's. Pass it on to calls of other entities, as a typed entity
-// does with its own. It is nil for mail by process id, and for an actor that is not
-// a key's, such as a child. It must be called on the turn; the result may be kept, but
-// ends with the message.
+// ContextOf returns the [Context] of a hosted protoactor actor: that of the message, or of
+// the hook, that the actor handles now. Pass it to calls of other entities. It is nil for
+// mail by process id, and for an actor that does not belong to a key, such as a child. Call
+// it while the actor handles the message.
 func ContextOf(ctx pactor.Context) *Context { return (*Context)(host.ContextOf(ctx)) }
 
 // in is the context as the host knows it.
@@ -52,21 +50,20 @@ func (c *Context) Kind() string { return c.in().Kind() }
 // Shard returns the shard that the key belongs to.
 func (c *Context) Shard() uint32 { return c.in().Shard() }
 
-// Message returns the message; in OnActivate, OnPassivate and Every only its Key
-// is set.
+// Message returns the message. In OnActivate, OnPassivate and Every only its Key is set.
 func (c *Context) Message() Message { return c.in().Message() }
 
 // Header returns a header of the message.
 func (c *Context) Header(name string) (string, bool) { return c.in().Header(name) }
 
-// Log returns the node's logger with the entity's identity. What an entity logs is
-// written, however much it is: only the library's own lines are bounded.
+// Log returns the node's logger with the entity's identity. All that an entity logs is
+// written. Only the library's own lines are limited to a few a second.
 func (c *Context) Log() *slog.Logger { return c.in().Log() }
 
-// Self returns the actor's process id, to which protoactor actors of the same
-// node can send; it is valid for this incarnation and the next ones.
+// Self returns the entity's process id in protoactor. It is valid for this incarnation and
+// the next ones on the same node.
 func (c *Context) Self() *PID { return c.in().Self() }
 
-// Passivate stops the entity after this message, as if it had been idle: its
-// OnPassivate runs, and the next message makes a new one.
+// Passivate stops the entity after this message, as if it had been idle. OnPassivate runs,
+// and the next message makes a new entity.
 func (c *Context) Passivate() { c.in().Passivate() }

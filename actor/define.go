@@ -52,11 +52,11 @@ func hookOf[E any](method func(*E, *Context) error) hook {
 // Option is a part of a definition.
 type Option func(*table)
 
-// Define defines the entity E of a kind: how it is made, and by options what it
-// handles. make must not block; load state in OnActivate. Define panics on a
-// definition that cannot work: two methods for one message type, a method of
-// another struct, a period that is not positive, a message or reply that would lose a
-// part of itself on the way (an embedded time.Time, unexported fields only).
+// Define defines the entity E of a kind: how it is made, and, by options, what it
+// handles. make must not block: load state in OnActivate. Define panics if the definition
+// cannot work: two methods for one message type, a method of another struct, a period that
+// is not positive, or a message or reply type that loses a part of itself as JSON (an
+// embedded time.Time, unexported fields only).
 func Define[E any](kind string, make func(key string) *E, options ...Option) *Definition[E] {
 	d := &Definition[E]{kind: kind, make: make}
 	d.table.entity = reflect.TypeFor[*E]()
@@ -79,8 +79,8 @@ func (d *Definition[E]) New(key string) (Actor, error) {
 	return instance{table: &d.table, entity: e}, nil
 }
 
-// OnRequest lets the entity answer requests of type In with a method. Its error
-// reaches the caller: register it by code to keep its identity.
+// OnRequest lets the entity answer requests of type In with a method. The method's error
+// reaches the caller. Register the error with a code, and it keeps its identity there.
 func OnRequest[E, In, Out any](method func(*E, *Context, In) (Out, error)) Option {
 	return func(t *table) {
 		mustTravel[Out]()
@@ -95,8 +95,8 @@ func OnRequest[E, In, Out any](method func(*E, *Context, In) (Out, error)) Optio
 	}
 }
 
-// OnNotify lets the entity take notifications of type In with a method. There is
-// nobody to tell of its error: the node logs it, a few lines a second at most, and
+// OnNotify lets the entity handle notifications of type In with a method. The sender is
+// not told if the method fails. The node logs the error, a few lines a second at most, and
 // counts it.
 func OnNotify[E, In any](method func(*E, *Context, In) error) Option {
 	return func(t *table) {
@@ -104,11 +104,11 @@ func OnNotify[E, In any](method func(*E, *Context, In) error) Option {
 	}
 }
 
-// OnActivate calls a method before the entity's first message. Its error reaches
-// the callers of all messages that wait, and none of these has run. Then the key is not
-// tried again for 50 ms, after each further failure for twice as long, at most 5 s: what
-// comes meanwhile is refused with the same error, and a hint when to try. [HookTimeout]
-// bounds the method, as it does OnPassivate and Every.
+// OnActivate calls a method before the entity's first message. If the method fails, the
+// callers of all waiting messages get its error, and none of the messages has run. The key
+// is tried again after 50 ms, and after each further failure the pause doubles, up to 5 s.
+// Messages that arrive in the pause are refused with the same error and a hint when to try
+// again. [HookTimeout] bounds the method.
 func OnActivate[E any](method func(*E, *Context) error) Option {
 	return func(t *table) {
 		t.must(reflect.TypeFor[*E](), t.activate == nil, "OnActivate")
@@ -116,15 +116,17 @@ func OnActivate[E any](method func(*E, *Context) error) Option {
 	}
 }
 
-// OnPassivate calls a method after the entity's last message, before the next
-// incarnation of the key starts. What it asks other keys is served also while their
-// shards end, if it asks with its own context or one made from that. With another
-// context, such as context.Background(), a shard that ends refuses it. Its error is
-// logged. It is not called for an
-// entity that has panicked, because its state is in doubt, nor for a key that ends when
-// another node may own it: its node's lease has ended, or its move has taken longer than
-// it may. A line of the log says how many such keys there were, and why. If the lease
-// ends while the method runs, the method's context ends.
+// OnPassivate calls a method after the entity's last message, and before the key's next
+// incarnation starts. Its error is logged. [HookTimeout] bounds the method.
+//
+// The method may ask other keys, even of shards that end at the same time, if it asks with
+// its own context or one made from it. A shard that ends refuses a request with another
+// context, such as context.Background().
+//
+// The method is not called if the entity has panicked, because its state is in doubt. It is
+// not called either if another node may own the key by then: the node's lease has ended, or
+// the move has taken too long. A log line says how many such keys there were, and why. If
+// the lease ends while the method runs, the method's context ends.
 func OnPassivate[E any](method func(*E, *Context) error) Option {
 	return func(t *table) {
 		t.must(reflect.TypeFor[*E](), t.passivate == nil, "OnPassivate")
@@ -132,9 +134,9 @@ func OnPassivate[E any](method func(*E, *Context) error) Option {
 	}
 }
 
-// Every calls a method on the entity's turn while it is active, each time the
-// period has passed since it last returned. Its error is logged. It does not
-// keep the entity from being passivated.
+// Every calls a method on the entity's turn while the entity is active, each time the
+// period has passed since the method last returned. The method's error is logged. It does
+// not keep the entity from being passivated. [HookTimeout] bounds each call.
 func Every[E any](period time.Duration, method func(*E, *Context) error) Option {
 	return func(t *table) {
 		t.must(reflect.TypeFor[*E](), true, "Every")
@@ -145,8 +147,8 @@ func Every[E any](period time.Duration, method func(*E, *Context) error) Option 
 	}
 }
 
-// PassivateAfter passivates an entity that got no message for that long, and at
-// most an eighth longer.
+// PassivateAfter passivates an entity that has had no message for that time. It may take an
+// eighth longer.
 func PassivateAfter(idle time.Duration) Option {
 	return func(t *table) {
 		if idle <= 0 {
@@ -156,11 +158,10 @@ func PassivateAfter(idle time.Duration) Option {
 	}
 }
 
-// HookTimeout bounds OnActivate, OnPassivate and each call of Every: at the limit
+// HookTimeout bounds OnActivate, OnPassivate and each call of Every. At the limit
 // the hook's context ends, and messages that wait for the entity are refused. A hook that
-// goes on regardless keeps its key closed until it returns; see
-// handlers.Options.HookTimeout, which comes first. The default is 30 s, -1 is
-// unlimited.
+// does not return then keeps its key closed until it does. The default is 30 s, and -1 is
+// unlimited. A handler's option of this name (handlers.Options) wins over the definition's.
 func HookTimeout(limit time.Duration) Option {
 	return func(t *table) {
 		if limit <= 0 && limit != -1 {
@@ -171,11 +172,11 @@ func HookTimeout(limit time.Duration) Option {
 }
 
 // OnDrain calls a method on the entity's turn when its shard begins to move, or its node
-// to end, while the entity owes answers ([OnRequestLater]). On that turn it may still
-// give them. What is declared with [Answer.NoEffect], and is still owed then, goes back,
-// and its caller asks the next owner. Any other answer has half a second; then its caller
-// is told that the request may have run. An entity that leaves another request open
-// while it drains hears of that one, too. The method's error is logged.
+// to end, while the entity owes answers ([OnRequestLater]). On that turn the entity may
+// still give them. A request that was declared with [Answer.NoEffect], and is still open
+// after the turn, goes back, and its caller asks the next owner. Any other answer has half
+// a second. Then its caller is told that the request may have run. The method is called
+// again if the entity leaves another request open while it drains. Its error is logged.
 func OnDrain[E any](method func(*E, *Context) error) Option {
 	return func(t *table) {
 		t.must(reflect.TypeFor[*E](), t.drain == nil, "OnDrain")

@@ -16,8 +16,8 @@
 // and package handlers makes a handler for a node of either.
 //
 // The methods of one entity run one at a time, so its fields need no lock. Messages from
-// one sender arrive in order. A key has one incarnation at a time in its cluster's process,
-// and OnPassivate has ended before the next one starts. Messages that arrive while an
+// one sender arrive in order. A key has one incarnation at a time, and OnPassivate has
+// ended before the next one starts. Messages that arrive while an
 // entity stops go to the next incarnation, in order. An entity that is busy, has messages
 // waiting or owes an answer is not passivated. Entities may wait for each other: a wait with
 // the method's context does not count as a running handler.

@@ -22,18 +22,17 @@ type (
 	// and Data (a string, a string and the payload), and Headers, a map.
 	Message = host.Message
 	// Draining is sent to a protoactor actor that owes answers when its shard begins to
-	// move, or its node to end. On that turn it may still answer. What it has declared with
-	// [NoEffect], and has not answered, goes back when the turn has ended, and its sender
-	// asks the next owner. Any other answer has half a second; then its sender is told that
-	// the request may have run.
+	// move, or its node to end. On that turn the actor may still answer. A request that it
+	// has declared with [NoEffect], and has not answered, goes back after the turn, and its
+	// sender asks the next owner. Any other answer has half a second. Then its sender is
+	// told that the request may have run.
 	Draining = host.Draining
 )
 
-// RegisterMessage lets protoactor actors receive messages of type T, which may
-// be a struct or a pointer to one, under the name that a client gives them.
-// Protobuf messages that are linked in need no registration; messages of other
-// types arrive as [*Message]. It panics if T has no name or the name is taken by
-// another type.
+// RegisterMessage lets protoactor actors receive messages of type T, a struct or a pointer
+// to one. The client's name for the message decides. Protobuf messages that are linked in
+// need no registration. Messages of other types arrive as [*Message]. RegisterMessage panics
+// if T has no name, or if another type has the same name.
 func RegisterMessage[T any]() {
 	t := reflect.TypeFor[T]()
 	name, err := codec.NameOf(t)
@@ -46,9 +45,9 @@ func RegisterMessage[T any]() {
 	}
 }
 
-// NoEffect is [Answer.NoEffect] for a protoactor actor that keeps a sender of its
-// messages, to answer it later. It returns false if the sender is not a request's, or
-// the request has ended.
+// NoEffect is [Answer.NoEffect] for a protoactor actor that keeps a message's sender to
+// answer it later. It returns false if the sender is not that of a request, or if the
+// request has ended.
 func NoEffect(ctx pactor.Context, sender *PID) bool { return host.NoEffect(ctx, sender, true) }
 
 // HasEffect is [Answer.HasEffect] for a sender that [NoEffect] was called with.

@@ -75,7 +75,7 @@ func (c *cell) runTurns() (again bool) {
 		switch m {
 		case nil:
 			returned = true
-			c.shard.host.bound.settle(c)
+			c.shard.host.bound.keepAfter(c)
 			return false
 		case passivateTurn:
 			c.passivate()

@@ -65,8 +65,8 @@ func (c *Context) guard(why error, f func()) {
 	returned = true
 }
 
-// miscoded answers for a payload or reply whose code has failed. Its panic goes to the log:
-// the stack is for nobody else.
+// miscoded answers for a payload or reply whose code has failed. Its panic goes to the log
+// only.
 func (c *Context) miscoded(why, err error, what string) {
 	if p, ok := err.(*codec.Panic); ok {
 		c.cell.log().Error("a message's own code panicked", slog.String("type", c.call.Message().Type), slog.String("at", p.What),

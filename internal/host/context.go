@@ -41,9 +41,8 @@ type Call interface {
 	// Message returns what is sent. Its Key is not used: the host has been given
 	// one.
 	Message() Message
-	// Start is asked before the message is handled; false means that nobody
-	// waits any more: skip it, and do not call End. It is false where Err is not
-	// nil.
+	// Start is called before the message is handled. False means that the sender does not
+	// wait any more: skip the message, and do not call End. It is false where Err is not nil.
 	Start(pool.Slot) bool
 	// Reply answers with what the handler returned; it copies data if it must.
 	Reply(data []byte, err error)
@@ -84,8 +83,8 @@ type Call interface {
 	End()
 }
 
-// Message is what travels to a key, as a protoactor actor sees it where its
-// type was not registered with [RegisterMessage].
+// Message is what travels to a key. Protoactor actors receive it where its type has no
+// decoder ([RegisterDecoder]).
 type Message struct {
 	Type    string
 	Key     string
@@ -93,11 +92,7 @@ type Message struct {
 	Headers map[string]string
 }
 
-// Context is what an entity's method is given: the message's context and
-// metadata, and the entity's own identity. It is a context.Context: pass it on
-// to calls of other entities, so that deadline and cancellation travel and the
-// wait does not count as a running handler. It may be kept, but ends with the
-// message.
+// Context is a message, or a hook, on its key: what actor.Context is to users.
 type Context struct {
 	call Call
 	cell *cell
@@ -107,9 +102,8 @@ type Context struct {
 
 var _ context.Context = (*Context)(nil)
 
-// ContextOf returns the context of the turn that a hosted protoactor actor is on: its
-// message's, or its hook's. It is nil for mail by process id, and for an actor that is not
-// a key's, such as a child. It must be called on the turn.
+// ContextOf returns the context of the message or hook that a hosted protoactor actor
+// handles now; nil if there is none, or the actor does not belong to a key.
 func ContextOf(ctx pactor.Context) *Context {
 	s, ok := ctx.Actor().(*shell)
 	if !ok || s.cell == nil {

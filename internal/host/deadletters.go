@@ -6,8 +6,8 @@ import pactor "github.com/asynkron/protoactor-go/actor"
 
 // takeDeadLetters puts an event stream of ours in the place of protoactor's,
 // whose subscribers log messages, which are payload, and start a goroutine that
-// outlives the system by up to a second. What is left of them is here: who asked
-// or watches is told.
+// outlives the system by up to a second. What remains is here: the sender,
+// or the watcher, is told.
 func takeDeadLetters(as *pactor.ActorSystem) {
 	as.EventStream = empty(as.EventStream)
 	as.EventStream.Subscribe(func(event any) {

@@ -221,9 +221,9 @@ func (s *shard) cutOff() (keys []*cell) {
 	return keys
 }
 
-// end waits until keys have ended that were cut off, and returns those that have not when
+// awaitCutOff waits until keys have ended that were cut off, and returns those that have not when
 // ctx ends. Afterwards the shard serves again, or another takes its place.
-func (s *shard) end(ctx context.Context, keys []*cell) (left []*cell) {
+func (s *shard) awaitCutOff(ctx context.Context, keys []*cell) (left []*cell) {
 	for _, c := range keys {
 		select {
 		case <-c.gone:

@@ -15,14 +15,13 @@ import (
 var (
 	// ErrMailboxFull: the key has as many waiting messages as allowed.
 	ErrMailboxFull = errors.New("mailbox full")
-	// ErrStuck: a hook of the key has passed its limit and has not returned, or the
-	// key has not ended since the shard was here last; until then it takes nothing.
-	// It is an ErrMailboxFull, too: try again later.
+	// ErrStuck: a hook of the key has passed its limit and has not returned, or the key
+	// has not ended since the shard was here last. It is an ErrMailboxFull, too.
 	ErrStuck = fmt.Errorf("%w: the key is stuck", ErrMailboxFull)
 	// ErrStopping: the host ends.
 	ErrStopping = errors.New("host is stopping")
-	// ErrEnded: the key has ended with its node, and the stop hook that asks cannot wake
-	// it any more. Nobody else serves it.
+	// ErrEnded: the key has ended with its node, the stop hook that asks cannot wake it
+	// any more, and no other node serves it.
 	ErrEnded = errors.New("the key has ended")
 	// ErrLapsed: the node's lease on the shard has ended: another node may own the
 	// key by now.
@@ -30,10 +29,7 @@ var (
 	// ErrCircle: the key's turn that runs waits for the message, which would wait for
 	// that turn.
 	ErrCircle = errors.New("requests in a circle")
-	// ErrActivation: the key's actor could not be made. One failure is the answer to
-	// all messages that wait for the key. For a while the key is not tried again, and
-	// refuses what comes with the same cause: 50 ms after the first failure, twice as
-	// long after each that follows, at most 5 s.
+	// ErrActivation: the key's actor could not be made, or is not tried again yet.
 	ErrActivation = errors.New("activation failed")
 	// ErrUnknownType: the entity has no method for the message's type.
 	ErrUnknownType = errors.New("no handler for message type")

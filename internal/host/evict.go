@@ -34,9 +34,8 @@ func (b *bound) add(delta int) {
 }
 
 // keep is called when a key was made: it passivates the least recently used.
-// While all are busy it does not look again: the first that settles goes. If
-// somebody else is looking, what that one misses is found when the new key
-// settles.
+// While all are busy it does not look again: the first that runs out of work goes. If
+// another goroutine is looking, what it misses is found when the new key runs out of work.
 func (b *bound) keep() {
 	if b.isExceeded() && !b.allBusy.Load() && b.evicting.TryLock() {
 		b.search()
@@ -44,9 +43,9 @@ func (b *bound) keep() {
 	}
 }
 
-// settle is called when c has run out of work: it may be the one that the bound
+// keepAfter is keep where c has run out of work: it may be the one that the bound
 // waits for. It waits for a search that goes on, which may have found c busy.
-func (b *bound) settle(c *cell) {
+func (b *bound) keepAfter(c *cell) {
 	if !b.isExceeded() {
 		return
 	}

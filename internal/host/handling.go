@@ -120,7 +120,7 @@ func (t handling) hearOfDrain() {
 		h := beginHook(t.c, draining, s.hookTimeout())
 		defer h.end()
 		if err := s.entity.Drain(&h.own); err != nil {
-			t.c.log().Error("notice of a drain failed", slog.Any("error", err))
+			t.c.log().Error("OnDrain failed", slog.Any("error", err))
 		}
 	}
 }

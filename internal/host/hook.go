@@ -24,7 +24,7 @@ const (
 
 // hook is one turn that no message has caused: its context, and what watches its
 // time. A goroutine cannot be ended from outside: at the limit the context ends,
-// whoever waits for the key is answered, and the key takes nothing more until the
+// the callers that wait for the key are answered, and the key takes nothing more until the
 // hook has returned, so that there is never a second incarnation beside it.
 type hook struct {
 	quiet
@@ -136,7 +136,7 @@ func (h *hook) failure(err error) error {
 	return err
 }
 
-// expire answers whoever waits for the key. The timer calls it, or end, if the
+// expire answers the callers that wait for the key. The timer calls it, or end, if the
 // hook has returned at the same moment.
 func (h *hook) expire() {
 	c := h.own.cell
@@ -152,7 +152,7 @@ func (h *hook) expire() {
 	c.refuse(waiting, h.why())
 }
 
-// why is what those are told who wait when the limit passes.
+// why is what the waiting callers are told when the limit passes.
 func (h *hook) why() error {
 	if h.what == activation {
 		return &Failure{Why: ErrActivation, Cause: fmt.Errorf("%w after %v", errHookTimeout, h.limit)}
@@ -163,7 +163,7 @@ func (h *hook) why() error {
 var errHookTimeout = errors.New("timeout")
 
 // end is called when the hook has returned, in whatever way. One that has
-// returned because its time was up is late, too: who waits must not wait for as
+// returned because its time was up is late, too: callers must not wait for as
 // long again.
 func (h *hook) end() {
 	h.mu.Lock()
@@ -190,8 +190,8 @@ func (h *hook) end() {
 	switch after := slog.Duration("after", time.Since(h.began)); {
 	case !late || h.err != nil: // its failure is told, and says that its time was up
 	case told:
-		c.log().Warn("a hook has returned at last", slog.String("hook", h.what), after)
+		c.log().Warn("a hook that took too long has returned", slog.String("hook", h.what), after)
 	default:
-		c.log().Warn("a hook has taken all of its time", slog.String("hook", h.what), after)
+		c.log().Warn("a hook returned only when its time was up", slog.String("hook", h.what), after)
 	}
 }

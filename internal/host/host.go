@@ -28,39 +28,22 @@ type Options struct {
 	// Factory makes the actor of a key. It runs on the key's own turn and may
 	// block; its error reaches all callers that wait, as an [ErrActivation].
 	Factory func(key string) (Actor, error)
-	// CacheSize is how many keys stay active; beyond it the least recently used
-	// that is neither busy nor has mail is passivated. A key is busy, too, while it
-	// owes an answer that it gives later, until the call's time is up. While all
-	// are busy there may be more. Where evicted keys come back soon it is too small: the
-	// log says so, and a [ReturnObserver] counts them. 0 = default (1,024), -1 = unlimited.
-	CacheSize int
-	// MailboxSize is how many messages may wait for one key.
-	// 0 = default (1,024), -1 = unlimited.
+	// CacheSize, MailboxSize, IdleAfter and HookTimeout are as in handlers.Options. A key
+	// may be over CacheSize while all are busy. Mail by process id counts as use; periodic
+	// work and receive timeouts, which a key sends to itself, do not. HookTimeout bounds
+	// what a protoactor actor does on Started, Restarting, Stopping and Stopped, too. An
+	// activation that succeeds after its limit counts.
+	CacheSize   int
 	MailboxSize int
-	// IdleAfter passivates a key that got no message for that long, and at most
-	// an eighth longer. Mail by process id counts; periodic work and receive
-	// timeouts, which a key sends to itself, do not. 0 = never, unless the entity's
-	// definition says so.
-	IdleAfter time.Duration
-	// HookTimeout bounds each turn that no message causes: the factory with
-	// OnActivate, OnPassivate, a call of Every, and what a protoactor actor does
-	// on Started, Restarting, Stopping and Stopped. At the limit the hook's
-	// context ends and messages that wait for the key are answered: with [ErrActivation]
-	// if it was to be activated, with [ErrStuck] otherwise. A hook that goes on
-	// regardless cannot be ended: its key refuses at once with ErrStuck until it
-	// returns, since two incarnations must never live at once, and it keeps its
-	// place among the running handlers. An activation that succeeds after its
-	// limit counts.
-	// 0 = the entity's definition, or the default (30 s); -1 = unlimited.
+	IdleAfter   time.Duration
 	HookTimeout time.Duration
 	// Check is asked before a key is made whether it belongs to the shard; its
 	// error refuses the message. It must not block. It may be nil.
 	Check func(shard uint32, key string) error
-	// Lapsed is asked before mail by process id, periodic work and hooks whether
-	// another may own the shard by now. Then the mail becomes a dead letter, the work is
-	// left out, no stop hook runs, and the contexts of other hooks have ended. No key is made. None is passivated because it is idle or to make room,
-	// because it could not save what it has. Calls are not asked about here, but at their
-	// Start. Lapsed must not block. It may be nil.
+	// Lapsed says whether another node may own the shard by now. Then mail by process id
+	// becomes a dead letter, periodic work is left out, no stop hook runs, the contexts of
+	// other hooks have ended, and no key is made, evicted or passivated as idle. Calls are
+	// asked at their Start instead. Lapsed must not block. It may be nil.
 	Lapsed func(shard uint32) bool
 	// Base has the values of hooks' contexts. It may be nil.
 	Base context.Context
@@ -86,12 +69,12 @@ func (o Options) withDefaults() Options {
 
 // Host keeps the actors of one factory. Make one with [System.NewHost].
 type Host struct {
-	system *System
-	opts   Options
-	watch  watch
-	name   string
-	life   context.Context // of hooks
-	end    context.CancelFunc
+	system   *System
+	opts     Options
+	watch    watch
+	name     string
+	life     context.Context // of hooks
+	endHooks context.CancelFunc
 
 	clock   atomic.Int64 // counts deliveries: the order of use
 	bound   bound
@@ -202,14 +185,14 @@ func (h *Host) EndShard(ctx context.Context, id uint32, lost bool) error {
 		return &Unended{n, fmt.Sprintf("ending shard %d of kind %q: %v: %s", id, h.opts.Kind, ctx.Err(), names), ctx.Err()}
 	}
 	if lost {
-		return unended(s.end(ctx, s.cutOff()))
+		return unended(s.awaitCutOff(ctx, s.cutOff()))
 	}
 	s.beginEnd(NewEndGroup(false)) // unless it has begun
 	if s.passivated(ctx) {
 		return nil
 	}
 	err := unended(s.lives())
-	s.end(ctx, s.cutOff())
+	s.awaitCutOff(ctx, s.cutOff())
 	return err
 }
 
@@ -260,10 +243,10 @@ func (h *Host) Stop(ctx context.Context) error {
 		names, _ := doings(keys)
 		return fmt.Errorf("stopping kind %q: still running: %s: %w", h.opts.Kind, names, ctx.Err())
 	}
-	h.end()
+	h.endHooks()
 	return nil
 }
 
 // Abandon ends the context of stop hooks that still run after a Stop that has
 // given up.
-func (h *Host) Abandon() { h.end() }
+func (h *Host) Abandon() { h.endHooks() }

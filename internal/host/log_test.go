@@ -79,7 +79,7 @@ var floods = map[string]struct {
 	"passivation panics": {"stop hook panicked", 1, func() *actor.Definition[flood] {
 		return actor.Define("flood", newFlood, actor.OnRequest((*flood).Go), actor.OnPassivate((*flood).panic))
 	}, true},
-	"a hook takes too long": {"a hook has taken all of its time", 5, func() *actor.Definition[flood] {
+	"a hook takes too long": {"a hook returned only when its time was up", 5, func() *actor.Definition[flood] {
 		return actor.Define("flood", newFlood, actor.OnRequest((*flood).Go), actor.Every(100*time.Millisecond, (*flood).wait), actor.HookTimeout(100*time.Millisecond))
 	}, false},
 }

@@ -7,11 +7,7 @@ import (
 	"slices"
 )
 
-// Draining is sent to a protoactor actor that owes answers when its shard begins to
-// move, or its node to end. On that turn it may still answer. What it has declared with
-// [NoEffect], and has not answered, goes back when the turn has ended, and its sender
-// asks the next owner. Any other answer has half a second; then its sender is told that
-// the request may have run.
+// Draining is what a protoactor actor is sent instead of a call of [Entity].Drain.
 type Draining struct{}
 
 // debts are the answers that a key owes. The mailbox's mu guards them.

@@ -74,8 +74,8 @@ func (t *timed) stop() {
 	}
 }
 
-// end forgets the timeout: the incarnation is over.
-func (t *timed) end() {
+// forget drops the timeout: the incarnation is over.
+func (t *timed) forget() {
 	if t != nil {
 		t.SetReceiveTimeout(0)
 	}

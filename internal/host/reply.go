@@ -69,13 +69,13 @@ func (p *replyProcess) SendUserMessage(_ *PID, message any) {
 	case nil:
 		p.x.call.Reply(nil, nil)
 	case *pactor.DeadLetterResponse: // the request was forwarded
-		p.x.call.Reply(nil, fmt.Errorf("no actor under the process id that the request was passed on to: %w", pactor.ErrDeadLetter))
+		p.x.call.Reply(nil, fmt.Errorf("the request was forwarded to a process id without an actor: %w", pactor.ErrDeadLetter))
 	default:
 		p.x.Respond(m)
 	}
 }
 
-// SendSystemMessage implements protoactor's Process. A call is nobody's child.
+// SendSystemMessage implements protoactor's Process. A call has no parent.
 func (p *replyProcess) SendSystemMessage(*PID, any) {}
 
 // Stop implements protoactor's Process.

@@ -43,8 +43,8 @@ type returns struct {
 	warned  time.Time
 }
 
-// leaves notes that a key was evicted.
-func (r *returns) leaves(c *cell) {
+// note notes that a key was evicted.
+func (r *returns) note(c *cell) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.evicted == nil {
@@ -55,8 +55,8 @@ func (r *returns) leaves(c *cell) {
 	r.some.Store(true)
 }
 
-// comes is called before an incarnation of a key is made.
-func (r *returns) comes(c *cell) {
+// activates is called before an incarnation of a key is made.
+func (r *returns) activates(c *cell) {
 	if !r.some.Load() {
 		return
 	}

@@ -45,24 +45,24 @@ func (s *shell) Receive(ctx pactor.Context) {
 	case *pactor.Stopping:
 		s.stopping(ctx)
 	case *pactor.Restarting:
-		s.end(ctx)
+		s.over(ctx)
 	case *pactor.Stopped:
 		if !s.ended { // twice, if it ended its goroutine the first time
 			s.ended = true
-			s.end(ctx)
+			s.over(ctx)
 		}
 	case *pactor.Terminated:
 		if ctx.Self().Equal(m.Who) {
 			return // how a cell finishes an end that has failed
 		}
-		s.pass(ctx)
+		s.toActor(ctx)
 	default:
-		s.pass(ctx)
+		s.toActor(ctx)
 	}
 }
 
-// pass gives a message that is not ours to the user's actor.
-func (s *shell) pass(ctx pactor.Context) {
+// toActor gives a message that is not ours to the user's actor.
+func (s *shell) toActor(ctx pactor.Context) {
 	switch {
 	case s.timed != nil && s.shard.lapsed() && isOwn(ctx.Message()):
 		s.timed.restart() // another node may own the key: it may do nothing now
@@ -115,7 +115,7 @@ func (s *shell) start(ctx pactor.Context) {
 // message would otherwise wait for a try of its own. Mail by process id goes too, so
 // that it cannot keep a key trying.
 func (s *shell) giveUp(ctx pactor.Context, err error) {
-	s.timed.end()
+	s.timed.forget()
 	s.inner, s.entity, s.timed = nil, nil, nil
 	s.keyEnded()
 	h := s.shard.host
@@ -210,7 +210,7 @@ func (s *shell) lose(h *hook) {
 	}
 }
 
-// watched is pass for a message that is a hook of the actor's.
+// watched is toActor for a message that is a hook of the actor's.
 func (s *shell) watched(ctx pactor.Context) {
 	if s.inner != nil {
 		h := beginHook(s.cell, passivation, s.hookTimeout())
@@ -218,7 +218,7 @@ func (s *shell) watched(ctx pactor.Context) {
 		if _, ends := ctx.Message().(*pactor.Stopping); ends {
 			defer s.lose(h)
 		}
-		s.pass(ctx)
+		s.toActor(ctx)
 	}
 }
 
@@ -227,14 +227,14 @@ func (s *shell) hookTimeout() time.Duration {
 	return cmp.Or(s.shard.host.opts.HookTimeout, s.set.HookTimeout, DefaultHookTimeout)
 }
 
-// end tells the user's actor that it has stopped or is replaced.
-func (s *shell) end(ctx pactor.Context) {
+// over tells the user's actor that it has stopped or is replaced.
+func (s *shell) over(ctx pactor.Context) {
 	if s.live {
 		s.live = false
 		defer s.shard.host.watch.passivated()
 	}
 	defer s.keyEnded()
-	defer s.timed.end()
+	defer s.timed.forget()
 	s.stopTimers()
 	if s.entity == nil { // its hook is Passivate
 		s.protect(ctx, s.watched)
@@ -253,7 +253,7 @@ func (s *shell) protect(ctx pactor.Context, f func(pactor.Context)) {
 }
 
 func (s *shell) begins() {
-	s.shard.host.returns.comes(s.cell)
+	s.shard.host.returns.activates(s.cell)
 	s.begun = true
 	s.shard.host.watch.keyBegins(s.shard.id, s.cell.key)
 }

@@ -75,7 +75,7 @@ func (v *supervisor) spawn(ctx pactor.Context, c *cell) {
 	_, err := ctx.SpawnNamed(v.props, url.PathEscape(c.key)) // a key is any bytes
 	v.spawning = nil
 	if err != nil { // the name is taken: an actor of the application's sits there
-		c.log().Error("cannot spawn", slog.Any("error", err))
+		c.log().Error("cannot start a key's actor: its process id is taken", slog.Any("error", err))
 		s.afterEnd(c, false)
 	}
 }
@@ -136,7 +136,7 @@ func (c inbox) PostUserMessage(message any) {
 		c.refuseMail(message, "its mailbox is full")
 	case stuck:
 		h.watch.refused()
-		c.refuseMail(message, "a hook of its takes too long")
+		c.refuseMail(message, "one of its hooks takes too long")
 	case gone:
 		c.deadLetter(message)
 	}
