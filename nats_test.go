@@ -316,3 +316,28 @@ func (n cancelling) Join(ctx context.Context, m clstr.Member) (clstr.Link, error
 	defer n.cancel()
 	return n.Network.Join(ctx, m)
 }
+
+// TestGivenConnection: calls may go over a connection of the program's own, which stays.
+func TestGivenConnection(t *testing.T) {
+	testkit.CheckLeaks(t)
+	url := startNATS(t).URL()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	on := clstr.NATS(url)
+	on.Transport.URL, on.Transport.Conn = "", nc
+	svc, err := clstr.Open(t.Context(), clstr.Options{Name: "bank", On: on, Entities: clstr.Host(accounts), Shards: 4, Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	deposit(t, svc, "acc-1", 1)
+	if err := svc.Close(t.Context()); err != nil || !nc.IsConnected() {
+		t.Errorf("%v, %v", err, nc.Status())
+	}
+	on.Store.Name = "mine"
+	if _, err := clstr.Open(t.Context(), clstr.Options{Name: "bank", On: on, Log: quiet}); !errors.Is(err, cluster.ErrBadOption) || !strings.Contains(fmt.Sprint(err), "NodeID") {
+		t.Errorf("a name of one's own: %v", err)
+	}
+}

@@ -13,6 +13,8 @@
 //	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: 64})
 //	balance, err := cluster.NewRequest[Deposit, Balance](client.Key("acc-1")).Request(ctx, Deposit{100})
 //
+// Most programs let package clstr, at the module's root, put these together: clstr.Open.
+//
 // # The path of one request
 //
 //	cluster/client.go               Client.Key("user-123")           a client for one key
