@@ -120,7 +120,7 @@ func NewClient(opts ClientOptions) (*Client, error) {
 		return nil, err
 	}
 	opts.EnvelopeOptions, opts.Propagate = slices.Clone(opts.EnvelopeOptions), slices.Clone(opts.Propagate)
-	_, keepsTTL := opts.Transport.(dispatch.ReceiverTransport)
+	_, keepsTTL := opts.Transport.(dispatch.Backend)
 	c := &Client{
 		opts:     opts,
 		keepsTTL: keepsTTL,

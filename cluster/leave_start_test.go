@@ -58,19 +58,9 @@ func (t leavingMemory) Subscribe(ctx context.Context, shard uint32, to dispatch.
 	return t.Transport.Subscribe(ctx, shard, to)
 }
 
-func (t leavingMemory) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, to dispatch.Subscriber) (transport.Subscription, error) {
-	defer t.at.operation()()
-	return t.Transport.SubscribeEpoch(ctx, shard, epoch, to)
-}
-
 func (t leavingNATS) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (transport.Subscription, error) {
 	defer t.at.operation()()
 	return t.Transport.Subscribe(ctx, shard, to)
-}
-
-func (t leavingNATS) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, to dispatch.Subscriber) (transport.Subscription, error) {
-	defer t.at.operation()()
-	return t.Transport.SubscribeEpoch(ctx, shard, epoch, to)
 }
 
 func (t leavingNATS) ServeOwners(ctx context.Context, o dispatch.Owners) (transport.Subscription, error) {

@@ -18,6 +18,7 @@ import (
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/ownership"
 	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
@@ -33,7 +34,7 @@ const (
 type living struct {
 	n         *Node
 	life      *dispatch.Lifetime
-	transport dispatch.EpochTransport
+	transport dispatch.Backend
 	metrics   OwnershipMetrics // may be nil
 	drains    DrainMetrics     // the same
 
@@ -42,7 +43,7 @@ type living struct {
 	final   atomic.Pointer[together]
 	foreign foreignKinds
 
-	owners Subscription // answers clients from epochs; nil where the transport asks nobody
+	owners Subscription // answers clients from epochs
 
 	mu   sync.Mutex
 	open map[uint32]*ownedShard // by shard: the latest that was opened
@@ -55,7 +56,7 @@ var (
 
 func newLiving(n *Node, life *dispatch.Lifetime) *living {
 	l := &living{
-		n: n, life: life, transport: n.opts.Transport.(dispatch.EpochTransport),
+		n: n, life: life, transport: n.opts.Transport.(dispatch.Backend),
 		open: map[uint32]*ownedShard{},
 	}
 	l.foreign.store, l.foreign.ctx = n.opts.Membership, life.Context()
@@ -80,7 +81,7 @@ func (l *living) run(ctx context.Context, log *slog.Logger) error {
 		Store: n.opts.Membership, Node: l, Log: log,
 		DrainTimeout: orDefault(n.opts.DrainTimeout, defaultDrainTimeout),
 		StopTimeout:  orDefault(n.opts.StopTimeout, defaultStopTimeout),
-		Linger:       l.linger(),
+		Linger:       l.transport.Linger(),
 	})
 	if err != nil {
 		return err
@@ -96,15 +97,13 @@ func (l *living) run(ctx context.Context, log *slog.Logger) error {
 	layout := c.Layout()
 	defer n.layout.init(layout, nil, n.opts.Transport, log)()
 	l.epochs = make([]atomic.Uint64, layout.NumShards)
-	if t, ok := n.opts.Transport.(dispatch.OwnersTransport); ok {
-		l.owners, err = t.ServeOwners(lifeContext{ctx, life.Context()}, l)
-		switch {
-		case ctx.Err() != nil: // asked to end while it began
-			l.Left()
-			return life.End() // which knows why the transport has ended
-		case err != nil:
-			return transport.Annotate(err, "node "+n.opts.NodeID+" answers for owners")
-		}
+	l.owners, err = l.transport.ServeOwners(lifeContext{ctx, life.Context()}, l)
+	switch {
+	case ctx.Err() != nil: // asked to end while it began
+		l.Left()
+		return life.End() // which knows why the transport has ended
+	case err != nil:
+		return transport.Annotate(err, "node "+n.opts.NodeID+" answers for owners")
 	}
 	err = errors.Join(c.Run(ctx), life.End())
 	l.foreign.work.Wait()
@@ -112,13 +111,8 @@ func (l *living) run(ctx context.Context, log *slog.Logger) error {
 	return err
 }
 
-// Served asks other nodes in which epochs shards are owned, where the transport can.
-func (l *living) Served(ctx context.Context) []uint64 {
-	if t, ok := l.transport.(dispatch.OwnersTransport); ok {
-		return t.Served(ctx)
-	}
-	return nil
-}
+// Served asks other nodes in which epochs shards are owned.
+func (l *living) Served(ctx context.Context) []uint64 { return l.transport.Served(ctx) }
 
 // Serves asks the owners of shards, a few of them, whether they serve.
 func (l *living) Serves(ctx context.Context, epochs []uint64) string {
@@ -145,14 +139,6 @@ func (l *living) Serves(ctx context.Context, epochs []uint64) string {
 	return ""
 }
 
-// linger is how long the transport wants a shard that has moved to stay.
-func (l *living) linger() time.Duration {
-	if t, ok := l.transport.(dispatch.OwnersTransport); ok {
-		return t.Linger()
-	}
-	return 0
-}
-
 func orDefault(d, otherwise time.Duration) time.Duration {
 	if d == 0 {
 		return otherwise
@@ -161,15 +147,15 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 }
 
 // Open implements coordinator.Node.
-func (l *living) Open(ctx context.Context, g *coordinator.Guard) (coordinator.Shard, error) {
-	s := &ownedShard{l: l, guard: g}
+func (l *living) Open(ctx context.Context, at *standing.Standing) (coordinator.Shard, error) {
+	s := &ownedShard{l: l, at: at}
 	l.mu.Lock()
-	l.open[g.Shard] = s // before requests come
+	l.open[at.Shard] = s // before requests come
 	l.n.vitals.owns(len(l.open))
 	l.mu.Unlock()
 	to := l.n.front.subscriber()
-	to.Gate = gate{l.n, g}
-	sub, err := l.transport.SubscribeEpoch(lifeContext{ctx, l.life.Context()}, g.Shard, g.Epoch, to)
+	to.Standing = at
+	sub, err := l.transport.Subscribe(lifeContext{ctx, l.life.Context()}, at.Shard, to)
 	if err == nil {
 		if s.drainer, _ = sub.(dispatch.Drainer); s.drainer == nil {
 			err = errors.Join(transport.Errorf(ErrBadOption, "the transport's subscriptions in epochs must implement dispatch.Drainer, which %T does not", sub), sub.Unsubscribe())
@@ -187,9 +173,9 @@ func (l *living) Open(ctx context.Context, g *coordinator.Guard) (coordinator.Sh
 func (l *living) Reachable() bool { return connected(l.transport) }
 
 // Opened implements coordinator.Node.
-func (l *living) Opened(g *coordinator.Guard, gap time.Duration) {
+func (l *living) Opened(why string, gap time.Duration) {
 	if l.metrics != nil {
-		sparse.Apart(l.n.opts.Log, "the metrics", func() { l.metrics.ShardOpened(g.Why, gap) })
+		sparse.Apart(l.n.opts.Log, "the metrics", func() { l.metrics.ShardOpened(why, gap) })
 	}
 }
 
@@ -260,11 +246,7 @@ func (l *living) lapsed(shard uint32) bool {
 	l.mu.Lock()
 	s := l.open[shard]
 	l.mu.Unlock()
-	if s == nil {
-		return true
-	}
-	standing := s.guard.Now()
-	return standing == coordinator.Suspended || standing == coordinator.Lost
+	return s == nil || s.at.Elsewhere()
 }
 
 // shards lists what the node serves, in ascending order.
@@ -276,8 +258,8 @@ func (l *living) shards() []uint32 {
 
 func (l *living) closed(s *ownedShard) {
 	l.mu.Lock()
-	if l.open[s.guard.Shard] == s {
-		delete(l.open, s.guard.Shard)
+	if l.open[s.at.Shard] == s {
+		delete(l.open, s.at.Shard)
 	}
 	l.n.vitals.owns(len(l.open)) // under the lock: the last to note is right
 	l.mu.Unlock()

@@ -230,10 +230,10 @@ type lateTransport struct {
 	said *sync.Map // shard -> struct{}
 }
 
-// SubscribeEpoch implements dispatch.EpochTransport.
-func (t lateTransport) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, to dispatch.Subscriber) (transport.Subscription, error) {
+// Subscribe implements dispatch.Backend.
+func (t lateTransport) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (transport.Subscription, error) {
 	t.said.Delete(shard) // of an epoch before
-	sub, err := t.Transport.SubscribeEpoch(ctx, shard, epoch, to)
+	sub, err := t.Transport.Subscribe(ctx, shard, to)
 	time.Sleep(time.Second)
 	t.said.Store(shard, nil)
 	return sub, err

@@ -26,9 +26,9 @@ func (g *ownedGauge) ShardsOwned(_ string, count int) { g.told.Store(int64(count
 // unevenTransport takes its time to subscribe, another for each shard.
 type unevenTransport struct{ *memtransport.Transport }
 
-func (t unevenTransport) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, to dispatch.Subscriber) (transport.Subscription, error) {
+func (t unevenTransport) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (transport.Subscription, error) {
 	time.Sleep(time.Duration(livingShards-shard) * time.Millisecond)
-	return t.Transport.SubscribeEpoch(ctx, shard, epoch, to)
+	return t.Transport.Subscribe(ctx, shard, to)
 }
 
 // TestOwnedIsToldInOrder: shards are opened side by side, and the number that is

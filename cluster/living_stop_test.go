@@ -186,8 +186,8 @@ type deafTransport struct{ *memtransport.Transport }
 
 var errDeaf = errors.New("not permitted")
 
-// SubscribeEpoch implements dispatch.EpochTransport.
-func (deafTransport) SubscribeEpoch(context.Context, uint32, uint64, dispatch.Subscriber) (transport.Subscription, error) {
+// Subscribe implements dispatch.Backend.
+func (deafTransport) Subscribe(context.Context, uint32, dispatch.Subscriber) (transport.Subscription, error) {
 	return nil, errDeaf
 }
 

@@ -203,12 +203,12 @@ func (n *Node) subscribe(ctx context.Context, life *dispatch.Lifetime) ([]Subscr
 	ctx = lifeContext{ctx, life.Context()}
 	subs := make([]Subscription, 0, len(n.opts.Shards))
 	to := n.front.subscriber()
-	receivers, direct := n.opts.Transport.(dispatch.ReceiverTransport)
+	backend, direct := n.opts.Transport.(dispatch.Backend)
 	for _, shard := range n.opts.Shards {
 		var sub Subscription
 		var err error
 		if direct {
-			sub, err = receivers.Subscribe(ctx, shard, to)
+			sub, err = backend.Subscribe(ctx, shard, to)
 		} else {
 			sub, err = subscribeFunc(ctx, n.opts.Transport, life, shard, to)
 		}

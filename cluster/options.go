@@ -203,7 +203,7 @@ func (o NodeOptions) validateLiving() error {
 	case len(o.Shards) > 0:
 		return transport.Errorf(ErrBadOption, "node %s: Shards and Membership exclude each other", o.NodeID)
 	}
-	if _, ok := o.Transport.(dispatch.EpochTransport); !ok {
+	if _, ok := o.Transport.(dispatch.Backend); !ok {
 		return transport.Errorf(ErrBadOption, "node %s: Membership needs a memtransport, a natstransport or a transport that embeds one, and %T is none", o.NodeID, o.Transport)
 	}
 	return nil

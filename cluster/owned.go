@@ -5,19 +5,19 @@ package cluster
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/clstr-go/clstr/internal/coordinator"
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/transport"
 )
 
 // ownedShard is one shard that the node serves in one epoch.
 type ownedShard struct {
 	l       *living
-	guard   *coordinator.Guard
+	at      *standing.Standing
 	sub     Subscription
 	drainer dispatch.Drainer
 }
@@ -42,16 +42,17 @@ func (s *ownedShard) Drain(ctx context.Context) (counts transport.DrainCounts, e
 // drain ends what runs, and then the keys, by ctx's deadline. lost is how many keys had
 // their stop hooks cut off.
 func (s *ownedShard) drain(ctx context.Context) (lost int, err error) {
-	end := endsOf(ctx)
-	calls, cancel := context.WithDeadline(ctx, end.calls)
+	by, _ := ctx.Deadline()
+	stages := standing.StagesOf(by)
+	calls, cancel := context.WithDeadline(ctx, stages.Calls)
 	defer cancel()
 	err = s.drainer.Drain(calls)
 	if err != nil {
-		heed, cancel := context.WithDeadline(ctx, end.heed)
+		heed, cancel := context.WithDeadline(ctx, stages.Heed)
 		defer cancel()
 		err = s.drainer.Drop(heed) // the late ones lose their context
 	}
-	if all := s.l.rests(s.guard.Shard); all != nil {
+	if all := s.l.rests(s.at.Shard); all != nil {
 		select {
 		case <-all: // what handlers of the others ask is served until then,
 			if err == nil { // and what they have notified at the last moment after it
@@ -60,15 +61,15 @@ func (s *ownedShard) drain(ctx context.Context) (lost int, err error) {
 		case <-calls.Done():
 		}
 	}
-	hooks, cancel := context.WithDeadline(ctx, end.hooks)
+	hooks, cancel := context.WithDeadline(ctx, stages.Hooks)
 	defer cancel()
-	late := s.l.life.EndShard(hooks, s.guard.Shard, false)
+	late := s.l.life.EndShard(hooks, s.at.Shard, false)
 	if late == nil { // what a stop hook has asked at the last moment
-		late = errors.Join(s.drainer.Rest(hooks), s.l.life.EndShard(hooks, s.guard.Shard, false))
+		late = errors.Join(s.drainer.Rest(hooks), s.l.life.EndShard(hooks, s.at.Shard, false))
 	}
 	if late != nil { // contexts of hooks have ended now
 		lost = unended(late)
-		err = errors.Join(err, s.l.life.EndShard(ctx, s.guard.Shard, true))
+		err = errors.Join(err, s.l.life.EndShard(ctx, s.at.Shard, true))
 	}
 	return lost, err
 }
@@ -88,93 +89,23 @@ func unended(err error) (n int) {
 	return n
 }
 
-// ends says by when the stages of a move must be over.
-type ends struct {
-	calls time.Time // what runs then loses its context
-	heed  time.Time // and what heeds that has returned: the keys passivate, also where others are late
-	hooks time.Time // stop hooks that run then lose their context; those that heed it return by the end of the move
-}
-
-// endsOf divides the time until ctx's deadline. Keys have a quarter of it to passivate
-// where calls are late, 3 s at most; what has lost its context has an eighth to
-// return, 1 s at most, so that what heeds it does not run beside the next owner's.
-func endsOf(ctx context.Context) ends {
-	end, _ := ctx.Deadline()
-	left := time.Until(end)
-	save, heed := min(left/4, saveTime), min(left/8, heedTime)
-	e := ends{hooks: end.Add(-heed)}
-	e.calls = e.hooks.Add(-save)
-	e.heed = e.calls.Add(heed)
-	return e
-}
-
-const (
-	saveTime = 3 * time.Second
-	heedTime = time.Second
-)
-
 // Lapse implements coordinator.Shard.
-func (s *ownedShard) Lapse(lapsed bool) {
-	s.drainer.Lapse(lapsed)
-	if lapsed {
-		s.l.life.LapseShard(s.guard.Shard)
-	}
+func (s *ownedShard) Lapse() {
+	s.drainer.Lapse()
+	s.l.life.LapseShard(s.at.Shard)
 }
 
 // Drop implements coordinator.Shard.
 func (s *ownedShard) Drop(ctx context.Context) error {
 	defer s.l.closed(s)
-	s.l.rests(s.guard.Shard) // others may wait for it
+	s.l.rests(s.at.Shard) // others may wait for it
 	return s.cutOff(ctx)
 }
 
 // cutOff ends what may run beside another owner: contexts end, and no stop hook runs.
 func (s *ownedShard) cutOff(ctx context.Context) error {
-	return errors.Join(s.drainer.Drop(ctx), s.l.life.EndShard(ctx, s.guard.Shard, true))
+	return errors.Join(s.drainer.Drop(ctx), s.l.life.EndShard(ctx, s.at.Shard, true))
 }
 
 // Close implements coordinator.Shard.
 func (s *ownedShard) Close() error { return s.sub.Unsubscribe() }
-
-// gate lets calls to one shard in one epoch in.
-type gate struct {
-	n     *Node
-	guard *coordinator.Guard
-}
-
-var _ dispatch.Gate = gate{}
-
-// Admit implements dispatch.Gate.
-func (g gate) Admit(c *dispatch.Call, now time.Time, starts bool) *Error {
-	return admit(g.n, g.guard, c, now, starts)
-}
-
-// Moving implements dispatch.Gate.
-func (g gate) Moving() bool { return g.guard.Moving() }
-
-// admit decides about a call. While a shard moves, what has been accepted of
-// senders that do not wait is still served; other calls are sent to the next owner, if
-// there will be one.
-func admit(n *Node, g *coordinator.Guard, c *dispatch.Call, now time.Time, starts bool) *Error {
-	var standing coordinator.Standing
-	switch {
-	case starts:
-		standing = g.Standing(now)
-	case c.AwaitsReply():
-		standing = g.Arrival()
-	default:
-		standing = g.Now() // its sender will not hear of a refusal at the start
-	}
-	switch standing {
-	case coordinator.Serving:
-		return nil
-	case coordinator.Moving:
-		if starts && (!c.AwaitsReply() || g.Final()) || c.Needed() || g.Final() && c.StopHook() != dispatch.KeyTurn {
-			return nil
-		}
-		return transport.Errorf(ErrNotOwner, "node %s hands shard %d over", n.opts.NodeID, g.Shard)
-	case coordinator.Suspended:
-		return transport.Errorf(ErrNotOwner, "node %s has not renewed its lease in time and serves nothing (shard %d)", n.opts.NodeID, g.Shard)
-	}
-	return transport.Errorf(ErrNotOwner, "node %s no longer owns shard %d", n.opts.NodeID, g.Shard)
-}

@@ -9,9 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/membership"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // LiveTiming is the default timing of live clusters in this package. It is short enough
@@ -174,32 +172,9 @@ func (c *Cluster) LivesOf(key string) []Life {
 	return slices.DeleteFunc(c.Lives(), func(l Life) bool { return l.Key != key })
 }
 
-// SubscribeEpoch implements dispatch.EpochTransport.
-func (n *nodeSide) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, to dispatch.Subscriber) (transport.Subscription, error) {
-	n.leaveID(ctx)
-	to.Receiver = pausable{to.Receiver, n.still}
-	return n.endpoint.SubscribeEpoch(ctx, shard, epoch, to)
-}
-
-// ServeOwners implements dispatch.OwnersTransport, where the network needs it.
-func (n *nodeSide) ServeOwners(ctx context.Context, o dispatch.Owners) (transport.Subscription, error) {
-	if t, ok := n.endpoint.(dispatch.OwnersTransport); ok {
-		return t.ServeOwners(ctx, o)
-	}
-	return noSubscription{}, nil
-}
-
-// Served implements dispatch.OwnersTransport. A test's cluster does not lose its
+// Served implements dispatch.Backend. A test's cluster does not lose its
 // records, and asking would cost the first node a second.
 func (n *nodeSide) Served(context.Context) []uint64 { return nil }
-
-// Linger implements dispatch.OwnersTransport.
-func (n *nodeSide) Linger() time.Duration {
-	if t, ok := n.endpoint.(dispatch.OwnersTransport); ok {
-		return t.Linger()
-	}
-	return 0
-}
 
 type noSubscription struct{}
 

@@ -142,8 +142,8 @@ func (n *memNode) SubscribeShard(ctx context.Context, shard uint32, h transport.
 	return n.Subscribe(ctx, shard, dispatch.Subscriber{Receiver: n.d.ReceiverFunc(h)})
 }
 
-// ServeOwners implements dispatch.OwnersTransport. In memory there is no need to ask
-// for owners.
+// ServeOwners implements dispatch.Backend. In memory there is no need to ask for
+// owners.
 func (n *memNode) ServeOwners(_ context.Context, o dispatch.Owners) (transport.Subscription, error) {
 	n.net.mu.Lock()
 	defer n.net.mu.Unlock()
@@ -151,27 +151,22 @@ func (n *memNode) ServeOwners(_ context.Context, o dispatch.Owners) (transport.S
 	return noSubscription{}, nil
 }
 
-// Served implements dispatch.OwnersTransport: all nodes are in this process.
+// Served implements dispatch.Backend: all nodes are in this process.
 func (n *memNode) Served(context.Context) []uint64 { return nil }
 
-// Linger implements dispatch.OwnersTransport.
+// Linger implements dispatch.Backend.
 func (n *memNode) Linger() time.Duration { return 0 }
 
-// Subscribe implements dispatch.ReceiverTransport.
+// Subscribe implements dispatch.Backend.
 func (n *memNode) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (transport.Subscription, error) {
-	return n.SubscribeEpoch(ctx, shard, 0, to)
-}
-
-// SubscribeEpoch implements dispatch.EpochTransport.
-func (n *memNode) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, to dispatch.Subscriber) (transport.Subscription, error) {
 	sub, err := n.d.Subscribe(ctx, to)
 	if err != nil {
 		return nil, err
 	}
-	s := &memSub{Sub: sub, node: n, shard: shard, epoch: epoch}
+	s := &memSub{Sub: sub, node: n, shard: shard, epoch: to.Epoch()}
 	n.net.mu.Lock()
 	defer n.net.mu.Unlock()
-	n.net.live = n.net.live || epoch > 0
+	n.net.live = n.net.live || to.Epoch() > 0
 	if !isClosed(n.gone) {
 		subs := append(slices.Clone(n.net.shards[shard]), s)
 		slices.SortStableFunc(subs, func(a, b *memSub) int { return cmp.Compare(b.epoch, a.epoch) })
@@ -219,7 +214,7 @@ func (n *memNode) cut() {
 	}
 }
 
-// Dispatcher implements dispatch.Dispatched.
+// Dispatcher implements dispatch.Backend.
 func (n *memNode) Dispatcher() *dispatch.Dispatcher { return n.d }
 
 // Close implements transport.ServerTransport.

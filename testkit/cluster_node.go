@@ -31,8 +31,7 @@ type network interface {
 
 // endpoint is a node's own transport.
 type endpoint interface {
-	dispatch.EpochTransport
-	dispatch.Dispatched
+	dispatch.Backend
 	// cut takes the node off the network without a word. When it returns, new requests
 	// find no subscriber.
 	cut()
@@ -259,9 +258,12 @@ type nodeSide struct {
 
 type nodeIDKey struct{}
 
-// Subscribe implements dispatch.ReceiverTransport.
+// Subscribe implements dispatch.Backend.
 func (n *nodeSide) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (transport.Subscription, error) {
 	n.leaveID(ctx)
+	if n.still != nil {
+		to.Receiver = pausable{to.Receiver, n.still}
+	}
 	return n.endpoint.Subscribe(ctx, shard, to)
 }
 

@@ -5,7 +5,6 @@ package testkit
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
@@ -14,10 +13,7 @@ import (
 var (
 	_ transport.Transport           = (*faultyTransport)(nil)
 	_ transport.ConnectionTransport = (*faultyTransport)(nil)
-	_ dispatch.ReceiverTransport    = (*faultyDirect)(nil)
-	_ dispatch.Dispatched           = (*faultyDirect)(nil)
-	_ dispatch.EpochTransport       = (*faultyEpochs)(nil)
-	_ dispatch.OwnersTransport      = (*faultyEpochs)(nil)
+	_ dispatch.Backend              = (*faultyBackend)(nil)
 )
 
 // Client puts the faults in front of a client's transport. It fits ClusterOptions.Wrap.
@@ -30,15 +26,11 @@ func (f *Faults) Client(tr transport.ClientTransport) transport.ClientTransport 
 // with [Faults.Client].
 func (f *Faults) Transport(tr transport.Transport) transport.Transport {
 	t := &faultyTransport{f.wrap(tr), tr}
-	direct, ok := tr.(directTransport)
+	backend, ok := tr.(dispatch.Backend)
 	if !ok {
 		return t
 	}
-	d := &faultyDirect{t, direct}
-	if epochs, ok := tr.(dispatch.EpochTransport); ok {
-		return &faultyEpochs{d, epochs}
-	}
-	return d
+	return &faultyBackend{t, backend}
 }
 
 // faultyClient is the sending half.
@@ -100,71 +92,25 @@ func (t *faultyTransport) reachable(shard uint32) error {
 	return nil
 }
 
-// directTransport is a transport of this library: it hands calls to a node without a
-// func between them, on goroutines that they share.
-type directTransport interface {
-	dispatch.ReceiverTransport
-	dispatch.Dispatched
-}
-
-// faultyDirect stands in front of such a transport, so that the node behind it works as
-// in production.
-type faultyDirect struct {
+// faultyBackend stands in front of a transport of this library, so that the node behind
+// it works as in production.
+type faultyBackend struct {
 	*faultyTransport
-	directTransport
+	dispatch.Backend
 }
 
 // Close implements transport.ClientTransport.
-func (t *faultyDirect) Close() error { return t.faultyTransport.Close() }
+func (t *faultyBackend) Close() error { return t.faultyTransport.Close() }
 
 // SubscribeShard implements transport.ServerTransport.
-func (t *faultyDirect) SubscribeShard(ctx context.Context, shard uint32, h transport.HandlerFunc) (transport.Subscription, error) {
+func (t *faultyBackend) SubscribeShard(ctx context.Context, shard uint32, h transport.HandlerFunc) (transport.Subscription, error) {
 	return t.faultyTransport.SubscribeShard(ctx, shard, h)
 }
 
-// Subscribe implements dispatch.ReceiverTransport.
-func (t *faultyDirect) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (transport.Subscription, error) {
+// Subscribe implements dispatch.Backend.
+func (t *faultyBackend) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (transport.Subscription, error) {
 	if err := t.reachable(shard); err != nil {
 		return nil, err
 	}
-	return t.directTransport.Subscribe(ctx, shard, to)
-}
-
-// faultyEpochs stands before a transport whose shards may change owners.
-type faultyEpochs struct {
-	*faultyDirect
-	epochs dispatch.EpochTransport
-}
-
-// SubscribeEpoch implements dispatch.EpochTransport.
-func (t *faultyEpochs) SubscribeEpoch(ctx context.Context, shard uint32, epoch uint64, to dispatch.Subscriber) (transport.Subscription, error) {
-	if err := t.reachable(shard); err != nil {
-		return nil, err
-	}
-	return t.epochs.SubscribeEpoch(ctx, shard, epoch, to)
-}
-
-// ServeOwners implements dispatch.OwnersTransport, if the transport behind does. The
-// faults leave questions about owners alone.
-func (t *faultyEpochs) ServeOwners(ctx context.Context, o dispatch.Owners) (transport.Subscription, error) {
-	if owners, ok := t.epochs.(dispatch.OwnersTransport); ok {
-		return owners.ServeOwners(ctx, o)
-	}
-	return noSubscription{}, nil
-}
-
-// Served implements dispatch.OwnersTransport.
-func (t *faultyEpochs) Served(ctx context.Context) []uint64 {
-	if owners, ok := t.epochs.(dispatch.OwnersTransport); ok {
-		return owners.Served(ctx)
-	}
-	return nil
-}
-
-// Linger implements dispatch.OwnersTransport.
-func (t *faultyEpochs) Linger() time.Duration {
-	if owners, ok := t.epochs.(dispatch.OwnersTransport); ok {
-		return owners.Linger()
-	}
-	return 0
+	return t.Backend.Subscribe(ctx, shard, to)
 }

@@ -85,7 +85,7 @@ func TestFaultsOnATransportOfBothEnds(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if _, ok := tr.(dispatch.ReceiverTransport); !ok {
+	if _, ok := tr.(dispatch.Backend); !ok {
 		t.Error("a node cannot hand calls to its hosts directly")
 	}
 	f.Partition()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/ownership"
 	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
@@ -26,10 +27,10 @@ import (
 type Node interface {
 	// Open begins to serve a shard, and returns when requests find it. It may
 	// block until ctx ends.
-	Open(ctx context.Context, g *Guard) (Shard, error)
-	// Opened tells that a shard is served now, Gap after the owner before had
-	// stopped as far as is known; 0 for one that nobody had.
-	Opened(g *Guard, gap time.Duration)
+	Open(ctx context.Context, st *standing.Standing) (Shard, error)
+	// Opened tells that a shard is served now, why it is the node's, and how long after
+	// the owner before had stopped as far as is known; 0 for one that nobody had.
+	Opened(why string, gap time.Duration)
 	// Route tells of a new version of any shard's record.
 	Route(shard uint32, record membership.Shard)
 	// Final tells that shards are about to be drained, all of them, and that nobody is
@@ -51,7 +52,7 @@ type Node interface {
 // Shard is a shard that a node serves.
 type Shard interface {
 	// Drain returns when nothing of the shard runs any more and its keys are
-	// passivated. New calls are refused by the guard. When ctx ends, what runs
+	// passivated. New calls are refused by the standing. When ctx ends, what runs
 	// still is left behind and told so. It returns what that has cost callers, also
 	// beside an error. Keys whose stop hooks were cut off are a
 	// [CutOff] in it.
@@ -59,10 +60,9 @@ type Shard interface {
 	// Drop ends what runs, without stop hooks: another may own the shard. It
 	// returns when nothing runs any more, or with ctx.
 	Drop(ctx context.Context) error
-	// Lapse tells that the node's lease has ended: the contexts of what runs end,
-	// and who waits is refused. With false it tells that the lease is back. It must
-	// not block.
-	Lapse(lapsed bool)
+	// Lapse tells that the node's lease has ended: the contexts of what runs end, and
+	// callers that wait are refused. It may come back. Lapse must not block.
+	Lapse()
 	// Close takes the subscription back. Nothing runs any more.
 	Close() error
 }

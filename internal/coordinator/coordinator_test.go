@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/ownership"
+	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/outcome"
@@ -32,7 +33,7 @@ type cluster struct {
 	otherServes string // one of another store, as new ones find
 
 	mu      sync.Mutex
-	serving map[uint32]*Guard
+	serving map[uint32]*standing.Standing
 	used    map[[2]uint64]*member // by shard and epoch
 
 	opened, settled atomic.Int64
@@ -101,7 +102,7 @@ func (r reach) Watch(f func(membership.Entry)) (func(), error) {
 }
 
 func newCluster(t *testing.T) *cluster {
-	return &cluster{t: t, store: memstore.New(), serving: map[uint32]*Guard{}, used: map[[2]uint64]*member{}}
+	return &cluster{t: t, store: memstore.New(), serving: map[uint32]*standing.Standing{}, used: map[[2]uint64]*member{}}
 }
 
 func (cl *cluster) start(name string) *member {
@@ -138,13 +139,13 @@ func (cl *cluster) run(m *member, n Node, linger time.Duration) {
 }
 
 // Open implements Node.
-func (m *member) Open(_ context.Context, g *Guard) (Shard, error) {
+func (m *member) Open(_ context.Context, g *standing.Standing) (Shard, error) {
 	if m.mute.Load() {
 		return nil, errCut
 	}
 	m.cl.mu.Lock()
 	defer m.cl.mu.Unlock()
-	if old := m.cl.serving[g.Shard]; old != nil && old.Now() == Serving {
+	if old := m.cl.serving[g.Shard]; old != nil && serves(old) {
 		m.cl.t.Errorf("%s opens shard %d in epoch %d while epoch %d is served", m.name, g.Shard, g.Epoch, old.Epoch)
 	}
 	m.cl.serving[g.Shard] = g
@@ -156,7 +157,7 @@ func (m *member) Open(_ context.Context, g *Guard) (Shard, error) {
 	return served{m, g}, nil
 }
 
-func (m *member) Opened(*Guard, time.Duration) {
+func (m *member) Opened(string, time.Duration) {
 	m.cl.opened.Add(1)
 }
 
@@ -177,26 +178,26 @@ func (m *member) Settled() {
 	m.cl.settled.Add(1)
 }
 
+// serves reports whether a shard is served now.
+func serves(g *standing.Standing) bool { return g.Phase() == standing.Serving && !g.Elsewhere() }
+
 type served struct {
 	m *member
-	g *Guard
+	g *standing.Standing
 }
 
 func (s served) Drain(context.Context) (outcome.DrainCounts, error) {
 	time.Sleep(time.Millisecond)
-	if got := s.g.Now(); got == Serving {
-		s.m.cl.t.Errorf("shard %d drains and is %v", s.g.Shard, got)
+	if serves(s.g) {
+		s.m.cl.t.Errorf("shard %d drains and is served", s.g.Shard)
 	}
 	return outcome.DrainCounts{Parked: 1 + s.g.Shard}, nil
 }
 func (s served) Drop(ctx context.Context) error { _, err := s.Drain(ctx); return err }
 func (s served) Close() error                   { return nil }
-func (s served) Lapse(lapsed bool) {
-	if !lapsed {
-		return
-	}
+func (s served) Lapse() {
 	s.m.lapses.Add(1)
-	if got := s.g.Arrival(); got == Serving {
+	if !s.g.Gone() {
 		s.m.cl.t.Errorf("shard %d has lapsed and is served", s.g.Shard)
 	}
 }
@@ -210,7 +211,7 @@ func (cl *cluster) owners() map[string]int {
 	for _, e := range entries {
 		rec, err := membership.DecodeShard(e)
 		shard, _ := membership.ParseShardKey(e.Key)
-		if g := cl.serving[shard]; err == nil && g != nil && g.Epoch == rec.Epoch && g.Now() == Serving {
+		if g := cl.serving[shard]; err == nil && g != nil && g.Epoch == rec.Epoch && serves(g) {
 			owners[rec.Owner.Name]++
 		}
 	}

@@ -43,7 +43,7 @@ func (c *Coordinator) Health() (h Health) {
 	}
 	now := time.Now()
 	h.Settled, h.Leaving, h.Wanted = l.settled.Load(), l.leaving.Load(), int(l.wanted.Load())
-	h.Lease, h.LeaseEnded = l.lease.left(now)
+	h.Lease, h.LeaseEnded = l.lease.Left(now)
 	if f := l.failing.Load(); f != nil {
 		h.Subscribe = f.err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/ownership"
+	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
 )
@@ -25,7 +26,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	l := &life{c: c, core: core, self: core.Self(), start: time.Now(), lease: newLease(), walls: map[time.Duration]time.Time{}, guards: map[uint32]*held{}, reached: time.Now(), lapse: time.NewTimer(time.Hour)}
+	l := &life{c: c, core: core, self: core.Self(), start: time.Now(), lease: standing.NewLease(), walls: map[time.Duration]time.Time{}, guards: map[uint32]*held{}, reached: time.Now(), lapse: time.NewTimer(time.Hour)}
 	l.begin()
 	defer l.lose()
 	defer func() { c.past = core.Past() }()
@@ -155,14 +156,14 @@ type failing struct {
 
 // lapsed is called when the lease should have ended.
 func (l *life) lapsed() {
-	if l.lease.valid(time.Now()) {
+	if l.lease.Valid(time.Now()) {
 		return // it was renewed at the same moment
 	}
-	l.lease.lapsed.Store(true)
+	l.lease.Lapse()
 	l.c.log.Warn("this node's lease has ended: it serves nothing until it is renewed")
 	for _, h := range l.guards {
 		if s := h.opened.Load(); s != nil {
-			(*s).Lapse(true)
+			(*s).Lapse()
 		}
 	}
 }
@@ -170,9 +171,4 @@ func (l *life) lapsed() {
 // resumed is called when a lease that had ended was renewed.
 func (l *life) resumed() {
 	l.c.log.Info("this node's lease is back")
-	for _, h := range l.guards {
-		if s := h.opened.Load(); s != nil {
-			(*s).Lapse(false)
-		}
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -20,7 +21,7 @@ type slow struct {
 	takes time.Duration
 }
 
-func (n slowly) Open(ctx context.Context, g *Guard) (Shard, error) {
+func (n slowly) Open(ctx context.Context, g *standing.Standing) (Shard, error) {
 	s, err := n.member.Open(ctx, g)
 	return slow{s, n.takes}, err
 }

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
 )
@@ -26,7 +27,7 @@ type lingers struct {
 	drained time.Time
 }
 
-func (n *lingering) Open(ctx context.Context, g *Guard) (Shard, error) {
+func (n *lingering) Open(ctx context.Context, g *standing.Standing) (Shard, error) {
 	s, err := n.member.Open(ctx, g)
 	return &lingers{Shard: s, n: n}, err
 }

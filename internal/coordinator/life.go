@@ -11,6 +11,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/ownership"
 	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -20,7 +21,7 @@ type life struct {
 	core  *ownership.Core
 	self  ownership.Self
 	start time.Time
-	lease *lease
+	lease *standing.Lease
 
 	walls      map[time.Duration]time.Time // by the moment at which a renewal was sent: the other clock's
 	guards     map[uint32]*held
@@ -46,7 +47,7 @@ type life struct {
 
 // held is a shard that the node holds in an epoch.
 type held struct {
-	*Guard
+	*standing.Standing
 	shard  Shard                 // set by the task that opens it, read by later tasks of the shard
 	opened atomic.Pointer[Shard] // the same, for the coordinator's goroutine
 	stop   context.CancelFunc
@@ -62,7 +63,7 @@ func (l *life) begin() {
 // lose ends the incarnation: nothing of it may be served any more.
 func (l *life) lose() {
 	l.c.lives.Store(nil)
-	l.lease.end()
+	l.lease.End()
 	for shard, h := range l.guards {
 		l.drop(shard, h)
 	}
@@ -120,8 +121,8 @@ func (l *life) do(e ownership.Effect) {
 			return r, err
 		})
 	case ownership.Lease:
-		wasLapsed := l.lease.lapsed.Load()
-		l.lease.extend(e, l.start, l.walls[e.Sent])
+		wasLapsed := l.lease.Lapsed()
+		l.lease.Extend(l.start.Add(e.Until), l.walls[e.Sent].Add(e.Until-e.Sent))
 		if wasLapsed {
 			l.resumed()
 		}

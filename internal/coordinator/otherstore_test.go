@@ -24,7 +24,7 @@ func (m *member) Serves(context.Context, []uint64) string {
 	m.cl.mu.Lock()
 	defer m.cl.mu.Unlock()
 	for _, g := range m.cl.serving {
-		if m.hears != nil && m.hears.c.lives.Load() != nil && g.Now() == Serving {
+		if m.hears != nil && m.hears.c.lives.Load() != nil && serves(g) {
 			return m.hears.name
 		}
 	}
@@ -159,7 +159,7 @@ func otherStore(t *testing.T, mine, theirs membership.Store, timing membership.T
 		t.Errorf("it was refused after %v: the store may have been restored", waited)
 	}
 	for shard := range uint32(shards) {
-		if g := cl.serving[shard]; g == nil || g.Now() != Serving {
+		if g := cl.serving[shard]; g == nil || !serves(g) {
 			t.Fatalf("shard %d is not served any more", shard)
 		}
 	}

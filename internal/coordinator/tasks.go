@@ -11,6 +11,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/ownership"
 	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -35,17 +36,17 @@ func (c *Coordinator) line(shard uint32, f func()) {
 
 // open begins to serve a shard.
 func (l *life) open(e ownership.Open) {
-	h := &held{Guard: &Guard{Shard: e.Shard, Epoch: e.Epoch, Why: e.Why, Paused: e.Paused, lease: l.lease, since: time.Now()}}
+	h := &held{Standing: standing.New(l.self.Ref.Name, e.Shard, e.Epoch, l.lease)}
 	h.ctx, h.stop = context.WithCancel(l.ctx)
 	l.guards[e.Shard] = h
 	l.c.line(e.Shard, func() {
 		for h.ctx.Err() == nil {
-			shard, err := l.c.opts.Node.Open(h.ctx, h.Guard)
+			shard, err := l.c.opts.Node.Open(h.ctx, h.Standing)
 			if err == nil {
 				h.shard = shard
 				h.opened.Store(&shard)
 				l.failing.Store(nil)
-				l.c.opts.Node.Opened(h.Guard, e.Paused) // the record's: what clstr drain says too
+				l.c.opts.Node.Opened(e.Why, e.Paused) // the record's: what clstr drain says too
 				l.c.inbox.post(l, ownership.Opened{Shard: e.Shard, Epoch: e.Epoch})
 				return
 			}
@@ -62,8 +63,7 @@ func (l *life) open(e ownership.Open) {
 // drain ends the service of a shard that moves: what has started comes to its
 // end. What is left at the timeout is cut off and logged.
 func (l *life) drain(h *held, final bool) {
-	h.final.Store(final)
-	h.set(Moving)
+	h.Move(final)
 	if final { // the stop hooks of others may ask its keys: it is opened first, if it can be
 		time.AfterFunc(finalOpen, h.stop)
 	} else {
@@ -76,7 +76,7 @@ func (l *life) drain(h *held, final bool) {
 			var err error
 			counts, err = h.shard.Drain(ctx)
 			cancel()
-			h.set(Lost)
+			h.Lose()
 			err = l.countCut(h.Shard, err)
 			if err != nil {
 				l.c.log.Error("shard moves although something of it still runs", sparse.Shard(h.Shard), slog.Any("error", err))
@@ -135,7 +135,7 @@ func (c *Coordinator) linger(h *held) {
 
 // drop ends the service of a shard that is another's already.
 func (l *life) drop(shard uint32, h *held) {
-	h.set(Lost)
+	h.Lose()
 	h.stop()
 	delete(l.guards, shard)
 	l.c.line(shard, func() {

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -21,7 +22,7 @@ type overlapping struct {
 	opens  int
 }
 
-func (n *overlapping) Open(ctx context.Context, g *Guard) (Shard, error) {
+func (n *overlapping) Open(ctx context.Context, g *standing.Standing) (Shard, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.ending[g.Shard] {

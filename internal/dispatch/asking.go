@@ -190,7 +190,7 @@ func (s *Sub) AnswerTurns(shard uint32, question []byte) ([]byte, error) {
 			edges = append(edges, edge{i, t, t.Asks()})
 		}
 	}
-	if q.drains && len(edges) < mostEdges && (s.draining.Load() || s.stops.Load()) { // what it refuses waits for all that it waits for
+	if q.drains && len(edges) < mostEdges && s.standing.Asks() { // what it refuses waits for all that it waits for
 		for _, t := range turn.Of(func(s uint32) bool { return s == shard }, mostEdges) {
 			edges = append(edges, edge{0, t, t.Asks()})
 		}

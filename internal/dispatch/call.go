@@ -172,12 +172,12 @@ func (c *Call) Envelope() *transport.Envelope { return &c.env }
 // run, and End must not be called.
 func (c *Call) Start(slot Slot) bool {
 	var now int64
-	if g := c.sub.to.Gate; g == nil {
+	if st := c.sub.standing; !st.Leased() {
 		now = expiry.Now()
 	} else { // which wants to know the time too: it is read once
 		at := time.Now()
 		now = expiry.At(at)
-		if err := g.Admit(c, at, true); err != nil {
+		if err := st.Start(asked{c}, at); err != nil {
 			c.Refuse(err)
 			return false
 		}

@@ -50,7 +50,7 @@ func (c *Call) look(note bool) (done <-chan struct{}, lost bool) {
 			c.sub.watchExactly(c)
 		}
 	}
-	if note && c.ended == not && c.sub != nil && c.sub.to.Gate != nil && c.bits.Load()&bitNoted == 0 {
+	if note && c.ended == not && c.sub != nil && c.sub.standing.Leased() && c.bits.Load()&bitNoted == 0 {
 		c.bits.Or(bitNoted)
 		lost = !c.sub.note(c)
 	}
@@ -60,7 +60,7 @@ func (c *Call) look(note bool) (done <-chan struct{}, lost bool) {
 // Err implements context.Context: context.Canceled if the caller has gone or
 // has its reply, context.DeadlineExceeded if the time is up.
 func (c *Call) Err() error {
-	if c.sub != nil && c.sub.gone() {
+	if c.sub != nil && c.sub.standing.Gone() {
 		c.lose()
 	}
 	c.mu.Lock()

@@ -28,7 +28,7 @@ func (s *Sub) Counts() outcome.DrainCounts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	sum := c.sum
-	if s.dropped.Load() { // what goes on does so beside the next owner
+	if s.standing.WasCut() { // what goes on does so beside the next owner
 		sum.Lost += uint32(c.taken[0].Load() - c.open[0] + c.asking.Load())
 		sum.Dropped += uint32(c.taken[1].Load() - c.open[1])
 	}

@@ -10,23 +10,6 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// gated is a book whose shard moves, or has no lease.
-type gated struct {
-	book
-	moving, lapsed bool
-}
-
-// Moving implements [Gate].
-func (g *gated) Moving() bool { return g.moving }
-
-// Admit implements [Gate].
-func (g *gated) Admit(c *Call, _ time.Time, starts bool) *outcome.Error {
-	if !g.lapsed && (!g.moving || starts && !c.AwaitsReply()) {
-		return nil
-	}
-	return outcome.Errorf(outcome.ErrNotOwner, "moves")
-}
-
 func wantCounts(t *testing.T, s *Sub, want outcome.DrainCounts) {
 	t.Helper()
 	if got := s.Counts(); got != want {
@@ -39,8 +22,9 @@ func wantCounts(t *testing.T, s *Sub, want outcome.DrainCounts) {
 func TestDrainCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDispatcher(transport.Limits{}, silent)
-		g := &gated{}
-		s, err := d.Subscribe(t.Context(), whole(g))
+		g := &book{}
+		at, _ := leased()
+		s, err := d.Subscribe(t.Context(), Subscriber{Receiver: g, Observer: g, Standing: at})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +60,7 @@ func TestDrainCounts(t *testing.T) {
 		goesOn.Start(nil)
 		wantCounts(t, s, outcome.DrainCounts{})
 
-		g.moving = true
+		at.Move(false)
 		far(transport.AwaitReply, 0)
 		far(transport.AwaitAccept, 0)
 		if near(transport.AwaitAccept) == nil || near(transport.AwaitNothing) == nil {
@@ -123,21 +107,22 @@ func TestDrainCounts(t *testing.T) {
 // no part of a later move, and no part of one is forgotten when it comes back.
 func TestDrainCountsBesideTheLease(t *testing.T) {
 	d := NewDispatcher(transport.Limits{}, silent)
-	g := &gated{lapsed: true}
-	s, err := d.Subscribe(t.Context(), whole(g))
+	at, lease := leased()
+	s, err := d.Subscribe(t.Context(), Subscriber{Receiver: &book{}, Standing: at})
 	if err != nil {
 		t.Fatal(err)
 	}
 	call := func() { s.Dispatch(NewCall(transport.Envelope{}, &inbox{}, 0)) }
-	s.Lapse(true)
+	lapse := func() { lease.End(); lease.Lapse(); s.Lapse() }
+	renew := func() { lease.Extend(time.Now().Add(time.Hour), time.Now().Add(time.Hour)) }
+	lapse()
 	call()
-	s.Lapse(false)
-	g.lapsed = false
+	renew()
 	wantCounts(t, s, outcome.DrainCounts{})
-	g.moving = true
+	at.Move(false)
 	call()
-	s.Lapse(true)
-	s.Lapse(false)
+	lapse()
+	renew()
 	wantCounts(t, s, outcome.DrainCounts{Parked: 1})
 	if err := d.Close(); err != nil {
 		t.Error(err)

@@ -81,8 +81,8 @@ func (c *Call) replyError(err error, make func(error) *outcome.Error) {
 
 // settle ends the call's context.
 func (c *Call) settle(err *outcome.Error, h how) {
-	if g := c.sub.to.Gate; g != nil {
-		c.sub.counts.decided(c, err, g.Moving())
+	if st := c.sub.standing; st.Leased() {
+		c.sub.counts.decided(c, err, st.Moves())
 	}
 	if c.bits.Load()&bitOpen != 0 {
 		c.sub.forgetLate(c)
@@ -190,7 +190,7 @@ func (c *Call) finish() {
 // giveBack gives back what a call that has finished holds.
 func (c *Call) giveBack() {
 	s := c.sub
-	if s.to.Gate != nil && !c.AwaitsReply() {
+	if s.standing.Leased() && !c.AwaitsReply() {
 		s.counts.leave(c)
 	}
 	s.life.busy.Add(-1)

@@ -15,6 +15,7 @@ import (
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/peakmap"
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -67,28 +68,19 @@ type Sub struct {
 	life *Lifetime
 	base context.Context // carries the lifetime
 
-	// inflight counts the calls that were accepted and have not finished, plus
-	// refusing once that has begun.
-	inflight atomic.Int64
-
-	draining atomic.Bool // it drains: what its calls wait for is admitted
-	gaveUp   atomic.Bool // an Unsubscribe did not see its end
-	stops    atomic.Bool // stop hooks run, or soon will: what they ask is admitted
-	dropped  atomic.Bool // set under mu
-	lapsed   atomic.Bool // the same
+	standing *standing.Standing
+	inflight atomic.Int64 // calls that were accepted and have not finished
+	gaveUp   atomic.Bool  // an Unsubscribe did not see its end
 	keys     keyBytes
-	counts   moveCounts // behind a gate: of what a move refuses or cuts off
+	counts   moveCounts // of a shard that may move: what that refuses or cuts off
 
-	mu      sync.Mutex
-	drained chan struct{}                 // made by Unsubscribe, closed when nothing is in flight
-	asked   peakmap.Map[*Call, struct{}]  // behind a gate: those whose handlers look at their end
-	late    peakmap.Map[*Call, *lateCall] // those that their handlers have left open
-	giveUp  time.Time                     // of a Quiesce that has failed
-	ending  bool                          // those are told that the shard drains
+	mu     sync.Mutex
+	atRest chan struct{}                 // closed when nothing is in flight; nil if nobody waits for that
+	asked  peakmap.Map[*Call, struct{}]  // of a shard that may move: those whose handlers look at their end
+	late   peakmap.Map[*Call, *lateCall] // those that their handlers have left open
+	giveUp time.Time                     // of a Quiesce that has failed
+	ending bool                          // those are told that the shard drains
 }
-
-// refusing is more than any number of calls.
-const refusing = 1 << 40
 
 // Subscribe makes a subscription. ctx carries the lifetime of the node, if
 // there is one; its end does not end the subscription.
@@ -105,7 +97,10 @@ func (d *Dispatcher) Subscribe(ctx context.Context, to Subscriber) (*Sub, error)
 
 // newSub returns nil if the dispatcher is closed.
 func (d *Dispatcher) newSub(life *Lifetime, to Subscriber) *Sub {
-	s := &Sub{d: d, to: to, life: life, base: life.Context()}
+	s := &Sub{d: d, to: to, life: life, base: life.Context(), standing: to.Standing}
+	if s.standing == nil {
+		s.standing = standing.Fixed()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -154,7 +149,7 @@ func (d *Dispatcher) refuse() []*Sub {
 	subs := slices.Collect(maps.Keys(d.subs))
 	d.mu.Unlock()
 	for _, s := range subs {
-		s.refuseNew()
+		s.standing.Stop()
 	}
 	return subs
 }
@@ -176,23 +171,19 @@ func (s *Sub) dispatch(c *Call, r Receiver, from *Call) {
 	if !c.AwaitsReply() {
 		c.serve(from) // now: a stop hook does not wait for long
 	}
-	if s.to.Gate != nil {
-		if c.AwaitsReply() {
-			s.counts.ask(c)
-		}
-		if err := s.to.Gate.Admit(c, time.Time{}, false); err != nil {
-			c.Refuse(err)
-			return
-		}
+	moves := s.standing.Leased()
+	if moves && c.AwaitsReply() {
+		s.counts.ask(c)
 	}
-	if s.to.Gate != nil && !c.AwaitsReply() {
+	if err := s.standing.Admit(asked{c}); err != nil {
+		c.Refuse(err)
+		return
+	}
+	if moves && !c.AwaitsReply() {
 		s.counts.take(c) // before anybody else can decide it
 	}
 	switch {
 	case part: // its room is that of the call that it is nested in
-	case n >= refusing && !s.admits(c):
-		c.Refuse(outcome.Errorf(outcome.ErrDraining, "%s", where(&c.env)))
-		return
 	case s.full(n):
 		c.Refuse(s.overloaded(c))
 		return
@@ -227,24 +218,44 @@ func (s *Sub) dispatch(c *Call, r Receiver, from *Call) {
 }
 
 // Pending returns how many calls were accepted and have not finished.
-func (s *Sub) Pending() int { return int(s.inflight.Load() % refusing) }
+func (s *Sub) Pending() int { return int(s.inflight.Load()) }
 
 func (s *Sub) free() {
-	if s.inflight.Add(-1) != refusing {
+	if s.inflight.Add(-1) != 0 || s.standing.Phase() == standing.Serving {
 		return
 	}
 	s.mu.Lock()
-	if s.drained != nil && s.inflight.Load() == refusing { // a drain may have admitted another since
-		close(s.drained)
-		s.drained = nil
+	if s.atRest != nil && s.inflight.Load() == 0 { // a drain may have admitted another since
+		close(s.atRest)
+		s.atRest = nil
 	}
 	s.mu.Unlock()
 }
 
-func (s *Sub) refuseNew() {
+// rests returns a channel that is closed when nothing is in flight. The standing must have
+// been changed before.
+func (s *Sub) rests() <-chan struct{} {
 	s.mu.Lock()
-	if s.inflight.Load() < refusing {
-		s.inflight.Add(refusing)
+	defer s.mu.Unlock()
+	if s.inflight.Load() == 0 {
+		return closedChan
 	}
-	s.mu.Unlock()
+	if s.atRest == nil {
+		s.atRest = make(chan struct{})
+	}
+	return s.atRest
 }
+
+var closedChan = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// asked is a call as a standing knows it.
+type asked struct{ *Call }
+
+func (c asked) IsPart() bool     { return c.bits.Load()&bitPart != 0 }
+func (c asked) OfStopHook() bool { return c.StopHook() != KeyTurn }
+func (c asked) OfLastTurn() bool { return c.waitsAtTheEnd() }
+func (c asked) Target() string   { return where(&c.env) }

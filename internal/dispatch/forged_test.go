@@ -52,7 +52,9 @@ func TestForgedTurnsCostLittle(t *testing.T) {
 	}
 	for _, drains := range []bool{false, true} {
 		q.drains = drains
-		s.draining.Store(drains)
+		if drains {
+			s.standing.Drain()
+		}
 		looks.Store(0)
 		if _, err := s.AnswerTurns(0, q.append(nil)); err != nil {
 			t.Fatal(err)
@@ -61,7 +63,6 @@ func TestForgedTurnsCostLittle(t *testing.T) {
 			t.Errorf("drains %v: %d calls were looked at for one answer", drains, n)
 		}
 	}
-	s.draining.Store(false)
 	for i, c := range all { // from both ends
 		if i%2 == 1 {
 			c = all[len(all)-i]

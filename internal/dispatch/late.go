@@ -91,9 +91,6 @@ func (s *Sub) tellLate() {
 	now := expiry.Now()
 	var tell []func()
 	s.mu.Lock()
-	if !s.ending {
-		s.stops.Store(true)
-	}
 	s.ending = true
 	for _, l := range s.late.All() {
 		if l.tell != nil {

@@ -49,7 +49,7 @@ func TestAdmittedAsTheLastCallEnds(t *testing.T) {
 				s, ended := waiting(t, end)
 				s.mu.Lock()
 				go s.free() // ends when the lock is free
-				for s.inflight.Load() != refusing {
+				for s.inflight.Load() != 0 {
 					runtime.Gosched()
 				}
 				s.inflight.Add(1)
@@ -66,8 +66,8 @@ func TestAdmittedAsADrainEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, ended := waiting(t, ends["Drain"])
 		s.mu.Lock() // as free leaves it, with a call in flight since
-		close(s.drained)
-		s.drained = nil
+		close(s.atRest)
+		s.atRest = nil
 		s.mu.Unlock()
 		still(t, s, ended)
 	})

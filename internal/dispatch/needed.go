@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/internal/turn"
 )
 
@@ -84,7 +85,7 @@ func (n *needs) search(ctx context.Context) {
 	n.mu.Lock()
 	var a *asking
 	for shard, s := range n.drains {
-		if s.draining.Load() {
+		if s.standing.Phase() == standing.Draining {
 			a = s.d.asking
 		} else {
 			delete(n.drains, shard)
@@ -149,10 +150,4 @@ func AtAnEnd(ctx context.Context) bool {
 	}
 	t := m.Asks()
 	return t != nil && t.Stops()
-}
-
-// admits reports whether a shard that refuses what comes serves c all the same: because
-// it drains, and its calls wait for c, or because its node ends, and a stop hook or another turn of the node waits for c.
-func (s *Sub) admits(c *Call) bool {
-	return s.draining.Load() && c.Needed() || s.stops.Load() && (c.StopHook() != KeyTurn || c.waitsAtTheEnd())
 }

@@ -127,7 +127,7 @@ func TestPassedOnChaos(t *testing.T) {
 		life.LimitBytes(1<<20, 2<<10) // so that each message counts as its key's
 		var bg, senders sync.WaitGroup
 		inner := life.ReceiverFunc(roll.middleware(&bg, life.HandlerFunc(roll.leaf(&bg))))
-		g := &standingGate{Receiver: life.ReceiverFunc(roll.middleware(&bg, life.HandlerFunc(inner)))}
+		g := newLeasedFunc(life.ReceiverFunc(roll.middleware(&bg, life.HandlerFunc(inner))))
 		var top Receiver = g
 		if seed%4 == 3 { // a fixed list of shards
 			top = g.Receiver
@@ -145,10 +145,10 @@ func TestPassedOnChaos(t *testing.T) {
 			senders.Wait()
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		g.standing.Store(moves)
+		g.at.Move(false)
 		switch seed % 4 {
 		case 1:
-			g.standing.Store(isLost)
+			g.at.Lose()
 			err = s.Drop(ctx)
 		case 2:
 			err = s.Unsubscribe()
@@ -183,8 +183,7 @@ func (d *dice) send(s *Sub) {
 			cancel()
 		}
 		if d.roll(50) == 0 {
-			s.Lapse(true)
-			s.Lapse(false)
+			s.Lapse()
 		}
 		if d.roll(4) == 0 {
 			d.wait(4)

@@ -84,7 +84,7 @@ func TestPassedOnByAGoroutine(t *testing.T) {
 			}()
 			return nil, nil
 		}
-	}, func(s *Sub, _ *standingGate, b *book, _ chan struct{}) {
+	}, func(s *Sub, _ *leasedFunc, b *book, _ chan struct{}) {
 		send := func() {
 			s.Dispatch(NewCall(transport.Envelope{}, &inbox{}, 0))
 			synctest.Wait()
@@ -125,7 +125,7 @@ func TestEndlessGoroutine(t *testing.T) {
 				}()
 				return nil, nil
 			}
-		}, func(s *Sub, g *standingGate, b *book, _ chan struct{}) {
+		}, func(s *Sub, g *leasedFunc, b *book, _ chan struct{}) {
 			go func() { // runs each for longer than it takes until the next; ends with the goroutine
 				for i := 0; refused.Load() == 0 || i < len(b.all()); {
 					if all := b.all(); i < len(all) {
@@ -146,7 +146,7 @@ func TestEndlessGoroutine(t *testing.T) {
 			began := time.Now()
 			var err error
 			if drain {
-				g.standing.Store(moves)
+				g.at.Move(false)
 				ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 				defer cancel()
 				err = s.Drain(ctx)
@@ -180,7 +180,7 @@ func TestBytesOfANestedCallCountOnce(t *testing.T) {
 			<-release
 			return nil, err
 		}
-	}, func(s *Sub, _ *standingGate, b *book, release chan struct{}) {
+	}, func(s *Sub, _ *leasedFunc, b *book, release chan struct{}) {
 		s.life.LimitBytes(100, 100)
 		send := func(key string) *inbox {
 			in := &inbox{}

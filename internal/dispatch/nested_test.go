@@ -3,41 +3,24 @@ package dispatch
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
-// standingGate is a func behind a gate, as a node has it.
-type standingGate struct {
+// leasedFunc is a func whose shard may move, as a node has it.
+type leasedFunc struct {
 	Receiver
-	standing atomic.Int32
+	at *standing.Standing
 }
 
-const (
-	serves int32 = iota
-	moves
-	isLost
-)
-
-// Moving implements [Gate].
-func (g *standingGate) Moving() bool { return g.standing.Load() == moves }
-
-// Admit implements [Gate].
-func (g *standingGate) Admit(c *Call, _ time.Time, starts bool) *outcome.Error {
-	switch g.standing.Load() {
-	case serves:
-		return nil
-	case moves:
-		if starts && !c.AwaitsReply() || c.Needed() {
-			return nil
-		}
-	}
-	return outcome.Errorf(outcome.ErrNotOwner, "moves")
+func newLeasedFunc(r Receiver) *leasedFunc {
+	at, _ := leased()
+	return &leasedFunc{r, at}
 }
 
 type dispatched struct{ d *Dispatcher }
@@ -46,12 +29,12 @@ func (d dispatched) Dispatcher() *Dispatcher { return d.d }
 
 // passingOn runs a test with a handler that passes its calls on to a book, behind a
 // gate.
-func passingOn(t *testing.T, l transport.Limits, h func(pass transport.HandlerFunc, release chan struct{}) transport.HandlerFunc, test func(s *Sub, g *standingGate, b *book, release chan struct{})) {
+func passingOn(t *testing.T, l transport.Limits, h func(pass transport.HandlerFunc, release chan struct{}) transport.HandlerFunc, test func(s *Sub, g *leasedFunc, b *book, release chan struct{})) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDispatcher(l, silent)
 		life := NewLifetime(silent, dispatched{d})
 		b, release := &book{}, make(chan struct{})
-		g := &standingGate{Receiver: life.ReceiverFunc(h(life.HandlerFunc(b), release))}
+		g := newLeasedFunc(life.ReceiverFunc(h(life.HandlerFunc(b), release)))
 		s, err := d.Subscribe(life.Context(), whole(g))
 		if err != nil {
 			t.Fatal(err)
@@ -84,10 +67,10 @@ func TestNestedCallCountsByItself(t *testing.T) {
 			<-release
 			return nil, err
 		}
-	}, func(s *Sub, g *standingGate, b *book, release chan struct{}) {
+	}, func(s *Sub, g *leasedFunc, b *book, release chan struct{}) {
 		s.Dispatch(NewCall(transport.Envelope{Delivery: transport.AwaitAccept}, &inbox{}, 0))
 		synctest.Wait()
-		g.standing.Store(moves)
+		g.at.Move(false)
 		s.drainAndDrop(t)
 		wantCounts(t, s, outcome.DrainCounts{Lost: 2})
 		close(release)
@@ -110,7 +93,7 @@ func TestNotAcknowledgedIsNotLost(t *testing.T) {
 			}
 			return pass(ctx, env)
 		}
-	}, func(s *Sub, g *standingGate, b *book, release chan struct{}) {
+	}, func(s *Sub, g *leasedFunc, b *book, release chan struct{}) {
 		s.Dispatch(NewCall(transport.Envelope{Delivery: transport.AwaitAccept}, &inbox{}, 0)) // from now on it is known to pass on
 		synctest.Wait()
 		b.calls[0].Start(nil)
@@ -120,10 +103,10 @@ func TestNotAcknowledgedIsNotLost(t *testing.T) {
 		synctest.Wait()
 		waits := &inbox{}
 		s.Dispatch(NewCall(transport.Envelope{Delivery: transport.AwaitAccept}, waits, 0))
-		g.standing.Store(moves)
+		g.at.Move(false)
 		s.drainAndDrop(t)
 		wantCounts(t, s, outcome.DrainCounts{Lost: 1}) // the one that is stuck
-		g.standing.Store(isLost)
+		g.at.Lose()
 		close(release)
 		synctest.Wait()
 		if err := waits.only(); err == nil || err.Outcome != outcome.NotStarted {
@@ -143,7 +126,7 @@ func TestPassedOnTwice(t *testing.T) {
 			pass := life.HandlerFunc(r)
 			return life.ReceiverFunc(func(ctx context.Context, env transport.Envelope) ([]byte, error) { return pass(ctx, env) })
 		}
-		s, err := d.Subscribe(life.Context(), whole(&standingGate{Receiver: to(to(b))}))
+		s, err := d.Subscribe(life.Context(), whole(newLeasedFunc(to(to(b)))))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,7 +138,7 @@ func TestPassedOnTwice(t *testing.T) {
 		if s.Pending() != 1 {
 			t.Errorf("%d pending", s.Pending())
 		}
-		s.Lapse(true)
+		s.Lapse()
 		if c.Err() == nil {
 			t.Error("its context goes on without the lease")
 		}
@@ -177,7 +160,7 @@ func TestPassedOnTwice(t *testing.T) {
 func TestPassedOnWithoutASender(t *testing.T) {
 	passingOn(t, transport.Limits{MaxPending: 2}, func(pass transport.HandlerFunc, _ chan struct{}) transport.HandlerFunc {
 		return func(ctx context.Context, env transport.Envelope) ([]byte, error) { return pass(ctx, env) }
-	}, func(s *Sub, _ *standingGate, b *book, _ chan struct{}) {
+	}, func(s *Sub, _ *leasedFunc, b *book, _ chan struct{}) {
 		ask := func(budget time.Duration) *inbox {
 			sender := &inbox{}
 			s.Dispatch(NewCall(transport.Envelope{}, sender, budget))

@@ -34,7 +34,7 @@ func TestTurnPassesOn(t *testing.T) {
 				first := life.HandlerFunc(turn)
 				turn = life.ReceiverFunc(func(ctx context.Context, env transport.Envelope) ([]byte, error) { return first(ctx, env) })
 			}
-			g := &standingGate{Receiver: turn}
+			g := newLeasedFunc(turn)
 			s, err := d.Subscribe(life.Context(), whole(g))
 			if err != nil {
 				t.Fatal(err)
@@ -42,11 +42,11 @@ func TestTurnPassesOn(t *testing.T) {
 			s.takesTwo(t)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			g.standing.Store(moves)
+			g.at.Move(false)
 			if err := s.Drain(ctx); err == nil || s.Pending() != 2 || len(b.calls) != 2 {
 				t.Errorf("below a func %v: a drain does not wait: %v, %d pending, %d passed on", belowFunc, err, s.Pending(), len(b.calls))
 			}
-			g.standing.Store(isLost)
+			g.at.Lose()
 			for _, c := range b.calls {
 				if c.Start(nil) {
 					t.Error("it begins although the shard is another's")
@@ -78,7 +78,7 @@ func TestGoroutinesAreBounded(t *testing.T) {
 			}()
 			return nil, nil
 		}
-	}, func(s *Sub, _ *standingGate, b *book, _ chan struct{}) {
+	}, func(s *Sub, _ *leasedFunc, b *book, _ chan struct{}) {
 		s.Dispatch(NewCall(transport.Envelope{Delivery: transport.AwaitAccept}, &inbox{}, 0))
 		pass(2 * time.Second)
 		if s.Pending() != 2 {

@@ -4,7 +4,9 @@ package dispatch
 
 import (
 	"context"
+	"time"
 
+	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -29,15 +31,49 @@ type Receiver interface {
 // Subscriber is what is told of a subscription's calls.
 type Subscriber struct {
 	Receiver
-	Gate     Gate     // may be nil: what has arrived is served
-	Observer Observer // may be nil
+	Observer Observer           // may be nil
+	Standing *standing.Standing // what the shard admits, and in which epoch; nil for a fixed list
 }
 
-// ReceiverTransport is implemented by transports that can hand calls to a
-// [Receiver]. On other transports a node serves receivers through a
-// [transport.HandlerFunc], which costs the order of notifications without an ack.
-type ReceiverTransport interface {
+// Epoch is the epoch of the shard's owner; 0 for a fixed list.
+func (s Subscriber) Epoch() uint64 {
+	if s.Standing == nil {
+		return 0
+	}
+	return s.Standing.Epoch
+}
+
+// Backend is what our transports are: they hand calls to a [Receiver], and know owners in
+// epochs. On other transports a node serves through a [transport.HandlerFunc], with a fixed
+// list of shards; that costs the order of notifications without an ack.
+type Backend interface {
 	transport.ServerTransport
-	// Subscribe is SubscribeShard for a receiver.
+	Dispatched
+	// Subscribe is SubscribeShard for a receiver. The owners that a shard has one after the
+	// other subscribe in an epoch each, and requests go to the owner in the highest epoch
+	// that the sender knows of. The subscription is a [Quiescer] and a [Drainer].
 	Subscribe(ctx context.Context, shardID uint32, to Subscriber) (transport.Subscription, error)
+	// ServeOwners answers clients that ask who owns which shard, or how keys map to shards,
+	// from o, until Unsubscribe.
+	ServeOwners(ctx context.Context, o Owners) (transport.Subscription, error)
+	// Served asks other nodes in which epochs they know shards to be owned, and returns
+	// the first answer that has any, by shard. It returns nil where nobody has one, after
+	// a second at most, and at once where all nodes are in this process.
+	Served(ctx context.Context) (epochs []uint64)
+	// Linger is how long an owner that has handed its shard over stays subscribed, to
+	// send on those that do not know it yet. It must not block.
+	Linger() time.Duration
+}
+
+// Owners tells in which epochs shards are owned, as far as is known.
+type Owners interface {
+	// Epochs returns the epochs of at most most shards from first on, 0 for one
+	// that nobody has ever owned, and how many shards there are. It must not
+	// block.
+	Epochs(first uint32, most int) (epochs []uint64, numShards uint32)
+	// Version returns a number that changes when what Epochs returns has changed. It
+	// must not block.
+	Version() uint64
+	// Seed returns the seed by which the cluster hashes keys. It must not block.
+	Seed() string
 }

@@ -25,7 +25,7 @@ func withDefaults(l transport.Limits) transport.Limits {
 
 // full reports whether n in flight are too many.
 func (s *Sub) full(n int64) bool {
-	return s.d.limits.MaxPending >= 0 && n%refusing > int64(s.d.limits.MaxPending)
+	return s.d.limits.MaxPending >= 0 && n > int64(s.d.limits.MaxPending)
 }
 
 func (s *Sub) overloaded(c *Call) *outcome.Error {

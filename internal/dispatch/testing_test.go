@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -76,10 +77,19 @@ func (b *book) CallFinished(_ *Call, started bool, _ any, _ *outcome.Error) {
 	}
 }
 
-// whole subscribes a receiver with all that it implements.
+// whole subscribes a receiver with all that it has.
 func whole(r Receiver) Subscriber {
 	to := Subscriber{Receiver: r}
-	to.Gate, _ = r.(Gate)
 	to.Observer, _ = r.(Observer)
+	if f, ok := r.(*leasedFunc); ok {
+		to.Standing = f.at
+	}
 	return to
+}
+
+// leased makes the standing of a shard that may move, under a lease of an hour.
+func leased() (*standing.Standing, *standing.Lease) {
+	l := standing.NewLease()
+	l.Extend(time.Now().Add(time.Hour), time.Now().Add(time.Hour))
+	return standing.New("it", 0, 1, l), l
 }

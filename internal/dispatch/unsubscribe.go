@@ -44,9 +44,7 @@ func (s *Sub) Quiesce() error {
 		return err
 	}
 	giveUp := s.d.giveUp()
-	drained := s.refuseAndDrain()
-	s.tellLate()
-	err := s.awaitEndUntil(drained, giveUp)
+	err := s.awaitStop(giveUp)
 	if err != nil {
 		s.mu.Lock()
 		s.giveUp = giveUp // an Unsubscribe waits no longer
@@ -98,11 +96,7 @@ func (s *Sub) unsubscribe(giveUp time.Time) error {
 		giveUp, s.giveUp = s.giveUp, time.Time{}
 	}
 	s.mu.Unlock()
-	s.draining.Store(false)
-	drained := s.refuseAndDrain()
-	s.tellLate()
-	err := s.awaitEndUntil(drained, giveUp)
-	if err != nil {
+	if err := s.awaitStop(giveUp); err != nil {
 		s.gaveUp.Store(true)
 		return err // and remains among the subs: a further Close finds it
 	}
@@ -112,23 +106,11 @@ func (s *Sub) unsubscribe(giveUp time.Time) error {
 	return nil
 }
 
-// refuseAndDrain refuses what arrives and returns a channel that is closed when
-// nothing is in flight.
-func (s *Sub) refuseAndDrain() <-chan struct{} {
-	s.refuseNew()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.inflight.Load() <= refusing {
-		return closedChan
-	}
-	if s.drained == nil {
-		s.drained = make(chan struct{})
-	}
-	return s.drained
+// awaitStop refuses what arrives, but for what stop hooks ask, and waits until nothing is
+// in flight; until giveUp, if that is not zero.
+func (s *Sub) awaitStop(giveUp time.Time) error {
+	s.standing.Stop()
+	atRest := s.rests()
+	s.tellLate()
+	return s.awaitEndUntil(atRest, giveUp)
 }
-
-var closedChan = func() chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
-}()

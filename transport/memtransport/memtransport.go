@@ -20,9 +20,7 @@ import (
 
 var (
 	_ transport.Transport       = (*Transport)(nil)
-	_ dispatch.EpochTransport   = (*Transport)(nil)
-	_ dispatch.Dispatched       = (*Transport)(nil)
-	_ dispatch.OwnersTransport  = (*Transport)(nil)
+	_ dispatch.Backend          = (*Transport)(nil)
 	_ transport.LayoutTransport = (*Transport)(nil)
 )
 
@@ -135,18 +133,11 @@ func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transp
 	return t.Subscribe(ctx, shardID, dispatch.Subscriber{Receiver: t.d.ReceiverFunc(h)})
 }
 
-// Subscribe implements [dispatch.ReceiverTransport].
+// Subscribe implements [dispatch.Backend].
 func (t *Transport) Subscribe(ctx context.Context, shardID uint32, to dispatch.Subscriber) (transport.Subscription, error) {
-	return t.subscribe(ctx, shardID, 0, to)
-}
-
-// SubscribeEpoch implements [dispatch.EpochTransport].
-func (t *Transport) SubscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, to dispatch.Subscriber) (transport.Subscription, error) {
-	t.living.Store(true)
-	return t.subscribe(ctx, shardID, epoch, to)
-}
-
-func (t *Transport) subscribe(ctx context.Context, shardID uint32, epoch uint64, to dispatch.Subscriber) (transport.Subscription, error) {
+	if to.Epoch() != 0 {
+		t.living.Store(true)
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, transport.ContextError(err, transport.NotSent)
 	}
@@ -154,7 +145,7 @@ func (t *Transport) subscribe(ctx context.Context, shardID uint32, epoch uint64,
 	if err != nil {
 		return nil, err
 	}
-	s := &subscription{Sub: sub, t: t, shard: shardID, epoch: epoch}
+	s := &subscription{Sub: sub, t: t, shard: shardID, epoch: to.Epoch()}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	subs := []*subscription{s}
@@ -197,7 +188,7 @@ func (t *Transport) remove(s *subscription) {
 	t.shards.Set(s.shard, &kept)
 }
 
-// Dispatcher implements [dispatch.Dispatched].
+// Dispatcher implements [dispatch.Backend].
 func (t *Transport) Dispatcher() *dispatch.Dispatcher { return t.d }
 
 // Close implements [transport.ClientTransport] and [transport.ServerTransport]:

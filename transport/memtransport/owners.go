@@ -17,7 +17,7 @@ type ownersSub struct {
 	dir dispatch.Owners
 }
 
-// ServeOwners implements [dispatch.OwnersTransport]. In memory nobody has to ask who
+// ServeOwners implements [dispatch.Backend]. In memory nobody has to ask who
 // owns a shard.
 func (t *Transport) ServeOwners(ctx context.Context, o dispatch.Owners) (transport.Subscription, error) {
 	if err := ctx.Err(); err != nil {
@@ -34,10 +34,10 @@ func (t *Transport) ServeOwners(ctx context.Context, o dispatch.Owners) (transpo
 	return s, nil
 }
 
-// Served implements [dispatch.OwnersTransport]: all nodes are in this process.
+// Served implements [dispatch.Backend]: all nodes are in this process.
 func (t *Transport) Served(context.Context) []uint64 { return nil }
 
-// Linger implements [dispatch.OwnersTransport]: requests find the next owner at once.
+// Linger implements [dispatch.Backend]: requests find the next owner at once.
 func (t *Transport) Linger() time.Duration { return 0 }
 
 // Unsubscribe implements [transport.Subscription].

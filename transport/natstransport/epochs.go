@@ -17,24 +17,13 @@ import (
 )
 
 var (
-	_ dispatch.EpochTransport     = (*Transport)(nil)
+	_ dispatch.Backend            = (*Transport)(nil)
 	_ dispatch.SharedSubscription = (*subscription)(nil)
-	_ dispatch.OwnersTransport    = (*Transport)(nil)
 	_ transport.LayoutTransport   = (*Transport)(nil)
 )
 
-// SubscribeEpoch implements [dispatch.EpochTransport].
-func (t *Transport) SubscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, to dispatch.Subscriber) (transport.Subscription, error) {
-	s, err := t.subscribeEpoch(ctx, shardID, epoch, to)
-	if err != nil {
-		return nil, err
-	}
-	t.announce(shardID, epoch)
-	return s, nil
-}
-
-// Linger implements [dispatch.OwnersTransport]: in
-// a cluster of NATS servers, some do not know yet that it has gone, and what they send
+// Linger implements [dispatch.Backend]: in a
+// cluster of NATS servers, some do not know yet that it has gone, and what they send
 // to one that has is lost in silence.
 func (t *Transport) Linger() time.Duration {
 	if t.nc.ConnectedClusterName() == "" {
@@ -61,7 +50,7 @@ type ownersSub struct {
 // maxAnswers bounds them, whoever asks how often.
 const maxAnswers = 64
 
-// ServeOwners implements [dispatch.OwnersTransport].
+// ServeOwners implements [dispatch.Backend].
 func (t *Transport) ServeOwners(ctx context.Context, dir dispatch.Owners) (transport.Subscription, error) {
 	s := &ownersSub{t: t, dir: dir}
 	before := t.refusals()

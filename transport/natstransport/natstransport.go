@@ -25,7 +25,6 @@ import (
 var (
 	_ transport.Transport           = (*Transport)(nil)
 	_ transport.ConnectionTransport = (*Transport)(nil)
-	_ dispatch.Dispatched           = (*Transport)(nil)
 )
 
 // backlog is how many messages may wait for the reader, which never blocks. From
@@ -215,5 +214,5 @@ func bare(err error) error {
 	return err
 }
 
-// Dispatcher implements [dispatch.Dispatched].
+// Dispatcher implements [dispatch.Backend].
 func (t *Transport) Dispatcher() *dispatch.Dispatcher { return t.d }

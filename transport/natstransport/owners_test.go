@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
@@ -39,7 +40,9 @@ func (r *records) Epochs(first uint32, most int) ([]uint64, uint32) {
 // own serves a shard in an epoch, and says so.
 func own(t *testing.T, node *natstransport.Transport, r *records, shard uint32, epoch uint64, h transport.HandlerFunc) transport.Subscription {
 	t.Helper()
-	sub, err := node.SubscribeEpoch(patient(t), shard, epoch, dispatch.Subscriber{Receiver: node.Dispatcher().ReceiverFunc(h)})
+	lease := standing.NewLease()
+	lease.Extend(time.Now().Add(time.Hour), time.Now().Add(time.Hour))
+	sub, err := node.Subscribe(patient(t), shard, dispatch.Subscriber{Receiver: node.Dispatcher().ReceiverFunc(h), Standing: standing.New("it", shard, epoch, lease)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// Served implements [dispatch.OwnersTransport]. Nodes that start ask: the records of the
+// Served implements [dispatch.Backend]. Nodes that start ask: the records of the
 // cluster may have been lost, or restored from a backup.
 func (t *Transport) Served(ctx context.Context) (epochs []uint64) {
 	told, ok := t.askNodes(ctx, 0, func(told *wire.Owners) bool { return slices.Max(append(told.Epochs, 0)) > 0 })

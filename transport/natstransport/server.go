@@ -47,23 +47,22 @@ func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transp
 	return t.Subscribe(ctx, shardID, dispatch.Subscriber{Receiver: t.d.ReceiverFunc(h)})
 }
 
-// Subscribe implements [dispatch.ReceiverTransport].
+// Subscribe implements [dispatch.Backend].
 func (t *Transport) Subscribe(ctx context.Context, shardID uint32, to dispatch.Subscriber) (transport.Subscription, error) {
-	return t.subscribeEpoch(ctx, shardID, 0, to)
-}
-
-func (t *Transport) subscribeEpoch(ctx context.Context, shardID uint32, epoch uint64, to dispatch.Subscriber) (transport.Subscription, error) {
 	sub, err := t.d.Subscribe(ctx, to)
 	if err != nil {
 		return nil, err
 	}
-	s := &subscription{Sub: sub, t: t, shard: shardID, epoch: epoch, life: dispatch.LifetimeFrom(ctx)}
+	s := &subscription{Sub: sub, t: t, shard: shardID, epoch: to.Epoch(), life: dispatch.LifetimeFrom(ctx)}
 	before := t.refusals()
 	if err := t.subscribe(s); err != nil {
 		return nil, errors.Join(notSent(err), sub.Unsubscribe())
 	}
 	if err := t.subscribed(ctx, before, &s.denied); err != nil {
 		return nil, errors.Join(err, s.Unsubscribe())
+	}
+	if s.epoch != 0 {
+		t.announce(shardID, s.epoch)
 	}
 	return s, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -33,7 +34,7 @@ var epochTests = []test{
 // about them.
 type realm struct {
 	pair
-	server dispatch.EpochTransport
+	server dispatch.Backend
 
 	mu      sync.Mutex
 	epochs  [8]uint64
@@ -63,16 +64,14 @@ func (s *suite) realm(limits transport.Limits) *realm {
 	s.Helper()
 	r := &realm{pair: s.pair(limits)}
 	var ok bool
-	if r.server, ok = r.Server.(dispatch.EpochTransport); !ok {
-		s.Fatalf("%T is no dispatch.EpochTransport", r.Server)
+	if r.server, ok = r.Server.(dispatch.Backend); !ok {
+		s.Fatalf("%T is no dispatch.Backend", r.Server)
 	}
-	if t, ok := r.Server.(dispatch.OwnersTransport); ok {
-		sub, err := t.ServeOwners(s.patient(), r)
-		if err != nil {
-			s.Fatal(err)
-		}
-		s.Cleanup(func() { _ = sub.Unsubscribe() })
+	sub, err := r.server.ServeOwners(s.patient(), r)
+	if err != nil {
+		s.Fatal(err)
 	}
+	s.Cleanup(func() { _ = sub.Unsubscribe() })
 	return r
 }
 
@@ -86,7 +85,7 @@ func testLayout(s *suite) {
 	if n, seed, err := asks.Layout(s.patient()); !errors.Is(err, transport.ErrTransportNoShardSubscriber) || transport.OutcomeOf(err) != transport.NotSent {
 		s.Errorf("without a node: %d, %q, %v", n, seed, err)
 	}
-	sub, err := p.Server.(dispatch.OwnersTransport).ServeOwners(s.patient(), &realm{})
+	sub, err := p.Server.(dispatch.Backend).ServeOwners(s.patient(), &realm{})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -128,9 +127,10 @@ func (r *realm) ownAs(shard uint32, epoch uint64, o *owner, front dispatch.Recei
 	if o.life != nil {
 		ctx = o.life.Context()
 	}
-	sub, err := r.server.SubscribeEpoch(ctx, shard, epoch, dispatch.Subscriber{Receiver: front, Gate: o})
+	o.at = standing.New(o.name, shard, epoch, o.lease)
+	sub, err := r.server.Subscribe(ctx, shard, dispatch.Subscriber{Receiver: front, Standing: o.at})
 	if err != nil {
-		r.s.Fatalf("SubscribeEpoch(%d, %d): %v", shard, epoch, err)
+		r.s.Fatalf("shard %d in epoch %d: %v", shard, epoch, err)
 	}
 	d, ok := sub.(dispatch.Drainer)
 	if !ok {
@@ -140,32 +140,28 @@ func (r *realm) ownAs(shard uint32, epoch uint64, o *owner, front dispatch.Recei
 	return tenure{sub, d}
 }
 
-// owner is a receiver with a gate. It answers with its name at once, except messages of
+// owner is a receiver under a lease. It answers with its name at once, except messages of
 // the type "Held".
 type owner struct {
-	name   string
-	life   *dispatch.Lifetime
-	refuse atomic.Bool // what arrives
-	starts atomic.Bool // is refused, what would start
-	held   chan *dispatch.Call
-	ran    atomic.Int32
+	name  string
+	life  *dispatch.Lifetime
+	lease *standing.Lease
+	at    *standing.Standing // since it owns a shard
+	held  chan *dispatch.Call
+	ran   atomic.Int32
 }
 
-func newOwner(name string) *owner { return &owner{name: name, held: make(chan *dispatch.Call, 16)} }
-
-// Moving implements dispatch.Gate.
-func (o *owner) Moving() bool { return true }
-
-// Admit implements dispatch.Gate.
-func (o *owner) Admit(_ *dispatch.Call, now time.Time, starts bool) *transport.Error {
-	switch {
-	case !starts && !now.IsZero(), starts && now.IsZero():
-		return transport.Errorf(transport.ErrBadOption, "the gate is told the moment %v (at the start: %v)", now, starts)
-	case !starts && o.refuse.Load(), starts && o.starts.Load():
-		return transport.Errorf(transport.ErrNotOwner, "%s is not", o.name)
-	}
-	return nil
+func newOwner(name string) *owner {
+	o := &owner{name: name, lease: standing.NewLease(), held: make(chan *dispatch.Call, 16)}
+	o.renews()
+	return o
 }
+
+// renews gives the owner its lease, lapses has what arrives refused for want of it, and
+// loses has what arrived before refused when it starts.
+func (o *owner) renews() { end := time.Now().Add(time.Hour); o.lease.Extend(end, end) }
+func (o *owner) lapses() { o.loses(); o.lease.Lapse() }
+func (o *owner) loses()  { o.lease.End() }
 
 // Accept implements dispatch.Receiver.
 func (o *owner) Accept(c *dispatch.Call) {
@@ -240,8 +236,11 @@ func testRefusingOwner(s *suite) {
 	t := r.own(0, 1, old)
 	r.want(transport.Envelope{Type: "Who"}, "old")
 	for _, atStart := range []bool{false, true} {
-		old.refuse.Store(!atStart)
-		old.starts.Store(atStart)
+		if old.renews(); atStart {
+			old.loses()
+		} else {
+			old.lapses()
+		}
 		for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
 			_, err := r.request(transport.Envelope{Type: "Who", Delivery: d})
 			s.failed(err, transport.ErrNotOwner, transport.NotStarted)

@@ -27,7 +27,7 @@ func testGateAtStart(s *suite) {
 	c := receive(s, "the request", o.held)
 	r.accepted(transport.Envelope{Type: "Held"})
 	n := receive(s, "the notification", o.held)
-	o.starts.Store(true)
+	o.loses()
 	o.answer(c)
 	s.failed(receive(s, "the refusal", call).err, transport.ErrNotOwner, transport.NotStarted)
 	o.answer(n)
@@ -42,7 +42,7 @@ func testGateOnArrival(s *suite) {
 	o := newOwner("it")
 	r.own(0, 1, o)
 	r.want(transport.Envelope{Type: "Who"}, "it")
-	o.refuse.Store(true)
+	o.lapses()
 	for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
 		_, err := r.request(transport.Envelope{Type: "Held", Delivery: d})
 		s.failed(err, transport.ErrNotOwner, transport.NotStarted)
@@ -52,7 +52,7 @@ func testGateOnArrival(s *suite) {
 		s.Error("the receiver was handed what its gate has refused")
 	default:
 	}
-	o.refuse.Store(false)
+	o.renews()
 	r.want(transport.Envelope{Type: "Who"}, "it")
 }
 
@@ -146,7 +146,7 @@ func testDrop(s *suite) {
 	for _, call := range calls[1:] {
 		s.failed(receive(s, "who looks at its context", call).err, transport.ErrNotOwner, transport.MaybeRan)
 	}
-	o.starts.Store(true)
+	o.at.Lose()
 	o.answer(late)
 	s.failed(receive(s, "what had not started", refused).err, transport.ErrNotOwner, transport.NotStarted)
 	select {

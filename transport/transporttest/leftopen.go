@@ -32,7 +32,7 @@ func (forgetful) Accept(c *dispatch.Call) {
 func testLeftOpenEnds(s *suite) {
 	const most = 4
 	p := s.pair(transport.Limits{MaxPending: most})
-	server, ok := p.Server.(dispatch.ReceiverTransport)
+	server, ok := p.Server.(dispatch.Backend)
 	if !ok {
 		return // all calls are answered where handlers are funcs
 	}

@@ -27,8 +27,7 @@ func testTTLElsewhere(s *suite) {
 	for time.Since(began) < 50*time.Millisecond {
 		<-time.After(time.Millisecond)
 	}
-	old.refuse.Store(true)
-	old.starts.Store(true)
+	old.loses()
 	old.answer(c)
 	select {
 	case c = <-next.held:
@@ -89,7 +88,7 @@ func testOrderOverMoves(s *suite) {
 			mu.Unlock()
 			s.eventually("some more have run", func() bool { mu.Lock(); defer mu.Unlock(); return len(got) >= enough })
 			if epoch < moves-1 {
-				o.refuse.Store(true)
+				o.at.Move(false)
 				if err := t.Drain(s.patient()); err != nil {
 					s.Error(err)
 				}

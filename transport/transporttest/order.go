@@ -37,7 +37,7 @@ func (w *witness) Accept(c *dispatch.Call) {
 // all deliveries in turn.
 func testOrder(s *suite, senders, messages int) {
 	p := s.pair(transport.Limits{MaxPending: -1})
-	server, ok := p.Server.(dispatch.ReceiverTransport)
+	server, ok := p.Server.(dispatch.Backend)
 	if !ok {
 		return // a transport that knows funcs only cannot keep the order of notifications
 	}

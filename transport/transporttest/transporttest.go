@@ -23,8 +23,7 @@ type Features struct {
 	// RefusesUnacked: a notification without an acknowledgement reports a shard that no
 	// node serves. Without this promise it may return nil.
 	RefusesUnacked bool
-	// Epochs: the server is a dispatch.EpochTransport. If its clients must ask for
-	// owners, it is a dispatch.OwnersTransport too.
+	// Epochs: the server is a transport of this library, which knows owners in epochs.
 	Epochs bool
 }
 

@@ -1,10 +1,8 @@
-package coordinator
+package standing
 
 import (
 	"testing"
 	"time"
-
-	"github.com/clstr-go/clstr/internal/ownership"
 )
 
 // TestBothClocksEndALease: the monotonic one stands still while a machine is suspended,
@@ -22,19 +20,18 @@ func TestBothClocksEndALease(t *testing.T) {
 		"ten seconds ago by both":            {10 * time.Second, 10 * time.Second, false},
 		"the wall clock was set back a year": {0, -365 * 24 * time.Hour, true},
 	} {
-		l := newLease()
-		if left, ended := l.left(now); left != 0 || !ended.IsZero() {
+		l := NewLease()
+		if left, ended := l.Left(now); left != 0 || !ended.IsZero() {
 			t.Errorf("a lease that was never given has %v left, and ended %v", left, ended)
 		}
-		l.extend(ownership.Lease{Until: lease}, now.Add(-c.mono), now.Add(-c.wall).Round(0))
-		if got := l.valid(now); got != c.valid {
+		l.Extend(now.Add(lease-c.mono), now.Add(lease-c.wall).Round(0))
+		if got := l.Valid(now); got != c.valid {
 			t.Errorf("%s: valid is %v", what, got)
 		}
-		g := &Guard{lease: l}
-		if got, want := g.Standing(now), map[bool]Standing{true: Serving, false: Suspended}[c.valid]; got != want {
-			t.Errorf("%s: the shard is %v, want %v", what, got, want)
+		if err := New("n", 1, 1, l).Start(call{}, now); (err == nil) != c.valid {
+			t.Errorf("%s: a call starts with %v", what, err)
 		}
-		left, ended := l.left(now)
+		left, ended := l.Left(now)
 		if late := max(c.mono, c.wall) - lease; c.valid != (left > 0) || c.valid != ended.IsZero() || !c.valid && !ended.Equal(now.Add(-late)) {
 			t.Errorf("%s: %v are left, and it ended %v", what, left, ended)
 		}

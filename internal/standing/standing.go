@@ -1,0 +1,140 @@
+// Standing: what a shard admits on a node in one epoch, and how that changes
+
+package standing
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Phase is how far the end of a shard has come on a node.
+type Phase uint32
+
+// The phases of a shard on a node, in the order in which they come.
+const (
+	Serving  Phase = iota // what comes is served
+	Draining              // what its calls wait for is served, and what stop hooks ask
+	Stopping              // its calls have come to rest: what stop hooks ask is served
+	Ended                 // nothing that comes is served
+	Lost                  // another may own it: what was accepted does not start either
+)
+
+// Standing is what a node may do for a shard in one epoch.
+//
+//	         Move, Drain            Stop, Cut             End
+//	Serving -------------> Draining ---------> Stopping -------> Ended
+//	   |                     |   ^     Drain      |  |             |
+//	   |                     |   +----------------+  |             |
+//	   +---------------------+-----------------------+-------------+---> Lost
+//	                                                               Lose
+//
+// Any arrow may skip phases to the right. Three marks go with a phase, and stay. The shard
+// moves: another node takes it, so the sender of what is refused is sent there, and
+// requests do not start any more. It is last: it moves, but nobody is there to take it, so
+// they do. It is cut: the contexts of what runs have ended, because the next owner may
+// begin; then it drains no more.
+//
+// Beside all that stands the lease of the node, which may end and come back: without it
+// nothing is served. A shard of a fixed list has none.
+//
+// A Standing is safe for concurrent use and made for the path of a request. A call is
+// counted first and looks at the standing then. What ends a shard changes the standing
+// first and looks at the count then. So one of them sees the other.
+type Standing struct {
+	Node  string // for errors
+	Shard uint32
+	Epoch uint64 // 0: of a fixed list
+
+	lease *Lease // nil for a fixed list
+	state atomic.Uint32
+}
+
+// The state is a phase and its marks.
+const (
+	phases uint32 = 1<<3 - 1
+	moves  uint32 = 1 << 3
+	last   uint32 = 1 << 4
+	cut    uint32 = 1 << 5
+)
+
+// New makes the standing of a shard that the node serves in an epoch, under its lease.
+func New(node string, shard uint32, epoch uint64, lease *Lease) *Standing {
+	return &Standing{Node: node, Shard: shard, Epoch: epoch, lease: lease}
+}
+
+// Fixed makes the standing of a shard of a fixed list.
+func Fixed() *Standing { return new(Standing) }
+
+// isTaken reports whether another node takes the shard.
+func isTaken(state uint32) bool { return state&(moves|last) == moves }
+
+// transition goes to a phase and sets marks. A phase that has passed does not come back,
+// but for Draining after Stopping: calls that had come to rest may be asked for something.
+func (s *Standing) transition(to Phase, marks uint32) {
+	for {
+		old := s.state.Load()
+		next, all := max(Phase(old&phases), to), old&^phases|marks
+		if Phase(old&phases) == Stopping && to == Draining {
+			next = Draining
+		}
+		if next == Draining && all&cut != 0 {
+			next = Stopping
+		}
+		if s.state.CompareAndSwap(old, all|uint32(next)) {
+			return
+		}
+	}
+}
+
+// Move begins the move to another node. With isLast, nobody is there to take the shard.
+func (s *Standing) Move(isLast bool) {
+	marks := moves
+	if isLast {
+		marks |= last
+	}
+	s.transition(Draining, marks)
+}
+
+// Drain refuses what comes, but for what the shard's calls wait for.
+func (s *Standing) Drain() { s.transition(Draining, 0) }
+
+// Stop refuses what comes, but for what stop hooks ask.
+func (s *Standing) Stop() { s.transition(Stopping, 0) }
+
+// Cut is Stop where the contexts of what runs end.
+func (s *Standing) Cut() { s.transition(Stopping, cut) }
+
+// End refuses what comes.
+func (s *Standing) End() { s.transition(Ended, 0) }
+
+// Lose says that another may own the shard.
+func (s *Standing) Lose() { s.transition(Lost, 0) }
+
+// Phase returns the phase.
+func (s *Standing) Phase() Phase { return Phase(s.state.Load() & phases) }
+
+// Asks reports whether the shard ends and has turns that may wait for others.
+func (s *Standing) Asks() bool { p := s.Phase(); return p == Draining || p == Stopping }
+
+// Leased reports whether the shard may go to another node: it may unless it is of a fixed
+// list.
+func (s *Standing) Leased() bool { return s.lease != nil }
+
+// Moves reports whether the shard is being handed over: what is refused then counts as
+// what the move has cost.
+func (s *Standing) Moves() bool {
+	state := s.state.Load()
+	return state&moves != 0 && Phase(state&phases) < Lost
+}
+
+// WasCut reports whether the shard was cut: what runs still does so beside the next owner.
+func (s *Standing) WasCut() bool { return s.state.Load()&cut != 0 }
+
+// Gone reports whether the contexts of what runs have ended, for good or until the lease
+// is back.
+func (s *Standing) Gone() bool { return s.WasCut() || s.lease != nil && s.lease.Lapsed() }
+
+// Elsewhere reports whether another node may own the shard by now.
+func (s *Standing) Elsewhere() bool {
+	return s.Phase() == Lost || s.lease != nil && !s.lease.Valid(time.Now())
+}
