@@ -40,7 +40,7 @@ func TestStartStop(t *testing.T) {
 			cl.mu.Lock()
 			defer cl.mu.Unlock()
 			for _, g := range cl.serving {
-				if g.Now() == Serving {
+				if serves(g) {
 					n++
 				}
 			}
