@@ -138,13 +138,16 @@ func reaches(e membership.Entry, epoch uint64) bool {
 // waitForLeases waits until no node has a lease of an earlier store, and returns true if
 // the configuration says before that nobody need wait.
 func (c *Coordinator) waitForLeases(ctx context.Context, why string, over func(membership.Config) bool) bool {
-	wait := c.longestWait()
-	c.log.Warn("other nodes may own shards by an earlier store: this node waits until their leases have ended", slog.String("why", why), slog.Duration("wait", wait))
+	wait, warned := c.longestWait(), false
 	for until := time.Now().Add(wait); ctx.Err() == nil && time.Now().Before(until); {
 		if e, err := c.config(ctx); err == nil && e.Rev > 0 {
 			if cfg, err := membership.Decode[membership.Config](e.Value); err != nil || over(cfg) {
 				return true
 			}
+		}
+		if !warned { // another may have founded the cluster while this node asked what others own
+			warned = true
+			c.log.Warn("other nodes may own shards by an earlier store: this node waits until their leases have ended", slog.String("why", why), slog.Duration("wait", wait))
 		}
 		pause(ctx, min(time.Second, time.Until(until)))
 	}

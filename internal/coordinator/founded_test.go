@@ -1,0 +1,46 @@
+package coordinator
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// meanwhile is a node that does something while it asks others what they own.
+type meanwhile struct {
+	*member
+	served func() []uint64
+}
+
+func (m meanwhile) Served(context.Context) []uint64 { return m.served() }
+
+// TestTwoNodesStartAtOnce: a node that finds no configuration asks what others own. Where
+// another founds the cluster during that question, nothing is lost, and nothing is warned of.
+func TestTwoNodesStartAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		var lines strings.Builder
+		var a *member
+		b := cl.member("b")
+		b.log = slog.New(slog.NewTextHandler(&lines, nil))
+		cl.run(b, meanwhile{b, func() []uint64 {
+			if a == nil {
+				a = cl.start("a")
+				time.Sleep(5 * time.Second)
+			}
+			cl.mu.Lock()
+			defer cl.mu.Unlock()
+			return slices.Clone(a.routes)
+		}}, 0)
+		time.Sleep(time.Minute)
+		cl.wantOwners("a", "b")
+		end(a, b)
+		if strings.Contains(lines.String(), "level=WARN") {
+			t.Errorf("it warns:\n%s", &lines)
+		}
+	})
+}
