@@ -52,29 +52,24 @@ func (h *lazyHeap[T]) add(t T) {
 
 func (h *lazyHeap[T]) remove(t T) { heap.Remove(h, t.entry().place) }
 
-// Len implements heap.Interface.
 func (h *lazyHeap[T]) Len() int { return len(h.things) }
 
-// Less implements heap.Interface.
 func (h *lazyHeap[T]) Less(i, j int) bool {
 	return h.things[i].entry().listed < h.things[j].entry().listed
 }
 
-// Swap implements heap.Interface.
 func (h *lazyHeap[T]) Swap(i, j int) {
 	t := h.things
 	t[i], t[j] = t[j], t[i]
 	t[i].entry().place, t[j].entry().place = i, j
 }
 
-// Push implements heap.Interface.
 func (h *lazyHeap[T]) Push(x any) {
 	t := x.(T)
 	t.entry().place = len(h.things)
 	h.things = append(h.things, t)
 }
 
-// Pop implements heap.Interface. The room of a peak is given back.
 func (h *lazyHeap[T]) Pop() any {
 	n := len(h.things) - 1
 	t := h.things[n]

@@ -107,7 +107,6 @@ func (c *cell) handOver(runs bool) {
 	}
 }
 
-// Running implements Place.
 func (c *cell) Running() *Turn {
 	c.mailbox.mu.Lock()
 	now := c.mailbox.now

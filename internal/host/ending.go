@@ -135,22 +135,21 @@ func (s *shard) passivated(ctx context.Context) bool {
 		if g == nil || g.await(ctx) != nil {
 			return false
 		}
-		s.mu.Lock()
-		none := s.table.Len() == s.cutOffs // otherwise a stop hook has woken a key meanwhile
-		if none {
-			s.conclude()
-		}
-		s.mu.Unlock()
-		if none {
-			s.awaitClosed(ctx)
+		if s.conclude(ctx, false) { // otherwise a stop hook has woken a key meanwhile
 			return true
 		}
 	}
 }
 
-// conclude closes a shard, or lets it serve again where keys live that were cut off. It
-// is called with mu held.
-func (s *shard) conclude() {
+// conclude ends the end of a shard, and returns true, if only such keys live that were cut
+// off, or inVain. A shard without keys is closed, and out of its host's table when conclude
+// returns: a message that comes then finds another. With keys it serves again.
+func (s *shard) conclude(ctx context.Context, inVain bool) bool {
+	s.mu.Lock()
+	if s.table.Len() > s.cutOffs && !inVain {
+		s.mu.Unlock()
+		return false
+	}
 	switch {
 	case s.standing == shardClosed: // its host stops
 	case s.table.Len() == 0:
@@ -161,40 +160,21 @@ func (s *shard) conclude() {
 	}
 	s.group = nil
 	s.noteOldest()
-}
-
-// awaitClosed waits until a shard that was closed is out of its host's table: a message
-// that comes then finds another.
-func (s *shard) awaitClosed(ctx context.Context) {
-	s.mu.RLock()
 	closed := s.standing == shardClosed
-	s.mu.RUnlock()
-	if !closed {
-		return
-	}
-	select {
-	case <-s.supervisor.done:
-	case <-ctx.Done():
-	}
-}
-
-// lives returns the keys that have not ended, and were not cut off.
-func (s *shard) lives() []*cell {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	var keys []*cell
-	for _, c := range s.table.All() {
-		if c.gone == nil {
-			keys = append(keys, c)
+	s.mu.Unlock()
+	if closed {
+		select {
+		case <-s.supervisor.done:
+		case <-ctx.Done():
 		}
 	}
-	return keys
+	return true
 }
 
 // cutOff gives up the keys that live: they take nothing more, the contexts of their hooks
-// end, and no stop hook runs. It returns those that are to be waited for: the ones that
-// were cut off before only where there is no other.
-func (s *shard) cutOff() (keys []*cell) {
+// end, and no stop hook runs. It returns them, with what they were at. Where there is none
+// it returns those that were cut off before: nothing else is to be waited for.
+func (s *shard) cutOff() (keys []*cell, at doings) {
 	var before []*cell
 	s.mu.Lock()
 	if s.standing != shardClosed {
@@ -212,36 +192,34 @@ func (s *shard) cutOff() (keys []*cell) {
 		keys = append(keys, c)
 	}
 	s.mu.Unlock()
+	at = doingsOf(keys)
 	for _, c := range keys {
 		c.cutOff()
 	}
 	if len(keys) == 0 {
-		return before
+		keys = before
 	}
-	return keys
+	return keys, at
 }
 
-// awaitCutOff waits until keys have ended that were cut off, and returns those that have not when
-// ctx ends. Afterwards the shard serves again, or another takes its place.
-func (s *shard) awaitCutOff(ctx context.Context, keys []*cell) (left []*cell) {
+// awaitCutOff waits until keys have ended that were cut off, and returns what those are at
+// that have not when ctx ends. Afterwards the shard serves again, or another takes its place.
+func (s *shard) awaitCutOff(ctx context.Context, keys []*cell) doings {
+	var left []*cell
 	for _, c := range keys {
 		select {
 		case <-c.gone:
+			continue
 		case <-ctx.Done():
 		}
-	}
-	for _, c := range keys {
 		select {
 		case <-c.gone:
 		default:
 			left = append(left, c)
 		}
 	}
-	s.mu.Lock()
-	s.conclude()
-	s.mu.Unlock()
-	s.awaitClosed(ctx)
-	return left
+	s.conclude(ctx, true)
+	return doingsOf(left)
 }
 
 // stop closes the shard for good, and ends its supervisor, which stops the keys. It does

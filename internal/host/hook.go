@@ -61,13 +61,20 @@ func beginHook(c *cell, what string, limit time.Duration) *hook {
 	if x, ok := b.mail.first.(*Context); ok && what == activation {
 		h.by = x.call.Waiting()
 	}
-	h.setLimit(limit)
 	b.mu.Unlock()
+	h.setLimit(limit)
 	return h
 }
 
-// setLimit is called with the mailbox's mu held.
+// setLimit is called as the hook begins, and when the entity was made that may have another
+// limit.
 func (h *hook) setLimit(limit time.Duration) {
+	b := &h.own.cell.mailbox
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if h.late {
+		return
+	}
 	h.limit = limit
 	switch {
 	case h.timer != nil && limit <= 0:
@@ -77,20 +84,6 @@ func (h *hook) setLimit(limit time.Duration) {
 		h.timer = time.AfterFunc(limit, h.atLimit)
 	default:
 		h.timer.Reset(limit - time.Since(h.began))
-	}
-}
-
-// relimit gives a hook that has just begun the limit of the entity that was made
-// meanwhile.
-func (h *hook) relimit(limit time.Duration) {
-	if limit == h.limit {
-		return
-	}
-	b := &h.own.cell.mailbox
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !h.late {
-		h.setLimit(limit)
 	}
 }
 

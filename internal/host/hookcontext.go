@@ -51,7 +51,6 @@ func (h *hook) lost() bool {
 	return lapsed || h.own.cell.shard.lapsed()
 }
 
-// Deadline implements context.Context.
 func (h *hook) Deadline() (time.Time, bool) {
 	if h.limit <= 0 {
 		return time.Time{}, false
@@ -59,13 +58,10 @@ func (h *hook) Deadline() (time.Time, bool) {
 	return h.began.Add(h.limit), true
 }
 
-// Done implements context.Context.
 func (h *hook) Done() <-chan struct{} { return h.context().Done() }
 
-// Err implements context.Context.
 func (h *hook) Err() error { return h.context().Err() }
 
-// Value implements context.Context.
 func (h *hook) Value(key any) any {
 	if _, ok := key.(turn.MakerKey); ok {
 		return h
@@ -76,7 +72,6 @@ func (h *hook) Value(key any) any {
 	return h.context().Value(key)
 }
 
-// Turn implements Call.
 func (h *hook) Turn() *Turn {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -86,7 +81,6 @@ func (h *hook) Turn() *Turn {
 	return h.turn
 }
 
-// Asks implements turn.Maker.
 func (h *hook) Asks() *Turn {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -177,23 +177,21 @@ func (h *Host) EndShard(ctx context.Context, id uint32, lost bool) error {
 	if s == nil {
 		return nil
 	}
-	unended := func(keys []*cell) error {
-		if len(keys) == 0 {
+	if !lost {
+		s.beginEnd(NewEndGroup(false)) // unless it has begun
+		if s.passivated(ctx) {
 			return nil
 		}
-		names, n := doings(keys)
-		return &Unended{n, fmt.Sprintf("ending shard %d of kind %q: %v: %s", id, h.opts.Kind, ctx.Err(), names), ctx.Err()}
 	}
+	keys, at := s.cutOff()
+	left := s.awaitCutOff(ctx, keys)
 	if lost {
-		return unended(s.awaitCutOff(ctx, s.cutOff()))
+		at = left
 	}
-	s.beginEnd(NewEndGroup(false)) // unless it has begun
-	if s.passivated(ctx) {
+	if at.keys == 0 {
 		return nil
 	}
-	err := unended(s.lives())
-	s.awaitCutOff(ctx, s.cutOff())
-	return err
+	return &Unended{at.counted, fmt.Sprintf("ending shard %d of kind %q: %v: %s", id, h.opts.Kind, ctx.Err(), at.names), ctx.Err()}
 }
 
 // BeginStop is BeginEnd for all shards; [Host.Stop] waits for it.
@@ -240,8 +238,7 @@ func (h *Host) Stop(ctx context.Context) error {
 		for _, s := range shards {
 			keys = append(keys, s.cells()...)
 		}
-		names, _ := doings(keys)
-		return fmt.Errorf("stopping kind %q: still running: %s: %w", h.opts.Kind, names, ctx.Err())
+		return fmt.Errorf("stopping kind %q: still running: %s: %w", h.opts.Kind, doingsOf(keys).names, ctx.Err())
 	}
 	h.endHooks()
 	return nil

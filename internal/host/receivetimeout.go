@@ -19,7 +19,6 @@ type timed struct {
 	timer *time.Timer   // nil until a timeout is set
 }
 
-// ReceiveTimeout implements protoactor's Context.
 func (t *timed) ReceiveTimeout() time.Duration { return t.after }
 
 // SetReceiveTimeout implements protoactor's Context: d without a message sends the
@@ -43,7 +42,6 @@ func (t *timed) SetReceiveTimeout(d time.Duration) {
 	}
 }
 
-// CancelReceiveTimeout implements protoactor's Context.
 func (t *timed) CancelReceiveTimeout() { t.SetReceiveTimeout(0) }
 
 // receive gives the actor a message. The timeout counts from the end of its turn.

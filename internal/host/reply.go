@@ -75,10 +75,8 @@ func (p *replyProcess) SendUserMessage(_ *PID, message any) {
 	}
 }
 
-// SendSystemMessage implements protoactor's Process. A call has no parent.
 func (p *replyProcess) SendSystemMessage(*PID, any) {}
 
-// Stop implements protoactor's Process.
 func (p *replyProcess) Stop(*PID) {}
 
 // NoEffect is [Call].NoEffect for the call behind a process id. It returns false if there

@@ -33,7 +33,6 @@ type shell struct {
 	ended  bool     // was told that it has stopped
 }
 
-// Receive implements protoactor's Actor.
 func (s *shell) Receive(ctx pactor.Context) {
 	switch m := ctx.Message().(type) {
 	case *Context:
@@ -124,17 +123,11 @@ func (s *shell) giveUp(ctx pactor.Context, err error) {
 	if !s.lost { // its context has ended, which may well be why
 		why = h.backoff.fails(s.shard.id, s.cell.key, err)
 	}
-	s.refuseWaiting(why)
-	ctx.Stop(ctx.Self())
-}
-
-// refuseWaiting answers what waits, but for calls whose senders have gone.
-func (s *shell) refuseWaiting(why error) {
-	mail := s.cell.mailbox.take(isAny)
-	s.cell.refuse(slices.DeleteFunc(mail, func(m any) bool {
+	s.cell.refuse(slices.DeleteFunc(s.cell.mailbox.take(isAny), func(m any) bool {
 		x, ok := m.(*Context)
-		return ok && x.abandoned()
+		return ok && x.abandoned() // its sender has gone
 	}), why)
+	ctx.Stop(ctx.Self())
 }
 
 // errPanic stands for a panic's value, which may hold a payload.
@@ -154,7 +147,7 @@ func (s *shell) activate(ctx pactor.Context) (err error) {
 	s.inner = inner
 	if s.entity, _ = inner.(Entity); s.entity != nil {
 		s.set = s.entity.Settings()
-		h.relimit(s.hookTimeout())
+		h.setLimit(s.hookTimeout())
 		if err := legible(s.entity.Activate(&h.own)); err != nil {
 			return err
 		}

@@ -29,14 +29,20 @@ func (e *Unended) Error() string { return e.what }
 // Unwrap returns why the wait was over.
 func (e *Unended) Unwrap() error { return e.why }
 
-// doings names keys that have not ended, with what they are at, and counts those that are
-// not at a message.
-func doings(keys []*cell) (names string, n int) {
+// doings is what keys that have not ended are at.
+type doings struct {
+	keys    int
+	counted int    // of them, those that are not at a message
+	names   string // of the first, and what each is at
+}
+
+func doingsOf(keys []*cell) doings {
+	d := doings{keys: len(keys)}
 	var all []string
 	for _, c := range keys {
 		doing := c.mailbox.doing()
 		if doing != atMessage {
-			n++
+			d.counted++
 		}
 		if doing != "" {
 			all = append(all, fmt.Sprintf("shard %d, key %.64q (%s)", c.shard.id, c.key, doing))
@@ -46,7 +52,8 @@ func doings(keys []*cell) (names string, n int) {
 	if more := len(all) - named; more > 0 {
 		all = append(all[:named], fmt.Sprintf("and %d more", more))
 	}
-	return strings.Join(all, "; "), n
+	d.names = strings.Join(all, "; ")
+	return d
 }
 
 const atMessage = "a message"

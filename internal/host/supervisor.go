@@ -46,7 +46,6 @@ func (v *supervisor) spawnSoon(c *cell) { v.root().Send(v.pid, c) }
 // stop ends the supervisor and with it its children. It does not wait.
 func (v *supervisor) stop() { v.root().Stop(v.pid) }
 
-// Receive implements protoactor's Actor.
 func (v *supervisor) Receive(ctx pactor.Context) {
 	switch m := ctx.Message().(type) {
 	case *cell:
@@ -142,7 +141,6 @@ func (c inbox) PostUserMessage(message any) {
 	}
 }
 
-// PostSystemMessage implements protoactor's Mailbox.
 func (c inbox) PostSystemMessage(message any) { c.handOver(c.mailbox.post(message)) }
 
 // RegisterHandlers implements protoactor's Mailbox: an incarnation begins. Its
@@ -162,7 +160,6 @@ func (c inbox) Start() {
 	c.handOver(c.mailbox.start(invoker))
 }
 
-// UserMessageCount implements protoactor's Mailbox.
 func (c inbox) UserMessageCount() int {
 	c.mailbox.mu.Lock()
 	defer c.mailbox.mu.Unlock()
