@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 
-.PHONY: help check build format vet modules otel staticcheck race norace sim test api map bench chaos
+.PHONY: help check build format vet modules otel sql staticcheck race norace sim test api map bench chaos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ modules: ## go.mod and go.sum are tidy, and the modules are what go.sum says
 
 otel: ## a module of its own builds and runs with clstr and a current OpenTelemetry SDK
 	.ci/otel/check
+
+sql: ## state/sqlstate, a module of its own: its tests on SQLite, and on a PostgreSQL server that it starts
+	.ci/sql/check
 
 staticcheck: ## staticcheck, as pinned by tools/go.mod
 	go tool -modfile=tools/go.mod staticcheck ./...

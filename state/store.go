@@ -17,7 +17,8 @@ type Store interface {
 	// again with the same token if its answer is lost. Other errors: it may have moved, or
 	// may still.
 	Open(ctx context.Context, shard uint32, o Owner, held Token) (Token, error)
-	// Commit stores a change, whole or not at all, and then calls done once. It never blocks.
+	// Commit stores a change, whole or not at all, and then calls done once, with the revision of
+	// its record or, without one, of its first event. It never blocks.
 	// done may be called before Commit returns and must not block; an error is one of those
 	// that [Refused] knows, or leaves in doubt whether the change was stored or still will be.
 	// The store may keep what the change points at until then.

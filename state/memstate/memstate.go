@@ -125,8 +125,10 @@ func (s *Store) commit(c state.Change) (state.Rev, error) {
 		sh.lists[drop.Place] = slices.DeleteFunc(sh.lists[drop.Place], func(e state.Entry) bool { return e.Rev == drop.Rev })
 	}
 	var rev state.Rev
-	for _, e := range state.Entries(c) {
-		rev = s.put(e)
+	for i, e := range state.Entries(c) {
+		if at := s.put(e); i == 0 {
+			rev = at
+		}
 	}
 	return rev, nil
 }

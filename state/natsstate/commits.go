@@ -93,7 +93,7 @@ func (c *commits) stored(change state.Change, a ack, err error) (state.Rev, erro
 	for _, d := range change.Drop {
 		c.drop(d)
 	}
-	return state.Rev(a.Seq), nil
+	return state.Rev(a.Seq) - state.Rev(change.Parts()-1), nil // a batch has sequences in a row
 }
 
 // drop removes what is done. If that fails, the record says that it is done.
@@ -249,13 +249,13 @@ func (c *commits) together(cs []state.Change, some []int, results []state.Result
 	c.publish(msgs, func(a ack, err error) { answered <- result{a, err} })
 	r := <-answered // the mux ends each wait
 	var err error
-	left := state.Rev(len(msgs)) // a batch has sequences in a row, the last of them is answered
+	left := len(msgs)
 	for _, i := range some {
 		var rev state.Rev
 		a := r.a
 		if r.err == nil {
-			left -= state.Rev(cs[i].Parts())
-			a.Seq -= uint64(left)
+			left -= cs[i].Parts()
+			a.Seq -= uint64(left) // that of its own last
 		}
 		if rev, err = c.stored(cs[i], a, r.err); err != nil {
 			results[i] = state.Result{Err: err}

@@ -50,7 +50,7 @@ func whole(t *testing.T, stores func(bool) state.Store) {
 				c = again
 			}
 		}
-		must(t, s, c)
+		rev := must(t, s, c)
 		want := map[state.Place]int{state.Events: len(c.Events), state.Mails: len(c.Mail), state.Parked: len(c.Parked)}
 		for p, there := range map[state.Place]bool{state.Records: c.Record != nil, state.Reminders: c.Reminders != nil, state.Spilled: c.Spill != nil} {
 			if there {
@@ -63,6 +63,9 @@ func whole(t *testing.T, stores func(bool) state.Store) {
 				t.Errorf("%s: %d %v, want %d", name, len(es), p, want[p])
 			}
 			wantParts(t, name, c, es)
+			if first := state.Entries(c)[0].Place; p == first && len(es) > 0 && es[0].Rev != rev {
+				t.Errorf("%s: stored at %d, its first part at %d", name, rev, es[0].Rev)
+			}
 		}
 	}
 }

@@ -1,0 +1,346 @@
+// Open, Commit and Append: what is written
+
+package sqlstate
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	sqlitedriver "modernc.org/sqlite"
+
+	"github.com/clstr-go/clstr/state"
+)
+
+const (
+	groupChanges = 500
+	groupBytes   = 1 << 20
+	rowsAtOnce   = 1000 // 9 parameters each
+	// groupTime bounds a transaction: after that what it stores is in doubt.
+	groupTime = 10 * time.Second
+	sameMail  = 2 * time.Minute // for how long the ID of mail is known
+)
+
+// row is what is kept of a shard.
+type row struct {
+	fence state.Fence
+	at    state.Rev // of the fence
+	rev   state.Rev // the newest
+	moved bool
+}
+
+// lockRows keeps the rows of shards, in order, and makes those that are not there. now is the
+// database's clock.
+func (db *database) lockRows(ctx context.Context, tx *sql.Tx, shards []uint32) (rows map[uint32]*row, now int64, err error) {
+	slices.Sort(shards)
+	shards = slices.Compact(shards)
+	marks, args := strings.Repeat(", ?", len(shards))[2:], make([]any, len(shards))
+	for i, shard := range shards {
+		args[i] = int64(shard)
+	}
+	rows = map[uint32]*row{}
+	query := db.rebind("SELECT shard, cluster, epoch, n, mark, at, rev, " + db.now + " FROM clstr_fence WHERE shard IN (" + marks + ") ORDER BY shard" + db.lock)
+	for try := range 2 {
+		found, err := tx.QueryContext(ctx, query, args...)
+		if err != nil {
+			return nil, 0, err
+		}
+		for found.Next() {
+			var r row
+			var shard uint32
+			if err := found.Scan(&shard, &r.fence.Cluster, &r.fence.Epoch, &r.fence.N, &r.fence.By, &r.at, &r.rev, &now); err != nil {
+				return nil, 0, errors.Join(err, found.Close())
+			}
+			rows[shard] = &r
+		}
+		if err := errors.Join(found.Err(), found.Close()); err != nil {
+			return nil, 0, err
+		}
+		if len(rows) == len(shards) {
+			return rows, now, nil
+		}
+		if try == 0 {
+			values := strings.Repeat(", (?, '', 0, 0, '', 0, 0)", len(shards))[2:]
+			if _, err := tx.ExecContext(ctx, db.rebind("INSERT INTO clstr_fence (shard, cluster, epoch, n, mark, at, rev) VALUES "+values+" ON CONFLICT DO NOTHING"), args...); err != nil {
+				return nil, 0, err
+			}
+		}
+	}
+	return nil, 0, fmt.Errorf("%d of %d shards have a fence", len(rows), len(shards))
+}
+
+// saveRows writes back what has moved.
+func (db *database) saveRows(ctx context.Context, tx *sql.Tx, rows map[uint32]*row) error {
+	for _, shard := range slices.Sorted(maps.Keys(rows)) {
+		r := rows[shard]
+		if !r.moved {
+			continue
+		}
+		_, err := tx.ExecContext(ctx, db.rebind("UPDATE clstr_fence SET cluster = ?, epoch = ?, n = ?, mark = ?, at = ?, rev = ? WHERE shard = ?"),
+			r.fence.Cluster, int64(r.fence.Epoch), int64(r.fence.N), r.fence.By, int64(r.at), int64(r.rev), int64(shard))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Open implements [state.Store].
+func (s *Store) Open(ctx context.Context, shard uint32, o state.Owner, held state.Token) (t state.Token, err error) {
+	err = s.within(ctx, func(tx *sql.Tx) error {
+		rows, _, err := s.lockRows(ctx, tx, []uint32{shard})
+		if err != nil {
+			return err
+		}
+		r := rows[shard]
+		next, err := r.fence.Move(shard, o, held)
+		if err != nil {
+			return err
+		}
+		if held == (state.Token{}) {
+			if err := s.admit(ctx, tx, o); err != nil {
+				return err
+			}
+		}
+		r.rev++
+		r.fence, r.at, r.moved = next, r.rev, true
+		t = next.Token(shard, r.rev)
+		return s.saveRows(ctx, tx, rows)
+	})
+	if err != nil {
+		return state.Token{}, fmt.Errorf("opening shard %d: %w", shard, err)
+	}
+	return t, nil
+}
+
+// admit checks the signature, and renews it. Where nothing changes its row is not kept: shards
+// open side by side.
+func (s *Store) admit(ctx context.Context, tx *sql.Tx, o state.Owner) error {
+	for _, lock := range []string{"", s.lock} {
+		var sign state.Signature
+		if err := tx.QueryRowContext(ctx, "SELECT cluster, layout FROM clstr_sign WHERE id = 1"+lock).Scan(&sign.Cluster, &sign.Layout); err != nil {
+			return err
+		}
+		s.adopt.Lock()
+		next, err := sign.Admit(o, s.adopt.on)
+		s.adopt.Unlock()
+		if err != nil || next == sign {
+			return err
+		}
+		if lock == "" && s.postgres {
+			continue // once more, and nobody changes it meanwhile
+		}
+		if _, err := tx.ExecContext(ctx, s.rebind("UPDATE clstr_sign SET cluster = ?, layout = ? WHERE id = 1"), next.Cluster, next.Layout); err != nil {
+			return err
+		}
+		if next.Cluster != sign.Cluster {
+			s.adopt.Lock()
+			s.adopt.on = false
+			s.adopt.Unlock()
+		}
+		return nil
+	}
+	return nil
+}
+
+// Commit implements [state.Store].
+func (s *Store) Commit(c state.Change, done func(state.Rev, error)) { s.group.Commit(c, done) }
+
+// store stores a group in one transaction.
+func (s *Store) store(cs []state.Change) []state.Result {
+	ctx, cancel := context.WithTimeout(context.Background(), groupTime)
+	defer cancel()
+	results := make([]state.Result, len(cs))
+	sure := true // nothing is stored if the transaction fails
+	tx, err := s.BeginTx(ctx, nil)
+	if err == nil {
+		if err = s.storeIn(ctx, tx, cs, results); err == nil {
+			sure = false
+			err = tx.Commit()
+		} else {
+			err = errors.Join(err, ignoreDone(tx.Rollback()))
+		}
+	}
+	if err == nil {
+		return results
+	}
+	if sure && full(err) {
+		err = fmt.Errorf("%w: %w", state.ErrFull, err)
+	}
+	for i := range results {
+		if results[i].Err == nil {
+			results[i] = state.Result{Err: err}
+		}
+	}
+	return results
+}
+
+func (s *Store) storeIn(ctx context.Context, tx *sql.Tx, cs []state.Change, results []state.Result) error {
+	var shards []uint32
+	for _, c := range cs {
+		shards = append(shards, c.Token.Shard)
+		for _, m := range c.Mail {
+			shards = append(shards, m.Shard)
+		}
+	}
+	rows, now, err := s.lockRows(ctx, tx, shards)
+	if err != nil {
+		return err
+	}
+	var entries []state.Entry
+	var drops []state.Change
+	for i, c := range cs {
+		own := rows[c.Token.Shard]
+		if own.fence.Token(c.Token.Shard, own.at) != c.Token {
+			results[i].Err = fmt.Errorf("%w: shard %d was opened in epoch %d", state.ErrDeposed, c.Token.Shard, own.fence.Epoch)
+			continue
+		}
+		for _, e := range state.Entries(c) {
+			r := rows[e.Shard]
+			r.rev++
+			r.moved = true
+			e.Rev, e.Time = r.rev, time.UnixMicro(now)
+			if results[i].Rev == 0 {
+				results[i].Rev = e.Rev
+			}
+			entries = append(entries, e)
+		}
+		drops = append(drops, c)
+	}
+	if err := s.insert(ctx, tx, entries); err != nil {
+		return err
+	}
+	for _, c := range drops {
+		for _, d := range c.Drop {
+			if _, err := tx.ExecContext(ctx, s.rebind("DELETE FROM clstr_list WHERE place = ? AND shard = ? AND rev = ?"), int(d.Place), int64(c.Token.Shard), int64(d.Rev)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, table := range []string{"clstr_newest", "clstr_list"} { // a few at a time
+		_, err := tx.ExecContext(ctx, s.rebind("DELETE FROM "+table+" WHERE (place, shard, rev) IN (SELECT place, shard, rev FROM "+table+" WHERE ttl > 0 AND stored + ttl < ? LIMIT 10)"), now-int64(time.Minute/time.Microsecond))
+		if err != nil {
+			return err
+		}
+	}
+	if err := s.tell(ctx, tx, rows); err != nil {
+		return err
+	}
+	return s.saveRows(ctx, tx, rows)
+}
+
+func (db *database) tell(ctx context.Context, tx *sql.Tx, rows map[uint32]*row) error {
+	if !db.notify {
+		return nil
+	}
+	for shard, r := range rows {
+		if r.moved {
+			if _, err := tx.ExecContext(ctx, "SELECT pg_notify($1, $2)", channel, fmt.Sprintf("%d %d", shard, r.rev)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// insert stores entries, many in one statement.
+func (db *database) insert(ctx context.Context, tx *sql.Tx, entries []state.Entry) error {
+	var newest, list []any
+	for _, e := range entries {
+		args := []any{int(e.Place), int64(e.Shard), []byte(e.Kind), []byte(e.Key), int64(e.Rev), e.Time.UnixMicro(), e.TTL.Microseconds(), string(e.Head()), e.Body()}
+		switch {
+		case e.Place == state.Reminders && len(e.Reminders) == 0:
+			if _, err := tx.ExecContext(ctx, db.rebind("DELETE FROM clstr_newest WHERE place = ? AND shard = ? AND kind = ? AND entity = ?"), args[:4]...); err != nil {
+				return err
+			}
+		case e.Place == state.Records || e.Place == state.Reminders:
+			newest = append(newest, args...)
+		default:
+			list = append(list, args...)
+		}
+	}
+	const columns, one = " (place, shard, kind, entity, rev, stored, ttl, head, body) VALUES ", ", (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	for _, into := range []struct {
+		table, tail string
+		args        []any
+	}{
+		{"clstr_newest", " ON CONFLICT (place, shard, kind, entity) DO UPDATE SET rev = excluded.rev, stored = excluded.stored, ttl = excluded.ttl, head = excluded.head, body = excluded.body", newest},
+		{"clstr_list", "", list},
+	} {
+		for args := range slices.Chunk(into.args, 9*rowsAtOnce) {
+			query := "INSERT INTO " + into.table + columns + strings.Repeat(one, len(args)/9)[2:] + into.tail
+			if _, err := tx.ExecContext(ctx, db.rebind(query), args...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// full reports whether a database says that it takes no more.
+func full(err error) bool {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return strings.HasPrefix(e.Code, "53") && e.Code != "53300" // insufficient resources, but for connections
+	}
+	if e, ok := errors.AsType[*sqlitedriver.Error](err); ok {
+		return e.Code()&0xff == 13 // SQLITE_FULL
+	}
+	return false
+}
+
+// Append implements [state.Store].
+func (s *Store) Append(ctx context.Context, m state.Mail) (rev state.Rev, err error) {
+	if err := m.Check(); err != nil {
+		return 0, err
+	}
+	names, err := json.Marshal([][]byte{[]byte(m.Kind), []byte(m.Key), []byte(m.ID)})
+	if err != nil {
+		return 0, err
+	}
+	id := sha256.Sum256(names)
+	err = s.within(ctx, func(tx *sql.Tx) error {
+		rows, now, err := s.lockRows(ctx, tx, []uint32{m.Shard})
+		if err != nil {
+			return err
+		}
+		r := rows[m.Shard]
+		if m.ID != "" {
+			forgotten := now - sameMail.Microseconds()
+			if _, err := tx.ExecContext(ctx, s.rebind("DELETE FROM clstr_mail WHERE stored < ?"), forgotten); err != nil {
+				return err
+			}
+			switch err := tx.QueryRowContext(ctx, s.rebind("SELECT rev FROM clstr_mail WHERE shard = ? AND id = ?"), int64(m.Shard), id[:]).Scan(&rev); {
+			case err == nil:
+				return nil // the same
+			case !errors.Is(err, sql.ErrNoRows):
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, s.rebind("INSERT INTO clstr_mail (shard, id, rev, stored) VALUES (?, ?, ?, ?)"), int64(m.Shard), id[:], int64(r.rev+1), now); err != nil {
+				return err
+			}
+		}
+		r.rev++
+		r.moved = true
+		rev = r.rev
+		e := state.Entry{Place: state.Inbox, Shard: m.Shard, Kind: m.Kind, Key: m.Key, Rev: rev, Time: time.UnixMicro(now), Mail: &m}
+		if err := s.insert(ctx, tx, []state.Entry{e}); err != nil {
+			return err
+		}
+		if err := s.tell(ctx, tx, rows); err != nil {
+			return err
+		}
+		return s.saveRows(ctx, tx, rows)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("mail for %s %.64q: %w", m.Kind, m.Key, err)
+	}
+	return rev, nil
+}
