@@ -23,10 +23,10 @@ import (
 //	}
 //
 // next returns the handler's error, and Around returns the message's: the sender is
-// answered when Around has returned. If Around has not called next and returns an error
-// of the library's that says so (ErrOverloaded, or [transport.Errorf] with NotStarted),
-// the message has not started, and clients may send it again. All other errors are
-// RanAndFailed. A second call of next returns an error and does nothing.
+// answered when Around has returned. If Around has not called next and its error is, or
+// wraps, one of the library's that says that nothing ran (ErrOverloaded,
+// [transport.Overloaded] with a hint), the message is NotStarted, and clients may send it
+// again. All other errors are RanAndFailed. A second call of next returns an error and does nothing.
 //
 // A panic of Around is one of the handler's: the sender gets ErrPanicked, and the key
 // starts anew. A panic of the handler passes through Around, which cannot stop it.
@@ -108,12 +108,13 @@ func surround(d delivery, around Around) host.Call {
 	return s
 }
 
-// runAround is called on the key's turn. handle handles the message.
-func runAround(c host.Call, handle func()) {
+// runAround is called on the key's turn. handle handles the message. answer answers it: an
+// error's own code runs there.
+func runAround(c host.Call, handle func()) (answer func()) {
 	s, ok := c.(*surrounded)
 	if !ok {
 		handle()
-		return
+		return nil
 	}
 	err := s.around(s.Call, &s.in, func(ctx context.Context) error {
 		if err := s.in.begin(ctx); err != nil {
@@ -122,9 +123,20 @@ func runAround(c host.Call, handle func()) {
 		handle()
 		return s.in.end()
 	})
-	if a, answered := s.in.over(err); answered {
+	a, answered := s.in.over(err)
+	if !answered {
+		return nil
+	}
+	return func() { s.delivery.give(a) }
+}
+
+// End implements the call of a host. A message's own code may have ended the turn's
+// goroutine, and the Around with it: the answer to that was kept.
+func (s *surrounded) End() {
+	if a, answered := s.in.leave(); answered {
 		s.delivery.give(a)
 	}
+	s.Call.End()
 }
 
 func (d delivery) give(a answer) {

@@ -179,6 +179,7 @@ func (in *Incoming) take(a answer) bool {
 // over is called when Around has returned. It returns the answer; false if the handler
 // answers later.
 func (in *Incoming) over(err error) (a answer, answered bool) {
+	never := err != nil && neverRan(err)
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	was := in.stage
@@ -186,10 +187,14 @@ func (in *Incoming) over(err error) (a answer, answered bool) {
 		panic(lost)
 	}
 	in.stage = out
-	switch e, ours := err.(*transport.Error); {
+	switch {
 	case err != nil && in.answered && same(err, in.answer.err):
 		return in.answer, true
-	case ours && e != nil && was == before && e.Outcome.NeverRan():
+	case never && was == before:
+		e, ours := err.(*transport.Error)
+		if !ours {
+			e = transport.HandlerError(err)
+		}
 		e = e.WithOutcome(transport.NotStarted)
 		return answer{err: e, fail: e}, true
 	case err != nil:
@@ -198,6 +203,23 @@ func (in *Incoming) over(err error) (a answer, answered bool) {
 		return answer{}, true
 	}
 	return in.answer, in.answered || was == before
+}
+
+// neverRan reports whether err says so. Its methods may panic.
+func neverRan(err error) (is bool) {
+	defer func() { _ = recover() }()
+	return transport.OutcomeOf(err).NeverRan()
+}
+
+// leave is over for an Around that has not returned when the turn ends.
+func (in *Incoming) leave() (a answer, answered bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.stage == out {
+		return a, false
+	}
+	in.stage = out
+	return in.answer, in.answered
 }
 
 // same reports whether a is b. Errors need not be comparable.

@@ -48,7 +48,9 @@ func (t handling) around(x *Context) *replyProcess {
 		return t.invoke(x)
 	}
 	var p *replyProcess
-	around(x.call, func() { p = t.invoke(x) })
+	if answer := around(x.call, func() { p = t.invoke(x) }); answer != nil {
+		x.guard(nil, answer)
+	}
 	return p
 }
 

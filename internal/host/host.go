@@ -50,8 +50,8 @@ type Options struct {
 	// Observer is told of activations and the like. It may be nil.
 	Observer Observer
 	// Around is called on the key's turn for each call, and calls handle, which handles
-	// it. It may be nil.
-	Around func(c Call, handle func())
+	// it. What it returns, if anything, answers the call. It may be nil.
+	Around func(c Call, handle func()) (answer func())
 }
 
 func (o Options) withDefaults() Options {
