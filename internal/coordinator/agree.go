@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/ownership"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
@@ -39,22 +40,38 @@ type finder interface {
 	Serves(ctx context.Context, epochs []uint64) string
 }
 
-// Agree compares the layout with the cluster's, or says what it is. It waits for the
+// agreement is what a node knows of the cluster that it joins before it joins: the
+// layout, and whether others may own shards by a store that was lost.
+type agreement struct {
+	self  *ownership.Self // its layout is the cluster's once that is known
+	store membership.Store
+	node  Node
+	log   *slog.Logger
+	told  *answers
+
+	past ownership.Past // of the incarnations before
+	base uint64         // of the cluster's configuration
+
+	adopts bool     // the layout is the cluster's; until it is known
+	waited bool     // no node has a lease of an earlier store; until a configuration is found
+	asked  bool     // the other nodes, for what they own
+	heard  []uint64 // what they own, where the store has no configuration
+}
+
+// reach compares the layout with the cluster's, or says what it is. It waits for the
 // store, and makes it anew where it is gone for certain. The error is of the layout, or
 // ctx's.
-// Run does it too, before each incarnation: it is here for nodes that must not
-// answer others before.
-func (c *Coordinator) Agree(ctx context.Context) error {
-	if c.waited { // another has made it, or will: its revisions begin anew
-		_ = c.make(ctx) // asked for again below where it is needed
+func (a *agreement) reach(ctx context.Context) error {
+	if a.waited { // another has made it, or will: its revisions begin anew
+		_ = a.make(ctx) // asked for again below where it is needed
 	}
 	var gone absence
 	said := ""
 	for {
-		err := c.agreeOnce(ctx)
+		err := a.agreeOnce(ctx)
 		certain := gone.certain(err)
 		if !certain {
-			c.answered(err)
+			a.told.took(err)
 		}
 		switch {
 		case err == nil || errors.Is(err, outcome.ErrLayoutMismatch) || errors.Is(err, membership.ErrOtherStore):
@@ -67,21 +84,21 @@ func (c *Coordinator) Agree(ctx context.Context) error {
 			pause(ctx, lookAgain)
 			continue
 		case certain:
-			unmade := c.make(ctx)
+			unmade := a.make(ctx)
 			if unmade == nil {
 				continue
 			}
 			if unmade == errNoMaker {
-				c.answered(err) // which says it
+				a.told.took(err) // which says it
 			} else {
-				c.answered(fmt.Errorf("%w: %w", err, unmade))
+				a.told.took(fmt.Errorf("%w: %w", err, unmade))
 			}
 			if text := unmade.Error(); text != said {
 				said = text
-				c.log.Error("the store of members is gone, and this node cannot make it", slog.Any("error", unmade))
+				a.log.Error("the store of members is gone, and this node cannot make it", slog.Any("error", unmade))
 			}
 		default:
-			c.log.Warn("the store of members does not answer", slog.Any("error", err))
+			a.log.Warn("the store of members does not answer", slog.Any("error", err))
 		}
 		pause(ctx, time.Second)
 	}
@@ -90,8 +107,8 @@ func (c *Coordinator) Agree(ctx context.Context) error {
 // errNoMaker is of a store that nodes cannot make.
 var errNoMaker = fmt.Errorf("%w: nodes cannot make this store", membership.ErrNoRecords)
 
-func (c *Coordinator) make(ctx context.Context) error {
-	m, ok := c.opts.Store.(maker)
+func (a *agreement) make(ctx context.Context) error {
+	m, ok := a.store.(maker)
 	if !ok {
 		return errNoMaker
 	}
@@ -100,20 +117,20 @@ func (c *Coordinator) make(ctx context.Context) error {
 	return m.Make(ctx)
 }
 
-func (c *Coordinator) agreeOnce(ctx context.Context) error {
-	want := membership.NewConfig(c.opts.Self.Layout)
-	e, err := c.config(ctx)
+func (a *agreement) agreeOnce(ctx context.Context) error {
+	want := membership.NewConfig(a.self.Layout)
+	e, err := a.config(ctx)
 	if err != nil {
 		return err
 	}
 	if e.Rev == 0 {
-		return c.found(ctx, want)
+		return a.found(ctx, want)
 	}
 	have, err := membership.Decode[membership.Config](e.Value)
 	if err != nil {
 		return outcome.Errorf(outcome.ErrLayoutMismatch, "the cluster's record is not readable: %v", err)
 	}
-	if c.adopts {
+	if a.adopts {
 		layout := sharding.Layout{NumShards: have.NumShards, Seed: have.Seed}
 		if err := layout.Validate(); err != nil {
 			return outcome.Errorf(outcome.ErrLayoutMismatch, "the cluster's record: %v", err)
@@ -123,52 +140,52 @@ func (c *Coordinator) agreeOnce(ctx context.Context) error {
 	if err := want.Check(have); err != nil {
 		return err
 	}
-	if c.adopts {
-		c.adopts, c.opts.Self.Layout = false, sharding.Layout{NumShards: have.NumShards, Seed: have.Seed}
+	if a.adopts {
+		a.adopts, a.self.Layout = false, sharding.Layout{NumShards: have.NumShards, Seed: have.Seed}
 	}
-	c.base, c.waited = have.Base, false
-	return c.recall(ctx)
+	a.base, a.waited = have.Base, false
+	return a.recall(ctx)
 }
 
-func (c *Coordinator) config(ctx context.Context) (membership.Entry, error) {
+func (a *agreement) config(ctx context.Context) (membership.Entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	return c.opts.Store.Read(ctx, membership.ConfigKey)
+	return a.store.Read(ctx, membership.ConfigKey)
 }
 
 // found writes the configuration of a store that has none. It may be that of a
 // cluster whose store was lost, and whose nodes serve until their leases end:
 // nobody claims a shard before the configuration is there, so it is written when
 // they have. An incarnation that ended as [ownership.Lost] has waited for that.
-func (c *Coordinator) found(ctx context.Context, cfg membership.Config) error {
-	if !c.waited {
-		c.waited = true
-		if c.past.Epoch == 0 {
-			c.heard = c.ask(ctx)
+func (a *agreement) found(ctx context.Context, cfg membership.Config) error {
+	if !a.waited {
+		a.waited = true
+		if a.past.Epoch == 0 {
+			a.heard = a.ask(ctx)
 		}
-		if c.past.Epoch > 0 || len(c.heard) > 0 {
-			c.waitForLeases(ctx, "the store of members has no configuration", func(membership.Config) bool { return true })
+		if a.past.Epoch > 0 || len(a.heard) > 0 {
+			a.waitForLeases(ctx, "the store of members has no configuration", func(membership.Config) bool { return true })
 			return membership.ErrConflict // look again
 		}
 	}
-	heard := c.heard
-	c.heard = nil
-	if err := c.elsewhere(ctx, heard); err != nil {
+	heard := a.heard
+	a.heard = nil
+	if err := a.elsewhere(ctx, heard); err != nil {
 		return err
 	}
-	if b, ok := c.opts.Store.(born); ok {
+	if b, ok := a.store.(born); ok {
 		at, err := b.Born(ctx)
 		if err != nil {
 			return err
 		}
 		cfg.Base = uint64(max(0, at.UnixMicro()))
 	}
-	if c.past.Epoch > 0 {
-		cfg.Base = max(cfg.Base, c.past.Epoch+1)
+	if a.past.Epoch > 0 {
+		cfg.Base = max(cfg.Base, a.past.Epoch+1)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	_, err := c.opts.Store.Write(ctx, membership.ConfigKey, 0, membership.Encode(cfg))
+	_, err := a.store.Write(ctx, membership.ConfigKey, 0, membership.Encode(cfg))
 	if err == nil {
 		return membership.ErrConflict // look again
 	}

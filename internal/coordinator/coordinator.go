@@ -3,13 +3,11 @@
 package coordinator
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -104,28 +102,17 @@ type Coordinator struct {
 	inbox   inbox
 	ops     chan struct{} // one token for each operation that runs
 	work    sync.WaitGroup
-	lines   map[uint32]chan struct{} // by shard: closed when its last task has ended
+	lines   lines
 	ran     atomic.Bool
 	settled bool
 	born    uint64          // the revision at which the first incarnation came into the store
 	done    context.Context // ends when the node has left: incarnations do not outlast it
 
-	lives      atomic.Pointer[life]  // the incarnation that lives; nil between two
-	unanswered atomic.Pointer[error] // see answered
-
-	past ownership.Past // of the incarnations before
-	base uint64         // of the cluster's configuration
-
-	adopts bool // the layout is the cluster's; until it is known
-
-	waited bool // no node has a lease of an earlier store; until a configuration is found
-	asked  bool // the other nodes, for what they own
-
-	heard []uint64 // what they own, where the store has no configuration
-
-	mu   sync.Mutex
-	errs []error // of what has not ended in time when the node left
-	cut  int     // keys whose stop hooks were cut off then
+	lives     atomic.Pointer[life] // the incarnation that lives; nil between two
+	told      answers
+	agreement agreement
+	others    others
+	unended   unended
 }
 
 // New makes a coordinator. It returns outcome.ErrBadOption for options that
@@ -140,14 +127,22 @@ func New(opts Options) (*Coordinator, error) {
 	if err := probe.Validate(); err != nil {
 		return nil, err
 	}
-	return &Coordinator{
-		opts: opts, log: sparse.New(opts.Log), ops: make(chan struct{}, maxOps), lines: map[uint32]chan struct{}{},
-		inbox: inbox{signal: make(chan struct{}, 1)}, adopts: adopts,
-	}, nil
+	c := &Coordinator{opts: opts, log: sparse.New(opts.Log), ops: make(chan struct{}, maxOps), inbox: inbox{signal: make(chan struct{}, 1)}}
+	c.lines = lines{work: &c.work, last: map[uint32]chan struct{}{}}
+	c.agreement = agreement{self: &c.opts.Self, store: opts.Store, node: opts.Node, log: c.log, told: &c.told, adopts: adopts}
+	c.others = others{self: &c.opts.Self, store: opts.Store}
+	return c, nil
 }
 
 // Layout is how the cluster maps keys to shards, once Agree has returned nil.
 func (c *Coordinator) Layout() sharding.Layout { return c.opts.Self.Layout }
+
+// Agree compares the layout with the cluster's, or says what it is. It waits for the
+// store, and makes it anew where it is gone for certain. The error is of the layout, or
+// ctx's.
+// Run does it too, before each incarnation: it is here for nodes that must not
+// answer others before.
+func (c *Coordinator) Agree(ctx context.Context) error { return c.agreement.reach(ctx) }
 
 // Run joins, takes part until ctx ends, hands over what it owns and leaves. It runs once.
 // It returns an error for a layout that is not the cluster's, [membership.ErrSuperseded], or
@@ -158,7 +153,7 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	}
 	err := c.takePart(ctx)
 	c.opts.Node.Left()
-	return errors.Join(err, c.await(), c.reported())
+	return errors.Join(err, c.await(), c.unended.err(c.opts.Self.Name))
 }
 
 // takePart is Run until the node has left. What it has begun may go on.
@@ -166,7 +161,7 @@ func (c *Coordinator) takePart(ctx context.Context) error {
 	if err := c.Agree(ctx); err != nil {
 		return unlessEnded(ctx, err)
 	}
-	if err := c.fits(ctx); err != nil {
+	if err := c.others.fits(ctx); err != nil {
 		return unlessEnded(ctx, err)
 	}
 	var end context.CancelFunc
@@ -202,7 +197,7 @@ func (c *Coordinator) livesOf(ctx context.Context) error {
 		if err := c.Agree(ctx); err != nil { // the store may be another now
 			return unlessEnded(ctx, err)
 		}
-		if c.born > 0 && c.outlived(ctx) {
+		if c.born > 0 && c.others.outlived(ctx, c.born) {
 			return membership.ErrSuperseded
 		}
 		c.reachable(ctx)
@@ -232,52 +227,24 @@ func (c *Coordinator) await() error {
 	}
 }
 
-// report notes what has not ended in time when the node leaves.
-func (c *Coordinator) report(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.errs = append(c.errs, err)
-}
-
-func (c *Coordinator) reported() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	err := errors.Join(c.errs...)
-	if c.cut > 0 {
-		err = errors.Join(err, outcome.Errorf(outcome.ErrHandlerTimeout, "node %s: %v", c.opts.Self.Name, CutOff(c.cut)))
+// Health returns how the node takes part now. It may be called at any time, and does
+// not block.
+func (c *Coordinator) Health() (h Health) {
+	h.Store = c.told.last()
+	l := c.lives.Load()
+	if l == nil {
+		return h
 	}
-	return err
-}
-
-// outlived reports whether a process with the node's name has come after this one
-// did: who was taken for dead must not oust the successor.
-func (c *Coordinator) outlived(ctx context.Context) bool {
-	var gone absence
-	for ctx.Err() == nil {
-		entries, _, err := c.snapshotOfMembers(ctx)
-		if err == nil {
-			return slices.ContainsFunc(entries, func(e membership.Entry) bool {
-				ref, ok := membership.ParseMemberKey(e.Key)
-				if !ok || ref.Name != c.opts.Self.Name {
-					return false
-				}
-				m, err := membership.Decode[membership.Member](e.Value)
-				living := m.State == membership.Joining || m.State == membership.Active
-				return err == nil && living && cmp.Or(m.Born, e.Rev) > c.born
-			})
-		}
-		if gone.certain(err) {
-			return false
-		}
-		pause(ctx, lookAgain)
+	now := time.Now()
+	h.Settled, h.Leaving, h.Wanted = l.settled.Load(), l.leaving.Load(), int(l.wanted.Load())
+	h.Lease, h.LeaseEnded = l.lease.Left(now)
+	if f := l.holds.failing.Load(); f != nil {
+		h.Subscribe = f.err
 	}
-	return false
-}
-
-func (c *Coordinator) snapshotOfMembers(ctx context.Context) ([]membership.Entry, uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	return c.opts.Store.Snapshot(ctx, membership.MemberPrefix)
+	if err := l.records.amiss.Load(); err != nil {
+		h.Records = *err
+	}
+	return h
 }
 
 // reachable returns when requests can reach the node.

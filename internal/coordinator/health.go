@@ -4,6 +4,7 @@ package coordinator
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/clstr-go/clstr/membership"
@@ -31,46 +32,27 @@ type Health struct {
 	Records error
 }
 
-// Health returns how the node takes part now. It may be called at any time, and does
-// not block.
-func (c *Coordinator) Health() (h Health) {
-	if err := c.unanswered.Load(); err != nil {
-		h.Store = *err
-	}
-	l := c.lives.Load()
-	if l == nil {
-		return h
-	}
-	now := time.Now()
-	h.Settled, h.Leaving, h.Wanted = l.settled.Load(), l.leaving.Load(), int(l.wanted.Load())
-	h.Lease, h.LeaseEnded = l.lease.Left(now)
-	if f := l.failing.Load(); f != nil {
-		h.Subscribe = f.err
-	}
-	if err := l.records.amiss.Load(); err != nil {
-		h.Records = *err
-	}
-	return h
+// answers is how the store has answered about the node's own record, and the cluster's.
+type answers struct {
+	err atomic.Pointer[error] // nil: well
 }
 
-// answered notes how an operation on the node's own record, or on the cluster's, has
+func (a *answers) last() error {
+	if err := a.err.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// took notes how an operation on the node's own record, or on the cluster's, has
 // ended. That the records are gone stands until an operation succeeds: writes may not
 // be told it.
-func (c *Coordinator) answered(err error) {
-	old := c.unanswered.Load()
+func (a *answers) took(err error) {
+	old := a.err.Load()
 	switch {
 	case err == nil || errors.Is(err, membership.ErrConflict):
-		c.unanswered.Store(nil)
+		a.err.Store(nil)
 	case old == nil || !errors.Is(*old, membership.ErrNoRecords) || errors.Is(err, membership.ErrNoRecords):
-		c.unanswered.Store(&err)
-	}
-}
-
-// settle is told once by each incarnation's core.
-func (l *life) settle() {
-	l.settled.Store(true)
-	if !l.c.settled {
-		l.c.settled = true
-		l.c.opts.Node.Settled()
+		a.err.Store(&err)
 	}
 }

@@ -18,7 +18,7 @@ import (
 // again, because others have taken it for dead.
 func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	self := c.opts.Self
-	self.Incarnation, self.Base, self.Past = newIncarnation(), c.base, c.past
+	self.Incarnation, self.Base, self.Past = newIncarnation(), c.agreement.base, c.agreement.past
 	if self.Past.Lost { // others may have been in later epochs, and none was above the time in microseconds
 		self.Past.Epoch = max(self.Past.Epoch, min(uint64(max(0, time.Now().UnixMicro())), membership.MaxEpoch/2))
 	}
@@ -26,10 +26,11 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	l := &life{c: c, core: core, self: core.Self(), start: time.Now(), lease: standing.NewLease(), walls: map[time.Duration]time.Time{}, guards: map[uint32]*held{}, reached: time.Now(), lapse: time.NewTimer(time.Hour)}
+	l := &life{c: c, core: core, self: core.Self(), start: time.Now(), lease: standing.NewLease(), walls: map[time.Duration]time.Time{}, reached: time.Now(), lapse: time.NewTimer(time.Hour)}
+	l.holds = holds{l: l, c: c, guards: map[uint32]*held{}}
 	l.begin()
 	defer l.lose()
-	defer func() { c.past = core.Past() }()
+	defer func() { c.agreement.past = core.Past() }()
 	c.inbox.clear()
 	ticker := time.NewTicker(ownership.TickEvery)
 	defer ticker.Stop()
@@ -56,7 +57,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 			asked = nil
 			l.leave()
 		case <-l.giveUp:
-			if left := time.Until(l.leaveBy); left > 0 && (len(l.guards) > 0 || l.core.Stays()) { // handed over to us meanwhile, or to be
+			if left := time.Until(l.leaveBy); left > 0 && (len(l.holds.guards) > 0 || l.core.Stays()) { // handed over to us meanwhile, or to be
 				l.giveUp = time.After(left)
 				continue
 			}
@@ -72,7 +73,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 		c.log.Warn("this node was declared dead; it comes again", slog.String("incarnation", self.Incarnation), slog.String("by", l.gone.By.String()))
 		return false, nil
 	case l.gone.State == ownership.Lost:
-		c.born, c.waited = 0, l.gone.Unleased // of another store
+		c.born, c.agreement.waited = 0, l.gone.Unleased // of another store
 		c.log.Warn("the store of members does not know this node any more; it comes again", slog.String("incarnation", self.Incarnation))
 		return false, nil
 	case l.foreign != nil:
@@ -96,24 +97,24 @@ func (l *life) leave() {
 	if l.giveUp == nil {
 		most := l.c.opts.StopTimeout
 		l.leaveBy = time.Now().Add(most)
-		if len(l.guards) == 0 {
+		if len(l.holds.guards) == 0 {
 			most = min(most, sayTimeout)
 		}
 		l.giveUp = time.After(most)
 	}
 	l.leaving.Store(true)
-	l.step(ownership.Leave{Wait: l.c.stayFor()})
+	l.step(ownership.Leave{Wait: l.stayFor()})
 }
 
 // stayFor is how long the last of several nodes that leave waits for the others' shards:
 // afterwards its own have to end in time.
-func (c *Coordinator) stayFor() time.Duration {
-	return max(c.opts.StopTimeout-c.opts.DrainTimeout, c.opts.StopTimeout/2)
+func (l *life) stayFor() time.Duration {
+	return max(l.c.opts.StopTimeout-l.c.opts.DrainTimeout, l.c.opts.StopTimeout/2)
 }
 
 // gaveUp is the end of a leave that the store has not confirmed in time.
 func (l *life) gaveUp() (err error) {
-	if n := len(l.guards); n > 0 {
+	if n := len(l.holds.guards); n > 0 {
 		err = outcome.Errorf(outcome.ErrHandlerTimeout, "node %s: left %d shards without a hand-over after %v", l.self.Name, n, l.c.opts.StopTimeout)
 	} else {
 		l.c.log.Warn("the store of members does not answer: this node owns no shard and leaves without telling it")
@@ -135,7 +136,7 @@ func (l *life) leaveIfDeaf() {
 	if l.c.opts.Node.Reachable() {
 		l.reached = now
 	}
-	switch failing := l.failing.Load(); {
+	switch failing := l.holds.failing.Load(); {
 	case now.Sub(l.reached) > lease:
 		l.away = true
 		l.c.log.Error("requests cannot reach this node: it hands over and leaves, and comes again when they can")
@@ -161,7 +162,7 @@ func (l *life) lapsed() {
 	}
 	l.lease.Lapse()
 	l.c.log.Warn("this node's lease has ended: it serves nothing until it is renewed")
-	for _, h := range l.guards {
+	for _, h := range l.holds.guards {
 		if s := h.opened.Load(); s != nil {
 			(*s).Lapse()
 		}

@@ -3,8 +3,10 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,15 +14,21 @@ import (
 	"github.com/clstr-go/clstr/membership"
 )
 
+// others is what a node asks the store about the other members, before it joins.
+type others struct {
+	self  *ownership.Self
+	store membership.Store
+}
+
 // fits returns [membership.ErrForeignKinds] if there are members that live, and none
 // hosts a kind that this node does. The record of a member that has died shows no
 // life for as long as its lease; only then a node without a kind in common waits.
-func (c *Coordinator) fits(ctx context.Context) error {
+func (o others) fits(ctx context.Context) error {
 	first := map[string]uint64{} // revisions of the strangers' records, as first seen
 	var until time.Time
 	var gone absence
 	for {
-		entries, _, err := c.snapshotOfMembers(ctx)
+		entries, _, err := o.members(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -36,16 +44,16 @@ func (c *Coordinator) fits(ctx context.Context) error {
 				if !ok || err != nil || m.State == membership.Dead || m.State == membership.Left {
 					continue
 				}
-				if ownership.KindsInCommon(m.Kinds, c.opts.Self.Kinds) {
+				if ownership.KindsInCommon(m.Kinds, o.self.Kinds) {
 					return nil
 				}
-				if ref.Name == c.opts.Self.Name && m.State == membership.Leaving {
+				if ref.Name == o.self.Name && m.State == membership.Leaving {
 					continue // the process before this one, which had other kinds
 				}
 				strangers++
 				lease = max(lease, m.Lease())
 				if rev, seen := first[e.Key]; seen && rev != e.Rev {
-					return c.foreign(ref, m.Kinds)
+					return o.foreign(ref, m.Kinds)
 				} else if !seen {
 					first[e.Key] = e.Rev
 				}
@@ -65,13 +73,13 @@ func (c *Coordinator) fits(ctx context.Context) error {
 }
 
 // foreign is the error of a node that another service's members keep out.
-func (c *Coordinator) foreign(by membership.Ref, kinds []string) error {
+func (o others) foreign(by membership.Ref, kinds []string) error {
 	other := "member " + by.Name
-	if by.Name == c.opts.Self.Name {
+	if by.Name == o.self.Name {
 		other = "the member that has this name already"
 	}
 	return fmt.Errorf("%w: node %s hosts %s, %s hosts %s: give this service a prefix (a bucket) of its own, or drain all members first",
-		membership.ErrForeignKinds, c.opts.Self.Name, named(c.opts.Self.Kinds), other, named(kinds))
+		membership.ErrForeignKinds, o.self.Name, named(o.self.Kinds), other, named(kinds))
 }
 
 func named(kinds []string) string {
@@ -82,4 +90,35 @@ func named(kinds []string) string {
 		return fmt.Sprintf("%q and %d more", kinds[:8], more)
 	}
 	return strings.Trim(fmt.Sprintf("%q", kinds), "[]")
+}
+
+// outlived reports whether a process with the node's name has come after this one
+// did, at a revision: a node that was taken for dead must not oust its successor.
+func (o others) outlived(ctx context.Context, born uint64) bool {
+	var gone absence
+	for ctx.Err() == nil {
+		entries, _, err := o.members(ctx)
+		if err == nil {
+			return slices.ContainsFunc(entries, func(e membership.Entry) bool {
+				ref, ok := membership.ParseMemberKey(e.Key)
+				if !ok || ref.Name != o.self.Name {
+					return false
+				}
+				m, err := membership.Decode[membership.Member](e.Value)
+				living := m.State == membership.Joining || m.State == membership.Active
+				return err == nil && living && cmp.Or(m.Born, e.Rev) > born
+			})
+		}
+		if gone.certain(err) {
+			return false
+		}
+		pause(ctx, lookAgain)
+	}
+	return false
+}
+
+func (o others) members(ctx context.Context) ([]membership.Entry, uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	return o.store.Snapshot(ctx, membership.MemberPrefix)
 }

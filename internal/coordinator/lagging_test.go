@@ -178,7 +178,7 @@ func TestServerIsBehindAtComeBack(t *testing.T) {
 			}
 			c.born = 1
 			s.says(membership.MemberPrefix, times)
-			if !c.outlived(t.Context()) {
+			if !c.others.outlived(t.Context(), c.born) {
 				t.Errorf("told %d times that there are no records, the process believes that none has come after it", times)
 			}
 			s.wantUntouched(t, configOf(t, cl.store))

@@ -24,7 +24,7 @@ type life struct {
 	lease *standing.Lease
 
 	walls      map[time.Duration]time.Time // by the moment at which a renewal was sent: the other clock's
-	guards     map[uint32]*held
+	holds      holds
 	gone       *ownership.Gone
 	superseded membership.Ref
 	foreign    error            // it leaves because the cluster is another service's
@@ -37,7 +37,6 @@ type life struct {
 
 	reached time.Time // when requests could last reach the node
 	away    bool      // it leaves because they cannot
-	failing atomic.Pointer[failing]
 	records records
 	deaf    error // it leaves because of that
 
@@ -64,8 +63,8 @@ func (l *life) begin() {
 func (l *life) lose() {
 	l.c.lives.Store(nil)
 	l.lease.End()
-	for shard, h := range l.guards {
-		l.drop(shard, h)
+	for shard, h := range l.holds.guards {
+		l.holds.drop(shard, h)
 	}
 	l.end()
 }
@@ -136,19 +135,19 @@ func (l *life) do(e ownership.Effect) {
 			}
 		}
 	case ownership.Open:
-		l.open(e)
+		l.holds.open(e)
 	case ownership.Close:
-		if h := l.guards[e.Shard]; h != nil && h.Epoch == e.Epoch {
+		if h := l.holds.guards[e.Shard]; h != nil && h.Epoch == e.Epoch {
 			if e.Drain {
-				l.drain(h, e.Final)
+				l.holds.drain(h, e.Final)
 			} else {
-				l.drop(e.Shard, h)
+				l.holds.drop(e.Shard, h)
 			}
 		}
 	case ownership.Route:
 		l.c.opts.Node.Route(e.Shard, e.Record)
 	case ownership.Moved:
-		delete(l.guards, e.Shard)
+		delete(l.holds.guards, e.Shard)
 		log.Debug("shard handed over", sparse.Shard(e.Shard), slog.Uint64("epoch", e.Epoch), slog.String("to", e.To.String()))
 	case ownership.Joined:
 		log.Info("joined the cluster", slog.String("incarnation", l.self.Incarnation))
@@ -157,14 +156,14 @@ func (l *life) do(e ownership.Effect) {
 	case ownership.Gone:
 		l.gone = &e
 	case ownership.Spoiled:
-		l.spoil(e)
+		l.records.spoil(l.c.log, l.self.Ref, e)
 	case ownership.Overwritten:
-		l.overwritten(e.Err)
+		l.records.overwritten(l.c.log, e.Err)
 	case ownership.Superseded:
 		l.superseded = e.By
 		log.Warn("a newer process with this node's name has come; this one hands over and leaves", slog.String("by", e.By.String()))
 	case ownership.Foreign:
-		l.foreign = l.c.foreign(e.By, e.Kinds)
+		l.foreign = l.c.others.foreign(e.By, e.Kinds)
 	case ownership.Mended:
 		log.Warn("a shard's record was gone or not readable: it was written anew", sparse.Shard(e.Shard), slog.Uint64("epoch", e.Record.Count), slog.String("owner", e.Record.Owner.String()))
 	case ownership.Rebased:
@@ -223,7 +222,7 @@ func (l *life) operate(op uint64, own bool, timeout time.Duration, f func(contex
 		r, err := f(ctx)
 		cancel()
 		if own && l.ctx.Err() == nil {
-			l.c.answered(err)
+			l.c.told.took(err)
 		}
 		r.Op = op
 		switch {
@@ -236,4 +235,13 @@ func (l *life) operate(op uint64, own bool, timeout time.Duration, f func(contex
 		}
 		l.c.inbox.post(l, r)
 	})
+}
+
+// settle is told once by each incarnation's core.
+func (l *life) settle() {
+	l.settled.Store(true)
+	if !l.c.settled {
+		l.c.settled = true
+		l.c.opts.Node.Settled()
+	}
 }

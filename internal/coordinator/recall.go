@@ -23,48 +23,48 @@ import (
 // the node claims nothing before the base of epochs is above all that it has heard of.
 //
 // A process that has been in the store before needs no others: it remembers.
-func (c *Coordinator) recall(ctx context.Context) error {
-	heard := c.ask(ctx)
-	if len(heard) == 0 || c.past.Epoch > 0 {
+func (a *agreement) recall(ctx context.Context) error {
+	heard := a.ask(ctx)
+	if len(heard) == 0 || a.past.Epoch > 0 {
 		return ctx.Err()
 	}
 	var since time.Time
 	for ctx.Err() == nil {
-		knows, err := c.knows(ctx, heard)
+		knows, err := a.knows(ctx, heard)
 		switch {
 		case err != nil: // it does not answer
-		case knows && slices.Max(heard) >= c.base:
+		case knows && slices.Max(heard) >= a.base:
 			return nil
 		case since.IsZero():
 			since = time.Now()
 		case time.Since(since) >= absentFor:
-			return c.outlast(ctx, heard, knows)
+			return a.outlast(ctx, heard, knows)
 		}
 		pause(ctx, lookAgain)
-		heard = c.hear(ctx, heard) // another node may know more
+		heard = a.hear(ctx, heard) // another node may know more
 	}
 	return ctx.Err()
 }
 
 // outlast waits until the owners of these epochs have no lease from a store that was lost.
-func (c *Coordinator) outlast(ctx context.Context, heard []uint64, known bool) error {
-	highest := max(slices.Max(heard), c.base)
+func (a *agreement) outlast(ctx context.Context, heard []uint64, known bool) error {
+	highest := max(slices.Max(heard), a.base)
 	why := "the store of members has later epochs than those in which other nodes own shards: it is another store, or the one before was lost"
 	if !known {
 		why = "the store of members does not know the epochs in which other nodes own shards: it was restored from a backup, or is another store"
-		c.past = ownership.Past{Base: c.base, Epoch: highest, Lost: true}
+		a.past = ownership.Past{Base: a.base, Epoch: highest, Lost: true}
 	}
-	if c.waitForLeases(ctx, why, func(cfg membership.Config) bool { return cfg.Base > highest }) { // by one that has waited
+	if a.waitForLeases(ctx, why, func(cfg membership.Config) bool { return cfg.Base > highest }) { // by one that has waited
 		return membership.ErrConflict // look again
 	}
-	heard = c.hear(ctx, heard)
+	heard = a.hear(ctx, heard)
 	for ctx.Err() == nil {
-		switch knows, err := c.knows(ctx, heard); {
+		switch knows, err := a.knows(ctx, heard); {
 		case err != nil: // it does not answer
-		case knows && slices.Max(heard) >= c.base: // others have joined this store meanwhile
+		case knows && slices.Max(heard) >= a.base: // others have joined this store meanwhile
 			return membership.ErrConflict
 		default:
-			return cmp.Or(c.elsewhere(ctx, heard), membership.ErrConflict)
+			return cmp.Or(a.elsewhere(ctx, heard), membership.ErrConflict)
 		}
 		pause(ctx, lookAgain)
 	}
@@ -72,23 +72,23 @@ func (c *Coordinator) outlast(ctx context.Context, heard []uint64, known bool) e
 }
 
 // ask returns the epochs of shards that other nodes know of, the first time.
-func (c *Coordinator) ask(ctx context.Context) []uint64 {
-	if c.asked {
+func (a *agreement) ask(ctx context.Context) []uint64 {
+	if a.asked {
 		return nil
 	}
-	heard := c.hear(ctx, nil)
-	c.asked = ctx.Err() == nil
+	heard := a.hear(ctx, nil)
+	a.asked = ctx.Err() == nil
 	return heard
 }
 
 // hear asks again, and adds what other nodes know of to what was heard before.
-func (c *Coordinator) hear(ctx context.Context, before []uint64) []uint64 {
-	a, ok := c.opts.Node.(asker)
+func (a *agreement) hear(ctx context.Context, before []uint64) []uint64 {
+	asks, ok := a.node.(asker)
 	if !ok {
 		return nil
 	}
-	epochs := slices.Clone(a.Served(ctx))
-	epochs = epochs[:min(len(epochs), int(c.opts.Self.Layout.NumShards))]
+	epochs := slices.Clone(asks.Served(ctx))
+	epochs = epochs[:min(len(epochs), int(a.self.Layout.NumShards))]
 	if !slices.ContainsFunc(epochs, func(epoch uint64) bool { return epoch > 0 }) || slices.Max(epochs) >= membership.MaxEpoch/2 {
 		return before // none is owned, or this is no answer of a node
 	}
@@ -101,10 +101,10 @@ func (c *Coordinator) hear(ctx context.Context, before []uint64) []uint64 {
 
 // knows reports whether the store's records are at least in the epochs that were heard
 // of. A snapshot may be old, so its word is asked for again where it is not.
-func (c *Coordinator) knows(ctx context.Context, heard []uint64) (bool, error) {
+func (a *agreement) knows(ctx context.Context, heard []uint64) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	entries, _, err := c.opts.Store.Snapshot(ctx, membership.ShardPrefix)
+	entries, _, err := a.store.Snapshot(ctx, membership.ShardPrefix)
 	if err != nil {
 		return false, err
 	}
@@ -117,7 +117,7 @@ func (c *Coordinator) knows(ctx context.Context, heard []uint64) (bool, error) {
 		if reaches(there[key], epoch) {
 			continue
 		}
-		e, err := c.opts.Store.Read(ctx, key)
+		e, err := a.store.Read(ctx, key)
 		if err != nil {
 			return false, err
 		}
@@ -137,17 +137,17 @@ func reaches(e membership.Entry, epoch uint64) bool {
 
 // waitForLeases waits until no node has a lease of an earlier store, and returns true if
 // the configuration says before that nobody need wait.
-func (c *Coordinator) waitForLeases(ctx context.Context, why string, over func(membership.Config) bool) bool {
-	wait, warned := c.longestWait(), false
+func (a *agreement) waitForLeases(ctx context.Context, why string, over func(membership.Config) bool) bool {
+	wait, warned := a.longestWait(), false
 	for until := time.Now().Add(wait); ctx.Err() == nil && time.Now().Before(until); {
-		if e, err := c.config(ctx); err == nil && e.Rev > 0 {
+		if e, err := a.config(ctx); err == nil && e.Rev > 0 {
 			if cfg, err := membership.Decode[membership.Config](e.Value); err != nil || over(cfg) {
 				return true
 			}
 		}
 		if !warned { // another may have founded the cluster while this node asked what others own
 			warned = true
-			c.log.Warn("other nodes may own shards by an earlier store: this node waits until their leases have ended", slog.String("why", why), slog.Duration("wait", wait))
+			a.log.Warn("other nodes may own shards by an earlier store: this node waits until their leases have ended", slog.String("why", why), slog.Duration("wait", wait))
 		}
 		pause(ctx, min(time.Second, time.Until(until)))
 	}
@@ -156,22 +156,22 @@ func (c *Coordinator) waitForLeases(ctx context.Context, why string, over func(m
 
 // longestWait is after how long no node of a lost store has a lease any more, as
 // far as their leases are those of a preset or this node's own.
-func (c *Coordinator) longestWait() time.Duration {
-	own := c.opts.Self.Timing
+func (a *agreement) longestWait() time.Duration {
+	own := a.self.Timing
 	return max(own.Lease+own.Delta, membership.CalmTiming.Lease+membership.CalmTiming.Delta)
 }
 
 // elsewhere returns [membership.ErrOtherStore] if a node serves a shard although every
 // lease of an earlier store has ended since the shard was heard of, and this store does not
 // know of it: that node has its lease in another store.
-func (c *Coordinator) elsewhere(ctx context.Context, heard []uint64) error {
-	f, ok := c.opts.Node.(finder)
+func (a *agreement) elsewhere(ctx context.Context, heard []uint64) error {
+	f, ok := a.node.(finder)
 	if !ok || len(heard) == 0 {
 		return nil
 	}
 	if by := f.Serves(ctx, heard); by != "" {
 		return fmt.Errorf("%w: node %s serves shards under the same subjects as node %s, whose store does not know of it: give both nodes the same natsstore.Options.Prefix, or another natstransport.Options.Prefix to one of them",
-			membership.ErrOtherStore, by, c.opts.Self.Name)
+			membership.ErrOtherStore, by, a.self.Name)
 	}
 	return ctx.Err()
 }

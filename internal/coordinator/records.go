@@ -20,8 +20,7 @@ type records struct {
 }
 
 // spoil takes that the record of a member is spoiled, or no more.
-func (l *life) spoil(e ownership.Spoiled) {
-	r := &l.records
+func (r *records) spoil(log *slog.Logger, self membership.Ref, e ownership.Spoiled) {
 	if e.Mended {
 		delete(r.spoiled, e.Member)
 	} else {
@@ -36,26 +35,25 @@ func (l *life) spoil(e ownership.Spoiled) {
 	member, found := slog.String("member", e.Member.String()), slog.String("record", r.spoiled[e.Member])
 	switch {
 	case e.Mended:
-		l.c.log.Info("a member's record that was removed or not readable is so no more", member)
-	case e.Member == l.self.Ref:
-		l.c.log.Error("this node's own record was overwritten or removed by hand: it ends what it serves, says in the record that it is dead, and comes again", found)
+		log.Info("a member's record that was removed or not readable is so no more", member)
+	case e.Member == self:
+		log.Error("this node's own record was overwritten or removed by hand: it ends what it serves, says in the record that it is dead, and comes again", found)
 	default:
-		l.c.log.Error("a member's record was overwritten or removed by hand: if it stays so, that member counts as dead when its lease must be over", member, found)
+		log.Error("a member's record was overwritten or removed by hand: if it stays so, that member counts as dead when its lease must be over", member, found)
 	}
-	l.findAmiss()
+	r.findAmiss()
 }
 
 // overwritten takes that the configuration is of another layout, or of this again.
-func (l *life) overwritten(err error) {
-	if l.records.layout = err; err != nil {
-		l.c.log.Error("the cluster's configuration was overwritten with that of another layout: nodes that start are refused until a node that serves has written it again", slog.Any("error", err))
+func (r *records) overwritten(log *slog.Logger, err error) {
+	if r.layout = err; err != nil {
+		log.Error("the cluster's configuration was overwritten with that of another layout: nodes that start are refused until a node that serves has written it again", slog.Any("error", err))
 	}
-	l.findAmiss()
+	r.findAmiss()
 }
 
 // findAmiss notes what is wrong, one of each kind.
-func (l *life) findAmiss() {
-	r := &l.records
+func (r *records) findAmiss() {
 	r.amiss.Store(nil)
 	if r.layout != nil {
 		err := fmt.Errorf("the cluster's configuration was overwritten: %w", r.layout)

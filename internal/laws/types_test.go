@@ -20,13 +20,11 @@ const (
 var largeTypes = map[string]string{
 	"transport/natstransport.Transport": "NATS by node comes next and rebuilds it",
 
-	"cluster.Client":                   "to be cut into parts",
-	"internal/coordinator.Coordinator": "to be cut into parts",
-	"internal/coordinator.life":        "to be cut into parts",
-	"internal/dispatch.Call":           "to be cut into parts",
-	"internal/dispatch.Dispatcher":     "to be cut into parts",
-	"internal/dispatch.Lifetime":       "to be cut into parts",
-	"internal/dispatch.Sub":            "to be cut into parts",
+	"cluster.Client":               "to be cut into parts",
+	"internal/dispatch.Call":       "to be cut into parts",
+	"internal/dispatch.Dispatcher": "to be cut into parts",
+	"internal/dispatch.Lifetime":   "to be cut into parts",
+	"internal/dispatch.Sub":        "to be cut into parts",
 }
 
 func TestTypesAreSmall(t *testing.T) {
