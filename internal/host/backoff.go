@@ -29,7 +29,7 @@ const oldFailure = 2 * mostBackoff
 
 // backoff remembers the keys of a host that could not be activated.
 type backoff struct {
-	some atomic.Bool // there are such: otherwise nobody takes the lock
+	some atomic.Bool // there are such: otherwise the lock is not taken
 
 	mu     sync.Mutex
 	failed *simplelru.LRU[shardKey, *failedKey] // made with the first

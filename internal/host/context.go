@@ -173,6 +173,6 @@ func (c *Context) Passivate() {
 	c.cell.mailbox.to(evLeave)
 }
 
-// abandoned reports whether nobody waits any more. Start sees to it that a call
-// whose time is up is told so.
+// abandoned reports whether the sender does not wait any more. Start answers a call whose
+// time is up.
 func (c *Context) abandoned() bool { return c.call.Err() != nil && !c.call.Start(nil) }

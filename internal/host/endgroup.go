@@ -13,16 +13,16 @@ import (
 // all stop hooks have ended, by keys that have ended too: they are made once more for
 // it. So ending goes in two rounds:
 //
-//  1. The keys that were there passivate. What their stop hooks ask wakes a key that has
-//     ended. A key that was woken does not passivate, also where it has asked for that.
-//  2. When the last of these stop hooks has returned, and the keys that were woken have
-//     handled what they were sent, those passivate. Their stop hooks may ask keys that
-//     still live, and wake none.
+//  1. The keys that were there passivate. A request of their stop hooks wakes a key that
+//     has ended. A key that was woken does not passivate, even if it asks to.
+//  2. The last of these stop hooks has returned, and the keys that were woken have handled
+//     their messages: now those passivate. Their stop hooks may ask keys that still live,
+//     and wake none.
 //
 // Its methods are safe for concurrent use and never block. Lock order: shard.mu,
 // mailbox.mu, then the group's.
 type EndGroup struct {
-	final bool // nobody serves the shards afterwards
+	final bool // no node serves the shards afterwards
 
 	mu       sync.Mutex
 	expected map[uint32]struct{}  // shards that are to join
@@ -44,7 +44,7 @@ type endKey struct {
 	rests bool // was woken, and has nothing to do; guarded by the group's mu
 }
 
-// NewEndGroup makes a group. final is whether nobody serves its shards afterwards.
+// NewEndGroup makes a group. final is whether no node serves its shards afterwards.
 func NewEndGroup(final bool) *EndGroup {
 	g := &EndGroup{final: final, expected: map[uint32]struct{}{}, woken: map[*endKey]struct{}{}, idle: make(chan struct{})}
 	close(g.idle)
@@ -222,8 +222,8 @@ func (g *EndGroup) isLast() bool {
 	return g.last
 }
 
-// over is why what a stop hook asks is not served any more. Elsewhere, nobody serves
-// it: there is no use in trying again.
+// over is why a stop hook's request is not served any more. In a final group the next owner
+// does not serve it either: there is no use in trying again.
 func (g *EndGroup) over() error {
 	if g.final {
 		return ErrEnded

@@ -75,7 +75,7 @@ func (b *bound) search() {
 	for b.isExceeded() {
 		s, age := b.ages.oldest()
 		if s == nil || age > began { // what is younger than this search was found busy in it
-			b.allBusy.Store(len(lapsed) == 0) // nobody tells when a lease is back: the next one looks
+			b.allBusy.Store(len(lapsed) == 0) // no event says that a lease is back: the next search looks
 			break
 		}
 		if s.lapsed() {

@@ -31,7 +31,7 @@ func (t handling) handle(m any) *Context {
 	p := t.around(x)
 	switch {
 	case x.call.Err() != nil: // it has its answer
-	case !x.call.AwaitsReply(): // nobody waits for an answer: it keeps no key
+	case !x.call.AwaitsReply(): // a notification is done: it keeps no key
 		x.call.Reply(nil, nil)
 	case p == nil:
 		t.c.owes(x.call, nil)

@@ -121,7 +121,7 @@ func (h *hook) shardEnds() {
 	}
 }
 
-// quiet is what nobody waits for.
+// quiet is a call without a sender.
 type quiet struct{}
 
 func (quiet) Message() Message     { return Message{} }

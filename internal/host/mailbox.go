@@ -31,7 +31,7 @@ const (
 	gone       // the key is dead, and may have another mailbox
 	stuck      // a hook is past its limit, or the wait for the key's end was over
 	over       // the key was woken, and passivates: the next owner serves it
-	overForAll // the same, and nobody serves it
+	overForAll // the same, and no node serves it
 )
 
 // put appends m to the mail. A limit below 0 is none.
@@ -154,7 +154,7 @@ func (b *mailbox) next(afterUser bool) (m any, invoker pactor.MessageInvoker, us
 		}
 		return m, b.invoker, false
 	case !b.state.runs():
-		b.to(evRest) // nobody else does: there is one worker for a key
+		b.to(evRest) // only here: there is one worker for a key
 		return nil, nil, false
 	case len(b.debts.due) > 0:
 		b.to(evWork)

@@ -35,8 +35,8 @@ type ReturnObserver interface {
 	KeyReturned(kind string)
 }
 
-// watch is a host's observer, as far as it is one. Code of an application's may panic or
-// end its goroutine: it runs apart where others wait for what follows.
+// watch is a host's observer, by its optional parts. An application's code may panic or end
+// its goroutine. So it runs apart where others wait for what follows.
 type watch struct {
 	kind    string
 	log     *slog.Logger

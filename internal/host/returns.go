@@ -33,7 +33,7 @@ const (
 // for the keys in use costs an activation, and a passivation, for each message.
 type returns struct {
 	host *Host
-	some atomic.Bool // a key was evicted: otherwise nobody takes the lock
+	some atomic.Bool // a key was evicted: otherwise the lock is not taken
 
 	mu      sync.Mutex
 	evicted *simplelru.LRU[shardKey, struct{}] // made with the first

@@ -26,21 +26,22 @@ type shard struct {
 	ages     lazyHeap[*cell] // of the table
 }
 
-// standing is whom a shard serves. A shard that was ended in vain serves everybody again,
-// but for the keys that were cut off, until these have ended.
+// standing is what a shard serves. A shard that was ended in vain serves again. Only the keys
+// that were cut off refuse, until they have ended.
 //
-//	 +-------- the wait was over --------+
-//	 v                                   |
-//	open --beginEnd--> ends --cutOff--> cuts
-//	 |                  |   no key lives |
-//	 +-- lost --> cuts  +------------> closed
+//	open --beginEnd--> ends --conclude--> closed   no key lives
+//	 ^ \                |                   ^
+//	 |  \----cutOff-----+--cutOff--> cuts --+      no key lives
+//	 +------------conclude-----------+             some do
+//
+// The end of the host closes a shard from any standing.
 type standing uint8
 
 const (
 	shardOpen   standing = iota
 	shardEnds            // it serves stop hooks only
-	shardCuts            // it serves nobody, until those keys have ended that were cut off
-	shardClosed          // it serves nobody; another takes its place
+	shardCuts            // it refuses everything while the keys end that were cut off
+	shardClosed          // it refuses everything, and another takes its place
 )
 
 // never is the age of nothing.

@@ -41,7 +41,7 @@ type turnState uint8
 const (
 	resting turnState = iota
 	queued            // on the pool, or at a message that the key has sent to itself
-	working           // at a message of somebody else's, or protoactor's
+	working           // at a message of another sender, or of protoactor
 )
 
 // endState is how the end of its shard concerns a key.

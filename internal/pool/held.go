@@ -28,8 +28,8 @@ func HeldFrom(ctx context.Context) *Held {
 // Value is for the Value method of a context that leads to h.
 func (h *Held) Value(key any) (any, bool) { return h, key == heldKey{} }
 
-// Begin begins a turn in s, which may be nil: then there is none. It must be called
-// before anybody else knows of h.
+// Begin begins a turn in s. If s is nil there is no slot. Begin must be called before
+// another goroutine knows of h.
 func (h *Held) Begin(s Slot) { h.slot, h.held = s, s != nil }
 
 // Release ends the turn, with its slot taken. back reports whether it had been given

@@ -20,8 +20,7 @@ func (p *Pool) Inside() bool {
 }
 
 // StartedInside reports whether one of the pool's workers has started the calling
-// goroutine, as far as the runtime tells: it does not know of a goroutine's starter's
-// starter, nor whether the worker waits.
+// goroutine. The runtime tells the direct starter only, and not whether the worker waits.
 func (p *Pool) StartedInside() bool {
 	id := starter()
 	p.mu.Lock()

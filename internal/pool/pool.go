@@ -4,12 +4,11 @@
 //
 // A pool of a fixed size starves as soon as its tasks wait for each other, and a
 // goroutine for each task costs more than most tasks. So tasks stand in line, and
-// workers take them: a parked one is woken, or a new one made, as long as tasks
-// wait and the limit allows, but only one at a time. Whoever takes a task sees to
-// the next before it runs it, so that a task that blocks holds up nobody, while
-// short ones are run off by few workers without a switch between goroutines. A
-// task that waits for another says so ([Slot.Leave]) and does not count against
-// the limit while it does.
+// workers take them. While tasks wait and the limit allows, one worker at a time is woken
+// or made. A worker that takes a task calls the next worker before it runs the task. So a
+// task that blocks holds up no other, and a few workers run many short tasks without a
+// switch between goroutines. A task that waits for another says so ([Slot.Leave]), and does
+// not count against the limit meanwhile.
 //
 // Tasks start in the order in which they were handed over; nothing else is
 // promised of their order. The tests are in pool_test.go.
@@ -26,9 +25,9 @@ type Slot = interface {
 	// Leave gives the slot away while the task waits for another; the task must
 	// call Enter when it goes on.
 	Leave()
-	// Enter takes a slot back, before any task that has not started, and waits
-	// for one if none is free. When ctx ends it takes one over the limit: whoever
-	// is out of time must not wait on.
+	// Enter takes a slot back, before any task that has not started, and waits for one if
+	// none is free. When ctx ends it takes a slot over the limit, because a task that is
+	// out of time must not wait any longer.
 	Enter(ctx context.Context)
 }
 
@@ -80,9 +79,8 @@ func (p *Pool) Go(t Task) {
 // free reports whether a slot is. It is called with mu held.
 func (p *Pool) free() bool { return p.limit < 0 || p.running < p.limit }
 
-// call sees to it that somebody comes for the line, if there is one and a slot:
-// whoever changes line, slots or called calls it. It is called with mu held and
-// lets go of mu.
+// call gets a worker for the line, if tasks wait and a slot is free. It is called after
+// each change of line, slots or called, with mu held, and lets go of mu.
 func (p *Pool) call() {
 	if p.called || p.line.len() == 0 || !p.free() {
 		p.mu.Unlock()

@@ -159,7 +159,7 @@ func (t *Turn) OfShards(shards func(uint32) bool) bool {
 }
 
 // WaitsFor returns at most so many of the turns of this process that the turn of the
-// number waits for, as far as those wait themselves: they handle its calls, or run
+// number waits for, if they wait themselves: they handle its calls, or run
 // where its calls stand in line. It takes what it has looked at from looks, and looks
 // at no more than there are.
 func WaitsFor(number uint64, most int, looks *int) (turns []*Turn) {
@@ -232,10 +232,10 @@ func Known() (turns, calls int) {
 	return turns, calls
 }
 
-// StopHook returns the role of the stop hook, of a key of this process, that waits now
-// and is among those that t names, or has notified one of them. It is Stop if the hook's
-// shard does not end yet, and Key if there is no hook. told is how many notifications are between. It is asked for a call to
-// the given shard, which may be the one that ends. A wire's word for the role is not taken.
+// StopHook returns the role of the stop hook that waits for t: a hook of a key of this
+// process that is among the turns of t's line, or has notified one of them. It is Stop if the
+// hook's shard does not end yet, and Key if there is no hook. told is how many notifications
+// lie between. shard is that of the call. A role that came over a wire is not believed.
 func (t *Turn) StopHook(shard uint32) (role Role, told int) {
 	for t := range t.Line() {
 		s := stripeOf(t.Number)

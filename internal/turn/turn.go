@@ -3,11 +3,11 @@
 // Package turn knows the turns that wait for calls.
 //
 // A turn is one run of a key's code: the handling of a message, or a hook. A
-// request tells which turns wait for it, the nearest first, so that its target can
-// see that it would wait for itself, and a shard that drains that it would wait
-// for what it refuses. What is told is not believed: a turn has a number that only
-// nodes ever see, and a node that is to do something for the sake of a turn of its
-// own looks the number up here.
+// request names the turns that wait for it, the nearest first. So its target can
+// see that it would wait for itself, and a shard that drains can see that it would wait
+// for what it refuses. The names are not believed: a turn has a number that only
+// nodes ever see, and a node that does something for the sake of a turn of its own looks
+// the number up here.
 //
 // Numbers are kept for the process, not for a node: no two turns have the same.
 // All functions are safe for concurrent use.
@@ -61,7 +61,7 @@ type state struct {
 	over   bool
 	ends   bool      // it is a stop hook's, whose shard has begun to end meanwhile
 	serves Role      // Stop, Ending or Last: it handles what such a stop hook has told its key
-	told   int       // by way of so many notifications
+	told   int       // over so many notifications
 	waits  []uint32  // the shards of the calls that it waits for now
 	few    [2]uint32 // the room of waits
 }
@@ -124,9 +124,10 @@ func (t *Turn) Serves(role Role, told int) {
 	t.own.serves, t.own.told = role, told
 }
 
-// stops returns the role of the stop hook for which the turn is, of a key whose shard
-// ends, or would if the given one does, and how many notifications are between; Stop if the
-// hook's shard does not end yet, Key if there is no hook. waits is whether it waits for a call now.
+// stops returns the role of the stop hook that the turn is, or works for: Stop if the hook's
+// shard does not end, Key if there is no such hook. The given shard counts as one that
+// ends. told is how many notifications lie between, and waits whether the turn waits for a
+// call now.
 func (t *Turn) stops(shard uint32) (role Role, told int, waits bool) {
 	s := t.own
 	s.mu.Lock()
