@@ -1,15 +1,11 @@
-// Client, KindClient, and the only birthplace of an envelope
+// Client, KindClient
 
 package cluster
 
 import (
 	"context"
-	"log/slog"
 	"slices"
-	"sync"
 
-	"github.com/clstr-go/clstr/internal/dispatch"
-	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -101,15 +97,8 @@ func (o ClientOptions) validateLayout() error {
 // program may start a node and call it in the next line. Every later
 // call to the shard fails with [ErrTransportNoShardSubscriber] at once.
 type Client struct {
-	opts    ClientOptions
-	known   known
-	metrics ClusterMetrics
-	calls   CallMetrics // metrics; nil as that is
-	log     *slog.Logger
-	retry   []error
-	// keepsTTL: the transport is the library's, which ends the wait of a request
-	// at its TTL. Others only know the context.
-	keepsTTL bool
+	strict bool // replies
+	caller *caller
 }
 
 // NewClient creates a new cluster client with the given options. It returns
@@ -119,21 +108,10 @@ func NewClient(opts ClientOptions) (*Client, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	opts.EnvelopeOptions, opts.Propagate = slices.Clone(opts.EnvelopeOptions), slices.Clone(opts.Propagate)
-	_, keepsTTL := opts.Transport.(dispatch.Backend)
-	c := &Client{
-		opts:     opts,
-		keepsTTL: keepsTTL,
-		metrics:  measuring(opts.Metrics),
-		log:      sparse.New(nil),
-		retry:    append([]error{ErrNotOwner, ErrDraining, ErrHandedBack, ErrDisconnected}, opts.RetryOn...),
-	}
-	c.calls = callMetrics(c.metrics)
-	c.known.init(opts)
-	return c, nil
+	return &Client{opts.StrictReplies, newCaller(opts)}, nil
 }
 
-// target is whom a message is for.
+// target is what a message is for: a key, or a shard.
 type target struct {
 	shard uint32
 	kind  string
@@ -143,7 +121,7 @@ type target struct {
 }
 
 func (c *Client) keyTarget(kind, key string) target {
-	return target{kind: kind, key: key, byKey: true}.under(c.known.mapping.Load())
+	return target{kind: kind, key: key, byKey: true}.under(c.caller.known.mapping.Load())
 }
 
 // under is the target where keys map to shards by m, which may be nil.
@@ -158,25 +136,25 @@ func (t target) under(m *mapping) target {
 // handler's reply, which belongs to the caller; data may be reused when it
 // returns.
 func (c *Client) RequestKey(ctx context.Context, key string, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
-	return c.send(ctx, c.keyTarget("", key), transport.AwaitReply, msgType, data, nil, opts)
+	return c.caller.send(ctx, &message{c.keyTarget("", key), transport.AwaitReply, msgType, data, nil, opts})
 }
 
 // NotifyKey publishes using a string key -> shard mapping (e.g. tenantID,
 // userID, deviceID). It returns when the owner has accepted the message, and
 // never waits for the handler; [WithoutAck] makes it return at once.
 func (c *Client) NotifyKey(ctx context.Context, key string, msgType string, data []byte, opts ...EnvelopeOption) error {
-	_, err := c.send(ctx, c.keyTarget("", key), transport.AwaitAccept, msgType, data, nil, opts)
+	_, err := c.caller.send(ctx, &message{c.keyTarget("", key), transport.AwaitAccept, msgType, data, nil, opts})
 	return err
 }
 
 // RequestShard sends a request directly to a shard.
 func (c *Client) RequestShard(ctx context.Context, shard uint32, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
-	return c.send(ctx, target{shard: shard}, transport.AwaitReply, msgType, data, nil, opts)
+	return c.caller.send(ctx, &message{target{shard: shard}, transport.AwaitReply, msgType, data, nil, opts})
 }
 
 // NotifyShard publishes directly to a shard (caller already knows shard).
 func (c *Client) NotifyShard(ctx context.Context, shard uint32, msgType string, data []byte, opts ...EnvelopeOption) error {
-	_, err := c.send(ctx, target{shard: shard}, transport.AwaitAccept, msgType, data, nil, opts)
+	_, err := c.caller.send(ctx, &message{target{shard: shard}, transport.AwaitAccept, msgType, data, nil, opts})
 	return err
 }
 
@@ -206,49 +184,4 @@ type KindClient struct {
 // Key is [Client.Key] for a key of the kind.
 func (k *KindClient) Key(key string, opts ...EnvelopeOption) *ScopedClient {
 	return &ScopedClient{client: k.client, target: k.client.keyTarget(k.kind, key), opts: slices.Clone(opts)}
-}
-
-// newEnvelope is the only birthplace of an envelope. Options come first, so that
-// they cannot change where the message goes.
-func (c *Client) newEnvelope(env *Envelope, t target, m *mapping, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) error {
-	*env = Envelope{Delivery: d}
-	if len(c.opts.EnvelopeOptions)+len(scoped)+len(opts) > 0 {
-		*env = withOptions(d, c.opts.EnvelopeOptions, scoped, opts)
-	}
-	env.Shard, env.Kind, env.Key, env.Type, env.Data, env.ReplyTo = int(t.shard), t.kind, t.key, msgType, data, ""
-	env.Stamp()
-	env.NumShards, env.Layout = 0, 0
-	if t.byKey {
-		if t.key == "" {
-			return transport.Errorf(ErrKeyRequired, "message type %q", msgType)
-		}
-		env.NumShards, env.Layout = m.layout.NumShards, m.print
-	}
-	if t.shard >= m.layout.NumShards {
-		return transport.Errorf(ErrShardOutOfRange, "shard %d: 0 to %d allowed", t.shard, m.layout.NumShards-1)
-	}
-	return env.Validate()
-}
-
-// drafts are envelopes that options are applied to: they need one on the heap.
-var drafts = sync.Pool{New: func() any { return new(Envelope) }}
-
-// withOptions makes an envelope of what options say of it.
-func withOptions(d transport.Delivery, client, scoped, call []EnvelopeOption) Envelope {
-	env := drafts.Get().(*Envelope)
-	*env = Envelope{Delivery: d}
-	for _, opts := range [...][]EnvelopeOption{client, scoped, call} {
-		for _, o := range opts {
-			if o != nil {
-				o(env)
-			}
-		}
-	}
-	if env.Delivery > transport.AwaitNothing || (d == transport.AwaitReply) != (env.Delivery == transport.AwaitReply) {
-		env.Delivery = d
-	}
-	made := *env
-	*env = Envelope{}
-	drafts.Put(env)
-	return made
 }

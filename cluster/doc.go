@@ -20,8 +20,8 @@
 //	cluster/client.go               Client.Key("user-123")           a client for one key
 //	sharding/hash.go                Layout.Shard                     user-123 -> shard 7, once
 //	cluster/scoped.go               ScopedClient.Request             names the message, encodes it
-//	cluster/client.go               Client.newEnvelope               the only birthplace of an Envelope
-//	cluster/send.go                 Client.send                      default deadline; tries again what never ran
+//	cluster/envelope.go             newEnvelope                      the only birthplace of an Envelope
+//	cluster/send.go                 caller.send                      default deadline; tries again what never ran
 //	memtransport | natstransport    Request                          to the owner of shard 7
 //	internal/dispatch/dispatch.go   Sub.Dispatch                     draining? room? expired? for all transports alike
 //	cluster/accept.go               front.Accept                     built-in messages, layout, kind, metrics

@@ -85,16 +85,16 @@ func (o *Outgoing) SetHeader(name, value string) {
 func (o *Outgoing) Reply() (data []byte, ok bool) { return o.reply, o.sent && o.err == nil }
 
 // intercepted is call with the client's Intercept around it.
-func (c *Client) intercepted(ctx context.Context, env *Envelope, t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) ([]byte, error) {
-	draft := withOptions(d, c.opts.EnvelopeOptions, scoped, opts)
-	draft.Shard, draft.Kind, draft.Key, draft.Type, draft.Data = int(t.shard), t.kind, t.key, msgType, data
-	c.handOn(ctx, &draft)
+func (c *caller) intercepted(ctx context.Context, env *Envelope, m message) ([]byte, error) {
+	draft := c.envelopes.draft(&m)
+	draft.Shard, draft.Kind, draft.Key, draft.Type, draft.Data = int(m.to.shard), m.to.kind, m.to.key, m.typ, m.data
+	c.envelopes.handOn(ctx, &draft)
 	sent := draft // env is its caller's, and not for the heap
 	o := &Outgoing{env: &draft}
-	opts = append(opts[:len(opts):len(opts)], func(e *Envelope) { e.Headers = draft.Headers })
-	err := c.opts.Intercept(ctx, o, func(ctx context.Context) error {
+	m.opts = append(m.opts[:len(m.opts):len(m.opts)], func(e *Envelope) { e.Headers = draft.Headers })
+	err := c.intercept(ctx, o, func(ctx context.Context) error {
 		o.sent = true
-		o.reply, o.err = c.callOnce(ctx, &sent, t, d, msgType, data, scoped, opts)
+		o.reply, o.err = c.callOnce(ctx, &sent, &m)
 		return o.err
 	})
 	*env = sent

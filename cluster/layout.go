@@ -131,22 +131,3 @@ func (k *known) unlearnt(ctx context.Context) error {
 	}
 	return transport.ContextError(ctx.Err(), transport.NotSent)
 }
-
-// callUnlearnt is [Client.call] of a client that does not know yet how keys map to
-// shards.
-func (c *Client) callUnlearnt(ctx context.Context, env *Envelope, t target, d transport.Delivery, msgType string, data []byte, scoped, opts []EnvelopeOption) ([]byte, error) {
-	*env = Envelope{Delivery: d, Kind: t.kind, Key: t.key, Type: msgType, Shard: int(t.shard)}
-	if t.byKey && t.key == "" {
-		return nil, transport.Errorf(ErrKeyRequired, "message type %q", msgType)
-	}
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, DefaultRequestTimeout)
-		defer cancel()
-	}
-	m, err := c.known.learn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return c.callUnder(ctx, env, m, t, d, msgType, data, scoped, opts)
-}

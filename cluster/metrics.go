@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/sparse"
@@ -77,34 +78,41 @@ func callMetrics(m ClusterMetrics) CallMetrics {
 	return byKind{m}
 }
 
-// begin is told of a request that begins. A client's metrics that panic cost their panic
-// in the log: a caller must not be hurt by them, whose turn may be an entity's.
-func (c *Client) begin(kind, msgType string) metrics.Timer {
-	defer sparse.Recover(c.log, "the metrics")
-	return c.calls.RequestStarted(kind, msgType)
+// meter measures the calls of a client. Metrics that panic cost a line of the log: they
+// must not hurt the caller, which may be an entity on its turn.
+type meter struct {
+	metrics ClusterMetrics
+	calls   CallMetrics // metrics; nil as that is
+	log     *slog.Logger
+}
+
+// begin is told of a request that begins.
+func (m *meter) begin(kind, msgType string) metrics.Timer {
+	defer sparse.Recover(m.log, "the metrics")
+	return m.calls.RequestStarted(kind, msgType)
 }
 
 // observe is told that the request is over.
-func (c *Client) observe(t metrics.Timer) {
+func (m *meter) observe(t metrics.Timer) {
 	if t != nil { // beginning it has not panicked
-		defer sparse.Recover(c.log, "the metrics")
+		defer sparse.Recover(m.log, "the metrics")
 		t.ObserveDuration()
 	}
 }
 
 // count is told how a call has ended.
-func (c *Client) count(env *Envelope, err error) {
-	defer sparse.Recover(c.log, "the metrics")
+func (m *meter) count(env *Envelope, err error) {
+	defer sparse.Recover(m.log, "the metrics")
 	if o := OutcomeOf(err); env.Delivery == transport.AwaitReply {
-		c.calls.RequestEnded(env.Kind, env.Type, o)
+		m.calls.RequestEnded(env.Kind, env.Type, o)
 	} else {
-		c.calls.NotifyEnded(env.Kind, env.Type, o)
+		m.calls.NotifyEnded(env.Kind, env.Type, o)
 	}
 	if err == nil {
 		return
 	}
 	if code := failedBy(err); code != "" {
-		c.metrics.TransportError(code)
+		m.metrics.TransportError(code)
 	}
 }
 

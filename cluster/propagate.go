@@ -23,7 +23,7 @@ const (
 // options of the call set goes first, and a call with a trace parent of its own takes no
 // trace state from another. What does not fit beside them stays behind: the trace
 // may end here, the call does not.
-func (c *Client) handOn(ctx context.Context, env *Envelope) {
+func (e *envelopes) handOn(ctx context.Context, env *Envelope) {
 	from := dispatch.HeadersOf(ctx)
 	if len(from) == 0 {
 		return
@@ -53,7 +53,7 @@ func (c *Client) handOn(ctx context.Context, env *Envelope) {
 		add(traceState)
 	}
 	add(baggage)
-	for _, name := range c.opts.Propagate {
+	for _, name := range e.propagate {
 		add(name)
 	}
 }

@@ -52,12 +52,12 @@ func (c *ScopedClient) Notify(ctx context.Context, msg any, opts ...EnvelopeOpti
 // explicit message type, and returns the reply as it came. data may be reused
 // when it returns.
 func (c *ScopedClient) RequestRaw(ctx context.Context, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
-	return c.client.send(ctx, c.target, transport.AwaitReply, msgType, data, c.opts, opts)
+	return c.client.caller.send(ctx, &message{c.target, transport.AwaitReply, msgType, data, c.opts, opts})
 }
 
 // NotifyRaw is [ScopedClient.Notify] for a payload that is encoded already.
 func (c *ScopedClient) NotifyRaw(ctx context.Context, msgType string, data []byte, opts ...EnvelopeOption) error {
-	_, err := c.client.send(ctx, c.target, transport.AwaitAccept, msgType, data, c.opts, opts)
+	_, err := c.client.caller.send(ctx, &message{c.target, transport.AwaitAccept, msgType, data, c.opts, opts})
 	return err
 }
 
@@ -68,7 +68,7 @@ func (c *ScopedClient) GetNodeInfo(ctx context.Context) (res *GetNodeInfoRespons
 
 func (c *ScopedClient) request(ctx context.Context, msgType string, data []byte, opts []EnvelopeOption) ([]byte, Envelope, *Client, error) {
 	var env Envelope
-	reply, err := c.client.call(ctx, &env, c.target, transport.AwaitReply, msgType, data, c.opts, opts)
+	reply, err := c.client.caller.call(ctx, &env, &message{c.target, transport.AwaitReply, msgType, data, c.opts, opts})
 	return reply, env, c.client, err
 }
 
@@ -85,7 +85,7 @@ func (c *ScopedClient) unsent(msgType string, d transport.Delivery, err error) e
 	if by := c.target.by; by != nil {
 		env.NumShards = by.layout.NumShards
 	}
-	_, err = c.client.done(nil, err, env)
+	_, err = c.client.caller.done(nil, err, env)
 	return err
 }
 
@@ -147,11 +147,11 @@ func decoded[OUT any](ctx context.Context, r Requester, msgType string, data []b
 	if err == nil {
 		if out, err = codec.UnmarshalNew[OUT](reply); err != nil {
 			err = transport.Errorf(ErrReply, "%d bytes into %T: %s", len(reply), out, here(err))
-		} else if client.opts.StrictReplies {
+		} else if client.strict {
 			err = strictly[OUT](msgType, reply)
 		}
 	}
-	if _, err = client.done(reply, err, &env); err != nil {
+	if _, err = client.caller.done(reply, err, &env); err != nil {
 		return nil, err
 	}
 	return out, nil

@@ -20,7 +20,6 @@ const (
 var largeTypes = map[string]string{
 	"transport/natstransport.Transport": "NATS by node comes next and rebuilds it",
 
-	"cluster.Client":               "to be cut into parts",
 	"internal/dispatch.Call":       "to be cut into parts",
 	"internal/dispatch.Dispatcher": "to be cut into parts",
 	"internal/dispatch.Lifetime":   "to be cut into parts",

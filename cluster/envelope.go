@@ -1,0 +1,70 @@
+// The only birthplace of an envelope
+
+package cluster
+
+import (
+	"sync"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// message is what a client is asked to send.
+type message struct {
+	to           target
+	delivery     transport.Delivery
+	typ          string
+	data         []byte
+	scoped, opts []EnvelopeOption // of the ScopedClient, and of the call
+}
+
+// envelopes makes the envelopes of a client.
+type envelopes struct {
+	options   []EnvelopeOption
+	propagate []string // headers, beside those that go on in any case
+}
+
+// newEnvelope is the only birthplace of an envelope. Options come first, so that
+// they cannot change where the message goes. shard is that of the message under by.
+func (e *envelopes) newEnvelope(env *Envelope, m *message, shard uint32, by *mapping) error {
+	*env = Envelope{Delivery: m.delivery}
+	if len(e.options)+len(m.scoped)+len(m.opts) > 0 {
+		*env = e.draft(m)
+	}
+	env.Shard, env.Kind, env.Key, env.Type, env.Data, env.ReplyTo = int(shard), m.to.kind, m.to.key, m.typ, m.data, ""
+	env.Stamp()
+	env.NumShards, env.Layout = 0, 0
+	if m.to.byKey {
+		if m.to.key == "" {
+			return transport.Errorf(ErrKeyRequired, "message type %q", m.typ)
+		}
+		env.NumShards, env.Layout = by.layout.NumShards, by.print
+	}
+	if shard >= by.layout.NumShards {
+		return transport.Errorf(ErrShardOutOfRange, "shard %d: 0 to %d allowed", shard, by.layout.NumShards-1)
+	}
+	return env.Validate()
+}
+
+// drafts are envelopes that options are applied to: they need one on the heap.
+var drafts = sync.Pool{New: func() any { return new(Envelope) }}
+
+// draft makes an envelope of what options say of it.
+func (e *envelopes) draft(m *message) Envelope {
+	d := m.delivery
+	env := drafts.Get().(*Envelope)
+	*env = Envelope{Delivery: d}
+	for _, opts := range [...][]EnvelopeOption{e.options, m.scoped, m.opts} {
+		for _, o := range opts {
+			if o != nil {
+				o(env)
+			}
+		}
+	}
+	if env.Delivery > transport.AwaitNothing || (d == transport.AwaitReply) != (env.Delivery == transport.AwaitReply) {
+		env.Delivery = d
+	}
+	made := *env
+	*env = Envelope{}
+	drafts.Put(env)
+	return made
+}

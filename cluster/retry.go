@@ -1,0 +1,140 @@
+// Calls that are tried again, because nothing has run
+
+package cluster
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// The pauses between tries: full jitter under a bound that doubles.
+const (
+	firstPause = 2 * time.Millisecond
+	mostPause  = 250 * time.Millisecond
+)
+
+// firstLook is for how long a client's first call to a shard looks for a node that
+// serves it: one that this program has just begun to start. It is the sum of the pauses
+// between looks. A machine that is too busy to start the node makes them longer, up to
+// firstMost in all.
+const (
+	firstLook = 250 * time.Millisecond
+	firstMost = 2 * time.Second
+)
+
+// kindLook is for how long a call of a kind is tried again that its node does not
+// host, and another member does.
+const kindLook = 5 * time.Second
+
+// retries tries calls of a client again.
+type retries struct {
+	transport ClientTransport
+	known     *known
+	on        []error // which are tried again as long as there is time
+}
+
+// patience is for how long a call that fails with err is tried again; 0 is not at
+// all.
+func (r *retries) patience(err error, first bool) time.Duration {
+	if !transport.OutcomeOf(err).NeverRan() {
+		return 0
+	}
+	err = outer(err)
+	if errors.Is(err, ErrCircle) {
+		return 0 // it would be the same circle
+	}
+	for _, e := range r.on {
+		if errors.Is(err, e) {
+			return math.MaxInt64 // its deadline ends it
+		}
+	}
+	if first && errors.Is(err, ErrTransportNoShardSubscriber) {
+		return firstLook
+	}
+	if _, hinted := transport.RetryAfter(err); hinted && errors.Is(err, ErrUnknownKind) {
+		return kindLook // a deploy goes on: another member hosts it
+	}
+	return 0
+}
+
+// waitedFor reports whether a shard that is handed over refuses a call of a handler
+// or hook that it waits for itself: it would do so until that gives up.
+func waitedFor(ctx context.Context, shard uint32, err error) bool {
+	err = outer(err)
+	return (errors.Is(err, ErrNotOwner) || errors.Is(err, ErrDraining) || errors.Is(err, ErrHandedBack)) && dispatch.WaitedFor(ctx, shard)
+}
+
+// outer is err without what is behind it: that an activation has failed for want
+// of a connection, say, does not mean that this call has.
+func outer(err error) error {
+	e, ok := errors.AsType[*transport.Error](err)
+	if !ok || len(e.Causes) == 0 {
+		return err
+	}
+	c := *e
+	c.Causes = nil
+	return &c
+}
+
+// again tries until the call succeeds, may have run, or is out of time; then it
+// returns the last refusal, which says why.
+func (r *retries) again(ctx context.Context, by *mapping, env Envelope, err error, first bool) ([]byte, error) {
+	began := time.Now()
+	end := began.Add(DefaultRequestTimeout)
+	ttl := end
+	if env.TTLMs > 0 {
+		ttl = began.Add(env.TTL())
+		end = ttl
+	}
+	if d, ok := ctx.Deadline(); ok && d.Before(end) {
+		end = d
+	}
+	env.Retry = transport.OutcomeOf(err) == NotStarted
+	w := dispatch.BeginWait(ctx) // also from one try to the next
+	w.For(ctx, env.Shard)
+	defer w.EndWait(ctx)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	<-timer.C
+	paused := time.Duration(0)
+	for most := firstPause; ; most = min(2*most, mostPause) {
+		pause := time.Duration(rand.Int64N(int64(most))) + time.Microsecond
+		if hint, ok := transport.RetryAfter(err); ok {
+			pause += hint
+		}
+		if time.Since(began) > layoutAgain && errors.Is(outer(err), ErrNotOwner) && r.known.look(ctx, by) {
+			return nil, err // and its caller tries under the other mapping
+		}
+		patience, spent := r.patience(err, first), time.Since(began)
+		if patience == firstLook && spent < firstMost {
+			spent = paused
+		}
+		if left := patience - spent; left <= 0 || time.Until(end) <= pause {
+			return nil, err
+		} else if left < pause {
+			pause = left // for a last look
+		}
+		paused += pause
+		timer.Reset(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil, transport.ContextError(ctx.Err(), transport.OutcomeOf(err)).WithCause(err)
+		}
+		if env.TTLMs > 0 {
+			env.TTLMs = max(1, time.Until(ttl).Milliseconds())
+			env.Stamp()
+		}
+		reply, e := r.transport.Request(ctx, env)
+		if e == nil {
+			return reply, nil
+		}
+		err, env.Retry = e, env.Retry || transport.OutcomeOf(e) == NotStarted
+	}
+}
