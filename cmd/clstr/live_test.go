@@ -180,7 +180,7 @@ func TestLiveRequests(t *testing.T) {
 	l.want(exitNotSent+1, "--shards and --seed must be the cluster's", "request", "counter", "k", "Add", `{}`, "--shards", "65")
 	l.want(exitNotSent+1, "code: no_subscriber", "request", "counter", "k", "Add", `{}`, "--shards", "64", "--prefix", "nobody")
 	l.want(exitNotSent, "code: key_required", "request", "counter", "", "Add", `{}`)
-	l.want(exitUsage, "the payload is no JSON", "request", "counter", "k", "Add", `{N: 1}`)
+	l.want(exitUsage, "the payload is not JSON", "request", "counter", "k", "Add", `{N: 1}`)
 	l.want(exitNotSent+1, "code: bad_payload", "request", "counter", "k", "Add", `{N: 1}`, "--raw")
 	l.want(exitUsage, "no such file", "request", "counter", "k", "Add", "@/nowhere")
 	l.want(exitUsage, "--seed goes with --shards", "request", "counter", "k", "Add", "--seed", "x")
