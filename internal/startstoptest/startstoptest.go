@@ -20,6 +20,9 @@ type Service struct {
 	// what an error of a service that is not ready, or has ended, may be.
 	Use     func(ctx context.Context) error
 	Refused func(err error) bool
+	// Cut takes what else an error may be of something that was under way when the service
+	// ended; nil: nothing.
+	Cut func(err error) bool
 	// Busy is how much of what was asked runs at the service; nil where that cannot be seen.
 	Busy func() int
 }
@@ -159,7 +162,7 @@ func (s Service) used(t *testing.T) *sync.WaitGroup {
 	for range 4 {
 		all.Go(func() {
 			for range 200 {
-				if err := s.Use(context.Background()); err != nil && !s.Refused(err) {
+				if err := s.Use(context.Background()); err != nil && !s.Refused(err) && (s.Cut == nil || !s.Cut(err)) {
 					t.Errorf("used beside its end: %v", err)
 				}
 			}

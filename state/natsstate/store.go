@@ -37,7 +37,8 @@ type Store struct {
 	nc   *nats.Conn
 	mux  *mux
 
-	closed atomic.Bool
+	closed  atomic.Bool
+	closing sync.Once
 }
 
 // Open connects to NATS and makes the cluster's streams, or finds them. It waits for
@@ -214,12 +215,15 @@ func (s *Store) patiently(ctx context.Context, try func(ctx context.Context, atM
 	}
 }
 
-// Close ends the watches and the connection. Changes under way end in doubt. It returns nil, and a
-// further Close does nothing. It must not be called from a done or a watch.
+// Close ends the watches and the connection. Changes under way end in doubt. It returns nil. A
+// further Close waits for the first. It must not be called from a done or a watch.
 func (s *Store) Close() error {
-	if s.closed.Swap(true) {
-		return nil
-	}
+	s.closed.Store(true)
+	s.closing.Do(s.end)
+	return nil
+}
+
+func (s *Store) end() {
 	if s.watches != nil {
 		s.watches.close()
 	}
@@ -229,7 +233,6 @@ func (s *Store) Close() error {
 	}
 	s.nc.Close()
 	sparse.Flush(s.log)
-	return nil
 }
 
 // Conn returns the store's connection, to look at it.

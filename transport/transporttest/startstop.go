@@ -40,9 +40,7 @@ func startStop(t *testing.T, h Harness) {
 				if end == "server" {
 					s.Busy = work.Running
 				} else {
-					s.Refused = func(err error) bool {
-						return transport.OutcomeOf(err).NeverRan() || errors.Is(err, transport.ErrTransportClosed)
-					}
+					s.Cut = func(err error) bool { return errors.Is(err, transport.ErrTransportClosed) }
 				}
 				return s
 			})
