@@ -23,10 +23,11 @@ import (
 const (
 	groupChanges = 500
 	groupBytes   = 1 << 20
-	rowsAtOnce   = 1000 // 9 parameters each
 	// groupTime bounds a transaction: after that what it stores is in doubt.
 	groupTime = 10 * time.Second
 	sameMail  = 2 * time.Minute // for how long the ID of mail is known
+	// sweepEvery is how often what has ended is removed.
+	sweepEvery = 10 * time.Second
 )
 
 // row is what is kept of a shard.
@@ -42,12 +43,9 @@ type row struct {
 func (db *database) lockRows(ctx context.Context, tx *sql.Tx, shards []uint32) (rows map[uint32]*row, now int64, err error) {
 	slices.Sort(shards)
 	shards = slices.Compact(shards)
-	marks, args := strings.Repeat(", ?", len(shards))[2:], make([]any, len(shards))
-	for i, shard := range shards {
-		args[i] = int64(shard)
-	}
+	marks, args := db.list(shards)
 	rows = map[uint32]*row{}
-	query := db.rebind("SELECT shard, cluster, epoch, n, mark, at, rev, " + db.now + " FROM clstr_fence WHERE shard IN (" + marks + ") ORDER BY shard" + db.lock)
+	query := db.rebind("SELECT shard, cluster, epoch, n, mark, at, rev, " + db.now + " FROM clstr_fence WHERE shard " + marks + " ORDER BY shard" + db.lock)
 	for try := range 2 {
 		found, err := tx.QueryContext(ctx, query, args...)
 		if err != nil {
@@ -68,8 +66,11 @@ func (db *database) lockRows(ctx context.Context, tx *sql.Tx, shards []uint32) (
 			return rows, now, nil
 		}
 		if try == 0 {
-			values := strings.Repeat(", (?, '', 0, 0, '', 0, 0)", len(shards))[2:]
-			if _, err := tx.ExecContext(ctx, db.rebind("INSERT INTO clstr_fence (shard, cluster, epoch, n, mark, at, rev) VALUES "+values+" ON CONFLICT DO NOTHING"), args...); err != nil {
+			var missing [][]any
+			for _, shard := range shards {
+				missing = append(missing, []any{int64(shard), "", int64(0), int64(0), "", int64(0), int64(0)})
+			}
+			if err := db.insertAll(ctx, tx, fenceTable, " ON CONFLICT DO NOTHING", missing); err != nil {
 				return nil, 0, err
 			}
 		}
@@ -77,20 +78,15 @@ func (db *database) lockRows(ctx context.Context, tx *sql.Tx, shards []uint32) (
 	return nil, 0, fmt.Errorf("%d of %d shards have a fence", len(rows), len(shards))
 }
 
-// saveRows writes back what has moved.
+// saveRows writes back what has moved, in one statement.
 func (db *database) saveRows(ctx context.Context, tx *sql.Tx, rows map[uint32]*row) error {
+	var moved [][]any
 	for _, shard := range slices.Sorted(maps.Keys(rows)) {
-		r := rows[shard]
-		if !r.moved {
-			continue
-		}
-		_, err := tx.ExecContext(ctx, db.rebind("UPDATE clstr_fence SET cluster = ?, epoch = ?, n = ?, mark = ?, at = ?, rev = ? WHERE shard = ?"),
-			r.fence.Cluster, int64(r.fence.Epoch), int64(r.fence.N), r.fence.By, int64(r.at), int64(r.rev), int64(shard))
-		if err != nil {
-			return err
+		if r := rows[shard]; r.moved {
+			moved = append(moved, []any{int64(shard), r.fence.Cluster, int64(r.fence.Epoch), int64(r.fence.N), r.fence.By, int64(r.at), int64(r.rev)})
 		}
 	}
-	return nil
+	return db.insertAll(ctx, tx, fenceTable, " ON CONFLICT (shard) DO UPDATE SET cluster = excluded.cluster, epoch = excluded.epoch, n = excluded.n, mark = excluded.mark, at = excluded.at, rev = excluded.rev", moved)
 }
 
 // Open implements [state.Store].
@@ -225,11 +221,8 @@ func (s *Store) storeIn(ctx context.Context, tx *sql.Tx, cs []state.Change, resu
 			}
 		}
 	}
-	for _, table := range []string{"clstr_newest", "clstr_list"} { // a few at a time
-		_, err := tx.ExecContext(ctx, s.rebind("DELETE FROM "+table+" WHERE (place, shard, rev) IN (SELECT place, shard, rev FROM "+table+" WHERE ttl > 0 AND stored + ttl < ? LIMIT 10)"), now-int64(time.Minute/time.Microsecond))
-		if err != nil {
-			return err
-		}
+	if err := s.sweep(ctx, tx, now); err != nil {
+		return err
 	}
 	if err := s.tell(ctx, tx, rows); err != nil {
 		return err
@@ -237,52 +230,62 @@ func (s *Store) storeIn(ctx context.Context, tx *sql.Tx, cs []state.Change, resu
 	return s.saveRows(ctx, tx, rows)
 }
 
-func (db *database) tell(ctx context.Context, tx *sql.Tx, rows map[uint32]*row) error {
-	if !db.notify {
+// sweep removes what has ended, now and then.
+func (s *Store) sweep(ctx context.Context, tx *sql.Tx, now int64) error {
+	if now-s.swept < sweepEvery.Microseconds() {
 		return nil
 	}
-	for shard, r := range rows {
-		if r.moved {
-			if _, err := tx.ExecContext(ctx, "SELECT pg_notify($1, $2)", channel, fmt.Sprintf("%d %d", shard, r.rev)); err != nil {
-				return err
-			}
+	s.swept = now // by the group's goroutine alone
+	for _, table := range []string{"clstr_newest", "clstr_list"} {
+		if _, err := tx.ExecContext(ctx, s.rebind("DELETE FROM "+table+" WHERE ttl > 0 AND stored + ttl < ?"), now); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// longestHint is how many bytes of a notification are used: PostgreSQL takes 8,000.
+const longestHint = 7000
+
+// tell sends a notification that names all shards of the group.
+func (db *database) tell(ctx context.Context, tx *sql.Tx, rows map[uint32]*row) error {
+	if !db.notify {
+		return nil
+	}
+	var hint []byte
+	for shard, r := range rows {
+		if r.moved {
+			hint = fmt.Appendf(hint, "%d ", shard)
+		}
+	}
+	if len(hint) > longestHint {
+		hint = []byte("-1") // all
+	}
+	_, err := tx.ExecContext(ctx, "SELECT pg_notify($1, $2)", channel, string(hint))
+	return err
+}
+
 // insert stores entries, many in one statement.
 func (db *database) insert(ctx context.Context, tx *sql.Tx, entries []state.Entry) error {
-	var newest, list []any
+	var newest, list [][]any
 	for _, e := range entries {
-		args := []any{int(e.Place), int64(e.Shard), []byte(e.Kind), []byte(e.Key), int64(e.Rev), e.Time.UnixMicro(), e.TTL.Microseconds(), string(e.Head()), e.Body()}
+		row := []any{int64(e.Place), int64(e.Shard), []byte(e.Kind), []byte(e.Key), int64(e.Rev), e.Time.UnixMicro(), e.TTL.Microseconds(), string(e.Head()), e.Body()}
 		switch {
 		case e.Place == state.Reminders && len(e.Reminders) == 0:
-			if _, err := tx.ExecContext(ctx, db.rebind("DELETE FROM clstr_newest WHERE place = ? AND shard = ? AND kind = ? AND entity = ?"), args[:4]...); err != nil {
+			if _, err := tx.ExecContext(ctx, db.rebind("DELETE FROM clstr_newest WHERE place = ? AND shard = ? AND kind = ? AND entity = ?"), row[:4]...); err != nil {
 				return err
 			}
 		case e.Place == state.Records || e.Place == state.Reminders:
-			newest = append(newest, args...)
+			newest = append(newest, row)
 		default:
-			list = append(list, args...)
+			list = append(list, row)
 		}
 	}
-	const columns, one = " (place, shard, kind, entity, rev, stored, ttl, head, body) VALUES ", ", (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-	for _, into := range []struct {
-		table, tail string
-		args        []any
-	}{
-		{"clstr_newest", " ON CONFLICT (place, shard, kind, entity) DO UPDATE SET rev = excluded.rev, stored = excluded.stored, ttl = excluded.ttl, head = excluded.head, body = excluded.body", newest},
-		{"clstr_list", "", list},
-	} {
-		for args := range slices.Chunk(into.args, 9*rowsAtOnce) {
-			query := "INSERT INTO " + into.table + columns + strings.Repeat(one, len(args)/9)[2:] + into.tail
-			if _, err := tx.ExecContext(ctx, db.rebind(query), args...); err != nil {
-				return err
-			}
-		}
+	err := db.insertAll(ctx, tx, newestTable, " ON CONFLICT (place, shard, kind, entity) DO UPDATE SET rev = excluded.rev, stored = excluded.stored, ttl = excluded.ttl, head = excluded.head, body = excluded.body", newest)
+	if err == nil {
+		err = db.insertAll(ctx, tx, listTable, "", list)
 	}
-	return nil
+	return err
 }
 
 // full reports whether a database says that it takes no more.

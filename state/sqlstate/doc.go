@@ -23,7 +23,7 @@
 // # Watches
 //
 // They ask the database, each second, and after a reconnect. In PostgreSQL a group also sends one
-// NOTIFY for each shard that it has touched. A store that watches listens on a connection of its own, and asks at
+// NOTIFY that names the shards that it has touched. A store that watches listens on a connection of its own, and asks at
 // once. That is a hint only: set NoNotify where a pooler does not pass it on, or where commits that
 // wait for PostgreSQL's one lock of notifications are too slow.
 //

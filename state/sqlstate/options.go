@@ -70,6 +70,7 @@ type Store struct {
 	*database
 	*watches
 	group *state.Group
+	swept int64 // when what has ended was removed, in microseconds
 	adopt struct {
 		sync.Mutex
 		on bool
@@ -148,17 +149,35 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// prepare makes the tables. Nodes may do so at the same moment.
+// prepare makes the tables that are not there. Nodes may do so at the same moment. Where they
+// are there it locks nothing: other nodes write meanwhile.
 func (db *database) prepare(ctx context.Context) error {
-	if db.postgres { // one after the other: PostgreSQL's IF NOT EXISTS is not for several
-		return db.within(ctx, func(tx *sql.Tx) error {
+	if there, err := db.there(ctx, db.DB); there || err != nil {
+		return err
+	}
+	return db.within(ctx, func(tx *sql.Tx) error {
+		if db.postgres { // one after the other: its IF NOT EXISTS is not for several
 			if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(7305239)"); err != nil {
 				return err
 			}
-			return db.tables(ctx, tx)
-		})
+		}
+		if there, err := db.there(ctx, tx); there || err != nil {
+			return err
+		}
+		return db.tables(ctx, tx)
+	})
+}
+
+// there reports whether the last of what tables makes is there, and so all of it.
+func (db *database) there(ctx context.Context, in interface {
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}) (there bool, err error) {
+	query := "SELECT COUNT(*) > 0 FROM sqlite_master WHERE name = 'clstr_mail_stored'"
+	if db.postgres {
+		query = "SELECT to_regclass('clstr_mail_stored') IS NOT NULL"
 	}
-	return db.within(ctx, func(tx *sql.Tx) error { return db.tables(ctx, tx) })
+	err = in.QueryRowContext(ctx, query).Scan(&there)
+	return there, err
 }
 
 func (db *database) tables(ctx context.Context, tx *sql.Tx) error {
@@ -175,8 +194,8 @@ func (db *database) tables(ctx context.Context, tx *sql.Tx) error {
 		`CREATE INDEX IF NOT EXISTS clstr_list_entity ON clstr_list (place, shard, kind, entity, rev)`,
 		`CREATE INDEX IF NOT EXISTS clstr_list_ttl ON clstr_list ((stored + ttl)) WHERE ttl > 0`,
 		`CREATE TABLE IF NOT EXISTS clstr_mail (shard BIGINT NOT NULL, id BYTES NOT NULL, rev BIGINT NOT NULL, stored BIGINT NOT NULL, PRIMARY KEY (shard, id))`,
-		`CREATE INDEX IF NOT EXISTS clstr_mail_stored ON clstr_mail (stored)`,
 		`INSERT INTO clstr_sign (id, cluster, layout) VALUES (1, '', '') ON CONFLICT DO NOTHING`,
+		`CREATE INDEX IF NOT EXISTS clstr_mail_stored ON clstr_mail (stored)`,
 	} {
 		if _, err := tx.ExecContext(ctx, strings.ReplaceAll(statement, "BYTES", db.bytes)); err != nil {
 			return err

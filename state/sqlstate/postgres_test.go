@@ -94,6 +94,47 @@ func TestPostgresIsOpenedAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
+// A node that starts beside others that write disturbs none of them.
+func TestPostgresIsOpenedUnderLoad(t *testing.T) {
+	url := postgres(t)
+	s := open(t, sqlstate.Options{URL: url})
+	token := fenced(t, s)
+	end := make(chan struct{})
+	var wg sync.WaitGroup
+	for k := range 4 {
+		wg.Go(func() {
+			for n := uint64(1); ; n++ {
+				c := set(token, fmt.Sprint(k), n)
+				c.Events = []state.Event{{Number: n}}
+				if err := commit(s, c); err != nil {
+					t.Errorf("change %d: %v", n, err)
+					return
+				}
+				select {
+				case <-end:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for range 30 {
+		another, err := sqlstate.Open(t.Context(), sqlstate.Options{URL: url})
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if _, err := another.Append(t.Context(), state.Mail{Shard: 7, Kind: "account", Key: "a", ID: "1"}); err != nil {
+			t.Error(err)
+		}
+		if err := another.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	close(end)
+	wg.Wait()
+}
+
 // All connections are cut: what was on its way is in doubt, the store goes on, and so do its
 // watches.
 func TestPostgresCutsConnections(t *testing.T) {
@@ -179,7 +220,7 @@ func TestPostgresMailBothWays(t *testing.T) {
 }
 
 // BenchmarkPostgres: 64 callers, each waiting for its own change; beside 64 that each run a
-// transaction of their own on a connection of their own.
+// transaction of their own, with the same fence, on a connection of their own.
 func BenchmarkPostgres(b *testing.B) {
 	for _, notify := range []bool{false, true} {
 		b.Run(fmt.Sprintf("groups/notify=%v", notify), func(b *testing.B) {
@@ -202,7 +243,12 @@ func BenchmarkPostgres(b *testing.B) {
 	}
 	b.Run("yardstick", func(b *testing.B) {
 		url := postgres(b)
-		open(b, sqlstate.Options{URL: url})
+		s := open(b, sqlstate.Options{URL: url})
+		for shard := range uint32(64) {
+			if _, err := s.Open(b.Context(), shard, state.Owner{}, state.Token{}); err != nil {
+				b.Fatal(err)
+			}
+		}
 		db, err := sql.Open("pgx", url)
 		if err != nil {
 			b.Fatal(err)
@@ -213,9 +259,20 @@ func BenchmarkPostgres(b *testing.B) {
 		body := []byte(strings.Repeat("x", 256))
 		b.ResetTimer()
 		callers(b, func(caller int, n uint64) error {
-			_, err := db.Exec(`INSERT INTO clstr_newest (place, shard, kind, entity, rev, stored, ttl, head, body) VALUES (0, $1, 'account', $2, $3, 0, 0, '{"n":1}', $4)
-				ON CONFLICT (place, shard, kind, entity) DO UPDATE SET rev = excluded.rev, body = excluded.body`, caller, []byte(fmt.Sprint(caller)), int64(n), body)
-			return err
+			tx, err := db.Begin()
+			if err != nil {
+				return err
+			}
+			defer tx.Rollback()
+			var fence int64
+			if err := tx.QueryRow("SELECT n FROM clstr_fence WHERE shard = $1 FOR SHARE", caller).Scan(&fence); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(`INSERT INTO clstr_newest (place, shard, kind, entity, rev, stored, ttl, head, body) VALUES (0, $1, 'account', $2, $3, 0, 0, '{"n":1}', $4)
+				ON CONFLICT (place, shard, kind, entity) DO UPDATE SET rev = excluded.rev, body = excluded.body`, caller, []byte(fmt.Sprint(caller)), int64(n), body); err != nil {
+				return err
+			}
+			return tx.Commit()
 		})
 	})
 }

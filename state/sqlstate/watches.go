@@ -184,9 +184,10 @@ func (ws *watches) hear() error {
 		if err != nil {
 			return err
 		}
-		shard, _, _ := strings.Cut(n.Payload, " ")
-		if id, err := strconv.ParseInt(shard, 10, 64); err == nil {
-			ws.hint(id)
+		for shard := range strings.FieldsSeq(n.Payload) {
+			if id, err := strconv.ParseInt(shard, 10, 64); err == nil {
+				ws.hint(id)
+			}
 		}
 	}
 }

@@ -4,6 +4,7 @@ package statetest
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/clstr-go/clstr/state"
@@ -170,5 +171,55 @@ func takenOver(t *testing.T, stores func(bool) state.Store) {
 		}
 		last += "x"
 		must(t, s, set(token, "a", i+1, last))
+	}
+}
+
+// sideBySide: changes of deposed owners among others, given at once, are refused, each for itself.
+func sideBySide(t *testing.T, stores func(bool) state.Store) {
+	s := stores(false)
+	const shards, keys = 3, 6
+	var stale, held []state.Token
+	for shard := range uint32(shards) {
+		stale = append(stale, open(t, s, shard, state.Owner{}, none))
+		held = append(held, open(t, s, shard, state.Owner{}, none))
+	}
+	for n := range uint64(20) {
+		type result struct {
+			old bool
+			err error
+		}
+		results := make(chan result, shards*keys*2)
+		for key := range keys {
+			for shard := range shards {
+				for _, old := range []bool{key%2 == 0, key%2 != 0} {
+					token, name := held[shard], fmt.Sprint("k", key)
+					if old {
+						token, name = stale[shard], fmt.Sprint("old", key)
+					}
+					if old && uint64(shard) == n%(shards+1) {
+						results <- result{true, state.ErrDeposed} // now and then all of a shard's are right
+						continue
+					}
+					c := set(token, name, n+1, name)
+					if key == 3 {
+						c.Events = []state.Event{{Number: n + 1}}
+					}
+					s.Commit(c, func(_ state.Rev, err error) { results <- result{old, err} })
+				}
+			}
+		}
+		for range shards * keys * 2 {
+			if r := <-results; r.old != errors.Is(r.err, state.ErrDeposed) || !r.old && r.err != nil {
+				t.Errorf("of a deposed owner: %v, answer: %v", r.old, r.err)
+			}
+		}
+	}
+	for _, token := range held {
+		for key := range keys {
+			wantState(t, s, token, fmt.Sprint("k", key), 20, fmt.Sprint("k", key))
+			if r := record(t, s, token, fmt.Sprint("old", key)); r != nil {
+				t.Errorf("a deposed owner has stored %s", show(r))
+			}
+		}
 	}
 }

@@ -42,6 +42,7 @@ func Run(t *testing.T, h Harness) {
 		"Doubt":        doubt,
 		"ManyAtOnce":   manyAtOnce,
 		"TakenOver":    takenOver,
+		"SideBySide":   sideBySide,
 		"Limits":       limits,
 		"Watch":        watch,
 		"OwnBytes":     ownBytes,
