@@ -23,7 +23,7 @@
 //	cluster/envelope.go             newEnvelope                      the only birthplace of an Envelope
 //	cluster/send.go                 caller.send                      default deadline; tries again what never ran
 //	memtransport | natstransport    Request                          to the owner of shard 7
-//	internal/dispatch/dispatch.go   Sub.Dispatch                     draining? room? expired? for all transports alike
+//	internal/dispatch/sub.go        Sub.Dispatch                     draining? room? expired? for all transports alike
 //	cluster/accept.go               front.Accept                     built-in messages, layout, kind, metrics
 //	handlers/keyed.go               hosted.Accept                    key out of the envelope, this node's host
 //	internal/host/shard.go          shard.deliver                    the key's mailbox; the shard actor spawns what is new

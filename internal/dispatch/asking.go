@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -51,16 +50,6 @@ func newAsking() *asking {
 	a := &asking{needs: needs{drains: map[uint32]*Sub{}}}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	return a
-}
-
-// SetAsk gives the dispatcher a way to ask the owner of a shard what turns wait for
-// there: ask takes the question to the owner's subscription, and returns what
-// [Sub.AnswerTurns] answers. Questions and answers are for nodes only, because a shard
-// that is handed over serves a call that names a turn in an answer. SetAsk must be called
-// before the first subscription. Without it, chains of requests that cross wait until
-// their deadlines.
-func (d *Dispatcher) SetAsk(ask func(ctx context.Context, shard uint32, question []byte) ([]byte, error)) {
-	d.asking.send = ask
 }
 
 // begin runs a search on a goroutine of its own. It returns false if there are too
@@ -173,27 +162,4 @@ func here(turns []*Turn) (first []*found) {
 		first = append(first, &found{t, t.Asks(), nil})
 	}
 	return first
-}
-
-// AnswerTurns answers a question that a dispatcher has asked, by its
-// [Dispatcher.SetAsk], of the subscription's shard. It looks at many turns: call it where
-// nothing waits behind it.
-func (s *Sub) AnswerTurns(shard uint32, question []byte) ([]byte, error) {
-	q, err := parseQuestion(question)
-	if err != nil {
-		return nil, err
-	}
-	var edges []edge
-	looks := mostLooks
-	for i, number := range q.numbers {
-		for _, t := range turn.WaitsFor(number, mostEdges-len(edges), &looks) {
-			edges = append(edges, edge{i, t, t.Asks()})
-		}
-	}
-	if q.drains && len(edges) < mostEdges && s.standing.Asks() { // what it refuses waits for all that it waits for
-		for _, t := range turn.Of(func(s uint32) bool { return s == shard }, mostEdges) {
-			edges = append(edges, edge{0, t, t.Asks()})
-		}
-	}
-	return appendAnswer(nil, edges), nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport"
 )
 
 // closing calls f and returns a channel that is closed when it has returned.
@@ -33,4 +34,15 @@ func awaitUntil(done <-chan struct{}, giveUp time.Time, what string) error {
 	case <-timer.C:
 		return outcome.Errorf(outcome.ErrHandlerTimeout, "%s", what)
 	}
+}
+
+// beside is after how long the calling goroutine gives up waiting for handlers that have
+// no limit; 0 is never. A goroutine that a handler has started may be waited for by that
+// handler, and would wait for itself. Nobody can tell, so that it is not refused.
+func beside(p Pool, handlerTimeout time.Duration) time.Duration {
+	s, ok := p.(interface{ StartedInside() bool })
+	if handlerTimeout >= 0 || !ok || !s.StartedInside() {
+		return 0
+	}
+	return transport.DefaultHandlerTimeout + grace
 }

@@ -53,16 +53,6 @@ func (c *Call) size() int64 {
 	return int64(n)
 }
 
-// heavy reports whether a call of a size, after which the node holds the given number of
-// bytes, is too much for it.
-func (s *Sub) heavy(c *Call, size, held int64) bool {
-	most := s.life.mostBytes
-	if most <= 0 || held <= most || held == size {
-		return false
-	}
-	return held > 2*most || c.waiting() == nil
-}
-
 // isLight reports whether a call of n bytes does not count as any key's.
 func (l *Lifetime) isLight(n int64) bool { return l.mostOfKey <= 0 || n <= l.mostOfKey>>13 }
 
@@ -187,4 +177,14 @@ func (c *Call) Peek() (transport.Envelope, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.env, c.ended == not
+}
+
+// heavy reports whether a call of a size, after which the node holds the given number of
+// bytes, is too much for it.
+func (l *Lifetime) heavy(c *Call, size, held int64) bool {
+	most := l.mostBytes
+	if most <= 0 || held <= most || held == size {
+		return false
+	}
+	return held > 2*most || c.waiting() == nil
 }

@@ -206,16 +206,16 @@ func TestShardsGiveRoomBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Start(nil)
-		s.note(c)
+		s.asked.add(c, s.standing)
 		c.OnDrain(func() {})
 		all = append(all, c)
 	}
-	room := func() []int { return []int{s.keys.held.Room(), s.late.Room(), s.asked.Room()} }
+	room := func() []int { return []int{s.keys.held.Room(), s.late.calls.Room(), s.asked.calls.Room()} }
 	if got := room(); slices.Min(got) < calls {
 		t.Errorf("there is room for %d", got)
 	}
 	for _, c := range all {
-		s.unnote(c)
+		s.asked.remove(c)
 		c.Reply(nil, nil)
 		c.End()
 	}

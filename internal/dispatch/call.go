@@ -187,7 +187,7 @@ func (c *Call) Start(slot Slot) bool {
 		return false
 	}
 	c.slot.Begin(slot) // nobody else looks before the handler runs
-	c.runUntil = c.sub.runUntil(c.until, now)
+	c.runUntil = c.sub.d.clock.runUntil(c.until, now)
 	for {
 		old := c.bits.Load()
 		if old&(bitStarted|bitAnswered) != 0 {
@@ -200,7 +200,7 @@ func (c *Call) Start(slot Slot) bool {
 			break
 		}
 	}
-	c.sub.watchHandler(c, now)
+	c.sub.d.clock.watchHandler(c, now)
 	if o := c.observer(); o != nil {
 		c.observed(func() { c.kept = o.CallStarted(c) })
 	}

@@ -47,12 +47,12 @@ func (c *Call) look(note bool) (done <-chan struct{}, lost bool) {
 			return m.done, false
 		}
 		if c.sub != nil {
-			c.sub.watchExactly(c)
+			c.sub.d.clock.watchExactly(c)
 		}
 	}
 	if note && c.ended == not && c.sub != nil && c.sub.standing.Leased() && c.bits.Load()&bitNoted == 0 {
 		c.bits.Or(bitNoted)
-		lost = !c.sub.note(c)
+		lost = !c.sub.asked.add(c, c.sub.standing)
 	}
 	return m.done, lost
 }

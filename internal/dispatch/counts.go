@@ -22,19 +22,6 @@ type moveCounts struct {
 	open [2]int64 // of those taken, how many are in sum already
 }
 
-// Counts implements [Drainer].
-func (s *Sub) Counts() outcome.DrainCounts {
-	c := &s.counts
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	sum := c.sum
-	if s.standing.WasCut() { // what goes on does so beside the next owner
-		sum.Lost += uint32(c.taken[0].Load() - c.open[0] + c.asking.Load())
-		sum.Dropped += uint32(c.taken[1].Load() - c.open[1])
-	}
-	return sum
-}
-
 // kind is where a notification counts.
 func (c *Call) kind() int {
 	if c.env.Delivery == transport.AwaitNothing {

@@ -85,7 +85,7 @@ func (c *Call) settle(err *outcome.Error, h how) {
 		c.sub.counts.decided(c, err, st.Moves())
 	}
 	if c.bits.Load()&bitOpen != 0 {
-		c.sub.forgetLate(c)
+		c.sub.late.forget(c)
 	}
 	c.mu.Lock()
 	c.err, c.ended = err, h
@@ -94,7 +94,7 @@ func (c *Call) settle(err *outcome.Error, h how) {
 		if m.done != nil {
 			close(m.done)
 			if c.bits.Load()&bitNoted != 0 {
-				c.sub.unnote(c)
+				c.sub.asked.remove(c)
 			}
 		}
 		after, m.after = m.after, nil
@@ -195,7 +195,7 @@ func (c *Call) giveBack() {
 	}
 	s.life.busy.Add(-1)
 	c.lighten()
-	s.free()
+	s.flight.land(s.standing)
 }
 
 // observer returns nil for a nested call: it is part of the work of a call that is

@@ -3,10 +3,11 @@
 package dispatch
 
 import (
-	"context"
+	"sync"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/peakmap"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -16,38 +17,55 @@ import (
 // are owed takes under a second.
 const lateGrace = 500 * time.Millisecond
 
+// owed are the calls of a shard that their handlers have left open.
+type owed struct {
+	mu     sync.Mutex
+	calls  peakmap.Map[*Call, *lateCall]
+	ending bool // they are told that the shard drains
+}
+
 // lateCall is a call that its handler has left open.
 type lateCall struct {
 	tell func() // nil once it was told
 	told int64  // the moment
 }
 
+// add remembers a call. It returns true if the shard drains already.
+func (o *owed) add(c *Call, tell func()) (ending bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	l := &lateCall{tell: tell}
+	if o.ending {
+		l.tell, l.told = nil, expiry.Now()
+	}
+	o.calls.Set(c, l)
+	return o.ending
+}
+
+func (o *owed) forget(c *Call) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.calls.Delete(c)
+}
+
+func (o *owed) len() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.calls.Len()
+}
+
 // OnDrain has tell called once when the call's shard begins to drain and the call is
 // still open, at once if it drains already. tell must not block. It is called where a
 // handler leaves the call open, after it has started.
 func (c *Call) OnDrain(tell func()) {
-	s := c.sub
 	c.bits.Or(bitOpen)
-	s.mu.Lock()
-	l := &lateCall{tell: tell}
-	s.late.Set(c, l)
-	ending := s.ending
-	if ending {
-		l.tell, l.told = nil, expiry.Now()
-	}
-	s.mu.Unlock()
+	ending := c.sub.late.add(c, tell)
 	switch {
 	case c.bits.Load()&bitAnswered != 0:
-		s.forgetLate(c)
+		c.sub.late.forget(c)
 	case ending:
 		tell()
 	}
-}
-
-func (s *Sub) forgetLate(c *Call) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.late.Delete(c)
 }
 
 // NoEffect says whether nothing of the call remains at the handler so far, so that it
@@ -86,57 +104,34 @@ func (c *Call) HandBack() bool {
 	}
 }
 
-// tellLate tells the keys that owe answers that the shard ends.
-func (s *Sub) tellLate() {
+// tell tells the keys that owe answers that the shard ends.
+func (o *owed) tell() {
 	now := expiry.Now()
 	var tell []func()
-	s.mu.Lock()
-	s.ending = true
-	for _, l := range s.late.All() {
+	o.mu.Lock()
+	o.ending = true
+	for _, l := range o.calls.All() {
 		if l.tell != nil {
 			tell = append(tell, l.tell)
 			l.tell, l.told = nil, now
 		}
 	}
-	s.mu.Unlock()
+	o.mu.Unlock()
 	for _, f := range tell {
 		f()
 	}
 }
 
-// awaitEnd returns true when the shard has nothing in flight, false when giveUp is
-// closed or fires. Meanwhile it cuts off the answers that are owed for too long.
-func (s *Sub) awaitEnd(drained, giveUp <-chan struct{}) bool {
-	look := time.NewTicker(lateGrace / 8)
-	defer look.Stop()
-	for {
-		select {
-		case <-drained:
-			return true
-		case <-look.C:
-			s.cutLate(expiry.Now() - int64(lateGrace))
-		case <-giveUp:
-			select {
-			case <-drained: // at the same moment
-				return true
-			default:
-				return false
-			}
-		}
-	}
-}
-
-// cutLate ends the calls that were left open and told so at a moment, or before: those
-// that may go back do.
-func (s *Sub) cutLate(toldBy int64) {
+// cut ends the calls that were told at a moment, or before: those that may go back do.
+func (o *owed) cut(toldBy int64) {
 	var cut []*Call
-	s.mu.Lock()
-	for c, l := range s.late.All() {
+	o.mu.Lock()
+	for c, l := range o.calls.All() {
 		if l.tell == nil && l.told <= toldBy {
 			cut = append(cut, c)
 		}
 	}
-	s.mu.Unlock()
+	o.mu.Unlock()
 	for _, c := range cut {
 		if !c.HandBack() {
 			c.lose()
@@ -144,33 +139,22 @@ func (s *Sub) cutLate(toldBy int64) {
 	}
 }
 
-// allLate is cutLate for all calls that were left open, told or not.
-func (s *Sub) allLate() {
-	s.mu.Lock()
-	for _, l := range s.late.All() {
+// cutAll is cut for all calls, told or not.
+func (o *owed) cutAll() {
+	o.mu.Lock()
+	for _, l := range o.calls.All() {
 		l.tell, l.told = nil, 0
 	}
-	s.mu.Unlock()
-	s.cutLate(0)
+	o.mu.Unlock()
+	o.cut(0)
 }
 
-// awaitEndUntil is awaitEnd until a moment; the zero time is never. Its error says what
-// goes on.
-func (s *Sub) awaitEndUntil(drained <-chan struct{}, giveUp time.Time) error {
-	ctx := context.Background()
-	if !giveUp.IsZero() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, giveUp)
-		defer cancel()
+// lose ends a call whose shard was dropped, or that was left open for too long as its
+// node ends.
+func (c *Call) lose() {
+	if !c.sub.standing.Leased() {
+		c.Refuse(outcome.Errorf(outcome.ErrDraining, "%s: its answer was owed when the node ended", where(&c.env)))
+		return
 	}
-	if s.awaitEnd(drained, ctx.Done()) {
-		return nil
-	}
-	s.mu.Lock()
-	left := s.late.Len()
-	s.mu.Unlock()
-	if n := s.Pending() - left; n > 0 {
-		return outcome.Errorf(outcome.ErrHandlerTimeout, "%d calls have not finished: handlers ignore the end of their context", n)
-	}
-	return outcome.Errorf(outcome.ErrHandlerTimeout, "%d answers are owed", left)
+	c.Refuse(outcome.Errorf(outcome.ErrNotOwner, "%s was lost while the call ran", where(&c.env)))
 }

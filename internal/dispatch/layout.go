@@ -15,11 +15,7 @@ type sharedLayout struct {
 	print *atomic.Uint64
 }
 
-// JoinLayout returns the fingerprint of the mapping of keys to shards by which the
-// nodes of the transport go, 0 as long as none of them knows it. Who learns it first
-// sets it. It is forgotten when each of them has called leave.
-func (d *Dispatcher) JoinLayout() (print *atomic.Uint64, leave func()) {
-	l := &d.layout
+func (l *sharedLayout) join() (print *atomic.Uint64, leave func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.nodes == 0 {

@@ -69,16 +69,6 @@ type (
 // their nodes' handlers make shares its goroutines and keeps its limits.
 type Dispatched interface{ Dispatcher() *Dispatcher }
 
-// SetLog replaces the logger, which is for handlers that no node gives one. It must be
-// called before the first subscription.
-func (d *Dispatcher) SetLog(log *slog.Logger) {
-	d.life.log = sparse.New(log)
-	d.asking.log = d.life.log
-}
-
-// Dispatcher implements [Dispatched].
-func (d *Dispatcher) Dispatcher() *Dispatcher { return d }
-
 // NewLifetime makes a lifetime whose handlers share the goroutines, and the
 // limit on running handlers, of the given transport, if it has such. log gets a few
 // lines a second of each message, and how many were left out; nil is slog.Default().
@@ -274,3 +264,8 @@ func (l *Lifetime) reported() error {
 	defer l.mu.Unlock()
 	return errors.Join(l.errs...)
 }
+
+// Beside returns for how long the calling goroutine may wait at most for the handlers of
+// the lifetime, because one of them has started it, may wait for it, and has no limit; 0
+// for any other goroutine, which may wait until they have ended.
+func (l *Lifetime) Beside() time.Duration { return beside(l.pool, l.handlerTimeout) }

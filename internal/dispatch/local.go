@@ -7,7 +7,6 @@ import (
 	"maps"
 
 	"github.com/clstr-go/clstr/outcome"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // local is a call whose sender waits in this process.
@@ -24,49 +23,6 @@ func (l *local) Reply(c *Call, data []byte, _ *outcome.Error) {
 	}
 	l.data = data
 	l.wait <- struct{}{}
-}
-
-// Do dispatches env and waits for what its delivery names, as
-// [transport.ClientTransport.Request] does. Sender and handler share no memory: what
-// crosses is copied, as on a wire.
-func (s *Sub) Do(ctx context.Context, env transport.Envelope) ([]byte, error) {
-	return s.do(ctx, env, s.to.Receiver, nil)
-}
-
-// do is Do for a receiver. from is the call whose handler passes it on, if one does.
-func (s *Sub) do(ctx context.Context, env transport.Envelope, r Receiver, from *Call) ([]byte, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, outcome.ContextError(err, outcome.NotSent)
-	}
-	env.ReplyTo = ""
-	env.Bound(ctx)
-	l := &local{}
-	if w, ok := s.d.waits.Get().(chan struct{}); ok {
-		l.wait = w
-	} else {
-		l.wait = make(chan struct{}, 1)
-	}
-	if env.Delivery != transport.AwaitReply {
-		return nil, s.notify(ctx, l, &env, r, from)
-	}
-	l.init(&env, l, deadlineOf(ctx))
-	w := BeginWait(ctx)
-	if from != nil && from.AwaitsReply() && from.fn != nil && from.runs() {
-		l.SetWaiting(from.Waiting()) // the same call: when the shard moves, both go to the next owner
-	} else {
-		l.SetWaiting(w.For(ctx, env.Shard))
-	}
-	s.dispatch(&l.Call, r, from)
-	err := l.await(ctx)
-	w.EndWait(ctx)
-	if err != nil {
-		return nil, err
-	}
-	s.d.waits.Put(l.wait)
-	if l.err != nil { // it is not changed any more
-		return nil, l.err
-	}
-	return l.data, nil
 }
 
 // await returns nil when the reply is there.

@@ -18,7 +18,7 @@ var ends = map[string]func(*Sub) error{
 // waiting begins an end beside one call that is in flight, and returns when it waits.
 func waiting(t *testing.T, end func(*Sub) error) (s *Sub, ended chan error) {
 	s = (&book{}).sub(t, transport.Limits{})
-	s.inflight.Add(1)
+	s.flight.n.Add(1)
 	ended = make(chan error, 1)
 	go func() { ended <- end(s) }() // ends with the last call in flight
 	synctest.Wait()
@@ -34,7 +34,7 @@ func still(t *testing.T, s *Sub, ended chan error) {
 		t.Fatalf("it has ended (%v) beside a call in flight", err)
 	default:
 	}
-	s.free()
+	s.flight.land(s.standing)
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
@@ -47,13 +47,13 @@ func TestAdmittedAsTheLastCallEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, ended := waiting(t, end)
-				s.mu.Lock()
-				go s.free() // ends when the lock is free
-				for s.inflight.Load() != 0 {
+				s.flight.mu.Lock()
+				go s.flight.land(s.standing) // ends when the lock is free
+				for s.flight.n.Load() != 0 {
 					runtime.Gosched()
 				}
-				s.inflight.Add(1)
-				s.mu.Unlock()
+				s.flight.n.Add(1)
+				s.flight.mu.Unlock()
 				still(t, s, ended)
 			})
 		})
@@ -65,10 +65,10 @@ func TestAdmittedAsTheLastCallEnds(t *testing.T) {
 func TestAdmittedAsADrainEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, ended := waiting(t, ends["Drain"])
-		s.mu.Lock() // as free leaves it, with a call in flight since
-		close(s.atRest)
-		s.atRest = nil
-		s.mu.Unlock()
+		s.flight.mu.Lock() // as free leaves it, with a call in flight since
+		close(s.flight.atRest)
+		s.flight.atRest = nil
+		s.flight.mu.Unlock()
 		still(t, s, ended)
 	})
 }

@@ -68,37 +68,6 @@ func (l *Lifetime) dispatcher() *Dispatcher {
 
 type ownDispatcher struct{}
 
-// endOwn ends the subscriptions of a lifetime's own dispatcher. Its clock goes on: of
-// what was given up, some may still run.
-func (d *Dispatcher) endOwn() {
-	giveUp := d.giveUp()
-	for _, s := range d.refuse() {
-		if !s.gaveUp.Load() {
-			_ = s.unsubscribe(giveUp) // what goes on is told by what runs it
-		}
-	}
-}
-
-// pass makes a call for the handler of from, and notes what from is to know of it.
-func (s *Sub) pass(ctx context.Context, env transport.Envelope, r Receiver, from *Call) ([]byte, error) {
-	if f := from.fn; f != nil && !f.passes.Load() {
-		f.passes.Store(true)
-	}
-	reply, err := s.do(ctx, env, r, from)
-	o := outcome.Of(err)
-	if !o.NeverRan() {
-		from.bits.Or(bitPassed)
-	}
-	if o.NeverRan() || o == outcome.MaybeRan {
-		from.mu.Lock()
-		if m := from.rest(); m.inner == nil || m.inner.Outcome != outcome.MaybeRan {
-			m.inner, _ = errors.AsType[*outcome.Error](err)
-		}
-		from.mu.Unlock()
-	}
-	return reply, err
-}
-
 // funcError makes the error of a func that has returned one. If a nested call may run
 // still, so may this one. If it returns the refusal of one, and no other has run, the
 // call has not.

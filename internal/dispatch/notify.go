@@ -3,41 +3,12 @@
 package dispatch
 
 import (
-	"context"
 	"log/slog"
 
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
-
-// notify dispatches a notification. The owner's acceptance is part of that, and
-// so is what refuses it. A handler that waits for a late acknowledgement gives its slot
-// away: what it waits for may need one.
-func (s *Sub) notify(ctx context.Context, l *local, env *transport.Envelope, r Receiver, from *Call) error {
-	l.init(env, l, 0)
-	if from != nil || env.Delivery == transport.AwaitAccept { // it is part of a call that was admitted to the shard
-		var w Wait
-		l.SetWaiting(w.For(ctx, env.Shard))
-		defer w.EndWait(ctx)
-	}
-	s.dispatch(&l.Call, r, from)
-	if l.bits.Load()&bitReplied == 0 {
-		w := BeginWait(ctx)
-		err := l.await(ctx)
-		w.EndWait(ctx)
-		if err != nil {
-			return err
-		}
-	} else {
-		<-l.wait
-	}
-	s.d.waits.Put(l.wait)
-	if err := l.refused(); err != nil {
-		return err
-	}
-	return nil
-}
 
 // Accepted reports whether it is a notification whose sender was told that the node
 // has taken it, or does not wait to be told: should it fail now, that is no refusal.

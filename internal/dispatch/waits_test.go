@@ -135,7 +135,7 @@ func TestDecidedBeforeItsHandlerIsWatched(t *testing.T) {
 		s.Dispatch(c)
 		c.Start(nil)
 		c.Reply(nil, nil)
-		s.watchHandler(c, expiry.Now()) // as if Start came to it only now
+		s.d.clock.watchHandler(c, expiry.Now()) // as if Start came to it only now
 		c.End()
 		return weak.Make(c)
 	}()

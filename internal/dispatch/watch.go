@@ -2,7 +2,12 @@
 
 package dispatch
 
-import "github.com/clstr-go/clstr/transport"
+import (
+	"time"
+
+	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/transport"
+)
 
 // The classes of a dispatcher's clock.
 const (
@@ -26,51 +31,57 @@ const (
 // watched reports whether the clock must end c at until.
 func (c *Call) watched() bool { return c.until != 0 && (c.far || c.byTTL) }
 
+// clock ends the calls of a dispatcher in time.
+type clock struct {
+	*expiry.Set
+	handlerTimeout time.Duration // not positive is none
+}
+
 // watch has the clock end a call at until.
-func (s *Sub) watch(c *Call, now int64) {
+func (k clock) watch(c *Call, now int64) {
 	const usual = int64(transport.DefaultRequestTimeout)
 	switch left := c.until - now; {
 	case c.far && left > usual*9/10 && left <= usual:
 		// Its sender wakes by itself, and no handler starts too late: this may
 		// come later, so that calls which were on their way for a while are still
 		// in a list.
-		s.d.clock.Add(&c.node, c, classRequest, now)
+		k.Add(&c.node, c, classRequest, now)
 	case c.env.TTLMs == transport.DefaultRequestTimeout.Milliseconds() && left <= usual:
-		s.d.clock.Add(&c.node, c, classRequest, c.until-usual)
+		k.Add(&c.node, c, classRequest, c.until-usual)
 	default:
-		s.d.clock.AddAt(&c.node, c, c.until)
+		k.AddAt(&c.node, c, c.until)
 	}
 }
 
 // watchExactly has the clock end a call at until, and not later: its handler looks
 // at its context.
-func (s *Sub) watchExactly(c *Call) {
+func (k clock) watchExactly(c *Call) {
 	if c.until != 0 && (c.bits.Load()&bitStarted == 0 || c.until == c.runUntil) {
-		s.d.clock.AddAt(&c.node, c, c.until)
-		s.unlessAnswered(c)
+		k.AddAt(&c.node, c, c.until)
+		k.unlessAnswered(c)
 	}
 }
 
 // runUntil is the moment at which a handler that starts now must be done.
-func (s *Sub) runUntil(until, now int64) int64 {
-	if t := s.d.limits.HandlerTimeout; t > 0 && (until == 0 || now+int64(t) < until) {
+func (k clock) runUntil(until, now int64) int64 {
+	if t := k.handlerTimeout; t > 0 && (until == 0 || now+int64(t) < until) {
 		return now + int64(t)
 	}
 	return until
 }
 
 // watchHandler ends the wait for a handler that has just started.
-func (s *Sub) watchHandler(c *Call, now int64) {
+func (k clock) watchHandler(c *Call, now int64) {
 	if c.runUntil == c.until {
 		return
 	}
-	s.d.clock.Add(&c.node, c, classHandler, now)
-	s.unlessAnswered(c)
+	k.Add(&c.node, c, classHandler, now)
+	k.unlessAnswered(c)
 }
 
 // unlessAnswered takes a call that was decided before it was in the clock out of it.
-func (s *Sub) unlessAnswered(c *Call) {
+func (k clock) unlessAnswered(c *Call) {
 	if c.bits.Load()&bitAnswered != 0 {
-		s.d.clock.Remove(&c.node)
+		k.Remove(&c.node)
 	}
 }

@@ -1,0 +1,215 @@
+// Dispatcher: what the subscriptions of a transport share, and their common end
+
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/internal/standing"
+	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// Dispatcher is the node side of a transport: time, room, order, panics and
+// draining are written here, once for all of them. A transport subscribes its
+// shards with it and hands it what arrives.
+type Dispatcher struct {
+	limits transport.Limits
+	pool   Pool
+	close  func() // of a pool of its own
+	clock  clock
+	life   *Lifetime // of handlers that no node gives one
+	layout sharedLayout
+	asking *asking
+
+	waits sync.Pool // chan struct{}, cap 1: see Sub.Do
+
+	mu     sync.Mutex
+	closed bool
+	subs   map[*Sub]struct{}
+}
+
+// NewDispatcher makes a dispatcher. log may be nil.
+func NewDispatcher(limits transport.Limits, log *slog.Logger) *Dispatcher {
+	limits = withDefaults(limits)
+	p := pool.New(limits.MaxConcurrentHandlers)
+	d := newDispatcher(limits, p)
+	d.close = p.Close
+	d.life = NewLifetime(log, d)
+	d.asking.log = d.life.log
+	return d
+}
+
+func newDispatcher(limits transport.Limits, p Pool) *Dispatcher {
+	return &Dispatcher{
+		limits: limits, pool: p, subs: map[*Sub]struct{}{}, asking: newAsking(),
+		clock: clock{expiry.New(limits.HandlerTimeout, transport.DefaultRequestTimeout), limits.HandlerTimeout},
+	}
+}
+
+// SetLog replaces the logger, which is for handlers that no node gives one. It must be
+// called before the first subscription.
+func (d *Dispatcher) SetLog(log *slog.Logger) {
+	d.life.log = sparse.New(log)
+	d.asking.log = d.life.log
+}
+
+// SetAsk gives the dispatcher a way to ask the owner of a shard what turns wait for
+// there: ask takes the question to the owner's subscription, and returns what
+// [Sub.AnswerTurns] answers. Questions and answers are for nodes only, because a shard
+// that is handed over serves a call that names a turn in an answer. SetAsk must be called
+// before the first subscription. Without it, chains of requests that cross wait until
+// their deadlines.
+func (d *Dispatcher) SetAsk(ask func(ctx context.Context, shard uint32, question []byte) ([]byte, error)) {
+	d.asking.send = ask
+}
+
+// Dispatcher implements [Dispatched].
+func (d *Dispatcher) Dispatcher() *Dispatcher { return d }
+
+// ReceiverFunc makes a receiver of a handler: each call gets a goroutine of the
+// pool as soon as fewer than the limit are running.
+//
+// Notifications to one key run one after the other, and requests to it after
+// those that came before them, so that what one sender sends to a key keeps its
+// order. The notifications of a func that calls handlers of its node are acknowledged
+// when it has returned, once it has done so a first time: before, as those of any func, when they are
+// taken.
+func (d *Dispatcher) ReceiverFunc(h transport.HandlerFunc) Receiver {
+	return newFuncReceiver(d.life, d.pool, h)
+}
+
+// Subscribe makes a subscription. ctx carries the lifetime of the node, if
+// there is one; its end does not end the subscription.
+func (d *Dispatcher) Subscribe(ctx context.Context, to Subscriber) (*Sub, error) {
+	life := LifetimeFrom(ctx)
+	if life == nil {
+		life = d.life
+	}
+	if s := d.newSub(life, to); s != nil {
+		return s, nil
+	}
+	return nil, outcome.New(outcome.ErrTransportClosed)
+}
+
+// newSub returns nil if the dispatcher is closed.
+func (d *Dispatcher) newSub(life *Lifetime, to Subscriber) *Sub {
+	s := &Sub{d: d, to: to, life: life, base: life.Context(), standing: to.Standing}
+	if s.standing == nil {
+		s.standing = standing.Fixed()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil
+	}
+	d.subs[s] = struct{}{}
+	return s
+}
+
+// JoinLayout returns the fingerprint of the mapping of keys to shards by which the
+// nodes of the transport go, 0 as long as none of them knows it. Who learns it first
+// sets it. It is forgotten when each of them has called leave.
+func (d *Dispatcher) JoinLayout() (print *atomic.Uint64, leave func()) {
+	return d.layout.join()
+}
+
+// Close ends all subscriptions as Unsubscribe does, and the handlers' goroutines. If a
+// handler or a hook calls it, it does nothing and returns [outcome.ErrFromHandler]. If handlers
+// go on long after their context has ended, it returns an error and does not wait for
+// them; a further Close tries again.
+func (d *Dispatcher) Close() error {
+	if err := d.FromHandler("Close"); err != nil {
+		return err
+	}
+	d.asking.end()
+	if err := d.end(); err != nil {
+		return err
+	}
+	if err := d.life.End(); err != nil {
+		return err
+	}
+	return awaitUntil(closing(d.close), d.giveUp(), "handlers or hooks of keys go on")
+}
+
+// end ends the subscriptions.
+func (d *Dispatcher) end() error {
+	var errs []error
+	giveUp := d.giveUp() // one for all: the wait does not grow with their number
+	for _, s := range d.refuse() {
+		errs = append(errs, s.unsubscribe(giveUp))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	d.clock.Stop()
+	return nil
+}
+
+// endOwn ends the subscriptions of a lifetime's own dispatcher. Its clock goes on: of
+// what was given up, some may still run.
+func (d *Dispatcher) endOwn() {
+	giveUp := d.giveUp()
+	for _, s := range d.refuse() {
+		if !s.gaveUp.Load() {
+			_ = s.unsubscribe(giveUp) // what goes on is told by what runs it
+		}
+	}
+}
+
+// refuse has all subscriptions refuse what comes, and returns them.
+func (d *Dispatcher) refuse() []*Sub {
+	d.mu.Lock()
+	d.closed = true
+	subs := slices.Collect(maps.Keys(d.subs))
+	d.mu.Unlock()
+	for _, s := range subs {
+		s.standing.Stop()
+	}
+	return subs
+}
+
+// FromHandler returns [outcome.ErrFromHandler] if the calling goroutine runs a handler or a hook:
+// what waits for those to end must not be called by them. what names it.
+func (d *Dispatcher) FromHandler(what string) error {
+	if d.pool.Inside() {
+		return outcome.Errorf(outcome.ErrFromHandler, "%s would wait for the handler that calls it: call it from a goroutine that the handler does not wait for", what)
+	}
+	return nil
+}
+
+// giveUp is the moment until which an unsubscription that begins now waits; the
+// zero time is never.
+func (d *Dispatcher) giveUp() time.Time {
+	if most := beside(d.pool, d.limits.HandlerTimeout); most > 0 {
+		return time.Now().Add(most)
+	}
+	if d.limits.HandlerTimeout < 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(d.limits.HandlerTimeout + grace)
+}
+
+func withDefaults(l transport.Limits) transport.Limits {
+	if l.MaxConcurrentHandlers == 0 {
+		l.MaxConcurrentHandlers = transport.DefaultMaxConcurrentHandlers
+	}
+	if l.MaxPending == 0 {
+		l.MaxPending = transport.DefaultMaxPending
+	}
+	if l.HandlerTimeout == 0 {
+		l.HandlerTimeout = transport.DefaultHandlerTimeout
+	}
+	l.HandlerTimeout = min(l.HandlerTimeout, expiry.Forever)
+	return l
+}

@@ -1,0 +1,202 @@
+// The end of a subscription: it drains, is dropped, or unsubscribes
+
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/outcome"
+)
+
+// grace is how long a handler may go on after its context has ended, before
+// nobody waits for it any more.
+const grace = 5 * time.Second
+
+// Drainer is a subscription whose work can end before it does. Called by a handler or a
+// hook, Drain, Rest and Drop do nothing and return [outcome.ErrFromHandler].
+type Drainer interface {
+	// Drain refuses what arrives from now on, but what calls in flight wait for
+	// ([Call.Needed]), and returns when every accepted call has finished, or with
+	// ctx's error. The subscription remains, and refuses all. Keys that owe answers
+	// are told at once ([Call.OnDrain]); what they still owe half a second later is
+	// handed back, or cut off.
+	Drain(ctx context.Context) error
+	// Rest is Drain at the end of the shard's keys: what stop hooks ask is not admitted
+	// any more either.
+	Rest(ctx context.Context) error
+	// Drop is Drain for a shard that is another's: the contexts of calls that run
+	// end, and their callers are told that they may have run. It waits until ctx ends
+	// for handlers to heed that, so that they do not run beside the next owner's.
+	Drop(ctx context.Context) error
+	// Lapse ends the contexts of calls that run, and tells their callers that they may
+	// have run: the node's lease has ended. Calls that were left open go back or end. It
+	// does not block, and the subscription goes on.
+	Lapse()
+	// Counts returns what it has cost so far that the shard moves.
+	Counts() outcome.DrainCounts
+}
+
+var _ Drainer = (*Sub)(nil)
+
+// Drain implements [Drainer].
+func (s *Sub) Drain(ctx context.Context) error {
+	if err := s.d.FromHandler("Drain"); err != nil {
+		return err
+	}
+	for {
+		s.standing.Drain()
+		if err := s.awaitRest(ctx); err != nil {
+			return err
+		}
+		s.standing.Stop()     // nothing is admitted any more,
+		if s.Pending() == 0 { // and nothing was at the last moment
+			return nil
+		}
+	}
+}
+
+// Rest implements [Drainer].
+func (s *Sub) Rest(ctx context.Context) error {
+	if err := s.d.FromHandler("Rest"); err != nil {
+		return err
+	}
+	s.standing.End()
+	return s.awaitRest(ctx)
+}
+
+// awaitRest waits until nothing is in flight, or ctx ends.
+func (s *Sub) awaitRest(ctx context.Context) error {
+	atRest := s.flight.rests()
+	s.late.tell()
+	if !s.awaitEnd(atRest, ctx.Done()) {
+		return outcome.Errorf(outcome.ErrHandlerTimeout, "%d calls have not finished", s.Pending()).WithCause(ctx.Err())
+	}
+	return nil
+}
+
+// Drop implements [Drainer].
+func (s *Sub) Drop(ctx context.Context) error {
+	if err := s.d.FromHandler("Drop"); err != nil {
+		return err
+	}
+	s.standing.Cut()
+	s.late.tell()
+	s.Lapse()
+	return s.Drain(ctx)
+}
+
+// Lapse implements [Drainer].
+func (s *Sub) Lapse() {
+	for _, c := range s.asked.all() {
+		c.lose()
+	}
+	s.late.cutAll()
+}
+
+// Unsubscribe implements [transport.Subscription]: it refuses what arrives from now on
+// and returns when every accepted call has finished. Calls are answered at the
+// handler timeout at the latest; a handler that goes on regardless is given up
+// soon after, with an error.
+//
+// Called by a handler or a hook it returns [outcome.ErrFromHandler], and does nothing.
+func (s *Sub) Unsubscribe() error {
+	if err := s.d.FromHandler("Unsubscribe"); err != nil {
+		return err
+	}
+	return s.unsubscribe(s.d.giveUp())
+}
+
+// Quiescer is a subscription whose shard can come to rest before the subscription ends.
+type Quiescer interface {
+	// Quiesce is the first part of Unsubscribe, also where a handler calls it: it refuses what arrives, and returns
+	// when every accepted call has finished, or with Unsubscribe's error. The
+	// subscription remains, and admits what stop hooks of this process ask.
+	Quiesce() error
+	// Pending is how many calls were accepted and have not finished.
+	Pending() int
+}
+
+var _ Quiescer = (*Sub)(nil)
+
+// Quiesce implements [Quiescer].
+func (s *Sub) Quiesce() error {
+	if err := s.d.FromHandler("Quiesce"); err != nil {
+		return err
+	}
+	giveUp := s.d.giveUp()
+	err := s.awaitStop(giveUp)
+	if err != nil {
+		s.mu.Lock()
+		s.giveUp = giveUp // an Unsubscribe waits no longer
+		s.mu.Unlock()
+	}
+	return err
+}
+
+func (s *Sub) unsubscribe(giveUp time.Time) error {
+	s.mu.Lock()
+	if !s.giveUp.IsZero() { // a further one waits again
+		giveUp, s.giveUp = s.giveUp, time.Time{}
+	}
+	s.mu.Unlock()
+	if err := s.awaitStop(giveUp); err != nil {
+		s.gaveUp.Store(true)
+		return err // and remains among the subs: a further Close finds it
+	}
+	s.d.mu.Lock()
+	delete(s.d.subs, s)
+	s.d.mu.Unlock()
+	return nil
+}
+
+// awaitStop refuses what arrives, but for what stop hooks ask, and waits until nothing is
+// in flight; until giveUp, if that is not zero.
+func (s *Sub) awaitStop(giveUp time.Time) error {
+	s.standing.Stop()
+	atRest := s.flight.rests()
+	s.late.tell()
+	return s.awaitEndUntil(atRest, giveUp)
+}
+
+// awaitEnd returns true when the shard has nothing in flight, false when giveUp is
+// closed or fires. Meanwhile it cuts off the answers that are owed for too long.
+func (s *Sub) awaitEnd(drained, giveUp <-chan struct{}) bool {
+	look := time.NewTicker(lateGrace / 8)
+	defer look.Stop()
+	for {
+		select {
+		case <-drained:
+			return true
+		case <-look.C:
+			s.late.cut(expiry.Now() - int64(lateGrace))
+		case <-giveUp:
+			select {
+			case <-drained: // at the same moment
+				return true
+			default:
+				return false
+			}
+		}
+	}
+}
+
+// awaitEndUntil is awaitEnd until a moment; the zero time is never. Its error says what
+// goes on.
+func (s *Sub) awaitEndUntil(drained <-chan struct{}, giveUp time.Time) error {
+	ctx := context.Background()
+	if !giveUp.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, giveUp)
+		defer cancel()
+	}
+	if s.awaitEnd(drained, ctx.Done()) {
+		return nil
+	}
+	left := s.late.len()
+	if n := s.Pending() - left; n > 0 {
+		return outcome.Errorf(outcome.ErrHandlerTimeout, "%d calls have not finished: handlers ignore the end of their context", n)
+	}
+	return outcome.Errorf(outcome.ErrHandlerTimeout, "%d answers are owed", left)
+}

@@ -1,0 +1,250 @@
+// Sub: one shard's subscription, and how a call gets in
+
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/standing"
+	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// retryHint is what a refusal for want of room suggests.
+const retryHint = 10 * time.Millisecond
+
+// Sub is one shard's subscription at a dispatcher. It implements
+// [transport.Subscription]; a transport wraps it to end its own part first.
+type Sub struct {
+	d    *Dispatcher
+	to   Subscriber
+	life *Lifetime
+	base context.Context // carries the lifetime
+
+	standing *standing.Standing
+	flight   flight
+	asked    lookers // of a shard that may move
+	late     owed
+	keys     keyBytes
+	counts   moveCounts // of a shard that may move: what that refuses or cuts off
+
+	gaveUp atomic.Bool // an Unsubscribe did not see its end
+	mu     sync.Mutex
+	giveUp time.Time // of a Quiesce that has failed
+}
+
+// Dispatch takes c over: it will be answered exactly once. It never blocks.
+// Calls that one sender sent one after the other must be dispatched in that
+// order.
+func (s *Sub) Dispatch(c *Call) { s.dispatch(c, s.to.Receiver, nil) }
+
+// dispatch is Dispatch to a receiver of the subscription's node. from is the call whose
+// handler makes this one; nil for a sender's.
+func (s *Sub) dispatch(c *Call, r Receiver, from *Call) {
+	c.sub = s
+	size := c.size()
+	c.bytes.Store(size)
+	n, busy := s.flight.n.Add(1), s.life.busy.Add(1)
+	part := from != nil && from.sub == s && c.nestIn(from) // now: a drain that does not see c sees from
+	held := s.life.bytes.Add(size)
+	if !c.AwaitsReply() {
+		c.serve(from) // now: a stop hook does not wait for long
+	}
+	moves := s.standing.Leased()
+	if moves && c.AwaitsReply() {
+		s.counts.ask(c)
+	}
+	if err := s.standing.Admit(asked{c}); err != nil {
+		c.Refuse(err)
+		return
+	}
+	if moves && !c.AwaitsReply() {
+		s.counts.take(c) // before anybody else can decide it
+	}
+	if !part { // the room of one is that of the call that it is nested in
+		if err := s.roomFor(c, from, n, busy, held); err != nil {
+			c.Refuse(err)
+			return
+		}
+	}
+	if c.env.TTLMs < 0 {
+		c.Refuse(outcome.New(outcome.ErrEnvelopeExpired))
+		return
+	}
+	if !c.far {
+		c.own()
+	}
+	if c.until != 0 {
+		now := expiry.Now()
+		if now >= c.until {
+			c.Expire()
+			return
+		}
+		if c.watched() {
+			s.d.clock.watch(c, now)
+		}
+	}
+	r.Accept(c)
+	if !c.AwaitsReply() && c.bits.Load()&bitLate == 0 {
+		c.tell(nil, nil)
+	}
+}
+
+// roomFor returns nil, or why there is no room for a call that has been counted: n is how
+// many are in flight in the shard, busy in the node, and held how many bytes the node holds.
+func (s *Sub) roomFor(c *Call, from *Call, n, busy, held int64) *outcome.Error {
+	size, most := c.bytes.Load(), s.d.limits.MaxPending
+	switch {
+	case most >= 0 && n > int64(most):
+		return outcome.Overloaded(retryHint, "shard %d has %d pending calls: at most %d allowed", c.env.Shard, most, most)
+	case s.life.mostBusy > 0 && busy > s.life.mostBusy && (from == nil || !from.runs()):
+		return outcome.Overloaded(retryHint, "the node has %d calls in flight: at most %d allowed", s.life.mostBusy, s.life.mostBusy)
+	case s.life.heavy(c, size, held):
+		return outcome.Overloaded(retryHint, "the node has %d bytes of calls in flight: at most %d allowed", held-size, s.life.mostBytes)
+	}
+	return nil
+}
+
+// Do dispatches env and waits for what its delivery names, as
+// [transport.ClientTransport.Request] does. Sender and handler share no memory: what
+// crosses is copied, as on a wire.
+func (s *Sub) Do(ctx context.Context, env transport.Envelope) ([]byte, error) {
+	return s.do(ctx, env, s.to.Receiver, nil)
+}
+
+// do is Do for a receiver. from is the call whose handler passes it on, if one does.
+func (s *Sub) do(ctx context.Context, env transport.Envelope, r Receiver, from *Call) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, outcome.ContextError(err, outcome.NotSent)
+	}
+	env.ReplyTo = ""
+	env.Bound(ctx)
+	l := &local{}
+	if w, ok := s.d.waits.Get().(chan struct{}); ok {
+		l.wait = w
+	} else {
+		l.wait = make(chan struct{}, 1)
+	}
+	if env.Delivery != transport.AwaitReply {
+		return nil, s.notify(ctx, l, &env, r, from)
+	}
+	l.init(&env, l, deadlineOf(ctx))
+	w := BeginWait(ctx)
+	if from != nil && from.AwaitsReply() && from.fn != nil && from.runs() {
+		l.SetWaiting(from.Waiting()) // the same call: when the shard moves, both go to the next owner
+	} else {
+		l.SetWaiting(w.For(ctx, env.Shard))
+	}
+	s.dispatch(&l.Call, r, from)
+	err := l.await(ctx)
+	w.EndWait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.d.waits.Put(l.wait)
+	if l.err != nil { // it is not changed any more
+		return nil, l.err
+	}
+	return l.data, nil
+}
+
+// notify dispatches a notification. The owner's acceptance is part of that, and
+// so is what refuses it. A handler that waits for a late acknowledgement gives its slot
+// away: what it waits for may need one.
+func (s *Sub) notify(ctx context.Context, l *local, env *transport.Envelope, r Receiver, from *Call) error {
+	l.init(env, l, 0)
+	if from != nil || env.Delivery == transport.AwaitAccept { // it is part of a call that was admitted to the shard
+		var w Wait
+		l.SetWaiting(w.For(ctx, env.Shard))
+		defer w.EndWait(ctx)
+	}
+	s.dispatch(&l.Call, r, from)
+	if l.bits.Load()&bitReplied == 0 {
+		w := BeginWait(ctx)
+		err := l.await(ctx)
+		w.EndWait(ctx)
+		if err != nil {
+			return err
+		}
+	} else {
+		<-l.wait
+	}
+	s.d.waits.Put(l.wait)
+	if err := l.refused(); err != nil {
+		return err
+	}
+	return nil
+}
+
+// pass makes a call for the handler of from, and notes what from is to know of it.
+func (s *Sub) pass(ctx context.Context, env transport.Envelope, r Receiver, from *Call) ([]byte, error) {
+	if f := from.fn; f != nil && !f.passes.Load() {
+		f.passes.Store(true)
+	}
+	reply, err := s.do(ctx, env, r, from)
+	o := outcome.Of(err)
+	if !o.NeverRan() {
+		from.bits.Or(bitPassed)
+	}
+	if o.NeverRan() || o == outcome.MaybeRan {
+		from.mu.Lock()
+		if m := from.rest(); m.inner == nil || m.inner.Outcome != outcome.MaybeRan {
+			m.inner, _ = errors.AsType[*outcome.Error](err)
+		}
+		from.mu.Unlock()
+	}
+	return reply, err
+}
+
+// AnswerTurns answers a question that a dispatcher has asked, by its
+// [Dispatcher.SetAsk], of the subscription's shard. It looks at many turns: call it where
+// nothing waits behind it.
+func (s *Sub) AnswerTurns(shard uint32, question []byte) ([]byte, error) {
+	q, err := parseQuestion(question)
+	if err != nil {
+		return nil, err
+	}
+	var edges []edge
+	looks := mostLooks
+	for i, number := range q.numbers {
+		for _, t := range turn.WaitsFor(number, mostEdges-len(edges), &looks) {
+			edges = append(edges, edge{i, t, t.Asks()})
+		}
+	}
+	if q.drains && len(edges) < mostEdges && s.standing.Asks() { // what it refuses waits for all that it waits for
+		for _, t := range turn.Of(func(s uint32) bool { return s == shard }, mostEdges) {
+			edges = append(edges, edge{0, t, t.Asks()})
+		}
+	}
+	return appendAnswer(nil, edges), nil
+}
+
+// Counts implements [Drainer].
+func (s *Sub) Counts() outcome.DrainCounts {
+	c := &s.counts
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sum := c.sum
+	if s.standing.WasCut() { // what goes on does so beside the next owner
+		sum.Lost += uint32(c.taken[0].Load() - c.open[0] + c.asking.Load())
+		sum.Dropped += uint32(c.taken[1].Load() - c.open[1])
+	}
+	return sum
+}
+
+// Pending returns how many calls were accepted and have not finished.
+func (s *Sub) Pending() int { return int(s.flight.n.Load()) }
+
+// asked is a call as a standing knows it.
+type asked struct{ *Call }
+
+func (c asked) IsPart() bool     { return c.bits.Load()&bitPart != 0 }
+func (c asked) OfStopHook() bool { return c.StopHook() != KeyTurn }
+func (c asked) OfLastTurn() bool { return c.waitsAtTheEnd() }
+func (c asked) Target() string   { return where(&c.env) }
