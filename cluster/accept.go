@@ -197,7 +197,7 @@ func (g *layoutGuard) init(layout sharding.Layout, shards []uint32, t ServerTran
 	if g.known {
 		mine := g.layout.Fingerprint()
 		if learnt := shared.Swap(mine); learnt != 0 && learnt != mine {
-			log.Warn("nodes on this transport that were not given NumShards had learnt another layout than this node was given: from now on they go by this one's")
+			log.Warn("nodes on this transport without NumShards had learnt another layout than this node's options give: from now on they use this one")
 		}
 		g.print = new(atomic.Uint64)
 		g.print.Store(mine)
@@ -214,7 +214,7 @@ func (g *layoutGuard) check(env *Envelope) *transport.Error {
 	print := g.print.Load()
 	if print == 0 && env.NumShards > g.highest {
 		if g.print.CompareAndSwap(0, env.Layout) {
-			g.log.Warn("the node has learnt from its first caller how keys map to shards: give its options NumShards and Seed, so that a caller that is wrong is refused whenever it comes",
+			g.log.Warn("the node has learnt from its first caller how keys map to shards: set NumShards and Seed in its options, so that a wrong caller is refused even if it comes first",
 				slog.Uint64("num_shards", uint64(env.NumShards)))
 			return nil
 		}

@@ -164,7 +164,7 @@ func strictly[OUT any](msgType string, reply []byte) error {
 	case err != nil:
 		return transport.Errorf(ErrReply, "%d bytes into %v: %s", len(reply), reflect.TypeFor[OUT](), here(err))
 	case field != "":
-		return transport.Errorf(ErrReply, "the reply to %s has the field %.64q, which a %v has not: is that what a %s is answered with?", msgType, field, reflect.TypeFor[OUT](), msgType)
+		return transport.Errorf(ErrReply, "the reply to %s has the field %.64q, which a %v does not have: is that the right type for the reply to a %s?", msgType, field, reflect.TypeFor[OUT](), msgType)
 	}
 	return nil
 }

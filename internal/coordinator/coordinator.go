@@ -181,7 +181,7 @@ func (c *Coordinator) watch() {
 			stop()
 			return
 		}
-		c.log.Warn("the store of members cannot be watched: what is written is seen later", slog.Any("error", err))
+		c.log.Warn("cannot watch the store of members: this node sees changes later", slog.Any("error", err))
 		pause(c.done, watchRetry)
 	}
 }
@@ -223,7 +223,7 @@ func (c *Coordinator) await() error {
 	case <-ended:
 		return nil
 	case <-timer.C:
-		return outcome.Errorf(outcome.ErrHandlerTimeout, "node %s: handlers or hooks of shards that have moved go on", c.opts.Self.Name)
+		return outcome.Errorf(outcome.ErrHandlerTimeout, "node %s: handlers or hooks of shards that have moved still run", c.opts.Self.Name)
 	}
 }
 

@@ -70,11 +70,11 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	case l.gone.State == membership.Dead && l.gone.By == self.Ref:
 		return false, nil // its record was spoiled, which was said
 	case l.gone.State == membership.Dead:
-		c.log.Warn("this node was declared dead; it comes again", slog.String("incarnation", self.Incarnation), slog.String("by", l.gone.By.String()))
+		c.log.Warn("this node was declared dead and joins again", slog.String("incarnation", self.Incarnation), slog.String("by", l.gone.By.String()))
 		return false, nil
 	case l.gone.State == ownership.Lost:
 		c.born, c.agreement.waited = 0, l.gone.Unleased // of another store
-		c.log.Warn("the store of members does not know this node any more; it comes again", slog.String("incarnation", self.Incarnation))
+		c.log.Warn("the store of members does not know this node any more; the node joins again", slog.String("incarnation", self.Incarnation))
 		return false, nil
 	case l.foreign != nil:
 		return true, l.foreign
@@ -139,7 +139,7 @@ func (l *life) leaveIfDeaf() {
 	switch failing := l.holds.failing.Load(); {
 	case now.Sub(l.reached) > lease:
 		l.away = true
-		l.c.log.Error("requests cannot reach this node: it hands over and leaves, and comes again when they can")
+		l.c.log.Error("requests cannot reach this node: it hands over its shards, leaves, and joins again when they can")
 	case failing != nil && now.Sub(failing.since) > lease:
 		l.deaf = outcome.Annotate(failing.err, "shards could not be subscribed for "+lease.String())
 		l.c.log.Error("shards cannot be subscribed: this node leaves", slog.Any("error", failing.err))

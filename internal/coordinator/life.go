@@ -161,7 +161,7 @@ func (l *life) do(e ownership.Effect) {
 		l.records.overwritten(l.c.log, e.Err)
 	case ownership.Superseded:
 		l.superseded = e.By
-		log.Warn("a newer process with this node's name has come; this one hands over and leaves", slog.String("by", e.By.String()))
+		log.Warn("a newer process with this node's name has come; this one hands over its shards and leaves", slog.String("by", e.By.String()))
 	case ownership.Foreign:
 		l.foreign = l.c.others.foreign(e.By, e.Kinds)
 	case ownership.Mended:
@@ -190,7 +190,7 @@ func (l *life) entrust(e ownership.Write) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), opTimeout)
 		defer cancel()
 		if _, err := l.c.opts.Store.Write(ctx, e.Key, e.Rev, e.Value); err != nil {
-			l.c.log.Warn("the last word of an incarnation was not written: others find out by its lease", slog.Any("error", err))
+			l.c.log.Warn("could not write that this incarnation has ended: other nodes notice when its lease ends", slog.Any("error", err))
 		}
 	})
 }

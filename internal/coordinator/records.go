@@ -35,11 +35,11 @@ func (r *records) spoil(log *slog.Logger, self membership.Ref, e ownership.Spoil
 	member, found := slog.String("member", e.Member.String()), slog.String("record", r.spoiled[e.Member])
 	switch {
 	case e.Mended:
-		log.Info("a member's record that was removed or not readable is so no more", member)
+		log.Info("a member's record that was removed or not readable is in order again", member)
 	case e.Member == self:
-		log.Error("this node's own record was overwritten or removed by hand: it ends what it serves, says in the record that it is dead, and comes again", found)
+		log.Error("this node's own record was overwritten or removed by hand: the node stops serving, marks itself as dead, and joins again", found)
 	default:
-		log.Error("a member's record was overwritten or removed by hand: if it stays so, that member counts as dead when its lease must be over", member, found)
+		log.Error("a member's record was overwritten or removed by hand: unless that changes, the member counts as dead once its lease must have ended", member, found)
 	}
 	r.findAmiss()
 }
@@ -63,7 +63,7 @@ func (r *records) findAmiss() {
 	for ref, found := range r.spoiled {
 		err := fmt.Errorf("the record of member %v was %s", ref, found)
 		if more := len(r.spoiled) - 1; more > 0 {
-			err = fmt.Errorf("%w; %d more are amiss", err, more)
+			err = fmt.Errorf("%w; %d more records are not in order", err, more)
 		}
 		r.amiss.Store(&err)
 		break

@@ -95,7 +95,7 @@ func (s *holds) drain(h *held, final bool) {
 			h.Lose()
 			err = s.countCut(h.Shard, err)
 			if err != nil {
-				s.c.log.Error("shard moves although something of it still runs", sparse.Shard(h.Shard), slog.Any("error", err))
+				s.c.log.Error("a shard moves although some of its calls or hooks still run", sparse.Shard(h.Shard), slog.Any("error", err))
 				if s.l.leaving.Load() {
 					s.c.unended.add(fmt.Errorf("shard %d: %w", h.Shard, err))
 				}
@@ -136,7 +136,7 @@ func (s *holds) linger(h *held) {
 		time.Sleep(s.c.opts.Linger) // also where the node has left meanwhile
 	}
 	if err := h.shard.Close(); err != nil {
-		s.c.log.Warn("shard's subscription has not ended well", sparse.Shard(h.Shard), slog.Any("error", err))
+		s.c.log.Warn("ending a shard's subscription failed", sparse.Shard(h.Shard), slog.Any("error", err))
 	}
 }
 
@@ -153,7 +153,7 @@ func (s *holds) drop(shard uint32, h *held) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.l.ctx), s.c.opts.DrainTimeout)
 		defer cancel()
 		if err := h.shard.Drop(ctx); err != nil {
-			s.c.log.Error("something of a shard that was lost still runs", sparse.Shard(shard), slog.Any("error", err))
+			s.c.log.Error("calls or hooks of a shard that was lost still run", sparse.Shard(shard), slog.Any("error", err))
 		}
 		s.c.work.Go(func() { s.linger(h) }) // ends after Options.Linger
 	})
