@@ -51,7 +51,7 @@ func (c *Context) Kind() string { return c.in().Kind() }
 func (c *Context) Shard() uint32 { return c.in().Shard() }
 
 // Message returns the message. In OnActivate, OnPassivate and Every only its Key is set.
-func (c *Context) Message() Message { return c.in().Message() }
+func (c *Context) Message() Message { return Message(c.in().Message()) }
 
 // Header returns a header of the message.
 func (c *Context) Header(name string) (string, bool) { return c.in().Header(name) }

@@ -17,17 +17,23 @@ type (
 	Actor = pactor.Actor
 	// PID is a protoactor process id.
 	PID = pactor.PID
-	// Message is what travels to a key. A protoactor actor receives a *Message where the
-	// message's type was not registered with [RegisterMessage]. Its fields are Type, Key
-	// and Data (a string, a string and the payload), and Headers, a map.
-	Message = host.Message
-	// Draining is sent to a protoactor actor that owes answers when its shard begins to
-	// move, or its node to end. On that turn the actor may still answer. A request that it
-	// has declared with [NoEffect], and has not answered, goes back after the turn, and its
-	// sender asks the next owner. Any other answer has half a second. Then its sender is
-	// told that the request may have run.
-	Draining = host.Draining
 )
+
+// Message is what travels to a key. A protoactor actor receives a *Message where the
+// message's type was not registered with [RegisterMessage].
+type Message struct {
+	Type    string
+	Key     string
+	Data    []byte
+	Headers map[string]string
+}
+
+// Draining is sent to a protoactor actor that owes answers when its shard begins to
+// move, or its node to end. On that turn the actor may still answer. A request that it
+// has declared with [NoEffect], and has not answered, goes back after the turn, and its
+// sender asks the next owner. Any other answer has half a second. Then its sender is
+// told that the request may have run.
+type Draining struct{}
 
 // RegisterMessage lets protoactor actors receive messages of type T, a struct or a pointer
 // to one. The client's name for the message decides. Protobuf messages that are linked in

@@ -134,6 +134,8 @@ func newKeyed(factory ActorFactory, extract func(transport.Envelope) (string, er
 		MailboxSize: opts.MailboxSize,
 		IdleAfter:   opts.IdleAfter,
 		HookTimeout: opts.HookTimeout,
+		Unknown:     func(m host.Message) any { of := actor.Message(m); return &of },
+		Draining:    &actor.Draining{},
 	}}
 	return k.handler()
 }

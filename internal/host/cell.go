@@ -81,7 +81,6 @@ func (c *cell) runTurns() (again bool) {
 			c.passivate()
 			continue
 		case drainTurn:
-			current = &Draining{}
 			t.hearOfDrain()
 		default:
 			if !user {

@@ -83,8 +83,7 @@ type Call interface {
 	End()
 }
 
-// Message is what travels to a key. Protoactor actors receive it where its type has no
-// decoder ([RegisterDecoder]).
+// Message is what travels to a key.
 type Message struct {
 	Type    string
 	Key     string

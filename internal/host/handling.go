@@ -64,7 +64,7 @@ func (t handling) invoke(x *Context) *replyProcess {
 	}
 	m := x.Message()
 	var message any
-	if !x.Decode(nil, func(Message) (err error) { message, err = decode(&m); return err }) {
+	if !x.Decode(nil, func(Message) (err error) { message, err = t.c.shard.host.opts.decode(m); return err }) {
 		return nil
 	}
 	s.turn = x
@@ -117,7 +117,9 @@ func (t handling) hearOfDrain() {
 	switch {
 	case !ok || s.inner == nil:
 	case s.entity == nil:
-		t.invoker.InvokeUserMessage(&Draining{})
+		if m := t.c.shard.host.opts.Draining; m != nil {
+			t.invoker.InvokeUserMessage(m)
+		}
 	default:
 		h := beginHook(t.c, draining, s.hookTimeout())
 		defer h.end()

@@ -45,6 +45,12 @@ type Options struct {
 	// other hooks have ended, and no key is made, evicted or passivated as idle. Calls are
 	// asked at their Start instead. Lapsed must not block. It may be nil.
 	Lapsed func(shard uint32) bool
+	// Unknown makes what a protoactor actor receives of a message whose type has no decoder
+	// ([RegisterDecoder]). Where it is nil that is the *Message.
+	Unknown func(Message) any
+	// Draining is what a protoactor actor that owes answers is sent in place of a call of
+	// [Entity].Drain. It may be nil.
+	Draining any
 	// Base has the values of hooks' contexts. It may be nil.
 	Base context.Context
 	// Observer is told of activations and the like. It may be nil.
@@ -60,6 +66,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MailboxSize == 0 {
 		o.MailboxSize = DefaultMailboxSize
+	}
+	if o.Unknown == nil {
+		o.Unknown = func(m Message) any { return &m }
 	}
 	if o.Base == nil {
 		o.Base = context.Background()

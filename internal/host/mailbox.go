@@ -125,10 +125,13 @@ func (b *mailbox) stands() state {
 	return b.state
 }
 
+// noticeOfADrain is a name for the log.
+type noticeOfADrain byte
+
 // Turns that no message causes.
 var (
-	passivateTurn any = new(byte) // its actor asked for it, or its shard ends
-	drainTurn     any = new(byte) // a drain waits for its answers
+	passivateTurn any = new(byte)           // its actor asked for it, or its shard ends
+	drainTurn     any = new(noticeOfADrain) // a drain waits for its answers
 )
 
 // next takes the message of the next turn; without one it lets go of the pool. An actor

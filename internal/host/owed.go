@@ -7,9 +7,6 @@ import (
 	"slices"
 )
 
-// Draining is what a protoactor actor is sent instead of a call of [Entity].Drain.
-type Draining struct{}
-
 // debts are the answers that a key owes. The mailbox's mu guards them.
 type debts struct {
 	open map[Call]struct{} // was handled, and not answered

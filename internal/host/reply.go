@@ -112,13 +112,13 @@ type decoder struct {
 var protoactorFile = (*PID)(nil).ProtoReflect().Descriptor().ParentFile()
 
 // decode makes what a protoactor actor receives of a message.
-func decode(m *Message) (any, error) {
+func (o *Options) decode(m Message) (any, error) {
 	if d, ok := decoders.Load(m.Type); ok {
 		return d.(decoder).decode(m.Data)
 	}
 	t, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(m.Type))
 	if err != nil || t.Descriptor().ParentFile() == protoactorFile {
-		return m, nil
+		return o.Unknown(m), nil
 	}
 	p := t.New().Interface()
 	return p, codec.UnmarshalInto(m.Data, p)
