@@ -41,6 +41,9 @@ type (
 
 // Listen answers at once if there is something new, and else with the next line.
 func (r *Room) Listen(_ *actor.Context, m Listen, a actor.Answer[Lines]) error {
+	if m.Seen < 0 || m.Seen > len(r.lines) {
+		m.Seen = 0 // the reader has seen what this room does not know: it begins anew
+	}
 	if m.Seen < len(r.lines) {
 		a.Reply(r.after(m.Seen))
 		return nil
@@ -100,8 +103,9 @@ func events(svc *clstr.Service) http.HandlerFunc {
 				}
 				continue
 			}
-			seen = news.Seen
+			seen = news.Seen - len(news.Lines)
 			for _, line := range news.Lines {
+				seen++
 				data, _ := json.Marshal(line) // a string
 				fmt.Fprintf(w, "id: %d\ndata: %s\n\n", seen, data)
 			}
@@ -139,4 +143,68 @@ func TestEvents(t *testing.T) {
 			t.Errorf("got %q, want %q", event, want)
 		}
 	}
+}
+
+// TestEventsSayWhatWasSeen has a browser that is behind: each line has a number of its
+// own, so that one whose connection breaks between two lines comes again at the right one.
+func TestEventsSayWhatWasSeen(t *testing.T) {
+	svc := testkit.Open(t, rooms)
+	for _, line := range []string{"doors open at eight", "bring a coat", "no dogs"} {
+		if _, err := clstr.Ask[Lines](t.Context(), svc.Key(rooms, "lobby"), Say{line}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /rooms/{room}", events(svc))
+	front := httptest.NewServer(mux)
+	defer front.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, front.URL+"/rooms/lobby", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Last-Event-ID", "1")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	defer res.Body.Close()
+	var ids []string
+	for lines := bufio.NewScanner(res.Body); len(ids) < 2 && lines.Scan(); {
+		if id, ok := strings.CutPrefix(lines.Text(), "id: "); ok {
+			ids = append(ids, id)
+		}
+	}
+	if !slices.Equal(ids, []string{"2", "3"}) {
+		t.Errorf("the lines have the numbers %v", ids)
+	}
+}
+
+// TestRoomThatHasForgotten moves a room that saves nothing: its readers have seen more
+// than it knows, and hear what is said next.
+func TestRoomThatHasForgotten(t *testing.T) {
+	testkit.Alone(t, rooms.New, "lobby", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
+		for _, line := range []string{"doors open at eight", "bring a coat"} {
+			if _, err := testkit.Ask[Lines](e, Say{line}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		heard := make(chan Lines)
+		go func() { // ends with its answer
+			news, err := testkit.Ask[Lines](e, Listen{2})
+			if err != nil {
+				t.Error(err)
+			}
+			heard <- news
+		}()
+		e.Wait()
+		e.Drain()
+		e.Advance(2 * time.Second) // the reader has come again
+		if _, err := testkit.Ask[Lines](e, Say{"no dogs"}); err != nil {
+			t.Error(err)
+		}
+		if news := <-heard; news.Seen != 1 || !slices.Equal(news.Lines, []string{"no dogs"}) {
+			t.Errorf("the reader heard %+v", news)
+		}
+	})
 }

@@ -1,13 +1,16 @@
 package howto_test
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/clstr-go/clstr"
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/testkit"
 )
 
 // docs/howto/protoactor.md
@@ -29,7 +32,12 @@ func init() { // else they arrive as *actor.Message, with their bytes
 // Feed is an actor of protoactor's, as it was before clstr.
 type Feed struct {
 	items   []string
-	readers []*pactor.PID
+	readers []poll
+}
+
+type poll struct {
+	reader *pactor.PID
+	ctx    *actor.Context // ends with the poll
 }
 
 func (f *Feed) Receive(ctx pactor.Context) {
@@ -39,8 +47,8 @@ func (f *Feed) Receive(ctx pactor.Context) {
 	case Publish:
 		f.items = append(f.items, m.Text)
 		item := Item{len(f.items), m.Text}
-		for _, reader := range f.readers {
-			ctx.Send(reader, item)
+		for _, p := range f.readers {
+			ctx.Send(p.reader, item)
 		}
 		f.readers = nil
 		ctx.Respond(item)
@@ -49,8 +57,9 @@ func (f *Feed) Receive(ctx pactor.Context) {
 			ctx.Respond(Item{m.Seen + 1, f.items[m.Seen]})
 			return
 		}
-		f.readers = append(f.readers, ctx.Sender()) // answered later
-		actor.NoEffect(ctx, ctx.Sender())           // in a planned move the reader waits on at the next owner
+		f.readers = slices.DeleteFunc(f.readers, func(p poll) bool { return p.ctx.Err() != nil }) // gone
+		f.readers = append(f.readers, poll{ctx.Sender(), actor.ContextOf(ctx)})                   // answered later
+		actor.NoEffect(ctx, ctx.Sender())                                                         // in a planned move the reader waits on at the next owner
 	}
 }
 
@@ -83,4 +92,20 @@ func TestProtoactor(t *testing.T) {
 	if item := <-heard; item != want {
 		t.Errorf("%v", item)
 	}
+}
+
+// TestReadersThatHaveGone polls a feed that has no news: who has gone is forgotten.
+func TestReadersThatHaveGone(t *testing.T) {
+	feed := &Feed{}
+	testkit.Alone(t, func(string) (actor.Actor, error) { return feed, nil }, "news", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
+		for range 3 {
+			if _, err := testkit.Ask[Item](e, Next{}, cluster.WithTTL(time.Second)); err == nil {
+				t.Error("no news, and an answer")
+			}
+			e.Advance(time.Second)
+		}
+		if n := len(feed.readers); n != 1 {
+			t.Errorf("%d readers are remembered, and one came last", n)
+		}
+	})
 }
