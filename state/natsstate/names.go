@@ -120,16 +120,12 @@ func setNames(h nats.Header, kind, key string) {
 
 // untoken is the inverse of token.
 func untoken(tok string, h nats.Header, name string) (string, error) {
-	text, hashed := strings.CutPrefix(tok, "==")
-	encoded := false
+	text, encoded := strings.CutPrefix(tok, "=")
 	switch {
-	case hashed:
-		text = h.Get(name)
-	default:
-		text, encoded = strings.CutPrefix(tok, "=")
-	}
-	if !hashed && !encoded {
+	case !encoded:
 		return tok, nil
+	case strings.HasPrefix(text, "="): // hashed
+		text = h.Get(name)
 	}
 	b, err := base64.RawURLEncoding.DecodeString(text)
 	if err == nil && token(string(b)) != tok {
