@@ -14,37 +14,37 @@ import (
 type ClientOptions struct {
 	// Transport is the underlying messaging transport (required).
 	Transport ClientTransport
-	// NumShards is the total number of shards in the cluster. It is the same in all
-	// clients and nodes of a cluster. 0 asks the nodes of a live cluster, Seed
-	// included: until one has answered, calls wait inside their deadlines. Required
-	// where shards are listed ([NodeOptions].Shards), because such nodes do not answer,
-	// and where the transport is no [transport.LayoutTransport].
+	// NumShards is the number of shards in the cluster, the same in all its clients and
+	// nodes. With 0 the client asks the nodes of a live cluster for it and for Seed.
+	// Until one has answered, calls wait inside their deadlines. It is required if
+	// nodes list their shards ([NodeOptions].Shards), because such nodes do not answer,
+	// and if the transport is no [transport.LayoutTransport].
 	NumShards uint32
-	// Seed is an optional string for consistent shard hashing across clients. It
-	// is the same in all clients and nodes of a cluster.
+	// Seed is an optional string that changes how keys map to shards. It is the same in
+	// all clients and nodes of a cluster.
 	Seed string
-	// EnvelopeOptions are default options applied to all outgoing envelopes,
-	// before those of the call.
+	// EnvelopeOptions apply to all envelopes of the client, before the options of a
+	// call.
 	EnvelopeOptions []EnvelopeOption
-	// Metrics for client instrumentation. If nil, nothing is measured.
+	// Metrics instruments the client. If nil, nothing is measured.
 	Metrics ClusterMetrics
-	// RetryOn lists errors that are tried again beside ErrNotOwner, ErrDraining,
+	// RetryOn lists errors that are retried in addition to ErrNotOwner, ErrDraining,
 	// ErrHandedBack and ErrDisconnected, for example ErrTransportNoShardSubscriber or
-	// ErrOverloaded. A call is only ever tried again if it surely did not run,
+	// ErrOverloaded. A call is retried only if it certainly did not run, and only
 	// inside its deadline.
 	RetryOn []error
-	// StrictReplies refuses a reply that has a field which the type that it is
-	// decoded into does not have: [ErrReply]. It finds a [NewRequest] with a wrong reply
-	// type, which would otherwise return a zero value without an error. It is for tests,
-	// and package testkit sets it: in production the nodes may be a version ahead of
-	// their callers.
+	// StrictReplies refuses a reply with a field that the type which it is decoded into
+	// does not have: [ErrReply]. It finds a [NewRequest] with a wrong reply type, which
+	// would otherwise return a zero value without an error. It is for tests, and
+	// package testkit sets it. In production the nodes may be a version ahead of their
+	// callers.
 	StrictReplies bool
-	// Intercept is a func around each call, which sees the message and may add headers;
-	// [ChainIntercept] makes one of several. It may be nil.
+	// Intercept runs around each call. It sees the message and may add headers.
+	// [ChainIntercept] makes one func of several. It may be nil.
 	Intercept Intercept
-	// Propagate names headers of a call that go on to the calls that its handler
-	// makes with its context. traceparent, tracestate and baggage always do. Names are
-	// compared exactly. A header that a call sets itself wins.
+	// Propagate names headers that go on from a call to the calls that its handler
+	// makes with its context. traceparent, tracestate and baggage always go on. Names
+	// are compared exactly. A header that a call sets itself wins.
 	Propagate []string
 }
 
@@ -86,23 +86,23 @@ func (o ClientOptions) validateLayout() error {
 }
 
 // Client routes messages to cluster nodes based on shard assignment. Create via
-// [NewClient]. It is safe for concurrent use, starts no goroutine and needs no
-// closing; its transport does.
+// [NewClient]. It is safe for concurrent use. It starts no goroutine and needs no
+// closing, but its transport does.
 //
-// A context without a deadline gets one of 30 seconds. Every error is an
-// [*Error]; [OutcomeOf] says whether the work ran.
+// A context without a deadline gets one of 30 seconds. Every error is an [*Error];
+// [OutcomeOf] says whether the work ran.
 //
-// A client's first call to a shard waits up to 250 ms for a node that is just
-// starting, longer where the machine is too busy to start it, but no longer than 2 s: a
-// program may start a node and call it in the next line. Every later
-// call to the shard fails with [ErrTransportNoShardSubscriber] at once.
+// A client's first call to a shard waits up to 250 ms for a node that is just starting,
+// so a program may start a node and call it in the next line. On a machine that is too
+// busy to start the node in that time, it waits up to 2 s. Every later call to the
+// shard fails with [ErrTransportNoShardSubscriber] at once.
 type Client struct {
 	strict bool // replies
 	caller *caller
 }
 
 // NewClient creates a new cluster client with the given options. It returns
-// [ErrBadOption] if a required option is missing or one is out of range. It sends
+// [ErrBadOption] if a required option is missing or an option is out of range. It sends
 // nothing.
 func NewClient(opts ClientOptions) (*Client, error) {
 	if err := opts.validate(); err != nil {
@@ -132,16 +132,15 @@ func (t target) under(m *mapping) target {
 	return t
 }
 
-// RequestKey requests using a string key -> shard mapping. It waits for the
-// handler's reply, which belongs to the caller; data may be reused when it
-// returns.
+// RequestKey sends a request to the shard of a key. It waits for the handler's reply,
+// which belongs to the caller. data may be reused when it returns.
 func (c *Client) RequestKey(ctx context.Context, key string, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
 	return c.caller.send(ctx, &message{c.keyTarget("", key), transport.AwaitReply, msgType, data, nil, opts})
 }
 
-// NotifyKey publishes using a string key -> shard mapping (e.g. tenantID,
-// userID, deviceID). It returns when the owner has accepted the message, and
-// never waits for the handler; [WithoutAck] makes it return at once.
+// NotifyKey sends a notification to the shard of a key (e.g. tenantID, userID,
+// deviceID). It returns when the owner has accepted the message, and does not wait for
+// the handler. With [WithoutAck] it returns at once.
 func (c *Client) NotifyKey(ctx context.Context, key string, msgType string, data []byte, opts ...EnvelopeOption) error {
 	_, err := c.caller.send(ctx, &message{c.keyTarget("", key), transport.AwaitAccept, msgType, data, nil, opts})
 	return err
@@ -158,9 +157,8 @@ func (c *Client) NotifyShard(ctx context.Context, shard uint32, msgType string, 
 	return err
 }
 
-// Key returns a client scoped to the shard determined by the given key. The key
-// is hashed once, here, if the client knows how. Use this for entity-based routing (e.g., by user ID,
-// tenant ID). An empty key is reported by the calls.
+// Key returns a client for the given key (e.g. a user ID or tenant ID). It hashes the
+// key once, if the client knows NumShards. An empty key is reported by the calls.
 func (c *Client) Key(key string, opts ...EnvelopeOption) *ScopedClient {
 	return &ScopedClient{client: c, target: c.keyTarget("", key), opts: slices.Clone(opts)}
 }

@@ -15,41 +15,43 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// Health is what a node says of itself at one moment: [Node.Health].
+// Health is the state of a node at one moment: [Node.Health].
 type Health struct {
 	NodeID string
-	// Serving: the node serves its shards, so callers may be sent to it. A node that
-	// joins is Serving from [Node.Ready] on, one that drains no longer, although both
-	// serve the shards that they have.
+	// Serving: the node serves its shards, and callers may be sent to it. A joining
+	// node is Serving from [Node.Ready] on. A draining node is not, although both serve
+	// the shards that they have.
 	Serving bool
-	// Why is why not, empty while Serving; Since is when that began.
+	// Why is the reason for not Serving, empty while Serving. Since is when this state
+	// began.
 	Why   HealthReason
 	Since time.Time
-	// Error is what has failed behind Why, or will soon: a store that does not answer
-	// is told here while the lease lasts, and so is a record in it that was overwritten
-	// by hand. Empty if nothing has.
+	// Error is the failure behind Why, or one that will lead to a Why soon: while the
+	// lease lasts, it already names a store that does not answer, or a record that was
+	// overwritten by hand. Empty if nothing has failed.
 	Error string
-	// LeaseLeft is for how much longer the node may serve if its store does not
-	// answer. LeaseEnded is since when it may not; the zero time while it may. Both
-	// are zero with a fixed list of shards, which needs no lease.
+	// LeaseLeft is how much longer the node may serve if its store does not answer.
+	// LeaseEnded is when the lease ended, or the zero time while it lasts. Both are
+	// zero with a fixed list of shards, which needs no lease.
 	LeaseLeft  time.Duration
 	LeaseEnded time.Time
-	// ShardsOwned is how many shards the node serves, 0 while it can serve none: the
-	// gauge shards_owned. ShardsWanted is how many it should.
+	// ShardsOwned is how many shards the node serves, or 0 while it can serve none: the
+	// gauge shards_owned. ShardsWanted is how many it should serve.
 	ShardsOwned, ShardsWanted int
 }
 
-// HealthReason is why a node does not serve. It is a label: new ones may come.
+// HealthReason is the reason why a node does not serve. It is a label, and new ones may
+// come.
 type HealthReason string
 
-// Why a node does not serve. The first that applies is told.
+// Why a node does not serve. Of several reasons the first counts.
 const (
 	// NodeEnded: [Node.Run] has returned, or it was never called with options that work.
 	NodeEnded HealthReason = "ended"
 	// NodeDataPathDead: the transport has no connection, so no request arrives.
 	NodeDataPathDead HealthReason = "data_path_dead"
-	// NodeDraining: the node was asked to leave, and hands over or ends what it has
-	// accepted.
+	// NodeDraining: the node was asked to leave. It hands over its shards and finishes
+	// what it has accepted.
 	NodeDraining HealthReason = "draining"
 	// NodeBucketGone: the store of members has lost its records
 	// ([membership.ErrNoRecords]), and the node has no lease.
@@ -68,8 +70,8 @@ func (r HealthReason) servesNothing() bool {
 	return r != "" && r != NodeJoining && r != NodeDraining
 }
 
-// lookEvery is how soon a node notices that it serves nothing, for its gauge and for
-// Health.Since.
+// lookEvery bounds how late a node notices that it serves nothing, for its gauge and
+// for Health.Since.
 const lookEvery = 250 * time.Millisecond
 
 // vitals is what a node knows of its own health.
@@ -104,7 +106,7 @@ func newVitals(n *Node) *vitals {
 	}
 }
 
-// health returns how the node is now, and has the gauge follow.
+// health returns the node's present health, and updates the gauge.
 func (v *vitals) health() Health {
 	defer v.tellOwned()
 	v.mu.Lock()
@@ -112,8 +114,8 @@ func (v *vitals) health() Health {
 	return v.now()
 }
 
-// now finds out how the node is, and what the gauge must say. It is called with mu held,
-// and tellOwned afterwards without.
+// now determines the node's health, and what the gauge must say. It is called with mu
+// held. The caller calls tellOwned afterwards, without mu.
 func (v *vitals) now() Health {
 	h := Health{NodeID: v.id, ShardsOwned: v.owned, ShardsWanted: v.wanted}
 	h.Why = v.reason(&h)
@@ -129,8 +131,8 @@ func (v *vitals) now() Health {
 	return h
 }
 
-// tellOwned tells the gauge. One tells at a time, until what it has told holds, so that
-// the last to tell is right.
+// tellOwned tells the gauge. One goroutine tells at a time, until the last value that
+// it has told holds, so the last value told is right.
 func (v *vitals) tellOwned() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -147,7 +149,7 @@ func (v *vitals) tellOwned() {
 	v.tells = false
 }
 
-// reason is why the node does not serve. It fills in what is known of its lease.
+// reason returns why the node does not serve. It fills in what is known of the lease.
 func (v *vitals) reason(h *Health) HealthReason {
 	part := coordinator.Health{Settled: isClosed(v.ready)}
 	if v.takes != nil {
@@ -179,8 +181,8 @@ func (v *vitals) reason(h *Health) HealthReason {
 	return ""
 }
 
-// connected reports whether requests can reach a transport at all. One that does not
-// say is.
+// connected reports whether requests can reach a transport. A transport that does not
+// say counts as connected.
 func connected(t ServerTransport) bool {
 	c, ok := t.(transport.ConnectionTransport)
 	return !ok || c.Connected()
@@ -216,7 +218,7 @@ func (v *vitals) look(ctx context.Context) (stop func()) {
 	return func() { close(over); looking.Wait() }
 }
 
-// set changes what is known, and looks what follows from that.
+// set changes what is known, and determines what follows.
 func (v *vitals) set(change func(*vitals)) {
 	defer v.tellOwned()
 	v.mu.Lock()

@@ -11,9 +11,9 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// ClusterMetrics defines the metrics interface of clients and nodes. All
-// methods are safe for concurrent use and must not block. Message types come
-// from callers: an implementation bounds how many it tells apart.
+// ClusterMetrics is the metrics interface of clients and nodes. All methods are safe
+// for concurrent use and must not block. Message types come from callers, so an
+// implementation must bound how many it tells apart.
 type ClusterMetrics interface {
 	// Client operations.
 	RequestDuration(msgType string) metrics.Timer
@@ -21,13 +21,14 @@ type ClusterMetrics interface {
 	NotifyCompleted(msgType string, success bool)
 
 	// TransportError counts failed calls by the code of their error ([CodeOf]), for
-	// example no_subscriber, deadline, expired and transport_closed. What a handler
-	// returned is not among them.
+	// example no_subscriber, deadline, expired and transport_closed. Errors that a
+	// handler returned do not count.
 	TransportError(code string)
 
-	// Handler operations. What no entity of the node has a handler for counts as
-	// the type "unknown". That is known at the end only: a timer that has a method
-	// ObserveDurationAs(msgType string) is told then, in place of ObserveDuration.
+	// Handler operations. A message that no entity of the node has a handler for counts
+	// as the type "unknown". The node learns that only at the end: if the timer has a
+	// method ObserveDurationAs(msgType string), the node calls that instead of
+	// ObserveDuration.
 	HandlerDuration(msgType string) metrics.Timer
 	HandlerCompleted(msgType string, success bool)
 	HandlersActive(nodeID string, count int)
@@ -38,10 +39,10 @@ type ClusterMetrics interface {
 	ShardsOwned(nodeID string, count int)
 }
 
-// CallMetrics may be implemented by a [ClusterMetrics] that tells calls apart by the
-// kind that they are for, empty for messages without one, and by their outcome. Its
-// methods take the place of RequestDuration, RequestCompleted, NotifyCompleted,
-// HandlerDuration and HandlerCompleted, and are called at the same moments.
+// CallMetrics may be implemented by a [ClusterMetrics] that tells calls apart by their
+// kind (empty for messages without one) and by their outcome. Its methods replace
+// RequestDuration, RequestCompleted, NotifyCompleted, HandlerDuration and
+// HandlerCompleted, and are called at the same moments.
 type CallMetrics interface {
 	RequestStarted(kind, msgType string) metrics.Timer
 	RequestEnded(kind, msgType string, o Outcome)
@@ -116,56 +117,54 @@ func (m *meter) count(env *Envelope, err error) {
 	}
 }
 
-// EntityMetrics may be implemented by a [ClusterMetrics] that also wants to know
-// what happens to keys.
+// EntityMetrics may be implemented by a [ClusterMetrics] that also measures keys.
 type EntityMetrics interface {
 	// Activated and Passivated count incarnations.
 	Activated(kind string)
 	ActivationFailed(kind string)
 	Passivated(kind string)
-	// MailboxRefused counts messages that found a key's mailbox full.
+	// MailboxRefused counts messages that met a full mailbox.
 	MailboxRefused(kind string)
 	// ActiveKeys changes the number of active keys.
 	ActiveKeys(kind string, delta int)
-	// CallRefused counts calls that a node has refused, by code, those included
-	// whose sender does not wait. A notification that it had accepted before counts
-	// with [NotificationMetrics].
+	// CallRefused counts calls that a node has refused, by code, also those whose
+	// sender does not wait. A notification that was accepted first counts with
+	// [NotificationMetrics] instead.
 	CallRefused(code string)
 }
 
-// ReturnMetrics may be implemented by an [EntityMetrics] that also wants to know of
-// handlers whose CacheSize is too small.
+// ReturnMetrics may be implemented by an [EntityMetrics] that also finds handlers whose
+// CacheSize is too small.
 type ReturnMetrics interface {
-	// KeyReturned counts keys that get an actor again although they are among the
-	// last that were passivated to make room for others.
+	// KeyReturned counts keys that need an actor again soon after they were passivated
+	// to make room for others.
 	KeyReturned(kind string)
 }
 
-// NotificationMetrics may be implemented by a [ClusterMetrics] that also wants to
-// know of notifications that have failed where their sender cannot.
+// NotificationMetrics may be implemented by a [ClusterMetrics] that also counts
+// notifications which failed after they were accepted. Their senders are not told.
 type NotificationMetrics interface {
-	// NotificationFailed counts notifications that a node has accepted and that
-	// failed then, by code: their activation or decoding, their handler, the end of
-	// their time or of the node. The log has a line of each, a few a second.
+	// NotificationFailed counts notifications that a node has accepted and that failed
+	// later, by code: at their activation, their decoding, in their handler, or at the
+	// end of their time or of the node. The log has a few lines a second about them.
 	NotificationFailed(code string)
 }
 
-// OwnershipMetrics may be implemented by a [ClusterMetrics] that also wants to
-// know how shards of a node with a membership come and go.
+// OwnershipMetrics may be implemented by a [ClusterMetrics] that also measures the
+// shards of live clusters.
 type OwnershipMetrics interface {
-	// ShardOpened counts shards that the node has begun to serve: by a claim of
-	// one that nobody had or whose owner is dead ("claim"), or handed over by the
-	// owner before ("handoff"). pause is what the shard's record and clstr drain say of a
-	// shard that was handed over: the time from the end of its service until its record
-	// named the next owner. It is 0 otherwise.
+	// ShardOpened counts shards that the node has begun to serve. why is "claim" if the
+	// shard had no owner or its owner was dead, and "handoff" if the owner before
+	// handed it over. For a hand-over, pause is the time from the end of the shard's
+	// service until its record named the next owner, as in clstr drain. Otherwise it is
+	// 0.
 	ShardOpened(why string, pause time.Duration)
 }
 
-// DrainMetrics may be implemented by a [ClusterMetrics] that also wants to know
-// what it costs callers that shards move.
+// DrainMetrics may be implemented by a [ClusterMetrics] that also measures what a move
+// of a shard costs callers.
 type DrainMetrics interface {
-	// ShardDrained counts shards whose service the node has ended to hand them
-	// over.
+	// ShardDrained counts shards that the node has stopped serving, to hand them over.
 	ShardDrained(cost DrainCounts)
 }
 
@@ -183,7 +182,7 @@ func (nopMetrics) HandlerCompleted(string, bool)        {}
 func (nopMetrics) HandlersActive(string, int)           {}
 func (nopMetrics) ShardsOwned(string, int)              {}
 
-// measuring returns m, or nil if it measures nothing: what is not measured costs
+// measuring returns m, or nil if m measures nothing, so that measuring nothing costs
 // nothing.
 func measuring(m ClusterMetrics) ClusterMetrics {
 	if _, nop := m.(nopMetrics); nop {

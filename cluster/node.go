@@ -65,24 +65,22 @@ func NewNode(opts NodeOptions) *Node {
 // ID returns the node's identifier.
 func (n *Node) ID() string { return n.opts.NodeID }
 
-// Ready returns a channel that is closed when every owned shard is subscribed:
-// requests find the node from then on. With a membership, that is when the node
-// has joined and serves all that it should.
+// Ready returns a channel that is closed when every owned shard is subscribed. From
+// then on requests find the node. With a membership, the node has then joined and
+// serves all that it should.
 func (n *Node) Ready() <-chan struct{} { return n.ready }
 
-// Run starts the node, subscribing to all owned shards and handling incoming
-// messages, and blocks until ctx ends. Then it refuses new messages, lets those
-// that it has accepted come to their end, passivates every key with its stop
-// hook, and returns when all that it started has ended: nil, or an error for
-// what did not end in time. It returns an error at once if an option cannot
-// work or a subscription fails, and when its transport has ended for good by
-// itself. A node runs once.
+// Run starts the node, subscribing to all owned shards and handling incoming messages,
+// and blocks until ctx ends. Then it refuses new messages, lets accepted ones finish,
+// and passivates every key with its stop hook. It returns when all that it started has
+// ended: nil, or an error about what did not end in time. It returns an error at once
+// if an option cannot work or a subscription fails, and also if its transport ends for
+// good by itself. A node runs once.
 //
-// With a membership the end is a planned move: the node hands its shards over,
-// one after the other, and callers see a pause. Run returns
-// [membership.ErrSuperseded] when a newer process with the node's ID has taken
-// over, and nil although ctx has not ended when an operator has asked the node to
-// leave (clstr drain).
+// With a membership the end is a planned move: the node hands over its shards one after
+// the other, and callers see a pause. Run returns [membership.ErrSuperseded] if a newer
+// process with the node's ID has taken over. If an operator asks the node to leave
+// (clstr drain), it returns nil although ctx has not ended.
 func (n *Node) Run(ctx context.Context) (err error) {
 	if err := n.begin(); err != nil {
 		return err

@@ -21,95 +21,96 @@ import (
 
 // NodeOptions configures node creation.
 type NodeOptions struct {
-	// Log is the logger for node operations. Of each message the node writes a few
-	// lines a second, and then how many it has left out; what entities log is all
+	// Log is the logger of the node. Of each message the node writes a few lines a
+	// second, and then how many it has left out. Everything that entities log is
 	// written. nil = slog.Default().
 	Log *slog.Logger
-	// NodeID is the unique identifier for this node: 1 to 255 letters, digits, - and _.
-	// A dot would end it, because records and commands write one life of a node as
-	// name.incarnation. Auto-generated if empty.
+	// NodeID identifies this node: 1 to 255 letters, digits, - and _. Dots are not
+	// allowed, because records and commands write one life of a node as
+	// name.incarnation. Empty = a random one.
 	NodeID string
 	// Transport is the server transport for receiving messages (required).
 	Transport ServerTransport
-	// Shards is the list of shard IDs this node owns. Use [ShardsForNode] to
-	// compute this based on cluster membership. A node without any serves nothing,
-	// and says so in a warning: its NodeID may not be among those that the shards
-	// were assigned to. Lists of two nodes must not overlap: a key could live twice. A
-	// node warns of shards that another node on the same transport value serves too. It
-	// cannot see the nodes of other processes.
+	// Shards is the list of shards that this node owns; [ShardsForNode] computes it. A
+	// node without shards serves nothing and logs a warning: its NodeID may not be
+	// among those that the shards were assigned to. The lists of two nodes must not
+	// overlap, because a key could then live twice. A node warns if another node on the
+	// same transport value serves one of its shards, but it cannot see the nodes of
+	// other processes.
 	Shards []uint32
-	// Handler processes incoming messages for owned shards. Required, unless
-	// there are Kinds.
+	// Handler processes the messages to owned shards. Required, unless there are Kinds.
 	Handler ServerHandlerFunc
-	// Kinds are the handlers of messages to a kind ([Client.Kind]), by its name.
+	// Kinds are the handlers of messages to a kind ([Client.Kind]), by the kind's name.
 	Kinds map[string]ServerHandlerFunc
-	// BaseContext gives its values, and nothing else, to the contexts of handlers and
-	// hooks. nil = none.
+	// BaseContext gives its values to the contexts of handlers and hooks, and nothing
+	// else. nil = none.
 	BaseContext context.Context
-	// Around is a func around each message that a handler of the node begins with, of all
-	// kinds alike. It is around that of the handler; [Chain] makes one of several. It may
-	// be nil.
+	// Around runs around each message that a handler of this node begins with, whatever
+	// its kind. A handler's own Around runs inside it. [Chain] makes one func of
+	// several. It may be nil.
 	Around Around
-	// Metrics for node instrumentation. If nil, nothing is measured. If it
-	// implements [EntityMetrics], it is told of keys too, with
-	// [NotificationMetrics] of notifications that fail, with [OwnershipMetrics] and
-	// [DrainMetrics] of shards that move.
+	// Metrics instruments the node. If nil, nothing is measured. If it implements
+	// [EntityMetrics], it hears of keys too; [NotificationMetrics], of notifications
+	// that fail; [OwnershipMetrics] and [DrainMetrics], of shards that move.
 	Metrics ClusterMetrics
 
-	// NumShards and Seed are the cluster's, as in [ClientOptions]. A node that
-	// knows them refuses callers that hash differently ([ErrLayoutMismatch]).
-	// One that does not (NumShards 0) learns them from the first message by key, or
-	// from another node on its transport, warns, and refuses what differs from that:
-	// give them, for in another process the first caller may be another. With a
-	// Membership, NumShards 0 is what the cluster's records say, Seed included; the first
-	// node of a cluster writes [DefaultNumShards]. Seed alone is refused: nothing could be
-	// checked by it.
+	// NumShards and Seed are the cluster's, as in [ClientOptions]. A node that knows
+	// them refuses callers that hash differently ([ErrLayoutMismatch]). With NumShards
+	// 0 and a list of shards, the node learns both from the first message by key, or
+	// from another node on its transport, and logs a warning. From then on it refuses
+	// what differs. Set them: in another process the first caller may be another. With
+	// NumShards 0 and a Membership, the node takes both from the cluster's records; the
+	// first node of a cluster writes [DefaultNumShards]. Seed without NumShards is
+	// refused.
 	NumShards uint32
 	Seed      string
-	// StopTimeout bounds the wait for stop hooks, and for the hand-over of shards,
-	// at the end. 0 = 30 s. With a fixed list of shards, stop hooks begin when all handlers
-	// have returned; those of shards without a handler that runs begin after half of
-	// StopTimeout at the latest. If all nodes end at the same moment, the last one waits for
-	// the others within it: for StopTimeout less DrainTimeout, half of it at least.
+	// StopTimeout bounds the wait for stop hooks and for the hand-over of shards when
+	// the node ends. 0 = 30 s. With a list of shards, stop hooks begin when all
+	// handlers have returned. Those of shards where no handler runs begin after half of
+	// StopTimeout at the latest. If all nodes of a live cluster end at the same moment,
+	// the last one waits for the others within StopTimeout: for StopTimeout less
+	// DrainTimeout, and for half of it at least.
 	StopTimeout time.Duration
-	// MaxInFlight is how many messages, of all shards together, the node may have
-	// accepted and not finished; more are refused with [ErrOverloaded] at once. One
-	// whose handler waits for a request of its own, made with its context, does not
-	// count. 0 = default (65,536), -1 = unlimited.
+	// MaxInFlight bounds the messages, of all shards together, that the node has
+	// accepted and not finished. More are refused with [ErrOverloaded] at once. A
+	// message does not count while its handler waits for a request of its own, made
+	// with its context. 0 = default (65,536), -1 = unlimited.
 	MaxInFlight int
 
-	// MaxInFlightBytes bounds the bytes (payload, key and headers) of the messages that
-	// the node has accepted and not finished, of all shards together. What comes beyond
-	// it is refused with [ErrOverloaded] at once. Requests of running handlers may take
-	// as much again. 0 = default (256 MiB), -1 = unlimited.
+	// MaxInFlightBytes bounds the bytes (payload, key and headers) of the messages, of
+	// all shards together, that the node has accepted and not finished. More are
+	// refused with [ErrOverloaded] at once. Requests of running handlers may take as
+	// much again. 0 = default (256 MiB), -1 = unlimited.
 	MaxInFlightBytes int
 	// MaxBytesPerKey is the same for the messages of one key. One message is always
-	// taken, however large it is, and messages below an 8,192nd part of the bound do
+	// accepted, however large it is. Messages smaller than an 8,192nd of the bound do
 	// not count. 0 = default (16 MiB), -1 = unlimited.
 	MaxBytesPerKey int
 
-	// Membership makes the node's shards live: nodes that share a store, and give
-	// the same NumShards and Seed, share the shards among those that are there,
-	// and hand them over as nodes join, leave and die. It takes the place of
-	// Shards, and needs a transport that knows epochs, as the library's do. Package
-	// membership says what is promised.
+	// Membership makes the node's shards live. Nodes that share a store, NumShards and
+	// Seed divide the shards among themselves, and hand them over as nodes join, leave
+	// and die. It takes the place of Shards, and needs a transport of this library.
+	// docs/reliability.md says what is promised.
 	Membership membership.Store
-	// Timing says how long leases and the like are. Zero = membership.DefaultTiming.
+	// Timing sets the lengths of leases and related times. Zero =
+	// membership.DefaultTiming.
 	Timing membership.Timing
-	// Weight is the node's part of the shards relative to others. 0 = 1.
+	// Weight is the node's share of the shards relative to other nodes. 0 = 1.
 	Weight float64
-	// Zone and Version stand in the node's record, for people: clstr nodes shows them.
+	// Zone and Version are shown to people by clstr nodes. They stand in the node's
+	// record.
 	Zone, Version string
-	// DrainTimeout bounds a shard's move: the end of its calls and of its keys. Calls
-	// that run when all but 4 s of it have passed (all but three eighths, if it is
-	// short) are cut off: their contexts end, and their callers are told that they may
-	// have run. A handler that does not watch its context runs on, beside the next
-	// owner. Stop hooks lose their contexts 1 s before the end (an eighth, if it is
-	// short). What was cut off is counted as lost. 0 = 15 s.
+	// DrainTimeout bounds a shard's move: the end of its calls and of its keys. When
+	// all but the last 4 s of it have passed (the last three eighths, if it is short),
+	// running calls are cut off. Their contexts end, and their callers are told that
+	// they may have run. A handler that does not watch its context runs on beside the
+	// next owner. Stop hooks lose their contexts 1 s before the end (an eighth, if it
+	// is short). What was cut off counts as lost. 0 = 15 s.
 	DrainTimeout time.Duration
 }
 
-// DefaultNumShards is how many shards a live cluster has whose first node was not told.
+// DefaultNumShards is the number of shards of a live cluster whose first node was given
+// none.
 const DefaultNumShards = coordinator.DefaultNumShards
 
 // DefaultMaxInFlight is the default of [NodeOptions].MaxInFlight.

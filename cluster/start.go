@@ -11,15 +11,17 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// Start runs the node beside its caller, and returns when it is ready, or when it
-// has ended before: with Run's error, ctx's, or [ErrDraining] for a node that was
-// asked to leave. ctx bounds the start only: if it ends before the node is ready, the node
-// leaves as it does at stop, and Start returns ctx's error. A program whose ctx ends at a
-// signal takes that for a clean end. The node goes on until stop, which is
-// to Run as the end of its context, waits as long, and returns its error; a further
-// call waits for the first. Called by a handler or hook of this node, or of another on
-// its transport value, stop does nothing and returns [ErrFromHandler]; called by a
-// goroutine that such a handler waits for, it gives up. A node that ends by itself closes
+// Start runs the node in the background. It returns when the node is ready, or when it
+// has ended before that: with Run's error, with ctx's, or with [ErrDraining] for a node
+// that was asked to leave. ctx bounds only the start. If it ends before the node is
+// ready, the node leaves as it does at stop, and Start returns ctx's error. A program
+// whose ctx ends at a signal takes that for a clean end.
+//
+// The node runs until stop is called. stop does what the end of Run's context does,
+// waits as long, and returns Run's error. A second call waits for the first. If a
+// handler or hook of this node, or of another on its transport value, calls stop, it
+// does nothing and returns [ErrFromHandler]. If a goroutine calls it that such a
+// handler waits for, it gives up after a while. A node that ends by itself closes
 // [Node.Ended].
 func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
 	if err := ctx.Err(); err != nil {
@@ -62,7 +64,7 @@ func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
 	}
 }
 
-// endedWithin waits for the node's end, and its result, so long at most.
+// endedWithin waits for the node's end, at most so long, and returns its result.
 func (n *Node) endedWithin(most time.Duration, result *error) error {
 	timer := time.NewTimer(most)
 	defer timer.Stop()
@@ -74,23 +76,23 @@ func (n *Node) endedWithin(most time.Duration, result *error) error {
 	}
 }
 
-// Ended returns a channel that is closed when the node has ended: after stop, by
-// itself as [Node.Run] says, or at once where an option cannot work.
+// Ended returns a channel that is closed when the node has ended: after stop, by itself
+// as [Node.Run] says, or at once if an option cannot work.
 func (n *Node) Ended() <-chan struct{} { return n.ended }
 
-// Health returns how the node is now. It may be called at any time, before
-// [Node.Run] too, and does not block.
+// Health returns the node's present health. It may be called at any time, also before
+// [Node.Run], and does not block.
 func (n *Node) Health() Health { return n.vitals.health() }
 
-// HealthHandler answers probes of the node over HTTP. It looks at the last part of the
-// path only, so that it may stand anywhere:
+// HealthHandler answers probes of the node over HTTP. It looks only at the last part of
+// the path, so it can be mounted anywhere:
 //
-//	/livez   200 while the node lives; 503 when it has ended with an error, and only a
-//	         new start of the process can help. An outage of NATS is no such thing.
-//	/readyz  200 while the node serves: [Health].Serving; 503 while it does not.
+//	/livez   200 while the node lives. 503 when it has ended with an error and only a restart
+//	         of the process can help. An outage of NATS is no reason for that.
+//	/readyz  200 while the node serves ([Health].Serving). 503 while it does not.
 //
-// The body of both is the [Health] as JSON. Its why and error say what to look at.
-// It does not block, and shows neither keys nor payloads.
+// The body of both is the [Health] as JSON; its fields why and error say what to look
+// at. The handler does not block, and shows neither keys nor payloads.
 func (n *Node) HealthHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { n.Health().ServeHTTP(w, r) })
 }
