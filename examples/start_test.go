@@ -66,11 +66,19 @@ var (
 func TestStart(t *testing.T) {
 	const page = "docs/start.md"
 	text := read(t).docs[page]
+	mod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := regexp.MustCompile(`github.com/nats-io/nats-server/v2[ @](v[\d.]+)`)
+	if ours, shown := server.FindSubmatch(mod), server.FindStringSubmatch(text); string(ours[1]) != shown[1] {
+		t.Errorf("%s takes the server %s, and go.mod %s", page, shown[1], ours[1])
+	}
 	for _, port := range []string{"4222", "8081", "8082"} {
 		text = strings.ReplaceAll(text, "127.0.0.1:"+port, "127.0.0.1:"+freePort(t))
 	}
-	server := regexp.MustCompile(`nats://127.0.0.1:(\d+)`).FindStringSubmatch(text)[1]
-	text = strings.ReplaceAll(text, "./nats-server -a", "./nats-server -p "+server+" -a")
+	port := regexp.MustCompile(`nats://127.0.0.1:(\d+)`).FindStringSubmatch(text)[1]
+	text = strings.ReplaceAll(text, "./nats-server -a", "./nats-server -p "+port+" -a")
 	dir := t.TempDir()
 	repo, err := filepath.Abs(root)
 	if err != nil {
