@@ -63,13 +63,13 @@ func (s *ownedShard) drain(ctx context.Context) (lost int, err error) {
 	}
 	hooks, cancel := context.WithDeadline(ctx, stages.Hooks)
 	defer cancel()
-	late := s.l.life.EndShard(hooks, s.at.Shard, false)
+	late := s.l.life.Hosts().EndShard(hooks, s.at.Shard, false)
 	if late == nil { // what a stop hook has asked at the last moment
-		late = errors.Join(s.drainer.Rest(hooks), s.l.life.EndShard(hooks, s.at.Shard, false))
+		late = errors.Join(s.drainer.Rest(hooks), s.l.life.Hosts().EndShard(hooks, s.at.Shard, false))
 	}
 	if late != nil { // contexts of hooks have ended now
 		lost = unended(late)
-		err = errors.Join(err, s.l.life.EndShard(ctx, s.at.Shard, true))
+		err = errors.Join(err, s.l.life.Hosts().EndShard(ctx, s.at.Shard, true))
 	}
 	return lost, err
 }
@@ -92,7 +92,7 @@ func unended(err error) (n int) {
 // Lapse implements coordinator.Shard.
 func (s *ownedShard) Lapse() {
 	s.drainer.Lapse()
-	s.l.life.LapseShard(s.at.Shard)
+	s.l.life.Hosts().LapseShard(s.at.Shard)
 }
 
 // Drop implements coordinator.Shard.
@@ -104,7 +104,7 @@ func (s *ownedShard) Drop(ctx context.Context) error {
 
 // cutOff ends what may run beside another owner: contexts end, and no stop hook runs.
 func (s *ownedShard) cutOff(ctx context.Context) error {
-	return errors.Join(s.drainer.Drop(ctx), s.l.life.EndShard(ctx, s.at.Shard, true))
+	return errors.Join(s.drainer.Drop(ctx), s.l.life.Hosts().EndShard(ctx, s.at.Shard, true))
 }
 
 // Close implements coordinator.Shard.

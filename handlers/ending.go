@@ -35,7 +35,7 @@ func (s *hosting) joins(h *hosted) {
 	}
 }
 
-// EndShard stops a shard's keys in all hosts, side by side. The lifetime calls it.
+// EndShard implements dispatch.Hosts: it stops a shard's keys in all hosts, side by side.
 func (s *hosting) EndShard(ctx context.Context, shard uint32, lost bool) error {
 	hosts, over := s.begin(shard, lost)
 	defer over()

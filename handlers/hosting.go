@@ -49,6 +49,8 @@ type hosting struct {
 	endings
 }
 
+var _ dispatch.Hosts = (*hosting)(nil)
+
 type (
 	hostingKey struct{} // finds the hosting of a lifetime
 	hostKey    struct {

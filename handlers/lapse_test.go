@@ -47,7 +47,7 @@ func TestLapsedLease(t *testing.T) {
 				running := ask("k", "hold")
 				waiting := map[string]<-chan error{"behind a turn": ask("k", "put"), "for an activation": ask("slow", "put")}
 				lapsed.Store(true)
-				n.life.LapseShard(0)
+				n.life.Hosts().LapseShard(0)
 				for what, answer := range waiting {
 					failed(t, what, <-answer, transport.ErrNotOwner, transport.NotStarted)
 				}

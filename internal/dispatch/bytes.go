@@ -5,6 +5,7 @@ package dispatch
 import (
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"github.com/clstr-go/clstr/internal/peakmap"
 	"github.com/clstr-go/clstr/outcome"
@@ -16,6 +17,22 @@ const (
 	DefaultMaxInFlightBytes = 256 << 20
 	DefaultMaxBytesPerKey   = 16 << 20
 )
+
+// load is what the calls of a node hold that were accepted and have not finished.
+type load struct {
+	busy     atomic.Int64 // calls, but those whose handlers wait for others
+	bytes    atomic.Int64 // beside busy, because both change together
+	mostBusy int64        // not positive is no limit
+
+	mostBytes, mostOfKey int64 // the same, of bytes
+}
+
+// LimitInFlight bounds how many calls, of all shards together, may be accepted
+// and not yet finished; more are refused with [outcome.ErrOverloaded]. A handler that
+// waits for a request of its own, made with its context, does not count. It must
+// be called before the lifetime is used; a number that is not positive is no
+// limit, which is the default.
+func (l *load) LimitInFlight(most int) { l.mostBusy = int64(most) }
 
 // LimitBytes bounds how many bytes the calls may hold that a node has accepted and
 // not finished: of all its shards together, and of one key. Payload, key and headers
@@ -29,7 +46,7 @@ const (
 // What running handlers ask for may take as much again: handlers that hold all of the
 // node's bound could not come to their end otherwise. Messages smaller than an 8,192nd
 // part of a key's bound do not count as the key's, because their number is bounded.
-func (l *Lifetime) LimitBytes(node, key int) { l.mostBytes, l.mostOfKey = int64(node), int64(key) }
+func (l *load) LimitBytes(node, key int) { l.mostBytes, l.mostOfKey = int64(node), int64(key) }
 
 const (
 	headerBytes = 96  // what a header takes beside its text
@@ -54,7 +71,7 @@ func (c *Call) size() int64 {
 }
 
 // isLight reports whether a call of n bytes does not count as any key's.
-func (l *Lifetime) isLight(n int64) bool { return l.mostOfKey <= 0 || n <= l.mostOfKey>>13 }
+func (l *load) isLight(n int64) bool { return l.mostOfKey <= 0 || n <= l.mostOfKey>>13 }
 
 // keyID is a key of a node.
 type keyID struct{ kind, key string }
@@ -181,7 +198,7 @@ func (c *Call) Peek() (transport.Envelope, bool) {
 
 // heavy reports whether a call of a size, after which the node holds the given number of
 // bytes, is too much for it.
-func (l *Lifetime) heavy(c *Call, size, held int64) bool {
+func (l *load) heavy(c *Call, size, held int64) bool {
 	most := l.mostBytes
 	if most <= 0 || held <= most || held == size {
 		return false

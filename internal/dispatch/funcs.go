@@ -10,12 +10,6 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// ReceiverFunc makes a receiver of a handler, on the lifetime's goroutines, as
-// [Dispatcher.ReceiverFunc] does.
-func (l *Lifetime) ReceiverFunc(h transport.HandlerFunc) Receiver {
-	return newFuncReceiver(l, l.pool, h)
-}
-
 func newFuncReceiver(l *Lifetime, p Pool, h transport.HandlerFunc) *funcReceiver {
 	return &funcReceiver{life: l, pool: p, h: h, lines: map[lineID]*line{}}
 }
@@ -61,7 +55,7 @@ func (r *funcReceiver) Accept(c *Call) {
 	t := &funcTask{c: c}
 	c.fn = r
 	if c.bits.Load()&bitStop != 0 {
-		t.over = r.life.holdShard(uint32(c.env.Shard))
+		t.over = r.life.Hosts().HoldShard(uint32(c.env.Shard))
 	}
 	passes, env := r.passes.Load(), &c.env
 	if passes && env.Delivery == transport.AwaitAccept {

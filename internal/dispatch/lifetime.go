@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,11 +28,7 @@ type Lifetime struct {
 
 	handlerTimeout time.Duration // of the transport; not positive is none
 
-	busy     atomic.Int64 // calls in flight, but those whose handlers wait for others
-	bytes    atomic.Int64 // what all calls in flight hold; beside busy, because both change together
-	mostBusy int64        // not positive is no limit
-
-	mostBytes, mostOfKey int64 // the same, of bytes
+	load // of the calls in flight
 
 	onFailed func(*outcome.Error)
 
@@ -44,6 +39,7 @@ type Lifetime struct {
 	mu     sync.Mutex
 	ended  bool
 	things map[any]any
+	hosts  Hosts // of the things, the one that hosts keys; nil if there is none
 	onEnd  []func()
 	errs   []error // of what did not end in time
 }
@@ -112,16 +108,9 @@ func (l *Lifetime) Log() *slog.Logger { return l.log }
 // Pool returns the goroutines that handlers run on.
 func (l *Lifetime) Pool() Pool { return l.pool }
 
-// LimitInFlight bounds how many calls, of all shards together, may be accepted
-// and not yet finished; more are refused with [outcome.ErrOverloaded]. A handler that
-// waits for a request of its own, made with its context, does not count. It must
-// be called before the lifetime is used; a number that is not positive is no
-// limit, which is the default.
-func (l *Lifetime) LimitInFlight(most int) { l.mostBusy = int64(most) }
-
 // Once returns the value under key, made by make when it is first asked for.
 // make returns the value and what ends it, which may block; it must not use
-// the lifetime. Once returns nil after End.
+// the lifetime. A value that implements [Hosts] is the lifetime's. Once returns nil after End.
 func (l *Lifetime) Once(key any, make func() (value any, end func())) any {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -133,6 +122,9 @@ func (l *Lifetime) Once(key any, make func() (value any, end func())) any {
 	}
 	v, end := make()
 	l.things[key] = v
+	if h, ok := v.(Hosts); ok {
+		l.hosts = h
+	}
 	l.onEnd = append(l.onEnd, end)
 	return v
 }
@@ -159,72 +151,35 @@ func (l *Lifetime) End() error {
 	return l.reported()
 }
 
-// shardEnder is what a lifetime holds that has parts which belong to one shard.
-type shardEnder interface {
+// Hosts is what hosts keys on a lifetime, as it must know of shards.
+type Hosts interface {
+	// EndShard ends the keys of a shard that goes to another node, after its calls have
+	// ended. It returns when they have ended, or with ctx. With lost, another may serve
+	// the shard already.
 	EndShard(ctx context.Context, shard uint32, lost bool) error
-}
-
-// EndShard ends what was made here for a shard that goes to another node, after
-// its calls have ended: it calls the method EndShard of all values that have it,
-// which return when their part has ended or with ctx. With lost, another may
-// serve the shard already.
-func (l *Lifetime) EndShard(ctx context.Context, shard uint32, lost bool) error {
-	l.mu.Lock()
-	var enders []shardEnder
-	for _, v := range l.things {
-		if e, ok := v.(shardEnder); ok {
-			enders = append(enders, e)
-		}
-	}
-	l.mu.Unlock()
-	var errs []error
-	for _, e := range enders {
-		errs = append(errs, e.EndShard(ctx, shard, lost))
-	}
-	return errors.Join(errs...)
-}
-
-// shardLapser is what a lifetime holds that must know when a lease has ended.
-type shardLapser interface{ LapseShard(shard uint32) }
-
-// LapseShard tells what was made here that the node's lease on a shard has ended,
-// and may come back: it calls the method LapseShard of all values that have it,
-// which must not block.
-func (l *Lifetime) LapseShard(shard uint32) {
-	l.mu.Lock()
-	things := slices.Collect(maps.Values(l.things))
-	l.mu.Unlock()
-	for _, v := range things {
-		if e, ok := v.(shardLapser); ok {
-			e.LapseShard(shard)
-		}
-	}
-}
-
-// shardHolder is what a lifetime holds that must not end its part of a shard for a while.
-type shardHolder interface {
+	// LapseShard tells that the node's lease on a shard has ended, and may come back. It
+	// must not block.
+	LapseShard(shard uint32)
+	// HoldShard keeps what ends with a shard from ending until release is called: a func
+	// is about to handle what a stop hook has told it. It must not block.
 	HoldShard(shard uint32) (release func())
 }
 
-// holdShard keeps what ends with a shard from ending until release is called: a func is
-// about to handle what a stop hook has told it. It calls the method HoldShard of all
-// values that have it, which must not block.
-func (l *Lifetime) holdShard(shard uint32) (release func()) {
+// Hosts returns what hosts keys here; where nothing does, what has nothing to end.
+func (l *Lifetime) Hosts() Hosts {
 	l.mu.Lock()
-	things := slices.Collect(maps.Values(l.things))
-	l.mu.Unlock()
-	var held []func()
-	for _, v := range things {
-		if h, ok := v.(shardHolder); ok {
-			held = append(held, h.HoldShard(shard))
-		}
+	defer l.mu.Unlock()
+	if l.hosts == nil {
+		return noHosts{}
 	}
-	return func() {
-		for _, f := range held {
-			f()
-		}
-	}
+	return l.hosts
 }
+
+type noHosts struct{}
+
+func (noHosts) EndShard(context.Context, uint32, bool) error { return nil }
+func (noHosts) LapseShard(uint32)                            {}
+func (noHosts) HoldShard(uint32) (release func())            { return func() {} }
 
 // EndTogether says which shards end together, with nobody to take them: what a turn of
 // one of them waits for is served by the others, until the subscription's Quiesce or
@@ -269,3 +224,22 @@ func (l *Lifetime) reported() error {
 // the lifetime, because one of them has started it, may wait for it, and has no limit; 0
 // for any other goroutine, which may wait until they have ended.
 func (l *Lifetime) Beside() time.Duration { return beside(l.pool, l.handlerTimeout) }
+
+// ObserveFailed has f called with the error of each notification that fails when
+// its sender was told already that it was accepted, or does not wait to be told.
+// f must not block. It must be called before the lifetime is used.
+func (l *Lifetime) ObserveFailed(f func(*outcome.Error)) { l.onFailed = f }
+
+// failed is told of a notification's error that its sender is not.
+func (l *Lifetime) failed(c *Call, err *outcome.Error) {
+	if l.onFailed != nil {
+		func() {
+			defer sparse.Recover(l.log, "the metrics")
+			l.onFailed(err)
+		}()
+	}
+	if err.Sentinel() == outcome.ErrPanicked {
+		return // its stack is in the log
+	}
+	l.log.Warn("notification failed", sparse.Entity(c.env.Kind, c.env.Shard, c.Key()), slog.String("type", c.env.Type), slog.String("code", err.Code), slog.Any("error", err))
+}

@@ -20,8 +20,7 @@ const (
 var largeTypes = map[string]string{
 	"transport/natstransport.Transport": "NATS by node comes next and rebuilds it",
 
-	"internal/dispatch.Call":     "to be cut into parts",
-	"internal/dispatch.Lifetime": "to be cut into parts",
+	"internal/dispatch.Call": "to be cut into parts",
 }
 
 func TestTypesAreSmall(t *testing.T) {
