@@ -32,7 +32,9 @@ import (
 // starts anew. A panic of the handler passes through Around, which cannot stop it.
 //
 // The context that next is given is the handler's, also where it is derived from ctx: a
-// typed entity sees its values, and its deadline until next returns. next must be called
+// typed entity sees its values, and its deadline until next returns. A context with a
+// cancel or a deadline of its own watches the end of the call, as a handler does that asks
+// for Done: if the shard is lost, the call is cut off. next must be called
 // on the goroutine of Around, and must have returned before Around returns.
 //
 // Around does not see messages that no handler begins with: those that are refused, of an
@@ -72,6 +74,7 @@ func surroundFunc(h transport.HandlerFunc, around Around) transport.HandlerFunc 
 	return func(ctx context.Context, env transport.Envelope) ([]byte, error) {
 		in := &Incoming{call: dispatch.CallFrom(ctx)}
 		in.call.AfterAnswer(in.wasAnswered)
+		in.turn()
 		err := around(ctx, in, func(ctx context.Context) error {
 			if err := in.begin(ctx); err != nil {
 				return err
@@ -116,6 +119,7 @@ func runAround(c host.Call, handle func()) (answer func()) {
 		handle()
 		return nil
 	}
+	s.in.turn()
 	err := s.around(s.Call, &s.in, func(ctx context.Context) error {
 		if err := s.in.begin(ctx); err != nil {
 			return err

@@ -63,6 +63,41 @@ func TestNextThatComesTooLate(t *testing.T) {
 	}
 }
 
+// TestRefusalsBeforeTheTurn do not pass through an Around: those who wait for a key that
+// cannot be made are answered.
+func TestRefusalsBeforeTheTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		called := false
+		h := handlers.NewKeyHandler(func(string) (transport.HandlerFunc, error) { <-gate; return nil, errTooMuch })
+		n := newNode(t, memtransport.Options{})
+		call := n.serve(t, h, handlers.Env{Around: func(ctx context.Context, _ *handlers.Incoming, next func(context.Context) error) error {
+			called = true
+			return next(ctx)
+		}})
+		answers := make(chan error, 3)
+		for range cap(answers) {
+			go func() { // ends when the gate opens
+				_, err := call.ask("k", "Get")
+				answers <- err
+			}()
+		}
+		synctest.Wait()
+		close(gate)
+		synctest.Wait()
+		if len(answers) != cap(answers) {
+			t.Fatalf("%d of %d are answered", len(answers), cap(answers))
+		}
+		for range cap(answers) {
+			failed(t, "who waits", <-answers, transport.ErrActivationFailed, transport.NotStarted)
+		}
+		if called {
+			t.Error("the Around was called")
+		}
+		n.end()
+	})
+}
+
 // TestPanicOfAnAroundStartsTheKeyAnew, as one of the key's own.
 func TestPanicOfAnAroundStartsTheKeyAnew(t *testing.T) {
 	y := new(tally)

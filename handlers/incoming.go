@@ -36,12 +36,16 @@ type answer struct {
 
 // stage is how far the Around of a message has come.
 //
-//	before -> inside -> behind -> out
-//	before -> out, without next
+//	queued -> before -> inside -> behind -> out
+//	          before -> out, without next
+//
+// Until its turn a message may be refused, as after it: only between the two is an answer
+// kept.
 type stage uint8
 
 const (
-	before stage = iota // next was not called
+	queued stage = iota // Around was not called
+	before              // next was not called
 	inside              // the handler runs
 	behind              // it has returned
 	out                 // Around has returned too
@@ -140,6 +144,13 @@ func (in *Incoming) afterAnswer(f func()) {
 	}
 }
 
+// turn is called when Around is about to be.
+func (in *Incoming) turn() {
+	in.mu.Lock()
+	in.stage = before
+	in.mu.Unlock()
+}
+
 // begin is called when Around calls next.
 func (in *Incoming) begin(ctx context.Context) error {
 	in.mu.Lock()
@@ -163,11 +174,11 @@ func (in *Incoming) end() error {
 }
 
 // take keeps the handler's answer, the first one, until Around has returned. It returns
-// false after that.
+// false before the turn, and after that.
 func (in *Incoming) take(a answer) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.stage == out {
+	if in.stage == queued || in.stage == out {
 		return false
 	}
 	if !in.answered {
@@ -215,7 +226,7 @@ func neverRan(err error) (is bool) {
 func (in *Incoming) leave() (a answer, answered bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.stage == out {
+	if in.stage == queued || in.stage == out {
 		return a, false
 	}
 	in.stage = out
