@@ -107,8 +107,9 @@ func (s *shard) until(ctx context.Context, met func() bool) error {
 func (s *shard) carryOut(e effect) {
 	switch e := e.(type) {
 	case send:
+		id, try := e.id, e.try // what waits for the store holds no copy of the change
 		s.opts.Store.Commit(e.change, func(rev state.Rev, err error) {
-			s.tell(func(c *core) { c.committed(e.id, e.try, rev, err) })
+			s.tell(func(c *core) { c.committed(id, try, rev, err) })
 		})
 	case answer:
 		e.done(e.rev, e.err)

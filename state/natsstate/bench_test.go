@@ -2,7 +2,6 @@ package natsstate_test
 
 import (
 	"fmt"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -117,49 +116,6 @@ func BenchmarkOpen(b *testing.B) {
 			}
 		}
 	})
-}
-
-// BenchmarkInFlight is what 10,000 changes cost that wait for the store.
-func BenchmarkInFlight(b *testing.B) {
-	s := open(b, natsstate.Options{URL: serve(b, server.Options{}).URL()})
-	k := keeper.New(keeper.Options{Store: s})
-	k.Open(7, state.Owner{})
-	if _, _, err := k.Read(b.Context(), 7, state.Range{Shard: 7, Kind: "account", Key: "a"}); err != nil {
-		b.Fatal(err)
-	}
-	deaf, err := nats.Connect(s.Conn().ConnectedUrl())
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer deaf.Close()
-	const n = 10_000
-	cs := make([]state.Change, n)
-	for i := range cs {
-		cs[i] = set(state.Token{}, strconv.Itoa(i), 1, body)
-	}
-	for b.Loop() {
-		// What is answered costs nothing any more: the answers wait behind this.
-		hold := make(chan struct{})
-		held := make(chan struct{})
-		k.Commit(7, set(state.Token{}, "hold", 1, body), func(state.Rev, error) { close(held); <-hold })
-		<-held
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		goroutines := runtime.NumGoroutine()
-		var wg sync.WaitGroup
-		wg.Add(n)
-		for i := range cs {
-			k.Commit(7, cs[i], func(_ state.Rev, err error) { wg.Done() })
-		}
-		more := runtime.NumGoroutine() - goroutines
-		runtime.GC()
-		runtime.ReadMemStats(&after)
-		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/n, "B/change")
-		b.ReportMetric(float64(more), "goroutines")
-		close(hold)
-		wg.Wait()
-	}
 }
 
 // run has callers do something b.N times together.
