@@ -87,8 +87,6 @@ func Overloaded(after time.Duration, format string, args ...any) *Error {
 	return outcome.Overloaded(after, format, args...)
 }
 
-func newError(sentinel error) *Error { return outcome.New(sentinel) }
-
 // ContextError makes the error of a caller whose context has ended.
 func ContextError(err error, o Outcome) *Error { return outcome.ContextError(err, o) }
 
