@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -84,7 +85,8 @@ func connect(ctx context.Context, opts natstransport.Options) (*natstransport.Tr
 		case err == nil:
 			return tr, nil
 		case ctx.Err() != nil:
-			return nil, outcome.Errorf(outcome.ErrDisconnected, "%v, %v", cmp.Or(last, err), context.Cause(ctx)).WithCause(context.Cause(ctx))
+			why := strings.TrimPrefix(cmp.Or(last, err).Error(), outcome.ErrDisconnected.Error()+": ")
+			return nil, outcome.Errorf(outcome.ErrDisconnected, "%s, %v", why, context.Cause(ctx)).WithCause(context.Cause(ctx))
 		case !errors.Is(err, outcome.ErrDisconnected):
 			return nil, err
 		}

@@ -104,7 +104,7 @@ func TestNoServer(t *testing.T) {
 			cancel()
 			_, host, _ := strings.Cut(url, "@")
 			if text := fmt.Sprint(err); !errors.Is(err, cluster.ErrDisconnected) || !errors.Is(err, context.DeadlineExceeded) ||
-				!strings.Contains(text, host) || !strings.Contains(text, "service bank") || strings.Contains(text, "secret") {
+				strings.Count(text, cluster.ErrDisconnected.Error()) != 1 || !strings.Contains(text, host) || !strings.Contains(text, "service bank") || strings.Contains(text, "secret") {
 				t.Errorf("%d entities, %s: got %v", len(hosted), host, err)
 			}
 		}

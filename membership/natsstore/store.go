@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/sparse"
@@ -66,7 +67,8 @@ func patiently(ctx context.Context, log *slog.Logger, try func(ctx context.Conte
 			return nil
 		}
 		if ctx.Err() != nil {
-			return outcome.Errorf(outcome.ErrDisconnected, "the store of members: %v, %v", cmp.Or(last, err), context.Cause(ctx)).WithCause(context.Cause(ctx))
+			why := strings.TrimPrefix(cmp.Or(last, err).Error(), outcome.ErrDisconnected.Error()+": ")
+			return outcome.Errorf(outcome.ErrDisconnected, "the store of members: %s, %v", why, context.Cause(ctx)).WithCause(context.Cause(ctx))
 		}
 		last = err
 		if !errors.Is(err, errWait) && !errors.Is(err, outcome.ErrDisconnected) && !errors.Is(err, outcome.ErrConnectionLost) && !errors.Is(err, context.DeadlineExceeded) {
