@@ -13,6 +13,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/testkit"
 )
 
 // TestAroundAndALateAnswer: the Around has returned when the sender is answered, and is
@@ -176,4 +177,39 @@ func TestOrderOfArounds(t *testing.T) {
 			t.Errorf("%s: %q", kind, order)
 		}
 	}
+}
+
+// TestOnAnswerThatPanics, or ends its goroutine, costs no caller its answer: neither where the
+// handler replies, nor where the time of a caller is up.
+func TestOnAnswerThatPanics(t *testing.T) {
+	testkit.EachTransport(t, func(t *testing.T, transport testkit.TransportKind) {
+		for name, f := range map[string]func(error){"panic": func(error) { panic("OnAnswer's") }, "goexit": func(error) { runtime.Goexit() }} {
+			t.Run(name, func(t *testing.T) {
+				w, told := &crew{answers: make(chan func(), 1)}, make(chan error, 1)
+				kinds := w.handlers(nil)
+				kinds["slow"] = func(ctx context.Context, _ cluster.Envelope) ([]byte, error) {
+					<-ctx.Done()
+					return nil, nil
+				}
+				c := byteNode(t, transport, false, cluster.NodeOptions{Kinds: kinds, Around: func(ctx context.Context, in *cluster.Incoming, next func(context.Context) error) error {
+					in.OnAnswer(f)
+					in.OnAnswer(func(err error) { told <- err })
+					return next(ctx)
+				}})
+				for kind := range w.handlers(nil) {
+					for range 2 {
+						out, err := cluster.NewRequest[chore, choreOut](c.Kind(kind).Key("k")).Request(t.Context(), chore{})
+						if err != nil || out.By != "handler" || <-told != nil {
+							t.Errorf("%s: got %v, %v", kind, out, err)
+						}
+					}
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+				defer cancel()
+				if _, err := c.Kind("slow").Key("k").Request(ctx, chore{}); !errors.Is(err, context.DeadlineExceeded) || <-told == nil {
+					t.Errorf("a slow one: got %v", err)
+				}
+			})
+		}
+	})
 }

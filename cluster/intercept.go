@@ -41,11 +41,12 @@ func ChainIntercept(intercepts ...Intercept) Intercept {
 // Outgoing is a message that a client is about to send, as an [Intercept] sees it. It is
 // for the goroutine that Intercept runs on.
 type Outgoing struct {
-	env   *Envelope
-	own   bool // its headers are not an option's
-	sent  bool
-	reply []byte
-	err   error // of the last next
+	env    *Envelope
+	own    bool              // its headers are not an option's
+	handed map[string]string // its headers, and those that are handed on
+	known  Outcome           // of all calls of next together; Succeeded: there was none
+	reply  []byte
+	err    error // of the last next
 }
 
 // Type returns the message's type.
@@ -66,7 +67,9 @@ func (o *Outgoing) Data() []byte { return o.env.Data }
 // Header returns a header of the message, also one that is handed on from the call whose
 // handler sends it.
 func (o *Outgoing) Header(name string) (value string, ok bool) {
-	value, ok = o.env.Headers[name]
+	if value, ok = o.env.Headers[name]; !ok {
+		value, ok = o.handed[name]
+	}
 	return value, ok
 }
 
@@ -82,19 +85,21 @@ func (o *Outgoing) SetHeader(name, value string) {
 }
 
 // Reply returns the reply, once next has returned nil. The bytes must not be changed.
-func (o *Outgoing) Reply() (data []byte, ok bool) { return o.reply, o.sent && o.err == nil }
+func (o *Outgoing) Reply() (data []byte, ok bool) { return o.reply, o.sent() && o.err == nil }
+
+func (o *Outgoing) sent() bool { return o.known != Succeeded }
 
 // intercepted is call with the client's Intercept around it.
 func (c *caller) intercepted(ctx context.Context, env *Envelope, m message) ([]byte, error) {
 	draft := c.envelopes.draft(&m)
 	draft.Shard, draft.Kind, draft.Key, draft.Type, draft.Data = int(m.to.shard), m.to.kind, m.to.key, m.typ, m.data
-	c.envelopes.handOn(ctx, &draft)
 	sent := draft // env is its caller's, and not for the heap
-	o := &Outgoing{env: &draft}
+	c.envelopes.handOn(ctx, &sent)
+	o := &Outgoing{env: &draft, handed: sent.Headers} // handed on once more below: what Intercept adds goes first
 	m.opts = append(m.opts[:len(m.opts):len(m.opts)], func(e *Envelope) { e.Headers = draft.Headers })
 	err := c.intercept(ctx, o, func(ctx context.Context) error {
-		o.sent = true
 		o.reply, o.err = c.callOnce(ctx, &sent, &m)
+		o.known = worse(o.known, o.ofCall(o.err))
 		return o.err
 	})
 	*env = sent
@@ -104,21 +109,31 @@ func (c *caller) intercepted(ctx context.Context, env *Envelope, m message) ([]b
 	return o.reply, nil
 }
 
-// failed is what Intercept returns, with what is known of the call.
-func (o *Outgoing) failed(err error) error {
-	known := NotSent
+// ofCall is what is known of a call whose Intercept fails.
+func (o *Outgoing) ofCall(err error) Outcome {
 	switch {
-	case o.sent && o.err != nil:
-		known = OutcomeOf(o.err)
-	case o.sent && o.AwaitsReply():
-		known = RanAndFailed
-	case o.sent: // a notification was accepted
-		known = MaybeRan
+	case err != nil:
+		return OutcomeOf(err)
+	case o.AwaitsReply():
+		return RanAndFailed
+	default: // a notification was accepted
+		return MaybeRan
 	}
+}
+
+// worse is what is known of two calls together.
+func worse(a, b Outcome) Outcome {
+	if a == MaybeRan || b == MaybeRan {
+		return MaybeRan
+	}
+	return max(a, b)
+}
+
+// failed is what Intercept returns, with what is known of the calls. It may be the error of
+// another call, or of the last of several.
+func (o *Outgoing) failed(err error) error {
+	known := max(o.known, NotSent)
 	if e, ok := err.(*Error); ok && e != nil {
-		if o.sent {
-			return e
-		}
 		return e.WithOutcome(known)
 	}
 	e := &Error{Code: outcome.CodeOf(err), Outcome: known, Message: err.Error()}

@@ -68,6 +68,9 @@ func TestErrorsOfAnIntercept(t *testing.T) {
 		if err := ctx.Err(); err != nil {
 			return nil, transport.ContextError(err, cluster.NotSent)
 		}
+		if env.Headers["again"] != "" {
+			return nil, transport.Errorf(cluster.ErrOverloaded, "there")
+		}
 		if env.Type == "fail" {
 			return nil, transport.Errorf(cluster.ErrPanicked, "there")
 		}
@@ -100,6 +103,15 @@ func TestErrorsOfAnIntercept(t *testing.T) {
 		{"calls again", "fail", func(ctx context.Context, out *cluster.Outgoing, next func(context.Context) error) error {
 			return errors.Join(next(ctx), next(ctx))
 		}, []error{cluster.ErrPanicked}, cluster.MaybeRan, 2},
+		{"calls again, which is refused", "fail", func(ctx context.Context, out *cluster.Outgoing, next func(context.Context) error) error {
+			_ = next(ctx)
+			out.SetHeader("again", "yes")
+			return next(ctx)
+		}, []error{cluster.ErrOverloaded}, cluster.MaybeRan, 2},
+		{"fails afterwards with the library's", "ok", func(ctx context.Context, _ *cluster.Outgoing, next func(context.Context) error) error {
+			_ = next(ctx)
+			return transport.Errorf(cluster.ErrOverloaded, "another call's")
+		}, []error{cluster.ErrOverloaded}, cluster.RanAndFailed, 1},
 		{"with another context", "ok", func(ctx context.Context, out *cluster.Outgoing, next func(context.Context) error) error {
 			ctx, cancel := context.WithCancel(ctx)
 			cancel()
@@ -159,6 +171,32 @@ func TestInterceptSeesWhatIsHandedOn(t *testing.T) {
 	reply, err := client.RequestKey(t.Context(), "k", "first", nil, cluster.WithHeader("traceparent", "from the caller"))
 	if err != nil || string(reply) != "from the intercept" {
 		t.Errorf("got %q, %v", reply, err)
+	}
+}
+
+// TestWhatIsHandedOnGivesWay to what an Intercept adds, as it does to options.
+func TestWhatIsHandedOnGivesWay(t *testing.T) {
+	var client *cluster.Client
+	client = serve(t, func(ctx context.Context, env cluster.Envelope) ([]byte, error) {
+		if env.Type == "first" {
+			return client.RequestKey(ctx, "k", "second", nil)
+		}
+		return []byte(env.Headers["mine"]), nil
+	}, func(_ *cluster.NodeOptions, c *cluster.ClientOptions) {
+		c.Intercept = func(ctx context.Context, out *cluster.Outgoing, next func(context.Context) error) error {
+			if out.Type() == "second" {
+				if _, ok := out.Header("baggage"); !ok {
+					t.Error("what is handed on is not seen")
+				}
+				out.SetHeader("mine", "from the intercept")
+			}
+			return next(ctx)
+		}
+	})
+	baggage := strings.Repeat("b", transport.MaxHeaderBytes-len("baggage"))
+	reply, err := client.RequestKey(t.Context(), "k", "first", nil, cluster.WithHeader("baggage", baggage))
+	if err != nil || string(reply) != "from the intercept" {
+		t.Errorf("got %q, %.300v", reply, err)
 	}
 }
 

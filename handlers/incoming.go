@@ -98,7 +98,8 @@ func (in *Incoming) SetReply(data []byte) {
 
 // OnAnswer has f called when the message is done with: when its sender is answered, also
 // if that is long after the turn, and when a notification was handled. f is called at once
-// if that was before. err is nil for a reply, else what the sender gets. f must not block.
+// if that was before. err is nil for a reply, else what the sender gets. f must not block. If it panics, the log says so, and nothing else
+// happens.
 func (in *Incoming) OnAnswer(f func(err error)) {
 	in.mu.Lock()
 	done := in.done
@@ -124,8 +125,8 @@ func (in *Incoming) wasAnswered() {
 	after, told := in.after, in.told
 	in.after, in.told, in.done = nil, nil, true
 	in.mu.Unlock()
-	for _, f := range told {
-		f(in.failure())
+	for _, f := range told { // here may be a timer, or the caller
+		in.call.Apart("OnAnswer", func() { f(in.failure()) })
 	}
 	if after != nil {
 		after()

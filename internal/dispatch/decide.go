@@ -245,3 +245,6 @@ func (c *Call) AfterAnswer(f func()) {
 		f()
 	}
 }
+
+// Apart calls code of an application's where its panic would hurt more than itself.
+func (c *Call) Apart(what string, f func()) { sparse.Apart(c.sub.life.log, what, f) }
