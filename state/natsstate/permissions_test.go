@@ -1,6 +1,7 @@
 package natsstate_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -81,7 +82,13 @@ func TestMissingPermissions(t *testing.T) {
 					refused <- err
 				}
 			})
-			go useAll(t, url, told)
+			ctx, cancel := context.WithCancel(patient(t))
+			ended := make(chan struct{})
+			go func() { // the test waits for it, before its server ends
+				defer close(ended)
+				useAll(ctx, url, told)
+			}()
+			defer func() { cancel(); <-ended }()
 			stem := `"` + strings.TrimSuffix(missing, ">")
 			for {
 				select {
@@ -99,8 +106,8 @@ func TestMissingPermissions(t *testing.T) {
 }
 
 // useAll does everything that a node's store can.
-func useAll(t *testing.T, url string, told nats.Option) {
-	s, err := natsstate.Open(t.Context(), natsstate.Options{URL: url, Log: slog.New(slog.DiscardHandler), NATSOptions: []nats.Option{told}})
+func useAll(ctx context.Context, url string, told nats.Option) {
+	s, err := natsstate.Open(ctx, natsstate.Options{URL: url, Log: slog.New(slog.DiscardHandler), NATSOptions: []nats.Option{told}})
 	if err != nil {
 		return
 	}
@@ -110,9 +117,9 @@ func useAll(t *testing.T, url string, told nats.Option) {
 			defer stop()
 		}
 	}
-	_, _ = s.Append(t.Context(), state.Mail{Shard: 1, Kind: "k", Key: "a"})
-	_, _, _ = s.Read(t.Context(), state.Token{}, state.Range{Place: state.Inbox, Shard: 1})
-	token, err := s.Open(t.Context(), 1, state.Owner{}, state.Token{})
+	_, _ = s.Append(ctx, state.Mail{Shard: 1, Kind: "k", Key: "a"})
+	_, _, _ = s.Read(ctx, state.Token{}, state.Range{Place: state.Inbox, Shard: 1})
+	token, err := s.Open(ctx, 1, state.Owner{}, state.Token{})
 	if err != nil {
 		return
 	}
@@ -121,8 +128,8 @@ func useAll(t *testing.T, url string, told nats.Option) {
 	done := make(chan struct{})
 	s.Commit(c, func(state.Rev, error) { close(done) })
 	<-done
-	_, _, _ = s.Read(t.Context(), token, state.Range{Place: state.Records, Shard: 1, Kind: "k", Key: "a"})
-	<-t.Context().Done()
+	_, _, _ = s.Read(ctx, token, state.Range{Place: state.Records, Shard: 1, Kind: "k", Key: "a"})
+	<-ctx.Done()
 }
 
 // A client sends mail and watches what it may. Everything else is refused: at the store, and by

@@ -36,6 +36,8 @@ type Store struct {
 	log  *slog.Logger
 	nc   *nats.Conn
 	mux  *mux
+	// waits is the mux for handlers of the connection: they may be called before it is there.
+	waits atomic.Pointer[mux]
 
 	closed  atomic.Bool
 	closing sync.Once
@@ -134,6 +136,7 @@ func (s *Store) connect(ctx context.Context, _ time.Duration) error {
 		return err
 	}
 	s.nc, s.mux = nc, m
+	s.waits.Store(m)
 	return nil
 }
 
@@ -152,7 +155,7 @@ func (s *Store) listen(o *nats.Options) error {
 		if !s.closed.Load() {
 			s.log.Warn("the connection to the store of state is lost", slog.Any("error", err))
 		}
-		if m := s.mux; m != nil {
+		if m := s.waits.Load(); m != nil {
 			m.failAll("", errCut)
 		}
 		if lost != nil {
@@ -175,7 +178,7 @@ func (s *Store) heard(err error) {
 		return
 	}
 	s.log.Error("not permitted by the server", slog.Any("error", err))
-	if m := s.mux; m != nil {
+	if m := s.waits.Load(); m != nil {
 		switch subject := denied(err); subject {
 		case "": // a subscription; that of the answers leaves all without one
 			m.failAll("", outcome.Errorf(outcome.ErrNotPermitted, "%v", err))
