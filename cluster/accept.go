@@ -15,8 +15,8 @@ import (
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/metrics"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // front is a node as its transport sees it.
@@ -81,7 +81,7 @@ func (f *front) Accept(c *dispatch.Call) {
 		r = f.kinds[env.Kind]
 	}
 	if r == nil {
-		err := transport.Errorf(ErrUnknownKind, "kind %q on node %s, which hosts %s", env.Kind, n.opts.NodeID, f.hosts())
+		err := outcome.Errorf(ErrUnknownKind, "kind %q on node %s, which hosts %s", env.Kind, n.opts.NodeID, f.hosts())
 		if n.living != nil && env.Kind != "" {
 			n.living.foreign.refuse(c, err)
 			return
@@ -111,7 +111,7 @@ func (f *front) CallStarted(c *dispatch.Call) any {
 }
 
 // CallFinished implements dispatch.Observer.
-func (f *front) CallFinished(c *dispatch.Call, started bool, kept any, err *transport.Error) {
+func (f *front) CallFinished(c *dispatch.Call, started bool, kept any, err *outcome.Error) {
 	n := f.n
 	if !started {
 		if n.entity != nil && err != nil && !c.Accepted() {
@@ -207,7 +207,7 @@ func (g *layoutGuard) init(layout sharding.Layout, shards []uint32, t ServerTran
 
 // check compares fingerprints; envelopes to a shard, and those of senders that
 // do not say, have none.
-func (g *layoutGuard) check(env *Envelope) *transport.Error {
+func (g *layoutGuard) check(env *Envelope) *outcome.Error {
 	if env.Layout == 0 {
 		return nil
 	}
@@ -224,13 +224,13 @@ func (g *layoutGuard) check(env *Envelope) *transport.Error {
 	case print == env.Layout && env.NumShards > g.highest:
 		return nil
 	case g.known && env.NumShards != g.layout.NumShards:
-		return transport.Errorf(ErrLayoutMismatch, "the caller has %d shards, the node %d", env.NumShards, g.layout.NumShards)
+		return outcome.Errorf(ErrLayoutMismatch, "the caller has %d shards, the node %d", env.NumShards, g.layout.NumShards)
 	case env.NumShards <= g.highest:
-		return transport.Errorf(ErrLayoutMismatch, "the caller has %d shards, the node owns shard %d", env.NumShards, g.highest)
+		return outcome.Errorf(ErrLayoutMismatch, "the caller has %d shards, the node owns shard %d", env.NumShards, g.highest)
 	case g.known:
-		return transport.Errorf(ErrLayoutMismatch, "the caller has another seed or hash than the node")
+		return outcome.Errorf(ErrLayoutMismatch, "the caller has another seed or hash than the node")
 	}
-	return transport.Errorf(ErrLayoutMismatch, "the caller's shard count (%d), seed or hash differs from that of earlier callers: set NumShards and Seed of the node to see which is wrong", env.NumShards)
+	return outcome.Errorf(ErrLayoutMismatch, "the caller's shard count (%d), seed or hash differs from that of earlier callers: set NumShards and Seed of the node to see which is wrong", env.NumShards)
 }
 
 // checkKey is asked before a key is activated.
@@ -239,7 +239,7 @@ func (g *layoutGuard) checkKey(shard uint32, key string) error {
 		return nil
 	}
 	if want := g.layout.Shard(key); want != shard {
-		return transport.Errorf(ErrLayoutMismatch, "the key belongs to shard %d of %d, not to shard %d", want, g.layout.NumShards, shard)
+		return outcome.Errorf(ErrLayoutMismatch, "the key belongs to shard %d of %d, not to shard %d", want, g.layout.NumShards, shard)
 	}
 	return nil
 }

@@ -10,12 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	pactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/testkit"
-	"github.com/clstr-go/clstr/transport"
 )
 
 type (
@@ -139,11 +140,11 @@ func (f *foreman) around(ctx context.Context, in *cluster.Incoming, next func(co
 	case "deny":
 		return errForeman
 	case "refuse":
-		return transport.Overloaded(time.Millisecond, "the foreman's")
+		return outcome.Overloaded(time.Millisecond, "the foreman's")
 	case "refuse plainly":
 		return cluster.ErrOverloaded
 	case "refuse in words":
-		return fmt.Errorf("the foreman's: %w", transport.Overloaded(time.Millisecond, "too much"))
+		return fmt.Errorf("the foreman's: %w", outcome.Overloaded(time.Millisecond, "too much"))
 	case "skip":
 		return nil
 	case "answer":
@@ -159,7 +160,7 @@ func (f *foreman) around(ctx context.Context, in *cluster.Incoming, next func(co
 	case "spoil":
 		return errForeman
 	case "refuse late":
-		return transport.Overloaded(time.Millisecond, "the foreman's")
+		return outcome.Overloaded(time.Millisecond, "the foreman's")
 	case "forgive":
 		return nil
 	case "replace":

@@ -10,13 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	pactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/testkit"
-	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
@@ -101,8 +102,8 @@ func TestBytesAreBounded(t *testing.T) {
 									return
 								}
 								refused.Add(1)
-								outcome(t, err, cluster.ErrOverloaded, cluster.OutcomeOf(err))
-								if after, ok := transport.RetryAfter(err); !ok || after <= 0 || !cluster.OutcomeOf(err).NeverRan() {
+								wantError(t, err, cluster.ErrOverloaded, cluster.OutcomeOf(err))
+								if after, ok := outcome.RetryAfter(err); !ok || after <= 0 || !cluster.OutcomeOf(err).NeverRan() {
 									t.Errorf("hint %v, %v; %v", after, ok, err)
 								}
 							})

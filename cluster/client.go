@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -50,19 +51,19 @@ type ClientOptions struct {
 
 func (o ClientOptions) validate() error {
 	if isNil(o.Transport) {
-		return transport.Errorf(ErrBadOption, "Transport is required")
+		return outcome.Errorf(ErrBadOption, "Transport is required")
 	}
 	if err := o.validateLayout(); err != nil {
 		return err
 	}
 	for i, opt := range o.EnvelopeOptions {
 		if opt == nil {
-			return transport.Errorf(ErrBadOption, "EnvelopeOptions[%d] is nil", i)
+			return outcome.Errorf(ErrBadOption, "EnvelopeOptions[%d] is nil", i)
 		}
 	}
 	for i, err := range o.RetryOn {
 		if err == nil {
-			return transport.Errorf(ErrBadOption, "RetryOn[%d] is nil", i)
+			return outcome.Errorf(ErrBadOption, "RetryOn[%d] is nil", i)
 		}
 	}
 	return validatePropagate(o.Propagate)
@@ -73,14 +74,14 @@ func (o ClientOptions) validateLayout() error {
 		_, asks := o.Transport.(transport.LayoutTransport)
 		switch {
 		case !asks:
-			return transport.Errorf(ErrBadOption, "NumShards is required: a %T cannot ask the nodes for it", o.Transport)
+			return outcome.Errorf(ErrBadOption, "NumShards is required: a %T cannot ask the nodes for it", o.Transport)
 		case o.Seed != "":
-			return transport.Errorf(ErrBadOption, "Seed %.64q without NumShards: give both, or neither", o.Seed)
+			return outcome.Errorf(ErrBadOption, "Seed %.64q without NumShards: give both, or neither", o.Seed)
 		}
 		return nil
 	}
 	if err := (sharding.Layout{NumShards: o.NumShards, Seed: o.Seed}).Validate(); err != nil {
-		return transport.Errorf(ErrBadOption, "NumShards: %v", err)
+		return outcome.Errorf(ErrBadOption, "NumShards: %v", err)
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ func TestDrainLosesNothing(t *testing.T) {
 	stops["n0"]()
 	all.Wait()
 	owned := cluster.ShardsForNode("n0", ids, 16, "")
-	outcome(t, errOf(client.RequestShard(t.Context(), owned[0], "Get", nil)), cluster.ErrTransportNoShardSubscriber, cluster.NotStarted)
+	wantError(t, errOf(client.RequestShard(t.Context(), owned[0], "Get", nil)), cluster.ErrTransportNoShardSubscriber, cluster.NotStarted)
 	handled.Range(func(id, n any) bool {
 		if n := n.(*atomic.Int32).Load(); n != 1 {
 			t.Errorf("%v was handled %d times", id, n)

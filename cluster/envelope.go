@@ -5,6 +5,7 @@ package cluster
 import (
 	"sync"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -35,12 +36,12 @@ func (e *envelopes) newEnvelope(env *Envelope, m *message, shard uint32, by *map
 	env.NumShards, env.Layout = 0, 0
 	if m.to.byKey {
 		if m.to.key == "" {
-			return transport.Errorf(ErrKeyRequired, "message type %q", m.typ)
+			return outcome.Errorf(ErrKeyRequired, "message type %q", m.typ)
 		}
 		env.NumShards, env.Layout = by.layout.NumShards, by.print
 	}
 	if shard >= by.layout.NumShards {
-		return transport.Errorf(ErrShardOutOfRange, "shard %d: 0 to %d allowed", shard, by.layout.NumShards-1)
+		return outcome.Errorf(ErrShardOutOfRange, "shard %d: 0 to %d allowed", shard, by.layout.NumShards-1)
 	}
 	return env.Validate()
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 type limitError struct {
@@ -34,7 +34,7 @@ func TestErrorsKeepTheirIdentityAndSayWhatWasDone(t *testing.T) {
 	request := func(msgType string) error { return errOf(client.RequestKey(t.Context(), "user-1", msgType, nil)) }
 
 	err := request("sentinel")
-	outcome(t, err, errBadAmount, cluster.RanAndFailed)
+	wantError(t, err, errBadAmount, cluster.RanAndFailed)
 	if cluster.CodeOf(err) != "test.bad_amount" || !strings.Contains(err.Error(), "account a-1: amount must be positive") {
 		t.Errorf("got %q, code %s", err, cluster.CodeOf(err))
 	}
@@ -114,15 +114,15 @@ func TestDeadlinesAreContextErrors(t *testing.T) {
 			start := time.Now()
 			_, err := client.RequestKey(ctx, "k", "Get", nil, c.opts...)
 			cancel()
-			outcome(t, err, c.want, cluster.MaybeRan)
+			wantError(t, err, c.want, cluster.MaybeRan)
 			if took := time.Since(start); took != c.after {
 				t.Errorf("%s: %v after %v, want %v", c.name, err, took, c.after)
 			}
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		time.AfterFunc(time.Second, cancel)
-		outcome(t, errOf(client.RequestKey(ctx, "k", "Get", nil)), context.Canceled, cluster.MaybeRan)
-		outcome(t, errOf(client.RequestKey(ctx, "k", "Get", nil)), context.Canceled, cluster.NotSent)
+		wantError(t, errOf(client.RequestKey(ctx, "k", "Get", nil)), context.Canceled, cluster.MaybeRan)
+		wantError(t, errOf(client.RequestKey(ctx, "k", "Get", nil)), context.Canceled, cluster.NotSent)
 	})
 }
 
@@ -131,10 +131,10 @@ func TestDeadlinesAreContextErrors(t *testing.T) {
 func TestHandlersOwnExpiry(t *testing.T) {
 	var counts recorder
 	client := serve(t, func(context.Context, cluster.Envelope) ([]byte, error) {
-		return nil, fmt.Errorf("asking the ledger: %w", transport.Errorf(cluster.ErrEnvelopeExpired, "shard 9"))
+		return nil, fmt.Errorf("asking the ledger: %w", outcome.Errorf(cluster.ErrEnvelopeExpired, "shard 9"))
 	}, func(_ *cluster.NodeOptions, c *cluster.ClientOptions) { c.Metrics = &counts })
 	_, err := client.RequestKey(t.Context(), "k", "Get", nil)
-	outcome(t, err, cluster.ErrEnvelopeExpired, cluster.RanAndFailed)
+	wantError(t, err, cluster.ErrEnvelopeExpired, cluster.RanAndFailed)
 	if errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "asking the ledger") {
 		t.Errorf("got %v, want the handler's error", err)
 	}

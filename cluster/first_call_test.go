@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // firstLook is for how long a client's first call to a shard looks for its node.
@@ -22,7 +22,7 @@ func nobody() (tr *fakeTransport, serve *atomic.Bool) {
 		if serve.Load() {
 			return []byte("ok"), nil
 		}
-		return nil, transport.Errorf(cluster.ErrTransportNoShardSubscriber, "shard 1")
+		return nil, outcome.Errorf(cluster.ErrTransportNoShardSubscriber, "shard 1")
 	}}, serve
 }
 
@@ -48,7 +48,7 @@ func TestFirstCallToAShardLooksTwice(t *testing.T) {
 				took := func(c *cluster.Client, shard uint32, want time.Duration) {
 					t.Helper()
 					start := time.Now()
-					outcome(t, call(t.Context(), c, shard), cluster.ErrTransportNoShardSubscriber, cluster.NotStarted)
+					wantError(t, call(t.Context(), c, shard), cluster.ErrTransportNoShardSubscriber, cluster.NotStarted)
 					if d := time.Since(start); d != want {
 						t.Errorf("a call to shard %d took %v, want %v", shard, d, want)
 					}
@@ -78,7 +78,7 @@ func TestFirstCallFindsANodeThatStarts(t *testing.T) {
 					}
 					serve.Store(false)
 					start := time.Now()
-					outcome(t, call(t.Context(), client, 1), cluster.ErrTransportNoShardSubscriber, cluster.NotStarted)
+					wantError(t, call(t.Context(), client, 1), cluster.ErrTransportNoShardSubscriber, cluster.NotStarted)
 					if d := time.Since(start); d != 0 {
 						t.Errorf("a call after one that succeeded took %v", d)
 					}
@@ -96,7 +96,7 @@ func TestFirstCallKeepsItsDeadline(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
 		start := time.Now()
-		outcome(t, errOf(client.RequestShard(ctx, 1, "Get", nil)), cluster.ErrTransportNoShardSubscriber, cluster.NotStarted)
+		wantError(t, errOf(client.RequestShard(ctx, 1, "Get", nil)), cluster.ErrTransportNoShardSubscriber, cluster.NotStarted)
 		if d := time.Since(start); d > 20*time.Millisecond {
 			t.Errorf("took %v with a deadline of 20ms", d)
 		}
@@ -107,11 +107,11 @@ func TestFirstCallKeepsItsDeadline(t *testing.T) {
 		}
 		tr.reply = func(_ context.Context, try int, _ cluster.Envelope) ([]byte, error) {
 			if len(tr.sent) > 0 && tr.sent[len(tr.sent)-1].Retry {
-				return nil, transport.Errorf(cluster.ErrOverloaded, "full")
+				return nil, outcome.Errorf(cluster.ErrOverloaded, "full")
 			}
-			return nil, transport.Errorf(cluster.ErrTransportNoShardSubscriber, "shard 3")
+			return nil, outcome.Errorf(cluster.ErrTransportNoShardSubscriber, "shard 3")
 		}
-		outcome(t, errOf(client.RequestShard(t.Context(), 3, "Get", nil)), cluster.ErrOverloaded, cluster.NotStarted)
+		wantError(t, errOf(client.RequestShard(t.Context(), 3, "Get", nil)), cluster.ErrOverloaded, cluster.NotStarted)
 	})
 }
 
@@ -122,7 +122,7 @@ func TestOnlyTheClientLooksTwice(t *testing.T) {
 		defer tr.Close()
 		start := time.Now()
 		_, err := tr.Request(t.Context(), cluster.Envelope{Shard: 1, Type: "Get"})
-		outcome(t, err, cluster.ErrTransportNoShardSubscriber, cluster.NotStarted)
+		wantError(t, err, cluster.ErrTransportNoShardSubscriber, cluster.NotStarted)
 		if d := time.Since(start); d != 0 {
 			t.Errorf("took %v", d)
 		}
@@ -142,7 +142,7 @@ func TestFirstCallOnABusyMachine(t *testing.T) {
 					if tries++; tries > 5 {
 						return nil, nil
 					}
-					return nil, transport.Errorf(cluster.ErrTransportNoShardSubscriber, "shard 1")
+					return nil, outcome.Errorf(cluster.ErrTransportNoShardSubscriber, "shard 1")
 				}
 				client, start := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4}), time.Now()
 				if err := call(t.Context(), client, 1); serves != (err == nil) || time.Since(start) > 4*time.Second {

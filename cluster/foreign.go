@@ -10,7 +10,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/membership"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 const (
@@ -39,12 +39,12 @@ type foreignKinds struct {
 
 type transportCall struct {
 	*dispatch.Call
-	err *transport.Error
+	err *outcome.Error
 }
 
 // refuse answers a call of a kind that this node does not host, with a hint if
 // another member does.
-func (f *foreignKinds) refuse(c *dispatch.Call, err *transport.Error) {
+func (f *foreignKinds) refuse(c *dispatch.Call, err *outcome.Error) {
 	f.mu.Lock()
 	if time.Now().Before(f.until) {
 		err = f.hinted(c, err)
@@ -87,7 +87,7 @@ func (f *foreignKinds) read() {
 }
 
 // hinted is called with mu held.
-func (f *foreignKinds) hinted(c *dispatch.Call, err *transport.Error) *transport.Error {
+func (f *foreignKinds) hinted(c *dispatch.Call, err *outcome.Error) *outcome.Error {
 	if slices.Contains(f.kinds, c.Envelope().Kind) {
 		err.RetryAfter = kindsHint
 		err.Message += "; another member does"

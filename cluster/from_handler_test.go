@@ -12,6 +12,7 @@ import (
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/membership/memstore"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
@@ -111,7 +112,7 @@ func TestUnsubscribedFromAHandler(t *testing.T) {
 			t.Error(err)
 		}
 		for _, what := range []string{"Unsubscribe", "Drain"} {
-			if err := <-told; !errors.Is(err, transport.ErrFromHandler) {
+			if err := <-told; !errors.Is(err, outcome.ErrFromHandler) {
 				t.Errorf("%s: %v", what, err)
 			}
 		}

@@ -158,11 +158,11 @@ func TestTTLIsCarriedAndBounds(t *testing.T) {
 		return nil, nil
 	})
 	_, err := client.RequestKey(t.Context(), "k", "Get", nil, cluster.WithTTL(20*time.Millisecond))
-	outcome(t, err, cluster.ErrEnvelopeExpired, cluster.MaybeRan)
+	wantError(t, err, cluster.ErrEnvelopeExpired, cluster.MaybeRan)
 	close(release)
 
 	_, err = client.RequestKey(t.Context(), "k", "Get", nil, cluster.WithTTL(-time.Second))
-	outcome(t, err, cluster.ErrBadEnvelope, cluster.NotSent)
+	wantError(t, err, cluster.ErrBadEnvelope, cluster.NotSent)
 }
 
 // TestScopedClientIsShared is for the race detector, and for what a caller's

@@ -88,8 +88,8 @@ func (f *fakeTransport) tries() int {
 // echoData returns what it gets.
 func echoData(_ context.Context, env cluster.Envelope) ([]byte, error) { return env.Data, nil }
 
-// outcome fails the test unless err is of the given sentinel and outcome.
-func outcome(t testing.TB, err, sentinel error, o cluster.Outcome) {
+// wantError fails the test unless err is of the given sentinel and outcome.
+func wantError(t testing.TB, err, sentinel error, o cluster.Outcome) {
 	t.Helper()
 	if !errors.Is(err, sentinel) || cluster.OutcomeOf(err) != o {
 		t.Errorf("got %v (%v), want %v (%v)", err, cluster.OutcomeOf(err), sentinel, o)

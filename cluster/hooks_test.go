@@ -84,13 +84,13 @@ func TestStuckHook(t *testing.T) {
 
 		began := time.Now()
 		_, err := accounts.Key("a").Request(t.Context(), touch{})
-		if outcome(t, err, cluster.ErrActivationFailed, cluster.NotStarted); time.Since(began) != 5*time.Second {
+		if wantError(t, err, cluster.ErrActivationFailed, cluster.NotStarted); time.Since(began) != 5*time.Second {
 			t.Errorf("told after %v", time.Since(began))
 		}
 		if err := accounts.Key("a").Notify(t.Context(), touch{}, cluster.WithTTL(time.Second)); err == nil {
 			t.Error("a stuck key took a notification")
 		} else {
-			outcome(t, err, cluster.ErrOverloaded, cluster.NotStarted)
+			wantError(t, err, cluster.ErrOverloaded, cluster.NotStarted)
 		}
 		if _, err := accounts.Key("b").Request(t.Context(), touch{}); err != nil {
 			t.Errorf("a neighbour: %v", err)

@@ -11,8 +11,8 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/testkit"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // TestIntercept is around a call, of whatever kind, once: not around each try.
@@ -21,7 +21,7 @@ func TestIntercept(t *testing.T) {
 		var seen []string
 		tr := &fakeTransport{reply: func(_ context.Context, try int, env cluster.Envelope) ([]byte, error) {
 			if try%2 == 1 {
-				return nil, transport.Errorf(cluster.ErrDraining, "at first")
+				return nil, outcome.Errorf(cluster.ErrDraining, "at first")
 			}
 			return []byte(`{"By":"` + env.Headers["by"] + env.Headers["own"] + `"}`), nil
 		}}
@@ -66,13 +66,13 @@ func TestErrorsOfAnIntercept(t *testing.T) {
 	errOwn := errors.New("the intercept's")
 	tr := &fakeTransport{reply: func(ctx context.Context, _ int, env cluster.Envelope) ([]byte, error) {
 		if err := ctx.Err(); err != nil {
-			return nil, transport.ContextError(err, cluster.NotSent)
+			return nil, outcome.ContextError(err, cluster.NotSent)
 		}
 		if env.Headers["again"] != "" {
 			return nil, transport.Errorf(cluster.ErrOverloaded, "there")
 		}
 		if env.Type == "fail" {
-			return nil, transport.Errorf(cluster.ErrPanicked, "there")
+			return nil, outcome.Errorf(cluster.ErrPanicked, "there")
 		}
 		return []byte("reply"), nil
 	}}
@@ -91,7 +91,7 @@ func TestErrorsOfAnIntercept(t *testing.T) {
 		{"refuses", "ok", func(context.Context, *cluster.Outgoing, func(context.Context) error) error { return errOwn },
 			[]error{errOwn}, cluster.NotSent, 0},
 		{"refuses with the library's", "ok", func(context.Context, *cluster.Outgoing, func(context.Context) error) error {
-			return transport.Errorf(cluster.ErrPanicked, "another call's")
+			return outcome.Errorf(cluster.ErrPanicked, "another call's")
 		}, []error{cluster.ErrPanicked}, cluster.NotSent, 0},
 		{"fails afterwards", "ok", func(ctx context.Context, _ *cluster.Outgoing, next func(context.Context) error) error {
 			_ = next(ctx)

@@ -33,7 +33,7 @@ func TestKinds(t *testing.T) {
 		}
 	}
 	_, err := client.Kind("acount").Key("a-1").Request(t.Context(), touch{})
-	outcome(t, err, cluster.ErrUnknownKind, cluster.NotStarted)
+	wantError(t, err, cluster.ErrUnknownKind, cluster.NotStarted)
 	for _, w := range []string{`"acount"`, "node-1", `"account", "order"`, "without a kind", `key "a-1"`} {
 		if !strings.Contains(err.Error(), w) {
 			t.Errorf("%q does not say %s", err, w)
@@ -49,9 +49,9 @@ func TestNodeOfKindsOnly(t *testing.T) {
 		t.Error(err)
 	}
 	_, err := client.Key("k").Request(t.Context(), touch{})
-	outcome(t, err, cluster.ErrUnknownKind, cluster.NotStarted)
+	wantError(t, err, cluster.ErrUnknownKind, cluster.NotStarted)
 	err = client.Key("k").Notify(t.Context(), touch{})
-	outcome(t, err, cluster.ErrUnknownKind, cluster.NotStarted)
+	wantError(t, err, cluster.ErrUnknownKind, cluster.NotStarted)
 }
 
 // TestKindOptions: a kind's client carries the scoped options too.

@@ -76,7 +76,7 @@ func TestOwedAnswersOfAKeyThatPanics(t *testing.T) {
 							t.Fatal(err)
 						}
 						for _, answer := range owed {
-							outcome(t, <-answer, cluster.ErrPanicked, cluster.MaybeRan)
+							wantError(t, <-answer, cluster.ErrPanicked, cluster.MaybeRan)
 						}
 						if took := time.Since(began); took > time.Second {
 							t.Errorf("%s, wrapped %v, live %v, %s: told after %v", name, wrap, live, how, took)

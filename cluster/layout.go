@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -50,7 +51,7 @@ func newMapping(l sharding.Layout) *mapping {
 // outdated reports whether a call that never ran may run now, because what the client
 // had learnt does not hold any more.
 func (k *known) outdated(m *mapping, err error) bool {
-	if k.nodes == nil || !transport.OutcomeOf(err).NeverRan() {
+	if k.nodes == nil || !outcome.Of(err).NeverRan() {
 		return false
 	}
 	if errors.Is(outer(err), ErrLayoutMismatch) {
@@ -86,7 +87,7 @@ func (k *known) ask(ctx context.Context) (sharding.Layout, error) {
 	l := sharding.Layout{NumShards: numShards, Seed: seed}
 	if err == nil {
 		if err = l.Validate(); err != nil {
-			err = transport.Errorf(ErrLayoutMismatch, "a node tells of %v", err).WithOutcome(NotSent)
+			err = outcome.Errorf(ErrLayoutMismatch, "a node tells of %v", err).WithOutcome(NotSent)
 		}
 	}
 	return l, err
@@ -129,5 +130,5 @@ func (k *known) unlearnt(ctx context.Context) error {
 	if why := k.why.Load(); why != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return *why
 	}
-	return transport.ContextError(ctx.Err(), transport.NotSent)
+	return outcome.ContextError(ctx.Err(), outcome.NotSent)
 }

@@ -193,7 +193,7 @@ func TestLayoutMismatchSaysWhatDiffers(t *testing.T) {
 			n.NumShards, n.Seed, o.NumShards, o.Seed = c.node.NumShards, c.node.Seed, c.client.NumShards, c.client.Seed
 		})
 		_, err := client.RequestKey(t.Context(), "k", "Get", nil)
-		outcome(t, err, cluster.ErrLayoutMismatch, cluster.NotStarted)
+		wantError(t, err, cluster.ErrLayoutMismatch, cluster.NotStarted)
 		for _, w := range c.words {
 			if !strings.Contains(err.Error(), w) {
 				t.Errorf("%q does not say %q", err, w)
@@ -215,7 +215,7 @@ func TestWrongShardOfAKey(t *testing.T) {
 			t.Errorf("the right shard: %v", err)
 		}
 		if shard != right {
-			outcome(t, err, cluster.ErrLayoutMismatch, cluster.NotStarted)
+			wantError(t, err, cluster.ErrLayoutMismatch, cluster.NotStarted)
 		}
 	}
 	if keys.made["k"] != 1 {
@@ -232,7 +232,7 @@ func TestTargetsThatCannotBe(t *testing.T) {
 		"NotifyShard":  client.NotifyShard(ctx, 4, "Get", nil),
 		"Shard":        errOf(client.Shard(1<<31).Request(ctx, touch{})),
 	} {
-		outcome(t, err, cluster.ErrShardOutOfRange, cluster.NotSent)
+		wantError(t, err, cluster.ErrShardOutOfRange, cluster.NotSent)
 		if !strings.Contains(err.Error(), "0 to 3 allowed") {
 			t.Errorf("%s: %q does not say what is allowed", name, err)
 		}
@@ -244,14 +244,14 @@ func TestTargetsThatCannotBe(t *testing.T) {
 		client.Key("").Notify(ctx, touch{}),
 		errOf(client.Kind("account").Key("").Request(ctx, touch{})),
 	} {
-		outcome(t, err, cluster.ErrKeyRequired, cluster.NotSent)
+		wantError(t, err, cluster.ErrKeyRequired, cluster.NotSent)
 	}
 	if n := tr.tries(); n != 0 {
 		t.Errorf("%d envelopes were sent", n)
 	}
 	keyed := serve(t, cluster.NewKeyHandler(func(string) (cluster.ServerHandlerFunc, error) { return echoData, nil }))
 	_, err := keyed.RequestShard(ctx, 0, "Get", nil)
-	outcome(t, err, cluster.ErrMissingKeyHeader, cluster.NotStarted)
+	wantError(t, err, cluster.ErrMissingKeyHeader, cluster.NotStarted)
 }
 
 func errOf(_ []byte, err error) error { return err }

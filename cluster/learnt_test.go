@@ -76,10 +76,10 @@ func TestNodesAndClientsLearnTheLayout(t *testing.T) {
 					}
 				}
 				_, err := client.RequestShard(t.Context(), first.want, "Echo", nil)
-				outcome(t, err, cluster.ErrShardOutOfRange, cluster.NotSent)
+				wantError(t, err, cluster.ErrShardOutOfRange, cluster.NotSent)
 				wrong := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 31})
 				_, err = wrong.RequestKey(t.Context(), "k", "Echo", nil)
-				outcome(t, err, cluster.ErrLayoutMismatch, cluster.NotStarted)
+				wantError(t, err, cluster.ErrLayoutMismatch, cluster.NotStarted)
 			})
 		}
 	}
@@ -143,7 +143,7 @@ func TestNobodyTellsTheLayout(t *testing.T) {
 		client := newClient(t, cluster.ClientOptions{Transport: tr})
 		began := time.Now()
 		_, err := client.RequestKey(context.Background(), "k", "Get", nil)
-		outcome(t, err, cluster.ErrTransportNoShardSubscriber, cluster.NotSent)
+		wantError(t, err, cluster.ErrTransportNoShardSubscriber, cluster.NotSent)
 		if took := time.Since(began); took != cluster.DefaultRequestTimeout {
 			t.Errorf("it took %v", took)
 		}
@@ -152,14 +152,14 @@ func TestNobodyTellsTheLayout(t *testing.T) {
 		}
 		began = time.Now()
 		_, err = client.RequestKey(context.Background(), "", "Get", nil)
-		outcome(t, err, cluster.ErrKeyRequired, cluster.NotSent)
+		wantError(t, err, cluster.ErrKeyRequired, cluster.NotSent)
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		err = client.NotifyKey(ctx, "k", "Get", nil)
-		outcome(t, err, context.Canceled, cluster.NotSent)
+		wantError(t, err, context.Canceled, cluster.NotSent)
 		_ = tr.Close()
 		_, err = client.RequestKey(context.Background(), "k", "Get", nil)
-		outcome(t, err, cluster.ErrTransportClosed, cluster.NotSent)
+		wantError(t, err, cluster.ErrTransportClosed, cluster.NotSent)
 		if took := time.Since(began); took != 0 {
 			t.Errorf("what cannot be sent at all took %v", took)
 		}

@@ -20,8 +20,8 @@ import (
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // Defaults of a node with a membership.
@@ -103,7 +103,7 @@ func (l *living) run(ctx context.Context, log *slog.Logger) error {
 		l.Left()
 		return life.End() // which knows why the transport has ended
 	case err != nil:
-		return transport.Annotate(err, "node "+n.opts.NodeID+" answers for owners")
+		return outcome.Annotate(err, "node "+n.opts.NodeID+" answers for owners")
 	}
 	err = errors.Join(c.Run(ctx), life.End())
 	l.foreign.work.Wait()
@@ -158,7 +158,7 @@ func (l *living) Open(ctx context.Context, at *standing.Standing) (coordinator.S
 	sub, err := l.transport.Subscribe(lifeContext{ctx, l.life.Context()}, at.Shard, to)
 	if err == nil {
 		if s.drainer, _ = sub.(dispatch.Drainer); s.drainer == nil {
-			err = errors.Join(transport.Errorf(ErrBadOption, "the transport's subscriptions in epochs must implement dispatch.Drainer, which %T does not", sub), sub.Unsubscribe())
+			err = errors.Join(outcome.Errorf(ErrBadOption, "the transport's subscriptions in epochs must implement dispatch.Drainer, which %T does not", sub), sub.Unsubscribe())
 		}
 	}
 	if err != nil {

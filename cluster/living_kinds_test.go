@@ -32,7 +32,7 @@ func TestDeployThatAddsAKind(t *testing.T) {
 		for _, key := range keysOf(8, "old", "old", "newer") {
 			began := time.Now()
 			err := errOf(client.Kind("b").Key(key).Request(t.Context(), touch{}))
-			outcome(t, err, cluster.ErrUnknownKind, cluster.NotStarted)
+			wantError(t, err, cluster.ErrUnknownKind, cluster.NotStarted)
 			if d := time.Since(began); d < 4*time.Second || d > 5*time.Second+time.Millisecond {
 				t.Errorf("key %s: gave up after %v, want 5 s", key, d)
 			}
@@ -41,7 +41,7 @@ func TestDeployThatAddsAKind(t *testing.T) {
 			}
 			refused++
 			began = time.Now()
-			outcome(t, client.Kind("c").Key(key).Notify(t.Context(), touch{}), cluster.ErrUnknownKind, cluster.NotStarted)
+			wantError(t, client.Kind("c").Key(key).Notify(t.Context(), touch{}), cluster.ErrUnknownKind, cluster.NotStarted)
 			if d := time.Since(began); d > 0 {
 				t.Errorf("a kind that no node hosts fails after %v", d)
 			}

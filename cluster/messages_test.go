@@ -150,7 +150,7 @@ func TestReplyThatDoesNotUnmarshal(t *testing.T) {
 		if user != nil {
 			t.Errorf("%s: got %v beside the error", name, user)
 		}
-		outcome(t, err, cluster.ErrReply, cluster.RanAndFailed)
+		wantError(t, err, cluster.ErrReply, cluster.RanAndFailed)
 		if failed, ok := counts.count("request getUser false"), counts.count("request getUser true"); failed != 1 || ok != 0 {
 			t.Errorf("%s: %d requests count as failed and %d as answered", name, failed, ok)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/metrics"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -193,8 +194,8 @@ func measuring(m ClusterMetrics) ClusterMetrics {
 
 // failedBy is the code of a call that has failed; empty for the errors of handlers.
 func failedBy(err error) string {
-	if transport.OutcomeOf(err) == RanAndFailed {
+	if outcome.Of(err) == RanAndFailed {
 		return "" // whatever its code: a handler may pass on what another call failed with
 	}
-	return transport.CodeOf(err)
+	return outcome.CodeOf(err)
 }

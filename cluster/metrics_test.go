@@ -99,8 +99,8 @@ func TestMetricsAreFed(t *testing.T) {
 	kind := client.Kind("k")
 	ctx := t.Context()
 	req := func(key string, msg any) error { return errOf(kind.Key(key).Request(ctx, msg)) }
-	outcome(t, req("a", named{}), nil, cluster.Succeeded)
-	outcome(t, req("b", getUser{}), nil, cluster.Succeeded)
+	wantError(t, req("a", named{}), nil, cluster.Succeeded)
+	wantError(t, req("b", getUser{}), nil, cluster.Succeeded)
 	if err := kind.Key("a").Notify(ctx, renamed("Touch")); err != nil {
 		t.Error(err)
 	}
@@ -108,11 +108,11 @@ func TestMetricsAreFed(t *testing.T) {
 	if err := req("a", renamed("Fail")); cluster.OutcomeOf(err) != cluster.RanAndFailed {
 		t.Errorf("got %v", err)
 	}
-	outcome(t, req("bad", named{}), cluster.ErrActivationFailed, cluster.NotStarted)
-	outcome(t, errOf(kind.Key("a").Request(ctx, nil)), cluster.ErrEncode, cluster.NotSent)
-	outcome(t, client.Kind("x").Key("a").Notify(ctx, touch{}), cluster.ErrUnknownKind, cluster.NotStarted)
+	wantError(t, req("bad", named{}), cluster.ErrActivationFailed, cluster.NotStarted)
+	wantError(t, errOf(kind.Key("a").Request(ctx, nil)), cluster.ErrEncode, cluster.NotSent)
+	wantError(t, client.Kind("x").Key("a").Notify(ctx, touch{}), cluster.ErrUnknownKind, cluster.NotStarted)
 	stop()
-	outcome(t, req("a", named{}), cluster.ErrTransportNoShardSubscriber, cluster.NotStarted)
+	wantError(t, req("a", named{}), cluster.ErrTransportNoShardSubscriber, cluster.NotStarted)
 	for event, want := range map[string]int{
 		"n owns 2": 1, "n owns 0": 2, // at its start too
 		"request test.Named true": 1, "request test.Named false": 2, "request took test.Named": 3,

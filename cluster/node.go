@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -103,7 +104,7 @@ func (n *Node) begin() error {
 		return err
 	}
 	if n.ran.Swap(true) {
-		return transport.Errorf(ErrBadOption, "node %s has run before", n.opts.NodeID)
+		return outcome.Errorf(ErrBadOption, "node %s has run before", n.opts.NodeID)
 	}
 	return nil
 }
@@ -211,7 +212,7 @@ func (n *Node) subscribe(ctx context.Context, life *dispatch.Lifetime) ([]Subscr
 			sub, err = subscribeFunc(ctx, n.opts.Transport, life, shard, to)
 		}
 		if err != nil {
-			return subs, transport.Annotate(err, "node "+n.opts.NodeID+" subscribes")
+			return subs, outcome.Annotate(err, "node "+n.opts.NodeID+" subscribes")
 		}
 		subs = append(subs, sub)
 	}

@@ -234,7 +234,7 @@ func TestGetNodeInfo(t *testing.T) {
 		check(client.Key(key), cluster.ShardFromString(key, 64, "seed"))
 	}
 	_, err := client.Shard(64).GetNodeInfo(t.Context())
-	outcome(t, err, cluster.ErrShardOutOfRange, cluster.NotSent)
+	wantError(t, err, cluster.ErrShardOutOfRange, cluster.NotSent)
 }
 
 // TestNodeWithoutShardsWarns: a node whose ID is mistyped serves nothing, which
@@ -265,7 +265,7 @@ func TestMaxInFlight(t *testing.T) {
 		}
 	}
 	_, err := client.RequestShard(t.Context(), 2, "Over", nil)
-	outcome(t, err, cluster.ErrOverloaded, cluster.NotStarted)
+	wantError(t, err, cluster.ErrOverloaded, cluster.NotStarted)
 	if _, ok := cluster.RetryAfter(err); !ok {
 		t.Errorf("%v does not say when to try again", err)
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // NodeOptions configures node creation.
@@ -139,36 +139,36 @@ func (o NodeOptions) withDefaults() NodeOptions {
 
 func (o NodeOptions) validate() error {
 	if err := membership.CheckName(o.NodeID); err != nil {
-		return transport.Errorf(ErrBadOption, "NodeID: %v", err)
+		return outcome.Errorf(ErrBadOption, "NodeID: %v", err)
 	}
 	switch {
 	case isNil(o.Transport):
-		return transport.Errorf(ErrBadOption, "node %s: Transport is required", o.NodeID)
+		return outcome.Errorf(ErrBadOption, "node %s: Transport is required", o.NodeID)
 	case o.Handler == nil && len(o.Kinds) == 0:
-		return transport.Errorf(ErrBadOption, "node %s: Handler or Kinds is required", o.NodeID)
+		return outcome.Errorf(ErrBadOption, "node %s: Handler or Kinds is required", o.NodeID)
 	case o.StopTimeout < 0:
-		return transport.Errorf(ErrBadOption, "node %s: StopTimeout %v: 0 (default) or a duration", o.NodeID, o.StopTimeout)
+		return outcome.Errorf(ErrBadOption, "node %s: StopTimeout %v: 0 (default) or a duration", o.NodeID, o.StopTimeout)
 	}
 	if o.MaxInFlight < -1 {
-		return transport.Errorf(ErrBadOption, "node %s: MaxInFlight %d: -1 (unlimited), 0 (default) or more", o.NodeID, o.MaxInFlight)
+		return outcome.Errorf(ErrBadOption, "node %s: MaxInFlight %d: -1 (unlimited), 0 (default) or more", o.NodeID, o.MaxInFlight)
 	}
 	if o.MaxInFlightBytes < -1 {
-		return transport.Errorf(ErrBadOption, "node %s: MaxInFlightBytes %d: -1 (unlimited), 0 (default) or more", o.NodeID, o.MaxInFlightBytes)
+		return outcome.Errorf(ErrBadOption, "node %s: MaxInFlightBytes %d: -1 (unlimited), 0 (default) or more", o.NodeID, o.MaxInFlightBytes)
 	}
 	if o.MaxBytesPerKey < -1 {
-		return transport.Errorf(ErrBadOption, "node %s: MaxBytesPerKey %d: -1 (unlimited), 0 (default) or more", o.NodeID, o.MaxBytesPerKey)
+		return outcome.Errorf(ErrBadOption, "node %s: MaxBytesPerKey %d: -1 (unlimited), 0 (default) or more", o.NodeID, o.MaxBytesPerKey)
 	}
 	for kind, h := range o.Kinds {
 		if kind == "" || h == nil {
-			return transport.Errorf(ErrBadOption, "node %s: kind %q needs a name and a handler", o.NodeID, kind)
+			return outcome.Errorf(ErrBadOption, "node %s: kind %q needs a name and a handler", o.NodeID, kind)
 		}
 	}
 	if o.NumShards == 0 && o.Seed != "" {
-		return transport.Errorf(ErrBadOption, "node %s: Seed %.64q without NumShards: give both, or neither", o.NodeID, o.Seed)
+		return outcome.Errorf(ErrBadOption, "node %s: Seed %.64q without NumShards: give both, or neither", o.NodeID, o.Seed)
 	}
 	if o.NumShards != 0 {
 		if err := (sharding.Layout{NumShards: o.NumShards, Seed: o.Seed}).Validate(); err != nil {
-			return transport.Errorf(ErrBadOption, "node %s: NumShards: %v", o.NodeID, err)
+			return outcome.Errorf(ErrBadOption, "node %s: NumShards: %v", o.NodeID, err)
 		}
 	}
 	limit := o.NumShards
@@ -178,10 +178,10 @@ func (o NodeOptions) validate() error {
 	sorted := slices.Sorted(slices.Values(o.Shards))
 	for i, s := range sorted {
 		if s >= limit {
-			return transport.Errorf(ErrShardOutOfRange, "node %s: shard %d: 0 to %d allowed", o.NodeID, s, limit-1)
+			return outcome.Errorf(ErrShardOutOfRange, "node %s: shard %d: 0 to %d allowed", o.NodeID, s, limit-1)
 		}
 		if i > 0 && s == sorted[i-1] {
-			return transport.Errorf(ErrBadOption, "node %s: shard %d is listed twice", o.NodeID, s)
+			return outcome.Errorf(ErrBadOption, "node %s: shard %d is listed twice", o.NodeID, s)
 		}
 	}
 	return o.validateLiving()
@@ -190,22 +190,22 @@ func (o NodeOptions) validate() error {
 // validateLiving refuses what does not fit with a membership.
 func (o NodeOptions) validateLiving() error {
 	if o.DrainTimeout < 0 {
-		return transport.Errorf(ErrBadOption, "node %s: DrainTimeout %v: 0 (default) or a duration", o.NodeID, o.DrainTimeout)
+		return outcome.Errorf(ErrBadOption, "node %s: DrainTimeout %v: 0 (default) or a duration", o.NodeID, o.DrainTimeout)
 	}
 	if o.Membership == nil {
 		if o.Weight != 0 || o.Timing != (membership.Timing{}) || o.Zone != "" || o.Version != "" || o.DrainTimeout != 0 {
-			return transport.Errorf(ErrBadOption, "node %s: Timing, Weight, Zone, Version and DrainTimeout are for nodes with a Membership", o.NodeID)
+			return outcome.Errorf(ErrBadOption, "node %s: Timing, Weight, Zone, Version and DrainTimeout are for nodes with a Membership", o.NodeID)
 		}
 		return nil
 	}
 	switch {
 	case isNil(o.Membership):
-		return transport.Errorf(ErrBadOption, "node %s: Membership is a nil %T", o.NodeID, o.Membership)
+		return outcome.Errorf(ErrBadOption, "node %s: Membership is a nil %T", o.NodeID, o.Membership)
 	case len(o.Shards) > 0:
-		return transport.Errorf(ErrBadOption, "node %s: Shards and Membership exclude each other", o.NodeID)
+		return outcome.Errorf(ErrBadOption, "node %s: Shards and Membership exclude each other", o.NodeID)
 	}
 	if _, ok := o.Transport.(dispatch.Backend); !ok {
-		return transport.Errorf(ErrBadOption, "node %s: Membership needs a memtransport, a natstransport or a transport that embeds one, and %T is none", o.NodeID, o.Transport)
+		return outcome.Errorf(ErrBadOption, "node %s: Membership needs a memtransport, a natstransport or a transport that embeds one, and %T is none", o.NodeID, o.Transport)
 	}
 	return nil
 }

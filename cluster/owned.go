@@ -11,7 +11,7 @@ import (
 	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/standing"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // ownedShard is one shard that the node serves in one epoch.
@@ -23,7 +23,7 @@ type ownedShard struct {
 }
 
 // Drain implements coordinator.Shard.
-func (s *ownedShard) Drain(ctx context.Context) (counts transport.DrainCounts, err error) {
+func (s *ownedShard) Drain(ctx context.Context) (counts outcome.DrainCounts, err error) {
 	defer s.l.closed(s)
 	keys, err := s.drain(ctx)
 	counts = s.drainer.Counts()

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -62,7 +63,7 @@ func (e *envelopes) handOn(ctx context.Context, env *Envelope) {
 func validatePropagate(names []string) error {
 	for i, name := range names {
 		if name == "" || strings.HasPrefix(strings.ToLower(name), "x-clstr-") {
-			return transport.Errorf(ErrBadOption, "Propagate[%d] is %q: a header's name is allowed, without the prefix x-clstr-", i, name)
+			return outcome.Errorf(ErrBadOption, "Propagate[%d] is %q: a header's name is allowed, without the prefix x-clstr-", i, name)
 		}
 	}
 	return nil

@@ -199,7 +199,7 @@ func TestCallsKeepTheirOwnHeaders(t *testing.T) {
 	}
 	for _, bad := range []string{"", "X-Clstr-Key"} {
 		_, err := cluster.NewClient(cluster.ClientOptions{Transport: cluster.CreateInMemoryTransport(t), NumShards: 1, Propagate: []string{"ok", bad}})
-		outcome(t, err, cluster.ErrBadOption, cluster.NotSent)
+		wantError(t, err, cluster.ErrBadOption, cluster.NotSent)
 		if err != nil && !strings.Contains(err.Error(), fmt.Sprintf("Propagate[1] is %q", bad)) {
 			t.Errorf("the error does not name it: %v", err)
 		}

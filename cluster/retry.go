@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // The pauses between tries: full jitter under a bound that doubles.
@@ -42,7 +42,7 @@ type retries struct {
 // patience is for how long a call that fails with err is tried again; 0 is not at
 // all.
 func (r *retries) patience(err error, first bool) time.Duration {
-	if !transport.OutcomeOf(err).NeverRan() {
+	if !outcome.Of(err).NeverRan() {
 		return 0
 	}
 	err = outer(err)
@@ -57,7 +57,7 @@ func (r *retries) patience(err error, first bool) time.Duration {
 	if first && errors.Is(err, ErrTransportNoShardSubscriber) {
 		return firstLook
 	}
-	if _, hinted := transport.RetryAfter(err); hinted && errors.Is(err, ErrUnknownKind) {
+	if _, hinted := outcome.RetryAfter(err); hinted && errors.Is(err, ErrUnknownKind) {
 		return kindLook // a deploy goes on: another member hosts it
 	}
 	return 0
@@ -73,7 +73,7 @@ func waitedFor(ctx context.Context, shard uint32, err error) bool {
 // outer is err without what is behind it: that an activation has failed for want
 // of a connection, say, does not mean that this call has.
 func outer(err error) error {
-	e, ok := errors.AsType[*transport.Error](err)
+	e, ok := errors.AsType[*outcome.Error](err)
 	if !ok || len(e.Causes) == 0 {
 		return err
 	}
@@ -95,7 +95,7 @@ func (r *retries) again(ctx context.Context, by *mapping, env Envelope, err erro
 	if d, ok := ctx.Deadline(); ok && d.Before(end) {
 		end = d
 	}
-	env.Retry = transport.OutcomeOf(err) == NotStarted
+	env.Retry = outcome.Of(err) == NotStarted
 	w := dispatch.BeginWait(ctx) // also from one try to the next
 	w.For(ctx, env.Shard)
 	defer w.EndWait(ctx)
@@ -105,7 +105,7 @@ func (r *retries) again(ctx context.Context, by *mapping, env Envelope, err erro
 	paused := time.Duration(0)
 	for most := firstPause; ; most = min(2*most, mostPause) {
 		pause := time.Duration(rand.Int64N(int64(most))) + time.Microsecond
-		if hint, ok := transport.RetryAfter(err); ok {
+		if hint, ok := outcome.RetryAfter(err); ok {
 			pause += hint
 		}
 		if time.Since(began) > layoutAgain && errors.Is(outer(err), ErrNotOwner) && r.known.look(ctx, by) {
@@ -125,7 +125,7 @@ func (r *retries) again(ctx context.Context, by *mapping, env Envelope, err erro
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
-			return nil, transport.ContextError(ctx.Err(), transport.OutcomeOf(err)).WithCause(err)
+			return nil, outcome.ContextError(ctx.Err(), outcome.Of(err)).WithCause(err)
 		}
 		if env.TTLMs > 0 {
 			env.TTLMs = max(1, time.Until(ttl).Milliseconds())
@@ -135,6 +135,6 @@ func (r *retries) again(ctx context.Context, by *mapping, env Envelope, err erro
 		if e == nil {
 			return reply, nil
 		}
-		err, env.Retry = e, env.Retry || transport.OutcomeOf(e) == NotStarted
+		err, env.Retry = e, env.Retry || outcome.Of(e) == NotStarted
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // TestRetriesKeepTheRestOfTheTTL: each try has what the caller's TTL has left,
@@ -24,7 +24,7 @@ func TestRetriesKeepTheRestOfTheTTL(t *testing.T) {
 				t.Errorf("try %d: the envelope has %v, the caller %v", try, got, left)
 			}
 			if try < 4 {
-				return nil, transport.Overloaded(hint, "full")
+				return nil, outcome.Overloaded(hint, "full")
 			}
 			return nil, nil
 		}}
@@ -47,7 +47,7 @@ func TestActivationCauseIsNotTheCalls(t *testing.T) {
 		})})
 		client := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 1})
 		_, err := client.RequestKey(t.Context(), "k", "Get", nil)
-		outcome(t, err, cluster.ErrActivationFailed, cluster.NotStarted)
+		wantError(t, err, cluster.ErrActivationFailed, cluster.NotStarted)
 		if errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, cause) || made.Load() != 1 {
 			t.Errorf("%v after %d activations", err, made.Load())
 		}

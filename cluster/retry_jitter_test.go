@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // TestPausesAreJittered: callers that were refused at one moment do not come back at
@@ -27,7 +27,7 @@ func TestPausesAreJittered(t *testing.T) {
 				if last = now; try > tries {
 					return nil, nil
 				}
-				return nil, transport.Overloaded(hint, "full")
+				return nil, outcome.Overloaded(hint, "full")
 			}}
 			c := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4, RetryOn: []error{cluster.ErrOverloaded}})
 			if _, err := c.RequestKey(t.Context(), "k", "Get", nil); err != nil {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -18,7 +19,7 @@ type onceFull struct {
 
 func (t *onceFull) Request(ctx context.Context, env transport.Envelope) ([]byte, error) {
 	if env.Type == "Inner" && t.refused.Add(1) == 1 {
-		return nil, transport.Overloaded(0, "for once")
+		return nil, outcome.Overloaded(0, "for once")
 	}
 	return t.Transport.Request(ctx, env)
 }

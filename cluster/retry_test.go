@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // failing answers the first n tries with err, and then with "ok".
@@ -23,7 +23,7 @@ func failing(n int, err error) *fakeTransport {
 }
 
 func TestOnlyWhatNeverRanIsRetried(t *testing.T) {
-	refused := func(sentinel error) error { return transport.Errorf(sentinel, "refused") }
+	refused := func(sentinel error) error { return outcome.Errorf(sentinel, "refused") }
 	for _, c := range []struct {
 		name    string
 		err     error
@@ -36,14 +36,14 @@ func TestOnlyWhatNeverRanIsRetried(t *testing.T) {
 		{"no subscriber, first call to the shard", refused(cluster.ErrTransportNoShardSubscriber), nil, true},
 		{"no subscriber, listed", refused(cluster.ErrTransportNoShardSubscriber), []error{cluster.ErrTransportNoShardSubscriber}, true},
 		{"overloaded", refused(cluster.ErrOverloaded), nil, false},
-		{"overloaded, listed", transport.Overloaded(time.Millisecond, "full"), []error{cluster.ErrOverloaded}, true},
+		{"overloaded, listed", outcome.Overloaded(time.Millisecond, "full"), []error{cluster.ErrOverloaded}, true},
 		{"activation, listed", refused(cluster.ErrActivationFailed), []error{cluster.ErrActivationFailed}, true},
 		{"connection lost, listed", refused(cluster.ErrConnectionLost), []error{cluster.ErrConnectionLost}, false},
 		{"handler timeout, listed", refused(cluster.ErrHandlerTimeout), []error{cluster.ErrHandlerTimeout}, false},
 		{"panicked, listed", refused(cluster.ErrPanicked), []error{cluster.ErrPanicked}, false},
-		{"draining, maybe ran", transport.Errorf(cluster.ErrDraining, "x").WithOutcome(cluster.MaybeRan), nil, false},
-		{"draining, of a call of the handler's", transport.HandlerError(cluster.ErrDraining), nil, false},
-		{"application, listed", transport.HandlerError(errBadAmount), []error{errBadAmount}, false},
+		{"draining, maybe ran", outcome.Errorf(cluster.ErrDraining, "x").WithOutcome(cluster.MaybeRan), nil, false},
+		{"draining, of a call of the handler's", outcome.HandlerError(cluster.ErrDraining), nil, false},
+		{"application, listed", outcome.HandlerError(errBadAmount), []error{errBadAmount}, false},
 		{"unknown, listed", errOther, []error{errOther}, false},
 	} {
 		for _, call := range []struct {
@@ -88,12 +88,12 @@ func TestRetriesStayInsideTheDeadline(t *testing.T) {
 				ctx, cancel = context.WithTimeout(ctx, bound.timeout)
 				defer cancel()
 			}
-			tr := failing(1<<30, transport.Errorf(cluster.ErrDraining, "x"))
+			tr := failing(1<<30, outcome.Errorf(cluster.ErrDraining, "x"))
 			client := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4})
 			start := time.Now()
 			_, err := client.RequestKey(ctx, "k", "Get", nil, bound.opts...)
 			took := time.Since(start)
-			outcome(t, err, cluster.ErrDraining, cluster.NotStarted)
+			wantError(t, err, cluster.ErrDraining, cluster.NotStarted)
 			if took > bound.within || took < bound.within-time.Second/2 || tr.tries() < 5 {
 				t.Errorf("%s: gave up after %v and %d tries", name, took, tr.tries())
 			}
@@ -112,7 +112,7 @@ func TestTTLStaysTheCallersInRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		tr := failing(3, transport.Errorf(cluster.ErrDraining, "x"))
+		tr := failing(3, outcome.Errorf(cluster.ErrDraining, "x"))
 		client := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4})
 		if _, err := client.RequestKey(ctx, "k", "Get", nil, cluster.WithTTL(time.Minute)); err != nil {
 			t.Fatal(err)
@@ -125,7 +125,7 @@ func TestTTLStaysTheCallersInRetries(t *testing.T) {
 
 func TestHintIsHeeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tr := failing(2, transport.Overloaded(time.Second, "full"))
+		tr := failing(2, outcome.Overloaded(time.Second, "full"))
 		client := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4, RetryOn: []error{cluster.ErrOverloaded}})
 		start := time.Now()
 		if _, err := client.RequestKey(t.Context(), "k", "Get", nil); err != nil || time.Since(start) < 2*time.Second {
@@ -139,13 +139,13 @@ func TestHintIsHeeded(t *testing.T) {
 func TestCancelledWhileItRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		tr := failing(1<<30, transport.Overloaded(10*time.Second, "full"))
+		tr := failing(1<<30, outcome.Overloaded(10*time.Second, "full"))
 		client := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4, RetryOn: []error{cluster.ErrOverloaded}})
 		time.AfterFunc(time.Second, cancel)
 		start := time.Now()
 		_, err := client.RequestKey(ctx, "k", "Get", nil)
-		outcome(t, err, context.Canceled, cluster.NotStarted)
-		outcome(t, err, cluster.ErrOverloaded, cluster.NotStarted)
+		wantError(t, err, context.Canceled, cluster.NotStarted)
+		wantError(t, err, cluster.ErrOverloaded, cluster.NotStarted)
 		if took := time.Since(start); took != time.Second {
 			t.Errorf("returned after %v, want 1 s", took)
 		}
@@ -172,7 +172,7 @@ func TestDefaultDeadline(t *testing.T) {
 			client := newClient(t, cluster.ClientOptions{Transport: &fakeTransport{reply: hang}, NumShards: 4})
 			start := time.Now()
 			err := c.send(client)
-			outcome(t, err, context.DeadlineExceeded, cluster.MaybeRan)
+			wantError(t, err, context.DeadlineExceeded, cluster.MaybeRan)
 			if took := time.Since(start); took != c.want || !strings.Contains(err.Error(), "Get") {
 				t.Errorf("%s: got %v after %v, want %v", name, err, took, c.want)
 			}

@@ -7,6 +7,7 @@ import (
 	"reflect"
 
 	"github.com/clstr-go/clstr/internal/codec"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -92,13 +93,13 @@ func (c *ScopedClient) unsent(msgType string, d transport.Delivery, err error) e
 // unsendable makes the error of a payload that is not sent.
 func unsendable(payload any, err error) *Error {
 	if e, ok := err.(*codec.Invalid); ok {
-		invalid := transport.Errorf(ErrInvalidMessage, "%v", e)
+		invalid := outcome.Errorf(ErrInvalidMessage, "%v", e)
 		if e.Own {
 			return invalid.Wrapping(e.Reason)
 		}
 		return invalid
 	}
-	return transport.Errorf(ErrEncode, "%T: %s", payload, here(err))
+	return outcome.Errorf(ErrEncode, "%T: %s", payload, here(err))
 }
 
 // Requester is implemented by types that can send raw requests.
@@ -129,10 +130,10 @@ func NewRequest[IN any, OUT any](requester Requester) *Request[IN, OUT] {
 // does not unmarshal gives [ErrReply]: the handler ran.
 func (r *Request[IN, OUT]) Request(ctx context.Context, payload IN, opts ...EnvelopeOption) (out *OUT, err error) {
 	if isNil(r.requester) {
-		return nil, transport.Errorf(ErrBadOption, "request %T: NewRequest was given a nil Requester", payload)
+		return nil, outcome.Errorf(ErrBadOption, "request %T: NewRequest was given a nil Requester", payload)
 	}
 	if r.fault != nil {
-		return nil, r.requester.unsent("", transport.AwaitReply, transport.Errorf(ErrInvalidMessage, "the reply to a %T: %v", payload, r.fault))
+		return nil, r.requester.unsent("", transport.AwaitReply, outcome.Errorf(ErrInvalidMessage, "the reply to a %T: %v", payload, r.fault))
 	}
 	msgType, data, err := r.requester.encode(payload, transport.AwaitReply)
 	if err != nil {
@@ -146,7 +147,7 @@ func decoded[OUT any](ctx context.Context, r Requester, msgType string, data []b
 	reply, env, client, err := r.request(ctx, msgType, data, opts)
 	if err == nil {
 		if out, err = codec.UnmarshalNew[OUT](reply); err != nil {
-			err = transport.Errorf(ErrReply, "%d bytes into %T: %s", len(reply), out, here(err))
+			err = outcome.Errorf(ErrReply, "%d bytes into %T: %s", len(reply), out, here(err))
 		} else if client.strict {
 			err = strictly[OUT](msgType, reply)
 		}
@@ -162,9 +163,9 @@ func strictly[OUT any](msgType string, reply []byte) error {
 	field, err := codec.Unknown[OUT](reply)
 	switch {
 	case err != nil:
-		return transport.Errorf(ErrReply, "%d bytes into %v: %s", len(reply), reflect.TypeFor[OUT](), here(err))
+		return outcome.Errorf(ErrReply, "%d bytes into %v: %s", len(reply), reflect.TypeFor[OUT](), here(err))
 	case field != "":
-		return transport.Errorf(ErrReply, "the reply to %s has the field %.64q, which a %v does not have: is that the right type for the reply to a %s?", msgType, field, reflect.TypeFor[OUT](), msgType)
+		return outcome.Errorf(ErrReply, "the reply to %s has the field %.64q, which a %v does not have: is that the right type for the reply to a %s?", msgType, field, reflect.TypeFor[OUT](), msgType)
 	}
 	return nil
 }

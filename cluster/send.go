@@ -11,6 +11,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -77,7 +78,7 @@ func (c *caller) callOnce(ctx context.Context, env *Envelope, m *message) ([]byt
 func (c *caller) callUnlearnt(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
 	*env = Envelope{Delivery: m.delivery, Kind: m.to.kind, Key: m.to.key, Type: m.typ, Shard: int(m.to.shard)}
 	if m.to.byKey && m.to.key == "" {
-		return nil, transport.Errorf(ErrKeyRequired, "message type %q", m.typ)
+		return nil, outcome.Errorf(ErrKeyRequired, "message type %q", m.typ)
 	}
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -155,15 +156,15 @@ func (c *caller) bounded(ctx context.Context, env *Envelope) (_ context.Context,
 // ended names the end of the caller's own time as its context does: the TTL
 // that carries it is not the caller's.
 func ended(ctx context.Context, err error, byDefault bool) error {
-	o := transport.OutcomeOf(err)
+	o := outcome.Of(err)
 	if !errors.Is(outer(err), ErrEnvelopeExpired) || o == RanAndFailed { // a handler's error may be of another call's TTL
 		return err
 	}
 	if cause := ctx.Err(); cause != nil {
-		return transport.ContextError(cause, o)
+		return outcome.ContextError(cause, o)
 	}
 	if byDefault {
-		return transport.ContextError(context.DeadlineExceeded, o)
+		return outcome.ContextError(context.DeadlineExceeded, o)
 	}
 	return err
 }
@@ -174,7 +175,7 @@ func (c *caller) done(reply []byte, err error, env *Envelope) ([]byte, error) {
 		c.meter.count(env, err)
 	}
 	if err != nil {
-		return nil, transport.Annotate(err, operation(env))
+		return nil, outcome.Annotate(err, operation(env))
 	}
 	return reply, nil
 }

@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // Start runs the node in the background. It returns when the node is ready, or when it
@@ -39,7 +39,7 @@ func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
 	stop = func() error {
 		life := n.life.Load()
 		if life != nil && life.Pool().Inside() {
-			return transport.Errorf(ErrFromHandler, "stop of node %s may wait for the handler that calls it, which runs on the node's transport: call it from a goroutine that the handler does not wait for", n.opts.NodeID)
+			return outcome.Errorf(ErrFromHandler, "stop of node %s may wait for the handler that calls it, which runs on the node's transport: call it from a goroutine that the handler does not wait for", n.opts.NodeID)
 		}
 		end()
 		if life != nil {
@@ -55,7 +55,7 @@ func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
 		return stop, nil
 	case <-n.ended:
 		if err = stop(); err == nil {
-			err = transport.Errorf(ErrDraining, "node %s was asked to leave before it was ready", n.opts.NodeID)
+			err = outcome.Errorf(ErrDraining, "node %s was asked to leave before it was ready", n.opts.NodeID)
 		}
 		return nil, err
 	case <-ctx.Done():
@@ -72,7 +72,7 @@ func (n *Node) endedWithin(most time.Duration, result *error) error {
 	case <-n.ended:
 		return *result
 	case <-timer.C:
-		return transport.Errorf(ErrHandlerTimeout, "node %s has not ended after %v: a handler has started the goroutine that calls stop, and may wait for it", n.opts.NodeID, most)
+		return outcome.Errorf(ErrHandlerTimeout, "node %s has not ended after %v: a handler has started the goroutine that calls stop, and may wait for it", n.opts.NodeID, most)
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/internal/startstoptest"
 	"github.com/clstr-go/clstr/membership/memstore"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
 
@@ -50,7 +50,7 @@ func TestStartStop(t *testing.T) {
 						_, err := tr.Request(ctx, cluster.Envelope{Shard: 1, Type: "Use"})
 						return err
 					},
-					Refused: func(err error) bool { return transport.OutcomeOf(err).NeverRan() },
+					Refused: func(err error) bool { return outcome.Of(err).NeverRan() },
 					Busy:    work.Running,
 				}
 			})

@@ -39,10 +39,10 @@ func TestSenderThatLiesAboutTheShard(t *testing.T) {
 				for _, print := range []uint64{0, layout.Fingerprint()} {
 					env := cluster.Envelope{Shard: int(wrong), Key: key, Type: "add", Data: []byte("{}"), NumShards: numShards, Layout: print}
 					_, err := tr.Request(t.Context(), env)
-					outcome(t, err, cluster.ErrLayoutMismatch, cluster.NotStarted)
+					wantError(t, err, cluster.ErrLayoutMismatch, cluster.NotStarted)
 					env.Delivery = transport.AwaitAccept
 					_, err = tr.Request(t.Context(), env)
-					outcome(t, err, cluster.ErrLayoutMismatch, cluster.NotStarted)
+					wantError(t, err, cluster.ErrLayoutMismatch, cluster.NotStarted)
 				}
 				if _, err := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: numShards}).RequestKey(t.Context(), key, "add", []byte("{}")); err != nil {
 					t.Errorf("at its own shard: %v", err)

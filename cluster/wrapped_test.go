@@ -40,7 +40,7 @@ func TestMiddleware(t *testing.T) {
 		t.Errorf("got %v, %v, want 65", got, err)
 	}
 	_, err = req.Request(t.Context(), deposit{-1})
-	outcome(t, err, errBadAmount, cluster.RanAndFailed)
+	wantError(t, err, errBadAmount, cluster.RanAndFailed)
 	if len(calls) != 66 || calls[65] != "deposit amount must be positive" {
 		t.Errorf("the middleware saw %d calls, at last %q", len(calls), calls[len(calls)-1])
 	}

@@ -25,7 +25,7 @@ import (
 // next returns the handler's error, and Around returns the message's: the sender is
 // answered when Around has returned. If Around has not called next and its error is, or
 // wraps, one of the library's that says that nothing ran (ErrOverloaded,
-// [transport.Overloaded] with a hint), the message is NotStarted, and clients may send it
+// [outcome.Overloaded] with a hint), the message is NotStarted, and clients may send it
 // again. All other errors are RanAndFailed. A second call of next returns an error and does nothing.
 //
 // A panic of Around is one of the handler's: the sender gets ErrPanicked, and the key

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -89,7 +90,7 @@ func TestRefusalsBeforeTheTurn(t *testing.T) {
 			t.Fatalf("%d of %d are answered", len(answers), cap(answers))
 		}
 		for range cap(answers) {
-			failed(t, "who waits", <-answers, transport.ErrActivationFailed, transport.NotStarted)
+			failed(t, "who waits", <-answers, outcome.ErrActivationFailed, outcome.NotStarted)
 		}
 		if called {
 			t.Error("the Around was called")
@@ -111,7 +112,7 @@ func TestPanicOfAnAroundStartsTheKeyAnew(t *testing.T) {
 	})
 	for i, msgType := range []string{"Get", "Panic", "Get"} {
 		_, err := call.ask("k", msgType)
-		if (msgType == "Panic") != errors.Is(err, transport.ErrPanicked) {
+		if (msgType == "Panic") != errors.Is(err, outcome.ErrPanicked) {
 			t.Errorf("message %d: %v", i, err)
 		}
 	}

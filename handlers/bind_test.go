@@ -6,6 +6,7 @@ import (
 
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -48,7 +49,7 @@ func TestBindRefusesOthers(t *testing.T) {
 // TestCheck: a sender that does not say how it maps keys cannot activate a key
 // in the wrong shard, whether the handler is wrapped or not.
 func TestCheck(t *testing.T) {
-	errWrong := transport.Errorf(transport.ErrLayoutMismatch, "key of another shard")
+	errWrong := outcome.Errorf(outcome.ErrLayoutMismatch, "key of another shard")
 	env := handlers.Env{Check: func(_ uint32, key string) error {
 		if key == "elsewhere" {
 			return errWrong
@@ -63,9 +64,9 @@ func TestCheck(t *testing.T) {
 				t.Error(err)
 			}
 			_, err := call.ask("elsewhere", "Get")
-			failed(t, "a request", err, transport.ErrLayoutMismatch, transport.NotStarted)
+			failed(t, "a request", err, outcome.ErrLayoutMismatch, outcome.NotStarted)
 			err = notify(call, transport.Envelope{Key: "elsewhere", Type: "Get"})
-			failed(t, "a notification", err, transport.ErrLayoutMismatch, transport.NotStarted)
+			failed(t, "a notification", err, outcome.ErrLayoutMismatch, outcome.NotStarted)
 			if n := y.madeOf("elsewhere").Load(); n != 0 {
 				t.Errorf("the key was made %d times", n)
 			}

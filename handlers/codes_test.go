@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	pactor "github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -36,7 +38,7 @@ type total struct{ Sum int }
 
 var errTooMuch = errors.New("too much")
 
-func init() { transport.RegisterError("handlers_test.too_much", errTooMuch) }
+func init() { outcome.RegisterError("handlers_test.too_much", errTooMuch) }
 
 func (v *vault) put(_ *actor.Context, m put) (total, error) {
 	v.sum += m.Amount
@@ -86,18 +88,18 @@ func TestCodes(t *testing.T) {
 		for _, c := range []struct {
 			key, msgType, data string
 			want               error
-			outcome            transport.Outcome
+			outcome            outcome.Outcome
 			text               string
 		}{
-			{"k", "put", `{"Amount":"4929123"}`, transport.ErrDecode, transport.NotStarted, `type "put" into handlers_test.put`},
-			{"k", "put", ``, transport.ErrDecode, transport.NotStarted, "no JSON at byte 0"},
-			{"k", "google.protobuf.Int64Value", "\x08", transport.ErrDecode, transport.NotStarted, "Int64Value"},
-			{"k", "get", `{}`, transport.ErrUnknownType, transport.NotStarted, `unknown message type: "get"`},
-			{"k", "fail", `{}`, errTooMuch, transport.RanAndFailed, "too much"},
-			{"k", "badReply", `{}`, transport.ErrReply, transport.RanAndFailed, "chan int"},
-			{"k", "crash", `{}`, transport.ErrPanicked, transport.MaybeRan, `message type "crash"`},
-			{"no database", "put", `{}`, transport.ErrActivationFailed, transport.NotStarted, "activation failed: no database"},
-			{"full", "put", `{}`, transport.ErrActivationFailed, transport.NotStarted, "activation failed: mailbox full"},
+			{"k", "put", `{"Amount":"4929123"}`, outcome.ErrDecode, outcome.NotStarted, `type "put" into handlers_test.put`},
+			{"k", "put", ``, outcome.ErrDecode, outcome.NotStarted, "no JSON at byte 0"},
+			{"k", "google.protobuf.Int64Value", "\x08", outcome.ErrDecode, outcome.NotStarted, "Int64Value"},
+			{"k", "get", `{}`, outcome.ErrUnknownType, outcome.NotStarted, `unknown message type: "get"`},
+			{"k", "fail", `{}`, errTooMuch, outcome.RanAndFailed, "too much"},
+			{"k", "badReply", `{}`, outcome.ErrReply, outcome.RanAndFailed, "chan int"},
+			{"k", "crash", `{}`, outcome.ErrPanicked, outcome.MaybeRan, `message type "crash"`},
+			{"no database", "put", `{}`, outcome.ErrActivationFailed, outcome.NotStarted, "activation failed: no database"},
+			{"full", "put", `{}`, outcome.ErrActivationFailed, outcome.NotStarted, "activation failed: mailbox full"},
 		} {
 			_, err := call(t.Context(), transport.Envelope{Key: c.key, Type: c.msgType, Data: []byte(c.data)})
 			failed(t, c.msgType, err, c.want, c.outcome)
@@ -139,8 +141,8 @@ func TestCodesGoByWhereAnErrorWasMade(t *testing.T) {
 	inEachForm(t, h, func(t *testing.T, _ form, call caller) {
 		for msgType := range f {
 			_, err := call(t.Context(), transport.Envelope{Key: "k", Type: msgType})
-			if transport.OutcomeOf(err) != transport.RanAndFailed || errors.Is(err, transport.ErrDraining) || errors.Is(err, transport.ErrOverloaded) {
-				t.Errorf("%s: %v (%v)", msgType, err, transport.OutcomeOf(err))
+			if outcome.Of(err) != outcome.RanAndFailed || errors.Is(err, outcome.ErrDraining) || errors.Is(err, outcome.ErrOverloaded) {
+				t.Errorf("%s: %v (%v)", msgType, err, outcome.Of(err))
 			}
 		}
 	})
@@ -173,8 +175,8 @@ func TestFullMailbox(t *testing.T) {
 				synctest.Wait()
 			}
 			_, err := call.ask("a-1", "hold")
-			failed(t, "one more", err, transport.ErrOverloaded, transport.NotStarted)
-			if after, ok := transport.RetryAfter(err); !ok || after <= 0 {
+			failed(t, "one more", err, outcome.ErrOverloaded, outcome.NotStarted)
+			if after, ok := outcome.RetryAfter(err); !ok || after <= 0 {
 				t.Errorf("%v does not say when to try again", err)
 			}
 			if !strings.Contains(err.Error(), `key "a-1"`) {
@@ -210,7 +212,7 @@ func TestEndedNode(t *testing.T) {
 			t.Fatal(err)
 		}
 		life.End()
-		failed(t, "after the end", ask(), transport.ErrDraining, transport.NotStarted)
+		failed(t, "after the end", ask(), outcome.ErrDraining, outcome.NotStarted)
 		if _, ok := handlers.Bind(h, life, handlers.Env{}); ok {
 			t.Error("bound to a lifetime that has ended")
 		}
@@ -237,7 +239,7 @@ func TestMiddlewareKeepsCauseAndHint(t *testing.T) {
 			synctest.Wait()
 		}
 		_, err := call.ask("a", "hold")
-		if _, ok := transport.RetryAfter(err); !ok {
+		if _, ok := outcome.RetryAfter(err); !ok {
 			t.Errorf("%v has lost its hint", err)
 		}
 		leave()

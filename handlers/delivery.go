@@ -8,7 +8,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/host"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // delivery is a call as actors know it: without its envelope.
@@ -29,7 +29,7 @@ func (d delivery) Fail(err error) {
 
 // refuse answers a call that its key's actor has not got.
 func refuse(c *dispatch.Call, key string, err error) {
-	ours, ok := err.(*transport.Error) // what [Env].Check has said
+	ours, ok := err.(*outcome.Error) // what [Env].Check has said
 	if !ok {
 		ours = coded(key, err)
 	}
@@ -45,24 +45,24 @@ const (
 
 // codes gives the errors of package actor their sentinels on the wire.
 var codes = []struct{ from, to error }{
-	{host.ErrActivation, transport.ErrActivationFailed},
-	{host.ErrStuck, transport.ErrOverloaded},
-	{host.ErrMailboxFull, transport.ErrOverloaded},
-	{host.ErrStopping, transport.ErrDraining},
-	{host.ErrCircle, transport.ErrCircle},
-	{host.ErrLapsed, transport.ErrNotOwner},
-	{host.ErrEnded, transport.ErrTransportNoShardSubscriber},
-	{host.ErrUnknownType, transport.ErrUnknownType},
-	{host.ErrDecode, transport.ErrDecode},
-	{host.ErrEncode, transport.ErrReply},
-	{host.ErrPanicked, transport.ErrPanicked},
-	{host.ErrForgotten, transport.ErrDraining},
+	{host.ErrActivation, outcome.ErrActivationFailed},
+	{host.ErrStuck, outcome.ErrOverloaded},
+	{host.ErrMailboxFull, outcome.ErrOverloaded},
+	{host.ErrStopping, outcome.ErrDraining},
+	{host.ErrCircle, outcome.ErrCircle},
+	{host.ErrLapsed, outcome.ErrNotOwner},
+	{host.ErrEnded, outcome.ErrTransportNoShardSubscriber},
+	{host.ErrUnknownType, outcome.ErrUnknownType},
+	{host.ErrDecode, outcome.ErrDecode},
+	{host.ErrEncode, outcome.ErrReply},
+	{host.ErrPanicked, outcome.ErrPanicked},
+	{host.ErrForgotten, outcome.ErrDraining},
 }
 
 // coded makes the error of a call of what package actor says of it. It goes by what
 // the package has made, and never by what is inside: an application's error may be
 // one of the package's own, and would pass for a refusal of a call that has run.
-func coded(key string, err error) *transport.Error {
+func coded(key string, err error) *outcome.Error {
 	f, ok := err.(*host.Failure)
 	if !ok {
 		f = &host.Failure{Why: err}
@@ -75,19 +75,19 @@ func coded(key string, err error) *transport.Error {
 	}
 	switch {
 	case code == nil:
-		return transport.HandlerError(err)
+		return outcome.HandlerError(err)
 	case f.Why == host.ErrStuck:
-		return transport.Overloaded(retryStuck, "a hook of key %.64q takes too long", key)
+		return outcome.Overloaded(retryStuck, "a hook of key %.64q takes too long", key)
 	case f.Why == host.ErrMailboxFull:
-		return transport.Overloaded(retryFull, "the mailbox of key %.64q is full", key)
+		return outcome.Overloaded(retryFull, "the mailbox of key %.64q is full", key)
 	case f.Why == host.ErrActivation && f.Cause != nil:
 		e := told(code, f).WithCause(f.Cause)
 		e.RetryAfter = f.RetryAfter
 		return e
 	case f.Why == host.ErrForgotten:
-		return told(code, f).WithOutcome(transport.MaybeRan)
+		return told(code, f).WithOutcome(outcome.MaybeRan)
 	case f.Detail() == "":
-		return transport.Errorf(code, "key %.64q: %v", key, f.Why)
+		return outcome.Errorf(code, "key %.64q: %v", key, f.Why)
 	default:
 		return told(code, f)
 	}
@@ -95,20 +95,20 @@ func coded(key string, err error) *transport.Error {
 
 // mostDetail is how much of what is to be said of an error travels, in bytes: as much as
 // of a handler's error.
-const mostDetail = transport.MaxErrorBytes / 2
+const mostDetail = outcome.MaxErrorBytes / 2
 
 // told is an error with what is to be said of it. There may be an application's in it, of
 // any length.
-func told(code error, f *host.Failure) *transport.Error {
+func told(code error, f *host.Failure) *outcome.Error {
 	detail := f.Detail()
 	if len(detail) <= mostDetail {
-		return transport.Errorf(code, "%s", detail)
+		return outcome.Errorf(code, "%s", detail)
 	}
 	end := mostDetail
 	for !utf8.RuneStart(detail[end]) && mostDetail-end < utf8.UTFMax {
 		end--
 	}
-	e := transport.Errorf(code, "%s...", detail[:end])
+	e := outcome.Errorf(code, "%s...", detail[:end])
 	e.Cut = true
 	return e
 }

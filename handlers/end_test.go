@@ -15,6 +15,7 @@ import (
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -105,7 +106,7 @@ func TestEndRacesWithCalls(t *testing.T) {
 						switch {
 						case err == nil:
 							continue
-						case !errors.Is(err, transport.ErrDraining) && !errors.Is(err, transport.ErrTransportNoShardSubscriber):
+						case !errors.Is(err, outcome.ErrDraining) && !errors.Is(err, outcome.ErrTransportNoShardSubscriber):
 							t.Errorf("got %v", err)
 						}
 						return

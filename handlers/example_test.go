@@ -6,6 +6,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -70,7 +71,7 @@ func ExampleNewActorHandler() {
 		fmt.Println(string(reply), err)
 	}
 	_, err := h(context.Background(), transport.Envelope{Type: "Take", Key: "basket-1"})
-	fmt.Println(err, "-", transport.OutcomeOf(err))
+	fmt.Println(err, "-", outcome.Of(err))
 	// Output:
 	// ["apple"] <nil>
 	// ["apple","pear"] <nil>
@@ -102,7 +103,7 @@ func ExampleAround() {
 	for _, token := range []string{"guess", "letmein"} {
 		env := transport.Envelope{Type: "Get", Key: "user-1", Headers: map[string]string{"token": token}}
 		_, err := h(context.Background(), env)
-		fmt.Println(transport.OutcomeOf(err))
+		fmt.Println(outcome.Of(err))
 	}
 	// Output:
 	// Get user-1:  no entry to user-1

@@ -18,7 +18,7 @@ const DefaultHandlerCacheSize = host.DefaultCacheSize
 
 // ActorFactory makes the actor of a key: a protoactor actor, or an entity of
 // actor.Define. It runs on the key's own turn and may block; its error reaches
-// all callers that wait, with [transport.ErrActivationFailed]. Such a key is not
+// all callers that wait, with [outcome.ErrActivationFailed]. Such a key is not
 // tried again for 50 ms, after each further failure for twice as long, at most 5 s:
 // a message that comes before gets the same error, with a hint when to try.
 type ActorFactory func(key string) (actor.Actor, error)
@@ -33,7 +33,7 @@ type Options struct {
 	// 0 = default (1,024), -1 = unlimited.
 	CacheSize int
 	// MailboxSize is how many messages may wait for one key; more are refused
-	// with [transport.ErrOverloaded]. 0 = default (1,024), -1 = unlimited.
+	// with [outcome.ErrOverloaded]. 0 = default (1,024), -1 = unlimited.
 	MailboxSize int
 	// IdleAfter passivates a key that got no message for that long, and at most
 	// an eighth longer. 0 = never, unless the entity's definition says so.
@@ -42,7 +42,7 @@ type Options struct {
 	// activating, passivating, a call of Every. At the limit the hook's context
 	// ends and who waits for the key is refused. A hook that goes on regardless
 	// cannot be ended: until it returns its key refuses at once, with
-	// [transport.ErrOverloaded], and it keeps its place among the running handlers.
+	// [outcome.ErrOverloaded], and it keeps its place among the running handlers.
 	// 0 = the entity's definition, or the default (30 s); -1 = none.
 	HookTimeout time.Duration
 	// Around is a func around each message, inside that of the node; [Chain] makes one of

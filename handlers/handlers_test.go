@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	pactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/clstr-go/clstr/actor"
@@ -161,7 +163,7 @@ func TestIdleAfter(t *testing.T) {
 
 var errNoDatabase = errors.New("no database")
 
-func init() { transport.RegisterError("handlers_test.no_database", errNoDatabase) }
+func init() { outcome.RegisterError("handlers_test.no_database", errNoDatabase) }
 
 // TestFailedCreate: the error has a hint when the key is tried again, and until
 // then the key says the same.
@@ -184,17 +186,17 @@ func TestFailedCreate(t *testing.T) {
 			inEachForm(t, create, func(t *testing.T, f form, call caller) {
 				for range 2 {
 					_, err := call.ask("k", "Get")
-					hint, ok := transport.RetryAfter(err)
+					hint, ok := outcome.RetryAfter(err)
 					if !ok {
 						t.Errorf("%v: no hint when to try again", err)
 					}
 					_, soon := call.ask("k", "Get")
-					failed(t, name+", too soon", soon, transport.ErrActivationFailed, transport.NotStarted)
-					if left, _ := transport.RetryAfter(soon); left <= 0 || left > hint || name == "error" && !errors.Is(soon, errNoDatabase) {
+					failed(t, name+", too soon", soon, outcome.ErrActivationFailed, outcome.NotStarted)
+					if left, _ := outcome.RetryAfter(soon); left <= 0 || left > hint || name == "error" && !errors.Is(soon, errNoDatabase) {
 						t.Errorf("too soon: %v, again after %v of %v", soon, left, hint)
 					}
 					<-time.After(hint)
-					failed(t, name, err, transport.ErrActivationFailed, transport.NotStarted)
+					failed(t, name, err, outcome.ErrActivationFailed, outcome.NotStarted)
 					if name == "error" && !errors.Is(err, errNoDatabase) {
 						t.Errorf("%v has lost its cause", err)
 					}
@@ -217,7 +219,7 @@ func TestFactoryWithoutActor(t *testing.T) {
 	}
 	inEachForm(t, h, func(t *testing.T, f form, call caller) {
 		_, err := call.ask("k", "Get")
-		failed(t, "nil", err, transport.ErrActivationFailed, transport.NotStarted)
+		failed(t, "nil", err, outcome.ErrActivationFailed, outcome.NotStarted)
 	})
 }
 
@@ -241,8 +243,8 @@ func TestPanicInHandler(t *testing.T) {
 				t.Errorf("incarnation %q, %v, want %d", reply, err, i+1)
 			}
 			_, err := call.ask("k", "Panic")
-			if !errors.Is(err, transport.ErrPanicked) || transport.OutcomeOf(err).NeverRan() || strings.Contains(err.Error(), "boom") {
-				t.Errorf("got %v (%v), want ErrPanicked", err, transport.OutcomeOf(err))
+			if !errors.Is(err, outcome.ErrPanicked) || outcome.Of(err).NeverRan() || strings.Contains(err.Error(), "boom") {
+				t.Errorf("got %v (%v), want ErrPanicked", err, outcome.Of(err))
 			}
 		}
 	})
@@ -252,7 +254,7 @@ func TestKeyHeader(t *testing.T) {
 	y := new(tally)
 	inEachForm(t, func() transport.HandlerFunc { return handlers.NewKeyHandler(y.create) }, func(t *testing.T, f form, call caller) {
 		_, err := call(t.Context(), transport.Envelope{Type: "Get", Headers: map[string]string{"key": "k"}})
-		failed(t, "no key", err, transport.ErrMissingKeyHeader, transport.NotStarted)
+		failed(t, "no key", err, outcome.ErrMissingKeyHeader, outcome.NotStarted)
 		for _, key := range []string{"a b", "a.*.>", "\x00", "\xff\xfe", "%2F", "a/b", "..", strings.Repeat("k", 1<<10)} {
 			if reply, err := call.ask(key, "Get"); err != nil || reply != key {
 				t.Errorf("%q: got %q, %v", key, reply, err)
@@ -268,7 +270,7 @@ func TestKeyHeader(t *testing.T) {
 		t.Errorf("by header: %q, %v", reply, err)
 	}
 	_, err := h(t.Context(), with(""))
-	failed(t, "empty key", err, transport.ErrKeyRequired, transport.NotStarted)
+	failed(t, "empty key", err, outcome.ErrKeyRequired, outcome.NotStarted)
 }
 
 func TestBadOptions(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -112,10 +113,10 @@ func inEachForm(t *testing.T, make func() transport.HandlerFunc, test func(t *te
 }
 
 // failed fails the test unless err is of the given sentinel and outcome.
-func failed(t testing.TB, what string, err, sentinel error, o transport.Outcome) {
+func failed(t testing.TB, what string, err, sentinel error, o outcome.Outcome) {
 	t.Helper()
-	if !errors.Is(err, sentinel) || transport.OutcomeOf(err) != o {
-		t.Errorf("%s: got %v (%v), want %v (%v)", what, err, transport.OutcomeOf(err), sentinel, o)
+	if !errors.Is(err, sentinel) || outcome.Of(err) != o {
+		t.Errorf("%s: got %v (%v), want %v (%v)", what, err, outcome.Of(err), sentinel, o)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -65,7 +66,7 @@ func TestHookTimeout(t *testing.T) {
 						}
 						return
 					}
-					failed(t, "at the limit", <-first, transport.ErrActivationFailed, transport.NotStarted)
+					failed(t, "at the limit", <-first, outcome.ErrActivationFailed, outcome.NotStarted)
 					if took := time.Since(began); took != c.want {
 						t.Errorf("told after %v, want %v", took, c.want)
 					}
@@ -108,8 +109,8 @@ func actorsOf(limit time.Duration) func(func(string) (transport.HandlerFunc, err
 // stuck fails the test unless err says that a hook of the key "slow" hangs.
 func stuck(t testing.TB, what string, err error) {
 	t.Helper()
-	failed(t, what, err, transport.ErrOverloaded, transport.NotStarted)
-	if after, ok := transport.RetryAfter(err); !ok || after != time.Second {
+	failed(t, what, err, outcome.ErrOverloaded, outcome.NotStarted)
+	if after, ok := outcome.RetryAfter(err); !ok || after != time.Second {
 		t.Errorf("%s: a hint of %v", what, after)
 	}
 	if err != nil && !strings.Contains(err.Error(), `a hook of key "slow" takes too long`) {

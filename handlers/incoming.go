@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // Incoming is a message that is about to be handled, as an [Around] sees it. It may be
@@ -31,7 +31,7 @@ type Incoming struct {
 type answer struct {
 	data []byte
 	err  error
-	fail *transport.Error // err, where it is one of the library's that stays as it is
+	fail *outcome.Error // err, where it is one of the library's that stays as it is
 }
 
 // stage is how far the Around of a message has come.
@@ -203,11 +203,11 @@ func (in *Incoming) over(err error) (a answer, answered bool) {
 	case err != nil && in.answered && same(err, in.answer.err):
 		return in.answer, true
 	case never && was == before:
-		e, ours := err.(*transport.Error)
+		e, ours := err.(*outcome.Error)
 		if !ours {
-			e = transport.HandlerError(err)
+			e = outcome.HandlerError(err)
 		}
-		e = e.WithOutcome(transport.NotStarted)
+		e = e.WithOutcome(outcome.NotStarted)
 		return answer{err: e, fail: e}, true
 	case err != nil:
 		return answer{err: err}, true
@@ -220,7 +220,7 @@ func (in *Incoming) over(err error) (a answer, answered bool) {
 // neverRan reports whether err says so. Its methods may panic.
 func neverRan(err error) (is bool) {
 	defer func() { _ = recover() }()
-	return transport.OutcomeOf(err).NeverRan()
+	return outcome.Of(err).NeverRan()
 }
 
 // leave is over for an Around that has not returned when the turn ends.

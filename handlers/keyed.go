@@ -9,6 +9,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -84,7 +85,7 @@ type ended struct{}
 
 // Accept implements [dispatch.Receiver].
 func (ended) Accept(c *dispatch.Call) {
-	c.Refuse(transport.Errorf(transport.ErrDraining, "the node of the handler has ended"))
+	c.Refuse(outcome.Errorf(outcome.ErrDraining, "the node of the handler has ended"))
 }
 
 // Accept implements [dispatch.Receiver].
@@ -122,11 +123,11 @@ func (k *keyed) key(c *dispatch.Call) (key string, ok bool) {
 	if k.extract != nil {
 		key, ok = k.extracted(c)
 	} else if key, ok = keyOf(c); !ok {
-		c.Refuse(transport.Errorf(transport.ErrMissingKeyHeader, "message type %q to shard %d: send it by key", env.Type, env.Shard))
+		c.Refuse(outcome.Errorf(outcome.ErrMissingKeyHeader, "message type %q to shard %d: send it by key", env.Type, env.Shard))
 	}
 	if ok && key == "" {
-		e := transport.Errorf(transport.ErrKeyRequired, "message type %q to shard %d has an empty key", env.Type, env.Shard)
-		c.Refuse(e.WithOutcome(transport.NotStarted)) // it has come as far as the node
+		e := outcome.Errorf(outcome.ErrKeyRequired, "message type %q to shard %d has an empty key", env.Type, env.Shard)
+		c.Refuse(e.WithOutcome(outcome.NotStarted)) // it has come as far as the node
 		return "", false
 	}
 	return key, ok

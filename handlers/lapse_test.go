@@ -10,6 +10,7 @@ import (
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -49,10 +50,10 @@ func TestLapsedLease(t *testing.T) {
 				lapsed.Store(true)
 				n.life.Hosts().LapseShard(0)
 				for what, answer := range waiting {
-					failed(t, what, <-answer, transport.ErrNotOwner, transport.NotStarted)
+					failed(t, what, <-answer, outcome.ErrNotOwner, outcome.NotStarted)
 				}
 				synctest.Wait()
-				failed(t, "a new key", <-ask("new", "put"), transport.ErrNotOwner, transport.NotStarted)
+				failed(t, "a new key", <-ask("new", "put"), outcome.ErrNotOwner, outcome.NotStarted)
 				close(gate)
 				if err := <-running; err != nil {
 					t.Errorf("the turn that ran: %v", err)
@@ -72,8 +73,8 @@ func TestLapsedLease(t *testing.T) {
 func TestLapsedErrorOfAnActivation(t *testing.T) {
 	h := handlers.NewActorHandler(func(string) (actor.Actor, error) { return nil, host.ErrLapsed })
 	_, err := newNode(t, memtransport.Options{}).serve(t, h, handlers.Env{}).ask("k", "Get")
-	failed(t, "an activation", err, transport.ErrActivationFailed, transport.NotStarted)
-	if errors.Is(err, transport.ErrNotOwner) {
+	failed(t, "an activation", err, outcome.ErrActivationFailed, outcome.NotStarted)
+	if errors.Is(err, outcome.ErrNotOwner) {
 		t.Errorf("%v sends the caller elsewhere", err)
 	}
 }

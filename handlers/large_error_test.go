@@ -7,6 +7,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -35,12 +36,12 @@ func TestLongErrorsAreCut(t *testing.T) {
 			key, msgType string
 			is           error
 		}{
-			{"bad", "quietly", transport.ErrActivationFailed}, {"bad", "quietly", transport.ErrActivationFailed}, // and in the back-off
-			{"good", "quietly", transport.ErrReply},
+			{"bad", "quietly", outcome.ErrActivationFailed}, {"bad", "quietly", outcome.ErrActivationFailed}, // and in the back-off
+			{"good", "quietly", outcome.ErrReply},
 		} {
 			_, err := call(t.Context(), transport.Envelope{Key: c.key, Type: c.msgType, Data: []byte("{}")})
-			e, ok := errors.AsType[*transport.Error](err)
-			if !ok || !errors.Is(err, c.is) || !e.Cut || len(err.Error()) > transport.MaxErrorBytes || !strings.Contains(err.Error(), "ééé...") {
+			e, ok := errors.AsType[*outcome.Error](err)
+			if !ok || !errors.Is(err, c.is) || !e.Cut || len(err.Error()) > outcome.MaxErrorBytes || !strings.Contains(err.Error(), "ééé...") {
 				t.Errorf("%s: %.80v, %d bytes", c.msgType, err, len(err.Error()))
 			}
 		}

@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	pactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/clstr-go/clstr/actor"
@@ -99,7 +101,7 @@ func TestMiddlewareRefusesNotifications(t *testing.T) {
 		tr := memtransport.New(memtransport.Options{})
 		life := dispatch.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), tr)
 		var codes []string
-		life.ObserveFailed(func(err *transport.Error) { codes = append(codes, err.Code) })
+		life.ObserveFailed(func(err *outcome.Error) { codes = append(codes, err.Code) })
 		h := wrapped(handlers.NewActorHandlerWithOpts(vaults.New, handlers.Options{MailboxSize: 1}))
 		if _, err := tr.Subscribe(life.Context(), 0, dispatch.Subscriber{Receiver: life.ReceiverFunc(h)}); err != nil {
 			t.Fatal(err)
@@ -111,8 +113,8 @@ func TestMiddlewareRefusesNotifications(t *testing.T) {
 		}
 		env := transport.Envelope{Key: "a-1", Type: "put", Data: []byte("s3cret"), Delivery: transport.AwaitAccept}
 		_, err := tr.Request(t.Context(), env)
-		failed(t, "with an ack", err, transport.ErrOverloaded, transport.NotStarted)
-		if _, ok := transport.RetryAfter(err); !ok {
+		failed(t, "with an ack", err, outcome.ErrOverloaded, outcome.NotStarted)
+		if _, ok := outcome.RetryAfter(err); !ok {
 			t.Errorf("%v has lost its hint", err)
 		}
 		if log.Len() != 0 || len(codes) != 0 {
@@ -176,7 +178,7 @@ func TestMiddlewareAcknowledgesWhatItPassesOn(t *testing.T) {
 		}()
 		synctest.Wait()
 		cancel()
-		failed(t, "a sender that leaves", <-told, context.Canceled, transport.MaybeRan)
+		failed(t, "a sender that leaves", <-told, context.Canceled, outcome.MaybeRan)
 		synctest.Wait()
 		if !errors.Is(ended, context.Canceled) {
 			t.Errorf("the middleware's context ended with %v", ended)
@@ -202,7 +204,7 @@ func TestMiddlewareNeedNotPassOn(t *testing.T) {
 	if _, err := call.ask("k", "Get"); err != nil {
 		t.Fatal(err)
 	}
-	for msgType, want := range map[string]error{"Deny": errTooMuch, "Keep": nil, "Get": nil, "Panic": transport.ErrPanicked} {
+	for msgType, want := range map[string]error{"Deny": errTooMuch, "Keep": nil, "Get": nil, "Panic": outcome.ErrPanicked} {
 		for range 3 { // what failed has left the line
 			if err := notify(call, transport.Envelope{Key: "k", Type: msgType}); !errors.Is(err, want) {
 				t.Errorf("%s: got %v, want %v", msgType, err, want)
@@ -293,13 +295,13 @@ func TestMiddlewareKeepsTheOutcome(t *testing.T) {
 		for i, c := range []struct {
 			msgType, do string
 			want        error
-			outcome     transport.Outcome
+			outcome     outcome.Outcome
 		}{
-			{"Hang", "", transport.ErrHandlerTimeout, transport.MaybeRan},
-			{"Hang", "own words", nil, transport.MaybeRan},
-			{"Get", "refused, after it ran", transport.ErrMissingKeyHeader, transport.RanAndFailed},
-			{"Get", "own words of a refusal", nil, transport.RanAndFailed},
-			{"Get", "wrapped refusal", transport.ErrMissingKeyHeader, transport.NotStarted},
+			{"Hang", "", outcome.ErrHandlerTimeout, outcome.MaybeRan},
+			{"Hang", "own words", nil, outcome.MaybeRan},
+			{"Get", "refused, after it ran", outcome.ErrMissingKeyHeader, outcome.RanAndFailed},
+			{"Get", "own words of a refusal", nil, outcome.RanAndFailed},
+			{"Get", "wrapped refusal", outcome.ErrMissingKeyHeader, outcome.NotStarted},
 		} {
 			_, err := call(t.Context(), transport.Envelope{Key: fmt.Sprint("key-", i), Type: c.msgType, Headers: map[string]string{"do": c.do}})
 			if c.want == nil && err != nil && strings.Contains(err.Error(), own.Error()) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -50,7 +51,7 @@ func TestAPanicsLineNamesItsKey(t *testing.T) {
 				env.Key, env.Headers = "client's", map[string]string{"no": "1"}
 			}
 			for range times {
-				if _, err := tr.Request(t.Context(), env); !errors.Is(err, transport.ErrPanicked) {
+				if _, err := tr.Request(t.Context(), env); !errors.Is(err, outcome.ErrPanicked) {
 					t.Fatal(err)
 				}
 			}

@@ -10,12 +10,13 @@ import (
 
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
 var errNoTenant = errors.New("no tenant")
 
-func init() { transport.RegisterError("handlers_test.no_tenant", errNoTenant) }
+func init() { outcome.RegisterError("handlers_test.no_tenant", errNoTenant) }
 
 // extractByType does what the message's type says.
 func extractByType(env transport.Envelope) (string, error) {
@@ -25,7 +26,7 @@ func extractByType(env transport.Envelope) (string, error) {
 	case "Foreign":
 		return "k", io.ErrUnexpectedEOF
 	case "NotOurs":
-		return "", transport.Errorf(transport.ErrOverloaded, "said by a call of Extract's own")
+		return "", outcome.Errorf(outcome.ErrOverloaded, "said by a call of Extract's own")
 	case "Empty":
 		return "", nil
 	case "Panic":
@@ -47,17 +48,17 @@ func TestExtract(t *testing.T) {
 			}
 		}
 		_, err := call.ask("", "Refused")
-		failed(t, "a registered error", err, errNoTenant, transport.RanAndFailed)
+		failed(t, "a registered error", err, errNoTenant, outcome.RanAndFailed)
 		_, err = call.ask("", "Foreign")
-		if transport.OutcomeOf(err) != transport.RanAndFailed || !strings.Contains(err.Error(), io.ErrUnexpectedEOF.Error()) {
-			t.Errorf("an error of somebody's: got %v (%v)", err, transport.OutcomeOf(err))
+		if outcome.Of(err) != outcome.RanAndFailed || !strings.Contains(err.Error(), io.ErrUnexpectedEOF.Error()) {
+			t.Errorf("an error of somebody's: got %v (%v)", err, outcome.Of(err))
 		}
 		_, err = call.ask("", "NotOurs") // retrying it is Extract's business
-		failed(t, "an error of a call of its own", err, transport.ErrOverloaded, transport.RanAndFailed)
+		failed(t, "an error of a call of its own", err, outcome.ErrOverloaded, outcome.RanAndFailed)
 		_, err = call.ask("", "Empty")
-		failed(t, "an empty key", err, transport.ErrKeyRequired, transport.NotStarted)
+		failed(t, "an empty key", err, outcome.ErrKeyRequired, outcome.NotStarted)
 		_, err = call.ask("", "Panic")
-		if !errors.Is(err, transport.ErrPanicked) || strings.Contains(err.Error(), "boom") {
+		if !errors.Is(err, outcome.ErrPanicked) || strings.Contains(err.Error(), "boom") {
 			t.Errorf("a panic: got %v", err)
 		}
 		if err := notify(call, transport.Envelope{Type: "Refused"}); f == direct && !errors.Is(err, errNoTenant) {
@@ -74,10 +75,10 @@ func notify(call caller, env transport.Envelope) error {
 }
 
 // replier passes the answer on.
-type replier chan *transport.Error
+type replier chan *outcome.Error
 
 // Reply implements [dispatch.Replier].
-func (r replier) Reply(_ *dispatch.Call, _ []byte, err *transport.Error) { r <- err }
+func (r replier) Reply(_ *dispatch.Call, _ []byte, err *outcome.Error) { r <- err }
 
 // TestExtractEndsItsGoroutine: the call is answered all the same.
 func TestExtractEndsItsGoroutine(t *testing.T) {
@@ -97,7 +98,7 @@ func TestExtractEndsItsGoroutine(t *testing.T) {
 	}
 	answer := make(replier, 1)
 	go sub.Dispatch(dispatch.NewCall(transport.Envelope{Type: "Get"}, answer, 0)) // ends in Extract
-	failed(t, "the call", <-answer, transport.ErrPanicked, transport.MaybeRan)
+	failed(t, "the call", <-answer, outcome.ErrPanicked, outcome.MaybeRan)
 	if err := sub.Unsubscribe(); err != nil {
 		t.Error(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -61,7 +62,7 @@ func (n *memNetwork) Request(ctx context.Context, env transport.Envelope) ([]byt
 	}
 	s, err := n.owner(uint32(env.Shard))
 	if err != nil {
-		if errors.Is(err, transport.ErrNotOwner) {
+		if errors.Is(err, outcome.ErrNotOwner) {
 			n.mu.RLock()
 			defer n.mu.RUnlock()
 			err = cmp.Or(wire.CheckShard(&env, n.count), err)
@@ -82,7 +83,7 @@ func (n *memNetwork) Request(ctx context.Context, env transport.Envelope) ([]byt
 // owner returns the subscription that serves the shard.
 func (n *memNetwork) owner(shard uint32) (*memSub, error) {
 	if isClosed(n.closed) {
-		return nil, transport.Errorf(transport.ErrTransportClosed, "shard %d", shard)
+		return nil, outcome.Errorf(outcome.ErrTransportClosed, "shard %d", shard)
 	}
 	n.mu.RLock()
 	defer n.mu.RUnlock()
@@ -90,9 +91,9 @@ func (n *memNetwork) owner(shard uint32) (*memSub, error) {
 	case len(subs) > 0:
 		return subs[0], nil
 	case n.live:
-		return nil, transport.Errorf(transport.ErrNotOwner, "shard %d has no owner at the moment", shard)
+		return nil, outcome.Errorf(outcome.ErrNotOwner, "shard %d has no owner at the moment", shard)
 	}
-	return nil, transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", shard)
+	return nil, outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "shard %d", shard)
 }
 
 // askTurns is what dispatchers ask each other with.

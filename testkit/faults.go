@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -192,7 +193,7 @@ func (f *Faults) request(ctx context.Context, tr transport.ClientTransport, env 
 	case v.what == faultDropReply:
 		f.count(func(c *FaultCounts) { c.RepliesDropped++ })
 		return nil, lost(ctx, &env, closed)
-	case v.what == faultDuplicate && !transport.OutcomeOf(err).NeverRan():
+	case v.what == faultDuplicate && !outcome.Of(err).NeverRan():
 		f.count(func(c *FaultCounts) { c.Duplicated++ })
 		_, _ = tr.Request(ctx, env) // nobody asks what becomes of it
 	}
@@ -216,12 +217,12 @@ func hold(ctx context.Context, env *transport.Envelope, pause time.Duration, clo
 	select {
 	case <-timer.C:
 		if expires {
-			return transport.Errorf(transport.ErrEnvelopeExpired, "TTL of %d ms", env.TTLMs)
+			return outcome.Errorf(outcome.ErrEnvelopeExpired, "TTL of %d ms", env.TTLMs)
 		}
 		return nil
 	case <-ctx.Done():
-		return transport.ContextError(ctx.Err(), transport.NotSent)
+		return outcome.ContextError(ctx.Err(), outcome.NotSent)
 	case <-closed:
-		return transport.Errorf(transport.ErrTransportClosed, "shard %d", env.Shard)
+		return outcome.Errorf(outcome.ErrTransportClosed, "shard %d", env.Shard)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -45,7 +46,7 @@ type FaultRule struct {
 
 	// Err is the error of Fail. A sentinel of package cluster brings its own outcome,
 	// and a *cluster.Error is returned as it stands. For a handler's error
-	// (RanAndFailed) give transport.HandlerError(err). Any other error means MaybeRan.
+	// (RanAndFailed) give outcome.HandlerError(err). Any other error means MaybeRan.
 	Err error
 
 	// First limits the rule to the first calls of each key that it selects, or of each
@@ -116,10 +117,10 @@ func (r *FaultRule) pause(x float64) time.Duration {
 
 // err makes the error of a failed call.
 func (r *FaultRule) err() error {
-	if e, ok := r.Err.(*transport.Error); ok {
+	if e, ok := r.Err.(*outcome.Error); ok {
 		return e
 	}
-	return transport.Errorf(r.Err, "injected by the test")
+	return outcome.Errorf(r.Err, "injected by the test")
 }
 
 // lane is a sequence of calls whose faults depend on nothing outside it: the calls to

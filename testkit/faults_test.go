@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
@@ -70,7 +71,7 @@ func TestFaultsLoseMessagesAndAnswers(t *testing.T) {
 }
 
 func TestFaultsFailWithWhatWasAskedFor(t *testing.T) {
-	busy := transport.Overloaded(time.Millisecond, "by the test")
+	busy := outcome.Overloaded(time.Millisecond, "by the test")
 	for _, test := range []struct {
 		err     error
 		outcome cluster.Outcome
@@ -80,7 +81,7 @@ func TestFaultsFailWithWhatWasAskedFor(t *testing.T) {
 		{cluster.ErrConnectionLost, cluster.MaybeRan},
 		{context.DeadlineExceeded, cluster.MaybeRan},
 		{busy, cluster.NotStarted},
-		{transport.HandlerError(errNegative), cluster.RanAndFailed},
+		{outcome.HandlerError(errNegative), cluster.RanAndFailed},
 		{errNoDatabase, cluster.MaybeRan},
 	} {
 		c, rec := faulty(t, testkit.NewFaults(1, testkit.FaultRule{Fail: 1, Err: test.err}))
@@ -130,7 +131,7 @@ type refuseFirst struct{ calls int }
 
 func (r *refuseFirst) Request(context.Context, transport.Envelope) ([]byte, error) {
 	if r.calls++; r.calls == 1 {
-		return nil, transport.Overloaded(0, "the first")
+		return nil, outcome.Overloaded(0, "the first")
 	}
 	return nil, nil
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -87,7 +88,7 @@ func (t *faultyTransport) SubscribeShard(ctx context.Context, shard uint32, h tr
 
 func (t *faultyTransport) reachable(shard uint32) error {
 	if t.faults.partitioned(int(shard)) {
-		return transport.Errorf(transport.ErrDisconnected, "shard %d is cut off by the test", shard)
+		return outcome.Errorf(outcome.ErrDisconnected, "shard %d is cut off by the test", shard)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -26,10 +27,10 @@ func lost(ctx context.Context, env *transport.Envelope, closed <-chan struct{}) 
 	}
 	select {
 	case <-ctx.Done():
-		return transport.ContextError(ctx.Err(), transport.MaybeRan)
+		return outcome.ContextError(ctx.Err(), outcome.MaybeRan)
 	case <-expired:
-		return transport.Errorf(transport.ErrEnvelopeExpired, "no answer from shard %d", env.Shard).WithOutcome(transport.MaybeRan)
+		return outcome.Errorf(outcome.ErrEnvelopeExpired, "no answer from shard %d", env.Shard).WithOutcome(outcome.MaybeRan)
 	case <-closed:
-		return transport.Errorf(transport.ErrTransportClosed, "while the request was on its way").WithOutcome(transport.MaybeRan)
+		return outcome.Errorf(outcome.ErrTransportClosed, "while the request was on its way").WithOutcome(outcome.MaybeRan)
 	}
 }

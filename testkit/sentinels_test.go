@@ -17,8 +17,8 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/testkit"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // sentinels are all that package cluster exports, by their names;
@@ -144,7 +144,7 @@ func saying(msgType string) error {
 	case "wrapped":
 		return fmt.Errorf("handler: %w", is)
 	default:
-		e := transport.Errorf(is, "of another call").WithCause(errNoRecords)
+		e := outcome.Errorf(is, "of another call").WithCause(errNoRecords)
 		e.RetryAfter = hintOfOthers
 		return fmt.Errorf("handler: %w", e)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -50,7 +51,7 @@ var _ transport.ClientTransport = stub(nil)
 // Request implements transport.ClientTransport.
 func (s stub) Request(ctx context.Context, env transport.Envelope) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, transport.ContextError(err, transport.NotSent)
+		return nil, outcome.ContextError(err, outcome.NotSent)
 	}
 	inTime := ctx
 	if env.TTLMs > 0 {
@@ -66,14 +67,14 @@ func (s stub) Request(ctx context.Context, env transport.Envelope) ([]byte, erro
 	case env.Delivery == transport.AwaitNothing:
 		return nil, nil
 	case env.Delivery == transport.AwaitAccept:
-		if e := stubError(err); e != nil && e.Outcome != transport.RanAndFailed {
+		if e := stubError(err); e != nil && e.Outcome != outcome.RanAndFailed {
 			return nil, e
 		}
 		return nil, nil // accepted; what the handler makes of it stays there
 	case ctx.Err() != nil:
-		return nil, transport.ContextError(ctx.Err(), transport.MaybeRan)
+		return nil, outcome.ContextError(ctx.Err(), outcome.MaybeRan)
 	case inTime.Err() != nil:
-		return nil, transport.Errorf(transport.ErrEnvelopeExpired, "no answer within %v", env.TTL()).WithOutcome(transport.MaybeRan)
+		return nil, outcome.Errorf(outcome.ErrEnvelopeExpired, "no answer within %v", env.TTL()).WithOutcome(outcome.MaybeRan)
 	case err != nil:
 		return nil, stubError(err)
 	}
@@ -84,17 +85,17 @@ func (s stub) Request(ctx context.Context, env transport.Envelope) ([]byte, erro
 func (stub) Close() error { return nil }
 
 // stubError is what a caller sees of an error that the func has returned.
-func stubError(err error) *transport.Error {
+func stubError(err error) *outcome.Error {
 	if err == nil {
 		return nil
 	}
-	if e, ok := err.(*transport.Error); ok {
+	if e, ok := err.(*outcome.Error); ok {
 		return e
 	}
-	if e := transport.Errorf(err, "by the test's stub"); e.Code != "internal" { // one of the library's
+	if e := outcome.Errorf(err, "by the test's stub"); e.Code != "internal" { // one of the library's
 		return e
 	}
-	return transport.HandlerError(err)
+	return outcome.HandlerError(err)
 }
 
 // bare is a context whose values do not cross, as over a transport.

@@ -11,6 +11,7 @@ import (
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -71,7 +72,7 @@ func TestAloneAsksAStub(t *testing.T) {
 
 // What a stub's caller sees is what it would see over a transport.
 func TestStubClientOutcomes(t *testing.T) {
-	busy := transport.Overloaded(time.Millisecond, "by the test")
+	busy := outcome.Overloaded(time.Millisecond, "by the test")
 	for _, test := range []struct {
 		err             error
 		request, notify cluster.Outcome

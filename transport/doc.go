@@ -2,7 +2,7 @@
 // [Envelope] in, a reply or a coded [Error] out.
 //
 //	reply, err := tr.Request(ctx, transport.Envelope{Shard: 7, Type: "Get", Key: "user-123"})
-//	if transport.OutcomeOf(err).NeverRan() {
+//	if outcome.Of(err).NeverRan() {
 //		// safe to try again
 //	}
 //

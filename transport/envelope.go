@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // HeaderKey is the header under which [Envelope.GetHeader] answers with the
@@ -215,13 +216,13 @@ func (e *Envelope) EndOfLife() int64 {
 func (e Envelope) Validate() error {
 	switch {
 	case e.Shard < 0 || e.Shard > math.MaxUint32:
-		return Errorf(ErrBadEnvelope, "shard %d: 0 to %d allowed", e.Shard, uint32(math.MaxUint32))
+		return outcome.Errorf(outcome.ErrBadEnvelope, "shard %d: 0 to %d allowed", e.Shard, uint32(math.MaxUint32))
 	case e.TTLMs < 0:
-		return Errorf(ErrBadEnvelope, "TTL of %d ms: must not be negative", e.TTLMs)
+		return outcome.Errorf(outcome.ErrBadEnvelope, "TTL of %d ms: must not be negative", e.TTLMs)
 	case len(e.Key) > MaxKeyBytes:
-		return Errorf(ErrBadEnvelope, "key of %d bytes: at most %d allowed", len(e.Key), MaxKeyBytes)
+		return outcome.Errorf(outcome.ErrBadEnvelope, "key of %d bytes: at most %d allowed", len(e.Key), MaxKeyBytes)
 	case e.Delivery > AwaitNothing:
-		return Errorf(ErrBadEnvelope, "delivery %d: 0 to %d allowed", e.Delivery, AwaitNothing)
+		return outcome.Errorf(outcome.ErrBadEnvelope, "delivery %d: 0 to %d allowed", e.Delivery, AwaitNothing)
 	}
 	if err := validName("type", e.Type); err != nil {
 		return err
@@ -234,10 +235,10 @@ func (e Envelope) Validate() error {
 
 func validName(what, s string) error {
 	if len(s) > MaxTypeBytes {
-		return Errorf(ErrBadEnvelope, "%s of %d bytes: at most %d allowed", what, len(s), MaxTypeBytes)
+		return outcome.Errorf(outcome.ErrBadEnvelope, "%s of %d bytes: at most %d allowed", what, len(s), MaxTypeBytes)
 	}
 	if !utf8.ValidString(s) {
-		return Errorf(ErrBadEnvelope, "%s %q: must be UTF-8", what, s)
+		return outcome.Errorf(outcome.ErrBadEnvelope, "%s %q: must be UTF-8", what, s)
 	}
 	return nil
 }
@@ -247,17 +248,17 @@ func (e *Envelope) validateHeaders() error {
 		return nil
 	}
 	if len(e.Headers) > MaxHeaders {
-		return Errorf(ErrBadEnvelope, "%d headers: at most %d allowed", len(e.Headers), MaxHeaders)
+		return outcome.Errorf(outcome.ErrBadEnvelope, "%d headers: at most %d allowed", len(e.Headers), MaxHeaders)
 	}
 	size := 0
 	for name, value := range e.Headers {
 		if reserved(name) {
-			return Errorf(ErrReservedHeader, "header %q: names that start with %q are the library's own", name, reservedPrefix)
+			return outcome.Errorf(outcome.ErrReservedHeader, "header %q: names that start with %q are the library's own", name, reservedPrefix)
 		}
 		size += len(name) + len(value)
 	}
 	if size > MaxHeaderBytes {
-		return Errorf(ErrBadEnvelope, "headers of %d bytes: at most %d allowed", size, MaxHeaderBytes)
+		return outcome.Errorf(outcome.ErrBadEnvelope, "headers of %d bytes: at most %d allowed", size, MaxHeaderBytes)
 	}
 	return nil
 }

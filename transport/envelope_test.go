@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 func TestTTLRounding(t *testing.T) {
@@ -83,7 +84,7 @@ func TestReservedHeaders(t *testing.T) {
 		"x-clstr": false, "": false, "xx-clstr-key": false, "x_clstr_key": false, "trace": false,
 	} {
 		err := Envelope{Headers: map[string]string{name: ""}}.Validate()
-		if errors.Is(err, ErrReservedHeader) != reserved || (err != nil) != reserved {
+		if errors.Is(err, outcome.ErrReservedHeader) != reserved || (err != nil) != reserved {
 			t.Errorf("header %q: %v, want reserved %v", name, err, reserved)
 		}
 	}

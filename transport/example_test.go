@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -39,7 +40,7 @@ func Example() {
 
 // An error says whether the work can have been done: only the caller of a call
 // that never ran may try again without a second thought.
-func ExampleOutcomeOf() {
+func Example_outcome() {
 	tr := serve(func(_ context.Context, env transport.Envelope) ([]byte, error) {
 		switch env.Type {
 		case "Fail":
@@ -59,7 +60,7 @@ func ExampleOutcomeOf() {
 		{Shard: 0, Type: "Get", Headers: map[string]string{"X-Clstr-Key": "mine"}},
 	} {
 		_, err := tr.Request(context.Background(), env)
-		o := transport.OutcomeOf(err)
+		o := outcome.Of(err)
 		fmt.Printf("%s to shard %d: %v; may be tried again: %v\n", env.Type, env.Shard, o, o.NeverRan())
 	}
 	// Output:
@@ -75,10 +76,10 @@ type LimitError struct{ Limit, Asked int }
 
 func (e *LimitError) Error() string { return fmt.Sprintf("%d asked, %d allowed", e.Asked, e.Limit) }
 
-func init() { transport.RegisterErrorType[*LimitError]("example.limit") }
+func init() { outcome.RegisterErrorType[*LimitError]("example.limit") }
 
 // A registered error keeps its identity and its fields on every transport.
-func ExampleRegisterErrorType() {
+func Example_registeredErrorType() {
 	tr := serve(func(context.Context, transport.Envelope) ([]byte, error) {
 		return nil, fmt.Errorf("withdraw: %w", &LimitError{Limit: 100, Asked: 250})
 	}, memtransport.Options{})
@@ -89,7 +90,7 @@ func ExampleRegisterErrorType() {
 		fmt.Println("at most", e.Limit)
 	}
 	fmt.Println(err)
-	fmt.Println(transport.CodeOf(err))
+	fmt.Println(outcome.CodeOf(err))
 	// Output:
 	// at most 100
 	// withdraw: 250 asked, 100 allowed
@@ -113,8 +114,8 @@ func ExampleRetryAfter() {
 	}()
 	<-started
 	_, err := tr.Request(context.Background(), transport.Envelope{Shard: 0, Type: "Slow"})
-	after, ok := transport.RetryAfter(err)
-	fmt.Println(errors.Is(err, transport.ErrOverloaded), after, ok)
+	after, ok := outcome.RetryAfter(err)
+	fmt.Println(errors.Is(err, outcome.ErrOverloaded), after, ok)
 	close(finish)
 	fmt.Println(<-first)
 	// Output:

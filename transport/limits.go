@@ -2,7 +2,11 @@
 
 package transport
 
-import "time"
+import (
+	"time"
+
+	"github.com/clstr-go/clstr/outcome"
+)
 
 // Defaults of [Limits], and of a call whose context has no deadline.
 const (
@@ -35,11 +39,11 @@ type Limits struct {
 func (l Limits) Validate() error {
 	switch {
 	case l.MaxConcurrentHandlers < -1:
-		return Errorf(ErrBadOption, "MaxConcurrentHandlers %d: -1 (unlimited), 0 (default) or more", l.MaxConcurrentHandlers)
+		return outcome.Errorf(outcome.ErrBadOption, "MaxConcurrentHandlers %d: -1 (unlimited), 0 (default) or more", l.MaxConcurrentHandlers)
 	case l.MaxPending < -1:
-		return Errorf(ErrBadOption, "MaxPending %d: -1 (unlimited), 0 (default) or more", l.MaxPending)
+		return outcome.Errorf(outcome.ErrBadOption, "MaxPending %d: -1 (unlimited), 0 (default) or more", l.MaxPending)
 	case l.HandlerTimeout < -1:
-		return Errorf(ErrBadOption, "HandlerTimeout %v: -1 (none), 0 (default) or a duration", l.HandlerTimeout)
+		return outcome.Errorf(outcome.ErrBadOption, "HandlerTimeout %v: -1 (none), 0 (default) or a duration", l.HandlerTimeout)
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ type ClientTransport interface {
 	// Request sends env and waits for what env.Delivery names: the handler's
 	// reply, the owner's acceptance, or nothing. It never waits past ctx, and it
 	// returns at once if nobody serves the shard
-	// ([ErrTransportNoShardSubscriber]). Every error is an [*Error] with a code
+	// ([outcome.ErrTransportNoShardSubscriber]). Every error is an [*outcome.Error] with a code
 	// and an outcome. The reply belongs to the caller.
 	Request(ctx context.Context, env Envelope) ([]byte, error)
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
@@ -19,7 +21,6 @@ import (
 	"github.com/clstr-go/clstr/cmd/clstr/internal/view"
 	"github.com/clstr-go/clstr/membership/natsstore"
 	"github.com/clstr-go/clstr/sharding"
-	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
@@ -164,14 +165,14 @@ func (r *reach) failed(err error) *failure {
 		return &failure{exit: exitUnknownNode, code: "gone", msg: err.Error()}
 	case errors.Is(err, view.ErrNoCluster):
 		return r.noCluster("its bucket has no record of a cluster: no node has joined yet")
-	case errors.Is(err, transport.ErrNotPermitted):
+	case errors.Is(err, outcome.ErrNotPermitted):
 		return &failure{exit: exitNotPermitted, code: "not_permitted", msg: err.Error(),
 			hint: fmt.Sprintf("this NATS user may not do that. To read and write the records of a cluster it needs what natsstore.ControlPermissions(%q) lists. For requests it needs publish %s.s.> %s.who and subscribe %s.own _INBOX.NAME.>, with --inbox-prefix _INBOX.NAME (clstr help connection)", r.prefix, r.prefix, r.prefix, r.prefix)}
 	case errors.Is(err, natsstore.ErrNoJetStream):
 		return r.noCluster("JetStream is not enabled there")
 	case errors.Is(err, context.Canceled):
 		return &failure{exit: exitFailure, code: "interrupted", msg: "interrupted"}
-	case errors.Is(err, transport.ErrDisconnected), errors.Is(err, transport.ErrConnectionLost), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, outcome.ErrDisconnected), errors.Is(err, outcome.ErrConnectionLost), errors.Is(err, context.DeadlineExceeded):
 		return &failure{exit: exitUnreachable, code: "unreachable", msg: err.Error(),
 			hint: "say where the NATS server is by --server, --context or NATS_URL; --timeout waits longer"}
 	}

@@ -10,13 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/clstr-go/clstr/cmd/clstr/internal/natsctx"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/natsstore"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // session is a way to a cluster's records.
@@ -66,7 +67,7 @@ func (r *reach) probe(ctx context.Context, c natsctx.Context, options []nats.Opt
 	defer end(nil)
 	denied := func(_ *nats.Conn, _ *nats.Subscription, err error) { // the server answers in no other way
 		if errors.Is(err, nats.ErrPermissionViolation) {
-			end(transport.Errorf(transport.ErrNotPermitted, "%v", err))
+			end(outcome.Errorf(outcome.ErrNotPermitted, "%v", err))
 		}
 	}
 	nc, err := r.dial(ctx, c, append(options, nats.ErrorHandler(denied), nats.NoReconnect()))

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/clstr-go/clstr/internal/startstoptest"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -22,7 +23,7 @@ func TestStartStop(t *testing.T) {
 		return startstoptest.Service{
 			Close:   d.Close,
 			Use:     func(ctx context.Context) error { _, err := s.Do(ctx, transport.Envelope{Type: "Use"}); return err },
-			Refused: func(err error) bool { return transport.OutcomeOf(err).NeverRan() },
+			Refused: func(err error) bool { return outcome.Of(err).NeverRan() },
 			Busy:    work.Running,
 		}
 	})

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/clstr-go/clstr/internal/turn"
@@ -37,12 +39,12 @@ type Envelope struct {
 }
 
 // Reply is the answer to the envelope with the given id: an error or data. A decoded
-// error is as it was sent: its receiver calls transport.Resolve, which runs code of
+// error is as it was sent: its receiver calls outcome.Resolve, which runs code of
 // the application's.
 type Reply struct {
 	ID      uint64
 	Data    []byte
-	Err     *transport.Error
+	Err     *outcome.Error
 	Unknown []byte
 }
 
@@ -71,7 +73,7 @@ func (d *Decoder) name(b []byte) string {
 }
 
 // Decode decodes data into p, whose slices it reuses. Its errors are
-// transport.ErrBadEnvelope with what is wrong; p is then of no use.
+// outcome.ErrBadEnvelope with what is wrong; p is then of no use.
 func (d *Decoder) Decode(data []byte, p *Packet) error {
 	clear(p.Envelopes)
 	clear(p.Replies)
@@ -257,13 +259,13 @@ func duration(n uint64, unit time.Duration) time.Duration {
 }
 
 func bad(format string, args ...any) error {
-	return transport.Errorf(transport.ErrBadEnvelope, format, args...).WithOutcome(transport.NotStarted)
+	return outcome.Errorf(outcome.ErrBadEnvelope, format, args...).WithOutcome(outcome.NotStarted)
 }
 
 // decodeError decodes the error of a reply. What is over the bounds of a tree is
 // passed over, and marked.
-func (d *Decoder) decodeError(data []byte) (*transport.Error, error) {
-	t := treeDecoder{nodes: min(transport.MaxErrorNodes, 1+MaxItems-d.causes)}
+func (d *Decoder) decodeError(data []byte) (*outcome.Error, error) {
+	t := treeDecoder{nodes: min(outcome.MaxErrorNodes, 1+MaxItems-d.causes)}
 	before := t.nodes
 	e, err := t.decode(data, 1)
 	d.causes += before - t.nodes - 1

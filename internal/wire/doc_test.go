@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -31,7 +32,7 @@ func TestDocumentedBytes(t *testing.T) {
 		NumShards: 64, Layout: 0x1122334455667788,
 	}, 2*time.Second), 41)
 	replies := wire.AppendReply(nil, 41, []byte(`{"balance":5}`), nil)
-	replies = wire.AppendEnd(wire.AppendReply(replies, 42, nil, transport.Overloaded(10*time.Millisecond, "shard 7")), 0)
+	replies = wire.AppendEnd(wire.AppendReply(replies, 42, nil, outcome.Overloaded(10*time.Millisecond, "shard 7")), 0)
 	text := read(t, document)
 	for name, want := range map[string][]byte{
 		"request": request, "replies": replies, "cancel": wire.AppendEnd(wire.AppendCancel(nil, 41), 0),

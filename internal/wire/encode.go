@@ -5,6 +5,8 @@ package wire
 import (
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/clstr-go/clstr/internal/turn"
@@ -147,11 +149,11 @@ func micros(d time.Duration) uint64 {
 
 // AppendReply appends a reply to the packet in b: data, or the error if err is
 // not nil.
-func AppendReply(b []byte, id uint64, data []byte, err *transport.Error) []byte {
+func AppendReply(b []byte, id uint64, data []byte, err *outcome.Error) []byte {
 	return appendReply(b, id, data, err, nil)
 }
 
-func appendReply(b []byte, id uint64, data []byte, err *transport.Error, unknown []byte) []byte {
+func appendReply(b []byte, id uint64, data []byte, err *outcome.Error, unknown []byte) []byte {
 	size := len(unknown) + sizeUint(replyID, id) + sizeString(replyData, len(data))
 	errSize := 0
 	if err != nil {

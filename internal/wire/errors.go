@@ -8,16 +8,16 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"google.golang.org/protobuf/encoding/protowire"
+	"github.com/clstr-go/clstr/outcome"
 
-	"github.com/clstr-go/clstr/transport"
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // prepared returns e, or a copy with what may travel of it: at most as many causes,
 // and as deep, as transport allows, and text that is UTF-8. What an application says
 // in its errors may be any bytes, a protobuf string may not.
-func prepared(e *transport.Error) *transport.Error {
-	nodes, cut := transport.MaxErrorNodes-1, false
+func prepared(e *outcome.Error) *outcome.Error {
+	nodes, cut := outcome.MaxErrorNodes-1, false
 	e = prepare(e, 1, &nodes, &cut)
 	if cut && !e.Cut {
 		c := *e
@@ -26,10 +26,10 @@ func prepared(e *transport.Error) *transport.Error {
 	return e
 }
 
-func prepare(e *transport.Error, depth int, nodes *int, cut *bool) *transport.Error {
+func prepare(e *outcome.Error, depth int, nodes *int, cut *bool) *outcome.Error {
 	causes, changed := e.Causes, false
 	for i, c := range e.Causes {
-		if depth == transport.MaxErrorDepth || *nodes == 0 || c == nil {
+		if depth == outcome.MaxErrorDepth || *nodes == 0 || c == nil {
 			causes, changed, *cut = causes[:i:i], true, true
 			break
 		}
@@ -37,7 +37,7 @@ func prepare(e *transport.Error, depth int, nodes *int, cut *bool) *transport.Er
 		p := prepare(c, depth+1, nodes, cut)
 		if p != c {
 			if !changed {
-				causes, changed = append([]*transport.Error(nil), e.Causes...), true
+				causes, changed = append([]*outcome.Error(nil), e.Causes...), true
 			}
 			causes[i] = p
 		}
@@ -51,7 +51,7 @@ func prepare(e *transport.Error, depth int, nodes *int, cut *bool) *transport.Er
 	return &c
 }
 
-func sizeError(e *transport.Error) int {
+func sizeError(e *outcome.Error) int {
 	size := sizeString(errCode, len(e.Code)) + sizeUint(errOutcome, uint64(e.Outcome)) +
 		sizeString(errMessage, len(e.Message)) + sizeUint(errRetryAfter, micros(e.RetryAfter)) +
 		sizeString(errDetail, len(e.Detail)) + sizeUint(errCut, flag(e.Cut))
@@ -61,7 +61,7 @@ func sizeError(e *transport.Error) int {
 	return size
 }
 
-func appendError(b []byte, e *transport.Error) []byte {
+func appendError(b []byte, e *outcome.Error) []byte {
 	b = appendString(b, errCode, e.Code)
 	b = appendUint(b, errOutcome, uint64(e.Outcome))
 	b = appendString(b, errMessage, e.Message)
@@ -80,9 +80,9 @@ type treeDecoder struct {
 	cut   bool
 }
 
-func (t *treeDecoder) decode(data []byte, depth int) (*transport.Error, error) {
+func (t *treeDecoder) decode(data []byte, depth int) (*outcome.Error, error) {
 	t.nodes--
-	e := &transport.Error{}
+	e := &outcome.Error{}
 	for f := (fields{data: data}); ; {
 		if !f.next() {
 			if f.bad {
@@ -94,7 +94,7 @@ func (t *treeDecoder) decode(data []byte, depth int) (*transport.Error, error) {
 		case f.is(errCode, protowire.BytesType):
 			e.Code = text(f.bytes)
 		case f.is(errOutcome, protowire.VarintType):
-			e.Outcome = transport.Outcome(min(f.uint, math.MaxUint8)) // Resolve knows the unknown
+			e.Outcome = outcome.Outcome(min(f.uint, math.MaxUint8)) // Resolve knows the unknown
 		case f.is(errMessage, protowire.BytesType):
 			e.Message = text(f.bytes)
 		case f.is(errRetryAfter, protowire.VarintType):
@@ -104,7 +104,7 @@ func (t *treeDecoder) decode(data []byte, depth int) (*transport.Error, error) {
 		case f.is(errCut, protowire.VarintType):
 			e.Cut = f.uint != 0
 		case f.is(errCauses, protowire.BytesType):
-			if depth == transport.MaxErrorDepth || t.nodes <= 0 {
+			if depth == outcome.MaxErrorDepth || t.nodes <= 0 {
 				t.cut = true
 				continue
 			}

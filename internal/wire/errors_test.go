@@ -5,15 +5,16 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"google.golang.org/protobuf/proto"
 
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/internal/wire/internal/clstrpb"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // measure returns the size of an error's tree.
-func measure(e *transport.Error) (nodes, depth int) {
+func measure(e *outcome.Error) (nodes, depth int) {
 	nodes = 1
 	for _, c := range e.Causes {
 		n, d := measure(c)
@@ -33,18 +34,18 @@ func measureSent(e *clstrpb.Error) (nodes, depth int) {
 }
 
 // wide is an error with n causes beside each other, chain one with n behind each other.
-func wide(n int) *transport.Error {
-	e := &transport.Error{Code: "root"}
+func wide(n int) *outcome.Error {
+	e := &outcome.Error{Code: "root"}
 	for i := range n {
-		e.Causes = append(e.Causes, &transport.Error{Code: fmt.Sprint("c", i)})
+		e.Causes = append(e.Causes, &outcome.Error{Code: fmt.Sprint("c", i)})
 	}
 	return e
 }
 
-func chain(n int) *transport.Error {
-	e := &transport.Error{Code: "end"}
+func chain(n int) *outcome.Error {
+	e := &outcome.Error{Code: "end"}
 	for range n {
-		e = &transport.Error{Code: "c", Outcome: transport.MaybeRan, Causes: []*transport.Error{e}}
+		e = &outcome.Error{Code: "c", Outcome: outcome.MaybeRan, Causes: []*outcome.Error{e}}
 	}
 	return e
 }
@@ -54,18 +55,18 @@ func chain(n int) *transport.Error {
 func TestErrorTreeBounds(t *testing.T) {
 	for _, c := range []struct {
 		name         string
-		err          *transport.Error
+		err          *outcome.Error
 		nodes, depth int
 		cut          bool
 	}{
 		{"alone", wide(0), 1, 1, false},
-		{"as many as may", wide(transport.MaxErrorNodes - 1), transport.MaxErrorNodes, 2, false},
-		{"one too many", wide(transport.MaxErrorNodes), transport.MaxErrorNodes, 2, true},
-		{"as deep as may be", chain(transport.MaxErrorDepth - 1), transport.MaxErrorDepth, transport.MaxErrorDepth, false},
-		{"too deep", chain(transport.MaxErrorDepth), transport.MaxErrorDepth, transport.MaxErrorDepth, true},
-		{"far too deep", chain(10_000), transport.MaxErrorDepth, transport.MaxErrorDepth, true},
-		{"a nil one", &transport.Error{Code: "root", Causes: []*transport.Error{{Code: "a"}, nil}}, 2, 2, true},
-		{"not UTF-8 below", &transport.Error{Code: "root", Causes: []*transport.Error{{Code: "a"}, {Code: "\xff"}, {Code: "b"}}}, 4, 2, false},
+		{"as many as may", wide(outcome.MaxErrorNodes - 1), outcome.MaxErrorNodes, 2, false},
+		{"one too many", wide(outcome.MaxErrorNodes), outcome.MaxErrorNodes, 2, true},
+		{"as deep as may be", chain(outcome.MaxErrorDepth - 1), outcome.MaxErrorDepth, outcome.MaxErrorDepth, false},
+		{"too deep", chain(outcome.MaxErrorDepth), outcome.MaxErrorDepth, outcome.MaxErrorDepth, true},
+		{"far too deep", chain(10_000), outcome.MaxErrorDepth, outcome.MaxErrorDepth, true},
+		{"a nil one", &outcome.Error{Code: "root", Causes: []*outcome.Error{{Code: "a"}, nil}}, 2, 2, true},
+		{"not UTF-8 below", &outcome.Error{Code: "root", Causes: []*outcome.Error{{Code: "a"}, {Code: "\xff"}, {Code: "b"}}}, 4, 2, false},
 	} {
 		b := wire.AppendReply(nil, 1, nil, c.err)
 		if len(b) > 500 {
@@ -97,7 +98,7 @@ func TestDecodedTreeIsBounded(t *testing.T) {
 	}
 	for name, data := range map[string][]byte{"deep": deep, "flat": flat} {
 		e := decode(t, packet(4, field(nil, 3, data))).Replies[0].Err
-		if nodes, depth := measure(e); nodes < 2 || nodes > transport.MaxErrorNodes || depth > transport.MaxErrorDepth || !e.Cut {
+		if nodes, depth := measure(e); nodes < 2 || nodes > outcome.MaxErrorNodes || depth > outcome.MaxErrorDepth || !e.Cut {
 			t.Errorf("%s: %d errors, %d deep, cut %v", name, nodes, depth, e.Cut)
 		}
 	}
@@ -106,7 +107,7 @@ func TestDecodedTreeIsBounded(t *testing.T) {
 // FuzzErrorTree reads any bytes as an error: within the bounds, and what was read is
 // written and read again as the same, by hand and by generated code.
 func FuzzErrorTree(f *testing.F) {
-	for _, e := range []*transport.Error{wide(40), chain(12), {Code: "c", Message: "m\xff", Detail: []byte("{}"), Cut: true, RetryAfter: 5000}} {
+	for _, e := range []*outcome.Error{wide(40), chain(12), {Code: "c", Message: "m\xff", Detail: []byte("{}"), Cut: true, RetryAfter: 5000}} {
 		full, err := proto.Marshal(generatedError(e))
 		if err != nil {
 			full = wire.AppendReply(nil, 0, nil, e)
@@ -121,7 +122,7 @@ func FuzzErrorTree(f *testing.F) {
 			return
 		}
 		e := p.Replies[0].Err
-		if nodes, depth := measure(e); nodes > transport.MaxErrorNodes || depth > transport.MaxErrorDepth {
+		if nodes, depth := measure(e); nodes > outcome.MaxErrorNodes || depth > outcome.MaxErrorDepth {
 			t.Fatalf("%d errors, %d deep", nodes, depth)
 		}
 		again := wire.AppendEnd(wire.AppendReply(nil, 0, nil, e), 0)

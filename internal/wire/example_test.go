@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -27,7 +28,7 @@ func Example() {
 	}
 
 	answer := wire.AppendReply(nil, 41, []byte(`{"balance":1}`), nil)
-	answer = wire.AppendReply(answer, 42, nil, transport.Errorf(transport.ErrDraining, "shard 7"))
+	answer = wire.AppendReply(answer, 42, nil, outcome.Errorf(outcome.ErrDraining, "shard 7"))
 	if err := d.Decode(wire.AppendEnd(answer, 0), &p); err != nil {
 		fmt.Println(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"google.golang.org/protobuf/proto"
 
 	"github.com/clstr-go/clstr/internal/wire"
@@ -77,7 +79,7 @@ func FuzzRoundTrip(f *testing.F) {
 		if env.Validate() != nil {
 			return
 		}
-		fault := &transport.Error{Code: code, Outcome: transport.Outcome(1 + delivery%4), Message: text, Detail: data, RetryAfter: time.Duration(budget)}
+		fault := &outcome.Error{Code: code, Outcome: outcome.Outcome(1 + delivery%4), Message: text, Detail: data, RetryAfter: time.Duration(budget)}
 		b := wire.AppendEnvelope(nil, &env, time.Duration(budget))
 		b = wire.AppendReply(b, id, data, nil)
 		b = wire.AppendReply(b, id+1, nil, fault)

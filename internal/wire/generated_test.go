@@ -6,11 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"google.golang.org/protobuf/proto"
 
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/internal/wire/internal/clstrpb"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // generated makes of a packet what the generated code would hold.
@@ -40,7 +41,7 @@ func generated(p *wire.Packet) *clstrpb.Packet {
 	return g
 }
 
-func generatedError(e *transport.Error) *clstrpb.Error {
+func generatedError(e *outcome.Error) *clstrpb.Error {
 	if e == nil {
 		return nil
 	}

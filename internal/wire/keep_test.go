@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -30,7 +31,7 @@ func TestWhatIsKeptOfAPacket(t *testing.T) {
 		"replies":           {Replies: []wire.Reply{{ID: 1, Data: payload(20)}, {ID: 2, Data: payload(1 << 20)}}},
 		"small replies":     {Replies: slicesOf(50, wire.Reply{ID: 3, Data: payload(64)})},
 		"details": {Replies: []wire.Reply{
-			{ID: 1, Err: transport.Resolve(&transport.Error{Code: "x", Outcome: transport.MaybeRan, Detail: payload(20)})}, {ID: 2, Data: payload(1 << 20)},
+			{ID: 1, Err: outcome.Resolve(&outcome.Error{Code: "x", Outcome: outcome.MaybeRan, Detail: payload(20)})}, {ID: 2, Data: payload(1 << 20)},
 		}},
 		"behind unknown": {Unknown: unknown, Replies: []wire.Reply{{ID: 1, Data: payload(20)}}},
 	} {

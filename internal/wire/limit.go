@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -17,7 +18,7 @@ const DefaultMaxMessage = 1 << 20
 // Fits returns nil if env, alone in its packet, is no larger than a message may be,
 // and otherwise the error that says how large its payload may be. budget and waiting are
 // those of [AppendEnvelopeFor].
-func Fits(env *transport.Envelope, budget time.Duration, waiting *turn.Turn, most int) *transport.Error {
+func Fits(env *transport.Envelope, budget time.Duration, waiting *turn.Turn, most int) *outcome.Error {
 	if len(env.Data) <= most-Overhead && len(AppendEnvelopeFor(nil, env, budget, waiting)) <= most-Overhead {
 		return nil
 	}
@@ -27,22 +28,22 @@ func Fits(env *transport.Envelope, budget time.Duration, waiting *turn.Turn, mos
 // TooLarge is what Fits says of an envelope that does not. A message has more in it
 // than the payload, so that what it names is less than most; the next caller may
 // have a longer deadline, which takes more room, so that it allows for a minute.
-func TooLarge(env *transport.Envelope, budget time.Duration, waiting *turn.Turn, most int) *transport.Error {
+func TooLarge(env *transport.Envelope, budget time.Duration, waiting *turn.Turn, most int) *outcome.Error {
 	tried := *env
 	tried.Data = env.Data[:min(len(env.Data), max(0, most-Overhead))]
 	over := len(AppendEnvelopeFor(nil, &tried, max(budget, time.Minute), waiting)) - (most - Overhead)
 	allowed := len(tried.Data) - over
 	if allowed < 0 {
-		return transport.Errorf(transport.ErrTooLarge, "key, headers and type take %d bytes more than the %d of a message", -allowed, most)
+		return outcome.Errorf(outcome.ErrTooLarge, "key, headers and type take %d bytes more than the %d of a message", -allowed, most)
 	}
-	return transport.Errorf(transport.ErrTooLarge, "payload of %d bytes: at most %d fit into the %d of a message, beside its key, headers and type",
+	return outcome.Errorf(outcome.ErrTooLarge, "payload of %d bytes: at most %d fit into the %d of a message, beside its key, headers and type",
 		len(env.Data), allowed, most)
 }
 
 // ReplyFits returns nil if a reply, alone in its packet, is no larger than a message
 // may be, and otherwise the error that goes in its place: for data one that says how
 // large that may be, for an error a short one.
-func ReplyFits(id uint64, data []byte, err *transport.Error, most int) *transport.Error {
+func ReplyFits(id uint64, data []byte, err *outcome.Error, most int) *outcome.Error {
 	if len(data) <= most-Overhead && len(AppendReply(nil, id, data, err)) <= most-Overhead {
 		return nil
 	}
@@ -50,13 +51,13 @@ func ReplyFits(id uint64, data []byte, err *transport.Error, most int) *transpor
 }
 
 // ReplyTooLarge is what ReplyFits says of a reply that does not.
-func ReplyTooLarge(id uint64, data []byte, err *transport.Error, most int) *transport.Error {
+func ReplyTooLarge(id uint64, data []byte, err *outcome.Error, most int) *outcome.Error {
 	if err != nil {
 		return Shorten(err)
 	}
 	tried := data[:min(len(data), max(0, most-Overhead))]
 	over := len(AppendReply(nil, id, tried, nil)) - (most - Overhead)
-	return transport.Errorf(transport.ErrReplyTooLarge, "reply of %d bytes: at most %d fit into the %d of a message", len(data), len(tried)-over, most)
+	return outcome.Errorf(outcome.ErrReplyTooLarge, "reply of %d bytes: at most %d fit into the %d of a message", len(data), len(tried)-over, most)
 }
 
 // CheckRequest refuses what Fits refuses, for a transport that encodes nothing: a message
@@ -83,7 +84,7 @@ func CheckRequest(ctx context.Context, env *transport.Envelope, waiting *turn.Tu
 // CheckReply returns what a caller gets of a reply: what ReplyFits says, where that is
 // too large. A negative limit is none.
 func CheckReply(reply []byte, err error, most int) ([]byte, error) {
-	e, _ := errors.AsType[*transport.Error](err)
+	e, _ := errors.AsType[*outcome.Error](err)
 	if most < 0 || len(reply) <= most/2 && (e == nil || len(e.Causes) == 0 && len(e.Message)+len(e.Detail) <= most/8) {
 		return reply, err
 	}
@@ -95,7 +96,7 @@ func CheckReply(reply []byte, err error, most int) ([]byte, error) {
 
 // Shorten keeps of an error that is too large to travel what its caller acts by:
 // code and outcome.
-func Shorten(err *transport.Error) *transport.Error {
+func Shorten(err *outcome.Error) *outcome.Error {
 	const most = 256
 	short := *err
 	short.Detail, short.Causes, short.Cut = nil, nil, true

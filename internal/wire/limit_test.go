@@ -9,6 +9,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -47,9 +48,9 @@ func TestTooLargeNamesLess(t *testing.T) {
 	}
 }
 
-func sizes(t *testing.T, err *transport.Error) (asked, allowed int) {
+func sizes(t *testing.T, err *outcome.Error) (asked, allowed int) {
 	t.Helper()
-	if !errors.Is(err, transport.ErrTooLarge) {
+	if !errors.Is(err, outcome.ErrTooLarge) {
 		t.Fatalf("%v", err)
 	}
 	_, text, _ := strings.Cut(err.Error(), ": ")
@@ -61,8 +62,8 @@ func sizes(t *testing.T, err *transport.Error) (asked, allowed int) {
 
 func TestReplyFits(t *testing.T) {
 	const most = 1 << 10
-	long := &transport.Error{Code: "c", Outcome: transport.MaybeRan, Message: strings.Repeat("m", 2*most), Causes: []*transport.Error{{Code: "d"}}}
-	if err := wire.ReplyFits(1, nil, long, most); err == nil || err.Code != "c" || err.Outcome != transport.MaybeRan || wire.ReplyFits(1, nil, err, most) != nil {
+	long := &outcome.Error{Code: "c", Outcome: outcome.MaybeRan, Message: strings.Repeat("m", 2*most), Causes: []*outcome.Error{{Code: "d"}}}
+	if err := wire.ReplyFits(1, nil, long, most); err == nil || err.Code != "c" || err.Outcome != outcome.MaybeRan || wire.ReplyFits(1, nil, err, most) != nil {
 		t.Errorf("a long error: %v", err)
 	}
 	for size := range 2 * most {
@@ -70,7 +71,7 @@ func TestReplyFits(t *testing.T) {
 		if fits := len(wire.AppendReply(nil, 1, make([]byte, size), nil)) <= most-wire.Overhead; (err == nil) != fits {
 			t.Fatalf("%d bytes: %v", size, err)
 		}
-		if err != nil && (!errors.Is(err, transport.ErrReplyTooLarge) || err.Outcome != transport.RanAndFailed) {
+		if err != nil && (!errors.Is(err, outcome.ErrReplyTooLarge) || err.Outcome != outcome.RanAndFailed) {
 			t.Fatalf("%v", err)
 		}
 	}

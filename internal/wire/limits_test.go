@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/clstr-go/clstr/internal/turn"
@@ -85,8 +87,8 @@ func TestRefused(t *testing.T) {
 	} {
 		var d wire.Decoder
 		err := d.Decode(data, new(wire.Packet))
-		if !errors.Is(err, transport.ErrBadEnvelope) || transport.OutcomeOf(err) != transport.NotStarted {
-			t.Errorf("%s: %v, outcome %v", name, err, transport.OutcomeOf(err))
+		if !errors.Is(err, outcome.ErrBadEnvelope) || outcome.Of(err) != outcome.NotStarted {
+			t.Errorf("%s: %v, outcome %v", name, err, outcome.Of(err))
 		}
 		if err != nil && len(err.Error()) > 200 {
 			t.Errorf("%s: an error of %d bytes", name, len(err.Error()))
@@ -120,7 +122,7 @@ func TestEdgesAreAccepted(t *testing.T) {
 		t.Errorf("packed cancels: %v", p.Cancels)
 	}
 	// An outcome of a later version is one of which nothing is known.
-	if p := decode(t, packet(4, field(nil, 3, number(nil, 2, 1<<40)))); transport.Resolve(p.Replies[0].Err).Outcome != transport.MaybeRan {
+	if p := decode(t, packet(4, field(nil, 3, number(nil, 2, 1<<40)))); outcome.Resolve(p.Replies[0].Err).Outcome != outcome.MaybeRan {
 		t.Errorf("outcome %v", p.Replies[0].Err.Outcome)
 	}
 }
@@ -134,7 +136,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	var manyCauses []byte // each of two bytes
 	for range wire.MaxItems {
-		manyCauses = field(manyCauses, 4, field(nil, 3, bytes.Repeat([]byte{0x32, 0x00}, 2*transport.MaxErrorNodes)))
+		manyCauses = field(manyCauses, 4, field(nil, 3, bytes.Repeat([]byte{0x32, 0x00}, 2*outcome.MaxErrorNodes)))
 	}
 	manyCauses = wire.AppendEnd(manyCauses, 0)
 	for name, data := range map[string][]byte{

@@ -52,7 +52,7 @@ func AppendOwners(b []byte, o *Owners) []byte {
 }
 
 // DecodeOwners decodes a message of owners. Its errors are
-// transport.ErrBadEnvelope with what is wrong.
+// outcome.ErrBadEnvelope with what is wrong.
 func DecodeOwners(data []byte) (o Owners, err error) {
 	version := uint64(0)
 	f := fields{data: data}

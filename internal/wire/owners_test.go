@@ -7,11 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"google.golang.org/protobuf/proto"
 
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/internal/wire/internal/clstrpb"
-	"github.com/clstr-go/clstr/transport"
 )
 
 func TestOwners(t *testing.T) {
@@ -44,7 +45,7 @@ func TestOwnersThatAreNone(t *testing.T) {
 		"a seed that is too long":           wire.AppendOwners(nil, &wire.Owners{Seed: strings.Repeat("s", wire.MaxSeed+1)}),
 		"too many":                          wire.AppendOwners(nil, &wire.Owners{Epochs: make([]uint64, wire.MaxEpochs+1)}),
 	} {
-		if o, err := wire.DecodeOwners(b); !errors.Is(err, transport.ErrBadEnvelope) || len(o.Epochs) > 0 {
+		if o, err := wire.DecodeOwners(b); !errors.Is(err, outcome.ErrBadEnvelope) || len(o.Epochs) > 0 {
 			t.Errorf("%s: %d epochs, %v", name, len(o.Epochs), err)
 		}
 	}

@@ -2,18 +2,21 @@
 
 package wire
 
-import "github.com/clstr-go/clstr/transport"
+import (
+	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport"
+)
 
-// CheckShard returns [transport.ErrLayoutMismatch] for a message to a shard without an
+// CheckShard returns [outcome.ErrLayoutMismatch] for a message to a shard without an
 // owner if the sender counts other shards than the cluster has, so none will come. With 0
 // it is not known how many that are.
 func CheckShard(env *transport.Envelope, numShards uint32) error {
 	switch {
 	case numShards == 0:
 	case env.NumShards != 0 && env.NumShards != numShards:
-		return transport.Errorf(transport.ErrLayoutMismatch, "the caller has %d shards, the cluster %d", env.NumShards, numShards)
+		return outcome.Errorf(outcome.ErrLayoutMismatch, "the caller has %d shards, the cluster %d", env.NumShards, numShards)
 	case uint32(env.Shard) >= numShards:
-		return transport.Errorf(transport.ErrLayoutMismatch, "there is no shard %d: the cluster has %d shards", env.Shard, numShards)
+		return outcome.Errorf(outcome.ErrLayoutMismatch, "there is no shard %d: the cluster has %d shards", env.Shard, numShards)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -43,11 +44,11 @@ func full() wire.Packet {
 		Replies: []wire.Reply{
 			{ID: 1, Data: []byte("reply"), Unknown: []byte{0xa2, 0x06, 0x01, 'u'}},
 			{ID: 1<<64 - 1},
-			{ID: 3, Err: &transport.Error{
-				Code: "overloaded", Outcome: transport.NotStarted, Message: "overloaded: ü", RetryAfter: 10 * time.Millisecond,
-				Detail: []byte(`{"n":1}`), Cut: true, Causes: []*transport.Error{
-					{Code: "nobody.knows", Outcome: transport.MaybeRan, Causes: []*transport.Error{{Code: "inner", Outcome: transport.NotSent}}},
-					{Code: "another", Outcome: transport.MaybeRan},
+			{ID: 3, Err: &outcome.Error{
+				Code: "overloaded", Outcome: outcome.NotStarted, Message: "overloaded: ü", RetryAfter: 10 * time.Millisecond,
+				Detail: []byte(`{"n":1}`), Cut: true, Causes: []*outcome.Error{
+					{Code: "nobody.knows", Outcome: outcome.MaybeRan, Causes: []*outcome.Error{{Code: "inner", Outcome: outcome.NotSent}}},
+					{Code: "another", Outcome: outcome.MaybeRan},
 				},
 			}},
 		},
@@ -146,7 +147,7 @@ func TestAppendCopies(t *testing.T) {
 	data, detail := []byte("data"), []byte("detail")
 	b := wire.AppendEnvelope(nil, &transport.Envelope{Data: data}, 0)
 	b = wire.AppendReply(b, 1, data, nil)
-	b = wire.AppendReply(b, 2, nil, &transport.Error{Code: "c", Outcome: transport.MaybeRan, Detail: detail})
+	b = wire.AppendReply(b, 2, nil, &outcome.Error{Code: "c", Outcome: outcome.MaybeRan, Detail: detail})
 	b = wire.AppendEnd(b, 1)
 	before := bytes.Clone(b)
 	clear(data)
@@ -183,9 +184,9 @@ func TestTimesTravelAsWhatIsLeft(t *testing.T) {
 // An application's error may have any bytes in its text; a packet stays
 // readable for every protobuf library all the same.
 func TestErrorText(t *testing.T) {
-	in := &transport.Error{Code: "a\xff", Outcome: transport.RanAndFailed, Message: "b\xff", Causes: []*transport.Error{{Message: "c\xff"}}}
+	in := &outcome.Error{Code: "a\xff", Outcome: outcome.RanAndFailed, Message: "b\xff", Causes: []*outcome.Error{{Message: "c\xff"}}}
 	p := decode(t, wire.AppendEnd(wire.AppendReply(nil, 1, nil, in), 0))
-	if e := p.Replies[0].Err; e.Code != "a\uFFFD" || e.Message != "b\uFFFD" || e.Causes[0].Message != "c\uFFFD" || transport.Resolve(e).Causes[0].Outcome != transport.MaybeRan {
+	if e := p.Replies[0].Err; e.Code != "a\uFFFD" || e.Message != "b\uFFFD" || e.Causes[0].Message != "c\uFFFD" || outcome.Resolve(e).Causes[0].Outcome != outcome.MaybeRan {
 		t.Errorf("got %+v, cause %+v", e, e.Causes[0])
 	}
 	if in.Message != "b\xff" || in.Causes[0].Message != "c\xff" {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -28,7 +29,7 @@ func Example() {
 		fmt.Println(err)
 	}
 	_, err = tr.Request(ctx, env)
-	fmt.Println(errors.Is(err, transport.ErrTransportNoShardSubscriber), "-", transport.OutcomeOf(err))
+	fmt.Println(errors.Is(err, outcome.ErrTransportNoShardSubscriber), "-", outcome.Of(err))
 	// Output:
 	// echo: hello <nil>
 	// true - not started

@@ -15,6 +15,7 @@ import (
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/shardtable"
 	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -36,13 +37,13 @@ type Options struct {
 	HandlerTimeout time.Duration
 
 	// MaxPending is how many calls of one shard may be accepted and not yet
-	// finished; more are refused with [transport.ErrOverloaded].
+	// finished; more are refused with [outcome.ErrOverloaded].
 	// 0 = default (16,384), -1 = unlimited.
 	MaxPending int
 
 	// MaxMessageBytes is how large a message or a reply may be, with its key, headers
 	// and type, as the same message would be over NATS: what is larger is refused with
-	// [transport.ErrTooLarge] and [transport.ErrReplyTooLarge]. 0 = default, that of
+	// [outcome.ErrTooLarge] and [outcome.ErrReplyTooLarge]. 0 = default, that of
 	// a NATS server (1 MiB), -1 = unlimited.
 	MaxMessageBytes int
 }
@@ -99,14 +100,14 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 	subs := t.shards.Get(uint32(env.Shard))
 	switch {
 	case t.closed.Load():
-		return nil, transport.Errorf(transport.ErrTransportClosed, "shard %d", env.Shard)
+		return nil, outcome.Errorf(outcome.ErrTransportClosed, "shard %d", env.Shard)
 	case subs == nil && t.living.Load():
 		if err := wire.CheckShard(&env, t.numShards()); err != nil {
 			return nil, err
 		}
-		return nil, transport.Errorf(transport.ErrNotOwner, "shard %d has no owner at the moment", env.Shard)
+		return nil, outcome.Errorf(outcome.ErrNotOwner, "shard %d has no owner at the moment", env.Shard)
 	case subs == nil:
-		return nil, transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", env.Shard)
+		return nil, outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "shard %d", env.Shard)
 	}
 	env.Bound(ctx)
 	if err := wire.CheckRequest(ctx, &env, dispatch.Waiting(ctx), t.most); err != nil {
@@ -120,7 +121,7 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 func (t *Transport) askTurns(_ context.Context, shard uint32, question []byte) ([]byte, error) {
 	subs := t.shards.Get(shard)
 	if subs == nil {
-		return nil, transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", shard)
+		return nil, outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "shard %d", shard)
 	}
 	return (*subs)[0].AnswerTurns(shard, question)
 }
@@ -128,7 +129,7 @@ func (t *Transport) askTurns(_ context.Context, shard uint32, question []byte) (
 // SubscribeShard implements [transport.ServerTransport].
 func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transport.HandlerFunc) (transport.Subscription, error) {
 	if h == nil {
-		return nil, transport.Errorf(transport.ErrBadOption, "shard %d: the handler is nil", shardID)
+		return nil, outcome.Errorf(outcome.ErrBadOption, "shard %d: the handler is nil", shardID)
 	}
 	return t.Subscribe(ctx, shardID, dispatch.Subscriber{Receiver: t.d.ReceiverFunc(h)})
 }
@@ -139,7 +140,7 @@ func (t *Transport) Subscribe(ctx context.Context, shardID uint32, to dispatch.S
 		t.living.Store(true)
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, transport.ContextError(err, transport.NotSent)
+		return nil, outcome.ContextError(err, outcome.NotSent)
 	}
 	sub, err := t.d.Subscribe(ctx, to)
 	if err != nil {

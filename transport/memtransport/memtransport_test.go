@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -40,7 +41,7 @@ func TestBadOptions(t *testing.T) {
 func TestNilHandler(t *testing.T) {
 	tr := memtransport.New(memtransport.Options{})
 	defer tr.Close()
-	if _, err := tr.SubscribeShard(t.Context(), 3, nil); !errors.Is(err, transport.ErrBadOption) || !strings.Contains(err.Error(), "shard 3") {
+	if _, err := tr.SubscribeShard(t.Context(), 3, nil); !errors.Is(err, outcome.ErrBadOption) || !strings.Contains(err.Error(), "shard 3") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -59,11 +60,11 @@ func TestClosed(t *testing.T) {
 	}
 	for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept, transport.AwaitNothing} {
 		_, err := tr.Request(t.Context(), transport.Envelope{Type: "Get", Delivery: d})
-		if !errors.Is(err, transport.ErrTransportClosed) || transport.OutcomeOf(err) != transport.NotSent {
-			t.Errorf("delivery %d: got %v (%v)", d, err, transport.OutcomeOf(err))
+		if !errors.Is(err, outcome.ErrTransportClosed) || outcome.Of(err) != outcome.NotSent {
+			t.Errorf("delivery %d: got %v (%v)", d, err, outcome.Of(err))
 		}
 	}
-	if _, err := tr.SubscribeShard(t.Context(), 1, func(context.Context, transport.Envelope) ([]byte, error) { return nil, nil }); !errors.Is(err, transport.ErrTransportClosed) {
+	if _, err := tr.SubscribeShard(t.Context(), 1, func(context.Context, transport.Envelope) ([]byte, error) { return nil, nil }); !errors.Is(err, outcome.ErrTransportClosed) {
 		t.Errorf("subscribing: got %v", err)
 	}
 	if err := sub.Unsubscribe(); err != nil {
@@ -78,7 +79,7 @@ func TestLogGetsPanics(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := tr.Request(t.Context(), transport.Envelope{Type: "Get", Data: []byte("s3cret")})
-	if !errors.Is(err, transport.ErrPanicked) {
+	if !errors.Is(err, outcome.ErrPanicked) {
 		t.Errorf("got %v", err)
 	}
 	if err := tr.Close(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -21,10 +22,10 @@ type ownersSub struct {
 // owns a shard.
 func (t *Transport) ServeOwners(ctx context.Context, o dispatch.Owners) (transport.Subscription, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, transport.ContextError(err, transport.NotSent)
+		return nil, outcome.ContextError(err, outcome.NotSent)
 	}
 	if t.closed.Load() {
-		return nil, transport.Errorf(transport.ErrTransportClosed, "owners")
+		return nil, outcome.Errorf(outcome.ErrTransportClosed, "owners")
 	}
 	t.living.Store(true)
 	s := &ownersSub{t, o}
@@ -51,15 +52,15 @@ func (s *ownersSub) Unsubscribe() error {
 // Layout implements [transport.LayoutTransport]. It does not wait.
 func (t *Transport) Layout(ctx context.Context) (numShards uint32, seed string, err error) {
 	if err := ctx.Err(); err != nil {
-		return 0, "", transport.ContextError(err, transport.NotSent)
+		return 0, "", outcome.ContextError(err, outcome.NotSent)
 	}
 	if t.closed.Load() {
-		return 0, "", transport.Errorf(transport.ErrTransportClosed, "how keys map to shards")
+		return 0, "", outcome.Errorf(outcome.ErrTransportClosed, "how keys map to shards")
 	}
 	if n, seed := t.layout(); n > 0 {
 		return n, seed, nil
 	}
-	return 0, "", transport.Errorf(transport.ErrTransportNoShardSubscriber, "no node of a live cluster is on this transport").WithOutcome(transport.NotSent)
+	return 0, "", outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "no node of a live cluster is on this transport").WithOutcome(outcome.NotSent)
 }
 
 // layout is what a node says, of those that are there; without any it is 0.

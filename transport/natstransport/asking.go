@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/expiry"
@@ -180,7 +182,7 @@ func (t *Transport) answer(m *nats.Msg) {
 	}
 	told, err := wire.DecodeOwners(m.Data)
 	if err == nil && (told.NumShards == 0 || told.NumShards > maxShards) {
-		err = transport.Errorf(transport.ErrBadEnvelope, "owners: of %d shards: 1 to %d allowed", told.NumShards, maxShards)
+		err = outcome.Errorf(outcome.ErrBadEnvelope, "owners: of %d shards: 1 to %d allowed", told.NumShards, maxShards)
 	}
 	if err != nil {
 		t.packets.undecodable.Add(1)

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
@@ -87,8 +89,8 @@ func TestCrowdedReaderRefuses(t *testing.T) {
 				continue
 			}
 			overloaded++
-			failed(t, transport.Resolve(r.Err), transport.ErrOverloaded, transport.NotStarted)
-			if after, ok := transport.RetryAfter(r.Err); !ok || after <= 0 {
+			failed(t, outcome.Resolve(r.Err), outcome.ErrOverloaded, outcome.NotStarted)
+			if after, ok := outcome.RetryAfter(r.Err); !ok || after <= 0 {
 				t.Error("no hint when to try again")
 			}
 		}
@@ -133,7 +135,7 @@ func TestCrowdedReaderRefusesBytes(t *testing.T) {
 	for _, err := range replies {
 		if err != nil {
 			refusals++
-			failed(t, err, transport.ErrOverloaded, transport.NotStarted)
+			failed(t, err, outcome.ErrOverloaded, outcome.NotStarted)
 		}
 	}
 	// All was too much; a half was crowded; a quarter was neither.
@@ -164,7 +166,7 @@ func TestDroppedMessagesAreLogged(t *testing.T) {
 	defer cancel()
 	eventually(t, "the backlog is full", func() bool { return node.Backlog() == 8 })
 	_, err := client.Request(ctx, transport.Envelope{Type: "Echo"})
-	failed(t, err, context.DeadlineExceeded, transport.MaybeRan)
+	failed(t, err, context.DeadlineExceeded, outcome.MaybeRan)
 	release()
 	eventually(t, "the log tells", func() bool {
 		return strings.Contains(buf.String(), "messages were dropped") && strings.Contains(buf.String(), "clstr.s.0.0")
@@ -218,9 +220,9 @@ func TestFullReaderDoesNotDecode(t *testing.T) {
 	refused, undecodable := 0, 0
 	for _, err := range a.replies(requests) {
 		switch {
-		case errors.Is(err, transport.ErrOverloaded):
+		case errors.Is(err, outcome.ErrOverloaded):
 			refused++
-		case errors.Is(err, transport.ErrBadEnvelope):
+		case errors.Is(err, outcome.ErrBadEnvelope):
 			undecodable++
 		default:
 			t.Error(err)

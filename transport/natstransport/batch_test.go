@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
@@ -56,7 +57,7 @@ func TestSendersWaitForRoom(t *testing.T) {
 	}
 	cancel()
 	for _, call := range calls {
-		failed(t, receive(t, "a sender", call).err, context.Canceled, transport.NotSent)
+		failed(t, receive(t, "a sender", call).err, context.Canceled, outcome.NotSent)
 	}
 	if messages, _, bytes := client.Waiting(0); messages != natstransport.MaxWaiting+1 || bytes > (natstransport.MaxWaiting+2)*natstransport.MaxBatch {
 		t.Errorf("%d messages of %d bytes wait", messages, bytes)
@@ -98,7 +99,7 @@ func TestLeftBeforeSent(t *testing.T) {
 		eventually(t, "all wait", func() bool { _, items, _ := client.Waiting(0); return items == len(left)+len(stay) })
 		cancel()
 		for _, call := range left {
-			failed(t, receive(t, "a sender that has gone", call).err, context.Canceled, transport.NotSent)
+			failed(t, receive(t, "a sender that has gone", call).err, context.Canceled, outcome.NotSent)
 		}
 		release()
 		for _, call := range stay {

@@ -11,7 +11,7 @@ import (
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/peakmap"
 	"github.com/clstr-go/clstr/internal/wire"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // call is a request of this process that waits for its outcome.
@@ -25,7 +25,7 @@ type call struct {
 	id   uint64 // 0 until sent
 	left bool   // the caller has gone before it was sent
 	data []byte
-	err  *transport.Error
+	err  *outcome.Error
 	sent bool // err has come over the wire, and is the call's alone
 }
 
@@ -114,7 +114,7 @@ func (cs *calls) takeIf(pick func(*call) bool) []*call {
 }
 
 // decide tells the caller; c must have been taken.
-func (c *call) decide(data []byte, err *transport.Error) {
+func (c *call) decide(data []byte, err *outcome.Error) {
 	c.data, c.err = data, err
 	c.signal <- struct{}{}
 }
@@ -127,11 +127,11 @@ func (c *call) Expire() {
 	case !ok:
 	case sent:
 		c.t.recheck(c.to)
-		e := transport.Errorf(transport.ErrEnvelopeExpired, "no answer from the owner of shard %d", c.to.shard)
-		c.decide(nil, e.WithOutcome(transport.MaybeRan))
+		e := outcome.Errorf(outcome.ErrEnvelopeExpired, "no answer from the owner of shard %d", c.to.shard)
+		c.decide(nil, e.WithOutcome(outcome.MaybeRan))
 	default:
-		e := transport.Errorf(transport.ErrEnvelopeExpired, "the connection did not take it")
-		c.decide(nil, e.WithOutcome(transport.NotSent))
+		e := outcome.Errorf(outcome.ErrEnvelopeExpired, "the connection did not take it")
+		c.decide(nil, e.WithOutcome(outcome.NotSent))
 	}
 }
 
@@ -185,7 +185,7 @@ func parseReplySubject(subject string) addressed {
 }
 
 // refuse ends calls that were not sent.
-func (t *Transport) refuse(calls []*call, why *transport.Error) {
+func (t *Transport) refuse(calls []*call, why *outcome.Error) {
 	for _, c := range calls {
 		if c == nil {
 			continue

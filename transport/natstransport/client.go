@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
@@ -43,10 +45,10 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, transport.ContextError(err, transport.NotSent)
+		return nil, outcome.ContextError(err, outcome.NotSent)
 	}
 	if env.Expired() {
-		return nil, transport.Errorf(transport.ErrEnvelopeExpired, "TTL of %d ms", env.TTLMs)
+		return nil, outcome.Errorf(outcome.ErrEnvelopeExpired, "TTL of %d ms", env.TTLMs)
 	}
 	if err := t.canSend(); err != nil {
 		return nil, err
@@ -77,10 +79,10 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 func (t *Transport) askFirst(ctx context.Context, env *transport.Envelope) error {
 	t.ask(ctx, env, false)
 	if err := ctx.Err(); err != nil {
-		return transport.ContextError(err, transport.NotSent)
+		return outcome.ContextError(err, outcome.NotSent)
 	}
 	if env.Expired() {
-		return transport.Errorf(transport.ErrEnvelopeExpired, "nobody has told who owns the shard").WithOutcome(transport.NotSent)
+		return outcome.Errorf(outcome.ErrEnvelopeExpired, "nobody has told who owns the shard").WithOutcome(outcome.NotSent)
 	}
 	return t.canSend()
 }
@@ -97,7 +99,7 @@ func (t *Transport) exchange(ctx context.Context, box *shardBox, env *transport.
 // canSend refuses what cannot leave the process now.
 func (t *Transport) canSend() error {
 	if t.closed.Load() {
-		return transport.Errorf(transport.ErrTransportClosed, "to %s", t.opts.Prefix)
+		return outcome.Errorf(outcome.ErrTransportClosed, "to %s", t.opts.Prefix)
 	}
 	return t.connected()
 }
@@ -109,7 +111,7 @@ func (t *Transport) connected() error {
 	if gone := t.gone.Load(); gone != nil {
 		return gone
 	}
-	return transport.Errorf(transport.ErrDisconnected, "status %v", nats.Status(t.status.Load()))
+	return outcome.Errorf(outcome.ErrDisconnected, "status %v", nats.Status(t.status.Load()))
 }
 
 // box returns the way to a shard's owner; there is one for each shard ever asked.
@@ -172,7 +174,7 @@ func budgetOf(ctx context.Context) time.Duration {
 func (b *shardBox) publish(m *batch) {
 	t := b.t
 	if t.closed.Load() { // who waits is told; who does not was told that it goes out
-		t.refuse(m.calls, transport.Errorf(transport.ErrTransportClosed, "to %s", t.opts.Prefix))
+		t.refuse(m.calls, outcome.Errorf(outcome.ErrTransportClosed, "to %s", t.opts.Prefix))
 	}
 	first, open := t.calls.register(m)
 	if len(m.calls) == 0 && !m.cancels {
@@ -212,17 +214,17 @@ func (t *Transport) send(subject, reply string, data []byte) error {
 }
 
 // notSent makes the error of a message that has not left the process.
-func notSent(err error) *transport.Error {
-	if e, ok := errors.AsType[*transport.Error](err); ok {
+func notSent(err error) *outcome.Error {
+	if e, ok := errors.AsType[*outcome.Error](err); ok {
 		return e
 	}
 	switch {
 	case errors.Is(err, nats.ErrMaxPayload):
-		return transport.Errorf(transport.ErrTooLarge, "%v", err)
+		return outcome.Errorf(outcome.ErrTooLarge, "%v", err)
 	case errors.Is(err, nats.ErrConnectionClosed): // for good
-		return transport.Errorf(transport.ErrTransportClosed, "%v", err)
+		return outcome.Errorf(outcome.ErrTransportClosed, "%v", err)
 	}
-	return transport.Errorf(transport.ErrDisconnected, "%v", err)
+	return outcome.Errorf(outcome.ErrDisconnected, "%v", err)
 }
 
 // await waits for the outcome of a call that was posted.
@@ -242,20 +244,20 @@ func (c *call) await(ctx context.Context, env *transport.Envelope) ([]byte, erro
 		return c.outcome()
 	}
 	if !sent {
-		return nil, transport.ContextError(ctx.Err(), transport.NotSent)
+		return nil, outcome.ContextError(ctx.Err(), outcome.NotSent)
 	}
 	c.to.cancel(c.id)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		c.t.recheck(c.to)
 	}
-	return nil, transport.ContextError(ctx.Err(), transport.MaybeRan)
+	return nil, outcome.ContextError(ctx.Err(), outcome.MaybeRan)
 }
 
 func (c *call) outcome() ([]byte, error) {
 	signals.Put(c.signal)
 	if c.err != nil {
 		if c.sent { // here, and not on the reader: it runs code of the application's
-			transport.Resolve(c.err)
+			outcome.Resolve(c.err)
 		}
 		return nil, c.err
 	}

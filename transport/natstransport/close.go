@@ -6,7 +6,7 @@ import (
 	"context"
 
 	"github.com/clstr-go/clstr/internal/sparse"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // Close implements [transport.ClientTransport] and [transport.ServerTransport]:
@@ -41,7 +41,7 @@ func (t *Transport) leave() {
 
 // end ends what is left when the handlers have.
 func (t *Transport) end() {
-	t.lose(transport.Errorf(transport.ErrTransportClosed, "while the request was on its way").WithOutcome(transport.MaybeRan))
+	t.lose(outcome.Errorf(outcome.ErrTransportClosed, "while the request was on its way").WithOutcome(outcome.MaybeRan))
 	t.flusher.Close()
 	if t.up.Load() {
 		_ = t.flush(context.Background()) // the replies; without a connection they are lost anyway

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
@@ -29,7 +31,7 @@ func TestSubscribeWhileClosing(t *testing.T) {
 		for shard := range uint32(4) {
 			all.Go(func() {
 				_, err := tr.SubscribeShard(patient(t), shard, echo)
-				if err != nil && !errors.Is(err, transport.ErrTransportClosed) {
+				if err != nil && !errors.Is(err, outcome.ErrTransportClosed) {
 					t.Error(err)
 				}
 			})
@@ -45,7 +47,7 @@ func TestSubscribeWhileClosing(t *testing.T) {
 	eventually(t, "no subscription is left", func() bool { return nc.NumSubscriptions() == before })
 	client := connect(t, natstransport.Options{Conn: nc})
 	for shard := range 4 {
-		refused(t, client, transport.Envelope{Shard: shard}, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+		refused(t, client, transport.Envelope{Shard: shard}, outcome.ErrTransportNoShardSubscriber, outcome.NotStarted)
 	}
 }
 
@@ -56,7 +58,7 @@ func TestSubscribeAfterLeaving(t *testing.T) {
 	tr := connect(t, natstransport.Options{Conn: nc})
 	tr.Leave()
 	_, err := tr.SubscribeShard(patient(t), 1, echo)
-	failed(t, err, transport.ErrTransportClosed, transport.NotSent)
+	failed(t, err, outcome.ErrTransportClosed, outcome.NotSent)
 	if err := tr.Close(); err != nil {
 		t.Error(err)
 	}
@@ -140,8 +142,8 @@ func TestDrainLosesNothing(t *testing.T) {
 						}
 						continue
 					}
-					if !transport.OutcomeOf(err).NeverRan() {
-						t.Errorf("%v (%v)", err, transport.OutcomeOf(err))
+					if !outcome.Of(err).NeverRan() {
+						t.Errorf("%v (%v)", err, outcome.Of(err))
 					}
 					return
 				}
@@ -203,7 +205,7 @@ func TestCloseFlushesReplies(t *testing.T) {
 		goOn = sync.OnceFunc(goOn)
 		t.Cleanup(goOn)
 		close(hold)
-		failed(t, receive(t, "a call of the node's own", open).err, transport.ErrTransportClosed, transport.MaybeRan) // Close has come to its end
+		failed(t, receive(t, "a call of the node's own", open).err, outcome.ErrTransportClosed, outcome.MaybeRan) // Close has come to its end
 		for range 200 {
 			want(t, client, transport.Envelope{Shard: 9, Type: "Echo", Data: []byte("x")}, "x")
 		}
@@ -240,7 +242,7 @@ func TestCloseAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	receive(t, "the handler", entered)
-	failed(t, node.Close(), transport.ErrHandlerTimeout, transport.MaybeRan)
+	failed(t, node.Close(), outcome.ErrHandlerTimeout, outcome.MaybeRan)
 	close(hold)
 	if err := node.Close(); err != nil {
 		t.Errorf("the second Close: %v", err)

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
@@ -35,7 +36,7 @@ func TestSentAfterClose(t *testing.T) {
 	}
 	client.Leave()
 	release()
-	failed(t, receive(t, "the request", call).err, transport.ErrTransportClosed, transport.NotSent)
+	failed(t, receive(t, "the request", call).err, outcome.ErrTransportClosed, outcome.NotSent)
 	receive(t, "the notification", noted)
 	if n := asked.Load(); n != 1 {
 		t.Errorf("%d requests have arrived, 1 was sent", n)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/cluster"
@@ -40,7 +42,7 @@ func TestConnStaysOpen(t *testing.T) {
 		t.Error(err)
 	}
 	want(t, both[1], transport.Envelope{Shard: 7, Type: "Echo", Data: []byte("x")}, "x")
-	refused(t, both[1], transport.Envelope{Shard: 8, Type: "Echo"}, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+	refused(t, both[1], transport.Envelope{Shard: 8, Type: "Echo"}, outcome.ErrTransportNoShardSubscriber, outcome.NotStarted)
 	if err := both[1].Close(); err != nil {
 		t.Error(err)
 	}
@@ -82,19 +84,19 @@ func TestConnClosedByItsOwner(t *testing.T) {
 	default:
 	}
 	nc.Close()
-	failed(t, receive(t, "the call on its way", call).err, transport.ErrConnectionLost, transport.MaybeRan)
+	failed(t, receive(t, "the call on its way", call).err, outcome.ErrConnectionLost, outcome.MaybeRan)
 	receive(t, "the end", tr.Broken())
 	for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept, transport.AwaitNothing} {
-		refused(t, tr, transport.Envelope{Shard: 7, Type: "Echo", Delivery: d}, transport.ErrTransportClosed, transport.NotSent)
+		refused(t, tr, transport.Envelope{Shard: 7, Type: "Echo", Delivery: d}, outcome.ErrTransportClosed, outcome.NotSent)
 	}
 	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: 8})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = client.RequestKey(context.Background(), "key", "Echo", nil); transport.OutcomeOf(err) != transport.NotSent {
+	if _, err = client.RequestKey(context.Background(), "key", "Echo", nil); outcome.Of(err) != outcome.NotSent {
 		t.Errorf("a client's request: %v", err) // tried again, it would last 30 seconds
 	}
-	if _, err := tr.SubscribeShard(patient(t), 8, echo); transport.CodeOf(err) != "transport_closed" {
+	if _, err := tr.SubscribeShard(patient(t), 8, echo); outcome.CodeOf(err) != "transport_closed" {
 		t.Errorf("SubscribeShard: %v", err)
 	}
 	if log := buf.String(); strings.Count(log, "level=ERROR") != 1 || !strings.Contains(log, "ended for good") {
@@ -108,7 +110,7 @@ func TestConnClosedByItsOwner(t *testing.T) {
 		t.Error(err)
 	}
 	err = life.End()
-	failed(t, err, transport.ErrTransportClosed, transport.NotSent)
+	failed(t, err, outcome.ErrTransportClosed, outcome.NotSent)
 	if n := strings.Count(err.Error(), "transport closed"); n != 1 {
 		t.Errorf("the node's end names it %d times: %v", n, err)
 	}
@@ -123,7 +125,7 @@ func TestReconnectsEnd(t *testing.T) {
 	})
 	srv.Stop()
 	receive(t, "the end", tr.Broken())
-	refused(t, tr, transport.Envelope{Type: "After"}, transport.ErrTransportClosed, transport.NotSent)
+	refused(t, tr, transport.Envelope{Type: "After"}, outcome.ErrTransportClosed, outcome.NotSent)
 	if log := buf.String(); !strings.Contains(log, "level=WARN msg=\"NATS connection\" status=RECONNECTING") || !strings.Contains(log, nats.ErrNoServers.Error()) {
 		t.Errorf("the log: %s", log)
 	}
@@ -183,7 +185,7 @@ func TestOptions(t *testing.T) {
 	} {
 		opts.Log = silent
 		tr, err := natstransport.Open(t.Context(), opts)
-		if tr != nil || transport.CodeOf(err) != "bad_option" {
+		if tr != nil || outcome.CodeOf(err) != "bad_option" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -196,7 +198,7 @@ func TestNATSOptions(t *testing.T) {
 		nats.UserInfo("client", "p"), nats.Name("mine"), nats.MaxReconnects(3),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { reports <- err }),
 	}})
-	refused(t, tr, transport.Envelope{Shard: 2, Type: "Echo"}, transport.ErrNotPermitted, transport.NotStarted)
+	refused(t, tr, transport.Envelope{Shard: 2, Type: "Echo"}, outcome.ErrNotPermitted, outcome.NotStarted)
 	receive(t, "the handler that was given", reports)
 }
 

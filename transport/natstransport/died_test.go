@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
@@ -51,7 +52,7 @@ func TestCallersThatDie(t *testing.T) {
 	other := connect(t, natstransport.Options{URL: url})
 	eventually(t, "the shard takes calls again", func() bool {
 		_, err := other.Request(patient(t), transport.Envelope{Type: "After"})
-		if err != nil && !errors.Is(err, transport.ErrOverloaded) {
+		if err != nil && !errors.Is(err, outcome.ErrOverloaded) {
 			t.Fatal(err)
 		}
 		return err == nil

@@ -17,14 +17,14 @@
 // One goroutine reads all of a connection's messages and hands them on without
 // blocking, so that a slow key delays nobody, and what one sender sends to one
 // shard stays in order. A node whose reader falls behind all the same refuses
-// requests with transport.ErrOverloaded before messages are dropped, and logs it
+// requests with outcome.ErrOverloaded before messages are dropped, and logs it
 // if they are. Deadlines travel as the time that is left, so that clocks
 // need not agree; cancellation follows its request. While the connection is down
-// requests fail at once with transport.ErrDisconnected, and those on their way
-// with transport.ErrConnectionLost: they may have run. While the network hangs,
+// requests fail at once with outcome.ErrDisconnected, and those on their way
+// with outcome.ErrConnectionLost: they may have run. While the network hangs,
 // callers leave at their deadlines. A connection that has ended for good
-// closes Transport.Broken, and requests fail with transport.ErrTransportClosed. What
-// the server does not let a connection use becomes transport.ErrNotPermitted.
+// closes Transport.Broken, and requests fail with outcome.ErrTransportClosed. What
+// the server does not let a connection use becomes outcome.ErrNotPermitted.
 //
 // It passes the suite in package transporttest; the tests of what is NATS's own
 // lie beside the files.

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
@@ -57,7 +59,7 @@ func (t *Transport) ServeOwners(ctx context.Context, dir dispatch.Owners) (trans
 	t.mu.Lock()
 	if t.closed.Load() {
 		t.mu.Unlock()
-		return nil, transport.Errorf(transport.ErrTransportClosed, "owners")
+		return nil, outcome.Errorf(outcome.ErrTransportClosed, "owners")
 	}
 	var err error
 	if s.nats, err = t.nc.ChanQueueSubscribe(t.opts.Prefix+".who", "who", t.in); err == nil {

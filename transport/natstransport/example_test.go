@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
@@ -40,7 +42,7 @@ func Example() {
 	ctx := context.Background()
 	env := transport.Envelope{Shard: 7, Type: "Greet", Key: "user-123", Data: []byte("hello")}
 	_, err = client.Request(ctx, env)
-	fmt.Println(err, "-", transport.OutcomeOf(err))
+	fmt.Println(err, "-", outcome.Of(err))
 
 	_, err = node.SubscribeShard(ctx, 7, func(_ context.Context, env transport.Envelope) ([]byte, error) {
 		return fmt.Appendf(nil, "%s, %s", env.Data, env.Key), nil
@@ -81,7 +83,7 @@ func Example_inboxesApart() {
 		opts.Log = slog.New(slog.DiscardHandler)
 		tr, err := natstransport.Open(context.Background(), opts)
 		if err != nil {
-			fmt.Println(errors.Is(err, transport.ErrNotPermitted))
+			fmt.Println(errors.Is(err, outcome.ErrNotPermitted))
 			continue
 		}
 		_, err = tr.Request(context.Background(), transport.Envelope{Shard: 7, Type: "Greet"})

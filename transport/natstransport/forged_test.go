@@ -7,6 +7,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
@@ -33,7 +34,7 @@ func TestForgedTurns(t *testing.T) {
 	drained := make(chan error, 1)
 	go func() { drained <- sub.(dispatch.Drainer).Drain(patient(t)) }() // ends with the call
 	nc := dial(t, url)
-	forge := func(turns *dispatch.Turn, d transport.Delivery) *transport.Error {
+	forge := func(turns *dispatch.Turn, d transport.Delivery) *outcome.Error {
 		b := wire.AppendEnvelopeFor(nil, &transport.Envelope{Type: "Echo", Delivery: d}, 0, turns)
 		m, err := nc.Request("clstr.s.0.0", wire.AppendEnd(b, 9), patience)
 		if err != nil {
@@ -56,7 +57,7 @@ func TestForgedTurns(t *testing.T) {
 				turns = &dispatch.Turn{Shard: uint32(n % 2), Number: n + i + 1, Kind: name, Key: name, By: turns}
 			}
 		}
-		if err := forge(turns, transport.Delivery(n%2)); err == nil || err.Code != "draining" || err.Outcome != transport.NotStarted {
+		if err := forge(turns, transport.Delivery(n%2)); err == nil || err.Code != "draining" || err.Outcome != outcome.NotStarted {
 			t.Fatalf("forged turns: %v", err)
 		}
 	}

@@ -5,7 +5,7 @@ package natstransport
 import (
 	"time"
 
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // succession is how long the answers of an owner are waited for that has a
@@ -31,7 +31,7 @@ func (t *Transport) abandon(old *shardBox) {
 		t.abandonIn(askAgain, old)
 	default:
 		for _, c := range t.calls.takeIf(to) {
-			c.decide(nil, transport.Errorf(transport.ErrNotOwner, "the owner of shard %d in epoch %d has been succeeded", old.shard, old.epoch).WithOutcome(transport.MaybeRan))
+			c.decide(nil, outcome.Errorf(outcome.ErrNotOwner, "the owner of shard %d in epoch %d has been succeeded", old.shard, old.epoch).WithOutcome(outcome.MaybeRan))
 		}
 	}
 }

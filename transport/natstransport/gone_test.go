@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/wire"
@@ -41,7 +43,7 @@ func TestOwnerThatIsGone(t *testing.T) {
 	}
 
 	own(t, node, r, 1, 2, says("the next"))
-	failed(t, receive(t, "the call", call).err, transport.ErrNotOwner, transport.MaybeRan)
+	failed(t, receive(t, "the call", call).err, outcome.ErrNotOwner, outcome.MaybeRan)
 }
 
 // TestQuestionIsPutAgain: the node that it reaches may be dead.
@@ -103,7 +105,7 @@ func TestAnswerThatDoesNotAdvance(t *testing.T) {
 	if err := nc.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, client, transport.Envelope{Shard: 2, Type: "Any"}, transport.ErrNotOwner, transport.NotStarted)
+	refused(t, client, transport.Envelope{Shard: 2, Type: "Any"}, outcome.ErrNotOwner, outcome.NotStarted)
 	if n := asked.Load(); n > 50 { // 1, one more when it was answered, and one each 100 ms of a second
 		t.Errorf("the node was asked %d times", n)
 	}

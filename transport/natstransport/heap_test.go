@@ -11,6 +11,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
@@ -43,7 +44,7 @@ func (l *line) Accept(c *dispatch.Call) {
 func (l *line) CallStarted(*dispatch.Call) any { return nil }
 
 // CallFinished implements dispatch.Observer.
-func (l *line) CallFinished(*dispatch.Call, bool, any, *transport.Error) { l.ended.Add(1) }
+func (l *line) CallFinished(*dispatch.Call, bool, any, *outcome.Error) { l.ended.Add(1) }
 
 // came returns how many have come, whether they stand in line or were refused.
 func (l *line) came() int {
@@ -103,7 +104,7 @@ func TestHeapOfWhatIsNoPayload(t *testing.T) {
 			eventually(t, "the heap is under twice what the node may hold", func() bool { return heap()-before <= 2*most+others })
 			t.Logf("%d calls in line: the heap has grown by %d KiB", calls-l.ended.Load(), (heap()-before)>>10)
 			for _, c := range l.calls {
-				c.Refuse(transport.Errorf(transport.ErrDraining, "the end"))
+				c.Refuse(outcome.Errorf(outcome.ErrDraining, "the end"))
 			}
 		})
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/transport"
@@ -66,20 +68,20 @@ func want(t testing.TB, tr *natstransport.Transport, env transport.Envelope, rep
 }
 
 // refused requires an error with its outcome that came by itself.
-func refused(t testing.TB, tr *natstransport.Transport, env transport.Envelope, is error, outcome transport.Outcome) {
+func refused(t testing.TB, tr *natstransport.Transport, env transport.Envelope, is error, o outcome.Outcome) {
 	t.Helper()
 	ctx := patient(t)
 	_, err := tr.Request(ctx, env)
 	if ctx.Err() != nil {
 		t.Fatalf("%s: waited for %v: %v", env.Type, patience, err)
 	}
-	failed(t, err, is, outcome)
+	failed(t, err, is, o)
 }
 
-func failed(t testing.TB, err, is error, outcome transport.Outcome) {
+func failed(t testing.TB, err, is error, o outcome.Outcome) {
 	t.Helper()
-	if !errors.Is(err, is) || transport.OutcomeOf(err) != outcome {
-		t.Fatalf("error %v (%v); want %v (%v)", err, transport.OutcomeOf(err), is, outcome)
+	if !errors.Is(err, is) || outcome.Of(err) != o {
+		t.Fatalf("error %v (%v); want %v (%v)", err, outcome.Of(err), is, o)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/testkit"
@@ -35,7 +37,7 @@ func fill(t *testing.T, tr *natstransport.Transport, shard int) {
 			refused = 0
 			continue
 		}
-		failed(t, r.err, context.DeadlineExceeded, transport.NotSent)
+		failed(t, r.err, context.DeadlineExceeded, outcome.NotSent)
 	}
 }
 
@@ -74,9 +76,9 @@ func TestHungNetwork(t *testing.T) {
 	for i, call := range calls {
 		is := context.DeadlineExceeded
 		if i%3 == 0 {
-			is = transport.ErrEnvelopeExpired
+			is = outcome.ErrEnvelopeExpired
 		}
-		failed(t, receive(t, "a call", call).err, is, transport.NotSent)
+		failed(t, receive(t, "a call", call).err, is, outcome.NotSent)
 	}
 	p.thaw()
 	for shard := range 2 {
@@ -112,20 +114,20 @@ func TestHungNetworkOutcomes(t *testing.T) {
 	for i := range results {
 		results[i] = start(ctx, client, transport.Envelope{NumShards: uint32(i), Data: make([]byte, 256<<10)})
 	}
-	told := map[transport.Outcome][]int{}
+	told := map[outcome.Outcome][]int{}
 	for i, r := range results {
 		err := receive(t, "a request", r).err
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("%v", err)
 		}
-		told[transport.OutcomeOf(err)] = append(told[transport.OutcomeOf(err)], i)
+		told[outcome.Of(err)] = append(told[outcome.Of(err)], i)
 	}
-	if len(told[transport.MaybeRan]) == 0 || len(told[transport.NotSent]) == 0 || len(told) != 2 {
+	if len(told[outcome.MaybeRan]) == 0 || len(told[outcome.NotSent]) == 0 || len(told) != 2 {
 		t.Fatalf("%v", told)
 	}
 	p.thaw()
 	want(t, client, transport.Envelope{NumShards: calls}, "")
-	for _, i := range told[transport.NotSent] {
+	for _, i := range told[outcome.NotSent] {
 		if ran[i].Load() {
 			t.Errorf("request %d has run", i)
 		}
@@ -156,11 +158,11 @@ func TestHungConnectionIsMadeAnew(t *testing.T) {
 	for waits := true; waits; {
 		_, err := client.Request(patient(t), env)
 		if err != nil {
-			failed(t, err, transport.ErrDisconnected, transport.NotSent)
+			failed(t, err, outcome.ErrDisconnected, outcome.NotSent)
 		}
 		select {
 		case r := <-call:
-			failed(t, r.err, transport.ErrConnectionLost, transport.MaybeRan)
+			failed(t, r.err, outcome.ErrConnectionLost, outcome.MaybeRan)
 			waits = false
 		default:
 		}

@@ -12,9 +12,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	"github.com/clstr-go/clstr/outcome"
 
-	"github.com/clstr-go/clstr/transport"
+	"github.com/nats-io/nats.go"
 )
 
 // hubs are the error handlers of the connections that transports use. A
@@ -116,11 +116,11 @@ func (t *Transport) denied(err error, alone bool) {
 		t.packets.refused.Add(1) // what is not sent below the prefix is a reply
 	}
 	if box := t.refusedBox(text); box != nil {
-		e := transport.Errorf(transport.ErrNotPermitted, "%v", err)
+		e := outcome.Errorf(outcome.ErrNotPermitted, "%v", err)
 		// The server does not say which message it means. Where it has refused
 		// each one none has arrived; otherwise one may have, and its call may run.
 		if box.refused.Add(1) != box.sent.Load() || !alone {
-			e = e.WithOutcome(transport.MaybeRan)
+			e = e.WithOutcome(outcome.MaybeRan)
 		}
 		for _, c := range t.calls.takeIf(func(c *call) bool { return c.to == box }) {
 			c.decide(nil, e)
@@ -240,9 +240,9 @@ func (t *Transport) subscribed(ctx context.Context, before int, denied *error) e
 	defer t.mu.Unlock()
 	switch {
 	case *denied != nil:
-		return transport.Errorf(transport.ErrNotPermitted, "%v", *denied)
+		return outcome.Errorf(outcome.ErrNotPermitted, "%v", *denied)
 	case t.exceeded != before:
-		return transport.Errorf(transport.ErrNotPermitted, "%v", nats.ErrMaxSubscriptionsExceeded)
+		return outcome.Errorf(outcome.ErrNotPermitted, "%v", nats.ErrMaxSubscriptionsExceeded)
 	}
 	return nil
 }

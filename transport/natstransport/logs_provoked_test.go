@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
@@ -92,7 +94,7 @@ var provocations = []provocation{
 		post(t, nc, "clstr.s.7.0", "", packet(note()))
 		receive(t, "the handler", entered)
 		post(t, nc, "clstr.s.7.0", "", packet(note()))
-		w.logs(transport.ErrOverloaded.Error())
+		w.logs(outcome.ErrOverloaded.Error())
 		w.refused(node, secret(transport.Envelope{Shard: 7, Type: "Ask"}), "overloaded")
 	}},
 	{"a reply to what is no inbox", []string{"message with a reply subject that is no inbox is ignored"}, func(t *testing.T, w *secretWatch) {
@@ -110,7 +112,7 @@ var provocations = []provocation{
 		nc := dial(t, url)
 		answer(t, nc, "clstr.s.7.0", func(m *nats.Msg) {
 			b := wire.AppendReply(nil, 1<<40, loud(40), nil)
-			_ = nc.Publish(m.Reply, wire.AppendEnd(wire.AppendReply(b, 1<<41, nil, transport.Errorf(transport.ErrDraining, "%s", loud(40))), 0))
+			_ = nc.Publish(m.Reply, wire.AppendEnd(wire.AppendReply(b, 1<<41, nil, outcome.Errorf(outcome.ErrDraining, "%s", loud(40))), 0))
 			_ = nc.Publish(m.Reply, append(wire.AppendReply(nil, 1, loud(40), nil), loud(40)...))
 		})
 		w.refused(w.connect(natstransport.Options{URL: url}), secret(transport.Envelope{Shard: 7, Type: "Ask"}), "reply")

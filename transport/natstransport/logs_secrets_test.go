@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/wire"
@@ -203,7 +205,7 @@ func (w *secretWatch) fails(err error) {
 func (w *secretWatch) refused(tr *natstransport.Transport, env transport.Envelope, code string) {
 	w.t.Helper()
 	_, err := tr.Request(patient(w.t), env)
-	if w.fails(err); transport.CodeOf(err) != code {
+	if w.fails(err); outcome.CodeOf(err) != code {
 		w.t.Errorf("%s: got %v; want the code %s", env.Type, err, code)
 	}
 }

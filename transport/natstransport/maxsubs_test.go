@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
@@ -30,7 +32,7 @@ func TestTooManySubscriptions(t *testing.T) {
 		serve(t, tr, 0, echo) // beside the inbox, and the one of questions for turns
 		last := serve(t, tr, 1, echo)
 		for range 3 {
-			if _, err := tr.SubscribeShard(t.Context(), 2, echo); !errors.Is(err, transport.ErrNotPermitted) || !strings.Contains(err.Error(), "maximum subscriptions") {
+			if _, err := tr.SubscribeShard(t.Context(), 2, echo); !errors.Is(err, outcome.ErrNotPermitted) || !strings.Contains(err.Error(), "maximum subscriptions") {
 				t.Errorf("a third shard: %v", err)
 			}
 		}
@@ -47,13 +49,13 @@ func TestTooManySubscriptions(t *testing.T) {
 	tr := connect(t, natstransport.Options{URL: testkit.StartNATSServer(t, &server.Options{MaxSubs: 3}).URL(), NATSOptions: []nats.Option{slow}})
 	serve(t, tr, 0, echo)
 	for shard := range uint32(3) {
-		if _, err := tr.SubscribeShard(t.Context(), shard+1, echo); !errors.Is(err, transport.ErrNotPermitted) {
+		if _, err := tr.SubscribeShard(t.Context(), shard+1, echo); !errors.Is(err, outcome.ErrNotPermitted) {
 			t.Errorf("shard %d, with a slow handler of errors: %v", shard+1, err)
 		}
 	}
 	tr = connect(t, natstransport.Options{URL: testkit.StartNATSServer(t, &server.Options{MaxSubs: 4}).URL()})
 	node := cluster.NewNode(cluster.NodeOptions{Transport: tr, NumShards: 4, Shards: []uint32{0, 1, 2, 3}, Handler: func(context.Context, cluster.Envelope) ([]byte, error) { return nil, nil }})
-	if _, err := node.Start(t.Context()); !errors.Is(err, transport.ErrNotPermitted) {
+	if _, err := node.Start(t.Context()); !errors.Is(err, outcome.ErrNotPermitted) {
 		t.Errorf("the node starts with %v", err)
 	}
 }

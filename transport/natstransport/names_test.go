@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
@@ -39,7 +41,7 @@ func TestConnectionsAreNamed(t *testing.T) {
 		"too long":         {URL: srv.ClientURL(), Name: strings.Repeat("n", 257)},
 		"of another's own": {Conn: dial(t, srv.ClientURL()), Name: "node-1"},
 	} {
-		if _, err := natstransport.Open(t.Context(), opts); !errors.Is(err, transport.ErrBadOption) || !strings.Contains(err.Error(), "Name") {
+		if _, err := natstransport.Open(t.Context(), opts); !errors.Is(err, outcome.ErrBadOption) || !strings.Contains(err.Error(), "Name") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -119,7 +121,7 @@ func TestLongReplySubjects(t *testing.T) {
 	if _, refused := node.PacketCounts(); refused != 2 {
 		t.Errorf("%d were ignored", refused)
 	}
-	for bytes, is := range map[int]error{211: nil, 212: transport.ErrBadOption} { // and a dot
+	for bytes, is := range map[int]error{211: nil, 212: outcome.ErrBadOption} { // and a dot
 		prefix := nats.CustomInboxPrefix("_INBOX." + strings.Repeat("i", bytes-7))
 		tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Log: silent, NATSOptions: []nats.Option{prefix}})
 		if !errors.Is(err, is) {

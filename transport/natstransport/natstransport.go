@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
@@ -28,7 +30,7 @@ var (
 )
 
 // backlog is how many messages may wait for the reader, which never blocks. From
-// half of it on requests are refused with transport.ErrOverloaded; what comes
+// half of it on requests are refused with outcome.ErrOverloaded; what comes
 // beyond it is dropped by nats.go, which we log.
 const backlog = 64 << 10
 
@@ -58,8 +60,8 @@ type Transport struct {
 	up         atomic.Bool // the connection is there
 	status     atomic.Int32
 	maxPayload atomic.Int64
-	gone       atomic.Pointer[transport.Error] // why it has ended for good
-	broken     chan struct{}                   // closed with gone
+	gone       atomic.Pointer[outcome.Error] // why it has ended for good
+	broken     chan struct{}                 // closed with gone
 
 	requestRoom, replyRoom room
 
@@ -99,8 +101,8 @@ type Transport struct {
 }
 
 // Open connects to NATS, by ctx's end, and returns a transport that is ready to use. It
-// returns transport.ErrBadOption for options that cannot work, transport.ErrNotPermitted if
-// the server refuses the user, and transport.ErrDisconnected if no server is there; give
+// returns outcome.ErrBadOption for options that cannot work, outcome.ErrNotPermitted if
+// the server refuses the user, and outcome.ErrDisconnected if no server is there; give
 // nats.RetryOnFailedConnect to wait for one instead.
 func Open(ctx context.Context, opts Options) (*Transport, error) {
 	return open(ctx, opts, backlog)
@@ -154,9 +156,9 @@ func (t *Transport) connect(ctx context.Context) (err error) {
 			if err == nil { // at the same moment
 				t.nc.Close()
 			}
-			return transport.Annotate(transport.ContextError(ctx.Err(), transport.NotSent), "connecting to "+natsdial.Redact(t.opts.URL))
+			return outcome.Annotate(outcome.ContextError(ctx.Err(), outcome.NotSent), "connecting to "+natsdial.Redact(t.opts.URL))
 		} else if err != nil {
-			return transport.Errorf(unconnected(err), "connecting to %s: %v", natsdial.Redact(t.opts.URL), bare(err)).WithOutcome(transport.NotSent)
+			return outcome.Errorf(unconnected(err), "connecting to %s: %v", natsdial.Redact(t.opts.URL), bare(err)).WithOutcome(outcome.NotSent)
 		}
 	}
 	t.inbox = t.nc.NewInbox()
@@ -199,11 +201,11 @@ func unconnected(err error) error {
 	_, parse := errors.AsType[*url.Error](err)
 	switch {
 	case parse:
-		return transport.ErrBadOption
+		return outcome.ErrBadOption
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
-		return transport.ErrNotPermitted
+		return outcome.ErrNotPermitted
 	}
-	return transport.ErrDisconnected
+	return outcome.ErrDisconnected
 }
 
 // bare is an error without the URL that a parser puts in front of it.

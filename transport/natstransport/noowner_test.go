@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
@@ -17,15 +18,15 @@ func TestNoOwner(t *testing.T) {
 	client := connect(t, natstransport.Options{URL: testkit.StartNATS(t)})
 	for _, delivery := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
 		env := transport.Envelope{Shard: 7, Type: "Lost", Delivery: delivery}
-		refused(t, client, env, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+		refused(t, client, env, outcome.ErrTransportNoShardSubscriber, outcome.NotStarted)
 		_, err := client.Request(context.Background(), env)
-		failed(t, err, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+		failed(t, err, outcome.ErrTransportNoShardSubscriber, outcome.NotStarted)
 	}
 	var all sync.WaitGroup
 	for range 500 {
 		all.Go(func() {
 			_, err := client.Request(context.Background(), transport.Envelope{Shard: 7, Type: "Lost", TTLMs: 60_000})
-			if transport.CodeOf(err) != "no_subscriber" {
+			if outcome.CodeOf(err) != "no_subscriber" {
 				t.Errorf("%v", err)
 			}
 		})
@@ -46,7 +47,7 @@ func TestPrefixesAreApart(t *testing.T) {
 			serve(t, node, 7, func(context.Context, transport.Envelope) ([]byte, error) { return []byte(prefix), nil })
 		}
 	}
-	refused(t, clients[0], transport.Envelope{Shard: 7, Type: "Which"}, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+	refused(t, clients[0], transport.Envelope{Shard: 7, Type: "Which"}, outcome.ErrTransportNoShardSubscriber, outcome.NotStarted)
 	for i, prefix := range names[1:] {
 		for range 10 {
 			want(t, clients[i+1], transport.Envelope{Shard: 7, Type: "Which"}, prefix)
@@ -55,7 +56,7 @@ func TestPrefixesAreApart(t *testing.T) {
 	if err := nodes[0].Close(); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, clients[1], transport.Envelope{Shard: 7, Type: "Which"}, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+	refused(t, clients[1], transport.Envelope{Shard: 7, Type: "Which"}, outcome.ErrTransportNoShardSubscriber, outcome.NotStarted)
 	want(t, clients[2], transport.Envelope{Shard: 7, Type: "Which"}, names[2])
 }
 
@@ -78,7 +79,7 @@ func TestMissedNotifications(t *testing.T) {
 	}
 	eventually(t, "it is missed", missed(1))
 	eventually(t, "the log tells", func() bool {
-		return containsAny(buf.String(), "subject=clstr.s.7.0") && containsAny(buf.String(), transport.ErrTransportNoShardSubscriber.Error())
+		return containsAny(buf.String(), "subject=clstr.s.7.0") && containsAny(buf.String(), outcome.ErrTransportNoShardSubscriber.Error())
 	})
 
 	// In one message with others, each counts as what it is.
@@ -91,7 +92,7 @@ func TestMissedNotifications(t *testing.T) {
 	eventually(t, "all wait", func() bool { _, items, _ := client.Waiting(7); return items == 6 })
 	release()
 	for _, call := range calls {
-		failed(t, receive(t, "a request", call).err, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+		failed(t, receive(t, "a request", call).err, outcome.ErrTransportNoShardSubscriber, outcome.NotStarted)
 	}
 	eventually(t, "three more are missed", missed(4))
 
@@ -105,7 +106,7 @@ func TestMissedNotifications(t *testing.T) {
 	srv.Stop()
 	eventually(t, "the client notices", func() bool {
 		_, err := client.Request(patient(t), transport.Envelope{Type: "Down"})
-		return transport.CodeOf(err) == "disconnected"
+		return outcome.CodeOf(err) == "disconnected"
 	})
 	release()
 	eventually(t, "two more are missed", missed(6))

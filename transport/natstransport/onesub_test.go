@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
@@ -92,7 +94,7 @@ func TestOneReplySubscription(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, call := range calls {
-		failed(t, receive(t, "a call on its way", call).err, transport.ErrConnectionLost, transport.MaybeRan)
+		failed(t, receive(t, "a call on its way", call).err, outcome.ErrConnectionLost, outcome.MaybeRan)
 	}
 	for range calls {
 		gate <- struct{}{} // their handlers end
@@ -129,12 +131,12 @@ func thousand(t *testing.T, client *natstransport.Transport, shards int) {
 				case 1:
 					env.Type = "Fail"
 				case 2:
-					env.Shard, is = shards, transport.ErrTransportNoShardSubscriber
+					env.Shard, is = shards, outcome.ErrTransportNoShardSubscriber
 				case 3:
 					env.Type, is = "Hang", context.Canceled
 					time.AfterFunc(time.Millisecond, cancel)
 				case 4:
-					env.Type, env.TTLMs, is = "Hang", 1, transport.ErrEnvelopeExpired
+					env.Type, env.TTLMs, is = "Hang", 1, outcome.ErrEnvelopeExpired
 				}
 				_, err := client.Request(ctx, env)
 				cancel()

@@ -6,7 +6,7 @@ import (
 	"net"
 	"testing"
 
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
@@ -26,8 +26,8 @@ func TestOpenEndsWithItsContext(t *testing.T) {
 		}
 	}()
 	_, err = natstransport.Open(ctx, natstransport.Options{URL: "nats://" + l.Addr().String(), Log: silent})
-	if !errors.Is(err, context.Canceled) || transport.OutcomeOf(err) != transport.NotSent {
-		t.Errorf("%v (%v)", err, transport.OutcomeOf(err))
+	if !errors.Is(err, context.Canceled) || outcome.Of(err) != outcome.NotSent {
+		t.Errorf("%v (%v)", err, outcome.Of(err))
 	}
 	(<-accepted).Close()
 }

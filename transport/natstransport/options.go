@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/natsdial"
@@ -56,12 +58,12 @@ type Options struct {
 	// 0 = default (30s), -1 = none.
 	HandlerTimeout time.Duration
 	// MaxPending is how many calls of one shard may be accepted and not yet
-	// finished; more are refused with [transport.ErrOverloaded].
+	// finished; more are refused with [outcome.ErrOverloaded].
 	// 0 = default (16,384), -1 = unlimited.
 	MaxPending int
 	// MaxBufferedBytes is how many bytes of requests may wait to be sent, as many
 	// of replies, and as many of what has come until it is handed on. What is over
-	// it is refused with [transport.ErrOverloaded]; where a handler has run and
+	// it is refused with [outcome.ErrOverloaded]; where a handler has run and
 	// its reply finds no room, the outcome says so.
 	// 0 = default (64 MiB), -1 = unlimited.
 	MaxBufferedBytes int
@@ -70,13 +72,13 @@ type Options struct {
 // fits refuses a connection that cannot serve.
 func (o Options) fits(nc *nats.Conn, inboxPrefix string) error {
 	if nc.Opts.NoEcho {
-		return transport.Errorf(transport.ErrBadOption, "nats.NoEcho: not allowed, a node's own requests would find no owner")
+		return outcome.Errorf(outcome.ErrBadOption, "nats.NoEcho: not allowed, a node's own requests would find no owner")
 	}
 	if len(inboxPrefix) > maxInboxPrefix {
-		return transport.Errorf(transport.ErrBadOption, "the connection's inbox prefix has %d bytes: at most %d allowed", len(inboxPrefix), maxInboxPrefix)
+		return outcome.Errorf(outcome.ErrBadOption, "the connection's inbox prefix has %d bytes: at most %d allowed", len(inboxPrefix), maxInboxPrefix)
 	}
 	if strings.HasPrefix(o.Prefix+".", inboxPrefix) || strings.HasPrefix(inboxPrefix, o.Prefix+".") {
-		return transport.Errorf(transport.ErrBadOption, "Prefix %q: must be apart from the connection's inboxes %s*", o.Prefix, inboxPrefix)
+		return outcome.Errorf(outcome.ErrBadOption, "Prefix %q: must be apart from the connection's inboxes %s*", o.Prefix, inboxPrefix)
 	}
 	return nil
 }
@@ -103,21 +105,21 @@ func (o Options) limits() transport.Limits {
 func (o Options) validate() error {
 	switch {
 	case o.URL == "" && o.Conn == nil:
-		return transport.Errorf(transport.ErrBadOption, "URL or Conn is required")
+		return outcome.Errorf(outcome.ErrBadOption, "URL or Conn is required")
 	case o.URL != "" && o.Conn != nil:
-		return transport.Errorf(transport.ErrBadOption, "URL and Conn exclude each other")
+		return outcome.Errorf(outcome.ErrBadOption, "URL and Conn exclude each other")
 	case o.MaxBufferedBytes < -1:
-		return transport.Errorf(transport.ErrBadOption, "MaxBufferedBytes %d: -1 (unlimited), 0 (default) or more", o.MaxBufferedBytes)
+		return outcome.Errorf(outcome.ErrBadOption, "MaxBufferedBytes %d: -1 (unlimited), 0 (default) or more", o.MaxBufferedBytes)
 	case o.Conn != nil && o.Name != "":
-		return transport.Errorf(transport.ErrBadOption, "Name %.64q is for a connection that Open makes, not for Conn: name that one with nats.Name", o.Name)
+		return outcome.Errorf(outcome.ErrBadOption, "Name %.64q is for a connection that Open makes, not for Conn: name that one with nats.Name", o.Name)
 	case len(o.Name) > natsdial.MaxName:
-		return transport.Errorf(transport.ErrBadOption, "Name of %d bytes: at most %d allowed", len(o.Name), natsdial.MaxName)
+		return outcome.Errorf(outcome.ErrBadOption, "Name of %d bytes: at most %d allowed", len(o.Name), natsdial.MaxName)
 	case o.Conn != nil && len(o.NATSOptions) > 0:
-		return transport.Errorf(transport.ErrBadOption, "NATSOptions are for a connection that Open makes, not for Conn")
+		return outcome.Errorf(outcome.ErrBadOption, "NATSOptions are for a connection that Open makes, not for Conn")
 	}
 	for token := range strings.SplitSeq(o.Prefix, ".") {
 		if token == "" || strings.ContainsAny(token, " \t\r\n*>") || strings.HasPrefix(token, "$") || token == "_INBOX" {
-			return transport.Errorf(transport.ErrBadOption, "Prefix %q: tokens separated by dots, without spaces, wildcards, $ and _INBOX", o.Prefix)
+			return outcome.Errorf(outcome.ErrBadOption, "Prefix %q: tokens separated by dots, without spaces, wildcards, $ and _INBOX", o.Prefix)
 		}
 	}
 	return o.limits().Validate()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -148,9 +149,9 @@ func (o *outbox) awaitRoom(ctx context.Context, env *transport.Envelope) error {
 		select {
 		case <-taken:
 		case <-ctx.Done():
-			err = transport.ContextError(ctx.Err(), transport.NotSent)
+			err = outcome.ContextError(ctx.Err(), outcome.NotSent)
 		case <-expired:
-			err = transport.Errorf(transport.ErrEnvelopeExpired, "the connection takes no more").WithOutcome(transport.NotSent)
+			err = outcome.Errorf(outcome.ErrEnvelopeExpired, "the connection takes no more").WithOutcome(outcome.NotSent)
 		}
 		o.mu.Lock()
 		if err != nil {

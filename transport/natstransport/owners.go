@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/expiry"
@@ -163,8 +165,8 @@ func (t *Transport) newest(shard uint32) *shardBox {
 // noOwner reports whether an error says that a shard is not served where the
 // request went, and that it has not started.
 func noOwner(err error) bool {
-	return (errors.Is(err, transport.ErrTransportNoShardSubscriber) || errors.Is(err, transport.ErrNotOwner)) &&
-		transport.OutcomeOf(err).NeverRan()
+	return (errors.Is(err, outcome.ErrTransportNoShardSubscriber) || errors.Is(err, outcome.ErrNotOwner)) &&
+		outcome.Of(err).NeverRan()
 }
 
 // elsewhere sends a request again that has found no owner, if another is known of
@@ -181,12 +183,12 @@ func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, box 
 			next = t.newest(box.shard)
 		}
 		if cause := ctx.Err(); cause != nil {
-			return nil, transport.ContextError(cause, transport.NotStarted).WithCause(err)
+			return nil, outcome.ContextError(cause, outcome.NotStarted).WithCause(err)
 		}
 		if env.TTLMs > 0 {
 			left := env.TTL()
 			if left <= 0 {
-				return nil, transport.Errorf(transport.ErrEnvelopeExpired, "no owner of shard %d was found in time", box.shard).WithCause(err)
+				return nil, outcome.Errorf(outcome.ErrEnvelopeExpired, "no owner of shard %d was found in time", box.shard).WithCause(err)
 			}
 			env.TTLMs = max(1, left.Milliseconds())
 			env.Stamp()
@@ -194,17 +196,17 @@ func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, box 
 		if next == box {
 			break
 		}
-		box, env.Retry = next, env.Retry || errors.Is(err, transport.ErrNotOwner)
+		box, env.Retry = next, env.Retry || errors.Is(err, outcome.ErrNotOwner)
 		data, err = t.exchange(ctx, box, env)
 	}
-	if !errors.Is(err, transport.ErrTransportNoShardSubscriber) {
+	if !errors.Is(err, outcome.ErrTransportNoShardSubscriber) {
 		return data, err
 	}
 	if err := wire.CheckShard(env, t.owners.numShards()); err != nil {
 		return nil, err
 	}
 	if state := t.owners.state.Load(); state == living || state == silent {
-		return nil, transport.Errorf(transport.ErrNotOwner, "shard %d has no owner at the moment", box.shard)
+		return nil, outcome.Errorf(outcome.ErrNotOwner, "shard %d has no owner at the moment", box.shard)
 	}
 	return data, err
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
@@ -103,7 +105,7 @@ func TestForgedAnnouncements(t *testing.T) {
 			want(t, client, transport.Envelope{Shard: 2, Type: "Who"}, "other")
 		}
 		client.MayAsk()
-		refused(t, client, transport.Envelope{Shard: 3, Type: "Who"}, transport.ErrNotOwner, transport.NotStarted)
+		refused(t, client, transport.Envelope{Shard: 3, Type: "Who"}, outcome.ErrNotOwner, outcome.NotStarted)
 		client.MayAsk()
 	}
 	own(t, node, r, 3, 1, says("third"))
@@ -148,7 +150,7 @@ func TestForgedAnnouncementWithAListener(t *testing.T) {
 		client.MayAsk()
 		env := transport.Envelope{Shard: 1, Type: "Who"}
 		ctx, cancel := wait(patient(t), &env)
-		if _, err := client.Request(ctx, env); transport.OutcomeOf(err) != transport.MaybeRan {
+		if _, err := client.Request(ctx, env); outcome.Of(err) != outcome.MaybeRan {
 			t.Errorf("nobody can answer: %v", err)
 		}
 		cancel()
@@ -191,7 +193,7 @@ func TestAnswersThatLag(t *testing.T) {
 	r.mu.Unlock()
 	for range 3 {
 		client.MayAsk()
-		refused(t, client, transport.Envelope{Shard: 3, Type: "Who"}, transport.ErrNotOwner, transport.NotStarted) // asks
+		refused(t, client, transport.Envelope{Shard: 3, Type: "Who"}, outcome.ErrNotOwner, outcome.NotStarted) // asks
 		want(t, client, transport.Envelope{Shard: 1, Type: "Who"}, "it")
 		want(t, client, transport.Envelope{Shard: 2, Type: "Who"}, "other")
 	}

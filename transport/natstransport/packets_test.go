@@ -3,6 +3,8 @@ package natstransport_test
 import (
 	"testing"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/testkit"
@@ -26,7 +28,7 @@ func TestPacketsAboutOwnersAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := connect(t, natstransport.Options{URL: url})
-	refused(t, client, transport.Envelope{Type: "Ask"}, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+	refused(t, client, transport.Envelope{Type: "Ask"}, outcome.ErrTransportNoShardSubscriber, outcome.NotStarted)
 	counts(client, "an answer", 1, 0)
 	if err := liar.Unsubscribe(); err != nil {
 		t.Fatal(err)
@@ -37,7 +39,7 @@ func TestPacketsAboutOwnersAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	listener := connect(t, natstransport.Options{URL: url})
-	refused(t, listener, transport.Envelope{Type: "Ask"}, transport.ErrNotOwner, transport.NotStarted)
+	refused(t, listener, transport.Envelope{Type: "Ask"}, outcome.ErrNotOwner, outcome.NotStarted)
 	eventually(t, "the client listens", listener.Hears)
 	post(t, foreign, "clstr.own", "", []byte("\xff"))
 	counts(listener, "an announcement", 1, 0)

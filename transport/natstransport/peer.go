@@ -6,12 +6,13 @@ import (
 	"context"
 	"math"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/peakmap"
 	"github.com/clstr-go/clstr/internal/wire"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // maxPeers is how many peers are remembered that have no call here.
@@ -100,23 +101,23 @@ func (p *peer) cancel(id uint64) {
 }
 
 // Reply implements [dispatch.Replier].
-func (r *remote) Reply(c *dispatch.Call, data []byte, err *transport.Error) {
+func (r *remote) Reply(c *dispatch.Call, data []byte, err *outcome.Error) {
 	r.peer.answer(r.id, c.Envelope().ReplyTo, data, err)
 }
 
 // answer sends a reply; it copies data.
-func (p *peer) answer(id uint64, subject string, data []byte, err *transport.Error) {
+func (p *peer) answer(id uint64, subject string, data []byte, err *outcome.Error) {
 	limit := p.t.limit()
 	fits, full := p.put(id, subject, limit, data, err)
 	if fits && full == nil {
 		return
 	}
-	var short *transport.Error
+	var short *outcome.Error
 	switch {
 	case err != nil:
 		short = wire.Shorten(err)
 	case full != nil:
-		short = full.WithOutcome(transport.RanAndFailed)
+		short = full.WithOutcome(outcome.RanAndFailed)
 	default:
 		short = wire.ReplyTooLarge(id, data, nil, limit+wire.Overhead)
 	}
@@ -130,7 +131,7 @@ func (p *peer) answer(id uint64, subject string, data []byte, err *transport.Err
 // without it a caller would not know what became of its call.
 const small = 1 << 10
 
-func (p *peer) put(id uint64, subject string, limit int, data []byte, err *transport.Error) (fits bool, full *transport.Error) {
+func (p *peer) put(id uint64, subject string, limit int, data []byte, err *outcome.Error) (fits bool, full *outcome.Error) {
 	size := 32 + len(data) + sizeOf(err)
 	most := p.room.limit
 	if size <= small {
@@ -150,7 +151,7 @@ func (p *peer) put(id uint64, subject string, limit int, data []byte, err *trans
 }
 
 // sizeOf is what an error takes at most: a byte that is no UTF-8 becomes three.
-func sizeOf(e *transport.Error) (size int) {
+func sizeOf(e *outcome.Error) (size int) {
 	if e != nil {
 		size = 48 + 3*(len(e.Code)+len(e.Message)) + len(e.Detail)
 		for _, c := range e.Causes {

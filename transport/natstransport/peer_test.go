@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
@@ -61,7 +63,7 @@ func ask(t *testing.T, nc *nats.Conn, env transport.Envelope, budget time.Durati
 	}
 	r := p.Replies[0]
 	if r.Err != nil {
-		transport.Resolve(r.Err)
+		outcome.Resolve(r.Err)
 	}
 	return r
 }
@@ -90,7 +92,7 @@ func TestForeignSender(t *testing.T) {
 		t.Errorf("%s has run", got)
 	}
 	// What is left of a deadline may be next to nothing: then nothing runs.
-	failed(t, ask(t, nc, transport.Envelope{Type: "Late"}, time.Microsecond).Err, context.DeadlineExceeded, transport.NotStarted)
+	failed(t, ask(t, nc, transport.Envelope{Type: "Late"}, time.Microsecond).Err, context.DeadlineExceeded, outcome.NotStarted)
 }
 
 // names is a receiver that notes the types of what starts.
@@ -123,7 +125,7 @@ func TestSilentOwner(t *testing.T) {
 		_, err := client.Request(ctx, transport.Envelope{Type: "Ask"})
 		return errors.Is(err, context.DeadlineExceeded)
 	})
-	refused(t, client, transport.Envelope{Type: "Ask", TTLMs: 1}, transport.ErrEnvelopeExpired, transport.MaybeRan)
+	refused(t, client, transport.Envelope{Type: "Ask", TTLMs: 1}, outcome.ErrEnvelopeExpired, outcome.MaybeRan)
 	if _, err := sub.NextMsg(patience); err != nil {
 		t.Error(err)
 	}
@@ -136,6 +138,6 @@ func TestSilentOwner(t *testing.T) {
 func TestExpiredBeforeSent(t *testing.T) {
 	client := connect(t, natstransport.Options{URL: testkit.StartNATS(t)})
 	release := client.HoldShard(0)
-	refused(t, client, transport.Envelope{Type: "Ask", TTLMs: 1}, transport.ErrEnvelopeExpired, transport.NotSent)
+	refused(t, client, transport.Envelope{Type: "Ask", TTLMs: 1}, outcome.ErrEnvelopeExpired, outcome.NotSent)
 	release()
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/wire"
@@ -34,7 +36,7 @@ func TestManyAskOnce(t *testing.T) {
 	for range 100 {
 		all.Go(func() {
 			for range 20 {
-				if _, err := client.Request(patient(t), transport.Envelope{Shard: 2, Type: "Who"}); transport.CodeOf(err) != "not_owner" {
+				if _, err := client.Request(patient(t), transport.Envelope{Shard: 2, Type: "Who"}); outcome.CodeOf(err) != "not_owner" {
 					t.Errorf("%v", err)
 				}
 			}
@@ -71,12 +73,12 @@ func TestLeavingWhileAsking(t *testing.T) {
 	left := start(ctx, client, transport.Envelope{Shard: 1, Type: "Who"})
 	receive(t, "a question", asked)
 	cancel()
-	failed(t, receive(t, "who leaves", left).err, context.Canceled, transport.NotSent)
+	failed(t, receive(t, "who leaves", left).err, context.Canceled, outcome.NotSent)
 
 	client, asked = mute(t)
 	expired := start(patient(t), client, transport.Envelope{Shard: 1, Type: "Who", TTLMs: 1})
 	receive(t, "a question", asked)
-	failed(t, receive(t, "whose time is up", expired).err, transport.ErrEnvelopeExpired, transport.NotSent)
+	failed(t, receive(t, "whose time is up", expired).err, outcome.ErrEnvelopeExpired, outcome.NotSent)
 
 	client, asked = mute(t)
 	closed := start(patient(t), client, transport.Envelope{Shard: 1, Type: "Who"})
@@ -84,7 +86,7 @@ func TestLeavingWhileAsking(t *testing.T) {
 	if err := client.Close(); err != nil {
 		t.Error(err)
 	}
-	failed(t, receive(t, "whose end is closed", closed).err, transport.ErrTransportClosed, transport.NotSent)
+	failed(t, receive(t, "whose end is closed", closed).err, outcome.ErrTransportClosed, outcome.NotSent)
 }
 
 // Where nobody answers, lists of shards are taken to be fixed, after a while.
@@ -243,5 +245,5 @@ func TestSilenceIsNoFixedList(t *testing.T) {
 	if err := busy.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, client, transport.Envelope{Shard: 1, Type: "Who"}, transport.ErrNotOwner, transport.NotStarted)
+	refused(t, client, transport.Envelope{Shard: 1, Type: "Who"}, outcome.ErrNotOwner, outcome.NotStarted)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
@@ -19,7 +20,7 @@ type exits struct{}
 // Accept implements dispatch.Receiver.
 func (exits) Accept(c *dispatch.Call) {
 	if c.Envelope().Type == "Exit" {
-		c.Refuse(transport.Errorf(transport.ErrDraining, "exit"))
+		c.Refuse(outcome.Errorf(outcome.ErrDraining, "exit"))
 		runtime.Goexit()
 	}
 	if c.Start(nil) {

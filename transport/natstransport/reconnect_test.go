@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/cluster"
@@ -35,9 +37,9 @@ func TestServerRestarts(t *testing.T) {
 		call := start(context.Background(), client, transport.Envelope{Shard: 7, Type: "Hold"})
 		receive(t, "the handler", entered)
 		srv.Stop()
-		failed(t, receive(t, "the call on its way", call).err, transport.ErrConnectionLost, transport.MaybeRan)
+		failed(t, receive(t, "the call on its way", call).err, outcome.ErrConnectionLost, outcome.MaybeRan)
 		for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept, transport.AwaitNothing} {
-			refused(t, client, transport.Envelope{Shard: 7, Type: "Down", Delivery: d}, transport.ErrDisconnected, transport.NotSent)
+			refused(t, client, transport.Envelope{Shard: 7, Type: "Down", Delivery: d}, outcome.ErrDisconnected, outcome.NotSent)
 		}
 		srv.Restart()
 		eventually(t, "the shard is back", func() bool {
@@ -73,7 +75,7 @@ func TestUnsubscribeWhileDown(t *testing.T) {
 		_, err := client.Request(patient(t), transport.Envelope{Shard: 2, Type: "Echo"})
 		return err == nil
 	})
-	refused(t, client, transport.Envelope{Shard: 1, Type: "Echo"}, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+	refused(t, client, transport.Envelope{Shard: 1, Type: "Echo"}, outcome.ErrTransportNoShardSubscriber, outcome.NotStarted)
 }
 
 // What was closed while the connection was down has ended.
@@ -94,7 +96,7 @@ func TestCloseWhileDown(t *testing.T) {
 	if err := sub.Unsubscribe(); err != nil {
 		t.Error(err)
 	}
-	refused(t, tr, transport.Envelope{Type: "After"}, transport.ErrTransportClosed, transport.NotSent)
+	refused(t, tr, transport.Envelope{Type: "After"}, outcome.ErrTransportClosed, outcome.NotSent)
 }
 
 func TestNoServer(t *testing.T) {
@@ -102,7 +104,7 @@ func TestNoServer(t *testing.T) {
 	srv := testkit.StartNATSServer(t, nil)
 	srv.Stop()
 	_, err := natstransport.Open(t.Context(), natstransport.Options{URL: "nats://user:secret@" + srv.URL()[len("nats://"):], Log: silent})
-	failed(t, err, transport.ErrDisconnected, transport.NotSent)
+	failed(t, err, outcome.ErrDisconnected, outcome.NotSent)
 	if text := err.Error(); containsAny(text, "secret", "user") {
 		t.Errorf("the error tells the password: %s", text)
 	}
@@ -115,7 +117,7 @@ func TestServerStartsLater(t *testing.T) {
 	early := append(soon(), nats.RetryOnFailedConnect(true))
 	client := connect(t, natstransport.Options{URL: srv.URL(), NATSOptions: early})
 	node := connect(t, natstransport.Options{URL: srv.URL(), NATSOptions: early})
-	refused(t, client, transport.Envelope{Type: "Early"}, transport.ErrDisconnected, transport.NotSent)
+	refused(t, client, transport.Envelope{Type: "Early"}, outcome.ErrDisconnected, outcome.NotSent)
 	done := make(chan error, 1)
 	go func() {
 		_, err := node.SubscribeShard(patient(t), 0, echo)
@@ -142,7 +144,7 @@ func TestClientRetriesWhileDown(t *testing.T) {
 	srv.Stop()
 	eventually(t, "the client notices", func() bool {
 		_, err := client.Request(patient(t), transport.Envelope{Type: "Down"})
-		return errors.Is(err, transport.ErrDisconnected)
+		return errors.Is(err, outcome.ErrDisconnected)
 	})
 	retrying, err := cluster.NewClient(cluster.ClientOptions{
 		Transport: client, NumShards: 1, RetryOn: []error{cluster.ErrTransportNoShardSubscriber}, // until the node is back too
@@ -176,5 +178,5 @@ func TestBeforeTheWatcherLooks(t *testing.T) {
 	node.Forget()
 	client.Forget()
 	want(t, client, transport.Envelope{Type: "Echo", Data: []byte("x")}, "x")
-	refused(t, client, transport.Envelope{Type: "Large"}, transport.ErrReplyTooLarge, transport.RanAndFailed)
+	refused(t, client, transport.Envelope{Type: "Large"}, outcome.ErrReplyTooLarge, outcome.RanAndFailed)
 }

@@ -5,9 +5,9 @@ package natstransport
 import (
 	"strings"
 
-	"github.com/nats-io/nats.go"
+	"github.com/clstr-go/clstr/outcome"
 
-	"github.com/clstr-go/clstr/transport"
+	"github.com/nats-io/nats.go"
 )
 
 // replies takes a message to the inbox.
@@ -17,8 +17,8 @@ func (t *Transport) replies(m *nats.Msg) {
 		return
 	}
 	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
-		unacked := t.fail(m.Subject, func(c *call) *transport.Error {
-			return transport.Errorf(transport.ErrTransportNoShardSubscriber, "shard %d", c.to.shard)
+		unacked := t.fail(m.Subject, func(c *call) *outcome.Error {
+			return outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "shard %d", c.to.shard)
 		})
 		if unacked > 0 {
 			t.unheard(unacked, m.Header.Get("Nats-Subject"))
@@ -28,8 +28,8 @@ func (t *Transport) replies(m *nats.Msg) {
 	if err := t.decoder.Decode(m.Data, &t.packet); err != nil {
 		t.packets.undecodable.Add(1)
 		t.log.Warn("reply does not decode", "error", err)
-		t.fail(m.Subject, func(c *call) *transport.Error {
-			return transport.Errorf(transport.ErrReply, "shard %d: %v", c.to.shard, err).WithOutcome(transport.MaybeRan)
+		t.fail(m.Subject, func(c *call) *outcome.Error {
+			return outcome.Errorf(outcome.ErrReply, "shard %d: %v", c.to.shard, err).WithOutcome(outcome.MaybeRan)
 		})
 		return
 	}
@@ -45,14 +45,14 @@ func (t *Transport) replies(m *nats.Msg) {
 // unheard counts notifications whose senders have gone on, and asks for who would
 // have heard them: nobody else does.
 func (t *Transport) unheard(n int, subject string) {
-	t.missed.add(n, "subject", subject, "error", transport.ErrTransportNoShardSubscriber)
+	t.missed.add(n, "subject", subject, "error", outcome.ErrTransportNoShardSubscriber)
 	shard, epoch, ok := t.ownerOf(subject)
 	t.open(ok && t.owners.doubt(shard, epoch))
 }
 
 // fail decides the calls that a reply subject names, and returns how many
 // notifications without an acknowledgement it names beside them.
-func (t *Transport) fail(subject string, why func(*call) *transport.Error) (unacked int) {
+func (t *Transport) fail(subject string, why func(*call) *outcome.Error) (unacked int) {
 	to := parseReplySubject(subject)
 	for i := range to.n {
 		if c := t.calls.take(to.first + uint64(i)); c != nil {
@@ -63,7 +63,7 @@ func (t *Transport) fail(subject string, why func(*call) *transport.Error) (unac
 }
 
 // lose decides every call that is on its way.
-func (t *Transport) lose(why *transport.Error) {
+func (t *Transport) lose(why *outcome.Error) {
 	for _, c := range t.calls.takeIf(func(*call) bool { return true }) {
 		c.decide(nil, why)
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
@@ -81,7 +83,7 @@ func TestBadBytesAreAnswered(t *testing.T) {
 		if len(p.Replies) != 1 {
 			t.Fatalf("%s: %+v", name, p)
 		}
-		failed(t, transport.Resolve(p.Replies[0].Err), transport.ErrBadEnvelope, transport.NotStarted)
+		failed(t, outcome.Resolve(p.Replies[0].Err), outcome.ErrBadEnvelope, outcome.NotStarted)
 	}
 	for name, env := range map[string]transport.Envelope{
 		"another shard":   {Shard: 8},
@@ -92,11 +94,11 @@ func TestBadBytesAreAnswered(t *testing.T) {
 		if len(p.Replies) != 1 || p.Replies[0].ID != 5 {
 			t.Fatalf("%s: %+v", name, p)
 		}
-		is := transport.ErrBadEnvelope
+		is := outcome.ErrBadEnvelope
 		if len(env.Headers) > 0 {
-			is = transport.ErrReservedHeader
+			is = outcome.ErrReservedHeader
 		}
-		failed(t, transport.Resolve(p.Replies[0].Err), is, transport.NotStarted)
+		failed(t, outcome.Resolve(p.Replies[0].Err), is, outcome.NotStarted)
 	}
 	// Bad bytes that name several calls in their reply subject answer each.
 	inbox := nats.NewInbox()
@@ -177,7 +179,7 @@ func (a *asker) replies(n int) map[uint64]error {
 			}
 			replies[r.ID] = nil
 			if r.Err != nil {
-				replies[r.ID] = transport.Resolve(r.Err)
+				replies[r.ID] = outcome.Resolve(r.Err)
 			}
 		}
 	}
@@ -211,7 +213,7 @@ func TestBadEnvelopeEndsItsMessage(t *testing.T) {
 		case answered != (id == 1 || id > 1 && id%3 != 2):
 			t.Errorf("%d: answered %v", id, answered)
 		case answered:
-			failed(t, err, transport.ErrBadEnvelope, transport.NotStarted)
+			failed(t, err, outcome.ErrBadEnvelope, outcome.NotStarted)
 		}
 	}
 	want(t, node, transport.Envelope{Shard: 7, Type: "Last"}, "")
@@ -259,7 +261,7 @@ func TestBadReplies(t *testing.T) {
 	if err := nc.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, client, transport.Envelope{Shard: 7, Type: "Echo"}, transport.ErrReply, transport.MaybeRan)
+	refused(t, client, transport.Envelope{Shard: 7, Type: "Echo"}, outcome.ErrReply, outcome.MaybeRan)
 	if n, refused := client.PacketCounts(); n != 1 || refused != 0 {
 		t.Errorf("%d packets were counted, and %d replies", n, refused)
 	}
@@ -280,15 +282,15 @@ func (*slowly) Error() string                { return "slowly" }
 func (*slowly) UnmarshalJSON(b []byte) error { decoding <- struct{}{}; <-decoded; return nil }
 
 func init() {
-	transport.RegisterErrorType[*bomb]("natstransport_test.bomb")
-	transport.RegisterErrorType[*slowly]("natstransport_test.slowly")
+	outcome.RegisterErrorType[*bomb]("natstransport_test.bomb")
+	outcome.RegisterErrorType[*slowly]("natstransport_test.slowly")
 }
 
 // An error is decoded where its caller waits: other calls of the process go on meanwhile.
 func TestErrorIsDecodedByItsCaller(t *testing.T) {
 	url := testkit.StartNATS(t)
 	node, client := connect(t, natstransport.Options{URL: url}), connect(t, natstransport.Options{URL: url})
-	refusal := &transport.Error{Code: "natstransport_test.slowly", Outcome: transport.NotStarted, Message: "slow", Detail: []byte(`{}`)}
+	refusal := &outcome.Error{Code: "natstransport_test.slowly", Outcome: outcome.NotStarted, Message: "slow", Detail: []byte(`{}`)}
 	if _, err := node.Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: refuser{refusal}}); err != nil {
 		t.Fatal(err)
 	}
@@ -309,15 +311,15 @@ func TestErrorThatPanicsWhereItIsDecoded(t *testing.T) {
 	url := testkit.StartNATSServer(t, nil).URL()
 	node := connect(t, natstransport.Options{URL: url})
 	client := connect(t, natstransport.Options{URL: url})
-	typed := &transport.Error{Code: "natstransport_test.bomb", Outcome: transport.NotStarted, Message: "bang", Detail: []byte(`{}`)}
-	behind := &transport.Error{Code: "draining", Outcome: transport.NotStarted, Message: "draining", Causes: []*transport.Error{typed}}
-	for shard, err := range []*transport.Error{typed, behind} {
+	typed := &outcome.Error{Code: "natstransport_test.bomb", Outcome: outcome.NotStarted, Message: "bang", Detail: []byte(`{}`)}
+	behind := &outcome.Error{Code: "draining", Outcome: outcome.NotStarted, Message: "draining", Causes: []*outcome.Error{typed}}
+	for shard, err := range []*outcome.Error{typed, behind} {
 		if _, e := node.Subscribe(patient(t), uint32(shard), dispatch.Subscriber{Receiver: refuser{err}}); e != nil {
 			t.Fatal(e)
 		}
 		_, got := client.Request(patient(t), transport.Envelope{Shard: shard, Type: "T"})
-		if transport.CodeOf(got) != err.Code || transport.OutcomeOf(got) != transport.NotStarted || got.Error() != err.Message {
-			t.Errorf("%v, code %q, %v", got, transport.CodeOf(got), transport.OutcomeOf(got))
+		if outcome.CodeOf(got) != err.Code || outcome.Of(got) != outcome.NotStarted || got.Error() != err.Message {
+			t.Errorf("%v, code %q, %v", got, outcome.CodeOf(got), outcome.Of(got))
 		}
 		if _, ok := errors.AsType[*bomb](got); ok {
 			t.Error("there is a value that was not decoded")

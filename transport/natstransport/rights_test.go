@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
@@ -78,7 +80,7 @@ func TestRightsOfOwners(t *testing.T) {
 
 		denied, _ := login(t, given, url, "fixed")
 		_, err := denied.ServeOwners(patient(t), r)
-		failed(t, err, transport.ErrNotPermitted, transport.NotStarted)
+		failed(t, err, outcome.ErrNotPermitted, outcome.NotStarted)
 		if !strings.Contains(err.Error(), "clstr.who") {
 			t.Errorf("the error does not say what is not permitted: %v", err)
 		}
@@ -99,7 +101,7 @@ func TestMayNotAsk(t *testing.T) {
 		client, log := login(t, given, url, "shy")
 		for range 5 {
 			want(t, client, transport.Envelope{Shard: 0, Type: "Echo", Data: []byte("x")}, "x")
-			refused(t, client, transport.Envelope{Shard: 1, Type: "Who"}, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+			refused(t, client, transport.Envelope{Shard: 1, Type: "Who"}, outcome.ErrTransportNoShardSubscriber, outcome.NotStarted)
 		}
 		if n := strings.Count(log.String(), "may not be asked"); n != 1 {
 			t.Errorf("the log tells %d times that it may not ask:\n%s", n, log.String())
@@ -126,7 +128,7 @@ func TestMayNotAskForTurns(t *testing.T) {
 			if ctx.Err() != nil {
 				t.Fatalf("waited for %v: %v", patience, err)
 			}
-			failed(t, err, transport.ErrNotPermitted, transport.NotStarted)
+			failed(t, err, outcome.ErrNotPermitted, outcome.NotStarted)
 		}
 		if err := sub.Unsubscribe(); err != nil {
 			t.Fatal(err)

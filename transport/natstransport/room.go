@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/clstr-go/clstr/internal/wire"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // room bounds the bytes that wait in outboxes. All shards share one, and all peers
@@ -25,11 +25,11 @@ func (r *room) init(limit int) {
 
 // reserve takes room for size bytes, or returns an error if more than limit would
 // be taken then. One message always has room.
-func (r *room) reserve(limit int64, size int) *transport.Error {
+func (r *room) reserve(limit int64, size int) *outcome.Error {
 	n := r.bytes.Add(int64(size))
 	if n > limit && n > int64(size) {
 		r.give(size)
-		return transport.Overloaded(retryHint, "%d bytes wait for the connection: at most %d allowed", n-int64(size), limit).WithOutcome(transport.NotSent)
+		return outcome.Overloaded(retryHint, "%d bytes wait for the connection: at most %d allowed", n-int64(size), limit).WithOutcome(outcome.NotSent)
 	}
 	return nil
 }
@@ -57,7 +57,7 @@ func (t *Transport) take(bytes int) {
 
 // crowded returns why requests must be refused, because the reader falls behind,
 // or nil. full is whether there is no room for notifications either.
-func (t *Transport) crowded() (why *transport.Error, full bool) {
+func (t *Transport) crowded() (why *outcome.Error, full bool) {
 	messages := len(t.in)
 	if messages == 0 {
 		return nil, false
@@ -65,7 +65,7 @@ func (t *Transport) crowded() (why *transport.Error, full bool) {
 	bytes := int64(atomic.LoadUint64(&t.nc.InBytes) - t.waits.received - t.waits.read)
 	bytes = min(bytes, int64(messages)*t.maxPayload.Load())
 	if messages > cap(t.in)/2 || bytes > t.waits.limit/2 {
-		why = transport.Overloaded(retryHint, "%d messages of %d bytes wait for the node's reader", messages, bytes)
+		why = outcome.Overloaded(retryHint, "%d messages of %d bytes wait for the node's reader", messages, bytes)
 	}
 	return why, bytes > t.waits.limit
 }

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/testkit"
@@ -30,8 +32,8 @@ func TestBytesThatWaitAreBounded(t *testing.T) {
 			env := transport.Envelope{Shard: sent % 4, Type: "Fill", Data: make([]byte, size), Delivery: transport.AwaitNothing}
 			_, err := client.Request(patient(t), env)
 			if err != nil {
-				failed(t, err, transport.ErrOverloaded, transport.NotSent)
-				if after, ok := transport.RetryAfter(err); !ok || after <= 0 {
+				failed(t, err, outcome.ErrOverloaded, outcome.NotSent)
+				if after, ok := outcome.RetryAfter(err); !ok || after <= 0 {
 					t.Error("no hint when to try again")
 				}
 				break
@@ -82,7 +84,7 @@ func TestRepliesThatWaitAreBounded(t *testing.T) {
 			continue
 		}
 		refused++
-		failed(t, r.err, transport.ErrOverloaded, transport.RanAndFailed)
+		failed(t, r.err, outcome.ErrOverloaded, outcome.RanAndFailed)
 	}
 	if refused == 0 || refused == calls {
 		t.Errorf("%d of %d replies found no room", refused, calls)
@@ -111,7 +113,7 @@ func TestRefusedReplyHasRoom(t *testing.T) {
 	refused := 0
 	for _, call := range all {
 		if r := receive(t, "a reply", call); r.err != nil {
-			failed(t, r.err, transport.ErrOverloaded, transport.RanAndFailed)
+			failed(t, r.err, outcome.ErrOverloaded, outcome.RanAndFailed)
 			refused++
 		} else if len(r.data) != size {
 			t.Errorf("a reply of %d bytes", len(r.data))

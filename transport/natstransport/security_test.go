@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
@@ -25,9 +27,9 @@ import (
 func TestUserAndPassword(t *testing.T) {
 	url := testkit.StartNATSServer(t, &server.Options{Username: "u", Password: "p"}).URL()
 	_, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Log: silent})
-	failed(t, err, transport.ErrNotPermitted, transport.NotSent)
+	failed(t, err, outcome.ErrNotPermitted, outcome.NotSent)
 	_, err = natstransport.Open(t.Context(), natstransport.Options{URL: "nats://u:secret@[::1", Log: silent})
-	failed(t, err, transport.ErrBadOption, transport.NotSent)
+	failed(t, err, outcome.ErrBadOption, outcome.NotSent)
 	tr := connect(t, natstransport.Options{URL: url, NATSOptions: []nats.Option{nats.UserInfo("u", "p")}})
 	serve(t, tr, 7, echo)
 	want(t, tr, transport.Envelope{Shard: 7, Type: "Echo", Data: []byte("x")}, "x")
@@ -39,7 +41,7 @@ func TestTLS(t *testing.T) {
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, TLSTimeout: 10,
 	}).URL()
 	_, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Log: silent})
-	failed(t, err, transport.ErrDisconnected, transport.NotSent) // nobody it trusts
+	failed(t, err, outcome.ErrDisconnected, outcome.NotSent) // nobody it trusts
 	tr := connect(t, natstransport.Options{URL: url, NATSOptions: []nats.Option{
 		nats.Secure(&tls.Config{RootCAs: pool, ServerName: "clstr.test", MinVersion: tls.VersionTLS12}),
 	}})
@@ -118,11 +120,11 @@ func TestNotPermitted(t *testing.T) {
 			}()
 		}
 		for range cap(errs) {
-			failed(t, receive(t, "SubscribeShard", errs), transport.ErrNotPermitted, transport.NotStarted)
+			failed(t, receive(t, "SubscribeShard", errs), outcome.ErrNotPermitted, outcome.NotStarted)
 		}
 		serve(t, admin, 2, echo)
 		for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
-			refused(t, client, transport.Envelope{Shard: 2, Type: "Echo", Delivery: d}, transport.ErrNotPermitted, transport.NotStarted)
+			refused(t, client, transport.Envelope{Shard: 2, Type: "Echo", Delivery: d}, outcome.ErrNotPermitted, outcome.NotStarted)
 		}
 		want(t, client, transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("x")}, "x")
 		if err := allowed.Unsubscribe(); err != nil {
@@ -151,7 +153,7 @@ func TestNotPermittedToServe(t *testing.T) {
 	call := start(patient(t), client, transport.Envelope{Shard: 1, Type: "Hold"})
 	receive(t, "the handler", entered)
 	_, err := client.SubscribeShard(patient(t), 1, echo)
-	failed(t, err, transport.ErrNotPermitted, transport.NotStarted)
+	failed(t, err, outcome.ErrNotPermitted, outcome.NotStarted)
 	close(hold)
 	if r := receive(t, "the reply", call); r.err != nil || string(r.data) != "done" {
 		t.Errorf("reply %q, %v", r.data, r.err)
@@ -184,7 +186,7 @@ func TestPermissionTakenBack(t *testing.T) {
 		}
 		nc.ErrorHandler()(nc, nil, fmt.Errorf("%w: Permissions Violation for Publish to %q", nats.ErrPermissionViolation, fmt.Sprintf("clstr.s.%d.0", shard)))
 		for _, call := range calls {
-			failed(t, receive(t, "a call", call).err, transport.ErrNotPermitted, transport.MaybeRan)
+			failed(t, receive(t, "a call", call).err, outcome.ErrNotPermitted, outcome.MaybeRan)
 		}
 	}
 }
@@ -218,7 +220,7 @@ func TestInboxesApart(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		refused(t, client, transport.Envelope{Shard: 2, Type: "Echo"}, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+		refused(t, client, transport.Envelope{Shard: 2, Type: "Echo"}, outcome.ErrTransportNoShardSubscriber, outcome.NotStarted)
 	}
 
 	denials := make(chan error, 8)
@@ -241,11 +243,11 @@ func TestInboxesApart(t *testing.T) {
 	}
 
 	_, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Log: silent, NATSOptions: []nats.Option{nats.UserInfo("alice", "p")}})
-	failed(t, err, transport.ErrNotPermitted, transport.NotStarted) // without the prefix
+	failed(t, err, outcome.ErrNotPermitted, outcome.NotStarted) // without the prefix
 }
 
 // Who may not hear replies is told at once, and not by each request's deadline.
 func TestInboxNotPermitted(t *testing.T) {
 	_, err := natstransport.Open(t.Context(), natstransport.Options{URL: restricted(t), Log: silent, NATSOptions: []nats.Option{nats.UserInfo("deaf", "p")}})
-	failed(t, err, transport.ErrNotPermitted, transport.NotStarted)
+	failed(t, err, outcome.ErrNotPermitted, outcome.NotStarted)
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/wire"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // Served implements [dispatch.Backend]. Nodes that start ask: the records of the
@@ -34,11 +34,11 @@ func (t *Transport) Layout(ctx context.Context) (numShards uint32, seed string, 
 	case ok:
 		return told.NumShards, told.Seed, nil
 	case t.closed.Load():
-		return 0, "", transport.Errorf(transport.ErrTransportClosed, "how keys map to shards")
+		return 0, "", outcome.Errorf(outcome.ErrTransportClosed, "how keys map to shards")
 	case ctx.Err() != nil:
-		return 0, "", transport.ContextError(ctx.Err(), transport.NotSent)
+		return 0, "", outcome.ContextError(ctx.Err(), outcome.NotSent)
 	}
-	return 0, "", transport.Errorf(transport.ErrTransportNoShardSubscriber, "no node of a live cluster answers at %s.who", t.opts.Prefix).WithOutcome(transport.NotSent)
+	return 0, "", outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "no node of a live cluster answers at %s.who", t.opts.Prefix).WithOutcome(outcome.NotSent)
 }
 
 // askNodes asks for the owners of shards from first on, until a node gives an answer

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
@@ -42,7 +44,7 @@ type subscription struct {
 // SubscribeShard implements [transport.ServerTransport].
 func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transport.HandlerFunc) (transport.Subscription, error) {
 	if h == nil {
-		return nil, transport.Errorf(transport.ErrBadOption, "shard %d: the handler is nil", shardID)
+		return nil, outcome.Errorf(outcome.ErrBadOption, "shard %d: the handler is nil", shardID)
 	}
 	return t.Subscribe(ctx, shardID, dispatch.Subscriber{Receiver: t.d.ReceiverFunc(h)})
 }
@@ -73,7 +75,7 @@ func (t *Transport) subscribe(s *subscription) (err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed.Load() {
-		return transport.Errorf(transport.ErrTransportClosed, "shard %d", s.shard)
+		return outcome.Errorf(outcome.ErrTransportClosed, "shard %d", s.shard)
 	}
 	if err = t.hearTurns(); err != nil {
 		return err
@@ -97,7 +99,7 @@ func (t *Transport) flush(ctx context.Context) error {
 	}
 	if err := t.nc.FlushWithContext(ctx); err != nil {
 		if ctx.Err() != nil {
-			return transport.ContextError(ctx.Err(), transport.NotSent)
+			return outcome.ContextError(ctx.Err(), outcome.NotSent)
 		}
 		return notSent(err)
 	}
@@ -253,23 +255,23 @@ func (t *Transport) handOn() {
 }
 
 // errBehindBad refuses the rest of a packet.
-var errBehindBad = transport.Errorf(transport.ErrBadEnvelope, "behind another one in its message")
+var errBehindBad = outcome.Errorf(outcome.ErrBadEnvelope, "behind another one in its message")
 
 func check(e *wire.Envelope, shard uint32) error {
 	if err := e.Validate(); err != nil {
 		return err
 	}
 	if e.Shard != int(shard) {
-		return transport.Errorf(transport.ErrBadEnvelope, "shard %d on the subject of shard %d", e.Shard, shard)
+		return outcome.Errorf(outcome.ErrBadEnvelope, "shard %d on the subject of shard %d", e.Shard, shard)
 	}
 	return nil
 }
 
-func notStarted(err error) *transport.Error {
-	if e, ok := errors.AsType[*transport.Error](err); ok {
-		return e.WithOutcome(transport.NotStarted)
+func notStarted(err error) *outcome.Error {
+	if e, ok := errors.AsType[*outcome.Error](err); ok {
+		return e.WithOutcome(outcome.NotStarted)
 	}
-	return transport.Errorf(transport.ErrBadEnvelope, "%v", err).WithOutcome(transport.NotStarted)
+	return outcome.Errorf(outcome.ErrBadEnvelope, "%v", err).WithOutcome(outcome.NotStarted)
 }
 
 // refuseUnread answers what cannot be decoded, or was not: each call that the reply

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
@@ -37,7 +39,7 @@ func TestServersLimit(t *testing.T) {
 		case err == nil && len(reply) == size:
 			fits++
 		default:
-			failed(t, err, transport.ErrTooLarge, transport.NotSent)
+			failed(t, err, outcome.ErrTooLarge, outcome.NotSent)
 			over++
 		}
 	}
@@ -52,7 +54,7 @@ func TestServersLimit(t *testing.T) {
 		env.Type = name
 		for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept, transport.AwaitNothing} {
 			env.Delivery = d
-			refused(t, client, env, transport.ErrTooLarge, transport.NotSent)
+			refused(t, client, env, outcome.ErrTooLarge, outcome.NotSent)
 		}
 	}
 	want(t, client, transport.Envelope{Type: "Echo", Data: []byte("on")}, "on")
@@ -78,7 +80,7 @@ func TestLimitIsNamed(t *testing.T) {
 		for _, size := range []int{most - 10, most, 1 << 20} {
 			env.Data = make([]byte, size)
 			_, err := client.Request(patient(t), env)
-			failed(t, err, transport.ErrTooLarge, transport.NotSent)
+			failed(t, err, outcome.ErrTooLarge, outcome.NotSent)
 			m := number.FindStringSubmatch(err.Error())
 			if m == nil {
 				t.Fatalf("%s of %d: %v", name, size, err)
@@ -87,12 +89,12 @@ func TestLimitIsNamed(t *testing.T) {
 			env.Data = make([]byte, allowed)
 			want(t, client, env, "")
 			env.Data = make([]byte, allowed+4)
-			refused(t, client, env, transport.ErrTooLarge, transport.NotSent)
+			refused(t, client, env, outcome.ErrTooLarge, outcome.NotSent)
 		}
 	}
 	for _, size := range []uint32{most - 10, most, 1 << 20} {
 		_, err := client.Request(patient(t), transport.Envelope{NumShards: size})
-		failed(t, err, transport.ErrReplyTooLarge, transport.RanAndFailed)
+		failed(t, err, outcome.ErrReplyTooLarge, outcome.RanAndFailed)
 		m := number.FindStringSubmatch(err.Error())
 		if m == nil {
 			t.Fatalf("reply of %d: %v", size, err)
@@ -103,7 +105,7 @@ func TestLimitIsNamed(t *testing.T) {
 		}
 	}
 	_, err := client.Request(patient(t), transport.Envelope{Headers: map[string]string{"h": strings.Repeat("v", most-10)}})
-	failed(t, err, transport.ErrTooLarge, transport.NotSent)
+	failed(t, err, outcome.ErrTooLarge, outcome.NotSent)
 	if !containsAny(err.Error(), "key, headers and type take") {
 		t.Errorf("%v", err)
 	}
@@ -111,7 +113,7 @@ func TestLimitIsNamed(t *testing.T) {
 
 var errBig = errors.New("natstransport_test: big")
 
-func init() { transport.RegisterError("natstransport_test.big", errBig) }
+func init() { outcome.RegisterError("natstransport_test.big", errBig) }
 
 // bigError is the text of an error that no message holds.
 type bigError struct{ error }
@@ -129,8 +131,8 @@ func TestRepliesOverTheLimit(t *testing.T) {
 		}
 		return make([]byte, 4<<10), nil
 	})
-	refused(t, client, transport.Envelope{Type: "Grow"}, transport.ErrReplyTooLarge, transport.RanAndFailed)
-	refused(t, client, transport.Envelope{Type: "Fail"}, errBig, transport.RanAndFailed) // shortened, the same error
+	refused(t, client, transport.Envelope{Type: "Grow"}, outcome.ErrReplyTooLarge, outcome.RanAndFailed)
+	refused(t, client, transport.Envelope{Type: "Fail"}, errBig, outcome.RanAndFailed) // shortened, the same error
 }
 
 // A refusal that is too large to travel says all the same that nothing ran.
@@ -138,14 +140,14 @@ func TestRefusalsOverTheLimit(t *testing.T) {
 	url := testkit.StartNATSServer(t, &server.Options{MaxPayload: 4 << 10}).URL()
 	node := connect(t, natstransport.Options{URL: url})
 	client := connect(t, natstransport.Options{URL: url})
-	_, err := node.Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: refuser{transport.Errorf(transport.ErrActivationFailed, "no").WithCause(bigError{errBig})}})
+	_, err := node.Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: refuser{outcome.Errorf(outcome.ErrActivationFailed, "no").WithCause(bigError{errBig})}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused(t, client, transport.Envelope{Type: "Refuse"}, transport.ErrActivationFailed, transport.NotStarted)
+	refused(t, client, transport.Envelope{Type: "Refuse"}, outcome.ErrActivationFailed, outcome.NotStarted)
 }
 
-type refuser struct{ err *transport.Error }
+type refuser struct{ err *outcome.Error }
 
 // Accept implements dispatch.Receiver.
 func (r refuser) Accept(c *dispatch.Call) { c.Refuse(r.err) }
@@ -171,8 +173,8 @@ func TestErrorTextGrows(t *testing.T) {
 			all = append(all, start(patient(t), client, transport.Envelope{Type: "Fail"}))
 		}
 		for _, call := range all {
-			if err := receive(t, "an error", call).err; transport.OutcomeOf(err) != transport.RanAndFailed {
-				t.Fatalf("%.100v (%v)", err, transport.OutcomeOf(err))
+			if err := receive(t, "an error", call).err; outcome.Of(err) != outcome.RanAndFailed {
+				t.Fatalf("%.100v (%v)", err, outcome.Of(err))
 			}
 		}
 		if err := sub.Unsubscribe(); err != nil {

@@ -6,10 +6,11 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // look asks nats.go how the connection is. It is up only when the watcher has taken
@@ -32,7 +33,7 @@ func (t *Transport) watch(changes chan nats.Status) {
 			if s != nats.CONNECTED {
 				t.up.Store(false) // before look, which may wait for a server that does not answer
 				t.status.Store(int32(s))
-				t.lose(transport.Errorf(transport.ErrConnectionLost, "status %v", s))
+				t.lose(outcome.Errorf(outcome.ErrConnectionLost, "status %v", s))
 			}
 			level := slog.LevelWarn
 			if s == nats.CONNECTED {
@@ -57,9 +58,9 @@ func (t *Transport) breaks() {
 	if t.closed.Load() || t.gone.Load() != nil {
 		return
 	}
-	err := transport.Errorf(transport.ErrTransportClosed, "the connection has ended for good: %v", t.nc.LastError())
+	err := outcome.Errorf(outcome.ErrTransportClosed, "the connection has ended for good: %v", t.nc.LastError())
 	if t.nc.LastError() == nil {
-		err = transport.Errorf(transport.ErrTransportClosed, "the connection was closed")
+		err = outcome.Errorf(outcome.ErrTransportClosed, "the connection was closed")
 	}
 	t.log.Error("NATS connection has ended for good", "error", err)
 	told := map[*dispatch.Lifetime]bool{}

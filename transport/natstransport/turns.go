@@ -9,6 +9,8 @@ import (
 	"math"
 	"sync/atomic"
 
+	"github.com/clstr-go/clstr/outcome"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/transport"
@@ -69,7 +71,7 @@ func (t *Transport) askTurns(ctx context.Context, shard uint32, question []byte)
 		return nil, err
 	}
 	if !t.isInbox(string(at)) {
-		return nil, transport.Errorf(transport.ErrReply, "shard %d: %d bytes are no inbox", shard, len(at))
+		return nil, outcome.Errorf(outcome.ErrReply, "shard %d: %d bytes are no inbox", shard, len(at))
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -80,7 +82,7 @@ func (t *Transport) askTurns(ctx context.Context, shard uint32, question []byte)
 	t.mu.Lock()
 	delete(t.turns.asks, &cancel)
 	t.mu.Unlock()
-	if denied, ok := errors.AsType[*transport.Error](context.Cause(ctx)); ok {
+	if denied, ok := errors.AsType[*outcome.Error](context.Cause(ctx)); ok {
 		return nil, denied
 	}
 	if err != nil {
@@ -94,7 +96,7 @@ func (t *Transport) denyTurns(why error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for cancel := range t.turns.asks {
-		(*cancel)(transport.Errorf(transport.ErrNotPermitted, "%v", why))
+		(*cancel)(outcome.Errorf(outcome.ErrNotPermitted, "%v", why))
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/sparse"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // missed counts notifications without an acknowledgement that have reached
@@ -45,7 +45,7 @@ func (t *Transport) PacketCounts() (undecodable, refusedReplies uint64) {
 type unawaited struct{ log *slog.Logger }
 
 // Reply implements [dispatch.Replier].
-func (u *unawaited) Reply(c *dispatch.Call, _ []byte, err *transport.Error) {
+func (u *unawaited) Reply(c *dispatch.Call, _ []byte, err *outcome.Error) {
 	if err != nil {
 		env := c.Envelope()
 		u.log.Warn("notification is refused", sparse.Entity(env.Kind, env.Shard, env.Key), "error", err)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -24,7 +25,7 @@ func TestRefusedNotificationIsLogged(t *testing.T) {
 		t.Fatal(err)
 	}
 	sub.Dispatch(dispatch.NewCall(transport.Envelope{Shard: 7, Data: []byte("secret"), Delivery: transport.AwaitNothing}, w, 0))
-	if got := out.String(); !strings.Contains(got, "shard=7") || !strings.Contains(got, transport.ErrDraining.Error()) || strings.Contains(got, "secret") {
+	if got := out.String(); !strings.Contains(got, "shard=7") || !strings.Contains(got, outcome.ErrDraining.Error()) || strings.Contains(got, "secret") {
 		t.Errorf("logged %q", got)
 	}
 }

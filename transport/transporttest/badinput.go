@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -42,11 +43,11 @@ func testBadEnvelopes(s *suite) {
 		"reserved, mixed":   {Headers: map[string]string{"x-CLSTR-": ""}},
 	} {
 		_, err := p.request(env)
-		want := transport.ErrBadEnvelope
+		want := outcome.ErrBadEnvelope
 		if strings.HasPrefix(name, "reserved") {
-			want = transport.ErrReservedHeader
+			want = outcome.ErrReservedHeader
 		}
-		if e := s.failed(err, want, transport.NotSent); len(e.Error()) > 4<<10 {
+		if e := s.failed(err, want, outcome.NotSent); len(e.Error()) > 4<<10 {
 			s.Errorf("%s: an error of %d bytes", name, len(e.Error()))
 		}
 	}

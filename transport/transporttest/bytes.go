@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync/atomic"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -101,7 +102,7 @@ func testNodeBytesNested(s *suite) {
 			return nil, err
 		}
 		_, err = p.Client.Request(ctx, transport.Envelope{Shard: 2, Type: "Twice", Data: make([]byte, 2*size)})
-		s.failed(err, transport.ErrOverloaded, transport.NotStarted)
+		s.failed(err, outcome.ErrOverloaded, outcome.NotStarted)
 		return nil, nil
 	}, 2)
 	p.wantSoon(transport.Envelope{Shard: 2, Type: "Ask", Data: make([]byte, size)})
@@ -122,7 +123,7 @@ func testMessageSize(s *suite) {
 		for _, env.Delivery = range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept, transport.AwaitNothing} {
 			env.Data = make([]byte, most-10)
 			_, err := p.request(env)
-			e := s.failed(err, transport.ErrTooLarge, transport.NotSent)
+			e := s.failed(err, outcome.ErrTooLarge, outcome.NotSent)
 			var asked, allowed int
 			if _, err := fmt.Sscanf(e.Message, "message too large: payload of %d bytes: at most %d fit", &asked, &allowed); err != nil || asked != most-10 || allowed >= asked {
 				s.Errorf("%s: %q: %v", env.Type, e.Message, err)
@@ -147,7 +148,7 @@ func testReplySize(s *suite) {
 		return make([]byte, n), err
 	})
 	_, err := p.request(transport.Envelope{Type: strconv.Itoa(most - 1)})
-	e := s.failed(err, transport.ErrReplyTooLarge, transport.RanAndFailed)
+	e := s.failed(err, outcome.ErrReplyTooLarge, outcome.RanAndFailed)
 	var had, allowed int
 	if _, err := fmt.Sscanf(e.Message, "reply too large: reply of %d bytes: at most %d fit", &had, &allowed); err != nil || had != most-1 || allowed >= had {
 		s.Fatalf("%q: %v", e.Message, err)

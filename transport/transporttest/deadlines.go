@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -66,7 +67,7 @@ func testCancelReaches(s *suite) {
 	call := p.start(ctx, transport.Envelope{Type: "Wait"})
 	receive(s, "the handler", entered)
 	cancel()
-	s.failed(receive(s, "the caller", call).err, context.Canceled, transport.MaybeRan)
+	s.failed(receive(s, "the caller", call).err, context.Canceled, outcome.MaybeRan)
 	if err := receive(s, "the handler's context", ended); !errors.Is(err, context.Canceled) {
 		s.Errorf("the handler's context ended with %v, want %v", err, context.Canceled)
 	}
@@ -82,9 +83,9 @@ func testEndedBefore(s *suite) {
 	defer cancel()
 	for _, delivery := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept, transport.AwaitNothing} {
 		_, err := p.Client.Request(canceled, transport.Envelope{Type: "Never", Delivery: delivery})
-		s.failed(err, context.Canceled, transport.NotSent)
+		s.failed(err, context.Canceled, outcome.NotSent)
 		_, err = p.Client.Request(expired, transport.Envelope{Type: "Never", Delivery: delivery})
-		s.failed(err, context.DeadlineExceeded, transport.NotSent)
+		s.failed(err, context.DeadlineExceeded, outcome.NotSent)
 	}
 	if err := sub.Unsubscribe(); err != nil || ran.Load() != 0 {
 		s.Errorf("%d handlers ran, %v", ran.Load(), err)
@@ -99,7 +100,7 @@ func testCancelledInLine(s *suite) {
 	p.accepted(transport.Envelope{Type: "Echo"}) // gives the call time to arrive; it need not
 	cancel()
 	// A caller far from the node may not know that its call has not started.
-	s.failed(receive(s, "the caller", call).err, context.Canceled, transport.NotSent, transport.NotStarted, transport.MaybeRan)
+	s.failed(receive(s, "the caller", call).err, context.Canceled, outcome.NotSent, outcome.NotStarted, outcome.MaybeRan)
 	p.accepted(transport.Envelope{Type: "Echo"}) // follows the cancellation
 	hold.open()
 	p.want(transport.Envelope{Type: "Echo", Data: []byte("x")}, "x")
@@ -120,7 +121,7 @@ func testDeadlineWhileRunning(s *suite) {
 	call := p.start(ctx, transport.Envelope{Type: "Slow"})
 	receive(s, "the handler", entered)
 	ctx.expire()
-	s.failed(receive(s, "the caller", call).err, context.DeadlineExceeded, transport.MaybeRan)
+	s.failed(receive(s, "the caller", call).err, context.DeadlineExceeded, outcome.MaybeRan)
 	hold.open()
 
 	short, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
@@ -128,7 +129,7 @@ func testDeadlineWhileRunning(s *suite) {
 	again := s.gate()
 	p.serve(1, func(context.Context, transport.Envelope) ([]byte, error) { <-again.c; return nil, nil })
 	_, err := p.Client.Request(short, transport.Envelope{Shard: 1, Type: "Slow"})
-	s.failed(err, context.DeadlineExceeded, transport.NotSent, transport.NotStarted, transport.MaybeRan)
+	s.failed(err, context.DeadlineExceeded, outcome.NotSent, outcome.NotStarted, outcome.MaybeRan)
 }
 
 // manual is a context whose deadline comes when the test says so.
@@ -153,7 +154,7 @@ func testTTLWaiting(s *suite) {
 		env := transport.Envelope{Type: "Never"}
 		transport.WithTTL(ttl)(&env)
 		_, err := p.request(env)
-		s.failed(err, transport.ErrEnvelopeExpired, transport.NotStarted)
+		s.failed(err, outcome.ErrEnvelopeExpired, outcome.NotStarted)
 	}
 	hold.open()
 	p.want(transport.Envelope{Type: "Echo", Data: []byte("x")}, "x")
@@ -166,7 +167,7 @@ func testExpiredBefore(s *suite) {
 	p := s.pair(transport.Limits{})
 	p.serve(0, echo)
 	_, err := p.request(transport.Envelope{Type: "Never", TTLMs: 5, CreatedAtMs: time.Now().UnixMilli() - 60_000})
-	s.failed(err, transport.ErrEnvelopeExpired, transport.NotSent, transport.NotStarted)
+	s.failed(err, outcome.ErrEnvelopeExpired, outcome.NotSent, outcome.NotStarted)
 }
 
 func testFarDeadlines(s *suite) {
@@ -195,7 +196,7 @@ func testHandlerTimeout(s *suite) {
 		return []byte("late"), nil
 	})
 	_, err := p.request(transport.Envelope{Type: "Slow"})
-	if e := s.failed(err, transport.ErrHandlerTimeout, transport.MaybeRan); !strings.Contains(e.Error(), "50ms") {
+	if e := s.failed(err, outcome.ErrHandlerTimeout, outcome.MaybeRan); !strings.Contains(e.Error(), "50ms") {
 		s.Errorf("%q does not name the limit", e)
 	}
 	if err := receive(s, "the handler's context", ended); !errors.Is(err, context.DeadlineExceeded) {

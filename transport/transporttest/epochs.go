@@ -11,6 +11,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/standing"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -82,7 +83,7 @@ func testLayout(s *suite) {
 	if !ok {
 		return // it is optional
 	}
-	if n, seed, err := asks.Layout(s.patient()); !errors.Is(err, transport.ErrTransportNoShardSubscriber) || transport.OutcomeOf(err) != transport.NotSent {
+	if n, seed, err := asks.Layout(s.patient()); !errors.Is(err, outcome.ErrTransportNoShardSubscriber) || outcome.Of(err) != outcome.NotSent {
 		s.Errorf("without a node: %d, %q, %v", n, seed, err)
 	}
 	sub, err := p.Server.(dispatch.Backend).ServeOwners(s.patient(), &realm{})
@@ -103,7 +104,7 @@ func testLayout(s *suite) {
 	if err := p.Client.Close(); err != nil {
 		s.Error(err)
 	}
-	if n, _, err := asks.Layout(s.patient()); !errors.Is(err, transport.ErrTransportClosed) {
+	if n, _, err := asks.Layout(s.patient()); !errors.Is(err, outcome.ErrTransportClosed) {
 		s.Errorf("closed: %d, %v", n, err)
 	}
 }
@@ -186,7 +187,7 @@ func (r *realm) served(shard int) string {
 	r.s.Helper()
 	reply, err := r.request(transport.Envelope{Shard: shard, Type: "Who"})
 	if err != nil {
-		r.s.failed(err, transport.ErrNotOwner, transport.NotStarted)
+		r.s.failed(err, outcome.ErrNotOwner, outcome.NotStarted)
 	}
 	return string(reply)
 }
@@ -243,7 +244,7 @@ func testRefusingOwner(s *suite) {
 		}
 		for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
 			_, err := r.request(transport.Envelope{Type: "Who", Delivery: d})
-			s.failed(err, transport.ErrNotOwner, transport.NotStarted)
+			s.failed(err, outcome.ErrNotOwner, outcome.NotStarted)
 		}
 	}
 	r.own(0, 2, next)
@@ -271,7 +272,7 @@ func testNoOwnerNow(s *suite) {
 	for shard := range 2 { // of the second there never was one
 		for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
 			_, err := r.request(transport.Envelope{Shard: shard, Type: "Who", Delivery: d})
-			s.failed(err, transport.ErrNotOwner, transport.NotStarted)
+			s.failed(err, outcome.ErrNotOwner, outcome.NotStarted)
 		}
 	}
 }

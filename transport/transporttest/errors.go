@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -39,9 +40,9 @@ type valueError struct{ Reason string }
 func (e valueError) Error() string { return e.Reason }
 
 func init() {
-	transport.RegisterError("transporttest.registered", errRegistered)
-	transport.RegisterErrorType[*limitError]("transporttest.limit")
-	transport.RegisterErrorType[valueError]("transporttest.value")
+	outcome.RegisterError("transporttest.registered", errRegistered)
+	outcome.RegisterErrorType[*limitError]("transporttest.limit")
+	outcome.RegisterErrorType[valueError]("transporttest.value")
 }
 
 func testHandlerErrors(s *suite) {
@@ -77,7 +78,7 @@ func testHandlerErrors(s *suite) {
 	})
 	for _, c := range cases {
 		reply, err := p.request(transport.Envelope{Type: c.name})
-		e := s.failed(err, nil, transport.RanAndFailed)
+		e := s.failed(err, nil, outcome.RanAndFailed)
 		if reply != nil || e.Code != c.code || e.Message != c.err.Error() || !c.holds(err) {
 			s.Errorf("%s: reply %q, code %q, text %q, errors.Is or As %v", c.name, reply, e.Code, e.Message, c.holds(err))
 		}
@@ -97,13 +98,13 @@ func testNestedRefusal(s *suite) {
 	p := s.pair(transport.Limits{})
 	p.serve(0, func(ctx context.Context, _ transport.Envelope) ([]byte, error) {
 		_, err := p.Client.Request(ctx, transport.Envelope{Shard: 9, Type: "Nobody"})
-		if !transport.OutcomeOf(err).NeverRan() {
-			s.Errorf("nested call: %v, outcome %v", err, transport.OutcomeOf(err))
+		if !outcome.Of(err).NeverRan() {
+			s.Errorf("nested call: %v, outcome %v", err, outcome.Of(err))
 		}
 		return nil, fmt.Errorf("asking: %w", err)
 	})
 	_, err := p.request(transport.Envelope{Type: "Ask"})
-	s.failed(err, transport.ErrTransportNoShardSubscriber, transport.RanAndFailed)
+	s.failed(err, outcome.ErrTransportNoShardSubscriber, outcome.RanAndFailed)
 }
 
 // A nil pointer in an error is a common mistake. It must not take the node down.
@@ -117,7 +118,7 @@ func testBrokenErrors(s *suite) {
 		return env.Data, nil
 	})
 	_, err := p.request(transport.Envelope{Type: "Broken"})
-	s.failed(err, nil, transport.RanAndFailed)
+	s.failed(err, nil, outcome.RanAndFailed)
 	if e, ok := errors.AsType[*limitError](err); ok && e == nil {
 		s.Error("the caller gets a nil pointer as well")
 	}
@@ -139,7 +140,7 @@ func testPanic(s *suite) {
 	for range 5 { // more often than there are places for handlers
 		for _, name := range []string{"Panic", "PanicNil"} {
 			_, err := p.request(transport.Envelope{Type: name})
-			s.failed(err, transport.ErrPanicked, transport.MaybeRan)
+			s.failed(err, outcome.ErrPanicked, outcome.MaybeRan)
 			if text := err.Error(); strings.Contains(text, secret) || strings.Contains(text, ".go:") || strings.Contains(text, "goroutine") {
 				s.Errorf("the caller is told %q", text)
 			}
@@ -159,7 +160,7 @@ func testGoexit(s *suite) {
 	})
 	for range 5 {
 		_, err := p.request(transport.Envelope{Type: "Exit"})
-		s.failed(err, transport.ErrPanicked, transport.MaybeRan)
+		s.failed(err, outcome.ErrPanicked, outcome.MaybeRan)
 		p.want(transport.Envelope{Type: "Echo", Data: []byte("x")}, "x")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -18,8 +19,8 @@ func testGateAtStart(s *suite) {
 	r := s.realm(transport.Limits{})
 	o := newOwner("it")
 	o.life = dispatch.NewLifetime(slog.New(slog.DiscardHandler), r.Server)
-	failed := make(chan *transport.Error, 1)
-	o.life.ObserveFailed(func(err *transport.Error) { failed <- err })
+	failed := make(chan *outcome.Error, 1)
+	o.life.ObserveFailed(func(err *outcome.Error) { failed <- err })
 	s.Cleanup(func() { _ = o.life.End() })
 	r.own(0, 1, o)
 	r.want(transport.Envelope{Type: "Who"}, "it")
@@ -29,9 +30,9 @@ func testGateAtStart(s *suite) {
 	n := receive(s, "the notification", o.held)
 	o.loses()
 	o.answer(c)
-	s.failed(receive(s, "the refusal", call).err, transport.ErrNotOwner, transport.NotStarted)
+	s.failed(receive(s, "the refusal", call).err, outcome.ErrNotOwner, outcome.NotStarted)
 	o.answer(n)
-	s.failed(receive(s, "the failure", failed), transport.ErrNotOwner, transport.NotStarted)
+	s.failed(receive(s, "the failure", failed), outcome.ErrNotOwner, outcome.NotStarted)
 	if o.ran.Load() != 1 {
 		s.Errorf("%d calls have run, want the first alone", o.ran.Load())
 	}
@@ -45,7 +46,7 @@ func testGateOnArrival(s *suite) {
 	o.lapses()
 	for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
 		_, err := r.request(transport.Envelope{Type: "Held", Delivery: d})
-		s.failed(err, transport.ErrNotOwner, transport.NotStarted)
+		s.failed(err, outcome.ErrNotOwner, outcome.NotStarted)
 	}
 	select {
 	case <-o.held:
@@ -84,7 +85,7 @@ func testDrain(s *suite) {
 	drained := ends(func() error { return t.Drain(s.patient()) })
 	for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
 		_, err := r.request(transport.Envelope{Type: "Who", Delivery: d})
-		s.failed(err, transport.ErrDraining, transport.NotStarted)
+		s.failed(err, outcome.ErrDraining, outcome.NotStarted)
 	}
 	select {
 	case err := <-drained:
@@ -99,12 +100,12 @@ func testDrain(s *suite) {
 		s.Error(err)
 	}
 	_, err := r.request(transport.Envelope{Type: "Who"})
-	s.failed(err, transport.ErrDraining, transport.NotStarted)
+	s.failed(err, outcome.ErrDraining, outcome.NotStarted)
 	if err := t.Unsubscribe(); err != nil {
 		s.Error(err)
 	}
 	_, err = r.request(transport.Envelope{Type: "Who"})
-	s.failed(err, transport.ErrNotOwner, transport.NotStarted)
+	s.failed(err, outcome.ErrNotOwner, outcome.NotStarted)
 }
 
 // A drop ends the contexts of handlers that look at them, now or later, and their
@@ -141,14 +142,14 @@ func testDrop(s *suite) {
 	run(s, c, func(context.Context) string { <-hold.c; return "blind" })
 	late, refused := r.held(o)
 	drop := ends(func() error { return t.Drop(s.patient()) })
-	s.failed(receive(s, "who waits for its context's end", calls[0]).err, transport.ErrNotOwner, transport.MaybeRan)
+	s.failed(receive(s, "who waits for its context's end", calls[0]).err, outcome.ErrNotOwner, outcome.MaybeRan)
 	dropped.open()
 	for _, call := range calls[1:] {
-		s.failed(receive(s, "who looks at its context", call).err, transport.ErrNotOwner, transport.MaybeRan)
+		s.failed(receive(s, "who looks at its context", call).err, outcome.ErrNotOwner, outcome.MaybeRan)
 	}
 	o.at.Lose()
 	o.answer(late)
-	s.failed(receive(s, "what had not started", refused).err, transport.ErrNotOwner, transport.NotStarted)
+	s.failed(receive(s, "what had not started", refused).err, outcome.ErrNotOwner, outcome.NotStarted)
 	select {
 	case err := <-drop:
 		s.Fatalf("Drop returned (%v) while a handler was running", err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -42,8 +43,8 @@ func testLeftOpenEnds(s *suite) {
 	taken := func(env transport.Envelope) func() bool {
 		return func() bool {
 			_, err := p.request(env)
-			if err != nil && !errors.Is(err, transport.ErrEnvelopeExpired) { // on a busy machine, on its way
-				s.failed(err, transport.ErrOverloaded, transport.NotStarted)
+			if err != nil && !errors.Is(err, outcome.ErrEnvelopeExpired) { // on a busy machine, on its way
+				s.failed(err, outcome.ErrOverloaded, outcome.NotStarted)
 			}
 			return err == nil
 		}
@@ -59,7 +60,7 @@ func testLeftOpenEnds(s *suite) {
 		if err == nil {
 			s.Fatal("it was answered")
 		}
-		return errors.Is(err, transport.ErrEnvelopeExpired) && transport.OutcomeOf(err) == transport.MaybeRan
+		return errors.Is(err, outcome.ErrEnvelopeExpired) && outcome.Of(err) == outcome.MaybeRan
 	})
 	if err := receive(s, "Close", ends(p.Server.Close)); err != nil {
 		s.Errorf("Close: %v", err)

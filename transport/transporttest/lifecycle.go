@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -42,7 +43,7 @@ func testEndsFromAHandler(s *suite) {
 			return []byte("done"), nil
 		}
 		for i, end := range ends {
-			if err := end(ctx); !errors.Is(err, transport.ErrFromHandler) {
+			if err := end(ctx); !errors.Is(err, outcome.ErrFromHandler) {
 				return nil, fmt.Errorf("end %d: %w", i, err)
 			}
 		}
@@ -81,7 +82,7 @@ func testUnsubscribeWaits(s *suite) {
 		}
 	}
 	_, err := p.request(transport.Envelope{Type: "After"})
-	s.failed(err, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+	s.failed(err, outcome.ErrTransportNoShardSubscriber, outcome.NotStarted)
 }
 
 func testSubscribeAgain(s *suite) {
@@ -93,7 +94,7 @@ func testSubscribeAgain(s *suite) {
 			s.Fatal(err)
 		}
 		_, err := p.request(transport.Envelope{Type: "Between"})
-		s.failed(err, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+		s.failed(err, outcome.ErrTransportNoShardSubscriber, outcome.NotStarted)
 	}
 }
 
@@ -128,7 +129,7 @@ func testTwoSubscribers(s *suite) {
 		}
 	}
 	_, err := p.request(transport.Envelope{Type: "After"})
-	s.failed(err, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+	s.failed(err, outcome.ErrTransportNoShardSubscriber, outcome.NotStarted)
 }
 
 func testCloseLetsFinish(s *suite) {
@@ -166,8 +167,8 @@ func testCloseEndsWaiting(s *suite) {
 		s.Error(err)
 	}
 	r := receive(s, "the waiting request", call)
-	if e := s.failed(r.err, nil, transport.MaybeRan); e.Code != transport.CodeOf(transport.ErrTransportClosed) &&
-		e.Code != transport.CodeOf(transport.ErrHandlerTimeout) {
+	if e := s.failed(r.err, nil, outcome.MaybeRan); e.Code != outcome.CodeOf(outcome.ErrTransportClosed) &&
+		e.Code != outcome.CodeOf(outcome.ErrHandlerTimeout) {
 		s.Errorf("a waiting request ended with %v", r.err)
 	}
 }
@@ -190,10 +191,10 @@ func testCloseIdempotent(s *suite) {
 	all.Wait()
 	for _, delivery := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept, transport.AwaitNothing} {
 		_, err := p.request(transport.Envelope{Type: "After", Delivery: delivery})
-		s.failed(err, transport.ErrTransportClosed, transport.NotSent)
+		s.failed(err, outcome.ErrTransportClosed, outcome.NotSent)
 	}
 	_, err := p.Server.SubscribeShard(s.patient(), 1, echo)
-	s.failed(err, transport.ErrTransportClosed, transport.NotSent)
+	s.failed(err, outcome.ErrTransportClosed, outcome.NotSent)
 	if err := sub.Unsubscribe(); err != nil {
 		s.Errorf("Unsubscribe after Close: %v", err)
 	}
@@ -216,6 +217,6 @@ func testCloseStuck(s *suite) {
 		receive(s, "a handler", entered)
 	}
 	first, second := ends(p.Server.Close), ends(p.Server.Close)
-	s.failed(receive(s, "Close", first), transport.ErrHandlerTimeout, transport.MaybeRan)
-	s.failed(receive(s, "Close", second), transport.ErrHandlerTimeout, transport.MaybeRan)
+	s.failed(receive(s, "Close", first), outcome.ErrHandlerTimeout, outcome.MaybeRan)
+	s.failed(receive(s, "Close", second), outcome.ErrHandlerTimeout, outcome.MaybeRan)
 }

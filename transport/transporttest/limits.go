@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -34,8 +35,8 @@ func testMaxPending(s *suite) {
 	}
 	for _, delivery := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
 		_, err := p.request(transport.Envelope{Type: "Over", Delivery: delivery})
-		e := s.failed(err, transport.ErrOverloaded, transport.NotStarted)
-		if after, ok := transport.RetryAfter(err); !ok || after <= 0 || e.RetryAfter != after {
+		e := s.failed(err, outcome.ErrOverloaded, outcome.NotStarted)
+		if after, ok := outcome.RetryAfter(err); !ok || after <= 0 || e.RetryAfter != after {
 			s.Errorf("RetryAfter %v, %v", after, ok)
 		}
 	}
@@ -44,7 +45,7 @@ func testMaxPending(s *suite) {
 	s.eventually("the shard takes calls again", func() bool {
 		_, err := p.request(transport.Envelope{Type: "After"})
 		if err != nil {
-			s.failed(err, transport.ErrOverloaded, transport.NotStarted)
+			s.failed(err, outcome.ErrOverloaded, outcome.NotStarted)
 		}
 		return err == nil
 	})
@@ -72,11 +73,11 @@ func testGoneCallersCount(s *suite) {
 	for range 4 * most {
 		env := transport.Envelope{Type: "Never", TTLMs: 1}
 		_, err := p.request(env)
-		if transport.CodeOf(err) == transport.CodeOf(transport.ErrOverloaded) {
+		if outcome.CodeOf(err) == outcome.CodeOf(outcome.ErrOverloaded) {
 			refused = true
 			break
 		}
-		s.failed(err, transport.ErrEnvelopeExpired, transport.NotStarted)
+		s.failed(err, outcome.ErrEnvelopeExpired, outcome.NotStarted)
 	}
 	if !refused {
 		s.Errorf("%d calls wait in the line of a shard with MaxPending %d", 4*most, most)
@@ -102,8 +103,8 @@ func testInFlight(s *suite) {
 	for shard := range 2 {
 		for _, delivery := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
 			_, err := p.request(transport.Envelope{Shard: shard, Type: "Over", Delivery: delivery})
-			s.failed(err, transport.ErrOverloaded, transport.NotStarted)
-			if after, ok := transport.RetryAfter(err); !ok || after <= 0 {
+			s.failed(err, outcome.ErrOverloaded, outcome.NotStarted)
+			if after, ok := outcome.RetryAfter(err); !ok || after <= 0 {
 				s.Errorf("RetryAfter %v, %v", after, ok)
 			}
 		}
@@ -114,7 +115,7 @@ func testInFlight(s *suite) {
 		s.eventually("the node takes calls again", func() bool {
 			_, err := p.request(transport.Envelope{Type: "After"})
 			if err != nil {
-				s.failed(err, transport.ErrOverloaded, transport.NotStarted)
+				s.failed(err, outcome.ErrOverloaded, outcome.NotStarted)
 			}
 			return err == nil
 		})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -39,7 +40,7 @@ func testTTLElsewhere(s *suite) {
 			s.Errorf("reply %q, %v", done.data, done.err)
 		}
 	case done := <-call:
-		s.failed(done.err, transport.ErrNotOwner, transport.NotStarted)
+		s.failed(done.err, outcome.ErrNotOwner, outcome.NotStarted)
 	case <-s.patient().Done():
 		s.Fatal("neither a reply nor a refusal")
 	}
@@ -109,7 +110,7 @@ func testOrderOverMoves(s *suite) {
 				return
 			case d == transport.AwaitNothing:
 				return
-			case !transport.OutcomeOf(err).NeverRan() || ctx.Err() != nil:
+			case !outcome.Of(err).NeverRan() || ctx.Err() != nil:
 				s.Errorf("message %d: %v", i, err)
 				return
 			}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -84,7 +85,7 @@ func (r *realm) refuses() {
 	r.s.Helper()
 	for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
 		_, err := r.request(transport.Envelope{Type: "Who", Delivery: d})
-		r.s.failed(err, transport.ErrDraining, transport.NotStarted)
+		r.s.failed(err, outcome.ErrDraining, outcome.NotStarted)
 	}
 }
 
@@ -131,7 +132,7 @@ func testDrainsThatWaitForEachOther(s *suite) {
 	drained := r.drains(t)
 	for range 20 {
 		_, err := r.asks(other, transport.Envelope{Type: "Who"})
-		s.failed(err, transport.ErrDraining, transport.NotStarted)
+		s.failed(err, outcome.ErrDraining, outcome.NotStarted)
 	}
 	again := dispatch.BeginWait(other) // also from one try to the next, as clients do
 	again.For(other, 0)
@@ -139,7 +140,7 @@ func testDrainsThatWaitForEachOther(s *suite) {
 	s.eventually("what a handler waits for that a drain waits for is served", func() bool {
 		_, err := r.asks(other, transport.Envelope{Type: "Who"})
 		if err != nil {
-			s.failed(err, transport.ErrDraining, transport.NotStarted)
+			s.failed(err, outcome.ErrDraining, outcome.NotStarted)
 		}
 		return err == nil
 	})
@@ -152,7 +153,7 @@ func testDrainsThatWaitForEachOther(s *suite) {
 		s.Error(err)
 	}
 	_, err := r.asks(other, transport.Envelope{Type: "Who"})
-	s.failed(err, transport.ErrDraining, transport.NotStarted)
+	s.failed(err, outcome.ErrDraining, outcome.NotStarted)
 	r.replied(other)
 	if err := receive(s, "the other Drain", farDrained); err != nil {
 		s.Error(err)

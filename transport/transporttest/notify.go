@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -48,7 +49,7 @@ func testWithoutAck(s *suite) {
 	p.serve(0, echo)
 	_, err := p.request(transport.Envelope{Shard: 1, Type: "Nobody", Delivery: transport.AwaitNothing})
 	if s.h.Features.RefusesUnacked || err != nil {
-		s.failed(err, transport.ErrTransportNoShardSubscriber, transport.NotSent, transport.NotStarted)
+		s.failed(err, outcome.ErrTransportNoShardSubscriber, outcome.NotSent, outcome.NotStarted)
 	}
 }
 

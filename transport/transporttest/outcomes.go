@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -34,10 +35,10 @@ func (t *tally) handle(_ context.Context, env transport.Envelope) ([]byte, error
 // check compares what a caller was told with what has happened.
 func (t *tally) check(s *suite, id uint32, err error) {
 	n := t[id].Load()
-	switch o := transport.OutcomeOf(err); {
+	switch o := outcome.Of(err); {
 	case n > 1:
 		s.Errorf("call %d ran %d times", id, n)
-	case o == transport.Succeeded && n != 1, o == transport.RanAndFailed:
+	case o == outcome.Succeeded && n != 1, o == outcome.RanAndFailed:
 		s.Errorf("call %d ran %d times and returned %v", id, n, err)
 	case o.NeverRan() && n != 0:
 		s.Errorf("call %d ran, and its caller was told %v (%v)", id, o, err)
@@ -65,7 +66,7 @@ func testOutcomes(s *suite) {
 	}
 	for id, err := range outcomes {
 		if err != nil {
-			s.failed(err, nil, transport.NotSent, transport.NotStarted, transport.MaybeRan)
+			s.failed(err, nil, outcome.NotSent, outcome.NotStarted, outcome.MaybeRan)
 		}
 		t.check(s, uint32(id), err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -81,8 +82,8 @@ func (p pair) refusing(shard int) {
 	p.s.Helper()
 	p.s.eventually("refusal", func() bool {
 		_, err := p.request(transport.Envelope{Shard: shard, Type: "Probe"})
-		if err != nil && !transport.OutcomeOf(err).NeverRan() {
-			p.s.Fatalf("refused with %v, outcome %v", err, transport.OutcomeOf(err))
+		if err != nil && !outcome.Of(err).NeverRan() {
+			p.s.Fatalf("refused with %v, outcome %v", err, outcome.Of(err))
 		}
 		return err != nil
 	})
@@ -125,7 +126,7 @@ func (p pair) failures() (life *dispatch.Lifetime, codes <-chan string, log *byt
 	told := make(chan string, 64)
 	log = new(bytes.Buffer)
 	life = dispatch.NewLifetime(slog.New(slog.NewTextHandler(log, nil)), p.Server)
-	life.ObserveFailed(func(err *transport.Error) { told <- err.Code })
+	life.ObserveFailed(func(err *outcome.Error) { told <- err.Code })
 	return life, told, log
 }
 
@@ -168,8 +169,8 @@ func (p pair) tooHeavy(env transport.Envelope) {
 	for _, delivery := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
 		env.Delivery = delivery
 		_, err := p.request(env)
-		p.s.failed(err, transport.ErrOverloaded, transport.NotStarted)
-		if after, ok := transport.RetryAfter(err); !ok || after <= 0 {
+		p.s.failed(err, outcome.ErrOverloaded, outcome.NotStarted)
+		if after, ok := outcome.RetryAfter(err); !ok || after <= 0 {
 			p.s.Errorf("RetryAfter %v, %v", after, ok)
 		}
 	}
@@ -181,7 +182,7 @@ func (p pair) wantSoon(env transport.Envelope) {
 	p.s.eventually(env.Type+" is taken", func() bool {
 		_, err := p.request(env)
 		if err != nil {
-			p.s.failed(err, transport.ErrOverloaded, transport.NotStarted)
+			p.s.failed(err, outcome.ErrOverloaded, outcome.NotStarted)
 		}
 		return err == nil
 	})

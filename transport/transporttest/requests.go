@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strings"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -51,7 +52,7 @@ func testNoSubscriber(s *suite) {
 	p.serve(1, echo)
 	for _, delivery := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
 		_, err := p.request(transport.Envelope{Shard: 2, Type: "Lost", Delivery: delivery})
-		s.failed(err, transport.ErrTransportNoShardSubscriber, transport.NotStarted)
+		s.failed(err, outcome.ErrTransportNoShardSubscriber, outcome.NotStarted)
 	}
 	p.want(transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("x")}, "x")
 }
@@ -163,8 +164,8 @@ func testLargePayloads(s *suite) {
 	big := strings.Repeat("x", limit/2)
 	p.want(transport.Envelope{Type: "Echo", Data: []byte(big)}, big)
 	_, err := p.request(transport.Envelope{Type: "Echo", Data: make([]byte, limit)})
-	s.failed(err, transport.ErrTooLarge, transport.NotSent)
+	s.failed(err, outcome.ErrTooLarge, outcome.NotSent)
 	_, err = p.request(transport.Envelope{Type: "Grow"})
-	s.failed(err, transport.ErrReplyTooLarge, transport.RanAndFailed)
+	s.failed(err, outcome.ErrReplyTooLarge, outcome.RanAndFailed)
 	p.want(transport.Envelope{Type: "Echo", Data: []byte("on")}, "on")
 }

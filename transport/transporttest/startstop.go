@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/clstr-go/clstr/internal/startstoptest"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -35,12 +36,12 @@ func startStop(t *testing.T, h Harness) {
 						_, err := p.Client.Request(ctx, transport.Envelope{Shard: 1, Type: "Use"})
 						return err
 					},
-					Refused: func(err error) bool { return transport.OutcomeOf(err).NeverRan() },
+					Refused: func(err error) bool { return outcome.Of(err).NeverRan() },
 				}
 				if end == "server" {
 					s.Busy = work.Running
 				} else {
-					s.Cut = func(err error) bool { return errors.Is(err, transport.ErrTransportClosed) }
+					s.Cut = func(err error) bool { return errors.Is(err, outcome.ErrTransportClosed) }
 				}
 				return s
 			})

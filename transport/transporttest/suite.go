@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -92,11 +93,11 @@ func (g *gate) open() { g.once.Do(func() { close(g.c) }) }
 
 // failed requires that err is an *Error that matches a sentinel and says what is
 // known about the work.
-func (s *suite) failed(err, is error, outcomes ...transport.Outcome) *transport.Error {
+func (s *suite) failed(err, is error, outcomes ...outcome.Outcome) *outcome.Error {
 	s.Helper()
-	e, ok := errors.AsType[*transport.Error](err)
+	e, ok := errors.AsType[*outcome.Error](err)
 	if !ok {
-		s.Fatalf("error %v (%T): want a *transport.Error", err, err)
+		s.Fatalf("error %v (%T): want a *outcome.Error", err, err)
 	}
 	if is != nil && !errors.Is(err, is) {
 		s.Fatalf("error %v (code %q): want %v", err, e.Code, is)
@@ -171,5 +172,5 @@ func (s *suite) busyLife(t *testing.T) {
 		t.Error(err)
 	}
 	_, err := p.request(transport.Envelope{Type: "After"})
-	inner.failed(err, transport.ErrTransportClosed, transport.NotSent)
+	inner.failed(err, outcome.ErrTransportClosed, outcome.NotSent)
 }

@@ -17,7 +17,7 @@ type Pair struct {
 // Features says what a backend promises, where backends may differ.
 type Features struct {
 	// MaxPayload is a size of payload that is certainly refused: a message with
-	// transport.ErrTooLarge, a reply with transport.ErrReplyTooLarge. Half of it must
+	// outcome.ErrTooLarge, a reply with outcome.ErrReplyTooLarge. Half of it must
 	// pass. 0 = no limit.
 	MaxPayload int
 	// RefusesUnacked: a notification without an acknowledgement reports a shard that no

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -40,10 +41,10 @@ func (e *explosive) Error() string { return e.Text }
 func (*explosive) UnmarshalJSON([]byte) error { panic("payload-4242") }
 
 func init() {
-	transport.RegisterError("transporttest.second", errSecond)
-	transport.RegisterError("transporttest."+strings.Repeat("c", transport.MaxErrorBytes/8), errLongCode)
-	transport.RegisterErrorType[*wrapping]("transporttest.wrapping")
-	transport.RegisterErrorType[*explosive]("transporttest.explosive")
+	outcome.RegisterError("transporttest.second", errSecond)
+	outcome.RegisterError("transporttest."+strings.Repeat("c", outcome.MaxErrorBytes/8), errLongCode)
+	outcome.RegisterErrorType[*wrapping]("transporttest.wrapping")
+	outcome.RegisterErrorType[*explosive]("transporttest.explosive")
 }
 
 func testErrorTree(s *suite) {
@@ -68,10 +69,10 @@ func testErrorTree(s *suite) {
 			v, ok := errors.AsType[*wrapping](err)
 			return ok && v.Step == "load" && errors.Is(err, errSecond) && hasLimit(err)
 		}},
-		{"another call's and ours", "no_subscriber", errors.Join(transport.Errorf(transport.ErrTransportNoShardSubscriber, "x"), errSecond), func(err error) bool {
-			return errors.Is(err, transport.ErrTransportNoShardSubscriber) && errors.Is(err, errSecond)
+		{"another call's and ours", "no_subscriber", errors.Join(outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "x"), errSecond), func(err error) bool {
+			return errors.Is(err, outcome.ErrTransportNoShardSubscriber) && errors.Is(err, errSecond)
 		}},
-		{"behind another call's", "activation_failed", transport.Errorf(transport.ErrActivationFailed, "x").WithCause(errors.Join(errRegistered, errSecond)), isBoth},
+		{"behind another call's", "activation_failed", outcome.Errorf(outcome.ErrActivationFailed, "x").WithCause(errors.Join(errRegistered, errSecond)), isBoth},
 	}
 	p.serve(0, func(_ context.Context, env transport.Envelope) ([]byte, error) {
 		for _, c := range cases {
@@ -83,7 +84,7 @@ func testErrorTree(s *suite) {
 	})
 	for _, c := range cases {
 		_, err := p.request(transport.Envelope{Type: c.name})
-		e := s.failed(err, nil, transport.RanAndFailed)
+		e := s.failed(err, nil, outcome.RanAndFailed)
 		if e.Code != c.code || e.Message != c.err.Error() || !c.holds(err) {
 			s.Errorf("%s: code %q, text %q, errors.Is and As %v", c.name, e.Code, e.Message, c.holds(err))
 		}
@@ -98,27 +99,27 @@ func testErrorTree(s *suite) {
 func testErrorTreeBounds(s *suite) {
 	p := s.pair(transport.Limits{})
 	many, codes := []error{errSecond}, []error{errSecond}
-	for i := range 2 * transport.MaxErrorNodes {
+	for i := range 2 * outcome.MaxErrorNodes {
 		many = append(many, valueError{fmt.Sprint("reason ", i)})
 		codes = append(codes, errLongCode)
 	}
 	var deep error = errRegistered
-	for range 2 * transport.MaxErrorDepth {
+	for range 2 * outcome.MaxErrorDepth {
 		deep = &wrapping{"step", deep}
 	}
 	errs := map[string]error{
 		"many": errors.Join(many...), "deep": errors.Join(errSecond, deep),
-		"long":   fmt.Errorf("%s: %w", strings.Repeat("e", 2*transport.MaxErrorBytes), errSecond),
-		"detail": errors.Join(errSecond, valueError{strings.Repeat("d", 2*transport.MaxErrorBytes)}),
+		"long":   fmt.Errorf("%s: %w", strings.Repeat("e", 2*outcome.MaxErrorBytes), errSecond),
+		"detail": errors.Join(errSecond, valueError{strings.Repeat("d", 2*outcome.MaxErrorBytes)}),
 		"codes":  errors.Join(codes...),
 		"loop":   errors.Join(errSecond, newLoop()),
 	}
 	p.serve(0, func(_ context.Context, env transport.Envelope) ([]byte, error) { return nil, errs[env.Type] })
 	for name := range errs {
 		_, err := p.request(transport.Envelope{Type: name})
-		e := s.failed(err, errSecond, transport.RanAndFailed)
+		e := s.failed(err, errSecond, outcome.RanAndFailed)
 		nodes, depth, size := measureTree(e, 1)
-		if !e.Cut || nodes > transport.MaxErrorNodes || depth > transport.MaxErrorDepth || size > transport.MaxErrorBytes {
+		if !e.Cut || nodes > outcome.MaxErrorNodes || depth > outcome.MaxErrorDepth || size > outcome.MaxErrorBytes {
 			s.Errorf("%s: cut %v, %d errors, %d deep, %d bytes", name, e.Cut, nodes, depth, size)
 		}
 		if name == "deep" && isRegistered(err) {
@@ -139,7 +140,7 @@ func newLoop() error {
 func (*loop) Error() string   { return "loop" }
 func (l *loop) Unwrap() error { return l.next }
 
-func measureTree(e *transport.Error, at int) (nodes, depth, size int) {
+func measureTree(e *outcome.Error, at int) (nodes, depth, size int) {
 	nodes, depth, size = 1, at, len(e.Code)+len(e.Message)+len(e.Detail)
 	for _, c := range e.Causes {
 		n, d, b := measureTree(c, at+1)
@@ -158,13 +159,13 @@ func testBrokenDecoding(s *suite) {
 		case "Joined":
 			return nil, errors.Join(&explosive{"boom"}, errSecond)
 		case "Behind":
-			return nil, transport.Errorf(transport.ErrActivationFailed, "x").WithCause(&explosive{"boom"})
+			return nil, outcome.Errorf(outcome.ErrActivationFailed, "x").WithCause(&explosive{"boom"})
 		}
 		return env.Data, nil
 	})
 	for name, code := range map[string]string{"Alone": "transporttest.explosive", "Joined": "transporttest.explosive", "Behind": "activation_failed"} {
 		_, err := p.request(transport.Envelope{Type: name})
-		e := s.failed(err, nil, transport.RanAndFailed)
+		e := s.failed(err, nil, outcome.RanAndFailed)
 		if e.Code != code || !strings.Contains(e.Message, "boom") && name != "Behind" || strings.Contains(e.Error(), "4242") {
 			s.Errorf("%s: %v, code %q", name, err, e.Code)
 		}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/membership"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // pollEvery bounds how late a missed write is noticed.
@@ -27,8 +27,8 @@ type Report struct {
 	Released  int // shards that no node took
 	Claimed   int // shards that others took without a hand-over
 	Pauses    []time.Duration
-	Cost      transport.DrainCounts // of the shards that it has handed over
-	Since     bool                  // it was leaving before: pauses and cost are since Ask
+	Cost      outcome.DrainCounts // of the shards that it has handed over
+	Since     bool                // it was leaving before: pauses and cost are since Ask
 }
 
 // ErrGone: the node has left, or was declared dead, and cannot be asked.

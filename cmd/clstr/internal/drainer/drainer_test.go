@@ -10,7 +10,7 @@ import (
 
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 var (
@@ -86,14 +86,14 @@ func started(t *testing.T) *script {
 	for shard := range uint32(3) {
 		s.own(shard, membership.Shard{Owner: a, Count: 1, Why: membership.Claimed})
 	}
-	s.own(3, membership.Shard{Owner: b, Count: 4, Why: membership.HandedOver, From: a, PausedUs: 9_000_000, Cost: transport.DrainCounts{Lost: 9}})
+	s.own(3, membership.Shard{Owner: b, Count: 4, Why: membership.HandedOver, From: a, PausedUs: 9_000_000, Cost: outcome.DrainCounts{Lost: 9}})
 	return s
 }
 
 // leaves is what a node does that was asked: one shard each way.
 func (s *script) leaves() {
-	s.own(0, membership.Shard{Owner: b, Count: 2, Why: membership.HandedOver, From: a, PausedUs: 1500, Cost: transport.DrainCounts{Parked: 3, Lost: 1}})
-	s.own(1, membership.Shard{Count: 2, Why: membership.Released, From: a, PausedUs: 2500, Cost: transport.DrainCounts{Parked: 4, Dropped: 2}})
+	s.own(0, membership.Shard{Owner: b, Count: 2, Why: membership.HandedOver, From: a, PausedUs: 1500, Cost: outcome.DrainCounts{Parked: 3, Lost: 1}})
+	s.own(1, membership.Shard{Count: 2, Why: membership.Released, From: a, PausedUs: 2500, Cost: outcome.DrainCounts{Parked: 4, Dropped: 2}})
 	s.state(membership.Left, membership.Ref{})
 	s.own(2, membership.Shard{Owner: b, Count: 2, Why: membership.Claimed, From: a})
 }
@@ -124,7 +124,7 @@ func (s *script) wantLeft(r Report, err error) {
 	if r.Since {
 		s.t.Error("it was leaving before")
 	}
-	if want := (transport.DrainCounts{Parked: 7, Dropped: 2, Lost: 1}); r.Cost != want {
+	if want := (outcome.DrainCounts{Parked: 7, Dropped: 2, Lost: 1}); r.Cost != want {
 		s.t.Errorf("cost %+v, want %+v", r.Cost, want)
 	}
 }
