@@ -69,7 +69,7 @@ func TestErrorsOfAnIntercept(t *testing.T) {
 			return nil, outcome.ContextError(err, cluster.NotSent)
 		}
 		if env.Headers["again"] != "" {
-			return nil, transport.Errorf(cluster.ErrOverloaded, "there")
+			return nil, outcome.Errorf(cluster.ErrOverloaded, "there")
 		}
 		if env.Type == "fail" {
 			return nil, outcome.Errorf(cluster.ErrPanicked, "there")
@@ -110,7 +110,7 @@ func TestErrorsOfAnIntercept(t *testing.T) {
 		}, []error{cluster.ErrOverloaded}, cluster.MaybeRan, 2},
 		{"fails afterwards with the library's", "ok", func(ctx context.Context, _ *cluster.Outgoing, next func(context.Context) error) error {
 			_ = next(ctx)
-			return transport.Errorf(cluster.ErrOverloaded, "another call's")
+			return outcome.Errorf(cluster.ErrOverloaded, "another call's")
 		}, []error{cluster.ErrOverloaded}, cluster.RanAndFailed, 1},
 		{"with another context", "ok", func(ctx context.Context, out *cluster.Outgoing, next func(context.Context) error) error {
 			ctx, cancel := context.WithCancel(ctx)
