@@ -13,6 +13,7 @@ import (
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport"
 )
 
 // TestIntercept is around a call, of whatever kind, once: not around each try.
