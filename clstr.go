@@ -198,8 +198,8 @@ func (s *Service) Node() *cluster.Node { return s.node }
 // Client returns the client, for calls that Ask and Tell do not offer.
 func (s *Service) Client() *cluster.Client { return s.client }
 
-// Transport returns what carries the calls. Over NATS it is a prommetrics.Misser, which
-// prommetrics.RegisterTransport takes.
+// Transport returns what carries the calls. prommetrics.RegisterTransport shows what it
+// counts.
 func (s *Service) Transport() cluster.Transport { return s.link.Transport }
 
 // Health returns how the process is now: that of its node. A client is Serving while

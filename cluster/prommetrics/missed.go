@@ -6,24 +6,29 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/clstr-go/clstr/cluster"
 )
 
-// Misser is a transport that counts the notifications without an acknowledgement that
+// misser is a transport that counts the notifications without an acknowledgement that
 // certainly reached no node, as natstransport does. Transports within one process tell
 // the sender instead.
-type Misser interface{ MissedNotifications() uint64 }
+type misser interface{ MissedNotifications() uint64 }
 
-// packetCounter is a Misser that also counts packets, as natstransport does.
+// packetCounter is a transport that counts packets, as natstransport does.
 type packetCounter interface {
 	PacketCounts() (undecodable, refusedReplies uint64)
 }
 
-// RegisterTransport registers what a transport counts: missed_notifications_total and,
-// if it counts packets, undecodable_packets_total and refused_replies_total. The counts
-// of all transports of one registerer add up. RegisterTransport panics if the
-// registerer holds something else under one of the names.
-func RegisterTransport(reg prometheus.Registerer, t Misser) {
-	sum(reg, "missed_notifications_total", "Notifications without an acknowledgement that reached no node.", t.MissedNotifications)
+// RegisterTransport registers what a transport counts. Over NATS that is
+// missed_notifications_total, undecodable_packets_total and refused_replies_total; a
+// transport in memory counts nothing, and nothing is registered. The counts of all
+// transports of one registerer add up. RegisterTransport panics if the registerer holds
+// something else under one of the names.
+func RegisterTransport(reg prometheus.Registerer, t cluster.Transport) {
+	if m, ok := t.(misser); ok {
+		sum(reg, "missed_notifications_total", "Notifications without an acknowledgement that reached no node.", m.MissedNotifications)
+	}
 	if p, ok := t.(packetCounter); ok {
 		sum(reg, "undecodable_packets_total", "Packets that did not decode.", func() uint64 { n, _ := p.PacketCounts(); return n })
 		sum(reg, "refused_replies_total", "Replies that were not sent, because their subject was refused.", func() uint64 { _, n := p.PacketCounts(); return n })

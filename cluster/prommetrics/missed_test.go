@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/clstr-go/clstr"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/cluster/prommetrics"
 	"github.com/clstr-go/clstr/testkit"
@@ -42,6 +44,29 @@ func TestMissedNotifications(t *testing.T) {
 		}
 	}
 	want(t, reg, []sample{{"missed_notifications_total", "", 6}})
+}
+
+// TestTransportOfAService: RegisterTransport takes what a service carries its calls with.
+// Over NATS that has counts, and in memory none.
+func TestTransportOfAService(t *testing.T) {
+	counted := []sample{{"missed_notifications_total", "", 0}, {"refused_replies_total", "", 0}, {"undecodable_packets_total", "", 0}}
+	for name, c := range map[string]struct {
+		on   clstr.Network
+		want []sample
+	}{"memory": {clstr.Memory(), nil}, "NATS": {clstr.NATS(testkit.StartNATS(t)), counted}} {
+		t.Run(name, func(t *testing.T) {
+			svc, err := clstr.Open(t.Context(), clstr.Options{Name: "bank", On: c.on, Shards: 4, Log: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = svc.Close(context.Background()) }()
+			reg := prometheus.NewRegistry()
+			prommetrics.RegisterTransport(reg, svc.Transport())
+			if got := gather(t, reg); !slices.Equal(got, c.want) {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
 }
 
 // TestPacketsAreCounted: what does not decode, and what may not be answered.
