@@ -53,7 +53,9 @@ func (l *Lifetime) SubscribeFunc(to Subscriber) (transport.HandlerFunc, transpor
 		return nil, nil, err
 	}
 	return func(ctx context.Context, env transport.Envelope) ([]byte, error) {
-		if c := CallFrom(ctx); c != nil {
+		// The transport's own call of this message, if it has one, and not one of a handler of
+		// the node, whose context the transport has handed on: that sends another message.
+		if c := CallFrom(ctx); c != nil && c.sub.life != l {
 			return s.pass(ctx, env, to.Receiver, c)
 		}
 		return s.Do(ctx, env)
