@@ -13,9 +13,9 @@ import (
 )
 
 type (
-	// Actor is protoactor's Actor: one method, Receive.
+	// Actor is protoactor's [pactor.Actor]: one method, Receive.
 	Actor = pactor.Actor
-	// PID is a protoactor process id.
+	// PID is a process id of protoactor: [pactor.PID].
 	PID = pactor.PID
 )
 

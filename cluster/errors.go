@@ -45,10 +45,12 @@ var (
 	ErrBadOption        = outcome.ErrBadOption
 )
 
-// Error is what every failed call returns: a code, an outcome and a message.
+// Error is what every failed call returns: a code, an outcome and a message. [outcome.Error]
+// has its fields and methods.
 type Error = outcome.Error
 
-// Outcome says what is known about the work of a call that failed.
+// Outcome says what is known about the work of a call that failed. [outcome.Outcome] has its
+// values and methods.
 type Outcome = outcome.Outcome
 
 // The outcomes. NotSent and NotStarted never ran.

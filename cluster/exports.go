@@ -18,9 +18,10 @@ import (
 
 // The envelope of a message. See package transport.
 type (
-	// Envelope is a message with its routing and metadata.
+	// Envelope is a message with its routing and metadata. [transport.Envelope] has its fields.
 	Envelope = transport.Envelope
-	// EnvelopeOption configures an envelope before it is sent.
+	// EnvelopeOption configures an envelope before it is sent: a [transport.EnvelopeOption], as
+	// [WithTTL] returns.
 	EnvelopeOption = transport.EnvelopeOption
 )
 
@@ -45,25 +46,26 @@ func ShardsForNode(nodeID string, nodeIDs []string, numShards uint32, seed strin
 
 // The contract of transports. See package transport.
 type (
-	// Transport is both ends.
+	// Transport carries calls, and is both ends of them. [transport.Transport] is the contract.
 	Transport = transport.Transport
-	// ClientTransport sends.
+	// ClientTransport is the end that sends. [transport.ClientTransport] is the contract.
 	ClientTransport = transport.ClientTransport
-	// ServerTransport receives.
+	// ServerTransport is the end that receives. [transport.ServerTransport] is the contract.
 	ServerTransport = transport.ServerTransport
-	// Subscription ends a shard's subscription.
+	// Subscription is what a node has of a shard, and ends. [transport.Subscription] is the contract.
 	Subscription = transport.Subscription
-	// DrainCounts is what a shard's move has cost callers.
+	// DrainCounts is what a shard's move has cost callers. [outcome.DrainCounts] has its fields.
 	DrainCounts = outcome.DrainCounts
-	// ServerHandlerFunc handles the messages of shards.
+	// ServerHandlerFunc handles the messages of shards: a [transport.HandlerFunc].
 	ServerHandlerFunc = transport.HandlerFunc
 )
 
 // The in-process transport. See package memtransport.
 type (
-	// MemoryTransport connects clients and nodes of one process.
+	// MemoryTransport connects clients and nodes of one process. [memtransport.Transport] has its
+	// methods.
 	MemoryTransport = memtransport.Transport
-	// MemoryTransportOpts configures it.
+	// MemoryTransportOpts configures a MemoryTransport. [memtransport.Options] has its fields.
 	MemoryTransportOpts = memtransport.Options
 )
 
@@ -87,15 +89,15 @@ const (
 
 // Handlers that host an actor per key. See package handlers.
 type (
-	// ActorFactory makes the actor of a key.
+	// ActorFactory makes the actor of a key. [handlers.ActorFactory] says when, and what its error does.
 	ActorFactory = handlers.ActorFactory
-	// ScopedHandlerOpts configures NewScopedHandler.
+	// ScopedHandlerOpts configures [NewScopedHandler]. [handlers.ScopedOptions] has its fields.
 	ScopedHandlerOpts = handlers.ScopedOptions
-	// HandlerOptions bounds what a handler hosts.
+	// HandlerOptions bounds what a handler hosts. [handlers.Options] has its fields.
 	HandlerOptions = handlers.Options
-	// Around is a func around each message, on its key's turn.
+	// Around is a func around each message, on its key's turn. [handlers.Around] is the contract.
 	Around = handlers.Around
-	// Incoming is a message as an Around sees it.
+	// Incoming is a message as an Around sees it. [handlers.Incoming] has its methods.
 	Incoming = handlers.Incoming
 )
 
