@@ -266,3 +266,31 @@ func TestHealthHandler(t *testing.T) {
 		check(svc, "/livez", 200)
 	}
 }
+
+// TestCloseEndsWhatWaits: a call of a service that is closed does not wait for its reply,
+// although another process goes on with it.
+func TestCloseEndsWhatWaits(t *testing.T) {
+	networks(t, func(t *testing.T, on clstr.Network) {
+		started, release := make(chan struct{}), make(chan struct{})
+		slow := actor.Define("slow", func(string) *Account { return new(Account) }, actor.OnRequest(func(*Account, *actor.Context, Deposit) (Balance, error) {
+			close(started)
+			<-release
+			return Balance{}, nil
+		}))
+		open(t, clstr.Options{On: on, Entities: clstr.Host(slow)})
+		defer close(release) // also where the call waits for it
+		client := open(t, clstr.Options{On: on})
+		failed := make(chan error, 1)
+		go func() { // ends with the service
+			_, err := clstr.Ask[Balance](context.Background(), client.Key(slow, "k"), Deposit{})
+			failed <- err
+		}()
+		<-started
+		if err := client.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := <-failed; !errors.Is(err, cluster.ErrTransportClosed) || cluster.OutcomeOf(err) != cluster.MaybeRan {
+			t.Errorf("got %v (%v)", err, cluster.OutcomeOf(err))
+		}
+	})
+}

@@ -4,10 +4,11 @@ package clstr
 
 import (
 	"context"
+	"errors"
 	"sync"
-	"sync/atomic"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport/memtransport"
@@ -45,8 +46,9 @@ func (n *MemoryNetwork) Join(_ context.Context, m Member) (Link, error) {
 	}
 	s.users++
 	link := &memLink{Transport: s.tr}
+	link.life, link.end = context.WithCancel(context.Background())
 	return Link{Transport: link, Store: s.store, Close: sync.OnceValue(func() error {
-		link.closed.Store(true)
+		link.end()
 		n.mu.Lock()
 		s.users--
 		last := s.users == 0
@@ -62,20 +64,31 @@ func (n *MemoryNetwork) Join(_ context.Context, m Member) (Link, error) {
 // not with the transport.
 type memLink struct {
 	*memtransport.Transport
-	closed atomic.Bool
+	life context.Context
+	end  context.CancelFunc
 }
 
 // Request implements [cluster.ClientTransport].
 func (l *memLink) Request(ctx context.Context, env cluster.Envelope) ([]byte, error) {
-	if l.closed.Load() {
+	if l.life.Err() != nil {
 		return nil, errClosed()
 	}
-	return l.Transport.Request(ctx, env)
+	if dispatch.CallFrom(ctx) != nil { // of a handler, which ends before
+		return l.Transport.Request(ctx, env)
+	}
+	open, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.life, cancel)()
+	reply, err := l.Transport.Request(open, env)
+	if o := outcome.Of(err); open.Err() != nil && ctx.Err() == nil && o != outcome.RanAndFailed && errors.Is(err, context.Canceled) {
+		return nil, errClosed().WithOutcome(o)
+	}
+	return reply, err
 }
 
 // Layout implements transport.LayoutTransport.
 func (l *memLink) Layout(ctx context.Context) (numShards uint32, seed string, err error) {
-	if l.closed.Load() {
+	if l.life.Err() != nil {
 		return 0, "", errClosed()
 	}
 	return l.Transport.Layout(ctx)
@@ -83,10 +96,10 @@ func (l *memLink) Layout(ctx context.Context) (numShards uint32, seed string, er
 
 // Close ends this member's calls.
 func (l *memLink) Close() error {
-	l.closed.Store(true)
+	l.end()
 	return nil
 }
 
-func errClosed() error {
+func errClosed() *outcome.Error {
 	return outcome.Errorf(outcome.ErrTransportClosed, "the service was closed")
 }
