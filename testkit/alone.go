@@ -4,6 +4,7 @@ package testkit
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -41,7 +42,11 @@ func Alone(t *testing.T, factory handlers.ActorFactory, key string, opts AloneOp
 	host := handlers.NewActorHandlerWithOpts(probed(factory), opts.Handler)
 	synctest.Test(t, func(t *testing.T) {
 		w := &watch{ClusterMetrics: cluster.NopClusterMetrics(), changed: make(chan struct{})}
-		o := ClusterOptions{Nodes: 1, NumShards: 1, Metrics: w, Limits: opts.Limits, asks: opts.Client}
+		o := ClusterOptions{Nodes: 1, NumShards: 1, Metrics: w, Limits: opts.Limits, asks: opts.Client, Log: opts.log}
+		if o.Log == nil {
+			o.Log = Logger(t, slog.LevelWarn)
+		}
+		o.Log = slog.New(unasked{o.Log.Handler()})
 		if opts.Kind == "" {
 			o.Handler = host
 		} else {
@@ -67,6 +72,8 @@ type AloneOptions struct {
 	Client *cluster.Client
 	// Limits are the limits of the node's transport, including HandlerTimeout.
 	Limits transport.Limits
+
+	log *slog.Logger // nil is the test's log, from warnings on
 }
 
 // Entity is the one entity of [Alone]. Call its methods inside the bubble.
@@ -168,7 +175,7 @@ func (e *Entity) Drain() {
 
 // Crash makes the entity panic on a turn of its own. Its state is lost, OnPassivate
 // does not run, and its supervisor makes it anew at once. An entity that is not active
-// is made first.
+// is made first. The panic is not logged.
 func (e *Entity) Crash() {
 	e.t.Helper()
 	if err := e.order(msgCrash); cluster.CodeOf(err) != cluster.CodeOf(cluster.ErrPanicked) {

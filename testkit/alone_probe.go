@@ -3,6 +3,10 @@
 package testkit
 
 import (
+	"context"
+	"log/slog"
+	"slices"
+
 	pactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/clstr-go/clstr/actor"
@@ -39,7 +43,7 @@ func (p probe) Handle(c *host.Context) {
 		c.Passivate()
 		c.Call().Reply(nil, nil)
 	case msgCrash:
-		panic("testkit: the test has asked for it")
+		panic(crash)
 	default:
 		p.Entity.Handle(c)
 	}
@@ -62,8 +66,38 @@ func (p protoProbe) Receive(ctx pactor.Context) {
 		ctx.Stop(ctx.Self())
 		ctx.Respond([]byte(nil))
 	case msgCrash:
-		panic("testkit: the test has asked for it")
+		panic(crash)
 	default:
 		p.Actor.Receive(ctx)
 	}
 }
+
+// crash is the panic that [Entity.Crash] asks for.
+const crash = "testkit: the test has asked for it"
+
+// unasked is a log without the panics of [Entity.Crash]: the test knows of those.
+type unasked struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (h unasked) Handle(ctx context.Context, r slog.Record) error {
+	var ordered, crashed bool
+	r.Attrs(func(a slog.Attr) bool {
+		ordered = ordered || a.Equal(slog.String("type", string(msgCrash)))
+		if a.Value.Kind() == slog.KindGroup { // of the panic's value and stack
+			crashed = crashed || slices.ContainsFunc(a.Value.Group(), slog.String("panic", crash).Equal)
+		}
+		return true
+	})
+	if ordered && crashed {
+		return nil
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h unasked) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return unasked{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements slog.Handler.
+func (h unasked) WithGroup(name string) slog.Handler { return unasked{h.Handler.WithGroup(name)} }
