@@ -11,9 +11,9 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/internal/hosting"
 	"github.com/clstr-go/clstr/metrics"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
@@ -53,14 +53,15 @@ func (f *front) bind(life *dispatch.Lifetime) {
 }
 
 func (f *front) receiver(life *dispatch.Lifetime, kind string, h ServerHandlerFunc) dispatch.Receiver {
-	env := handlers.Env{Kind: kind, Check: f.n.layout.checkKey, Around: f.n.opts.Around, StopTimeout: f.n.opts.StopTimeout, Base: f.n.opts.BaseContext}
+	env := hosting.Env{Kind: kind, Check: f.n.layout.checkKey, StopTimeout: f.n.opts.StopTimeout, Base: f.n.opts.BaseContext}
+	env.Around = hosting.AroundOf(f.n.opts.Around, func(in *hosting.Incoming) *Incoming { return (*Incoming)(in) })
 	if f.n.opts.Membership != nil {
 		env.Lapsed = func(shard uint32) bool { return f.n.living.lapsed(shard) }
 	}
 	if f.n.entity != nil {
 		env.Observer = host.Observer(f.n.entity)
 	}
-	r, _ := handlers.Bind(h, life, env)
+	r, _ := hosting.Bind(h, life, env)
 	return r
 }
 

@@ -25,7 +25,7 @@
 //	memtransport | natstransport    Request                          to the owner of shard 7
 //	internal/dispatch/sub.go        Sub.Dispatch                     draining? room? expired? for all transports alike
 //	cluster/accept.go               front.Accept                     built-in messages, layout, kind, metrics
-//	handlers/keyed.go               hosted.Accept                    key out of the envelope, this node's host
+//	internal/hosting/keyed.go       hosted.Accept                    key out of the envelope, this node's host
 //	internal/host/shard.go          shard.deliver                    the key's mailbox; the shard actor spawns what is new
 //	internal/host/cell.go           cell.Run                         one message at a time, on a worker of internal/pool
 //	your code                       (*Account).Deposit

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/hosting"
 )
 
 // funcSubscription ends when the transport has handed over its last call, and what it
@@ -57,7 +57,7 @@ func quiesce(subs []Subscription, shards []uint32, life *dispatch.Lifetime, stop
 		keys.Wait()
 	}
 	restAgain(subs, rested)
-	handlers.End(life)
+	hosting.End(life)
 }
 
 // mostRests is how often shards are brought to rest again at the most.

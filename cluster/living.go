@@ -13,9 +13,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/coordinator"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/hosting"
 	"github.com/clstr-go/clstr/internal/ownership"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/standing"
@@ -210,7 +210,7 @@ func (l *living) Left() {
 
 // Final implements coordinator.Node.
 func (l *living) Final(shards []uint32) {
-	handlers.Final(l.life, shards)
+	hosting.Final(l.life, shards)
 	if len(shards) == 0 { // an incarnation begins
 		l.final.Store(nil)
 		l.life.EndTogether(nil)
@@ -224,7 +224,7 @@ func (l *living) Final(shards []uint32) {
 
 // NotServed implements coordinator.Node.
 func (l *living) NotServed(shard uint32) {
-	handlers.NotServed(l.life, shard)
+	hosting.NotServed(l.life, shard)
 	l.rests(shard)
 }
 

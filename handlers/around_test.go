@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/internal/hosting"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
@@ -33,7 +34,7 @@ func TestChainCallsNextOnce(t *testing.T) {
 		h := handlers.NewScopedHandler(handlers.ScopedOptions{
 			Extract: func(env transport.Envelope) (string, error) { return env.Key, nil }, Create: y.create, Around: handlers.Chain(chain...),
 		})
-		if _, err := newNode(t, memtransport.Options{}).serve(t, h, handlers.Env{}).ask("k", "Get"); err != nil {
+		if _, err := newNode(t, memtransport.Options{}).serve(t, h, hosting.Env{}).ask("k", "Get"); err != nil {
 			t.Error(err)
 		}
 		if len(again) != i+1 || again[i] == nil || seen != 2 {
@@ -48,14 +49,14 @@ func TestChainCallsNextOnce(t *testing.T) {
 // TestNextThatComesTooLate, when Around has returned, handles nothing.
 func TestNextThatComesTooLate(t *testing.T) {
 	late := make(chan error, 1)
-	detached := func(ctx context.Context, in *handlers.Incoming, next func(context.Context) error) error {
+	detached := func(ctx context.Context, in *hosting.Incoming, next func(context.Context) error) error {
 		in.OnAnswer(func(error) {
 			go func() { late <- next(context.WithoutCancel(ctx)) }() // ends at once
 		})
 		return nil
 	}
 	y := new(tally)
-	call := newNode(t, memtransport.Options{}).serve(t, handlers.NewKeyHandler(y.create), handlers.Env{Around: detached})
+	call := newNode(t, memtransport.Options{}).serve(t, handlers.NewKeyHandler(y.create), hosting.Env{Around: detached})
 	if reply, err := call.ask("k", "Get"); err != nil || reply != "" {
 		t.Errorf("got %q, %v", reply, err)
 	}
@@ -72,7 +73,7 @@ func TestRefusalsBeforeTheTurn(t *testing.T) {
 		called := false
 		h := handlers.NewKeyHandler(func(string) (transport.HandlerFunc, error) { <-gate; return nil, errTooMuch })
 		n := newNode(t, memtransport.Options{})
-		call := n.serve(t, h, handlers.Env{Around: func(ctx context.Context, _ *handlers.Incoming, next func(context.Context) error) error {
+		call := n.serve(t, h, hosting.Env{Around: func(ctx context.Context, _ *hosting.Incoming, next func(context.Context) error) error {
 			called = true
 			return next(ctx)
 		}})
@@ -102,8 +103,8 @@ func TestRefusalsBeforeTheTurn(t *testing.T) {
 // TestPanicOfAnAroundStartsTheKeyAnew, as one of the key's own.
 func TestPanicOfAnAroundStartsTheKeyAnew(t *testing.T) {
 	y := new(tally)
-	call := newNode(t, memtransport.Options{}).serve(t, handlers.NewKeyHandler(y.create), handlers.Env{
-		Around: func(ctx context.Context, in *handlers.Incoming, next func(context.Context) error) error {
+	call := newNode(t, memtransport.Options{}).serve(t, handlers.NewKeyHandler(y.create), hosting.Env{
+		Around: func(ctx context.Context, in *hosting.Incoming, next func(context.Context) error) error {
 			if err := next(ctx); err != nil || in.Type() == "Get" {
 				return err
 			}
@@ -127,10 +128,10 @@ func TestWorkOfAnAroundIsTheTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t, memtransport.Options{MaxConcurrentHandlers: 1})
 		gate := make(chan struct{})
-		asked := n.serve(t, func(context.Context, transport.Envelope) ([]byte, error) { <-gate; return nil, nil }, handlers.Env{Kind: "gate"})
+		asked := n.serve(t, func(context.Context, transport.Envelope) ([]byte, error) { <-gate; return nil, nil }, hosting.Env{Kind: "gate"})
 		y := new(tally)
-		call := n.serve(t, handlers.NewKeyHandler(y.create), handlers.Env{
-			Around: func(ctx context.Context, _ *handlers.Incoming, next func(context.Context) error) error {
+		call := n.serve(t, handlers.NewKeyHandler(y.create), hosting.Env{
+			Around: func(ctx context.Context, _ *hosting.Incoming, next func(context.Context) error) error {
 				if _, err := asked(ctx, transport.Envelope{Key: "g"}); err != nil {
 					return err
 				}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/hosting"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
@@ -18,7 +19,7 @@ func TestPlainFuncsCostNoActorSystem(t *testing.T) {
 		return testing.AllocsPerRun(3, func() {
 			d := dispatch.NewDispatcher(transport.Limits{}, quiet)
 			life := dispatch.NewLifetime(quiet, d)
-			handlers.Bind(h, life, handlers.Env{})
+			hosting.Bind(h, life, hosting.Env{})
 			life.End()
 			_ = d.Close()
 		})
@@ -37,7 +38,7 @@ func TestBindRefusesOthers(t *testing.T) {
 		"nil": nil, "a func": echo, "a wrapped handler": wrapped(handlers.NewKeyHandler(new(tally).create)),
 		"one that notes calls": func(context.Context, transport.Envelope) ([]byte, error) { called = true; return nil, nil },
 	} {
-		if _, ok := handlers.Bind(h, n.life, handlers.Env{}); ok {
+		if _, ok := hosting.Bind(h, n.life, hosting.Env{}); ok {
 			t.Errorf("%s was bound", name)
 		}
 	}
@@ -50,7 +51,7 @@ func TestBindRefusesOthers(t *testing.T) {
 // in the wrong shard, whether the handler is wrapped or not.
 func TestCheck(t *testing.T) {
 	errWrong := outcome.Errorf(outcome.ErrLayoutMismatch, "key of another shard")
-	env := handlers.Env{Check: func(_ uint32, key string) error {
+	env := hosting.Env{Check: func(_ uint32, key string) error {
 		if key == "elsewhere" {
 			return errWrong
 		}
@@ -86,7 +87,7 @@ func TestCheck(t *testing.T) {
 	scoped := handlers.NewScopedHandler(handlers.ScopedOptions{
 		Extract: func(transport.Envelope) (string, error) { return "elsewhere", nil }, Create: y.create,
 	})
-	refuse := handlers.Env{Check: func(uint32, string) error { return errWrong }}
+	refuse := hosting.Env{Check: func(uint32, string) error { return errWrong }}
 	for name, wrap := range wraps {
 		call = newNode(t, memtransport.Options{}).serve(t, wrap(scoped), refuse)
 		if _, err := call.ask("here", "Get"); err != nil {

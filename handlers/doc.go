@@ -1,5 +1,5 @@
-// Package handlers makes handlers of user code: the only place where envelopes
-// and actors meet.
+// Package handlers makes handlers of user code. What they host is kept by
+// internal/hosting, the only place where envelopes and actors meet.
 //
 //	h := handlers.NewActorHandler(Accounts.New)                       // typed entities, protoactor actors
 //	h := handlers.NewKeyHandler(func(key string) (transport.HandlerFunc, error) { ... }) // a func per key
@@ -18,7 +18,7 @@
 // What belongs around every message, such as logs, traces, rights and limits, is an
 // [Around]: an option of a handler, and of a node. It runs on the key's turn.
 //
-// A node hands calls to the host directly ([Bind]). A handler that is called by another
+// A node hands calls to the host directly (hosting.Bind). A handler that is called by another
 // func is a nested call: the func waits for the key's actor and gives its worker away
 // meanwhile. Order, errors and outcomes are the same either way. The func loses the early
 // acknowledgement: a notification is acknowledged when the func has returned. A node

@@ -15,6 +15,7 @@ import (
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/hosting"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
@@ -30,7 +31,7 @@ func TestStopTimeout(t *testing.T) {
 		)
 		n := newNode(t, memtransport.Options{})
 		for _, kind := range []string{"a", "b", "c"} {
-			env := handlers.Env{Kind: kind, StopTimeout: time.Second}
+			env := hosting.Env{Kind: kind, StopTimeout: time.Second}
 			n.serve(t, wrapped(handlers.NewActorHandler(def.New)), env).visit(t, kind+" 1")
 		}
 		start := time.Now()
@@ -60,7 +61,7 @@ func TestAHostThatDoesNotStopInTime(t *testing.T) {
 		tr := memtransport.New(memtransport.Options{})
 		life := dispatch.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), tr)
 		h := handlers.NewActorHandlerWithOpts(def.New, handlers.Options{HookTimeout: -1})
-		r, ok := handlers.Bind(h, life, handlers.Env{Kind: "stuck", StopTimeout: 3 * time.Second})
+		r, ok := hosting.Bind(h, life, hosting.Env{Kind: "stuck", StopTimeout: 3 * time.Second})
 		if !ok {
 			t.Fatal("not bound")
 		}
@@ -97,7 +98,7 @@ func TestEndRacesWithCalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h, _ := newVisits()
 			n := newNode(t, memtransport.Options{})
-			call := n.serve(t, wrap(h), handlers.Env{})
+			call := n.serve(t, wrap(h), hosting.Env{})
 			var wg sync.WaitGroup
 			for i := range 32 {
 				wg.Go(func() {
@@ -132,7 +133,7 @@ func TestWrappedNotificationEnds(t *testing.T) {
 					}, nil
 				}))
 				n := newNode(t, memtransport.Options{HandlerTimeout: time.Second})
-				call := n.serve(t, h, handlers.Env{})
+				call := n.serve(t, h, hosting.Env{})
 				if err := notify(call, transport.Envelope{Key: "k", Type: "Hang"}); err != nil {
 					t.Fatal(err)
 				}

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	pactor "github.com/asynkron/protoactor-go/actor"
-
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/internal/hosting"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -91,7 +90,7 @@ func NewKeyHandlerWithOpts(createFunc func(key string) (transport.HandlerFunc, e
 	if createFunc == nil {
 		panic("clstr: NewKeyHandler: the create func is nil")
 	}
-	return newKeyed(funcs(createFunc), nil, Options{CacheSize: cacheSize})
+	return newKeyed(hosting.Funcs(createFunc), nil, Options{CacheSize: cacheSize})
 }
 
 // ScopedOptions configures [NewScopedHandler].
@@ -117,7 +116,7 @@ func NewScopedHandler(opts ScopedOptions) transport.HandlerFunc {
 	if opts.Extract == nil || opts.Create == nil {
 		panic("clstr: NewScopedHandler: Extract and Create are required")
 	}
-	return newKeyed(funcs(opts.Create), opts.Extract, Options{
+	return newKeyed(hosting.Funcs(opts.Create), opts.Extract, Options{
 		CacheSize:   opts.CacheSize,
 		MailboxSize: opts.MailboxSize,
 		IdleAfter:   opts.IdleAfter,
@@ -128,7 +127,7 @@ func NewScopedHandler(opts ScopedOptions) transport.HandlerFunc {
 
 func newKeyed(factory ActorFactory, extract func(transport.Envelope) (string, error), opts Options) transport.HandlerFunc {
 	opts.validate()
-	k := &keyed{extract: extract, around: opts.Around, opts: host.Options{
+	return hosting.Handler(host.Options{
 		Factory:     factory,
 		CacheSize:   opts.CacheSize,
 		MailboxSize: opts.MailboxSize,
@@ -136,50 +135,5 @@ func newKeyed(factory ActorFactory, extract func(transport.Envelope) (string, er
 		HookTimeout: opts.HookTimeout,
 		Unknown:     func(m host.Message) any { of := actor.Message(m); return &of },
 		Draining:    &actor.Draining{},
-	}}
-	return k.handler()
+	}, extract, hosting.AroundOf(opts.Around, incoming))
 }
-
-// funcs makes entities of handler funcs.
-func funcs(create func(key string) (transport.HandlerFunc, error)) ActorFactory {
-	return func(key string) (actor.Actor, error) {
-		h, err := create(key)
-		if err != nil {
-			return nil, err
-		}
-		if h == nil {
-			return nil, fmt.Errorf("the handler func of key %.64q is nil", key)
-		}
-		return funcEntity(h), nil
-	}
-}
-
-// funcEntity is a handler func as an entity.
-type funcEntity transport.HandlerFunc
-
-var _ host.Entity = funcEntity(nil)
-
-// Activate implements [host.Entity].
-func (funcEntity) Activate(*host.Context) error { return nil }
-
-// Handle implements [host.Entity].
-func (f funcEntity) Handle(c *host.Context) {
-	switch d := c.Call().(type) {
-	case delivery:
-		d.Reply(f(d.Call, d.Envelope().Lent()))
-	case *surrounded:
-		d.Reply(f(d.in.context(), d.Envelope().Lent()))
-	}
-}
-
-// Passivate implements [host.Entity].
-func (funcEntity) Passivate(*host.Context) error { return nil }
-
-// Drain implements [host.Entity].
-func (funcEntity) Drain(*host.Context) error { return nil }
-
-// Settings implements [host.Entity].
-func (funcEntity) Settings() host.Settings { return host.Settings{} }
-
-// Receive implements protoactor's Actor: a func gets no mail by process id.
-func (funcEntity) Receive(pactor.Context) {}

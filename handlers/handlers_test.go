@@ -11,12 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/clstr-go/clstr/outcome"
-
 	pactor "github.com/asynkron/protoactor-go/actor"
-
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/internal/hosting"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -109,7 +108,7 @@ func TestCacheSize(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				seen := newCensus()
 				n := newNode(t, memtransport.Options{})
-				call := n.serve(t, c.h, handlers.Env{Observer: seen})
+				call := n.serve(t, c.h, hosting.Env{Observer: seen})
 				for i := range 1100 {
 					key := fmt.Sprint("key-", i)
 					env := transport.Envelope{Type: "Get", Key: key, Headers: map[string]string{"tenant": key}}
@@ -143,7 +142,7 @@ func TestIdleAfter(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			seen := newCensus()
-			call := newNode(t, memtransport.Options{}).serve(t, h, handlers.Env{Observer: seen})
+			call := newNode(t, memtransport.Options{}).serve(t, h, hosting.Env{Observer: seen})
 			if _, err := call.ask("k", "Get"); err != nil {
 				t.Fatal(err)
 			}

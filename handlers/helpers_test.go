@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/internal/hosting"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
@@ -53,9 +53,9 @@ func newNode(t testing.TB, limits memtransport.Options) *node {
 }
 
 // serve gives a handler the next shard, and returns how to call it.
-func (n *node) serve(t testing.TB, h transport.HandlerFunc, env handlers.Env) caller {
+func (n *node) serve(t testing.TB, h transport.HandlerFunc, env hosting.Env) caller {
 	t.Helper()
-	r, ok := handlers.Bind(h, n.life, env)
+	r, ok := hosting.Bind(h, n.life, env)
 	if !ok {
 		r = n.life.ReceiverFunc(h)
 	}
@@ -102,9 +102,9 @@ func inEachForm(t *testing.T, make func() transport.HandlerFunc, test func(t *te
 			h := make()
 			switch f {
 			case direct:
-				test(t, f, newNode(t, memtransport.Options{}).serve(t, h, handlers.Env{}))
+				test(t, f, newNode(t, memtransport.Options{}).serve(t, h, hosting.Env{}))
 			case middleware:
-				test(t, f, newNode(t, memtransport.Options{}).serve(t, wrapped(h), handlers.Env{}))
+				test(t, f, newNode(t, memtransport.Options{}).serve(t, wrapped(h), hosting.Env{}))
 			case plain:
 				test(t, f, h)
 			}

@@ -2,271 +2,47 @@
 
 package handlers
 
-import (
-	"context"
-	"sync"
-	"time"
-
-	"github.com/clstr-go/clstr/internal/dispatch"
-	"github.com/clstr-go/clstr/outcome"
-)
+import "github.com/clstr-go/clstr/internal/hosting"
 
 // Incoming is a message that is about to be handled, as an [Around] sees it. It may be
 // kept: what it says stays. All methods are safe for concurrent use.
-type Incoming struct {
-	call *dispatch.Call
+type Incoming hosting.Incoming
 
-	mu       sync.Mutex
-	stage    stage
-	ctx      context.Context // the handler's, while that runs
-	values   context.Context // the same, also afterwards
-	answer   answer
-	answered bool // there is an answer
-	after    func()
-	told     []func(error)
-	done     bool // the sender has its answer
-}
+func incoming(in *hosting.Incoming) *Incoming { return (*Incoming)(in) }
 
-// answer is what the handler, or the Around, answers with.
-type answer struct {
-	data []byte
-	err  error
-	fail *outcome.Error // err, where it is one of the library's that stays as it is
-}
-
-// stage is how far the Around of a message has come.
-//
-//	queued -> before -> inside -> behind -> out
-//	          before -> out, without next
-//
-// Until its turn a message may be refused, as after it: only between the two is an answer
-// kept.
-type stage uint8
-
-const (
-	queued stage = iota // Around was not called
-	before              // next was not called
-	inside              // the handler runs
-	behind              // it has returned
-	out                 // Around has returned too
-)
+func (in *Incoming) hosted() *hosting.Incoming { return (*hosting.Incoming)(in) }
 
 // Type returns the message's type.
-func (in *Incoming) Type() string { return in.call.Envelope().Type }
+func (in *Incoming) Type() string { return in.hosted().Type() }
 
 // Kind returns the kind that the message is for; empty for a handler without one.
-func (in *Incoming) Kind() string { return in.call.Envelope().Kind }
+func (in *Incoming) Kind() string { return in.hosted().Kind() }
 
 // Key returns the key that the message is for; empty if it is sent to a shard.
-func (in *Incoming) Key() string { return in.call.Key() }
+func (in *Incoming) Key() string { return in.hosted().Key() }
 
 // Shard returns the key's shard.
-func (in *Incoming) Shard() uint32 { return uint32(in.call.Envelope().Shard) }
+func (in *Incoming) Shard() uint32 { return in.hosted().Shard() }
 
 // Header returns a header of the message.
-func (in *Incoming) Header(name string) (value string, ok bool) {
-	value, ok = in.call.Envelope().Headers[name]
-	return value, ok
-}
+func (in *Incoming) Header(name string) (value string, ok bool) { return in.hosted().Header(name) }
 
 // Data returns the message's bytes. They must not be changed.
-func (in *Incoming) Data() []byte { return in.call.Envelope().Data }
+func (in *Incoming) Data() []byte { return in.hosted().Data() }
 
 // AwaitsReply is false for a notification: the sender is not told how it is handled.
-func (in *Incoming) AwaitsReply() bool { return in.call.AwaitsReply() }
+func (in *Incoming) AwaitsReply() bool { return in.hosted().AwaitsReply() }
 
 // Reply returns the reply, once next has returned. It returns false if there is none: the
 // message has failed, or the handler answers later. The bytes must not be changed.
-func (in *Incoming) Reply() (data []byte, ok bool) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if !in.answered || in.answer.err != nil {
-		return nil, false
-	}
-	return in.answer.data, true
-}
+func (in *Incoming) Reply() (data []byte, ok bool) { return in.hosted().Reply() }
 
 // SetReply answers in the handler's place, with or without a call of next, if Around
 // returns nil. The bytes are given away: they travel as they are.
-func (in *Incoming) SetReply(data []byte) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.stage != out {
-		in.answer, in.answered = answer{data: data}, true
-	}
-}
+func (in *Incoming) SetReply(data []byte) { in.hosted().SetReply(data) }
 
 // OnAnswer has f called when the message is done with: when its sender is answered, also
 // if that is long after the turn, and when a notification was handled. f is called at once
-// if that was before. err is nil for a reply, else what the sender gets. f must not block. If it panics, the log says so, and nothing else
-// happens.
-func (in *Incoming) OnAnswer(f func(err error)) {
-	in.mu.Lock()
-	done := in.done
-	if !done {
-		in.told = append(in.told, f)
-	}
-	in.mu.Unlock()
-	if done {
-		f(in.failure())
-	}
-}
-
-// failure is what the sender was answered with, as an error.
-func (in *Incoming) failure() error {
-	if e := in.call.Failure(); e != nil {
-		return e
-	}
-	return nil
-}
-
-func (in *Incoming) wasAnswered() {
-	in.mu.Lock()
-	after, told := in.after, in.told
-	in.after, in.told, in.done = nil, nil, true
-	in.mu.Unlock()
-	for _, f := range told { // here may be a timer, or the caller
-		in.call.Apart("OnAnswer", func() { f(in.failure()) })
-	}
-	if after != nil {
-		after()
-	}
-}
-
-func (in *Incoming) afterAnswer(f func()) {
-	in.mu.Lock()
-	done := in.done
-	if !done {
-		in.after = f
-	}
-	in.mu.Unlock()
-	if done {
-		f()
-	}
-}
-
-// turn is called when Around is about to be.
-func (in *Incoming) turn() {
-	in.mu.Lock()
-	in.stage = before
-	in.mu.Unlock()
-}
-
-// begin is called when Around calls next.
-func (in *Incoming) begin(ctx context.Context) error {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.stage != before {
-		return errNext
-	}
-	in.stage = inside
-	if ctx != nil && ctx != context.Context(in.call) {
-		in.ctx, in.values = ctx, ctx
-	}
-	return nil
-}
-
-// end is called when the handler has returned; it returns the handler's error.
-func (in *Incoming) end() error {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.stage, in.ctx = behind, nil
-	return in.answer.err
-}
-
-// take keeps the handler's answer, the first one, until Around has returned. It returns
-// false before the turn, and after that.
-func (in *Incoming) take(a answer) bool {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.stage == queued || in.stage == out {
-		return false
-	}
-	if !in.answered {
-		in.answer, in.answered = a, true
-	}
-	return true
-}
-
-// over is called when Around has returned. It returns the answer; false if the handler
-// answers later.
-func (in *Incoming) over(err error) (a answer, answered bool) {
-	never := err != nil && neverRan(err)
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	was := in.stage
-	if was == inside {
-		panic(lost)
-	}
-	in.stage = out
-	switch {
-	case err != nil && in.answered && same(err, in.answer.err):
-		return in.answer, true
-	case never && was == before:
-		e, ours := err.(*outcome.Error)
-		if !ours {
-			e = outcome.HandlerError(err)
-		}
-		e = e.WithOutcome(outcome.NotStarted)
-		return answer{err: e, fail: e}, true
-	case err != nil:
-		return answer{err: err}, true
-	case in.answered && in.answer.err != nil: // which Around has taken care of
-		return answer{}, true
-	}
-	return in.answer, in.answered || was == before
-}
-
-// neverRan reports whether err says so. Its methods may panic.
-func neverRan(err error) (is bool) {
-	defer func() { _ = recover() }()
-	return outcome.Of(err).NeverRan()
-}
-
-// leave is over for an Around that has not returned when the turn ends.
-func (in *Incoming) leave() (a answer, answered bool) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.stage == queued || in.stage == out {
-		return a, false
-	}
-	in.stage = out
-	return in.answer, in.answered
-}
-
-// same reports whether a is b. Errors need not be comparable.
-func same(a, b error) (is bool) {
-	defer func() { _ = recover() }()
-	return a == b
-}
-
-// The context of a handler with an Around is the call's, and what Around has made of it.
-
-// Deadline implements context.Context.
-func (s *surrounded) Deadline() (time.Time, bool) { return s.in.context().Deadline() }
-
-// Done implements context.Context.
-func (s *surrounded) Done() <-chan struct{} { return s.in.context().Done() }
-
-// Err implements context.Context.
-func (s *surrounded) Err() error { return s.in.context().Err() }
-
-// Value implements context.Context.
-func (s *surrounded) Value(key any) any {
-	s.in.mu.Lock()
-	values := s.in.values
-	s.in.mu.Unlock()
-	if values == nil {
-		return s.Call.Value(key)
-	}
-	return values.Value(key)
-}
-
-func (in *Incoming) context() context.Context {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.ctx == nil {
-		return in.call
-	}
-	return in.ctx
-}
+// if that was before. err is nil for a reply, else what the sender gets. f must not block.
+// If it panics, the log says so, and nothing else happens.
+func (in *Incoming) OnAnswer(f func(err error)) { in.hosted().OnAnswer(f) }

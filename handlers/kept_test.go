@@ -6,6 +6,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/internal/hosting"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -41,7 +42,7 @@ func TestKeptContext(t *testing.T) {
 	})
 	kept := make(chan string)
 	keepers := actor.Define("keeper", func(string) *keeper { return &keeper{inner, kept} }, actor.OnNotify((*keeper).keep))
-	call := newNode(t, memtransport.Options{}).serve(t, handlers.NewActorHandler(keepers.New), handlers.Env{})
+	call := newNode(t, memtransport.Options{}).serve(t, handlers.NewActorHandler(keepers.New), hosting.Env{})
 	for range 20 {
 		env := transport.Envelope{
 			Key: "k", Type: "keep", Data: []byte(`{"Text":"x"}`), Headers: map[string]string{"trace": "1"}, Delivery: transport.AwaitAccept,

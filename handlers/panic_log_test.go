@@ -10,6 +10,7 @@ import (
 
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/hosting"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
@@ -38,7 +39,7 @@ func TestAPanicsLineNamesItsKey(t *testing.T) {
 			tr := memtransport.New(memtransport.Options{}).WithLog(slog.New(slog.DiscardHandler))
 			life := dispatch.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), tr)
 			var r dispatch.Receiver
-			if host, ok := handlers.Bind(h, life, handlers.Env{Kind: "account"}); ok {
+			if host, ok := hosting.Bind(h, life, hosting.Env{Kind: "account"}); ok {
 				r = host
 			} else {
 				r = life.ReceiverFunc(h)

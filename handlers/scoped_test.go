@@ -10,6 +10,7 @@ import (
 
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/hosting"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -88,7 +89,7 @@ func TestExtractEndsItsGoroutine(t *testing.T) {
 	})
 	d := dispatch.NewDispatcher(transport.Limits{}, quiet)
 	life := dispatch.NewLifetime(quiet, d)
-	r, ok := handlers.Bind(h, life, handlers.Env{})
+	r, ok := hosting.Bind(h, life, hosting.Env{})
 	if !ok {
 		t.Fatal("a scoped handler was not bound")
 	}

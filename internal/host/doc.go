@@ -5,9 +5,9 @@
 // straight to its key's mailbox. The supervisor spawns, supervises and hears of ends, and
 // is on the way of no other message.
 //
-// What a key runs is an [Entity], which package actor makes of typed methods and package
-// handlers of plain funcs, or a protoactor actor as it is. What a message is sent with is a
-// [Call], which package handlers makes of an envelope's.
+// What a key runs is an [Entity], which package actor makes of typed methods and
+// internal/hosting of plain funcs, or a protoactor actor as it is. What a message is sent
+// with is a [Call], which internal/hosting makes of an envelope's.
 //
 // Promises: one message at a time per key, in the order of [Host.Deliver]; one
 // incarnation per key at a time, whose stop hook has ended before the next one

@@ -57,11 +57,13 @@ var table = []row{
 		"what entities are written with: typed methods on what a host calls"},
 	{"internal/host", "internal/codec internal/peakmap internal/pool internal/shardtable internal/sparse internal/turn", "github.com/asynkron/protoactor-go/actor github.com/hashicorp/golang-lru/v2/simplelru google.golang.org/protobuf/...",
 		"the keys of one process: never sees an envelope, a transport or a definition"},
-	{"handlers", "transport internal/dispatch actor internal/host outcome", "github.com/asynkron/protoactor-go/actor",
-		"where envelopes and actors meet"},
+	{"internal/hosting", "transport internal/dispatch internal/host outcome", "github.com/asynkron/protoactor-go/actor",
+		"where envelopes and actors meet: what nodes and handlers of keys have in common"},
+	{"handlers", "transport actor internal/host internal/hosting", "",
+		"what users make handlers with"},
 	{"metrics", "", "",
 		"the timers of metric interfaces: a leaf that adapters share"},
-	{"cluster", "sharding outcome transport internal/dispatch transport/memtransport actor handlers metrics membership internal/codec internal/coordinator internal/host internal/ownership internal/sparse internal/standing", "",
+	{"cluster", "sharding outcome transport internal/dispatch transport/memtransport actor handlers metrics membership internal/codec internal/coordinator internal/host internal/hosting internal/ownership internal/sparse internal/standing", "",
 		"the front door: both ends; who wants NATS names natstransport"},
 	{"cluster/prommetrics", "cluster metrics", "github.com/prometheus/client_golang/prometheus",
 		"one metrics backend beside the front door: who names it links it"},
@@ -142,13 +144,14 @@ func TestNobodyImportsPrograms(t *testing.T) {
 
 // meeting places see both an envelope and an actor, in non-test files.
 var meetings = map[string]string{
-	".":        "hands definitions of entities to a node, and closes no node from a handler",
-	"handlers": "turns an envelope into a call of an actor, and nobody else does",
-	"cluster":  "hands its metrics to handlers as a host.Observer",
-	"testkit":  "runs an entity alone, without a transport",
+	".":                "hands definitions of entities to a node, and closes no node from a handler",
+	"internal/hosting": "turns an envelope into a call of an actor, and nobody else does",
+	"handlers":         "hands factories of actors to internal/hosting, and its users' funcs take envelopes",
+	"cluster":          "hands its metrics to handlers as a host.Observer",
+	"testkit":          "runs an entity alone, without a transport",
 }
 
-func TestEnvelopesAndActorsMeetInHandlers(t *testing.T) {
+func TestEnvelopesAndActorsMeetInHosting(t *testing.T) {
 	sees := make(map[string]map[string]bool)
 	for _, f := range files(t) {
 		if f.test || matchesAny(programs, f.pkg) {
@@ -163,7 +166,7 @@ func TestEnvelopesAndActorsMeetInHandlers(t *testing.T) {
 	}
 	for pkg, imports := range sees {
 		if imports[module+"/transport"] && (imports[module+"/actor"] || imports[module+"/internal/host"]) && meetings[pkg] == "" {
-			t.Errorf("%s imports both transport and actor: they meet in handlers", pkg)
+			t.Errorf("%s imports both transport and actor: they meet in internal/hosting", pkg)
 		}
 	}
 }

@@ -1,6 +1,6 @@
 // The end of a shard, and of all, in all hosts at once
 
-package handlers
+package hosting
 
 import (
 	"context"

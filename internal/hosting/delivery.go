@@ -1,6 +1,6 @@
 // Calls as actors know them; errors of package actor get their codes
 
-package handlers
+package hosting
 
 import (
 	"time"

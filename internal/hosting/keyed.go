@@ -1,6 +1,6 @@
 // A handler that hosts keys: bound to a node, or called as a func
 
-package handlers
+package hosting
 
 import (
 	"context"
@@ -57,7 +57,11 @@ var keyedCode = reflect.ValueOf((&keyed{}).serve).Pointer()
 
 type whoKey struct{}
 
-func (k *keyed) handler() transport.HandlerFunc { return k.serve }
+// Handler makes a handler that hosts an actor per key. extract finds a message's key, nil
+// for that of its sender.
+func Handler(opts host.Options, extract func(transport.Envelope) (string, error), around Around) transport.HandlerFunc {
+	return (&keyed{extract: extract, opts: opts, around: around}).serve
+}
 
 // serve is the handler as a func: it waits for the key's actor.
 func (k *keyed) serve(ctx context.Context, env transport.Envelope) ([]byte, error) {

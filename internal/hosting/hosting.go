@@ -1,6 +1,6 @@
 // What a node's lifetime keeps: an actor system, a host for each handler and kind
 
-package handlers
+package hosting
 
 import (
 	"context"

@@ -1,0 +1,165 @@
+// A call with a func around it, on its key's turn
+
+package hosting
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// Around is handlers.Around, before its Incoming is handlers.Incoming.
+type Around func(ctx context.Context, in *Incoming, next func(context.Context) error) error
+
+// AroundOf makes an Around of a func of package handlers, nil of nil. Its Incoming is this
+// package's by another name: to converts it.
+func AroundOf[In any](around func(context.Context, *In, func(context.Context) error) error, to func(*Incoming) *In) Around {
+	if around == nil {
+		return nil
+	}
+	return func(ctx context.Context, in *Incoming, next func(context.Context) error) error {
+		return around(ctx, to(in), next)
+	}
+}
+
+// Chain makes one func of several. The first is the outermost, and those that are nil are
+// left out; without any other, Chain returns nil.
+func Chain[A ~func(context.Context, In, func(context.Context) error) error, In any](around ...A) A {
+	around = slices.DeleteFunc(slices.Clone(around), func(a A) bool { return a == nil })
+	if len(around) < 2 {
+		return append(around, nil)[0]
+	}
+	first, rest := around[0], Chain(around[1:]...)
+	return func(ctx context.Context, in In, next func(context.Context) error) error {
+		called := false
+		return first(ctx, in, func(ctx context.Context) error {
+			if called {
+				return errNext
+			}
+			called = true
+			return rest(ctx, in, next)
+		})
+	}
+}
+
+var errNext = errors.New("clstr: an Around has called next twice, or has called it too late: the message is handled once")
+
+// lost is the panic of an Around that has returned although its handler has not.
+const lost = "Around has returned, and the handler has not: it has panicked and was recovered, or runs on another goroutine"
+
+// surroundFunc puts around before a plain func.
+func surroundFunc(h transport.HandlerFunc, around Around) transport.HandlerFunc {
+	if around == nil {
+		return h
+	}
+	return func(ctx context.Context, env transport.Envelope) ([]byte, error) {
+		in := &Incoming{call: dispatch.CallFrom(ctx)}
+		in.call.AfterAnswer(in.wasAnswered)
+		in.turn()
+		err := around(ctx, in, func(ctx context.Context) error {
+			if err := in.begin(ctx); err != nil {
+				return err
+			}
+			data, err := h(ctx, env)
+			in.take(answer{data: data, err: err})
+			return in.end()
+		})
+		a, _ := in.over(err)
+		if a.fail != nil {
+			in.call.Fail(a.fail)
+		}
+		return a.data, a.err
+	}
+}
+
+// surrounded is a call with an Around, as its key's actor knows it: what is answered on
+// the turn is kept until Around has returned.
+type surrounded struct {
+	delivery
+	in     Incoming
+	around Around
+}
+
+var _ host.Call = (*surrounded)(nil)
+
+// surround puts around before a call. It returns what is to be delivered.
+func surround(d delivery, around Around) host.Call {
+	if around == nil {
+		return d
+	}
+	s := &surrounded{delivery: d, around: around, in: Incoming{call: d.Call}}
+	d.AfterAnswer(s.in.wasAnswered)
+	return s
+}
+
+// runAround is called on the key's turn. handle handles the message. answer answers it: an
+// error's own code runs there.
+func runAround(c host.Call, handle func()) (answer func()) {
+	s, ok := c.(*surrounded)
+	if !ok {
+		handle()
+		return nil
+	}
+	s.in.turn()
+	err := s.around(s.Call, &s.in, func(ctx context.Context) error {
+		if err := s.in.begin(ctx); err != nil {
+			return err
+		}
+		handle()
+		return s.in.end()
+	})
+	a, answered := s.in.over(err)
+	if !answered {
+		return nil
+	}
+	return func() { s.delivery.give(a) }
+}
+
+// End implements the call of a host. A message's own code may have ended the turn's
+// goroutine, and the Around with it: the answer to that was kept.
+func (s *surrounded) End() {
+	if a, answered := s.in.leave(); answered {
+		s.delivery.give(a)
+	}
+	s.Call.End()
+}
+
+func (d delivery) give(a answer) {
+	switch {
+	case a.fail != nil:
+		d.Call.Fail(a.fail)
+	case a.err != nil:
+		d.Call.Reply(nil, a.err)
+	default:
+		d.Call.ReplyOwned(a.data)
+	}
+}
+
+// Reply implements [host.Call].
+func (s *surrounded) Reply(data []byte, err error) {
+	if !s.in.take(answer{data: slices.Clone(data), err: err}) {
+		s.delivery.Reply(data, err)
+	}
+}
+
+// ReplyOwned implements [host.Call].
+func (s *surrounded) ReplyOwned(data []byte) {
+	if !s.in.take(answer{data: data}) {
+		s.delivery.ReplyOwned(data)
+	}
+}
+
+// Fail implements [host.Call].
+func (s *surrounded) Fail(err error) {
+	e := coded(s.Key(), err)
+	if !s.in.take(answer{err: e, fail: e}) {
+		s.Call.Fail(e)
+	}
+}
+
+// AfterAnswer implements [host.Call].
+func (s *surrounded) AfterAnswer(f func()) { s.in.afterAnswer(f) }
