@@ -145,6 +145,8 @@ func (f *foreman) around(ctx context.Context, in *cluster.Incoming, next func(co
 		return cluster.ErrOverloaded
 	case "refuse in words":
 		return fmt.Errorf("the foreman's: %w", outcome.Overloaded(time.Millisecond, "too much"))
+	case "pass on":
+		return fmt.Errorf("the foreman asks: %w", outcome.Annotate(outcome.Errorf(cluster.ErrNotOwner, "another's"), "request to another"))
 	case "skip":
 		return nil
 	case "answer":
@@ -220,6 +222,7 @@ func TestAround(t *testing.T) {
 			{"refuse", "", "", cluster.ErrOverloaded, cluster.NotStarted, 0},
 			{"refuse plainly", "", "", cluster.ErrOverloaded, cluster.NotStarted, 0},
 			{"refuse in words", "", "", cluster.ErrOverloaded, cluster.NotStarted, 0},
+			{"pass on", "", "", cluster.ErrNotOwner, cluster.RanAndFailed, 0},
 			{"refuse late", "", "", cluster.ErrOverloaded, cluster.RanAndFailed, 1},
 			{"answer", "", "foreman", nil, cluster.Succeeded, 0},
 			{"replace", "", "foreman", nil, cluster.Succeeded, 1},

@@ -22,7 +22,8 @@ import (
 // answered when Around has returned. If Around has not called next and its error is, or
 // wraps, one of the library's that says that nothing ran (ErrOverloaded,
 // [outcome.Overloaded] with a hint), the message is NotStarted, and clients may send it
-// again. All other errors are RanAndFailed. A second call of next returns an error and does nothing.
+// again. All other errors are RanAndFailed, among them what another call has failed with. A
+// second call of next returns an error and does nothing.
 //
 // A panic of Around is one of the handler's: the sender gets ErrPanicked, and the key
 // starts anew. A panic of the handler passes through Around, which cannot stop it.

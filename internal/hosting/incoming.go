@@ -4,6 +4,7 @@ package hosting
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -201,9 +202,13 @@ func (in *Incoming) over(err error) (a answer, answered bool) {
 	return in.answer, in.answered || was == before
 }
 
-// neverRan reports whether err says so. Its methods may panic.
+// neverRan reports whether err says so of this message: what a client's call has returned
+// speaks of another. Its methods may panic.
 func neverRan(err error) (is bool) {
 	defer func() { _ = recover() }()
+	if e, ok := errors.AsType[*outcome.Error](err); ok && e.Op != "" {
+		return false
+	}
 	return outcome.Of(err).NeverRan()
 }
 
