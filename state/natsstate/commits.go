@@ -241,29 +241,46 @@ func (c *commits) together(cs []state.Change, some []int, results []state.Result
 		fenced[cs[i].Token] = true
 		msgs = append(msgs, ms...)
 	}
-	type result struct {
-		a   ack
-		err error
-	}
-	answered := make(chan result, 1)
-	c.publish(msgs, func(a ack, err error) { answered <- result{a, err} })
-	r := <-answered // the mux ends each wait
+	answer, refusal := c.publishPatiently(msgs)
 	var err error
 	left := len(msgs)
 	for _, i := range some {
 		var rev state.Rev
-		a := r.a
-		if r.err == nil {
+		a := answer
+		if refusal == nil {
 			left -= cs[i].Parts()
 			a.Seq -= uint64(left) // that of its own last
 		}
-		if rev, err = c.stored(cs[i], a, r.err); err != nil {
+		if rev, err = c.stored(cs[i], a, refusal); err != nil {
 			results[i] = state.Result{Err: err}
 			continue
 		}
 		results[i] = state.Result{Rev: rev}
 	}
 	return err
+}
+
+// underWay is for how long a batch is published again that the server has refused because a
+// write with the same fence has not reached all replicas yet. The server says that for a moment
+// after it has acknowledged that write, too.
+const underWay = time.Second
+
+// publishPatiently is publish for callers that wait. The server has stored nothing of what it
+// refuses, so the same messages may go again.
+func (c *commits) publishPatiently(msgs []*nats.Msg) (a ack, err error) {
+	answered := make(chan struct{})
+	end := time.Now().Add(underWay)
+	for pause := time.Millisecond; ; pause *= 2 {
+		c.publish(msgs, func(an ack, e error) {
+			a, err = an, e
+			answered <- struct{}{}
+		})
+		<-answered // the mux ends each wait
+		if code(err) != codeUnderWay || time.Now().Add(pause).After(end) {
+			return a, err
+		}
+		<-time.After(pause)
+	}
 }
 
 // Append implements [state.Store].
