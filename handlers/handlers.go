@@ -49,16 +49,17 @@ type Options struct {
 	Around Around
 }
 
-func (o Options) validate() {
+// validate panics on an option out of range, for the constructor of that name.
+func (o Options) validate(of string) {
 	switch {
 	case o.CacheSize < -1:
-		panic(fmt.Sprintf("clstr: CacheSize %d: -1 (unlimited), 0 (default) or more", o.CacheSize))
+		panic(fmt.Sprintf("clstr: %s: CacheSize %d: -1 (unlimited), 0 (default) or more", of, o.CacheSize))
 	case o.MailboxSize < -1:
-		panic(fmt.Sprintf("clstr: MailboxSize %d: -1 (unlimited), 0 (default) or more", o.MailboxSize))
+		panic(fmt.Sprintf("clstr: %s: MailboxSize %d: -1 (unlimited), 0 (default) or more", of, o.MailboxSize))
 	case o.IdleAfter < 0:
-		panic(fmt.Sprintf("clstr: IdleAfter %v: 0 (never) or a duration", o.IdleAfter))
+		panic(fmt.Sprintf("clstr: %s: IdleAfter %v: 0 (never) or a duration", of, o.IdleAfter))
 	case o.HookTimeout < -1:
-		panic(fmt.Sprintf("clstr: HookTimeout %v: -1 (none), 0 (default) or a duration", o.HookTimeout))
+		panic(fmt.Sprintf("clstr: %s: HookTimeout %v: -1 (none), 0 (default) or a duration", of, o.HookTimeout))
 	}
 }
 
@@ -74,7 +75,7 @@ func NewActorHandlerWithOpts(factory ActorFactory, opts Options) transport.Handl
 	if factory == nil {
 		panic("clstr: NewActorHandler: the factory is nil")
 	}
-	return newKeyed(factory, nil, opts)
+	return newKeyed("NewActorHandlerWithOpts", factory, nil, opts)
 }
 
 // NewKeyHandler hosts a handler func per key, made by createFunc when the key is
@@ -90,7 +91,7 @@ func NewKeyHandlerWithOpts(createFunc func(key string) (transport.HandlerFunc, e
 	if createFunc == nil {
 		panic("clstr: NewKeyHandler: the create func is nil")
 	}
-	return newKeyed(hosting.Funcs(createFunc), nil, Options{CacheSize: cacheSize})
+	return newKeyed("NewKeyHandlerWithOpts", hosting.Funcs(createFunc), nil, Options{CacheSize: cacheSize})
 }
 
 // ScopedOptions configures [NewScopedHandler].
@@ -116,7 +117,7 @@ func NewScopedHandler(opts ScopedOptions) transport.HandlerFunc {
 	if opts.Extract == nil || opts.Create == nil {
 		panic("clstr: NewScopedHandler: Extract and Create are required")
 	}
-	return newKeyed(hosting.Funcs(opts.Create), opts.Extract, Options{
+	return newKeyed("NewScopedHandler", hosting.Funcs(opts.Create), opts.Extract, Options{
 		CacheSize:   opts.CacheSize,
 		MailboxSize: opts.MailboxSize,
 		IdleAfter:   opts.IdleAfter,
@@ -125,8 +126,8 @@ func NewScopedHandler(opts ScopedOptions) transport.HandlerFunc {
 	})
 }
 
-func newKeyed(factory ActorFactory, extract func(transport.Envelope) (string, error), opts Options) transport.HandlerFunc {
-	opts.validate()
+func newKeyed(of string, factory ActorFactory, extract func(transport.Envelope) (string, error), opts Options) transport.HandlerFunc {
+	opts.validate(of)
 	return hosting.Handler(host.Options{
 		Factory:     factory,
 		CacheSize:   opts.CacheSize,

@@ -283,26 +283,26 @@ func TestBadOptions(t *testing.T) {
 		f    func()
 		want string
 	}{
-		{func() { handlers.NewKeyHandler(nil) }, "create func is nil"},
-		{func() { handlers.NewKeyHandlerWithOpts(nil, 5) }, "create func is nil"},
-		{func() { handlers.NewKeyHandlerWithOpts(create, -2) }, "CacheSize -2: -1 (unlimited), 0 (default) or more"},
-		{func() { handlers.NewActorHandler(nil) }, "factory is nil"},
-		{func() { handlers.NewActorHandlerWithOpts(nil, handlers.Options{}) }, "factory is nil"},
-		{opts(handlers.Options{CacheSize: -2}), "CacheSize -2"},
-		{opts(handlers.Options{MailboxSize: -2}), "MailboxSize -2: -1 (unlimited)"},
-		{opts(handlers.Options{IdleAfter: -1}), "IdleAfter -1ns: 0 (never)"},
-		{opts(handlers.Options{HookTimeout: -2}), "HookTimeout -2ns: -1 (none), 0 (default) or a duration"},
-		{scoped(handlers.ScopedOptions{}), "Extract and Create are required"},
-		{scoped(handlers.ScopedOptions{Extract: byHeader}), "Extract and Create are required"},
-		{scoped(handlers.ScopedOptions{Create: create}), "Extract and Create are required"},
-		{scoped(handlers.ScopedOptions{Extract: byHeader, Create: create, CacheSize: -7}), "CacheSize -7"},
-		{scoped(handlers.ScopedOptions{Extract: byHeader, Create: create, MailboxSize: -7}), "MailboxSize -7"},
-		{scoped(handlers.ScopedOptions{Extract: byHeader, Create: create, IdleAfter: -time.Second}), "IdleAfter -1s"},
-		{scoped(handlers.ScopedOptions{Extract: byHeader, Create: create, HookTimeout: -time.Second}), "HookTimeout -1s"},
+		{func() { handlers.NewKeyHandler(nil) }, "NewKeyHandler: the create func is nil"},
+		{func() { handlers.NewKeyHandlerWithOpts(nil, 5) }, "NewKeyHandler: the create func is nil"},
+		{func() { handlers.NewKeyHandlerWithOpts(create, -2) }, "NewKeyHandlerWithOpts: CacheSize -2: -1 (unlimited), 0 (default) or more"},
+		{func() { handlers.NewActorHandler(nil) }, "NewActorHandler: the factory is nil"},
+		{func() { handlers.NewActorHandlerWithOpts(nil, handlers.Options{}) }, "NewActorHandler: the factory is nil"},
+		{opts(handlers.Options{CacheSize: -2}), "NewActorHandlerWithOpts: CacheSize -2"},
+		{opts(handlers.Options{MailboxSize: -2}), "NewActorHandlerWithOpts: MailboxSize -2: -1 (unlimited)"},
+		{opts(handlers.Options{IdleAfter: -1}), "NewActorHandlerWithOpts: IdleAfter -1ns: 0 (never)"},
+		{opts(handlers.Options{HookTimeout: -2}), "NewActorHandlerWithOpts: HookTimeout -2ns: -1 (none), 0 (default) or a duration"},
+		{scoped(handlers.ScopedOptions{}), "NewScopedHandler: Extract and Create are required"},
+		{scoped(handlers.ScopedOptions{Extract: byHeader}), "NewScopedHandler: Extract and Create are required"},
+		{scoped(handlers.ScopedOptions{Create: create}), "NewScopedHandler: Extract and Create are required"},
+		{scoped(handlers.ScopedOptions{Extract: byHeader, Create: create, CacheSize: -7}), "NewScopedHandler: CacheSize -7"},
+		{scoped(handlers.ScopedOptions{Extract: byHeader, Create: create, MailboxSize: -7}), "NewScopedHandler: MailboxSize -7"},
+		{scoped(handlers.ScopedOptions{Extract: byHeader, Create: create, IdleAfter: -time.Second}), "NewScopedHandler: IdleAfter -1s"},
+		{scoped(handlers.ScopedOptions{Extract: byHeader, Create: create, HookTimeout: -time.Second}), "NewScopedHandler: HookTimeout -1s"},
 	} {
 		func() {
 			defer func() {
-				if text := fmt.Sprint(recover()); !strings.HasPrefix(text, "clstr: ") || !strings.Contains(text, c.want) {
+				if text := fmt.Sprint(recover()); !strings.HasPrefix(text, "clstr: "+c.want) {
 					t.Errorf("panic %q, want %q", text, c.want)
 				}
 			}()
