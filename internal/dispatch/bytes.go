@@ -9,7 +9,6 @@ import (
 
 	"github.com/clstr-go/clstr/internal/peakmap"
 	"github.com/clstr-go/clstr/outcome"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // Defaults of [Lifetime.LimitBytes].
@@ -54,16 +53,23 @@ const (
 	namesBytes  = 128 // of type, kind and reply subject, which most calls share or which are short
 )
 
+// weight is what a call holds of its node's memory: that of what has arrived, and of the
+// turns that wait for it.
+type weight struct {
+	turns
+	bytes atomic.Int64 // while it is in flight
+}
+
 // size is what the call holds of a node's memory, apart from what all calls hold. The
 // turns of a caller in this process are that caller's.
-func (c *Call) size() int64 {
-	e := &c.env
+func (w *weight) size() int64 {
+	e := &w.env
 	n := len(e.Data) + len(e.Key) + len(e.Headers)*headerBytes + max(0, len(e.Type)+len(e.Kind)+len(e.ReplyTo)-namesBytes)
 	for name, value := range e.Headers {
 		n += len(name) + len(value)
 	}
-	if c.far {
-		for t := range c.waiting().Line() {
+	if w.far {
+		for t := range w.waiting().Line() {
 			n += turnBytes + len(t.Kind) + len(t.Key)
 		}
 	}
@@ -109,91 +115,85 @@ func (k *keyBytes) give(id keyID, n int64) {
 
 // Weigh counts the call's bytes as the key's, until it has finished. A [Receiver]
 // that knows keys calls it before it queues the call, once; an error refuses it.
-func (c *Call) Weigh(key string) *outcome.Error {
-	most, n := c.sub.life.mostOfKey, c.bytes.Load()
-	if c.sub.life.isLight(n) || key == "" {
+func (w *weight) Weigh(key string) *outcome.Error {
+	most, n := w.sub.life.mostOfKey, w.bytes.Load()
+	if w.sub.life.isLight(n) || key == "" {
 		return nil
 	}
-	if c.bits.Load()&bitPart != 0 { // the call that it is nested in was weighed
+	if w.bits.Load()&bitPart != 0 { // the call that it is nested in was weighed
 		most = 0
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ended != not {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended != not {
 		return nil // it has finished, or is about to
 	}
-	id := keyID{c.env.Kind, key}
-	if held, ok := c.sub.keys.take(id, n, most); !ok {
+	id := keyID{w.env.Kind, key}
+	if held, ok := w.sub.keys.take(id, n, most); !ok {
 		return outcome.Overloaded(retryHint, "key %s has %d bytes of calls in flight: at most %d allowed", quoteKey(key), held-n, most)
 	}
-	c.rest().key = &id
-	c.bits.Or(bitWeighed)
+	w.rest().key = &id
+	w.bits.Or(bitWeighed)
 	return nil
 }
 
-// SetKey says that the call is for another key than its envelope names: a [Receiver]
-// that finds keys by itself calls it before it queues the call.
-func (c *Call) SetKey(key string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.rest().name = key
-}
-
-// Key returns the key that the call is for: the envelope's, unless SetKey was called.
-func (c *Call) Key() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.more.keyOf(&c.env)
-}
-
-// keyOf is called with the call's mu held. m may be nil.
-func (m *more) keyOf(env *transport.Envelope) string {
-	if m != nil && m.name != "" {
-		return m.name
+// nestIn says that the call is made by the handler of another of its subscription. It
+// returns true if that runs: then what it was admitted with holds for both.
+func (w *weight) nestIn(from *weight) (part bool) {
+	b := bitNested
+	if part = from.runs(); part {
+		b |= bitPart
+		from.lend(w.bytes.Load())
 	}
-	return env.Key
+	if w.env.Key == from.env.Key && w.env.Shard == from.env.Shard {
+		b |= bitSameKey
+	}
+	w.bits.Or(b)
+	return part
+}
+
+// giveBack gives back what a call that has finished holds.
+func (w *weight) giveBack() {
+	s := w.sub
+	if s.standing.Leased() && !w.AwaitsReply() {
+		s.counts.leave(&w.arrival)
+	}
+	s.life.busy.Add(-1)
+	w.lighten()
+	s.flight.land(s.standing)
 }
 
 // lighten gives back what the call holds, when it has finished. One that never began
 // may lie in a line for long yet: only its payload goes at once.
-func (c *Call) lighten() {
-	c.lend(math.MaxInt64)
-	if c.bits.Load()&bitStarted == 0 {
-		c.mu.Lock()
-		c.env.Data, c.env.Headers = nil, nil
-		c.mu.Unlock()
+func (w *weight) lighten() {
+	w.lend(math.MaxInt64)
+	if w.bits.Load()&bitStarted == 0 {
+		w.mu.Lock()
+		w.env.Data, w.env.Headers = nil, nil
+		w.mu.Unlock()
 	}
 }
 
 // lend gives back at most so many of the bytes that the call holds: those of a nested
 // call count once.
-func (c *Call) lend(most int64) {
+func (w *weight) lend(most int64) {
 	for {
-		held := c.bytes.Load()
+		held := w.bytes.Load()
 		n := min(held, most)
 		if n == 0 {
 			return
 		}
-		if !c.bytes.CompareAndSwap(held, held-n) {
+		if !w.bytes.CompareAndSwap(held, held-n) {
 			continue
 		}
-		c.sub.life.bytes.Add(-n)
-		if c.bits.Load()&bitWeighed != 0 {
-			c.mu.Lock()
-			c.sub.keys.give(*c.more.key, n)
-			c.mu.Unlock()
+		w.sub.life.bytes.Add(-n)
+		if w.bits.Load()&bitWeighed != 0 {
+			w.mu.Lock()
+			w.sub.keys.give(*w.more.key, n)
+			w.mu.Unlock()
 		}
 		return
 	}
-}
-
-// Peek returns the envelope before the call starts, for a [Receiver] that must look at
-// its payload or headers. It returns false if the call was decided before: both may be
-// gone.
-func (c *Call) Peek() (transport.Envelope, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.env, c.ended == not
 }
 
 // heavy reports whether a call of a size, after which the node holds the given number of

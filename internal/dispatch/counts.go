@@ -22,23 +22,15 @@ type moveCounts struct {
 	open [2]int64 // of those taken, how many are in sum already
 }
 
-// kind is where a notification counts.
-func (c *Call) kind() int {
-	if c.env.Delivery == transport.AwaitNothing {
-		return 1
-	}
-	return 0
-}
-
 // take counts a notification that is about to be accepted.
-func (c *moveCounts) take(call *Call) {
+func (c *moveCounts) take(call *arrival) {
 	c.taken[call.kind()].Add(1)
 	call.bits.Or(bitTaken)
 }
 
 // leave ends what take has begun: the notification has finished, or is to be
 // acknowledged by whoever it is passed on to, where it counts then.
-func (c *moveCounts) leave(call *Call) {
+func (c *moveCounts) leave(call *arrival) {
 	b, k := call.bits.And(^bitTaken), call.kind()
 	switch {
 	case b&bitTaken == 0:
@@ -53,7 +45,7 @@ func (c *moveCounts) leave(call *Call) {
 }
 
 // ask counts a request that a sender has sent.
-func (c *moveCounts) ask(call *Call) {
+func (c *moveCounts) ask(call *arrival) {
 	if call.bits.Load()&bitNested == 0 {
 		c.asking.Add(1)
 	}
@@ -61,7 +53,7 @@ func (c *moveCounts) ask(call *Call) {
 
 // decided counts the end of a call. It is called when the call is decided, before its
 // sender is told; moving is whether its shard moves.
-func (c *moveCounts) decided(call *Call, err *outcome.Error, moving bool) {
+func (c *moveCounts) decided(call *arrival, err *outcome.Error, moving bool) {
 	asks := call.AwaitsReply() && call.bits.Load()&bitNested == 0
 	if moving {
 		c.mu.Lock()
@@ -76,7 +68,7 @@ func (c *moveCounts) decided(call *Call, err *outcome.Error, moving bool) {
 }
 
 // add counts what the move has cost a call. It is called with mu held.
-func (c *moveCounts) add(call *Call, err *outcome.Error) {
+func (c *moveCounts) add(call *arrival, err *outcome.Error) {
 	nested, accepted := call.bits.Load()&bitNested != 0, call.Accepted()
 	if is := err.Sentinel(); is != outcome.ErrNotOwner && is != outcome.ErrDraining && is != outcome.ErrHandedBack || nested && !accepted { // of those the call tells that they are nested in
 		return

@@ -1,15 +1,72 @@
-// How a call is decided: once
+// decision: how far a call is, and how it is decided: once
 
 package dispatch
 
 import (
 	"context"
 	"errors"
-	"fmt"
+	"sync"
+	"sync/atomic"
 
-	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/outcome"
 )
+
+// The life of a call, as bits: it may be answered before its handler ends (a
+// timeout) and after (an actor that answers later).
+const (
+	bitStarted  uint32 = 1 << iota // the handler runs or has run
+	bitEnded                       // the handler has returned
+	bitAnswered                    // the outcome is decided
+	bitReplied                     // the sender has been told
+	bitRefused                     // it was told an error
+	bitOwned                       // the reply's slice belongs to the replier
+	bitQueued                      // in a line that it cannot be taken out of
+	bitClosed                      // answered, and the sender has been told
+	bitLate                        // a notification whose handler says when it is accepted
+	bitTaken                       // a notification that counts as accepted by a shard that may move
+	bitLost                        // it has been counted as lost, or dropped
+	bitNoted                       // its shard knows that the handler looks at its end
+	bitOpen                        // its handler has left it open, which its shard knows
+	bitNoEffect                    // its handler says that nothing of it remains
+	bitAsked                       // its handler waits for another call, or has
+	bitFor                         // turns wait for it
+	bitPlaced                      // it is known where it stands in line
+	bitStop                        // a notification of a stop hook whose shard ends
+	bitWeighed                     // its bytes count as a key's
+	bitPassed                      // a nested call that its handler has made has run, or may have
+	bitNested                      // made by the handler of another call of the subscription
+	bitPart                        // which ran at that moment
+	bitSameKey                     // and is for the key of that call
+)
+
+// decision is how far a call is, and what it was answered with. It knows of nobody that
+// is to be told: its methods say what is left to do.
+type decision struct {
+	bits  atomic.Uint32
+	ended how // guarded by mu
+
+	mu   sync.Mutex
+	err  *outcome.Error // what the call was answered with
+	more *more          // made when one of its fields is needed
+}
+
+// more is what few calls have, of all parts of a call. It is guarded by the call's mu.
+type more struct {
+	done  chan struct{}  // made when asked for
+	after func()         // to be called when answered
+	inner *outcome.Error // of the last nested call that did not run, or may run still
+	name  string         // of the key, where the envelope names another
+	key   *keyID         // whose bytes the call's count as
+	chain
+}
+
+// rest returns what few calls have. It is called with mu held.
+func (d *decision) rest() *more {
+	if d.more == nil {
+		d.more = new(more)
+	}
+	return d.more
+}
 
 // how says why a call's context has ended.
 type how uint8
@@ -37,214 +94,154 @@ func (h how) err() error {
 	return nil
 }
 
-func (c *Call) refuse(err *outcome.Error, h how) {
+// has reports whether all of the bits are set.
+func (d *decision) has(bits uint32) bool { return d.bits.Load()&bits == bits }
+
+// decide decides the call unless it was decided before, one of the bits need is not set or
+// one of the bits bar is. It returns the bits of before.
+func (d *decision) decide(need, bar uint32) (old uint32, ok bool) {
 	for {
-		old := c.bits.Load()
-		if old&bitAnswered != 0 {
-			return
+		old = d.bits.Load()
+		if old&need != need || old&(bar|bitAnswered) != 0 {
+			return old, false
 		}
-		e := err
-		if old&bitStarted != 0 && e.Outcome.NeverRan() {
-			e = e.WithOutcome(outcome.MaybeRan)
-		}
-		if c.bits.CompareAndSwap(old, old|bitAnswered) {
-			c.settle(e, h)
-			c.reply(old, nil, e)
-			c.close()
-			return
+		if d.bits.CompareAndSwap(old, old|bitAnswered) {
+			return old, true
 		}
 	}
 }
 
-func (c *Call) answer(data []byte, err *outcome.Error) {
-	old := c.bits.Or(bitAnswered)
-	if old&bitAnswered != 0 {
-		return
-	}
-	c.settle(err, done)
-	c.reply(old, data, err)
-	c.close()
-}
-
-// replyError answers with what a func makes of a handler's error. The methods of
-// that are the application's: a call is answered even if they end the goroutine.
-func (c *Call) replyError(err error, make func(error) *outcome.Error) {
-	var e *outcome.Error
-	defer func() {
-		if e == nil {
-			e = outcome.HandlerError(fmt.Errorf("an error of type %T whose methods end their goroutine", err))
-		}
-		c.answer(nil, e)
-	}()
-	e = make(err)
-}
-
-// settle ends the call's context.
-func (c *Call) settle(err *outcome.Error, h how) {
-	if st := c.sub.standing; st.Leased() {
-		c.sub.counts.decided(c, err, st.Moves())
-	}
-	if c.bits.Load()&bitOpen != 0 {
-		c.sub.late.forget(c)
-	}
-	c.mu.Lock()
-	c.err, c.ended = err, h
-	var after func()
-	if m := c.more; m != nil {
-		if m.done != nil {
-			close(m.done)
-			if c.bits.Load()&bitNoted != 0 {
-				c.sub.asked.remove(c)
-			}
-		}
-		after, m.after = m.after, nil
-	}
-	c.mu.Unlock()
-	if c.bits.Load()&(bitPlaced|bitStarted) == bitPlaced {
-		c.leavePlace()
-	}
-	if after != nil {
-		after()
-	}
-}
-
-// reply tells the sender, unless an acknowledgement has. The sender of a
-// notification learns whether it was accepted, never how its handler fared: that
-// goes to the lifetime.
-func (c *Call) reply(old uint32, data []byte, err *outcome.Error) {
-	if c.AwaitsReply() {
-		c.tell(data, err)
-		return
-	}
-	answer := err
-	if old&(bitStarted|bitLate) == bitStarted {
-		answer = nil
-	}
-	if told := c.tell(nil, answer); err != nil && (!told || answer == nil) {
-		sparse.Apart(c.sub.life.log, "the metrics", func() { c.sub.life.failed(c, err) })
-	}
-}
-
-// tell tells the sender; it returns false if that was done before.
-func (c *Call) tell(data []byte, err *outcome.Error) bool {
-	told := bitReplied
-	if err != nil {
-		told |= bitRefused
-	}
-	old := c.bits.Load()
-	for ; old&bitReplied == 0 && !c.bits.CompareAndSwap(old, old|told); old = c.bits.Load() {
-	}
-	switch {
-	case old&bitReplied != 0:
-		return false
-	case c.replier != nil:
-		c.replier.Reply(c, data, err)
-	}
-	return true
-}
-
-// close is called once, when the call has been decided and its sender told. It
-// or End is the last, and finishes the call.
-func (c *Call) close() {
-	c.sub.d.clock.Remove(&c.node)
-	old := c.bits.Or(bitClosed)
-	if old&(bitStarted|bitQueued) == 0 || old&bitEnded != 0 {
-		c.finish()
-	}
-}
-
-// enqueue says that c goes into a line that it cannot be taken out of. If its
-// sender leaves meanwhile, c counts as pending all the same until it has come to
-// the front: its memory is held. It returns false if c was decided before.
-func (c *Call) enqueue() bool {
+// start says that the handler starts, unless it has started or the call was decided.
+func (d *decision) start() (old uint32, ok bool) {
 	for {
-		old := c.bits.Load()
+		old = d.bits.Load()
+		if old&(bitStarted|bitAnswered) != 0 {
+			return old, false
+		}
+		if d.bits.CompareAndSwap(old, (old|bitStarted)&^bitQueued) {
+			return old, true
+		}
+	}
+}
+
+// runs reports whether the call's handler runs.
+func (d *decision) runs() bool { return d.bits.Load()&(bitStarted|bitEnded) == bitStarted }
+
+// enqueue says that the call goes into a line that it cannot be taken out of. If its
+// sender leaves meanwhile, it counts as pending all the same until it has come to
+// the front: its memory is held. It returns false if it was decided before.
+func (d *decision) enqueue() bool {
+	for {
+		old := d.bits.Load()
 		if old&bitAnswered != 0 {
 			return false
 		}
-		if c.bits.CompareAndSwap(old, old|bitQueued) {
+		if d.bits.CompareAndSwap(old, old|bitQueued) {
 			return true
 		}
 	}
 }
 
-// dequeue says that c has come to the front of its line and did not start.
-func (c *Call) dequeue() {
-	if old := c.bits.And(^bitQueued); old&bitClosed != 0 {
-		c.finish()
+// unqueued says that the call has come to the front of its line and did not start. It
+// returns true if the call has finished with that.
+func (d *decision) unqueued() bool { return d.bits.And(^bitQueued)&bitClosed != 0 }
+
+// told says that the sender is told now; it returns false if that was done before.
+func (d *decision) told(err *outcome.Error) bool {
+	told := bitReplied
+	if err != nil {
+		told |= bitRefused
+	}
+	for {
+		old := d.bits.Load()
+		if old&bitReplied != 0 {
+			return false
+		}
+		if d.bits.CompareAndSwap(old, old|told) {
+			return true
+		}
 	}
 }
 
-// finish is called once, when the call was decided and its handler has ended
-// or will never start.
-func (c *Call) finish() {
-	defer c.giveBack() // also where the observer ends the goroutine
-	if o := c.observer(); o != nil {
-		c.mu.Lock()
-		err := c.err
-		c.mu.Unlock()
-		c.observed(func() { o.CallFinished(c, c.bits.Load()&bitStarted != 0, c.kept, err) })
+// closed says that the call was decided and its sender told. It returns true if the call
+// has finished with that.
+func (d *decision) closed() bool {
+	old := d.bits.Or(bitClosed)
+	return old&(bitStarted|bitQueued) == 0 || old&bitEnded != 0
+}
+
+// record keeps what the call was answered with, and ends its context. noted is whether its
+// shard knows that the handler looks at that; after, if not nil, is to be called then.
+func (d *decision) record(err *outcome.Error, h how) (noted bool, after func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.err, d.ended = err, h
+	if m := d.more; m != nil {
+		if m.done != nil {
+			close(m.done)
+			noted = d.has(bitNoted)
+		}
+		after, m.after = m.after, nil
 	}
-}
-
-// giveBack gives back what a call that has finished holds.
-func (c *Call) giveBack() {
-	s := c.sub
-	if s.standing.Leased() && !c.AwaitsReply() {
-		s.counts.leave(c)
-	}
-	s.life.busy.Add(-1)
-	c.lighten()
-	s.flight.land(s.standing)
-}
-
-// observer returns nil for a nested call: it is part of the work of a call that is
-// observed.
-func (c *Call) observer() Observer {
-	if c.bits.Load()&bitNested != 0 {
-		return nil
-	}
-	return c.sub.to.Observer
-}
-
-// observed tells the observer, which is an application's: where that panics the call
-// goes on.
-func (c *Call) observed(tell func()) {
-	defer sparse.Recover(c.sub.d.life.log, "the metrics")
-	tell()
-}
-
-// refused returns the error that the sender was told, if it was told one.
-func (c *Call) refused() *outcome.Error {
-	if c.bits.Load()&bitRefused == 0 {
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.err
-}
-
-// Failure returns the error that the call was answered with; nil for a reply, and while it
-// is open.
-func (c *Call) Failure() *outcome.Error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.err
+	return noted, after
 }
 
 // AfterAnswer calls f, which must not block, once the call was answered, at
 // once if it was. A second f replaces the first.
-func (c *Call) AfterAnswer(f func()) {
-	c.mu.Lock()
-	if c.ended == not {
-		c.rest().after = f
+func (d *decision) AfterAnswer(f func()) {
+	d.mu.Lock()
+	if d.ended == not {
+		d.rest().after = f
 		f = nil
 	}
-	c.mu.Unlock()
+	d.mu.Unlock()
 	if f != nil {
 		f()
 	}
 }
 
-// Apart calls code of an application's where its panic would hurt more than itself.
-func (c *Call) Apart(what string, f func()) { sparse.Apart(c.sub.life.log, what, f) }
+// Failure returns the error that the call was answered with; nil for a reply, and while it
+// is open.
+func (d *decision) Failure() *outcome.Error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.err
+}
+
+// refused returns the error that the sender was told, if it was told one.
+func (d *decision) refused() *outcome.Error {
+	if d.bits.Load()&bitRefused == 0 {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.err
+}
+
+// NoEffect says whether nothing of the call remains at the handler so far, so that it
+// may go back. It returns false if the call has ended: it may have gone back already.
+func (d *decision) NoEffect(none bool) (open bool) {
+	for {
+		old := d.bits.Load()
+		if old&bitAnswered != 0 {
+			return false
+		}
+		b := old &^ bitNoEffect
+		if none {
+			b |= bitNoEffect
+		}
+		if d.bits.CompareAndSwap(old, b) {
+			return true
+		}
+	}
+}
+
+// DataIsOwned tells a replier that it may keep the reply's slice.
+func (d *decision) DataIsOwned() bool { return d.bits.Load()&bitOwned != 0 }
+
+// Nested reports whether the call is made by the handler of another of its subscription.
+func (d *decision) Nested() bool { return d.bits.Load()&bitNested != 0 }
+
+// KeyPassedOn reports whether the call is nested in another and is for the key and the
+// shard that the sender of that has named.
+func (d *decision) KeyPassedOn() bool { return d.bits.Load()&bitSameKey != 0 }

@@ -90,7 +90,7 @@ func (s *Sub) Drop(ctx context.Context) error {
 // Lapse implements [Drainer].
 func (s *Sub) Lapse() {
 	for _, c := range s.asked.all() {
-		c.lose()
+		c.Refuse(c.lost())
 	}
 	s.late.cutAll()
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/peakmap"
-	"github.com/clstr-go/clstr/outcome"
 )
 
 // lateGrace is how long a shard that drains waits for answers that are owed: for a
@@ -54,56 +53,6 @@ func (o *owed) len() int {
 	return o.calls.Len()
 }
 
-// OnDrain has tell called once when the call's shard begins to drain and the call is
-// still open, at once if it drains already. tell must not block. It is called where a
-// handler leaves the call open, after it has started.
-func (c *Call) OnDrain(tell func()) {
-	c.bits.Or(bitOpen)
-	ending := c.sub.late.add(c, tell)
-	switch {
-	case c.bits.Load()&bitAnswered != 0:
-		c.sub.late.forget(c)
-	case ending:
-		tell()
-	}
-}
-
-// NoEffect says whether nothing of the call remains at the handler so far, so that it
-// may go back. It returns false if the call has ended: it may have gone back already.
-func (c *Call) NoEffect(none bool) (open bool) {
-	for {
-		old := c.bits.Load()
-		if old&bitAnswered != 0 {
-			return false
-		}
-		b := old &^ bitNoEffect
-		if none {
-			b |= bitNoEffect
-		}
-		if c.bits.CompareAndSwap(old, b) {
-			return true
-		}
-	}
-}
-
-// HandBack gives a request back that has had no effect: its sender asks the next owner.
-// It returns false, and does nothing, for any other call.
-func (c *Call) HandBack() bool {
-	for {
-		old := c.bits.Load()
-		if old&bitNoEffect == 0 || old&bitAnswered != 0 || !c.AwaitsReply() {
-			return false
-		}
-		if c.bits.CompareAndSwap(old, old|bitAnswered) {
-			err := outcome.Errorf(outcome.ErrHandedBack, "%s", where(&c.env))
-			c.settle(err, done)
-			c.reply(old, nil, err)
-			c.close()
-			return true
-		}
-	}
-}
-
 // tell tells the keys that owe answers that the shard ends.
 func (o *owed) tell() {
 	now := expiry.Now()
@@ -134,7 +83,7 @@ func (o *owed) cut(toldBy int64) {
 	o.mu.Unlock()
 	for _, c := range cut {
 		if !c.HandBack() {
-			c.lose()
+			c.Refuse(c.lost())
 		}
 	}
 }
@@ -147,14 +96,4 @@ func (o *owed) cutAll() {
 	}
 	o.mu.Unlock()
 	o.cut(0)
-}
-
-// lose ends a call whose shard was dropped, or that was left open for too long as its
-// node ends.
-func (c *Call) lose() {
-	if !c.sub.standing.Leased() {
-		c.Refuse(outcome.Errorf(outcome.ErrDraining, "%s: its answer was owed when the node ended", where(&c.env)))
-		return
-	}
-	c.Refuse(outcome.Errorf(outcome.ErrNotOwner, "%s was lost while the call ran", where(&c.env)))
 }

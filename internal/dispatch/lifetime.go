@@ -192,21 +192,6 @@ func (l *Lifetime) EndTogether(shards func(shard uint32) bool) {
 	l.together.Store(&shards)
 }
 
-// waitsAtTheEnd reports whether a turn of a shard that ends with the call's waits for it.
-func (c *Call) waitsAtTheEnd() bool {
-	shards := c.sub.life.together.Load()
-	return shards != nil && (*shards)(uint32(c.env.Shard)) && c.waiting().OfShards(*shards)
-}
-
-// endsTogether reports whether the call's shard ends with others, and nobody takes it.
-func (c *Call) endsTogether() bool {
-	if c.sub == nil {
-		return false
-	}
-	shards := c.sub.life.together.Load()
-	return shards != nil && (*shards)(uint32(c.env.Shard))
-}
-
 // Report is called by what does not end in time: End returns err.
 func (l *Lifetime) Report(err error) {
 	l.mu.Lock()

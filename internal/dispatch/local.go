@@ -4,7 +4,6 @@ package dispatch
 
 import (
 	"context"
-	"maps"
 
 	"github.com/clstr-go/clstr/outcome"
 )
@@ -51,12 +50,6 @@ func (l *local) await(ctx context.Context) error {
 	}
 	<-l.wait // decided at the same moment
 	return nil
-}
-
-// own copies what the sender has lent: what is refused costs no copy.
-func (c *Call) own() {
-	c.env.Data = cloneBytes(c.env.Data)
-	c.env.Headers = maps.Clone(c.env.Headers)
 }
 
 func cloneBytes(b []byte) []byte {

@@ -37,7 +37,7 @@ var drainReach = reach{turns: 4096, hops: 64, drains: true}
 // known yet is searched for, and a later try of the call is admitted. What a stop hook
 // of a shard that ends waits for is needed in every shard. What any turn of such a shard
 // waits for is needed in the shards that end together with it ([Lifetime.EndTogether]).
-func (c *Call) Needed() bool {
+func (c *turns) Needed() bool {
 	line := c.waiting()
 	if line == nil {
 		return false
@@ -106,12 +106,12 @@ func (n *needs) search(ctx context.Context) {
 // StopHook returns what the stop hook is, of a key of this process, that waits for the
 // call, or has waited until it was accepted; KeyTurn if there is none. It is StopTurn if
 // the hook's shard does not end yet. What the handler of such a notification asks is the hook's too.
-func (c *Call) StopHook() Role {
+func (c *turns) StopHook() Role {
 	role, _ := c.stopHook()
 	return role
 }
 
-func (c *Call) stopHook() (role Role, past int) {
+func (c *turns) stopHook() (role Role, past int) {
 	if c.bits.Load()&bitStop != 0 {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -122,7 +122,7 @@ func (c *Call) stopHook() (role Role, past int) {
 
 // serve has a notification remember the stop hook that it is of: that may be over when
 // its turn comes.
-func (c *Call) serve(from *Call) {
+func (c *turns) serve(from *Call) {
 	role, past := c.stopHook()
 	if role == KeyTurn && from != nil {
 		role, past = from.stopHook()
@@ -135,6 +135,21 @@ func (c *Call) serve(from *Call) {
 	m.stop, m.past = role, past
 	c.mu.Unlock()
 	c.bits.Or(bitStop)
+}
+
+// waitsAtTheEnd reports whether a turn of a shard that ends with the call's waits for it.
+func (c *turns) waitsAtTheEnd() bool {
+	shards := c.sub.life.together.Load()
+	return shards != nil && (*shards)(uint32(c.env.Shard)) && c.waiting().OfShards(*shards)
+}
+
+// endsTogether reports whether the call's shard ends with others, and nobody takes it.
+func (c *turns) endsTogether() bool {
+	if c.sub == nil {
+		return false
+	}
+	shards := c.sub.life.together.Load()
+	return shards != nil && (*shards)(uint32(c.env.Shard))
 }
 
 // AtAnEnd reports whether ctx is that of a stop hook, of a handler that runs for one while

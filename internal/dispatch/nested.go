@@ -78,19 +78,34 @@ type ownDispatcher struct{}
 // funcError makes the error of a func that has returned one. If a nested call may run
 // still, so may this one. If it returns the refusal of one, and no other has run, the
 // call has not.
-func (c *Call) funcError(err error) *outcome.Error {
+func (a *arrival) funcError(err error) *outcome.Error {
 	e := outcome.HandlerError(err)
-	c.mu.Lock()
-	inner := c.rest().inner
-	c.mu.Unlock()
+	a.mu.Lock()
+	inner := a.rest().inner
+	a.mu.Unlock()
 	switch {
 	case inner == nil:
 	case inner.Outcome == outcome.MaybeRan:
 		e.Outcome = outcome.MaybeRan
-	case c.bits.Load()&bitPassed == 0 && isThis(err, inner):
+	case a.bits.Load()&bitPassed == 0 && isThis(err, inner):
 		e.Outcome = outcome.NotStarted
 	}
 	return e
+}
+
+// passedOn notes what the call's handler has heard of a nested call.
+func (a *arrival) passedOn(err error) {
+	o := outcome.Of(err)
+	if !o.NeverRan() {
+		a.bits.Or(bitPassed)
+	}
+	if o.NeverRan() || o == outcome.MaybeRan {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if m := a.rest(); m.inner == nil || m.inner.Outcome != outcome.MaybeRan {
+			m.inner, _ = errors.AsType[*outcome.Error](err)
+		}
+	}
 }
 
 // isThis reports whether err passes e on. The methods of err may panic.
@@ -99,28 +114,3 @@ func isThis(err error, e *outcome.Error) (same bool) {
 	found, _ := errors.AsType[*outcome.Error](err)
 	return found == e
 }
-
-// runs reports whether the call's handler runs.
-func (c *Call) runs() bool { return c.bits.Load()&(bitStarted|bitEnded) == bitStarted }
-
-// nestIn says that the call is made by the handler of another of its subscription. It
-// returns true if that runs: then what it was admitted with holds for both.
-func (c *Call) nestIn(from *Call) (part bool) {
-	b := bitNested
-	if part = from.runs(); part {
-		b |= bitPart
-		from.lend(c.bytes.Load())
-	}
-	if c.env.Key == from.env.Key && c.env.Shard == from.env.Shard {
-		b |= bitSameKey
-	}
-	c.bits.Or(b)
-	return part
-}
-
-// Nested reports whether the call is made by the handler of another of its subscription.
-func (c *Call) Nested() bool { return c.bits.Load()&bitNested != 0 }
-
-// KeyPassedOn reports whether the call is nested in another and is for the key and the
-// shard that the sender of that has named.
-func (c *Call) KeyPassedOn() bool { return c.bits.Load()&bitSameKey != 0 }

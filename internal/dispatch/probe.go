@@ -25,41 +25,37 @@ const (
 // circleReach is how far a probe goes.
 var circleReach = reach{turns: 256, hops: MaxTurns}
 
-// probeIn probes for c after a while, unless it has left its place by then. It is
-// called with mu held.
-func (c *Call) probeIn(pause time.Duration) {
+// probeIn probes for c after a while, unless it has left its place by then.
+func (a *asking) probeIn(c *Call, pause time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.more.place == nil {
+		return
+	}
 	c.more.probe = time.AfterFunc(pause, func() {
-		if !c.sub.d.asking.begin(func(ctx context.Context) { c.probe(ctx, pause) }) {
-			c.probeAgain(pause)
+		if !a.begin(func(ctx context.Context) { a.probe(ctx, c, pause) }) {
+			a.probeIn(c, min(2*pause, probeMost))
 		}
 	})
 }
 
-func (c *Call) probeAgain(pause time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.more.place != nil {
-		c.probeIn(min(2*pause, probeMost))
-	}
-}
-
 // probe follows what the turn before c waits for, and refuses c if that is one of those
 // that wait for c.
-func (c *Call) probe(ctx context.Context, pause time.Duration) {
+func (a *asking) probe(ctx context.Context, c *Call, pause time.Duration) {
 	c.mu.Lock()
 	p := c.more.place
 	c.mu.Unlock()
 	if p == nil {
 		return
 	}
-	defer c.probeAgain(pause)
+	defer a.probeIn(c, min(2*pause, probeMost))
 	before := p.Running()
 	if before == nil {
 		return
 	}
 	line := c.Waiting()
 	var home *found
-	c.sub.d.asking.search(ctx, here([]*Turn{before}), circleReach, func(f *found) bool {
+	a.search(ctx, here([]*Turn{before}), circleReach, func(f *found) bool {
 		if line.Find(f.Number) != nil {
 			home = f
 		}
@@ -73,7 +69,9 @@ func (c *Call) probe(ctx context.Context, pause time.Duration) {
 	// enough: the one of the highest number goes first.
 	first := slices.MaxFunc(circle, func(a, b *Turn) int { return cmp.Compare(a.Number, b.Number) })
 	if pause > probeAfter || first.Number == line.Number {
-		c.refuseInLine(outcome.Errorf(outcome.ErrCircle, "%s", asks(circle)))
+		if old, ok := c.decide(0, bitStarted); ok {
+			c.conclude(old, nil, outcome.Errorf(outcome.ErrCircle, "%s", asks(circle)), done)
+		}
 	}
 }
 
@@ -101,20 +99,4 @@ func asks(circle []*Turn) string {
 		names[i] = t.String()
 	}
 	return strings.Join(names, " asks ")
-}
-
-// refuseInLine refuses c unless it has started.
-func (c *Call) refuseInLine(err *outcome.Error) {
-	for {
-		old := c.bits.Load()
-		if old&(bitStarted|bitAnswered) != 0 {
-			return
-		}
-		if c.bits.CompareAndSwap(old, old|bitAnswered) {
-			c.settle(err, done)
-			c.reply(old, nil, err)
-			c.close()
-			return
-		}
-	}
 }

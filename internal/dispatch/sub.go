@@ -4,7 +4,6 @@ package dispatch
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,21 +50,21 @@ func (s *Sub) dispatch(c *Call, r Receiver, from *Call) {
 	size := c.size()
 	c.bytes.Store(size)
 	n, busy := s.flight.n.Add(1), s.life.busy.Add(1)
-	part := from != nil && from.sub == s && c.nestIn(from) // now: a drain that does not see c sees from
+	part := from != nil && from.sub == s && c.nestIn(&from.weight) // now: a drain that does not see c sees from
 	held := s.life.bytes.Add(size)
 	if !c.AwaitsReply() {
 		c.serve(from) // now: a stop hook does not wait for long
 	}
 	moves := s.standing.Leased()
 	if moves && c.AwaitsReply() {
-		s.counts.ask(c)
+		s.counts.ask(&c.arrival)
 	}
 	if err := s.standing.Admit(asked{c}); err != nil {
 		c.Refuse(err)
 		return
 	}
 	if moves && !c.AwaitsReply() {
-		s.counts.take(c) // before anybody else can decide it
+		s.counts.take(&c.arrival) // before anybody else can decide it
 	}
 	if !part { // the room of one is that of the call that it is nested in
 		if err := s.roomFor(c, from, n, busy, held); err != nil {
@@ -188,17 +187,7 @@ func (s *Sub) pass(ctx context.Context, env transport.Envelope, r Receiver, from
 		f.passes.Store(true)
 	}
 	reply, err := s.do(ctx, env, r, from)
-	o := outcome.Of(err)
-	if !o.NeverRan() {
-		from.bits.Or(bitPassed)
-	}
-	if o.NeverRan() || o == outcome.MaybeRan {
-		from.mu.Lock()
-		if m := from.rest(); m.inner == nil || m.inner.Outcome != outcome.MaybeRan {
-			m.inner, _ = errors.AsType[*outcome.Error](err)
-		}
-		from.mu.Unlock()
-	}
+	from.passedOn(err)
 	return reply, err
 }
 

@@ -4,6 +4,7 @@ package dispatch
 
 import (
 	"context"
+	"time"
 
 	"github.com/clstr-go/clstr/internal/turn"
 )
@@ -58,9 +59,26 @@ func Waiting(ctx context.Context) *Turn {
 	return nil
 }
 
+// turns is a call as turns see it: which of them wait for it, its own, and where it
+// stands in line.
+type turns struct {
+	arrival
+	fn *funcReceiver // what runs it, where that is a plain func
+}
+
+// chain is what turns has of few calls. It is guarded by the call's mu.
+type chain struct {
+	place turn.Place  // where it stands in line
+	probe *time.Timer // while it does
+	by    *Turn       // those that wait for the call
+	own   *Turn       // its handler's turn, made when that asks something
+	stop  turn.Role   // with bitStop: what the hook is
+	past  int         // the same: how many notifications are between
+}
+
 // SetWaiting says which turns wait for the call, the nearest first, before it is
 // dispatched.
-func (c *Call) SetWaiting(t *Turn) {
+func (c *turns) SetWaiting(t *Turn) {
 	if t != nil {
 		c.mu.Lock()
 		c.rest().by = t
@@ -71,7 +89,7 @@ func (c *Call) SetWaiting(t *Turn) {
 
 // Waiting returns the turns that wait for the call's reply, the nearest first; nil for
 // none, and for a notification.
-func (c *Call) Waiting() *Turn {
+func (c *turns) Waiting() *Turn {
 	if !c.AwaitsReply() {
 		return nil
 	}
@@ -79,7 +97,7 @@ func (c *Call) Waiting() *Turn {
 }
 
 // waiting is Waiting, with those that wait until a notification is accepted.
-func (c *Call) waiting() *Turn {
+func (c *turns) waiting() *Turn {
 	if c.bits.Load()&bitFor == 0 {
 		return nil
 	}
@@ -90,7 +108,7 @@ func (c *Call) waiting() *Turn {
 
 // Turn returns the turn of the call's handler; nil while that has asked nothing,
 // and when it has returned.
-func (c *Call) Turn() *Turn {
+func (c *turns) Turn() *Turn {
 	if c.bits.Load()&bitAsked == 0 {
 		return nil
 	}
@@ -98,7 +116,7 @@ func (c *Call) Turn() *Turn {
 }
 
 // turn returns the turn of the call's handler; nil if none runs.
-func (c *Call) turn() *Turn {
+func (c *turns) turn() *Turn {
 	if !c.runs() {
 		return nil
 	}
@@ -130,7 +148,7 @@ func (c *Call) turn() *Turn {
 }
 
 // endTurn is called when the handler has returned; old are the bits of before.
-func (c *Call) endTurn(old uint32) {
+func (c *turns) endTurn(old uint32) {
 	if old&bitAsked != 0 {
 		c.mu.Lock()
 		t := c.more.own
@@ -139,12 +157,12 @@ func (c *Call) endTurn(old uint32) {
 	}
 }
 
-// Queued says where the call stands in line, behind the turn that runs there, until it
-// starts or is answered. It is for calls that turns wait for.
-func (c *Call) Queued(p turn.Place) {
+// queue says where the call stands in line, until it starts or is answered. It returns
+// false if turns do not wait for it, or if that has happened already.
+func (c *turns) queue(p turn.Place) bool {
 	by := c.Waiting()
 	if by == nil {
-		return
+		return false
 	}
 	c.mu.Lock()
 	c.rest().place = p
@@ -154,22 +172,17 @@ func (c *Call) Queued(p turn.Place) {
 		old := c.bits.Load()
 		if old&(bitStarted|bitAnswered) != 0 { // meanwhile
 			by.Dequeue(p)
-			return
+			return false
 		}
 		if c.bits.CompareAndSwap(old, old|bitPlaced) {
-			break
+			return true
 		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.more.place != nil { // it has not left meanwhile
-		c.probeIn(probeAfter)
 	}
 }
 
 // leavePlace is called once or twice when a call that was queued has started, or was
 // answered before.
-func (c *Call) leavePlace() {
+func (c *turns) leavePlace() {
 	c.mu.Lock()
 	p := c.more.place
 	c.more.place = nil

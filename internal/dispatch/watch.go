@@ -28,8 +28,26 @@ const (
 // run, and that their handlers have left open: a sender that has died, and can
 // neither leave nor cancel, holds nothing longer than its own deadline.
 
-// watched reports whether the clock must end c at until.
-func (c *Call) watched() bool { return c.until != 0 && (c.far || c.byTTL) }
+// times is until when a call has time.
+type times struct {
+	until    int64 // moment by which the call must be answered; 0 is none
+	runUntil int64 // the same with the handler timeout; set by Start
+	node     expiry.Node
+	far      bool // the sender is in another process
+	byTTL    bool // until is the end of the time to live, not the caller's deadline
+}
+
+// watched reports whether the clock must end the call at until.
+func (t *times) watched() bool { return t.until != 0 && (t.far || t.byTTL) }
+
+// Deadline implements context.Context: the caller's deadline, the envelope's
+// TTL or the node's handler timeout, whichever is first.
+func (t *times) Deadline() (time.Time, bool) {
+	if t.runUntil == 0 {
+		return time.Time{}, false
+	}
+	return time.Now().Add(expiry.Until(t.runUntil)), true
+}
 
 // clock ends the calls of a dispatcher in time.
 type clock struct {

@@ -1,0 +1,184 @@
+// How a call ends: refused, answered, left or too late, and its sender told
+
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/outcome"
+)
+
+// Reply answers with what the handler returned. An error is the application's:
+// its outcome is RanAndFailed. The slice stays the handler's.
+func (c *Call) Reply(data []byte, err error) {
+	if err != nil {
+		c.replyError(err, outcome.HandlerError)
+		return
+	}
+	c.answer(data, nil)
+}
+
+// ReplyOwned is Reply for a slice that the handler gives away.
+func (c *Call) ReplyOwned(data []byte) {
+	c.bits.Or(bitOwned)
+	c.answer(data, nil)
+}
+
+// Refuse answers with an error of the library's. For a call that has started, a
+// refusal that claims that nothing ran becomes MaybeRan.
+func (c *Call) Refuse(err *outcome.Error) { c.refuse(err, done) }
+
+// Fail answers with an error of the library's as it stands, also where the call
+// was started: for a handler that finds that it has nothing to run. A
+// notification was accepted before, also where its sender is yet to be told.
+func (c *Call) Fail(err *outcome.Error) {
+	if !c.AwaitsReply() && c.bits.Load()&bitLate == 0 {
+		c.tell(nil, nil)
+	}
+	c.answer(nil, err)
+}
+
+// Panicked answers for a handler that has panicked, and logs its stack: it must
+// be called from the deferred function that recovered. The caller learns
+// neither value nor stack.
+func (c *Call) Panicked(value any) {
+	c.sub.life.log.Error("handler panicked", sparse.Entity(c.env.Kind, c.env.Shard, c.Key()), slog.String("type", c.env.Type), sparse.Panic(value))
+	c.answer(nil, outcome.Errorf(outcome.ErrPanicked, "message type %q", c.env.Type))
+}
+
+// Leave decides the call for a sender that has gone, and returns what it then
+// knows: NotStarted if the handler will never run, MaybeRan if it has started.
+// ok is false if the call was decided before: the reply is on its way.
+func (c *Call) Leave(cause error) (o outcome.Outcome, ok bool) {
+	old, ok := c.decide(0, 0)
+	if !ok {
+		return outcome.Succeeded, false
+	}
+	c.bits.Or(bitReplied | bitRefused) // nobody will be told anything else
+	o = outcome.NotStarted
+	if old&bitStarted != 0 {
+		o = outcome.MaybeRan
+	}
+	c.settle(outcome.ContextError(cause, o), howOf(cause))
+	c.close()
+	return o, true
+}
+
+// Expire answers a call whose time is up. Timers call it.
+func (c *Call) Expire() {
+	var err *outcome.Error
+	switch {
+	case c.until == 0 || expiry.Now() < c.until:
+		err = outcome.Errorf(outcome.ErrHandlerTimeout, "the node's limit is %v", c.sub.d.limits.HandlerTimeout)
+	case c.byTTL:
+		err = outcome.New(outcome.ErrEnvelopeExpired)
+	default:
+		err = outcome.New(context.DeadlineExceeded)
+	}
+	c.refuse(err.WithOutcome(outcome.NotStarted), late)
+}
+
+// HandBack gives a request back that has had no effect: its sender asks the next owner.
+// It returns false, and does nothing, for any other call.
+func (c *Call) HandBack() bool {
+	if !c.AwaitsReply() {
+		return false
+	}
+	old, ok := c.decide(bitNoEffect, 0)
+	if ok {
+		c.conclude(old, nil, outcome.Errorf(outcome.ErrHandedBack, "%s", where(&c.env)), done)
+	}
+	return ok
+}
+
+func (c *Call) refuse(err *outcome.Error, h how) {
+	if old, ok := c.decide(0, 0); ok {
+		if old&bitStarted != 0 && err.Outcome.NeverRan() {
+			err = err.WithOutcome(outcome.MaybeRan)
+		}
+		c.conclude(old, nil, err, h)
+	}
+}
+
+func (c *Call) answer(data []byte, err *outcome.Error) {
+	if old, ok := c.decide(0, 0); ok {
+		c.conclude(old, data, err, done)
+	}
+}
+
+// replyError answers with what a func makes of a handler's error. The methods of
+// that are the application's: a call is answered even if they end the goroutine.
+func (c *Call) replyError(err error, make func(error) *outcome.Error) {
+	var e *outcome.Error
+	defer func() {
+		if e == nil {
+			e = outcome.HandlerError(fmt.Errorf("an error of type %T whose methods end their goroutine", err))
+		}
+		c.answer(nil, e)
+	}()
+	e = make(err)
+}
+
+// conclude is called once, by what has decided the call, but for [Call.Leave]; old are
+// the bits of before. The sender is told, unless an acknowledgement has. The sender of a
+// notification learns whether it was accepted, never how its handler fared: that
+// goes to the lifetime.
+func (c *Call) conclude(old uint32, data []byte, err *outcome.Error, h how) {
+	c.settle(err, h)
+	if c.AwaitsReply() {
+		c.tell(data, err)
+	} else {
+		answer := err
+		if old&(bitStarted|bitLate) == bitStarted {
+			answer = nil
+		}
+		if told := c.tell(nil, answer); err != nil && (!told || answer == nil) {
+			c.Apart("the metrics", func() { c.sub.life.failed(c, err) })
+		}
+	}
+	c.close()
+}
+
+// settle ends the call's context, with all that hangs on it.
+func (c *Call) settle(err *outcome.Error, h how) {
+	if st := c.sub.standing; st.Leased() {
+		c.sub.counts.decided(&c.arrival, err, st.Moves())
+	}
+	if c.has(bitOpen) {
+		c.sub.late.forget(c)
+	}
+	noted, after := c.record(err, h)
+	if noted {
+		c.sub.asked.remove(c)
+	}
+	if c.bits.Load()&(bitPlaced|bitStarted) == bitPlaced {
+		c.leavePlace()
+	}
+	if after != nil {
+		after()
+	}
+}
+
+// tell tells the sender; it returns false if that was done before.
+func (c *Call) tell(data []byte, err *outcome.Error) bool {
+	if !c.told(err) {
+		return false
+	}
+	if c.replier != nil {
+		c.replier.Reply(c, data, err)
+	}
+	return true
+}
+
+// close is called once, when the call has been decided and its sender told. It
+// or End is the last, and finishes the call.
+func (c *Call) close() {
+	c.sub.d.clock.Remove(&c.node)
+	if c.closed() {
+		c.finish()
+	}
+}

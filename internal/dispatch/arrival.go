@@ -1,0 +1,156 @@
+// arrival: what has arrived, where, and who waits for it
+
+package dispatch
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// arrival is what has arrived: an envelope, at a subscription.
+type arrival struct {
+	decision
+	times
+	env     transport.Envelope
+	replier Replier
+	sub     *Sub
+}
+
+// Init is NewCall for a call that is part of a larger struct.
+func (a *arrival) Init(env transport.Envelope, r Replier, budget time.Duration) {
+	var deadline int64
+	if budget > 0 {
+		deadline = expiry.Plus(expiry.Now(), budget)
+	}
+	a.far = true
+	a.init(&env, r, deadline)
+}
+
+// init is Init with the moment of the caller's deadline; 0 is none.
+func (a *arrival) init(env *transport.Envelope, r Replier, deadline int64) {
+	a.env, a.replier = *env, r
+	if deadline == 0 && a.far {
+		a.env.Bound(context.Background()) // a sender of another make may have forgotten to
+		env = &a.env
+	}
+	if deadline != 0 && env.Delivery == transport.AwaitReply { // a notification lives on when its sender has gone
+		a.until = deadline
+	}
+	if env.TTLMs <= 0 {
+		return
+	}
+	if end := env.EndOfLife(); a.until == 0 || end < a.until {
+		a.until, a.byTTL = end, true
+	}
+}
+
+// deadlineOf is the moment of ctx's deadline; 0 is none.
+func deadlineOf(ctx context.Context) int64 {
+	if d, ok := ctx.Deadline(); ok {
+		if m := expiry.At(d); m != 0 {
+			return m
+		}
+		return -1
+	}
+	return 0
+}
+
+// Envelope returns the call's envelope. The handler owns it until it returns. Before
+// the call has started, Data and Headers may go at any moment: see [Call.Peek].
+func (a *arrival) Envelope() *transport.Envelope { return &a.env }
+
+// Peek returns the envelope before the call starts, for a [Receiver] that must look at
+// its payload or headers. It returns false if the call was decided before: both may be
+// gone.
+func (a *arrival) Peek() (transport.Envelope, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.env, a.ended == not
+}
+
+// own copies what the sender has lent: what is refused costs no copy.
+func (a *arrival) own() {
+	a.env.Data = cloneBytes(a.env.Data)
+	a.env.Headers = maps.Clone(a.env.Headers)
+}
+
+// SetKey says that the call is for another key than its envelope names: a [Receiver]
+// that finds keys by itself calls it before it queues the call.
+func (a *arrival) SetKey(key string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.rest().name = key
+}
+
+// Key returns the key that the call is for: the envelope's, unless SetKey was called.
+func (a *arrival) Key() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.more.keyOf(&a.env)
+}
+
+// keyOf is called with the call's mu held. m may be nil.
+func (m *more) keyOf(env *transport.Envelope) string {
+	if m != nil && m.name != "" {
+		return m.name
+	}
+	return env.Key
+}
+
+// AwaitsReply is false for a notification.
+func (a *arrival) AwaitsReply() bool { return a.env.Delivery == transport.AwaitReply }
+
+// Accepted reports whether it is a notification whose sender was told that the node
+// has taken it, or does not wait to be told: should it fail now, that is no refusal.
+func (a *arrival) Accepted() bool {
+	return !a.AwaitsReply() && a.bits.Load()&(bitReplied|bitRefused) == bitReplied
+}
+
+// kind is where a notification counts.
+func (a *arrival) kind() int {
+	if a.env.Delivery == transport.AwaitNothing {
+		return 1
+	}
+	return 0
+}
+
+// ackLater says that the notification counts as accepted when its handler has returned,
+// and not before. It is called by a receiver in Accept.
+func (a *arrival) ackLater() {
+	a.sub.counts.leave(a)
+	a.bits.Or(bitLate)
+}
+
+// observer returns nil for a nested call: it is part of the work of a call that is
+// observed.
+func (a *arrival) observer() Observer {
+	if a.bits.Load()&bitNested != 0 {
+		return nil
+	}
+	return a.sub.to.Observer
+}
+
+// observed tells the observer, which is an application's: where that panics the call
+// goes on.
+func (a *arrival) observed(tell func()) {
+	defer sparse.Recover(a.sub.d.life.log, "the metrics")
+	tell()
+}
+
+// Apart calls code of an application's where its panic would hurt more than itself.
+func (a *arrival) Apart(what string, f func()) { sparse.Apart(a.sub.life.log, what, f) }
+
+// lost is what a call is told whose shard was dropped, or that was left open for too long
+// as its node ends.
+func (a *arrival) lost() *outcome.Error {
+	if !a.sub.standing.Leased() {
+		return outcome.Errorf(outcome.ErrDraining, "%s: its answer was owed when the node ended", where(&a.env))
+	}
+	return outcome.Errorf(outcome.ErrNotOwner, "%s was lost while the call ran", where(&a.env))
+}
