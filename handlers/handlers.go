@@ -15,21 +15,21 @@ import (
 // DefaultHandlerCacheSize is how many keys a handler keeps active by default.
 const DefaultHandlerCacheSize = host.DefaultCacheSize
 
-// ActorFactory makes the actor of a key: a protoactor actor, or an entity of
-// actor.Define. It runs on the key's own turn and may block; its error reaches
-// all callers that wait, with [outcome.ErrActivationFailed]. Such a key is not
-// tried again for 50 ms, after each further failure for twice as long, at most 5 s:
-// a message that comes before gets the same error, with a hint when to try.
+// ActorFactory makes the actor of a key: a protoactor actor, or an entity of actor.Define.
+// It runs on the key's own turn and may block. If it fails, all waiting callers get its
+// error, with [outcome.ErrActivationFailed]. The key is tried again after 50 ms, and after
+// each further failure the pause doubles, up to 5 s. A message that arrives in the pause
+// gets the same error, with a hint when to try again.
 type ActorFactory func(key string) (actor.Actor, error)
 
 // Options configures what a handler hosts. The zero value is ready to use.
 type Options struct {
-	// CacheSize is how many keys stay active; beyond it the least recently used
-	// that is neither busy nor has mail is passivated. A key is busy, too, while it
-	// owes an answer that it gives later, until the call's time is up. Choose more
-	// than are in use at once: a key that was evicted and comes back costs an activation.
-	// The node warns if many do, and counts them (returned_keys_total).
-	// 0 = default (1,024), -1 = unlimited.
+	// CacheSize is how many keys stay active. Beyond that number the least recently used
+	// key that is neither busy nor has mail is passivated. A key that owes a later answer
+	// is busy too, until the call's time is up. Choose more than the keys that are in use
+	// at once, because a key that was evicted and comes back costs an activation. The node
+	// warns if many keys come back, and counts them (returned_keys_total). 0 = default
+	// (1,024), -1 = unlimited.
 	CacheSize int
 	// MailboxSize is how many messages may wait for one key; more are refused
 	// with [outcome.ErrOverloaded]. 0 = default (1,024), -1 = unlimited.
@@ -37,12 +37,12 @@ type Options struct {
 	// IdleAfter passivates a key that got no message for that long, and at most
 	// an eighth longer. 0 = never, unless the entity's definition says so.
 	IdleAfter time.Duration
-	// HookTimeout bounds each turn that no message causes: making the actor,
-	// activating, passivating, a call of Every. At the limit the hook's context
-	// ends and who waits for the key is refused. A hook that goes on regardless
-	// cannot be ended: until it returns its key refuses at once, with
-	// [outcome.ErrOverloaded], and it keeps its place among the running handlers.
-	// 0 = the entity's definition, or the default (30 s); -1 = none.
+	// HookTimeout bounds each turn that no message causes: making the actor, activating,
+	// passivating, a call of Every. At the limit the hook's context ends, and messages that
+	// wait for the key are refused. A hook that goes on regardless cannot be ended. Until
+	// it returns, its key refuses messages at once with [outcome.ErrOverloaded], and the
+	// hook keeps its place among the running handlers. 0 = the entity's definition, or the
+	// default (30 s); -1 = none.
 	HookTimeout time.Duration
 	// Around is a func around each message, inside that of the node; [Chain] makes one of
 	// several. It may be nil.
@@ -78,9 +78,8 @@ func NewActorHandlerWithOpts(factory ActorFactory, opts Options) transport.Handl
 	return newKeyed("NewActorHandlerWithOpts", factory, nil, opts)
 }
 
-// NewKeyHandler hosts a handler func per key, made by createFunc when the key is
-// first needed: it is called for one message at a time. It panics if createFunc
-// is nil.
+// NewKeyHandler hosts a handler func per key. createFunc makes the func on the key's first
+// message. The func is called for one message at a time. It panics if createFunc is nil.
 func NewKeyHandler(createFunc func(key string) (transport.HandlerFunc, error)) transport.HandlerFunc {
 	return NewKeyHandlerWithOpts(createFunc, 0)
 }

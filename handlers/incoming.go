@@ -5,7 +5,7 @@ package handlers
 import "github.com/clstr-go/clstr/internal/hosting"
 
 // Incoming is a message that is about to be handled, as an [Around] sees it. It may be
-// kept: what it says stays. All methods are safe for concurrent use.
+// kept, and stays valid. All methods are safe for concurrent use.
 type Incoming hosting.Incoming
 
 func incoming(in *hosting.Incoming) *Incoming { return (*Incoming)(in) }
@@ -41,8 +41,8 @@ func (in *Incoming) Reply() (data []byte, ok bool) { return in.hosted().Reply() 
 // returns nil. The bytes are given away: they travel as they are.
 func (in *Incoming) SetReply(data []byte) { in.hosted().SetReply(data) }
 
-// OnAnswer has f called when the message is done with: when its sender is answered, also
-// if that is long after the turn, and when a notification was handled. f is called at once
-// if that was before. err is nil for a reply, else what the sender gets. f must not block.
-// If it panics, the log says so, and nothing else happens.
+// OnAnswer has f called when the message is done: when its sender is answered, even if that
+// is long after the turn, or when a notification was handled. If the message is done
+// already, f is called at once. err is nil for a reply. Otherwise it is the error that the
+// sender gets. f must not block. A panic of f is logged and has no other effect.
 func (in *Incoming) OnAnswer(f func(err error)) { in.hosted().OnAnswer(f) }

@@ -1,6 +1,6 @@
-// Package outcome is what is said of a call: the [Error] that a failed call returns, its
-// [Outcome], which says whether the work ran, and the sentinels, each with a stable code
-// that travels on the wire.
+// Package outcome has what a caller is told of a call: the [Error] that a failed call
+// returns, its [Outcome], which says whether the work ran, and the sentinels, each with a
+// stable code that travels on the wire.
 //
 //	if err != nil && outcome.Of(err).NeverRan() {
 //		// safe to try again

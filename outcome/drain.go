@@ -5,12 +5,12 @@ package outcome
 // DrainCounts is what a shard's move has cost: calls that were refused, or cut
 // off, because of it.
 type DrainCounts struct {
-	// Parked calls came, or had not begun, while the shard's work came to its end. They
-	// were refused or handed back, and their senders try again at the next owner. What is
-	// sent again is not counted again.
+	// Parked counts calls that came, or had not begun, while the shard's work came to its
+	// end. They were refused or handed back, and their senders try again at the next owner.
+	// A call that is sent again is not counted again.
 	Parked uint32 `json:"parked,omitempty"`
-	// Dropped were sent without an acknowledgement and did not run, and nobody
-	// was told.
+	// Dropped counts notifications without an acknowledgement that did not run. Their
+	// senders were not told.
 	Dropped uint32 `json:"dropped,omitempty"`
 	// Lost is what was accepted and did not end in the time that a drain has: requests
 	// that were cut off or run on beside the next owner (their senders are told that they

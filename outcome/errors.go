@@ -16,10 +16,10 @@ var (
 	// ErrTransportNoShardSubscriber: no node serves the shard. Nothing ran:
 	// start the owner, or list the error in the client's retry options.
 	ErrTransportNoShardSubscriber = errors.New("no subscriber for shard")
-	// ErrNotOwner: the node does not serve the shard, no longer, or not now:
-	// it is being handed over, or the node's lease has ended. Nothing ran; the
-	// client finds the owner and tries again. It may have run where [Of] says
-	// MaybeRan: the owner died, or lost the shard, while the call ran.
+	// ErrNotOwner: the node does not serve the shard, or not now: the shard is being handed
+	// over, or the node's lease has ended. Nothing ran, and the client finds the owner and
+	// tries again. If [Of] says MaybeRan, the call may have run: the owner died, or lost
+	// the shard, meanwhile.
 	ErrNotOwner = errors.New("not the shard's owner")
 	// ErrDisconnected: the connection to the message server is down. Nothing
 	// was sent.
@@ -72,22 +72,23 @@ var (
 	// ErrOverloaded: a bound was reached (the key's mailbox, the shard's
 	// pending calls). Nothing ran; [RetryAfter] gives a hint.
 	ErrOverloaded = errors.New("overloaded")
-	// ErrFromHandler: a handler or a hook has called what ends its own transport or node,
-	// or waits for a drain of it: the call would wait for itself. Nothing was done. Call
-	// it from another goroutine that the handler does not wait for. If the handler does
-	// wait for it, that cannot be known: the call gives up as for a handler that ignores
-	// the end of its context, and after 35 s where handlers have no limit.
+	// ErrFromHandler: a handler or a hook has made a call that ends its own transport or
+	// node, or that waits for a drain of it. The call would wait for itself, so nothing was
+	// done. Make the call from another goroutine that the handler does not wait for. The
+	// library cannot see whether the handler waits for that goroutine. If it does, the call
+	// gives up as for a handler that ignores the end of its context, or after 35 s if
+	// handlers have no limit.
 	ErrFromHandler = errors.New("called from a handler")
-	// ErrHandedBack: the node is leaving, or the shard moves, and the handler that owed
-	// the answer has declared that nothing of the call remains. The client asks the
-	// next owner.
+	// ErrHandedBack: the node is leaving, or the shard moves, and the handler that owed the
+	// answer has declared that the call has had no effect. The client asks the next owner.
 	ErrHandedBack = errors.New("handed back")
 	// ErrCircle: the key that was asked waits for the handler that asks, directly or by
 	// way of other keys: the answer would never come. The message names the keys. Nothing ran, and
 	// the client does not try again: see docs/reliability.md for the ways out.
 	ErrCircle = errors.New("requests in a circle")
-	// ErrDraining: the node is leaving. Nothing ran; the client tries again. It may have
-	// run where [Of] says MaybeRan: its answer was owed when the node, or the key, ended.
+	// ErrDraining: the node is leaving. Nothing ran, and the client tries again. If [Of]
+	// says MaybeRan, the call may have run: its answer was owed when the node, or the key,
+	// ended.
 	ErrDraining = errors.New("draining")
 	// ErrActivationFailed: the key's actor could not be made; the message has
 	// the cause. Nothing ran; [RetryAfter] says when the key is tried again.

@@ -12,7 +12,7 @@ import (
 	"github.com/clstr-go/clstr/internal/lossless"
 )
 
-// What travels of a handler's error, at most. What is beyond is left out, and the
+// Bounds of what travels of a handler's error. What goes beyond them is left out, and the
 // error says so ([Error].Cut).
 const (
 	MaxErrorNodes = 32       // errors in the tree of causes, the outermost included

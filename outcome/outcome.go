@@ -114,7 +114,7 @@ type Error struct {
 	near error // the same in this process only; nil is none
 }
 
-// Error returns the message behind what the caller was doing.
+// Error returns what the caller was doing, and then the message.
 func (e *Error) Error() string {
 	msg := e.Message
 	if msg == "" {
@@ -208,8 +208,8 @@ func ContextError(err error, o Outcome) *Error {
 	return &Error{Code: code, Outcome: o, Message: sentinel.Error() + " (" + o.String() + ")", is: sentinel}
 }
 
-// Annotate gives err the words of what the caller was doing. An error that no
-// transport of ours made becomes one whose outcome is unknown.
+// Annotate adds to err what the caller was doing. An error that no transport of ours made
+// becomes one whose outcome is unknown.
 func Annotate(err error, op string) error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {

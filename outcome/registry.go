@@ -122,9 +122,9 @@ func (r *registry) code(err error) (code string, typed, ok bool) {
 	return code, true, ok && !isNil(err)
 }
 
-// Resolve makes an error of what came over the wire. A code that this process
-// does not know keeps its text, code and outcome. It decodes errors of the
-// application's: call it where the error's receiver waits, not where others do.
+// Resolve makes an error of what came over the wire. A code that this process does not know
+// keeps its text, code and outcome. It decodes the application's errors, so call it where
+// only the error's receiver waits.
 func Resolve(e *Error) *Error {
 	e.is = resolve(e.Code, e.Detail)
 	for _, cause := range e.Causes {

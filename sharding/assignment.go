@@ -121,8 +121,8 @@ type Candidate struct {
 	Score  float64
 }
 
-// Ranking returns the nodes in the order in which they should own the shard, each if
-// those before it were gone; nil if there is no such shard.
+// Ranking returns the nodes in the order in which they should own the shard: each should
+// own it if those before it are gone. It returns nil if there is no such shard.
 func (a *Assignment) Ranking(shard uint32) []Candidate {
 	if shard >= a.layout.NumShards {
 		return nil
@@ -168,15 +168,14 @@ func (a *Assignment) Nodes() []string {
 	return ids
 }
 
-// Join adds a node and returns the shards that move to it, in ascending order.
-// A node that is there already, or has no ID, changes nothing. It hashes once a
-// shard.
+// Join adds a node and returns the shards that move to it, in ascending order. A node that
+// is there already, or has no ID, changes nothing. It hashes once for each shard.
 func (a *Assignment) Join(nodeID string) []Move { return a.JoinWeighted(nodeID, 1) }
 
-// JoinWeighted is Join for a node whose part of the shards is weight times that
-// of one with the weight 1. Nodes of equal weight share as with Join. It returns
-// nil for a weight that is not positive, and for a node that has joined, whatever
-// its weight: that one must leave first.
+// JoinWeighted is Join for a node with a weight. The node's part of the shards is weight
+// times that of a node with the weight 1. Nodes of equal weight share as with Join. It
+// returns nil for a weight that is not positive, and for a node that has joined already,
+// whatever its weight: such a node must leave first.
 func (a *Assignment) JoinWeighted(nodeID string, weight float64) []Move {
 	at, found := a.find(nodeID)
 	if found || nodeID == "" || !(weight > 0) || math.IsInf(weight, 1) {

@@ -73,11 +73,11 @@ func ShardFromString(key string, numShards uint32, seed string) uint32 {
 	return uint32(sum % uint64(numShards))
 }
 
-// ShardsForNode computes which shards a node should own, in ascending order, by
-// highest random weight (rendezvous) hashing (Thaler and Ravishankar 1998). All
-// who give the same arguments agree, whatever the order of nodeIDs. It returns
-// nil for a node that is not among nodeIDs. A node ID that is listed twice
-// counts once. [Assignment] computes all nodes' shards at once.
+// ShardsForNode computes which shards a node should own, in ascending order, by highest
+// random weight (rendezvous) hashing (Thaler and Ravishankar 1998). Equal arguments give
+// the same shards in every process, whatever the order of nodeIDs. It returns nil for a
+// node that is not among nodeIDs. A node ID that is listed twice counts once. [Assignment]
+// computes all nodes' shards at once.
 func ShardsForNode(nodeID string, nodeIDs []string, numShards uint32, seed string) []uint32 {
 	nodes := sortedSet(nodeIDs)
 	if !slices.Contains(nodes, nodeID) {

@@ -101,9 +101,9 @@ func (s *hosting) HoldShard(shard uint32) (release func()) {
 	return group.Release
 }
 
-// Final says that the node's shards end together and nobody serves them afterwards.
-// What a stop hook of one asks of another is served until the last has ended. Without
-// shards it says that the node has joined anew, and that no shard is final.
+// Final says that the node's shards end together and that no node serves them afterwards.
+// What a stop hook of one shard asks of another is served until the last shard has ended.
+// Without shards Final says that the node has joined anew, and that no shard is final.
 func Final(life *dispatch.Lifetime, shards []uint32) {
 	s := hostingOf(life)
 	if s == nil {
@@ -123,7 +123,7 @@ func Final(life *dispatch.Lifetime, shards []uint32) {
 	}
 }
 
-// NotServed says that a shard of those that [Final] was told of never was served.
+// NotServed says that one of the shards given to [Final] was never served.
 func NotServed(life *dispatch.Lifetime, shard uint32) {
 	s := hostingOf(life)
 	if s == nil {
@@ -137,9 +137,9 @@ func NotServed(life *dispatch.Lifetime, shard uint32) {
 	}
 }
 
-// End stops what the handlers of this package host on a lifetime, as its end does. What
-// stop hooks ask of other keys of the node is served meanwhile, as long as the node's
-// subscriptions let it in.
+// End stops what the handlers of this package host on a lifetime, as the lifetime's end
+// does. What stop hooks ask of other keys of the node is served meanwhile, as long as the
+// node's subscriptions let it in.
 func End(life *dispatch.Lifetime) {
 	if s := hostingOf(life); s != nil {
 		s.end()

@@ -22,11 +22,11 @@ type Env struct {
 	Kind string
 	// Observer is told of activations and the like; it may be nil.
 	Observer host.Observer
-	// Check is asked before a key is made whether it belongs to the shard; it
-	// may be nil.
+	// Check is asked, before a key is made, whether the key belongs to the shard; it may be
+	// nil.
 	Check func(shard uint32, key string) error
-	// Lapsed is asked before what no call causes, and before a key is made or
-	// passivated, whether another node may own the shard by now; it may be nil.
+	// Lapsed is asked whether another node may own the shard by now: before a turn that no
+	// call causes, and before a key is made or passivated; it may be nil.
 	Lapsed func(shard uint32) bool
 	// Base has the values of hooks' contexts; it may be nil.
 	Base context.Context

@@ -1,18 +1,16 @@
 // Package memtransport connects clients and nodes of one process.
 //
-// It ships with the library: for services that fit into one process, and for
-// tests, which see with it what they would see over NATS. Both transports pass
-// the suite in package transporttest.
+// It is for services that fit into one process, and for tests, which see with it what they
+// would see over NATS. Both transports pass the suite in package transporttest.
 //
 //	tr := memtransport.New(memtransport.Options{})
 //	defer tr.Close()
 //	sub, _ := tr.SubscribeShard(ctx, 7, handler)
 //	reply, err := tr.Request(ctx, transport.Envelope{Shard: 7, Type: "Get"})
 //
-// Sender and handler share no memory: payload, headers and reply are copied on
-// the way, and a caller's context values do not cross. Where two subscribe to
-// one shard, the first serves and the second takes over when it leaves. A message
-// may be as large as over NATS by default. Everything is safe for concurrent use.
-// Handlers run on goroutines of the transport's, never on the caller's: a caller
-// can leave at its deadline.
+// Sender and handler share no memory: payload, headers and reply are copied on the way, and
+// a caller's context values do not cross. If two nodes subscribe to one shard, the first
+// serves it, and the second takes over when the first leaves. A message may be as large as
+// over NATS by default. Everything is safe for concurrent use. Handlers run on the
+// transport's goroutines, never on the caller's, so a caller can leave at its deadline.
 package memtransport

@@ -41,10 +41,10 @@ type Options struct {
 	// 0 = default (16,384), -1 = unlimited.
 	MaxPending int
 
-	// MaxMessageBytes is how large a message or a reply may be, with its key, headers
-	// and type, as the same message would be over NATS: what is larger is refused with
-	// [outcome.ErrTooLarge] and [outcome.ErrReplyTooLarge]. 0 = default, that of
-	// a NATS server (1 MiB), -1 = unlimited.
+	// MaxMessageBytes bounds a message or a reply, counted with its key, headers and type
+	// as over NATS. A larger one is refused with [outcome.ErrTooLarge] and
+	// [outcome.ErrReplyTooLarge]. 0 = default, that of a NATS server (1 MiB), -1 =
+	// unlimited.
 	MaxMessageBytes int
 }
 

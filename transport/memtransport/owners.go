@@ -18,8 +18,8 @@ type ownersSub struct {
 	dir dispatch.Owners
 }
 
-// ServeOwners implements [dispatch.Backend]. In memory nobody has to ask who
-// owns a shard.
+// ServeOwners implements [dispatch.Backend]. In memory no client has to ask which node owns
+// a shard.
 func (t *Transport) ServeOwners(ctx context.Context, o dispatch.Owners) (transport.Subscription, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, outcome.ContextError(err, outcome.NotSent)
