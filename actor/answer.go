@@ -37,8 +37,8 @@ func (a Answer[Out]) Reply(out Out) { a.c.in().Respond(out) }
 // Fail answers the request with an error, as if the method had returned it.
 func (a Answer[Out]) Fail(err error) { a.c.in().Fail(err) }
 
-// Context returns the request's context. Its Done closes when the request has been
-// answered, has gone back, or is out of time. Then the entity can forget the answer.
+// Context returns the request's context. The context's Done closes when the request has
+// been answered, has gone back, or is out of time. Then the entity can forget the answer.
 func (a Answer[Out]) Context() *Context { return a.c }
 
 // NoEffect declares that the request has changed nothing at the entity so far, as in a long

@@ -135,8 +135,8 @@ func OnPassivate[E any](method func(*E, *Context) error) Option {
 }
 
 // Every calls a method on the entity's turn while the entity is active, each time the
-// period has passed since the method last returned. The method's error is logged. It does
-// not keep the entity from being passivated. [HookTimeout] bounds each call.
+// period has passed since the method last returned. The method's error is logged. Every
+// does not keep the entity from being passivated. [HookTimeout] bounds each call.
 func Every[E any](period time.Duration, method func(*E, *Context) error) Option {
 	return func(t *table) {
 		t.must(reflect.TypeFor[*E](), true, "Every")
@@ -158,10 +158,10 @@ func PassivateAfter(idle time.Duration) Option {
 	}
 }
 
-// HookTimeout bounds OnActivate, OnPassivate and each call of Every. At the limit
-// the hook's context ends, and messages that wait for the entity are refused. A hook that
-// does not return then keeps its key closed until it does. The default is 30 s, and -1 is
-// unlimited. A handler's option of this name (handlers.Options) wins over the definition's.
+// HookTimeout bounds OnActivate, OnPassivate and each call of Every. At the limit the
+// hook's context ends, and messages that wait for the entity are refused. A hook that goes
+// on keeps its key closed until it returns. The default is 30 s, and -1 is unlimited. A
+// handler's option of this name (handlers.Options) wins over the definition's.
 func HookTimeout(limit time.Duration) Option {
 	return func(t *table) {
 		if limit <= 0 && limit != -1 {
@@ -171,9 +171,9 @@ func HookTimeout(limit time.Duration) Option {
 	}
 }
 
-// OnDrain calls a method on the entity's turn when its shard begins to move, or its node
-// to end, while the entity owes answers ([OnRequestLater]). On that turn the entity may
-// still give them. A request that was declared with [Answer.NoEffect], and is still open
+// OnDrain calls a method on the entity's turn when its shard begins to move, or its node to
+// end, while the entity owes answers ([OnRequestLater]). On that turn the entity may still
+// give those answers. A request that was declared with [Answer.NoEffect], and is still open
 // after the turn, goes back, and its caller asks the next owner. Any other answer has half
 // a second. Then its caller is told that the request may have run. The method is called
 // again if the entity leaves another request open while it drains. Its error is logged.

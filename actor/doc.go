@@ -13,7 +13,7 @@
 //
 // Or it is a protoactor actor ([Actor] is protoactor's own), hosted as it is: Receive,
 // ctx.Respond, behaviours, receive timeouts, children. Package clstr serves definitions,
-// and package handlers makes a handler for a node of either.
+// and package handlers makes either into a node's handler.
 //
 // The methods of one entity run one at a time, so its fields need no lock. Messages from
 // one sender arrive in order. A key has one incarnation at a time, and OnPassivate has

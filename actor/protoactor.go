@@ -19,8 +19,8 @@ type (
 	PID = pactor.PID
 )
 
-// Message is what travels to a key. A protoactor actor receives a *Message where the
-// message's type was not registered with [RegisterMessage].
+// Message is what travels to a key. A protoactor actor receives a *Message if the message's
+// type was not registered with [RegisterMessage].
 type Message struct {
 	Type    string
 	Key     string

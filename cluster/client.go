@@ -34,11 +34,10 @@ type ClientOptions struct {
 	// ErrOverloaded. A call is retried only if it certainly did not run, and only
 	// inside its deadline.
 	RetryOn []error
-	// StrictReplies refuses a reply with a field that the type which it is decoded into
-	// does not have: [ErrReply]. It finds a [NewRequest] with a wrong reply type, which
-	// would otherwise return a zero value without an error. It is for tests, and
-	// package testkit sets it. In production the nodes may be a version ahead of their
-	// callers.
+	// StrictReplies refuses a reply with a field that the reply's Go type lacks:
+	// [ErrReply]. It finds a [NewRequest] with a wrong reply type, which would otherwise
+	// return a zero value without an error. It is for tests, and package testkit sets it.
+	// In production the nodes may be a version ahead of their callers.
 	StrictReplies bool
 	// Intercept runs around each call. It sees the message and may add headers.
 	// [ChainIntercept] makes one func of several. It may be nil.
@@ -133,8 +132,8 @@ func (t target) under(m *mapping) target {
 	return t
 }
 
-// RequestKey sends a request to the shard of a key. It waits for the handler's reply,
-// which belongs to the caller. data may be reused when it returns.
+// RequestKey sends a request to the shard of a key. It waits for the handler's reply, which
+// belongs to the caller. data may be reused when RequestKey returns.
 func (c *Client) RequestKey(ctx context.Context, key string, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
 	return c.caller.send(ctx, &message{c.keyTarget("", key), transport.AwaitReply, msgType, data, nil, opts})
 }

@@ -29,16 +29,17 @@
 //	internal/host/shard.go          shard.deliver                    the key's mailbox; the shard actor spawns what is new
 //	internal/host/cell.go           cell.Run                         one message at a time, on a worker of internal/pool
 //	your code                       (*Account).Deposit
-//	internal/dispatch/decide.go     Call.answer                      straight back, once; no shard actor on the way home
+//	internal/dispatch/answer.go     Call.answer                      straight back, once; no shard actor on the way home
 //
 // # What is promised
 //
-// One message at a time per key, in the order in which one sender sent them. A
-// call has exactly one outcome: a reply, or an [*Error] with a stable code and
-// one of [NotSent], [NotStarted], [MaybeRan] and [RanAndFailed]. Request blocks
-// until then, at most until its context's deadline, or 30 seconds. Notify blocks
-// until the owner has accepted the message, never for the handler.
+// Each key handles one message at a time, and the messages of one sender in the order in
+// which they were sent. A call has exactly one outcome: a reply, or an [*Error] with a
+// stable code and one of [NotSent], [NotStarted], [MaybeRan] and [RanAndFailed]. Request
+// blocks until the outcome is known: until its context's deadline at most, or for 30
+// seconds without one. Notify blocks until the owner has accepted the message, and does not
+// wait for the handler.
 //
-// The tests lie beside the files; package transporttest holds what all
-// transports keep, and package testkit what users' tests need.
+// The tests lie beside the files. Package transporttest holds the suite that all transports
+// pass, and package testkit what users' tests need.
 package cluster

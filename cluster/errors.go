@@ -53,7 +53,7 @@ type Error = outcome.Error
 // values and methods.
 type Outcome = outcome.Outcome
 
-// The outcomes. NotSent and NotStarted never ran.
+// The outcomes. A call that ends in NotSent or NotStarted never ran.
 const (
 	Succeeded    = outcome.Succeeded
 	NotSent      = outcome.NotSent

@@ -52,7 +52,8 @@ type (
 	ClientTransport = transport.ClientTransport
 	// ServerTransport is the end that receives. [transport.ServerTransport] is the contract.
 	ServerTransport = transport.ServerTransport
-	// Subscription is what a node has of a shard, and ends. [transport.Subscription] is the contract.
+	// Subscription is a node's subscription to a shard. [transport.Subscription] is the
+	// contract.
 	Subscription = transport.Subscription
 	// DrainCounts is what a shard's move has cost callers. [outcome.DrainCounts] has its fields.
 	DrainCounts = outcome.DrainCounts

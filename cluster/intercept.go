@@ -11,16 +11,17 @@ import (
 )
 
 // Intercept is a func around each call of a client: around all tries of a request or a
-// notification together. It runs on the caller's goroutine, and calls next, which sends
-// the message and waits as the call does. next may be called again; each time is a call.
-// ctx, or one derived from it, is for next: its deadline is the call's.
+// notification together. It runs on the caller's goroutine, and calls next, which sends the
+// message and waits as the call does. next may be called again, and each time is a call of
+// its own. Pass ctx, or a context derived from it, to next. The deadline of ctx is the
+// call's.
 //
-// What Intercept returns is the call's error. If it has not called next, nothing was
-// sent: NotSent. nil without a call of next answers a request with no bytes.
+// The error that Intercept returns is the call's. If Intercept has not called next, nothing
+// was sent: NotSent. If it then returns nil, a request is answered with no bytes.
 type Intercept func(ctx context.Context, out *Outgoing, next func(context.Context) error) error
 
-// ChainIntercept makes one Intercept of several. The first is the outermost. Those that
-// are nil are left out; without any other, ChainIntercept returns nil.
+// ChainIntercept makes one Intercept of several. The first is the outermost. Nil ones are
+// left out. If no other is left, ChainIntercept returns nil.
 func ChainIntercept(intercepts ...Intercept) Intercept {
 	var all Intercept
 	for i := len(intercepts) - 1; i >= 0; i-- {
@@ -38,8 +39,8 @@ func ChainIntercept(intercepts ...Intercept) Intercept {
 	return all
 }
 
-// Outgoing is a message that a client is about to send, as an [Intercept] sees it. It is
-// for the goroutine that Intercept runs on.
+// Outgoing is a message that a client is about to send, as an [Intercept] sees it. Use it
+// only on the goroutine that Intercept runs on.
 type Outgoing struct {
 	env    *Envelope
 	own    bool              // its headers are not an option's
@@ -64,8 +65,8 @@ func (o *Outgoing) AwaitsReply() bool { return o.env.Delivery == transport.Await
 // Data returns the message's bytes. They must not be changed.
 func (o *Outgoing) Data() []byte { return o.env.Data }
 
-// Header returns a header of the message, also one that is handed on from the call whose
-// handler sends it.
+// Header returns a header of the message, including one that the sending handler hands on
+// from its own call.
 func (o *Outgoing) Header(name string) (value string, ok bool) {
 	if value, ok = o.env.Headers[name]; !ok {
 		value, ok = o.handed[name]

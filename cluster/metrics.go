@@ -128,7 +128,7 @@ type EntityMetrics interface {
 	MailboxRefused(kind string)
 	// ActiveKeys changes the number of active keys.
 	ActiveKeys(kind string, delta int)
-	// CallRefused counts calls that a node has refused, by code, also those whose
+	// CallRefused counts calls that a node has refused, by code, including calls whose
 	// sender does not wait. A notification that was accepted first counts with
 	// [NotificationMetrics] instead.
 	CallRefused(code string)

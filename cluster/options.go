@@ -21,8 +21,8 @@ import (
 
 // NodeOptions configures node creation.
 type NodeOptions struct {
-	// Log is the logger of the node. Of each message the node writes a few lines a
-	// second, and then how many it has left out. Everything that entities log is
+	// Log is the logger of the node. The node writes each message a few times a second at
+	// most, and then how many lines it has left out. Everything that entities log is
 	// written. nil = slog.Default().
 	Log *slog.Logger
 	// NodeID identifies this node: 1 to 255 letters, digits, - and _. Dots are not
@@ -54,14 +54,13 @@ type NodeOptions struct {
 	// that fail; [OwnershipMetrics] and [DrainMetrics], of shards that move.
 	Metrics ClusterMetrics
 
-	// NumShards and Seed are the cluster's, as in [ClientOptions]. A node that knows
-	// them refuses callers that hash differently ([ErrLayoutMismatch]). With NumShards
-	// 0 and a list of shards, the node learns both from the first message by key, or
-	// from another node on its transport, and logs a warning. From then on it refuses
-	// what differs. Set them: in another process the first caller may be another. With
-	// NumShards 0 and a Membership, the node takes both from the cluster's records; the
-	// first node of a cluster writes [DefaultNumShards]. Seed without NumShards is
-	// refused.
+	// NumShards and Seed are the cluster's, as in [ClientOptions]. A node that knows them
+	// refuses callers that hash differently ([ErrLayoutMismatch]). With NumShards 0 and a
+	// list of shards, the node learns both from the first message by key, or from another
+	// node on its transport, and logs a warning. From then on it refuses what differs. Set
+	// both: a node in another process may hear a different caller first. With NumShards 0
+	// and a Membership, the node takes both from the cluster's records; the first node of a
+	// cluster writes [DefaultNumShards]. Seed without NumShards is refused.
 	NumShards uint32
 	Seed      string
 	// StopTimeout bounds the wait for stop hooks and for the hand-over of shards when
@@ -109,8 +108,8 @@ type NodeOptions struct {
 	DrainTimeout time.Duration
 }
 
-// DefaultNumShards is the number of shards of a live cluster whose first node was given
-// none.
+// DefaultNumShards is the number of shards of a live cluster if its first node does not set
+// NumShards.
 const DefaultNumShards = coordinator.DefaultNumShards
 
 // DefaultMaxInFlight is the default of [NodeOptions].MaxInFlight.

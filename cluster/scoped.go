@@ -23,13 +23,12 @@ type ScopedClient struct {
 	opts   []EnvelopeOption
 }
 
-// Request sends a request to the scoped key or shard and waits for the
-// response. The payload is encoded as protobuf if it is a proto.Message and as
-// JSON otherwise, and the message type is derived from the payload's: what its
-// MessageType method says, a protobuf message's full name, or the bare name of
-// the Go type. A payload that has a method Validate() error is asked by it first;
-// what it refuses, and what JSON would drop a part of in silence, is not sent
-// ([ErrInvalidMessage]).
+// Request sends a request to the scoped key or shard and waits for the response. The
+// payload is encoded as protobuf if it is a proto.Message and as JSON otherwise, and the
+// message type is derived from the payload's: what its MessageType method says, a protobuf
+// message's full name, or the bare name of the Go type. If the payload has a method
+// Validate() error, that is called first. A payload that Validate refuses, or that JSON
+// would silently drop a part of, is not sent ([ErrInvalidMessage]).
 func (c *ScopedClient) Request(ctx context.Context, payload any, opts ...EnvelopeOption) ([]byte, error) {
 	msgType, data, err := c.encode(payload, transport.AwaitReply)
 	if err != nil {
@@ -38,9 +37,9 @@ func (c *ScopedClient) Request(ctx context.Context, payload any, opts ...Envelop
 	return c.RequestRaw(ctx, msgType, data, opts...)
 }
 
-// Notify sends a fire-and-forget message to the scoped key or shard. It returns
-// when the owner has accepted it, and never waits for the handler. Payloads are as
-// for [ScopedClient.Request].
+// Notify sends a fire-and-forget message to the scoped key or shard. It returns when the
+// owner has accepted the message, and never waits for the handler. Payloads are as for
+// [ScopedClient.Request].
 func (c *ScopedClient) Notify(ctx context.Context, msg any, opts ...EnvelopeOption) error {
 	msgType, data, err := c.encode(msg, transport.AwaitAccept)
 	if err != nil {
@@ -49,9 +48,9 @@ func (c *ScopedClient) Notify(ctx context.Context, msg any, opts ...EnvelopeOpti
 	return c.NotifyRaw(ctx, msgType, data, opts...)
 }
 
-// RequestRaw sends a request with a payload that is encoded already, under an
-// explicit message type, and returns the reply as it came. data may be reused
-// when it returns.
+// RequestRaw sends a request with a payload that is encoded already, under an explicit
+// message type, and returns the reply as it came. data may be reused when RequestRaw
+// returns.
 func (c *ScopedClient) RequestRaw(ctx context.Context, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
 	return c.client.caller.send(ctx, &message{c.target, transport.AwaitReply, msgType, data, c.opts, opts})
 }
@@ -123,11 +122,11 @@ func NewRequest[IN any, OUT any](requester Requester) *Request[IN, OUT] {
 	return &Request[IN, OUT]{requester, codec.Check(reflect.TypeFor[OUT]())}
 }
 
-// Request sends the payload and deserializes the response into *OUT, as
-// protobuf if that is a proto.Message and as JSON otherwise. A payload that would
-// lose a part of itself on the way, or that its own Validate method refuses, is not
-// sent, and an OUT that would is not asked for: [ErrInvalidMessage]. A reply that
-// does not unmarshal gives [ErrReply]: the handler ran.
+// Request sends the payload and deserializes the response into *OUT, as protobuf if that is
+// a proto.Message and as JSON otherwise. [ErrInvalidMessage] means that nothing was sent:
+// the payload or an OUT would lose a part of itself on the way, or the payload's own
+// Validate method refuses it. A reply that does not unmarshal gives [ErrReply]: the handler
+// ran.
 func (r *Request[IN, OUT]) Request(ctx context.Context, payload IN, opts ...EnvelopeOption) (out *OUT, err error) {
 	if isNil(r.requester) {
 		return nil, outcome.Errorf(ErrBadOption, "request %T: NewRequest was given a nil Requester", payload)

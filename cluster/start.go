@@ -17,12 +17,11 @@ import (
 // ready, the node leaves as it does at stop, and Start returns ctx's error. A program
 // whose ctx ends at a signal takes that for a clean end.
 //
-// The node runs until stop is called. stop does what the end of Run's context does,
-// waits as long, and returns Run's error. A second call waits for the first. If a
-// handler or hook of this node, or of another on its transport value, calls stop, it
-// does nothing and returns [ErrFromHandler]. If a goroutine calls it that such a
-// handler waits for, it gives up after a while. A node that ends by itself closes
-// [Node.Ended].
+// The node runs until stop is called. stop does what the end of Run's context does, waits
+// as long, and returns Run's error. A second call waits for the first. If a handler or hook
+// of this node, or of another on its transport value, calls stop, stop does nothing and
+// returns [ErrFromHandler]. If such a handler waits for a goroutine that calls stop, stop
+// gives up after a while. A node that ends by itself closes [Node.Ended].
 func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

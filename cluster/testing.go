@@ -22,9 +22,9 @@ func CreateInMemoryTransport(t *testing.T) Transport {
 	return tr
 }
 
-// CreateTestCluster starts nodes node-0 to node-(numNodes-1), among which the
-// shards are distributed, and returns when all are ready. They stop when the
-// test ends. Package testkit has more.
+// CreateTestCluster starts nodes node-0 to node-(numNodes-1), distributes the shards among
+// them, and returns when all are ready. They stop when the test ends. Package testkit has
+// more.
 func CreateTestCluster(
 	t *testing.T,
 	tr ServerTransport,

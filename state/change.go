@@ -4,7 +4,7 @@ package state
 
 import "time"
 
-// Change is all that one turn of a key, or several together, have changed. It is stored
+// Change is all that one turn of a key has changed, or several turns together. It is stored
 // whole or not at all.
 type Change struct {
 	Token     Token
@@ -47,9 +47,9 @@ type Record struct {
 	Deleted bool `json:"deleted,omitempty"`
 	// Commands are those with an ID that the key has carried out of late.
 	Commands []Command `json:"ids,omitempty"`
-	// Spilled is until when there may be further ones in [Spilled].
+	// Spilled is the time until which there may be further commands in the place [Spilled].
 	Spilled time.Time `json:"spilled,omitzero"`
-	// Mailed and Taken are the newest done of the places Mails and Inbox.
+	// Mailed and Taken are the newest mail that is done, of the places Mails and Inbox.
 	Mailed Rev `json:"mailed,omitempty"`
 	Taken  Rev `json:"taken,omitempty"`
 	// Failing is the mail that has failed and is tried again.
@@ -90,7 +90,7 @@ type Event struct {
 	Payload []byte `json:"-"`
 }
 
-// Mail is a message to a key that is carried out once, whenever that is.
+// Mail is a message to a key that is carried out once, however late.
 type Mail struct {
 	Shard     uint32 `json:"-"`
 	Kind, Key string `json:"-"`

@@ -1,6 +1,5 @@
-// Package state is the seam between entities that remember and what keeps their state:
-// five methods, the types that they speak of, and errors. It links the standard library
-// only.
+// Package state is the seam between entities and the stores that keep their state: five
+// methods, the types that they use, and errors. It links the standard library only.
 //
 //	store := memstate.New()
 //	token, err := store.Open(ctx, shard, state.Owner{Epoch: 4}, state.Token{})
@@ -12,15 +11,15 @@
 //
 // # Fences
 //
-// Each shard has a fence. [Store.Open] moves it and returns a [Token]; the store accepts
-// a change under the newest token of its shard only. So an owner that has been replaced
-// can store nothing more, whatever its clock says.
+// Each shard has a fence. [Store.Open] moves it and returns a [Token]; the store accepts a
+// change only under its shard's newest token. So an owner that has been replaced can store
+// nothing more, whatever its clock says.
 //
 // # Doubt
 //
 // The answer to a change may be lost. Then Open moves the fence under the token that is
-// held. What was on its way is stored by then or never will be, and a read decides which:
-// the number in the key's record tells. [Refused] says which errors leave no doubt.
+// held. A change that was on its way is stored by then or never will be. A read decides
+// which, by the number in the key's record. [Refused] says which errors leave no doubt.
 //
 // # Order and blocking
 //
@@ -28,5 +27,6 @@
 // keys may be stored in any order. A caller has one change of a key under way at a time.
 // A [Rev] grows within its shard and place. Watches are hints: they may be late, and lost.
 //
-// Package state/statetest is the suite that every store passes. Memory: state/memstate.
+// Package state/statetest is the suite that every store passes. Package state/memstate is a
+// store in memory.
 package state

@@ -4,8 +4,8 @@ package state
 
 import "errors"
 
-// The errors of stores. Others mean that a store could not be asked, or that its answer
-// was lost.
+// The errors of stores. Any other error means that a store could not be asked, or that its
+// answer was lost.
 var (
 	// ErrDeposed: another owner has opened the shard, in the same epoch or a later one.
 	// Nothing was stored. Stop serving the shard.
@@ -16,10 +16,11 @@ var (
 	// ErrOtherLayout: what is stored lies under shards of another layout. NumShards and the
 	// seed cannot change under stored state.
 	ErrOtherLayout = errors.New("the state is stored under another layout of shards")
-	// ErrFull: the store takes nothing more. Nothing was stored. Give it room, or remove some.
+	// ErrFull: the store takes nothing more. Nothing was stored. Give the store room, or
+	// remove something.
 	ErrFull = errors.New("the store of state is full")
-	// ErrTooLarge: the change is larger than the store takes. Nothing was stored. Up to
-	// [MaxState] each store takes.
+	// ErrTooLarge: the change is larger than the store takes. Nothing was stored. Every
+	// store takes changes up to [MaxState].
 	ErrTooLarge = errors.New("too large to be stored")
 	// ErrInvalid: the change breaks a rule that its types state. Nothing was stored.
 	ErrInvalid = errors.New("invalid change")

@@ -42,8 +42,8 @@ type Signature struct {
 	Layout  string `json:"layout,omitempty"`
 }
 
-// Admit returns the signature once o has opened a shard anew, or an error. adopt has a
-// cluster take over what belongs to another.
+// Admit returns the signature once o has opened a shard anew, or an error. With adopt, a
+// cluster takes over what belongs to another.
 func (s Signature) Admit(o Owner, adopt bool) (Signature, error) {
 	if s.Layout == "" {
 		s.Layout = o.Layout

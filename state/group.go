@@ -10,9 +10,9 @@ type Result struct {
 	Err error
 }
 
-// Group makes [Store.Commit] of a func that stores several changes at once and waits: what
-// comes while it runs goes together when it has returned. One goroutine runs it, while there
-// is something to store. Make one with [NewGroup].
+// Group turns a func that stores several changes at once, and waits, into [Store.Commit].
+// Changes that come while the func runs go together when it has returned. One goroutine
+// runs the func while there is something to store. Make one with [NewGroup].
 type Group struct {
 	store     func([]Change) []Result
 	most      int
@@ -30,8 +30,8 @@ type waiting struct {
 	done func(Rev, error)
 }
 
-// NewGroup makes a group. store gets at most so many changes with at most about so many bytes,
-// at least one, never two of one key, all of them checked; it returns a result for each.
+// NewGroup makes a group. store gets one change or more, up to most and about mostBytes,
+// all of them checked, and never two of one key. It returns a result for each.
 func NewGroup(most, mostBytes int, store func([]Change) []Result) *Group {
 	g := &Group{store: store, most: most, mostBytes: mostBytes}
 	g.idle.L = &g.mu
@@ -106,7 +106,7 @@ func (g *Group) next() []waiting {
 }
 
 // Close refuses further changes, and waits for those that were accepted. It must not be
-// called from a done.
+// called from a done func.
 func (g *Group) Close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

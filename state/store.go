@@ -10,18 +10,18 @@ import (
 // Store keeps the state of the entities of one cluster. Implementations are safe for
 // concurrent use.
 type Store interface {
-	// Open moves the fence of a shard. With a zero token it opens the shard anew: it refuses
-	// an owner whose epoch is below the stored one of the same cluster (ErrDeposed), and one
-	// of another cluster or layout. With the token that is held it moves the fence further,
-	// and returns ErrDeposed if another owner has opened the shard meanwhile; it may be tried
-	// again with the same token if its answer is lost. Other errors: it may have moved, or
-	// may still.
+	// Open moves the fence of a shard. With a zero token it opens the shard anew: it
+	// refuses an owner whose epoch is below the stored one of the same cluster
+	// (ErrDeposed), and one of another cluster or layout. With the token that is held it
+	// moves the fence further, and returns ErrDeposed if another owner has opened the shard
+	// meanwhile. If the answer is lost, Open may be tried again with the same token. After
+	// any other error the fence may have moved, or may still move.
 	Open(ctx context.Context, shard uint32, o Owner, held Token) (Token, error)
-	// Commit stores a change, whole or not at all, and then calls done once, with the revision of
-	// its record or, without one, of its first event. It never blocks.
-	// done may be called before Commit returns and must not block; an error is one of those
-	// that [Refused] knows, or leaves in doubt whether the change was stored or still will be.
-	// The store may keep what the change points at until then.
+	// Commit stores a change, whole or not at all, and then calls done once, with the
+	// revision of its record or, without one, of its first event. It never blocks. done may
+	// be called before Commit returns and must not block. Either [Refused] knows its error,
+	// or the error leaves in doubt whether the change was stored or still will be. Until
+	// done is called, the store may keep what the change points at.
 	Commit(c Change, done func(Rev, error))
 	// Read returns what is stored in a range, in the order of revisions, and whether there is
 	// more behind it. Under a token a read of one key holds every change that was accepted before
@@ -32,9 +32,9 @@ type Store interface {
 	// Append stores mail for a key from outside of all entities. Mail with an ID is stored once:
 	// a repeat within two minutes returns the first one's revision. After an error it may have been stored.
 	Append(ctx context.Context, m Mail) (Rev, error)
-	// Watch calls f with what is stored in a range from now on, until stop. These are hints: they
-	// may come late, or never. Those of one key come in order. f must not block, nor call the
-	// store. After and Most of the range mean nothing here.
+	// Watch calls f with what is stored in a range from now on, until stop. The calls are
+	// hints: they may come late, or never. Calls for one key come in order. f must not
+	// block, nor call the store. After and Most of the range mean nothing here.
 	Watch(r Range, f func(Entry)) (stop func(), err error)
 }
 
@@ -43,11 +43,12 @@ type Rev uint64
 
 // Owner is what opens a shard.
 type Owner struct {
-	// Cluster is the identity of the records that say who owns a shard. Epochs compare within
-	// one of them. Empty = none: then the last to open a shard owns it, whatever its epoch.
+	// Cluster is the identity of the records that say who owns a shard. Epochs compare only
+	// within one identity. Empty = none: the last owner to open a shard then owns it,
+	// whatever its epoch.
 	Cluster string
-	// Layout says how keys are laid on shards. A store remembers the first that is not empty,
-	// and refuses others.
+	// Layout says how keys map to shards. A store remembers the first layout that is not
+	// empty, and refuses others.
 	Layout string
 	// Epoch is that of the shard's record; 0 with a fixed list.
 	Epoch uint64
@@ -101,7 +102,7 @@ type Range struct {
 	Most int
 }
 
-// Limit is Most, or what stands for it.
+// Limit is Most, or its default.
 func (r Range) Limit() int {
 	if r.Most > 0 {
 		return r.Most

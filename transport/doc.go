@@ -11,10 +11,9 @@
 // Package transporttest holds the suite that every backend passes, and package wire the
 // bytes. A transport of your own implements [ServerTransport] with funcs.
 //
-// Order: what one sender sends to one shard, one message after the other,
-// reaches its handler in that order. Blocking: Request blocks until the
-// outcome is known or ctx ends; nothing else blocks but closing and
-// unsubscribing, which wait for handlers that have started.
+// Order: messages that one sender sends to one shard, one after the other, reach its
+// handler in that order. Blocking: Request blocks until the outcome is known or ctx ends.
+// Closing and unsubscribing wait for handlers that have started. Nothing else blocks.
 //
 // The package links no actor runtime and no message server: a gateway can speak
 // with it alone. Its tests lie beside the files that they test.

@@ -36,8 +36,8 @@ type Delivery uint8
 const (
 	// AwaitReply is a request: the sender waits for the handler's answer.
 	AwaitReply Delivery = iota
-	// AwaitAccept is a notification: the sender waits until the owner has
-	// accepted the message, never for the handler.
+	// AwaitAccept is a notification: the sender waits until the owner has accepted the
+	// message, and does not wait for the handler.
 	AwaitAccept
 	// AwaitNothing is a notification that is lost if the owner dies or changes
 	// at that moment: the sender waits until the transport has taken it.
@@ -47,9 +47,9 @@ const (
 // Envelope is the message container for cluster communication: the payload
 // with its routing and metadata.
 //
-// Who owns the slices and the map: the sender lends Data and Headers to the
-// transport until its call returns and may reuse them afterwards; a handler
-// owns the envelope that it is given and may keep or change all of it.
+// The sender lends Data and Headers to the transport until its call returns, and may reuse
+// them afterwards. A handler owns the envelope that it is given, and may keep or change all
+// of it.
 type Envelope struct {
 	// Shard is the target shard number for routing.
 	Shard int `json:"shard"`
@@ -78,7 +78,7 @@ type Envelope struct {
 	Kind string `json:"kind,omitempty"`
 	// Delivery says what the sender waits for.
 	Delivery Delivery `json:"delivery,omitempty"`
-	// Retry says that it was sent before and did not run. Clients set it, so that
+	// Retry says that the message was sent before and did not run. Clients set it, so that
 	// nodes can count a call once.
 	Retry bool `json:"retry,omitempty"`
 	// NumShards is the shard count by which the sender mapped Key to Shard.

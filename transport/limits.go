@@ -19,10 +19,11 @@ const (
 // Limits bound what a node takes on. Every transport has them among its
 // options.
 type Limits struct {
-	// MaxConcurrentHandlers is how many handlers run at once; more wait for a
-	// place, in order, so that a burst is no error: what bounds the wait is
-	// MaxPending, and of a whole node its MaxInFlight. A handler that waits for a request of its own, made with
-	// its context, does not count. 0 = default (100), -1 = unlimited.
+	// MaxConcurrentHandlers is how many handlers run at once. Further ones wait for a
+	// place, in order, so a burst is no error. MaxPending bounds how many calls of a shard
+	// wait, and a node's MaxInFlight how many of all its shards. A handler that waits for a
+	// request of its own, made with its context, does not count. 0 = default (100), -1 =
+	// unlimited.
 	MaxConcurrentHandlers int
 	// MaxPending is how many calls of one shard may be accepted and not yet
 	// finished; more are refused with [ErrOverloaded]. A call that a handler makes of

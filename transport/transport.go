@@ -4,11 +4,11 @@ package transport
 
 import "context"
 
-// HandlerFunc is the callback for processing incoming shard messages. It owns
-// the envelope, and may keep nothing of ctx once it has returned. It may run
-// beside itself, except that what one sender sends to one key comes in order:
-// notifications to a key one after the other, requests after those that came
-// before. The transport copies the returned slice before the next use of it.
+// HandlerFunc is the callback for processing incoming shard messages. It owns the envelope,
+// and may keep nothing of ctx once it has returned. It may be called concurrently. Messages
+// from one sender to one key arrive in order: notifications one after the other, and a
+// request after the notifications before it. The transport copies the returned slice before
+// the next use of it.
 type HandlerFunc = func(ctx context.Context, env Envelope) ([]byte, error)
 
 // Transport combines client and server transport capabilities.
@@ -19,11 +19,10 @@ type Transport interface {
 
 // ClientTransport is the interface for sending messages to the cluster.
 type ClientTransport interface {
-	// Request sends env and waits for what env.Delivery names: the handler's
-	// reply, the owner's acceptance, or nothing. It never waits past ctx, and it
-	// returns at once if nobody serves the shard
-	// ([outcome.ErrTransportNoShardSubscriber]). Every error is an [*outcome.Error] with a code
-	// and an outcome. The reply belongs to the caller.
+	// Request sends env and waits for what env.Delivery names: the handler's reply, the
+	// owner's acceptance, or nothing. It never waits past ctx, and it returns at once if no
+	// node serves the shard ([outcome.ErrTransportNoShardSubscriber]). Every error is an
+	// [*outcome.Error] with a code and an outcome. The reply belongs to the caller.
 	Request(ctx context.Context, env Envelope) ([]byte, error)
 
 	// Close releases transport resources. It is idempotent, ends the calls that
@@ -34,11 +33,10 @@ type ClientTransport interface {
 
 // ServerTransport is the interface for receiving messages from the cluster.
 type ServerTransport interface {
-	// SubscribeShard registers a handler for messages to the shard. When it
-	// returns, requests to the shard find the handler. ctx bounds the wait for
-	// that, not the subscription. A shard has one owner: of two subscribers each
-	// message reaches one, whichever the transport picks, and nobody sees to it
-	// that a key is active in one of them only.
+	// SubscribeShard registers a handler for messages to the shard. When it returns,
+	// requests to the shard find the handler. ctx bounds the wait for that, not the
+	// subscription. A shard should have one owner. With two subscribers the transport picks
+	// one of them for each message, and nothing keeps a key from being active in both.
 	SubscribeShard(ctx context.Context, shardID uint32, h HandlerFunc) (Subscription, error)
 
 	// Close releases transport resources and stops all subscriptions as

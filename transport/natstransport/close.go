@@ -9,13 +9,12 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// Close implements [transport.ClientTransport] and [transport.ServerTransport]:
-// it takes the interest in its shards back, lets handlers that have started come
-// to their end and their replies leave, ends the requests that still wait, and
-// closes the connection unless it was given.
+// Close implements [transport.ClientTransport] and [transport.ServerTransport]. It
+// unsubscribes from its shards, lets handlers that have started return and their replies
+// leave, ends the requests that still wait, and closes the connection unless it was given.
 //
-// It returns an error if handlers go on although their context has ended long
-// since; a further Close waits for those again. Where the network hangs it waits for
+// It returns an error if handlers still run long after their contexts have ended. A further
+// Close waits for those handlers again. If the network hangs, Close waits for
 // nats.FlusherTimeout: 5 s on our own connection, a minute by default on a given one.
 func (t *Transport) Close() error {
 	err := t.d.FromHandler("Close")

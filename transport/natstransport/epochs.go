@@ -24,9 +24,8 @@ var (
 	_ transport.LayoutTransport   = (*Transport)(nil)
 )
 
-// Linger implements [dispatch.Backend]: in a
-// cluster of NATS servers, some do not know yet that it has gone, and what they send
-// to one that has is lost in silence.
+// Linger implements [dispatch.Backend]: in a cluster of NATS servers, some servers do not
+// know yet that a subscription has gone, and what they send to it is lost silently.
 func (t *Transport) Linger() time.Duration {
 	if t.nc.ConnectedClusterName() == "" {
 		return 0

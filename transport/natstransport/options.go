@@ -40,14 +40,14 @@ type Options struct {
 	// (docs/wire-format.md). A node answers to inboxes below "_INBOX." and below its
 	// own prefix only.
 	NATSOptions []nats.Option
-	// Conn is a connection to use in place of one of our own. Close leaves it
-	// open. Until then its error handler is ours, which calls the one that it had.
-	// It must echo (no nats.NoEcho).
+	// Conn is a connection to use instead of a new one. Close leaves it open. Until Close
+	// the connection's error handler is the transport's, which also calls the handler that
+	// was there before. The connection must echo (no nats.NoEcho).
 	Conn *nats.Conn
 	// Prefix separates the clusters of one NATS account. One or more
 	// tokens, separated by dots. Empty = "clstr".
 	Prefix string
-	// Log gets what has no caller to tell. nil = slog.Default().
+	// Log is for what no caller can be told. nil = slog.Default().
 	Log *slog.Logger
 
 	// MaxConcurrentHandlers limits how many handlers run at once; more wait for
@@ -61,11 +61,11 @@ type Options struct {
 	// finished; more are refused with [outcome.ErrOverloaded].
 	// 0 = default (16,384), -1 = unlimited.
 	MaxPending int
-	// MaxBufferedBytes is how many bytes of requests may wait to be sent, as many
-	// of replies, and as many of what has come until it is handed on. What is over
-	// it is refused with [outcome.ErrOverloaded]; where a handler has run and
-	// its reply finds no room, the outcome says so.
-	// 0 = default (64 MiB), -1 = unlimited.
+	// MaxBufferedBytes bounds three things, each by itself: the bytes of requests that wait
+	// to be sent, of replies that wait to be sent, and of messages that have arrived and
+	// wait to be handed on. What is over the bound is refused with [outcome.ErrOverloaded].
+	// If a handler has run and its reply finds no room, the outcome says so. 0 = default
+	// (64 MiB), -1 = unlimited.
 	MaxBufferedBytes int
 }
 

@@ -25,10 +25,10 @@ func (m *missed) add(n int, args ...any) {
 	}
 }
 
-// MissedNotifications returns how many notifications without an acknowledgement
-// of this end's have surely reached nobody: no node serves their shard, or the
-// connection did not take them. Each second in which there are some has a line in
-// the log, or a few.
+// MissedNotifications returns how many notifications without an acknowledgement from this
+// end have surely reached no node: no node serves their shard, or the connection did not
+// take them. The log has a line about them, or a few, in each second in which there are
+// some.
 func (t *Transport) MissedNotifications() uint64 { return t.missed.n.Load() }
 
 // packets counts what came to this end and could not be used, or not be answered.
