@@ -150,8 +150,8 @@ func (f *front) kindOf(c *dispatch.Call) string {
 	return kind
 }
 
-// unknownType stands, on the node's side, for the message types that its entities
-// do not know: whoever sends them must not fill the metrics with names.
+// unknownType stands, on the node's side, for the message types that its entities do not
+// know: a sender of such types must not fill the metrics with names.
 const unknownType = "unknown"
 
 // relabelled is a timer that can be told another message type than it was made

@@ -102,7 +102,7 @@ func shardsOf(list []uint32) map[uint32]bool {
 	return set
 }
 
-// together are the shards of a node that end together: nobody is there to take them.
+// together are the shards of a node that end together: no other node is there to take them.
 type together struct {
 	mu    sync.Mutex
 	waits map[uint32]bool // by shard: its calls have not come to rest

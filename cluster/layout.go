@@ -93,9 +93,9 @@ func (k *known) ask(ctx context.Context) (sharding.Layout, error) {
 	return l, err
 }
 
-// learn returns the mapping, and asks the nodes for it until one answers or ctx ends.
-// One call asks for all that wait. What it returns at its deadline says why nobody
-// has answered.
+// learn returns the mapping, and asks the nodes for it until one answers or ctx ends. One
+// call asks for all that wait. What it returns at its deadline says why no node has
+// answered.
 func (k *known) learn(ctx context.Context) (*mapping, error) {
 	select {
 	case k.asks <- struct{}{}:

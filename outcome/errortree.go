@@ -25,11 +25,10 @@ const (
 	maxCauseText = 1 << 10 // bytes of a cause's text, which most often is a part of the error's
 )
 
-// HandlerError makes what the caller sees of an error that a handler returned: its
-// text, the code of the first registered error in its tree, and all further ones as
-// causes. The outcome is always RanAndFailed, also where the handler passes on the
-// refusal of a call of its own. Errors may have methods that panic, as a nil pointer in
-// an error has.
+// HandlerError makes what the caller sees of an error that a handler returned: its text,
+// the code of the first registered error in its tree, and all further ones as causes. The
+// outcome is always RanAndFailed, even if the handler passes on the refusal of a call of
+// its own. Errors may have methods that panic, as a nil pointer in an error has.
 func HandlerError(err error) *Error { return grow(err, RanAndFailed, MaxErrorNodes, MaxErrorDepth) }
 
 func grow(err error, o Outcome, nodes, depth int) *Error {

@@ -43,9 +43,9 @@ type Rev uint64
 
 // Owner is what opens a shard.
 type Owner struct {
-	// Cluster is the identity of the records that say who owns a shard. Epochs compare only
-	// within one identity. Empty = none: the last owner to open a shard then owns it,
-	// whatever its epoch.
+	// Cluster is the identity of the records that say which node owns a shard. Epochs
+	// compare only within one identity. Empty = none: the last owner to open a shard then
+	// owns it, whatever its epoch.
 	Cluster string
 	// Layout says how keys map to shards. A store remembers the first layout that is not
 	// empty, and refuses others.

@@ -24,8 +24,8 @@ type endings struct {
 	stopping sync.Once
 }
 
-// joins has a host that was made while shards end, end with them. Its first key was
-// perhaps woken by a stop hook. It is called with mu held: nobody else knows the host.
+// joins has a host that was made while shards end, end with them. Its first key was perhaps
+// woken by a stop hook. It is called with mu held: no other code knows the host.
 func (s *hosting) joins(h *hosted) {
 	for shard, group := range s.moving {
 		h.host.BeginEnd(shard, group)

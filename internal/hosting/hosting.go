@@ -111,8 +111,8 @@ func (s *hosting) host(k *keyed, kind string, check func(shard uint32, key strin
 	return h
 }
 
-// LapseShard refuses who waits for the shard's keys, and ends the contexts of
-// their hooks that run: another node may own it by now. The lifetime calls it.
+// LapseShard refuses the calls that wait for the shard's keys, and ends the contexts of
+// their running hooks: another node may own it by now. The lifetime calls it.
 func (s *hosting) LapseShard(shard uint32) {
 	s.mu.Lock()
 	hosts := s.list()

@@ -23,11 +23,11 @@ const (
 	// askAgain is after how long a question is put again: the node that it reached
 	// may have died, or stand still.
 	askAgain = 100 * time.Millisecond
-	// askPause is how long an answer is new enough for those who have found the
-	// same owner gone before: however many they are, the nodes are asked no more often.
+	// askPause is how long an answer is new enough for other calls that have found the same
+	// owner gone: however many there are, the nodes are asked no more often.
 	askPause = 10 * time.Millisecond
-	// deniedPause is how long nobody is asked once the server has said that we may
-	// not.
+	// deniedPause is how long no node is asked once the server has said that we may not
+	// ask.
 	deniedPause = 30 * time.Second
 )
 
@@ -39,9 +39,9 @@ type asking struct {
 	next  uint32 // the shard from which on it is asked; guarded by owners.mu
 }
 
-// ask asks the nodes for all owners and returns when they have answered, or when
-// nobody has in time: that of env is bounded too. All who ask at the same moment
-// share a question. Who has news asks even if there was an answer just now.
+// ask asks the nodes for all owners and returns when they have answered, or when no node
+// has answered in time: that of env is bounded too. All calls that ask at the same moment
+// share a question. A call that has news asks even if there was an answer just now.
 func (t *Transport) ask(ctx context.Context, env *transport.Envelope, news bool) {
 	q := t.open(news)
 	if q == nil {
@@ -71,7 +71,7 @@ func (t *Transport) ask(ctx context.Context, env *transport.Envelope, news bool)
 	}
 }
 
-// repeat puts a question again that is open for long, once for all who wait.
+// repeat puts a question again that is open for long, once for all calls that wait.
 func (t *Transport) repeat(q *asking) {
 	o := &t.owners
 	now := expiry.Now()
@@ -105,10 +105,10 @@ func (t *Transport) open(news bool) *asking {
 	return o.question
 }
 
-// recheck asks in the background, because an owner does not answer: it may have
-// been succeeded, and the announcement lost. Or there is no such owner, and only an
-// announcement has said that there is: that is in doubt then. Where anybody listens to
-// all subjects, the server does not say that nobody serves an epoch.
+// recheck asks in the background, because an owner does not answer: it may have been
+// succeeded, and the announcement lost. Or there is no such owner, and only an announcement
+// has said that there is: that is in doubt then. Where anybody listens to all subjects, the
+// server does not say that no node serves an epoch.
 func (t *Transport) recheck(box *shardBox) {
 	o := &t.owners
 	if o.state.Load() != living {
@@ -169,8 +169,8 @@ func (q question) Run(pool.Slot) {
 	}
 }
 
-// answer takes the answer to a question, or the server's word that nobody listens.
-// Only the reader calls it.
+// answer takes the answer to a question, or the server's word that no node listens. Only
+// the reader calls it.
 func (t *Transport) answer(m *nats.Msg) {
 	o := &t.owners
 	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
@@ -270,8 +270,8 @@ func (t *Transport) announced(m *nats.Msg) {
 	}
 }
 
-// forbidden hears what the server does not permit of all this, and says what that
-// means. Who may not ask knows at once that nobody will answer.
+// forbidden hears what the server does not permit of all this, and says what that means. A
+// connection that may not ask knows at once that no node will answer.
 func (t *Transport) forbidden(text string, err error) {
 	switch who, own := `"`+t.opts.Prefix+`.who"`, `"`+t.opts.Prefix+`.own"`; {
 	case strings.Contains(text, "Publish to "+who):

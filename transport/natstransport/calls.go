@@ -59,7 +59,7 @@ func (cs *calls) register(m *batch) (first uint64, open int) {
 
 func hasLeft(c *call) bool { return c != nil && c.left }
 
-// take removes a call from those that wait: whoever gets it decides it.
+// take removes a call from those that wait: the code that gets a call decides it.
 func (cs *calls) take(id uint64) *call {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

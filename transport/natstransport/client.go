@@ -278,8 +278,8 @@ func (c *call) watch(env *transport.Envelope) (stop func()) {
 // cancelSize is the most that a cancellation takes.
 const cancelSize = 16
 
-// cancel tells the owner that the sender of a request has gone. It follows the
-// request on its way, and takes no time of a caller who has none left.
+// cancel tells the owner that the sender of a request has gone. It follows the request on
+// its way, and takes no time of a caller that has none left.
 func (b *shardBox) cancel(id uint64) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // there is no waiting for room: then the deadline that travels must do

@@ -48,7 +48,7 @@ type ownersSub struct {
 	denied error // the server's refusal; guarded by t.mu
 }
 
-// maxAnswers bounds them, whoever asks how often.
+// maxAnswers bounds them, however often clients ask.
 const maxAnswers = 64
 
 // ServeOwners implements [dispatch.Backend].
@@ -138,13 +138,13 @@ func (s *ownersSub) answer(first uint32) []byte {
 	return s.last.bytes
 }
 
-// announce tells clients of a new owner; those who miss it ask.
+// announce tells clients of a new owner; clients that miss it ask.
 func (t *Transport) announce(shard uint32, epoch uint64) {
 	b := wire.AppendOwners(nil, &wire.Owners{First: shard, Epochs: []uint64{epoch}})
 	t.flusher.Go(message{t, t.opts.Prefix + ".own", b, nil})
 }
 
-// message is a task of the flusher: it publishes what nobody waits for.
+// message is a task of the flusher: it publishes what no caller waits for.
 type message struct {
 	t       *Transport
 	subject string

@@ -14,8 +14,8 @@ import (
 // dead never does.
 const succession = 2 * time.Second
 
-// succeed tells the callers who still wait for an owner that has been succeeded,
-// in a while: what it has taken from them may have run.
+// succeed tells the callers that still wait for an owner that has been succeeded, in a
+// while: what it has taken from them may have run.
 func (t *Transport) succeed(old *shardBox) { t.abandonIn(t.succession, old) }
 
 func (t *Transport) abandonIn(d time.Duration, old *shardBox) {

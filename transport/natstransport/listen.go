@@ -74,8 +74,8 @@ func (h *hub) handle(nc *nats.Conn, sub *nats.Subscription, err error) {
 	}
 }
 
-// asyncError hears what nats.go has nobody else to tell; alone is whether no other
-// transport uses the connection.
+// asyncError hears what nats.go can tell no caller; alone is whether no other transport
+// uses the connection.
 func (t *Transport) asyncError(sub *nats.Subscription, err error, alone bool) {
 	_, network := errors.AsType[net.Error](err)
 	switch {

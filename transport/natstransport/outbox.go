@@ -23,13 +23,13 @@ const maxItems = wire.MaxItems / 2
 // maxWaiting is how many batches may wait before senders wait as well.
 const maxWaiting = 8
 
-// outbox gathers what waits at the same moment for one subject. Whoever finds it
-// quiet wakes the connection's flusher; what comes until that has taken the batch
-// goes along. No timer delays anything. The order of put is the order on the wire.
+// outbox gathers what waits at the same moment for one subject. A caller that finds it
+// quiet wakes the connection's flusher; what comes until that has taken the batch goes
+// along. No timer delays anything. The order of put is the order on the wire.
 //
 // Only the flusher publishes: nats.go writes to the socket under the lock of the
-// connection, so that whoever publishes may have to wait for a network that
-// hangs, and callers and handlers must not.
+// connection, so a goroutine that publishes may have to wait for a network that hangs, and
+// callers and handlers must not.
 type outbox struct {
 	pool  *pool.Pool   // the flusher: one task at a time
 	send  func(*batch) // one at a time

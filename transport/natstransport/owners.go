@@ -34,13 +34,12 @@ const (
 	living        // nodes come and go
 )
 
-// owners is what a connection knows of who owns which shard. It decides nothing:
-// a node serves what it may, and says so.
+// owners is what a connection knows of which node owns which shard. It decides nothing: a
+// node serves what it may, and says so.
 //
-// What is known of a shard only grows, because an answer may be older than an
-// announcement. But who may announce may announce an epoch that there is not. So
-// one in which the shard was not served is in doubt, and gives way to whatever
-// the nodes answer next.
+// What is known of a shard only grows, because an answer may be older than an announcement.
+// But a user that may announce may announce an epoch that does not exist. So one in which
+// the shard was not served is in doubt, and gives way to whatever the nodes answer next.
 type owners struct {
 	state atomic.Int32
 
@@ -105,9 +104,9 @@ func (o *owners) doubt(shard uint32, epoch uint64) bool {
 	return true
 }
 
-// learn takes what is said of owners, and returns the shards of which it knows
-// something else now. An answer of the nodes says how many shards there are, and
-// settles what is in doubt; an announcement is anybody's.
+// learn takes what is said of owners, and returns the shards whose known epoch has changed.
+// An answer of the nodes says how many shards there are, and settles what is in doubt; an
+// announcement is anybody's.
 func (o *owners) learn(told *wire.Owners, answer bool) (changed []uint32) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

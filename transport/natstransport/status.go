@@ -49,9 +49,9 @@ func (t *Transport) watch(changes chan nats.Status) {
 	}
 }
 
-// breaks takes it that the connection has ended for good although this transport
-// was not closed: nats.go tries no more, or who gave the connection has closed it.
-// The nodes that are served here end with an error.
+// breaks takes it that the connection has ended for good although this transport was not
+// closed: nats.go tries no more, or the program that gave the connection has closed it. The
+// nodes that are served here end with an error.
 func (t *Transport) breaks() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// missed counts notifications without an acknowledgement that have reached
-// nobody: their senders have gone on, and cannot be told.
+// missed counts notifications without an acknowledgement that have reached no node: their
+// senders have gone on, and cannot be told.
 type missed struct {
 	log *slog.Logger
 	n   atomic.Uint64
