@@ -63,6 +63,9 @@ func Open(ctx context.Context, opts Options) (*Service, error) {
 }
 
 func newService(opts Options, link Link) *Service {
+	if link.Close == nil {
+		link.Close = func() error { return nil }
+	}
 	link.Close = sync.OnceValue(link.Close)
 	return &Service{
 		name: opts.Name, id: opts.Node.NodeID, link: link, drain: opts.drain(),

@@ -29,5 +29,5 @@ type Member struct {
 type Link struct {
 	Transport cluster.Transport
 	Store     membership.Store // the records of members and shards
-	Close     func() error     // ends both
+	Close     func() error     // ends both; may be nil
 }

@@ -17,7 +17,9 @@ import (
 // call's.
 //
 // The error that Intercept returns is the call's. If Intercept has not called next, nothing
-// was sent: NotSent. If it then returns nil, a request is answered with no bytes.
+// was sent: NotSent. An Intercept that answers a request in the nodes' place, from a cache
+// for example, calls [Outgoing.SetReply] and returns nil. A request for which it does neither
+// gets [ErrReply].
 type Intercept func(ctx context.Context, out *Outgoing, next func(context.Context) error) error
 
 // ChainIntercept makes one Intercept of several. The first is the outermost. Nil ones are
@@ -47,6 +49,7 @@ type Outgoing struct {
 	handed map[string]string // its headers, and those that are handed on
 	known  Outcome           // of all calls of next together; Succeeded: there was none
 	reply  []byte
+	given  bool  // the reply is Intercept's
 	err    error // of the last next
 }
 
@@ -86,7 +89,13 @@ func (o *Outgoing) SetHeader(name, value string) {
 }
 
 // Reply returns the reply, once next has returned nil. The bytes must not be changed.
-func (o *Outgoing) Reply() (data []byte, ok bool) { return o.reply, o.sent() && o.err == nil }
+func (o *Outgoing) Reply() (data []byte, ok bool) {
+	return o.reply, o.given || o.sent() && o.err == nil
+}
+
+// SetReply answers the request with data, in place of what next has brought or without it.
+// A typed request decodes data as it would decode a handler's reply.
+func (o *Outgoing) SetReply(data []byte) { o.reply, o.given = data, true }
 
 func (o *Outgoing) sent() bool { return o.known != Succeeded }
 
@@ -100,10 +109,17 @@ func (c *caller) intercepted(ctx context.Context, env *Envelope, m message) ([]b
 	m.opts = append(m.opts[:len(m.opts):len(m.opts)], func(e *Envelope) { e.Headers = draft.Headers })
 	err := c.intercept(ctx, o, func(ctx context.Context) error {
 		o.reply, o.err = c.callOnce(ctx, &sent, &m)
+		o.given = false
 		o.known = worse(o.known, o.ofCall(o.err))
 		return o.err
 	})
 	*env = sent
+	if e, ok := err.(*Error); ok && e == nil {
+		err = nil
+	}
+	if err == nil && o.AwaitsReply() && !o.sent() && !o.given {
+		err = outcome.Errorf(ErrReply, "the Intercept has returned nil, and has neither called next nor set a reply")
+	}
 	if err != nil {
 		return nil, o.failed(err)
 	}
@@ -134,7 +150,7 @@ func worse(a, b Outcome) Outcome {
 // another call, or of the last of several.
 func (o *Outgoing) failed(err error) error {
 	known := max(o.known, NotSent)
-	if e, ok := err.(*Error); ok && e != nil {
+	if e, ok := err.(*Error); ok {
 		return e.WithOutcome(known)
 	}
 	e := &Error{Code: outcome.CodeOf(err), Outcome: known, Message: err.Error()}

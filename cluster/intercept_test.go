@@ -94,6 +94,16 @@ func TestErrorsOfAnIntercept(t *testing.T) {
 		{"refuses with the library's", "ok", func(context.Context, *cluster.Outgoing, func(context.Context) error) error {
 			return outcome.Errorf(cluster.ErrPanicked, "another call's")
 		}, []error{cluster.ErrPanicked}, cluster.NotSent, 0},
+		{"answers", "ok", func(_ context.Context, out *cluster.Outgoing, _ func(context.Context) error) error {
+			out.SetReply([]byte("cached"))
+			return nil
+		}, nil, cluster.Succeeded, 0},
+		{"answers nothing", "ok", func(context.Context, *cluster.Outgoing, func(context.Context) error) error { return nil },
+			[]error{cluster.ErrReply}, cluster.NotSent, 0},
+		{"answers with a nil error of the library's", "ok", func(ctx context.Context, _ *cluster.Outgoing, next func(context.Context) error) error {
+			_ = next(ctx)
+			return (*cluster.Error)(nil)
+		}, nil, cluster.Succeeded, 1},
 		{"fails afterwards", "ok", func(ctx context.Context, _ *cluster.Outgoing, next func(context.Context) error) error {
 			_ = next(ctx)
 			return errOwn
@@ -127,6 +137,9 @@ func TestErrorsOfAnIntercept(t *testing.T) {
 		c := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4, Intercept: m.intercept})
 		for _, notify := range []bool{false, true} {
 			var err error
+			if notify && m.name == "answers nothing" {
+				continue // a notification has no reply to miss
+			}
 			if notify {
 				err = c.NotifyKey(t.Context(), "k", m.msgType, nil)
 			} else {

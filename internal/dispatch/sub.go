@@ -101,9 +101,9 @@ func (s *Sub) roomFor(c *Call, from *Call, n, busy, held int64) *outcome.Error {
 	size, most := c.bytes.Load(), s.d.limits.MaxPending
 	switch {
 	case most >= 0 && n > int64(most):
-		return outcome.Overloaded(retryHint, "shard %d has %d pending calls: at most %d allowed", c.env.Shard, most, most)
+		return outcome.Overloaded(retryHint, "shard %d has %d pending calls, which is all that is allowed", c.env.Shard, most)
 	case s.life.mostBusy > 0 && busy > s.life.mostBusy && (from == nil || !from.runs()):
-		return outcome.Overloaded(retryHint, "the node has %d calls in flight: at most %d allowed", s.life.mostBusy, s.life.mostBusy)
+		return outcome.Overloaded(retryHint, "the node has %d calls in flight, which is all that is allowed", s.life.mostBusy)
 	case s.life.heavy(c, size, held):
 		return outcome.Overloaded(retryHint, "the node has %d bytes of calls in flight: at most %d allowed", held-size, s.life.mostBytes)
 	}
