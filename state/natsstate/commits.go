@@ -264,7 +264,7 @@ const underWay = time.Second
 // publishPatiently is publish for callers that wait. The server has stored nothing of what it
 // refuses, so the same messages may go again.
 func (c *commits) publishPatiently(msgs []*nats.Msg) (a ack, err error) {
-	answered := make(chan struct{})
+	answered := make(chan struct{}, 1) // done may be called before publish returns
 	end := time.Now().Add(underWay)
 	for pause := time.Millisecond; ; pause *= 2 {
 		c.publish(msgs, func(an ack, e error) {

@@ -57,4 +57,12 @@ func TestBatchBehindAWriteUnderWay(t *testing.T) {
 	if r := <-done; r.err != nil || r.rev != 12 || asked != 4 {
 		t.Errorf("revision %d, %v after %d publications, want 12 after 4", r.rev, r.err, asked)
 	}
+
+	// Where nothing can be published, the caller is told at once.
+	nc.Close()
+	change.Events = []state.Event{{Type: "json", Number: 1, Payload: []byte("2")}}
+	c.Commit(change, func(rev state.Rev, err error) { done <- result{rev, err} })
+	if r := <-done; r.err == nil {
+		t.Errorf("stored at %d without a connection", r.rev)
+	}
 }
