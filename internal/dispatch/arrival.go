@@ -1,4 +1,4 @@
-// arrival: what has arrived, where, and who waits for it
+// arrival: what has arrived, where, and the way back to its sender
 
 package dispatch
 

@@ -1,4 +1,4 @@
-// One key: who it is, its mailbox, and the runs of its turns
+// One key: its name, its mailbox, and the runs of its turns
 
 package host
 

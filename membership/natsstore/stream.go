@@ -1,4 +1,4 @@
-// The stream behind the bucket: its records one by one, and who answers for it
+// The stream behind the bucket: its records one by one, and the server that answers for it
 
 package natsstore
 
