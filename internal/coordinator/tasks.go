@@ -130,7 +130,7 @@ func (s *holds) countCut(shard uint32, err error) error {
 	return err
 }
 
-// linger answers callers who have not heard that the shard has moved.
+// linger answers callers that have not heard that the shard has moved.
 func (s *holds) linger(h *held) {
 	if s.c.opts.Linger > 0 {
 		time.Sleep(s.c.opts.Linger) // also where the node has left meanwhile

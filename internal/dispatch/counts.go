@@ -29,7 +29,7 @@ func (c *moveCounts) take(call *arrival) {
 }
 
 // leave ends what take has begun: the notification has finished, or is to be
-// acknowledged by whoever it is passed on to, where it counts then.
+// acknowledged by the handler that it is passed on to, where it counts then.
 func (c *moveCounts) leave(call *arrival) {
 	b, k := call.bits.And(^bitTaken), call.kind()
 	switch {

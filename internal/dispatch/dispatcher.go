@@ -118,7 +118,7 @@ func (d *Dispatcher) newSub(life *Lifetime, to Subscriber) *Sub {
 }
 
 // JoinLayout returns the fingerprint of the mapping of keys to shards by which the
-// nodes of the transport go, 0 as long as none of them knows it. Who learns it first
+// nodes of the transport go, 0 as long as none of them knows it. The node that learns it first
 // sets it. It is forgotten when each of them has called leave.
 func (d *Dispatcher) JoinLayout() (print *atomic.Uint64, leave func()) {
 	return d.layout.join()

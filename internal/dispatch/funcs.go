@@ -61,7 +61,7 @@ func (r *funcReceiver) Accept(c *Call) {
 	if passes && env.Delivery == transport.AwaitAccept {
 		c.ackLater()
 	}
-	// Whoever waits for its reply or its acceptance sends nothing meanwhile.
+	// A sender that waits for its reply or its acceptance sends nothing meanwhile.
 	holds := env.Delivery == transport.AwaitNothing || env.Delivery == transport.AwaitAccept && !passes
 	if env.Key == "" && !passes || !holds && r.held.Load() == 0 {
 		r.pool.Go(t)

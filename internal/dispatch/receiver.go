@@ -53,7 +53,7 @@ type Backend interface {
 	// other subscribe in an epoch each, and requests go to the owner in the highest epoch
 	// that the sender knows of. The subscription is a [Quiescer] and a [Drainer].
 	Subscribe(ctx context.Context, shardID uint32, to Subscriber) (transport.Subscription, error)
-	// ServeOwners answers clients that ask who owns which shard, or how keys map to shards,
+	// ServeOwners answers clients that ask which node owns which shard, or how keys map to shards,
 	// from o, until Unsubscribe.
 	ServeOwners(ctx context.Context, o Owners) (transport.Subscription, error)
 	// Served asks other nodes in which epochs they know shards to be owned, and returns

@@ -15,7 +15,7 @@ const (
 	classRequest        // the default TTL
 )
 
-// Who ends a call when its time is up:
+// What ends a call when its time is up:
 //
 //	from another process, or with a TTL   the dispatcher's clock, from its arrival on
 //	a request of this process, without    its sender, which wakes at its own deadline and leaves

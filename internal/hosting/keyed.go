@@ -52,7 +52,7 @@ func keyedOf(h transport.HandlerFunc) (who *keyed) {
 }
 
 // keyedCode is the code of all handlers of this package: the method value of
-// keyed.serve, of which a program has one, whatever is inlined.
+// keyed.serve. A program has one, whatever is inlined.
 var keyedCode = reflect.ValueOf((&keyed{}).serve).Pointer()
 
 type whoKey struct{}

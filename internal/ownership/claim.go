@@ -20,7 +20,7 @@ func (t *shards) mayClaim(id uint32) bool {
 	if m := t.members.all[s.rec.Owner]; m != nil {
 		return m.Final()
 	}
-	// A member of which nothing is known may just not have been seen yet. But its record
+	// A member that this node does not know may just not have been seen yet. But its record
 	// is older than the shard's: a look at all members that is as new as that would show it.
 	if t.members.asOf >= s.rev {
 		t.members.unknown(s.rec.Owner)
@@ -48,7 +48,7 @@ func (t *shards) next(s *shard, rec Shard) Shard {
 	return rec
 }
 
-// pass names the next owner: who should have it now, which may be this node
+// pass names the next owner: the node that should have it now, which may be this node
 // again. An empty cluster leaves the shard to whom comes next.
 func (t *shards) pass(id uint32) {
 	s := &t.all[id]

@@ -11,8 +11,8 @@
 // Another declares it dead by a write on the very version that has not changed
 // for longer than the lease: a renewal that comes first wins. Dead is final for
 // that incarnation. A shard's record names an owner and an epoch, and only two
-// write it: its owner, who hands it over, and who claims it from an owner that is
-// dead or has left. Who should own a shard is rendezvous hashing over the members
+// write it: its owner, which hands it over, and the node that claims it from an owner that is
+// dead or has left. Which node should own a shard is rendezvous hashing over the members
 // that take shards; views of these may differ for a while, which costs moves and
 // never safety, because a write with an old revision fails.
 //

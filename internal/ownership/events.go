@@ -102,7 +102,7 @@ type (
 		Drain bool
 		Final bool
 	}
-	// Route tells of a new version of a shard's record, whoever owns it.
+	// Route tells of a new version of a shard's record, whichever node owns it.
 	Route struct {
 		Shard  uint32
 		Record Shard

@@ -24,7 +24,7 @@
 //	clstr.d.i.<shard>.<kind>.<key>     commands that no longer fit into the record
 //
 // Stream clstr_inbox is for mail from clients, clstr.in.<shard>.<kind>.<key>. It is plain, because
-// whoever may publish one subject of a stream with rollup, schedules or batches can
+// a user that may publish one subject of a stream with rollup, schedules or batches can
 // change all of it by a header.
 //
 // A message's body is the user's own: JSON or protobuf. What is clstr's is in the header Clstr, as one

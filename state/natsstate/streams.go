@@ -135,7 +135,7 @@ func differences(have, want jetstream.StreamConfig, o Options) (wrong []string) 
 		{"rollup", have.AllowRollup, want.AllowRollup},
 		{"a TTL of a message", have.AllowMsgTTL, want.AllowMsgTTL},
 		{"atomic batches", have.AllowAtomicPublish, want.AllowAtomicPublish},
-		// Whoever may publish one subject writes every other with it.
+		// A user that may publish one subject writes every other with it.
 		{"schedules", have.AllowMsgSchedules, false},
 	} {
 		must(may.have == may.want, "%s: %v, want %v", may.what, may.have, may.want)

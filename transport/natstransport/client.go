@@ -173,7 +173,7 @@ func budgetOf(ctx context.Context) time.Duration {
 // publish sends a batch of envelopes.
 func (b *shardBox) publish(m *batch) {
 	t := b.t
-	if t.closed.Load() { // who waits is told; who does not was told that it goes out
+	if t.closed.Load() { // callers that wait are told; the others were told that it goes out
 		t.refuse(m.calls, outcome.Errorf(outcome.ErrTransportClosed, "to %s", t.opts.Prefix))
 	}
 	first, open := t.calls.register(m)

@@ -29,7 +29,7 @@ func (t *Transport) Close() error {
 // leave takes the interest in all shards back.
 func (t *Transport) leave() {
 	t.mu.Lock()
-	t.closed.Store(true) // under the mutex: who subscribes is seen here, or sees it
+	t.closed.Store(true) // under the mutex: a subscriber is seen here, or sees it
 	subs := make([]*subscription, 0, len(t.subs))
 	for _, s := range t.subs {
 		subs = append(subs, s)

@@ -75,7 +75,7 @@ func (t *Transport) ServeOwners(ctx context.Context, dir dispatch.Owners) (trans
 }
 
 // Unsubscribe implements [transport.Subscription]. What the server has sent before
-// it knew is answered still: who has asked would wait in vain.
+// it knew is answered still: the client that has asked would wait in vain.
 func (s *ownersSub) Unsubscribe() error {
 	t := s.t
 	if t.nc.IsConnected() && s.nats.Drain() == nil && t.flush(context.Background()) == nil {
@@ -117,7 +117,7 @@ func (t *Transport) tell(s *ownersSub, m *nats.Msg) {
 	if s.begun.Add(1) > maxAnswers {
 		s.begun.Add(-1)
 		t.log.Warn("question for owners is ignored: too many come")
-		return // who has asked asks again
+		return // the client asks again
 	}
 	t.flusher.Go(message{t, m.Reply, s.answer(ask.First), &s.begun})
 }
