@@ -51,6 +51,8 @@ type Options struct {
 	// Draining is what a protoactor actor that owes answers is sent in place of a call of
 	// [Entity].Drain. It may be nil.
 	Draining any
+	// Keeper keeps the state of durable entities. It may be nil.
+	Keeper Keeper
 	// Base has the values of hooks' contexts. It may be nil.
 	Base context.Context
 	// Observer is told of activations and the like. It may be nil.

@@ -12,7 +12,7 @@ import (
 // incarnation's, what arrives while one incarnation stops waits for the next.
 type mailbox struct {
 	mu      sync.Mutex
-	state   state
+	state   keyState
 	mail    queue
 	system  []any                 // protoactor's own messages; they go first
 	invoker pactor.MessageInvoker // the incarnation; nil while spawning
@@ -119,7 +119,7 @@ func (b *mailbox) change(of pactor.MessageInvoker, e event) (more int) {
 }
 
 // stands returns the state.
-func (b *mailbox) stands() state {
+func (b *mailbox) stands() keyState {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.state

@@ -32,6 +32,8 @@ type Env struct {
 	Base context.Context
 	// Around is the node's, around each message that comes to it; it may be nil.
 	Around Around
+	// Keeper keeps the state of durable entities; nil where the node has no store.
+	Keeper host.Keeper
 	// StopTimeout bounds the wait for stop hooks when the node ends; 0 is 30 s.
 	StopTimeout time.Duration
 }
@@ -96,7 +98,7 @@ func (s *hosting) host(k *keyed, kind string, check func(shard uint32, key strin
 			s.system = host.NewSystem(s.life.Log(), s.life.Pool())
 		}
 		opts := k.opts
-		opts.Kind, opts.Observer, opts.Lapsed, opts.Base = kind, env.Observer, env.Lapsed, env.Base
+		opts.Kind, opts.Observer, opts.Lapsed, opts.Base, opts.Keeper = kind, env.Observer, env.Lapsed, env.Base, env.Keeper
 		if k.extract == nil { // a scoped handler's keys are not the client's
 			opts.Check = check
 		}

@@ -2,7 +2,7 @@
 
 package host
 
-// state is where a key stands, in one word. Only after changes it.
+// keyState is where a key stands, in one word. Only after changes it.
 //
 //	life   spawning --start--> live --stop--> stopping --again--> spawning   mail has come
 //	                                             |
@@ -17,7 +17,7 @@ package host
 //
 // A failure suspends a live key until its supervisor restarts or stops it. A key that is
 // leaving stops after the turn that runs, unless it was woken.
-type state struct {
+type keyState struct {
 	life      life
 	turn      turnState
 	end       endState
@@ -73,7 +73,7 @@ const (
 )
 
 // after returns the state that follows from an event.
-func (s state) after(e event) state {
+func (s keyState) after(e event) keyState {
 	switch e {
 	case evSchedule:
 		s.turn = queued
@@ -96,9 +96,9 @@ func (s state) after(e event) state {
 			s.life = stopping
 		}
 	case evAgain:
-		return state{life: spawning, turn: s.turn}
+		return keyState{life: spawning, turn: s.turn}
 	case evDie:
-		return state{life: dead, turn: min(s.turn, queued), end: s.end}
+		return keyState{life: dead, turn: min(s.turn, queued), end: s.end}
 	case evWake:
 		s.end = woken
 	case evCut:
@@ -108,7 +108,7 @@ func (s state) after(e event) state {
 }
 
 // isActive reports whether the key counts in its host's bound.
-func (s state) isActive() bool { return s.life < stopping }
+func (s keyState) isActive() bool { return s.life < stopping }
 
 // runs reports whether the key can take mail.
-func (s state) runs() bool { return s.life == live && !s.suspended }
+func (s keyState) runs() bool { return s.life == live && !s.suspended }
