@@ -39,11 +39,12 @@ func (s *ownedShard) Drain(ctx context.Context) (counts outcome.DrainCounts, err
 	return counts, err
 }
 
-// drain ends what runs, and then the keys, by ctx's deadline. lost is how many keys had
-// their stop hooks cut off.
+// drain ends what runs, and then the keys, in the stages of the shard's move. lost is how
+// many keys had their stop hooks cut off.
 func (s *ownedShard) drain(ctx context.Context) (lost int, err error) {
-	by, _ := ctx.Deadline()
-	stages := standing.StagesOf(by)
+	stages := s.at.Stages()
+	ctx, cancel := context.WithDeadline(ctx, stages.End)
+	defer cancel()
 	calls, cancel := context.WithDeadline(ctx, stages.Calls)
 	defer cancel()
 	err = s.drainer.Drain(calls)

@@ -50,10 +50,10 @@ type Node interface {
 // Shard is a shard that a node serves.
 type Shard interface {
 	// Drain returns when nothing of the shard runs any more and its keys are
-	// passivated. New calls are refused by the standing. When ctx ends, what runs
-	// still is left behind and told so. It returns what that has cost callers, also
-	// beside an error. Keys whose stop hooks were cut off are a
-	// [CutOff] in it.
+	// passivated. New calls are refused by the standing. At the end of the standing's
+	// stages, or when ctx ends, what runs still is left behind and told so. It returns
+	// what that has cost callers, also beside an error. Keys whose stop hooks were cut
+	// off are a [CutOff] in it.
 	Drain(ctx context.Context) (outcome.DrainCounts, error)
 	// Drop ends what runs, without stop hooks: another may own the shard. It
 	// returns when nothing runs any more, or with ctx.

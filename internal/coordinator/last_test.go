@@ -63,3 +63,50 @@ func TestLastToLeaveWaitsWithoutShards(t *testing.T) {
 		})
 	}
 }
+
+// late is a node whose shards open half a second after it was asked to leave.
+type late struct {
+	*member
+	asked chan struct{}
+	left  chan time.Duration // for the move, when the drain begins
+}
+
+type lateShard struct {
+	Shard
+	n late
+	g *standing.Standing
+}
+
+func (n late) Open(ctx context.Context, g *standing.Standing) (Shard, error) {
+	<-n.asked
+	time.Sleep(500 * time.Millisecond)
+	s, err := n.member.Open(ctx, g)
+	return lateShard{s, n, g}, err
+}
+
+func (s lateShard) Drain(ctx context.Context) (outcome.DrainCounts, error) {
+	s.n.left <- time.Until(s.g.Stages().End)
+	return s.Shard.Drain(ctx)
+}
+
+// TestAMoveHasOneDeadline: it runs from the moment at which the shard begins to move, also
+// where the shard opens after it.
+func TestAMoveHasOneDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		a := late{cl.member("a"), make(chan struct{}), make(chan time.Duration, shards)}
+		cl.run(a.member, a, 0)
+		time.Sleep(5 * time.Second)
+		a.stop()
+		close(a.asked)
+		a.wantEnd(nil)
+		if n := len(a.left); n != shards {
+			t.Fatalf("%d of %d shards were drained", n, shards)
+		}
+		for range shards {
+			if left := <-a.left; left != 9500*time.Millisecond {
+				t.Errorf("%v are left of 10 s when the drain begins half a second later", left)
+			}
+		}
+	})
+}

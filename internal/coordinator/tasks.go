@@ -79,7 +79,7 @@ func (s *holds) open(e ownership.Open) {
 // drain ends the service of a shard that moves: what has started comes to its
 // end. What is left at the timeout is cut off and logged.
 func (s *holds) drain(h *held, final bool) {
-	h.Move(final)
+	h.Move(time.Now().Add(s.c.opts.DrainTimeout), final)
 	if final { // the stop hooks of others may ask its keys: it is opened first, if it can be
 		time.AfterFunc(finalOpen, h.stop)
 	} else {
@@ -88,10 +88,8 @@ func (s *holds) drain(h *held, final bool) {
 	s.c.lines.then(h.Shard, func() {
 		var counts outcome.DrainCounts
 		if h.shard != nil {
-			ctx, cancel := context.WithTimeout(s.l.ctx, s.c.opts.DrainTimeout)
 			var err error
-			counts, err = h.shard.Drain(ctx)
-			cancel()
+			counts, err = h.shard.Drain(s.l.ctx)
 			h.Lose()
 			err = s.countCut(h.Shard, err)
 			if err != nil {

@@ -60,7 +60,7 @@ func TestDrainCounts(t *testing.T) {
 		goesOn.Start(nil)
 		wantCounts(t, s, outcome.DrainCounts{})
 
-		at.Move(false)
+		at.Move(time.Now().Add(time.Minute), false)
 		far(transport.AwaitReply, 0)
 		far(transport.AwaitAccept, 0)
 		if near(transport.AwaitAccept) == nil || near(transport.AwaitNothing) == nil {
@@ -119,7 +119,7 @@ func TestDrainCountsBesideTheLease(t *testing.T) {
 	call()
 	renew()
 	wantCounts(t, s, outcome.DrainCounts{})
-	at.Move(false)
+	at.Move(time.Now().Add(time.Minute), false)
 	call()
 	lapse()
 	renew()

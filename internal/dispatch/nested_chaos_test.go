@@ -145,7 +145,7 @@ func TestPassedOnChaos(t *testing.T) {
 			senders.Wait()
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		g.at.Move(false)
+		g.at.Move(time.Now().Add(time.Minute), false)
 		switch seed % 4 {
 		case 1:
 			g.at.Lose()

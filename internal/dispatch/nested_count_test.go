@@ -146,7 +146,7 @@ func TestEndlessGoroutine(t *testing.T) {
 			began := time.Now()
 			var err error
 			if drain {
-				g.at.Move(false)
+				g.at.Move(time.Now().Add(time.Minute), false)
 				ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 				defer cancel()
 				err = s.Drain(ctx)

@@ -70,7 +70,7 @@ func TestNestedCallCountsByItself(t *testing.T) {
 	}, func(s *Sub, g *leasedFunc, b *book, release chan struct{}) {
 		s.Dispatch(NewCall(transport.Envelope{Delivery: transport.AwaitAccept}, &inbox{}, 0))
 		synctest.Wait()
-		g.at.Move(false)
+		g.at.Move(time.Now().Add(time.Minute), false)
 		s.drainAndDrop(t)
 		wantCounts(t, s, outcome.DrainCounts{Lost: 2})
 		close(release)
@@ -103,7 +103,7 @@ func TestNotAcknowledgedIsNotLost(t *testing.T) {
 		synctest.Wait()
 		waits := &inbox{}
 		s.Dispatch(NewCall(transport.Envelope{Delivery: transport.AwaitAccept}, waits, 0))
-		g.at.Move(false)
+		g.at.Move(time.Now().Add(time.Minute), false)
 		s.drainAndDrop(t)
 		wantCounts(t, s, outcome.DrainCounts{Lost: 1}) // the one that is stuck
 		g.at.Lose()

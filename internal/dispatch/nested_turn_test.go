@@ -42,7 +42,7 @@ func TestTurnPassesOn(t *testing.T) {
 			s.takesTwo(t)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			g.at.Move(false)
+			g.at.Move(time.Now().Add(time.Minute), false)
 			if err := s.Drain(ctx); err == nil || s.Pending() != 2 || len(b.calls) != 2 {
 				t.Errorf("below a func %v: a drain does not wait: %v, %d pending, %d passed on", belowFunc, err, s.Pending(), len(b.calls))
 			}

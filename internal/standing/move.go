@@ -17,13 +17,13 @@ const (
 	heedTime = time.Second
 )
 
-// StagesOf divides the time until the end of a move. Keys have a quarter of it to
+// stagesOf divides the time until the end of a move. Keys have a quarter of it to
 // passivate where calls are late, 3 s at most; what has lost its context has an eighth to
 // return, 1 s at most, so that what heeds it does not run beside the next owner's.
-func StagesOf(end time.Time) Stages {
+func stagesOf(end time.Time) *Stages {
 	left := time.Until(end)
 	save, heed := min(left/4, saveTime), min(left/8, heedTime)
-	s := Stages{End: end, Hooks: end.Add(-heed)}
+	s := &Stages{End: end, Hooks: end.Add(-heed)}
 	s.Calls = s.Hooks.Add(-save)
 	s.Heed = s.Calls.Add(heed)
 	return s

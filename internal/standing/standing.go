@@ -45,8 +45,9 @@ type Standing struct {
 	Shard uint32
 	Epoch uint64 // 0: of a fixed list
 
-	lease *Lease // nil for a fixed list
-	state atomic.Uint32
+	lease  *Lease // nil for a fixed list
+	state  atomic.Uint32
+	stages atomic.Pointer[Stages] // nil unless it moves
 }
 
 // The state is a phase and its marks.
@@ -86,13 +87,24 @@ func (s *Standing) transition(to Phase, marks uint32) {
 	}
 }
 
-// Move begins the move to another node. With isLast, nobody is there to take the shard.
-func (s *Standing) Move(isLast bool) {
+// Move begins the move to another node, which must be over by end. With isLast, nobody is
+// there to take the shard.
+func (s *Standing) Move(end time.Time, isLast bool) {
+	s.stages.CompareAndSwap(nil, stagesOf(end))
 	marks := moves
 	if isLast {
 		marks |= last
 	}
 	s.transition(Draining, marks)
+}
+
+// Stages returns by when the stages of the move must be over. They are fixed when it
+// begins; before, they are zero.
+func (s *Standing) Stages() Stages {
+	if st := s.stages.Load(); st != nil {
+		return *st
+	}
+	return Stages{}
 }
 
 // Drain refuses what comes, but for what the shard's calls wait for.

@@ -25,7 +25,9 @@ func leased() (*Standing, *Lease) {
 	return New("n", 7, 3, l), l
 }
 
-func moving(last bool) func(*Standing) { return func(s *Standing) { s.Move(last) } }
+func moving(last bool) func(*Standing) {
+	return func(s *Standing) { s.Move(time.Now().Add(time.Minute), last) }
+}
 
 // what is admitted on arrival, by the steps that a standing has made. A fixed list has no
 // lease.
@@ -141,5 +143,23 @@ func TestMoves(t *testing.T) {
 	}
 	if !s.WasCut() || s.Phase() != Lost {
 		t.Errorf("phase %v, cut %v", s.Phase(), s.WasCut())
+	}
+}
+
+// A move has one deadline from its beginning, also for what comes late.
+func TestAMoveHasOneDeadline(t *testing.T) {
+	s, _ := leased()
+	if got := s.Stages(); got != (Stages{}) {
+		t.Errorf("it does not move, and its stages are %v", got)
+	}
+	end := time.Now().Add(16 * time.Second)
+	s.Move(end, false)
+	got := s.Stages()
+	s.Move(end.Add(time.Hour), true)
+	if again := s.Stages(); got.End != end || again != got {
+		t.Errorf("it ends at %v, then at %v, want %v", got.End, again.End, end)
+	}
+	if got.Hooks != end.Add(-time.Second) || got.Heed.Sub(got.Calls) != time.Second || !got.Calls.Before(got.Hooks) {
+		t.Errorf("stages are %+v", got)
 	}
 }

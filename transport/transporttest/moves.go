@@ -89,7 +89,7 @@ func testOrderOverMoves(s *suite) {
 			mu.Unlock()
 			s.eventually("some more have run", func() bool { mu.Lock(); defer mu.Unlock(); return len(got) >= enough })
 			if epoch < moves-1 {
-				o.at.Move(false)
+				o.at.Move(time.Now().Add(time.Minute), false)
 				if err := t.Drain(s.patient()); err != nil {
 					s.Error(err)
 				}
