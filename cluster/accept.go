@@ -198,7 +198,7 @@ func (g *layoutGuard) init(layout sharding.Layout, shards []uint32, t ServerTran
 	if g.known {
 		mine := g.layout.Fingerprint()
 		if learnt := shared.Swap(mine); learnt != 0 && learnt != mine {
-			log.Warn("nodes on this transport without NumShards had learnt another layout than this node's options give: from now on they use this one")
+			log.Warn("nodes without NumShards on this transport had adopted another layout: from now on they use this node's; set NumShards and Seed in all of them")
 		}
 		g.print = new(atomic.Uint64)
 		g.print.Store(mine)
@@ -215,7 +215,7 @@ func (g *layoutGuard) check(env *Envelope) *outcome.Error {
 	print := g.print.Load()
 	if print == 0 && env.NumShards > g.highest {
 		if g.print.CompareAndSwap(0, env.Layout) {
-			g.log.Warn("the node has learnt from its first caller how keys map to shards: set NumShards and Seed in its options, so that a wrong caller is refused even if it comes first",
+			g.log.Warn("the node has adopted its first caller's layout of keys and shards: set NumShards and Seed in its options, so that the node refuses a wrong caller even if it comes first",
 				slog.Uint64("num_shards", uint64(env.NumShards)))
 			return nil
 		}

@@ -116,7 +116,7 @@ func TestRightToAskForTurns(t *testing.T) {
 		if asks != (found > 0) {
 			t.Errorf("may ask %v: %d of two chains are found to cross", asks, found)
 		}
-		said, denied := log.count("what turns wait for may not be asked"), log.count("not permitted by the server")
+		said, denied := log.count("not permitted to ask other nodes what turns wait for"), log.count("not permitted by the server")
 		if most := map[bool]int{true: 0, false: len(stops)}[asks]; said > most || most > 0 && said == 0 || denied > 2*most {
 			t.Errorf("may ask %v: the log says %d times what follows, and %d times that the server does not permit it", asks, said, denied)
 		}

@@ -87,7 +87,7 @@ func (k *known) ask(ctx context.Context) (sharding.Layout, error) {
 	l := sharding.Layout{NumShards: numShards, Seed: seed}
 	if err == nil {
 		if err = l.Validate(); err != nil {
-			err = outcome.Errorf(ErrLayoutMismatch, "a node tells of %v", err).WithOutcome(NotSent)
+			err = outcome.Errorf(ErrLayoutMismatch, "a node's answer has a bad layout: %v", err).WithOutcome(NotSent)
 		}
 	}
 	return l, err

@@ -142,7 +142,7 @@ func TestLayoutIsLearntOnce(t *testing.T) {
 				if oneKnows {
 					want = 0
 				}
-				if n := strings.Count(log.String(), "has learnt from its first caller"); n != want {
+				if n := strings.Count(log.String(), "has adopted its first caller"); n != want {
 					t.Errorf("%d warnings, want %d:\n%s", n, want, log.String())
 				}
 			}
@@ -174,7 +174,7 @@ func TestWhoKnowsTheLayoutCorrects(t *testing.T) {
 	if right, wrong := ask(4), ask(3); right != nil || !errors.Is(wrong, cluster.ErrLayoutMismatch) {
 		t.Errorf("who is right: %v, who is wrong: %v", right, wrong)
 	}
-	if !strings.Contains(log.String(), "had learnt another layout") {
+	if !strings.Contains(log.String(), "had adopted another layout") {
 		t.Errorf("not told: %s", log.String())
 	}
 }

@@ -158,7 +158,7 @@ func (l *living) Open(ctx context.Context, at *standing.Standing) (coordinator.S
 	sub, err := l.transport.Subscribe(lifeContext{ctx, l.life.Context()}, at.Shard, to)
 	if err == nil {
 		if s.drainer, _ = sub.(dispatch.Drainer); s.drainer == nil {
-			err = errors.Join(outcome.Errorf(ErrBadOption, "the transport's subscriptions in epochs must implement dispatch.Drainer, which %T does not", sub), sub.Unsubscribe())
+			err = errors.Join(outcome.Errorf(ErrBadOption, "the transport's subscriptions in epochs must implement dispatch.Drainer, and %T does not", sub), sub.Unsubscribe())
 		}
 	}
 	if err != nil {

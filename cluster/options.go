@@ -146,7 +146,7 @@ func (o NodeOptions) validate() error {
 	case o.Handler == nil && len(o.Kinds) == 0:
 		return outcome.Errorf(ErrBadOption, "node %s: Handler or Kinds is required", o.NodeID)
 	case o.StopTimeout < 0:
-		return outcome.Errorf(ErrBadOption, "node %s: StopTimeout %v: 0 (default) or a duration", o.NodeID, o.StopTimeout)
+		return outcome.Errorf(ErrBadOption, "node %s: StopTimeout %v: 0 (default) or more", o.NodeID, o.StopTimeout)
 	}
 	if o.MaxInFlight < -1 {
 		return outcome.Errorf(ErrBadOption, "node %s: MaxInFlight %d: -1 (unlimited), 0 (default) or more", o.NodeID, o.MaxInFlight)
@@ -189,7 +189,7 @@ func (o NodeOptions) validate() error {
 // validateLiving refuses what does not fit with a membership.
 func (o NodeOptions) validateLiving() error {
 	if o.DrainTimeout < 0 {
-		return outcome.Errorf(ErrBadOption, "node %s: DrainTimeout %v: 0 (default) or a duration", o.NodeID, o.DrainTimeout)
+		return outcome.Errorf(ErrBadOption, "node %s: DrainTimeout %v: 0 (default) or more", o.NodeID, o.DrainTimeout)
 	}
 	if o.Membership == nil {
 		if o.Weight != 0 || o.Timing != (membership.Timing{}) || o.Zone != "" || o.Version != "" || o.DrainTimeout != 0 {
@@ -204,7 +204,7 @@ func (o NodeOptions) validateLiving() error {
 		return outcome.Errorf(ErrBadOption, "node %s: Shards and Membership exclude each other", o.NodeID)
 	}
 	if _, ok := o.Transport.(dispatch.Backend); !ok {
-		return outcome.Errorf(ErrBadOption, "node %s: Membership needs a memtransport, a natstransport or a transport that embeds one, and %T is none", o.NodeID, o.Transport)
+		return outcome.Errorf(ErrBadOption, "node %s: Membership needs a memtransport, a natstransport or a transport that embeds one, not a %T", o.NodeID, o.Transport)
 	}
 	return nil
 }

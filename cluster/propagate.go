@@ -63,7 +63,7 @@ func (e *envelopes) handOn(ctx context.Context, env *Envelope) {
 func validatePropagate(names []string) error {
 	for i, name := range names {
 		if name == "" || strings.HasPrefix(strings.ToLower(name), "x-clstr-") {
-			return outcome.Errorf(ErrBadOption, "Propagate[%d] is %q: a header's name is allowed, without the prefix x-clstr-", i, name)
+			return outcome.Errorf(ErrBadOption, "Propagate[%d] is %q: must be the name of a header, without the prefix x-clstr-", i, name)
 		}
 	}
 	return nil

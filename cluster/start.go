@@ -38,7 +38,7 @@ func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
 	stop = func() error {
 		life := n.life.Load()
 		if life != nil && life.Pool().Inside() {
-			return outcome.Errorf(ErrFromHandler, "stop of node %s may wait for the handler that calls it, which runs on the node's transport: call it from a goroutine that the handler does not wait for", n.opts.NodeID)
+			return outcome.Errorf(ErrFromHandler, "stop of node %s was called by a handler that runs on the node's transport, and would wait for that handler: call it from a goroutine that the handler does not wait for", n.opts.NodeID)
 		}
 		end()
 		if life != nil {

@@ -117,7 +117,7 @@ func (l *life) gaveUp() (err error) {
 	if n := len(l.holds.guards); n > 0 {
 		err = outcome.Errorf(outcome.ErrHandlerTimeout, "node %s: left %d shards without a hand-over after %v", l.self.Name, n, l.c.opts.StopTimeout)
 	} else {
-		l.c.log.Warn("the store of members does not answer: this node owns no shard and leaves without telling it")
+		l.c.log.Warn("the store of members does not answer: this node owns no shard, and leaves without telling the store")
 	}
 	if !l.superseded.IsZero() {
 		err = errors.Join(membership.ErrSuperseded, err)
@@ -161,7 +161,7 @@ func (l *life) lapsed() {
 		return // it was renewed at the same moment
 	}
 	l.lease.Lapse()
-	l.c.log.Warn("this node's lease has ended: it serves nothing until it is renewed")
+	l.c.log.Warn("this node's lease has ended: the node serves nothing until the lease is renewed")
 	for _, h := range l.holds.guards {
 		if s := h.opened.Load(); s != nil {
 			(*s).Lapse()
@@ -171,5 +171,5 @@ func (l *life) lapsed() {
 
 // resumed is called when a lease that had ended was renewed.
 func (l *life) resumed() {
-	l.c.log.Info("this node's lease is back")
+	l.c.log.Info("this node's lease is renewed: it serves again")
 }

@@ -165,19 +165,19 @@ func (l *life) do(e ownership.Effect) {
 	case ownership.Foreign:
 		l.foreign = l.c.others.foreign(e.By, e.Kinds)
 	case ownership.Mended:
-		log.Warn("a shard's record was gone or not readable: it was written anew", sparse.Shard(e.Shard), slog.Uint64("epoch", e.Record.Count), slog.String("owner", e.Record.Owner.String()))
+		log.Warn("a shard's record was gone or not readable: this node has written it anew", sparse.Shard(e.Shard), slog.Uint64("epoch", e.Record.Count), slog.String("owner", e.Record.Owner.String()))
 	case ownership.Rebased:
 		if e.Missing {
-			log.Warn("the cluster's configuration was gone, not readable or of another layout: it was written again")
+			log.Warn("the cluster's configuration was gone, not readable or of another layout: this node has written it again")
 		} else {
-			log.Warn("the store of members has forgotten epochs: it was restored from a backup, or made anew. All shards move above them", slog.Uint64("base", e.Base))
+			log.Warn("the store of members has forgotten epochs, because it was restored from a backup or made anew: all shards get higher epochs", slog.Uint64("base", e.Base))
 		}
 	case ownership.StoreGone:
-		log.Error("the store of members is gone: this node serves nothing once its lease has ended, makes the store anew when all leases have, and joins again", slog.Any("error", l.c.Health().Store))
+		log.Error("the store of members is gone: this node serves nothing once its lease has ended, makes the store anew when all leases have ended, and joins again", slog.Any("error", l.c.Health().Store))
 	case ownership.Declared:
 		log.Warn("declared a node dead: it has not renewed its lease", slog.String("member", e.Member.String()))
 	case ownership.Reconnect:
-		log.Warn("the store of members does not answer renewals")
+		log.Warn("the store of members does not answer the renewals of this node's lease")
 		if r, ok := l.c.opts.Store.(membership.ConnectionStore); ok {
 			l.c.work.Go(r.Reconnect)
 		}

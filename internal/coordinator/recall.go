@@ -170,7 +170,7 @@ func (a *agreement) elsewhere(ctx context.Context, heard []uint64) error {
 		return nil
 	}
 	if by := f.Serves(ctx, heard); by != "" {
-		return fmt.Errorf("%w: node %s serves shards under the same subjects as node %s, whose store does not know of it: give both nodes the same natsstore.Options.Prefix, or another natstransport.Options.Prefix to one of them",
+		return fmt.Errorf("%w: node %s serves shards under the same subjects as node %s, and is not in the store of that node: give both nodes the same natsstore.Options.Prefix, or give one of them another natstransport.Options.Prefix",
 			membership.ErrOtherStore, by, a.self.Name)
 	}
 	return ctx.Err()

@@ -70,7 +70,7 @@ func (s *holds) open(e ownership.Open) {
 				return
 			}
 			s.failing.CompareAndSwap(nil, &failing{time.Now(), err})
-			s.c.log.Warn("shard is not subscribed", sparse.Shard(e.Shard), slog.Any("error", err))
+			s.c.log.Warn("cannot subscribe a shard: trying again", sparse.Shard(e.Shard), slog.Any("error", err))
 			pause(h.ctx, openRetry)
 		}
 	})

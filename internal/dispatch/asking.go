@@ -152,7 +152,7 @@ func (a *asking) barred(err error) {
 	a.bar = time.Now().Add(barTime)
 	a.mu.Unlock()
 	if time.Now().After(before) {
-		a.log.Error("what turns wait for may not be asked: chains of requests that cross wait until their deadlines, and shards that move may refuse what another waits for", "error", err)
+		a.log.Error("not permitted to ask other nodes what turns wait for: chains of requests that cross wait until their deadlines, and a moving shard may refuse what another shard waits for", "error", err)
 	}
 }
 

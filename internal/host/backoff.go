@@ -89,7 +89,7 @@ func (b *backoff) refuses(shard uint32, key string) error {
 	if left <= 0 {
 		return nil
 	}
-	why := failure(ErrActivation, f.cause, "not tried again for %v", left.Round(time.Millisecond))
+	why := failure(ErrActivation, f.cause, "the next attempt is in %v", left.Round(time.Millisecond))
 	why.RetryAfter = left
 	return why
 }

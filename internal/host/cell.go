@@ -229,7 +229,7 @@ func (c *cell) refuseAll(why error) { c.refuse(c.mailbox.take(isAny), why) }
 
 // refuseMail makes mail by process id, which has no other answer, a dead letter.
 func (c *cell) refuseMail(message any, why string) {
-	c.log().Warn("message by process id becomes a dead letter", slog.String("why", why),
+	c.log().Warn("a message sent by process id has become a dead letter", slog.String("why", why),
 		slog.String("type", fmt.Sprintf("%T", pactor.UnwrapEnvelopeMessage(message))))
 	c.deadLetter(message)
 }

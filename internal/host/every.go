@@ -56,7 +56,7 @@ func (t *ticker) call() {
 	h := beginHook(t.cell, periodicWork, t.limit)
 	defer h.end()
 	if h.err = t.Work(&h.own); h.err != nil {
-		t.cell.log().Warn("periodic work failed", slog.Any("error", h.failure(h.err)))
+		t.cell.log().Warn("an Every hook failed", slog.Any("error", h.failure(h.err)))
 	}
 }
 

@@ -111,7 +111,7 @@ func (h *hook) tell() {
 	h.told = h.told || goesOn
 	b.mu.Unlock()
 	if goesOn {
-		c.log().Warn("a hook takes too long: its key is closed until it returns", slog.String("hook", h.what), slog.Duration("after", h.limit))
+		c.log().Warn("a hook takes too long: its key refuses messages until the hook returns", slog.String("hook", h.what), slog.Duration("after", h.limit))
 	}
 }
 
@@ -185,6 +185,6 @@ func (h *hook) end() {
 	case told:
 		c.log().Warn("a hook that took too long has returned", slog.String("hook", h.what), after)
 	default:
-		c.log().Warn("a hook returned only when its time was up", slog.String("hook", h.what), after)
+		c.log().Warn("a hook returned after its time limit", slog.String("hook", h.what), after)
 	}
 }

@@ -61,7 +61,7 @@ var floods = map[string]struct {
 	def     func() *actor.Definition[flood]
 	end     bool // it is the end of the keys that causes it
 }{
-	"Every fails": {"periodic work failed", 10, func() *actor.Definition[flood] {
+	"Every fails": {"an Every hook failed", 10, func() *actor.Definition[flood] {
 		return actor.Define("flood", newFlood, actor.OnRequest((*flood).Go), actor.Every(100*time.Millisecond, (*flood).fail))
 	}, false},
 	"activation fails": {"activation failed", 1, func() *actor.Definition[flood] {
@@ -79,7 +79,7 @@ var floods = map[string]struct {
 	"passivation panics": {"stop hook panicked", 1, func() *actor.Definition[flood] {
 		return actor.Define("flood", newFlood, actor.OnRequest((*flood).Go), actor.OnPassivate((*flood).panic))
 	}, true},
-	"a hook takes too long": {"a hook returned only when its time was up", 5, func() *actor.Definition[flood] {
+	"a hook takes too long": {"a hook returned after its time limit", 5, func() *actor.Definition[flood] {
 		return actor.Define("flood", newFlood, actor.OnRequest((*flood).Go), actor.Every(100*time.Millisecond, (*flood).wait), actor.HookTimeout(100*time.Millisecond))
 	}, false},
 }

@@ -182,7 +182,7 @@ func (t *Transport) answer(m *nats.Msg) {
 	}
 	told, err := wire.DecodeOwners(m.Data)
 	if err == nil && (told.NumShards == 0 || told.NumShards > maxShards) {
-		err = outcome.Errorf(outcome.ErrBadEnvelope, "owners: of %d shards: 1 to %d allowed", told.NumShards, maxShards)
+		err = outcome.Errorf(outcome.ErrBadEnvelope, "owners: %d shards: 1 to %d allowed", told.NumShards, maxShards)
 	}
 	if err != nil {
 		t.packets.undecodable.Add(1)
@@ -262,7 +262,7 @@ func (t *Transport) announced(m *nats.Msg) {
 	told, err := wire.DecodeOwners(m.Data)
 	if err != nil {
 		t.packets.undecodable.Add(1)
-		t.log.Warn("announcement of an owner does not decode", "error", err)
+		t.log.Warn("announcement of an owner is ignored: it does not decode", "error", err)
 		return
 	}
 	for _, shard := range t.owners.learn(&told, false) {
@@ -275,19 +275,19 @@ func (t *Transport) announced(m *nats.Msg) {
 func (t *Transport) forbidden(text string, err error) {
 	switch who, own := `"`+t.opts.Prefix+`.who"`, `"`+t.opts.Prefix+`.own"`; {
 	case strings.Contains(text, "Publish to "+who):
-		t.log.Error("who owns which shard may not be asked: only nodes with a fixed list of shards can be reached", "error", err)
+		t.log.Error("not permitted to ask for the owners of shards: only nodes with a fixed list of shards can be reached", "error", err)
 		t.owners.state.CompareAndSwap(unasked, fixed)
 		t.owners.mu.Lock()
 		t.owners.barred = expiry.Now() + int64(deniedPause)
 		t.owners.mu.Unlock()
 		t.owners.settle(nil, 0)
 	case strings.Contains(text, "Subscription to "+own):
-		t.log.Error("announcements of new owners may not be heard: they are found when the old ones refuse", "error", err)
+		t.log.Error("not permitted to hear of new owners: a new owner is found when the old one refuses", "error", err)
 	case strings.Contains(text, "Publish to ") && strings.Contains(text, turnsToken+`"`):
 		t.denyTurns(err) // the dispatcher says what that means
 	case strings.Contains(text, "Subscription to ") && strings.Contains(text, turnsToken+`"`):
-		t.log.Error("other nodes cannot ask what turns wait for here: chains of requests that cross wait until their deadlines", "error", err)
+		t.log.Error("not permitted to hear what other nodes ask about turns: chains of requests that cross wait until their deadlines", "error", err)
 	case strings.Contains(text, "Publish to "+own):
-		t.log.Warn("new owners may not be announced: clients find them when the old ones refuse", "error", err)
+		t.log.Warn("not permitted to announce new owners: clients find a new owner when the old one refuses", "error", err)
 	}
 }

@@ -130,7 +130,7 @@ func (c *call) Expire() {
 		e := outcome.Errorf(outcome.ErrEnvelopeExpired, "no answer from the owner of shard %d", c.to.shard)
 		c.decide(nil, e.WithOutcome(outcome.MaybeRan))
 	default:
-		e := outcome.Errorf(outcome.ErrEnvelopeExpired, "the connection did not take it")
+		e := outcome.Errorf(outcome.ErrEnvelopeExpired, "the connection did not take the request in time")
 		c.decide(nil, e.WithOutcome(outcome.NotSent))
 	}
 }

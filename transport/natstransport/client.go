@@ -82,7 +82,7 @@ func (t *Transport) askFirst(ctx context.Context, env *transport.Envelope) error
 		return outcome.ContextError(err, outcome.NotSent)
 	}
 	if env.Expired() {
-		return outcome.Errorf(outcome.ErrEnvelopeExpired, "nobody has told who owns the shard").WithOutcome(outcome.NotSent)
+		return outcome.Errorf(outcome.ErrEnvelopeExpired, "no node has said which node owns the shard").WithOutcome(outcome.NotSent)
 	}
 	return t.canSend()
 }

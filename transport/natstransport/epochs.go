@@ -105,18 +105,18 @@ func (s sentinel) Run(pool.Slot) { close(s) }
 func (t *Transport) tell(s *ownersSub, m *nats.Msg) {
 	if !t.isInbox(m.Reply) {
 		t.packets.refused.Add(1)
-		t.log.Warn("question for owners with a reply subject that is no inbox is ignored")
+		t.log.Warn("question for owners is ignored: its reply subject is no inbox")
 		return
 	}
 	ask, err := wire.DecodeOwners(m.Data)
 	if err != nil {
 		t.packets.undecodable.Add(1)
-		t.log.Warn("question for owners does not decode", "error", err)
+		t.log.Warn("question for owners is ignored: it does not decode", "error", err)
 		return
 	}
 	if s.begun.Add(1) > maxAnswers {
 		s.begun.Add(-1)
-		t.log.Warn("question for owners is ignored: too many come")
+		t.log.Warn("question for owners is ignored: too many wait for an answer")
 		return // the client asks again
 	}
 	t.flusher.Go(message{t, m.Reply, s.answer(ask.First), &s.begun})

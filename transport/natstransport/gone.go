@@ -31,7 +31,7 @@ func (t *Transport) abandon(old *shardBox) {
 		t.abandonIn(askAgain, old)
 	default:
 		for _, c := range t.calls.takeIf(to) {
-			c.decide(nil, outcome.Errorf(outcome.ErrNotOwner, "the owner of shard %d in epoch %d has been succeeded", old.shard, old.epoch).WithOutcome(outcome.MaybeRan))
+			c.decide(nil, outcome.Errorf(outcome.ErrNotOwner, "the owner of shard %d in epoch %d has not answered, and the shard has another owner now", old.shard, old.epoch).WithOutcome(outcome.MaybeRan))
 		}
 	}
 }

@@ -88,12 +88,12 @@ func (t *Transport) asyncError(sub *nats.Subscription, err error, alone bool) {
 		t.noteRefusal(err)
 		t.mu.Unlock()
 	case network && sub == nil:
-		t.log.Warn("NATS connection: what waited to be written is lost", "error", err)
+		t.log.Warn("NATS connection: the data that waited to be written is lost", "error", err)
 	case t.opts.Conn != nil && !t.owns(sub):
 		// Another user of the connection is told.
 	case errors.Is(err, nats.ErrSlowConsumer) && sub != nil:
 		dropped, _ := sub.Dropped()
-		t.log.Error("messages were dropped: they came faster than one processor takes them", "subject", sub.Subject, "dropped", dropped)
+		t.log.Error("messages were dropped: they arrived faster than one processor takes them", "subject", sub.Subject, "dropped", dropped)
 	default:
 		t.log.Warn("NATS reports an error", "error", err)
 	}

@@ -25,7 +25,7 @@ import (
 // of its own where there is only one a second, and every error of this package
 // that a payload or a header has to do with.
 var provocations = []provocation{
-	{"messages to a shard that do not decode", []string{"message does not decode"}, func(t *testing.T, w *secretWatch) {
+	{"messages to a shard that do not decode", []string{"message is refused: it does not decode"}, func(t *testing.T, w *secretWatch) {
 		url := testkit.StartNATS(t)
 		serve(t, w.connect(natstransport.Options{URL: url}), 7, echo)
 		a := newAsker(t, url)
@@ -97,17 +97,17 @@ var provocations = []provocation{
 		w.logs(outcome.ErrOverloaded.Error())
 		w.refused(node, secret(transport.Envelope{Shard: 7, Type: "Ask"}), "overloaded")
 	}},
-	{"a reply to what is no inbox", []string{"message with a reply subject that is no inbox is ignored"}, func(t *testing.T, w *secretWatch) {
+	{"a reply to what is no inbox", []string{"message is ignored: its reply subject is no inbox"}, func(t *testing.T, w *secretWatch) {
 		url := testkit.StartNATS(t)
 		serve(t, w.connect(natstransport.Options{URL: url}), 7, echo)
 		post(t, dial(t, url), "clstr.s.7.0", "orders", packet(secret(transport.Envelope{Shard: 7})))
 	}},
-	{"a request that names no inbox", []string{"request without a reply subject is ignored"}, func(t *testing.T, w *secretWatch) {
+	{"a request that names no inbox", []string{"request is ignored: it has no reply subject"}, func(t *testing.T, w *secretWatch) {
 		url := testkit.StartNATS(t)
 		serve(t, w.connect(natstransport.Options{URL: url}), 7, echo)
 		post(t, dial(t, url), "clstr.s.7.0", "", packet(secret(transport.Envelope{Shard: 7})))
 	}},
-	{"replies that are none, and for nobody", []string{"reply does not decode"}, func(t *testing.T, w *secretWatch) {
+	{"replies that are none, and for nobody", []string{"reply does not decode: its call may have run"}, func(t *testing.T, w *secretWatch) {
 		url := testkit.StartNATS(t)
 		nc := dial(t, url)
 		answer(t, nc, "clstr.s.7.0", func(m *nats.Msg) {
@@ -150,7 +150,7 @@ var provocations = []provocation{
 			}
 		}
 	}},
-	{"notifications to nobody", []string{"notifications have reached nobody"}, func(t *testing.T, w *secretWatch) {
+	{"notifications to nobody", []string{"notifications have reached no node"}, func(t *testing.T, w *secretWatch) {
 		tr := w.connect(natstransport.Options{URL: testkit.StartNATS(t)})
 		if _, err := tr.Request(patient(t), note()); err != nil {
 			t.Error(err)
@@ -199,12 +199,12 @@ var provocations = []provocation{
 		cancel()
 		w.fails(receive(t, "the call on its way", call).err)
 	}},
-	{"a network that hangs", []string{"NATS connection: what waited to be written is lost"}, func(t *testing.T, w *secretWatch) {
+	{"a network that hangs", []string{"NATS connection: the data that waited to be written is lost"}, func(t *testing.T, w *secretWatch) {
 		tr := w.connect(natstransport.Options{URL: testkit.StartNATS(t)})
 		w.refused(tr, secret(transport.Envelope{Shard: 7, Type: "Ask"}), "no_subscriber")
 		tr.Report(&net.OpError{Op: "write", Err: os.ErrDeadlineExceeded}) // TestHungNetwork has a real one
 	}},
-	{"a reader that falls behind", []string{"messages were dropped: they came faster than one processor takes them"}, func(t *testing.T, w *secretWatch) {
+	{"a reader that falls behind", []string{"messages were dropped: they arrived faster than one processor takes them"}, func(t *testing.T, w *secretWatch) {
 		url := testkit.StartNATS(t)
 		node, err := natstransport.OpenWithBacklog(natstransport.Options{URL: url, Log: w.logger()}, 4)
 		if err != nil {
@@ -235,7 +235,7 @@ var provocations = []provocation{
 		eventually(t, "the messages wait", func() bool { return node.Backlog() == messages-1 }) // the reader has one
 		release()
 	}},
-	{"a reader that is ended", []string{"the connection's reader was ended by code that it called: another one goes on"}, func(t *testing.T, w *secretWatch) {
+	{"a reader that is ended", []string{"the application's code has ended the connection's reader: another reader goes on"}, func(t *testing.T, w *secretWatch) {
 		url := testkit.StartNATS(t)
 		node, client := w.connect(natstransport.Options{URL: url}), w.connect(natstransport.Options{URL: url})
 		if _, err := node.Subscribe(patient(t), 7, dispatch.Subscriber{Receiver: exits{}}); err != nil {
@@ -263,21 +263,21 @@ var provocations = []provocation{
 		answer(t, nc, "clstr.who", func(m *nats.Msg) { _ = m.Respond(loud(400)) })
 		w.refused(w.connect(natstransport.Options{URL: url}), secret(transport.Envelope{Shard: 7, Type: "Ask"}), "no_subscriber")
 	}},
-	{"announcements that are none", []string{"announcement of an owner does not decode"}, func(t *testing.T, w *secretWatch) {
+	{"announcements that are none", []string{"announcement of an owner is ignored: it does not decode"}, func(t *testing.T, w *secretWatch) {
 		url, _, client := w.realm()
 		w.refused(client, secret(transport.Envelope{Shard: 7, Type: "Ask"}), "not_owner")
 		eventually(t, "the client listens", client.Hears)
 		post(t, dial(t, url), "clstr.own", "", loud(400))
 	}},
-	{"a question from no inbox", []string{"question for owners with a reply subject that is no inbox is ignored"}, func(t *testing.T, w *secretWatch) {
+	{"a question from no inbox", []string{"question for owners is ignored: its reply subject is no inbox"}, func(t *testing.T, w *secretWatch) {
 		url, _, _ := w.realm()
 		post(t, dial(t, url), "clstr.who", "orders", loud(400))
 	}},
-	{"a question that is none", []string{"question for owners does not decode"}, func(t *testing.T, w *secretWatch) {
+	{"a question that is none", []string{"question for owners is ignored: it does not decode"}, func(t *testing.T, w *secretWatch) {
 		url, _, _ := w.realm()
 		post(t, dial(t, url), "clstr.who", "_INBOX.x.1", loud(400))
 	}},
-	{"too many questions", []string{"question for owners is ignored: too many come"}, func(t *testing.T, w *secretWatch) {
+	{"too many questions", []string{"question for owners is ignored: too many wait for an answer"}, func(t *testing.T, w *secretWatch) {
 		url, node, _ := w.realm()
 		release := sync.OnceFunc(node.HoldFlusher())
 		t.Cleanup(release)
@@ -289,9 +289,9 @@ var provocations = []provocation{
 	}},
 	{"what the server does not permit", []string{
 		"not permitted by the server",
-		"who owns which shard may not be asked: only nodes with a fixed list of shards can be reached",
-		"announcements of new owners may not be heard: they are found when the old ones refuse",
-		"new owners may not be announced: clients find them when the old ones refuse",
+		"not permitted to ask for the owners of shards: only nodes with a fixed list of shards can be reached",
+		"not permitted to hear of new owners: a new owner is found when the old one refuses",
+		"not permitted to announce new owners: clients find a new owner when the old one refuses",
 	}, func(t *testing.T, w *secretWatch) {
 		url := guarded(t)
 		as := func(user string) *natstransport.Transport {

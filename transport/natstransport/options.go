@@ -78,7 +78,7 @@ func (o Options) fits(nc *nats.Conn, inboxPrefix string) error {
 		return outcome.Errorf(outcome.ErrBadOption, "the connection's inbox prefix has %d bytes: at most %d allowed", len(inboxPrefix), maxInboxPrefix)
 	}
 	if strings.HasPrefix(o.Prefix+".", inboxPrefix) || strings.HasPrefix(inboxPrefix, o.Prefix+".") {
-		return outcome.Errorf(outcome.ErrBadOption, "Prefix %q: must be apart from the connection's inboxes %s*", o.Prefix, inboxPrefix)
+		return outcome.Errorf(outcome.ErrBadOption, "Prefix %q: must not overlap with the connection's inboxes %s*", o.Prefix, inboxPrefix)
 	}
 	return nil
 }
@@ -119,7 +119,7 @@ func (o Options) validate() error {
 	}
 	for token := range strings.SplitSeq(o.Prefix, ".") {
 		if token == "" || strings.ContainsAny(token, " \t\r\n*>") || strings.HasPrefix(token, "$") || token == "_INBOX" {
-			return outcome.Errorf(outcome.ErrBadOption, "Prefix %q: tokens separated by dots, without spaces, wildcards, $ and _INBOX", o.Prefix)
+			return outcome.Errorf(outcome.ErrBadOption, "Prefix %q: must be tokens separated by dots, without spaces, wildcards, $ and _INBOX", o.Prefix)
 		}
 	}
 	return o.limits().Validate()

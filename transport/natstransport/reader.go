@@ -18,7 +18,7 @@ func (t *Transport) read() {
 		}
 		// Code of the application's, its metrics say, has ended this goroutine. A
 		// connection without a reader is deaf, and says nothing: another one goes on.
-		t.log.Error("the connection's reader was ended by code that it called: another one goes on", sparse.Panic("runtime.Goexit"))
+		t.log.Error("the application's code has ended the connection's reader: another reader goes on", sparse.Panic("runtime.Goexit"))
 		t.running.Go(t.read)
 	}()
 	if t.handing.sub != nil {

@@ -63,7 +63,7 @@ func TestReaderThatEnds(t *testing.T) {
 		}
 		want(t, client, transport.Envelope{Type: "Echo", Data: []byte("x")}, "x")
 	}
-	if !log.has("reader was ended") || !log.has("exits.Accept") {
+	if !log.has("has ended the connection's reader") || !log.has("exits.Accept") {
 		t.Errorf("the log has %q", log.all.String())
 	}
 }

@@ -27,7 +27,7 @@ func (t *Transport) replies(m *nats.Msg) {
 	}
 	if err := t.decoder.Decode(m.Data, &t.packet); err != nil {
 		t.packets.undecodable.Add(1)
-		t.log.Warn("reply does not decode", "error", err)
+		t.log.Warn("reply does not decode: its call may have run", "error", err)
 		t.fail(m.Subject, func(c *call) *outcome.Error {
 			return outcome.Errorf(outcome.ErrReply, "shard %d: %v", c.to.shard, err).WithOutcome(outcome.MaybeRan)
 		})

@@ -61,7 +61,7 @@ func TestRightsOfOwners(t *testing.T) {
 		for _, c := range []*natstransport.Transport{client, deaf} {
 			want(t, c, transport.Envelope{Shard: 1, Type: "Who"}, "old")
 		}
-		eventually(t, "the log tells", func() bool { return strings.Contains(log.String(), "announcements of new owners may not be heard") })
+		eventually(t, "the log tells", func() bool { return strings.Contains(log.String(), "not permitted to hear of new owners") })
 		if err := old.Unsubscribe(); err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +72,7 @@ func TestRightsOfOwners(t *testing.T) {
 
 		silent, log := login(t, given, url, "silent")
 		own(t, silent, r, 2, 7, says("silent"))
-		eventually(t, "the log tells", func() bool { return strings.Contains(log.String(), "new owners may not be announced") })
+		eventually(t, "the log tells", func() bool { return strings.Contains(log.String(), "not permitted to announce new owners") })
 		for _, c := range []*natstransport.Transport{client, deaf} {
 			c.MayAsk()
 			want(t, c, transport.Envelope{Shard: 2, Type: "Who"}, "silent")
@@ -103,7 +103,7 @@ func TestMayNotAsk(t *testing.T) {
 			want(t, client, transport.Envelope{Shard: 0, Type: "Echo", Data: []byte("x")}, "x")
 			refused(t, client, transport.Envelope{Shard: 1, Type: "Who"}, outcome.ErrTransportNoShardSubscriber, outcome.NotStarted)
 		}
-		if n := strings.Count(log.String(), "may not be asked"); n != 1 {
+		if n := strings.Count(log.String(), "not permitted to ask for the owners"); n != 1 {
 			t.Errorf("the log tells %d times that it may not ask:\n%s", n, log.String())
 		}
 	}

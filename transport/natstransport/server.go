@@ -163,7 +163,7 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 	if m.Reply != "" && !t.isInbox(m.Reply) {
 		// To answer there would let a caller write wherever this node may.
 		t.packets.refused.Add(1)
-		t.log.Warn("message with a reply subject that is no inbox is ignored", sparse.Shard(s.shard))
+		t.log.Warn("message is ignored: its reply subject is no inbox", sparse.Shard(s.shard))
 		return
 	}
 	if why, full := t.crowded(); full {
@@ -174,7 +174,7 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 	}
 	if err := t.decoder.Decode(m.Data, &t.packet); err != nil {
 		t.packets.undecodable.Add(1)
-		t.log.Warn("message does not decode", "subject", m.Subject, "bytes", len(m.Data), "error", err)
+		t.log.Warn("message is refused: it does not decode", "subject", m.Subject, "bytes", len(m.Data), "error", err)
 		t.refuseUnread(m, err)
 		return
 	}
@@ -208,7 +208,7 @@ func (t *Transport) handOn() {
 		}
 		if e.Delivery != transport.AwaitNothing && p == nil {
 			if m.Reply == "" {
-				t.log.Warn("request without a reply subject is ignored", sparse.Shard(s.shard))
+				t.log.Warn("request is ignored: it has no reply subject", sparse.Shard(s.shard))
 				continue
 			}
 			p = t.peer(m.Reply)
@@ -255,7 +255,7 @@ func (t *Transport) handOn() {
 }
 
 // errBehindBad refuses the rest of a packet.
-var errBehindBad = outcome.Errorf(outcome.ErrBadEnvelope, "behind another one in its message")
+var errBehindBad = outcome.Errorf(outcome.ErrBadEnvelope, "an envelope before this one in its message is bad")
 
 func check(e *wire.Envelope, shard uint32) error {
 	if err := e.Validate(); err != nil {

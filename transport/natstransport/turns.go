@@ -107,15 +107,15 @@ func (t *Transport) tellTurns(m *nats.Msg) {
 	switch {
 	case n <= 0 || shard > math.MaxUint32:
 		t.packets.undecodable.Add(1)
-		t.log.Warn("question for turns does not decode")
+		t.log.Warn("question for turns is ignored: it does not decode")
 		return
 	case !t.isInbox(m.Reply): // what a client has a node send here, as a reply, has none
 		t.packets.refused.Add(1)
-		t.log.Warn("question for turns with a reply subject that is no inbox is ignored")
+		t.log.Warn("question for turns is ignored: its reply subject is no inbox")
 		return
 	case t.turns.open.Add(1) > maxAnswers:
 		t.turns.open.Add(-1)
-		t.log.Warn("question for turns is ignored: too many come")
+		t.log.Warn("question for turns is ignored: too many wait for an answer")
 		return // it is asked again
 	}
 	t.running.Go(func() { // ends by itself

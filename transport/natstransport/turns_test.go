@@ -180,7 +180,7 @@ func TestQuestionsForTurnsHoldUpNothing(t *testing.T) {
 		receive(t, "a look", place.looked)
 	}
 	want(t, node, transport.Envelope{Type: "Echo", Data: []byte("x")}, "x")
-	eventually(t, "the log tells of the rest", func() bool { return strings.Contains(log.String(), "too many come") })
+	eventually(t, "the log tells of the rest", func() bool { return strings.Contains(log.String(), "too many wait for an answer") })
 	if n := len(place.looked); n > 0 {
 		t.Errorf("%d more are looked for at once", n)
 	}
@@ -195,7 +195,7 @@ func TestQuestionsForTurnsHoldUpNothing(t *testing.T) {
 // turnProvocations are those of the lines about turns.
 var turnProvocations = []provocation{
 	{"questions for turns that are none", []string{
-		"question for turns does not decode", "question for turns with a reply subject that is no inbox is ignored",
+		"question for turns is ignored: it does not decode", "question for turns is ignored: its reply subject is no inbox",
 	}, func(t *testing.T, w *secretWatch) {
 		url := testkit.StartNATS(t)
 		serve(t, w.connect(natstransport.Options{URL: url}), 0, echo)
@@ -204,7 +204,7 @@ var turnProvocations = []provocation{
 		post(t, nc, at, "_INBOX.x.1", []byte("\xff"))
 		post(t, nc, at, "orders", loud(400))
 	}},
-	{"too many questions for turns", []string{"question for turns is ignored: too many come"}, func(t *testing.T, w *secretWatch) {
+	{"too many questions for turns", []string{"question for turns is ignored: too many wait for an answer"}, func(t *testing.T, w *secretWatch) {
 		url := testkit.StartNATS(t)
 		node := w.connect(natstransport.Options{URL: url})
 		serve(t, node, 0, echo)
@@ -217,7 +217,7 @@ var turnProvocations = []provocation{
 		}
 	}},
 	{"turns that may not be asked for", []string{
-		"other nodes cannot ask what turns wait for here: chains of requests that cross wait until their deadlines",
+		"not permitted to hear what other nodes ask about turns: chains of requests that cross wait until their deadlines",
 	}, func(t *testing.T, w *secretWatch) {
 		url := testkit.StartNATSServer(t, &server.Options{Users: []*server.User{{Username: "shy", Password: "p", Permissions: &server.Permissions{
 			Publish: &server.SubjectPermission{Deny: []string{"_INBOX.*.turns"}}, Subscribe: &server.SubjectPermission{Deny: []string{"_INBOX.*.turns"}},

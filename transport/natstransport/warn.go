@@ -21,7 +21,7 @@ type missed struct {
 func (m *missed) add(n int, args ...any) {
 	if n > 0 {
 		total := m.n.Add(uint64(n))
-		m.log.Warn("notifications have reached nobody", append(args, "notifications", n, "total", total)...)
+		m.log.Warn("notifications have reached no node", append(args, "notifications", n, "total", total)...)
 	}
 }
 
