@@ -78,6 +78,10 @@ type Config struct {
 	// that were lost: the moment at which the store was made, in microseconds since
 	// 1970.
 	Base uint64 `json:"base,omitempty"`
+	// Cluster is the identity of the cluster: drawn when it is founded, and kept from then
+	// on. A store of state belongs to one identity. Empty in a store that is gone with its
+	// process.
+	Cluster string `json:"cluster,omitempty"`
 }
 
 // NewConfig returns the record of a cluster with the given layout.
@@ -86,10 +90,10 @@ func NewConfig(l sharding.Layout) Config {
 }
 
 // Check compares the configuration that a node wants (c) with the one that the cluster
-// has. Base may differ. The error is outcome.ErrLayoutMismatch and names the
+// has. Base and Cluster may differ. The error is outcome.ErrLayoutMismatch and names the
 // difference.
 func (c Config) Check(have Config) error {
-	have.Base = c.Base
+	have.Base, have.Cluster = c.Base, c.Cluster
 	switch {
 	case c == have:
 		return nil

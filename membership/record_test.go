@@ -28,6 +28,7 @@ var goldenRecords = []struct {
 	{ConfigKey, NewConfig(sharding.Layout{NumShards: 1024, Seed: "prod <é>"})},
 	{ConfigKey, Config{}},
 	{ConfigKey, Config{Version: 1, NumShards: 4, Hash: "h", Base: 1_700_000_000_000_000}},
+	{ConfigKey, Config{Version: 1, NumShards: 4, Hash: "h", Base: 1_700_000_000_000_000, Cluster: "C4"}},
 	{MemberKey(Ref{"node-1", "0123456789abcdef"}), Member{
 		State: Active, Counter: 1 << 60, Born: 17, Seen: 18, LeaseMs: 10_000, Weight: 1.5, Zone: "eu-1a", Version: "v1.2.3",
 		Layout: "00c0ffee00c0ffee", Kinds: []string{"account", "order"},

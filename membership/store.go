@@ -60,6 +60,14 @@ type Store interface {
 	Watch(f func(Entry)) (stop func(), err error)
 }
 
+// PassingStore is a store whose records do not outlive the process, so that each process
+// begins a cluster of its own. Its clusters have no identity: state that was stored by an
+// earlier process is the next one's too.
+type PassingStore interface {
+	// Passing does nothing.
+	Passing()
+}
+
 // ConnectionStore is a store that is reached through a server.
 type ConnectionStore interface {
 	// Reconnect drops the connection, because the server may hang, and connects to

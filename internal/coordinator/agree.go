@@ -3,7 +3,9 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -43,7 +45,7 @@ type finder interface {
 // agreement is what a node knows of the cluster that it joins before it joins: the
 // layout, and whether others may own shards by a store that was lost.
 type agreement struct {
-	self  *ownership.Self // its layout is the cluster's once that is known
+	self  *ownership.Self // its layout and identity are the cluster's once they are known
 	store membership.Store
 	node  Node
 	log   *slog.Logger
@@ -119,11 +121,15 @@ func (a *agreement) make(ctx context.Context) error {
 
 func (a *agreement) agreeOnce(ctx context.Context) error {
 	want := membership.NewConfig(a.self.Layout)
+	_, passes := a.store.(membership.PassingStore)
 	e, err := a.config(ctx)
 	if err != nil {
 		return err
 	}
 	if e.Rev == 0 {
+		if want.Cluster = a.self.Cluster; want.Cluster == "" && !passes { // it remembers that of a store that was lost
+			want.Cluster = rand.Text()
+		}
 		return a.found(ctx, want)
 	}
 	have, err := membership.Decode[membership.Config](e.Value)
@@ -143,7 +149,11 @@ func (a *agreement) agreeOnce(ctx context.Context) error {
 	if a.adopts {
 		a.adopts, a.self.Layout = false, sharding.Layout{NumShards: have.NumShards, Seed: have.Seed}
 	}
-	a.base, a.waited = have.Base, false
+	if have.Cluster == "" && !passes { // founded before clusters had an identity
+		have.Cluster = cmp.Or(a.self.Cluster, rand.Text())
+		return a.write(ctx, e.Rev, have)
+	}
+	a.base, a.self.Cluster, a.waited = have.Base, have.Cluster, false
 	return a.recall(ctx)
 }
 
@@ -183,11 +193,13 @@ func (a *agreement) found(ctx context.Context, cfg membership.Config) error {
 	if a.past.Epoch > 0 {
 		cfg.Base = max(cfg.Base, a.past.Epoch+1)
 	}
+	return a.write(ctx, 0, cfg)
+}
+
+// write replaces the configuration of a revision, and has the node look again.
+func (a *agreement) write(ctx context.Context, rev uint64, cfg membership.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	_, err := a.store.Write(ctx, membership.ConfigKey, 0, membership.Encode(cfg))
-	if err == nil {
-		return membership.ErrConflict // look again
-	}
-	return err
+	_, err := a.store.Write(ctx, membership.ConfigKey, rev, membership.Encode(cfg))
+	return cmp.Or(err, membership.ErrConflict)
 }

@@ -137,6 +137,9 @@ func New(opts Options) (*Coordinator, error) {
 // Layout is how the cluster maps keys to shards, once Agree has returned nil.
 func (c *Coordinator) Layout() sharding.Layout { return c.opts.Self.Layout }
 
+// Cluster is the identity of the cluster, once Agree has returned nil; empty for one without.
+func (c *Coordinator) Cluster() string { return c.opts.Self.Cluster }
+
 // Agree compares the layout with the cluster's, or says what it is. It waits for the
 // store, and makes it anew where it is gone for certain. The error is of the layout, or
 // ctx's.

@@ -21,6 +21,7 @@ type Self struct {
 	Zone, Version string
 	Kinds         []string
 	Base          uint64 // of the Config that the caller has checked
+	Cluster       string // the same
 	Past          Past   // of the node's incarnations before
 }
 

@@ -115,11 +115,11 @@ func TestHealerIsGone(t *testing.T) {
 	s.wantCount(1, fmt.Sprintf("open %d/", id))
 }
 
-// TestConfigIsRemoved: a node that serves writes it again, with its base.
+// TestConfigIsRemoved: a node that serves writes it again, with its base and its identity.
 func TestConfigIsRemoved(t *testing.T) {
 	s := newScript(t, Timing{})
 	cfg := NewConfig(layoutOfScripts)
-	cfg.Base = 1_700_000_000_000_000
+	cfg.Base, cfg.Cluster = 1_700_000_000_000_000, "c"
 	s.store[ConfigKey] = Entry{Key: ConfigKey, Rev: 1, Value: encode(cfg)}
 	s.join()
 	if rec, err := DecodeShard(s.store[ShardKey(3)]); err != nil || rec.Epoch <= cfg.Base {
@@ -145,15 +145,15 @@ func TestStoreThatHasForgotten(t *testing.T) {
 	} {
 		s := newScriptOf(t, Self{Ref: refA, Layout: layoutOfScripts, Past: past})
 		cfg := NewConfig(layoutOfScripts)
-		cfg.Base = 1000
+		cfg.Base, cfg.Cluster = 1000, "d" // another node was first to give it one
 		s.store[ConfigKey] = Entry{Key: ConfigKey, Rev: 1, Value: encode(cfg)}
 		s.join()
 		want := uint64(1701)
 		if name == "remembered" {
 			want = 1000
 		}
-		if got, _ := membership.Decode[Config](s.store[ConfigKey].Value); got.Base != want {
-			t.Errorf("%s: base %d, want %d", name, got.Base, want)
+		if got, _ := membership.Decode[Config](s.store[ConfigKey].Value); got.Base != want || got.Cluster != "d" {
+			t.Errorf("%s: %+v, want base %d", name, got, want)
 		}
 		if rec, err := DecodeShard(s.store[ShardKey(3)]); err != nil || rec.Base != want {
 			t.Errorf("%s: claimed as %+v, %v", name, rec, err)

@@ -13,7 +13,7 @@ import (
 // later version.
 func TestConfigIsOverwritten(t *testing.T) {
 	mine := NewConfig(layoutOfScripts)
-	mine.Base = 1_700_000_000_000_000
+	mine.Base, mine.Cluster = 1_700_000_000_000_000, "c"
 	later := NewConfig(layoutOfScripts)
 	later.Version++
 	for name, c := range map[string]struct {

@@ -190,7 +190,10 @@ func (l *lineage) see(e Entry) {
 		return
 	}
 	cfg := NewConfig(l.self.Layout)
-	cfg.Base = want
+	cfg.Base, cfg.Cluster = want, l.self.Cluster
+	if there {
+		cfg.Cluster = have.Cluster
+	}
 	l.asking = true
 	l.write(ConfigKey, e.Rev, cfg, func(r Result) {
 		l.asking = false

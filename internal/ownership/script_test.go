@@ -52,7 +52,7 @@ var (
 const scriptShards = 8
 
 func newScript(t *testing.T, timing Timing) *script {
-	return newScriptOf(t, Self{Ref: refA, Layout: sharding.Layout{NumShards: scriptShards}, Timing: timing})
+	return newScriptOf(t, Self{Ref: refA, Layout: sharding.Layout{NumShards: scriptShards}, Timing: timing, Cluster: "c"})
 }
 
 func newScriptOf(t *testing.T, self Self) *script {

@@ -12,7 +12,10 @@ import (
 	"github.com/clstr-go/clstr/membership"
 )
 
-var _ membership.Store = (*Store)(nil)
+var (
+	_ membership.Store        = (*Store)(nil)
+	_ membership.PassingStore = (*Store)(nil)
+)
 
 // Store is a [membership.Store]. Make one with [New].
 type Store struct {
@@ -26,6 +29,9 @@ type watcher struct{ f func(membership.Entry) }
 
 // New makes an empty store.
 func New() *Store { return &Store{records: map[string]membership.Entry{}} }
+
+// Passing implements [membership.PassingStore].
+func (s *Store) Passing() {}
 
 // Write implements [membership.Store].
 func (s *Store) Write(ctx context.Context, key string, rev uint64, value []byte) (uint64, error) {
