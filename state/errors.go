@@ -26,6 +26,9 @@ var (
 	ErrInvalid = errors.New("invalid change")
 	// ErrClosed: the store was closed before it was asked. Nothing was stored.
 	ErrClosed = errors.New("the store of state is closed")
+	// ErrSetBack: the store shows less than it did, and goes on doing so: it was emptied, or an
+	// older copy was put in its place. A watch says so, and begins again with what is there.
+	ErrSetBack = errors.New("the store of state was set back")
 	// ErrUnreadable: what is stored cannot be read: something else wrote it, or a newer version.
 	ErrUnreadable = errors.New("unreadable state")
 )

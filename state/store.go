@@ -33,8 +33,9 @@ type Store interface {
 	// a repeat within two minutes returns the first one's revision. After an error it may have been stored.
 	Append(ctx context.Context, m Mail) (Rev, error)
 	// Watch calls f with what is stored in a range from now on, until stop. The calls are
-	// hints: they may come late, or never. Calls for one key come in order. f must not
-	// block, nor call the store. After and Most of the range mean nothing here.
+	// hints: they may come late, or never. Calls for one key come in order. An entry without a
+	// revision says that the store may have missed some: read. f must not block, nor call the
+	// store. After and Most of the range mean nothing here.
 	Watch(r Range, f func(Entry)) (stop func(), err error)
 }
 

@@ -225,6 +225,9 @@ func TestServerRestarts(t *testing.T) {
 	}
 	srv.Restart()
 	<-back
+	if e := <-seen; e.Rev != 0 {
+		t.Errorf("after a cut the watch says %+v, want that something may be missing", e)
+	}
 	token = fenced(t, s, 7, token)
 	if err := commit(t, s, set(token, "a", 2, "two")); err != nil {
 		t.Error(err)
@@ -240,6 +243,10 @@ func TestClose(t *testing.T) {
 	for _, memory := range []bool{false, true} {
 		s := open(t, natsstate.Options{URL: serve(t, server.Options{}).URL(), Memory: memory})
 		token := fenced(t, s, 7, state.Token{})
+		seen := make(chan state.Entry, 8)
+		if _, err := s.Watch(state.Range{Place: state.Reminders, Shard: 7}, func(e state.Entry) { seen <- e }); err != nil {
+			t.Fatal(err)
+		}
 		done := make(chan error, 100)
 		for n := range 100 {
 			s.Commit(set(token, strings.Repeat("k", n+1), 1, "x"), func(_ state.Rev, err error) { done <- err })
@@ -257,6 +264,16 @@ func TestClose(t *testing.T) {
 		}
 		if _, err := s.Open(patient(t), 7, state.Owner{}, state.Token{}); !errors.Is(err, state.ErrClosed) {
 			t.Errorf("Open after Close: %v", err)
+		}
+		if e := <-seen; e.Rev != 0 {
+			t.Errorf("the watch is told %+v as the store ends, want that it should read", e)
+		}
+		r := state.Range{Place: state.Records, Shard: 7, Kind: "account", Key: "a"}
+		if _, _, err := s.Read(patient(t), state.Token{}, r); !errors.Is(err, state.ErrClosed) {
+			t.Errorf("Read after Close: %v", err)
+		}
+		if _, err := s.Watch(r, func(state.Entry) {}); !errors.Is(err, state.ErrClosed) {
+			t.Errorf("Watch after Close: %v", err)
 		}
 	}
 }

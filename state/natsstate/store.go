@@ -36,7 +36,8 @@ type Store struct {
 	log  *slog.Logger
 	nc   *nats.Conn
 	mux  *mux
-	// waits is the mux for handlers of the connection: they may be called before it is there.
+	// waits is the mux for handlers of the connection: they may be called before it is there, and
+	// the watches with it.
 	waits atomic.Pointer[mux]
 
 	closed  atomic.Bool
@@ -74,7 +75,6 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	s.fences = &fences{names: n, mux: s.mux, floors: floors, adopt: opts.Adopt, client: opts.Client}
 	s.commits = newCommits(n, s.mux, floors, grouped, opts.Client)
 	s.reads = &reads{names: n, mux: s.mux, floors: floors, client: opts.Client}
-	s.watches = &watches{names: n, nc: s.nc, all: map[*watch]struct{}{}}
 	return s, nil
 }
 
@@ -136,6 +136,7 @@ func (s *Store) connect(ctx context.Context, _ time.Duration) error {
 		return err
 	}
 	s.nc, s.mux = nc, m
+	s.watches = &watches{names: namesOf(s.opts.Prefix), nc: nc, all: map[*watch]struct{}{}}
 	s.waits.Store(m)
 	return nil
 }
@@ -164,6 +165,9 @@ func (s *Store) listen(o *nats.Options) error {
 	}
 	o.ReconnectedCB = func(nc *nats.Conn) {
 		s.log.Info("connected to the store of state again")
+		if s.waits.Load() != nil {
+			s.watches.missed()
+		}
 		if back != nil {
 			back(nc)
 		}
@@ -175,6 +179,9 @@ func (s *Store) listen(o *nats.Options) error {
 func (s *Store) heard(err error) {
 	if !errors.Is(err, nats.ErrPermissionViolation) {
 		s.log.Warn("NATS reports an error", slog.Any("error", err))
+		if errors.Is(err, nats.ErrSlowConsumer) && s.waits.Load() != nil {
+			s.watches.missed()
+		}
 		return
 	}
 	s.log.Error("not permitted by the server", slog.Any("error", err))

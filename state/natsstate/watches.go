@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,6 +30,7 @@ type watches struct {
 
 type watch struct {
 	of  *watches
+	r   state.Range
 	sub *nats.Subscription
 	f   func(state.Entry)
 
@@ -47,9 +50,11 @@ func (ws *watches) Watch(r state.Range, f func(state.Entry)) (stop func(), err e
 	if r.Place == state.Inbox {
 		seen = ws.inboxSeen
 	}
-	w := &watch{of: ws, f: f}
+	w := &watch{of: ws, r: r, f: f}
 	subject := seen + tailOf(r)
-	if w.sub, err = ws.nc.Subscribe(subject, w.see); err != nil {
+	if w.sub, err = ws.nc.Subscribe(subject, w.see); errors.Is(err, nats.ErrConnectionClosed) {
+		return nil, fmt.Errorf("watching %s: %w", subject, state.ErrClosed)
+	} else if err != nil {
 		return nil, fmt.Errorf("watching %s: %w", subject, err)
 	}
 	ws.mu.Lock()
@@ -64,6 +69,9 @@ func (ws *watches) Watch(r state.Range, f func(state.Entry)) (stop func(), err e
 
 // begun returns when the server knows of a subscription, or there is none.
 func (ws *watches) begun(subject string) error {
+	if !ws.nc.IsConnected() {
+		return nil // missed is called when it is
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
 	defer cancel()
 	if ws.nc.FlushWithContext(ctx) != nil {
@@ -90,6 +98,18 @@ func (w *watch) see(m *nats.Msg) {
 	w.f(e)
 }
 
+// missed is called when publications may not have come: the connection was lost, or its reader was
+// too slow.
+func (ws *watches) missed() {
+	for _, w := range ws.list() {
+		w.mu.Lock()
+		if !w.ended {
+			w.f(state.Entry{Place: w.r.Place, Shard: w.r.Shard, Kind: w.r.Kind, Key: w.r.Key})
+		}
+		w.mu.Unlock()
+	}
+}
+
 func (w *watch) stop() {
 	w.mu.Lock()
 	w.ended = true
@@ -100,14 +120,16 @@ func (w *watch) stop() {
 	w.of.mu.Unlock()
 }
 
-func (ws *watches) close() {
+func (ws *watches) list() []*watch {
 	ws.mu.Lock()
-	var all []*watch
-	for w := range ws.all {
-		all = append(all, w)
-	}
-	ws.mu.Unlock()
-	for _, w := range all {
+	defer ws.mu.Unlock()
+	return slices.Collect(maps.Keys(ws.all))
+}
+
+// close has watchers read once more, so that they hear of it.
+func (ws *watches) close() {
+	ws.missed()
+	for _, w := range ws.list() {
 		w.stop()
 	}
 }

@@ -13,6 +13,9 @@ import (
 
 // Read implements [state.Store].
 func (s *Store) Read(ctx context.Context, t state.Token, r state.Range) ([]state.Entry, bool, error) {
+	if s.watches.ctx.Err() != nil {
+		return nil, false, fmt.Errorf("reading %v of shard %d: %w", r.Place, r.Shard, state.ErrClosed)
+	}
 	if t != (state.Token{}) {
 		var f state.Fence
 		var at state.Rev

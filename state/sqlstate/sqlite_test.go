@@ -68,10 +68,23 @@ func TestReopened(t *testing.T) {
 	if err := commit(s, set(token, "a", 1)); err != nil {
 		t.Fatal(err)
 	}
+	seen := make(chan state.Entry, 8)
+	if _, err := s.Watch(state.Range{Shard: 7}, func(e state.Entry) { seen <- e }); err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+	if e := <-seen; e.Rev != 0 {
+		t.Errorf("the watch is told %+v as the store ends, want that it should read", e)
+	}
+	if _, err := s.Watch(state.Range{Shard: 7}, func(state.Entry) {}); !errors.Is(err, state.ErrClosed) {
+		t.Errorf("Watch after Close: %v", err)
+	}
+	if _, _, err := s.Read(t.Context(), token, state.Range{Shard: 7}); !errors.Is(err, state.ErrClosed) {
+		t.Errorf("Read after Close: %v", err)
 	}
 	if err := commit(s, set(token, "a", 2)); !errors.Is(err, state.ErrClosed) {
 		t.Errorf("after Close: %v", err)

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -53,6 +55,9 @@ func newWatches(db *database, opts Options) *watches {
 // Watch implements [state.Store]. stop waits for a call of f that is under way, so f must not call
 // it. Of a key's records that were stored between two looks only the newest is told.
 func (ws *watches) Watch(r state.Range, f func(state.Entry)) (stop func(), err error) {
+	if ws.ctx.Err() != nil {
+		return nil, fmt.Errorf("watching shard %d: %w", r.Shard, state.ErrClosed)
+	}
 	w := &watch{r: r, f: f}
 	ctx, cancel := context.WithTimeout(ws.ctx, groupTime)
 	defer cancel()
@@ -80,9 +85,20 @@ func (ws *watches) Watch(r state.Range, f func(state.Entry)) (stop func(), err e
 	}, nil
 }
 
+// close has watchers read once more, so that they hear of it.
 func (ws *watches) close() {
 	ws.end()
 	ws.runs.Wait()
+	ws.mu.Lock()
+	all := slices.Collect(maps.Keys(ws.all))
+	ws.mu.Unlock()
+	for _, w := range all {
+		w.mu.Lock()
+		if !w.ended {
+			w.f(state.Entry{Place: w.r.Place, Shard: w.r.Shard, Kind: w.r.Kind, Key: w.r.Key})
+		}
+		w.mu.Unlock()
+	}
 }
 
 // run looks for what is new, each time that it is told to, and whenever Poll has passed.

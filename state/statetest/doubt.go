@@ -105,12 +105,16 @@ func watch(t *testing.T, stores func(bool) state.Store) {
 		stops = append(stops, stop)
 	}
 	next := func(c chan state.Entry) state.Entry {
-		select {
-		case e := <-c:
-			return e
-		case <-time.After(30 * time.Second):
-			t.Fatal("no hint")
-			return state.Entry{}
+		for patience := time.After(30 * time.Second); ; {
+			select {
+			case e := <-c:
+				if e.Rev > 0 { // else it says that some may be missing
+					return e
+				}
+			case <-patience:
+				t.Fatal("no hint")
+				return state.Entry{}
+			}
 		}
 	}
 	last := state.Rev(0)
