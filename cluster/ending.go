@@ -93,3 +93,59 @@ func unsubscribe(subs []Subscription) error {
 	wg.Wait()
 	return errors.Join(errs...)
 }
+
+func shardsOf(list []uint32) map[uint32]bool {
+	set := make(map[uint32]bool, len(list))
+	for _, shard := range list {
+		set[shard] = true
+	}
+	return set
+}
+
+// together are the shards of a node that end together: no other node is there to take them.
+type together struct {
+	mu    sync.Mutex
+	waits map[uint32]bool // by shard: its calls have not come to rest
+	left  int             // how many that is
+	atAll chan struct{}   // closed when it is none
+}
+
+// expect adds shards.
+func (t *together) expect(shards []uint32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.waits == nil {
+		t.waits = map[uint32]bool{}
+	}
+	for _, shard := range shards {
+		if _, known := t.waits[shard]; !known {
+			if t.left == 0 { // those before have all come to rest
+				t.atAll = make(chan struct{})
+			}
+			t.waits[shard] = true
+			t.left++
+		}
+	}
+}
+
+// rests notes that the shard's calls have come to rest, and returns a channel that is
+// closed when those of all have.
+func (t *together) rests(shard uint32) <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.waits[shard] {
+		return nil
+	}
+	t.waits[shard] = false
+	if t.left--; t.left == 0 {
+		close(t.atAll)
+	}
+	return t.atAll
+}
+
+func (t *together) has(shard uint32) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, ok := t.waits[shard]
+	return ok
+}

@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
-	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
@@ -174,9 +173,8 @@ func (n *Node) runFixed(ctx context.Context, life *dispatch.Lifetime, log *slog.
 	close(n.ready)
 	<-ctx.Done()
 	log.Info("node drains")
-	all := new(standing.Together)
-	all.Expect(n.opts.Shards)
-	life.EndTogether(all)
+	own := shardsOf(n.opts.Shards)
+	life.EndTogether(func(shard uint32) bool { return own[shard] })
 	quiesce(subs, n.opts.Shards, life, orDefault(n.opts.StopTimeout, defaultStopTimeout))
 	err = errors.Join(unsubscribe(subs), life.End())
 	n.vitals.owns(0)

@@ -139,13 +139,17 @@ func (c *turns) serve(from *Call) {
 
 // waitsAtTheEnd reports whether a turn of a shard that ends with the call's waits for it.
 func (c *turns) waitsAtTheEnd() bool {
-	all := c.sub.life.Together()
-	return all.Has(uint32(c.env.Shard)) && c.waiting().OfShards(all.Has)
+	shards := c.sub.life.together.Load()
+	return shards != nil && (*shards)(uint32(c.env.Shard)) && c.waiting().OfShards(*shards)
 }
 
 // endsTogether reports whether the call's shard ends with others, and nobody takes it.
 func (c *turns) endsTogether() bool {
-	return c.sub != nil && c.sub.life.Together().Has(uint32(c.env.Shard))
+	if c.sub == nil {
+		return false
+	}
+	shards := c.sub.life.together.Load()
+	return shards != nil && (*shards)(uint32(c.env.Shard))
 }
 
 // AtAnEnd reports whether ctx is that of a stop hook, of a handler that runs for one while
