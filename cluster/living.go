@@ -40,7 +40,6 @@ type living struct {
 
 	epochs  []atomic.Uint64 // by shard, as far as is known
 	version atomic.Uint64   // of epochs
-	final   atomic.Pointer[together]
 	foreign foreignKinds
 
 	owners Subscription // answers clients from epochs
@@ -210,33 +209,18 @@ func (l *living) Left() {
 
 // Final implements coordinator.Node.
 func (l *living) Final(shards []uint32) {
-	hosting.Final(l.life, shards)
-	if len(shards) == 0 { // an incarnation begins
-		l.final.Store(nil)
+	switch {
+	case len(shards) == 0: // an incarnation begins
 		l.life.EndTogether(nil)
 		return
+	case l.life.Together() == nil:
+		l.life.EndTogether(new(standing.Together))
 	}
-	l.final.CompareAndSwap(nil, &together{})
-	final := l.final.Load()
-	final.expect(shards)
-	l.life.EndTogether(final.has)
+	hosting.Final(l.life, shards)
 }
 
 // NotServed implements coordinator.Node.
-func (l *living) NotServed(shard uint32) {
-	hosting.NotServed(l.life, shard)
-	l.rests(shard)
-}
-
-// rests notes that a shard's calls have come to rest, and returns what is closed when
-// those of all shards have that end with it; nil if none do.
-func (l *living) rests(shard uint32) <-chan struct{} {
-	final := l.final.Load()
-	if final == nil {
-		return nil
-	}
-	return final.rests(shard)
-}
+func (l *living) NotServed(shard uint32) { hosting.NotServed(l.life, shard) }
 
 // Settled implements coordinator.Node.
 func (l *living) Settled() { close(l.n.ready) }

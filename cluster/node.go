@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
@@ -173,8 +174,9 @@ func (n *Node) runFixed(ctx context.Context, life *dispatch.Lifetime, log *slog.
 	close(n.ready)
 	<-ctx.Done()
 	log.Info("node drains")
-	own := shardsOf(n.opts.Shards)
-	life.EndTogether(func(shard uint32) bool { return own[shard] })
+	all := new(standing.Together)
+	all.Expect(n.opts.Shards)
+	life.EndTogether(all)
 	quiesce(subs, n.opts.Shards, life, orDefault(n.opts.StopTimeout, defaultStopTimeout))
 	err = errors.Join(unsubscribe(subs), life.End())
 	n.vitals.owns(0)

@@ -53,7 +53,7 @@ func (s *ownedShard) drain(ctx context.Context) (lost int, err error) {
 		defer cancel()
 		err = s.drainer.Drop(heed) // the late ones lose their context
 	}
-	if all := s.l.rests(s.at.Shard); all != nil {
+	if all := s.l.life.Together().Rest(s.at.Shard); all != nil {
 		select {
 		case <-all: // what handlers of the others ask is served until then,
 			if err == nil { // and what they have notified at the last moment after it
@@ -99,7 +99,7 @@ func (s *ownedShard) Lapse() {
 // Drop implements coordinator.Shard.
 func (s *ownedShard) Drop(ctx context.Context) error {
 	defer s.l.closed(s)
-	s.l.rests(s.at.Shard) // others may wait for it
+	s.l.life.Together().Rest(s.at.Shard) // others may wait for it
 	return s.cutOff(ctx)
 }
 

@@ -39,10 +39,10 @@ func TestPresets(t *testing.T) {
 			t.Errorf("%s: clocks may run apart by %.2f %%, want 10", name, 100*r)
 		}
 		if got := c.t.Lease - c.t.Margin - c.t.Renew - 500*time.Millisecond; got != c.outage {
-			t.Errorf("%s rides over %v, want %v", name, got, c.outage)
+			t.Errorf("%s survives %v, want %v", name, got, c.outage)
 		}
 		if election := 9500 * time.Millisecond; (c.outage > election) != (name == "calm" || name == "15s") {
-			t.Errorf("%s rides over %v: the docs say something else about elections of up to %v", name, c.outage, election)
+			t.Errorf("%s survives %v: the docs say something else about elections of up to %v", name, c.outage, election)
 		}
 		if got := c.t.Lease + c.t.Delta + c.t.Poll + leastRenew; got > c.served {
 			t.Errorf("%s serves a dead node's shards after %v, want %v", name, got, c.served)

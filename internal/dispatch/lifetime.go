@@ -13,6 +13,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -32,7 +33,7 @@ type Lifetime struct {
 
 	onFailed func(*outcome.Error)
 
-	together atomic.Pointer[func(shard uint32) bool] // see EndTogether
+	together atomic.Pointer[standing.Together] // see EndTogether
 
 	gone chan struct{} // closed when End has ended all
 
@@ -184,13 +185,10 @@ func (noHosts) HoldShard(uint32) (release func())            { return func() {} 
 // EndTogether says which shards end together, with nobody to take them: what a turn of
 // one of them waits for is served by the others, until the subscription's Quiesce or
 // Drain, and the end of its keys, are over. nil says that none do any more.
-func (l *Lifetime) EndTogether(shards func(shard uint32) bool) {
-	if shards == nil {
-		l.together.Store(nil)
-		return
-	}
-	l.together.Store(&shards)
-}
+func (l *Lifetime) EndTogether(shards *standing.Together) { l.together.Store(shards) }
+
+// Together returns the shards that end together; nil if none do.
+func (l *Lifetime) Together() *standing.Together { return l.together.Load() }
 
 // Report is called by what does not end in time: End returns err.
 func (l *Lifetime) Report(err error) {

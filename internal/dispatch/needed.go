@@ -139,17 +139,13 @@ func (c *turns) serve(from *Call) {
 
 // waitsAtTheEnd reports whether a turn of a shard that ends with the call's waits for it.
 func (c *turns) waitsAtTheEnd() bool {
-	shards := c.sub.life.together.Load()
-	return shards != nil && (*shards)(uint32(c.env.Shard)) && c.waiting().OfShards(*shards)
+	all := c.sub.life.Together()
+	return all.Has(uint32(c.env.Shard)) && c.waiting().OfShards(all.Has)
 }
 
 // endsTogether reports whether the call's shard ends with others, and nobody takes it.
 func (c *turns) endsTogether() bool {
-	if c.sub == nil {
-		return false
-	}
-	shards := c.sub.life.together.Load()
-	return shards != nil && (*shards)(uint32(c.env.Shard))
+	return c.sub != nil && c.sub.life.Together().Has(uint32(c.env.Shard))
 }
 
 // AtAnEnd reports whether ctx is that of a stop hook, of a handler that runs for one while

@@ -24,16 +24,15 @@ import (
 type EndGroup struct {
 	final bool // no node serves the shards afterwards
 
-	mu       sync.Mutex
-	expected map[uint32]struct{}  // shards that are to join
-	held     int                  // see Hold
-	first    int                  // keys of the first round that have not ended
-	woken    map[*endKey]struct{} // and those that were woken
-	resting  int                  // of woken: those that have nothing to do
-	late     bool                 // the second round waits for nothing any more
-	last     bool                 // the second round has begun
-	toLook   []*cell              // are to learn of that
-	idle     chan struct{}        // closed while there is none of all these
+	mu      sync.Mutex
+	held    int                  // shards that are to join, see Hold
+	first   int                  // keys of the first round that have not ended
+	woken   map[*endKey]struct{} // and those that were woken
+	resting int                  // of woken: those that have nothing to do
+	late    bool                 // the second round waits for nothing any more
+	last    bool                 // the second round has begun
+	toLook  []*cell              // are to learn of that
+	idle    chan struct{}        // closed while there is none of all these
 }
 
 // endKey is one incarnation of a key in the group that it ends with.
@@ -46,41 +45,19 @@ type endKey struct {
 
 // NewEndGroup makes a group. final is whether no node serves its shards afterwards.
 func NewEndGroup(final bool) *EndGroup {
-	g := &EndGroup{final: final, expected: map[uint32]struct{}{}, woken: map[*endKey]struct{}{}, idle: make(chan struct{})}
+	g := &EndGroup{final: final, woken: map[*endKey]struct{}{}, idle: make(chan struct{})}
 	close(g.idle)
 	return g
 }
 
-// Expect says that shards will join: until they have, no key that was woken ends, and
-// no shard of the group.
-func (g *EndGroup) Expect(shards []uint32) {
-	g.change(func() {
-		for _, id := range shards {
-			g.expected[id] = struct{}{}
-		}
-	})
-}
-
-// Joined says that a shard which was expected has joined, or never will.
-func (g *EndGroup) Joined(shard uint32) { g.change(func() { delete(g.expected, shard) }) }
-
-// Expects reports whether a shard is expected.
-func (g *EndGroup) Expects(shard uint32) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	_, ok := g.expected[shard]
-	return ok
-}
-
-// Hold says that shards join one after the other, until Release: it is as if one more
-// was expected.
+// Hold says that a shard will join, or that a func handles what a stop hook has told it:
+// until Release, no key that was woken ends, and no shard of the group.
 func (g *EndGroup) Hold() { g.change(func() { g.held++ }) }
 
 // Release is the end of a Hold.
 func (g *EndGroup) Release() { g.change(func() { g.held-- }) }
 
-// Idle returns a channel that is closed if no key of the group lives and no shard is
-// expected.
+// Idle returns a channel that is closed if no key of the group lives and nothing holds it.
 func (g *EndGroup) Idle() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -192,7 +169,7 @@ func (g *EndGroup) looks() {
 
 // rounds says which round it is, and whether all is over. It is called with mu held.
 func (g *EndGroup) rounds() {
-	joined := g.first == 0 && len(g.expected) == 0 && g.held == 0
+	joined := g.first == 0 && g.held == 0
 	switch {
 	case !joined && !g.late:
 		g.last = false

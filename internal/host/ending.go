@@ -10,9 +10,9 @@ func (s *shard) admits(c *cell, m *Context) error {
 	role := m.call.StopHook()
 	m.stop = role != KeyTurn // now: a notification's hook may be over when its turn comes
 	switch {
-	case s.standing == shardOpen:
+	case s.state == shardOpen:
 		return nil
-	case s.standing != shardEnds, role == KeyTurn, role == StopTurn && !s.group.final: // the next owner serves the latter
+	case s.state != shardEnds, role == KeyTurn, role == StopTurn && !s.group.final: // the next owner serves the latter
 		return ErrStopping
 	case role == LastTurn && (c == nil || c.mailbox.stands().life == stopping):
 		return s.group.over()
@@ -23,11 +23,11 @@ func (s *shard) admits(c *cell, m *Context) error {
 // beginEnd begins to end the shard, as one of a group, unless it has begun.
 func (s *shard) beginEnd(g *EndGroup) {
 	s.mu.Lock()
-	if s.standing != shardOpen {
+	if s.state != shardOpen {
 		s.mu.Unlock()
 		return
 	}
-	s.standing, s.group = shardEnds, g
+	s.state, s.group = shardEnds, g
 	s.noteOldest()
 	var keys []*endKey
 	var hooks []*hook
@@ -84,14 +84,14 @@ func (s *shard) afterEnd(c *cell, mayBe bool) (again bool) {
 	b.mu.Lock()
 	b.mail.take(isOwn) // nothing to the next one
 	var refused []any
-	if s.standing == shardEnds {
+	if s.state == shardEnds {
 		refused = b.mail.take(late)
 	}
 	why := h.backoff.refuses(s.id, c.key) // what has come since the activation failed
 	was := b.ends
 	switch {
 	case b.mail.len() == 0 || why != nil:
-	case !mayBe || s.standing >= shardCuts:
+	case !mayBe || s.state >= shardCuts:
 		why = ErrStopping
 	case was != nil && was.woken && was.group.isLast(): // each is woken once
 		why = was.group.over()
@@ -151,16 +151,16 @@ func (s *shard) conclude(ctx context.Context, inVain bool) bool {
 		return false
 	}
 	switch {
-	case s.standing == shardClosed: // its host stops
+	case s.state == shardClosed: // its host stops
 	case s.table.Len() == 0:
-		s.standing = shardClosed
+		s.state = shardClosed
 		s.supervisor.stop()
 	default:
-		s.standing = shardOpen
+		s.state = shardOpen
 	}
 	s.group = nil
 	s.noteOldest()
-	closed := s.standing == shardClosed
+	closed := s.state == shardClosed
 	s.mu.Unlock()
 	if closed {
 		select {
@@ -177,8 +177,8 @@ func (s *shard) conclude(ctx context.Context, inVain bool) bool {
 func (s *shard) cutOff() (keys []*cell, at doings) {
 	var before []*cell
 	s.mu.Lock()
-	if s.standing != shardClosed {
-		s.standing = shardCuts
+	if s.state != shardClosed {
+		s.state = shardCuts
 	}
 	s.group = nil // its keys leave it below
 	s.noteOldest()
@@ -226,7 +226,7 @@ func (s *shard) awaitCutOff(ctx context.Context, keys []*cell) doings {
 // not wait.
 func (s *shard) stop() {
 	s.mu.Lock()
-	s.standing = shardClosed
+	s.state = shardClosed
 	s.noteOldest()
 	s.mu.Unlock()
 	for _, c := range s.cells() {

@@ -22,7 +22,7 @@ func TestShardComesBackAfterItsGroup(t *testing.T) {
 			return c, w.Deliver(7, "key", c)
 		}
 		g := host.NewEndGroup(false)
-		g.Expect([]uint32{1}) // whose stop hooks may ask
+		g.Hold() // for a shard whose stop hooks may ask
 		w.BeginEnd(7, g)
 		if _, err := ask(host.KeyTurn); !errors.Is(err, host.ErrStopping) {
 			t.Errorf("a shard that ends: %v", err)
@@ -38,10 +38,10 @@ func TestShardComesBackAfterItsGroup(t *testing.T) {
 		}
 		select {
 		case <-g.Idle():
-			t.Error("idle while a shard is expected")
+			t.Error("idle while it is held")
 		default:
 		}
-		g.Joined(1)
+		g.Release()
 		if err := w.EndShard(context.Background(), 7, false); err != nil {
 			t.Fatal(err)
 		}

@@ -18,15 +18,15 @@ type shard struct {
 
 	order shardEntry
 
-	mu       sync.RWMutex // read by deliveries; written when keys come and go
-	standing standing
-	group    *EndGroup // not nil while ending
-	table    peakmap.Map[string, *cell]
-	cutOffs  int             // of the table, keys that were cut off
-	ages     lazyHeap[*cell] // of the table
+	mu      sync.RWMutex // read by deliveries; written when keys come and go
+	state   shardState
+	group   *EndGroup // not nil while ending
+	table   peakmap.Map[string, *cell]
+	cutOffs int             // of the table, keys that were cut off
+	ages    lazyHeap[*cell] // of the table
 }
 
-// standing is what a shard serves. A shard that was ended in vain serves again. Only the keys
+// shardState is what a shard serves. A shard that was ended in vain serves again. Only the keys
 // that were cut off refuse, until they have ended.
 //
 //	open --beginEnd--> ends --conclude--> closed   no key lives
@@ -34,14 +34,14 @@ type shard struct {
 //	 |  \----cutOff-----+--cutOff--> cuts --+      no key lives
 //	 +------------conclude-----------+             some do
 //
-// The end of the host closes a shard from any standing.
-type standing uint8
+// The end of the host closes a shard from any state.
+type shardState uint8
 
 const (
-	shardOpen   standing = iota
-	shardEnds            // it serves stop hooks only
-	shardCuts            // it refuses everything while the keys end that were cut off
-	shardClosed          // it refuses everything, and another takes its place
+	shardOpen   shardState = iota
+	shardEnds              // it serves stop hooks only
+	shardCuts              // it refuses everything while the keys end that were cut off
+	shardClosed            // it refuses everything, and another takes its place
 )
 
 // never is the age of nothing.
@@ -54,7 +54,7 @@ func (s *shard) entry() *heapEntry { return &s.order.heapEntry }
 func newShard(h *Host, id uint32, g *EndGroup) *shard {
 	s := &shard{host: h, id: id, group: g}
 	if g != nil {
-		s.standing = shardEnds
+		s.state = shardEnds
 	}
 	s.order.oldest.Store(never)
 	s.supervisor = newSupervisor(s)
@@ -121,7 +121,7 @@ func (s *shard) deliverNew(key string, m *Context) error {
 	switch {
 	case !ok:
 		c, err = s.newCell(key, m)
-	case s.standing >= shardCuts:
+	case s.state >= shardCuts:
 		err = ErrStopping
 	}
 	if err != nil {
@@ -233,7 +233,7 @@ func awaitsReply(m any) bool {
 // noteOldest is called with mu held after a change of the ages. A shard that ends
 // has nothing to passivate.
 func (s *shard) noteOldest() {
-	if s.standing != shardOpen {
+	if s.state != shardOpen {
 		s.order.oldest.Store(never)
 		return
 	}

@@ -64,7 +64,7 @@ func (v *supervisor) Receive(ctx pactor.Context) {
 func (v *supervisor) spawn(ctx pactor.Context, c *cell) {
 	s := v.shard
 	s.mu.RLock()
-	over := s.standing >= shardCuts
+	over := s.state >= shardCuts
 	s.mu.RUnlock()
 	if over {
 		s.afterEnd(c, false)

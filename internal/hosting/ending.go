@@ -11,13 +11,15 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/internal/standing"
 )
 
 // endings is what a hosting knows of its end, and of its shards'. It is guarded by the
 // hosting's mu.
 type endings struct {
 	moving map[uint32]*host.EndGroup // of shards that end
-	final  *host.EndGroup            // of those that nobody serves afterwards; nil unless there are such
+	final  *host.EndGroup            // of those that end together; held once for each that has not joined
+	of     *standing.Together        // whose group final is
 	all    *host.EndGroup            // of all, where the node ends
 	ended  bool
 
@@ -54,12 +56,8 @@ func (s *hosting) EndShard(ctx context.Context, shard uint32, lost bool) error {
 func (s *hosting) begin(shard uint32, lost bool) (hosts []*hosted, over func()) {
 	s.mu.Lock()
 	hosts = s.list()
-	final := s.final
-	if final != nil && !final.Expects(shard) {
-		final = nil
-	}
-	group := final
-	if group == nil {
+	group, final := s.joining(shard)
+	if !final {
 		group = host.NewEndGroup(false)
 	}
 	if !lost {
@@ -73,8 +71,8 @@ func (s *hosting) begin(shard uint32, lost bool) (hosts []*hosted, over func()) 
 		}
 		group.Release()
 	}
-	if final != nil {
-		final.Joined(shard)
+	if final {
+		group.Release()
 	}
 	return hosts, func() {
 		s.mu.Lock()
@@ -83,6 +81,15 @@ func (s *hosting) begin(shard uint32, lost bool) (hosts []*hosted, over func()) 
 			delete(s.moving, shard)
 		}
 	}
+}
+
+// joining has a shard join those that end together. If it has not before, it returns
+// their group, to be released. It is called with mu held.
+func (s *hosting) joining(shard uint32) (group *host.EndGroup, ok bool) {
+	if s.life.Together() != s.of || !s.of.Join(shard) {
+		return nil, false
+	}
+	return s.final, true
 }
 
 // HoldShard keeps the keys that stop hooks have woken, while a shard ends, until release
@@ -101,25 +108,23 @@ func (s *hosting) HoldShard(shard uint32) (release func()) {
 	return group.Release
 }
 
-// Final says that the node's shards end together and that no node serves them afterwards.
-// What a stop hook of one shard asks of another is served until the last shard has ended.
-// Without shards Final says that the node has joined anew, and that no shard is final.
+// Final says that shards more end together on a lifetime that knows of such
+// ([dispatch.Lifetime.EndTogether]).
 func Final(life *dispatch.Lifetime, shards []uint32) {
+	all := life.Together()
+	more := all.Expect(shards)
 	s := hostingOf(life)
 	if s == nil {
 		return
 	}
 	s.mu.Lock()
-	switch {
-	case len(shards) == 0:
-		s.final = nil
-	case s.final == nil:
-		s.final = host.NewEndGroup(true)
+	if s.of != all {
+		s.of, s.final = all, host.NewEndGroup(true)
 	}
-	final := s.final
+	group := s.final
 	s.mu.Unlock()
-	if final != nil {
-		final.Expect(shards)
+	for range more {
+		group.Hold()
 	}
 }
 
@@ -127,13 +132,14 @@ func Final(life *dispatch.Lifetime, shards []uint32) {
 func NotServed(life *dispatch.Lifetime, shard uint32) {
 	s := hostingOf(life)
 	if s == nil {
+		life.Together().Join(shard)
 		return
 	}
 	s.mu.Lock()
-	final := s.final
+	group, ok := s.joining(shard)
 	s.mu.Unlock()
-	if final != nil {
-		final.Joined(shard)
+	if ok {
+		group.Release()
 	}
 }
 

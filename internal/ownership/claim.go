@@ -40,7 +40,7 @@ func (t *shards) claim(id uint32) {
 func (t *shards) next(s *shard, rec Shard) Shard {
 	rec.Base = max(t.lineage.base, s.rec.Base)
 	switch {
-	case s.stands == readable && t.healing.followed(s):
+	case s.found == readable && t.healing.followed(s):
 		rec.Count = s.rec.Count + 1
 	case s.broken() && !rec.Owner.IsZero():
 		rec.Why = Healed

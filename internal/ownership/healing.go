@@ -4,18 +4,18 @@ package ownership
 
 import "time"
 
-// standing is what the store holds under a shard's key.
-type standing uint8
+// content is what the store holds under a shard's key.
+type content uint8
 
 const (
-	missing    standing = iota // nothing, as far as is known
-	unreadable                 // what no node has written
+	missing    content = iota // nothing, as far as is known
+	unreadable                // what no node has written
 	readable
 )
 
 // expects is the revision on which the record is to be written.
 func (s *shard) expects() uint64 {
-	if s.stands == missing {
+	if s.found == missing {
 		return 0
 	}
 	return s.rev
@@ -23,7 +23,7 @@ func (s *shard) expects() uint64 {
 
 // broken reports whether the record has gone, or is not readable, although there
 // was one.
-func (s *shard) broken() bool { return s.stands != readable && s.rev > 0 }
+func (s *shard) broken() bool { return s.found != readable && s.rev > 0 }
 
 // healing is how shards whose records were removed, or overwritten with something
 // else, find an owner again.
@@ -51,12 +51,12 @@ type healing struct {
 }
 
 // lost notes that a record is missing, or not readable, as of a revision.
-func (h *healing) lost(id uint32, as standing, rev uint64) {
+func (h *healing) lost(id uint32, as content, rev uint64) {
 	s := &h.shards.all[id]
-	if s.stands == readable || s.rev == 0 {
+	if s.found == readable || s.rev == 0 {
 		s.lostAt, s.lostBy = h.now, h.own.record.Counter
 	}
-	s.stands, s.rev = as, rev
+	s.found, s.rev = as, rev
 	h.shards.touched = append(h.shards.touched, id)
 }
 
@@ -70,7 +70,7 @@ func (h *healing) absent(snapshot Result) {
 		}
 	}
 	for i := range shards {
-		if s := &shards[i]; !there[i] && s.stands != missing && s.rev <= snapshot.AsOf {
+		if s := &shards[i]; !there[i] && s.found != missing && s.rev <= snapshot.AsOf {
 			h.lost(uint32(i), missing, snapshot.AsOf)
 		}
 	}
@@ -80,7 +80,7 @@ func (h *healing) absent(snapshot Result) {
 // was not its own by then.
 func (h *healing) upTo() (rev uint64) {
 	for i := range h.shards.all {
-		if s := &h.shards.all[i]; s.phase != idle && s.stands != readable {
+		if s := &h.shards.all[i]; s.phase != idle && s.found != readable {
 			return h.own.record.Seen
 		}
 	}
@@ -115,7 +115,7 @@ func (h *healing) followed(s *shard) bool {
 func (h *healing) allHaveSeen(rev uint64) bool {
 	for ref, m := range h.members.all {
 		switch {
-		case ref == h.self.Ref, m.Final(), m.State == Joining && m.stands == readable, m.State != "" && (m.Born > rev || m.Seen >= rev):
+		case ref == h.self.Ref, m.Final(), m.State == Joining && m.found == readable, m.State != "" && (m.Born > rev || m.Seen >= rev):
 		default:
 			return false
 		}

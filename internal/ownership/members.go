@@ -29,8 +29,8 @@ type member struct {
 	first    uint64        // of the first version that was seen
 	seen     time.Duration // when this version was
 	stale    time.Duration
-	accusing bool     // a write that declares it dead, or removes its record, is under way
-	stands   standing // what this version is: see spoiled.go
+	accusing bool    // a write that declares it dead, or removes its record, is under way
+	found    content // what this version is: see spoiled.go
 	finalAt  time.Duration
 }
 
@@ -38,7 +38,7 @@ type member struct {
 func (m *members) put(ref Ref, rec Member, rev uint64) {
 	old := m.all[ref]
 	if old == nil {
-		old = &member{first: rev, stands: readable}
+		old = &member{first: rev, found: readable}
 		m.all[ref] = old
 		m.changed = true
 	} else if rev <= old.rev {
@@ -72,15 +72,15 @@ func (m *members) see(ref Ref, e Entry) bool {
 		return false
 	}
 	rec, err := membership.Decode[Member](e.Value)
-	stands := readable
+	found := readable
 	if err != nil {
-		stands = unreadable
+		found = unreadable
 		if known != nil {
 			rec = known.Member
 		}
 	}
 	m.put(ref, rec, e.Rev)
-	m.spoil(ref, stands)
+	m.spoil(ref, found)
 	return true
 }
 
@@ -93,7 +93,7 @@ func (m *members) missing(snapshot Result) {
 		there[ref] = e.Value != nil
 	}
 	lacks := func(ref Ref, known *member) bool {
-		return known.rev <= snapshot.AsOf && !there[ref] && ref != m.self.Ref && (known.Final() || known.stands != missing)
+		return known.rev <= snapshot.AsOf && !there[ref] && ref != m.self.Ref && (known.Final() || known.found != missing)
 	}
 	for ref, known := range m.which(lacks) {
 		if known.Final() { // it was so for long

@@ -50,7 +50,7 @@ const (
 type shard struct {
 	rec    Shard         // the last that was readable
 	rev    uint64        // up to which it is known what is there
-	stands standing      // what is there
+	found  content       // what is there
 	anew   bool          // rec follows on nothing: see healing
 	seenBy uint64        // the counter of the last renewal that was sent before rec was seen
 	lostAt time.Duration // when it was found broken
@@ -113,7 +113,7 @@ func (t *shards) reconcile(id uint32) {
 	case idle:
 		switch {
 		case s.op || !t.own.valid() || t.own.record.State == Left: // once others know that it has left they claim what it owns
-		case s.stands == readable && s.rec.Owner == t.self.Ref: // handed to us, or claimed by a write whose answer was lost
+		case s.found == readable && s.rec.Owner == t.self.Ref: // handed to us, or claimed by a write whose answer was lost
 			if t.healing.mayOpen(s) {
 				t.open(id)
 			}
@@ -207,7 +207,7 @@ func (t *shards) take(id uint32, rec Shard, rev uint64) {
 	}
 	rec = rec.At(rev)
 	s.anew = rec.Count == rev
-	s.rec, s.rev, s.stands, s.seenBy, s.again, s.older = rec, rev, readable, t.own.record.Counter, 0, 0
+	s.rec, s.rev, s.found, s.seenBy, s.again, s.older = rec, rev, readable, t.own.record.Counter, 0, 0
 	t.lineage.past.Epoch = max(t.lineage.past.Epoch, rec.Epoch)
 	t.healing.note(s)
 	t.emit(Route{id, rec})
@@ -273,7 +273,7 @@ func (t *shards) owners() map[Ref]bool {
 // found one.
 func (t *shards) othersHaveOne() bool {
 	for range t.all {
-		if s := &t.all[t.awaited]; s.stands == readable && !s.rec.Owner.IsZero() && s.rec.Owner != t.self.Ref {
+		if s := &t.all[t.awaited]; s.found == readable && !s.rec.Owner.IsZero() && s.rec.Owner != t.self.Ref {
 			return true
 		}
 		t.awaited = (t.awaited + 1) % len(t.all)

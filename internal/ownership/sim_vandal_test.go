@@ -76,7 +76,7 @@ func (n *node) pretend() {
 		if n.w.f.broken.sparesSpoiled && m.State == "" {
 			m.stale, m.seen = 0, n.clock()
 		}
-		if n.w.f.broken.claimsRemoved && m.stands == missing {
+		if n.w.f.broken.claimsRemoved && m.found == missing {
 			m.State = Dead
 		}
 	}
@@ -84,8 +84,8 @@ func (n *node) pretend() {
 		return
 	}
 	for i := range n.core.shards.all {
-		if s := &n.core.shards.all[i]; s.stands == missing {
-			s.stands, s.rec, s.rev = readable, Shard{}, 0
+		if s := &n.core.shards.all[i]; s.found == missing {
+			s.found, s.rec, s.rev = readable, Shard{}, 0
 		}
 	}
 }

@@ -15,14 +15,14 @@ package ownership
 
 // spoil notes what the version of a member's record is, and tells of a change. Of those
 // that have gone it does not matter.
-func (m *members) spoil(ref Ref, stands standing) {
+func (m *members) spoil(ref Ref, found content) {
 	other := m.all[ref]
 	if other.Final() {
-		stands = readable
+		found = readable
 	}
-	if other.stands != stands {
-		other.stands = stands
-		m.emit(Spoiled{Member: ref, Mended: stands == readable, Removed: stands == missing})
+	if other.found != found {
+		other.found = found
+		m.emit(Spoiled{Member: ref, Mended: found == readable, Removed: found == missing})
 	}
 }
 
@@ -43,7 +43,7 @@ func (m *members) unknown(ref Ref) {
 
 // expects is the revision on which the record is to be written.
 func (m *member) expects() uint64 {
-	if m.stands == missing {
+	if m.found == missing {
 		return 0
 	}
 	return m.rev

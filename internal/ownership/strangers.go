@@ -37,7 +37,7 @@ func (j *joining) mayTakeShards() bool {
 			if m.State == Active { // else it may be a stranger itself, or leave as one
 				return true
 			}
-		case m.rev > m.first && m.stands == readable:
+		case m.rev > m.first && m.found == readable:
 			by = ref
 		default:
 			wait = true
