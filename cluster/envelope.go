@@ -16,7 +16,6 @@ type message struct {
 	typ          string
 	data         []byte
 	scoped, opts []EnvelopeOption // of the ScopedClient, and of the call
-	command                       // that the message is
 }
 
 // envelopes makes the envelopes of a client.
@@ -65,7 +64,6 @@ func (e *envelopes) draft(m *message) Envelope {
 	if env.Delivery > transport.AwaitNothing || (d == transport.AwaitReply) != (env.Delivery == transport.AwaitReply) {
 		env.Delivery = d
 	}
-	m.name(env)
 	made := *env
 	*env = Envelope{}
 	drafts.Put(env)

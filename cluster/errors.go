@@ -42,9 +42,6 @@ var (
 	ErrShardOutOfRange  = outcome.ErrShardOutOfRange
 	ErrUnknownKind      = outcome.ErrUnknownKind
 	ErrUnknownType      = outcome.ErrUnknownType
-	ErrNotDurable       = outcome.ErrNotDurable
-	ErrIDReused         = outcome.ErrIDReused
-	ErrDeposed          = outcome.ErrDeposed
 	ErrBadOption        = outcome.ErrBadOption
 )
 

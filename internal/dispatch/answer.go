@@ -71,13 +71,16 @@ func (c *Call) Leave(cause error) (o outcome.Outcome, ok bool) {
 // Expire answers a call whose time is up. Timers call it.
 func (c *Call) Expire() {
 	var err *outcome.Error
-	switch {
-	case c.until == 0 || expiry.Now() < c.until:
-		err = outcome.Errorf(outcome.ErrHandlerTimeout, "the node's limit is %v", c.sub.d.limits.HandlerTimeout)
-	case c.byTTL:
+	switch isOver := c.until != 0 && expiry.Now() >= c.until; {
+	case isOver && c.byTTL:
 		err = outcome.New(outcome.ErrEnvelopeExpired)
-	default:
+	case isOver:
 		err = outcome.New(context.DeadlineExceeded)
+	case c.has(bitHurried):
+		cutOff(c)
+		return
+	default:
+		err = outcome.Errorf(outcome.ErrHandlerTimeout, "the node's limit is %v", c.sub.d.limits.HandlerTimeout)
 	}
 	c.refuse(err.WithOutcome(outcome.NotStarted), late)
 }
@@ -148,12 +151,9 @@ func (c *Call) settle(err *outcome.Error, h how) {
 	if st := c.sub.standing; st.Leased() {
 		c.sub.counts.decided(&c.arrival, err, st.Moves())
 	}
-	if c.has(bitOpen) {
-		c.sub.late.forget(c)
-	}
-	noted, after := c.record(err, h)
-	if noted {
-		c.sub.asked.remove(c)
+	after := c.record(err, h)
+	if c.bits.Load()&(bitNoted|bitOpen) != 0 {
+		c.sub.hearers.forget(c)
 	}
 	if c.bits.Load()&(bitPlaced|bitStarted) == bitPlaced {
 		c.leavePlace()

@@ -3,37 +3,50 @@
 package dispatch
 
 import (
+	"context"
 	"time"
 
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
-// closing calls f and returns a channel that is closed when it has returned.
-func closing(f func()) <-chan struct{} {
+// before returns a context that ends at a moment; the zero time is never.
+func before(giveUp time.Time) (context.Context, context.CancelFunc) {
+	if giveUp.IsZero() {
+		return context.Background(), func() {}
+	}
+	return context.WithDeadline(context.Background(), giveUp)
+}
+
+// over returns true when done is closed, false when ctx ends before.
+func over(ctx context.Context, done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+	}
+	select {
+	case <-done: // at the same moment
+		return true
+	default:
+		return false
+	}
+}
+
+// within calls f, which waits for handlers and hooks, and returns when it has returned, or an
+// error when it is time to give up.
+func within(giveUp time.Time, f func()) error {
+	ctx, cancel := before(giveUp)
+	defer cancel()
 	done := make(chan struct{})
 	go func() { // ends with f
 		f()
 		close(done)
 	}()
-	return done
-}
-
-// awaitUntil returns when done is closed, or an error at giveUp; the zero time
-// is never.
-func awaitUntil(done <-chan struct{}, giveUp time.Time, what string) error {
-	if giveUp.IsZero() {
-		<-done
-		return nil
+	if !over(ctx, done) {
+		return outcome.Errorf(outcome.ErrHandlerTimeout, "handlers or hooks of keys go on")
 	}
-	timer := time.NewTimer(time.Until(giveUp))
-	defer timer.Stop()
-	select {
-	case <-done:
-		return nil
-	case <-timer.C:
-		return outcome.Errorf(outcome.ErrHandlerTimeout, "%s", what)
-	}
+	return nil
 }
 
 // beside is after how long the calling goroutine gives up waiting for handlers that have

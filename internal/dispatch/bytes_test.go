@@ -161,7 +161,7 @@ func TestRefusalsTakeNoBytes(t *testing.T) {
 	}
 }
 
-// What a call is counted as: payload, key, ID and headers, the turns of a caller elsewhere,
+// What a call is counted as: payload, key and headers, the turns of a caller elsewhere,
 // and names beyond what most have.
 func TestWhatCountsOfACall(t *testing.T) {
 	by := &Turn{Kind: "kind", Key: "key", By: &Turn{Key: "other"}}
@@ -171,7 +171,7 @@ func TestWhatCountsOfACall(t *testing.T) {
 		bytes int64
 	}{
 		"nothing":       {},
-		"payload":       {env: transport.Envelope{Data: make([]byte, 100), Key: "key", ID: "order-1"}, bytes: 110},
+		"payload":       {env: transport.Envelope{Data: make([]byte, 100), Key: "key"}, bytes: 103},
 		"short names":   {env: transport.Envelope{Type: "Type", Kind: "kind", ReplyTo: strings.Repeat("r", 120)}},
 		"long names":    {env: transport.Envelope{Type: strings.Repeat("t", 512), Kind: "k", ReplyTo: strings.Repeat("r", 256)}, bytes: 512 + 1 + 256 - namesBytes},
 		"empty headers": {env: transport.Envelope{Headers: map[string]string{"a": "", "b": ""}}, bytes: 2*headerBytes + 2},
@@ -206,16 +206,14 @@ func TestShardsGiveRoomBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Start(nil)
-		s.asked.add(c, s.standing)
 		c.OnDrain(func() {})
 		all = append(all, c)
 	}
-	room := func() []int { return []int{s.keys.held.Room(), s.late.calls.Room(), s.asked.calls.Room()} }
+	room := func() []int { return []int{s.keys.held.Room(), s.hearers.calls.Room()} }
 	if got := room(); slices.Min(got) < calls {
 		t.Errorf("there is room for %d", got)
 	}
 	for _, c := range all {
-		s.asked.remove(c)
 		c.Reply(nil, nil)
 		c.End()
 	}

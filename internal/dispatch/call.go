@@ -78,7 +78,10 @@ func (c *Call) Start(slot Slot) bool {
 		return false
 	}
 	c.slot.Begin(slot) // nobody else looks before the handler runs
-	c.runUntil = c.sub.d.clock.runUntil(c.until, now)
+	c.runUntil = c.until
+	if most := c.sub.d.limits.HandlerTimeout; most > 0 && (c.until == 0 || now+int64(most) < c.until) {
+		c.runUntil = now + int64(most)
+	}
 	old, ok := c.start()
 	if !ok {
 		return false
@@ -86,7 +89,9 @@ func (c *Call) Start(slot Slot) bool {
 	if old&bitPlaced != 0 {
 		c.leavePlace()
 	}
-	c.sub.d.clock.watchHandler(c, now)
+	if c.runUntil != c.until {
+		c.sub.d.endAt(c.runUntil, c)
+	}
 	if o := c.observer(); o != nil {
 		c.observed(func() { c.kept = o.CallStarted(c) })
 	}
@@ -97,7 +102,7 @@ func (c *Call) Start(slot Slot) bool {
 // starts or is answered. It is for calls that turns wait for.
 func (c *Call) Queued(p turn.Place) {
 	if c.queue(p) {
-		c.sub.d.asking.probeIn(c, probeAfter)
+		probeIn(probeAfter, c)
 	}
 }
 
@@ -106,12 +111,12 @@ func (c *Call) Queued(p turn.Place) {
 // handler leaves the call open, after it has started.
 func (c *Call) OnDrain(tell func()) {
 	c.bits.Or(bitOpen)
-	ending := c.sub.late.add(c, tell)
+	ending := c.sub.hearers.owes(c, tell)
 	switch {
 	case c.bits.Load()&bitAnswered != 0:
-		c.sub.late.forget(c)
+		c.sub.hearers.forget(c)
 	case ending:
-		tell()
+		hurry(c, tell)
 	}
 }
 
@@ -169,13 +174,10 @@ func (c *Call) look(note bool) (done <-chan struct{}, lost bool) {
 			close(m.done)
 			return m.done, false
 		}
-		if c.sub != nil {
-			c.sub.d.clock.watchExactly(c)
-		}
 	}
 	if note && c.ended == not && c.sub != nil && c.sub.standing.Leased() && c.bits.Load()&bitNoted == 0 {
 		c.bits.Or(bitNoted)
-		lost = !c.sub.asked.add(c, c.sub.standing)
+		lost = !c.sub.hearers.looks(c, c.sub.standing)
 	}
 	return m.done, lost
 }

@@ -17,9 +17,9 @@ func TestCallersDeadlineIsTheCalls(t *testing.T) {
 		s := b.sub(t, transport.Limits{HandlerTimeout: time.Hour})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		c := new(Call)
-		c.init(&transport.Envelope{}, &inbox{}, deadlineOf(ctx))
-		s.Dispatch(c)
+		go func() { _, _ = s.Do(ctx, transport.Envelope{}) }() // ends with ctx
+		synctest.Wait()
+		c := b.calls[0]
 		if !c.Start(nil) {
 			t.Fatal("did not start")
 		}

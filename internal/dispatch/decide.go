@@ -27,6 +27,7 @@ const (
 	bitLost                        // it has been counted as lost, or dropped
 	bitNoted                       // its shard knows that the handler looks at its end
 	bitOpen                        // its handler has left it open, which its shard knows
+	bitHurried                     // the same, and a drain ends it sooner
 	bitNoEffect                    // its handler says that nothing of it remains
 	bitAsked                       // its handler waits for another call, or has
 	bitFor                         // turns wait for it
@@ -170,20 +171,19 @@ func (d *decision) closed() bool {
 	return old&(bitStarted|bitQueued) == 0 || old&bitEnded != 0
 }
 
-// record keeps what the call was answered with, and ends its context. noted is whether its
-// shard knows that the handler looks at that; after, if not nil, is to be called then.
-func (d *decision) record(err *outcome.Error, h how) (noted bool, after func()) {
+// record keeps what the call was answered with, and ends its context. after, if not nil, is
+// to be called then.
+func (d *decision) record(err *outcome.Error, h how) (after func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.err, d.ended = err, h
 	if m := d.more; m != nil {
 		if m.done != nil {
 			close(m.done)
-			noted = d.has(bitNoted)
 		}
 		after, m.after = m.after, nil
 	}
-	return noted, after
+	return after
 }
 
 // AfterAnswer calls f, which must not block, once the call was answered, at

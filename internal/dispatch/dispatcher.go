@@ -27,7 +27,7 @@ type Dispatcher struct {
 	limits transport.Limits
 	pool   Pool
 	close  func() // of a pool of its own
-	clock  clock
+	clock  expiry.Set
 	life   *Lifetime // of handlers that no node gives one
 	layout sharedLayout
 	asking *asking
@@ -53,7 +53,6 @@ func NewDispatcher(limits transport.Limits, log *slog.Logger) *Dispatcher {
 func newDispatcher(limits transport.Limits, p Pool) *Dispatcher {
 	return &Dispatcher{
 		limits: limits, pool: p, subs: map[*Sub]struct{}{}, asking: newAsking(),
-		clock: clock{expiry.New(limits.HandlerTimeout, transport.DefaultRequestTimeout), limits.HandlerTimeout},
 	}
 }
 
@@ -139,7 +138,7 @@ func (d *Dispatcher) Close() error {
 	if err := d.life.End(); err != nil {
 		return err
 	}
-	return awaitUntil(closing(d.close), d.giveUp(), "handlers or hooks of keys go on")
+	return within(d.giveUp(), d.close)
 }
 
 // end ends the subscriptions.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -66,14 +65,19 @@ func (s *Sub) Rest(ctx context.Context) error {
 	return s.awaitRest(ctx)
 }
 
-// awaitRest waits until nothing is in flight, or ctx ends.
+// awaitRest waits until nothing is in flight, or ctx ends. Keys that owe answers are told.
 func (s *Sub) awaitRest(ctx context.Context) error {
 	atRest := s.flight.rests()
-	s.late.tell()
-	if !s.awaitEnd(atRest, ctx.Done()) {
-		return outcome.Errorf(outcome.ErrHandlerTimeout, "%d calls have not finished", s.Pending()).WithCause(ctx.Err())
+	s.hearers.drain()
+	if over(ctx, atRest) {
+		return nil
 	}
-	return nil
+	owed := s.hearers.owed()
+	err := outcome.Errorf(outcome.ErrHandlerTimeout, "%d answers are owed", owed)
+	if n := s.Pending() - owed; n > 0 {
+		err = outcome.Errorf(outcome.ErrHandlerTimeout, "%d calls have not finished: handlers ignore the end of their context", n)
+	}
+	return err.WithCause(ctx.Err())
 }
 
 // Drop implements [Drainer].
@@ -82,18 +86,13 @@ func (s *Sub) Drop(ctx context.Context) error {
 		return err
 	}
 	s.standing.Cut()
-	s.late.tell()
+	s.hearers.drain()
 	s.Lapse()
 	return s.Drain(ctx)
 }
 
 // Lapse implements [Drainer].
-func (s *Sub) Lapse() {
-	for _, c := range s.asked.all() {
-		c.Refuse(c.lost())
-	}
-	s.late.cutAll()
-}
+func (s *Sub) Lapse() { s.hearers.cutOff() }
 
 // Unsubscribe implements [transport.Subscription]: it refuses what arrives from now on
 // and returns when every accepted call has finished. Calls are answered at the
@@ -154,49 +153,8 @@ func (s *Sub) unsubscribe(giveUp time.Time) error {
 // awaitStop refuses what arrives, but for what stop hooks ask, and waits until nothing is
 // in flight; until giveUp, if that is not zero.
 func (s *Sub) awaitStop(giveUp time.Time) error {
+	ctx, cancel := before(giveUp)
+	defer cancel()
 	s.standing.Stop()
-	atRest := s.flight.rests()
-	s.late.tell()
-	return s.awaitEndUntil(atRest, giveUp)
-}
-
-// awaitEnd returns true when the shard has nothing in flight, false when giveUp is
-// closed or fires. Meanwhile it cuts off the answers that are owed for too long.
-func (s *Sub) awaitEnd(drained, giveUp <-chan struct{}) bool {
-	look := time.NewTicker(lateGrace / 8)
-	defer look.Stop()
-	for {
-		select {
-		case <-drained:
-			return true
-		case <-look.C:
-			s.late.cut(expiry.Now() - int64(lateGrace))
-		case <-giveUp:
-			select {
-			case <-drained: // at the same moment
-				return true
-			default:
-				return false
-			}
-		}
-	}
-}
-
-// awaitEndUntil is awaitEnd until a moment; the zero time is never. Its error says what
-// goes on.
-func (s *Sub) awaitEndUntil(drained <-chan struct{}, giveUp time.Time) error {
-	ctx := context.Background()
-	if !giveUp.IsZero() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, giveUp)
-		defer cancel()
-	}
-	if s.awaitEnd(drained, ctx.Done()) {
-		return nil
-	}
-	left := s.late.len()
-	if n := s.Pending() - left; n > 0 {
-		return outcome.Errorf(outcome.ErrHandlerTimeout, "%d calls have not finished: handlers ignore the end of their context", n)
-	}
-	return outcome.Errorf(outcome.ErrHandlerTimeout, "%d answers are owed", left)
+	return s.awaitRest(ctx)
 }

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/clstr-go/clstr/internal/peakmap"
 	"github.com/clstr-go/clstr/internal/standing"
 )
 
@@ -50,36 +49,3 @@ var closedChan = func() chan struct{} {
 	close(c)
 	return c
 }()
-
-// lookers are the calls whose handlers look at their end.
-type lookers struct {
-	mu    sync.Mutex
-	calls peakmap.Map[*Call, struct{}]
-}
-
-// add remembers a call. It returns false if the end has come: the shard was dropped, or the
-// lease has ended.
-func (l *lookers) add(c *Call, st *standing.Standing) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if st.Gone() {
-		return false
-	}
-	l.calls.Set(c, struct{}{})
-	return true
-}
-
-func (l *lookers) remove(c *Call) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.calls.Delete(c)
-}
-
-func (l *lookers) all() (calls []*Call) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for c := range l.calls.All() {
-		calls = append(calls, c)
-	}
-	return calls
-}

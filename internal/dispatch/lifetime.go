@@ -78,7 +78,7 @@ func NewLifetime(log *slog.Logger, of any) *Lifetime {
 	} else {
 		own := pool.New(transport.DefaultMaxConcurrentHandlers)
 		l.pool, l.onEnd = own, append(l.onEnd, func() {
-			if err := awaitUntil(closing(own.Close), time.Now().Add(grace), "handlers or hooks of keys go on"); err != nil {
+			if err := within(time.Now().Add(grace), own.Close); err != nil {
 				l.Report(err)
 			}
 		})

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -25,50 +26,68 @@ const (
 // circleReach is how far a probe goes.
 var circleReach = reach{turns: 256, hops: MaxTurns}
 
-// probeIn probes for c after a while, unless it has left its place by then.
-func (a *asking) probeIn(c *Call, pause time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.more.place == nil {
-		return
-	}
-	c.more.probe = time.AfterFunc(pause, func() {
-		if !a.begin(func(ctx context.Context) { a.probe(ctx, c, pause) }) {
-			a.probeIn(c, min(2*pause, probeMost))
-		}
-	})
+// probe is when a call in line is looked at.
+type probe struct {
+	expiry.Node
+	c     *Call
+	pause time.Duration // that has passed then
 }
 
-// probe follows what the turn before c waits for, and refuses c if that is one of those
-// that wait for c.
-func (a *asking) probe(ctx context.Context, c *Call, pause time.Duration) {
+// probeIn probes for c after a while, unless it has left its place by then.
+func probeIn(pause time.Duration, c *Call) {
 	c.mu.Lock()
-	p := c.more.place
-	c.mu.Unlock()
-	if p == nil {
+	defer c.mu.Unlock()
+	m := c.more
+	if m.place == nil {
 		return
 	}
-	defer a.probeIn(c, min(2*pause, probeMost))
-	before := p.Running()
+	if m.probe == nil {
+		m.probe = &probe{c: c}
+	}
+	m.probe.pause = pause
+	c.sub.d.clock.Add(&m.probe.Node, m.probe, expiry.Now()+int64(pause))
+}
+
+// Expire implements [expiry.Expirer].
+func (p *probe) Expire() {
+	if !p.c.sub.d.asking.begin(p.run) {
+		p.again()
+	}
+}
+
+func (p *probe) again() { probeIn(min(2*p.pause, probeMost), p.c) }
+
+// run follows what the turn before the call waits for, and refuses the call if that is one
+// of those that wait for it.
+func (p *probe) run(ctx context.Context) {
+	c := p.c
+	c.mu.Lock()
+	place := c.more.place
+	c.mu.Unlock()
+	if place == nil {
+		return
+	}
+	defer p.again()
+	before := place.Running()
 	if before == nil {
 		return
 	}
 	line := c.Waiting()
 	var home *found
-	a.search(ctx, here([]*Turn{before}), circleReach, func(f *found) bool {
+	c.sub.d.asking.search(ctx, here([]*Turn{before}), circleReach, func(f *found) bool {
 		if line.Find(f.Number) != nil {
 			home = f
 		}
 		return home != nil
 	})
-	if home == nil || p.Running() != before || len(before.Asks()) == 0 {
+	if home == nil || place.Running() != before || len(before.Asks()) == 0 {
 		return
 	}
 	circle := closed(line, home)
 	// All calls of a circle that stand in line may find it at one moment, and one is
 	// enough: the one of the highest number goes first.
 	first := slices.MaxFunc(circle, func(a, b *Turn) int { return cmp.Compare(a.Number, b.Number) })
-	if pause > probeAfter || first.Number == line.Number {
+	if p.pause > probeAfter || first.Number == line.Number {
 		if old, ok := c.decide(0, bitStarted); ok {
 			c.conclude(old, nil, outcome.Errorf(outcome.ErrCircle, "%s", asks(circle)), done)
 		}

@@ -28,8 +28,7 @@ type Sub struct {
 
 	standing *standing.Standing
 	flight   flight
-	asked    lookers // of a shard that may move
-	late     owed
+	hearers  hearers
 	keys     keyBytes
 	counts   moveCounts // of a shard that may move: what that refuses or cuts off
 
@@ -80,13 +79,12 @@ func (s *Sub) dispatch(c *Call, r Receiver, from *Call) {
 		c.own()
 	}
 	if c.until != 0 {
-		now := expiry.Now()
-		if now >= c.until {
+		if expiry.Now() >= c.until {
 			c.Expire()
 			return
 		}
-		if c.watched() {
-			s.d.clock.watch(c, now)
+		if c.far || c.byTTL {
+			s.d.endAt(c.until, c)
 		}
 	}
 	r.Accept(c)

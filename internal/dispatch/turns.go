@@ -4,7 +4,6 @@ package dispatch
 
 import (
 	"context"
-	"time"
 
 	"github.com/clstr-go/clstr/internal/turn"
 )
@@ -68,12 +67,12 @@ type turns struct {
 
 // chain is what turns has of few calls. It is guarded by the call's mu.
 type chain struct {
-	place turn.Place  // where it stands in line
-	probe *time.Timer // while it does
-	by    *Turn       // those that wait for the call
-	own   *Turn       // its handler's turn, made when that asks something
-	stop  turn.Role   // with bitStop: what the hook is
-	past  int         // the same: how many notifications are between
+	place turn.Place // where it stands in line
+	probe *probe     // while it does
+	by    *Turn      // those that wait for the call
+	own   *Turn      // its handler's turn, made when that asks something
+	stop  turn.Role  // with bitStop: what the hook is
+	past  int        // the same: how many notifications are between
 }
 
 // SetWaiting says which turns wait for the call, the nearest first, before it is
@@ -187,7 +186,7 @@ func (c *turns) leavePlace() {
 	p := c.more.place
 	c.more.place = nil
 	if c.more.probe != nil {
-		c.more.probe.Stop()
+		c.sub.d.clock.Remove(&c.more.probe.Node)
 	}
 	c.mu.Unlock()
 	if p != nil {

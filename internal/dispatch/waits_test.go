@@ -10,7 +10,6 @@ import (
 	"time"
 	"weak"
 
-	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -135,7 +134,7 @@ func TestDecidedBeforeItsHandlerIsWatched(t *testing.T) {
 		s.Dispatch(c)
 		c.Start(nil)
 		c.Reply(nil, nil)
-		s.d.clock.watchHandler(c, expiry.Now()) // as if Start came to it only now
+		s.d.endAt(c.runUntil, c) // as if Start came to it only now
 		c.End()
 		return weak.Make(c)
 	}()

@@ -23,6 +23,9 @@ func (x *thing) Expire() {
 	}
 }
 
+// in adds it, to be told after a while.
+func (x *thing) in(s *Set, after time.Duration) { s.Add(&x.node, x, Plus(Now(), after)) }
+
 func (x *thing) want(t *testing.T, what string, at ...time.Duration) {
 	t.Helper()
 	if len(x.told) != len(at) {
@@ -48,18 +51,18 @@ var bubbleStart = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 // TestAnOwnerThatEndsItsGoroutine holds up no other, and none that is added later.
 func TestAnOwnerThatEndsItsGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(time.Second)
+		s := new(Set)
 		var exits [2 * laneCount]thing
 		var others, later [4 * laneCount]thing
 		for i := range exits {
 			exits[i].then = runtime.Goexit
-			s.Add(&exits[i].node, &exits[i], 0, Now())
-			s.AddAt(&others[i].node, &others[i], Now()+int64(time.Second))
-			s.Add(&others[len(exits)+i].node, &others[len(exits)+i], 0, Now())
+			exits[i].in(s, time.Second)
+			others[i].in(s, time.Second)
+			others[len(exits)+i].in(s, time.Second)
 		}
 		pass(time.Minute)
 		for i := range later {
-			s.Add(&later[i].node, &later[i], 0, Now())
+			later[i].in(s, time.Second)
 		}
 		pass(time.Minute)
 		for i := range others {
@@ -71,22 +74,20 @@ func TestAnOwnerThatEndsItsGoroutine(t *testing.T) {
 
 func TestExpiresInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(time.Second, 3*time.Second, 0, -1)
-		var early, late, long, never, none thing
-		s.Add(&early.node, &early, 0, Now())
-		s.Add(&long.node, &long, 1, Now())
-		s.Add(&never.node, &never, 2, Now())
-		s.Add(&none.node, &none, 3, Now())
+		s := new(Set)
+		var early, late, long, never thing
+		early.in(s, time.Second)
+		long.in(s, 3*time.Second)
+		never.in(s, Forever)
 		pass(500 * time.Millisecond)
-		s.Add(&late.node, &late, 0, Now())
+		late.in(s, time.Second)
 		pass(time.Hour)
 		early.want(t, "early", time.Second)
 		late.want(t, "late", 1500*time.Millisecond)
 		long.want(t, "long", 3*time.Second)
-		never.want(t, "of a class without a time")
-		none.want(t, "of a class with a negative time")
+		never.want(t, "of no time")
 
-		s.Add(&early.node, &early, 0, Now()) // the timer has slept and wakes again
+		early.in(s, time.Second) // the timer has slept and wakes again
 		pass(time.Hour)
 		early.want(t, "added again", time.Second, time.Hour+1500*time.Millisecond)
 		s.Stop()
@@ -95,10 +96,10 @@ func TestExpiresInTime(t *testing.T) {
 
 func TestRemove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(time.Second)
+		s := new(Set)
 		things := make([]thing, 5)
 		for i := range things {
-			s.Add(&things[i].node, &things[i], 0, Now())
+			things[i].in(s, time.Second)
 		}
 		for _, i := range []int{0, 2, 4} { // first, middle, last
 			s.Remove(&things[i].node)
@@ -118,35 +119,35 @@ func TestRemove(t *testing.T) {
 	})
 }
 
-func TestAddMovesToAnotherClass(t *testing.T) {
+func TestAddMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(time.Second, 5*time.Second)
+		s := new(Set)
 		var later, sooner thing
-		s.Add(&later.node, &later, 0, Now())
-		s.Add(&later.node, &later, 1, Now())
-		s.Add(&sooner.node, &sooner, 1, Now())
-		s.Add(&sooner.node, &sooner, 0, Now())
+		later.in(s, time.Second)
+		later.in(s, 5*time.Second)
+		sooner.in(s, 5*time.Second)
+		sooner.in(s, time.Second)
 		pass(time.Minute)
-		later.want(t, "moved to the longer class", 5*time.Second)
-		sooner.want(t, "moved to the shorter class", time.Second)
+		later.want(t, "moved to later", 5*time.Second)
+		sooner.want(t, "moved to sooner", time.Second)
 		s.Stop()
 	})
 }
 
 func TestExpireMayAddAndRemove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(time.Second)
+		s := new(Set)
 		var again, other, victim thing
 		again.then = func() {
 			if len(again.told) < 3 {
-				s.Add(&again.node, &again, 0, Now())
+				again.in(s, time.Second)
 			}
 			s.Remove(&victim.node)
 		}
-		s.Add(&again.node, &again, 0, Now())
-		s.Add(&other.node, &other, 0, Now())
+		again.in(s, time.Second)
+		other.in(s, time.Second)
 		pass(time.Millisecond)
-		s.Add(&victim.node, &victim, 0, Now())
+		victim.in(s, time.Second)
 		pass(time.Minute)
 		again.want(t, "adds itself", time.Second, 2*time.Second, 3*time.Second)
 		other.want(t, "other", time.Second)
@@ -157,13 +158,13 @@ func TestExpireMayAddAndRemove(t *testing.T) {
 
 func TestStopForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(time.Second)
+		s := new(Set)
 		var before, after thing
-		s.Add(&before.node, &before, 0, Now())
+		before.in(s, time.Second)
 		s.Stop()
 		pass(time.Minute)
 		before.want(t, "added before Stop")
-		s.Add(&after.node, &after, 0, Now())
+		after.in(s, time.Second)
 		pass(time.Minute)
 		after.want(t, "added after Stop", 61*time.Second)
 		s.Stop()
@@ -179,13 +180,13 @@ type counter struct {
 func (c *counter) Expire() { c.told.Add(1) }
 
 func TestAddAndRemoveRace(t *testing.T) {
-	s := New(50*time.Microsecond, time.Hour)
+	s := new(Set)
 	things := make([]counter, 64)
 	var all sync.WaitGroup
 	for i := range things {
 		all.Go(func() {
 			for n := range 300 {
-				s.Add(&things[i].node, &things[i], n%2, Now())
+				s.Add(&things[i].node, &things[i], Now()+int64(n%2)*int64(time.Hour)+int64(50*time.Microsecond))
 				if n%3 == 0 {
 					s.Remove(&things[i].node)
 				}
@@ -200,10 +201,8 @@ func TestAddAndRemoveRace(t *testing.T) {
 	all.Wait()
 	s.Stop()
 	for l := range s.lanes {
-		for i := range s.lanes[l].classes {
-			if c := &s.lanes[l].classes[i]; c.root.next != &c.root || c.root.prev != &c.root {
-				t.Errorf("class %d of lane %d is not empty after Stop", i, l)
-			}
+		if n := len(s.lanes[l].heap); n > 0 {
+			t.Errorf("lane %d has %d after Stop", l, n)
 		}
 	}
 }

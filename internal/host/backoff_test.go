@@ -98,7 +98,7 @@ func TestAFailingKeyIsTriedLessAndLess(t *testing.T) {
 			synctest.Wait()
 			pass(delay - 10*time.Millisecond)
 			failed := w.refused("k")
-			if failed.RetryAfter != 10*time.Millisecond || !errors.Is(failed, errBroken) || !strings.Contains(failed.Error(), "activation failed: not tried again for 10ms: try") {
+			if failed.RetryAfter != 10*time.Millisecond || !errors.Is(failed, errBroken) || !strings.Contains(failed.Error(), "activation failed: the next attempt is in 10ms: try") {
 				t.Errorf("after failure %d: %v, again after %v", n, failed, failed.RetryAfter)
 			}
 			w.want("another", "", "")

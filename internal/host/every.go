@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/clstr-go/clstr/internal/expiry"
 )
 
 // ticker calls periodic work of one incarnation. It is its own message: at
@@ -16,20 +18,29 @@ type ticker struct {
 	limit time.Duration // of each call
 
 	mu      sync.Mutex
-	timer   *time.Timer
+	node    expiry.Node
 	stopped bool
 }
 
 func startTicker(c *cell, p Periodic, limit time.Duration) *ticker {
 	t := &ticker{Periodic: p, cell: c, limit: limit}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.timer = time.AfterFunc(p.Period, t.post)
+	t.again()
 	return t
 }
 
-// post is called by the timer.
-func (t *ticker) post() {
+// again sets the timer, unless the incarnation has ended.
+func (t *ticker) again() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.stopped {
+		t.clock().Add(&t.node, t, expiry.Plus(expiry.Now(), t.Period))
+	}
+}
+
+func (t *ticker) clock() *expiry.Set { return &t.cell.shard.host.system.clock }
+
+// Expire implements [expiry.Expirer].
+func (t *ticker) Expire() {
 	t.cell.handOver(t.cell.mailbox.put(t, -1) == wakes)
 }
 
@@ -45,11 +56,7 @@ func (t *ticker) run() {
 	if !t.cell.shard.lapsed() {
 		t.call()
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.stopped {
-		t.timer.Reset(t.Period)
-	}
+	t.again()
 }
 
 func (t *ticker) call() {
@@ -64,5 +71,5 @@ func (t *ticker) stop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.stopped = true
-	t.timer.Stop()
+	t.clock().Remove(&t.node)
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/turn"
 )
@@ -35,7 +36,7 @@ type hook struct {
 	by    *turn.Turn // those that wait for an activation
 
 	limit time.Duration // not positive: none; changes under the mailbox's mu
-	timer *time.Timer   // nil without a limit
+	node  expiry.Node   // in the system's clock, with a limit
 	late  bool          // past its limit; guarded by the mailbox's mu
 	told  bool          // and in a log line; the same
 	err   error         // its method's, told in a line of its own; used on the turn only
@@ -76,41 +77,30 @@ func (h *hook) setLimit(limit time.Duration) {
 		return
 	}
 	h.limit = limit
-	switch {
-	case h.timer != nil && limit <= 0:
-		h.timer.Stop()
-	case limit <= 0:
-	case h.timer == nil:
-		h.timer = time.AfterFunc(limit, h.atLimit)
-	default:
-		h.timer.Reset(limit - time.Since(h.began))
+	if clock := h.clock(); limit > 0 {
+		clock.Add(&h.node, h, expiry.Plus(expiry.At(h.began), limit))
+	} else {
+		clock.Remove(&h.node)
 	}
 }
+
+func (h *hook) clock() *expiry.Set { return &h.own.cell.shard.host.system.clock }
 
 // heedTime is how long a hook has to return when its time is up, before a line says
 // that it has not: most heed the end of their context, and their own failure says all.
 const heedTime = time.Second
 
-// atLimit is called by the timer.
-func (h *hook) atLimit() {
-	h.expire()
-	b := &h.own.cell.mailbox
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.now == &h.own && h.late && !h.told {
-		h.timer = time.AfterFunc(heedTime, h.tell)
-	}
-}
-
-// tell says that the hook has not heeded the end of its time.
-func (h *hook) tell() {
+// Expire implements [expiry.Expirer]: the hook is at its limit, or has not heeded that.
+func (h *hook) Expire() {
 	c := h.own.cell
 	b := &c.mailbox
 	b.mu.Lock()
-	goesOn := b.now == &h.own && !h.told
-	h.told = h.told || goesOn
+	h.told = b.now == &h.own && h.late
+	told := h.told
 	b.mu.Unlock()
-	if goesOn {
+	if !told {
+		h.expire()
+	} else {
 		c.log().Warn("a hook takes too long: its key refuses messages until the hook returns", slog.String("hook", h.what), slog.Duration("after", h.limit))
 	}
 }
@@ -129,7 +119,7 @@ func (h *hook) failure(err error) error {
 	return err
 }
 
-// expire answers the callers that wait for the key. The timer calls it, or end, if the
+// expire answers the callers that wait for the key. The clock calls it, or end, if the
 // hook has returned at the same moment.
 func (h *hook) expire() {
 	c := h.own.cell
@@ -140,6 +130,7 @@ func (h *hook) expire() {
 		return
 	}
 	h.late = true
+	h.clock().Add(&h.node, h, expiry.Now()+int64(heedTime))
 	waiting := b.mail.take(isOthers)
 	b.mu.Unlock()
 	c.refuse(waiting, h.why())
@@ -176,9 +167,7 @@ func (h *hook) end() {
 	b.now = nil
 	late, told := h.late, h.told
 	b.mu.Unlock()
-	if h.timer != nil {
-		h.timer.Stop()
-	}
+	h.clock().Remove(&h.node)
 	h.held.Release()
 	switch after := slog.Duration("after", time.Since(h.began)); {
 	case !late || h.err != nil: // its failure is told, and says that its time was up

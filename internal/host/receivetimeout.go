@@ -6,6 +6,8 @@ import (
 	"time"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/clstr-go/clstr/internal/expiry"
 )
 
 // timed is the context that a protoactor actor sees: protoactor's own, but for the
@@ -15,8 +17,9 @@ import (
 // key's turn.
 type timed struct {
 	pactor.Context
+	clock *expiry.Set
+	node  expiry.Node
 	after time.Duration // 0: no timeout is set
-	timer *time.Timer   // nil until a timeout is set
 }
 
 func (t *timed) ReceiveTimeout() time.Duration { return t.after }
@@ -31,16 +34,12 @@ func (t *timed) SetReceiveTimeout(d time.Duration) {
 		return
 	}
 	t.after = d
-	switch {
-	case d == 0:
-		t.stop()
-	case t.timer == nil:
-		as, self := t.ActorSystem(), t.Self()
-		t.timer = time.AfterFunc(d, func() { as.Root.Send(self, &pactor.ReceiveTimeout{}) })
-	default:
-		t.timer.Reset(d)
-	}
+	t.clock.Remove(&t.node)
+	t.restart()
 }
+
+// Expire implements [expiry.Expirer].
+func (t *timed) Expire() { t.ActorSystem().Root.Send(t.Self(), &pactor.ReceiveTimeout{}) }
 
 func (t *timed) CancelReceiveTimeout() { t.SetReceiveTimeout(0) }
 
@@ -53,7 +52,7 @@ func (t *timed) receive(inner Actor) {
 		inner.Receive(t)
 		return
 	}
-	t.stop()
+	t.clock.Remove(&t.node) // until it is set again
 	inner.Receive(t)
 	t.restart()
 }
@@ -61,14 +60,7 @@ func (t *timed) receive(inner Actor) {
 // restart begins the time anew, if there is a timeout.
 func (t *timed) restart() {
 	if t.after > 0 {
-		t.timer.Reset(t.after)
-	}
-}
-
-// stop keeps the timer from firing until it is set again.
-func (t *timed) stop() {
-	if t.timer != nil {
-		t.timer.Stop()
+		t.clock.Add(&t.node, t, expiry.Plus(expiry.Now(), t.after))
 	}
 }
 

@@ -157,7 +157,7 @@ func (s *shell) activate(ctx pactor.Context) (err error) {
 		}
 		return nil
 	}
-	s.timed = &timed{Context: ctx}
+	s.timed = &timed{Context: ctx, clock: &s.shard.host.system.clock}
 	s.timed.receive(inner) // Started
 	return nil
 }

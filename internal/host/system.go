@@ -11,6 +11,7 @@ import (
 
 	pactor "github.com/asynkron/protoactor-go/actor"
 
+	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/sparse"
 )
@@ -32,6 +33,7 @@ type System struct {
 	replies *replies
 	hosts   atomic.Uint64
 	losses  losses
+	clock   expiry.Set // of hooks, periodic work and receive timeouts
 	close   sync.Once
 }
 
@@ -58,6 +60,7 @@ func NewSystem(log *slog.Logger, p Pool) *System {
 // been stopped. It is idempotent.
 func (s *System) Close() {
 	s.close.Do(s.as.Shutdown)
+	s.clock.Stop()
 	s.losses.tell()
 	sparse.Flush(s.log)
 }

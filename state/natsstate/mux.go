@@ -19,16 +19,16 @@ import (
 	"github.com/clstr-go/clstr/state"
 )
 
-// answerTime is how long the mux waits for an answer; after that the change is in doubt.
+// answerTime is how long an answer is waited for; after that a change is in doubt.
 const answerTime = 5 * time.Second
 
-// mux hears the answers to what a connection publishes. A waiter takes an entry of a
+// mux hears the answers to what a connection publishes. One that waits costs an entry of a
 // map, and no goroutine.
 type mux struct {
-	nc     *nats.Conn
-	inbox  string
-	sub    *nats.Subscription
-	expiry *expiry.Set
+	nc    *nats.Conn
+	inbox string
+	sub   *nats.Subscription
+	clock expiry.Set
 
 	mu      sync.Mutex
 	next    uint64
@@ -48,7 +48,7 @@ type waiter struct {
 }
 
 func newMux(nc *nats.Conn) (*mux, error) {
-	m := &mux{nc: nc, inbox: nc.NewInbox() + ".", expiry: expiry.New(answerTime), waiters: map[uint64]*waiter{}}
+	m := &mux{nc: nc, inbox: nc.NewInbox() + ".", waiters: map[uint64]*waiter{}}
 	var err error
 	m.sub, err = nc.Subscribe(m.inbox+"*", m.see)
 	return m, err
@@ -66,7 +66,7 @@ func (m *mux) await(subject string, heard func(*nats.Msg, error) bool) (*waiter,
 	w.id = m.next
 	m.waiters[w.id] = w
 	m.mu.Unlock()
-	m.expiry.Add(&w.Node, w, 0, expiry.Now())
+	m.clock.Add(&w.Node, w, expiry.Now()+int64(answerTime))
 	return w, m.inbox + strconv.FormatUint(w.id, 36)
 }
 
@@ -89,7 +89,7 @@ func (w *waiter) take() bool {
 	_, there := w.m.waiters[w.id]
 	delete(w.m.waiters, w.id)
 	w.m.mu.Unlock()
-	w.m.expiry.Remove(&w.Node)
+	w.m.clock.Remove(&w.Node)
 	return there
 }
 
@@ -151,7 +151,7 @@ func (m *mux) publish(msg *nats.Msg, done func(ack, error)) {
 	}
 }
 
-// write publishes a message and waits for the answer.
+// write is publish that waits.
 func (m *mux) write(ctx context.Context, msg *nats.Msg) (ack, error) {
 	if err := ctx.Err(); err != nil {
 		return ack{}, err

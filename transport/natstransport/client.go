@@ -35,6 +35,8 @@ type shardBox struct {
 	// How many messages were sent to the subject, and of how many the server has
 	// said that they are not permitted.
 	sent, refused atomic.Int64
+
+	gone expiry.Node // once it has a successor
 }
 
 var signals = sync.Pool{New: func() any { return make(chan struct{}, 1) }}
@@ -230,8 +232,9 @@ func notSent(err error) *outcome.Error {
 // await waits for the outcome of a call that was posted.
 func (c *call) await(ctx context.Context, env *transport.Envelope) ([]byte, error) {
 	if env.TTLMs > 0 {
-		stop := c.watch(env)
-		defer stop()
+		// It wakes the caller soon after the time to live.
+		c.t.clock.Add(&c.node, c, expiry.Plus(env.EndOfLife(), ttlGrace))
+		defer c.t.clock.Remove(&c.node)
 	}
 	select {
 	case <-c.signal:
@@ -262,17 +265,6 @@ func (c *call) outcome() ([]byte, error) {
 		return nil, c.err
 	}
 	return c.data, nil
-}
-
-// watch wakes the caller soon after the time to live.
-func (c *call) watch(env *transport.Envelope) (stop func()) {
-	clock := c.t.clock
-	if env.TTLMs == transport.DefaultRequestTimeout.Milliseconds() {
-		clock.Add(&c.node, c, 0, expiry.Now())
-		return func() { clock.Remove(&c.node) }
-	}
-	timer := time.AfterFunc(env.TTL()+ttlGrace, c.Expire)
-	return func() { timer.Stop() }
 }
 
 // cancelSize is the most that a cancellation takes.

@@ -5,6 +5,7 @@ package natstransport
 import (
 	"time"
 
+	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -19,8 +20,11 @@ const succession = 2 * time.Second
 func (t *Transport) succeed(old *shardBox) { t.abandonIn(t.succession, old) }
 
 func (t *Transport) abandonIn(d time.Duration, old *shardBox) {
-	time.AfterFunc(d, func() { t.abandon(old) }) // does nothing after Close
+	t.clock.Add(&old.gone, old, expiry.Now()+int64(d))
 }
+
+// Expire implements [expiry.Expirer].
+func (b *shardBox) Expire() { b.t.abandon(b) }
 
 func (t *Transport) abandon(old *shardBox) {
 	to := func(c *call) bool { return c.to == old }

@@ -73,7 +73,7 @@ func TestReplySubjectThatIsNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	node.Sync(patient(t)) // a refusal of the server's comes before its answer
-	if n := strings.Count(buf.String(), "\n"); n > 6 || strings.Contains(buf.String(), "not permitted") || !strings.Contains(buf.String(), "reply subject that is no inbox") {
+	if n := strings.Count(buf.String(), "\n"); n > 6 || strings.Contains(buf.String(), "not permitted") || !strings.Contains(buf.String(), "its reply subject is no inbox") {
 		t.Errorf("%d lines:\n%.1000s", n, buf.String())
 	}
 }

@@ -52,7 +52,7 @@ type Transport struct {
 	inboxPrefix string // of the connection
 	inboxSub    *nats.Subscription
 	flusher     *pool.Pool // runs outboxes, one at a time
-	clock       *expiry.Set
+	clock       expiry.Set
 	closed      atomic.Bool
 
 	// What nats.go tells only under a lock that it holds while it writes. The
@@ -118,7 +118,6 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 		log:     opts.Log,
 		d:       dispatch.NewDispatcher(opts.limits(), opts.Log),
 		flusher: pool.New(1),
-		clock:   expiry.New(transport.DefaultRequestTimeout + ttlGrace),
 		in:      make(chan *nats.Msg, backlog),
 		subs:    map[*nats.Subscription]*subscription{},
 		serve:   map[uint32][]*subscription{},

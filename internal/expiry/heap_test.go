@@ -4,7 +4,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,21 +12,21 @@ import (
 // TestMoments: each at its own moment, in whatever order they come.
 func TestMoments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(time.Second)
+		s := new(Set)
 		const n = 2000
 		things, after := make([]thing, n), rand.Perm(n)
 		began := Now()
 		for i := range things {
-			s.AddAt(&things[i].node, &things[i], began+int64(after[i])*int64(time.Millisecond))
+			s.Add(&things[i].node, &things[i], began+int64(after[i])*int64(time.Millisecond))
 		}
 		for i := range things { // some leave, some move
 			switch i % 4 {
 			case 1:
 				s.Remove(&things[i].node)
 			case 2:
-				s.AddAt(&things[i].node, &things[i], began+int64(time.Hour))
+				s.Add(&things[i].node, &things[i], began+int64(time.Hour))
 			case 3:
-				s.Add(&things[i].node, &things[i], 0, began)
+				things[i].in(s, time.Second)
 			}
 		}
 		pass(2 * time.Hour)
@@ -40,13 +39,13 @@ func TestMoments(t *testing.T) {
 			case 2:
 				things[i].want(t, "moved to another moment", time.Hour)
 			case 3:
-				things[i].want(t, "moved to a class", time.Second)
+				things[i].want(t, "moved to a moment of others", time.Second)
 			}
 		}
 		s.Stop()
 		for l := range s.lanes {
-			if c := &s.lanes[l].classes[1]; len(c.heap) != 0 || cap(c.heap) > 64 {
-				t.Errorf("lane %d keeps %d of %d", l, len(c.heap), cap(c.heap))
+			if h := s.lanes[l].heap; len(h) != 0 || cap(h) > 64 {
+				t.Errorf("lane %d keeps %d of %d", l, len(h), cap(h))
 			}
 		}
 	})
@@ -55,10 +54,10 @@ func TestMoments(t *testing.T) {
 // TestAnEarlierMomentRearms: the timer that waits for a later one is set again.
 func TestAnEarlierMomentRearms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New()
+		s := new(Set)
 		things := make([]thing, 4*laneCount) // several in each lane
 		for i := range things {
-			s.AddAt(&things[i].node, &things[i], Now()+int64(len(things)-i)*int64(time.Minute))
+			s.Add(&things[i].node, &things[i], Now()+int64(len(things)-i)*int64(time.Minute))
 		}
 		pass(2 * time.Hour)
 		for i := range things {
@@ -72,10 +71,10 @@ func TestAnEarlierMomentRearms(t *testing.T) {
 // past. In a bubble, now lies before the process began.
 func TestFarMoments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New()
+		s := new(Set)
 		var far, last thing
-		s.AddAt(&far.node, &far, At(time.Date(2500, 1, 1, 0, 0, 0, 0, time.UTC)))
-		s.AddAt(&last.node, &last, Plus(Now(), math.MaxInt64))
+		s.Add(&far.node, &far, At(time.Date(2500, 1, 1, 0, 0, 0, 0, time.UTC)))
+		s.Add(&last.node, &last, Plus(Now(), math.MaxInt64))
 		pass(time.Hour)
 		far.want(t, "in the year 2500")
 		last.want(t, "at the end of time")
@@ -98,65 +97,39 @@ func TestFarMoments(t *testing.T) {
 
 // TestTwoAddOneNode: a node that two add at the same moment is in one place.
 func TestTwoAddOneNode(t *testing.T) {
-	s := New(time.Hour)
+	s := new(Set)
 	c := &counter{}
 	for range 2000 {
 		var n Node
 		var both sync.WaitGroup
-		both.Go(func() { s.Add(&n, c, 0, Now()) })
-		both.Go(func() { s.AddAt(&n, c, Now()+int64(time.Hour)) })
+		both.Go(func() { s.Add(&n, c, Now()+int64(time.Minute)) })
+		both.Go(func() { s.Add(&n, c, Now()+int64(time.Hour)) })
 		both.Wait()
 		s.Remove(&n)
 	}
 	for l := range s.lanes {
-		for i := range s.lanes[l].classes {
-			if s.lanes[l].classes[i].first() != nil {
-				t.Fatal("a node was left behind")
-			}
+		if len(s.lanes[l].heap) > 0 {
+			t.Fatal("a node was left behind")
 		}
 	}
 	s.Stop()
 }
 
-// TestListsAreNotWalked: members that come in falling order, as a sender may choose,
-// cost no walk over all that came before. Each ends at its moment.
-func TestListsAreNotWalked(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const members = 20_000
-		s := New(time.Hour)
-		now := Now()
-		var ended atomic.Int64
-		var nodes [members]struct {
-			Node
-			done expirerFunc
+// TestMomentsOfEqualLength: things that all have the same time, which most have, end in the
+// order in which they came, and cost no walk over those before.
+func TestMomentsOfEqualLength(t *testing.T) {
+	var h moments
+	nodes := make([]Node, 1000)
+	for i := range nodes {
+		h.push(due{int64(i), &nodes[i]})
+		if nodes[i].index != i {
+			t.Fatalf("the thing that ends last has moved from place %d to %d", i, nodes[i].index)
 		}
-		for i := range nodes {
-			at := now - int64(i)*int64(time.Millisecond)
-			nodes[i].done = func() {
-				if late := Now() - at - int64(time.Hour); late < 0 || late > int64(time.Millisecond) {
-					t.Errorf("member %d ended %v too late", i, time.Duration(late))
-				}
-				ended.Add(1)
-			}
-			s.Add(&nodes[i].Node, nodes[i].done, 0, at)
+	}
+	for i := range nodes {
+		if h[0].node != &nodes[i] {
+			t.Fatalf("number %d does not come in its turn", i)
 		}
-		listed := 0
-		for l := range s.lanes {
-			for n := s.lanes[l].classes[0].root.next; n != &s.lanes[l].classes[0].root; n = n.next {
-				listed++
-			}
-		}
-		if listed > laneCount*mostSteps {
-			t.Errorf("%d of %d members that come in falling order are in lists", listed, members)
-		}
-		time.Sleep(time.Hour)
-		synctest.Wait()
-		if n := ended.Load(); n != members {
-			t.Errorf("%d of %d have ended", n, members)
-		}
-	})
+		h.remove(0)
+	}
 }
-
-type expirerFunc func()
-
-func (f expirerFunc) Expire() { f() }
