@@ -12,7 +12,9 @@ import (
 // returned: errors.Is and errors.As find it if its code is registered
 // ([cluster.RegisterError]). [cluster.OutcomeOf] says of any error whether the method ran.
 // Out is the reply's type, for a protobuf message the pointer to it. Options are of this
-// call alone: [cluster.WithTTL], [cluster.WithHeader].
+// call alone: [cluster.WithTTL], [cluster.WithHeader]. With [cluster.WithID] or [cluster.Once] a
+// durable entity carries the message out once, and the client also tries again what may have
+// run.
 func Ask[Out any](ctx context.Context, to *cluster.ScopedClient, msg any, opts ...cluster.EnvelopeOption) (Out, error) {
 	out, err := cluster.NewRequest[any, Out](to).Request(ctx, msg, opts...)
 	if err != nil {

@@ -26,6 +26,7 @@ type Message struct {
 	Key     string
 	Data    []byte
 	Headers map[string]string
+	ID      string // of the command that it is; empty for none
 }
 
 // Draining is sent to a protoactor actor that owes answers when its shard begins to

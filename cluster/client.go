@@ -31,8 +31,8 @@ type ClientOptions struct {
 	Metrics ClusterMetrics
 	// RetryOn lists errors that are retried in addition to ErrNotOwner, ErrDraining,
 	// ErrHandedBack and ErrDisconnected, for example ErrTransportNoShardSubscriber or
-	// ErrOverloaded. A call is retried only if it certainly did not run, and only
-	// inside its deadline.
+	// ErrOverloaded. A call is retried only if it certainly did not run or has an ID
+	// ([WithID]), and only inside its deadline.
 	RetryOn []error
 	// StrictReplies refuses a reply with a field that the reply's Go type lacks:
 	// [ErrReply]. It finds a [NewRequest] with a wrong reply type, which would otherwise
@@ -135,25 +135,25 @@ func (t target) under(m *mapping) target {
 // RequestKey sends a request to the shard of a key. It waits for the handler's reply, which
 // belongs to the caller. data may be reused when RequestKey returns.
 func (c *Client) RequestKey(ctx context.Context, key string, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
-	return c.caller.send(ctx, &message{c.keyTarget("", key), transport.AwaitReply, msgType, data, nil, opts})
+	return c.caller.send(ctx, &message{to: c.keyTarget("", key), delivery: transport.AwaitReply, typ: msgType, data: data, opts: opts})
 }
 
 // NotifyKey sends a notification to the shard of a key (e.g. tenantID, userID,
 // deviceID). It returns when the owner has accepted the message, and does not wait for
 // the handler. With [WithoutAck] it returns at once.
 func (c *Client) NotifyKey(ctx context.Context, key string, msgType string, data []byte, opts ...EnvelopeOption) error {
-	_, err := c.caller.send(ctx, &message{c.keyTarget("", key), transport.AwaitAccept, msgType, data, nil, opts})
+	_, err := c.caller.send(ctx, &message{to: c.keyTarget("", key), delivery: transport.AwaitAccept, typ: msgType, data: data, opts: opts})
 	return err
 }
 
 // RequestShard sends a request directly to a shard.
 func (c *Client) RequestShard(ctx context.Context, shard uint32, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
-	return c.caller.send(ctx, &message{target{shard: shard}, transport.AwaitReply, msgType, data, nil, opts})
+	return c.caller.send(ctx, &message{to: target{shard: shard}, delivery: transport.AwaitReply, typ: msgType, data: data, opts: opts})
 }
 
 // NotifyShard publishes directly to a shard (caller already knows shard).
 func (c *Client) NotifyShard(ctx context.Context, shard uint32, msgType string, data []byte, opts ...EnvelopeOption) error {
-	_, err := c.caller.send(ctx, &message{target{shard: shard}, transport.AwaitAccept, msgType, data, nil, opts})
+	_, err := c.caller.send(ctx, &message{to: target{shard: shard}, delivery: transport.AwaitAccept, typ: msgType, data: data, opts: opts})
 	return err
 }
 

@@ -16,6 +16,7 @@ type message struct {
 	typ          string
 	data         []byte
 	scoped, opts []EnvelopeOption // of the ScopedClient, and of the call
+	command                       // that the message is
 }
 
 // envelopes makes the envelopes of a client.
@@ -64,6 +65,7 @@ func (e *envelopes) draft(m *message) Envelope {
 	if env.Delivery > transport.AwaitNothing || (d == transport.AwaitReply) != (env.Delivery == transport.AwaitReply) {
 		env.Delivery = d
 	}
+	m.name(env)
 	made := *env
 	*env = Envelope{}
 	drafts.Put(env)

@@ -42,6 +42,9 @@ var (
 	ErrShardOutOfRange  = outcome.ErrShardOutOfRange
 	ErrUnknownKind      = outcome.ErrUnknownKind
 	ErrUnknownType      = outcome.ErrUnknownType
+	ErrNotDurable       = outcome.ErrNotDurable
+	ErrIDReused         = outcome.ErrIDReused
+	ErrDeposed          = outcome.ErrDeposed
 	ErrBadOption        = outcome.ErrBadOption
 )
 

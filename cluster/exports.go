@@ -34,6 +34,13 @@ func WithTTL(ttl time.Duration) EnvelopeOption { return transport.WithTTL(ttl) }
 // WithoutAck makes a notification return as soon as the transport has taken it.
 func WithoutAck() EnvelopeOption { return transport.WithoutAck() }
 
+// WithID names the command that the message is: a key with durable state carries it out once,
+// however often it is sent.
+func WithID(id string) EnvelopeOption { return transport.WithID(id) }
+
+// Once is [WithID] with an ID that no other call has: the client's own tries are safe.
+func Once() EnvelopeOption { return transport.Once() }
+
 // ShardFromString maps a key to a shard. See package sharding.
 func ShardFromString(key string, numShards uint32, seed string) uint32 {
 	return sharding.ShardFromString(key, numShards, seed)

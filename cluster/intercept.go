@@ -62,6 +62,10 @@ func (o *Outgoing) Kind() string { return o.env.Kind }
 // Key returns the key that the message is for; empty if it goes to a shard.
 func (o *Outgoing) Key() string { return o.env.Key }
 
+// ID returns the message's ID ([WithID], [Once]), empty if it has none. All calls of next have
+// the same ID.
+func (o *Outgoing) ID() string { return o.env.ID }
+
 // AwaitsReply is false for a notification.
 func (o *Outgoing) AwaitsReply() bool { return o.env.Delivery == transport.AwaitReply }
 
@@ -149,10 +153,5 @@ func worse(a, b Outcome) Outcome {
 // failed is what Intercept returns, with what is known of the calls. It may be the error of
 // another call, or of the last of several.
 func (o *Outgoing) failed(err error) error {
-	known := max(o.known, NotSent)
-	if e, ok := err.(*Error); ok {
-		return e.WithOutcome(known)
-	}
-	e := &Error{Code: outcome.CodeOf(err), Outcome: known, Message: err.Error()}
-	return e.Wrapping(err)
+	return withOutcome(err, max(o.known, NotSent))
 }

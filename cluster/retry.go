@@ -1,4 +1,4 @@
-// Calls that are tried again, because nothing has run
+// Calls that are tried again: nothing has run, or they are commands with an ID
 
 package cluster
 
@@ -41,8 +41,11 @@ type retries struct {
 
 // patience is for how long a call that fails with err is tried again; 0 is not at
 // all.
-func (r *retries) patience(err error, first bool) time.Duration {
+func (r *retries) patience(err error, first bool, m *command) time.Duration {
 	if !outcome.Of(err).NeverRan() {
+		if m.repeats(outer(err)) {
+			return math.MaxInt64
+		}
 		return 0
 	}
 	err = outer(err)
@@ -82,9 +85,9 @@ func outer(err error) error {
 	return &c
 }
 
-// again tries until the call succeeds, may have run, or is out of time; then it
-// returns the last refusal, which says why.
-func (r *retries) again(ctx context.Context, by *mapping, env Envelope, err error, first bool) ([]byte, error) {
+// again tries until the call succeeds, may have run without being a command that has an ID,
+// or is out of time; then it returns the last refusal, which says why.
+func (r *retries) again(ctx context.Context, by *mapping, env Envelope, err error, first bool, m *command) ([]byte, error) {
 	began := time.Now()
 	end := began.Add(DefaultRequestTimeout)
 	ttl := end
@@ -111,7 +114,7 @@ func (r *retries) again(ctx context.Context, by *mapping, env Envelope, err erro
 		if time.Since(began) > layoutAgain && errors.Is(outer(err), ErrNotOwner) && r.known.look(ctx, by) {
 			return nil, err // and its caller tries under the other mapping
 		}
-		patience, spent := r.patience(err, first), time.Since(began)
+		patience, spent := r.patience(err, first, m), time.Since(began)
 		if patience == firstLook && spent < firstMost {
 			spent = paused
 		}
@@ -135,6 +138,7 @@ func (r *retries) again(ctx context.Context, by *mapping, env Envelope, err erro
 		if e == nil {
 			return reply, nil
 		}
+		m.heard(e)
 		err, env.Retry = e, env.Retry || outcome.Of(e) == NotStarted
 	}
 }

@@ -52,12 +52,12 @@ func (c *ScopedClient) Notify(ctx context.Context, msg any, opts ...EnvelopeOpti
 // message type, and returns the reply as it came. data may be reused when RequestRaw
 // returns.
 func (c *ScopedClient) RequestRaw(ctx context.Context, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
-	return c.client.caller.send(ctx, &message{c.target, transport.AwaitReply, msgType, data, c.opts, opts})
+	return c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitReply, typ: msgType, data: data, scoped: c.opts, opts: opts})
 }
 
 // NotifyRaw is [ScopedClient.Notify] for a payload that is encoded already.
 func (c *ScopedClient) NotifyRaw(ctx context.Context, msgType string, data []byte, opts ...EnvelopeOption) error {
-	_, err := c.client.caller.send(ctx, &message{c.target, transport.AwaitAccept, msgType, data, c.opts, opts})
+	_, err := c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitAccept, typ: msgType, data: data, scoped: c.opts, opts: opts})
 	return err
 }
 
@@ -68,7 +68,7 @@ func (c *ScopedClient) GetNodeInfo(ctx context.Context) (res *GetNodeInfoRespons
 
 func (c *ScopedClient) request(ctx context.Context, msgType string, data []byte, opts []EnvelopeOption) ([]byte, Envelope, *Client, error) {
 	var env Envelope
-	reply, err := c.client.caller.call(ctx, &env, &message{c.target, transport.AwaitReply, msgType, data, c.opts, opts})
+	reply, err := c.client.caller.call(ctx, &env, &message{to: c.target, delivery: transport.AwaitReply, typ: msgType, data: data, scoped: c.opts, opts: opts})
 	return reply, env, c.client, err
 }
 

@@ -63,6 +63,12 @@ func (c *caller) call(ctx context.Context, env *Envelope, m *message) ([]byte, e
 
 // callOnce is call without what intercepts it.
 func (c *caller) callOnce(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
+	reply, err := c.callMapped(ctx, env, m)
+	return reply, m.told(err)
+}
+
+// callMapped is callOnce for what the last try has brought.
+func (c *caller) callMapped(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
 	by := c.known.mapping.Load()
 	if by == nil {
 		return c.callUnlearnt(ctx, env, m)
@@ -111,8 +117,9 @@ func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, by *m
 	reply, err := c.transport.Request(ctx, *env)
 	if err != nil {
 		hasten(ctx, env) // the end may have begun meanwhile
-		if c.retries.patience(err, first) > 0 && !waitedFor(ctx, uint32(env.Shard), err) {
-			reply, err = c.retries.again(ctx, by, *env, err, first)
+		m.heard(err)
+		if c.retries.patience(err, first, &m.command) > 0 && !waitedFor(ctx, uint32(env.Shard), err) {
+			reply, err = c.retries.again(ctx, by, *env, err, first, &m.command)
 		}
 		err = ended(ctx, err, byDefault)
 	}

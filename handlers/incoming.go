@@ -21,6 +21,9 @@ func (in *Incoming) Kind() string { return in.hosted().Kind() }
 // Key returns the key that the message is for; empty if it is sent to a shard.
 func (in *Incoming) Key() string { return in.hosted().Key() }
 
+// ID returns the message's ID, empty if it has none. All tries of one command have the same.
+func (in *Incoming) ID() string { return in.hosted().ID() }
+
 // Shard returns the key's shard.
 func (in *Incoming) Shard() uint32 { return in.hosted().Shard() }
 

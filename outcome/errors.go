@@ -105,6 +105,18 @@ var (
 	ErrBadOption = errors.New("bad option")
 	// ErrUnknownType: the entity has no handler for the message type.
 	ErrUnknownType = errors.New("unknown message type")
+
+	// ErrNotDurable: the message has an ID, and what it is for keeps no state, so it
+	// could not know the ID again. Nothing ran. Send without an ID, or make the entity
+	// durable.
+	ErrNotDurable = errors.New("an ID needs a durable entity")
+	// ErrIDReused: the key has carried out another message with this ID. This one did not
+	// run: give each command an ID of its own.
+	ErrIDReused = errors.New("the ID is another command's")
+	// ErrDeposed: the store has refused what the handler has changed, because another
+	// node has opened the shard. The handler ran, and nothing of its change was kept. The
+	// client tries again if the call has an ID.
+	ErrDeposed = errors.New("deposed: the shard has another owner")
 )
 
 // The codes of errors that no sentinel of ours stands for.
@@ -150,6 +162,9 @@ var builtin = []struct {
 	{"shard_out_of_range", ErrShardOutOfRange, NotSent},
 	{"unknown_kind", ErrUnknownKind, NotStarted},
 	{"unknown_type", ErrUnknownType, NotStarted},
+	{"not_durable", ErrNotDurable, NotStarted},
+	{"id_reused", ErrIDReused, NotStarted},
+	{"deposed", ErrDeposed, RanAndFailed},
 	{"bad_option", ErrBadOption, NotSent},
 	{"from_handler", ErrFromHandler, NotSent},
 	{codeDeadline, context.DeadlineExceeded, MaybeRan},

@@ -4,24 +4,24 @@ package state
 
 import "time"
 
-// Change is all that one turn of a key has changed, or several turns together. It is stored
+// Change has everything that one turn of a key, or several turns, have changed. It is stored
 // whole or not at all.
 type Change struct {
 	Token     Token
 	Kind, Key string
-	// Record replaces the key's. A change has a record or events.
+	// Record replaces the key's record. A change has a record or events.
 	Record *Record
-	// Events are appended to the key's.
+	// Events are appended to the key's events.
 	Events []Event
 	// Mail is for other keys.
 	Mail []Mail
-	// Reminders replace the key's; an empty list removes them. nil leaves them.
+	// Reminders replace the key's reminders. nil keeps them, and an empty list removes them.
 	Reminders *[]Reminder
 	// Parked is mail that was put aside.
 	Parked []ParkedMail
-	// Spill are commands that no longer fit into the record.
+	// Spill has commands that no longer fit into the record.
 	Spill *Spill
-	// Drop removes mail that is done, and parked mail. A store may do so later than the rest,
+	// Drop removes mail that is done, and parked mail. A store may do that later than the rest,
 	// or never: Record.Done says what is done.
 	Drop []Ref
 }
@@ -32,43 +32,43 @@ type Ref struct {
 	Rev   Rev   `json:"rev"`
 }
 
-// Record is what is kept of a key. The fields but State are stored as one JSON object: more may
+// Record is what a store keeps for a key. All fields but State are stored as one JSON object: fields may
 // be added, and none may change its meaning.
 type Record struct {
-	// Number counts the changes of the key, from 1. A change in doubt is decided by it.
+	// Number counts the changes of the key, from 1. It shows whether a change in doubt was stored.
 	Number uint64 `json:"n"`
-	// Epoch is that of the token that stored it; the store sets it.
+	// Epoch is the epoch of the token that stored the record; the store sets it.
 	Epoch uint64 `json:"e,omitempty"`
-	// Version is that of the state's type.
+	// Version is the version of the state's type.
 	Version int `json:"v,omitempty"`
 	// Type says how State is encoded: "json" or "protobuf".
 	Type string `json:"t,omitempty"`
 	// Deleted marks a key that was deleted, and whose commands are still known.
 	Deleted bool `json:"deleted,omitempty"`
-	// Commands are those with an ID that the key has carried out of late.
+	// Commands are the last commands with an ID that the key has carried out.
 	Commands []Command `json:"ids,omitempty"`
-	// Spilled is the time until which there may be further commands in the place [Spilled].
+	// Spilled is the time until which the place [Spilled] may have further commands.
 	Spilled time.Time `json:"spilled,omitzero"`
 	// Mailed and Taken are the newest mail that is done, of the places Mails and Inbox.
 	Mailed Rev `json:"mailed,omitempty"`
 	Taken  Rev `json:"taken,omitempty"`
-	// Failing is the mail that has failed and is tried again.
+	// Failing is mail that has failed and is tried again.
 	Failing *Failing `json:"failing,omitempty"`
-	// TTL is how long the record stays: whole seconds. 0 = for ever.
+	// TTL is how long the record is kept, in whole seconds. 0 = for ever.
 	TTL time.Duration `json:"ttl,omitempty"`
 
 	State []byte `json:"-"`
 }
 
-// Command is one that a key has carried out and must not carry out again.
+// Command is a command that a key has carried out and must not carry out again.
 type Command struct {
 	ID    []byte    `json:"id"`  // a hash
-	Sum   []byte    `json:"sum"` // of the message, to tell another with the same ID
+	Sum   []byte    `json:"sum"` // of the message: tells apart two messages with the same ID
 	At    time.Time `json:"at,omitzero"`
 	Reply []byte    `json:"r,omitempty"`
 }
 
-// Spill is a group of commands that are kept for TTL, in whole seconds.
+// Spill is a group of commands that the store keeps for TTL, in whole seconds.
 type Spill struct {
 	Commands []Command     `json:"ids"`
 	TTL      time.Duration `json:"ttl"`
@@ -83,18 +83,18 @@ type Failing struct {
 
 // Event is one event of a journaled key.
 type Event struct {
-	// Number is that of the change: the same for all events of one.
+	// Number is the change's number: the same for all events of one change.
 	Number  uint64 `json:"n"`
 	Epoch   uint64 `json:"e,omitempty"` // the store sets it
 	Type    string `json:"t,omitempty"`
 	Payload []byte `json:"-"`
 }
 
-// Mail is a message to a key that is carried out once, however late.
+// Mail is a message to a key. The key carries it out once, however late.
 type Mail struct {
 	Shard     uint32 `json:"-"`
 	Kind, Key string `json:"-"`
-	// ID is the sender's own: what has the same kind, key and ID is the same mail.
+	// ID is the sender's choice. Mail with the same kind, key and ID is the same mail.
 	ID      string            `json:"id,omitempty"`
 	Type    string            `json:"t,omitempty"`
 	Header  map[string]string `json:"h,omitempty"`
@@ -102,7 +102,7 @@ type Mail struct {
 	Payload []byte            `json:"-"`
 }
 
-// Reminder is a message that a key has asked for, at a time.
+// Reminder is a message that a key has asked to get at a time.
 type Reminder struct {
 	Name     string    `json:"name"`
 	Due      time.Time `json:"due"`

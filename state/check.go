@@ -29,7 +29,7 @@ func (c *Change) Number() uint64 {
 	return 0
 }
 
-// Bytes is about how large the change is where it is stored.
+// Bytes is about how many bytes the change takes in a store.
 func (c *Change) Bytes() int {
 	n := len(c.Kind) + len(c.Key)
 	commands := func(cs []Command) {
@@ -68,7 +68,7 @@ func (c *Change) Bytes() int {
 	return n
 }
 
-// Parts is how many things the change stores.
+// Parts is how many entries the change stores.
 func (c *Change) Parts() int {
 	n := len(c.Events) + len(c.Mail) + len(c.Parked)
 	for _, there := range []bool{c.Record != nil, c.Reminders != nil, c.Spill != nil} {
@@ -79,7 +79,7 @@ func (c *Change) Parts() int {
 	return n
 }
 
-// Check returns ErrInvalid or ErrTooLarge for a change that no store takes. Stores call it.
+// Check returns ErrInvalid or ErrTooLarge for a change that every store must refuse. Stores call it.
 func (c *Change) Check() error {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
@@ -124,7 +124,7 @@ func (c *Change) Check() error {
 	return c.checkTexts()
 }
 
-// checkTexts refuses what JSON would change or not take.
+// checkTexts refuses text that JSON would change or refuse.
 func (c *Change) checkTexts() error {
 	var texts []string
 	var times []time.Time
@@ -151,7 +151,7 @@ func (c *Change) checkTexts() error {
 	return checkTexts(texts, times)
 }
 
-// checkHead measures a head that may be too large; about is what it is without escapes.
+// checkHead measures a head that may be too large; about is its size without escapes.
 func checkHead(e Entry, about int) error {
 	if about*6 <= MaxHead { // the longest escape of a byte
 		return nil
@@ -178,7 +178,7 @@ func checkTexts(texts []string, times []time.Time) error {
 
 func whole(ttl time.Duration) bool { return ttl >= 0 && ttl%time.Second == 0 }
 
-// Check returns ErrInvalid or ErrTooLarge for mail that no store takes.
+// Check returns ErrInvalid or ErrTooLarge for mail that every store must refuse.
 func (m *Mail) Check() error {
 	one := Change{Mail: []Mail{*m}}
 	if one.Bytes() > MaxState {
@@ -197,7 +197,7 @@ func (m *Mail) Check() error {
 	return CheckKey(m.Kind, m.Key)
 }
 
-// CheckKey returns ErrInvalid for what cannot be an entity's kind and key.
+// CheckKey returns ErrInvalid if kind and key cannot be those of an entity.
 func CheckKey(kind, key string) error {
 	switch {
 	case kind == "" || len(kind) > MaxKind:

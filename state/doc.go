@@ -17,15 +17,16 @@
 //
 // # Doubt
 //
-// The answer to a change may be lost. Then Open moves the fence under the token that is
-// held. A change that was on its way is stored by then or never will be. A read decides
-// which, by the number in the key's record. [Refused] says which errors leave no doubt.
+// The answer to a change may be lost. Then Open moves the fence once more, with the token that
+// the owner holds. After that, a change that was on its way is stored or never will be. A read
+// tells which, by the number in the key's record. [Refused] says which errors leave no doubt.
 //
 // # Order and blocking
 //
 // Commit never blocks, and its func may run before Commit returns. Changes of different
-// keys may be stored in any order. A caller has one change of a key under way at a time.
-// A [Rev] grows within its shard and place. Watches are hints: they may be late, and lost.
+// keys may be stored in any order. A caller has at most one change of a key under way at a time.
+// A [Rev] grows within its shard and place. The calls of a watch are hints: they may come late or
+// never.
 //
 // Package state/statetest is the suite that every store passes. Package state/memstate is a
 // store in memory.

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Entries returns what a change stores, without revisions and times: the record first. The
-// epochs are the token's.
+// Entries returns what a change stores, the record first. The entries have no revisions and times
+// yet. Their epoch is the token's.
 func Entries(c Change) []Entry {
 	es := make([]Entry, 0, c.Parts())
 	own := Entry{Shard: c.Token.Shard, Kind: c.Kind, Key: c.Key}
@@ -54,7 +54,7 @@ func Entries(c Change) []Entry {
 	return es
 }
 
-// Head returns what a store keeps beside the entry's body: one JSON object.
+// Head returns what a store keeps beside the entry's body, as one JSON object.
 func (e *Entry) Head() []byte {
 	var v any
 	switch e.Place {
@@ -78,7 +78,7 @@ func (e *Entry) Head() []byte {
 	return b
 }
 
-// Body returns what the entry's user has made: a state, or a message.
+// Body returns the bytes that the entry's user has made: a state, or a message.
 func (e *Entry) Body() []byte {
 	switch {
 	case e.Record != nil:
@@ -93,7 +93,8 @@ func (e *Entry) Body() []byte {
 	return nil
 }
 
-// Parse sets what the entry is of, by its place. What cannot be read is Err.
+// Parse reads head and body, and sets the field that belongs to the entry's place. If they cannot
+// be read, it sets Err.
 func (e *Entry) Parse(head, body []byte) {
 	if err := e.parse(head, body); err != nil {
 		e.Err = fmt.Errorf("%w: %v of %s %q at %d: %v", ErrUnreadable, e.Place, e.Kind, e.Key, e.Rev, err)

@@ -10,21 +10,21 @@ var (
 	// ErrDeposed: another owner has opened the shard, in the same epoch or a later one.
 	// Nothing was stored. Stop serving the shard.
 	ErrDeposed = errors.New("deposed: the shard has another owner")
-	// ErrOtherCluster: what is stored belongs to another cluster. Give each cluster a store of
-	// its own, or take the store over on purpose, with its option Adopt.
+	// ErrOtherCluster: the stored state belongs to another cluster. Give each cluster a store of
+	// its own. To take the store over on purpose, set its option Adopt.
 	ErrOtherCluster = errors.New("the state belongs to another cluster")
-	// ErrOtherLayout: what is stored lies under shards of another layout. NumShards and the
+	// ErrOtherLayout: the stored state lies under the shards of another layout. NumShards and the
 	// seed cannot change under stored state.
 	ErrOtherLayout = errors.New("the state is stored under another layout of shards")
-	// ErrFull: the store takes nothing more. Nothing was stored. Give the store room, or
+	// ErrFull: the store has no more room. Nothing was stored. Give the store room, or
 	// remove something.
 	ErrFull = errors.New("the store of state is full")
-	// ErrTooLarge: the change is larger than the store takes. Nothing was stored. Every
+	// ErrTooLarge: the change is larger than the store allows. Nothing was stored. Every
 	// store takes changes up to [MaxState].
 	ErrTooLarge = errors.New("too large to be stored")
-	// ErrInvalid: the change breaks a rule that its types state. Nothing was stored.
+	// ErrInvalid: the change breaks a rule of its types; the message says which. Nothing was stored.
 	ErrInvalid = errors.New("invalid change")
-	// ErrClosed: the store was closed before it was asked. Nothing was stored.
+	// ErrClosed: the store was closed before the call. Nothing was stored.
 	ErrClosed = errors.New("the store of state is closed")
 	// ErrSetBack: the store shows less than it did, and goes on doing so: it was emptied, or an
 	// older copy was put in its place. A watch says so, and begins again with what is there.
@@ -33,8 +33,8 @@ var (
 	ErrUnreadable = errors.New("unreadable state")
 )
 
-// Refused reports whether an error of a commit says that surely nothing was stored.
-// Every other error leaves that in doubt.
+// Refused reports whether an error of a commit proves that nothing was stored.
+// After any other error the change may have been stored.
 func Refused(err error) bool {
 	for _, sure := range []error{ErrDeposed, ErrOtherCluster, ErrOtherLayout, ErrFull, ErrTooLarge, ErrInvalid, ErrClosed} {
 		if errors.Is(err, sure) {

@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// Fence is what a store keeps of a shard's owner. The zero fence is that of a shard which
+// Fence is what a store keeps about a shard's owner. The zero fence belongs to a shard that
 // nothing has opened yet.
 type Fence struct {
 	Cluster string `json:"cluster,omitempty"`
@@ -36,14 +36,14 @@ func (f Fence) Token(shard uint32, rev Rev) Token {
 	return Token{Shard: shard, Epoch: f.Epoch, N: f.N, By: f.By, Rev: rev}
 }
 
-// Signature is what a store keeps of the cluster that uses it.
+// Signature is what a store keeps about the cluster that uses it.
 type Signature struct {
 	Cluster string `json:"cluster,omitempty"`
 	Layout  string `json:"layout,omitempty"`
 }
 
-// Admit returns the signature once o has opened a shard anew, or an error. With adopt, a
-// cluster takes over what belongs to another.
+// Admit returns the signature that the store has after o opens a shard anew, or an error. With
+// adopt, a cluster takes over the state of another.
 func (s Signature) Admit(o Owner, adopt bool) (Signature, error) {
 	if s.Layout == "" {
 		s.Layout = o.Layout

@@ -10,8 +10,8 @@ type Result struct {
 	Err error
 }
 
-// Group turns a func that stores several changes at once, and waits, into [Store.Commit].
-// Changes that come while the func runs go together when it has returned. One goroutine
+// Group makes [Store.Commit] from a func that stores several changes at once and waits.
+// Changes that arrive while the func runs go together into its next call. One goroutine
 // runs the func while there is something to store. Make one with [NewGroup].
 type Group struct {
 	store     func([]Change) []Result
@@ -30,15 +30,15 @@ type waiting struct {
 	done func(Rev, error)
 }
 
-// NewGroup makes a group. store gets one change or more, up to most and about mostBytes,
-// all of them checked, and never two of one key. It returns a result for each.
+// NewGroup makes a group. store gets one change or more, up to most and about mostBytes. All of
+// them are checked, and no two are of one key. store returns a result for each.
 func NewGroup(most, mostBytes int, store func([]Change) []Result) *Group {
 	g := &Group{store: store, most: most, mostBytes: mostBytes}
 	g.idle.L = &g.mu
 	return g
 }
 
-// Commit is that of [Store].
+// Commit is like [Store.Commit].
 func (g *Group) Commit(c Change, done func(Rev, error)) {
 	if err := c.Check(); err != nil {
 		done(0, err)
@@ -80,8 +80,8 @@ func (g *Group) run() {
 	}
 }
 
-// next takes what goes together: changes in their order, but the second of a key waits for
-// the next group, and so does what comes behind it.
+// next takes the changes that go together, in their order. But the second change of a key waits for
+// the next group, and so do the changes behind it.
 func (g *Group) next() []waiting {
 	type address struct {
 		shard     uint32

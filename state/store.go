@@ -10,26 +10,26 @@ import (
 // Store keeps the state of the entities of one cluster. Implementations are safe for
 // concurrent use.
 type Store interface {
-	// Open moves the fence of a shard. With a zero token it opens the shard anew: it
-	// refuses an owner whose epoch is below the stored one of the same cluster
-	// (ErrDeposed), and one of another cluster or layout. With the token that is held it
-	// moves the fence further, and returns ErrDeposed if another owner has opened the shard
-	// meanwhile. If the answer is lost, Open may be tried again with the same token. After
+	// Open moves the fence of a shard. With a zero token it opens the shard anew. It then
+	// refuses an owner whose epoch is below the stored epoch of the same cluster
+	// (ErrDeposed), and an owner of another cluster or layout. With the token that the caller
+	// holds, Open moves the fence further, and returns ErrDeposed if another owner has opened the
+	// shard meanwhile. If the answer is lost, Open may be tried again with the same token. After
 	// any other error the fence may have moved, or may still move.
 	Open(ctx context.Context, shard uint32, o Owner, held Token) (Token, error)
 	// Commit stores a change, whole or not at all, and then calls done once, with the
 	// revision of its record or, without one, of its first event. It never blocks. done may
-	// be called before Commit returns and must not block. Either [Refused] knows its error,
+	// be called before Commit returns and must not block. Either [Refused] knows the error of done,
 	// or the error leaves in doubt whether the change was stored or still will be. Until
 	// done is called, the store may keep what the change points at.
 	Commit(c Change, done func(Rev, error))
 	// Read returns what is stored in a range, in the order of revisions, and whether there is
-	// more behind it. Under a token a read of one key holds every change that was accepted before
-	// the call; one of all keys may be a moment old, without gaps. Either returns ErrDeposed if
-	// the token is known not to be the newest. Tools read under a zero token: what they see was
-	// there a moment ago. Entries belong to the caller.
+	// more behind it. With a token, a read of one key has every change that was accepted before
+	// the call. A read of all keys may be a moment old, but has no gaps. Both return ErrDeposed if
+	// the store knows that the token is not the newest. Tools read with a zero token, and may see
+	// what was stored a moment ago. Entries belong to the caller.
 	Read(ctx context.Context, t Token, r Range) (es []Entry, more bool, err error)
-	// Append stores mail for a key from outside of all entities. Mail with an ID is stored once:
+	// Append stores mail for a key that no entity has sent. Mail with an ID is stored once:
 	// a repeat within two minutes returns the first one's revision. After an error it may have been stored.
 	Append(ctx context.Context, m Mail) (Rev, error)
 	// Watch calls f with what is stored in a range from now on, until stop. The calls are
@@ -39,29 +39,29 @@ type Store interface {
 	Watch(r Range, f func(Entry)) (stop func(), err error)
 }
 
-// Rev is a revision: it grows with what is stored in a shard's place. 0 is none.
+// Rev is a revision: each entry of a shard's place has a higher one than those before it. 0 is none.
 type Rev uint64
 
-// Owner is what opens a shard.
+// Owner says for which node a shard is opened.
 type Owner struct {
-	// Cluster is the identity of the records that say which node owns a shard. Epochs
-	// compare only within one identity. Empty = none: the last owner to open a shard then
+	// Cluster is the identity of the records that say which node owns a shard. Epochs can be
+	// compared only within one identity. Empty = none: the last owner to open a shard then
 	// owns it, whatever its epoch.
 	Cluster string
 	// Layout says how keys map to shards. A store remembers the first layout that is not
 	// empty, and refuses others.
 	Layout string
-	// Epoch is that of the shard's record; 0 with a fixed list.
+	// Epoch is the epoch of the shard's record; 0 with a fixed list.
 	Epoch uint64
 }
 
-// Token is the right to change a shard, until another is given out. The zero token is none.
+// Token is the right to change a shard, until the store gives out another. The zero token is none.
 type Token struct {
 	Shard uint32
 	Epoch uint64
 	// N grows with each move of the shard's fence, in all epochs.
 	N uint64
-	// By is the mark of an opening, and stays as its holder moves the fence further.
+	// By marks an opening. It stays the same when the token's holder moves the fence further.
 	By string
 	// Rev is the revision of the fence.
 	Rev Rev
@@ -95,9 +95,9 @@ func (p Place) String() string {
 type Range struct {
 	Place Place
 	Shard uint32
-	// Kind and Key are those of one key. Both empty: of all keys of the shard.
+	// Kind and Key select one key. If both are empty, the range has all keys of the shard.
 	Kind, Key string
-	// After leaves out what is not newer.
+	// After leaves out entries that are not newer than it.
 	After Rev
 	// Most is how many entries one Read returns at most. 0 = 256.
 	Most int
@@ -111,22 +111,22 @@ func (r Range) Limit() int {
 	return 256
 }
 
-// Of reports whether the range is of one key.
+// Of reports whether the range selects one key.
 func (r Range) Of() bool { return r.Kind != "" || r.Key != "" }
 
-// Has reports whether something of a key, with a revision, is in the range.
+// Has reports whether an entry of a key, with a revision, is in the range.
 func (r Range) Has(kind, key string, rev Rev) bool {
 	return rev > r.After && (!r.Of() || r.Kind == kind && r.Key == key)
 }
 
-// Entry is one thing that is stored. One of the fields after Time is set, by its place.
+// Entry is one thing that is stored. Its place decides which of the fields after Time is set.
 type Entry struct {
 	Place     Place
 	Shard     uint32
 	Kind, Key string
 	Rev       Rev
 	Time      time.Time     // when it was stored, by the store's clock
-	TTL       time.Duration // how long it stays; 0 = for ever
+	TTL       time.Duration // how long it is kept; 0 = for ever
 
 	Record    *Record
 	Event     *Event

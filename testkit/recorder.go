@@ -15,6 +15,7 @@ import (
 
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/internal/hosting"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -32,6 +33,8 @@ type Received struct {
 	Data  []byte // a copy
 	// Headers is a copy too; nil for none.
 	Headers map[string]string
+	// ID is the message's ([cluster.WithID]), empty if it has none.
+	ID string
 	// Delivery is what the sender waits for.
 	Delivery transport.Delivery
 }
@@ -45,10 +48,14 @@ func (r Received) String() string {
 	if r.Node != "" {
 		to += " on " + r.Node
 	}
-	return fmt.Sprintf("%s to %s (%d bytes)", r.Type, to, len(r.Data))
+	name := r.Type
+	if r.ID != "" {
+		name = fmt.Sprintf("%s %q", r.Type, r.ID)
+	}
+	return fmt.Sprintf("%s to %s (%d bytes)", name, to, len(r.Data))
 }
 
-// Recorder records what reaches handlers: as a handler of its own, or in front of
+// Recorder records what reaches handlers, each try of a command with an ID among it: as a handler of its own, or in front of
 // another. Make one with [NewRecorder]. It is safe for concurrent use.
 //
 // The messages of one key are recorded in the order in which they arrive, and are
@@ -83,12 +90,12 @@ func (r *Recorder) Wrap(next cluster.ServerHandlerFunc) cluster.ServerHandlerFun
 		r.record(ctx, &env)
 		return next(ctx, env)
 	}
-	return handlers.NewScopedHandler(handlers.ScopedOptions{
+	return hosting.TakesIDs(handlers.NewScopedHandler(handlers.ScopedOptions{
 		Extract:     line,
 		Create:      func(string) (transport.HandlerFunc, error) { return h, nil },
 		CacheSize:   -1,
 		MailboxSize: -1,
-	})
+	}))
 }
 
 // line is the queue that a message waits in: that of its key, or of its shard.
@@ -108,6 +115,7 @@ func (r *Recorder) record(ctx context.Context, env *transport.Envelope) {
 		Type:     env.Type,
 		Data:     bytes.Clone(env.Data),
 		Headers:  maps.Clone(env.Headers),
+		ID:       env.ID,
 		Delivery: env.Delivery,
 	}
 	r.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,7 +21,7 @@ func TestRecorderKeepsWhatArrives(t *testing.T) {
 		rec := testkit.NewRecorder()
 		c := testkit.NewCluster(t, testkit.ClusterOptions{Transport: kind, Handler: rec.Handler()})
 		data := []byte("hello")
-		reply, err := c.Client().RequestKey(context.Background(), "a", "Greet", data, cluster.WithHeader("lang", "en"))
+		reply, err := c.Client().RequestKey(context.Background(), "a", "Greet", data, cluster.WithHeader("lang", "en"), cluster.WithID("order-1"))
 		if err != nil || len(reply) != 0 {
 			t.Fatalf("got %q, %v", reply, err)
 		}
@@ -31,10 +32,10 @@ func TestRecorderKeepsWhatArrives(t *testing.T) {
 		got := rec.Expect(t, 2)
 		m := got[0]
 		if m.Node != c.Owner("a") || m.Shard != c.Shard("a") || m.Key != "a" || m.Type != "Greet" || string(m.Data) != "hello" ||
-			m.Headers["lang"] != "en" || m.Delivery != transport.AwaitReply {
+			m.Headers["lang"] != "en" || m.Delivery != transport.AwaitReply || m.ID != "order-1" || !strings.Contains(m.String(), `"order-1"`) {
 			t.Errorf("got %+v", m)
 		}
-		if m = got[1]; m.Node != c.Owner("a") || m.Key != "" || m.Type != "Poke" || m.Delivery != transport.AwaitAccept {
+		if m = got[1]; m.Node != c.Owner("a") || m.Key != "" || m.ID != "" || m.Type != "Poke" || m.Delivery != transport.AwaitAccept {
 			t.Errorf("got %+v", m)
 		}
 	})

@@ -53,6 +53,9 @@ var sentinels = map[string]error{
 	"ErrCircle":                     cluster.ErrCircle,
 	"ErrUnknownKind":                cluster.ErrUnknownKind,
 	"ErrUnknownType":                cluster.ErrUnknownType,
+	"ErrNotDurable":                 cluster.ErrNotDurable,
+	"ErrIDReused":                   cluster.ErrIDReused,
+	"ErrDeposed":                    cluster.ErrDeposed,
 	"ErrBadOption":                  cluster.ErrBadOption,
 }
 

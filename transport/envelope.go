@@ -28,6 +28,7 @@ const (
 	MaxTypeBytes   = 512      // length of a message type or kind
 	MaxHeaders     = 128      // number of headers
 	MaxHeaderBytes = 64 << 10 // names and values of all headers together
+	MaxIDBytes     = 256      // length of an ID
 )
 
 // Delivery says what the sender of an envelope waits for.
@@ -80,7 +81,8 @@ type Envelope struct {
 	Delivery Delivery `json:"delivery,omitempty"`
 	// Retry says that the message was sent before and did not run. Clients set it, so that
 	// nodes can count a call once.
-	Retry bool `json:"retry,omitempty"`
+	Retry   bool `json:"retry,omitempty"`
+	unnamed bool // WithID was given an empty ID
 	// NumShards is the shard count by which the sender mapped Key to Shard.
 	NumShards uint32 `json:"num_shards,omitempty"`
 	// Layout is the fingerprint of the sender's key-to-shard mapping (shard
@@ -88,14 +90,26 @@ type Envelope struct {
 	// the envelope, so that no key is ever activated in two places.
 	Layout uint64 `json:"layout,omitempty"`
 
+	// ID names the command that the message is: all tries of it have the same ID, and a key
+	// whose state is durable carries it out once. Empty for a message that may run again if
+	// it is sent again. [WithID] and [Once] set it.
+	ID string `json:"id,omitempty"`
+	// AgeMs is how old the command was at CreatedAtMs, in milliseconds: the time since its
+	// first try. Age is how old it is now.
+	AgeMs int64 `json:"age_ms,omitempty"`
+
 	// What Stamp has noted: the moment by the monotonic clock, and CreatedAtMs,
 	// which tells whether it still holds.
 	born, bornMs int64
 }
 
 // Stamp sets CreatedAtMs to now. The time to live of an envelope that was
-// stamped does not change with the wall clock.
+// stamped does not change with the wall clock. What has passed since an earlier Stamp goes
+// into AgeMs.
 func (e *Envelope) Stamp() {
+	if e.ID != "" {
+		e.AgeMs = ceilMs(e.Age())
+	}
 	now := time.Now()
 	e.CreatedAtMs = now.UnixMilli()
 	e.born, e.bornMs = expiry.At(now), e.CreatedAtMs
@@ -110,7 +124,7 @@ func (e *Envelope) Bound(ctx context.Context) {
 			e.TTLMs = DefaultRequestTimeout.Milliseconds()
 		}
 	}
-	if e.TTLMs > 0 && e.CreatedAtMs == 0 {
+	if (e.TTLMs > 0 || e.ID != "") && e.CreatedAtMs == 0 {
 		e.Stamp()
 	}
 }
@@ -212,7 +226,8 @@ func (e *Envelope) EndOfLife() int64 {
 // Validate checks the envelope for configuration errors. It returns
 // [ErrReservedHeader] if any header uses the reserved "x-clstr-" prefix in any
 // letter case, and [ErrBadEnvelope] for a shard that does not fit 32 bits, a
-// negative TTL, a type or kind that is not UTF-8, or a part over its limit.
+// negative TTL or age, an ID that was given and is empty, a type, kind or ID that is not
+// UTF-8, or a part over its limit.
 func (e Envelope) Validate() error {
 	switch {
 	case e.Shard < 0 || e.Shard > math.MaxUint32:
@@ -221,21 +236,28 @@ func (e Envelope) Validate() error {
 		return outcome.Errorf(outcome.ErrBadEnvelope, "TTL of %d ms: must not be negative", e.TTLMs)
 	case len(e.Key) > MaxKeyBytes:
 		return outcome.Errorf(outcome.ErrBadEnvelope, "key of %d bytes: at most %d allowed", len(e.Key), MaxKeyBytes)
+	case e.unnamed:
+		return outcome.Errorf(outcome.ErrBadEnvelope, "ID of 0 bytes: 1 to %d allowed", MaxIDBytes)
+	case e.AgeMs < 0:
+		return outcome.Errorf(outcome.ErrBadEnvelope, "age of %d ms: must not be negative", e.AgeMs)
 	case e.Delivery > AwaitNothing:
 		return outcome.Errorf(outcome.ErrBadEnvelope, "delivery %d: 0 to %d allowed", e.Delivery, AwaitNothing)
 	}
-	if err := validName("type", e.Type); err != nil {
+	if err := validName("type", e.Type, MaxTypeBytes); err != nil {
 		return err
 	}
-	if err := validName("kind", e.Kind); err != nil {
+	if err := validName("kind", e.Kind, MaxTypeBytes); err != nil {
+		return err
+	}
+	if err := validName("ID", e.ID, MaxIDBytes); err != nil {
 		return err
 	}
 	return e.validateHeaders()
 }
 
-func validName(what, s string) error {
-	if len(s) > MaxTypeBytes {
-		return outcome.Errorf(outcome.ErrBadEnvelope, "%s of %d bytes: at most %d allowed", what, len(s), MaxTypeBytes)
+func validName(what, s string, most int) error {
+	if len(s) > most {
+		return outcome.Errorf(outcome.ErrBadEnvelope, "%s of %d bytes: at most %d allowed", what, len(s), most)
 	}
 	if !utf8.ValidString(s) {
 		return outcome.Errorf(outcome.ErrBadEnvelope, "%s %q: must be UTF-8", what, s)

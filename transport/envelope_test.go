@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"math"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,4 +99,66 @@ func TestWithoutAck(t *testing.T) {
 			t.Errorf("WithoutAck makes %d of %d, want %d", e.Delivery, before, after)
 		}
 	}
+}
+
+// TestIDsOfCommands: an ID is 1 to 256 bytes of UTF-8, and one that was given is never
+// left out in silence.
+func TestIDsOfCommands(t *testing.T) {
+	for name, c := range map[string]struct {
+		opt EnvelopeOption
+		bad string // in the error
+	}{
+		"one byte":  {WithID("1"), ""},
+		"most":      {WithID(strings.Repeat("i", MaxIDBytes)), ""},
+		"once":      {Once(), ""},
+		"too long":  {WithID(strings.Repeat("i", MaxIDBytes+1)), "ID of 257 bytes: at most 256 allowed"},
+		"empty":     {WithID(""), "ID of 0 bytes: 1 to 256 allowed"},
+		"not UTF-8": {WithID("\xff"), "must be UTF-8"},
+		"age":       {func(e *Envelope) { e.AgeMs = -1 }, "must not be negative"},
+	} {
+		var e Envelope
+		c.opt(&e)
+		err := e.Validate()
+		if c.bad == "" && err != nil || c.bad != "" && (!errors.Is(err, outcome.ErrBadEnvelope) || !strings.Contains(err.Error(), c.bad)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	var a, b Envelope
+	Once()(&a)
+	Once()(&b)
+	if a.ID == b.ID || a.ID == "" {
+		t.Errorf("Once gave %q and %q", a.ID, b.ID)
+	}
+	WithID("order-1")(&a)
+	Once()(&a)
+	if a.ID != "order-1" {
+		t.Errorf("Once has replaced an ID by %q", a.ID)
+	}
+}
+
+// TestAgeGrows: also past a second Stamp, as of an envelope that waits on its way, and not
+// with the wall clock.
+func TestAgeGrows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := Envelope{ID: "order-1", AgeMs: 1000}
+		<-time.After(time.Minute) // before its first stamp nothing is known
+		e.Bound(t.Context())
+		for i := range 3 {
+			if want := time.Second + time.Duration(i)*time.Hour; e.Age() != want {
+				t.Errorf("%v old, want %v", e.Age(), want)
+			}
+			<-time.After(time.Hour)
+			e.Stamp()
+		}
+		if e.AgeMs != time.Second.Milliseconds()+3*time.Hour.Milliseconds() {
+			t.Errorf("%d ms", e.AgeMs)
+		}
+		e.CreatedAtMs -= 60_000 // by a clock that somebody has set
+		if e.Age() != time.Second+3*time.Hour {
+			t.Errorf("%v old by another clock", e.Age())
+		}
+		if huge := (Envelope{ID: "i", AgeMs: math.MaxInt64}); huge.Age() <= 0 {
+			t.Errorf("%v old", huge.Age())
+		}
+	})
 }

@@ -34,7 +34,7 @@ type load struct {
 func (l *load) LimitInFlight(most int) { l.mostBusy = int64(most) }
 
 // LimitBytes bounds how many bytes the calls may hold that a node has accepted and
-// not finished: of all its shards together, and of one key. Payload, key and headers
+// not finished: of all its shards together, and of one key. Payload, key, ID and headers
 // count, and what else may be large: each header as 96 bytes more, the turns that wait
 // for a call from elsewhere, and the type, kind and reply subject beyond 128 bytes. What
 // a call takes beside that, about a kilobyte, is bounded by the number of calls. What comes beyond it is
@@ -64,7 +64,7 @@ type weight struct {
 // turns of a caller in this process are that caller's.
 func (w *weight) size() int64 {
 	e := &w.env
-	n := len(e.Data) + len(e.Key) + len(e.Headers)*headerBytes + max(0, len(e.Type)+len(e.Kind)+len(e.ReplyTo)-namesBytes)
+	n := len(e.Data) + len(e.Key) + len(e.ID) + len(e.Headers)*headerBytes + max(0, len(e.Type)+len(e.Kind)+len(e.ReplyTo)-namesBytes)
 	for name, value := range e.Headers {
 		n += len(name) + len(value)
 	}

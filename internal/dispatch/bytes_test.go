@@ -161,7 +161,7 @@ func TestRefusalsTakeNoBytes(t *testing.T) {
 	}
 }
 
-// What a call is counted as: payload, key and headers, the turns of a caller elsewhere,
+// What a call is counted as: payload, key, ID and headers, the turns of a caller elsewhere,
 // and names beyond what most have.
 func TestWhatCountsOfACall(t *testing.T) {
 	by := &Turn{Kind: "kind", Key: "key", By: &Turn{Key: "other"}}
@@ -171,7 +171,7 @@ func TestWhatCountsOfACall(t *testing.T) {
 		bytes int64
 	}{
 		"nothing":       {},
-		"payload":       {env: transport.Envelope{Data: make([]byte, 100), Key: "key"}, bytes: 103},
+		"payload":       {env: transport.Envelope{Data: make([]byte, 100), Key: "key", ID: "order-1"}, bytes: 110},
 		"short names":   {env: transport.Envelope{Type: "Type", Kind: "kind", ReplyTo: strings.Repeat("r", 120)}},
 		"long names":    {env: transport.Envelope{Type: strings.Repeat("t", 512), Kind: "k", ReplyTo: strings.Repeat("r", 256)}, bytes: 512 + 1 + 256 - namesBytes},
 		"empty headers": {env: transport.Envelope{Headers: map[string]string{"a": "", "b": ""}}, bytes: 2*headerBytes + 2},

@@ -89,6 +89,7 @@ type Message struct {
 	Key     string
 	Data    []byte
 	Headers map[string]string
+	ID      string // of the command that it is; empty for none
 }
 
 // Context is a message, or a hook, on its key: what actor.Context is to users.

@@ -33,6 +33,8 @@ var (
 	ErrActivation = errors.New("activation failed")
 	// ErrUnknownType: the entity has no method for the message's type.
 	ErrUnknownType = errors.New("no handler for message type")
+	// ErrNotDurable: the message has an ID, and the actor keeps no state to know it again by.
+	ErrNotDurable = errors.New("an ID needs a durable entity")
 	// ErrDecode: the payload does not unmarshal into the method's argument.
 	ErrDecode = errors.New("payload does not unmarshal")
 	// ErrEncode: the method ran, and its reply does not marshal.

@@ -28,7 +28,12 @@ func (t handling) handle(m any) *Context {
 		return nil
 	}
 	x.cell = t.c
-	p := t.around(x)
+	var p *replyProcess
+	if t.knows(x.call) {
+		p = t.around(x)
+	} else {
+		x.call.Fail(&Failure{Why: ErrNotDurable, What: "only durable entities know again which IDs they have carried out"})
+	}
 	switch {
 	case x.call.Err() != nil: // it has its answer
 	case !x.call.AwaitsReply(): // a notification is done: it keeps no key
@@ -39,6 +44,11 @@ func (t handling) handle(m any) *Context {
 		t.c.owes(x.call, p.forget)
 	}
 	return x
+}
+
+// knows reports whether the actor knows a message with an ID again, or the message has none.
+func (t handling) knows(call Call) bool {
+	return t.c.shard.host.opts.TakesIDs || call.Message().ID == ""
 }
 
 // around is invoke, with what the host has around it.

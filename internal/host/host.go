@@ -51,6 +51,9 @@ type Options struct {
 	// Draining is what a protoactor actor that owes answers is sent in place of a call of
 	// [Entity].Drain. It may be nil.
 	Draining any
+	// TakesIDs hands messages with an ID to actors that keep no state, which are refused
+	// otherwise.
+	TakesIDs bool
 	// Keeper keeps the state of durable entities. It may be nil.
 	Keeper Keeper
 	// Base has the values of hooks' contexts. It may be nil.

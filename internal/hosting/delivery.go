@@ -19,7 +19,7 @@ var _ host.Call = delivery{}
 // Message implements [host.Call].
 func (d delivery) Message() host.Message {
 	env := d.Envelope()
-	return host.Message{Type: env.Type, Key: env.Key, Data: env.Data, Headers: env.Headers}
+	return host.Message{Type: env.Type, Key: env.Key, Data: env.Data, Headers: env.Headers, ID: env.ID}
 }
 
 // Fail implements [host.Call].
@@ -54,6 +54,7 @@ var codes = []struct{ from, to error }{
 	{host.ErrEnded, outcome.ErrTransportNoShardSubscriber},
 	{host.ErrUnknownType, outcome.ErrUnknownType},
 	{host.ErrDecode, outcome.ErrDecode},
+	{host.ErrNotDurable, outcome.ErrNotDurable},
 	{host.ErrEncode, outcome.ErrReply},
 	{host.ErrPanicked, outcome.ErrPanicked},
 	{host.ErrForgotten, outcome.ErrDraining},

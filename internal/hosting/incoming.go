@@ -57,6 +57,8 @@ func (in *Incoming) Kind() string { return in.call.Envelope().Kind }
 
 func (in *Incoming) Key() string { return in.call.Key() }
 
+func (in *Incoming) ID() string { return in.call.Envelope().ID }
+
 func (in *Incoming) Shard() uint32 { return uint32(in.call.Envelope().Shard) }
 
 func (in *Incoming) Header(name string) (value string, ok bool) {

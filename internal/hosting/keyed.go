@@ -39,7 +39,7 @@ func Bind(h transport.HandlerFunc, life *dispatch.Lifetime, env Env) (r dispatch
 			}
 		}
 	}
-	return life.ReceiverFunc(surroundFunc(h, env.Around)), false
+	return unnamed{life.ReceiverFunc(surroundFunc(h, env.Around))}, false
 }
 
 // keyedOf returns nil for a func that is none of this package's. One of ours can be asked
@@ -61,6 +61,25 @@ type whoKey struct{}
 // for that of its sender.
 func Handler(opts host.Options, extract func(transport.Envelope) (string, error), around Around) transport.HandlerFunc {
 	return (&keyed{extract: extract, opts: opts, around: around}).serve
+}
+
+// TakesIDs returns a handler of this package that takes messages with an ID although it keeps
+// no state, and so cannot know them again. Before the first message only.
+func TakesIDs(h transport.HandlerFunc) transport.HandlerFunc {
+	keyedOf(h).opts.TakesIDs = true
+	return h
+}
+
+// unnamed is a func as a receiver. A func keeps no state that the library knows of.
+type unnamed struct{ dispatch.Receiver }
+
+// Accept implements [dispatch.Receiver].
+func (u unnamed) Accept(c *dispatch.Call) {
+	if c.Envelope().ID != "" {
+		c.Refuse(outcome.Errorf(outcome.ErrNotDurable, "the handler is a func"))
+		return
+	}
+	u.Receiver.Accept(c)
 }
 
 // serve is the handler as a func: it waits for the key's actor.

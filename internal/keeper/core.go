@@ -26,9 +26,9 @@ const (
 	lost
 )
 
-// core decides for one shard that was opened once. It does no I/O, and has neither clock nor
-// goroutine: it is told what has happened, and says in effects what is to be done. A further
-// opening of the shard has a core of its own.
+// core decides for one opening of a shard. It does no I/O, and has neither clock nor
+// goroutine: its caller tells it what has happened, and it answers with effects to carry out.
+// The next opening of the shard has a core of its own.
 type core struct {
 	shard  uint32
 	owner  state.Owner
@@ -39,7 +39,7 @@ type core struct {
 	ops   map[uint64]*op
 	held  []*op // not under way, in the order in which they go out
 	next  uint64
-	asked uint64 // the Open that an answer is waited for; 0: none
+	asked uint64 // the number of the Open that is under way; 0: none
 	looks int    // that are under way
 	paces int    // tries in a row that failed
 
@@ -52,7 +52,7 @@ type op struct {
 	change  state.Change
 	done    func(state.Rev, error) // the core hands it back, and never calls it
 	try     uint64                 // the last time that it went out; 0: never
-	out     bool                   // it may be stored, or may still be
+	out     bool                   // it may be stored now or later
 	doubt   bool                   // and the store's answer is lost
 	looking bool
 }
@@ -65,7 +65,7 @@ func newCore(shard uint32, o state.Owner) *core {
 
 func (c *core) do(e effect) { c.effects = append(c.effects, e) }
 
-// take returns what is to be done.
+// take returns the effects that wait to be carried out.
 func (c *core) take() []effect {
 	es := c.effects
 	c.effects = nil
@@ -77,7 +77,7 @@ func (c *core) number() uint64 {
 	return c.next
 }
 
-// fence asks for the fence, if nothing does.
+// fence asks for the fence, unless that is under way already.
 func (c *core) fence() {
 	if c.asked == 0 {
 		c.asked = c.number()
@@ -110,13 +110,13 @@ func (c *core) answer(o *op, rev state.Rev, err error) {
 	c.do(answer{o.done, rev, err})
 }
 
-// hold has a change that is surely not stored go out again, before those that never did.
+// hold puts a change that is surely not stored back into the line, before those that never went out.
 func (c *core) hold(o *op) {
 	o.out = false
 	c.held = slices.Insert(c.held, 0, o)
 }
 
-// opened ends a fence.
+// opened takes the answer to a fence.
 func (c *core) opened(id uint64, t state.Token, err error) {
 	if id != c.asked || c.status == lost {
 		return
@@ -144,7 +144,7 @@ func (c *core) opened(id uint64, t state.Token, err error) {
 	c.settle()
 }
 
-// sorted are the changes in the order in which they came.
+// sorted returns the changes in the order in which they came.
 func (c *core) sorted() []*op {
 	ops := make([]*op, 0, len(c.ops))
 	for _, o := range c.ops {
@@ -162,7 +162,7 @@ func (c *core) fail(err error) {
 	c.do(moved{})
 }
 
-// again follows a pause.
+// again is called after a pause.
 func (c *core) again() {
 	switch c.status {
 	case opening, settling:
@@ -196,7 +196,7 @@ func (c *core) release() {
 	c.do(moved{})
 }
 
-// doubt moves the fence: what is on its way is stored by then, or never will be.
+// doubt moves the fence. After that, a change that was on its way is stored or never will be.
 func (c *core) doubt() {
 	if c.status == open {
 		c.status = settling
@@ -204,7 +204,7 @@ func (c *core) doubt() {
 	}
 }
 
-// committed ends a send. An answer to an earlier try says nothing: that is decided.
+// committed takes the answer to a send. An answer to an earlier try is ignored: that try is decided.
 func (c *core) committed(id, try uint64, rev state.Rev, err error) {
 	o := c.ops[id]
 	if o == nil || o.try != try || !o.out {
@@ -233,7 +233,7 @@ func (c *core) committed(id, try uint64, rev state.Rev, err error) {
 	c.settle()
 }
 
-// ended takes back a look whose result does not matter any more.
+// ended gives up a look whose result no longer matters.
 func (c *core) ended(o *op) {
 	if o.looking {
 		o.looking = false
@@ -241,7 +241,7 @@ func (c *core) ended(o *op) {
 	}
 }
 
-// looked ends a look: whether the change is stored.
+// looked takes the result of a look: whether the change is stored.
 func (c *core) looked(id uint64, t state.Token, there bool, rev state.Rev, err error) {
 	o := c.ops[id]
 	if o == nil || !o.looking || t != c.token || c.status != settling {
@@ -263,21 +263,21 @@ func (c *core) looked(id uint64, t state.Token, there bool, rev state.Rev, err e
 	c.settle()
 }
 
-// suspect follows a read that was refused under a token.
+// suspect is called after the store has refused a read with a token.
 func (c *core) suspect(t state.Token) {
 	if t == c.token {
 		c.doubt()
 	}
 }
 
-// drop ends the shard from outside: another node has it, or nothing may run here any more.
+// drop ends the shard because the node says so: another node has it, or nothing may run here any more.
 func (c *core) drop() {
 	if c.status != lost {
 		c.end(state.ErrDeposed)
 	}
 }
 
-// lose ends it because the store says so.
+// lose ends the shard because the store says so.
 func (c *core) lose(err error) {
 	c.end(err)
 	c.do(gone{err})

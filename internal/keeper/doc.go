@@ -1,6 +1,6 @@
-// Package keeper keeps the shards of one node in a store of state: it opens their fences,
-// sends out changes, and decides those whose answers are lost. It is policy once, for all
-// stores.
+// Package keeper keeps the shards of one node in a store of state. It opens their fences,
+// sends out changes, and finds out whether a change is stored if its answer is lost. It does this
+// for all kinds of stores.
 //
 //	k := keeper.New(keeper.Options{Store: store, Lost: ...})
 //	k.Open(7, state.Owner{Cluster: id, Epoch: 4})
@@ -8,14 +8,15 @@
 //	k.Commit(7, change, func(rev state.Rev, err error) { ... })
 //	k.Close(ctx, 7)
 //
-// An opening tries until the shard is closed or dropped. A change whose answer is lost makes
-// its shard settle: the fence moves on under the token that is held, and then a read tells
-// whether the change is there. If it is not, it goes out again. Meanwhile no other change of
-// the shard goes out; callers see a delay. If the fence has gone to another owner, the shard
-// is lost: what waits ends with state.ErrDeposed, or with [ErrInDoubt] where nobody can tell.
+// The keeper tries to open a shard until the shard is closed or dropped. If the answer to a change
+// is lost, its shard settles: the keeper moves the fence with the token that it holds, and then
+// a read tells whether the change is there. If it is not, it goes out again. Meanwhile no other
+// change of the shard goes out, and callers see a delay. If the fence has gone to another owner, the
+// shard is lost: changes that wait end with state.ErrDeposed, or with [ErrInDoubt] if they may be
+// stored.
 //
-// Commit never blocks; its func may run before it returns, on any goroutine, and must not block.
-// It may commit again. A key has one change under way at a time: its caller sees to that.
+// Commit never blocks. Its func may run before Commit returns, on any goroutine, and must not block.
+// It may call Commit again. The caller sends at most one change of a key at a time.
 //
 // core.go is pure. TestSimulation drives many cores over stores that delay, lose, repeat and
 // refuse, and TestMutants breaks the rules one by one.

@@ -1,36 +1,36 @@
-// What a core wants done
+// Effects: what a core wants done
 
 package keeper
 
 import "github.com/clstr-go/clstr/state"
 
-// effect is something to be done. The set is closed.
+// effect is something that the shard does for its core. The set is closed.
 type effect interface{ effect() }
 
 type (
-	// fence asks the store to move the fence; ends with opened.
+	// fence asks the store to move the fence; its answer goes to opened.
 	fence struct {
 		id   uint64
 		held state.Token
 	}
-	// send commits a change; ends with committed.
+	// send commits a change; its answer goes to committed.
 	send struct {
 		id, try uint64
 		change  state.Change
 	}
-	// look reads whether a change is stored; ends with looked.
+	// look reads whether a change is stored; its result goes to looked.
 	look struct {
 		id     uint64
 		token  state.Token
 		change state.Change
 	}
-	// answer ends a change.
+	// answer tells a change's caller how it ended.
 	answer struct {
 		done func(state.Rev, error)
 		rev  state.Rev
 		err  error
 	}
-	// pause wants again called after a while, the longer the more have failed in a row.
+	// pause asks for a call of again after a while, which is longer after more failures in a row.
 	pause struct{ failed int }
 	// gone tells that the shard has another owner.
 	gone struct{ err error }

@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	// ErrInDoubt: the change may be stored. The shard was lost before that was decided.
+	// ErrInDoubt: the change may be stored. The node lost the shard before it could find out.
 	ErrInDoubt = errors.New("it is not known whether the change was stored")
 	// ErrNoStore: the store does not answer, or refuses this node. Nothing was read.
 	ErrNoStore = errors.New("the store of state does not serve the shard")
@@ -16,5 +16,5 @@ var (
 	ErrNotOpen = errors.New("the shard's state is not open")
 )
 
-// inDoubt does not wrap why: that may be an error after which nothing was stored.
+// inDoubt does not wrap why, because why may be an error that says that nothing was stored.
 func inDoubt(why error) error { return fmt.Errorf("%w: %v", ErrInDoubt, why) }

@@ -14,9 +14,9 @@ import (
 // Options configures a keeper. Store is required.
 type Options struct {
 	Store state.Store
-	// Lost is told of a shard that has another owner, as the store says. It must not block.
+	// Lost is called with a shard that has another owner, as the store says. It must not block.
 	Lost func(shard uint32, o state.Owner, err error)
-	// Trouble is told of what keeps a shard from being open, each time that it is tried again. It
+	// Trouble is called with the error that keeps a shard from opening, before each new try. It
 	// must not block.
 	Trouble func(shard uint32, err error)
 }
@@ -40,7 +40,7 @@ func New(opts Options) *Keeper {
 	return &Keeper{opts: opts, shards: map[uint32]*shard{}}
 }
 
-// Open begins to open a shard, and does not wait. A shard that was open is dropped first.
+// Open begins to open a shard, and does not wait. It first drops the shard if it was open.
 func (k *Keeper) Open(id uint32, o state.Owner) {
 	s := newShard(k.opts, id, o)
 	k.mu.Lock()
@@ -60,8 +60,8 @@ func (k *Keeper) shard(id uint32) *shard {
 }
 
 // Commit stores a change of a shard that was opened, as [state.Store.Commit] does; the keeper sets
-// its token. An error is one that [state.Refused] knows, or [ErrInDoubt] or [ErrNotOpen]:
-// after the last nothing was stored.
+// its token. An error is one that [state.Refused] knows, or [ErrInDoubt], or [ErrNotOpen].
+// After ErrNotOpen nothing was stored.
 func (k *Keeper) Commit(id uint32, c state.Change, done func(state.Rev, error)) {
 	s := k.shard(id)
 	if s == nil {
@@ -71,8 +71,8 @@ func (k *Keeper) Commit(id uint32, c state.Change, done func(state.Rev, error)) 
 	s.commit(c, done)
 }
 
-// Read is that of the store, under the token that is held. It waits for the fence until ctx
-// ends, but not while the store fails: then it returns [ErrNoStore].
+// Read is the store's Read, with the token that the keeper holds. It waits for the fence until ctx
+// ends. While the store fails it does not wait, and returns [ErrNoStore].
 func (k *Keeper) Read(ctx context.Context, id uint32, r state.Range) (es []state.Entry, more bool, err error) {
 	s := k.shard(id)
 	if s == nil {
@@ -94,8 +94,8 @@ func (k *Keeper) Read(ctx context.Context, id uint32, r state.Range) (es []state
 	}
 }
 
-// Drop ends a shard: what waits ends with state.ErrDeposed, or with [ErrInDoubt]. What is under way
-// ends with the store's answer.
+// Drop ends a shard. Changes that wait end with state.ErrDeposed, or with [ErrInDoubt]. Changes
+// under way end with the store's answer.
 func (k *Keeper) Drop(id uint32) {
 	k.mu.Lock()
 	s := k.shards[id]
@@ -106,8 +106,8 @@ func (k *Keeper) Drop(id uint32) {
 	}
 }
 
-// Close waits until nothing of the shard waits or is under way, or until ctx ends, drops it, and
-// waits for what the shard has started. It must not be called from a done.
+// Close waits until no change of the shard waits or is under way, or until ctx ends. Then it drops
+// the shard, and waits for what the shard has started. A done func must not call it.
 func (k *Keeper) Close(ctx context.Context, id uint32) error {
 	s := k.shard(id)
 	if s == nil {

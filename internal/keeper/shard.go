@@ -1,4 +1,4 @@
-// shard: what carries out what a core wants
+// shard: carries out what its core wants
 
 package keeper
 
@@ -34,11 +34,11 @@ func newShard(opts Options, id uint32, o state.Owner) *shard {
 	return s
 }
 
-// atOnce is how many effects one caller carries out for others.
+// atOnce is how many effects one caller carries out for others before a goroutine takes over.
 const atOnce = 64
 
-// tell tells the core of something, and carries out what it wants, in order. While another
-// goroutine does that, or one further up this stack, it leaves it to that.
+// tell tells the core of something, and carries out what the core wants, in order. If another
+// goroutine, or a caller further up this stack, is already doing that, tell leaves it to them.
 func (s *shard) tell(what func(*core)) {
 	s.mu.Lock()
 	what(s.core)
@@ -75,7 +75,7 @@ func (s *shard) work(most int) bool {
 	return false
 }
 
-// wake has those that wait look again; under the lock.
+// wake makes goroutines that wait look again. The lock must be held.
 func (s *shard) wake() {
 	if s.changed != nil {
 		close(s.changed)
@@ -83,7 +83,7 @@ func (s *shard) wake() {
 	}
 }
 
-// until waits for a condition that is asked under the lock.
+// until waits for a condition, which it asks under the lock.
 func (s *shard) until(ctx context.Context, met func() bool) error {
 	for {
 		s.mu.Lock()
@@ -138,8 +138,8 @@ func (s *shard) carryOut(e effect) {
 	}
 }
 
-// start runs a question to the store, if the shard has not been dropped. It ends with the
-// answer, with tryTime or with the shard's context; Close waits for it.
+// start sends a question to the store, if the shard has not been dropped. The question ends with
+// the answer, with tryTime or with the shard's context; Close waits for it.
 func (s *shard) start(f func(ctx context.Context)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,14 +165,14 @@ const (
 	tryTime = 10 * time.Second
 )
 
-// backOff grows with failures in a row, and is not the same for all shards.
+// backOff grows with failures in a row, and differs between shards.
 func backOff(failed int) time.Duration {
 	d := min(firstPause<<min(failed-1, 10), lastPause)
 	return d/2 + rand.N(d/2)
 }
 
-// find reads whether a change is stored: its number is in the key's record, or in an event that
-// was stored since its fence.
+// find reads whether a change is stored. It is, if its number is in the key's record, or in an event
+// that was stored since its fence.
 func (s *shard) find(ctx context.Context, l look) (rev state.Rev, there bool, err error) {
 	c := &l.change
 	r := state.Range{Place: state.Records, Shard: c.Token.Shard, Kind: c.Kind, Key: c.Key}

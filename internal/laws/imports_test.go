@@ -67,7 +67,7 @@ var table = []row{
 		"the front door: both ends; who wants NATS names natstransport"},
 	{"cluster/prommetrics", "cluster metrics", "github.com/prometheus/client_golang/prometheus",
 		"one metrics backend beside the front door: who names it links it"},
-	{"testkit", ". internal/dispatch internal/host cluster membership membership/memstore membership/natsstore handlers actor transport transport/memtransport transport/natstransport internal/wire sharding state state/memstate metrics outcome",
+	{"testkit", ". internal/dispatch internal/host internal/hosting cluster membership membership/memstore membership/natsstore handlers actor transport transport/memtransport transport/natstransport internal/wire sharding state state/memstate metrics outcome",
 		"github.com/asynkron/protoactor-go/actor github.com/nats-io/nats-server/v2/server github.com/nats-io/nats.go",
 		"for tests of users: everything below, with a server inside"},
 	{"internal/codec", "internal/lossless", "google.golang.org/protobuf/proto google.golang.org/protobuf/encoding/protowire google.golang.org/protobuf/reflect/protoreflect",

@@ -185,6 +185,13 @@ func (d *Decoder) envelope(data []byte, e *Envelope) error {
 			e.Layout = f.uint
 		case f.is(envRetry, protowire.VarintType):
 			e.Retry = f.uint != 0
+		case f.is(envID, protowire.BytesType):
+			if len(f.bytes) > transport.MaxIDBytes {
+				return bad("ID of %d bytes: at most %d allowed", len(f.bytes), transport.MaxIDBytes)
+			}
+			e.ID = string(f.bytes)
+		case f.is(envAge, protowire.VarintType):
+			e.AgeMs = duration(f.uint, time.Millisecond).Milliseconds()
 		case f.is(envTurns, protowire.BytesType):
 			if err := turns.add(d, f.bytes); err != nil {
 				return err

@@ -37,6 +37,8 @@ const (
 	envLayout    = 11
 	envRetry     = 13
 	envTurns     = 14
+	envID        = 15
+	envAge       = 16
 
 	headerName  = 1
 	headerValue = 2
@@ -79,6 +81,7 @@ func AppendEnvelopeFor(b []byte, env *transport.Envelope, budget time.Duration, 
 func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, waiting *turn.Turn, unknown []byte) []byte {
 	left := micros(budget)
 	ttl := ttlLeft(env)
+	age := ageNow(env)
 	size := len(unknown)
 	size += sizeUint(envShard, uint64(env.Shard))
 	size += sizeString(envType, len(env.Type))
@@ -97,6 +100,8 @@ func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, wai
 	}
 	size += sizeUint(envRetry, flag(env.Retry))
 	size += SizeTurns(waiting)
+	size += sizeString(envID, len(env.ID))
+	size += sizeUint(envAge, age)
 
 	b = protowire.AppendTag(b, packetEnvelopes, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(size))
@@ -121,6 +126,8 @@ func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, wai
 	}
 	b = appendUint(b, envRetry, flag(env.Retry))
 	b = appendTurns(b, waiting)
+	b = appendString(b, envID, env.ID)
+	b = appendUint(b, envAge, age)
 	return append(b, unknown...)
 }
 
@@ -138,6 +145,15 @@ func ttlLeft(env *transport.Envelope) uint64 {
 		return 0
 	}
 	return uint64(max(1, env.TTL().Milliseconds()))
+}
+
+// ageNow is the age in milliseconds. A part of one counts as a whole one: a node must not
+// take a command for younger than it is.
+func ageNow(env *transport.Envelope) uint64 {
+	if env.ID == "" {
+		return uint64(max(0, env.AgeMs))
+	}
+	return uint64((env.Age() + time.Millisecond - 1).Milliseconds())
 }
 
 func micros(d time.Duration) uint64 {

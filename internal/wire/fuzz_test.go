@@ -32,7 +32,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal("the packet was changed")
 		}
 		again := decode(t, p.Append(nil))
-		if slices.ContainsFunc(p.Envelopes, func(e wire.Envelope) bool { return !utf8.ValidString(e.Type + e.Kind) }) {
+		if slices.ContainsFunc(p.Envelopes, func(e wire.Envelope) bool { return !utf8.ValidString(e.Type + e.Kind + e.ID) }) {
 			return // the packet is fine; Validate refuses the envelope, and generated code all of it
 		}
 		if got, want := normal(t, generated(again)), normal(t, generated(&p)); !bytes.Equal(got, want) {
@@ -51,7 +51,7 @@ func sameAsGenerated(t *testing.T, data []byte) {
 	}
 	for _, e := range g.Envelopes {
 		e.Headers = nil // one name twice: a list there, a map here
-		if e.BudgetUs > 1<<40 || e.TtlMs > 1<<40 {
+		if e.BudgetUs > 1<<40 || e.TtlMs > 1<<40 || e.AgeMs > 1<<40 {
 			return // capped
 		}
 	}
@@ -70,11 +70,11 @@ func sameAsGenerated(t *testing.T, data []byte) {
 // FuzzRoundTrip writes what an application may send and reads it again, by hand
 // and by generated code.
 func FuzzRoundTrip(f *testing.F) {
-	f.Add(uint32(7), "Deposit", []byte("{}"), "acc-1", "account", "trace", "00-1", int64(5000), int64(30_000), uint8(0), uint64(9), "application", "no")
-	f.Fuzz(func(t *testing.T, shard uint32, name string, data []byte, key, kind, header, value string, budget, ttl int64, delivery uint8, id uint64, code, text string) {
+	f.Add(uint32(7), "Deposit", []byte("{}"), "acc-1", "account", "trace", "00-1", int64(5000), int64(30_000), uint8(0), uint64(9), "application", "no", "order-1", int64(1500))
+	f.Fuzz(func(t *testing.T, shard uint32, name string, data []byte, key, kind, header, value string, budget, ttl int64, delivery uint8, id uint64, code, text, command string, age int64) {
 		env := transport.Envelope{
 			Shard: int(shard), Type: name, Data: data, Key: key, Kind: kind, Headers: map[string]string{header: value},
-			TTLMs: ttl, Delivery: transport.Delivery(delivery % 3), NumShards: shard, Layout: id,
+			TTLMs: ttl, Delivery: transport.Delivery(delivery % 3), NumShards: shard, Layout: id, ID: command, AgeMs: age,
 		}
 		if env.Validate() != nil {
 			return
@@ -89,7 +89,7 @@ func FuzzRoundTrip(f *testing.F) {
 		p := decode(t, b)
 		e := p.Envelopes[0]
 		if e.Shard != env.Shard || e.Type != name || !bytes.Equal(e.Data, data) || e.Key != key || e.Kind != kind ||
-			e.Headers[header] != value || e.Delivery != env.Delivery || e.NumShards != shard || e.Layout != id ||
+			e.Headers[header] != value || e.Delivery != env.Delivery || e.NumShards != shard || e.Layout != id || e.ID != command || e.AgeMs != age && age < 1<<40 ||
 			(e.Budget > 0) != (budget > 0) || (e.TTLMs > 0) != (ttl > 0) || e.TTLMs > ttl {
 			t.Errorf("got %+v, want %+v", e, env)
 		}
@@ -106,7 +106,7 @@ func FuzzRoundTrip(f *testing.F) {
 		if err := proto.Unmarshal(b, g); err != nil {
 			t.Fatal(err)
 		}
-		if budget > 1<<60 || ttl > 1<<40 {
+		if budget > 1<<60 || ttl > 1<<40 || age > 1<<40 {
 			return // longer times are cut to what a Duration holds
 		}
 		if !bytes.Equal(normal(t, g), normal(t, generated(p))) {

@@ -66,7 +66,7 @@ func TestFieldThatComesTwice(t *testing.T) {
 	for name, packet := range map[string][]byte{
 		"the payload": in(3, twice(3, nil, "dd")),
 		"the key":     in(3, twice(4, data("dd"), "k")),
-		"the type":    in(3, twice(15, data("dd"), "k")), // unknown
+		"unknown":     in(3, twice(12, data("dd"), "k")),
 		"a reply's":   in(4, twice(2, []byte{1 << 3, 7}, "dd")),
 	} {
 		got := decode(t, packet)

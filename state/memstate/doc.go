@@ -4,7 +4,7 @@
 //	store := memstate.New()
 //	token, err := store.Open(ctx, 7, state.Owner{}, state.Token{})
 //
-// It never fails and never lags; what it holds ends with the process. Commit calls done before it
-// returns. Watchers are called by the goroutines that commit, in order, with the store's
+// The store never fails and is never late. The state in it ends with the process. Commit calls
+// done before it returns. The goroutines that commit call the watchers, in order, with the store's
 // lock held. Package state/statetest tests it.
 package memstate

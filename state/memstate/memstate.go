@@ -30,7 +30,7 @@ type address struct{ kind, key string }
 type shard struct {
 	fence state.Fence
 	at    state.Rev // of the fence
-	// newest are the places that keep one entry of a key, lists the others, in their order.
+	// newest has the places that keep one entry of a key, and lists the other places, in order.
 	newest [state.Places]map[address]state.Entry
 	lists  [state.Places][]state.Entry
 	ids    map[mailID]appended
@@ -43,7 +43,7 @@ type appended struct {
 	at  time.Time
 }
 
-// sameMail is for how long the ID of appended mail is remembered.
+// sameMail is how long the ID of appended mail is remembered.
 const sameMail = 2 * time.Minute
 
 type watcher struct {
@@ -54,7 +54,7 @@ type watcher struct {
 // New makes an empty store.
 func New() *Store { return &Store{shards: map[uint32]*shard{}} }
 
-// Adopt has the next cluster that opens a shard take over what belongs to another one.
+// Adopt lets the next cluster that opens a shard take over the state of another cluster.
 func (s *Store) Adopt() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -32,7 +32,7 @@ const (
 	hdrUpTo       = "Nats-UpTo-Sequence"
 )
 
-// What goes together where changes are grouped.
+// How much goes into one group of changes.
 const (
 	groupChanges = 250
 	groupBytes   = 256 << 10
@@ -80,7 +80,7 @@ func (c *commits) Commit(change state.Change, done func(state.Rev, error)) {
 	}
 }
 
-// stored follows the answer to a change.
+// stored is called with the answer to a change.
 func (c *commits) stored(change state.Change, a ack, err error) (state.Rev, error) {
 	if err != nil {
 		return 0, verdict(err)
@@ -92,14 +92,14 @@ func (c *commits) stored(change state.Change, a ack, err error) (state.Rev, erro
 	return state.Rev(a.Seq) - state.Rev(change.Parts()-1), nil // a batch has sequences in a row
 }
 
-// drop removes what is done. If that fails, the record says that it is done.
+// drop removes mail that is done. If that fails, nothing is wrong: the record says what is done.
 func (c *commits) drop(d state.Ref) {
 	m := nats.NewMsg(apiDelete + c.stream(d.Place))
 	m.Data = fmt.Appendf(nil, `{"seq":%d,"no_erase":true}`, d.Rev)
 	c.mux.publish(m, func(ack, error) {})
 }
 
-// messages are those of a change; the first carries the fence.
+// messages returns the messages of a change; the first carries the fence.
 func (c *commits) messages(change state.Change) []*nats.Msg {
 	es := state.Entries(change)
 	msgs := make([]*nats.Msg, len(es))
@@ -138,7 +138,7 @@ func (c *commits) message(e *state.Entry) *nats.Msg {
 	return m
 }
 
-// publish sends messages as one: several as an atomic batch, whose last is answered.
+// publish sends messages as one. Several messages go as an atomic batch, and the answer is to the last of them.
 func (c *commits) publish(msgs []*nats.Msg, done func(ack, error)) {
 	for _, m := range msgs {
 		if int64(len(m.Data)+headerSize(m.Header)) > c.mux.nc.MaxPayload() {
@@ -223,8 +223,8 @@ func byToken(cs []state.Change, all []int) [][]int {
 	return groups
 }
 
-// together stores some changes in one batch, and waits. Each shard's fence is checked once:
-// none is moved meanwhile, because a batch is one moment.
+// together stores some changes in one batch, and waits. Each shard's fence is checked once, because
+// a batch is stored at one moment: no fence can move in the middle of it.
 func (c *commits) together(cs []state.Change, some []int, results []state.Result) error {
 	var msgs []*nats.Msg
 	fenced := map[state.Token]bool{}
@@ -256,12 +256,12 @@ func (c *commits) together(cs []state.Change, some []int, results []state.Result
 	return err
 }
 
-// underWay is for how long a batch is published again that the server has refused because a
-// write with the same fence has not reached all replicas yet. The server says that for a moment
-// after it has acknowledged that write, too.
+// underWay is how long a batch is published again if the server refuses it because a
+// write with the same fence has not reached all replicas yet. The server refuses it so even for
+// a moment after it has acknowledged that write.
 const underWay = time.Second
 
-// publishPatiently is publish for callers that wait. The server has stored nothing of what it
+// publishPatiently is publish for callers that wait. The server stores nothing of a batch that it
 // refuses, so the same messages may go again.
 func (c *commits) publishPatiently(msgs []*nats.Msg) (a ack, err error) {
 	answered := make(chan struct{}, 1) // done may be called before publish returns

@@ -8,9 +8,9 @@
 //
 // # The streams
 //
-// For the prefix "clstr" there are two. [Open] makes them, in files, with three replicas where the
-// servers are clustered; or uses those that are there, and says what is wrong with one that
-// cannot serve. They need nats-server 2.12.
+// For the prefix "clstr" there are two streams. [Open] makes them, in files, with three replicas if
+// the servers are clustered. If the streams are there, Open uses them, and says what is wrong with a
+// stream that cannot serve. They need nats-server 2.12.
 //
 // Stream clstr_state is for nodes only:
 //
@@ -23,18 +23,18 @@
 //	clstr.d.p.<shard>.<kind>.<key>     parked mail
 //	clstr.d.i.<shard>.<kind>.<key>     commands that no longer fit into the record
 //
-// Stream clstr_inbox is for mail from clients, clstr.in.<shard>.<kind>.<key>. It is plain, because
-// a user that may publish one subject of a stream with rollup, schedules or batches can
-// change all of it by a header.
+// Stream clstr_inbox is for mail from clients, clstr.in.<shard>.<kind>.<key>. It allows no rollup,
+// schedules or batches: with those, a user that may publish one subject of a stream
+// can change all of the stream by a header.
 //
-// A message's body is the user's own: JSON or protobuf. What is clstr's is in the header Clstr, as one
-// JSON object. A kind or key of letters, digits, - and _ is a token as it is; others are "=" and
-// base64, and long ones "==" and a hash, with the names in headers. The servers publish what is stored
-// to clstr.dv.> and clstr.inv.>, and that is what watches see.
+// The body of a message is the user's own: JSON or protobuf. The data of clstr is in the header
+// Clstr, as one JSON object. If a kind or key has only letters, digits, - and _, it is its own token.
+// Otherwise the token is "=" and base64, or, if that is too long, "==" and a hash, with the names in
+// headers. The servers publish what is stored to clstr.dv.> and clstr.inv.>, and watches see that.
 //
-// A change that stores one thing is one publication, which the stream accepts under the shard's
-// newest fence only. Others are atomic batches. With one replica changes go side by side; with
-// several, those of all keys and shards go together, one batch at a time.
+// A change that stores one thing is one publication. The stream accepts it only with the shard's
+// newest fence. Other changes are atomic batches. With one replica, changes go side by side. With
+// several, the changes of all keys and shards go together, one batch at a time.
 // A read of one key proves that it is fresh, by the sequence that the answering replica had
 // reached.
 //
@@ -59,9 +59,10 @@
 //	publish    $JS.API.DIRECT.GET.clstr_state.clstr.d.k.*.account.>
 //	subscribe  clstr.dv.k.*.account.>
 //
-// It also needs its inbox. What it sees of a record are its headers too, and those hold replies to
-// commands. A client that may send mail may send it in the name of any other, and, as the server
-// tells repeats by Nats-Msg-Id in the whole stream, keep back another's mail whose ID it can guess.
+// It also needs its inbox. A client that may see a record also sees its headers, and they hold the
+// replies to commands. A client that may send mail may send it in the name of any other client. It
+// can also keep back the mail of another client if it guesses that mail's ID, because the server
+// finds repeats by Nats-Msg-Id in the whole stream.
 //
 // Package state/statetest tests it, and tests here show the permissions.
 package natsstate

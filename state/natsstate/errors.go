@@ -11,17 +11,17 @@ import (
 	"github.com/clstr-go/clstr/state"
 )
 
-// What Open finds that waiting does not mend. Others are of package outcome.
+// Faults that Open returns at once, because waiting does not mend them. Other errors are in package outcome.
 var (
 	// ErrServerVersion: the server is older than 2.12.
 	ErrServerVersion = errors.New("the NATS server is too old")
 	// ErrNoJetStream: the server, or the account, has no JetStream.
 	ErrNoJetStream = errors.New("JetStream is not enabled")
-	// ErrStream: a stream of the cluster's cannot serve; the message says why.
+	// ErrStream: one of the cluster's streams cannot serve; the message says why.
 	ErrStream = errors.New("unfit stream")
 )
 
-// errWait marks what time may mend.
+// errWait marks errors that time may mend.
 var errWait = errors.New("wait")
 
 var (
@@ -68,7 +68,7 @@ func code(err error) int {
 	return 0
 }
 
-// verdict gives the refusal of a change its meaning. All others leave a doubt.
+// verdict says what a refusal of a change means. After any other error the change is in doubt.
 func verdict(err error) error {
 	switch code(err) {
 	case codeWrongSequence:

@@ -106,7 +106,7 @@ func (f *fences) admit(ctx context.Context, o state.Owner, sign state.Signature,
 	return nil
 }
 
-// swap replaces what is ours if nothing else has meanwhile; then it returns errWait.
+// swap replaces an entry of ours. If it was replaced meanwhile, swap returns errWait.
 func (f *fences) swap(ctx context.Context, subject string, v any, seq uint64) (uint64, error) {
 	body, err := json.Marshal(v)
 	if err != nil {

@@ -19,10 +19,10 @@ import (
 	"github.com/clstr-go/clstr/state"
 )
 
-// answerTime is how long an answer is waited for; after that a change is in doubt.
+// answerTime is how long the mux waits for an answer; after that the change is in doubt.
 const answerTime = 5 * time.Second
 
-// mux hears the answers to what a connection publishes. One that waits costs an entry of a
+// mux hears the answers to what a connection publishes. A waiter takes an entry of a
 // map, and no goroutine.
 type mux struct {
 	nc    *nats.Conn
@@ -151,7 +151,7 @@ func (m *mux) publish(msg *nats.Msg, done func(ack, error)) {
 	}
 }
 
-// write is publish that waits.
+// write publishes a message and waits for the answer.
 func (m *mux) write(ctx context.Context, msg *nats.Msg) (ack, error) {
 	if err := ctx.Err(); err != nil {
 		return ack{}, err

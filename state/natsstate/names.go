@@ -26,7 +26,7 @@ func namesOf(prefix string) names {
 	if prefix == "" {
 		prefix = DefaultPrefix
 	}
-	// The prefixes a.b and a_b have one name, and the second to come finds the first's subjects.
+	// The prefixes a.b and a_b have the same stream names. The second cluster finds the first one's subjects.
 	stream := strings.ReplaceAll(prefix, ".", "_")
 	return names{
 		stateStream: stream + "_state", inboxStream: stream + "_inbox",
@@ -102,14 +102,14 @@ func token(s string) string {
 	return "==" + base64.RawURLEncoding.EncodeToString(hash[:])
 }
 
-// Headers of clstr's: the head of an entry, and names whose tokens are hashes.
+// The headers of clstr: the head of an entry, and names whose tokens are hashes.
 const (
 	hdrHead = "Clstr"
 	hdrKind = "Clstr-Kind"
 	hdrKey  = "Clstr-Key"
 )
 
-// setNames adds what the subject does not tell.
+// setNames adds the names that the subject does not tell.
 func setNames(h nats.Header, kind, key string) {
 	for name, s := range map[string]string{hdrKind: kind, hdrKey: key} {
 		if strings.HasPrefix(token(s), "==") {

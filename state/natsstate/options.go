@@ -21,7 +21,7 @@ type Options struct {
 	// URL is where to connect to, in the form of nats.Connect: several servers
 	// are separated by commas.
 	URL string
-	// Name is what the server knows the store's connection by: give it the node's
+	// Name names the store's connection at the server: give it the node's
 	// ID. At most 256 bytes. Empty = the program's name and the host's.
 	Name string
 	// NATSOptions are added to the store's connection: credentials, TLS, names,
@@ -30,20 +30,20 @@ type Options struct {
 	// Prefix separates the clusters of one NATS account. Give the transport the same.
 	// Tokens of letters, digits, - and _, separated by dots. Empty = "clstr".
 	Prefix string
-	// Client has the store make no streams, and need no more than [ClientPermissions] and
-	// [WatchPermissions]: Append, Watch and reads of one record without a token work.
+	// Client opens a store for a client. It makes no streams, and needs only [ClientPermissions] and
+	// [WatchPermissions]. Only Append, Watch and reads of one record without a token work.
 	Client bool
-	// Adopt has the first cluster that opens a shard take over what belongs to another one.
+	// Adopt lets the first cluster that opens a shard take over the state of another cluster.
 	Adopt bool
-	// Replicas of the streams that Open makes, 1 to 5. 0 = 3 where the servers are
-	// clustered, else 1. Streams that are there must have as many, if given.
+	// Replicas of the streams that Open makes, 1 to 5. 0 = 3 if the servers are
+	// clustered, else 1. If Replicas is given, streams that are there must have as many.
 	Replicas int
-	// Memory keeps streams that Open makes in the memory of the servers: their state is
-	// gone with those. For tests.
+	// Memory keeps streams that Open makes in the memory of the servers. When the servers end, the
+	// state is gone. For tests.
 	Memory bool
 	// MaxBytes bounds each stream that Open makes. 0 = as much as the account may have.
 	MaxBytes int64
-	// Log gets what has no caller to tell. nil = slog.Default().
+	// Log gets the faults that no caller is told. nil = slog.Default().
 	Log *slog.Logger
 }
 
@@ -80,8 +80,8 @@ func (o Options) validate() error {
 // Permissions are the subjects that a user of NATS may use.
 type Permissions struct{ Publish, Subscribe []string }
 
-// NodePermissions returns what the user of the nodes' stores needs, and nobody else should
-// have. An empty prefix is "clstr". A connection with another nats.CustomInboxPrefix
+// NodePermissions returns what the user of the nodes' stores needs. Give them to no other user.
+// An empty prefix is "clstr". A connection with a nats.CustomInboxPrefix of its own
 // needs that in place of <prefix>.sti.
 func NodePermissions(prefix string) Permissions {
 	n := namesOf(prefix)
@@ -101,7 +101,7 @@ func ClientPermissions(prefix string) Permissions {
 }
 
 // WatchPermissions returns what a client needs to see the records of some kinds, beside its
-// inbox. Without kinds it is all of them.
+// inbox. Without kinds it returns the permissions for all kinds.
 func WatchPermissions(prefix string, kinds ...string) (p Permissions) {
 	n := namesOf(prefix)
 	tails := []string{">"}

@@ -23,7 +23,7 @@ type reads struct {
 	client bool
 }
 
-// multi asks any replica for the newest messages of subjects, and up to which sequence it knows.
+// multi asks any replica for the newest messages of subjects, and for the last sequence that it knows.
 func multi(ctx context.Context, m *mux, stream string, subjects []string) (msgs []*nats.Msg, upTo uint64, err error) {
 	return get(ctx, m, stream, map[string]any{"multi_last": subjects})
 }
@@ -117,7 +117,7 @@ func (r *reads) try(ctx context.Context, t state.Token, in state.Range) (es []st
 	return es, more, err
 }
 
-// list reads what comes after a revision.
+// list reads the entries after a revision.
 func (r *reads) list(ctx context.Context, in state.Range, subject string) ([]state.Entry, bool, error) {
 	most := in.Limit()
 	msgs, _, err := get(ctx, r.mux, r.stream(in.Place), map[string]any{"seq": uint64(in.After) + 1, "next_by_subj": subject, "batch": most + 1})
@@ -133,7 +133,7 @@ func (r *reads) list(ctx context.Context, in state.Range, subject string) ([]sta
 	return es, more, nil
 }
 
-// last is what a client may read: the record of a key, as of a moment ago.
+// last reads what a client may read: the record of a key, which may be a moment old.
 func (r *reads) last(ctx context.Context, t state.Token, in state.Range) ([]state.Entry, bool, error) {
 	if in.Place != state.Records || !in.Of() || t != (state.Token{}) {
 		return nil, false, errClient

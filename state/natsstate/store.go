@@ -46,8 +46,8 @@ type Store struct {
 
 // Open connects to NATS and makes the cluster's streams, or finds them. It waits for
 // a server and for a leader of JetStream until ctx ends: then it returns
-// outcome.ErrDisconnected, with what it waited for. What waiting does not mend
-// it returns at once: outcome.ErrBadOption, outcome.ErrNotPermitted,
+// outcome.ErrDisconnected, and says what it waited for. It returns at once the errors that
+// waiting does not mend: outcome.ErrBadOption, outcome.ErrNotPermitted,
 // [ErrServerVersion], [ErrNoJetStream] and [ErrStream].
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts = opts.withDefaults()
@@ -78,7 +78,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// floors are the newest revisions of shards that this store knows of. A read shows no less.
+// floors has the newest revision of each shard that this store knows of. A read shows nothing older.
 type floors struct {
 	mu sync.Mutex
 	of map[uint32]state.Rev
@@ -175,7 +175,7 @@ func (s *Store) listen(o *nats.Options) error {
 	return nil
 }
 
-// heard takes what nats.go has nobody else to tell.
+// heard takes the errors that nats.go tells no caller.
 func (s *Store) heard(err error) {
 	if !errors.Is(err, nats.ErrPermissionViolation) {
 		s.log.Warn("NATS reports an error", slog.Any("error", err))
@@ -195,7 +195,7 @@ func (s *Store) heard(err error) {
 	}
 }
 
-// patiently tries until ctx ends, or something happens that waiting does not mend.
+// patiently tries until ctx ends, or until an error comes that waiting does not mend.
 // atMost is how long a try may take: servers that have no leader yet say nothing.
 func (s *Store) patiently(ctx context.Context, try func(ctx context.Context, atMost time.Duration) error) error {
 	said, last := "", error(nil)

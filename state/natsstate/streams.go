@@ -25,7 +25,7 @@ type streams struct {
 	grouped bool // changes go together
 }
 
-// duplicates is for how long the ID of mail from outside is known.
+// duplicates is how long the server remembers the ID of mail from outside.
 const duplicates = 2 * time.Minute
 
 // open finds the streams, or makes them. Nodes may do so at the same moment.
@@ -73,7 +73,7 @@ func (s *streams) make(ctx context.Context, want jetstream.StreamConfig) (jetstr
 	return made, err
 }
 
-// config is what both have in common.
+// config is what both streams have in common.
 func (s *streams) config(name, description, subjects, seen string) jetstream.StreamConfig {
 	c := jetstream.StreamConfig{
 		Name: name, Description: description + " of the clstr cluster " + s.opts.Prefix,

@@ -23,14 +23,14 @@ import (
 const (
 	groupChanges = 500
 	groupBytes   = 1 << 20
-	// groupTime bounds a transaction: after that what it stores is in doubt.
+	// groupTime bounds a transaction: after that its changes are in doubt.
 	groupTime = 10 * time.Second
-	sameMail  = 2 * time.Minute // for how long the ID of mail is known
-	// sweepEvery is how often what has ended is removed.
+	sameMail  = 2 * time.Minute // how long the ID of mail is known
+	// sweepEvery is how often ended entries are removed.
 	sweepEvery = 10 * time.Second
 )
 
-// row is what is kept of a shard.
+// row is what the database keeps for a shard.
 type row struct {
 	fence state.Fence
 	at    state.Rev // of the fence
@@ -38,8 +38,8 @@ type row struct {
 	moved bool
 }
 
-// lockRows keeps the rows of shards, in order, and makes those that are not there. now is the
-// database's clock.
+// lockRows locks the rows of shards, in order, and makes those that are not there. now is the
+// time of the database's clock.
 func (db *database) lockRows(ctx context.Context, tx *sql.Tx, shards []uint32) (rows map[uint32]*row, now int64, err error) {
 	slices.Sort(shards)
 	shards = slices.Compact(shards)
@@ -78,7 +78,7 @@ func (db *database) lockRows(ctx context.Context, tx *sql.Tx, shards []uint32) (
 	return nil, 0, fmt.Errorf("%d of %d shards have a fence", len(rows), len(shards))
 }
 
-// saveRows writes back what has moved, in one statement.
+// saveRows writes back the rows that have changed, in one statement.
 func (db *database) saveRows(ctx context.Context, tx *sql.Tx, rows map[uint32]*row) error {
 	var moved [][]any
 	for _, shard := range slices.Sorted(maps.Keys(rows)) {
@@ -230,7 +230,7 @@ func (s *Store) storeIn(ctx context.Context, tx *sql.Tx, cs []state.Change, resu
 	return s.saveRows(ctx, tx, rows)
 }
 
-// sweep removes what has ended, now and then.
+// sweep removes entries that have ended, now and then.
 func (s *Store) sweep(ctx context.Context, tx *sql.Tx, now int64) error {
 	if now-s.swept < sweepEvery.Microseconds() {
 		return nil

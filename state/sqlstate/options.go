@@ -19,22 +19,22 @@ import (
 	"github.com/clstr-go/clstr/state"
 )
 
-// ErrBadOption: an option cannot be as it is given.
+// ErrBadOption: an option is missing or has a bad value; the message names it.
 var ErrBadOption = errors.New("bad option")
 
 // Options configures a store. URL is required.
 type Options struct {
 	// URL is "postgres://..." in the form of libpq, or "sqlite:" and a file's path.
 	URL string
-	// Adopt has the first cluster that opens a shard take over what belongs to another one.
+	// Adopt lets the first cluster that opens a shard take over the state of another cluster.
 	Adopt bool
 	// Poll is how often watches ask the database. 0 = 1 s.
 	Poll time.Duration
-	// NoNotify has PostgreSQL neither send nor listen for notifications: watches poll.
+	// NoNotify turns off the notifications of PostgreSQL: watches only poll.
 	NoNotify bool
-	// Connections is how many the store uses at most, beside the one that listens. 0 = 8.
+	// Connections is how many connections the store uses at most, beside the one that listens. 0 = 8.
 	Connections int
-	// Log gets what has no caller to tell. nil = slog.Default().
+	// Log gets the faults that no caller is told. nil = slog.Default().
 	Log *slog.Logger
 }
 
@@ -70,14 +70,14 @@ type Store struct {
 	*database
 	*watches
 	group *state.Group
-	swept int64 // when what has ended was removed, in microseconds
+	swept int64 // when ended entries were last removed, in microseconds
 	adopt struct {
 		sync.Mutex
 		on bool
 	}
 }
 
-// database is what all parts of a store ask.
+// database is the database that all parts of a store ask.
 type database struct {
 	dialect
 	*sql.DB
@@ -149,8 +149,8 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// prepare makes the tables that are not there. Nodes may do so at the same moment. Where they
-// are there it locks nothing: other nodes write meanwhile.
+// prepare makes the tables that are not there. Nodes may do so at the same moment. If all tables
+// are there, prepare locks nothing, because other nodes write meanwhile.
 func (db *database) prepare(ctx context.Context) error {
 	if there, err := db.there(ctx, db.DB); there || err != nil {
 		return err

@@ -53,7 +53,7 @@ func newWatches(db *database, opts Options) *watches {
 }
 
 // Watch implements [state.Store]. stop waits for a call of f that is under way, so f must not call
-// it. Of a key's records that were stored between two looks only the newest is told.
+// it. If several records of a key were stored between two looks, f hears only of the newest.
 func (ws *watches) Watch(r state.Range, f func(state.Entry)) (stop func(), err error) {
 	if ws.ctx.Err() != nil {
 		return nil, fmt.Errorf("watching shard %d: %w", r.Shard, state.ErrClosed)

@@ -1,4 +1,4 @@
-// Package statetest is what every state.Store must keep.
+// Package statetest is the suite that every state.Store must pass.
 //
 //	func TestStore(t *testing.T) {
 //		statetest.Run(t, statetest.Harness{New: func(*testing.T) func(adopt bool) state.Store {
@@ -7,7 +7,7 @@
 //		}})
 //	}
 //
-// [Run] takes a new, empty place for each of its tests, and opens several stores on it, as
-// processes would. It knows nothing else of a store: the contract stands on state.Store. It
-// waits for hints and for the end of a TTL as long as go test lets it.
+// [Run] asks for a new, empty place for each of its tests, and opens several stores on it, as
+// several processes would. It knows nothing else about a store: the contract stands on state.Store.
+// It waits for hints and for the end of a TTL as long as go test lets it.
 package statetest

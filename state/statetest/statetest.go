@@ -11,11 +11,10 @@ import (
 	"github.com/clstr-go/clstr/state"
 )
 
-// Harness is what the suite must know of a store.
+// Harness is what the suite must know about a store.
 type Harness struct {
-	// New makes a new, empty place, and returns what opens a store on it, any number of times.
-	// adopt has a store take over what belongs to another cluster. What stores need to end, it
-	// leaves to t.Cleanup.
+	// New makes a new, empty place, and returns a func that opens a store on it, any number of times.
+	// adopt lets a store take over the state of another cluster. t.Cleanup ends the stores.
 	New func(t *testing.T) (open func(adopt bool) state.Store)
 }
 

@@ -203,7 +203,7 @@ func (t *Transport) handOn() {
 		id := t.packet.FirstID + uint64(h.next)
 		h.next++
 		e.ReplyTo = m.Reply
-		if e.TTLMs > 0 {
+		if e.TTLMs > 0 || e.ID != "" {
 			e.Stamp()
 		}
 		if e.Delivery != transport.AwaitNothing && p == nil {

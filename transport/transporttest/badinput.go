@@ -35,6 +35,9 @@ func testBadEnvelopes(s *suite) {
 		"long kind":         {Kind: strings.Repeat("t", transport.MaxTypeBytes+1)},
 		"type not UTF-8":    {Type: "\xff"},
 		"kind not UTF-8":    {Kind: "\xff"},
+		"ID not UTF-8":      {ID: "\xff"},
+		"long ID":           {ID: strings.Repeat("i", transport.MaxIDBytes+1)},
+		"negative age":      {ID: "i", AgeMs: -1},
 		"too many headers":  {Headers: many},
 		"too long headers":  {Headers: map[string]string{"h": strings.Repeat("v", transport.MaxHeaderBytes)}},
 		"unknown delivery":  {Delivery: transport.AwaitNothing + 1},
@@ -65,6 +68,7 @@ func testEdges(s *suite) {
 		{Type: strings.Repeat("t", transport.MaxTypeBytes), Kind: strings.Repeat("t", transport.MaxTypeBytes)},
 		{Key: strings.Repeat("k", transport.MaxKeyBytes)},
 		{Headers: most},
+		{ID: strings.Repeat("i", transport.MaxIDBytes), AgeMs: 1 << 40},
 		{Headers: map[string]string{"h": strings.Repeat("v", transport.MaxHeaderBytes-1), "": ""}},
 		{Headers: map[string]string{"x-clstr": "", "clstr-x-": "", "xx-clstr-key": ""}},
 	} {

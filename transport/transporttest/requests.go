@@ -6,6 +6,7 @@ import (
 	"context"
 	"maps"
 	"strings"
+	"time"
 
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
@@ -67,12 +68,15 @@ func testEnvelopeArrives(s *suite) {
 	sent := transport.Envelope{
 		Shard: 4095, Type: "bank.v1/Deposit ü", Data: []byte("payload"), Key: "acc-1", Kind: "account",
 		Headers: map[string]string{"trace": "00-1", "empty": "", "Lines": "a\r\nb", "bytes": "\xff\x00", "": "no name"},
-		TTLMs:   60_000, NumShards: 4096, Layout: 1<<63 | 5,
+		TTLMs:   60_000, NumShards: 4096, Layout: 1<<63 | 5, ID: "order-ü", AgeMs: 1000,
 	}
 	p.want(sent, "")
 	env := receive(s, "the envelope", got)
 	if env.TTLMs <= 0 || env.TTLMs > sent.TTLMs || env.TTL() <= 0 || env.Expired() {
 		s.Errorf("TTL of %d ms (%v left), want up to %d", env.TTLMs, env.TTL(), sent.TTLMs)
+	}
+	if age := env.Age(); env.ID != sent.ID || age < time.Second || age > 2*time.Minute {
+		s.Errorf("ID %q, %v old, want %q, a second or more", env.ID, age, sent.ID)
 	}
 	if !maps.Equal(env.Headers, sent.Headers) {
 		s.Errorf("headers %q, want %q", env.Headers, sent.Headers)

@@ -277,6 +277,8 @@ type Envelope struct {
 	Layout        uint64                 `protobuf:"fixed64,11,opt,name=layout,proto3" json:"layout,omitempty"`                       // fingerprint of the sender's mapping; 0 is unknown
 	Retry         bool                   `protobuf:"varint,13,opt,name=retry,proto3" json:"retry,omitempty"`                          // it was sent before and did not run; for counts
 	Turns         []*Turn                `protobuf:"bytes,14,rep,name=turns,proto3" json:"turns,omitempty"`                           // that wait for this, the nearest first; at most 16
+	Id            string                 `protobuf:"bytes,15,opt,name=id,proto3" json:"id,omitempty"`                                 // of the command: the same in all its tries; empty is none
+	AgeMs         uint64                 `protobuf:"varint,16,opt,name=age_ms,json=ageMs,proto3" json:"age_ms,omitempty"`             // the time since the first try
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -400,6 +402,20 @@ func (x *Envelope) GetTurns() []*Turn {
 		return x.Turns
 	}
 	return nil
+}
+
+func (x *Envelope) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Envelope) GetAgeMs() uint64 {
+	if x != nil {
+		return x.AgeMs
+	}
+	return 0
 }
 
 // Turn is one run of a handler or a hook that waits for an envelope. It is there so
@@ -774,7 +790,7 @@ const file_internal_wire_clstr_proto_rawDesc = "" +
 	"\bfirst_id\x18\x02 \x01(\x04R\afirstId\x120\n" +
 	"\tenvelopes\x18\x03 \x03(\v2\x12.clstr.v1.EnvelopeR\tenvelopes\x12)\n" +
 	"\areplies\x18\x04 \x03(\v2\x0f.clstr.v1.ReplyR\areplies\x12\x18\n" +
-	"\acancels\x18\x05 \x03(\x04R\acancels\"\xf7\x02\n" +
+	"\acancels\x18\x05 \x03(\x04R\acancels\"\x9e\x03\n" +
 	"\bEnvelope\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x12\n" +
@@ -790,7 +806,9 @@ const file_internal_wire_clstr_proto_rawDesc = "" +
 	" \x01(\rR\tnumShards\x12\x16\n" +
 	"\x06layout\x18\v \x01(\x06R\x06layout\x12\x14\n" +
 	"\x05retry\x18\r \x01(\bR\x05retry\x12$\n" +
-	"\x05turns\x18\x0e \x03(\v2\x0e.clstr.v1.TurnR\x05turnsJ\x04\b\f\x10\r\"~\n" +
+	"\x05turns\x18\x0e \x03(\v2\x0e.clstr.v1.TurnR\x05turns\x12\x0e\n" +
+	"\x02id\x18\x0f \x01(\tR\x02id\x12\x15\n" +
+	"\x06age_ms\x18\x10 \x01(\x04R\x05ageMsJ\x04\b\f\x10\r\"~\n" +
 	"\x04Turn\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x06R\x06number\x12\x12\n" +

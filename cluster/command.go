@@ -1,0 +1,73 @@
+// Commands: messages with an ID, which stays the same in all tries
+
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/clstr-go/clstr/outcome"
+)
+
+// command is what all tries of a message with an ID have in common, those of an Intercept
+// and under another mapping of keys among them. It is zero for other messages.
+type command struct {
+	id    string
+	first time.Time // when the first try was made
+	known Outcome   // of all tries so far together
+}
+
+// name gives an envelope the command's ID. The first envelope names the command: Once makes
+// another ID each time.
+func (c *command) name(env *Envelope) {
+	switch {
+	case env.ID == "":
+	case c.id == "":
+		c.id, c.first = env.ID, time.Now()
+	default:
+		env.ID = c.id
+		env.AgeMs += time.Since(c.first).Milliseconds() + 1
+	}
+}
+
+// heard notes how a try has ended.
+func (c *command) heard(err error) {
+	if c.id != "" {
+		c.known = worse(c.known, OutcomeOf(err))
+	}
+}
+
+// repeats reports whether a try that may have run is followed by another one. A caller that
+// has gone wants none, what has panicked would do so again, and a right that is missing does
+// not come back in time.
+func (c *command) repeats(err error) bool {
+	if c.id == "" {
+		return false
+	}
+	switch OutcomeOf(err) {
+	case MaybeRan:
+		return !errors.Is(err, context.Canceled) && !errors.Is(err, ErrPanicked) && !errors.Is(err, ErrNotPermitted)
+	case RanAndFailed:
+		return errors.Is(err, ErrDeposed) // nothing was kept
+	}
+	return false
+}
+
+// told is the last try's error with what is known of all of them: a refusal says nothing of
+// an earlier try that may have run.
+func (c *command) told(err error) error {
+	if err == nil || c.known < MaybeRan || OutcomeOf(err) == MaybeRan {
+		return err
+	}
+	return withOutcome(err, c.known)
+}
+
+// withOutcome is err, which another library may have made, with another outcome.
+func withOutcome(err error, o Outcome) error {
+	if e, ok := err.(*Error); ok {
+		return e.WithOutcome(o)
+	}
+	e := &Error{Code: outcome.CodeOf(err), Outcome: o, Message: err.Error()}
+	return e.Wrapping(err)
+}
