@@ -16,6 +16,7 @@ import (
 	"github.com/clstr-go/clstr"
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/testkit"
 )
@@ -168,15 +169,15 @@ func (n telling) Join(ctx context.Context, m clstr.Member) (clstr.Link, error) {
 func drain(t *testing.T, store membership.Store) {
 	t.Helper()
 	for {
-		entries, _, err := store.Snapshot(t.Context(), membership.MemberPrefix)
+		entries, _, err := store.Snapshot(t.Context(), record.MemberPrefix)
 		if err != nil || len(entries) != 1 {
 			t.Fatalf("%v, %v", entries, err)
 		}
-		m, err := membership.Decode[membership.Member](entries[0].Value)
+		m, err := record.Decode[record.Member](entries[0].Value)
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.State = membership.Leaving
+		m.State = record.Leaving
 		if m.Born == 0 {
 			m.Born = entries[0].Rev
 		}

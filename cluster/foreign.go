@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
 )
@@ -63,10 +64,10 @@ func (f *foreignKinds) refuse(c *dispatch.Call, err *outcome.Error) {
 func (f *foreignKinds) read() {
 	ctx, cancel := context.WithTimeout(f.ctx, kindsTimeout)
 	defer cancel()
-	entries, _, err := f.store.Snapshot(ctx, membership.MemberPrefix)
+	entries, _, err := f.store.Snapshot(ctx, record.MemberPrefix)
 	var kinds []string
 	for _, e := range entries {
-		if m, err := membership.Decode[membership.Member](e.Value); err == nil && m.State != membership.Dead && m.State != membership.Left {
+		if m, err := record.Decode[record.Member](e.Value); err == nil && m.State != record.Dead && m.State != record.Left {
 			kinds = append(kinds, m.Kinds...)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/testkit"
@@ -22,11 +23,11 @@ import (
 // shardCount asks a node of a shard how many shards its cluster has, as its record says.
 func shardCount(t *testing.T, store membership.Store) (uint32, string) {
 	t.Helper()
-	e, err := store.Read(context.Background(), membership.ConfigKey)
+	e, err := store.Read(context.Background(), record.ConfigKey)
 	if err != nil || e.Rev == 0 {
 		t.Fatalf("the cluster's record: revision %d, %v", e.Rev, err)
 	}
-	cfg, err := membership.Decode[membership.Config](e.Value)
+	cfg, err := record.Decode[record.Config](e.Value)
 	if err != nil {
 		t.Fatal(err)
 	}

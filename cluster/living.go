@@ -17,9 +17,9 @@ import (
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/hosting"
 	"github.com/clstr-go/clstr/internal/ownership"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/standing"
-	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
 )
@@ -69,7 +69,7 @@ func (l *living) run(ctx context.Context, log *slog.Logger) error {
 	n, life := l.n, l.life
 	c, err := coordinator.New(coordinator.Options{
 		Self: ownership.Self{
-			Ref:     membership.Ref{Name: n.opts.NodeID},
+			Ref:     record.Ref{Name: n.opts.NodeID},
 			Layout:  sharding.Layout{NumShards: n.opts.NumShards, Seed: n.opts.Seed},
 			Timing:  n.opts.Timing,
 			Weight:  n.opts.Weight,
@@ -179,7 +179,7 @@ func (l *living) Opened(why string, gap time.Duration) {
 }
 
 // Route implements coordinator.Node.
-func (l *living) Route(shard uint32, record membership.Shard) {
+func (l *living) Route(shard uint32, record record.Shard) {
 	if l.epochs[shard].Swap(record.Epoch) != record.Epoch {
 		l.version.Add(1)
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
+
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -89,7 +91,7 @@ func ownedByBoth(ctx context.Context, t *testing.T, store membership.Store, node
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
 	for {
-		entries, _, err := store.Snapshot(ctx, membership.ShardPrefix)
+		entries, _, err := store.Snapshot(ctx, record.ShardPrefix)
 		owned, newer := 0, 0
 		for _, n := range nodes {
 			if h := n.Health(); h.Serving && h.ShardsOwned > 0 {
@@ -97,7 +99,7 @@ func ownedByBoth(ctx context.Context, t *testing.T, store membership.Store, node
 			}
 		}
 		for _, e := range entries {
-			if rec, err := membership.DecodeShard(e); err == nil && rec.Epoch > above {
+			if rec, err := record.DecodeShard(e); err == nil && rec.Epoch > above {
 				newer, highest = newer+1, max(highest, rec.Epoch)
 			}
 		}

@@ -8,22 +8,22 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
-	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/internal/record"
 )
 
 // costs adds up what the records say that a node's hand-overs have cost.
 func (lc *livingCluster) costs(node string) (c cluster.DrainCounts) {
 	lc.t.Helper()
-	entries, _, err := lc.store.Snapshot(lc.t.Context(), membership.ShardPrefix)
+	entries, _, err := lc.store.Snapshot(lc.t.Context(), record.ShardPrefix)
 	if err != nil {
 		lc.t.Fatal(err)
 	}
 	for _, e := range entries {
-		rec, err := membership.DecodeShard(e)
+		rec, err := record.DecodeShard(e)
 		if err != nil {
 			lc.t.Fatal(err)
 		}
-		if rec.From.Name == node && rec.Why == membership.HandedOver {
+		if rec.From.Name == node && rec.Why == record.HandedOver {
 			c = c.Plus(rec.Cost)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -97,7 +98,7 @@ func TestForeignKinds(t *testing.T) {
 				if !errors.Is(err, membership.ErrForeignKinds) || !strings.Contains(err.Error(), "prefix") || !strings.Contains(err.Error(), "drain all members") {
 					t.Errorf("got %v", err)
 				}
-				entries, _, err := lc.store.Snapshot(t.Context(), membership.MemberPrefix)
+				entries, _, err := lc.store.Snapshot(t.Context(), record.MemberPrefix)
 				if err != nil || len(entries) != 1 {
 					t.Errorf("%d members have records, want the first alone (%v)", len(entries), err)
 				}
@@ -116,11 +117,11 @@ func TestForeignKindsOfTheDead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lc := newLiving(t)
 		defer lc.close()
-		dead, err := json.Marshal(membership.Member{State: membership.Active, LeaseMs: 6500, Counter: 9, Kinds: []string{"a"}})
+		dead, err := json.Marshal(record.Member{State: record.Active, LeaseMs: 6500, Counter: 9, Kinds: []string{"a"}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		key := membership.MemberKey(membership.Ref{Name: "dead", Incarnation: "1"})
+		key := record.MemberKey(record.Ref{Name: "dead", Incarnation: "1"})
 		if _, err := lc.store.Write(t.Context(), key, 0, dead); err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/coordinator"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
@@ -137,7 +138,7 @@ func (o NodeOptions) withDefaults() NodeOptions {
 }
 
 func (o NodeOptions) validate() error {
-	if err := membership.CheckName(o.NodeID); err != nil {
+	if err := record.CheckName(o.NodeID); err != nil {
 		return outcome.Errorf(ErrBadOption, "NodeID: %v", err)
 	}
 	switch {

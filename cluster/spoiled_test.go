@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
-	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport/memtransport"
@@ -95,7 +95,7 @@ func TestMemberRecordIsSpoiled(t *testing.T) {
 					stops = append(stops, s.start(s.node(string(id))))
 				}
 				time.Sleep(30 * time.Second)
-				s.overwrite(membership.MemberPrefix+"a.", with)
+				s.overwrite(record.MemberPrefix+"a.", with)
 				time.Sleep(8 * time.Second) // less than its lease: it says that it is dead
 				s.wantServed()
 				s.wantSaid("this node's own record was overwritten", 1)
@@ -113,13 +113,13 @@ func TestMemberRecordIsSpoiled(t *testing.T) {
 // that joins waits for the longest lease, and says what it waits for.
 func TestMemberRecordOfOneWhoIsGone(t *testing.T) {
 	spoil(t, func(t *testing.T, s *spoiling) {
-		dead, err := s.store.Write(t.Context(), membership.MemberKey(membership.Ref{Name: "gone", Incarnation: "1"}), 0, []byte("x"))
+		dead, err := s.store.Write(t.Context(), record.MemberKey(record.Ref{Name: "gone", Incarnation: "1"}), 0, []byte("x"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for shard := range uint32(16) {
-			record := `{"owner":"gone.1","epoch":1,"why":"claim"}`
-			if _, err := s.store.Write(t.Context(), membership.ShardKey(shard), 0, []byte(record)); err != nil || dead == 0 {
+			value := `{"owner":"gone.1","epoch":1,"why":"claim"}`
+			if _, err := s.store.Write(t.Context(), record.ShardKey(shard), 0, []byte(value)); err != nil || dead == 0 {
 				t.Fatal(err)
 			}
 		}
@@ -151,17 +151,17 @@ func TestConfigOfAnotherLayout(t *testing.T) {
 		n := s.node("a")
 		stop := s.start(n)
 		time.Sleep(30 * time.Second)
-		before, err := s.store.Read(t.Context(), membership.ConfigKey)
+		before, err := s.store.Read(t.Context(), record.ConfigKey)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.overwrite(membership.ConfigKey, membership.Encode(membership.NewConfig(sharding.Layout{NumShards: 8})))
+		s.overwrite(record.ConfigKey, record.Encode(record.NewConfig(sharding.Layout{NumShards: 8})))
 		synctest.Wait()
 		if h := n.Health(); !h.Serving || !strings.Contains(h.Error, "NumShards 16, the cluster has 8") {
 			t.Errorf("%+v", h)
 		}
 		time.Sleep(10 * time.Second)
-		if after, err := s.store.Read(t.Context(), membership.ConfigKey); err != nil || !bytes.Equal(after.Value, before.Value) {
+		if after, err := s.store.Read(t.Context(), record.ConfigKey); err != nil || !bytes.Equal(after.Value, before.Value) {
 			t.Errorf("%s, %v", after.Value, err)
 		}
 		if h := n.Health(); !h.Serving || h.Error != "" {

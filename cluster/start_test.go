@@ -11,6 +11,7 @@ import (
 
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
 )
@@ -120,14 +121,14 @@ type leaving struct{ membership.Store }
 
 func (s leaving) Write(ctx context.Context, key string, rev uint64, value []byte) (uint64, error) {
 	now, err := s.Store.Write(ctx, key, rev, value)
-	if _, ok := membership.ParseMemberKey(key); !ok || rev > 0 || err != nil {
+	if _, ok := record.ParseMemberKey(key); !ok || rev > 0 || err != nil {
 		return now, err
 	}
-	m, err := membership.Decode[membership.Member](value)
+	m, err := record.Decode[record.Member](value)
 	if err != nil {
 		return now, err
 	}
-	m.State, m.Born = membership.Leaving, now
+	m.State, m.Born = record.Leaving, now
 	wish, err := json.Marshal(m)
 	if err == nil {
 		_, err = s.Store.Write(ctx, key, now, wish)

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -120,13 +121,13 @@ func (c *Cluster) Owners() map[uint32]string {
 	for shard := range c.layout.NumShards {
 		owners[shard] = ""
 	}
-	entries, _, err := c.store.Snapshot(context.Background(), membership.ShardPrefix)
+	entries, _, err := c.store.Snapshot(context.Background(), record.ShardPrefix)
 	if err != nil {
 		c.t.Fatalf("testkit: Owners: %v", err)
 	}
 	for _, e := range entries {
-		shard, _ := membership.ParseShardKey(e.Key)
-		if rec, err := membership.DecodeShard(e); err == nil {
+		shard, _ := record.ParseShardKey(e.Key)
+		if rec, err := record.DecodeShard(e); err == nil {
 			owners[shard] = rec.Owner.Name
 		}
 	}

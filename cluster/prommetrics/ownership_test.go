@@ -10,12 +10,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/cluster/prommetrics"
-	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
 )
 
@@ -99,11 +100,11 @@ func TestPauseIsTheRecords(t *testing.T) {
 		}
 		var paused time.Duration
 		for shard := range uint32(shards) {
-			entry, err := store.Read(t.Context(), membership.ShardKey(shard))
+			entry, err := store.Read(t.Context(), record.ShardKey(shard))
 			if err != nil {
 				t.Fatal(err)
 			}
-			record, err := membership.DecodeShard(entry)
+			record, err := record.DecodeShard(entry)
 			if err != nil {
 				t.Fatal(err)
 			}

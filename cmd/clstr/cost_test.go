@@ -13,6 +13,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
 )
@@ -181,12 +182,12 @@ func clean(s string) string {
 func TestDrainOfANodeThatDies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
-		put(t, store, membership.ConfigKey, membership.NewConfig(demoLayout))
-		put(t, store, membership.MemberKey(nodeA), membership.Member{State: membership.Active})
-		put(t, store, membership.MemberKey(nodeB), membership.Member{State: membership.Active})
-		put(t, store, membership.ShardKey(3), membership.Shard{Owner: nodeA, Count: 1, Why: membership.Claimed})
+		put(t, store, record.ConfigKey, record.NewConfig(demoLayout))
+		put(t, store, record.MemberKey(nodeA), record.Member{State: record.Active})
+		put(t, store, record.MemberKey(nodeB), record.Member{State: record.Active})
+		put(t, store, record.ShardKey(3), record.Shard{Owner: nodeA, Count: 1, Why: record.Claimed})
 		time.AfterFunc(time.Minute, func() {
-			put(t, store, membership.MemberKey(nodeA), membership.Member{State: membership.Dead, By: nodeB})
+			put(t, store, record.MemberKey(nodeA), record.Member{State: record.Dead, By: nodeB})
 		})
 		r := onStore(t, store, "drain", "a", "--json")
 		if r.exit != exitFailure || !strings.Contains(r.err, "died while it left") || strings.Contains(r.err, "5m0s") {

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/cmd/clstr/internal/demo"
-	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/internal/record"
 )
 
 // TestDemo: it ends by itself, and says what has happened.
@@ -63,7 +63,7 @@ func TestScreenRedraws(t *testing.T) {
 	var out bytes.Buffer
 	s := &screen{w: &out, term: terminal{columns: 40, rows: 24, moves: true}, length: 30 * time.Second}
 	s.events = []demo.Event{{At: 2 * time.Second, What: demo.Killed, Node: "b", Shards: 15}}
-	nodes := []demoNodeJSON{{"a", membership.Active, 30}, {"b", membership.Dead, 3}}
+	nodes := []demoNodeJSON{{"a", record.Active, 30}, {"b", record.Dead, 3}}
 	total := demo.Count{Sent: 1250, Answered: 1234, Failed: map[string]int{"maybe ran": 2, "not started": 1}}
 	want := "3.0 s of 30s   1600/s sent, 412/s answe\x1b[K\n\x1b[K\n" +
 		"NODE  STATE    SHARDS\x1b[K\n" +

@@ -10,11 +10,12 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
+
 	"github.com/spf13/cobra"
 
 	"github.com/clstr-go/clstr/cmd/clstr/internal/drainer"
 	"github.com/clstr-go/clstr/cmd/clstr/internal/view"
-	"github.com/clstr-go/clstr/membership"
 )
 
 type drainJSON struct {
@@ -120,7 +121,7 @@ func (c *drainCmd) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if n.State == membership.Active && seen.Takers() == 1 && !c.force {
+	if n.State == record.Active && seen.Takers() == 1 && !c.force {
 		return &failure{exit: exitRefused, code: "refused", msg: fmt.Sprintf("node %s is the only one that takes shards: no node would serve them", n.Name),
 			hint: "start another node first, or use --force"}
 	}
@@ -135,7 +136,7 @@ func (c *drainCmd) run(ctx context.Context, name string) error {
 	if err := d.Ask(asking, n.Ref); err != nil {
 		return err
 	}
-	report := drainer.Report{State: membership.Leaving}
+	report := drainer.Report{State: record.Leaving}
 	if c.wait > 0 {
 		report, err = c.watch(ctx, d)
 		if err != nil {
@@ -186,7 +187,7 @@ func (out *drainJSON) print(w io.Writer, t terminal, n *view.Node) {
 	field := func(s style, label, format string, args ...any) {
 		t.prose(w, s, fmt.Sprintf("%-8s", label), fmt.Sprintf(format, args...))
 	}
-	if out.State != membership.Left {
+	if out.State != record.Left {
 		t.prose(w, plain, "", fmt.Sprintf("asked %s to leave", shortRef(n.Ref)))
 	} else {
 		t.prose(w, plain, "", fmt.Sprintf("%s has left after %s", shortRef(n.Ref), took(time.Duration(out.TookMs*float64(time.Millisecond)))))
@@ -206,7 +207,7 @@ func (out *drainJSON) print(w io.Writer, t terminal, n *view.Node) {
 		field(bold, "pause", "%v", out.PauseMs)
 		field(bold, "", "from the start of a shard's drain until its hand-over")
 	}
-	if out.State == membership.Left {
+	if out.State == record.Left {
 		if out.Since {
 			t.prose(w, plain, "", "it was leaving already; the counts below begin with this command:")
 		}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
+
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/clstr-go/clstr/cluster"
@@ -121,7 +123,7 @@ func TestLiveDrain(t *testing.T) {
 	l := startLive(t, "a", "b", "c")
 	nodes := decode[nodesJSON](t, l.want(0, "", "nodes", "--json").out)
 	for _, n := range nodes.Nodes {
-		if n.Shards != n.ShouldOwn || n.State != membership.Active || n.Version != "test" {
+		if n.Shards != n.ShouldOwn || n.State != record.Active || n.Version != "test" {
 			t.Errorf("%+v", n)
 		}
 		if n.RenewedMs == nil || *n.RenewedMs > 60_000 {
@@ -130,7 +132,7 @@ func TestLiveDrain(t *testing.T) {
 	}
 	planned := decode[planJSON](t, l.want(0, "", "plan", "--remove", "a", "--json").out)
 	got := decode[drainJSON](t, l.want(0, "", "drain", "a", "--probe", "--json").out)
-	if got.State != membership.Left || got.Moved != planned.Moves || got.Moved != nodes.Nodes[0].Shards || got.Released+got.Claimed != 0 || got.PauseMs == nil || got.PauseMs.Max <= 0 {
+	if got.State != record.Left || got.Moved != planned.Moves || got.Moved != nodes.Nodes[0].Shards || got.Released+got.Claimed != 0 || got.PauseMs == nil || got.PauseMs.Max <= 0 {
 		t.Errorf("drained %+v, planned %+v", got, planned)
 	}
 	for _, f := range planned.Flows {
@@ -276,9 +278,9 @@ func TestPermissions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	put(t, store, membership.ConfigKey, membership.NewConfig(demoLayout))
-	put(t, store, membership.MemberKey(nodeA), membership.Member{State: membership.Active})
-	put(t, store, membership.MemberKey(nodeB), membership.Member{State: membership.Active})
+	put(t, store, record.ConfigKey, record.NewConfig(demoLayout))
+	put(t, store, record.MemberKey(nodeA), record.Member{State: record.Active})
+	put(t, store, record.MemberKey(nodeB), record.Member{State: record.Active})
 	as("control").want(0, "s ago", "nodes")
 	as("control").want(0, "asked a.3f9c2a1b to leave", "drain", "a", "--wait", "0")
 	as("client").want(exitNotPermitted, "natsstore.ControlPermissions", "nodes")

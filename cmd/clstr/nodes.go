@@ -9,10 +9,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
+
 	"github.com/spf13/cobra"
 
 	"github.com/clstr-go/clstr/cmd/clstr/internal/view"
-	"github.com/clstr-go/clstr/membership"
 )
 
 type nodesJSON struct {
@@ -104,9 +105,9 @@ func (c *nodesCmd) run(ctx context.Context) error {
 		if n.Owns != n.Should {
 			shards = fmt.Sprintf("%d -> %d", n.Owns, n.Should)
 		}
-		if n.State == membership.Dead {
+		if n.State == record.Dead {
 			state += " (by " + n.By.Name + ")"
-		} else if age, ok := ages[membership.MemberKey(n.Ref)]; ok && !n.Final() {
+		} else if age, ok := ages[record.MemberKey(n.Ref)]; ok && !n.Final() {
 			j.RenewedMs = new(age.Milliseconds())
 			renewed = fmt.Sprintf("%.1fs ago", age.Seconds())
 		}
@@ -135,11 +136,11 @@ func paintNode(column, cell string) style {
 
 func paintState(state string) style {
 	switch word, _, _ := strings.Cut(state, " "); word {
-	case membership.Active:
+	case record.Active:
 		return green
-	case membership.Joining, membership.Leaving:
+	case record.Joining, record.Leaving:
 		return yellow
-	case membership.Dead, view.Unreadable:
+	case record.Dead, view.Unreadable:
 		return red
 	}
 	return dim

@@ -10,10 +10,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/clstr-go/clstr/internal/record"
+
 	"github.com/spf13/cobra"
 
 	"github.com/clstr-go/clstr/cmd/clstr/internal/view"
-	"github.com/clstr-go/clstr/membership"
 )
 
 type planJSON struct {
@@ -84,7 +85,7 @@ func parseChanges(add, remove []string) ([]view.Change, error) {
 				c = view.Change{Name: arg[:i], Weight: w}
 			}
 		}
-		if membership.CheckName(c.Name) != nil || !(c.Weight > 0 && c.Weight <= 1e6) {
+		if record.CheckName(c.Name) != nil || !(c.Weight > 0 && c.Weight <= 1e6) {
 			return nil, fmt.Errorf("--add %q: want NODE or NODE:WEIGHT. A node's name has letters, digits, - and _; a weight is above 0 and at most 1,000,000", arg)
 		}
 		changes = append(changes, c)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/cmd/clstr/internal/demo"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/sharding"
@@ -50,12 +51,12 @@ var demoLayout = sharding.Layout{NumShards: demo.NumShards}
 
 // The members of the prepared store.
 var (
-	nodeA = membership.Ref{Name: "a", Incarnation: "3f9c2a1b77d04e5f8a6b1c2d3e4f5a6b"}
-	nodeB = membership.Ref{Name: "b", Incarnation: "81d0e6f2a4b84c1d9e0f7a6b5c4d3e2f"}
-	nodeC = membership.Ref{Name: "c", Incarnation: "c07a5d9e13f24b68a1c3e5f7092b4d6f"}
-	nodeD = membership.Ref{Name: "d", Incarnation: "5e1b9c4407aa4d2b8f6e3c1a9b8d7f60"}
-	nodeE = membership.Ref{Name: "e", Incarnation: "e92f01ab6c8d4e7fb1a2c3d4e5f60718"}
-	oldA  = membership.Ref{Name: "a", Incarnation: "0a1b2c3d4e5f60718293a4b5c6d7e8f9"}
+	nodeA = record.Ref{Name: "a", Incarnation: "3f9c2a1b77d04e5f8a6b1c2d3e4f5a6b"}
+	nodeB = record.Ref{Name: "b", Incarnation: "81d0e6f2a4b84c1d9e0f7a6b5c4d3e2f"}
+	nodeC = record.Ref{Name: "c", Incarnation: "c07a5d9e13f24b68a1c3e5f7092b4d6f"}
+	nodeD = record.Ref{Name: "d", Incarnation: "5e1b9c4407aa4d2b8f6e3c1a9b8d7f60"}
+	nodeE = record.Ref{Name: "e", Incarnation: "e92f01ab6c8d4e7fb1a2c3d4e5f60718"}
+	oldA  = record.Ref{Name: "a", Incarnation: "0a1b2c3d4e5f60718293a4b5c6d7e8f9"}
 )
 
 // prepared makes records of a cluster with something of everything: it has lost
@@ -65,20 +66,20 @@ func prepared(t *testing.T) *memstore.Store {
 	t.Helper()
 	store := memstore.New()
 	layout := sharding.Layout{NumShards: 16}
-	put(t, store, membership.ConfigKey, membership.NewConfig(layout))
-	member := func(ref membership.Ref, m membership.Member) {
+	put(t, store, record.ConfigKey, record.NewConfig(layout))
+	member := func(ref record.Ref, m record.Member) {
 		m.LeaseMs, m.Layout, m.Kinds = 10_000, "b37a1c22d0e94f58", []string{"account", "order"}
 		if ref == nodeA { // an older version of the program
 			m.Kinds = m.Kinds[:1]
 		}
-		put(t, store, membership.MemberKey(ref), m)
+		put(t, store, record.MemberKey(ref), m)
 	}
-	member(oldA, membership.Member{State: membership.Left, Counter: 811, Born: 2, Zone: "eu-1", Version: "1.4.1"})
-	member(nodeA, membership.Member{State: membership.Active, Counter: 52, Born: 3, Zone: "eu-1", Version: "1.4.2"})
-	member(nodeB, membership.Member{State: membership.Active, Counter: 47, Zone: "eu-2", Version: "1.4.2"})
-	member(nodeC, membership.Member{State: membership.Active, Counter: 9, Zone: "eu-3", Version: "1.4.2", Weight: 2})
-	member(nodeD, membership.Member{State: membership.Dead, Counter: 33, Zone: "eu-3", Version: "1.4.2", By: nodeA})
-	member(nodeE, membership.Member{State: membership.Left, Counter: 12, Zone: "eu-2", Version: "1.4.2"})
+	member(oldA, record.Member{State: record.Left, Counter: 811, Born: 2, Zone: "eu-1", Version: "1.4.1"})
+	member(nodeA, record.Member{State: record.Active, Counter: 52, Born: 3, Zone: "eu-1", Version: "1.4.2"})
+	member(nodeB, record.Member{State: record.Active, Counter: 47, Zone: "eu-2", Version: "1.4.2"})
+	member(nodeC, record.Member{State: record.Active, Counter: 9, Zone: "eu-3", Version: "1.4.2", Weight: 2})
+	member(nodeD, record.Member{State: record.Dead, Counter: 33, Zone: "eu-3", Version: "1.4.2", By: nodeA})
+	member(nodeE, record.Member{State: record.Left, Counter: 12, Zone: "eu-2", Version: "1.4.2"})
 	before, err := sharding.NewAssignment(layout, []string{"a", "b", "d"})
 	if err != nil {
 		t.Fatal(err)
@@ -88,21 +89,21 @@ func prepared(t *testing.T) *memstore.Store {
 		t.Fatal(err)
 	}
 	after.JoinWeighted("c", 2)
-	refs := map[string]membership.Ref{"a": nodeA, "b": nodeB, "c": nodeC, "d": nodeD}
+	refs := map[string]record.Ref{"a": nodeA, "b": nodeB, "c": nodeC, "d": nodeD}
 	moving := 0
 	for shard := range layout.NumShards {
 		from, _ := before.Owner(shard)
 		to, _ := after.Owner(shard)
-		rec := membership.Shard{Owner: refs[from], Count: 1, Why: membership.Claimed}
+		rec := record.Shard{Owner: refs[from], Count: 1, Why: record.Claimed}
 		if from != to && from != "d" { // one has not moved yet
 			if moving++; moving > 1 {
-				rec = membership.Shard{Owner: refs[to], Count: 2, Why: membership.HandedOver, From: refs[from], PausedUs: 180 + 61*int64(shard)}
+				rec = record.Shard{Owner: refs[to], Count: 2, Why: record.HandedOver, From: refs[from], PausedUs: 180 + 61*int64(shard)}
 			}
 		}
 		if from == "d" && to == "a" { // a was fast
-			rec = membership.Shard{Owner: refs[to], Count: 2, Why: membership.Claimed, From: nodeD}
+			rec = record.Shard{Owner: refs[to], Count: 2, Why: record.Claimed, From: nodeD}
 		}
-		put(t, store, membership.ShardKey(shard), rec)
+		put(t, store, record.ShardKey(shard), rec)
 	}
 	return store
 }
@@ -124,10 +125,10 @@ func put(t *testing.T, store membership.Store, key string, record any) {
 
 func preparedAges(context.Context) (map[string]time.Duration, error) {
 	return map[string]time.Duration{
-		membership.MemberKey(nodeA): 812 * time.Millisecond,
-		membership.MemberKey(nodeB): 1430 * time.Millisecond,
-		membership.MemberKey(nodeC): 95 * time.Millisecond,
-		membership.MemberKey(nodeD): 14 * time.Second,
+		record.MemberKey(nodeA): 812 * time.Millisecond,
+		record.MemberKey(nodeB): 1430 * time.Millisecond,
+		record.MemberKey(nodeC): 95 * time.Millisecond,
+		record.MemberKey(nodeD): 14 * time.Second,
 	}, nil
 }
 
@@ -227,11 +228,11 @@ func TestGolden(t *testing.T) {
 func TestEmptyStores(t *testing.T) {
 	empty := memstore.New()
 	golden(t, "empty", onStore(t, empty, "nodes"))
-	put(t, empty, membership.ConfigKey, membership.NewConfig(sharding.Layout{NumShards: 2}))
+	put(t, empty, record.ConfigKey, record.NewConfig(sharding.Layout{NumShards: 2}))
 	golden(t, "nobody", onStore(t, empty, "where", "user-123"))
 	golden(t, "nobody-plan", onStore(t, empty, "plan", "--add", "a"))
 	other := memstore.New()
-	put(t, other, membership.ConfigKey, membership.Config{Version: 2, NumShards: 2, Hash: "another"})
+	put(t, other, record.ConfigKey, record.Config{Version: 2, NumShards: 2, Hash: "another"})
 	golden(t, "newer", onStore(t, other, "nodes"))
 }
 

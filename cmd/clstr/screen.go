@@ -14,7 +14,7 @@ import (
 
 	"github.com/clstr-go/clstr/cmd/clstr/internal/demo"
 	"github.com/clstr-go/clstr/cmd/clstr/internal/view"
-	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/internal/record"
 )
 
 // screen shows a demo: as a table that is redrawn in place on a terminal, as lines
@@ -132,9 +132,9 @@ func status(at time.Duration, nodes []demoNodeJSON, total demo.Count, rate float
 	for _, n := range nodes {
 		text := fmt.Sprintf("%s %d", n.Name, n.Shards)
 		switch {
-		case n.State != membership.Active && n.Shards == 0:
+		case n.State != record.Active && n.Shards == 0:
 			text = n.Name + " " + n.State
-		case n.State != membership.Active:
+		case n.State != record.Active:
 			text += " " + n.State
 		}
 		owners = append(owners, text)
@@ -154,7 +154,7 @@ func (s *screen) table(at time.Duration, nodes []demoNodeJSON, total demo.Count,
 	}
 	for _, n := range nodes {
 		mark := "#"
-		if n.State == membership.Dead {
+		if n.State == record.Dead {
 			mark = "x"
 		}
 		room := max(0, s.term.columns-24)

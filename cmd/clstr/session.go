@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/outcome"
 
 	"github.com/nats-io/nats.go"
@@ -105,7 +106,7 @@ func (p *probe) renewals(ctx context.Context) (map[string]time.Duration, error) 
 	}
 	defer func() { _ = sub.Unsubscribe() }() // fails where the connection has gone
 	subjects := "$KV." + p.bucket + "."
-	ask := fmt.Appendf(nil, `{"multi_last":[%q]}`, subjects+membership.MemberPrefix+">")
+	ask := fmt.Appendf(nil, `{"multi_last":[%q]}`, subjects+record.MemberPrefix+">")
 	if err := p.nc.PublishRequest("$JS.API.DIRECT.GET.KV_"+p.bucket, inbox, ask); err != nil {
 		return nil, err
 	}

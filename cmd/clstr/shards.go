@@ -9,10 +9,11 @@ import (
 	"io"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
+
 	"github.com/spf13/cobra"
 
 	"github.com/clstr-go/clstr/cmd/clstr/internal/view"
-	"github.com/clstr-go/clstr/membership"
 )
 
 type shardsJSON struct {
@@ -53,15 +54,15 @@ func why(s *view.Shard) string {
 		return "no record: no node has claimed it yet, or it was removed"
 	case s.Unreadable:
 		return "its record is not readable; the node that should own it writes it anew"
-	case s.Why == membership.Healed:
+	case s.Why == record.Healed:
 		return "written anew by " + shortRef(cmp.Or(s.From, s.Owner)) + ": the record before was gone or not readable"
-	case s.Why == membership.Claimed && s.From.IsZero():
+	case s.Why == record.Claimed && s.From.IsZero():
 		return "claimed: it had no owner"
-	case s.Why == membership.Claimed:
+	case s.Why == record.Claimed:
 		return "claimed from " + shortRef(s.From) + ", which had gone"
-	case s.Why == membership.HandedOver:
+	case s.Why == record.HandedOver:
 		return fmt.Sprintf("handed over by %s, paused %v", shortRef(s.From), time.Duration(s.PausedUs)*time.Microsecond)
-	case s.Why == membership.Released:
+	case s.Why == record.Released:
 		return "released by " + shortRef(s.From) + ": no node took shards"
 	}
 	return s.Why

@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/clstr-go/clstr/internal/record"
+
 	"github.com/spf13/cobra"
 
 	"github.com/clstr-go/clstr/cmd/clstr/internal/demo"
@@ -49,12 +51,12 @@ func fits(t *testing.T, columns int, text string) {
 func longNames(t *testing.T) *memstore.Store {
 	t.Helper()
 	store := memstore.New()
-	put(t, store, membership.ConfigKey, membership.NewConfig(demoLayout))
+	put(t, store, record.ConfigKey, record.NewConfig(demoLayout))
 	for i := range 6 {
-		ref := membership.Ref{Name: fmt.Sprint("payments-settlement-worker-7d9f8b6c5d-x2k4", i), Incarnation: nodeA.Incarnation}
-		put(t, store, membership.MemberKey(ref), membership.Member{State: membership.Active, LeaseMs: 10_000, Zone: "europe-west1-b", Version: "2026.11.29-rc1+build.5511"})
+		ref := record.Ref{Name: fmt.Sprint("payments-settlement-worker-7d9f8b6c5d-x2k4", i), Incarnation: nodeA.Incarnation}
+		put(t, store, record.MemberKey(ref), record.Member{State: record.Active, LeaseMs: 10_000, Zone: "europe-west1-b", Version: "2026.11.29-rc1+build.5511"})
 		for shard := uint32(i); shard < demoLayout.NumShards; shard += 6 {
-			put(t, store, membership.ShardKey(shard), membership.Shard{Owner: ref, Epoch: 1, Why: membership.HandedOver, From: ref, PausedUs: 12_345_678})
+			put(t, store, record.ShardKey(shard), record.Shard{Owner: ref, Epoch: 1, Why: record.HandedOver, From: ref, PausedUs: 12_345_678})
 		}
 	}
 	return store
@@ -143,9 +145,9 @@ func TestColors(t *testing.T) {
 // nothing to the terminal of the operator who looks at it.
 func TestTerminalIsNotDriven(t *testing.T) {
 	store := memstore.New()
-	put(t, store, membership.ConfigKey, membership.NewConfig(demoLayout))
+	put(t, store, record.ConfigKey, record.NewConfig(demoLayout))
 	evil := "\x1b[2J\u009b2J\r\nx"
-	put(t, store, membership.MemberKey(nodeA), membership.Member{State: membership.Active, Zone: evil, Version: evil, Kinds: []string{evil}})
+	put(t, store, record.MemberKey(nodeA), record.Member{State: record.Active, Zone: evil, Version: evil, Kinds: []string{evil}})
 	for _, args := range [][]string{{"nodes"}, {"where", "k" + evil}, {"where", "kind", "k"}, {"drain", evil}} {
 		r := onTerminal(t, 80, map[string]string{"NO_COLOR": "1"}, store, args...)
 		if strings.ContainsAny(r.out+r.err, "\x1b\u009b\r") {
@@ -156,7 +158,7 @@ func TestTerminalIsNotDriven(t *testing.T) {
 
 // TestDemoFits: its lines, at their longest, on a terminal and in a pipe.
 func TestDemoFits(t *testing.T) {
-	nodes := []demoNodeJSON{{"a", membership.Left, 0}, {"b", membership.Dead, 16}, {"c", membership.Active, 24}, {"d", membership.Active, 24}}
+	nodes := []demoNodeJSON{{"a", record.Left, 0}, {"b", record.Dead, 16}, {"c", record.Active, 24}, {"d", record.Active, 24}}
 	total := demo.Count{Sent: 48_000, Answered: 46_000, Failed: map[string]int{"maybe ran": 120, "not started": 12}, Longest: 4800 * time.Millisecond}
 	fits(t, 80, status(29*time.Second, nodes, total, 1600, 4800*time.Millisecond))
 	s := &screen{w: &bytes.Buffer{}, term: makeTerminal(80, 24, func(string) string { return "" }), length: 30 * time.Second}

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/internal/record"
 )
 
 // short is the part of an incarnation that people compare.
@@ -21,7 +21,7 @@ func short(incarnation string) string {
 	return incarnation
 }
 
-func shortRef(r membership.Ref) string {
+func shortRef(r record.Ref) string {
 	if r.IsZero() {
 		return ""
 	}

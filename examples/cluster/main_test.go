@@ -17,10 +17,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
+
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/clstr-go/clstr/cluster"
-	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/natsstore"
 	"github.com/clstr-go/clstr/testkit"
 )
@@ -192,15 +193,15 @@ func drain(t *testing.T, natsURL, name string) {
 	}
 	defer store.Close()
 	await(t, "the node is asked to leave", func() bool { // again where it renews its lease meanwhile
-		members, _, err := store.Snapshot(t.Context(), membership.MemberPrefix+name+".")
+		members, _, err := store.Snapshot(t.Context(), record.MemberPrefix+name+".")
 		if err != nil || len(members) != 1 {
 			t.Fatalf("%d records, %v", len(members), err)
 		}
-		m, err := membership.Decode[membership.Member](members[0].Value)
+		m, err := record.Decode[record.Member](members[0].Value)
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.State = membership.Leaving
+		m.State = record.Leaving
 		value, err := json.Marshal(m)
 		if err != nil {
 			t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/ownership"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
@@ -120,7 +121,7 @@ func (a *agreement) make(ctx context.Context) error {
 }
 
 func (a *agreement) agreeOnce(ctx context.Context) error {
-	want := membership.NewConfig(a.self.Layout)
+	want := record.NewConfig(a.self.Layout)
 	_, passes := a.store.(membership.PassingStore)
 	e, err := a.config(ctx)
 	if err != nil {
@@ -132,7 +133,7 @@ func (a *agreement) agreeOnce(ctx context.Context) error {
 		}
 		return a.found(ctx, want)
 	}
-	have, err := membership.Decode[membership.Config](e.Value)
+	have, err := record.Decode[record.Config](e.Value)
 	if err != nil {
 		return outcome.Errorf(outcome.ErrLayoutMismatch, "the cluster's record is not readable: %v", err)
 	}
@@ -141,7 +142,7 @@ func (a *agreement) agreeOnce(ctx context.Context) error {
 		if err := layout.Validate(); err != nil {
 			return outcome.Errorf(outcome.ErrLayoutMismatch, "the cluster's record: %v", err)
 		}
-		want = membership.NewConfig(layout)
+		want = record.NewConfig(layout)
 	}
 	if err := want.Check(have); err != nil {
 		return err
@@ -160,21 +161,21 @@ func (a *agreement) agreeOnce(ctx context.Context) error {
 func (a *agreement) config(ctx context.Context) (membership.Entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	return a.store.Read(ctx, membership.ConfigKey)
+	return a.store.Read(ctx, record.ConfigKey)
 }
 
 // found writes the configuration of a store that has none. It may be that of a
 // cluster whose store was lost, and whose nodes serve until their leases end:
 // nobody claims a shard before the configuration is there, so it is written when
 // they have. An incarnation that ended as [ownership.Lost] has waited for that.
-func (a *agreement) found(ctx context.Context, cfg membership.Config) error {
+func (a *agreement) found(ctx context.Context, cfg record.Config) error {
 	if !a.waited {
 		a.waited = true
 		if a.past.Epoch == 0 {
 			a.heard = a.ask(ctx)
 		}
 		if a.past.Epoch > 0 || len(a.heard) > 0 {
-			a.waitForLeases(ctx, "the store of members has no configuration", func(membership.Config) bool { return true })
+			a.waitForLeases(ctx, "the store of members has no configuration", func(record.Config) bool { return true })
 			return membership.ErrConflict // look again
 		}
 	}
@@ -197,9 +198,9 @@ func (a *agreement) found(ctx context.Context, cfg membership.Config) error {
 }
 
 // write replaces the configuration of a revision, and has the node look again.
-func (a *agreement) write(ctx context.Context, rev uint64, cfg membership.Config) error {
+func (a *agreement) write(ctx context.Context, rev uint64, cfg record.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	_, err := a.store.Write(ctx, membership.ConfigKey, rev, membership.Encode(cfg))
+	_, err := a.store.Write(ctx, record.ConfigKey, rev, record.Encode(cfg))
 	return cmp.Or(err, membership.ErrConflict)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/ownership"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/membership"
@@ -30,7 +31,7 @@ type Node interface {
 	// the owner before had stopped as far as is known; 0 for one that nobody had.
 	Opened(why string, gap time.Duration)
 	// Route tells of a new version of any shard's record.
-	Route(shard uint32, record membership.Shard)
+	Route(shard uint32, record record.Shard)
 	// Final tells that shards are about to be drained, all of them, and that nobody is
 	// there to take them. With none it tells that an incarnation begins: what an earlier
 	// one has told holds no more.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/ownership"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
@@ -126,7 +127,7 @@ func (cl *cluster) member(name string) *member {
 // run begins a member, as the node n.
 func (cl *cluster) run(m *member, n Node, linger time.Duration) {
 	c, err := New(Options{
-		Self:  ownership.Self{Ref: membership.Ref{Name: m.name}, Layout: m.layout, Kinds: m.kinds, Timing: cl.timing},
+		Self:  ownership.Self{Ref: record.Ref{Name: m.name}, Layout: m.layout, Kinds: m.kinds, Timing: cl.timing},
 		Store: m.store, Node: n, Log: cmp.Or(m.log, slog.New(slog.DiscardHandler)),
 		DrainTimeout: 10 * time.Second, StopTimeout: 30 * time.Second, Linger: linger,
 	})
@@ -161,7 +162,7 @@ func (m *member) Opened(string, time.Duration) {
 	m.cl.opened.Add(1)
 }
 
-func (m *member) Route(shard uint32, rec membership.Shard) {
+func (m *member) Route(shard uint32, rec record.Shard) {
 	m.cl.mu.Lock()
 	defer m.cl.mu.Unlock()
 	m.routes = append(m.routes, make([]uint64, shards-len(m.routes))...)
@@ -204,13 +205,13 @@ func (s served) Lapse() {
 
 // owners returns how many shards each node serves now.
 func (cl *cluster) owners() map[string]int {
-	entries, _, _ := cl.storeOf(&member{cl: cl}).Snapshot(context.Background(), membership.ShardPrefix)
+	entries, _, _ := cl.storeOf(&member{cl: cl}).Snapshot(context.Background(), record.ShardPrefix)
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	owners := map[string]int{}
 	for _, e := range entries {
-		rec, err := membership.DecodeShard(e)
-		shard, _ := membership.ParseShardKey(e.Key)
+		rec, err := record.DecodeShard(e)
+		shard, _ := record.ParseShardKey(e.Key)
 		if g := cl.serving[shard]; err == nil && g != nil && g.Epoch == rec.Epoch && serves(g) {
 			owners[rec.Owner.Name]++
 		}

@@ -3,7 +3,7 @@ package coordinator
 import (
 	"context"
 
-	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -11,12 +11,12 @@ import (
 // what their drains have told.
 func (cl *cluster) wantCosts(from string) {
 	cl.t.Helper()
-	entries, _, _ := cl.store.Snapshot(context.Background(), membership.ShardPrefix)
+	entries, _, _ := cl.store.Snapshot(context.Background(), record.ShardPrefix)
 	seen := 0
 	for _, e := range entries {
-		rec, err := membership.DecodeShard(e)
-		shard, _ := membership.ParseShardKey(e.Key)
-		if err != nil || rec.From.Name != from || rec.Why != membership.HandedOver {
+		rec, err := record.DecodeShard(e)
+		shard, _ := record.ParseShardKey(e.Key)
+		if err != nil || rec.From.Name != from || rec.Why != record.HandedOver {
 			continue
 		}
 		seen++

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/sharding"
@@ -162,9 +163,9 @@ func (m *member) Served(ctx context.Context) (epochs []uint64) {
 
 // epochs returns the lowest and the highest of all shards, and how many have one.
 func (s *losable) epochs() (low, high uint64, n int) {
-	entries, _, _ := s.Snapshot(context.Background(), membership.ShardPrefix)
+	entries, _, _ := s.Snapshot(context.Background(), record.ShardPrefix)
 	for _, e := range entries {
-		if rec, err := membership.DecodeShard(e); err == nil {
+		if rec, err := record.DecodeShard(e); err == nil {
 			if low == 0 || rec.Epoch < low {
 				low = rec.Epoch
 			}
@@ -227,7 +228,7 @@ func TestStoreIsReplaced(t *testing.T) {
 		}
 		at := time.Now()
 		for range 1000 {
-			if e, err := s.Read(t.Context(), membership.ConfigKey); err != nil || e.Rev > 0 {
+			if e, err := s.Read(t.Context(), record.ConfigKey); err != nil || e.Rev > 0 {
 				break
 			}
 			time.Sleep(50 * time.Millisecond)
@@ -261,8 +262,8 @@ func TestFoundedMeanwhile(t *testing.T) {
 // founds writes the configuration after a while.
 func (cl *cluster) founds(after time.Duration) {
 	time.Sleep(after)
-	cfg := membership.NewConfig(sharding.Layout{NumShards: shards})
-	if _, err := cl.store.Write(cl.t.Context(), membership.ConfigKey, 0, membership.Encode(cfg)); err != nil {
+	cfg := record.NewConfig(sharding.Layout{NumShards: shards})
+	if _, err := cl.store.Write(cl.t.Context(), record.ConfigKey, 0, record.Encode(cfg)); err != nil {
 		cl.t.Error(err)
 	}
 }

@@ -6,18 +6,19 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/sharding"
 )
 
-func foundedAs(t *testing.T, s membership.Store) membership.Config {
+func foundedAs(t *testing.T, s membership.Store) record.Config {
 	t.Helper()
-	e, err := s.Read(context.Background(), membership.ConfigKey)
+	e, err := s.Read(context.Background(), record.ConfigKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := membership.Decode[membership.Config](e.Value)
+	cfg, err := record.Decode[record.Config](e.Value)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,10 +32,10 @@ func TestIdentity(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cl := newCluster(t)
-				had := membership.NewConfig(sharding.Layout{NumShards: shards})
+				had := record.NewConfig(sharding.Layout{NumShards: shards})
 				had.Base = 17
 				if old {
-					if _, err := cl.store.Write(context.Background(), membership.ConfigKey, 0, membership.Encode(had)); err != nil {
+					if _, err := cl.store.Write(context.Background(), record.ConfigKey, 0, record.Encode(had)); err != nil {
 						t.Fatal(err)
 					}
 				}

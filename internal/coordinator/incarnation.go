@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/ownership"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
@@ -20,7 +21,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	self := c.opts.Self
 	self.Incarnation, self.Base, self.Past = newIncarnation(), c.agreement.base, c.agreement.past
 	if self.Past.Lost { // others may have been in later epochs, and none was above the time in microseconds
-		self.Past.Epoch = max(self.Past.Epoch, min(uint64(max(0, time.Now().UnixMicro())), membership.MaxEpoch/2))
+		self.Past.Epoch = max(self.Past.Epoch, min(uint64(max(0, time.Now().UnixMicro())), record.MaxEpoch/2))
 	}
 	core, err := ownership.NewCore(self)
 	if err != nil {
@@ -67,9 +68,9 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	switch {
 	case !l.superseded.IsZero():
 		return true, membership.ErrSuperseded
-	case l.gone.State == membership.Dead && l.gone.By == self.Ref:
+	case l.gone.State == record.Dead && l.gone.By == self.Ref:
 		return false, nil // its record was spoiled, which was said
-	case l.gone.State == membership.Dead:
+	case l.gone.State == record.Dead:
 		c.log.Warn("this node was declared dead and joins again", slog.String("incarnation", self.Incarnation), slog.String("by", l.gone.By.String()))
 		return false, nil
 	case l.gone.State == ownership.Lost:

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/ownership"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -39,15 +40,15 @@ func (o others) fits(ctx context.Context) error {
 			var lease time.Duration
 			strangers := 0
 			for _, e := range entries {
-				ref, ok := membership.ParseMemberKey(e.Key)
-				m, err := membership.Decode[membership.Member](e.Value)
-				if !ok || err != nil || m.State == membership.Dead || m.State == membership.Left {
+				ref, ok := record.ParseMemberKey(e.Key)
+				m, err := record.Decode[record.Member](e.Value)
+				if !ok || err != nil || m.State == record.Dead || m.State == record.Left {
 					continue
 				}
 				if ownership.KindsInCommon(m.Kinds, o.self.Kinds) {
 					return nil
 				}
-				if ref.Name == o.self.Name && m.State == membership.Leaving {
+				if ref.Name == o.self.Name && m.State == record.Leaving {
 					continue // the process before this one, which had other kinds
 				}
 				strangers++
@@ -73,7 +74,7 @@ func (o others) fits(ctx context.Context) error {
 }
 
 // foreign is the error of a node that another service's members keep out.
-func (o others) foreign(by membership.Ref, kinds []string) error {
+func (o others) foreign(by record.Ref, kinds []string) error {
 	other := "member " + by.Name
 	if by.Name == o.self.Name {
 		other = "the member that has this name already"
@@ -100,12 +101,12 @@ func (o others) outlived(ctx context.Context, born uint64) bool {
 		entries, _, err := o.members(ctx)
 		if err == nil {
 			return slices.ContainsFunc(entries, func(e membership.Entry) bool {
-				ref, ok := membership.ParseMemberKey(e.Key)
+				ref, ok := record.ParseMemberKey(e.Key)
 				if !ok || ref.Name != o.self.Name {
 					return false
 				}
-				m, err := membership.Decode[membership.Member](e.Value)
-				living := m.State == membership.Joining || m.State == membership.Active
+				m, err := record.Decode[record.Member](e.Value)
+				living := m.State == record.Joining || m.State == record.Active
 				return err == nil && living && cmp.Or(m.Born, e.Rev) > born
 			})
 		}
@@ -120,5 +121,5 @@ func (o others) outlived(ctx context.Context, born uint64) bool {
 func (o others) members(ctx context.Context) ([]membership.Entry, uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	return o.store.Snapshot(ctx, membership.MemberPrefix)
+	return o.store.Snapshot(ctx, record.MemberPrefix)
 }

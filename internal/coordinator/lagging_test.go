@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/ownership"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
 )
@@ -98,7 +99,7 @@ func (s *lagging) wantUntouched(t *testing.T, cfg membership.Entry) {
 	if n := s.left(); n > 0 {
 		t.Errorf("%d looks have not met a server that is behind: the test shows nothing", n)
 	}
-	if e, err := s.Store.Read(t.Context(), membership.ConfigKey); err != nil || e.Rev != cfg.Rev {
+	if e, err := s.Store.Read(t.Context(), record.ConfigKey); err != nil || e.Rev != cfg.Rev {
 		t.Errorf("the configuration is of revision %d, was of %d (%v)", e.Rev, cfg.Rev, err)
 	}
 }
@@ -112,7 +113,7 @@ func (m *member) behind() *lagging {
 
 func configOf(t *testing.T, s *memstore.Store) membership.Entry {
 	t.Helper()
-	e, err := s.Read(t.Context(), membership.ConfigKey)
+	e, err := s.Read(t.Context(), record.ConfigKey)
 	if err != nil || e.Rev == 0 {
 		t.Fatalf("no configuration: %+v, %v", e, err)
 	}
@@ -122,7 +123,7 @@ func configOf(t *testing.T, s *memstore.Store) membership.Entry {
 // TestServerIsBehindAtStart: a node that starts beside others is told at one look that
 // there are no records. It looks again, joins, and makes nothing anew.
 func TestServerIsBehindAtStart(t *testing.T) {
-	for _, prefix := range []string{membership.ConfigKey, membership.MemberPrefix, membership.ShardPrefix} {
+	for _, prefix := range []string{record.ConfigKey, record.MemberPrefix, record.ShardPrefix} {
 		for _, times := range []int{1, 3} {
 			synctest.Test(t, func(t *testing.T) {
 				cl := newCluster(t)
@@ -154,7 +155,7 @@ func TestServerIsBehindAboutKinds(t *testing.T) {
 		b := cl.member("b")
 		b.kinds = []string{"mails"}
 		s := b.behind()
-		s.says(membership.MemberPrefix, 2)
+		s.says(record.MemberPrefix, 2)
 		cl.run(b, b, 0)
 		b.wantEnd(membership.ErrForeignKinds)
 		s.wantUntouched(t, configOf(t, cl.store))
@@ -172,12 +173,12 @@ func TestServerIsBehindAtComeBack(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			older := cl.member("a")
 			s := older.behind()
-			c, err := New(Options{Self: ownership.Self{Ref: membership.Ref{Name: "a"}, Layout: older.layout}, Store: s, Node: older, Log: slog.New(slog.DiscardHandler)})
+			c, err := New(Options{Self: ownership.Self{Ref: record.Ref{Name: "a"}, Layout: older.layout}, Store: s, Node: older, Log: slog.New(slog.DiscardHandler)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			c.born = 1
-			s.says(membership.MemberPrefix, times)
+			s.says(record.MemberPrefix, times)
 			if !c.others.outlived(t.Context(), c.born) {
 				t.Errorf("told %d times that there are no records, the process believes that none has come after it", times)
 			}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
@@ -157,10 +158,10 @@ func leaveAt(t *testing.T, others bool, at int, after bool) (before bool) {
 		m.stop()
 		<-m.ended
 	}
-	entries, _, _ := cl.store.Snapshot(t.Context(), membership.MemberPrefix)
+	entries, _, _ := cl.store.Snapshot(t.Context(), record.MemberPrefix)
 	for _, e := range entries {
-		ref, _ := membership.ParseMemberKey(e.Key)
-		if rec, err := membership.Decode[membership.Member](e.Value); ref.Name == "a" && (err != nil || rec.State != membership.Left) {
+		ref, _ := record.ParseMemberKey(e.Key)
+		if rec, err := record.Decode[record.Member](e.Value); ref.Name == "a" && (err != nil || rec.State != record.Left) {
 			t.Errorf("it has left, and its record says %q (%v)", rec.State, err)
 		}
 	}

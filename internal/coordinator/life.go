@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/ownership"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/membership"
@@ -26,7 +27,7 @@ type life struct {
 	walls      map[time.Duration]time.Time // by the moment at which a renewal was sent: the other clock's
 	holds      holds
 	gone       *ownership.Gone
-	superseded membership.Ref
+	superseded record.Ref
 	foreign    error            // it leaves because the cluster is another service's
 	lapse      *time.Timer      // fires when the lease has ended
 	giveUp     <-chan time.Time // ends the wait for a leave; nil before one
@@ -100,7 +101,7 @@ func (l *life) do(e ownership.Effect) {
 			l.entrust(e)
 			return
 		}
-		own := e.Key == membership.MemberKey(l.self.Ref)
+		own := e.Key == record.MemberKey(l.self.Ref)
 		if own {
 			l.remember(time.Now())
 		}
@@ -109,7 +110,7 @@ func (l *life) do(e ownership.Effect) {
 			return r, err
 		})
 	case ownership.Read:
-		l.operate(e.Op, e.Key == membership.MemberKey(l.self.Ref), opTimeout, func(ctx context.Context) (ownership.Result, error) {
+		l.operate(e.Op, e.Key == record.MemberKey(l.self.Ref), opTimeout, func(ctx context.Context) (ownership.Result, error) {
 			entry, err := l.c.opts.Store.Read(ctx, e.Key)
 			return ownership.Result{Entries: []membership.Entry{entry}}, err
 		})

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
+
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/clstr-go/clstr/membership"
@@ -54,7 +56,7 @@ func TestStoreOfAnotherPrefix(t *testing.T) {
 			if waited := time.Since(began); waited < membership.CalmTiming.Lease+membership.CalmTiming.Delta {
 				t.Errorf("it was refused after %v: the store may be lost", waited)
 			}
-			if e, err := cl.store.Read(t.Context(), membership.ConfigKey); err != nil || e.Rev != 0 {
+			if e, err := cl.store.Read(t.Context(), record.ConfigKey); err != nil || e.Rev != 0 {
 				t.Errorf("the configuration is %s, %v", e.Value, err)
 			}
 		})
@@ -80,9 +82,9 @@ func TestOtherStoreWithRecords(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					mine, theirs := memstore.New(), memstore.New()
 					for store, base := range map[*memstore.Store]uint64{mine: base, theirs: 2000} {
-						cfg := membership.NewConfig(sharding.Layout{NumShards: shards})
+						cfg := record.NewConfig(sharding.Layout{NumShards: shards})
 						cfg.Base = base
-						if _, err := store.Write(t.Context(), membership.ConfigKey, 0, membership.Encode(cfg)); err != nil {
+						if _, err := store.Write(t.Context(), record.ConfigKey, 0, record.Encode(cfg)); err != nil {
 							t.Fatal(err)
 						}
 					}

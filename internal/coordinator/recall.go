@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/ownership"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -54,7 +55,7 @@ func (a *agreement) outlast(ctx context.Context, heard []uint64, known bool) err
 		why = "the store of members does not know the epochs in which other nodes own shards: it was restored from a backup, or is another store"
 		a.past = ownership.Past{Base: a.base, Epoch: highest, Lost: true}
 	}
-	if a.waitForLeases(ctx, why, func(cfg membership.Config) bool { return cfg.Base > highest }) { // by one that has waited
+	if a.waitForLeases(ctx, why, func(cfg record.Config) bool { return cfg.Base > highest }) { // by one that has waited
 		return membership.ErrConflict // look again
 	}
 	heard = a.hear(ctx, heard)
@@ -89,7 +90,7 @@ func (a *agreement) hear(ctx context.Context, before []uint64) []uint64 {
 	}
 	epochs := slices.Clone(asks.Served(ctx))
 	epochs = epochs[:min(len(epochs), int(a.self.Layout.NumShards))]
-	if !slices.ContainsFunc(epochs, func(epoch uint64) bool { return epoch > 0 }) || slices.Max(epochs) >= membership.MaxEpoch/2 {
+	if !slices.ContainsFunc(epochs, func(epoch uint64) bool { return epoch > 0 }) || slices.Max(epochs) >= record.MaxEpoch/2 {
 		return before // none is owned, or this is no answer of a node
 	}
 	epochs = append(epochs, make([]uint64, max(0, len(before)-len(epochs)))...)
@@ -104,7 +105,7 @@ func (a *agreement) hear(ctx context.Context, before []uint64) []uint64 {
 func (a *agreement) knows(ctx context.Context, heard []uint64) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	entries, _, err := a.store.Snapshot(ctx, membership.ShardPrefix)
+	entries, _, err := a.store.Snapshot(ctx, record.ShardPrefix)
 	if err != nil {
 		return false, err
 	}
@@ -113,7 +114,7 @@ func (a *agreement) knows(ctx context.Context, heard []uint64) (bool, error) {
 		there[e.Key] = e
 	}
 	for shard, epoch := range heard {
-		key := membership.ShardKey(uint32(shard))
+		key := record.ShardKey(uint32(shard))
 		if reaches(there[key], epoch) {
 			continue
 		}
@@ -131,17 +132,17 @@ func (a *agreement) knows(ctx context.Context, heard []uint64) (bool, error) {
 // reaches reports whether a record is in an epoch or a later one. What no node has
 // written says nothing: its owner writes it anew.
 func reaches(e membership.Entry, epoch uint64) bool {
-	rec, err := membership.DecodeShard(e)
+	rec, err := record.DecodeShard(e)
 	return epoch == 0 || e.Value != nil && err != nil || rec.Epoch >= epoch
 }
 
 // waitForLeases waits until no node has a lease of an earlier store, and returns true if
 // the configuration says before that nobody need wait.
-func (a *agreement) waitForLeases(ctx context.Context, why string, over func(membership.Config) bool) bool {
+func (a *agreement) waitForLeases(ctx context.Context, why string, over func(record.Config) bool) bool {
 	wait, warned := a.longestWait(), false
 	for until := time.Now().Add(wait); ctx.Err() == nil && time.Now().Before(until); {
 		if e, err := a.config(ctx); err == nil && e.Rev > 0 {
-			if cfg, err := membership.Decode[membership.Config](e.Value); err != nil || over(cfg) {
+			if cfg, err := record.Decode[record.Config](e.Value); err != nil || over(cfg) {
 				return true
 			}
 		}

@@ -8,24 +8,24 @@ import (
 	"sync/atomic"
 
 	"github.com/clstr-go/clstr/internal/ownership"
-	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/internal/record"
 )
 
 // records is what an incarnation finds wrong in the store: records that no node of its
 // cluster has written.
 type records struct {
-	spoiled map[membership.Ref]string // members, and what has become of the record
-	layout  error                     // the configuration's is another
-	amiss   atomic.Pointer[error]     // for Health
+	spoiled map[record.Ref]string // members, and what has become of the record
+	layout  error                 // the configuration's is another
+	amiss   atomic.Pointer[error] // for Health
 }
 
 // spoil takes that the record of a member is spoiled, or no more.
-func (r *records) spoil(log *slog.Logger, self membership.Ref, e ownership.Spoiled) {
+func (r *records) spoil(log *slog.Logger, self record.Ref, e ownership.Spoiled) {
 	if e.Mended {
 		delete(r.spoiled, e.Member)
 	} else {
 		if r.spoiled == nil {
-			r.spoiled = map[membership.Ref]string{}
+			r.spoiled = map[record.Ref]string{}
 		}
 		r.spoiled[e.Member] = "overwritten and is not readable"
 		if e.Removed {

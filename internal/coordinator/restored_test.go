@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -49,8 +50,8 @@ func TestNewNodeOfARestoredStore(t *testing.T) {
 			if low, _, n := s.epochs(); n != shards || low <= highest {
 				t.Errorf("%d shards in epochs from %d, those that were forgotten went up to %d", n, low, highest)
 			}
-			e, err := s.Read(t.Context(), membership.ConfigKey)
-			if cfg, derr := membership.Decode[membership.Config](e.Value); err != nil || derr != nil || cfg.Base < restored {
+			e, err := s.Read(t.Context(), record.ConfigKey)
+			if cfg, derr := record.Decode[record.Config](e.Value); err != nil || derr != nil || cfg.Base < restored {
 				t.Errorf("the base is %d, the time of the restore was %d: others may have known later epochs", cfg.Base, restored)
 			}
 			old.stop()
@@ -74,7 +75,7 @@ func TestNewNodeOfAStoreThatKnows(t *testing.T) {
 		cl.run(b, b, 0)
 		time.Sleep(10 * time.Second)
 		cl.wantOwners("a", "b")
-		if e, err := cl.store.Read(t.Context(), membership.ConfigKey); err != nil || e.Rev != cfg.Rev {
+		if e, err := cl.store.Read(t.Context(), record.ConfigKey); err != nil || e.Rev != cfg.Rev {
 			t.Errorf("the configuration was written again: %+v, %v", e, err)
 		}
 		end(a, b)

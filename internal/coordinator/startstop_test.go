@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/ownership"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/internal/startstoptest"
-	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/sharding"
 )
 
@@ -30,7 +30,7 @@ func TestStartStop(t *testing.T) {
 		cl := newCluster(t)
 		n := &told{member: cl.member("a"), ready: make(chan struct{})}
 		c, err := New(Options{
-			Self:  ownership.Self{Ref: membership.Ref{Name: "a"}, Layout: sharding.Layout{NumShards: shards}},
+			Self:  ownership.Self{Ref: record.Ref{Name: "a"}, Layout: sharding.Layout{NumShards: shards}},
 			Store: n.store, Node: n, Log: slog.New(slog.DiscardHandler), DrainTimeout: time.Second, StopTimeout: 10 * time.Second,
 		})
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/membership"
 )
@@ -61,12 +62,12 @@ func TestTasksOfAShardWaitForEachOther(t *testing.T) {
 		cl.run(n.member, n, 0)
 		time.Sleep(5 * time.Second)
 		for done := false; !done; { // somebody declares it dead
-			entries, _, _ := cl.store.Snapshot(t.Context(), membership.MemberPrefix)
-			rec, err := membership.Decode[membership.Member](entries[0].Value)
+			entries, _, _ := cl.store.Snapshot(t.Context(), record.MemberPrefix)
+			rec, err := record.Decode[record.Member](entries[0].Value)
 			if err != nil {
 				t.Fatal(err)
 			}
-			rec.State = membership.Dead
+			rec.State = record.Dead
 			value, err := json.Marshal(rec)
 			if err != nil {
 				t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/sharding"
 )
@@ -33,13 +34,13 @@ func BenchmarkAtRest(b *testing.B) {
 // BenchmarkStep is a tick of one of 100 nodes with 4,096 shards, which looks at
 // all of them.
 func BenchmarkStep(b *testing.B) {
-	core, err := NewCore(Self{Ref: Ref{Name: "node-0", Incarnation: "a"}, Layout: sharding.Layout{NumShards: 4096}})
+	core, err := NewCore(Self{Ref: record.Ref{Name: "node-0", Incarnation: "a"}, Layout: sharding.Layout{NumShards: 4096}})
 	if err != nil {
 		b.Fatal(err)
 	}
-	var seen []Entry
+	var seen []membership.Entry
 	for i := range 100 {
-		seen = append(seen, Entry{Key: MemberKey(Ref{Name: fmt.Sprint("node-", i), Incarnation: "a"}), Rev: uint64(i + 1), Value: encode(Member{State: Active, LeaseMs: 10_000})})
+		seen = append(seen, membership.Entry{Key: record.MemberKey(record.Ref{Name: fmt.Sprint("node-", i), Incarnation: "a"}), Rev: uint64(i + 1), Value: record.Encode(record.Member{State: record.Active, LeaseMs: 10_000})})
 	}
 	core.Step(0, Seen{seen})
 	now := time.Duration(0)

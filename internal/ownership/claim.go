@@ -2,11 +2,15 @@
 
 package ownership
 
-import "cmp"
+import (
+	"cmp"
+
+	"github.com/clstr-go/clstr/internal/record"
+)
 
 // mayClaim: the node should own the shard, and its owner can serve no more.
 func (t *shards) mayClaim(id uint32) bool {
-	takes := t.own.state == Active && t.own.record.State == Active
+	takes := t.own.state == record.Active && t.own.record.State == record.Active
 	if !takes && !t.leaving.stays() || !t.known || !t.lineage.known || t.targets.of(id) != t.self.Ref {
 		return false
 	}
@@ -31,19 +35,19 @@ func (t *shards) mayClaim(id uint32) bool {
 func (t *shards) claim(id uint32) {
 	s := &t.all[id]
 	t.set(id, s.phase, true)
-	rec := t.next(s, Shard{Owner: t.self.Ref, Why: Claimed, From: cmp.Or(s.rec.Owner, s.rec.From)})
-	t.write(ShardKey(id), s.expects(), rec, func(r Result) { t.settle(id, rec, r) })
+	rec := t.next(s, record.Shard{Owner: t.self.Ref, Why: record.Claimed, From: cmp.Or(s.rec.Owner, s.rec.From)})
+	t.write(record.ShardKey(id), s.expects(), rec, func(r Result) { t.settle(id, rec, r) })
 }
 
 // next counts the epoch of a record that is to be written. It does not count on from
 // one that others may not have seen: the owner before may serve the shard still.
-func (t *shards) next(s *shard, rec Shard) Shard {
+func (t *shards) next(s *shard, rec record.Shard) record.Shard {
 	rec.Base = max(t.lineage.base, s.rec.Base)
 	switch {
 	case s.found == readable && t.healing.followed(s):
 		rec.Count = s.rec.Count + 1
 	case s.broken() && !rec.Owner.IsZero():
-		rec.Why = Healed
+		rec.Why = record.Healed
 	}
 	return rec
 }
@@ -53,25 +57,25 @@ func (t *shards) next(s *shard, rec Shard) Shard {
 func (t *shards) pass(id uint32) {
 	s := &t.all[id]
 	to := t.targets.of(id)
-	rec := Shard{Owner: to, Why: HandedOver, From: t.self.Ref, PausedUs: (t.now - s.since).Microseconds(), Cost: s.cost}
+	rec := record.Shard{Owner: to, Why: record.HandedOver, From: t.self.Ref, PausedUs: (t.now - s.since).Microseconds(), Cost: s.cost}
 	if to.IsZero() {
-		rec.Why = Released
+		rec.Why = record.Released
 	}
 	rec = t.next(s, rec)
 	t.set(id, s.phase, true)
-	t.write(ShardKey(id), s.expects(), rec, func(r Result) { t.settle(id, rec, r) })
+	t.write(record.ShardKey(id), s.expects(), rec, func(r Result) { t.settle(id, rec, r) })
 }
 
 // settle takes the end of a write to a shard's record: where it failed, or may
 // have, the record itself says what holds.
-func (t *shards) settle(id uint32, written Shard, r Result) {
+func (t *shards) settle(id uint32, written record.Shard, r Result) {
 	s := &t.all[id]
 	if r.Status == Done {
 		t.set(id, s.phase, false)
 		t.take(id, written, r.Rev)
 		return
 	}
-	t.read(ShardKey(id), func(r Result) {
+	t.read(record.ShardKey(id), func(r Result) {
 		s.again = t.now + retryAfter // unless the record has changed
 		t.set(id, s.phase, false)
 		if r.Status == Done && r.Entries[0].Rev > 0 { // a replica that is late has none

@@ -7,16 +7,20 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
 )
 
+// TickEvery is how often a core wants to be told that time has passed.
+const TickEvery = 250 * time.Millisecond
+
 // Self is what a core must know of its node.
 type Self struct {
-	Ref
+	record.Ref
 	Layout        sharding.Layout
-	Timing        Timing
+	Timing        membership.Timing
 	Weight        float64 // 0 is 1
 	Zone, Version string
 	Kinds         []string
@@ -27,13 +31,13 @@ type Self struct {
 
 // Validate refuses what cannot work.
 func (s Self) Validate() error {
-	if err := membership.CheckName(s.Name); err != nil {
+	if err := record.CheckName(s.Name); err != nil {
 		return err
 	}
 	if !utf8.ValidString(s.Layout.Seed) {
 		return outcome.Errorf(outcome.ErrBadOption, "Seed %q: records are JSON, which carries UTF-8 only", s.Layout.Seed)
 	}
-	if membership.CheckName(s.Incarnation) != nil {
+	if record.CheckName(s.Incarnation) != nil {
 		return outcome.Errorf(outcome.ErrBadOption, "incarnation %q: letters, digits, - and _ only", s.Incarnation)
 	}
 	if !(s.Weight >= 0 && s.Weight <= 1e6) { // NaN is neither
@@ -98,7 +102,7 @@ func NewCore(self Self) (*Core, error) {
 	c := &Core{operations: ops}
 	c.own = newOwn(ops)
 	c.own.members, c.own.lineage, c.own.healing, c.own.shards, c.own.leaving, c.own.looks = &c.members, &c.lineage, &c.healing, &c.shards, &c.leaving, &c.looks
-	c.members = members{operations: ops, all: map[Ref]*member{}}
+	c.members = members{operations: ops, all: map[record.Ref]*member{}}
 	c.deaths = deaths{operations: ops, own: &c.own, members: &c.members, shards: &c.shards, looks: &c.looks}
 	c.targets = newTargets(ops, &c.members, assign)
 	c.joining = joining{operations: ops, own: &c.own, members: &c.members, shards: &c.shards, leaving: &c.leaving, looks: &c.looks}
@@ -175,18 +179,18 @@ func (c *Core) settleUp() {
 
 // see takes versions of records in any order: only what is newer than the known
 // one counts.
-func (c *Core) see(entries []Entry) {
+func (c *Core) see(entries []membership.Entry) {
 	for _, e := range entries {
 		c.lineage.note(e.Rev)
-		if e.Key == ConfigKey {
+		if e.Key == record.ConfigKey {
 			c.lineage.look() // a hint may be older than what is there
-		} else if ref, ok := ParseMemberKey(e.Key); ok {
+		} else if ref, ok := record.ParseMemberKey(e.Key); ok {
 			if ref == c.self.Ref {
 				c.own.see(e)
 			} else if c.members.see(ref, e) {
 				c.leaving.giveWayTo(ref)
 			}
-		} else if shard, ok := ParseShardKey(e.Key); ok && shard < c.self.Layout.NumShards {
+		} else if shard, ok := record.ParseShardKey(e.Key); ok && shard < c.self.Layout.NumShards {
 			c.shards.see(shard, e)
 		}
 		if c.gone {

@@ -4,6 +4,9 @@ import (
 	"maps"
 	"testing"
 	"time"
+
+	"github.com/clstr-go/clstr/internal/record"
+	"github.com/clstr-go/clstr/membership"
 )
 
 // backup keeps what the store holds, and restores it later: what was written
@@ -32,7 +35,7 @@ func (s *script) wantLost() {
 // TestRestoredBelowWhatWasSeen: the node's own record is as it was, and what others have
 // written since is forgotten: its renewal has a revision that was used before.
 func TestRestoredBelowWhatWasSeen(t *testing.T) {
-	s := established(t, Timing{})
+	s := established(t, membership.Timing{})
 	for s.now%(2*time.Second) != 0 || s.core.own.busy {
 		s.run(TickEvery)
 	}
@@ -52,7 +55,7 @@ func TestRestoredBelowWhatWasSeen(t *testing.T) {
 // TestRestoredBelowAnAnswerThatWasLost: the same where the answer was lost, and the
 // record itself says so.
 func TestRestoredBelowAnAnswerThatWasLost(t *testing.T) {
-	s := established(t, Timing{})
+	s := established(t, membership.Timing{})
 	s.holdWrites(s.core.own.key)
 	s.run(2 * time.Second)
 	w := s.takeWrite(s.core.own.key)
@@ -75,18 +78,18 @@ func TestRestoredBelowAnAnswerThatWasLost(t *testing.T) {
 // TestRestoredShardIsOlder than one that the node has seen, in a store that has long
 // passed the revision of that: what holds is what the store says.
 func TestRestoredShardIsOlder(t *testing.T) {
-	s := established(t, Timing{})
+	s := established(t, membership.Timing{})
 	id := of("a", "a")[0]
-	old := s.store[ShardKey(id)]
-	s.putShard(id, Shard{Owner: refA, Why: HandedOver, From: refB, Epoch: 7})
-	s.hint(s.store[ShardKey(id)])
+	old := s.store[record.ShardKey(id)]
+	s.putShard(id, record.Shard{Owner: refA, Why: record.HandedOver, From: refB, Epoch: 7})
+	s.hint(s.store[record.ShardKey(id)])
 	s.run(time.Second)
 	for i, e := range s.log {
-		if e.Key == ShardKey(id) && e.Rev > old.Rev {
+		if e.Key == record.ShardKey(id) && e.Rev > old.Rev {
 			s.log[i].Key = "forgotten"
 		}
 	}
-	s.store[ShardKey(id)] = old
+	s.store[record.ShardKey(id)] = old
 	for range 60 { // two looks
 		if s.run(TickEvery); s.core.lineage.forgotten {
 			break
@@ -97,10 +100,10 @@ func TestRestoredShardIsOlder(t *testing.T) {
 
 // TestLateReplicaIsNoProof: a snapshot of a replica that is late says so.
 func TestLateReplicaIsNoProof(t *testing.T) {
-	s := established(t, Timing{})
+	s := established(t, membership.Timing{})
 	s.asOf = s.rev
 	id := of("a", "a")[0]
-	s.hint(s.putShard(id, Shard{Owner: refA, Why: HandedOver, From: refB, Epoch: 7}))
+	s.hint(s.putShard(id, record.Shard{Owner: refA, Why: record.HandedOver, From: refB, Epoch: 7}))
 	s.run(30 * time.Second)
 	s.wantCount(0, "gone")
 	if s.core.lineage.forgotten {
@@ -111,7 +114,7 @@ func TestLateReplicaIsNoProof(t *testing.T) {
 // TestStoreIsGoneAfterARestore: others may have joined the restored store, and have
 // leases from there. So the wait for the end of leases begins when that is gone as well.
 func TestStoreIsGoneAfterARestore(t *testing.T) {
-	s := established(t, Timing{})
+	s := established(t, membership.Timing{})
 	restore := s.backup()
 	s.run(10 * time.Second)
 	restore() // with an older version of its record
@@ -127,10 +130,10 @@ func TestStoreIsGoneAfterARestore(t *testing.T) {
 // TestStoreIsMadeAfterALoss by another: a store without the node's record is no further
 // loss, and begins no wait anew.
 func TestStoreIsMadeAfterALoss(t *testing.T) {
-	s := established(t, Timing{})
+	s := established(t, membership.Timing{})
 	s.without(NoStore)
 	s.run(8 * time.Second)
-	s.hold, s.store, s.log, s.rev = nil, map[string]Entry{}, nil, 0
+	s.hold, s.store, s.log, s.rev = nil, map[string]membership.Entry{}, nil, 0
 	s.told = nil
 	s.run(4 * time.Second)
 	s.wantCount(1, "gone lost")
@@ -140,11 +143,11 @@ func TestStoreIsMadeAfterALoss(t *testing.T) {
 // nodes may have leases. If that is lost too before the node comes again, it waits.
 func TestLostStoreInWhichOthersAre(t *testing.T) {
 	for _, founded := range []bool{false, true} {
-		s := established(t, Timing{})
-		cfg := s.store[ConfigKey]
-		s.store, s.log, s.rev = map[string]Entry{}, nil, 0
+		s := established(t, membership.Timing{})
+		cfg := s.store[record.ConfigKey]
+		s.store, s.log, s.rev = map[string]membership.Entry{}, nil, 0
 		if founded {
-			s.store[ConfigKey] = cfg
+			s.store[record.ConfigKey] = cfg
 		}
 		var gone *Gone
 		s.hold = func(e Effect) bool {

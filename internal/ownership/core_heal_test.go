@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -13,19 +14,19 @@ import (
 func TestRecordIsRemoved(t *testing.T) {
 	for _, how := range []string{"removed, and heard of", "removed, and not heard of", "overwritten"} {
 		t.Run(how, func(t *testing.T) {
-			s := established(t, Timing{})
+			s := established(t, membership.Timing{})
 			was := s.epoch(3, 1)
 			switch how {
 			case "overwritten":
-				s.hint(s.put(ShardKey(3), []byte("{")))
+				s.hint(s.put(record.ShardKey(3), []byte("{")))
 			case "removed, and heard of":
-				s.hint(s.put(ShardKey(3), nil))
+				s.hint(s.put(record.ShardKey(3), nil))
 			default:
-				s.put(ShardKey(3), nil)
+				s.put(record.ShardKey(3), nil)
 			}
 			s.run(10 * time.Second)
-			rec, err := DecodeShard(s.store[ShardKey(3)])
-			if err != nil || rec.Owner != refA || rec.Why != Healed || rec.Epoch <= was || rec.Count != s.store[ShardKey(3)].Rev {
+			rec, err := record.DecodeShard(s.store[record.ShardKey(3)])
+			if err != nil || rec.Owner != refA || rec.Why != record.Healed || rec.Epoch <= was || rec.Count != s.store[record.ShardKey(3)].Rev {
 				t.Errorf("its record is %+v (%v), the epoch before was %d", rec, err, was)
 			}
 			s.want("drain 3/1", "mended", fmt.Sprintf("moved 3/%d to a.1", s.nth(3, rec.Epoch)), fmt.Sprintf("open 3/%d heal", s.nth(3, rec.Epoch)))
@@ -39,21 +40,21 @@ func TestRecordIsRemoved(t *testing.T) {
 // also one that has never seen the record.
 func TestOwnerOfARemovedRecordIsGone(t *testing.T) {
 	for _, seen := range []bool{false, true} {
-		s := newScript(t, Timing{})
+		s := newScript(t, membership.Timing{})
 		id := of("a", "a", "b")[0]
-		s.alive(refB, Member{State: Active})
-		last := s.putShard(id, Shard{Owner: refB, Epoch: 9})
+		s.alive(refB, record.Member{State: record.Active})
+		last := s.putShard(id, record.Shard{Owner: refB, Epoch: 9})
 		if !seen {
-			s.put(ShardKey(id), nil)
+			s.put(record.ShardKey(id), nil)
 		}
 		s.join()
 		if seen {
-			s.hint(s.put(ShardKey(id), nil))
+			s.hint(s.put(record.ShardKey(id), nil))
 		}
 		s.dies(refB)
 		s.run(15 * time.Second)
-		rec, err := DecodeShard(s.store[ShardKey(id)])
-		if err != nil || rec.Owner != refA || rec.Count <= last.Rev || rec.Count != s.store[ShardKey(id)].Rev {
+		rec, err := record.DecodeShard(s.store[record.ShardKey(id)])
+		if err != nil || rec.Owner != refA || rec.Count <= last.Rev || rec.Count != s.store[record.ShardKey(id)].Rev {
 			t.Errorf("seen before %v: its record is %+v (%v)", seen, rec, err)
 		}
 	}
@@ -62,14 +63,14 @@ func TestOwnerOfARemovedRecordIsGone(t *testing.T) {
 // TestHealedIsOpenedWhenAllHaveSeen: a member that has not looked may serve the
 // shard still, however well it renews.
 func TestHealedIsOpenedWhenAllHaveSeen(t *testing.T) {
-	s := newScript(t, Timing{})
-	s.alive(refB, Member{State: Active})
+	s := newScript(t, membership.Timing{})
+	s.alive(refB, record.Member{State: record.Active})
 	id := of("a", "a", "b")[0]
 	blind := s.living[refB]
 	delete(s.living, refB)
 	renew := func() {
 		blind.Counter++
-		s.hint(s.put(MemberKey(refB), encode(*blind)))
+		s.hint(s.put(record.MemberKey(refB), record.Encode(*blind)))
 	}
 	for range 20 {
 		s.run(time.Second)
@@ -88,24 +89,24 @@ func TestHealedIsOpenedWhenAllHaveSeen(t *testing.T) {
 // TestHealerIsGone before all have seen what it wrote: the next owner waits for them
 // as well, and does not count on.
 func TestHealerIsGone(t *testing.T) {
-	s := newScript(t, Timing{})
-	refC := Ref{Name: "c", Incarnation: "1"}
-	s.alive(refB, Member{State: Active})
-	s.alive(refC, Member{State: Dead})
+	s := newScript(t, membership.Timing{})
+	refC := record.Ref{Name: "c", Incarnation: "1"}
+	s.alive(refB, record.Member{State: record.Active})
+	s.alive(refC, record.Member{State: record.Dead})
 	id := of("a", "a", "b")[0]
-	healed := s.put(ShardKey(id), encode(Shard{Owner: refC, Why: Healed}))
+	healed := s.put(record.ShardKey(id), record.Encode(record.Shard{Owner: refC, Why: record.Healed}))
 	blind := s.living[refB]
 	delete(s.living, refB)
 	renew := func() {
 		blind.Counter++
-		s.hint(s.put(MemberKey(refB), encode(*blind)))
+		s.hint(s.put(record.MemberKey(refB), record.Encode(*blind)))
 	}
 	for range 20 {
 		s.run(time.Second)
 		renew()
 	}
-	got := s.store[ShardKey(id)]
-	if rec, err := DecodeShard(got); err != nil || rec.Owner != refA || rec.Count != got.Rev || got.Rev <= healed.Rev {
+	got := s.store[record.ShardKey(id)]
+	if rec, err := record.DecodeShard(got); err != nil || rec.Owner != refA || rec.Count != got.Rev || got.Rev <= healed.Rev {
 		t.Fatalf("its record is %+v (%v), in revision %d", rec, err, got.Rev)
 	}
 	s.wantCount(0, fmt.Sprintf("open %d/", id))
@@ -117,17 +118,17 @@ func TestHealerIsGone(t *testing.T) {
 
 // TestConfigIsRemoved: a node that serves writes it again, with its base and its identity.
 func TestConfigIsRemoved(t *testing.T) {
-	s := newScript(t, Timing{})
-	cfg := NewConfig(layoutOfScripts)
+	s := newScript(t, membership.Timing{})
+	cfg := record.NewConfig(layoutOfScripts)
 	cfg.Base, cfg.Cluster = 1_700_000_000_000_000, "c"
-	s.store[ConfigKey] = Entry{Key: ConfigKey, Rev: 1, Value: encode(cfg)}
+	s.store[record.ConfigKey] = membership.Entry{Key: record.ConfigKey, Rev: 1, Value: record.Encode(cfg)}
 	s.join()
-	if rec, err := DecodeShard(s.store[ShardKey(3)]); err != nil || rec.Epoch <= cfg.Base {
+	if rec, err := record.DecodeShard(s.store[record.ShardKey(3)]); err != nil || rec.Epoch <= cfg.Base {
 		t.Errorf("the epoch %d is not above the base: %v", rec.Epoch, err)
 	}
-	delete(s.store, ConfigKey)
+	delete(s.store, record.ConfigKey)
 	s.run(15 * time.Second)
-	if got, err := membership.Decode[Config](s.store[ConfigKey].Value); err != nil || got != cfg {
+	if got, err := record.Decode[record.Config](s.store[record.ConfigKey].Value); err != nil || got != cfg {
 		t.Errorf("written again: %+v, %v", got, err)
 	}
 	s.wantCount(1, "rebased")
@@ -144,18 +145,18 @@ func TestStoreThatHasForgotten(t *testing.T) {
 		"lost":       {Base: 1000, Rev: 50, Epoch: 1700, Lost: true}, // and many writes ago
 	} {
 		s := newScriptOf(t, Self{Ref: refA, Layout: layoutOfScripts, Past: past})
-		cfg := NewConfig(layoutOfScripts)
+		cfg := record.NewConfig(layoutOfScripts)
 		cfg.Base, cfg.Cluster = 1000, "d" // another node was first to give it one
-		s.store[ConfigKey] = Entry{Key: ConfigKey, Rev: 1, Value: encode(cfg)}
+		s.store[record.ConfigKey] = membership.Entry{Key: record.ConfigKey, Rev: 1, Value: record.Encode(cfg)}
 		s.join()
 		want := uint64(1701)
 		if name == "remembered" {
 			want = 1000
 		}
-		if got, _ := membership.Decode[Config](s.store[ConfigKey].Value); got.Base != want || got.Cluster != "d" {
+		if got, _ := record.Decode[record.Config](s.store[record.ConfigKey].Value); got.Base != want || got.Cluster != "d" {
 			t.Errorf("%s: %+v, want base %d", name, got, want)
 		}
-		if rec, err := DecodeShard(s.store[ShardKey(3)]); err != nil || rec.Base != want {
+		if rec, err := record.DecodeShard(s.store[record.ShardKey(3)]); err != nil || rec.Base != want {
 			t.Errorf("%s: claimed as %+v, %v", name, rec, err)
 		}
 	}
@@ -164,13 +165,13 @@ func TestStoreThatHasForgotten(t *testing.T) {
 // TestBaseIsRaised: a node whose shards are in epochs that another remembers as
 // older moves them above the new base.
 func TestBaseIsRaised(t *testing.T) {
-	s := established(t, Timing{})
-	cfg := NewConfig(layoutOfScripts)
+	s := established(t, membership.Timing{})
+	cfg := record.NewConfig(layoutOfScripts)
 	cfg.Base = 5000
-	s.hint(s.put(ConfigKey, encode(cfg)))
+	s.hint(s.put(record.ConfigKey, record.Encode(cfg)))
 	s.run(15 * time.Second)
 	for id := range uint32(scriptShards) {
-		if rec, err := DecodeShard(s.store[ShardKey(id)]); err != nil || rec.Base != 5000 || rec.Owner != refA {
+		if rec, err := record.DecodeShard(s.store[record.ShardKey(id)]); err != nil || rec.Base != 5000 || rec.Owner != refA {
 			t.Errorf("shard %d: %+v, %v", id, rec, err)
 		}
 	}
@@ -180,8 +181,8 @@ func TestBaseIsRaised(t *testing.T) {
 // TestStoreIsGone: told once; the incarnation ends when the longest lease has, and
 // not before.
 func TestStoreIsGone(t *testing.T) {
-	s := newScript(t, Timing{})
-	s.alive(refB, Member{State: Active})
+	s := newScript(t, membership.Timing{})
+	s.alive(refB, record.Member{State: record.Active})
 	s.join()
 	s.living[refB].LeaseMs = 20_000 // longer than its own
 	s.run(3 * time.Second)
@@ -215,7 +216,7 @@ func (s *script) without(status Status) {
 // TestServerIsBehind: that the store is gone is no more than a server's word for a
 // moment, before and after a time in which none answers. The node goes on as it was.
 func TestServerIsBehind(t *testing.T) {
-	s := established(t, Timing{})
+	s := established(t, membership.Timing{})
 	for range 3 {
 		s.without(NoStore)
 		s.run(time.Second)
@@ -235,7 +236,7 @@ func TestServerIsBehind(t *testing.T) {
 // TestStoreIsGoneLater than a server once said: others may have renewed since it said so,
 // so the wait for the end of their leases begins when it is said again and again.
 func TestStoreIsGoneLater(t *testing.T) {
-	s := established(t, Timing{})
+	s := established(t, membership.Timing{})
 	s.without(NoStore)
 	s.run(time.Second)
 	s.without(Unknown)

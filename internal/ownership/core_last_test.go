@@ -4,20 +4,23 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/clstr-go/clstr/internal/record"
+	"github.com/clstr-go/clstr/membership"
 )
 
 // ends tells the script's node that another leaves, now.
-func (s *script) ends(ref Ref) {
+func (s *script) ends(ref record.Ref) {
 	m := s.living[ref]
-	m.State, m.Counter = Leaving, m.Counter+1
+	m.State, m.Counter = record.Leaving, m.Counter+1
 	s.hint(s.putMember(ref, *m))
 	m.Leaves = s.rev
 }
 
 // goes has another leave that owns nothing any more.
-func (s *script) goes(ref Ref) {
+func (s *script) goes(ref record.Ref) {
 	m := s.living[ref]
-	m.State, m.Counter = Left, m.Counter+1
+	m.State, m.Counter = record.Left, m.Counter+1
 	s.hint(s.putMember(ref, *m))
 	s.dies(ref)
 }
@@ -25,7 +28,7 @@ func (s *script) goes(ref Ref) {
 // shared makes a cluster of this node and b, which own what they should.
 func shared(t *testing.T) (s *script, theirs []uint32) {
 	t.Helper()
-	s = established(t, Timing{})
+	s = established(t, membership.Timing{})
 	s.comes(refB)
 	s.run(time.Minute)
 	s.told = nil
@@ -38,11 +41,11 @@ func TestLastToLeaveStays(t *testing.T) {
 	s, theirs := shared(t)
 	s.ends(refB)
 	s.step(Leave{})
-	at := s.store[MemberKey(refA)].Rev
-	s.hint(s.putShard(theirs[0], Shard{Epoch: 90, Why: Released}))
+	at := s.store[record.MemberKey(refA)].Rev
+	s.hint(s.putShard(theirs[0], record.Shard{Epoch: 90, Why: record.Released}))
 	s.run(5 * time.Second)
 	s.want() // what nobody has it does not take
-	if got := s.member(refA); got.State != Leaving || got.Leaves != at {
+	if got := s.member(refA); got.State != record.Leaving || got.Leaves != at {
 		t.Errorf("its record is %+v, want the revision %d", got, at)
 	}
 	if got := s.core.Wanted(); got != 0 || !s.core.Stays() {
@@ -50,14 +53,14 @@ func TestLastToLeaveStays(t *testing.T) {
 	}
 	for i, id := range theirs {
 		s.wantCount(0, "drain")
-		s.hint(s.putShard(id, Shard{Owner: refA, Epoch: s.shard(id).Epoch + 1, Why: HandedOver, From: refB}))
+		s.hint(s.putShard(id, record.Shard{Owner: refA, Epoch: s.shard(id).Epoch + 1, Why: record.HandedOver, From: refB}))
 		s.wantCount(i+1, "open")
 	}
 	s.wantCount(scriptShards, "drain")
 	s.wantCount(scriptShards, "moved")
 	s.wantCount(1, "gone left")
 	for i := range uint32(scriptShards) {
-		if got := s.shard(i); !got.Owner.IsZero() || got.Why != Released {
+		if got := s.shard(i); !got.Owner.IsZero() || got.Why != record.Released {
 			t.Errorf("shard %d: %+v", i, got)
 		}
 	}
@@ -68,7 +71,7 @@ func TestLastToLeaveStays(t *testing.T) {
 func TestFirstToLeaveHandsOver(t *testing.T) {
 	for _, early := range []bool{true, false} {
 		s, theirs := shared(t)
-		looks := func(e Effect) bool { r, ok := e.(Snapshot); return ok && r.Prefix == MemberPrefix }
+		looks := func(e Effect) bool { r, ok := e.(Snapshot); return ok && r.Prefix == record.MemberPrefix }
 		closes := func(e Effect) bool { _, ok := e.(Close); return ok }
 		s.hold = looks
 		if !early {
@@ -95,7 +98,7 @@ func TestFirstToLeaveHandsOver(t *testing.T) {
 func TestLooksBeforeItShuts(t *testing.T) {
 	s, _ := shared(t)
 	m := s.living[refB]
-	m.State = Leaving
+	m.State = record.Leaving
 	m.Leaves = s.putMember(refB, *m).Rev // the hint is lost
 	m.Leaves = s.rev
 	s.step(Leave{})
@@ -106,7 +109,7 @@ func TestLooksBeforeItShuts(t *testing.T) {
 // TestLookIsNotAnswered: it leaves all the same.
 func TestLookIsNotAnswered(t *testing.T) {
 	s, theirs := shared(t)
-	s.hold = func(e Effect) bool { r, ok := e.(Snapshot); return ok && r.Prefix == MemberPrefix }
+	s.hold = func(e Effect) bool { r, ok := e.(Snapshot); return ok && r.Prefix == record.MemberPrefix }
 	s.step(Leave{})
 	s.run(lookFor - TickEvery)
 	s.want()
@@ -191,10 +194,10 @@ func TestComesWhileAllLeave(t *testing.T) {
 // never taken any.
 func TestLeavesWithoutShards(t *testing.T) {
 	for _, active := range []bool{true, false} {
-		s := newScript(t, Timing{})
-		s.alive(refB, Member{State: Active, Counter: 10})
+		s := newScript(t, membership.Timing{})
+		s.alive(refB, record.Member{State: record.Active, Counter: 10})
 		for i := range uint32(scriptShards) {
-			s.putShard(i, Shard{Owner: refB, Epoch: 1})
+			s.putShard(i, record.Shard{Owner: refB, Epoch: 1})
 		}
 		s.run(time.Second)
 		if active {
@@ -214,17 +217,17 @@ func TestLeavesWithoutShards(t *testing.T) {
 // TestOrderOfLeaves: the last node to say that it leaves stays, whatever versions of the
 // records are seen.
 func TestOrderOfLeaves(t *testing.T) {
-	s := established(t, Timing{})
+	s := established(t, membership.Timing{})
 	s.comes(refB)
 	s.comes(refC)
-	first := s.putMember(refB, Member{State: Leaving})
-	second := s.putMember(refC, Member{State: Leaving})
-	again := s.putMember(refB, Member{State: Leaving}) // by a node that says no more
-	later := s.putMember(refB, Member{State: Leaving, Leaves: first.Rev})
+	first := s.putMember(refB, record.Member{State: record.Leaving})
+	second := s.putMember(refC, record.Member{State: record.Leaving})
+	again := s.putMember(refB, record.Member{State: record.Leaving}) // by a node that says no more
+	later := s.putMember(refB, record.Member{State: record.Leaving, Leaves: first.Rev})
 	s.hold = func(e Effect) bool { _, ok := e.(Close); return ok } // and then it leaves itself
 	m := &s.core.members
-	m.all[refA].State = Dead
-	for _, seen := range [][]Entry{{first, again, second}, {second, later, first, again}} {
+	m.all[refA].State = record.Dead
+	for _, seen := range [][]membership.Entry{{first, again, second}, {second, later, first, again}} {
 		m.forget(refB)
 		m.forget(refC)
 		for _, e := range seen {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -23,19 +24,19 @@ func (s *script) wantLease(sent time.Duration) {
 // renewing runs to the next renewal and holds it.
 func (s *script) renewing() Write {
 	s.t.Helper()
-	s.holdWrites(MemberKey(refA))
+	s.holdWrites(record.MemberKey(refA))
 	for range 20 {
 		if len(s.held) > 0 {
 			break
 		}
 		s.run(TickEvery)
 	}
-	return s.takeWrite(MemberKey(refA))
+	return s.takeWrite(record.MemberKey(refA))
 }
 
 func alone(t *testing.T) *script {
 	t.Helper()
-	s := newScript(t, Timing{})
+	s := newScript(t, membership.Timing{})
 	s.join()
 	return s
 }
@@ -124,7 +125,7 @@ func TestLateRenewalOfAnotherState(t *testing.T) {
 	s.hold = nil
 	s.answer(leaving) // a conflict
 	s.run(time.Second)
-	if m := s.member(refA); m.State != Left {
+	if m := s.member(refA); m.State != record.Left {
 		t.Errorf("its record is %+v", m)
 	}
 }
@@ -140,14 +141,14 @@ func TestDeclaredDead(t *testing.T) {
 		},
 		"passing": func(e Effect) bool {
 			w, ok := e.(Write)
-			return ok && strings.HasPrefix(w.Key, ShardPrefix) && strings.Contains(string(w.Value), HandedOver)
+			return ok && strings.HasPrefix(w.Key, record.ShardPrefix) && strings.Contains(string(w.Value), record.HandedOver)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newScript(t, Timing{})
+			s := newScript(t, membership.Timing{})
 			s.hold = hold
 			s.join()
-			s.alive(refB, Member{State: Active})
+			s.alive(refB, record.Member{State: record.Active})
 			s.run(20 * time.Second)
 			owned := 0
 			for _, sh := range s.core.shards.all {
@@ -161,8 +162,8 @@ func TestDeclaredDead(t *testing.T) {
 			held := s.held
 			s.told = nil
 			m := s.member(refA)
-			m.State, m.By = Dead, refB
-			s.put(MemberKey(refA), encode(m))
+			m.State, m.By = record.Dead, refB
+			s.put(record.MemberKey(refA), record.Encode(m))
 			s.run(3 * time.Second) // the renewal conflicts
 			s.wantCount(owned, "close ")
 			if len(s.told) != owned+1 || s.told[owned] != `gone dead by "b.1"` {
@@ -183,7 +184,7 @@ func TestDeclaredDead(t *testing.T) {
 			s.step(Leave{})
 			s.run(20 * time.Second)
 			s.want()
-			if got := s.member(refA); got.State != Dead {
+			if got := s.member(refA); got.State != record.Dead {
 				t.Errorf("its record is %+v afterwards", got)
 			}
 		})
@@ -195,7 +196,7 @@ func TestDeclaredDead(t *testing.T) {
 // it had acknowledged, the store has forgotten.
 func TestConflictThenOldRead(t *testing.T) {
 	s := alone(t)
-	old := s.store[MemberKey(refA)]
+	old := s.store[record.MemberKey(refA)]
 	s.run(4 * time.Second)
 	lease := s.lease
 	s.hold = func(e Effect) bool { // from now on reads of its record are old, and writes conflict
@@ -207,7 +208,7 @@ func TestConflictThenOldRead(t *testing.T) {
 			if e.Key != old.Key {
 				return false
 			}
-			s.event(Result{Op: e.Op, Entries: []Entry{old}})
+			s.event(Result{Op: e.Op, Entries: []membership.Entry{old}})
 			return true
 		}
 		return false
@@ -284,24 +285,24 @@ func TestOutage(t *testing.T) {
 
 // TestNothingIsDoneWithoutALease: no claim and no move.
 func TestNothingIsDoneWithoutALease(t *testing.T) {
-	s := newScript(t, Timing{})
-	s.alive(refB, Member{State: Active})
+	s := newScript(t, membership.Timing{})
+	s.alive(refB, record.Member{State: record.Active})
 	s.join()
-	s.holdWrites(MemberKey(refA))
+	s.holdWrites(record.MemberKey(refA))
 	s.run(9 * time.Second) // the lease ends
 	s.told = nil
 	m := s.member(refB)
-	m.State = Left
+	m.State = record.Left
 	s.dies(refB)
-	s.hint(s.put(MemberKey(refB), encode(m)))
+	s.hint(s.put(record.MemberKey(refB), record.Encode(m)))
 	for _, id := range of("b", "a", "b") {
-		s.hint(s.putShard(id, Shard{Epoch: 7, Why: Released}))
+		s.hint(s.putShard(id, record.Shard{Epoch: 7, Why: record.Released}))
 	}
-	s.alive(refC, Member{State: Active})
+	s.alive(refC, record.Member{State: record.Active})
 	s.run(10 * time.Second)
 	s.want()
 	s.hold = nil
-	s.answer(s.takeWrite(MemberKey(refA)))
+	s.answer(s.takeWrite(record.MemberKey(refA)))
 	s.run(time.Second)
 	if len(s.told) == 0 {
 		t.Error("nothing is done when the lease is back")

@@ -5,6 +5,9 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/clstr-go/clstr/internal/record"
+	"github.com/clstr-go/clstr/membership"
 )
 
 // Rules of the core that cost time or writes when they are broken, not safety, so
@@ -12,8 +15,8 @@ import (
 
 // TestClaimsOnlyWhatItShould: what another should own is left to it.
 func TestClaimsOnlyWhatItShould(t *testing.T) {
-	s := newScript(t, Timing{})
-	s.alive(refB, Member{State: Active})
+	s := newScript(t, membership.Timing{})
+	s.alive(refB, record.Member{State: record.Active})
 	s.run(5 * time.Second)
 	s.wantCount(len(of("a", "a", "b")), "open")
 	s.wantCount(0, "drain")
@@ -47,8 +50,8 @@ func TestWishComesUpWhileRenewing(t *testing.T) {
 
 // TestLeaveWinsOverJoin: also where the node had settled meanwhile.
 func TestLeaveWinsOverJoin(t *testing.T) {
-	s := newScript(t, Timing{})
-	s.alive(refB, Member{State: Active, Counter: 10})
+	s := newScript(t, membership.Timing{})
+	s.alive(refB, record.Member{State: record.Active, Counter: 10})
 	s.run(time.Second)
 	w := s.renewing()
 	s.step(Leave{})
@@ -60,21 +63,21 @@ func TestLeaveWinsOverJoin(t *testing.T) {
 
 // TestSettlingIsNotRoundedUp: the look at the end of it comes in time.
 func TestSettlingIsNotRoundedUp(t *testing.T) {
-	s := newScript(t, Timing{Settle: 1500 * time.Millisecond, Poll: 5 * time.Second})
-	s.alive(refB, Member{State: Active, Counter: 10})
+	s := newScript(t, membership.Timing{Settle: 1500 * time.Millisecond, Poll: 5 * time.Second})
+	s.alive(refB, record.Member{State: record.Active, Counter: 10})
 	s.run(1750 * time.Millisecond)
-	if s.core.own.state != Active {
+	if s.core.own.state != record.Active {
 		t.Error("it has not joined")
 	}
 }
 
 // TestSupersededOnce: however often the newer one is seen while it leaves.
 func TestSupersededOnce(t *testing.T) {
-	s := established(t, Timing{})
+	s := established(t, membership.Timing{})
 	s.hold = func(e Effect) bool { c, ok := e.(Close); return ok && c.Shard == 3 }
-	s.alive(Ref{Name: "a", Incarnation: "2"}, Member{State: Active})
+	s.alive(record.Ref{Name: "a", Incarnation: "2"}, record.Member{State: record.Active})
 	s.run(5 * time.Second)
-	s.alive(Ref{Name: "a", Incarnation: "3"}, Member{State: Active})
+	s.alive(record.Ref{Name: "a", Incarnation: "3"}, record.Member{State: record.Active})
 	s.run(5 * time.Second)
 	s.wantCount(1, "superseded")
 	s.wantCount(0, "gone")
@@ -82,9 +85,9 @@ func TestSupersededOnce(t *testing.T) {
 
 // TestWeightChanges: parts follow.
 func TestWeightChanges(t *testing.T) {
-	s := established(t, Timing{})
-	s.hint(s.putMember(refB, Member{State: Active, Weight: 1}))
-	s.hint(s.putMember(refB, Member{State: Active, Weight: 1e6}))
+	s := established(t, membership.Timing{})
+	s.hint(s.putMember(refB, record.Member{State: record.Active, Weight: 1}))
+	s.hint(s.putMember(refB, record.Member{State: record.Active, Weight: 1e6}))
 	for i := range uint32(scriptShards) {
 		if got := s.core.targets.of(i); got != refB {
 			t.Errorf("shard %d should be of %v", i, got)
@@ -95,19 +98,19 @@ func TestWeightChanges(t *testing.T) {
 // TestNobodyIsAccusedByTheBlind: not while the node's own renewals have failed for
 // two of them, even if its lease still stands.
 func TestNobodyIsAccusedByTheBlind(t *testing.T) {
-	s := joined(t, Timing{}, refB)
+	s := joined(t, membership.Timing{}, refB)
 	s.dies(refB)
 	s.run(6500 * time.Millisecond)
 	s.hold = func(e Effect) bool {
 		w, ok := e.(Write)
-		return ok && w.Key == MemberKey(refA)
+		return ok && w.Key == record.MemberKey(refA)
 	}
 	accused := false
 	s.run(2 * time.Second)
 	for s.core.own.valid() {
 		hold := s.hold
 		s.hold = func(e Effect) bool {
-			if w, ok := e.(Write); ok && w.Key == MemberKey(refB) {
+			if w, ok := e.(Write); ok && w.Key == record.MemberKey(refB) {
 				accused = true
 			}
 			return hold(e)
@@ -122,11 +125,11 @@ func TestNobodyIsAccusedByTheBlind(t *testing.T) {
 
 // TestOneAccusationAtATime: and what comes of it is done at once.
 func TestOneAccusationAtATime(t *testing.T) {
-	s := joined(t, Timing{}, refB)
+	s := joined(t, membership.Timing{}, refB)
 	s.dies(refB)
-	s.holdWrites(MemberKey(refB))
+	s.holdWrites(record.MemberKey(refB))
 	s.run(12 * time.Second)
-	w := s.takeWrite(MemberKey(refB))
+	w := s.takeWrite(record.MemberKey(refB))
 	if len(s.held) > 0 {
 		t.Errorf("%d more are under way", len(s.held))
 	}
@@ -137,9 +140,9 @@ func TestOneAccusationAtATime(t *testing.T) {
 
 // TestTheDeadDoNotDelay: who has not been seen for long counts for no rank.
 func TestTheDeadDoNotDelay(t *testing.T) {
-	s := newScriptOf(t, Self{Ref: Ref{Name: "z", Incarnation: "1"}, Layout: layoutOfScripts})
+	s := newScriptOf(t, Self{Ref: record.Ref{Name: "z", Incarnation: "1"}, Layout: layoutOfScripts})
 	for i := range 6 {
-		s.alive(Ref{Name: fmt.Sprint("m", i), Incarnation: "1"}, Member{State: Active})
+		s.alive(record.Ref{Name: fmt.Sprint("m", i), Incarnation: "1"}, record.Member{State: record.Active})
 	}
 	s.join()
 	clear(s.living)
@@ -149,12 +152,12 @@ func TestTheDeadDoNotDelay(t *testing.T) {
 
 // TestAnswersOfAnEarlierEpoch: they are not of the one that is held.
 func TestAnswersOfAnEarlierEpoch(t *testing.T) {
-	s := newScript(t, Timing{})
+	s := newScript(t, membership.Timing{})
 	s.hold = func(e Effect) bool { o, ok := e.(Open); return ok && o.Shard == 3 }
 	s.run(time.Second)
-	s.hint(s.putMember(refB, Member{State: Joining}))
-	s.hint(s.putShard(3, Shard{Owner: refB, Epoch: 2}))
-	s.hint(s.putShard(3, Shard{Owner: refA, Epoch: 3, Why: HandedOver, From: refB}))
+	s.hint(s.putMember(refB, record.Member{State: record.Joining}))
+	s.hint(s.putShard(3, record.Shard{Owner: refB, Epoch: 2}))
+	s.hint(s.putShard(3, record.Shard{Owner: refA, Epoch: 3, Why: record.HandedOver, From: refB}))
 	s.step(Opened{3, s.epoch(3, 1)})
 	s.wantCount(0, "settled")
 	s.step(Closed{Shard: 3, Epoch: s.epoch(3, 3)})
@@ -180,11 +183,11 @@ func TestRoutes(t *testing.T) {
 		routes = append(routes, r)
 		return ok
 	}
-	e := s.putShard(2, Shard{Owner: refB, Epoch: 2})
+	e := s.putShard(2, record.Shard{Owner: refB, Epoch: 2})
 	s.hint(e)
 	s.hint(e)
 	routes = slices.DeleteFunc(routes, func(r Route) bool { return r.Record.Epoch == 0 })
-	if want := (Route{2, Shard{Owner: refB, Epoch: s.epoch(2, 2), Count: s.epoch(2, 2), Why: Claimed}}); len(routes) != 1 || routes[0] != want {
+	if want := (Route{2, record.Shard{Owner: refB, Epoch: s.epoch(2, 2), Count: s.epoch(2, 2), Why: record.Claimed}}); len(routes) != 1 || routes[0] != want {
 		t.Errorf("told %+v, want %+v", routes, want)
 	}
 }

@@ -6,12 +6,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
+	"github.com/clstr-go/clstr/membership"
+
 	"github.com/clstr-go/clstr/outcome"
 )
 
 // established is a node that serves all shards and has done so for long. Others are
 // hidden until it is told of them.
-func established(t *testing.T, timing Timing) *script {
+func established(t *testing.T, timing membership.Timing) *script {
 	t.Helper()
 	s := newScript(t, timing)
 	s.join()
@@ -21,15 +24,15 @@ func established(t *testing.T, timing Timing) *script {
 }
 
 // comes makes a member active and tells of it.
-func (s *script) comes(ref Ref) {
-	s.alive(ref, Member{State: Active})
-	s.hint(s.store[MemberKey(ref)])
+func (s *script) comes(ref record.Ref) {
+	s.alive(ref, record.Member{State: record.Active})
+	s.hint(s.store[record.MemberKey(ref)])
 }
 
 // TestHandOver: drained, closed, written, told; the record says for how long
 // nobody has served.
 func TestHandOver(t *testing.T) {
-	s := established(t, Timing{})
+	s := established(t, membership.Timing{})
 	id := of("b", "a", "b")[0]
 	s.hold = func(e Effect) bool { c, ok := e.(Close); return ok && c.Shard == id }
 	s.comes(refB)
@@ -48,7 +51,7 @@ func TestHandOver(t *testing.T) {
 	cost := outcome.DrainCounts{Parked: 3, Dropped: 2, Lost: 1}
 	s.step(Closed{Shard: id, Epoch: s.epoch(id, 1), Cost: cost})
 	s.want(fmt.Sprintf("moved %d/2 to b.1", id))
-	want := Shard{Owner: refB, Epoch: 2, Why: HandedOver, From: refA, PausedUs: 1_500_000, Cost: cost}
+	want := record.Shard{Owner: refB, Epoch: 2, Why: record.HandedOver, From: refA, PausedUs: 1_500_000, Cost: cost}
 	if got := s.shard(id); got != want {
 		t.Errorf("its record is %+v, want %+v", got, want)
 	}
@@ -60,12 +63,12 @@ func TestHandOver(t *testing.T) {
 func TestHandOverIsNotAnswered(t *testing.T) {
 	for _, how := range []string{"landed", "not landed", "landed late"} {
 		t.Run(how, func(t *testing.T) {
-			s := established(t, Timing{})
+			s := established(t, membership.Timing{})
 			id := of("b", "a", "b")[0]
-			s.holdWrites(ShardKey(id))
+			s.holdWrites(record.ShardKey(id))
 			s.comes(refB)
 			s.told = nil
-			w := s.takeWrite(ShardKey(id))
+			w := s.takeWrite(record.ShardKey(id))
 			if how == "landed" {
 				s.write(w)
 			}
@@ -74,7 +77,7 @@ func TestHandOverIsNotAnswered(t *testing.T) {
 				s.want(fmt.Sprintf("moved %d/2 to b.1", id))
 			} else {
 				s.run(time.Second)
-				again := s.takeWrite(ShardKey(id))
+				again := s.takeWrite(record.ShardKey(id))
 				if again.Rev != w.Rev {
 					t.Errorf("the second is on revision %d, the first on %d", again.Rev, w.Rev)
 				}
@@ -100,7 +103,7 @@ func TestFailedWritesAreNotRepeatedAtOnce(t *testing.T) {
 		for what, setup := range map[string]func(*script) uint32{
 			"claim": func(s *script) uint32 {
 				id := of("a", "a", "b")[0]
-				s.hint(s.putShard(id, Shard{Owner: Ref{}, Epoch: 9, Why: Released}))
+				s.hint(s.putShard(id, record.Shard{Owner: record.Ref{}, Epoch: 9, Why: record.Released}))
 				return id
 			},
 			"pass": func(s *script) uint32 {
@@ -109,17 +112,17 @@ func TestFailedWritesAreNotRepeatedAtOnce(t *testing.T) {
 			},
 		} {
 			t.Run(name+"/"+what, func(t *testing.T) {
-				s := established(t, Timing{})
+				s := established(t, membership.Timing{})
 				n := 0
 				s.hold = func(e Effect) bool {
-					if w, ok := e.(Write); ok && w.Key[:2] == ShardPrefix {
+					if w, ok := e.(Write); ok && w.Key[:2] == record.ShardPrefix {
 						if n++; n > 1000 {
 							t.Fatal("it turns in circles")
 						}
 						s.event(Result{Op: w.Op, Status: status})
 						return true
 					}
-					if r, ok := e.(Read); ok && r.Key[:2] == ShardPrefix && status == Unknown {
+					if r, ok := e.(Read); ok && r.Key[:2] == record.ShardPrefix && status == Unknown {
 						s.event(Result{Op: r.Op, Status: Unknown})
 						return true
 					}
@@ -142,19 +145,19 @@ func TestFailedWritesAreNotRepeatedAtOnce(t *testing.T) {
 
 // TestTargetIsDead: a shard was handed to one that had died meanwhile.
 func TestTargetIsDead(t *testing.T) {
-	s := established(t, Timing{})
+	s := established(t, membership.Timing{})
 	ids := of("b", "a", "b")
-	s.holdWrites(ShardKey(ids[0]))
+	s.holdWrites(record.ShardKey(ids[0]))
 	s.comes(refB)
 	s.dies(refB)
 	s.hold, s.told = nil, nil
-	s.answer(s.takeWrite(ShardKey(ids[0])))
+	s.answer(s.takeWrite(record.ShardKey(ids[0])))
 	s.want(fmt.Sprintf("moved %d/2 to b.1", ids[0]))
 	took := s.until("declared b.1", 13*time.Second)
 	t.Logf("declared after %v", took)
 	s.run(0)
 	for _, id := range ids {
-		if got := s.shard(id); got.Owner != refA || got.Epoch != 3 || got.Why != Claimed || got.From != refB {
+		if got := s.shard(id); got.Owner != refA || got.Epoch != 3 || got.Why != record.Claimed || got.From != refB {
 			t.Errorf("shard %d: %+v", id, got)
 		}
 	}
@@ -162,12 +165,12 @@ func TestTargetIsDead(t *testing.T) {
 
 // TestTargetHasGoneBeforeThePass: the node takes the shard back, in a new epoch.
 func TestTargetHasGoneBeforeThePass(t *testing.T) {
-	s := established(t, Timing{})
+	s := established(t, membership.Timing{})
 	ids := of("b", "a", "b")
 	s.hold = func(e Effect) bool { _, ok := e.(Close); return ok }
 	s.comes(refB)
 	s.dies(refB)
-	s.hint(s.putMember(refB, Member{State: Leaving}))
+	s.hint(s.putMember(refB, record.Member{State: record.Leaving}))
 	s.hold, s.told = nil, nil
 	s.answer(take(s, func(c Close) bool { return c.Shard == ids[0] }))
 	s.want(fmt.Sprintf("drain %d/1", ids[0]), fmt.Sprintf("moved %d/2 to a.1", ids[0]), fmt.Sprintf("open %d/2 handoff", ids[0]))
@@ -175,7 +178,7 @@ func TestTargetHasGoneBeforeThePass(t *testing.T) {
 
 // TestMoves: so many at once, and four times as many when the node leaves.
 func TestMoves(t *testing.T) {
-	s := established(t, Timing{MaxMoves: 1})
+	s := established(t, membership.Timing{MaxMoves: 1})
 	ids := of("b", "a", "b")
 	if len(ids) < 2 {
 		t.Fatal("too few shards move")
@@ -205,9 +208,9 @@ func TestMoves(t *testing.T) {
 // TestResidency: what has moved stays for a while, unless the node leaves.
 func TestResidency(t *testing.T) {
 	for _, leaves := range []bool{false, true} {
-		s := newScript(t, Timing{})
+		s := newScript(t, membership.Timing{})
 		id := of("b", "a", "b")[0]
-		s.putShard(id, Shard{Owner: Ref{}, Epoch: 5, Why: Released, From: refC})
+		s.putShard(id, record.Shard{Owner: record.Ref{}, Epoch: 5, Why: record.Released, From: refC})
 		s.core.own.record.Counter = 100 // the cluster is not new
 		s.join()
 		s.comes(refB)
@@ -228,10 +231,10 @@ func TestResidency(t *testing.T) {
 // TestClaimIsNotAnswered: its record tells.
 func TestClaimIsNotAnswered(t *testing.T) {
 	for _, landed := range []bool{false, true} {
-		s := newScript(t, Timing{})
-		s.holdWrites(ShardKey(3))
+		s := newScript(t, membership.Timing{})
+		s.holdWrites(record.ShardKey(3))
 		s.run(time.Second)
-		w := s.takeWrite(ShardKey(3))
+		w := s.takeWrite(record.ShardKey(3))
 		s.wantCount(0, "open 3")
 		if landed {
 			s.write(w)
@@ -248,13 +251,13 @@ func TestClaimIsNotAnswered(t *testing.T) {
 
 // TestClaimIsLost: another was faster.
 func TestClaimIsLost(t *testing.T) {
-	s := newScript(t, Timing{})
-	s.holdWrites(ShardKey(3))
+	s := newScript(t, membership.Timing{})
+	s.holdWrites(record.ShardKey(3))
 	s.run(time.Second)
-	s.putShard(3, Shard{Owner: refB, Epoch: 1})
-	s.alive(refB, Member{State: Joining})
+	s.putShard(3, record.Shard{Owner: refB, Epoch: 1})
+	s.alive(refB, record.Member{State: record.Joining})
 	s.hold = nil
-	s.answer(s.takeWrite(ShardKey(3)))
+	s.answer(s.takeWrite(record.ShardKey(3)))
 	s.run(5 * time.Second)
 	s.wantCount(0, "open 3")
 	if got := s.shard(3); got.Owner != refB || got.Epoch != 1 {
@@ -264,11 +267,11 @@ func TestClaimIsLost(t *testing.T) {
 
 // TestClaimsOnlyFromTheGone: by the state of the owner.
 func TestClaimsOnlyFromTheGone(t *testing.T) {
-	for state, claims := range map[string]bool{Joining: false, Active: false, Leaving: false, "a newer one": false, Left: true, Dead: true} {
-		s := newScript(t, Timing{})
-		s.putMember(refB, Member{State: state, Seen: 1 << 40})
+	for state, claims := range map[string]bool{record.Joining: false, record.Active: false, record.Leaving: false, "a newer one": false, record.Left: true, record.Dead: true} {
+		s := newScript(t, membership.Timing{})
+		s.putMember(refB, record.Member{State: state, Seen: 1 << 40})
 		id := of("a", "a", "b")[0]
-		s.putShard(id, Shard{Owner: refB, Epoch: 4})
+		s.putShard(id, record.Shard{Owner: refB, Epoch: 4})
 		s.join()
 		s.run(5 * time.Second)
 		if got := s.shard(id).Owner == refA; got != claims {
@@ -280,23 +283,23 @@ func TestClaimsOnlyFromTheGone(t *testing.T) {
 // TestOldVersionsCountForNothing: nor do records that do not decode, keys of
 // nobody, and shards that there are not.
 func TestOldVersionsCountForNothing(t *testing.T) {
-	s := newScript(t, Timing{})
+	s := newScript(t, membership.Timing{})
 	s.join()
-	old := []Entry{s.store[ShardKey(0)]}
-	m := s.putMember(refB, Member{State: Active})
+	old := []membership.Entry{s.store[record.ShardKey(0)]}
+	m := s.putMember(refB, record.Member{State: record.Active})
 	s.hint(m)
 	s.run(20 * time.Second)
 	s.told = nil
-	left := s.putMember(refB, Member{State: Leaving})
+	left := s.putMember(refB, record.Member{State: record.Leaving})
 	s.hint(left)
 	known := *s.core.members.all[refB]
 	old = append(old, m,
-		Entry{Key: ShardKey(2), Rev: 1 << 40, Value: []byte("{")}, Entry{Key: ShardKey(2), Rev: 1 << 40, Value: nil}, Entry{Key: ShardKey(99), Rev: 1 << 40, Value: encode(Shard{Owner: refB, Epoch: 9})},
-		Entry{Key: "n.", Rev: 1 << 40, Value: []byte("{}")}, Entry{Key: "x", Rev: 1 << 40, Value: []byte("{}")}, Entry{Key: ConfigKey, Rev: 1 << 40, Value: []byte("{}")}, Entry{Key: "", Rev: 1 << 40, Value: nil})
+		membership.Entry{Key: record.ShardKey(2), Rev: 1 << 40, Value: []byte("{")}, membership.Entry{Key: record.ShardKey(2), Rev: 1 << 40, Value: nil}, membership.Entry{Key: record.ShardKey(99), Rev: 1 << 40, Value: record.Encode(record.Shard{Owner: refB, Epoch: 9})},
+		membership.Entry{Key: "n.", Rev: 1 << 40, Value: []byte("{}")}, membership.Entry{Key: "x", Rev: 1 << 40, Value: []byte("{}")}, membership.Entry{Key: record.ConfigKey, Rev: 1 << 40, Value: []byte("{}")}, membership.Entry{Key: "", Rev: 1 << 40, Value: nil})
 	s.step(Seen{old})
 	s.step(Seen{})
 	s.want()
-	if got := *s.core.members.all[refB]; got.rev != known.rev || got.State != Leaving {
+	if got := *s.core.members.all[refB]; got.rev != known.rev || got.State != record.Leaving {
 		t.Errorf("an old version has come to count: %+v", got)
 	}
 	s.step(Result{Op: 1 << 40})

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -14,16 +15,16 @@ import (
 func TestUnreadableMember(t *testing.T) {
 	for _, spoiled := range []string{`{"state":"active","ctr":"seven","lease_ms":10000}`, "x", "{}", `{"state":"active"}`} {
 		t.Run(spoiled, func(t *testing.T) {
-			s := newScript(t, Timing{})
+			s := newScript(t, membership.Timing{})
 			for i := range uint32(scriptShards) {
-				s.putShard(i, Shard{Owner: refB, Epoch: 4})
+				s.putShard(i, record.Shard{Owner: refB, Epoch: 4})
 			}
-			e := s.put(MemberKey(refB), []byte(spoiled))
+			e := s.put(record.MemberKey(refB), []byte(spoiled))
 			s.join()
 			for range 5 {
 				s.run(membership.CalmTiming.Lease)
 				s.wantCount(0, "declared")
-				e = s.put(MemberKey(refB), append(e.Value, ' '))
+				e = s.put(record.MemberKey(refB), append(e.Value, ' '))
 			}
 			s.run(membership.CalmTiming.Lease)
 			s.wantCount(0, "open")
@@ -32,7 +33,7 @@ func TestUnreadableMember(t *testing.T) {
 			}
 			s.run(3 * time.Second)
 			s.wantCount(1, "declared")
-			if m := s.member(refB); m.State != Dead || m.By != refA {
+			if m := s.member(refB); m.State != record.Dead || m.By != refA {
 				t.Errorf("the record says %+v", m)
 			}
 			s.run(time.Second)
@@ -46,9 +47,9 @@ func TestUnreadableMember(t *testing.T) {
 // TestKnownMemberIsSpoiled: it keeps what was known of it, and dies as any other. One
 // that had gone stays gone.
 func TestKnownMemberIsSpoiled(t *testing.T) {
-	s := joined(t, Timing{}, refB)
+	s := joined(t, membership.Timing{}, refB)
 	s.dies(refB)
-	s.hint(s.put(MemberKey(refB), []byte(`[]`)))
+	s.hint(s.put(record.MemberKey(refB), []byte(`[]`)))
 	s.want("spoiled b.1")
 	s.run(10 * time.Second)
 	s.want()
@@ -56,7 +57,7 @@ func TestKnownMemberIsSpoiled(t *testing.T) {
 	s.wantCount(1, "declared")
 	s.run(time.Second)
 	s.told = nil
-	s.hint(s.put(MemberKey(refB), []byte(`{}`)))
+	s.hint(s.put(record.MemberKey(refB), []byte(`{}`)))
 	s.run(time.Minute)
 	s.want()
 }
@@ -66,8 +67,8 @@ func TestKnownMemberIsSpoiled(t *testing.T) {
 func TestOwnRecordIsSpoiled(t *testing.T) {
 	for _, spoiled := range []string{"x", "{}", "[]", `{"state":7}`} {
 		for _, heard := range []bool{true, false} {
-			s := established(t, Timing{})
-			e := s.put(MemberKey(refA), []byte(spoiled))
+			s := established(t, membership.Timing{})
+			e := s.put(record.MemberKey(refA), []byte(spoiled))
 			if heard {
 				s.hint(e)
 			} else {
@@ -77,7 +78,7 @@ func TestOwnRecordIsSpoiled(t *testing.T) {
 			if s.told[0] != "spoiled a.1" || s.told[len(s.told)-1] != `gone dead by "a.1"` {
 				t.Errorf("%s: %q", spoiled, s.told)
 			}
-			if m := s.member(refA); m.State != Dead || m.By != refA || m.LeaseMs != 10_000 {
+			if m := s.member(refA); m.State != record.Dead || m.By != refA || m.LeaseMs != 10_000 {
 				t.Errorf("%s: the record says %+v", spoiled, m)
 			}
 			writes := s.writes
@@ -92,10 +93,10 @@ func TestOwnRecordIsSpoiled(t *testing.T) {
 // TestHealedWaitsForTheSpoiled: a member whose record says nothing may not have seen
 // that a shard has another owner.
 func TestHealedWaitsForTheSpoiled(t *testing.T) {
-	s := newScript(t, Timing{})
-	s.putShard(3, Shard{Owner: refB, Epoch: 4})
-	s.put(ShardKey(3), nil)
-	s.put(MemberKey(refB), []byte("x"))
+	s := newScript(t, membership.Timing{})
+	s.putShard(3, record.Shard{Owner: refB, Epoch: 4})
+	s.put(record.ShardKey(3), nil)
+	s.put(record.MemberKey(refB), []byte("x"))
 	s.run(membership.CalmTiming.Lease)
 	s.wantCount(0, "open 3/")
 	s.run(5 * time.Second)
@@ -105,18 +106,18 @@ func TestHealedWaitsForTheSpoiled(t *testing.T) {
 // TestLeaseThatIsNone: a record may say anything of its lease. Its node is not
 // declared dead early for a number that overflows, or is none.
 func TestLeaseThatIsNone(t *testing.T) {
-	for _, lease := range []int64{math.MaxInt64, math.MaxInt64 / 1_000_000, MaxLease.Milliseconds() + 1, 0, -1, math.MinInt64} {
-		s := joined(t, Timing{}, refB)
+	for _, lease := range []int64{math.MaxInt64, math.MaxInt64 / 1_000_000, membership.MaxLease.Milliseconds() + 1, 0, -1, math.MinInt64} {
+		s := joined(t, membership.Timing{}, refB)
 		m := s.member(refB)
 		m.LeaseMs = lease
 		s.dies(refB)
-		s.hint(s.put(MemberKey(refB), encode(m)))
+		s.hint(s.put(record.MemberKey(refB), record.Encode(m)))
 		s.run(membership.CalmTiming.Lease)
-		if got := s.member(refB); got.State != Active {
+		if got := s.member(refB); got.State != record.Active {
 			t.Errorf("lease_ms %d: the record says %+v", lease, got)
 		}
 		s.run(time.Minute)
-		if got := s.member(refB); (got.State == Active) != (lease > 0) {
+		if got := s.member(refB); (got.State == record.Active) != (lease > 0) {
 			t.Errorf("lease_ms %d: a minute later the record says %+v", lease, got)
 		}
 	}

@@ -2,7 +2,11 @@
 
 package ownership
 
-import "time"
+import (
+	"time"
+
+	"github.com/clstr-go/clstr/internal/record"
+)
 
 // deaths declares members dead, and buries those that have gone for long.
 type deaths struct {
@@ -20,8 +24,8 @@ func (d *deaths) watch() {
 	if !d.own.valid() || sinceOK > 2*d.self.Timing.Renew {
 		return
 	}
-	late := func(wait time.Duration) func(Ref, *member) bool {
-		return func(ref Ref, m *member) bool {
+	late := func(wait time.Duration) func(record.Ref, *member) bool {
+		return func(ref record.Ref, m *member) bool {
 			return ref != d.self.Ref && !m.Final() && !m.accusing && m.stale+min(sinceOK, d.now-m.seen) >= d.members.leaseOf(m)+d.self.Timing.Delta+wait
 		}
 	}
@@ -34,11 +38,11 @@ func (d *deaths) watch() {
 	}
 }
 
-func (d *deaths) accuse(ref Ref, m *member) {
+func (d *deaths) accuse(ref record.Ref, m *member) {
 	dead := m.Member
-	dead.State, dead.By = Dead, d.self.Ref
+	dead.State, dead.By = record.Dead, d.self.Ref
 	m.accusing = true
-	d.write(MemberKey(ref), m.expects(), dead, func(r Result) {
+	d.write(record.MemberKey(ref), m.expects(), dead, func(r Result) {
 		m.accusing = false
 		switch r.Status {
 		case Done:
@@ -46,7 +50,7 @@ func (d *deaths) accuse(ref Ref, m *member) {
 			d.members.put(ref, dead, r.Rev)
 			d.members.spoil(ref, readable)
 		case Conflict: // it lives, or another was faster
-			d.looks.at(MemberKey(ref))
+			d.looks.at(record.MemberKey(ref))
 		}
 	})
 }
@@ -54,10 +58,10 @@ func (d *deaths) accuse(ref Ref, m *member) {
 // forgetOld removes records of the long gone, which own nothing any more. Only
 // the first of the active does.
 func (d *deaths) forgetOld() {
-	old := func(_ Ref, m *member) bool {
+	old := func(_ record.Ref, m *member) bool {
 		return m.Final() && d.now-m.finalAt > d.self.Timing.Forget && !m.accusing
 	}
-	if !d.own.valid() || d.own.state != Active || !d.shards.known || !d.members.some(old) || d.members.rank() > 0 {
+	if !d.own.valid() || d.own.state != record.Active || !d.shards.known || !d.members.some(old) || d.members.rank() > 0 {
 		return
 	}
 	owners := d.shards.owners()
@@ -66,7 +70,7 @@ func (d *deaths) forgetOld() {
 			continue
 		}
 		m.accusing = true
-		d.write(MemberKey(ref), m.rev, nil, func(r Result) {
+		d.write(record.MemberKey(ref), m.rev, nil, func(r Result) {
 			m.accusing = false
 			if r.Status == Done {
 				d.members.removed(ref, r.Rev)

@@ -5,6 +5,9 @@ package ownership
 import (
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
+	"github.com/clstr-go/clstr/membership"
+
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -19,12 +22,12 @@ type (
 	Result struct {
 		Op      uint64
 		Status  Status
-		Rev     uint64  // of a write that was done
-		Entries []Entry // of a read (one, with Rev 0 for none) or a snapshot
-		AsOf    uint64  // of a snapshot
+		Rev     uint64             // of a write that was done
+		Entries []membership.Entry // of a read (one, with Rev 0 for none) or a snapshot
+		AsOf    uint64             // of a snapshot
 	}
 	// Seen are hints of what was written, from anywhere, in any order.
-	Seen struct{ Entries []Entry }
+	Seen struct{ Entries []membership.Entry }
 	// Opened answers an Open: the shard is served.
 	Opened struct {
 		Shard uint32
@@ -105,13 +108,13 @@ type (
 	// Route tells of a new version of a shard's record, whichever node owns it.
 	Route struct {
 		Shard  uint32
-		Record Shard
+		Record record.Shard
 	}
 	// Moved tells that a shard that was served here was handed over.
 	Moved struct {
 		Shard uint32
-		Epoch uint64 // the new one
-		To    Ref    // zero: nobody yet
+		Epoch uint64     // the new one
+		To    record.Ref // zero: nobody yet
 	}
 	// Joined tells that the node takes shards from now on.
 	Joined struct{}
@@ -122,7 +125,7 @@ type (
 	// of it may be served.
 	Gone struct {
 		State string // Left, Dead or Lost
-		By    Ref
+		By    record.Ref
 		// Unleased tells of a lost store that no node can have a lease from the one that
 		// is there now: it is gone, or nobody has founded a cluster in it.
 		Unleased bool
@@ -143,26 +146,26 @@ type (
 	// or not readable.
 	Mended struct {
 		Shard  uint32
-		Record Shard
+		Record record.Shard
 	}
 	// Spoiled tells that a member's record is one that no node has written, or that
 	// somebody has removed it although the member may live. Mended tells that this is over.
 	Spoiled struct {
-		Member  Ref
+		Member  record.Ref
 		Removed bool
 		Mended  bool
 	}
 	// Superseded tells that a newer process with the node's name has come; the
 	// core leaves.
-	Superseded struct{ By Ref }
+	Superseded struct{ By record.Ref }
 	// Foreign tells that the members that were there before host other kinds, among
 	// them this one; the core leaves.
 	Foreign struct {
-		By    Ref
+		By    record.Ref
 		Kinds []string
 	}
 	// Declared tells that the node has declared another dead.
-	Declared struct{ Member Ref }
+	Declared struct{ Member record.Ref }
 	// Reconnect tells that the store has not answered twice in a row.
 	Reconnect struct{}
 )

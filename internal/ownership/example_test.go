@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/ownership"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/sharding"
@@ -17,15 +18,15 @@ import (
 func ExampleCore() {
 	ctx, store := context.Background(), memstore.New()
 	core, err := ownership.NewCore(ownership.Self{
-		Ref:    membership.Ref{Name: "node-1", Incarnation: "7f3a"},
+		Ref:    record.Ref{Name: "node-1", Incarnation: "7f3a"},
 		Layout: sharding.Layout{NumShards: 2},
 	})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	cfg := membership.NewConfig(core.Self().Layout)
-	if _, err := store.Write(ctx, membership.ConfigKey, 0, membership.Encode(cfg)); err != nil {
+	cfg := record.NewConfig(core.Self().Layout)
+	if _, err := store.Write(ctx, record.ConfigKey, 0, record.Encode(cfg)); err != nil {
 		fmt.Println(err)
 		return
 	}

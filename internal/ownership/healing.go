@@ -2,7 +2,11 @@
 
 package ownership
 
-import "time"
+import (
+	"time"
+
+	"github.com/clstr-go/clstr/internal/record"
+)
 
 // content is what the store holds under a shard's key.
 type content uint8
@@ -65,7 +69,7 @@ func (h *healing) absent(snapshot Result) {
 	shards := h.shards.all
 	there := make([]bool, len(shards))
 	for _, e := range snapshot.Entries {
-		if id, ok := ParseShardKey(e.Key); ok && int(id) < len(shards) {
+		if id, ok := record.ParseShardKey(e.Key); ok && int(id) < len(shards) {
 			there[id] = true
 		}
 	}
@@ -115,7 +119,7 @@ func (h *healing) followed(s *shard) bool {
 func (h *healing) allHaveSeen(rev uint64) bool {
 	for ref, m := range h.members.all {
 		switch {
-		case ref == h.self.Ref, m.Final(), m.State == Joining && m.found == readable, m.State != "" && (m.Born > rev || m.Seen >= rev):
+		case ref == h.self.Ref, m.Final(), m.State == record.Joining && m.found == readable, m.State != "" && (m.Born > rev || m.Seen >= rev):
 		default:
 			return false
 		}
@@ -134,7 +138,7 @@ func (h *healing) note(s *shard) {
 // records are being written it is not each of them that is hurried for.
 func (h *healing) hurry() {
 	asked := h.wanted > h.own.record.Seen
-	if h.own.state != Active && h.own.state != Leaving || !asked && !h.waiting || h.lineage.doubted {
+	if h.own.state != record.Active && h.own.state != record.Leaving || !asked && !h.waiting || h.lineage.doubted {
 		return
 	}
 	due := h.now-h.hurried >= TickEvery

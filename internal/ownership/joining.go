@@ -2,7 +2,11 @@
 
 package ownership
 
-import "time"
+import (
+	"time"
+
+	"github.com/clstr-go/clstr/internal/record"
+)
 
 // joining is the wait of a node before it takes shards.
 type joining struct {
@@ -19,7 +23,7 @@ type joining struct {
 // ifSettled makes a node that has looked around a target for shards. It is
 // called when a snapshot of the members has contained its own record.
 func (j *joining) ifSettled() {
-	if j.own.state != Joining || j.own.record.State != Joining {
+	if j.own.state != record.Joining || j.own.record.State != record.Joining {
 		return
 	}
 	if j.till == 0 {
@@ -27,7 +31,7 @@ func (j *joining) ifSettled() {
 		j.looks.members.sooner(j.till)
 	}
 	if j.now >= j.till && j.shards.known && j.mayTakeShards() { // it says what it has seen
-		j.own.become(Active)
+		j.own.become(record.Active)
 	}
 }
 
@@ -37,11 +41,11 @@ func (j *joining) ifSettled() {
 func (j *joining) settling() time.Duration {
 	t := j.self.Timing
 	wait := time.Duration(0)
-	if j.members.some(func(_ Ref, m *member) bool { return m.State == Active && m.Counter > 3 }) {
+	if j.members.some(func(_ record.Ref, m *member) bool { return m.State == record.Active && m.Counter > 3 }) {
 		wait = t.Settle
 	}
 	for ref, m := range j.members.all {
-		if ref.Name == j.self.Name && m.State == Dead {
+		if ref.Name == j.self.Name && m.State == record.Dead {
 			wait = min(max(2*wait, t.Settle), t.MaxSettle)
 		}
 	}

@@ -4,6 +4,8 @@ package ownership
 
 import (
 	"time"
+
+	"github.com/clstr-go/clstr/internal/record"
 )
 
 // A node that leaves says so first, in its record, and looks around before it hands
@@ -28,7 +30,7 @@ type leaving struct {
 	lookTill   time.Duration // see lookedAround
 	stayTill   time.Duration // see endsAsLast; 0: without a bound
 	last       bool          // nobody else has shards that are to come here
-	superseded Ref
+	superseded record.Ref
 }
 
 // leave begins to go. It is idempotent.
@@ -39,8 +41,8 @@ func (l *leaving) leave(wait time.Duration) {
 	}
 	switch {
 	case o.rev == 0 && !o.busy: // nobody knows of it
-		l.shards.end(Gone{State: Left})
-	case o.record.State == Joining || o.record.State == Active:
+		l.shards.end(Gone{State: record.Left})
+	case o.record.State == record.Joining || o.record.State == record.Active:
 		o.goAway()
 		o.become(o.record.State)
 	}
@@ -48,9 +50,9 @@ func (l *leaving) leave(wait time.Duration) {
 
 // giveWayTo leaves when a process with the node's name has come later and takes
 // shards: the store says which is the later.
-func (l *leaving) giveWayTo(ref Ref) {
+func (l *leaving) giveWayTo(ref record.Ref) {
 	m := l.members.all[ref]
-	if ref.Name != l.self.Name || l.own.rev == 0 || m.State != Active || !l.superseded.IsZero() || m.Born < l.own.record.Born {
+	if ref.Name != l.self.Name || l.own.rev == 0 || m.State != record.Active || !l.superseded.IsZero() || m.Born < l.own.record.Born {
 		return
 	}
 	l.superseded = ref
@@ -65,22 +67,22 @@ func (l *leaving) begun() {
 
 // ifEmpty ends a leave when nothing is owned any more, or is to come.
 func (l *leaving) ifEmpty() {
-	if l.own.state != Leaving || l.own.record.State != Leaving || l.shards.busy > 0 || l.healing.waiting || l.stays() || !l.lookedAround() {
+	if l.own.state != record.Leaving || l.own.record.State != record.Leaving || l.shards.busy > 0 || l.healing.waiting || l.stays() || !l.lookedAround() {
 		return
 	}
-	l.own.become(Left)
+	l.own.become(record.Left)
 }
 
 // lookedAround reports whether the node knows of all that said before it that they leave,
 // or has waited long enough for that.
 func (l *leaving) lookedAround() bool {
 	m := l.members.all[l.self.Ref]
-	return m != nil && m.State == Leaving && (l.members.asOf >= m.Leaves || l.now >= l.lookTill)
+	return m != nil && m.State == record.Leaving && (l.members.asOf >= m.Leaves || l.now >= l.lookTill)
 }
 
 // stays reports whether the node leaves and takes the shards of others that leave.
 func (l *leaving) stays() bool {
-	return l.targets.stayer == l.self.Ref && l.own.record.State == Leaving
+	return l.targets.stayer == l.self.Ref && l.own.record.State == record.Leaving
 }
 
 // endsAsLast decides that the last to leave ends its own shards: no other has any, or

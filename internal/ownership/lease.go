@@ -7,8 +7,12 @@ import (
 	"maps"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 )
+
+// retryAfter is how soon a failed renewal is tried again.
+const retryAfter = 250 * time.Millisecond
 
 // own is the node's own record and the lease that stands on it.
 type own struct {
@@ -21,9 +25,9 @@ type own struct {
 	looks   *looks
 
 	key    string
-	record Member // the version that was written last, or that is to be written
-	rev    uint64 // of the newest version known to be in the store; 0 before it is made
-	state  string // in that version
+	record record.Member // the version that was written last, or that is to be written
+	rev    uint64        // of the newest version known to be in the store; 0 before it is made
+	state  string        // in that version
 
 	sent       map[uint64]sending // renewals that were sent, by their counters
 	busy       bool               // a renewal, or a read after one, is under way
@@ -44,10 +48,10 @@ func newOwn(ops *operations) own {
 	self := ops.self
 	return own{
 		operations: ops,
-		key:        MemberKey(self.Ref),
+		key:        record.MemberKey(self.Ref),
 		sent:       map[uint64]sending{},
-		record: Member{
-			State:   Joining,
+		record: record.Member{
+			State:   record.Joining,
 			LeaseMs: self.Timing.Lease.Milliseconds(),
 			Weight:  self.Weight,
 			Zone:    self.Zone,
@@ -62,7 +66,7 @@ func newOwn(ops *operations) own {
 func (o *own) valid() bool { return o.now < o.leaseUntil }
 
 // leaves reports whether the node says that it leaves.
-func (o *own) leaves() bool { return o.record.State == Leaving || o.record.State == Left }
+func (o *own) leaves() bool { return o.record.State == record.Leaving || o.record.State == record.Left }
 
 func (o *own) renewIfDue() {
 	if !o.busy && o.now >= o.renewAt && !o.lineage.forgotten {
@@ -131,8 +135,8 @@ func (o *own) look() {
 // see takes a version of the own record. One that another has written ends
 // this incarnation, or asks it to leave; one of our own that is newer than the
 // known one was a renewal whose answer was lost.
-func (o *own) see(e Entry) {
-	m, err := membership.Decode[Member](e.Value)
+func (o *own) see(e membership.Entry) {
+	m, err := record.Decode[record.Member](e.Value)
 	switch {
 	case e.Rev <= o.rev: // old, or not there yet
 		return
@@ -140,23 +144,23 @@ func (o *own) see(e Entry) {
 		o.bury(0)
 	case err != nil:
 		o.bury(e.Rev)
-	case m.State == Dead:
-		o.shards.end(Gone{State: Dead, By: m.By})
+	case m.State == record.Dead:
+		o.shards.end(Gone{State: record.Dead, By: m.By})
 	default:
 		o.renewed(e.Rev, m)
 	}
 }
 
 // renewed takes a version of the own record that is in the store.
-func (o *own) renewed(rev uint64, m Member) {
+func (o *own) renewed(rev uint64, m record.Member) {
 	if rev <= o.rev {
 		return
 	}
 	if o.rev == 0 {
 		o.record.Born = rev
 	}
-	joined := m.State == Active && o.state != Active
-	if m.State == Leaving && o.state != Leaving {
+	joined := m.State == record.Active && o.state != record.Active
+	if m.State == record.Leaving && o.state != record.Leaving {
 		o.leaving.begun()
 	}
 	sent, ours := o.sent[m.Counter]
@@ -166,14 +170,14 @@ func (o *own) renewed(rev uint64, m Member) {
 	o.lineage.note(rev)
 	o.lineage.trust()
 	o.rev, o.state, o.failures = rev, m.State, 0
-	if o.state == Left {
-		o.shards.end(Gone{State: Left})
+	if o.state == record.Left {
+		o.shards.end(Gone{State: record.Left})
 		return
 	}
 	if joined {
 		o.emit(Joined{})
 	}
-	if o.state == Leaving && (o.record.State == Joining || o.record.State == Active) {
+	if o.state == record.Leaving && (o.record.State == record.Joining || o.record.State == record.Active) {
 		o.goAway() // not our wish: an operator has written it into our record
 	}
 	if ours && !o.lineage.forgotten {
@@ -212,9 +216,9 @@ func (o *own) become(state string) {
 
 // goAway changes what the node says of itself. One that has never taken shards owns none.
 func (o *own) goAway() {
-	if o.record.State == Joining {
-		o.record.State = Left
+	if o.record.State == record.Joining {
+		o.record.State = record.Left
 	} else {
-		o.record.State = Leaving
+		o.record.State = record.Leaving
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -106,6 +107,9 @@ func (l *lineage) forgot() {
 	}
 }
 
+// Lost is the state of a node whose store is gone. It stands in no record.
+const Lost = "lost"
+
 // endIfGone ends the incarnation when its store was seen to be gone for so long that
 // the lease of every member has ended by its own clock: another store may be used then.
 func (l *lineage) endIfGone() {
@@ -127,7 +131,7 @@ func (l *lineage) endIfGone() {
 // node would hold on to a record that is not there, and its writes would never succeed.
 func (l *lineage) compare(snapshot Result) {
 	for _, e := range snapshot.Entries {
-		id, ok := ParseShardKey(e.Key)
+		id, ok := record.ParseShardKey(e.Key)
 		if !ok || id >= l.self.Layout.NumShards {
 			continue
 		}
@@ -146,7 +150,7 @@ func (l *lineage) compare(snapshot Result) {
 func (l *lineage) look() {
 	if !l.asking {
 		l.asking = true
-		l.read(ConfigKey, func(r Result) {
+		l.read(record.ConfigKey, func(r Result) {
 			l.asking = false
 			if r.Status == Done {
 				l.see(r.Entries[0])
@@ -157,16 +161,16 @@ func (l *lineage) look() {
 
 // see takes a version of the configuration, and writes one with another base where
 // this is too low, or none where it is missing.
-func (l *lineage) see(e Entry) {
+func (l *lineage) see(e membership.Entry) {
 	l.founded = l.founded || l.doubted && e.Value != nil
 	if l.own.rev == 0 || l.doubted {
 		return // what the node has to remember is not decided yet, or this is not its store
 	}
-	have, err := membership.Decode[Config](e.Value)
-	if err == nil && have.Base >= MaxEpoch {
+	have, err := record.Decode[record.Config](e.Value)
+	if err == nil && have.Base >= record.MaxEpoch {
 		have.Base = 0
 	}
-	there := err == nil && e.Value != nil && NewConfig(l.self.Layout).Check(have) == nil
+	there := err == nil && e.Value != nil && record.NewConfig(l.self.Layout).Check(have) == nil
 	want := max(l.base, have.Base)
 	if p := l.self.Past; p.Epoch > 0 && (p.Lost || there && have.Base != p.Base || l.own.record.Born <= p.Rev) {
 		want = max(want, p.Epoch+1) // it has forgotten what this node remembers
@@ -181,25 +185,25 @@ func (l *lineage) see(e Entry) {
 		return
 	}
 	if !there && e.Value != nil && err == nil {
-		l.overwritten(e.Rev, NewConfig(l.self.Layout).Check(have))
-		if !l.known || have.Version > NewConfig(l.self.Layout).Version || !l.firstOfItsKind() {
+		l.overwritten(e.Rev, record.NewConfig(l.self.Layout).Check(have))
+		if !l.known || have.Version > record.NewConfig(l.self.Layout).Version || !l.firstOfItsKind() {
 			return // not ours to mend
 		}
 	}
 	if !there && !l.mayMend() {
 		return
 	}
-	cfg := NewConfig(l.self.Layout)
+	cfg := record.NewConfig(l.self.Layout)
 	cfg.Base, cfg.Cluster = want, l.self.Cluster
 	if there {
 		cfg.Cluster = have.Cluster
 	}
 	l.asking = true
-	l.write(ConfigKey, e.Rev, cfg, func(r Result) {
+	l.write(record.ConfigKey, e.Rev, cfg, func(r Result) {
 		l.asking = false
 		if r.Status == Done {
 			l.emit(Rebased{Base: want, Missing: !there})
-			l.see(Entry{Key: ConfigKey, Rev: r.Rev, Value: encode(cfg)})
+			l.see(membership.Entry{Key: record.ConfigKey, Rev: r.Rev, Value: record.Encode(cfg)})
 		}
 	})
 }
@@ -218,7 +222,7 @@ func (l *lineage) overwritten(rev uint64, err error) {
 // what the configuration says: the others do not write theirs over it again and again.
 func (l *lineage) firstOfItsKind() bool {
 	own := l.own.record
-	return !l.members.some(func(_ Ref, m *member) bool {
+	return !l.members.some(func(_ record.Ref, m *member) bool {
 		return !m.Final() && m.Layout != "" && m.Layout != own.Layout && m.Born < own.Born
 	})
 }
@@ -227,7 +231,7 @@ func (l *lineage) firstOfItsKind() bool {
 // serves, and has renewed its lease in this store since it found it missing.
 func (l *lineage) mayMend() bool {
 	l.lostBy = cmp.Or(l.lostBy, l.own.record.Counter)
-	return l.own.valid() && l.own.state == Active && l.own.confirms(l.lostBy)
+	return l.own.valid() && l.own.state == record.Active && l.own.confirms(l.lostBy)
 }
 
 // note remembers a revision.

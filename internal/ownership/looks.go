@@ -2,7 +2,11 @@
 
 package ownership
 
-import "time"
+import (
+	"time"
+
+	"github.com/clstr-go/clstr/internal/record"
+)
 
 // looks are snapshots of all records, in case a hint was lost. What a look has found
 // concerns most parts, so it is the core that it tells.
@@ -38,11 +42,11 @@ func (l *looks) ifDue() {
 		return
 	}
 	if l.members.begins(c.now, c.self.Timing.Poll) {
-		c.snapshot(MemberPrefix, l.sawMembers)
+		c.snapshot(record.MemberPrefix, l.sawMembers)
 	}
 	if l.shards.begins(c.now, c.self.Timing.ShardPoll) {
 		c.lineage.look()
-		c.snapshot(ShardPrefix, l.sawShards)
+		c.snapshot(record.ShardPrefix, l.sawShards)
 	}
 }
 
@@ -73,7 +77,7 @@ func (l *looks) sawMembers(r Result) {
 	if c.members.asOf >= c.own.rev {
 		c.joining.ifSettled()
 	}
-	if c.own.state == Leaving && !c.leaving.lookedAround() {
+	if c.own.state == record.Leaving && !c.leaving.lookedAround() {
 		l.members.due = c.now
 	}
 	c.deaths.forgetOld()

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -14,7 +15,7 @@ import (
 // be old: what it leads to is decided by the store.
 type members struct {
 	*operations
-	all  map[Ref]*member
+	all  map[record.Ref]*member
 	asOf uint64 // the revision up to which a snapshot has shown every member
 
 	changed bool // states or names have: targets may
@@ -24,7 +25,7 @@ type members struct {
 // member is another's record and how long it has not changed while the store was
 // seen to work.
 type member struct {
-	Member
+	record.Member
 	rev      uint64
 	first    uint64        // of the first version that was seen
 	seen     time.Duration // when this version was
@@ -35,7 +36,7 @@ type member struct {
 }
 
 // put takes a version of a record if it is new.
-func (m *members) put(ref Ref, rec Member, rev uint64) {
+func (m *members) put(ref record.Ref, rec record.Member, rev uint64) {
 	old := m.all[ref]
 	if old == nil {
 		old = &member{first: rev, found: readable}
@@ -53,7 +54,7 @@ func (m *members) put(ref Ref, rec Member, rev uint64) {
 	if rec.Born == 0 {
 		rec.Born = cmp.Or(old.Born, rev)
 	}
-	if rec.State == Leaving && rec.Leaves == 0 {
+	if rec.State == record.Leaving && rec.Leaves == 0 {
 		rec.Leaves = cmp.Or(old.Leaves, rev)
 	}
 	m.saw = m.saw || rec.Seen > old.Seen
@@ -62,7 +63,7 @@ func (m *members) put(ref Ref, rec Member, rev uint64) {
 
 // see takes a hint of another member, or its record in a snapshot, and reports whether
 // the record is there and new.
-func (m *members) see(ref Ref, e Entry) bool {
+func (m *members) see(ref record.Ref, e membership.Entry) bool {
 	known := m.all[ref]
 	switch {
 	case known != nil && e.Rev <= known.rev, known == nil && e.Rev <= m.asOf:
@@ -71,7 +72,7 @@ func (m *members) see(ref Ref, e Entry) bool {
 		m.removed(ref, e.Rev)
 		return false
 	}
-	rec, err := membership.Decode[Member](e.Value)
+	rec, err := record.Decode[record.Member](e.Value)
 	found := readable
 	if err != nil {
 		found = unreadable
@@ -87,12 +88,12 @@ func (m *members) see(ref Ref, e Entry) bool {
 // missing takes from a snapshot that it does not contain members that it should: they
 // were removed.
 func (m *members) missing(snapshot Result) {
-	there := make(map[Ref]bool, len(snapshot.Entries))
+	there := make(map[record.Ref]bool, len(snapshot.Entries))
 	for _, e := range snapshot.Entries {
-		ref, _ := ParseMemberKey(e.Key)
+		ref, _ := record.ParseMemberKey(e.Key)
 		there[ref] = e.Value != nil
 	}
-	lacks := func(ref Ref, known *member) bool {
+	lacks := func(ref record.Ref, known *member) bool {
 		return known.rev <= snapshot.AsOf && !there[ref] && ref != m.self.Ref && (known.Final() || known.found != missing)
 	}
 	for ref, known := range m.which(lacks) {
@@ -105,7 +106,7 @@ func (m *members) missing(snapshot Result) {
 }
 
 // forget drops a record.
-func (m *members) forget(ref Ref) {
+func (m *members) forget(ref record.Ref) {
 	if m.all[ref] != nil {
 		delete(m.all, ref)
 		m.changed = true
@@ -135,17 +136,17 @@ func (m *members) elapse(since time.Duration) {
 
 // which are the members for which is holds, in an order that makes what a core does
 // depend on nothing but its events. Mostly there are none.
-func (m *members) which(is func(Ref, *member) bool) func(yield func(Ref, *member) bool) {
-	var refs []Ref
+func (m *members) which(is func(record.Ref, *member) bool) func(yield func(record.Ref, *member) bool) {
+	var refs []record.Ref
 	for ref, other := range m.all {
 		if is(ref, other) {
 			refs = append(refs, ref)
 		}
 	}
-	slices.SortFunc(refs, func(a, b Ref) int {
+	slices.SortFunc(refs, func(a, b record.Ref) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Incarnation, b.Incarnation))
 	})
-	return func(yield func(Ref, *member) bool) {
+	return func(yield func(record.Ref, *member) bool) {
 		for _, ref := range refs {
 			if !yield(ref, m.all[ref]) {
 				return
@@ -155,7 +156,7 @@ func (m *members) which(is func(Ref, *member) bool) func(yield func(Ref, *member
 }
 
 // some reports whether is holds for a member.
-func (m *members) some(is func(Ref, *member) bool) bool {
+func (m *members) some(is func(record.Ref, *member) bool) bool {
 	for ref, other := range m.all {
 		if is(ref, other) {
 			return true
@@ -167,7 +168,7 @@ func (m *members) some(is func(Ref, *member) bool) bool {
 // rank spreads the nodes that see the same death, so that mostly one writes.
 func (m *members) rank() (rank int) {
 	for ref, other := range m.all {
-		if other.State == Active && other.stale < 2*m.self.Timing.Renew && ref.String() < m.self.String() {
+		if other.State == record.Active && other.stale < 2*m.self.Timing.Renew && ref.String() < m.self.String() {
 			rank++
 		}
 	}
@@ -178,14 +179,14 @@ func (m *members) rank() (rank int) {
 // shards stay. Shards then go at once to the nodes that come.
 func (m *members) forming() bool {
 	old := uint64(m.self.Timing.Residency/m.self.Timing.Renew) + 1
-	return !m.some(func(_ Ref, other *member) bool { return other.State == Active && other.Counter > old })
+	return !m.some(func(_ record.Ref, other *member) bool { return other.State == record.Active && other.Counter > old })
 }
 
 // lastToLeave is the member that was the last to say that it leaves, of those that have
 // not gone. Zero is nobody.
-func (m *members) lastToLeave() (last Ref) {
+func (m *members) lastToLeave() (last record.Ref) {
 	for ref, other := range m.all {
-		if other.State != Leaving {
+		if other.State != record.Leaving {
 			continue
 		}
 		if at := m.all[last]; at == nil || cmp.Or(cmp.Compare(other.Leaves, at.Leaves), cmp.Compare(ref.String(), last.String())) > 0 {

@@ -2,7 +2,11 @@
 
 package ownership
 
-import "time"
+import (
+	"time"
+
+	"github.com/clstr-go/clstr/internal/record"
+)
 
 // operations are what a core wants done, in order, and what it does when that has ended.
 type operations struct {
@@ -23,10 +27,10 @@ func (o *operations) do(make func(op uint64) Effect, end func(Result)) {
 	o.emit(make(o.op))
 }
 
-func (o *operations) write(key string, rev uint64, record any, end func(Result)) {
+func (o *operations) write(key string, rev uint64, of any, end func(Result)) {
 	var value []byte
-	if record != nil {
-		value = encode(record)
+	if of != nil {
+		value = record.Encode(of)
 	}
 	o.do(func(op uint64) Effect { return Write{op, key, rev, value} }, end)
 }

@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
+	"github.com/clstr-go/clstr/membership"
+
 	"github.com/clstr-go/clstr/sharding"
 )
 
@@ -20,16 +23,16 @@ type script struct {
 	core  *Core
 	now   time.Duration
 	rev   uint64
-	log   []Entry          // all writes, in order
-	store map[string]Entry // what they have come to
+	log   []membership.Entry          // all writes, in order
+	store map[string]membership.Entry // what they have come to
 
 	asOf   uint64            // snapshots show no more than this; 0 is all
 	hold   func(Effect) bool // what the test answers
 	held   []Effect
 	queue  []Effect
-	told   []string        // effects other than operations, since the last want
-	lease  Lease           // the last
-	living map[Ref]*Member // renew themselves while time passes
+	told   []string                      // effects other than operations, since the last want
+	lease  Lease                         // the last
+	living map[record.Ref]*record.Member // renew themselves while time passes
 	writes int
 	first  map[uint32]uint64 // by shard: the epoch that it was first claimed in, which is a revision
 }
@@ -44,14 +47,14 @@ func (s *script) epoch(shard uint32, n uint64) uint64 { return n + max(s.first[s
 
 // The members of the scripts. A script drives refA.
 var (
-	refA = Ref{Name: "a", Incarnation: "1"}
-	refB = Ref{Name: "b", Incarnation: "1"}
-	refC = Ref{Name: "c", Incarnation: "1"}
+	refA = record.Ref{Name: "a", Incarnation: "1"}
+	refB = record.Ref{Name: "b", Incarnation: "1"}
+	refC = record.Ref{Name: "c", Incarnation: "1"}
 )
 
 const scriptShards = 8
 
-func newScript(t *testing.T, timing Timing) *script {
+func newScript(t *testing.T, timing membership.Timing) *script {
 	return newScriptOf(t, Self{Ref: refA, Layout: sharding.Layout{NumShards: scriptShards}, Timing: timing, Cluster: "c"})
 }
 
@@ -61,8 +64,8 @@ func newScriptOf(t *testing.T, self Self) *script {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &script{t: t, core: core, now: time.Minute, rev: 100, store: map[string]Entry{}, living: map[Ref]*Member{}, first: map[uint32]uint64{}}
-	s.store[ConfigKey] = Entry{Key: ConfigKey, Rev: 1, Value: encode(NewConfig(core.self.Layout))}
+	s := &script{t: t, core: core, now: time.Minute, rev: 100, store: map[string]membership.Entry{}, living: map[record.Ref]*record.Member{}, first: map[uint32]uint64{}}
+	s.store[record.ConfigKey] = membership.Entry{Key: record.ConfigKey, Rev: 1, Value: record.Encode(record.NewConfig(core.self.Layout))}
 	return s
 }
 
@@ -155,8 +158,8 @@ func (s *script) write(e Write) Result {
 		return Result{Op: e.Op, Status: Conflict}
 	}
 	s.put(e.Key, e.Value)
-	if id, ok := ParseShardKey(e.Key); ok && s.first[id] == 0 {
-		if r, err := DecodeShard(s.store[e.Key]); err == nil && r.Count == s.rev {
+	if id, ok := record.ParseShardKey(e.Key); ok && s.first[id] == 0 {
+		if r, err := record.DecodeShard(s.store[e.Key]); err == nil && r.Count == s.rev {
 			s.first[id] = r.Epoch
 		}
 	}
@@ -166,11 +169,11 @@ func (s *script) write(e Write) Result {
 func (s *script) read(e Read) Result {
 	entry := s.store[e.Key]
 	entry.Key = e.Key
-	return Result{Op: e.Op, Entries: []Entry{entry}}
+	return Result{Op: e.Op, Entries: []membership.Entry{entry}}
 }
 
 func (s *script) snapshot(e Snapshot) Result {
-	at := map[string]Entry{}
+	at := map[string]membership.Entry{}
 	r := Result{Op: e.Op, AsOf: cmp.Or(s.asOf, s.rev)}
 	for _, entry := range s.log {
 		if strings.HasPrefix(entry.Key, e.Prefix) && entry.Rev <= r.AsOf {
@@ -186,9 +189,9 @@ func (s *script) snapshot(e Snapshot) Result {
 }
 
 // put is a write of another's; nil removes.
-func (s *script) put(key string, value []byte) Entry {
+func (s *script) put(key string, value []byte) membership.Entry {
 	s.rev++
-	e := Entry{Key: key, Rev: s.rev, Value: value}
+	e := membership.Entry{Key: key, Rev: s.rev, Value: value}
 	s.log = append(s.log, e)
 	if s.store[key] = e; value == nil {
 		delete(s.store, key)
@@ -196,15 +199,15 @@ func (s *script) put(key string, value []byte) Entry {
 	return e
 }
 
-func (s *script) putMember(ref Ref, m Member) Entry {
+func (s *script) putMember(ref record.Ref, m record.Member) membership.Entry {
 	if m.LeaseMs == 0 {
 		m.LeaseMs = 10_000
 	}
-	return s.put(MemberKey(ref), encode(m))
+	return s.put(record.MemberKey(ref), record.Encode(m))
 }
 
 // alive makes a member that renews itself.
-func (s *script) alive(ref Ref, m Member) {
+func (s *script) alive(ref record.Ref, m record.Member) {
 	m.LeaseMs = 10_000
 	s.living[ref] = &m
 	e := s.putMember(ref, m)
@@ -212,24 +215,24 @@ func (s *script) alive(ref Ref, m Member) {
 }
 
 // dies: it does nothing any more.
-func (s *script) dies(ref Ref) { delete(s.living, ref) }
+func (s *script) dies(ref record.Ref) { delete(s.living, ref) }
 
-func (s *script) putShard(id uint32, r Shard) Entry {
-	r.Why, r.Count = cmp.Or(r.Why, Claimed), s.epoch(id, r.Epoch)
-	return s.put(ShardKey(id), encode(r))
+func (s *script) putShard(id uint32, r record.Shard) membership.Entry {
+	r.Why, r.Count = cmp.Or(r.Why, record.Claimed), s.epoch(id, r.Epoch)
+	return s.put(record.ShardKey(id), record.Encode(r))
 }
 
 // hint tells the core of an entry.
-func (s *script) hint(e Entry) { s.step(Seen{[]Entry{e}}) }
+func (s *script) hint(e membership.Entry) { s.step(Seen{[]membership.Entry{e}}) }
 
 // run lets time pass.
 func (s *script) run(d time.Duration) {
 	for until := s.now + d; ; s.now = min(s.now+TickEvery, until) {
-		for _, ref := range slices.SortedFunc(maps.Keys(s.living), func(a, b Ref) int { return strings.Compare(a.String(), b.String()) }) {
+		for _, ref := range slices.SortedFunc(maps.Keys(s.living), func(a, b record.Ref) int { return strings.Compare(a.String(), b.String()) }) {
 			if m := s.living[ref]; s.now%time.Second == 0 {
 				m.Counter++
 				m.Seen = s.rev
-				s.hint(s.put(MemberKey(ref), encode(m)))
+				s.hint(s.put(record.MemberKey(ref), record.Encode(m)))
 			}
 		}
 		s.step(Tick{})
@@ -292,14 +295,14 @@ func (s *script) wantCount(n int, prefix string) {
 	}
 }
 
-func (s *script) member(ref Ref) (m Member) {
-	_ = json.Unmarshal(s.store[MemberKey(ref)].Value, &m)
+func (s *script) member(ref record.Ref) (m record.Member) {
+	_ = json.Unmarshal(s.store[record.MemberKey(ref)].Value, &m)
 	return m
 }
 
 // shard returns a record, with its epoch as nth numbers it.
-func (s *script) shard(id uint32) Shard {
-	r, err := DecodeShard(s.store[ShardKey(id)])
+func (s *script) shard(id uint32) record.Shard {
+	r, err := record.DecodeShard(s.store[record.ShardKey(id)])
 	if err == nil {
 		r.Epoch, r.Base, r.Count = s.nth(id, r.Epoch), 0, 0
 	}
@@ -311,7 +314,7 @@ func (s *script) join() {
 	s.t.Helper()
 	for range 100 {
 		s.run(TickEvery)
-		if s.core.own.state == Active && !s.core.healing.waiting {
+		if s.core.own.state == record.Active && !s.core.healing.waiting {
 			s.told = nil
 			return
 		}

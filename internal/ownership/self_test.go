@@ -5,13 +5,16 @@ import (
 	"math"
 	"testing"
 
+	"github.com/clstr-go/clstr/internal/record"
+	"github.com/clstr-go/clstr/membership"
+
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
 )
 
 // TestSelfIsRefused: what could not come back from a record as it went in.
 func TestSelfIsRefused(t *testing.T) {
-	ok := Self{Ref: Ref{Name: "node-1", Incarnation: "0aB-_"}, Layout: sharding.Layout{NumShards: 4, Seed: "é"}}
+	ok := Self{Ref: record.Ref{Name: "node-1", Incarnation: "0aB-_"}, Layout: sharding.Layout{NumShards: 4, Seed: "é"}}
 	if err := ok.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -44,9 +47,9 @@ func TestSelfIsRefused(t *testing.T) {
 func FuzzRecords(f *testing.F) {
 	f.Add([]byte("null"))
 	f.Add([]byte(`{"owner":"a.1","epoch":18446744073709551615,"lease_ms":9223372036854775807,"state":"active","weight":1e300}`))
-	f.Add(encode(NewConfig(sharding.Layout{NumShards: 4})))
-	f.Add(encode(Member{State: Leaving, LeaseMs: 10_000, Leaves: 3}))
-	f.Add(encode(Shard{Owner: refB, Count: 2, Why: HandedOver, From: refA}))
+	f.Add(record.Encode(record.NewConfig(sharding.Layout{NumShards: 4})))
+	f.Add(record.Encode(record.Member{State: record.Leaving, LeaseMs: 10_000, Leaves: 3}))
+	f.Add(record.Encode(record.Shard{Owner: refB, Count: 2, Why: record.HandedOver, From: refA}))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		c, err := NewCore(Self{Ref: refA, Layout: layoutOfScripts})
 		if err != nil {
@@ -54,7 +57,7 @@ func FuzzRecords(f *testing.F) {
 		}
 		c.Step(1, Tick{})
 		c.Step(2, Result{Op: 1, Rev: 1})
-		c.Step(3, Seen{[]Entry{{Key: MemberKey(refB), Rev: 5, Value: value}, {Key: ShardKey(1), Rev: 6, Value: value}, {Key: MemberKey(refA), Rev: 7, Value: value}}})
+		c.Step(3, Seen{[]membership.Entry{{Key: record.MemberKey(refB), Rev: 5, Value: value}, {Key: record.ShardKey(1), Rev: 6, Value: value}, {Key: record.MemberKey(refA), Rev: 7, Value: value}}})
 		c.Step(4, Tick{})
 	})
 }

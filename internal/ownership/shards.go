@@ -6,6 +6,9 @@ import (
 	"cmp"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
+	"github.com/clstr-go/clstr/membership"
+
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -48,7 +51,7 @@ const (
 
 // shard is one shard as the node sees it.
 type shard struct {
-	rec    Shard         // the last that was readable
+	rec    record.Shard  // the last that was readable
 	rev    uint64        // up to which it is known what is there
 	found  content       // what is there
 	anew   bool          // rec follows on nothing: see healing
@@ -112,7 +115,7 @@ func (t *shards) reconcile(id uint32) {
 	switch s.phase {
 	case idle:
 		switch {
-		case s.op || !t.own.valid() || t.own.record.State == Left: // once others know that it has left they claim what it owns
+		case s.op || !t.own.valid() || t.own.record.State == record.Left: // once others know that it has left they claim what it owns
 		case s.found == readable && s.rec.Owner == t.self.Ref: // handed to us, or claimed by a write whose answer was lost
 			if t.healing.mayOpen(s) {
 				t.open(id)
@@ -121,7 +124,7 @@ func (t *shards) reconcile(id uint32) {
 			t.claim(id)
 		}
 	case opening, serving:
-		if s.phase == opening && t.own.record.State != Leaving {
+		if s.phase == opening && t.own.record.State != record.Leaving {
 			return // what cannot be opened does not hold up a leave
 		}
 		if t.own.valid() && t.shouldMove(s, t.targets.of(id)) {
@@ -153,14 +156,14 @@ func (t *shards) opened(id uint32, epoch uint64) {
 
 // shouldMove: another should own the shard, it has been here long enough, and
 // not too many are on their way.
-func (t *shards) shouldMove(s *shard, to Ref) bool {
+func (t *shards) shouldMove(s *shard, to record.Ref) bool {
 	most := t.self.Timing.MaxMoves
 	switch {
 	case s.broken() && t.own.confirms(s.lostBy), s.rec.Base < t.lineage.base:
 		// to be written anew, or above what was forgotten
 	case to == t.self.Ref, t.own.leaves() && !t.leaving.lookedAround():
 		return false
-	case t.own.state == Leaving || t.own.record.State == Leaving:
+	case t.own.state == record.Leaving || t.own.record.State == record.Leaving:
 		if most *= 4; to.IsZero() {
 			return true // the last node's shards end together
 		}
@@ -182,7 +185,7 @@ func (t *shards) closed(e Closed) {
 }
 
 // see takes a hint, or a record that was read.
-func (t *shards) see(id uint32, e Entry) {
+func (t *shards) see(id uint32, e membership.Entry) {
 	if e.Rev <= t.all[id].rev {
 		return
 	}
@@ -190,7 +193,7 @@ func (t *shards) see(id uint32, e Entry) {
 		t.healing.lost(id, missing, e.Rev)
 		return
 	}
-	rec, err := DecodeShard(e)
+	rec, err := record.DecodeShard(e)
 	if err != nil {
 		t.healing.lost(id, unreadable, e.Rev)
 		return
@@ -200,7 +203,7 @@ func (t *shards) see(id uint32, e Entry) {
 
 // take takes a version of the record. One that does not name this node and
 // its epoch ends the node's part.
-func (t *shards) take(id uint32, rec Shard, rev uint64) {
+func (t *shards) take(id uint32, rec record.Shard, rev uint64) {
 	s := &t.all[id]
 	if rev <= s.rev {
 		return
@@ -211,7 +214,7 @@ func (t *shards) take(id uint32, rec Shard, rev uint64) {
 	t.lineage.past.Epoch = max(t.lineage.past.Epoch, rec.Epoch)
 	t.healing.note(s)
 	t.emit(Route{id, rec})
-	if rec.Why == Healed && cmp.Or(rec.From, rec.Owner) == t.self.Ref {
+	if rec.Why == record.Healed && cmp.Or(rec.From, rec.Owner) == t.self.Ref {
 		t.emit(Mended{id, rec})
 	}
 	t.touched = append(t.touched, id)
@@ -228,7 +231,7 @@ func (t *shards) take(id uint32, rec Shard, rev uint64) {
 
 // settledIfServing tells once that the node serves what it should.
 func (t *shards) settledIfServing() {
-	if t.settled || t.pending > 0 || !t.known || t.own.state != Active {
+	if t.settled || t.pending > 0 || !t.known || t.own.state != record.Active {
 		return
 	}
 	for i := range t.all {
@@ -261,8 +264,8 @@ func (t *shards) closeAll() {
 func (t *shards) changed() bool { return t.dirty || len(t.touched) > 0 }
 
 // owners are the members that own shards.
-func (t *shards) owners() map[Ref]bool {
-	owners := map[Ref]bool{}
+func (t *shards) owners() map[record.Ref]bool {
+	owners := map[record.Ref]bool{}
 	for i := range t.all {
 		owners[t.all[i].rec.Owner] = true
 	}

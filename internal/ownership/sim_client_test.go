@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"time"
+
+	"github.com/clstr-go/clstr/internal/record"
 )
 
 const (
@@ -264,7 +266,7 @@ func (w *world) noteDeath(e Write) {
 	}
 	w.deaths++
 	for _, n := range w.nodes {
-		if MemberKey(n.ref) == e.Key && n.up && !n.paused && w.now-n.touched > 15*time.Second {
+		if record.MemberKey(n.ref) == e.Key && n.up && !n.paused && w.now-n.touched > 15*time.Second {
 			w.innocent++
 		}
 	}
@@ -286,13 +288,13 @@ func (w *world) check() {
 }
 
 // record is that of a shard. It is looked at again and again.
-func (w *world) record(shard uint32) Shard {
+func (w *world) record(shard uint32) record.Shard {
 	if w.decoded == nil {
 		w.decoded = make([]decoded, w.f.shards)
 	}
-	e, d := w.store.records[ShardKey(shard)], &w.decoded[shard]
+	e, d := w.store.records[record.ShardKey(shard)], &w.decoded[shard]
 	if d.of.Rev != e.Rev || !bytes.Equal(d.of.Value, e.Value) {
-		rec, _ := DecodeShard(e)
+		rec, _ := record.DecodeShard(e)
 		*d = decoded{e, rec}
 	}
 	return d.rec

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"slices"
 	"time"
+
+	"github.com/clstr-go/clstr/internal/record"
+	"github.com/clstr-go/clstr/membership"
 )
 
 // ledger is what a run has seen of the actors: each key has one in each epoch,
@@ -78,8 +81,8 @@ func (w *world) watch() {
 }
 
 // targets returns who should own each shard, as the store has it.
-func (w *world) targets() []Ref {
-	all := make([]Ref, w.f.shards)
+func (w *world) targets() []record.Ref {
+	all := make([]record.Ref, w.f.shards)
 	for i := range all {
 		all[i] = w.truth.targets.of(uint32(i))
 	}
@@ -88,24 +91,24 @@ func (w *world) targets() []Ref {
 
 // noteWrite counts how shards move, and how many should: by the members that take
 // shards, as the store has them.
-func (w *world) noteWrite(e Entry) {
-	if _, ok := ParseShardKey(e.Key); ok {
-		var rec Shard
+func (w *world) noteWrite(e membership.Entry) {
+	if _, ok := record.ParseShardKey(e.Key); ok {
+		var rec record.Shard
 		if _ = json.Unmarshal(e.Value, &rec); !rec.From.IsZero() && !rec.Owner.IsZero() {
 			w.moves++
 		}
 		return
 	}
-	ref, ok := ParseMemberKey(e.Key)
+	ref, ok := record.ParseMemberKey(e.Key)
 	if !ok {
 		return
 	}
-	var m Member
+	var m record.Member
 	if e.Value != nil {
 		_ = json.Unmarshal(e.Value, &m)
 	}
 	if w.truth == nil {
-		w.truth, _ = NewCore(Self{Ref: Ref{Name: "nobody", Incarnation: "0"}, Layout: w.layout()})
+		w.truth, _ = NewCore(Self{Ref: record.Ref{Name: "nobody", Incarnation: "0"}, Layout: w.layout()})
 	}
 	before := w.targets()
 	c := w.truth

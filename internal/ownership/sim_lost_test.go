@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -54,7 +55,7 @@ func (w *world) wipe() {
 	s := &w.store
 	w.losses++
 	w.spared = w.now + 40*time.Second
-	s.gone, s.records, s.log, s.times, s.rev = true, map[string]Entry{}, nil, nil, 0
+	s.gone, s.records, s.log, s.times, s.rev = true, map[string]membership.Entry{}, nil, nil, 0
 	s.keys, s.known = nil, map[string]bool{}
 	w.truth = nil
 }
@@ -69,7 +70,7 @@ func (w *world) restore() {
 	w.losses++
 	w.spared = w.now + 40*time.Second
 	rev := uint64(w.rng.Int64N(int64(s.rev) + 1))
-	s.rev, s.log, s.times, s.records = rev, s.log[:rev:rev], s.times[:rev:rev], map[string]Entry{}
+	s.rev, s.log, s.times, s.records = rev, s.log[:rev:rev], s.times[:rev:rev], map[string]membership.Entry{}
 	s.keys, s.known = nil, map[string]bool{}
 	for _, e := range s.log {
 		s.index(e.Key)
@@ -89,7 +90,7 @@ func (w *world) knowsAll(n *node) bool {
 		return false
 	}
 	for i := range n.core.shards.all {
-		if n.core.shards.all[i].rev < w.store.records[ShardKey(uint32(i))].Rev {
+		if n.core.shards.all[i].rev < w.store.records[record.ShardKey(uint32(i))].Rev {
 			return false
 		}
 	}
@@ -138,7 +139,7 @@ func (n *node) agree(join func(base uint64)) {
 			again(250 * time.Millisecond)
 			return
 		}
-		cfg, err := membership.Decode[Config](s.records[ConfigKey].Value)
+		cfg, err := record.Decode[record.Config](s.records[record.ConfigKey].Value)
 		switch there := err == nil; {
 		case !there && !n.waited:
 			n.waited = true
@@ -150,9 +151,9 @@ func (n *node) agree(join func(base uint64)) {
 		case !there && now < until:
 			again(time.Second)
 		case !there:
-			cfg := NewConfig(w.layout())
+			cfg := record.NewConfig(w.layout())
 			cfg.Base = max(s.made, n.past.Epoch+1)
-			s.write(Write{Key: ConfigKey, Value: encode(cfg)})
+			s.write(Write{Key: record.ConfigKey, Value: record.Encode(cfg)})
 			again(time.Millisecond)
 		case now < until && n.past.Lost && cfg.Base <= highest:
 			again(time.Second)
@@ -183,8 +184,8 @@ func (n *node) agree(join func(base uint64)) {
 // knownBy reports whether the store knows what was heard of.
 func (n *node) knownBy(heard []uint64) bool {
 	for i, epoch := range heard {
-		e := n.w.store.records[ShardKey(uint32(i))]
-		if rec, err := DecodeShard(e); epoch > 0 && (e.Value == nil || err == nil && rec.Epoch < epoch) {
+		e := n.w.store.records[record.ShardKey(uint32(i))]
+		if rec, err := record.DecodeShard(e); epoch > 0 && (e.Value == nil || err == nil && rec.Epoch < epoch) {
 			return false
 		}
 	}

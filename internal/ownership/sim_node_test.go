@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -30,7 +31,7 @@ type node struct {
 	cut      time.Duration // until when it does not reach the store
 	touched  time.Duration // when it was last paused or cut
 	core     *Core
-	ref      Ref
+	ref      record.Ref
 	lease    time.Duration
 	served   map[uint32]*served
 	stopping map[uint32]int // closes of a shard that are under way
@@ -94,8 +95,8 @@ func (n *node) join() {
 
 func (n *node) begin(base uint64) {
 	n.w.incs++
-	n.ref = Ref{Name: n.name, Incarnation: fmt.Sprintf("%04d", n.w.incs)}
-	timing := Timing{Lease: n.term, Settle: time.Second, MaxSettle: 4 * time.Second, Residency: 2 * time.Second, Forget: 12 * time.Second}
+	n.ref = record.Ref{Name: n.name, Incarnation: fmt.Sprintf("%04d", n.w.incs)}
+	timing := membership.Timing{Lease: n.term, Settle: time.Second, MaxSettle: 4 * time.Second, Residency: 2 * time.Second, Forget: 12 * time.Second}
 	if n.w.timing != nil {
 		timing = *n.w.timing
 	}
@@ -139,14 +140,14 @@ func (n *node) leave() {
 
 // drain is an operator's: the node learns from the store that it is to leave.
 func (n *node) drain() {
-	e := n.w.store.records[MemberKey(n.ref)]
-	m, err := membership.Decode[Member](e.Value)
-	if err != nil || m.State != Joining && m.State != Active || !n.w.store.working() {
+	e := n.w.store.records[record.MemberKey(n.ref)]
+	m, err := record.Decode[record.Member](e.Value)
+	if err != nil || m.State != record.Joining && m.State != record.Active || !n.w.store.working() {
 		return
 	}
 	n.leaving = true
-	m.State = Leaving
-	n.w.store.write(Write{Key: e.Key, Rev: e.Rev, Value: encode(m)})
+	m.State = record.Leaving
+	n.w.store.write(Write{Key: e.Key, Rev: e.Rev, Value: record.Encode(m)})
 }
 
 func (n *node) step(e Event) {
@@ -209,7 +210,7 @@ func (n *node) do(core *Core, e Effect) {
 		n.known[e.Shard] = max(n.known[e.Shard], e.Record.Epoch)
 	case Gone:
 		n.lease, n.past, n.waited = never, core.Past(), e.Unleased
-		if e.State == Left {
+		if e.State == record.Left {
 			n.kill()
 		} else {
 			n.join()
@@ -249,13 +250,13 @@ func (n *node) call(core *Core, op uint64, f func() Result) {
 }
 
 // hint tells the node what was written, maybe.
-func (n *node) hint(e Entry) {
+func (n *node) hint(e membership.Entry) {
 	w := n.w
 	if !n.up || w.now < n.cut || w.noisy() && w.chance(0.1) {
 		return
 	}
 	gen := n.gen
-	tell := func() { n.on(gen, func() { n.step(Seen{[]Entry{e}}) }) }
+	tell := func() { n.on(gen, func() { n.step(Seen{[]membership.Entry{e}}) }) }
 	w.after(w.delay(), tell)
 	if w.noisy() && w.chance(0.05) {
 		w.after(w.delay(), tell)

@@ -5,13 +5,16 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/clstr-go/clstr/internal/record"
+	"github.com/clstr-go/clstr/membership"
 )
 
 // vandalize removes a shard's record, as an operator with a tool may, or overwrites
 // it. Nodes may hear of that, or not.
 func (w *world) vandalize(shard uint32) {
 	s := &w.store
-	e := s.records[ShardKey(shard)]
+	e := s.records[record.ShardKey(shard)]
 	if e.Rev == 0 || !s.working() {
 		return
 	}
@@ -29,7 +32,7 @@ func (w *world) spoilMember() {
 	if !s.working() {
 		return
 	}
-	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(s.records)), func(key string) bool { return !strings.HasPrefix(key, MemberPrefix) })
+	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(s.records)), func(key string) bool { return !strings.HasPrefix(key, record.MemberPrefix) })
 	if len(keys) == 0 {
 		return
 	}
@@ -50,7 +53,7 @@ func (w *world) spoilMember() {
 // until its lease ends.
 func (w *world) cutOff(key string) {
 	for _, n := range w.nodes {
-		if MemberKey(n.ref) == key && n.up && w.chance(0.7) {
+		if record.MemberKey(n.ref) == key && n.up && w.chance(0.7) {
 			n.cut = max(n.cut, w.now+w.upTo(15*time.Second))
 			n.touched = max(n.touched, n.cut)
 			w.faultEnd = max(w.faultEnd, n.cut)
@@ -77,7 +80,7 @@ func (n *node) pretend() {
 			m.stale, m.seen = 0, n.clock()
 		}
 		if n.w.f.broken.claimsRemoved && m.found == missing {
-			m.State = Dead
+			m.State = record.Dead
 		}
 	}
 	if !n.w.f.broken.countsAnew {
@@ -85,20 +88,20 @@ func (n *node) pretend() {
 	}
 	for i := range n.core.shards.all {
 		if s := &n.core.shards.all[i]; s.found == missing {
-			s.found, s.rec, s.rev = readable, Shard{}, 0
+			s.found, s.rec, s.rev = readable, record.Shard{}, 0
 		}
 	}
 }
 
 // distort is what mutants believe of the records that they see.
-func (n *node) distort(entries []Entry) {
+func (n *node) distort(entries []membership.Entry) {
 	b := n.w.f.broken
 	c := n.core
 	if b.forgetsRev {
 		for _, e := range entries {
-			if ref, ok := ParseMemberKey(e.Key); ok && c.members.all[ref] != nil && ref != n.ref {
+			if ref, ok := record.ParseMemberKey(e.Key); ok && c.members.all[ref] != nil && ref != n.ref {
 				c.members.all[ref].rev = 0
-			} else if id, ok := ParseShardKey(e.Key); ok {
+			} else if id, ok := record.ParseShardKey(e.Key); ok {
 				c.shards.all[id].rev = 0
 			}
 		}
@@ -111,8 +114,8 @@ func (n *node) distort(entries []Entry) {
 		m := c.members.all[owner]
 		switch {
 		case owner.IsZero() || owner == n.ref:
-		case m != nil && n.clock()-m.seen > 3*time.Second && m.State == Active:
-			m.State = Dead
+		case m != nil && n.clock()-m.seen > 3*time.Second && m.State == record.Active:
+			m.State = record.Dead
 		}
 	}
 }

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
+	"github.com/clstr-go/clstr/membership"
+
 	"github.com/clstr-go/clstr/sharding"
 )
 
@@ -54,12 +57,12 @@ type broken struct {
 
 // decoded is the record of a shard that was last looked at.
 type decoded struct {
-	of  Entry
-	rec Shard
+	of  membership.Entry
+	rec record.Shard
 }
 
 type world struct {
-	timing *Timing // of all nodes, if not the simulation's own
+	timing *membership.Timing // of all nodes, if not the simulation's own
 	rng    *rand.Rand
 	f      faults
 	now    time.Duration
@@ -69,10 +72,10 @@ type world struct {
 	nodes  []*node
 	incs   int
 
-	started    map[uint32]uint64 // by shard: the highest epoch that a turn has started in
-	opened     map[[2]uint64]Ref // by shard and epoch
-	runs       map[int]int       // by op
-	order      map[clientKey]int // the last number that has run
+	started    map[uint32]uint64        // by shard: the highest epoch that a turn has started in
+	opened     map[[2]uint64]record.Ref // by shard and epoch
+	runs       map[int]int              // by op
+	order      map[clientKey]int        // the last number that has run
 	bad        []string
 	deaths     int
 	innocent   int // of those, who had done nothing wrong
@@ -100,7 +103,7 @@ type world struct {
 
 func newWorld(seed uint64, f faults) *world {
 	w := &world{
-		rng: rand.New(rand.NewPCG(seed, 11)), f: f, started: map[uint32]uint64{}, opened: map[[2]uint64]Ref{},
+		rng: rand.New(rand.NewPCG(seed, 11)), f: f, started: map[uint32]uint64{}, opened: map[[2]uint64]record.Ref{},
 		ledger: ledger{by: map[keyEpoch]*served{}, turns: map[string][]*turn{}, accepted: map[int]time.Duration{}},
 		runs:   map[int]int{}, order: map[clientKey]int{}, wasMaybe: map[int]bool{},
 	}
@@ -216,11 +219,11 @@ const never = -1 << 62
 type store struct {
 	writes, reads int // operations
 	w             *world
-	records       map[string]Entry
+	records       map[string]membership.Entry
 	rev           uint64
-	log           []Entry         // all writes, in order
-	keys          []string        // of records that were ever there, in the order in which they came
-	known         map[string]bool // by key: it is among them
+	log           []membership.Entry // all writes, in order
+	keys          []string           // of records that were ever there, in the order in which they came
+	known         map[string]bool    // by key: it is among them
 	times         []time.Duration
 	down          time.Duration // until when nothing works
 	gone          bool          // until somebody makes it anew
@@ -228,10 +231,10 @@ type store struct {
 }
 
 func (s *store) init(w *world) {
-	s.w, s.records, s.known = w, map[string]Entry{}, map[string]bool{}
-	cfg := NewConfig(w.layout())
+	s.w, s.records, s.known = w, map[string]membership.Entry{}, map[string]bool{}
+	cfg := record.NewConfig(w.layout())
 	cfg.Base = 1000
-	s.write(Write{Key: ConfigKey, Value: encode(cfg)})
+	s.write(Write{Key: record.ConfigKey, Value: record.Encode(cfg)})
 }
 
 // index notes that there is, or was, a record.
@@ -253,7 +256,7 @@ func (s *store) write(e Write) Result {
 		return Result{Op: e.Op, Status: Conflict}
 	}
 	s.rev++
-	entry := Entry{Key: e.Key, Rev: s.rev, Value: e.Value}
+	entry := membership.Entry{Key: e.Key, Rev: s.rev, Value: e.Value}
 	if e.Value == nil {
 		delete(s.records, e.Key)
 	} else {
@@ -276,7 +279,7 @@ func (s *store) read(e Read) Result {
 	}
 	entry, asOf := s.records[e.Key], s.replica(0.05)
 	if entry.Rev > asOf {
-		entry = Entry{}
+		entry = membership.Entry{}
 		for _, old := range s.log[:asOf] {
 			if old.Key == e.Key && old.Value != nil {
 				entry = old
@@ -284,7 +287,7 @@ func (s *store) read(e Read) Result {
 		}
 	}
 	entry.Key = e.Key
-	return Result{Op: e.Op, Entries: []Entry{entry}}
+	return Result{Op: e.Op, Entries: []membership.Entry{entry}}
 }
 
 // replica returns what the one that answers knows of.

@@ -2,6 +2,8 @@
 
 package ownership
 
+import "github.com/clstr-go/clstr/internal/record"
+
 // Member records that no node has written: somebody has overwritten or removed them by
 // hand, say. A node whose own record is spoiled cannot know what stood there before, which
 // may be that it was declared dead. So it ends this incarnation, and says in the record
@@ -15,7 +17,7 @@ package ownership
 
 // spoil notes what the version of a member's record is, and tells of a change. Of those
 // that have gone it does not matter.
-func (m *members) spoil(ref Ref, found content) {
+func (m *members) spoil(ref record.Ref, found content) {
 	other := m.all[ref]
 	if other.Final() {
 		found = readable
@@ -27,7 +29,7 @@ func (m *members) spoil(ref Ref, found content) {
 }
 
 // removed takes that a member's record is there no more.
-func (m *members) removed(ref Ref, rev uint64) {
+func (m *members) removed(ref record.Ref, rev uint64) {
 	if other := m.all[ref]; other != nil {
 		m.put(ref, other.Member, rev)
 		m.spoil(ref, missing)
@@ -36,8 +38,8 @@ func (m *members) removed(ref Ref, rev uint64) {
 
 // unknown begins to wait for the end of a member's lease of which nothing is known but
 // that it owns a shard, and that its record was removed.
-func (m *members) unknown(ref Ref) {
-	m.put(ref, Member{}, m.asOf)
+func (m *members) unknown(ref record.Ref) {
+	m.put(ref, record.Member{}, m.asOf)
 	m.spoil(ref, missing)
 }
 
@@ -55,7 +57,7 @@ func (o *own) bury(rev uint64) {
 	o.emit(Spoiled{Member: o.self.Ref, Removed: rev == 0})
 	o.shards.closeAll() // before another may claim them
 	dead := o.record
-	dead.State, dead.By = Dead, o.self.Ref
-	o.emit(Write{Key: o.key, Rev: rev, Value: encode(dead)})
-	o.shards.end(Gone{State: Dead, By: o.self.Ref})
+	dead.State, dead.By = record.Dead, o.self.Ref
+	o.emit(Write{Key: o.key, Rev: rev, Value: record.Encode(dead)})
+	o.shards.end(Gone{State: record.Dead, By: o.self.Ref})
 }

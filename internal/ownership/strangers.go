@@ -2,7 +2,11 @@
 
 package ownership
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/clstr-go/clstr/internal/record"
+)
 
 // KindsInCommon reports whether two nodes host one kind both. No kinds at all is a
 // handler of messages without one, which is the empty kind beside others.
@@ -28,13 +32,13 @@ func (j *joining) mayTakeShards() bool {
 		return true // it was in the cluster before
 	}
 	wait := false
-	var by Ref
+	var by record.Ref
 	for ref, m := range j.members.which(everyone) {
 		switch {
 		case ref == j.self.Ref || m.Final() || m.State == "" || m.Born > j.own.record.Born:
-		case ref.Name == j.self.Name && m.State == Leaving: // the process before this one, whatever it hosts
+		case ref.Name == j.self.Name && m.State == record.Leaving: // the process before this one, whatever it hosts
 		case KindsInCommon(m.Kinds, j.self.Kinds):
-			if m.State == Active { // else it may be a stranger itself, or leave as one
+			if m.State == record.Active { // else it may be a stranger itself, or leave as one
 				return true
 			}
 		case m.rev > m.first && m.found == readable:
@@ -50,4 +54,4 @@ func (j *joining) mayTakeShards() bool {
 	return !wait && by.IsZero()
 }
 
-func everyone(Ref, *member) bool { return true }
+func everyone(record.Ref, *member) bool { return true }

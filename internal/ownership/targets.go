@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/sharding"
 )
 
@@ -14,30 +15,30 @@ type targets struct {
 	*operations
 	members *members
 	assign  *sharding.Assignment
-	weights map[string]float64 // by name: those that assign knows
-	newest  map[string]Ref     // by name: its newest incarnation that takes shards
-	wanted  int                // of all shards: how many are this node's by that
-	stayer  Ref                // the one of those that leave which takes the others' shards; see last.go
+	weights map[string]float64    // by name: those that assign knows
+	newest  map[string]record.Ref // by name: its newest incarnation that takes shards
+	wanted  int                   // of all shards: how many are this node's by that
+	stayer  record.Ref            // the one of those that leave which takes the others' shards; see last.go
 }
 
 func newTargets(ops *operations, m *members, assign *sharding.Assignment) targets {
-	return targets{operations: ops, members: m, assign: assign, weights: map[string]float64{}, newest: map[string]Ref{}}
+	return targets{operations: ops, members: m, assign: assign, weights: map[string]float64{}, newest: map[string]record.Ref{}}
 }
 
 // follow follows the members that take shards: for each name the newest of its
 // incarnations that are active. If there is none, the last to leave does, unless it is
 // this node and waits for no other.
 func (t *targets) follow(waitsForNone bool) {
-	newest := map[string]Ref{}
+	newest := map[string]record.Ref{}
 	for ref, m := range t.members.all {
-		if m.State != Active {
+		if m.State != record.Active {
 			continue
 		}
 		if old, ok := newest[ref.Name]; !ok || t.members.all[old].Born < m.Born {
 			newest[ref.Name] = ref
 		}
 	}
-	if t.stayer = (Ref{}); len(newest) == 0 {
+	if t.stayer = (record.Ref{}); len(newest) == 0 {
 		if last := t.members.lastToLeave(); !last.IsZero() && !(last == t.self.Ref && waitsForNone) {
 			t.stayer = last
 			newest[last.Name] = last
@@ -62,7 +63,7 @@ func (t *targets) follow(waitsForNone bool) {
 	}
 }
 
-func (t *targets) weightOf(ref Ref) float64 {
+func (t *targets) weightOf(ref record.Ref) float64 {
 	if w := t.members.all[ref].Weight; w > 0 {
 		return w
 	}
@@ -70,10 +71,10 @@ func (t *targets) weightOf(ref Ref) float64 {
 }
 
 // of is the member that should own a shard; zero is nobody.
-func (t *targets) of(shard uint32) Ref {
+func (t *targets) of(shard uint32) record.Ref {
 	name, ok := t.assign.Owner(shard)
 	if !ok {
-		return Ref{}
+		return record.Ref{}
 	}
 	return t.newest[name]
 }

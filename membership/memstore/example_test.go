@@ -49,7 +49,7 @@ func Example() {
 // and decides anew.
 func ExampleStore_Write() {
 	ctx, store := context.Background(), memstore.New()
-	key := membership.ShardKey(7)
+	key := "s.0.7" // shard 7
 	for _, owner := range []string{"node-1", "node-2"} {
 		rev, err := store.Write(ctx, key, 0, []byte(owner))
 		fmt.Println(owner, rev, errors.Is(err, membership.ErrConflict))
@@ -80,7 +80,7 @@ func ExampleStore_Watch() {
 		return
 	}
 	defer stop()
-	entries, asOf, err := store.Snapshot(ctx, membership.MemberPrefix)
+	entries, asOf, err := store.Snapshot(ctx, "n.")
 	fmt.Println(len(entries), "as of", asOf, err)
 	if rev, err = store.Write(ctx, "n.node-1.7f3a", rev, []byte("active")); err != nil {
 		fmt.Println(err)

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/clstr-go/clstr/internal/record"
+
 	"github.com/nats-io/nats-server/v2/server"
 
-	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/natsstore"
 	"github.com/clstr-go/clstr/sharding"
 )
@@ -43,14 +44,14 @@ func BenchmarkRead(b *testing.B) {
 func BenchmarkSnapshot(b *testing.B) {
 	on(b, func(b *testing.B, s *natsstore.Store) {
 		const members, shards = 100, 4096
-		write(b, s, membership.ConfigKey, 0, string(membership.Encode(membership.NewConfig(sharding.Layout{NumShards: shards}))))
+		write(b, s, record.ConfigKey, 0, string(record.Encode(record.NewConfig(sharding.Layout{NumShards: shards}))))
 		for i := range members {
 			write(b, s, fmt.Sprintf("n.a.%d", i), 0, string(make([]byte, 250)))
 		}
 		for i := range shards {
-			write(b, s, membership.ShardKey(uint32(i)), 0, string(make([]byte, 100)))
+			write(b, s, record.ShardKey(uint32(i)), 0, string(make([]byte, 100)))
 		}
-		for prefix, n := range map[string]int{membership.MemberPrefix: members, membership.ShardPrefix: shards} {
+		for prefix, n := range map[string]int{record.MemberPrefix: members, record.ShardPrefix: shards} {
 			b.Run(fmt.Sprintf("%s%d", prefix, n), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {

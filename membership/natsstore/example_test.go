@@ -102,7 +102,7 @@ func ExampleStore_Watch() {
 		return
 	}
 	defer stop()
-	key := membership.ShardKey(7)
+	key := "s.0.7" // shard 7
 	rev, err := stores[0].Write(ctx, key, 0, []byte("node-1"))
 	if err != nil {
 		fmt.Println(err)

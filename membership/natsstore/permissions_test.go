@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
+
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -94,7 +96,7 @@ func useAll(t *testing.T, url string) error {
 func TestDataUsersCannotTouchOwnership(t *testing.T) {
 	url := serve(t, server.Options{Users: users()}).URL()
 	store := open(t, natsstore.Options{URL: as("control", url)})
-	key := membership.ShardKey(1)
+	key := record.ShardKey(1)
 	rev := write(t, store, key, 0, "ours")
 	seen := make(chan membership.Entry, 8)
 	stop, err := store.Watch(func(e membership.Entry) { seen <- e })

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/clstr-go/clstr/internal/record"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -34,7 +36,7 @@ func (s *snapshots) take(ctx context.Context, prefix string) ([]membership.Entry
 	ctx, done := s.hear(ctx, apiDirect+s.name)
 	defer done()
 	filters := []string{prefix[:strings.LastIndexByte(prefix, '.')+1] + ">"}
-	if prefix == membership.ShardPrefix {
+	if prefix == record.ShardPrefix {
 		n, err := s.shardBlocks(ctx)
 		if err != nil {
 			return nil, 0, err
@@ -121,12 +123,12 @@ func (s *snapshots) shardBlocks(ctx context.Context) (int, error) {
 	if n := s.blocks.Load(); n > 0 {
 		return int(n), nil
 	}
-	e, err := s.stored(ctx, membership.ConfigKey)
+	e, err := s.stored(ctx, record.ConfigKey)
 	if err != nil {
 		return 0, err
 	}
-	if cfg, err := membership.Decode[membership.Config](e.Value); e.Value != nil && err == nil && cfg.NumShards > 0 {
-		n := (int64(cfg.NumShards) + membership.ShardBlock - 1) / membership.ShardBlock
+	if cfg, err := record.Decode[record.Config](e.Value); e.Value != nil && err == nil && cfg.NumShards > 0 {
+		n := (int64(cfg.NumShards) + record.ShardBlock - 1) / record.ShardBlock
 		s.blocks.Store(n)
 		return int(n), nil
 	}
@@ -134,14 +136,14 @@ func (s *snapshots) shardBlocks(ctx context.Context) (int, error) {
 }
 
 func (s *snapshots) namedBlocks(ctx context.Context) (int, error) {
-	info, err := s.info(ctx, jetstream.WithSubjectFilter(s.subjects+membership.ShardPrefix+">"))
+	info, err := s.info(ctx, jetstream.WithSubjectFilter(s.subjects+record.ShardPrefix+">"))
 	if err != nil {
 		return 0, err
 	}
 	blocks := 1
 	for subject := range info.State.Subjects {
-		if shard, ok := membership.ParseShardKey(strings.TrimPrefix(subject, s.subjects)); ok {
-			blocks = max(blocks, int(shard/membership.ShardBlock)+1)
+		if shard, ok := record.ParseShardKey(strings.TrimPrefix(subject, s.subjects)); ok {
+			blocks = max(blocks, int(shard/record.ShardBlock)+1)
 		}
 	}
 	return blocks, nil

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/clstr-go/clstr/internal/record"
+
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/clstr-go/clstr/membership"
@@ -28,8 +30,8 @@ func TestSnapshotsHaveWhatTheySay(t *testing.T) {
 func snapshotsHaveWhatTheySay(t *testing.T, urls string) {
 	const writers, blocks, snapshots = 3, 20, 100
 	store := open(t, natsstore.Options{URL: urls})
-	cfg := membership.NewConfig(sharding.Layout{NumShards: blocks * membership.ShardBlock})
-	write(t, store, membership.ConfigKey, 0, string(membership.Encode(cfg)))
+	cfg := record.NewConfig(sharding.Layout{NumShards: blocks * record.ShardBlock})
+	write(t, store, record.ConfigKey, 0, string(record.Encode(cfg)))
 	var mu sync.Mutex
 	var written []membership.Entry // acknowledged
 	ctx, done := context.WithCancel(patient(t))
@@ -40,7 +42,7 @@ func snapshotsHaveWhatTheySay(t *testing.T, urls string) {
 			revs := make([]uint64, blocks)
 			for i := 0; ctx.Err() == nil; i++ {
 				block := i % blocks
-				key := membership.ShardKey(uint32(block*membership.ShardBlock + w))
+				key := record.ShardKey(uint32(block*record.ShardBlock + w))
 				revs[block] = write(t, store, key, revs[block], "x")
 				mu.Lock()
 				written = append(written, membership.Entry{Key: key, Rev: revs[block]})
@@ -49,7 +51,7 @@ func snapshotsHaveWhatTheySay(t *testing.T, urls string) {
 		})
 	}
 	for range snapshots {
-		entries, asOf, err := store.Snapshot(patient(t), membership.ShardPrefix)
+		entries, asOf, err := store.Snapshot(patient(t), record.ShardPrefix)
 		if err != nil {
 			t.Errorf("Snapshot: %v", err)
 			break
@@ -73,7 +75,7 @@ func snapshotsHaveWhatTheySay(t *testing.T, urls string) {
 // Blocks are known from the cluster's configuration once there is one.
 func TestSnapshotOfShards(t *testing.T) {
 	store := open(t, natsstore.Options{URL: serve(t, server.Options{}).URL()})
-	const far = 9*membership.ShardBlock + 1
+	const far = 9*record.ShardBlock + 1
 	want := func(n int, prefix string) {
 		t.Helper()
 		entries, _, err := store.Snapshot(patient(t), prefix)
@@ -81,13 +83,13 @@ func TestSnapshotOfShards(t *testing.T) {
 			t.Errorf("%d records under %q, %v, want %d", len(entries), prefix, err, n)
 		}
 	}
-	want(0, membership.ShardPrefix)
-	write(t, store, membership.ShardKey(far), 0, "x")
-	want(1, membership.ShardPrefix)
-	write(t, store, membership.ConfigKey, 0, string(membership.Encode(membership.NewConfig(sharding.Layout{NumShards: far + 1}))))
-	want(1, membership.ShardPrefix)
-	write(t, store, membership.ShardKey(0), 0, "x")
-	want(2, membership.ShardPrefix)
+	want(0, record.ShardPrefix)
+	write(t, store, record.ShardKey(far), 0, "x")
+	want(1, record.ShardPrefix)
+	write(t, store, record.ConfigKey, 0, string(record.Encode(record.NewConfig(sharding.Layout{NumShards: far + 1}))))
+	want(1, record.ShardPrefix)
+	write(t, store, record.ShardKey(0), 0, "x")
+	want(2, record.ShardPrefix)
 	want(3, "") // and not the store's own
 }
 

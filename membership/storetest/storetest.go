@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -117,13 +118,13 @@ func snapshots(t *testing.T, s membership.Store) {
 
 // largeSnapshots: there are clusters with thousands of shards.
 func largeSnapshots(t *testing.T, s membership.Store) {
-	const n = 2*membership.ShardBlock + 10
+	const n = 2*record.ShardBlock + 10
 	last := uint64(0)
 	for i := range n {
-		last = write(t, s, membership.ShardKey(uint32(i)), 0, strconv.Itoa(i))
+		last = write(t, s, record.ShardKey(uint32(i)), 0, strconv.Itoa(i))
 	}
 	seen := map[string]bool{}
-	for _, e := range snapshot(t, s, membership.ShardPrefix, last) {
+	for _, e := range snapshot(t, s, record.ShardPrefix, last) {
 		seen[e.Key] = true
 	}
 	if len(seen) != n {
@@ -132,8 +133,8 @@ func largeSnapshots(t *testing.T, s membership.Store) {
 }
 
 func everyName(t *testing.T, s membership.Store) {
-	for _, name := range []string{"node-1", "N_2", "-", "0", strings.Repeat("n", membership.MaxName)} {
-		key := membership.MemberKey(membership.Ref{Name: name, Incarnation: "0a"})
+	for _, name := range []string{"node-1", "N_2", "-", "0", strings.Repeat("n", record.MaxName)} {
+		key := record.MemberKey(record.Ref{Name: name, Incarnation: "0a"})
 		rev := write(t, s, key, 0, name)
 		if e := read(t, s, key); e.Rev != rev || string(e.Value) != name {
 			t.Errorf("%q under %q reads %+v", name, key, e)

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
 )
@@ -49,21 +50,21 @@ type Drainer struct {
 	changed chan struct{}
 
 	mu    sync.Mutex
-	ref   membership.Ref
+	ref   record.Ref
 	asked uint64            // the revision of the wish
 	since bool              // it was asked before
 	revs  map[string]uint64 // by key: the newest version that was seen
 	state string
-	by    membership.Ref
+	by    record.Ref
 	owned map[uint32]bool
-	moved map[uint32]membership.Shard // by shard: how it went away
+	moved map[uint32]record.Shard // by shard: how it went away
 }
 
 // New begins to watch the store. Close ends that.
 func New(store membership.Store) (*Drainer, error) {
 	d := &Drainer{
 		store: store, changed: make(chan struct{}, 1), revs: map[string]uint64{},
-		owned: map[uint32]bool{}, moved: map[uint32]membership.Shard{},
+		owned: map[uint32]bool{}, moved: map[uint32]record.Shard{},
 	}
 	var err error
 	d.unwatch, err = store.Watch(func(e membership.Entry) { d.see(e) })
@@ -74,38 +75,38 @@ func New(store membership.Store) (*Drainer, error) {
 func (d *Drainer) Close() { d.unwatch() }
 
 // Ref returns the node that was asked.
-func (d *Drainer) Ref() membership.Ref { return d.ref }
+func (d *Drainer) Ref() record.Ref { return d.ref }
 
 // Ask writes the wish into the node's record. If the node leaves already, Ask only
 // notes that. If it has gone, Ask returns an error.
-func (d *Drainer) Ask(ctx context.Context, ref membership.Ref) error {
+func (d *Drainer) Ask(ctx context.Context, ref record.Ref) error {
 	d.mu.Lock()
 	d.ref = ref
 	d.mu.Unlock()
 	if err := d.poll(ctx); err != nil { // what it owns before it begins to leave
 		return err
 	}
-	key := membership.MemberKey(ref)
+	key := record.MemberKey(ref)
 	for {
 		e, err := d.store.Read(ctx, key)
 		if err != nil {
 			return err
 		}
-		m, err := membership.Decode[membership.Member](e.Value)
+		m, err := record.Decode[record.Member](e.Value)
 		switch {
 		case e.Rev == 0:
 			return fmt.Errorf("node %v %w", ref, ErrGone)
 		case err != nil:
 			return fmt.Errorf("the record of node %v is not readable: %w", ref, err)
-		case m.State == membership.Leaving:
+		case m.State == record.Leaving:
 			d.begin(e.Rev, true)
 			return nil
-		case m.State == membership.Left:
+		case m.State == record.Left:
 			return fmt.Errorf("node %v has left already: it %w", ref, ErrGone)
-		case m.State == membership.Dead:
+		case m.State == record.Dead:
 			return fmt.Errorf("node %v was declared dead by %v: it %w", ref, m.By, ErrGone)
 		}
-		m.State = membership.Leaving
+		m.State = record.Leaving
 		if m.Born == 0 {
 			m.Born = e.Rev
 		}
@@ -128,8 +129,8 @@ func (d *Drainer) begin(rev uint64, since bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asked, d.since = rev, since
-	if key := membership.MemberKey(d.ref); rev > d.revs[key] { // else more is known already: it may have left
-		d.revs[key], d.state = rev, membership.Leaving
+	if key := record.MemberKey(d.ref); rev > d.revs[key] { // else more is known already: it may have left
+		d.revs[key], d.state = rev, record.Leaving
 	}
 }
 
@@ -141,9 +142,9 @@ func (d *Drainer) see(e membership.Entry) {
 		return
 	}
 	d.revs[e.Key] = e.Rev
-	if ref, ok := membership.ParseMemberKey(e.Key); ok && ref == d.ref {
+	if ref, ok := record.ParseMemberKey(e.Key); ok && ref == d.ref {
 		d.seeMember(e)
-	} else if shard, ok := membership.ParseShardKey(e.Key); ok {
+	} else if shard, ok := record.ParseShardKey(e.Key); ok {
 		d.seeShard(shard, e)
 	}
 	select {
@@ -154,16 +155,16 @@ func (d *Drainer) see(e membership.Entry) {
 
 func (d *Drainer) seeMember(e membership.Entry) {
 	if e.Value == nil {
-		d.state = membership.Left // its record was removed
+		d.state = record.Left // its record was removed
 		return
 	}
-	if m, err := membership.Decode[membership.Member](e.Value); err == nil {
+	if m, err := record.Decode[record.Member](e.Value); err == nil {
 		d.state, d.by = m.State, m.By
 	}
 }
 
 func (d *Drainer) seeShard(shard uint32, e membership.Entry) {
-	rec, err := membership.DecodeShard(e)
+	rec, err := record.DecodeShard(e)
 	switch {
 	case err != nil:
 	case rec.Owner == d.ref:
@@ -182,7 +183,7 @@ func (d *Drainer) Wait(ctx context.Context, show func(moved, of int)) (Report, e
 	defer tick.Stop()
 	for {
 		r, err := d.report()
-		if err == nil && r.State == membership.Left && r.Remaining == 0 {
+		if err == nil && r.State == record.Left && r.Remaining == 0 {
 			_ = d.poll(ctx) // it may show writes that the watch has missed
 			r, err = d.report()
 			show(r.progress())
@@ -209,7 +210,7 @@ func (r Report) progress() (done, of int) {
 
 // poll reads all records, because a watch may miss writes.
 func (d *Drainer) poll(ctx context.Context) error {
-	for _, prefix := range []string{membership.ShardPrefix, membership.MemberPrefix} {
+	for _, prefix := range []string{record.ShardPrefix, record.MemberPrefix} {
 		entries, _, err := d.store.Snapshot(ctx, prefix)
 		if err != nil {
 			return err
@@ -229,21 +230,21 @@ func (d *Drainer) report() (Report, error) {
 		switch {
 		case rec.Owner.IsZero():
 			r.Released++
-		case rec.Why == membership.Claimed:
+		case rec.Why == record.Claimed:
 			r.Claimed++
 			fallthrough
 		default:
 			r.To[rec.Owner.Name]++
 		}
-		if rec.From == d.ref && rec.Why != membership.Claimed {
+		if rec.From == d.ref && rec.Why != record.Claimed {
 			r.Pauses = append(r.Pauses, time.Duration(rec.PausedUs)*time.Microsecond)
 			r.Cost = r.Cost.Plus(rec.Cost)
 		}
 	}
 	switch d.state {
-	case membership.Dead:
+	case record.Dead:
 		return r, fmt.Errorf("node %v died while it left: %v has declared it dead, and others claim its shards", d.ref, d.by)
-	case membership.Joining, membership.Active:
+	case record.Joining, record.Active:
 		return r, fmt.Errorf("node %v does not leave: it runs a version of the library that knows no drain", d.ref)
 	}
 	return r, nil

@@ -8,14 +8,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/outcome"
 )
 
 var (
-	a = membership.Ref{Name: "a", Incarnation: "1"}
-	b = membership.Ref{Name: "b", Incarnation: "1"}
+	a = record.Ref{Name: "a", Incarnation: "1"}
+	b = record.Ref{Name: "b", Incarnation: "1"}
 )
 
 // script is a store in which the node does what a test says, between the calls of
@@ -63,15 +64,15 @@ func (s *script) put(key string, record any) {
 	}
 }
 
-func (s *script) state(state string, by membership.Ref) {
-	s.put(membership.MemberKey(a), membership.Member{State: state, Counter: 9, Weight: 2, By: by})
+func (s *script) state(state string, by record.Ref) {
+	s.put(record.MemberKey(a), record.Member{State: state, Counter: 9, Weight: 2, By: by})
 }
 
-func (s *script) own(shard uint32, r membership.Shard) { s.put(membership.ShardKey(shard), r) }
+func (s *script) own(shard uint32, r record.Shard) { s.put(record.ShardKey(shard), r) }
 
-func (s *script) member() membership.Member {
-	e, err := s.Read(s.t.Context(), membership.MemberKey(a))
-	m, err2 := membership.Decode[membership.Member](e.Value)
+func (s *script) member() record.Member {
+	e, err := s.Read(s.t.Context(), record.MemberKey(a))
+	m, err2 := record.Decode[record.Member](e.Value)
 	if err != nil || err2 != nil {
 		s.t.Fatal(err, err2)
 	}
@@ -82,20 +83,20 @@ func (s *script) member() membership.Member {
 func started(t *testing.T) *script {
 	t.Helper()
 	s := &script{Store: memstore.New(), t: t}
-	s.state(membership.Active, membership.Ref{})
+	s.state(record.Active, record.Ref{})
 	for shard := range uint32(3) {
-		s.own(shard, membership.Shard{Owner: a, Count: 1, Why: membership.Claimed})
+		s.own(shard, record.Shard{Owner: a, Count: 1, Why: record.Claimed})
 	}
-	s.own(3, membership.Shard{Owner: b, Count: 4, Why: membership.HandedOver, From: a, PausedUs: 9_000_000, Cost: outcome.DrainCounts{Lost: 9}})
+	s.own(3, record.Shard{Owner: b, Count: 4, Why: record.HandedOver, From: a, PausedUs: 9_000_000, Cost: outcome.DrainCounts{Lost: 9}})
 	return s
 }
 
 // leaves is what a node does that was asked: one shard each way.
 func (s *script) leaves() {
-	s.own(0, membership.Shard{Owner: b, Count: 2, Why: membership.HandedOver, From: a, PausedUs: 1500, Cost: outcome.DrainCounts{Parked: 3, Lost: 1}})
-	s.own(1, membership.Shard{Count: 2, Why: membership.Released, From: a, PausedUs: 2500, Cost: outcome.DrainCounts{Parked: 4, Dropped: 2}})
-	s.state(membership.Left, membership.Ref{})
-	s.own(2, membership.Shard{Owner: b, Count: 2, Why: membership.Claimed, From: a})
+	s.own(0, record.Shard{Owner: b, Count: 2, Why: record.HandedOver, From: a, PausedUs: 1500, Cost: outcome.DrainCounts{Parked: 3, Lost: 1}})
+	s.own(1, record.Shard{Count: 2, Why: record.Released, From: a, PausedUs: 2500, Cost: outcome.DrainCounts{Parked: 4, Dropped: 2}})
+	s.state(record.Left, record.Ref{})
+	s.own(2, record.Shard{Owner: b, Count: 2, Why: record.Claimed, From: a})
 }
 
 func (s *script) drain(ctx context.Context) (Report, []int, error) {
@@ -115,7 +116,7 @@ func (s *script) drain(ctx context.Context) (Report, []int, error) {
 
 func (s *script) wantLeft(r Report, err error) {
 	s.t.Helper()
-	if err != nil || r.State != membership.Left || r.Remaining != 0 || r.To["b"] != 2 || r.Moved() != 2 || r.Released != 1 || r.Claimed != 1 {
+	if err != nil || r.State != record.Left || r.Remaining != 0 || r.To["b"] != 2 || r.Moved() != 2 || r.Released != 1 || r.Claimed != 1 {
 		s.t.Errorf("%+v, %v", r, err)
 	}
 	if len(r.Pauses) != 2 || r.Pauses[0]+r.Pauses[1] != 4*time.Millisecond {
@@ -133,7 +134,7 @@ func (s *script) wantLeft(r Report, err error) {
 func TestLeavesAtOnce(t *testing.T) {
 	s := started(t)
 	s.after = func() {
-		if m := s.member(); m.State != membership.Leaving || m.Counter != 9 || m.Weight != 2 || m.Born == 0 {
+		if m := s.member(); m.State != record.Leaving || m.Counter != 9 || m.Weight != 2 || m.Born == 0 {
 			t.Errorf("it was asked by %+v", m)
 		}
 		s.leaves()
@@ -148,7 +149,7 @@ func TestLeavesAtOnce(t *testing.T) {
 // TestRenewalComesFirst: the node renews between the look and the write.
 func TestRenewalComesFirst(t *testing.T) {
 	s := started(t)
-	s.before = func() { s.state(membership.Active, membership.Ref{}); s.after = s.leaves }
+	s.before = func() { s.state(record.Active, record.Ref{}); s.after = s.leaves }
 	r, _, err := s.drain(t.Context())
 	s.wantLeft(r, err)
 }
@@ -170,17 +171,17 @@ func TestHintsAreLost(t *testing.T) {
 func TestWaitEnds(t *testing.T) {
 	s := started(t)
 	s.after = func() {
-		s.own(0, membership.Shard{Owner: b, Count: 2, Why: membership.HandedOver, From: a})
+		s.own(0, record.Shard{Owner: b, Count: 2, Why: record.HandedOver, From: a})
 	}
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		r, _, err := s.drain(ctx)
-		if err != context.DeadlineExceeded || r.State != membership.Leaving || r.Moved() != 1 || r.Remaining != 2 {
+		if err != context.DeadlineExceeded || r.State != record.Leaving || r.Moved() != 1 || r.Remaining != 2 {
 			t.Errorf("%+v, %v", r, err)
 		}
 	})
-	s.state(membership.Leaving, membership.Ref{}) // another watches on
+	s.state(record.Leaving, record.Ref{}) // another watches on
 	before := s.member()
 	d, err := New(s)
 	if err != nil {
@@ -190,9 +191,9 @@ func TestWaitEnds(t *testing.T) {
 	if err := d.Ask(t.Context(), a); err != nil || s.member().Counter != before.Counter {
 		t.Errorf("asking again: %v", err)
 	}
-	s.own(1, membership.Shard{Owner: b, Count: 2, Why: membership.HandedOver, From: a})
-	s.own(2, membership.Shard{Owner: b, Count: 2, Why: membership.HandedOver, From: a})
-	s.state(membership.Left, membership.Ref{})
+	s.own(1, record.Shard{Owner: b, Count: 2, Why: record.HandedOver, From: a})
+	s.own(2, record.Shard{Owner: b, Count: 2, Why: record.HandedOver, From: a})
+	s.state(record.Left, record.Ref{})
 	if r, err := d.Wait(t.Context(), func(int, int) {}); err != nil || r.Moved() != 2 || !r.Since {
 		t.Errorf("watching on: %+v, %v", r, err)
 	}
@@ -201,8 +202,8 @@ func TestWaitEnds(t *testing.T) {
 // TestDoesNotLeave: it dies, or goes on.
 func TestDoesNotLeave(t *testing.T) {
 	for want, then := range map[string]func(s *script){
-		"node a.1 died while it left: b.1 has declared it dead": func(s *script) { s.state(membership.Dead, b) },
-		"node a.1 does not leave":                               func(s *script) { s.state(membership.Active, membership.Ref{}) },
+		"node a.1 died while it left: b.1 has declared it dead": func(s *script) { s.state(record.Dead, b) },
+		"node a.1 does not leave":                               func(s *script) { s.state(record.Active, record.Ref{}) },
 	} {
 		s := started(t)
 		s.after = func() { then(s) }
@@ -214,7 +215,7 @@ func TestDoesNotLeave(t *testing.T) {
 
 // TestHasGone: nobody is there to be asked.
 func TestHasGone(t *testing.T) {
-	for state, want := range map[string]string{membership.Left: "has left already", membership.Dead: "was declared dead by b.1"} {
+	for state, want := range map[string]string{record.Left: "has left already", record.Dead: "was declared dead by b.1"} {
 		s := started(t)
 		s.state(state, b)
 		if _, _, err := s.drain(t.Context()); err == nil || !strings.Contains(err.Error(), want) {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/sharding"
 )
@@ -38,8 +39,8 @@ const Unreadable = "unreadable"
 
 // Node is a member.
 type Node struct {
-	membership.Ref
-	membership.Member
+	record.Ref
+	record.Member
 	Rev uint64
 	// Owns counts the shards that the node owns by their records. Should counts those
 	// that rendezvous hashing gives it.
@@ -49,18 +50,18 @@ type Node struct {
 // Shard is a shard's record. If there is none, Rev is 0.
 type Shard struct {
 	ID uint32
-	membership.Shard
+	record.Shard
 	Rev uint64
 	// Unreadable is set for a record that no node has written. The node that should own
 	// the shard writes it anew.
 	Unreadable bool
 	// Target is the node that should own it. It is zero if no node takes shards.
-	Target membership.Ref
+	Target record.Ref
 }
 
 // Cluster is a picture of a cluster.
 type Cluster struct {
-	Config membership.Config
+	Config record.Config
 	Layout sharding.Layout
 	Nodes  []*Node // by name, then by age
 	Shards []Shard // by ID
@@ -72,28 +73,28 @@ type Cluster struct {
 // Load reads the records.
 func Load(ctx context.Context, store membership.Store) (*Cluster, error) {
 	c := &Cluster{targets: map[string]*Node{}}
-	e, err := store.Read(ctx, membership.ConfigKey)
+	e, err := store.Read(ctx, record.ConfigKey)
 	if err != nil {
 		return nil, err
 	}
 	if e.Rev == 0 {
 		return nil, ErrNoCluster
 	}
-	if c.Config, err = membership.Decode[membership.Config](e.Value); err != nil {
+	if c.Config, err = record.Decode[record.Config](e.Value); err != nil {
 		return nil, fmt.Errorf("the cluster's record is not readable: %w", err)
 	}
 	c.Layout = sharding.Layout{NumShards: c.Config.NumShards, Seed: c.Config.Seed}
-	if err := membership.NewConfig(c.Layout).Check(c.Config); err != nil {
+	if err := record.NewConfig(c.Layout).Check(c.Config); err != nil {
 		return nil, fmt.Errorf("this clstr does not know the cluster's records: %w", err)
 	}
 	if err := c.Layout.Validate(); err != nil {
 		return nil, fmt.Errorf("the cluster's record: %w", err)
 	}
-	shards, _, err := store.Snapshot(ctx, membership.ShardPrefix) // first: owners are members already
+	shards, _, err := store.Snapshot(ctx, record.ShardPrefix) // first: owners are members already
 	if err != nil {
 		return nil, err
 	}
-	members, _, err := store.Snapshot(ctx, membership.MemberPrefix)
+	members, _, err := store.Snapshot(ctx, record.MemberPrefix)
 	if err != nil {
 		return nil, err
 	}
@@ -108,8 +109,8 @@ func (c *Cluster) seeMembers(entries []membership.Entry) (err error) {
 	for _, e := range entries {
 		if n, ok := DecodeNode(e); ok {
 			c.Nodes = append(c.Nodes, n)
-		} else if ref, ok := membership.ParseMemberKey(e.Key); ok {
-			c.Nodes = append(c.Nodes, &Node{Ref: ref, Member: membership.Member{State: Unreadable, Weight: 1}, Rev: e.Rev})
+		} else if ref, ok := record.ParseMemberKey(e.Key); ok {
+			c.Nodes = append(c.Nodes, &Node{Ref: ref, Member: record.Member{State: Unreadable, Weight: 1}, Rev: e.Rev})
 		}
 	}
 	slices.SortFunc(c.Nodes, func(a, b *Node) int {
@@ -119,7 +120,7 @@ func (c *Cluster) seeMembers(entries []membership.Entry) (err error) {
 		return err
 	}
 	for _, n := range c.Nodes { // the newest of a name is the last
-		if n.State == membership.Active {
+		if n.State == record.Active {
 			c.targets[n.Name] = n
 		}
 	}
@@ -132,8 +133,8 @@ func (c *Cluster) seeMembers(entries []membership.Entry) (err error) {
 // DecodeNode reads a member's record, and adds what the record's first version leaves
 // out.
 func DecodeNode(e membership.Entry) (*Node, bool) {
-	ref, ok := membership.ParseMemberKey(e.Key)
-	m, err := membership.Decode[membership.Member](e.Value)
+	ref, ok := record.ParseMemberKey(e.Key)
+	m, err := record.Decode[record.Member](e.Value)
 	if !ok || err != nil {
 		return nil, false
 	}
@@ -150,13 +151,13 @@ func (c *Cluster) seeShards(entries []membership.Entry) {
 		c.Shards[i].ID = uint32(i)
 	}
 	for _, e := range entries {
-		id, ok := membership.ParseShardKey(e.Key)
+		id, ok := record.ParseShardKey(e.Key)
 		if ok && id < c.Layout.NumShards {
-			rec, err := membership.DecodeShard(e)
+			rec, err := record.DecodeShard(e)
 			c.Shards[id].Shard, c.Shards[id].Rev, c.Shards[id].Unreadable = rec, e.Rev, err != nil
 		}
 	}
-	byRef := map[membership.Ref]*Node{}
+	byRef := map[record.Ref]*Node{}
 	for _, n := range c.Nodes {
 		byRef[n.Ref] = n
 	}
@@ -193,7 +194,7 @@ func (c *Cluster) Node(name string) (*Node, error) {
 }
 
 // ByRef finds one life of a node. It returns nil if there is no record of it.
-func (c *Cluster) ByRef(ref membership.Ref) *Node {
+func (c *Cluster) ByRef(ref record.Ref) *Node {
 	for _, n := range c.Nodes {
 		if n.Ref == ref {
 			return n

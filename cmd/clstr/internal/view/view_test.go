@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/sharding"
 )
@@ -26,18 +26,18 @@ func load(t *testing.T, layout sharding.Layout, nodes map[string]float64) *Clust
 			t.Fatal(err)
 		}
 	}
-	put(membership.ConfigKey, membership.NewConfig(layout))
+	put(record.ConfigKey, record.NewConfig(layout))
 	a, err := sharding.NewAssignment(layout, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, weight := range nodes {
-		put(membership.MemberKey(membership.Ref{Name: name, Incarnation: "1"}), membership.Member{State: membership.Active, Weight: weight})
+		put(record.MemberKey(record.Ref{Name: name, Incarnation: "1"}), record.Member{State: record.Active, Weight: weight})
 		a.JoinWeighted(name, weight)
 	}
 	for shard := range layout.NumShards {
 		owner, _ := a.Owner(shard)
-		put(membership.ShardKey(shard), membership.Shard{Owner: membership.Ref{Name: owner, Incarnation: "1"}, Count: 1, Why: membership.Claimed})
+		put(record.ShardKey(shard), record.Shard{Owner: record.Ref{Name: owner, Incarnation: "1"}, Count: 1, Why: record.Claimed})
 	}
 	c, err := Load(t.Context(), store)
 	if err != nil {
@@ -107,8 +107,8 @@ func TestPlan(t *testing.T) {
 // TestNodeByName: the newest that is there, or the very one that is named.
 func TestNodeByName(t *testing.T) {
 	c := &Cluster{}
-	for i, state := range []string{membership.Left, membership.Active, membership.Leaving, membership.Dead} {
-		n := &Node{Ref: membership.Ref{Name: "a", Incarnation: fmt.Sprint(i)}}
+	for i, state := range []string{record.Left, record.Active, record.Leaving, record.Dead} {
+		n := &Node{Ref: record.Ref{Name: "a", Incarnation: fmt.Sprint(i)}}
 		n.State = state
 		c.Nodes = append(c.Nodes, n)
 	}
@@ -127,9 +127,9 @@ func TestNodeByName(t *testing.T) {
 func TestUnreadableMember(t *testing.T) {
 	store := memstore.New()
 	for key, value := range map[string]string{
-		membership.ConfigKey: string(membership.Encode(membership.NewConfig(sharding.Layout{NumShards: 4}))),
-		"n.a.1":              "{}", "n.b.1": `{"state":"active","lease_ms":10000}`,
-		membership.ShardKey(2): `{"owner":"a.1","epoch":1,"why":"claim"}`,
+		record.ConfigKey: string(record.Encode(record.NewConfig(sharding.Layout{NumShards: 4}))),
+		"n.a.1":          "{}", "n.b.1": `{"state":"active","lease_ms":10000}`,
+		record.ShardKey(2): `{"owner":"a.1","epoch":1,"why":"claim"}`,
 	} {
 		if _, err := store.Write(t.Context(), key, 0, []byte(value)); err != nil {
 			t.Fatal(err)
@@ -139,7 +139,7 @@ func TestUnreadableMember(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := c.ByRef(membership.Ref{Name: "a", Incarnation: "1"})
+	n := c.ByRef(record.Ref{Name: "a", Incarnation: "1"})
 	if n == nil || n.State != Unreadable || n.Final() || n.Owns != 1 || n.Should != 0 || c.Takers() != 1 {
 		t.Errorf("%+v of %d that take shards", n, c.Takers())
 	}

@@ -1,4 +1,4 @@
-package membership
+package record
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
 )
@@ -76,7 +77,7 @@ func TestGoldenRecords(t *testing.T) {
 		case Member:
 			got, err = Decode[Member]([]byte(value))
 		case Shard:
-			got, err = DecodeShard(Entry{Rev: 1000, Value: []byte(value)})
+			got, err = DecodeShard(membership.Entry{Rev: 1000, Value: []byte(value)})
 		}
 		if err != nil || !reflect.DeepEqual(got, goldenRecords[i].record) {
 			t.Errorf("%s\nis read as %+v (%v)\nwant       %+v", line, got, err, goldenRecords[i].record)
@@ -90,7 +91,7 @@ func TestDecodeIgnoresWhatItDoesNotKnow(t *testing.T) {
 	if want := (Member{State: "cordoned", Counter: 7, LeaseMs: 5, Layout: "x"}); err != nil || !reflect.DeepEqual(m, want) {
 		t.Errorf("%+v, %v", m, err)
 	}
-	s, err := DecodeShard(Entry{Rev: 2, Value: []byte(`{"owner":"a.b.1","epoch":2,"why":"stolen","pinned":true}`)})
+	s, err := DecodeShard(membership.Entry{Rev: 2, Value: []byte(`{"owner":"a.b.1","epoch":2,"why":"stolen","pinned":true}`)})
 	if want := (Shard{Owner: Ref{"a.b", "1"}, Epoch: 2, Count: 2, Why: "stolen"}); err != nil || s != want {
 		t.Errorf("%+v, %v", s, err)
 	}
@@ -108,7 +109,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"null", "{}", `{"owner":"a.1","epoch":1}`, `{"epoch":1,"why":"claim"}`, // no node writes these
 		`{"owner":"a.1","epoch":10,"why":"claim"}`, `{"owner":"a.1","epoch":1,"why":"claim","base":9007199254740992}`, `{"owner":"a.1","epoch":1,"why":"claim","base":9007199254740985}`,
 	} {
-		if s, err := DecodeShard(Entry{Rev: 9, Value: []byte(value)}); err == nil || s != (Shard{}) {
+		if s, err := DecodeShard(membership.Entry{Rev: 9, Value: []byte(value)}); err == nil || s != (Shard{}) {
 			t.Errorf("%s: %+v, %v", value, s, err)
 		}
 	}
@@ -183,7 +184,7 @@ func FuzzMemberKey(f *testing.F) {
 				t.Errorf("%q: %q is no key of three tokens", s, key)
 			}
 			if utf8.ValidString(s) {
-				if got, err := DecodeShard(Entry{Rev: 1, Value: Encode(Shard{Owner: ref, Why: Claimed})}); err != nil || got.Owner != ref {
+				if got, err := DecodeShard(membership.Entry{Rev: 1, Value: Encode(Shard{Owner: ref, Why: Claimed})}); err != nil || got.Owner != ref {
 					t.Errorf("%q comes back from a record as %v, %v", s, got.Owner, err)
 				}
 			}
@@ -219,8 +220,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"owner":"a.1","epoch":18446744073709551615,"lease_ms":9223372036854775807,"state":"active","weight":1e300}`))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		again[Member](t, value)
-		if s, err := DecodeShard(Entry{Rev: 1 << 52, Value: value}); err == nil {
-			if got, err := DecodeShard(Entry{Rev: 1 << 52, Value: Encode(s)}); err != nil || got != s {
+		if s, err := DecodeShard(membership.Entry{Rev: 1 << 52, Value: value}); err == nil {
+			if got, err := DecodeShard(membership.Entry{Rev: 1 << 52, Value: Encode(s)}); err != nil || got != s {
 				t.Errorf("%q: %+v, then %+v, %v", value, s, got, err)
 			}
 		}

@@ -1,6 +1,6 @@
 // What the name of a node may be
 
-package membership
+package record
 
 import "github.com/clstr-go/clstr/outcome"
 

@@ -1,6 +1,6 @@
 // The records and their keys
 
-package membership
+package record
 
 import (
 	"encoding/json"
@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/clstr-go/clstr/membership"
 )
 
 // Ref identifies one life of a node: the node's name, and the incarnation that its
@@ -80,10 +82,10 @@ type Member struct {
 }
 
 // Lease returns the length of the node's lease. If the record says more than
-// [MaxLease], or something that is no length, it is MaxLease.
+// [membership.MaxLease], or something that is no length, it is membership.MaxLease.
 func (m Member) Lease() time.Duration {
-	if m.LeaseMs <= 0 || m.LeaseMs > MaxLease.Milliseconds() {
-		return MaxLease
+	if m.LeaseMs <= 0 || m.LeaseMs > membership.MaxLease.Milliseconds() {
+		return membership.MaxLease
 	}
 	return time.Duration(m.LeaseMs) * time.Millisecond
 }
@@ -140,7 +142,7 @@ func plain(s string) bool {
 func Encode(record any) []byte {
 	b, err := json.Marshal(record)
 	if err != nil {
-		panic(fmt.Sprintf("membership: a record does not marshal: %v", err)) // structs of strings and numbers do
+		panic(fmt.Sprintf("record: a value does not marshal: %v", err)) // structs of strings and numbers do
 	}
 	return b
 }

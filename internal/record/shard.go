@@ -1,11 +1,12 @@
 // The records of shards, and of the cluster's configuration
 
-package membership
+package record
 
 import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
 )
@@ -45,7 +46,7 @@ type Shard struct {
 
 // DecodeShard reads a version of a shard's record. It returns an error for a record
 // that no node has written.
-func DecodeShard(e Entry) (Shard, error) {
+func DecodeShard(e membership.Entry) (Shard, error) {
 	var s Shard
 	if err := json.Unmarshal(e.Value, &s); err != nil {
 		return Shard{}, err // not a part of it
