@@ -11,9 +11,9 @@ import (
 // Ask sends a request to a key and returns the reply, or the error that the method has
 // returned: errors.Is and errors.As find it if its code is registered
 // ([cluster.RegisterError]). [cluster.OutcomeOf] says of any error whether the method ran.
-// Out is the reply's type, for a protobuf message the pointer to it. Options are of this
+// Out is the reply's type; for a protobuf message it is a pointer. Options hold for this
 // call alone: [cluster.WithTTL], [cluster.WithHeader]. With [cluster.WithID] or [cluster.Once] a
-// durable entity carries the message out once, and the client also tries again what may have
+// durable entity carries the message out once. The client then also repeats a call that may have
 // run.
 func Ask[Out any](ctx context.Context, to *cluster.ScopedClient, msg any, opts ...cluster.EnvelopeOption) (Out, error) {
 	out, err := cluster.NewRequest[any, Out](to).Request(ctx, msg, opts...)

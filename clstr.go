@@ -41,9 +41,9 @@ type Service struct {
 //
 // ctx bounds the start only. Connecting ends with it, and after 30 s if it has no
 // deadline: if there is no server by then, the error is [cluster.ErrDisconnected] and
-// names the URL. What waiting does not mend is returned at once, among it
-// [cluster.ErrBadOption], [cluster.ErrNotPermitted] and, for other Shards than the service
-// has, [cluster.ErrLayoutMismatch]. A process that has no kind in common with the others
+// names the URL. Open returns at once the errors that waiting does not mend, for example
+// [cluster.ErrBadOption], [cluster.ErrNotPermitted] and, if the service has another number of
+// Shards, [cluster.ErrLayoutMismatch]. A process that has no kind in common with the others
 // of its Name gets [membership.ErrForeignKinds]. After an error nothing is left running.
 func Open(ctx context.Context, opts Options) (*Service, error) {
 	if err := opts.validate(); err != nil {
@@ -99,9 +99,9 @@ func (s *Service) begin(ctx context.Context, opts Options) (err error) {
 
 type serviceKey struct{}
 
-// From returns the service whose entity is given ctx, in a method or a hook: so an entity
-// asks others. It returns nil outside a service. A request that is made with the
-// entity's context ends with it, and is known as a part of its work.
+// From returns the service that runs the entity with this ctx, so that an entity can ask others
+// in a method or a hook. It returns nil outside a service. Make the request with the
+// entity's context: it then ends with that context, and counts as a part of the entity's work.
 //
 //	balance, err := clstr.Ask[Balance](c, clstr.From(c).Key(accounts, m.From), Withdraw{m.Amount})
 func From(ctx context.Context) *Service {
@@ -109,9 +109,9 @@ func From(ctx context.Context) *Service {
 	return s
 }
 
-// WithClient returns a context in which [From] finds a service of this client alone: for
-// nodes that are made without [Open] ([cluster.NodeOptions].BaseContext), as package testkit
-// does for tests of entities.
+// WithClient returns a context in which [From] finds a service that has only this client. It is for
+// nodes that are made without [Open] ([cluster.NodeOptions].BaseContext). Package testkit
+// uses it for tests of entities.
 func WithClient(ctx context.Context, client *cluster.Client) context.Context {
 	s := newService(Options{}, Link{Close: func() error { return nil }})
 	s.client = client
@@ -119,10 +119,10 @@ func WithClient(ctx context.Context, client *cluster.Client) context.Context {
 	return context.WithValue(ctx, serviceKey{}, s)
 }
 
-// Run blocks until ctx ends, and closes the service: a main function ends with it. It
-// also returns if the node has ended by itself, drained by an operator or with the error
-// that it returns, and if a client's connection has ended for good. The end is bounded by
-// Node.StopTimeout and Node.DrainTimeout together and 10 s more, which is 55 s by default.
+// Run blocks until ctx ends, and then closes the service. A main function ends with it. Run
+// also returns if the node has ended by itself, because an operator has drained it or with an
+// error, or if a client's connection has ended for good. Closing takes at most
+// Node.StopTimeout plus Node.DrainTimeout plus 10 s, which is 55 s by default.
 func (s *Service) Run(ctx context.Context) error {
 	var err error
 	var ended, broken <-chan struct{}
@@ -150,12 +150,12 @@ func (o Options) drain() time.Duration {
 	return min(stop, most) + min(drain, most) + 10*time.Second
 }
 
-// Close leaves as planned: the node hands its shards over, what it has accepted is
-// answered, and entities run their stop hooks. Then the connections end, and further calls
-// get [cluster.ErrTransportClosed]. If ctx ends before that Close returns its error,
-// and the rest goes on beside it. A context that has ended already, by the signal that
-// ends the program say, does not cut the end short: Close then takes as long as [Service.Run]
-// may. A further Close waits for the first and returns what that does. A handler or hook of
+// Close leaves as planned: the node answers the calls that it has accepted, entities run their
+// stop hooks, and the node hands its shards over. Then the connections end, and further calls
+// get [cluster.ErrTransportClosed]. If ctx ends before that, Close returns its error,
+// and the rest goes on in the background. If ctx has ended already, for example by the signal that
+// ends the program, it does not cut the end short: Close then takes as long as [Service.Run]
+// may. A further Close waits for the first and returns the same. A handler or hook of
 // the service cannot close it: [cluster.ErrFromHandler]. Close of a nil service does nothing.
 func (s *Service) Close(ctx context.Context) error {
 	if s == nil {
@@ -201,11 +201,11 @@ func (s *Service) Node() *cluster.Node { return s.node }
 // Client returns the client, for calls that Ask and Tell do not offer.
 func (s *Service) Client() *cluster.Client { return s.client }
 
-// Transport returns what carries the calls. prommetrics.RegisterTransport shows what it
-// counts.
+// Transport returns the transport that carries the calls. prommetrics.RegisterTransport registers
+// its counts.
 func (s *Service) Transport() cluster.Transport { return s.link.Transport }
 
-// Health returns how the process is now: that of its node. A client is Serving while
+// Health returns the present health of the process's node. A client is Serving while
 // it has a connection.
 func (s *Service) Health() cluster.Health {
 	if s.node != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
 
-// Memory returns a network inside this process. Opens that are given the same one, and the
-// same Name, share keys as processes over NATS do: with live shards, hand-over and copies of
+// Memory returns a network inside this process. Services that are opened on the same network with
+// the same Name share keys as processes over NATS do: with live shards, hand-over and copies of
 // messages. It works in a testing/synctest bubble.
 func Memory() *MemoryNetwork { return &MemoryNetwork{services: map[string]*shared{}} }
 
@@ -60,8 +60,8 @@ func (n *MemoryNetwork) Join(_ context.Context, m Member) (Link, error) {
 	})}, nil
 }
 
-// memLink is one member's way into the transport that all share: calls end with it, and
-// not with the transport.
+// memLink is one member's way into the transport that all members share. A member's calls end with
+// its memLink, and not with the transport.
 type memLink struct {
 	*memtransport.Transport
 	life context.Context

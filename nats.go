@@ -18,11 +18,11 @@ import (
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
-// NATS returns the network around NATS servers, whose URLs are separated by commas, with
-// JetStream. A process with entities has two connections, which are named after its node:
-// one carries calls, and one keeps the records of members and shards. A client has the
-// first alone. opts are of both: credentials, TLS. Where each has a user of its own, as
-// package membership/natsstore recommends, set the options of each in what NATS returns:
+// NATS returns a network around NATS servers with JetStream. Commas separate the URLs of several
+// servers. A process with entities has two connections, which are named after its node:
+// one carries calls, and one keeps the records of members and shards. A client has only the
+// first. opts hold for both: credentials, TLS. If each connection has a user of its own, as
+// package membership/natsstore recommends, set the options of each in the result:
 //
 //	on := clstr.NATS(url, nats.RootCAs("ca.pem"))
 //	on.Transport.NATSOptions = append(on.Transport.NATSOptions, nats.UserCredentials("data.creds"), nats.CustomInboxPrefix("_INBOX.data"))
@@ -34,7 +34,7 @@ func NATS(url string, opts ...nats.Option) NATSOptions {
 	}
 }
 
-// NATSOptions is the [Network] that [NATS] makes: what the two connections take. Open sets
+// NATSOptions is the [Network] that [NATS] makes: the options of the two connections. Open sets
 // the names, the prefixes and the logs.
 type NATSOptions struct {
 	Transport natstransport.Options

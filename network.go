@@ -17,7 +17,7 @@ type Network interface {
 	Join(ctx context.Context, m Member) (Link, error)
 }
 
-// Member is what a [Network] is told of a process that joins.
+// Member is what a [Network] is told about a process that joins.
 type Member struct {
 	Service string       // [Options].Name
 	Node    string       // names the process's connections

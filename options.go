@@ -17,36 +17,36 @@ import (
 	"github.com/clstr-go/clstr/sharding"
 )
 
-// Options says what a service is. Name and On are required.
+// Options describes a service. Name and On are required.
 type Options struct {
-	// Name is the service's, the same in all of its processes: 1 to 64 letters, digits,
+	// Name is the name of the service, the same in all of its processes: 1 to 64 letters, digits,
 	// - and _. Subjects and the bucket of records begin with it, so services with different
-	// names share a NATS account without meeting.
+	// names can share a NATS account without meeting.
 	Name string
-	// On connects the processes of the service: [NATS], embed.Dir, or one [Memory] that
-	// is given to several Opens.
+	// On connects the processes of the service: [NATS], embed.Dir, or one [Memory] for several
+	// calls of Open.
 	On Network
-	// Entities are the kinds that this process hosts: [Host]. Kinds with handlers of
-	// another sort, or with bounds of their own, are Node.Kinds. A process without either
-	// is a client. All processes that host anything should host the same kinds: a process that
-	// leaves one out serves a part of its keys, too, and refuses their calls
+	// Entities are the kinds that this process hosts: [Host]. Put kinds with handlers of
+	// another sort, or with bounds of their own, into Node.Kinds. A process with neither
+	// is a client. All processes that host anything should host the same kinds. A process that
+	// leaves out a kind still owns shards with keys of that kind, and refuses their calls
 	// ([cluster.ErrUnknownKind]).
 	Entities []Entity
-	// Shards is into how many parts the keys are divided, for good. The first process
-	// of a service writes it, and the others learn it. 0 = what is written, or
-	// [cluster.DefaultNumShards]. Another number than is written is refused with
-	// [cluster.ErrLayoutMismatch], which names both.
+	// Shards is the number of parts into which the keys are divided, for good. The first process
+	// of a service writes it, and the others learn it. 0 = the written number, or
+	// [cluster.DefaultNumShards] in the first process. Open refuses a number that differs from the
+	// written one with [cluster.ErrLayoutMismatch], which names both.
 	Shards uint32
 	// Metrics measures the node and the client; package cluster/prommetrics makes one.
 	Metrics cluster.ClusterMetrics
-	// Log gets what has no caller to tell. nil = slog.Default().
+	// Log gets the events and faults that no caller is told. nil = slog.Default().
 	Log *slog.Logger
 
-	// Node is what else the node takes: its Kinds, limits, Timing, StopTimeout. Its
+	// Node has further options of the node: its Kinds, limits, Timing, StopTimeout. Its
 	// NodeID names the connections, too. Empty = the host's name and eight random characters.
 	// Open sets Transport, Membership, Shards, NumShards and Seed.
 	Node cluster.NodeOptions
-	// Client is what else the client takes: RetryOn, EnvelopeOptions. Open sets
+	// Client has further options of the client: RetryOn, EnvelopeOptions. Open sets
 	// Transport, NumShards and Seed.
 	Client cluster.ClientOptions
 }

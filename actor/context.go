@@ -12,16 +12,16 @@ import (
 	"github.com/clstr-go/clstr/internal/host"
 )
 
-// Context is what an entity's method is given: the message's context and metadata, and the
+// Context is the argument of an entity's method. It has the message's context and metadata, and the
 // entity's own identity. It is a context.Context. Pass it to calls of other entities:
 // deadline and cancellation travel along, and the wait does not count as a running handler.
-// It may be kept, but it ends with the message.
+// The method may keep it, but it ends with the message.
 type Context host.Context
 
 var _ context.Context = (*Context)(nil)
 
-// ContextOf returns the [Context] of a hosted protoactor actor: that of the message, or of
-// the hook, that the actor handles now. Pass it to calls of other entities. It is nil for
+// ContextOf returns the [Context] of a hosted protoactor actor, for the message or hook that the
+// actor handles now. Pass it to calls of other entities. It is nil for
 // mail by process id, and for an actor that does not belong to a key, such as a child. Call
 // it while the actor handles the message.
 func ContextOf(ctx pactor.Context) *Context { return (*Context)(host.ContextOf(ctx)) }

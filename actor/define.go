@@ -37,7 +37,7 @@ type table struct {
 type (
 	// hook is a method that no message causes.
 	hook func(e any, c *host.Context) error
-	// periodic is one that is called every so often.
+	// periodic is a hook that is called at intervals.
 	periodic struct {
 		period time.Duration
 		method hook
@@ -52,8 +52,8 @@ func hookOf[E any](method func(*E, *Context) error) hook {
 // Option is a part of a definition.
 type Option func(*table)
 
-// Define defines the entity E of a kind: how it is made, and, by options, what it
-// handles. make must not block: load state in OnActivate. Define panics if the definition
+// Define defines the entities of a kind, structs of type E: how they are made, and, by options, what they
+// handle. make must not block: load state in OnActivate. Define panics if the definition
 // cannot work: two methods for one message type, a method of another struct, a period that
 // is not positive, or a message or reply type that loses a part of itself as JSON (an
 // embedded time.Time, unexported fields only).
@@ -135,8 +135,8 @@ func OnPassivate[E any](method func(*E, *Context) error) Option {
 }
 
 // Every calls a method on the entity's turn while the entity is active, each time the
-// period has passed since the method last returned. The method's error is logged. Every
-// does not keep the entity from being passivated. [HookTimeout] bounds each call.
+// period has passed since the method last returned. The method's error is logged. An entity is
+// passivated even if it has Every. [HookTimeout] bounds each call.
 func Every[E any](period time.Duration, method func(*E, *Context) error) Option {
 	return func(t *table) {
 		t.must(reflect.TypeFor[*E](), true, "Every")
@@ -159,8 +159,8 @@ func PassivateAfter(idle time.Duration) Option {
 }
 
 // HookTimeout bounds OnActivate, OnPassivate and each call of Every. At the limit the
-// hook's context ends, and messages that wait for the entity are refused. A hook that goes
-// on keeps its key closed until it returns. The default is 30 s, and -1 is unlimited. A
+// hook's context ends, and messages that wait for the entity are refused. If the hook goes
+// on, its key refuses messages until it returns. The default is 30 s, and -1 is unlimited. A
 // handler's option of this name (handlers.Options) wins over the definition's.
 func HookTimeout(limit time.Duration) Option {
 	return func(t *table) {

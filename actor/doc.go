@@ -1,4 +1,4 @@
-// Package actor has what entities are written with. An entity is an actor that clstr
+// Package actor is for writing entities. An entity is an actor that clstr
 // keeps for a key: it starts on the key's first message and is passivated after it has
 // been idle.
 //

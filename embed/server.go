@@ -22,17 +22,17 @@ import (
 
 var _ clstr.Network = (*Server)(nil)
 
-// ErrInUse: another server, of this process or another, has the folder. Give one Server
+// ErrInUse: another server, in this process or another, has the folder. Give one Server
 // to all services of a process, and connect other processes through [Options].Listen.
 var ErrInUse = errors.New("the folder is in use")
 
 // Options configures a server. Dir is required.
 type Options struct {
-	// Dir is the folder for what JetStream keeps. It is made if it is not there. One
+	// Dir is the folder for the data of JetStream. It is made if it is not there. Only one
 	// server at a time can use it: [ErrInUse].
 	Dir string
 	// Listen lets other processes connect at this address, "127.0.0.1:4222" for example.
-	// Port 0 is a free one, which [Server.URL] tells. There are neither users nor TLS: a
+	// Port 0 takes a free port, and [Server.URL] tells which. There are neither users nor TLS: a
 	// process that reaches the address may do anything. Empty = this process only.
 	Listen string
 }
@@ -40,12 +40,12 @@ type Options struct {
 // Dir returns a server that keeps its records in a folder.
 func Dir(folder string) *Server { return New(Options{Dir: folder}) }
 
-// New returns a server. It starts with the first [clstr.Open] that is given it, which
-// also reports options that cannot work.
+// New returns a server. It starts with the first [clstr.Open] that uses it. That Open also returns
+// an error for a bad option.
 func New(opts Options) *Server { return &Server{opts: opts} }
 
 // Server is the [clstr.Network] of this process's own NATS server. Make one with [Dir] or
-// [New]; several Opens may be given it.
+// [New]. Several calls of Open may use it.
 type Server struct {
 	opts Options
 
@@ -74,8 +74,8 @@ func (s *Server) Join(ctx context.Context, m clstr.Member) (clstr.Link, error) {
 	return link, nil
 }
 
-// URL returns where other processes connect, empty while the server does not run and
-// where it does not listen.
+// URL returns where other processes connect. It is empty while the server does not run, and if the
+// server does not listen.
 func (s *Server) URL() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

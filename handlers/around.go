@@ -18,12 +18,12 @@ import (
 //		return err
 //	}
 //
-// next returns the handler's error. The error that Around returns is the message's, and the
-// sender is answered when Around has returned. If Around has not called next, and its error
-// is, or wraps, one of the library's that say that nothing ran (ErrOverloaded,
-// [outcome.Overloaded] with a hint), the message is NotStarted, and clients may send it
-// again. All other errors are RanAndFailed, including an error that another call has failed
-// with. A second call of next returns an error and does nothing.
+// next returns the handler's error. The sender gets the error that Around returns, and gets its
+// answer when Around has returned. If Around has not called next, it may refuse the message: it
+// returns or wraps an error of the library that says that nothing ran (ErrOverloaded,
+// [outcome.Overloaded] with a hint). The message is then NotStarted, and clients may send it
+// again. All other errors are RanAndFailed, including the error of another call that has
+// failed. A second call of next returns an error and does nothing.
 //
 // A panic of Around counts as the handler's: the sender gets ErrPanicked, and the key
 // starts anew. A panic of the handler passes through Around, which cannot stop it.

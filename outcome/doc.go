@@ -1,4 +1,4 @@
-// Package outcome has what a caller is told of a call: the [Error] that a failed call
+// Package outcome has the errors of calls: the [Error] that a failed call
 // returns, its [Outcome], which says whether the work ran, and the sentinels, each with a
 // stable code that travels on the wire.
 //
@@ -7,9 +7,9 @@
 //	}
 //
 // errors.Is and errors.As hold on the caller's side of every transport, for the sentinels
-// here and for what an application registers with [RegisterError] and
+// here and for the errors that an application registers with [RegisterError] and
 // [RegisterErrorType].
 //
-// The package imports none of the other packages that a user sees, so that a store, a
-// core and a transport can speak of errors without knowing each other.
+// The package imports no other public package of the module, so that a store, a
+// core and a transport can use the same errors without knowing each other.
 package outcome

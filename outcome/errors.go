@@ -28,15 +28,15 @@ var (
 	// way. It may have run.
 	ErrConnectionLost = errors.New("connection lost")
 
-	// ErrNotPermitted: the message server does not let this connection use the
+	// ErrNotPermitted: the message server does not permit this connection to use the
 	// subject. Nothing ran: mend its permissions.
 	ErrNotPermitted = errors.New("not permitted")
 
 	// ErrEnvelopeExpired: the TTL ended before the handler started. Nothing ran.
 	ErrEnvelopeExpired = errors.New("envelope TTL expired")
-	// ErrReservedHeader: a header of the caller's starts with "x-clstr-".
+	// ErrReservedHeader: the caller has set a header that starts with "x-clstr-".
 	ErrReservedHeader = errors.New("cannot set reserved header")
-	// ErrBadEnvelope: an envelope that cannot be sent or decoded; the message
+	// ErrBadEnvelope: the envelope cannot be sent or decoded; the message
 	// says what is wrong and what is allowed.
 	ErrBadEnvelope = errors.New("bad envelope")
 	// ErrTooLarge: the message is over the server's payload limit. Nothing was
@@ -46,8 +46,8 @@ var (
 	// payload limit.
 	ErrReplyTooLarge = errors.New("reply too large")
 	// ErrInvalidMessage: the payload's own Validate method refuses it, or its type
-	// would lose a part of itself on the way; the message names the field and the
-	// way out. Nothing was sent.
+	// would lose a part of itself on the way. The message names the field, and what to do about
+	// it. Nothing was sent.
 	ErrInvalidMessage = errors.New("invalid message")
 	// ErrEncode: the request's payload does not marshal. Nothing was sent.
 	ErrEncode = errors.New("payload does not marshal")
@@ -90,11 +90,11 @@ var (
 	// says MaybeRan, the call may have run: its answer was owed when the node, or the key,
 	// ended.
 	ErrDraining = errors.New("draining")
-	// ErrActivationFailed: the key's actor could not be made; the message has
-	// the cause. Nothing ran; [RetryAfter] says when the key is tried again.
+	// ErrActivationFailed: the key's actor could not be made. The message has
+	// the cause. Nothing ran, and [RetryAfter] says when the key is tried again.
 	ErrActivationFailed = errors.New("activation failed")
-	// ErrLayoutMismatch: the caller's shard count or seed is not the node's.
-	// Nothing ran: give both the same.
+	// ErrLayoutMismatch: the caller's shard count or seed differs from the node's.
+	// Nothing ran: give both the same values.
 	ErrLayoutMismatch = errors.New("layout mismatch")
 	// ErrShardOutOfRange: the shard is not below the shard count.
 	ErrShardOutOfRange = errors.New("shard out of range")
@@ -106,14 +106,14 @@ var (
 	// ErrUnknownType: the entity has no handler for the message type.
 	ErrUnknownType = errors.New("unknown message type")
 
-	// ErrNotDurable: the message has an ID, and what it is for keeps no state, so it
-	// could not know the ID again. Nothing ran. Send without an ID, or make the entity
+	// ErrNotDurable: the message has an ID, but the entity keeps no state, so it
+	// could not recognise the ID later. Nothing ran. Send without an ID, or make the entity
 	// durable.
 	ErrNotDurable = errors.New("an ID needs a durable entity")
 	// ErrIDReused: the key has carried out another message with this ID. This one did not
 	// run: give each command an ID of its own.
 	ErrIDReused = errors.New("the ID is another command's")
-	// ErrDeposed: the store has refused what the handler has changed, because another
+	// ErrDeposed: the store has refused the handler's change, because another
 	// node has opened the shard. The handler ran, and nothing of its change was kept. The
 	// client tries again if the call has an ID.
 	ErrDeposed = errors.New("deposed: the shard has another owner")

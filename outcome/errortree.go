@@ -1,4 +1,4 @@
-// What travels of a handler's error: all that is registered in its tree, within bounds
+// Which parts of a handler's error travel: all registered errors in its tree, within bounds
 
 package outcome
 
@@ -12,7 +12,7 @@ import (
 	"github.com/clstr-go/clstr/internal/lossless"
 )
 
-// Bounds of what travels of a handler's error. What goes beyond them is left out, and the
+// Bounds of a handler's error on its way to the caller. Parts beyond them are left out, and the
 // error says so ([Error].Cut).
 const (
 	MaxErrorNodes = 32       // errors in the tree of causes, the outermost included
@@ -25,10 +25,10 @@ const (
 	maxCauseText = 1 << 10 // bytes of a cause's text, which most often is a part of the error's
 )
 
-// HandlerError makes what the caller sees of an error that a handler returned: its text,
-// the code of the first registered error in its tree, and all further ones as causes. The
-// outcome is always RanAndFailed, even if the handler passes on the refusal of a call of
-// its own. Errors may have methods that panic, as a nil pointer in an error has.
+// HandlerError makes the error that the caller sees from an error that a handler returned. It has
+// that error's text, the code of the first registered error in its tree, and all further ones as
+// causes. The outcome is always RanAndFailed, even if the handler passes on the refusal of a call
+// of its own. The methods of an error may panic, for example those of a nil pointer.
 func HandlerError(err error) *Error { return grow(err, RanAndFailed, MaxErrorNodes, MaxErrorDepth) }
 
 func grow(err error, o Outcome, nodes, depth int) *Error {

@@ -1,4 +1,4 @@
-// Outcome, Error, and the questions one asks of an error
+// Outcome, Error, and the funcs that read them from any error
 
 package outcome
 
@@ -101,8 +101,8 @@ type Error struct {
 	RetryAfter time.Duration
 	// Detail is a registered typed error, encoded as JSON; nil is none.
 	Detail []byte
-	// Causes are the registered errors behind this one, for example what an
-	// activation has failed with, and those that were joined with it. errors.Is and
+	// Causes are the registered errors behind this one, for example the error of a failed
+	// activation, and the errors that were joined with it. errors.Is and
 	// errors.As find them all.
 	Causes []*Error
 	// Cut says that a part was left out, because the error was over a bound
