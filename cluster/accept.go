@@ -140,7 +140,7 @@ func (f *front) CallFinished(c *dispatch.Call, started bool, kept any, err *outc
 	n.calls.HandlerEnded(f.kindOf(c), msgType, o)
 }
 
-// kindOf is the call's kind for the metrics. One that the node does not host is none:
+// kindOf is the call's kind for the metrics, and empty for a kind that the node does not host:
 // callers that make kinds up must not fill the metrics with names.
 func (f *front) kindOf(c *dispatch.Call) string {
 	kind := c.Envelope().Kind
@@ -158,9 +158,9 @@ const unknownType = "unknown"
 // for.
 type relabelled interface{ ObserveDurationAs(msgType string) }
 
-// countActive tells how many handlers run. Two that tell at the same moment may
-// do so in either order: each tells again until what it told still holds, so
-// that the last to tell is right.
+// countActive tells the metrics how many handlers run. Two calls at the same moment may
+// tell them in either order. Each call tells again until the number that it told still holds, so
+// the last number is right.
 func (f *front) countActive(delta int64) {
 	told := f.active.Add(delta)
 	for {
@@ -184,7 +184,7 @@ type layoutGuard struct {
 }
 
 // init is called before the first message. Nodes that were not told the layout share
-// what one of them learns, as long as they share a transport in one process.
+// the layout that one of them learns, as long as they share a transport in one process.
 func (g *layoutGuard) init(layout sharding.Layout, shards []uint32, t ServerTransport, log *slog.Logger) (leave func()) {
 	g.log, g.known, g.layout = log, layout.NumShards != 0, layout
 	for _, s := range shards {
@@ -206,8 +206,8 @@ func (g *layoutGuard) init(layout sharding.Layout, shards []uint32, t ServerTran
 	return leave
 }
 
-// check compares fingerprints; envelopes to a shard, and those of senders that
-// do not say, have none.
+// check compares fingerprints. An envelope has none if it goes to a shard, or if its sender
+// does not send one.
 func (g *layoutGuard) check(env *Envelope) *outcome.Error {
 	if env.Layout == 0 {
 		return nil

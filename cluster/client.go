@@ -170,7 +170,7 @@ func (c *Client) Shard(shard uint32, opts ...EnvelopeOption) *ScopedClient {
 }
 
 // Kind returns a client for the entities of one kind, in clusters whose nodes
-// host several ([NodeOptions].Kinds). Equal keys of all kinds live together.
+// host several ([NodeOptions].Kinds). Equal keys of all kinds live in the same shard.
 func (c *Client) Kind(kind string) *KindClient { return &KindClient{client: c, kind: kind} }
 
 // KindClient is a client for the entities of one kind.

@@ -13,19 +13,19 @@ import (
 	"github.com/clstr-go/clstr/internal/hosting"
 )
 
-// funcSubscription ends when the transport has handed over its last call, and what it
-// has handed over was done.
+// funcSubscription ends when the transport has handed over its last call, and all calls that
+// it has handed over are done.
 type funcSubscription struct{ arrives, accepted Subscription }
 
 func (s funcSubscription) Unsubscribe() error {
 	return errors.Join(s.arrives.Unsubscribe(), s.accepted.Unsubscribe())
 }
 
-// quiesce brings all shards to rest, side by side, and then ends the keys: what their
-// stop hooks ask is served meanwhile, and so is what handlers ask that run when the end
+// quiesce brings all shards to rest, side by side, and then ends the keys. Meanwhile it serves the
+// requests of stop hooks, and of handlers that run when the end
 // begins. If handlers go on for half of stopTimeout, the keys of shards that are at rest
-// wait for them no longer. What does not come to rest in time, the end of its
-// subscription tells. On a transport that knows handlers only the subscriptions end
+// wait for them no longer. If a shard does not come to rest in time, the end of its
+// subscription says so. On a transport that knows only handlers the subscriptions end
 // first.
 func quiesce(subs []Subscription, shards []uint32, life *dispatch.Lifetime, stopTimeout time.Duration) {
 	rested := make([]atomic.Bool, len(subs))
@@ -63,9 +63,9 @@ func quiesce(subs []Subscription, shards []uint32, life *dispatch.Lifetime, stop
 // mostRests is how often shards are brought to rest again at the most.
 const mostRests = 8
 
-// restAgain waits for what was admitted by a shard that had come to rest: the handlers of
-// others have notified its keys, and have returned. What has not come to rest in its time
-// gets no more.
+// restAgain waits for messages that a shard has admitted after it had come to rest: handlers of
+// other shards have notified its keys, and have returned. A shard that has not come to rest in
+// its time gets no more time.
 func restAgain(subs []Subscription, rested []atomic.Bool) {
 	for range mostRests {
 		var wg sync.WaitGroup

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// kindsFor is for how long a node believes what it has read of others' kinds.
+	// kindsFor is how long a node believes what it has read about the kinds of other members.
 	kindsFor = time.Second
 	// kindsTimeout bounds the look at the store.
 	kindsTimeout = 500 * time.Millisecond
@@ -24,9 +24,9 @@ const (
 	kindsHint = 100 * time.Millisecond
 )
 
-// foreignKinds are the kinds that the members of a live cluster host. They are read
-// where a call names a kind that this node does not host: its answer waits for that,
-// and its reader does not.
+// foreignKinds are the kinds that the members of a live cluster host. The node reads them
+// when a call names a kind that it does not host. The call's answer waits for that, and the
+// transport's reader does not.
 type foreignKinds struct {
 	store membership.Store
 	ctx   context.Context // the node's
@@ -60,7 +60,8 @@ func (f *foreignKinds) refuse(c *dispatch.Call, err *outcome.Error) {
 	f.mu.Unlock()
 }
 
-// read answers those that wait. A store that does not answer is no reason for a hint.
+// read reads the kinds, and answers the calls that wait. If the store does not answer, they get no
+// hint.
 func (f *foreignKinds) read() {
 	ctx, cancel := context.WithTimeout(f.ctx, kindsTimeout)
 	defer cancel()

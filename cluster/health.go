@@ -26,8 +26,8 @@ type Health struct {
 	// began.
 	Why   HealthReason
 	Since time.Time
-	// Error is the failure behind Why, or one that will lead to a Why soon: while the
-	// lease lasts, it already names a store that does not answer, or a record that was
+	// Error is the failure behind Why, or a failure that will soon be one. For example, it names a
+	// store that does not answer while the lease still lasts, or a record that was
 	// overwritten by hand. Empty if nothing has failed.
 	Error string
 	// LeaseLeft is how much longer the node may serve if its store does not answer.
@@ -70,7 +70,7 @@ func (r HealthReason) servesNothing() bool {
 	return r != "" && r != NodeJoining && r != NodeDraining
 }
 
-// lookEvery bounds how late a node notices that it serves nothing, for its gauge and
+// lookEvery is how late a node may notice that it serves nothing, for its gauge and
 // for Health.Since.
 const lookEvery = 250 * time.Millisecond
 
@@ -98,7 +98,7 @@ type vitals struct {
 	since time.Time
 }
 
-// newVitals makes those of a node that has not begun.
+// newVitals makes the vitals of a node that has not begun.
 func newVitals(n *Node) *vitals {
 	return &vitals{
 		id: n.opts.NodeID, wanted: len(n.opts.Shards), transport: n.opts.Transport, ready: n.ready,
@@ -218,7 +218,7 @@ func (v *vitals) look(ctx context.Context) (stop func()) {
 	return func() { close(over); looking.Wait() }
 }
 
-// set changes what is known, and determines what follows.
+// set changes the vitals, and updates the health.
 func (v *vitals) set(change func(*vitals)) {
 	defer v.tellOwned()
 	v.mu.Lock()

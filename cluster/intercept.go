@@ -12,14 +12,14 @@ import (
 
 // Intercept is a func around each call of a client: around all tries of a request or a
 // notification together. It runs on the caller's goroutine, and calls next, which sends the
-// message and waits as the call does. next may be called again, and each time is a call of
-// its own. Pass ctx, or a context derived from it, to next. The deadline of ctx is the
+// message and waits as the call does. It may call next again: that sends another
+// message. Pass ctx, or a context derived from it, to next. The deadline of ctx is the
 // call's.
 //
 // The error that Intercept returns is the call's. If Intercept has not called next, nothing
 // was sent: NotSent. An Intercept that answers a request in the nodes' place, from a cache
-// for example, calls [Outgoing.SetReply] and returns nil. A request for which it does neither
-// gets [ErrReply].
+// for example, calls [Outgoing.SetReply] and returns nil. If it returns nil for a request and has
+// done neither, the caller gets [ErrReply].
 type Intercept func(ctx context.Context, out *Outgoing, next func(context.Context) error) error
 
 // ChainIntercept makes one Intercept of several. The first is the outermost. Nil ones are
@@ -130,7 +130,7 @@ func (c *caller) intercepted(ctx context.Context, env *Envelope, m message) ([]b
 	return o.reply, nil
 }
 
-// ofCall is what is known of a call whose Intercept fails.
+// ofCall is what is known about a call if its Intercept fails.
 func (o *Outgoing) ofCall(err error) Outcome {
 	switch {
 	case err != nil:
@@ -142,7 +142,7 @@ func (o *Outgoing) ofCall(err error) Outcome {
 	}
 }
 
-// worse is what is known of two calls together.
+// worse is what is known about two calls together.
 func worse(a, b Outcome) Outcome {
 	if a == MaybeRan || b == MaybeRan {
 		return MaybeRan
@@ -150,7 +150,7 @@ func worse(a, b Outcome) Outcome {
 	return max(a, b)
 }
 
-// failed is what Intercept returns, with what is known of the calls. It may be the error of
+// failed is the error of Intercept, with what is known about the calls. It may be the error of
 // another call, or of the last of several.
 func (o *Outgoing) failed(err error) error {
 	return withOutcome(err, max(o.known, NotSent))

@@ -16,8 +16,8 @@ import (
 // layoutPause is how long a client waits before it asks again how keys map to shards.
 const layoutPause = 100 * time.Millisecond
 
-// layoutAgain is for how long calls have no owner before the client asks again, and how
-// often it does.
+// layoutAgain is how long calls have no owner before the client asks again, and how
+// often it asks.
 const layoutAgain = time.Second
 
 // mapping is how keys map to shards, as a client knows it.
@@ -48,8 +48,8 @@ func newMapping(l sharding.Layout) *mapping {
 	return &mapping{l, l.Fingerprint(), newShardSet(l.NumShards)}
 }
 
-// outdated reports whether a call that never ran may run now, because what the client
-// had learnt does not hold any more.
+// outdated reports whether a call that never ran may run now, because the mapping that the client
+// had learnt holds no more.
 func (k *known) outdated(m *mapping, err error) bool {
 	if k.nodes == nil || !outcome.Of(err).NeverRan() {
 		return false
@@ -94,7 +94,7 @@ func (k *known) ask(ctx context.Context) (sharding.Layout, error) {
 }
 
 // learn returns the mapping, and asks the nodes for it until one answers or ctx ends. One
-// call asks for all that wait. What it returns at its deadline says why no node has
+// call asks for all calls that wait. The error at its deadline says why no node has
 // answered.
 func (k *known) learn(ctx context.Context) (*mapping, error) {
 	select {

@@ -30,7 +30,7 @@ const (
 	defaultStopTimeout  = 30 * time.Second
 )
 
-// living is what a node with a membership serves: shards come and go.
+// living has the shards that a node with a membership serves: they come and go.
 type living struct {
 	n         *Node
 	life      *dispatch.Lifetime

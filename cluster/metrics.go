@@ -14,7 +14,7 @@ import (
 
 // ClusterMetrics is the metrics interface of clients and nodes. All methods are safe
 // for concurrent use and must not block. Message types come from callers, so an
-// implementation must bound how many it tells apart.
+// implementation must bound how many types it tells apart.
 type ClusterMetrics interface {
 	// Client operations.
 	RequestDuration(msgType string) metrics.Timer
@@ -69,7 +69,7 @@ func (m byKind) HandlerEnded(_, msgType string, o Outcome) {
 	m.HandlerCompleted(msgType, o == Succeeded)
 }
 
-// callMetrics returns what counts the calls of a client or a node; nil if m is.
+// callMetrics returns the metrics that count the calls of a client or a node; nil if m is nil.
 func callMetrics(m ClusterMetrics) CallMetrics {
 	if m == nil {
 		return nil
@@ -88,13 +88,13 @@ type meter struct {
 	log     *slog.Logger
 }
 
-// begin is told of a request that begins.
+// begin is called as a request begins.
 func (m *meter) begin(kind, msgType string) metrics.Timer {
 	defer sparse.Recover(m.log, "the metrics")
 	return m.calls.RequestStarted(kind, msgType)
 }
 
-// observe is told that the request is over.
+// observe is called when the request is over.
 func (m *meter) observe(t metrics.Timer) {
 	if t != nil { // beginning it has not panicked
 		defer sparse.Recover(m.log, "the metrics")
@@ -102,7 +102,7 @@ func (m *meter) observe(t metrics.Timer) {
 	}
 }
 
-// count is told how a call has ended.
+// count counts how a call has ended.
 func (m *meter) count(env *Envelope, err error) {
 	defer sparse.Recover(m.log, "the metrics")
 	if o := OutcomeOf(err); env.Delivery == transport.AwaitReply {

@@ -136,7 +136,7 @@ func (n *Node) run(ctx context.Context) error {
 }
 
 // untilBroken returns a context that also ends when the transport has ended for
-// good by itself, which the transport reports to the node's lifetime.
+// good by itself. The transport reports that to the node's lifetime.
 func untilBroken(ctx context.Context, t ServerTransport) (_ context.Context, stop func()) {
 	b, ok := t.(transport.ConnectionTransport)
 	if !ok {
@@ -184,8 +184,8 @@ func (n *Node) runFixed(ctx context.Context, life *dispatch.Lifetime, log *slog.
 	return err
 }
 
-// warnOfShared tells in one line which shards another node serves too, as far as the
-// transport knows: a key of theirs may then live twice.
+// warnOfShared logs in one line which shards another node serves too, as far as the
+// transport knows: a key of such a shard may live twice.
 func (n *Node) warnOfShared(subs []Subscription, log *slog.Logger) {
 	const named = 8
 	var shared []uint32

@@ -25,8 +25,8 @@ type GetNodeInfoResponse struct {
 	Shards []uint32 `json:"shards"`
 }
 
-// nodeInfo answers questions for node metadata. A node may own a million shards. So it
-// answers on a goroutine of its own, which is none of the transport's readers and waits
+// nodeInfo answers questions for node metadata. A node may own a million shards. So nodeInfo
+// answers on a goroutine of its own, not on a reader of the transport. The goroutine waits
 // for no handler, and makes one answer for all questions that wait.
 type nodeInfo struct {
 	n    *Node

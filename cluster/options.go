@@ -46,7 +46,7 @@ type NodeOptions struct {
 	// BaseContext gives its values to the contexts of handlers and hooks, and nothing
 	// else. nil = none.
 	BaseContext context.Context
-	// Around runs around each message that a handler of this node begins with, whatever
+	// Around runs around each message that a handler of this node handles, whatever
 	// its kind. A handler's own Around runs inside it. [Chain] makes one func of
 	// several. It may be nil.
 	Around Around
@@ -58,18 +58,18 @@ type NodeOptions struct {
 	// NumShards and Seed are the cluster's, as in [ClientOptions]. A node that knows them
 	// refuses callers that hash differently ([ErrLayoutMismatch]). With NumShards 0 and a
 	// list of shards, the node learns both from the first message by key, or from another
-	// node on its transport, and logs a warning. From then on it refuses what differs. Set
-	// both: a node in another process may hear a different caller first. With NumShards 0
+	// node on its transport, and logs a warning. From then on it refuses callers that differ. Set
+	// both, because a node in another process may hear a different caller first. With NumShards 0
 	// and a Membership, the node takes both from the cluster's records; the first node of a
 	// cluster writes [DefaultNumShards]. Seed without NumShards is refused.
 	NumShards uint32
 	Seed      string
 	// StopTimeout bounds the wait for stop hooks and for the hand-over of shards when
 	// the node ends. 0 = 30 s. With a list of shards, stop hooks begin when all
-	// handlers have returned. Those of shards where no handler runs begin after half of
+	// handlers have returned. In shards where no handler runs they begin after half of
 	// StopTimeout at the latest. If all nodes of a live cluster end at the same moment,
 	// the last one waits for the others within StopTimeout: for StopTimeout less
-	// DrainTimeout, and for half of it at least.
+	// DrainTimeout, and for half of StopTimeout at least.
 	StopTimeout time.Duration
 	// MaxInFlight bounds the messages, of all shards together, that the node has
 	// accepted and not finished. More are refused with [ErrOverloaded] at once. A
@@ -103,9 +103,9 @@ type NodeOptions struct {
 	// DrainTimeout bounds a shard's move: the end of its calls and of its keys. When
 	// all but the last 4 s of it have passed (the last three eighths, if it is short),
 	// running calls are cut off. Their contexts end, and their callers are told that
-	// they may have run. A handler that does not watch its context runs on beside the
-	// next owner. Stop hooks lose their contexts 1 s before the end (an eighth, if it
-	// is short). What was cut off counts as lost. 0 = 15 s.
+	// the calls may have run. A handler that does not watch its context runs on beside the
+	// next owner. The contexts of stop hooks end 1 s before the end (an eighth, if DrainTimeout
+	// is short). Calls and hooks that were cut off count as lost. 0 = 15 s.
 	DrainTimeout time.Duration
 }
 
@@ -116,7 +116,7 @@ const DefaultNumShards = coordinator.DefaultNumShards
 // DefaultMaxInFlight is the default of [NodeOptions].MaxInFlight.
 const DefaultMaxInFlight = 64 << 10
 
-// forever is what longer durations count as, so that sums of them do not overflow.
+// forever replaces longer durations, so that sums of them do not overflow.
 const forever = time.Duration(math.MaxInt64 / 4)
 
 func (o NodeOptions) withDefaults() NodeOptions {
@@ -217,8 +217,8 @@ func isNil(v any) bool {
 	return v == nil || r.Kind() == reflect.Pointer && r.IsNil()
 }
 
-// hosted are the kinds as a node's record names them: none for a node with a Handler
-// alone, and the empty kind for one that has that beside Kinds.
+// hosted returns the kinds for the node's record: none for a node that has only a Handler,
+// and the empty kind too for a node that has a Handler beside Kinds.
 func (o NodeOptions) hosted() []string {
 	kinds := slices.Sorted(maps.Keys(o.Kinds))
 	if o.Handler != nil && len(kinds) > 0 {

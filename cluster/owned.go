@@ -39,7 +39,7 @@ func (s *ownedShard) Drain(ctx context.Context) (counts outcome.DrainCounts, err
 	return counts, err
 }
 
-// drain ends what runs, and then the keys, in the stages of the shard's move. lost is how
+// drain ends the calls that run, and then the keys, in the stages of the shard's move. lost is how
 // many keys had their stop hooks cut off.
 func (s *ownedShard) drain(ctx context.Context) (lost int, err error) {
 	stages := s.at.Stages()
@@ -103,7 +103,7 @@ func (s *ownedShard) Drop(ctx context.Context) error {
 	return s.cutOff(ctx)
 }
 
-// cutOff ends what may run beside another owner: contexts end, and no stop hook runs.
+// cutOff ends calls and hooks that may run beside another owner: contexts end, and no stop hook runs.
 func (s *ownedShard) cutOff(ctx context.Context) error {
 	return errors.Join(s.drainer.Drop(ctx), s.l.life.Hosts().EndShard(ctx, s.at.Shard, true))
 }

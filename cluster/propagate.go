@@ -20,10 +20,10 @@ const (
 	baggage     = "baggage"
 )
 
-// handOn adds to env the headers that the call behind ctx hands on. What the
-// options of the call set goes first, and a call with a trace parent of its own takes no
-// trace state from another. What does not fit beside them stays behind: the trace
-// may end here, the call does not.
+// handOn adds to env the headers that the call behind ctx hands on. Headers that the
+// options of the call set win, and a call with a trace parent of its own takes no
+// trace state from another. Headers that do not fit stay behind: the trace
+// may end here, but the call goes on.
 func (e *envelopes) handOn(ctx context.Context, env *Envelope) {
 	from := dispatch.HeadersOf(ctx)
 	if len(from) == 0 {
@@ -59,7 +59,7 @@ func (e *envelopes) handOn(ctx context.Context, env *Envelope) {
 	}
 }
 
-// validatePropagate refuses what no header may be called.
+// validatePropagate refuses names that no header may have.
 func validatePropagate(names []string) error {
 	for i, name := range names {
 		if name == "" || strings.HasPrefix(strings.ToLower(name), "x-clstr-") {

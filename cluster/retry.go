@@ -19,8 +19,8 @@ const (
 	mostPause  = 250 * time.Millisecond
 )
 
-// firstLook is for how long a client's first call to a shard looks for a node that
-// serves it: one that this program has just begun to start. It is the sum of the pauses
+// firstLook is how long a client's first call to a shard looks for a node that
+// serves it, because this program may just have begun to start one. It is the sum of the pauses
 // between looks. A machine that is too busy to start the node makes them longer, up to
 // firstMost in all.
 const (
@@ -28,8 +28,8 @@ const (
 	firstMost = 2 * time.Second
 )
 
-// kindLook is for how long a call of a kind is tried again that its node does not
-// host, and another member does.
+// kindLook is how long a call is tried again if its node does not host the kind, and another
+// member does.
 const kindLook = 5 * time.Second
 
 // retries tries calls of a client again.
@@ -39,7 +39,7 @@ type retries struct {
 	on        []error // which are tried again as long as there is time
 }
 
-// patience is for how long a call that fails with err is tried again; 0 is not at
+// patience is how long a call that fails with err is tried again; 0 is not at
 // all.
 func (r *retries) patience(err error, first bool, m *command) time.Duration {
 	if !outcome.Of(err).NeverRan() {
@@ -67,14 +67,14 @@ func (r *retries) patience(err error, first bool, m *command) time.Duration {
 }
 
 // waitedFor reports whether a shard that is handed over refuses a call of a handler
-// or hook that it waits for itself: it would do so until that gives up.
+// or hook for which the shard itself waits. It would refuse until that handler gives up.
 func waitedFor(ctx context.Context, shard uint32, err error) bool {
 	err = outer(err)
 	return (errors.Is(err, ErrNotOwner) || errors.Is(err, ErrDraining) || errors.Is(err, ErrHandedBack)) && dispatch.WaitedFor(ctx, shard)
 }
 
-// outer is err without what is behind it: that an activation has failed for want
-// of a connection, say, does not mean that this call has.
+// outer is err without its causes. If an activation has failed because it had no connection,
+// for example, this call has not failed for that reason.
 func outer(err error) error {
 	e, ok := errors.AsType[*outcome.Error](err)
 	if !ok || len(e.Causes) == 0 {

@@ -79,7 +79,7 @@ func (c *ScopedClient) encode(payload any, d transport.Delivery) (msgType string
 	return msgType, data, nil
 }
 
-// unsent ends a call that has not come as far as an envelope.
+// unsent ends a call that has failed before it had an envelope.
 func (c *ScopedClient) unsent(msgType string, d transport.Delivery, err error) error {
 	env := &Envelope{Delivery: d, Shard: int(c.target.shard), Key: c.target.key, Kind: c.target.kind, Type: msgType}
 	if by := c.target.by; by != nil {
@@ -157,7 +157,7 @@ func decoded[OUT any](ctx context.Context, r Requester, msgType string, data []b
 	return out, nil
 }
 
-// strictly refuses a reply that has what an OUT has no place for.
+// strictly refuses a reply with a field that an OUT does not have.
 func strictly[OUT any](msgType string, reply []byte) error {
 	field, err := codec.Unknown[OUT](reply)
 	switch {
@@ -169,7 +169,7 @@ func strictly[OUT any](msgType string, reply []byte) error {
 	return nil
 }
 
-// here is what an error of package codec says to its own process.
+// here is the text of an error of package codec for its own process.
 func here(err error) string {
 	if p, ok := err.(*codec.Panic); ok {
 		return p.Error() + " " + p.Where()

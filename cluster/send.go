@@ -1,4 +1,4 @@
-// A call: its deadline, how it is sent, and what it is called where it fails
+// A call: its deadline, how it is sent, and how its error names it
 
 package cluster
 
@@ -45,15 +45,15 @@ func newCaller(opts ClientOptions) *caller {
 	return c
 }
 
-// send makes the envelope and sends it, again where nothing has run.
+// send makes the envelope and sends it, and sends it again if nothing has run.
 func (c *caller) send(ctx context.Context, m *message) ([]byte, error) {
 	var env Envelope // here, and filled below: it is too large to be copied back at each step
 	reply, err := c.call(ctx, &env, m)
 	return c.done(reply, err, &env)
 }
 
-// call is send without done, for callers that look at the reply first. It leaves in env
-// what was sent.
+// call is send without done, for callers that look at the reply first. It leaves the sent
+// envelope in env.
 func (c *caller) call(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
 	if c.intercept != nil {
 		return c.intercepted(ctx, env, *m)
@@ -61,7 +61,7 @@ func (c *caller) call(ctx context.Context, env *Envelope, m *message) ([]byte, e
 	return c.callOnce(ctx, env, m)
 }
 
-// callOnce is call without what intercepts it.
+// callOnce is call without the client's Intercept.
 func (c *caller) callOnce(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
 	reply, err := c.callMapped(ctx, env, m)
 	return reply, m.told(err)
@@ -80,7 +80,7 @@ func (c *caller) callMapped(ctx context.Context, env *Envelope, m *message) ([]b
 	return reply, err
 }
 
-// callUnlearnt is call of a client that does not know yet how keys map to shards.
+// callUnlearnt is call for a client that does not know yet how keys map to shards.
 func (c *caller) callUnlearnt(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
 	*env = Envelope{Delivery: m.delivery, Kind: m.to.kind, Key: m.to.key, Type: m.typ, Shard: int(m.to.shard)}
 	if m.to.byKey && m.to.key == "" {
@@ -98,7 +98,7 @@ func (c *caller) callUnlearnt(ctx context.Context, env *Envelope, m *message) ([
 	return c.callUnder(ctx, env, m, by)
 }
 
-// callUnder is call where keys map to shards by a mapping.
+// callUnder is call with a mapping of keys to shards.
 func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, by *mapping) ([]byte, error) {
 	shard := m.to.under(by).shard
 	if err := c.envelopes.newEnvelope(env, m, shard, by); err != nil {
@@ -126,8 +126,8 @@ func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, by *m
 	return reply, err
 }
 
-// hasten has a notification acknowledged that is sent as its sender's shard ends: the
-// shard that it is for might end first.
+// hasten makes a notification wait for its acknowledgement if its sender's shard ends, because
+// the shard that gets it might end first.
 func hasten(ctx context.Context, env *Envelope) {
 	if env.Delivery == transport.AwaitNothing && dispatch.AtAnEnd(ctx) {
 		env.Delivery = transport.AwaitAccept
@@ -135,8 +135,8 @@ func hasten(ctx context.Context, env *Envelope) {
 }
 
 // bounded gives a call without a deadline the default one. A request carries it
-// as its TTL, at which the library's transports end the wait without a timer of
-// the client's; a notification outlives its sender, so only the wait for the ack
+// as its TTL, and the library's transports end the wait at that TTL without a timer in
+// the client. A notification outlives its sender, so only the wait for the ack
 // is bounded.
 func (c *caller) bounded(ctx context.Context, env *Envelope) (_ context.Context, cancel context.CancelFunc, byDefault bool) {
 	if _, ok := ctx.Deadline(); ok {
@@ -160,8 +160,8 @@ func (c *caller) bounded(ctx context.Context, env *Envelope) (_ context.Context,
 	return ctx, cancel, byDefault
 }
 
-// ended names the end of the caller's own time as its context does: the TTL
-// that carries it is not the caller's.
+// ended returns the error of the caller's context if a TTL that carries the context's deadline has
+// ended: the caller has not set that TTL.
 func ended(ctx context.Context, err error, byDefault bool) error {
 	o := outcome.Of(err)
 	if !errors.Is(outer(err), ErrEnvelopeExpired) || o == RanAndFailed { // a handler's error may be of another call's TTL
@@ -176,7 +176,7 @@ func ended(ctx context.Context, err error, byDefault bool) error {
 	return err
 }
 
-// done counts a call and gives its error the words of what was called.
+// done counts a call, and adds to its error what was called.
 func (c *caller) done(reply []byte, err error, env *Envelope) ([]byte, error) {
 	if c.meter.calls != nil {
 		c.meter.count(env, err)
@@ -187,8 +187,8 @@ func (c *caller) done(reply []byte, err error, env *Envelope) ([]byte, error) {
 	return reply, nil
 }
 
-// operation says what a caller was doing: what it called, and where that was
-// routed. Names are the caller's, of any length.
+// operation says what a caller was doing: what it called, and to which shard the call
+// went. Names come from the caller and may have any length.
 func operation(env *Envelope) string {
 	verb := "request"
 	if env.Delivery != transport.AwaitReply {
@@ -213,7 +213,7 @@ func operation(env *Envelope) string {
 		verb = fmt.Sprintf("%s to key %s", verb, key)
 	}
 	if env.NumShards == 0 {
-		return verb // nobody has said how many shards there are
+		return verb // no node has said how many shards there are
 	}
 	return fmt.Sprintf("%s (shard %d)", verb, env.Shard)
 }

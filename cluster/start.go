@@ -14,12 +14,12 @@ import (
 // Start runs the node in the background. It returns when the node is ready, or when it
 // has ended before that: with Run's error, with ctx's, or with [ErrDraining] for a node
 // that was asked to leave. ctx bounds only the start. If it ends before the node is
-// ready, the node leaves as it does at stop, and Start returns ctx's error. A program
-// whose ctx ends at a signal takes that for a clean end.
+// ready, the node leaves as it does at stop, and Start returns ctx's error. If ctx ends at a
+// signal, the program should take that error for a clean end.
 //
-// The node runs until stop is called. stop does what the end of Run's context does, waits
-// as long, and returns Run's error. A second call waits for the first. If a handler or hook
-// of this node, or of another on its transport value, calls stop, stop does nothing and
+// The node runs until stop is called. stop ends the node as the end of Run's context does, waits
+// for the node, and returns Run's error. A second call waits for the first. If a handler or hook
+// of this node, or of another node on its transport value, calls stop, stop does nothing and
 // returns [ErrFromHandler]. If such a handler waits for a goroutine that calls stop, stop
 // gives up after a while. A node that ends by itself closes [Node.Ended].
 func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
