@@ -167,16 +167,11 @@ func (c *turns) queue(p turn.Place) bool {
 	c.rest().place = p
 	c.mu.Unlock()
 	by.Queue(p)
-	for {
-		old := c.bits.Load()
-		if old&(bitStarted|bitAnswered) != 0 { // meanwhile
-			by.Dequeue(p)
-			return false
-		}
-		if c.bits.CompareAndSwap(old, old|bitPlaced) {
-			return true
-		}
+	_, ok := c.change(0, bitStarted|bitAnswered, bitPlaced)
+	if !ok { // meanwhile
+		by.Dequeue(p)
 	}
+	return ok
 }
 
 // leavePlace is called once or twice when a call that was queued has started, or was
