@@ -164,8 +164,7 @@ func TestQuestionsForTurnsHoldUpNothing(t *testing.T) {
 	serve(t, node, 0, echo)
 	place := &slowPlace{make(chan struct{}, 1000), make(chan struct{})}
 	by := &dispatch.Turn{Number: 1<<63 + 11}
-	by.Queue(place)
-	defer by.Dequeue(place)
+	defer by.Queue(place).Leave()
 	other := dial(t, url, login("data")...)
 	at := string(put(t, other, transport.Envelope{Type: "clstr.turns.at"}).Data)
 	const most = natstransport.MaxAnswers
