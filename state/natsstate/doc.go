@@ -49,6 +49,9 @@
 //	           $JS.API.DIRECT.GET.clstr_state         $JS.API.DIRECT.GET.clstr_inbox
 //	subscribe  clstr.dv.>  clstr.inv.>  clstr.sti.>
 //
+// A tool that reads state and changes none has the option Existing, and needs [LookPermissions]: to
+// publish to STREAM.INFO of both streams and to DIRECT.GET of the first, and its answers.
+//
 // A client opens a store with Client set, for Append and Watch. It needs [ClientPermissions], to
 // send mail:
 //

@@ -17,6 +17,8 @@ var (
 	ErrServerVersion = errors.New("the NATS server is too old")
 	// ErrNoJetStream: the server, or the account, has no JetStream.
 	ErrNoJetStream = errors.New("JetStream is not enabled")
+	// ErrNoStreams: no node has stored anything under the prefix ([Options].Existing).
+	ErrNoStreams = errors.New("no state is stored")
 	// ErrStream: one of the cluster's streams cannot serve; the message says why.
 	ErrStream = errors.New("unfit stream")
 )

@@ -279,7 +279,7 @@ func TestDocumentedPermissions(t *testing.T) {
 		t.Fatal(err)
 	}
 	words := strings.Fields(string(text))
-	for _, p := range []natsstate.Permissions{natsstate.NodePermissions(""), natsstate.ClientPermissions(""), natsstate.WatchPermissions("", "account")} {
+	for _, p := range []natsstate.Permissions{natsstate.NodePermissions(""), natsstate.ClientPermissions(""), natsstate.LookPermissions(""), natsstate.WatchPermissions("", "account")} {
 		for _, subject := range append(p.Publish, p.Subscribe...) {
 			if !slices.Contains(words, subject) {
 				t.Errorf("the package comment does not show %s", subject)

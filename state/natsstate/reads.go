@@ -110,17 +110,21 @@ func (r *reads) try(ctx context.Context, t state.Token, in state.Range) (es []st
 		}
 		return es, false, nil
 	}
-	es, more, err = r.list(ctx, in, subject)
+	es, more, err = r.list(ctx, in, subject, 0)
 	if err == nil && last != nil && !more && !seen(in, es, state.Rev(seqOf(last.Header, hdrSequence))) {
 		err = errBehind
 	}
 	return es, more, err
 }
 
-// list reads the entries after a revision.
-func (r *reads) list(ctx context.Context, in state.Range, subject string) ([]state.Entry, bool, error) {
+// list reads the entries after a revision; bytes bounds them too, if it is positive.
+func (r *reads) list(ctx context.Context, in state.Range, subject string, bytes int) ([]state.Entry, bool, error) {
 	most := in.Limit()
-	msgs, _, err := get(ctx, r.mux, r.stream(in.Place), map[string]any{"seq": uint64(in.After) + 1, "next_by_subj": subject, "batch": most + 1})
+	question := map[string]any{"seq": uint64(in.After) + 1, "next_by_subj": subject, "batch": most + 1}
+	if bytes > 0 {
+		question["max_bytes"] = bytes
+	}
+	msgs, _, err := get(ctx, r.mux, r.stream(in.Place), question)
 	if err != nil {
 		return nil, false, err
 	}

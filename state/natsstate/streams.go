@@ -53,6 +53,9 @@ func (s *streams) open(ctx context.Context, atMost time.Duration) error {
 func (s *streams) find(ctx context.Context, want jetstream.StreamConfig) (jetstream.StreamConfig, error) {
 	there, err := s.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if s.opts.Existing {
+			return want, fmt.Errorf("%w: there is no stream %s", ErrNoStreams, want.Name)
+		}
 		there, err = s.make(ctx, want)
 	}
 	if err != nil {
@@ -126,7 +129,7 @@ func differences(have, want jetstream.StreamConfig, o Options) (wrong []string) 
 	must(!have.DenyDelete, "messages cannot be deleted, want them to be")
 	must(have.Mirror == nil && len(have.Sources) == 0 && have.SubjectTransform == nil, "it has a mirror, sources or a transform, want none")
 	must(!have.Sealed && !have.NoAck, "it is sealed (%v) or does not acknowledge (%v)", have.Sealed, have.NoAck)
-	must(o.Memory || have.Storage == jetstream.FileStorage, "storage %v, want file, or say Memory", have.Storage)
+	must(o.Memory || o.Existing || have.Storage == jetstream.FileStorage, "storage %v, want file, or say Memory", have.Storage)
 	must(o.Replicas == 0 || o.Replicas == have.Replicas, "replicas %d, want %d", have.Replicas, o.Replicas)
 	for _, may := range []struct {
 		what       string
