@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ type app struct {
 	reach
 	output
 	in    io.Reader
+	asks  bool // somebody is there to answer questions
 	now   func() time.Time
 	began bool // a command has begun; an error before that is a usage error
 }
@@ -30,6 +32,7 @@ type subcommand interface{ command() *cobra.Command }
 func newApp(in io.Reader, out, err io.Writer, getenv func(string) string) *app {
 	a := &app{in: in, now: time.Now, reach: reach{getenv: getenv}}
 	a.output = output{out: out, err: err, outTerm: terminalOf(out, getenv), errTerm: terminalOf(err, getenv)}
+	a.asks = isTerminal(in)
 	a.connect = a.control
 	return a
 }
@@ -57,8 +60,8 @@ func (a *app) root() *cobra.Command {
 		Use:   "clstr",
 		Short: "Look at clstr clusters, and talk to them",
 		Long: `clstr looks at clusters that live on a NATS server: which nodes are there, which
-of them owns a shard and why, and what would move. It drains nodes and sends
-requests to keys.
+of them owns a shard and why, and what would move. It drains nodes, sends
+requests to keys, and shows and mends what entities have stored.
 
 It connects as the nats command does: --context NAME or the selected context,
 NATS_URL, --server, --creds. More in: clstr help connection`,
@@ -87,7 +90,7 @@ NATS_URL, --server, --creds. More in: clstr help connection`,
 	}) // the error is for flags that do not exist
 	for _, c := range []subcommand{
 		&nodesCmd{app: a}, &shardsCmd{app: a}, &whereCmd{app: a}, &planCmd{app: a}, &drainCmd{app: a},
-		&requestCmd{call{app: a}}, &notifyCmd{call: call{app: a}}, &demoCmd{app: a}, &versionCmd{app: a},
+		&requestCmd{call{app: a}}, &notifyCmd{call: call{app: a}}, &stateCmd{app: a}, &demoCmd{app: a}, &versionCmd{app: a},
 	} {
 		root.AddCommand(c.command())
 	}
@@ -101,5 +104,22 @@ func (a *app) begin(cmd *cobra.Command, _ []string) error {
 		return fmt.Errorf("--timeout %v: must be positive", a.timeout)
 	}
 	a.began = true
+	return nil
+}
+
+// confirm asks whether to go on. An input that is no terminal cannot be asked: flag does it then.
+func (a *app) confirm(question, flag string) error {
+	if !a.asks || a.json {
+		return &failure{exit: exitRefused, code: "refused", msg: question, hint: "nothing was done: " + flag + " does it without asking"}
+	}
+	a.errTerm.prose(a.err, yellow, "", harmless(question))
+	fmt.Fprint(a.err, `Type "yes" to go on: `)
+	line, err := bufio.NewReader(a.in).ReadString('\n')
+	if strings.TrimSpace(line) != "yes" {
+		if err != nil {
+			fmt.Fprintln(a.err)
+		}
+		return &failure{exit: exitRefused, code: "refused", msg: "nothing was done"}
+	}
 	return nil
 }

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/clstr-go/clstr/state"
+	"github.com/clstr-go/clstr/state/natsstate"
 )
 
 const tour = "../../docs/cli.md"
@@ -19,6 +22,7 @@ func TestTour(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := startLive(t, "a", "b", "c")
+	fill(l)
 	before, commands := string(b), 0
 	after := regexp.MustCompile("(?s)```console\n(.*?)```").ReplaceAllStringFunc(before, func(block string) string {
 		var out strings.Builder
@@ -61,6 +65,15 @@ func TestTour(t *testing.T) {
 	}
 }
 
+// fill stores what the tour looks at.
+func fill(l *live) {
+	s := &filled{live: l, layout: demoLayout, owner: state.Owner{Layout: `64 shards, seed ""`, Cluster: "C1", Epoch: 4}}
+	s.store = s.open(natsstate.Options{URL: l.url})
+	s.put("account", "acc-1", state.Record{Number: 3, Version: 2, State: []byte(`{"Balance":10}`)})
+	s.put("account", "acc-2", state.Record{Version: 2, State: []byte(`{"Balance":250}`)})
+	s.put("account", "acc-3", state.Record{Version: 2, State: []byte(`{`)})
+}
+
 var figures = regexp.MustCompile(`\b[0-9a-f]{8}\b|[0-9]+(\.[0-9]+)?( ?(ms|µs|s)\b)?`)
 
 // parked is told with what became of them, where there are any.
@@ -69,7 +82,10 @@ var parked = regexp.MustCompile(`(?m)^parked +N calls?\b.*`)
 // words are what is compared: figures of a drain, and how often its progress is
 // told, differ each time.
 func words(line, text string) string {
-	if !strings.HasPrefix(line, "clstr drain") {
+	switch {
+	case strings.HasPrefix(line, "clstr state"):
+		return figures.ReplaceAllString(regexp.MustCompile(" +").ReplaceAllString(text, " "), "N")
+	case !strings.HasPrefix(line, "clstr drain"):
 		return text
 	}
 	text = regexp.MustCompile("(?m)^draining .*\n").ReplaceAllString(text, "")
@@ -83,7 +99,7 @@ func (l *live) show(line string) (printed string, exit int) {
 	line, jq, piped := strings.Cut(line, " | jq .")
 	args := split(line)[1:]
 	var r result
-	if slices.Contains([]string{"request", "notify", "drain"}, args[0]) || slices.Contains(args, "--prefix") {
+	if slices.Contains([]string{"request", "notify", "drain", "state"}, args[0]) || slices.Contains(args, "--prefix") {
 		r = l.run(args...)
 		r.err = strings.ReplaceAll(r.err, l.url, "nats://127.0.0.1:4222")
 	} else {

@@ -21,6 +21,8 @@ const (
 	exitRefused      = 8
 	exitLost         = 9
 	exitNotSent      = 10 // and the other outcomes of a call behind it
+	exitNoRecord     = 14
+	exitBadState     = 15
 )
 
 // failure is how the command ends if it fails: an exit code, a stable word, a message

@@ -9,6 +9,7 @@
 //	clstr plan --remove node-a
 //	clstr drain node-a
 //	clstr request account acc-1 Deposit '{"Amount": 100}'
+//	clstr state show account acc-1
 //	clstr demo
 //
 // docs/cli.md is a short tour, and clstr help COMMAND explains a command. The packages

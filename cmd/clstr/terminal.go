@@ -24,10 +24,10 @@ type terminal struct {
 // terminalOf respects NO_COLOR (no-color.org), and TERM=dumb, which has neither colors
 // nor a cursor that moves.
 func terminalOf(w io.Writer, getenv func(string) string) terminal {
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	if !isTerminal(w) {
 		return terminal{}
 	}
+	f := w.(*os.File)
 	columns, rows, err := term.GetSize(int(f.Fd()))
 	if err != nil || columns <= 0 || rows <= 0 {
 		columns, rows = 80, 24
@@ -38,6 +38,11 @@ func terminalOf(w io.Writer, getenv func(string) string) terminal {
 func makeTerminal(columns, rows int, getenv func(string) string) terminal {
 	able := getenv("TERM") != "dumb"
 	return terminal{columns: columns, rows: rows, moves: able, colors: able && getenv("NO_COLOR") == ""}
+}
+
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // style is the escape code before a text.

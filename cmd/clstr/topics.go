@@ -18,11 +18,12 @@ const exitCodes = `Exit codes. They are stable; scripts may rely on them.
   1   failed in a way that has no code of its own
   2   usage: an argument, a flag or a context file is wrong; nothing was done
   3   no NATS server, or no answer within --timeout
-  4   no live cluster under this prefix
+  4   no live cluster, or no stored state, under this prefix
   5   no node has the name, or the node has gone
   6   the NATS user may not do that
   7   drain: --wait is over and the node is still leaving
-  8   refused: drain of the last node that takes shards (--force does it)
+  8   refused: drain of the last node that takes shards (--force does it), a
+      change of stored state without --yes, or of a record that has changed
   9   drain: the node has left, and calls that it had accepted were lost
 
 If the call of request or notify fails, the exit code is its outcome:
@@ -32,13 +33,19 @@ If the call of request or notify fails, the exit code is its outcome:
   12  maybe ran       it may have run, in part or to its end
   13  ran and failed  the handler has returned an error
 
+Of state:
+
+  14  nothing is stored of this key
+  15  something that is stored cannot be read
+
 With 2 to 6 nothing was sent either.
 
 With --json an error is an object on standard error: {"error": {"code",
 "message", "outcome", "hint", "exit_code"}}. code is the call's code, or one
 of failed, usage, interrupted, unreachable, no_cluster, unknown_node,
-unknown_kind, gone, not_permitted, unfinished, refused, lost. outcome and hint
-may be missing.`
+unknown_kind, gone, not_permitted, unfinished, refused, lost, no_state,
+no_record, bad_state, foreign, changed, in_doubt. outcome and hint may be
+missing.`
 
 const connection = `clstr finds its NATS server and user as the nats command does:
 
@@ -73,6 +80,14 @@ Permissions. Replace clstr by the prefix, and NAME by the user's name:
     publish    clstr.s.>  clstr.who
     subscribe  clstr.own  _INBOX.NAME.>
     and --inbox-prefix _INBOX.NAME, or the context's inbox_prefix
+
+  state show, export, list, check (natsstate.LookPermissions lists them)
+    publish    $JS.API.STREAM.INFO.clstr_state
+               $JS.API.STREAM.INFO.clstr_inbox
+               $JS.API.DIRECT.GET.clstr_state
+    subscribe  clstr.sti.> (or what --inbox-prefix says)
+
+  state import, delete: also publish clstr.d.> (natsstate.NodePermissions)
 
 A user that may subscribe to all of _INBOX.> reads every reply in the account.
 

@@ -1,0 +1,37 @@
+// Whether a record is what it says
+
+package stored
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/clstr-go/clstr/state"
+)
+
+// Body returns why a record's state is not of the type that the record names. Whether the program
+// can read it, and migrate it, only the program knows.
+func Body(r *state.Record) error {
+	switch {
+	case r.Deleted && len(r.State) == 0:
+		return nil
+	case r.Type == "json":
+		if err := json.Compact(new(bytes.Buffer), r.State); err != nil {
+			return fmt.Errorf("it says json, and is not: %w", err)
+		}
+		return nil
+	case r.Type == "protobuf":
+		for b := r.State; len(b) > 0; {
+			_, _, n := protowire.ConsumeField(b)
+			if n < 0 {
+				return fmt.Errorf("it says protobuf, and is not: %w", protowire.ParseError(n))
+			}
+			b = b[n:]
+		}
+		return nil
+	}
+	return fmt.Errorf("type %.100q: json and protobuf are known", r.Type)
+}
