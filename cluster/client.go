@@ -8,6 +8,7 @@ import (
 
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
+	"github.com/clstr-go/clstr/state"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -46,6 +47,9 @@ type ClientOptions struct {
 	// makes with its context. traceparent, tracestate and baggage always go on. Names
 	// are compared exactly. A header that a call sets itself wins.
 	Propagate []string
+	// State is the store of the durable kinds, for [Watch] alone: a [state.Store] that
+	// may read one key's record without a token is enough. It may be nil.
+	State state.Store
 }
 
 func (o ClientOptions) validate() error {
@@ -99,6 +103,7 @@ func (o ClientOptions) validateLayout() error {
 type Client struct {
 	strict bool // replies
 	caller *caller
+	states state.Store // nil without
 }
 
 // NewClient creates a new cluster client with the given options. It returns
@@ -108,7 +113,10 @@ func NewClient(opts ClientOptions) (*Client, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	return &Client{opts.StrictReplies, newCaller(opts)}, nil
+	if isNil(opts.State) {
+		opts.State = nil
+	}
+	return &Client{opts.StrictReplies, newCaller(opts), opts.State}, nil
 }
 
 // target is what a message is for: a key, or a shard.

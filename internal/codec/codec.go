@@ -140,6 +140,17 @@ func isNil(v any) bool {
 	return r.Kind() == reflect.Pointer && r.IsNil()
 }
 
+// Format is how values of a type are encoded: "protobuf" or "json".
+func Format[T any]() string {
+	var v T
+	if _, ok := any(v).(proto.Message); ok {
+		return "protobuf"
+	} else if _, ok := any(&v).(proto.Message); ok {
+		return "protobuf"
+	}
+	return "json"
+}
+
 // Marshal encodes v. The result belongs to the caller. Where v's own code panics
 // (MarshalJSON, MarshalText) the error is a [*Panic].
 // A type that would lose a part of itself gives an [*Invalid].

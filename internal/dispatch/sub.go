@@ -199,17 +199,17 @@ func (s *Sub) AnswerTurns(shard uint32, question []byte) ([]byte, error) {
 	}
 	var edges []edge
 	looks := mostLooks
-	for i, number := range q.Numbers {
+	for i, number := range q.numbers {
 		for _, t := range turn.WaitsFor(number, mostEdges-len(edges), &looks) {
-			edges = append(edges, edgeTo(i, t))
+			edges = append(edges, edge{i, t, t.Asks()})
 		}
 	}
-	if q.Drains && len(edges) < mostEdges && s.standing.Asks() { // what it refuses waits for all that it waits for
+	if q.drains && len(edges) < mostEdges && s.standing.Asks() { // what it refuses waits for all that it waits for
 		for _, t := range turn.Of(func(s uint32) bool { return s == shard }, mostEdges) {
-			edges = append(edges, edgeTo(0, t))
+			edges = append(edges, edge{0, t, t.Asks()})
 		}
 	}
-	return encodeAnswer(edges), nil
+	return appendAnswer(nil, edges), nil
 }
 
 // Counts implements [Drainer].

@@ -65,7 +65,7 @@ var table = []row{
 		"what users make handlers with"},
 	{"metrics", "", "",
 		"the timers of metric interfaces: a leaf that adapters share"},
-	{"cluster", "sharding outcome transport internal/dispatch transport/memtransport actor handlers metrics membership internal/codec internal/coordinator internal/host internal/hosting internal/ownership internal/record internal/sparse internal/standing", "",
+	{"cluster", "sharding outcome state transport internal/dispatch transport/memtransport actor handlers metrics membership internal/codec internal/coordinator internal/host internal/hosting internal/ownership internal/record internal/sparse internal/standing", "",
 		"the front door: both ends; who wants NATS names natstransport"},
 	{"cluster/prommetrics", "cluster metrics", "github.com/prometheus/client_golang/prometheus",
 		"one metrics backend beside the front door: who names it links it"},
@@ -79,6 +79,8 @@ var table = []row{
 		"which node owns which shard: decides, and does nothing"},
 	{"internal/coordinator", "membership outcome sharding internal/expiry internal/ownership internal/record internal/sparse internal/standing", "",
 		"the goroutines around one node's membership: knows the seams of store and node, no backend"},
+	{"internal/watchtest", "cluster sharding state transport/memtransport", "",
+		"the suite of watches knows the seam of state, never a backend"},
 	{"internal/startstoptest", "", "", "a leaf: how what starts also ends, as a test"},
 	{"internal/expiry", "", "", "a leaf: many deadlines on few timers"},
 	{"internal/keeper", "state", "",
@@ -175,7 +177,7 @@ func TestEnvelopesAndActorsMeetInHosting(t *testing.T) {
 
 // testLibraries stay out of what users link.
 const testLibraries = "testing/... net/http/httptest github.com/stretchr/testify/... go.uber.org/goleak/... " +
-	module + "/testkit/... " + module + "/transport/transporttest/... " + module + "/membership/storetest/... " + module + "/state/statetest/... " + module + "/internal/startstoptest/..."
+	module + "/testkit/... " + module + "/transport/transporttest/... " + module + "/membership/storetest/... " + module + "/state/statetest/... " + module + "/internal/startstoptest/... " + module + "/internal/watchtest/..."
 
 // forTests may import them: each is there for tests.
 var forTests = map[string]string{
@@ -184,6 +186,7 @@ var forTests = map[string]string{
 	"membership/storetest":    "the suite of stores",
 	"state/statetest":         "the suite of stores of state",
 	"internal/startstoptest":  "the contract of what starts and ends",
+	"internal/watchtest":      "the suite of watches of state",
 	"internal/bench":          "benchmarks that need several processes",
 	"cluster/testing.go":      "CreateTestCluster takes a *testing.T",
 }

@@ -35,16 +35,23 @@ func get(ctx context.Context, m *mux, stream string, question map[string]any) ([
 		return nil, 0, err
 	}
 	end := msgs[len(msgs)-1]
-	switch status := end.Header.Get("Status"); status {
+	switch end.Header.Get("Status") {
 	case "204":
 		return msgs[:len(msgs)-1], seqOf(end.Header, hdrUpTo), nil
 	case "404":
 		return nil, 0, nil
-	case "503":
-		return nil, 0, outcome.Errorf(outcome.ErrDisconnected, "no server answers for stream %s: it has no leader", stream)
 	default:
-		return nil, 0, fmt.Errorf("JetStream: %s %s", status, end.Header.Get("Description"))
+		return nil, 0, refusal(stream, end)
 	}
+}
+
+// refusal is the error of an answer that holds nothing.
+func refusal(stream string, m *nats.Msg) error {
+	status := m.Header.Get("Status")
+	if status == "503" {
+		return outcome.Errorf(outcome.ErrDisconnected, "no server answers for stream %s: it has no leader, or no node has made it yet", stream)
+	}
+	return fmt.Errorf("JetStream: %s %s", status, m.Header.Get("Description"))
 }
 
 // errBehind: the replica that has answered does not know all that this store knows of.
@@ -146,12 +153,12 @@ func (r *reads) last(ctx context.Context, t state.Token, in state.Range) ([]stat
 	if err != nil {
 		return nil, false, err
 	}
-	switch status := msgs[0].Header.Get("Status"); status {
+	switch msgs[0].Header.Get("Status") {
 	case "":
 	case "404":
 		return nil, false, nil
 	default:
-		return nil, false, fmt.Errorf("JetStream: %s %s", status, msgs[0].Header.Get("Description"))
+		return nil, false, refusal(r.stateStream, msgs[0])
 	}
 	if e := r.entry(msgs[0]); e.Rev > in.After {
 		return []state.Entry{e}, false, nil

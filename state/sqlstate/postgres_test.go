@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/watchtest"
 	"github.com/clstr-go/clstr/state"
 	"github.com/clstr-go/clstr/state/sqlstate"
 	"github.com/clstr-go/clstr/state/statetest"
@@ -73,6 +74,18 @@ func TestPostgres(t *testing.T) {
 func TestPostgresWithoutNotify(t *testing.T) {
 	testkit.CheckLeaks(t)
 	statetest.Run(t, harness(false))
+}
+
+// Without notifications a watch polls.
+func TestPostgresWatch(t *testing.T) {
+	testkit.CheckLeaks(t)
+	for _, notify := range []bool{true, false} {
+		watchtest.Run(t, watchtest.Harness{New: func(t *testing.T) (node, client func() state.Store) {
+			stores := harness(notify).New(t)
+			one := func() state.Store { return stores(false) }
+			return one, one
+		}})
+	}
 }
 
 // Nodes open the store at once, and each makes the tables.

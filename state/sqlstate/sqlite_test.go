@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/watchtest"
 	"github.com/clstr-go/clstr/state"
 	"github.com/clstr-go/clstr/state/sqlstate"
 	"github.com/clstr-go/clstr/state/statetest"
@@ -154,4 +155,13 @@ func commit(s state.Store, c state.Change) error {
 	done := make(chan error, 1)
 	s.Commit(c, func(_ state.Rev, err error) { done <- err })
 	return <-done
+}
+
+func TestWatchOnSQLite(t *testing.T) {
+	testkit.CheckLeaks(t)
+	watchtest.Run(t, watchtest.Harness{New: func(t *testing.T) (node, client func() state.Store) {
+		o := sqlstate.Options{URL: file(t), Poll: 20 * time.Millisecond}
+		one := func() state.Store { return open(t, o) }
+		return one, one
+	}})
 }

@@ -1,0 +1,81 @@
+// What a watch has told, and what is news to it: decides, and does nothing
+
+package cluster
+
+import (
+	"time"
+
+	"github.com/clstr-go/clstr/state"
+)
+
+// seen is the newest that a watch has told.
+type seen struct {
+	any  bool // something was told
+	rev  state.Rev
+	gone bool      // that there is no state
+	ends time.Time // of the state's TTL; zero is never
+	less time.Time // since when the store shows less than this; zero if it does not
+}
+
+// hint takes what a store has told by itself.
+func (s *seen) hint(e state.Entry, now time.Time) (sight, bool) {
+	if e.Rev <= s.rev {
+		return sight{}, false
+	}
+	return s.take(e, now)
+}
+
+// look takes what a look has found, nil for nothing.
+func (s *seen) look(e *state.Entry, now time.Time) (sight, bool) {
+	switch {
+	case e != nil && e.Rev > s.rev:
+		return s.take(*e, now)
+	case e != nil && e.Rev == s.rev, e == nil && s.any && s.gone:
+		s.less = time.Time{}
+		return sight{}, false
+	case !s.any:
+		*s = seen{any: true, gone: true}
+		return sight{}, true
+	case e == nil && !s.ends.IsZero() && (!now.Before(s.ends) || s.lessFor(now)):
+		*s = seen{any: true, rev: s.rev, gone: true}
+		return sight{rev: s.rev}, true
+	case s.lessFor(now):
+		*s = seen{}
+		return sight{err: state.ErrSetBack}, true
+	}
+	return sight{}, false
+}
+
+// take takes what is newer.
+func (s *seen) take(e state.Entry, now time.Time) (sight, bool) {
+	before := *s
+	*s = seen{any: true, rev: e.Rev, gone: e.Err == nil && (e.Record == nil || e.Record.Deleted)}
+	if e.TTL > 0 && !s.gone {
+		s.ends = now.Add(e.TTL)
+		if byStore := e.Time.Add(e.TTL); !e.Time.IsZero() && byStore.Before(s.ends) {
+			s.ends = byStore
+		}
+	}
+	return sight{e.Rev, e.Record, e.Err}, !(before.any && before.gone && s.gone)
+}
+
+// lessFor reports whether the store has shown less for so long that no replica is behind by it.
+func (s *seen) lessFor(now time.Time) bool {
+	if s.less.IsZero() {
+		s.less = now
+	}
+	return now.Sub(s.less) >= watchEvery
+}
+
+// unsure reports whether the next look may show something that no hint tells.
+func (s *seen) unsure(now time.Time) bool {
+	return !s.less.IsZero() || !s.ends.IsZero() && !now.Before(s.ends)
+}
+
+// next is when to look: when it is due, or when the state's TTL ends.
+func (s *seen) next(due time.Time) time.Time {
+	if now := time.Now(); s.ends.After(now) && s.ends.Before(due) {
+		return s.ends
+	}
+	return due
+}
