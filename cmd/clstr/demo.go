@@ -39,16 +39,16 @@ demo ends by itself.
 Callers send 1,600 requests a second, whether or not earlier ones were
 answered. So a death shows as requests that wait for the dead node's shards,
 while all others go on. The other commands work from another terminal, with
-the --server that the demo prints. Nothing outside of the process is used or
-changed.
+the --server that the demo prints. The demo uses and
+changes nothing outside of its process.
 
 The leases are short (2 s), so that a death shows soon; the default is 10 s. The
 entity keeps its state in memory: what a killed node knew is gone.
 
 JSON: an object a line. Each second: at_ms, nodes (a list of name, state,
 shards), answered, waiting, failed (by outcome), longest_ms (since the line
-before). What happens: at_ms, event (joins, serves, drains, drained, killed,
-taken_over or has_left), node, and where they apply shards, took_ms, pause_ms.
+before). Each event: at_ms, event (joins, serves, drains, drained, killed,
+taken_over or has_left), node, and for some shards, took_ms and pause_ms.
 The last line: at_ms, end (true), answered, failed, longest_ms (of all).`,
 		Example: `  clstr demo
   clstr demo --for 12s --json`,

@@ -52,7 +52,7 @@ func (c *nodesCmd) command() *cobra.Command {
 STATE is joining, active, leaving, left, dead or unreadable. A record becomes
 unreadable when something other than a node overwrites it. The other nodes then
 declare its node dead when the longest lease is over. SHARDS is how many shards
-the node owns. An arrow shows how many it should own, where that differs.
+the node owns. An arrow shows how many it should own, if it differs.
 RENEWED is how long ago the node renewed its lease, by the clock of the NATS
 server.
 

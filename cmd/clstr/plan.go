@@ -45,7 +45,7 @@ type planCmd struct {
 func (c *planCmd) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan [--remove NODE]... [--add NODE[:WEIGHT]]...",
-		Short: "Say what would move if nodes came or went, before they do",
+		Short: "Say what would move if nodes came or went",
 		Long: `Say which shards would move, and between which nodes, if nodes came or went.
 Nothing is changed. Without --add and --remove it says what is about to move
 now.

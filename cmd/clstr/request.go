@@ -52,10 +52,10 @@ type. JSON is the message itself. @FILE reads it from a file and - from
 standard input; without it the payload is empty. With --raw the payload need
 not be JSON.
 
-The call ends after --timeout, which is also the handler's deadline. What
-certainly did not run is sent again until then, so a shard that moves shows as
-a pause. If the call fails, the exit code is its outcome: clstr help
-exit-codes.
+The call ends after --timeout, which is also the handler's deadline. Until then
+the command sends the message again if it certainly did not run, so a shard
+that moves shows as a pause. If the call fails, the exit code is its outcome:
+clstr help exit-codes.
 `
 
 func (c *requestCmd) command() *cobra.Command {

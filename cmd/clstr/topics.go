@@ -61,7 +61,7 @@ const connection = `clstr finds its NATS server and user as the nats command doe
      (their text), NATS_NKEY (a file), NATS_TOKEN.
   3. Flags, which win over both: --server, --creds.
 
-A user from the environment or a flag replaces all that the file says of a user.
+A user from the environment or a flag replaces the file's user as a whole.
 Without any of these clstr connects to nats://127.0.0.1:4222.
 
 --prefix names the cluster: it is the Prefix of its nodes' options,

@@ -49,7 +49,7 @@ between 0 and 1. A weight above 1 raises it (to the power of 1/weight). The
 node with the highest score should own the shard. The table lists all nodes in
 that order: if the first goes, the second takes over. The shard's record says
 which node owns it now. While a shard moves, or just after its owner has died,
-that is not the first.
+that is not the node with the highest score.
 
 JSON: kind (if given), key, the fields of a shard (clstr help shards),
 owner_state, owner_hosts_kind (with a kind), and ranks, a list of: rank, node,
