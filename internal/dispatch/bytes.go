@@ -76,9 +76,6 @@ func (w *weight) size() int64 {
 	return int64(n)
 }
 
-// isLight reports whether a call of n bytes does not count as any key's.
-func (l *load) isLight(n int64) bool { return l.mostOfKey <= 0 || n <= l.mostOfKey>>13 }
-
 // keyID is a key of a node.
 type keyID struct{ kind, key string }
 
@@ -117,7 +114,7 @@ func (k *keyBytes) give(id keyID, n int64) {
 // that knows keys calls it before it queues the call, once; an error refuses it.
 func (w *weight) Weigh(key string) *outcome.Error {
 	most, n := w.sub.life.mostOfKey, w.bytes.Load()
-	if w.sub.life.isLight(n) || key == "" {
+	if most <= 0 || n <= most>>13 || key == "" {
 		return nil
 	}
 	if w.bits.Load()&bitPart != 0 { // the call that it is nested in was weighed
@@ -152,26 +149,21 @@ func (w *weight) nestIn(from *weight) (part bool) {
 	return part
 }
 
-// giveBack gives back what a call that has finished holds.
+// giveBack gives back what a call that has finished holds. One that never began may lie in
+// a line for long yet: only its payload goes at once.
 func (w *weight) giveBack() {
 	s := w.sub
 	if s.standing.Leased() && !w.AwaitsReply() {
 		s.counts.leave(&w.arrival)
 	}
 	s.life.busy.Add(-1)
-	w.lighten()
-	s.flight.land(s.standing)
-}
-
-// lighten gives back what the call holds, when it has finished. One that never began
-// may lie in a line for long yet: only its payload goes at once.
-func (w *weight) lighten() {
 	w.lend(math.MaxInt64)
 	if w.bits.Load()&bitStarted == 0 {
 		w.mu.Lock()
 		w.env.Data, w.env.Headers = nil, nil
 		w.mu.Unlock()
 	}
+	s.flight.land(s.standing)
 }
 
 // lend gives back at most so many of the bytes that the call holds: those of a nested
@@ -194,14 +186,4 @@ func (w *weight) lend(most int64) {
 		}
 		return
 	}
-}
-
-// heavy reports whether a call of a size, after which the node holds the given number of
-// bytes, is too much for it.
-func (l *load) heavy(c *Call, size, held int64) bool {
-	most := l.mostBytes
-	if most <= 0 || held <= most || held == size {
-		return false
-	}
-	return held > 2*most || c.waiting() == nil
 }

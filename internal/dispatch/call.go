@@ -68,7 +68,7 @@ func (c *Call) Start(slot Slot) bool {
 	} else { // which wants to know the time too: it is read once
 		at := time.Now()
 		now = expiry.At(at)
-		if err := st.Start(asked{c}, at); err != nil {
+		if err := st.Start(applicant{c}, at); err != nil {
 			c.Refuse(err)
 			return false
 		}

@@ -1,4 +1,4 @@
-// The call that a context belongs to; BeginWait and EndWait
+// The call that a context belongs to, and its headers; BeginWait and EndWait
 
 package dispatch
 
@@ -22,21 +22,25 @@ func CallFrom(ctx context.Context) *Call {
 // handlers that ask each other cannot starve. ctx is the handler's or derived from it. Transports call
 // it around the wait, and EndWait after; both do nothing outside a handler or a
 // hook of an entity's.
-func BeginWait(ctx context.Context) Wait {
+func BeginWait(ctx context.Context) (w Wait) {
+	w.begin(ctx)
+	return w
+}
+
+func (w *Wait) begin(ctx context.Context) {
 	if c := CallFrom(ctx); c != nil {
 		waits, left := c.slot.BeginWait()
 		if left {
 			c.sub.life.busy.Add(-1)
 		}
 		if waits {
-			return Wait{call: c}
+			w.call = c
 		}
 	} else if h := pool.HeldFrom(ctx); h != nil {
 		if waits, _ := h.BeginWait(); waits {
-			return Wait{hook: h}
+			w.hook = h
 		}
 	}
-	return Wait{}
 }
 
 // Wait is what BeginWait has begun.
@@ -62,4 +66,16 @@ func (w Wait) EndWait(ctx context.Context) {
 	case c != nil && c.slot.EndWait(ctx):
 		c.sub.life.busy.Add(1)
 	}
+}
+
+// HeadersOf returns the headers of the call whose handler ctx belongs to; nil outside
+// a handler, in a hook, and where the call has none. They must not be changed.
+func HeadersOf(ctx context.Context) map[string]string {
+	c := CallFrom(ctx)
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.env.Headers
 }

@@ -58,7 +58,7 @@ func (s *Sub) dispatch(c *Call, r Receiver, from *Call) {
 	if moves && c.AwaitsReply() {
 		s.counts.ask(&c.arrival)
 	}
-	if err := s.standing.Admit(asked{c}); err != nil {
+	if err := s.standing.Admit(applicant{c}); err != nil {
 		c.Refuse(err)
 		return
 	}
@@ -102,7 +102,7 @@ func (s *Sub) roomFor(c *Call, from *Call, n, busy, held int64) *outcome.Error {
 		return outcome.Overloaded(retryHint, "shard %d has %d pending calls, which is all that is allowed", c.env.Shard, most)
 	case s.life.mostBusy > 0 && busy > s.life.mostBusy && (from == nil || !from.runs()):
 		return outcome.Overloaded(retryHint, "the node has %d calls in flight, which is all that is allowed", s.life.mostBusy)
-	case s.life.heavy(c, size, held):
+	case s.life.mostBytes > 0 && held > s.life.mostBytes && held != size && (held > 2*s.life.mostBytes || c.waiting() == nil):
 		return outcome.Overloaded(retryHint, "the node has %d bytes of calls in flight: at most %d allowed", held-size, s.life.mostBytes)
 	}
 	return nil
@@ -115,7 +115,8 @@ func (s *Sub) Do(ctx context.Context, env transport.Envelope) ([]byte, error) {
 	return s.do(ctx, env, s.to.Receiver, nil)
 }
 
-// do is Do for a receiver. from is the call whose handler passes it on, if one does.
+// do is Do for a receiver. from is the call whose handler makes this one; nil for a
+// sender's. A notification is waited for until it is accepted or refused.
 func (s *Sub) do(ctx context.Context, env transport.Envelope, r Receiver, from *Call) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, outcome.ContextError(err, outcome.NotSent)
@@ -128,55 +129,36 @@ func (s *Sub) do(ctx context.Context, env transport.Envelope, r Receiver, from *
 	} else {
 		l.wait = make(chan struct{}, 1)
 	}
-	if env.Delivery != transport.AwaitReply {
-		return nil, s.notify(ctx, l, &env, r, from)
-	}
 	l.init(&env, l, deadlineOf(ctx))
-	w := BeginWait(ctx)
-	if from != nil && from.AwaitsReply() && from.fn != nil && from.runs() {
+	var w Wait
+	if l.AwaitsReply() {
+		w.begin(ctx)
+	}
+	switch {
+	case from != nil && l.AwaitsReply() && from.AwaitsReply() && from.fn != nil && from.runs():
 		l.SetWaiting(from.Waiting()) // the same call: when the shard moves, both go to the next owner
-	} else {
+	case from != nil || env.Delivery != transport.AwaitNothing: // it is waited for, or part of a call that was admitted
 		l.SetWaiting(w.For(ctx, env.Shard))
 	}
 	s.dispatch(&l.Call, r, from)
-	err := l.await(ctx)
+	var err error
+	if l.has(bitReplied) {
+		<-l.wait
+	} else {
+		if !l.AwaitsReply() { // a late acknowledgement: what that waits for may need the handler's slot
+			w.begin(ctx)
+		}
+		err = l.await(ctx)
+	}
 	w.EndWait(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s.d.waits.Put(l.wait)
-	if l.err != nil { // it is not changed any more
-		return nil, l.err
+	if err := l.refused(); err != nil {
+		return nil, err
 	}
 	return l.data, nil
-}
-
-// notify dispatches a notification. The owner's acceptance is part of that, and
-// so is what refuses it. A handler that waits for a late acknowledgement gives its slot
-// away: what it waits for may need one.
-func (s *Sub) notify(ctx context.Context, l *local, env *transport.Envelope, r Receiver, from *Call) error {
-	l.init(env, l, 0)
-	if from != nil || env.Delivery == transport.AwaitAccept { // it is part of a call that was admitted to the shard
-		var w Wait
-		l.SetWaiting(w.For(ctx, env.Shard))
-		defer w.EndWait(ctx)
-	}
-	s.dispatch(&l.Call, r, from)
-	if l.bits.Load()&bitReplied == 0 {
-		w := BeginWait(ctx)
-		err := l.await(ctx)
-		w.EndWait(ctx)
-		if err != nil {
-			return err
-		}
-	} else {
-		<-l.wait
-	}
-	s.d.waits.Put(l.wait)
-	if err := l.refused(); err != nil {
-		return err
-	}
-	return nil
 }
 
 // pass makes a call for the handler of from, and notes what from is to know of it.
@@ -228,10 +210,10 @@ func (s *Sub) Counts() outcome.DrainCounts {
 // Pending returns how many calls were accepted and have not finished.
 func (s *Sub) Pending() int { return int(s.flight.n.Load()) }
 
-// asked is a call as a standing knows it.
-type asked struct{ *Call }
+// applicant is a call as a standing knows it.
+type applicant struct{ *Call }
 
-func (c asked) IsPart() bool     { return c.bits.Load()&bitPart != 0 }
-func (c asked) OfStopHook() bool { return c.StopHook() != KeyTurn }
-func (c asked) OfLastTurn() bool { return c.waitsAtTheEnd() }
-func (c asked) Target() string   { return where(&c.env) }
+func (c applicant) IsPart() bool     { return c.bits.Load()&bitPart != 0 }
+func (c applicant) OfStopHook() bool { return c.StopHook() != KeyTurn }
+func (c applicant) OfLastTurn() bool { return c.waitsAtTheEnd() }
+func (c applicant) Target() string   { return where(&c.env) }
