@@ -4,6 +4,7 @@ package dispatch
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"time"
 
@@ -153,4 +154,21 @@ func (a *arrival) lost() *outcome.Error {
 		return outcome.Errorf(outcome.ErrDraining, "%s: its answer was owed when the node ended", where(&a.env))
 	}
 	return outcome.Errorf(outcome.ErrNotOwner, "%s was lost while the call ran", where(&a.env))
+}
+
+// where names the target of an envelope in an error.
+func where(e *transport.Envelope) string {
+	if e.Key == "" {
+		return fmt.Sprintf("shard %d", e.Shard)
+	}
+	return fmt.Sprintf("key %s (shard %d)", quoteKey(e.Key), e.Shard)
+}
+
+// quoteKey keeps a long or binary key readable in an error.
+func quoteKey(key string) string {
+	const most = 64
+	if len(key) <= most {
+		return fmt.Sprintf("%q", key)
+	}
+	return fmt.Sprintf("%q... (%d bytes)", key[:most], len(key))
 }

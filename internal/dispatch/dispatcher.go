@@ -29,7 +29,11 @@ type Dispatcher struct {
 	close  func() // of a pool of its own
 	clock  expiry.Set
 	life   *Lifetime // of handlers that no node gives one
-	layout sharedLayout
+	layout struct {  // what the nodes know of the mapping of keys to shards
+		mu    sync.Mutex
+		nodes int
+		print *atomic.Uint64
+	}
 	asking *asking
 
 	waits sync.Pool // chan struct{}, cap 1: see Sub.Do
@@ -76,17 +80,8 @@ func (d *Dispatcher) SetAsk(ask func(ctx context.Context, shard uint32, question
 // Dispatcher implements [Dispatched].
 func (d *Dispatcher) Dispatcher() *Dispatcher { return d }
 
-// ReceiverFunc makes a receiver of a handler: each call gets a goroutine of the
-// pool as soon as fewer than the limit are running.
-//
-// Notifications to one key run one after the other, and requests to it after
-// those that came before them, so that what one sender sends to a key keeps its
-// order. The notifications of a func that calls handlers of its node are acknowledged
-// when it has returned, once it has done so a first time: before, as those of any func, when they are
-// taken.
-func (d *Dispatcher) ReceiverFunc(h transport.HandlerFunc) Receiver {
-	return newFuncReceiver(d.life, d.pool, h)
-}
+// ReceiverFunc is [Lifetime.ReceiverFunc] for a handler that no node gives a lifetime.
+func (d *Dispatcher) ReceiverFunc(h transport.HandlerFunc) Receiver { return d.life.ReceiverFunc(h) }
 
 // Subscribe makes a subscription. ctx carries the lifetime of the node, if
 // there is one; its end does not end the subscription.
@@ -120,7 +115,18 @@ func (d *Dispatcher) newSub(life *Lifetime, to Subscriber) *Sub {
 // nodes of the transport go, 0 as long as none of them knows it. The node that learns it first
 // sets it. It is forgotten when each of them has called leave.
 func (d *Dispatcher) JoinLayout() (print *atomic.Uint64, leave func()) {
-	return d.layout.join()
+	l := &d.layout
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.nodes == 0 {
+		l.print = new(atomic.Uint64)
+	}
+	l.nodes++
+	return l.print, sync.OnceFunc(func() {
+		l.mu.Lock()
+		l.nodes--
+		l.mu.Unlock()
+	})
 }
 
 // Close ends all subscriptions as Unsubscribe does, and the handlers' goroutines. If a

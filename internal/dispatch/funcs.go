@@ -10,20 +10,27 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-func newFuncReceiver(l *Lifetime, p Pool, h transport.HandlerFunc) *funcReceiver {
-	return &funcReceiver{life: l, pool: p, h: h, lines: map[lineID]*line{}}
+// ReceiverFunc makes a receiver of a handler: each call gets a goroutine of the
+// pool as soon as fewer than the limit are running.
+//
+// Notifications to one key run one after the other, and requests to it after
+// those that came before them, so that what one sender sends to a key keeps its
+// order. The notifications of a func that calls handlers of its node are acknowledged
+// when it has returned, once it has done so a first time: before, as those of any func, when they are
+// taken.
+func (l *Lifetime) ReceiverFunc(h transport.HandlerFunc) Receiver {
+	return &funcReceiver{life: l, h: h, lines: map[lineID][]*funcTask{}}
 }
 
 type funcReceiver struct {
 	life *Lifetime // of a node's handler the node's; of a subscription's the transport's
-	pool Pool
 	h    transport.HandlerFunc
 
 	passes atomic.Bool // h has made a nested call: its notifications may be refused by that
 
 	held  atomic.Int32 // len(lines)
 	mu    sync.Mutex
-	lines map[lineID]*line // where a notification has its turn
+	lines map[lineID][]*funcTask // where a notification has its turn: what waits for that
 }
 
 // lineID is a key, or a whole shard for messages without one.
@@ -31,9 +38,6 @@ type lineID struct {
 	shard int
 	key   string
 }
-
-// line is what waits for a notification to have had its turn.
-type line struct{ tasks []*funcTask }
 
 // funcTask is a call that a func handles.
 type funcTask struct {
@@ -64,22 +68,22 @@ func (r *funcReceiver) Accept(c *Call) {
 	// A sender that waits for its reply or its acceptance sends nothing meanwhile.
 	holds := env.Delivery == transport.AwaitNothing || env.Delivery == transport.AwaitAccept && !passes
 	if env.Key == "" && !passes || !holds && r.held.Load() == 0 {
-		r.pool.Go(t)
+		r.life.pool.Go(t)
 		return
 	}
 	t.line = lineID{env.Shard, env.Key}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t.holds = holds
-	if l := r.lines[t.line]; l != nil {
-		l.tasks = append(l.tasks, t)
+	if waiting, ok := r.lines[t.line]; ok {
+		r.lines[t.line] = append(waiting, t)
 		return
 	}
 	if holds {
-		r.lines[t.line] = &line{}
+		r.lines[t.line] = nil
 		r.held.Add(1)
 	}
-	r.pool.Go(t)
+	r.life.pool.Go(t)
 }
 
 // moveOn ends the turn of a task.
@@ -91,12 +95,12 @@ func (t *funcTask) moveOn() {
 		return
 	}
 	t.holds = false
-	l := r.lines[t.line]
-	for i, next := range l.tasks {
-		r.pool.Go(next) // which does not block
+	waiting := r.lines[t.line]
+	for i, next := range waiting {
+		r.life.pool.Go(next) // which does not block
 		if next.holds {
-			clear(l.tasks[:i+1])
-			l.tasks = l.tasks[i+1:]
+			clear(waiting[:i+1])
+			r.lines[t.line] = waiting[i+1:]
 			return
 		}
 	}

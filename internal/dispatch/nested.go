@@ -10,12 +10,6 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// ReceiverFunc makes a receiver of a handler, on the lifetime's goroutines, as
-// [Dispatcher.ReceiverFunc] does.
-func (l *Lifetime) ReceiverFunc(h transport.HandlerFunc) Receiver {
-	return newFuncReceiver(l, l.pool, h)
-}
-
 // HandlerFunc makes a func of a receiver, for handlers that call it. It is a nested call:
 // it comes by the subscription of the call whose handler makes it, with its standing, and counts by itself. While that handler runs, a nested call is not refused for
 // want of room or because the shard drains: its room was given to the call that it is
