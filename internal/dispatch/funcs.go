@@ -10,18 +10,6 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// ReceiverFunc makes a receiver of a handler: each call gets a goroutine of the
-// pool as soon as fewer than the limit are running.
-//
-// Notifications to one key run one after the other, and requests to it after
-// those that came before them, so that what one sender sends to a key keeps its
-// order. The notifications of a func that calls handlers of its node are acknowledged
-// when it has returned, once it has done so a first time: before, as those of any func, when they are
-// taken.
-func (l *Lifetime) ReceiverFunc(h transport.HandlerFunc) Receiver {
-	return &funcReceiver{life: l, h: h, lines: map[lineID][]*funcTask{}}
-}
-
 type funcReceiver struct {
 	life *Lifetime // of a node's handler the node's; of a subscription's the transport's
 	h    transport.HandlerFunc

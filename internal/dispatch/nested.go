@@ -10,6 +10,18 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
+// ReceiverFunc makes a receiver of a handler: each call gets a goroutine of the
+// pool as soon as fewer than the limit are running.
+//
+// Notifications to one key run one after the other, and requests to it after
+// those that came before them, so that what one sender sends to a key keeps its
+// order. The notifications of a func that calls handlers of its node are acknowledged
+// when it has returned, once it has done so a first time: before, as those of any func, when they are
+// taken.
+func (l *Lifetime) ReceiverFunc(h transport.HandlerFunc) Receiver {
+	return &funcReceiver{life: l, h: h, lines: map[lineID][]*funcTask{}}
+}
+
 // HandlerFunc makes a func of a receiver, for handlers that call it. It is a nested call:
 // it comes by the subscription of the call whose handler makes it, with its standing, and counts by itself. While that handler runs, a nested call is not refused for
 // want of room or because the shard drains: its room was given to the call that it is
