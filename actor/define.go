@@ -32,6 +32,7 @@ type table struct {
 	periodic    []periodic
 	idleAfter   time.Duration
 	hookTimeout time.Duration
+	persist     *host.Persistence
 }
 
 type (
@@ -221,7 +222,10 @@ type instance struct {
 	entity any // *E
 }
 
-var _ host.Entity = instance{}
+var (
+	_ host.Entity  = instance{}
+	_ host.Durable = instance{}
+)
 
 // Activate implements host.Entity.
 func (i instance) Activate(c *host.Context) error { return i.run(i.table.activate, c) }
@@ -249,6 +253,9 @@ func (i instance) run(method hook, c *host.Context) error {
 	}
 	return method(i.entity, c)
 }
+
+// Durable implements host.Durable.
+func (i instance) Durable() (of any, p *host.Persistence) { return i.entity, i.table.persist }
 
 // Settings implements host.Entity.
 func (i instance) Settings() host.Settings {

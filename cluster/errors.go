@@ -45,6 +45,9 @@ var (
 	ErrNotDurable       = outcome.ErrNotDurable
 	ErrIDReused         = outcome.ErrIDReused
 	ErrDeposed          = outcome.ErrDeposed
+	ErrNotStored        = outcome.ErrNotStored
+	ErrBadState         = outcome.ErrBadState
+	ErrNoStore          = outcome.ErrNoStore
 	ErrBadOption        = outcome.ErrBadOption
 )
 

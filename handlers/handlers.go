@@ -47,6 +47,10 @@ type Options struct {
 	// Around is a func around each message, inside that of the node; [Chain] makes one of
 	// several. It may be nil.
 	Around Around
+	// Durable has the state of protoactor actors stored, which must be [actor.Stateful]. Mail
+	// by process id that they send is not held back. An entity of actor.Define says so by its own
+	// option, [actor.Durable], and a handler func has no state. nil = not stored.
+	Durable *actor.Persistence
 }
 
 // validate panics on an option out of range, for the constructor of that name.
@@ -60,6 +64,8 @@ func (o Options) validate(of string) {
 		panic(fmt.Sprintf("clstr: %s: IdleAfter %v: 0 (never) or a duration", of, o.IdleAfter))
 	case o.HookTimeout < -1:
 		panic(fmt.Sprintf("clstr: %s: HookTimeout %v: -1 (none), 0 (default) or a duration", of, o.HookTimeout))
+	case o.Durable != nil:
+		(*host.Persistence)(o.Durable).Validate(of)
 	}
 }
 
@@ -129,6 +135,7 @@ func newKeyed(of string, factory ActorFactory, extract func(transport.Envelope) 
 	opts.validate(of)
 	return hosting.Handler(host.Options{
 		Factory:     factory,
+		Persist:     (*host.Persistence)(opts.Durable),
 		CacheSize:   opts.CacheSize,
 		MailboxSize: opts.MailboxSize,
 		IdleAfter:   opts.IdleAfter,

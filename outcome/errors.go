@@ -103,6 +103,16 @@ var (
 	// ErrBadOption: an option is missing or out of range; the message names it
 	// and what is allowed.
 	ErrBadOption = errors.New("bad option")
+	// ErrNotStored: the store does not take the entity's state: it is full, or the state is
+	// over the limit or does not marshal. The method ran, and nothing of it was kept.
+	ErrNotStored = errors.New("the state was not stored")
+	// ErrBadState: the entity's stored state cannot be read: something else wrote it, a newer
+	// version of the program did, or its Upgrade failed. The message names the record. Nothing
+	// ran; other keys are not concerned.
+	ErrBadState = errors.New("the stored state cannot be read")
+	// ErrNoStore: the node cannot reach the store of state, or was given none. It is the cause of
+	// an ErrActivationFailed. Nothing ran.
+	ErrNoStore = errors.New("no store of state")
 	// ErrUnknownType: the entity has no handler for the message type.
 	ErrUnknownType = errors.New("unknown message type")
 
@@ -114,8 +124,8 @@ var (
 	// run: give each command an ID of its own.
 	ErrIDReused = errors.New("the ID is another command's")
 	// ErrDeposed: the store has refused the handler's change, because another
-	// node has opened the shard. The handler ran, and nothing of its change was kept. The
-	// client tries again if the call has an ID.
+	// node has opened the shard. The handler ran, and nothing of its change was kept. If [Of]
+	// says MaybeRan, that is not known. The client tries again if the call has an ID.
 	ErrDeposed = errors.New("deposed: the shard has another owner")
 )
 
@@ -165,6 +175,9 @@ var builtin = []struct {
 	{"not_durable", ErrNotDurable, NotStarted},
 	{"id_reused", ErrIDReused, NotStarted},
 	{"deposed", ErrDeposed, RanAndFailed},
+	{"not_stored", ErrNotStored, RanAndFailed},
+	{"bad_state", ErrBadState, NotStarted},
+	{"no_store", ErrNoStore, NotStarted},
 	{"bad_option", ErrBadOption, NotSent},
 	{"from_handler", ErrFromHandler, NotSent},
 	{codeDeadline, context.DeadlineExceeded, MaybeRan},

@@ -56,6 +56,9 @@ var sentinels = map[string]error{
 	"ErrNotDurable":                 cluster.ErrNotDurable,
 	"ErrIDReused":                   cluster.ErrIDReused,
 	"ErrDeposed":                    cluster.ErrDeposed,
+	"ErrNotStored":                  cluster.ErrNotStored,
+	"ErrBadState":                   cluster.ErrBadState,
+	"ErrNoStore":                    cluster.ErrNoStore,
 	"ErrBadOption":                  cluster.ErrBadOption,
 }
 

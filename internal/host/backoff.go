@@ -3,6 +3,7 @@
 package host
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,7 +71,17 @@ func (b *backoff) fails(shard uint32, key string, cause error) error {
 	}
 	b.some.Store(true)
 	b.tidyLater()
-	return &Failure{Why: ErrActivation, Cause: cause, RetryAfter: delay}
+	why := inactive(cause)
+	why.RetryAfter = delay
+	return why
+}
+
+// inactive is what the callers of a key are told that could not be activated.
+func inactive(cause error) *Failure {
+	if f, ok := cause.(*Failure); ok && f.Why == ErrBadState {
+		return &Failure{Why: f.Why, What: f.What, Cause: f.Cause}
+	}
+	return &Failure{Why: ErrActivation, Cause: cause}
 }
 
 // refuses returns what to tell a caller of a key that is not tried yet, nil if it
@@ -89,8 +100,13 @@ func (b *backoff) refuses(shard uint32, key string) error {
 	if left <= 0 {
 		return nil
 	}
-	why := failure(ErrActivation, f.cause, "the next attempt is in %v", left.Round(time.Millisecond))
+	why := inactive(f.cause)
 	why.RetryAfter = left
+	pause := fmt.Sprintf("the next attempt is in %v", left.Round(time.Millisecond))
+	if why.What != "" {
+		pause = why.What + ": " + pause
+	}
+	why.What = pause
 	return why
 }
 

@@ -81,6 +81,8 @@ func (c *call) Reply(data []byte, err error) { c.answer(data, err, nil) }
 func (c *call) ReplyOwned(data []byte)       { c.answer(data, nil, nil) }
 func (c *call) Fail(err error)               { c.answer(nil, err, nil) }
 func (c *call) Panicked(value any)           { c.answer(nil, nil, value) }
+func (c *call) Coded(err error) error        { return err }
+func (c *call) Wait(f func())                { f() }
 func (c *call) Message() host.Message        { return c.msg }
 func (c *call) AwaitsReply() bool            { return !c.notify }
 func (c *call) OnDrain(func())               {}

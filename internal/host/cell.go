@@ -108,12 +108,15 @@ func (c *cell) handOver(runs bool) {
 
 func (c *cell) Running() *Turn {
 	c.mailbox.mu.Lock()
-	now := c.mailbox.now
+	var call Call
+	if now := c.mailbox.now; now != nil {
+		call = now.call // which the turn may put behind its outlet
+	}
 	c.mailbox.mu.Unlock()
-	if now == nil {
+	if call == nil {
 		return nil
 	}
-	return now.call.Turn()
+	return call.Turn()
 }
 
 // closesCircle returns an error if the turn that runs waits for m: then m would wait
@@ -183,6 +186,7 @@ func (c *cell) failed(current any, value any) {
 	default:
 		c.logPanic(fmt.Sprintf("%T", current), value)
 	}
+	c.mailbox.outlet.abandon()
 	c.breaks()
 	b := &c.mailbox
 	b.mu.Lock()

@@ -76,10 +76,11 @@ func (c *Context) miscoded(why, err error, what string) {
 }
 
 // leftTurn ends a turn if it was the code of its message, reply or error that ended the
-// goroutine. It returns false for any other end.
+// goroutine. It returns false for any other end, and for a durable key, whose turn was not
+// settled.
 func leftTurn(current any) bool {
 	x, ok := current.(*Context)
-	if !ok || !x.gone.Load() {
+	if !ok || !x.gone.Load() || x.cell.mailbox.outlet != nil {
 		return false
 	}
 	x.call.End()

@@ -4,6 +4,7 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"sync/atomic"
@@ -51,6 +52,11 @@ type Call interface {
 	// Fail answers with one of this package's errors, as it is or as a [*Failure].
 	// What merely wraps one counts as an error of the application's.
 	Fail(err error)
+	// Coded makes, of an application's error, one that Fail takes as it is. It runs the error's
+	// own code.
+	Coded(err error) error
+	// Wait calls f, which waits, while another has the handler's place among those that run.
+	Wait(f func())
 	// Panicked answers for a handler that has panicked with the given value,
 	// while its stack is still there.
 	Panicked(value any)
@@ -127,7 +133,12 @@ func (c *Context) Done() <-chan struct{} { return c.call.Done() }
 func (c *Context) Err() error { return c.call.Err() }
 
 // Value implements context.Context.
-func (c *Context) Value(key any) any { return c.call.Value(key) }
+func (c *Context) Value(key any) any {
+	if _, ok := key.(turn.DurableKey); ok && c.cell.mailbox.outlet != nil {
+		return c.cell.mailbox.outlet
+	}
+	return c.call.Value(key)
+}
 
 // Call returns the message's way back, for an [Entity]: what [Define] makes
 // answers with what its methods return.
@@ -176,3 +187,56 @@ func (c *Context) Passivate() {
 // abandoned reports whether the sender does not wait any more. Start answers a call whose
 // time is up.
 func (c *Context) abandoned() bool { return c.call.Err() != nil && !c.call.Start(nil) }
+
+// Save stores the state as it is now, and waits for that. An error of the turn then undoes only
+// what comes after.
+func (c *Context) Save() error {
+	b := &c.cell.mailbox
+	b.mu.Lock()
+	o := b.outlet
+	s, _ := actorOf(b.invoker).(*shell)
+	switch {
+	case o == nil:
+		b.mu.Unlock()
+		return fmt.Errorf("Save: %w", ErrNotDurable)
+	case b.now != c || o.turn == nil:
+		b.mu.Unlock()
+		return fmt.Errorf("Save: %w", ErrNoTurn)
+	}
+	b.mu.Unlock()
+	data, err := s.stored.encode()
+	if err != nil {
+		return notStored(err)
+	}
+	b.mu.Lock()
+	if is := sumOf(data); is != o.sum && o.undone == nil {
+		o.sum = is
+		o.keep(data, false)
+		if own := o.turn.own; own != nil {
+			own.changed = true
+		}
+	}
+	b.mu.Unlock()
+	c.call.Wait(func() { err = o.awaitStored(c, true) })
+	return err
+}
+
+// Delete has the key forgotten when the turn ends without an error. The incarnation ends without
+// its stop hook.
+func (c *Context) Delete() error {
+	b := &c.cell.mailbox
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch o := b.outlet; {
+	case o == nil:
+		return fmt.Errorf("Delete: %w", ErrNotDurable)
+	case b.now != c || o.turn == nil:
+		return fmt.Errorf("Delete: %w", ErrNoTurn)
+	default:
+		o.turn.delete = true
+	}
+	return nil
+}
+
+// Query says that the turn does not change the state.
+func (c *Context) Query() { c.cell.mailbox.outlet.marks(func(t *leaving) { t.query = true }) }

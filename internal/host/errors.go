@@ -33,8 +33,9 @@ var (
 	ErrActivation = errors.New("activation failed")
 	// ErrUnknownType: the entity has no method for the message's type.
 	ErrUnknownType = errors.New("no handler for message type")
-	// ErrNotDurable: the message has an ID, and the actor keeps no state to know it again by.
-	ErrNotDurable = errors.New("an ID needs a durable entity")
+	// ErrNotDurable: the message has an ID, and the actor keeps no state to know it again by; or
+	// the actor wants a state stored that it does not keep.
+	ErrNotDurable = errors.New("the entity is not durable")
 	// ErrDecode: the payload does not unmarshal into the method's argument.
 	ErrDecode = errors.New("payload does not unmarshal")
 	// ErrEncode: the method ran, and its reply does not marshal.
@@ -43,6 +44,21 @@ var (
 	ErrPanicked = errors.New("the key has panicked")
 	// ErrForgotten: the key's actor has ended, and owed the answer. The message has run.
 	ErrForgotten = errors.New("the key's actor has ended")
+	// ErrNotStored: the message has run, and nothing of it was kept, because the store does not
+	// take the state.
+	ErrNotStored = errors.New("the state was not stored")
+	// ErrDeposed: the message has run, and nothing of it was kept, because the shard has
+	// another owner.
+	ErrDeposed = errors.New("the shard has another owner")
+	// ErrInDoubt: the message has run, and the shard was lost before it was known whether its
+	// change was stored.
+	ErrInDoubt = errors.New("it is not known whether the state was stored")
+	// ErrBadState: what is stored of the key cannot be read.
+	ErrBadState = errors.New("the stored state cannot be read")
+	// ErrNoStore: the store of state cannot be read now, or there is none.
+	ErrNoStore = errors.New("no store of state")
+	// ErrNoTurn: the turn of the context has ended.
+	ErrNoTurn = errors.New("the turn has ended")
 )
 
 // Failure is an error of this package: one of those above, with its details. Why alone

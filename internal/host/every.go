@@ -46,7 +46,7 @@ func (t *ticker) Expire() {
 
 // run is the turn. A tick that a former incarnation has left behind does
 // nothing.
-func (t *ticker) run() {
+func (t *ticker) run(s *shell) {
 	t.mu.Lock()
 	stopped := t.stopped
 	t.mu.Unlock()
@@ -54,15 +54,15 @@ func (t *ticker) run() {
 		return
 	}
 	if !t.cell.shard.lapsed() {
-		t.call()
+		t.call(s)
 	}
 	t.again()
 }
 
-func (t *ticker) call() {
+func (t *ticker) call(s *shell) {
 	h := beginHook(t.cell, periodicWork, t.limit)
 	defer h.end()
-	if h.err = t.Work(&h.own); h.err != nil {
+	if h.err = t.cell.mailbox.outlet.onTurn(s, func() error { return t.Work(&h.own) }); h.err != nil {
 		t.cell.log().Warn("an Every hook failed", slog.Any("error", h.failure(h.err)))
 	}
 }

@@ -22,17 +22,21 @@ func (t handling) handle(m any) *Context {
 		t.c.refuseMail(m, "another node may own the key")
 		return nil
 	case !ok:
-		t.invoker.InvokeUserMessage(m)
+		t.beside(func() { t.invoker.InvokeUserMessage(m) })
 		return nil
 	case !x.call.Start(t.c.slot):
 		return nil
 	}
 	x.cell = t.c
 	var p *replyProcess
+	g := t.c.mailbox.outlet.gate(x)
 	if t.knows(x.call) {
 		p = t.around(x)
 	} else {
 		x.call.Fail(&Failure{Why: ErrNotDurable, What: "only durable entities know again which IDs they have carried out"})
+	}
+	if g != nil && t.settle(g) {
+		return x
 	}
 	switch {
 	case x.call.Err() != nil: // it has its answer
@@ -49,6 +53,35 @@ func (t handling) handle(m any) *Context {
 // knows reports whether the actor knows a message with an ID again, or the message has none.
 func (t handling) knows(call Call) bool {
 	return t.c.shard.host.opts.TakesIDs || call.Message().ID == ""
+}
+
+// settle ends the turn of a call of a durable key. It returns false if the handler has left the
+// call open.
+func (t handling) settle(g *gated) bool {
+	if !g.AwaitsReply() {
+		g.Reply(nil, nil)
+	}
+	if s, ok := actorOf(t.invoker).(*shell); ok {
+		_ = t.c.mailbox.outlet.settle(s) // the call was told
+	}
+	b := &t.c.mailbox
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return g.answered
+}
+
+// beside runs what handles no call. It may change the state of a durable protoactor actor.
+func (t handling) beside(f func()) {
+	if !t.c.mailbox.outlet.enter(false) {
+		f()
+		return
+	}
+	f()
+	if s, ok := actorOf(t.invoker).(*shell); ok && s.live {
+		_ = t.c.mailbox.outlet.settle(s) // there is nobody to be told
+	} else {
+		t.c.mailbox.outlet.abandon()
+	}
 }
 
 // around is invoke, with what the host has around it.
@@ -106,6 +139,10 @@ func (t handling) system(m any) {
 		if b.stands().life == stopping {
 			return
 		}
+	case *pactor.Started:
+	default:
+		t.beside(func() { t.invoker.InvokeSystemMessage(m) })
+		return
 	}
 	t.invoker.InvokeSystemMessage(m)
 }
@@ -128,12 +165,12 @@ func (t handling) hearOfDrain() {
 	case !ok || s.inner == nil:
 	case s.entity == nil:
 		if m := t.c.shard.host.opts.Draining; m != nil {
-			t.invoker.InvokeUserMessage(m)
+			t.beside(func() { t.invoker.InvokeUserMessage(m) })
 		}
 	default:
 		h := beginHook(t.c, draining, s.hookTimeout())
 		defer h.end()
-		if err := s.entity.Drain(&h.own); err != nil {
+		if err := t.c.mailbox.outlet.onTurn(s, func() error { return s.entity.Drain(&h.own) }); err != nil {
 			t.c.log().Error("OnDrain failed", slog.Any("error", err))
 		}
 	}

@@ -121,22 +121,32 @@ func (h *hook) shardEnds() {
 	}
 }
 
+// Wait implements [Call].
+func (h *hook) Wait(f func()) {
+	if waits, _ := h.held.BeginWait(); waits {
+		defer h.held.EndWait(h)
+	}
+	f()
+}
+
 // quiet is a call without a sender.
 type quiet struct{}
 
-func (quiet) Message() Message     { return Message{} }
-func (quiet) Start(pool.Slot) bool { return true }
-func (quiet) Reply([]byte, error)  {}
-func (quiet) ReplyOwned([]byte)    {}
-func (quiet) Fail(error)           {}
-func (quiet) Panicked(any)         {}
-func (quiet) AfterAnswer(func())   {}
-func (quiet) OnDrain(func())       {}
-func (quiet) NoEffect(bool) bool   { return false }
-func (quiet) HandBack() bool       { return false }
-func (quiet) AwaitsReply() bool    { return false }
-func (quiet) Waiting() *Turn       { return nil }
-func (quiet) StopHook() Role       { return KeyTurn }
-func (quiet) Turn() *Turn          { return nil }
-func (quiet) Queued(Place)         {}
-func (quiet) End()                 {}
+func (quiet) Message() Message      { return Message{} }
+func (quiet) Start(pool.Slot) bool  { return true }
+func (quiet) Reply([]byte, error)   {}
+func (quiet) ReplyOwned([]byte)     {}
+func (quiet) Fail(error)            {}
+func (quiet) Coded(err error) error { return err }
+func (quiet) Panicked(any)          {}
+func (quiet) Wait(f func())         { f() }
+func (quiet) AfterAnswer(func())    {}
+func (quiet) OnDrain(func())        {}
+func (quiet) NoEffect(bool) bool    { return false }
+func (quiet) HandBack() bool        { return false }
+func (quiet) AwaitsReply() bool     { return false }
+func (quiet) Waiting() *Turn        { return nil }
+func (quiet) StopHook() Role        { return KeyTurn }
+func (quiet) Turn() *Turn           { return nil }
+func (quiet) Queued(Place)          {}
+func (quiet) End()                  {}

@@ -56,6 +56,9 @@ type Options struct {
 	TakesIDs bool
 	// Keeper keeps the state of durable entities. It may be nil.
 	Keeper Keeper
+	// Persist makes protoactor actors durable, which then are a [Stateful]. Entities say so
+	// themselves ([Durable]). It may be nil.
+	Persist *Persistence
 	// Base has the values of hooks' contexts. It may be nil.
 	Base context.Context
 	// Observer is told of activations and the like. It may be nil.

@@ -18,6 +18,7 @@ type mailbox struct {
 	invoker pactor.MessageInvoker // the incarnation; nil while spawning
 	now     *Context              // of the turn that runs; nil for mail by process id and system messages
 	debts   debts
+	outlet  *outlet // of a durable key, from its first activation on; set on the turn
 	ends    *endKey // in the group of its shard, while that ends
 }
 
@@ -205,12 +206,12 @@ func (b *mailbox) wanted() bool {
 }
 
 // stopIdle begins to stop an idle key and returns its process id. It returns nil for a
-// key that is busy, owes an answer, has mail, was woken, is being spawned or stops already.
+// key that is busy, owes an answer, waits for the store, has mail, was woken, is being spawned or stops already.
 // A turn that no caller has asked for does not keep a key, which stops after it.
 func (b *mailbox) stopIdle() *PID {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.state.runs() || b.state.end != serving || b.state.turn == working ||
+	if !b.state.runs() || b.state.end != serving || b.state.turn == working || b.outlet.busy() ||
 		len(b.system) > 0 || len(b.debts.open) > 0 || !b.mail.all(isOwn) {
 		return nil
 	}
@@ -239,6 +240,16 @@ func (b *mailbox) stopNow(only *endKey) *PID {
 func (b *mailbox) wake(g *EndGroup, c *cell) {
 	b.ends = &endKey{group: g, cell: c, woken: true}
 	b.to(evWake)
+}
+
+// startOver has the incarnation made anew from what is stored, unless it begins or ends. It
+// returns true if the cell must be handed to the pool. It is called with mu held.
+func (b *mailbox) startOver(begins bool) bool {
+	if begins || b.invoker == nil || b.state.life != live {
+		return false
+	}
+	b.system = append(b.system, &pactor.SuspendMailbox{}, &pactor.Restart{})
+	return b.schedule()
 }
 
 // look marks a live key as scheduled, whether it has mail or not. It returns true if the

@@ -74,8 +74,9 @@ func (s *shard) deliver(key string, m *Context) error {
 		if err := c.closesCircle(m); err != nil {
 			return err
 		}
+		call := m.call // its turn may begin with the put
 		if res := s.put(c, m); res != gone {
-			return s.delivered(c, m, res)
+			return s.delivered(c, call, m.stop, res)
 		}
 	}
 	return s.deliverNew(key, m)
@@ -87,16 +88,16 @@ func (s *shard) put(c *cell, m *Context) putResult {
 	return c.mailbox.put(m, s.host.opts.MailboxSize)
 }
 
-// delivered does what follows from a put.
-func (s *shard) delivered(c *cell, m *Context, res putResult) error {
+// delivered does what follows from a put. stop is whether a stop hook has sent the call.
+func (s *shard) delivered(c *cell, call Call, stop bool, res putResult) error {
 	switch res {
 	case taken:
-		if m.call.Waiting() != nil {
-			m.call.Queued(c)
+		if call.Waiting() != nil {
+			call.Queued(c)
 		}
 	case wakes:
-		if m.stop && m.call.Waiting() != nil { // the key's own stop hook may run before it
-			m.call.Queued(c)
+		if stop && call.Waiting() != nil { // the key's own stop hook may run before it
+			call.Queued(c)
 		}
 		c.handOver(true)
 	case full:
@@ -128,6 +129,7 @@ func (s *shard) deliverNew(key string, m *Context) error {
 		s.mu.Unlock()
 		return err
 	}
+	call := m.call     // as above
 	res := s.put(c, m) // what is in the table is not gone
 	if !ok {
 		s.table.Set(key, c)
@@ -143,7 +145,7 @@ func (s *shard) deliverNew(key string, m *Context) error {
 		s.supervisor.spawnSoon(c)
 		s.host.bound.keep()
 	}
-	return s.delivered(c, m, res)
+	return s.delivered(c, call, m.stop, res)
 }
 
 // newCell makes the cell of a key that m is the first message for, or returns why not.

@@ -24,6 +24,7 @@ type shell struct {
 	entity Entity   // inner, if it is one
 	timed  *timed   // what inner sees, unless it is an entity
 	set    Settings // the entity's
+	stored stored   // what is stored of inner
 	timers []*ticker
 	turn   *Context // of the message that a protoactor actor is at; set on the turn
 	live   bool     // activated, and not ended: what the observer counts
@@ -38,7 +39,7 @@ func (s *shell) Receive(ctx pactor.Context) {
 	case *Context:
 		s.entity.Handle(m)
 	case *ticker:
-		m.run()
+		m.run(s)
 	case *pactor.Started:
 		s.start(ctx)
 	case *pactor.Stopping:
@@ -116,6 +117,7 @@ func (s *shell) start(ctx pactor.Context) {
 func (s *shell) giveUp(ctx pactor.Context, err error) {
 	s.timed.forget()
 	s.inner, s.entity, s.timed = nil, nil, nil
+	s.cell.mailbox.outlet.abandon()
 	s.keyEnded()
 	h := s.shard.host
 	s.cell.log().Warn("activation failed", slog.Any("error", err))
@@ -148,8 +150,19 @@ func (s *shell) activate(ctx pactor.Context) (err error) {
 	if s.entity, _ = inner.(Entity); s.entity != nil {
 		s.set = s.entity.Settings()
 		h.setLimit(s.hookTimeout())
+	}
+	if err := load(s, h); err != nil {
+		return err
+	}
+	durable := s.cell.mailbox.outlet.enter(true)
+	if s.entity != nil {
 		if err := legible(s.entity.Activate(&h.own)); err != nil {
 			return err
+		}
+		if durable {
+			if err := s.cell.mailbox.outlet.settle(s); err != nil {
+				return err
+			}
 		}
 		s.shard.host.idle.use(s.set.IdleAfter)
 		for _, p := range s.set.Periodic {
@@ -159,6 +172,9 @@ func (s *shell) activate(ctx pactor.Context) (err error) {
 	}
 	s.timed = &timed{Context: ctx, clock: &s.shard.host.system.clock}
 	s.timed.receive(inner) // Started
+	if durable {
+		return s.cell.mailbox.outlet.settle(s)
+	}
 	return nil
 }
 
@@ -178,6 +194,7 @@ func (s *shell) stopping(ctx pactor.Context) {
 	case !s.broken:
 		s.protect(ctx, s.passivate)
 	}
+	s.cell.mailbox.outlet.rest(s, why != unlost)
 }
 
 func (s *shell) stopTimers() {
@@ -191,7 +208,7 @@ func (s *shell) passivate(pactor.Context) {
 	h := beginHook(s.cell, passivation, s.hookTimeout())
 	defer h.end()
 	defer s.lose(h)
-	if h.err = s.entity.Passivate(&h.own); h.err != nil && !h.lost() {
+	if h.err = s.cell.mailbox.outlet.onTurn(s, func() error { return s.entity.Passivate(&h.own) }); h.err != nil && !h.lost() {
 		s.cell.log().Error("passivation failed", slog.Any("error", h.failure(h.err)))
 	}
 }
@@ -210,6 +227,10 @@ func (s *shell) watched(ctx pactor.Context) {
 		defer h.end()
 		if _, ends := ctx.Message().(*pactor.Stopping); ends {
 			defer s.lose(h)
+			if !s.broken {
+				_ = s.cell.mailbox.outlet.onTurn(s, func() error { s.toActor(ctx); return nil })
+				return
+			}
 		}
 		s.toActor(ctx)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -80,6 +81,7 @@ func surroundFunc(h transport.HandlerFunc, around Around) transport.HandlerFunc 
 // the turn is kept until Around has returned.
 type surrounded struct {
 	delivery
+	way    host.Call // out: the delivery, or what the key has put before it
 	in     Incoming
 	around Around
 }
@@ -91,7 +93,7 @@ func surround(d delivery, around Around) host.Call {
 	if around == nil {
 		return d
 	}
-	s := &surrounded{delivery: d, around: around, in: Incoming{call: d.Call}}
+	s := &surrounded{delivery: d, way: d, around: around, in: Incoming{call: d.Call}}
 	d.AfterAnswer(s.in.wasAnswered)
 	return s
 }
@@ -105,7 +107,11 @@ func runAround(c host.Call, handle func()) (answer func()) {
 		return nil
 	}
 	s.in.turn()
-	err := s.around(s.Call, &s.in, func(ctx context.Context) error {
+	ctx := context.Context(s.Call)
+	if d, ok := s.way.(turn.Durable); ok { // what Around sends waits as what the handler sends
+		ctx = context.WithValue(ctx, turn.DurableKey{}, d)
+	}
+	err := s.around(ctx, &s.in, func(ctx context.Context) error {
 		if err := s.in.begin(ctx); err != nil {
 			return err
 		}
@@ -116,40 +122,43 @@ func runAround(c host.Call, handle func()) (answer func()) {
 	if !answered {
 		return nil
 	}
-	return func() { s.delivery.give(a) }
+	return func() { s.give(a) }
 }
 
 // End implements the call of a host. A message's own code may have ended the turn's
 // goroutine, and the Around with it: the answer to that was kept.
 func (s *surrounded) End() {
 	if a, answered := s.in.leave(); answered {
-		s.delivery.give(a)
+		s.give(a)
 	}
 	s.Call.End()
 }
 
-func (d delivery) give(a answer) {
+// Through is called when the key's turn begins: what leaves goes by way of what wrap returns.
+func (s *surrounded) Through(wrap func(host.Call) host.Call) { s.way = wrap(s.way) }
+
+func (s *surrounded) give(a answer) {
 	switch {
 	case a.fail != nil:
-		d.Call.Fail(a.fail)
+		s.way.Fail(a.fail)
 	case a.err != nil:
-		d.Call.Reply(nil, a.err)
+		s.way.Reply(nil, a.err)
 	default:
-		d.Call.ReplyOwned(a.data)
+		s.way.ReplyOwned(a.data)
 	}
 }
 
 // Reply implements [host.Call].
 func (s *surrounded) Reply(data []byte, err error) {
 	if !s.in.take(answer{data: slices.Clone(data), err: err}) {
-		s.delivery.Reply(data, err)
+		s.way.Reply(data, err)
 	}
 }
 
 // ReplyOwned implements [host.Call].
 func (s *surrounded) ReplyOwned(data []byte) {
 	if !s.in.take(answer{data: data}) {
-		s.delivery.ReplyOwned(data)
+		s.way.ReplyOwned(data)
 	}
 }
 
@@ -157,9 +166,12 @@ func (s *surrounded) ReplyOwned(data []byte) {
 func (s *surrounded) Fail(err error) {
 	e := coded(s.Key(), err)
 	if !s.in.take(answer{err: e, fail: e}) {
-		s.Call.Fail(e)
+		s.way.Fail(e)
 	}
 }
+
+// NoEffect implements [host.Call].
+func (s *surrounded) NoEffect(none bool) bool { return s.way.NoEffect(none) }
 
 // AfterAnswer implements [host.Call].
 func (s *surrounded) AfterAnswer(f func()) { s.in.afterAnswer(f) }

@@ -3,6 +3,7 @@
 package hosting
 
 import (
+	"errors"
 	"time"
 	"unicode/utf8"
 
@@ -27,13 +28,19 @@ func (d delivery) Fail(err error) {
 	d.Call.Fail(coded(d.Key(), err))
 }
 
+// Coded implements [host.Call].
+func (delivery) Coded(err error) error { return outcome.HandlerError(err) }
+
+// Wait implements [host.Call].
+func (d delivery) Wait(f func()) {
+	w := dispatch.BeginWait(d.Call)
+	defer w.EndWait(d.Call)
+	f()
+}
+
 // refuse answers a call that its key's actor has not got.
 func refuse(c *dispatch.Call, key string, err error) {
-	ours, ok := err.(*outcome.Error) // what [Env].Check has said
-	if !ok {
-		ours = coded(key, err)
-	}
-	c.Refuse(ours)
+	c.Refuse(coded(key, err))
 }
 
 // What refusals suggest: a mailbox empties message by message, and a hook that is
@@ -58,12 +65,19 @@ var codes = []struct{ from, to error }{
 	{host.ErrEncode, outcome.ErrReply},
 	{host.ErrPanicked, outcome.ErrPanicked},
 	{host.ErrForgotten, outcome.ErrDraining},
+	{host.ErrNotStored, outcome.ErrNotStored},
+	{host.ErrDeposed, outcome.ErrDeposed},
+	{host.ErrInDoubt, outcome.ErrDeposed},
+	{host.ErrBadState, outcome.ErrBadState},
 }
 
 // coded makes the error of a call of what package actor says of it. It goes by what
 // the package has made, and never by what is inside: an application's error may be
 // one of the package's own, and would pass for a refusal of a call that has run.
 func coded(key string, err error) *outcome.Error {
+	if e, ok := err.(*outcome.Error); ok { // what was coded before, and what [Env].Check has said
+		return e
+	}
 	f, ok := err.(*host.Failure)
 	if !ok {
 		f = &host.Failure{Why: err}
@@ -81,11 +95,14 @@ func coded(key string, err error) *outcome.Error {
 		return outcome.Overloaded(retryStuck, "a hook of key %.64q takes too long", key)
 	case f.Why == host.ErrMailboxFull:
 		return outcome.Overloaded(retryFull, "the mailbox of key %.64q is full", key)
-	case f.Why == host.ErrActivation && f.Cause != nil:
+	case f.Why == host.ErrActivation && f.Cause != nil, f.Why == host.ErrBadState:
 		e := told(code, f).WithCause(f.Cause)
+		if errors.Is(f.Cause, host.ErrNoStore) {
+			e = told(code, f).WithCause(outcome.ErrNoStore)
+		}
 		e.RetryAfter = f.RetryAfter
 		return e
-	case f.Why == host.ErrForgotten:
+	case f.Why == host.ErrForgotten, f.Why == host.ErrInDoubt:
 		return told(code, f).WithOutcome(outcome.MaybeRan)
 	case f.Detail() == "":
 		return outcome.Errorf(code, "key %.64q: %v", key, f.Why)

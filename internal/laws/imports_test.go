@@ -59,7 +59,7 @@ var table = []row{
 		"what entities are written with: typed methods on what a host calls"},
 	{"internal/host", "state internal/codec internal/expiry internal/peakmap internal/pool internal/shardtable internal/sparse internal/turn", "github.com/asynkron/protoactor-go/actor github.com/hashicorp/golang-lru/v2/simplelru google.golang.org/protobuf/...",
 		"the keys of one process: never sees an envelope, a transport or a definition"},
-	{"internal/hosting", "transport internal/dispatch internal/host internal/standing outcome", "github.com/asynkron/protoactor-go/actor",
+	{"internal/hosting", "transport internal/dispatch internal/host internal/standing internal/turn outcome", "github.com/asynkron/protoactor-go/actor",
 		"where envelopes and actors meet: what nodes and handlers of keys have in common"},
 	{"handlers", "transport actor internal/host internal/hosting", "",
 		"what users make handlers with"},

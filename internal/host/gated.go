@@ -1,0 +1,118 @@
+// gated: a call whose answer waits for the state that it was computed from
+
+package host
+
+import (
+	"context"
+	"slices"
+
+	"github.com/clstr-go/clstr/internal/turn"
+)
+
+// gated is a call to a durable key, from its turn on. The first answer is kept until the state
+// is stored that it was computed from. It may be given on the call's own turn, on a later one, or
+// beside all turns.
+type gated struct {
+	Call
+	cell *cell
+	next *gated // in a line
+	data []byte
+	err  error // what the call fails with; nil for a reply
+
+	// Guarded by the mailbox's mu.
+	answered bool
+	late     bool // not on its own turn
+	changed  bool // its turn has changed the state
+}
+
+func (g *gated) Reply(data []byte, err error) {
+	if err == nil {
+		g.give(slices.Clone(data), nil)
+		return
+	}
+	coded := error(failure(ErrEncode, nil, "an error whose methods end their goroutine"))
+	defer func() { g.give(nil, coded) }()
+	coded = g.Call.Coded(err) // user code, which a store's goroutine must not run
+}
+
+func (g *gated) ReplyOwned(data []byte) { g.give(data, nil) }
+
+func (g *gated) Fail(err error) { g.give(nil, err) }
+
+// Value implements context.Context: what an Around sends waits as what its handler sends.
+func (g *gated) Value(key any) any {
+	if _, ok := key.(turn.DurableKey); ok {
+		return g.cell.mailbox.outlet
+	}
+	return g.Call.Value(key)
+}
+
+// NoEffect implements [Call]: what has changed its key's state cannot go back.
+func (g *gated) NoEffect(none bool) bool {
+	b := &g.cell.mailbox
+	b.mu.Lock()
+	changed := g.changed
+	b.mu.Unlock()
+	return g.Call.NoEffect(none && !changed) && !(none && changed)
+}
+
+// give takes the call's answer. While a turn runs it is taken for that turn's, because what has
+// answered may have seen what the turn does.
+func (g *gated) give(data []byte, err error) {
+	b := &g.cell.mailbox
+	b.mu.Lock()
+	o := b.outlet
+	switch {
+	case g.answered:
+		b.mu.Unlock()
+		return
+	}
+	g.answered, g.data, g.err = true, data, err
+	g.late = o.turn == nil || o.turn.own != g
+	var why error
+	leaves := false
+	switch {
+	case o.turn != nil:
+		o.turn.given.add(g)
+	case o.undone != nil:
+		leaves, why = true, o.undone
+	case o.waits():
+		o.wait(line{g, g})
+	default:
+		leaves = true
+	}
+	b.mu.Unlock()
+	if leaves {
+		g.leave(why)
+	}
+}
+
+// leave answers the call: with why, if there is one. What is late owes its answer to a turn that
+// has been undone; what its own turn has changed may be stored.
+func (g *gated) leave(why error) {
+	switch {
+	case why != nil && g.late:
+		g.Call.Fail(failure(ErrForgotten, nil, "key %.64q: %v", g.cell.key, why))
+	case why != nil:
+		g.Call.Fail(why)
+	case g.err != nil:
+		g.Call.Fail(g.err)
+	default:
+		g.Call.ReplyOwned(g.data)
+	}
+}
+
+// stay is what waits in a line for the state to be stored, in place of a call.
+type stay struct {
+	quiet
+	context.Context
+	over chan struct{}
+	err  error
+}
+
+func (s *stay) ReplyOwned([]byte) { close(s.over) }
+
+func (s *stay) Fail(err error) {
+	s.err = err
+	close(s.over)
+}

@@ -1,0 +1,89 @@
+// How a durable key begins, and how it ends: its state is loaded, and comes to rest
+
+package host
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/clstr-go/clstr/state"
+)
+
+// load gives a durable actor its state: the newest of a former incarnation that is on its way
+// still, or what is stored. It does nothing for others.
+func load(s *shell, h *hook) (err error) {
+	opts, c := &s.shard.host.opts, s.cell
+	if s.stored, err = storedOf(opts, s.inner); err != nil || s.stored.Persistence == nil {
+		return err
+	}
+	if opts.Keeper == nil {
+		return fmt.Errorf("%w: the node was given no State", ErrNoStore)
+	}
+	if err := state.CheckKey(opts.Kind, c.key); err != nil {
+		return fmt.Errorf("a durable entity needs a kind, and a key that can be stored: %w", err)
+	}
+	b := &c.mailbox
+	b.mu.Lock()
+	if b.outlet == nil {
+		b.outlet = &outlet{cell: c}
+	}
+	o := b.outlet
+	o.persist, o.encoding = s.stored.Persistence, s.stored.encoding()
+	o.turn, o.undone = nil, nil
+	var r *state.Record
+	u := o.fresh
+	if u != nil {
+		r = &state.Record{Number: o.number, Version: o.persist.Version, Type: o.encoding, Deleted: u.deleted, State: u.state}
+	}
+	b.mu.Unlock()
+	if u == nil {
+		if r, err = read(s, h); err != nil {
+			return err
+		}
+	}
+	if r == nil {
+		r = &state.Record{Deleted: true}
+	}
+	if !r.Deleted {
+		if err := s.stored.restore(r); err != nil {
+			return badState(c, err)
+		}
+	}
+	data, err := s.stored.encode()
+	if err != nil {
+		return notStored(err)
+	}
+	b.mu.Lock()
+	o.number, o.sum = max(r.Number, o.number), sumOf(data)
+	b.mu.Unlock()
+	return nil
+}
+
+// read returns what the store has of the key; nil if it has nothing.
+func read(s *shell, h *hook) (*state.Record, error) {
+	c := s.cell
+	var es []state.Entry
+	var err error
+	h.Wait(func() {
+		es, _, err = s.shard.host.opts.Keeper.Read(h, s.shard.id,
+			state.Range{Place: state.Records, Shard: s.shard.id, Kind: s.shard.host.opts.Kind, Key: c.key, Most: 1})
+	})
+	switch {
+	case errors.Is(err, state.ErrDeposed):
+		h.endContext(true) // as where the lease has ended
+		return nil, err
+	case errors.Is(err, state.ErrUnreadable):
+		return nil, badState(c, err)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrNoStore, err)
+	case len(es) == 0:
+		return nil, nil
+	case es[0].Err != nil:
+		return nil, badState(c, es[0].Err)
+	}
+	return es[0].Record, nil
+}
+
+func badState(c *cell, cause error) error {
+	return failure(ErrBadState, cause, "record of %s %.64q in shard %d", c.shard.host.opts.Kind, c.key, c.shard.id)
+}

@@ -1,0 +1,228 @@
+// outlet: what leaves a durable key waits here until its state is stored
+
+package host
+
+import (
+	"context"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/state"
+)
+
+// outlet is the way out of a durable key. The mailbox's mu guards it.
+//
+//	        a turn has changed the state               stored
+//	rest -----------------------------------> sending ---------> rest
+//	                                           |   ^
+//	                        a turn changes it  |   | stored: all that has gathered goes together
+//	                                           v   |
+//	                                      sending, dirty
+//
+// A change that is refused, from either, ends in rest with a reason: what was computed on top
+// of it is undone, and the incarnation starts over from what is stored. Write-behind keys may be
+// dirty without sending.
+type outlet struct {
+	cell     *cell
+	persist  *Persistence
+	encoding string
+	sum      sum       // of the newest state; written on the turn only
+	number   uint64    // of the newest change
+	turn     *leaving  // what leaves on the turn that runs; nil: none runs
+	fresh    *unstored // nil at rest
+	undone   *Failure  // why the incarnation must start over
+	// Commands with an ID are to be kept here, and put into the record by change.
+}
+
+// leaving is what leaves on one turn, and what the turn has said of itself.
+type leaving struct {
+	own    *gated // the call that the turn handles; nil for none
+	given  line   // answers, its own among them
+	failed bool   // nothing of it is kept
+	query  bool   // it promises not to change the state
+	delete bool   // its key is to be forgotten
+	begins bool   // it is the activation: there is nothing to start over from
+}
+
+// unstored is the newest state, while it is not stored, and what waits for that.
+type unstored struct {
+	state   []byte
+	deleted bool
+	sending bool         // a change is on its way
+	dirty   bool         // the state is newer than what is on its way
+	sent    line         // waits for the change that is on its way
+	next    line         // waits for the one after
+	timer   *expiry.Node // of a write-behind key, while it is dirty
+}
+
+var _ turn.Durable = (*outlet)(nil)
+
+// line is answers in their order.
+type line struct{ first, last *gated }
+
+func (l *line) add(g *gated) {
+	if l.last == nil {
+		l.first = g
+	} else {
+		l.last.next = g
+	}
+	l.last = g
+}
+
+// append adds another line, which is used no more.
+func (l *line) append(m line) {
+	switch {
+	case m.first == nil:
+	case l.last == nil:
+		*l = m
+	default:
+		l.last.next, l.last = m.first, m.last
+	}
+}
+
+// release lets all go: each with its answer or, if there is one, with what has happened. It is
+// called without a lock.
+func (l line) release(why error) {
+	for g := l.first; g != nil; {
+		next := g.next
+		g.next = nil
+		g.leave(why)
+		g = next
+	}
+}
+
+// calls reports whether there is more than somebody that waits for the state to be stored.
+func (l line) calls() bool {
+	for g := l.first; g != nil; g = g.next {
+		if _, waits := g.Call.(*stay); !waits {
+			return true
+		}
+	}
+	return false
+}
+
+// busy reports whether the key must not be passivated: it would only wait.
+func (o *outlet) busy() bool {
+	return o != nil && o.fresh != nil && (o.fresh.sending || o.through())
+}
+
+// waits reports whether what leaves has to wait for the newest state.
+func (o *outlet) waits() bool { return o.fresh != nil && o.persist.Behind == 0 }
+
+// through reports whether what is dirty goes out at once.
+func (o *outlet) through() bool { return o.persist.Behind == 0 || o.fresh.next.first != nil }
+
+// keep takes a newer state.
+func (o *outlet) keep(data []byte, deleted bool) {
+	if o.fresh == nil {
+		o.fresh = &unstored{}
+	}
+	u := o.fresh
+	u.state, u.deleted, u.dirty = data, deleted, true
+}
+
+// wait puts answers behind the newest state.
+func (o *outlet) wait(l line) {
+	if o.fresh.dirty {
+		o.fresh.next.append(l)
+	} else {
+		o.fresh.sent.append(l)
+	}
+}
+
+// change returns the change that is to go out now; nil if there is none.
+func (o *outlet) change() *state.Record {
+	u := o.fresh
+	if u == nil || u.sending || !u.dirty || !o.through() {
+		return nil
+	}
+	return o.begin()
+}
+
+// markTime is how long a key that was deleted is known: what was on its way is decided by then.
+const markTime = 24 * time.Hour
+
+// begin is change for a state that is known to be dirty, and not to be on its way.
+func (o *outlet) begin() *state.Record {
+	u := o.fresh
+	if u.timer != nil {
+		o.clock().Remove(u.timer)
+		u.timer = nil
+	}
+	u.sent, u.next = u.next, line{}
+	u.sending, u.dirty = true, false
+	o.number++
+	r := &state.Record{Number: o.number, Version: o.persist.Version, TTL: o.persist.TTL, Deleted: u.deleted}
+	if u.deleted {
+		r.TTL = markTime
+	} else {
+		r.Type, r.State = o.encoding, u.state
+	}
+	return r
+}
+
+// accepted ends a change that was stored. It returns what may leave.
+func (o *outlet) accepted() (out line) {
+	u := o.fresh
+	out, u.sent = u.sent, line{}
+	if u.sending = false; !u.dirty {
+		o.fresh = nil
+	}
+	return out
+}
+
+// refused ends a change that was not stored, or may not be. It returns what does not leave, and
+// whether the incarnation must start over. A write-behind key keeps its state, and tries again,
+// if the store still takes changes of its shard.
+func (o *outlet) refused(why *Failure) (out line, over bool) {
+	u := o.fresh
+	out = u.sent
+	out.append(u.next)
+	u.sending, u.sent, u.next = false, line{}, line{}
+	if o.persist.Behind != 0 && why.Why == ErrNotStored && !out.calls() {
+		u.dirty = true
+		return out, false
+	}
+	o.fresh, o.undone = nil, why
+	return out, true
+}
+
+// awaitStored waits until the newest state is stored, or returns why it will not be. flush has a
+// write-behind key stored as well.
+func (o *outlet) awaitStored(ctx context.Context, flush bool) error {
+	mu := &o.cell.mailbox.mu
+	mu.Lock()
+	u := o.fresh
+	if u == nil || !u.sending && !flush {
+		undone := o.undone
+		mu.Unlock()
+		if undone != nil {
+			return undone
+		}
+		return nil
+	}
+	s := &stay{over: make(chan struct{})}
+	g := &gated{Call: s, cell: o.cell}
+	o.wait(line{g, g})
+	r := o.change()
+	mu.Unlock()
+	o.send(r)
+	select {
+	case <-s.over:
+		return s.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Unstored implements [turn.Durable].
+func (o *outlet) Unstored() (wait func(context.Context) error) {
+	mu := &o.cell.mailbox.mu
+	mu.Lock()
+	defer mu.Unlock()
+	if o.persist.Behind != 0 || o.fresh == nil && o.undone == nil {
+		return nil
+	}
+	return func(ctx context.Context) error { return o.awaitStored(ctx, false) }
+}

@@ -1,0 +1,204 @@
+// What of an actor is stored: its encoding, and its upgrades
+
+package host
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/maphash"
+	"reflect"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/clstr-go/clstr/internal/codec"
+	"github.com/clstr-go/clstr/state"
+)
+
+// Persistence is what actor.Persistence is made of. Its fields are described there.
+type Persistence struct {
+	Version  int
+	Upgrade  func(version int, data []byte) ([]byte, error)
+	TTL      time.Duration
+	Behind   time.Duration
+	MaxState int
+}
+
+// What a state may hold, in bytes: the rest of a change is for what goes with it.
+const (
+	defaultMaxState = 512 << 10
+	mostState       = state.MaxState - 64<<10
+)
+
+// Validate panics on a value out of range, for what was given it.
+func (p *Persistence) Validate(of string) {
+	switch {
+	case p.Version < 0:
+		panic(fmt.Sprintf("clstr: %s: Version %d: 0 or more", of, p.Version))
+	case p.TTL < 0 || p.TTL%time.Second != 0:
+		panic(fmt.Sprintf("clstr: %s: TTL %v: 0 (never) or whole seconds", of, p.TTL))
+	case p.Behind < -1:
+		panic(fmt.Sprintf("clstr: %s: Behind %v: -1 (only when asked), 0 (write-through) or a duration", of, p.Behind))
+	case p.MaxState < 0 || p.MaxState > mostState:
+		panic(fmt.Sprintf("clstr: %s: MaxState %d: 0 (default) to %d", of, p.MaxState, mostState))
+	}
+}
+
+// CheckState returns an error for the type of an entity that would lose a part of its state.
+func CheckState(entity reflect.Type) error {
+	if entity.Implements(reflect.TypeFor[Stateful]()) || entity.Implements(reflect.TypeFor[proto.Message]()) {
+		return nil
+	}
+	return codec.Check(entity)
+}
+
+// Stateful is what actor.Stateful is made of.
+type Stateful interface {
+	State() any
+	SetState(v any) error
+}
+
+// Durable is an entity whose definition may say that its state is stored.
+type Durable interface {
+	// Durable returns what is stored, a pointer to it or a [Stateful], and how; p is nil
+	// for an entity that is not durable.
+	Durable() (of any, p *Persistence)
+}
+
+// stored is what an incarnation stores. The zero value stores nothing.
+type stored struct {
+	of any
+	*Persistence
+}
+
+// storedOf returns what is stored of an actor.
+func storedOf(o *Options, a Actor) (stored, error) {
+	if d, ok := a.(Durable); ok {
+		of, p := d.Durable()
+		switch {
+		case p != nil:
+			return stored{of, p}, nil
+		case o.Persist != nil:
+			return stored{}, fmt.Errorf("a %T is durable by an option of its definition, not of its handler", of)
+		}
+		return stored{}, nil
+	}
+	if o.Persist == nil {
+		return stored{}, nil
+	}
+	s, ok := a.(Stateful)
+	if !ok {
+		return stored{}, fmt.Errorf("a %T cannot be durable: it has no methods State() any and SetState(any) error", a)
+	}
+	return stored{s, o.Persist}, nil
+}
+
+// encode returns the state. It is called on the key's turn only.
+func (s stored) encode() ([]byte, error) {
+	v := s.of
+	if st, ok := v.(Stateful); ok {
+		v = st.State()
+	}
+	data, err := codec.Marshal(v)
+	if most := s.most(); err == nil && len(data) > most {
+		return nil, fmt.Errorf("%w: a state of %d bytes, at most %d allowed", state.ErrTooLarge, len(data), most)
+	}
+	return data, err
+}
+
+func (s stored) most() int {
+	if s.MaxState == 0 {
+		return defaultMaxState
+	}
+	return s.MaxState
+}
+
+// encoding is how the state is encoded.
+func (s stored) encoding() string {
+	v := s.of
+	if st, ok := v.(Stateful); ok {
+		v = st.State()
+	}
+	if _, ok := v.(proto.Message); ok {
+		return "protobuf"
+	}
+	return "json"
+}
+
+// decode gives the actor a state of the current version.
+func (s stored) decode(data []byte) error {
+	st, ok := s.of.(Stateful)
+	if !ok {
+		switch s.of.(type) {
+		case proto.Message, json.Unmarshaler:
+		default:
+			unset(reflect.ValueOf(s.of).Elem())
+		}
+		return codec.UnmarshalInto(data, s.of)
+	}
+	of := reflect.TypeOf(st.State())
+	if of == nil {
+		return fmt.Errorf("the State of a %T is nil", s.of)
+	}
+	if of.Kind() == reflect.Pointer {
+		p := reflect.New(of.Elem())
+		if err := codec.UnmarshalInto(data, p.Interface()); err != nil {
+			return err
+		}
+		return st.SetState(p.Interface())
+	}
+	p := reflect.New(of)
+	if err := codec.UnmarshalInto(data, p.Interface()); err != nil {
+		return err
+	}
+	return st.SetState(p.Elem().Interface())
+}
+
+// unset makes all fields zero that are stored as JSON: what a state has left out, because it
+// was zero, must not be what a new entity has. Other fields stay as the entity was made.
+func unset(v reflect.Value) {
+	if v.Kind() != reflect.Struct {
+		v.SetZero()
+		return
+	}
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Tag.Get("json") == "-":
+		case f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct:
+			unset(v.Field(i))
+		case f.IsExported():
+			v.Field(i).SetZero()
+		}
+	}
+}
+
+// restore gives the actor what a record holds.
+func (s stored) restore(r *state.Record) error {
+	data := r.State
+	switch {
+	case r.Version > s.Version:
+		return fmt.Errorf("it is of version %d, and this program knows versions up to %d", r.Version, s.Version)
+	case r.Version < s.Version && s.Upgrade == nil:
+		return fmt.Errorf("it is of version %d, and there is no Upgrade to %d", r.Version, s.Version)
+	case r.Version < s.Version:
+		var err error
+		if data, err = s.Upgrade(r.Version, data); err != nil {
+			return fmt.Errorf("Upgrade from version %d to %d: %w", r.Version, s.Version, legible(err))
+		}
+	case r.Type != s.encoding():
+		return fmt.Errorf("it is stored as %q, and the entity's is %q", r.Type, s.encoding())
+	}
+	return s.decode(data)
+}
+
+// sum tells states apart: 128 bits, so that no copy of the newest is kept at rest.
+type sum [2]uint64
+
+var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+
+func sumOf(data []byte) sum {
+	return sum{maphash.Bytes(seeds[0], data), maphash.Bytes(seeds[1], data)}
+}
