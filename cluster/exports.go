@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
@@ -89,10 +91,10 @@ func NewInMemoryTransport(opts ...MemoryTransportOpts) *MemoryTransport {
 
 // Defaults of transports and handlers.
 const (
-	DefaultMaxConcurrentHandlers = transport.DefaultMaxConcurrentHandlers
-	DefaultHandlerTimeout        = transport.DefaultHandlerTimeout
-	DefaultRequestTimeout        = transport.DefaultRequestTimeout
-	DefaultHandlerCacheSize      = handlers.DefaultHandlerCacheSize
+	DefaultMaxConcurrentHandlers = dispatch.DefaultMaxConcurrentHandlers
+	DefaultHandlerTimeout        = dispatch.DefaultHandlerTimeout
+	DefaultRequestTimeout        = dispatch.DefaultRequestTimeout
+	DefaultHandlerCacheSize      = host.DefaultCacheSize
 )
 
 // Handlers that host an actor per key. See package handlers.

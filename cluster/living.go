@@ -35,8 +35,7 @@ type living struct {
 	n         *Node
 	life      *dispatch.Lifetime
 	transport dispatch.Backend
-	metrics   OwnershipMetrics // may be nil
-	drains    DrainMetrics     // the same
+	metrics   ShardMetrics // may be nil
 
 	epochs  []atomic.Uint64 // by shard, as far as is known
 	version atomic.Uint64   // of epochs
@@ -59,8 +58,7 @@ func newLiving(n *Node, life *dispatch.Lifetime) *living {
 		open: map[uint32]*ownedShard{},
 	}
 	l.foreign.store, l.foreign.ctx = n.opts.Membership, life.Context()
-	l.metrics, _ = n.metrics.(OwnershipMetrics)
-	l.drains, _ = n.metrics.(DrainMetrics)
+	l.metrics, _ = n.metrics.(ShardMetrics)
 	return l
 }
 

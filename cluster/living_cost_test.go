@@ -24,11 +24,17 @@ func (lc *livingCluster) costs(node string) (c cluster.DrainCounts) {
 			lc.t.Fatal(err)
 		}
 		if rec.From.Name == node && rec.Why == record.HandedOver {
-			c = c.Plus(rec.Cost)
+			c = plus(c, rec.Cost)
 		}
 	}
 	return c
 }
+
+func plus(a, b cluster.DrainCounts) cluster.DrainCounts {
+	return cluster.DrainCounts{Parked: a.Parked + b.Parked, Dropped: a.Dropped + b.Dropped, Lost: a.Lost + b.Lost}
+}
+
+var _ cluster.ShardMetrics = (*drains)(nil)
 
 // drains are metrics that hear what hand-overs cost.
 type drains struct {
@@ -38,11 +44,13 @@ type drains struct {
 	sum    cluster.DrainCounts
 }
 
+func (d *drains) ShardOpened(string, time.Duration) {}
+
 func (d *drains) ShardDrained(c cluster.DrainCounts) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.shards++
-	d.sum = d.sum.Plus(c)
+	d.sum = plus(d.sum, c)
 }
 
 // TestCostOfAMove: the record of a shard that was handed over, and the metrics of

@@ -98,6 +98,7 @@ func (m *lost) ActivationFailed(string)   {}
 func (m *lost) Passivated(string)         {}
 func (m *lost) MailboxRefused(string)     {}
 func (m *lost) ActiveKeys(string, int)    {}
+func (m *lost) KeyReturned(string)        {}
 
 // TestUnackedDuringMoves: a notification without an acknowledgement may be lost
 // while its shard moves. Then somebody has counted it, and no other.
@@ -224,7 +225,7 @@ func TestWeightsOfLivingNodes(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, name := range names {
-				want.JoinWeighted(name, weights[name])
+				want.Join(name, weights[name])
 			}
 			for shard := range uint32(livingShards) {
 				info, err := lc.client().Shard(shard).GetNodeInfo(t.Context())

@@ -118,7 +118,8 @@ func (m *meter) count(env *Envelope, err error) {
 	}
 }
 
-// EntityMetrics may be implemented by a [ClusterMetrics] that also measures keys.
+// EntityMetrics may be implemented by a [ClusterMetrics] that also measures keys, and what
+// the node refuses or fails.
 type EntityMetrics interface {
 	// Activated and Passivated count incarnations.
 	Activated(kind string)
@@ -130,41 +131,27 @@ type EntityMetrics interface {
 	ActiveKeys(kind string, delta int)
 	// CallRefused counts calls that a node has refused, by code, including calls whose
 	// sender does not wait. A notification that was accepted first counts with
-	// [NotificationMetrics] instead.
+	// NotificationFailed instead.
 	CallRefused(code string)
-}
-
-// ReturnMetrics may be implemented by an [EntityMetrics] that also finds handlers whose
-// CacheSize is too small.
-type ReturnMetrics interface {
 	// KeyReturned counts keys that need an actor again soon after they were passivated
-	// to make room for others.
+	// to make room for others: the handler's CacheSize is too small.
 	KeyReturned(kind string)
-}
-
-// NotificationMetrics may be implemented by a [ClusterMetrics] that also counts
-// notifications which failed after they were accepted. Their senders are not told.
-type NotificationMetrics interface {
 	// NotificationFailed counts notifications that a node has accepted and that failed
 	// later, by code: at their activation, their decoding, in their handler, or at the
-	// end of their time or of the node. The log has a few lines a second about them.
+	// end of their time or of the node. Their senders are not told. The log has a few
+	// lines a second about them.
 	NotificationFailed(code string)
 }
 
-// OwnershipMetrics may be implemented by a [ClusterMetrics] that also measures the
-// shards of live clusters.
-type OwnershipMetrics interface {
+// ShardMetrics may be implemented by a [ClusterMetrics] that also measures the shards of
+// live clusters, and what their moves cost callers.
+type ShardMetrics interface {
 	// ShardOpened counts shards that the node has begun to serve. why is "claim" if the
 	// shard had no owner or its owner was dead, and "handoff" if the owner before
 	// handed it over. For a hand-over, pause is the time from the end of the shard's
 	// service until its record named the next owner, as in clstr drain. Otherwise it is
 	// 0.
 	ShardOpened(why string, pause time.Duration)
-}
-
-// DrainMetrics may be implemented by a [ClusterMetrics] that also measures what a move
-// of a shard costs callers.
-type DrainMetrics interface {
 	// ShardDrained counts shards that the node has stopped serving, to hand them over.
 	ShardDrained(cost DrainCounts)
 }

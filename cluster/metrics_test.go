@@ -21,9 +21,8 @@ type recorder struct {
 }
 
 var (
-	_ cluster.ClusterMetrics      = (*recorder)(nil)
-	_ cluster.EntityMetrics       = (*recorder)(nil)
-	_ cluster.NotificationMetrics = (*recorder)(nil)
+	_ cluster.ClusterMetrics = (*recorder)(nil)
+	_ cluster.EntityMetrics  = (*recorder)(nil)
 )
 
 func (r *recorder) note(format string, args ...any) {
@@ -62,6 +61,7 @@ func (r *recorder) Passivated(kind string)             { r.note("passivated %s",
 func (r *recorder) MailboxRefused(kind string)         { r.note("mailbox refused %s", kind) }
 func (r *recorder) CallRefused(code string)            { r.note("refused %s", code) }
 func (r *recorder) NotificationFailed(code string)     { r.note("notification failed %s", code) }
+func (r *recorder) KeyReturned(kind string)            { r.note("returned %s", kind) }
 func (r *recorder) HandlersActive(node string, active int) {
 	r.note("active on %s", node)
 	r.mu.Lock()

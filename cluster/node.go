@@ -120,8 +120,8 @@ func (n *Node) run(ctx context.Context) error {
 	n.life.Store(life)
 	life.LimitInFlight(n.opts.MaxInFlight)
 	life.LimitBytes(n.opts.MaxInFlightBytes, n.opts.MaxBytesPerKey)
-	if m, ok := n.metrics.(NotificationMetrics); ok {
-		life.ObserveFailed(func(err *Error) { m.NotificationFailed(err.Code) })
+	if n.entity != nil {
+		life.ObserveFailed(func(err *Error) { n.entity.NotificationFailed(err.Code) })
 	}
 	n.front.bind(life)
 	ctx, stop := untilBroken(ctx, n.opts.Transport)

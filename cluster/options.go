@@ -51,8 +51,7 @@ type NodeOptions struct {
 	// several. It may be nil.
 	Around Around
 	// Metrics instruments the node. If nil, nothing is measured. If it implements
-	// [EntityMetrics], it hears of keys too; [NotificationMetrics], of notifications
-	// that fail; [OwnershipMetrics] and [DrainMetrics], of shards that move.
+	// [EntityMetrics], it hears of keys too; [ShardMetrics], of shards that move.
 	Metrics ClusterMetrics
 
 	// NumShards and Seed are the cluster's, as in [ClientOptions]. A node that knows them
@@ -113,8 +112,8 @@ type NodeOptions struct {
 // NumShards.
 const DefaultNumShards = coordinator.DefaultNumShards
 
-// DefaultMaxInFlight is the default of [NodeOptions].MaxInFlight.
-const DefaultMaxInFlight = 64 << 10
+// defaultMaxInFlight is the default of [NodeOptions].MaxInFlight.
+const defaultMaxInFlight = 64 << 10
 
 // forever replaces longer durations, so that sums of them do not overflow.
 const forever = time.Duration(math.MaxInt64 / 4)
@@ -125,7 +124,7 @@ func (o NodeOptions) withDefaults() NodeOptions {
 	}
 	o.Log = sparse.New(o.Log, slog.String("node", o.NodeID))
 	if o.MaxInFlight == 0 {
-		o.MaxInFlight = DefaultMaxInFlight
+		o.MaxInFlight = defaultMaxInFlight
 	}
 	if o.MaxInFlightBytes == 0 {
 		o.MaxInFlightBytes = dispatch.DefaultMaxInFlightBytes

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"
@@ -17,7 +19,6 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // vault is an entity that fails in all ways.

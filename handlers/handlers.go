@@ -12,9 +12,6 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// DefaultHandlerCacheSize is how many keys a handler keeps active by default.
-const DefaultHandlerCacheSize = host.DefaultCacheSize
-
 // ActorFactory makes the actor of a key: a protoactor actor, or an entity of actor.Define.
 // It runs on the key's own turn and may block. If it fails, all waiting callers get its
 // error, with [outcome.ErrActivationFailed]. The key is tried again after 50 ms, and after

@@ -12,8 +12,10 @@ import (
 	"time"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
+
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/internal/hosting"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
@@ -100,7 +102,7 @@ func TestCacheSize(t *testing.T) {
 		"actor, default": {handlers.NewActorHandler(y.asActor), 1024},
 		"actor, 7":       {handlers.NewActorHandlerWithOpts(y.asActor, handlers.Options{CacheSize: 7}), 7},
 		"actor, -1":      {handlers.NewActorHandlerWithOpts(y.asActor, handlers.Options{CacheSize: -1}), 1100},
-		"scoped, 0":      {scoped(0), handlers.DefaultHandlerCacheSize},
+		"scoped, 0":      {scoped(0), host.DefaultCacheSize},
 		"scoped, 7":      {scoped(7), 7},
 		"scoped, -1":     {scoped(-1), 1100},
 	} {

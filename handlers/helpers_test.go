@@ -152,6 +152,7 @@ func (c *census) Activated(kind string)         { c.add(c.activated, kind, 1) }
 func (c *census) ActivationFailed(kind string)  { c.add(c.failedTo, kind, 1) }
 func (c *census) Passivated(kind string)        { c.add(c.passivated, kind, 1) }
 func (c *census) MailboxRefused(kind string)    { c.add(c.refused, kind, 1) }
+func (c *census) KeyReturned(string)            {}
 func (c *census) ActiveKeys(kind string, n int) { c.add(c.active, kind, n) }
 
 // tally makes handler funcs that count: those made, and those that run at once

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
+
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"

@@ -18,8 +18,3 @@ type DrainCounts struct {
 	// And it counts keys whose stop hooks were cut off.
 	Lost uint32 `json:"lost,omitempty"`
 }
-
-// Plus returns the sums of both.
-func (c DrainCounts) Plus(d DrainCounts) DrainCounts {
-	return DrainCounts{c.Parked + d.Parked, c.Dropped + d.Dropped, c.Lost + d.Lost}
-}

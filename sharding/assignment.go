@@ -168,15 +168,12 @@ func (a *Assignment) Nodes() []string {
 	return ids
 }
 
-// Join adds a node and returns the shards that move to it, in ascending order. A node that
-// is there already, or has no ID, changes nothing. It hashes once for each shard.
-func (a *Assignment) Join(nodeID string) []Move { return a.JoinWeighted(nodeID, 1) }
-
-// JoinWeighted is Join for a node with a weight. The node's part of the shards is weight
-// times that of a node with the weight 1. Nodes of equal weight share as with Join. It
-// returns nil for a weight that is not positive, and for a node that has joined already,
-// whatever its weight: such a node must leave first.
-func (a *Assignment) JoinWeighted(nodeID string, weight float64) []Move {
+// Join adds a node and returns the shards that move to it, in ascending order. The node's
+// part of the shards is weight times that of a node with the weight 1, which the nodes of
+// [NewAssignment] have. It hashes once for each shard. A node without an ID changes nothing,
+// and neither does a weight that is not positive, or a node that is there already: such a
+// node must leave first, also to change its weight.
+func (a *Assignment) Join(nodeID string, weight float64) []Move {
 	at, found := a.find(nodeID)
 	if found || nodeID == "" || !(weight > 0) || math.IsInf(weight, 1) {
 		return nil

@@ -62,7 +62,7 @@ func TestAssignmentOfNobody(t *testing.T) {
 	if owner, ok := a.Owner(0); ok || owner != "" {
 		t.Errorf("shard 0 belongs to %q (%v)", owner, ok)
 	}
-	moves := a.Join("a")
+	moves := a.Join("a", 1)
 	if len(moves) != 8 || moves[3] != (Move{Shard: 3, To: "a"}) {
 		t.Errorf("the first join: %v", moves)
 	}
@@ -89,7 +89,7 @@ func TestAssignmentRefusesWhatCannotBe(t *testing.T) {
 	}
 	a := newAssignment(t, Layout{NumShards: 4}, []string{"a", "b"})
 	for name, moves := range map[string][]Move{
-		"a join of one that is there": a.Join("a"), "a join without an ID": a.Join(""), "a leave of a stranger": a.Leave("c"),
+		"a join of one that is there": a.Join("a", 1), "a join without an ID": a.Join("", 1), "a leave of a stranger": a.Leave("c"),
 	} {
 		if moves != nil {
 			t.Errorf("%s moves %v", name, moves)
@@ -120,7 +120,7 @@ func TestAssignmentFollowsJoinsAndLeaves(t *testing.T) {
 			at := slices.Index(live, id)
 			joins := at < 0
 			if joins {
-				moves, live = a.Join(id), append(live, id)
+				moves, live = a.Join(id, 1), append(live, id)
 			} else {
 				moves, live = a.Leave(id), slices.Delete(live, at, at+1)
 			}
@@ -186,7 +186,7 @@ func TestNodesShareEvenly(t *testing.T) {
 			t.Errorf("%s owns %v shards, want about %v", id, n, mean)
 		}
 	}
-	moved := float64(len(a.Join("new")))
+	moved := float64(len(a.Join("new", 1)))
 	if mean := float64(shards) / (nodes + 1); math.Abs(moved-mean) > 6*math.Sqrt(mean) {
 		t.Errorf("a join moves %v shards, want about %v", moved, mean)
 	}
@@ -206,7 +206,7 @@ func FuzzAssignment(f *testing.F) {
 				a.Leave(id)
 				live = slices.Delete(live, at, at+1)
 			} else {
-				a.Join(id)
+				a.Join(id, 1)
 				live = append(live, id)
 			}
 		}

@@ -45,7 +45,7 @@ func BenchmarkAssignment(b *testing.B) {
 	b.Run("join", func(b *testing.B) {
 		a := newAssignment(b, large, largeNodes)
 		for b.Loop() {
-			a.Join("node-new")
+			a.Join("node-new", 1)
 			b.StopTimer()
 			a.Leave("node-new")
 			b.StartTimer()
@@ -56,7 +56,7 @@ func BenchmarkAssignment(b *testing.B) {
 		for b.Loop() {
 			a.Leave("node-7")
 			b.StopTimer()
-			a.Join("node-7")
+			a.Join("node-7", 1)
 			b.StartTimer()
 		}
 	})

@@ -29,7 +29,7 @@ func ExampleAssignment() {
 		fmt.Println(err)
 		return
 	}
-	for _, m := range a.Join("node-3") {
+	for _, m := range a.Join("node-3", 1) {
 		fmt.Printf("shard %d moves from %s to %s\n", m.Shard, m.From, m.To)
 	}
 	owner, _ := a.Owner(0)

@@ -16,15 +16,15 @@ import (
 // MaxShards is the largest shard count of a [Layout].
 const MaxShards = 1 << 20
 
-// MaxSeed is how many bytes the seed of a [Layout] may have.
-const MaxSeed = 4096
+// maxSeed is how many bytes the seed of a [Layout] may have.
+const maxSeed = 4096
 
 // Layout is a cluster's mapping of keys to shards. Clients and nodes of one
 // cluster have the same.
 type Layout struct {
 	// NumShards is the number of shards, 1 to MaxShards.
 	NumShards uint32
-	// Seed makes the mapping of one cluster differ from that of another. It has MaxSeed
+	// Seed makes the mapping of one cluster differ from that of another. It has maxSeed
 	// bytes at most.
 	Seed string
 }
@@ -32,8 +32,8 @@ type Layout struct {
 // Validate refuses a shard count that is not in 1 to MaxShards, and a Seed that is too
 // long.
 func (l Layout) Validate() error {
-	if len(l.Seed) > MaxSeed {
-		return fmt.Errorf("a seed of %d bytes: at most %d allowed", len(l.Seed), MaxSeed)
+	if len(l.Seed) > maxSeed {
+		return fmt.Errorf("a seed of %d bytes: at most %d allowed", len(l.Seed), maxSeed)
 	}
 	if l.NumShards == 0 || l.NumShards > MaxShards {
 		return fmt.Errorf("%d shards: 1 to %d allowed", l.NumShards, MaxShards)

@@ -20,7 +20,7 @@ func TestRanking(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i := range 7 {
-				a.JoinWeighted(fmt.Sprint("node-", i), []float64{1, 1, 1, 2.5, 0.25}[i%5])
+				a.Join(fmt.Sprint("node-", i), []float64{1, 1, 1, 2.5, 0.25}[i%5])
 			}
 			return a
 		}

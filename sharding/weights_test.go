@@ -18,7 +18,7 @@ func joinAll(t testing.TB, layout Layout, nodes []node) *Assignment {
 	t.Helper()
 	a := newAssignment(t, layout, nil)
 	for _, n := range nodes {
-		a.JoinWeighted(n.id, n.weight)
+		a.Join(n.id, n.weight)
 	}
 	return a
 }
@@ -56,10 +56,6 @@ func TestEqualWeightsShareAsBefore(t *testing.T) {
 			nodes = append(nodes, node{id, weight})
 		}
 		checkAgrees(t, joinAll(t, layout, nodes), layout, nodeIDs(9))
-	}
-	a, b := newAssignment(t, layout, nodeIDs(3)), newAssignment(t, layout, nodeIDs(3))
-	if x, y := a.Join("new"), b.JoinWeighted("new", 1); !slices.Equal(x, y) {
-		t.Errorf("Join moves %v, JoinWeighted with 1 %v", x, y)
 	}
 }
 
@@ -101,7 +97,7 @@ func TestWeightedMovesAreMinimal(t *testing.T) {
 			var moves []Move
 			if at < 0 {
 				n := node{id, weights[rng.IntN(len(weights))]}
-				moves, live = a.JoinWeighted(n.id, n.weight), append(live, n)
+				moves, live = a.Join(n.id, n.weight), append(live, n)
 			} else {
 				moves, live = a.Leave(id), slices.Delete(live, at, at+1)
 			}
@@ -119,11 +115,11 @@ func TestRefusedWeights(t *testing.T) {
 	layout := Layout{NumShards: 16}
 	a := newAssignment(t, layout, []string{"a"})
 	for _, weight := range []float64{0, math.Copysign(0, -1), -1, math.NaN(), math.Inf(1), math.Inf(-1)} {
-		if moves := a.JoinWeighted("b", weight); moves != nil {
+		if moves := a.Join("b", weight); moves != nil {
 			t.Errorf("weight %v moves %v", weight, moves)
 		}
 	}
-	if a.JoinWeighted("", 2) != nil || a.JoinWeighted("a", 2) != nil {
+	if a.Join("", 2) != nil || a.Join("a", 2) != nil {
 		t.Error("a node without an ID, or one that is there already, has joined")
 	}
 	checkAgrees(t, a, layout, []string{"a"})
@@ -190,7 +186,7 @@ func FuzzWeightedAssignment(f *testing.F) {
 			if at >= 0 {
 				moves, live = a.Leave(id), slices.Delete(live, at, at+1)
 			} else {
-				moves, live = a.JoinWeighted(id, weight), append(live, node{id, weight})
+				moves, live = a.Join(id, weight), append(live, node{id, weight})
 			}
 			checkMoves(t, moves, id, at < 0, before, owners(a, layout))
 		}

@@ -242,10 +242,12 @@ func (w *watch) await(n int) {
 	}
 }
 
-func (w *watch) Activated(string)        {}
-func (w *watch) ActivationFailed(string) {}
-func (w *watch) MailboxRefused(string)   {}
-func (w *watch) CallRefused(string)      {}
+func (w *watch) Activated(string)          {}
+func (w *watch) ActivationFailed(string)   {}
+func (w *watch) MailboxRefused(string)     {}
+func (w *watch) CallRefused(string)        {}
+func (w *watch) KeyReturned(string)        {}
+func (w *watch) NotificationFailed(string) {}
 
 // order is a message of the test to the entity, which names itself.
 type order string

@@ -69,7 +69,7 @@ func (n *memNetwork) Request(ctx context.Context, env transport.Envelope) ([]byt
 		}
 		return nil, err
 	}
-	env.Bound(ctx)
+	dispatch.Bound(ctx, &env)
 	if err := wire.CheckRequest(ctx, &env, dispatch.Waiting(ctx), wire.DefaultMaxMessage); err != nil { // as over NATS
 		return nil, err
 	}

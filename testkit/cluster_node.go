@@ -197,7 +197,7 @@ func (f *fleet) start(ids ...string) {
 		node := cluster.NewNode(opts)
 		f.mu.Lock()
 		f.last[id] = m
-		f.owners.Join(id)
+		f.owners.Join(id, 1)
 		f.mu.Unlock()
 		go m.run(ctx, node) // ends at cancel; await waits
 		members, ready = append(members, m), append(ready, node.Ready())

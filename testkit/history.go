@@ -39,10 +39,7 @@ type lifeKey struct {
 type watcher struct {
 	cluster.ClusterMetrics
 	cluster.EntityMetrics
-	cluster.NotificationMetrics
-	cluster.OwnershipMetrics
-	cluster.DrainMetrics
-	cluster.ReturnMetrics
+	cluster.ShardMetrics
 	h    *history
 	node *member
 }
@@ -53,10 +50,7 @@ type callWatcher struct {
 	cluster.CallMetrics
 }
 
-var (
-	_ host.KeyObserver    = (*watcher)(nil)
-	_ host.ReturnObserver = (*watcher)(nil)
-)
+var _ host.KeyObserver = (*watcher)(nil)
 
 // KeyBegins implements host.KeyObserver.
 func (w *watcher) KeyBegins(kind string, shard uint32, key string) {
@@ -81,22 +75,12 @@ func (h *history) watch(m cluster.ClusterMetrics, node *member) cluster.ClusterM
 	if m == nil {
 		m = cluster.NopClusterMetrics()
 	}
-	w := &watcher{ClusterMetrics: m, EntityMetrics: nopEntity{}, NotificationMetrics: nopEntity{}, OwnershipMetrics: nopEntity{}, DrainMetrics: nopEntity{},
-		ReturnMetrics: nopEntity{}, h: h, node: node}
+	w := &watcher{ClusterMetrics: m, EntityMetrics: nopEntity{}, ShardMetrics: nopEntity{}, h: h, node: node}
 	if e, ok := m.(cluster.EntityMetrics); ok {
 		w.EntityMetrics = e
 	}
-	if n, ok := m.(cluster.NotificationMetrics); ok {
-		w.NotificationMetrics = n
-	}
-	if o, ok := m.(cluster.OwnershipMetrics); ok {
-		w.OwnershipMetrics = o
-	}
-	if d, ok := m.(cluster.DrainMetrics); ok {
-		w.DrainMetrics = d
-	}
-	if r, ok := m.(cluster.ReturnMetrics); ok {
-		w.ReturnMetrics = r
+	if s, ok := m.(cluster.ShardMetrics); ok {
+		w.ShardMetrics = s
 	}
 	if c, ok := m.(cluster.CallMetrics); ok {
 		return callWatcher{w, c}

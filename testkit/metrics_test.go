@@ -52,12 +52,14 @@ func (m *telling) KeyReturned(kind string) { m.tell("KeyReturned " + kind) }
 // noKeys are EntityMetrics that measure nothing.
 type noKeys struct{}
 
-func (noKeys) Activated(string)        {}
-func (noKeys) ActivationFailed(string) {}
-func (noKeys) Passivated(string)       {}
-func (noKeys) MailboxRefused(string)   {}
-func (noKeys) ActiveKeys(string, int)  {}
-func (noKeys) CallRefused(string)      {}
+func (noKeys) Activated(string)          {}
+func (noKeys) ActivationFailed(string)   {}
+func (noKeys) Passivated(string)         {}
+func (noKeys) MailboxRefused(string)     {}
+func (noKeys) ActiveKeys(string, int)    {}
+func (noKeys) CallRefused(string)        {}
+func (noKeys) KeyReturned(string)        {}
+func (noKeys) NotificationFailed(string) {}
 
 // TestMetricsAreTheSame: the metrics that a cluster is given are told of kinds, outcomes
 // and keys that come back, with live shards as with fixed ones.

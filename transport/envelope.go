@@ -3,8 +3,6 @@
 package transport
 
 import (
-	"context"
-	"maps"
 	"math"
 	"strings"
 	"time"
@@ -115,20 +113,6 @@ func (e *Envelope) Stamp() {
 	e.born, e.bornMs = expiry.At(now), e.CreatedAtMs
 }
 
-// Bound completes an envelope that is sent with ctx. A request without a deadline and
-// without a time to live gets one of 30 s. A time to live gets the moment from which it
-// counts. Transports call it.
-func (e *Envelope) Bound(ctx context.Context) {
-	if e.Delivery == AwaitReply && e.TTLMs == 0 {
-		if _, ok := ctx.Deadline(); !ok {
-			e.TTLMs = DefaultRequestTimeout.Milliseconds()
-		}
-	}
-	if (e.TTLMs > 0 || e.ID != "") && e.CreatedAtMs == 0 {
-		e.Stamp()
-	}
-}
-
 // stamped reports whether born is the moment of creation.
 func (e *Envelope) stamped() bool { return e.born != 0 && e.bornMs == e.CreatedAtMs }
 
@@ -184,13 +168,6 @@ func (e Envelope) GetHeader(key string) (string, bool) {
 	}
 	v, ok := e.Headers[key]
 	return v, ok
-}
-
-// Lent returns the envelope as a handler owns it: with headers of its own, which it
-// may change while others read those of its call.
-func (e Envelope) Lent() Envelope {
-	e.Headers = maps.Clone(e.Headers)
-	return e
 }
 
 // Expired returns true if the envelope has a TTL set and has expired.

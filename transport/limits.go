@@ -1,4 +1,4 @@
-// Limits and their defaults, and what is refused by them
+// Limits, and what is refused by them
 
 package transport
 
@@ -6,14 +6,6 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/outcome"
-)
-
-// Defaults of [Limits], and of a call whose context has no deadline.
-const (
-	DefaultMaxConcurrentHandlers = 100
-	DefaultMaxPending            = 16 << 10
-	DefaultHandlerTimeout        = 30 * time.Second
-	DefaultRequestTimeout        = 30 * time.Second
 )
 
 // Limits bound what a node takes on. Every transport has them among its

@@ -14,6 +14,7 @@ import (
 	"github.com/clstr-go/clstr"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/cluster/prommetrics"
+	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
@@ -86,7 +87,7 @@ func TestPacketsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer foreign.Close()
-	const subject = natstransport.DefaultPrefix + ".s.1.0"
+	const subject = natsdial.DefaultPrefix + ".s.1.0"
 	for range 3 {
 		if err := foreign.PublishRequest(subject, "orders.new", []byte("x")); err != nil {
 			t.Fatal(err)

@@ -138,7 +138,7 @@ func pauses(t *testing.T, reg *prometheus.Registry) time.Duration {
 
 func TestPausesOfHandoffs(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	m := prommetrics.NewClusterMetrics(reg).(cluster.OwnershipMetrics)
+	m := prommetrics.NewClusterMetrics(reg).(cluster.ShardMetrics)
 	m.ShardOpened("claim", 0)
 	m.ShardOpened("handoff", 4*time.Millisecond)
 	m.ShardOpened("handoff", 2*time.Second)
@@ -152,7 +152,7 @@ func TestPausesOfHandoffs(t *testing.T) {
 // where it has cost nothing.
 func TestCostsOfHandoffs(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	m := prommetrics.NewClusterMetrics(reg).(cluster.DrainMetrics)
+	m := prommetrics.NewClusterMetrics(reg).(cluster.ShardMetrics)
 	want(t, reg, []sample{{"handoff_calls_total", "lost", -1}})
 	m.ShardDrained(cluster.DrainCounts{})
 	want(t, reg, []sample{{"handoff_calls_total", "parked", 0}, {"handoff_calls_total", "dropped", 0}, {"handoff_calls_total", "lost", 0}})

@@ -19,13 +19,10 @@ var buckets = []float64{
 }
 
 var (
-	_ cluster.ClusterMetrics      = (*clusterMetrics)(nil)
-	_ cluster.CallMetrics         = (*clusterMetrics)(nil)
-	_ cluster.EntityMetrics       = (*clusterMetrics)(nil)
-	_ cluster.ReturnMetrics       = (*clusterMetrics)(nil)
-	_ cluster.NotificationMetrics = (*clusterMetrics)(nil)
-	_ cluster.OwnershipMetrics    = (*clusterMetrics)(nil)
-	_ cluster.DrainMetrics        = (*clusterMetrics)(nil)
+	_ cluster.ClusterMetrics = (*clusterMetrics)(nil)
+	_ cluster.CallMetrics    = (*clusterMetrics)(nil)
+	_ cluster.EntityMetrics  = (*clusterMetrics)(nil)
+	_ cluster.ShardMetrics   = (*clusterMetrics)(nil)
 )
 
 type clusterMetrics struct {
@@ -44,8 +41,8 @@ type clusterMetrics struct {
 }
 
 // NewClusterMetrics makes the metrics of clients and nodes, and registers them. They
-// also implement [cluster.CallMetrics], [cluster.EntityMetrics],
-// [cluster.NotificationMetrics], [cluster.OwnershipMetrics] and [cluster.DrainMetrics].
+// also implement [cluster.CallMetrics], [cluster.EntityMetrics]
+// and [cluster.ShardMetrics].
 //
 // A second call with the same registerer shares the metrics of the first, so that the
 // clients and nodes of one process add up. With a nil registerer they are registered
@@ -180,7 +177,7 @@ func (m *clusterMetrics) ActivationFailed(kind string) { m.kinds.of(kind).failur
 // Passivated implements [cluster.EntityMetrics].
 func (m *clusterMetrics) Passivated(kind string) { m.kinds.of(kind).passivations.Inc() }
 
-// KeyReturned implements [cluster.ReturnMetrics].
+// KeyReturned implements [cluster.EntityMetrics].
 func (m *clusterMetrics) KeyReturned(kind string) { m.kinds.of(kind).returns.Inc() }
 
 // MailboxRefused implements [cluster.EntityMetrics].
@@ -194,10 +191,10 @@ func (m *clusterMetrics) ActiveKeys(kind string, delta int) {
 // CallRefused implements [cluster.EntityMetrics].
 func (m *clusterMetrics) CallRefused(code string) { m.codes.of(code).Inc() }
 
-// NotificationFailed implements [cluster.NotificationMetrics].
+// NotificationFailed implements [cluster.EntityMetrics].
 func (m *clusterMetrics) NotificationFailed(code string) { m.failed.of(code).Inc() }
 
-// ShardOpened implements [cluster.OwnershipMetrics].
+// ShardOpened implements [cluster.ShardMetrics].
 func (m *clusterMetrics) ShardOpened(why string, pause time.Duration) {
 	m.opened.of(why).Inc()
 	if pause > 0 {
@@ -205,7 +202,7 @@ func (m *clusterMetrics) ShardOpened(why string, pause time.Duration) {
 	}
 }
 
-// ShardDrained implements [cluster.DrainMetrics].
+// ShardDrained implements [cluster.ShardMetrics].
 func (m *clusterMetrics) ShardDrained(c cluster.DrainCounts) {
 	m.costs.of("parked").Add(float64(c.Parked)) // or nothing, so that the series is there
 	m.costs.of("dropped").Add(float64(c.Dropped))

@@ -105,10 +105,10 @@ func TestOtherLabelsFold(t *testing.T) {
 		m.HandlersActive(name, 1)
 		m.ShardsOwned(name, 1)
 		e.Activated(name)
-		m.(cluster.ReturnMetrics).KeyReturned(name)
+		m.(cluster.EntityMetrics).KeyReturned(name)
 		e.CallRefused(name)
-		m.(cluster.NotificationMetrics).NotificationFailed(name)
-		m.(cluster.OwnershipMetrics).ShardOpened(name, 0)
+		m.(cluster.EntityMetrics).NotificationFailed(name)
+		m.(cluster.ShardMetrics).ShardOpened(name, 0)
 	}
 	series := map[string]int{}
 	for _, s := range gather(t, reg) {
@@ -224,8 +224,8 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 		calls.HandlerStarted("account", "Get").ObserveDuration()
 		calls.HandlerEnded("account", "Get", cluster.RanAndFailed)
 		e.CallRefused("overloaded")
-		m.(cluster.OwnershipMetrics).ShardOpened("handoff", time.Millisecond)
-		m.(cluster.DrainMetrics).ShardDrained(cluster.DrainCounts{Parked: 1})
+		m.(cluster.ShardMetrics).ShardOpened("handoff", time.Millisecond)
+		m.(cluster.ShardMetrics).ShardDrained(cluster.DrainCounts{Parked: 1})
 	})
 }
 

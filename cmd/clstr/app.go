@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/clstr-go/clstr/cmd/clstr/internal/natsctx"
-	"github.com/clstr-go/clstr/membership/natsstore"
+	"github.com/clstr-go/clstr/internal/natsdial"
 )
 
 // app is one run of the command: a way to a cluster, and the places where it prints.
@@ -82,7 +82,7 @@ NATS_URL, --server, --creds. More in: clstr help connection`,
 	f.StringVar(&a.nats.Server, "server", "", "URLs of NATS servers (default: $NATS_URL, the context's, or nats://127.0.0.1:4222)")
 	f.StringVar(&a.nats.Creds, "creds", "", "file with NATS credentials (default: $NATS_CREDS, or the context's)")
 	f.StringVar(&a.nats.InboxPrefix, "inbox-prefix", "", "where this user may hear replies, such as _INBOX.NAME (default: the context's, or _INBOX)")
-	f.StringVar(&a.prefix, "prefix", natsstore.DefaultPrefix, "names the cluster: the first tokens of its subjects")
+	f.StringVar(&a.prefix, "prefix", natsdial.DefaultPrefix, "names the cluster: the first tokens of its subjects")
 	f.DurationVar(&a.timeout, "timeout", 5*time.Second, "how long to wait for answers")
 	f.BoolVar(&a.json, "json", false, "print JSON; its fields keep their names (clstr help COMMAND lists them)")
 	_ = root.RegisterFlagCompletionFunc("context", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

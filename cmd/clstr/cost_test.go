@@ -203,7 +203,12 @@ type handoffs struct {
 	all []time.Duration
 }
 
-// ShardOpened implements [cluster.OwnershipMetrics].
+var _ cluster.ShardMetrics = (*handoffs)(nil)
+
+// ShardDrained implements [cluster.ShardMetrics].
+func (h *handoffs) ShardDrained(cluster.DrainCounts) {}
+
+// ShardOpened implements [cluster.ShardMetrics].
 func (h *handoffs) ShardOpened(why string, pause time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

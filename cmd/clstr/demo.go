@@ -15,6 +15,7 @@ import (
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/cmd/clstr/internal/demo"
 	"github.com/clstr-go/clstr/cmd/clstr/internal/view"
+	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/membership/natsstore"
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
@@ -71,7 +72,7 @@ func (c *demoCmd) run(ctx context.Context) (err error) {
 	}
 	defer server.Stop()
 	log := slog.New(slog.DiscardHandler)
-	store, err := natsstore.Open(ctx, natsstore.Options{URL: server.URL, Prefix: natsstore.DefaultPrefix, Name: "demo", Memory: true, Log: log})
+	store, err := natsstore.Open(ctx, natsstore.Options{URL: server.URL, Prefix: natsdial.DefaultPrefix, Name: "demo", Memory: true, Log: log})
 	if err != nil {
 		return err
 	}
@@ -86,7 +87,7 @@ func (c *demoCmd) run(ctx context.Context) (err error) {
 		return err
 	}
 	s := newScreen(&c.output, server.URL, length)
-	show, err := demo.NewShow(ctx, server.URL, natsstore.DefaultPrefix, store, s.event, "a", "b", "c")
+	show, err := demo.NewShow(ctx, server.URL, natsdial.DefaultPrefix, store, s.event, "a", "b", "c")
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/internal/record"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -40,7 +41,7 @@ func startLive(t *testing.T, names ...string) *live {
 	t.Cleanup(s.Stop)
 	l := &live{t: t, url: s.URL, nodes: map[string]*demo.Node{}}
 	for _, name := range names {
-		n, err := demo.Start(t.Context(), s.URL, natsstore.DefaultPrefix, demo.Options{Name: name, Version: "test"})
+		n, err := demo.Start(t.Context(), s.URL, natsdial.DefaultPrefix, demo.Options{Name: name, Version: "test"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -88,7 +88,7 @@ func prepared(t *testing.T) *memstore.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	after.JoinWeighted("c", 2)
+	after.Join("c", 2)
 	refs := map[string]record.Ref{"a": nodeA, "b": nodeB, "c": nodeC, "d": nodeD}
 	moving := 0
 	for shard := range layout.NumShards {

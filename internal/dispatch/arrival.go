@@ -37,7 +37,7 @@ func (a *arrival) Init(env transport.Envelope, r Replier, budget time.Duration) 
 func (a *arrival) init(env *transport.Envelope, r Replier, deadline int64) {
 	a.env, a.replier = *env, r
 	if deadline == 0 && a.far {
-		a.env.Bound(context.Background()) // a sender of another make may have forgotten to
+		Bound(context.Background(), &a.env) // a sender of another make may have forgotten to
 		env = &a.env
 	}
 	if deadline != 0 && env.Delivery == transport.AwaitReply { // a notification lives on when its sender has gone

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/outcome"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // before returns a context that ends at a moment; the zero time is never.
@@ -57,5 +56,5 @@ func beside(p Pool, handlerTimeout time.Duration) time.Duration {
 	if handlerTimeout >= 0 || !ok || !s.StartedInside() {
 		return 0
 	}
-	return transport.DefaultHandlerTimeout + grace
+	return DefaultHandlerTimeout + grace
 }

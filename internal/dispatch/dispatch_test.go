@@ -31,7 +31,7 @@ func TestTTLOfAWaitingCall(t *testing.T) {
 		b := &book{}
 		s := b.sub(t, transport.Limits{})
 		// The default has a class of its own on the sub's clock.
-		for _, ttl := range []time.Duration{time.Millisecond, time.Second, transport.DefaultRequestTimeout, time.Hour} {
+		for _, ttl := range []time.Duration{time.Millisecond, time.Second, DefaultRequestTimeout, time.Hour} {
 			in := &inbox{}
 			env := transport.Envelope{Type: "Wait"}
 			transport.WithTTL(ttl)(&env)
@@ -62,7 +62,7 @@ func TestHandlerTimeout(t *testing.T) {
 		s := b.sub(t, transport.Limits{HandlerTimeout: time.Second})
 		for _, budget := range []time.Duration{0, time.Hour} { // counted from the start, not from the arrival
 			in := &inbox{}
-			c := NewCall(transport.Envelope{TTLMs: transport.DefaultRequestTimeout.Milliseconds()}, in, budget)
+			c := NewCall(transport.Envelope{TTLMs: DefaultRequestTimeout.Milliseconds()}, in, budget)
 			s.Dispatch(c)
 			pass(10 * time.Second)
 			c.Start(nil)

@@ -207,13 +207,13 @@ func (d *Dispatcher) giveUp() time.Time {
 
 func withDefaults(l transport.Limits) transport.Limits {
 	if l.MaxConcurrentHandlers == 0 {
-		l.MaxConcurrentHandlers = transport.DefaultMaxConcurrentHandlers
+		l.MaxConcurrentHandlers = DefaultMaxConcurrentHandlers
 	}
 	if l.MaxPending == 0 {
-		l.MaxPending = transport.DefaultMaxPending
+		l.MaxPending = DefaultMaxPending
 	}
 	if l.HandlerTimeout == 0 {
-		l.HandlerTimeout = transport.DefaultHandlerTimeout
+		l.HandlerTimeout = DefaultHandlerTimeout
 	}
 	l.HandlerTimeout = min(l.HandlerTimeout, expiry.Forever)
 	return l

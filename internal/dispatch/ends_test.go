@@ -49,7 +49,7 @@ func TestWhoEndsACall(t *testing.T) {
 		for _, at := range []stage{waits, runs, isOpen} {
 			for _, far := range []bool{true, false} {
 				for _, deadline := range []time.Duration{0, 500 * time.Millisecond, 29 * time.Second, time.Hour} {
-					for _, ttl := range []time.Duration{0, 700 * time.Millisecond, transport.DefaultRequestTimeout, 2 * time.Hour} {
+					for _, ttl := range []time.Duration{0, 700 * time.Millisecond, DefaultRequestTimeout, 2 * time.Hour} {
 						if delivery != transport.AwaitReply && deadline != 0 {
 							continue // a notification lives on when its sender has gone
 						}
@@ -80,7 +80,7 @@ func TestWhoEndsACall(t *testing.T) {
 							synctest.Wait()
 							want := endOf(deadline, ttl)
 							if delivery == transport.AwaitReply && want == 0 {
-								want = transport.DefaultRequestTimeout
+								want = DefaultRequestTimeout
 							}
 							if at != waits && (want == 0 || handlerTimeout < want) {
 								want = handlerTimeout

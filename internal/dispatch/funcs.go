@@ -114,7 +114,7 @@ func (t *funcTask) Run(slot pool.Slot) {
 		}
 		c.End()
 	}()
-	data, err := c.fn.h(c, c.env.Lent())
+	data, err := c.fn.h(c, Lent(c.env))
 	returned = true
 	if err != nil {
 		c.replyError(err, c.funcError)

@@ -15,7 +15,6 @@ import (
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/outcome"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // Lifetime is what handlers hang their state on. A handler is a bare func and
@@ -70,13 +69,13 @@ type Dispatched interface{ Dispatcher() *Dispatcher }
 // limit on running handlers, of the given transport, if it has such. log gets a few
 // lines a second of each message, and how many were left out; nil is slog.Default().
 func NewLifetime(log *slog.Logger, of any) *Lifetime {
-	l := &Lifetime{log: sparse.New(log), things: map[any]any{}, gone: make(chan struct{}), handlerTimeout: transport.DefaultHandlerTimeout}
+	l := &Lifetime{log: sparse.New(log), things: map[any]any{}, gone: make(chan struct{}), handlerTimeout: DefaultHandlerTimeout}
 	l.LimitBytes(DefaultMaxInFlightBytes, DefaultMaxBytesPerKey)
 	if t, ok := of.(Dispatched); ok {
 		d := t.Dispatcher()
 		l.pool, l.handlerTimeout = d.pool, d.limits.HandlerTimeout
 	} else {
-		own := pool.New(transport.DefaultMaxConcurrentHandlers)
+		own := pool.New(DefaultMaxConcurrentHandlers)
 		l.pool, l.onEnd = own, append(l.onEnd, func() {
 			if err := within(time.Now().Add(grace), own.Close); err != nil {
 				l.Report(err)

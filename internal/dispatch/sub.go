@@ -122,7 +122,7 @@ func (s *Sub) do(ctx context.Context, env transport.Envelope, r Receiver, from *
 		return nil, outcome.ContextError(err, outcome.NotSent)
 	}
 	env.ReplyTo = ""
-	env.Bound(ctx)
+	Bound(ctx, &env)
 	l := &local{}
 	if w, ok := s.d.waits.Get().(chan struct{}); ok {
 		l.wait = w

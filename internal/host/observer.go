@@ -15,6 +15,10 @@ type Observer interface {
 	Passivated(kind string)
 	MailboxRefused(kind string)
 	ActiveKeys(kind string, delta int)
+	// KeyReturned is called when a key gets an actor that was passivated to make
+	// room, as one of the last so many: as many as the host's CacheSize, at least 128
+	// and at most 65,536.
+	KeyReturned(kind string)
 }
 
 // KeyObserver may be implemented by an [Observer] that also wants to know which
@@ -26,29 +30,18 @@ type KeyObserver interface {
 	KeyEnded(kind string, shard uint32, key string)
 }
 
-// ReturnObserver may be implemented by an [Observer] that also wants to know of keys
-// that were evicted too early. Its method must not block.
-type ReturnObserver interface {
-	// KeyReturned is called when a key gets an actor that was passivated to make
-	// room, as one of the last so many: as many as the host's CacheSize, at least 128
-	// and at most 65,536.
-	KeyReturned(kind string)
-}
-
 // watch is a host's observer, by its optional parts. An application's code may panic or end
 // its goroutine. So it runs apart where others wait for what follows.
 type watch struct {
-	kind    string
-	log     *slog.Logger
-	all     Observer
-	keys    KeyObserver
-	returns ReturnObserver
+	kind string
+	log  *slog.Logger
+	all  Observer
+	keys KeyObserver
 }
 
 func newWatch(kind string, log *slog.Logger, o Observer) watch {
 	w := watch{kind: kind, log: log, all: o}
 	w.keys, _ = o.(KeyObserver)
-	w.returns, _ = o.(ReturnObserver)
 	return w
 }
 
@@ -71,9 +64,7 @@ func (w *watch) refused() {
 }
 
 func (w *watch) returned() {
-	if w.returns != nil {
-		w.apart(func() { w.returns.KeyReturned(w.kind) })
-	}
+	w.apart(func() { w.all.KeyReturned(w.kind) })
 }
 
 func (w *watch) keyBegins(shard uint32, key string) {

@@ -33,6 +33,7 @@ func (o *counter) Activated(kind string)             { o.add(kind, &o.activated,
 func (o *counter) ActivationFailed(kind string)      { o.add(kind, &o.failed, 1) }
 func (o *counter) MailboxRefused(kind string)        { o.add(kind, &o.full, 1) }
 func (o *counter) ActiveKeys(kind string, delta int) { o.add(kind, &o.active, delta) }
+func (o *counter) KeyReturned(string)                {}
 func (o *counter) Passivated(kind string) {
 	o.add(kind, &o.passivated, 1)
 	if o.onPassivated != nil {

@@ -18,7 +18,7 @@ type comebacks struct {
 	n atomic.Int32
 }
 
-var _ host.ReturnObserver = (*comebacks)(nil)
+var _ host.Observer = (*comebacks)(nil)
 
 func (c *comebacks) KeyReturned(string) { c.n.Add(1) }
 

@@ -195,7 +195,7 @@ func (k *keyed) askExtract(c *dispatch.Call) (key string, ok bool) {
 		returned = true
 		return "", false
 	}
-	key, err := k.extract(env.Lent())
+	key, err := k.extract(dispatch.Lent(env))
 	returned = true
 	if err != nil {
 		c.Reply(nil, err)

@@ -11,6 +11,10 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
+// DefaultPrefix is the prefix of a cluster whose options name none, of its subjects, bucket
+// and streams.
+const DefaultPrefix = "clstr"
+
 // Dial is nats.Connect that ends with its context.
 func Dial(ctx context.Context, url string, options []nats.Option) (*nats.Conn, error) {
 	type result struct {

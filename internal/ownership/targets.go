@@ -53,7 +53,7 @@ func (t *targets) follow(waitsForNone bool) {
 	for _, name := range slices.Sorted(maps.Keys(newest)) {
 		if _, ok := t.weights[name]; !ok {
 			t.weights[name] = t.weightOf(newest[name])
-			t.assign.JoinWeighted(name, t.weights[name])
+			t.assign.Join(name, t.weights[name])
 		}
 	}
 	t.newest = newest

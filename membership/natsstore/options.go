@@ -14,9 +14,6 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// DefaultPrefix is the prefix of a cluster whose options name none.
-const DefaultPrefix = "clstr"
-
 // Options configures a store. URL is required.
 type Options struct {
 	// URL is the address to connect to, as for nats.Connect. Several servers are
@@ -44,7 +41,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.Prefix == "" {
-		o.Prefix = DefaultPrefix
+		o.Prefix = natsdial.DefaultPrefix
 	}
 	o.Log = sparse.New(o.Log)
 	return o
@@ -98,7 +95,7 @@ type Permissions struct{ Publish, Subscribe []string }
 // nats.CustomInboxPrefix, that takes the place of <prefix>.ctl.
 func ControlPermissions(prefix string) Permissions {
 	if prefix == "" {
-		prefix = DefaultPrefix
+		prefix = natsdial.DefaultPrefix
 	}
 	bucket := bucketOf(prefix)
 	stream := streamOf(bucket)

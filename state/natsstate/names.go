@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/state"
 )
 
@@ -24,7 +25,7 @@ type names struct {
 
 func namesOf(prefix string) names {
 	if prefix == "" {
-		prefix = DefaultPrefix
+		prefix = natsdial.DefaultPrefix
 	}
 	// The prefixes a.b and a_b have the same stream names. The second cluster finds the first one's subjects.
 	stream := strings.ReplaceAll(prefix, ".", "_")

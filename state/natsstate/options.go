@@ -13,9 +13,6 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// DefaultPrefix is the first token of a cluster's subjects.
-const DefaultPrefix = "clstr"
-
 // Options configures a store. URL is required.
 type Options struct {
 	// URL is where to connect to, in the form of nats.Connect: several servers
@@ -52,7 +49,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.Prefix == "" {
-		o.Prefix = DefaultPrefix
+		o.Prefix = natsdial.DefaultPrefix
 	}
 	if o.MaxBytes == 0 {
 		o.MaxBytes = -1

@@ -109,7 +109,7 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 	case subs == nil:
 		return nil, outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "shard %d", env.Shard)
 	}
-	env.Bound(ctx)
+	dispatch.Bound(ctx, &env)
 	if err := wire.CheckRequest(ctx, &env, dispatch.Waiting(ctx), t.most); err != nil {
 		return nil, err
 	}

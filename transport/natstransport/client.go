@@ -55,7 +55,7 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 	if err := t.canSend(); err != nil {
 		return nil, err
 	}
-	env.Bound(ctx) // what it waits for here is taken from its time to live
+	dispatch.Bound(ctx, &env) // what it waits for here is taken from its time to live
 	w := dispatch.BeginWait(ctx)
 	if env.Delivery != transport.AwaitNothing {
 		w.For(ctx, env.Shard)

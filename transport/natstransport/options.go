@@ -16,11 +16,8 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// DefaultMaxBufferedBytes is the default of [Options.MaxBufferedBytes].
-const DefaultMaxBufferedBytes = 64 << 20
-
-// DefaultPrefix is the first token of a cluster's subjects.
-const DefaultPrefix = "clstr"
+// defaultMaxBufferedBytes is the default of [Options.MaxBufferedBytes].
+const defaultMaxBufferedBytes = 64 << 20
 
 // Options configures a transport. URL or Conn is required.
 type Options struct {
@@ -85,11 +82,11 @@ func (o Options) fits(nc *nats.Conn, inboxPrefix string) error {
 
 func (o Options) withDefaults() Options {
 	if o.Prefix == "" {
-		o.Prefix = DefaultPrefix
+		o.Prefix = natsdial.DefaultPrefix
 	}
 	o.Log = sparse.New(o.Log)
 	if o.MaxBufferedBytes == 0 {
-		o.MaxBufferedBytes = DefaultMaxBufferedBytes
+		o.MaxBufferedBytes = defaultMaxBufferedBytes
 	}
 	return o
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/clstr-go/clstr/cmd/clstr/internal/drainer"
 	"github.com/clstr-go/clstr/cmd/clstr/internal/view"
+	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/membership/natsstore"
 )
 
@@ -24,7 +25,7 @@ func TestSomebodyElseDrains(t *testing.T) {
 	}
 	defer store.Close()
 	var events []string
-	s, err := NewShow(ctx, server.URL, natsstore.DefaultPrefix, store, func(e Event) { events = append(events, e.String()) }, "a", "b", "c")
+	s, err := NewShow(ctx, server.URL, natsdial.DefaultPrefix, store, func(e Event) { events = append(events, e.String()) }, "a", "b", "c")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -238,7 +238,9 @@ func (d *Drainer) report() (Report, error) {
 		}
 		if rec.From == d.ref && rec.Why != record.Claimed {
 			r.Pauses = append(r.Pauses, time.Duration(rec.PausedUs)*time.Microsecond)
-			r.Cost = r.Cost.Plus(rec.Cost)
+			r.Cost.Parked += rec.Cost.Parked
+			r.Cost.Dropped += rec.Cost.Dropped
+			r.Cost.Lost += rec.Cost.Lost
 		}
 	}
 	switch d.state {

@@ -141,7 +141,7 @@ func (c *Cluster) assignment(changes map[string]float64) (*sharding.Assignment, 
 	}
 	maps.Copy(weights, changes)
 	for _, name := range slices.Sorted(maps.Keys(weights)) {
-		a.JoinWeighted(name, weights[name]) // does nothing for 0
+		a.Join(name, weights[name]) // does nothing for 0
 	}
 	return a, nil
 }

@@ -125,7 +125,7 @@ func (c *Cluster) seeMembers(entries []membership.Entry) (err error) {
 		}
 	}
 	for name, n := range c.targets {
-		c.assign.JoinWeighted(name, n.Weight)
+		c.assign.Join(name, n.Weight)
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func load(t *testing.T, layout sharding.Layout, nodes map[string]float64) *Clust
 	}
 	for name, weight := range nodes {
 		put(record.MemberKey(record.Ref{Name: name, Incarnation: "1"}), record.Member{State: record.Active, Weight: weight})
-		a.JoinWeighted(name, weight)
+		a.Join(name, weight)
 	}
 	for shard := range layout.NumShards {
 		owner, _ := a.Owner(shard)
@@ -77,8 +77,8 @@ func TestPlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	after.JoinWeighted("c", 2)
-	after.JoinWeighted("d", 3)
+	after.Join("c", 2)
+	after.Join("d", 3)
 	moved := 0
 	for _, f := range p.Flows {
 		for _, shard := range f.Shards {

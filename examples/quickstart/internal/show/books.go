@@ -68,7 +68,12 @@ func New(ask func(ctx context.Context, key string, request int) (node string, er
 	return &Books{ClusterMetrics: cluster.NopClusterMetrics(), ask: ask, ended: map[int]error{}, counts: map[string]int{}, runs: map[int]int{}}
 }
 
-// ShardOpened implements cluster.OwnershipMetrics: it hears of shards that nodes take
+var _ cluster.ShardMetrics = (*Books)(nil)
+
+// ShardDrained implements cluster.ShardMetrics.
+func (b *Books) ShardDrained(cluster.DrainCounts) {}
+
+// ShardOpened implements cluster.ShardMetrics: it hears of shards that nodes take
 // over.
 func (b *Books) ShardOpened(_ string, pause time.Duration) {
 	b.mu.Lock()

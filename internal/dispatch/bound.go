@@ -1,0 +1,40 @@
+// What an envelope gets on its way: a time to live, headers of its own; the defaults
+
+package dispatch
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"github.com/clstr-go/clstr/transport"
+)
+
+// Defaults of [transport.Limits], and of a call whose context has no deadline.
+const (
+	DefaultMaxConcurrentHandlers = 100
+	DefaultMaxPending            = 16 << 10
+	DefaultHandlerTimeout        = 30 * time.Second
+	DefaultRequestTimeout        = 30 * time.Second
+)
+
+// Bound completes an envelope that is sent with ctx. A request without a deadline and
+// without a time to live gets one of 30 s. A time to live gets the moment from which it
+// counts.
+func Bound(ctx context.Context, e *transport.Envelope) {
+	if e.Delivery == transport.AwaitReply && e.TTLMs == 0 {
+		if _, ok := ctx.Deadline(); !ok {
+			e.TTLMs = DefaultRequestTimeout.Milliseconds()
+		}
+	}
+	if (e.TTLMs > 0 || e.ID != "") && e.CreatedAtMs == 0 {
+		e.Stamp()
+	}
+}
+
+// Lent returns the envelope as a handler owns it: with headers of its own, which it
+// may change while others read those of its call.
+func Lent(e transport.Envelope) transport.Envelope {
+	e.Headers = maps.Clone(e.Headers)
+	return e
+}
