@@ -54,7 +54,7 @@ func (c *Call) Panicked(value any) {
 // knows: NotStarted if the handler will never run, MaybeRan if it has started.
 // ok is false if the call was decided before: the reply is on its way.
 func (c *Call) Leave(cause error) (o outcome.Outcome, ok bool) {
-	old, ok := c.decide(0, 0)
+	old, ok := c.decide(0)
 	if !ok {
 		return outcome.Succeeded, false
 	}
@@ -91,7 +91,7 @@ func (c *Call) HandBack() bool {
 	if !c.AwaitsReply() {
 		return false
 	}
-	old, ok := c.decide(bitNoEffect, 0)
+	old, ok := c.decide(bitNoEffect)
 	if ok {
 		c.conclude(old, nil, outcome.Errorf(outcome.ErrHandedBack, "%s", where(&c.env)), done)
 	}
@@ -99,7 +99,7 @@ func (c *Call) HandBack() bool {
 }
 
 func (c *Call) refuse(err *outcome.Error, h how) {
-	if old, ok := c.decide(0, 0); ok {
+	if old, ok := c.decide(0); ok {
 		if old&bitStarted != 0 && err.Outcome.NeverRan() {
 			err = err.WithOutcome(outcome.MaybeRan)
 		}
@@ -108,7 +108,7 @@ func (c *Call) refuse(err *outcome.Error, h how) {
 }
 
 func (c *Call) answer(data []byte, err *outcome.Error) {
-	if old, ok := c.decide(0, 0); ok {
+	if old, ok := c.decide(0); ok {
 		c.conclude(old, data, err, done)
 	}
 }
@@ -165,7 +165,11 @@ func (c *Call) settle(err *outcome.Error, h how) {
 
 // tell tells the sender; it returns false if that was done before.
 func (c *Call) tell(data []byte, err *outcome.Error) bool {
-	if !c.told(err) {
+	says := bitReplied
+	if err != nil {
+		says |= bitRefused
+	}
+	if _, ok := c.change(0, bitReplied, says); !ok {
 		return false
 	}
 	if c.replier != nil {

@@ -121,11 +121,11 @@ func (a *asking) search(ctx context.Context, first []*found, r reach, until func
 func (a *asking) ask(ctx context.Context, shard uint32, about []*found, drains bool) (all []*found) {
 	for len(about) > 0 {
 		n := min(len(about), mostAsked)
-		q := question{drains: drains}
+		q := question{Drains: drains}
 		for _, f := range about[:n] {
-			q.numbers = append(q.numbers, f.Number)
+			q.Numbers = append(q.Numbers, f.Number)
 		}
-		data, err := a.send(ctx, shard, q.append(nil))
+		data, err := a.send(ctx, shard, q.encode())
 		if err != nil {
 			if errors.Is(err, outcome.ErrNotPermitted) {
 				a.barred(err)
@@ -137,7 +137,7 @@ func (a *asking) ask(ctx context.Context, shard uint32, about []*found, drains b
 			return all
 		}
 		for _, e := range edges {
-			all = append(all, &found{e.turn, e.waits, about[e.about]})
+			all = append(all, &found{e.turn(), e.Waits, about[e.About]})
 		}
 		about = about[n:]
 	}

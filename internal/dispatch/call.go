@@ -82,7 +82,7 @@ func (c *Call) Start(slot Slot) bool {
 	if most := c.sub.d.limits.HandlerTimeout; most > 0 && (c.until == 0 || now+int64(most) < c.until) {
 		c.runUntil = now + int64(most)
 	}
-	old, ok := c.start()
+	old, ok := c.change(0, bitStarted|bitAnswered, bitStarted)
 	if !ok {
 		return false
 	}

@@ -98,31 +98,23 @@ func (h how) err() error {
 // has reports whether all of the bits are set.
 func (d *decision) has(bits uint32) bool { return d.bits.Load()&bits == bits }
 
-// decide decides the call unless it was decided before, one of the bits need is not set or
-// one of the bits bar is. It returns the bits of before.
-func (d *decision) decide(need, bar uint32) (old uint32, ok bool) {
+// change sets bits, unless one of the bits need is not set or one of the bits bar is. It
+// returns the bits of before.
+func (d *decision) change(need, bar, set uint32) (old uint32, ok bool) {
 	for {
 		old = d.bits.Load()
-		if old&need != need || old&(bar|bitAnswered) != 0 {
+		if old&need != need || old&bar != 0 {
 			return old, false
 		}
-		if d.bits.CompareAndSwap(old, old|bitAnswered) {
+		if d.bits.CompareAndSwap(old, old|set) {
 			return old, true
 		}
 	}
 }
 
-// start says that the handler starts, unless it has started or the call was decided.
-func (d *decision) start() (old uint32, ok bool) {
-	for {
-		old = d.bits.Load()
-		if old&(bitStarted|bitAnswered) != 0 {
-			return old, false
-		}
-		if d.bits.CompareAndSwap(old, (old|bitStarted)&^bitQueued) {
-			return old, true
-		}
-	}
+// decide decides the call, unless it was decided before or one of the bits need is not set.
+func (d *decision) decide(need uint32) (old uint32, ok bool) {
+	return d.change(need, bitAnswered, bitAnswered)
 }
 
 // runs reports whether the call's handler runs.
@@ -132,37 +124,13 @@ func (d *decision) runs() bool { return d.bits.Load()&(bitStarted|bitEnded) == b
 // sender leaves meanwhile, it counts as pending all the same until it has come to
 // the front: its memory is held. It returns false if it was decided before.
 func (d *decision) enqueue() bool {
-	for {
-		old := d.bits.Load()
-		if old&bitAnswered != 0 {
-			return false
-		}
-		if d.bits.CompareAndSwap(old, old|bitQueued) {
-			return true
-		}
-	}
+	_, ok := d.change(0, bitAnswered, bitQueued)
+	return ok
 }
 
 // unqueued says that the call has come to the front of its line and did not start. It
 // returns true if the call has finished with that.
 func (d *decision) unqueued() bool { return d.bits.And(^bitQueued)&bitClosed != 0 }
-
-// told says that the sender is told now; it returns false if that was done before.
-func (d *decision) told(err *outcome.Error) bool {
-	told := bitReplied
-	if err != nil {
-		told |= bitRefused
-	}
-	for {
-		old := d.bits.Load()
-		if old&bitReplied != 0 {
-			return false
-		}
-		if d.bits.CompareAndSwap(old, old|told) {
-			return true
-		}
-	}
-}
 
 // closed says that the call was decided and its sender told. It returns true if the call
 // has finished with that.
@@ -221,19 +189,11 @@ func (d *decision) refused() *outcome.Error {
 // NoEffect says whether nothing of the call remains at the handler so far, so that it
 // may go back. It returns false if the call has ended: it may have gone back already.
 func (d *decision) NoEffect(none bool) (open bool) {
-	for {
-		old := d.bits.Load()
-		if old&bitAnswered != 0 {
-			return false
-		}
-		b := old &^ bitNoEffect
-		if none {
-			b |= bitNoEffect
-		}
-		if d.bits.CompareAndSwap(old, b) {
-			return true
-		}
+	if none {
+		_, open = d.change(0, bitAnswered, bitNoEffect)
+		return open
 	}
+	return d.bits.And(^bitNoEffect)&bitAnswered == 0
 }
 
 // DataIsOwned tells a replier that it may keep the reply's slice.

@@ -43,16 +43,16 @@ func TestOnlyARequestWithoutEffectGoesBack(t *testing.T) {
 // for one that has started.
 func TestDecideBarsWhatHasStarted(t *testing.T) {
 	var d decision
-	if _, ok := d.start(); !ok {
+	if _, ok := d.change(0, bitStarted|bitAnswered, bitStarted); !ok {
 		t.Fatal("it does not start")
 	}
-	if _, ok := d.decide(0, bitStarted); ok {
+	if _, ok := d.change(0, bitStarted|bitAnswered, bitAnswered); ok {
 		t.Error("decided, though it has started")
 	}
-	if old, ok := d.decide(0, 0); !ok || old != bitStarted {
+	if old, ok := d.decide(0); !ok || old != bitStarted {
 		t.Errorf("not decided: the bits of before are %b", old)
 	}
-	if _, ok := d.decide(0, 0); ok {
+	if _, ok := d.decide(0); ok {
 		t.Error("decided twice")
 	}
 }

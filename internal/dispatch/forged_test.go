@@ -46,17 +46,17 @@ func TestForgedTurnsCostLittle(t *testing.T) {
 		c.Queued(&looked{Waiting(held), &looks})
 		all = append(all, c)
 	}
-	q := question{numbers: []uint64{number}}
+	q := question{Numbers: []uint64{number}}
 	for n := range uint64(mostAsked - 1) {
-		q.numbers = append(q.numbers, number+1+n)
+		q.Numbers = append(q.Numbers, number+1+n)
 	}
 	for _, drains := range []bool{false, true} {
-		q.drains = drains
+		q.Drains = drains
 		if drains {
 			s.standing.Drain()
 		}
 		looks.Store(0)
-		if _, err := s.AnswerTurns(0, q.append(nil)); err != nil {
+		if _, err := s.AnswerTurns(0, q.encode()); err != nil {
 			t.Fatal(err)
 		}
 		if n := looks.Load(); n == 0 || n > mostLooks {

@@ -88,7 +88,7 @@ func (p *probe) run(ctx context.Context) {
 	// enough: the one of the highest number goes first.
 	first := slices.MaxFunc(circle, func(a, b *Turn) int { return cmp.Compare(a.Number, b.Number) })
 	if p.pause > probeAfter || first.Number == line.Number {
-		if old, ok := c.decide(0, bitStarted); ok {
+		if old, ok := c.change(0, bitStarted|bitAnswered, bitAnswered); ok {
 			c.conclude(old, nil, outcome.Errorf(outcome.ErrCircle, "%s", asks(circle)), done)
 		}
 	}

@@ -3,55 +3,66 @@ package dispatch
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"reflect"
-	"strings"
 	"testing"
 
+	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/outcome"
 )
 
 func someEdges(n int) (edges []edge) {
 	for i := range n {
-		edges = append(edges, edge{i % mostAsked, &Turn{
-			Shard: uint32(i), Number: uint64(i) + 1, Role: Role(i % 3), Kind: strings.Repeat("k", i%(MaxTurnName+1)), Key: fmt.Sprint(i),
-		}, []uint32{uint32(i), 1<<32 - 1}})
+		edges = append(edges, edge{
+			About: i % mostAsked, Role: Role(i % 3), Shard: uint32(i), Number: 1<<64 - 1 - uint64(i),
+			Kind: bytes.Repeat([]byte{0xff}, i%(MaxTurnName+1)), Key: []byte{byte(i)}, Waits: []uint32{uint32(i), 1<<32 - 1},
+		})
 	}
 	return edges
 }
 
 func TestAnswersAreBounded(t *testing.T) {
-	got, err := parseAnswer(appendAnswer(nil, someEdges(mostEdges+10)), mostAsked)
-	if err != nil || !reflect.DeepEqual(got, someEdges(mostEdges)) {
+	if got, err := parseAnswer(encodeAnswer(someEdges(mostEdges)), mostAsked); err != nil || !reflect.DeepEqual(got, someEdges(mostEdges)) {
 		t.Errorf("%d of %d turns: %v", len(got), mostEdges, err)
 	}
-	long := []edge{{0, &Turn{Number: 1}, make([]uint32, 1000)}}
-	if got, err := parseAnswer(appendAnswer(nil, long), 1); err != nil || len(got[0].waits) != mostWaits {
-		t.Errorf("%v", err)
+	long := turn.New(1, KeyTurn, "kind", "key", nil)
+	defer long.End()
+	for shard := range uint32(1000) {
+		long.Wait(shard)
 	}
-	more := append(appendAnswer(nil, someEdges(mostEdges)), appendAnswer(nil, someEdges(1))...)
+	if got, err := parseAnswer(encodeAnswer([]edge{edgeTo(0, long)}), 1); err != nil || len(got[0].Waits) != mostWaits || got[0].turn().String() != long.String() {
+		t.Errorf("%+v: %v", got, err)
+	}
 	for what, b := range map[string][]byte{
-		"too many": more, "cut": appendAnswer(nil, someEdges(1))[:9], "about what was not asked": appendAnswer(nil, []edge{{1, &Turn{}, nil}}),
+		"too many":                 encodeAnswer(someEdges(mostEdges + 1)),
+		"cut":                      encodeAnswer(someEdges(1))[:9],
+		"about what was not asked": encodeAnswer([]edge{{About: mostAsked}}),
+		"about less than nothing":  encodeAnswer([]edge{{About: -1}}),
+		"a long name":              encodeAnswer([]edge{{Key: make([]byte, MaxTurnName+1)}}),
+		"many shards":              encodeAnswer([]edge{{Waits: make([]uint32, mostWaits+1)}}),
 	} {
-		if _, err := parseAnswer(b, 1); err == nil {
+		if _, err := parseAnswer(b, mostAsked); err == nil {
 			t.Errorf("%s: no error", what)
 		}
 	}
-	for _, n := range []int{0, 2, 8, 10, 1 + 8*(mostAsked+1)} {
-		if _, err := parseQuestion(make([]byte, n)); err == nil || err.Outcome != outcome.NotStarted {
-			t.Errorf("a question of %d bytes: %v", n, err)
+	many := question{Numbers: make([]uint64, mostAsked+1)}
+	for i := range many.Numbers {
+		many.Numbers[i] = uint64(i)
+	}
+	for _, b := range [][]byte{nil, []byte("1"), []byte(`{"numbers":[-1]}`), many.encode(), bytes.Repeat([]byte(" "), mostQuestion+1)} {
+		if _, err := parseQuestion(b); err == nil || err.Outcome != outcome.NotStarted {
+			t.Errorf("a question %.80q: %v", b, err)
 		}
 	}
 }
 
 func FuzzParseAnswer(f *testing.F) {
-	f.Add(appendAnswer(nil, someEdges(3)))
+	f.Add(encodeAnswer(someEdges(3)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		edges, err := parseAnswer(b, mostAsked)
 		if err != nil {
 			return
 		}
-		again, err := parseAnswer(appendAnswer(nil, edges), mostAsked)
+		again, err := parseAnswer(encodeAnswer(edges), mostAsked)
 		if err != nil || !reflect.DeepEqual(edges, again) {
 			t.Errorf("%v, %v, from %v", err, again, edges)
 		}
@@ -59,10 +70,12 @@ func FuzzParseAnswer(f *testing.F) {
 }
 
 func FuzzParseQuestion(f *testing.F) {
-	f.Add(question{numbers: []uint64{1, 1<<64 - 1}, drains: true}.append(nil))
+	f.Add(question{Numbers: []uint64{1, 1<<64 - 1}, Drains: true}.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if q, err := parseQuestion(b); err == nil && !bytes.Equal(q.append(nil), b) {
-			t.Errorf("%x is read as %+v", b, q)
+		if q, err := parseQuestion(b); err == nil {
+			if again, err := parseQuestion(q.encode()); err != nil || !reflect.DeepEqual(q, again) {
+				t.Errorf("%x is read as %+v, then as %+v: %v", b, q, again, err)
+			}
 		}
 	})
 }
@@ -70,7 +83,7 @@ func FuzzParseQuestion(f *testing.F) {
 // TestQuestionsNameATurnOnce: each costs its search.
 func TestQuestionsNameATurnOnce(t *testing.T) {
 	for _, numbers := range [][]uint64{{7, 7}, {1, 2, 3, 1}} {
-		if q, err := parseQuestion(question{numbers: numbers}.append(nil)); err == nil || err.Outcome != outcome.NotStarted {
+		if q, err := parseQuestion(question{Numbers: numbers}.encode()); err == nil || err.Outcome != outcome.NotStarted {
 			t.Errorf("%v is read as %+v", numbers, q)
 		}
 	}

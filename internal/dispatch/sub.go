@@ -181,17 +181,17 @@ func (s *Sub) AnswerTurns(shard uint32, question []byte) ([]byte, error) {
 	}
 	var edges []edge
 	looks := mostLooks
-	for i, number := range q.numbers {
+	for i, number := range q.Numbers {
 		for _, t := range turn.WaitsFor(number, mostEdges-len(edges), &looks) {
-			edges = append(edges, edge{i, t, t.Asks()})
+			edges = append(edges, edgeTo(i, t))
 		}
 	}
-	if q.drains && len(edges) < mostEdges && s.standing.Asks() { // what it refuses waits for all that it waits for
+	if q.Drains && len(edges) < mostEdges && s.standing.Asks() { // what it refuses waits for all that it waits for
 		for _, t := range turn.Of(func(s uint32) bool { return s == shard }, mostEdges) {
-			edges = append(edges, edge{0, t, t.Asks()})
+			edges = append(edges, edgeTo(0, t))
 		}
 	}
-	return appendAnswer(nil, edges), nil
+	return encodeAnswer(edges), nil
 }
 
 // Counts implements [Drainer].

@@ -67,12 +67,12 @@ type turns struct {
 
 // chain is what turns has of few calls. It is guarded by the call's mu.
 type chain struct {
-	place turn.Place // where it stands in line
-	probe *probe     // while it does
-	by    *Turn      // those that wait for the call
-	own   *Turn      // its handler's turn, made when that asks something
-	stop  turn.Role  // with bitStop: what the hook is
-	past  int        // the same: how many notifications are between
+	place *turn.Asked // where it stands in line
+	probe *probe      // while it does
+	by    *Turn       // those that wait for the call
+	own   *Turn       // its handler's turn, made when that asks something
+	stop  turn.Role   // with bitStop: what the hook is
+	past  int         // the same: how many notifications are between
 }
 
 // SetWaiting says which turns wait for the call, the nearest first, before it is
@@ -163,20 +163,15 @@ func (c *turns) queue(p turn.Place) bool {
 	if by == nil {
 		return false
 	}
+	place := by.Queue(p)
 	c.mu.Lock()
-	c.rest().place = p
+	c.rest().place = place
 	c.mu.Unlock()
-	by.Queue(p)
-	for {
-		old := c.bits.Load()
-		if old&(bitStarted|bitAnswered) != 0 { // meanwhile
-			by.Dequeue(p)
-			return false
-		}
-		if c.bits.CompareAndSwap(old, old|bitPlaced) {
-			return true
-		}
+	_, ok := c.change(0, bitStarted|bitAnswered, bitPlaced)
+	if !ok { // meanwhile
+		place.Leave()
 	}
+	return ok
 }
 
 // leavePlace is called once or twice when a call that was queued has started, or was
@@ -190,7 +185,7 @@ func (c *turns) leavePlace() {
 	}
 	c.mu.Unlock()
 	if p != nil {
-		c.Waiting().Dequeue(p)
+		p.Leave()
 	}
 }
 

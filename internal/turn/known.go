@@ -3,6 +3,7 @@
 package turn
 
 import (
+	"math"
 	"slices"
 	"sync"
 )
@@ -14,61 +15,17 @@ var stripes [64]stripe
 type stripe struct {
 	mu    sync.Mutex
 	turns map[uint64]*Turn  // by their own numbers
-	asked map[uint64]*calls // by the number of the turn that waits for them
+	asked map[uint64]*Asked // by the number of the turn that asks: the first of a ring
 }
 
-// calls are those of one turn. Most turns wait for few. A client may write one number
-// into all that it sends, so that many must cost no more, each, than few.
-type calls struct {
-	few  []asked
-	many map[asked]int // beyond mostFew, and how often
-}
-
-const mostFew = 8
-
-func (c *calls) add(a asked) {
-	if len(c.few) < mostFew {
-		c.few = append(c.few, a)
-		return
-	}
-	if c.many == nil {
-		c.many = map[asked]int{}
-	}
-	c.many[a]++
-}
-
-// remove returns true if none is left.
-func (c *calls) remove(a asked) (none bool) {
-	if i := slices.Index(c.few, a); i >= 0 {
-		c.few = slices.Delete(c.few, i, i+1)
-	} else if c.many[a] > 1 {
-		c.many[a]--
-	} else {
-		delete(c.many, a)
-	}
-	return len(c.few)+len(c.many) == 0
-}
-
-// some returns at most so many of them, each once or more, and not always the same.
-func (c *calls) some(most int) []asked {
-	if c == nil {
-		return nil
-	}
-	all := slices.Clone(c.few[:min(len(c.few), most)])
-	for a := range c.many {
-		if len(all) >= most {
-			break
-		}
-		all = append(all, a)
-	}
-	return all
-}
-
-// asked is what a turn's call has become here: the turn that handles it, or a place
-// in line.
-type asked struct {
-	turn  *Turn
-	place Place
+// Asked is what a turn's call has become here: the turn that handles it, or a place in
+// line. A client may write one number into all that it sends, so that one of many must cost
+// no more than one of few: the calls of a turn are a ring.
+type Asked struct {
+	by         uint64 // the number of the turn that asks
+	turn       *Turn
+	place      Place
+	prev, next *Asked
 }
 
 // Place is where a message stands in line, behind the turn that runs there.
@@ -77,28 +34,63 @@ type Place interface {
 	Running() *Turn
 }
 
+// Running is that of the place.
+func (a *Asked) Running() *Turn { return a.place.Running() }
+
 func stripeOf(number uint64) *stripe { return &stripes[number%uint64(len(stripes))] }
 
-func (s *stripe) add(number uint64, a asked) {
+func (a *Asked) enter() {
+	s := stripeOf(a.by)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.asked == nil {
-		s.asked = map[uint64]*calls{}
+		s.asked = map[uint64]*Asked{}
 	}
-	c := s.asked[number]
-	if c == nil {
-		c = new(calls)
-		s.asked[number] = c
+	first := s.asked[a.by]
+	if first == nil {
+		a.prev, a.next = a, a
+		s.asked[a.by] = a
+		return
 	}
-	c.add(a)
+	a.prev, a.next = first.prev, first
+	a.prev.next, a.next.prev = a, a
 }
 
-func (s *stripe) remove(number uint64, a asked) {
+// Leave says that the call has left its place.
+func (a *Asked) Leave() {
+	s := stripeOf(a.by)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c := s.asked[number]; c != nil && c.remove(a) {
-		delete(s.asked, number)
+	switch {
+	case a.next == a:
+		delete(s.asked, a.by)
+	case s.asked[a.by] == a:
+		s.asked[a.by] = a.next
 	}
+	a.prev.next, a.next.prev = a.next, a.prev
+}
+
+// some returns at most so many calls of the turn of a number, and others the next time. It
+// is called with mu held.
+func (s *stripe) some(number uint64, most int) (all []*Asked) {
+	first := s.asked[number]
+	for a := first; a != nil && len(all) < most; a = a.next {
+		if all = append(all, a); a.next == first {
+			return all
+		}
+	}
+	if len(all) > 0 {
+		s.asked[number] = all[len(all)-1].next
+	}
+	return all
+}
+
+// find returns the turn of this process with the number; nil if there is none.
+func find(number uint64) *Turn {
+	s := stripeOf(number)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.turns[number]
 }
 
 func (t *Turn) know() {
@@ -110,7 +102,8 @@ func (t *Turn) know() {
 	s.turns[t.Number] = t
 	s.mu.Unlock()
 	if t.By != nil {
-		stripeOf(t.By.Number).add(t.By.Number, asked{turn: t})
+		t.own.asked = Asked{by: t.By.Number, turn: t}
+		t.own.asked.enter()
 	}
 }
 
@@ -120,24 +113,22 @@ func (t *Turn) forget() {
 	delete(s.turns, t.Number)
 	s.mu.Unlock()
 	if t.By != nil {
-		stripeOf(t.By.Number).remove(t.By.Number, asked{turn: t})
+		t.own.asked.Leave()
 	}
 }
 
-// Queue notes that a call that t waits for stands in line, until Dequeue.
-func (t *Turn) Queue(p Place) { stripeOf(t.Number).add(t.Number, asked{place: p}) }
-
-// Dequeue is the end of a Queue.
-func (t *Turn) Dequeue(p Place) { stripeOf(t.Number).remove(t.Number, asked{place: p}) }
+// Queue notes that a call that t waits for stands in line, until it leaves.
+func (t *Turn) Queue(p Place) *Asked {
+	a := &Asked{by: t.Number, place: p}
+	a.enter()
+	return a
+}
 
 // Waiting returns the turn of this process with the number if it is one of the
 // shard's and waits for a call now.
 func Waiting(number uint64, shard uint32) *Turn {
-	s := stripeOf(number)
-	s.mu.Lock()
-	t := s.turns[number]
-	s.mu.Unlock()
-	if t == nil || t.Shard != shard || !t.own.waitsNow() {
+	t := find(number)
+	if t == nil || t.Shard != shard || !t.waitsNow() {
 		return nil
 	}
 	return t
@@ -147,11 +138,7 @@ func Waiting(number uint64, shard uint32) *Turn {
 // belongs to such a shard and waits now.
 func (t *Turn) OfShards(shards func(uint32) bool) bool {
 	for t := range t.Line() {
-		s := stripeOf(t.Number)
-		s.mu.Lock()
-		own := s.turns[t.Number]
-		s.mu.Unlock()
-		if own != nil && shards(own.Shard) && own.own.waitsNow() {
+		if own := find(t.Number); own != nil && shards(own.Shard) && own.waitsNow() {
 			return true
 		}
 	}
@@ -165,7 +152,7 @@ func (t *Turn) OfShards(shards func(uint32) bool) bool {
 func WaitsFor(number uint64, most int, looks *int) (turns []*Turn) {
 	s := stripeOf(number)
 	s.mu.Lock()
-	all := s.asked[number].some(*looks)
+	all := s.some(number, *looks)
 	s.mu.Unlock()
 	for _, a := range all {
 		if len(turns) == most {
@@ -176,7 +163,7 @@ func WaitsFor(number uint64, most int, looks *int) (turns []*Turn) {
 		if a.place != nil {
 			t = a.place.Running()
 		}
-		if t != nil && t.own != nil && t.own.waitsNow() && !slices.Contains(turns, t) {
+		if t != nil && t.own != nil && t.waitsNow() && !slices.Contains(turns, t) {
 			turns = append(turns, t)
 		}
 	}
@@ -187,31 +174,16 @@ func WaitsFor(number uint64, most int, looks *int) (turns []*Turn) {
 // many.
 func Of(shards func(uint32) bool, most int) (turns []*Turn) {
 	for i := range stripes {
-		turns = stripes[i].of(shards, turns, most)
+		s := &stripes[i]
+		s.mu.Lock()
+		for _, t := range s.turns {
+			if len(turns) < most && shards(t.Shard) && t.waitsNow() {
+				turns = append(turns, t)
+			}
+		}
+		s.mu.Unlock()
 	}
 	return turns
-}
-
-func (s *stripe) of(shards func(uint32) bool, turns []*Turn, most int) []*Turn {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, t := range s.turns {
-		if len(turns) >= most {
-			break
-		}
-		if shards(t.Shard) && t.own.waitsNow() {
-			turns = append(turns, t)
-		}
-	}
-	return turns
-}
-
-// Asks returns the shards of the calls that t, a turn of this process, waits for now,
-// each once.
-func (t *Turn) Asks() []uint32 {
-	shards := t.own.waitsFor()
-	slices.Sort(shards)
-	return slices.Compact(shards)
 }
 
 // Known returns how many turns of this process have waited and are not over, and how
@@ -221,11 +193,8 @@ func Known() (turns, calls int) {
 		s := &stripes[i]
 		s.mu.Lock()
 		turns += len(s.turns)
-		for _, c := range s.asked {
-			calls += len(c.few)
-			for _, n := range c.many {
-				calls += n
-			}
+		for number := range s.asked {
+			calls += len(s.some(number, math.MaxInt))
 		}
 		s.mu.Unlock()
 	}
@@ -238,10 +207,7 @@ func Known() (turns, calls int) {
 // lie between. shard is that of the call. A role that came over a wire is not believed.
 func (t *Turn) StopHook(shard uint32) (role Role, told int) {
 	for t := range t.Line() {
-		s := stripeOf(t.Number)
-		s.mu.Lock()
-		own := s.turns[t.Number]
-		s.mu.Unlock()
+		own := find(t.Number)
 		if own == nil {
 			continue
 		}

@@ -10,39 +10,48 @@ type place struct{ int }
 // Running implements Place.
 func (*place) Running() *Turn { return nil }
 
-// TestCallsOfATurn adds and removes at random, few and many, each up to three times.
+// TestCallsOfATurn has calls come and go at random: those that are there are found, each
+// once, and of many others each time.
 func TestCallsOfATurn(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for _, size := range []int{1, mostFew, 4 * mostFew} {
-		c, held, places := new(calls), map[asked]int{}, make([]asked, size)
-		for i := range places {
-			places[i] = asked{place: &place{i}}
-		}
-		for step := range 2000 {
-			a := places[r.IntN(size)]
-			if n := held[a]; n == 3 || n > 0 && (step/100%2 == 1 || r.IntN(2) == 0) {
-				if n == 1 {
-					delete(held, a)
-				} else {
-					held[a]--
-				}
-				if none := c.remove(a); none != (len(held) == 0) {
-					t.Fatalf("none is left: %v, %d are held", none, len(held))
-				}
-			} else {
-				c.add(a)
-				held[a]++
-			}
-			seen := map[asked]bool{}
-			for _, a := range c.some(1000) {
-				if held[a] == 0 {
-					t.Fatal("one that was removed is there")
-				}
-				seen[a] = true
-			}
-			if most := size / 2; len(seen) != len(held) || len(c.some(most)) > most {
-				t.Fatalf("%d of %d are there, and %d of at most %d", len(seen), len(held), len(c.some(most)), most)
+	by := &Turn{Number: 7}
+	all := func(most int) []*Asked {
+		s := stripeOf(by.Number)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.some(by.Number, most)
+	}
+	held := map[*Asked]bool{}
+	for step := range 2000 {
+		if len(held) == 0 || r.IntN(20) > step/100 {
+			held[by.Queue(&place{step})] = true
+		} else {
+			for a := range held { // any
+				a.Leave()
+				delete(held, a)
+				break
 			}
 		}
+		seen := map[*Asked]bool{}
+		for _, a := range all(10_000) {
+			if !held[a] || seen[a] {
+				t.Fatal("one that has left is there, or one is there twice")
+			}
+			seen[a] = true
+		}
+		if len(seen) != len(held) {
+			t.Fatalf("%d of %d are there", len(seen), len(held))
+		}
+		half := len(held)/2 + 1
+		first, second := all(half), all(half)
+		if len(first) != min(half, len(held)) || len(second) != len(first) || len(held) > half && first[0] == second[0] {
+			t.Fatalf("%d and %d of %d, at most %d, are there, from the same on", len(first), len(second), len(held), half)
+		}
+	}
+	for a := range held {
+		a.Leave()
+	}
+	if _, calls := Known(); calls != 0 {
+		t.Errorf("%d calls are known", calls)
 	}
 }

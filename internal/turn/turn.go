@@ -64,6 +64,7 @@ type state struct {
 	told   int       // over so many notifications
 	waits  []uint32  // the shards of the calls that it waits for now
 	few    [2]uint32 // the room of waits
+	asked  Asked     // with By
 }
 
 // New makes a turn of this process that waits for calls. End ends it.
@@ -98,15 +99,47 @@ func cut(name string) string {
 // End says that the turn is over: a goroutine that goes on with its context waits for
 // itself alone.
 func (t *Turn) End() {
-	t.own.end()
+	t.own.mu.Lock()
+	t.own.over = true
+	t.own.mu.Unlock()
 	t.forget()
 }
 
 // Wait says that the turn, one of this process, waits for a call to shard.
-func (t *Turn) Wait(shard uint32) { t.own.wait(shard) }
+func (t *Turn) Wait(shard uint32) {
+	t.own.mu.Lock()
+	defer t.own.mu.Unlock()
+	t.own.waits = append(t.own.waits, shard)
+}
 
 // Waited is the end of a Wait.
-func (t *Turn) Waited(shard uint32) { t.own.waited(shard) }
+func (t *Turn) Waited(shard uint32) {
+	s := t.own
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.waits, shard); i >= 0 {
+		s.waits = slices.Delete(s.waits, i, i+1)
+	}
+}
+
+func (t *Turn) waitsNow() bool {
+	t.own.mu.Lock()
+	defer t.own.mu.Unlock()
+	return !t.own.over && len(t.own.waits) > 0
+}
+
+// Asks returns the shards of the calls that the turn, one of this process, waits for now,
+// each once; none where it is over.
+func (t *Turn) Asks() []uint32 {
+	t.own.mu.Lock()
+	defer t.own.mu.Unlock()
+	if t.own.over {
+		return nil
+	}
+	shards := slices.Clone(t.own.waits)
+	slices.Sort(shards)
+	return slices.Compact(shards)
+}
 
 // ShardEnds says that the shard of a hook's turn has begun to end: what the hook asks is
 // served like what a stop hook asks, because the shard waits for both.
@@ -155,42 +188,13 @@ func (t *Turn) Stops() bool {
 	return role != Key
 }
 
-func (s *state) wait(shard uint32) {
-	s.mu.Lock()
-	s.waits = append(s.waits, shard)
-	s.mu.Unlock()
-}
-
-func (s *state) waited(shard uint32) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if i := slices.Index(s.waits, shard); i >= 0 {
-		last := len(s.waits) - 1
-		s.waits[i] = s.waits[last]
-		s.waits = s.waits[:last]
-	}
-}
-
-func (s *state) end() {
-	s.mu.Lock()
-	s.over = true
-	s.mu.Unlock()
-}
-
-func (s *state) waitsNow() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return !s.over && len(s.waits) > 0
-}
-
 // Find returns the turn of the number among t and those that wait for it. t may be
 // nil.
 func (t *Turn) Find(number uint64) *Turn {
-	for n := 0; t != nil && n < Most; n++ {
+	for t := range t.Line() {
 		if t.Number == number {
 			return t
 		}
-		t = t.By
 	}
 	return nil
 }
@@ -202,17 +206,6 @@ func (t *Turn) Line() iter.Seq[*Turn] {
 			t = t.By
 		}
 	}
-}
-
-// waitsFor returns the shards of the calls that the turn, one of this process, waits
-// for now; none where it is over.
-func (s *state) waitsFor() []uint32 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over {
-		return nil
-	}
-	return slices.Clone(s.waits)
 }
 
 // Circle names the turns from the one of the number to t, which asks it.

@@ -1,7 +1,7 @@
 // Package memtransport connects clients and nodes of one process.
 //
-// It is for services that fit into one process, and for tests, which see with it what they
-// would see over NATS. Both transports pass the suite in package transporttest.
+// It is for services that fit into one process, and for tests, because it behaves as the
+// transport over NATS does. Both transports pass the suite in package transporttest.
 //
 //	tr := memtransport.New(memtransport.Options{})
 //	defer tr.Close()

@@ -42,8 +42,8 @@ type Options struct {
 	MaxPending int
 
 	// MaxMessageBytes bounds a message or a reply, counted with its key, headers and type
-	// as over NATS. A larger one is refused with [outcome.ErrTooLarge] and
-	// [outcome.ErrReplyTooLarge]. 0 = default, that of a NATS server (1 MiB), -1 =
+	// as over NATS. A larger message is refused with [outcome.ErrTooLarge], and a larger reply
+	// with [outcome.ErrReplyTooLarge]. 0 = default, that of a NATS server (1 MiB), -1 =
 	// unlimited.
 	MaxMessageBytes int
 }
@@ -55,7 +55,7 @@ type Transport struct {
 
 	closed atomic.Bool
 	living atomic.Bool                       // owners come and go: a shard without one will have one
-	mu     sync.Mutex                        // held by those who subscribe and unsubscribe
+	mu     sync.Mutex                        // held while a subscription is made or ended
 	shards shardtable.Table[[]*subscription] // the first serves, the others stand by
 	owners []*ownersSub                      // of live nodes; guarded by mu
 }
@@ -117,7 +117,7 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 	return wire.CheckReply(reply, err, t.most)
 }
 
-// askTurns is what the dispatcher asks with, of its own.
+// askTurns asks this process's own dispatcher what turns wait for.
 func (t *Transport) askTurns(_ context.Context, shard uint32, question []byte) ([]byte, error) {
 	subs := t.shards.Get(shard)
 	if subs == nil {

@@ -63,7 +63,7 @@ func (t *Transport) Layout(ctx context.Context) (numShards uint32, seed string, 
 	return 0, "", outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "no node of a live cluster is on this transport").WithOutcome(outcome.NotSent)
 }
 
-// layout is what a node says, of those that are there; without any it is 0.
+// layout returns the layout of any live node; it is zero if there is no node.
 func (t *Transport) layout() (numShards uint32, seed string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

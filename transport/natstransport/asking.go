@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// askTimeout is how long an answer of the nodes is waited for.
+	// askTimeout is how long the transport waits for an answer of the nodes.
 	askTimeout = time.Second
-	// askAgain is after how long a question is put again: the node that it reached
+	// askAgain is the time after which a question is asked again: the node that it reached
 	// may have died, or stand still.
 	askAgain = 100 * time.Millisecond
 	// askPause is how long an answer is new enough for other calls that have found the same
@@ -35,12 +35,12 @@ const (
 type asking struct {
 	done  chan struct{} // closed with the answer
 	since int64
-	put   int64  // when it was last; guarded by owners.mu
-	next  uint32 // the shard from which on it is asked; guarded by owners.mu
+	put   int64  // when it was last asked; guarded by owners.mu
+	next  uint32 // the first shard that it asks for; guarded by owners.mu
 }
 
-// ask asks the nodes for all owners and returns when they have answered, or when no node
-// has answered in time: that of env is bounded too. All calls that ask at the same moment
+// ask asks the nodes for all owners. It returns when they have answered, or when no node
+// has answered in time, or when the time of env is over. All calls that ask at the same moment
 // share a question. A call that has news asks even if there was an answer just now.
 func (t *Transport) ask(ctx context.Context, env *transport.Envelope, news bool) {
 	q := t.open(news)
@@ -71,7 +71,7 @@ func (t *Transport) ask(ctx context.Context, env *transport.Envelope, news bool)
 	}
 }
 
-// repeat puts a question again that is open for long, once for all calls that wait.
+// repeat asks a question again that has been open for long, once for all calls that wait.
 func (t *Transport) repeat(q *asking) {
 	o := &t.owners
 	now := expiry.Now()
@@ -105,9 +105,9 @@ func (t *Transport) open(news bool) *asking {
 	return o.question
 }
 
-// recheck asks in the background, because an owner does not answer: it may have been
-// succeeded, and the announcement lost. Or there is no such owner, and only an announcement
-// has said that there is: that is in doubt then. Where anybody listens to all subjects, the
+// recheck asks in the background, because an owner does not answer. The shard may have another
+// owner by now, and the announcement was lost. Or a false announcement has named an owner that does
+// not exist: its epoch is then in doubt. If any client listens to all subjects, the
 // server does not say that no node serves an epoch.
 func (t *Transport) recheck(box *shardBox) {
 	o := &t.owners
@@ -137,7 +137,7 @@ func (o *owners) settle(q *asking, pause time.Duration) {
 	}
 }
 
-// stopOwners ends what the asking, and the answering, has begun.
+// stopOwners ends the questions and answers that are under way.
 func (t *Transport) stopOwners() {
 	t.mu.Lock()
 	for sub := range t.asked {
@@ -208,8 +208,8 @@ func (t *Transport) answer(m *nats.Msg) {
 }
 
 // advance notes that the open question goes on from next. It returns false for an
-// answer that is not to what was asked: one that came twice, or of a node that
-// always tells of the same shards, which would be asked on for ever.
+// answer that does not fit the question: a repeated one, or one of a node that
+// always tells of the same shards and would be asked for ever.
 func (o *owners) advance(first, next uint32) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -270,7 +270,7 @@ func (t *Transport) announced(m *nats.Msg) {
 	}
 }
 
-// forbidden hears what the server does not permit of all this, and says what that means. A
+// forbidden is called if the server does not permit a part of this, and logs what follows. A
 // connection that may not ask knows at once that no node will answer.
 func (t *Transport) forbidden(text string, err error) {
 	switch who, own := `"`+t.opts.Prefix+`.who"`, `"`+t.opts.Prefix+`.own"`; {

@@ -36,9 +36,9 @@ type calls struct {
 	open peakmap.Map[uint64, *call]
 }
 
-// register gives the envelopes of a batch their ids: one after the other from
-// the one that it returns. Those whose caller has gone are taken out and never
-// sent. It returns too how many calls wait for their outcome.
+// register gives the envelopes of a batch their ids, one after the other, and returns
+// the first. It takes out envelopes whose callers have gone, so they are never
+// sent. It also returns how many calls wait for their outcome.
 func (cs *calls) register(m *batch) (first uint64, open int) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -59,7 +59,7 @@ func (cs *calls) register(m *batch) (first uint64, open int) {
 
 func hasLeft(c *call) bool { return c != nil && c.left }
 
-// take removes a call from those that wait: the code that gets a call decides it.
+// take removes a call from the waiting calls. The code that gets the call decides it.
 func (cs *calls) take(id uint64) *call {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -69,7 +69,7 @@ func (cs *calls) take(id uint64) *call {
 }
 
 // leave removes c for its caller. It returns false if the outcome is on its
-// way; sent is whether the node may have the request, or get it yet.
+// way. sent says whether the node may have the request, or may still get it.
 func (cs *calls) leave(c *call) (ok, sent bool) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -87,7 +87,7 @@ func (cs *calls) leave(c *call) (ok, sent bool) {
 	return true, true
 }
 
-// any reports whether a call waits that pick names.
+// any reports whether a call waits for which pick returns true.
 func (cs *calls) any(pick func(*call) bool) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -99,7 +99,7 @@ func (cs *calls) any(pick func(*call) bool) bool {
 	return false
 }
 
-// takeIf removes all calls that pick names.
+// takeIf removes all calls for which pick returns true.
 func (cs *calls) takeIf(pick func(*call) bool) []*call {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -136,8 +136,8 @@ func (c *call) Expire() {
 }
 
 // replySubject names the calls first to first+n-1 under the inbox, so that an
-// answer of the server's, which has no payload, tells whose it is. Where some of
-// them await nothing it says how many, because nothing else remembers those.
+// answer of the server, which has no payload, tells its calls. If some of
+// them await nothing, the subject says how many, because nothing else remembers those.
 func replySubject(inbox string, first uint64, n, unacked int) string {
 	var room [96]byte
 	b := append(room[:0], inbox...)
@@ -159,9 +159,9 @@ type addressed struct {
 	n, unacked int
 }
 
-// parseReplySubject undoes replySubject; of a subject that is not of that form it
-// returns the inbox only. No packet has more than wire.MaxItems calls, and so does no
-// subject: a few bytes must not cost the reader as many look-ups as they like.
+// parseReplySubject undoes replySubject. For a subject of another form it
+// returns the inbox only. A subject names at most wire.MaxItems calls, as many as a packet has:
+// a few bytes must not cost the reader any number of look-ups.
 func parseReplySubject(subject string) addressed {
 	dot := strings.LastIndexByte(subject, '.')
 	if dot < 0 {

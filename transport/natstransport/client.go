@@ -32,8 +32,8 @@ type shardBox struct {
 	epoch   uint64 // of the owner; another has another way
 	subject string
 
-	// How many messages were sent to the subject, and of how many the server has
-	// said that they are not permitted.
+	// How many messages were sent to the subject, and how many of them the server has
+	// refused.
 	sent, refused atomic.Int64
 
 	gone expiry.Node // once it has a successor
@@ -98,7 +98,7 @@ func (t *Transport) exchange(ctx context.Context, box *shardBox, env *transport.
 	return c.await(ctx, env)
 }
 
-// canSend refuses what cannot leave the process now.
+// canSend returns an error if nothing can leave the process now.
 func (t *Transport) canSend() error {
 	if t.closed.Load() {
 		return outcome.Errorf(outcome.ErrTransportClosed, "to %s", t.opts.Prefix)
@@ -202,8 +202,8 @@ func (b *shardBox) publish(m *batch) {
 	}
 }
 
-// send publishes. What it returns an error for has not reached the server whole: a write that fails leaves the end
-// of what was to be written behind, and that is this message.
+// send publishes a message. If it returns an error, the message has not reached the server whole,
+// because a write that fails leaves out the end of the data, and the message is at the end.
 func (t *Transport) send(subject, reply string, data []byte) error {
 	err := t.nc.PublishRequest(subject, reply, data)
 	if errors.Is(err, nats.ErrMaxPayload) {
@@ -270,8 +270,8 @@ func (c *call) outcome() ([]byte, error) {
 // cancelSize is the most that a cancellation takes.
 const cancelSize = 16
 
-// cancel tells the owner that the sender of a request has gone. It follows the request on
-// its way, and takes no time of a caller that has none left.
+// cancel tells the owner that the sender of a request has gone. The cancellation follows the
+// request on its way. It takes no time of the caller, who has none left.
 func (b *shardBox) cancel(id uint64) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // there is no waiting for room: then the deadline that travels must do

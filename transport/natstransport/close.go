@@ -26,7 +26,7 @@ func (t *Transport) Close() error {
 	return err
 }
 
-// leave takes the interest in all shards back.
+// leave takes back the server's interest in all shards.
 func (t *Transport) leave() {
 	t.mu.Lock()
 	t.closed.Store(true) // under the mutex: a subscriber is seen here, or sees it
@@ -38,7 +38,7 @@ func (t *Transport) leave() {
 	t.drain(subs...)
 }
 
-// end ends what is left when the handlers have.
+// end ends the rest when the handlers have ended.
 func (t *Transport) end() {
 	t.lose(outcome.Errorf(outcome.ErrTransportClosed, "while the request was on its way").WithOutcome(outcome.MaybeRan))
 	t.flusher.Close()

@@ -5,8 +5,9 @@
 //	defer tr.Close()
 //	node := cluster.NewNode(cluster.NodeOptions{Transport: tr, ...})
 //
-// A shard's requests go to the subject PREFIX.s.<shard>.0. A shard without an owner is
-// reported in one round trip, because the server says that no node listens. By then the
+// A shard's requests go to the subject PREFIX.s.<shard>.<epoch>; with a fixed list of shards the
+// epoch is 0. The caller hears of a shard without an owner after one round trip, because the server
+// says that no node listens. By then the
 // sender of a notification without an acknowledgement has gone on (the in-process transport
 // still tells it). Transport.MissedNotifications counts such notifications, and the log has
 // a line. Replies come back to one inbox for each connection. Envelopes that wait at the
@@ -22,9 +23,9 @@
 // outcome.ErrDisconnected. Requests that were on their way get outcome.ErrConnectionLost:
 // they may have run. While the network hangs, callers leave at their deadlines. A
 // connection that has ended for good closes Transport.Broken, and requests fail with
-// outcome.ErrTransportClosed. If the server does not let a connection use a subject, the
+// outcome.ErrTransportClosed. If the server does not permit a connection to use a subject, the
 // error is outcome.ErrNotPermitted.
 //
-// It passes the suite in package transporttest. The tests of what only NATS has lie beside
+// The transport passes the suite in package transporttest. Tests that only NATS needs lie beside
 // the files.
 package natstransport

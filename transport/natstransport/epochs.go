@@ -25,7 +25,7 @@ var (
 )
 
 // Linger implements [dispatch.Backend]: in a cluster of NATS servers, some servers do not
-// know yet that a subscription has gone, and what they send to it is lost silently.
+// know yet that a subscription has gone, and messages that they send to it are lost silently.
 func (t *Transport) Linger() time.Duration {
 	if t.nc.ConnectedClusterName() == "" {
 		return 0
@@ -33,7 +33,7 @@ func (t *Transport) Linger() time.Duration {
 	return 2 * time.Second
 }
 
-// ownersSub is the answering of questions for owners.
+// ownersSub answers questions for owners.
 type ownersSub struct {
 	t     *Transport
 	nats  *nats.Subscription
@@ -48,7 +48,7 @@ type ownersSub struct {
 	denied error // the server's refusal; guarded by t.mu
 }
 
-// maxAnswers bounds them, however often clients ask.
+// maxAnswers bounds the answers that wait, however often clients ask.
 const maxAnswers = 64
 
 // ServeOwners implements [dispatch.Backend].
@@ -74,8 +74,8 @@ func (t *Transport) ServeOwners(ctx context.Context, dir dispatch.Owners) (trans
 	return s, nil
 }
 
-// Unsubscribe implements [transport.Subscription]. What the server has sent before
-// it knew is answered still: the client that has asked would wait in vain.
+// Unsubscribe implements [transport.Subscription]. Questions that the server has sent before it
+// knew of the end are still answered, because their clients would wait in vain.
 func (s *ownersSub) Unsubscribe() error {
 	t := s.t
 	if t.nc.IsConnected() && s.nats.Drain() == nil && t.flush(context.Background()) == nil {
@@ -95,7 +95,7 @@ func (s *ownersSub) Unsubscribe() error {
 	return nil
 }
 
-// sentinel is a task of the flusher that says when what came before it is done.
+// sentinel is a task of the flusher that says when the tasks before it are done.
 type sentinel chan struct{}
 
 // Run implements pool.Task.
@@ -122,9 +122,9 @@ func (t *Transport) tell(s *ownersSub, m *nats.Msg) {
 	t.flusher.Go(message{t, m.Reply, s.answer(ask.First), &s.begun})
 }
 
-// answer tells of the owners of shards from first on. With many shards it takes the
-// reader milliseconds to make, so that it is made once for each change. Only the reader
-// calls it.
+// answer returns the message that names the owners of shards from first on. With many shards it
+// takes the reader milliseconds to make, so the message is made once for each change. Only the
+// reader calls answer.
 func (s *ownersSub) answer(first uint32) []byte {
 	version := s.dir.Version()
 	if s.last.bytes != nil && s.last.first == first && s.last.version == version {
@@ -144,7 +144,7 @@ func (t *Transport) announce(shard uint32, epoch uint64) {
 	t.flusher.Go(message{t, t.opts.Prefix + ".own", b, nil})
 }
 
-// message is a task of the flusher: it publishes what no caller waits for.
+// message is a task of the flusher: it publishes a message that no caller waits for.
 type message struct {
 	t       *Transport
 	subject string

@@ -1,4 +1,4 @@
-// Calls to an owner that has been succeeded
+// Calls to an owner whose shard has a newer owner
 
 package natstransport
 
@@ -9,14 +9,13 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// succession is how long the answers of an owner are waited for that has a
-// successor. One that has handed its shard over has answered all that it took
-// before the next is announced, so that its answers are on their way; one that is
-// dead never does.
+// succession is how long calls wait for the answers of an owner whose shard has a newer owner. An
+// owner that has handed its shard over has answered all calls before the next owner is announced,
+// so its answers are on their way. A dead owner never answers.
 const succession = 2 * time.Second
 
-// succeed tells the callers that still wait for an owner that has been succeeded, in a
-// while: what it has taken from them may have run.
+// succeed tells the callers that still wait for an old owner, after a while: the calls that it has
+// taken from them may have run.
 func (t *Transport) succeed(old *shardBox) { t.abandonIn(t.succession, old) }
 
 func (t *Transport) abandonIn(d time.Duration, old *shardBox) {

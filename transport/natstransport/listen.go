@@ -18,8 +18,8 @@ import (
 )
 
 // hubs are the error handlers of the connections that transports use. A
-// connection has one handler, and it may have been given to several transports,
-// or with a handler of its user's.
+// connection has one handler. But several transports may use the connection, and it may have come
+// with a handler of its user.
 var hubs = struct {
 	sync.Mutex
 	of map[*nats.Conn]*hub
@@ -74,7 +74,7 @@ func (h *hub) handle(nc *nats.Conn, sub *nats.Subscription, err error) {
 	}
 }
 
-// asyncError hears what nats.go can tell no caller; alone is whether no other transport
+// asyncError takes the errors that nats.go can tell no caller; alone says whether no other transport
 // uses the connection.
 func (t *Transport) asyncError(sub *nats.Subscription, err error, alone bool) {
 	_, network := errors.AsType[net.Error](err)
@@ -105,7 +105,7 @@ func (t *Transport) owns(sub *nats.Subscription) bool {
 	return sub != nil && (sub == t.inboxSub || sub == t.turns.sub || t.subs[sub] != nil || t.asked[sub] != nil || t.owners.hears(sub))
 }
 
-// denied takes the server's refusal to let us publish or subscribe.
+// denied takes the server's refusal of a publication or subscription.
 func (t *Transport) denied(err error, alone bool) {
 	text := err.Error()
 	if strings.Contains(text, strconv.Quote(t.inbox+".*")) || strings.Contains(text, `"`+t.opts.Prefix+".s.") ||
@@ -117,8 +117,8 @@ func (t *Transport) denied(err error, alone bool) {
 	}
 	if box := t.refusedBox(text); box != nil {
 		e := outcome.Errorf(outcome.ErrNotPermitted, "%v", err)
-		// The server does not say which message it means. Where it has refused
-		// each one none has arrived; otherwise one may have, and its call may run.
+		// The server does not say which message it means. If it has refused every message, none has
+		// arrived. Otherwise one may have, and its call may run.
 		if box.refused.Add(1) != box.sent.Load() || !alone {
 			e = e.WithOutcome(outcome.MaybeRan)
 		}
@@ -160,7 +160,7 @@ func (t *Transport) noteRefusal(err error) {
 	t.hears = make(chan struct{})
 }
 
-// refusedBox is the way to the shard that a refusal to publish names, or nil.
+// refusedBox returns the way to the shard that a refusal to publish names, or nil.
 func (t *Transport) refusedBox(text string) (box *shardBox) {
 	_, text, ok := strings.Cut(text, `Publish to "`+t.opts.Prefix+".s.")
 	if !ok {
@@ -177,10 +177,10 @@ func (t *Transport) refusedBox(text string) (box *shardBox) {
 	return nil
 }
 
-// hearAll returns when every refusal that the server had reported before its last
-// answer was heard: nats.go calls its handlers later. Of too many subscriptions it
-// always has the same error, so that a second one is given a moment, a short one when
-// the last has been given one in vain: there may be room again.
+// hearAll returns when the transport has heard every refusal that the server had reported before
+// its last answer, because nats.go calls its handlers later. The error about too many
+// subscriptions is always the same. So hearAll waits a moment for a second one, and a shorter
+// moment if it has waited in vain the last time, because there may be room again.
 func (t *Transport) hearAll(ctx context.Context) {
 	var moment <-chan time.Time
 	handling := t.handling.Load()
@@ -223,15 +223,16 @@ func (t *Transport) hearAll(ctx context.Context) {
 const aMoment = 50 * time.Millisecond
 
 // refusals counts the subscriptions that the server has refused because they are too
-// many. It does not say which: so one that was made while the number grew has failed.
+// many. The server does not say which. So a subscription that was made while the number grew counts
+// as refused.
 func (t *Transport) refusals() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.exceeded
 }
 
-// subscribed returns when the server has taken a subscription, or has refused it: of
-// which denied was heard, and before is what refusals returned before it was made.
+// subscribed returns when the server has taken a subscription, or has refused it. before is what
+// refusals returned before the subscription was made.
 func (t *Transport) subscribed(ctx context.Context, before int, denied *error) error {
 	if err := t.flush(ctx); err != nil {
 		return err

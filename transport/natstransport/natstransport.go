@@ -30,12 +30,12 @@ var (
 )
 
 // backlog is how many messages may wait for the reader, which never blocks. From
-// half of it on requests are refused with outcome.ErrOverloaded; what comes
-// beyond it is dropped by nats.go, which we log.
+// half of it on the transport refuses requests with outcome.ErrOverloaded. nats.go drops messages
+// beyond it, and the transport logs that.
 const backlog = 64 << 10
 
-// writeTimeout is when a connection of our own that the network does not take
-// from is given up and made anew, by default.
+// writeTimeout is the default time after which a connection of our own is given up and made anew
+// if the network takes nothing from it.
 const writeTimeout = 5 * time.Second
 
 // Transport connects clients and nodes through NATS. Make one with [Open]. It is
@@ -55,8 +55,8 @@ type Transport struct {
 	clock       expiry.Set
 	closed      atomic.Bool
 
-	// What nats.go tells only under a lock that it holds while it writes. The
-	// watcher's.
+	// The state that nats.go tells only under a lock that it holds while it writes. The watcher sets
+	// it.
 	up         atomic.Bool // the connection is there
 	status     atomic.Int32
 	maxPayload atomic.Int64
@@ -195,7 +195,7 @@ func (t *Transport) openInbox(ctx context.Context, changes chan nats.Status) (er
 	return err
 }
 
-// unconnected is what a connection that is not made means to its caller.
+// unconnected is the error for a connection that could not be made.
 func unconnected(err error) error {
 	_, parse := errors.AsType[*url.Error](err)
 	switch {
@@ -207,7 +207,7 @@ func unconnected(err error) error {
 	return outcome.ErrDisconnected
 }
 
-// bare is an error without the URL that a parser puts in front of it.
+// bare returns an error without the URL that a parser puts in front of it.
 func bare(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		return e.Err

@@ -24,7 +24,7 @@ type Options struct {
 	// URL is where to connect to, in the form of nats.Connect: several servers
 	// are separated by commas.
 	URL string
-	// Name is what the server knows the connection by: operators find it in the
+	// Name names the connection at the server. Operators find it in the
 	// server's report of connections, so give a node's transport the node's ID, and
 	// a client's the name of its service. At most 256 bytes. Not with Conn.
 	// Empty = the program's name and the host's, as in "billing@host-1".
@@ -32,19 +32,19 @@ type Options struct {
 	// NATSOptions are added to the connection that Open makes: credentials, TLS,
 	// names, handlers, anything of nats.go but nats.NoEcho. Not with Conn.
 	// Give each user an inbox prefix of its own, nats.CustomInboxPrefix("_INBOX.alice"),
-	// and let it subscribe to _INBOX.alice.> only: a user that may subscribe to all of
-	// _INBOX.> reads every reply in the account, and can answer in another's name
-	// (docs/wire-format.md). A node answers to inboxes below "_INBOX." and below its
-	// own prefix only.
+	// and let it subscribe only to _INBOX.alice.>. A user that may subscribe to all of
+	// _INBOX.> reads every reply in the account, and can end the calls of other clients
+	// (docs/wire-format.md). A node answers only to inboxes below "_INBOX." and below its
+	// own prefix.
 	NATSOptions []nats.Option
 	// Conn is a connection to use instead of a new one. Close leaves it open. Until Close
-	// the connection's error handler is the transport's, which also calls the handler that
-	// was there before. The connection must echo (no nats.NoEcho).
+	// the transport's error handler replaces the connection's, and also calls it.
+	// The connection must echo (no nats.NoEcho).
 	Conn *nats.Conn
 	// Prefix separates the clusters of one NATS account. One or more
 	// tokens, separated by dots. Empty = "clstr".
 	Prefix string
-	// Log is for what no caller can be told. nil = slog.Default().
+	// Log gets the events and faults that no caller is told. nil = slog.Default().
 	Log *slog.Logger
 
 	// MaxConcurrentHandlers limits how many handlers run at once; more wait for
@@ -60,7 +60,7 @@ type Options struct {
 	MaxPending int
 	// MaxBufferedBytes bounds three things, each by itself: the bytes of requests that wait
 	// to be sent, of replies that wait to be sent, and of messages that have arrived and
-	// wait to be handed on. What is over the bound is refused with [outcome.ErrOverloaded].
+	// wait to be handed on. Messages over the bound are refused with [outcome.ErrOverloaded].
 	// If a handler has run and its reply finds no room, the outcome says so. 0 = default
 	// (64 MiB), -1 = unlimited.
 	MaxBufferedBytes int

@@ -16,16 +16,16 @@ import (
 // maxBatch is how many bytes share a message.
 const maxBatch = 32 << 10
 
-// maxItems is how many envelopes or replies share a message: small ones would be
-// more than a receiver takes. Each envelope may bring a cancellation.
+// maxItems is how many envelopes or replies share a message, because a message of many small ones
+// could have more than a receiver takes. Each envelope may bring a cancellation.
 const maxItems = wire.MaxItems / 2
 
 // maxWaiting is how many batches may wait before senders wait as well.
 const maxWaiting = 8
 
-// outbox gathers what waits at the same moment for one subject. A caller that finds it
-// quiet wakes the connection's flusher; what comes until that has taken the batch goes
-// along. No timer delays anything. The order of put is the order on the wire.
+// outbox gathers the envelopes or replies that wait at the same moment for one subject. A caller
+// that finds it quiet wakes the connection's flusher. Everything that comes before the flusher has
+// taken the batch goes along. No timer delays anything. The order of put is the order on the wire.
 //
 // Only the flusher publishes: nats.go writes to the socket under the lock of the
 // connection, so a goroutine that publishes may have to wait for a network that hangs, and
@@ -54,7 +54,7 @@ type batch struct {
 
 type span struct{ from, to int }
 
-// drop takes the envelopes of those calls out that are gone.
+// drop takes out the envelopes of calls that are gone.
 func (b *batch) drop(gone func(*call) bool) {
 	buf, calls, from := b.buf[:0], b.calls[:0], 0
 	for i, c := range b.calls {
@@ -84,10 +84,9 @@ func (b *batch) recycle() {
 	batches.Put(b)
 }
 
-// put appends something of at most size bytes. It returns false if what was
-// appended is larger than limit, and an error if there is no room, or if ctx or the
-// time to live of env (nil for what is no envelope) ends while put waits for it:
-// nothing is sent then.
+// put appends an item of at most size bytes. It returns false if the item
+// is larger than limit. It returns an error, and sends nothing, if there is no room, or if ctx or
+// the time to live of env ends while put waits for room. env is nil if the item is no envelope.
 func (o *outbox) put(ctx context.Context, env *transport.Envelope, size, limit int, add func(*batch)) (bool, error) {
 	o.mu.Lock()
 	if o.waits {
@@ -123,7 +122,7 @@ func (o *outbox) put(ctx context.Context, env *transport.Envelope, size, limit i
 }
 
 // awaitRoom returns when a batch may be added. It is called with mu held, and
-// lets go of it meanwhile. What that takes is taken from env's time to live.
+// releases mu while it waits. The wait counts against env's time to live.
 func (o *outbox) awaitRoom(ctx context.Context, env *transport.Envelope) error {
 	if len(o.waiting) <= maxWaiting {
 		return nil
@@ -161,8 +160,8 @@ func (o *outbox) awaitRoom(ctx context.Context, env *transport.Envelope) error {
 	return nil
 }
 
-// hold keeps what comes until release, unless the flusher is on its way already.
-// It returns false then, and release must not be called.
+// hold keeps items back until release, unless the flusher is on its way already.
+// In that case it returns false, and release must not be called.
 func (o *outbox) hold() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -173,14 +172,14 @@ func (o *outbox) hold() bool {
 	return true
 }
 
-// release lets go what was held.
+// release sends the items that were held.
 func (o *outbox) release() {
 	if o.more() {
 		o.pool.Go(o)
 	}
 }
 
-// last returns the batch that takes what comes next; it is called with mu held.
+// last returns the batch that takes the next item; it is called with mu held.
 func (o *outbox) last(size, limit int) (b *batch, fresh bool) {
 	if n := len(o.waiting); n > 0 {
 		if b = o.waiting[n-1]; b.items < maxItems && len(b.buf)+size <= min(maxBatch, limit) {

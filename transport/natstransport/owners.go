@@ -1,4 +1,4 @@
-// What a client knows of owners, and how it goes after a shard that has moved
+// What a client knows of owners, and how it follows a shard that has moved
 
 package natstransport
 
@@ -19,7 +19,7 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// maxShards is the most that a cluster has.
+// maxShards is the largest number of shards in a cluster.
 const maxShards = 1 << 20
 
 // follows is how often one request is sent again at once because its shard has a
@@ -37,9 +37,9 @@ const (
 // owners is what a connection knows of which node owns which shard. It decides nothing: a
 // node serves what it may, and says so.
 //
-// What is known of a shard only grows, because an answer may be older than an announcement.
-// But a user that may announce may announce an epoch that does not exist. So one in which
-// the shard was not served is in doubt, and gives way to whatever the nodes answer next.
+// The known epoch of a shard only grows, because an answer may be older than an announcement.
+// But a user with the right to announce may announce an epoch that does not exist. So an epoch in
+// which the shard was not served is in doubt, and the next answer of the nodes replaces it.
 type owners struct {
 	state atomic.Int32
 
@@ -104,9 +104,9 @@ func (o *owners) doubt(shard uint32, epoch uint64) bool {
 	return true
 }
 
-// learn takes what is said of owners, and returns the shards whose known epoch has changed.
-// An answer of the nodes says how many shards there are, and settles what is in doubt; an
-// announcement is anybody's.
+// learn takes an answer or an announcement, and returns the shards whose known epoch has changed.
+// An answer of the nodes says how many shards there are, and replaces epochs that are in doubt. An
+// announcement may come from any user with the right to announce.
 func (o *owners) learn(told *wire.Owners, answer bool) (changed []uint32) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -136,8 +136,8 @@ func (o *owners) learn(told *wire.Owners, answer bool) (changed []uint32) {
 	return changed
 }
 
-// reroute gives a shard that has been sent to the way to the owner that is known
-// now. What waits on the old one still goes there.
+// reroute gives a shard that has been sent to the way to its newest known owner. Envelopes that
+// wait on the old way still go there.
 func (t *Transport) reroute(shard uint32) {
 	for {
 		old, ok := t.boxes.Load(shard)
@@ -154,8 +154,7 @@ func (t *Transport) reroute(shard uint32) {
 	}
 }
 
-// newest returns the way to the owner that is known now, also where who has learned
-// of it has not rerouted yet.
+// newest returns the way to the newest known owner, even if the shard has not been rerouted yet.
 func (t *Transport) newest(shard uint32) *shardBox {
 	t.reroute(shard)
 	return t.box(shard)
@@ -168,8 +167,8 @@ func noOwner(err error) bool {
 		outcome.Of(err).NeverRan()
 }
 
-// elsewhere sends a request again that has found no owner, if another is known of
-// by then. What surely did not start may start elsewhere.
+// elsewhere sends a request again that has found no owner, if another owner is known
+// by then. A request that surely did not start may start elsewhere.
 func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, box *shardBox, data []byte, err error) ([]byte, error) {
 	for range follows {
 		if !noOwner(err) {
@@ -210,8 +209,8 @@ func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, box 
 	return data, err
 }
 
-// subjectOf is that of a shard's owner in an epoch; 0 where the list of shards is
-// fixed.
+// subjectOf returns the subject of a shard's owner in an epoch; the epoch is 0 if the list of
+// shards is fixed.
 func (t *Transport) subjectOf(shard uint32, epoch uint64) string {
 	return t.opts.Prefix + ".s." + strconv.FormatUint(uint64(shard), 10) + "." + strconv.FormatUint(epoch, 10)
 }

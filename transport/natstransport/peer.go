@@ -15,12 +15,11 @@ import (
 	"github.com/clstr-go/clstr/internal/wire"
 )
 
-// maxPeers is how many peers are remembered that have no call here.
+// maxPeers is how many peers without a call here are remembered.
 const maxPeers = 1024
 
-// peers are the connections that have sent us requests, the one that was heard of
-// last first. Only the reader uses them, and nothing that it does costs more with
-// their number.
+// peers are the connections that have sent us requests, the latest one first. Only the reader uses
+// them, and its work does not grow with their number.
 type peers struct{ byInbox *simplelru.LRU[string, *peer] }
 
 func newPeers() peers {
@@ -28,8 +27,8 @@ func newPeers() peers {
 	return peers{byInbox}
 }
 
-// forget makes room for another peer. Each message looks at two peers at most: one that
-// brings a new peer can also make up for an earlier message that found none to forget.
+// forget makes room for another peer. It looks at two peers at most for each message, so that it
+// can also make up for an earlier message that found no peer to forget.
 func (ps peers) forget() {
 	for range 2 {
 		if ps.byInbox.Len() < maxPeers {
@@ -127,8 +126,8 @@ func (p *peer) answer(id uint64, subject string, data []byte, err *outcome.Error
 	}
 }
 
-// small is a reply that there is room for where there is none for large ones:
-// without it a caller would not know what became of its call.
+// small is how many bytes a reply may have that finds room where there is none for larger ones.
+// Without that room a caller would not know what became of its call.
 const small = 1 << 10
 
 func (p *peer) put(id uint64, subject string, limit int, data []byte, err *outcome.Error) (fits bool, full *outcome.Error) {

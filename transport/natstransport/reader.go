@@ -1,4 +1,4 @@
-// The connection's one reader, and another one where code that it calls has ended it
+// The connection's one reader, and the next one if code that it calls has ended it
 
 package natstransport
 
@@ -45,7 +45,7 @@ func (t *Transport) read() {
 	}
 }
 
-// other hands on what is neither a reply nor a mark.
+// other hands on a message that is neither a reply nor a mark.
 func (t *Transport) other(m *nats.Msg) {
 	t.mu.Lock()
 	s, asked, turns := t.subs[m.Sub], t.asked[m.Sub], m.Sub == t.turns.sub
@@ -79,8 +79,8 @@ func (t *Transport) readUpToHere() {
 	}
 }
 
-// handing is how far the reader has come with the envelopes of a message. Another
-// reader goes on there if code of the application's ends this one's goroutine.
+// handing is how far the reader has come with the envelopes of a message. If code of the
+// application ends the reader's goroutine, the next reader goes on from there.
 type handing struct {
 	sub  *subscription // nil: with none
 	msg  *nats.Msg

@@ -42,8 +42,8 @@ func (t *Transport) replies(m *nats.Msg) {
 	}
 }
 
-// unheard counts notifications whose senders have gone on, and asks for who would
-// have heard them: nobody else does.
+// unheard counts notifications that reached no node, and asks for the owners of their shards. Their
+// senders have gone on, so no caller asks.
 func (t *Transport) unheard(n int, subject string) {
 	t.missed.add(n, "subject", subject, "error", outcome.ErrTransportNoShardSubscriber)
 	shard, epoch, ok := t.ownerOf(subject)
@@ -77,8 +77,8 @@ const (
 	maxInboxPrefix = maxReplySubject - 22 - 1 - 13 - 2*4
 )
 
-// isInbox reports whether a reply may be sent to the subject. One that is no
-// subject the server would refuse, in a line of the log for each reply.
+// isInbox reports whether a reply may be sent to the subject. The server would refuse text that is
+// not a subject, with a line of the log for each reply.
 func (t *Transport) isInbox(reply string) bool {
 	if len(reply) > maxReplySubject || !strings.HasPrefix(reply, nats.InboxPrefix) && !strings.HasPrefix(reply, t.inboxPrefix) {
 		return false

@@ -124,7 +124,7 @@ func TestMayNotAskForTurns(t *testing.T) {
 		shy, _ := login(t, given, url, "shy")
 		for range 5 {
 			ctx := patient(t)
-			_, err := shy.AskTurns(ctx, 0, about(0)[1:])
+			_, err := shy.AskTurns(ctx, 0, about(false)[1:])
 			if ctx.Err() != nil {
 				t.Fatalf("waited for %v: %v", patience, err)
 			}

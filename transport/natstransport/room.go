@@ -37,8 +37,8 @@ func (r *room) reserve(limit int64, size int) *outcome.Error {
 // give gives room back.
 func (r *room) give(size int) { r.bytes.Add(int64(-size)) }
 
-// inbox measures what waits for the reader. nats.go counts what it has received;
-// it counts the messages of others on a connection that was given too, so that the
+// inbox measures the messages that wait for the reader. nats.go counts the messages that it has
+// received. On a given connection it also counts messages for other users of the connection, so the
 // measure begins anew whenever nothing waits.
 type inbox struct {
 	limit    int64

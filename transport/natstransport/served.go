@@ -41,9 +41,8 @@ func (t *Transport) Layout(ctx context.Context) (numShards uint32, seed string, 
 	return 0, "", outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "no node of a live cluster answers at %s.who", t.opts.Prefix).WithOutcome(outcome.NotSent)
 }
 
-// askNodes asks for the owners of shards from first on, until a node gives an answer
-// that is good: for a second at most, because the node that a question reaches may have
-// died.
+// askNodes asks for the owners of shards from first on, until a node gives a good answer. It asks
+// for a second at most, because the node that a question reaches may have died.
 func (t *Transport) askNodes(ctx context.Context, first uint32, good func(*wire.Owners) bool) (told wire.Owners, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()

@@ -23,13 +23,13 @@ import (
 // handled once.
 const queueGroup = "owner"
 
-// flushTimeout bounds a round trip to the server where the caller does not.
+// flushTimeout bounds a round trip to the server if the caller does not.
 const flushTimeout = 5 * time.Second
 
-// retryHint is what a refusal for want of room suggests.
+// retryHint is the pause that a refusal suggests if there is no room.
 const retryHint = 10 * time.Millisecond
 
-// subscription is one shard's.
+// subscription is the subscription of one shard.
 type subscription struct {
 	*dispatch.Sub
 	t     *Transport
@@ -107,17 +107,17 @@ func (t *Transport) flush(ctx context.Context) error {
 	return nil
 }
 
-// Shared reports whether another subscription on this transport serves the shard of a
-// fixed list: the server then gives each message to any of them. What other processes
-// have subscribed is not known.
+// Shared reports whether another subscription on this transport serves the same shard of a
+// fixed list: the server then gives each message to one of the two. The transport does not know
+// the subscriptions of other processes.
 func (s *subscription) Shared() bool {
 	s.t.mu.Lock()
 	defer s.t.mu.Unlock()
 	return s.epoch == 0 && slices.ContainsFunc(s.t.serve[s.shard], func(o *subscription) bool { return o != s && o.epoch == 0 })
 }
 
-// Unsubscribe implements [transport.Subscription]. What the server has sent
-// before it knew is accepted still.
+// Unsubscribe implements [transport.Subscription]. It still accepts messages that the server has
+// sent before it knew of the end.
 func (s *subscription) Unsubscribe() error {
 	if err := s.t.d.FromHandler("Unsubscribe"); err != nil {
 		return err
@@ -161,7 +161,7 @@ func (t *Transport) drain(subs ...*subscription) {
 // requests takes a message to a shard.
 func (t *Transport) requests(s *subscription, m *nats.Msg) {
 	if m.Reply != "" && !t.isInbox(m.Reply) {
-		// To answer there would let a caller write wherever this node may.
+		// An answer to that subject would let a caller write wherever this node may.
 		t.packets.refused.Add(1)
 		t.log.Warn("message is ignored: its reply subject is no inbox", sparse.Shard(s.shard))
 		return
@@ -274,8 +274,8 @@ func notStarted(err error) *outcome.Error {
 	return outcome.Errorf(outcome.ErrBadEnvelope, "%v", err).WithOutcome(outcome.NotStarted)
 }
 
-// refuseUnread answers what cannot be decoded, or was not: each call that the reply
-// subject names, or id 0 for a sender that names none.
+// refuseUnread answers a packet that was not decoded: each call that the reply
+// subject names, or id 0 if the subject names none.
 func (t *Transport) refuseUnread(m *nats.Msg, err error) {
 	if m.Reply == "" {
 		return

@@ -13,9 +13,9 @@ import (
 	"github.com/clstr-go/clstr/internal/dispatch"
 )
 
-// look asks nats.go how the connection is. It is up only when the watcher has taken
-// every loss so far: a later one ends all calls that were sent by then, and must not
-// meet those of the connection that has followed it.
+// look asks nats.go how the connection is. The connection counts as up only when the watcher has
+// taken every loss so far. A loss ends all calls that were sent before the watcher takes it, and
+// must not end calls on the connection that has followed.
 func (t *Transport) look(changes chan nats.Status) nats.Status {
 	s, connected := t.nc.Status(), t.nc.IsConnected()
 	t.maxPayload.Store(t.nc.MaxPayload())
@@ -49,9 +49,9 @@ func (t *Transport) watch(changes chan nats.Status) {
 	}
 }
 
-// breaks takes it that the connection has ended for good although this transport was not
+// breaks is called when the connection has ended for good although this transport was not
 // closed: nats.go tries no more, or the program that gave the connection has closed it. The
-// nodes that are served here end with an error.
+// nodes on this transport end with an error.
 func (t *Transport) breaks() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -78,8 +78,8 @@ func (t *Transport) breaks() {
 func (t *Transport) Connected() bool { return t.up.Load() }
 
 // Broken implements [transport.ConnectionTransport]. A connection ends for good when
-// nats.go gives up (a limit of its options, a refusal of the server's that comes
-// again), or when the program that gave it has closed it.
+// nats.go gives up (at a limit of its options, or at a repeated refusal of the
+// server), or when the program that gave it has closed it.
 func (t *Transport) Broken() <-chan struct{} { return t.broken }
 
 func (t *Transport) disconnect(changes chan nats.Status) {

@@ -1,4 +1,4 @@
-// Questions of nodes for what turns wait for
+// Questions of nodes about what turns wait for
 
 package natstransport
 
@@ -16,16 +16,16 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// turnsAt is the type of a request that any owner of a shard answers: with the subject
-// on which its node is asked what turns wait for there. Clients may know that subject,
-// and may not publish to it: it is an inbox of the node's, apart from the one that
-// replies go to, which clients may not even know.
+// turnsAt is the type of a request that any owner of a shard answers. The answer is the subject
+// of its node for questions about what turns wait for. Clients may know that subject,
+// but may not publish to it, because it is an inbox of the node. It is not the inbox for
+// replies: clients may not even know that one.
 const turnsAt = "clstr.turns.at"
 
 // turnsToken ends such a subject.
 const turnsToken = ".turns"
 
-// turns is the node's part in questions for turns.
+// turns is the node's part in questions about turns.
 type turns struct {
 	sub     *nats.Subscription                    // with the first shard; guarded by Transport.mu
 	subject string                                // set before sub
@@ -33,7 +33,7 @@ type turns struct {
 	asks    map[*context.CancelCauseFunc]struct{} // of our own questions; guarded by Transport.mu
 }
 
-// hearTurns has the node hear questions for turns. It is called with mu held.
+// hearTurns lets the node hear questions about turns. It is called with mu held.
 func (t *Transport) hearTurns() (err error) {
 	if t.turns.sub == nil {
 		t.turns.subject = t.nc.NewInbox() + turnsToken
@@ -91,7 +91,7 @@ func (t *Transport) askTurns(ctx context.Context, shard uint32, question []byte)
 	return m.Data, nil
 }
 
-// denyTurns ends all questions, because the server permits none.
+// denyTurns ends all questions about turns, because the server permits none.
 func (t *Transport) denyTurns(why error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

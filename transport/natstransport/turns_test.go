@@ -2,9 +2,10 @@ package natstransport_test
 
 import (
 	"context"
-	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -54,12 +55,9 @@ func put(t *testing.T, nc *nats.Conn, env transport.Envelope) wire.Reply {
 }
 
 // about is a question about the turns of the numbers, of shard 0.
-func about(drains byte, numbers ...uint64) []byte {
-	b := []byte{0, drains}
-	for _, n := range numbers {
-		b = binary.LittleEndian.AppendUint64(b, n)
-	}
-	return b
+func about(drains bool, numbers ...uint64) []byte {
+	b, _ := json.Marshal(map[string]any{"drains": drains, "numbers": numbers})
+	return append([]byte{0}, b...)
 }
 
 // TestTurnsAreForNodes: a client that may do what docs/wire-format.md allows learns no
@@ -85,7 +83,7 @@ func TestTurnsAreForNodes(t *testing.T) {
 	number := receive(t, "the call", begun)
 	denials := make(chan error, 8)
 	web := dial(t, url, append(login("web"), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { denials <- err }))...)
-	if r := put(t, web, transport.Envelope{Type: "clstr.turns", Data: about(1)[1:]}); r.Err == nil || r.Err.Message != "unknown" || len(typed) != 1 {
+	if r := put(t, web, transport.Envelope{Type: "clstr.turns", Data: about(true)[1:]}); r.Err == nil || r.Err.Message != "unknown" || len(typed) != 1 {
 		t.Errorf("a question for turns is more than any other message: %q, %v, of %q", r.Data, r.Err, typed)
 	}
 	drained := make(chan error, 1)
@@ -94,7 +92,7 @@ func TestTurnsAreForNodes(t *testing.T) {
 		r := put(t, web, transport.Envelope{Type: "Echo"})
 		return r.Err != nil && r.Err.Code == "draining"
 	})
-	if r := put(t, web, transport.Envelope{Type: "clstr.turns", Data: about(1)[1:]}); r.Err == nil || r.Err.Code != "draining" {
+	if r := put(t, web, transport.Envelope{Type: "clstr.turns", Data: about(true)[1:]}); r.Err == nil || r.Err.Code != "draining" {
 		t.Errorf("a question for turns while the shard drains: %q, %v", r.Data, r.Err)
 	}
 	r := put(t, web, transport.Envelope{Type: "clstr.turns.at"})
@@ -102,7 +100,7 @@ func TestTurnsAreForNodes(t *testing.T) {
 	if r.Err != nil || !strings.HasPrefix(at, "_INBOX.data.") {
 		t.Fatalf("nodes are asked at %q, %v", at, r.Err)
 	}
-	if err := web.PublishRequest(at, web.NewInbox(), about(1)); err != nil {
+	if err := web.PublishRequest(at, web.NewInbox(), about(true)); err != nil {
 		t.Fatal(err)
 	}
 	if err := receive(t, "a denial", denials); !containsAny(err.Error(), `Publish to "`+at+`"`) {
@@ -127,12 +125,12 @@ func TestTurnsAreForNodes(t *testing.T) {
 		}
 		return string(m.Data)
 	}
-	if told := answer(about(1)); !strings.Contains(told, string(binary.LittleEndian.AppendUint64(nil, number))) {
+	if told := answer(about(true)); !strings.Contains(told, strconv.FormatUint(number, 10)) {
 		t.Errorf("a node is told %q of the turns of a shard that drains", told)
 	}
 	for what, question := range map[string][]byte{
-		"of another number": about(0, number+1), "that names a turn twice": about(0, 7, 7), "of a shard that is elsewhere": append([]byte{5}, about(1)[1:]...),
-		"without numbers": about(0),
+		"of another number": about(false, number+1), "that names a turn twice": about(false, 7, 7), "of a shard that is elsewhere": append([]byte{5}, about(true)[1:]...),
+		"without numbers": about(false),
 	} {
 		if told := answer(question); told != "" {
 			t.Errorf("a question %s is answered: %q", what, told)
@@ -166,13 +164,12 @@ func TestQuestionsForTurnsHoldUpNothing(t *testing.T) {
 	serve(t, node, 0, echo)
 	place := &slowPlace{make(chan struct{}, 1000), make(chan struct{})}
 	by := &dispatch.Turn{Number: 1<<63 + 11}
-	by.Queue(place)
-	defer by.Dequeue(place)
+	defer by.Queue(place).Leave()
 	other := dial(t, url, login("data")...)
 	at := string(put(t, other, transport.Envelope{Type: "clstr.turns.at"}).Data)
 	const most = natstransport.MaxAnswers
 	for range most + 10 {
-		if err := other.PublishRequest(at, other.NewInbox(), about(0, by.Number)); err != nil {
+		if err := other.PublishRequest(at, other.NewInbox(), about(false, by.Number)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -186,8 +183,8 @@ func TestQuestionsForTurnsHoldUpNothing(t *testing.T) {
 	}
 	close(place.goOn)
 	for range 3 {
-		if _, err := other.Request(at, about(0, by.Number), patience); err != nil {
-			eventually(t, "there is room again", func() bool { _, err := other.Request(at, about(0, by.Number), patience); return err == nil })
+		if _, err := other.Request(at, about(false, by.Number), patience); err != nil {
+			eventually(t, "there is room again", func() bool { _, err := other.Request(at, about(false, by.Number), patience); return err == nil })
 		}
 	}
 }

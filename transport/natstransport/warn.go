@@ -1,4 +1,4 @@
-// Notifications that nobody waits for and that were refused, or have reached nobody
+// Notifications without an acknowledgement that were refused, or have reached no node
 
 package natstransport
 
@@ -27,11 +27,11 @@ func (m *missed) add(n int, args ...any) {
 
 // MissedNotifications returns how many notifications without an acknowledgement from this
 // end have surely reached no node: no node serves their shard, or the connection did not
-// take them. The log has a line about them, or a few, in each second in which there are
+// take them. The log has one line or a few about them in each second in which there are
 // some.
 func (t *Transport) MissedNotifications() uint64 { return t.missed.n.Load() }
 
-// packets counts what came to this end and could not be used, or not be answered.
+// packets counts packets that came to this end and could not be used, or could not be answered.
 type packets struct{ undecodable, refused atomic.Uint64 }
 
 // PacketCounts returns how many packets did not decode, and how many replies were
@@ -40,8 +40,8 @@ func (t *Transport) PacketCounts() (undecodable, refusedReplies uint64) {
 	return t.packets.undecodable.Load(), t.packets.refused.Load()
 }
 
-// unawaited is where notifications that await nothing would be answered: what
-// refuses one is told to nobody else.
+// unawaited takes the answers to notifications that await nothing. It logs their refusals, because
+// no sender is told.
 type unawaited struct{ log *slog.Logger }
 
 // Reply implements [dispatch.Replier].
