@@ -44,7 +44,7 @@ type StateFaultCounts struct {
 	Doubled     int
 	ReadsFailed int
 	OpensFailed int
-	Delayed     int // changes, reads and openings
+	Delayed     int // changes, answers to changes, reads and openings
 }
 
 var (
@@ -139,6 +139,7 @@ func (c *StateFaultCounts) add(op stateOp, what stateFault) {
 		{&c.Lost, (op == opCommit || op == opAppend) && what == stateLost},
 		{&c.AnswersLost, op != opOpen && what == stateUnanswered},
 		{&c.Late, what == stateLate},
+		{&c.Delayed, what == stateSlow},
 		{&c.Refused, what == stateRefused},
 		{&c.Doubled, what == stateDoubled},
 	} {

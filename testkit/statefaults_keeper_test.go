@@ -23,7 +23,7 @@ func TestStateFaultsAndTheKeeper(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
 			f := testkit.NewStateFaults(seed, testkit.StateRule{
-				Lose: 0.1, LoseAnswer: 0.1, Late: 0.1, Refuse: 0.1, Double: 0.1, FailRead: 0.1, FailOpen: 0.2,
+				Lose: 0.1, LoseAnswer: 0.1, Late: 0.1, Refuse: 0.1, DelayAnswer: 0.1, Double: 0.1, FailRead: 0.1, FailOpen: 0.2,
 				Delay: 0.5, DelayMax: 3 * time.Second,
 			})
 			bare := memstate.New()

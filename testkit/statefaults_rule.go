@@ -30,6 +30,9 @@ type StateRule struct {
 	Late float64
 	// Refuse refuses a change with Err, and nothing is stored.
 	Refuse float64
+	// DelayAnswer stores a change and answers it DelayMin to DelayMax later, as a crash between the
+	// two needs it. Mail from outside is answered at once.
+	DelayAnswer float64
 	// Double stores a change and answers it twice, the second time DelayMin to DelayMax after
 	// the first. Mail from outside is not doubled.
 	Double float64
@@ -52,23 +55,23 @@ type StateRule struct {
 
 func (r *StateRule) validate() error {
 	for name, p := range map[string]float64{"Lose": r.Lose, "LoseAnswer": r.LoseAnswer, "Late": r.Late, "Refuse": r.Refuse,
-		"Double": r.Double, "FailRead": r.FailRead, "FailOpen": r.FailOpen, "Delay": r.Delay} {
+		"DelayAnswer": r.DelayAnswer, "Double": r.Double, "FailRead": r.FailRead, "FailOpen": r.FailOpen, "Delay": r.Delay} {
 		if !(p >= 0 && p <= 1) {
 			return fmt.Errorf("%s %v: 0 to 1 allowed", name, p)
 		}
 	}
 	const rounding = 1e-9
-	switch sum := r.Lose + r.LoseAnswer + r.Late + r.Refuse + r.Double; {
+	switch sum := r.Lose + r.LoseAnswer + r.Late + r.Refuse + r.DelayAnswer + r.Double; {
 	case sum > 1+rounding:
-		return fmt.Errorf("probabilities Lose, LoseAnswer, Late, Refuse and Double make %v together: at most 1 allowed", sum)
+		return fmt.Errorf("probabilities Lose, LoseAnswer, Late, Refuse, DelayAnswer and Double make %v together: at most 1 allowed", sum)
 	case r.Err != nil && !state.Refused(r.Err):
 		return fmt.Errorf("field Err %q: an error that state.Refused knows; Lose leaves a change in doubt", r.Err)
 	case r.DelayMin < 0 || r.DelayMax < 0:
 		return fmt.Errorf("bounds DelayMin %v, DelayMax %v: must not be negative", r.DelayMin, r.DelayMax)
 	case r.DelayMin > r.DelayMax:
 		return fmt.Errorf("bound DelayMin %v is over DelayMax %v", r.DelayMin, r.DelayMax)
-	case (r.Delay > 0 || r.Late > 0) && r.DelayMax == 0:
-		return fmt.Errorf("probabilities Delay %v and Late %v need DelayMax", r.Delay, r.Late)
+	case r.Delay+r.Late+r.DelayAnswer > 0 && r.DelayMax == 0:
+		return fmt.Errorf("probabilities Delay %v, Late %v and DelayAnswer %v need DelayMax", r.Delay, r.Late, r.DelayAnswer)
 	case r.First < 0:
 		return fmt.Errorf("field First %d: 0 (all) or more", r.First)
 	}
@@ -94,6 +97,7 @@ const (
 	stateUnanswered
 	stateLate
 	stateRefused
+	stateSlow
 	stateDoubled
 )
 
@@ -110,7 +114,7 @@ func (r *StateRule) chances(op stateOp) []chance {
 	case opOpen:
 		return []chance{{r.FailOpen / 2, stateLost}, {r.FailOpen / 2, stateUnanswered}}
 	}
-	all := []chance{{r.Lose, stateLost}, {r.LoseAnswer, stateUnanswered}, {r.Refuse, stateRefused}, {r.Late, stateLate}, {r.Double, stateDoubled}}
+	all := []chance{{r.Lose, stateLost}, {r.LoseAnswer, stateUnanswered}, {r.Refuse, stateRefused}, {r.Late, stateLate}, {r.DelayAnswer, stateSlow}, {r.Double, stateDoubled}}
 	if op == opAppend {
 		all = append(all[:3], chance{r.Late, stateLost})
 	}

@@ -102,6 +102,8 @@ func (s *faultyStore) commit(c state.Change, v stateVerdict, done func(state.Rev
 		c = ownChange(c) // its caller may use the bytes again once it has an answer
 		time.AfterFunc(v.late, func() { s.Store.Commit(c, func(state.Rev, error) {}) })
 		done(0, errStateLost)
+	case stateSlow:
+		s.Store.Commit(c, func(rev state.Rev, err error) { time.AfterFunc(v.late, func() { done(rev, err) }) })
 	case stateDoubled:
 		s.Store.Commit(c, func(rev state.Rev, err error) {
 			done(rev, err)

@@ -114,15 +114,16 @@ func TestStateFaultsOfAChange(t *testing.T) {
 		doubt   bool
 		counts  testkit.StateFaultCounts
 	}{
-		"nothing":     {testkit.StateRule{}, "1 1 mail 1", "1 1 mail 1", []time.Duration{0}, false, false, testkit.StateFaultCounts{Changes: 1}},
-		"lost":        {testkit.StateRule{Lose: 1}, "", "", []time.Duration{0}, false, true, testkit.StateFaultCounts{Changes: 1, Lost: 1}},
-		"unanswered":  {testkit.StateRule{LoseAnswer: 1}, "1 1 mail 1", "1 1 mail 1", []time.Duration{0}, false, true, testkit.StateFaultCounts{Changes: 1, AnswersLost: 1}},
-		"full":        {testkit.StateRule{Refuse: 1}, "", "", []time.Duration{0}, true, false, testkit.StateFaultCounts{Changes: 1, Refused: 1}},
-		"refused":     {testkit.StateRule{Refuse: 1, Err: state.ErrDeposed}, "", "", []time.Duration{0}, true, false, testkit.StateFaultCounts{Changes: 1, Refused: 1}},
-		"late":        {with(func(r *testkit.StateRule) { r.Late = 1 }), "", "1 1 mail 1", []time.Duration{0}, false, true, testkit.StateFaultCounts{Changes: 1, Late: 1}},
-		"doubled":     {with(func(r *testkit.StateRule) { r.Double = 1 }), "1 1 mail 1", "1 1 mail 1", []time.Duration{0, 2 * sec}, false, false, testkit.StateFaultCounts{Changes: 1, Doubled: 1}},
-		"delayed":     {with(func(r *testkit.StateRule) { r.Delay = 1 }), "", "1 1 mail 1", []time.Duration{2 * sec}, false, false, testkit.StateFaultCounts{Changes: 1, Delayed: 1}},
-		"lost, later": {with(func(r *testkit.StateRule) { r.Delay, r.Lose = 1, 1 }), "", "", []time.Duration{2 * sec}, false, true, testkit.StateFaultCounts{Changes: 1, Delayed: 1, Lost: 1}},
+		"nothing":        {testkit.StateRule{}, "1 1 mail 1", "1 1 mail 1", []time.Duration{0}, false, false, testkit.StateFaultCounts{Changes: 1}},
+		"lost":           {testkit.StateRule{Lose: 1}, "", "", []time.Duration{0}, false, true, testkit.StateFaultCounts{Changes: 1, Lost: 1}},
+		"unanswered":     {testkit.StateRule{LoseAnswer: 1}, "1 1 mail 1", "1 1 mail 1", []time.Duration{0}, false, true, testkit.StateFaultCounts{Changes: 1, AnswersLost: 1}},
+		"full":           {testkit.StateRule{Refuse: 1}, "", "", []time.Duration{0}, true, false, testkit.StateFaultCounts{Changes: 1, Refused: 1}},
+		"refused":        {testkit.StateRule{Refuse: 1, Err: state.ErrDeposed}, "", "", []time.Duration{0}, true, false, testkit.StateFaultCounts{Changes: 1, Refused: 1}},
+		"late":           {with(func(r *testkit.StateRule) { r.Late = 1 }), "", "1 1 mail 1", []time.Duration{0}, false, true, testkit.StateFaultCounts{Changes: 1, Late: 1}},
+		"doubled":        {with(func(r *testkit.StateRule) { r.Double = 1 }), "1 1 mail 1", "1 1 mail 1", []time.Duration{0, 2 * sec}, false, false, testkit.StateFaultCounts{Changes: 1, Doubled: 1}},
+		"delayed":        {with(func(r *testkit.StateRule) { r.Delay = 1 }), "", "1 1 mail 1", []time.Duration{2 * sec}, false, false, testkit.StateFaultCounts{Changes: 1, Delayed: 1}},
+		"answered later": {with(func(r *testkit.StateRule) { r.DelayAnswer = 1 }), "1 1 mail 1", "1 1 mail 1", []time.Duration{2 * sec}, false, false, testkit.StateFaultCounts{Changes: 1, Delayed: 1}},
+		"lost, later":    {with(func(r *testkit.StateRule) { r.Delay, r.Lose = 1, 1 }), "", "", []time.Duration{2 * sec}, false, true, testkit.StateFaultCounts{Changes: 1, Delayed: 1, Lost: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
