@@ -18,9 +18,9 @@ import (
 	"github.com/clstr-go/clstr/sharding"
 )
 
-// maker is a store that can be made anew when it is gone.
+// maker is a store that a node can make anew when it is gone.
 type maker interface {
-	// Make makes what the records are kept in, or finds that another node has.
+	// Make makes the place that keeps the records, or finds that another node has made it.
 	Make(ctx context.Context) error
 }
 
@@ -31,12 +31,12 @@ type born interface {
 
 // asker is a node that can ask others which shards are owned.
 type asker interface {
-	// Served asks for a second, or until ctx ends, and returns the epochs that are
-	// answered first, by shard; none if no node answers, or knows of any.
+	// Served asks for a second, or until ctx ends, and returns the epochs of the first
+	// answer, by shard. It returns none if no node answers, or if none knows of an epoch.
 	Served(ctx context.Context) []uint64
 }
 
-// finder is a node that can find out whether others serve shards.
+// finder is a node that can find out whether other nodes serve shards.
 type finder interface {
 	// Serves asks for a second, or until ctx ends, whether a node serves one of the shards
 	// that are owned in these epochs, and returns its name; "" if none does.
@@ -61,8 +61,8 @@ type agreement struct {
 	heard  []uint64 // what they own, where the store has no configuration
 }
 
-// reach compares the layout with the cluster's, or says what it is. It waits for the
-// store, and makes it anew where it is gone for certain. The error is of the layout, or
+// reach compares the layout with the cluster's, or adopts it. It waits for the
+// store, and makes the store anew if it is certainly gone. The error is about the layout, or is
 // ctx's.
 func (a *agreement) reach(ctx context.Context) error {
 	if a.waited { // another has made it, or will: its revisions begin anew
@@ -107,7 +107,7 @@ func (a *agreement) reach(ctx context.Context) error {
 	}
 }
 
-// errNoMaker is of a store that nodes cannot make.
+// errNoMaker is the error for a store that nodes cannot make.
 var errNoMaker = fmt.Errorf("%w: nodes cannot make this store", membership.ErrNoRecords)
 
 func (a *agreement) make(ctx context.Context) error {
@@ -164,10 +164,10 @@ func (a *agreement) config(ctx context.Context) (membership.Entry, error) {
 	return a.store.Read(ctx, record.ConfigKey)
 }
 
-// found writes the configuration of a store that has none. It may be that of a
-// cluster whose store was lost, and whose nodes serve until their leases end:
-// nobody claims a shard before the configuration is there, so it is written when
-// they have. An incarnation that ended as [ownership.Lost] has waited for that.
+// found writes the configuration of a store that has none. The store may belong to a
+// cluster that has lost its earlier store, and its nodes serve until their leases end.
+// No node claims a shard before the configuration is there, so it is written only when those
+// leases have ended. An incarnation that ended as [ownership.Lost] has waited for that.
 func (a *agreement) found(ctx context.Context, cfg record.Config) error {
 	if !a.waited {
 		a.waited = true
@@ -197,7 +197,7 @@ func (a *agreement) found(ctx context.Context, cfg record.Config) error {
 	return a.write(ctx, 0, cfg)
 }
 
-// write replaces the configuration of a revision, and has the node look again.
+// write replaces the configuration of a revision, and lets the node look again.
 func (a *agreement) write(ctx context.Context, rev uint64, cfg record.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

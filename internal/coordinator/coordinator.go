@@ -21,48 +21,48 @@ import (
 	"github.com/clstr-go/clstr/sharding"
 )
 
-// Node is what serves shards, and what wants to know. Its methods other than
+// Node serves the shards, and hears of changes. Its methods other than
 // Open and Left must not block.
 type Node interface {
 	// Open begins to serve a shard, and returns when requests find it. It may
 	// block until ctx ends.
 	Open(ctx context.Context, st *standing.Standing) (Shard, error)
-	// Opened tells that a shard is served now, why it is the node's, and how long after
-	// the owner before had stopped as far as is known; 0 for one that nobody had.
+	// Opened tells that a shard is served now, why it belongs to the node, and how long the shard
+	// was not served before, if that is known; 0 for a shard that had no owner.
 	Opened(why string, gap time.Duration)
 	// Route tells of a new version of any shard's record.
 	Route(shard uint32, record record.Shard)
-	// Final tells that shards are about to be drained, all of them, and that nobody is
-	// there to take them. With none it tells that an incarnation begins: what an earlier
-	// one has told holds no more.
+	// Final tells that all of these shards are about to be drained, and that no node is
+	// there to take them. Without shards it tells that an incarnation begins, so that what an
+	// earlier one has told holds no more.
 	Final(shards []uint32)
-	// NotServed tells that one of them was never opened.
+	// NotServed tells that one of these shards was never opened.
 	NotServed(shard uint32)
-	// Settled tells that the node serves all that it should, once.
+	// Settled tells, once, that the node serves all shards that it should.
 	Settled()
-	// Left tells that the node takes no part any more, while shards that have moved
-	// stay for [Options].Linger: it hears of no new owner. It may block.
+	// Left tells that the node takes no part any more and hears of no new owner, while shards that
+	// have moved stay for [Options].Linger. It may block.
 	Left()
-	// Reachable reports whether requests can reach the node at all. One that they
-	// cannot for longer than a lease leaves, and comes again when they can.
+	// Reachable reports whether requests can reach the node at all. If they cannot for longer
+	// than a lease, the node leaves, and joins again when they can.
 	Reachable() bool
 }
 
 // Shard is a shard that a node serves.
 type Shard interface {
 	// Drain returns when nothing of the shard runs any more and its keys are
-	// passivated. New calls are refused by the standing. At the end of the standing's
-	// stages, or when ctx ends, what runs still is left behind and told so. It returns
-	// what that has cost callers, also beside an error. Keys whose stop hooks were cut
-	// off are a [CutOff] in it.
+	// passivated. The standing refuses new calls. At the end of the standing's
+	// stages, or when ctx ends, Drain leaves behind the calls and hooks that still run, and tells
+	// them so. It returns what that has cost callers, even beside an error. The error has a
+	// [CutOff] for keys whose stop hooks were cut off.
 	Drain(ctx context.Context) (outcome.DrainCounts, error)
-	// Drop ends what runs, without stop hooks: another may own the shard. It
-	// returns when nothing runs any more, or with ctx.
+	// Drop ends the calls that run, without stop hooks, because another node may own the shard. It
+	// returns when nothing runs any more, or when ctx ends.
 	Drop(ctx context.Context) error
-	// Lapse tells that the node's lease has ended: the contexts of what runs end, and
-	// callers that wait are refused. It may come back. Lapse must not block.
+	// Lapse tells that the node's lease has ended: the contexts of handlers end, and
+	// callers that wait are refused. The lease may come back. Lapse must not block.
 	Lapse()
-	// Close takes the subscription back. Nothing runs any more.
+	// Close ends the subscription. Nothing runs any more by then.
 	Close() error
 }
 
@@ -74,13 +74,13 @@ type Options struct {
 	Store membership.Store
 	Node  Node
 	Log   *slog.Logger
-	// DrainTimeout bounds the end of what runs when a shard moves.
+	// DrainTimeout bounds the end of calls and keys when a shard moves.
 	DrainTimeout time.Duration
 	// StopTimeout bounds the leave of the node.
 	StopTimeout time.Duration
 	// Linger is how long a shard that has moved stays subscribed, to tell
-	// callers so. A node that leaves ends that much later: callers of its last
-	// shards need as long to hear of it as those of the first.
+	// callers so. A node that leaves ends that much later, because callers of its last
+	// shards need as long to hear of the move as callers of the first.
 	Linger time.Duration
 }
 
@@ -141,11 +141,10 @@ func (c *Coordinator) Layout() sharding.Layout { return c.opts.Self.Layout }
 // Cluster is the identity of the cluster, once Agree has returned nil; empty for one without.
 func (c *Coordinator) Cluster() string { return c.opts.Self.Cluster }
 
-// Agree compares the layout with the cluster's, or says what it is. It waits for the
-// store, and makes it anew where it is gone for certain. The error is of the layout, or
-// ctx's.
-// Run does it too, before each incarnation: it is here for nodes that must not
-// answer others before.
+// Agree compares the layout with the cluster's, or adopts it. It waits for the
+// store, and makes the store anew if it is certainly gone. The error is about the layout, or is
+// ctx's. Run does this too, before each incarnation. Agree is for nodes that must not
+// answer other nodes before it has been done.
 func (c *Coordinator) Agree(ctx context.Context) error { return c.agreement.reach(ctx) }
 
 // Run joins, takes part until ctx ends, hands over what it owns and leaves. It runs once.
@@ -160,7 +159,7 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	return errors.Join(err, c.await(), c.unended.err(c.opts.Self.Name))
 }
 
-// takePart is Run until the node has left. What it has begun may go on.
+// takePart is Run until the node has left. Tasks that it has begun may go on.
 func (c *Coordinator) takePart(ctx context.Context) error {
 	if err := c.Agree(ctx); err != nil {
 		return unlessEnded(ctx, err)
@@ -175,8 +174,8 @@ func (c *Coordinator) takePart(ctx context.Context) error {
 	return c.livesOf(ctx)
 }
 
-// watch hears hints until c.done ends. They are no more than that: without them
-// nodes look often enough, so a node joins also where it cannot have them.
+// watch hears hints until c.done ends. Without hints nodes look at the records often enough, so a
+// node joins even if it cannot watch.
 func (c *Coordinator) watch() {
 	for c.done.Err() == nil {
 		stop, err := c.opts.Store.Watch(c.inbox.see)
@@ -190,8 +189,8 @@ func (c *Coordinator) watch() {
 	}
 }
 
-// livesOf is one incarnation after the other: each that was taken for dead, or
-// could not be reached, is followed by another.
+// livesOf runs one incarnation after the other: if one was declared dead, or
+// could not be reached, another follows.
 func (c *Coordinator) livesOf(ctx context.Context) error {
 	for {
 		over, err := c.live(ctx)
@@ -208,7 +207,7 @@ func (c *Coordinator) livesOf(ctx context.Context) error {
 	}
 }
 
-// unlessEnded returns err, or nil once ctx has ended: it says no more than that then.
+// unlessEnded returns err, or nil once ctx has ended, because the error then says no more than that.
 func unlessEnded(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
@@ -216,8 +215,8 @@ func unlessEnded(ctx context.Context, err error) error {
 	return err
 }
 
-// await returns when all that was begun has ended, or an error for what has not
-// for long.
+// await returns when all tasks have ended. If they have not after a long wait, it returns an
+// error.
 func (c *Coordinator) await() error {
 	ended := make(chan struct{})
 	go func() { c.work.Wait(); close(ended) }() // ends with the last handler or hook

@@ -12,23 +12,23 @@ import (
 
 // Health is how a node takes part, as others may ask at any moment.
 type Health struct {
-	// Settled: this incarnation has served all that it should, once.
+	// Settled: this incarnation has served all of its shards at some time.
 	Settled bool
-	// Leaving: it hands over and goes, at its own process's wish or an operator's.
+	// Leaving: the node hands over its shards and goes, because its process or an operator wants it.
 	Leaving bool
 	// Lease is for how much longer the node may serve, 0 without a lease.
 	Lease time.Duration
-	// LeaseEnded is when that was over, by whichever clock was first; the zero time
+	// LeaseEnded is when the lease ended, by the clock that was first. It is the zero time
 	// for an incarnation that has a lease, or never had one.
 	LeaseEnded time.Time
 	// Wanted is how many shards the node should serve, by what it knows.
 	Wanted int
-	// Store is the error that the newest operation on the node's own record has met;
-	// nil if it was answered.
+	// Store is the error of the newest operation on the node's own record;
+	// nil if the store has answered it.
 	Store error
 	// Subscribe is why shards cannot be subscribed; nil if they can.
 	Subscribe error
-	// Records is what is wrong in the store that no operation fails for; nil if nothing is.
+	// Records is a fault in the store that makes no operation fail; nil if there is none.
 	Records error
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/clstr-go/clstr/membership"
 )
 
-// inbox is what waits for the core. It is bounded by what runs: an event ends an
-// operation or a task, and of each record only the newest version waits.
+// inbox has the events that wait for the core. Their number is bounded, because each event ends a
+// running operation or task, and only the newest version of each record waits.
 type inbox struct {
 	signal chan struct{} // cap 1
 
@@ -19,7 +19,7 @@ type inbox struct {
 	hints  map[string]membership.Entry
 }
 
-// posted is an event for one incarnation; others are not concerned.
+// posted is an event for one incarnation; the others ignore it.
 type posted struct {
 	life  *life // nil: for all
 	event ownership.Event

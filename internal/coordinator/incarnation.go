@@ -15,8 +15,8 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// live is one incarnation of the node. over is false if the node is to come
-// again, because others have taken it for dead.
+// live runs one incarnation of the node. over is false if the node must join
+// again, because others have declared it dead.
 func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	self := c.opts.Self
 	self.Incarnation, self.Base, self.Past = newIncarnation(), c.agreement.base, c.agreement.past
@@ -90,7 +90,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 }
 
 // sayTimeout is how long a node without shards tries to tell the store that it
-// leaves: others find that out by its lease as well.
+// leaves. Other nodes also notice when its lease ends.
 const sayTimeout = 3 * time.Second
 
 // leave begins to hand over and go.
@@ -107,8 +107,8 @@ func (l *life) leave() {
 	l.step(ownership.Leave{Wait: l.stayFor()})
 }
 
-// stayFor is how long the last of several nodes that leave waits for the others' shards:
-// afterwards its own have to end in time.
+// stayFor is how long the last of several nodes that leave waits for the shards of the others. Its
+// own shards must end in the time that is left.
 func (l *life) stayFor() time.Duration {
 	return max(l.c.opts.StopTimeout-l.c.opts.DrainTimeout, l.c.opts.StopTimeout/2)
 }
@@ -126,9 +126,9 @@ func (l *life) gaveUp() (err error) {
 	return errors.Join(l.foreign, err)
 }
 
-// leaveIfDeaf leaves when requests have not reached the node for a lease: it must
-// not hold shards that it cannot serve. One whose connection is down comes again;
-// one that may not subscribe ends.
+// leaveIfDeaf leaves when requests have not reached the node for the length of a lease, because it
+// must not hold shards that it cannot serve. A node without a connection joins again later. A node
+// that may not subscribe ends.
 func (l *life) leaveIfDeaf() {
 	if l.leaving.Load() || l.gone != nil {
 		return

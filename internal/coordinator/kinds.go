@@ -21,9 +21,9 @@ type others struct {
 	store membership.Store
 }
 
-// fits returns [membership.ErrForeignKinds] if there are members that live, and none
-// hosts a kind that this node does. The record of a member that has died shows no
-// life for as long as its lease; only then a node without a kind in common waits.
+// fits returns [membership.ErrForeignKinds] if there are members that live, and none of them
+// hosts a kind of this node. A member whose record does not change for as long as its lease has
+// died; a node without a kind in common waits to see that.
 func (o others) fits(ctx context.Context) error {
 	first := map[string]uint64{} // revisions of the strangers' records, as first seen
 	var until time.Time
@@ -93,8 +93,8 @@ func named(kinds []string) string {
 	return strings.Trim(fmt.Sprintf("%q", kinds), "[]")
 }
 
-// outlived reports whether a process with the node's name has come after this one
-// did, at a revision: a node that was taken for dead must not oust its successor.
+// outlived reports whether a process with the node's name has joined after this one
+// joined at a revision: a node that was declared dead must not oust its successor.
 func (o others) outlived(ctx context.Context, born uint64) bool {
 	var gone absence
 	for ctx.Err() == nil {

@@ -60,7 +60,7 @@ func (l *life) begin() {
 	l.c.lives.Store(l)
 }
 
-// lose ends the incarnation: nothing of it may be served any more.
+// lose ends the incarnation: it may serve nothing any more.
 func (l *life) lose() {
 	l.c.lives.Store(nil)
 	l.lease.End()
@@ -185,7 +185,7 @@ func (l *life) do(e ownership.Effect) {
 	}
 }
 
-// entrust does a write that nobody waits for, also when the incarnation has ended.
+// entrust does a write that no task waits for, even if the incarnation has ended.
 func (l *life) entrust(e ownership.Write) {
 	l.c.work.Go(func() { // ends with its timeout
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), opTimeout)
@@ -196,7 +196,7 @@ func (l *life) entrust(e ownership.Write) {
 	})
 }
 
-// remember notes the other clock's time of a renewal that is sent now. One that is
+// remember notes the wall clock's time of a renewal that is sent now. A renewal that is
 // older than a lease extends nothing any more.
 func (l *life) remember(now time.Time) {
 	sent := l.core.Now()
@@ -208,8 +208,8 @@ func (l *life) remember(now time.Time) {
 	l.walls[sent] = now.Round(0)
 }
 
-// operate does an operation on the store beside the core. Only so many run at
-// once, but the own record never waits for the others.
+// operate does an operation on the store beside the core. The number of operations at once is
+// bounded, but those on the node's own record never wait for others.
 func (l *life) operate(op uint64, own bool, timeout time.Duration, f func(context.Context) (ownership.Result, error)) {
 	l.c.work.Go(func() { // ends with its timeout
 		if !own {
@@ -238,7 +238,7 @@ func (l *life) operate(op uint64, own bool, timeout time.Duration, f func(contex
 	})
 }
 
-// settle is told once by each incarnation's core.
+// settle is called once by each incarnation's core.
 func (l *life) settle() {
 	l.settled.Store(true)
 	if !l.c.settled {

@@ -1,4 +1,4 @@
-// What other nodes own that the store does not know; waiting for leases of an earlier store
+// Shards that other nodes own and the store does not know; waiting for leases of an earlier store
 
 package coordinator
 
@@ -16,12 +16,12 @@ import (
 )
 
 // recall asks the other nodes, once in the life of a process, in which epochs they know
-// shards to be owned. The store must know those epochs too, and the base of its epochs is
-// not above all of them. A store for which that does not hold was restored from a backup,
-// and calls shards free that their owners may still serve. Or it is another store than
-// that of the owners. So recall waits until the leases have ended that a restored store
-// has forgotten. The owners that serve even then have another store. If there are none,
-// the node claims nothing before the base of epochs is above all that it has heard of.
+// shards to be owned. A good store knows those epochs too, and the base of its epochs is
+// not above all of them. Otherwise the store was restored from a backup,
+// and calls shards free that their owners may still serve. Or it is not the store of
+// the owners. So recall waits until the leases have ended that a restored store
+// has forgotten. Owners that serve even then have another store. If there are none,
+// the node claims nothing before the base of epochs is above all epochs that it has heard of.
 //
 // A process that has been in the store before needs no others: it remembers.
 func (a *agreement) recall(ctx context.Context) error {
@@ -100,8 +100,8 @@ func (a *agreement) hear(ctx context.Context, before []uint64) []uint64 {
 	return epochs
 }
 
-// knows reports whether the store's records are at least in the epochs that were heard
-// of. A snapshot may be old, so its word is asked for again where it is not.
+// knows reports whether the store's records have the epochs that were heard
+// of, or later ones. A snapshot may be old, so knows reads each record that seems to be behind.
 func (a *agreement) knows(ctx context.Context, heard []uint64) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -129,15 +129,15 @@ func (a *agreement) knows(ctx context.Context, heard []uint64) (bool, error) {
 	return true, nil
 }
 
-// reaches reports whether a record is in an epoch or a later one. What no node has
-// written says nothing: its owner writes it anew.
+// reaches reports whether a record has an epoch or a later one. A record that no node has
+// written counts as reached, because its owner writes it anew.
 func reaches(e membership.Entry, epoch uint64) bool {
 	rec, err := record.DecodeShard(e)
 	return epoch == 0 || e.Value != nil && err != nil || rec.Epoch >= epoch
 }
 
-// waitForLeases waits until no node has a lease of an earlier store, and returns true if
-// the configuration says before that nobody need wait.
+// waitForLeases waits until no node has a lease of an earlier store. It returns true if
+// the configuration says before then that no node need wait.
 func (a *agreement) waitForLeases(ctx context.Context, why string, over func(record.Config) bool) bool {
 	wait, warned := a.longestWait(), false
 	for until := time.Now().Add(wait); ctx.Err() == nil && time.Now().Before(until); {
@@ -155,8 +155,8 @@ func (a *agreement) waitForLeases(ctx context.Context, why string, over func(rec
 	return false
 }
 
-// longestWait is after how long no node of a lost store has a lease any more, as
-// far as their leases are those of a preset or this node's own.
+// longestWait is the time after which no node of a lost store has a lease any more, if their
+// leases are as long as those of the presets or as this node's own.
 func (a *agreement) longestWait() time.Duration {
 	own := a.self.Timing
 	return max(own.Lease+own.Delta, membership.CalmTiming.Lease+membership.CalmTiming.Delta)

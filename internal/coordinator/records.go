@@ -11,7 +11,7 @@ import (
 	"github.com/clstr-go/clstr/internal/record"
 )
 
-// records is what an incarnation finds wrong in the store: records that no node of its
+// records has the faults that an incarnation finds in the store: records that no node of its
 // cluster has written.
 type records struct {
 	spoiled map[record.Ref]string // members, and what has become of the record
@@ -19,7 +19,7 @@ type records struct {
 	amiss   atomic.Pointer[error] // for Health
 }
 
-// spoil takes that the record of a member is spoiled, or no more.
+// spoil notes that the record of a member is spoiled, or is in order again.
 func (r *records) spoil(log *slog.Logger, self record.Ref, e ownership.Spoiled) {
 	if e.Mended {
 		delete(r.spoiled, e.Member)
@@ -44,7 +44,7 @@ func (r *records) spoil(log *slog.Logger, self record.Ref, e ownership.Spoiled) 
 	r.findAmiss()
 }
 
-// overwritten takes that the configuration is of another layout, or of this again.
+// overwritten notes that the configuration has another layout, or the right one again.
 func (r *records) overwritten(log *slog.Logger, err error) {
 	if r.layout = err; err != nil {
 		log.Error("the cluster's configuration was overwritten with that of another layout: nodes that start are refused until a node that serves has written it again", slog.Any("error", err))
@@ -52,7 +52,7 @@ func (r *records) overwritten(log *slog.Logger, err error) {
 	r.findAmiss()
 }
 
-// findAmiss notes what is wrong, one of each kind.
+// findAmiss notes one fault of each kind for Health.
 func (r *records) findAmiss() {
 	r.amiss.Store(nil)
 	if r.layout != nil {

@@ -76,8 +76,8 @@ func (s *holds) open(e ownership.Open) {
 	})
 }
 
-// drain ends the service of a shard that moves: what has started comes to its
-// end. What is left at the timeout is cut off and logged.
+// drain ends the service of a shard that moves: calls that have started come to their
+// end. Calls that are left at the timeout are cut off and logged.
 func (s *holds) drain(h *held, final bool) {
 	h.Move(time.Now().Add(s.c.opts.DrainTimeout), final)
 	if final { // the stop hooks of others may ask its keys: it is opened first, if it can be
@@ -111,8 +111,8 @@ func (s *holds) drain(h *held, final bool) {
 	})
 }
 
-// countCut takes from the error of a drain the keys that were cut off, which one line
-// tells, and returns the rest.
+// countCut takes from the error of a drain the number of keys that were cut off, logs it in one
+// line, and returns the rest of the error.
 func (s *holds) countCut(shard uint32, err error) error {
 	var cut CutOff
 	if !errors.As(err, &cut) {
@@ -138,7 +138,7 @@ func (s *holds) linger(h *held) {
 	}
 }
 
-// drop ends the service of a shard that is another's already.
+// drop ends the service of a shard that belongs to another node already.
 func (s *holds) drop(shard uint32, h *held) {
 	h.Lose()
 	h.stop()

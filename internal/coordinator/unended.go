@@ -1,4 +1,4 @@
-// What has not ended in time when the node leaves
+// Calls and hooks that have not ended in time when the node leaves
 
 package coordinator
 
@@ -10,14 +10,14 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// CutOff is an error about so many keys whose stop hooks were cut off, so that what they
-// would save may be lost.
+// CutOff is an error that says for how many keys the stop hooks were cut off. What they
+// would have saved may be lost.
 type CutOff int
 
 // Error implements error.
 func (n CutOff) Error() string { return fmt.Sprintf("the stop hooks of %d keys were cut off", int(n)) }
 
-// unended is what has not ended in time when the node leaves.
+// unended has the errors about calls and hooks that have not ended in time when the node leaves.
 type unended struct {
 	mu   sync.Mutex
 	errs []error

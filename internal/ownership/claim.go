@@ -1,4 +1,4 @@
-// What is written of a shard: claiming it, handing it over, its next epoch
+// Writes to a shard's record: claiming it, handing it over, its next epoch
 
 package ownership
 
@@ -39,8 +39,8 @@ func (t *shards) claim(id uint32) {
 	t.write(record.ShardKey(id), s.expects(), rec, func(r Result) { t.settle(id, rec, r) })
 }
 
-// next counts the epoch of a record that is to be written. It does not count on from
-// one that others may not have seen: the owner before may serve the shard still.
+// next counts the epoch of a record that is to be written. It does not count on from a record
+// that others may not have seen, because the owner before may still serve the shard.
 func (t *shards) next(s *shard, rec record.Shard) record.Shard {
 	rec.Base = max(t.lineage.base, s.rec.Base)
 	switch {
@@ -66,8 +66,8 @@ func (t *shards) pass(id uint32) {
 	t.write(record.ShardKey(id), s.expects(), rec, func(r Result) { t.settle(id, rec, r) })
 }
 
-// settle takes the end of a write to a shard's record: where it failed, or may
-// have, the record itself says what holds.
+// settle takes the end of a write to a shard's record. If the write has failed, or may have failed,
+// the record itself says what holds.
 func (t *shards) settle(id uint32, written record.Shard, r Result) {
 	s := &t.all[id]
 	if r.Status == Done {

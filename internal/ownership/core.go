@@ -49,15 +49,15 @@ func (s Self) Validate() error {
 	return s.Timing.WithDefaults().Validate()
 }
 
-// Core is the part of a member that decides: a state that events change, and
-// effects that it wants. It does no I/O, reads no clock and starts nothing, so
+// Core is the part of a member that decides. Events change its state, and it answers with
+// effects to carry out. It does no I/O, reads no clock and starts nothing, so
 // that a simulation can drive it. It is not safe for concurrent use.
 //
 // Times are durations since any fixed moment on the node's own monotonic clock.
 //
 // It hands events to its parts and draws the conclusions. Each part has a state of its
-// own, which it alone writes but for a few wishes (look sooner, renew sooner, look at all
-// shards), and names the parts that it asks:
+// own, and names the parts that it asks. Only the part itself writes its state, except for a few
+// wishes (look sooner, renew sooner, look at all shards):
 //
 //	own       the node's record, and the lease that stands on it
 //	members   what is known of the records of all
@@ -117,8 +117,8 @@ func NewCore(self Self) (*Core, error) {
 	return c, nil
 }
 
-// Step takes an event at a moment of the node's clock, and returns what is to be
-// done about it, in order. The slice is valid until the next Step.
+// Step takes an event at a moment of the node's clock, and returns the effects
+// to carry out, in order. The slice is valid until the next Step.
 func (c *Core) Step(now time.Duration, e Event) []Effect {
 	c.now = max(c.now, now)
 	c.out = c.out[:0]

@@ -8,7 +8,7 @@ import (
 	"github.com/clstr-go/clstr/internal/record"
 )
 
-// deaths declares members dead, and buries those that have gone for long.
+// deaths declares members dead, and removes the records of members that have gone long ago.
 type deaths struct {
 	*operations
 	own     *own
@@ -17,8 +17,8 @@ type deaths struct {
 	looks   *looks
 }
 
-// watch declares those dead whose lease has ended, by a write on the very version that
-// has been standing for so long: a renewal that comes first wins.
+// watch declares members dead whose leases have ended. It writes on the very version that
+// has not changed for so long, so a renewal that comes first wins.
 func (d *deaths) watch() {
 	sinceOK := d.now - d.own.lastOK
 	if !d.own.valid() || sinceOK > 2*d.self.Timing.Renew {
@@ -55,8 +55,8 @@ func (d *deaths) accuse(ref record.Ref, m *member) {
 	})
 }
 
-// forgetOld removes records of the long gone, which own nothing any more. Only
-// the first of the active does.
+// forgetOld removes the records of members that have gone long ago and own nothing any more. Only
+// the first of the active members does that.
 func (d *deaths) forgetOld() {
 	old := func(_ record.Ref, m *member) bool {
 		return m.Final() && d.now-m.finalAt > d.self.Timing.Forget && !m.accusing

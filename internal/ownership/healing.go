@@ -32,11 +32,11 @@ func (s *shard) broken() bool { return s.found != readable && s.rev > 0 }
 // healing is how shards whose records were removed, or overwritten with something
 // else, find an owner again.
 //
-// Its owner, which sees that, drains the shard and writes the record anew; where
-// nobody does, the node that should own the shard claims it after a while. Such a
-// record cannot count on from the one before: it says 0, and its own revision is
-// its count. Nor does it follow that the owner before has stopped: the new one
-// opens the shard once each other member has said, in its own record, that it has
+// The owner of such a shard sees that its record is broken, drains the shard and writes the record
+// anew. If the owner does not, the node that should own the shard claims it after a while. The new
+// record cannot count on from the one before. It has the count 0, and its own revision is
+// its count. It also does not prove that the owner before has stopped. So the new owner
+// opens the shard only when each other member has said, in its own record, that it has
 // seen the records of all shards up to this one.
 type healing struct {
 	*operations
@@ -106,7 +106,7 @@ func (h *healing) mayOpen(s *shard) bool {
 	return false
 }
 
-// followed reports whether nobody can serve the shard by a record before this one.
+// followed reports whether no node can serve the shard by a record before this one.
 func (h *healing) followed(s *shard) bool {
 	if s.anew && h.own.confirms(s.seenBy) && h.members.asOf >= s.rev && h.allHaveSeen(s.rev) {
 		s.anew = false

@@ -8,11 +8,11 @@ import (
 	"github.com/clstr-go/clstr/internal/record"
 )
 
-// A node that leaves says so first, in its record, and looks around before it hands
-// anything over. So the store says in which order nodes leave, and each knows of all
-// that have begun before it. If nobody takes shards any more, the nodes that leave hand
-// over to the last of them. It has shut nothing yet, and serves what the others' stop
-// hooks ask. When they have gone, it ends all of its shards together.
+// A node that leaves says so first, in its record, and looks at the other records before it hands
+// anything over. So the store says in which order nodes leave, and each node knows all nodes
+// that have begun to leave before it. If no node takes shards any more, the nodes that leave hand
+// over to the last of them. The last node has shut nothing yet, and serves the requests of the other
+// nodes' stop hooks. When the others have gone, it ends all of its shards together.
 
 // lookFor is how long a node that leaves waits for a look at the others' records.
 const lookFor = time.Second
@@ -48,8 +48,8 @@ func (l *leaving) leave(wait time.Duration) {
 	}
 }
 
-// giveWayTo leaves when a process with the node's name has come later and takes
-// shards: the store says which is the later.
+// giveWayTo leaves when a later process with the node's name takes
+// shards. The store says which process is the later.
 func (l *leaving) giveWayTo(ref record.Ref) {
 	m := l.members.all[ref]
 	if ref.Name != l.self.Name || l.own.rev == 0 || m.State != record.Active || !l.superseded.IsZero() || m.Born < l.own.record.Born {
@@ -85,8 +85,8 @@ func (l *leaving) stays() bool {
 	return l.targets.stayer == l.self.Ref && l.own.record.State == record.Leaving
 }
 
-// endsAsLast decides that the last to leave ends its own shards: no other has any, or
-// what it has would not end in time.
+// endsAsLast decides that the last node to leave ends its own shards: no other node has any, or
+// its shards would not end in time otherwise.
 func (l *leaving) endsAsLast() bool {
 	if l.last || !l.stays() || !l.lookedAround() {
 		return false

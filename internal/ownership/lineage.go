@@ -23,9 +23,9 @@ type Past struct {
 
 // lineage is the node's view of whether the store is still the one that it knows.
 // A store that was lost and made anew, or restored from a backup, has forgotten
-// epochs. So each has a base in its configuration, which is above all that nodes
-// remember before one of them claims a shard; and what looks lost in it counts only
-// once a renewal has succeeded after that, which no other store accepts.
+// epochs. So each store has a base in its configuration. Before a node claims a shard, the base is
+// above all epochs that nodes remember. A record that looks lost counts as lost only
+// after a later renewal has succeeded, because no other store accepts that renewal.
 type lineage struct {
 	*operations
 	own     *own
@@ -52,9 +52,9 @@ type lineage struct {
 	forgottenAt time.Duration
 }
 
-// How a store that is gone differs from a server that is behind: each look must say
-// so, with no longer a pause than this between two of them; a renewal that fails is
-// tried more often. It is told after a while, and acted on when all leases have ended.
+// A store that is gone differs from a server that is behind: every look must find it gone, and the
+// pause between two looks must not be longer than this. A renewal that fails is tried more often.
+// The core tells of the loss after a while, and acts on it when all leases have ended.
 const (
 	noStore    = math.MaxUint64
 	doubtPause = 2 * time.Second
@@ -75,10 +75,10 @@ func (l *lineage) result(s Status) {
 	}
 }
 
-// doubt notes that the store is not the one in which the node has a lease: it has an
-// older version of its record, or is gone. Nobody can have renewed a lease in that one
-// since doubtedAt. It counts anew where others may have: when the looks before are older
-// than a pause, and when the store, which others may have joined, has lost more since.
+// doubt notes that the store is not the one in which the node has a lease: the store has an
+// older version of the node's record, or is gone. No node can have renewed a lease in the earlier
+// store since doubtedAt. The time counts anew if other nodes may have renewed: when the looks before
+// are older than a pause, or when the store, which others may have joined, has lost more since.
 func (l *lineage) doubt(of uint64) {
 	now := l.now
 	more := l.founded && (of == noStore || of < l.doubtOf)
@@ -217,9 +217,9 @@ func (l *lineage) overwritten(rev uint64, err error) {
 	}
 }
 
-// firstOfItsKind reports whether no member that has come before this one goes by another
-// layout. Where nodes of two layouts are in one store, those of the oldest member decide
-// what the configuration says: the others do not write theirs over it again and again.
+// firstOfItsKind reports whether no earlier member has another layout. If nodes of two layouts are
+// in one store, the layout of the oldest member counts. The other nodes do not write
+// their layout over it again and again.
 func (l *lineage) firstOfItsKind() bool {
 	own := l.own.record
 	return !l.members.some(func(_ record.Ref, m *member) bool {

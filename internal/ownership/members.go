@@ -11,8 +11,8 @@ import (
 	"github.com/clstr-go/clstr/membership"
 )
 
-// members is the node's view of all members, its own record included. A view may
-// be old: what it leads to is decided by the store.
+// members is the node's view of all members, its own record included. The view may
+// be old. That is safe, because the store decides whether a write that follows from it holds.
 type members struct {
 	*operations
 	all  map[record.Ref]*member
@@ -121,9 +121,9 @@ func (m *members) sawAll(asOf uint64) bool {
 	return newer
 }
 
-// elapse is called when the own renewal has succeeded: the store works, so others could
-// have renewed too in the time since the one before. Time in which it did not is nobody's
-// fault.
+// elapse is called when the node's own renewal has succeeded. The store works, so other members
+// could have renewed too since the renewal before. The time of a store outage counts against no
+// member.
 func (m *members) elapse(since time.Duration) {
 	for _, other := range m.all {
 		if since > 2*m.self.Timing.Renew {
@@ -134,7 +134,7 @@ func (m *members) elapse(since time.Duration) {
 	}
 }
 
-// which are the members for which is holds, in an order that makes what a core does
+// which returns the members for which is holds. Their order makes the core's actions
 // depend on nothing but its events. Mostly there are none.
 func (m *members) which(is func(record.Ref, *member) bool) func(yield func(record.Ref, *member) bool) {
 	var refs []record.Ref
@@ -175,15 +175,15 @@ func (m *members) rank() (rank int) {
 	return rank
 }
 
-// forming reports whether the cluster is new: nobody has been in it for longer than
-// shards stay. Shards then go at once to the nodes that come.
+// forming reports whether the cluster is new: no member has been in it for longer than the time
+// that shards stay. Shards then go at once to the nodes that join.
 func (m *members) forming() bool {
 	old := uint64(m.self.Timing.Residency/m.self.Timing.Renew) + 1
 	return !m.some(func(_ record.Ref, other *member) bool { return other.State == record.Active && other.Counter > old })
 }
 
-// lastToLeave is the member that was the last to say that it leaves, of those that have
-// not gone. Zero is nobody.
+// lastToLeave is the member that was the last to say that it leaves, among those that have
+// not gone. Zero is none.
 func (m *members) lastToLeave() (last record.Ref) {
 	for ref, other := range m.all {
 		if other.State != record.Leaving {

@@ -8,7 +8,7 @@ import (
 	"github.com/clstr-go/clstr/internal/record"
 )
 
-// operations are what a core wants done, in order, and what it does when that has ended.
+// operations are the effects of a core, in order, and what the core does when each has ended.
 type operations struct {
 	self Self
 	now  time.Duration
