@@ -27,9 +27,9 @@ type member struct {
 }
 
 // beats reports whether m comes before o for a shard. With equal weights the
-// higher score does; otherwise -weight/ln(score), weighted rendezvous hashing
-// (Schindelhauer and Schomaker 2005), gives each node its part. Both orders agree
-// where both apply, and the ID decides between equals.
+// higher score wins. Otherwise the higher -weight/ln(score) wins: that is weighted rendezvous
+// hashing (Schindelhauer and Schomaker 2005), and gives each node its part. If both orders apply,
+// they agree. The ID decides between equals.
 func (m *member) beats(o *member, shard uint32) bool {
 	s, t := m.scores[shard], o.scores[shard]
 	if m.weight != o.weight {
@@ -48,8 +48,8 @@ func share(score uint64, weight float64) float64 {
 	return -weight / math.Log((float64(score>>12)+0.5)/(1<<52))
 }
 
-// Move is a shard that changes its owner; From or To is empty where there is
-// none.
+// Move is a shard that changes its owner. From or To is empty if there is no such
+// owner.
 type Move struct {
 	Shard    uint32
 	From, To string
@@ -121,8 +121,8 @@ type Candidate struct {
 	Score  float64
 }
 
-// Ranking returns the nodes in the order in which they should own the shard: each should
-// own it if those before it are gone. It returns nil if there is no such shard.
+// Ranking returns the nodes in the order in which they should own the shard: a node should
+// own it if the nodes before it are gone. It returns nil if there is no such shard.
 func (a *Assignment) Ranking(shard uint32) []Candidate {
 	if shard >= a.layout.NumShards {
 		return nil

@@ -1,5 +1,5 @@
 // Package sharding is the arithmetic of a cluster: key -> shard -> node. It
-// imports nothing of the rest, so that a gateway can hash keys alone.
+// imports no other package of the module, so that a gateway can hash keys with it alone.
 //
 //	layout := sharding.Layout{NumShards: 256, Seed: "prod"}
 //	shard := layout.Shard("user-123")

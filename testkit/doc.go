@@ -11,7 +11,8 @@
 // starts a NATS server that can be restarted. [Alone] hosts one entity under virtual
 // time, and [StubClient] stands in for the entities that it asks. [Recorder] shows what
 // reaches a handler, and waits for it. [Faults] lose, delay, repeat and refuse
-// messages, by a seed, and [StateFaults] do so with the changes that a store of state gets. [CheckLeaks] finds goroutines that a test has left behind, and
+// messages, by a seed, and [StateFaults] do the same to the changes that a store of state gets.
+// [CheckLeaks] finds goroutines that a test has left behind, and
 // [Logger] writes to the test's log.
 //
 // Everything that a helper starts ends with the test, through the test's cleanups. What

@@ -55,8 +55,9 @@ func (r Received) String() string {
 	return fmt.Sprintf("%s to %s (%d bytes)", name, to, len(r.Data))
 }
 
-// Recorder records what reaches handlers, each try of a command with an ID among it: as a handler of its own, or in front of
-// another. Make one with [NewRecorder]. It is safe for concurrent use.
+// Recorder records the messages that reach handlers, including each try of a command with an ID. It
+// is a handler of its own, or stands in front of another. Make one with [NewRecorder]. It is safe for
+// concurrent use.
 //
 // The messages of one key are recorded in the order in which they arrive, and are
 // handled one at a time. The same holds for messages to a shard that have no key. The

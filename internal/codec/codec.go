@@ -20,9 +20,9 @@ import (
 // Namer is implemented by messages that name themselves.
 type Namer interface{ MessageType() string }
 
-// Encode names a message that is to be sent, and encodes it. It returns an [*Invalid]
-// for one that must not be: of a type that would lose a part of itself on the way, or
-// refused by its own Validate method. The name is there as soon as it is known.
+// Encode names and encodes a message that is to be sent. It returns an [*Invalid]
+// if the message must not be sent, because its type would lose a part of itself on the way, or its
+// own Validate method refuses it. The name is returned as soon as it is known, even with an error.
 func Encode(v any) (name string, data []byte, err error) {
 	if err := notNil(v); err != nil {
 		return "", nil, err
@@ -43,10 +43,10 @@ func Encode(v any) (name string, data []byte, err error) {
 	return name, data, err
 }
 
-// Name returns the wire name of v's type: what its MessageType method says,
+// Name returns the wire name of v's type: the result of its MessageType method,
 // the full name of a protobuf message, or the bare name of the Go type, which
 // stays the same when the type moves to another package. It returns an error
-// for a type without a name, and for a nil pointer: the other end would take it
+// for a type without a name, and for a nil pointer, because the other end would take that
 // for a message whose fields are all zero.
 func Name(v any) (string, error) {
 	if err := notNil(v); err != nil {
@@ -183,7 +183,7 @@ func marshal(v any, i *info) (_ []byte, err error) {
 	return data, nil
 }
 
-// pointerTo returns a copy of v by its pointer, which has methods that v has not.
+// pointerTo returns a pointer to a copy of v: the pointer has methods that v lacks.
 func pointerTo(v any) any {
 	p := reflect.New(reflect.TypeOf(v))
 	p.Elem().Set(reflect.ValueOf(v))
@@ -228,8 +228,8 @@ func UnmarshalInto(data []byte, target any) (err error) {
 	return nil
 }
 
-// jsonError says what is wrong with bytes without a piece of them: an error is
-// logged, a payload is not. Protobuf's errors have none.
+// jsonError says what is wrong with bytes without showing a part of them, because errors are
+// logged and payloads are not. Protobuf's errors show none.
 type jsonError struct{ err error }
 
 // Error implements error.

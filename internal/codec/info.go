@@ -1,4 +1,4 @@
-// What is known of a type after its first look: its name, why it cannot travel, whether it validates
+// What is known about a type after the first look: its name, why it cannot travel, whether it validates
 
 package codec
 
@@ -95,7 +95,7 @@ func look(t reflect.Type) *info {
 	return i
 }
 
-// borrowed are the methods by which a message says what it is.
+// borrowed are the methods that say what a message is.
 var borrowed = []struct {
 	method, way string
 	of          func(reflect.Type) (reflect.Method, bool)
@@ -106,7 +106,7 @@ var borrowed = []struct {
 		func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("ProtoReflect") }},
 }
 
-// borrows finds a message that passes for one that it embeds.
+// borrows finds the embedded message that a message would be taken for.
 func borrows(t reflect.Type) error {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()

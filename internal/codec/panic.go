@@ -23,8 +23,8 @@ type Panic struct {
 // Error implements error.
 func (p *Panic) Error() string { return "its own " + p.What + " panicked" }
 
-// Where says for the process itself where that was, and why if the runtime says it:
-// any other value may be a part of the message.
+// Where says, for this process only, where the panic was, and why if the runtime says so. Any
+// other panic value may be a part of the message, and is not shown.
 func (p *Panic) Where() string {
 	if err, ok := p.Value.(runtime.Error); ok {
 		return fmt.Sprintf("in %s: %v", p.where, err)

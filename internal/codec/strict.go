@@ -1,4 +1,4 @@
-// Fields that a type has no place for
+// Fields of data that a type does not have
 
 package codec
 
@@ -15,9 +15,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// Unknown names a field of data that a T has no place for: most often data is another
-// message. It returns "" if there is none. A struct without fields takes anything: its
-// caller is not interested.
+// Unknown names a field of data that T does not have. Most often data is then another
+// message. It returns "" if there is no such field. A struct without fields accepts anything,
+// because its caller does not use the reply.
 func Unknown[T any](data []byte) (field string, err error) {
 	t := reflect.TypeFor[T]()
 	if t.Kind() == reflect.Pointer {

@@ -1,9 +1,9 @@
-// What encoding/json would leave out of a type in silence
+// What encoding/json would silently leave out of a type
 
-// Package lossless looks at a type before its first value is encoded: encoding/json
-// leaves things out in silence, and the other end then has a message that is not the
-// one that was sent. It also finds text in a value that JSON would change. It knows the
-// standard library only.
+// Package lossless checks a type before its first value is encoded, because encoding/json
+// silently leaves things out, and the other end then has another message than the
+// one that was sent. It also finds text in a value that JSON would change. It imports only the
+// standard library.
 //
 //	verdict := lossless.Check(reflect.TypeFor[Event]())
 //	if verdict.Fault != nil { ... } // field Time: embeds time.Time, whose ...
@@ -18,25 +18,25 @@ import (
 	"strings"
 )
 
-// Verdict is what is to be known of a type.
+// Verdict is the result of a check of a type.
 type Verdict struct {
-	// Fault names a field that would be lost, and the way out; nil is none.
+	// Fault names a field that would be lost, and what to do about it; nil is none.
 	Fault error
-	// Addressed: a part of it encodes itself by a method of its pointer, which
-	// encoding/json calls only for what it is given by pointer.
+	// Addressed: a part of the type encodes itself by a method of its pointer. encoding/json
+	// calls that method only for a value that it gets by pointer.
 	Addressed bool
 }
 
-// Check looks at all that a value of type t holds. What a type's own MarshalJSON or
-// MarshalText makes is that type's affair.
+// Check looks at everything that a value of type t holds. It does not look into types with a
+// MarshalJSON or MarshalText of their own.
 func Check(t reflect.Type) Verdict {
 	w := walk{seen: map[place]bool{}}
 	w.look(t, "", true)
 	return w.verdict
 }
 
-// CheckError is Check for a type of errors. Those that do not decode are dropped by the
-// caller, so that a field which does not decode is as good as lost.
+// CheckError is Check for a type of errors. A caller drops errors that do not decode, so a field
+// that does not decode is as good as lost.
 func CheckError(t reflect.Type) Verdict {
 	w := walk{seen: map[place]bool{}, decodes: true}
 	w.look(t, "", true)
@@ -130,8 +130,8 @@ var methods = map[reflect.Type][2]method{
 	},
 }
 
-// promoted finds a struct that encodes itself by a method of a field that it embeds:
-// then nothing but that field is encoded. With no other field nothing is lost.
+// promoted finds a struct that encodes itself by a method of a field that it embeds.
+// Then only that field is encoded. If the struct has no other field, nothing is lost.
 func (w *walk) promoted(t reflect.Type, path string, m method) {
 	from, ok := Promoted(t, m.of)
 	if !ok {
@@ -150,7 +150,7 @@ func (w *walk) promoted(t reflect.Type, path string, m method) {
 	}
 }
 
-// shows reports whether JSON would have something of a field.
+// shows reports whether JSON would show a field.
 func shows(f reflect.StructField) bool {
 	if f.Tag.Get("json") == "-" {
 		return false

@@ -16,9 +16,9 @@ var replaced = []byte(`\ufffd`)
 // mostDeep bounds the walk over a value: encoding/json has found no circle in it.
 const mostDeep = 1000
 
-// Changed names the place of a string in v that is not UTF-8, and that data, which
-// encoding/json has made of v, does not hold as it was; "" if there is none. It looks at
-// what encoding/json writes by itself: what a type's own code writes is its own affair.
+// Changed names the place of a string in v that is not UTF-8 and that encoding/json has changed in
+// data, the encoded form of v. It returns "" if there is none. It looks only at strings that
+// encoding/json writes by itself, and not at the output of a type's own code.
 func Changed(v any, data []byte) string {
 	if !bytes.Contains(data, replaced) {
 		return ""

@@ -1,2 +1,2 @@
-// Package natsdial is what the packages that connect to NATS share.
+// Package natsdial has the code that all packages that connect to NATS share.
 package natsdial

@@ -1,8 +1,8 @@
 // A map that gives back the room of a peak
 
-// Package peakmap has a map that gives back the room of a peak. A map of Go's keeps the
-// room of the most entries that it ever had, for as long as it lives: what others may
-// make large for a moment is large for good, once for each peer or shard.
+// Package peakmap has a map that gives back the room of a peak. A map of Go keeps, as long as it
+// lives, the room for the most entries that it ever had. If a peer or shard makes its map
+// large for a moment, the map would stay large for good.
 //
 //	var calls peakmap.Map[uint64, *call] // empty, and ready to use
 //	calls.Set(id, c)
@@ -41,8 +41,8 @@ func (m *Map[K, V]) Set(k K, v V) {
 	m.peak = max(m.peak, len(m.m))
 }
 
-// Delete removes what stands under k. Where little is left of a peak, that is copied: each
-// entry that goes pays for a part of a copy.
+// Delete removes what stands under k. When few entries are left after a peak, it copies them into a
+// smaller map: each entry that goes pays for a part of a copy.
 func (m *Map[K, V]) Delete(k K) {
 	delete(m.m, k)
 	if n := len(m.m); m.peak > small && n < m.peak/4 {
@@ -55,7 +55,7 @@ func (m *Map[K, V]) Delete(k K) {
 // Len returns how many entries there are.
 func (m *Map[K, V]) Len() int { return len(m.m) }
 
-// Room returns for how many entries there is room at least.
+// Room returns how many entries there is room for, at least.
 func (m *Map[K, V]) Room() int { return m.peak }
 
 // All yields the entries in no order. The entry that was yielded last may be deleted.

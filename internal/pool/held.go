@@ -32,8 +32,8 @@ func (h *Held) Value(key any) (any, bool) { return h, key == heldKey{} }
 // another goroutine knows of h.
 func (h *Held) Begin(s Slot) { h.slot, h.held = s, s != nil }
 
-// Release ends the turn, with its slot taken. back reports whether it had been given
-// away: a goroutine of the turn's waits on, and the task needs its slot to end.
+// Release ends the turn, and takes its slot back. back reports whether the slot had been given
+// away, because a goroutine of the turn still waits and the task needs its slot to end.
 func (h *Held) Release() (back bool) {
 	h.mu.Lock()
 	s, held := h.slot, h.held

@@ -8,9 +8,9 @@ import (
 	"strconv"
 )
 
-// Inside reports whether the calling goroutine is one of the pool's workers: a worker
-// that waits for the pool's tasks to end waits for itself. A goroutine that a task has
-// started is not one.
+// Inside reports whether the calling goroutine is one of the pool's workers, because a worker
+// that waits for the pool's tasks to end would wait for itself. A goroutine that a task has
+// started is not a worker.
 func (p *Pool) Inside() bool {
 	id := goroutine()
 	p.mu.Lock()

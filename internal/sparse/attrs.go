@@ -8,7 +8,7 @@ import (
 	"runtime/debug"
 )
 
-// What a line shows of a key, of a panic's value, of a stack and of an error, in bytes.
+// How much a line shows of a key, a panic's value, a stack and an error, in bytes.
 const (
 	maxKey   = 64
 	maxPanic = 1 << 10
@@ -30,34 +30,34 @@ func Entity[N ~int | ~uint32](kind string, shard N, key string) slog.Attr {
 	return slog.GroupAttrs("", attrs...)
 }
 
-// Kind is Entity where only the kind is known.
+// Kind is Entity if only the kind is known.
 func Kind(kind string) slog.Attr { return slog.String("kind", kind) }
 
-// Shard is Entity where only the shard is known.
+// Shard is Entity if only the shard is known.
 func Shard[N ~int | ~uint32](shard N) slog.Attr { return slog.Int("shard", int(shard)) }
 
-// Panic is a panic's value, and its stack: call it from the deferred function that
+// Panic returns a panic's value and its stack. Call it from the deferred function that
 // has recovered.
 func Panic(value any) slog.Attr { return PanicWith(value, debug.Stack()) }
 
-// PanicWith is Panic for a stack that was taken when it was there.
+// PanicWith is Panic with a stack that was taken before.
 func PanicWith(value any, stack []byte) slog.Attr {
 	return slog.GroupAttrs("",
 		slog.String("panic", cut(fmt.Sprint(value), maxPanic)),
 		slog.String("stack", cut(string(stack), maxStack)))
 }
 
-// Recover is deferred around code of an application's, such as its metrics, that is
-// called where a panic would hurt more than one call: on a connection's reader, or
-// where a call is still to be counted. The panic goes to the log.
+// Recover is deferred around an application's code, such as its metrics, if a panic there would
+// hurt more than one call: on a connection's reader, or
+// before a call has been counted. The panic goes to the log.
 func Recover(log *slog.Logger, what string) {
 	if value := recover(); value != nil {
 		log.Error("code of the application panicked", slog.String("in", what), Panic(value))
 	}
 }
 
-// Apart calls code of an application's on a goroutine of its own, and waits for it: where
-// more would be hurt than that code if it ended the goroutine, as a metric of a test may.
+// Apart calls an application's code on a goroutine of its own, and waits for it. Use it where the
+// code would hurt others if it ended the goroutine, as a metric in a test may do.
 // A panic goes to the log.
 func Apart(log *slog.Logger, what string, f func()) {
 	over := make(chan struct{})
@@ -69,8 +69,8 @@ func Apart(log *slog.Logger, what string, f func()) {
 	<-over
 }
 
-// Text is what an error says. Its methods are an application's: it returns false if
-// they do not return.
+// Text returns the text of an error. The error's methods are an application's code: Text returns
+// false if they do not return.
 func Text(err error) (text string, ok bool) {
 	how := "end their goroutine"
 	over := make(chan struct{})

@@ -1,8 +1,8 @@
 // The bound on the library's log: five lines a second of each message, and how many were left out
 
-// Package sparse bounds the library's log. Callers, keys and servers cause lines, and
-// there are any number of them: so every logger comes into the library through [New],
-// and of each message at most [PerSecond] lines a second are written. A further line
+// Package sparse bounds the library's log, because any number of callers, keys and servers may
+// cause lines. Every logger comes into the library through [New]. It writes
+// at most [PerSecond] lines a second of each message. A further line
 // says, at the end of that second, how many were left out:
 //
 //	log := sparse.New(opts.Log) // nil is slog.Default()
@@ -11,8 +11,8 @@
 //	level=WARN msg="activation failed" kind=account shard=7 key=user-123 error="no database"
 //	level=WARN msg="activation failed" skipped=495
 //
-// What is counted together is what has the same level and message, so a message is a
-// constant and the rest are attributes. internal/laws keeps to all of this.
+// Lines with the same level and message are counted together, so a message must be a
+// constant, and everything else an attribute. internal/laws checks all of this.
 package sparse
 
 import (
@@ -31,9 +31,9 @@ const (
 	maxMessages = 512
 )
 
-// New returns a logger that writes to log, or to slog.Default() if that is nil, what
-// the bound allows; args are attributes of all its lines, as of With. Of a logger that
-// New has made it returns one with the same bound.
+// New returns a logger that writes the lines that the bound allows to log, or to slog.Default() if
+// log is nil. args are attributes of all its lines, as for With. For a logger that
+// New has made it returns one that shares the bound.
 func New(log *slog.Logger, args ...any) *slog.Logger {
 	if log == nil {
 		log = slog.Default()
@@ -54,8 +54,8 @@ func Raw(log *slog.Logger) *slog.Logger {
 	return log
 }
 
-// Flush writes what is still to be said of lines that were left out, so that nothing
-// is written behind an owner's end.
+// Flush writes at once how many lines were left out, so that nothing
+// is written after an owner's end.
 func Flush(log *slog.Logger) {
 	if h, ok := log.Handler().(*handler); ok {
 		h.bound.flush()
@@ -110,7 +110,7 @@ func (h *handler) WithGroup(name string) (with slog.Handler) {
 	return &handler{h.Handler.WithGroup(name), h.bound}
 }
 
-// line is what is counted together.
+// line identifies the lines that are counted together.
 type line struct {
 	level   slog.Level
 	message string

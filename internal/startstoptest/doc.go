@@ -1,21 +1,21 @@
-// Package startstoptest holds the contract of everything that starts goroutines, and the
-// test that all of it survives.
+// Package startstoptest holds the contract of every type that starts goroutines, and the
+// test that each of them survives.
 //
-// Such a thing lives once. It has one of two shapes.
+// A value of such a type lives once. There are two shapes.
 //
-// What runs (a node, a coordinator) has Run. Run blocks until its context has ended and
-// all that it has started has. A planned end is no error, at whatever moment it comes, a
-// context that has ended before Run included. Where there is a Ready channel, the thing
-// can be used once that is closed. A second Run, beside the first or after it, is refused
+// A node or a coordinator has Run. Run blocks until its context has ended and
+// everything that it has started has ended. A planned end is no error at any moment, even if the
+// context has ended before Run. If there is a Ready channel, the value
+// can be used when that channel is closed. A second Run, beside the first or after it, is refused
 // at once and does not disturb the first.
 //
-// What is open when it is made (a transport, a dispatcher, a store, a host of actors) has
-// Close. Close returns when all that was started has ended. It may be called again, also
+// A transport, a dispatcher, a store or a host of actors is open when it is made, and has
+// Close. Close returns when everything that was started has ended. It may be called again, even
 // at the same moment: each call waits for the same end, and returns nil. It may be called
-// on a thing that was never used.
+// on a value that was never used.
 //
-// Both refuse what comes after the end, with an error that says so. Nothing of what came
-// before goes on when Run or Close has returned.
+// Both refuse calls after the end, with an error that says so. No call from before
+// goes on when Run or Close has returned.
 //
 // [Run] and [Close] test that.
 package startstoptest

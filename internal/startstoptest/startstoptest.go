@@ -10,25 +10,25 @@ import (
 	"testing"
 )
 
-// Service is a thing under test, for one life.
+// Service is a value under test, for one life.
 type Service struct {
-	Run   func(ctx context.Context) error // of what runs
-	Ready <-chan struct{}                 // of what runs; nil: it is never ready
-	Close func() error                    // of what is open when it is made
+	Run   func(ctx context.Context) error // of a service that runs
+	Ready <-chan struct{}                 // of a service that runs; nil: it is never ready
+	Close func() error                    // of a service that is open when it is made
 
-	// Use asks something of the service. The error is nil, or one that Refused takes for
-	// what an error of a service that is not ready, or has ended, may be.
+	// Use asks something of the service. The error is nil, or one that Refused accepts: the error
+	// of a service that is not ready, or has ended.
 	Use     func(ctx context.Context) error
 	Refused func(err error) bool
-	// Cut takes what else an error may be of something that was under way when the service
-	// ended; nil: nothing.
+	// Cut accepts other errors of a call that was under way when the service
+	// ended; nil: there are none.
 	Cut func(err error) bool
-	// Busy is how much of what was asked runs at the service; nil where that cannot be seen.
+	// Busy is how many calls run at the service; nil if that cannot be seen.
 	Busy func() int
 }
 
-// Work is what a service under test does when it is used. It takes long enough to be
-// seen when it goes on after the end.
+// Work is the work that a service under test does. It takes long enough that a test sees it if it
+// goes on after the end.
 type Work struct{ running atomic.Int32 }
 
 // Do is one piece.

@@ -19,9 +19,9 @@ import (
 // together: a few bytes on the wire must not become megabytes of memory.
 const MaxItems = 4096
 
-// Packet is a decoded message. Data may be changed and appended to. It shares the
-// bytes that it was decoded from, each its own range, where it is about half of them or
-// more. Otherwise it is a copy, so that a message keeps little memory beside its own.
+// Packet is a decoded message. Data may be changed and appended to. If Data is about half of the
+// decoded bytes or more, it is a range of them, which nothing else uses. Otherwise it is a copy, so
+// that a message keeps little memory beside its own.
 type Packet struct {
 	FirstID   uint64
 	Envelopes []Envelope
@@ -30,7 +30,7 @@ type Packet struct {
 	Unknown   []byte // fields of a later format
 }
 
-// Envelope is an envelope with what only transports know.
+// Envelope is an envelope with the data that only transports know.
 type Envelope struct {
 	transport.Envelope
 	Budget  time.Duration // what is left of the sender's deadline; 0 is none
@@ -254,7 +254,7 @@ func (d *Decoder) reply(data []byte, r *Reply) error {
 	}
 }
 
-// text keeps what is no UTF-8 readable.
+// text keeps text readable that is not UTF-8.
 func text(b []byte) string { return strings.ToValidUTF8(string(b), "\uFFFD") }
 
 // duration is n units, at most what a Duration holds.
@@ -269,8 +269,8 @@ func bad(format string, args ...any) error {
 	return outcome.Errorf(outcome.ErrBadEnvelope, format, args...).WithOutcome(outcome.NotStarted)
 }
 
-// decodeError decodes the error of a reply. What is over the bounds of a tree is
-// passed over, and marked.
+// decodeError decodes the error of a reply. It passes over the parts that are beyond the bounds of a
+// tree, and marks the error as cut.
 func (d *Decoder) decodeError(data []byte) (*outcome.Error, error) {
 	t := treeDecoder{nodes: min(outcome.MaxErrorNodes, 1+MaxItems-d.causes)}
 	before := t.nodes

@@ -62,7 +62,7 @@ const (
 	errCut        = 7
 )
 
-// Overhead is what a packet has beside its envelopes and replies, at most.
+// Overhead is how many bytes a packet has beside its envelopes and replies, at most.
 const Overhead = 16
 
 // AppendEnvelope appends env to the packet in b. budget is what is left of the
@@ -147,7 +147,7 @@ func ttlLeft(env *transport.Envelope) uint64 {
 	return uint64(max(1, env.TTL().Milliseconds()))
 }
 
-// ageNow is the age in milliseconds. A part of one counts as a whole one: a node must not
+// ageNow is the age in milliseconds. A part of a millisecond counts as a whole one: a node must not
 // take a command for younger than it is.
 func ageNow(env *transport.Envelope) uint64 {
 	if env.ID == "" {

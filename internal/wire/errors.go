@@ -13,9 +13,9 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// prepared returns e, or a copy with what may travel of it: at most as many causes,
-// and as deep, as transport allows, and text that is UTF-8. What an application says
-// in its errors may be any bytes, a protobuf string may not.
+// prepared returns e, or a copy with the parts that may travel: at most as many causes,
+// and as deep, as transport allows, and text that is UTF-8. The text of an application's
+// error may be any bytes, but a protobuf string may not.
 func prepared(e *outcome.Error) *outcome.Error {
 	nodes, cut := outcome.MaxErrorNodes-1, false
 	e = prepare(e, 1, &nodes, &cut)

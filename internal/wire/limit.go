@@ -1,4 +1,4 @@
-// Whether an envelope or a reply fits into a message, and what is said of one that does not
+// Whether an envelope or a reply fits into a message, and the error for one that does not
 
 package wire
 
@@ -25,9 +25,9 @@ func Fits(env *transport.Envelope, budget time.Duration, waiting *turn.Turn, mos
 	return TooLarge(env, budget, waiting, most)
 }
 
-// TooLarge is what Fits says of an envelope that does not. A message has more in it
-// than the payload, so that what it names is less than most; the next caller may
-// have a longer deadline, which takes more room, so that it allows for a minute.
+// TooLarge is the error of Fits for an envelope that does not fit. A message holds more
+// than the payload, so the size that the error names is less than most. The next caller may
+// have a longer deadline, which takes more room, so the size allows for a deadline of a minute.
 func TooLarge(env *transport.Envelope, budget time.Duration, waiting *turn.Turn, most int) *outcome.Error {
 	tried := *env
 	tried.Data = env.Data[:min(len(env.Data), max(0, most-Overhead))]
@@ -41,8 +41,8 @@ func TooLarge(env *transport.Envelope, budget time.Duration, waiting *turn.Turn,
 }
 
 // ReplyFits returns nil if a reply, alone in its packet, is no larger than a message
-// may be, and otherwise the error that goes in its place: for data one that says how
-// large that may be, for an error a short one.
+// may be. Otherwise it returns the error that goes in its place. For data the error says how
+// large data may be. An error is replaced by a short one.
 func ReplyFits(id uint64, data []byte, err *outcome.Error, most int) *outcome.Error {
 	if len(data) <= most-Overhead && len(AppendReply(nil, id, data, err)) <= most-Overhead {
 		return nil
@@ -50,7 +50,7 @@ func ReplyFits(id uint64, data []byte, err *outcome.Error, most int) *outcome.Er
 	return ReplyTooLarge(id, data, err, most)
 }
 
-// ReplyTooLarge is what ReplyFits says of a reply that does not.
+// ReplyTooLarge is the error of ReplyFits for a reply that does not fit.
 func ReplyTooLarge(id uint64, data []byte, err *outcome.Error, most int) *outcome.Error {
 	if err != nil {
 		return Shorten(err)
@@ -60,9 +60,9 @@ func ReplyTooLarge(id uint64, data []byte, err *outcome.Error, most int) *outcom
 	return outcome.Errorf(outcome.ErrReplyTooLarge, "reply of %d bytes: at most %d fit into the %d of a message", len(data), len(tried)-over, most)
 }
 
-// CheckRequest refuses what Fits refuses, for a transport that encodes nothing: a message
+// CheckRequest refuses what Fits refuses, for a transport that encodes nothing. So a message
 // that is too large in production is too large in tests. It encodes only messages near
-// the limit. A negative limit is none.
+// the limit. A negative limit is no limit.
 func CheckRequest(ctx context.Context, env *transport.Envelope, waiting *turn.Turn, most int) error {
 	size := 1<<12 + len(env.Data) + len(env.Key) + len(env.Kind) + len(env.Type) // more than it takes
 	for name, value := range env.Headers {
@@ -81,8 +81,8 @@ func CheckRequest(ctx context.Context, env *transport.Envelope, waiting *turn.Tu
 	return nil
 }
 
-// CheckReply returns what a caller gets of a reply: what ReplyFits says, where that is
-// too large. A negative limit is none.
+// CheckReply returns what the caller gets for a reply: the error of ReplyFits if the reply is
+// too large. A negative limit is no limit.
 func CheckReply(reply []byte, err error, most int) ([]byte, error) {
 	e, _ := errors.AsType[*outcome.Error](err)
 	if most < 0 || len(reply) <= most/2 && (e == nil || len(e.Causes) == 0 && len(e.Message)+len(e.Detail) <= most/8) {
@@ -94,8 +94,8 @@ func CheckReply(reply []byte, err error, most int) ([]byte, error) {
 	return reply, err
 }
 
-// Shorten keeps of an error that is too large to travel what its caller acts by:
-// code and outcome.
+// Shorten keeps only code and outcome of an error that is too large to travel, because the caller
+// acts by these.
 func Shorten(err *outcome.Error) *outcome.Error {
 	const most = 256
 	short := *err

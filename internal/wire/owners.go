@@ -8,12 +8,12 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// MaxEpochs is how many shards one message of owners may tell of; who asks asks
-// again from there.
+// MaxEpochs is how many shards one message of owners may have. The client asks again for the
+// shards behind them.
 const MaxEpochs = 64 << 10
 
-// Owners says in which epochs shards are owned; Epochs[i] is of the shard
-// First+i, 0 for one that nobody has ever owned.
+// Owners says in which epochs shards are owned. Epochs[i] is the epoch of the shard
+// First+i, 0 for a shard that no node has ever owned.
 type Owners struct {
 	First     uint32
 	Epochs    []uint64
@@ -21,7 +21,7 @@ type Owners struct {
 	Seed      string // at most MaxSeed bytes
 }
 
-// MaxSeed is how long a seed may be that travels.
+// MaxSeed is how many bytes a seed may have to travel.
 const MaxSeed = 4096
 
 const (

@@ -8,8 +8,8 @@ import (
 )
 
 // CheckShard returns [outcome.ErrLayoutMismatch] for a message to a shard without an
-// owner if the sender counts other shards than the cluster has, so none will come. With 0
-// it is not known how many that are.
+// owner if the sender's shard count differs from the cluster's, because no owner will come. With 0
+// the cluster's count is not known.
 func CheckShard(env *transport.Envelope, numShards uint32) error {
 	switch {
 	case numShards == 0:
