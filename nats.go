@@ -3,15 +3,14 @@
 package clstr
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership/natsstore"
 	"github.com/clstr-go/clstr/outcome"
@@ -77,27 +76,16 @@ func (o NATSOptions) Join(ctx context.Context, m Member) (link Link, err error) 
 }
 
 // connect waits for a server until ctx ends.
-func connect(ctx context.Context, opts natstransport.Options) (*natstransport.Transport, error) {
-	log, said, last := sparse.New(opts.Log), "", error(nil)
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		tr, err := natstransport.Open(ctx, opts)
-		switch {
-		case err == nil:
-			return tr, nil
-		case ctx.Err() != nil:
-			why := strings.TrimPrefix(cmp.Or(last, err).Error(), outcome.ErrDisconnected.Error()+": ")
-			return nil, outcome.Errorf(outcome.ErrDisconnected, "%s, %v", why, context.Cause(ctx)).WithCause(context.Cause(ctx))
-		case !errors.Is(err, outcome.ErrDisconnected):
-			return nil, err
-		}
-		last = err
-		if text := err.Error(); text != said {
-			said = text
-			log.Warn("waiting for NATS", slog.Any("error", err))
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
+func connect(ctx context.Context, opts natstransport.Options) (tr *natstransport.Transport, err error) {
+	log := sparse.New(opts.Log)
+	wait := natsdial.Wait{
+		For:  "NATS",
+		Mend: func(error) bool { return false }, // beside outcome.ErrDisconnected
+		Say:  func(err error) { log.Warn("waiting for NATS", slog.Any("error", err)) },
 	}
+	err = wait.Until(ctx, func(ctx context.Context, _ time.Duration) (err error) {
+		tr, err = natstransport.Open(ctx, opts)
+		return err
+	})
+	return tr, err
 }

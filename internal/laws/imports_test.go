@@ -15,7 +15,7 @@ type row struct {
 }
 
 var table = []row{
-	{".", "actor cluster membership membership/memstore membership/natsstore outcome sharding transport transport/memtransport transport/natstransport internal/dispatch internal/sparse", "github.com/nats-io/nats.go",
+	{".", "actor cluster membership membership/memstore membership/natsstore outcome sharding transport transport/memtransport transport/natstransport internal/dispatch internal/natsdial internal/sparse", "github.com/nats-io/nats.go",
 		"the front: one call opens a service over NATS or in memory, so it names all that this takes; packages below it link no NATS, and no other product package imports it"},
 	{"embed", ". outcome internal/sparse", "github.com/nats-io/nats-server/v2/server github.com/nats-io/nats.go",
 		"a network of the front with its server inside: it alone of what products import links nats-server"},
@@ -85,7 +85,8 @@ var table = []row{
 	{"internal/expiry", "", "", "a leaf: many deadlines on few timers"},
 	{"internal/keeper", "state", "",
 		"policy of stores of state, once for all: knows the seam, no backend and no entity"},
-	{"internal/natsdial", "", "github.com/nats-io/nats.go", "a leaf: how transport and store connect"},
+	{"internal/natsdial", "outcome", "github.com/nats-io/nats.go", "how transport and stores connect"},
+	{"internal/natstest", "testkit", "github.com/nats-io/nats-server/v2/server", "servers for the tests of stores"},
 	{"internal/peakmap", "", "", "a leaf: a map that shrinks"},
 	{"internal/pool", "", "", "a leaf: workers"},
 	{"internal/standing", "outcome internal/expiry", "",
@@ -177,7 +178,7 @@ func TestEnvelopesAndActorsMeetInHosting(t *testing.T) {
 
 // testLibraries stay out of what users link.
 const testLibraries = "testing/... net/http/httptest github.com/stretchr/testify/... go.uber.org/goleak/... " +
-	module + "/testkit/... " + module + "/transport/transporttest/... " + module + "/membership/storetest/... " + module + "/state/statetest/... " + module + "/internal/startstoptest/... " + module + "/internal/watchtest/..."
+	module + "/testkit/... " + module + "/transport/transporttest/... " + module + "/membership/storetest/... " + module + "/state/statetest/... " + module + "/internal/startstoptest/... " + module + "/internal/watchtest/... " + module + "/internal/natstest/..."
 
 // forTests may import them: each is there for tests.
 var forTests = map[string]string{
@@ -187,6 +188,7 @@ var forTests = map[string]string{
 	"state/statetest":         "the suite of stores of state",
 	"internal/startstoptest":  "the contract of what starts and ends",
 	"internal/watchtest":      "the suite of watches of state",
+	"internal/natstest":       "servers for tests",
 	"internal/bench":          "benchmarks that need several processes",
 	"cluster/testing.go":      "CreateTestCluster takes a *testing.T",
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/clstr-go/clstr/internal/natstest"
 	"github.com/clstr-go/clstr/internal/record"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -14,8 +15,8 @@ import (
 
 // on runs a benchmark on one server and on three with three replicas.
 func on(b *testing.B, f func(*testing.B, *natsstore.Store)) {
-	b.Run("R1", func(b *testing.B) { f(b, open(b, natsstore.Options{URL: serve(b, server.Options{}).URL()})) })
-	b.Run("R3", func(b *testing.B) { f(b, open(b, natsstore.Options{URL: serveThree(b)})) })
+	b.Run("R1", func(b *testing.B) { f(b, open(b, natsstore.Options{URL: natstest.Serve(b, server.Options{}).URL()})) })
+	b.Run("R3", func(b *testing.B) { f(b, open(b, natsstore.Options{URL: natstest.ServeThree(b)})) })
 }
 
 // A renewal: one write at a known revision.

@@ -3,7 +3,6 @@ package natsstore_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -11,47 +10,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/natstest"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/natsstore"
 	"github.com/clstr-go/clstr/membership/storetest"
 	"github.com/clstr-go/clstr/testkit"
 )
 
-// serveThree starts a cluster of servers with JetStream and returns its URLs.
-func serveThree(t testing.TB) string {
-	t.Helper()
-	var ports []int
-	var routes []string
-	for range 3 { // the servers must know where the others will be
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-		routes = append(routes, "nats://"+l.Addr().String())
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var urls []string
-	for i, port := range ports {
-		s := serve(t, server.Options{
-			ServerName: "n" + strconv.Itoa(i),
-			Cluster:    server.ClusterOpts{Name: "three", Host: "127.0.0.1", Port: port},
-			Routes:     server.RoutesFromStr(strings.Join(routes, ",")),
-		})
-		urls = append(urls, s.URL())
-	}
-	return strings.Join(urls, ",")
-}
-
 func TestReplicatedStore(t *testing.T) {
 	testkit.CheckLeaks(t)
-	urls := serveThree(t)
+	urls := natstest.ServeThree(t)
 	n := 0
 	storetest.Run(t, func(t *testing.T) membership.Store {
 		n++
@@ -73,7 +43,7 @@ func streamInfo(t testing.TB, nc *nats.Conn, stream string) string {
 }
 
 func TestNodesOpenAReplicatedStoreAtOnce(t *testing.T) {
-	urls := serveThree(t)
+	urls := natstest.ServeThree(t)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -92,7 +62,7 @@ func TestNodesOpenAReplicatedStoreAtOnce(t *testing.T) {
 // write was done finds it, and no write is done that was said not to be.
 func TestLeadersComeAndGo(t *testing.T) {
 	const writers, stepDowns = 4, 3
-	urls := serveThree(t)
+	urls := natstest.ServeThree(t)
 	admin := open(t, natsstore.Options{URL: urls}).Conn()
 	var acked atomic.Int64
 	ctx, done := context.WithCancel(patient(t))

@@ -4,11 +4,7 @@ package natsstore
 
 import (
 	"context"
-	"errors"
-	"io"
 	"log/slog"
-	"net"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -17,7 +13,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/clstr-go/clstr/internal/natsdial"
-	"github.com/clstr-go/clstr/outcome"
 )
 
 // link is the store's connection, and the calls that wait for answers on it.
@@ -34,38 +29,11 @@ type link struct {
 	inboxDenied error
 }
 
-// connect makes the store's connection. It must notice soon that a server is gone, and
-// say so: a renewal that is sent minutes late is worse than none.
+// connect makes the store's connection.
 func (l *link) connect(ctx context.Context, _ time.Duration) error {
-	options := append([]nats.Option{
-		nats.Name(natsdial.Name(l.opts.Name) + " membership"),
-		nats.Timeout(2 * time.Second),
-		nats.PingInterval(2 * time.Second),
-		nats.MaxPingsOutstanding(2),
-		nats.MaxReconnects(-1),
-		nats.ReconnectWait(100 * time.Millisecond),
-		nats.ReconnectJitter(200*time.Millisecond, 200*time.Millisecond),
-		nats.IgnoreAuthErrorAbort(), // credentials may be mended while the node runs
-		nats.FlusherTimeout(2 * time.Second),
-		nats.ReconnectOnFlusherError(),
-		nats.CustomInboxPrefix(inboxesOf(l.opts.Prefix)), // apart from those that others may publish to
-	}, l.opts.NATSOptions...)
-	options = append(options, l.listen)
-	nc, err := natsdial.Dial(ctx, l.opts.URL, options)
-	var parse *url.Error
-	var unreachable *net.OpError
-	switch {
-	case err == nil:
-	case ctx.Err() != nil:
-		return outcome.Errorf(outcome.ErrDisconnected, "connecting to %s: %v", natsdial.Redact(l.opts.URL), err)
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
-		return outcome.Errorf(outcome.ErrNotPermitted, "connecting to %s: %v", natsdial.Redact(l.opts.URL), err)
-	case errors.As(err, &parse):
-		return outcome.Errorf(outcome.ErrBadOption, "URL %s: %v", natsdial.Redact(l.opts.URL), parse.Err)
-	case errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrTimeout), errors.Is(err, io.EOF), errors.As(err, &unreachable):
-		return outcome.Errorf(outcome.ErrDisconnected, "connecting to %s: %v", natsdial.Redact(l.opts.URL), err)
-	default:
-		return outcome.Errorf(outcome.ErrBadOption, "connecting to %s: %v", natsdial.Redact(l.opts.URL), err)
+	nc, err := l.opts.store().Connect(ctx, natsdial.Hear(l.heard, l.lost, l.back))
+	if err != nil {
+		return err
 	}
 	if l.js, err = jetstream.New(nc); err != nil {
 		nc.Close()
@@ -79,39 +47,25 @@ func (l *link) connect(ctx context.Context, _ time.Duration) error {
 	return nil
 }
 
-// listen is the last of the connection's options. It hears what the user's own handlers
-// hear, and sets what must not be changed.
-func (l *link) listen(o *nats.Options) error {
-	o.ReconnectBufSize = -1 // nothing is sent after its caller has gone
-	failed, lost, back := o.AsyncErrorCB, o.DisconnectedErrCB, o.ReconnectedCB
-	o.AsyncErrorCB = func(nc *nats.Conn, sub *nats.Subscription, err error) {
-		l.heard(sub, err)
-		if failed != nil {
-			failed(nc, sub, err)
-		}
+func (l *link) sayWaits(err error) {
+	l.log.Warn("waiting for the store of members", slog.Any("error", err))
+}
+
+func (l *link) lost(err error) {
+	switch {
+	case l.isClosed():
+	case err == nil: // by Reconnect
+		l.log.Warn("the store's server does not answer: connecting to another")
+	default:
+		l.log.Warn("lost the connection to the store of members", slog.Any("error", err))
 	}
-	o.DisconnectedErrCB = func(nc *nats.Conn, err error) {
-		switch {
-		case l.isClosed():
-		case err == nil: // by Reconnect
-			l.log.Warn("the store's server does not answer: connecting to another")
-		default:
-			l.log.Warn("lost the connection to the store of members", slog.Any("error", err))
-		}
-		if lost != nil {
-			lost(nc, err)
-		}
-	}
-	o.ReconnectedCB = func(nc *nats.Conn) {
-		l.mu.Lock()
-		l.inboxDenied = nil // the server repeats it if it still holds
-		l.mu.Unlock()
-		l.log.Info("connected to the store of members again")
-		if back != nil {
-			back(nc)
-		}
-	}
-	return nil
+}
+
+func (l *link) back() {
+	l.mu.Lock()
+	l.inboxDenied = nil // the server repeats it if it still holds
+	l.mu.Unlock()
+	l.log.Info("connected to the store of members again")
 }
 
 // closes marks everything that ends from now on as ended by the store's end.

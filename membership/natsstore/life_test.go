@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/clstr-go/clstr/internal/natstest"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/natsstore"
 	"github.com/clstr-go/clstr/outcome"
@@ -37,7 +38,7 @@ func soon(back chan<- struct{}) []nats.Option {
 
 func TestRecordsOutliveTheServer(t *testing.T) {
 	testkit.CheckLeaks(t)
-	s := serve(t, server.Options{})
+	s := natstest.Serve(t, server.Options{})
 	back := make(chan struct{}, 8)
 	store := open(t, natsstore.Options{URL: s.URL(), NATSOptions: soon(back)})
 	seen := make(chan membership.Entry, 8)
@@ -64,7 +65,7 @@ func TestRecordsOutliveTheServer(t *testing.T) {
 func TestReconnect(t *testing.T) {
 	testkit.CheckLeaks(t)
 	back := make(chan struct{}, 8)
-	store := open(t, natsstore.Options{URL: serve(t, server.Options{}).URL(), NATSOptions: soon(back)})
+	store := open(t, natsstore.Options{URL: natstest.Serve(t, server.Options{}).URL(), NATSOptions: soon(back)})
 	rev := write(t, store, "cfg", 0, "one")
 	store.Reconnect()
 	<-back
@@ -73,7 +74,7 @@ func TestReconnect(t *testing.T) {
 
 // A call may wait for a server that is gone when the node gives that up.
 func TestReconnectEndsWhatWaits(t *testing.T) {
-	hung := serve(t, server.Options{})
+	hung := natstest.Serve(t, server.Options{})
 	store := open(t, natsstore.Options{URL: hung.URL()})
 	deaf, err := nats.Connect(hung.URL())
 	if err != nil {
@@ -114,7 +115,7 @@ func removeStream(nc *nats.Conn, name string) error {
 // TestBucketThatIsGone is named so by each operation, and can be made anew: with
 // later births, and watches that see what is written there.
 func TestBucketThatIsGone(t *testing.T) {
-	s := serve(t, server.Options{})
+	s := natstest.Serve(t, server.Options{})
 	store := open(t, natsstore.Options{URL: s.URL()})
 	seen := make(chan membership.Entry, 8)
 	stop, err := store.Watch(func(e membership.Entry) { seen <- e })
@@ -154,7 +155,7 @@ func TestBucketThatIsGone(t *testing.T) {
 
 func TestClose(t *testing.T) {
 	testkit.CheckLeaks(t)
-	store := open(t, natsstore.Options{URL: serve(t, server.Options{}).URL()})
+	store := open(t, natsstore.Options{URL: natstest.Serve(t, server.Options{}).URL()})
 	stop, err := store.Watch(func(membership.Entry) {})
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +176,7 @@ func TestClose(t *testing.T) {
 
 // Markers of removed records go away by themselves, and nothing comes back.
 func TestMarkersEnd(t *testing.T) {
-	url := serve(t, server.Options{}).URL()
+	url := natstest.Serve(t, server.Options{}).URL()
 	store := open(t, natsstore.Options{URL: url})
 	store.SetMarkerTTL(time.Second)
 	rev := write(t, store, "n.a.1", 0, "x")
@@ -214,7 +215,7 @@ func TestMarkersEnd(t *testing.T) {
 }
 
 func TestKeys(t *testing.T) {
-	store := open(t, natsstore.Options{URL: serve(t, server.Options{}).URL()})
+	store := open(t, natsstore.Options{URL: natstest.Serve(t, server.Options{}).URL()})
 	for _, key := range []string{"", "a..b", ".a", "a.", "a b", "n.*", ">", "bucket"} {
 		_, err := store.Write(patient(t), key, 0, []byte("x"))
 		wantError(t, "writing "+key, err, outcome.ErrBadOption)
@@ -224,13 +225,13 @@ func TestKeys(t *testing.T) {
 }
 
 func TestRecordThatIsTooLarge(t *testing.T) {
-	store := open(t, natsstore.Options{URL: serve(t, server.Options{MaxPayload: 1 << 12}).URL()})
+	store := open(t, natsstore.Options{URL: natstest.Serve(t, server.Options{MaxPayload: 1 << 12}).URL()})
 	_, err := store.Write(patient(t), "cfg", 0, make([]byte, 1<<12))
 	wantError(t, "a write", err, outcome.ErrTooLarge)
 }
 
 func TestEmptyRecordIsOne(t *testing.T) {
-	store := open(t, natsstore.Options{URL: serve(t, server.Options{}).URL()})
+	store := open(t, natsstore.Options{URL: natstest.Serve(t, server.Options{}).URL()})
 	seen := make(chan membership.Entry, 1)
 	stop, err := store.Watch(func(e membership.Entry) { seen <- e })
 	if err != nil {
@@ -251,7 +252,7 @@ func TestEmptyRecordIsOne(t *testing.T) {
 
 // After stop the watcher's memory may go: a call that is under way is waited for.
 func TestStopWaitsForTheWatcher(t *testing.T) {
-	store := open(t, natsstore.Options{URL: serve(t, server.Options{}).URL()})
+	store := open(t, natsstore.Options{URL: natstest.Serve(t, server.Options{}).URL()})
 	entered, release := make(chan struct{}), make(chan struct{})
 	finished := false // the race detector looks too
 	stop, err := store.Watch(func(membership.Entry) {

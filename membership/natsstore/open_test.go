@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/clstr-go/clstr/internal/natstest"
 	"github.com/clstr-go/clstr/membership/natsstore"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/testkit"
@@ -75,7 +76,7 @@ func TestConnectionIsNamed(t *testing.T) {
 // A node may start before its server does.
 func TestOpenWaitsForTheServer(t *testing.T) {
 	testkit.CheckLeaks(t)
-	s := serve(t, server.Options{})
+	s := natstest.Serve(t, server.Options{})
 	s.Stop()
 	waits := make(signal, 100)
 	opened := make(chan *natsstore.Store, 1)
@@ -104,7 +105,7 @@ func (s signal) Write(b []byte) (int, error) {
 
 func TestOpenEndsWithItsContext(t *testing.T) {
 	testkit.CheckLeaks(t)
-	s := serve(t, server.Options{})
+	s := natstest.Serve(t, server.Options{})
 	s.Stop()
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
@@ -117,7 +118,7 @@ func TestOpenEndsWithItsContext(t *testing.T) {
 }
 
 func TestWrongPassword(t *testing.T) {
-	s := serve(t, server.Options{Username: "u", Password: "right"})
+	s := natstest.Serve(t, server.Options{Username: "u", Password: "right"})
 	_, err := natsstore.Open(patient(t), natsstore.Options{URL: strings.Replace(s.URL(), "//", "//u:wrong@", 1)})
 	wantError(t, "Open with a wrong password", err, outcome.ErrNotPermitted)
 	if err != nil && strings.Contains(err.Error(), "wrong") {
@@ -132,7 +133,7 @@ func TestNoJetStream(t *testing.T) {
 }
 
 func TestNodesOpenAtOnce(t *testing.T) {
-	url := serve(t, server.Options{}).URL()
+	url := natstest.Serve(t, server.Options{}).URL()
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -148,14 +149,14 @@ func TestNodesOpenAtOnce(t *testing.T) {
 }
 
 func TestBucketThatAnotherHasJustMade(t *testing.T) {
-	store := open(t, natsstore.Options{URL: serve(t, server.Options{}).URL()})
+	store := open(t, natsstore.Options{URL: natstest.Serve(t, server.Options{}).URL()})
 	if !store.CreateOver(patient(t)) {
 		t.Error("the store does not see that another was faster")
 	}
 }
 
 func TestClustersAreApart(t *testing.T) {
-	url := serve(t, server.Options{}).URL()
+	url := natstest.Serve(t, server.Options{}).URL()
 	a, b := open(t, natsstore.Options{URL: url}), open(t, natsstore.Options{URL: url, Prefix: "other.one"})
 	write(t, a, "cfg", 0, "a")
 	write(t, b, "cfg", 0, "b")
@@ -201,7 +202,7 @@ func TestBucketOfAnOperator(t *testing.T) {
 		"replicas": {change: func(*jetstream.StreamConfig) {}, opts: natsstore.Options{Replicas: 3}, says: "replicas 1, want 3"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			url := serve(t, server.Options{}).URL()
+			url := natstest.Serve(t, server.Options{}).URL()
 			cfg := fit()
 			c.change(&cfg)
 			createStream(t, url, cfg)
@@ -224,7 +225,7 @@ func TestBucketOfAnOperator(t *testing.T) {
 }
 
 func TestBucketOfANewerVersion(t *testing.T) {
-	url := serve(t, server.Options{}).URL()
+	url := natstest.Serve(t, server.Options{}).URL()
 	js := createStream(t, url, fit())
 	if _, err := js.Publish(patient(t), "$KV.clstr_members.bucket", []byte(`{"v":2,"prefix":"clstr"}`)); err != nil {
 		t.Fatal(err)
@@ -251,7 +252,7 @@ func createStream(t testing.TB, url string, cfg jetstream.StreamConfig) jetstrea
 }
 
 func TestHandlersOfTheUserAreCalledToo(t *testing.T) {
-	s := serve(t, server.Options{})
+	s := natstest.Serve(t, server.Options{})
 	lost, back, failed := make(chan struct{}, 8), make(chan struct{}, 8), make(chan error, 8)
 	store := open(t, natsstore.Options{URL: s.URL(), NATSOptions: []nats.Option{
 		nats.ReconnectBufSize(1 << 20), // must not be

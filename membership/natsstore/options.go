@@ -4,7 +4,6 @@ package natsstore
 
 import (
 	"log/slog"
-	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -47,25 +46,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-func (o Options) validate() error {
-	switch {
-	case o.URL == "":
-		return outcome.Errorf(outcome.ErrBadOption, "URL is required")
-	case len(o.Name) > natsdial.MaxName:
-		return outcome.Errorf(outcome.ErrBadOption, "Name of %d bytes: at most %d allowed", len(o.Name), natsdial.MaxName)
-	case o.Replicas < 0 || o.Replicas > 5:
-		return outcome.Errorf(outcome.ErrBadOption, "Replicas %d: 1 to 5, or 0 for as many as fit", o.Replicas)
-	}
-	for token := range strings.SplitSeq(o.Prefix, ".") {
-		if token == "" || token == "_INBOX" || strings.ContainsFunc(token, func(r rune) bool { return !plain(r) }) {
-			return outcome.Errorf(outcome.ErrBadOption, "Prefix %q: tokens of letters, digits, - and _, separated by dots, and not _INBOX", o.Prefix)
-		}
-	}
-	return nil
-}
-
-func plain(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
+// store is what natsdial must know of the store.
+func (o Options) store() natsdial.Store {
+	return natsdial.Store{URL: o.URL, Name: o.Name, Prefix: o.Prefix, Replicas: o.Replicas, Options: o.NATSOptions, What: "membership", Inbox: inboxesOf(o.Prefix)}
 }
 
 // bucketOf names the bucket of a cluster. The prefixes a.b and a_b give the same name.
@@ -79,10 +62,10 @@ func inboxesOf(prefix string) string  { return prefix + ".ctl" }
 
 // checkKey refuses a key that a bucket cannot have.
 func checkKey(key string) error {
-	ok := func(r rune) bool { return plain(r) || r == '=' || r == '.' || r == '/' }
-	tokens := strings.Split(key, ".")
-	if slices.Contains(tokens, "") || strings.ContainsFunc(key, func(r rune) bool { return !ok(r) }) || key == ownKey {
-		return outcome.Errorf(outcome.ErrBadOption, "key %q of a record", key)
+	for token := range strings.SplitSeq(key, ".") {
+		if letters := strings.NewReplacer("=", "-", "/", "-").Replace(token); !natsdial.Plain(letters) || key == ownKey {
+			return outcome.Errorf(outcome.ErrBadOption, "key %q of a record", key)
+		}
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/natstest"
 	"github.com/clstr-go/clstr/internal/record"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -45,7 +46,7 @@ func as(name, url string) string { return strings.Replace(url, "//", "//"+name+"
 func TestControlUserIsEnoughForAStore(t *testing.T) {
 	testkit.CheckLeaks(t)
 	storetest.Run(t, func(t *testing.T) membership.Store {
-		url := as("control", serve(t, server.Options{Users: users()}).URL())
+		url := as("control", natstest.Serve(t, server.Options{Users: users()}).URL())
 		return open(t, natsstore.Options{URL: url, NATSOptions: []nats.Option{refuseNothing(t)}})
 	})
 }
@@ -64,7 +65,7 @@ func TestMissingPermissions(t *testing.T) {
 		t.Run(missing, func(t *testing.T) {
 			p := natsstore.Permissions{Publish: without(all.Publish, missing), Subscribe: without(all.Subscribe, missing)}
 			p.Publish, p.Subscribe = append(p.Publish, "unused"), append(p.Subscribe, "unused")
-			url := as("u", serve(t, server.Options{Users: []*server.User{user("u", p)}}).URL())
+			url := as("u", natstest.Serve(t, server.Options{Users: []*server.User{user("u", p)}}).URL())
 			err := useAll(t, url)
 			wantError(t, "without it", err, outcome.ErrNotPermitted)
 			stem := strings.TrimSuffix(missing, ">")
@@ -94,7 +95,7 @@ func useAll(t *testing.T, url string) error {
 
 // Whoever carries requests can neither take a shard nor forge that another has.
 func TestDataUsersCannotTouchOwnership(t *testing.T) {
-	url := serve(t, server.Options{Users: users()}).URL()
+	url := natstest.Serve(t, server.Options{Users: users()}).URL()
 	store := open(t, natsstore.Options{URL: as("control", url)})
 	key := record.ShardKey(1)
 	rev := write(t, store, key, 0, "ours")
@@ -181,7 +182,7 @@ func replyInjection(t *testing.T, url, key string) {
 func TestNoPermissionToCreate(t *testing.T) {
 	p := natsstore.ControlPermissions("")
 	p.Publish = slices.DeleteFunc(p.Publish, func(s string) bool { return strings.Contains(s, "CREATE") })
-	url := serve(t, server.Options{Users: []*server.User{user("control", natsstore.ControlPermissions("")), user("less", p)}}).URL()
+	url := natstest.Serve(t, server.Options{Users: []*server.User{user("control", natsstore.ControlPermissions("")), user("less", p)}}).URL()
 	open(t, natsstore.Options{URL: as("control", url)}).Close()
 	if err := useAll(t, as("less", url)); err != nil {
 		t.Error(err)
@@ -231,7 +232,7 @@ func TestDocumentedPermissions(t *testing.T) {
 func TestNoPermissionToCreateWhereThereIsNone(t *testing.T) {
 	p := natsstore.ControlPermissions("")
 	p.Publish = slices.DeleteFunc(p.Publish, func(s string) bool { return strings.Contains(s, "CREATE") })
-	url := serve(t, server.Options{Users: []*server.User{{Username: "admin", Password: "p"}, user("less", p)}}).URL()
+	url := natstest.Serve(t, server.Options{Users: []*server.User{{Username: "admin", Password: "p"}, user("less", p)}}).URL()
 	told := func(what string, err error) {
 		t.Helper()
 		wantError(t, what, err, outcome.ErrNotPermitted)

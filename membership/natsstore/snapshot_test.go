@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/clstr-go/clstr/internal/natstest"
 	"github.com/clstr-go/clstr/internal/record"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -20,8 +21,8 @@ import (
 // for each of its blocks, and however much is written meanwhile.
 func TestSnapshotsHaveWhatTheySay(t *testing.T) {
 	for name, serve := range map[string]func() string{
-		"R1": func() string { return serve(t, server.Options{}).URL() },
-		"R3": func() string { return serveThree(t) },
+		"R1": func() string { return natstest.Serve(t, server.Options{}).URL() },
+		"R3": func() string { return natstest.ServeThree(t) },
 	} {
 		t.Run(name, func(t *testing.T) { snapshotsHaveWhatTheySay(t, serve()) })
 	}
@@ -74,7 +75,7 @@ func snapshotsHaveWhatTheySay(t *testing.T, urls string) {
 
 // Blocks are known from the cluster's configuration once there is one.
 func TestSnapshotOfShards(t *testing.T) {
-	store := open(t, natsstore.Options{URL: serve(t, server.Options{}).URL()})
+	store := open(t, natsstore.Options{URL: natstest.Serve(t, server.Options{}).URL()})
 	const far = 9*record.ShardBlock + 1
 	want := func(n int, prefix string) {
 		t.Helper()
@@ -94,7 +95,7 @@ func TestSnapshotOfShards(t *testing.T) {
 }
 
 func TestTooManyMembers(t *testing.T) {
-	store := open(t, natsstore.Options{URL: serve(t, server.Options{}).URL()})
+	store := open(t, natsstore.Options{URL: natstest.Serve(t, server.Options{}).URL()})
 	for i := range 1023 {
 		write(t, store, fmt.Sprintf("n.a.%d", i), 0, "x")
 	}

@@ -7,13 +7,14 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/clstr-go/clstr/internal/natstest"
 	"github.com/clstr-go/clstr/internal/startstoptest"
 	"github.com/clstr-go/clstr/membership/natsstore"
 	"github.com/clstr-go/clstr/outcome"
 )
 
 func TestStartStop(t *testing.T) {
-	url := serve(t, server.Options{}).URL()
+	url := natstest.Serve(t, server.Options{}).URL()
 	startstoptest.Close(t, func(t *testing.T) startstoptest.Service {
 		s := open(t, natsstore.Options{URL: url})
 		return startstoptest.Service{

@@ -3,13 +3,11 @@
 package natsstore
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"log/slog"
-	"strings"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
@@ -38,51 +36,26 @@ type Store struct {
 // [ErrServerVersion], [ErrNoJetStream] and [ErrBucket].
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts = opts.withDefaults()
-	if err := opts.validate(); err != nil {
+	if err := opts.store().Validate(); err != nil {
 		return nil, err
 	}
 	l := &link{opts: opts, log: opts.Log, calls: map[*call]struct{}{}}
 	name := bucketOf(opts.Prefix)
 	st := &stream{link: l, bucket: name, name: streamOf(name), subjects: subjectsOf(name), markerTTL: markerTTL}
 	s := &Store{link: l, bucket: &bucket{st, eventsOf(opts.Prefix)}, snapshots: snapshots{stream: st}}
-	if err := patiently(ctx, opts.Log, l.connect); err != nil {
+	wait := natsdial.Wait{For: "the store of members", Mend: mends, Say: l.sayWaits}
+	if err := wait.Until(ctx, l.connect); err != nil {
 		return nil, err
 	}
-	if err := patiently(ctx, opts.Log, s.bucket.open); err != nil {
+	if err := wait.Until(ctx, s.bucket.open); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-// patiently tries until it succeeds, ctx ends, or it meets an error that waiting does
-// not mend. atMost bounds one try, because servers without a leader do not answer.
-func patiently(ctx context.Context, log *slog.Logger, try func(ctx context.Context, atMost time.Duration) error) error {
-	said, last := "", error(nil)
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		err := ctx.Err()
-		if err == nil {
-			err = try(ctx, 10*pause)
-		}
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			why := strings.TrimPrefix(cmp.Or(last, err).Error(), outcome.ErrDisconnected.Error()+": ")
-			return outcome.Errorf(outcome.ErrDisconnected, "the store of members: %s, %v", why, context.Cause(ctx)).WithCause(context.Cause(ctx))
-		}
-		last = err
-		if !errors.Is(err, errWait) && !errors.Is(err, outcome.ErrDisconnected) && !errors.Is(err, outcome.ErrConnectionLost) && !errors.Is(err, context.DeadlineExceeded) {
-			return err
-		}
-		if text := err.Error(); text != said {
-			said = text
-			log.Warn("waiting for the store of members", slog.Any("error", err))
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
-	}
+// mends reports whether waiting may mend an error.
+func mends(err error) bool {
+	return errors.Is(err, errWait) || errors.Is(err, outcome.ErrConnectionLost) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // errWait marks errors that time may mend.

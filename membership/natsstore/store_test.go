@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/clstr-go/clstr/internal/natstest"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/natsstore"
 	"github.com/clstr-go/clstr/membership/storetest"
@@ -22,13 +23,6 @@ func patient(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx
-}
-
-// serve starts a server with JetStream.
-func serve(t testing.TB, opts server.Options) *testkit.NATSServer {
-	t.Helper()
-	opts.JetStream, opts.StoreDir = true, t.TempDir()
-	return testkit.StartNATSServer(t, &opts)
 }
 
 func open(t testing.TB, opts natsstore.Options) *natsstore.Store {
@@ -72,6 +66,6 @@ func wantError(t testing.TB, what string, err, want error) {
 func TestStore(t *testing.T) {
 	testkit.CheckLeaks(t)
 	storetest.Run(t, func(t *testing.T) membership.Store {
-		return open(t, natsstore.Options{URL: serve(t, server.Options{}).URL()})
+		return open(t, natsstore.Options{URL: natstest.Serve(t, server.Options{}).URL()})
 	})
 }

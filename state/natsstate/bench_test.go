@@ -12,14 +12,15 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/keeper"
+	"github.com/clstr-go/clstr/internal/natstest"
 	"github.com/clstr-go/clstr/state"
 	"github.com/clstr-go/clstr/state/natsstate"
 )
 
 // on runs a benchmark on one server and on three with three replicas.
 func on(b *testing.B, f func(*testing.B, *natsstate.Store)) {
-	b.Run("R1", func(b *testing.B) { f(b, open(b, natsstate.Options{URL: serve(b, server.Options{}).URL()})) })
-	b.Run("R3", func(b *testing.B) { f(b, open(b, natsstate.Options{URL: serveThree(b)})) })
+	b.Run("R1", func(b *testing.B) { f(b, open(b, natsstate.Options{URL: natstest.Serve(b, server.Options{}).URL()})) })
+	b.Run("R3", func(b *testing.B) { f(b, open(b, natsstate.Options{URL: natstest.ServeThree(b)})) })
 }
 
 var body = strings.Repeat("x", 256)

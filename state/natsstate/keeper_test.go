@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/keeper"
+	"github.com/clstr-go/clstr/internal/natstest"
 	"github.com/clstr-go/clstr/state"
 	"github.com/clstr-go/clstr/state/natsstate"
 	"github.com/clstr-go/clstr/testkit"
@@ -21,7 +22,7 @@ import (
 func TestKeeperThroughRestarts(t *testing.T) {
 	testkit.CheckLeaks(t)
 	for _, memory := range []bool{false, true} { // side by side, and in groups (of a server that forgets: cut only)
-		srv := serve(t, server.Options{})
+		srv := natstest.Serve(t, server.Options{})
 		s := open(t, natsstate.Options{URL: srv.URL(), Memory: memory,
 			NATSOptions: []nats.Option{nats.ReconnectWait(time.Millisecond), nats.ReconnectJitter(0, 0)}})
 		k := keeper.New(keeper.Options{Store: s, Lost: func(shard uint32, _ state.Owner, err error) { t.Errorf("shard %d is lost: %v", shard, err) }})

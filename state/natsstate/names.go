@@ -82,18 +82,12 @@ func tailOf(r state.Range) string {
 	return tail(r.Place, r.Shard, ">")
 }
 
-func plain(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
-	})
-}
-
 // maxToken keeps subjects far below NATS's bound.
 const maxToken = 128
 
 // token makes a token of any bytes.
 func token(s string) string {
-	if len(s) <= maxToken && plain(s) {
+	if len(s) <= maxToken && natsdial.Plain(s) {
 		return s
 	}
 	if encoded := "=" + base64.RawURLEncoding.EncodeToString([]byte(s)); len(encoded) <= maxToken {

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/clstr-go/clstr/internal/natstest"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/state"
 	"github.com/clstr-go/clstr/state/natsstate"
@@ -45,7 +46,7 @@ func TestOpenWithoutJetStream(t *testing.T) {
 // A server that is not there is waited for, to the end of the context.
 func TestOpenWaits(t *testing.T) {
 	testkit.CheckLeaks(t)
-	s := serve(t, server.Options{})
+	s := natstest.Serve(t, server.Options{})
 	url := s.URL()
 	s.Stop()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -70,7 +71,7 @@ func TestOpenWaits(t *testing.T) {
 
 // A stream that cannot serve is named, with what is wrong.
 func TestUnfitStreams(t *testing.T) {
-	url := serve(t, server.Options{}).URL()
+	url := natstest.Serve(t, server.Options{}).URL()
 	nc, err := nats.Connect(url)
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +138,7 @@ func equal(a, b jetstream.StreamConfig) bool {
 
 // The streams of the prefixes a.b and a_b have one name: the second to come is refused.
 func TestPrefixesThatMeet(t *testing.T) {
-	url := serve(t, server.Options{}).URL()
+	url := natstest.Serve(t, server.Options{}).URL()
 	open(t, natsstate.Options{URL: url, Prefix: "a.b"})
 	_, err := natsstate.Open(patient(t), natsstate.Options{URL: url, Prefix: "a_b", Log: slog.New(slog.DiscardHandler)})
 	wantError(t, "the prefix a_b beside a.b", err, natsstate.ErrStream)
@@ -147,7 +148,7 @@ func TestPrefixesThatMeet(t *testing.T) {
 func TestFullStore(t *testing.T) {
 	testkit.CheckLeaks(t)
 	for _, memory := range []bool{false, true} {
-		url := serve(t, server.Options{}).URL()
+		url := natstest.Serve(t, server.Options{}).URL()
 		s := open(t, natsstate.Options{URL: url, MaxBytes: 1 << 20, Memory: memory})
 		token := fenced(t, s, 7, state.Token{})
 		body, n := strings.Repeat("x", 100<<10), uint64(0)
@@ -191,7 +192,7 @@ func TestFullStore(t *testing.T) {
 
 // A server that takes small messages only refuses what is too large for it, as not stored.
 func TestSmallPayloads(t *testing.T) {
-	s := open(t, natsstate.Options{URL: serve(t, server.Options{MaxPayload: 64 << 10}).URL()})
+	s := open(t, natsstate.Options{URL: natstest.Serve(t, server.Options{MaxPayload: 64 << 10}).URL()})
 	token := fenced(t, s, 7, state.Token{})
 	if err := commit(t, s, set(token, "a", 1, strings.Repeat("x", 64<<10))); !errors.Is(err, state.ErrTooLarge) || !state.Refused(err) {
 		t.Errorf("64 KiB and what goes with them: %v", err)
@@ -205,7 +206,7 @@ func TestSmallPayloads(t *testing.T) {
 // is in doubt at once.
 func TestServerRestarts(t *testing.T) {
 	testkit.CheckLeaks(t)
-	srv := serve(t, server.Options{})
+	srv := natstest.Serve(t, server.Options{})
 	back := make(chan struct{}, 8)
 	s := open(t, natsstate.Options{URL: srv.URL(), NATSOptions: []nats.Option{
 		nats.ReconnectWait(time.Millisecond), nats.ReconnectJitter(0, 0), nats.ReconnectHandler(func(*nats.Conn) { back <- struct{}{} })}})
@@ -241,7 +242,7 @@ func TestServerRestarts(t *testing.T) {
 func TestClose(t *testing.T) {
 	testkit.CheckLeaks(t)
 	for _, memory := range []bool{false, true} {
-		s := open(t, natsstate.Options{URL: serve(t, server.Options{}).URL(), Memory: memory})
+		s := open(t, natsstate.Options{URL: natstest.Serve(t, server.Options{}).URL(), Memory: memory})
 		token := fenced(t, s, 7, state.Token{})
 		seen := make(chan state.Entry, 8)
 		if _, err := s.Watch(state.Range{Place: state.Reminders, Shard: 7}, func(e state.Entry) { seen <- e }); err != nil {

@@ -4,7 +4,6 @@ package natsstate
 
 import (
 	"log/slog"
-	"strings"
 
 	"github.com/nats-io/nats.go"
 
@@ -58,23 +57,20 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// store is what natsdial must know of the store.
+func (o Options) store() natsdial.Store {
+	st := natsdial.Store{URL: o.URL, Name: o.Name, Prefix: o.Prefix, Replicas: o.Replicas, Options: o.NATSOptions, What: "state"}
+	if !o.Client {
+		st.Inbox = namesOf(o.Prefix).answers
+	}
+	return st
+}
+
 func (o Options) validate() error {
-	switch {
-	case o.URL == "":
-		return outcome.Errorf(outcome.ErrBadOption, "URL is required")
-	case len(o.Name) > natsdial.MaxName:
-		return outcome.Errorf(outcome.ErrBadOption, "Name of %d bytes: at most %d allowed", len(o.Name), natsdial.MaxName)
-	case o.Replicas < 0 || o.Replicas > 5:
-		return outcome.Errorf(outcome.ErrBadOption, "Replicas %d: 1 to 5, or 0 for as many as fit", o.Replicas)
-	case o.MaxBytes < -1:
+	if o.MaxBytes < -1 {
 		return outcome.Errorf(outcome.ErrBadOption, "MaxBytes %d: at least 1, or 0 for no bound", o.MaxBytes)
 	}
-	for token := range strings.SplitSeq(o.Prefix, ".") {
-		if token == "_INBOX" || !plain(token) {
-			return outcome.Errorf(outcome.ErrBadOption, "Prefix %q: tokens of letters, digits, - and _, separated by dots, and not _INBOX", o.Prefix)
-		}
-	}
-	return nil
+	return o.store().Validate()
 }
 
 // Permissions are the subjects that a user of NATS may use.

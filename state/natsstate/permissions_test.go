@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/natstest"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/state"
 	"github.com/clstr-go/clstr/state/natsstate"
@@ -59,7 +60,7 @@ func client(t *testing.T, name, url string, more ...nats.Option) *natsstate.Stor
 func TestNodeUserIsEnough(t *testing.T) {
 	testkit.CheckLeaks(t)
 	statetest.Run(t, statetest.Harness{New: func(t *testing.T) func(bool) state.Store {
-		url := as("node", serve(t, server.Options{Users: users()}).URL())
+		url := as("node", natstest.Serve(t, server.Options{Users: users()}).URL())
 		return func(adopt bool) state.Store {
 			return open(t, natsstate.Options{URL: url, Adopt: adopt, NATSOptions: []nats.Option{refuseNothing(t)}})
 		}
@@ -75,7 +76,7 @@ func TestMissingPermissions(t *testing.T) {
 	for _, missing := range append(slices.Clone(all.Publish), all.Subscribe...) {
 		t.Run(missing, func(t *testing.T) {
 			p := natsstate.Permissions{Publish: without(all.Publish, missing), Subscribe: without(all.Subscribe, missing)}
-			url := as("u", serve(t, server.Options{Users: []*server.User{user("u", p)}}).URL())
+			url := as("u", natstest.Serve(t, server.Options{Users: []*server.User{user("u", p)}}).URL())
 			refused := make(chan error, 64)
 			told := nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 				if errors.Is(err, nats.ErrPermissionViolation) {
@@ -136,7 +137,7 @@ func useAll(ctx context.Context, url string, told nats.Option) {
 // the server.
 func TestClients(t *testing.T) {
 	testkit.CheckLeaks(t)
-	url := serve(t, server.Options{Users: users()}).URL()
+	url := natstest.Serve(t, server.Options{Users: users()}).URL()
 	node := open(t, natsstate.Options{URL: as("node", url)})
 	token := fenced(t, node, 7, state.Token{})
 	if err := commit(t, node, set(token, "a", 1, "ours")); err != nil {
@@ -185,7 +186,7 @@ func TestClients(t *testing.T) {
 // does more elsewhere. Nothing of others changes.
 func TestHostileClient(t *testing.T) {
 	testkit.CheckLeaks(t)
-	url := serve(t, server.Options{Users: users()}).URL()
+	url := natstest.Serve(t, server.Options{Users: users()}).URL()
 	node := open(t, natsstate.Options{URL: as("node", url)})
 	token := fenced(t, node, 7, state.Token{})
 	if err := commit(t, node, set(token, "a", 1, "ours")); err != nil {
@@ -264,7 +265,7 @@ func TestHostileClient(t *testing.T) {
 func TestNoPermissionToCreate(t *testing.T) {
 	p := natsstate.NodePermissions("")
 	p.Publish = slices.DeleteFunc(p.Publish, func(s string) bool { return strings.Contains(s, "CREATE") })
-	url := serve(t, server.Options{Users: []*server.User{user("node", natsstate.NodePermissions("")), user("less", p)}}).URL()
+	url := natstest.Serve(t, server.Options{Users: []*server.User{user("node", natsstate.NodePermissions("")), user("less", p)}}).URL()
 	open(t, natsstate.Options{URL: as("node", url)}).Close()
 	s := open(t, natsstate.Options{URL: as("less", url), NATSOptions: []nats.Option{refuseNothing(t)}})
 	if err := commit(t, s, set(fenced(t, s, 1, state.Token{}), "a", 1, "x")); err != nil {

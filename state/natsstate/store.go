@@ -3,13 +3,9 @@
 package natsstate
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
-	"net"
-	"net/url"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -55,7 +51,8 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{opts: opts, log: opts.Log}
-	if err := s.patiently(ctx, s.connect); err != nil {
+	wait := natsdial.Wait{For: "the store of state", Mend: mends, Say: s.sayWaits}
+	if err := wait.Until(ctx, s.connect); err != nil {
 		return nil, err
 	}
 	n := namesOf(opts.Prefix)
@@ -64,7 +61,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if !opts.Client {
 		st := &streams{names: n, opts: opts, nc: s.nc}
 		if st.js, err = jetstream.New(s.nc); err == nil {
-			err = s.patiently(ctx, st.open)
+			err = wait.Until(ctx, st.open)
 		}
 		grouped = st.grouped
 	}
@@ -98,37 +95,9 @@ func (f *floors) get(shard uint32) state.Rev {
 
 // connect makes the store's connection.
 func (s *Store) connect(ctx context.Context, _ time.Duration) error {
-	options := []nats.Option{
-		nats.Name(natsdial.Name(s.opts.Name) + " state"),
-		nats.Timeout(2 * time.Second),
-		nats.PingInterval(2 * time.Second),
-		nats.MaxPingsOutstanding(2),
-		nats.MaxReconnects(-1),
-		nats.ReconnectWait(100 * time.Millisecond),
-		nats.ReconnectJitter(200*time.Millisecond, 200*time.Millisecond),
-		nats.IgnoreAuthErrorAbort(), // credentials may be mended while the node runs
-		nats.FlusherTimeout(2 * time.Second),
-		nats.ReconnectOnFlusherError(),
-	}
-	if !s.opts.Client { // apart from inboxes that others may publish to
-		options = append(options, nats.CustomInboxPrefix(namesOf(s.opts.Prefix).answers))
-	}
-	nc, err := natsdial.Dial(ctx, s.opts.URL, append(append(options, s.opts.NATSOptions...), s.listen))
-	var parse *url.Error
-	var unreachable *net.OpError
-	where := natsdial.Redact(s.opts.URL)
-	switch {
-	case err == nil:
-	case ctx.Err() != nil:
+	nc, err := s.opts.store().Connect(ctx, natsdial.Hear(func(_ *nats.Subscription, err error) { s.heard(err) }, s.lost, s.back))
+	if err != nil {
 		return err
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
-		return outcome.Errorf(outcome.ErrNotPermitted, "connecting to %s: %v", where, err)
-	case errors.As(err, &parse):
-		return outcome.Errorf(outcome.ErrBadOption, "URL %s: %v", where, parse.Err)
-	case errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrTimeout), errors.Is(err, io.EOF), errors.As(err, &unreachable):
-		return outcome.Errorf(outcome.ErrDisconnected, "connecting to %s: %v", where, err)
-	default:
-		return outcome.Errorf(outcome.ErrBadOption, "connecting to %s: %v", where, err)
 	}
 	m, err := newMux(nc)
 	if err != nil {
@@ -141,38 +110,20 @@ func (s *Store) connect(ctx context.Context, _ time.Duration) error {
 	return nil
 }
 
-// listen is the last of the connection's options: it hears what the handlers that
-// the user has given hear, and sets what must be.
-func (s *Store) listen(o *nats.Options) error {
-	o.ReconnectBufSize = -1 // nothing is sent after its caller has gone
-	failed, lost, back := o.AsyncErrorCB, o.DisconnectedErrCB, o.ReconnectedCB
-	o.AsyncErrorCB = func(nc *nats.Conn, sub *nats.Subscription, err error) {
-		s.heard(err)
-		if failed != nil {
-			failed(nc, sub, err)
-		}
+func (s *Store) lost(err error) {
+	if !s.closed.Load() {
+		s.log.Warn("the connection to the store of state is lost", slog.Any("error", err))
 	}
-	o.DisconnectedErrCB = func(nc *nats.Conn, err error) {
-		if !s.closed.Load() {
-			s.log.Warn("the connection to the store of state is lost", slog.Any("error", err))
-		}
-		if m := s.waits.Load(); m != nil {
-			m.failAll("", errCut)
-		}
-		if lost != nil {
-			lost(nc, err)
-		}
+	if m := s.waits.Load(); m != nil {
+		m.failAll("", errCut)
 	}
-	o.ReconnectedCB = func(nc *nats.Conn) {
-		s.log.Info("connected to the store of state again")
-		if s.waits.Load() != nil {
-			s.watches.missed()
-		}
-		if back != nil {
-			back(nc)
-		}
+}
+
+func (s *Store) back() {
+	s.log.Info("connected to the store of state again")
+	if s.waits.Load() != nil {
+		s.watches.missed()
 	}
-	return nil
 }
 
 // heard takes the errors that nats.go tells no caller.
@@ -195,34 +146,13 @@ func (s *Store) heard(err error) {
 	}
 }
 
-// patiently tries until ctx ends, or until an error comes that waiting does not mend.
-// atMost is how long a try may take: servers that have no leader yet say nothing.
-func (s *Store) patiently(ctx context.Context, try func(ctx context.Context, atMost time.Duration) error) error {
-	said, last := "", error(nil)
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		err := ctx.Err()
-		if err == nil {
-			err = try(ctx, 10*pause)
-		}
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return outcome.Errorf(outcome.ErrDisconnected, "the store of state: %v, %v", cmp.Or(last, err), context.Cause(ctx)).WithCause(context.Cause(ctx))
-		}
-		last = err
-		if !errors.Is(err, errWait) && !errors.Is(err, outcome.ErrDisconnected) && !errors.Is(err, errNoAnswer) && !errors.Is(err, errCut) && !errors.Is(err, context.DeadlineExceeded) {
-			return err
-		}
-		if text := err.Error(); text != said {
-			said = text
-			s.log.Warn("waiting for the store of state", slog.Any("error", err))
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
-	}
+func (s *Store) sayWaits(err error) {
+	s.log.Warn("waiting for the store of state", slog.Any("error", err))
+}
+
+// mends reports whether waiting may mend an error.
+func mends(err error) bool {
+	return errors.Is(err, errWait) || errors.Is(err, errNoAnswer) || errors.Is(err, errCut) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // Close ends the watches and the connection. Changes under way end in doubt. It returns nil. A

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/clstr-go/clstr/internal/natstest"
 	"github.com/clstr-go/clstr/state"
 	"github.com/clstr-go/clstr/state/natsstate"
 	"github.com/clstr-go/clstr/state/statetest"
@@ -26,13 +24,6 @@ func patient(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx
-}
-
-// serve starts a server with JetStream.
-func serve(t testing.TB, opts server.Options) *testkit.NATSServer {
-	t.Helper()
-	opts.JetStream, opts.StoreDir = true, t.TempDir()
-	return testkit.StartNATSServer(t, &opts)
 }
 
 func open(t testing.TB, opts natsstate.Options) *natsstate.Store {
@@ -65,47 +56,18 @@ func stores(opts natsstate.Options) statetest.Harness {
 
 func TestStore(t *testing.T) {
 	testkit.CheckLeaks(t)
-	statetest.Run(t, stores(natsstate.Options{URL: serve(t, server.Options{}).URL()}))
+	statetest.Run(t, stores(natsstate.Options{URL: natstest.Serve(t, server.Options{}).URL()}))
 }
 
 // Where changes go together: with replicas, and with storage in memory.
 func TestStoreThatGroups(t *testing.T) {
 	testkit.CheckLeaks(t)
-	statetest.Run(t, stores(natsstate.Options{URL: serve(t, server.Options{}).URL(), Memory: true}))
-}
-
-// serveThree starts a cluster of servers with JetStream and returns its URLs.
-func serveThree(t testing.TB) string {
-	t.Helper()
-	var ports []int
-	var routes []string
-	for range 3 { // the servers must know where the others will be
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-		routes = append(routes, "nats://"+l.Addr().String())
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var urls []string
-	for i, port := range ports {
-		s := serve(t, server.Options{
-			ServerName: "n" + strconv.Itoa(i),
-			Cluster:    server.ClusterOpts{Name: "three", Host: "127.0.0.1", Port: port},
-			Routes:     server.RoutesFromStr(strings.Join(routes, ",")),
-		})
-		urls = append(urls, s.URL())
-	}
-	return strings.Join(urls, ",")
+	statetest.Run(t, stores(natsstate.Options{URL: natstest.Serve(t, server.Options{}).URL(), Memory: true}))
 }
 
 func TestReplicatedStore(t *testing.T) {
 	testkit.CheckLeaks(t)
-	statetest.Run(t, stores(natsstate.Options{URL: serveThree(t)}))
+	statetest.Run(t, stores(natsstate.Options{URL: natstest.ServeThree(t)}))
 }
 
 func set(token state.Token, key string, number uint64, body string) state.Change {

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/natstest"
 	"github.com/clstr-go/clstr/state"
 	"github.com/clstr-go/clstr/state/natsstate"
 	"github.com/clstr-go/clstr/testkit"
@@ -42,7 +43,7 @@ func scan(t *testing.T, s *natsstate.Store, r state.Range) (all []state.Entry, p
 // are bounded in number and in bytes. What is no record is named.
 func TestScan(t *testing.T) {
 	testkit.CheckLeaks(t)
-	url := serve(t, server.Options{Users: append(users(), user("look", natsstate.LookPermissions("")))}).URL()
+	url := natstest.Serve(t, server.Options{Users: append(users(), user("look", natsstate.LookPermissions("")))}).URL()
 	node := open(t, natsstate.Options{URL: as("node", url)})
 	odd := "a.b \x00*>\xff"
 	for shard := range uint32(3) {
@@ -114,7 +115,7 @@ func TestScan(t *testing.T) {
 // TestExisting: a tool makes no streams, and takes those that are there.
 func TestExisting(t *testing.T) {
 	testkit.CheckLeaks(t)
-	url := serve(t, server.Options{}).URL()
+	url := natstest.Serve(t, server.Options{}).URL()
 	existing := natsstate.Options{URL: url, Existing: true, Log: slog.New(slog.DiscardHandler)}
 	_, err := natsstate.Open(patient(t), existing)
 	wantError(t, "a prefix without streams", err, natsstate.ErrNoStreams)

@@ -6,6 +6,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/natstest"
 	"github.com/clstr-go/clstr/internal/watchtest"
 	"github.com/clstr-go/clstr/state"
 	"github.com/clstr-go/clstr/state/natsstate"
@@ -16,7 +17,7 @@ import (
 func TestWatch(t *testing.T) {
 	testkit.CheckLeaks(t)
 	watchtest.Run(t, watchtest.Harness{New: func(t *testing.T) (node, watcher func() state.Store) {
-		url := serve(t, server.Options{Users: users()}).URL()
+		url := natstest.Serve(t, server.Options{Users: users()}).URL()
 		return func() state.Store { return open(t, natsstate.Options{URL: as("node", url)}) },
 			func() state.Store { return client(t, "bob", url, refuseNothing(t)) }
 	}})
@@ -26,7 +27,7 @@ func TestWatch(t *testing.T) {
 // and not after half a minute.
 func TestWatchThroughRestarts(t *testing.T) {
 	testkit.CheckLeaks(t)
-	srv := serve(t, server.Options{})
+	srv := natstest.Serve(t, server.Options{})
 	back := make(chan struct{}, 8)
 	fast := []nats.Option{nats.ReconnectWait(1), nats.ReconnectJitter(0, 0)}
 	node := open(t, natsstate.Options{URL: srv.URL(), NATSOptions: append(fast, nats.ReconnectHandler(func(*nats.Conn) { back <- struct{}{} }))})

@@ -1,0 +1,2 @@
+// Package natstest starts the servers that tests of stores need.
+package natstest
