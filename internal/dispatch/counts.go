@@ -17,9 +17,8 @@ type moveCounts struct {
 	taken  [2]atomic.Int64 // acknowledged ones, and others
 	asking atomic.Int64    // requests that are not decided
 
-	mu   sync.Mutex
-	sum  outcome.DrainCounts
-	open [2]int64 // of those taken, how many are in sum already
+	mu  sync.Mutex
+	sum outcome.DrainCounts
 }
 
 // take counts a notification that is about to be accepted.
@@ -28,19 +27,11 @@ func (c *moveCounts) take(call *arrival) {
 	call.bits.Or(bitTaken)
 }
 
-// leave ends what take has begun: the notification has finished, or is to be
-// acknowledged by the handler that it is passed on to, where it counts then.
+// leave ends what take has begun: the notification has finished, or is in the sum, or is to
+// be acknowledged by the handler that it is passed on to, where it counts then.
 func (c *moveCounts) leave(call *arrival) {
-	b, k := call.bits.And(^bitTaken), call.kind()
-	switch {
-	case b&bitTaken == 0:
-	case b&bitLost == 0:
-		c.taken[k].Add(-1)
-	default:
-		c.mu.Lock()
-		c.open[k]--
-		c.taken[k].Add(-1)
-		c.mu.Unlock()
+	if call.bits.And(^bitTaken)&bitTaken != 0 {
+		c.taken[call.kind()].Add(-1)
 	}
 }
 
@@ -83,7 +74,5 @@ func (c *moveCounts) add(call *arrival, err *outcome.Error) {
 	case !call.env.Retry:
 		c.sum.Parked++
 	}
-	if accepted && call.bits.Or(bitLost)&bitTaken != 0 {
-		c.open[call.kind()]++
-	}
+	c.leave(call)
 }

@@ -24,7 +24,6 @@ const (
 	bitClosed                      // answered, and the sender has been told
 	bitLate                        // a notification whose handler says when it is accepted
 	bitTaken                       // a notification that counts as accepted by a shard that may move
-	bitLost                        // it has been counted as lost, or dropped
 	bitNoted                       // its shard knows that the handler looks at its end
 	bitOpen                        // its handler has left it open, which its shard knows
 	bitHurried                     // the same, and a drain ends it sooner

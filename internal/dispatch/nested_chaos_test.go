@@ -202,7 +202,6 @@ func (s *Sub) leftOver() (left string) {
 	say("busy", s.life.busy.Load())
 	say("taken", s.counts.taken[0].Load())
 	say("taken without an ack", s.counts.taken[1].Load())
-	say("open", s.counts.open[0]+s.counts.open[1])
 	say("noted", int64(s.hearers.calls.Len()))
 	say("bytes", s.life.bytes.Load())
 	say("keys with bytes", int64(s.keys.held.Len()))

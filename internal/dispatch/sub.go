@@ -201,8 +201,8 @@ func (s *Sub) Counts() outcome.DrainCounts {
 	defer c.mu.Unlock()
 	sum := c.sum
 	if s.standing.WasCut() { // what goes on does so beside the next owner
-		sum.Lost += uint32(c.taken[0].Load() - c.open[0] + c.asking.Load())
-		sum.Dropped += uint32(c.taken[1].Load() - c.open[1])
+		sum.Lost += uint32(c.taken[0].Load() + c.asking.Load())
+		sum.Dropped += uint32(c.taken[1].Load())
 	}
 	return sum
 }
