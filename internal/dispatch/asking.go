@@ -5,7 +5,6 @@ package dispatch
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -19,7 +18,7 @@ type asking struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	send   askFunc // nil: there is nobody to ask
-	log    *slog.Logger
+	life   *Lifetime
 
 	needs needs
 
@@ -46,8 +45,8 @@ type reach struct {
 	drains bool // it goes on from a shard that refuses to what that waits for itself
 }
 
-func newAsking() *asking {
-	a := &asking{needs: needs{drains: map[uint32]*Sub{}}}
+func newAsking(l *Lifetime) *asking {
+	a := &asking{life: l, needs: needs{drains: map[uint32]*Sub{}}}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	return a
 }
@@ -152,7 +151,7 @@ func (a *asking) barred(err error) {
 	a.bar = time.Now().Add(barTime)
 	a.mu.Unlock()
 	if time.Now().After(before) {
-		a.log.Error("not permitted to ask other nodes what turns wait for: chains of requests that cross wait until their deadlines, and a moving shard may refuse what another shard waits for", "error", err)
+		a.life.log.Error("not permitted to ask other nodes what turns wait for: chains of requests that cross wait until their deadlines, and a moving shard may refuse what another shard waits for", "error", err)
 	}
 }
 

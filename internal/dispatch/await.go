@@ -47,14 +47,3 @@ func within(giveUp time.Time, f func()) error {
 	}
 	return nil
 }
-
-// beside is after how long the calling goroutine gives up waiting for handlers that have
-// no limit; 0 is never. A goroutine that a handler has started may be waited for by that
-// handler, and would wait for itself. Nobody can tell, so that it is not refused.
-func beside(p Pool, handlerTimeout time.Duration) time.Duration {
-	s, ok := p.(interface{ StartedInside() bool })
-	if handlerTimeout >= 0 || !ok || !s.StartedInside() {
-		return 0
-	}
-	return DefaultHandlerTimeout + grace
-}

@@ -203,8 +203,8 @@ func TestCloseGivesUp(t *testing.T) {
 			}
 		}
 		close(hold)
-		if err := d.Close(); err != nil || d.pool.(*pool.Pool).Stats().Workers != 0 {
-			t.Errorf("Close returned %v when all had ended; %+v", err, d.pool.(*pool.Pool).Stats())
+		if err := d.Close(); err != nil || d.life.pool.(*pool.Pool).Stats().Workers != 0 {
+			t.Errorf("Close returned %v when all had ended; %+v", err, d.life.pool.(*pool.Pool).Stats())
 		}
 		if _, err := d.Subscribe(t.Context(), whole(&book{})); !errors.Is(err, outcome.ErrTransportClosed) {
 			t.Errorf("Subscribe after Close: %v", err)

@@ -25,11 +25,10 @@ import (
 // shards with it and hands it what arrives.
 type Dispatcher struct {
 	limits transport.Limits
-	pool   Pool
-	close  func() // of a pool of its own
+	life   *Lifetime // of handlers that no node gives one; its pool is the dispatcher's
+	close  func()    // of a pool of its own
 	clock  expiry.Set
-	life   *Lifetime // of handlers that no node gives one
-	layout struct {  // what the nodes know of the mapping of keys to shards
+	layout struct { // what the nodes know of the mapping of keys to shards
 		mu    sync.Mutex
 		nodes int
 		print *atomic.Uint64
@@ -47,25 +46,18 @@ type Dispatcher struct {
 func NewDispatcher(limits transport.Limits, log *slog.Logger) *Dispatcher {
 	limits = withDefaults(limits)
 	p := pool.New(limits.MaxConcurrentHandlers)
-	d := newDispatcher(limits, p)
+	d := newDispatcher(limits, newLifetime(log, p, limits.HandlerTimeout))
 	d.close = p.Close
-	d.life = NewLifetime(log, d)
-	d.asking.log = d.life.log
 	return d
 }
 
-func newDispatcher(limits transport.Limits, p Pool) *Dispatcher {
-	return &Dispatcher{
-		limits: limits, pool: p, subs: map[*Sub]struct{}{}, asking: newAsking(),
-	}
+func newDispatcher(limits transport.Limits, l *Lifetime) *Dispatcher {
+	return &Dispatcher{limits: limits, life: l, subs: map[*Sub]struct{}{}, asking: newAsking(l)}
 }
 
 // SetLog replaces the logger, which is for handlers that no node gives one. It must be
 // called before the first subscription.
-func (d *Dispatcher) SetLog(log *slog.Logger) {
-	d.life.log = sparse.New(log)
-	d.asking.log = d.life.log
-}
+func (d *Dispatcher) SetLog(log *slog.Logger) { d.life.log = sparse.New(log) }
 
 // SetAsk gives the dispatcher a way to ask the owner of a shard what turns wait for
 // there: ask takes the question to the owner's subscription, and returns what
@@ -187,7 +179,7 @@ func (d *Dispatcher) refuse() []*Sub {
 // FromHandler returns [outcome.ErrFromHandler] if the calling goroutine runs a handler or a hook:
 // what waits for those to end must not be called by them. what names it.
 func (d *Dispatcher) FromHandler(what string) error {
-	if d.pool.Inside() {
+	if d.life.pool.Inside() {
 		return outcome.Errorf(outcome.ErrFromHandler, "%s would wait for the handler that calls it: call it from a goroutine that the handler does not wait for", what)
 	}
 	return nil
@@ -196,7 +188,7 @@ func (d *Dispatcher) FromHandler(what string) error {
 // giveUp is the moment until which an unsubscription that begins now waits; the
 // zero time is never.
 func (d *Dispatcher) giveUp() time.Time {
-	if most := beside(d.pool, d.limits.HandlerTimeout); most > 0 {
+	if most := d.life.Beside(); most > 0 {
 		return time.Now().Add(most)
 	}
 	if d.limits.HandlerTimeout < 0 {

@@ -69,20 +69,24 @@ type Dispatched interface{ Dispatcher() *Dispatcher }
 // limit on running handlers, of the given transport, if it has such. log gets a few
 // lines a second of each message, and how many were left out; nil is slog.Default().
 func NewLifetime(log *slog.Logger, of any) *Lifetime {
-	l := &Lifetime{log: sparse.New(log), things: map[any]any{}, gone: make(chan struct{}), handlerTimeout: DefaultHandlerTimeout}
-	l.LimitBytes(DefaultMaxInFlightBytes, DefaultMaxBytesPerKey)
 	if t, ok := of.(Dispatched); ok {
 		d := t.Dispatcher()
-		l.pool, l.handlerTimeout = d.pool, d.limits.HandlerTimeout
-	} else {
-		own := pool.New(DefaultMaxConcurrentHandlers)
-		l.pool, l.onEnd = own, append(l.onEnd, func() {
-			if err := within(time.Now().Add(grace), own.Close); err != nil {
-				l.Report(err)
-			}
-		})
+		return newLifetime(log, d.life.pool, d.limits.HandlerTimeout)
 	}
-	l.ctx = context.WithValue(context.Background(), lifetimeKey{}, l)
+	own := pool.New(DefaultMaxConcurrentHandlers)
+	l := newLifetime(log, own, DefaultHandlerTimeout)
+	l.onEnd = append(l.onEnd, func() {
+		if err := within(time.Now().Add(grace), own.Close); err != nil {
+			l.Report(err)
+		}
+	})
+	return l
+}
+
+func newLifetime(log *slog.Logger, p Pool, handlerTimeout time.Duration) *Lifetime {
+	l := &Lifetime{log: sparse.New(log), pool: p, handlerTimeout: handlerTimeout, things: map[any]any{}, gone: make(chan struct{})}
+	l.LimitBytes(DefaultMaxInFlightBytes, DefaultMaxBytesPerKey)
+	l.Inherit(context.Background())
 	return l
 }
 
@@ -204,8 +208,15 @@ func (l *Lifetime) reported() error {
 
 // Beside returns for how long the calling goroutine may wait at most for the handlers of
 // the lifetime, because one of them has started it, may wait for it, and has no limit; 0
-// for any other goroutine, which may wait until they have ended.
-func (l *Lifetime) Beside() time.Duration { return beside(l.pool, l.handlerTimeout) }
+// for any other goroutine, which may wait until they have ended. Nobody can tell whether the
+// handler waits, so the goroutine is not refused.
+func (l *Lifetime) Beside() time.Duration {
+	s, ok := l.pool.(interface{ StartedInside() bool })
+	if l.handlerTimeout >= 0 || !ok || !s.StartedInside() {
+		return 0
+	}
+	return DefaultHandlerTimeout + grace
+}
 
 // ObserveFailed has f called with the error of each notification that fails when
 // its sender was told already that it was accepted, or does not wait to be told.

@@ -72,8 +72,7 @@ func (l *Lifetime) SubscribeFunc(to Subscriber) (transport.HandlerFunc, transpor
 // ended.
 func (l *Lifetime) dispatcher() *Dispatcher {
 	d, _ := l.Once(ownDispatcher{}, func() (any, func()) {
-		d := newDispatcher(transport.Limits{MaxPending: -1, HandlerTimeout: l.handlerTimeout}, l.pool)
-		d.life = l
+		d := newDispatcher(transport.Limits{MaxPending: -1, HandlerTimeout: l.handlerTimeout}, l)
 		return d, d.endOwn
 	}).(*Dispatcher)
 	return d

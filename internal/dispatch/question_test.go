@@ -88,7 +88,7 @@ func TestQuestionsNameATurnOnce(t *testing.T) {
 		}
 	}
 	asked := 0
-	a := newAsking()
+	a := newAsking(nil)
 	a.send = func(_ context.Context, _ uint32, b []byte) ([]byte, error) {
 		if _, err := parseQuestion(b); err != nil {
 			t.Error(err)

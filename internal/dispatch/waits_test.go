@@ -66,7 +66,7 @@ func TestSlotOfAHandlerThatHasEnded(t *testing.T) {
 		if err := d.Close(); err != nil {
 			t.Error(err)
 		}
-		if n := d.pool.(*pool.Pool).Stats().Running; n != 0 {
+		if n := d.life.pool.(*pool.Pool).Stats().Running; n != 0 {
 			t.Errorf("%d slots are taken after the end", n)
 		}
 	})
