@@ -46,7 +46,7 @@ type Dispatcher struct {
 func NewDispatcher(limits transport.Limits, log *slog.Logger) *Dispatcher {
 	limits = withDefaults(limits)
 	p := pool.New(limits.MaxConcurrentHandlers)
-	d := newDispatcher(limits, newLifetime(log, p, limits.HandlerTimeout))
+	d := newDispatcher(limits, newLifetime(sparse.New(log), p, limits.HandlerTimeout))
 	d.close = p.Close
 	return d
 }

@@ -71,10 +71,10 @@ type Dispatched interface{ Dispatcher() *Dispatcher }
 func NewLifetime(log *slog.Logger, of any) *Lifetime {
 	if t, ok := of.(Dispatched); ok {
 		d := t.Dispatcher()
-		return newLifetime(log, d.life.pool, d.limits.HandlerTimeout)
+		return newLifetime(sparse.New(log), d.life.pool, d.limits.HandlerTimeout)
 	}
 	own := pool.New(DefaultMaxConcurrentHandlers)
-	l := newLifetime(log, own, DefaultHandlerTimeout)
+	l := newLifetime(sparse.New(log), own, DefaultHandlerTimeout)
 	l.onEnd = append(l.onEnd, func() {
 		if err := within(time.Now().Add(grace), own.Close); err != nil {
 			l.Report(err)
@@ -84,7 +84,7 @@ func NewLifetime(log *slog.Logger, of any) *Lifetime {
 }
 
 func newLifetime(log *slog.Logger, p Pool, handlerTimeout time.Duration) *Lifetime {
-	l := &Lifetime{log: sparse.New(log), pool: p, handlerTimeout: handlerTimeout, things: map[any]any{}, gone: make(chan struct{})}
+	l := &Lifetime{log: log, pool: p, handlerTimeout: handlerTimeout, things: map[any]any{}, gone: make(chan struct{})}
 	l.LimitBytes(DefaultMaxInFlightBytes, DefaultMaxBytesPerKey)
 	l.Inherit(context.Background())
 	return l
