@@ -1,13 +1,13 @@
-// Things by their last use, as a heap that is mended where it is read
+// Things by their last use, as a heap whose order is mended when it is read
 
 package host
 
 import "container/heap"
 
-// lazyHeap has the least recently used of things on top. Its order is mended only where it
-// is read: a delivery stores a number in its cell and touches nothing that another key's
-// delivery touches. What the heap knows of a thing is not younger than its age, so the top
-// is the oldest once what is known of it is up to date.
+// lazyHeap has the least recently used thing on top. Its order is mended only when it
+// is read, so a delivery stores a number in its cell and touches nothing that another key's
+// delivery touches. The age that the heap knows of a thing is never too young. So the top
+// is the oldest thing as soon as its age in the heap is up to date.
 type lazyHeap[T ageing] struct{ things []T }
 
 // ageing has an age: a moment of its last use.

@@ -11,8 +11,8 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// How long a key is not activated again after a failure: twice as long after each
-// that follows.
+// How long a key is not activated again after a failure. The time doubles after each further
+// failure.
 const (
 	firstBackoff = 50 * time.Millisecond
 	mostBackoff  = 5 * time.Second
@@ -22,7 +22,7 @@ const (
 // failed longest ago is forgotten first: it is tried again at once.
 const failedKeys = 4096
 
-// failedBytes is what their errors may hold, by their texts, together; one may hold more.
+// failedBytes bounds the texts of their errors together; a single error may hold more.
 const failedBytes = 4 << 20
 
 // A failure that is older than this is forgotten, and with it its error.
@@ -50,7 +50,7 @@ type failedKey struct {
 	until time.Time
 }
 
-// fails notes that an activation has failed, and returns what its callers are told.
+// fails notes that an activation has failed, and returns the error for its callers.
 func (b *backoff) fails(shard uint32, key string, cause error) error {
 	now := time.Now()
 	b.mu.Lock()
@@ -76,7 +76,7 @@ func (b *backoff) fails(shard uint32, key string, cause error) error {
 	return why
 }
 
-// inactive is what the callers of a key are told that could not be activated.
+// inactive is the error for the callers of a key that could not be activated.
 func inactive(cause error) *Failure {
 	if f, ok := cause.(*Failure); ok && f.Why == ErrBadState {
 		return &Failure{Why: f.Why, What: f.What, Cause: f.Cause}
@@ -84,8 +84,8 @@ func inactive(cause error) *Failure {
 	return &Failure{Why: ErrActivation, Cause: cause}
 }
 
-// refuses returns what to tell a caller of a key that is not tried yet, nil if it
-// may be.
+// refuses returns the error for a caller of a key that is not tried again yet, or nil if the key
+// may be tried.
 func (b *backoff) refuses(shard uint32, key string) error {
 	if !b.some.Load() {
 		return nil
@@ -121,8 +121,8 @@ func (b *backoff) succeeds(shard uint32, key string) {
 	b.some.Store(b.failed.Len() > 0)
 }
 
-// tidyLater has old failures forgotten, as long as there are any. It is called with mu
-// held.
+// tidyLater starts the timer that forgets old failures, as long as there are any. It is called with
+// mu held.
 func (b *backoff) tidyLater() {
 	if !b.tidies {
 		b.tidies = true

@@ -35,7 +35,7 @@ var (
 func (c *cell) age() int64        { return c.used.Load() }
 func (c *cell) entry() *heapEntry { return &c.order }
 
-// Run implements pool.Task: it handles what there is, then lets go.
+// Run implements pool.Task: it handles the waiting messages, then lets other keys run.
 func (c *cell) Run(slot pool.Slot) {
 	c.slot = slot
 	for c.runTurns() {
@@ -46,8 +46,8 @@ func (c *cell) Run(slot pool.Slot) {
 const throughput = 256
 
 // runTurns handles messages until there is none, it has had its share, or one
-// panics. It returns true after a panic: the system messages that follow from
-// it are there already.
+// panics. It returns true after a panic: the system messages that follow from the
+// panic are there already.
 func (c *cell) runTurns() (again bool) {
 	var current any
 	returned := false
@@ -119,7 +119,7 @@ func (c *cell) Running() *Turn {
 	return call.Turn()
 }
 
-// closesCircle returns an error if the turn that runs waits for m: then m would wait
+// closesCircle returns an error if the turn that runs waits for m, because m would then wait
 // for itself.
 func (c *cell) closesCircle(m *Context) error {
 	line := m.call.Waiting()
@@ -133,8 +133,8 @@ func (c *cell) closesCircle(m *Context) error {
 	return failure(ErrCircle, nil, "%s", line.Circle(now.Number))
 }
 
-// passivate is the turn on which a key stops that has asked for it, or was woken and has
-// nothing to do.
+// passivate is the turn on which a key stops because it has asked for that, or because it was woken
+// and has nothing to do.
 func (c *cell) passivate() {
 	c.mailbox.mu.Lock()
 	k := c.mailbox.ends
@@ -148,7 +148,7 @@ func (c *cell) passivate() {
 // stopIdle passivates the key unless it is busy.
 func (c *cell) stopIdle() bool { return c.stop(c.mailbox.stopIdle()) }
 
-// stop stops an incarnation that the mailbox says is to stop. pid is nil for none.
+// stop stops the incarnation that the mailbox has told to stop. pid is nil for none.
 func (c *cell) stop(pid *PID) bool {
 	if pid == nil {
 		return false
@@ -158,7 +158,7 @@ func (c *cell) stop(pid *PID) bool {
 	return true
 }
 
-// cutOff gives the key up, because the wait for its end was over.
+// cutOff gives up the key, because the time for its end is over.
 func (c *cell) cutOff() {
 	b := &c.mailbox
 	b.mu.Lock()
@@ -176,7 +176,7 @@ func (c *cell) cutOff() {
 	c.stop(b.stopNow(nil))
 }
 
-// failed answers the message that panicked, and what the actor owes, and tells the
+// failed answers the message that panicked and the calls whose answers the actor owes, and tells the
 // supervisor.
 func (c *cell) failed(current any, value any) {
 	switch m := current.(type) {
@@ -228,17 +228,17 @@ func (c *cell) refuse(messages []any, why error) {
 	}
 }
 
-// refuseAll is refuse for all that is in the mailbox.
+// refuseAll is refuse for everything in the mailbox.
 func (c *cell) refuseAll(why error) { c.refuse(c.mailbox.take(isAny), why) }
 
-// refuseMail makes mail by process id, which has no other answer, a dead letter.
+// refuseMail makes a dead letter of mail by process id, because such mail has no other answer.
 func (c *cell) refuseMail(message any, why string) {
 	c.log().Warn("a message sent by process id has become a dead letter", slog.String("why", why),
 		slog.String("type", fmt.Sprintf("%T", pactor.UnwrapEnvelopeMessage(message))))
 	c.deadLetter(message)
 }
 
-// deadLetter is where mail by process id ends that no incarnation will handle;
+// deadLetter takes mail by process id that no incarnation will handle.
 // protoactor tells its sender, if it has one.
 func (c *cell) deadLetter(message any) {
 	if _, tick := message.(*ticker); !tick {

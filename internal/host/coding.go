@@ -1,4 +1,4 @@
-// User code that encodes messages, replies and errors: its panics cost the key nothing
+// User code that encodes messages, replies and errors: its panics do not cost the key its state
 
 package host
 
@@ -33,7 +33,7 @@ func (c *Context) Decode(to reflect.Type, f func(Message) error) (ok bool) {
 	return false
 }
 
-// Respond answers with a reply, on any goroutine.
+// Respond answers the call with a reply, on any goroutine.
 func (c *Context) Respond(out any) {
 	var data []byte
 	var err error
@@ -45,7 +45,7 @@ func (c *Context) Respond(out any) {
 	c.call.ReplyOwned(data)
 }
 
-// Fail answers with an application's error, nil for none, on any goroutine.
+// Fail answers the call with an application's error, nil for none, on any goroutine.
 func (c *Context) Fail(err error) { c.guard(nil, func() { c.call.Reply(nil, err) }) }
 
 // guard calls code of a message's own, or of its error. If that ends its goroutine the call
@@ -65,8 +65,8 @@ func (c *Context) guard(why error, f func()) {
 	returned = true
 }
 
-// miscoded answers for a payload or reply whose code has failed. Its panic goes to the log
-// only.
+// miscoded answers a call whose payload or reply has failed in its own code. The panic goes only
+// to the log.
 func (c *Context) miscoded(why, err error, what string) {
 	if p, ok := err.(*codec.Panic); ok {
 		c.cell.log().Error("a message's own code panicked", slog.String("type", c.call.Message().Type), slog.String("at", p.What),

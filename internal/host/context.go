@@ -39,23 +39,24 @@ const (
 // it ends at the sender's deadline or cancellation, or when it was answered.
 type Call interface {
 	context.Context
-	// Message returns what is sent. Its Key is not used: the host has been given
+	// Message returns the message. Its Key is not used: the host has been given
 	// one.
 	Message() Message
 	// Start is called before the message is handled. False means that the sender does not
-	// wait any more: skip the message, and do not call End. It is false where Err is not nil.
+	// wait any more: skip the message, and do not call End. It is false if Err is not nil.
 	Start(pool.Slot) bool
 	// Reply answers with what the handler returned; it copies data if it must.
 	Reply(data []byte, err error)
 	// ReplyOwned is Reply for a slice that the handler gives away.
 	ReplyOwned(data []byte)
 	// Fail answers with one of this package's errors, as it is or as a [*Failure].
-	// What merely wraps one counts as an error of the application's.
+	// An error that only wraps one of them counts as an error of the application.
 	Fail(err error)
-	// Coded makes, of an application's error, one that Fail takes as it is. It runs the error's
+	// Coded turns an application's error into one that Fail takes as it is. It runs the error's
 	// own code.
 	Coded(err error) error
-	// Wait calls f, which waits, while another has the handler's place among those that run.
+	// Wait calls f, which waits, and gives the handler's place among the running handlers to
+	// another meanwhile.
 	Wait(f func())
 	// Panicked answers for a handler that has panicked with the given value,
 	// while its stack is still there.
@@ -63,14 +64,14 @@ type Call interface {
 	// AfterAnswer calls f once the call was answered, at once if it was. A later f
 	// takes the place of an earlier one.
 	AfterAnswer(f func())
-	// OnDrain has tell called once when the shard begins to drain, or the node to end,
-	// and the call is still open; at once if it does already. tell must not block.
+	// OnDrain calls tell once if the call is still open when the shard begins to drain, or the node
+	// to end. If that has begun already, it calls tell at once. tell must not block.
 	OnDrain(tell func())
-	// NoEffect says whether nothing of the call remains at the actor so far: then it may
-	// go back to its sender. It returns false if the call has ended.
+	// NoEffect declares that the call has had no effect at the actor so far, or takes that back. A
+	// call without effect may go back to its sender. NoEffect returns false if the call has ended.
 	NoEffect(none bool) bool
-	// HandBack gives a request back that has had no effect: its sender asks the next
-	// owner. It returns false, and does nothing, for any other call.
+	// HandBack gives back a request that has had no effect, so that its sender asks the next
+	// owner. For any other call it does nothing and returns false.
 	HandBack() bool
 	// AwaitsReply is false for a notification.
 	AwaitsReply() bool
@@ -82,8 +83,8 @@ type Call interface {
 	StopHook() Role
 	// Turn returns the turn of the handler that runs; nil while that has asked nothing.
 	Turn() *Turn
-	// Queued says where the message stands in line, behind what runs there, until it
-	// starts or is answered.
+	// Queued says where the message stands in line, behind the turn that runs there, until the
+	// message starts or is answered.
 	Queued(Place)
 	// End is called when the handler has returned.
 	End()
@@ -109,7 +110,7 @@ type Context struct {
 var _ context.Context = (*Context)(nil)
 
 // ContextOf returns the context of the message or hook that a hosted protoactor actor
-// handles now; nil if there is none, or the actor does not belong to a key.
+// handles now. It is nil if there is none, or if the actor does not belong to a key.
 func ContextOf(ctx pactor.Context) *Context {
 	s, ok := ctx.Actor().(*shell)
 	if !ok || s.cell == nil {
@@ -168,8 +169,8 @@ func (c *Context) Header(name string) (string, bool) {
 	return v, ok
 }
 
-// Log returns the node's logger with the entity's identity. What an entity logs is
-// written, however much it is: only the library's own lines are bounded.
+// Log returns the node's logger with the entity's identity. Everything that an entity logs is
+// written: only the library's own lines are bounded.
 func (c *Context) Log() *slog.Logger { return sparse.Raw(c.cell.log()) }
 
 // Self returns the actor's process id, to which protoactor actors of the same

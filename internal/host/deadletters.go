@@ -4,10 +4,10 @@ package host
 
 import pactor "github.com/asynkron/protoactor-go/actor"
 
-// takeDeadLetters puts an event stream of ours in the place of protoactor's,
-// whose subscribers log messages, which are payload, and start a goroutine that
-// outlives the system by up to a second. What remains is here: the sender,
-// or the watcher, is told.
+// takeDeadLetters replaces protoactor's event stream with one of ours. The
+// subscribers of protoactor's stream log messages, which are payload, and start a goroutine that
+// outlives the system by up to a second. Ours only tells the sender
+// or the watcher.
 func takeDeadLetters(as *pactor.ActorSystem) {
 	as.EventStream = empty(as.EventStream)
 	as.EventStream.Subscribe(func(event any) {

@@ -9,14 +9,14 @@ import (
 )
 
 // EndGroup is shards that end together: the same shard of all handlers, or all shards
-// of a node. What the stop hook of one of their keys asks of another key is served until
-// all stop hooks have ended, by keys that have ended too: they are made once more for
-// it. So ending goes in two rounds:
+// of a node. Until all stop hooks have ended, the group serves requests from the stop hook of one of
+// its keys to another key. Even a key that has ended serves them: it is made once more. So ending
+// goes in two rounds:
 //
-//  1. The keys that were there passivate. A request of their stop hooks wakes a key that
+//  1. The active keys passivate. A request of their stop hooks wakes a key that
 //     has ended. A key that was woken does not passivate, even if it asks to.
-//  2. The last of these stop hooks has returned, and the keys that were woken have handled
-//     their messages: now those passivate. Their stop hooks may ask keys that still live,
+//  2. When the last of these stop hooks has returned, and the woken keys have handled
+//     their messages, the woken keys passivate. Their stop hooks may ask keys that still live,
 //     and wake none.
 //
 // Its methods are safe for concurrent use and never block. Lock order: shard.mu,
@@ -43,15 +43,15 @@ type endKey struct {
 	rests bool // was woken, and has nothing to do; guarded by the group's mu
 }
 
-// NewEndGroup makes a group. final is whether no node serves its shards afterwards.
+// NewEndGroup makes a group. final says that no node serves its shards afterwards.
 func NewEndGroup(final bool) *EndGroup {
 	g := &EndGroup{final: final, woken: map[*endKey]struct{}{}, idle: make(chan struct{})}
 	close(g.idle)
 	return g
 }
 
-// Hold says that a shard will join, or that a func handles what a stop hook has told it:
-// until Release, no key that was woken ends, and no shard of the group.
+// Hold says that a shard will join, or that a func handles a notification of a stop hook. Until
+// Release, no woken key and no shard of the group ends.
 func (g *EndGroup) Hold() { g.change(func() { g.held++ }) }
 
 // Release is the end of a Hold.
@@ -64,9 +64,9 @@ func (g *EndGroup) Idle() <-chan struct{} {
 	return g.idle
 }
 
-// lastShare is how long before the end of all time the second round begins at the
-// latest: one stop hook that goes on must not keep the others' from being run. It is a
-// quarter of the time where there is little.
+// lastShare is how long before the end of the whole time the second round begins at the
+// latest, because one stop hook that goes on must not keep the others from running. It is a
+// quarter of the time if the time is short.
 const lastShare = time.Second
 
 // await returns when no key of the group lives, or ctx's error.
@@ -84,7 +84,7 @@ func (g *EndGroup) await(ctx context.Context) error {
 	}
 }
 
-// replace takes keys in or out: an incarnation that has ended, and the next one, which
+// replace takes an incarnation that has ended out of the group, and takes in the next one, which
 // was woken. Either may be nil.
 func (g *EndGroup) replace(ended, woken *endKey) {
 	g.change(func() {
@@ -116,7 +116,7 @@ func (g *EndGroup) remove(k *endKey) {
 	}
 }
 
-// set notes whether a key that was woken has nothing to do. It is called with the
+// set notes whether a woken key has nothing to do. It is called with the
 // group's mu held.
 func (k *endKey) set(rests bool) {
 	switch {
@@ -128,7 +128,7 @@ func (k *endKey) set(rests bool) {
 	k.rests = rests
 }
 
-// busy says that a key which was woken is sent something. It is called with the
+// busy says that a woken key is sent a message. It is called with the
 // mailbox's mu held.
 func (k *endKey) busy() {
 	k.group.mu.Lock()
@@ -136,8 +136,8 @@ func (k *endKey) busy() {
 	k.set(false)
 }
 
-// rest says that a key which was woken has nothing to do. It returns true if the key is
-// to passivate now; then looks must be called. It is called with the mailbox's mu held.
+// rest says that a woken key has nothing to do. It returns true if the key must
+// passivate now; then looks must be called. It is called with the mailbox's mu held.
 func (k *endKey) rest() bool {
 	k.group.mu.Lock()
 	defer k.group.mu.Unlock()
@@ -146,7 +146,7 @@ func (k *endKey) rest() bool {
 	return k.group.last
 }
 
-// change changes what lives, and begins the second round when it is time.
+// change changes the keys that live, and begins the second round when it is time.
 func (g *EndGroup) change(f func()) {
 	g.mu.Lock()
 	f()
@@ -155,7 +155,7 @@ func (g *EndGroup) change(f func()) {
 	g.looks()
 }
 
-// looks gives the keys that were woken a turn once the second round has begun. It is
+// looks gives the woken keys a turn once the second round has begun. It is
 // called without locks.
 func (g *EndGroup) looks() {
 	g.mu.Lock()
@@ -167,7 +167,7 @@ func (g *EndGroup) looks() {
 	}
 }
 
-// rounds says which round it is, and whether all is over. It is called with mu held.
+// rounds says which round it is, and whether both are over. It is called with mu held.
 func (g *EndGroup) rounds() {
 	joined := g.first == 0 && g.held == 0
 	switch {
@@ -199,8 +199,8 @@ func (g *EndGroup) isLast() bool {
 	return g.last
 }
 
-// over is why a stop hook's request is not served any more. In a final group the next owner
-// does not serve it either: there is no use in trying again.
+// over is the reason why a stop hook's request is not served any more. In a final group the next
+// owner does not serve it either, so trying again is useless.
 func (g *EndGroup) over() error {
 	if g.final {
 		return ErrEnded

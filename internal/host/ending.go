@@ -1,10 +1,10 @@
-// The end of a shard: what it serves still, which keys are woken for that, and which cut off
+// The end of a shard: what it still serves, the keys that it wakes for that, and the keys that are cut off
 
 package host
 
 import "context"
 
-// admits returns why the shard does not serve m. c is nil if the key does not live. It is
+// admits returns why the shard does not serve m, or nil. c is nil if the key does not live. It is
 // called with mu held.
 func (s *shard) admits(c *cell, m *Context) error {
 	role := m.call.StopHook()
@@ -70,14 +70,14 @@ func (s *shard) beginEnd(g *EndGroup) {
 	}
 }
 
-// late reports whether m is refused where a shard ends: all is, but what stop hooks ask.
+// late reports whether a shard that ends refuses m: it refuses everything but messages of stop hooks.
 func late(m any) bool {
 	x, ok := m.(*Context)
 	return !ok || !x.stop && x.call.StopHook() == KeyTurn
 }
 
-// afterEnd says what becomes of a key whose incarnation has ended, or could not be made
-// and may not be. It returns true if there is to be another, because mail has come.
+// afterEnd decides about a key whose incarnation has ended, or could not be made
+// and must not be made. It returns true if another incarnation follows, because mail has come.
 func (s *shard) afterEnd(c *cell, mayBe bool) (again bool) {
 	h, b := s.host, &c.mailbox
 	s.mu.Lock()
@@ -125,8 +125,8 @@ func (s *shard) afterEnd(c *cell, mayBe bool) (again bool) {
 	return again
 }
 
-// passivated waits until all keys have ended that were not cut off, with their stop
-// hooks. It returns false if ctx ends before, or the keys are cut off meanwhile.
+// passivated waits until all keys that were not cut off have ended, with their stop
+// hooks. It returns false if ctx ends before that, or if the keys are cut off meanwhile.
 func (s *shard) passivated(ctx context.Context) bool {
 	for {
 		s.mu.RLock()
@@ -171,9 +171,9 @@ func (s *shard) conclude(ctx context.Context, inVain bool) bool {
 	return true
 }
 
-// cutOff gives up the keys that live: they take nothing more, the contexts of their hooks
-// end, and no stop hook runs. It returns them, with what they were at. Where there is none
-// it returns those that were cut off before: nothing else is to be waited for.
+// cutOff gives up the keys that live: they take no more messages, the contexts of their hooks
+// end, and no stop hook runs. It returns these keys, with what each was doing. If none lives,
+// it returns the keys that were cut off before, because the caller waits only for those.
 func (s *shard) cutOff() (keys []*cell, at doings) {
 	var before []*cell
 	s.mu.Lock()
@@ -202,8 +202,8 @@ func (s *shard) cutOff() (keys []*cell, at doings) {
 	return keys, at
 }
 
-// awaitCutOff waits until keys have ended that were cut off, and returns what those are at
-// that have not when ctx ends. Afterwards the shard serves again, or another takes its place.
+// awaitCutOff waits until the cut-off keys have ended. It returns what the keys are doing
+// that have not ended when ctx ends. Afterwards the shard serves again, or another takes its place.
 func (s *shard) awaitCutOff(ctx context.Context, keys []*cell) doings {
 	var left []*cell
 	for _, c := range keys {

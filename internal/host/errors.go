@@ -104,8 +104,8 @@ func (f *Failure) Unwrap() []error {
 	return []error{f.Why, f.Cause}
 }
 
-// legible is an application's error; others wait to be told of it, and must be, whatever
-// its methods do.
+// legible makes an application's error safe to pass on: callers that wait must be told, whatever
+// the error's methods do.
 func legible(err error) error {
 	if err == nil {
 		return nil

@@ -44,8 +44,7 @@ func (t *ticker) Expire() {
 	t.cell.handOver(t.cell.mailbox.put(t, -1) == wakes)
 }
 
-// run is the turn. A tick that a former incarnation has left behind does
-// nothing.
+// run is the turn. A tick of an earlier incarnation does nothing.
 func (t *ticker) run(s *shell) {
 	t.mu.Lock()
 	stopped := t.stopped

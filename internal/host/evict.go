@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// bound is how many keys of a host may be active: the least recently used go where there
-// are more.
+// bound is how many keys of a host may be active. If there are more, the least recently used
+// keys are passivated.
 type bound struct {
 	most   int           // below 0: any number
 	clock  *atomic.Int64 // the host's
@@ -33,9 +33,10 @@ func (b *bound) add(delta int) {
 	}
 }
 
-// keep is called when a key was made: it passivates the least recently used.
-// While all are busy it does not look again: the first that runs out of work goes. If
-// another goroutine is looking, what it misses is found when the new key runs out of work.
+// keep is called when a key was made: it passivates the least recently used key.
+// While all keys are busy it does not look again, because the first key that runs out of work is
+// passivated. If another goroutine is looking and misses a key, that key is found when the new key
+// runs out of work.
 func (b *bound) keep() {
 	if b.isExceeded() && !b.allBusy.Load() && b.evicting.TryLock() {
 		b.search()
@@ -43,8 +44,8 @@ func (b *bound) keep() {
 	}
 }
 
-// keepAfter is keep where c has run out of work: it may be the one that the bound
-// waits for. It waits for a search that goes on, which may have found c busy.
+// keepAfter is keep after c has run out of work: c may be the key that the bound
+// waits for. It waits for a running search, because that search may have found c busy.
 func (b *bound) keepAfter(c *cell) {
 	if !b.isExceeded() {
 		return
@@ -66,8 +67,8 @@ func (b *bound) keepAfter(c *cell) {
 }
 
 // search passivates the least recently used keys until the bound is kept, or
-// every key was found busy. A shard that another may own is passed over: its keys
-// could not save what they have, and may be served again. It is called with
+// every key was found busy. It passes over a shard that another node may own, because its keys
+// could not save their state, and may be served again. It is called with
 // evicting held.
 func (b *bound) search() {
 	began := b.clock.Load()

@@ -8,13 +8,13 @@ import (
 	pactor "github.com/asynkron/protoactor-go/actor"
 )
 
-// handling is what an incarnation does with one message.
+// handling is one message in the hands of an incarnation.
 type handling struct {
 	c       *cell
 	invoker pactor.MessageInvoker
 }
 
-// handle returns a call that has been handled, and has yet to be told.
+// handle returns a call that has been handled and still has to be told so.
 func (t handling) handle(m any) *Context {
 	x, ok := m.(*Context)
 	switch {
@@ -97,8 +97,8 @@ func (t handling) around(x *Context) *replyProcess {
 	return p
 }
 
-// invoke has the actor handle a call. It returns the process that an actor of
-// protoactor's kind answers to with ctx.Respond, now or later; nil if there is none.
+// invoke lets the actor handle a call. It returns the process to which a protoactor actor
+// answers with ctx.Respond, now or later; nil if there is none.
 func (t handling) invoke(x *Context) *replyProcess {
 	s, ok := actorOf(t.invoker).(*shell)
 	if !ok || s.entity != nil {
@@ -147,8 +147,8 @@ func (t handling) system(m any) {
 	t.invoker.InvokeSystemMessage(m)
 }
 
-// hearOfDrain tells the actor that a drain waits for its answers. What may go back then
-// does, also where the actor panics.
+// hearOfDrain tells the actor that a drain waits for its answers. Then the calls that may go back
+// go back, even if the actor panics.
 func (t handling) hearOfDrain() {
 	b := &t.c.mailbox
 	b.mu.Lock()

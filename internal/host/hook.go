@@ -23,9 +23,9 @@ const (
 	draining     = "notice of a drain"
 )
 
-// hook is one turn that no message has caused: its context, and what watches its
-// time. A goroutine cannot be ended from outside: at the limit the context ends,
-// the callers that wait for the key are answered, and the key takes nothing more until the
+// hook is one turn that no message has caused: its context, and the watch over its
+// time. A goroutine cannot be ended from outside. At the limit the context ends, and
+// the callers that wait for the key are answered. The key takes no more messages until the
 // hook has returned, so that there is never a second incarnation beside it.
 type hook struct {
 	quiet
@@ -67,8 +67,8 @@ func beginHook(c *cell, what string, limit time.Duration) *hook {
 	return h
 }
 
-// setLimit is called as the hook begins, and when the entity was made that may have another
-// limit.
+// setLimit is called as the hook begins, and again when the entity was made, because its definition
+// may have another limit.
 func (h *hook) setLimit(limit time.Duration) {
 	b := &h.own.cell.mailbox
 	b.mu.Lock()
@@ -86,8 +86,8 @@ func (h *hook) setLimit(limit time.Duration) {
 
 func (h *hook) clock() *expiry.Set { return &h.own.cell.shard.host.system.clock }
 
-// heedTime is how long a hook has to return when its time is up, before a line says
-// that it has not: most heed the end of their context, and their own failure says all.
+// heedTime is how long a hook may take to return after its limit before a log line says
+// that it has not. Most hooks watch their context, and their own failure says enough.
 const heedTime = time.Second
 
 // Expire implements [expiry.Expirer]: the hook is at its limit, or has not heeded that.
@@ -105,7 +105,7 @@ func (h *hook) Expire() {
 	}
 }
 
-// failure is an error of the hook's method with what is behind it, if that is not the
+// failure is the error of the hook's method, with the reason if that is not the
 // method's own.
 func (h *hook) failure(err error) error {
 	switch {
@@ -136,7 +136,7 @@ func (h *hook) expire() {
 	c.refuse(waiting, h.why())
 }
 
-// why is what the waiting callers are told when the limit passes.
+// why is the error for the waiting callers when the limit passes.
 func (h *hook) why() error {
 	if h.what == activation {
 		return &Failure{Why: ErrActivation, Cause: fmt.Errorf("%w after %v", errHookTimeout, h.limit)}
@@ -146,8 +146,8 @@ func (h *hook) why() error {
 
 var errHookTimeout = errors.New("timeout")
 
-// end is called when the hook has returned, in whatever way. One that has
-// returned because its time was up is late, too: callers must not wait for as
+// end is called when the hook has returned, in whatever way. A hook that has
+// returned because its time was up counts as late too, because callers must not wait for as
 // long again.
 func (h *hook) end() {
 	h.mu.Lock()

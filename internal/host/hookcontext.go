@@ -10,8 +10,8 @@ import (
 	"github.com/clstr-go/clstr/internal/turn"
 )
 
-// context ends at the limit, when the hook has returned, and when the host gives
-// up, and where another may own the shard: from the beginning, or when that is so.
+// context ends at the limit, when the hook has returned, when the host gives
+// up, and as soon as another node may own the shard.
 func (h *hook) context() context.Context {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -43,7 +43,7 @@ func (h *hook) endContext(lapsed bool) {
 	}
 }
 
-// lost reports whether another may own the shard, or may have since h began.
+// lost reports whether another node may own the shard, or may have owned it since h began.
 func (h *hook) lost() bool {
 	h.mu.Lock()
 	lapsed := h.lapsed
@@ -110,7 +110,7 @@ func (h *hook) Asks() *Turn {
 	return h.turn
 }
 
-// shardEnds says that the shard of a hook which runs ends: what it asks is served
+// shardEnds says that the shard of a running hook ends, so that the hook's requests are served
 // from now on. It is called when the shard has its group.
 func (h *hook) shardEnds() {
 	h.mu.Lock()

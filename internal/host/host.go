@@ -40,15 +40,15 @@ type Options struct {
 	// Check is asked before a key is made whether it belongs to the shard; its
 	// error refuses the message. It must not block. It may be nil.
 	Check func(shard uint32, key string) error
-	// Lapsed says whether another node may own the shard by now. Then mail by process id
+	// Lapsed says whether another node may own the shard by now. In that case mail by process id
 	// becomes a dead letter, periodic work is left out, no stop hook runs, the contexts of
-	// other hooks have ended, and no key is made, evicted or passivated as idle. Calls are
-	// asked at their Start instead. Lapsed must not block. It may be nil.
+	// other hooks have ended, and no key is made, evicted or passivated as idle. For calls,
+	// Call.Start asks instead. Lapsed must not block. It may be nil.
 	Lapsed func(shard uint32) bool
-	// Unknown makes what a protoactor actor receives of a message whose type has no decoder
-	// ([RegisterDecoder]). Where it is nil that is the *Message.
+	// Unknown makes the value that a protoactor actor receives for a message whose type has no
+	// decoder ([RegisterDecoder]). If it is nil, the actor receives the *Message.
 	Unknown func(Message) any
-	// Draining is what a protoactor actor that owes answers is sent in place of a call of
+	// Draining is the message that a protoactor actor that owes answers gets in place of a call of
 	// [Entity].Drain. It may be nil.
 	Draining any
 	// TakesIDs hands messages with an ID to actors that keep no state, which are refused
@@ -64,7 +64,7 @@ type Options struct {
 	// Observer is told of activations and the like. It may be nil.
 	Observer Observer
 	// Around is called on the key's turn for each call, and calls handle, which handles
-	// it. What it returns, if anything, answers the call. It may be nil.
+	// the call. If Around returns a func, that answers the call. It may be nil.
 	Around func(c Call, handle func()) (answer func())
 }
 
@@ -108,8 +108,8 @@ type Host struct {
 
 // Deliver queues a call for the key's actor, and makes the actor if there is
 // none. It never blocks. A nil error means that the call will be handled or
-// answered exactly once; otherwise it was not taken: ErrMailboxFull, ErrStopping,
-// ErrLapsed, or what Check said.
+// answered exactly once. Otherwise the call was not taken: the error is ErrMailboxFull, ErrStopping,
+// ErrLapsed, or that of Check.
 func (h *Host) Deliver(shardID uint32, key string, call Call) error {
 	s := h.shards.Get(shardID)
 	if s == nil {
@@ -120,8 +120,8 @@ func (h *Host) Deliver(shardID uint32, key string, call Call) error {
 	return s.deliver(key, &Context{call: call})
 }
 
-// makeShard returns the shard, which is made if there is none. It returns nil where the
-// host ends, and no stop hook asks for it.
+// makeShard returns the shard, and makes it if there is none. It returns nil if the
+// host ends and no stop hook asks for the shard.
 func (h *Host) makeShard(id uint32, stopHook bool) *shard {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -162,33 +162,32 @@ func (h *Host) count(delta int) {
 	h.watch.activeKeys(delta)
 }
 
-// LapseShard refuses the calls of a shard whose turn has not come and whose senders wait
-// for a reply, with [ErrLapsed]: the node's lease has ended, and they may find another
-// owner sooner than the turn before them ends. What was accepted of other senders stays.
-// The contexts of the shard's hooks that run end. The lease may come back, for later
-// ones. LapseShard does not block.
+// LapseShard refuses with [ErrLapsed] the waiting requests of a shard. The node's lease has ended,
+// and their senders may find another owner sooner than the turn before them ends. Accepted
+// notifications stay. The contexts of the shard's running hooks end. The lease may come back, for
+// later hooks. LapseShard does not block.
 func (h *Host) LapseShard(id uint32) {
 	if s := h.shards.Get(id); s != nil {
 		s.lapse()
 	}
 }
 
-// BeginEnd begins to end a shard, as one of a group: it refuses what comes and what
-// waits, but for what stop hooks ask, and has the keys passivate. [Host.EndShard] waits
-// for that. It does not block.
+// BeginEnd begins to end a shard, as one of a group. It refuses arriving and waiting messages,
+// except those of stop hooks, and passivates the keys. [Host.EndShard] waits
+// for that. BeginEnd does not block.
 func (h *Host) BeginEnd(id uint32, g *EndGroup) {
 	if s := h.makeShard(id, false); s != nil {
 		s.beginEnd(g)
 	}
 }
 
-// EndShard refuses what comes and what waits for the shard's keys, passivates
-// each with its stop hook, and returns when all have ended, or with an [Unended]
-// when that takes longer than ctx. A later delivery begins anew; keys that have not ended
-// are refused with [ErrStuck] until they have, and no later EndShard waits for
-// them beside others. With lost, another may have the shard already: no stop hook runs,
-// and the contexts of hooks that run end, so that what heeds them writes nothing. When
-// the wait is over in vain, another may have it soon, and the same holds.
+// EndShard refuses messages that arrive and wait for the shard's keys, and passivates
+// each key with its stop hook. It returns when all have ended, or with an [Unended]
+// when that takes longer than ctx. A later delivery begins anew. Keys that have not ended
+// refuse messages with [ErrStuck] until they have, and no later EndShard waits for
+// them beside others. With lost, another node may have the shard already: no stop hook runs,
+// and the contexts of running hooks end, so that a hook that watches its context writes nothing. The
+// same holds when ctx ends, because another node may have the shard soon.
 func (h *Host) EndShard(ctx context.Context, id uint32, lost bool) error {
 	s := h.shards.Get(id)
 	if s == nil {
@@ -228,10 +227,10 @@ func (h *Host) BeginStop(g *EndGroup) {
 	}
 }
 
-// Stop refuses what comes and what waits, lets turns that run come to their
-// end, passivates every key with its stop hook, and returns when the last has
-// ended. When that takes too long it returns ctx's error, and names the keys that
-// have not ended and what they are at.
+// Stop refuses arriving and waiting messages, lets running turns end,
+// passivates every key with its stop hook, and returns when the last has
+// ended. If that takes too long, it returns ctx's error, and names the keys that
+// have not ended and what they are doing.
 func (h *Host) Stop(ctx context.Context) error {
 	h.BeginStop(NewEndGroup(true)) // unless it has begun
 	h.mu.RLock()

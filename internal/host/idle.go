@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// idleSteps is how finely idle time is measured: a key is passivated when it
-// has been idle for its time, and at most one step longer.
+// idleSteps is the number of steps in which idle time is measured. A key is passivated when it
+// has been idle for its time, or one step later at most.
 const idleSteps = 8
 
-// idler passivates the keys of a host that got no message for a while. The
-// order of use is counted in deliveries, not in time, so that a delivery costs
-// no look at a clock: the idler notes the count at each step, and a key is idle
+// idler passivates the keys of a host that got no message for a while. It counts
+// use in deliveries, not in time, so that a delivery needs
+// no look at a clock. The idler notes the count at each step. A key is idle
 // if its last delivery is older than the count of eight steps ago.
 type idler struct {
 	host  *Host

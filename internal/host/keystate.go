@@ -72,7 +72,7 @@ const (
 	evCut
 )
 
-// after returns the state that follows from an event.
+// after returns the state that follows an event.
 func (s keyState) after(e event) keyState {
 	switch e {
 	case evSchedule:

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// loss is why a key ends without its stop hook: what it would save, another node may
-// have by now.
+// loss is why a key ends without its stop hook: another node may own the key by now, and has
+// loaded its state.
 type loss uint8
 
 const (
@@ -26,7 +26,7 @@ func (l loss) String() string {
 	return "the wait for their end was over"
 }
 
-// lossOf returns why a key that ends now must not save what it has.
+// lossOf returns why a key that ends now must not save its state.
 func lossOf(c *cell) loss {
 	switch {
 	case c.shard.lapsed():
@@ -37,8 +37,8 @@ func lossOf(c *cell) loss {
 	return unlost
 }
 
-// losses counts the keys that end without their stop hooks, and says so in one line for
-// all of a kind: each could not save what it had, for one and the same reason.
+// losses counts the keys that end without their stop hooks, and logs them in one line for
+// all keys of a kind, because they all have the same reason.
 type losses struct {
 	log *slog.Logger
 
@@ -54,10 +54,10 @@ type lost struct {
 	cause error // with which the first of these has failed
 }
 
-// lossesAfter is how long further keys are waited for.
+// lossesAfter is how long the log line waits for further keys.
 const lossesAfter = time.Second
 
-// key counts one. cut is whether its stop hook had begun, and err what that has returned.
+// key counts one key. cut says whether its stop hook had begun, and err is that hook's error.
 func (l *losses) key(why loss, cut bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

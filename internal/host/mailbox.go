@@ -1,4 +1,4 @@
-// What a key has before it, and where it stands
+// The messages and the state of a key
 
 package host
 
@@ -8,8 +8,8 @@ import (
 	pactor "github.com/asynkron/protoactor-go/actor"
 )
 
-// mailbox is a key's messages and state. Because it is the key's and not the
-// incarnation's, what arrives while one incarnation stops waits for the next.
+// mailbox has a key's messages and state. It belongs to the key and not to an
+// incarnation, so messages that arrive while one incarnation stops wait for the next.
 type mailbox struct {
 	mu      sync.Mutex
 	state   keyState
@@ -35,7 +35,7 @@ const (
 	overForAll // the same, and no node serves it
 )
 
-// put appends m to the mail. A limit below 0 is none.
+// put appends m to the mail. A limit below 0 is no limit.
 func (b *mailbox) put(m any, limit int) putResult {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -82,8 +82,8 @@ func (b *mailbox) start(invoker pactor.MessageInvoker) bool {
 	return b.schedule()
 }
 
-// schedule marks the key as scheduled if there is something that it can run, and it is
-// not scheduled. It is called with mu held.
+// schedule marks the key as scheduled if it has something to run and is
+// not scheduled yet. It is called with mu held.
 func (b *mailbox) schedule() bool {
 	if b.state.turn != resting || b.invoker == nil {
 		return false
@@ -135,8 +135,8 @@ var (
 	drainTurn     any = new(noticeOfADrain) // a drain waits for its answers
 )
 
-// next takes the message of the next turn; without one it lets go of the pool. An actor
-// that asks to be passivated while it is activated gets its first message before.
+// next takes the message of the next turn. Without one it ends the key's run. An actor
+// that asks for its passivation while it is activated gets its first message before that.
 func (b *mailbox) next(afterUser bool) (m any, invoker pactor.MessageInvoker, user bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -280,8 +280,8 @@ func (b *mailbox) hookLate() bool {
 	return h != nil && h.late
 }
 
-// isOwn tells what an incarnation sends to itself. It is nothing to the next
-// one, and no reason to make one.
+// isOwn reports whether an incarnation has sent the message to itself. Such a message means nothing
+// to the next incarnation, and is no reason to make one.
 func isOwn(m any) bool {
 	switch m.(type) {
 	case *ticker, *pactor.ReceiveTimeout:

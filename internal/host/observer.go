@@ -1,4 +1,4 @@
-// What a host tells of itself
+// Observers of a host: what it counts and tells
 
 package host
 
@@ -30,8 +30,8 @@ type KeyObserver interface {
 	KeyEnded(kind string, shard uint32, key string)
 }
 
-// watch is a host's observer, by its optional parts. An application's code may panic or end
-// its goroutine. So it runs apart where others wait for what follows.
+// watch is a host's observer, by its optional parts. An observer is an application's code, which may
+// panic or end its goroutine. So it runs on a goroutine of its own if others wait for what follows.
 type watch struct {
 	kind string
 	log  *slog.Logger

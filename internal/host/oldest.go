@@ -7,9 +7,9 @@ import (
 	"sync/atomic"
 )
 
-// byAge is a host's shards by their least recently used keys. So to find the oldest key
-// of all costs the logarithm of the number of shards, and a delivery nothing. A shard is in
-// the heap while it has keys, and at most until it comes to the top without any.
+// byAge has a host's shards by their least recently used keys. So the search for the oldest key
+// of all costs the logarithm of the number of shards, and a delivery costs nothing. A shard is in
+// the heap while it has keys. A shard without keys leaves the heap when it comes to the top.
 type byAge struct {
 	mu     sync.Mutex // the last of all; guards what entries say, too
 	shards lazyHeap[*shard]

@@ -77,7 +77,7 @@ func surroundFunc(h transport.HandlerFunc, around Around) transport.HandlerFunc 
 	}
 }
 
-// surrounded is a call with an Around, as its key's actor knows it: what is answered on
+// surrounded is a call with an Around, as its key's actor knows it: an answer that is given on
 // the turn is kept until Around has returned.
 type surrounded struct {
 	delivery

@@ -38,7 +38,7 @@ func (d delivery) Wait(f func()) {
 	f()
 }
 
-// refuse answers a call that its key's actor has not got.
+// refuse answers a call that has not reached its key's actor.
 func refuse(c *dispatch.Call, key string, err error) {
 	c.Refuse(coded(key, err))
 }
@@ -71,9 +71,9 @@ var codes = []struct{ from, to error }{
 	{host.ErrBadState, outcome.ErrBadState},
 }
 
-// coded makes the error of a call of what package actor says of it. It goes by what
-// the package has made, and never by what is inside: an application's error may be
-// one of the package's own, and would pass for a refusal of a call that has run.
+// coded makes the error of a call from an error of package host. It looks only at the outermost
+// error, and never inside: an application's error may wrap one of that package's errors, and would
+// pass for the refusal of a call that has run.
 func coded(key string, err error) *outcome.Error {
 	if e, ok := err.(*outcome.Error); ok { // what was coded before, and what [Env].Check has said
 		return e
@@ -111,11 +111,10 @@ func coded(key string, err error) *outcome.Error {
 	}
 }
 
-// mostDetail is how much of what is to be said of an error travels, in bytes: as much as
-// of a handler's error.
+// mostDetail is how many bytes of an error's detail travel: as many as of a handler's error.
 const mostDetail = outcome.MaxErrorBytes / 2
 
-// told is an error with what is to be said of it. There may be an application's in it, of
+// told makes an error with its detail. The detail may come from an application's error, of
 // any length.
 func told(code error, f *host.Failure) *outcome.Error {
 	detail := f.Detail()

@@ -14,7 +14,7 @@ import (
 	"github.com/clstr-go/clstr/internal/standing"
 )
 
-// endings is what a hosting knows of its end, and of its shards'. It is guarded by the
+// endings is what a hosting knows of its own end and of its shards' ends. It is guarded by the
 // hosting's mu.
 type endings struct {
 	moving map[uint32]*host.EndGroup // of shards that end
@@ -50,9 +50,9 @@ func (s *hosting) EndShard(ctx context.Context, shard uint32, lost bool) error {
 	return errors.Join(errs...)
 }
 
-// begin has a shard end in all hosts before any of them is waited for: their stop hooks
-// may ask each other. If it is one of the final shards it ends with those, else by itself.
-// over is to be called when it has ended.
+// begin begins to end a shard in all hosts before EndShard waits for any of them, because their stop
+// hooks may ask each other. If the shard is one of the final shards, it ends with those, else by
+// itself. over must be called when it has ended.
 func (s *hosting) begin(shard uint32, lost bool) (hosts []*hosted, over func()) {
 	s.mu.Lock()
 	hosts = s.list()
@@ -83,7 +83,7 @@ func (s *hosting) begin(shard uint32, lost bool) (hosts []*hosted, over func()) 
 	}
 }
 
-// joining has a shard join those that end together. If it has not before, it returns
+// joining lets a shard join the shards that end together. If it had not joined before, joining returns
 // their group, to be released. It is called with mu held.
 func (s *hosting) joining(shard uint32) (group *host.EndGroup, ok bool) {
 	if s.life.Together() != s.of || !s.of.Join(shard) {
@@ -143,9 +143,9 @@ func NotServed(life *dispatch.Lifetime, shard uint32) {
 	}
 }
 
-// End stops what the handlers of this package host on a lifetime, as the lifetime's end
-// does. What stop hooks ask of other keys of the node is served meanwhile, as long as the
-// node's subscriptions let it in.
+// End stops the keys that handlers of this package host on a lifetime, as the lifetime's end
+// does. Meanwhile requests of stop hooks to other keys of the node are served, as long as the
+// node's subscriptions admit them.
 func End(life *dispatch.Lifetime) {
 	if s := hostingOf(life); s != nil {
 		s.end()

@@ -16,7 +16,7 @@ import (
 // defaultStopTimeout bounds the wait for stop hooks when a node ends.
 const defaultStopTimeout = 30 * time.Second
 
-// Env is what a node tells the handlers that it calls, with [Bind].
+// Env is what a node tells its handlers with [Bind].
 type Env struct {
 	// Kind is the name under which the node serves the handler.
 	Kind string
@@ -78,9 +78,9 @@ func (s *hosting) attach(env Env) {
 }
 
 // host returns the handler's host of a kind, nil if the lifetime has ended. A
-// kind that no node has told of counts as none: what comes over a wire must not
-// make hosts. check is asked before a key is made; nil for a handler that is called as
-// a func: what calls it may give it another key than a sender has named.
+// kind that no node has named counts as none, because a sender must not be able to
+// make hosts. check is asked before a key is made. It is nil for a handler that is called as
+// a func, because the caller may give it another key than the sender has named.
 func (s *hosting) host(k *keyed, kind string, check func(shard uint32, key string) error) *hosted {
 	s.mu.Lock()
 	defer s.mu.Unlock()

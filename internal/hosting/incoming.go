@@ -12,7 +12,7 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// Incoming is what handlers.Incoming is made of. Its methods are described there.
+// Incoming is the type behind handlers.Incoming, which describes its methods.
 type Incoming struct {
 	call *dispatch.Call
 
@@ -39,7 +39,7 @@ type answer struct {
 //	queued -> before -> inside -> behind -> out
 //	          before -> out, without next
 //
-// Until its turn a message may be refused, as after it: only between the two is an answer
+// Before its turn and after it a message may be refused. Only during the turn is an answer
 // kept.
 type stage uint8
 
@@ -99,7 +99,7 @@ func (in *Incoming) OnAnswer(f func(err error)) {
 	}
 }
 
-// failure is what the sender was answered with, as an error.
+// failure is the sender's answer, as an error.
 func (in *Incoming) failure() error {
 	if e := in.call.Failure(); e != nil {
 		return e
@@ -204,8 +204,8 @@ func (in *Incoming) over(err error) (a answer, answered bool) {
 	return in.answer, in.answered || was == before
 }
 
-// neverRan reports whether err says so of this message: what a client's call has returned
-// speaks of another. Its methods may panic.
+// neverRan reports whether err says that this message never ran. The error of a client's call
+// speaks of another message. The methods of err may panic.
 func neverRan(err error) (is bool) {
 	defer func() { _ = recover() }()
 	if e, ok := errors.AsType[*outcome.Error](err); ok && e.Op != "" {

@@ -23,7 +23,7 @@ type keyed struct {
 	alone *dispatch.Lifetime // for calls without a lifetime
 }
 
-// Bind tells a handler, and what it may wrap, of the node that serves it with
+// Bind tells a handler, and handlers that it wraps, about the node that serves it with
 // the given lifetime, and returns it as a receiver. For a handler of this package that is
 // the direct way in: its Accept queues a call for its key and returns. For any other func
 // Bind returns false, and a receiver that calls the func.
@@ -42,8 +42,7 @@ func Bind(h transport.HandlerFunc, life *dispatch.Lifetime, env Env) (r dispatch
 	return unnamed{life.ReceiverFunc(surroundFunc(h, env.Around))}, false
 }
 
-// keyedOf returns nil for a func that is none of this package's. One of ours can be asked
-// who it is.
+// keyedOf returns the handler behind a func of this package, and nil for any other func.
 func keyedOf(h transport.HandlerFunc) (who *keyed) {
 	if reflect.ValueOf(h).Pointer() == keyedCode {
 		_, _ = h(context.WithValue(context.Background(), whoKey{}, &who), transport.Envelope{})
@@ -166,9 +165,9 @@ func keyOf(c *dispatch.Call) (key string, ok bool) {
 	return env.GetHeader(transport.HeaderKey)
 }
 
-// extracted asks a scoped handler's Extract, which is the user's: its error is
-// the application's. It runs on a goroutine of its own, although nothing goes on
-// meanwhile, because it may end that: here is a transport's reader, or a caller.
+// extracted calls a scoped handler's Extract, which is the user's code: its error is
+// the application's. Extract runs on a goroutine of its own, because it may end
+// that goroutine. The calling goroutine is a transport's reader, or a caller.
 func (k *keyed) extracted(c *dispatch.Call) (key string, ok bool) {
 	over := make(chan struct{})
 	go func() { // ends with Extract, which is waited for below
