@@ -19,8 +19,8 @@ import (
 	"github.com/clstr-go/clstr/sharding"
 )
 
-// front is a node as its transport sees it.
-type front struct {
+// intake is a node as its transport sees it.
+type intake struct {
 	n       *Node
 	handler dispatch.Receiver
 	kinds   map[string]dispatch.Receiver
@@ -28,47 +28,47 @@ type front struct {
 }
 
 var (
-	_ dispatch.Receiver = (*front)(nil)
-	_ dispatch.Observer = (*front)(nil)
+	_ dispatch.Receiver = (*intake)(nil)
+	_ dispatch.Observer = (*intake)(nil)
 )
 
 // subscriber is what the transport is given. It counts calls if there are metrics.
-func (f *front) subscriber() dispatch.Subscriber {
-	to := dispatch.Subscriber{Receiver: f}
-	if f.n.metrics != nil {
-		to.Observer = f
+func (i *intake) subscriber() dispatch.Subscriber {
+	to := dispatch.Subscriber{Receiver: i}
+	if i.n.metrics != nil {
+		to.Observer = i
 	}
 	return to
 }
 
 // bind finds the direct way into each handler.
-func (f *front) bind(life *dispatch.Lifetime) {
-	f.kinds = make(map[string]dispatch.Receiver, len(f.n.opts.Kinds))
-	for kind, h := range f.n.opts.Kinds {
-		f.kinds[kind] = f.receiver(life, kind, h)
+func (i *intake) bind(life *dispatch.Lifetime) {
+	i.kinds = make(map[string]dispatch.Receiver, len(i.n.opts.Kinds))
+	for kind, h := range i.n.opts.Kinds {
+		i.kinds[kind] = i.receiver(life, kind, h)
 	}
-	if f.n.opts.Handler != nil {
-		f.handler = f.receiver(life, "", f.n.opts.Handler)
+	if i.n.opts.Handler != nil {
+		i.handler = i.receiver(life, "", i.n.opts.Handler)
 	}
 }
 
-func (f *front) receiver(life *dispatch.Lifetime, kind string, h ServerHandlerFunc) dispatch.Receiver {
-	env := hosting.Env{Kind: kind, Check: f.n.layout.checkKey, StopTimeout: f.n.opts.StopTimeout, Base: f.n.opts.BaseContext}
-	env.Around = hosting.AroundOf(f.n.opts.Around, func(in *hosting.Incoming) *Incoming { return (*Incoming)(in) })
-	if f.n.opts.Membership != nil {
-		env.Lapsed = func(shard uint32) bool { return f.n.living.lapsed(shard) }
+func (i *intake) receiver(life *dispatch.Lifetime, kind string, h ServerHandlerFunc) dispatch.Receiver {
+	about := hosting.Env{Kind: kind, Check: i.n.layout.checkKey, StopTimeout: i.n.opts.StopTimeout, Base: i.n.opts.BaseContext}
+	about.Around = hosting.AroundOf(i.n.opts.Around, func(in *hosting.Incoming) *Incoming { return (*Incoming)(in) })
+	if i.n.opts.Membership != nil {
+		about.Lapsed = func(shard uint32) bool { return i.n.living.lapsed(shard) }
 	}
-	if f.n.entity != nil {
-		env.Observer = host.Observer(f.n.entity)
+	if i.n.entity != nil {
+		about.Observer = host.Observer(i.n.entity)
 	}
-	r, _ := hosting.Bind(h, life, env)
+	r, _ := hosting.Bind(h, life, about)
 	return r
 }
 
 // Accept implements dispatch.Receiver: what every message passes on its way
 // from the transport to a handler.
-func (f *front) Accept(c *dispatch.Call) {
-	n, env := f.n, c.Envelope()
+func (i *intake) Accept(c *dispatch.Call) {
+	n, env := i.n, c.Envelope()
 	if env.Type == MsgClusterNodeInfo {
 		n.info.ask(c)
 		return
@@ -77,12 +77,12 @@ func (f *front) Accept(c *dispatch.Call) {
 		c.Refuse(err)
 		return
 	}
-	r := f.handler
+	r := i.handler
 	if env.Kind != "" {
-		r = f.kinds[env.Kind]
+		r = i.kinds[env.Kind]
 	}
 	if r == nil {
-		err := outcome.Errorf(ErrUnknownKind, "kind %q on node %s, which hosts %s", env.Kind, n.opts.NodeID, f.hosts())
+		err := outcome.Errorf(ErrUnknownKind, "kind %q on node %s, which hosts %s", env.Kind, n.opts.NodeID, i.hosts())
 		if n.living != nil && env.Kind != "" {
 			n.living.foreign.refuse(c, err)
 			return
@@ -94,33 +94,33 @@ func (f *front) Accept(c *dispatch.Call) {
 }
 
 // hosts names what the node does host.
-func (f *front) hosts() string {
-	names := slices.Sorted(maps.Keys(f.kinds))
-	for i, name := range names {
-		names[i] = strconv.Quote(name)
+func (i *intake) hosts() string {
+	names := slices.Sorted(maps.Keys(i.kinds))
+	for at, name := range names {
+		names[at] = strconv.Quote(name)
 	}
-	if f.handler != nil {
+	if i.handler != nil {
 		names = append(names, "messages without a kind")
 	}
 	return strings.Join(names, ", ")
 }
 
 // CallStarted implements dispatch.Observer: it keeps the timer.
-func (f *front) CallStarted(c *dispatch.Call) any {
-	f.countActive(1)
-	return f.n.calls.HandlerStarted(f.kindOf(c), c.Envelope().Type)
+func (i *intake) CallStarted(c *dispatch.Call) any {
+	i.countActive(1)
+	return i.n.calls.HandlerStarted(i.kindOf(c), c.Envelope().Type)
 }
 
 // CallFinished implements dispatch.Observer.
-func (f *front) CallFinished(c *dispatch.Call, started bool, kept any, err *outcome.Error) {
-	n := f.n
+func (i *intake) CallFinished(c *dispatch.Call, started bool, kept any, err *outcome.Error) {
+	n := i.n
 	if !started {
 		if n.entity != nil && err != nil && !c.Accepted() {
 			n.entity.CallRefused(err.Code)
 		}
 		return
 	}
-	f.countActive(-1)
+	i.countActive(-1)
 	msgType := c.Envelope().Type
 	timer, _ := kept.(metrics.Timer)
 	if err != nil && err.Outcome.NeverRan() && errors.Is(err, ErrUnknownType) {
@@ -137,14 +137,14 @@ func (f *front) CallFinished(c *dispatch.Call, started bool, kept any, err *outc
 	if err != nil {
 		o = err.Outcome
 	}
-	n.calls.HandlerEnded(f.kindOf(c), msgType, o)
+	n.calls.HandlerEnded(i.kindOf(c), msgType, o)
 }
 
 // kindOf is the call's kind for the metrics, and empty for a kind that the node does not host:
 // callers that make kinds up must not fill the metrics with names.
-func (f *front) kindOf(c *dispatch.Call) string {
+func (i *intake) kindOf(c *dispatch.Call) string {
 	kind := c.Envelope().Kind
-	if _, ok := f.kinds[kind]; !ok {
+	if _, ok := i.kinds[kind]; !ok {
 		return ""
 	}
 	return kind
@@ -161,11 +161,11 @@ type relabelled interface{ ObserveDurationAs(msgType string) }
 // countActive tells the metrics how many handlers run. Two calls at the same moment may
 // tell them in either order. Each call tells again until the number that it told still holds, so
 // the last number is right.
-func (f *front) countActive(delta int64) {
-	told := f.active.Add(delta)
+func (i *intake) countActive(delta int64) {
+	told := i.active.Add(delta)
 	for {
-		f.n.metrics.HandlersActive(f.n.opts.NodeID, int(told))
-		now := f.active.Load()
+		i.n.metrics.HandlersActive(i.n.opts.NodeID, int(told))
+		now := i.active.Load()
 		if now == told {
 			return
 		}

@@ -54,9 +54,9 @@ func (c *command) repeats(err error) bool {
 	return false
 }
 
-// told is the last try's error with what is known of all of them: a refusal says nothing of
+// amended is the last try's error with what is known of all of them: a refusal says nothing of
 // an earlier try that may have run.
-func (c *command) told(err error) error {
+func (c *command) amended(err error) error {
 	if err == nil || c.known < MaybeRan || OutcomeOf(err) == MaybeRan {
 		return err
 	}

@@ -1,5 +1,5 @@
-// Package cluster is the front door of clstr: one actor per key, hosted on the
-// node that owns the key's shard, behind NATS or in one process.
+// Package cluster is the two ends of clstr: a client, and a node that hosts one actor per
+// key of the shards that it owns, behind NATS or in one process.
 //
 //	node := cluster.NewNode(cluster.NodeOptions{
 //		Transport: tr,
@@ -24,7 +24,7 @@
 //	cluster/send.go                 caller.send                      default deadline; tries again what never ran
 //	memtransport | natstransport    Request                          to the owner of shard 7
 //	internal/dispatch/sub.go        Sub.Dispatch                     draining? room? expired? for all transports alike
-//	cluster/accept.go               front.Accept                     built-in messages, layout, kind, metrics
+//	cluster/accept.go               intake.Accept                    built-in messages, layout, kind, metrics
 //	internal/hosting/keyed.go       hosted.Accept                    key out of the envelope, this node's host
 //	internal/host/shard.go          shard.deliver                    the key's mailbox; the shard actor spawns what is new
 //	internal/host/cell.go           cell.Run                         one message at a time, on a worker of internal/pool

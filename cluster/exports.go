@@ -14,7 +14,7 @@ import (
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
 
-// This file is the front door's table of contents, in the order of a request's
+// This file is the package's table of contents, in the order of a request's
 // path. Types are aliases, errors the same values, functions forward; [Client],
 // [Node] and [Request] are the code of this package.
 

@@ -32,10 +32,10 @@ const (
 
 // living has the shards that a node with a membership serves: they come and go.
 type living struct {
-	n         *Node
-	life      *dispatch.Lifetime
-	transport dispatch.Backend
-	metrics   ShardMetrics // may be nil
+	n            *Node
+	life         *dispatch.Lifetime
+	transport    dispatch.Backend
+	shardMetrics ShardMetrics // may be nil
 
 	epochs  []atomic.Uint64 // by shard, as far as is known
 	version atomic.Uint64   // of epochs
@@ -58,7 +58,7 @@ func newLiving(n *Node, life *dispatch.Lifetime) *living {
 		open: map[uint32]*ownedShard{},
 	}
 	l.foreign.store, l.foreign.ctx = n.opts.Membership, life.Context()
-	l.metrics, _ = n.metrics.(ShardMetrics)
+	l.shardMetrics, _ = n.metrics.(ShardMetrics)
 	return l
 }
 
@@ -150,7 +150,7 @@ func (l *living) Open(ctx context.Context, at *standing.Standing) (coordinator.S
 	l.open[at.Shard] = s // before requests come
 	l.n.vitals.owns(len(l.open))
 	l.mu.Unlock()
-	to := l.n.front.subscriber()
+	to := l.n.intake.subscriber()
 	to.Standing = at
 	sub, err := l.transport.Subscribe(lifeContext{ctx, l.life.Context()}, at.Shard, to)
 	if err == nil {
@@ -171,8 +171,8 @@ func (l *living) Reachable() bool { return connected(l.transport) }
 
 // Opened implements coordinator.Node.
 func (l *living) Opened(why string, gap time.Duration) {
-	if l.metrics != nil {
-		sparse.Apart(l.n.opts.Log, "the metrics", func() { l.metrics.ShardOpened(why, gap) })
+	if l.shardMetrics != nil {
+		sparse.Apart(l.n.opts.Log, "the metrics", func() { l.shardMetrics.ShardOpened(why, gap) })
 	}
 }
 

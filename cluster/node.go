@@ -46,7 +46,7 @@ type Node struct {
 
 	layout layoutGuard
 	info   nodeInfo
-	front  front
+	intake intake
 	living *living // nil with a fixed list of shards; set by Run
 	vitals *vitals
 }
@@ -57,7 +57,7 @@ func NewNode(opts NodeOptions) *Node {
 	opts = opts.withDefaults()
 	opts.Shards, opts.Kinds = slices.Clone(opts.Shards), maps.Clone(opts.Kinds)
 	n := &Node{opts: opts, metrics: measuring(opts.Metrics), ready: make(chan struct{}), ended: make(chan struct{})}
-	n.front.n, n.info.n = n, n
+	n.intake.n, n.info.n = n, n
 	n.vitals = newVitals(n)
 	n.entity, _ = n.metrics.(EntityMetrics)
 	n.calls = callMetrics(n.metrics)
@@ -123,7 +123,7 @@ func (n *Node) run(ctx context.Context) error {
 	if n.entity != nil {
 		life.ObserveFailed(func(err *Error) { n.entity.NotificationFailed(err.Code) })
 	}
-	n.front.bind(life)
+	n.intake.bind(life)
 	ctx, stop := untilBroken(ctx, n.opts.Transport)
 	defer stop()
 	defer n.vitals.look(ctx)()
@@ -203,7 +203,7 @@ func (n *Node) warnOfShared(subs []Subscription, log *slog.Logger) {
 func (n *Node) subscribe(ctx context.Context, life *dispatch.Lifetime) ([]Subscription, error) {
 	ctx = lifeContext{ctx, life.Context()}
 	subs := make([]Subscription, 0, len(n.opts.Shards))
-	to := n.front.subscriber()
+	to := n.intake.subscriber()
 	backend, direct := n.opts.Transport.(dispatch.Backend)
 	for _, shard := range n.opts.Shards {
 		var sub Subscription

@@ -33,7 +33,7 @@ func (s *ownedShard) Drain(ctx context.Context) (counts outcome.DrainCounts, err
 	} else if keys > 0 {
 		err = errors.Join(err, cut)
 	}
-	if m := s.l.metrics; m != nil {
+	if m := s.l.shardMetrics; m != nil {
 		sparse.Apart(s.l.n.opts.Log, "the metrics", func() { m.ShardDrained(counts) })
 	}
 	return counts, err

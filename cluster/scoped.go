@@ -85,7 +85,7 @@ func (c *ScopedClient) unsent(msgType string, d transport.Delivery, err error) e
 	if by := c.target.by; by != nil {
 		env.NumShards = by.layout.NumShards
 	}
-	_, err = c.client.caller.done(nil, err, env)
+	_, err = c.client.caller.conclude(nil, err, env)
 	return err
 }
 
@@ -105,7 +105,7 @@ func unsendable(payload any, err error) *Error {
 type Requester interface {
 	encode(payload any, d transport.Delivery) (msgType string, data []byte, err error)
 	unsent(msgType string, d transport.Delivery, err error) error
-	// request also returns what was sent, and the client whose done ends the call.
+	// request also returns what was sent, and the client whose caller concludes the call.
 	request(ctx context.Context, msgType string, data []byte, opts []EnvelopeOption) ([]byte, Envelope, *Client, error)
 }
 
@@ -151,7 +151,7 @@ func decoded[OUT any](ctx context.Context, r Requester, msgType string, data []b
 			err = strictly[OUT](msgType, reply)
 		}
 	}
-	if _, err = client.caller.done(reply, err, &env); err != nil {
+	if _, err = client.caller.conclude(reply, err, &env); err != nil {
 		return nil, err
 	}
 	return out, nil

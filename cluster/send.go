@@ -49,10 +49,10 @@ func newCaller(opts ClientOptions) *caller {
 func (c *caller) send(ctx context.Context, m *message) ([]byte, error) {
 	var env Envelope // here, and filled below: it is too large to be copied back at each step
 	reply, err := c.call(ctx, &env, m)
-	return c.done(reply, err, &env)
+	return c.conclude(reply, err, &env)
 }
 
-// call is send without done, for callers that look at the reply first. It leaves the sent
+// call is send without conclude, for callers that look at the reply first. It leaves the sent
 // envelope in env.
 func (c *caller) call(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
 	if c.intercept != nil {
@@ -63,21 +63,16 @@ func (c *caller) call(ctx context.Context, env *Envelope, m *message) ([]byte, e
 
 // callOnce is call without the client's Intercept.
 func (c *caller) callOnce(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
-	reply, err := c.callMapped(ctx, env, m)
-	return reply, m.told(err)
-}
-
-// callMapped is callOnce for what the last try has brought.
-func (c *caller) callMapped(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
 	by := c.known.mapping.Load()
 	if by == nil {
-		return c.callUnlearnt(ctx, env, m)
+		reply, err := c.callUnlearnt(ctx, env, m)
+		return reply, m.amended(err)
 	}
 	reply, err := c.callUnder(ctx, env, m, by)
 	if err != nil && c.known.outdated(by, err) {
-		return c.callUnlearnt(ctx, env, m)
+		reply, err = c.callUnlearnt(ctx, env, m)
 	}
-	return reply, err
+	return reply, m.amended(err)
 }
 
 // callUnlearnt is call for a client that does not know yet how keys map to shards.
@@ -176,8 +171,8 @@ func ended(ctx context.Context, err error, byDefault bool) error {
 	return err
 }
 
-// done counts a call, and adds to its error what was called.
-func (c *caller) done(reply []byte, err error, env *Envelope) ([]byte, error) {
+// conclude counts a call, and adds to its error what was called.
+func (c *caller) conclude(reply []byte, err error, env *Envelope) ([]byte, error) {
 	if c.meter.calls != nil {
 		c.meter.count(env, err)
 	}

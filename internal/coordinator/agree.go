@@ -46,11 +46,11 @@ type finder interface {
 // agreement is what a node knows of the cluster that it joins before it joins: the
 // layout, and whether others may own shards by a store that was lost.
 type agreement struct {
-	self  *ownership.Self // its layout and identity are the cluster's once they are known
-	store membership.Store
-	node  Node
-	log   *slog.Logger
-	told  *answers
+	self    *ownership.Self // its layout and identity are the cluster's once they are known
+	store   membership.Store
+	node    Node
+	log     *slog.Logger
+	answers *answers
 
 	past ownership.Past // of the incarnations before
 	base uint64         // of the cluster's configuration
@@ -74,7 +74,7 @@ func (a *agreement) reach(ctx context.Context) error {
 		err := a.agreeOnce(ctx)
 		certain := gone.certain(err)
 		if !certain {
-			a.told.took(err)
+			a.answers.took(err)
 		}
 		switch {
 		case err == nil || errors.Is(err, outcome.ErrLayoutMismatch) || errors.Is(err, membership.ErrOtherStore):
@@ -92,9 +92,9 @@ func (a *agreement) reach(ctx context.Context) error {
 				continue
 			}
 			if unmade == errNoMaker {
-				a.told.took(err) // which says it
+				a.answers.took(err) // which says it
 			} else {
-				a.told.took(fmt.Errorf("%w: %w", err, unmade))
+				a.answers.took(fmt.Errorf("%w: %w", err, unmade))
 			}
 			if text := unmade.Error(); text != said {
 				said = text

@@ -107,10 +107,10 @@ type Coordinator struct {
 	ran     atomic.Bool
 	settled bool
 	born    uint64          // the revision at which the first incarnation came into the store
-	done    context.Context // ends when the node has left: incarnations do not outlast it
+	stays   context.Context // ends when the node has left: incarnations do not outlast it
 
 	lives     atomic.Pointer[life] // the incarnation that lives; nil between two
-	told      answers
+	answers   answers
 	agreement agreement
 	others    others
 	unended   unended
@@ -130,7 +130,7 @@ func New(opts Options) (*Coordinator, error) {
 	}
 	c := &Coordinator{opts: opts, log: sparse.New(opts.Log), ops: make(chan struct{}, maxOps), inbox: inbox{signal: make(chan struct{}, 1)}}
 	c.lines = lines{work: &c.work, last: map[uint32]chan struct{}{}}
-	c.agreement = agreement{self: &c.opts.Self, store: opts.Store, node: opts.Node, log: c.log, told: &c.told, adopts: adopts}
+	c.agreement = agreement{self: &c.opts.Self, store: opts.Store, node: opts.Node, log: c.log, answers: &c.answers, adopts: adopts}
 	c.others = others{self: &c.opts.Self, store: opts.Store}
 	return c, nil
 }
@@ -168,24 +168,24 @@ func (c *Coordinator) takePart(ctx context.Context) error {
 		return unlessEnded(ctx, err)
 	}
 	var end context.CancelFunc
-	c.done, end = context.WithCancel(context.WithoutCancel(ctx))
+	c.stays, end = context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	c.work.Go(c.watch) // ends with c.done
+	c.work.Go(c.watch) // ends with c.stays
 	return c.livesOf(ctx)
 }
 
-// watch hears hints until c.done ends. Without hints nodes look at the records often enough, so a
+// watch hears hints until c.stays ends. Without hints nodes look at the records often enough, so a
 // node joins even if it cannot watch.
 func (c *Coordinator) watch() {
-	for c.done.Err() == nil {
+	for c.stays.Err() == nil {
 		stop, err := c.opts.Store.Watch(c.inbox.see)
 		if err == nil {
-			<-c.done.Done()
+			<-c.stays.Done()
 			stop()
 			return
 		}
 		c.log.Warn("cannot watch the store of members: this node sees changes later", slog.Any("error", err))
-		pause(c.done, watchRetry)
+		pause(c.stays, watchRetry)
 	}
 }
 
@@ -233,7 +233,7 @@ func (c *Coordinator) await() error {
 // Health returns how the node takes part now. It may be called at any time, and does
 // not block.
 func (c *Coordinator) Health() (h Health) {
-	h.Store = c.told.last()
+	h.Store = c.answers.last()
 	l := c.lives.Load()
 	if l == nil {
 		return h

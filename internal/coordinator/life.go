@@ -55,7 +55,7 @@ type held struct {
 }
 
 func (l *life) begin() {
-	l.ctx, l.end = context.WithCancel(l.c.done)
+	l.ctx, l.end = context.WithCancel(l.c.stays)
 	l.c.opts.Node.Final(nil)
 	l.c.lives.Store(l)
 }
@@ -223,7 +223,7 @@ func (l *life) operate(op uint64, own bool, timeout time.Duration, f func(contex
 		r, err := f(ctx)
 		cancel()
 		if own && l.ctx.Err() == nil {
-			l.c.told.took(err)
+			l.c.answers.took(err)
 		}
 		r.Op = op
 		switch {
