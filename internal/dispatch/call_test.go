@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -136,13 +137,13 @@ func TestAfterAnswer(t *testing.T) {
 	c := NewCall(transport.Envelope{}, &inbox{}, 0)
 	s.Dispatch(c)
 	var got []string
-	c.AfterAnswer(func() { got = append(got, "replaced") })
 	c.AfterAnswer(func() { got = append(got, "first") })
+	c.AfterAnswer(func() { got = append(got, "second") })
 	c.Start(nil)
 	c.Reply(nil, nil)
 	c.End()
 	c.AfterAnswer(func() { got = append(got, "at once") })
-	if len(got) != 2 || got[0] != "first" || got[1] != "at once" {
+	if !slices.Equal(got, []string{"first", "second", "at once"}) {
 		t.Errorf("called %q", got)
 	}
 }

@@ -154,12 +154,15 @@ func (d *decision) record(err *outcome.Error, h how) (after func()) {
 }
 
 // AfterAnswer calls f, which must not block, once the call was answered, at
-// once if it was. A second f replaces the first.
+// once if it was. Each f is called, in the order in which they came.
 func (d *decision) AfterAnswer(f func()) {
 	d.mu.Lock()
 	if d.ended == not {
-		d.rest().after = f
-		f = nil
+		m := d.rest()
+		if first, next := m.after, f; first != nil {
+			f = func() { first(); next() }
+		}
+		m.after, f = f, nil
 	}
 	d.mu.Unlock()
 	if f != nil {

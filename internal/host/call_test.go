@@ -96,6 +96,9 @@ func (c *call) Queued(host.Place)            {}
 func (c *call) AfterAnswer(f func()) {
 	c.mu.Lock()
 	if c.answers == 0 {
+		if first, next := c.after, f; first != nil {
+			f = func() { first(); next() }
+		}
 		c.after, f = f, nil
 	}
 	c.mu.Unlock()

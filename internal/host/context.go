@@ -61,8 +61,8 @@ type Call interface {
 	// Panicked answers for a handler that has panicked with the given value,
 	// while its stack is still there.
 	Panicked(value any)
-	// AfterAnswer calls f once the call was answered, at once if it was. A later f
-	// takes the place of an earlier one.
+	// AfterAnswer calls f once the call was answered, at once if it was. Each f is called, in
+	// the order in which they came.
 	AfterAnswer(f func())
 	// OnDrain calls tell once if the call is still open when the shard begins to drain, or the node
 	// to end. If that has begun already, it calls tell at once. tell must not block.

@@ -28,12 +28,16 @@ func (t handling) handle(m any) *Context {
 		return nil
 	}
 	x.cell = t.c
-	var p *replyProcess
 	g := t.c.mailbox.outlet.gate(x)
-	if t.knows(x.call) {
-		p = t.around(x)
-	} else {
+	switch around := t.c.shard.host.opts.Around; {
+	case !t.knows(x.call):
 		x.call.Fail(&Failure{Why: ErrNotDurable, What: "only durable entities know again which IDs they have carried out"})
+	case around == nil:
+		t.invoke(x)
+	default:
+		if answer := around(x.call, func() { t.invoke(x) }); answer != nil {
+			x.guard(nil, answer)
+		}
 	}
 	if g != nil && t.settle(g) {
 		return x
@@ -42,10 +46,8 @@ func (t handling) handle(m any) *Context {
 	case x.call.Err() != nil: // it has its answer
 	case !x.call.AwaitsReply(): // a notification is done: it keeps no key
 		x.call.Reply(nil, nil)
-	case p == nil:
-		t.c.owes(x.call, nil)
 	default:
-		t.c.owes(x.call, p.forget)
+		t.c.owes(x.call)
 	}
 	return x
 }
@@ -84,41 +86,25 @@ func (t handling) beside(f func()) {
 	}
 }
 
-// around is invoke, with what the host has around it.
-func (t handling) around(x *Context) *replyProcess {
-	around := t.c.shard.host.opts.Around
-	if around == nil {
-		return t.invoke(x)
-	}
-	var p *replyProcess
-	if answer := around(x.call, func() { p = t.invoke(x) }); answer != nil {
-		x.guard(nil, answer)
-	}
-	return p
-}
-
-// invoke lets the actor handle a call. It returns the process to which a protoactor actor
-// answers with ctx.Respond, now or later; nil if there is none.
-func (t handling) invoke(x *Context) *replyProcess {
+// invoke has the actor handle a call. An actor of protoactor's kind answers to a process, with
+// ctx.Respond, now or later.
+func (t handling) invoke(x *Context) {
 	s, ok := actorOf(t.invoker).(*shell)
 	if !ok || s.entity != nil {
 		t.invoker.InvokeUserMessage(x)
-		return nil
+		return
 	}
 	m := x.Message()
-	var message any
-	if !x.Decode(nil, func(Message) (err error) { message, err = t.c.shard.host.opts.decode(m); return err }) {
-		return nil
+	to := &pactor.MessageEnvelope{Header: m.Headers}
+	if !x.Decode(nil, func(Message) (err error) { to.Message, err = t.c.shard.host.opts.decode(m); return err }) {
+		return
 	}
 	s.turn = x
 	defer func() { s.turn = nil }()
-	if !x.call.AwaitsReply() {
-		t.invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: m.Headers, Message: message})
-		return nil
+	if x.call.AwaitsReply() {
+		to.Sender = t.c.shard.host.system.replies.expect(x).pid()
 	}
-	p := t.c.shard.host.system.replies.expect(x)
-	t.invoker.InvokeUserMessage(&pactor.MessageEnvelope{Header: m.Headers, Message: message, Sender: p.pid()})
-	return p
+	t.invoker.InvokeUserMessage(to)
 }
 
 // system handles one of protoactor's own messages.

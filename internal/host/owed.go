@@ -14,9 +14,8 @@ type debts struct {
 }
 
 // owes is called on the turn of a call that its handler has not answered: the key
-// counts as busy until it is answered, or the call's time is up. also is
-// called then as well; it may be nil.
-func (c *cell) owes(call Call, also func()) {
+// counts as busy until it is answered, or the call's time is up.
+func (c *cell) owes(call Call) {
 	b := &c.mailbox
 	b.mu.Lock()
 	if b.debts.open == nil {
@@ -24,12 +23,7 @@ func (c *cell) owes(call Call, also func()) {
 	}
 	b.debts.open[call] = struct{}{}
 	b.mu.Unlock()
-	call.AfterAnswer(func() {
-		if also != nil {
-			also()
-		}
-		c.answered(call)
-	})
+	call.AfterAnswer(func() { c.answered(call) })
 	call.OnDrain(func() { c.drains(call) })
 }
 

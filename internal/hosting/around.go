@@ -59,7 +59,6 @@ func surroundFunc(h transport.HandlerFunc, around Around) transport.HandlerFunc 
 	}
 	return func(ctx context.Context, env transport.Envelope) ([]byte, error) {
 		in := &Incoming{call: dispatch.CallFrom(ctx)}
-		in.call.AfterAnswer(in.wasAnswered)
 		in.turn()
 		err := around(ctx, in, func(ctx context.Context) error {
 			if err := in.begin(ctx); err != nil {
@@ -93,9 +92,7 @@ func surround(d delivery, around Around) host.Call {
 	if around == nil {
 		return d
 	}
-	s := &surrounded{delivery: d, way: d, around: around, in: Incoming{call: d.Call}}
-	d.AfterAnswer(s.in.wasAnswered)
-	return s
+	return &surrounded{delivery: d, way: d, around: around, in: Incoming{call: d.Call}}
 }
 
 // runAround is called on the key's turn. handle handles the message. answer answers it: an
@@ -172,6 +169,3 @@ func (s *surrounded) Fail(err error) {
 
 // NoEffect implements [host.Call].
 func (s *surrounded) NoEffect(none bool) bool { return s.way.NoEffect(none) }
-
-// AfterAnswer implements [host.Call].
-func (s *surrounded) AfterAnswer(f func()) { s.in.afterAnswer(f) }

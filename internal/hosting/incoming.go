@@ -22,9 +22,6 @@ type Incoming struct {
 	values   context.Context // the same, also afterwards
 	answer   answer
 	answered bool // there is an answer
-	after    func()
-	told     []func(error)
-	done     bool // the sender has its answer
 }
 
 // answer is what the handler, or the Around, answers with.
@@ -88,48 +85,15 @@ func (in *Incoming) SetReply(data []byte) {
 }
 
 func (in *Incoming) OnAnswer(f func(err error)) {
-	in.mu.Lock()
-	done := in.done
-	if !done {
-		in.told = append(in.told, f)
-	}
-	in.mu.Unlock()
-	if done {
-		f(in.failure())
-	}
-}
-
-// failure is the sender's answer, as an error.
-func (in *Incoming) failure() error {
-	if e := in.call.Failure(); e != nil {
-		return e
-	}
-	return nil
-}
-
-func (in *Incoming) wasAnswered() {
-	in.mu.Lock()
-	after, told := in.after, in.told
-	in.after, in.told, in.done = nil, nil, true
-	in.mu.Unlock()
-	for _, f := range told { // here may be a timer, or the caller
-		in.call.Apart("OnAnswer", func() { f(in.failure()) })
-	}
-	if after != nil {
-		after()
-	}
-}
-
-func (in *Incoming) afterAnswer(f func()) {
-	in.mu.Lock()
-	done := in.done
-	if !done {
-		in.after = f
-	}
-	in.mu.Unlock()
-	if done {
-		f()
-	}
+	in.call.AfterAnswer(func() { // here may be a timer, or the caller
+		in.call.Apart("OnAnswer", func() {
+			if e := in.call.Failure(); e != nil {
+				f(e)
+			} else {
+				f(nil)
+			}
+		})
+	})
 }
 
 // turn is called when Around is about to be.
