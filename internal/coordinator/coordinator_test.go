@@ -279,9 +279,7 @@ func TestNodesComeAndGo(t *testing.T) {
 func TestNodeIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cl := newCluster(t)
-		a, b := cl.start("a"), cl.start("b")
-		time.Sleep(20 * time.Second)
-		cl.wantOwners("a", "b")
+		a, b := cl.pair()
 		b.cut.Store(true)
 		time.Sleep(9100 * time.Millisecond)
 		if n := cl.owners()["b"]; n != 0 {
@@ -301,8 +299,7 @@ func TestNodeIsCutOff(t *testing.T) {
 func TestStoreIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cl := newCluster(t)
-		a, b := cl.start("a"), cl.start("b")
-		time.Sleep(20 * time.Second)
+		a, b := cl.pair()
 		opened := cl.opened.Load()
 		for _, away := range []time.Duration{6500 * time.Millisecond, time.Minute} {
 			a.cut.Store(true)

@@ -161,6 +161,17 @@ func (m *member) Served(ctx context.Context) (epochs []uint64) {
 	return nil
 }
 
+// losable gives the cluster a store that can be lost.
+func (cl *cluster) losable() *losable {
+	cl.t.Helper()
+	s := &losable{}
+	if err := s.Make(cl.t.Context()); err != nil {
+		cl.t.Fatal(err)
+	}
+	cl.lost = s
+	return s
+}
+
 // epochs returns the lowest and the highest of all shards, and how many have one.
 func (s *losable) epochs() (low, high uint64, n int) {
 	entries, _, _ := s.Snapshot(context.Background(), record.ShardPrefix)
@@ -181,14 +192,8 @@ func (s *losable) epochs() (low, high uint64, n int) {
 func TestStoreIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cl := newCluster(t)
-		s := &losable{}
-		if err := s.Make(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		cl.lost = s
-		a, b := cl.start("a"), cl.start("b")
-		time.Sleep(20 * time.Second)
-		cl.wantOwners("a", "b")
+		s := cl.losable()
+		a, b := cl.pair()
 		_, highest, _ := s.epochs()
 		s.lose()
 		time.Sleep(6 * time.Second)
@@ -213,14 +218,8 @@ func TestStoreIsLost(t *testing.T) {
 func TestStoreIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cl := newCluster(t)
-		s := &losable{}
-		if err := s.Make(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		cl.lost = s
-		a, b := cl.start("a"), cl.start("b")
-		time.Sleep(20 * time.Second)
-		cl.wantOwners("a", "b")
+		s := cl.losable()
+		a, b := cl.pair()
 		_, highest, _ := s.epochs()
 		s.lose()
 		if err := s.Make(t.Context()); err != nil {

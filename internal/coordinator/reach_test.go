@@ -8,12 +8,20 @@ import (
 	"github.com/clstr-go/clstr/membership"
 )
 
+// pair starts the nodes a and b, which then share the shards.
+func (cl *cluster) pair() (a, b *member) {
+	cl.t.Helper()
+	a, b = cl.start("a"), cl.start("b")
+	time.Sleep(20 * time.Second)
+	cl.wantOwners("a", "b")
+	return a, b
+}
+
 // TestNodeThatRequestsDoNotReach gives its shards away, and comes again.
 func TestNodeThatRequestsDoNotReach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cl := newCluster(t)
-		a, b := cl.start("a"), cl.start("b")
-		time.Sleep(20 * time.Second)
+		a, b := cl.pair()
 		b.deaf.Store(true)
 		time.Sleep(9 * time.Second)
 		cl.wantOwners("a", "b") // it may be a moment

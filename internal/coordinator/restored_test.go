@@ -20,11 +20,7 @@ func TestNewNodeOfARestoredStore(t *testing.T) {
 	for _, dies := range []bool{false, true} { // the old node, and with it what it remembers
 		synctest.Test(t, func(t *testing.T) {
 			cl := newCluster(t)
-			s := &losable{}
-			if err := s.Make(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			cl.lost = s
+			s := cl.losable()
 			first := cl.start("first")
 			time.Sleep(20 * time.Second)
 			end(first)
@@ -87,11 +83,7 @@ func TestNewNodeOfAStoreThatKnows(t *testing.T) {
 func TestStoreThatMayNotBeMade(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cl := newCluster(t)
-		s := &losable{}
-		if err := s.Make(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		cl.lost = s
+		s := cl.losable()
 		var lines strings.Builder
 		a := cl.member("a")
 		a.log = slog.New(slog.NewTextHandler(&lines, nil))

@@ -110,20 +110,7 @@ func TestBlindTimeIsNobodysFault(t *testing.T) {
 	s := joined(t, membership.Timing{}, refB)
 	s.dies(refB) // nothing is seen of it
 	s.run(3 * time.Second)
-	s.hold = func(e Effect) bool {
-		switch e := e.(type) {
-		case Write:
-			s.event(Result{Op: e.Op, Status: Unknown})
-			return true
-		case Read:
-			s.event(Result{Op: e.Op, Status: Unknown})
-			return true
-		case Snapshot:
-			s.event(Result{Op: e.Op, Status: Unknown})
-			return true
-		}
-		return false
-	}
+	s.hold = s.unanswered
 	s.run(8 * time.Second)
 	s.hold = nil
 	s.run(10500 * time.Millisecond)

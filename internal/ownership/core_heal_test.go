@@ -66,16 +66,7 @@ func TestHealedIsOpenedWhenAllHaveSeen(t *testing.T) {
 	s := newScript(t, membership.Timing{})
 	s.alive(refB, record.Member{State: record.Active})
 	id := of("a", "a", "b")[0]
-	blind := s.living[refB]
-	delete(s.living, refB)
-	renew := func() {
-		blind.Counter++
-		s.hint(s.put(record.MemberKey(refB), record.Encode(*blind)))
-	}
-	for range 20 {
-		s.run(time.Second)
-		renew()
-	}
+	blind, renew := s.blind()
 	s.wantCount(0, fmt.Sprintf("open %d/", id))
 	if got := s.shard(id); got.Owner != refA {
 		t.Fatalf("its record is %+v", got)
@@ -84,6 +75,22 @@ func TestHealedIsOpenedWhenAllHaveSeen(t *testing.T) {
 	renew()
 	s.run(time.Second)
 	s.wantCount(1, fmt.Sprintf("open %d/", id))
+}
+
+// blind has b renew only when renew is called, with what it has seen before. It returns
+// after twenty seconds of that.
+func (s *script) blind() (blind *record.Member, renew func()) {
+	blind = s.living[refB]
+	delete(s.living, refB)
+	renew = func() {
+		blind.Counter++
+		s.hint(s.put(record.MemberKey(refB), record.Encode(*blind)))
+	}
+	for range 20 {
+		s.run(time.Second)
+		renew()
+	}
+	return blind, renew
 }
 
 // TestHealerIsGone before all have seen what it wrote: the next owner waits for them
@@ -95,16 +102,7 @@ func TestHealerIsGone(t *testing.T) {
 	s.alive(refC, record.Member{State: record.Dead})
 	id := of("a", "a", "b")[0]
 	healed := s.put(record.ShardKey(id), record.Encode(record.Shard{Owner: refC, Why: record.Healed}))
-	blind := s.living[refB]
-	delete(s.living, refB)
-	renew := func() {
-		blind.Counter++
-		s.hint(s.put(record.MemberKey(refB), record.Encode(*blind)))
-	}
-	for range 20 {
-		s.run(time.Second)
-		renew()
-	}
+	blind, renew := s.blind()
 	got := s.store[record.ShardKey(id)]
 	if rec, err := record.DecodeShard(got); err != nil || rec.Owner != refA || rec.Count != got.Rev || got.Rev <= healed.Rev {
 		t.Fatalf("its record is %+v (%v), in revision %d", rec, err, got.Rev)

@@ -249,20 +249,7 @@ func TestReconnect(t *testing.T) {
 // was when the store is back.
 func TestOutage(t *testing.T) {
 	s := alone(t)
-	s.hold = func(e Effect) bool {
-		switch e := e.(type) {
-		case Write:
-			s.event(Result{Op: e.Op, Status: Unknown})
-			return true
-		case Read:
-			s.event(Result{Op: e.Op, Status: Unknown})
-			return true
-		case Snapshot:
-			s.event(Result{Op: e.Op, Status: Unknown})
-			return true
-		}
-		return false
-	}
+	s.hold = s.unanswered
 	s.run(10 * time.Minute)
 	for _, line := range s.told {
 		if line != "reconnect" {
@@ -307,4 +294,19 @@ func TestNothingIsDoneWithoutALease(t *testing.T) {
 	if len(s.told) == 0 {
 		t.Error("nothing is done when the lease is back")
 	}
+}
+
+// unanswered holds all operations on the store: of none is known how it has ended.
+func (s *script) unanswered(e Effect) bool {
+	switch e := e.(type) {
+	case Write:
+		s.event(Result{Op: e.Op, Status: Unknown})
+	case Read:
+		s.event(Result{Op: e.Op, Status: Unknown})
+	case Snapshot:
+		s.event(Result{Op: e.Op, Status: Unknown})
+	default:
+		return false
+	}
+	return true
 }
