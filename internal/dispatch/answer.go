@@ -12,7 +12,7 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// Reply answers with what the handler returned. An error is the application's:
+// Reply answers with the handler's result. An error counts as the application's:
 // its outcome is RanAndFailed. The slice stays the handler's.
 func (c *Call) Reply(data []byte, err error) {
 	if err != nil {
@@ -28,13 +28,13 @@ func (c *Call) ReplyOwned(data []byte) {
 	c.answer(data, nil)
 }
 
-// Refuse answers with an error of the library's. For a call that has started, a
-// refusal that claims that nothing ran becomes MaybeRan.
+// Refuse answers with an error of the library. If the call has started, an
+// error that claims that nothing ran becomes MaybeRan.
 func (c *Call) Refuse(err *outcome.Error) { c.refuse(err, done) }
 
-// Fail answers with an error of the library's as it stands, also where the call
-// was started: for a handler that finds that it has nothing to run. A
-// notification was accepted before, also where its sender is yet to be told.
+// Fail answers with an error of the library as it stands, even if the call
+// has started. It is for a handler that finds that it has nothing to run. A
+// notification counts as accepted before that, even if its sender has not been told yet.
 func (c *Call) Fail(err *outcome.Error) {
 	if !c.AwaitsReply() && c.bits.Load()&bitLate == 0 {
 		c.tell(nil, nil)
@@ -42,8 +42,8 @@ func (c *Call) Fail(err *outcome.Error) {
 	c.answer(nil, err)
 }
 
-// Panicked answers for a handler that has panicked, and logs its stack: it must
-// be called from the deferred function that recovered. The caller learns
+// Panicked answers for a handler that has panicked, and logs its stack. It must
+// be called from the deferred function that recovered. The caller gets
 // neither value nor stack.
 func (c *Call) Panicked(value any) {
 	c.sub.life.log.Error("handler panicked", sparse.Entity(c.env.Kind, c.env.Shard, c.Key()), slog.String("type", c.env.Type), sparse.Panic(value))
@@ -85,8 +85,8 @@ func (c *Call) Expire() {
 	c.refuse(err.WithOutcome(outcome.NotStarted), late)
 }
 
-// HandBack gives a request back that has had no effect: its sender asks the next owner.
-// It returns false, and does nothing, for any other call.
+// HandBack gives back a request that has had no effect, so that its sender asks the next owner.
+// For any other call it does nothing and returns false.
 func (c *Call) HandBack() bool {
 	if !c.AwaitsReply() {
 		return false
@@ -113,8 +113,8 @@ func (c *Call) answer(data []byte, err *outcome.Error) {
 	}
 }
 
-// replyError answers with what a func makes of a handler's error. The methods of
-// that are the application's: a call is answered even if they end the goroutine.
+// replyError answers with the error that a func makes of a handler's error. The methods of the
+// handler's error are an application's code: the call is answered even if they end the goroutine.
 func (c *Call) replyError(err error, make func(error) *outcome.Error) {
 	var e *outcome.Error
 	defer func() {
@@ -126,9 +126,9 @@ func (c *Call) replyError(err error, make func(error) *outcome.Error) {
 	e = make(err)
 }
 
-// conclude is called once, by what has decided the call, but for [Call.Leave]; old are
-// the bits of before. The sender is told, unless an acknowledgement has. The sender of a
-// notification learns whether it was accepted, never how its handler fared: that
+// conclude is called once, by the code that has decided the call, except by [Call.Leave]. old are
+// the bits from before. It tells the sender, unless an acknowledgement has done so. The sender of a
+// notification learns whether it was accepted, and never what its handler returned: that
 // goes to the lifetime.
 func (c *Call) conclude(old uint32, data []byte, err *outcome.Error, h how) {
 	c.settle(err, h)
@@ -146,7 +146,7 @@ func (c *Call) conclude(old uint32, data []byte, err *outcome.Error, h how) {
 	c.close()
 }
 
-// settle ends the call's context, with all that hangs on it.
+// settle ends the call's context, and everything that hangs on the context.
 func (c *Call) settle(err *outcome.Error, h how) {
 	if st := c.sub.standing; st.Leased() {
 		c.sub.counts.decided(&c.arrival, err, st.Moves())
@@ -178,8 +178,8 @@ func (c *Call) tell(data []byte, err *outcome.Error) bool {
 	return true
 }
 
-// close is called once, when the call has been decided and its sender told. It
-// or End is the last, and finishes the call.
+// close is called once, when the call has been decided and its sender told. The later of close and
+// End finishes the call.
 func (c *Call) close() {
 	c.sub.d.clock.Remove(&c.node)
 	if c.closed() {

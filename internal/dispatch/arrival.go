@@ -1,4 +1,4 @@
-// arrival: what has arrived, where, and the way back to its sender
+// arrival: an envelope that has arrived, its subscription, and the way back to its sender
 
 package dispatch
 
@@ -14,7 +14,7 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// arrival is what has arrived: an envelope, at a subscription.
+// arrival is an envelope that has arrived at a subscription.
 type arrival struct {
 	decision
 	times
@@ -51,7 +51,7 @@ func (a *arrival) init(env *transport.Envelope, r Replier, deadline int64) {
 	}
 }
 
-// deadlineOf is the moment of ctx's deadline; 0 is none.
+// deadlineOf returns the moment of ctx's deadline; 0 is none.
 func deadlineOf(ctx context.Context) int64 {
 	if d, ok := ctx.Deadline(); ok {
 		if m := expiry.At(d); m != 0 {
@@ -75,7 +75,7 @@ func (a *arrival) Peek() (transport.Envelope, bool) {
 	return a.env, a.ended == not
 }
 
-// own copies what the sender has lent: what is refused costs no copy.
+// own copies the data that the sender has lent. A refused call costs no copy.
 func (a *arrival) own() {
 	a.env.Data = cloneBytes(a.env.Data)
 	a.env.Headers = maps.Clone(a.env.Headers)
@@ -107,8 +107,8 @@ func (m *more) keyOf(env *transport.Envelope) string {
 // AwaitsReply is false for a notification.
 func (a *arrival) AwaitsReply() bool { return a.env.Delivery == transport.AwaitReply }
 
-// Accepted reports whether it is a notification whose sender was told that the node
-// has taken it, or does not wait to be told: should it fail now, that is no refusal.
+// Accepted reports whether the call is a notification whose sender was told that the node
+// has taken it, or does not wait to be told. If it fails now, that is no refusal.
 func (a *arrival) Accepted() bool {
 	return !a.AwaitsReply() && a.bits.Load()&(bitReplied|bitRefused) == bitReplied
 }
@@ -122,13 +122,13 @@ func (a *arrival) kind() int {
 }
 
 // ackLater says that the notification counts as accepted when its handler has returned,
-// and not before. It is called by a receiver in Accept.
+// and not before. A receiver calls it in Accept.
 func (a *arrival) ackLater() {
 	a.sub.counts.leave(a)
 	a.bits.Or(bitLate)
 }
 
-// observer returns nil for a nested call: it is part of the work of a call that is
+// observer returns nil for a nested call, because that is a part of the work of a call that is
 // observed.
 func (a *arrival) observer() Observer {
 	if a.bits.Load()&bitNested != 0 {
@@ -137,18 +137,18 @@ func (a *arrival) observer() Observer {
 	return a.sub.to.Observer
 }
 
-// observed tells the observer, which is an application's: where that panics the call
+// observed tells the observer, which is an application's code. If the observer panics, the call
 // goes on.
 func (a *arrival) observed(tell func()) {
 	defer sparse.Recover(a.sub.d.life.log, "the metrics")
 	tell()
 }
 
-// Apart calls code of an application's where its panic would hurt more than itself.
+// Apart calls an application's code where a panic would hurt others.
 func (a *arrival) Apart(what string, f func()) { sparse.Apart(a.sub.life.log, what, f) }
 
-// lost is what a call is told whose shard was dropped, or that was left open for too long
-// as its node ends.
+// lost is the error of a call if its shard was dropped, or if it was left open for too long
+// while its node ends.
 func (a *arrival) lost() *outcome.Error {
 	if !a.sub.standing.Leased() {
 		return outcome.Errorf(outcome.ErrDraining, "%s: its answer was owed when the node ended", where(&a.env))

@@ -11,9 +11,9 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// asking is how a dispatcher learns what turns wait for, here and elsewhere. What a
-// request says of the turns that wait for it is any client's to write; the owners of
-// shards know.
+// asking is how a dispatcher learns what turns wait for, here and at other nodes. Any client can
+// write turns into a request, so asking does not believe them. The owners of the shards
+// know.
 type asking struct {
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -87,8 +87,8 @@ type found struct {
 	from  *found   // whose call it handles, or holds up
 }
 
-// search follows what turns wait for, call by call, and returns what it has come to.
-// It stops where until says so.
+// search follows what turns wait for, call by call, and returns the turns that it has found.
+// It stops when until says so.
 func (a *asking) search(ctx context.Context, first []*found, r reach, until func(*found) bool) map[uint64]*found {
 	seen := map[uint64]*found{}
 	for hops := 0; len(first) > 0 && hops <= r.hops; hops++ {
@@ -143,7 +143,7 @@ func (a *asking) ask(ctx context.Context, shard uint32, about []*found, drains b
 	return all
 }
 
-// barred says what follows from a right that the server does not give, and asks no more
+// barred logs what follows from a right that the server does not give, and stops asking
 // for a while.
 func (a *asking) barred(err error) {
 	a.mu.Lock()
@@ -155,7 +155,7 @@ func (a *asking) barred(err error) {
 	}
 }
 
-// here makes what a search begins with of turns of this process.
+// here returns turns of this process in the form with which a search begins.
 func here(turns []*Turn) (first []*found) {
 	for _, t := range turns {
 		first = append(first, &found{t, t.Asks(), nil})

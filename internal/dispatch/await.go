@@ -32,7 +32,7 @@ func over(ctx context.Context, done <-chan struct{}) bool {
 	}
 }
 
-// within calls f, which waits for handlers and hooks, and returns when it has returned, or an
+// within calls f, which waits for handlers and hooks. It returns when f has returned, or with an
 // error when it is time to give up.
 func within(giveUp time.Time, f func()) error {
 	ctx, cancel := before(giveUp)

@@ -17,7 +17,7 @@ const (
 	DefaultMaxBytesPerKey   = 16 << 20
 )
 
-// load is what the calls of a node hold that were accepted and have not finished.
+// load counts the calls of a node that were accepted and have not finished, and their bytes.
 type load struct {
 	busy     atomic.Int64 // calls, but those whose handlers wait for others
 	bytes    atomic.Int64 // beside busy, because both change together
@@ -36,15 +36,15 @@ func (l *load) LimitInFlight(most int) { l.mostBusy = int64(most) }
 // LimitBytes bounds how many bytes the calls may hold that a node has accepted and
 // not finished: of all its shards together, and of one key. Payload, key, ID and headers
 // count, and what else may be large: each header as 96 bytes more, the turns that wait
-// for a call from elsewhere, and the type, kind and reply subject beyond 128 bytes. What
+// for a call from another process, and the type, kind and reply subject beyond 128 bytes. What
 // a call takes beside that, about a kilobyte, is bounded by the number of calls. What comes beyond it is
 // refused with [outcome.ErrOverloaded]; one message is always taken, however large it is.
 // A number that is not positive is no limit. Without it the defaults hold. It must be
 // called before the lifetime is used.
 //
-// What running handlers ask for may take as much again: handlers that hold all of the
-// node's bound could not come to their end otherwise. Messages smaller than an 8,192nd
-// part of a key's bound do not count as the key's, because their number is bounded.
+// Requests of running handlers may take as much again, because handlers that hold all of the
+// node's bound could not end otherwise. Messages smaller than 1/8,192
+// of a key's bound do not count as the key's, because their number is bounded.
 func (l *load) LimitBytes(node, key int) { l.mostBytes, l.mostOfKey = int64(node), int64(key) }
 
 const (
@@ -53,15 +53,15 @@ const (
 	namesBytes  = 128 // of type, kind and reply subject, which most calls share or which are short
 )
 
-// weight is what a call holds of its node's memory: that of what has arrived, and of the
+// weight is the memory of its node that a call holds: the memory of its envelope, and of the
 // turns that wait for it.
 type weight struct {
 	turns
 	bytes atomic.Int64 // while it is in flight
 }
 
-// size is what the call holds of a node's memory, apart from what all calls hold. The
-// turns of a caller in this process are that caller's.
+// size is the memory of its node that the call holds, beyond what every call holds. The
+// turns of a caller in this process count as that caller's.
 func (w *weight) size() int64 {
 	e := &w.env
 	n := len(e.Data) + len(e.Key) + len(e.ID) + len(e.Headers)*headerBytes + max(0, len(e.Type)+len(e.Kind)+len(e.ReplyTo)-namesBytes)
@@ -79,15 +79,15 @@ func (w *weight) size() int64 {
 // keyID is a key of a node.
 type keyID struct{ kind, key string }
 
-// keyBytes is what each key holds of the bytes of a shard's calls. Most calls are
-// small and not in it.
+// keyBytes has, for each key, the bytes of its calls in a shard. Most calls are
+// small and do not count.
 type keyBytes struct {
 	mu   sync.Mutex
 	held peakmap.Map[keyID, int64]
 }
 
-// take returns what the key holds with n bytes more, which it has taken if ok. It takes
-// always if most is not positive.
+// take returns how many bytes the key holds with n bytes more, and takes them if ok. It always
+// takes them if most is not positive.
 func (k *keyBytes) take(id keyID, n, most int64) (held int64, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -134,8 +134,8 @@ func (w *weight) Weigh(key string) *outcome.Error {
 	return nil
 }
 
-// nestIn says that the call is made by the handler of another of its subscription. It
-// returns true if that runs: then what it was admitted with holds for both.
+// nestIn says that the handler of another call of the subscription makes this call. It
+// returns true if that handler runs: then the room that it was admitted with counts for both.
 func (w *weight) nestIn(from *weight) (part bool) {
 	b := bitNested
 	if part = from.runs(); part {
@@ -149,7 +149,7 @@ func (w *weight) nestIn(from *weight) (part bool) {
 	return part
 }
 
-// giveBack gives back what a call that has finished holds. One that never began may lie in
+// giveBack gives back the room that a finished call holds. One that never began may lie in
 // a line for long yet: only its payload goes at once.
 func (w *weight) giveBack() {
 	s := w.sub
@@ -166,7 +166,7 @@ func (w *weight) giveBack() {
 	s.flight.land(s.standing)
 }
 
-// lend gives back at most so many of the bytes that the call holds: those of a nested
+// lend gives back at most so many of the bytes that the call holds, because the bytes of a nested
 // call count once.
 func (w *weight) lend(most int64) {
 	for {

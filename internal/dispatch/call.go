@@ -15,18 +15,18 @@ import (
 
 // Replier is the way back to the sender of a call.
 type Replier interface {
-	// Reply gives the sender what it waits for, a reply or an error. It is
+	// Reply sends the sender a reply or an error. It is
 	// called once, must not block, and may keep data only if c.DataIsOwned.
 	Reply(c *Call, data []byte, err *outcome.Error)
 }
 
-// Observer is told of the life of a subscription's calls; nodes count with it.
+// Observer hears of the life of a subscription's calls. Nodes count calls with it.
 type Observer interface {
-	// CallStarted returns what CallFinished is to be given.
+	// CallStarted returns the value that CallFinished gets.
 	CallStarted(c *Call) (kept any)
 	// CallFinished is called once for each call, when it was answered and its
-	// handler has returned. started is false for a call that was refused, also
-	// where the receiver has not seen it; then kept is nil.
+	// handler has returned. started is false, and kept is nil, for a call that was refused, even if
+	// the receiver has not seen it.
 	CallFinished(c *Call, started bool, kept any, err *outcome.Error)
 }
 
@@ -38,9 +38,9 @@ type Observer interface {
 // Exactly one of refusing, replying and running out of time decides the call;
 // what comes later is dropped. All methods are safe for concurrent use.
 //
-// It is made of parts, each over those that it builds on: a part knows those beneath it,
-// and none knows the call. What must name the call to others (the replier, the observer,
-// the clock, the shard's lists) is the call's own to do.
+// A call is made of parts, one above the other. A part knows the parts below it,
+// and no part knows the call. Only the call itself passes itself to others (the replier, the
+// observer, the clock, the shard's lists).
 type Call struct {
 	weight           // over turns, over arrival, over decision and times
 	slot   pool.Held // while the handler runs
@@ -59,7 +59,7 @@ func NewCall(env transport.Envelope, r Replier, budget time.Duration) *Call {
 }
 
 // Start says that the handler starts now, in the given slot (nil outside a
-// pool). It returns false if the call was decided before: then it must not
+// pool). It returns false if the call was decided before: then the handler must not
 // run, and End must not be called.
 func (c *Call) Start(slot Slot) bool {
 	var now int64
@@ -106,9 +106,9 @@ func (c *Call) Queued(p turn.Place) {
 	}
 }
 
-// OnDrain has tell called once when the call's shard begins to drain and the call is
-// still open, at once if it drains already. tell must not block. It is called where a
-// handler leaves the call open, after it has started.
+// OnDrain calls tell once if the call is still open when its shard begins to drain. If the shard
+// drains already, it calls tell at once. tell must not block. A handler that leaves the
+// call open calls OnDrain after it has started.
 func (c *Call) OnDrain(tell func()) {
 	c.bits.Or(bitOpen)
 	ending := c.sub.hearers.owes(c, tell)
@@ -121,7 +121,7 @@ func (c *Call) OnDrain(tell func()) {
 }
 
 // End says that the handler has returned. A call that it did not answer stays
-// open until somebody does, or its time is up.
+// open until it is answered, or its time is up.
 func (c *Call) End() {
 	if c.slot.Release() {
 		c.sub.life.busy.Add(1)
@@ -162,8 +162,8 @@ func (c *Call) Done() <-chan struct{} {
 	return done
 }
 
-// look is Done; lost is whether the shard was dropped before anybody looked. With
-// note, somebody looks who must hear when the shard, or its lease, is lost.
+// look is Done. lost says whether the shard was dropped before any code looked. With
+// note, the code that looks must hear when the shard, or its lease, is lost.
 func (c *Call) look(note bool) (done <-chan struct{}, lost bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

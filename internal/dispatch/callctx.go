@@ -10,8 +10,8 @@ import (
 
 type callKey struct{}
 
-// CallFrom returns the call that ctx belongs to: the one whose handler was
-// given ctx or its parent. It returns nil outside a handler.
+// CallFrom returns the call that ctx belongs to: the call whose handler has got
+// ctx or its parent. It returns nil outside a handler.
 func CallFrom(ctx context.Context) *Call {
 	c, _ := ctx.Value(callKey{}).(*Call)
 	return c
@@ -43,7 +43,7 @@ func (w *Wait) begin(ctx context.Context) {
 	}
 }
 
-// Wait is what BeginWait has begun.
+// Wait is a wait that BeginWait has begun.
 type Wait struct {
 	call *Call
 	hook *pool.Held

@@ -39,8 +39,8 @@ const (
 	bitSameKey                     // and is for the key of that call
 )
 
-// decision is how far a call is, and what it was answered with. It knows of nobody that
-// is to be told: its methods say what is left to do.
+// decision is how far a call is, and its answer. It does not know the sender or the handler: its
+// methods say what is left to do.
 type decision struct {
 	bits  atomic.Uint32
 	ended how // guarded by mu
@@ -50,7 +50,7 @@ type decision struct {
 	more *more          // made when one of its fields is needed
 }
 
-// more is what few calls have, of all parts of a call. It is guarded by the call's mu.
+// more has the fields of all parts that few calls need. It is guarded by the call's mu.
 type more struct {
 	done  chan struct{}  // made when asked for
 	after func()         // to be called when answered
@@ -60,7 +60,7 @@ type more struct {
 	chain
 }
 
-// rest returns what few calls have. It is called with mu held.
+// rest returns the fields that few calls need. It is called with mu held.
 func (d *decision) rest() *more {
 	if d.more == nil {
 		d.more = new(more)
@@ -97,8 +97,8 @@ func (h how) err() error {
 // has reports whether all of the bits are set.
 func (d *decision) has(bits uint32) bool { return d.bits.Load()&bits == bits }
 
-// change sets bits, unless one of the bits need is not set or one of the bits bar is. It
-// returns the bits of before.
+// change sets bits, unless one of the bits need is not set or one of the bits bar is set. It
+// returns the bits from before.
 func (d *decision) change(need, bar, set uint32) (old uint32, ok bool) {
 	for {
 		old = d.bits.Load()
@@ -119,9 +119,9 @@ func (d *decision) decide(need uint32) (old uint32, ok bool) {
 // runs reports whether the call's handler runs.
 func (d *decision) runs() bool { return d.bits.Load()&(bitStarted|bitEnded) == bitStarted }
 
-// enqueue says that the call goes into a line that it cannot be taken out of. If its
-// sender leaves meanwhile, it counts as pending all the same until it has come to
-// the front: its memory is held. It returns false if it was decided before.
+// enqueue says that the call goes into a line from which it cannot be taken out. If its
+// sender leaves meanwhile, the call still counts as pending until it has come to
+// the front, because its memory is held. It returns false if the call was decided before.
 func (d *decision) enqueue() bool {
 	_, ok := d.change(0, bitAnswered, bitQueued)
 	return ok
@@ -138,8 +138,8 @@ func (d *decision) closed() bool {
 	return old&(bitStarted|bitQueued) == 0 || old&bitEnded != 0
 }
 
-// record keeps what the call was answered with, and ends its context. after, if not nil, is
-// to be called then.
+// record keeps the call's answer, and ends its context. after, if not nil, must be
+// called then.
 func (d *decision) record(err *outcome.Error, h how) (after func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -188,8 +188,8 @@ func (d *decision) refused() *outcome.Error {
 	return d.err
 }
 
-// NoEffect says whether nothing of the call remains at the handler so far, so that it
-// may go back. It returns false if the call has ended: it may have gone back already.
+// NoEffect declares that the call has had no effect at the handler so far, so that it
+// may go back, or takes that back. It returns false if the call has ended or has gone back already.
 func (d *decision) NoEffect(none bool) (open bool) {
 	if none {
 		_, open = d.change(0, bitAnswered, bitNoEffect)

@@ -21,8 +21,8 @@ import (
 )
 
 // Dispatcher is the node side of a transport: time, room, order, panics and
-// draining are written here, once for all of them. A transport subscribes its
-// shards with it and hands it what arrives.
+// draining are written here, once for all transports. A transport subscribes its
+// shards with it and hands it each call that arrives.
 type Dispatcher struct {
 	limits transport.Limits
 	life   *Lifetime // of handlers that no node gives one; its pool is the dispatcher's
@@ -103,9 +103,9 @@ func (d *Dispatcher) newSub(life *Lifetime, to Subscriber) *Sub {
 	return s
 }
 
-// JoinLayout returns the fingerprint of the mapping of keys to shards by which the
-// nodes of the transport go, 0 as long as none of them knows it. The node that learns it first
-// sets it. It is forgotten when each of them has called leave.
+// JoinLayout returns the fingerprint of the mapping of keys to shards that the
+// nodes of the transport use, 0 as long as none of them knows it. The node that learns it first
+// sets it. It is forgotten when each of these nodes has called leave.
 func (d *Dispatcher) JoinLayout() (print *atomic.Uint64, leave func()) {
 	l := &d.layout
 	l.mu.Lock()
@@ -153,8 +153,8 @@ func (d *Dispatcher) end() error {
 	return nil
 }
 
-// endOwn ends the subscriptions of a lifetime's own dispatcher. Its clock goes on: of
-// what was given up, some may still run.
+// endOwn ends the subscriptions of a lifetime's own dispatcher. Its clock goes on, because handlers
+// that were given up may still run.
 func (d *Dispatcher) endOwn() {
 	giveUp := d.giveUp()
 	for _, s := range d.refuse() {
@@ -164,7 +164,7 @@ func (d *Dispatcher) endOwn() {
 	}
 }
 
-// refuse has all subscriptions refuse what comes, and returns them.
+// refuse makes all subscriptions refuse new calls, and returns them.
 func (d *Dispatcher) refuse() []*Sub {
 	d.mu.Lock()
 	d.closed = true

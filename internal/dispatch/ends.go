@@ -9,31 +9,31 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// grace is how long a handler may go on after its context has ended, before
-// nobody waits for it any more.
+// grace is how long the end of a subscription waits for a handler after the handler's context has
+// ended.
 const grace = 5 * time.Second
 
 // Drainer is a subscription whose work can end before it does. Called by a handler or a
 // hook, Drain, Rest and Drop do nothing and return [outcome.ErrFromHandler].
 type Drainer interface {
-	// Drain refuses what arrives from now on, but what calls in flight wait for
-	// ([Call.Needed]), and returns when every accepted call has finished, or with
-	// ctx's error. The subscription remains, and refuses all. Keys that owe answers
-	// are told at once ([Call.OnDrain]); what they still owe half a second later is
+	// Drain refuses the calls that arrive from now on, except those that calls in flight wait for
+	// ([Call.Needed]). It returns when every accepted call has finished, or with
+	// ctx's error. The subscription remains, and refuses all calls. Keys that owe answers
+	// are told at once ([Call.OnDrain]). Calls that are still open half a second later are
 	// handed back, or cut off.
 	Drain(ctx context.Context) error
-	// Rest is Drain at the end of the shard's keys: what stop hooks ask is not admitted
-	// any more either.
+	// Rest is Drain at the end of the shard's keys: it no longer admits requests of stop hooks
+	// either.
 	Rest(ctx context.Context) error
-	// Drop is Drain for a shard that is another's: the contexts of calls that run
-	// end, and their callers are told that they may have run. It waits until ctx ends
-	// for handlers to heed that, so that they do not run beside the next owner's.
+	// Drop is Drain for a shard that belongs to another node: the contexts of running calls
+	// end, and their callers are told that the calls may have run. It waits until ctx ends
+	// for handlers to return, so that they do not run beside those of the next owner.
 	Drop(ctx context.Context) error
-	// Lapse ends the contexts of calls that run, and tells their callers that they may
-	// have run: the node's lease has ended. Calls that were left open go back or end. It
+	// Lapse is called when the node's lease has ended. It ends the contexts of running calls, and
+	// tells their callers that the calls may have run. Calls that were left open go back or end. It
 	// does not block, and the subscription goes on.
 	Lapse()
-	// Counts returns what it has cost so far that the shard moves.
+	// Counts returns what the shard's move has cost so far.
 	Counts() outcome.DrainCounts
 }
 
@@ -94,9 +94,9 @@ func (s *Sub) Drop(ctx context.Context) error {
 // Lapse implements [Drainer].
 func (s *Sub) Lapse() { s.hearers.cutOff() }
 
-// Unsubscribe implements [transport.Subscription]: it refuses what arrives from now on
+// Unsubscribe implements [transport.Subscription]: it refuses the calls that arrive from now on
 // and returns when every accepted call has finished. Calls are answered at the
-// handler timeout at the latest; a handler that goes on regardless is given up
+// handler timeout at the latest. If a handler goes on regardless, Unsubscribe gives it up
 // soon after, with an error.
 //
 // Called by a handler or a hook it returns [outcome.ErrFromHandler], and does nothing.
@@ -109,9 +109,10 @@ func (s *Sub) Unsubscribe() error {
 
 // Quiescer is a subscription whose shard can come to rest before the subscription ends.
 type Quiescer interface {
-	// Quiesce is the first part of Unsubscribe, also where a handler calls it: it refuses what arrives, and returns
+	// Quiesce is the first part of Unsubscribe, even if a handler calls it: it refuses the calls
+	// that arrive, and returns
 	// when every accepted call has finished, or with Unsubscribe's error. The
-	// subscription remains, and admits what stop hooks of this process ask.
+	// subscription remains, and admits requests of stop hooks of this process.
 	Quiesce() error
 	// Pending is how many calls were accepted and have not finished.
 	Pending() int
@@ -150,8 +151,8 @@ func (s *Sub) unsubscribe(giveUp time.Time) error {
 	return nil
 }
 
-// awaitStop refuses what arrives, but for what stop hooks ask, and waits until nothing is
-// in flight; until giveUp, if that is not zero.
+// awaitStop refuses the calls that arrive, except those of stop hooks, and waits until no call is
+// in flight, or until giveUp if that is not zero.
 func (s *Sub) awaitStop(giveUp time.Time) error {
 	ctx, cancel := before(giveUp)
 	defer cancel()

@@ -123,7 +123,7 @@ func (t *funcTask) Run(slot pool.Slot) {
 	c.answer(data, nil)
 }
 
-// recoverOr names what ended a handler that did not return.
+// recoverOr names the reason why a handler did not return.
 func recoverOr(otherwise string, r any) any {
 	if r == nil {
 		return otherwise

@@ -1,4 +1,4 @@
-// Calls that hear of their shard's end: those that are left open, and those that look
+// Calls that hear of their shard's end: open calls, and calls that watch their context
 
 package dispatch
 
@@ -11,14 +11,14 @@ import (
 	"github.com/clstr-go/clstr/internal/standing"
 )
 
-// owedTime is how long a shard that drains waits for an answer that is owed: for a
-// goroutine or a timer to give it. The message that would cause one is refused
-// meanwhile, so that a longer wait would seldom help. A planned stop with answers that
+// owedTime is how long a draining shard waits until a goroutine or a timer gives an answer that is
+// owed. The shard refuses the message that would cause the answer
+// meanwhile, so a longer wait would seldom help. A planned stop with answers that
 // are owed takes under a second.
 const owedTime = 500 * time.Millisecond
 
-// hearers are the calls of a shard that hear of its end: their handlers have left them
-// open, or, in a shard that may move, look at the context.
+// hearers are the calls of a shard that hear of its end, because their handlers have left them
+// open or, in a shard that may move, watch the context.
 type hearers struct {
 	mu     sync.Mutex
 	calls  peakmap.Map[*Call, func()] // what a drain is to call; nil for none, and when it has
@@ -26,7 +26,7 @@ type hearers struct {
 }
 
 // owes notes a call that its handler has left open. It returns true if the shard drains
-// already: then the caller is to tell.
+// already: then the caller must tell the handler.
 func (h *hearers) owes(c *Call, tell func()) (drains bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -37,8 +37,8 @@ func (h *hearers) owes(c *Call, tell func()) (drains bool) {
 	return h.drains
 }
 
-// looks notes a call whose handler looks at its context. It returns false if that has
-// ended: the shard was dropped, or the lease has ended.
+// looks notes a call whose handler watches its context. It returns false if the context has
+// ended, because the shard was dropped or the lease has ended.
 func (h *hearers) looks(c *Call, st *standing.Standing) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -99,7 +99,7 @@ func (h *hearers) cutOff() {
 	}
 }
 
-// hurry has a call that was left open end soon, and tells its key of the drain.
+// hurry makes an open call end soon, and tells its key of the drain.
 func hurry(c *Call, tell func()) {
 	if soon := expiry.Now() + int64(owedTime); c.runUntil == 0 || soon < c.runUntil {
 		c.bits.Or(bitHurried)
@@ -108,7 +108,7 @@ func hurry(c *Call, tell func()) {
 	tell()
 }
 
-// cutOff ends a call because its shard ends: it goes back if it may.
+// cutOff ends a call because its shard ends. The call goes back if it may.
 func cutOff(c *Call) {
 	if !c.has(bitOpen) || !c.HandBack() {
 		c.Refuse(c.lost())

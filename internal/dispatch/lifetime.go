@@ -1,4 +1,4 @@
-// Lifetime: what handlers hang their state on
+// Lifetime: the life of a node, to which handlers attach their state
 
 package dispatch
 
@@ -17,10 +17,10 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// Lifetime is what handlers hang their state on. A handler is a bare func and
-// has no Close, and one func may serve several nodes: so each node gives the
-// handlers that it calls a lifetime, through their context, and what a handler
-// has made there ends with the node.
+// Lifetime is the life of a node, to which handlers attach their state. A handler is a bare func and
+// has no Close, and one func may serve several nodes. So each node gives the
+// handlers that it calls a lifetime, through their context, and the things that a handler
+// has made there end with the node.
 type Lifetime struct {
 	log  *slog.Logger
 	pool Pool
@@ -112,9 +112,9 @@ func (l *Lifetime) Log() *slog.Logger { return l.log }
 // Pool returns the goroutines that handlers run on.
 func (l *Lifetime) Pool() Pool { return l.pool }
 
-// Once returns the value under key, made by make when it is first asked for.
-// make returns the value and what ends it, which may block; it must not use
-// the lifetime. A value that implements [Hosts] is the lifetime's. Once returns nil after End.
+// Once returns the value under key. make makes it when it is first asked for.
+// make returns the value and a func that ends it, which may block. make must not use
+// the lifetime. A value that implements [Hosts] becomes the lifetime's. Once returns nil after End.
 func (l *Lifetime) Once(key any, make func() (value any, end func())) any {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -133,8 +133,8 @@ func (l *Lifetime) Once(key any, make func() (value any, end func())) any {
 	return v
 }
 
-// End ends all that was made here, the last first, and returns when it has
-// ended. It returns what was reported meanwhile. It is idempotent, and a second
+// End ends everything that was made here, the last first, and returns when all of it has
+// ended. It returns the errors that were reported meanwhile. It is idempotent, and a second
 // End waits for the first.
 func (l *Lifetime) End() error {
 	l.mu.Lock()
@@ -155,21 +155,21 @@ func (l *Lifetime) End() error {
 	return l.reported()
 }
 
-// Hosts is what hosts keys on a lifetime, as it must know of shards.
+// Hosts hosts keys on a lifetime. It must know when shards end.
 type Hosts interface {
 	// EndShard ends the keys of a shard that goes to another node, after its calls have
-	// ended. It returns when they have ended, or with ctx. With lost, another may serve
+	// ended. It returns when the keys have ended, or when ctx ends. With lost, another node may serve
 	// the shard already.
 	EndShard(ctx context.Context, shard uint32, lost bool) error
 	// LapseShard tells that the node's lease on a shard has ended, and may come back. It
 	// must not block.
 	LapseShard(shard uint32)
-	// HoldShard keeps what ends with a shard from ending until release is called: a func
-	// is about to handle what a stop hook has told it. It must not block.
+	// HoldShard keeps the shards that end together from ending until release is called, because a func
+	// is about to handle a notification of a stop hook. It must not block.
 	HoldShard(shard uint32) (release func())
 }
 
-// Hosts returns what hosts keys here; where nothing does, what has nothing to end.
+// Hosts returns the hosts of keys here. Without any, it returns one that has nothing to end.
 func (l *Lifetime) Hosts() Hosts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -185,15 +185,15 @@ func (noHosts) EndShard(context.Context, uint32, bool) error { return nil }
 func (noHosts) LapseShard(uint32)                            {}
 func (noHosts) HoldShard(uint32) (release func())            { return func() {} }
 
-// EndTogether says which shards end together, with nobody to take them: what a turn of
-// one of them waits for is served by the others, until the subscription's Quiesce or
-// Drain, and the end of its keys, are over. nil says that none do any more.
+// EndTogether says which shards end together, because no node is there to take them. If a turn of
+// one of them waits for another, that one serves it, until the subscription's Quiesce or
+// Drain, and the end of its keys, are over. nil says that no shards end together any more.
 func (l *Lifetime) EndTogether(shards *standing.Together) { l.together.Store(shards) }
 
 // Together returns the shards that end together; nil if none do.
 func (l *Lifetime) Together() *standing.Together { return l.together.Load() }
 
-// Report is called by what does not end in time: End returns err.
+// Report is called for a thing that does not end in time: End returns err.
 func (l *Lifetime) Report(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -206,9 +206,9 @@ func (l *Lifetime) reported() error {
 	return errors.Join(l.errs...)
 }
 
-// Beside returns for how long the calling goroutine may wait at most for the handlers of
-// the lifetime, because one of them has started it, may wait for it, and has no limit; 0
-// for any other goroutine, which may wait until they have ended. Nobody can tell whether the
+// Beside returns how long the calling goroutine may wait at most for the handlers of
+// the lifetime, if one of them has started it, may wait for it, and has no limit. For any other
+// goroutine it returns 0: that one may wait until the handlers have ended. Nobody can tell whether the
 // handler waits, so the goroutine is not refused.
 func (l *Lifetime) Beside() time.Duration {
 	s, ok := l.pool.(interface{ StartedInside() bool })
@@ -218,12 +218,12 @@ func (l *Lifetime) Beside() time.Duration {
 	return DefaultHandlerTimeout + grace
 }
 
-// ObserveFailed has f called with the error of each notification that fails when
-// its sender was told already that it was accepted, or does not wait to be told.
-// f must not block. It must be called before the lifetime is used.
+// ObserveFailed sets a func that gets the error of each notification that fails after
+// its sender was told that it was accepted, or if its sender does not wait to be told.
+// f must not block. ObserveFailed must be called before the lifetime is used.
 func (l *Lifetime) ObserveFailed(f func(*outcome.Error)) { l.onFailed = f }
 
-// failed is told of a notification's error that its sender is not.
+// failed takes the error of a notification whose sender is not told.
 func (l *Lifetime) failed(c *Call, err *outcome.Error) {
 	if l.onFailed != nil {
 		func() {

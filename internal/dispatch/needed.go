@@ -1,4 +1,4 @@
-// What a shard that drains waits for, and serves
+// Which calls a draining shard waits for, and therefore serves
 
 package dispatch
 
@@ -12,10 +12,10 @@ import (
 	"github.com/clstr-go/clstr/internal/turn"
 )
 
-// needs is what the shards of a dispatcher that drain wait for, beyond themselves: the
-// turns of other shards that their own turns wait for, by way of others too. A call
-// that one of them waits for is admitted, or the drain would wait for what it refuses:
-// two shards that drain at one moment may wait for each other.
+// needs are the turns of other shards that the turns of a dispatcher's draining shards wait for,
+// directly or by way of others. A call that one of these turns waits for is admitted. Otherwise a
+// drain would wait for a call that it refuses, because
+// two shards that drain at the same moment may wait for each other.
 type needs struct {
 	mu     sync.Mutex
 	drains map[uint32]*Sub // shards that have refused what may be needed
@@ -27,16 +27,16 @@ type needs struct {
 // learnPause is the least time between two searches for what drains wait for.
 const learnPause = 10 * time.Millisecond
 
-// drainReach is how far they go: what waits in line behind chains of requests is far.
+// drainReach is how far these searches go: a call in line behind chains of requests is far away.
 var drainReach = reach{turns: 4096, hops: 64, drains: true}
 
-// Needed reports whether a call that is in flight in this shard waits for this one: a
-// drain serves it, or it would never end. What the call says of the turns that wait
-// for it is not believed. Needed is true if such a turn runs here and waits now, or if a
-// turn of the shard was found to wait for such a turn of another shard. What is not
-// known yet is searched for, and a later try of the call is admitted. What a stop hook
-// of a shard that ends waits for is needed in every shard. What any turn of such a shard
-// waits for is needed in the shards that end together with it ([Lifetime.EndTogether]).
+// Needed reports whether a call in flight in this shard waits for this one. A
+// drain serves such a call, or the drain would never end. Needed does not believe the turns that
+// the call names. It is true if such a turn runs here and waits now, or if a
+// turn of the shard was found to wait for such a turn of another shard. If that is not
+// known yet, a search begins, and a later try of the call is admitted. A call for which a stop hook
+// of an ending shard waits is needed in every shard. A call for which any turn of an ending shard
+// waits is needed in the shards that end together with it ([Lifetime.EndTogether]).
 func (c *turns) Needed() bool {
 	line := c.waiting()
 	if line == nil {
@@ -103,9 +103,10 @@ func (n *needs) search(ctx context.Context) {
 	n.found, n.busy = all, false
 }
 
-// StopHook returns what the stop hook is, of a key of this process, that waits for the
-// call, or has waited until it was accepted; KeyTurn if there is none. It is StopTurn if
-// the hook's shard does not end yet. What the handler of such a notification asks is the hook's too.
+// StopHook returns the role of the stop hook of this process that waits for the
+// call, or has waited until the call was accepted; KeyTurn if there is none. It is StopTurn if
+// the hook's shard does not end yet. Requests from the handler of such a notification count as the
+// hook's too.
 func (c *turns) StopHook() Role {
 	role, _ := c.stopHook()
 	return role
@@ -120,8 +121,8 @@ func (c *turns) stopHook() (role Role, past int) {
 	return c.waiting().StopHook(uint32(c.env.Shard))
 }
 
-// serve has a notification remember the stop hook that it is of: that may be over when
-// its turn comes.
+// serve makes a notification remember the stop hook that has sent it, because the hook may be over
+// when the notification's turn comes.
 func (c *turns) serve(from *Call) {
 	role, past := c.stopHook()
 	if role == KeyTurn && from != nil {
@@ -149,8 +150,8 @@ func (c *turns) endsTogether() bool {
 }
 
 // AtAnEnd reports whether ctx is that of a stop hook, of a handler that runs for one while
-// shards end, or of any handler whose shard ends with all shards of its node: what such a
-// one sends must not come later.
+// shards end, or of any handler whose shard ends with all shards of its node. The messages that they
+// send must not arrive later.
 func AtAnEnd(ctx context.Context) bool {
 	if c := CallFrom(ctx); c != nil {
 		return c.StopHook() != KeyTurn || c.endsTogether()

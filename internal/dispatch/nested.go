@@ -22,10 +22,11 @@ func (l *Lifetime) ReceiverFunc(h transport.HandlerFunc) Receiver {
 	return &funcReceiver{life: l, h: h, lines: map[lineID][]*funcTask{}}
 }
 
-// HandlerFunc makes a func of a receiver, for handlers that call it. It is a nested call:
-// it comes by the subscription of the call whose handler makes it, with its standing, and counts by itself. While that handler runs, a nested call is not refused for
-// want of room or because the shard drains: its room was given to the call that it is
-// nested in. Outside of a handler of the lifetime it is a call of the lifetime's own.
+// HandlerFunc makes a func of a receiver, for handlers that call it. A call of the func is a nested
+// call. It comes by the subscription and the standing of the call whose handler makes it, and counts
+// by itself. While that handler runs, a nested call is not refused because there is no
+// room or because the shard drains: the call that it is nested in has its room. Outside of a handler
+// of the lifetime it is a call of the lifetime's own.
 // Calls are accepted in the order in which the func is called.
 func (l *Lifetime) HandlerFunc(r Receiver) transport.HandlerFunc {
 	return func(ctx context.Context, env transport.Envelope) ([]byte, error) {
@@ -80,9 +81,9 @@ func (l *Lifetime) dispatcher() *Dispatcher {
 
 type ownDispatcher struct{}
 
-// funcError makes the error of a func that has returned one. If a nested call may run
-// still, so may this one. If it returns the refusal of one, and no other has run, the
-// call has not.
+// funcError makes the error of a func that has returned an error. If a nested call may still run,
+// so may this call. If the func returns the refusal of a nested call, and no other has run, this
+// call has not run either.
 func (a *arrival) funcError(err error) *outcome.Error {
 	e := outcome.HandlerError(err)
 	a.mu.Lock()
@@ -98,7 +99,7 @@ func (a *arrival) funcError(err error) *outcome.Error {
 	return e
 }
 
-// passedOn notes what the call's handler has heard of a nested call.
+// passedOn notes the answer of a nested call that the call's handler has got.
 func (a *arrival) passedOn(err error) {
 	o := outcome.Of(err)
 	if !o.NeverRan() {

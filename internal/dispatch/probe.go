@@ -14,10 +14,10 @@ import (
 )
 
 // A call that stands in line may wait for itself by way of chains that cross: X asks A,
-// which asks B, while Y asks B, which asks A. No turn of its own line runs where it
-// arrives then. So it is looked for after a while what the turn that it stands behind
-// waits for, call by call. A circle does not end by itself, and its last call is in line
-// for as long: whichever is looked at first, or again, finds it.
+// which asks B, while Y asks B, which asks A. When the call arrives, no turn that waits for it runs
+// there. So after a while a probe follows what the turn before the call
+// waits for, call by call. A circle does not end by itself, and its calls stay in line
+// as long as it lasts. So the probe of any of them finds it, at once or later.
 const (
 	probeAfter = 250 * time.Millisecond // and twice as long after each probe
 	probeMost  = 4 * time.Second

@@ -19,7 +19,7 @@ type SharedSubscription interface {
 
 // Receiver is the asynchronous form of a handler: it takes calls over and
 // answers them later. Hosts of per-key actors are receivers, because a queue
-// per key keeps the order of what arrives only if it is filled in that order.
+// of a key keeps the order of arrival only if it is filled in that order.
 type Receiver interface {
 	// Accept takes c over. It must not block, and must see to it that c is
 	// answered: c.Refuse, or c.Start followed by c.Reply and c.End. Calls of one
@@ -28,7 +28,7 @@ type Receiver interface {
 	Accept(c *Call)
 }
 
-// Subscriber is what is told of a subscription's calls.
+// Subscriber says where a subscription's calls go.
 type Subscriber struct {
 	Receiver
 	Observer Observer           // may be nil
@@ -43,9 +43,9 @@ func (s Subscriber) Epoch() uint64 {
 	return s.Standing.Epoch
 }
 
-// Backend is what our transports are: they hand calls to a [Receiver], and know owners in
-// epochs. On other transports a node serves through a [transport.HandlerFunc], with a fixed
-// list of shards; that costs the order of notifications without an ack.
+// Backend is implemented by the transports of this library: they hand calls to a [Receiver], and
+// know owners in epochs. On other transports a node serves through a [transport.HandlerFunc], with a
+// fixed list of shards. There, notifications without an ack have no order.
 type Backend interface {
 	transport.ServerTransport
 	Dispatched
@@ -57,11 +57,11 @@ type Backend interface {
 	// from o, until Unsubscribe.
 	ServeOwners(ctx context.Context, o Owners) (transport.Subscription, error)
 	// Served asks other nodes in which epochs they know shards to be owned, and returns
-	// the first answer that has any, by shard. It returns nil where nobody has one, after
-	// a second at most, and at once where all nodes are in this process.
+	// the first answer that has any, by shard. If no node has one, it returns nil after
+	// a second at most, and at once if all nodes are in this process.
 	Served(ctx context.Context) (epochs []uint64)
 	// Linger is how long an owner that has handed its shard over stays subscribed, to
-	// send on those that do not know it yet. It must not block.
+	// send callers on that do not know of the move yet. It must not block.
 	Linger() time.Duration
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// retryHint is what a refusal for want of room suggests.
+// retryHint is the pause that a refusal suggests if there is no room.
 const retryHint = 10 * time.Millisecond
 
 // Sub is one shard's subscription at a dispatcher. It implements
@@ -109,7 +109,7 @@ func (s *Sub) roomFor(c *Call, from *Call, n, busy, held int64) *outcome.Error {
 }
 
 // Do dispatches env and waits for what its delivery names, as
-// [transport.ClientTransport.Request] does. Sender and handler share no memory: what
+// [transport.ClientTransport.Request] does. Sender and handler share no memory: everything that
 // crosses is copied, as on a wire.
 func (s *Sub) Do(ctx context.Context, env transport.Envelope) ([]byte, error) {
 	return s.do(ctx, env, s.to.Receiver, nil)

@@ -19,10 +19,10 @@ import (
 // A request always has a deadline or a TTL: see [transport.Envelope.Bound].
 //
 // The answer is the same for requests and notifications, for calls that wait, that
-// run, and that their handlers have left open: a sender that has died, and can
-// neither leave nor cancel, holds nothing longer than its own deadline.
+// run, and that their handlers have left open. A sender that has died can
+// neither leave nor cancel, and still holds nothing longer than its own deadline.
 
-// times is until when a call has time.
+// times says until when a call has time.
 type times struct {
 	until    int64 // moment by which the call must be answered; 0 is none
 	runUntil int64 // the same with the handler timeout; set by Start

@@ -8,26 +8,26 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// Call is what a standing asks of a call. Needed and those after it may take long, and are
-// asked only where the answer matters.
+// Call is what a standing asks about a call. Needed and the methods after it may take long, and are
+// called only if the answer matters.
 type Call interface {
 	// AwaitsReply is false for a notification.
 	AwaitsReply() bool
-	// IsPart reports whether a handler makes it that was admitted, and still runs.
+	// IsPart reports whether an admitted handler that still runs makes the call.
 	IsPart() bool
 	// Needed reports whether a call that is in flight waits for this one.
 	Needed() bool
-	// OfStopHook reports whether a stop hook asks, or has asked.
+	// OfStopHook reports whether a stop hook makes the call, or has made it.
 	OfStopHook() bool
-	// OfLastTurn reports whether a turn asks of a shard that ends together with this one.
+	// OfLastTurn reports whether a turn of a shard that ends together with this one makes the call.
 	OfLastTurn() bool
 	// Target names the key or the shard, for an error.
 	Target() string
 }
 
-// Admit returns nil, or why a call that arrives is refused. The call must have been
-// counted. A request looks again when it starts, so that it leaves the clock alone here;
-// the sender of a notification would not hear of a refusal then.
+// Admit returns nil, or why an arriving call is refused. The call must have been
+// counted. A request looks again when it starts, so it need not look at the clock here.
+// A notification must, because its sender would not hear of a later refusal.
 func (s *Standing) Admit(c Call) *outcome.Error {
 	state := s.state.Load()
 	if s.lease == nil && state == 0 { // a fixed list that serves
@@ -72,7 +72,7 @@ func (s *Standing) suspended() *outcome.Error {
 	return outcome.Errorf(outcome.ErrNotOwner, "node %s has not renewed its lease in time and serves nothing (shard %d)", s.Node, s.Shard)
 }
 
-// errorFor is what the sender of a call is told that is refused.
+// errorFor is the error for the sender of a refused call.
 func (s *Standing) errorFor(state uint32, c Call) *outcome.Error {
 	switch {
 	case Phase(state&phases) == Lost:

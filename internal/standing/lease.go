@@ -9,8 +9,8 @@ import (
 	"github.com/clstr-go/clstr/internal/expiry"
 )
 
-// Lease is until when one incarnation of a node may serve. Both clocks must agree: the
-// monotonic one stands still while a machine is suspended, the other may be set.
+// Lease says until when one incarnation of a node may serve. Both clocks must agree: the
+// monotonic clock stands still while a machine is suspended, and the wall clock may be set.
 type Lease struct {
 	until atomic.Int64 // moment of internal/expiry
 	wall  atomic.Int64 // nanoseconds since 1970
@@ -34,8 +34,8 @@ func (l *Lease) End() {
 	l.wall.Store(never)
 }
 
-// Extend takes a renewal: until when, by the monotonic clock of the first time, and by
-// the other one's of the second.
+// Extend takes a renewal: the end of the lease by the monotonic clock of the first time, and by
+// the wall clock of the second.
 func (l *Lease) Extend(until, wall time.Time) {
 	l.wall.Store(wall.UnixNano())
 	l.until.Store(expiry.At(until))
@@ -45,7 +45,7 @@ func (l *Lease) Extend(until, wall time.Time) {
 // Lapse notes that the lease was found to have ended.
 func (l *Lease) Lapse() { l.lapsed.Store(true) }
 
-// Lapsed reports whether that was noted, and the lease is not back.
+// Lapsed reports whether the end was noted, and the lease is not back.
 func (l *Lease) Lapsed() bool { return l.lapsed.Load() }
 
 // Valid reports whether the lease holds at a time that was just read, of both clocks.
@@ -53,8 +53,8 @@ func (l *Lease) Valid(now time.Time) bool {
 	return expiry.At(now) < l.until.Load() && now.UnixNano() < l.wall.Load()
 }
 
-// Left is for how much longer the lease is valid, or when it ended: the zero time for one
-// that was never given.
+// Left returns how much longer the lease is valid, or when it ended. For a lease
+// that was never given, that is the zero time.
 func (l *Lease) Left(now time.Time) (left time.Duration, ended time.Time) {
 	until, wall := l.until.Load(), l.wall.Load()
 	if until == never {

@@ -17,9 +17,9 @@ const (
 	heedTime = time.Second
 )
 
-// stagesOf divides the time until the end of a move. Keys have a quarter of it to
-// passivate where calls are late, 3 s at most; what has lost its context has an eighth to
-// return, 1 s at most, so that what heeds it does not run beside the next owner's.
+// stagesOf divides the time until the end of a move. If calls are late, keys have a quarter of it to
+// passivate, 3 s at most. Handlers and hooks whose contexts have ended have an eighth to
+// return, 1 s at most, so that those that watch their context do not run beside the next owner's.
 func stagesOf(end time.Time) *Stages {
 	left := time.Until(end)
 	save, heed := min(left/4, saveTime), min(left/8, heedTime)

@@ -28,17 +28,17 @@ const (
 //	   +---------------------+-----------------------+-------------+---> Lost
 //	                                                               Lose
 //
-// Any arrow may skip phases to the right. Three marks go with a phase, and stay. The shard
-// moves: another node takes it, so the sender of what is refused is sent there, and
-// requests do not start any more. It is last: it moves, but nobody is there to take it, so
-// they do. It is cut: the contexts of what runs have ended, because the next owner may
-// begin; then it drains no more.
+// Any arrow may skip phases to the right. Three marks go with a phase, and stay. "The shard
+// moves": another node takes it, so the senders of refused calls are sent there, and
+// requests do not start any more. "It is last": it moves, but no node is there to take it, so
+// requests do start. "It is cut": the contexts of running handlers have ended, because the next owner
+// may begin; then it drains no more.
 //
-// Beside all that stands the lease of the node, which may end and come back: without it
-// nothing is served. A shard of a fixed list has none.
+// The lease of the node stands beside all that. It may end and come back, and without it
+// nothing is served. A shard of a fixed list has no lease.
 //
 // A Standing is safe for concurrent use and made for the path of a request. A call is
-// counted first and looks at the standing then. What ends a shard changes the standing
+// counted first and looks at the standing then. The end of a shard changes the standing
 // first and looks at the count then. So one of them sees the other.
 type Standing struct {
 	Node  string // for errors
@@ -87,7 +87,7 @@ func (s *Standing) transition(to Phase, marks uint32) {
 	}
 }
 
-// Move begins the move to another node, which must be over by end. With isLast, nobody is
+// Move begins the move to another node, which must be over by end. With isLast, no node is
 // there to take the shard.
 func (s *Standing) Move(end time.Time, isLast bool) {
 	s.stages.CompareAndSwap(nil, stagesOf(end))
@@ -107,16 +107,16 @@ func (s *Standing) Stages() Stages {
 	return Stages{}
 }
 
-// Drain refuses what comes, but for what the shard's calls wait for.
+// Drain refuses arriving calls, except those that the shard's calls wait for.
 func (s *Standing) Drain() { s.transition(Draining, 0) }
 
-// Stop refuses what comes, but for what stop hooks ask.
+// Stop refuses arriving calls, except those of stop hooks.
 func (s *Standing) Stop() { s.transition(Stopping, 0) }
 
-// Cut is Stop where the contexts of what runs end.
+// Cut is Stop, and the contexts of running handlers end.
 func (s *Standing) Cut() { s.transition(Stopping, cut) }
 
-// End refuses what comes.
+// End refuses arriving calls.
 func (s *Standing) End() { s.transition(Ended, 0) }
 
 // Lose says that another may own the shard.
@@ -132,14 +132,14 @@ func (s *Standing) Asks() bool { p := s.Phase(); return p == Draining || p == St
 // list.
 func (s *Standing) Leased() bool { return s.lease != nil }
 
-// Moves reports whether the shard is being handed over: what is refused then counts as
-// what the move has cost.
+// Moves reports whether the shard is being handed over: refused calls then count as a cost of
+// the move.
 func (s *Standing) Moves() bool {
 	state := s.state.Load()
 	return state&moves != 0 && Phase(state&phases) < Lost
 }
 
-// WasCut reports whether the shard was cut: what runs still does so beside the next owner.
+// WasCut reports whether the shard was cut: handlers that still run may overlap with the next owner.
 func (s *Standing) WasCut() bool { return s.state.Load()&cut != 0 }
 
 // Gone reports whether the contexts of what runs have ended, for good or until the lease

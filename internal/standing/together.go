@@ -5,9 +5,9 @@ package standing
 import "sync"
 
 // Together is the shards of a node that end together, because no other node is there to take
-// them. What their turns and stop hooks ask of each other is served until the last has
+// them. Their turns and stop hooks may ask each other until the last shard has
 // ended. A shard goes through three steps: it is expected, its calls come to rest, and its
-// keys begin to end. It is safe for concurrent use, and nil has no shards.
+// keys begin to end. Together is safe for concurrent use, and nil has no shards.
 type Together struct {
 	mu     sync.Mutex
 	steps  map[uint32]togetherStep
