@@ -50,7 +50,8 @@ func (f *fences) Open(ctx context.Context, shard uint32, o state.Owner, held sta
 func (f *fences) try(ctx context.Context, shard uint32, o state.Owner, held state.Token) (t state.Token, err error) {
 	var fence state.Fence
 	var sign state.Signature
-	msgs, _, err := multi(ctx, f.mux, f.stateStream, []string{f.signature(), f.fence(shard)})
+	floor := max(f.floors.get(shard), held.Rev) // before the question
+	msgs, upTo, err := multi(ctx, f.mux, f.stateStream, []string{f.signature(), f.fence(shard)})
 	if err != nil {
 		return t, fmt.Errorf("reading the fence of shard %d: %w", shard, err)
 	}
@@ -67,7 +68,7 @@ func (f *fences) try(ctx context.Context, shard uint32, o state.Owner, held stat
 		}
 	}
 	next, err := fence.Move(shard, o, held)
-	if err != nil && seqs[f.fence(shard)] < uint64(max(f.floors.get(shard), held.Rev)) {
+	if err != nil && upTo < uint64(floor) {
 		return t, fmt.Errorf("%w: %w", errWait, err) // a replica that is behind
 	}
 	if err != nil {

@@ -3,9 +3,11 @@
 package statetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/clstr-go/clstr/state"
 )
@@ -21,6 +23,11 @@ func fence(t *testing.T, stores func(bool) state.Store) {
 	wantDeposed(t, s, first)
 	wantState(t, s, second, "a", 1, "one")
 	must(t, s, set(second, "a", 2, "two"))
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := s.Open(ctx, 7, state.Owner{}, first); !errors.Is(err, state.ErrDeposed) || ctx.Err() != nil {
+		t.Errorf("an owner whose successor has stored something moves its fence further: %v", err)
+	}
 	other := open(t, s, 8, state.Owner{}, none)
 	must(t, s, set(other, "a", 1, "of another shard"))
 	wantState(t, s, second, "a", 2, "two")
