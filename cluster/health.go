@@ -35,6 +35,10 @@ type Health struct {
 	// zero with a fixed list of shards, which needs no lease.
 	LeaseLeft  time.Duration
 	LeaseEnded time.Time
+	// ShardsWithoutState is how many of the node's shards wait for the store of state: their
+	// durable entities wait too. StateError is why; empty if nothing has failed.
+	ShardsWithoutState int
+	StateError         string
 	// ShardsOwned is how many shards the node serves, or 0 while it can serve none: the
 	// gauge shards_owned. ShardsWanted is how many it should serve.
 	ShardsOwned, ShardsWanted int
@@ -61,13 +65,15 @@ const (
 	NodeStoreUnreachable HealthReason = "store_unreachable"
 	// NodeJoining: the node does not serve all of its shards yet.
 	NodeJoining HealthReason = "joining"
+	// NodeDeposed: another node has opened the state of shards of this node's list.
+	NodeDeposed HealthReason = "deposed"
 	// NodeLeaseEnded: the node's lease has ended and is not renewed yet.
 	NodeLeaseEnded HealthReason = "lease_ended"
 )
 
 // servesNothing reports whether the reason leaves the node without any shard.
 func (r HealthReason) servesNothing() bool {
-	return r != "" && r != NodeJoining && r != NodeDraining
+	return r != "" && r != NodeJoining && r != NodeDraining && r != NodeDeposed
 }
 
 // lookEvery is how late a node may notice that it serves nothing, for its gauge and
@@ -87,22 +93,24 @@ type vitals struct {
 	begun  bool
 	asked  context.Context          // ended: it was asked to leave
 	takes  *coordinator.Coordinator // part in the cluster; nil with a fixed list of shards
+	stored *stored                  // nil without a store of state
 	ended  bool
 	failed error // what it has ended with
 
-	owned int  // how many shards are subscribed
-	told  int  // what the gauge says
-	gauge int  // what it is to say
-	tells bool // it is being told
-	why   HealthReason
-	since time.Time
+	owned   int    // how many shards are subscribed
+	deposed int    // how many another has opened, with a fixed list
+	told    gauges // what the gauges say
+	gauge   gauges // what they are to say
+	tells   bool   // they are being told
+	why     HealthReason
+	since   time.Time
 }
 
 // newVitals makes the vitals of a node that has not begun.
 func newVitals(n *Node) *vitals {
 	return &vitals{
 		id: n.opts.NodeID, wanted: len(n.opts.Shards), transport: n.opts.Transport, ready: n.ready,
-		metrics: n.metrics, log: n.opts.Log, told: -1,
+		metrics: n.metrics, log: n.opts.Log, told: gauges{-1, -1},
 	}
 }
 
@@ -127,11 +135,19 @@ func (v *vitals) now() Health {
 		v.why, v.since = h.Why, time.Now()
 	}
 	h.Since = v.since
-	v.gauge = h.ShardsOwned
+	without := v.stored.health()
+	h.ShardsWithoutState = without.Waiting
+	if without.Err != nil {
+		h.StateError = without.Err.Error()
+	}
+	v.gauge = gauges{h.ShardsOwned, h.ShardsWithoutState}
 	return h
 }
 
-// tellOwned tells the gauge. One goroutine tells at a time, until the last value that
+// gauges are what the metrics say of a node's shards.
+type gauges struct{ owned, without int }
+
+// tellOwned tells the gauges. One goroutine tells at a time, until the last value that
 // it has told holds, so the last value told is right.
 func (v *vitals) tellOwned() {
 	v.mu.Lock()
@@ -140,10 +156,17 @@ func (v *vitals) tellOwned() {
 		return
 	}
 	for v.tells = true; v.told != v.gauge; {
-		v.told = v.gauge
-		shards := v.told
+		before, now, stored := v.told, v.gauge, v.stored
+		v.told = now
 		v.mu.Unlock() // the metrics may ask how the node is
-		sparse.Apart(v.log, "the metrics", func() { v.metrics.ShardsOwned(v.id, shards) })
+		sparse.Apart(v.log, "the metrics", func() {
+			if now.owned != before.owned {
+				v.metrics.ShardsOwned(v.id, now.owned)
+			}
+			if now.without != before.without && stored != nil && stored.metrics != nil {
+				stored.metrics.ShardsWithoutState(v.id, now.without)
+			}
+		})
 		v.mu.Lock()
 	}
 	v.tells = false
@@ -175,6 +198,8 @@ func (v *vitals) reason(h *Health) HealthReason {
 		return NodeStoreUnreachable
 	case !part.Settled:
 		return NodeJoining
+	case v.deposed > 0:
+		return NodeDeposed
 	case !lease:
 		return NodeLeaseEnded
 	}
@@ -229,3 +254,6 @@ func (v *vitals) set(change func(*vitals)) {
 
 // owns notes how many shards are subscribed.
 func (v *vitals) owns(count int) { v.set(func(v *vitals) { v.owned = count }) }
+
+// deposes notes how many shards another node has opened.
+func (v *vitals) deposes(count int) { v.set(func(v *vitals) { v.deposed = count }) }

@@ -35,12 +35,14 @@ type living struct {
 	n            *Node
 	life         *dispatch.Lifetime
 	transport    dispatch.Backend
+	c            *coordinator.Coordinator
 	shardMetrics ShardMetrics // may be nil
 
 	epochs  []atomic.Uint64 // by shard, as far as is known
 	version atomic.Uint64   // of epochs
 	foreign foreignKinds
 
+	heard  atomic.Bool  // of the store of state
 	owners Subscription // answers clients from epochs
 
 	mu   sync.Mutex
@@ -83,6 +85,7 @@ func (l *living) run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	l.c = c
 	n.vitals.set(func(v *vitals) { v.takes = c })
 	if err := c.Agree(ctx); err != nil { // before this node answers for owners: it may have to ask for them
 		l.Left()
@@ -92,6 +95,10 @@ func (l *living) run(ctx context.Context, log *slog.Logger) error {
 		return errors.Join(err, life.End())
 	}
 	layout := c.Layout()
+	if err := n.stored.admits(ctx, c.Cluster(), layout); err != nil {
+		l.Left()
+		return life.End() // the node's end tells
+	}
 	defer n.layout.init(layout, nil, n.opts.Transport, log)()
 	l.epochs = make([]atomic.Uint64, layout.NumShards)
 	l.owners, err = l.transport.ServeOwners(lifeContext{ctx, life.Context()}, l)
@@ -150,9 +157,10 @@ func (l *living) Open(ctx context.Context, at *standing.Standing) (coordinator.S
 	l.open[at.Shard] = s // before requests come
 	l.n.vitals.owns(len(l.open))
 	l.mu.Unlock()
+	l.n.stored.open(at.Shard, ownerOf(l.c.Cluster(), l.n.layout.layout, at.Epoch))
 	to := l.n.intake.subscriber()
 	to.Standing = at
-	sub, err := l.transport.Subscribe(lifeContext{ctx, l.life.Context()}, at.Shard, to)
+	sub, err := l.subscribe(ctx, at.Shard, to)
 	if err == nil {
 		if s.drainer, _ = sub.(dispatch.Drainer); s.drainer == nil {
 			err = errors.Join(outcome.Errorf(ErrBadOption, "the transport's subscriptions in epochs must implement dispatch.Drainer, and %T does not", sub), sub.Unsubscribe())
@@ -160,10 +168,22 @@ func (l *living) Open(ctx context.Context, at *standing.Standing) (coordinator.S
 	}
 	if err != nil {
 		l.closed(s)
+		l.n.stored.drop(at.Shard)
 		return nil, err
 	}
 	s.sub = sub
 	return s, nil
+}
+
+// subscribe waits for the store of state's first word, which may be that it is another's.
+func (l *living) subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (Subscription, error) {
+	if !l.heard.Load() {
+		if err := l.n.stored.await(ctx, shard); err != nil {
+			return nil, err
+		}
+		l.heard.Store(true)
+	}
+	return l.transport.Subscribe(lifeContext{ctx, l.life.Context()}, shard, to)
 }
 
 // Reachable implements coordinator.Node.
@@ -229,6 +249,17 @@ func (l *living) lapsed(shard uint32) bool {
 	s := l.open[shard]
 	l.mu.Unlock()
 	return s == nil || s.at.Elsewhere()
+}
+
+// lose is told that another owner has opened the state of a shard.
+func (l *living) lose(shard uint32, epoch uint64) {
+	l.mu.Lock()
+	s := l.open[shard]
+	l.mu.Unlock()
+	if s != nil && s.at.Epoch == epoch {
+		s.at.Lose() // nothing starts any more
+		l.c.Deposed(s.at)
+	}
 }
 
 // shards lists what the node serves, in ascending order.

@@ -156,6 +156,18 @@ type ShardMetrics interface {
 	ShardDrained(cost DrainCounts)
 }
 
+// StateMetrics may be implemented by a [ClusterMetrics] that also measures the state of durable
+// entities.
+type StateMetrics interface {
+	// ShardsWithoutState is how many of a node's shards wait for the store of state.
+	ShardsWithoutState(nodeID string, count int)
+	// CommitStarted is told of a change that is to be stored, and CommitEnded how that has
+	// ended: "stored", "deposed" (the shard has another owner), "refused" (by a store that
+	// is full, say) or "in_doubt" (the shard was lost before it was known).
+	CommitStarted(kind string) metrics.Timer
+	CommitEnded(kind, result string)
+}
+
 // NopClusterMetrics returns a no-op ClusterMetrics implementation.
 func NopClusterMetrics() ClusterMetrics { return nopMetrics{} }
 

@@ -13,9 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
-	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/outcome"
-	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -47,7 +45,9 @@ type Node struct {
 	layout layoutGuard
 	info   nodeInfo
 	intake intake
-	living *living // nil with a fixed list of shards; set by Run
+	stored *stored // nil without a store of state; set by Run
+	living *living // nil with a fixed list of shards; the same
+	fixed  *fixed  // nil with a membership; the same
 	vitals *vitals
 }
 
@@ -123,16 +123,30 @@ func (n *Node) run(ctx context.Context) error {
 	if n.entity != nil {
 		life.ObserveFailed(func(err *Error) { n.entity.NotificationFailed(err.Code) })
 	}
-	n.intake.bind(life)
 	ctx, stop := untilBroken(ctx, n.opts.Transport)
 	defer stop()
+	ctx, refuse := context.WithCancel(ctx)
+	defer refuse()
+	run := n.serves(life, refuse)
+	n.intake.bind(life)
 	defer n.vitals.look(ctx)()
 	defer n.info.work.Wait()
+	return errors.Join(run(ctx, log), n.stored.end())
+}
+
+// serves makes what serves the node's shards. refuse asks the node to end.
+func (n *Node) serves(life *dispatch.Lifetime, refuse context.CancelFunc) (run func(context.Context, *slog.Logger) error) {
+	var lose func(shard uint32, epoch uint64)
 	if n.opts.Membership != nil {
 		n.living = newLiving(n, life)
-		return n.living.run(ctx, log)
+		run, lose = n.living.run, n.living.lose
+	} else {
+		n.fixed = newFixed(n, life)
+		run, lose = n.fixed.run, n.fixed.lose
 	}
-	return n.runFixed(ctx, life, log)
+	n.stored = newStored(n, lose, refuse)
+	n.vitals.set(func(v *vitals) { v.stored = n.stored })
+	return run
 }
 
 // untilBroken returns a context that also ends when the transport has ended for
@@ -152,97 +166,4 @@ func untilBroken(ctx context.Context, t ServerTransport) (_ context.Context, sto
 		}
 	})
 	return ctx, func() { cancel(); watch.Wait() }
-}
-
-// runFixed serves the shards that the options list.
-func (n *Node) runFixed(ctx context.Context, life *dispatch.Lifetime, log *slog.Logger) error {
-	defer n.layout.init(sharding.Layout{NumShards: n.opts.NumShards, Seed: n.opts.Seed}, n.opts.Shards, n.opts.Transport, log)()
-	subs, err := n.subscribe(ctx, life)
-	if err != nil {
-		if ctx.Err() != nil {
-			err = nil // asked to end while it began
-		}
-		return errors.Join(err, unsubscribe(subs), life.End()) // which knows why the transport has ended
-	}
-	n.vitals.owns(len(subs))
-	n.warnOfShared(subs, log)
-	if len(subs) == 0 {
-		log.Warn("node owns no shards and serves nothing: is its ID among those that the shards were assigned to?")
-	} else {
-		log.Info("node is ready", slog.Int("shards", len(subs)))
-	}
-	close(n.ready)
-	<-ctx.Done()
-	log.Info("node drains")
-	all := new(standing.Together)
-	all.Expect(n.opts.Shards)
-	life.EndTogether(all)
-	quiesce(subs, n.opts.Shards, life, orDefault(n.opts.StopTimeout, defaultStopTimeout))
-	err = errors.Join(unsubscribe(subs), life.End())
-	n.vitals.owns(0)
-	log.Info("node has ended")
-	return err
-}
-
-// warnOfShared logs in one line which shards another node serves too, as far as the
-// transport knows: a key of such a shard may live twice.
-func (n *Node) warnOfShared(subs []Subscription, log *slog.Logger) {
-	const named = 8
-	var shared []uint32
-	for i, sub := range subs {
-		if s, ok := sub.(dispatch.SharedSubscription); ok && s.Shared() {
-			shared = append(shared, n.opts.Shards[i])
-		}
-	}
-	if len(shared) > 0 {
-		log.Warn("shards of this node's list are served by another node on its transport too: the lists must not overlap",
-			slog.Int("count", len(shared)), slog.Any("shards", shared[:min(named, len(shared))]))
-	}
-}
-
-func (n *Node) subscribe(ctx context.Context, life *dispatch.Lifetime) ([]Subscription, error) {
-	ctx = lifeContext{ctx, life.Context()}
-	subs := make([]Subscription, 0, len(n.opts.Shards))
-	to := n.intake.subscriber()
-	backend, direct := n.opts.Transport.(dispatch.Backend)
-	for _, shard := range n.opts.Shards {
-		var sub Subscription
-		var err error
-		if direct {
-			sub, err = backend.Subscribe(ctx, shard, to)
-		} else {
-			sub, err = subscribeFunc(ctx, n.opts.Transport, life, shard, to)
-		}
-		if err != nil {
-			return subs, outcome.Annotate(err, "node "+n.opts.NodeID+" subscribes")
-		}
-		subs = append(subs, sub)
-	}
-	return subs, nil
-}
-
-// subscribeFunc subscribes a receiver at a transport that only knows handlers.
-func subscribeFunc(ctx context.Context, t ServerTransport, life *dispatch.Lifetime, shard uint32, to dispatch.Subscriber) (Subscription, error) {
-	h, accepted, err := life.SubscribeFunc(to)
-	if err != nil {
-		return nil, err
-	}
-	sub, err := t.SubscribeShard(ctx, shard, h)
-	if err != nil {
-		return nil, errors.Join(err, accepted.Unsubscribe())
-	}
-	return funcSubscription{sub, accepted}, nil
-}
-
-// lifeContext is the caller's context with the values of the node's.
-type lifeContext struct {
-	context.Context
-	values context.Context
-}
-
-func (c lifeContext) Value(key any) any {
-	if v := c.values.Value(key); v != nil {
-		return v
-	}
-	return c.Context.Value(key)
 }

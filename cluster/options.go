@@ -18,6 +18,7 @@ import (
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
+	"github.com/clstr-go/clstr/state"
 )
 
 // NodeOptions configures node creation.
@@ -85,6 +86,14 @@ type NodeOptions struct {
 	// accepted, however large it is. Messages smaller than an 8,192nd of the bound do
 	// not count. 0 = default (16 MiB), -1 = unlimited.
 	MaxBytesPerKey int
+
+	// State keeps the state of durable entities, so that it outlives them and the node. All
+	// nodes of a cluster share one store. The node opens its shards there in the background, and
+	// starts where the store does not answer: durable entities wait for it. It refuses a store
+	// that belongs to another cluster ([state.ErrOtherCluster]) or to another layout of shards
+	// ([state.ErrOtherLayout]). With a list of shards, the node that opens a shard last serves
+	// it, and an earlier one ends its part. State needs NumShards, or a Membership. nil = none.
+	State state.Store
 
 	// Membership makes the node's shards live. Nodes that share a store, NumShards and
 	// Seed divide the shards among themselves, and hand them over as nodes join, leave
@@ -169,6 +178,12 @@ func (o NodeOptions) validate() error {
 		if err := (sharding.Layout{NumShards: o.NumShards, Seed: o.Seed}).Validate(); err != nil {
 			return outcome.Errorf(ErrBadOption, "node %s: NumShards: %v", o.NodeID, err)
 		}
+	}
+	switch {
+	case o.State != nil && isNil(o.State):
+		return outcome.Errorf(ErrBadOption, "node %s: State is a nil %T", o.NodeID, o.State)
+	case o.State != nil && o.Membership == nil && o.NumShards == 0:
+		return outcome.Errorf(ErrBadOption, "node %s: State needs NumShards and Seed: what is stored of a key lies under its shard", o.NodeID)
 	}
 	limit := o.NumShards
 	if limit == 0 {

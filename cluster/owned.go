@@ -72,7 +72,7 @@ func (s *ownedShard) drain(ctx context.Context) (lost int, err error) {
 		lost = unended(late)
 		err = errors.Join(err, s.l.life.Hosts().EndShard(ctx, s.at.Shard, true))
 	}
-	return lost, err
+	return lost, errors.Join(err, s.l.n.stored.close(ctx, s.at.Shard))
 }
 
 // unended is how many keys have not ended, of all handlers.
@@ -100,6 +100,7 @@ func (s *ownedShard) Lapse() {
 func (s *ownedShard) Drop(ctx context.Context) error {
 	defer s.l.closed(s)
 	s.l.life.Together().Rest(s.at.Shard) // others may wait for it
+	s.l.n.stored.drop(s.at.Shard)
 	return s.cutOff(ctx)
 }
 

@@ -25,6 +25,10 @@
 //	missed_notifications_total  counter                           notifications without an acknowledgement that reached no node: see [RegisterTransport]
 //	undecodable_packets_total   counter                           packets that did not decode: see [RegisterTransport]
 //	refused_replies_total       counter                           replies that were not sent, because their subject was refused: see [RegisterTransport]
+//	shards_without_state        gauge      node_id                shards of the node that wait for the store of state
+//	commits_in_flight           gauge      kind                   changes of entities that are being stored
+//	commit_duration_seconds     histogram  kind                   the time until a change was stored, or was not
+//	commits_total               counter    kind, result           changes of entities: "stored", "deposed", "refused" or "in_doubt", see [cluster.StateMetrics]
 //	shards_opened_total         counter    why                    shards that a node of a live cluster began to serve: "claim" or "handoff"
 //	handoff_pause_seconds       histogram                         the time from the end of a shard's service until its record named the next owner, as in clstr drain
 //	handoff_calls_total         counter    fate                   calls that the hand-over of their shard delayed or lost: "parked", "dropped" or "lost", see [cluster.DrainCounts]

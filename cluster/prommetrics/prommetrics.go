@@ -23,6 +23,7 @@ var (
 	_ cluster.CallMetrics    = (*clusterMetrics)(nil)
 	_ cluster.EntityMetrics  = (*clusterMetrics)(nil)
 	_ cluster.ShardMetrics   = (*clusterMetrics)(nil)
+	_ cluster.StateMetrics   = (*clusterMetrics)(nil)
 )
 
 type clusterMetrics struct {
@@ -37,12 +38,13 @@ type clusterMetrics struct {
 	failed *labels[prometheus.Counter]
 	opened *labels[prometheus.Counter]
 	costs  *labels[prometheus.Counter] // of hand-overs
-	pauses func() prometheus.Observer  // made on first use: most nodes have no membership
+	*stateSeries
+	pauses func() prometheus.Observer // made on first use: most nodes have no membership
 }
 
 // NewClusterMetrics makes the metrics of clients and nodes, and registers them. They
-// also implement [cluster.CallMetrics], [cluster.EntityMetrics]
-// and [cluster.ShardMetrics].
+// also implement [cluster.CallMetrics], [cluster.EntityMetrics],
+// [cluster.ShardMetrics] and [cluster.StateMetrics].
 //
 // A second call with the same registerer shares the metrics of the first, so that the
 // clients and nodes of one process add up. With a nil registerer they are registered
@@ -88,6 +90,7 @@ func NewClusterMetrics(reg prometheus.Registerer) cluster.ClusterMetrics {
 	m.failed = newLabels(one(counter(reg, "failed_notifications_total", "Notifications that failed after they were accepted.", "code")))
 	m.opened = newLabels(one(counter(reg, "shards_opened_total", "Shards that a node began to serve.", "why")))
 	m.costs = newLabels(one(counter(reg, "handoff_calls_total", "Calls that the hand-over of their shard has delayed or lost.", "fate")))
+	m.stateSeries = newStateSeries(reg)
 	pauses := histogram(reg, "handoff_pause_seconds", "How long no node served a shard that was handed over.")
 	m.pauses = sync.OnceValue(func() prometheus.Observer { return pauses.WithLabelValues() })
 	return m

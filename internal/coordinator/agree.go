@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/ownership"
@@ -51,6 +52,8 @@ type agreement struct {
 	node    Node
 	log     *slog.Logger
 	answers *answers
+
+	cluster atomic.Pointer[string] // self's, for others to read
 
 	past ownership.Past // of the incarnations before
 	base uint64         // of the cluster's configuration
@@ -155,6 +158,7 @@ func (a *agreement) agreeOnce(ctx context.Context) error {
 		return a.write(ctx, e.Rev, have)
 	}
 	a.base, a.self.Cluster, a.waited = have.Base, have.Cluster, false
+	a.cluster.Store(&have.Cluster)
 	return a.recall(ctx)
 }
 

@@ -138,8 +138,18 @@ func New(opts Options) (*Coordinator, error) {
 // Layout is how the cluster maps keys to shards, once Agree has returned nil.
 func (c *Coordinator) Layout() sharding.Layout { return c.opts.Self.Layout }
 
-// Cluster is the identity of the cluster, once Agree has returned nil; empty for one without.
-func (c *Coordinator) Cluster() string { return c.opts.Self.Cluster }
+// Cluster is the identity of the cluster, once Agree has returned nil; empty for one without. It
+// may be called at any time: another may have founded the cluster anew.
+func (c *Coordinator) Cluster() string {
+	if id := c.agreement.cluster.Load(); id != nil {
+		return *id
+	}
+	return ""
+}
+
+// Deposed tells that the store of state has given a shard to another owner, so that its standing
+// is lost. If the records still say that the shard is this node's, the node opens it again.
+func (c *Coordinator) Deposed(at *standing.Standing) { c.inbox.depose(at) }
 
 // Agree compares the layout with the cluster's, or adopts it. It waits for the
 // store, and makes the store anew if it is certainly gone. The error is about the layout, or is

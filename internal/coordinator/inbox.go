@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/clstr-go/clstr/internal/ownership"
+	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -21,8 +22,9 @@ type inbox struct {
 
 // posted is an event for one incarnation; the others ignore it.
 type posted struct {
-	life  *life // nil: for all
-	event ownership.Event
+	life    *life // nil: for all
+	event   ownership.Event
+	deposed *standing.Standing // in place of an event
 }
 
 func (b *inbox) wake() {
@@ -34,7 +36,15 @@ func (b *inbox) wake() {
 
 func (b *inbox) post(l *life, e ownership.Event) {
 	b.mu.Lock()
-	b.events = append(b.events, posted{l, e})
+	b.events = append(b.events, posted{life: l, event: e})
+	b.mu.Unlock()
+	b.wake()
+}
+
+// depose takes a shard whose state another has opened.
+func (b *inbox) depose(at *standing.Standing) {
+	b.mu.Lock()
+	b.events = append(b.events, posted{deposed: at})
 	b.mu.Unlock()
 	b.wake()
 }
@@ -62,7 +72,7 @@ func (b *inbox) take() []posted {
 		for _, e := range hints {
 			seen.Entries = append(seen.Entries, e)
 		}
-		events = append(events, posted{nil, seen})
+		events = append(events, posted{event: seen})
 	}
 	return events
 }

@@ -71,7 +71,10 @@ func (l *life) lose() {
 }
 
 func (l *life) take(p posted) {
-	if p.life == nil || p.life == l {
+	switch {
+	case p.deposed != nil:
+		l.holds.deposed(p.deposed)
+	case p.life == nil || p.life == l:
 		l.step(p.event)
 	}
 }

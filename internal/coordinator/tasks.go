@@ -56,22 +56,57 @@ func (s *holds) open(e ownership.Open) {
 	h.ctx, h.stop = context.WithCancel(s.l.ctx)
 	s.guards[e.Shard] = h
 	s.c.lines.then(e.Shard, func() {
-		for h.ctx.Err() == nil {
-			shard, err := s.c.opts.Node.Open(h.ctx, h.Standing)
-			if err == nil {
-				h.shard = shard
-				h.opened.Store(&shard)
-				s.failing.Store(nil)
-				s.c.opts.Node.Opened(e.Why, e.Paused) // the record's: what clstr drain says too
-				s.c.inbox.post(s.l, ownership.Opened{Shard: e.Shard, Epoch: e.Epoch})
-				return
-			}
-			if h.ctx.Err() != nil {
-				return
-			}
-			s.failing.CompareAndSwap(nil, &failing{time.Now(), err})
-			s.c.log.Warn("cannot subscribe a shard: trying again", sparse.Shard(e.Shard), slog.Any("error", err))
-			pause(h.ctx, openRetry)
+		if s.openNow(h) {
+			s.c.opts.Node.Opened(e.Why, e.Paused) // the record's: what clstr drain says too
+			s.c.inbox.post(s.l, ownership.Opened{Shard: e.Shard, Epoch: e.Epoch})
+		}
+	})
+}
+
+// openNow tries until the shard is served, and reports whether it is.
+func (s *holds) openNow(h *held) bool {
+	for h.ctx.Err() == nil {
+		shard, err := s.c.opts.Node.Open(h.ctx, h.Standing)
+		if err == nil {
+			h.shard = shard
+			h.opened.Store(&shard)
+			s.failing.Store(nil)
+			return true
+		}
+		if h.ctx.Err() != nil {
+			break
+		}
+		s.failing.CompareAndSwap(nil, &failing{time.Now(), err})
+		s.c.log.Warn("cannot subscribe a shard: trying again", sparse.Shard(h.Shard), slog.Any("error", err))
+		pause(h.ctx, openRetry)
+	}
+	return false
+}
+
+// reopenAfter is how long a node waits before it opens a shard again whose state another has
+// opened: the records say soon if that is the next owner.
+const reopenAfter = time.Second
+
+// deposed ends a shard whose state another has opened. If the records go on saying that the shard
+// is this node's, a tool has taken the state, or an owner that they do not know: then the
+// node opens the shard again.
+func (s *holds) deposed(at *standing.Standing) {
+	h := s.guards[at.Shard]
+	if h == nil || h.Standing != at {
+		return
+	}
+	h.Lose()
+	h.stop()
+	again := &held{Standing: standing.New(s.l.self.Ref.Name, at.Shard, at.Epoch, s.l.lease)}
+	again.ctx, again.stop = context.WithCancel(s.l.ctx)
+	s.guards[at.Shard] = again
+	s.c.lines.then(at.Shard, func() {
+		if s.dropNow(h) {
+			s.close(h) // now: the next subscription has its subject
+		}
+		pause(again.ctx, reopenAfter)
+		if s.openNow(again) {
+			s.c.inbox.post(s.l, ownership.Opened{Shard: again.Shard, Epoch: again.Epoch}) // it may be the first
 		}
 	})
 }
@@ -133,6 +168,10 @@ func (s *holds) linger(h *held) {
 	if s.c.opts.Linger > 0 {
 		time.Sleep(s.c.opts.Linger) // also where the node has left meanwhile
 	}
+	s.close(h)
+}
+
+func (s *holds) close(h *held) {
 	if err := h.shard.Close(); err != nil {
 		s.c.log.Warn("ending a shard's subscription failed", sparse.Shard(h.Shard), slog.Any("error", err))
 	}
@@ -144,15 +183,22 @@ func (s *holds) drop(shard uint32, h *held) {
 	h.stop()
 	delete(s.guards, shard)
 	s.c.lines.then(shard, func() {
-		if h.shard == nil {
-			s.c.opts.Node.NotServed(shard) // others may wait for it
-			return
+		if s.dropNow(h) {
+			s.c.work.Go(func() { s.linger(h) }) // ends after Options.Linger
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.l.ctx), s.c.opts.DrainTimeout)
-		defer cancel()
-		if err := h.shard.Drop(ctx); err != nil {
-			s.c.log.Error("calls or hooks of a shard that was lost still run", sparse.Shard(shard), slog.Any("error", err))
-		}
-		s.c.work.Go(func() { s.linger(h) }) // ends after Options.Linger
 	})
+}
+
+// dropNow ends what runs of a shard that is another's, and reports whether it was ever opened.
+func (s *holds) dropNow(h *held) bool {
+	if h.shard == nil {
+		s.c.opts.Node.NotServed(h.Shard) // others may wait for it
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.l.ctx), s.c.opts.DrainTimeout)
+	defer cancel()
+	if err := h.shard.Drop(ctx); err != nil {
+		s.c.log.Error("calls or hooks of a shard that was lost still run", sparse.Shard(h.Shard), slog.Any("error", err))
+	}
+	return true
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,4 +119,76 @@ func TestManyCallers(t *testing.T) {
 			t.Error("a shard was lost")
 		}
 	})
+}
+
+// TestHealth: a shard that waits for the store is told with the reason, until it is open, and so
+// are changes; End waits for all.
+func TestHealth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, f, _ := newKeeper(t)
+		f.hold = make(chan struct{})
+		f.down.Store(true)
+		for shard := range uint32(3) {
+			k.Open(shard, state.Owner{})
+		}
+		if err := k.Await(t.Context(), 1); !errors.Is(err, ErrNoStore) || !errors.Is(err, errDown) {
+			t.Errorf("a shard whose store is down: %v", err)
+		}
+		if err := k.Await(t.Context(), 9); !errors.Is(err, ErrNotOpen) {
+			t.Errorf("a shard that was not opened: %v", err)
+		}
+		ended := make(chan error, 1)
+		k.Commit(1, set("a", 1), func(_ state.Rev, err error) { ended <- err })
+		if h := k.Health(); h.Waiting != 3 || h.Changes != 1 || !errors.Is(h.Err, errDown) {
+			t.Errorf("while the store is down: %+v", h)
+		}
+		f.down.Store(false)
+		time.Sleep(time.Second)
+		if err := k.Await(t.Context(), 1); err != nil {
+			t.Error(err)
+		}
+		if h := k.Health(); h != (Health{Changes: 1}) {
+			t.Errorf("with a change under way: %+v", h)
+		}
+		time.AfterFunc(time.Second, func() { close(f.hold) })
+		if err := k.End(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := <-ended; err != nil {
+			t.Errorf("what was under way as all ended: %v", err)
+		}
+		if h := k.Health(); h != (Health{}) {
+			t.Errorf("at the end: %+v", h)
+		}
+	})
+}
+
+// TestEndWaitsForTheDropped: nothing that a shard has asked of the store goes on after the end, also
+// where the shard was dropped before.
+func TestEndWaitsForTheDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opens := &lingering{Store: memstate.New()}
+		k := New(Options{Store: opens})
+		k.Open(7, state.Owner{})
+		k.Open(7, state.Owner{})
+		k.Drop(7)
+		synctest.Wait()
+		if err := k.End(t.Context()); err != nil || opens.under.Load() != 0 {
+			t.Errorf("after the end, with %v, %d openings are under way", err, opens.under.Load())
+		}
+	})
+}
+
+// lingering is a store that takes a while to notice that nobody waits any more.
+type lingering struct {
+	*memstate.Store
+	under atomic.Int64
+}
+
+func (l *lingering) Open(ctx context.Context, _ uint32, _ state.Owner, _ state.Token) (state.Token, error) {
+	l.under.Add(1)
+	defer l.under.Add(-1)
+	<-ctx.Done()
+	time.Sleep(time.Second)
+	return state.Token{}, ctx.Err()
 }

@@ -5,6 +5,8 @@ package keeper
 import (
 	"errors"
 	"fmt"
+
+	"github.com/clstr-go/clstr/state"
 )
 
 var (
@@ -18,3 +20,8 @@ var (
 
 // inDoubt does not wrap why, because why may be an error that says that nothing was stored.
 func inDoubt(why error) error { return fmt.Errorf("%w: %v", ErrInDoubt, why) }
+
+// notOpen is a refusal like that of another owner: surely nothing was stored.
+func notOpen(shard uint32) error {
+	return fmt.Errorf("%w: %w: %d", state.ErrDeposed, ErrNotOpen, shard)
+}

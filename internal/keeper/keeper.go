@@ -3,9 +3,12 @@
 package keeper
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/clstr-go/clstr/state"
@@ -24,6 +27,7 @@ type Options struct {
 // Keeper keeps the shards of one node. Its methods are safe for concurrent use.
 type Keeper struct {
 	opts Options
+	asks sync.WaitGroup // questions of all shards to the store, also of those that were dropped
 
 	mu     sync.Mutex
 	shards map[uint32]*shard
@@ -42,7 +46,7 @@ func New(opts Options) *Keeper {
 
 // Open begins to open a shard, and does not wait. It first drops the shard if it was open.
 func (k *Keeper) Open(id uint32, o state.Owner) {
-	s := newShard(k.opts, id, o)
+	s := newShard(k, id, o)
 	k.mu.Lock()
 	old := k.shards[id]
 	k.shards[id] = s
@@ -65,7 +69,7 @@ func (k *Keeper) shard(id uint32) *shard {
 func (k *Keeper) Commit(id uint32, c state.Change, done func(state.Rev, error)) {
 	s := k.shard(id)
 	if s == nil {
-		done(0, fmt.Errorf("%w: %d", ErrNotOpen, id))
+		done(0, notOpen(id))
 		return
 	}
 	s.commit(c, done)
@@ -76,7 +80,7 @@ func (k *Keeper) Commit(id uint32, c state.Change, done func(state.Rev, error)) 
 func (k *Keeper) Read(ctx context.Context, id uint32, r state.Range) (es []state.Entry, more bool, err error) {
 	s := k.shard(id)
 	if s == nil {
-		return nil, false, fmt.Errorf("%w: %d", ErrNotOpen, id)
+		return nil, false, notOpen(id)
 	}
 	for {
 		token, err := s.wait(ctx)
@@ -92,6 +96,43 @@ func (k *Keeper) Read(ctx context.Context, id uint32, r state.Range) (es []state
 		}
 		s.tell(func(c *core) { c.suspect(token) }) // by its own move, or by another owner
 	}
+}
+
+// Await waits until the shard is open, or is known not to be: then it returns why, as Read does.
+func (k *Keeper) Await(ctx context.Context, id uint32) error {
+	s := k.shard(id)
+	if s == nil {
+		return notOpen(id)
+	}
+	_, err := s.wait(ctx)
+	return err
+}
+
+// Health is how the shards of a keeper are at one moment.
+type Health struct {
+	// Waiting is how many shards wait for the store: to be opened, or to settle a doubt.
+	Waiting int
+	// Changes is how many changes wait or are under way.
+	Changes int
+	// Err is what keeps one of the waiting shards from being open; nil if nothing has failed.
+	Err error
+}
+
+// Health returns how the shards are now.
+func (k *Keeper) Health() (h Health) {
+	k.mu.Lock()
+	shards := slices.Collect(maps.Values(k.shards))
+	k.mu.Unlock()
+	for _, s := range shards {
+		s.mu.Lock()
+		h.Changes += len(s.core.ops)
+		if s.core.status == opening || s.core.status == settling {
+			h.Waiting++
+			h.Err = cmp.Or(h.Err, s.core.why)
+		}
+		s.mu.Unlock()
+	}
+	return h
 }
 
 // Drop ends a shard. Changes that wait end with state.ErrDeposed, or with [ErrInDoubt]. Changes
@@ -122,4 +163,19 @@ func (k *Keeper) Close(ctx context.Context, id uint32) error {
 	s.drop()
 	s.rest()
 	return err
+}
+
+// End closes all shards, side by side, and waits for what any shard has started.
+func (k *Keeper) End(ctx context.Context) error {
+	k.mu.Lock()
+	ids := slices.Collect(maps.Keys(k.shards))
+	k.mu.Unlock()
+	errs := make([]error, len(ids))
+	var wg sync.WaitGroup
+	for i, id := range ids {
+		wg.Go(func() { errs[i] = k.Close(ctx, id) })
+	}
+	wg.Wait()
+	k.asks.Wait()
+	return errors.Join(errs...)
 }

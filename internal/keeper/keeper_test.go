@@ -102,7 +102,7 @@ func closeShard(t *testing.T, k *Keeper, shard uint32) {
 func TestWaitsForTheFence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, f, _ := newKeeper(t)
-		if err := commit(k, 7, set("a", 1)); !errors.Is(err, ErrNotOpen) {
+		if err := commit(k, 7, set("a", 1)); !errors.Is(err, ErrNotOpen) || !state.Refused(err) {
 			t.Errorf("a shard that was not opened: %v", err)
 		}
 		f.down.Store(true)

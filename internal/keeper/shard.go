@@ -16,6 +16,7 @@ import (
 // shard is one opening of a shard. Nothing of it runs while it has nothing to do.
 type shard struct {
 	opts Options
+	asks *sync.WaitGroup // the keeper's
 	ctx  context.Context // ends when the shard is dropped
 	end  context.CancelFunc
 
@@ -28,8 +29,8 @@ type shard struct {
 	timer   *time.Timer
 }
 
-func newShard(opts Options, id uint32, o state.Owner) *shard {
-	s := &shard{opts: opts, core: newCore(id, o)}
+func newShard(k *Keeper, id uint32, o state.Owner) *shard {
+	s := &shard{opts: k.opts, asks: &k.asks, core: newCore(id, o)}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	return s
 }
@@ -147,7 +148,7 @@ func (s *shard) start(f func(ctx context.Context)) {
 		return
 	}
 	s.tasks++
-	go func() { // as above
+	s.asks.Go(func() { // as above
 		ctx, cancel := context.WithTimeout(s.ctx, tryTime)
 		defer cancel()
 		f(ctx)
@@ -155,7 +156,7 @@ func (s *shard) start(f func(ctx context.Context)) {
 		defer s.mu.Unlock()
 		s.tasks--
 		s.wake()
-	}()
+	})
 }
 
 const (
