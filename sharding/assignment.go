@@ -159,15 +159,6 @@ func (a *Assignment) Shards(nodeID string) []uint32 {
 	return owned
 }
 
-// Nodes returns the node IDs in ascending order.
-func (a *Assignment) Nodes() []string {
-	ids := make([]string, len(a.nodes))
-	for i, n := range a.nodes {
-		ids[i] = n.id
-	}
-	return ids
-}
-
 // Join adds a node and returns the shards that move to it, in ascending order. The node's
 // part of the shards is weight times that of a node with the weight 1, which the nodes of
 // [NewAssignment] have. It hashes once for each shard. A node without an ID changes nothing,

@@ -5,7 +5,6 @@ package testkit
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -112,18 +111,17 @@ func (c *Cluster) setPaused(id string, paused bool) {
 	}
 }
 
-// Owners returns the owner of each shard of a live cluster, by the records in the store
+// recorded returns the owner of each shard of a live cluster, by the records in the store
 // of members: the ID of a node, or an empty string for a shard without an owner.
-func (c *Cluster) Owners() map[uint32]string {
+func (c *Cluster) recorded() map[uint32]string {
 	c.t.Helper()
-	c.mustLive("Owners")
 	owners := make(map[uint32]string, c.layout.NumShards)
 	for shard := range c.layout.NumShards {
 		owners[shard] = ""
 	}
 	entries, _, err := c.store.Snapshot(context.Background(), record.ShardPrefix)
 	if err != nil {
-		c.t.Fatalf("testkit: Owners: %v", err)
+		c.t.Fatalf("testkit: the records of shards: %v", err)
 	}
 	for _, e := range entries {
 		shard, _ := record.ParseShardKey(e.Key)
@@ -145,13 +143,13 @@ func (c *Cluster) Settle() {
 		select {
 		case <-time.After(10 * time.Millisecond):
 		case <-ctx.Done():
-			c.t.Fatalf("testkit: Settle: the shards are not where they should be: %v", c.Owners())
+			c.t.Fatalf("testkit: Settle: the shards are not where they should be: %v", c.recorded())
 		}
 	}
 }
 
 func (c *Cluster) settled() bool {
-	for shard, owner := range c.Owners() {
+	for shard, owner := range c.recorded() {
 		if want, _ := c.nodes.owner(shard); owner != want {
 			return false
 		}
@@ -166,11 +164,6 @@ func (c *Cluster) Lives() []Life {
 	c.t.Helper()
 	c.mustLive("Lives")
 	return c.history.all()
-}
-
-// LivesOf returns the lives of one key.
-func (c *Cluster) LivesOf(key string) []Life {
-	return slices.DeleteFunc(c.Lives(), func(l Life) bool { return l.Key != key })
 }
 
 // Served implements dispatch.Backend. A test's cluster does not lose its
