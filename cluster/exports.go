@@ -36,8 +36,8 @@ func WithTTL(ttl time.Duration) EnvelopeOption { return transport.WithTTL(ttl) }
 // WithoutAck makes a notification return as soon as the transport has taken it.
 func WithoutAck() EnvelopeOption { return transport.WithoutAck() }
 
-// WithID names the command that the message is: a key with durable state carries it out once,
-// however often it is sent.
+// WithID gives a message an ID: a key with durable state carries out the messages with one ID only
+// once, however often they are sent.
 func WithID(id string) EnvelopeOption { return transport.WithID(id) }
 
 // Once is [WithID] with an ID that no other call has: the client's own tries are safe.

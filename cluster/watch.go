@@ -12,21 +12,21 @@ import (
 	"github.com/clstr-go/clstr/state"
 )
 
-// Change is a state of a key, as [Watch] tells it.
+// Change is a state of a key, as [Watch] reports it.
 type Change[T any] struct {
 	// Rev grows from one state to the next. 0 = nothing was ever stored.
 	Rev state.Rev
-	// State is what was stored. It is the zero T if Deleted.
+	// State is the stored state. It is the zero T if Deleted.
 	State T
-	// Version is that of the stored state's type. A watch upgrades nothing: it sees the older
+	// Version is the version of the stored state's type. A watch upgrades nothing: it sees the older
 	// version until the entity has stored the newer one.
 	Version int
-	// Deleted: the key has no state. It never had one, it was deleted, or its TTL has passed: then
-	// Rev is that of the state that has ended.
+	// Deleted: the key has no state. It never had one, it was deleted, or its TTL has passed. In the
+	// last case Rev is the revision of the state that has ended.
 	Deleted bool
 }
 
-// Watch tells the state of a key of a durable kind: first the one that is stored now, then each
+// Watch yields the state of a key of a durable kind: first the state that is stored now, then each
 // newer one, until ctx ends or the loop is left. It reads the store of [ClientOptions].State, and
 // needs neither a node nor the right to write.
 //
@@ -35,18 +35,19 @@ type Change[T any] struct {
 //		show(change.State, change.Deleted)
 //	}
 //
-// States never go back and never come twice, and the newest always comes in the end: through
-// passivation, moves, cuts and restarts. A slow loop misses those in between, as the newest
-// replaces what waits. A key without a state is told at once, as Deleted. T is a type that decodes
-// what the entity stores: the entity's own, or one with a part of its fields; for a protobuf
-// message it is the pointer to that.
+// States never go back and never come twice. The newest always comes in the end, through
+// passivation, moves, cuts and restarts. A slow loop misses the states in between, because the newest
+// replaces the one that waits. For a key without a state, a Deleted change comes at once. T is a type
+// that decodes what the entity stores: the entity's own type, or one with a part of its fields. For a
+// protobuf message it is a pointer.
 //
-// A record that does not decode into a T is an error, [state.ErrUnreadable] with its Rev, and the
-// loop goes on with the next one. So it does after [state.ErrSetBack]. While the store does not
+// If a record does not decode into a T, the loop gets the error [state.ErrUnreadable] with the
+// record's Rev, and goes on with the next state. It also goes on after [state.ErrSetBack]. While the
+// store does not
 // answer, Watch tries again, and says nothing until ctx ends: then the last error is why. Errors that waiting does not mend
 // end the loop at once: [ErrBadOption], [ErrKeyRequired], [ErrNotPermitted], [state.ErrClosed].
 //
-// The work is done by the loop's own goroutine, so a watch inside a method of an entity holds the key.
+// Watch works on the loop's own goroutine, so a watch inside a method of an entity blocks the key.
 func Watch[T any](ctx context.Context, key *ScopedClient) iter.Seq2[Change[T], error] {
 	return func(yield func(Change[T], error) bool) {
 		err := key.watch(ctx, func(s sight) bool {
@@ -62,7 +63,7 @@ func Watch[T any](ctx context.Context, key *ScopedClient) iter.Seq2[Change[T], e
 	}
 }
 
-// watch passes on what the store shows, until pass returns false. What it returns ends the watch.
+// watch passes on the states that the store shows, until pass returns false. Its error ends the watch.
 func (c *ScopedClient) watch(ctx context.Context, pass func(sight) bool) error {
 	switch {
 	case c == nil:
@@ -92,7 +93,7 @@ func (c *ScopedClient) watched() string {
 	return fmt.Sprintf("watch of %.64q key %.64q", c.target.kind, c.target.key)
 }
 
-// decodedChange is what a loop is told of a sight.
+// decodedChange is a sight in the form that a loop gets.
 func decodedChange[T any](s sight) (c Change[T], err error) {
 	c.Rev = s.rev
 	switch {

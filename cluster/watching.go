@@ -15,7 +15,7 @@ import (
 	"github.com/clstr-go/clstr/state"
 )
 
-// How often a watch looks at the store: hints tell it of most changes sooner.
+// How often a watch looks at the store. Hints tell it of most changes sooner.
 const (
 	watchEvery = 30 * time.Second
 	// watchAgain is the pause after something that hints may have missed, such as a new connection:
@@ -142,10 +142,10 @@ func (w *watching) read(ctx context.Context) (*state.Entry, error) {
 	return &es[len(es)-1], nil
 }
 
-// jittered spreads the looks of watches that a cut has brought together.
+// jittered spreads the looks of watches that lost their connections at the same moment.
 func jittered(d time.Duration) time.Duration { return d - d/10 + rand.N(d/5) }
 
-// hints are what the store has told since the loop has looked at it: the newest alone.
+// hints has the newest hint of the store since the loop's last look.
 type hints struct {
 	wake chan struct{} // holds one token if there is something
 

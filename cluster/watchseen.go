@@ -1,4 +1,4 @@
-// What a watch has told, and what is news to it: decides, and does nothing
+// What a watch has reported, and what is news to it: it decides, and does nothing
 
 package cluster
 
@@ -8,7 +8,7 @@ import (
 	"github.com/clstr-go/clstr/state"
 )
 
-// seen is the newest that a watch has told.
+// seen is the newest state that a watch has reported.
 type seen struct {
 	any  bool // something was told
 	rev  state.Rev
@@ -17,7 +17,7 @@ type seen struct {
 	less time.Time // since when the store shows less than this; zero if it does not
 }
 
-// hint takes what a store has told by itself.
+// hint takes a hint of the store.
 func (s *seen) hint(e state.Entry, now time.Time) (sight, bool) {
 	if e.Rev <= s.rev {
 		return sight{}, false
@@ -25,7 +25,7 @@ func (s *seen) hint(e state.Entry, now time.Time) (sight, bool) {
 	return s.take(e, now)
 }
 
-// look takes what a look has found, nil for nothing.
+// look takes the record that a look has found, nil for none.
 func (s *seen) look(e *state.Entry, now time.Time) (sight, bool) {
 	switch {
 	case e != nil && e.Rev > s.rev:
@@ -46,7 +46,7 @@ func (s *seen) look(e *state.Entry, now time.Time) (sight, bool) {
 	return sight{}, false
 }
 
-// take takes what is newer.
+// take takes a record if it is newer.
 func (s *seen) take(e state.Entry, now time.Time) (sight, bool) {
 	before := *s
 	*s = seen{any: true, rev: e.Rev, gone: e.Err == nil && (e.Record == nil || e.Record.Deleted)}
@@ -59,7 +59,7 @@ func (s *seen) take(e state.Entry, now time.Time) (sight, bool) {
 	return sight{e.Rev, e.Record, e.Err}, !(before.any && before.gone && s.gone)
 }
 
-// lessFor reports whether the store has shown less for so long that no replica is behind by it.
+// lessFor reports whether the store has shown an older state for longer than any replica is behind.
 func (s *seen) lessFor(now time.Time) bool {
 	if s.less.IsZero() {
 		s.less = now
@@ -67,12 +67,12 @@ func (s *seen) lessFor(now time.Time) bool {
 	return now.Sub(s.less) >= watchEvery
 }
 
-// unsure reports whether the next look may show something that no hint tells.
+// unsure reports whether the next look may show a state that no hint has told.
 func (s *seen) unsure(now time.Time) bool {
 	return !s.less.IsZero() || !s.ends.IsZero() && !now.Before(s.ends)
 }
 
-// next is when to look: when it is due, or when the state's TTL ends.
+// next returns when to look again: when a look is due, or when the state's TTL ends.
 func (s *seen) next(due time.Time) time.Time {
 	if now := time.Now(); s.ends.After(now) && s.ends.Before(due) {
 		return s.ends

@@ -9,18 +9,18 @@ import (
 	"github.com/clstr-go/clstr/internal/expiry"
 )
 
-// WithID names the command that the message is, with an ID that the sender chooses: an
-// order's number, say. A key whose state is durable carries out the messages of one ID once,
-// and answers what comes again with the reply of the first. So the client also tries again
-// what may have run. The ID is the key's: other keys know nothing of it. It is 1 to
+// WithID gives a message an ID that the sender chooses, for example an order's number. The message
+// is then a command. A key whose state is durable carries out the messages with one ID only once,
+// and answers repeats with the reply of the first. So the client also tries again
+// a message that may have run. An ID belongs to its key: other keys do not know it. It is 1 to
 // [MaxIDBytes] bytes of UTF-8.
 func WithID(id string) EnvelopeOption {
 	return func(e *Envelope) { e.ID, e.unnamed = id, id == "" }
 }
 
-// Once is [WithID] with an ID that no other call has, unless the call has one. It makes the
-// client's own tries safe. For tries of the caller's, and those of another process, choose
-// an ID.
+// Once is [WithID] with an ID that no other call has. It does nothing if the call has an ID. It makes
+// the client's own tries safe. If the caller or another process may try again, choose
+// an ID with WithID.
 func Once() EnvelopeOption {
 	return func(e *Envelope) {
 		if e.ID == "" {
@@ -29,8 +29,8 @@ func Once() EnvelopeOption {
 	}
 }
 
-// Age is how long ago the first try of the command was, as far as is known: what a network
-// takes does not count.
+// Age is how long ago the first try of the command was, as far as is known. Time on the network
+// does not count.
 func (e Envelope) Age() time.Duration {
 	age := time.Duration(min(max(0, e.AgeMs), expiry.Forever.Milliseconds())) * time.Millisecond
 	if e.stamped() {

@@ -30,12 +30,12 @@ show, export, list and check only read. import and delete write, and ask
 before they do (--yes does not ask). Writing takes the state of the key's shard
 away from the node that serves the shard:
 
-  The node notices with its next change of the shard, or when it loads a key
-  of it. It forgets what it has of the shard's keys, and their callers get
-  "deposed": nothing was kept. A node that shares shards with others (a
-  Membership) opens the shard again about a second later, with what was
-  written. A node with a fixed list does not, until it is restarted. There
-  --yes is not enough: stop the node, or say --depose.
+  The node notices at its next change in the shard, or when it loads a key
+  of the shard. It drops the shard's keys from memory, and their callers get
+  "deposed": nothing was kept. A node of a live cluster (with a Membership)
+  opens the shard again about a second later, and finds what was written. A
+  node with a fixed list does so only after a restart. For such a node --yes
+  is not enough: stop it first, or say --depose.
 
 Until the node notices, it may answer reads of the key from its memory.`,
 		Example: `  clstr state list account

@@ -22,16 +22,16 @@ func (c *stateCheckCmd) command() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check [KIND]",
 		Short: "Read all that is stored, and name what cannot be read",
-		Long: `Read all that is stored of a kind, or of all kinds, and name what cannot be
-read:
+		Long: `Read everything that is stored of a kind, or of all kinds, and name what cannot
+be read:
 
   a record whose head, the part of the library, is broken
   a state that is not what its record says: JSON, or protobuf
   a record in a shard where its key does not belong
   the same of reminders, events, mail of entities and commands apart
 
-It does not know the program's types: whether the program can read a state and
-migrate it, only the program knows.
+The command does not know the program's types. Only the program knows whether
+it can read and migrate a state.
 
 A node that cannot read a record answers messages to its key with bad_state; it
 serves other keys. To mend a record, replace it (clstr state import) or delete

@@ -55,8 +55,8 @@ func (c *stateListCmd) command() *cobra.Command {
 		Use:   "list KIND",
 		Short: "List the keys of a kind that have stored state",
 		Long: `List the records of a kind, the oldest first. They are read and printed in
-pages, so that a list of any length needs little memory. A key that changes
-meanwhile may be listed twice, and the second time is the newer one.
+pages, so a list of any length needs little memory. A key that changes
+meanwhile may be listed twice; the second record is the newer one.
 
 A deleted key is listed for a day, while it remembers commands with an ID.
 

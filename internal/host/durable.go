@@ -48,7 +48,7 @@ func (o *outlet) enter(begins bool) bool {
 	return true
 }
 
-// abandon ends a turn that has not returned. What it has answered is forgotten.
+// abandon ends a turn that has not returned. Its answers are forgotten.
 func (o *outlet) abandon() {
 	if o == nil {
 		return
@@ -63,7 +63,7 @@ func (o *outlet) abandon() {
 	given.release(failure(ErrPanicked, nil, "key %.64q", o.cell.key))
 }
 
-// onTurn runs a method that no call causes as a turn: its error undoes what it has done.
+// onTurn runs a method that no call causes as a turn: its error undoes its changes.
 func (o *outlet) onTurn(s *shell, method func() error) error {
 	entered := o.enter(false)
 	err := method()
@@ -76,7 +76,7 @@ func (o *outlet) onTurn(s *shell, method func() error) error {
 	return err
 }
 
-// marks has the turn that runs say something of itself, if the key is durable.
+// marks lets the running turn set a mark on itself, if the key is durable.
 func (o *outlet) marks(f func(*leaving)) {
 	if o == nil {
 		return
@@ -89,7 +89,7 @@ func (o *outlet) marks(f func(*leaving)) {
 	}
 }
 
-// settle ends a turn: what it has changed is on its way to the store, and what it has said waits
+// settle ends a turn: its changes are on their way to the store, and its answers wait
 // for that. It returns an error if the state cannot be stored.
 func (o *outlet) settle(s *shell) error {
 	c := o.cell
@@ -203,7 +203,7 @@ func (o *outlet) Expire() {
 	o.send(r)
 }
 
-// send has the keeper store a change; nil is none.
+// send gives a change to the keeper to store; nil is none.
 func (o *outlet) send(r *state.Record) {
 	if r != nil {
 		s := o.cell.shard
@@ -211,7 +211,7 @@ func (o *outlet) send(r *state.Record) {
 	}
 }
 
-// committed is what the keeper calls when a change has ended, on any goroutine.
+// committed is called by the keeper when a change has ended, on any goroutine.
 func (o *outlet) committed(_ state.Rev, err error) {
 	c := o.cell
 	b := &c.mailbox
@@ -246,8 +246,9 @@ func (o *outlet) committed(_ state.Rev, err error) {
 	c.handOver(over)
 }
 
-// rest waits, at the end of an incarnation, for what is on its way: the next one must find
-// it. What is not on its way then is lost: there is no such thing but with write-behind keys.
+// rest waits, at the end of an incarnation, for the change that is on its way, because the next
+// incarnation must find it. A change that is not on its way is lost. Only write-behind keys have
+// such changes.
 func (o *outlet) rest(s *shell, lost bool) {
 	if o == nil {
 		return

@@ -9,9 +9,9 @@ import (
 	"github.com/clstr-go/clstr/internal/turn"
 )
 
-// gated is a call to a durable key, from its turn on. The first answer is kept until the state
-// is stored that it was computed from. It may be given on the call's own turn, on a later one, or
-// beside all turns.
+// gated is a call to a durable key, from its turn on. The first answer is kept until the state that
+// it was computed from is stored. It may be given on the call's own turn, on a later turn, or
+// outside of all turns.
 type gated struct {
 	Call
 	cell *cell
@@ -56,8 +56,8 @@ func (g *gated) NoEffect(none bool) bool {
 	return g.Call.NoEffect(none && !changed) && !(none && changed)
 }
 
-// give takes the call's answer. While a turn runs it is taken for that turn's, because what has
-// answered may have seen what the turn does.
+// give takes the call's answer. While a turn runs, the answer counts as that turn's, because the
+// code that has answered may have seen the turn's changes.
 func (g *gated) give(data []byte, err error) {
 	b := &g.cell.mailbox
 	b.mu.Lock()
@@ -102,7 +102,7 @@ func (g *gated) leave(why error) {
 	}
 }
 
-// stay is what waits in a line for the state to be stored, in place of a call.
+// stay waits in a line, in place of a call, until the state is stored.
 type stay struct {
 	quiet
 	context.Context

@@ -1,4 +1,4 @@
-// outlet: what leaves a durable key waits here until its state is stored
+// outlet: where answers and messages of a durable key wait until its state is stored
 
 package host
 
@@ -20,9 +20,9 @@ import (
 //	                                           v   |
 //	                                      sending, dirty
 //
-// A change that is refused, from either, ends in rest with a reason: what was computed on top
-// of it is undone, and the incarnation starts over from what is stored. Write-behind keys may be
-// dirty without sending.
+// If the store refuses a change, either state ends in rest with a reason: everything that was
+// computed after that change is undone, and the incarnation starts over from the stored state.
+// Write-behind keys may be dirty without sending.
 type outlet struct {
 	cell     *cell
 	persist  *Persistence

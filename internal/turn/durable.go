@@ -1,4 +1,4 @@
-// What a turn waits for before its messages leave the key: the state that it has seen
+// The state that must be stored before a turn's messages leave its key
 
 package turn
 
@@ -9,10 +9,10 @@ type DurableKey struct{}
 
 // Durable is a turn of a key whose state is kept in a store.
 type Durable interface {
-	// Unstored returns what waits until all that the turn has found changed at its key is
-	// stored, or returns why it never will be: then the turn will be undone, and nothing of it
-	// may leave. It returns nil where there is nothing to wait for. What the turn itself has
-	// changed is not waited for.
+	// Unstored returns a func that waits until all changes that the turn has found at its key are
+	// stored. The func returns why they never will be: then the turn will be undone, and none of its
+	// messages may leave. Unstored returns nil if there is nothing to wait for. It does not wait for
+	// the turn's own changes.
 	Unstored() (wait func(ctx context.Context) error)
 }
 

@@ -4,9 +4,9 @@
 //
 // A turn is one run of a key's code: the handling of a message, or a hook. A
 // request names the turns that wait for it, the nearest first. So its target can
-// see that it would wait for itself, and a shard that drains can see that it would wait
-// for what it refuses. The names are not believed: a turn has a number that only
-// nodes ever see, and a node that does something for the sake of a turn of its own looks
+// see that it would wait for itself, and a draining shard can see that it would wait
+// for a call that it refuses. Nodes do not believe these names. A turn has a number that only
+// nodes ever see, and before a node does something for one of its own turns, it looks
 // the number up here.
 //
 // Numbers are kept for the process, not for a node: no two turns have the same.
