@@ -258,7 +258,8 @@ type bank struct {
 	*testing.T
 	*node
 	*shelf
-	call caller
+	call    caller
+	drained chan struct{} // closed when the shard has moved
 }
 
 // durableForms are the ways to write an account.
@@ -288,6 +289,10 @@ func newBank(t *testing.T, h transport.HandlerFunc, env hosting.Env) *bank {
 		env.Keeper = b.shelf
 	}
 	b.call = b.serve(t, h, env)
+	t.Cleanup(func() {
+		b.set(func(s *shelf) { s.hold = false })
+		b.release()
+	})
 	return b
 }
 
@@ -349,4 +354,26 @@ func (b *bank) balance(key string, n int) {
 func (b *bank) pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
+}
+
+// drain has the shard move: its calls end, then its keys.
+func (b *bank) drain() {
+	done := make(chan struct{})
+	go func() { // ends with the shard
+		defer close(done)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := b.subs[0].(interface{ Drain(context.Context) error }).Drain(ctx); err != nil {
+			b.Error(err)
+		}
+		if err := b.life.Hosts().EndShard(ctx, 0, false); err != nil {
+			b.Error(err)
+		}
+	}()
+	synctest.Wait()
+	b.drained = done
+}
+
+func envelopeTo(key, data string) transport.Envelope {
+	return transport.Envelope{Kind: "account", Key: key, Type: "add", Data: []byte(data)}
 }

@@ -149,6 +149,9 @@ func TestAKeyWithACommitUnderWay(t *testing.T) {
 		b.release()
 		b.want("the first", first, "5")
 		b.want("the second", second, "6")
+		if b.reads != reads {
+			b.Error("the key was passivated while its state was on its way")
+		}
 		b.pass(10 * time.Second)
 		reads = b.reads
 		b.balance("k", 6)

@@ -92,72 +92,81 @@ func (o *outlet) marks(f func(*leaving)) {
 // settle ends a turn: its changes are on their way to the store, and its answers wait
 // for that. It returns an error if the state cannot be stored.
 func (o *outlet) settle(s *shell) error {
-	c := o.cell
-	b := &c.mailbox
-	t := o.turn // written on the turn only
-	if t == nil {
-		return nil // it has panicked, and begun anew
+	b := &o.cell.mailbox
+	b.mu.Lock()
+	t := o.turn
+	if t == nil { // it has panicked, and the next incarnation has begun
+		b.mu.Unlock()
+		return nil
 	}
-	own := t.own
-	failed := t.failed || own != nil && own.err != nil
-	forget := t.delete && !failed
-	var data []byte
-	var is sum
-	var err error
-	changed := forget
-	if !t.query && !forget {
-		if data, err = s.stored.encode(); err == nil {
-			is = sumOf(data)
-		}
-		changed = err != nil || is != o.sum
-	}
+	t.failed = t.failed || t.own != nil && t.own.err != nil
+	b.mu.Unlock()
+	data, is, err := o.sum.after(t, s.stored)
+	changed := is != o.sum
+	var why error
+	var over, undone bool
 	b.mu.Lock()
 	o.turn = nil
-	out := t.given
-	var why error
-	var over bool
 	switch {
 	case o.undone != nil: // meanwhile, and with it all that was computed since
-		if own != nil && !own.answered {
-			own.answered = true
-			out.add(own)
-		}
+		t.refuse(o.undone)
 		why = o.undone
-	case changed && (failed || err != nil):
+	case err != nil || changed && t.failed:
 		t.undo(notStored(err))
-		out, over = t.given, b.startOver(t.begins)
-		s.broken = true
+		over, undone = startOver(b, t.begins), true
 	case changed:
 		o.sum = is
-		o.keep(data, forget)
-		if own != nil {
-			own.changed = true
+		o.keep(data, t.delete)
+		o.fresh.begins = o.fresh.begins || t.begins
+		if t.own != nil {
+			t.own.changed = true
 		}
-		if forget && !t.begins {
+		if t.delete && !t.begins {
+			over = leaveDeleted(b)
 			s.broken = true // its stop hook would bring it back
-			if b.state.end == woken {
-				over = b.startOver(false)
-			} else {
-				b.to(evLeave)
-			}
 		}
 	}
+	out := t.given
 	if why == nil && o.waits() {
 		o.wait(out)
 		out = line{}
 	}
 	r := o.due()
+	open := t.own != nil && !t.own.answered
 	b.mu.Unlock()
-	if changed && own != nil && !own.answered {
-		own.Call.NoEffect(false)
+	if open && changed {
+		t.own.Call.NoEffect(false)
 	}
 	out.release(why)
 	o.send(r)
-	if s.broken && !forget {
-		c.forgets()
+	if undone {
+		s.broken = true
+		o.cell.forgets()
 	}
-	c.handOver(over)
+	o.cell.handOver(over)
 	return err
+}
+
+// after returns the state that a turn has left, and its sum.
+func (old sum) after(t *leaving, s stored) (data []byte, is sum, err error) {
+	switch {
+	case t.delete && !t.failed:
+		return nil, sum{}, nil
+	case t.query:
+		return nil, old, nil
+	}
+	if data, err = s.encode(); err != nil {
+		return nil, old, err
+	}
+	return data, sumOf(data), nil
+}
+
+// refuse answers the turn's own call, if nothing has.
+func (t *leaving) refuse(why error) {
+	if own := t.own; own != nil && !own.answered {
+		own.answered, own.err = true, why
+		t.given.add(own)
+	}
 }
 
 // undo takes back what was answered on the turn: its own call has failed with its error or, if
@@ -168,14 +177,10 @@ func (t *leaving) undo(why *Failure) {
 			g.err = failure(ErrForgotten, nil, "key %.64q: the turn that answered was undone", g.cell.key)
 		}
 	}
-	switch own := t.own; {
-	case own == nil || own.err != nil:
-	case own.answered:
+	if own := t.own; own != nil && own.answered && own.err == nil {
 		own.err = why
-	default:
-		own.answered, own.err = true, why
-		t.given.add(own)
 	}
+	t.refuse(why)
 }
 
 // due returns the change that is to go out now; nil if there is none. A write-behind key has its
@@ -189,21 +194,7 @@ func (o *outlet) due() *state.Record {
 	return r
 }
 
-func (o *outlet) clock() *expiry.Set { return &o.cell.shard.host.system.clock }
-
-// Expire implements [expiry.Expirer]: the time of a write-behind key is up.
-func (o *outlet) Expire() {
-	mu := &o.cell.mailbox.mu
-	mu.Lock()
-	var r *state.Record
-	if u := o.fresh; u != nil && u.dirty && !u.sending {
-		r = o.begin()
-	}
-	mu.Unlock()
-	o.send(r)
-}
-
-// send gives a change to the keeper to store; nil is none.
+// send has the keeper store a change; nil is none.
 func (o *outlet) send(r *state.Record) {
 	if r != nil {
 		s := o.cell.shard
@@ -213,35 +204,42 @@ func (o *outlet) send(r *state.Record) {
 
 // committed is called by the keeper when a change has ended, on any goroutine.
 func (o *outlet) committed(_ state.Rev, err error) {
+	if err != nil {
+		o.refusedWith(refusal(err))
+		return
+	}
 	c := o.cell
-	b := &c.mailbox
-	b.mu.Lock()
-	var out line
-	var why *Failure
-	var over, rests bool
-	if err == nil {
-		out = o.accepted()
-	} else {
-		why = refusal(err)
-		if out, over = o.refused(why); over {
-			over = b.startOver(false)
-		}
-	}
+	c.mailbox.mu.Lock()
+	out := o.accepted()
 	r := o.due()
-	rests, undone := o.fresh == nil, o.undone != nil
-	b.mu.Unlock()
-	if why == nil {
-		out.release(nil)
-	} else {
-		c.log().Warn("a change was not stored", slog.Any("error", why), slog.Bool("tried_again", !undone))
-		out.release(why)
+	rests := o.fresh == nil
+	c.mailbox.mu.Unlock()
+	out.release(nil)
+	o.send(r)
+	if rests && c.shard.host.bound.isExceeded() {
+		c.handOver(c.mailbox.look())
 	}
+}
+
+// refusedWith ends a change that was not stored. The incarnation starts over; if it was its
+// activation that has made the change, it ends, because it would do so again at once.
+func (o *outlet) refusedWith(why *Failure) {
+	c := o.cell
+	c.mailbox.mu.Lock()
+	begins := o.fresh.begins
+	out, undone := o.refused(why)
+	over := undone && startOver(&c.mailbox, begins)
+	r := o.due()
+	c.mailbox.mu.Unlock()
+	c.log().Warn("a change was not stored", slog.Any("error", why), slog.Bool("kept_in_memory", !undone))
+	out.release(why)
 	o.send(r)
 	if undone {
 		c.forgets()
 	}
-	if rests && c.shard.host.bound.isExceeded() {
-		over = b.look() || over
+	if undone && begins {
+		c.refuse(c.mailbox.take(isAny), c.shard.host.backoff.fails(c.shard.id, c.key, why))
+		c.stop(c.mailbox.stopNow(nil))
 	}
 	c.handOver(over)
 }
@@ -265,10 +263,13 @@ func (o *outlet) rest(s *shell, lost bool) {
 	var err error
 	h.Wait(func() { err = o.awaitStored(context.Background(), !lost) })
 	mu.Lock()
-	left := o.fresh != nil
+	left := o.fresh
 	o.fresh = nil
 	mu.Unlock()
-	if left {
+	if left != nil {
+		if left.timer != nil {
+			o.clock().Remove(left.timer)
+		}
 		s.cell.log().Error("the newest state of a write-behind key is lost", slog.Any("error", err))
 	}
 }

@@ -1,10 +1,12 @@
-// How a durable key begins, and how it ends: its state is loaded, and comes to rest
+// How a durable key begins, from what is stored, and how it starts over
 
 package host
 
 import (
 	"errors"
 	"fmt"
+
+	pactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/clstr-go/clstr/state"
 )
@@ -86,4 +88,24 @@ func read(s *shell, h *hook) (*state.Record, error) {
 
 func badState(c *cell, cause error) error {
 	return failure(ErrBadState, cause, "record of %s %.64q in shard %d", c.shard.host.opts.Kind, c.key, c.shard.id)
+}
+
+// startOver has the incarnation made anew from what is stored, unless it begins or ends. It
+// returns true if the cell must be handed to the pool. It is called with mu held.
+func startOver(b *mailbox, begins bool) bool {
+	if begins || b.invoker == nil || b.state.life != live {
+		return false
+	}
+	b.system = append(b.system, &pactor.SuspendMailbox{}, &pactor.Restart{})
+	return b.schedule()
+}
+
+// leaveDeleted ends an incarnation whose state was deleted after its turn, or has it made anew
+// where it may not end yet. It returns what startOver does. It is called with mu held.
+func leaveDeleted(b *mailbox) bool {
+	if b.state.end == woken {
+		return startOver(b, false)
+	}
+	b.to(evLeave)
+	return false
 }

@@ -242,16 +242,6 @@ func (b *mailbox) wake(g *EndGroup, c *cell) {
 	b.to(evWake)
 }
 
-// startOver has the incarnation made anew from what is stored, unless it begins or ends. It
-// returns true if the cell must be handed to the pool. It is called with mu held.
-func (b *mailbox) startOver(begins bool) bool {
-	if begins || b.invoker == nil || b.state.life != live {
-		return false
-	}
-	b.system = append(b.system, &pactor.SuspendMailbox{}, &pactor.Restart{})
-	return b.schedule()
-}
-
 // look marks a live key as scheduled, whether it has mail or not. It returns true if the
 // cell must be handed to the pool.
 func (b *mailbox) look() bool {

@@ -51,6 +51,7 @@ type unstored struct {
 	deleted bool
 	sending bool         // a change is on its way
 	dirty   bool         // the state is newer than what is on its way
+	begins  bool         // an activation has changed it, and would do so again
 	sent    line         // waits for the change that is on its way
 	next    line         // waits for the one after
 	timer   *expiry.Node // of a write-behind key, while it is dirty
@@ -100,6 +101,17 @@ func (l line) calls() bool {
 		}
 	}
 	return false
+}
+
+// isUndone reports whether the incarnation has seen what is not so.
+func (o *outlet) isUndone() bool {
+	if o == nil {
+		return false
+	}
+	mu := &o.cell.mailbox.mu
+	mu.Lock()
+	defer mu.Unlock()
+	return o.undone != nil
 }
 
 // busy reports whether the key must not be passivated: it would only wait.
@@ -166,6 +178,7 @@ func (o *outlet) begin() *state.Record {
 func (o *outlet) accepted() (out line) {
 	u := o.fresh
 	out, u.sent = u.sent, line{}
+	u.begins = false
 	if u.sending = false; !u.dirty {
 		o.fresh = nil
 	}
@@ -225,4 +238,18 @@ func (o *outlet) Unstored() (wait func(context.Context) error) {
 		return nil
 	}
 	return func(ctx context.Context) error { return o.awaitStored(ctx, false) }
+}
+
+func (o *outlet) clock() *expiry.Set { return &o.cell.shard.host.system.clock }
+
+// Expire implements [expiry.Expirer]: the time of a write-behind key is up.
+func (o *outlet) Expire() {
+	mu := &o.cell.mailbox.mu
+	mu.Lock()
+	var r *state.Record
+	if u := o.fresh; u != nil && u.dirty && !u.sending {
+		r = o.begin()
+	}
+	mu.Unlock()
+	o.send(r)
 }

@@ -184,6 +184,7 @@ func (s *shell) activate(ctx pactor.Context) (err error) {
 func (s *shell) stopping(ctx pactor.Context) {
 	s.stopTimers()
 	why := lossOf(s.cell)
+	s.broken = s.broken || s.cell.mailbox.outlet.isUndone()
 	if why != unlost && s.inner != nil {
 		s.shard.host.system.losses.key(why, false, nil)
 	}

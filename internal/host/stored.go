@@ -47,7 +47,7 @@ func (p *Persistence) Validate(of string) {
 
 // CheckState returns an error for the type of an entity that would lose a part of its state.
 func CheckState(entity reflect.Type) error {
-	if entity.Implements(reflect.TypeFor[Stateful]()) || entity.Implements(reflect.TypeFor[proto.Message]()) {
+	if entity.Implements(reflect.TypeFor[Stateful]()) {
 		return nil
 	}
 	return codec.Check(entity)

@@ -105,7 +105,7 @@ func runAround(c host.Call, handle func()) (answer func()) {
 	}
 	s.in.turn()
 	ctx := context.Context(s.Call)
-	if d, ok := s.way.(turn.Durable); ok { // what Around sends waits as what the handler sends
+	if d := s.way.Value(turn.DurableKey{}); d != nil { // what Around sends waits as what the handler sends
 		ctx = context.WithValue(ctx, turn.DurableKey{}, d)
 	}
 	err := s.around(ctx, &s.in, func(ctx context.Context) error {

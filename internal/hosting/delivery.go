@@ -96,10 +96,7 @@ func coded(key string, err error) *outcome.Error {
 	case f.Why == host.ErrMailboxFull:
 		return outcome.Overloaded(retryFull, "the mailbox of key %.64q is full", key)
 	case f.Why == host.ErrActivation && f.Cause != nil, f.Why == host.ErrBadState:
-		e := told(code, f).WithCause(f.Cause)
-		if errors.Is(f.Cause, host.ErrNoStore) {
-			e = told(code, f).WithCause(outcome.ErrNoStore)
-		}
+		e := told(code, f).WithCause(cause(key, f.Cause))
 		e.RetryAfter = f.RetryAfter
 		return e
 	case f.Why == host.ErrForgotten, f.Why == host.ErrInDoubt:
@@ -109,6 +106,17 @@ func coded(key string, err error) *outcome.Error {
 	default:
 		return told(code, f)
 	}
+}
+
+// cause is what is behind an activation that has failed, as callers know it.
+func cause(key string, err error) error {
+	if f, ok := err.(*host.Failure); ok {
+		return coded(key, f)
+	}
+	if errors.Is(err, host.ErrNoStore) {
+		return outcome.ErrNoStore
+	}
+	return err
 }
 
 // mostDetail is how many bytes of an error's detail travel: as many as of a handler's error.
