@@ -30,7 +30,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	l := &life{c: c, core: core, self: core.Self(), start: time.Now(), lease: standing.NewLease(), walls: map[time.Duration]time.Time{}, reached: time.Now(), lapse: time.NewTimer(time.Hour)}
 	l.holds = holds{l: l, c: c, guards: map[uint32]*held{}}
 	l.begin()
-	defer l.lose()
+	defer l.over()
 	defer func() { c.agreement.past = core.Past() }()
 	c.inbox.clear()
 	ticker := time.NewTicker(ownership.TickEvery)
@@ -43,7 +43,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 		case <-c.inbox.signal:
 			for _, e := range c.inbox.take() {
 				if l.gone == nil {
-					l.take(e)
+					l.hear(e)
 				}
 			}
 		case <-ticker.C:
@@ -53,7 +53,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 				l.leave()
 			}
 		case <-l.lapse.C:
-			l.lapsed()
+			l.checkLease()
 		case <-asked:
 			asked = nil
 			l.leave()
@@ -156,8 +156,8 @@ type failing struct {
 	err   error
 }
 
-// lapsed is called when the lease should have ended.
-func (l *life) lapsed() {
+// checkLease is called when the lease should have ended.
+func (l *life) checkLease() {
 	if l.lease.Valid(time.Now()) {
 		return // it was renewed at the same moment
 	}

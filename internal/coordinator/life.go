@@ -60,8 +60,8 @@ func (l *life) begin() {
 	l.c.lives.Store(l)
 }
 
-// lose ends the incarnation: it may serve nothing any more.
-func (l *life) lose() {
+// over ends the incarnation: it may serve nothing any more.
+func (l *life) over() {
 	l.c.lives.Store(nil)
 	l.lease.End()
 	for shard, h := range l.holds.guards {
@@ -70,7 +70,7 @@ func (l *life) lose() {
 	l.end()
 }
 
-func (l *life) take(p posted) {
+func (l *life) hear(p posted) {
 	switch {
 	case p.deposed != nil:
 		l.holds.deposed(p.deposed)

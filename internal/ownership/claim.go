@@ -36,7 +36,7 @@ func (t *shards) claim(id uint32) {
 	s := &t.all[id]
 	t.set(id, s.phase, true)
 	rec := t.next(s, record.Shard{Owner: t.self.Ref, Why: record.Claimed, From: cmp.Or(s.rec.Owner, s.rec.From)})
-	t.write(record.ShardKey(id), s.expects(), rec, func(r Result) { t.settle(id, rec, r) })
+	t.write(record.ShardKey(id), s.expects(), rec, func(r Result) { t.written(id, rec, r) })
 }
 
 // next counts the epoch of a record that is to be written. It does not count on from a record
@@ -63,16 +63,16 @@ func (t *shards) pass(id uint32) {
 	}
 	rec = t.next(s, rec)
 	t.set(id, s.phase, true)
-	t.write(record.ShardKey(id), s.expects(), rec, func(r Result) { t.settle(id, rec, r) })
+	t.write(record.ShardKey(id), s.expects(), rec, func(r Result) { t.written(id, rec, r) })
 }
 
-// settle takes the end of a write to a shard's record. If the write has failed, or may have failed,
+// written hears how a write of a shard's record has ended. If it has failed, or may have,
 // the record itself says what holds.
-func (t *shards) settle(id uint32, written record.Shard, r Result) {
+func (t *shards) written(id uint32, to record.Shard, r Result) {
 	s := &t.all[id]
 	if r.Status == Done {
 		t.set(id, s.phase, false)
-		t.take(id, written, r.Rev)
+		t.learn(id, to, r.Rev)
 		return
 	}
 	t.read(record.ShardKey(id), func(r Result) {

@@ -198,12 +198,12 @@ func (t *shards) see(id uint32, e membership.Entry) {
 		t.healing.lost(id, unreadable, e.Rev)
 		return
 	}
-	t.take(id, rec, e.Rev)
+	t.learn(id, rec, e.Rev)
 }
 
-// take takes a version of the record. One that does not name this node and
+// learn hears of a version of the record. One that does not name this node and
 // its epoch ends the node's part.
-func (t *shards) take(id uint32, rec record.Shard, rev uint64) {
+func (t *shards) learn(id uint32, rec record.Shard, rev uint64) {
 	s := &t.all[id]
 	if rev <= s.rev {
 		return

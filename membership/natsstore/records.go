@@ -51,7 +51,7 @@ func (s *Store) Read(ctx context.Context, key string) (membership.Entry, error) 
 // records are outcome.ErrTooLarge.
 func (s *Store) Snapshot(ctx context.Context, prefix string) (entries []membership.Entry, asOf uint64, err error) {
 	if err = ctx.Err(); err == nil {
-		entries, asOf, err = s.snapshots.take(ctx, prefix)
+		entries, asOf, err = s.snapshots.read(ctx, prefix)
 	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("records under %q: %w", prefix, err)

@@ -32,7 +32,7 @@ type snapshots struct {
 	blocks atomic.Int64 // of shards; 0: not known
 }
 
-func (s *snapshots) take(ctx context.Context, prefix string) ([]membership.Entry, uint64, error) {
+func (s *snapshots) read(ctx context.Context, prefix string) ([]membership.Entry, uint64, error) {
 	ctx, done := s.hear(ctx, apiDirect+s.name)
 	defer done()
 	filters := []string{prefix[:strings.LastIndexByte(prefix, '.')+1] + ">"}
