@@ -29,14 +29,14 @@ type intake struct {
 
 var (
 	_ dispatch.Receiver = (*intake)(nil)
-	_ dispatch.Observer = (*intake)(nil)
+	_ dispatch.Meter    = (*intake)(nil)
 )
 
 // subscriber is what the transport is given. It counts calls if there are metrics.
 func (i *intake) subscriber() dispatch.Subscriber {
 	to := dispatch.Subscriber{Receiver: i}
 	if i.n.metrics != nil {
-		to.Observer = i
+		to.Meter = i
 	}
 	return to
 }
@@ -109,13 +109,13 @@ func (i *intake) hosts() string {
 	return strings.Join(names, ", ")
 }
 
-// CallStarted implements dispatch.Observer: it keeps the timer.
+// CallStarted implements dispatch.Meter: it keeps the timer.
 func (i *intake) CallStarted(c *dispatch.Call) any {
 	i.countActive(1)
 	return i.n.calls.HandlerStarted(i.kindOf(c), c.Envelope().Type)
 }
 
-// CallFinished implements dispatch.Observer.
+// CallFinished implements dispatch.Meter.
 func (i *intake) CallFinished(c *dispatch.Call, started bool, kept any, err *outcome.Error) {
 	n := i.n
 	if !started {

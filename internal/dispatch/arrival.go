@@ -128,18 +128,18 @@ func (a *arrival) ackLater() {
 	a.bits.Or(bitLate)
 }
 
-// observer returns nil for a nested call, because that is a part of the work of a call that is
-// observed.
-func (a *arrival) observer() Observer {
+// meter returns nil for a nested call, because that is a part of the work of a call that is
+// measured.
+func (a *arrival) meter() Meter {
 	if a.bits.Load()&bitNested != 0 {
 		return nil
 	}
-	return a.sub.to.Observer
+	return a.sub.to.Meter
 }
 
-// observed tells the observer, which is an application's code. If the observer panics, the call
+// measured tells the meter, which is an application's code. If the meter panics, the call
 // goes on.
-func (a *arrival) observed(tell func()) {
+func (a *arrival) measured(tell func()) {
 	defer sparse.Recover(a.sub.d.life.log, "the metrics")
 	tell()
 }

@@ -20,8 +20,8 @@ type Replier interface {
 	Reply(c *Call, data []byte, err *outcome.Error)
 }
 
-// Observer hears of the life of a subscription's calls. Nodes count calls with it.
-type Observer interface {
+// Meter hears of the life of a subscription's calls. Nodes count calls with it.
+type Meter interface {
 	// CallStarted returns the value that CallFinished gets.
 	CallStarted(c *Call) (kept any)
 	// CallFinished is called once for each call, when it was answered and its
@@ -40,11 +40,11 @@ type Observer interface {
 //
 // A call is made of parts, one above the other. A part knows the parts below it,
 // and no part knows the call. Only the call itself passes itself to others (the replier, the
-// observer, the clock, the shard's lists).
+// meter, the clock, the shard's lists).
 type Call struct {
 	weight           // over turns, over arrival, over decision and times
 	slot   pool.Held // while the handler runs
-	kept   any       // the observer's
+	kept   any       // the meter's
 }
 
 var _ context.Context = (*Call)(nil)
@@ -92,8 +92,8 @@ func (c *Call) Start(slot Slot) bool {
 	if c.runUntil != c.until {
 		c.sub.d.endAt(c.runUntil, c)
 	}
-	if o := c.observer(); o != nil {
-		c.observed(func() { c.kept = o.CallStarted(c) })
+	if o := c.meter(); o != nil {
+		c.measured(func() { c.kept = o.CallStarted(c) })
 	}
 	return true
 }
@@ -143,12 +143,12 @@ func (c *Call) dequeue() {
 // finish is called once, when the call was decided and its handler has ended
 // or will never start.
 func (c *Call) finish() {
-	defer c.giveBack() // also where the observer ends the goroutine
-	if o := c.observer(); o != nil {
+	defer c.giveBack() // also where the meter ends the goroutine
+	if o := c.meter(); o != nil {
 		c.mu.Lock()
 		err := c.err
 		c.mu.Unlock()
-		c.observed(func() { o.CallFinished(c, c.bits.Load()&bitStarted != 0, c.kept, err) })
+		c.measured(func() { o.CallFinished(c, c.bits.Load()&bitStarted != 0, c.kept, err) })
 	}
 }
 

@@ -24,7 +24,7 @@ func TestDrainCounts(t *testing.T) {
 		d := NewDispatcher(transport.Limits{}, silent)
 		g := &book{}
 		at, _ := leased()
-		s, err := d.Subscribe(t.Context(), Subscriber{Receiver: g, Observer: g, Standing: at})
+		s, err := d.Subscribe(t.Context(), Subscriber{Receiver: g, Meter: g, Standing: at})
 		if err != nil {
 			t.Fatal(err)
 		}

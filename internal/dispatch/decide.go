@@ -28,7 +28,7 @@ const (
 	bitOpen                        // its handler has left it open, which its shard knows
 	bitHurried                     // the same, and a drain ends it sooner
 	bitNoEffect                    // its handler says that nothing of it remains
-	bitAsked                       // its handler waits for another call, or has
+	bitTurn                        // its handler waits for another call, or has
 	bitFor                         // turns wait for it
 	bitPlaced                      // it is known where it stands in line
 	bitStop                        // a notification of a stop hook whose shard ends

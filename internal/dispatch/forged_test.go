@@ -21,8 +21,8 @@ func (l *looked) Running() *turn.Turn { l.looks.Add(1); return l.now }
 
 // largest is the longest list of turns that a wire takes, with one number all through.
 func largest(number uint64) (t *Turn) {
-	name := strings.Repeat("n", MaxTurnName)
-	for range MaxTurns {
+	name := strings.Repeat("n", turn.MaxName)
+	for range turn.Most {
 		t = &Turn{Shard: 1<<32 - 1, Role: 255, Number: number, Kind: name, Key: name, By: t}
 	}
 	return t

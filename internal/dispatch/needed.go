@@ -43,7 +43,7 @@ func (c *turns) Needed() bool {
 		return false
 	}
 	shard := uint32(c.env.Shard)
-	if role := c.StopHook(); role == EndingTurn || role == LastTurn || c.waitsAtTheEnd() {
+	if role := c.StopHook(); role == turn.Ending || role == turn.Last || c.waitsAtTheEnd() {
 		return true
 	}
 	for t := range line.Line() {
@@ -104,15 +104,15 @@ func (n *needs) search(ctx context.Context) {
 }
 
 // StopHook returns the role of the stop hook of this process that waits for the
-// call, or has waited until the call was accepted; KeyTurn if there is none. It is StopTurn if
+// call, or has waited until the call was accepted; turn.Key if there is none. It is turn.Stop if
 // the hook's shard does not end yet. Requests from the handler of such a notification count as the
 // hook's too.
-func (c *turns) StopHook() Role {
+func (c *turns) StopHook() turn.Role {
 	role, _ := c.stopHook()
 	return role
 }
 
-func (c *turns) stopHook() (role Role, past int) {
+func (c *turns) stopHook() (role turn.Role, past int) {
 	if c.bits.Load()&bitStop != 0 {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -125,10 +125,10 @@ func (c *turns) stopHook() (role Role, past int) {
 // when the notification's turn comes.
 func (c *turns) serve(from *Call) {
 	role, past := c.stopHook()
-	if role == KeyTurn && from != nil {
+	if role == turn.Key && from != nil {
 		role, past = from.stopHook()
 	}
-	if role == KeyTurn {
+	if role == turn.Key {
 		return
 	}
 	c.mu.Lock()
@@ -154,7 +154,7 @@ func (c *turns) endsTogether() bool {
 // send must not arrive later.
 func AtAnEnd(ctx context.Context) bool {
 	if c := CallFrom(ctx); c != nil {
-		return c.StopHook() != KeyTurn || c.endsTogether()
+		return c.StopHook() != turn.Key || c.endsTogether()
 	}
 	m, ok := ctx.Value(turn.MakerKey{}).(turn.Maker)
 	if !ok {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -24,7 +25,7 @@ const (
 )
 
 // circleReach is how far a probe goes.
-var circleReach = reach{turns: 256, hops: MaxTurns}
+var circleReach = reach{turns: 256, hops: turn.Most}
 
 // probe is when a call in line is looked at.
 type probe struct {

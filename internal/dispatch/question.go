@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 
+	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -45,13 +46,13 @@ func parseQuestion(b []byte) (q question, err *outcome.Error) {
 
 // edge says that a turn which was asked about waits for another. An answer is edges.
 type edge struct {
-	About  int      `json:"about"` // the index of the number in the question
-	Role   Role     `json:"role"`
-	Shard  uint32   `json:"shard"`
-	Number uint64   `json:"number"`
-	Kind   []byte   `json:"kind"` // which need not be text, as the key
-	Key    []byte   `json:"key"`
-	Waits  []uint32 `json:"waits"` // the shards that the turn waits for
+	About  int       `json:"about"` // the index of the number in the question
+	Role   turn.Role `json:"role"`
+	Shard  uint32    `json:"shard"`
+	Number uint64    `json:"number"`
+	Kind   []byte    `json:"kind"` // which need not be text, as the key
+	Key    []byte    `json:"key"`
+	Waits  []uint32  `json:"waits"` // the shards that the turn waits for
 }
 
 func edgeTo(about int, t *Turn) edge {
@@ -76,7 +77,7 @@ func encodeAnswer(edges []edge) []byte {
 func parseAnswer(b []byte, asked int) (edges []edge, err *outcome.Error) {
 	bad := len(b) > 0 && json.Unmarshal(b, &edges) != nil || len(edges) > mostEdges
 	for _, e := range edges {
-		bad = bad || e.About < 0 || e.About >= asked || len(e.Kind) > MaxTurnName || len(e.Key) > MaxTurnName || len(e.Waits) > mostWaits
+		bad = bad || e.About < 0 || e.About >= asked || len(e.Kind) > turn.MaxName || len(e.Key) > turn.MaxName || len(e.Waits) > mostWaits
 	}
 	if bad {
 		return nil, outcome.Errorf(outcome.ErrBadEnvelope, "%d bytes are no answer about turns", len(b))

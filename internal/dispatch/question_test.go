@@ -13,8 +13,8 @@ import (
 func someEdges(n int) (edges []edge) {
 	for i := range n {
 		edges = append(edges, edge{
-			About: i % mostAsked, Role: Role(i % 3), Shard: uint32(i), Number: 1<<64 - 1 - uint64(i),
-			Kind: bytes.Repeat([]byte{0xff}, i%(MaxTurnName+1)), Key: []byte{byte(i)}, Waits: []uint32{uint32(i), 1<<32 - 1},
+			About: i % mostAsked, Role: turn.Role(i % 3), Shard: uint32(i), Number: 1<<64 - 1 - uint64(i),
+			Kind: bytes.Repeat([]byte{0xff}, i%(turn.MaxName+1)), Key: []byte{byte(i)}, Waits: []uint32{uint32(i), 1<<32 - 1},
 		})
 	}
 	return edges
@@ -24,7 +24,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	if got, err := parseAnswer(encodeAnswer(someEdges(mostEdges)), mostAsked); err != nil || !reflect.DeepEqual(got, someEdges(mostEdges)) {
 		t.Errorf("%d of %d turns: %v", len(got), mostEdges, err)
 	}
-	long := turn.New(1, KeyTurn, "kind", "key", nil)
+	long := turn.New(1, turn.Key, "kind", "key", nil)
 	defer long.End()
 	for shard := range uint32(1000) {
 		long.Wait(shard)
@@ -37,7 +37,7 @@ func TestAnswersAreBounded(t *testing.T) {
 		"cut":                      encodeAnswer(someEdges(1))[:9],
 		"about what was not asked": encodeAnswer([]edge{{About: mostAsked}}),
 		"about less than nothing":  encodeAnswer([]edge{{About: -1}}),
-		"a long name":              encodeAnswer([]edge{{Key: make([]byte, MaxTurnName+1)}}),
+		"a long name":              encodeAnswer([]edge{{Key: make([]byte, turn.MaxName+1)}}),
 		"many shards":              encodeAnswer([]edge{{Waits: make([]uint32, mostWaits+1)}}),
 	} {
 		if _, err := parseAnswer(b, mostAsked); err == nil {

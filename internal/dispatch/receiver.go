@@ -31,7 +31,7 @@ type Receiver interface {
 // Subscriber says where a subscription's calls go.
 type Subscriber struct {
 	Receiver
-	Observer Observer           // may be nil
+	Meter    Meter              // may be nil
 	Standing *standing.Standing // what the shard admits, and in which epoch; nil for a fixed list
 }
 

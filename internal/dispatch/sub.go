@@ -214,6 +214,6 @@ func (s *Sub) Pending() int { return int(s.flight.n.Load()) }
 type applicant struct{ *Call }
 
 func (c applicant) IsPart() bool     { return c.bits.Load()&bitPart != 0 }
-func (c applicant) OfStopHook() bool { return c.StopHook() != KeyTurn }
+func (c applicant) OfStopHook() bool { return c.StopHook() != turn.Key }
 func (c applicant) OfLastTurn() bool { return c.waitsAtTheEnd() }
 func (c applicant) Target() string   { return where(&c.env) }

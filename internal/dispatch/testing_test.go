@@ -51,7 +51,7 @@ func (i *inbox) only() *outcome.Error {
 	return i.errs[0]
 }
 
-// book is a receiver that keeps the calls, and an observer that counts them.
+// book is a receiver that keeps the calls, and a meter that counts them.
 type book struct {
 	mu    sync.Mutex
 	calls []*Call
@@ -66,10 +66,10 @@ func (b *book) Accept(c *Call) {
 	b.mu.Unlock()
 }
 
-// CallStarted implements [Observer].
+// CallStarted implements [Meter].
 func (b *book) CallStarted(*Call) any { b.started.Add(1); return nil }
 
-// CallFinished implements [Observer].
+// CallFinished implements [Meter].
 func (b *book) CallFinished(_ *Call, started bool, _ any, _ *outcome.Error) {
 	b.finished.Add(1)
 	if started {
@@ -80,7 +80,7 @@ func (b *book) CallFinished(_ *Call, started bool, _ any, _ *outcome.Error) {
 // whole subscribes a receiver with all that it has.
 func whole(r Receiver) Subscriber {
 	to := Subscriber{Receiver: r}
-	to.Observer, _ = r.(Observer)
+	to.Meter, _ = r.(Meter)
 	if f, ok := r.(*leasedFunc); ok {
 		to.Standing = f.at
 	}

@@ -13,22 +13,6 @@ import (
 // [Call.SetWaiting].
 type Turn = turn.Turn
 
-// Role says what a turn is.
-type Role = turn.Role
-
-// What turns are, and the bounds of what is known of them.
-const (
-	KeyTurn  = turn.Key  // a message's, or that of a hook other than a stop hook
-	StopTurn = turn.Stop // a stop hook's
-	FuncTurn = turn.Func // a plain func's
-
-	EndingTurn = turn.Ending // a stop hook's of a key whose shard ends
-	LastTurn   = turn.Last   // the same of a key that such a hook has woken
-
-	MaxTurns    = turn.Most    // that wait for one call
-	MaxTurnName = turn.MaxName // bytes of a kind, and of a key
-)
-
 // For says that the wait is for a call to shard, and returns the turns that wait
 // for it, the nearest first: the one that ctx belongs to, and those that wait for
 // that. It returns nil outside of handlers and hooks, and where the handler or hook
@@ -108,7 +92,7 @@ func (c *turns) waiting() *Turn {
 // Turn returns the turn of the call's handler; nil while that has asked nothing,
 // and when it has returned.
 func (c *turns) Turn() *Turn {
-	if c.bits.Load()&bitAsked == 0 {
+	if c.bits.Load()&bitTurn == 0 {
 		return nil
 	}
 	return c.turn()
@@ -120,22 +104,22 @@ func (c *turns) turn() *Turn {
 		return nil
 	}
 	by := c.Waiting()
-	stop, past := KeyTurn, 0
+	stop, past := turn.Key, 0
 	if !c.AwaitsReply() {
 		stop, past = c.stopHook()
 	}
-	role := KeyTurn
+	role := turn.Key
 	if c.fn != nil {
-		role = FuncTurn
+		role = turn.Func
 	}
 	c.mu.Lock()
 	m := c.rest()
 	if m.own == nil {
 		m.own = turn.New(uint32(c.env.Shard), role, c.env.Kind, m.keyOf(&c.env), by)
-		if stop != KeyTurn {
+		if stop != turn.Key {
 			m.own.Serves(stop, past+1)
 		}
-		c.bits.Or(bitAsked)
+		c.bits.Or(bitTurn)
 	}
 	t := m.own
 	c.mu.Unlock()
@@ -148,7 +132,7 @@ func (c *turns) turn() *Turn {
 
 // endTurn is called when the handler has returned; old are the bits of before.
 func (c *turns) endTurn(old uint32) {
-	if old&bitAsked != 0 {
+	if old&bitTurn != 0 {
 		c.mu.Lock()
 		t := c.more.own
 		c.mu.Unlock()

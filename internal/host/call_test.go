@@ -12,6 +12,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/turn"
 )
 
 // patience bounds waits that only a bug makes long.
@@ -20,7 +21,7 @@ const patience = 30 * time.Second
 // call is a sender that counts what it is told: each message must be answered
 // exactly once, and ended if it was started.
 type call struct {
-	stopHook host.Role // that waits for it
+	stopHook turn.Role // that waits for it
 	context.Context
 	cancel context.CancelFunc
 	msg    host.Message
@@ -89,7 +90,7 @@ func (c *call) OnDrain(func())               {}
 func (c *call) NoEffect(bool) bool           { return false }
 func (c *call) HandBack() bool               { return false }
 func (c *call) Waiting() *host.Turn          { return nil }
-func (c *call) StopHook() host.Role          { return c.stopHook }
+func (c *call) StopHook() turn.Role          { return c.stopHook }
 func (c *call) Turn() *host.Turn             { return nil }
 func (c *call) Queued(host.Place)            {}
 

@@ -23,16 +23,6 @@ type (
 	Turn = turn.Turn
 	// Place is where a message stands in line.
 	Place = turn.Place
-	// Role says what a turn is.
-	Role = turn.Role
-)
-
-// The roles of the turns of keys.
-const (
-	KeyTurn    = turn.Key    // a message's, or that of a hook other than a stop hook
-	StopTurn   = turn.Stop   // a stop hook's
-	EndingTurn = turn.Ending // a stop hook's whose shard ends: what it asks is served
-	LastTurn   = turn.Last   // the same of a key that such a hook has woken: it wakes none
 )
 
 // Call is the way back to the sender of a message, and the message's context:
@@ -79,8 +69,8 @@ type Call interface {
 	// none does.
 	Waiting() *Turn
 	// StopHook returns the role of the stop hook that waits for the call, or has sent it;
-	// [KeyTurn] if there is none, [StopTurn] if the hook's shard does not end yet.
-	StopHook() Role
+	// [turn.Key] if there is none, [turn.Stop] if the hook's shard does not end yet.
+	StopHook() turn.Role
 	// Turn returns the turn of the handler that runs; nil while that has asked nothing.
 	Turn() *Turn
 	// Queued says where the message stands in line, behind the turn that runs there, until the

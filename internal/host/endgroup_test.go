@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/internal/turn"
 )
 
 // TestOneStopHookThatGoesOn: it does not keep the keys from saving that others' stop
@@ -30,7 +31,7 @@ func TestOneStopHookThatGoesOn(t *testing.T) {
 		g := host.NewEndGroup(false)
 		w.BeginEnd(0, g)
 		asks := newCall()
-		asks.stopHook = host.EndingTurn
+		asks.stopHook = turn.Ending
 		if err := w.Deliver(0, "store", asks); err != nil {
 			t.Fatal(err)
 		}

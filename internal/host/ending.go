@@ -2,19 +2,23 @@
 
 package host
 
-import "context"
+import (
+	"context"
+
+	"github.com/clstr-go/clstr/internal/turn"
+)
 
 // admits returns why the shard does not serve m, or nil. c is nil if the key does not live. It is
 // called with mu held.
 func (s *shard) admits(c *cell, m *Context) error {
 	role := m.call.StopHook()
-	m.stop = role != KeyTurn // now: a notification's hook may be over when its turn comes
+	m.stop = role != turn.Key // now: a notification's hook may be over when its turn comes
 	switch {
 	case s.state == shardOpen:
 		return nil
-	case s.state != shardEnds, role == KeyTurn, role == StopTurn && !s.group.final: // the next owner serves the latter
+	case s.state != shardEnds, role == turn.Key, role == turn.Stop && !s.group.final: // the next owner serves the latter
 		return ErrStopping
-	case role == LastTurn && (c == nil || c.mailbox.stands().life == stopping):
+	case role == turn.Last && (c == nil || c.mailbox.stands().life == stopping):
 		return s.group.over()
 	}
 	return nil // put looks again
@@ -73,7 +77,7 @@ func (s *shard) beginEnd(g *EndGroup) {
 // late reports whether a shard that ends refuses m: it refuses everything but messages of stop hooks.
 func late(m any) bool {
 	x, ok := m.(*Context)
-	return !ok || !x.stop && x.call.StopHook() == KeyTurn
+	return !ok || !x.stop && x.call.StopHook() == turn.Key
 }
 
 // afterEnd decides about a key whose incarnation has ended, or could not be made

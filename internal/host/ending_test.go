@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/internal/turn"
 )
 
 // TestShardComesBackAfterItsGroup: a shard that has ended with a group, where a stop hook
@@ -16,7 +17,7 @@ func TestShardComesBackAfterItsGroup(t *testing.T) {
 		w := newWorld(t, host.Options{Factory: func(string) (host.Actor, error) {
 			return &entity{handle: func(c *host.Context) { c.Call().Reply([]byte("ok"), nil) }}, nil
 		}})
-		ask := func(role host.Role) (*call, error) {
+		ask := func(role turn.Role) (*call, error) {
 			c := newCall()
 			c.stopHook = role
 			return c, w.Deliver(7, "key", c)
@@ -24,11 +25,11 @@ func TestShardComesBackAfterItsGroup(t *testing.T) {
 		g := host.NewEndGroup(false)
 		g.Hold() // for a shard whose stop hooks may ask
 		w.BeginEnd(7, g)
-		if _, err := ask(host.KeyTurn); !errors.Is(err, host.ErrStopping) {
+		if _, err := ask(turn.Key); !errors.Is(err, host.ErrStopping) {
 			t.Errorf("a shard that ends: %v", err)
 		}
 		if asked {
-			c, err := ask(host.EndingTurn)
+			c, err := ask(turn.Ending)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -48,7 +49,7 @@ func TestShardComesBackAfterItsGroup(t *testing.T) {
 		if n := w.Active(); n != 0 {
 			t.Errorf("%d keys live", n)
 		}
-		c, err := ask(host.KeyTurn)
+		c, err := ask(turn.Key)
 		if err != nil {
 			t.Fatalf("asked %v: a shard that has come back: %v", asked, err)
 		}

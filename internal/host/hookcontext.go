@@ -92,18 +92,18 @@ func (h *hook) Asks() *Turn {
 		c.shard.mu.RLock()
 		ends := c.shard.group != nil
 		c.shard.mu.RUnlock()
-		role := KeyTurn
+		role := turn.Key
 		switch {
 		case h.what != passivation:
 		case !ends:
-			role = StopTurn
+			role = turn.Stop
 		case c.mailbox.stands().end == woken:
-			role = LastTurn
+			role = turn.Last
 		default:
-			role = EndingTurn
+			role = turn.Ending
 		}
 		h.turn = turn.New(c.shard.id, role, c.shard.host.opts.Kind, c.key, h.by)
-		if role == KeyTurn && ends {
+		if role == turn.Key && ends {
 			h.turn.ShardEnds()
 		}
 	}
@@ -146,7 +146,7 @@ func (quiet) NoEffect(bool) bool    { return false }
 func (quiet) HandBack() bool        { return false }
 func (quiet) AwaitsReply() bool     { return false }
 func (quiet) Waiting() *Turn        { return nil }
-func (quiet) StopHook() Role        { return KeyTurn }
+func (quiet) StopHook() turn.Role   { return turn.Key }
 func (quiet) Turn() *Turn           { return nil }
 func (quiet) Queued(Place)          {}
 func (quiet) End()                  {}

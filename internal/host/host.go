@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/shardtable"
+	"github.com/clstr-go/clstr/internal/turn"
 )
 
 // Defaults of [Options].
@@ -113,7 +114,7 @@ type Host struct {
 func (h *Host) Deliver(shardID uint32, key string, call Call) error {
 	s := h.shards.Get(shardID)
 	if s == nil {
-		if s = h.makeShard(shardID, call.StopHook() != KeyTurn); s == nil {
+		if s = h.makeShard(shardID, call.StopHook() != turn.Key); s == nil {
 			return ErrStopping
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/testkit"
@@ -51,9 +52,9 @@ func TestForgedTurns(t *testing.T) {
 	for n := range uint64(200) {
 		turns := &dispatch.Turn{Number: n + 1, By: &dispatch.Turn{Shard: 1, Number: 1<<64 - 1 - n, By: &dispatch.Turn{Number: 1 << (n % 64)}}}
 		if n%4 > 1 { // the largest that there is
-			name := strings.Repeat("n", dispatch.MaxTurnName)
+			name := strings.Repeat("n", turn.MaxName)
 			turns = nil
-			for i := range uint64(dispatch.MaxTurns) {
+			for i := range uint64(turn.Most) {
 				turns = &dispatch.Turn{Shard: uint32(n % 2), Number: n + i + 1, Kind: name, Key: name, By: turns}
 			}
 		}

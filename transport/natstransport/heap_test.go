@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/testkit"
@@ -40,10 +41,10 @@ func (l *line) Accept(c *dispatch.Call) {
 	l.calls = append(l.calls, c)
 }
 
-// CallStarted implements dispatch.Observer.
+// CallStarted implements dispatch.Meter.
 func (l *line) CallStarted(*dispatch.Call) any { return nil }
 
-// CallFinished implements dispatch.Observer.
+// CallFinished implements dispatch.Meter.
 func (l *line) CallFinished(*dispatch.Call, bool, any, *outcome.Error) { l.ended.Add(1) }
 
 // came returns how many have come, whether they stand in line or were refused.
@@ -66,7 +67,7 @@ func TestHeapOfWhatIsNoPayload(t *testing.T) {
 			life.LimitBytes(most, -1)
 			t.Cleanup(func() { _ = life.End() })
 			l := &line{}
-			if _, err := node.Subscribe(life.Context(), 0, dispatch.Subscriber{Receiver: l, Observer: l}); err != nil {
+			if _, err := node.Subscribe(life.Context(), 0, dispatch.Subscriber{Receiver: l, Meter: l}); err != nil {
 				t.Fatal(err)
 			}
 			nc := dial(t, url)
@@ -85,7 +86,7 @@ func TestHeapOfWhatIsNoPayload(t *testing.T) {
 					}
 				}
 				var turns *dispatch.Turn
-				for n := 0; is("turns") && n < dispatch.MaxTurns; n++ {
+				for n := 0; is("turns") && n < turn.Most; n++ {
 					turns = &dispatch.Turn{Number: uint64(n + 1), Kind: strings.Repeat("k", 64), Key: fmt.Sprintf("%064d", i*16+n), By: turns}
 				}
 				reply := inbox + ".1-1"
