@@ -133,7 +133,7 @@ var (
 const (
 	codeDeadline    = "deadline"    // context.DeadlineExceeded
 	codeCanceled    = "canceled"    // context.Canceled
-	codeApplication = "application" // a handler's error that nobody registered
+	codeApplication = "application" // a handler's error that is not registered
 	codeInternal    = "internal"    // neither: a transport that is not ours
 )
 

@@ -136,7 +136,7 @@ func (n *natsNode) cut() {
 		_, err := n.net.clients.nc.RequestWithContext(try, n.probe, nil)
 		done()
 		if !errors.Is(err, context.DeadlineExceeded) {
-			return // nobody listens, or the clients have no connection either
+			return // no node listens, or the clients have no connection either
 		}
 	}
 }

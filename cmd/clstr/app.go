@@ -21,7 +21,7 @@ type app struct {
 	reach
 	output
 	in    io.Reader
-	asks  bool // somebody is there to answer questions
+	asks  bool // a person can answer questions
 	now   func() time.Time
 	began bool // a command has begun; an error before that is a usage error
 }

@@ -62,7 +62,7 @@ func (a *Account) Withdraw(_ *actor.Context, m Withdraw) (Balance, error) {
 	return Balance{a.balance}, nil
 }
 
-// Audit takes longer than anybody waits: its context ends with its caller's.
+// Audit takes longer than any caller waits: its context ends with its caller's.
 func (a *Account) Audit(c *actor.Context, _ Audit) (Balance, error) {
 	<-c.Done()
 	return Balance{}, c.Err()

@@ -26,7 +26,7 @@ const storeTimeout = 2 * time.Second
 
 // counter is what lives at a key: one of each in the cluster, one message at a time.
 // Its value is kept in a bucket, and each write names the revision that was read or
-// written last: it fails where somebody else has written.
+// written last: the write fails if another node has written meanwhile.
 type counter struct {
 	values   jetstream.KeyValue
 	value    int64

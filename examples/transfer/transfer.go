@@ -86,7 +86,7 @@ func (a *Account) move(msg any, order string, amount, change int64) (Balance, er
 	return Balance{a.balance}, nil
 }
 
-// Audit takes longer than anybody waits: its context ends with its caller's.
+// Audit takes longer than any caller waits: its context ends with its caller's.
 func (a *Account) Audit(c *actor.Context, _ Audit) (Balance, error) {
 	<-c.Done()
 	return Balance{}, c.Err()

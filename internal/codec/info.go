@@ -20,7 +20,7 @@ type info struct {
 	validates who
 }
 
-// who has a Validate method.
+// who says which has a Validate method: the type, only its pointer, or neither.
 type who uint8
 
 const (

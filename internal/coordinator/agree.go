@@ -1,4 +1,4 @@
-// The cluster's configuration: comparing it, or founding a cluster when nobody has a lease
+// The cluster's configuration: comparing it, or founding a cluster when no node has a lease
 
 package coordinator
 

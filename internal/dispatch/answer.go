@@ -58,7 +58,7 @@ func (c *Call) Leave(cause error) (o outcome.Outcome, ok bool) {
 	if !ok {
 		return outcome.Succeeded, false
 	}
-	c.bits.Or(bitReplied | bitRefused) // nobody will be told anything else
+	c.bits.Or(bitReplied | bitRefused) // its sender will be told nothing else
 	o = outcome.NotStarted
 	if old&bitStarted != 0 {
 		o = outcome.MaybeRan

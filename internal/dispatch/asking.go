@@ -17,7 +17,7 @@ import (
 type asking struct {
 	ctx    context.Context
 	cancel context.CancelFunc
-	send   askFunc // nil: there is nobody to ask
+	send   askFunc // nil: there is no node to ask
 	life   *Lifetime
 
 	needs needs
@@ -52,7 +52,7 @@ func newAsking(l *Lifetime) *asking {
 }
 
 // begin runs a search on a goroutine of its own. It returns false if there are too
-// many, or nobody to ask.
+// many, or no node to ask.
 func (a *asking) begin(search func(context.Context)) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

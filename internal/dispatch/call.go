@@ -77,7 +77,7 @@ func (c *Call) Start(slot Slot) bool {
 		c.Expire()
 		return false
 	}
-	c.slot.Begin(slot) // nobody else looks before the handler runs
+	c.slot.Begin(slot) // no other code looks before the handler runs
 	c.runUntil = c.until
 	if most := c.sub.d.limits.HandlerTimeout; most > 0 && (c.until == 0 || now+int64(most) < c.until) {
 		c.runUntil = now + int64(most)

@@ -14,7 +14,7 @@ type flight struct {
 	n atomic.Int64
 
 	mu     sync.Mutex
-	atRest chan struct{} // closed when there are none; nil if nobody waits for that
+	atRest chan struct{} // closed when there are none; nil if no drain waits for that
 }
 
 // land counts a call out.

@@ -144,7 +144,7 @@ func (c *turns) waitsAtTheEnd() bool {
 	return all.Has(uint32(c.env.Shard)) && c.waiting().OfShards(all.Has)
 }
 
-// endsTogether reports whether the call's shard ends with others, and nobody takes it.
+// endsTogether reports whether the call's shard ends with others, and no node takes it.
 func (c *turns) endsTogether() bool {
 	return c.sub != nil && c.sub.life.Together().Has(uint32(c.env.Shard))
 }

@@ -68,7 +68,7 @@ type Backend interface {
 // Owners tells in which epochs shards are owned, as far as is known.
 type Owners interface {
 	// Epochs returns the epochs of at most most shards from first on, 0 for one
-	// that nobody has ever owned, and how many shards there are. It must not
+	// that no node has ever owned, and how many shards there are. It must not
 	// block.
 	Epochs(first uint32, most int) (epochs []uint64, numShards uint32)
 	// Version returns a number that changes when what Epochs returns has changed. It

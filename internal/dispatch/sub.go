@@ -63,7 +63,7 @@ func (s *Sub) dispatch(c *Call, r Receiver, from *Call) {
 		return
 	}
 	if moves && !c.AwaitsReply() {
-		s.counts.take(&c.arrival) // before anybody else can decide it
+		s.counts.take(&c.arrival) // before any other code can decide it
 	}
 	if !part { // the room of one is that of the call that it is nested in
 		if err := s.roomFor(c, from, n, busy, held); err != nil {

@@ -16,7 +16,7 @@ type Turn = turn.Turn
 // For says that the wait is for a call to shard, and returns the turns that wait
 // for it, the nearest first: the one that ctx belongs to, and those that wait for
 // that. It returns nil outside of handlers and hooks, and where the handler or hook
-// has returned: a goroutine that goes on is waited for by nobody.
+// has returned, because nothing waits for a goroutine that goes on.
 func (w *Wait) For(ctx context.Context, shard int) *Turn {
 	t := w.turn
 	if t == nil {

@@ -14,7 +14,7 @@ import (
 //	a request of this process, without    its sender, which wakes at its own deadline and leaves
 //	started, HandlerTimeout is earlier    the dispatcher's clock, from its start on
 //	left open in a shard that drains      the dispatcher's clock, half a second later
-//	none of these, a notification         nobody: it has all the time that it wants
+//	none of these, a notification         nothing: it may take any time
 //
 // A request always has a deadline or a TTL: see [transport.Envelope.Bound].
 //

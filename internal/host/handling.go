@@ -80,7 +80,7 @@ func (t handling) beside(f func()) {
 	}
 	f()
 	if s, ok := actorOf(t.invoker).(*shell); ok && s.live {
-		_ = t.c.mailbox.outlet.settle(s) // there is nobody to be told
+		_ = t.c.mailbox.outlet.settle(s) // no caller is to be told
 	} else {
 		t.c.mailbox.outlet.abandon()
 	}

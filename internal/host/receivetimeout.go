@@ -10,7 +10,7 @@ import (
 	"github.com/clstr-go/clstr/internal/expiry"
 )
 
-// timed is the context that a protoactor actor sees: protoactor's own, but for the
+// timed is the context that a protoactor actor sees: protoactor's own, except for the
 // receive timeout. Protoactor's timer writes the actor's fields from a goroutine of
 // its own, while a turn may be reading them: a data race, and a nil timer stopped
 // there ends the process. This timer only sends a message; all else happens on the

@@ -111,7 +111,7 @@ func (s *shell) start(ctx pactor.Context) {
 	returned = true
 }
 
-// giveUp answers for an activation that has failed: all that waits, of which each
+// giveUp answers all waiting messages after a failed activation, because each
 // message would otherwise wait for a try of its own. Mail by process id goes too, so
 // that it cannot keep a key trying.
 func (s *shell) giveUp(ctx pactor.Context, err error) {

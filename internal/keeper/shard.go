@@ -25,7 +25,7 @@ type shard struct {
 	queue   []effect
 	working bool          // a goroutine carries effects out
 	tasks   int           // openings and looks under way
-	changed chan struct{} // closed when those that wait may look again; nil: nobody waits
+	changed chan struct{} // closed when those that wait may look again; nil: none waits
 	timer   *time.Timer
 }
 

@@ -70,7 +70,7 @@ func (w *walk) collect(t reflect.Type, path string, addressed bool, depth int, n
 	return shown
 }
 
-// clash returns two fields of which encoding/json takes neither.
+// clash returns two fields that encoding/json both leaves out.
 func clash(all []named) (two [2]named, ok bool) {
 	var first []named // the least deep, tagged before others
 	for _, n := range all {

@@ -26,7 +26,7 @@ func Dial(ctx context.Context, url string, options []nats.Option) (*nats.Conn, e
 		nc, err := nats.Connect(url, options...)
 		select {
 		case dialed <- result{nc, err}:
-		case <-ctx.Done(): // nobody waits any more
+		case <-ctx.Done(): // the caller has gone
 			if nc != nil {
 				nc.Close()
 			}

@@ -98,7 +98,7 @@ type (
 	}
 	// Close asks to stop serving a shard. With Drain what has started comes to
 	// its end, and Closed answers; without, the shard is another's already. Final says
-	// that nobody is there to take it.
+	// that no node is there to take it.
 	Close struct {
 		Shard uint32
 		Epoch uint64
@@ -114,7 +114,7 @@ type (
 	Moved struct {
 		Shard uint32
 		Epoch uint64     // the new one
-		To    record.Ref // zero: nobody yet
+		To    record.Ref // zero: none yet
 	}
 	// Joined tells that the node takes shards from now on.
 	Joined struct{}
@@ -127,7 +127,7 @@ type (
 		State string // Left, Dead or Lost
 		By    record.Ref
 		// Unleased tells of a lost store that no node can have a lease from the one that
-		// is there now: it is gone, or nobody has founded a cluster in it.
+		// is there now: it is gone, or no node has founded a cluster in it.
 		Unleased bool
 	}
 	// StoreGone tells that the store itself is not there.
@@ -149,7 +149,7 @@ type (
 		Record record.Shard
 	}
 	// Spoiled tells that a member's record is one that no node has written, or that
-	// somebody has removed it although the member may live. Mended tells that this is over.
+	// was removed although the member may live. Mended tells that this is over.
 	Spoiled struct {
 		Member  record.Ref
 		Removed bool

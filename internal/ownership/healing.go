@@ -134,7 +134,7 @@ func (h *healing) note(s *shard) {
 	}
 }
 
-// hurry looks, and renews, sooner than is due where somebody waits for it. While
+// hurry looks, and renews, sooner than is due if another member waits for that. While
 // records are being written it is not each of them that is hurried for.
 func (h *healing) hurry() {
 	asked := h.wanted > h.own.record.Seen

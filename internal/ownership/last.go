@@ -29,7 +29,7 @@ type leaving struct {
 
 	lookTill   time.Duration // see lookedAround
 	stayTill   time.Duration // see endsAsLast; 0: without a bound
-	last       bool          // nobody else has shards that are to come here
+	last       bool          // no other node has shards that must come here
 	superseded record.Ref
 }
 
@@ -40,7 +40,7 @@ func (l *leaving) leave(wait time.Duration) {
 		l.stayTill = l.now + wait
 	}
 	switch {
-	case o.rev == 0 && !o.busy: // nobody knows of it
+	case o.rev == 0 && !o.busy: // no other node knows of it
 		l.shards.end(Gone{State: record.Left})
 	case o.record.State == record.Joining || o.record.State == record.Active:
 		o.goAway()

@@ -102,7 +102,7 @@ func (o *own) renew() {
 // this counter: the store was the same then, because no other has the version before.
 func (o *own) confirms(counter uint64) bool { return o.confirmed > counter }
 
-// unanswered counts renewals that nobody has answered.
+// unanswered counts renewals that the store has not answered.
 func (o *own) unanswered() {
 	o.renewAt = o.now + retryAfter
 	if o.failures++; o.failures%2 == 0 {

@@ -42,7 +42,7 @@ type shards struct {
 type phase uint8
 
 const (
-	idle     phase = iota // another's, or nobody's
+	idle     phase = iota // owned by another node, or by none
 	opening               // ours by record; Open is under way
 	serving               // Opened
 	draining              // Close is under way
@@ -168,7 +168,7 @@ func (t *shards) shouldMove(s *shard, to record.Ref) bool {
 			return true // the last node's shards end together
 		}
 	case to.IsZero():
-		return false // nobody takes shards at the moment
+		return false // no node takes shards at the moment
 	case !s.rec.From.IsZero() && t.now-s.since < t.self.Timing.Residency && !t.members.forming():
 		return false
 	}

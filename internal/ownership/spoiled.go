@@ -1,13 +1,13 @@
-// Members whose records somebody has overwritten or removed
+// Members whose records were overwritten or removed by hand
 
 package ownership
 
 import "github.com/clstr-go/clstr/internal/record"
 
-// Member records that no node has written: somebody has overwritten or removed them by
-// hand, say. A node whose own record is spoiled cannot know what stood there before, which
-// may be that it was declared dead. So it ends this incarnation, and says in the record
-// that it is dead: nobody else may know what it owns. Where it cannot say so, others wait.
+// Member records that no node has written, because they were overwritten or removed by
+// hand, for example. A node whose own record is spoiled cannot know what stood there before: it
+// may have been declared dead. So it ends this incarnation, and says in the record
+// that it is dead, because no other node may know what it owns. If it cannot say so, others wait.
 // Nodes remove the records of members that have gone for long. Any other member whose
 // record was removed may serve on until it notices, or its lease ends. It is declared dead
 // when the record has been away for as long as the lease that it was known to have, or as
@@ -36,7 +36,7 @@ func (m *members) removed(ref record.Ref, rev uint64) {
 	}
 }
 
-// unknown begins to wait for the end of a member's lease of which nothing is known but
+// unknown begins to wait for the end of a member's lease. Nothing is known about it except
 // that it owns a shard, and that its record was removed.
 func (m *members) unknown(ref record.Ref) {
 	m.put(ref, record.Member{}, m.asOf)

@@ -70,7 +70,7 @@ func (t *targets) weightOf(ref record.Ref) float64 {
 	return 1
 }
 
-// of is the member that should own a shard; zero is nobody.
+// of is the member that should own a shard; zero is none.
 func (t *targets) of(shard uint32) record.Ref {
 	name, ok := t.assign.Owner(shard)
 	if !ok {

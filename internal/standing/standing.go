@@ -70,7 +70,7 @@ func Fixed() *Standing { return new(Standing) }
 func isTaken(state uint32) bool { return state&(moves|last) == moves }
 
 // transition goes to a phase and sets marks. A phase that has passed does not come back,
-// but for Draining after Stopping: calls that had come to rest may be asked for something.
+// except Draining after Stopping: a shard whose calls had come to rest may get another call.
 func (s *Standing) transition(to Phase, marks uint32) {
 	for {
 		old := s.state.Load()

@@ -132,7 +132,7 @@ func (s *Store) admit(ctx context.Context, tx *sql.Tx, o state.Owner) error {
 			return err
 		}
 		if lock == "" && s.postgres {
-			continue // once more, and nobody changes it meanwhile
+			continue // once more; no other transaction changes it meanwhile
 		}
 		if _, err := tx.ExecContext(ctx, s.rebind("UPDATE clstr_sign SET cluster = ?, layout = ? WHERE id = 1"), next.Cluster, next.Layout); err != nil {
 			return err

@@ -233,7 +233,7 @@ func slicesOf[T any](n int, v T) []T {
 	return vs
 }
 
-// manyAtOnce: callers of many keys and shards disturb nobody.
+// manyAtOnce: callers of many keys and shards do not disturb each other.
 func manyAtOnce(t *testing.T, stores func(bool) state.Store) {
 	s := stores(false)
 	const shards, keys, rounds = 4, 8, 10

@@ -64,7 +64,7 @@ func fenceFurther(t *testing.T, stores func(bool) state.Store) {
 	third := open(t, s, 7, o, first)
 	wantDeposed(t, s, second)
 	must(t, s, set(third, "a", 2, "two"))
-	// What was replaced by somebody else is not taken back.
+	// An owner that was replaced by another does not take the shard back.
 	fourth := open(t, stores(false), 7, o, none)
 	for _, held := range []state.Token{third, first} {
 		if _, err := s.Open(t.Context(), 7, o, held); !errors.Is(err, state.ErrDeposed) {

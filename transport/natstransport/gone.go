@@ -29,7 +29,7 @@ func (t *Transport) abandon(old *shardBox) {
 	to := func(c *call) bool { return c.to == old }
 	switch {
 	case t.closed.Load() || !t.calls.any(to):
-	case t.owners.answeredOf(old.shard) <= old.epoch: // announced only, by anybody
+	case t.owners.answeredOf(old.shard) <= old.epoch: // only announced, and any user may announce
 		t.open(true)
 		t.abandonIn(askAgain, old)
 	default:

@@ -39,7 +39,7 @@ type outbox struct {
 	mu      sync.Mutex
 	waiting []*batch
 	busy    bool          // the flusher is on its way
-	taken   chan struct{} // closed when a batch was taken; nil if nobody waits
+	taken   chan struct{} // closed when a batch was taken; nil if no sender waits
 }
 
 // batch is one message to be.

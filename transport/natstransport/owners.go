@@ -29,8 +29,8 @@ const follows = 3
 // What is known of a cluster's owners.
 const (
 	unasked int32 = iota
-	fixed         // nobody listens: lists of shards are fixed, and all epochs 0
-	silent        // nobody has answered in time: the nodes may be too busy
+	fixed         // no node listens: lists of shards are fixed, and all epochs 0
+	silent        // no node has answered in time: the nodes may be too busy
 	living        // nodes come and go
 )
 
@@ -51,8 +51,8 @@ type owners struct {
 	answered int64             // moment of the last answer
 	count    uint32            // of the shards, by the last answer that said one
 	counted  int64             // its moment
-	quiet    int64             // moment before which nobody asks again
-	barred   int64             // moment before which nobody asks at all
+	quiet    int64             // no question is sent again before this moment
+	barred   int64             // no question is sent at all before this moment
 	hints    *nats.Subscription
 	hearing  bool
 	stopped  bool
@@ -127,7 +127,7 @@ func (o *owners) learn(told *wire.Owners, answer bool) (changed []uint32) {
 			o.said[at] = max(o.said[at], epoch)
 		}
 		doubted := answer && known > 0 && o.doubted[shard] == known
-		if epoch > known || epoch > 0 && epoch < known && doubted { // 0: who answers knows no more
+		if epoch > known || epoch > 0 && epoch < known && doubted { // 0: the node that answers does not know the epoch any more
 			o.epochs[at] = epoch
 			delete(o.doubted, shard)
 			changed = append(changed, shard)

@@ -158,8 +158,8 @@ func newOwner(name string) *owner {
 	return o
 }
 
-// renews gives the owner its lease, lapses has what arrives refused for want of it, and
-// loses has what arrived before refused when it starts.
+// renews gives the owner its lease. Without it, the owner refuses calls that arrive (lapses), and
+// earlier calls when they start (loses).
 func (o *owner) renews() { end := time.Now().Add(time.Hour); o.lease.Extend(end, end) }
 func (o *owner) lapses() { o.loses(); o.lease.Lapse() }
 func (o *owner) loses()  { o.lease.End() }

@@ -50,7 +50,7 @@ func (b *Books) Read(key string) int {
 	return b.counts[key]
 }
 
-// Write refuses who does not know what was written last, as a database can.
+// Write refuses a writer that does not know the last version, as a database can.
 func (b *Books) Write(key string, before, request int) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
