@@ -11,7 +11,9 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/state"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -107,6 +109,9 @@ func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, by *m
 	if cancel != nil {
 		defer cancel()
 	}
+	if err := awaitStored(ctx); err != nil {
+		return nil, err
+	}
 	c.envelopes.handOn(ctx, env)
 	first := by.called.add(shard)
 	reply, err := c.transport.Request(ctx, *env)
@@ -119,6 +124,28 @@ func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, by *m
 		err = ended(ctx, err, byDefault)
 	}
 	return reply, err
+}
+
+// awaitStored waits, in the turn of a durable entity, until all that the turn has found changed at
+// its key is stored: nothing of a key leaves it before. The turn gives its place among running
+// handlers away meanwhile.
+func awaitStored(ctx context.Context) error {
+	wait := turn.Unstored(ctx)
+	if wait == nil {
+		return nil
+	}
+	w := dispatch.BeginWait(ctx)
+	err := wait(ctx)
+	w.EndWait(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return outcome.ContextError(ctx.Err(), NotSent)
+	case errors.Is(err, state.ErrDeposed):
+		return outcome.Errorf(ErrDeposed, "an earlier turn of the key that calls is undone: %v", err).WithOutcome(NotSent)
+	}
+	return outcome.Errorf(ErrNotStored, "an earlier turn of the key that calls is undone: %v", err).WithOutcome(NotSent)
 }
 
 // hasten makes a notification wait for its acknowledgement if its sender's shard ends, because

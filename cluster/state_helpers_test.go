@@ -92,6 +92,8 @@ type switched struct {
 	mu   sync.Mutex
 	down bool
 	hold chan struct{} // commits wait for it, if there is one
+
+	refuse error // what a commit ends with then
 }
 
 var errAway = errors.New("the test has taken the store away")
@@ -127,7 +129,7 @@ func (s *switched) Read(ctx context.Context, t state.Token, r state.Range) ([]st
 
 func (s *switched) Commit(c state.Change, done func(state.Rev, error)) {
 	s.mu.Lock()
-	hold := s.hold
+	hold, refuse := s.hold, s.refuse
 	s.mu.Unlock()
 	go func() { // ends with the answer
 		if hold != nil {
@@ -135,6 +137,10 @@ func (s *switched) Commit(c state.Change, done func(state.Rev, error)) {
 		}
 		if err := s.away(); err != nil {
 			done(0, err)
+			return
+		}
+		if refuse != nil {
+			done(0, refuse)
 			return
 		}
 		s.Store.Commit(c, done)

@@ -65,7 +65,7 @@ var table = []row{
 		"what users make handlers with"},
 	{"metrics", "", "",
 		"the timers of metric interfaces: a leaf that adapters share"},
-	{"cluster", "sharding outcome state transport internal/dispatch transport/memtransport actor handlers metrics membership internal/codec internal/coordinator internal/host internal/hosting internal/keeper internal/ownership internal/record internal/sparse internal/standing", "",
+	{"cluster", "sharding outcome state transport internal/dispatch transport/memtransport actor handlers metrics membership internal/codec internal/coordinator internal/host internal/hosting internal/keeper internal/ownership internal/record internal/sparse internal/standing internal/turn", "",
 		"the two ends, client and node; a program that wants NATS names natstransport"},
 	{"cluster/prommetrics", "cluster metrics", "github.com/prometheus/client_golang/prometheus",
 		"one metrics backend beside the two ends: a program that names it links it"},
