@@ -3,6 +3,7 @@
 package testkit
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/state"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -39,37 +41,33 @@ import (
 // Alone panics on an option that is out of range.
 func Alone(t *testing.T, factory handlers.ActorFactory, key string, opts AloneOptions, f func(t *testing.T, e *Entity)) {
 	t.Helper()
-	host := handlers.NewActorHandlerWithOpts(probed(factory), opts.Handler)
+	p := &probes{inner: factory, persists: opts.Handler.Durable != nil}
+	host := handlers.NewActorHandlerWithOpts(p.make, opts.Handler)
+	kind := cmp.Or(opts.Kind, defaultKind)
 	synctest.Test(t, func(t *testing.T) {
 		w := &watch{ClusterMetrics: cluster.NopClusterMetrics(), changed: make(chan struct{})}
-		o := ClusterOptions{Nodes: 1, NumShards: 1, Metrics: w, Limits: opts.Limits, asks: opts.Client, Log: opts.log}
+		o := ClusterOptions{Nodes: 1, NumShards: 1, Metrics: w, Limits: opts.Limits, State: opts.State, asks: opts.Client, Log: opts.log}
 		if o.Log == nil {
 			o.Log = Logger(t, slog.LevelWarn)
 		}
-		o.Log = slog.New(unasked{o.Log.Handler()})
-		if opts.Kind == "" {
-			o.Handler = host
-		} else {
-			o.Kinds = map[string]cluster.ServerHandlerFunc{opts.Kind: host}
-		}
+		o.Kinds = map[string]cluster.ServerHandlerFunc{kind: host}
 		c := NewCluster(t, o)
-		client := c.Client().Key(key)
-		if opts.Kind != "" {
-			client = c.Client().Kind(opts.Kind).Key(key)
-		}
-		f(t, &Entity{t: t, client: client, watch: w, cluster: c})
+		f(t, &Entity{t: t, kind: kind, key: key, client: c.Client().Kind(kind).Key(key), watch: w, probes: p, cluster: c})
 	})
 }
 
 // AloneOptions configures [Alone].
 type AloneOptions struct {
-	// Kind is the entity's kind, as in [cluster.NodeOptions]. Empty = none.
+	// Kind is the entity's kind, as in [cluster.NodeOptions]. Empty = "entity".
 	Kind string
 	// Handler bounds mailbox and idle time, as in production.
 	Handler handlers.Options
 	// Client is the client that the entity asks others with (clstr.From), for example a
 	// [StubClient]. nil = a client of the entity's own node, which hosts no other kind.
 	Client *cluster.Client
+	// State keeps what a durable entity stores. nil = a store in memory. Give it a store with
+	// [StateFaults], or one that was filled before.
+	State state.Store
 	// Limits are the limits of the node's transport, including HandlerTimeout.
 	Limits transport.Limits
 
@@ -78,12 +76,16 @@ type AloneOptions struct {
 
 // Entity is the one entity of [Alone]. Call its methods inside the bubble.
 type Entity struct {
-	t      testing.TB
-	client *cluster.ScopedClient
-	watch  *watch
+	t         testing.TB
+	kind, key string
+	client    *cluster.ScopedClient
+	watch     *watch
+	probes    *probes
 
 	cluster *Cluster
 }
+
+const defaultKind = "entity"
 
 // Client returns the client that [Ask] and Notify use. Use it for what they do not
 // offer: contexts, concurrent calls.
@@ -173,11 +175,37 @@ func (e *Entity) Drain() {
 	e.Wait()
 }
 
-// Crash makes the entity panic on a turn of its own. Its state is lost, OnPassivate
-// does not run, and its supervisor makes it anew at once. An entity that is not active
-// is made first. The panic is not logged.
+// Stored returns what a durable entity has stored, or nil if that is nothing.
+func (e *Entity) Stored() *state.Record {
+	e.t.Helper()
+	return e.cluster.Stored(e.kind, e.key)
+}
+
+// Crash ends the entity at once, at any moment. What it keeps only in memory is lost, and OnPassivate
+// does not run. An entity that is not active is made first.
+//
+// A durable entity ends with its node, and another node takes over: the next message makes the
+// entity anew from what is stored. What has not reached the store never will. Callers that wait
+// get no answer, and cluster.MaybeRan at their deadlines. To crash while a change is on its way,
+// delay it by [StateFaults]: with Delay it is lost, and with DelayAnswer it is stored.
+//
+// Another entity panics on a turn of its own, and its supervisor makes it anew at once. The panic is
+// not logged.
 func (e *Entity) Crash() {
 	e.t.Helper()
+	if !e.Active() { // else it may be busy: the crash comes all the same
+		if err := e.Activate(); err != nil {
+			e.t.Fatalf("testkit: Crash: %v", err)
+		}
+	}
+	if e.probes.bury() {
+		for _, id := range e.cluster.nodes.ids {
+			e.cluster.KillNode(id)
+			e.cluster.StartNode(id)
+		}
+		e.Wait()
+		return
+	}
 	if err := e.order(msgCrash); cluster.CodeOf(err) != cluster.CodeOf(cluster.ErrPanicked) {
 		e.t.Fatalf("testkit: Crash: %v", err)
 	}

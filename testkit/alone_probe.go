@@ -6,6 +6,9 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
 
@@ -14,28 +17,79 @@ import (
 	"github.com/clstr-go/clstr/internal/host"
 )
 
-// probed makes actors that take the test's orders on their own turn. Otherwise they are
+// probes makes actors that take the test's orders on their own turn. Otherwise they are
 // what the factory makes.
-func probed(factory handlers.ActorFactory) handlers.ActorFactory {
-	return func(key string) (actor.Actor, error) {
-		inner, err := factory(key)
-		if err != nil || inner == nil {
-			return nil, err
-		}
-		if e, ok := inner.(host.Entity); ok {
-			return probe{e}, nil
-		}
-		return protoProbe{inner}, nil
-	}
+type probes struct {
+	inner handlers.ActorFactory
+
+	persists bool // protoactor actors are durable, by the handler's options
+
+	mu     sync.Mutex
+	grave  *atomic.Bool // of the actors of this node: set when it has died
+	stores bool         // the last one is durable
 }
 
-var _ host.Entity = probe{}
+func (p *probes) make(key string) (actor.Actor, error) {
+	inner, err := p.inner(key)
+	if err != nil || inner == nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.grave == nil {
+		p.grave = new(atomic.Bool)
+	}
+	if e, ok := inner.(host.Entity); ok {
+		probe := probe{e, p.grave}
+		_, persists := probe.Durable()
+		p.stores = persists != nil
+		return probe, nil
+	}
+	proto := protoProbe{inner, p.grave}
+	if s, ok := inner.(host.Stateful); ok {
+		p.stores = p.persists
+		return statefulProbe{proto, s}, nil
+	}
+	return proto, nil
+}
+
+// bury has a durable actor do nothing more. It returns false for others.
+func (p *probes) bury() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stores {
+		p.grave.Store(true)
+		p.grave = nil
+	}
+	return p.stores
+}
+
+var (
+	_ host.Entity   = probe{}
+	_ host.Durable  = probe{}
+	_ host.Stateful = statefulProbe{}
+)
 
 // probe stands before an entity.
-type probe struct{ host.Entity }
+type probe struct {
+	host.Entity
+	dead *atomic.Bool
+}
+
+// Durable implements host.Durable.
+func (p probe) Durable() (of any, how *host.Persistence) {
+	if d, ok := p.Entity.(host.Durable); ok {
+		return d.Durable()
+	}
+	return p.Entity, nil
+}
 
 // Handle implements host.Entity.
 func (p probe) Handle(c *host.Context) {
+	if p.dead.Load() {
+		c.Call().Fail(errKilled)
+		return
+	}
 	switch order(c.Message().Type) {
 	case msgActivate:
 		c.Call().Reply(nil, nil)
@@ -49,11 +103,31 @@ func (p probe) Handle(c *host.Context) {
 	}
 }
 
+// Passivate implements host.Entity.
+func (p probe) Passivate(c *host.Context) error {
+	if p.dead.Load() {
+		return nil
+	}
+	return p.Entity.Passivate(c)
+}
+
 // protoProbe stands before a protoactor actor.
-type protoProbe struct{ actor.Actor }
+type protoProbe struct {
+	actor.Actor
+	dead *atomic.Bool
+}
+
+// statefulProbe stands before one whose state may be stored.
+type statefulProbe struct {
+	protoProbe
+	host.Stateful
+}
 
 // Receive implements protoactor's Actor.
 func (p protoProbe) Receive(ctx pactor.Context) {
+	if p.dead.Load() {
+		return
+	}
 	m, ok := ctx.Message().(*actor.Message)
 	if !ok {
 		p.Actor.Receive(ctx)
@@ -75,20 +149,24 @@ func (p protoProbe) Receive(ctx pactor.Context) {
 // crash is the panic that [Entity.Crash] asks for.
 const crash = "testkit: the test has asked for it"
 
-// unasked is a log without the panics of [Entity.Crash]: the test knows of those.
+// unasked is a log without the panics of [Entity.Crash], and without what killed nodes say of the
+// store of state: the test knows of those.
 type unasked struct{ slog.Handler }
 
 // Handle implements slog.Handler.
 func (h unasked) Handle(ctx context.Context, r slog.Record) error {
-	var ordered, crashed bool
+	var ordered, crashed, killed bool
 	r.Attrs(func(a slog.Attr) bool {
 		ordered = ordered || a.Equal(slog.String("type", string(msgCrash)))
 		if a.Value.Kind() == slog.KindGroup { // of the panic's value and stack
 			crashed = crashed || slices.ContainsFunc(a.Value.Group(), slog.String("panic", crash).Equal)
 		}
+		if err, ok := a.Value.Any().(error); ok {
+			killed = killed || strings.Contains(err.Error(), errKilled.Error())
+		}
 		return true
 	})
-	if ordered && crashed {
+	if ordered && crashed || killed {
 		return nil
 	}
 	return h.Handler.Handle(ctx, r)

@@ -13,6 +13,7 @@ import (
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/sharding"
+	"github.com/clstr-go/clstr/state"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -71,7 +72,7 @@ func NewCluster(t testing.TB, opts ClusterOptions) *Cluster {
 func (c *Cluster) Client() *cluster.Client { return c.client }
 
 // NewClient makes another client. Where opts leaves out Transport, NumShards or Seed,
-// the client gets the cluster's. It decodes replies strictly unless
+// the client gets the cluster's, and its store of state. It decodes replies strictly unless
 // [ClusterOptions].LenientReplies is set.
 func (c *Cluster) NewClient(opts cluster.ClientOptions) *cluster.Client {
 	c.t.Helper()
@@ -84,12 +85,32 @@ func (c *Cluster) NewClient(opts cluster.ClientOptions) *cluster.Client {
 	if opts.Seed == "" {
 		opts.Seed = c.layout.Seed
 	}
+	if opts.State == nil {
+		opts.State = c.opts.State
+	}
 	opts.StrictReplies = opts.StrictReplies || !c.opts.LenientReplies
 	client, err := cluster.NewClient(opts)
 	if err != nil {
 		c.t.Fatalf("testkit: NewClient: %v", err)
 	}
 	return client
+}
+
+// Stored returns what a durable entity has stored, or nil if that is nothing.
+func (c *Cluster) Stored(kind, key string) *state.Record {
+	c.t.Helper()
+	es, _, err := c.opts.State.Read(context.Background(), state.Token{}, state.Range{Shard: c.Shard(key), Kind: kind, Key: key})
+	if err == nil && len(es) > 0 {
+		err = es[0].Err
+	}
+	switch {
+	case err != nil:
+		c.t.Fatalf("testkit: Stored: %v", err)
+		return nil
+	case len(es) == 0 || es[0].Record.Deleted:
+		return nil
+	}
+	return es[0].Record
 }
 
 // Nodes returns the IDs of all nodes, including those that do not run.
@@ -140,7 +161,8 @@ func (c *Cluster) StopNode(id string) {
 //
 // A goroutine cannot be killed. So handlers that run go on, and then the node ends by
 // itself with its stop hooks, like a node that has lost its network. The test waits for
-// it at its end. If you start the ID again, two nodes may run under it for a while, as
+// it at its end. It stores no state any more: what was on its way to the store is there or not, as
+// after a crash. If you start the ID again, two nodes may run under it for a while, as
 // after a false alarm in production. If the node does not run, KillNode does nothing.
 func (c *Cluster) KillNode(id string) {
 	c.t.Helper()

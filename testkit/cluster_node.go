@@ -5,6 +5,7 @@ package testkit
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -42,6 +43,7 @@ type member struct {
 	id       string
 	endpoint endpoint
 	link     *link // to the store of members, in a live cluster
+	state    *stateLink
 	cancel   context.CancelFunc
 	killed   bool
 	wasCut   bool // from the store of members, or paused
@@ -98,6 +100,7 @@ func (f *fleet) kill(id string) {
 			m.link.cut.Store(true)
 		}
 		m.endpoint.cut()
+		m.state.kill()
 		m.cancel()
 	}
 }
@@ -167,7 +170,7 @@ func (f *fleet) start(ids ...string) {
 			return
 		}
 		opts := cluster.NodeOptions{
-			Log:         f.opts.Log,
+			Log:         slog.New(unasked{f.opts.Log.Handler()}),
 			NodeID:      id,
 			Transport:   &nodeSide{ep, id, nil},
 			BaseContext: f.base,
@@ -181,6 +184,8 @@ func (f *fleet) start(ids ...string) {
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		m := &member{id: id, endpoint: ep, still: new(stillness), cancel: cancel, ended: make(chan struct{})}
+		m.state = newStateLink(f.opts.State, m.still)
+		opts.State = m.state
 		if f.opts.Live {
 			store, closeStore, err := f.net.members()
 			if err != nil {

@@ -15,6 +15,9 @@
 // [CheckLeaks] finds goroutines that a test has left behind, and
 // [Logger] writes to the test's log.
 //
+// What durable entities store is kept in memory, for all nodes of a test, unless the test
+// gives a store.
+//
 // Everything that a helper starts ends with the test, through the test's cleanups. What
 // goes wrong at that point is reported to the test. A helper that takes a testing.TB
 // fails it with Fatalf if it cannot go on, so call it from the test's goroutine.

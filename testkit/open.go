@@ -9,6 +9,7 @@ import (
 
 	"github.com/clstr-go/clstr"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/state/memstate"
 )
 
 // Open opens a service with one node in memory that hosts the entities, and returns it
@@ -19,19 +20,20 @@ import (
 //	balance, err := clstr.Ask[Balance](t.Context(), svc.Key(accounts, "acc-1"), Deposit{100})
 //
 // An entity that another one asks may be a stand-in: another definition of the same
-// kind. Replies are decoded strictly, as in a [Cluster]. The log is the test's, from
+// kind. What durable entities store is kept in memory until the service ends. Replies are decoded strictly, as in a [Cluster]. The log is the test's, from
 // warnings up. For several processes of a service, for other options or for NATS, call
 // [clstr.Open] with one [clstr.Memory].
 func Open(t testing.TB, entities ...clstr.Entity) *clstr.Service {
 	t.Helper()
+	store := memstate.New()
 	svc, err := clstr.Open(context.Background(), clstr.Options{
 		Name:     "test",
 		On:       clstr.Memory(),
 		Entities: entities,
 		Shards:   64,
 		Log:      Logger(t, slog.LevelWarn),
-		Node:     cluster.NodeOptions{Timing: LiveTiming},
-		Client:   cluster.ClientOptions{StrictReplies: true},
+		Node:     cluster.NodeOptions{Timing: LiveTiming, State: store},
+		Client:   cluster.ClientOptions{StrictReplies: true, State: store},
 	})
 	if err != nil {
 		t.Fatalf("testkit.Open: %v", err)

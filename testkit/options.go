@@ -12,6 +12,8 @@ import (
 
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/state"
+	"github.com/clstr-go/clstr/state/memstate"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -63,6 +65,10 @@ type ClusterOptions struct {
 	// Timing says how fast; zero = [LiveTiming].
 	Live   bool
 	Timing membership.Timing
+	// State keeps what durable entities have stored, for all nodes and clients: a node that comes back,
+	// or takes over, finds it there. nil = a store in memory, of the cluster's own. For one that
+	// goes wrong use [StateFaults].
+	State state.Store
 	// Transport connects nodes and clients. Zero = Memory.
 	Transport TransportKind
 	// Limits bound what each node accepts, as in its transport's options.
@@ -100,6 +106,9 @@ func (o ClusterOptions) withDefaults(t testing.TB) ClusterOptions {
 	}
 	if o.NumShards == 0 {
 		o.NumShards = 64
+	}
+	if o.State == nil {
+		o.State = memstate.New()
 	}
 	if o.Log == nil {
 		o.Log = Logger(t, slog.LevelWarn)

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/membership/natsstore"
+	"github.com/clstr-go/clstr/state/natsstate"
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport/natstransport"
+)
+
+// account is a durable entity.
+type account struct{ Balance int }
+
+type deposit struct{ N int }
+
+type balance struct{ Balance int }
+
+func (a *account) deposit(_ *actor.Context, m deposit) (balance, error) {
+	a.Balance += m.N
+	return balance(*a), nil
+}
+
+var accounts = actor.Define("account", func(string) *account { return &account{} },
+	actor.OnRequest((*account).deposit), actor.Durable(actor.Persistence{Version: 2}))
+
+// bank is a node that hosts accounts, and a client.
+type bank struct {
+	*live
+	client *cluster.Client
+	stop   func() error
+}
+
+func startBank(t *testing.T, url string, fixed bool) *bank {
+	t.Helper()
+	quiet := slog.New(slog.DiscardHandler)
+	tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tr.Close() })
+	store, err := natsstate.Open(t.Context(), natsstate.Options{URL: url, Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	opts := cluster.NodeOptions{NodeID: "one", Transport: tr, NumShards: 4, State: store, Log: quiet,
+		Kinds: map[string]cluster.ServerHandlerFunc{"account": cluster.NewActorHandler(accounts.New)}}
+	if fixed {
+		opts.Shards = []uint32{0, 1, 2, 3}
+	} else {
+		members, err := natsstore.Open(t.Context(), natsstore.Options{URL: url, Memory: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = members.Close() })
+		opts.Membership = members
+	}
+	b := &bank{live: &live{t: t, url: url}}
+	if b.stop, err = cluster.NewNode(opts).Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.stop() })
+	if b.client, err = cluster.NewClient(cluster.ClientOptions{Transport: tr, NumShards: 4}); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b *bank) deposit(n int) (int, error) {
+	out, err := cluster.NewRequest[deposit, balance](b.client.Kind("account").Key("alice")).Request(b.t.Context(), deposit{n}, cluster.WithTTL(10*time.Second))
+	if err != nil {
+		return 0, err
+	}
+	return out.Balance, nil
+}
+
+// want deposits until the node serves the account, and compares.
+func (b *bank) wantBalance(n, want int) {
+	b.t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; {
+		got, err := b.deposit(n)
+		if err == nil && got == want {
+			return
+		}
+		if err == nil || !cluster.OutcomeOf(err).NeverRan() && cluster.CodeOf(err) != "deposed" || time.Now().After(end) {
+			b.t.Fatalf("the balance is %d, %v (%v), want %d", got, err, cluster.OutcomeOf(err), want)
+		}
+	}
+}
+
+// TestStateOfNodesThatRun: what the command writes is what entities go on from. A node of a live
+// cluster opens the shard again by itself, and one with a fixed list when it is restarted.
+func TestStateOfNodesThatRun(t *testing.T) {
+	for name, fixed := range map[string]bool{"live": false, "fixed": true} {
+		t.Run(name, func(t *testing.T) {
+			url := testkit.StartNATSServer(t, &server.Options{JetStream: true, StoreDir: t.TempDir()}).URL()
+			b := startBank(t, url, fixed)
+			b.wantBalance(100, 100)
+			b.want(0, `"Balance": 100`, "state", "show", "account", "alice")
+			b.want(0, "1 record: all can be read", "state", "check")
+			file := filepath.Join(t.TempDir(), "alice.json")
+			if err := os.WriteFile(file, []byte(b.want(0, "", "state", "export", "account", "alice").out), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			b.wantBalance(7, 107)
+			flag := "--yes"
+			if fixed {
+				b.want(exitRefused, "stops serving the shard until it is restarted", "state", "import", "account", "alice", file, "--yes")
+				flag = "--depose"
+			} else {
+				b.want(exitRefused, "from its owner, one.", "state", "import", "account", "alice", file)
+			}
+			b.want(0, "stored account alice", "state", "import", "account", "alice", file, flag)
+			if fixed {
+				if n, err := b.deposit(1); err == nil {
+					t.Fatalf("a deposed node with a fixed list stores %d", n)
+				}
+				if n, err := b.deposit(1); err == nil {
+					t.Fatalf("a deposed node with a fixed list stores %d", n)
+				}
+				if err := b.stop(); err != nil {
+					t.Error(err)
+				}
+				b = startBank(t, url, fixed)
+			}
+			b.wantBalance(1, 101)
+			b.want(0, "deleted account alice", "state", "delete", "account", "alice", flag)
+			if fixed {
+				if err := b.stop(); err != nil {
+					t.Error(err)
+				}
+				b = startBank(t, url, fixed)
+			}
+			b.wantBalance(3, 3)
+			// A key that nothing is stored of gets its shard from what the node has left.
+			doc := filepath.Join(t.TempDir(), "bob.json")
+			if err := os.WriteFile(doc, []byte(`{"clstr_state": 1, "kind": "account", "key": "bob", "record": {"t": "json", "v": 2}, "state": {"Balance": 5}}`), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			b.want(0, "stored account bob: change 1", "state", "import", "account", "bob", doc, flag)
+			b.want(0, "2 records: all can be read", "state", "check")
+		})
+	}
+}
