@@ -25,6 +25,7 @@ type fixed struct {
 	mu     sync.Mutex
 	subs   map[uint32]Subscription
 	lost   map[uint32]bool
+	ending bool // rest waits for losing: nothing more is added
 	losing sync.WaitGroup
 }
 
@@ -55,6 +56,7 @@ func (f *fixed) run(ctx context.Context, log *slog.Logger) error {
 		if ctx.Err() != nil {
 			err = nil // asked to end while it began
 		}
+		f.rest()
 		return errors.Join(err, unsubscribe(f.list()), life.End()) // which knows why the transport has ended
 	}
 	subs := f.list()
@@ -71,11 +73,19 @@ func (f *fixed) run(ctx context.Context, log *slog.Logger) error {
 	all.Expect(n.opts.Shards)
 	life.EndTogether(all)
 	quiesce(subs, n.opts.Shards, life, orDefault(n.opts.StopTimeout, defaultStopTimeout))
-	f.losing.Wait()
+	f.rest()
 	err = errors.Join(unsubscribe(subs), life.End())
 	n.vitals.owns(0)
 	log.Info("node has ended")
 	return err
+}
+
+// rest waits for what ends lost shards. A shard that is lost later ends with the node.
+func (f *fixed) rest() {
+	f.mu.Lock()
+	f.ending = true
+	f.mu.Unlock()
+	f.losing.Wait()
 }
 
 // list are the subscriptions, in the order of the node's list.
@@ -144,7 +154,7 @@ func (f *fixed) lose(shard uint32, _ uint64) {
 	}
 	f.lost[shard] = true
 	f.n.vitals.deposes(len(f.lost))
-	if sub := f.subs[shard]; sub != nil {
+	if sub := f.subs[shard]; sub != nil && !f.ending {
 		f.n.vitals.owns(len(f.subs) - len(f.lost))
 		f.end(shard, sub)
 	}
