@@ -29,6 +29,10 @@ type Persistence struct {
 	// MaxState bounds the encoded state, in bytes, up to 704 KiB. A turn that ends with a larger
 	// one fails with ErrNotStored and is undone. 0 = default (512 KiB).
 	MaxState int
+	// Window is for how long a key knows the IDs of messages that it has carried out
+	// ([cluster.WithID]). A try that is older is refused and does not run. At most 12 hours; nine
+	// tenths of TTL if that is less. 0 = default (10 min).
+	Window time.Duration
 }
 
 // Durable stores the entity's state: its exported fields as JSON, or the entity as protobuf

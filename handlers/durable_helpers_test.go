@@ -26,15 +26,21 @@ import (
 type shelf struct {
 	mu      sync.Mutex
 	records map[string]state.Record
+	beside  map[string][]state.Entry // of each key, what was spilled
 	hold    bool
 	held    []func() // commits, each with its answer
 	refuse  error    // what a commit ends with, where nothing is stored
 	unread  error    // what a read ends with
 	commits int
 	reads   int
+
+	spilledReads int
+	mostSpilled  int // commands of one change
 }
 
-func newShelf() *shelf { return &shelf{records: map[string]state.Record{}} }
+func newShelf() *shelf {
+	return &shelf{records: map[string]state.Record{}, beside: map[string][]state.Entry{}}
+}
 
 func (s *shelf) Read(_ context.Context, shard uint32, r state.Range) ([]state.Entry, bool, error) {
 	s.mu.Lock()
@@ -42,6 +48,10 @@ func (s *shelf) Read(_ context.Context, shard uint32, r state.Range) ([]state.En
 	s.reads++
 	if s.unread != nil {
 		return nil, false, s.unread
+	}
+	if r.Place == state.Spilled {
+		s.spilledReads++
+		return s.beside[r.Key], false, nil
 	}
 	rec, ok := s.records[r.Key]
 	if !ok {
@@ -62,6 +72,12 @@ func (s *shelf) Commit(shard uint32, c state.Change, done func(state.Rev, error)
 		err := s.refuse
 		if err == nil {
 			s.commits++
+			for _, e := range state.Entries(c) {
+				if e.Place == state.Spilled {
+					s.mostSpilled = max(s.mostSpilled, len(e.Commands))
+					s.beside[c.Key] = append(s.beside[c.Key], e.Clone())
+				}
+			}
 			s.records[c.Key] = *state.Entry{Record: c.Record}.Clone().Record
 		}
 		s.mu.Unlock()

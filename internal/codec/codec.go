@@ -171,7 +171,7 @@ func marshal(v any, i *info) (_ []byte, err error) {
 		v = pointerTo(v)
 	}
 	if m, ok := v.(proto.Message); ok {
-		return proto.Marshal(m)
+		return proto.MarshalOptions{Deterministic: true}.Marshal(m) // tries of one message are the same bytes
 	}
 	data, err := json.Marshal(v)
 	if err != nil {

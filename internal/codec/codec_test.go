@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
@@ -283,3 +284,20 @@ func TestErrorsHoldNoPayload(t *testing.T) {
 }
 
 func errOf[T any](_ T, err error) error { return err }
+
+// TestProtobufIsAlwaysTheSame: the bytes of a message tell once-only commands apart.
+func TestProtobufIsAlwaysTheSame(t *testing.T) {
+	fields := map[string]*structpb.Value{}
+	for i := range 50 {
+		fields[fmt.Sprint(i)] = structpb.NewNumberValue(float64(i))
+	}
+	first, err := Marshal(&structpb.Struct{Fields: fields})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if again, _ := Marshal(&structpb.Struct{Fields: fields}); !bytes.Equal(again, first) {
+			t.Fatal("the same message is encoded in two ways")
+		}
+	}
+}

@@ -82,6 +82,7 @@ func (c *call) Reply(data []byte, err error) { c.answer(data, err, nil) }
 func (c *call) ReplyOwned(data []byte)       { c.answer(data, nil, nil) }
 func (c *call) Fail(err error)               { c.answer(nil, err, nil) }
 func (c *call) Panicked(value any)           { c.answer(nil, nil, value) }
+func (c *call) Age() time.Duration           { return 0 }
 func (c *call) Coded(err error) error        { return err }
 func (c *call) Wait(f func())                { f() }
 func (c *call) Message() host.Message        { return c.msg }

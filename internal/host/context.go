@@ -48,6 +48,8 @@ type Call interface {
 	// Wait calls f, which waits, and gives the handler's place among the running handlers to
 	// another meanwhile.
 	Wait(f func())
+	// Age is how long ago the first try of a message with an ID was.
+	Age() time.Duration
 	// Panicked answers for a handler that has panicked with the given value,
 	// while its stack is still there.
 	Panicked(value any)

@@ -100,6 +100,7 @@ func (o *outlet) settle(s *shell) error {
 		return nil
 	}
 	t.failed = t.failed || t.own != nil && t.own.err != nil
+	t.query = t.query && !t.once && !o.ids.waits()
 	b.mu.Unlock()
 	data, is, err := o.sum.after(t, s.stored)
 	changed := is != o.sum
@@ -114,22 +115,24 @@ func (o *outlet) settle(s *shell) error {
 	case err != nil || changed && t.failed:
 		t.undo(notStored(err))
 		over, undone = startOver(b, t.begins), true
-	case changed:
-		o.sum = is
-		o.keep(data, t.delete)
-		o.fresh.begins = o.fresh.begins || t.begins
-		if t.own != nil {
-			t.own.changed = true
+	default:
+		o.ids.keeps(data)
+		if t.once && o.ids.take(t.given) || changed {
+			o.sum = is
+			o.keep(data, t.delete && !t.failed)
+			o.fresh.begins = o.fresh.begins || t.begins
 		}
-		if t.delete && !t.begins {
+		if t.own != nil {
+			t.own.changed = changed
+		}
+		if changed && t.delete && !t.begins {
 			over = leaveDeleted(b)
 			s.broken = true // its stop hook would bring it back
 		}
 	}
 	out := t.given
-	if why == nil && o.waits() {
-		o.wait(out)
-		out = line{}
+	if why == nil && o.fresh != nil {
+		out = out.behind(o)
 	}
 	r := o.due()
 	open := t.own != nil && !t.own.answered
@@ -185,7 +188,7 @@ func (t *leaving) undo(why *Failure) {
 
 // due returns the change that is to go out now; nil if there is none. A write-behind key has its
 // time for that. It is called with mu held.
-func (o *outlet) due() *state.Record {
+func (o *outlet) due() *state.Change {
 	r := o.change()
 	if u := o.fresh; r == nil && u != nil && u.dirty && !u.sending && o.persist.Behind > 0 && u.timer == nil {
 		u.timer = new(expiry.Node)
@@ -195,10 +198,10 @@ func (o *outlet) due() *state.Record {
 }
 
 // send has the keeper store a change; nil is none.
-func (o *outlet) send(r *state.Record) {
-	if r != nil {
+func (o *outlet) send(c *state.Change) {
+	if c != nil {
 		s := o.cell.shard
-		s.host.opts.Keeper.Commit(s.id, state.Change{Kind: s.host.opts.Kind, Key: o.cell.key, Record: r}, o.committed)
+		s.host.opts.Keeper.Commit(s.id, *c, o.committed)
 	}
 }
 

@@ -36,6 +36,15 @@ var (
 	// ErrNotDurable: the message has an ID, and the actor keeps no state to know it again by; or
 	// the actor wants a state stored that it does not keep.
 	ErrNotDurable = errors.New("the entity is not durable")
+	// ErrIDReused: the key knows the message's ID from another message.
+	ErrIDReused = errors.New("the ID is another message's")
+	// ErrTooOld: the message has an ID, and its first try was so long ago that the key may
+	// have forgotten it.
+	ErrTooOld = errors.New("too old to be known")
+	// ErrReplyGone: the message has an ID, and has run. Its reply is not known any more.
+	ErrReplyGone = errors.New("the reply is forgotten")
+	// ErrManyIDs: the key has to know as many IDs as it may.
+	ErrManyIDs = errors.New("too many IDs")
 	// ErrDecode: the payload does not unmarshal into the method's argument.
 	ErrDecode = errors.New("payload does not unmarshal")
 	// ErrEncode: the method ran, and its reply does not marshal.

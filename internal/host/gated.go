@@ -21,8 +21,10 @@ type gated struct {
 
 	// Guarded by the mailbox's mu.
 	answered bool
-	late     bool // not on its own turn
-	changed  bool // its turn has changed the state
+	late     bool       // not on its own turn
+	changed  bool       // its turn has changed the state
+	firm     bool       // its answer is a command's, and waits for the state in any case
+	first    *firstCall // nil for what is no command's first call
 }
 
 func (g *gated) Reply(data []byte, err error) {
@@ -69,22 +71,27 @@ func (g *gated) give(data []byte, err error) {
 	}
 	g.answered, g.data, g.err = true, data, err
 	g.late = o.turn == nil || o.turn.own != g
+	all := g.joins()
 	var why error
-	leaves := false
+	var out line
 	switch {
 	case o.turn != nil:
-		o.turn.given.add(g)
+		o.turn.once = o.turn.once || g.firm
+		o.turn.given.append(all)
 	case o.undone != nil:
-		leaves, why = true, o.undone
-	case o.waits():
-		o.wait(line{g, g})
+		out, why = all, o.undone
+	case g.firm && o.ids.take(all):
+		o.ids.keepLatest(o)
+		o.wait(all)
+	case o.fresh != nil:
+		out = all.behind(o)
 	default:
-		leaves = true
+		out = all
 	}
+	r := o.change()
 	b.mu.Unlock()
-	if leaves {
-		g.leave(why)
-	}
+	out.release(why)
+	o.send(r)
 }
 
 // leave answers the call: with why, if there is one. What is late owes its answer to a turn that

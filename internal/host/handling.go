@@ -30,8 +30,7 @@ func (t handling) handle(m any) *Context {
 	x.cell = t.c
 	g := t.c.mailbox.outlet.gate(x)
 	switch around := t.c.shard.host.opts.Around; {
-	case !t.knows(x.call):
-		x.call.Fail(&Failure{Why: ErrNotDurable, What: "only durable entities know again which IDs they have carried out"})
+	case !t.runs(x, g):
 	case around == nil:
 		t.invoke(x)
 	default:
@@ -50,11 +49,6 @@ func (t handling) handle(m any) *Context {
 		t.c.owes(x.call)
 	}
 	return x
-}
-
-// knows reports whether the actor knows a message with an ID again, or the message has none.
-func (t handling) knows(call Call) bool {
-	return t.c.shard.host.opts.TakesIDs || call.Message().ID == ""
 }
 
 // settle ends the turn of a call of a durable key. It returns false if the handler has left the

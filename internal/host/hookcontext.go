@@ -137,6 +137,7 @@ func (quiet) Start(pool.Slot) bool  { return true }
 func (quiet) Reply([]byte, error)   {}
 func (quiet) ReplyOwned([]byte)     {}
 func (quiet) Fail(error)            {}
+func (quiet) Age() time.Duration    { return 0 }
 func (quiet) Coded(err error) error { return err }
 func (quiet) Panicked(any)          {}
 func (quiet) Wait(f func())         { f() }

@@ -32,6 +32,7 @@ func load(s *shell, h *hook) (err error) {
 	o := b.outlet
 	o.persist, o.encoding = s.stored.Persistence, s.stored.encoding()
 	o.turn, o.undone = nil, nil
+	o.ids.begins()
 	var r *state.Record
 	u := o.fresh
 	if u != nil {
@@ -42,6 +43,9 @@ func load(s *shell, h *hook) (err error) {
 		if r, err = read(s, h); err != nil {
 			return err
 		}
+		b.mu.Lock()
+		o.ids = idsOf(r, o.persist)
+		b.mu.Unlock()
 	}
 	if r == nil {
 		r = &state.Record{Deleted: true}

@@ -32,7 +32,7 @@ type outlet struct {
 	turn     *leaving  // what leaves on the turn that runs; nil: none runs
 	fresh    *unstored // nil at rest
 	undone   *Failure  // why the incarnation must start over
-	// Commands with an ID are to be kept here, and put into the record by change.
+	ids      *ids      // nil until there is a message with an ID
 }
 
 // leaving is what leaves on one turn, and what the turn has said of itself.
@@ -43,6 +43,7 @@ type leaving struct {
 	query  bool   // it promises not to change the state
 	delete bool   // its key is to be forgotten
 	begins bool   // it is the activation: there is nothing to start over from
+	once   bool   // it has answered a message with an ID
 }
 
 // unstored is the newest state, while it is not stored, and what waits for that.
@@ -144,7 +145,7 @@ func (o *outlet) wait(l line) {
 }
 
 // change returns the change that is to go out now; nil if there is none.
-func (o *outlet) change() *state.Record {
+func (o *outlet) change() *state.Change {
 	u := o.fresh
 	if u == nil || u.sending || !u.dirty || !o.through() {
 		return nil
@@ -156,7 +157,7 @@ func (o *outlet) change() *state.Record {
 const markTime = 24 * time.Hour
 
 // begin is change for a state that is known to be dirty, and not to be on its way.
-func (o *outlet) begin() *state.Record {
+func (o *outlet) begin() *state.Change {
 	u := o.fresh
 	if u.timer != nil {
 		o.clock().Remove(u.timer)
@@ -171,12 +172,13 @@ func (o *outlet) begin() *state.Record {
 	} else {
 		r.Type, r.State = o.encoding, u.state
 	}
-	return r
+	return &state.Change{Kind: o.cell.shard.host.opts.Kind, Key: o.cell.key, Record: r, Spill: o.ids.into(r)}
 }
 
 // accepted ends a change that was stored. It returns what may leave.
 func (o *outlet) accepted() (out line) {
 	u := o.fresh
+	o.ids.stored()
 	out, u.sent = u.sent, line{}
 	u.begins = false
 	if u.sending = false; !u.dirty {
@@ -246,7 +248,7 @@ func (o *outlet) clock() *expiry.Set { return &o.cell.shard.host.system.clock }
 func (o *outlet) Expire() {
 	mu := &o.cell.mailbox.mu
 	mu.Lock()
-	var r *state.Record
+	var r *state.Change
 	if u := o.fresh; u != nil && u.dirty && !u.sending {
 		r = o.begin()
 	}

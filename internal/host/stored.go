@@ -3,6 +3,7 @@
 package host
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
@@ -23,6 +24,7 @@ type Persistence struct {
 	TTL      time.Duration
 	Behind   time.Duration
 	MaxState int
+	Window   time.Duration
 }
 
 // What a state may hold, in bytes: the rest of a change is for what goes with it.
@@ -40,9 +42,26 @@ func (p *Persistence) Validate(of string) {
 		panic(fmt.Sprintf("clstr: %s: TTL %v: 0 (never) or whole seconds", of, p.TTL))
 	case p.Behind < -1:
 		panic(fmt.Sprintf("clstr: %s: Behind %v: -1 (only when asked), 0 (write-through) or a duration", of, p.Behind))
+	case p.Window < 0 || p.Window > mostWindow:
+		panic(fmt.Sprintf("clstr: %s: Window %v: 0 (default) to %v", of, p.Window, mostWindow))
 	case p.MaxState < 0 || p.MaxState > mostState:
 		panic(fmt.Sprintf("clstr: %s: MaxState %d: 0 (default) to %d", of, p.MaxState, mostState))
 	}
+}
+
+// For how long a key knows the messages with an ID that it has carried out.
+const (
+	defaultWindow = 10 * time.Minute
+	mostWindow    = 12 * time.Hour // less than markTime
+)
+
+// window is Window, or less: what a record knows goes with the record.
+func (p *Persistence) window() time.Duration {
+	w := cmp.Or(p.Window, defaultWindow)
+	if p.TTL > 0 {
+		w = min(w, p.TTL/10*9)
+	}
+	return w
 }
 
 // CheckState returns an error for the type of an entity that would lose a part of its state.

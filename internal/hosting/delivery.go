@@ -28,6 +28,9 @@ func (d delivery) Fail(err error) {
 	d.Call.Fail(coded(d.Key(), err))
 }
 
+// Age implements [host.Call].
+func (d delivery) Age() time.Duration { return d.Envelope().Age() }
+
 // Coded implements [host.Call].
 func (delivery) Coded(err error) error { return outcome.HandlerError(err) }
 
@@ -62,6 +65,10 @@ var codes = []struct{ from, to error }{
 	{host.ErrUnknownType, outcome.ErrUnknownType},
 	{host.ErrDecode, outcome.ErrDecode},
 	{host.ErrNotDurable, outcome.ErrNotDurable},
+	{host.ErrIDReused, outcome.ErrIDReused},
+	{host.ErrTooOld, outcome.ErrEnvelopeExpired},
+	{host.ErrReplyGone, outcome.ErrEnvelopeExpired},
+	{host.ErrManyIDs, outcome.ErrOverloaded},
 	{host.ErrEncode, outcome.ErrReply},
 	{host.ErrPanicked, outcome.ErrPanicked},
 	{host.ErrForgotten, outcome.ErrDraining},
@@ -99,7 +106,9 @@ func coded(key string, err error) *outcome.Error {
 		e := told(code, f).WithCause(cause(key, f.Cause))
 		e.RetryAfter = f.RetryAfter
 		return e
-	case f.Why == host.ErrForgotten, f.Why == host.ErrInDoubt:
+	case f.Why == host.ErrManyIDs:
+		return outcome.Overloaded(f.RetryAfter, "%s", f.What)
+	case f.Why == host.ErrForgotten, f.Why == host.ErrInDoubt, f.Why == host.ErrReplyGone:
 		return told(code, f).WithOutcome(outcome.MaybeRan)
 	case f.Detail() == "":
 		return outcome.Errorf(code, "key %.64q: %v", key, f.Why)

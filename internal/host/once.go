@@ -1,0 +1,141 @@
+// ids: what a durable key knows of messages with an ID
+
+package host
+
+import (
+	"slices"
+	"time"
+
+	"github.com/clstr-go/clstr/state"
+)
+
+// ids is what a durable key knows of messages with an ID. The mailbox's mu guards it. A nil
+// one knows nothing, as most keys do.
+type ids struct {
+	commands
+	open   map[[16]byte]*gated // commands whose handler has run, or runs, and has not answered
+	latest []byte              // the newest state, while there are open ones
+}
+
+// firstCall is the first call of a command, which carries it out.
+type firstCall struct {
+	command
+	joined []*gated // further calls of the command, which get the same answer
+}
+
+// idsOf returns what a record knows; nil if it knows nothing. r may be nil.
+func idsOf(r *state.Record, p *Persistence) *ids {
+	if r == nil || len(r.Commands) == 0 && r.Spilled.IsZero() {
+		return nil
+	}
+	is := &ids{commands: newCommands(p.window())}
+	is.load(r)
+	return is
+}
+
+// begins is called when an incarnation begins: what the last one owed was answered.
+func (is *ids) begins() {
+	if is != nil {
+		is.open, is.latest = nil, nil
+	}
+}
+
+func (is *ids) into(r *state.Record) *state.Spill {
+	if is == nil {
+		return nil
+	}
+	return is.commands.into(r, time.Now())
+}
+
+func (is *ids) stored() {
+	if is != nil {
+		is.commands.stored()
+	}
+}
+
+// take notes the commands that were carried out among answers, for the next change. It
+// returns false if there is none.
+func (is *ids) take(l line) (some bool) {
+	for g := l.first; is != nil && g != nil; g = g.next {
+		if g.first != nil && g.err == nil {
+			is.add(g.first.command, g.data, time.Now())
+			some = true
+		}
+	}
+	return some
+}
+
+// keeps is told of the newest state; nil if the turn has not encoded it.
+func (is *ids) keeps(data []byte) {
+	switch {
+	case is == nil:
+	case len(is.open) == 0:
+		is.latest = nil
+	case data != nil:
+		is.latest = data
+	}
+}
+
+// keepLatest has the newest state stored once more, with a command that was answered beside
+// all turns.
+func (is *ids) keepLatest(o *outlet) {
+	if u := o.fresh; u != nil {
+		o.keep(u.state, u.deleted)
+	} else {
+		o.keep(is.latest, is.latest == nil)
+	}
+	if len(is.open) == 0 {
+		is.latest = nil
+	}
+}
+
+// waits reports whether a command is open: its answer may be that of any turn, and then is
+// stored with the state that the turn leaves.
+func (is *ids) waits() bool { return is != nil && len(is.open) > 0 }
+
+// behind puts answers behind the newest state. It returns those that do not wait, which only a
+// write-behind key has. It is called with mu held, while there is a state that is not stored.
+func (l line) behind(o *outlet) (out line) {
+	if o.waits() {
+		o.wait(l)
+		return line{}
+	}
+	var firm line
+	for g := l.first; g != nil; {
+		next := g.next
+		g.next = nil
+		if g.firm {
+			firm.add(g)
+		} else {
+			out.add(g)
+		}
+		g = next
+	}
+	if firm.first != nil {
+		o.wait(firm)
+	}
+	return out
+}
+
+// joins gives the calls that have joined g the same answer, and returns all of them. It is
+// called with mu held, when g was answered.
+func (g *gated) joins() line {
+	l := line{g, g}
+	if g.first == nil {
+		return l
+	}
+	if g.err == nil && len(g.data) > maxReply {
+		g.err = failure(ErrNotStored, nil, "a reply of %d bytes to a message with an ID: at most %d are kept", len(g.data), maxReply)
+	}
+	if is := g.cell.mailbox.outlet.ids; is != nil && is.open[g.first.id] == g {
+		delete(is.open, g.first.id)
+	}
+	for _, j := range g.first.joined {
+		if !j.answered {
+			j.answered, j.late, j.data, j.err = true, true, slices.Clone(g.data), g.err
+			l.add(j)
+		}
+	}
+	g.first.joined = nil
+	return l
+}

@@ -1,0 +1,170 @@
+// One try of a message with an ID, on its key's turn
+
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/clstr-go/clstr/state"
+)
+
+// runs reports whether a message is to be handled. One with an ID may have been carried out
+// before, or be refused: then it is answered here, or will be together with the first.
+func (t handling) runs(x *Context, g *gated) bool {
+	m := x.call.Message()
+	switch {
+	case m.ID == "":
+		return true
+	case g != nil:
+		return try{g.cell.mailbox.outlet, x, g, commandOf(m)}.isFirst()
+	case t.c.shard.host.opts.TakesIDs:
+		return true
+	}
+	x.call.Fail(&Failure{Why: ErrNotDurable, What: "only durable entities know again which IDs they have carried out"})
+	return false
+}
+
+// try is one try of a command, on its key's turn.
+type try struct {
+	o *outlet
+	x *Context
+	g *gated
+	command
+}
+
+// isFirst reports whether the command is to be carried out now.
+func (t try) isFirst() bool {
+	o, x, g, c := t.o, t.x, t.g, t.command
+	mu := &o.cell.mailbox.mu
+	age := x.call.Age()
+	for {
+		now := time.Now()
+		mu.Lock()
+		if o.ids == nil {
+			o.ids = &ids{commands: newCommands(o.persist.window())}
+		}
+		is := o.ids
+		open := is.open[c.id]
+		v, reply := is.find(c, now)
+		room, full := is.room(now), is.full() && o.fresh != nil && o.fresh.sending
+		begins := false
+		g.firm = true
+		switch {
+		case open != nil && open.first.sum == c.sum:
+			open.first.joined = append(open.first.joined, g)
+		case open != nil:
+			v = reused
+		case v == fresh && age <= o.persist.window() && room == 0 && !full:
+			begins = true
+			g.first = &firstCall{command: c}
+			if is.open == nil {
+				is.open = map[[16]byte]*gated{}
+			}
+			is.open[c.id] = g
+		}
+		mu.Unlock()
+		var err error
+		switch {
+		case begins:
+			return true
+		case v == reused:
+			x.call.Fail(&Failure{Why: ErrIDReused, What: fmt.Sprintf("key %.64q knows it from another message", o.cell.key)})
+			return false
+		case open != nil:
+			x.call.NoEffect(true) // the next owner knows what has become of the first
+			return false
+		case v == done:
+			x.call.ReplyOwned(slices.Clone(reply))
+			return false
+		case v == unread:
+			var es []state.Entry
+			if es, err = t.spilled(); err == nil {
+				mu.Lock()
+				is.read(es, time.Now())
+				mu.Unlock()
+			}
+		case v == spilled:
+			var es []state.Entry
+			if es, err = t.spilled(); err == nil {
+				if reply, known := c.replyIn(es); known {
+					x.call.ReplyOwned(reply)
+				} else {
+					x.call.Fail(&Failure{Why: ErrReplyGone, What: "the message was carried out, and its reply is not kept any more"})
+				}
+				return false
+			}
+		case age > o.persist.window():
+			x.call.Fail(&Failure{Why: ErrTooOld, What: fmt.Sprintf("the first try was %v ago, and key %.64q knows an ID for %v", age.Round(time.Second), o.cell.key, o.persist.window())})
+			return false
+		case room > 0:
+			x.call.Fail(&Failure{Why: ErrManyIDs, What: fmt.Sprintf("key %.64q cannot keep more IDs for now", o.cell.key), RetryAfter: room})
+			return false
+		default: // one change takes no more of them
+			x.call.Wait(func() { err = t.awaitChange() })
+		}
+		if err != nil {
+			x.call.Fail(err)
+			return false
+		}
+	}
+}
+
+// awaitChange waits until the change that is on its way has ended: the next one then goes out.
+func (t try) awaitChange() error {
+	o := t.o
+	mu := &o.cell.mailbox.mu
+	mu.Lock()
+	if o.fresh == nil || !o.fresh.sending {
+		mu.Unlock()
+		return nil
+	}
+	s := &stay{over: make(chan struct{})}
+	o.fresh.sent.add(&gated{Call: s, cell: o.cell})
+	mu.Unlock()
+	select {
+	case <-s.over:
+		return s.err
+	case <-t.x.Done():
+		return context.Cause(t.x)
+	}
+}
+
+// unreadIDs is what a message is told whose key cannot find out whether it has run.
+func unreadIDs(c *cell, err error) *Failure {
+	switch {
+	case errors.Is(err, state.ErrDeposed):
+		return &Failure{Why: ErrLapsed}
+	case errors.Is(err, state.ErrUnreadable):
+		return failure(ErrBadState, err, "IDs of %s %.64q in shard %d", c.shard.host.opts.Kind, c.key, c.shard.id)
+	}
+	return &Failure{Why: ErrActivation, What: "the key's IDs", Cause: fmt.Errorf("%w: %w", ErrNoStore, err), RetryAfter: firstBackoff}
+}
+
+// spilled reads what the store has beside the key's record.
+func (t try) spilled() (all []state.Entry, err error) {
+	s, x := t.o.cell.shard, t.x
+	r := state.Range{Place: state.Spilled, Shard: s.id, Kind: s.host.opts.Kind, Key: t.o.cell.key}
+	x.call.Wait(func() {
+		for more := true; more && err == nil; {
+			var es []state.Entry
+			if es, more, err = s.host.opts.Keeper.Read(context.WithoutCancel(x), s.id, r); len(es) > 0 {
+				all, r.After = append(all, es...), es[len(es)-1].Rev
+			} else {
+				more = false
+			}
+		}
+	})
+	for _, e := range all {
+		if err == nil {
+			err = e.Err
+		}
+	}
+	if err != nil {
+		return nil, unreadIDs(t.o.cell, err)
+	}
+	return all, nil
+}
