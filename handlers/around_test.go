@@ -105,7 +105,7 @@ func TestPanicOfAnAroundStartsTheKeyAnew(t *testing.T) {
 	y := new(tally)
 	call := newNode(t, memtransport.Options{}).serve(t, handlers.NewKeyHandler(y.create), hosting.Env{
 		Around: func(ctx context.Context, in *hosting.Incoming, next func(context.Context) error) error {
-			if err := next(ctx); err != nil || in.Type() == "Get" {
+			if err := next(ctx); err != nil || in.Call().Envelope().Type == "Get" {
 				return err
 			}
 			panic("an Around's")

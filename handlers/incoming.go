@@ -13,28 +13,31 @@ func incoming(in *hosting.Incoming) *Incoming { return (*Incoming)(in) }
 func (in *Incoming) hosted() *hosting.Incoming { return (*hosting.Incoming)(in) }
 
 // Type returns the message's type.
-func (in *Incoming) Type() string { return in.hosted().Type() }
+func (in *Incoming) Type() string { return in.hosted().Call().Envelope().Type }
 
 // Kind returns the kind that the message is for; empty for a handler without one.
-func (in *Incoming) Kind() string { return in.hosted().Kind() }
+func (in *Incoming) Kind() string { return in.hosted().Call().Envelope().Kind }
 
 // Key returns the key that the message is for; empty if it is sent to a shard.
-func (in *Incoming) Key() string { return in.hosted().Key() }
+func (in *Incoming) Key() string { return in.hosted().Call().Key() }
 
 // ID returns the message's ID, empty if it has none. All tries of one command have the same.
-func (in *Incoming) ID() string { return in.hosted().ID() }
+func (in *Incoming) ID() string { return in.hosted().Call().Envelope().ID }
 
 // Shard returns the key's shard.
-func (in *Incoming) Shard() uint32 { return in.hosted().Shard() }
+func (in *Incoming) Shard() uint32 { return uint32(in.hosted().Call().Envelope().Shard) }
 
 // Header returns a header of the message.
-func (in *Incoming) Header(name string) (value string, ok bool) { return in.hosted().Header(name) }
+func (in *Incoming) Header(name string) (value string, ok bool) {
+	value, ok = in.hosted().Call().Envelope().Headers[name]
+	return value, ok
+}
 
 // Data returns the message's bytes. They must not be changed.
-func (in *Incoming) Data() []byte { return in.hosted().Data() }
+func (in *Incoming) Data() []byte { return in.hosted().Call().Envelope().Data }
 
 // AwaitsReply is false for a notification: the sender is not told how it is handled.
-func (in *Incoming) AwaitsReply() bool { return in.hosted().AwaitsReply() }
+func (in *Incoming) AwaitsReply() bool { return in.hosted().Call().AwaitsReply() }
 
 // Reply returns the reply, once next has returned. It returns false if there is none: the
 // message has failed, or the handler answers later. The bytes must not be changed.

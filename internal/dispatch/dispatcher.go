@@ -34,6 +34,7 @@ type Dispatcher struct {
 		print *atomic.Uint64
 	}
 	asking *asking
+	own    *Sub // of a lifetime's dispatcher: of calls outside of handlers
 
 	waits sync.Pool // chan struct{}, cap 1: see Sub.Do
 
@@ -82,14 +83,6 @@ func (d *Dispatcher) Subscribe(ctx context.Context, to Subscriber) (*Sub, error)
 	if life == nil {
 		life = d.life
 	}
-	if s := d.newSub(life, to); s != nil {
-		return s, nil
-	}
-	return nil, outcome.New(outcome.ErrTransportClosed)
-}
-
-// newSub returns nil if the dispatcher is closed.
-func (d *Dispatcher) newSub(life *Lifetime, to Subscriber) *Sub {
 	s := &Sub{d: d, to: to, life: life, base: life.Context(), standing: to.Standing}
 	if s.standing == nil {
 		s.standing = standing.Fixed()
@@ -97,10 +90,10 @@ func (d *Dispatcher) newSub(life *Lifetime, to Subscriber) *Sub {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
-		return nil
+		return nil, outcome.New(outcome.ErrTransportClosed)
 	}
 	d.subs[s] = struct{}{}
-	return s
+	return s, nil
 }
 
 // JoinLayout returns the fingerprint of the mapping of keys to shards that the

@@ -33,19 +33,12 @@ func (l *Lifetime) HandlerFunc(r Receiver) transport.HandlerFunc {
 		if c := CallFrom(ctx); c != nil && c.sub.life == l {
 			return c.sub.pass(ctx, env, r, c)
 		}
-		d := l.dispatcher()
-		if d == nil {
-			return nil, outcome.New(outcome.ErrDraining)
+		if d := l.dispatcher(); d != nil {
+			return d.own.do(ctx, env, r, nil)
 		}
-		own, _ := l.Once(ownSub{}, func() (any, func()) { return d.newSub(l, Subscriber{}), func() {} }).(*Sub)
-		if own == nil {
-			return nil, outcome.New(outcome.ErrDraining)
-		}
-		return own.do(ctx, env, r, nil)
+		return nil, outcome.New(outcome.ErrDraining)
 	}
 }
-
-type ownSub struct{}
 
 // SubscribeFunc is a shard's subscription at a transport that only knows handlers: it
 // returns a handler for the transport, which hands on what comes to r. The returned
@@ -74,6 +67,7 @@ func (l *Lifetime) SubscribeFunc(to Subscriber) (transport.HandlerFunc, transpor
 func (l *Lifetime) dispatcher() *Dispatcher {
 	d, _ := l.Once(ownDispatcher{}, func() (any, func()) {
 		d := newDispatcher(transport.Limits{MaxPending: -1, HandlerTimeout: l.handlerTimeout}, l)
+		d.own, _ = d.Subscribe(l.ctx, Subscriber{}) // which is open
 		return d, d.endOwn
 	}).(*Dispatcher)
 	return d

@@ -48,24 +48,8 @@ const (
 	out                 // Around has returned too
 )
 
-func (in *Incoming) Type() string { return in.call.Envelope().Type }
-
-func (in *Incoming) Kind() string { return in.call.Envelope().Kind }
-
-func (in *Incoming) Key() string { return in.call.Key() }
-
-func (in *Incoming) ID() string { return in.call.Envelope().ID }
-
-func (in *Incoming) Shard() uint32 { return uint32(in.call.Envelope().Shard) }
-
-func (in *Incoming) Header(name string) (value string, ok bool) {
-	value, ok = in.call.Envelope().Headers[name]
-	return value, ok
-}
-
-func (in *Incoming) Data() []byte { return in.call.Envelope().Data }
-
-func (in *Incoming) AwaitsReply() bool { return in.call.AwaitsReply() }
+// Call is the message's.
+func (in *Incoming) Call() *dispatch.Call { return in.call }
 
 func (in *Incoming) Reply() (data []byte, ok bool) {
 	in.mu.Lock()
