@@ -5,9 +5,9 @@
 //
 //	go test -run '^$' -bench . -count 5 ./cluster | go run ./internal/bench/ratios
 //
-// Rows whose last element is "bare" (protoactor alone), "raw" (nats.go alone) or
-// "fixed" (a node with a fixed list of shards) are the yardsticks of those beside
-// them. Each figure is the median of the
+// Rows whose last element is "bare" (protoactor alone), "raw" (nats.go alone), "fixed" (a
+// node with a fixed list of shards), "plain" (an entity that is not durable) or "waits" (turns
+// that wait for the store) are the yardsticks of those beside them. Each figure is the median of the
 // counts of one run, because only ratios within one run mean anything. It fails,
 // after the table, where a row named "clstr" or a yardstick has no counterpart,
 // and where the input says that a benchmark has failed.
@@ -52,10 +52,14 @@ var targets = []target{
 	{"NATSRequest/", "p99-ns", 1.2},
 	{"NATSNotify/", "ns/msg", 1 / 0.4},
 	{"OwnershipRequest/", "ns/op", 1.03},
+	{"DurableRequest/unchanged", "ns/op", 1.5},
+	{"DurableRequest/query", "ns/op", 1.1},
+	{"DurableKey/", "ns/op", 1 / 5.0},
+	{"DurableIdleKey/", "B/key", 1.13},
 }
 
 // yardsticks are the last elements of what others are compared with.
-var yardsticks = []string{"bare", "raw", "fixed"}
+var yardsticks = []string{"bare", "raw", "fixed", "plain", "waits"}
 
 // shown are the units that have a column's worth of meaning.
 var shown = []string{"ns/op", "ns/msg", "B/key", "p99-ns"}

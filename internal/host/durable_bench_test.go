@@ -1,0 +1,75 @@
+package host_test
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"strconv"
+	"testing"
+
+	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/state"
+)
+
+// till is a durable entity.
+type till struct {
+	entity
+	N int64
+}
+
+func (e *till) Durable() (any, *host.Persistence) { return &e.N, &host.Persistence{} }
+
+// keeps holds the commits that it is given, and nothing else of them.
+type keeps struct {
+	records []*state.Record
+	done    []func(state.Rev, error)
+}
+
+func (*keeps) Read(context.Context, uint32, state.Range) ([]state.Entry, bool, error) {
+	return nil, false, nil
+}
+
+func (k *keeps) Commit(_ uint32, c state.Change, done func(state.Rev, error)) {
+	k.records, k.done = append(k.records, c.Record), append(k.done, done)
+}
+
+// BenchmarkInFlight reports what 10,000 commits hold that a store has yet to answer, beside the
+// calls themselves: their replies and states too.
+func BenchmarkInFlight(b *testing.B) {
+	const n = 10_000
+	k := &keeps{records: make([]*state.Record, 0, n), done: make([]func(state.Rev, error), 0, n)}
+	w := newWorldOn(b, host.Options{Kind: "till", Keeper: k, CacheSize: -1, Factory: func(string) (host.Actor, error) {
+		e := &till{}
+		e.handle = func(c *host.Context) {
+			if c.Message().Type == "put" {
+				e.N++
+			}
+			c.Respond(e.N)
+		}
+		return e, nil
+	}}, slog.New(slog.DiscardHandler), 1)
+	calls := make([]*call, n)
+	for i := range calls {
+		w.ask(strconv.Itoa(i), "look")
+		calls[i] = newCall()
+		calls[i].msg = host.Message{Type: "put"}
+	}
+	goroutines := runtime.NumGoroutine()
+	before := heapInUse()
+	for i, c := range calls {
+		if err := w.Deliver(0, strconv.Itoa(i), c); err != nil {
+			b.Fatal(err)
+		}
+		await(b, c.ended, "the turn")
+	}
+	b.ReportMetric(float64(heapInUse()-before)/n, "B/commit")
+	b.ReportMetric(float64(runtime.NumGoroutine()-goroutines), "goroutines")
+	for _, done := range k.done {
+		done(1, nil)
+	}
+	for _, c := range calls {
+		if _, err := c.settled(b); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
