@@ -11,9 +11,9 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/bounds"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/testkit"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // TestIntercept is around a call, of whatever kind, once: not around each try.
@@ -207,7 +207,7 @@ func TestWhatIsHandedOnGivesWay(t *testing.T) {
 			return next(ctx)
 		}
 	})
-	baggage := strings.Repeat("b", transport.MaxHeaderBytes-len("baggage"))
+	baggage := strings.Repeat("b", bounds.MaxHeaderBytes-len("baggage"))
 	reply, err := client.RequestKey(t.Context(), "k", "first", nil, cluster.WithHeader("baggage", baggage))
 	if err != nil || string(reply) != "from the intercept" {
 		t.Errorf("got %q, %.300v", reply, err)

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/bounds"
 	"github.com/clstr-go/clstr/outcome"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // ways are a request and a notification to a key.
@@ -199,7 +199,7 @@ func TestIDUnderAnotherLayout(t *testing.T) {
 
 // TestBadID: what cannot be an ID is not sent, and says what is allowed.
 func TestBadID(t *testing.T) {
-	for name, id := range map[string]string{"empty": "", "long": string(slices.Repeat([]byte("i"), transport.MaxIDBytes+1)), "not UTF-8": "\xff"} {
+	for name, id := range map[string]string{"empty": "", "long": string(slices.Repeat([]byte("i"), bounds.MaxIDBytes+1)), "not UTF-8": "\xff"} {
 		for way, send := range ways {
 			tr := failing(0, nil)
 			err := send(newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4}), t.Context(), cluster.WithID(id))

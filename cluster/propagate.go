@@ -7,9 +7,9 @@ import (
 	"maps"
 	"strings"
 
+	"github.com/clstr-go/clstr/internal/bounds"
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/outcome"
-	"github.com/clstr-go/clstr/transport"
 )
 
 // The headers that a call hands on to the calls that its handler makes: W3C's trace
@@ -39,7 +39,7 @@ func (e *envelopes) handOn(ctx context.Context, env *Envelope) {
 		if _, set := own[name]; !ok || set {
 			return
 		}
-		if size += len(name) + len(value); size > transport.MaxHeaderBytes || len(env.Headers) >= transport.MaxHeaders {
+		if size += len(name) + len(value); size > bounds.MaxHeaderBytes || len(env.Headers) >= bounds.MaxHeaders {
 			return
 		}
 		if len(env.Headers) == len(own) { // the map may be an option's, which uses it again

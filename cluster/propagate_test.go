@@ -11,8 +11,8 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/bounds"
 	"github.com/clstr-go/clstr/testkit"
-	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
@@ -158,10 +158,10 @@ func TestHooksHandOnNothing(t *testing.T) {
 // what does not fit stays behind.
 func TestCallsKeepTheirOwnHeaders(t *testing.T) {
 	many := map[string]string{}
-	for i := range transport.MaxHeaders - 1 {
+	for i := range bounds.MaxHeaders - 1 {
 		many[fmt.Sprint("h", i)] = ""
 	}
-	large := map[string]string{"h": strings.Repeat("v", transport.MaxHeaderBytes-20)}
+	large := map[string]string{"h": strings.Repeat("v", bounds.MaxHeaderBytes-20)}
 	parent := map[string]string{"traceparent": "p", "tracestate": "s", "baggage": "b"}
 	with := func(m map[string]string, name, value string) map[string]string {
 		c := maps.Clone(m)

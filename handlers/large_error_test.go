@@ -7,6 +7,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
+	"github.com/clstr-go/clstr/internal/bounds"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -41,7 +42,7 @@ func TestLongErrorsAreCut(t *testing.T) {
 		} {
 			_, err := call(t.Context(), transport.Envelope{Key: c.key, Type: c.msgType, Data: []byte("{}")})
 			e, ok := errors.AsType[*outcome.Error](err)
-			if !ok || !errors.Is(err, c.is) || !e.Cut || len(err.Error()) > outcome.MaxErrorBytes || !strings.Contains(err.Error(), "ééé...") {
+			if !ok || !errors.Is(err, c.is) || !e.Cut || len(err.Error()) > bounds.MaxErrorBytes || !strings.Contains(err.Error(), "ééé...") {
 				t.Errorf("%s: %.80v, %d bytes", c.msgType, err, len(err.Error()))
 			}
 		}

@@ -9,15 +9,8 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"github.com/clstr-go/clstr/internal/bounds"
 	"github.com/clstr-go/clstr/internal/lossless"
-)
-
-// Bounds of a handler's error on its way to the caller. Parts beyond them are left out, and the
-// error says so ([Error].Cut).
-const (
-	MaxErrorNodes = 32       // errors in the tree of causes, the outermost included
-	MaxErrorDepth = 8        // from the outermost to the innermost
-	MaxErrorBytes = 64 << 10 // codes, texts and encoded errors, together
 )
 
 const (
@@ -29,11 +22,13 @@ const (
 // that error's text, the code of the first registered error in its tree, and all further ones as
 // causes. The outcome is always RanAndFailed, even if the handler passes on the refusal of a call
 // of its own. The methods of an error may panic, for example those of a nil pointer.
-func HandlerError(err error) *Error { return grow(err, RanAndFailed, MaxErrorNodes, MaxErrorDepth) }
+func HandlerError(err error) *Error {
+	return grow(err, RanAndFailed, bounds.MaxErrorNodes, bounds.MaxErrorDepth)
+}
 
 func grow(err error, o Outcome, nodes, depth int) *Error {
-	g := grower{reg: registered.Load(), outcome: o, nodes: nodes, depth: depth, looks: maxLooks, bytes: MaxErrorBytes}
-	e := &Error{Code: codeApplication, Outcome: o, Message: g.text(err, MaxErrorBytes/2)}
+	g := grower{reg: registered.Load(), outcome: o, nodes: nodes, depth: depth, looks: maxLooks, bytes: bounds.MaxErrorBytes}
+	e := &Error{Code: codeApplication, Outcome: o, Message: g.text(err, bounds.MaxErrorBytes/2)}
 	for i, found := range g.find(err, 1) {
 		if i == 0 {
 			e.Code, e.Detail, e.is, e.Causes = found.Code, found.Detail, found.is, found.Causes

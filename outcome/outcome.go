@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/clstr-go/clstr/internal/bounds"
 )
 
 // Outcome says what is known about the work of a call that failed.
@@ -68,7 +70,7 @@ func CodeOf(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
 	}
-	g := grower{reg: registered.Load(), nodes: MaxErrorNodes, depth: MaxErrorDepth, looks: maxLooks, bytes: MaxErrorBytes}
+	g := grower{reg: registered.Load(), nodes: bounds.MaxErrorNodes, depth: bounds.MaxErrorDepth, looks: maxLooks, bytes: bounds.MaxErrorBytes}
 	if found := g.find(err, 1); len(found) > 0 {
 		return found[0].Code
 	}
@@ -106,7 +108,7 @@ type Error struct {
 	// errors.As find them all.
 	Causes []*Error
 	// Cut says that a part was left out, because the error was over a bound
-	// ([MaxErrorNodes], [MaxErrorDepth], [MaxErrorBytes]), does not encode, or has text
+	// (32 errors, 8 deep, 64 KiB of codes, texts and encoded errors), does not encode, or has text
 	// that JSON would change.
 	Cut bool
 
@@ -177,7 +179,7 @@ func New(sentinel error) *Error {
 // that: its codes and text.
 func (e *Error) WithCause(cause error) *Error {
 	c := *e
-	behind := grow(cause, e.Outcome, MaxErrorNodes-1, MaxErrorDepth-1)
+	behind := grow(cause, e.Outcome, bounds.MaxErrorNodes-1, bounds.MaxErrorDepth-1)
 	c.Causes, c.Cut = []*Error{behind}, e.Cut || behind.Cut
 	return &c
 }

@@ -13,7 +13,7 @@ import (
 // is then a command. A key whose state is durable carries out the messages with one ID only once,
 // and answers repeats with the reply of the first. So the client also tries again
 // a message that may have run. An ID belongs to its key: other keys do not know it. It is 1 to
-// [MaxIDBytes] bytes of UTF-8.
+// 256 bytes of UTF-8.
 func WithID(id string) EnvelopeOption {
 	return func(e *Envelope) { e.ID, e.unnamed = id, id == "" }
 }

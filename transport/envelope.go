@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/clstr-go/clstr/internal/bounds"
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/outcome"
 )
@@ -18,16 +19,6 @@ const HeaderKey = "x-clstr-key"
 
 // reservedPrefix marks the headers that are the library's own.
 const reservedPrefix = "x-clstr-"
-
-// Limits of the parts of an envelope that are not payload. They keep one
-// envelope from costing a node more than its payload does.
-const (
-	MaxKeyBytes    = 4 << 10  // length of a key
-	MaxTypeBytes   = 512      // length of a message type or kind
-	MaxHeaders     = 128      // number of headers
-	MaxHeaderBytes = 64 << 10 // names and values of all headers together
-	MaxIDBytes     = 256      // length of an ID
-)
 
 // Delivery says what the sender of an envelope waits for.
 type Delivery uint8
@@ -211,22 +202,22 @@ func (e Envelope) Validate() error {
 		return outcome.Errorf(outcome.ErrBadEnvelope, "shard %d: 0 to %d allowed", e.Shard, uint32(math.MaxUint32))
 	case e.TTLMs < 0:
 		return outcome.Errorf(outcome.ErrBadEnvelope, "TTL of %d ms: must not be negative", e.TTLMs)
-	case len(e.Key) > MaxKeyBytes:
-		return outcome.Errorf(outcome.ErrBadEnvelope, "key of %d bytes: at most %d allowed", len(e.Key), MaxKeyBytes)
+	case len(e.Key) > bounds.MaxKeyBytes:
+		return outcome.Errorf(outcome.ErrBadEnvelope, "key of %d bytes: at most %d allowed", len(e.Key), bounds.MaxKeyBytes)
 	case e.unnamed:
-		return outcome.Errorf(outcome.ErrBadEnvelope, "ID of 0 bytes: 1 to %d allowed", MaxIDBytes)
+		return outcome.Errorf(outcome.ErrBadEnvelope, "ID of 0 bytes: 1 to %d allowed", bounds.MaxIDBytes)
 	case e.AgeMs < 0:
 		return outcome.Errorf(outcome.ErrBadEnvelope, "age of %d ms: must not be negative", e.AgeMs)
 	case e.Delivery > AwaitNothing:
 		return outcome.Errorf(outcome.ErrBadEnvelope, "delivery %d: 0 to %d allowed", e.Delivery, AwaitNothing)
 	}
-	if err := validName("type", e.Type, MaxTypeBytes); err != nil {
+	if err := validName("type", e.Type, bounds.MaxTypeBytes); err != nil {
 		return err
 	}
-	if err := validName("kind", e.Kind, MaxTypeBytes); err != nil {
+	if err := validName("kind", e.Kind, bounds.MaxTypeBytes); err != nil {
 		return err
 	}
-	if err := validName("ID", e.ID, MaxIDBytes); err != nil {
+	if err := validName("ID", e.ID, bounds.MaxIDBytes); err != nil {
 		return err
 	}
 	return e.validateHeaders()
@@ -246,8 +237,8 @@ func (e *Envelope) validateHeaders() error {
 	if len(e.Headers) == 0 {
 		return nil
 	}
-	if len(e.Headers) > MaxHeaders {
-		return outcome.Errorf(outcome.ErrBadEnvelope, "%d headers: at most %d allowed", len(e.Headers), MaxHeaders)
+	if len(e.Headers) > bounds.MaxHeaders {
+		return outcome.Errorf(outcome.ErrBadEnvelope, "%d headers: at most %d allowed", len(e.Headers), bounds.MaxHeaders)
 	}
 	size := 0
 	for name, value := range e.Headers {
@@ -256,8 +247,8 @@ func (e *Envelope) validateHeaders() error {
 		}
 		size += len(name) + len(value)
 	}
-	if size > MaxHeaderBytes {
-		return outcome.Errorf(outcome.ErrBadEnvelope, "headers of %d bytes: at most %d allowed", size, MaxHeaderBytes)
+	if size > bounds.MaxHeaderBytes {
+		return outcome.Errorf(outcome.ErrBadEnvelope, "headers of %d bytes: at most %d allowed", size, bounds.MaxHeaderBytes)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/bounds"
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/outcome"
 )
@@ -109,9 +110,9 @@ func TestIDsOfCommands(t *testing.T) {
 		bad string // in the error
 	}{
 		"one byte":  {WithID("1"), ""},
-		"most":      {WithID(strings.Repeat("i", MaxIDBytes)), ""},
+		"most":      {WithID(strings.Repeat("i", bounds.MaxIDBytes)), ""},
 		"once":      {Once(), ""},
-		"too long":  {WithID(strings.Repeat("i", MaxIDBytes+1)), "ID of 257 bytes: at most 256 allowed"},
+		"too long":  {WithID(strings.Repeat("i", bounds.MaxIDBytes+1)), "ID of 257 bytes: at most 256 allowed"},
 		"empty":     {WithID(""), "ID of 0 bytes: 1 to 256 allowed"},
 		"not UTF-8": {WithID("\xff"), "must be UTF-8"},
 		"age":       {func(e *Envelope) { e.AgeMs = -1 }, "must not be negative"},

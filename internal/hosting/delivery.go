@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/clstr-go/clstr/internal/bounds"
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/outcome"
@@ -129,7 +130,7 @@ func cause(key string, err error) error {
 }
 
 // mostDetail is how many bytes of an error's detail travel: as many as of a handler's error.
-const mostDetail = outcome.MaxErrorBytes / 2
+const mostDetail = bounds.MaxErrorBytes / 2
 
 // told makes an error with its detail. The detail may come from an application's error, of
 // any length.

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/clstr-go/clstr/internal/bounds"
 	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -150,8 +151,8 @@ func (d *Decoder) envelope(data []byte, e *Envelope) error {
 			}
 			e.Shard = int(f.uint)
 		case f.is(envType, protowire.BytesType):
-			if len(f.bytes) > transport.MaxTypeBytes {
-				return bad("type of %d bytes: at most %d allowed", len(f.bytes), transport.MaxTypeBytes)
+			if len(f.bytes) > bounds.MaxTypeBytes {
+				return bad("type of %d bytes: at most %d allowed", len(f.bytes), bounds.MaxTypeBytes)
 			}
 			e.Type = d.name(f.bytes)
 		case f.is(envData, protowire.BytesType):
@@ -159,8 +160,8 @@ func (d *Decoder) envelope(data []byte, e *Envelope) error {
 		case f.is(envKey, protowire.BytesType):
 			e.Key = string(f.bytes)
 		case f.is(envKind, protowire.BytesType):
-			if len(f.bytes) > transport.MaxTypeBytes {
-				return bad("kind of %d bytes: at most %d allowed", len(f.bytes), transport.MaxTypeBytes)
+			if len(f.bytes) > bounds.MaxTypeBytes {
+				return bad("kind of %d bytes: at most %d allowed", len(f.bytes), bounds.MaxTypeBytes)
 			}
 			e.Kind = d.name(f.bytes)
 		case f.is(envHeaders, protowire.BytesType):
@@ -186,8 +187,8 @@ func (d *Decoder) envelope(data []byte, e *Envelope) error {
 		case f.is(envRetry, protowire.VarintType):
 			e.Retry = f.uint != 0
 		case f.is(envID, protowire.BytesType):
-			if len(f.bytes) > transport.MaxIDBytes {
-				return bad("ID of %d bytes: at most %d allowed", len(f.bytes), transport.MaxIDBytes)
+			if len(f.bytes) > bounds.MaxIDBytes {
+				return bad("ID of %d bytes: at most %d allowed", len(f.bytes), bounds.MaxIDBytes)
 			}
 			e.ID = string(f.bytes)
 		case f.is(envAge, protowire.VarintType):
@@ -221,8 +222,8 @@ func (e *Envelope) header(data []byte) error {
 	if e.Headers == nil {
 		e.Headers = make(map[string]string, 4)
 	}
-	if _, again := e.Headers[name]; !again && len(e.Headers) >= transport.MaxHeaders {
-		return bad("more than %d headers", transport.MaxHeaders)
+	if _, again := e.Headers[name]; !again && len(e.Headers) >= bounds.MaxHeaders {
+		return bad("more than %d headers", bounds.MaxHeaders)
 	}
 	e.Headers[name] = value
 	return nil
@@ -272,7 +273,7 @@ func bad(format string, args ...any) error {
 // decodeError decodes the error of a reply. It passes over the parts that are beyond the bounds of a
 // tree, and marks the error as cut.
 func (d *Decoder) decodeError(data []byte) (*outcome.Error, error) {
-	t := treeDecoder{nodes: min(outcome.MaxErrorNodes, 1+MaxItems-d.causes)}
+	t := treeDecoder{nodes: min(bounds.MaxErrorNodes, 1+MaxItems-d.causes)}
 	before := t.nodes
 	e, err := t.decode(data, 1)
 	d.causes += before - t.nodes - 1

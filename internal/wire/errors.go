@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/clstr-go/clstr/internal/bounds"
 	"github.com/clstr-go/clstr/outcome"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -17,7 +18,7 @@ import (
 // and as deep, as transport allows, and text that is UTF-8. The text of an application's
 // error may be any bytes, but a protobuf string may not.
 func prepared(e *outcome.Error) *outcome.Error {
-	nodes, cut := outcome.MaxErrorNodes-1, false
+	nodes, cut := bounds.MaxErrorNodes-1, false
 	e = prepare(e, 1, &nodes, &cut)
 	if cut && !e.Cut {
 		c := *e
@@ -29,7 +30,7 @@ func prepared(e *outcome.Error) *outcome.Error {
 func prepare(e *outcome.Error, depth int, nodes *int, cut *bool) *outcome.Error {
 	causes, changed := e.Causes, false
 	for i, c := range e.Causes {
-		if depth == outcome.MaxErrorDepth || *nodes == 0 || c == nil {
+		if depth == bounds.MaxErrorDepth || *nodes == 0 || c == nil {
 			causes, changed, *cut = causes[:i:i], true, true
 			break
 		}
@@ -104,7 +105,7 @@ func (t *treeDecoder) decode(data []byte, depth int) (*outcome.Error, error) {
 		case f.is(errCut, protowire.VarintType):
 			e.Cut = f.uint != 0
 		case f.is(errCauses, protowire.BytesType):
-			if depth == outcome.MaxErrorDepth || t.nodes <= 0 {
+			if depth == bounds.MaxErrorDepth || t.nodes <= 0 {
 				t.cut = true
 				continue
 			}

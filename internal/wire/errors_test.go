@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/clstr-go/clstr/internal/bounds"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/internal/wire/internal/clstrpb"
 )
@@ -60,11 +61,11 @@ func TestErrorTreeBounds(t *testing.T) {
 		cut          bool
 	}{
 		{"alone", wide(0), 1, 1, false},
-		{"as many as may", wide(outcome.MaxErrorNodes - 1), outcome.MaxErrorNodes, 2, false},
-		{"one too many", wide(outcome.MaxErrorNodes), outcome.MaxErrorNodes, 2, true},
-		{"as deep as may be", chain(outcome.MaxErrorDepth - 1), outcome.MaxErrorDepth, outcome.MaxErrorDepth, false},
-		{"too deep", chain(outcome.MaxErrorDepth), outcome.MaxErrorDepth, outcome.MaxErrorDepth, true},
-		{"far too deep", chain(10_000), outcome.MaxErrorDepth, outcome.MaxErrorDepth, true},
+		{"as many as may", wide(bounds.MaxErrorNodes - 1), bounds.MaxErrorNodes, 2, false},
+		{"one too many", wide(bounds.MaxErrorNodes), bounds.MaxErrorNodes, 2, true},
+		{"as deep as may be", chain(bounds.MaxErrorDepth - 1), bounds.MaxErrorDepth, bounds.MaxErrorDepth, false},
+		{"too deep", chain(bounds.MaxErrorDepth), bounds.MaxErrorDepth, bounds.MaxErrorDepth, true},
+		{"far too deep", chain(10_000), bounds.MaxErrorDepth, bounds.MaxErrorDepth, true},
 		{"a nil one", &outcome.Error{Code: "root", Causes: []*outcome.Error{{Code: "a"}, nil}}, 2, 2, true},
 		{"not UTF-8 below", &outcome.Error{Code: "root", Causes: []*outcome.Error{{Code: "a"}, {Code: "\xff"}, {Code: "b"}}}, 4, 2, false},
 	} {
@@ -98,7 +99,7 @@ func TestDecodedTreeIsBounded(t *testing.T) {
 	}
 	for name, data := range map[string][]byte{"deep": deep, "flat": flat} {
 		e := decode(t, packet(4, field(nil, 3, data))).Replies[0].Err
-		if nodes, depth := measure(e); nodes < 2 || nodes > outcome.MaxErrorNodes || depth > outcome.MaxErrorDepth || !e.Cut {
+		if nodes, depth := measure(e); nodes < 2 || nodes > bounds.MaxErrorNodes || depth > bounds.MaxErrorDepth || !e.Cut {
 			t.Errorf("%s: %d errors, %d deep, cut %v", name, nodes, depth, e.Cut)
 		}
 	}
@@ -122,7 +123,7 @@ func FuzzErrorTree(f *testing.F) {
 			return
 		}
 		e := p.Replies[0].Err
-		if nodes, depth := measure(e); nodes > outcome.MaxErrorNodes || depth > outcome.MaxErrorDepth {
+		if nodes, depth := measure(e); nodes > bounds.MaxErrorNodes || depth > bounds.MaxErrorDepth {
 			t.Fatalf("%d errors, %d deep", nodes, depth)
 		}
 		again := wire.AppendEnd(wire.AppendReply(nil, 0, nil, e), 0)

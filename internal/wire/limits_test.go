@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/clstr-go/clstr/internal/bounds"
 	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
@@ -44,7 +45,7 @@ func turns(n int) (b []byte) {
 
 func TestRefused(t *testing.T) {
 	var manyHeaders, manyEnvelopes, manyCancels []byte
-	for i := range transport.MaxHeaders + 1 {
+	for i := range bounds.MaxHeaders + 1 {
 		manyHeaders = field(manyHeaders, 6, field(nil, 1, fmt.Append(nil, i)))
 	}
 	for range wire.MaxItems + 1 {
@@ -72,8 +73,8 @@ func TestRefused(t *testing.T) {
 		"shard over 32 bits": packet(3, number(nil, 1, 1<<32)),
 		"num_shards over 32": packet(3, number(nil, 10, 1<<32)),
 		"unknown delivery":   packet(3, number(nil, 9, 3)),
-		"long type":          packet(3, field(nil, 2, make([]byte, transport.MaxTypeBytes+1))),
-		"long kind":          packet(3, field(nil, 5, make([]byte, transport.MaxTypeBytes+1))),
+		"long type":          packet(3, field(nil, 2, make([]byte, bounds.MaxTypeBytes+1))),
+		"long kind":          packet(3, field(nil, 5, make([]byte, bounds.MaxTypeBytes+1))),
 		"long turn's kind":   packet(3, field(nil, 14, field(turnOf(1), 3, make([]byte, turn.MaxName+1)))),
 		"long turn's key":    packet(3, field(nil, 14, field(turnOf(1), 4, make([]byte, turn.MaxName+1)))),
 		"turn's shard":       packet(3, field(nil, 14, number(turnOf(1), 1, 1<<32))),
@@ -104,7 +105,7 @@ func TestEdgesAreAccepted(t *testing.T) {
 	if p := decode(t, wire.AppendEnd(most, 1)); len(p.Envelopes) != wire.MaxItems {
 		t.Errorf("%d envelopes", len(p.Envelopes))
 	}
-	long := strings.Repeat("t", transport.MaxTypeBytes)
+	long := strings.Repeat("t", bounds.MaxTypeBytes)
 	if p := decode(t, packet(3, field(field(nil, 2, []byte(long)), 5, []byte(long)))); p.Envelopes[0].Type != long || p.Envelopes[0].Kind != long {
 		t.Error("type or kind is lost")
 	}
@@ -136,7 +137,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	var manyCauses []byte // each of two bytes
 	for range wire.MaxItems {
-		manyCauses = field(manyCauses, 4, field(nil, 3, bytes.Repeat([]byte{0x32, 0x00}, 2*outcome.MaxErrorNodes)))
+		manyCauses = field(manyCauses, 4, field(nil, 3, bytes.Repeat([]byte{0x32, 0x00}, 2*bounds.MaxErrorNodes)))
 	}
 	manyCauses = wire.AppendEnd(manyCauses, 0)
 	for name, data := range map[string][]byte{

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/bounds"
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/internal/wire"
@@ -81,7 +82,7 @@ func TestHeapOfWhatIsNoPayload(t *testing.T) {
 				}
 				if is("headers") {
 					env.Headers = map[string]string{}
-					for n := range transport.MaxHeaders - 1 {
+					for n := range bounds.MaxHeaders - 1 {
 						env.Headers[fmt.Sprint(n)] = ""
 					}
 				}

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/bounds"
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/testkit"
@@ -67,8 +68,8 @@ var provocations = []provocation{
 		reserved.Headers = map[string]string{"x-clstr-key": string(loud(40))}
 		post(t, a.nc, "clstr.s.7.0", "", packet(reserved))
 		elsewhere, long, many := note(), note(), note()
-		elsewhere.Shard, long.Headers = 8, map[string]string{"token": string(loud(transport.MaxHeaderBytes))}
-		for i := range transport.MaxHeaders {
+		elsewhere.Shard, long.Headers = 8, map[string]string{"token": string(loud(bounds.MaxHeaderBytes))}
+		for i := range bounds.MaxHeaders {
 			many.Headers[fmt.Sprint("h", i)] = string(loud(8))
 		}
 		for _, env := range []transport.Envelope{reserved, elsewhere, long, many} {

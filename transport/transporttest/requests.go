@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/bounds"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -95,7 +96,7 @@ func testKeys(s *suite) {
 	p.serve(3, func(_ context.Context, env transport.Envelope) ([]byte, error) { return []byte(env.Key), nil })
 	for _, key := range []string{
 		"", "a b", "a.b.>", "*", ">", "..", "\x00", "\xff\xfe", "ключ", "a\r\nb", "$SYS.x",
-		strings.Repeat("k", 1<<10), strings.Repeat("\xf0", transport.MaxKeyBytes),
+		strings.Repeat("k", 1<<10), strings.Repeat("\xf0", bounds.MaxKeyBytes),
 	} {
 		p.want(transport.Envelope{Shard: 3, Type: "Key", Key: key}, key)
 	}

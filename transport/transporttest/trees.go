@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/clstr-go/clstr/internal/bounds"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -42,7 +43,7 @@ func (*explosive) UnmarshalJSON([]byte) error { panic("payload-4242") }
 
 func init() {
 	outcome.RegisterError("transporttest.second", errSecond)
-	outcome.RegisterError("transporttest."+strings.Repeat("c", outcome.MaxErrorBytes/8), errLongCode)
+	outcome.RegisterError("transporttest."+strings.Repeat("c", bounds.MaxErrorBytes/8), errLongCode)
 	outcome.RegisterErrorType[*wrapping]("transporttest.wrapping")
 	outcome.RegisterErrorType[*explosive]("transporttest.explosive")
 }
@@ -99,18 +100,18 @@ func testErrorTree(s *suite) {
 func testErrorTreeBounds(s *suite) {
 	p := s.pair(transport.Limits{})
 	many, codes := []error{errSecond}, []error{errSecond}
-	for i := range 2 * outcome.MaxErrorNodes {
+	for i := range 2 * bounds.MaxErrorNodes {
 		many = append(many, valueError{fmt.Sprint("reason ", i)})
 		codes = append(codes, errLongCode)
 	}
 	var deep error = errRegistered
-	for range 2 * outcome.MaxErrorDepth {
+	for range 2 * bounds.MaxErrorDepth {
 		deep = &wrapping{"step", deep}
 	}
 	errs := map[string]error{
 		"many": errors.Join(many...), "deep": errors.Join(errSecond, deep),
-		"long":   fmt.Errorf("%s: %w", strings.Repeat("e", 2*outcome.MaxErrorBytes), errSecond),
-		"detail": errors.Join(errSecond, valueError{strings.Repeat("d", 2*outcome.MaxErrorBytes)}),
+		"long":   fmt.Errorf("%s: %w", strings.Repeat("e", 2*bounds.MaxErrorBytes), errSecond),
+		"detail": errors.Join(errSecond, valueError{strings.Repeat("d", 2*bounds.MaxErrorBytes)}),
 		"codes":  errors.Join(codes...),
 		"loop":   errors.Join(errSecond, newLoop()),
 	}
@@ -119,7 +120,7 @@ func testErrorTreeBounds(s *suite) {
 		_, err := p.request(transport.Envelope{Type: name})
 		e := s.failed(err, errSecond, outcome.RanAndFailed)
 		nodes, depth, size := measureTree(e, 1)
-		if !e.Cut || nodes > outcome.MaxErrorNodes || depth > outcome.MaxErrorDepth || size > outcome.MaxErrorBytes {
+		if !e.Cut || nodes > bounds.MaxErrorNodes || depth > bounds.MaxErrorDepth || size > bounds.MaxErrorBytes {
 			s.Errorf("%s: cut %v, %d errors, %d deep, %d bytes", name, e.Cut, nodes, depth, size)
 		}
 		if name == "deep" && isRegistered(err) {
