@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 
-.PHONY: help check build format vet modules otel sql staticcheck race norace sim test api map bench chaos
+.PHONY: help check build format vet modules otel sql browser staticcheck race norace sim test api map bench chaos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ otel: ## a module of its own builds and runs with clstr and a current OpenTeleme
 
 sql: ## state/sqlstate, a module of its own: its tests on SQLite, and on a PostgreSQL server that it starts
 	.ci/sql/check
+
+browser: ## the page of examples/live in a headless Chromium, while the processes behind it die
+	.ci/browser/check
 
 staticcheck: ## staticcheck, as pinned by tools/go.mod
 	go tool -modfile=tools/go.mod staticcheck ./...

@@ -1,9 +1,10 @@
-// Ask, Tell, and how callers name a key
+// Ask, Tell, Watch, and how callers name a key
 
 package clstr
 
 import (
 	"context"
+	"iter"
 
 	"github.com/clstr-go/clstr/cluster"
 )
@@ -29,6 +30,19 @@ func Ask[Out any](ctx context.Context, to *cluster.ScopedClient, msg any, opts .
 // sender is not told if an accepted notification fails later.
 func Tell(ctx context.Context, to *cluster.ScopedClient, msg any, opts ...cluster.EnvelopeOption) error {
 	return to.Notify(ctx, msg, opts...)
+}
+
+// Watch tells the state of a key of a durable kind: first the one that is stored now, then each
+// newer one, until ctx ends or the loop is left. States never go back, and the newest always
+// comes in the end. [cluster.Watch] says what else it promises.
+//
+//	for change, err := range clstr.Watch[Account](ctx, svc.Key(accounts, "acc-1")) {
+//		if err == nil {
+//			show(change.State)
+//		}
+//	}
+func Watch[T any](ctx context.Context, key *cluster.ScopedClient) iter.Seq2[cluster.Change[T], error] {
+	return cluster.Watch[T](ctx, key)
 }
 
 // Key addresses a key of a kind that is known by its definition.

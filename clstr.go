@@ -80,7 +80,7 @@ func (o Options) join(ctx context.Context) (Link, error) {
 		ctx, cancel = context.WithTimeout(ctx, cluster.DefaultRequestTimeout)
 		defer cancel()
 	}
-	return o.On.Join(ctx, Member{Service: o.Name, Node: o.Node.NodeID, Hosts: o.hosts(), Log: o.Log})
+	return o.On.Join(ctx, Member{Service: o.Name, Node: o.Node.NodeID, Hosts: o.hosts(), Durable: o.durable(), Log: o.Log})
 }
 
 // begin makes the client, and starts the node.

@@ -11,6 +11,8 @@ import (
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/state"
+	"github.com/clstr-go/clstr/state/memstate"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
 
@@ -28,6 +30,7 @@ type MemoryNetwork struct {
 // shared is what the members of one service share.
 type shared struct {
 	store *memstore.Store         // stays, as a bucket does
+	state *memstate.Store         // stays, as a stream does
 	tr    *memtransport.Transport // of members that are there
 	users int
 }
@@ -38,7 +41,7 @@ func (n *MemoryNetwork) Join(_ context.Context, m Member) (Link, error) {
 	defer n.mu.Unlock()
 	s := n.services[m.Service]
 	if s == nil {
-		s = &shared{store: memstore.New()}
+		s = &shared{store: memstore.New(), state: memstate.New()}
 		n.services[m.Service] = s
 	}
 	if s.users == 0 {
@@ -47,7 +50,7 @@ func (n *MemoryNetwork) Join(_ context.Context, m Member) (Link, error) {
 	s.users++
 	link := &memLink{Transport: s.tr}
 	link.life, link.end = context.WithCancel(context.Background())
-	return Link{Transport: link, Store: s.store, Close: sync.OnceValue(func() error {
+	return Link{Transport: link, Store: s.store, State: memState{s.state, link.life}, Close: sync.OnceValue(func() error {
 		link.end()
 		n.mu.Lock()
 		s.users--
@@ -98,6 +101,33 @@ func (l *memLink) Layout(ctx context.Context) (numShards uint32, seed string, er
 func (l *memLink) Close() error {
 	l.end()
 	return nil
+}
+
+// memState is one member's way into the store that all share.
+type memState struct {
+	*memstate.Store
+	life context.Context
+}
+
+// Read implements [state.Store].
+func (s memState) Read(ctx context.Context, t state.Token, r state.Range) ([]state.Entry, bool, error) {
+	if s.life.Err() != nil {
+		return nil, false, state.ErrClosed
+	}
+	return s.Store.Read(ctx, t, r)
+}
+
+// Watch implements [state.Store].
+func (s memState) Watch(r state.Range, f func(state.Entry)) (stop func(), err error) {
+	if s.life.Err() != nil {
+		return nil, state.ErrClosed
+	}
+	forget, err := s.Store.Watch(r, f)
+	if err != nil {
+		return nil, err
+	}
+	quiet := context.AfterFunc(s.life, func() { f(state.Entry{}) }) // it reads, and hears of the end
+	return func() { quiet(); forget() }, nil
 }
 
 func errClosed() *outcome.Error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/state"
 )
 
 // Network connects the processes of a service. [NATS], [Memory] and embed.Dir make one.
@@ -22,6 +23,7 @@ type Member struct {
 	Service string       // [Options].Name
 	Node    string       // names the process's connections
 	Hosts   bool         // it has a node: false for a client, which needs no Store
+	Durable bool         // it has a node that hosts durable entities
 	Log     *slog.Logger // may be nil
 }
 
@@ -29,5 +31,8 @@ type Member struct {
 type Link struct {
 	Transport cluster.Transport
 	Store     membership.Store // the records of members and shards
-	Close     func() error     // ends both; may be nil
+	// State keeps the states of durable entities. Where the member is not Durable, its reads
+	// and watches are used alone. It may be nil.
+	State state.Store
+	Close func() error // ends all; may be nil
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"crypto/rand"
@@ -44,7 +45,8 @@ type Options struct {
 
 	// Node has further options of the node: its Kinds, limits, Timing, StopTimeout. Its
 	// NodeID names the connections, too. Empty = the host's name and eight random characters.
-	// Open sets Transport, Membership, Shards, NumShards and Seed.
+	// Open sets Transport, Membership, Shards, NumShards and Seed. It sets State, here and in
+	// Client, unless that is given: durable entities keep their states in the network On.
 	Node cluster.NodeOptions
 	// Client has further options of the client: RetryOn, EnvelopeOptions. Open sets
 	// Transport, NumShards and Seed.
@@ -120,10 +122,21 @@ func (o Options) hosts() bool {
 	return len(o.Entities) > 0 || len(o.Node.Kinds) > 0 || o.Node.Handler != nil
 }
 
+// durable reports whether the node needs the network's store of state.
+func (o Options) durable() bool {
+	return slices.ContainsFunc(o.Entities, func(e Entity) bool {
+		d, ok := e.(interface{ Durable() bool })
+		return ok && d.Durable()
+	})
+}
+
 // node returns the options of the node.
 func (o Options) node(base context.Context, link Link) cluster.NodeOptions {
 	n := o.Node
 	n.Transport, n.Membership, n.NumShards, n.BaseContext = link.Transport, link.Store, o.Shards, base
+	if n.State == nil && o.durable() {
+		n.State = link.State
+	}
 	n.Kinds = make(map[string]cluster.ServerHandlerFunc, len(o.Node.Kinds)+len(o.Entities))
 	for kind, h := range o.Node.Kinds {
 		n.Kinds[kind] = h
@@ -144,7 +157,9 @@ func (o Options) node(base context.Context, link Link) cluster.NodeOptions {
 // shards, unless it is told, and there is no node beside it to be refused.
 func (o Options) client(link Link) cluster.ClientOptions {
 	c := o.Client
-	c.Transport = link.Transport
+	if c.Transport = link.Transport; c.State == nil {
+		c.State = link.State
+	}
 	if !o.hosts() {
 		c.NumShards = o.Shards
 	}

@@ -71,6 +71,9 @@ func Define[E any](kind string, make func(key string) *E, options ...Option) *De
 // Kind returns the kind's name.
 func (d *Definition[E]) Kind() string { return d.kind }
 
+// Durable reports whether the entity's state is stored, by the option [Durable].
+func (d *Definition[E]) Durable() bool { return d.table.persist != nil }
+
 // New makes the actor of a key: the factory for handlers.NewActorHandler.
 func (d *Definition[E]) New(key string) (Actor, error) {
 	e := d.make(key)

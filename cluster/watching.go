@@ -3,8 +3,10 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -33,6 +35,12 @@ type sight struct {
 	err    error
 }
 
+// connecter is a store that connects when it is first used: a watch of the store has no context
+// to wait with.
+type connecter interface {
+	Connect(ctx context.Context) error
+}
+
 // watching is one loop. The store's goroutines touch its hints only.
 type watching struct {
 	store state.Store
@@ -59,10 +67,7 @@ func (w *watching) run(ctx context.Context, pass func(sight) bool) error {
 	for {
 		select {
 		case <-ctx.Done():
-			if w.failed != nil || !w.seen.any {
-				return errors.Join(w.failed, context.Cause(ctx))
-			}
-			return nil
+			return w.ended(context.Cause(ctx))
 		case <-w.hints.wake:
 			e, missed := w.hints.take()
 			if s, news := w.seen.hint(e, time.Now()); news && !pass(s) {
@@ -82,6 +87,17 @@ func (w *watching) run(ctx context.Context, pass func(sight) bool) error {
 		}
 		timer.Reset(time.Until(w.seen.next(w.due)))
 	}
+}
+
+// ended is what is told when the context has ended: nothing, if the last look went well.
+func (w *watching) ended(cause error) error {
+	switch {
+	case w.failed == nil && w.seen.any:
+		return nil
+	case w.failed == nil || errors.Is(w.failed, cause):
+		return cmp.Or(w.failed, cause)
+	}
+	return fmt.Errorf("%w: %w", w.failed, cause)
 }
 
 func (w *watching) end() {
@@ -105,7 +121,7 @@ func (w *watching) look(ctx context.Context) (s sight, news bool, err error) {
 			w.log.Warn("a watch cannot read the store of state, and tries again",
 				sparse.Entity(w.at.Kind, w.at.Shard, w.at.Key), slog.Any("error", err))
 		}
-		if ctx.Err() == nil {
+		if ctx.Err() == nil || !w.seen.any && w.failed == nil {
 			w.failed = err
 		}
 		w.due, w.pause, w.again = now.Add(jittered(w.pause)), min(2*w.pause, watchPauseMost), true
@@ -127,6 +143,11 @@ func (w *watching) look(ctx context.Context) (s sight, news bool, err error) {
 // read returns what is stored, nil for nothing. The store's watch begins before the first.
 func (w *watching) read(ctx context.Context) (*state.Entry, error) {
 	if w.stop == nil {
+		if c, ok := w.store.(connecter); ok {
+			if err := c.Connect(ctx); err != nil {
+				return nil, err
+			}
+		}
 		stop, err := w.store.Watch(w.at, w.hints.put)
 		if err != nil {
 			return nil, err

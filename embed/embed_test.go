@@ -103,6 +103,43 @@ func TestSeveralOpens(t *testing.T) {
 	}
 }
 
+// Ledger is durable.
+type Ledger struct{ Value int64 }
+
+func (l *Ledger) Add(_ *actor.Context, m Add) (Value, error) {
+	l.Value += m.N
+	return Value{l.Value}, nil
+}
+
+var ledgers = actor.Define("ledger", func(string) *Ledger { return &Ledger{} }, actor.Durable(actor.Persistence{}), actor.OnRequest((*Ledger).Add))
+
+// TestDurable: what durable entities have stored is in the folder, also for a watch that begins
+// before their first message.
+func TestDurable(t *testing.T) {
+	testkit.CheckLeaks(t)
+	dir := t.TempDir()
+	for n := range int64(2) {
+		on := options(embed.Dir(dir))
+		on.Entities = clstr.Host(ledgers)
+		svc, err := clstr.Open(t.Context(), on)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for change, err := range clstr.Watch[Ledger](t.Context(), svc.Key(ledgers, "l")) {
+			if err != nil || change.State.Value != n || change.Deleted != (n == 0) {
+				t.Errorf("after %d starts there is %+v, %v", n, change, err)
+			}
+			break
+		}
+		if v, err := clstr.Ask[Value](t.Context(), svc.Key(ledgers, "l"), Add{1}); err != nil || v.Value != n+1 {
+			t.Errorf("after %d starts: %v, %v", n, v, err)
+		}
+		if err := svc.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestListen: another process connects, here as another Open.
 func TestListen(t *testing.T) {
 	testkit.CheckLeaks(t)

@@ -53,7 +53,7 @@ func roles(t *testing.T) map[string]role {
 		}
 		all[r.name] = r
 	}
-	if len(all) != 4 {
+	if len(all) != 6 {
 		t.Fatalf("docs/security.md has %d roles: %v", len(all), all)
 	}
 	return all

@@ -14,6 +14,7 @@ import (
 // them: where the gate leaves one out, its tests skip in silence.
 var constrained = map[string]string{
 	"embed/lock_unix.go":                "go test -race -timeout 10m ./...\n",
+	"examples/live/browser_test.go":     "\t.ci/browser/check\n",
 	"sharding/alloc_test.go":            "go test -count 1 -run '^TestShardAllocatesNothing$$' -v ./sharding\n",
 	"internal/ownership/norace_test.go": "go test -count 1 -run '^(TestMutants|TestClocksRunApart)$$' ./internal/ownership\n",
 	"internal/ownership/race_test.go":   "go test -race -timeout 10m ./...\n",

@@ -273,11 +273,25 @@ func TestNoPermissionToCreate(t *testing.T) {
 	}
 }
 
-// TestDocumentedPermissions: what the package comment shows is what these tests hold.
+// TestDocumentedPermissions: what the package comment and docs/security.md show is what these tests
+// hold.
 func TestDocumentedPermissions(t *testing.T) {
 	text, err := os.ReadFile("doc.go")
 	if err != nil {
 		t.Fatal(err)
+	}
+	roles, err := os.ReadFile("../../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for role, p := range map[string]natsstate.Permissions{"states": natsstate.NodePermissions(""), "watcher": natsstate.WatchPermissions("", "account")} {
+		_, row, _ := strings.Cut(string(roles), "| `"+role+"`")
+		row, _, _ = strings.Cut(row, "\n")
+		for _, subject := range append(p.Publish, p.Subscribe...) {
+			if !strings.Contains(row, "`"+subject+"`") {
+				t.Errorf("docs/security.md does not give %s to %s", subject, role)
+			}
+		}
 	}
 	words := strings.Fields(string(text))
 	for _, p := range []natsstate.Permissions{natsstate.NodePermissions(""), natsstate.ClientPermissions(""), natsstate.LookPermissions(""), natsstate.WatchPermissions("", "account")} {

@@ -9,7 +9,6 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/state"
-	"github.com/clstr-go/clstr/testkit"
 )
 
 // replica answers direct gets by hand: each answer is what one replica knows.
@@ -21,7 +20,7 @@ type replica struct {
 // answers serves the answers one after the other, and counts the questions.
 func answers(t *testing.T, replicas ...replica) (*reads, *int) {
 	t.Helper()
-	url := testkit.StartNATS(t)
+	url := startNATS(t)
 	server, err := nats.Connect(url)
 	if err != nil {
 		t.Fatal(err)

@@ -7,13 +7,12 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/state"
-	"github.com/clstr-go/clstr/testkit"
 )
 
 // A batch that the server refuses, because the write before it has not reached all replicas, goes
 // again and is stored. Its caller is not left in doubt.
 func TestBatchBehindAWriteUnderWay(t *testing.T) {
-	url := testkit.StartNATS(t)
+	url := startNATS(t)
 	server, err := nats.Connect(url)
 	if err != nil {
 		t.Fatal(err)
