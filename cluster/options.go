@@ -183,7 +183,7 @@ func (o NodeOptions) validate() error {
 	case o.State != nil && isNil(o.State):
 		return outcome.Errorf(ErrBadOption, "node %s: State is a nil %T", o.NodeID, o.State)
 	case o.State != nil && o.Membership == nil && o.NumShards == 0:
-		return outcome.Errorf(ErrBadOption, "node %s: State needs NumShards and Seed: what is stored of a key lies under its shard", o.NodeID)
+		return outcome.Errorf(ErrBadOption, "node %s: State needs NumShards and Seed, because a key's state is stored under its shard", o.NodeID)
 	}
 	limit := o.NumShards
 	if limit == 0 {

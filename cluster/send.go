@@ -143,9 +143,9 @@ func awaitStored(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return outcome.ContextError(ctx.Err(), NotSent)
 	case errors.Is(err, state.ErrDeposed):
-		return outcome.Errorf(ErrDeposed, "an earlier turn of the key that calls is undone: %v", err).WithOutcome(NotSent)
+		return outcome.Errorf(ErrDeposed, "an earlier turn of the calling key was undone: %v", err).WithOutcome(NotSent)
 	}
-	return outcome.Errorf(ErrNotStored, "an earlier turn of the key that calls is undone: %v", err).WithOutcome(NotSent)
+	return outcome.Errorf(ErrNotStored, "an earlier turn of the calling key was undone: %v", err).WithOutcome(NotSent)
 }
 
 // hasten makes a notification wait for its acknowledgement if its sender's shard ends, because

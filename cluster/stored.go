@@ -135,13 +135,13 @@ func (s *stored) refuse(err error) error {
 // trouble is told why a shard's state is not open.
 func (s *stored) trouble(shard uint32, err error) {
 	if s.refuse(err) == nil {
-		s.n.opts.Log.Warn("the store of state does not serve a shard: its durable entities wait, or are refused", sparse.Shard(shard), slog.Any("error", err))
+		s.n.opts.Log.Warn("the store of state does not serve a shard: calls to its durable entities wait, or are refused", sparse.Shard(shard), slog.Any("error", err))
 	}
 }
 
 // deposed is told that another owner has opened a shard.
 func (s *stored) deposed(shard uint32, o state.Owner, err error) {
-	s.n.opts.Log.Warn("another node has opened the state of a shard: this one starts nothing of the shard any more", sparse.Shard(shard), slog.Uint64("epoch", o.Epoch), slog.Any("error", err))
+	s.n.opts.Log.Warn("another node has opened the state of a shard: this node starts nothing in the shard any more", sparse.Shard(shard), slog.Uint64("epoch", o.Epoch), slog.Any("error", err))
 	s.lost(shard, o.Epoch)
 }
 

@@ -71,9 +71,9 @@ func (c *ScopedClient) watch(ctx context.Context, pass func(sight) bool) error {
 	case c.client.states == nil:
 		return outcome.Errorf(ErrBadOption, "Watch: the client has no ClientOptions.State to read")
 	case !c.target.byKey || c.target.key == "":
-		return outcome.Errorf(ErrKeyRequired, "Watch: the state is a key's")
+		return outcome.Errorf(ErrKeyRequired, "Watch: a key is required: Client.Kind(kind).Key(key)")
 	case c.target.kind == "":
-		return outcome.Errorf(ErrBadOption, "Watch: the state is that of a kind: Client.Kind(kind).Key(key)")
+		return outcome.Errorf(ErrBadOption, "Watch: a kind is required: Client.Kind(kind).Key(key)")
 	}
 	by, err := c.client.caller.known.mapping.Load(), error(nil)
 	if by == nil {
@@ -105,7 +105,7 @@ func decodedChange[T any](s sight) (c Change[T], err error) {
 	}
 	c.Version = s.record.Version
 	if stored, wanted := s.record.Type, codec.Format[T](); stored != "" && stored != wanted {
-		err = fmt.Errorf("it is stored as %s, and a %T is %s", stored, c.State, wanted)
+		err = fmt.Errorf("the state is stored as %s, and a %T is read as %s", stored, c.State, wanted)
 	} else if c.State, err = codec.Unmarshal[T](s.record.State); err != nil {
 		err = fmt.Errorf("into %T: %s", c.State, here(err))
 	}

@@ -122,7 +122,7 @@ var (
 	ErrNotDurable = errors.New("an ID needs a durable entity")
 	// ErrIDReused: the key has carried out another message with this ID. This one did not
 	// run: give each command an ID of its own.
-	ErrIDReused = errors.New("the ID is another command's")
+	ErrIDReused = errors.New("the ID belongs to another command")
 	// ErrDeposed: the store has refused the handler's change, because another
 	// node has opened the shard. The handler ran, and nothing of its change was kept. If [Of]
 	// says MaybeRan, that is not known. The client tries again if the call has an ID.

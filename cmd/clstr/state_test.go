@@ -225,7 +225,7 @@ func TestStateCheck(t *testing.T) {
 		why[b.Place+" "+b.Key] = b.Error
 	}
 	for what, text := range map[string]string{
-		"records no json": "it says json, and is not", "records no proto": "it says protobuf, and is not", "records no type": `type "xml"`,
+		"records no json": "its type says json, but it is not JSON", "records no proto": "its type says protobuf, but it is not protobuf", "records no type": `type "xml"`,
 		"records head": "unreadable state", "records there": "the key belongs to shard", "reminders reminder": "unreadable state", "records ": "is no subject of state",
 	} {
 		if !strings.Contains(why[what], text) {
@@ -239,7 +239,7 @@ func TestStateCheck(t *testing.T) {
 	s.want(exitBadState, "1 entry cannot be read; 2 records checked", "state", "check", "proto")
 	s.want(0, "1 record: all can be read", "state", "check", "other")
 	s.want(exitBadState, "nats stream get clstr_state", "state", "show", "account", "head")
-	s.want(exitBadState, "it says json, and is not", "state", "export", "account", "no json")
+	s.want(exitBadState, "its type says json, but it is not JSON", "state", "export", "account", "no json")
 }
 
 // TestStateElsewhere: where there is no store, no server or no permission, that is said.

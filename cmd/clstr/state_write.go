@@ -199,8 +199,8 @@ func (c *stateImportCmd) admit(ctx context.Context, s stored.Store, d *stored.Do
 	if len(foreign) == 0 || c.force {
 		return nil
 	}
-	return &failure{exit: exitRefused, code: "foreign", msg: fmt.Sprintf("the document is not of what is stored as %s: %s", c.named(), strings.Join(foreign, "; ")),
-		hint: "--force stores it all the same"}
+	return &failure{exit: exitRefused, code: "foreign", msg: fmt.Sprintf("the document does not belong to %s: %s", c.named(), strings.Join(foreign, "; ")),
+		hint: "--force stores it anyway"}
 }
 
 // write asks, and replaces the record e by r, or deletes it. what says what is lost.

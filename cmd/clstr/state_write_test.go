@@ -71,7 +71,7 @@ func TestStateExports(t *testing.T) {
 		`{"clstr_state": 1, "state": {}}`:       `no "record"`,
 		`{"clstr_state": 1, "error": "broken"}`: "the document holds no state: broken",
 		`{"clstr_state": 1, "record": {"t": "json"}, "state": {}, "state_base64": "e30="}`: "both state and state_base64",
-		`{"clstr_state": 1, "record": {"t": "json"}, "state_base64": "ew=="}`:              "it says json, and is not",
+		`{"clstr_state": 1, "record": {"t": "json"}, "state_base64": "ew=="}`:              "its type says json, but it is not JSON",
 		`{"clstr_state": 1, "record": {"t": "xml"}, "state": {}}`:                          `type "xml"`,
 		`{"clstr_state": 1, "record": {"deleted": true}}`:                                  "nothing to import",
 	} {

@@ -37,10 +37,10 @@ var (
 	// the actor wants a state stored that it does not keep.
 	ErrNotDurable = errors.New("the entity is not durable")
 	// ErrIDReused: the key knows the message's ID from another message.
-	ErrIDReused = errors.New("the ID is another message's")
+	ErrIDReused = errors.New("the ID belongs to another message")
 	// ErrTooOld: the message has an ID, and its first try was so long ago that the key may
 	// have forgotten it.
-	ErrTooOld = errors.New("too old to be known")
+	ErrTooOld = errors.New("the ID is too old to be known")
 	// ErrReplyGone: the message has an ID, and has run. Its reply is not known any more.
 	ErrReplyGone = errors.New("the reply is forgotten")
 	// ErrManyIDs: the key has to know as many IDs as it may.

@@ -158,7 +158,7 @@ func (s stored) decode(data []byte) error {
 	}
 	of := reflect.TypeOf(st.State())
 	if of == nil {
-		return fmt.Errorf("the State of a %T is nil", s.of)
+		return fmt.Errorf("State of a %T has returned nil", s.of)
 	}
 	if of.Kind() == reflect.Pointer {
 		p := reflect.New(of.Elem())
@@ -199,16 +199,16 @@ func (s stored) restore(r *state.Record) error {
 	data := r.State
 	switch {
 	case r.Version > s.Version:
-		return fmt.Errorf("it is of version %d, and this program knows versions up to %d", r.Version, s.Version)
+		return fmt.Errorf("the state has version %d, and this program knows versions up to %d", r.Version, s.Version)
 	case r.Version < s.Version && s.Upgrade == nil:
-		return fmt.Errorf("it is of version %d, and there is no Upgrade to %d", r.Version, s.Version)
+		return fmt.Errorf("the state has version %d, and there is no Upgrade to %d", r.Version, s.Version)
 	case r.Version < s.Version:
 		var err error
 		if data, err = s.Upgrade(r.Version, data); err != nil {
 			return fmt.Errorf("Upgrade from version %d to %d: %w", r.Version, s.Version, legible(err))
 		}
 	case r.Type != s.encoding():
-		return fmt.Errorf("it is stored as %q, and the entity's is %q", r.Type, s.encoding())
+		return fmt.Errorf("the state is stored as %q, and the entity needs %q", r.Type, s.encoding())
 	}
 	return s.decode(data)
 }

@@ -20,14 +20,14 @@ func Body(r *state.Record) error {
 		return nil
 	case r.Type == "json":
 		if err := json.Compact(new(bytes.Buffer), r.State); err != nil {
-			return fmt.Errorf("it says json, and is not: %w", err)
+			return fmt.Errorf("its type says json, but it is not JSON: %w", err)
 		}
 		return nil
 	case r.Type == "protobuf":
 		for b := r.State; len(b) > 0; {
 			_, _, n := protowire.ConsumeField(b)
 			if n < 0 {
-				return fmt.Errorf("it says protobuf, and is not: %w", protowire.ParseError(n))
+				return fmt.Errorf("its type says protobuf, but it is not protobuf: %w", protowire.ParseError(n))
 			}
 			b = b[n:]
 		}

@@ -20,7 +20,7 @@ type Place struct {
 }
 
 // ErrNoLayout: no node has said yet how keys map to shards.
-var ErrNoLayout = errors.New("no node has used this store yet, so that nothing says how keys map to shards")
+var ErrNoLayout = errors.New("no node has used this store yet, so nothing says how keys map to shards")
 
 // Where returns the place of a key. there is its record, if it has one.
 func Where(ctx context.Context, s Store, key string, there *state.Entry) (p Place, err error) {

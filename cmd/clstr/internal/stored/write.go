@@ -49,7 +49,7 @@ func Put(ctx context.Context, s Store, w Write) (number uint64, rev state.Rev, e
 		}
 	}
 	if w.Seen != nil && *w.Seen != at {
-		return 0, 0, fmt.Errorf("%w: it is at revision %d, and was at %d", ErrChanged, at, *w.Seen)
+		return 0, 0, fmt.Errorf("%w: its revision was %[3]d and is %[2]d", ErrChanged, at, *w.Seen)
 	}
 	change := state.Change{Kind: w.Kind, Key: w.Key}
 	if w.Record == nil {
