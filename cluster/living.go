@@ -162,7 +162,7 @@ func (l *living) Open(ctx context.Context, at *standing.Standing) (coordinator.S
 	to.Standing = at
 	sub, err := l.subscribe(ctx, at.Shard, to)
 	if err == nil {
-		if s.drainer, _ = sub.(dispatch.Drainer); s.drainer == nil {
+		if s.sub, _ = sub.(drainable); s.sub == nil {
 			err = errors.Join(outcome.Errorf(ErrBadOption, "the transport's subscriptions in epochs must implement dispatch.Drainer, and %T does not", sub), sub.Unsubscribe())
 		}
 	}
@@ -171,7 +171,6 @@ func (l *living) Open(ctx context.Context, at *standing.Standing) (coordinator.S
 		l.n.stored.drop(at.Shard)
 		return nil, err
 	}
-	s.sub = sub
 	return s, nil
 }
 
@@ -225,13 +224,12 @@ func (l *living) Left() {
 	}
 }
 
+// Begins implements coordinator.Node.
+func (l *living) Begins() { l.life.EndTogether(nil) }
+
 // Final implements coordinator.Node.
 func (l *living) Final(shards []uint32) {
-	switch {
-	case len(shards) == 0: // an incarnation begins
-		l.life.EndTogether(nil)
-		return
-	case l.life.Together() == nil:
+	if l.life.Together() == nil {
 		l.life.EndTogether(new(standing.Together))
 	}
 	hosting.Final(l.life, shards)

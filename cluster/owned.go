@@ -16,17 +16,22 @@ import (
 
 // ownedShard is one shard that the node serves in one epoch.
 type ownedShard struct {
-	l       *living
-	at      *standing.Standing
-	sub     Subscription
-	drainer dispatch.Drainer
+	l   *living
+	at  *standing.Standing
+	sub drainable
+}
+
+// drainable is a subscription in an epoch.
+type drainable interface {
+	Subscription
+	dispatch.Drainer
 }
 
 // Drain implements coordinator.Shard.
 func (s *ownedShard) Drain(ctx context.Context) (counts outcome.DrainCounts, err error) {
 	defer s.l.closed(s)
 	keys, err := s.drain(ctx)
-	counts = s.drainer.Counts()
+	counts = s.sub.Counts()
 	counts.Lost += uint32(keys)
 	if cut := coordinator.CutOff(keys); keys > 0 && err == nil {
 		err = cut
@@ -47,17 +52,17 @@ func (s *ownedShard) drain(ctx context.Context) (lost int, err error) {
 	defer cancel()
 	calls, cancel := context.WithDeadline(ctx, stages.Calls)
 	defer cancel()
-	err = s.drainer.Drain(calls)
+	err = s.sub.Drain(calls)
 	if err != nil {
 		heed, cancel := context.WithDeadline(ctx, stages.Heed)
 		defer cancel()
-		err = s.drainer.Drop(heed) // the late ones lose their context
+		err = s.sub.Drop(heed) // the late ones lose their context
 	}
 	if all := s.l.life.Together().Rest(s.at.Shard); all != nil {
 		select {
 		case <-all: // what handlers of the others ask is served until then,
 			if err == nil { // and what they have notified at the last moment after it
-				err = s.drainer.Drain(calls)
+				err = s.sub.Drain(calls)
 			}
 		case <-calls.Done():
 		}
@@ -66,7 +71,7 @@ func (s *ownedShard) drain(ctx context.Context) (lost int, err error) {
 	defer cancel()
 	late := s.l.life.Hosts().EndShard(hooks, s.at.Shard, false)
 	if late == nil { // what a stop hook has asked at the last moment
-		late = errors.Join(s.drainer.Rest(hooks), s.l.life.Hosts().EndShard(hooks, s.at.Shard, false))
+		late = errors.Join(s.sub.Rest(hooks), s.l.life.Hosts().EndShard(hooks, s.at.Shard, false))
 	}
 	if late != nil { // contexts of hooks have ended now
 		lost = unended(late)
@@ -92,21 +97,17 @@ func unended(err error) (n int) {
 
 // Lapse implements coordinator.Shard.
 func (s *ownedShard) Lapse() {
-	s.drainer.Lapse()
+	s.sub.Lapse()
 	s.l.life.Hosts().LapseShard(s.at.Shard)
 }
 
-// Drop implements coordinator.Shard.
+// Drop implements coordinator.Shard. What runs may do so beside another owner: contexts end, and no
+// stop hook runs.
 func (s *ownedShard) Drop(ctx context.Context) error {
 	defer s.l.closed(s)
 	s.l.life.Together().Rest(s.at.Shard) // others may wait for it
 	s.l.n.stored.drop(s.at.Shard)
-	return s.cutOff(ctx)
-}
-
-// cutOff ends calls and hooks that may run beside another owner: contexts end, and no stop hook runs.
-func (s *ownedShard) cutOff(ctx context.Context) error {
-	return errors.Join(s.drainer.Drop(ctx), s.l.life.Hosts().EndShard(ctx, s.at.Shard, true))
+	return errors.Join(s.sub.Drop(ctx), s.l.life.Hosts().EndShard(ctx, s.at.Shard, true))
 }
 
 // Close implements coordinator.Shard.

@@ -32,9 +32,10 @@ type Node interface {
 	Opened(why string, gap time.Duration)
 	// Route tells of a new version of any shard's record.
 	Route(shard uint32, record record.Shard)
+	// Begins tells that an incarnation begins: what Final has told holds no more.
+	Begins()
 	// Final tells that all of these shards are about to be drained, and that no node is
-	// there to take them. Without shards it tells that an incarnation begins, so that what an
-	// earlier one has told holds no more.
+	// there to take them.
 	Final(shards []uint32)
 	// NotServed tells that one of these shards was never opened.
 	NotServed(shard uint32)

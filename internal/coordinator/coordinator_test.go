@@ -171,6 +171,7 @@ func (m *member) Route(shard uint32, rec record.Shard) {
 
 func (m *member) Left()           {}
 func (m *member) Reachable() bool { return !m.deaf.Load() }
+func (m *member) Begins()         {}
 func (m *member) Final([]uint32)  {}
 
 func (m *member) NotServed(uint32) {}

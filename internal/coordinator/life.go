@@ -56,7 +56,7 @@ type held struct {
 
 func (l *life) begin() {
 	l.ctx, l.end = context.WithCancel(l.c.stays)
-	l.c.opts.Node.Final(nil)
+	l.c.opts.Node.Begins()
 	l.c.lives.Store(l)
 }
 

@@ -30,7 +30,7 @@ const (
 //
 // Any arrow may skip phases to the right. Three marks go with a phase, and stay. "The shard
 // moves": another node takes it, so the senders of refused calls are sent there, and
-// requests do not start any more. "It is last": it moves, but no node is there to take it, so
+// requests do not start any more. "It is final": it moves, but no node is there to take it, so
 // requests do start. "It is cut": the contexts of running handlers have ended, because the next owner
 // may begin; then it drains no more.
 //
@@ -54,7 +54,7 @@ type Standing struct {
 const (
 	phases uint32 = 1<<3 - 1
 	moves  uint32 = 1 << 3
-	last   uint32 = 1 << 4
+	final  uint32 = 1 << 4
 	cut    uint32 = 1 << 5
 )
 
@@ -67,7 +67,7 @@ func New(node string, shard uint32, epoch uint64, lease *Lease) *Standing {
 func Fixed() *Standing { return new(Standing) }
 
 // isTaken reports whether another node takes the shard.
-func isTaken(state uint32) bool { return state&(moves|last) == moves }
+func isTaken(state uint32) bool { return state&(moves|final) == moves }
 
 // transition goes to a phase and sets marks. A phase that has passed does not come back,
 // except Draining after Stopping: a shard whose calls had come to rest may get another call.
@@ -87,13 +87,13 @@ func (s *Standing) transition(to Phase, marks uint32) {
 	}
 }
 
-// Move begins the move to another node, which must be over by end. With isLast, no node is
+// Move begins the move to another node, which must be over by end. If it is final, no node is
 // there to take the shard.
-func (s *Standing) Move(end time.Time, isLast bool) {
+func (s *Standing) Move(end time.Time, isFinal bool) {
 	s.stages.CompareAndSwap(nil, stagesOf(end))
 	marks := moves
-	if isLast {
-		marks |= last
+	if isFinal {
+		marks |= final
 	}
 	s.transition(Draining, marks)
 }

@@ -25,8 +25,8 @@ func leased() (*Standing, *Lease) {
 	return New("n", 7, 3, l), l
 }
 
-func moving(last bool) func(*Standing) {
-	return func(s *Standing) { s.Move(time.Now().Add(time.Minute), last) }
+func moving(final bool) func(*Standing) {
+	return func(s *Standing) { s.Move(time.Now().Add(time.Minute), final) }
 }
 
 // what is admitted on arrival, by the steps that a standing has made. A fixed list has no
