@@ -31,12 +31,14 @@ const (
 	deniedPause = 30 * time.Second
 )
 
-// asking is a question to the nodes that is open.
+// asking is a question to the nodes that is open. The transport's clock has it asked again, and
+// ends it.
 type asking struct {
-	done  chan struct{} // closed with the answer
-	since int64
-	put   int64  // when it was last asked; guarded by owners.mu
-	next  uint32 // the first shard that it asks for; guarded by owners.mu
+	t    *Transport
+	node expiry.Node
+	done chan struct{} // closed with the answer
+	ends int64
+	next uint32 // the first shard that it asks for; guarded by owners.mu
 }
 
 // ask asks the nodes for all owners. It returns when they have answered, or when no node
@@ -47,39 +49,35 @@ func (t *Transport) ask(ctx context.Context, env *transport.Envelope, news bool)
 	if q == nil {
 		return
 	}
-	wait := askTimeout - time.Duration(expiry.Now()-q.since)
 	if env.TTLMs > 0 {
-		wait = min(wait, env.TTL())
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, env.TTL())
+		defer cancel()
 	}
-	timer, again := time.NewTimer(wait), time.NewTicker(askAgain)
-	defer timer.Stop()
-	defer again.Stop()
-	for {
-		select {
-		case <-q.done:
-		case <-ctx.Done():
-		case <-again.C:
-			t.repeat(q)
-			continue
-		case <-timer.C:
-			if expiry.Now() >= q.since+int64(askTimeout) {
-				t.owners.state.CompareAndSwap(unasked, silent) // a shard without an owner has it asked again
-				t.owners.settle(q, 0)
-			}
-		}
-		return
+	select {
+	case <-q.done:
+	case <-ctx.Done():
 	}
 }
 
-// repeat asks a question again that has been open for long, once for all calls that wait.
-func (t *Transport) repeat(q *asking) {
-	o := &t.owners
-	now := expiry.Now()
+// put asks, and has it done again after a while. It is called with owners.mu held.
+func (q *asking) put() {
+	q.t.flusher.Go(question{q.t, q.next})
+	q.t.clock.Add(&q.node, q, min(expiry.Now()+int64(askAgain), q.ends))
+}
+
+// Expire implements [expiry.Expirer].
+func (q *asking) Expire() {
+	o := &q.t.owners
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.question == q && now >= q.put+int64(askAgain) {
-		q.put = now
-		t.flusher.Go(question{t, q.next})
+	open, over := o.question == q, expiry.Now() >= q.ends
+	if open && !over {
+		q.put()
+	}
+	o.mu.Unlock()
+	if open && over {
+		o.state.CompareAndSwap(unasked, silent) // a shard without an owner has it asked again
+		o.settle(q, 0)
 	}
 }
 
@@ -90,18 +88,14 @@ func (t *Transport) open(news bool) *asking {
 	now := expiry.Now()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if q := o.question; q != nil {
-		if now < q.since+int64(askTimeout) {
-			return q
-		}
-		close(q.done) // its answer is lost
-		o.question = nil
+	if o.question != nil {
+		return o.question
 	}
 	if o.stopped || now < o.barred || now < o.quiet && !news {
 		return nil
 	}
-	o.question = &asking{done: make(chan struct{}), since: now, put: now}
-	t.flusher.Go(question{t, 0})
+	o.question = &asking{t: t, done: make(chan struct{}), ends: now + int64(askTimeout)}
+	o.question.put()
 	return o.question
 }
 
