@@ -127,8 +127,8 @@ func OnActivate[E any](method func(*E, *Context) error) Option {
 // its own context or one made from it. A shard that ends refuses a request with another
 // context, such as context.Background().
 //
-// The method is not called if the entity has panicked, because its state is in doubt. It is
-// not called either if another node may own the key by then: the node's lease has ended, or
+// The method is not called if the entity has panicked, because its state is in doubt, or if the
+// store has refused a change of a [Durable] entity. It is not called either if another node may own the key by then: the node's lease has ended, or
 // the move has taken too long. A log line says how many such keys there were, and why. If
 // the lease ends while the method runs, the method's context ends.
 func OnPassivate[E any](method func(*E, *Context) error) Option {

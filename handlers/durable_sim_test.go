@@ -80,8 +80,24 @@ func (m *moody) balance(key string) int {
 	return v.Balance
 }
 
+// steal opens the shard as another owner does, and changes a key.
+func (m *moody) steal(key string) (changed bool) {
+	token, err := m.Store.Open(context.Background(), 0, state.Owner{}, state.Token{})
+	if err != nil {
+		return false
+	}
+	r := state.Record{Type: "json"}
+	if es, _, _ := m.Store.Read(context.Background(), token, state.Range{Kind: "account", Key: key}); len(es) > 0 {
+		r = *es[0].Record
+	}
+	r.Number, r.State = r.Number+1, fmt.Appendf(nil, `{"Balance":%d}`, m.balance(key)+1)
+	m.Store.Commit(state.Change{Token: token, Kind: "account", Key: key, Record: &r}, func(_ state.Rev, err error) { changed = err == nil })
+	return changed
+}
+
 // TestNothingLeavesBeforeItIsStored drives durable keys with a store that delays, refuses and
-// loses answers, while they fail, panic, leave, are evicted and move. Each answer is compared
+// loses answers, while they fail, panic, leave, are evicted and move, and lose their shard to
+// another owner that changes them. Each answer is compared
 // with what is stored at that moment, and the balances in the end with what was acknowledged.
 func TestNothingLeavesBeforeItIsStored(t *testing.T) {
 	for seed := range uint64(40) {
@@ -95,9 +111,17 @@ func TestNothingLeavesBeforeItIsStored(t *testing.T) {
 
 func simulate(t *testing.T, seed uint64, form func(actor.Persistence, handlers.Options) transport.HandlerFunc) {
 	store := &moody{Store: memstate.New(), rnd: rand.New(rand.NewPCG(seed, 1))}
-	k := shards.New(shards.Options{Store: store})
-	k.Open(0, state.Owner{})
 	n := newNode(t, memtransport.Options{})
+	var k *shards.Keeper
+	k = shards.New(shards.Options{Store: store, Lost: func(uint32, state.Owner, error) {
+		time.AfterFunc(50*time.Millisecond, func() { // as a node does
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			_ = n.life.Hosts().EndShard(ctx, 0, true)
+			k.Open(0, state.Owner{})
+		})
+	}})
+	k.Open(0, state.Owner{})
 	call := n.serve(t, form(actor.Persistence{}, handlers.Options{CacheSize: 2, IdleAfter: 50 * time.Millisecond}), hosting.Env{Kind: "account", Keeper: k})
 	const keys, callers, rounds = 4, 6, 40
 	var mu sync.Mutex
@@ -146,7 +170,13 @@ func simulate(t *testing.T, seed uint64, form func(actor.Persistence, handlers.O
 				return
 			case <-tick.C:
 				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
-				_ = n.life.Hosts().EndShard(ctx, 0, false) // in vain, often
+				if key := strconv.Itoa(store.draw(2 * keys)); store.draw(3) > 0 {
+					_ = n.life.Hosts().EndShard(ctx, 0, false) // in vain, often
+				} else if store.steal(key) {
+					mu.Lock()
+					maybe[key]++
+					mu.Unlock()
+				}
 				cancel()
 			}
 		}

@@ -197,6 +197,10 @@ func TestSave(t *testing.T) {
 // new entity, whose changes count on.
 func TestDelete(t *testing.T) {
 	inEachBank(t, actor.Persistence{}, handlers.Options{}, func(b *bank) {
+		b.want("a key of which nothing is stored", b.send("l", forget{1}), "1")
+		if b.commits > 0 {
+			b.Error("that there is nothing is stored")
+		}
 		b.want("before", b.send("k", deposit{5}), "5")
 		b.hold = true
 		w, next := b.send("k", forget{1}), b.send("k", look{})

@@ -117,7 +117,8 @@ func (o *outlet) settle(s *shell) error {
 		over, undone = startOver(b, t.begins), true
 	default:
 		o.ids.keeps(data)
-		if t.once && o.ids.take(t.given) || changed {
+		nothing := t.delete && o.number == 0 && o.fresh == nil
+		if t.once && o.ids.take(t.given) || changed && !nothing {
 			o.sum = is
 			o.keep(data, t.delete && !t.failed)
 			o.fresh.begins = o.fresh.begins || t.begins
