@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/membership/natsstore"
+	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/state/natsstate"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport/natstransport"
@@ -35,6 +37,7 @@ var accounts = actor.Define("account", func(string) *account { return &account{}
 // bank is a node that hosts accounts, and a client.
 type bank struct {
 	*live
+	store  *natsstate.Store
 	client *cluster.Client
 	stop   func() error
 }
@@ -64,7 +67,7 @@ func startBank(t *testing.T, url string, fixed bool) *bank {
 		t.Cleanup(func() { _ = members.Close() })
 		opts.Membership = members
 	}
-	b := &bank{live: &live{t: t, url: url}}
+	b := &bank{live: &live{t: t, url: url}, store: store}
 	if b.stop, err = cluster.NewNode(opts).Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -150,4 +153,20 @@ func TestStateOfNodesThatRun(t *testing.T) {
 			b.want(0, "2 records: all can be read", "state", "check")
 		})
 	}
+}
+
+// TestStateMends: a record that its node cannot read is named by the node and by the command, which
+// removes it, and the key is served again. Other keys are served meanwhile.
+func TestStateMends(t *testing.T) {
+	url := testkit.StartNATSServer(t, &server.Options{JetStream: true, StoreDir: t.TempDir()}).URL()
+	b := startBank(t, url, false)
+	shard := sharding.Layout{NumShards: 4}.Shard("alice")
+	(&filled{live: b.live, store: b.store}).forge(fmt.Sprintf("clstr.d.k.%d.account.alice", shard), `{"n":7,"v":2,"t":"json"}`, "{")
+	if n, err := b.deposit(1); cluster.CodeOf(err) != "bad_state" || cluster.OutcomeOf(err) != cluster.NotStarted {
+		t.Errorf("an unreadable record: %d, %v (%v)", n, err, cluster.OutcomeOf(err))
+	}
+	b.want(exitBadState, "alice", "state", "check")
+	b.want(0, "deleted account alice: change 8", "state", "delete", "account", "alice", "--yes")
+	b.want(0, "all can be read", "state", "check")
+	b.wantBalance(5, 5)
 }
