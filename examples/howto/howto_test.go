@@ -18,14 +18,23 @@ var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 func open(t *testing.T, entities ...clstr.Entity) *clstr.Service {
 	t.Helper()
 	testkit.CheckLeaks(t)
-	svc, err := clstr.Open(t.Context(), clstr.Options{Name: "howto", On: clstr.Memory(), Entities: entities, Log: quiet})
+	svc := openOn(t, clstr.Memory(), entities...)
+	t.Cleanup(func() { closed(t, svc) })
+	return svc
+}
+
+func openOn(t *testing.T, on clstr.Network, entities ...clstr.Entity) *clstr.Service {
+	t.Helper()
+	svc, err := clstr.Open(t.Context(), clstr.Options{Name: "howto", On: on, Entities: entities, Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := svc.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
 	return svc
+}
+
+func closed(t *testing.T, svc *clstr.Service) {
+	t.Helper()
+	if err := svc.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
 }

@@ -4,16 +4,12 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"flag"
-	"io/fs"
 	"log"
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strconv"
 	"syscall"
 
@@ -23,8 +19,8 @@ import (
 )
 
 // Account is an entity: one for each key, in all processes together. It handles one
-// message at a time, so it needs no lock.
-type Account struct{ balance int64 }
+// message at a time, so it needs no lock. Its exported fields are its state, and are stored.
+type Account struct{ Balance int64 }
 
 type Deposit struct{ Amount int64 } // a request
 
@@ -34,33 +30,13 @@ type Balance struct { // its reply
 }
 
 func (a *Account) Deposit(c *actor.Context, m Deposit) (Balance, error) {
-	balance := a.balance + m.Amount
-	if err := os.WriteFile(file(c.Key()), strconv.AppendInt(nil, balance, 10), 0o600); err != nil {
-		return Balance{}, err
-	}
-	a.balance = balance
-	return Balance{balance, clstr.From(c).Node().ID()}, nil
+	a.Balance += m.Amount
+	return Balance{a.Balance, clstr.From(c).Node().ID()}, nil // leaves when the state is stored
 }
-
-// load runs before an account's first message.
-func (a *Account) load(c *actor.Context) error {
-	saved, err := os.ReadFile(file(c.Key()))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // a new account
-	}
-	if err != nil {
-		return err
-	}
-	a.balance, err = strconv.ParseInt(string(saved), 10, 64)
-	return err
-}
-
-// file stands for a row of your database: clstr keeps no state.
-func file(key string) string { return filepath.Join("accounts", hex.EncodeToString([]byte(key))) }
 
 var accounts = actor.Define("account", func(key string) *Account { return &Account{} },
-	actor.OnActivate((*Account).load),
 	actor.OnRequest((*Account).Deposit),
+	actor.Durable(actor.Persistence{}),
 )
 
 func main() {
