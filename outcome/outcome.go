@@ -70,9 +70,8 @@ func CodeOf(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
 	}
-	g := grower{reg: registered.Load(), nodes: bounds.MaxErrorNodes, depth: bounds.MaxErrorDepth, looks: maxLooks, bytes: bounds.MaxErrorBytes}
-	if found := g.find(err, 1); len(found) > 0 {
-		return found[0].Code
+	if e := HandlerError(err); e.Code != codeApplication {
+		return e.Code
 	}
 	return codeInternal
 }

@@ -56,8 +56,10 @@ func TestDrainCounts(t *testing.T) {
 			t.Error(err)
 		}
 		unackedHere := accepted()
-		goesOn := far(transport.AwaitAccept, 0)
+		goesOn, heedsToo := far(transport.AwaitAccept, 0), far(transport.AwaitNothing, 0)
 		goesOn.Start(nil)
+		heedsToo.Start(nil)
+		_ = heedsToo.Done()
 		wantCounts(t, s, outcome.DrainCounts{})
 
 		at.Move(time.Now().Add(time.Minute), false)
@@ -85,9 +87,10 @@ func TestDrainCounts(t *testing.T) {
 		for _, c := range []*Call{acked, unacked, ackedHere, unackedHere} {
 			c.Refuse(outcome.Errorf(outcome.ErrDraining, "the key has ended"))
 		}
-		want := outcome.DrainCounts{Parked: 5, Dropped: 3, Lost: 2 + 1 + 1 + 1} // acked, the one that heeds, and the two that go on
+		want := outcome.DrainCounts{Parked: 5, Dropped: 3, Lost: 2 + 2 + 1 + 1} // acked, those that heed, and the two that go on
 		wantCounts(t, s, want)
 		heeds.End() // which counts once, also while it runs on
+		heedsToo.End()
 		wantCounts(t, s, want)
 		goesOn.Reply(nil, nil)
 		goesOn.End()

@@ -102,7 +102,8 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 	case t.closed.Load():
 		return nil, outcome.Errorf(outcome.ErrTransportClosed, "shard %d", env.Shard)
 	case subs == nil && t.living.Load():
-		if err := wire.CheckShard(&env, t.numShards()); err != nil {
+		n, _ := t.layout()
+		if err := wire.CheckShard(&env, n); err != nil {
 			return nil, err
 		}
 		return nil, outcome.Errorf(outcome.ErrNotOwner, "shard %d has no owner at the moment", env.Shard)

@@ -74,8 +74,3 @@ func (t *Transport) layout() (numShards uint32, seed string) {
 	}
 	return 0, ""
 }
-
-func (t *Transport) numShards() uint32 {
-	n, _ := t.layout()
-	return n
-}
