@@ -48,7 +48,7 @@ norace: ## what the race detector would disturb or slow down: tests that count a
 SEEDS ?= 1000
 sim: ## the simulations of ownership and of stored state, SEEDS=1000 clusters with faults (SEEDS=100000 for a night)
 	go test -count 1 -timeout 0 -run '^(TestSimulation|TestVandals|TestPlannedMoves|TestLostStores)$$' -v ./internal/ownership -seeds $(SEEDS)
-	go test -count 1 -timeout 0 -run '^TestSimulation$$' -v ./internal/keeper -seeds $(SEEDS)
+	go test -count 1 -timeout 0 -run '^TestSimulation(OfAll)?$$' -v ./internal/keeper -seeds $(SEEDS)
 
 chaos: ## real processes, killed, paused, cut off and restarted: default timing, each nemesis three times (about 10 minutes)
 	go test -count 1 -timeout 1h -run '^TestChaos$$' -v ./internal/chaos -long

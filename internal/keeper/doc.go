@@ -19,5 +19,6 @@
 // It may call Commit again. The caller sends at most one change of a key at a time.
 //
 // core.go is pure. TestSimulation drives many cores over stores that delay, lose, repeat and
-// refuse, and TestMutants breaks the rules one by one.
+// refuse, and TestMutants breaks the rules one by one. In TestSimulationOfAll the cores of
+// internal/ownership decide where shards are.
 package keeper

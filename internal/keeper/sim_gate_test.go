@@ -66,6 +66,10 @@ func (g *gate) run() {
 	turns := g.turns
 	g.turns = nil
 	for _, op := range turns {
+		if op.read {
+			g.read(op)
+			continue
+		}
 		if slices.Contains(g.ids, op.id) {
 			if g.group == nil && len(g.waiting) == 0 {
 				op.answer(true, false) // a repeat of what is stored
@@ -78,6 +82,22 @@ func (g *gate) run() {
 		g.waiting, g.mails = append(g.waiting, op), append(g.mails, op.id)
 	}
 	g.flush()
+}
+
+// read is a turn that changes nothing: it is answered when what it has seen is stored.
+func (g *gate) read(op *simOp) {
+	w := g.s.n.w
+	op.seen = slices.Clone(g.applied)
+	switch {
+	case !w.members.all[g.s.n.id].serves(g.s.shard):
+		op.answer(false, true)
+	case g.group == nil && len(g.waiting) == 0, w.broken == "readPastGate":
+		op.answer(true, false)
+	case len(g.waiting) == 0:
+		g.group = append(g.group, op)
+	default:
+		g.waiting = append(g.waiting, op)
+	}
 }
 
 func (g *gate) flush() {

@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/clstr-go/clstr/state"
@@ -21,13 +22,27 @@ type slot struct {
 	core  *core
 	gates map[string]*gate
 	dead  bool // its process has crashed
+
+	gone func() // what hears that the store has another owner; nil for nobody
 }
 
-func (n *node) open(shard uint32) {
+// busy reports whether something of the shard waits or is under way.
+func (s *slot) busy() bool {
+	for _, g := range s.gates {
+		if g.loading || len(g.turns)+len(g.waiting)+len(g.group) > 0 {
+			return true
+		}
+	}
+	return len(s.core.ops) > 0
+}
+
+func (n *node) open(shard uint32) { n.openAs(shard, n.w.owner(shard)) }
+
+func (n *node) openAs(shard uint32, o state.Owner) {
 	if old := n.slots[shard]; old != nil {
 		old.drop()
 	}
-	s := &slot{n: n, shard: shard, core: newCore(shard, n.w.owner(shard)), gates: map[string]*gate{}}
+	s := &slot{n: n, shard: shard, core: newCore(shard, o), gates: map[string]*gate{}}
 	n.slots[shard] = s
 	s.run()
 }
@@ -41,7 +56,7 @@ func (n *node) crash() {
 			s.gates[key].lost()
 		}
 		delete(n.slots, shard)
-		if n.w.shards[shard].node == n.id {
+		if n.w.members == nil && n.w.shards[shard].node == n.id {
 			n.w.after(time.Second, func() {
 				if n.w.shards[shard].node == n.id && n.slots[shard] == nil {
 					n.w.shards[shard].epoch++
@@ -127,6 +142,9 @@ func (s *slot) carryOut(e effect) {
 			}
 		}
 	case gone:
+		if s.gone != nil {
+			s.gone()
+		}
 	}
 }
 
@@ -161,6 +179,11 @@ type simOp struct {
 	shard           uint32
 	tries           int
 	ok, maybe, open bool
+
+	tool  bool     // it comes from outside: the owner's memory knows it after its next load only
+	read  bool     // it changes nothing, and is answered with the state:
+	floor []string // with what was acknowledged before it began,
+	seen  []string // and nothing that is not stored
 }
 
 // client begins commands until it is calm.
@@ -170,6 +193,13 @@ func (w *world) client() {
 	}
 	shard := uint32(w.rng.IntN(simShards))
 	op := &simOp{w: w, id: "op" + time.Duration(len(w.ops)).String(), key: w.key(shard, w.rng.IntN(simKeys)), shard: shard}
+	if op.read = w.members != nil && w.chance(0.3); op.read {
+		for _, other := range w.ops {
+			if other.ok && !other.read && !other.tool && other.key == op.key {
+				op.floor = append(op.floor, other.id)
+			}
+		}
+	}
 	w.ops = append(w.ops, op)
 	op.send()
 	w.after(time.Duration(w.rng.Int64N(int64(200*time.Millisecond))), w.client)
@@ -185,7 +215,20 @@ func (op *simOp) send() {
 		n = w.nodes[w.rng.IntN(simNodes)]
 	}
 	s := n.slots[op.shard]
-	if s == nil || s.core.status == lost {
+	if s == nil || s.core.status == lost || w.members != nil && !w.members.all[n.id].serves(op.shard) {
+		op.answer(false, true)
+		return
+	}
+	if w.members != nil && !w.calm && w.chance(0.05) { // the process stands still when it has looked at its lease
+		w.after(w.upTo(10*time.Second), func() { op.begin(s) })
+		return
+	}
+	op.begin(s)
+}
+
+// begin puts the command into the mailbox of its key.
+func (op *simOp) begin(s *slot) {
+	if s.dead || s.core.status == lost {
 		op.answer(false, true)
 		return
 	}
@@ -201,10 +244,31 @@ func (op *simOp) send() {
 // answer is what its client hears: stored, surely not, or neither.
 func (op *simOp) answer(ok, not bool) {
 	op.open = false
+	if op.read && ok {
+		op.check()
+	}
 	op.ok = op.ok || ok
 	op.maybe = op.maybe || !ok && !not
 	if again := op.tries < 6 && op.w.chance(0.8); again && !op.ok || ok && op.w.chance(0.1) && op.tries < 6 {
 		op.w.after(time.Duration(op.w.rng.Int64N(int64(time.Second))), op.send)
+	}
+}
+
+// check looks at the answer of a read.
+func (op *simOp) check() {
+	for _, id := range op.floor {
+		if !slices.Contains(op.seen, id) {
+			op.w.fault("a read of %s does not show %s, which was acknowledged before", op.key, id)
+		}
+	}
+	var stored []string
+	if p := op.w.past[op.key]; len(p) > 0 {
+		stored = p[len(p)-1].applied
+	}
+	for _, id := range op.seen {
+		if !slices.Contains(stored, id) {
+			op.w.fault("a read of %s shows %s, which is not stored", op.key, id)
+		}
 	}
 }
 

@@ -29,15 +29,17 @@ type world struct {
 	down   time.Duration
 	broken string // the rule that a mutant does not keep
 
+	members *members // nil: shards move as the world likes
+
 	nodes  []*node
-	shards []ownership
+	shards []simOwner
 	tokens map[uint32]state.Token // the newest, for a store without a fence
 	past   map[string][]version   // of each key's record
 	ops    []*simOp
 	faults []string
 }
 
-type ownership struct {
+type simOwner struct {
 	node  int
 	epoch uint64
 }
@@ -76,10 +78,12 @@ const (
 	simCalm   = 120 * time.Second // and what they take to come to rest
 )
 
-func newWorld(seed uint64, broken string) *world {
+// newWorld makes a world. A joined one has a membership with leases, whose cores decide where the
+// shards are.
+func newWorld(seed uint64, broken string, joined bool) *world {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	w := &world{seed: seed, rng: rng, store: memstate.New(), list: rng.IntN(3) == 0, broken: broken,
-		tokens: map[uint32]state.Token{}, past: map[string][]version{}, shards: make([]ownership, simShards)}
+		tokens: map[uint32]state.Token{}, past: map[string][]version{}, shards: make([]simOwner, simShards)}
 	for id := range simNodes {
 		w.nodes = append(w.nodes, &node{w: w, id: id, slots: map[uint32]*slot{}})
 	}
@@ -87,7 +91,13 @@ func newWorld(seed uint64, broken string) *world {
 		if _, err := w.store.Watch(state.Range{Place: state.Records, Shard: shard}, w.stored); err != nil {
 			panic(err)
 		}
-		w.move(shard)
+		if !joined {
+			w.move(shard)
+		}
+	}
+	if joined {
+		w.list = false
+		w.members = newMembers(w)
 	}
 	return w
 }
@@ -122,17 +132,22 @@ func (w *world) run() []string {
 // disturb moves shards, stops nodes, passivates keys, and takes the store away.
 func (w *world) disturb() {
 	if w.calm {
+		if w.members != nil {
+			return
+		}
 		for shard := range uint32(simShards) {
 			w.move(shard) // to the last owner, whose memory is asked again
 		}
 		return
 	}
-	switch n := w.nodes[w.rng.IntN(simNodes)]; w.rng.IntN(8) {
-	case 0, 1:
+	switch n, what := w.nodes[w.rng.IntN(simNodes)], w.rng.IntN(8); {
+	case what < 3 && w.members != nil:
+		w.members.disturb()
+	case what < 2:
 		w.move(uint32(w.rng.IntN(simShards)))
-	case 2:
+	case what == 2:
 		n.crash()
-	case 3:
+	case what == 3:
 		w.down = w.now + time.Duration(w.rng.Int64N(int64(4*time.Second)))
 	default:
 		for _, shard := range sorted(n.slots) {
@@ -245,6 +260,7 @@ func (w *world) check() {
 	for _, op := range w.ops {
 		n := times[op.id]
 		switch {
+		case op.read && !op.open:
 		case n > 1:
 			w.fault("%s took effect %d times", op.id, n)
 		case op.ok && n == 0:
