@@ -9,7 +9,6 @@ import (
 
 	"github.com/clstr-go/clstr"
 	"github.com/clstr-go/clstr/cluster"
-	"github.com/clstr-go/clstr/state/memstate"
 )
 
 // Open opens a service with one node in memory that hosts the entities, and returns it
@@ -25,15 +24,14 @@ import (
 // [clstr.Open] with one [clstr.Memory].
 func Open(t testing.TB, entities ...clstr.Entity) *clstr.Service {
 	t.Helper()
-	store := memstate.New()
 	svc, err := clstr.Open(context.Background(), clstr.Options{
 		Name:     "test",
 		On:       clstr.Memory(),
 		Entities: entities,
 		Shards:   64,
 		Log:      Logger(t, slog.LevelWarn),
-		Node:     cluster.NodeOptions{Timing: LiveTiming, State: store},
-		Client:   cluster.ClientOptions{StrictReplies: true, State: store},
+		Node:     cluster.NodeOptions{Timing: LiveTiming},
+		Client:   cluster.ClientOptions{StrictReplies: true},
 	})
 	if err != nil {
 		t.Fatalf("testkit.Open: %v", err)
