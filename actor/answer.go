@@ -34,7 +34,8 @@ type Answer[Out any] struct{ c *Context }
 // Reply answers the request.
 func (a Answer[Out]) Reply(out Out) { a.c.in().Respond(out) }
 
-// Fail answers the request with an error, as if the method had returned it.
+// Fail answers the request with an error, as if the method had returned it. What a durable
+// entity has changed for the request on an earlier turn stays.
 func (a Answer[Out]) Fail(err error) { a.c.in().Fail(err) }
 
 // Context returns the request's context. The context's Done closes when the request has

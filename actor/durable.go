@@ -47,7 +47,8 @@ type Persistence struct {
 // [Context.Save] before you send it.
 //
 // A field that is not exported, or has the tag json:"-", is not stored. Fields that the stored
-// state does not have are zero after it was read.
+// state does not have are zero after it was read. States are compared as they are encoded: a
+// MarshalJSON that encodes equal states differently has each turn stored.
 func Durable(p Persistence) Option {
 	how := host.Persistence(p)
 	how.Validate("Durable")

@@ -24,7 +24,10 @@ import (
 // tried again, less and less often.
 func TestBadState(t *testing.T) {
 	upgrade := func(version int, data []byte) ([]byte, error) {
-		if version == 1 {
+		switch version {
+		case 0:
+			panic("no upgrade")
+		case 1:
 			return nil, errSpoilt
 		}
 		return bytes.Replace(data, []byte("Old"), []byte("Balance"), 1), nil
@@ -36,6 +39,7 @@ func TestBadState(t *testing.T) {
 		"this version":       {state.Record{Version: 3, Type: "json", State: []byte(`{"Balance":7}`)}, "7"},
 		"an older version":   {state.Record{Version: 2, Type: "json", State: []byte(`{"Old":7}`)}, "7"},
 		"a failed upgrade":   {state.Record{Version: 1, Type: "json", State: []byte(`{"Old":7}`)}, ""},
+		"an upgrade panics":  {state.Record{Version: 0, Type: "json", State: []byte(`{"Old":7}`)}, ""},
 		"a newer version":    {state.Record{Version: 4, Type: "json", State: []byte(`{"Balance":7}`)}, ""},
 		"another encoding":   {state.Record{Version: 3, Type: "protobuf", State: []byte(`{"Balance":7}`)}, ""},
 		"no JSON":            {state.Record{Version: 3, Type: "json", State: []byte(`{"Balance":`)}, ""},
@@ -211,6 +215,13 @@ func TestTTL(t *testing.T) {
 	})
 }
 
+// shy is a protoactor actor that cannot say what its state is.
+type shy struct{}
+
+func (shy) Receive(pactor.Context) {}
+func (shy) State() any             { panic("shy") }
+func (shy) SetState(any) error     { return nil }
+
 // TestPersistenceIsChecked where it is given.
 func TestPersistenceIsChecked(t *testing.T) {
 	panics := func(what string, f func()) {
@@ -234,15 +245,13 @@ func TestPersistenceIsChecked(t *testing.T) {
 	})
 	panics("Durable twice", func() { accounts(actor.Persistence{}, actor.Durable(actor.Persistence{})) })
 	for name, h := range map[string]handlers.ActorFactory{
-		"an entity of Define": accounts(actor.Persistence{}).New,
+		"an entity of Define": actor.Define("account", func(string) *account { return &account{} }, actor.OnRequest((*account).look)).New,
 		"no state":            func(string) (actor.Actor, error) { return pactor.ReceiveFunc(func(pactor.Context) {}), nil },
+		"a State that panics": func(string) (actor.Actor, error) { return shy{}, nil },
 	} {
 		call := newNode(t, memtransport.Options{}).serve(t, handlers.NewActorHandlerWithOpts(h, handlers.Options{Durable: &actor.Persistence{}}), hosting.Env{Kind: "account", Keeper: newShelf()})
-		if _, err := call.ask("k", "look"); name == "no state" {
-			failed(t, name, err, outcome.ErrActivationFailed, outcome.NotStarted)
-		} else if err == nil {
-			t.Errorf("%s: no error", name)
-		}
+		_, err := call.ask("k", "look")
+		failed(t, name, err, outcome.ErrActivationFailed, outcome.NotStarted)
 	}
 	call := newNode(t, memtransport.Options{}).serve(t, handlers.NewActorHandler(accounts(actor.Persistence{}).New), hosting.Env{Keeper: newShelf()})
 	_, err := call.ask("k", "look")

@@ -24,13 +24,14 @@ func load(s *shell, h *hook) (err error) {
 	if err := state.CheckKey(opts.Kind, c.key); err != nil {
 		return fmt.Errorf("a durable entity needs a kind, and a key that can be stored: %w", err)
 	}
+	encoding := s.stored.encoding() // user code, which is not called under a lock
 	b := &c.mailbox
 	b.mu.Lock()
 	if b.outlet == nil {
 		b.outlet = &outlet{cell: c}
 	}
 	o := b.outlet
-	o.persist, o.encoding = s.stored.Persistence, s.stored.encoding()
+	o.persist, o.encoding = s.stored.Persistence, encoding
 	o.turn, o.undone = nil, nil
 	o.ids.begins()
 	var r *state.Record
@@ -51,7 +52,7 @@ func load(s *shell, h *hook) (err error) {
 		r = &state.Record{Deleted: true}
 	}
 	if !r.Deleted {
-		if err := s.stored.restore(r); err != nil {
+		if err := restore(s, r); err != nil {
 			return badState(c, err)
 		}
 	}
@@ -63,6 +64,17 @@ func load(s *shell, h *hook) (err error) {
 	o.number, o.sum = max(r.Number, o.number), sumOf(data)
 	b.mu.Unlock()
 	return nil
+}
+
+// restore gives the actor a stored state. A panic of its code is an error of this record.
+func restore(s *shell, r *state.Record) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			s.cell.logPanic("reading the stored state", value)
+			err = errPanic
+		}
+	}()
+	return s.stored.restore(r)
 }
 
 // read returns what the store has of the key; nil if it has nothing.
