@@ -56,12 +56,12 @@ func TestLostReplies(t *testing.T) {
 		Kinds: map[string]cluster.ServerHandlerFunc{"wallet": cluster.NewActorHandler(wallets.New)},
 	})
 	wallet := c.Client().Kind("wallet").Key("w")
-	_, err := wallet.Request(t.Context(), Charge{"order-7", 30}, cluster.WithTTL(50*time.Millisecond))
+	_, err := wallet.Request(t.Context(), Charge{30}, cluster.WithID("order-7"), cluster.WithTTL(50*time.Millisecond))
 	if cluster.OutcomeOf(err) != cluster.MaybeRan {
 		t.Errorf("got %v", err)
 	}
 	faults.SetRules()
-	charged, err := cluster.NewRequest[Charge, Charged](wallet).Request(t.Context(), Charge{"order-7", 30})
+	charged, err := cluster.NewRequest[Charge, Charged](wallet).Request(t.Context(), Charge{30}, cluster.WithID("order-7"))
 	if err != nil || charged.Balance != 70 { // not 40
 		t.Errorf("%v, %v", charged, err)
 	}
