@@ -182,7 +182,7 @@ func (c *Call) tell(data []byte, err *outcome.Error) bool {
 // End finishes the call.
 func (c *Call) close() {
 	c.sub.d.clock.Remove(&c.node)
-	if c.closed() {
+	if old := c.bits.Or(bitClosed); old&(bitStarted|bitQueued) == 0 || old&bitEnded != 0 {
 		c.finish()
 	}
 }

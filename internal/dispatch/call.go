@@ -133,13 +133,6 @@ func (c *Call) End() {
 	}
 }
 
-// dequeue says that c has come to the front of its line and did not start.
-func (c *Call) dequeue() {
-	if c.unqueued() {
-		c.finish()
-	}
-}
-
 // finish is called once, when the call was decided and its handler has ended
 // or will never start.
 func (c *Call) finish() {

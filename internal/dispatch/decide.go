@@ -119,25 +119,6 @@ func (d *decision) decide(need uint32) (old uint32, ok bool) {
 // runs reports whether the call's handler runs.
 func (d *decision) runs() bool { return d.bits.Load()&(bitStarted|bitEnded) == bitStarted }
 
-// enqueue says that the call goes into a line from which it cannot be taken out. If its
-// sender leaves meanwhile, the call still counts as pending until it has come to
-// the front, because its memory is held. It returns false if the call was decided before.
-func (d *decision) enqueue() bool {
-	_, ok := d.change(0, bitAnswered, bitQueued)
-	return ok
-}
-
-// unqueued says that the call has come to the front of its line and did not start. It
-// returns true if the call has finished with that.
-func (d *decision) unqueued() bool { return d.bits.And(^bitQueued)&bitClosed != 0 }
-
-// closed says that the call was decided and its sender told. It returns true if the call
-// has finished with that.
-func (d *decision) closed() bool {
-	old := d.bits.Or(bitClosed)
-	return old&(bitStarted|bitQueued) == 0 || old&bitEnded != 0
-}
-
 // record keeps the call's answer, and ends its context. after, if not nil, must be
 // called then.
 func (d *decision) record(err *outcome.Error, h how) (after func()) {

@@ -41,7 +41,9 @@ func (r *funcReceiver) Accept(c *Call) {
 		c.Refuse(err)
 		return
 	}
-	if !c.enqueue() {
+	// In the pool's line, from which it cannot be taken out, it counts as pending until it has
+	// come to the front, even if its sender leaves before: its memory is held.
+	if _, ok := c.change(0, bitAnswered, bitQueued); !ok {
 		return
 	}
 	t := &funcTask{c: c}
@@ -104,7 +106,9 @@ func (t *funcTask) Run(slot pool.Slot) {
 	}
 	defer t.moveOn()
 	if !c.Start(slot) {
-		c.dequeue()
+		if c.bits.And(^bitQueued)&bitClosed != 0 { // it has its answer, and that was all
+			c.finish()
+		}
 		return
 	}
 	returned := false
