@@ -1,10 +1,10 @@
 // Command quickstart hosts a thousand keys on live nodes around a NATS server, all
 // in this process. Under load a node joins, one drains and one dies. It shows which node
-// hosts how many keys, how long callers waited, and that no acknowledged request was lost:
+// hosts how many keys, how long callers waited, and what is stored: each request, once:
 //
 //	go run ./examples/quickstart
 //
-// It takes less than ten seconds, and ends with an error if the sums are wrong.
+// It takes about ten seconds, and ends with an error if the sums are wrong.
 // internal/show has the callers, their books, and a wire that can be cut.
 package main
 
@@ -26,25 +26,17 @@ import (
 	"github.com/clstr-go/clstr/examples/quickstart/internal/show"
 )
 
-// Counter is what lives at a key. Its methods run one at a time, so that it needs no lock.
+// Counter is what lives at a key. Its methods run one at a time, so that it needs no lock. Its
+// exported fields are stored before each reply.
 type Counter struct {
-	node  string
-	db    *show.Books
-	count int
+	node     string
+	Requests []int // those that have run
 }
 type Add struct{ Request int }   // a request, by its number
 type Added struct{ Node string } // the reply: where the key lives
 
-func (c *Counter) load(ctx *actor.Context) error {
-	c.count = c.db.Read(ctx.Key())
-	return nil
-}
-
-func (c *Counter) Add(ctx *actor.Context, m Add) (Added, error) {
-	if err := c.db.Write(ctx.Key(), c.count, m.Request); err != nil {
-		return Added{}, err
-	}
-	c.count++
+func (c *Counter) Add(_ *actor.Context, m Add) (Added, error) {
+	c.Requests = append(c.Requests, m.Request)
 	return Added{c.node}, nil
 }
 
@@ -52,8 +44,8 @@ func (c *Counter) Add(ctx *actor.Context, m Add) (Added, error) {
 // returns when its node has joined the others and serves its part of the keys.
 func start(ctx context.Context, url, id string, db *show.Books) (*show.Node, error) {
 	wire := &show.Wire{}
-	def := actor.Define("counter", func(string) *Counter { return &Counter{node: id, db: db} },
-		actor.OnActivate((*Counter).load), actor.OnRequest((*Counter).Add))
+	def := actor.Define("counter", func(string) *Counter { return &Counter{node: id} },
+		actor.OnRequest((*Counter).Add), actor.Durable(actor.Persistence{}))
 	svc, err := clstr.Open(ctx, clstr.Options{
 		Name: "quickstart", On: clstr.NATS(url, nats.SetCustomDialer(wire), nats.NoReconnect()), // a plain clstr.NATS(url), where it need not die
 		Entities: clstr.Host(def), Shards: 64, Metrics: db,
@@ -80,8 +72,13 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, client.Close(context.WithoutCancel(ctx))) }()
 	db := show.New(func(ctx context.Context, key string, request int) (string, error) {
-		reply, err := clstr.Ask[Added](ctx, client.Kind("counter").Key(key), Add{request})
+		reply, err := clstr.Ask[Added](ctx, client.Kind("counter").Key(key), Add{request}, cluster.Once())
 		return reply.Node, err
+	}, func(ctx context.Context, key string) ([]int, error) {
+		for stored, err := range clstr.Watch[Counter](ctx, client.Kind("counter").Key(key)) {
+			return stored.State.Requests, err
+		}
+		return nil, context.Cause(ctx)
 	})
 	return db.Play(ctx, out, func(ctx context.Context, id string) (*show.Node, error) { return start(ctx, server.URL(), id, db) })
 }

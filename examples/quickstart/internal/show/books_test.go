@@ -1,7 +1,9 @@
 package show
 
 import (
+	"context"
 	"io"
+	"slices"
 	"testing"
 
 	"github.com/clstr-go/clstr/cluster"
@@ -23,23 +25,15 @@ func TestSums(t *testing.T) {
 		"maybe ran, and did":            {cluster.ErrConnectionLost, 1, true},
 		"maybe ran, and did that twice": {cluster.ErrConnectionLost, 2, false},
 	} {
-		b := &Books{sent: 1, ended: map[int]error{1: test.told}, runs: map[int]int{1: test.runs}}
-		if err := b.sums(io.Discard); (err == nil) != test.ok {
+		b := New(nil, func(_ context.Context, key string) ([]int, error) {
+			if key != keyName(7) {
+				return nil, nil
+			}
+			return slices.Repeat([]int{1}, test.runs), nil
+		})
+		b.ended[1] = test.told
+		if err := b.sums(t.Context(), io.Discard); (err == nil) != test.ok {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-}
-
-// Who has not read what was written last may not write.
-func TestStaleOwner(t *testing.T) {
-	b := &Books{counts: map[string]int{}, runs: map[int]int{}}
-	if err := b.Write("key", 0, 1); err != nil {
-		t.Error(err)
-	}
-	if err := b.Write("key", 0, 2); err == nil {
-		t.Error("no error")
-	}
-	if b.Read("key") != 1 || b.runs[2] != 0 {
-		t.Errorf("%+v", b)
 	}
 }

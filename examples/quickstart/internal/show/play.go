@@ -81,5 +81,5 @@ func (b *Books) Play(ctx context.Context, out io.Writer, start func(ctx context.
 	if failed > 0 {
 		return fmt.Errorf("%d requests failed before a node died", failed)
 	}
-	return b.sums(out)
+	return b.sums(ctx, out)
 }
