@@ -76,6 +76,7 @@ func openBrowser(t *testing.T, url string) *browser {
 	b.must("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
 	b.session = attached.SessionID
 	b.must("Page.navigate", map[string]any{"url": url}, new(any))
+	b.until(`document.readyState === "complete"`)
 	return b
 }
 
@@ -168,6 +169,7 @@ func (b *browser) until(expression string) {
 	b.t.Helper()
 	b.run(`new Promise(done => {
 		const look = () => { if (` + expression + `) done() }
+		document.addEventListener("readystatechange", look)
 		new MutationObserver(look).observe(document, {subtree: true, childList: true, characterData: true, attributes: true})
 		look()
 	})`)
