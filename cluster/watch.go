@@ -43,9 +43,12 @@ type Change[T any] struct {
 //
 // If a record does not decode into a T, the loop gets the error [state.ErrUnreadable] with the
 // record's Rev, and goes on with the next state. It also goes on after [state.ErrSetBack]. While the
-// store does not
-// answer, Watch tries again, and says nothing until ctx ends: then the last error is why. Errors that waiting does not mend
-// end the loop at once: [ErrBadOption], [ErrKeyRequired], [ErrNotPermitted], [state.ErrClosed].
+// store does not answer, Watch tries again, and says nothing until ctx ends: then the last error is
+// why. Errors that waiting does not mend end the loop at once: [ErrBadOption], [ErrKeyRequired],
+// [ErrNotPermitted], [state.ErrClosed].
+//
+// A client with a NumShards or Seed that is not the cluster's looks under another shard, and finds
+// nothing there. A client without learns both.
 //
 // Watch works on the loop's own goroutine, so a watch inside a method of an entity blocks the key.
 func Watch[T any](ctx context.Context, key *ScopedClient) iter.Seq2[Change[T], error] {

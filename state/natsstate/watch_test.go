@@ -1,6 +1,7 @@
 package natsstate_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -20,6 +21,19 @@ func TestWatch(t *testing.T) {
 		url := natstest.Serve(t, server.Options{Users: users()}).URL()
 		return func() state.Store { return open(t, natsstate.Options{URL: as("node", url)}) },
 			func() state.Store { return client(t, "bob", url, refuseNothing(t)) }
+	}})
+}
+
+// Of three servers each has the watches of its own connections, and hears of states from the leader.
+func TestWatchOfReplicas(t *testing.T) {
+	testkit.CheckLeaks(t)
+	url, places := natstest.ServeThree(t), 0
+	watchtest.Run(t, watchtest.Harness{New: func(t *testing.T) (node, watcher func() state.Store) {
+		places++
+		o := natsstate.Options{URL: url, Prefix: fmt.Sprint("p", places)}
+		c := o
+		c.Client = true
+		return func() state.Store { return open(t, o) }, func() state.Store { return open(t, c) }
 	}})
 }
 
