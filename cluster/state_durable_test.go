@@ -33,6 +33,7 @@ type durables struct {
 	members   func(id string) membership.Store
 	state     func(id string) state.Store
 	client    *cluster.Client
+	list      bool // in place of members: all nodes have the same
 
 	mu     sync.Mutex
 	acked  map[string]int
@@ -54,8 +55,13 @@ func (d *durables) handlers() map[string]cluster.ServerHandlerFunc {
 }
 
 func (d *durables) start(id string) *livingNode {
-	node := cluster.NewNode(cluster.NodeOptions{NodeID: id, Transport: d.transport(id), NumShards: livingShards,
-		Membership: d.members(id), State: d.state(id), Kinds: d.handlers(), Log: quiet, Timing: membership.FastTiming})
+	opts := cluster.NodeOptions{NodeID: id, Transport: d.transport(id), NumShards: livingShards, State: d.state(id), Kinds: d.handlers(), Log: quiet}
+	if d.list {
+		opts.Shards = cluster.ShardsForNode("x", []string{"x"}, livingShards, "")
+	} else {
+		opts.Membership, opts.Timing = d.members(id), membership.FastTiming
+	}
+	node := cluster.NewNode(opts)
 	ctx, cancel := context.WithCancel(context.Background())
 	n := &livingNode{name: id, stop: cancel, ended: make(chan error, 1), Node: node}
 	go func() { n.ended <- node.Run(ctx) }() // endNodes waits
@@ -225,6 +231,39 @@ func TestDurableRollingRestart(t *testing.T) {
 		})
 	})
 	t.Run("NATS", func(t *testing.T) { roll(durablesOverNATS(t), 8, time.Millisecond, 100*time.Millisecond) })
+}
+
+// TestDurableListIsRestarted: the next process of a node with a list starts before the one before it
+// ends, under load. The last to open a shard serves it, and no acknowledged increment is lost.
+func TestDurableListIsRestarted(t *testing.T) {
+	restart := func(d *durables, callers int, pause, settle time.Duration) {
+		d.list = true
+		node := d.start("a")
+		<-node.Ready()
+		stop := d.load(callers, pause)
+		for _, id := range []string{"b", "c"} {
+			<-time.After(settle)
+			next := d.start(id)
+			<-next.Ready()
+			<-time.After(settle)
+			endNodes(d.t, node)
+			node = next
+		}
+		<-time.After(settle)
+		stop()
+		if h := node.Health(); !h.Serving || h.ShardsOwned != livingShards {
+			d.t.Errorf("%+v", h)
+		}
+		endNodes(d.t, node)
+	}
+	t.Run("memory", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			d, _, end := durablesInMemory(t)
+			restart(d, 8, 10*time.Millisecond, 5*time.Second)
+			end()
+		})
+	})
+	t.Run("NATS", func(t *testing.T) { restart(durablesOverNATS(t), 8, time.Millisecond, 300*time.Millisecond) })
 }
 
 // TestDurableOutlivesTheOwner: a node that the others take for dead goes on, and its changes are
