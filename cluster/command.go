@@ -39,7 +39,7 @@ func (c *command) heard(err error) {
 }
 
 // repeats reports whether a try that may have run is followed by another one. A caller that
-// has gone wants none, what has panicked would do so again, and a right that is missing does
+// has gone, or has no time left, wants none, what has panicked would do so again, and a right that is missing does
 // not come back in time.
 func (c *command) repeats(err error) bool {
 	if c.id == "" {
@@ -47,7 +47,12 @@ func (c *command) repeats(err error) bool {
 	}
 	switch OutcomeOf(err) {
 	case MaybeRan:
-		return !errors.Is(err, context.Canceled) && !errors.Is(err, ErrPanicked) && !errors.Is(err, ErrNotPermitted)
+		for _, e := range []error{context.Canceled, ErrEnvelopeExpired, ErrPanicked, ErrNotPermitted} {
+			if errors.Is(err, e) {
+				return false
+			}
+		}
+		return true
 	case RanAndFailed:
 		return errors.Is(err, ErrDeposed) // nothing was kept
 	}

@@ -37,6 +37,7 @@ func TestCommandIsTriedAgain(t *testing.T) {
 		"the handler was too late":      {outcome.New(cluster.ErrHandlerTimeout), true},
 		"another transport's error":     {errOther, true},
 		"deposed":                       {outcome.New(cluster.ErrDeposed), true},
+		"a TTL that has ended":          {outcome.New(cluster.ErrEnvelopeExpired).WithOutcome(cluster.MaybeRan), false},
 		"a panic":                       {outcome.New(cluster.ErrPanicked), false},
 		"a right that may have been":    {outcome.New(cluster.ErrNotPermitted).WithOutcome(cluster.MaybeRan), false},
 		"the caller has gone":           {outcome.ContextError(context.Canceled, cluster.MaybeRan), false},
@@ -227,4 +228,17 @@ func TestInterceptSeesTheID(t *testing.T) {
 	if !slices.Equal(seen, []string{"", "order-1", "", "order-1"}) {
 		t.Errorf("%q", seen)
 	}
+}
+
+// TestCommandThatIsTooOld: a node's refusal of an old command is told as that, and not as the
+// end of the call's own time.
+func TestCommandThatIsTooOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := failing(1, outcome.Errorf(cluster.ErrEnvelopeExpired, "the first try was long ago"))
+		err := ways["request"](newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4}), context.Background(), cluster.WithID("order-1"))
+		wantError(t, err, cluster.ErrEnvelopeExpired, cluster.NotStarted)
+		if errors.Is(err, context.DeadlineExceeded) || tr.tries() != 1 {
+			t.Errorf("%v after %d tries", err, tr.tries())
+		}
+	})
 }

@@ -121,7 +121,7 @@ func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, by *m
 		if c.retries.patience(err, first, &m.command) > 0 && !waitedFor(ctx, uint32(env.Shard), err) {
 			reply, err = c.retries.again(ctx, by, *env, err, first, &m.command)
 		}
-		err = ended(ctx, err, byDefault)
+		err = ended(ctx, err, byDefault && env.TTL() < ttlGrace)
 	}
 	return reply, err
 }
