@@ -53,19 +53,19 @@ func (i *intake) bind(life *dispatch.Lifetime) {
 }
 
 func (i *intake) receiver(life *dispatch.Lifetime, kind string, h ServerHandlerFunc) dispatch.Receiver {
-	about := hosting.Env{Kind: kind, Check: i.n.layout.checkKey, StopTimeout: i.n.opts.StopTimeout, Base: i.n.opts.BaseContext}
-	about.Around = hosting.AroundOf(i.n.opts.Around, func(in *hosting.Incoming) *Incoming { return (*Incoming)(in) })
-	about.Keeper = i.n.stored.forHosts()
+	setup := hosting.Setup{Kind: kind, Check: i.n.layout.checkKey, StopTimeout: i.n.opts.StopTimeout, Base: i.n.opts.BaseContext}
+	setup.Around = hosting.AroundOf(i.n.opts.Around, func(in *hosting.Incoming) *Incoming { return (*Incoming)(in) })
+	setup.Keeper = i.n.stored.forHosts()
 	switch {
 	case i.n.living != nil:
-		about.Lapsed = i.n.living.lapsed
+		setup.Lapsed = i.n.living.lapsed
 	case i.n.stored != nil:
-		about.Lapsed = i.n.fixed.lapsed
+		setup.Lapsed = i.n.fixed.lapsed
 	}
 	if i.n.entity != nil {
-		about.Observer = host.Observer(i.n.entity)
+		setup.Observer = host.Observer(i.n.entity)
 	}
-	r, _ := hosting.Bind(h, life, about)
+	r, _ := hosting.Bind(h, life, setup)
 	return r
 }
 

@@ -34,7 +34,7 @@ func TestChainCallsNextOnce(t *testing.T) {
 		h := handlers.NewScopedHandler(handlers.ScopedOptions{
 			Extract: func(env transport.Envelope) (string, error) { return env.Key, nil }, Create: y.create, Around: handlers.Chain(chain...),
 		})
-		if _, err := newNode(t, memtransport.Options{}).serve(t, h, hosting.Env{}).ask("k", "Get"); err != nil {
+		if _, err := newNode(t, memtransport.Options{}).serve(t, h, hosting.Setup{}).ask("k", "Get"); err != nil {
 			t.Error(err)
 		}
 		if len(again) != i+1 || again[i] == nil || seen != 2 {
@@ -56,7 +56,7 @@ func TestNextThatComesTooLate(t *testing.T) {
 		return nil
 	}
 	y := new(tally)
-	call := newNode(t, memtransport.Options{}).serve(t, handlers.NewKeyHandler(y.create), hosting.Env{Around: detached})
+	call := newNode(t, memtransport.Options{}).serve(t, handlers.NewKeyHandler(y.create), hosting.Setup{Around: detached})
 	if reply, err := call.ask("k", "Get"); err != nil || reply != "" {
 		t.Errorf("got %q, %v", reply, err)
 	}
@@ -73,7 +73,7 @@ func TestRefusalsBeforeTheTurn(t *testing.T) {
 		called := false
 		h := handlers.NewKeyHandler(func(string) (transport.HandlerFunc, error) { <-gate; return nil, errTooMuch })
 		n := newNode(t, memtransport.Options{})
-		call := n.serve(t, h, hosting.Env{Around: func(ctx context.Context, _ *hosting.Incoming, next func(context.Context) error) error {
+		call := n.serve(t, h, hosting.Setup{Around: func(ctx context.Context, _ *hosting.Incoming, next func(context.Context) error) error {
 			called = true
 			return next(ctx)
 		}})
@@ -103,7 +103,7 @@ func TestRefusalsBeforeTheTurn(t *testing.T) {
 // TestPanicOfAnAroundStartsTheKeyAnew, as one of the key's own.
 func TestPanicOfAnAroundStartsTheKeyAnew(t *testing.T) {
 	y := new(tally)
-	call := newNode(t, memtransport.Options{}).serve(t, handlers.NewKeyHandler(y.create), hosting.Env{
+	call := newNode(t, memtransport.Options{}).serve(t, handlers.NewKeyHandler(y.create), hosting.Setup{
 		Around: func(ctx context.Context, in *hosting.Incoming, next func(context.Context) error) error {
 			if err := next(ctx); err != nil || in.Call().Envelope().Type == "Get" {
 				return err
@@ -128,9 +128,9 @@ func TestWorkOfAnAroundIsTheTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t, memtransport.Options{MaxConcurrentHandlers: 1})
 		gate := make(chan struct{})
-		asked := n.serve(t, func(context.Context, transport.Envelope) ([]byte, error) { <-gate; return nil, nil }, hosting.Env{Kind: "gate"})
+		asked := n.serve(t, func(context.Context, transport.Envelope) ([]byte, error) { <-gate; return nil, nil }, hosting.Setup{Kind: "gate"})
 		y := new(tally)
-		call := n.serve(t, handlers.NewKeyHandler(y.create), hosting.Env{
+		call := n.serve(t, handlers.NewKeyHandler(y.create), hosting.Setup{
 			Around: func(ctx context.Context, _ *hosting.Incoming, next func(context.Context) error) error {
 				if _, err := asked(ctx, transport.Envelope{Key: "g"}); err != nil {
 					return err

@@ -19,7 +19,7 @@ func TestPlainFuncsCostNoActorSystem(t *testing.T) {
 		return testing.AllocsPerRun(3, func() {
 			d := dispatch.NewDispatcher(transport.Limits{}, quiet)
 			life := dispatch.NewLifetime(quiet, d)
-			hosting.Bind(h, life, hosting.Env{})
+			hosting.Bind(h, life, hosting.Setup{})
 			life.End()
 			_ = d.Close()
 		})
@@ -38,7 +38,7 @@ func TestBindRefusesOthers(t *testing.T) {
 		"nil": nil, "a func": echo, "a wrapped handler": wrapped(handlers.NewKeyHandler(new(tally).create)),
 		"one that notes calls": func(context.Context, transport.Envelope) ([]byte, error) { called = true; return nil, nil },
 	} {
-		if _, ok := hosting.Bind(h, n.life, hosting.Env{}); ok {
+		if _, ok := hosting.Bind(h, n.life, hosting.Setup{}); ok {
 			t.Errorf("%s was bound", name)
 		}
 	}
@@ -51,7 +51,7 @@ func TestBindRefusesOthers(t *testing.T) {
 // in the wrong shard, whether the handler is wrapped or not.
 func TestCheck(t *testing.T) {
 	errWrong := outcome.Errorf(outcome.ErrLayoutMismatch, "key of another shard")
-	env := hosting.Env{Check: func(_ uint32, key string) error {
+	env := hosting.Setup{Check: func(_ uint32, key string) error {
 		if key == "elsewhere" {
 			return errWrong
 		}
@@ -87,7 +87,7 @@ func TestCheck(t *testing.T) {
 	scoped := handlers.NewScopedHandler(handlers.ScopedOptions{
 		Extract: func(transport.Envelope) (string, error) { return "elsewhere", nil }, Create: y.create,
 	})
-	refuse := hosting.Env{Check: func(uint32, string) error { return errWrong }}
+	refuse := hosting.Setup{Check: func(uint32, string) error { return errWrong }}
 	for name, wrap := range wraps {
 		call = newNode(t, memtransport.Options{}).serve(t, wrap(scoped), refuse)
 		if _, err := call.ask("here", "Get"); err != nil {

@@ -168,7 +168,7 @@ func TestFullMailbox(t *testing.T) {
 			}
 			seen := newCensus()
 			n := newNode(t, memtransport.Options{})
-			call := n.serve(t, h, hosting.Env{Observer: seen})
+			call := n.serve(t, h, hosting.Setup{Observer: seen})
 			ctx, leave := context.WithCancel(t.Context())
 			for range 3 { // one runs, two wait
 				go call(ctx, transport.Envelope{Key: "a-1", Type: "hold", Data: []byte("{}")}) // ends with ctx
@@ -196,7 +196,7 @@ func TestEndedNode(t *testing.T) {
 	for _, h := range []transport.HandlerFunc{handlers.NewActorHandler(vaults.New), wrapped(handlers.NewActorHandler(vaults.New))} {
 		d := dispatch.NewDispatcher(transport.Limits{}, quiet)
 		life := dispatch.NewLifetime(quiet, d)
-		r, ok := hosting.Bind(h, life, hosting.Env{})
+		r, ok := hosting.Bind(h, life, hosting.Setup{})
 		if !ok {
 			r = life.ReceiverFunc(h)
 		}
@@ -213,7 +213,7 @@ func TestEndedNode(t *testing.T) {
 		}
 		life.End()
 		failed(t, "after the end", ask(), outcome.ErrDraining, outcome.NotStarted)
-		if _, ok := hosting.Bind(h, life, hosting.Env{}); ok {
+		if _, ok := hosting.Bind(h, life, hosting.Setup{}); ok {
 			t.Error("bound to a lifetime that has ended")
 		}
 		if err := d.Close(); err != nil {
@@ -226,13 +226,13 @@ func TestEndedNode(t *testing.T) {
 // it.
 func TestMiddlewareKeepsCauseAndHint(t *testing.T) {
 	h := wrapped(handlers.NewKeyHandler(func(string) (transport.HandlerFunc, error) { return nil, errNoDatabase }))
-	_, err := newNode(t, memtransport.Options{}).serve(t, h, hosting.Env{}).ask("k", "Get")
+	_, err := newNode(t, memtransport.Options{}).serve(t, h, hosting.Setup{}).ask("k", "Get")
 	if !errors.Is(err, errNoDatabase) {
 		t.Errorf("%v has lost its cause", err)
 	}
 	synctest.Test(t, func(t *testing.T) {
 		h := wrapped(handlers.NewActorHandlerWithOpts(vaults.New, handlers.Options{MailboxSize: 1}))
-		call := newNode(t, memtransport.Options{}).serve(t, h, hosting.Env{})
+		call := newNode(t, memtransport.Options{}).serve(t, h, hosting.Setup{})
 		ctx, leave := context.WithCancel(t.Context())
 		for range 2 {
 			go call(ctx, transport.Envelope{Key: "a", Type: "hold", Data: []byte("{}")}) // ends with ctx

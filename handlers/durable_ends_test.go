@@ -49,7 +49,7 @@ func TestPassivationStores(t *testing.T) {
 			}
 			return nil
 		})).New)
-		b := newBank(t, h, hosting.Env{})
+		b := newBank(t, h, hosting.Setup{})
 		for _, key := range []string{"k", "bad"} {
 			b.want("before", b.send(key, deposit{1}), "1")
 		}
@@ -76,7 +76,7 @@ func TestALapseInMidCommit(t *testing.T) {
 	}{{nil, nil, outcome.Succeeded}, {state.ErrDeposed, outcome.ErrDeposed, outcome.RanAndFailed}} {
 		synctest.Test(t, func(t *testing.T) {
 			var lapsed atomic.Bool
-			b := newBank(t, durableForms["typed"](actor.Persistence{}, handlers.Options{}), hosting.Env{Lapsed: func(uint32) bool { return lapsed.Load() }})
+			b := newBank(t, durableForms["typed"](actor.Persistence{}, handlers.Options{}), hosting.Setup{Lapsed: func(uint32) bool { return lapsed.Load() }})
 			b.set(func(s *shelf) { s.hold, s.refuse = true, c.refuse })
 			w := b.send("k", deposit{1})
 			lapsed.Store(true)
@@ -127,7 +127,7 @@ func TestHooksAreTurns(t *testing.T) {
 				}
 				return nil
 			})).New)
-		b := newBank(t, h, hosting.Env{})
+		b := newBank(t, h, hosting.Setup{})
 		b.hold = true
 		w := b.send("k", look{})
 		b.want("a read of what OnActivate has changed", w, "")
@@ -151,7 +151,7 @@ func TestWhatIsUndoneRunsNoStopHook(t *testing.T) {
 		h := handlers.NewActorHandler(accounts(actor.Persistence{},
 			actor.OnRequest(func(a *account, _ *actor.Context, m add) (int, error) { <-goOn; return a.add(m.N) }),
 			actor.OnPassivate(func(*account, *actor.Context) error { stopped = true; return nil })).New)
-		b := newBank(t, h, hosting.Env{})
+		b := newBank(t, h, hosting.Setup{})
 		b.set(func(s *shelf) { s.hold, s.refuse = true, state.ErrFull })
 		b.send("k", deposit{1})
 		w := b.send("k", add{1})
@@ -174,7 +174,7 @@ func TestActivationsThatTheStoreRefuses(t *testing.T) {
 		made := 0
 		h := handlers.NewActorHandler(accounts(actor.Persistence{},
 			actor.OnActivate(func(a *account, _ *actor.Context) error { made++; a.Balance++; return nil })).New)
-		b := newBank(t, h, hosting.Env{})
+		b := newBank(t, h, hosting.Setup{})
 		b.set(func(s *shelf) { s.refuse = state.ErrFull })
 		w := b.send("k", look{})
 		<-w.over

@@ -293,12 +293,12 @@ var durableForms = map[string]func(actor.Persistence, handlers.Options) transpor
 func inEachBank(t *testing.T, p actor.Persistence, o handlers.Options, test func(*bank)) {
 	for _, name := range slices.Sorted(maps.Keys(durableForms)) {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { test(newBank(t, durableForms[name](p, o), hosting.Env{})) })
+			synctest.Test(t, func(t *testing.T) { test(newBank(t, durableForms[name](p, o), hosting.Setup{})) })
 		})
 	}
 }
 
-func newBank(t *testing.T, h transport.HandlerFunc, env hosting.Env) *bank {
+func newBank(t *testing.T, h transport.HandlerFunc, env hosting.Setup) *bank {
 	b := &bank{T: t, node: newNode(t, memtransport.Options{}), shelf: newShelf()}
 	env.Kind = "account"
 	if env.Keeper == nil {

@@ -65,7 +65,7 @@ var topics = actor.Define("topic", func(string) *topic { return &topic{} }, acto
 	actor.OnRequestLater((*topic).wait), actor.OnRequestLater((*topic).beside), actor.OnRequest((*topic).publish), actor.OnRequest((*topic).declare))
 
 func inTopics(t *testing.T, test func(*bank)) {
-	synctest.Test(t, func(t *testing.T) { test(newBank(t, handlers.NewActorHandler(topics.New), hosting.Env{})) })
+	synctest.Test(t, func(t *testing.T) { test(newBank(t, handlers.NewActorHandler(topics.New), hosting.Setup{})) })
 }
 
 // TestLateAnswersWait for every state of the key that there is when they are given, and for what
@@ -139,7 +139,7 @@ func TestWhatHasChangedItsKeyStays(t *testing.T) {
 func TestStateIsTakenBehindAround(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refuse := false
-		env := hosting.Env{Around: func(ctx context.Context, in *hosting.Incoming, next func(context.Context) error) error {
+		env := hosting.Setup{Around: func(ctx context.Context, in *hosting.Incoming, next func(context.Context) error) error {
 			err := next(ctx)
 			if refuse {
 				return errors.New("refused by Around")
@@ -174,7 +174,7 @@ func TestWhatATurnSendsWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var waits []func(context.Context) error
 		note := func(ctx context.Context) { waits = append(waits, turn.Unstored(context.WithoutCancel(ctx))) }
-		env := hosting.Env{Around: func(ctx context.Context, _ *hosting.Incoming, next func(context.Context) error) error {
+		env := hosting.Setup{Around: func(ctx context.Context, _ *hosting.Incoming, next func(context.Context) error) error {
 			note(ctx)
 			err := next(ctx)
 			note(ctx)
@@ -254,7 +254,7 @@ func TestACommitIsNoCircle(t *testing.T) {
 			_, err := b.node.tr.Request(ctx, envelopeTo(key, `{"N":2}`))
 			return a.Balance, err
 		}
-		b = newBank(t, handlers.NewActorHandler(accounts(actor.Persistence{}, actor.OnRequest(ask)).New), hosting.Env{})
+		b = newBank(t, handlers.NewActorHandler(accounts(actor.Persistence{}, actor.OnRequest(ask)).New), hosting.Setup{})
 		b.hold = true
 		x, y := b.send("a", add{1}), b.send("b", add{2})
 		for b.release() > 0 {

@@ -117,7 +117,7 @@ func TestWhatIsTooLarge(t *testing.T) {
 			}
 			return m.N, nil
 		})).New)
-		b := newBank(t, h, hosting.Env{})
+		b := newBank(t, h, hosting.Setup{})
 		b.want("a state", b.send("k", add{50}), "50")
 		for _, n := range []int{100, -1} {
 			w := b.send("k", add{n})
@@ -157,7 +157,7 @@ func TestProtobufState(t *testing.T) {
 			actor.OnRequest(func(s *wrapperspb.StringValue, _ *actor.Context, m turnTo) (string, error) { return turn(s, m) })).New,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBank(t, handlers.NewActorHandlerWithOpts(factory, handlers.Options{IdleAfter: time.Second}), hosting.Env{})
+			b := newBank(t, handlers.NewActorHandlerWithOpts(factory, handlers.Options{IdleAfter: time.Second}), hosting.Setup{})
 			b.want(name, b.send("k", turnTo{"a"}), `"new"`)
 			if r := b.records["k"]; r.Type != "protobuf" || string(r.State) != "\n\x01a" {
 				t.Errorf("%s: stored %q %q", name, r.Type, r.State)
@@ -197,7 +197,7 @@ func TestZeroIsStored(t *testing.T) {
 			actor.OnQuery(func(s *shelfLife, _ *actor.Context, _ query) (string, error) {
 				return fmt.Sprintf("%d %v %s %s %d", s.N, s.List, s.Dep, s.hidden, s.M), nil
 			}))
-		b := newBank(t, handlers.NewActorHandlerWithOpts(def.New, handlers.Options{IdleAfter: time.Second}), hosting.Env{})
+		b := newBank(t, handlers.NewActorHandlerWithOpts(def.New, handlers.Options{IdleAfter: time.Second}), hosting.Setup{})
 		b.want("as it is made", b.send("k", query{}), `"7 [made] dep hidden 9"`)
 		b.want("cleared", b.send("k", clear_{}), `""`)
 		b.pass(5 * time.Second)
@@ -249,11 +249,11 @@ func TestPersistenceIsChecked(t *testing.T) {
 		"no state":            func(string) (actor.Actor, error) { return pactor.ReceiveFunc(func(pactor.Context) {}), nil },
 		"a State that panics": func(string) (actor.Actor, error) { return shy{}, nil },
 	} {
-		call := newNode(t, memtransport.Options{}).serve(t, handlers.NewActorHandlerWithOpts(h, handlers.Options{Durable: &actor.Persistence{}}), hosting.Env{Kind: "account", Keeper: newShelf()})
+		call := newNode(t, memtransport.Options{}).serve(t, handlers.NewActorHandlerWithOpts(h, handlers.Options{Durable: &actor.Persistence{}}), hosting.Setup{Kind: "account", Keeper: newShelf()})
 		_, err := call.ask("k", "look")
 		failed(t, name, err, outcome.ErrActivationFailed, outcome.NotStarted)
 	}
-	call := newNode(t, memtransport.Options{}).serve(t, handlers.NewActorHandler(accounts(actor.Persistence{}).New), hosting.Env{Keeper: newShelf()})
+	call := newNode(t, memtransport.Options{}).serve(t, handlers.NewActorHandler(accounts(actor.Persistence{}).New), hosting.Setup{Keeper: newShelf()})
 	_, err := call.ask("k", "look")
 	failed(t, "a handler without a kind", err, outcome.ErrActivationFailed, outcome.NotStarted)
 }

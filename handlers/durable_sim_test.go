@@ -122,7 +122,7 @@ func simulate(t *testing.T, seed uint64, form func(actor.Persistence, handlers.O
 		})
 	}})
 	k.Open(0, state.Owner{})
-	call := n.serve(t, form(actor.Persistence{}, handlers.Options{CacheSize: 2, IdleAfter: 50 * time.Millisecond}), hosting.Env{Kind: "account", Keeper: k})
+	call := n.serve(t, form(actor.Persistence{}, handlers.Options{CacheSize: 2, IdleAfter: 50 * time.Millisecond}), hosting.Setup{Kind: "account", Keeper: k})
 	const keys, callers, rounds = 4, 6, 40
 	var mu sync.Mutex
 	acked, maybe := map[string]map[int]bool{}, map[string]int{}

@@ -223,7 +223,7 @@ func TestDelete(t *testing.T) {
 // TestWithoutAStore a durable key does not begin, and plain ones do.
 func TestWithoutAStore(t *testing.T) {
 	n := newNode(t, memtransport.Options{})
-	call := n.serve(t, handlers.NewActorHandler(accounts(actor.Persistence{}).New), hosting.Env{Kind: "account"})
+	call := n.serve(t, handlers.NewActorHandler(accounts(actor.Persistence{}).New), hosting.Setup{Kind: "account"})
 	_, err := call.ask("k", "look")
 	failed(t, "no store", err, outcome.ErrActivationFailed, outcome.NotStarted)
 	failed(t, "its cause", err, outcome.ErrNoStore, outcome.NotStarted)

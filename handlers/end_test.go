@@ -31,7 +31,7 @@ func TestStopTimeout(t *testing.T) {
 		)
 		n := newNode(t, memtransport.Options{})
 		for _, kind := range []string{"a", "b", "c"} {
-			env := hosting.Env{Kind: kind, StopTimeout: time.Second}
+			env := hosting.Setup{Kind: kind, StopTimeout: time.Second}
 			n.serve(t, wrapped(handlers.NewActorHandler(def.New)), env).visit(t, kind+" 1")
 		}
 		start := time.Now()
@@ -61,7 +61,7 @@ func TestAHostThatDoesNotStopInTime(t *testing.T) {
 		tr := memtransport.New(memtransport.Options{})
 		life := dispatch.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), tr)
 		h := handlers.NewActorHandlerWithOpts(def.New, handlers.Options{HookTimeout: -1})
-		r, ok := hosting.Bind(h, life, hosting.Env{Kind: "stuck", StopTimeout: 3 * time.Second})
+		r, ok := hosting.Bind(h, life, hosting.Setup{Kind: "stuck", StopTimeout: 3 * time.Second})
 		if !ok {
 			t.Fatal("not bound")
 		}
@@ -98,7 +98,7 @@ func TestEndRacesWithCalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h, _ := newVisits()
 			n := newNode(t, memtransport.Options{})
-			call := n.serve(t, wrap(h), hosting.Env{})
+			call := n.serve(t, wrap(h), hosting.Setup{})
 			var wg sync.WaitGroup
 			for i := range 32 {
 				wg.Go(func() {
@@ -133,7 +133,7 @@ func TestWrappedNotificationEnds(t *testing.T) {
 					}, nil
 				}))
 				n := newNode(t, memtransport.Options{HandlerTimeout: time.Second})
-				call := n.serve(t, h, hosting.Env{})
+				call := n.serve(t, h, hosting.Setup{})
 				if err := notify(call, transport.Envelope{Key: "k", Type: "Hang"}); err != nil {
 					t.Fatal(err)
 				}

@@ -110,7 +110,7 @@ func TestCacheSize(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				seen := newCensus()
 				n := newNode(t, memtransport.Options{})
-				call := n.serve(t, c.h, hosting.Env{Observer: seen})
+				call := n.serve(t, c.h, hosting.Setup{Observer: seen})
 				for i := range 1100 {
 					key := fmt.Sprint("key-", i)
 					env := transport.Envelope{Type: "Get", Key: key, Headers: map[string]string{"tenant": key}}
@@ -144,7 +144,7 @@ func TestIdleAfter(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			seen := newCensus()
-			call := newNode(t, memtransport.Options{}).serve(t, h, hosting.Env{Observer: seen})
+			call := newNode(t, memtransport.Options{}).serve(t, h, hosting.Setup{Observer: seen})
 			if _, err := call.ask("k", "Get"); err != nil {
 				t.Fatal(err)
 			}

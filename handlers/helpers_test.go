@@ -53,7 +53,7 @@ func newNode(t testing.TB, limits memtransport.Options) *node {
 }
 
 // serve gives a handler the next shard, and returns how to call it.
-func (n *node) serve(t testing.TB, h transport.HandlerFunc, env hosting.Env) caller {
+func (n *node) serve(t testing.TB, h transport.HandlerFunc, env hosting.Setup) caller {
 	t.Helper()
 	r, ok := hosting.Bind(h, n.life, env)
 	if !ok {
@@ -102,9 +102,9 @@ func inEachForm(t *testing.T, make func() transport.HandlerFunc, test func(t *te
 			h := make()
 			switch f {
 			case direct:
-				test(t, f, newNode(t, memtransport.Options{}).serve(t, h, hosting.Env{}))
+				test(t, f, newNode(t, memtransport.Options{}).serve(t, h, hosting.Setup{}))
 			case middleware:
-				test(t, f, newNode(t, memtransport.Options{}).serve(t, wrapped(h), hosting.Env{}))
+				test(t, f, newNode(t, memtransport.Options{}).serve(t, wrapped(h), hosting.Setup{}))
 			case plain:
 				test(t, f, h)
 			}

@@ -52,7 +52,7 @@ func TestHookTimeout(t *testing.T) {
 						return y.create(key)
 					})
 					seen := newCensus()
-					call := newNode(t, memtransport.Options{HandlerTimeout: -1}).serve(t, wrap(h), hosting.Env{Observer: seen})
+					call := newNode(t, memtransport.Options{HandlerTimeout: -1}).serve(t, wrap(h), hosting.Setup{Observer: seen})
 					first := make(chan error, 1)
 					began := time.Now()
 					go func() { // ends with the answer
@@ -129,7 +129,7 @@ func TestStuckPassivation(t *testing.T) {
 			actor.PassivateAfter(time.Minute),
 		)
 		h := handlers.NewActorHandlerWithOpts(def.New, handlers.Options{HookTimeout: 5 * time.Minute})
-		call := newNode(t, memtransport.Options{}).serve(t, h, hosting.Env{})
+		call := newNode(t, memtransport.Options{}).serve(t, h, hosting.Setup{})
 		visit := func() error {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			defer cancel()
@@ -164,7 +164,7 @@ func TestFewLinesForFailedNotifications(t *testing.T) {
 		def := actor.Define("visits", func(string) *visits { return &visits{} },
 			actor.OnNotify(func(*visits, *actor.Context, visit) error { return errors.New("no room") }),
 		)
-		r, ok := hosting.Bind(handlers.NewActorHandler(def.New), life, hosting.Env{})
+		r, ok := hosting.Bind(handlers.NewActorHandler(def.New), life, hosting.Setup{})
 		if !ok {
 			t.Fatal("not bound")
 		}

@@ -53,7 +53,7 @@ func TestOneFuncOnTwoNodes(t *testing.T) {
 			inner, ended := newVisits()
 			h := wrap(inner)
 			a, b := newNode(t, memtransport.Options{}), newNode(t, memtransport.Options{})
-			onA, onB := a.serve(t, h, hosting.Env{}), b.serve(t, h, hosting.Env{})
+			onA, onB := a.serve(t, h, hosting.Setup{}), b.serve(t, h, hosting.Setup{})
 			onA.visit(t, " 1")
 			onB.visit(t, " 1")
 			onA.visit(t, " 2")
@@ -78,9 +78,9 @@ func TestOneFuncForTwoKinds(t *testing.T) {
 			h := wrap(inner)
 			n := newNode(t, memtransport.Options{})
 			seen := newCensus()
-			none := n.serve(t, h, hosting.Env{Observer: seen})
-			order := n.serve(t, h, hosting.Env{Kind: "order", Observer: seen})
-			user := n.serve(t, h, hosting.Env{Kind: "user", Observer: seen})
+			none := n.serve(t, h, hosting.Setup{Observer: seen})
+			order := n.serve(t, h, hosting.Setup{Kind: "order", Observer: seen})
+			user := n.serve(t, h, hosting.Setup{Kind: "user", Observer: seen})
 			for i := 1; i <= 2; i++ {
 				order.visit(t, fmt.Sprint("order ", i))
 				user.visit(t, fmt.Sprint("user ", i))
@@ -124,7 +124,7 @@ func TestKindsFromTheWireMakeNoHosts(t *testing.T) {
 // wait for their actor give it up.
 func TestNestedMiddleware(t *testing.T) {
 	h := wrapped(wrapped(handlers.NewKeyHandler(new(tally).create)))
-	call := newNode(t, memtransport.Options{MaxConcurrentHandlers: 1}).serve(t, h, hosting.Env{})
+	call := newNode(t, memtransport.Options{MaxConcurrentHandlers: 1}).serve(t, h, hosting.Setup{})
 	var wg sync.WaitGroup
 	for i := range 50 {
 		wg.Go(func() {

@@ -42,7 +42,7 @@ func TestKeptContext(t *testing.T) {
 	})
 	kept := make(chan string)
 	keepers := actor.Define("keeper", func(string) *keeper { return &keeper{inner, kept} }, actor.OnNotify((*keeper).keep))
-	call := newNode(t, memtransport.Options{}).serve(t, handlers.NewActorHandler(keepers.New), hosting.Env{})
+	call := newNode(t, memtransport.Options{}).serve(t, handlers.NewActorHandler(keepers.New), hosting.Setup{})
 	for range 20 {
 		env := transport.Envelope{
 			Key: "k", Type: "keep", Data: []byte(`{"Text":"x"}`), Headers: map[string]string{"trace": "1"}, Delivery: transport.AwaitAccept,

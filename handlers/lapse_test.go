@@ -35,7 +35,7 @@ func TestLapsedLease(t *testing.T) {
 					actor.OnRequest(func(*vault, *actor.Context, hold) (total, error) { <-gate; return total{}, nil }),
 				)
 				n := newNode(t, memtransport.Options{})
-				env := hosting.Env{Lapsed: func(uint32) bool { return lapsed.Load() }}
+				env := hosting.Setup{Lapsed: func(uint32) bool { return lapsed.Load() }}
 				call := n.serve(t, wrap(handlers.NewActorHandler(def.New)), env)
 				ask := func(key, msgType string) <-chan error {
 					answer := make(chan error, 1)
@@ -73,7 +73,7 @@ func TestLapsedLease(t *testing.T) {
 // TestLapsedErrorOfAnActivation that is the application's: the lease is there.
 func TestLapsedErrorOfAnActivation(t *testing.T) {
 	h := handlers.NewActorHandler(func(string) (actor.Actor, error) { return nil, host.ErrLapsed })
-	_, err := newNode(t, memtransport.Options{}).serve(t, h, hosting.Env{}).ask("k", "Get")
+	_, err := newNode(t, memtransport.Options{}).serve(t, h, hosting.Setup{}).ask("k", "Get")
 	failed(t, "an activation", err, outcome.ErrActivationFailed, outcome.NotStarted)
 	if errors.Is(err, outcome.ErrNotOwner) {
 		t.Errorf("%v sends the caller elsewhere", err)

@@ -53,7 +53,7 @@ func TestMiddlewareKeepsOrder(t *testing.T) {
 				<-time.After(time.Duration(messages-i) * time.Millisecond) // the first takes longest
 			}
 			return inner(ctx, env)
-		}, hosting.Env{})
+		}, hosting.Setup{})
 		var wg sync.WaitGroup
 		for k := range 4 {
 			key := fmt.Sprint("key-", k)
@@ -155,7 +155,7 @@ func TestMiddlewareAcknowledgesWhatItPassesOn(t *testing.T) {
 				}
 			}
 			return inner(ctx, env)
-		}, hosting.Env{})
+		}, hosting.Setup{})
 		if _, err := call.ask("k", "Get"); err != nil { // from now on it is known to pass on
 			t.Fatal(err)
 		}
@@ -200,7 +200,7 @@ func TestMiddlewareNeedNotPassOn(t *testing.T) {
 			panic("boom")
 		}
 		return inner(ctx, env)
-	}, hosting.Env{})
+	}, hosting.Setup{})
 	if _, err := call.ask("k", "Get"); err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func TestMiddlewareLetsOthersPass(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := wrapped(handlers.NewActorHandler(func(string) (actor.Actor, error) { return new(late), nil }))
 		for _, delivery := range []transport.Delivery{transport.AwaitAccept, transport.AwaitNothing} {
-			call := newNode(t, memtransport.Options{}).serve(t, h, hosting.Env{})
+			call := newNode(t, memtransport.Options{}).serve(t, h, hosting.Setup{})
 			answered := make(chan string, 1)
 			go func() { // ends with the answer
 				reply, err := call.ask("k", "wait")
@@ -291,7 +291,7 @@ func TestMiddlewareKeepsTheOutcome(t *testing.T) {
 				return nil, fmt.Errorf("audited: %w", err)
 			}
 			return inner(ctx, env)
-		}, hosting.Env{})
+		}, hosting.Setup{})
 		for i, c := range []struct {
 			msgType, do string
 			want        error

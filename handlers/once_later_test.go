@@ -61,7 +61,7 @@ func TestCommandAnsweredLater(t *testing.T) {
 				var entity *slow
 				def := actor.Define("account", func(string) *slow { entity = &slow{}; return entity }, actor.Durable(p), actor.OnRequestLater((*slow).order),
 					actor.OnRequest((*slow).answer), actor.OnRequest((*slow).deposit), actor.OnRequest((*slow).look), actor.OnQuery((*slow).query), actor.OnNotify((*slow).smash))
-				b := newBank(t, handlers.NewActorHandler(def.New), hosting.Env{})
+				b := newBank(t, handlers.NewActorHandler(def.New), hosting.Setup{})
 				calls := []*told{b.sendID("order-1", "k", order{5}), b.sendID("order-1", "k", order{5}), b.sendID("order-1", "k", order{5})}
 				b.fails(way, b.sendID("order-1", "k", order{6}), outcome.ErrIDReused, outcome.NotStarted)
 				for _, w := range calls {
@@ -111,7 +111,7 @@ func TestCommandAnsweredLater(t *testing.T) {
 func TestOpenCommandAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		def := actor.Define("account", func(string) *slow { return &slow{} }, actor.Durable(actor.Persistence{}), actor.OnRequestLater((*slow).order))
-		b := newBank(t, handlers.NewActorHandler(def.New), hosting.Env{})
+		b := newBank(t, handlers.NewActorHandler(def.New), hosting.Setup{})
 		calls := []*told{b.sendID("order-1", "k", order{5}), b.sendID("order-1", "k", order{5})}
 		b.node.end()
 		synctest.Wait()

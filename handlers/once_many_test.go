@@ -22,7 +22,7 @@ func TestManyCommands(t *testing.T) {
 	for name, form := range durableForms {
 		synctest.Test(t, func(t *testing.T) {
 			h := form(actor.Persistence{Window: time.Minute}, handlers.Options{})
-			b := newBank(t, h, hosting.Env{})
+			b := newBank(t, h, hosting.Setup{})
 			for i := range n {
 				b.want(name, b.sendID(fmt.Sprint("order-", i), "k", deposit{1}), fmt.Sprint(i+1))
 			}
@@ -61,7 +61,7 @@ func TestIDsThatCannotBeRead(t *testing.T) {
 	for name, form := range durableForms {
 		synctest.Test(t, func(t *testing.T) {
 			h := form(actor.Persistence{}, handlers.Options{})
-			b := newBank(t, h, hosting.Env{})
+			b := newBank(t, h, hosting.Setup{})
 			for i := range 65 {
 				b.sendID(fmt.Sprint("order-", i), "k", deposit{1})
 			}
@@ -113,7 +113,7 @@ func TestMoreCommandsThanAChangeTakes(t *testing.T) {
 // for it.
 func TestMoreCommandsThanAKeyMayKnow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBank(t, durableForms["typed"](actor.Persistence{Window: time.Minute}, handlers.Options{}), hosting.Env{})
+		b := newBank(t, durableForms["typed"](actor.Persistence{Window: time.Minute}, handlers.Options{}), hosting.Setup{})
 		var w *told
 		n := 0
 		for ; n < 20_000 && (w == nil || w.err == nil); n++ {

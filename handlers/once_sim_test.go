@@ -41,7 +41,7 @@ func simulateCommands(t *testing.T, seed uint64, form func(actor.Persistence, ha
 	n := newNode(t, memtransport.Options{})
 	behind := []time.Duration{0, 0, time.Minute}[seed%3]
 	h := form(actor.Persistence{Behind: behind}, handlers.Options{CacheSize: 2, IdleAfter: 50 * time.Millisecond})
-	call := n.serve(t, h, hosting.Env{Kind: "account", Keeper: k})
+	call := n.serve(t, h, hosting.Setup{Kind: "account", Keeper: k})
 	const keys, callers, rounds = 3, 6, 60
 	var mu sync.Mutex
 	replies, sums, tries := map[string]string{}, map[string]int{}, 0

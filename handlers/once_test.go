@@ -71,7 +71,7 @@ func (d *dying) Commit(shard uint32, c state.Change, done func(state.Rev, error)
 
 // reborn is a bank of another process over the same store.
 func (b *bank) reborn(h transport.HandlerFunc) *bank {
-	next := newBank(b.T, h, hosting.Env{Keeper: b.shelf})
+	next := newBank(b.T, h, hosting.Setup{Keeper: b.shelf})
 	next.shelf = b.shelf
 	return next
 }
@@ -175,7 +175,7 @@ func TestCrashBeforeTheReply(t *testing.T) {
 		for _, stored := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
 				d := &dying{shelf: newShelf(), stores: stored}
-				b := newBank(t, form(actor.Persistence{}, handlers.Options{}), hosting.Env{Keeper: d})
+				b := newBank(t, form(actor.Persistence{}, handlers.Options{}), hosting.Setup{Keeper: d})
 				b.shelf = d.shelf
 				b.want("before", b.send("k", deposit{100}), "100")
 				d.dies = true
@@ -228,7 +228,7 @@ func TestReplyThatIsTooLarge(t *testing.T) {
 			return strings.Repeat("x", m.N-2), nil
 		}))
 	synctest.Test(t, func(t *testing.T) {
-		b := newBank(t, handlers.NewActorHandler(def.New), hosting.Env{})
+		b := newBank(t, handlers.NewActorHandler(def.New), hosting.Setup{})
 		if w := b.sendID("most", "k", tell{8 << 10}); w.open() || w.err != nil {
 			t.Error(w.err)
 		}

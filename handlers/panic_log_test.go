@@ -39,7 +39,7 @@ func TestAPanicsLineNamesItsKey(t *testing.T) {
 			tr := memtransport.New(memtransport.Options{}).WithLog(slog.New(slog.DiscardHandler))
 			life := dispatch.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), tr)
 			var r dispatch.Receiver
-			if host, ok := hosting.Bind(h, life, hosting.Env{Kind: "account"}); ok {
+			if host, ok := hosting.Bind(h, life, hosting.Setup{Kind: "account"}); ok {
 				r = host
 			} else {
 				r = life.ReceiverFunc(h)

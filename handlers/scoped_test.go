@@ -89,7 +89,7 @@ func TestExtractEndsItsGoroutine(t *testing.T) {
 	})
 	d := dispatch.NewDispatcher(transport.Limits{}, quiet)
 	life := dispatch.NewLifetime(quiet, d)
-	r, ok := hosting.Bind(h, life, hosting.Env{})
+	r, ok := hosting.Bind(h, life, hosting.Setup{})
 	if !ok {
 		t.Fatal("a scoped handler was not bound")
 	}

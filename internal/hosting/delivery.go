@@ -83,7 +83,7 @@ var codes = []struct{ from, to error }{
 // error, and never inside: an application's error may wrap one of that package's errors, and would
 // pass for the refusal of a call that has run.
 func coded(key string, err error) *outcome.Error {
-	if e, ok := err.(*outcome.Error); ok { // what was coded before, and what [Env].Check has said
+	if e, ok := err.(*outcome.Error); ok { // what was coded before, and what [Setup].Check has said
 		return e
 	}
 	f, ok := err.(*host.Failure)

@@ -186,7 +186,7 @@ func (s *hosting) stop() {
 }
 
 func (h *hosted) stop() {
-	timeout := h.env.StopTimeout
+	timeout := h.setup.StopTimeout
 	if timeout <= 0 {
 		timeout = defaultStopTimeout
 	}

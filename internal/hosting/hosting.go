@@ -16,8 +16,8 @@ import (
 // defaultStopTimeout bounds the wait for stop hooks when a node ends.
 const defaultStopTimeout = 30 * time.Second
 
-// Env is what a node tells its handlers with [Bind].
-type Env struct {
+// Setup is what a node tells its handlers with [Bind].
+type Setup struct {
 	// Kind is the name under which the node serves the handler.
 	Kind string
 	// Observer is told of activations and the like; it may be nil.
@@ -45,7 +45,7 @@ type hosting struct {
 	life *dispatch.Lifetime
 
 	mu     sync.Mutex
-	envs   map[string]Env // by kind: those that the node serves
+	setups map[string]Setup // by kind: those that the node serves
 	hosts  map[hostKey]*hosted
 	system *host.System // made with the first host: it is large
 	endings
@@ -64,17 +64,17 @@ type (
 // hostingOf returns nil for a lifetime that has ended.
 func hostingOf(life *dispatch.Lifetime) *hosting {
 	s, _ := life.Once(hostingKey{}, func() (any, func()) {
-		s := &hosting{life: life, envs: map[string]Env{}, hosts: map[hostKey]*hosted{}}
+		s := &hosting{life: life, setups: map[string]Setup{}, hosts: map[hostKey]*hosted{}}
 		s.moving = map[uint32]*host.EndGroup{}
 		return s, s.end
 	}).(*hosting)
 	return s
 }
 
-func (s *hosting) attach(env Env) {
+func (s *hosting) attach(setup Setup) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.envs[env.Kind] = env
+	s.setups[setup.Kind] = setup
 }
 
 // host returns the handler's host of a kind, nil if the lifetime has ended. A
@@ -87,10 +87,10 @@ func (s *hosting) host(k *keyed, kind string, check func(shard uint32, key strin
 	if s.ended {
 		return nil
 	}
-	env, ok := s.envs[kind]
+	setup, ok := s.setups[kind]
 	if !ok {
 		kind = ""
-		env = s.envs[kind]
+		setup = s.setups[kind]
 	}
 	h := s.hosts[hostKey{k, kind}]
 	if h == nil {
@@ -98,15 +98,15 @@ func (s *hosting) host(k *keyed, kind string, check func(shard uint32, key strin
 			s.system = host.NewSystem(s.life.Log(), s.life.Pool())
 		}
 		opts := k.opts
-		opts.Kind, opts.Observer, opts.Lapsed, opts.Base, opts.Keeper = kind, env.Observer, env.Lapsed, env.Base, env.Keeper
+		opts.Kind, opts.Observer, opts.Lapsed, opts.Base, opts.Keeper = kind, setup.Observer, setup.Lapsed, setup.Base, setup.Keeper
 		if k.extract == nil { // a scoped handler's keys are not the client's
 			opts.Check = check
 		}
-		around := Chain(env.Around, k.around)
+		around := Chain(setup.Around, k.around)
 		if around != nil {
 			opts.Around = runAround
 		}
-		h = &hosted{k: k, host: s.system.NewHost(opts), env: env, life: s.life, around: around}
+		h = &hosted{k: k, host: s.system.NewHost(opts), setup: setup, life: s.life, around: around}
 		s.hosts[hostKey{k, kind}] = h
 		s.joins(h)
 	}
@@ -129,10 +129,10 @@ func (s *hosting) list() []*hosted { return slices.Collect(maps.Values(s.hosts))
 
 // hosted is a handler's host of one kind.
 type hosted struct {
-	k    *keyed
-	host *host.Host
-	env  Env
-	life *dispatch.Lifetime
+	k     *keyed
+	host  *host.Host
+	setup Setup
+	life  *dispatch.Lifetime
 
 	around Around // the node's and the handler's
 }

@@ -27,19 +27,19 @@ type keyed struct {
 // the given lifetime, and returns it as a receiver. For a handler of this package that is
 // the direct way in: its Accept queues a call for its key and returns. For any other func
 // Bind returns false, and a receiver that calls the func.
-func Bind(h transport.HandlerFunc, life *dispatch.Lifetime, env Env) (r dispatch.Receiver, direct bool) {
+func Bind(h transport.HandlerFunc, life *dispatch.Lifetime, setup Setup) (r dispatch.Receiver, direct bool) {
 	if h == nil {
 		return nil, false
 	}
 	if s := hostingOf(life); s != nil {
-		s.attach(env)
+		s.attach(setup)
 		if k := keyedOf(h); k != nil {
-			if host := s.host(k, env.Kind, env.Check); host != nil {
+			if host := s.host(k, setup.Kind, setup.Check); host != nil {
 				return host, true
 			}
 		}
 	}
-	return unnamed{life.ReceiverFunc(surroundFunc(h, env.Around))}, false
+	return unnamed{life.ReceiverFunc(surroundFunc(h, setup.Around))}, false
 }
 
 // keyedOf returns the handler behind a func of this package, and nil for any other func.
@@ -120,8 +120,8 @@ func (h *hosted) Accept(c *dispatch.Call) {
 	if key != env.Key {
 		c.SetKey(key)
 	}
-	if h.env.Check != nil && h.k.extract == nil && key == env.Key && c.KeyPassedOn() { // a sender may lie about the shard
-		if err := h.env.Check(uint32(env.Shard), key); err != nil {
+	if h.setup.Check != nil && h.k.extract == nil && key == env.Key && c.KeyPassedOn() { // a sender may lie about the shard
+		if err := h.setup.Check(uint32(env.Shard), key); err != nil {
 			refuse(c, key, err)
 			return
 		}
