@@ -182,23 +182,24 @@ func (e *Entity) Stored() *state.Record {
 }
 
 // Crash ends the entity at once, at any moment. What it keeps only in memory is lost, and OnPassivate
-// does not run. An entity that is not active is made first.
+// does not run.
 //
 // A durable entity ends with its node, and another node takes over: the next message makes the
 // entity anew from what is stored. What has not reached the store never will. Callers that wait
 // get no answer, and cluster.MaybeRan at their deadlines. To crash while a change is on its way,
 // delay it by [StateFaults]: with Delay it is lost, and with DelayAnswer it is stored.
 //
-// Another entity panics on a turn of its own, and its supervisor makes it anew at once. The panic is
-// not logged.
+// Another entity panics on a turn of its own, and its supervisor makes it anew at once. If it is not
+// active, it is made first. The panic is not logged.
 func (e *Entity) Crash() {
 	e.t.Helper()
-	if !e.Active() { // else it may be busy: the crash comes all the same
+	if !e.probes.durable() && !e.Active() {
 		if err := e.Activate(); err != nil {
 			e.t.Fatalf("testkit: Crash: %v", err)
 		}
 	}
-	if e.probes.bury() {
+	if e.probes.durable() { // busy or not
+		e.probes.bury()
 		for _, id := range e.cluster.nodes.ids {
 			e.cluster.KillNode(id)
 			e.cluster.StartNode(id)

@@ -53,15 +53,21 @@ func (p *probes) make(key string) (actor.Actor, error) {
 	return proto, nil
 }
 
-// bury has a durable actor do nothing more. It returns false for others.
-func (p *probes) bury() bool {
+// durable reports whether the entity was made, and is durable.
+func (p *probes) durable() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.stores {
+	return p.stores
+}
+
+// bury has the actors that there are do nothing more.
+func (p *probes) bury() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.grave != nil {
 		p.grave.Store(true)
 		p.grave = nil
 	}
-	return p.stores
 }
 
 var (
