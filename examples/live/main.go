@@ -76,7 +76,7 @@ func events(w http.ResponseWriter, r *http.Request, poll *cluster.ScopedClient) 
 func vote(w http.ResponseWriter, r *http.Request, poll *cluster.ScopedClient) {
 	ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second) // longer than a death takes to be noticed
 	defer cancel()
-	if _, err := clstr.Ask[Poll](ctx, poll, Vote{r.PathValue("for")}); err != nil {
+	if _, err := clstr.Ask[Poll](ctx, poll, Vote{r.PathValue("for")}, cluster.Once()); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}

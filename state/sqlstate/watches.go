@@ -4,6 +4,7 @@ package sqlstate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -40,7 +41,8 @@ type watches struct {
 type watch struct {
 	r   state.Range
 	f   func(state.Entry)
-	due bool // there may be something new; under the lock of watches
+	due bool  // there may be something new; under the lock of watches
+	saw int64 // the shard's newest revision before the last look; of run alone
 
 	mu    sync.Mutex // held while f runs
 	ended bool
@@ -123,13 +125,49 @@ func (ws *watches) run() {
 			}
 		}
 		ws.mu.Unlock()
-		for _, w := range due {
-			if err := ws.look(w); err != nil && ws.ctx.Err() == nil {
-				ws.log.Warn("a watch of state cannot look", slog.Any("error", err))
-				break // until the next tick
-			}
+		if err := ws.lookAt(due); err != nil && ws.ctx.Err() == nil {
+			ws.log.Warn("a watch of state cannot look", slog.Any("error", err))
 		}
 	}
+}
+
+// lookAt looks for what is new to watches, in shards that have anything new. After an error the rest
+// waits for the next tick.
+func (ws *watches) lookAt(due []*watch) error {
+	if len(due) == 0 {
+		return nil
+	}
+	newest, err := ws.newest()
+	if err != nil {
+		return err
+	}
+	for _, w := range due {
+		if rev := newest[w.r.Shard]; rev > w.saw {
+			if err := ws.look(w); err != nil {
+				return err
+			}
+			w.saw = rev
+		}
+	}
+	return nil
+}
+
+// newest returns the newest revision of each shard: one query for all watches.
+func (ws *watches) newest() (map[uint32]int64, error) {
+	rows, err := ws.db.QueryContext(ws.ctx, "SELECT shard, rev FROM clstr_fence")
+	if err != nil {
+		return nil, err
+	}
+	newest := map[uint32]int64{}
+	for rows.Next() {
+		var shard uint32
+		var rev int64
+		if err := rows.Scan(&shard, &rev); err != nil {
+			return nil, errors.Join(err, rows.Close())
+		}
+		newest[shard] = rev
+	}
+	return newest, errors.Join(rows.Err(), rows.Close())
 }
 
 func (ws *watches) look(w *watch) error {
