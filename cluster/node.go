@@ -128,6 +128,7 @@ func (n *Node) run(ctx context.Context) error {
 	ctx, refuse := context.WithCancel(ctx)
 	defer refuse()
 	run := n.serves(life, refuse)
+	defer n.stored.untilAsked(ctx)()
 	n.intake.bind(life)
 	defer n.vitals.look(ctx)()
 	defer n.info.work.Wait()

@@ -92,7 +92,8 @@ type NodeOptions struct {
 	// starts where the store does not answer: durable entities wait for it. It refuses a store
 	// that belongs to another cluster ([state.ErrOtherCluster]) or to another layout of shards
 	// ([state.ErrOtherLayout]). With a list of shards, the node that opens a shard last serves
-	// it, and an earlier one ends its part. State needs NumShards, or a Membership. nil = none.
+	// it, and an earlier one ends its part. State needs NumShards, or a Membership. Close the
+	// store after the node has ended. nil = none.
 	State state.Store
 
 	// Membership makes the node's shards live. Nodes that share a store, NumShards and

@@ -26,8 +26,11 @@ import (
 // Nothing that was acknowledged is lost.
 func TestTwoNodesOfOneList(t *testing.T) {
 	server := testkit.StartNATSServer(t, &server.Options{JetStream: true, StoreDir: t.TempDir()})
-	for _, over := range []string{"memory", "NATS"} {
+	for _, over := range []string{"memory", "NATS", "one's own"} {
 		for _, in := range []string{"memory", "NATS"} {
+			if over == "one's own" && in == "NATS" {
+				continue
+			}
 			t.Run("over "+over+", state in "+in, func(t *testing.T) {
 				var tr cluster.Transport = memtransport.New(memtransport.Options{}).WithLog(quiet)
 				var store state.Store = memstate.New()
@@ -47,7 +50,11 @@ func TestTwoNodesOfOneList(t *testing.T) {
 					store = s
 				}
 				client := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: stateShards})
-				opts := cluster.NodeOptions{NodeID: "a", Transport: tr, NumShards: stateShards, State: store,
+				var serves cluster.ServerTransport = tr
+				if over == "one's own" { // which knows handlers only
+					serves = struct{ cluster.ServerTransport }{tr}
+				}
+				opts := cluster.NodeOptions{NodeID: "a", Transport: serves, NumShards: stateShards, State: store,
 					Shards: cluster.ShardsForNode("x", []string{"x"}, stateShards, "")}
 				refused := &lost{ClusterMetrics: cluster.NopClusterMetrics()}
 				opts.Metrics = refused

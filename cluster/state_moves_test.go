@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/state"
 	"github.com/clstr-go/clstr/state/memstate"
+	"github.com/clstr-go/clstr/transport/memtransport"
 )
 
 // TestAMoveWaitsForChanges: what is being stored as a shard is handed over, or as its node ends, is
@@ -73,4 +75,48 @@ func changesUnderWay(t *testing.T, c stateCase, moves bool) {
 		b()
 	}
 	_ = tr.Close()
+}
+
+// TestEndWhileTheStoreIsAway: a node whose changes cannot be stored ends all the same, within the
+// times that bound its end, and says what was not stored. Its callers are told.
+func TestEndWhileTheStoreIsAway(t *testing.T) {
+	for _, c := range stateCases() {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tr := memtransport.New(memtransport.Options{HandlerTimeout: 10 * time.Second}).WithLog(quiet)
+				client := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: stateShards})
+				store := &switched{Store: memstate.New()}
+				opts := c.options(tr, store)
+				opts.Log, opts.Kinds, opts.StopTimeout = quiet, (&durables{}).handlers(), 10*time.Second
+				node := cluster.NewNode(opts)
+				stop, err := node.Start(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				counter := cluster.NewRequest[add, total](client.Kind("counter").Key("k"))
+				if _, err := counter.Request(t.Context(), add{1}); err != nil {
+					t.Fatal(err)
+				}
+				store.turn(true)
+				told := make(chan error, 1)
+				go func() {
+					_, err := counter.Request(t.Context(), add{1})
+					told <- err
+				}()
+				time.Sleep(time.Second)
+				began := time.Now()
+				err = stop()
+				if took := time.Since(began); took > 22*time.Second {
+					t.Errorf("it took %v to end: %v", took, err)
+				}
+				if err == nil || !strings.Contains(err.Error(), "1 changes of shard") {
+					t.Errorf("it ends with %v", err)
+				}
+				if err := <-told; err == nil || cluster.OutcomeOf(err) != cluster.MaybeRan {
+					t.Errorf("the caller is told %v (%v)", err, cluster.OutcomeOf(err))
+				}
+				_ = tr.Close()
+			})
+		})
+	}
 }

@@ -28,7 +28,8 @@ type stored struct {
 	stop    context.CancelFunc // asks the node to end
 
 	mu      sync.Mutex
-	refused error // the store belongs to another cluster or layout
+	refused error     // the store belongs to another cluster or layout
+	asked   time.Time // when the node was asked to end
 }
 
 // newStored makes the state of a node that begins. lost is told of shards that another owner has
@@ -106,17 +107,39 @@ func (s *stored) drop(shard uint32) {
 	}
 }
 
+// endGrace is how long a node that has used up its StopTimeout waits for changes that are being
+// stored: what its keys wait for it has waited for before.
+const endGrace = time.Second
+
 // end closes what is left, and returns why the store has refused the node.
 func (s *stored) end() error {
 	if s == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), orDefault(s.n.opts.StopTimeout, defaultStopTimeout))
+	most := orDefault(s.n.opts.StopTimeout, defaultStopTimeout)
+	s.mu.Lock()
+	if !s.asked.IsZero() {
+		most -= time.Since(s.asked)
+	}
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), max(most, endGrace))
 	defer cancel()
 	err := s.keeper.End(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return errors.Join(s.refused, err)
+}
+
+// untilAsked notes when ctx ends: the node is asked to end then.
+func (s *stored) untilAsked(ctx context.Context) (stop func() bool) {
+	if s == nil {
+		return func() bool { return false }
+	}
+	return context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.asked = time.Now()
+	})
 }
 
 // refuse ends the node if the store says that it is another's, which waiting does not mend. It
