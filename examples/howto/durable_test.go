@@ -103,3 +103,10 @@ func TestDurableInTests(t *testing.T) {
 		t.Errorf("got %d, %v", got.N, err)
 	}
 }
+
+// A node of a cluster whose bucket was made anew takes over the state of the old one.
+func restored() clstr.NATSOptions {
+	on := clstr.NATS("nats://127.0.0.1:4222")
+	on.State.Adopt = true
+	return on
+}

@@ -29,8 +29,8 @@ type Options struct {
 	// Client opens a store for a client. It makes no streams, and needs only [ClientPermissions] and
 	// [WatchPermissions]. Only Append, Watch and reads of one record without a token work.
 	Client bool
-	// Existing has Open make no streams: it returns [ErrNoStreams] where there are none, and takes
-	// those that are there in any storage. For tools, whose Prefix may have a typo.
+	// Existing has Open make no streams: it returns [ErrNoStreams] where there is no stream of state, and
+	// takes what is there in any storage. For tools, whose Prefix may have a typo.
 	Existing bool
 	// Adopt lets the first cluster that opens a shard take over the state of another cluster.
 	Adopt bool

@@ -119,6 +119,10 @@ func TestExisting(t *testing.T) {
 	existing := natsstate.Options{URL: url, Existing: true, Log: slog.New(slog.DiscardHandler)}
 	_, err := natsstate.Open(patient(t), existing)
 	wantError(t, "a prefix without streams", err, natsstate.ErrNoStreams)
-	open(t, natsstate.Options{URL: url, Memory: true})
+	node := open(t, natsstate.Options{URL: url, Memory: true})
+	open(t, existing)
+	if m, err := node.Conn().Request("$JS.API.STREAM.DELETE.clstr_inbox", nil, patience); err != nil || bytes.Contains(m.Data, []byte("error")) {
+		t.Fatalf("%v, %v", m, err) // as where only the stream of state was restored
+	}
 	open(t, existing)
 }
