@@ -28,9 +28,10 @@ type shelf struct {
 	records map[string]state.Record
 	beside  map[string][]state.Entry // of each key, what was spilled
 	hold    bool
-	held    []func() // commits, each with its answer
-	refuse  error    // what a commit ends with, where nothing is stored
-	unread  error    // what a read ends with
+	held    []func()      // commits, each with its answer
+	refuse  error         // what a commit ends with, where nothing is stored
+	unread  error         // what a read ends with
+	gate    chan struct{} // what reads wait for; nil for nothing
 	commits int
 	reads   int
 
@@ -43,6 +44,12 @@ func newShelf() *shelf {
 }
 
 func (s *shelf) Read(_ context.Context, shard uint32, r state.Range) ([]state.Entry, bool, error) {
+	s.mu.Lock()
+	gate := s.gate
+	s.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reads++

@@ -229,6 +229,31 @@ func TestWhatATurnSendsWaits(t *testing.T) {
 	})
 }
 
+// TestWhatGoesOnAfterAnUndoneTurn is held back until the key has begun anew.
+func TestWhatGoesOnAfterAnUndoneTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var kept context.Context
+		h := handlers.NewActorHandler(accounts(actor.Persistence{}, actor.OnRequest(func(a *account, c *actor.Context, m add) (int, error) {
+			kept = c
+			a.Balance += m.N
+			return 0, errSpoilt
+		})).New)
+		b := newBank(t, h, hosting.Setup{})
+		b.balance("k", 0)
+		b.set(func(s *shelf) { s.gate = make(chan struct{}) })
+		w := b.send("k", add{1})
+		<-w.over
+		if wait := turn.Unstored(kept); wait == nil || wait(t.Context()) == nil {
+			t.Error("what it sends is not held back")
+		}
+		close(b.gate)
+		b.balance("k", 0)
+		if turn.Unstored(kept) != nil {
+			t.Error("a key that has begun anew holds back what is sent")
+		}
+	})
+}
+
 type add struct{ N int }
 
 // TestARequestToOneself is a circle still, and a commit that is awaited is none.

@@ -113,7 +113,8 @@ func (o *outlet) settle(s *shell) error {
 		t.refuse(o.undone)
 		why = o.undone
 	case err != nil || changed && t.failed:
-		t.undo(notStored(err))
+		o.undone = notStored(err)
+		t.undo(o.undone)
 		over, undone = startOver(b, t.begins), true
 	default:
 		o.ids.keeps(data)

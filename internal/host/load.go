@@ -32,7 +32,8 @@ func load(s *shell, h *hook) (err error) {
 	}
 	o := b.outlet
 	o.persist, o.encoding = s.stored.Persistence, encoding
-	o.turn, o.undone = nil, nil
+	o.turn = nil
+	undone := o.undone
 	o.ids.begins()
 	var r *state.Record
 	u := o.fresh
@@ -62,6 +63,9 @@ func load(s *shell, h *hook) (err error) {
 	}
 	b.mu.Lock()
 	o.number, o.sum = max(r.Number, o.number), sumOf(data)
+	if o.undone == undone { // otherwise a change was refused that this one begins with
+		o.undone = nil
+	}
 	b.mu.Unlock()
 	return nil
 }
