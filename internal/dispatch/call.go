@@ -61,7 +61,7 @@ func NewCall(env transport.Envelope, r Replier, budget time.Duration) *Call {
 // Start says that the handler starts now, in the given slot (nil outside a
 // pool). It returns false if the call was decided before: then the handler must not
 // run, and End must not be called.
-func (c *Call) Start(slot Slot) bool {
+func (c *Call) Start(slot pool.Slot) bool {
 	var now int64
 	if st := c.sub.standing; !st.Leased() {
 		now = expiry.Now()

@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -189,7 +188,7 @@ func TestWaitsOnSeveralGoroutines(t *testing.T) {
 	}()
 	running := func(want int) {
 		t.Helper()
-		if got := d.life.pool.(*pool.Pool).Stats().Running; got != want {
+		if got := d.life.pool.Stats().Running; got != want {
 			t.Errorf("%d slots are taken, want %d", got, want)
 		}
 	}
@@ -208,7 +207,7 @@ func TestWaitsOnSeveralGoroutines(t *testing.T) {
 		third.EndWait(context.Background())
 		running(1)
 		go BeginWait(ctx) // and never ends: the handler returns regardless
-		for d.life.pool.(*pool.Pool).Stats().Running == 1 {
+		for d.life.pool.Stats().Running == 1 {
 			runtime.Gosched()
 		}
 		return nil, nil

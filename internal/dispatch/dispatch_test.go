@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -203,8 +202,8 @@ func TestCloseGivesUp(t *testing.T) {
 			}
 		}
 		close(hold)
-		if err := d.Close(); err != nil || d.life.pool.(*pool.Pool).Stats().Workers != 0 {
-			t.Errorf("Close returned %v when all had ended; %+v", err, d.life.pool.(*pool.Pool).Stats())
+		if err := d.Close(); err != nil || d.life.pool.Stats().Workers != 0 {
+			t.Errorf("Close returned %v when all had ended; %+v", err, d.life.pool.Stats())
 		}
 		if _, err := d.Subscribe(t.Context(), whole(&book{})); !errors.Is(err, outcome.ErrTransportClosed) {
 			t.Errorf("Subscribe after Close: %v", err)

@@ -26,7 +26,6 @@ import (
 type Dispatcher struct {
 	limits transport.Limits
 	life   *Lifetime // of handlers that no node gives one; its pool is the dispatcher's
-	close  func()    // of a pool of its own
 	clock  expiry.Set
 	layout struct { // what the nodes know of the mapping of keys to shards
 		mu    sync.Mutex
@@ -46,10 +45,7 @@ type Dispatcher struct {
 // NewDispatcher makes a dispatcher. log may be nil.
 func NewDispatcher(limits transport.Limits, log *slog.Logger) *Dispatcher {
 	limits = withDefaults(limits)
-	p := pool.New(limits.MaxConcurrentHandlers)
-	d := newDispatcher(limits, newLifetime(sparse.New(log), p, limits.HandlerTimeout))
-	d.close = p.Close
-	return d
+	return newDispatcher(limits, newLifetime(sparse.New(log), pool.New(limits.MaxConcurrentHandlers), limits.HandlerTimeout))
 }
 
 func newDispatcher(limits transport.Limits, l *Lifetime) *Dispatcher {
@@ -129,7 +125,7 @@ func (d *Dispatcher) Close() error {
 	if err := d.life.End(); err != nil {
 		return err
 	}
-	return within(d.giveUp(), d.close)
+	return within(d.giveUp(), d.life.pool.Close)
 }
 
 // end ends the subscriptions.

@@ -23,7 +23,7 @@ import (
 // has made there end with the node.
 type Lifetime struct {
 	log  *slog.Logger
-	pool Pool
+	pool *pool.Pool
 	ctx  context.Context
 
 	handlerTimeout time.Duration // of the transport; not positive is none
@@ -45,21 +45,6 @@ type Lifetime struct {
 }
 
 type lifetimeKey struct{}
-
-// The goroutines that handlers run on.
-type (
-	// Pool runs tasks on goroutines of its own, so many at once as its limit
-	// allows, and starts them in the order of Go, which does not block. Inside reports
-	// whether the calling goroutine is one of them.
-	Pool = interface {
-		Go(Task)
-		Inside() bool
-	}
-	// Task is one piece of work of a [Pool]. Run may block.
-	Task = pool.Task
-	// Slot is the place of a running [Task].
-	Slot = pool.Slot
-)
 
 // Dispatched is implemented by transports that are built on a dispatcher: what
 // their nodes' handlers make shares its goroutines and keeps its limits.
@@ -83,7 +68,7 @@ func NewLifetime(log *slog.Logger, of any) *Lifetime {
 	return l
 }
 
-func newLifetime(log *slog.Logger, p Pool, handlerTimeout time.Duration) *Lifetime {
+func newLifetime(log *slog.Logger, p *pool.Pool, handlerTimeout time.Duration) *Lifetime {
 	l := &Lifetime{log: log, pool: p, handlerTimeout: handlerTimeout, things: map[any]any{}, gone: make(chan struct{})}
 	l.LimitBytes(DefaultMaxInFlightBytes, DefaultMaxBytesPerKey)
 	l.Inherit(context.Background())
@@ -110,7 +95,7 @@ func (l *Lifetime) Context() context.Context { return l.ctx }
 func (l *Lifetime) Log() *slog.Logger { return l.log }
 
 // Pool returns the goroutines that handlers run on.
-func (l *Lifetime) Pool() Pool { return l.pool }
+func (l *Lifetime) Pool() *pool.Pool { return l.pool }
 
 // Once returns the value under key. make makes it when it is first asked for.
 // make returns the value and a func that ends it, which may block. make must not use
@@ -211,8 +196,7 @@ func (l *Lifetime) reported() error {
 // goroutine it returns 0: that one may wait until the handlers have ended. Nobody can tell whether the
 // handler waits, so the goroutine is not refused.
 func (l *Lifetime) Beside() time.Duration {
-	s, ok := l.pool.(interface{ StartedInside() bool })
-	if l.handlerTimeout >= 0 || !ok || !s.StartedInside() {
+	if l.handlerTimeout >= 0 || !l.pool.StartedInside() {
 		return 0
 	}
 	return DefaultHandlerTimeout + grace

@@ -10,7 +10,6 @@ import (
 	"time"
 	"weak"
 
-	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -66,7 +65,7 @@ func TestSlotOfAHandlerThatHasEnded(t *testing.T) {
 		if err := d.Close(); err != nil {
 			t.Error(err)
 		}
-		if n := d.life.pool.(*pool.Pool).Stats().Running; n != 0 {
+		if n := d.life.pool.Stats().Running; n != 0 {
 			t.Errorf("%d slots are taken after the end", n)
 		}
 	})
