@@ -12,6 +12,7 @@ import (
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/state/memstate"
 	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport"
 )
 
 // cashbox is a durable entity, in two forms.
@@ -128,4 +129,44 @@ func within(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// TestCommandAndHandlerTimeout: a handler takes longer than the node allows. The client of a
+// command tries again, and gets the reply of the first try, which has run once; without an ID
+// the caller is told that the request may have run.
+func TestCommandAndHandlerTimeout(t *testing.T) {
+	testkit.EachTransport(t, func(t *testing.T, tr testkit.TransportKind) {
+		for _, live := range []bool{false, true} {
+			runs, release := make(chan string, 10), make(chan struct{})
+			slow := actor.Define("till", func(string) *cashbox { return &cashbox{} }, actor.Durable(actor.Persistence{}),
+				actor.OnRequest(func(u *cashbox, c *actor.Context, m take) (amount, error) {
+					runs <- c.Message().ID
+					<-release
+					return u.take(c, m)
+				}))
+			c := testkit.NewCluster(t, testkit.ClusterOptions{Transport: tr, Live: live, Limits: transport.Limits{HandlerTimeout: 50 * time.Millisecond},
+				Kinds: map[string]cluster.ServerHandlerFunc{"till": cluster.NewActorHandler(slow.New)}})
+			key := cluster.NewRequest[take, amount](c.Client().Kind("till").Key("k"))
+			_, err := key.Request(within(t), take{1})
+			wantError(t, err, cluster.ErrHandlerTimeout, cluster.MaybeRan)
+			go func() { // ends with the second run
+				for id := range runs {
+					if id != "" {
+						<-time.After(200 * time.Millisecond) // the client's first try has ended
+						close(release)
+						return
+					}
+				}
+			}()
+			release <- struct{}{}
+			got, err := key.Request(within(t), take{5}, cluster.WithID("order-1"))
+			if err != nil || got.Cents != 6 {
+				t.Errorf("live %v: %v, %v", live, got, err)
+			}
+			got, err = key.Request(within(t), take{0})
+			if err != nil || got.Cents != 6 || len(runs) != 1 {
+				t.Errorf("live %v: %v, %v after %d more runs", live, got, err, len(runs))
+			}
+		}
+	})
 }
