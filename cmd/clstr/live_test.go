@@ -216,14 +216,19 @@ func TestLiveRequests(t *testing.T) {
 func TestLiveCompletion(t *testing.T) {
 	l := startLive(t, "a", "b")
 	for args, want := range map[string]string{
-		"drain":         "a\nb\n:4\n",
-		"drain a":       ":4\n",
-		"plan --remove": "a\nb\n:4\n",
-		"shards --node": "a\nb\n:4\n",
-		"request":       "counter\n:4\n",
-		"request a b c": ":0\n",
-		"where":         "counter\n:4\n",
-		"where counter": ":4\n",
+		"drain":            "a\nb\n:4\n",
+		"drain a":          ":4\n",
+		"plan --remove":    "a\nb\n:4\n",
+		"shards --node":    "a\nb\n:4\n",
+		"request":          "counter\n:4\n",
+		"request a b c":    ":0\n",
+		"state show":       "counter\n:4\n",
+		"state import":     "counter\n:4\n",
+		"state list":       "counter\n:4\n",
+		"state export a":   ":4\n",
+		"state import a b": ":0\n",
+		"where":            "counter\n:4\n",
+		"where counter":    ":4\n",
 	} {
 		if r := l.run(append([]string{"__complete"}, append(strings.Fields(args), "")...)...); r.out != want {
 			t.Errorf("%s <tab>: %q, want %q", args, r.out, want)
