@@ -32,7 +32,7 @@ func Tell(ctx context.Context, to *cluster.ScopedClient, msg any, opts ...cluste
 	return to.Notify(ctx, msg, opts...)
 }
 
-// Watch tells the state of a key of a durable kind: first the one that is stored now, then each
+// Watch yields the state of a key of a durable kind: first the state that is stored now, then each
 // newer one, until ctx ends or the loop is left. States never go back, and the newest always
 // comes in the end. [cluster.Watch] says what else it promises.
 //
@@ -54,7 +54,7 @@ func (s *Service) Key(of interface{ Kind() string }, key string, opts ...cluster
 // definition: svc.Kind("account").Key("acc-1").
 func (s *Service) Kind(name string) *cluster.KindClient {
 	if s == nil {
-		panic("clstr: the service is nil: From finds none in a context that is not an entity's, nor where a node was made without WithClient")
+		panic("clstr: the service is nil: From returns nil for a context that is not an entity's, and in a node that was made without WithClient")
 	}
 	return s.client.Kind(name)
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // Persistence says how the state of a [Durable] entity is stored. The zero value is ready to
-// use: whatever a turn changes is stored before its reply leaves.
+// use: every change of a turn is stored before its reply leaves.
 type Persistence struct {
 	// Version is the version of the state's type. Raise it when a stored state must be changed before
 	// the entity can read it. A field that is new, and may be zero, needs no new version. An
@@ -22,15 +22,15 @@ type Persistence struct {
 	// TTL removes a state that has not changed for that long, in whole seconds. An active entity
 	// keeps its state in memory. 0 = never.
 	TTL time.Duration
-	// Behind lets replies leave before the state is stored. It is stored at most that long after
+	// Behind lets replies leave before the state is stored. The state is stored at most that long after
 	// a turn has changed it, and when the key is passivated or its shard moves. A crash loses
-	// what came in between. -1 = only then, and in [Context.Save]. 0 = write-through.
+	// the changes in between. -1 = only at passivation, a move and [Context.Save]. 0 = write-through.
 	Behind time.Duration
 	// MaxState bounds the encoded state, in bytes, up to 704 KiB. A turn that ends with a larger
-	// one fails with ErrNotStored and is undone. 0 = default (512 KiB).
+	// state fails with ErrNotStored and is undone. 0 = default (512 KiB).
 	MaxState int
-	// Window is for how long a key knows the IDs of messages that it has carried out
-	// ([cluster.WithID]). A try that is older is refused and does not run. At most 12 hours; nine
+	// Window is how long a key knows the IDs of messages that it has carried out
+	// ([cluster.WithID]). An older try is refused and does not run. Window is at most 12 hours, or nine
 	// tenths of TTL if that is less. 0 = default (10 min).
 	Window time.Duration
 }

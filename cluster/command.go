@@ -10,8 +10,8 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// command is what all tries of a message with an ID have in common, those of an Intercept
-// and under another mapping of keys among them. It is zero for other messages.
+// command is what all tries of a message with an ID have in common, even if an Intercept makes them
+// or the mapping of keys changes between them. It is zero for other messages.
 type command struct {
 	id    string
 	first time.Time // when the first try was made
@@ -59,7 +59,7 @@ func (c *command) repeats(err error) bool {
 	return false
 }
 
-// amended is the last try's error with what is known of all of them: a refusal says nothing of
+// amended is the last try's error with what is known about all tries: a refusal says nothing about
 // an earlier try that may have run.
 func (c *command) amended(err error) error {
 	if err == nil || c.known < MaybeRan || OutcomeOf(err) == MaybeRan {
@@ -68,7 +68,7 @@ func (c *command) amended(err error) error {
 	return withOutcome(err, c.known)
 }
 
-// withOutcome is err, which another library may have made, with another outcome.
+// withOutcome is err with another outcome. Another library may have made err.
 func withOutcome(err error, o Outcome) error {
 	if e, ok := err.(*Error); ok {
 		return e.WithOutcome(o)

@@ -80,7 +80,7 @@ func (f *fixed) run(ctx context.Context, log *slog.Logger) error {
 	return err
 }
 
-// rest waits for what ends lost shards. A shard that is lost later ends with the node.
+// rest waits until lost shards have ended. A shard that is lost later ends with the node.
 func (f *fixed) rest() {
 	f.mu.Lock()
 	f.ending = true
@@ -160,8 +160,8 @@ func (f *fixed) lose(shard uint32, _ uint64) {
 	}
 }
 
-// end ends what runs of a lost shard, and its keys without stop hooks. Then messages go to the
-// other node alone. It is called with mu held.
+// end ends the calls of a lost shard, and its keys without stop hooks. Then messages go only to the
+// other node. It is called with mu held.
 func (f *fixed) end(shard uint32, sub Subscription) {
 	f.losing.Go(func() { // ends with its timeout
 		ctx, cancel := context.WithTimeout(context.Background(), defaultDrainTimeout)

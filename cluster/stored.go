@@ -18,8 +18,8 @@ import (
 	"github.com/clstr-go/clstr/state"
 )
 
-// stored is the state of the shards that a node serves. A nil one is that of a node without a
-// store: it does nothing.
+// stored has the state of the shards that a node serves. It is nil for a node without a
+// store, and then does nothing.
 type stored struct {
 	n       *Node
 	keeper  *keeper.Keeper
@@ -44,7 +44,7 @@ func newStored(n *Node, lost func(shard uint32, epoch uint64), stop context.Canc
 	return s
 }
 
-// forHosts is what keeps the state of the node's entities; nil for none.
+// forHosts returns the keeper of the node's entities' state; nil for none.
 func (s *stored) forHosts() host.Keeper {
 	switch {
 	case s == nil:
@@ -55,7 +55,7 @@ func (s *stored) forHosts() host.Keeper {
 	return measuredKeeper{s.keeper, s}
 }
 
-// ownerOf is what a node of a cluster opens a shard as. A fixed list has no cluster, and epoch 0.
+// ownerOf is the owner as which a node opens a shard. With a fixed list it has no cluster, and epoch 0.
 func ownerOf(cluster string, l sharding.Layout, epoch uint64) state.Owner {
 	return state.Owner{Cluster: cluster, Layout: fmt.Sprintf("%d shards, seed %q", l.NumShards, l.Seed), Epoch: epoch}
 }
@@ -63,8 +63,8 @@ func ownerOf(cluster string, l sharding.Layout, epoch uint64) state.Owner {
 // firstWord bounds how long a node that starts waits for a store that does not answer.
 const firstWord = 2 * time.Second
 
-// admits asks whether the store is this cluster's, before the node joins. It opens a shard in an
-// epoch that is below all of this cluster, so that no owner of the cluster loses it.
+// admits asks, before the node joins, whether the store belongs to this cluster. It opens a shard in
+// an epoch that is below all epochs of this cluster, so that no owner of the cluster loses the shard.
 func (s *stored) admits(ctx context.Context, cluster string, l sharding.Layout) error {
 	if s == nil || cluster == "" {
 		return nil
@@ -75,14 +75,15 @@ func (s *stored) admits(ctx context.Context, cluster string, l sharding.Layout) 
 	return s.refuse(err) // whatever else it says, it is asked again for each shard
 }
 
-// open begins to open a shard's state: what loads it waits.
+// open begins to open a shard's state. Keys that load their state wait for it.
 func (s *stored) open(shard uint32, o state.Owner) {
 	if s != nil {
 		s.keeper.Open(shard, o)
 	}
 }
 
-// await waits for the store's first word on a shard: an error is that the store is another's.
+// await waits for the store's first answer about a shard. An error means that the store belongs to
+// another cluster.
 func (s *stored) await(ctx context.Context, shard uint32) error {
 	if s == nil {
 		return nil
@@ -92,7 +93,7 @@ func (s *stored) await(ctx context.Context, shard uint32) error {
 	return s.refuse(s.keeper.Await(ctx, shard))
 }
 
-// close waits until what has changed is stored, until ctx ends.
+// close waits until all changes are stored, or until ctx ends.
 func (s *stored) close(ctx context.Context, shard uint32) error {
 	if s == nil {
 		return nil
@@ -100,7 +101,7 @@ func (s *stored) close(ctx context.Context, shard uint32) error {
 	return s.keeper.Close(ctx, shard)
 }
 
-// drop ends a shard that is another's.
+// drop ends a shard that belongs to another node.
 func (s *stored) drop(shard uint32) {
 	if s != nil {
 		s.keeper.Drop(shard)
@@ -111,7 +112,7 @@ func (s *stored) drop(shard uint32) {
 // stored: what its keys wait for it has waited for before.
 const endGrace = time.Second
 
-// end closes what is left, and returns why the store has refused the node.
+// end closes the shards that are left, and returns why the store has refused the node.
 func (s *stored) end() error {
 	if s == nil {
 		return nil
@@ -142,8 +143,8 @@ func (s *stored) untilAsked(ctx context.Context) (stop func() bool) {
 	})
 }
 
-// refuse ends the node if the store says that it is another's, which waiting does not mend. It
-// returns that, also where the store has said so before.
+// refuse ends the node if the store says that it belongs to another cluster, because waiting does not
+// mend that. It returns that error, even if the store has said so before.
 func (s *stored) refuse(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,20 +156,20 @@ func (s *stored) refuse(err error) error {
 	return s.refused
 }
 
-// trouble is told why a shard's state is not open.
+// trouble takes the reason why a shard's state is not open.
 func (s *stored) trouble(shard uint32, err error) {
 	if s.refuse(err) == nil {
 		s.n.opts.Log.Warn("the store of state does not serve a shard: calls to its durable entities wait, or are refused", sparse.Shard(shard), slog.Any("error", err))
 	}
 }
 
-// deposed is told that another owner has opened a shard.
+// deposed is called when another owner has opened a shard.
 func (s *stored) deposed(shard uint32, o state.Owner, err error) {
 	s.n.opts.Log.Warn("another node has opened the state of a shard: this node starts nothing in the shard any more", sparse.Shard(shard), slog.Uint64("epoch", o.Epoch), slog.Any("error", err))
 	s.lost(shard, o.Epoch)
 }
 
-// health is how the state of the shards is.
+// health returns how the state of the shards is.
 func (s *stored) health() keeper.Health {
 	if s == nil {
 		return keeper.Health{}

@@ -1,4 +1,4 @@
-// The parts of an envelope, and what travels of a handler's error
+// Bounds of the parts of an envelope, and of a handler's error
 
 package bounds
 
@@ -12,7 +12,7 @@ const (
 	MaxIDBytes     = 256      // length of an ID
 )
 
-// Bounds of what travels of a handler's error. What goes beyond them is left out, and the
+// Bounds of a handler's error on its way to the caller. Parts beyond them are left out, and the
 // error says so (outcome.Error.Cut).
 const (
 	MaxErrorNodes = 32       // errors in the tree of causes, the outermost included

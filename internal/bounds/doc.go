@@ -1,2 +1,2 @@
-// Package bounds has what a message and an error may carry at most. docs/limits.md lists it.
+// Package bounds has the largest sizes of messages and errors. docs/limits.md lists them.
 package bounds

@@ -1,4 +1,4 @@
-// What an envelope gets on its way: a time to live, headers of its own; the defaults
+// An envelope on its way: its time to live, its own headers; defaults
 
 package dispatch
 

@@ -18,7 +18,7 @@ func Now() int64 { return int64(time.Since(base)) }
 // At is [Now] for a time that was just read.
 func At(t time.Time) int64 { return int64(t.Sub(base)) }
 
-// Forever is what longer times count as: added to a moment it does not overflow.
+// Forever replaces longer times: added to a moment it does not overflow.
 const Forever = time.Duration(math.MaxInt64 / 4)
 
 // Until returns how long it is from now to a moment. It does not overflow, however

@@ -1,4 +1,4 @@
-// Commands: which messages with an ID a key has carried out, in its record and beside it
+// Commands: the messages with an ID that a key has carried out, in its record and beside it
 
 package host
 
@@ -36,10 +36,10 @@ func commandOf(m Message) (c command) {
 	return c
 }
 
-// commands are those that a key has carried out. The newest ride in the key's record. When
-// that is full of them, they go into a group beside it, which the store keeps for ttl. So
-// no clock but the store's says when a command is forgotten, and never before ttl has
-// passed since it was carried out. It is used on the key's turn only.
+// commands are the commands that a key has carried out. The newest are in the key's record. When
+// the record is full of them, they go into a group beside it, which the store keeps for ttl. So
+// only the store's clock says when a command is forgotten, and never before ttl has
+// passed since it was carried out. commands are used only on the key's turn.
 type commands struct {
 	ttl    time.Duration   // of a group: the window, and what a network may take
 	recent []state.Command // in the record, the oldest first
@@ -84,7 +84,7 @@ func (cs *commands) read(es []state.Entry, now time.Time) {
 	cs.unread, cs.marked = false, len(es) > 0
 }
 
-// verdict is what a key knows of a command.
+// verdict is what a key knows about a command.
 type verdict uint8
 
 const (
@@ -152,8 +152,8 @@ func (cs *commands) expire(now time.Time) {
 	}
 }
 
-// room returns 0, or how long it takes until the key may carry out another command: one that
-// it still has to know is never forgotten for the sake of a newer one.
+// room returns 0, or how long it takes until the key may carry out another command. The key never
+// forgets a command early to make room for a newer one.
 func (cs *commands) room(now time.Time) time.Duration {
 	if cs.expire(now); len(cs.spills) < maxSpills {
 		return 0
@@ -187,8 +187,8 @@ func (cs *commands) add(c command, reply []byte, now time.Time) {
 	cs.recent, cs.bytes, cs.unsent = append(cs.recent, made), cs.bytes+size, cs.unsent+1
 }
 
-// into writes into a record what rides in it, and returns what goes beside it in the same
-// change; nil if nothing does.
+// into writes the newest commands into a record, and returns the group that goes beside it in the same
+// change; nil if there is none.
 func (cs *commands) into(r *state.Record, now time.Time) (beside *state.Spill) {
 	beside, cs.sent, cs.out, cs.unsent = cs.out, cs.out, nil, 0
 	r.Commands, r.Spilled = cs.recent[:len(cs.recent):len(cs.recent)], time.Time{}

@@ -174,8 +174,8 @@ func (t *leaving) refuse(why error) {
 	}
 }
 
-// undo takes back what was answered on the turn: its own call has failed with its error or, if
-// it has not failed, with why. Other answers are not known to be true any more.
+// undo takes back the answers of the turn. Its own call fails with the turn's error or, if there is
+// none, with why. The other answers may no longer be true.
 func (t *leaving) undo(why *Failure) {
 	for g := t.given.first; g != nil; g = g.next {
 		if g != t.own {
@@ -226,8 +226,8 @@ func (o *outlet) committed(_ state.Rev, err error) {
 	}
 }
 
-// refusedWith ends a change that was not stored. The incarnation starts over; if it was its
-// activation that has made the change, it ends, because it would do so again at once.
+// refusedWith ends a change that was not stored. The incarnation starts over. If its
+// activation has made the change, the incarnation ends, because it would make the change again at once.
 func (o *outlet) refusedWith(why *Failure) {
 	c := o.cell
 	c.mailbox.mu.Lock()

@@ -110,7 +110,7 @@ func badState(c *cell, cause error) error {
 	return failure(ErrBadState, cause, "record of %s %.64q in shard %d", c.shard.host.opts.Kind, c.key, c.shard.id)
 }
 
-// startOver has the incarnation made anew from what is stored, unless it begins or ends. It
+// startOver makes the incarnation anew from the stored state, unless it begins or ends. It
 // returns true if the cell must be handed to the pool. It is called with mu held.
 func startOver(b *mailbox, begins bool) bool {
 	if begins || b.invoker == nil || b.state.life != live {
@@ -120,8 +120,8 @@ func startOver(b *mailbox, begins bool) bool {
 	return b.schedule()
 }
 
-// leaveDeleted ends an incarnation whose state was deleted after its turn, or has it made anew
-// where it may not end yet. It returns what startOver does. It is called with mu held.
+// leaveDeleted ends an incarnation whose state was deleted, after its turn. If the incarnation may not
+// end yet, leaveDeleted makes it anew. It returns what startOver does. It is called with mu held.
 func leaveDeleted(b *mailbox) bool {
 	if b.state.end == woken {
 		return startOver(b, false)

@@ -9,8 +9,8 @@ import (
 	"github.com/clstr-go/clstr/state"
 )
 
-// ids is what a durable key knows of messages with an ID. The mailbox's mu guards it. A nil
-// one knows nothing, as most keys do.
+// ids is what a durable key knows of messages with an ID. The mailbox's mu guards it. It is nil, and
+// knows nothing, for most keys.
 type ids struct {
 	commands
 	open   map[[16]byte]*gated // commands whose handler has run, or runs, and has not answered
@@ -33,7 +33,7 @@ func idsOf(r *state.Record, p *Persistence) *ids {
 	return is
 }
 
-// begins is called when an incarnation begins: what the last one owed was answered.
+// begins is called when an incarnation begins. The calls of the last one have been answered.
 func (is *ids) begins() {
 	if is != nil {
 		is.open, is.latest = nil, nil
@@ -76,7 +76,7 @@ func (is *ids) keeps(data []byte) {
 	}
 }
 
-// keepLatest has the newest state stored once more, with a command that was answered beside
+// keepLatest stores the newest state once more, with a command that was answered outside of
 // all turns.
 func (is *ids) keepLatest(o *outlet) {
 	if u := o.fresh; u != nil {
@@ -89,7 +89,7 @@ func (is *ids) keepLatest(o *outlet) {
 	}
 }
 
-// waits reports whether a command is open: its answer may be that of any turn, and then is
+// waits reports whether a command is open: any turn may answer it, and the answer is then
 // stored with the state that the turn leaves.
 func (is *ids) waits() bool { return is != nil && len(is.open) > 0 }
 
