@@ -110,7 +110,7 @@ type Coordinator struct {
 	born    uint64          // the revision at which the first incarnation came into the store
 	stays   context.Context // ends when the node has left: incarnations do not outlast it
 
-	lives     atomic.Pointer[life] // the incarnation that lives; nil between two
+	current   atomic.Pointer[incarnation] // the one that lives; nil between two
 	answers   answers
 	agreement agreement
 	others    others
@@ -182,7 +182,7 @@ func (c *Coordinator) takePart(ctx context.Context) error {
 	c.stays, end = context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	c.work.Go(c.watch) // ends with c.stays
-	return c.livesOf(ctx)
+	return c.incarnations(ctx)
 }
 
 // watch hears hints until c.stays ends. Without hints nodes look at the records often enough, so a
@@ -200,9 +200,9 @@ func (c *Coordinator) watch() {
 	}
 }
 
-// livesOf runs one incarnation after the other: if one was declared dead, or
+// incarnations runs one incarnation after the other: if one was declared dead, or
 // could not be reached, another follows.
-func (c *Coordinator) livesOf(ctx context.Context) error {
+func (c *Coordinator) incarnations(ctx context.Context) error {
 	for {
 		over, err := c.live(ctx)
 		if over || ctx.Err() != nil {
@@ -245,17 +245,17 @@ func (c *Coordinator) await() error {
 // not block.
 func (c *Coordinator) Health() (h Health) {
 	h.Store = c.answers.last()
-	l := c.lives.Load()
-	if l == nil {
+	in := c.current.Load()
+	if in == nil {
 		return h
 	}
 	now := time.Now()
-	h.Settled, h.Leaving, h.Wanted = l.settled.Load(), l.leaving.Load(), int(l.wanted.Load())
-	h.Lease, h.LeaseEnded = l.lease.Left(now)
-	if f := l.holds.failing.Load(); f != nil {
+	h.Settled, h.Leaving, h.Wanted = in.settled.Load(), in.leaving.Load(), int(in.wanted.Load())
+	h.Lease, h.LeaseEnded = in.lease.Left(now)
+	if f := in.holds.failing.Load(); f != nil {
 		h.Subscribe = f.err
 	}
-	if err := l.records.amiss.Load(); err != nil {
+	if err := in.records.amiss.Load(); err != nil {
 		h.Records = *err
 	}
 	return h

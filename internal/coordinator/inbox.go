@@ -22,7 +22,7 @@ type inbox struct {
 
 // posted is an event for one incarnation; the others ignore it.
 type posted struct {
-	life    *life // nil: for all
+	of      *incarnation // nil: for all
 	event   ownership.Event
 	deposed *standing.Standing // in place of an event
 }
@@ -34,9 +34,9 @@ func (b *inbox) wake() {
 	}
 }
 
-func (b *inbox) post(l *life, e ownership.Event) {
+func (b *inbox) post(in *incarnation, e ownership.Event) {
 	b.mu.Lock()
-	b.events = append(b.events, posted{life: l, event: e})
+	b.events = append(b.events, posted{of: in, event: e})
 	b.mu.Unlock()
 	b.wake()
 }

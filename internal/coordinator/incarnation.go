@@ -27,61 +27,61 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	l := &life{c: c, core: core, self: core.Self(), start: time.Now(), lease: standing.NewLease(), walls: map[time.Duration]time.Time{}, reached: time.Now(), lapse: time.NewTimer(time.Hour)}
-	l.holds = holds{l: l, c: c, guards: map[uint32]*held{}}
-	l.begin()
-	defer l.over()
+	in := &incarnation{c: c, core: core, self: core.Self(), start: time.Now(), lease: standing.NewLease(), walls: map[time.Duration]time.Time{}, reached: time.Now(), lapse: time.NewTimer(time.Hour)}
+	in.holds = holds{in: in, c: c, guards: map[uint32]*held{}}
+	in.begin()
+	defer in.over()
 	defer func() { c.agreement.past = core.Past() }()
 	c.inbox.clear()
 	ticker := time.NewTicker(ownership.TickEvery)
 	defer ticker.Stop()
-	defer l.lapse.Stop()
-	l.step(ownership.Tick{})
+	defer in.lapse.Stop()
+	in.step(ownership.Tick{})
 	asked := ctx.Done()
-	for l.gone == nil {
+	for in.gone == nil {
 		select {
 		case <-c.inbox.signal:
 			for _, e := range c.inbox.take() {
-				if l.gone == nil {
-					l.hear(e)
+				if in.gone == nil {
+					in.hear(e)
 				}
 			}
 		case <-ticker.C:
-			l.step(ownership.Tick{})
-			l.leaveIfDeaf()
-			if l.core.Leaving() && l.giveUp == nil { // superseded, or asked by an operator
-				l.leave()
+			in.step(ownership.Tick{})
+			in.leaveIfDeaf()
+			if in.core.Leaving() && in.giveUp == nil { // superseded, or asked by an operator
+				in.leave()
 			}
-		case <-l.lapse.C:
-			l.checkLease()
+		case <-in.lapse.C:
+			in.checkLease()
 		case <-asked:
 			asked = nil
-			l.leave()
-		case <-l.giveUp:
-			if left := time.Until(l.leaveBy); left > 0 && (len(l.holds.guards) > 0 || l.core.Stays()) { // handed over to us meanwhile, or to be
-				l.giveUp = time.After(left)
+			in.leave()
+		case <-in.giveUp:
+			if left := time.Until(in.leaveBy); left > 0 && (len(in.holds.guards) > 0 || in.core.Stays()) { // handed over to us meanwhile, or to be
+				in.giveUp = time.After(left)
 				continue
 			}
-			return !l.away || ctx.Err() != nil, l.gaveUp()
+			return !in.away || ctx.Err() != nil, in.gaveUp()
 		}
 	}
 	switch {
-	case !l.superseded.IsZero():
+	case !in.superseded.IsZero():
 		return true, membership.ErrSuperseded
-	case l.gone.State == record.Dead && l.gone.By == self.Ref:
+	case in.gone.State == record.Dead && in.gone.By == self.Ref:
 		return false, nil // its record was spoiled, which was said
-	case l.gone.State == record.Dead:
-		c.log.Warn("this node was declared dead and joins again", slog.String("incarnation", self.Incarnation), slog.String("by", l.gone.By.String()))
+	case in.gone.State == record.Dead:
+		c.log.Warn("this node was declared dead and joins again", slog.String("incarnation", self.Incarnation), slog.String("by", in.gone.By.String()))
 		return false, nil
-	case l.gone.State == ownership.Lost:
-		c.born, c.agreement.waited = 0, l.gone.Unleased // of another store
+	case in.gone.State == ownership.Lost:
+		c.born, c.agreement.waited = 0, in.gone.Unleased // of another store
 		c.log.Warn("the store of members does not know this node any more; the node joins again", slog.String("incarnation", self.Incarnation))
 		return false, nil
-	case l.foreign != nil:
-		return true, l.foreign
-	case l.deaf != nil:
-		return true, l.deaf
-	case l.away:
+	case in.foreign != nil:
+		return true, in.foreign
+	case in.deaf != nil:
+		return true, in.deaf
+	case in.away:
 		return false, nil
 	case ctx.Err() == nil:
 		c.log.Info("left the cluster because an operator has asked this node to")
@@ -94,60 +94,60 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 const sayTimeout = 3 * time.Second
 
 // leave begins to hand over and go.
-func (l *life) leave() {
-	if l.giveUp == nil {
-		most := l.c.opts.StopTimeout
-		l.leaveBy = time.Now().Add(most)
-		if len(l.holds.guards) == 0 {
+func (in *incarnation) leave() {
+	if in.giveUp == nil {
+		most := in.c.opts.StopTimeout
+		in.leaveBy = time.Now().Add(most)
+		if len(in.holds.guards) == 0 {
 			most = min(most, sayTimeout)
 		}
-		l.giveUp = time.After(most)
+		in.giveUp = time.After(most)
 	}
-	l.leaving.Store(true)
-	l.step(ownership.Leave{Wait: l.stayFor()})
+	in.leaving.Store(true)
+	in.step(ownership.Leave{Wait: in.stayFor()})
 }
 
 // stayFor is how long the last of several nodes that leave waits for the shards of the others. Its
 // own shards must end in the time that is left.
-func (l *life) stayFor() time.Duration {
-	return max(l.c.opts.StopTimeout-l.c.opts.DrainTimeout, l.c.opts.StopTimeout/2)
+func (in *incarnation) stayFor() time.Duration {
+	return max(in.c.opts.StopTimeout-in.c.opts.DrainTimeout, in.c.opts.StopTimeout/2)
 }
 
 // gaveUp is the end of a leave that the store has not confirmed in time.
-func (l *life) gaveUp() (err error) {
-	if n := len(l.holds.guards); n > 0 {
-		err = outcome.Errorf(outcome.ErrHandlerTimeout, "node %s: left %d shards without a hand-over after %v", l.self.Name, n, l.c.opts.StopTimeout)
+func (in *incarnation) gaveUp() (err error) {
+	if n := len(in.holds.guards); n > 0 {
+		err = outcome.Errorf(outcome.ErrHandlerTimeout, "node %s: left %d shards without a hand-over after %v", in.self.Name, n, in.c.opts.StopTimeout)
 	} else {
-		l.c.log.Warn("the store of members does not answer: this node owns no shard, and leaves without telling the store")
+		in.c.log.Warn("the store of members does not answer: this node owns no shard, and leaves without telling the store")
 	}
-	if !l.superseded.IsZero() {
+	if !in.superseded.IsZero() {
 		err = errors.Join(membership.ErrSuperseded, err)
 	}
-	return errors.Join(l.foreign, err)
+	return errors.Join(in.foreign, err)
 }
 
 // leaveIfDeaf leaves when requests have not reached the node for the length of a lease, because it
 // must not hold shards that it cannot serve. A node without a connection joins again later. A node
 // that may not subscribe ends.
-func (l *life) leaveIfDeaf() {
-	if l.leaving.Load() || l.gone != nil {
+func (in *incarnation) leaveIfDeaf() {
+	if in.leaving.Load() || in.gone != nil {
 		return
 	}
-	now, lease := time.Now(), l.self.Timing.Lease
-	if l.c.opts.Node.Reachable() {
-		l.reached = now
+	now, lease := time.Now(), in.self.Timing.Lease
+	if in.c.opts.Node.Reachable() {
+		in.reached = now
 	}
-	switch failing := l.holds.failing.Load(); {
-	case now.Sub(l.reached) > lease:
-		l.away = true
-		l.c.log.Error("requests cannot reach this node: it hands over its shards, leaves, and joins again when they can")
+	switch failing := in.holds.failing.Load(); {
+	case now.Sub(in.reached) > lease:
+		in.away = true
+		in.c.log.Error("requests cannot reach this node: it hands over its shards, leaves, and joins again when they can")
 	case failing != nil && now.Sub(failing.since) > lease:
-		l.deaf = outcome.Annotate(failing.err, "shards could not be subscribed for "+lease.String())
-		l.c.log.Error("shards cannot be subscribed: this node leaves", slog.Any("error", failing.err))
+		in.deaf = outcome.Annotate(failing.err, "shards could not be subscribed for "+lease.String())
+		in.c.log.Error("shards cannot be subscribed: this node leaves", slog.Any("error", failing.err))
 	default:
 		return
 	}
-	l.leave()
+	in.leave()
 }
 
 // failing is since when no shard could be subscribed, and why.
@@ -157,13 +157,13 @@ type failing struct {
 }
 
 // checkLease is called when the lease should have ended.
-func (l *life) checkLease() {
-	if l.lease.Valid(time.Now()) {
+func (in *incarnation) checkLease() {
+	if in.lease.Valid(time.Now()) {
 		return // it was renewed at the same moment
 	}
-	l.lease.Lapse()
-	l.c.log.Warn("this node's lease has ended: the node serves nothing until the lease is renewed")
-	for _, h := range l.holds.guards {
+	in.lease.Lapse()
+	in.c.log.Warn("this node's lease has ended: the node serves nothing until the lease is renewed")
+	for _, h := range in.holds.guards {
 		if s := h.opened.Load(); s != nil {
 			(*s).Lapse()
 		}
@@ -171,6 +171,6 @@ func (l *life) checkLease() {
 }
 
 // resumed is called when a lease that had ended was renewed.
-func (l *life) resumed() {
-	l.c.log.Info("this node's lease is renewed: it serves again")
+func (in *incarnation) resumed() {
+	in.c.log.Info("this node's lease is renewed: it serves again")
 }

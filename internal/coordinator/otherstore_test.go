@@ -26,7 +26,7 @@ func (m *member) Serves(context.Context, []uint64) string {
 	m.cl.mu.Lock()
 	defer m.cl.mu.Unlock()
 	for _, g := range m.cl.serving {
-		if m.hears != nil && m.hears.c.lives.Load() != nil && serves(g) {
+		if m.hears != nil && m.hears.c.current.Load() != nil && serves(g) {
 			return m.hears.name
 		}
 	}

@@ -44,7 +44,7 @@ func (l lines) then(shard uint32, f func()) {
 
 // holds are the shards that an incarnation holds. Their tasks may outlast it.
 type holds struct {
-	l       *life
+	in      *incarnation
 	c       *Coordinator
 	guards  map[uint32]*held
 	failing atomic.Pointer[failing] // why shards cannot be subscribed
@@ -52,13 +52,13 @@ type holds struct {
 
 // open begins to serve a shard.
 func (s *holds) open(e ownership.Open) {
-	h := &held{Standing: standing.New(s.l.self.Ref.Name, e.Shard, e.Epoch, s.l.lease)}
-	h.ctx, h.stop = context.WithCancel(s.l.ctx)
+	h := &held{Standing: standing.New(s.in.self.Ref.Name, e.Shard, e.Epoch, s.in.lease)}
+	h.ctx, h.stop = context.WithCancel(s.in.ctx)
 	s.guards[e.Shard] = h
 	s.c.lines.then(e.Shard, func() {
 		if s.openNow(h) {
 			s.c.opts.Node.Opened(e.Why, e.Paused) // the record's: what clstr drain says too
-			s.c.inbox.post(s.l, ownership.Opened{Shard: e.Shard, Epoch: e.Epoch})
+			s.c.inbox.post(s.in, ownership.Opened{Shard: e.Shard, Epoch: e.Epoch})
 		}
 	})
 }
@@ -97,8 +97,8 @@ func (s *holds) deposed(at *standing.Standing) {
 	}
 	h.Lose()
 	h.stop()
-	again := &held{Standing: standing.New(s.l.self.Ref.Name, at.Shard, at.Epoch, s.l.lease)}
-	again.ctx, again.stop = context.WithCancel(s.l.ctx)
+	again := &held{Standing: standing.New(s.in.self.Ref.Name, at.Shard, at.Epoch, s.in.lease)}
+	again.ctx, again.stop = context.WithCancel(s.in.ctx)
 	s.guards[at.Shard] = again
 	s.c.lines.then(at.Shard, func() {
 		if s.dropNow(h) {
@@ -106,7 +106,7 @@ func (s *holds) deposed(at *standing.Standing) {
 		}
 		pause(again.ctx, reopenAfter)
 		if s.openNow(again) {
-			s.c.inbox.post(s.l, ownership.Opened{Shard: again.Shard, Epoch: again.Epoch}) // it may be the first
+			s.c.inbox.post(s.in, ownership.Opened{Shard: again.Shard, Epoch: again.Epoch}) // it may be the first
 		}
 	})
 }
@@ -124,12 +124,12 @@ func (s *holds) drain(h *held, final bool) {
 		var counts outcome.DrainCounts
 		if h.shard != nil {
 			var err error
-			counts, err = h.shard.Drain(s.l.ctx)
+			counts, err = h.shard.Drain(s.in.ctx)
 			h.Lose()
 			err = s.countCut(h.Shard, err)
 			if err != nil {
 				s.c.log.Error("a shard moves although some of its calls or hooks still run", sparse.Shard(h.Shard), slog.Any("error", err))
-				if s.l.leaving.Load() {
+				if s.in.leaving.Load() {
 					s.c.unended.add(fmt.Errorf("shard %d: %w", h.Shard, err))
 				}
 			}
@@ -142,7 +142,7 @@ func (s *holds) drain(h *held, final bool) {
 		if h.shard == nil && final {
 			s.c.opts.Node.NotServed(h.Shard)
 		}
-		s.c.inbox.post(s.l, ownership.Closed{Shard: h.Shard, Epoch: h.Epoch, Cost: counts})
+		s.c.inbox.post(s.in, ownership.Closed{Shard: h.Shard, Epoch: h.Epoch, Cost: counts})
 	})
 }
 
@@ -154,7 +154,7 @@ func (s *holds) countCut(shard uint32, err error) error {
 		return err
 	}
 	s.c.log.Error("stop hooks were cut off as their shard moved", sparse.Shard(shard), slog.Int("keys", int(cut)))
-	if s.l.leaving.Load() {
+	if s.in.leaving.Load() {
 		s.c.unended.addCut(int(cut))
 	}
 	if _, only := err.(CutOff); only {
@@ -195,7 +195,7 @@ func (s *holds) dropNow(h *held) bool {
 		s.c.opts.Node.NotServed(h.Shard) // others may wait for it
 		return false
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.l.ctx), s.c.opts.DrainTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.in.ctx), s.c.opts.DrainTimeout)
 	defer cancel()
 	if err := h.shard.Drop(ctx); err != nil {
 		s.c.log.Error("calls or hooks of a shard that was lost still run", sparse.Shard(h.Shard), slog.Any("error", err))

@@ -1,4 +1,4 @@
-// One incarnation: what the core wants, done at the store
+// What the core wants of an incarnation, done at the store and the node
 
 package coordinator
 
@@ -16,8 +16,8 @@ import (
 	"github.com/clstr-go/clstr/membership"
 )
 
-// life is one incarnation. All but its tasks runs on the coordinator's goroutine.
-type life struct {
+// incarnation is one life of the node. All but its tasks runs on the coordinator's goroutine.
+type incarnation struct {
 	c     *Coordinator
 	core  *ownership.Core
 	self  ownership.Self
@@ -54,33 +54,33 @@ type held struct {
 	ctx    context.Context // ends when the shard is to be opened no more
 }
 
-func (l *life) begin() {
-	l.ctx, l.end = context.WithCancel(l.c.stays)
-	l.c.opts.Node.Begins()
-	l.c.lives.Store(l)
+func (in *incarnation) begin() {
+	in.ctx, in.end = context.WithCancel(in.c.stays)
+	in.c.opts.Node.Begins()
+	in.c.current.Store(in)
 }
 
 // over ends the incarnation: it may serve nothing any more.
-func (l *life) over() {
-	l.c.lives.Store(nil)
-	l.lease.End()
-	for shard, h := range l.holds.guards {
-		l.holds.drop(shard, h)
+func (in *incarnation) over() {
+	in.c.current.Store(nil)
+	in.lease.End()
+	for shard, h := range in.holds.guards {
+		in.holds.drop(shard, h)
 	}
-	l.end()
+	in.end()
 }
 
-func (l *life) hear(p posted) {
+func (in *incarnation) hear(p posted) {
 	switch {
 	case p.deposed != nil:
-		l.holds.deposed(p.deposed)
-	case p.life == nil || p.life == l:
-		l.step(p.event)
+		in.holds.deposed(p.deposed)
+	case p.of == nil || p.of == in:
+		in.step(p.event)
 	}
 }
 
-func (l *life) step(e ownership.Event) {
-	effects := l.core.Step(time.Since(l.start), e)
+func (in *incarnation) step(e ownership.Event) {
+	effects := in.core.Step(time.Since(in.start), e)
 	var final []uint32
 	for _, eff := range effects {
 		if c, ok := eff.(ownership.Close); ok && c.Final {
@@ -88,86 +88,86 @@ func (l *life) step(e ownership.Event) {
 		}
 	}
 	if len(final) > 0 {
-		l.c.opts.Node.Final(final)
+		in.c.opts.Node.Final(final)
 	}
 	for _, eff := range effects {
-		l.do(eff)
+		in.do(eff)
 	}
-	l.wanted.Store(int64(l.core.Wanted()))
+	in.wanted.Store(int64(in.core.Wanted()))
 }
 
-func (l *life) do(e ownership.Effect) {
-	log := l.c.log
+func (in *incarnation) do(e ownership.Effect) {
+	log := in.c.log
 	switch e := e.(type) {
 	case ownership.Write:
 		if e.Op == 0 {
-			l.entrust(e)
+			in.entrust(e)
 			return
 		}
-		own := e.Key == record.MemberKey(l.self.Ref)
+		own := e.Key == record.MemberKey(in.self.Ref)
 		if own {
-			l.remember(time.Now())
+			in.remember(time.Now())
 		}
-		l.operate(e.Op, own, opTimeout, func(ctx context.Context) (r ownership.Result, err error) {
-			r.Rev, err = l.c.opts.Store.Write(ctx, e.Key, e.Rev, e.Value)
+		in.operate(e.Op, own, opTimeout, func(ctx context.Context) (r ownership.Result, err error) {
+			r.Rev, err = in.c.opts.Store.Write(ctx, e.Key, e.Rev, e.Value)
 			return r, err
 		})
 	case ownership.Read:
-		l.operate(e.Op, e.Key == record.MemberKey(l.self.Ref), opTimeout, func(ctx context.Context) (ownership.Result, error) {
-			entry, err := l.c.opts.Store.Read(ctx, e.Key)
+		in.operate(e.Op, e.Key == record.MemberKey(in.self.Ref), opTimeout, func(ctx context.Context) (ownership.Result, error) {
+			entry, err := in.c.opts.Store.Read(ctx, e.Key)
 			return ownership.Result{Entries: []membership.Entry{entry}}, err
 		})
 	case ownership.Snapshot:
-		timeout := opTimeout + time.Duration(l.self.Layout.NumShards)*perRecord
-		l.operate(e.Op, false, timeout, func(ctx context.Context) (r ownership.Result, err error) {
-			r.Entries, r.AsOf, err = l.c.opts.Store.Snapshot(ctx, e.Prefix)
+		timeout := opTimeout + time.Duration(in.self.Layout.NumShards)*perRecord
+		in.operate(e.Op, false, timeout, func(ctx context.Context) (r ownership.Result, err error) {
+			r.Entries, r.AsOf, err = in.c.opts.Store.Snapshot(ctx, e.Prefix)
 			return r, err
 		})
 	case ownership.Lease:
-		wasLapsed := l.lease.Lapsed()
-		l.lease.Extend(l.start.Add(e.Until), l.walls[e.Sent].Add(e.Until-e.Sent))
+		wasLapsed := in.lease.Lapsed()
+		in.lease.Extend(in.start.Add(e.Until), in.walls[e.Sent].Add(e.Until-e.Sent))
 		if wasLapsed {
-			l.resumed()
+			in.resumed()
 		}
-		l.lapse.Reset(e.Until - time.Since(l.start))
-		if l.c.born == 0 {
-			l.c.born = l.core.Born()
+		in.lapse.Reset(e.Until - time.Since(in.start))
+		if in.c.born == 0 {
+			in.c.born = in.core.Born()
 		}
-		for sent := range l.walls {
+		for sent := range in.walls {
 			if sent <= e.Sent {
-				delete(l.walls, sent)
+				delete(in.walls, sent)
 			}
 		}
 	case ownership.Open:
-		l.holds.open(e)
+		in.holds.open(e)
 	case ownership.Close:
-		if h := l.holds.guards[e.Shard]; h != nil && h.Epoch == e.Epoch {
+		if h := in.holds.guards[e.Shard]; h != nil && h.Epoch == e.Epoch {
 			if e.Drain {
-				l.holds.drain(h, e.Final)
+				in.holds.drain(h, e.Final)
 			} else {
-				l.holds.drop(e.Shard, h)
+				in.holds.drop(e.Shard, h)
 			}
 		}
 	case ownership.Route:
-		l.c.opts.Node.Route(e.Shard, e.Record)
+		in.c.opts.Node.Route(e.Shard, e.Record)
 	case ownership.Moved:
-		delete(l.holds.guards, e.Shard)
+		delete(in.holds.guards, e.Shard)
 		log.Debug("shard handed over", sparse.Shard(e.Shard), slog.Uint64("epoch", e.Epoch), slog.String("to", e.To.String()))
 	case ownership.Joined:
-		log.Info("joined the cluster", slog.String("incarnation", l.self.Incarnation))
+		log.Info("joined the cluster", slog.String("incarnation", in.self.Incarnation))
 	case ownership.Settled:
-		l.settle()
+		in.settle()
 	case ownership.Gone:
-		l.gone = &e
+		in.gone = &e
 	case ownership.Spoiled:
-		l.records.spoil(l.c.log, l.self.Ref, e)
+		in.records.spoil(in.c.log, in.self.Ref, e)
 	case ownership.Overwritten:
-		l.records.overwritten(l.c.log, e.Err)
+		in.records.overwritten(in.c.log, e.Err)
 	case ownership.Superseded:
-		l.superseded = e.By
+		in.superseded = e.By
 		log.Warn("a newer process with this node's name has come; this one hands over its shards and leaves", slog.String("by", e.By.String()))
 	case ownership.Foreign:
-		l.foreign = l.c.others.foreign(e.By, e.Kinds)
+		in.foreign = in.c.others.foreign(e.By, e.Kinds)
 	case ownership.Mended:
 		log.Warn("a shard's record was gone or not readable: this node has written it anew", sparse.Shard(e.Shard), slog.Uint64("epoch", e.Record.Count), slog.String("owner", e.Record.Owner.String()))
 	case ownership.Rebased:
@@ -177,56 +177,56 @@ func (l *life) do(e ownership.Effect) {
 			log.Warn("the store of members has forgotten epochs, because it was restored from a backup or made anew: all shards get higher epochs", slog.Uint64("base", e.Base))
 		}
 	case ownership.StoreGone:
-		log.Error("the store of members is gone: this node serves nothing once its lease has ended, makes the store anew when all leases have ended, and joins again", slog.Any("error", l.c.Health().Store))
+		log.Error("the store of members is gone: this node serves nothing once its lease has ended, makes the store anew when all leases have ended, and joins again", slog.Any("error", in.c.Health().Store))
 	case ownership.Declared:
 		log.Warn("declared a node dead: it has not renewed its lease", slog.String("member", e.Member.String()))
 	case ownership.Reconnect:
 		log.Warn("the store of members does not answer the renewals of this node's lease")
-		if r, ok := l.c.opts.Store.(membership.ConnectionStore); ok {
-			l.c.work.Go(r.Reconnect)
+		if r, ok := in.c.opts.Store.(membership.ConnectionStore); ok {
+			in.c.work.Go(r.Reconnect)
 		}
 	}
 }
 
 // entrust does a write that no task waits for, even if the incarnation has ended.
-func (l *life) entrust(e ownership.Write) {
-	l.c.work.Go(func() { // ends with its timeout
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), opTimeout)
+func (in *incarnation) entrust(e ownership.Write) {
+	in.c.work.Go(func() { // ends with its timeout
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(in.ctx), opTimeout)
 		defer cancel()
-		if _, err := l.c.opts.Store.Write(ctx, e.Key, e.Rev, e.Value); err != nil {
-			l.c.log.Warn("could not write that this incarnation has ended: other nodes notice when its lease ends", slog.Any("error", err))
+		if _, err := in.c.opts.Store.Write(ctx, e.Key, e.Rev, e.Value); err != nil {
+			in.c.log.Warn("could not write that this incarnation has ended: other nodes notice when its lease ends", slog.Any("error", err))
 		}
 	})
 }
 
 // remember notes the wall clock's time of a renewal that is sent now. A renewal that is
 // older than a lease extends nothing any more.
-func (l *life) remember(now time.Time) {
-	sent := l.core.Now()
-	for before := range l.walls {
-		if before < sent-l.self.Timing.Lease {
-			delete(l.walls, before)
+func (in *incarnation) remember(now time.Time) {
+	sent := in.core.Now()
+	for before := range in.walls {
+		if before < sent-in.self.Timing.Lease {
+			delete(in.walls, before)
 		}
 	}
-	l.walls[sent] = now.Round(0)
+	in.walls[sent] = now.Round(0)
 }
 
 // operate does an operation on the store beside the core. The number of operations at once is
 // bounded, but those on the node's own record never wait for others.
-func (l *life) operate(op uint64, own bool, timeout time.Duration, f func(context.Context) (ownership.Result, error)) {
-	l.c.work.Go(func() { // ends with its timeout
+func (in *incarnation) operate(op uint64, own bool, timeout time.Duration, f func(context.Context) (ownership.Result, error)) {
+	in.c.work.Go(func() { // ends with its timeout
 		if !own {
 			select {
-			case l.c.ops <- struct{}{}:
-				defer func() { <-l.c.ops }()
-			case <-l.ctx.Done():
+			case in.c.ops <- struct{}{}:
+				defer func() { <-in.c.ops }()
+			case <-in.ctx.Done():
 			}
 		}
-		ctx, cancel := context.WithTimeout(l.ctx, timeout)
+		ctx, cancel := context.WithTimeout(in.ctx, timeout)
 		r, err := f(ctx)
 		cancel()
-		if own && l.ctx.Err() == nil {
-			l.c.answers.took(err)
+		if own && in.ctx.Err() == nil {
+			in.c.answers.took(err)
 		}
 		r.Op = op
 		switch {
@@ -237,15 +237,15 @@ func (l *life) operate(op uint64, own bool, timeout time.Duration, f func(contex
 		case err != nil:
 			r.Status = ownership.Unknown
 		}
-		l.c.inbox.post(l, r)
+		in.c.inbox.post(in, r)
 	})
 }
 
 // settle is called once by each incarnation's core.
-func (l *life) settle() {
-	l.settled.Store(true)
-	if !l.c.settled {
-		l.c.settled = true
-		l.c.opts.Node.Settled()
+func (in *incarnation) settle() {
+	in.settled.Store(true)
+	if !in.c.settled {
+		in.c.settled = true
+		in.c.opts.Node.Settled()
 	}
 }
