@@ -38,6 +38,33 @@ func TestADrainWaitsForCommits(t *testing.T) {
 	})
 }
 
+// TestADrainWaitsForAnswersThatWereGiven late, before it or in it, and wait for their state: the
+// half second is for those that were not given.
+func TestADrainWaitsForAnswersThatWereGiven(t *testing.T) {
+	for _, when := range []string{"before", "in"} {
+		inTopics(t, func(b *bank) {
+			answerBeside = make(chan int)
+			first := b.send("k", beside{})
+			b.hold = true
+			second := b.send("k", publish{10})
+			if when == "before" {
+				answerBeside <- 1
+				synctest.Wait()
+			}
+			b.drain()
+			if when == "in" {
+				answerBeside <- 1
+			}
+			b.pass(20 * time.Second)
+			b.want(when+" the drain", first, "")
+			b.release()
+			b.want(when+" the drain", first, "1")
+			b.want("the turn", second, "10")
+			<-b.drained
+		})
+	}
+}
+
 // TestPassivationStores what a stop hook changes before the shard moves, and nothing of a stop
 // hook that fails.
 func TestPassivationStores(t *testing.T) {

@@ -120,6 +120,23 @@ func (c *Call) OnDrain(tell func()) {
 	}
 }
 
+// Given says that the answer of an open call is there, and leaves when something else has
+// ended that needs no message. A drain then waits for it as for a handler that runs.
+func (c *Call) Given() {
+	if !c.has(bitOpen) {
+		return
+	}
+	c.sub.hearers.forget(c)
+	if c.bits.And(^bitHurried)&bitHurried == 0 {
+		return
+	}
+	if c.runUntil == 0 {
+		c.sub.d.clock.Remove(&c.node)
+	} else {
+		c.sub.d.endAt(c.runUntil, c)
+	}
+}
+
 // End says that the handler has returned. A call that it did not answer stays
 // open until it is answered, or its time is up.
 func (c *Call) End() {

@@ -88,6 +88,7 @@ func (c *call) Wait(f func())                { f() }
 func (c *call) Message() host.Message        { return c.msg }
 func (c *call) AwaitsReply() bool            { return !c.notify }
 func (c *call) OnDrain(func())               {}
+func (c *call) Given()                       {}
 func (c *call) NoEffect(bool) bool           { return false }
 func (c *call) HandBack() bool               { return false }
 func (c *call) Waiting() *host.Turn          { return nil }

@@ -59,6 +59,9 @@ type Call interface {
 	// OnDrain calls tell once if the call is still open when the shard begins to drain, or the node
 	// to end. If that has begun already, it calls tell at once. tell must not block.
 	OnDrain(tell func())
+	// Given says that an answer which was left open is there, and leaves later by itself: a
+	// drain waits for it.
+	Given()
 	// NoEffect declares that the call has had no effect at the actor so far, or takes that back. A
 	// call without effect may go back to its sender. NoEffect returns false if the call has ended.
 	NoEffect(none bool) bool

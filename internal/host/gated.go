@@ -89,7 +89,14 @@ func (g *gated) give(data []byte, err error) {
 		out = all
 	}
 	r := o.change()
+	var held []Call
+	if g.late && out.first == nil {
+		held = all.list()
+	}
 	b.mu.Unlock()
+	for _, call := range held {
+		call.Given()
+	}
 	out.release(why)
 	o.send(r)
 }

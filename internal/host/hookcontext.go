@@ -143,6 +143,7 @@ func (quiet) Panicked(any)          {}
 func (quiet) Wait(f func())         { f() }
 func (quiet) AfterAnswer(func())    {}
 func (quiet) OnDrain(func())        {}
+func (quiet) Given()                {}
 func (quiet) NoEffect(bool) bool    { return false }
 func (quiet) HandBack() bool        { return false }
 func (quiet) AwaitsReply() bool     { return false }

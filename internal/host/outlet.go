@@ -83,6 +83,16 @@ func (l *line) append(m line) {
 	}
 }
 
+// list returns the calls, also if more has been added behind them since.
+func (l line) list() (calls []Call) {
+	for g := l.first; ; g = g.next {
+		calls = append(calls, g.Call)
+		if g == l.last {
+			return calls
+		}
+	}
+}
+
 // release lets all go: each with its answer or, if there is one, with what has happened. It is
 // called without a lock.
 func (l line) release(why error) {
