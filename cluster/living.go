@@ -118,6 +118,11 @@ func (l *living) run(ctx context.Context, log *slog.Logger) error {
 // Served asks other nodes in which epochs shards are owned.
 func (l *living) Served(ctx context.Context) []uint64 { return l.transport.Served(ctx) }
 
+// Admits asks whether the store of state is the cluster's.
+func (l *living) Admits(ctx context.Context, cluster string, layout sharding.Layout) error {
+	return l.n.stored.admits(ctx, cluster, layout)
+}
+
 // Serves asks the owners of shards, a few of them, whether they serve.
 func (l *living) Serves(ctx context.Context, epochs []uint64) string {
 	t, ok := l.transport.(ClientTransport)

@@ -44,6 +44,12 @@ type finder interface {
 	Serves(ctx context.Context, epochs []uint64) string
 }
 
+// admitter is a node that keeps state, which may belong to another cluster.
+type admitter interface {
+	// Admits returns an error, and ends the node, if the state belongs to another cluster.
+	Admits(ctx context.Context, cluster string, l sharding.Layout) error
+}
+
 // agreement is what a node knows of the cluster that it joins before it joins: the
 // layout, and whether others may own shards by a store that was lost.
 type agreement struct {
@@ -187,6 +193,12 @@ func (a *agreement) found(ctx context.Context, cfg record.Config) error {
 	a.heard = nil
 	if err := a.elsewhere(ctx, heard); err != nil {
 		return err
+	}
+	if n, ok := a.node.(admitter); ok && len(heard) > 0 && a.self.Cluster == "" {
+		// Its nodes remember the identity under which their state is stored: let them found it.
+		if err := n.Admits(ctx, cfg.Cluster, a.self.Layout); err != nil {
+			return err
+		}
 	}
 	if b, ok := a.store.(born); ok {
 		at, err := b.Born(ctx)

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,5 +98,38 @@ func TestIdentityOutlivesTheStore(t *testing.T) {
 			t.Errorf("the cluster was %q, and the configuration is %+v", before, cfg)
 		}
 		end(a, b)
+	})
+}
+
+// keeping is a node whose state belongs to another cluster.
+type keeping struct {
+	*member
+	asked *[]string
+}
+
+func (k keeping) Admits(_ context.Context, cluster string, _ sharding.Layout) error {
+	*k.asked = append(*k.asked, cluster)
+	k.stop()
+	return errors.New("the state belongs to another cluster")
+}
+
+// TestFoundersHaveTheState: a node that finds no configuration although others own shards does not
+// found the cluster under another identity than that of its state. It leaves that to the others,
+// who remember it.
+func TestFoundersHaveTheState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for others, asks := range map[bool]int{true: 1, false: 0} {
+			cl := newCluster(t)
+			cl.othersOwn = others
+			var asked []string
+			m := cl.member("a")
+			cl.run(m, keeping{m, &asked}, 0)
+			time.Sleep(time.Minute)
+			end(m)
+			e, err := cl.store.Read(t.Context(), record.ConfigKey)
+			if err != nil || (e.Rev == 0) != others || len(asked) != asks || others && asked[0] == "" {
+				t.Errorf("others own shards: %v; the configuration is %s, and it was asked for %q", others, e.Value, asked)
+			}
+		}
 	})
 }
