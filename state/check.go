@@ -34,7 +34,10 @@ func (c *Change) Bytes() int {
 	n := len(c.Kind) + len(c.Key)
 	commands := func(cs []Command) {
 		for _, c := range cs {
-			n += len(c.ID) + len(c.Sum) + len(c.Reply)*4/3 + 96
+			n += len(c.ID) + len(c.Sum) + len(c.Reply)*4/3 + 64
+			if !c.At.IsZero() {
+				n += 40
+			}
 		}
 	}
 	mail := func(m *Mail) {
@@ -130,7 +133,9 @@ func (c *Change) checkTexts() error {
 	var times []time.Time
 	commands := func(cs []Command) {
 		for _, c := range cs {
-			times = append(times, c.At)
+			if !c.At.IsZero() {
+				times = append(times, c.At)
+			}
 		}
 	}
 	if r := c.Record; r != nil {

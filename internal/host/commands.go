@@ -170,7 +170,7 @@ func (cs *commands) full() bool {
 // add notes a command that was carried out, for the next change. What no longer fits into the
 // record goes beside it.
 func (cs *commands) add(c command, reply []byte, now time.Time) {
-	made := state.Command{ID: c.id[:], Sum: c.sum[:], At: now.UTC().Truncate(time.Millisecond), Reply: bytes.Clone(reply)}
+	made := state.Command{ID: c.id[:], Sum: c.sum[:], Reply: bytes.Clone(reply)}
 	size := commandBytes(made)
 	if len(cs.recent) > 0 && (len(cs.recent) >= recentIDs || cs.bytes+size > recentBytes) {
 		if cs.out == nil {
@@ -202,4 +202,4 @@ func (cs *commands) into(r *state.Record, now time.Time) (beside *state.Spill) {
 func (cs *commands) stored() { cs.sent = nil }
 
 // commandBytes is how large a command is in a record's head.
-func commandBytes(c state.Command) int { return 128 + (len(c.Reply)+2)/3*4 }
+func commandBytes(c state.Command) int { return 80 + (len(c.Reply)+2)/3*4 }
