@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/coordinator"
+	"github.com/clstr-go/clstr/internal/keeper"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/transport"
@@ -94,6 +95,7 @@ type vitals struct {
 	asked  context.Context          // ended: it was asked to leave
 	takes  *coordinator.Coordinator // part in the cluster; nil with a fixed list of shards
 	stored *stored                  // nil without a store of state
+	waits  keeper.Health            // what waited for that at the last look
 	ended  bool
 	failed error // what it has ended with
 
@@ -116,9 +118,14 @@ func newVitals(n *Node) *vitals {
 
 // health returns the node's present health, and updates the gauge.
 func (v *vitals) health() Health {
+	v.mu.Lock()
+	stored := v.stored
+	v.mu.Unlock()
+	waits := stored.health() // asks all shards: not each time that one comes or goes
 	defer v.tellOwned()
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.waits = waits
 	return v.now()
 }
 
@@ -135,10 +142,8 @@ func (v *vitals) now() Health {
 		v.why, v.since = h.Why, time.Now()
 	}
 	h.Since = v.since
-	without := v.stored.health()
-	h.ShardsWithoutState = without.Waiting
-	if without.Err != nil {
-		h.StateError = without.Err.Error()
+	if h.ShardsWithoutState = v.waits.Waiting; v.waits.Err != nil {
+		h.StateError = v.waits.Err.Error()
 	}
 	v.gauge = gauges{h.ShardsOwned, h.ShardsWithoutState}
 	return h
