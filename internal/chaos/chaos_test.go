@@ -19,6 +19,8 @@ import (
 type nemesis struct {
 	name string
 	do   func(w *world)
+	// undo makes good what do has done to nodes; nil: nothing is to be done.
+	undo func(w *world)
 	// servers is how many NATS servers there are; 0 is one.
 	servers int
 	// far is how long what other servers say takes to the callers' server: where a
@@ -34,45 +36,20 @@ type nemesis struct {
 }
 
 var nemeses = []nemesis{
-	{name: "SIGKILL", death: true, do: func(w *world) { w.nodes[1].kill() }},
-	{name: "SIGSTOP, SIGCONT", death: true, do: func(w *world) { w.nodes[2].signal(syscall.SIGSTOP) }},
-	{name: "network cut", death: true, do: func(w *world) { w.proxies[3].setCut(true) }},
+	{name: "SIGKILL", death: true, do: func(w *world) { w.nodes[1].kill() }, undo: func(w *world) { w.restart(1) }},
+	{name: "SIGSTOP, SIGCONT", death: true, do: func(w *world) { w.nodes[2].signal(syscall.SIGSTOP) },
+		undo: func(w *world) { w.nodes[2].signal(syscall.SIGCONT) }},
+	{name: "network cut", death: true, do: func(w *world) { w.proxies[3].setCut(true) }, undo: func(w *world) { w.proxies[3].setCut(false) }},
 	{name: "rolling restart", planned: true, do: rollingRestart},
-	{name: "NATS restart", do: func(w *world) {
-		w.servers[0].kill()
-		w.startServer(0)
-		w.servers[0].awaitReady()
-	}},
-	{name: "R3: leader killed", servers: 3, do: func(w *world) {
-		i := w.leader(members)
-		if i < 0 {
-			w.t.Fatal("nobody leads the stream of the members' records")
-		}
-		w.servers[i].kill()
-		w.startServer(i)
-		w.servers[i].awaitReady()
-	}},
+	{name: "NATS restart", do: func(w *world) { w.bounce(0) }},
+	{name: "R3: leader killed", servers: 3, do: func(w *world) { w.bounce(w.leader(members)) }},
 	{name: "R3: rolling restart", servers: 3, far: 50 * time.Millisecond, callers: 32, planned: true, do: rollingRestart},
 }
 
 func rollingRestart(w *world) {
 	for i := range w.nodes {
 		w.nodes[i].stop()
-		w.startNode(i)
-		w.nodes[i].awaitReady()
-	}
-}
-
-// undo makes what a nemesis has done to nodes good.
-func (w *world) undo(name string) {
-	switch name {
-	case "SIGKILL":
-		w.startNode(1)
-		w.nodes[1].awaitReady()
-	case "SIGSTOP, SIGCONT":
-		w.nodes[2].signal(syscall.SIGCONT)
-	case "network cut":
-		w.proxies[3].setCut(false)
+		w.restart(i)
 	}
 }
 
@@ -86,7 +63,7 @@ func TestChaos(t *testing.T) {
 	for round := range rounds {
 		for _, n := range nemeses {
 			t.Run(fmt.Sprintf("%s/%d", n.name, round), func(t *testing.T) {
-				w := newWorld(t, max(1, n.servers), n.far)
+				w := newWorld(t, max(1, n.servers), n.far, nodeRole)
 				l := startLoad(t, w.client, cmp.Or(n.callers, 8))
 				l.more(t, 200)
 				began := time.Now()
@@ -96,7 +73,9 @@ func TestChaos(t *testing.T) {
 				}
 				w.served()
 				recovered := time.Since(began)
-				w.undo(n.name)
+				if n.undo != nil {
+					n.undo(w)
+				}
 				w.served()
 				l.more(t, 200)
 				history := l.stop()
@@ -143,8 +122,12 @@ func table(verdicts []verdict) string {
 		if v.bound > 0 {
 			bound = v.bound.String()
 		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%v\t%v\t%s\t%d\n", v.name, v.ok, v.failed[cluster.MaybeRan], v.failed[cluster.RanAndFailed],
-			v.failed[cluster.NotSent]+v.failed[cluster.NotStarted], v.longest.Round(time.Millisecond), v.recovered.Round(time.Millisecond), bound, v.activations)
+		activations := "-" // not counted
+		if v.activations > 0 {
+			activations = fmt.Sprint(v.activations)
+		}
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%v\t%v\t%s\t%s\n", v.name, v.ok, v.failed[cluster.MaybeRan], v.failed[cluster.RanAndFailed],
+			v.failed[cluster.NotSent]+v.failed[cluster.NotStarted], v.longest.Round(time.Millisecond), v.recovered.Round(time.Millisecond), bound, activations)
 	}
 	_ = w.Flush()
 	return b.String()

@@ -7,6 +7,8 @@
 //	go test ./internal/chaos -v           each nemesis once, with fast timing
 //	go test ./internal/chaos -v -long     the default timing, each three times
 //
-// The counters are kept in a key-value bucket and written with compare-and-set,
-// as a service would that must not lose one. docs/reliability.md holds the table.
+// The counters of TestChaos are kept in a key-value bucket and written with compare-and-set, as a
+// service would that must not lose one. Those of TestDurableChaos are durable entities, and each
+// command has an ID: what was answered is stored, once, and nothing else is.
+// docs/reliability.md holds the tables.
 package chaos

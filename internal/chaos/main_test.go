@@ -19,12 +19,17 @@ var long = flag.Bool("long", false, "default timing, and each nemesis three time
 
 // The test binary is started again for each role.
 const (
+	nodeRole    = "node"
+	durableRole = "durable"
+
 	roleEnv = "CLSTR_CHAOS_ROLE"
 	nameEnv = "CLSTR_CHAOS_NAME"
 	urlEnv  = "CLSTR_CHAOS_URL"
 	dirEnv  = "CLSTR_CHAOS_DIR"
 	peerEnv = "CLSTR_CHAOS_PEERS" // of a cluster of servers: where this one listens, what it tells others of that, and all routes
 	longEnv = "CLSTR_CHAOS_LONG"
+
+	stateEnv = "CLSTR_CHAOS_STATE" // a durable node's way to the store of state
 )
 
 func TestMain(m *testing.M) {
@@ -32,8 +37,10 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(roleEnv) {
 	case "server":
 		err = runServer()
-	case "node":
+	case nodeRole:
 		err = runNode()
+	case durableRole:
+		err = runDurable()
 	default:
 		flag.Parse()
 		os.Exit(m.Run())

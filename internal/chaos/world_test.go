@@ -31,14 +31,16 @@ type world struct {
 	servers []*process
 	nodes   [nodes]*process
 	proxies [nodes]*proxy // between the nodes and one server; not with three
+	stores  [nodes]*proxy // the same for durable nodes' stores of state
+	role    string        // of the nodes' processes
 	client  *natstransport.Transport
 }
 
 // newWorld starts one. The last server, which the callers' connection goes to, is far
 // away from the others, which the nodes' go to; 0 is not at all, and all to any.
-func newWorld(t *testing.T, servers int, far time.Duration) *world {
+func newWorld(t *testing.T, servers int, far time.Duration, role string) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), servers: make([]*process, servers)}
+	w := &world{t: t, dir: t.TempDir(), servers: make([]*process, servers), role: role}
 	for i := range servers {
 		w.urls = append(w.urls, freeURL(t))
 		w.routes = append(w.routes, freeURL(t))
@@ -65,7 +67,7 @@ func newWorld(t *testing.T, servers int, far time.Duration) *world {
 	w.makeBucket(nc)
 	for i := range w.nodes {
 		if servers == 1 {
-			w.proxies[i] = startProxy(t, w.urls[0], 0)
+			w.proxies[i], w.stores[i] = startProxy(t, w.urls[0], 0), startProxy(t, w.urls[0], 0)
 		}
 		w.startNode(i)
 	}
@@ -183,14 +185,14 @@ func (w *world) startServer(i int) {
 
 func (w *world) startNode(i int) {
 	w.t.Helper()
-	url := w.url()
+	url, store := w.url(), w.url()
 	switch {
 	case w.proxies[i] != nil:
-		url = w.proxies[i].url()
+		url, store = w.proxies[i].url(), w.stores[i].url()
 	case len(w.slow) > 0:
 		url = strings.Join(w.urls[:len(w.urls)-1], ",")
 	}
-	w.nodes[i] = start(w.t, "node", fmt.Sprint("node-", i), url, w.dir)
+	w.nodes[i] = start(w.t, w.role, fmt.Sprint("node-", i), url, w.dir, stateEnv+"="+store)
 }
 
 // served returns when a question to every shard was answered by its owner.

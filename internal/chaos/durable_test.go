@@ -1,0 +1,146 @@
+package chaos
+
+import (
+	"fmt"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// states is the stream of the entities' states.
+const states = "clstr_state"
+
+var durableNemeses = []nemesis{
+	{name: "SIGKILL", death: true, do: func(w *world) { w.nodes[1].kill() }, undo: func(w *world) { w.restart(1) }},
+	{name: "SIGSTOP, SIGCONT", death: true, do: func(w *world) { w.nodes[2].signal(syscall.SIGSTOP) },
+		undo: func(w *world) { w.nodes[2].signal(syscall.SIGCONT) }},
+	{name: "network cut", death: true, do: func(w *world) { w.proxies[3].setCut(true); w.stores[3].setCut(true) },
+		undo: func(w *world) { w.proxies[3].setCut(false); w.stores[3].setCut(false) }},
+	{name: "store cut", do: func(w *world) { w.during(w.stores[3].setCut) }},
+	{name: "calls cut", death: true, do: func(w *world) { w.proxies[3].setCut(true) }, undo: func(w *world) { w.proxies[3].setCut(false) }},
+	{name: "rolling restart", planned: true, do: rollingRestart},
+	{name: "NATS restart", do: func(w *world) { w.bounce(0) }},
+	{name: "store full", do: func(w *world) { w.during(w.setFull) }},
+	{name: "R3: leader of the states killed", servers: 3, do: func(w *world) { w.bounce(w.leader(states)) }},
+	{name: "R3: leader of the states stopped", servers: 3, do: func(w *world) {
+		i := w.leader(states)
+		w.during(func(on bool) {
+			w.servers[i].signal(map[bool]syscall.Signal{true: syscall.SIGSTOP, false: syscall.SIGCONT}[on])
+		})
+	}},
+	{name: "R3: rolling restart", servers: 3, planned: true, do: rollingRestart},
+}
+
+// during has something go on for a while, and end.
+func (w *world) during(set func(on bool)) {
+	set(true)
+	time.Sleep(5 * time.Second) // of a world of processes, which has no other clock
+	set(false)
+}
+
+// bounce kills a server, and starts it again.
+func (w *world) bounce(i int) {
+	w.t.Helper()
+	if i < 0 {
+		w.t.Fatal("nobody leads the stream")
+	}
+	w.servers[i].kill()
+	w.startServer(i)
+	w.servers[i].awaitReady()
+}
+
+func (w *world) restart(i int) {
+	w.startNode(i)
+	w.nodes[i].awaitReady()
+}
+
+// setFull bounds the stream of states by what is in it.
+func (w *world) setFull(full bool) {
+	w.t.Helper()
+	nc, err := nats.Connect(w.url())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s, err := js.Stream(w.t.Context(), states)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	c := s.CachedInfo().Config
+	if c.MaxBytes = -1; full {
+		c.MaxBytes = int64(s.CachedInfo().State.Bytes)
+	}
+	if _, err := js.UpdateStream(w.t.Context(), c); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// TestDurableChaos: what was answered is stored, once, whatever happens to nodes, servers and
+// the ways between them.
+func TestDurableChaos(t *testing.T) {
+	rounds := 1
+	if *long {
+		rounds = 3
+	}
+	var mu sync.Mutex
+	var verdicts []verdict
+	t.Run("all", func(t *testing.T) {
+		for round := range rounds {
+			for _, n := range durableNemeses {
+				t.Run(fmt.Sprintf("%s/%d", n.name, round), func(t *testing.T) {
+					if !*long {
+						t.Parallel() // most of the time is waiting for leases
+					}
+					v := durable(t, n)
+					mu.Lock()
+					defer mu.Unlock()
+					verdicts = append(verdicts, v)
+				})
+			}
+		}
+	})
+	t.Logf("\n%s", table(verdicts))
+}
+
+func durable(t *testing.T, n nemesis) verdict {
+	t.Helper()
+	w := newWorld(t, max(1, n.servers), 0, durableRole)
+	l := startCommands(t, w.client, 8)
+	l.more(t, 200)
+	began := time.Now()
+	n.do(w)
+	if n.planned {
+		began = time.Now()
+	}
+	w.served()
+	recovered := time.Since(began)
+	if n.undo != nil {
+		n.undo(w)
+	}
+	w.served()
+	l.more(t, 200)
+	history := l.stop()
+	var ends sync.WaitGroup
+	for _, p := range w.nodes { // at the same moment
+		ends.Go(p.stop)
+	}
+	ends.Wait()
+	v := checkCommands(t, n.name, history, w.stored())
+	v.recovered = recovered
+	if _, bound := timing(*long); n.death {
+		v.bound = bound
+	}
+	for o, err := range v.first {
+		t.Logf("%v: %v", o, err)
+	}
+	v.judge(t, n)
+	return v
+}
