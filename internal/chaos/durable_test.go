@@ -38,7 +38,7 @@ var durableNemeses = []nemesis{
 // during has something go on for a while, and end.
 func (w *world) during(set func(on bool)) {
 	set(true)
-	time.Sleep(5 * time.Second) // of a world of processes, which has no other clock
+	<-time.After(5 * time.Second) // of a world of processes, which has no other clock
 	set(false)
 }
 
