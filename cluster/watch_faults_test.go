@@ -208,31 +208,59 @@ func TestWatchThroughAnOutage(t *testing.T) {
 	})
 }
 
-// A store that was emptied, or restored from an older copy, is told as such; then the watch begins
-// again. A replica that is behind for less than half a minute is none.
+// A store that was restored from an older copy is told as such; then the watch begins again. A
+// replica that is behind for less than half a minute is none.
 func TestWatchOfAStoreThatWasSetBack(t *testing.T) {
-	for _, older := range []*state.Entry{nil, shown(3, 30)} {
-		s := &shownStates{entry: shown(100, 1000)}
-		watched(t, s, func(t *testing.T, l *watchtest.Loop) {
-			l.Want(100, 1000)
-			s.show(older, nil)
-			s.hint(&state.Entry{})
-			wantNothing(t, l, 29*time.Second)
-			told, _ := l.Within(5 * time.Second)
-			if !errors.Is(told.Err, state.ErrSetBack) {
-				t.Fatalf("told %+v", told)
-			}
-			if older == nil {
-				l.WantNone(0)
-			} else {
-				l.Want(3, 30)
-			}
-			if _, watches := s.counted(); watches != 2 {
-				t.Errorf("%d watches of the store: its revisions are others now", watches)
-			}
-			s.hint(shown(4, 40))
-			l.Want(4, 40)
-		})
+	s := &shownStates{entry: shown(100, 1000)}
+	watched(t, s, func(t *testing.T, l *watchtest.Loop) {
+		l.Want(100, 1000)
+		s.show(shown(3, 30), nil)
+		s.hint(&state.Entry{})
+		wantNothing(t, l, 29*time.Second)
+		wantSetBack(t, l, 5*time.Second)
+		l.Want(3, 30)
+		if _, watches := s.counted(); watches != 2 {
+			t.Errorf("%d watches of the store: its revisions are others now", watches)
+		}
+		s.hint(shown(4, 40))
+		l.Want(4, 40)
+	})
+}
+
+// A state that the store has no more for half a minute is gone, though its TTL is not known to have
+// passed: the store was emptied, or a later state has ended that the watch has not seen.
+func TestWatchOfAStoreThatWasEmptied(t *testing.T) {
+	s := &shownStates{entry: shown(100, 1000)}
+	watched(t, s, func(t *testing.T, l *watchtest.Loop) {
+		l.Want(100, 1000)
+		s.show(nil, nil)
+		s.hint(&state.Entry{})
+		wantNothing(t, l, 29*time.Second)
+		l.WantNone(100)
+		wantNothing(t, l, time.Hour)
+		s.show(shown(100, 1000), nil) // a replica was cut off for long
+		if told, _ := l.Within(33 * time.Second); told.Rev != 100 || told.Deleted {
+			t.Errorf("told %+v, want the state that is there after all", told)
+		}
+		s.show(shown(101, 1010), nil)
+		s.hint(shown(101, 1010))
+		l.Want(101, 1010)
+
+		s.show(nil, nil)
+		s.hint(&state.Entry{})
+		time.Sleep(time.Minute)
+		l.WantNone(101)
+		wantNothing(t, l, 10*time.Second)
+		s.show(shown(3, 30), nil)
+		wantSetBack(t, l, 33*time.Second)
+		l.Want(3, 30)
+	})
+}
+
+func wantSetBack(t *testing.T, l *watchtest.Loop, within time.Duration) {
+	t.Helper()
+	if told, _ := l.Within(within); !errors.Is(told.Err, state.ErrSetBack) {
+		t.Errorf("told %+v, want that the store was set back", told)
 	}
 }
 

@@ -13,6 +13,7 @@ type seen struct {
 	any  bool // something was told
 	rev  state.Rev
 	gone bool      // that there is no state
+	lost bool      // for no reason that is known: what comes next may be older
 	ends time.Time // of the state's TTL; zero is never
 	less time.Time // since when the store shows less than this; zero if it does not
 }
@@ -28,7 +29,7 @@ func (s *seen) hint(e state.Entry, now time.Time) (sight, bool) {
 // look takes the record that a look has found, nil for none.
 func (s *seen) look(e *state.Entry, now time.Time) (sight, bool) {
 	switch {
-	case e != nil && e.Rev > s.rev:
+	case e != nil && (e.Rev > s.rev || e.Rev == s.rev && s.lost):
 		return s.take(*e, now)
 	case e != nil && e.Rev == s.rev, e == nil && s.any && s.gone:
 		s.less = time.Time{}
@@ -36,10 +37,10 @@ func (s *seen) look(e *state.Entry, now time.Time) (sight, bool) {
 	case !s.any:
 		*s = seen{any: true, gone: true}
 		return sight{}, true
-	case e == nil && !s.ends.IsZero() && (!now.Before(s.ends) || s.lessFor(now)):
-		*s = seen{any: true, rev: s.rev, gone: true}
+	case e == nil && (!s.ends.IsZero() && !now.Before(s.ends) || s.lessFor(now)):
+		*s = seen{any: true, rev: s.rev, gone: true, lost: s.ends.IsZero()}
 		return sight{rev: s.rev}, true
-	case s.lessFor(now):
+	case e != nil && (s.lost || s.lessFor(now)):
 		*s = seen{}
 		return sight{err: state.ErrSetBack}, true
 	}

@@ -26,8 +26,9 @@ var (
 	ErrInvalid = errors.New("invalid change")
 	// ErrClosed: the store was closed before the call. Nothing was stored.
 	ErrClosed = errors.New("the store of state is closed")
-	// ErrSetBack: the store shows less than it did, and goes on doing so: it was emptied, or an
-	// older copy was put in its place. A watch says so, and begins again with what is there.
+	// ErrSetBack: the store shows an older state than it did, and goes on doing so: an older copy
+	// was put in its place, or it was emptied and has new states. A watch says so, and begins again
+	// with what is there.
 	ErrSetBack = errors.New("the store of state was set back")
 	// ErrUnreadable: what is stored cannot be read: something else wrote it, or a newer version.
 	ErrUnreadable = errors.New("unreadable state")

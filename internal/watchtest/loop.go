@@ -86,6 +86,7 @@ type Loop struct {
 	ended chan struct{}
 	stop  context.CancelFunc
 	last  state.Rev
+	gone  bool
 }
 
 // Watch starts a loop. It ends with the test, or with Stop.
@@ -127,12 +128,12 @@ func (l *Loop) Within(d time.Duration) (told Told, ok bool) {
 	l.t.Helper()
 	select {
 	case told = <-l.told:
-		if told.Rev < l.last || told.Rev == l.last && told.Rev > 0 && !told.Deleted {
+		if told.Rev < l.last || told.Rev == l.last && told.Rev > 0 && !told.Deleted && !l.gone {
 			if !errors.Is(told.Err, state.ErrSetBack) {
 				l.t.Errorf("told revision %d after %d", told.Rev, l.last)
 			}
 		}
-		l.last = told.Rev
+		l.last, l.gone = told.Rev, told.Deleted
 		return told, true
 	case <-time.After(d):
 		return Told{}, false
