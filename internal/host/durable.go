@@ -4,7 +4,6 @@ package host
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 
 	"github.com/clstr-go/clstr/internal/expiry"
@@ -28,6 +27,7 @@ func (o *outlet) gate(x *Context) *gated {
 	if !surrounded {
 		x.call = g
 	}
+	g.of = o.begun
 	o.turn = &leaving{own: g}
 	return g
 }
@@ -56,6 +56,7 @@ func (o *outlet) abandon() {
 	mu := &o.cell.mailbox.mu
 	mu.Lock()
 	var given line
+	o.begun++
 	if o.turn != nil {
 		given, o.turn = o.turn.given, nil
 	}
@@ -117,7 +118,7 @@ func (o *outlet) settle(s *shell) error {
 		t.undo(o.undone)
 		over, undone = startOver(b, t.begins), true
 	default:
-		o.ids.keeps(data)
+		o.ids.keeps(data, t.delete && !t.failed)
 		nothing := t.delete && o.number == 0 && o.fresh == nil
 		if t.once && o.ids.take(t.given) || changed && !nothing {
 			o.sum = is
@@ -259,6 +260,9 @@ func (o *outlet) rest(s *shell, lost bool) {
 	mu := &o.cell.mailbox.mu
 	mu.Lock()
 	rests := o.fresh == nil
+	if rests {
+		o.begun++
+	}
 	mu.Unlock()
 	if rests {
 		return
@@ -268,8 +272,14 @@ func (o *outlet) rest(s *shell, lost bool) {
 	var err error
 	h.Wait(func() { err = o.awaitStored(context.Background(), !lost) })
 	mu.Lock()
+	for o.fresh != nil && o.fresh.sending { // its time was up meanwhile
+		mu.Unlock()
+		h.Wait(func() { err = o.awaitStored(context.Background(), false) })
+		mu.Lock()
+	}
 	left := o.fresh
 	o.fresh = nil
+	o.begun++
 	mu.Unlock()
 	if left != nil {
 		if left.timer != nil {
@@ -280,14 +290,3 @@ func (o *outlet) rest(s *shell, lost bool) {
 }
 
 func notStored(cause error) *Failure { return &Failure{Why: ErrNotStored, Cause: legible(cause)} }
-
-// refusal makes a Failure of a keeper's error.
-func refusal(err error) *Failure {
-	switch {
-	case errors.Is(err, state.ErrDeposed):
-		return &Failure{Why: ErrDeposed, Cause: err}
-	case state.Refused(err):
-		return notStored(err)
-	}
-	return &Failure{Why: ErrInDoubt, Cause: err}
-}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/state"
 )
 
 // Why a message was not handled. In each case no method of the entity ran for
@@ -123,4 +124,15 @@ func legible(err error) error {
 		return errors.New(text)
 	}
 	return err
+}
+
+// refusal makes a Failure of a keeper's error.
+func refusal(err error) *Failure {
+	switch {
+	case errors.Is(err, state.ErrDeposed):
+		return &Failure{Why: ErrDeposed, Cause: err}
+	case state.Refused(err):
+		return notStored(err)
+	}
+	return &Failure{Why: ErrInDoubt, Cause: err}
 }

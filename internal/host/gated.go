@@ -15,6 +15,7 @@ import (
 type gated struct {
 	Call
 	cell *cell
+	of   uint64 // its incarnation: outlet.begun
 	next *gated // in a line
 	data []byte
 	err  error // what the call fails with; nil for a reply
@@ -64,10 +65,12 @@ func (g *gated) give(data []byte, err error) {
 	b := &g.cell.mailbox
 	b.mu.Lock()
 	o := b.outlet
-	switch {
-	case g.answered:
+	if g.answered {
 		b.mu.Unlock()
 		return
+	}
+	if g.of != o.begun && err == nil {
+		data, err = nil, failure(ErrForgotten, nil, "key %.64q: the incarnation that answers has ended", g.cell.key)
 	}
 	g.answered, g.data, g.err = true, data, err
 	g.late = o.turn == nil || o.turn.own != g

@@ -33,6 +33,7 @@ func load(s *shell, h *hook) (err error) {
 	o := b.outlet
 	o.persist, o.encoding = s.stored.Persistence, encoding
 	o.turn = nil
+	o.begun++
 	undone := o.undone
 	o.ids.begins()
 	var r *state.Record

@@ -65,11 +65,11 @@ func (is *ids) take(l line) (some bool) {
 	return some
 }
 
-// keeps is told of the newest state; nil if the turn has not encoded it.
-func (is *ids) keeps(data []byte) {
+// keeps is told of the newest state; nil if the turn has not encoded it, or has deleted it.
+func (is *ids) keeps(data []byte, deleted bool) {
 	switch {
 	case is == nil:
-	case len(is.open) == 0:
+	case len(is.open) == 0 || deleted:
 		is.latest = nil
 	case data != nil:
 		is.latest = data

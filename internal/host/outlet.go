@@ -33,6 +33,7 @@ type outlet struct {
 	fresh    *unstored // nil at rest
 	undone   *Failure  // why the incarnation must start over
 	ids      *ids      // nil until there is a message with an ID
+	begun    uint64    // incarnations that have begun or ended: answers of former ones count for nothing
 }
 
 // leaving is what leaves on one turn, and what the turn has said of itself.

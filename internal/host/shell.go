@@ -185,6 +185,7 @@ func (s *shell) stopping(ctx pactor.Context) {
 	s.stopTimers()
 	why := lossOf(s.cell)
 	s.broken = s.broken || s.cell.mailbox.outlet.isUndone()
+	defer s.cell.mailbox.outlet.rest(s, why != unlost) // also if the stop hook ends its goroutine
 	if why != unlost && s.inner != nil {
 		s.shard.host.system.losses.key(why, false, nil)
 	}
@@ -195,7 +196,6 @@ func (s *shell) stopping(ctx pactor.Context) {
 	case !s.broken:
 		s.protect(ctx, s.passivate)
 	}
-	s.cell.mailbox.outlet.rest(s, why != unlost)
 }
 
 func (s *shell) stopTimers() {
