@@ -66,8 +66,10 @@ COUNT ?= 5
 bench: ## benchmarks beside their yardsticks, and the table of ratios (about 10 minutes; COUNT=1 is quicker)
 	@mkdir -p .bench
 	go test -run '^$$' -bench 'Request|Notify|Activate|Cycle|DurableKey' -count $(COUNT) ./cluster | tee .bench/out
-	go test -run '^$$' -bench 'NATS' -count $(COUNT) -timeout 30m ./internal/bench | tee -a .bench/out
-	go test -run '^$$' -bench 'IdleKey|InFlight' -benchtime 1x ./cluster ./internal/host | tee -a .bench/out
+	go test -run '^$$' -bench '^BenchmarkNATS' -count $(COUNT) -timeout 30m ./internal/bench | tee -a .bench/out
+	for i in $$(seq $(COUNT)); do go test -run '^$$' -bench DurableNATS -benchtime 500ms ./internal/bench || exit; done | tee -a .bench/out
+	go test -run '^$$' -bench OpenShards -benchtime 5x -count $(COUNT) ./cluster | tee -a .bench/out
+	go test -run '^$$' -bench 'IdleKey|InFlight' -benchtime 1x ./cluster ./internal/host ./internal/keeper | tee -a .bench/out
 	go test -run '^$$' -bench . -count $(COUNT) ./sharding | tee -a .bench/out
 	go test -run '^$$' -bench 'PlannedMove|ColdStart' -benchtime 10x -count $(COUNT) ./internal/bench | tee -a .bench/out
 	go test -run '^$$' -bench . -benchtime 1x ./internal/ownership | tee -a .bench/out

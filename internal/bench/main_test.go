@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -35,7 +38,11 @@ const (
 func TestMain(m *testing.M) {
 	switch os.Getenv(roleEnv) {
 	case "server":
-		runServer()
+		runServers(false, 1)
+	case "one":
+		runServers(true, 1)
+	case "three":
+		runServers(true, 3)
 	case "node":
 		if err := runNode(os.Getenv(urlEnv)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -49,18 +56,46 @@ func TestMain(m *testing.M) {
 // parentGone returns when the process that started this one closes its pipe.
 func parentGone() { _, _ = io.Copy(io.Discard, os.Stdin) }
 
-func runServer() {
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true})
+// runServers runs so many NATS servers, and prints where they are.
+func runServers(jetStream bool, n int) {
+	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		panic(err)
 	}
-	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		panic("the server is not ready")
+	defer os.RemoveAll(dir)
+	var routes, urls []string
+	opts := make([]*server.Options, n)
+	for i := range opts {
+		name := "n" + strconv.Itoa(i)
+		opts[i] = &server.Options{
+			Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true,
+			ServerName: name, JetStream: jetStream, StoreDir: filepath.Join(dir, name),
+		}
+		if n > 1 { // the servers must know where the others will be
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				panic(err)
+			}
+			opts[i].Cluster = server.ClusterOpts{Name: "bench", Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port}
+			routes = append(routes, "nats://"+l.Addr().String())
+			_ = l.Close()
+		}
 	}
-	fmt.Println(s.ClientURL())
+	for _, o := range opts {
+		o.Routes = server.RoutesFromStr(strings.Join(routes, ","))
+		s, err := server.NewServer(o)
+		if err != nil {
+			panic(err)
+		}
+		s.Start()
+		if !s.ReadyForConnections(10 * time.Second) {
+			panic("the server is not ready")
+		}
+		defer s.Shutdown()
+		urls = append(urls, s.ClientURL())
+	}
+	fmt.Println(strings.Join(urls, ","))
 	parentGone()
-	s.Shutdown()
 }
 
 // runNode answers both ways: as a node of clstr, and as plain nats.go does.

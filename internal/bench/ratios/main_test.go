@@ -19,6 +19,9 @@ BenchmarkNATSRequest/64B/callers=1/raw-2    10  100 ns/op  300 p99-ns
 BenchmarkNATSRequest/64B/callers=1/clstr-2  10  105 ns/op  330 p99-ns
 BenchmarkOwnershipRequest/callers=1/fixed-2  10  1000 ns/op
 BenchmarkOwnershipRequest/callers=1/clstr-2  10  1020 ns/op
+BenchmarkDurableRequest/plain-2      10  1000 ns/op
+BenchmarkDurableRequest/unchanged-2  10  1400 ns/op
+BenchmarkDurableRequest/stored-2     10  3000 ns/op
 BenchmarkCycle              10  7000 ns/op
 PASS
 `
@@ -31,6 +34,8 @@ const output = `
 NATSRequest/64B/callers=1/clstr|  ns/op|       100|   105| 1.05| 0.95|   1.11|    met|
 NATSRequest/64B/callers=1/clstr| p99-ns|       300|   330| 1.10| 0.91|   1.20|    met|
 OwnershipRequest/callers=1/clstr|  ns/op|      1000|  1020| 1.02| 0.98|   1.03|    met|
+         DurableRequest/unchanged|  ns/op|      1000|  1400| 1.40| 0.71|   1.50|    met|
+            DurableRequest/stored|  ns/op|      1000|  3000| 3.00| 0.33|       |       |
                             Cycle|  ns/op|          |  7000|     |     |       |       |
 `
 
