@@ -105,8 +105,8 @@ func TestDurableInTests(t *testing.T) {
 }
 
 // A node of a cluster whose bucket was made anew takes over the state of the old one.
-func restored() clstr.NATSOptions {
+func ExampleNATS_adopt() {
 	on := clstr.NATS("nats://127.0.0.1:4222")
 	on.State.Adopt = true
-	return on
+	_ = clstr.Options{Name: "bank", On: on}
 }

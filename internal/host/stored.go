@@ -158,7 +158,7 @@ func (s stored) decode(data []byte) error {
 	}
 	of := reflect.TypeOf(st.State())
 	if of == nil {
-		return fmt.Errorf("State of a %T has returned nil", s.of)
+		return fmt.Errorf("the method State of a %T has returned nil", s.of)
 	}
 	if of.Kind() == reflect.Pointer {
 		p := reflect.New(of.Elem())
@@ -205,7 +205,7 @@ func (s stored) restore(r *state.Record) error {
 	case r.Version < s.Version:
 		var err error
 		if data, err = s.Upgrade(r.Version, data); err != nil {
-			return fmt.Errorf("Upgrade from version %d to %d: %w", r.Version, s.Version, legible(err))
+			return fmt.Errorf("the upgrade from version %d to %d: %w", r.Version, s.Version, legible(err))
 		}
 	case r.Type != s.encoding():
 		return fmt.Errorf("the state is stored as %q, and the entity needs %q", r.Type, s.encoding())
