@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"time"
 
 	"github.com/clstr-go/clstr/state"
@@ -34,6 +35,16 @@ func commandOf(m Message) (c command) {
 	copy(c.id[:], id[:])
 	copy(c.sum[:], h.Sum(nil))
 	return c
+}
+
+// checkCommands returns an error for commands that no key has stored.
+func checkCommands(cs []state.Command) error {
+	for _, c := range cs {
+		if len(c.ID) != len(command{}.id) || len(c.Sum) != len(command{}.sum) {
+			return fmt.Errorf("%w: an ID of %d bytes, with a sum of %d", state.ErrUnreadable, len(c.ID), len(c.Sum))
+		}
+	}
+	return nil
 }
 
 // commands are the commands that a key has carried out. The newest are in the key's record. When

@@ -3,6 +3,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -160,7 +161,7 @@ func (t try) spilled() (all []state.Entry, err error) {
 	})
 	for _, e := range all {
 		if err == nil {
-			err = e.Err
+			err = cmp.Or(e.Err, checkCommands(e.Commands))
 		}
 	}
 	if err != nil {
