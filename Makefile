@@ -63,10 +63,10 @@ map: ## write docs/files.md anew from the first lines of files, after a file cam
 	go test ./internal/laws -run '^TestMap$$' -update
 
 COUNT ?= 5
-bench: ## benchmarks beside their yardsticks, and the table of ratios (about 10 minutes; COUNT=1 is quicker)
+bench: ## benchmarks beside their yardsticks, and the table of ratios (about 20 minutes; COUNT=1 is quicker)
 	@mkdir -p .bench
-	go test -run '^$$' -bench 'Request|Notify|Activate|Cycle|DurableKey' -count $(COUNT) ./cluster | tee .bench/out
-	go test -run '^$$' -bench '^BenchmarkNATS' -count $(COUNT) -timeout 30m ./internal/bench | tee -a .bench/out
+	for i in $$(seq $(COUNT)); do go test -run '^$$' -bench 'Request|Nested|Notify|Activate|Cycle|DurableKey' -benchtime 500ms -timeout 30m ./cluster || exit; done | tee .bench/out
+	for i in $$(seq $(COUNT)); do go test -run '^$$' -bench '^BenchmarkNATS' -benchtime 500ms ./internal/bench || exit; done | tee -a .bench/out
 	for i in $$(seq $(COUNT)); do go test -run '^$$' -bench DurableNATS -benchtime 500ms ./internal/bench || exit; done | tee -a .bench/out
 	go test -run '^$$' -bench OpenShards -benchtime 5x -count $(COUNT) ./cluster | tee -a .bench/out
 	go test -run '^$$' -bench 'IdleKey|InFlight' -benchtime 1x ./cluster ./internal/host ./internal/keeper | tee -a .bench/out

@@ -144,7 +144,7 @@ func BenchmarkDurableKey(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			user := benchState(b, tills(durably), &slowly{Store: memstate.New(), takes: time.Millisecond}).Key("user-1")
 			ask(b, user, c.typ)
-			spread(b, func(int) { ask(b, user, c.typ) })
+			spread(b, benchCallers, func(int) error { ask(b, user, c.typ); return nil })
 		})
 	}
 }

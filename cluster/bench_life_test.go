@@ -15,33 +15,26 @@ import (
 
 // BenchmarkActivate is the first request of a key.
 func BenchmarkActivate(b *testing.B) {
-	b.Run("bare", func(b *testing.B) {
-		as := bareSystem()
-		b.ReportAllocs()
-		n := 0
-		for b.Loop() {
-			n++
-			pid, err := as.Root.SpawnNamed(pactor.PropsFromProducer(func() pactor.Actor { return echo{} }), "user-"+strconv.Itoa(n))
-			if err != nil {
-				b.Fatal(err)
+	learnStacks(b, benchCallers)
+	n := 0
+	next := func() string { n++; return "user-" + strconv.Itoa(n) }
+	bare(b, func(b *testing.B, root *pactor.RootContext, how ...pactor.PropsOption) {
+		props := echoes(how...)
+		fromOne(b, func() error {
+			pid, err := root.SpawnNamed(props, next())
+			if err == nil {
+				_, err = root.RequestFuture(pid, payload, time.Minute).Result()
 			}
-			if _, err := as.Root.RequestFuture(pid, payload, time.Minute).Result(); err != nil {
-				b.Fatal(err)
-			}
-		}
+			return err
+		})
 	})
-	b.Run("clstr", func(b *testing.B) {
-		client := benchCluster(b, cluster.NewKeyHandlerWithOpts(echoPerKey, -1))
-		ctx := context.Background()
-		b.ReportAllocs()
-		n := 0
-		for b.Loop() {
-			n++
-			if _, err := client.RequestKey(ctx, "user-"+strconv.Itoa(n), "Echo", payload); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
+	for _, f := range forms(len(payload)) {
+		b.Run(f.name, func(b *testing.B) {
+			client := benchCluster(b, f.handle(does{}))
+			ctx := context.Background()
+			fromOne(b, func() error { return f.ask(ctx, client.Key(next())) })
+		})
+	}
 }
 
 // BenchmarkCycle sends 100,000 keys through a cap of 10,000.

@@ -38,34 +38,25 @@ func livingBench(b *testing.B, h cluster.ServerHandlerFunc) *cluster.Client {
 // BenchmarkOwnershipRequest is what it costs to look, at each request, whether the
 // node still owns the shard: the yardstick is a node with a fixed list.
 func BenchmarkOwnershipRequest(b *testing.B) {
+	learnStacks(b, benchCallers)
 	keys := keyNames(benchKeys)
 	ctx := context.Background()
-	type side struct {
+	raw := forms(64)[0]
+	sides := []struct {
 		name  string
 		users []*cluster.ScopedClient
-	}
-	sides := []side{
-		{"fixed", activate(b, benchCluster(b, cluster.NewKeyHandlerWithOpts(echoPerKey, -1)), keys)},
-		{"clstr", activate(b, livingBench(b, cluster.NewKeyHandlerWithOpts(echoPerKey, -1)), keys)},
+	}{
+		{"fixed", raw.activate(b, benchCluster(b, rawKeys(does{})), keys)},
+		{"clstr", raw.activate(b, livingBench(b, rawKeys(does{})), keys)},
 	}
 	for _, s := range sides {
 		b.Run("callers=1/"+s.name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := s.users[0].RequestRaw(ctx, "Echo", payload); err != nil {
-					b.Fatal(err)
-				}
-			}
+			fromOne(b, func() error { return raw.ask(ctx, s.users[0]) })
 		})
 	}
 	for _, s := range sides {
 		b.Run("callers=64/"+s.name, func(b *testing.B) {
-			b.ReportAllocs()
-			spread(b, func(i int) {
-				if _, err := s.users[i%len(s.users)].RequestRaw(ctx, "Echo", payload); err != nil {
-					b.Error(err)
-				}
-			})
+			spread(b, benchCallers, func(i int) error { return raw.ask(ctx, s.users[i%len(s.users)]) })
 		})
 	}
 }

@@ -8,13 +8,16 @@ import (
 
 const input = `
 goos: linux
-BenchmarkRequest/bare-2     100  4000 ns/op   600 B/op  12 allocs/op
-BenchmarkRequest/bare-2     100  5000 ns/op   600 B/op  12 allocs/op
-BenchmarkRequest/bare-2     100  4400 ns/op   600 B/op  12 allocs/op
-BenchmarkRequest/clstr-2    100  1100 ns/op   500 B/op  4 allocs/op
-BenchmarkRequest/clstr-by-key-2 100 2200 ns/op
-BenchmarkNotify/keys=1/bare-2   10  99999 ns/op  100 ns/msg
-BenchmarkNotify/keys=1/clstr-2  10  99999 ns/op  200 ns/msg
+BenchmarkRequest/64B/bare-2     100  4000 ns/op  3.1 cpu-us/op  600 B/op  12 allocs/op
+BenchmarkRequest/64B/bare-2     100  5000 ns/op  3.2 cpu-us/op  600 B/op  12 allocs/op
+BenchmarkRequest/64B/bare-2     100  4400 ns/op  3.0 cpu-us/op  600 B/op  12 allocs/op
+BenchmarkRequest/64B/pooled-2   100  4900 ns/op  2.0 cpu-us/op  600 B/op  12 allocs/op
+BenchmarkRequest/64B/clstr-2    100  1100 ns/op  1.0 cpu-us/op  500 B/op  4 allocs/op
+BenchmarkRequest/64B/clstr-json-2   100 4400 ns/op
+BenchmarkRequest/64B/clstr-by-key-2 100 2200 ns/op
+BenchmarkNotify/keys=1/callers=1/64B/bare-2    10  99999 ns/op  100 ns/msg
+BenchmarkNotify/keys=1/callers=1/64B/pooled-2  10  99999 ns/op   80 ns/msg
+BenchmarkNotify/keys=1/callers=1/64B/clstr-2   10  99999 ns/op  200 ns/msg
 BenchmarkNATSRequest/64B/callers=1/raw-2    10  100 ns/op  300 p99-ns
 BenchmarkNATSRequest/64B/callers=1/clstr-2  10  105 ns/op  330 p99-ns
 BenchmarkOwnershipRequest/callers=1/fixed-2  10  1000 ns/op
@@ -28,9 +31,11 @@ PASS
 
 const output = `
                         benchmark|   unit| yardstick| clstr| time| rate| target|       |
-                    Request/clstr|  ns/op|      4400|  1100| 0.25| 4.00|   0.33|    met|
-             Request/clstr-by-key|  ns/op|      4400|  2200| 0.50| 2.00|       |       |
-              Notify/keys=1/clstr| ns/msg|       100|   200| 2.00| 0.50|   1.67| missed|
+                Request/64B/clstr|  ns/op|      4400|  1100| 0.25| 4.00|   0.45|    met|
+                Request/64B/clstr|  cpu-us/op|    2.0|   1.0| 0.50| 2.00|       |       |
+           Request/64B/clstr-json|  ns/op|      4400|  4400| 1.00| 1.00|   0.50| missed|
+         Request/64B/clstr-by-key|  ns/op|      4400|  2200| 0.50| 2.00|       |       |
+Notify/keys=1/callers=1/64B/clstr| ns/msg|      80.0|   200| 2.50| 0.40|   1.00| missed|
 NATSRequest/64B/callers=1/clstr|  ns/op|       100|   105| 1.05| 0.95|   1.11|    met|
 NATSRequest/64B/callers=1/clstr| p99-ns|       300|   330| 1.10| 0.91|   1.20|    met|
 OwnershipRequest/callers=1/clstr|  ns/op|      1000|  1020| 1.02| 0.98|   1.03|    met|
