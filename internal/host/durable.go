@@ -48,20 +48,26 @@ func (o *outlet) enter(begins bool) bool {
 	return true
 }
 
-// abandon ends a turn that has not returned. Its answers are forgotten.
+// abandon ends a turn that has not returned: its answers are taken back.
 func (o *outlet) abandon() {
 	if o == nil {
 		return
 	}
 	mu := &o.cell.mailbox.mu
 	mu.Lock()
-	var given line
+	var out line
 	o.begun++
-	if o.turn != nil {
-		given, o.turn = o.turn.given, nil
+	if t := o.turn; t != nil {
+		o.turn = nil
+		t.undo(failure(ErrPanicked, nil, "key %.64q", o.cell.key))
+		if out = t.given; o.fresh != nil {
+			out = out.behind(o)
+		}
 	}
+	r := o.due()
 	mu.Unlock()
-	given.release(failure(ErrPanicked, nil, "key %.64q", o.cell.key))
+	out.release(nil)
+	o.send(r)
 }
 
 // onTurn runs a method that no call causes as a turn: its error undoes its changes.

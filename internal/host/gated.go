@@ -42,6 +42,12 @@ func (g *gated) ReplyOwned(data []byte) { g.give(data, nil) }
 
 func (g *gated) Fail(err error) { g.give(nil, err) }
 
+// Panicked implements [Call]: that is an answer, too.
+func (g *gated) Panicked(value any) {
+	g.cell.logPanic(g.Call.Message().Type, value)
+	g.give(nil, failure(ErrPanicked, nil, "message type %q", g.Call.Message().Type))
+}
+
 // Value implements context.Context: what an Around sends waits as what its handler sends.
 func (g *gated) Value(key any) any {
 	if _, ok := key.(turn.DurableKey); ok {

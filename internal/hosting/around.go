@@ -131,6 +131,12 @@ func (s *surrounded) End() {
 	s.Call.End()
 }
 
+// Panicked implements [host.Call]: an answer that was kept counts for nothing.
+func (s *surrounded) Panicked(value any) {
+	s.in.leave()
+	s.way.Panicked(value)
+}
+
 // Through is called when the key's turn begins: what leaves goes by way of what wrap returns.
 func (s *surrounded) Through(wrap func(host.Call) host.Call) { s.way = wrap(s.way) }
 
