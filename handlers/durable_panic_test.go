@@ -13,7 +13,9 @@ import (
 // TestWhatPanicsWaits: the news of a panic is an answer like any other. It was computed from a state, and
 // waits until that is stored.
 func TestWhatPanicsWaits(t *testing.T) {
-	around := func(ctx context.Context, _ *handlers.Incoming, next func(context.Context) error) error { return next(ctx) }
+	around := func(ctx context.Context, _ *handlers.Incoming, next func(context.Context) error) error {
+		return next(ctx)
+	}
 	for _, o := range []handlers.Options{{}, {Around: around}} {
 		inEachBank(t, actor.Persistence{}, o, func(b *bank) {
 			for _, id := range []string{"", "order-1"} {
