@@ -133,6 +133,9 @@ func runNode(url string) error {
 				return env.Data, nil
 			}, nil
 		}),
+		Kinds: map[string]cluster.ServerHandlerFunc{
+			"typed": cluster.NewActorHandler(typedKind(func() { tell(notes.Add(1)) }).New),
+		},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -165,7 +168,10 @@ func start(b *testing.B, role, url string) string {
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
+	pid := cmd.Process.Pid
+	processes[pid] = true
 	b.Cleanup(func() {
+		delete(processes, pid)
 		_ = stdin.Close()
 		_ = cmd.Wait()
 	})

@@ -6,12 +6,14 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/transport/natstransport"
@@ -60,8 +62,9 @@ func BenchmarkNATSRequest(b *testing.B) {
 		scoped[k] = "key-" + strconv.Itoa(k)
 	}
 	ctx := context.Background()
+	users := s.users(b)
 	for _, size := range []int{64, 1024} {
-		payload := make([]byte, size)
+		payload, words := make([]byte, size), strings.Repeat("a", size)
 		for _, callers := range []int{1, 64, 256} {
 			name := fmt.Sprintf("%dB/callers=%d", size, callers)
 			b.Run(name+"/raw", func(b *testing.B) {
@@ -76,6 +79,12 @@ func BenchmarkNATSRequest(b *testing.B) {
 					return err
 				})
 			})
+			b.Run(name+"/clstr-json", func(b *testing.B) {
+				spread(b, callers, func(i int) error { return askJSON(users[i%keys], words) })
+			})
+			b.Run(name+"/clstr-proto", func(b *testing.B) {
+				spread(b, callers, func(i int) error { return askProto(users[i%keys], words) })
+			})
 		}
 	}
 }
@@ -86,6 +95,7 @@ func spread(b *testing.B, callers int, f func(i int) error) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	took := make([][]time.Duration, callers)
+	cpu := processorTime()
 	b.ResetTimer()
 	for c := range callers {
 		wg.Go(func() {
@@ -101,6 +111,7 @@ func spread(b *testing.B, callers int, f func(i int) error) {
 	}
 	wg.Wait()
 	b.StopTimer()
+	reportProcessor(b, cpu, b.N)
 	all := slices.Concat(took...)
 	slices.Sort(all)
 	if n := len(all); n > 0 {
@@ -108,8 +119,8 @@ func spread(b *testing.B, callers int, f func(i int) error) {
 	}
 }
 
-// BenchmarkNATSNotify is notifications without an ack until they were handled,
-// beside a plain publish.
+// BenchmarkNATSNotify is notifications without an ack until they were handled, two windows of 4,096
+// on their way, beside a plain publish.
 func BenchmarkNATSNotify(b *testing.B) {
 	s := newSetup(b)
 	signs := make(chan *nats.Msg, 64)
@@ -121,20 +132,26 @@ func BenchmarkNATSNotify(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = sub.Unsubscribe() })
-	payload := make([]byte, 64)
-	b.Run("raw", func(b *testing.B) {
-		inWindows(b, signs, func(int) error { return s.nc.Publish(rawNote, payload) })
-	})
 	names := make([]string, keys)
 	for k := range names {
 		names[k] = "key-" + strconv.Itoa(k)
 	}
-	noAck := cluster.WithoutAck()
-	b.Run("clstr", func(b *testing.B) {
-		inWindows(b, signs, func(i int) error {
-			return s.client.NotifyKey(context.Background(), names[i%keys], "Note", payload, noAck)
-		})
-	})
+	users := s.users(b)
+	ctx, noAck := context.Background(), cluster.WithoutAck()
+	for _, size := range []int{64, 1024} {
+		payload, words := make([]byte, size), strings.Repeat("a", size)
+		for _, c := range []struct {
+			name string
+			send func(i int) error
+		}{
+			{"raw", func(int) error { return s.nc.Publish(rawNote, payload) }}, // copies the payload, as clstr does
+			{"clstr", func(i int) error { return s.client.NotifyKey(ctx, names[i%keys], "Note", payload, noAck) }},
+			{"clstr-json", func(i int) error { return users[i%keys].Notify(ctx, textNote{words}, noAck) }},
+			{"clstr-proto", func(i int) error { return users[i%keys].Notify(ctx, &wrapperspb.BytesValue{Value: payload}, noAck) }},
+		} {
+			b.Run(fmt.Sprintf("%dB/%s", size, c.name), func(b *testing.B) { inWindows(b, signs, c.send) })
+		}
+	}
 }
 
 // inWindows sends a window of messages and waits until the last was handled,
@@ -150,6 +167,7 @@ func inWindows(b *testing.B, signs chan *nats.Msg, send func(i int) error) {
 		}
 	}
 	one()
+	cpu := processorTime()
 	b.ResetTimer()
 	for range b.N {
 		one()
@@ -157,5 +175,6 @@ func inWindows(b *testing.B, signs chan *nats.Msg, send func(i int) error) {
 	}
 	<-signs
 	b.StopTimer()
+	reportProcessor(b, cpu, (b.N+1)*window)
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/window, "ns/msg")
 }
