@@ -26,8 +26,9 @@ type Persistence struct {
 	// a turn has changed it, and when the key is passivated or its shard moves. A crash loses
 	// the changes in between. -1 = only at passivation, a move and [Context.Save]. 0 = write-through.
 	Behind time.Duration
-	// MaxState bounds the encoded state, in bytes, up to 704 KiB. A turn that ends with a larger
-	// state fails with ErrNotStored and is undone. 0 = default (512 KiB).
+	// MaxState bounds the encoded state, in bytes, up to 704 KiB. A turn that changes the state to a
+	// larger one fails with ErrNotStored and is undone. A larger state that is stored already
+	// is served. 0 = default (512 KiB).
 	MaxState int
 	// Window is how long a key knows the IDs of messages that it has carried out
 	// ([cluster.WithID]). An older try is refused and does not run. Window is at most 12 hours, or nine
@@ -64,7 +65,8 @@ func Durable(p Persistence) Option {
 // Stateful is an entity, or a protoactor actor, whose state is not the entity itself.
 type Stateful interface {
 	// State returns the value to store, always of the same type: a struct or a pointer to one, as
-	// JSON, or a protobuf message. It is called on the key's turn, and must change nothing.
+	// JSON, or a protobuf message. A turn after which it is of another type fails with
+	// ErrNotStored. State is called on the key's turn, and must change nothing.
 	State() any
 	// SetState takes a stored state, of the type that State returns, before the first message.
 	// It is not called for a key without a stored state.
@@ -88,5 +90,6 @@ func OnQuery[E, In, Out any](method func(*E, *Context, In) (Out, error)) Option 
 func (c *Context) Save() error { return c.in().Save() }
 
 // Delete removes a durable entity's state when the turn ends without an error. Then the
-// entity ends without its OnPassivate, and the next message makes a new one.
+// entity ends without its OnPassivate, and the next message makes a new one. After Delete in
+// OnActivate, that is the message that has activated the entity.
 func (c *Context) Delete() error { return c.in().Delete() }

@@ -200,14 +200,19 @@ func (c *Context) Save() error {
 		return fmt.Errorf("Save: %w", ErrNoTurn)
 	}
 	b.mu.Unlock()
-	data, err := s.stored.encode()
+	data, is, err := s.stored.after(o.sum)
 	if err != nil {
 		return notStored(err)
 	}
 	b.mu.Lock()
-	if is := sumOf(data); is != o.sum && o.undone == nil {
-		o.sum = is
+	if b.now != c || o.turn == nil { // it has ended meanwhile, beside a goroutine of its method
+		b.mu.Unlock()
+		return fmt.Errorf("Save: %w", ErrNoTurn)
+	}
+	if is != o.sum && o.undone == nil {
+		o.sum, s.stored.gone = is, false
 		o.keep(data, false)
+		o.fresh.begins = o.fresh.begins || o.turn.begins
 		if own := o.turn.own; own != nil {
 			own.changed = true
 		}

@@ -119,13 +119,16 @@ func (o *outlet) settle(s *shell) error {
 	case o.undone != nil: // meanwhile, and with it all that was computed since
 		t.refuse(o.undone)
 		why = o.undone
+		if t.begins {
+			err = why
+		}
 	case err != nil || changed && t.failed:
 		o.undone = notStored(err)
 		t.undo(o.undone)
 		over, undone = startOver(b, t.begins), true
 	default:
 		o.ids.keeps(data, t.delete && !t.failed)
-		nothing := t.delete && o.number == 0 && o.fresh == nil
+		nothing := t.delete && (o.number == 0 && o.fresh == nil || t.begins && s.stored.gone)
 		if t.once && o.ids.take(t.given) || changed && !nothing {
 			o.sum = is
 			o.keep(data, t.delete && !t.failed)
@@ -134,8 +137,8 @@ func (o *outlet) settle(s *shell) error {
 		if t.own != nil {
 			t.own.changed = changed
 		}
-		if changed && t.delete && !t.begins {
-			over = leaveDeleted(b)
+		if changed && t.delete && !(t.begins && nothing) {
+			over = leaveDeleted(b, t.begins)
 			s.broken = true // its stop hook would bring it back
 		}
 	}
@@ -167,10 +170,7 @@ func (old sum) after(t *leaving, s stored) (data []byte, is sum, err error) {
 	case t.query:
 		return nil, old, nil
 	}
-	if data, err = s.encode(); err != nil {
-		return nil, old, err
-	}
-	return data, sumOf(data), nil
+	return s.after(old)
 }
 
 // refuse answers the turn's own call, if nothing has.

@@ -53,8 +53,8 @@ func load(s *shell, h *hook) (err error) {
 	if r == nil {
 		r = &state.Record{Deleted: true}
 	}
-	if !r.Deleted {
-		if err := restore(s, r); err != nil {
+	if s.stored.gone = r.Deleted; !r.Deleted {
+		if err := restore(s, r, encoding); err != nil {
 			return badState(c, err)
 		}
 	}
@@ -72,14 +72,14 @@ func load(s *shell, h *hook) (err error) {
 }
 
 // restore gives the actor a stored state. A panic of its code is an error of this record.
-func restore(s *shell, r *state.Record) (err error) {
+func restore(s *shell, r *state.Record, encoding string) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			s.cell.logPanic("reading the stored state", value)
 			err = errPanic
 		}
 	}()
-	return s.stored.restore(r)
+	return s.stored.restore(r, encoding)
 }
 
 // read returns what the store has of the key; nil if it has nothing.
@@ -125,9 +125,10 @@ func startOver(b *mailbox, begins bool) bool {
 }
 
 // leaveDeleted ends an incarnation whose state was deleted, after its turn. If the incarnation may not
-// end yet, leaveDeleted makes it anew. It returns what startOver does. It is called with mu held.
-func leaveDeleted(b *mailbox) bool {
-	if b.state.end == woken {
+// end yet, or begins and has messages to handle, leaveDeleted makes it anew. It returns what startOver
+// does. It is called with mu held.
+func leaveDeleted(b *mailbox, begins bool) bool {
+	if begins || b.state.end == woken {
 		return startOver(b, false)
 	}
 	b.to(evLeave)

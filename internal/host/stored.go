@@ -89,6 +89,8 @@ type Durable interface {
 type stored struct {
 	of any
 	*Persistence
+	as   reflect.Type // of the state, if of is a Stateful
+	gone bool         // the incarnation has found no state
 }
 
 // storedOf returns what is stored of an actor.
@@ -97,7 +99,7 @@ func storedOf(o *Options, a Actor) (stored, error) {
 		of, p := d.Durable()
 		switch {
 		case p != nil:
-			return stored{of, p}, nil
+			return stored{of: of, Persistence: p}, nil
 		case o.Persist != nil:
 			return stored{}, fmt.Errorf("a %T is durable by an option of its definition, not of its handler", of)
 		}
@@ -110,7 +112,7 @@ func storedOf(o *Options, a Actor) (stored, error) {
 	if !ok {
 		return stored{}, fmt.Errorf("a %T cannot be durable: it has no methods State() any and SetState(any) error", a)
 	}
-	return stored{s, o.Persist}, nil
+	return stored{of: s, Persistence: o.Persist}, nil
 }
 
 // encode returns the state. It is called on the key's turn only.
@@ -118,26 +120,31 @@ func (s stored) encode() ([]byte, error) {
 	v := s.of
 	if st, ok := v.(Stateful); ok {
 		v = st.State()
+		if is := reflect.TypeOf(v); is == nil || is != s.as {
+			return nil, fmt.Errorf("State of a %T has returned a %T, and before that a %v", s.of, v, s.as)
+		}
 	}
-	data, err := codec.Marshal(v)
-	if most := s.most(); err == nil && len(data) > most {
-		return nil, fmt.Errorf("%w: a state of %d bytes, at most %d allowed", state.ErrTooLarge, len(data), most)
-	}
-	return data, err
+	return codec.Marshal(v)
 }
 
-func (s stored) most() int {
-	if s.MaxState == 0 {
-		return defaultMaxState
+// after returns the state as it is now, and its sum, for one whose sum was old. Only a state that has
+// changed must not be too large: the bound may be lower than that of the program that has stored it.
+func (s stored) after(old sum) (data []byte, is sum, err error) {
+	if data, err = s.encode(); err != nil {
+		return nil, old, err
 	}
-	return s.MaxState
+	if is = sumOf(data); is != old && len(data) > cmp.Or(s.MaxState, defaultMaxState) {
+		return nil, old, fmt.Errorf("%w: a state of %d bytes, at most %d allowed", state.ErrTooLarge, len(data), cmp.Or(s.MaxState, defaultMaxState))
+	}
+	return data, is, nil
 }
 
 // encoding is how the state is encoded.
-func (s stored) encoding() string {
+func (s *stored) encoding() string {
 	v := s.of
 	if st, ok := v.(Stateful); ok {
 		v = st.State()
+		s.as = reflect.TypeOf(v)
 	}
 	if _, ok := v.(proto.Message); ok {
 		return "protobuf"
@@ -156,7 +163,7 @@ func (s stored) decode(data []byte) error {
 		}
 		return codec.UnmarshalInto(data, s.of)
 	}
-	of := reflect.TypeOf(st.State())
+	of := s.as
 	if of == nil {
 		return fmt.Errorf("the method State of a %T has returned nil", s.of)
 	}
@@ -195,7 +202,7 @@ func unset(v reflect.Value) {
 }
 
 // restore gives the actor what a record holds.
-func (s stored) restore(r *state.Record) error {
+func (s stored) restore(r *state.Record, encoding string) error {
 	data := r.State
 	switch {
 	case r.Version > s.Version:
@@ -207,8 +214,8 @@ func (s stored) restore(r *state.Record) error {
 		if data, err = s.Upgrade(r.Version, data); err != nil {
 			return fmt.Errorf("the upgrade from version %d to %d: %w", r.Version, s.Version, legible(err))
 		}
-	case r.Type != s.encoding():
-		return fmt.Errorf("the state is stored as %q, and the entity needs %q", r.Type, s.encoding())
+	case r.Type != encoding:
+		return fmt.Errorf("the state is stored as %q, and the entity needs %q", r.Type, encoding)
 	}
 	return s.decode(data)
 }
