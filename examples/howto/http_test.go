@@ -14,13 +14,14 @@ import (
 
 	"github.com/clstr-go/clstr"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/testkit"
 )
 
 // docs/howto/http.md
 
-// serve is a process's HTTP front, from its start to a planned end: when ctx ends, the
-// front is not ready any more, goes on until balancers have seen that, and finishes what
+// serve is a process's HTTP front, from its start to a planned end: when ctx or the node ends,
+// the front is not ready any more, goes on until balancers have seen that, and finishes what
 // it has begun. Only then do the keys move away.
 func serve(ctx context.Context, svc *clstr.Service, listener net.Listener, linger time.Duration) error {
 	mux := http.NewServeMux()
@@ -47,6 +48,7 @@ func serve(ctx context.Context, svc *clstr.Service, listener net.Listener, linge
 	go func() { failed <- server.Serve(listener) }() // ends with Shutdown
 	select {
 	case <-ctx.Done():
+	case <-svc.Node().Ended(): // drained by an operator, or replaced by a newer process with its name
 	case err := <-failed:
 		return errors.Join(err, svc.Close(context.WithoutCancel(ctx)))
 	}
@@ -61,8 +63,8 @@ func serve(ctx context.Context, svc *clstr.Service, listener net.Listener, linge
 
 // process is one that a test starts and stops.
 type process struct {
-	url  string
-	stop func() error
+	url        string
+	stop, wait func() error
 }
 
 func startProcess(t *testing.T, on clstr.Network, name string, db *table) *process {
@@ -80,7 +82,8 @@ func startProcess(t *testing.T, on clstr.Network, name string, db *table) *proce
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- serve(ctx, svc, listener, 100*time.Millisecond) }() // ends with stop
-	p := &process{url: "http://" + listener.Addr().String(), stop: sync.OnceValue(func() error { cancel(); return <-ended })}
+	p := &process{url: "http://" + listener.Addr().String(), wait: sync.OnceValue(func() error { return <-ended })}
+	p.stop = func() error { cancel(); return p.wait() }
 	t.Cleanup(func() { _ = p.stop() })
 	return p
 }
@@ -162,5 +165,24 @@ func TestRollingRestart(t *testing.T) {
 		if row, _ := db.read(t.Context(), fmt.Sprint("m", i)); row.Value != answered[i].Load() || row.Value == 0 {
 			t.Errorf("m%d: %d were answered, %d counted", i, answered[i].Load(), row.Value)
 		}
+	}
+}
+
+// A newer process has the name of an older one, as in a deploy that starts the new one first. The
+// older one's node has left by itself, and so does its front.
+func TestFrontEndsWithItsNode(t *testing.T) {
+	db, on := &table{rows: map[string]Row{}}, clstr.Memory()
+	older := startProcess(t, on, "a", db)
+	newer := startProcess(t, on, "a", db)
+	if err := older.wait(); !errors.Is(err, membership.ErrSuperseded) {
+		t.Errorf("got %v", err)
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	res, err := http.Post(newer.url+"/meters/m", "", nil)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Errorf("got %v, %v", res, err)
+	}
+	if err == nil {
+		_ = res.Body.Close()
 	}
 }
