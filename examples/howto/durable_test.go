@@ -8,6 +8,7 @@ import (
 	"github.com/clstr-go/clstr"
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/state/memstate"
 	"github.com/clstr-go/clstr/testkit"
 )
 
@@ -94,6 +95,25 @@ func TestDurable(t *testing.T) {
 		t.Errorf("got %d, %v: the turn that failed has left something, or the state is lost", got.N, err)
 	}
 	closed(t, svc)
+}
+
+// The old and the new definition, one after the other on one store.
+func TestUpgrade(t *testing.T) {
+	before := actor.Define("cart", func(string) *oldCart { return &oldCart{} },
+		actor.OnRequest((*oldCart).Add), actor.Durable(actor.Persistence{}))
+	after := actor.Define("cart", func(string) *Cart { return &Cart{} },
+		actor.OnQuery((*Cart).Look), actor.Durable(actor.Persistence{Version: 1, Upgrade: upgrade}))
+	opts := testkit.AloneOptions{State: memstate.New()} // both find the same states
+	testkit.Alone(t, before.New, "ann", opts, func(t *testing.T, e *testkit.Entity) {
+		if _, err := testkit.Ask[InCart](e, Add{Item: "pen"}); err != nil {
+			t.Error(err)
+		}
+	})
+	testkit.Alone(t, after.New, "ann", opts, func(t *testing.T, e *testkit.Entity) {
+		if got, err := testkit.Ask[InCart](e, HowMany{"pen"}); err != nil || got.N != 1 {
+			t.Errorf("%v, %v", got, err)
+		}
+	})
 }
 
 func TestDurableInTests(t *testing.T) {

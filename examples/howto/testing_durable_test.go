@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/state/memstate"
 	"github.com/clstr-go/clstr/testkit"
 )
@@ -59,4 +60,39 @@ func TestTillDiesBeforeItHasStored(t *testing.T) {
 			t.Errorf("%v, %v", got, err)
 		}
 	})
+}
+
+// The node dies while a command is being stored, before or after the store has it. The caller is told
+// that it may have run, and sends it again.
+func TestTillDiesInMidCommit(t *testing.T) {
+	const second = time.Second
+	for name, rule := range map[string]testkit.StateRule{
+		"not stored": {Delay: 1, DelayMin: second, DelayMax: second, First: 1},
+		"stored":     {DelayAnswer: 1, DelayMin: second, DelayMax: second, First: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			faults := testkit.NewStateFaults(1, rule)
+			testkit.Alone(t, tills.New, "till-1", testkit.AloneOptions{State: faults.Store(memstate.New())}, func(t *testing.T, e *testkit.Entity) {
+				if err := e.Activate(); err != nil {
+					t.Error(err)
+				}
+				told := make(chan error)
+				go func() { // ends with the call's deadline
+					_, err := testkit.Ask[Till](e, Receive{100}, cluster.WithID("sale-7"))
+					told <- err
+				}()
+				e.Wait() // the change is on its way
+				if (e.Stored() != nil) != (name == "stored") {
+					t.Errorf("%s, and the store has %v", name, e.Stored())
+				}
+				e.Crash()
+				if err := <-told; cluster.OutcomeOf(err) != cluster.MaybeRan {
+					t.Errorf("got %v", err)
+				}
+				if got, err := testkit.Ask[Till](e, Receive{100}, cluster.WithID("sale-7")); err != nil || got.Cents != 100 {
+					t.Errorf("%v, %v", got, err)
+				}
+			})
+		})
+	}
 }
