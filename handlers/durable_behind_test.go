@@ -80,3 +80,42 @@ func TestBehindAndAStoreThatRefuses(t *testing.T) {
 		b.balance("k", 2)
 	})
 }
+
+// TestBehindAndCommandsThatAStoreRefuses: a full store makes a write-behind key forget nothing. The
+// caller of a command learns that it may have run, and its next try finds it, in memory.
+func TestBehindAndCommandsThatAStoreRefuses(t *testing.T) {
+	for _, behind := range []time.Duration{time.Minute, -1} {
+		inEachBank(t, actor.Persistence{Behind: behind}, handlers.Options{}, func(b *bank) {
+			b.set(func(s *shelf) { s.refuse = state.ErrFull })
+			b.want("in memory", b.send("k", deposit{1}), "1")
+			for range 2 {
+				b.fails("a command", b.sendID("order-1", "k", deposit{5}), outcome.ErrNotStored, outcome.MaybeRan)
+				b.balance("k", 6)
+			}
+			refused := 0
+			for i := range 300 {
+				w := b.sendID(fmt.Sprint("more-", i), "k", deposit{1})
+				if outcome.Of(w.err) == outcome.NotStarted {
+					refused++
+					failed(b, "one of many", w.err, outcome.ErrOverloaded, outcome.NotStarted)
+				} else {
+					b.fails("one of many", w, outcome.ErrNotStored, outcome.MaybeRan)
+				}
+			}
+			if refused < 100 || refused > 250 {
+				b.Errorf("%d of 300 were refused", refused)
+			}
+			b.balance("k", 306-refused)
+			b.set(func(s *shelf) { s.refuse = nil })
+			b.want("once the store takes it", b.sendID("order-1", "k", deposit{5}), "6")
+			b.want("the first of many", b.sendID("more-0", "k", deposit{1}), "7")
+			if n := b.stored("k"); n != 306-refused || b.commits != 1 {
+				b.Errorf("%d is stored, by %d commits", n, b.commits)
+			}
+			b.want("another", b.sendID("order-2", "k", deposit{1}), fmt.Sprint(307-refused))
+			b.set(func(s *shelf) { s.refuse = state.ErrTooLarge })
+			b.fails("what will never be stored", b.sendID("order-3", "k", deposit{1}), outcome.ErrNotStored, outcome.RanAndFailed)
+			b.balance("k", 307-refused)
+		})
+	}
+}

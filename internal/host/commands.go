@@ -212,5 +212,16 @@ func (cs *commands) into(r *state.Record, now time.Time) (beside *state.Spill) {
 // stored says that the change on its way was stored.
 func (cs *commands) stored() { cs.sent = nil }
 
+// refused says that the change on its way was not stored: the next one takes what it had.
+func (cs *commands) refused() {
+	if s := cs.sent; s != nil {
+		if cs.out != nil {
+			s.Commands = append(s.Commands, cs.out.Commands...)
+		}
+		cs.out, cs.sent = s, nil
+	}
+	cs.unsent = len(cs.recent)
+}
+
 // commandBytes is how large a command is in a record's head.
 func commandBytes(c state.Command) int { return 80 + (len(c.Reply)+2)/3*4 }

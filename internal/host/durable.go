@@ -244,6 +244,9 @@ func (o *outlet) refusedWith(why *Failure) {
 	r := o.due()
 	c.mailbox.mu.Unlock()
 	c.log().Warn("a change was not stored", slog.Any("error", why), slog.Bool("kept_in_memory", !undone))
+	if !undone {
+		why.Why = ErrKept
+	}
 	out.release(why)
 	o.send(r)
 	if undone {
@@ -265,14 +268,12 @@ func (o *outlet) rest(s *shell, lost bool) {
 	}
 	mu := &o.cell.mailbox.mu
 	mu.Lock()
-	rests := o.fresh == nil
-	if rests {
+	if o.fresh == nil {
 		o.begun++
-	}
-	mu.Unlock()
-	if rests {
+		mu.Unlock()
 		return
 	}
+	mu.Unlock()
 	h := beginHook(s.cell, passivation, s.hookTimeout())
 	defer h.end()
 	var err error

@@ -57,6 +57,9 @@ var (
 	// ErrNotStored: the message has run, and nothing of it was kept, because the store does not
 	// take the state.
 	ErrNotStored = errors.New("the state was not stored")
+	// ErrKept: the message has run. The store is full, and the key keeps what the message has
+	// changed in memory until the store takes it.
+	ErrKept = fmt.Errorf("%w yet", ErrNotStored)
 	// ErrDeposed: the message has run, and nothing of it was kept, because the shard has
 	// another owner.
 	ErrDeposed = errors.New("the shard has another owner")

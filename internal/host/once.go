@@ -53,6 +53,13 @@ func (is *ids) stored() {
 	}
 }
 
+// refused says that the change on its way was not stored, but may be later.
+func (is *ids) refused() {
+	if is != nil {
+		is.commands.refused()
+	}
+}
+
 // take notes the commands that were carried out among answers, for the next change. It
 // returns false if there is none.
 func (is *ids) take(l line) (some bool) {

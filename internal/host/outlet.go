@@ -4,6 +4,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
@@ -200,14 +201,15 @@ func (o *outlet) accepted() (out line) {
 
 // refused ends a change that was not stored, or may not be. It returns what does not leave, and
 // whether the incarnation must start over. A write-behind key keeps its state, and tries again,
-// if the store still takes changes of its shard.
+// if the store still takes changes of its shard, and may take this one later.
 func (o *outlet) refused(why *Failure) (out line, over bool) {
 	u := o.fresh
 	out = u.sent
 	out.append(u.next)
 	u.sending, u.sent, u.next = false, line{}, line{}
-	if o.persist.Behind != 0 && why.Why == ErrNotStored && !out.calls() {
+	if o.persist.Behind != 0 && why.Why == ErrNotStored && (!out.calls() || errors.Is(why, state.ErrFull)) {
 		u.dirty = true
+		o.ids.refused()
 		return out, false
 	}
 	o.fresh, o.undone = nil, why

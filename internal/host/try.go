@@ -51,7 +51,7 @@ func (t try) isFirst() bool {
 		is := o.ids
 		open := is.open[c.id]
 		v, reply := is.find(c, now)
-		room, full := is.room(now), is.full() && o.fresh != nil && o.fresh.sending
+		room, full := is.room(now), is.full() && o.fresh != nil
 		begins := false
 		g.firm = true
 		switch {
@@ -106,6 +106,12 @@ func (t try) isFirst() bool {
 			return false
 		default: // one change takes no more of them
 			x.call.Wait(func() { err = t.awaitChange() })
+			if errors.Is(err, ErrKept) {
+				mu.Lock()
+				g.firm = false // what it would wait for was just refused
+				mu.Unlock()
+				err = &Failure{Why: ErrManyIDs, What: fmt.Sprintf("key %.64q cannot keep more IDs: the store refuses them", o.cell.key), RetryAfter: retryFull}
+			}
 		}
 		if err != nil {
 			x.call.Fail(err)
@@ -114,14 +120,21 @@ func (t try) isFirst() bool {
 	}
 }
 
+// retryFull is what a refusal suggests while the store is full.
+const retryFull = time.Second
+
 // awaitChange waits until the change that is on its way has ended: the next one then goes out.
 func (t try) awaitChange() error {
 	o := t.o
 	mu := &o.cell.mailbox.mu
 	mu.Lock()
-	if o.fresh == nil || !o.fresh.sending {
+	switch {
+	case o.fresh == nil:
 		mu.Unlock()
 		return nil
+	case !o.fresh.sending: // a write-behind key's, which the store has refused
+		mu.Unlock()
+		return o.awaitStored(t.x, true)
 	}
 	s := &stay{over: make(chan struct{})}
 	o.fresh.sent.add(&gated{Call: s, cell: o.cell})

@@ -74,6 +74,7 @@ var codes = []struct{ from, to error }{
 	{host.ErrPanicked, outcome.ErrPanicked},
 	{host.ErrForgotten, outcome.ErrDraining},
 	{host.ErrNotStored, outcome.ErrNotStored},
+	{host.ErrKept, outcome.ErrNotStored},
 	{host.ErrDeposed, outcome.ErrDeposed},
 	{host.ErrInDoubt, outcome.ErrDeposed},
 	{host.ErrBadState, outcome.ErrBadState},
@@ -109,7 +110,7 @@ func coded(key string, err error) *outcome.Error {
 		return e
 	case f.Why == host.ErrManyIDs:
 		return outcome.Overloaded(f.RetryAfter, "%s", f.What)
-	case f.Why == host.ErrForgotten, f.Why == host.ErrInDoubt, f.Why == host.ErrReplyGone:
+	case f.Why == host.ErrForgotten, f.Why == host.ErrKept, f.Why == host.ErrInDoubt, f.Why == host.ErrReplyGone:
 		return told(code, f).WithOutcome(outcome.MaybeRan)
 	case f.Detail() == "":
 		return outcome.Errorf(code, "key %.64q: %v", key, f.Why)
