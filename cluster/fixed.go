@@ -72,7 +72,7 @@ func (f *fixed) run(ctx context.Context, log *slog.Logger) error {
 	all := new(standing.Together)
 	all.Expect(n.opts.Shards)
 	life.EndTogether(all)
-	quiesce(subs, n.opts.Shards, life, orDefault(n.opts.StopTimeout, defaultStopTimeout))
+	quiesce(subs, n.opts.Shards, life, n.opts.StopTimeout)
 	f.rest()
 	err = errors.Join(unsubscribe(subs), life.End())
 	n.vitals.owns(0)

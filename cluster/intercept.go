@@ -112,7 +112,7 @@ func (c *caller) intercepted(ctx context.Context, env *Envelope, m message) ([]b
 	o := &Outgoing{env: &draft, handed: sent.Headers} // handed on once more below: what Intercept adds goes first
 	m.opts = append(m.opts[:len(m.opts):len(m.opts)], func(e *Envelope) { e.Headers = draft.Headers })
 	err := c.intercept(ctx, o, func(ctx context.Context) error {
-		o.reply, o.err = c.callOnce(ctx, &sent, &m)
+		o.reply, o.err = c.unintercepted(ctx, &sent, &m)
 		o.given = false
 		o.known = worse(o.known, o.ofCall(o.err))
 		return o.err

@@ -24,12 +24,6 @@ import (
 	"github.com/clstr-go/clstr/sharding"
 )
 
-// Defaults of a node with a membership.
-const (
-	defaultDrainTimeout = 15 * time.Second
-	defaultStopTimeout  = 30 * time.Second
-)
-
 // living has the shards that a node with a membership serves: they come and go.
 type living struct {
 	n            *Node
@@ -78,8 +72,8 @@ func (l *living) run(ctx context.Context, log *slog.Logger) error {
 			Kinds:   n.opts.hosted(),
 		},
 		Store: n.opts.Membership, Node: l, Log: log,
-		DrainTimeout: orDefault(n.opts.DrainTimeout, defaultDrainTimeout),
-		StopTimeout:  orDefault(n.opts.StopTimeout, defaultStopTimeout),
+		DrainTimeout: n.opts.DrainTimeout,
+		StopTimeout:  n.opts.StopTimeout,
 		Linger:       l.transport.Linger(),
 	})
 	if err != nil {
@@ -115,15 +109,15 @@ func (l *living) run(ctx context.Context, log *slog.Logger) error {
 	return err
 }
 
-// Served asks other nodes in which epochs shards are owned.
+// Served tells the coordinator in which epochs shards are owned, by the word of other nodes.
 func (l *living) Served(ctx context.Context) []uint64 { return l.transport.Served(ctx) }
 
-// Admits asks whether the store of state is the cluster's.
+// Admits tells the coordinator whether the store of state is the cluster's.
 func (l *living) Admits(ctx context.Context, cluster string, layout sharding.Layout) error {
 	return l.n.stored.admits(ctx, cluster, layout)
 }
 
-// Serves asks the owners of shards, a few of them, whether they serve.
+// Serves tells the coordinator which node serves one of these shards. It asks a few owners.
 func (l *living) Serves(ctx context.Context, epochs []uint64) string {
 	t, ok := l.transport.(ClientTransport)
 	if !ok {
@@ -146,13 +140,6 @@ func (l *living) Serves(ctx context.Context, epochs []uint64) string {
 		}
 	}
 	return ""
-}
-
-func orDefault(d, otherwise time.Duration) time.Duration {
-	if d == 0 {
-		return otherwise
-	}
-	return d
 }
 
 // Open implements coordinator.Node.
@@ -260,8 +247,7 @@ func (l *living) lose(shard uint32, epoch uint64) {
 	s := l.open[shard]
 	l.mu.Unlock()
 	if s != nil && s.at.Epoch == epoch {
-		s.at.Lose() // nothing starts any more
-		l.c.Deposed(s.at)
+		l.c.Deposed(s.at) // nothing starts any more
 	}
 }
 

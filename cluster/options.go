@@ -13,6 +13,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/coordinator"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/hosting"
 	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
@@ -122,6 +123,9 @@ type NodeOptions struct {
 // NumShards.
 const DefaultNumShards = coordinator.DefaultNumShards
 
+// defaultDrainTimeout is the default of [NodeOptions].DrainTimeout.
+const defaultDrainTimeout = 15 * time.Second
+
 // defaultMaxInFlight is the default of [NodeOptions].MaxInFlight.
 const defaultMaxInFlight = 64 << 10
 
@@ -141,6 +145,12 @@ func (o NodeOptions) withDefaults() NodeOptions {
 	}
 	if o.MaxBytesPerKey == 0 {
 		o.MaxBytesPerKey = dispatch.DefaultMaxBytesPerKey
+	}
+	if o.StopTimeout == 0 {
+		o.StopTimeout = hosting.DefaultStopTimeout
+	}
+	if o.DrainTimeout == 0 && o.Membership != nil { // a fixed list has none
+		o.DrainTimeout = defaultDrainTimeout
 	}
 	o.StopTimeout, o.DrainTimeout = min(o.StopTimeout, forever), min(o.DrainTimeout, forever)
 	return o

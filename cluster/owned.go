@@ -1,4 +1,4 @@
-// A shard in one epoch: draining, dropping, and the gate before its calls
+// A shard in one epoch: how it drains, lapses, is dropped and closed
 
 package cluster
 

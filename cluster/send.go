@@ -60,25 +60,25 @@ func (c *caller) call(ctx context.Context, env *Envelope, m *message) ([]byte, e
 	if c.intercept != nil {
 		return c.intercepted(ctx, env, *m)
 	}
-	return c.callOnce(ctx, env, m)
+	return c.unintercepted(ctx, env, m)
 }
 
-// callOnce is call without the client's Intercept.
-func (c *caller) callOnce(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
+// unintercepted is call without the client's Intercept.
+func (c *caller) unintercepted(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
 	by := c.known.mapping.Load()
 	if by == nil {
-		reply, err := c.callUnlearnt(ctx, env, m)
+		reply, err := c.learnAndCall(ctx, env, m)
 		return reply, m.amended(err)
 	}
 	reply, err := c.callUnder(ctx, env, m, by)
 	if err != nil && c.known.outdated(by, err) {
-		reply, err = c.callUnlearnt(ctx, env, m)
+		reply, err = c.learnAndCall(ctx, env, m)
 	}
 	return reply, m.amended(err)
 }
 
-// callUnlearnt is call for a client that does not know yet how keys map to shards.
-func (c *caller) callUnlearnt(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
+// learnAndCall is call for a client that does not know yet how keys map to shards.
+func (c *caller) learnAndCall(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
 	*env = Envelope{Delivery: m.delivery, Kind: m.to.kind, Key: m.to.key, Type: m.typ, Shard: int(m.to.shard)}
 	if m.to.byKey && m.to.key == "" {
 		return nil, outcome.Errorf(ErrKeyRequired, "message type %q", m.typ)

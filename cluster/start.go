@@ -43,7 +43,7 @@ func (n *Node) Start(ctx context.Context) (stop func() error, err error) {
 		end()
 		if life != nil {
 			if most := life.Beside(); most > 0 {
-				return n.endedWithin(most+orDefault(n.opts.StopTimeout, defaultStopTimeout)+n.opts.DrainTimeout, &result)
+				return n.endedWithin(most+n.opts.StopTimeout+n.opts.DrainTimeout, &result)
 			}
 		}
 		<-n.ended

@@ -117,7 +117,7 @@ func (s *stored) end() error {
 	if s == nil {
 		return nil
 	}
-	most := orDefault(s.n.opts.StopTimeout, defaultStopTimeout)
+	most := s.n.opts.StopTimeout
 	s.mu.Lock()
 	if !s.asked.IsZero() {
 		most -= time.Since(s.asked)

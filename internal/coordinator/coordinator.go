@@ -104,7 +104,7 @@ type Coordinator struct {
 	inbox   inbox
 	ops     chan struct{} // one token for each operation that runs
 	work    sync.WaitGroup
-	lines   lines
+	tasks   tasks
 	ran     atomic.Bool
 	settled bool
 	born    uint64          // the revision at which the first incarnation came into the store
@@ -130,7 +130,7 @@ func New(opts Options) (*Coordinator, error) {
 		return nil, err
 	}
 	c := &Coordinator{opts: opts, log: sparse.New(opts.Log), ops: make(chan struct{}, maxOps), inbox: inbox{signal: make(chan struct{}, 1)}}
-	c.lines = lines{work: &c.work, last: map[uint32]chan struct{}{}}
+	c.tasks = tasks{work: &c.work, last: map[uint32]chan struct{}{}}
 	c.agreement = agreement{self: &c.opts.Self, store: opts.Store, node: opts.Node, log: c.log, answers: &c.answers, adopts: adopts}
 	c.others = others{self: &c.opts.Self, store: opts.Store}
 	return c, nil
@@ -148,9 +148,12 @@ func (c *Coordinator) Cluster() string {
 	return ""
 }
 
-// Deposed tells that the store of state has given a shard to another owner, so that its standing
-// is lost. If the records still say that the shard is this node's, the node opens it again.
-func (c *Coordinator) Deposed(at *standing.Standing) { c.inbox.depose(at) }
+// Deposed tells that the store of state has given a shard to another owner: its standing is lost at
+// once. If the records still say that the shard is this node's, the node opens it again.
+func (c *Coordinator) Deposed(at *standing.Standing) {
+	at.Lose()
+	c.inbox.depose(at)
+}
 
 // Agree compares the layout with the cluster's, or adopts it. It waits for the
 // store, and makes the store anew if it is certainly gone. The error is about the layout, or is

@@ -6,69 +6,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/ownership"
 	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/internal/sparse"
-	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/membership"
 )
-
-// incarnation is one life of the node. All but its tasks runs on the coordinator's goroutine.
-type incarnation struct {
-	c     *Coordinator
-	core  *ownership.Core
-	self  ownership.Self
-	start time.Time
-	lease *standing.Lease
-
-	walls      map[time.Duration]time.Time // by the moment at which a renewal was sent: the other clock's
-	holds      holds
-	gone       *ownership.Gone
-	superseded record.Ref
-	foreign    error            // it leaves because the cluster is another service's
-	lapse      *time.Timer      // fires when the lease has ended
-	giveUp     <-chan time.Time // ends the wait for a leave; nil before one
-	leaveBy    time.Time        // the latest end of that wait
-	leaving    atomic.Bool
-	settled    atomic.Bool
-	wanted     atomic.Int64 // how many shards the node should serve
-
-	reached time.Time // when requests could last reach the node
-	away    bool      // it leaves because they cannot
-	records records
-	deaf    error // it leaves because of that
-
-	ctx context.Context // ends with the incarnation
-	end context.CancelFunc
-}
-
-// held is a shard that the node holds in an epoch.
-type held struct {
-	*standing.Standing
-	shard  Shard                 // set by the task that opens it, read by later tasks of the shard
-	opened atomic.Pointer[Shard] // the same, for the coordinator's goroutine
-	stop   context.CancelFunc
-	ctx    context.Context // ends when the shard is to be opened no more
-}
-
-func (in *incarnation) begin() {
-	in.ctx, in.end = context.WithCancel(in.c.stays)
-	in.c.opts.Node.Begins()
-	in.c.current.Store(in)
-}
-
-// over ends the incarnation: it may serve nothing any more.
-func (in *incarnation) over() {
-	in.c.current.Store(nil)
-	in.lease.End()
-	for shard, h := range in.holds.guards {
-		in.holds.drop(shard, h)
-	}
-	in.end()
-}
 
 func (in *incarnation) hear(p posted) {
 	switch {
@@ -141,7 +85,7 @@ func (in *incarnation) do(e ownership.Effect) {
 	case ownership.Open:
 		in.holds.open(e)
 	case ownership.Close:
-		if h := in.holds.guards[e.Shard]; h != nil && h.Epoch == e.Epoch {
+		if h := in.holds.shards[e.Shard]; h != nil && h.Epoch == e.Epoch {
 			if e.Drain {
 				in.holds.drain(h, e.Final)
 			} else {
@@ -151,7 +95,7 @@ func (in *incarnation) do(e ownership.Effect) {
 	case ownership.Route:
 		in.c.opts.Node.Route(e.Shard, e.Record)
 	case ownership.Moved:
-		delete(in.holds.guards, e.Shard)
+		delete(in.holds.shards, e.Shard)
 		log.Debug("shard handed over", sparse.Shard(e.Shard), slog.Uint64("epoch", e.Epoch), slog.String("to", e.To.String()))
 	case ownership.Joined:
 		log.Info("joined the cluster", slog.String("incarnation", in.self.Incarnation))

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/ownership"
@@ -14,6 +15,51 @@ import (
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
 )
+
+// incarnation is one life of the node. All but its tasks runs on the coordinator's goroutine.
+type incarnation struct {
+	c     *Coordinator
+	core  *ownership.Core
+	self  ownership.Self
+	start time.Time
+	lease *standing.Lease
+
+	walls      map[time.Duration]time.Time // by the moment at which a renewal was sent: the other clock's
+	holds      holds
+	gone       *ownership.Gone
+	superseded record.Ref
+	foreign    error            // it leaves because the cluster is another service's
+	lapse      *time.Timer      // fires when the lease has ended
+	giveUp     <-chan time.Time // ends the wait for a leave; nil before one
+	leaveBy    time.Time        // the latest end of that wait
+	leaving    atomic.Bool
+	settled    atomic.Bool
+	wanted     atomic.Int64 // how many shards the node should serve
+
+	reached time.Time // when requests could last reach the node
+	away    bool      // it leaves because they cannot
+	records records
+	deaf    error // it leaves because of that
+
+	ctx context.Context // ends with the incarnation
+	end context.CancelFunc
+}
+
+func (in *incarnation) begin() {
+	in.ctx, in.end = context.WithCancel(in.c.stays)
+	in.c.opts.Node.Begins()
+	in.c.current.Store(in)
+}
+
+// over ends the incarnation: it may serve nothing any more.
+func (in *incarnation) over() {
+	in.c.current.Store(nil)
+	in.lease.End()
+	for shard, h := range in.holds.shards {
+		in.holds.drop(shard, h)
+	}
+	in.end()
+}
 
 // live runs one incarnation of the node. over is false if the node must join
 // again, because others have declared it dead.
@@ -28,7 +74,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 		return true, err
 	}
 	in := &incarnation{c: c, core: core, self: core.Self(), start: time.Now(), lease: standing.NewLease(), walls: map[time.Duration]time.Time{}, reached: time.Now(), lapse: time.NewTimer(time.Hour)}
-	in.holds = holds{in: in, c: c, guards: map[uint32]*held{}}
+	in.holds = holds{in: in, c: c, shards: map[uint32]*held{}}
 	in.begin()
 	defer in.over()
 	defer func() { c.agreement.past = core.Past() }()
@@ -58,7 +104,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 			asked = nil
 			in.leave()
 		case <-in.giveUp:
-			if left := time.Until(in.leaveBy); left > 0 && (len(in.holds.guards) > 0 || in.core.Stays()) { // handed over to us meanwhile, or to be
+			if left := time.Until(in.leaveBy); left > 0 && (len(in.holds.shards) > 0 || in.core.Stays()) { // handed over to us meanwhile, or to be
 				in.giveUp = time.After(left)
 				continue
 			}
@@ -98,7 +144,7 @@ func (in *incarnation) leave() {
 	if in.giveUp == nil {
 		most := in.c.opts.StopTimeout
 		in.leaveBy = time.Now().Add(most)
-		if len(in.holds.guards) == 0 {
+		if len(in.holds.shards) == 0 {
 			most = min(most, sayTimeout)
 		}
 		in.giveUp = time.After(most)
@@ -115,7 +161,7 @@ func (in *incarnation) stayFor() time.Duration {
 
 // gaveUp is the end of a leave that the store has not confirmed in time.
 func (in *incarnation) gaveUp() (err error) {
-	if n := len(in.holds.guards); n > 0 {
+	if n := len(in.holds.shards); n > 0 {
 		err = outcome.Errorf(outcome.ErrHandlerTimeout, "node %s: left %d shards without a hand-over after %v", in.self.Name, n, in.c.opts.StopTimeout)
 	} else {
 		in.c.log.Warn("the store of members does not answer: this node owns no shard, and leaves without telling the store")
@@ -163,7 +209,7 @@ func (in *incarnation) checkLease() {
 	}
 	in.lease.Lapse()
 	in.c.log.Warn("this node's lease has ended: the node serves nothing until the lease is renewed")
-	for _, h := range in.holds.guards {
+	for _, h := range in.holds.shards {
 		if s := h.opened.Load(); s != nil {
 			(*s).Lapse()
 		}

@@ -23,17 +23,17 @@ const openRetry = 250 * time.Millisecond
 // How long the last node waits for a shard to be subscribed before it ends it.
 const finalOpen = time.Second
 
-// lines are the tasks of shards, one after the other for each.
-type lines struct {
+// tasks is the work on shards, one task after the other for each.
+type tasks struct {
 	work *sync.WaitGroup
 	last map[uint32]chan struct{} // by shard: closed when its last task has ended
 }
 
 // then runs f when all earlier tasks of the shard have ended.
-func (l lines) then(shard uint32, f func()) {
-	before, ended := l.last[shard], make(chan struct{})
-	l.last[shard] = ended
-	l.work.Go(func() { // ends with f
+func (t tasks) then(shard uint32, f func()) {
+	before, ended := t.last[shard], make(chan struct{})
+	t.last[shard] = ended
+	t.work.Go(func() { // ends with f
 		if before != nil {
 			<-before
 		}
@@ -42,11 +42,20 @@ func (l lines) then(shard uint32, f func()) {
 	})
 }
 
+// held is a shard that the node holds in an epoch.
+type held struct {
+	*standing.Standing
+	shard  Shard                 // set by the task that opens it, read by later tasks of the shard
+	opened atomic.Pointer[Shard] // the same, for the coordinator's goroutine
+	stop   context.CancelFunc
+	ctx    context.Context // ends when the shard is to be opened no more
+}
+
 // holds are the shards that an incarnation holds. Their tasks may outlast it.
 type holds struct {
 	in      *incarnation
 	c       *Coordinator
-	guards  map[uint32]*held
+	shards  map[uint32]*held
 	failing atomic.Pointer[failing] // why shards cannot be subscribed
 }
 
@@ -54,8 +63,8 @@ type holds struct {
 func (s *holds) open(e ownership.Open) {
 	h := &held{Standing: standing.New(s.in.self.Ref.Name, e.Shard, e.Epoch, s.in.lease)}
 	h.ctx, h.stop = context.WithCancel(s.in.ctx)
-	s.guards[e.Shard] = h
-	s.c.lines.then(e.Shard, func() {
+	s.shards[e.Shard] = h
+	s.c.tasks.then(e.Shard, func() {
 		if s.openNow(h) {
 			s.c.opts.Node.Opened(e.Why, e.Paused) // the record's: what clstr drain says too
 			s.c.inbox.post(s.in, ownership.Opened{Shard: e.Shard, Epoch: e.Epoch})
@@ -91,16 +100,15 @@ const reopenAfter = time.Second
 // is this node's, a tool has taken the state, or an owner that they do not know: then the
 // node opens the shard again.
 func (s *holds) deposed(at *standing.Standing) {
-	h := s.guards[at.Shard]
+	h := s.shards[at.Shard]
 	if h == nil || h.Standing != at {
 		return
 	}
-	h.Lose()
 	h.stop()
 	again := &held{Standing: standing.New(s.in.self.Ref.Name, at.Shard, at.Epoch, s.in.lease)}
 	again.ctx, again.stop = context.WithCancel(s.in.ctx)
-	s.guards[at.Shard] = again
-	s.c.lines.then(at.Shard, func() {
+	s.shards[at.Shard] = again
+	s.c.tasks.then(at.Shard, func() {
 		if s.dropNow(h) {
 			s.close(h) // now: the next subscription has its subject
 		}
@@ -120,7 +128,7 @@ func (s *holds) drain(h *held, final bool) {
 	} else {
 		h.stop()
 	}
-	s.c.lines.then(h.Shard, func() {
+	s.c.tasks.then(h.Shard, func() {
 		var counts outcome.DrainCounts
 		if h.shard != nil {
 			var err error
@@ -181,8 +189,8 @@ func (s *holds) close(h *held) {
 func (s *holds) drop(shard uint32, h *held) {
 	h.Lose()
 	h.stop()
-	delete(s.guards, shard)
-	s.c.lines.then(shard, func() {
+	delete(s.shards, shard)
+	s.c.tasks.then(shard, func() {
 		if s.dropNow(h) {
 			s.c.work.Go(func() { s.linger(h) }) // ends after Options.Linger
 		}

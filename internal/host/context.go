@@ -1,4 +1,4 @@
-// Context, which an entity's method is given; Call, the way back
+// Context, which is behind that of package actor; Call, the way back to a sender
 
 package host
 

@@ -87,12 +87,12 @@ func (o Options) withDefaults() Options {
 
 // Host keeps the actors of one factory. Make one with [System.NewHost].
 type Host struct {
-	system   *System
-	opts     Options
-	watch    watch
-	name     string
-	life     context.Context // of hooks
-	endHooks context.CancelFunc
+	system    *System
+	opts      Options
+	observers observers
+	name      string
+	life      context.Context // of hooks
+	endHooks  context.CancelFunc
 
 	clock   atomic.Int64 // counts deliveries: the order of use
 	bound   bound
@@ -160,7 +160,7 @@ func (h *Host) count(delta int) {
 	if delta > 0 {
 		h.idle.wake()
 	}
-	h.watch.activeKeys(delta)
+	h.observers.activeKeys(delta)
 }
 
 // LapseShard refuses with [ErrLapsed] the waiting requests of a shard. The node's lease has ended,

@@ -30,61 +30,61 @@ type KeyObserver interface {
 	KeyEnded(kind string, shard uint32, key string)
 }
 
-// watch is a host's observer, by its optional parts. An observer is an application's code, which may
+// observers is a host's observer, by its optional parts. An observer is an application's code, which may
 // panic or end its goroutine. So it runs on a goroutine of its own if others wait for what follows.
-type watch struct {
+type observers struct {
 	kind string
 	log  *slog.Logger
 	all  Observer
 	keys KeyObserver
 }
 
-func newWatch(kind string, log *slog.Logger, o Observer) watch {
-	w := watch{kind: kind, log: log, all: o}
+func newObservers(kind string, log *slog.Logger, o Observer) observers {
+	w := observers{kind: kind, log: log, all: o}
 	w.keys, _ = o.(KeyObserver)
 	return w
 }
 
 const theMetrics = "the metrics"
 
-func (w *watch) activeKeys(delta int) {
-	w.apart(func() { w.all.ActiveKeys(w.kind, delta) }) // the key is yet to be spawned, or a supervisor is at it
+func (o *observers) activeKeys(delta int) {
+	o.apart(func() { o.all.ActiveKeys(o.kind, delta) }) // the key is yet to be spawned, or a supervisor is at it
 }
 
-func (w *watch) activated() { w.guarded(w.all != nil, func() { w.all.Activated(w.kind) }) }
+func (o *observers) activated() { o.guarded(o.all != nil, func() { o.all.Activated(o.kind) }) }
 
-func (w *watch) notActivated() {
-	w.apart(func() { w.all.ActivationFailed(w.kind) }) // the messages that wait are yet to be answered
+func (o *observers) notActivated() {
+	o.apart(func() { o.all.ActivationFailed(o.kind) }) // the messages that wait are yet to be answered
 }
 
-func (w *watch) passivated() { w.guarded(w.all != nil, func() { w.all.Passivated(w.kind) }) }
+func (o *observers) passivated() { o.guarded(o.all != nil, func() { o.all.Passivated(o.kind) }) }
 
-func (w *watch) refused() {
-	w.apart(func() { w.all.MailboxRefused(w.kind) }) // the message is yet to be answered
+func (o *observers) refused() {
+	o.apart(func() { o.all.MailboxRefused(o.kind) }) // the message is yet to be answered
 }
 
-func (w *watch) returned() {
-	w.apart(func() { w.all.KeyReturned(w.kind) })
+func (o *observers) returned() {
+	o.apart(func() { o.all.KeyReturned(o.kind) })
 }
 
-func (w *watch) keyBegins(shard uint32, key string) {
-	w.guarded(w.keys != nil, func() { w.keys.KeyBegins(w.kind, shard, key) })
+func (o *observers) keyBegins(shard uint32, key string) {
+	o.guarded(o.keys != nil, func() { o.keys.KeyBegins(o.kind, shard, key) })
 }
 
-func (w *watch) keyEnded(shard uint32, key string) {
-	w.guarded(w.keys != nil, func() { w.keys.KeyEnded(w.kind, shard, key) })
+func (o *observers) keyEnded(shard uint32, key string) {
+	o.guarded(o.keys != nil, func() { o.keys.KeyEnded(o.kind, shard, key) })
 }
 
-func (w *watch) apart(tell func()) {
-	if w.all != nil {
-		sparse.Apart(w.log, theMetrics, tell)
+func (o *observers) apart(tell func()) {
+	if o.all != nil {
+		sparse.Apart(o.log, theMetrics, tell)
 	}
 }
 
 // guarded is for the last thing that a turn does: tell may end the goroutine.
-func (w *watch) guarded(watches bool, tell func()) {
+func (o *observers) guarded(watches bool, tell func()) {
 	if watches {
-		defer sparse.Recover(w.log, theMetrics)
+		defer sparse.Recover(o.log, theMetrics)
 		tell()
 	}
 }

@@ -62,7 +62,7 @@ func (r *returns) activates(c *cell) {
 	}
 	rate, back := r.count(shardKey{c.shard.id, c.key}, time.Now())
 	if back {
-		r.host.watch.returned()
+		r.host.observers.returned()
 	}
 	if rate > 0 {
 		r.host.system.log.Warn("keys are passivated to make room and needed again at once: CacheSize is too small for the keys in use",

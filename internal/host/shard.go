@@ -101,10 +101,10 @@ func (s *shard) delivered(c *cell, call Call, stop bool, res putResult) error {
 		}
 		c.handOver(true)
 	case full:
-		s.host.watch.refused()
+		s.host.observers.refused()
 		return ErrMailboxFull
 	case stuck:
-		s.host.watch.refused()
+		s.host.observers.refused()
 		return ErrStuck
 	case over:
 		return ErrStopping

@@ -99,12 +99,12 @@ func (s *shell) start(ctx pactor.Context) {
 			s.cell.logPanic("activation", value)
 		}
 		if s.live = err == nil; !s.live {
-			s.shard.host.watch.notActivated()
+			s.shard.host.observers.notActivated()
 			s.giveUp(ctx, err)
 			return
 		}
 		s.shard.host.backoff.succeeds(s.shard.id, s.cell.key)
-		s.shard.host.watch.activated() // last: it may end the goroutine
+		s.shard.host.observers.activated() // last: it may end the goroutine
 	}()
 	s.begins()
 	err = s.activate(ctx)
@@ -246,7 +246,7 @@ func (s *shell) hookTimeout() time.Duration {
 func (s *shell) over(ctx pactor.Context) {
 	if s.live {
 		s.live = false
-		defer s.shard.host.watch.passivated()
+		defer s.shard.host.observers.passivated()
 	}
 	defer s.keyEnded()
 	defer s.timed.forget()
@@ -270,12 +270,12 @@ func (s *shell) protect(ctx pactor.Context, f func(pactor.Context)) {
 func (s *shell) begins() {
 	s.shard.host.returns.activates(s.cell)
 	s.begun = true
-	s.shard.host.watch.keyBegins(s.shard.id, s.cell.key)
+	s.shard.host.observers.keyBegins(s.shard.id, s.cell.key)
 }
 
 func (s *shell) keyEnded() {
 	if s.begun {
 		s.begun = false
-		s.shard.host.watch.keyEnded(s.shard.id, s.cell.key)
+		s.shard.host.observers.keyEnded(s.shard.id, s.cell.key)
 	}
 }

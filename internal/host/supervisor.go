@@ -131,10 +131,10 @@ func (c inbox) PostUserMessage(message any) {
 	case wakes:
 		c.handOver(true)
 	case full:
-		h.watch.refused()
+		h.observers.refused()
 		c.refuseMail(message, "its mailbox is full")
 	case stuck:
-		h.watch.refused()
+		h.observers.refused()
 		c.refuseMail(message, "one of its hooks takes too long")
 	case gone:
 		c.deadLetter(message)

@@ -68,7 +68,7 @@ func (s *System) Close() {
 // NewHost makes a host.
 func (s *System) NewHost(opts Options) *Host {
 	h := &Host{system: s, opts: opts.withDefaults(), name: s.nextHost(), all: map[uint32]*shard{}}
-	h.watch = newWatch(opts.Kind, s.log, opts.Observer)
+	h.observers = newObservers(opts.Kind, s.log, opts.Observer)
 	h.life, h.endHooks = context.WithCancel(context.WithoutCancel(h.opts.Base))
 	h.returns.host, h.idle.host = h, h
 	h.bound.most, h.bound.clock, h.bound.evicts = h.opts.CacheSize, &h.clock, h.returns.note

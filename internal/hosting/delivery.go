@@ -1,4 +1,4 @@
-// Calls as actors know them; errors of package actor get their codes
+// Calls as actors know them; errors of package host get their codes
 
 package hosting
 
@@ -54,7 +54,7 @@ const (
 	retryStuck = time.Second
 )
 
-// codes gives the errors of package actor their sentinels on the wire.
+// codes gives the errors of package host their sentinels on the wire.
 var codes = []struct{ from, to error }{
 	{host.ErrActivation, outcome.ErrActivationFailed},
 	{host.ErrStuck, outcome.ErrOverloaded},

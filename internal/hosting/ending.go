@@ -93,7 +93,7 @@ func (s *hosting) joining(shard uint32) (group *host.EndGroup, ok bool) {
 }
 
 // HoldShard keeps the keys that stop hooks have woken, while a shard ends, until release
-// is called. The lifetime calls it.
+// is called.
 func (s *hosting) HoldShard(shard uint32) (release func()) {
 	s.mu.Lock()
 	group := s.moving[shard]
@@ -188,7 +188,7 @@ func (s *hosting) stop() {
 func (h *hosted) stop() {
 	timeout := h.setup.StopTimeout
 	if timeout <= 0 {
-		timeout = defaultStopTimeout
+		timeout = DefaultStopTimeout
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()

@@ -13,8 +13,8 @@ import (
 	"github.com/clstr-go/clstr/internal/host"
 )
 
-// defaultStopTimeout bounds the wait for stop hooks when a node ends.
-const defaultStopTimeout = 30 * time.Second
+// DefaultStopTimeout bounds the wait for stop hooks when a node ends.
+const DefaultStopTimeout = 30 * time.Second
 
 // Setup is what a node tells its handlers with [Bind].
 type Setup struct {
@@ -34,7 +34,7 @@ type Setup struct {
 	Around Around
 	// Keeper keeps the state of durable entities; nil where the node has no store.
 	Keeper host.Keeper
-	// StopTimeout bounds the wait for stop hooks when the node ends; 0 is 30 s.
+	// StopTimeout bounds the wait for stop hooks when the node ends; 0 is [DefaultStopTimeout].
 	StopTimeout time.Duration
 }
 
@@ -114,7 +114,7 @@ func (s *hosting) host(k *keyed, kind string, check func(shard uint32, key strin
 }
 
 // LapseShard refuses the calls that wait for the shard's keys, and ends the contexts of
-// their running hooks: another node may own it by now. The lifetime calls it.
+// their running hooks: another node may own it by now.
 func (s *hosting) LapseShard(shard uint32) {
 	s.mu.Lock()
 	hosts := s.list()

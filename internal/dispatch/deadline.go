@@ -16,7 +16,7 @@ import (
 //	left open in a shard that drains      the dispatcher's clock, half a second later
 //	none of these, a notification         nothing: it may take any time
 //
-// A request always has a deadline or a TTL: see [transport.Envelope.Bound].
+// A request always has a deadline or a TTL: see [Bound].
 //
 // The answer is the same for requests and notifications, for calls that wait, that
 // run, and that their handlers have left open. A sender that has died can
