@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/hosting"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/outcome"
@@ -170,7 +171,7 @@ func (f *fixed) end(shard uint32, sub Subscription) {
 		if d, ok := sub.(dispatch.Drainer); ok {
 			err = d.Drop(ctx)
 		}
-		err = errors.Join(err, f.life.Hosts().EndShard(ctx, shard, true), sub.Unsubscribe())
+		err = errors.Join(err, hosting.EndShard(ctx, f.life, shard, true), sub.Unsubscribe())
 		if err != nil {
 			f.n.opts.Log.Error("calls or hooks of a shard that was lost still run", sparse.Shard(shard), slog.Any("error", err))
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/clstr-go/clstr/internal/coordinator"
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/internal/hosting"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/outcome"
@@ -69,13 +70,13 @@ func (s *ownedShard) drain(ctx context.Context) (lost int, err error) {
 	}
 	hooks, cancel := context.WithDeadline(ctx, stages.Hooks)
 	defer cancel()
-	late := s.l.life.Hosts().EndShard(hooks, s.at.Shard, false)
+	late := hosting.EndShard(hooks, s.l.life, s.at.Shard, false)
 	if late == nil { // what a stop hook has asked at the last moment
-		late = errors.Join(s.sub.Rest(hooks), s.l.life.Hosts().EndShard(hooks, s.at.Shard, false))
+		late = errors.Join(s.sub.Rest(hooks), hosting.EndShard(hooks, s.l.life, s.at.Shard, false))
 	}
 	if late != nil { // contexts of hooks have ended now
 		lost = unended(late)
-		err = errors.Join(err, s.l.life.Hosts().EndShard(ctx, s.at.Shard, true))
+		err = errors.Join(err, hosting.EndShard(ctx, s.l.life, s.at.Shard, true))
 	}
 	return lost, errors.Join(err, s.l.n.stored.close(ctx, s.at.Shard))
 }
@@ -98,7 +99,7 @@ func unended(err error) (n int) {
 // Lapse implements coordinator.Shard.
 func (s *ownedShard) Lapse() {
 	s.sub.Lapse()
-	s.l.life.Hosts().LapseShard(s.at.Shard)
+	hosting.LapseShard(s.l.life, s.at.Shard)
 }
 
 // Drop implements coordinator.Shard. What runs may do so beside another owner: contexts end, and no
@@ -107,7 +108,7 @@ func (s *ownedShard) Drop(ctx context.Context) error {
 	defer s.l.closed(s)
 	s.l.life.Together().Rest(s.at.Shard) // others may wait for it
 	s.l.n.stored.drop(s.at.Shard)
-	return errors.Join(s.sub.Drop(ctx), s.l.life.Hosts().EndShard(ctx, s.at.Shard, true))
+	return errors.Join(s.sub.Drop(ctx), hosting.EndShard(ctx, s.l.life, s.at.Shard, true))
 }
 
 // Close implements coordinator.Shard.

@@ -50,7 +50,7 @@ func quiesce(subs []Subscription, shards []uint32, life *dispatch.Lifetime, stop
 		var keys sync.WaitGroup
 		for i, shard := range shards {
 			if rested[i].Load() {
-				keys.Go(func() { _ = life.Hosts().EndShard(ctx, shard, false) }) // the node's end tells what has not ended
+				keys.Go(func() { _ = hosting.EndShard(ctx, life, shard, false) }) // the node's end tells what has not ended
 			}
 		}
 		<-all

@@ -107,7 +107,7 @@ func TestALapseInMidCommit(t *testing.T) {
 			b.set(func(s *shelf) { s.hold, s.refuse = true, c.refuse })
 			w := b.send("k", deposit{1})
 			lapsed.Store(true)
-			b.life.Hosts().LapseShard(0)
+			hosting.LapseShard(b.life, 0)
 			b.release()
 			<-w.over
 			failed(t, "a change under way", w.err, c.is, c.of)
@@ -129,7 +129,7 @@ func TestACutOffKeyEndsAfterItsCommit(t *testing.T) {
 		b.send("k", deposit{1})
 		ctx, cancel := context.WithTimeout(b.Context(), time.Second)
 		defer cancel()
-		if err := b.life.Hosts().EndShard(ctx, 0, false); err == nil {
+		if err := hosting.EndShard(ctx, b.life, 0, false); err == nil {
 			b.Error("a shard has ended that has a commit under way")
 		}
 		w := b.send("k", look{})
@@ -184,7 +184,7 @@ func TestWhatIsUndoneRunsNoStopHook(t *testing.T) {
 		w := b.send("k", add{1})
 		b.release()
 		ended := make(chan error)
-		go func() { ended <- b.life.Hosts().EndShard(context.Background(), 0, false) }() // ends with the key
+		go func() { ended <- hosting.EndShard(context.Background(), b.life, 0, false) }() // ends with the key
 		synctest.Wait()
 		close(goOn)
 		if err := <-ended; err != nil || stopped {

@@ -389,7 +389,7 @@ func (b *bank) drain() {
 		if err := b.subs[0].(interface{ Drain(context.Context) error }).Drain(ctx); err != nil {
 			b.Error(err)
 		}
-		if err := b.life.Hosts().EndShard(ctx, 0, false); err != nil {
+		if err := hosting.EndShard(ctx, b.life, 0, false); err != nil {
 			b.Error(err)
 		}
 	}()

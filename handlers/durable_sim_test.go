@@ -117,7 +117,7 @@ func simulate(t *testing.T, seed uint64, form func(actor.Persistence, handlers.O
 		time.AfterFunc(50*time.Millisecond, func() { // as a node does
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
-			_ = n.life.Hosts().EndShard(ctx, 0, true)
+			_ = hosting.EndShard(ctx, n.life, 0, true)
 			k.Open(0, state.Owner{})
 		})
 	}})
@@ -171,7 +171,7 @@ func simulate(t *testing.T, seed uint64, form func(actor.Persistence, handlers.O
 			case <-tick.C:
 				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 				if key := strconv.Itoa(store.draw(2 * keys)); store.draw(3) > 0 {
-					_ = n.life.Hosts().EndShard(ctx, 0, false) // in vain, often
+					_ = hosting.EndShard(ctx, n.life, 0, false) // in vain, often
 				} else if store.steal(key) {
 					mu.Lock()
 					maybe[key]++

@@ -32,6 +32,11 @@ func (c caller) ask(key, msgType string) (string, error) {
 	return string(reply), err
 }
 
+// dispatched is a transport that is a dispatcher only.
+type dispatched struct{ d *dispatch.Dispatcher }
+
+func (d dispatched) Dispatcher() *dispatch.Dispatcher { return d.d }
+
 // node does with a handler what a node of a cluster does.
 type node struct {
 	tr   *memtransport.Transport

@@ -49,7 +49,7 @@ func TestLapsedLease(t *testing.T) {
 				running := ask("k", "hold")
 				waiting := map[string]<-chan error{"behind a turn": ask("k", "put"), "for an activation": ask("slow", "put")}
 				lapsed.Store(true)
-				n.life.Hosts().LapseShard(0)
+				hosting.LapseShard(n.life, 0)
 				for what, answer := range waiting {
 					failed(t, what, <-answer, outcome.ErrNotOwner, outcome.NotStarted)
 				}

@@ -98,7 +98,7 @@ func simulateCommands(t *testing.T, seed uint64, form func(actor.Persistence, ha
 				return
 			case <-tick.C:
 				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
-				_ = n.life.Hosts().EndShard(ctx, 0, false) // in vain, often
+				_ = hosting.EndShard(ctx, n.life, 0, false) // in vain, often
 				cancel()
 			}
 		}

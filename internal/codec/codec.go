@@ -43,18 +43,8 @@ func Encode(v any) (name string, data []byte, err error) {
 	return name, data, err
 }
 
-// Name returns the wire name of v's type: the result of its MessageType method,
-// the full name of a protobuf message, or the bare name of the Go type, which
-// stays the same when the type moves to another package. It returns an error
-// for a type without a name, and for a nil pointer, because the other end would take that
-// for a message whose fields are all zero.
-func Name(v any) (string, error) {
-	if err := notNil(v); err != nil {
-		return "", err
-	}
-	return nameOf(v, infoOf(reflect.TypeOf(v)))
-}
-
+// notNil refuses a nil pointer, because the other end would take it for a message whose fields are
+// all zero.
 func notNil(v any) error {
 	if v == nil {
 		return errors.New("a nil payload has no message type")
@@ -65,6 +55,9 @@ func notNil(v any) error {
 	return nil
 }
 
+// nameOf is the name under which v travels: the result of its MessageType method, the full name of a
+// protobuf message, or the bare name of the Go type, which stays the same when the type moves to
+// another package. A type without any of them is an error.
 func nameOf(v any, i *info) (string, error) {
 	switch m := v.(type) {
 	case Namer:
@@ -78,7 +71,7 @@ func nameOf(v any, i *info) (string, error) {
 	return i.named(reflect.TypeOf(v))
 }
 
-// NameOf is Name for a type.
+// NameOf is the name under which values of a type travel.
 func NameOf(t reflect.Type) (string, error) {
 	i := infoOf(t)
 	if i.fault != nil {

@@ -94,6 +94,14 @@ func TestName(t *testing.T) {
 	}
 }
 
+// Name is the first half of Encode.
+func Name(v any) (string, error) {
+	if err := notNil(v); err != nil {
+		return "", err
+	}
+	return nameOf(v, infoOf(reflect.TypeOf(v)))
+}
+
 func TestNamelessTypeIsToldWhatToDo(t *testing.T) {
 	_, err := Name(struct{ N int }{})
 	if err == nil || !strings.Contains(err.Error(), "struct { N int }") || !strings.Contains(err.Error(), "MessageType method") {

@@ -66,9 +66,6 @@ func (d *Dispatcher) SetAsk(ask func(ctx context.Context, shard uint32, question
 	d.asking.send = ask
 }
 
-// Dispatcher implements [Dispatched].
-func (d *Dispatcher) Dispatcher() *Dispatcher { return d }
-
 // ReceiverFunc is [Lifetime.ReceiverFunc] for a handler that no node gives a lifetime.
 func (d *Dispatcher) ReceiverFunc(h transport.HandlerFunc) Receiver { return d.life.ReceiverFunc(h) }
 

@@ -140,21 +140,14 @@ func (l *Lifetime) End() error {
 	return l.reported()
 }
 
-// Hosts hosts keys on a lifetime. It must know when shards end.
+// Hosts hosts keys on a lifetime.
 type Hosts interface {
-	// EndShard ends the keys of a shard that goes to another node, after its calls have
-	// ended. It returns when the keys have ended, or when ctx ends. With lost, another node may serve
-	// the shard already.
-	EndShard(ctx context.Context, shard uint32, lost bool) error
-	// LapseShard tells that the node's lease on a shard has ended, and may come back. It
-	// must not block.
-	LapseShard(shard uint32)
 	// HoldShard keeps the shards that end together from ending until release is called, because a func
 	// is about to handle a notification of a stop hook. It must not block.
 	HoldShard(shard uint32) (release func())
 }
 
-// Hosts returns the hosts of keys here. Without any, it returns one that has nothing to end.
+// Hosts returns the hosts of keys here. Without any, it returns one that holds nothing.
 func (l *Lifetime) Hosts() Hosts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -166,9 +159,7 @@ func (l *Lifetime) Hosts() Hosts {
 
 type noHosts struct{}
 
-func (noHosts) EndShard(context.Context, uint32, bool) error { return nil }
-func (noHosts) LapseShard(uint32)                            {}
-func (noHosts) HoldShard(uint32) (release func())            { return func() {} }
+func (noHosts) HoldShard(uint32) (release func()) { return func() {} }
 
 // EndTogether says which shards end together, because no node is there to take them. If a turn of
 // one of them waits for another, that one serves it, until the subscription's Quiesce or

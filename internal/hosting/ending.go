@@ -37,8 +37,14 @@ func (s *hosting) joins(h *hosted) {
 	}
 }
 
-// EndShard implements dispatch.Hosts: it stops a shard's keys in all hosts, side by side.
-func (s *hosting) EndShard(ctx context.Context, shard uint32, lost bool) error {
+// EndShard ends the keys of a shard that handlers of this package host on a lifetime, in all hosts
+// side by side, after the shard's calls have ended. It returns when the keys have ended, or when ctx
+// ends. With lost, another node may serve the shard already.
+func EndShard(ctx context.Context, life *dispatch.Lifetime, shard uint32, lost bool) error {
+	s, ok := life.Hosts().(*hosting)
+	if !ok {
+		return nil
+	}
 	hosts, over := s.begin(shard, lost)
 	defer over()
 	errs := make([]error, len(hosts))
@@ -92,7 +98,23 @@ func (s *hosting) joining(shard uint32) (group *host.EndGroup, ok bool) {
 	return s.final, true
 }
 
-// HoldShard keeps the keys that stop hooks have woken, while a shard ends, until release
+// LapseShard refuses the calls that wait for the keys of a shard, and ends the contexts of their
+// running hooks, because another node may own the shard by now. The lease may come back. LapseShard
+// does not block.
+func LapseShard(life *dispatch.Lifetime, shard uint32) {
+	s, ok := life.Hosts().(*hosting)
+	if !ok {
+		return
+	}
+	s.mu.Lock()
+	hosts := s.list()
+	s.mu.Unlock()
+	for _, h := range hosts {
+		h.host.LapseShard(shard)
+	}
+}
+
+// HoldShard implements dispatch.Hosts: it keeps the keys that stop hooks have woken, while a shard ends, until release
 // is called.
 func (s *hosting) HoldShard(shard uint32) (release func()) {
 	s.mu.Lock()

@@ -113,17 +113,6 @@ func (s *hosting) host(k *keyed, kind string, check func(shard uint32, key strin
 	return h
 }
 
-// LapseShard refuses the calls that wait for the shard's keys, and ends the contexts of
-// their running hooks: another node may own it by now.
-func (s *hosting) LapseShard(shard uint32) {
-	s.mu.Lock()
-	hosts := s.list()
-	s.mu.Unlock()
-	for _, h := range hosts {
-		h.host.LapseShard(shard)
-	}
-}
-
 // list is called with mu held.
 func (s *hosting) list() []*hosted { return slices.Collect(maps.Values(s.hosts)) }
 
