@@ -47,3 +47,36 @@ func TestHeadOfCommands(t *testing.T) {
 		}
 	}
 }
+
+// TestHeadOfRecord: with any of its fields set, the head of a record is what package json makes of it.
+func TestHeadOfRecord(t *testing.T) {
+	for set := range 1 << 10 {
+		r := Record{Number: uint64(set) + 1, Type: [...]string{"json", "protobuf", "", `a"<`}[set%4]}
+		for i, f := range []func(){
+			func() { r.Epoch = 1<<64 - 1 },
+			func() { r.Version = 3 },
+			func() { r.Deleted = true },
+			func() { r.Spilled = time.Unix(7, 0).UTC() },
+			func() { r.Mailed = 1<<64 - 1 },
+			func() { r.Taken = 9 },
+			func() { r.Failing = &Failing{Attempts: 2} },
+			func() { r.TTL = time.Hour },
+		} {
+			if set>>(i+2)&1 == 1 {
+				f()
+			}
+		}
+		e := Entry{Place: Records, Record: &r}
+		want, err := json.Marshal(&r)
+		if head := e.Head(); err != nil || string(head) != string(want) {
+			t.Fatalf("%s, want %s, %v", head, want, err)
+		}
+	}
+}
+
+// TestHeadKnowsAllFields fails when a record gets a field that its head must have.
+func TestHeadKnowsAllFields(t *testing.T) {
+	if n := reflect.TypeFor[Record]().NumField(); n != 12 {
+		t.Errorf("a record has %d fields: see appendRecord, and the test above", n)
+	}
+}

@@ -16,13 +16,13 @@ type (
 	// send commits a change; its answer goes to committed.
 	send struct {
 		id, try uint64
-		change  state.Change
+		change  *state.Change
 	}
 	// look reads whether a change is stored; its result goes to looked.
 	look struct {
 		id     uint64
 		token  state.Token
-		change state.Change
+		change *state.Change
 	}
 	// answer tells a change's caller how it ended.
 	answer struct {

@@ -109,7 +109,7 @@ func (s *shard) carryOut(e effect) {
 	switch e := e.(type) {
 	case send:
 		id, try := e.id, e.try // what waits for the store holds no copy of the change
-		s.opts.Store.Commit(e.change, func(rev state.Rev, err error) {
+		s.opts.Store.Commit(*e.change, func(rev state.Rev, err error) {
 			s.tell(func(c *core) { c.committed(id, try, rev, err) })
 		})
 	case answer:
@@ -175,7 +175,7 @@ func backOff(failed int) time.Duration {
 // find reads whether a change is stored. It is, if its number is in the key's record, or in an event
 // that was stored since its fence.
 func (s *shard) find(ctx context.Context, l look) (rev state.Rev, there bool, err error) {
-	c := &l.change
+	c := l.change
 	r := state.Range{Place: state.Records, Shard: c.Token.Shard, Kind: c.Kind, Key: c.Key}
 	if c.Record == nil {
 		r.Place, r.After = state.Events, c.Token.Rev

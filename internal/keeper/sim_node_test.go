@@ -104,7 +104,7 @@ func (s *slot) carryOut(e effect) {
 			return 0, err
 		}, func(_ state.Rev, err error) { s.tell(func(c *core) { c.opened(e.id, token, err) }) })
 	case send:
-		w.ask(func() (state.Rev, error) { return s.commit(e.change) }, func(rev state.Rev, err error) {
+		w.ask(func() (state.Rev, error) { return s.commit(*e.change) }, func(rev state.Rev, err error) {
 			s.tell(func(c *core) {
 				try := e.try
 				if o := c.ops[e.id]; o != nil && w.broken == "lateAnswers" {

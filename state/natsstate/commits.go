@@ -74,22 +74,23 @@ func (c *commits) Commit(change state.Change, done func(state.Rev, error)) {
 	case c.group != nil:
 		c.group.Commit(change, done)
 	default:
+		shard, parts, drop := change.Token.Shard, change.Parts(), change.Drop // what waits holds no more of it
 		c.publish(c.messages(change), func(a ack, err error) {
-			done(c.stored(change, a, err))
+			done(c.stored(shard, parts, drop, a, err))
 		})
 	}
 }
 
 // stored is called with the answer to a change.
-func (c *commits) stored(change state.Change, a ack, err error) (state.Rev, error) {
+func (c *commits) stored(shard uint32, parts int, drop []state.Ref, a ack, err error) (state.Rev, error) {
 	if err != nil {
 		return 0, verdict(err)
 	}
-	c.floors.raise(change.Token.Shard, state.Rev(a.Seq))
-	for _, d := range change.Drop {
+	c.floors.raise(shard, state.Rev(a.Seq))
+	for _, d := range drop {
 		c.drop(d)
 	}
-	return state.Rev(a.Seq) - state.Rev(change.Parts()-1), nil // a batch has sequences in a row
+	return state.Rev(a.Seq) - state.Rev(parts-1), nil // a batch has sequences in a row
 }
 
 // drop removes mail that is done. If that fails, nothing is wrong: the record says what is done.
@@ -247,7 +248,7 @@ func (c *commits) together(cs []state.Change, some []int, results []state.Result
 			left -= cs[i].Parts()
 			a.Seq -= uint64(left) // that of its own last
 		}
-		if rev, err = c.stored(cs[i], a, refusal); err != nil {
+		if rev, err = c.stored(cs[i].Token.Shard, cs[i].Parts(), cs[i].Drop, a, refusal); err != nil {
 			results[i] = state.Result{Err: err}
 			continue
 		}

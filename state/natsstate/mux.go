@@ -3,6 +3,7 @@
 package natsstate
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -227,6 +228,9 @@ func decodeAck(m *nats.Msg) (a ack, err error) {
 	if m.Header.Get("Status") == "503" {
 		return a, outcome.Errorf(outcome.ErrDisconnected, "no server answers for %s: its stream has no leader", m.Subject)
 	}
+	if seq, ok := plainAck(m.Data); ok {
+		return ack{Seq: seq}, nil
+	}
 	if err := json.Unmarshal(m.Data, &a); err != nil {
 		return a, fmt.Errorf("unreadable acknowledgement: %w", err)
 	}
@@ -237,6 +241,22 @@ func decodeAck(m *nats.Msg) (a ack, err error) {
 		return a, fmt.Errorf("an acknowledgement without a sequence: %.100q", m.Data)
 	}
 	return a, nil
+}
+
+// plainAck reads {"stream":"clstr_state", "seq":7}. Package json takes a twentieth of the processor time
+// of a change.
+func plainAck(data []byte) (seq uint64, ok bool) {
+	rest, ok := bytes.CutPrefix(data, []byte(`{"stream":"`))
+	if !ok {
+		return 0, false
+	}
+	_, rest, _ = bytes.Cut(rest, []byte(`"`))
+	rest, ok = bytes.CutPrefix(bytes.TrimLeft(rest, ", "), []byte(`"seq":`))
+	if !ok || len(rest) < 2 || rest[len(rest)-1] != '}' {
+		return 0, false
+	}
+	seq, err := strconv.ParseUint(string(rest[:len(rest)-1]), 10, 64)
+	return seq, err == nil && seq > 0
 }
 
 // denied is the subject of a publication that the server does not permit.

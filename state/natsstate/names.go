@@ -106,9 +106,9 @@ const (
 
 // setNames adds the names that the subject does not tell.
 func setNames(h nats.Header, kind, key string) {
-	for name, s := range map[string]string{hdrKind: kind, hdrKey: key} {
-		if strings.HasPrefix(token(s), "==") {
-			h[name] = []string{base64.RawURLEncoding.EncodeToString([]byte(s))}
+	for _, n := range [...]struct{ header, name string }{{hdrKind, kind}, {hdrKey, key}} {
+		if strings.HasPrefix(token(n.name), "==") {
+			h[n.header] = []string{base64.RawURLEncoding.EncodeToString([]byte(n.name))}
 		}
 	}
 }
