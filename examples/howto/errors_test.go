@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,6 +64,9 @@ func status(w http.ResponseWriter, err error) int {
 		return http.StatusOK
 	case errors.As(err, &out), errors.Is(err, ErrClosed):
 		return http.StatusConflict // the shop's own answer
+	case errors.Is(err, cluster.ErrIDReused), errors.Is(err, cluster.ErrBadEnvelope),
+		errors.Is(err, cluster.ErrInvalidMessage), errors.Is(err, cluster.ErrTooLarge):
+		return http.StatusBadRequest // the same message fails again
 	}
 	switch outcome := cluster.OutcomeOf(err); {
 	case outcome.NeverRan():
@@ -97,10 +101,11 @@ func TestErrors(t *testing.T) {
 	defer cancel()
 	_, late := clstr.Ask[Stock](over, shelf, Take{1})
 	_, nobody := clstr.Ask[Stock](t.Context(), svc.Kind("warehouse").Key("w"), Take{1})
+	_, badID := clstr.Ask[Stock](t.Context(), shelf, Take{1}, cluster.WithID(strings.Repeat("i", 999)))
 	for _, c := range []struct {
 		err  error
 		want int
-	}{{nil, 200}, {err, 409}, {&OutOfStock{}, 409}, {nobody, 503}, {late, 503}, {errors.New("not of a call"), 504}} {
+	}{{nil, 200}, {badID, 400}, {err, 409}, {&OutOfStock{}, 409}, {nobody, 503}, {late, 503}, {errors.New("not of a call"), 504}} {
 		if got := status(headers{}, c.err); c.want != got && !(c.err == late && got == 504) {
 			t.Errorf("%v (%v): %d, want %d", c.err, cluster.OutcomeOf(c.err), got, c.want)
 		}
