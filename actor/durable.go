@@ -47,7 +47,8 @@ type Persistence struct {
 // changes of earlier turns are stored. If the message depends on a change of its own turn, call
 // [Context.Save] before you send it.
 //
-// A field that is not exported, or has the tag json:"-", is not stored. Fields that the stored
+// A type that JSON could not read again panics here: one with an interface in it, or with
+// MarshalJSON and no UnmarshalJSON. A field that is not exported, or has the tag json:"-", is not stored. Fields that the stored
 // state does not have are zero after it was read. States are compared as they are encoded: a
 // MarshalJSON that encodes equal states differently has each turn stored.
 func Durable(p Persistence) Option {

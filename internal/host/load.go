@@ -25,6 +25,11 @@ func load(s *shell, h *hook) (err error) {
 		return fmt.Errorf("a durable entity needs a kind, and a key that can be stored: %w", err)
 	}
 	encoding := s.stored.encoding() // user code, which is not called under a lock
+	if s.stored.as != nil {
+		if err := readable(s.stored.as); err != nil {
+			return err
+		}
+	}
 	b := &c.mailbox
 	b.mu.Lock()
 	if b.outlet == nil {

@@ -64,14 +64,6 @@ func (p *Persistence) window() time.Duration {
 	return w
 }
 
-// CheckState returns an error for the type of an entity that would lose a part of its state.
-func CheckState(entity reflect.Type) error {
-	if entity.Implements(reflect.TypeFor[Stateful]()) {
-		return nil
-	}
-	return codec.Check(entity)
-}
-
 // Stateful is what actor.Stateful is made of.
 type Stateful interface {
 	State() any
