@@ -100,7 +100,7 @@ func (s *Sub) roomFor(c *Call, from *Call, n, busy, held int64) *outcome.Error {
 	switch {
 	case most >= 0 && n > int64(most):
 		return outcome.Overloaded(retryHint, "shard %d has %d pending calls, which is all that is allowed", c.env.Shard, most)
-	case s.life.mostBusy > 0 && busy > s.life.mostBusy && (from == nil || !from.runs()):
+	case s.life.mostBusy > 0 && busy > s.life.mostBusy && (from == nil || from.sub.life != s.life || !from.runs()):
 		return outcome.Overloaded(retryHint, "the node has %d calls in flight, which is all that is allowed", s.life.mostBusy)
 	case s.life.mostBytes > 0 && held > s.life.mostBytes && held != size && (held > 2*s.life.mostBytes || c.waiting() == nil):
 		return outcome.Overloaded(retryHint, "the node has %d bytes of calls in flight: at most %d allowed", held-size, s.life.mostBytes)
