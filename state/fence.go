@@ -55,8 +55,8 @@ func (s Signature) Admit(o Owner, adopt bool) (Signature, error) {
 		s.Cluster = o.Cluster
 		return s, nil
 	case o.Cluster == "":
-		return s, fmt.Errorf("%w: %s, and this node has no membership", ErrOtherCluster, s.Cluster)
+		return s, fmt.Errorf("%w: %s, and this node has no membership; the store's option Adopt takes it over", ErrOtherCluster, s.Cluster)
 	default:
-		return s, fmt.Errorf("%w: %s, this node's is %s", ErrOtherCluster, s.Cluster, o.Cluster)
+		return s, fmt.Errorf("%w: %s, this node's is %s; the store's option Adopt takes it over", ErrOtherCluster, s.Cluster, o.Cluster)
 	}
 }

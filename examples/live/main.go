@@ -83,7 +83,7 @@ func vote(w http.ResponseWriter, r *http.Request, poll *cluster.ScopedClient) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// run serves until ctx ends.
+// run serves until ctx or the node ends.
 func run(ctx context.Context, listener net.Listener, opts clstr.Options) (err error) {
 	opts.Name, opts.Entities = "live", clstr.Host(polls)
 	svc, err := clstr.Open(ctx, opts)
@@ -91,6 +91,17 @@ func run(ctx context.Context, listener net.Listener, opts clstr.Options) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, svc.Close(context.WithoutCancel(ctx))) }() // after the front has ended
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if node := svc.Node(); node != nil {
+		go func() { // a drained node ends the process, so that it is started anew
+			select {
+			case <-node.Ended():
+				stop()
+			case <-ctx.Done():
+			}
+		}()
+	}
 	poll := svc.Key(polls, "tea-or-coffee")
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(page) })
