@@ -113,7 +113,7 @@ func (s stored) encode() ([]byte, error) {
 	if st, ok := v.(Stateful); ok {
 		v = st.State()
 		if is := reflect.TypeOf(v); is == nil || is != s.as {
-			return nil, fmt.Errorf("State of a %T has returned a %T, and before that a %v", s.of, v, s.as)
+			return nil, fmt.Errorf("the method State of a %T has returned a %T, and before that a %v", s.of, v, s.as)
 		}
 	}
 	return codec.Marshal(v)
