@@ -118,6 +118,7 @@ func (f *fixed) warnOfShared(log *slog.Logger) {
 }
 
 func (f *fixed) subscribe(ctx context.Context) error {
+	ctx = lifeContext{ctx, f.life.Context()}
 	to := f.n.intake.subscriber()
 	backend, direct := f.n.opts.Transport.(dispatch.Backend)
 	for _, shard := range f.n.opts.Shards {
@@ -125,7 +126,7 @@ func (f *fixed) subscribe(ctx context.Context) error {
 		var err error
 		to.Standing = f.at[shard]
 		if direct {
-			sub, err = backend.Subscribe(lifeContext{ctx, f.life.Context()}, shard, to)
+			sub, err = backend.Subscribe(ctx, shard, to)
 		} else {
 			sub, err = subscribeFunc(ctx, f.n.opts.Transport, f.life, shard, to)
 		}

@@ -53,9 +53,10 @@ func (l *Lifetime) SubscribeFunc(to Subscriber) (transport.HandlerFunc, transpor
 		return nil, nil, err
 	}
 	return func(ctx context.Context, env transport.Envelope) ([]byte, error) {
-		// The transport's own call of this message, if it has one, and not one of a handler of
-		// the node, whose context the transport has handed on: that sends another message.
-		if c := CallFrom(ctx); c != nil && c.sub.life != l {
+		// The transport's own call of this message, if it has one. The transport may have made it on
+		// the node's lifetime. A call of the node's own dispatcher is that of a handler whose context
+		// the transport has handed on: that sends another message.
+		if c := CallFrom(ctx); c != nil && c.sub.d != d {
 			return s.pass(ctx, env, to.Receiver, c)
 		}
 		return s.Do(ctx, env)
