@@ -10,7 +10,7 @@ import (
 	"github.com/clstr-go/clstr/cluster"
 )
 
-// BenchmarkNested is requests from 1,000 callers to 10,000 active keys, each of which asks another
+// BenchmarkNested is requests from 1,000 callers to 10,000 active keys. Each key asks another
 // key before it answers.
 func BenchmarkNested(b *testing.B) {
 	const callers = 1000

@@ -197,7 +197,7 @@ func TestSave(t *testing.T) {
 // new entity, whose changes count on.
 func TestDelete(t *testing.T) {
 	inEachBank(t, actor.Persistence{}, handlers.Options{}, func(b *bank) {
-		b.want("a key of which nothing is stored", b.send("l", forget{1}), "1")
+		b.want("a key without a stored state", b.send("l", forget{1}), "1")
 		if b.commits > 0 {
 			b.Error("that there is nothing is stored")
 		}

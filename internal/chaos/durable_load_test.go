@@ -109,21 +109,11 @@ func (l *commands) key(kind string, number int) string {
 // more returns when n further commands have succeeded.
 func (l *commands) more(t *testing.T, n int) {
 	t.Helper()
-	count := func() int {
+	awaitMore(t, n, func() int {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return l.ok
-	}
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
-	giveUp := time.After(2 * deadline)
-	for want := count() + n; count() < want; {
-		select {
-		case <-again.C:
-		case <-giveUp:
-			t.Fatalf("%d commands have not succeeded within %v", n, 2*deadline)
-		}
-	}
+	})
 }
 
 // stop returns what was seen, when the last caller has ended.

@@ -93,7 +93,7 @@ func (l *load) key(number int) string {
 // more returns when n further requests have succeeded.
 func (l *load) more(t *testing.T, n int) {
 	t.Helper()
-	count := func() (ok int) {
+	awaitMore(t, n, func() (ok int) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		for _, o := range l.history {
@@ -102,7 +102,12 @@ func (l *load) more(t *testing.T, n int) {
 			}
 		}
 		return ok
-	}
+	})
+}
+
+// awaitMore returns when a count has grown by n.
+func awaitMore(t *testing.T, n int, count func() int) {
+	t.Helper()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
 	giveUp := time.After(2 * deadline)

@@ -114,8 +114,8 @@ func (k keeping) Admits(_ context.Context, cluster string, _ sharding.Layout) er
 }
 
 // TestFoundersHaveTheState: a node that finds no configuration although others own shards does not
-// found the cluster under another identity than that of its state. It leaves that to the others,
-// who remember it.
+// found the cluster under another identity than that of its state. It leaves that to the other nodes,
+// because they remember it.
 func TestFoundersHaveTheState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for others, asks := range map[bool]int{true: 1, false: 0} {

@@ -63,7 +63,7 @@ type commands struct {
 	unsent int             // how many of recent no change has taken yet
 }
 
-// spill is a group beside the record, of which the store has the replies.
+// spill is a group beside the record. The store has its replies.
 type spill struct {
 	until time.Time // by the monotonic clock of this process
 	ids   map[[16]byte][8]byte

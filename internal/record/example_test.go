@@ -10,7 +10,7 @@ import (
 	"github.com/clstr-go/clstr/sharding"
 )
 
-// A tool reads who is there and who owns what from a cluster's records, which any
+// A tool reads the nodes and the owners of shards from a cluster's records, which any
 // store shows in a snapshot.
 func ExampleDecode() {
 	entries := []membership.Entry{

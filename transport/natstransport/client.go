@@ -271,7 +271,7 @@ func (c *call) outcome() ([]byte, error) {
 const cancelSize = 16
 
 // cancel tells the owner that the sender of a request has gone. The cancellation follows the
-// request on its way. It takes no time of the caller, who has none left.
+// request on its way. It takes no time of the caller, because the caller has none left.
 func (b *shardBox) cancel(id uint64) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // there is no waiting for room: then the deadline that travels must do

@@ -1,4 +1,4 @@
-// Who opens a shard that is written to, and which shard a key is in
+// The owner that a tool opens a shard as, and the shard of a key
 
 package stored
 

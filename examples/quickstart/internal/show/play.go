@@ -74,7 +74,7 @@ func (b *Books) Play(ctx context.Context, out io.Writer, start func(ctx context.
 	nodes = nodes[1:]
 	killed.Kill()
 	b.burst(ctx, keys) // until every key has answered
-	stop()             // and who gets no answer has given up
+	stop()             // and a caller without an answer has given up
 	b.stage(ctx, out, "node-2 dies")
 
 	fmt.Fprintf(out, story, Timing.Lease)
