@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/ownership"
+	"github.com/clstr-go/clstr/internal/process"
 	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/standing"
@@ -129,6 +130,7 @@ func New(opts Options) (*Coordinator, error) {
 	if err := probe.Validate(); err != nil {
 		return nil, err
 	}
+	opts.Self.Process = process.Self()
 	c := &Coordinator{opts: opts, log: sparse.New(opts.Log), ops: make(chan struct{}, maxOps), inbox: inbox{signal: make(chan struct{}, 1)}}
 	c.tasks = tasks{work: &c.work, last: map[uint32]chan struct{}{}}
 	c.agreement = agreement{self: &c.opts.Self, store: opts.Store, node: opts.Node, log: c.log, answers: &c.answers, adopts: adopts}

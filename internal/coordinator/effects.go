@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/ownership"
+	"github.com/clstr-go/clstr/internal/process"
 	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
@@ -122,8 +123,16 @@ func (in *incarnation) do(e ownership.Effect) {
 		}
 	case ownership.StoreGone:
 		log.Error("the store of members is gone: this node serves nothing once its lease has ended, makes the store anew when all leases have ended, and joins again", slog.Any("error", in.c.Health().Store))
+	case ownership.Examine:
+		if process.Ended(e.Process) {
+			in.c.inbox.post(in, ownership.Ended{Member: e.Member})
+		}
 	case ownership.Declared:
-		log.Warn("declared a node dead: it has not renewed its lease", slog.String("member", e.Member.String()))
+		if e.Ended {
+			log.Info("the process of this node before this one has ended: taking over at once", slog.String("member", e.Member.String()))
+		} else {
+			log.Warn("declared a node dead: it has not renewed its lease", slog.String("member", e.Member.String()))
+		}
 	case ownership.Reconnect:
 		log.Warn("the store of members does not answer the renewals of this node's lease")
 		if r, ok := in.c.opts.Store.(membership.ConnectionStore); ok {

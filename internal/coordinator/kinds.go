@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/ownership"
+	"github.com/clstr-go/clstr/internal/process"
 	"github.com/clstr-go/clstr/internal/record"
 	"github.com/clstr-go/clstr/membership"
 )
@@ -42,7 +43,7 @@ func (o others) fits(ctx context.Context) error {
 			for _, e := range entries {
 				ref, ok := record.ParseMemberKey(e.Key)
 				m, err := record.Decode[record.Member](e.Value)
-				if !ok || err != nil || m.State == record.Dead || m.State == record.Left {
+				if !ok || err != nil || m.State == record.Dead || m.State == record.Left || process.Ended(m.Process) {
 					continue
 				}
 				if ownership.KindsInCommon(m.Kinds, o.self.Kinds) {

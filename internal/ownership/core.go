@@ -24,9 +24,10 @@ type Self struct {
 	Weight        float64 // 0 is 1
 	Zone, Version string
 	Kinds         []string
-	Base          uint64 // of the Config that the caller has checked
-	Cluster       string // the same
-	Past          Past   // of the node's incarnations before
+	Process       record.Process // zero: not known
+	Base          uint64         // of the Config that the caller has checked
+	Cluster       string         // the same
+	Past          Past           // of the node's incarnations before
 }
 
 // Validate refuses what cannot work.
@@ -64,6 +65,7 @@ func (s Self) Validate() error {
 //	deaths    which of the others are dead
 //	targets   which member should own which shard
 //	joining   when the node takes shards
+//	succession  earlier processes of the node that have ended
 //	leaving   when it hands them over, and goes
 //	shards    what is known of the records of shards, and what the node does about each
 //	healing   the shards whose records are broken
@@ -72,16 +74,17 @@ func (s Self) Validate() error {
 type Core struct {
 	*operations
 
-	own     own
-	members members
-	deaths  deaths
-	targets targets
-	joining joining
-	leaving leaving
-	shards  shards
-	healing healing
-	lineage lineage
-	looks   looks
+	own        own
+	members    members
+	deaths     deaths
+	targets    targets
+	joining    joining
+	succession succession
+	leaving    leaving
+	shards     shards
+	healing    healing
+	lineage    lineage
+	looks      looks
 }
 
 // NewCore makes the core of a node that has not yet joined. The caller has
@@ -106,6 +109,7 @@ func NewCore(self Self) (*Core, error) {
 	c.deaths = deaths{operations: ops, own: &c.own, members: &c.members, shards: &c.shards, looks: &c.looks}
 	c.targets = newTargets(ops, &c.members, assign)
 	c.joining = joining{operations: ops, own: &c.own, members: &c.members, shards: &c.shards, leaving: &c.leaving, looks: &c.looks}
+	c.succession = succession{operations: ops, own: &c.own, members: &c.members, deaths: &c.deaths, joining: &c.joining}
 	c.leaving = leaving{operations: ops, own: &c.own, members: &c.members, targets: &c.targets, shards: &c.shards, healing: &c.healing, looks: &c.looks}
 	c.shards = shards{
 		operations: ops, own: &c.own, members: &c.members, targets: &c.targets, leaving: &c.leaving, healing: &c.healing, lineage: &c.lineage,
@@ -140,6 +144,8 @@ func (c *Core) Step(now time.Duration, e Event) []Effect {
 		c.shards.opened(e.Shard, e.Epoch)
 	case Closed:
 		c.shards.closed(e)
+	case Ended:
+		c.succession.hasEnded(e.Member)
 	case Leave:
 		c.leaving.leave(e.Wait)
 	default:
@@ -156,12 +162,17 @@ func (c *Core) tick() {
 	c.own.renewIfDue()
 	c.looks.ifDue()
 	c.deaths.watch()
+	c.succession.examine()
+	c.succession.declare()
 	c.lineage.endIfGone()
 	c.shards.dirty = true
 }
 
 // settleUp draws the conclusions of what has changed.
 func (c *Core) settleUp() {
+	if c.members.changed {
+		c.succession.declare() // it may take shards now
+	}
 	for c.members.changed || c.leaving.endsAsLast() {
 		c.members.changed = false
 		c.targets.follow(c.leaving.last)

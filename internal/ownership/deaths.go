@@ -46,7 +46,7 @@ func (d *deaths) accuse(ref record.Ref, m *member) {
 		m.accusing = false
 		switch r.Status {
 		case Done:
-			d.emit(Declared{ref})
+			d.emit(Declared{ref, m.ended})
 			d.members.put(ref, dead, r.Rev)
 			d.members.spoil(ref, readable)
 		case Conflict: // it lives, or another was faster

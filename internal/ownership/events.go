@@ -40,6 +40,8 @@ type (
 		Epoch uint64
 		Cost  outcome.DrainCounts
 	}
+	// Ended answers an Examine: the process has surely ended, and nothing of it serves.
+	Ended struct{ Member record.Ref }
 	// Leave asks the node to hand over its shards and go. If all others leave too, the
 	// last of them waits for theirs: for Wait at most, which the first Leave with one
 	// says. 0 is without a bound.
@@ -63,6 +65,7 @@ func (Seen) event()   {}
 func (Opened) event() {}
 func (Closed) event() {}
 func (Leave) event()  {}
+func (Ended) event()  {}
 
 // Effect is something that a core wants done. The set is closed.
 type Effect interface{ effect() }
@@ -164,8 +167,18 @@ type (
 		By    record.Ref
 		Kinds []string
 	}
-	// Declared tells that the node has declared another dead.
-	Declared struct{ Member record.Ref }
+	// Examine asks whether the process of an earlier life of the node has ended. [Ended]
+	// answers if it surely has.
+	Examine struct {
+		Member  record.Ref
+		Process record.Process
+	}
+	// Declared tells that the node has declared another dead. Ended: it is the node's own
+	// earlier process, which has ended.
+	Declared struct {
+		Member record.Ref
+		Ended  bool
+	}
 	// Reconnect tells that the store has not answered twice in a row.
 	Reconnect struct{}
 )
@@ -188,5 +201,6 @@ func (Spoiled) effect()     {}
 func (Overwritten) effect() {}
 func (Superseded) effect()  {}
 func (Foreign) effect()     {}
+func (Examine) effect()     {}
 func (Declared) effect()    {}
 func (Reconnect) effect()   {}

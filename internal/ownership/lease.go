@@ -58,6 +58,7 @@ func newOwn(ops *operations) own {
 			Version: self.Version,
 			Layout:  fmt.Sprintf("%016x", self.Layout.Fingerprint()),
 			Kinds:   self.Kinds,
+			Process: self.Process,
 		},
 	}
 }

@@ -70,6 +70,7 @@ func (l *looks) sawMembers(r Result) {
 		return
 	}
 	c.members.missing(r)
+	c.succession.examine()
 	c.lineage.note(r.AsOf)
 	if c.members.sawAll(r.AsOf) {
 		c.shards.dirty = true // an owner whose record is not there may be gone

@@ -33,6 +33,8 @@ type member struct {
 	accusing bool    // a write that declares it dead, or removes its record, is under way
 	found    content // what this version is: see spoiled.go
 	finalAt  time.Duration
+	ended    bool // see succession.go
+	heir     bool // this node is to take its shards
 }
 
 // put takes a version of a record if it is new.

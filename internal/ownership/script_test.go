@@ -33,6 +33,7 @@ type script struct {
 	told   []string                      // effects other than operations, since the last want
 	lease  Lease                         // the last
 	living map[record.Ref]*record.Member // renew themselves while time passes
+	ended  []record.Process
 	writes int
 	first  map[uint32]uint64 // by shard: the epoch that it was first claimed in, which is a revision
 }
@@ -109,6 +110,10 @@ func (s *script) do(e Effect) {
 		s.event(s.snapshot(e))
 	case Lease:
 		s.lease = e
+	case Examine:
+		if slices.Contains(s.ended, e.Process) {
+			s.event(Ended{e.Member})
+		}
 	case Route:
 	case Open:
 		s.tell("open %d/%d %s", e.Shard, s.nth(e.Shard, e.Epoch), e.Why)

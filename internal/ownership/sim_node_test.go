@@ -19,6 +19,8 @@ const (
 type node struct {
 	w    *world
 	name string
+	slot int     // which of the world's nodes it is
+	host string  // where the process runs
 	rate float64 // of its clock
 
 	weight float64
@@ -74,7 +76,7 @@ func (n *node) on(gen int, f func()) {
 
 func (n *node) start() {
 	n.gen++
-	n.up, n.leaving = true, false
+	n.up, n.leaving, n.host = true, false, n.w.host()
 	n.waited, n.asked, n.past, n.known = false, false, Past{}, make([]uint64, n.w.f.shards)
 	n.join()
 	var tick func()
@@ -104,7 +106,7 @@ func (n *node) begin(base uint64) {
 	if past.Lost {
 		past.Epoch = max(past.Epoch, n.w.born())
 	}
-	core, err := NewCore(Self{Ref: n.ref, Layout: n.w.layout(), Timing: timing, Weight: n.weight, Base: base, Past: past})
+	core, err := NewCore(Self{Ref: n.ref, Layout: n.w.layout(), Timing: timing, Weight: n.weight, Base: base, Past: past, Process: n.process()})
 	if err != nil {
 		panic(err)
 	}
@@ -112,20 +114,6 @@ func (n *node) begin(base uint64) {
 	n.core, n.lease, n.served, n.stopping = core, never, map[uint32]*served{}, map[uint32]int{}
 	if n.w.f.broken.keepsLost && kept != nil {
 		n.served = kept
-	}
-}
-
-func (n *node) kill() {
-	n.up, n.paused, n.backlog = false, false, nil
-	n.gen++
-}
-
-func (n *node) resume() {
-	n.paused = false
-	backlog := n.backlog
-	n.backlog = nil
-	for _, f := range backlog {
-		f()
 	}
 }
 
@@ -208,6 +196,10 @@ func (n *node) do(core *Core, e Effect) {
 		}
 	case Route:
 		n.known[e.Shard] = max(n.known[e.Shard], e.Record.Epoch)
+	case Examine:
+		n.examine(core, e)
+	case Declared:
+		w.successions += btoi(e.Ended)
 	case Gone:
 		n.lease, n.past, n.waited = never, core.Past(), e.Unleased
 		if e.State == record.Left {

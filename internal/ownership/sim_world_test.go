@@ -52,6 +52,7 @@ type broken struct {
 	sparesSpoiled bool // a member whose record is not readable is never declared dead
 	countsAnew    bool // the epochs of a shard whose record was removed begin at 1 again
 	noStayer      bool // a node that leaves waits for no other that does
+	endsAlive     bool // an earlier process counts as ended while it lives
 	noMargin      bool // a node serves until others may declare it dead
 }
 
@@ -72,33 +73,34 @@ type world struct {
 	nodes  []*node
 	incs   int
 
-	started    map[uint32]uint64        // by shard: the highest epoch that a turn has started in
-	opened     map[[2]uint64]record.Ref // by shard and epoch
-	runs       map[int]int              // by op
-	order      map[clientKey]int        // the last number that has run
-	bad        []string
-	deaths     int
-	innocent   int // of those, who had done nothing wrong
-	acked      int
-	maybe      int
-	never      int
-	overlaps   int
-	ledger     ledger
-	lastBad    time.Duration // when a shard was last not where it should be
-	faultEnd   time.Duration // when the last fault has ended
-	vandalized int
-	losses     int
-	spoiled    int           // records of members
-	spared     time.Duration // until when nobody is killed, so that others hear what he remembers
-	moves      int           // owners that have changed, other than from nobody
-	ideal      int           // of those, what the comings and goings ask for
-	decoded    []decoded     // by shard
-	truth      *Core         // of nobody, which knows the members as the store has them
-	ops        int
-	wasMaybe   map[int]bool
-	together   int // how often all nodes were told to leave at once
-	hooks      int // shards whose stop hooks were served
-	neverOps   []int
+	started     map[uint32]uint64        // by shard: the highest epoch that a turn has started in
+	opened      map[[2]uint64]record.Ref // by shard and epoch
+	runs        map[int]int              // by op
+	order       map[clientKey]int        // the last number that has run
+	bad         []string
+	deaths      int
+	innocent    int // of those, who had done nothing wrong
+	acked       int
+	maybe       int
+	never       int
+	overlaps    int
+	ledger      ledger
+	lastBad     time.Duration // when a shard was last not where it should be
+	faultEnd    time.Duration // when the last fault has ended
+	vandalized  int
+	losses      int
+	spoiled     int           // records of members
+	spared      time.Duration // until when nobody is killed, so that others hear what he remembers
+	moves       int           // owners that have changed, other than from nobody
+	ideal       int           // of those, what the comings and goings ask for
+	decoded     []decoded     // by shard
+	truth       *Core         // of nobody, which knows the members as the store has them
+	ops         int
+	wasMaybe    map[int]bool
+	together    int // how often all nodes were told to leave at once
+	successions int // restarts that have proven that the process before has ended
+	hooks       int // shards whose stop hooks were served
+	neverOps    []int
 }
 
 func newWorld(seed uint64, f faults) *world {
@@ -109,7 +111,7 @@ func newWorld(seed uint64, f faults) *world {
 	}
 	w.store.init(w)
 	for i := range f.nodes + 1 { // the last has the name of the first: they take over from each other
-		n := &node{w: w, name: fmt.Sprint("node-", i%f.nodes), rate: 1 + (2*w.rng.Float64()-1)*f.drift, weight: 1, lease: never, term: 10 * time.Second}
+		n := &node{w: w, slot: i, name: fmt.Sprint("node-", i%f.nodes), rate: 1 + (2*w.rng.Float64()-1)*f.drift, weight: 1, lease: never, term: 10 * time.Second}
 		if w.chance(0.3) {
 			n.weight = 2
 		}

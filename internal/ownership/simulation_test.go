@@ -183,6 +183,7 @@ func forSeeds(from uint64, n int, f faults) (bad int, first *world, seed uint64,
 				sum.losses += w.losses
 				sum.spoiled += w.spoiled
 				sum.together += w.together
+				sum.successions += w.successions
 				sum.hooks += w.hooks
 				sum.lastBad = max(sum.lastBad, w.lastBad-w.faultEnd)
 				if len(w.bad) > 0 {
@@ -211,6 +212,9 @@ func TestSimulation(t *testing.T) {
 	t.Logf("%d seeds from %d: %v", *seeds, *from, sum)
 	if bad > 0 {
 		t.Errorf("%d of %d seeds are bad; the first, %d (-run %s -seeds 1 -from %d):\n%s", bad, *seeds, seed, t.Name(), seed, first.verdict())
+	}
+	if sum.successions < *seeds/10 {
+		t.Errorf("only %d restarts have taken over from the process before", sum.successions)
 	}
 	if sum.acked < 100**seeds {
 		t.Errorf("only %d requests were acknowledged: the simulation does too little", sum.acked)
@@ -284,6 +288,7 @@ func TestMutants(t *testing.T) {
 		"believes old hints":            {broken{forgetsRev: true}, rough},
 		"ends beside others that leave": {broken{noStayer: true}, func(f *faults) { *f = planned() }},
 		"counts epochs anew":            {broken{countsAnew: true}, vandals},
+		"believes that the living end":  {broken{endsAlive: true}, rough},
 		"spares the spoiled":            {broken{sparesSpoiled: true}, vandals},
 		"claims from the removed":       {broken{claimsRemoved: true}, vandals},
 		"drains without accepted mails": {broken{dropsQueue: true}, func(f *faults) { *f = planned() }},

@@ -77,6 +77,8 @@ type Member struct {
 	// Layout is the fingerprint of the layout, in hexadecimal.
 	Layout string   `json:"layout"`
 	Kinds  []string `json:"kinds,omitempty"`
+	// Process is the node's process, for the next one on the same machine.
+	Process Process `json:"proc,omitzero"`
 	// By is the node that declared this one dead.
 	By Ref `json:"by,omitzero"`
 }
