@@ -1,82 +1,134 @@
-// Things by their last use, as a heap whose order is mended when it is read
+// The keys of a host in the order of their last use
 
 package host
 
-import "container/heap"
+import (
+	"container/heap"
+	"sync"
+	"sync/atomic"
+)
 
-// lazyHeap has the least recently used thing on top. Its order is mended only when it
-// is read, so a delivery stores a number in its cell and touches nothing that another key's
-// delivery touches. The age that the heap knows of a thing is never too young. So the top
-// is the oldest thing as soon as its age in the heap is up to date.
-type lazyHeap[T ageing] struct{ things []T }
+// ages has the keys of a host. It is a heap with the least recently used key on top. Its order is
+// mended only when it is read, so a delivery stores a number in its cell and touches nothing that
+// another key's delivery touches. The last use that the heap knows of a key is never too late. So
+// the top is the oldest key as soon as its last use in the heap is up to date.
+type ages struct {
+	clock   atomic.Int64 // counts deliveries
+	reading sync.Mutex   // held by the goroutine that looks for keys to stop; before the mailboxes' locks
 
-// ageing has an age: a moment of its last use.
-type ageing interface {
-	age() int64
-	entry() *heapEntry
+	mu   sync.Mutex // the last of all; guards what is in the cells' places, too
+	heap byUse
 }
 
-// heapEntry is what a heap knows of a thing.
-type heapEntry struct {
-	listed int64 // its age
-	place  int
+// place is a key's in the heap.
+type place struct {
+	used  int64 // the last use that the heap knows of
+	index int
 }
 
-// oldest returns the thing that was last used before all others, and its age. It may be one
-// whose age is never, which must be removed then. ok is false if there is nothing.
-func (h *lazyHeap[T]) oldest() (t T, age int64, ok bool) {
-	for len(h.things) > 0 {
-		t = h.things[0]
-		if age = t.age(); age == t.entry().listed || age == never {
-			return t, age, true
+// use notes that a key is used now.
+func (a *ages) use(c *cell) { c.used.Store(a.clock.Add(1)) }
+
+func (a *ages) add(c *cell) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c.place.used = c.used.Load()
+	heap.Push(&a.heap, c)
+}
+
+func (a *ages) remove(c *cell) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	heap.Remove(&a.heap, c.place.index)
+}
+
+// set tells the heap when a key was last used, if the key is in it.
+func (a *ages) set(c *cell, used int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if i := c.place.index; i < len(a.heap) && a.heap[i] == c {
+		c.place.used = used
+		heap.Fix(&a.heap, i)
+	}
+}
+
+// oldest returns the key that was last used before all others, and when.
+func (a *ages) oldest() (c *cell, used int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for len(a.heap) > 0 {
+		c = a.heap[0]
+		if used = c.used.Load(); used == c.place.used || c.place.used == never {
+			return c, c.place.used
 		}
-		t.entry().listed = age
-		heap.Fix(h, 0)
+		c.place.used = used
+		heap.Fix(&a.heap, 0)
 	}
-	var none T
-	return none, never, false
+	return nil, never
 }
 
-// bound is a moment that nothing was last used before; never without a thing.
-func (h *lazyHeap[T]) bound() int64 {
-	if len(h.things) == 0 {
-		return never
+// never is the last use of a key that a reader has passed over, in the heap.
+const never = 1<<63 - 1
+
+// reader yields the keys that were last used by a moment, the oldest first. Each counts as used
+// now, because a key that the reader's owner cannot stop is busy. A reader passes over keys that
+// another node may own, because they could not save their state, and may be served again. It holds
+// reading.
+type reader struct {
+	*ages
+	until  int64
+	lapsed []*cell // the keys that were passed over
+}
+
+// next returns nil if there is no such key.
+func (r *reader) next() *cell {
+	for {
+		c, used := r.oldest()
+		switch {
+		case used > r.until:
+			return nil
+		case !c.shard.lapsed():
+			r.use(c)
+			return c
+		}
+		r.lapsed = append(r.lapsed, c)
+		r.set(c, never)
 	}
-	return h.things[0].entry().listed
 }
 
-func (h *lazyHeap[T]) add(t T) {
-	t.entry().listed = t.age()
-	heap.Push(h, t)
-}
-
-func (h *lazyHeap[T]) remove(t T) { heap.Remove(h, t.entry().place) }
-
-func (h *lazyHeap[T]) Len() int { return len(h.things) }
-
-func (h *lazyHeap[T]) Less(i, j int) bool {
-	return h.things[i].entry().listed < h.things[j].entry().listed
-}
-
-func (h *lazyHeap[T]) Swap(i, j int) {
-	t := h.things
-	t[i], t[j] = t[j], t[i]
-	t[i].entry().place, t[j].entry().place = i, j
-}
-
-func (h *lazyHeap[T]) Push(x any) {
-	t := x.(T)
-	t.entry().place = len(h.things)
-	h.things = append(h.things, t)
-}
-
-func (h *lazyHeap[T]) Pop() any {
-	n := len(h.things) - 1
-	t := h.things[n]
-	clear(h.things[n:])
-	h.things = h.things[:n]
-	if cap(h.things) > 64 && n < cap(h.things)/4 {
-		h.things = append(make([]T, 0, 2*n), h.things...)
+// end must be called after the last next.
+func (r *reader) end() {
+	for _, c := range r.lapsed {
+		r.set(c, c.used.Load())
 	}
-	return t
+}
+
+// byUse implements heap.Interface.
+type byUse []*cell
+
+func (h byUse) Len() int { return len(h) }
+
+func (h byUse) Less(i, j int) bool { return h[i].place.used < h[j].place.used }
+
+func (h byUse) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].place.index, h[j].place.index = i, j
+}
+
+func (h *byUse) Push(x any) {
+	c := x.(*cell)
+	c.place.index = len(*h)
+	*h = append(*h, c)
+}
+
+// Pop gives back the room of a peak.
+func (h *byUse) Pop() any {
+	n := len(*h) - 1
+	c := (*h)[n]
+	(*h)[n] = nil
+	*h = (*h)[:n]
+	if cap(*h) > 64 && n < cap(*h)/4 {
+		*h = append(make(byUse, 0, 2*n), *h...)
+	}
+	return c
 }

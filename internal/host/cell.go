@@ -17,9 +17,9 @@ import (
 type cell struct {
 	shard *shard
 	key   string
-	used  atomic.Int64 // the host's clock at the last delivery
+	used  atomic.Int64 // the moment of the last delivery, in host.ages
 
-	order   heapEntry             // in shard.ages; guarded by shard.mu
+	place   place                 // in host.ages
 	slot    pool.Slot             // of the turn that runs; the worker's
 	spawned pactor.MessageInvoker // between RegisterHandlers and Start, on the supervisor's turn
 
@@ -31,9 +31,6 @@ var (
 	_ pool.Task = (*cell)(nil)
 	_ Place     = (*cell)(nil)
 )
-
-func (c *cell) age() int64        { return c.used.Load() }
-func (c *cell) entry() *heapEntry { return &c.order }
 
 // Run implements pool.Task: it handles the waiting messages, then lets other keys run.
 func (c *cell) Run(slot pool.Slot) {

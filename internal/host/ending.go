@@ -32,7 +32,6 @@ func (s *shard) beginEnd(g *EndGroup) {
 		return
 	}
 	s.state, s.group = shardEnds, g
-	s.noteOldest()
 	var keys []*endKey
 	var hooks []*hook
 	refused := map[*cell][]any{}
@@ -163,7 +162,6 @@ func (s *shard) conclude(ctx context.Context, inVain bool) bool {
 		s.state = shardOpen
 	}
 	s.group = nil
-	s.noteOldest()
 	closed := s.state == shardClosed
 	s.mu.Unlock()
 	if closed {
@@ -185,7 +183,6 @@ func (s *shard) cutOff() (keys []*cell, at doings) {
 		s.state = shardCuts
 	}
 	s.group = nil // its keys leave it below
-	s.noteOldest()
 	for _, c := range s.table.All() {
 		if c.gone != nil {
 			before = append(before, c)
@@ -231,7 +228,6 @@ func (s *shard) awaitCutOff(ctx context.Context, keys []*cell) doings {
 func (s *shard) stop() {
 	s.mu.Lock()
 	s.state = shardClosed
-	s.noteOldest()
 	s.mu.Unlock()
 	for _, c := range s.cells() {
 		c.refuseAll(ErrStopping)

@@ -2,22 +2,16 @@
 
 package host
 
-import (
-	"sync"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // bound is how many keys of a host may be active. If there are more, the least recently used
 // keys are passivated.
 type bound struct {
-	most   int           // below 0: any number
-	clock  *atomic.Int64 // the host's
-	evicts func(*cell)   // is told which keys go
-
-	active   atomic.Int64
-	ages     byAge       // the shards that have keys
-	evicting sync.Mutex  // one looks for keys to stop; before the host's lock and the shards'
-	allBusy  atomic.Bool // there are too many, and no key is idle
+	most    int // below 0: any number
+	ages    *ages
+	evicts  func(*cell) // is told which keys go
+	active  atomic.Int64
+	allBusy atomic.Bool // there are too many, and no key is idle
 }
 
 // isExceeded reports whether more keys are active than should be.
@@ -38,9 +32,9 @@ func (b *bound) add(delta int) {
 // passivated. If another goroutine is looking and misses a key, that key is found when the new key
 // runs out of work.
 func (b *bound) keep() {
-	if b.isExceeded() && !b.allBusy.Load() && b.evicting.TryLock() {
+	if b.isExceeded() && !b.allBusy.Load() && b.ages.reading.TryLock() {
 		b.search()
-		b.evicting.Unlock()
+		b.ages.reading.Unlock()
 	}
 }
 
@@ -50,8 +44,8 @@ func (b *bound) keepAfter(c *cell) {
 	if !b.isExceeded() {
 		return
 	}
-	b.evicting.Lock()
-	defer b.evicting.Unlock()
+	b.ages.reading.Lock()
+	defer b.ages.reading.Unlock()
 	if !b.allBusy.Load() {
 		b.search()
 	}
@@ -66,30 +60,20 @@ func (b *bound) keepAfter(c *cell) {
 	}
 }
 
-// search passivates the least recently used keys until the bound is kept, or
-// every key was found busy. It passes over a shard that another node may own, because its keys
-// could not save their state, and may be served again. It is called with
-// evicting held.
+// search passivates the least recently used keys until the bound is kept, or every key was found
+// busy. It is called with reading held.
 func (b *bound) search() {
-	began := b.clock.Load()
-	var lapsed []*shard
+	r := reader{ages: b.ages, until: b.ages.clock.Load()} // a key that is used later was found busy, or is new
+	defer r.end()
 	for b.isExceeded() {
-		s, age := b.ages.oldest()
-		if s == nil || age > began { // what is younger than this search was found busy in it
-			b.allBusy.Store(len(lapsed) == 0) // no event says that a lease is back: the next search looks
+		c := r.next()
+		if c == nil {
+			b.allBusy.Store(len(r.lapsed) == 0) // no event says that a lease is back: the next search looks
 			break
 		}
-		if s.lapsed() {
-			b.ages.remove(s)
-			lapsed = append(lapsed, s)
-			continue
-		}
-		if c, _ := s.stopOldest(age); c != nil {
+		if c.stopIdle() {
 			b.evicts(c)
 		}
-	}
-	for _, s := range lapsed {
-		b.ages.note(s)
 	}
 	if !b.isExceeded() {
 		b.allBusy.Store(false) // add may have been here before

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/shardtable"
@@ -94,7 +93,7 @@ type Host struct {
 	life      context.Context // of hooks
 	endHooks  context.CancelFunc
 
-	clock   atomic.Int64 // counts deliveries: the order of use
+	ages    ages
 	bound   bound
 	idle    idler
 	backoff backoff // of keys that could not be activated
@@ -140,7 +139,6 @@ func (h *Host) makeShard(id uint32, stopHook bool) *shard {
 
 // forget takes a shard that has ended out of the tables.
 func (h *Host) forget(s *shard) {
-	h.bound.ages.remove(s)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.stopped { // otherwise Stop waits for it

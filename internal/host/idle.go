@@ -67,18 +67,17 @@ func (i *idler) tick() {
 		return
 	}
 	limit := i.marks[i.step]
-	i.marks[i.step] = h.clock.Load()
+	i.marks[i.step] = h.ages.clock.Load()
 	i.step = (i.step + 1) % idleSteps
 	i.mu.Unlock()
 
-	h.mu.RLock()
-	for _, s := range h.all {
-		// Without the lease keys keep what they have, since they could not save it.
-		for tried := s.age() <= limit && !s.lapsed(); tried; {
-			_, tried = s.stopOldest(limit)
-		}
+	h.ages.reading.Lock()
+	r := reader{ages: &h.ages, until: limit}
+	for c := r.next(); c != nil; c = r.next() {
+		c.stopIdle()
 	}
-	h.mu.RUnlock()
+	r.end()
+	h.ages.reading.Unlock()
 
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strconv"
 	"testing"
 	"time"
 
@@ -58,7 +57,7 @@ func TestWhoLostTheRaceFindsTheKey(t *testing.T) {
 		}
 		<-a.answered
 	}
-	if n, m := h.Active(), len(shard.ages.things); n != 1 || m != 1 {
+	if n, m := h.Active(), len(h.ages.heap); n != 1 || m != 1 {
 		t.Errorf("%d active, %d in the order of use, want the one key", n, m)
 	}
 	if err := h.Stop(t.Context()); err != nil {
@@ -101,26 +100,6 @@ func TestQueueKeepsNoMessages(t *testing.T) {
 	}
 	if q.rest != nil {
 		t.Error("an empty queue keeps its room")
-	}
-}
-
-// TestAgesGiveRoomBack when most cells of a peak have gone.
-func TestAgesGiveRoomBack(t *testing.T) {
-	var a lazyHeap[*cell]
-	cells := make([]*cell, 5000)
-	for i := range cells {
-		cells[i] = &cell{key: strconv.Itoa(i)}
-		cells[i].used.Store(int64(i))
-		a.add(cells[i])
-	}
-	for i, c := range cells[:4900] {
-		if oldest, _, _ := a.oldest(); oldest != c {
-			t.Fatalf("the oldest is %s, want %d", oldest.key, i)
-		}
-		a.remove(c)
-	}
-	if n := cap(a.things); n > 800 {
-		t.Errorf("room for %d cells, 100 are there", n)
 	}
 }
 

@@ -3,7 +3,6 @@
 package host
 
 import (
-	"math"
 	"sync"
 
 	"github.com/clstr-go/clstr/internal/peakmap"
@@ -16,14 +15,11 @@ type shard struct {
 	id         uint32
 	supervisor *supervisor
 
-	order shardEntry
-
 	mu      sync.RWMutex // read by deliveries; written when keys come and go
 	state   shardState
 	group   *EndGroup // not nil while ending
 	table   peakmap.Map[string, *cell]
-	cutOffs int             // of the table, keys that were cut off
-	ages    lazyHeap[*cell] // of the table
+	cutOffs int // of the table, keys that were cut off
 }
 
 // shardState is what a shard serves. A shard that was ended in vain serves again. Only the keys
@@ -44,19 +40,12 @@ const (
 	shardClosed            // it refuses everything, and another takes its place
 )
 
-// never is the age of nothing.
-const never = math.MaxInt64
-
-func (s *shard) age() int64        { return s.order.oldest.Load() }
-func (s *shard) entry() *heapEntry { return &s.order.heapEntry }
-
 // newShard makes a shard that ends with a group; nil is none.
 func newShard(h *Host, id uint32, g *EndGroup) *shard {
 	s := &shard{host: h, id: id, group: g}
 	if g != nil {
 		s.state = shardEnds
 	}
-	s.order.oldest.Store(never)
 	s.supervisor = newSupervisor(s)
 	return s
 }
@@ -84,7 +73,7 @@ func (s *shard) deliver(key string, m *Context) error {
 
 // put queues m in c, which is used now.
 func (s *shard) put(c *cell, m *Context) putResult {
-	c.used.Store(s.host.clock.Add(1))
+	s.host.ages.use(c)
 	return c.mailbox.put(m, s.host.opts.MailboxSize)
 }
 
@@ -133,8 +122,7 @@ func (s *shard) deliverNew(key string, m *Context) error {
 	res := s.put(c, m) // what is in the table is not gone
 	if !ok {
 		s.table.Set(key, c)
-		s.ages.add(c)
-		s.noteOldest()
+		s.host.ages.add(c)
 		if k := c.mailbox.ends; k != nil {
 			k.group.replace(nil, k)
 		}
@@ -183,8 +171,7 @@ func (s *shard) drop(c *cell) {
 		s.cutOffs--
 		close(c.gone)
 	}
-	s.ages.remove(c)
-	s.noteOldest()
+	s.host.ages.remove(c)
 }
 
 // find returns the cell of a key, nil if there is none.
@@ -230,35 +217,4 @@ func (s *shard) lapse() {
 func awaitsReply(m any) bool {
 	x, ok := m.(*Context)
 	return ok && x.call.AwaitsReply()
-}
-
-// noteOldest is called with mu held after a change of the ages. A shard that ends
-// has nothing to passivate.
-func (s *shard) noteOldest() {
-	if s.state != shardOpen {
-		s.order.oldest.Store(never)
-		return
-	}
-	s.order.oldest.Store(s.ages.bound())
-	if s.host.opts.CacheSize >= 0 {
-		s.host.bound.ages.note(s)
-	}
-}
-
-// stopOldest passivates the shard's least recently used key. If that one is
-// busy it counts as just used, which it is, and nothing is stopped.
-func (s *shard) stopOldest(olderThan int64) (stopped *cell, tried bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	defer s.noteOldest()
-	c, age, ok := s.ages.oldest()
-	if !ok || age > olderThan {
-		return nil, false
-	}
-	c.used.Store(s.host.clock.Add(1))
-	s.ages.oldest() // c goes to its place
-	if !c.stopIdle() {
-		return nil, true
-	}
-	return c, true
 }

@@ -125,7 +125,7 @@ func (c inbox) PostUserMessage(message any) {
 	}
 	h := c.shard.host
 	if !isOwn(message) {
-		c.used.Store(h.clock.Add(1))
+		h.ages.use(c.cell)
 	}
 	switch c.mailbox.put(message, h.opts.MailboxSize) {
 	case wakes:

@@ -71,7 +71,7 @@ func (s *System) NewHost(opts Options) *Host {
 	h.observers = newObservers(opts.Kind, s.log, opts.Observer)
 	h.life, h.endHooks = context.WithCancel(context.WithoutCancel(h.opts.Base))
 	h.returns.host, h.idle.host = h, h
-	h.bound.most, h.bound.clock, h.bound.evicts = h.opts.CacheSize, &h.clock, h.returns.note
+	h.bound.most, h.bound.ages, h.bound.evicts = h.opts.CacheSize, &h.ages, h.returns.note
 	h.idle.after.Store(int64(opts.IdleAfter))
 	return h
 }
