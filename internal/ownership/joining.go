@@ -54,7 +54,7 @@ func (j *joining) settling() time.Duration {
 
 // hurry ends the wait before the node takes shards.
 func (j *joining) hurry() {
-	j.till = 1 // a moment that is past
+	j.till = -1 // a moment that is past
 	if j.members.asOf >= j.own.rev {
 		j.ifSettled()
 	}
