@@ -161,8 +161,8 @@ func (s *Service) Close(ctx context.Context) error {
 	if s == nil {
 		return nil
 	}
-	if t, ok := s.link.Transport.(dispatch.Dispatched); ok {
-		if err := t.Dispatcher().FromHandler("Close"); err != nil {
+	if d := dispatch.DispatcherOf(s.link.Transport); d != nil {
+		if err := d.FromHandler("Close"); err != nil {
 			return err
 		}
 	}

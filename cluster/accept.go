@@ -195,8 +195,8 @@ func (g *layoutGuard) init(layout sharding.Layout, shards []uint32, t ServerTran
 		g.highest = max(g.highest, s)
 	}
 	shared, leave := new(atomic.Uint64), func() {}
-	if t, ok := t.(dispatch.Dispatched); ok {
-		shared, leave = t.Dispatcher().JoinLayout()
+	if d := dispatch.DispatcherOf(t); d != nil {
+		shared, leave = d.JoinLayout()
 	}
 	g.print = shared
 	if g.known {

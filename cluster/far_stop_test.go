@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
@@ -16,7 +17,12 @@ import (
 // servers that are clustered.
 type lingering struct{ *memtransport.Transport }
 
-func (lingering) Linger() time.Duration { return 2 * time.Second }
+func (l lingering) Backend() dispatch.Backend { return lingeringBackend{l.Transport.Backend()} }
+
+type lingeringBackend struct{ dispatch.Backend }
+
+// Linger implements dispatch.Backend.
+func (lingeringBackend) Linger() time.Duration { return 2 * time.Second }
 
 // TestTimeoutsOfCenturies: timeouts that mean "as long as it takes" overflow in no sum,
 // with fixed and with live shards, also where a handler's goroutine stops the node.

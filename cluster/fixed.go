@@ -24,14 +24,14 @@ type fixed struct {
 	at   map[uint32]*standing.Standing // nil without a store of state
 
 	mu     sync.Mutex
-	subs   map[uint32]Subscription
+	subs   map[uint32]*dispatch.Sub
 	lost   map[uint32]bool
 	ending bool // rest waits for losing: nothing more is added
 	losing sync.WaitGroup
 }
 
 func newFixed(n *Node, life *dispatch.Lifetime) *fixed {
-	f := &fixed{n: n, life: life, subs: map[uint32]Subscription{}, lost: map[uint32]bool{}}
+	f := &fixed{n: n, life: life, subs: map[uint32]*dispatch.Sub{}, lost: map[uint32]bool{}}
 	if n.opts.State != nil {
 		f.at = make(map[uint32]*standing.Standing, len(n.opts.Shards))
 		for _, shard := range n.opts.Shards {
@@ -73,7 +73,9 @@ func (f *fixed) run(ctx context.Context, log *slog.Logger) error {
 	all := new(standing.Together)
 	all.Expect(n.opts.Shards)
 	life.EndTogether(all)
-	quiesce(subs, n.opts.Shards, life, n.opts.StopTimeout)
+	if dispatch.BackendOf(n.opts.Transport) != nil { // on any other, clients would ask a shard that refuses again and again
+		quiesce(subs, n.opts.Shards, life, n.opts.StopTimeout)
+	}
 	f.rest()
 	err = errors.Join(unsubscribe(subs), life.End())
 	n.vitals.owns(0)
@@ -90,7 +92,7 @@ func (f *fixed) rest() {
 }
 
 // list are the subscriptions, in the order of the node's list.
-func (f *fixed) list() (subs []Subscription) {
+func (f *fixed) list() (subs []*dispatch.Sub) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, shard := range f.n.opts.Shards {
@@ -107,7 +109,7 @@ func (f *fixed) warnOfShared(log *slog.Logger) {
 	const named = 8
 	var shared []uint32
 	for _, shard := range f.n.opts.Shards {
-		if s, ok := f.subs[shard].(dispatch.SharedSubscription); ok && s.Shared() {
+		if f.subs[shard].Shared() {
 			shared = append(shared, shard)
 		}
 	}
@@ -120,15 +122,15 @@ func (f *fixed) warnOfShared(log *slog.Logger) {
 func (f *fixed) subscribe(ctx context.Context) error {
 	ctx = lifeContext{ctx, f.life.Context()}
 	to := f.n.intake.subscriber()
-	backend, direct := f.n.opts.Transport.(dispatch.Backend)
+	backend := dispatch.BackendOf(f.n.opts.Transport)
 	for _, shard := range f.n.opts.Shards {
-		var sub Subscription
+		var sub *dispatch.Sub
 		var err error
 		to.Standing = f.at[shard]
-		if direct {
+		if backend != nil {
 			sub, err = backend.Subscribe(ctx, shard, to)
 		} else {
-			sub, err = subscribeFunc(ctx, f.n.opts.Transport, f.life, shard, to)
+			sub, err = f.life.SubscribeFunc(ctx, f.n.opts.Transport, shard, to)
 		}
 		if err != nil {
 			return outcome.Annotate(err, "node "+f.n.opts.NodeID+" subscribes")
@@ -163,15 +165,11 @@ func (f *fixed) lose(shard uint32, _ uint64) {
 
 // end ends the calls of a lost shard, and its keys without stop hooks. Then messages go only to the
 // other node. It is called with mu held.
-func (f *fixed) end(shard uint32, sub Subscription) {
+func (f *fixed) end(shard uint32, sub *dispatch.Sub) {
 	f.losing.Go(func() { // ends with its timeout
 		ctx, cancel := context.WithTimeout(context.Background(), defaultDrainTimeout)
 		defer cancel()
-		var err error
-		if d, ok := sub.(dispatch.Drainer); ok {
-			err = d.Drop(ctx)
-		}
-		err = errors.Join(err, hosting.EndShard(ctx, f.life, shard, true), sub.Unsubscribe())
+		err := errors.Join(sub.Drop(ctx), hosting.EndShard(ctx, f.life, shard, true), sub.Unsubscribe())
 		if err != nil {
 			f.n.opts.Log.Error("calls or hooks of a shard that was lost still run", sparse.Shard(shard), slog.Any("error", err))
 		}
@@ -182,19 +180,6 @@ func (f *fixed) end(shard uint32, sub Subscription) {
 func (f *fixed) lapsed(shard uint32) bool {
 	at := f.at[shard]
 	return at != nil && at.Elsewhere()
-}
-
-// subscribeFunc subscribes a receiver at a transport that only knows handlers.
-func subscribeFunc(ctx context.Context, t ServerTransport, life *dispatch.Lifetime, shard uint32, to dispatch.Subscriber) (Subscription, error) {
-	h, accepted, err := life.SubscribeFunc(to)
-	if err != nil {
-		return nil, err
-	}
-	sub, err := t.SubscribeShard(ctx, shard, h)
-	if err != nil {
-		return nil, errors.Join(err, accepted.Unsubscribe())
-	}
-	return funcSubscription{sub, accepted}, nil
 }
 
 // lifeContext is the caller's context with the values of the node's.

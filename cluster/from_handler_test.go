@@ -102,7 +102,7 @@ func TestUnsubscribedFromAHandler(t *testing.T) {
 		told := make(chan error, 2)
 		sub, err := tr.SubscribeShard(t.Context(), 0, func(ctx context.Context, _ transport.Envelope) ([]byte, error) {
 			told <- sub.Unsubscribe()
-			told <- sub.(dispatch.Drainer).Drain(ctx)
+			told <- sub.(*dispatch.Sub).Drain(ctx)
 			return nil, nil
 		})
 		if err != nil {

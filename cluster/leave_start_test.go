@@ -53,19 +53,23 @@ type (
 	}
 )
 
-func (t leavingMemory) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (transport.Subscription, error) {
-	defer t.at.operation()()
-	return t.Transport.Subscribe(ctx, shard, to)
+func (t leavingMemory) Backend() dispatch.Backend { return leavingBackend{t.Transport.Backend(), t.at} }
+
+func (t leavingNATS) Backend() dispatch.Backend { return leavingBackend{t.Transport.Backend(), t.at} }
+
+type leavingBackend struct {
+	dispatch.Backend
+	at *leaveAt
 }
 
-func (t leavingNATS) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (transport.Subscription, error) {
-	defer t.at.operation()()
-	return t.Transport.Subscribe(ctx, shard, to)
+func (b leavingBackend) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (*dispatch.Sub, error) {
+	defer b.at.operation()()
+	return b.Backend.Subscribe(ctx, shard, to)
 }
 
-func (t leavingNATS) ServeOwners(ctx context.Context, o dispatch.Owners) (transport.Subscription, error) {
-	defer t.at.operation()()
-	return t.Transport.ServeOwners(ctx, o)
+func (b leavingBackend) ServeOwners(ctx context.Context, o dispatch.Owners) (transport.Subscription, error) {
+	defer b.at.operation()()
+	return b.Backend.ServeOwners(ctx, o)
 }
 
 func (s leavingStore) Write(ctx context.Context, key string, rev uint64, value []byte) (uint64, error) {

@@ -50,7 +50,7 @@ var (
 
 func newLiving(n *Node, life *dispatch.Lifetime) *living {
 	l := &living{
-		n: n, life: life, transport: n.opts.Transport.(dispatch.Backend),
+		n: n, life: life, transport: dispatch.BackendOf(n.opts.Transport),
 		open: map[uint32]*ownedShard{},
 	}
 	l.foreign.store, l.foreign.ctx = n.opts.Membership, life.Context()
@@ -119,7 +119,7 @@ func (l *living) Admits(ctx context.Context, cluster string, layout sharding.Lay
 
 // Serves tells the coordinator which node serves one of these shards. It asks a few owners.
 func (l *living) Serves(ctx context.Context, epochs []uint64) string {
-	t, ok := l.transport.(ClientTransport)
+	t, ok := l.n.opts.Transport.(ClientTransport)
 	if !ok {
 		return ""
 	}
@@ -152,13 +152,8 @@ func (l *living) Open(ctx context.Context, at *standing.Standing) (coordinator.S
 	l.n.stored.open(at.Shard, ownerOf(l.c.Cluster(), l.n.layout.layout, at.Epoch))
 	to := l.n.intake.subscriber()
 	to.Standing = at
-	sub, err := l.subscribe(ctx, at.Shard, to)
-	if err == nil {
-		if s.sub, _ = sub.(drainable); s.sub == nil {
-			err = errors.Join(outcome.Errorf(ErrBadOption, "the transport's subscriptions in epochs must implement dispatch.Drainer, and %T does not", sub), sub.Unsubscribe())
-		}
-	}
-	if err != nil {
+	var err error
+	if s.sub, err = l.subscribe(ctx, at.Shard, to); err != nil {
 		l.closed(s)
 		l.n.stored.drop(at.Shard)
 		return nil, err
@@ -167,7 +162,7 @@ func (l *living) Open(ctx context.Context, at *standing.Standing) (coordinator.S
 }
 
 // subscribe waits for the store of state's first word, which may be that it is another's.
-func (l *living) subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (Subscription, error) {
+func (l *living) subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (*dispatch.Sub, error) {
 	if !l.heard.Load() {
 		if err := l.n.stored.await(ctx, shard); err != nil {
 			return nil, err
@@ -178,7 +173,7 @@ func (l *living) subscribe(ctx context.Context, shard uint32, to dispatch.Subscr
 }
 
 // Reachable implements coordinator.Node.
-func (l *living) Reachable() bool { return connected(l.transport) }
+func (l *living) Reachable() bool { return connected(l.n.opts.Transport) }
 
 // Opened implements coordinator.Node.
 func (l *living) Opened(why string, gap time.Duration) {

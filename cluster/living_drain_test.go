@@ -13,7 +13,6 @@ import (
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/internal/dispatch"
-	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
 
@@ -230,10 +229,18 @@ type lateTransport struct {
 	said *sync.Map // shard -> struct{}
 }
 
+func (t lateTransport) Backend() dispatch.Backend { return lateBackend{t.Transport.Backend(), t} }
+
+type lateBackend struct {
+	dispatch.Backend
+	t lateTransport
+}
+
 // Subscribe implements dispatch.Backend.
-func (t lateTransport) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (transport.Subscription, error) {
+func (b lateBackend) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (*dispatch.Sub, error) {
+	t := b.t
 	t.said.Delete(shard) // of an epoch before
-	sub, err := t.Transport.Subscribe(ctx, shard, to)
+	sub, err := b.Backend.Subscribe(ctx, shard, to)
 	time.Sleep(time.Second)
 	t.said.Store(shard, nil)
 	return sub, err

@@ -11,7 +11,6 @@ import (
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/membership/memstore"
-	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
 
@@ -26,9 +25,13 @@ func (g *ownedGauge) ShardsOwned(_ string, count int) { g.told.Store(int64(count
 // unevenTransport takes its time to subscribe, another for each shard.
 type unevenTransport struct{ *memtransport.Transport }
 
-func (t unevenTransport) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (transport.Subscription, error) {
+func (t unevenTransport) Backend() dispatch.Backend { return unevenBackend{t.Transport.Backend()} }
+
+type unevenBackend struct{ dispatch.Backend }
+
+func (b unevenBackend) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (*dispatch.Sub, error) {
 	time.Sleep(time.Duration(livingShards-shard) * time.Millisecond)
-	return t.Transport.Subscribe(ctx, shard, to)
+	return b.Backend.Subscribe(ctx, shard, to)
 }
 
 // TestOwnedIsToldInOrder: shards are opened side by side, and the number that is

@@ -15,7 +15,6 @@ import (
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/membership"
-	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
 
@@ -186,8 +185,12 @@ type deafTransport struct{ *memtransport.Transport }
 
 var errDeaf = errors.New("not permitted")
 
+func (t deafTransport) Backend() dispatch.Backend { return deafBackend{t.Transport.Backend()} }
+
+type deafBackend struct{ dispatch.Backend }
+
 // Subscribe implements dispatch.Backend.
-func (deafTransport) Subscribe(context.Context, uint32, dispatch.Subscriber) (transport.Subscription, error) {
+func (deafBackend) Subscribe(context.Context, uint32, dispatch.Subscriber) (*dispatch.Sub, error) {
 	return nil, errDeaf
 }
 

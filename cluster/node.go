@@ -112,7 +112,7 @@ func (n *Node) begin() error {
 
 func (n *Node) run(ctx context.Context) error {
 	log := n.opts.Log
-	life := dispatch.NewLifetime(log, n.opts.Transport)
+	life := dispatch.NewLifetime(log, dispatch.DispatcherOf(n.opts.Transport))
 	defer func() { _ = life.End() }() // where it has not ended below
 	if n.opts.BaseContext != nil {
 		life.Inherit(n.opts.BaseContext)

@@ -229,7 +229,7 @@ func (o NodeOptions) validateLiving() error {
 	case len(o.Shards) > 0:
 		return outcome.Errorf(ErrBadOption, "node %s: Shards and Membership exclude each other", o.NodeID)
 	}
-	if _, ok := o.Transport.(dispatch.Backend); !ok {
+	if dispatch.BackendOf(o.Transport) == nil {
 		return outcome.Errorf(ErrBadOption, "node %s: Membership needs a memtransport, a natstransport or a transport that embeds one, not a %T", o.NodeID, o.Transport)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/transport/memtransport"
@@ -19,7 +20,15 @@ type hearing struct {
 	epochs []uint64
 }
 
-func (h hearing) Served(context.Context) []uint64 { return h.epochs }
+func (h hearing) Backend() dispatch.Backend { return hearingBackend{h.Transport.Backend(), h.epochs} }
+
+type hearingBackend struct {
+	dispatch.Backend
+	epochs []uint64
+}
+
+// Served implements dispatch.Backend.
+func (b hearingBackend) Served(context.Context) []uint64 { return b.epochs }
 
 // TestTwoStoresUnderOneTransport: a node whose store is not that of the nodes which serve
 // under its transport's subjects is refused, and those serve on. Once they have ended, it

@@ -19,13 +19,7 @@ import (
 type ownedShard struct {
 	l   *living
 	at  *standing.Standing
-	sub drainable
-}
-
-// drainable is a subscription in an epoch.
-type drainable interface {
-	Subscription
-	dispatch.Drainer
+	sub *dispatch.Sub
 }
 
 // Drain implements coordinator.Shard.

@@ -13,30 +13,16 @@ import (
 	"github.com/clstr-go/clstr/internal/hosting"
 )
 
-// funcSubscription ends when the transport has handed over its last call, and all calls that
-// it has handed over are done.
-type funcSubscription struct{ arrives, accepted Subscription }
-
-func (s funcSubscription) Unsubscribe() error {
-	return errors.Join(s.arrives.Unsubscribe(), s.accepted.Unsubscribe())
-}
-
 // quiesce brings all shards to rest, side by side, and then ends the keys. Meanwhile it serves the
 // requests of stop hooks, and of handlers that run when the end
 // begins. If handlers go on for half of stopTimeout, the keys of shards that are at rest
 // wait for them no longer. If a shard does not come to rest in time, the end of its
-// subscription says so. On a transport that knows only handlers the subscriptions end
-// first.
-func quiesce(subs []Subscription, shards []uint32, life *dispatch.Lifetime, stopTimeout time.Duration) {
+// subscription says so.
+func quiesce(subs []*dispatch.Sub, shards []uint32, life *dispatch.Lifetime, stopTimeout time.Duration) {
 	rested := make([]atomic.Bool, len(subs))
 	var calls sync.WaitGroup
 	for i, s := range subs {
-		q, ok := s.(dispatch.Quiescer)
-		if !ok {
-			calls.Wait()
-			return
-		}
-		calls.Go(func() { rested[i].Store(q.Quiesce() == nil) }) // ends at the transport's handler timeout
+		calls.Go(func() { rested[i].Store(s.Quiesce() == nil) }) // ends at the transport's handler timeout
 	}
 	all := make(chan struct{})
 	go func() { calls.Wait(); close(all) }() // ends with them
@@ -66,14 +52,14 @@ const mostRests = 8
 // restAgain waits for messages that a shard has admitted after it had come to rest: handlers of
 // other shards have notified its keys, and have returned. A shard that has not come to rest in
 // its time gets no more time.
-func restAgain(subs []Subscription, rested []atomic.Bool) {
+func restAgain(subs []*dispatch.Sub, rested []atomic.Bool) {
 	for range mostRests {
 		var wg sync.WaitGroup
 		busy := false
 		for i, s := range subs {
-			if p, ok := s.(dispatch.Quiescer); ok && rested[i].Load() && p.Pending() > 0 {
+			if rested[i].Load() && s.Pending() > 0 {
 				busy = true
-				wg.Go(func() { rested[i].Store(p.Quiesce() == nil) }) // ends at the handler timeout
+				wg.Go(func() { rested[i].Store(s.Quiesce() == nil) }) // ends at the handler timeout
 			}
 		}
 		wg.Wait()
@@ -84,7 +70,7 @@ func restAgain(subs []Subscription, rested []atomic.Bool) {
 }
 
 // unsubscribe ends all subscriptions side by side: each waits for its handlers.
-func unsubscribe(subs []Subscription) error {
+func unsubscribe(subs []*dispatch.Sub) error {
 	errs := make([]error, len(subs))
 	var wg sync.WaitGroup
 	for i, s := range subs {

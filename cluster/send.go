@@ -17,9 +17,9 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// ttlGrace is how much longer than a TTL a call waits for a transport that does
+// foreignGrace is how much longer than a TTL a call waits for a transport that does
 // not end it by itself.
-const ttlGrace = time.Second
+const foreignGrace = time.Second
 
 // caller sends the messages of a client.
 type caller struct {
@@ -35,10 +35,9 @@ type caller struct {
 }
 
 func newCaller(opts ClientOptions) *caller {
-	_, keepsTTL := opts.Transport.(dispatch.Backend)
 	m := measuring(opts.Metrics)
 	c := &caller{
-		transport: opts.Transport, intercept: opts.Intercept, keepsTTL: keepsTTL,
+		transport: opts.Transport, intercept: opts.Intercept, keepsTTL: dispatch.BackendOf(opts.Transport) != nil,
 		envelopes: envelopes{slices.Clone(opts.EnvelopeOptions), slices.Clone(opts.Propagate)},
 		meter:     meter{m, callMetrics(m), sparse.New(nil)},
 	}
@@ -121,7 +120,7 @@ func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, by *m
 		if c.retries.patience(err, first, &m.command) > 0 && !waitedFor(ctx, uint32(env.Shard), err) {
 			reply, err = c.retries.again(ctx, by, *env, err, first, &m.command)
 		}
-		err = ended(ctx, err, byDefault && env.TTL() < ttlGrace)
+		err = ended(ctx, err, byDefault && env.TTL() < foreignGrace)
 	}
 	return reply, err
 }
@@ -170,7 +169,7 @@ func (c *caller) bounded(ctx context.Context, env *Envelope) (_ context.Context,
 		if byDefault = env.TTLMs == 0; byDefault {
 			env.TTLMs = DefaultRequestTimeout.Milliseconds()
 		} else {
-			wait = env.TTL() + ttlGrace
+			wait = env.TTL() + foreignGrace
 		}
 		if c.keepsTTL {
 			return ctx, nil, byDefault

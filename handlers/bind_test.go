@@ -18,7 +18,7 @@ func TestPlainFuncsCostNoActorSystem(t *testing.T) {
 	cost := func(h transport.HandlerFunc) float64 {
 		return testing.AllocsPerRun(3, func() {
 			d := dispatch.NewDispatcher(transport.Limits{}, quiet)
-			life := dispatch.NewLifetime(quiet, dispatched{d})
+			life := dispatch.NewLifetime(quiet, d)
 			hosting.Bind(h, life, hosting.Setup{})
 			life.End()
 			_ = d.Close()

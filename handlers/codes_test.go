@@ -195,7 +195,7 @@ func TestFullMailbox(t *testing.T) {
 func TestEndedNode(t *testing.T) {
 	for _, h := range []transport.HandlerFunc{handlers.NewActorHandler(vaults.New), wrapped(handlers.NewActorHandler(vaults.New))} {
 		d := dispatch.NewDispatcher(transport.Limits{}, quiet)
-		life := dispatch.NewLifetime(quiet, dispatched{d})
+		life := dispatch.NewLifetime(quiet, d)
 		r, ok := hosting.Bind(h, life, hosting.Setup{})
 		if !ok {
 			r = life.ReceiverFunc(h)

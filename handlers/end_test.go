@@ -59,13 +59,13 @@ func TestAHostThatDoesNotStopInTime(t *testing.T) {
 			}),
 		)
 		tr := memtransport.New(memtransport.Options{})
-		life := dispatch.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), tr)
+		life := dispatch.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), dispatch.DispatcherOf(tr))
 		h := handlers.NewActorHandlerWithOpts(def.New, handlers.Options{HookTimeout: -1})
 		r, ok := hosting.Bind(h, life, hosting.Setup{Kind: "stuck", StopTimeout: 3 * time.Second})
 		if !ok {
 			t.Fatal("not bound")
 		}
-		sub, err := tr.Subscribe(life.Context(), 5, dispatch.Subscriber{Receiver: r})
+		sub, err := tr.Backend().Subscribe(life.Context(), 5, dispatch.Subscriber{Receiver: r})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -32,11 +32,6 @@ func (c caller) ask(key, msgType string) (string, error) {
 	return string(reply), err
 }
 
-// dispatched is a transport that is a dispatcher only.
-type dispatched struct{ d *dispatch.Dispatcher }
-
-func (d dispatched) Dispatcher() *dispatch.Dispatcher { return d.d }
-
 // node does with a handler what a node of a cluster does.
 type node struct {
 	tr   *memtransport.Transport
@@ -47,7 +42,7 @@ type node struct {
 
 func newNode(t testing.TB, limits memtransport.Options) *node {
 	tr := memtransport.New(limits).WithLog(quiet)
-	n := &node{tr: tr, life: dispatch.NewLifetime(quiet, tr)}
+	n := &node{tr: tr, life: dispatch.NewLifetime(quiet, dispatch.DispatcherOf(tr))}
 	t.Cleanup(func() {
 		n.end()
 		if err := tr.Close(); err != nil {
@@ -65,7 +60,7 @@ func (n *node) serve(t testing.TB, h transport.HandlerFunc, env hosting.Setup) c
 		r = n.life.ReceiverFunc(h)
 	}
 	shard := len(n.subs)
-	sub, err := n.tr.Subscribe(n.life.Context(), uint32(shard), dispatch.Subscriber{Receiver: r})
+	sub, err := n.tr.Backend().Subscribe(n.life.Context(), uint32(shard), dispatch.Subscriber{Receiver: r})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -160,7 +160,7 @@ func TestFewLinesForFailedNotifications(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		tr := memtransport.New(memtransport.Options{})
-		life := dispatch.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), tr)
+		life := dispatch.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), dispatch.DispatcherOf(tr))
 		def := actor.Define("visits", func(string) *visits { return &visits{} },
 			actor.OnNotify(func(*visits, *actor.Context, visit) error { return errors.New("no room") }),
 		)
@@ -168,7 +168,7 @@ func TestFewLinesForFailedNotifications(t *testing.T) {
 		if !ok {
 			t.Fatal("not bound")
 		}
-		if _, err := tr.Subscribe(life.Context(), 0, dispatch.Subscriber{Receiver: r}); err != nil {
+		if _, err := tr.Backend().Subscribe(life.Context(), 0, dispatch.Subscriber{Receiver: r}); err != nil {
 			t.Fatal(err)
 		}
 		const each = 100

@@ -99,11 +99,11 @@ func TestMiddlewareRefusesNotifications(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		tr := memtransport.New(memtransport.Options{})
-		life := dispatch.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), tr)
+		life := dispatch.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), dispatch.DispatcherOf(tr))
 		var codes []string
 		life.ObserveFailed(func(err *outcome.Error) { codes = append(codes, err.Code) })
 		h := wrapped(handlers.NewActorHandlerWithOpts(vaults.New, handlers.Options{MailboxSize: 1}))
-		if _, err := tr.Subscribe(life.Context(), 0, dispatch.Subscriber{Receiver: life.ReceiverFunc(h)}); err != nil {
+		if _, err := tr.Backend().Subscribe(life.Context(), 0, dispatch.Subscriber{Receiver: life.ReceiverFunc(h)}); err != nil {
 			t.Fatal(err)
 		}
 		ctx, leave := context.WithCancel(t.Context())

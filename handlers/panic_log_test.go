@@ -37,14 +37,14 @@ func TestAPanicsLineNamesItsKey(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
 			tr := memtransport.New(memtransport.Options{}).WithLog(slog.New(slog.DiscardHandler))
-			life := dispatch.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), tr)
+			life := dispatch.NewLifetime(slog.New(slog.NewTextHandler(&log, nil)), dispatch.DispatcherOf(tr))
 			var r dispatch.Receiver
 			if host, ok := hosting.Bind(h, life, hosting.Setup{Kind: "account"}); ok {
 				r = host
 			} else {
 				r = life.ReceiverFunc(h)
 			}
-			if _, err := tr.Subscribe(life.Context(), 5, dispatch.Subscriber{Receiver: r}); err != nil {
+			if _, err := tr.Backend().Subscribe(life.Context(), 5, dispatch.Subscriber{Receiver: r}); err != nil {
 				t.Fatal(err)
 			}
 			env := transport.Envelope{Shard: 5, Kind: "account", Key: "k-1", Type: "Crash", Data: []byte("s3cret")}

@@ -88,7 +88,7 @@ func TestExtractEndsItsGoroutine(t *testing.T) {
 		Create:  new(tally).create,
 	})
 	d := dispatch.NewDispatcher(transport.Limits{}, quiet)
-	life := dispatch.NewLifetime(quiet, dispatched{d})
+	life := dispatch.NewLifetime(quiet, d)
 	r, ok := hosting.Bind(h, life, hosting.Setup{})
 	if !ok {
 		t.Fatal("a scoped handler was not bound")

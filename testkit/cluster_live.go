@@ -168,7 +168,7 @@ func (c *Cluster) Lives() []Life {
 
 // Served implements dispatch.Backend. A test's cluster does not lose its
 // records, and asking would cost the first node a second.
-func (n *nodeSide) Served(context.Context) []uint64 { return nil }
+func (nodeBackend) Served(context.Context) []uint64 { return nil }
 
 type noSubscription struct{}
 

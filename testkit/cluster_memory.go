@@ -140,12 +140,24 @@ type memSub struct {
 
 // SubscribeShard implements transport.ServerTransport.
 func (n *memNode) SubscribeShard(ctx context.Context, shard uint32, h transport.HandlerFunc) (transport.Subscription, error) {
-	return n.Subscribe(ctx, shard, dispatch.Subscriber{Receiver: n.d.ReceiverFunc(h)})
+	sub, err := memBackend{n}.Subscribe(ctx, shard, dispatch.Subscriber{Receiver: n.d.ReceiverFunc(h)})
+	if err != nil {
+		return nil, err
+	}
+	return sub, nil
 }
+
+// Backend implements endpoint.
+func (n *memNode) Backend() dispatch.Backend { return memBackend{n} }
+
+type memBackend struct{ *memNode }
+
+// Dispatcher implements dispatch.Backend.
+func (n memBackend) Dispatcher() *dispatch.Dispatcher { return n.d }
 
 // ServeOwners implements dispatch.Backend. In memory there is no need to ask for
 // owners.
-func (n *memNode) ServeOwners(_ context.Context, o dispatch.Owners) (transport.Subscription, error) {
+func (n memBackend) ServeOwners(_ context.Context, o dispatch.Owners) (transport.Subscription, error) {
 	n.net.mu.Lock()
 	defer n.net.mu.Unlock()
 	_, n.net.count = o.Epochs(0, 0)
@@ -153,18 +165,19 @@ func (n *memNode) ServeOwners(_ context.Context, o dispatch.Owners) (transport.S
 }
 
 // Served implements dispatch.Backend: all nodes are in this process.
-func (n *memNode) Served(context.Context) []uint64 { return nil }
+func (memBackend) Served(context.Context) []uint64 { return nil }
 
 // Linger implements dispatch.Backend.
-func (n *memNode) Linger() time.Duration { return 0 }
+func (memBackend) Linger() time.Duration { return 0 }
 
 // Subscribe implements dispatch.Backend.
-func (n *memNode) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (transport.Subscription, error) {
-	sub, err := n.d.Subscribe(ctx, to)
-	if err != nil {
+func (n memBackend) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (*dispatch.Sub, error) {
+	s := &memSub{node: n.memNode, shard: shard, epoch: to.Epoch()}
+	to.Link = s
+	var err error
+	if s.Sub, err = n.d.Subscribe(ctx, to); err != nil {
 		return nil, err
 	}
-	s := &memSub{Sub: sub, node: n, shard: shard, epoch: to.Epoch()}
 	n.net.mu.Lock()
 	defer n.net.mu.Unlock()
 	n.net.live = n.net.live || to.Epoch() > 0
@@ -173,20 +186,20 @@ func (n *memNode) Subscribe(ctx context.Context, shard uint32, to dispatch.Subsc
 		slices.SortStableFunc(subs, func(a, b *memSub) int { return cmp.Compare(b.epoch, a.epoch) })
 		n.net.shards[shard] = subs
 	}
-	return s, nil
+	return s.Sub, nil
 }
 
-// Unsubscribe implements transport.Subscription.
-func (s *memSub) Unsubscribe() error {
-	if err := s.node.d.FromHandler("Unsubscribe"); err != nil {
-		return err
-	}
+// Leave implements dispatch.Link.
+func (s *memSub) Leave() error {
 	n := s.node.net
 	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.remove(s.shard, func(other *memSub) bool { return other == s })
-	n.mu.Unlock()
-	return s.Sub.Unsubscribe()
+	return nil
 }
+
+// Shared implements dispatch.Link. Each node of a cluster has shards of its own.
+func (s *memSub) Shared() bool { return false }
 
 // expectOwners says that shards move: one without an owner will get one.
 func (n *memNetwork) expectOwners() {
@@ -214,9 +227,6 @@ func (n *memNode) cut() {
 		n.net.remove(shard, func(s *memSub) bool { return s.node == n })
 	}
 }
-
-// Dispatcher implements dispatch.Backend.
-func (n *memNode) Dispatcher() *dispatch.Dispatcher { return n.d }
 
 // Close implements transport.ServerTransport.
 func (n *memNode) Close() error { return n.d.Close() }

@@ -32,7 +32,8 @@ type network interface {
 
 // endpoint is a node's own transport.
 type endpoint interface {
-	dispatch.Backend
+	transport.ServerTransport
+	Backend() dispatch.Backend
 	// cut takes the node off the network without a word. When it returns, new requests
 	// find no subscriber.
 	cut()
@@ -261,15 +262,23 @@ type nodeSide struct {
 	still *stillness // of a node in a live cluster
 }
 
+// Backend is what the node uses.
+func (n *nodeSide) Backend() dispatch.Backend { return nodeBackend{n.endpoint.Backend(), n} }
+
+type nodeBackend struct {
+	dispatch.Backend
+	n *nodeSide
+}
+
 type nodeIDKey struct{}
 
 // Subscribe implements dispatch.Backend.
-func (n *nodeSide) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (transport.Subscription, error) {
-	n.leaveID(ctx)
-	if n.still != nil {
-		to.Receiver = pausable{to.Receiver, n.still}
+func (b nodeBackend) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (*dispatch.Sub, error) {
+	b.n.leaveID(ctx)
+	if b.n.still != nil {
+		to.Receiver = pausable{to.Receiver, b.n.still}
 	}
-	return n.endpoint.Subscribe(ctx, shard, to)
+	return b.Backend.Subscribe(ctx, shard, to)
 }
 
 func (n *nodeSide) leaveID(ctx context.Context) {

@@ -14,7 +14,7 @@ import (
 var (
 	_ transport.Transport           = (*faultyTransport)(nil)
 	_ transport.ConnectionTransport = (*faultyTransport)(nil)
-	_ dispatch.Backend              = (*faultyBackend)(nil)
+	_ dispatch.Backend              = faultyBackend{}
 )
 
 // Client puts the faults in front of a client's transport. It fits ClusterOptions.Wrap.
@@ -26,12 +26,7 @@ func (f *Faults) Client(tr transport.ClientTransport) transport.ClientTransport 
 // messages that reach a handler are left alone. Closing the result does what it does
 // with [Faults.Client].
 func (f *Faults) Transport(tr transport.Transport) transport.Transport {
-	t := &faultyTransport{f.wrap(tr), tr}
-	backend, ok := tr.(dispatch.Backend)
-	if !ok {
-		return t
-	}
-	return &faultyBackend{t, backend}
+	return &faultyTransport{f.wrap(tr), tr}
 }
 
 // faultyClient is the sending half.
@@ -93,25 +88,24 @@ func (t *faultyTransport) reachable(shard uint32) error {
 	return nil
 }
 
-// faultyBackend stands in front of a transport of this library, so that the node behind
-// it works as in production.
-type faultyBackend struct {
-	*faultyTransport
-	dispatch.Backend
+// Backend is that of a transport of this library, with the faults in front: the node behind it
+// works as in production. It is nil for any other transport.
+func (t *faultyTransport) Backend() dispatch.Backend {
+	if b := dispatch.BackendOf(t.server); b != nil {
+		return faultyBackend{b, t}
+	}
+	return nil
 }
 
-// Close implements transport.ClientTransport.
-func (t *faultyBackend) Close() error { return t.faultyTransport.Close() }
-
-// SubscribeShard implements transport.ServerTransport.
-func (t *faultyBackend) SubscribeShard(ctx context.Context, shard uint32, h transport.HandlerFunc) (transport.Subscription, error) {
-	return t.faultyTransport.SubscribeShard(ctx, shard, h)
+type faultyBackend struct {
+	dispatch.Backend
+	t *faultyTransport
 }
 
 // Subscribe implements dispatch.Backend.
-func (t *faultyBackend) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (transport.Subscription, error) {
-	if err := t.reachable(shard); err != nil {
+func (b faultyBackend) Subscribe(ctx context.Context, shard uint32, to dispatch.Subscriber) (*dispatch.Sub, error) {
+	if err := b.t.reachable(shard); err != nil {
 		return nil, err
 	}
-	return t.Backend.Subscribe(ctx, shard, to)
+	return b.Backend.Subscribe(ctx, shard, to)
 }

@@ -85,7 +85,7 @@ func TestFaultsOnATransportOfBothEnds(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if _, ok := tr.(dispatch.Backend); !ok {
+	if dispatch.BackendOf(tr) == nil {
 		t.Error("a node cannot hand calls to its hosts directly")
 	}
 	f.Partition()

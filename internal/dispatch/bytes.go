@@ -127,7 +127,7 @@ func (w *weight) Weigh(key string) *outcome.Error {
 	}
 	id := keyID{w.env.Kind, key}
 	if held, ok := w.sub.keys.take(id, n, most); !ok {
-		return outcome.Overloaded(retryHint, "key %.64q has %d bytes of calls in flight: at most %d allowed", key, held-n, most)
+		return outcome.Overloaded(RetryHint, "key %.64q has %d bytes of calls in flight: at most %d allowed", key, held-n, most)
 	}
 	w.rest().key = &id
 	w.bits.Or(bitWeighed)

@@ -4,6 +4,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/clstr-go/clstr/outcome"
@@ -13,33 +14,14 @@ import (
 // ended.
 const grace = 5 * time.Second
 
-// Drainer is a subscription whose work can end before it does. Called by a handler or a
-// hook, Drain, Rest and Drop do nothing and return [outcome.ErrFromHandler].
-type Drainer interface {
-	// Drain refuses the calls that arrive from now on, except those that calls in flight wait for
-	// ([Call.Needed]). It returns when every accepted call has finished, or with
-	// ctx's error. The subscription remains, and refuses all calls. Keys that owe answers
-	// are told at once ([Call.OnDrain]). Calls that are still open half a second later are
-	// handed back, or cut off.
-	Drain(ctx context.Context) error
-	// Rest is Drain at the end of the shard's keys: it no longer admits requests of stop hooks
-	// either.
-	Rest(ctx context.Context) error
-	// Drop is Drain for a shard that belongs to another node: the contexts of running calls
-	// end, and their callers are told that the calls may have run. It waits until ctx ends
-	// for handlers to return, so that they do not run beside those of the next owner.
-	Drop(ctx context.Context) error
-	// Lapse is called when the node's lease has ended. It ends the contexts of running calls, and
-	// tells their callers that the calls may have run. Calls that were left open go back or end. It
-	// does not block, and the subscription goes on.
-	Lapse()
-	// Counts returns what the shard's move has cost so far.
-	Counts() outcome.DrainCounts
-}
+// Called by a handler or a hook, what waits here for calls does nothing and returns
+// [outcome.ErrFromHandler].
 
-var _ Drainer = (*Sub)(nil)
-
-// Drain implements [Drainer].
+// Drain refuses the calls that arrive from now on, except those that calls in flight wait for
+// ([Call.Needed]). It returns when every accepted call has finished, or with
+// ctx's error. The subscription remains, and refuses all calls. Keys that owe answers
+// are told at once ([Call.OnDrain]). Calls that are still open half a second later are
+// handed back, or cut off.
 func (s *Sub) Drain(ctx context.Context) error {
 	if err := s.d.FromHandler("Drain"); err != nil {
 		return err
@@ -56,7 +38,8 @@ func (s *Sub) Drain(ctx context.Context) error {
 	}
 }
 
-// Rest implements [Drainer].
+// Rest is Drain at the end of the shard's keys: it no longer admits requests of stop hooks
+// either.
 func (s *Sub) Rest(ctx context.Context) error {
 	if err := s.d.FromHandler("Rest"); err != nil {
 		return err
@@ -80,7 +63,9 @@ func (s *Sub) awaitRest(ctx context.Context) error {
 	return err.WithCause(ctx.Err())
 }
 
-// Drop implements [Drainer].
+// Drop is Drain for a shard that belongs to another node: the contexts of running calls
+// end, and their callers are told that the calls may have run. It waits until ctx ends
+// for handlers to return, so that they do not run beside those of the next owner.
 func (s *Sub) Drop(ctx context.Context) error {
 	if err := s.d.FromHandler("Drop"); err != nil {
 		return err
@@ -91,36 +76,29 @@ func (s *Sub) Drop(ctx context.Context) error {
 	return s.Drain(ctx)
 }
 
-// Lapse implements [Drainer].
+// Lapse is called when the node's lease has ended. It ends the contexts of running calls, and
+// tells their callers that the calls may have run. Calls that were left open go back or end. It
+// does not block, and the subscription goes on.
 func (s *Sub) Lapse() { s.hearers.cutOff() }
 
 // Unsubscribe implements [transport.Subscription]: it refuses the calls that arrive from now on
 // and returns when every accepted call has finished. Calls are answered at the
 // handler timeout at the latest. If a handler goes on regardless, Unsubscribe gives it up
 // soon after, with an error.
-//
-// Called by a handler or a hook it returns [outcome.ErrFromHandler], and does nothing.
 func (s *Sub) Unsubscribe() error {
 	if err := s.d.FromHandler("Unsubscribe"); err != nil {
 		return err
 	}
-	return s.unsubscribe(s.d.giveUp())
+	var err error
+	if s.to.Link != nil {
+		err = s.to.Link.Leave()
+	}
+	return errors.Join(err, s.unsubscribe(s.d.giveUp()))
 }
 
-// Quiescer is a subscription whose shard can come to rest before the subscription ends.
-type Quiescer interface {
-	// Quiesce is the first part of Unsubscribe, even if a handler calls it: it refuses the calls
-	// that arrive, and returns
-	// when every accepted call has finished, or with Unsubscribe's error. The
-	// subscription remains, and admits requests of stop hooks of this process.
-	Quiesce() error
-	// Pending is how many calls were accepted and have not finished.
-	Pending() int
-}
-
-var _ Quiescer = (*Sub)(nil)
-
-// Quiesce implements [Quiescer].
+// Quiesce is the first part of Unsubscribe: it refuses the calls that arrive, and returns
+// when every accepted call has finished, or with Unsubscribe's error. The
+// subscription remains, and admits requests of stop hooks of this process.
 func (s *Sub) Quiesce() error {
 	if err := s.d.FromHandler("Quiesce"); err != nil {
 		return err

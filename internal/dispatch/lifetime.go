@@ -46,16 +46,11 @@ type Lifetime struct {
 
 type lifetimeKey struct{}
 
-// Dispatched is implemented by transports that are built on a dispatcher: what
-// their nodes' handlers make shares its goroutines and keeps its limits.
-type Dispatched interface{ Dispatcher() *Dispatcher }
-
 // NewLifetime makes a lifetime whose handlers share the goroutines, and the
-// limit on running handlers, of the given transport, if it has such. log gets a few
+// limit on running handlers, of the given dispatcher, if there is one. log gets a few
 // lines a second of each message, and how many were left out; nil is slog.Default().
-func NewLifetime(log *slog.Logger, of any) *Lifetime {
-	if t, ok := of.(Dispatched); ok {
-		d := t.Dispatcher()
+func NewLifetime(log *slog.Logger, d *Dispatcher) *Lifetime {
+	if d != nil {
 		return newLifetime(sparse.New(log), d.life.pool, d.limits.HandlerTimeout)
 	}
 	own := pool.New(DefaultMaxConcurrentHandlers)

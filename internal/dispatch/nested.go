@@ -40,19 +40,19 @@ func (l *Lifetime) HandlerFunc(r Receiver) transport.HandlerFunc {
 	}
 }
 
-// SubscribeFunc is a shard's subscription at a transport that only knows handlers: it
-// returns a handler for the transport, which hands on what comes to r. The returned
-// subscription ends after the transport's.
-func (l *Lifetime) SubscribeFunc(to Subscriber) (transport.HandlerFunc, transport.Subscription, error) {
+// SubscribeFunc subscribes a shard at a transport that only knows handlers.
+func (l *Lifetime) SubscribeFunc(ctx context.Context, t transport.ServerTransport, shardID uint32, to Subscriber) (*Sub, error) {
 	d := l.dispatcher()
 	if d == nil {
-		return nil, nil, outcome.New(outcome.ErrDraining)
+		return nil, outcome.New(outcome.ErrDraining)
 	}
+	link := new(funcLink)
+	to.Link = link
 	s, err := d.Subscribe(l.ctx, to)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return func(ctx context.Context, env transport.Envelope) ([]byte, error) {
+	link.Subscription, err = t.SubscribeShard(ctx, shardID, func(ctx context.Context, env transport.Envelope) ([]byte, error) {
 		// The transport's own call of this message, if it has one. The transport may have made it on
 		// the node's lifetime. A call of the node's own dispatcher is that of a handler whose context
 		// the transport has handed on: that sends another message.
@@ -60,8 +60,21 @@ func (l *Lifetime) SubscribeFunc(to Subscriber) (transport.HandlerFunc, transpor
 			return s.pass(ctx, env, to.Receiver, c)
 		}
 		return s.Do(ctx, env)
-	}, s, nil
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.unsubscribe(d.giveUp()))
+	}
+	return s, nil
 }
+
+// funcLink is the subscription at a transport that only knows handlers.
+type funcLink struct{ transport.Subscription }
+
+// Leave implements [Link].
+func (l *funcLink) Leave() error { return l.Unsubscribe() }
+
+// Shared implements [Link]. The transport does not say.
+func (l *funcLink) Shared() bool { return false }
 
 // dispatcher returns the lifetime's own, for what has come to it already; nil if it has
 // ended.

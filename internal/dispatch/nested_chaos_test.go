@@ -122,7 +122,7 @@ func TestPassedOnChaos(t *testing.T) {
 	for seed := range uint64(40) {
 		roll := &dice{r: rand.New(rand.NewPCG(seed, 0))}
 		d := NewDispatcher(transport.Limits{MaxPending: 12, MaxConcurrentHandlers: 4, HandlerTimeout: 10 * time.Millisecond}, silent)
-		life := NewLifetime(silent, dispatched{d})
+		life := NewLifetime(silent, d)
 		life.LimitInFlight(40)
 		life.LimitBytes(1<<20, 2<<10) // so that each message counts as its key's
 		var bg, senders sync.WaitGroup

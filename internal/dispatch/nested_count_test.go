@@ -18,7 +18,7 @@ import (
 func TestPassedOnWithoutAGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDispatcher(transport.Limits{MaxPending: 2}, silent)
-		life := NewLifetime(silent, dispatched{d})
+		life := NewLifetime(silent, d)
 		b := &book{}
 		h := life.HandlerFunc(b)
 		s, err := d.Subscribe(life.Context(), whole(life.ReceiverFunc(func(ctx context.Context, env transport.Envelope) ([]byte, error) { return h(ctx, env) })))
@@ -219,7 +219,7 @@ func TestBytesOfANestedCallCountOnce(t *testing.T) {
 func TestNeverMoreThanMaxPending(t *testing.T) {
 	const most = 8
 	d := NewDispatcher(transport.Limits{MaxPending: most}, silent)
-	life := NewLifetime(silent, dispatched{d})
+	life := NewLifetime(silent, d)
 	h := life.HandlerFunc(receiverFunc(func(c *Call) {
 		go func() { // ends with the call
 			c.Start(nil)

@@ -23,16 +23,12 @@ func newLeasedFunc(r Receiver) *leasedFunc {
 	return &leasedFunc{r, at}
 }
 
-type dispatched struct{ d *Dispatcher }
-
-func (d dispatched) Dispatcher() *Dispatcher { return d.d }
-
 // passingOn runs a test with a handler that passes its calls on to a book, behind a
 // gate.
 func passingOn(t *testing.T, l transport.Limits, h func(pass transport.HandlerFunc, release chan struct{}) transport.HandlerFunc, test func(s *Sub, g *leasedFunc, b *book, release chan struct{})) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDispatcher(l, silent)
-		life := NewLifetime(silent, dispatched{d})
+		life := NewLifetime(silent, d)
 		b, release := &book{}, make(chan struct{})
 		g := newLeasedFunc(life.ReceiverFunc(h(life.HandlerFunc(b), release)))
 		s, err := d.Subscribe(life.Context(), whole(g))
@@ -120,7 +116,7 @@ func TestNotAcknowledgedIsNotLost(t *testing.T) {
 func TestPassedOnTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := NewDispatcher(transport.Limits{}, silent)
-		life := NewLifetime(silent, dispatched{d})
+		life := NewLifetime(silent, d)
 		b := &book{}
 		to := func(r Receiver) Receiver {
 			pass := life.HandlerFunc(r)

@@ -18,7 +18,7 @@ func TestTurnPassesOn(t *testing.T) {
 	for _, belowFunc := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			d := NewDispatcher(transport.Limits{MaxPending: 2}, silent)
-			life := NewLifetime(silent, dispatched{d})
+			life := NewLifetime(silent, d)
 			b := &book{}
 			second := life.HandlerFunc(b)
 			var turn Receiver = receiverFunc(func(c *Call) {

@@ -10,13 +10,6 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// SharedSubscription is implemented by subscriptions that know of others of their shard.
-type SharedSubscription interface {
-	// Shared reports whether another subscription serves the shard too, in the same
-	// epoch, as far as the transport knows: a key may then live twice.
-	Shared() bool
-}
-
 // Receiver is the asynchronous form of a handler: it takes calls over and
 // answers them later. Hosts of per-key actors are receivers, because a queue
 // of a key keeps the order of arrival only if it is filled in that order.
@@ -33,6 +26,7 @@ type Subscriber struct {
 	Receiver
 	Meter    Meter              // may be nil
 	Standing *standing.Standing // what the shard admits, and in which epoch; nil for a fixed list
+	Link     Link               // set by the transport; may be nil
 }
 
 // Epoch is the epoch of the shard's owner; 0 for a fixed list.
@@ -43,16 +37,26 @@ func (s Subscriber) Epoch() uint64 {
 	return s.Standing.Epoch
 }
 
-// Backend is implemented by the transports of this library: they hand calls to a [Receiver], and
-// know owners in epochs. On other transports a node serves through a [transport.HandlerFunc], with a
+// Link is a transport's part of a subscription.
+type Link interface {
+	// Leave ends it: when it returns, every message that the transport has taken for the subscription
+	// has been dispatched. [Sub.Unsubscribe] calls it first.
+	Leave() error
+	// Shared reports whether another subscription serves the shard too, in the same
+	// epoch, as far as the transport knows: a key may then live twice.
+	Shared() bool
+}
+
+// Backend is what nodes use of a transport of this library: it hands calls to a [Receiver], and
+// knows owners in epochs. On other transports a node serves through a [transport.HandlerFunc], with a
 // fixed list of shards. There, notifications without an ack have no order.
 type Backend interface {
-	transport.ServerTransport
-	Dispatched
+	// Dispatcher returns the dispatcher of all subscriptions.
+	Dispatcher() *Dispatcher
 	// Subscribe is SubscribeShard for a receiver. The owners that a shard has one after the
 	// other subscribe in an epoch each, and requests go to the owner in the highest epoch
-	// that the sender knows of. The subscription is a [Quiescer] and a [Drainer].
-	Subscribe(ctx context.Context, shardID uint32, to Subscriber) (transport.Subscription, error)
+	// that the sender knows of.
+	Subscribe(ctx context.Context, shardID uint32, to Subscriber) (*Sub, error)
 	// ServeOwners answers clients that ask which node owns which shard, or how keys map to shards,
 	// from o, until Unsubscribe.
 	ServeOwners(ctx context.Context, o Owners) (transport.Subscription, error)
@@ -63,6 +67,23 @@ type Backend interface {
 	// Linger is how long an owner that has handed its shard over stays subscribed, to
 	// send callers on that do not know of the move yet. It must not block.
 	Linger() time.Duration
+}
+
+// BackendOf returns the backend of a transport of this library, or of one that embeds such a
+// transport; nil for any other.
+func BackendOf(t any) Backend {
+	if t, ok := t.(interface{ Backend() Backend }); ok {
+		return t.Backend()
+	}
+	return nil
+}
+
+// DispatcherOf returns the dispatcher of a transport's backend; nil if it has none.
+func DispatcherOf(t any) *Dispatcher {
+	if b := BackendOf(t); b != nil {
+		return b.Dispatcher()
+	}
+	return nil
 }
 
 // Owners tells in which epochs shards are owned, as far as is known.

@@ -15,11 +15,11 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// retryHint is the pause that a refusal suggests if there is no room.
-const retryHint = 10 * time.Millisecond
+// RetryHint is the pause that a refusal suggests if there is no room.
+const RetryHint = 10 * time.Millisecond
 
-// Sub is one shard's subscription at a dispatcher. It implements
-// [transport.Subscription]; a transport wraps it to end its own part first.
+// Sub is one shard's subscription at a dispatcher, and at the transport ([Link]). It implements
+// [transport.Subscription].
 type Sub struct {
 	d    *Dispatcher
 	to   Subscriber
@@ -99,11 +99,11 @@ func (s *Sub) roomFor(c *Call, from *Call, n, busy, held int64) *outcome.Error {
 	size, most := c.bytes.Load(), s.d.limits.MaxPending
 	switch {
 	case most >= 0 && n > int64(most):
-		return outcome.Overloaded(retryHint, "shard %d has %d pending calls, which is all that is allowed", c.env.Shard, most)
+		return outcome.Overloaded(RetryHint, "shard %d has %d pending calls, which is all that is allowed", c.env.Shard, most)
 	case s.life.mostBusy > 0 && busy > s.life.mostBusy && (from == nil || from.sub.life != s.life || !from.runs()):
-		return outcome.Overloaded(retryHint, "the node has %d calls in flight, which is all that is allowed", s.life.mostBusy)
+		return outcome.Overloaded(RetryHint, "the node has %d calls in flight, which is all that is allowed", s.life.mostBusy)
 	case s.life.mostBytes > 0 && held > s.life.mostBytes && held != size && (held > 2*s.life.mostBytes || c.waiting() == nil):
-		return outcome.Overloaded(retryHint, "the node has %d bytes of calls in flight: at most %d allowed", held-size, s.life.mostBytes)
+		return outcome.Overloaded(RetryHint, "the node has %d bytes of calls in flight: at most %d allowed", held-size, s.life.mostBytes)
 	}
 	return nil
 }
@@ -194,7 +194,7 @@ func (s *Sub) AnswerTurns(shard uint32, question []byte) ([]byte, error) {
 	return encodeAnswer(edges), nil
 }
 
-// Counts implements [Drainer].
+// Counts returns what the shard's move has cost so far.
 func (s *Sub) Counts() outcome.DrainCounts {
 	c := &s.counts
 	c.mu.Lock()
@@ -206,6 +206,9 @@ func (s *Sub) Counts() outcome.DrainCounts {
 	}
 	return sum
 }
+
+// Shared reports whether another subscription serves the shard too: see [Link].
+func (s *Sub) Shared() bool { return s.to.Link != nil && s.to.Link.Shared() }
 
 // Pending returns how many calls were accepted and have not finished.
 func (s *Sub) Pending() int { return int(s.flight.n.Load()) }

@@ -93,9 +93,7 @@ func allowances(t *testing.T) (all []allowance) {
 // namesInternal may name a type of an internal package in what it exports, each with the
 // reason. The list only shrinks.
 var namesInternal = map[string]string{
-	"Transport.Dispatcher":  "how a node finds the node side of a transport",
-	"Transport.Subscribe":   "how a node receives without a func between",
-	"Transport.ServeOwners": "how clients learn owners from live nodes",
+	"Transport.Backend": "how a node finds the node side of a transport",
 }
 
 // TestExportedNamesNameNoInternalType: no other module could call such a func, or implement

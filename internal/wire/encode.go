@@ -67,14 +67,9 @@ const Overhead = 16
 
 // AppendEnvelope appends env to the packet in b. budget is what is left of the
 // sender's deadline; zero is none, and less than a microsecond counts as one.
-// The time to live is sent as what is left of it now.
-func AppendEnvelope(b []byte, env *transport.Envelope, budget time.Duration) []byte {
-	return appendEnvelope(b, env, budget, nil, nil)
-}
-
-// AppendEnvelopeFor is AppendEnvelope for a call that turns wait for, the nearest
-// first: the nearest MaxTurns are sent. nil is none.
-func AppendEnvelopeFor(b []byte, env *transport.Envelope, budget time.Duration, waiting *turn.Turn) []byte {
+// The time to live is sent as what is left of it now. waiting are the turns that wait for the call, the
+// nearest first: the nearest MaxTurns are sent. nil is none.
+func AppendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, waiting *turn.Turn) []byte {
 	return appendEnvelope(b, env, budget, waiting, nil)
 }
 

@@ -17,9 +17,9 @@ const DefaultMaxMessage = 1 << 20
 
 // Fits returns nil if env, alone in its packet, is no larger than a message may be,
 // and otherwise the error that says how large its payload may be. budget and waiting are
-// those of [AppendEnvelopeFor].
+// those of [AppendEnvelope].
 func Fits(env *transport.Envelope, budget time.Duration, waiting *turn.Turn, most int) *outcome.Error {
-	if len(env.Data) <= most-Overhead && len(AppendEnvelopeFor(nil, env, budget, waiting)) <= most-Overhead {
+	if len(env.Data) <= most-Overhead && len(AppendEnvelope(nil, env, budget, waiting)) <= most-Overhead {
 		return nil
 	}
 	return TooLarge(env, budget, waiting, most)
@@ -31,7 +31,7 @@ func Fits(env *transport.Envelope, budget time.Duration, waiting *turn.Turn, mos
 func TooLarge(env *transport.Envelope, budget time.Duration, waiting *turn.Turn, most int) *outcome.Error {
 	tried := *env
 	tried.Data = env.Data[:min(len(env.Data), max(0, most-Overhead))]
-	over := len(AppendEnvelopeFor(nil, &tried, max(budget, time.Minute), waiting)) - (most - Overhead)
+	over := len(AppendEnvelope(nil, &tried, max(budget, time.Minute), waiting)) - (most - Overhead)
 	allowed := len(tried.Data) - over
 	if allowed < 0 {
 		return outcome.Errorf(outcome.ErrTooLarge, "key, headers and type take %d bytes more than the %d of a message", -allowed, most)

@@ -29,7 +29,7 @@ func TestTooLargeNamesLess(t *testing.T) {
 				for size := most + 4; refused == 0 || size > refused-2; size-- {
 					env.Data = make([]byte, size)
 					err := wire.Fits(&env, budget, turns, most)
-					fits := len(wire.AppendEnvelopeFor(nil, &env, budget, turns)) <= most-wire.Overhead
+					fits := len(wire.AppendEnvelope(nil, &env, budget, turns)) <= most-wire.Overhead
 					if (err == nil) != fits {
 						t.Fatalf("%s: %d bytes: %v", what, size, err)
 					}

@@ -120,7 +120,7 @@ func TestGolden(t *testing.T) {
 func TestDataIsApart(t *testing.T) {
 	var b []byte
 	for _, data := range []string{"first", "second", "third"} {
-		b = wire.AppendEnvelope(b, &transport.Envelope{Type: "T", Data: []byte(data), Key: data}, 0)
+		b = wire.AppendEnvelope(b, &transport.Envelope{Type: "T", Data: []byte(data), Key: data}, 0, nil)
 		b = wire.AppendReply(b, 1, []byte(data), nil)
 	}
 	p := decode(t, wire.AppendEnd(b, 1))
@@ -145,7 +145,7 @@ func TestDataIsApart(t *testing.T) {
 // Encoding copies: sender and packet share no memory.
 func TestAppendCopies(t *testing.T) {
 	data, detail := []byte("data"), []byte("detail")
-	b := wire.AppendEnvelope(nil, &transport.Envelope{Data: data}, 0)
+	b := wire.AppendEnvelope(nil, &transport.Envelope{Data: data}, 0, nil)
 	b = wire.AppendReply(b, 1, data, nil)
 	b = wire.AppendReply(b, 2, nil, &outcome.Error{Code: "c", Outcome: outcome.MaybeRan, Detail: detail})
 	b = wire.AppendEnd(b, 1)
@@ -173,7 +173,7 @@ func TestTimesTravelAsWhatIsLeft(t *testing.T) {
 		{env: transport.Envelope{TTLMs: 1}, ttl: 1},
 		{env: transport.Envelope{TTLMs: 5, CreatedAtMs: 1}, ttl: 1}, // over long since, and none would be for ever
 	} {
-		b := wire.AppendEnvelope(nil, &c.env, c.budget)
+		b := wire.AppendEnvelope(nil, &c.env, c.budget, nil)
 		e := decode(t, wire.AppendEnd(b, 1)).Envelopes[0]
 		if e.Budget/time.Microsecond != c.left/time.Microsecond || e.TTLMs != c.ttl || e.CreatedAtMs != 0 {
 			t.Errorf("%+v, budget %v: got a budget of %v and a TTL of %d ms", c.env, c.budget, e.Budget, e.TTLMs)

@@ -21,7 +21,7 @@ import (
 
 var (
 	_ transport.Transport       = (*Transport)(nil)
-	_ dispatch.Backend          = (*Transport)(nil)
+	_ dispatch.Backend          = backend{}
 	_ transport.LayoutTransport = (*Transport)(nil)
 )
 
@@ -132,22 +132,35 @@ func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transp
 	if h == nil {
 		return nil, outcome.Errorf(outcome.ErrBadOption, "shard %d: the handler is nil", shardID)
 	}
-	return t.Subscribe(ctx, shardID, dispatch.Subscriber{Receiver: t.d.ReceiverFunc(h)})
+	sub, err := backend{t}.Subscribe(ctx, shardID, dispatch.Subscriber{Receiver: t.d.ReceiverFunc(h)})
+	if err != nil {
+		return nil, err
+	}
+	return sub, nil
 }
 
+// Backend returns what nodes of this library use.
+func (t *Transport) Backend() dispatch.Backend { return backend{t} }
+
+type backend struct{ *Transport }
+
+// Dispatcher implements [dispatch.Backend].
+func (t backend) Dispatcher() *dispatch.Dispatcher { return t.d }
+
 // Subscribe implements [dispatch.Backend].
-func (t *Transport) Subscribe(ctx context.Context, shardID uint32, to dispatch.Subscriber) (transport.Subscription, error) {
+func (t backend) Subscribe(ctx context.Context, shardID uint32, to dispatch.Subscriber) (*dispatch.Sub, error) {
 	if to.Epoch() != 0 {
 		t.living.Store(true)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, outcome.ContextError(err, outcome.NotSent)
 	}
-	sub, err := t.d.Subscribe(ctx, to)
-	if err != nil {
+	s := &subscription{t: t.Transport, shard: shardID, epoch: to.Epoch()}
+	to.Link = s
+	var err error
+	if s.Sub, err = t.d.Subscribe(ctx, to); err != nil {
 		return nil, err
 	}
-	s := &subscription{Sub: sub, t: t, shard: shardID, epoch: to.Epoch()}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	subs := []*subscription{s}
@@ -156,42 +169,32 @@ func (t *Transport) Subscribe(ctx context.Context, shardID uint32, to dispatch.S
 		slices.SortStableFunc(subs, func(a, b *subscription) int { return cmp.Compare(b.epoch, a.epoch) })
 	}
 	t.shards.Set(shardID, &subs)
-	return s, nil
+	return s.Sub, nil
 }
 
-// Shared reports whether another subscription serves the shard in the same epoch: the
-// first that has come gets its messages.
+// Shared implements [dispatch.Link]: the subscription that has come first gets the messages.
 func (s *subscription) Shared() bool {
 	subs := s.t.shards.Get(s.shard)
 	return subs != nil && slices.ContainsFunc(*subs, func(o *subscription) bool { return o != s && o.epoch == s.epoch })
 }
 
-// Unsubscribe implements [transport.Subscription].
-func (s *subscription) Unsubscribe() error {
-	if err := s.t.d.FromHandler("Unsubscribe"); err != nil {
-		return err
-	}
-	s.t.remove(s)
-	return s.Sub.Unsubscribe()
-}
-
-func (t *Transport) remove(s *subscription) {
+// Leave implements [dispatch.Link].
+func (s *subscription) Leave() error {
+	t := s.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old := t.shards.Get(s.shard)
 	if old == nil {
-		return // unsubscribed before
+		return nil // it has left before
 	}
 	kept := slices.DeleteFunc(slices.Clone(*old), func(other *subscription) bool { return other == s })
 	if len(kept) == 0 {
 		t.shards.Set(s.shard, nil)
-		return
+		return nil
 	}
 	t.shards.Set(s.shard, &kept)
+	return nil
 }
-
-// Dispatcher implements [dispatch.Backend].
-func (t *Transport) Dispatcher() *dispatch.Dispatcher { return t.d }
 
 // Close implements [transport.ClientTransport] and [transport.ServerTransport]:
 // it refuses new requests and returns when the handlers that had started have

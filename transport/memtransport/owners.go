@@ -20,7 +20,7 @@ type ownersSub struct {
 
 // ServeOwners implements [dispatch.Backend]. In memory no client has to ask which node owns
 // a shard.
-func (t *Transport) ServeOwners(ctx context.Context, o dispatch.Owners) (transport.Subscription, error) {
+func (t backend) ServeOwners(ctx context.Context, o dispatch.Owners) (transport.Subscription, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, outcome.ContextError(err, outcome.NotSent)
 	}
@@ -28,7 +28,7 @@ func (t *Transport) ServeOwners(ctx context.Context, o dispatch.Owners) (transpo
 		return nil, outcome.Errorf(outcome.ErrTransportClosed, "owners")
 	}
 	t.living.Store(true)
-	s := &ownersSub{t, o}
+	s := &ownersSub{t.Transport, o}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.owners = append(t.owners, s)
@@ -36,10 +36,10 @@ func (t *Transport) ServeOwners(ctx context.Context, o dispatch.Owners) (transpo
 }
 
 // Served implements [dispatch.Backend]: all nodes are in this process.
-func (t *Transport) Served(context.Context) []uint64 { return nil }
+func (backend) Served(context.Context) []uint64 { return nil }
 
 // Linger implements [dispatch.Backend]: requests find the next owner at once.
-func (t *Transport) Linger() time.Duration { return 0 }
+func (backend) Linger() time.Duration { return 0 }
 
 // Unsubscribe implements [transport.Subscription].
 func (s *ownersSub) Unsubscribe() error {

@@ -49,8 +49,8 @@ func crowd(t *testing.T, backlog, requests int, log *slog.Logger) (node *natstra
 	release = sync.OnceFunc(node.HoldReader())
 	t.Cleanup(release)
 	for id := uint64(1); id <= uint64(requests); id++ {
-		b := wire.AppendEnvelope(nil, &transport.Envelope{Type: "Echo"}, 0)
-		b = wire.AppendEnvelope(b, &transport.Envelope{Type: "Note", Delivery: transport.AwaitNothing}, 0)
+		b := wire.AppendEnvelope(nil, &transport.Envelope{Type: "Echo"}, 0, nil)
+		b = wire.AppendEnvelope(b, &transport.Envelope{Type: "Note", Delivery: transport.AwaitNothing}, 0, nil)
 		if err := nc.PublishRequest("clstr.s.0.0", fmt.Sprintf("%s.%d-2", inbox, id), wire.AppendEnd(b, 2*id)); err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +111,7 @@ func TestCrowdedReaderRefusesBytes(t *testing.T) {
 		URL: url, MaxBufferedBytes: requests * size / 2, MaxPending: -1, Log: slog.New(slog.NewTextHandler(&buf, nil)),
 	})
 	ran := make(chan string, requests)
-	if _, err := node.Subscribe(patient(t), 7, dispatch.Subscriber{Receiver: names(ran)}); err != nil {
+	if _, err := node.Backend().Subscribe(patient(t), 7, dispatch.Subscriber{Receiver: names(ran)}); err != nil {
 		t.Fatal(err)
 	}
 	a := newAsker(t, url)
@@ -124,7 +124,7 @@ func TestCrowdedReaderRefusesBytes(t *testing.T) {
 			env.Type, env.Delivery = "Note", transport.AwaitNothing
 			reply += "-1"
 		}
-		if err := a.nc.PublishRequest("clstr.s.7.0", reply, wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0), id+1)); err != nil {
+		if err := a.nc.PublishRequest("clstr.s.7.0", reply, wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0, nil), id+1)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -204,7 +204,7 @@ func TestFullReaderDoesNotDecode(t *testing.T) {
 	const requests, size = 200, 16 << 10
 	url := testkit.StartNATS(t)
 	node := connect(t, natstransport.Options{URL: url, MaxBufferedBytes: requests * size / 2, Log: silent})
-	if _, err := node.Subscribe(patient(t), 7, dispatch.Subscriber{Receiver: names(make(chan string, requests))}); err != nil {
+	if _, err := node.Backend().Subscribe(patient(t), 7, dispatch.Subscriber{Receiver: names(make(chan string, requests))}); err != nil {
 		t.Fatal(err)
 	}
 	a := newAsker(t, url)

@@ -123,7 +123,7 @@ func TestOrderOverBatches(t *testing.T) {
 	node := connect(t, natstransport.Options{URL: url})
 	client := connect(t, natstransport.Options{URL: url})
 	ran := make(chan string, 8)
-	if _, err := node.Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: names(ran)}); err != nil {
+	if _, err := node.Backend().Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: names(ran)}); err != nil {
 		t.Fatal(err)
 	}
 	release := client.HoldShard(0)

@@ -150,7 +150,7 @@ func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) e
 		fits, err = b.put(ctx, env, size, limit, func(to *batch) {
 			budget = budgetOf(ctx)
 			from := len(to.buf)
-			to.buf = wire.AppendEnvelopeFor(to.buf, env, budget, by)
+			to.buf = wire.AppendEnvelope(to.buf, env, budget, by)
 			to.calls = append(to.calls, c)
 			to.spans = append(to.spans, span{from, len(to.buf)})
 		})

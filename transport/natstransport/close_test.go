@@ -72,7 +72,7 @@ func TestUnsubscribeHandsOnWhatCame(t *testing.T) {
 	nc := dial(t, testkit.StartNATS(t))
 	node := connect(t, natstransport.Options{Conn: nc})
 	hold := make(chan struct{})
-	sub, err := node.Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: gated(hold)})
+	sub, err := node.Backend().Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: gated(hold)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestUnsubscribeHandsOnWhatCame(t *testing.T) {
 		t.Fatal(err)
 	}
 	for id := range uint64(requests) {
-		b := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Type: "Ask"}, 0), id+1)
+		b := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Type: "Ask"}, 0, nil), id+1)
 		if err := nc.PublishRequest("clstr.s.0.0", fmt.Sprintf("%s.%d-1", inbox, id), b); err != nil {
 			t.Fatal(err)
 		}

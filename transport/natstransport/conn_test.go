@@ -64,7 +64,7 @@ func TestConnClosedByItsOwner(t *testing.T) {
 	var buf lockedBuffer
 	nc := dial(t, testkit.StartNATS(t))
 	tr := connect(t, natstransport.Options{Conn: nc, Log: slog.New(slog.NewTextHandler(&buf, nil))})
-	life := dispatch.NewLifetime(silent, tr)
+	life := dispatch.NewLifetime(silent, dispatch.DispatcherOf(tr))
 	for shard := range uint32(3) {
 		if _, err := tr.SubscribeShard(life.Context(), shard, echo); err != nil {
 			t.Fatal(err)

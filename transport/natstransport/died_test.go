@@ -36,7 +36,7 @@ func TestCallersThatDie(t *testing.T) {
 	url := testkit.StartNATS(t)
 	node := connect(t, natstransport.Options{URL: url, MaxPending: most, HandlerTimeout: time.Hour})
 	f := forgetful{make(chan struct{}, most)}
-	if _, err := node.Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: f}); err != nil {
+	if _, err := node.Backend().Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: f}); err != nil {
 		t.Fatal(err)
 	}
 	for range most {

@@ -4,11 +4,7 @@ package natstransport
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
-	"time"
-
-	"github.com/clstr-go/clstr/outcome"
 
 	"github.com/nats-io/nats.go"
 
@@ -19,19 +15,9 @@ import (
 )
 
 var (
-	_ dispatch.Backend            = (*Transport)(nil)
-	_ dispatch.SharedSubscription = (*subscription)(nil)
-	_ transport.LayoutTransport   = (*Transport)(nil)
+	_ dispatch.Link             = (*subscription)(nil)
+	_ transport.LayoutTransport = (*Transport)(nil)
 )
-
-// Linger implements [dispatch.Backend]: in a cluster of NATS servers, some servers do not
-// know yet that a subscription has gone, and messages that they send to it are lost silently.
-func (t *Transport) Linger() time.Duration {
-	if t.nc.ConnectedClusterName() == "" {
-		return 0
-	}
-	return 2 * time.Second
-}
 
 // ownersSub answers questions for owners.
 type ownersSub struct {
@@ -50,29 +36,6 @@ type ownersSub struct {
 
 // maxAnswers bounds the answers that wait, however often clients ask.
 const maxAnswers = 64
-
-// ServeOwners implements [dispatch.Backend].
-func (t *Transport) ServeOwners(ctx context.Context, dir dispatch.Owners) (transport.Subscription, error) {
-	s := &ownersSub{t: t, dir: dir}
-	before := t.refusals()
-	t.mu.Lock()
-	if t.closed.Load() {
-		t.mu.Unlock()
-		return nil, outcome.Errorf(outcome.ErrTransportClosed, "owners")
-	}
-	var err error
-	if s.nats, err = t.nc.ChanQueueSubscribe(t.opts.Prefix+".who", "who", t.in); err == nil {
-		t.asked[s.nats] = s
-	}
-	t.mu.Unlock()
-	if err != nil {
-		return nil, notSent(err)
-	}
-	if err := t.subscribed(ctx, before, &s.denied); err != nil {
-		return nil, errors.Join(err, s.Unsubscribe())
-	}
-	return s, nil
-}
 
 // Unsubscribe implements [transport.Subscription]. Questions that the server has sent before it
 // knew of the end are still answered, because their clients would wait in vain.

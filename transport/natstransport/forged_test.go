@@ -33,10 +33,10 @@ func TestForgedTurns(t *testing.T) {
 	call := start(patient(t), node, transport.Envelope{Type: "Held"})
 	receive(t, "the call", begun)
 	drained := make(chan error, 1)
-	go func() { drained <- sub.(dispatch.Drainer).Drain(patient(t)) }() // ends with the call
+	go func() { drained <- sub.Drain(patient(t)) }() // ends with the call
 	nc := dial(t, url)
 	forge := func(turns *dispatch.Turn, d transport.Delivery) *outcome.Error {
-		b := wire.AppendEnvelopeFor(nil, &transport.Envelope{Type: "Echo", Delivery: d}, 0, turns)
+		b := wire.AppendEnvelope(nil, &transport.Envelope{Type: "Echo", Delivery: d}, 0, turns)
 		m, err := nc.Request("clstr.s.0.0", wire.AppendEnd(b, 9), patience)
 		if err != nil {
 			t.Fatal(err)

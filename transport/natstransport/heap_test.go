@@ -64,11 +64,11 @@ func TestHeapOfWhatIsNoPayload(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			url := testkit.StartNATS(t)
 			node := connect(t, natstransport.Options{URL: url})
-			life := dispatch.NewLifetime(silent, node)
+			life := dispatch.NewLifetime(silent, dispatch.DispatcherOf(node))
 			life.LimitBytes(most, -1)
 			t.Cleanup(func() { _ = life.End() })
 			l := &line{}
-			if _, err := node.Subscribe(life.Context(), 0, dispatch.Subscriber{Receiver: l, Meter: l}); err != nil {
+			if _, err := node.Backend().Subscribe(life.Context(), 0, dispatch.Subscriber{Receiver: l, Meter: l}); err != nil {
 				t.Fatal(err)
 			}
 			nc := dial(t, url)
@@ -94,7 +94,7 @@ func TestHeapOfWhatIsNoPayload(t *testing.T) {
 				if is("replies") {
 					reply = inbox + "." + strings.Repeat("r", 190) + fmt.Sprintf("%06d.1-1", i)
 				}
-				b := wire.AppendEnvelopeFor(nil, &env, time.Hour, turns)
+				b := wire.AppendEnvelope(nil, &env, time.Hour, turns)
 				if err := nc.PublishRequest("clstr.s.0.0", reply, wire.AppendEnd(b, uint64(i+1))); err != nil {
 					t.Fatal(err)
 				}

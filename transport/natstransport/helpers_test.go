@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
@@ -50,13 +51,13 @@ func containsAny(s string, words ...string) bool {
 func echo(_ context.Context, env transport.Envelope) ([]byte, error) { return env.Data, nil }
 
 // serve subscribes a shard.
-func serve(t testing.TB, tr *natstransport.Transport, shard uint32, h transport.HandlerFunc) transport.Subscription {
+func serve(t testing.TB, tr *natstransport.Transport, shard uint32, h transport.HandlerFunc) *dispatch.Sub {
 	t.Helper()
 	sub, err := tr.SubscribeShard(patient(t), shard, h)
 	if err != nil {
 		t.Fatalf("SubscribeShard(%d): %v", shard, err)
 	}
-	return sub
+	return sub.(*dispatch.Sub)
 }
 
 // want requires a reply.

@@ -84,7 +84,7 @@ func TestSharedInbox(t *testing.T) {
 			}
 			held := start(patient(t), alice, transport.Envelope{Shard: 1, Type: "Hold", Data: []byte("the truth")})
 			receive(t, "the handler", entered)
-			forged := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("forged")}, 0), first+1)
+			forged := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("forged")}, 0, nil), first+1)
 			reply := fmt.Sprintf("%s.%s-1", m.Subject[:strings.LastIndexByte(m.Subject, '.')], strconv.FormatUint(first+1, 36))
 			if err := mallory.PublishRequest("clstr.s.1.0", reply, forged); err != nil {
 				t.Fatal(err)

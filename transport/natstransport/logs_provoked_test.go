@@ -38,7 +38,7 @@ var provocations = []provocation{
 			bad[i] ^= 0x87
 			post(t, a.nc, "clstr.s.7.0", a.inbox+".1-1", bad)
 		}
-		post(t, a.nc, "clstr.s.7.0", a.inbox+".1-1", wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 7}, 0), 99))
+		post(t, a.nc, "clstr.s.7.0", a.inbox+".1-1", wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 7}, 0, nil), 99))
 		var d wire.Decoder
 		for last := false; !last; {
 			m, err := a.sub.NextMsg(patience)
@@ -239,7 +239,7 @@ var provocations = []provocation{
 	{"a reader that is ended", []string{"the application's code has ended the connection's reader: another reader goes on"}, func(t *testing.T, w *secretWatch) {
 		url := testkit.StartNATS(t)
 		node, client := w.connect(natstransport.Options{URL: url}), w.connect(natstransport.Options{URL: url})
-		if _, err := node.Subscribe(patient(t), 7, dispatch.Subscriber{Receiver: exits{}}); err != nil {
+		if _, err := node.Backend().Subscribe(patient(t), 7, dispatch.Subscriber{Receiver: exits{}}); err != nil {
 			t.Fatal(err)
 		}
 		w.refused(client, secret(transport.Envelope{Shard: 7, Type: "Exit"}), "draining")
@@ -299,7 +299,7 @@ var provocations = []provocation{
 			return w.connect(natstransport.Options{URL: url, NATSOptions: []nats.Option{nats.UserInfo(user, "p")}})
 		}
 		node, r := as("node"), &records{epochs: make([]uint64, 9)}
-		if _, err := node.ServeOwners(patient(t), r); err != nil {
+		if _, err := node.Backend().ServeOwners(patient(t), r); err != nil {
 			t.Fatal(err)
 		}
 		own(t, node, r, 7, 3, echo)

@@ -116,7 +116,7 @@ func secret(env transport.Envelope) transport.Envelope {
 
 // packet is the message of one envelope, with the id 1.
 func packet(env transport.Envelope) []byte {
-	return wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0), 1)
+	return wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0, nil), 1)
 }
 
 // note is a notification without an acknowledgement to shard 7.
@@ -221,7 +221,7 @@ func (w *secretWatch) realm() (url string, node, client *natstransport.Transport
 	w.t.Helper()
 	url = testkit.StartNATS(w.t)
 	node, client = w.connect(natstransport.Options{URL: url}), w.connect(natstransport.Options{URL: url})
-	if _, err := node.ServeOwners(patient(w.t), &records{epochs: make([]uint64, 9)}); err != nil {
+	if _, err := node.Backend().ServeOwners(patient(w.t), &records{epochs: make([]uint64, 9)}); err != nil {
 		w.t.Fatal(err)
 	}
 	return url, node, client

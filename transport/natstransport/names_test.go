@@ -60,7 +60,7 @@ func TestReplySubjectThatIsNone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	packet := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 1, Type: "Echo"}, 0), 1)
+	packet := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 1, Type: "Echo"}, 0, nil), 1)
 	for range 100 {
 		if err := client.PublishRequest("clstr.s.1.0", "_INBOX.N..x", packet); err != nil {
 			t.Fatal(err)
@@ -88,7 +88,7 @@ func TestReplyThatTheServerRefuses(t *testing.T) {
 	node := connect(t, natstransport.Options{URL: url, NATSOptions: []nats.Option{nats.UserInfo("node", "p")}})
 	serve(t, node, 1, echo)
 	client := dial(t, url, nats.UserInfo("client", "p"))
-	packet := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 1, Type: "Echo"}, 0), 1)
+	packet := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 1, Type: "Echo"}, 0, nil), 1)
 	for range 3 {
 		if err := client.PublishRequest("clstr.s.1.0", "_INBOX.forbidden.1-1", packet); err != nil {
 			t.Fatal(err)

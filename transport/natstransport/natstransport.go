@@ -214,6 +214,3 @@ func bare(err error) error {
 	}
 	return err
 }
-
-// Dispatcher implements [dispatch.Backend].
-func (t *Transport) Dispatcher() *dispatch.Dispatcher { return t.d }

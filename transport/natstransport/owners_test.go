@@ -40,11 +40,11 @@ func (r *records) Epochs(first uint32, most int) ([]uint64, uint32) {
 }
 
 // own serves a shard in an epoch, and says so.
-func own(t *testing.T, node *natstransport.Transport, r *records, shard uint32, epoch uint64, h transport.HandlerFunc) transport.Subscription {
+func own(t *testing.T, node *natstransport.Transport, r *records, shard uint32, epoch uint64, h transport.HandlerFunc) *dispatch.Sub {
 	t.Helper()
 	lease := standing.NewLease()
 	lease.Extend(time.Now().Add(time.Hour), time.Now().Add(time.Hour))
-	sub, err := node.Subscribe(patient(t), shard, dispatch.Subscriber{Receiver: node.Dispatcher().ReceiverFunc(h), Standing: standing.New("it", shard, epoch, lease)})
+	sub, err := node.Backend().Subscribe(patient(t), shard, dispatch.Subscriber{Receiver: node.Backend().Dispatcher().ReceiverFunc(h), Standing: standing.New("it", shard, epoch, lease)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func realm(t *testing.T, shards int) (url string, node, client *natstransport.Tr
 	url = testkit.StartNATS(t)
 	node, client = connect(t, natstransport.Options{URL: url}), connect(t, natstransport.Options{URL: url})
 	r = &records{epochs: make([]uint64, shards)}
-	if _, err := node.ServeOwners(patient(t), r); err != nil {
+	if _, err := node.Backend().ServeOwners(patient(t), r); err != nil {
 		t.Fatal(err)
 	}
 	return url, node, client, r

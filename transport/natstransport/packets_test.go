@@ -35,7 +35,7 @@ func TestPacketsAboutOwnersAreCounted(t *testing.T) {
 	}
 
 	node := connect(t, natstransport.Options{URL: url})
-	if _, err := node.ServeOwners(patient(t), &records{epochs: make([]uint64, 9)}); err != nil {
+	if _, err := node.Backend().ServeOwners(patient(t), &records{epochs: make([]uint64, 9)}); err != nil {
 		t.Fatal(err)
 	}
 	listener := connect(t, natstransport.Options{URL: url})

@@ -30,7 +30,7 @@ func TestPeersAreForgotten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Type: "Echo"}, 0), 1)
+	b := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Type: "Echo"}, 0, nil), 1)
 	for i := range senders {
 		if err := nc.PublishRequest("clstr.s.0.0", fmt.Sprintf("_INBOX.many.%d.1-1", i), b); err != nil {
 			t.Fatal(err)
@@ -52,7 +52,7 @@ func TestPeersAreForgotten(t *testing.T) {
 // ask sends an envelope over a connection of nats.go's.
 func ask(t *testing.T, nc *nats.Conn, env transport.Envelope, budget time.Duration) wire.Reply {
 	t.Helper()
-	m, err := nc.Request("clstr.s.0.0", wire.AppendEnd(wire.AppendEnvelope(nil, &env, budget), 9), patience)
+	m, err := nc.Request("clstr.s.0.0", wire.AppendEnd(wire.AppendEnvelope(nil, &env, budget, nil), 9), patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestForeignSender(t *testing.T) {
 	url := testkit.StartNATS(t)
 	node := connect(t, natstransport.Options{URL: url})
 	ran := make(chan string, 8)
-	if _, err := node.Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: names(ran)}); err != nil {
+	if _, err := node.Backend().Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: names(ran)}); err != nil {
 		t.Fatal(err)
 	}
 	nc := dial(t, url)
@@ -84,7 +84,7 @@ func TestForeignSender(t *testing.T) {
 	for _, env := range []transport.Envelope{
 		{Type: "NoReply"}, {Type: "NoAck", Delivery: transport.AwaitAccept}, {Type: "Unacked", Delivery: transport.AwaitNothing},
 	} {
-		if err := nc.Publish("clstr.s.0.0", wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0), 1)); err != nil {
+		if err := nc.Publish("clstr.s.0.0", wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0, nil), 1)); err != nil {
 			t.Fatal(err)
 		}
 	}

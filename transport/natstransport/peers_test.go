@@ -47,7 +47,7 @@ func manyPeers(t *testing.T, peers int) (node *natstransport.Transport, nc *nats
 func knock(t *testing.T, nc *nats.Conn, msgType string, inbox int) {
 	t.Helper()
 	env := transport.Envelope{Type: msgType, TTLMs: time.Hour.Milliseconds()} // or what is held is answered after 30 s
-	b := wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0), 1)
+	b := wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0, nil), 1)
 	if err := nc.PublishRequest("clstr.s.0.0", fmt.Sprintf("_INBOX.many.%d.1-1", inbox), b); err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestPeersGiveRoomBack(t *testing.T) {
 	node := connect(t, natstransport.Options{URL: url})
 	client := connect(t, natstransport.Options{URL: url})
 	l := &line{}
-	if _, err := node.Subscribe(t.Context(), 0, dispatch.Subscriber{Receiver: l}); err != nil {
+	if _, err := node.Backend().Subscribe(t.Context(), 0, dispatch.Subscriber{Receiver: l}); err != nil {
 		t.Fatal(err)
 	}
 	var all sync.WaitGroup

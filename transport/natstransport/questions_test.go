@@ -190,7 +190,7 @@ func TestQuestionsShareAnAnswer(t *testing.T) {
 	url := testkit.StartNATS(t)
 	node := connect(t, natstransport.Options{URL: url})
 	r := &slowRecords{records: records{epochs: []uint64{4, 5}}}
-	if _, err := node.ServeOwners(patient(t), r); err != nil {
+	if _, err := node.Backend().ServeOwners(patient(t), r); err != nil {
 		t.Fatal(err)
 	}
 	nc := dial(t, url)

@@ -54,7 +54,7 @@ func TestReaderThatEnds(t *testing.T) {
 	var log lines
 	node := connect(t, natstransport.Options{URL: url, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	client := connect(t, natstransport.Options{URL: url})
-	if _, err := node.Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: exits{}}); err != nil {
+	if _, err := node.Backend().Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: exits{}}); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {

@@ -26,7 +26,7 @@ func TestRepliesGoToInboxesOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	packet := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 7, Type: "Echo", Data: []byte("x")}, 0), 1)
+	packet := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 7, Type: "Echo", Data: []byte("x")}, 0, nil), 1)
 	sent := map[string]bool{}
 	for _, reply := range []string{
 		"$KV.bucket.key", "$JS.API.STREAM.DELETE.orders", "$SYS.x", "clstr.s.8.0", "clstr.s.7.0", "orders", "_INBOX", "_INBOXES.x", "inbox.x",
@@ -90,7 +90,7 @@ func TestBadBytesAreAnswered(t *testing.T) {
 		"reserved header": {Shard: 7, Headers: map[string]string{"X-Clstr-Key": "other"}},
 		"type not UTF-8":  {Shard: 7, Type: "\xff"},
 	} {
-		p := ask(wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0), 5))
+		p := ask(wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0, nil), 5))
 		if len(p.Replies) != 1 || p.Replies[0].ID != 5 {
 			t.Fatalf("%s: %+v", name, p)
 		}
@@ -193,14 +193,14 @@ func TestBadEnvelopeEndsItsMessage(t *testing.T) {
 	url := testkit.StartNATS(t)
 	node := connect(t, natstransport.Options{URL: url})
 	ran := make(chan string, items)
-	if _, err := node.Subscribe(patient(t), 7, dispatch.Subscriber{Receiver: names(ran)}); err != nil {
+	if _, err := node.Backend().Subscribe(patient(t), 7, dispatch.Subscriber{Receiver: names(ran)}); err != nil {
 		t.Fatal(err)
 	}
 	a := newAsker(t, url)
-	packet := wire.AppendEnvelope(nil, &transport.Envelope{Shard: 7, Type: "First", Delivery: transport.AwaitNothing}, 0)
-	packet = wire.AppendEnvelope(packet, &transport.Envelope{Shard: 8}, 0)
+	packet := wire.AppendEnvelope(nil, &transport.Envelope{Shard: 7, Type: "First", Delivery: transport.AwaitNothing}, 0, nil)
+	packet = wire.AppendEnvelope(packet, &transport.Envelope{Shard: 8}, 0, nil)
 	for i := 2; i < items; i++ {
-		packet = wire.AppendEnvelope(packet, &transport.Envelope{Shard: 7, Type: "Behind", Delivery: transport.Delivery(i % 3)}, 0)
+		packet = wire.AppendEnvelope(packet, &transport.Envelope{Shard: 7, Type: "Behind", Delivery: transport.Delivery(i % 3)}, 0, nil)
 	}
 	awaited := items - items/3 - 1
 	replies, messages := a.ask(wire.AppendEnd(packet, 100), awaited)
@@ -228,13 +228,13 @@ func TestCancelledInTheirMessage(t *testing.T) {
 	url := testkit.StartNATS(t)
 	node := connect(t, natstransport.Options{URL: url})
 	ran := make(chan string, items)
-	if _, err := node.Subscribe(patient(t), 7, dispatch.Subscriber{Receiver: names(ran)}); err != nil {
+	if _, err := node.Backend().Subscribe(patient(t), 7, dispatch.Subscriber{Receiver: names(ran)}); err != nil {
 		t.Fatal(err)
 	}
 	a := newAsker(t, url)
 	var packet []byte
 	for id := range uint64(items) {
-		packet = wire.AppendEnvelope(packet, &transport.Envelope{Shard: 7, Type: "Echo"}, 0)
+		packet = wire.AppendEnvelope(packet, &transport.Envelope{Shard: 7, Type: "Echo"}, 0, nil)
 		if back := items - 1 - id; back%10 != 0 {
 			packet = wire.AppendCancel(packet, 1+back)
 		}
@@ -291,7 +291,7 @@ func TestErrorIsDecodedByItsCaller(t *testing.T) {
 	url := testkit.StartNATS(t)
 	node, client := connect(t, natstransport.Options{URL: url}), connect(t, natstransport.Options{URL: url})
 	refusal := &outcome.Error{Code: "natstransport_test.slowly", Outcome: outcome.NotStarted, Message: "slow", Detail: []byte(`{}`)}
-	if _, err := node.Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: refuser{refusal}}); err != nil {
+	if _, err := node.Backend().Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: refuser{refusal}}); err != nil {
 		t.Fatal(err)
 	}
 	serve(t, node, 1, echo)
@@ -314,7 +314,7 @@ func TestErrorThatPanicsWhereItIsDecoded(t *testing.T) {
 	typed := &outcome.Error{Code: "natstransport_test.bomb", Outcome: outcome.NotStarted, Message: "bang", Detail: []byte(`{}`)}
 	behind := &outcome.Error{Code: "draining", Outcome: outcome.NotStarted, Message: "draining", Causes: []*outcome.Error{typed}}
 	for shard, err := range []*outcome.Error{typed, behind} {
-		if _, e := node.Subscribe(patient(t), uint32(shard), dispatch.Subscriber{Receiver: refuser{err}}); e != nil {
+		if _, e := node.Backend().Subscribe(patient(t), uint32(shard), dispatch.Subscriber{Receiver: refuser{err}}); e != nil {
 			t.Fatal(e)
 		}
 		_, got := client.Request(patient(t), transport.Envelope{Shard: shard, Type: "T"})

@@ -52,7 +52,7 @@ func TestRightsOfOwners(t *testing.T) {
 		url := guarded(t)
 		node, _ := login(t, given, url, "node")
 		r := &records{epochs: make([]uint64, 4)}
-		if _, err := node.ServeOwners(patient(t), r); err != nil {
+		if _, err := node.Backend().ServeOwners(patient(t), r); err != nil {
 			t.Fatal(err)
 		}
 		old := own(t, node, r, 1, 3, says("old"))
@@ -79,7 +79,7 @@ func TestRightsOfOwners(t *testing.T) {
 		}
 
 		denied, _ := login(t, given, url, "fixed")
-		_, err := denied.ServeOwners(patient(t), r)
+		_, err := denied.Backend().ServeOwners(patient(t), r)
 		failed(t, err, outcome.ErrNotPermitted, outcome.NotStarted)
 		if !strings.Contains(err.Error(), "clstr.who") {
 			t.Errorf("the error does not say what is not permitted: %v", err)
@@ -95,7 +95,7 @@ func TestMayNotAsk(t *testing.T) {
 		url := guarded(t)
 		node, _ := login(t, given, url, "node")
 		serve(t, node, 0, echo)
-		if _, err := node.ServeOwners(patient(t), &records{epochs: []uint64{0, 3}}); err != nil {
+		if _, err := node.Backend().ServeOwners(patient(t), &records{epochs: []uint64{0, 3}}); err != nil {
 			t.Fatal(err)
 		}
 		client, log := login(t, given, url, "shy")

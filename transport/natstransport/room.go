@@ -6,6 +6,7 @@ import (
 	"math"
 	"sync/atomic"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/outcome"
 )
@@ -29,7 +30,7 @@ func (r *room) reserve(limit int64, size int) *outcome.Error {
 	n := r.bytes.Add(int64(size))
 	if n > limit && n > int64(size) {
 		r.give(size)
-		return outcome.Overloaded(retryHint, "%d bytes wait for the connection: at most %d allowed", n-int64(size), limit).WithOutcome(outcome.NotSent)
+		return outcome.Overloaded(dispatch.RetryHint, "%d bytes wait for the connection: at most %d allowed", n-int64(size), limit).WithOutcome(outcome.NotSent)
 	}
 	return nil
 }
@@ -65,7 +66,7 @@ func (t *Transport) crowded() (why *outcome.Error, full bool) {
 	bytes := int64(atomic.LoadUint64(&t.nc.InBytes) - t.waits.received - t.waits.read)
 	bytes = min(bytes, int64(messages)*t.maxPayload.Load())
 	if messages > cap(t.in)/2 || bytes > t.waits.limit/2 {
-		why = outcome.Overloaded(retryHint, "%d messages of %d bytes wait for the node's reader", messages, bytes)
+		why = outcome.Overloaded(dispatch.RetryHint, "%d messages of %d bytes wait for the node's reader", messages, bytes)
 	}
 	return why, bytes > t.waits.limit
 }

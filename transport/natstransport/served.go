@@ -5,27 +5,11 @@ package natstransport
 import (
 	"context"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/outcome"
 )
-
-// Served implements [dispatch.Backend]. Nodes that start ask: the records of the
-// cluster may have been lost, or restored from a backup.
-func (t *Transport) Served(ctx context.Context) (epochs []uint64) {
-	told, ok := t.askNodes(ctx, 0, func(told *wire.Owners) bool { return slices.Max(append(told.Epochs, 0)) > 0 })
-	for ok && told.NumShards <= maxShards {
-		epochs = append(epochs, told.Epochs...)
-		first := uint32(len(epochs))
-		if first >= told.NumShards {
-			break
-		}
-		told, ok = t.askNodes(ctx, first, func(told *wire.Owners) bool { return told.First == first && len(told.Epochs) > 0 })
-	}
-	return epochs
-}
 
 // Layout implements [transport.LayoutTransport].
 func (t *Transport) Layout(ctx context.Context) (numShards uint32, seed string, err error) {

@@ -25,14 +25,14 @@ func TestServed(t *testing.T) {
 	served := func(want []uint64, atLeast, atMost time.Duration) {
 		t.Helper()
 		began := time.Now()
-		got := other.Served(patient(t))
+		got := other.Backend().Served(patient(t))
 		if took := time.Since(began); !slices.Equal(got, want) || took < atLeast || took > atMost {
 			t.Errorf("epochs %v after %v, want %v", got, took, want)
 		}
 	}
 	served(nil, time.Second, patience)
 	r := &records{epochs: make([]uint64, 5)}
-	sub, err := node.ServeOwners(patient(t), few{r})
+	sub, err := node.Backend().ServeOwners(patient(t), few{r})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestServed(t *testing.T) {
 	served([]uint64{0, 7, 0, 0, 9}, 0, patience)
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if got := other.Served(ended); got != nil {
+	if got := other.Backend().Served(ended); got != nil {
 		t.Errorf("asked with a context that has ended: %v", got)
 	}
 	if err := sub.Unsubscribe(); err != nil {

@@ -26,9 +26,6 @@ const queueGroup = "owner"
 // flushTimeout bounds a round trip to the server if the caller does not.
 const flushTimeout = 5 * time.Second
 
-// retryHint is the pause that a refusal suggests if there is no room.
-const retryHint = 10 * time.Millisecond
-
 // subscription is the subscription of one shard.
 type subscription struct {
 	*dispatch.Sub
@@ -46,27 +43,11 @@ func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transp
 	if h == nil {
 		return nil, outcome.Errorf(outcome.ErrBadOption, "shard %d: the handler is nil", shardID)
 	}
-	return t.Subscribe(ctx, shardID, dispatch.Subscriber{Receiver: t.d.ReceiverFunc(h)})
-}
-
-// Subscribe implements [dispatch.Backend].
-func (t *Transport) Subscribe(ctx context.Context, shardID uint32, to dispatch.Subscriber) (transport.Subscription, error) {
-	sub, err := t.d.Subscribe(ctx, to)
+	sub, err := backend{t}.Subscribe(ctx, shardID, dispatch.Subscriber{Receiver: t.d.ReceiverFunc(h)})
 	if err != nil {
 		return nil, err
 	}
-	s := &subscription{Sub: sub, t: t, shard: shardID, epoch: to.Epoch(), life: dispatch.LifetimeFrom(ctx)}
-	before := t.refusals()
-	if err := t.subscribe(s); err != nil {
-		return nil, errors.Join(notSent(err), sub.Unsubscribe())
-	}
-	if err := t.subscribed(ctx, before, &s.denied); err != nil {
-		return nil, errors.Join(err, s.Unsubscribe())
-	}
-	if s.epoch != 0 {
-		t.announce(shardID, s.epoch)
-	}
-	return s, nil
+	return sub, nil
 }
 
 // subscribe registers s at the connection. The reader must know it before its
@@ -107,23 +88,21 @@ func (t *Transport) flush(ctx context.Context) error {
 	return nil
 }
 
-// Shared reports whether another subscription on this transport serves the same shard of a
-// fixed list: the server then gives each message to one of the two. The transport does not know
-// the subscriptions of other processes.
+// Shared implements [dispatch.Link] for shards of a fixed list: the server gives each message to
+// one of the two subscriptions. The transport does not know those of other processes.
 func (s *subscription) Shared() bool {
 	s.t.mu.Lock()
 	defer s.t.mu.Unlock()
 	return s.epoch == 0 && slices.ContainsFunc(s.t.serve[s.shard], func(o *subscription) bool { return o != s && o.epoch == 0 })
 }
 
-// Unsubscribe implements [transport.Subscription]. It still accepts messages that the server has
-// sent before it knew of the end.
-func (s *subscription) Unsubscribe() error {
-	if err := s.t.d.FromHandler("Unsubscribe"); err != nil {
-		return err
+// Leave implements [dispatch.Link]. Messages that the server has sent before it knew of the end are
+// still accepted.
+func (s *subscription) Leave() error {
+	if s.nats != nil {
+		s.t.drain(s)
 	}
-	s.t.drain(s)
-	return s.Sub.Unsubscribe()
+	return nil
 }
 
 // drain takes the server's interest in the shards back and returns when the

@@ -140,7 +140,7 @@ func TestRefusalsOverTheLimit(t *testing.T) {
 	url := testkit.StartNATSServer(t, &server.Options{MaxPayload: 4 << 10}).URL()
 	node := connect(t, natstransport.Options{URL: url})
 	client := connect(t, natstransport.Options{URL: url})
-	_, err := node.Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: refuser{outcome.Errorf(outcome.ErrActivationFailed, "no").WithCause(bigError{errBig})}})
+	_, err := node.Backend().Subscribe(patient(t), 0, dispatch.Subscriber{Receiver: refuser{outcome.Errorf(outcome.ErrActivationFailed, "no").WithCause(bigError{errBig})}})
 	if err != nil {
 		t.Fatal(err)
 	}

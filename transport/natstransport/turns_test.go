@@ -87,7 +87,7 @@ func TestTurnsAreForNodes(t *testing.T) {
 		t.Errorf("a question for turns is more than any other message: %q, %v, of %q", r.Data, r.Err, typed)
 	}
 	drained := make(chan error, 1)
-	go func() { drained <- sub.(dispatch.Drainer).Drain(patient(t)) }() // ends with the call
+	go func() { drained <- sub.Drain(patient(t)) }() // ends with the call
 	eventually(t, "the drain begins", func() bool {
 		r := put(t, web, transport.Envelope{Type: "Echo"})
 		return r.Err != nil && r.Err.Code == "draining"

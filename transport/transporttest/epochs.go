@@ -64,9 +64,8 @@ func (r *realm) say(shard uint32, epoch uint64) {
 func (s *suite) realm(limits transport.Limits) *realm {
 	s.Helper()
 	r := &realm{pair: s.pair(limits)}
-	var ok bool
-	if r.server, ok = r.Server.(dispatch.Backend); !ok {
-		s.Fatalf("%T is no dispatch.Backend", r.Server)
+	if r.server = dispatch.BackendOf(r.Server); r.server == nil {
+		s.Fatalf("%T has no dispatch.Backend", r.Server)
 	}
 	sub, err := r.server.ServeOwners(s.patient(), r)
 	if err != nil {
@@ -86,7 +85,7 @@ func testLayout(s *suite) {
 	if n, seed, err := asks.Layout(s.patient()); !errors.Is(err, outcome.ErrTransportNoShardSubscriber) || outcome.Of(err) != outcome.NotSent {
 		s.Errorf("without a node: %d, %q, %v", n, seed, err)
 	}
-	sub, err := p.Server.(dispatch.Backend).ServeOwners(s.patient(), &realm{})
+	sub, err := dispatch.BackendOf(p.Server).ServeOwners(s.patient(), &realm{})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -109,20 +108,14 @@ func testLayout(s *suite) {
 	}
 }
 
-// tenure is the time of one owner.
-type tenure struct {
-	transport.Subscription
-	dispatch.Drainer
-}
-
 // own makes o the owner of a shard in an epoch, and tells clients.
-func (r *realm) own(shard uint32, epoch uint64, o *owner) tenure {
+func (r *realm) own(shard uint32, epoch uint64, o *owner) *dispatch.Sub {
 	r.s.Helper()
 	return r.ownAs(shard, epoch, o, o)
 }
 
 // ownAs is own with another receiver in front of o.
-func (r *realm) ownAs(shard uint32, epoch uint64, o *owner, front dispatch.Receiver) tenure {
+func (r *realm) ownAs(shard uint32, epoch uint64, o *owner, front dispatch.Receiver) *dispatch.Sub {
 	r.s.Helper()
 	ctx := r.s.patient()
 	if o.life != nil {
@@ -133,12 +126,8 @@ func (r *realm) ownAs(shard uint32, epoch uint64, o *owner, front dispatch.Recei
 	if err != nil {
 		r.s.Fatalf("shard %d in epoch %d: %v", shard, epoch, err)
 	}
-	d, ok := sub.(dispatch.Drainer)
-	if !ok {
-		r.s.Fatalf("%T is no dispatch.Drainer", sub)
-	}
 	r.say(shard, epoch)
-	return tenure{sub, d}
+	return sub
 }
 
 // owner is a receiver under a lease. It answers with its name at once, except messages of

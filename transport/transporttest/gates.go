@@ -18,7 +18,7 @@ import (
 func testGateAtStart(s *suite) {
 	r := s.realm(transport.Limits{})
 	o := newOwner("it")
-	o.life = dispatch.NewLifetime(slog.New(slog.DiscardHandler), r.Server)
+	o.life = dispatch.NewLifetime(slog.New(slog.DiscardHandler), dispatch.DispatcherOf(r.Server))
 	failed := make(chan *outcome.Error, 1)
 	o.life.ObserveFailed(func(err *outcome.Error) { failed <- err })
 	s.Cleanup(func() { _ = o.life.End() })

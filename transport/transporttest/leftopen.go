@@ -33,8 +33,8 @@ func (forgetful) Accept(c *dispatch.Call) {
 func testLeftOpenEnds(s *suite) {
 	const most = 4
 	p := s.pair(transport.Limits{MaxPending: most})
-	server, ok := p.Server.(dispatch.Backend)
-	if !ok {
+	server := dispatch.BackendOf(p.Server)
+	if server == nil {
 		return // all calls are answered where handlers are funcs
 	}
 	if _, err := server.Subscribe(s.patient(), 0, dispatch.Subscriber{Receiver: forgetful{}}); err != nil {

@@ -50,11 +50,8 @@ func testEndsFromAHandler(s *suite) {
 		return []byte("refused"), nil
 	})
 	ends = append(ends, func(context.Context) error { return sub.Unsubscribe() }, func(context.Context) error { return p.Server.Close() })
-	if q, ok := sub.(dispatch.Quiescer); ok {
-		ends = append(ends, func(context.Context) error { return q.Quiesce() })
-	}
-	if d, ok := sub.(dispatch.Drainer); ok {
-		ends = append(ends, d.Drain, d.Rest, d.Drop)
+	if sub, ok := sub.(*dispatch.Sub); ok {
+		ends = append(ends, func(context.Context) error { return sub.Quiesce() }, sub.Drain, sub.Rest, sub.Drop)
 	}
 	p.want(transport.Envelope{Type: "End"}, "refused")
 	p.want(transport.Envelope{Type: "After"}, "done")

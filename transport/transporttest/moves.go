@@ -75,7 +75,7 @@ func testOrderOverMoves(s *suite) {
 	begun := make(chan struct{})
 	go func() { // ends with the last move
 		defer close(over)
-		var last tenure
+		var last *dispatch.Sub
 		for epoch := range uint64(moves) {
 			o := newOwner("it")
 			t := r.ownAs(0, epoch+1, o, chronicle{o, &mu, &got})

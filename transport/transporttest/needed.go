@@ -69,7 +69,7 @@ func (r *realm) replied(c running) {
 
 // drains begins to drain shard 0, and returns when the shard refuses what none of its
 // handlers waits for.
-func (r *realm) drains(t tenure) (drained <-chan error) {
+func (r *realm) drains(t *dispatch.Sub) (drained <-chan error) {
 	r.s.Helper()
 	drained = ends(func() error { return t.Drain(r.s.patient()) })
 	r.s.eventually("the drain begins", func() bool {

@@ -37,8 +37,8 @@ func (w *witness) Accept(c *dispatch.Call) {
 // all deliveries in turn.
 func testOrder(s *suite, senders, messages int) {
 	p := s.pair(transport.Limits{MaxPending: -1})
-	server, ok := p.Server.(dispatch.Backend)
-	if !ok {
+	server := dispatch.BackendOf(p.Server)
+	if server == nil {
 		return // a transport that knows funcs only cannot keep the order of notifications
 	}
 	w := &witness{got: map[byte][]uint32{}}

@@ -110,7 +110,7 @@ func (p pair) held(shard uint32) (sub transport.Subscription, hold *gate, call <
 // serves shards with it.
 func (p pair) limited(most int, h transport.HandlerFunc, shards ...uint32) {
 	p.s.Helper()
-	life := dispatch.NewLifetime(slog.New(slog.DiscardHandler), p.Server)
+	life := dispatch.NewLifetime(slog.New(slog.DiscardHandler), dispatch.DispatcherOf(p.Server))
 	life.LimitInFlight(most)
 	for _, shard := range shards {
 		if _, err := p.Server.SubscribeShard(life.Context(), shard, h); err != nil {
@@ -125,7 +125,7 @@ func (p pair) limited(most int, h transport.HandlerFunc, shards ...uint32) {
 func (p pair) failures() (life *dispatch.Lifetime, codes <-chan string, log *bytes.Buffer) {
 	told := make(chan string, 64)
 	log = new(bytes.Buffer)
-	life = dispatch.NewLifetime(slog.New(slog.NewTextHandler(log, nil)), p.Server)
+	life = dispatch.NewLifetime(slog.New(slog.NewTextHandler(log, nil)), dispatch.DispatcherOf(p.Server))
 	life.ObserveFailed(func(err *outcome.Error) { told <- err.Code })
 	return life, told, log
 }
@@ -153,7 +153,7 @@ func (p pair) callAll(longest time.Duration, wrong func(id uint32, reply []byte,
 // weighed is a lifetime as a node has it, with bounds on bytes, that serves shards.
 func (p pair) weighed(node, key int, h transport.HandlerFunc, shards ...uint32) {
 	p.s.Helper()
-	life := dispatch.NewLifetime(slog.New(slog.DiscardHandler), p.Server)
+	life := dispatch.NewLifetime(slog.New(slog.DiscardHandler), dispatch.DispatcherOf(p.Server))
 	life.LimitBytes(node, key)
 	for _, shard := range shards {
 		if _, err := p.Server.SubscribeShard(life.Context(), shard, h); err != nil {
