@@ -1,4 +1,4 @@
-// Ask, Tell, Watch, and how callers name a key
+// Ask, Tell, TellAsync, Watch, and how callers name a key
 
 package clstr
 
@@ -30,6 +30,14 @@ func Ask[Out any](ctx context.Context, to *cluster.ScopedClient, msg any, opts .
 // sender is not told if an accepted notification fails later.
 func Tell(ctx context.Context, to *cluster.ScopedClient, msg any, opts ...cluster.EnvelopeOption) error {
 	return to.Notify(ctx, msg, opts...)
+}
+
+// TellAsync is [Tell] for a sender that does not wait: it returns at once, with a receipt that tells when
+// the key's process has accepted the notification, or why it has not. What one sender sends to one
+// key still comes in order. It waits only while 4,096 notifications of the service are on their
+// way ([cluster.ClientOptions].NotifyWindow), until ctx ends.
+func TellAsync(ctx context.Context, to *cluster.ScopedClient, msg any, opts ...cluster.EnvelopeOption) *cluster.Receipt {
+	return to.NotifyAsync(ctx, msg, opts...)
 }
 
 // Watch yields the state of a key of a durable kind: first the state that is stored now, then each

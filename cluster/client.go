@@ -47,6 +47,9 @@ type ClientOptions struct {
 	// makes with its context. traceparent, tracestate and baggage always go on. Names
 	// are compared exactly. A header that a call sets itself wins.
 	Propagate []string
+	// NotifyWindow is how many notifications may be on their way while their senders go on
+	// ([ScopedClient.NotifyAsync]). 0 = default (4,096), -1 = unlimited.
+	NotifyWindow int
 	// State is the store of the durable kinds, for [Watch] alone: a [state.Store] that
 	// may read one key's record without a token is enough. It may be nil.
 	State state.Store
@@ -69,6 +72,9 @@ func (o ClientOptions) validate() error {
 			return outcome.Errorf(ErrBadOption, "RetryOn[%d] is nil", i)
 		}
 	}
+	if o.NotifyWindow < -1 {
+		return outcome.Errorf(ErrBadOption, "NotifyWindow %d: -1 (unlimited), 0 (default) or more", o.NotifyWindow)
+	}
 	return validatePropagate(o.Propagate)
 }
 
@@ -90,8 +96,8 @@ func (o ClientOptions) validateLayout() error {
 }
 
 // Client routes messages to cluster nodes based on shard assignment. Create via
-// [NewClient]. It is safe for concurrent use. It starts no goroutine and needs no
-// closing, but its transport does.
+// [NewClient]. It is safe for concurrent use. It needs no closing, but its
+// transport does. It starts goroutines for [ScopedClient.NotifyAsync] only, and they end with its receipts.
 //
 // A context without a deadline gets one of 30 seconds. Every error is an [*Error];
 // [OutcomeOf] says whether the work ran.

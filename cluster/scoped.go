@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"reflect"
 
@@ -59,6 +60,31 @@ func (c *ScopedClient) RequestRaw(ctx context.Context, msgType string, data []by
 func (c *ScopedClient) NotifyRaw(ctx context.Context, msgType string, data []byte, opts ...EnvelopeOption) error {
 	_, err := c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitAccept, typ: msgType, data: data, scoped: c.opts, opts: opts})
 	return err
+}
+
+// NotifyAsync is [ScopedClient.Notify] for a sender that does not wait until the owner has accepted
+// the message: it returns at once, with a receipt that will say so. It never returns nil, and all
+// errors are the receipt's.
+//
+// What one sender sends to one key is handled in the order in which it was sent: a notification goes
+// out when the one before it was accepted or has failed for good, and so does a call of the client
+// that comes after it. A notification that fails does not keep back those behind it.
+//
+// At most [ClientOptions].NotifyWindow notifications of a client are on their way. While there are
+// that many, NotifyAsync waits, until ctx ends. Otherwise ctx does not bound the notification: that has
+// 30 seconds, or its TTL if that is less.
+func (c *ScopedClient) NotifyAsync(ctx context.Context, msg any, opts ...EnvelopeOption) *Receipt {
+	msgType, data, err := c.encode(msg, transport.AwaitAccept)
+	if err != nil {
+		return settled(err)
+	}
+	return begin(ctx, c.client.caller, message{to: c.target, delivery: transport.AwaitAccept, typ: msgType, data: data, scoped: c.opts, opts: opts})
+}
+
+// NotifyRawAsync is [ScopedClient.NotifyAsync] for a payload that is encoded already. data may be
+// reused when NotifyRawAsync returns.
+func (c *ScopedClient) NotifyRawAsync(ctx context.Context, msgType string, data []byte, opts ...EnvelopeOption) *Receipt {
+	return begin(ctx, c.client.caller, message{to: c.target, delivery: transport.AwaitAccept, typ: msgType, data: bytes.Clone(data), scoped: c.opts, opts: opts})
 }
 
 // GetNodeInfo queries the node that owns this shard for its metadata.

@@ -29,6 +29,8 @@ type caller struct {
 	envelopes envelopes
 	meter     meter
 	retries   retries
+	poster    dispatch.Poster // the transport's, if it has one
+	window    window
 	// keepsTTL: the transport is the library's, which ends the wait of a request
 	// at its TTL. Others only know the context.
 	keepsTTL bool
@@ -41,6 +43,10 @@ func newCaller(opts ClientOptions) *caller {
 		envelopes: envelopes{slices.Clone(opts.EnvelopeOptions), slices.Clone(opts.Propagate)},
 		meter:     meter{m, callMetrics(m), sparse.New(nil)},
 	}
+	if p, ok := dispatch.BackendOf(opts.Transport).(dispatch.Poster); ok && p.Sends(opts.Transport) {
+		c.poster = p
+	}
+	c.window.init(opts.NotifyWindow)
 	c.known.init(opts)
 	c.retries = retries{opts.Transport, &c.known, append([]error{ErrNotOwner, ErrDraining, ErrHandedBack, ErrDisconnected}, opts.RetryOn...)}
 	return c
@@ -56,6 +62,15 @@ func (c *caller) send(ctx context.Context, m *message) ([]byte, error) {
 // call is send without conclude, for callers that look at the reply first. It leaves the sent
 // envelope in env.
 func (c *caller) call(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
+	if err := c.window.pass(ctx, m.to); err != nil {
+		*env = Envelope{Delivery: m.delivery, Kind: m.to.kind, Key: m.to.key, Type: m.typ, Shard: int(m.to.shard)}
+		return nil, err
+	}
+	return c.alone(ctx, env, m)
+}
+
+// alone is call for a message that nothing of its key is before.
+func (c *caller) alone(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
 	if c.intercept != nil {
 		return c.intercepted(ctx, env, *m)
 	}
@@ -112,7 +127,11 @@ func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, by *m
 		return nil, err
 	}
 	c.envelopes.handOn(ctx, env)
-	first := by.called.add(shard)
+	return c.exchange(ctx, env, m, by, by.called.add(shard), byDefault)
+}
+
+// exchange sends an envelope, and sends it again if nothing has run.
+func (c *caller) exchange(ctx context.Context, env *Envelope, m *message, by *mapping, first, byDefault bool) ([]byte, error) {
 	reply, err := c.transport.Request(ctx, *env)
 	if err != nil {
 		hasten(ctx, env) // the end may have begun meanwhile

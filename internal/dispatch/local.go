@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport"
 )
 
 // local is a call whose sender waits in this process.
@@ -13,6 +14,29 @@ type local struct {
 	Call
 	wait chan struct{} // cap 1; one signal at most
 	data []byte
+}
+
+// newLocal makes a call for env, whose sender waits until a moment; 0 is for ever.
+func newLocal(ctx context.Context, d *Dispatcher, env *transport.Envelope, deadline int64) *local {
+	env.ReplyTo = ""
+	Bound(ctx, env)
+	l := &local{}
+	if w, ok := d.waits.Get().(chan struct{}); ok {
+		l.wait = w
+	} else {
+		l.wait = make(chan struct{}, 1)
+	}
+	l.init(env, l, deadline)
+	return l
+}
+
+// ended returns what a call has ended with, after its signal.
+func (l *local) ended() ([]byte, error) {
+	l.sub.d.waits.Put(l.wait)
+	if err := l.refused(); err != nil {
+		return nil, err
+	}
+	return l.data, nil
 }
 
 // Reply implements [Replier].

@@ -121,15 +121,7 @@ func (s *Sub) do(ctx context.Context, env transport.Envelope, r Receiver, from *
 	if err := ctx.Err(); err != nil {
 		return nil, outcome.ContextError(err, outcome.NotSent)
 	}
-	env.ReplyTo = ""
-	Bound(ctx, &env)
-	l := &local{}
-	if w, ok := s.d.waits.Get().(chan struct{}); ok {
-		l.wait = w
-	} else {
-		l.wait = make(chan struct{}, 1)
-	}
-	l.init(&env, l, deadlineOf(ctx))
+	l := newLocal(ctx, s.d, &env, deadlineOf(ctx))
 	var w Wait
 	if l.AwaitsReply() {
 		w.begin(ctx)
@@ -154,11 +146,31 @@ func (s *Sub) do(ctx context.Context, env transport.Envelope, r Receiver, from *
 	if err != nil {
 		return nil, err
 	}
-	s.d.waits.Put(l.wait)
-	if err := l.refused(); err != nil {
-		return nil, err
+	return l.ended()
+}
+
+// Post dispatches a notification, as [Sub.Do] does. See [Poster].
+func (s *Sub) Post(ctx context.Context, env transport.Envelope, until time.Time, to Told) (open bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, outcome.ContextError(err, outcome.NotSent)
 	}
-	return l.data, nil
+	l := newLocal(ctx, s.d, &env, 0)
+	s.dispatch(&l.Call, s.to.Receiver, nil)
+	if l.has(bitReplied) {
+		<-l.wait
+		_, err := l.ended()
+		return false, err
+	}
+	go func() { // ends when the notification is accepted or refused, at until at the latest
+		ctx, cancel := context.WithDeadline(context.Background(), until)
+		defer cancel()
+		err := l.await(ctx)
+		if err == nil {
+			_, err = l.ended()
+		}
+		to.Told(err)
+	}()
+	return true, nil
 }
 
 // pass makes a call for the handler of from, and notes what from is to know of it.

@@ -87,3 +87,6 @@ func (h *Held) EndWait(ctx context.Context) (back bool) {
 	h.held = true
 	return true
 }
+
+// IsKey reports whether key is the one under which a context leads to a turn's slot.
+func IsKey(key any) bool { return key == heldKey{} }

@@ -22,6 +22,7 @@ import (
 var (
 	_ transport.Transport       = (*Transport)(nil)
 	_ dispatch.Backend          = backend{}
+	_ dispatch.Poster           = backend{}
 	_ transport.LayoutTransport = (*Transport)(nil)
 )
 
@@ -94,6 +95,16 @@ func (t *Transport) WithLog(log *slog.Logger) *Transport {
 
 // Request implements [transport.ClientTransport].
 func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte, error) {
+	s, err := t.serves(ctx, &env)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := s.Do(ctx, env)
+	return wire.CheckReply(reply, err, t.most)
+}
+
+// serves returns the subscription that an envelope goes to, if it may be sent.
+func (t *Transport) serves(ctx context.Context, env *transport.Envelope) (*subscription, error) {
 	if err := env.Validate(); err != nil {
 		return nil, err
 	}
@@ -103,19 +114,18 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 		return nil, outcome.Errorf(outcome.ErrTransportClosed, "shard %d", env.Shard)
 	case subs == nil && t.living.Load():
 		n, _ := t.layout()
-		if err := wire.CheckShard(&env, n); err != nil {
+		if err := wire.CheckShard(env, n); err != nil {
 			return nil, err
 		}
 		return nil, outcome.Errorf(outcome.ErrNotOwner, "shard %d has no owner at the moment", env.Shard)
 	case subs == nil:
 		return nil, outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "shard %d", env.Shard)
 	}
-	dispatch.Bound(ctx, &env)
-	if err := wire.CheckRequest(ctx, &env, dispatch.Waiting(ctx), t.most); err != nil {
+	dispatch.Bound(ctx, env)
+	if err := wire.CheckRequest(ctx, env, dispatch.Waiting(ctx), t.most); err != nil {
 		return nil, err
 	}
-	reply, err := (*subs)[0].Do(ctx, env)
-	return wire.CheckReply(reply, err, t.most)
+	return (*subs)[0], nil
 }
 
 // askTurns asks this process's own dispatcher what turns wait for.
@@ -143,6 +153,18 @@ func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transp
 func (t *Transport) Backend() dispatch.Backend { return backend{t} }
 
 type backend struct{ *Transport }
+
+// Sends implements [dispatch.Poster].
+func (t backend) Sends(of transport.ClientTransport) bool { return of == t.Transport }
+
+// Post implements [dispatch.Poster].
+func (t backend) Post(ctx context.Context, env *transport.Envelope, until time.Time, to dispatch.Told) (open bool, err error) {
+	s, err := t.serves(ctx, env)
+	if err != nil {
+		return false, err
+	}
+	return s.Post(ctx, *env, until, to)
+}
 
 // Dispatcher implements [dispatch.Backend].
 func (t backend) Dispatcher() *dispatch.Dispatcher { return t.d }

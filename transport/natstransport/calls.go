@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/peakmap"
 	"github.com/clstr-go/clstr/internal/wire"
@@ -19,6 +20,7 @@ type call struct {
 	t      *Transport
 	to     *shardBox
 	signal chan struct{} // cap 1; one signal
+	told   dispatch.Told // in place of signal: its sender has gone on
 	node   expiry.Node
 
 	// Guarded by calls.mu until taken, then the taker's until the signal.
@@ -115,8 +117,29 @@ func (cs *calls) takeIf(pick func(*call) bool) []*call {
 
 // decide tells the caller; c must have been taken.
 func (c *call) decide(data []byte, err *outcome.Error) {
+	if c.told != nil {
+		c.tell(err)
+		return
+	}
 	c.data, c.err = data, err
 	c.signal <- struct{}{}
+}
+
+// tell ends a call whose sender has gone on. It is called where nothing may wait, so an
+// error that has come over the wire, which runs code of the application's, has a goroutine.
+func (c *call) tell(err *outcome.Error) {
+	c.t.clock.Remove(&c.node)
+	switch {
+	case err == nil:
+		c.told.Told(nil)
+	case c.sent:
+		go func() { // ends at once
+			outcome.Resolve(err)
+			c.told.Told(err)
+		}()
+	default:
+		c.told.Told(err)
+	}
 }
 
 // Expire ends a call whose node did not say in time that its time to live has

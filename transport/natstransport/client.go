@@ -43,30 +43,18 @@ var signals = sync.Pool{New: func() any { return make(chan struct{}, 1) }}
 
 // Request implements [transport.ClientTransport].
 func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte, error) {
-	if err := env.Validate(); err != nil {
+	if err := t.sendable(ctx, &env); err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, outcome.ContextError(err, outcome.NotSent)
-	}
-	if env.Expired() {
-		return nil, outcome.Errorf(outcome.ErrEnvelopeExpired, "TTL of %d ms", env.TTLMs)
-	}
-	if err := t.canSend(); err != nil {
-		return nil, err
-	}
-	dispatch.Bound(ctx, &env) // what it waits for here is taken from its time to live
 	w := dispatch.BeginWait(ctx)
 	if env.Delivery != transport.AwaitNothing {
 		w.For(ctx, env.Shard)
 	}
 	defer w.EndWait(ctx)
-	if t.owners.state.Load() == unasked {
-		if err := t.askFirst(ctx, &env); err != nil {
-			return nil, err
-		}
+	box, err := t.way(ctx, &env)
+	if err != nil {
+		return nil, err
 	}
-	box := t.box(uint32(env.Shard))
 	if env.Delivery == transport.AwaitNothing {
 		return nil, box.post(ctx, &env, nil)
 	}
@@ -75,6 +63,34 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 		return t.elsewhere(ctx, &env, box, data, err)
 	}
 	return data, nil
+}
+
+// sendable returns an error if an envelope cannot be sent now. It bounds those that can.
+func (t *Transport) sendable(ctx context.Context, env *transport.Envelope) error {
+	if err := env.Validate(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return outcome.ContextError(err, outcome.NotSent)
+	}
+	if env.Expired() {
+		return outcome.Errorf(outcome.ErrEnvelopeExpired, "TTL of %d ms", env.TTLMs)
+	}
+	if err := t.canSend(); err != nil {
+		return err
+	}
+	dispatch.Bound(ctx, env) // what it waits for here is taken from its time to live
+	return nil
+}
+
+// way returns the way to the owner of an envelope's shard. It may have to ask for it first.
+func (t *Transport) way(ctx context.Context, env *transport.Envelope) (*shardBox, error) {
+	if t.owners.state.Load() == unasked {
+		if err := t.askFirst(ctx, env); err != nil {
+			return nil, err
+		}
+	}
+	return t.box(uint32(env.Shard)), nil
 }
 
 // askFirst asks whether owners come and go here, before anything is sent.

@@ -1,0 +1,81 @@
+// Receipt: what a sender that has gone on can learn of its notification
+
+package cluster
+
+import (
+	"context"
+	"sync"
+
+	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
+)
+
+// Receipt tells what has become of a notification that [ScopedClient.NotifyAsync] has sent. It is
+// safe for concurrent use.
+type Receipt struct {
+	mu   sync.Mutex
+	done chan struct{} // made when it is first asked for
+	over bool
+	err  error
+}
+
+// closed is the channel of all receipts that are over before it is asked for.
+var closed = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// Done returns a channel that is closed when the notification was accepted or has failed.
+func (r *Receipt) Done() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.done != nil:
+	case r.over:
+		r.done = closed
+	default:
+		r.done = make(chan struct{})
+	}
+	return r.done
+}
+
+// Err returns the error that [ScopedClient.Notify] would have returned. It returns nil if the
+// notification was accepted, and as long as Done is open.
+func (r *Receipt) Err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
+}
+
+// Wait waits until the notification was accepted or has failed, and returns what Err returns then.
+// If ctx ends first, the notification goes on, and the error is ctx's with the outcome MaybeRan.
+func (r *Receipt) Wait(ctx context.Context) error {
+	done := r.Done()
+	select {
+	case <-done:
+		return r.Err()
+	default:
+	}
+	w := dispatch.BeginWait(ctx)
+	defer w.EndWait(ctx)
+	select {
+	case <-done:
+		return r.Err()
+	case <-ctx.Done():
+		return outcome.ContextError(ctx.Err(), MaybeRan)
+	}
+}
+
+// end is called once.
+func (r *Receipt) end(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over, r.err = true, err
+	if r.done != nil {
+		close(r.done)
+	}
+}
+
+// settled makes the receipt of a notification that was over at once.
+func settled(err error) *Receipt { return &Receipt{over: true, err: err} }
