@@ -87,8 +87,9 @@ func OnQuery[E, In, Out any](method func(*E, *Context, In) (Out, error)) Option 
 // Save stores a durable entity's state as it is now, and returns when it is stored. Call it
 // before the turn has an effect elsewhere that depends on its own changes, for example a call to
 // another key or to another system. If the turn fails afterwards, the entity goes on from the saved
-// state. The ID of a message is stored with the end of its turn only, so a repeat may find what was
-// saved. Save belongs to the turn: once the method has returned, it fails on another goroutine.
+// state. The ID of a message is saved too, as begun: if the turn then fails, or its node dies, a
+// repeat does not run on what was saved. It gets an error instead (ErrBegun of package outcome). Save
+// belongs to the turn: once the method has returned, it fails on another goroutine.
 func (c *Context) Save() error { return c.in().Save() }
 
 // Delete removes a durable entity's state when the turn ends without an error. Then the

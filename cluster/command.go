@@ -39,15 +39,15 @@ func (c *command) heard(err error) {
 }
 
 // repeats reports whether a try that may have run is followed by another one. A caller that
-// has gone, or has no time left, wants none, what has panicked would do so again, and a right that is missing does
-// not come back in time.
+// has gone, or has no time left, wants none, what has panicked would do so again, what was begun
+// never ends, and a right that is missing does not come back in time.
 func (c *command) repeats(err error) bool {
 	if c.id == "" {
 		return false
 	}
 	switch OutcomeOf(err) {
 	case MaybeRan:
-		for _, e := range []error{context.Canceled, ErrEnvelopeExpired, ErrPanicked, ErrNotPermitted} {
+		for _, e := range []error{context.Canceled, ErrEnvelopeExpired, ErrPanicked, ErrBegun, ErrNotPermitted} {
 			if errors.Is(err, e) {
 				return false
 			}

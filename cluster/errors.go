@@ -44,6 +44,7 @@ var (
 	ErrUnknownType      = outcome.ErrUnknownType
 	ErrNotDurable       = outcome.ErrNotDurable
 	ErrIDReused         = outcome.ErrIDReused
+	ErrBegun            = outcome.ErrBegun
 	ErrDeposed          = outcome.ErrDeposed
 	ErrNotStored        = outcome.ErrNotStored
 	ErrBadState         = outcome.ErrBadState

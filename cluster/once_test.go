@@ -45,6 +45,7 @@ func TestCommandIsTriedAgain(t *testing.T) {
 		"a reply that is of no use":     {outcome.New(cluster.ErrReply), false},
 		"an ID of another command":      {outcome.New(cluster.ErrIDReused), false},
 		"a kind that keeps no state":    {outcome.New(cluster.ErrNotDurable), false},
+		"a command that was begun":      {outcome.New(cluster.ErrBegun), false},
 		"too many commands, not listed": {outcome.Overloaded(time.Millisecond, "full"), false},
 	} {
 		for way, send := range ways {

@@ -67,8 +67,16 @@ func TestCommandAnsweredLater(t *testing.T) {
 				for _, w := range calls {
 					b.want(way+": open", w, "")
 				}
-				if entity.begun != 1 || len(b.records["k"].Commands) != 0 {
-					t.Fatalf("%s: begun %d times, %d commands kept", way, entity.begun, len(b.records["k"].Commands))
+				ended := func() (n int) {
+					for _, c := range b.records["k"].Commands {
+						if !c.Begun {
+							n++
+						}
+					}
+					return n
+				}
+				if entity.begun != 1 || ended() != 0 {
+					t.Fatalf("%s: begun %d times, %d commands kept", way, entity.begun, ended())
 				}
 				b.set(func(s *shelf) { s.hold = way != "with an error" && way != "with a panic" })
 				give(b, entity)
@@ -80,9 +88,11 @@ func TestCommandAnsweredLater(t *testing.T) {
 							t.Errorf("%s: %q, %v", way, w.reply, w.err)
 						}
 					}
-					if len(b.records["k"].Commands) != 0 {
+					if ended() != 0 {
 						t.Errorf("%s: a command is kept", way)
 					}
+					b.fails(way+": again", b.sendID("order-1", "k", order{5}), outcome.ErrBegun, outcome.MaybeRan)
+					b.balance("k", 5)
 					return
 				}
 				for _, w := range calls {
@@ -94,7 +104,7 @@ func TestCommandAnsweredLater(t *testing.T) {
 				for _, w := range calls {
 					b.want(way+": stored", w, "5")
 				}
-				if n := len(b.records["k"].Commands); n != 1 || b.stored("k") != 5 {
+				if n := len(b.records["k"].Commands); n != 1 || ended() != 1 || b.stored("k") != 5 {
 					t.Errorf("%s: %d commands beside %d", way, n, b.stored("k"))
 				}
 				b.want(way+": again", b.sendID("order-1", "k", order{5}), "5")

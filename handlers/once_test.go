@@ -54,13 +54,19 @@ func (b *bank) fails(what string, w *told, sentinel error, o outcome.Outcome) {
 type dying struct {
 	*shelf
 	dies, stores bool
+	after        func() // what happens when a change was stored
 	unanswered   []func(state.Rev, error)
 }
 
 func (d *dying) Commit(shard uint32, c state.Change, done func(state.Rev, error)) {
 	switch {
 	case !d.dies:
-		d.shelf.Commit(shard, c, done)
+		d.shelf.Commit(shard, c, func(rev state.Rev, err error) {
+			if d.after != nil {
+				d.after()
+			}
+			done(rev, err)
+		})
 	case d.stores:
 		d.shelf.Commit(shard, c, func(state.Rev, error) {})
 		fallthrough

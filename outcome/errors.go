@@ -123,6 +123,10 @@ var (
 	// ErrIDReused: the key has carried out another message with this ID. This one did not
 	// run: give each command an ID of its own.
 	ErrIDReused = errors.New("the ID belongs to another command")
+	// ErrBegun: an earlier try of the command has run in part: what it had saved is stored, and its
+	// reply never was. The key does not run the command again, because that part would take effect
+	// twice. Ask the key how it stands, and go on with a new ID.
+	ErrBegun = errors.New("the command was begun, and has not ended")
 	// ErrDeposed: the store has refused the handler's change, because another
 	// node has opened the shard. The handler ran, and nothing of its change was kept. If [Of]
 	// says MaybeRan, that is not known. The client tries again if the call has an ID.
@@ -174,6 +178,7 @@ var builtin = []struct {
 	{"unknown_type", ErrUnknownType, NotStarted},
 	{"not_durable", ErrNotDurable, NotStarted},
 	{"id_reused", ErrIDReused, NotStarted},
+	{"begun", ErrBegun, MaybeRan},
 	{"deposed", ErrDeposed, RanAndFailed},
 	{"not_stored", ErrNotStored, RanAndFailed},
 	{"bad_state", ErrBadState, NotStarted},

@@ -66,6 +66,8 @@ type Command struct {
 	Sum   []byte    `json:"sum"` // of the message: tells apart two messages with the same ID
 	At    time.Time `json:"at,omitzero"`
 	Reply []byte    `json:"r,omitempty"`
+	// Begun: the state has a part of what the command does, and the command had no reply yet.
+	Begun bool `json:"begun,omitempty"`
 }
 
 // Spill is a group of commands that the store keeps for TTL, in whole seconds.

@@ -38,6 +38,9 @@ func (c *Change) Bytes() int {
 			if !c.At.IsZero() {
 				n += 40
 			}
+			if c.Begun {
+				n += 16
+			}
 		}
 	}
 	mail := func(m *Mail) {

@@ -116,10 +116,10 @@ func appendRecord(r *Record) []byte {
 	return append(b, '}')
 }
 
-// plain reports whether there are commands, and each has all but a time.
+// plain reports whether there are commands, and each has an ID, a sum and perhaps a reply.
 func plain(cs []Command) bool {
 	for _, c := range cs {
-		if len(c.ID) == 0 || len(c.Sum) == 0 || !c.At.IsZero() {
+		if len(c.ID) == 0 || len(c.Sum) == 0 || !c.At.IsZero() || c.Begun {
 			return false
 		}
 	}
@@ -225,7 +225,7 @@ func (e Entry) Clone() Entry {
 	commands := func(cs []Command) []Command {
 		cs = slices.Clone(cs)
 		for i, c := range cs {
-			cs[i] = Command{bytes.Clone(c.ID), bytes.Clone(c.Sum), c.At, bytes.Clone(c.Reply)}
+			cs[i] = Command{bytes.Clone(c.ID), bytes.Clone(c.Sum), c.At, bytes.Clone(c.Reply), c.Begun}
 		}
 		return cs
 	}

@@ -9,6 +9,7 @@ import (
 
 	pactor "github.com/asynkron/protoactor-go/actor"
 
+	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/sparse"
 )
@@ -253,6 +254,8 @@ func (c *cell) log() *slog.Logger {
 func (c *cell) logPanic(what string, value any) {
 	c.log().Error("actor panicked", slog.String("message", what), sparse.Panic(value))
 }
+
+func clockOf(c *cell) *expiry.Set { return &c.shard.host.system.clock }
 
 func (c *cell) self() *PID {
 	c.mailbox.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/clstr-go/clstr/state"
@@ -101,6 +102,7 @@ type verdict uint8
 const (
 	fresh   verdict = iota // it was not carried out
 	done                   // it was, and here is its reply
+	begun                  // it was begun: a part of what it does is stored
 	spilled                // it was, and the store has its reply
 	reused                 // another message with its ID was
 	unread                 // unknown, before the groups beside the record are read
@@ -114,10 +116,13 @@ func (cs *commands) find(c command, now time.Time) (v verdict, reply []byte) {
 		}
 	}
 	for _, known := range at {
-		for i := range known {
-			if r := &known[i]; bytes.Equal(r.ID, c.id[:]) {
-				if !bytes.Equal(r.Sum, c.sum[:]) {
+		for _, r := range slices.Backward(known) { // the newest: it may have been begun before
+			if bytes.Equal(r.ID, c.id[:]) {
+				switch {
+				case !bytes.Equal(r.Sum, c.sum[:]):
 					return reused, nil
+				case r.Begun:
+					return begun, nil
 				}
 				return done, r.Reply
 			}
@@ -138,17 +143,17 @@ func (cs *commands) find(c command, now time.Time) (v verdict, reply []byte) {
 	return fresh, nil
 }
 
-// replyIn finds the reply of a spilled command in what the store has. It returns false if the
-// store has forgotten it.
-func (c command) replyIn(es []state.Entry) (reply []byte, ok bool) {
-	for _, e := range es {
-		for _, known := range e.Commands {
+// in finds a spilled command in what the store has. It returns false if the store has forgotten
+// the command.
+func (c command) in(es []state.Entry) (is state.Command, ok bool) {
+	for _, e := range slices.Backward(es) { // the newest: it may have been begun before
+		for _, known := range slices.Backward(e.Commands) {
 			if bytes.Equal(known.ID, c.id[:]) {
-				return known.Reply, true
+				return known, true
 			}
 		}
 	}
-	return nil, false
+	return state.Command{}, false
 }
 
 // expire forgets groups that the store has forgotten.
@@ -178,10 +183,23 @@ func (cs *commands) full() bool {
 	return cs.unsent >= recentIDs || cs.out != nil && cs.bytes >= recentBytes/2
 }
 
-// add notes a command that was carried out, for the next change. What no longer fits into the
-// record goes beside it.
+// add notes a command that was carried out, for the next change.
 func (cs *commands) add(c command, reply []byte, now time.Time) {
-	made := state.Command{ID: c.id[:], Sum: c.sum[:], Reply: bytes.Clone(reply)}
+	begun := func(k state.Command) bool { return k.Begun && bytes.Equal(k.ID, c.id[:]) }
+	if i := slices.IndexFunc(cs.recent, begun); i >= 0 {
+		cs.bytes -= commandBytes(cs.recent[i])
+		cs.recent = slices.Concat(cs.recent[:i], cs.recent[i+1:]) // a change on its way may have the old ones
+	}
+	cs.put(state.Command{ID: c.id[:], Sum: c.sum[:], Reply: bytes.Clone(reply)}, now)
+}
+
+// begin notes a command before it has a reply, because a part of what it does is in the next change.
+func (cs *commands) begin(c command, now time.Time) {
+	cs.put(state.Command{ID: c.id[:], Sum: c.sum[:], Begun: true}, now)
+}
+
+// put adds a command to the record. What no longer fits there goes beside it.
+func (cs *commands) put(made state.Command, now time.Time) {
 	size := commandBytes(made)
 	if len(cs.recent) > 0 && (len(cs.recent) >= recentIDs || cs.bytes+size > recentBytes) {
 		if cs.out == nil {
@@ -223,5 +241,5 @@ func (cs *commands) refused() {
 	cs.unsent = len(cs.recent)
 }
 
-// commandBytes is how large a command is in a record's head.
+// commandBytes is how large a command is in a record's head, at most.
 func commandBytes(c state.Command) int { return 80 + (len(c.Reply)+2)/3*4 }

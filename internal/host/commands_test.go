@@ -48,9 +48,12 @@ func (s *shelf) look(cs *commands, c command) (verdict, string) {
 		v, reply = cs.find(c, time.Now())
 	}
 	if v == spilled {
-		var ok bool
-		if reply, ok = c.replyIn(s.read()); !ok {
+		is, ok := c.in(s.read())
+		if !ok {
 			return forgotten, ""
+		}
+		if v, reply = done, is.Reply; is.Begun {
+			v = begun
 		}
 	}
 	return v, string(reply)
@@ -67,7 +70,14 @@ func TestCommandsAreNotForgotten(t *testing.T) {
 			most := []int{1, 50, 1000, maxReply}[rnd.IntN(4)]
 			type given struct {
 				at    time.Time
+				begun bool // and has not ended
 				reply string
+			}
+			wants := func(g given) verdict {
+				if g.begun {
+					return begun
+				}
+				return done
 			}
 			known := map[string]given{}
 			s := &shelf{}
@@ -91,8 +101,17 @@ func TestCommandsAreNotForgotten(t *testing.T) {
 					}
 				}
 				reply := string(make([]byte, rnd.IntN(most)))
-				cs.add(c, []byte(reply), time.Now())
-				known[id] = given{time.Now(), reply}
+				if rnd.IntN(4) == 0 { // it is answered later, or never
+					cs.begin(c, time.Now())
+					known[id] = given{time.Now(), true, ""}
+				} else {
+					cs.add(c, []byte(reply), time.Now())
+					known[id] = given{time.Now(), false, reply}
+				}
+				if other := fmt.Sprint("order-", n-rnd.IntN(min(n+1, 200))); known[other].begun && !cs.full() {
+					cs.add(commandOf(Message{ID: other, Type: "Pay", Data: []byte(other)}), []byte(reply), time.Now())
+					known[other] = given{time.Now(), false, reply}
+				}
 				switch rnd.IntN(20) {
 				case 0:
 					<-time.After(time.Duration(rnd.IntN(60)) * time.Second)
@@ -104,9 +123,9 @@ func TestCommandsAreNotForgotten(t *testing.T) {
 				for range 3 {
 					other := fmt.Sprint("order-", rnd.IntN(n+1))
 					what, is := known[other], commandOf(Message{ID: other, Type: "Pay", Data: []byte(other)})
-					if v, got := s.look(&cs, is); time.Since(what.at) <= window && v != done && v != spilled {
+					if v, got := s.look(&cs, is); time.Since(what.at) <= window && v != wants(what) {
 						t.Fatalf("seed %d: command %s, %v old, is forgotten: %d", seed, other, time.Since(what.at), v)
-					} else if v != fresh && v != forgotten && got != what.reply {
+					} else if v == done && got != what.reply {
 						t.Fatalf("seed %d: command %s has a reply of %d bytes, want %d", seed, other, len(got), len(what.reply))
 					}
 					is.sum[0]++

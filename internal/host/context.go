@@ -215,6 +215,10 @@ func (c *Context) Save() error {
 		o.fresh.begins = o.fresh.begins || o.turn.begins
 		if own := o.turn.own; own != nil {
 			own.changed = true
+			o.ids.begin(own)
+		}
+		for g := o.turn.given.first; g != nil; g = g.next { // what they do may be in this part of the turn
+			o.ids.begin(g)
 		}
 	}
 	b.mu.Unlock()

@@ -3,7 +3,6 @@
 package host
 
 import (
-	"context"
 	"log/slog"
 
 	"github.com/clstr-go/clstr/internal/expiry"
@@ -56,10 +55,13 @@ func (o *outlet) abandon() {
 	mu := &o.cell.mailbox.mu
 	mu.Lock()
 	var out line
-	o.begun++
+	why := failure(ErrPanicked, nil, "key %.64q", o.cell.key)
+	if o.undone == nil {
+		o.undo(why)
+	}
 	if t := o.turn; t != nil {
 		o.turn = nil
-		t.undo(failure(ErrPanicked, nil, "key %.64q", o.cell.key))
+		t.undo(why)
 		if out = t.given; o.fresh != nil {
 			out = out.behind(o)
 		}
@@ -68,19 +70,6 @@ func (o *outlet) abandon() {
 	mu.Unlock()
 	out.release(nil)
 	o.send(r)
-}
-
-// onTurn runs a method that no call causes as a turn: its error undoes its changes.
-func (o *outlet) onTurn(s *shell, method func() error) error {
-	entered := o.enter(false)
-	err := method()
-	if err != nil {
-		o.marks(func(t *leaving) { t.failed = true })
-	}
-	if entered {
-		_ = o.settle(s) // the log says it
-	}
-	return err
 }
 
 // marks lets the running turn set a mark on itself, if the key is durable.
@@ -123,19 +112,22 @@ func (o *outlet) settle(s *shell) error {
 			err = why
 		}
 	case err != nil || changed && t.failed:
-		o.undone = notStored(err)
+		o.undo(notStored(err))
 		t.undo(o.undone)
 		over, undone = startOver(b, t.begins), true
 	default:
 		o.ids.keeps(data, t.delete && !t.failed)
 		nothing := t.delete && (o.number == 0 && o.fresh == nil || t.begins && s.stored.gone)
+		if changed && !nothing && t.own != nil && !t.own.answered {
+			o.ids.begin(t.own) // it is answered later
+		}
 		if t.once && o.ids.take(t.given) || changed && !nothing {
 			o.sum = is
 			o.keep(data, t.delete && !t.failed)
 			o.fresh.begins = o.fresh.begins || t.begins
 		}
 		if t.own != nil {
-			t.own.changed = changed
+			t.own.changed = t.own.changed || changed // by a Save before
 		}
 		if changed && t.delete && !(t.begins && nothing) {
 			over = leaveDeleted(b, t.begins)
@@ -147,9 +139,9 @@ func (o *outlet) settle(s *shell) error {
 		out = out.behind(o)
 	}
 	r := o.due()
-	open := t.own != nil && !t.own.answered
+	open := t.own != nil && !t.own.answered && t.own.changed
 	b.mu.Unlock()
-	if open && changed {
+	if open {
 		t.own.Call.NoEffect(false)
 	}
 	out.release(why)
@@ -201,7 +193,7 @@ func (o *outlet) due() *state.Change {
 	r := o.change()
 	if u := o.fresh; r == nil && u != nil && u.dirty && !u.sending && o.persist.Behind > 0 && u.timer == nil {
 		u.timer = new(expiry.Node)
-		o.clock().Add(u.timer, o, expiry.Plus(expiry.Now(), o.persist.Behind))
+		clockOf(o.cell).Add(u.timer, o, expiry.Plus(expiry.Now(), o.persist.Behind))
 	}
 	return r
 }
@@ -257,43 +249,6 @@ func (o *outlet) refusedWith(why *Failure) {
 		c.stop(c.mailbox.stopNow(nil))
 	}
 	c.handOver(over)
-}
-
-// rest waits, at the end of an incarnation, for the change that is on its way, because the next
-// incarnation must find it. A change that is not on its way is lost. Only write-behind keys have
-// such changes.
-func (o *outlet) rest(s *shell, lost bool) {
-	if o == nil {
-		return
-	}
-	mu := &o.cell.mailbox.mu
-	mu.Lock()
-	if o.fresh == nil {
-		o.begun++
-		mu.Unlock()
-		return
-	}
-	mu.Unlock()
-	h := beginHook(s.cell, passivation, s.hookTimeout())
-	defer h.end()
-	var err error
-	h.Wait(func() { err = o.awaitStored(context.Background(), !lost) })
-	mu.Lock()
-	for o.fresh != nil && o.fresh.sending { // its time was up meanwhile
-		mu.Unlock()
-		h.Wait(func() { err = o.awaitStored(context.Background(), false) })
-		mu.Lock()
-	}
-	left := o.fresh
-	o.fresh = nil
-	o.begun++
-	mu.Unlock()
-	if left != nil {
-		if left.timer != nil {
-			o.clock().Remove(left.timer)
-		}
-		s.cell.log().Error("the newest state of a write-behind key is lost", slog.Any("error", err))
-	}
 }
 
 func notStored(cause error) *Failure { return &Failure{Why: ErrNotStored, Cause: legible(cause)} }

@@ -44,6 +44,9 @@ var (
 	ErrTooOld = errors.New("the ID is too old to be known")
 	// ErrReplyGone: the message has an ID, and has run. Its reply is not known any more.
 	ErrReplyGone = errors.New("the reply is forgotten")
+	// ErrBegun: the message has an ID, and an earlier try has run in part: what it had stored by
+	// then is kept, and no try will have a reply.
+	ErrBegun = errors.New("the message was begun, and has not ended")
 	// ErrManyIDs: the key has to know as many IDs as it may.
 	ErrManyIDs = errors.New("too many IDs")
 	// ErrDecode: the payload does not unmarshal into the method's argument.

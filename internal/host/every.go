@@ -37,7 +37,7 @@ func (t *ticker) again() {
 	}
 }
 
-func (t *ticker) clock() *expiry.Set { return &t.cell.shard.host.system.clock }
+func (t *ticker) clock() *expiry.Set { return clockOf(t.cell) }
 
 // Expire implements [expiry.Expirer].
 func (t *ticker) Expire() {
@@ -61,7 +61,7 @@ func (t *ticker) run(s *shell) {
 func (t *ticker) call(s *shell) {
 	h := beginHook(t.cell, periodicWork, t.limit)
 	defer h.end()
-	if h.err = t.cell.mailbox.outlet.onTurn(s, func() error { return t.Work(&h.own) }); h.err != nil {
+	if h.err = s.onTurn(func() error { return t.Work(&h.own) }); h.err != nil {
 		t.cell.log().Warn("an Every hook failed", slog.Any("error", h.failure(h.err)))
 	}
 }

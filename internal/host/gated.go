@@ -15,7 +15,7 @@ import (
 type gated struct {
 	Call
 	cell *cell
-	of   uint64 // its incarnation: outlet.begun
+	of   uint32 // its incarnation: outlet.begun
 	next *gated // in a line
 	data []byte
 	err  error // what the call fails with; nil for a reply
@@ -91,7 +91,7 @@ func (g *gated) give(data []byte, err error) {
 		out, why = all, o.undone
 	case g.firm && o.ids.take(all):
 		o.ids.keepLatest(o)
-		o.wait(all)
+		o.fresh.wait(all)
 	case o.fresh != nil:
 		out = all.behind(o)
 	default:

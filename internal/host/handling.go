@@ -150,7 +150,7 @@ func (t handling) hearOfDrain() {
 	default:
 		h := beginHook(t.c, draining, s.hookTimeout())
 		defer h.end()
-		if err := t.c.mailbox.outlet.onTurn(s, func() error { return s.entity.Drain(&h.own) }); err != nil {
+		if err := s.onTurn(func() error { return s.entity.Drain(&h.own) }); err != nil {
 			t.c.log().Error("OnDrain failed", slog.Any("error", err))
 		}
 	}

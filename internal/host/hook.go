@@ -84,7 +84,7 @@ func (h *hook) setLimit(limit time.Duration) {
 	}
 }
 
-func (h *hook) clock() *expiry.Set { return &h.own.cell.shard.host.system.clock }
+func (h *hook) clock() *expiry.Set { return clockOf(h.own.cell) }
 
 // heedTime is how long a hook may take to return after its limit before a log line says
 // that it has not. Most hooks watch their context, and their own failure says enough.

@@ -21,6 +21,7 @@ type ids struct {
 type firstCall struct {
 	command
 	joined []*gated // further calls of the command, which get the same answer
+	begun  bool     // a part of what it does goes with a change before its answer
 }
 
 // idsOf returns what a record knows; nil if it knows nothing. r may be nil.
@@ -72,6 +73,14 @@ func (is *ids) take(l line) (some bool) {
 	return some
 }
 
+// begin notes that the next change has a part of what a call's command does, and not its answer.
+func (is *ids) begin(g *gated) {
+	if g.first != nil && !g.first.begun {
+		g.first.begun = true
+		is.commands.begin(g.first.command, time.Now())
+	}
+}
+
 // keeps is told of the newest state; nil if the turn has not encoded it, or has deleted it.
 func (is *ids) keeps(data []byte, deleted bool) {
 	switch {
@@ -104,7 +113,7 @@ func (is *ids) waits() bool { return is != nil && len(is.open) > 0 }
 // write-behind key has. It is called with mu held, while there is a state that is not stored.
 func (l line) behind(o *outlet) (out line) {
 	if o.waits() {
-		o.wait(l)
+		o.fresh.wait(l)
 		return line{}
 	}
 	var firm line
@@ -119,7 +128,7 @@ func (l line) behind(o *outlet) (out line) {
 		g = next
 	}
 	if firm.first != nil {
-		o.wait(firm)
+		o.fresh.wait(firm)
 	}
 	return out
 }

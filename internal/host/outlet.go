@@ -34,7 +34,8 @@ type outlet struct {
 	fresh    *unstored // nil at rest
 	undone   *Failure  // why the incarnation must start over
 	ids      *ids      // nil until there is a message with an ID
-	begun    uint64    // incarnations that have begun or ended: answers of former ones count for nothing
+	begun    uint32    // incarnations that have begun or ended: answers of former ones count for nothing
+	undos    uint32    // how often something was undone
 }
 
 // leaving is what leaves on one turn, and what the turn has said of itself.
@@ -147,13 +148,20 @@ func (o *outlet) keep(data []byte, deleted bool) {
 	u.state, u.deleted, u.dirty = data, deleted, true
 }
 
-// wait puts answers behind the newest state.
-func (o *outlet) wait(l line) {
-	if o.fresh.dirty {
-		o.fresh.next.append(l)
+// wait puts answers behind the state.
+func (u *unstored) wait(l line) {
+	if u.dirty {
+		u.next.append(l)
 	} else {
-		o.fresh.sent.append(l)
+		u.sent.append(l)
 	}
+}
+
+// undo says that what was computed since the last change that counts is not so. Until the key has
+// begun anew, nothing that goes on from it leaves.
+func (o *outlet) undo(why *Failure) {
+	o.undone = why
+	o.undos++
 }
 
 // change returns the change that is to go out now; nil if there is none.
@@ -172,7 +180,7 @@ const markTime = 24 * time.Hour
 func (o *outlet) begin() *state.Change {
 	u := o.fresh
 	if u.timer != nil {
-		o.clock().Remove(u.timer)
+		clockOf(o.cell).Remove(u.timer)
 		u.timer = nil
 	}
 	u.sent, u.next = u.next, line{}
@@ -212,7 +220,8 @@ func (o *outlet) refused(why *Failure) (out line, over bool) {
 		o.ids.refused()
 		return out, false
 	}
-	o.fresh, o.undone = nil, why
+	o.fresh = nil
+	o.undo(why)
 	return out, true
 }
 
@@ -232,7 +241,7 @@ func (o *outlet) awaitStored(ctx context.Context, flush bool) error {
 	}
 	s := &stay{over: make(chan struct{})}
 	g := &gated{Call: s, cell: o.cell}
-	o.wait(line{g, g})
+	u.wait(line{g, g})
 	r := o.change()
 	mu.Unlock()
 	o.send(r)
@@ -249,13 +258,25 @@ func (o *outlet) Unstored() (wait func(context.Context) error) {
 	mu := &o.cell.mailbox.mu
 	mu.Lock()
 	defer mu.Unlock()
-	if o.persist.Behind != 0 || o.fresh == nil && o.undone == nil {
+	why, undos := o.undone, o.undos
+	if why == nil && (o.persist.Behind != 0 || o.fresh == nil) {
 		return nil
 	}
-	return func(ctx context.Context) error { return o.awaitStored(ctx, false) }
+	return func(ctx context.Context) error {
+		if why != nil {
+			return why
+		}
+		if err := o.awaitStored(ctx, false); err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if o.undos != undos {
+			return failure(ErrForgotten, nil, "key %.64q: a turn was undone while a message of it waited", o.cell.key)
+		}
+		return nil
+	}
 }
-
-func (o *outlet) clock() *expiry.Set { return &o.cell.shard.host.system.clock }
 
 // Expire implements [expiry.Expirer]: the time of a write-behind key is up.
 func (o *outlet) Expire() {

@@ -185,7 +185,7 @@ func (s *shell) stopping(ctx pactor.Context) {
 	s.stopTimers()
 	why := lossOf(s.cell)
 	s.broken = s.broken || s.cell.mailbox.outlet.isUndone()
-	defer s.cell.mailbox.outlet.rest(s, why != unlost) // also if the stop hook ends its goroutine
+	defer s.rest(why != unlost) // also if the stop hook ends its goroutine
 	if why != unlost && s.inner != nil {
 		s.shard.host.system.losses.key(why, false, nil)
 	}
@@ -209,7 +209,7 @@ func (s *shell) passivate(pactor.Context) {
 	h := beginHook(s.cell, passivation, s.hookTimeout())
 	defer h.end()
 	defer s.lose(h)
-	if h.err = s.cell.mailbox.outlet.onTurn(s, func() error { return s.entity.Passivate(&h.own) }); h.err != nil && !h.lost() {
+	if h.err = s.onTurn(func() error { return s.entity.Passivate(&h.own) }); h.err != nil && !h.lost() {
 		s.cell.log().Error("passivation failed", slog.Any("error", h.failure(h.err)))
 	}
 }
@@ -229,7 +229,7 @@ func (s *shell) watched(ctx pactor.Context) {
 		if _, ends := ctx.Message().(*pactor.Stopping); ends {
 			defer s.lose(h)
 			if !s.broken {
-				_ = s.cell.mailbox.outlet.onTurn(s, func() error { s.toActor(ctx); return nil })
+				_ = s.onTurn(func() error { s.toActor(ctx); return nil })
 				return
 			}
 		}

@@ -81,6 +81,9 @@ func (t try) isFirst() bool {
 		case v == done:
 			x.call.ReplyOwned(slices.Clone(reply))
 			return false
+		case v == begun:
+			x.call.Fail(notEnded(o.cell))
+			return false
 		case v == unread:
 			var es []state.Entry
 			if es, err = t.spilled(); err == nil {
@@ -91,10 +94,13 @@ func (t try) isFirst() bool {
 		case v == spilled:
 			var es []state.Entry
 			if es, err = t.spilled(); err == nil {
-				if reply, known := c.replyIn(es); known {
-					x.call.ReplyOwned(reply)
-				} else {
+				switch is, known := c.in(es); {
+				case !known:
 					x.call.Fail(&Failure{Why: ErrReplyGone, What: "the message was carried out, and its reply is not kept any more"})
+				case is.Begun:
+					x.call.Fail(notEnded(o.cell))
+				default:
+					x.call.ReplyOwned(is.Reply)
 				}
 				return false
 			}
@@ -118,6 +124,11 @@ func (t try) isFirst() bool {
 			return false
 		}
 	}
+}
+
+// notEnded is what a message is told whose first try has stored a part of what it does, and no reply.
+func notEnded(c *cell) *Failure {
+	return failure(ErrBegun, nil, "key %.64q has stored a part of what an earlier try of the message did, and that try has given no reply: look at the key's state", c.key)
 }
 
 // retryFull is what a refusal suggests while the store is full.

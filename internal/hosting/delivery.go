@@ -67,6 +67,7 @@ var codes = []struct{ from, to error }{
 	{host.ErrDecode, outcome.ErrDecode},
 	{host.ErrNotDurable, outcome.ErrNotDurable},
 	{host.ErrIDReused, outcome.ErrIDReused},
+	{host.ErrBegun, outcome.ErrBegun},
 	{host.ErrTooOld, outcome.ErrEnvelopeExpired},
 	{host.ErrReplyGone, outcome.ErrEnvelopeExpired},
 	{host.ErrManyIDs, outcome.ErrOverloaded},

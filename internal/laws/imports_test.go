@@ -84,6 +84,8 @@ var table = []row{
 		"the goroutines around one node's membership: knows the seams of store and node, no backend"},
 	{"internal/watchtest", "cluster sharding state transport/memtransport", "",
 		"the suite of watches knows the seam of state, never a backend"},
+	{"internal/oncetest", "actor cluster internal/sparse state transport/memtransport", "",
+		"the suite of messages with an ID knows the seam of state, never a backend"},
 	{"internal/startstoptest", "", "", "a leaf: how what starts also ends, as a test"},
 	{"internal/expiry", "", "", "a leaf: many deadlines on few timers"},
 	{"internal/keeper", "state", "",
@@ -181,7 +183,7 @@ func TestEnvelopesAndActorsMeetInHosting(t *testing.T) {
 
 // testLibraries stay out of what users link.
 const testLibraries = "testing/... net/http/httptest github.com/stretchr/testify/... go.uber.org/goleak/... " +
-	module + "/testkit/... " + module + "/transport/transporttest/... " + module + "/membership/storetest/... " + module + "/state/statetest/... " + module + "/internal/startstoptest/... " + module + "/internal/watchtest/... " + module + "/internal/natstest/..."
+	module + "/testkit/... " + module + "/transport/transporttest/... " + module + "/membership/storetest/... " + module + "/state/statetest/... " + module + "/internal/startstoptest/... " + module + "/internal/watchtest/... " + module + "/internal/oncetest/... " + module + "/internal/natstest/..."
 
 // forTests may import them: each is there for tests.
 var forTests = map[string]string{
@@ -191,6 +193,7 @@ var forTests = map[string]string{
 	"state/statetest":         "the suite of stores of state",
 	"internal/startstoptest":  "the contract of what starts and ends",
 	"internal/watchtest":      "the suite of watches of state",
+	"internal/oncetest":       "the suite of messages with an ID",
 	"internal/natstest":       "servers for tests",
 	"internal/bench":          "benchmarks that need several processes",
 	"cluster/testing.go":      "CreateTestCluster takes a *testing.T",

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/oncetest"
 	"github.com/clstr-go/clstr/internal/watchtest"
 	"github.com/clstr-go/clstr/state"
 	"github.com/clstr-go/clstr/state/sqlstate"
@@ -86,6 +87,14 @@ func TestPostgresWatch(t *testing.T) {
 			return one, one
 		}})
 	}
+}
+
+func TestPostgresOnce(t *testing.T) {
+	testkit.CheckLeaks(t)
+	oncetest.Run(t, oncetest.Harness{New: func(t *testing.T) func() state.Store {
+		stores := harness(true).New(t)
+		return func() state.Store { return stores(false) }
+	}})
 }
 
 // Nodes open the store at once, and each makes the tables.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/oncetest"
 	"github.com/clstr-go/clstr/internal/watchtest"
 	"github.com/clstr-go/clstr/state"
 	"github.com/clstr-go/clstr/state/sqlstate"
@@ -46,6 +47,14 @@ func TestSQLite(t *testing.T) {
 			o.Adopt = adopt
 			return open(t, o)
 		}
+	}})
+}
+
+func TestSQLiteOnce(t *testing.T) {
+	testkit.CheckLeaks(t)
+	oncetest.Run(t, oncetest.Harness{New: func(t *testing.T) func() state.Store {
+		o := sqlstate.Options{URL: file(t), Poll: 5 * time.Millisecond}
+		return func() state.Store { return open(t, o) }
 	}})
 }
 
