@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 
-.PHONY: help check build format vet modules otel sql browser staticcheck race norace sim test api map bench chaos
+.PHONY: help check build format vet modules otel sql browser staticcheck race norace mutants sim test api map bench chaos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ race: ## all tests under the race detector: laws, exported names, fuzz seeds and
 norace: ## what the race detector would disturb or slow down: tests that count allocations, and mutants of the ownership protocol
 	go test -count 1 -run '^TestShardAllocatesNothing$$' -v ./sharding
 	go test -count 1 -run '^(TestMutants|TestClocksRunApart)$$' ./internal/ownership
+
+mutants: ## breaks the rules of durable entities in the source, one by one: the test that guards each must fail
+	go run ./internal/mutants
 
 SEEDS ?= 1000
 sim: ## the simulations of ownership and of stored state, SEEDS=1000 clusters with faults (SEEDS=100000 for a night)

@@ -21,69 +21,23 @@ import (
 	"github.com/clstr-go/clstr/testkit"
 )
 
-// cutter dials, until it cuts all that it has dialed for good.
-type cutter struct {
-	mu    sync.Mutex
-	cut   bool
-	conns []net.Conn
-}
-
-func (c *cutter) Dial(network, address string) (net.Conn, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.cut {
-		return nil, errors.New("cut off")
-	}
-	conn, err := net.Dial(network, address)
-	c.conns = append(c.conns, conn)
-	return conn, err
-}
-
-func (c *cutter) Cut() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.cut = true
-	for _, conn := range c.conns {
-		_ = conn.Close()
-	}
-}
-
 // TestTakeover: one process is cut off, and the other serves its keys.
 func TestTakeover(t *testing.T) {
-	testkit.CheckLeaks(t)
-	url, wire := startNATS(t).URL(), &cutter{}
-	lost, err := clstr.Open(t.Context(), clstr.Options{
-		Name: "bank", On: clstr.NATS(url, nats.SetCustomDialer(wire)), Entities: clstr.Host(accounts), Shards: 16, Log: quiet,
-		Node: cluster.NodeOptions{Timing: testkit.LiveTiming, StopTimeout: time.Second},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	rest := open(t, clstr.Options{On: clstr.NATS(url), Entities: clstr.Host(accounts)})
+	c := openCutOff(t, clstr.Host(accounts), 16)
 	for i := range 30 {
-		deposit(t, rest, fmt.Sprint("acc-", i), 1)
+		deposit(t, c.rest, fmt.Sprint("acc-", i), 1)
 	}
-	wire.Cut()
+	c.wire.Cut()
 	for i := range 30 {
-		_, err := clstr.Ask[Balance](t.Context(), rest.Key(accounts, fmt.Sprint("acc-", i)), Deposit{1})
-		if cluster.OutcomeOf(err) == cluster.MaybeRan { // it was on its way
-			_, err = clstr.Ask[Balance](t.Context(), rest.Key(accounts, fmt.Sprint("acc-", i)), Deposit{1})
-		}
-		if err != nil {
-			t.Error(err)
-		}
+		c.deposit(t, accounts, fmt.Sprint("acc-", i))
 	}
-	if h := rest.Health(); h.ShardsOwned != 16 {
+	if h := c.rest.Health(); h.ShardsOwned != 16 {
 		t.Errorf("%d shards", h.ShardsOwned)
 	}
-	if h := lost.Health(); h.Serving {
+	if h := c.lost.Health(); h.Serving {
 		t.Errorf("the one that is cut off says %+v", h)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if _ = lost.Close(ctx); ctx.Err() != nil {
-		t.Error("the one that is cut off does not end")
-	}
+	c.end(t)
 }
 
 // TestNoServer: Open ends with its context, as a typed error that names the URL and no

@@ -126,38 +126,22 @@ func TestWatch(t *testing.T) {
 
 // TestWatchOfADeath: the process that hosts a key is cut off, and the loop of another goes on.
 func TestWatchOfADeath(t *testing.T) {
-	testkit.CheckLeaks(t)
-	url, wire := startNATS(t).URL(), &cutter{}
-	lost, err := clstr.Open(t.Context(), clstr.Options{
-		Name: "bank", On: clstr.NATS(url, nats.SetCustomDialer(wire)), Entities: clstr.Host(ledgers), Shards: 4, Log: quiet,
-		Node: cluster.NodeOptions{Timing: testkit.LiveTiming, StopTimeout: time.Second},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	rest := open(t, clstr.Options{On: clstr.NATS(url), Entities: clstr.Host(ledgers)})
+	c := openCutOff(t, clstr.Host(ledgers), 4)
 	loops, want := map[string]*watchtest.Loop{}, map[string]int{}
 	for i := range 8 {
 		key := fmt.Sprint("l", i)
-		loops[key] = watchtest.Watch(t, rest.Key(ledgers, key))
-		want[key] = put(t, rest, key, 1)
+		loops[key] = watchtest.Watch(t, c.rest.Key(ledgers, key))
+		want[key] = put(t, c.rest, key, 1)
 	}
-	wire.Cut()
+	c.wire.Cut()
 	for key, l := range loops {
-		b, err := clstr.Ask[Balance](t.Context(), rest.Key(ledgers, key), Deposit{1})
-		if cluster.OutcomeOf(err) == cluster.MaybeRan { // it was on its way
-			b, err = clstr.Ask[Balance](t.Context(), rest.Key(ledgers, key), Deposit{1})
+		b := int(c.deposit(t, ledgers, key).Amount)
+		if b <= want[key] {
+			t.Errorf("%s: %d after %d", key, b, want[key])
 		}
-		if err != nil || int(b.Amount) <= want[key] {
-			t.Errorf("%s: %v, %v after %d", key, b, err, want[key])
-		}
-		balance(t, l, int(b.Amount))
+		balance(t, l, b)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if _ = lost.Close(ctx); ctx.Err() != nil {
-		t.Error("the one that is cut off does not end")
-	}
+	c.end(t)
 }
 
 // TestWatchConnects: a process that hosts nothing durable has a connection for states once it has

@@ -167,8 +167,8 @@ func (h *hand) message(reply string) (headers, payload string) {
 }
 
 // request sends an envelope to a key, and returns the reply to it. The status is the
-// server's, where no node serves the shard.
-func (h *hand) request(kind, key, name, data string, shards, layout uint64) (reply, fault parsed, status string) {
+// server's, where no node serves the shard. more writes further fields of the envelope.
+func (h *hand) request(kind, key, name, data string, shards, layout uint64, more ...func(*fields)) (reply, fault parsed, status string) {
 	h.t.Helper()
 	var env, packet fields
 	shard := handShard(key, "prod", shards)
@@ -180,6 +180,9 @@ func (h *hand) request(kind, key, name, data string, shards, layout uint64) (rep
 	env.number(7, 5_000_000)
 	env.number(10, shards)
 	env.fixed(11, layout)
+	for _, f := range more {
+		f(&env)
+	}
 	id := h.next
 	h.next++
 	packet.number(1, 1)

@@ -254,22 +254,40 @@ func TestNodeWithoutShardsWarns(t *testing.T) {
 	}
 }
 
-// TestMaxInFlight: the limit is the node's, over all its shards.
+// TestMaxInFlight: the limit is the node's, over all its shards, and a call counts once, whatever
+// the transport knows of nodes.
 func TestMaxInFlight(t *testing.T) {
-	release := make(chan struct{})
-	client := serve(t, func(context.Context, cluster.Envelope) ([]byte, error) { <-release; return nil, nil },
-		func(n *cluster.NodeOptions, _ *cluster.ClientOptions) { n.MaxInFlight = 2 })
-	for shard := range uint32(2) {
-		if err := client.NotifyShard(t.Context(), shard, "Hold", nil); err != nil {
-			t.Error(err)
-		}
+	for name, wrap := range map[string]func(cluster.Transport) cluster.ServerTransport{
+		"of the library":      func(tr cluster.Transport) cluster.ServerTransport { return tr },
+		"of funcs":            func(tr cluster.Transport) cluster.ServerTransport { return onlyFuncs{tr} },
+		"of its own lifetime": func(tr cluster.Transport) cluster.ServerTransport { return apart{tr} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			release := make(chan struct{})
+			client := serve(t, func(context.Context, cluster.Envelope) ([]byte, error) { <-release; return nil, nil },
+				func(n *cluster.NodeOptions, _ *cluster.ClientOptions) {
+					n.MaxInFlight, n.Transport = 2, wrap(n.Transport.(cluster.Transport))
+				})
+			defer close(release)
+			for shard := range uint32(2) {
+				if err := client.NotifyShard(t.Context(), shard, "Hold", nil); err != nil {
+					t.Error(err)
+				}
+			}
+			_, err := client.RequestShard(t.Context(), 2, "Over", nil)
+			wantError(t, err, cluster.ErrOverloaded, cluster.NotStarted)
+			if _, ok := cluster.RetryAfter(err); !ok {
+				t.Errorf("%v does not say when to try again", err)
+			}
+		})
 	}
-	_, err := client.RequestShard(t.Context(), 2, "Over", nil)
-	wantError(t, err, cluster.ErrOverloaded, cluster.NotStarted)
-	if _, ok := cluster.RetryAfter(err); !ok {
-		t.Errorf("%v does not say when to try again", err)
-	}
-	close(release)
+}
+
+// apart is a transport of funcs that carries its calls out on a lifetime of its own.
+type apart struct{ transport.Transport }
+
+func (a apart) SubscribeShard(_ context.Context, shard uint32, h transport.HandlerFunc) (transport.Subscription, error) {
+	return a.Transport.SubscribeShard(context.Background(), shard, h)
 }
 
 // TestMoreNodesThanShards: a node that owns nothing runs, and is told to end.

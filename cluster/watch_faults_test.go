@@ -276,7 +276,11 @@ func TestWatchSeesTheEndOfATTL(t *testing.T) {
 			s.show(e, nil)
 			s.hint(&state.Entry{})
 			l.Want(1, 1)
+			before, _ := s.counted()
 			wantNothing(t, l, 55*time.Second)
+			if reads, _ := s.counted(); reads > before+6 {
+				t.Errorf("clocks %v apart: %d reads while the state is there", apart, reads-before)
+			}
 			time.Sleep(10 * time.Second)
 			s.show(nil, nil) // a little late
 			begin := time.Now()

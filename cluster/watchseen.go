@@ -52,10 +52,13 @@ func (s *seen) take(e state.Entry, now time.Time) (sight, bool) {
 	before := *s
 	*s = seen{any: true, rev: e.Rev, gone: e.Err == nil && (e.Record == nil || e.Record.Deleted)}
 	if e.TTL > 0 && !s.gone {
-		s.ends = now.Add(e.TTL)
-		if byStore := e.Time.Add(e.TTL); !e.Time.IsZero() && byStore.Before(s.ends) {
-			s.ends = byStore
+		// Reckoned from now, the end does not move with a wall clock that is set. A store that still shows
+		// what has ended by this clock has another clock.
+		left := e.TTL
+		if byStore := e.Time.Add(e.TTL).Sub(now); !e.Time.IsZero() && byStore > 0 {
+			left = min(left, byStore)
 		}
+		s.ends = now.Add(left)
 	}
 	return sight{e.Rev, e.Record, e.Err}, !(before.any && before.gone && s.gone)
 }

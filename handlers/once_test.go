@@ -127,6 +127,7 @@ func TestErrorsAreNotKept(t *testing.T) {
 		b.want("before", b.send("k", deposit{1}), "1")
 		for range 3 {
 			b.fails("a failure", b.sendID("f", "k", spoil{5}), nil, outcome.RanAndFailed)
+			b.fails("a failure that changes nothing", b.sendID("n", "k", spoil{0}), nil, outcome.RanAndFailed)
 			b.fails("a panic", b.sendID("p", "k", burst{5}), outcome.ErrPanicked, outcome.MaybeRan)
 			b.fails("what does not marshal", b.sendID("m", "k", break_{5}), outcome.ErrNotStored, outcome.RanAndFailed)
 		}

@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -91,16 +92,18 @@ func run(ctx context.Context, listener net.Listener, opts clstr.Options) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, svc.Close(context.WithoutCancel(ctx))) }() // after the front has ended
+	var ends sync.WaitGroup
+	defer ends.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	if node := svc.Node(); node != nil {
-		go func() { // a drained node ends the process, so that it is started anew
+		ends.Go(func() { // a drained node ends the process, so that it is started anew; ends with ctx
 			select {
 			case <-node.Ended():
 				stop()
 			case <-ctx.Done():
 			}
-		}()
+		})
 	}
 	poll := svc.Key(polls, "tea-or-coffee")
 	mux := http.NewServeMux()

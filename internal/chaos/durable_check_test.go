@@ -32,32 +32,12 @@ var registerModel = porcupine.Model{
 	},
 }
 
-// tallyModel is a counter whose increments of unknown outcome may have happened.
-var tallyModel = func() porcupine.Model {
-	m := porcupine.NondeterministicModel{
-		Init: func() []any { return []any{uint64(0)} },
-		Step: func(at, _, output any) []any {
-			n := at.(uint64)
-			switch c := output.(command); {
-			case c.err != nil:
-				return []any{n, n + 1}
-			case c.n == n+1:
-				return []any{c.n}
-			}
-			return nil
-		},
-	}
-	return m.ToModel()
-}()
-
-// checkCommands compares what callers were told with what is stored, once all nodes have ended.
-func checkCommands(t *testing.T, name string, history []command, stored map[string][]string) verdict {
+// checkDurable compares what callers were told with what is stored, once all nodes have ended.
+func checkDurable(t *testing.T, name string, history []command, stored map[string][]string) *verdict {
 	t.Helper()
-	v := verdict{name: name, failed: map[cluster.Outcome]int{}, first: map[cluster.Outcome]error{}}
-	byKey := map[string][]porcupine.Operation{}
-	end := int64(history[len(history)-1].done) + int64(time.Hour)
+	v := newVerdict(name, history)
+	seen := 0
 	for _, c := range history {
-		o := porcupine.Operation{Input: c, Output: c, Call: int64(c.call), Return: int64(c.done)}
 		count := 0
 		for _, op := range stored[c.key] {
 			if op == c.op && c.kind == "tally" {
@@ -67,41 +47,34 @@ func checkCommands(t *testing.T, name string, history []command, stored map[stri
 		outcome := cluster.OutcomeOf(c.err)
 		switch {
 		case c.err == nil:
-			v.ok++
-			v.longest = max(v.longest, c.done-c.call)
+			v.succeeded(c)
 			if c.kind == "tally" && count != 1 {
 				t.Errorf("%s: increment %s of %s was answered with %d and is stored %d times", name, c.op, c.key, c.n, count)
 			}
+			if c.read != "" {
+				seen++
+			}
 		case c.op == "":
-			v.fail(outcome, fmt.Errorf("read of %s after %v to %v: %w", c.key, c.call, c.done, c.err))
+			v.failedWith(outcome, fmt.Errorf("read of %s after %v to %v: %w", c.key, c.call, c.done, c.err))
 			continue // a read that failed says nothing
 		case outcome == cluster.MaybeRan:
-			v.fail(outcome, fmt.Errorf("%s %s, op %q after %v to %v: %w", c.kind, c.key, c.op, c.call, c.done, c.err))
-			o.Return = end
+			v.failedWith(outcome, fmt.Errorf("%s %s, op %q after %v to %v: %w", c.kind, c.key, c.op, c.call, c.done, c.err))
 			if count > 1 {
 				t.Errorf("%s: increment %s of %s is stored %d times", name, c.op, c.key, count)
 			}
 		default:
-			v.fail(outcome, c.err)
+			v.failedWith(outcome, c.err)
 			if count != 0 {
 				t.Errorf("%s: increment %s of %s is stored %d times, and its caller was told %v: %v", name, c.op, c.key, count, outcome, c.err)
 			}
 			continue // nothing was kept
 		}
-		byKey[c.kind+" "+c.key] = append(byKey[c.kind+" "+c.key], o)
+		v.happened(c)
 	}
-	for key, ops := range byKey {
-		model := registerModel
-		if ops[0].Input.(command).kind == "tally" {
-			model = tallyModel
-		}
-		switch porcupine.CheckOperationsTimeout(model, ops, time.Minute) {
-		case porcupine.Illegal:
-			t.Errorf("%s: the history of %s is not linearizable", name, key)
-		case porcupine.Unknown:
-			t.Errorf("%s: the checker has not come to an end with %s within a minute", name, key)
-		}
+	if seen == 0 {
+		t.Errorf("%s: no read has seen a write", name)
 	}
+	v.linearizable(t, map[string]porcupine.Model{"tally": counterModel, "register": registerModel})
 	for key, ops := range stored {
 		sorted := slices.Sorted(slices.Values(ops))
 		if len(slices.Compact(sorted)) != len(ops) {

@@ -91,7 +91,7 @@ func TestDurableChaos(t *testing.T) {
 		rounds = 3
 	}
 	var mu sync.Mutex
-	var verdicts []verdict
+	var verdicts []*verdict
 	t.Run("all", func(t *testing.T) {
 		for round := range rounds {
 			for _, n := range durableNemeses {
@@ -99,7 +99,9 @@ func TestDurableChaos(t *testing.T) {
 					if !*long {
 						t.Parallel() // most of the time is waiting for leases
 					}
-					v := durable(t, n)
+					w, history, recovered := n.strike(t, durableRole, countReadWrite)
+					v := checkDurable(t, n.name, history, w.stored())
+					v.judge(t, n, recovered)
 					mu.Lock()
 					defer mu.Unlock()
 					verdicts = append(verdicts, v)
@@ -108,39 +110,4 @@ func TestDurableChaos(t *testing.T) {
 		}
 	})
 	t.Logf("\n%s", table(verdicts))
-}
-
-func durable(t *testing.T, n nemesis) verdict {
-	t.Helper()
-	w := newWorld(t, max(1, n.servers), 0, durableRole)
-	l := startCommands(t, w.client, 8)
-	l.more(t, 200)
-	began := time.Now()
-	n.do(w)
-	if n.planned {
-		began = time.Now()
-	}
-	w.served()
-	recovered := time.Since(began)
-	if n.undo != nil {
-		n.undo(w)
-	}
-	w.served()
-	l.more(t, 200)
-	history := l.stop()
-	var ends sync.WaitGroup
-	for _, p := range w.nodes { // at the same moment
-		ends.Go(p.stop)
-	}
-	ends.Wait()
-	v := checkCommands(t, n.name, history, w.stored())
-	v.recovered = recovered
-	if _, bound := timing(*long); n.death {
-		v.bound = bound
-	}
-	for o, err := range v.first {
-		t.Logf("%v: %v", o, err)
-	}
-	v.judge(t, n)
-	return v
 }

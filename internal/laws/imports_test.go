@@ -103,7 +103,7 @@ var table = []row{
 }
 
 // programs import what they like, and nobody imports them.
-const programs = "examples/... cmd/... internal/bench/... internal/chaos/..."
+const programs = "examples/... cmd/... internal/bench/... internal/chaos/... internal/mutants/..."
 
 func TestImports(t *testing.T) {
 	rows := make(map[string]row)
