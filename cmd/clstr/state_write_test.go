@@ -23,7 +23,7 @@ func TestStateExports(t *testing.T) {
 			typ = "protobuf"
 		}
 		key := fmt.Sprint("k", i)
-		r := state.Record{Number: 4, Version: 2, Type: typ, State: []byte(body), TTL: 90 * time.Minute, Mailed: 5, Commands: []state.Command{{ID: []byte("1"), Sum: []byte("2"), Reply: []byte("r")}}}
+		r := state.Record{Number: 4, Version: 2, Type: typ, State: []byte(body), TTL: 90 * time.Minute, Mailed: 5, Commands: []state.Command{{ID: []byte("0123456789abcdef"), Sum: []byte("01234567"), Reply: []byte("r")}}}
 		s.put("account", key, r)
 		file := filepath.Join(t.TempDir(), "doc.json")
 		out := s.run("state", "export", "account", key).out
@@ -86,7 +86,7 @@ func TestStateExports(t *testing.T) {
 // TestStateDelete: what is deleted stays known for a day, also if it could not be read.
 func TestStateDelete(t *testing.T) {
 	s := newFilled(t, "C1")
-	s.put("account", "alice", state.Record{Number: 7, State: []byte("{}"), Commands: []state.Command{{ID: []byte("1"), Sum: []byte("2")}}, Mailed: 5})
+	s.put("account", "alice", state.Record{Number: 7, State: []byte("{}"), Commands: []state.Command{{ID: []byte("0123456789abcdef"), Sum: []byte("01234567")}}, Mailed: 5})
 	s.want(exitRefused, "This deletes what is stored of account alice.", "state", "delete", "account", "alice")
 	if s.record("account", "alice").Deleted {
 		t.Fatal("deleted without a word")

@@ -38,8 +38,8 @@ func commandOf(m Message) (c command) {
 	return c
 }
 
-// checkCommands returns an error for commands that no key has stored.
-func checkCommands(cs []state.Command) error {
+// CheckCommands returns an error for commands that no key has stored: a key that finds such does not begin.
+func CheckCommands(cs []state.Command) error {
 	for _, c := range cs {
 		if len(c.ID) != len(command{}.id) || len(c.Sum) != len(command{}.sum) {
 			return fmt.Errorf("%w: an ID of %d bytes, with a sum of %d", state.ErrUnreadable, len(c.ID), len(c.Sum))

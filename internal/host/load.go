@@ -109,7 +109,7 @@ func read(s *shell, h *hook) (*state.Record, error) {
 	case es[0].Err != nil:
 		return nil, badState(c, es[0].Err)
 	}
-	if err := checkCommands(es[0].Record.Commands); err != nil {
+	if err := CheckCommands(es[0].Record.Commands); err != nil {
 		return nil, badState(c, err)
 	}
 	return es[0].Record, nil

@@ -185,7 +185,7 @@ func (t try) spilled() (all []state.Entry, err error) {
 	})
 	for _, e := range all {
 		if err == nil {
-			err = cmp.Or(e.Err, checkCommands(e.Commands))
+			err = cmp.Or(e.Err, CheckCommands(e.Commands))
 		}
 	}
 	if err != nil {

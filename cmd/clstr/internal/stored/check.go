@@ -9,13 +9,20 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/state"
 )
 
-// Body returns why a record's state is not of the type that the record names. Whether the program
-// can read it, and migrate it, only the program knows.
+// Body returns why no entity could begin with a record: its state is not of the type that the record
+// names, or no key has stored such a thing. Whether the program can read it, and migrate it, only the
+// program knows.
 func Body(r *state.Record) error {
+	if err := host.CheckCommands(r.Commands); err != nil {
+		return err
+	}
 	switch {
+	case r.Version < 0:
+		return fmt.Errorf("version %d: 0 or more", r.Version)
 	case r.Deleted && len(r.State) == 0:
 		return nil
 	case r.Type == "json":

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -97,8 +98,11 @@ func Decode(r io.Reader) (d Document, err error) {
 		return d, fmt.Errorf("no document of clstr state export: %w", err)
 	case format.Format == 0:
 		return d, errors.New(`no document of clstr state export: it has no "clstr_state"`)
-	case format.Format > Format:
+	case format.Format > Format || format.Format < 0:
 		return d, fmt.Errorf("a document of format %d: this command knows formats up to %d", format.Format, Format)
+	}
+	if err := once(b); err != nil {
+		return d, err
 	}
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
@@ -110,6 +114,8 @@ func Decode(r io.Reader) (d Document, err error) {
 		return d, fmt.Errorf("the document holds no state: %s", d.Error)
 	case d.State != nil && d.StateBase64 != nil:
 		return d, errors.New("both state and state_base64")
+	case d.Kind != "" && d.KindBase64 != nil || d.Key != "" && d.KeyBase64 != nil:
+		return d, errors.New("both a name and its base64")
 	case d.Record == nil:
 		return d, errors.New(`no "record": it has at least "t", the type of the state ("json" or "protobuf"), and "v", its version`)
 	case d.Record.Deleted:
@@ -125,6 +131,42 @@ func Decode(r io.Reader) (d Document, err error) {
 	}
 	return d, Body(d.Record)
 }
+
+// once returns an error for a field that a document or its record has twice, because only the last one
+// would count. The state is the entity's.
+func once(object []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(object))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return err
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		name, _ := t.(string)
+		switch {
+		case seen[name]:
+			return fmt.Errorf("the field %.100q stands there twice", name)
+		case strings.Trim(name, fieldLetters) != "": // package json would take STATE for state
+			return fmt.Errorf("unknown field %.100q: names are in small letters", name)
+		}
+		seen[name] = true
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return err
+		}
+		if name == "record" {
+			if err := once(value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+const fieldLetters = "abcdefghijklmnopqrstuvwxyz0123456789_"
 
 // Names returns the kind and the key.
 func (d *Document) Names() (kind, key string) {

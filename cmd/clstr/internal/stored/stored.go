@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/state"
 )
 
@@ -84,6 +85,10 @@ func Check(ctx context.Context, s Store, kind string, atMost time.Duration, f fu
 				f(Bad{e, fmt.Sprintf("it is in shard %d, and the key belongs to shard %d of %d", e.Shard, layout.Shard(e.Key), layout.NumShards)})
 			case e.Record != nil:
 				if err := Body(e.Record); err != nil {
+					f(Bad{e, err.Error()})
+				}
+			default:
+				if err := host.CheckCommands(e.Commands); err != nil {
 					f(Bad{e, err.Error()})
 				}
 			}

@@ -34,6 +34,14 @@ const deletedTTL = 24 * time.Hour
 // Put carries out a write: it moves the shard's fence, which deposes a node that serves the shard.
 // After state.ErrDeposed or another error that state.Refused knows, nothing was stored.
 func Put(ctx context.Context, s Store, w Write) (number uint64, rev state.Rev, err error) {
+	if w.Record != nil { // what every store refuses deposes nobody
+		r := *w.Record
+		r.Number = 1
+		c := state.Change{Token: state.Token{Shard: w.Shard, Rev: 1}, Kind: w.Kind, Key: w.Key, Record: &r}
+		if err := c.Check(); err != nil {
+			return 0, 0, err
+		}
+	}
 	k := keeper.New(keeper.Options{Store: s})
 	k.Open(w.Shard, w.Owner)
 	defer func() { k.Drop(w.Shard) }()
