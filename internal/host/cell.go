@@ -133,15 +133,7 @@ func (c *cell) closesCircle(m *Context) error {
 
 // passivate is the turn on which a key stops because it has asked for that, or because it was woken
 // and has nothing to do.
-func (c *cell) passivate() {
-	c.mailbox.mu.Lock()
-	k := c.mailbox.ends
-	c.mailbox.mu.Unlock()
-	if k != nil {
-		defer k.group.looks()
-	}
-	c.stop(c.mailbox.stopNow(nil))
-}
+func (c *cell) passivate() { c.stop(c.mailbox.stopNow(false)) }
 
 // stopIdle passivates the key unless it is busy.
 func (c *cell) stopIdle() bool { return c.stop(c.mailbox.stopIdle()) }
@@ -161,17 +153,17 @@ func (c *cell) cutOff() {
 	b := &c.mailbox
 	b.mu.Lock()
 	b.to(evCut)
-	mail, hook, was := b.mail.take(isAny), b.hook(), b.ends
-	b.ends = nil
+	mail, hook, g := b.mail.take(isAny), b.hook(), b.group
+	b.group = nil
 	b.mu.Unlock()
 	c.refuse(mail, ErrStopping)
 	if hook != nil {
 		hook.endContext(false)
 	}
-	if was != nil {
-		was.group.replace(was, nil)
+	if g != nil {
+		g.ended(c, false)
 	}
-	c.stop(b.stopNow(nil))
+	c.stop(b.stopNow(false))
 }
 
 // failed answers the message that panicked and the calls whose answers the actor owes, and tells the

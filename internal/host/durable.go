@@ -246,7 +246,7 @@ func (o *outlet) refusedWith(why *Failure) {
 	}
 	if undone && begins {
 		c.refuse(c.mailbox.take(isAny), c.shard.host.backoff.fails(c.shard.id, c.key, why))
-		c.stop(c.mailbox.stopNow(nil))
+		c.stop(c.mailbox.stopNow(false))
 	}
 	c.handOver(over)
 }

@@ -4,6 +4,8 @@ package host
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -15,8 +17,8 @@ import (
 //
 //  1. The active keys passivate. A request of their stop hooks wakes a key that
 //     has ended. A key that was woken does not passivate, even if it asks to.
-//  2. When the last of these stop hooks has returned, and the woken keys have handled
-//     their messages, the woken keys passivate. Their stop hooks may ask keys that still live,
+//  2. When the last of these stop hooks has returned, and what they have asked and told is
+//     answered, the woken keys passivate. Their stop hooks may ask keys that still live,
 //     and wake none.
 //
 // Its methods are safe for concurrent use and never block. Lock order: shard.mu,
@@ -24,38 +26,27 @@ import (
 type EndGroup struct {
 	final bool // no node serves the shards afterwards
 
-	mu      sync.Mutex
-	held    int                  // shards that are to join, see Hold
-	first   int                  // keys of the first round that have not ended
-	woken   map[*endKey]struct{} // and those that were woken
-	resting int                  // of woken: those that have nothing to do
-	late    bool                 // the second round waits for nothing any more
-	last    bool                 // the second round has begun
-	toLook  []*cell              // are to learn of that
-	idle    chan struct{}        // closed while there is none of all these
-}
-
-// endKey is one incarnation of a key in the group that it ends with.
-type endKey struct {
-	group *EndGroup
-	cell  *cell
-	woken bool // and not there before
-	rests bool // was woken, and has nothing to do; guarded by the group's mu
+	mu    sync.Mutex
+	first int                // what the second round waits for: keys of the first round, and what holds the group
+	woken map[*cell]struct{} // keys that were woken and have not ended
+	late  bool               // the second round waits for nothing any more
+	last  bool               // the second round has begun
+	idle  chan struct{}      // closed while there is nothing in first and woken
 }
 
 // NewEndGroup makes a group. final says that no node serves its shards afterwards.
 func NewEndGroup(final bool) *EndGroup {
-	g := &EndGroup{final: final, woken: map[*endKey]struct{}{}, idle: make(chan struct{})}
+	g := &EndGroup{final: final, woken: map[*cell]struct{}{}, idle: make(chan struct{})}
 	close(g.idle)
 	return g
 }
 
-// Hold says that a shard will join, or that a func handles a notification of a stop hook. Until
+// Hold says that a shard will join, or that something handles what a stop hook has sent. Until
 // Release, no woken key and no shard of the group ends.
-func (g *EndGroup) Hold() { g.change(func() { g.held++ }) }
+func (g *EndGroup) Hold() { g.change(func() { g.first++ }) }
 
 // Release is the end of a Hold.
-func (g *EndGroup) Release() { g.change(func() { g.held-- }) }
+func (g *EndGroup) Release() { g.change(func() { g.first-- }) }
 
 // Idle returns a channel that is closed if no key of the group lives and nothing holds it.
 func (g *EndGroup) Idle() <-chan struct{} {
@@ -84,102 +75,37 @@ func (g *EndGroup) await(ctx context.Context) error {
 	}
 }
 
-// replace takes an incarnation that has ended out of the group, and takes in the next one, which
-// was woken. Either may be nil.
-func (g *EndGroup) replace(ended, woken *endKey) {
+// wakes takes in a key that was woken.
+func (g *EndGroup) wakes(c *cell) { g.change(func() { g.woken[c] = struct{}{} }) }
+
+// ended takes a key's incarnation out of the group, and takes in the next one if the key was woken again.
+func (g *EndGroup) ended(c *cell, again bool) {
 	g.change(func() {
-		if ended != nil {
-			g.remove(ended)
+		if _, woken := g.woken[c]; woken {
+			delete(g.woken, c)
+		} else {
+			g.first--
 		}
-		if woken != nil {
-			g.add(woken)
+		if again {
+			g.woken[c] = struct{}{}
 		}
 	})
 }
 
-// add is called with mu held.
-func (g *EndGroup) add(k *endKey) {
-	if k.woken {
-		g.woken[k] = struct{}{}
-	} else {
-		g.first++
-	}
-}
-
-// remove is called with mu held.
-func (g *EndGroup) remove(k *endKey) {
-	if k.woken {
-		k.set(false)
-		delete(g.woken, k)
-	} else {
-		g.first--
-	}
-}
-
-// set notes whether a woken key has nothing to do. It is called with the
-// group's mu held.
-func (k *endKey) set(rests bool) {
-	switch {
-	case rests && !k.rests:
-		k.group.resting++
-	case !rests && k.rests:
-		k.group.resting--
-	}
-	k.rests = rests
-}
-
-// busy says that a woken key is sent a message. It is called with the
-// mailbox's mu held.
-func (k *endKey) busy() {
-	k.group.mu.Lock()
-	defer k.group.mu.Unlock()
-	k.set(false)
-}
-
-// rest says that a woken key has nothing to do. It returns true if the key must
-// passivate now; then looks must be called. It is called with the mailbox's mu held.
-func (k *endKey) rest() bool {
-	k.group.mu.Lock()
-	defer k.group.mu.Unlock()
-	k.set(true)
-	k.group.rounds()
-	return k.group.last
-}
-
-// change changes the keys that live, and begins the second round when it is time.
+// change changes what the rounds wait for. It begins the second round when it is time, with a
+// turn for each woken key. It is called without a mailbox's lock.
 func (g *EndGroup) change(f func()) {
 	g.mu.Lock()
 	f()
-	g.rounds()
-	g.mu.Unlock()
-	g.looks()
-}
-
-// looks gives the woken keys a turn once the second round has begun. It is
-// called without locks.
-func (g *EndGroup) looks() {
-	g.mu.Lock()
-	woken := g.toLook
-	g.toLook = nil
-	g.mu.Unlock()
-	for _, c := range woken {
-		c.handOver(c.mailbox.look())
-	}
-}
-
-// rounds says which round it is, and whether both are over. It is called with mu held.
-func (g *EndGroup) rounds() {
-	joined := g.first == 0 && g.held == 0
-	switch {
-	case !joined && !g.late:
+	var begin []*cell
+	switch over := g.first == 0 || g.late; {
+	case !over:
 		g.last = false
-	case !g.last && (g.late || g.resting == len(g.woken)):
+	case !g.last:
 		g.last = true
-		for k := range g.woken {
-			g.toLook = append(g.toLook, k.cell)
-		}
+		begin = slices.Collect(maps.Keys(g.woken))
 	}
-	isIdle := joined && len(g.woken) == 0
+	isIdle := g.first == 0 && len(g.woken) == 0
 	select {
 	case <-g.idle:
 		if !isIdle {
@@ -189,6 +115,10 @@ func (g *EndGroup) rounds() {
 		if isIdle {
 			close(g.idle)
 		}
+	}
+	g.mu.Unlock()
+	for _, c := range begin {
+		c.handOver(c.mailbox.look())
 	}
 }
 

@@ -18,10 +18,22 @@ func (s *shard) admits(c *cell, m *Context) error {
 		return nil
 	case s.state != shardEnds, role == turn.Key, role == turn.Stop && !s.group.final: // the next owner serves the latter
 		return ErrStopping
-	case role == turn.Last && (c == nil || c.mailbox.stands().life == stopping):
+	case (role == turn.Last || s.group.isLast()) && (c == nil || c.mailbox.stands().life == stopping):
 		return s.group.over()
 	}
-	return nil // put looks again
+	return nil // afterEnd looks again
+}
+
+// heeds keeps the second round of an end from beginning before the call, which a stop hook has
+// sent, is answered. A shard that begins to end only now has found the call in the mail.
+func (s *shard) heeds(call Call) {
+	s.mu.RLock()
+	g := s.group
+	s.mu.RUnlock()
+	if g != nil {
+		g.Hold()
+		call.AfterAnswer(g.Release)
+	}
 }
 
 // beginEnd begins to end the shard, as one of a group, unless it has begun.
@@ -32,44 +44,47 @@ func (s *shard) beginEnd(g *EndGroup) {
 		return
 	}
 	s.state, s.group = shardEnds, g
-	var keys []*endKey
+	var keys, woken []*cell
+	var calls []Call // of stop hooks
 	var hooks []*hook
 	refused := map[*cell][]any{}
 	for _, c := range s.table.All() {
 		b := &c.mailbox
 		b.mu.Lock()
 		refused[c] = b.mail.take(late)
+		b.mail.all(func(m any) bool { calls = append(calls, m.(*Context).call); return true })
 		if h := b.hook(); h != nil {
 			hooks = append(hooks, h)
 		}
 		switch {
 		case b.state.end == cutOff:
 		case b.invoker != nil:
-			b.ends = &endKey{group: g, cell: c}
+			b.group = g
+			keys = append(keys, c)
 		default: // it is being made
-			b.wake(g, c)
-		}
-		if b.ends != nil {
-			keys = append(keys, b.ends)
+			b.wake(g)
+			woken = append(woken, c)
 		}
 		b.mu.Unlock()
 	}
 	g.change(func() {
-		for _, k := range keys {
-			g.add(k)
+		g.first += len(keys) + len(calls)
+		for _, c := range woken {
+			g.woken[c] = struct{}{}
 		}
 	})
 	s.mu.Unlock()
+	for _, call := range calls {
+		call.AfterAnswer(g.Release)
+	}
 	for _, h := range hooks {
 		h.shardEnds()
 	}
 	for c, mail := range refused {
 		c.refuse(mail, ErrStopping)
 	}
-	for _, k := range keys {
-		if !k.woken {
-			k.cell.stop(k.cell.mailbox.stopNow(k))
-		}
+	for _, c := range keys {
+		c.stop(c.mailbox.stopNow(true))
 	}
 }
 
@@ -91,38 +106,38 @@ func (s *shard) afterEnd(c *cell, mayBe bool) (again bool) {
 		refused = b.mail.take(late)
 	}
 	why := h.backoff.refuses(s.id, c.key) // what has come since the activation failed
-	was := b.ends
+	was := b.group
 	switch {
 	case b.mail.len() == 0 || why != nil:
 	case !mayBe || s.state >= shardCuts:
 		why = ErrStopping
-	case was != nil && was.woken && was.group.isLast(): // each is woken once
-		why = was.group.over()
+	case b.state.end == woken && was.isLast(): // each is woken once
+		why = was.over()
 	default:
 		again = true
 	}
-	b.ends, b.invoker, b.system = nil, nil, nil
+	b.group, b.invoker, b.system = nil, nil, nil
 	var more int
 	var rest []any
 	if again {
 		if more = b.to(evAgain); s.group != nil {
-			b.wake(s.group, c)
+			b.wake(s.group)
 		}
 	} else {
 		more = b.to(evDie)
 		rest = b.mail.take(isAny)
 		s.drop(c)
 	}
-	is := b.ends
+	is := b.group
 	b.mu.Unlock()
 	s.mu.Unlock()
 	h.count(more)
 	c.refuse(refused, ErrStopping)
 	switch { // before the next one begins, which may end at once
 	case was != nil:
-		was.group.replace(was, is)
+		was.ended(c, is != nil)
 	case is != nil:
-		is.group.replace(nil, is)
+		is.wakes(c)
 	}
 	c.refuse(rest, why)
 	return again

@@ -18,8 +18,8 @@ type mailbox struct {
 	invoker pactor.MessageInvoker // the incarnation; nil while spawning
 	now     *Context              // of the turn that runs; nil for mail by process id and system messages
 	debts   debts
-	outlet  *outlet // of a durable key, from its first activation on; set on the turn
-	ends    *endKey // in the group of its shard, while that ends
+	outlet  *outlet   // of a durable key, from its first activation on; set on the turn
+	group   *EndGroup // with which the incarnation ends, while its shard does
 }
 
 // putResult says what became of a message.
@@ -29,10 +29,8 @@ const (
 	taken putResult = iota
 	wakes           // taken, and the cell must be handed to the pool
 	full
-	gone       // the key is dead, and may have another mailbox
-	stuck      // a hook is past its limit, or the wait for the key's end was over
-	over       // the key was woken, and passivates: the next owner serves it
-	overForAll // the same, and no node serves it
+	gone  // the key is dead, and may have another mailbox
+	stuck // a hook is past its limit, or the wait for the key's end was over
 )
 
 // put appends m to the mail. A limit below 0 is no limit.
@@ -46,15 +44,6 @@ func (b *mailbox) put(m any, limit int) putResult {
 		return stuck
 	case limit >= 0 && b.mail.len() >= limit:
 		return full
-	}
-	if b.state.end == woken && isCall(m) {
-		if b.state.life == stopping && b.ends.group.isLast() {
-			if b.ends.group.final {
-				return overForAll
-			}
-			return over
-		}
-		b.ends.busy()
 	}
 	b.mail.push(m)
 	if b.schedule() {
@@ -163,7 +152,7 @@ func (b *mailbox) next(afterUser bool) (m any, invoker pactor.MessageInvoker, us
 	case len(b.debts.due) > 0:
 		b.to(evWork)
 		return drainTurn, b.invoker, true
-	case b.state.end == woken && b.mail.len() == 0 && b.ends.rest():
+	case b.state.end == woken && b.mail.len() == 0 && b.group.isLast():
 		return passivateTurn, nil, false
 	}
 	m = b.mail.pop()
@@ -221,11 +210,11 @@ func (b *mailbox) stopIdle() *PID {
 
 // stopNow begins to stop a key, and returns its process id. It returns nil where the key is
 // being spawned or stops already, or was woken and has mail, which has come just now. With
-// an endKey it stops that incarnation only, and not the next one in its place.
-func (b *mailbox) stopNow(only *endKey) *PID {
+// first it stops a key of the first round only, and not the incarnation that was woken in its place.
+func (b *mailbox) stopNow(first bool) *PID {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if only != nil && b.ends != only {
+	if first && (b.group == nil || b.state.end == woken) {
 		return nil
 	}
 	b.to(evStay)
@@ -237,8 +226,8 @@ func (b *mailbox) stopNow(only *endKey) *PID {
 }
 
 // wake makes the key one that a stop hook has woken. The group is to be told.
-func (b *mailbox) wake(g *EndGroup, c *cell) {
-	b.ends = &endKey{group: g, cell: c, woken: true}
+func (b *mailbox) wake(g *EndGroup) {
+	b.group = g
 	b.to(evWake)
 }
 
@@ -281,7 +270,5 @@ func isOwn(m any) bool {
 }
 
 func isOthers(m any) bool { return !isOwn(m) }
-
-func isCall(m any) bool { _, ok := m.(*Context); return ok }
 
 func isAny(any) bool { return true }

@@ -95,10 +95,9 @@ func (s *shard) delivered(c *cell, call Call, stop bool, res putResult) error {
 	case stuck:
 		s.host.observers.refused()
 		return ErrStuck
-	case over:
-		return ErrStopping
-	case overForAll:
-		return ErrEnded
+	}
+	if stop {
+		s.heeds(call)
 	}
 	return nil
 }
@@ -123,8 +122,8 @@ func (s *shard) deliverNew(key string, m *Context) error {
 	if !ok {
 		s.table.Set(key, c)
 		s.host.ages.add(c)
-		if k := c.mailbox.ends; k != nil {
-			k.group.replace(nil, k)
+		if g := c.mailbox.group; g != nil {
+			g.wakes(c)
 		}
 	}
 	s.mu.Unlock()
@@ -143,9 +142,6 @@ func (s *shard) newCell(key string, m *Context) (*cell, error) {
 	if err := s.admits(nil, m); err != nil {
 		return nil, err
 	}
-	if s.group != nil && s.group.isLast() {
-		return nil, s.group.over()
-	}
 	if s.lapsed() {
 		return nil, ErrLapsed
 	}
@@ -159,7 +155,7 @@ func (s *shard) newCell(key string, m *Context) (*cell, error) {
 	}
 	c := &cell{shard: s, key: key}
 	if s.group != nil {
-		c.mailbox.wake(s.group, c)
+		c.mailbox.wake(s.group)
 	}
 	return c, nil
 }
