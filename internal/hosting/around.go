@@ -59,16 +59,10 @@ func surroundFunc(h transport.HandlerFunc, around Around) transport.HandlerFunc 
 	}
 	return func(ctx context.Context, env transport.Envelope) ([]byte, error) {
 		in := &Incoming{call: dispatch.CallFrom(ctx)}
-		in.turn()
-		err := around(ctx, in, func(ctx context.Context) error {
-			if err := in.begin(ctx); err != nil {
-				return err
-			}
+		a, _ := in.run(around, ctx, func(ctx context.Context) {
 			data, err := h(ctx, env)
 			in.take(answer{data: data, err: err})
-			return in.end()
 		})
-		a, _ := in.over(err)
 		if a.fail != nil {
 			in.call.Fail(a.fail)
 		}
@@ -103,19 +97,11 @@ func runAround(c host.Call, handle func()) (answer func()) {
 		handle()
 		return nil
 	}
-	s.in.turn()
 	ctx := context.Context(s.Call)
 	if d := s.way.Value(turn.DurableKey{}); d != nil { // what Around sends waits as what the handler sends
 		ctx = context.WithValue(ctx, turn.DurableKey{}, d)
 	}
-	err := s.around(ctx, &s.in, func(ctx context.Context) error {
-		if err := s.in.begin(ctx); err != nil {
-			return err
-		}
-		handle()
-		return s.in.end()
-	})
-	a, answered := s.in.over(err)
+	a, answered := s.in.run(s.around, ctx, func(context.Context) { handle() })
 	if !answered {
 		return nil
 	}

@@ -18,8 +18,7 @@ type Incoming struct {
 
 	mu       sync.Mutex
 	stage    stage
-	ctx      context.Context // the handler's, while that runs
-	values   context.Context // the same, also afterwards
+	ctx      context.Context // the handler's, if Around has made one
 	answer   answer
 	answered bool // there is an answer
 }
@@ -80,11 +79,20 @@ func (in *Incoming) OnAnswer(f func(err error)) {
 	})
 }
 
-// turn is called when Around is about to be.
-func (in *Incoming) turn() {
+// run calls an Around, whose next calls handle. It returns the answer; false if the handler answers
+// later.
+func (in *Incoming) run(around Around, ctx context.Context, handle func(context.Context)) (a answer, answered bool) {
 	in.mu.Lock()
 	in.stage = before
 	in.mu.Unlock()
+	err := around(ctx, in, func(ctx context.Context) error {
+		if err := in.begin(ctx); err != nil {
+			return err
+		}
+		handle(ctx)
+		return in.end()
+	})
+	return in.over(err)
 }
 
 // begin is called when Around calls next.
@@ -96,7 +104,7 @@ func (in *Incoming) begin(ctx context.Context) error {
 	}
 	in.stage = inside
 	if ctx != nil && ctx != context.Context(in.call) {
-		in.ctx, in.values = ctx, ctx
+		in.ctx = ctx
 	}
 	return nil
 }
@@ -105,7 +113,7 @@ func (in *Incoming) begin(ctx context.Context) error {
 func (in *Incoming) end() error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.stage, in.ctx = behind, nil
+	in.stage = behind
 	return in.answer.err
 }
 
@@ -123,8 +131,7 @@ func (in *Incoming) take(a answer) bool {
 	return true
 }
 
-// over is called when Around has returned. It returns the answer; false if the handler
-// answers later.
+// over is called when Around has returned.
 func (in *Incoming) over(err error) (a answer, answered bool) {
 	never := err != nil && neverRan(err)
 	in.mu.Lock()
@@ -193,18 +200,18 @@ func (s *surrounded) Err() error { return s.in.context().Err() }
 // Value implements context.Context.
 func (s *surrounded) Value(key any) any {
 	s.in.mu.Lock()
-	values := s.in.values
+	ctx := s.in.ctx // also when the handler has returned
 	s.in.mu.Unlock()
-	if values == nil {
+	if ctx == nil {
 		return s.Call.Value(key)
 	}
-	return values.Value(key)
+	return ctx.Value(key)
 }
 
 func (in *Incoming) context() context.Context {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.ctx == nil {
+	if in.ctx == nil || in.stage != inside {
 		return in.call
 	}
 	return in.ctx
