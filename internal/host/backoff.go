@@ -5,7 +5,6 @@ package host
 import (
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -30,8 +29,6 @@ const oldFailure = 2 * mostBackoff
 
 // backoff remembers the keys of a host that could not be activated.
 type backoff struct {
-	some atomic.Bool // there are such: otherwise the lock is not taken
-
 	mu     sync.Mutex
 	failed *simplelru.LRU[shardKey, *failedKey] // made with the first
 	bytes  int                                  // of their errors
@@ -69,7 +66,6 @@ func (b *backoff) fails(shard uint32, key string, cause error) error {
 	for b.bytes += f.bytes; b.bytes > failedBytes && b.failed.Len() > 1; {
 		b.failed.RemoveOldest()
 	}
-	b.some.Store(true)
 	b.tidyLater()
 	why := inactive(cause)
 	why.RetryAfter = delay
@@ -87,11 +83,11 @@ func inactive(cause error) *Failure {
 // refuses returns the error for a caller of a key that is not tried again yet, or nil if the key
 // may be tried.
 func (b *backoff) refuses(shard uint32, key string) error {
-	if !b.some.Load() {
-		return nil
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.failed == nil {
+		return nil
+	}
 	f, ok := b.failed.Peek(shardKey{shard, key})
 	if !ok {
 		return nil
@@ -112,13 +108,11 @@ func (b *backoff) refuses(shard uint32, key string) error {
 
 // succeeds forgets a key.
 func (b *backoff) succeeds(shard uint32, key string) {
-	if !b.some.Load() {
-		return
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.failed.Remove(shardKey{shard, key})
-	b.some.Store(b.failed.Len() > 0)
+	if b.failed != nil {
+		b.failed.Remove(shardKey{shard, key})
+	}
 }
 
 // tidyLater starts the timer that forgets old failures, as long as there are any. It is called with
@@ -138,7 +132,6 @@ func (b *backoff) tidy() {
 	for _, f, ok := b.failed.GetOldest(); ok && now.Sub(f.until) >= oldFailure; _, f, ok = b.failed.GetOldest() {
 		b.failed.RemoveOldest()
 	}
-	b.some.Store(b.failed.Len() > 0)
 	if b.tidies = false; b.failed.Len() > 0 {
 		b.tidyLater()
 	}

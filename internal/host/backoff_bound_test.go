@@ -39,7 +39,7 @@ func TestErrorsOfFailedKeysAreBounded(t *testing.T) {
 		if left(oldFailure) == 0 {
 			t.Error("forgotten before a key's next failure counts as its first")
 		}
-		if n := left(oldFailure + mostBackoff); n != 0 || b.bytes != 0 || b.some.Load() {
+		if n := left(oldFailure + mostBackoff); n != 0 || b.bytes != 0 {
 			t.Errorf("%d old failures are remembered, %d bytes", n, b.bytes)
 		}
 		_ = b.fails(0, "k", errors.New("again"))

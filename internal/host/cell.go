@@ -222,8 +222,8 @@ func (c *cell) refuse(messages []any, why error) {
 func (c *cell) refuseAll(why error) { c.refuse(c.mailbox.take(isAny), why) }
 
 // refuseMail makes a dead letter of mail by process id, because such mail has no other answer.
-func (c *cell) refuseMail(message any, why string) {
-	c.log().Warn("a message sent by process id has become a dead letter", slog.String("why", why),
+func (c *cell) refuseMail(message any, why error) {
+	c.log().Warn("a message sent by process id has become a dead letter", slog.Any("why", why),
 		slog.String("type", fmt.Sprintf("%T", pactor.UnwrapEnvelopeMessage(message))))
 	c.deadLetter(message)
 }

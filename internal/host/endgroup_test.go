@@ -108,3 +108,49 @@ func TestNoKeyEndsBeforeAllShardsHaveBegun(t *testing.T) {
 		await(t, g.Idle(), "the end")
 	})
 }
+
+// TestWhatAStopHookHasSentHoldsTheEnd: a message of a stop hook that waits when its shard begins to
+// end is handled in the first round, and what it asks is served.
+func TestWhatAStopHookHasSentHoldsTheEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		w := newWorld(t, host.Options{Factory: func(key string) (host.Actor, error) {
+			return &entity{handle: func(c *host.Context) {
+				if key == "busy" {
+					<-gate
+				}
+				c.Call().Reply(nil, nil)
+			}}, nil
+		}})
+		send := func(key string, role turn.Role) (*call, error) {
+			c := newCall()
+			c.stopHook, c.notify = role, true
+			return c, w.Deliver(0, key, c)
+		}
+		for _, role := range []turn.Role{turn.Key, turn.Stop} { // the second one waits behind the first
+			if _, err := send("busy", role); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		g := host.NewEndGroup(true)
+		w.BeginEnd(0, g)
+		gate <- struct{}{}
+		synctest.Wait() // the key has ended, and was woken
+		if asks, err := send("other", turn.Ending); err != nil {
+			t.Errorf("what is asked on the turn of a stop hook's message: %v", err)
+		} else if _, err := asks.settled(t); err != nil {
+			t.Error(err)
+		}
+		select {
+		case <-g.Idle():
+			t.Error("the group is idle before the message is handled")
+		default:
+		}
+		close(gate)
+		await(t, g.Idle(), "the end")
+		if _, err := send("other", turn.Ending); err == nil {
+			t.Error("a key was woken after the second round")
+		}
+	})
+}

@@ -109,7 +109,7 @@ func (s *shard) afterEnd(c *cell, mayBe bool) (again bool) {
 	was := b.group
 	switch {
 	case b.mail.len() == 0 || why != nil:
-	case !mayBe || s.state >= shardCuts:
+	case !mayBe || s.state == shardClosed:
 		why = ErrStopping
 	case b.state.end == woken && was.isLast(): // each is woken once
 		why = was.over()
@@ -195,7 +195,7 @@ func (s *shard) cutOff() (keys []*cell, at doings) {
 	var before []*cell
 	s.mu.Lock()
 	if s.state != shardClosed {
-		s.state = shardCuts
+		s.state = shardOpen
 	}
 	s.group = nil // its keys leave it below
 	for _, c := range s.table.All() {

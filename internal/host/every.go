@@ -41,7 +41,8 @@ func (t *ticker) clock() *expiry.Set { return clockOf(t.cell) }
 
 // Expire implements [expiry.Expirer].
 func (t *ticker) Expire() {
-	t.cell.handOver(t.cell.mailbox.put(t, -1) == wakes)
+	runs, _ := t.cell.mailbox.put(t, -1) // a dead key has no more work
+	t.cell.handOver(runs)
 }
 
 // run is the turn. A tick of an earlier incarnation does nothing.

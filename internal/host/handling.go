@@ -19,7 +19,7 @@ func (t handling) handle(m any) *Context {
 	x, ok := m.(*Context)
 	switch {
 	case !ok && !isOwn(m) && t.c.shard.lapsed():
-		t.c.refuseMail(m, "another node may own the key")
+		t.c.refuseMail(m, ErrLapsed)
 		return nil
 	case !ok:
 		t.beside(func() { t.invoker.InvokeUserMessage(m) })

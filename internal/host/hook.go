@@ -38,7 +38,6 @@ type hook struct {
 	limit time.Duration // not positive: none; changes under the mailbox's mu
 	node  expiry.Node   // in the system's clock, with a limit
 	late  bool          // past its limit; guarded by the mailbox's mu
-	told  bool          // and in a log line; the same
 	err   error         // its method's, told in a line of its own; used on the turn only
 
 	mu     sync.Mutex
@@ -47,7 +46,6 @@ type hook struct {
 	turn   *turn.Turn // made when it asks something
 	over   bool       // has returned
 	lapsed bool       // another may have come to own the shard since it began
-	cut    bool       // its key was cut off
 }
 
 var _ Call = (*hook)(nil)
@@ -95,10 +93,9 @@ func (h *hook) Expire() {
 	c := h.own.cell
 	b := &c.mailbox
 	b.mu.Lock()
-	h.told = b.now == &h.own && h.late
-	told := h.told
+	goesOn := b.now == &h.own && h.late
 	b.mu.Unlock()
-	if !told {
+	if !goesOn {
 		h.expire()
 	} else {
 		c.log().Warn("a hook takes too long: its key refuses messages until the hook returns", slog.String("hook", h.what), slog.Duration("after", h.limit))
@@ -165,15 +162,11 @@ func (h *hook) end() {
 	b := &c.mailbox
 	b.mu.Lock()
 	b.now = nil
-	late, told := h.late, h.told
+	late := h.late
 	b.mu.Unlock()
 	h.clock().Remove(&h.node)
 	h.held.Release()
-	switch after := slog.Duration("after", time.Since(h.began)); {
-	case !late || h.err != nil: // its failure is told, and says that its time was up
-	case told:
-		c.log().Warn("a hook that took too long has returned", slog.String("hook", h.what), after)
-	default:
-		c.log().Warn("a hook returned after its time limit", slog.String("hook", h.what), after)
+	if late && h.err == nil { // otherwise its failure is told, and says that its time was up
+		c.log().Warn("a hook returned after its time limit", slog.String("hook", h.what), slog.Duration("after", time.Since(h.began)))
 	}
 }

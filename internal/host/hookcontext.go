@@ -18,13 +18,12 @@ func (h *hook) context() context.Context {
 	if h.ctx == nil {
 		c := h.own.cell
 		life := c.shard.host.life
-		lost := c.shard.lapsed() || c.mailbox.stands().end == cutOff
 		if until, ok := h.Deadline(); ok {
 			h.ctx, h.cancel = context.WithDeadline(life, until)
 		} else {
 			h.ctx, h.cancel = context.WithCancel(life)
 		}
-		if h.over || h.lapsed || h.cut || lost {
+		if h.over || h.lapsed || c.shard.lapsed() || c.mailbox.stands().end == cutOff {
 			h.cancel()
 		}
 	}
@@ -35,7 +34,7 @@ func (h *hook) context() context.Context {
 // key was cut off.
 func (h *hook) endContext(lapsed bool) {
 	h.mu.Lock()
-	h.lapsed, h.cut = h.lapsed || lapsed, h.cut || !lapsed
+	h.lapsed = h.lapsed || lapsed
 	cancel := h.cancel
 	h.mu.Unlock()
 	if cancel != nil {

@@ -155,10 +155,7 @@ func (h *Host) count(delta int) {
 		return
 	}
 	h.bound.add(delta)
-	if delta > 0 {
-		h.idle.wake()
-	}
-	h.observers.activeKeys(delta)
+	h.observers.apart(func(o Observer, kind string) { o.ActiveKeys(kind, delta) })
 }
 
 // LapseShard refuses with [ErrLapsed] the waiting requests of a shard. The node's lease has ended,

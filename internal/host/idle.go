@@ -18,71 +18,52 @@ const idleSteps = 8
 // if its last delivery is older than the count of eight steps ago.
 type idler struct {
 	host  *Host
-	after atomic.Int64 // nanoseconds; 0 is off
+	after atomic.Int64 // nanoseconds; 0 is not set, and below 0 is never
 
 	mu      sync.Mutex
-	timer   *time.Timer
-	armed   bool
+	timer   *time.Timer // nil without an idle time
 	stopped bool
 	marks   [idleSteps]int64
 	step    int
 }
 
-// use sets the idle time from an entity's definition, unless one is set.
+// use sets the idle time, the host's or that of an entity's definition, unless one is set.
 func (i *idler) use(after time.Duration) {
-	if after > 0 && i.after.CompareAndSwap(0, int64(after)) {
-		i.wake()
-	}
-}
-
-// wake starts the steps; without an active key they stop.
-func (i *idler) wake() {
-	if i.after.Load() <= 0 {
+	if after == 0 || !i.after.CompareAndSwap(0, int64(after)) || after < 0 {
 		return
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.armed || i.stopped {
-		return
+	if !i.stopped {
+		i.timer = time.AfterFunc(i.pause(), i.tick)
 	}
-	i.armed = true
-	i.marks = [idleSteps]int64{} // nothing is as old as that
-	i.arm()
 }
 
-func (i *idler) arm() {
-	d := max(time.Duration(i.after.Load())/idleSteps, time.Millisecond)
-	if i.timer == nil {
-		i.timer = time.AfterFunc(d, i.tick)
-		return
-	}
-	i.timer.Reset(d)
+// pause is how long a step takes.
+func (i *idler) pause() time.Duration {
+	return max(time.Duration(i.after.Load())/idleSteps, time.Millisecond)
 }
 
 func (i *idler) tick() {
-	h := i.host
+	ages := &i.host.ages
 	i.mu.Lock()
-	if i.stopped {
-		i.mu.Unlock()
-		return
-	}
-	limit := i.marks[i.step]
-	i.marks[i.step] = h.ages.clock.Load()
+	limit := i.marks[i.step] // nothing is as old as the first eight
+	i.marks[i.step] = ages.clock.Load()
 	i.step = (i.step + 1) % idleSteps
 	i.mu.Unlock()
 
-	h.ages.reading.Lock()
-	r := reader{ages: &h.ages, until: limit}
+	ages.reading.Lock()
+	r := reader{ages: ages, until: limit}
 	for c := r.next(); c != nil; c = r.next() {
 		c.stopIdle()
 	}
 	r.end()
-	h.ages.reading.Unlock()
+	ages.reading.Unlock()
 
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.armed = h.bound.active.Load() > 0 && !i.stopped; i.armed {
-		i.arm()
+	if !i.stopped {
+		i.timer.Reset(i.pause())
 	}
 }
 

@@ -3,6 +3,7 @@
 package host
 
 import (
+	"errors"
 	"sync"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
@@ -22,34 +23,24 @@ type mailbox struct {
 	group   *EndGroup // with which the incarnation ends, while its shard does
 }
 
-// putResult says what became of a message.
-type putResult uint8
+// errDead says that the key has ended. It may have another mailbox.
+var errDead = errors.New("the key is dead")
 
-const (
-	taken putResult = iota
-	wakes           // taken, and the cell must be handed to the pool
-	full
-	gone  // the key is dead, and may have another mailbox
-	stuck // a hook is past its limit, or the wait for the key's end was over
-)
-
-// put appends m to the mail. A limit below 0 is no limit.
-func (b *mailbox) put(m any, limit int) putResult {
+// put appends m to the mail. It returns true if the cell must be handed to the pool, or errDead,
+// ErrStuck or ErrMailboxFull. A limit below 0 is no limit.
+func (b *mailbox) put(m any, limit int) (runs bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case b.state.life == dead:
-		return gone
+		return false, errDead
 	case (b.state.end == cutOff || b.hookLate()) && !isOwn(m):
-		return stuck
+		return false, ErrStuck
 	case limit >= 0 && b.mail.len() >= limit:
-		return full
+		return false, ErrMailboxFull
 	}
 	b.mail.push(m)
-	if b.schedule() {
-		return wakes
-	}
-	return taken
+	return b.schedule(), nil
 }
 
 // post appends one of protoactor's own messages. It returns true if the cell must be

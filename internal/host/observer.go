@@ -47,44 +47,25 @@ func newObservers(kind string, log *slog.Logger, o Observer) observers {
 
 const theMetrics = "the metrics"
 
-func (o *observers) activeKeys(delta int) {
-	o.apart(func() { o.all.ActiveKeys(o.kind, delta) }) // the key is yet to be spawned, or a supervisor is at it
-}
-
-func (o *observers) activated() { o.guarded(o.all != nil, func() { o.all.Activated(o.kind) }) }
-
-func (o *observers) notActivated() {
-	o.apart(func() { o.all.ActivationFailed(o.kind) }) // the messages that wait are yet to be answered
-}
-
-func (o *observers) passivated() { o.guarded(o.all != nil, func() { o.all.Passivated(o.kind) }) }
-
-func (o *observers) refused() {
-	o.apart(func() { o.all.MailboxRefused(o.kind) }) // the message is yet to be answered
-}
-
-func (o *observers) returned() {
-	o.apart(func() { o.all.KeyReturned(o.kind) })
-}
-
-func (o *observers) keyBegins(shard uint32, key string) {
-	o.guarded(o.keys != nil, func() { o.keys.KeyBegins(o.kind, shard, key) })
-}
-
-func (o *observers) keyEnded(shard uint32, key string) {
-	o.guarded(o.keys != nil, func() { o.keys.KeyEnded(o.kind, shard, key) })
-}
-
-func (o *observers) apart(tell func()) {
+// apart tells the observer before others get what they wait for: a message its answer, a supervisor
+// its next turn.
+func (o *observers) apart(what func(o Observer, kind string)) {
 	if o.all != nil {
-		sparse.Apart(o.log, theMetrics, tell)
+		sparse.Apart(o.log, theMetrics, func() { what(o.all, o.kind) })
 	}
 }
 
-// guarded is for the last thing that a turn does: tell may end the goroutine.
-func (o *observers) guarded(watches bool, tell func()) {
-	if watches {
+// last is apart for the last thing that a turn does: what may end the goroutine.
+func (o *observers) last(what func(o Observer, kind string)) {
+	if o.all != nil {
 		defer sparse.Recover(o.log, theMetrics)
-		tell()
+		what(o.all, o.kind)
+	}
+}
+
+func (o *observers) key(what func(o KeyObserver, kind string, shard uint32, key string), c *cell) {
+	if o.keys != nil {
+		defer sparse.Recover(o.log, theMetrics)
+		what(o.keys, o.kind, c.shard.id, c.key)
 	}
 }

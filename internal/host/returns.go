@@ -5,7 +5,6 @@ package host
 import (
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -33,7 +32,6 @@ const (
 // for the keys in use costs an activation, and a passivation, for each message.
 type returns struct {
 	host *Host
-	some atomic.Bool // a key was evicted: otherwise the lock is not taken
 
 	mu      sync.Mutex
 	evicted *simplelru.LRU[shardKey, struct{}] // made with the first
@@ -52,17 +50,13 @@ func (r *returns) note(c *cell) {
 		r.evicted, _ = simplelru.NewLRU[shardKey, struct{}](size, nil) // fails on a size below 1
 	}
 	r.evicted.Add(shardKey{c.shard.id, c.key}, struct{}{})
-	r.some.Store(true)
 }
 
 // activates is called before an incarnation of a key is made.
 func (r *returns) activates(c *cell) {
-	if !r.some.Load() {
-		return
-	}
 	rate, back := r.count(shardKey{c.shard.id, c.key}, time.Now())
 	if back {
-		r.host.observers.returned()
+		r.host.observers.apart(Observer.KeyReturned)
 	}
 	if rate > 0 {
 		r.host.system.log.Warn("keys are passivated to make room and needed again at once: CacheSize is too small for the keys in use",
@@ -75,6 +69,9 @@ func (r *returns) activates(c *cell) {
 func (r *returns) count(key shardKey, now time.Time) (rate int, back bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.evicted == nil {
+		return 0, false
+	}
 	if now.Sub(r.began) >= returnsSpan {
 		r.began, r.made, r.back = now, 0, 0
 	}

@@ -26,9 +26,9 @@ type shard struct {
 // that were cut off refuse, until they have ended.
 //
 //	open --beginEnd--> ends --conclude--> closed   no key lives
-//	 ^ \                |                   ^
-//	 |  \----cutOff-----+--cutOff--> cuts --+      no key lives
-//	 +------------conclude-----------+             some do
+//	 ^ |                |                   ^
+//	 | +----------------|-----conclude------+      the same, after cutOff
+//	 +------cutOff------+
 //
 // The end of the host closes a shard from any state.
 type shardState uint8
@@ -36,7 +36,6 @@ type shardState uint8
 const (
 	shardOpen   shardState = iota
 	shardEnds              // it serves stop hooks only
-	shardCuts              // it refuses everything while the keys end that were cut off
 	shardClosed            // it refuses everything, and another takes its place
 )
 
@@ -64,38 +63,29 @@ func (s *shard) deliver(key string, m *Context) error {
 			return err
 		}
 		call := m.call // its turn may begin with the put
-		if res := s.put(c, m); res != gone {
-			return s.delivered(c, call, m.stop, res)
+		if runs, err := s.put(c, m); err != errDead {
+			return s.delivered(c, call, m.stop, runs, err)
 		}
 	}
 	return s.deliverNew(key, m)
 }
 
 // put queues m in c, which is used now.
-func (s *shard) put(c *cell, m *Context) putResult {
+func (s *shard) put(c *cell, m *Context) (runs bool, err error) {
 	s.host.ages.use(c)
 	return c.mailbox.put(m, s.host.opts.MailboxSize)
 }
 
 // delivered does what follows from a put. stop is whether a stop hook has sent the call.
-func (s *shard) delivered(c *cell, call Call, stop bool, res putResult) error {
-	switch res {
-	case taken:
-		if call.Waiting() != nil {
-			call.Queued(c)
-		}
-	case wakes:
-		if stop && call.Waiting() != nil { // the key's own stop hook may run before it
-			call.Queued(c)
-		}
-		c.handOver(true)
-	case full:
-		s.host.observers.refused()
-		return ErrMailboxFull
-	case stuck:
-		s.host.observers.refused()
-		return ErrStuck
+func (s *shard) delivered(c *cell, call Call, stop, runs bool, err error) error {
+	if err != nil {
+		s.host.observers.apart(Observer.MailboxRefused)
+		return err
 	}
+	if (!runs || stop) && call.Waiting() != nil { // the key's own stop hook may run before a stop hook's call
+		call.Queued(c)
+	}
+	c.handOver(runs)
 	if stop {
 		s.heeds(call)
 	}
@@ -110,15 +100,15 @@ func (s *shard) deliverNew(key string, m *Context) error {
 	switch {
 	case !ok:
 		c, err = s.newCell(key, m)
-	case s.state >= shardCuts:
+	case s.state == shardClosed:
 		err = ErrStopping
 	}
 	if err != nil {
 		s.mu.Unlock()
 		return err
 	}
-	call := m.call     // as above
-	res := s.put(c, m) // what is in the table is not gone
+	call := m.call           // as above
+	runs, err := s.put(c, m) // what is in the table is not dead
 	if !ok {
 		s.table.Set(key, c)
 		s.host.ages.add(c)
@@ -132,7 +122,7 @@ func (s *shard) deliverNew(key string, m *Context) error {
 		s.supervisor.spawnSoon(c)
 		s.host.bound.keep()
 	}
-	return s.delivered(c, call, m.stop, res)
+	return s.delivered(c, call, m.stop, runs, err)
 }
 
 // newCell makes the cell of a key that m is the first message for, or returns why not.

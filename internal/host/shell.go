@@ -27,8 +27,7 @@ type shell struct {
 	stored stored   // what is stored of inner
 	timers []*ticker
 	turn   *Context // of the message that a protoactor actor is at; set on the turn
-	live   bool     // activated, and not ended: what the observer counts
-	begun  bool     // KeyBegins was called, and KeyEnded was not
+	live   bool     // activated, and not ended
 	broken bool     // has panicked
 	lost   bool     // its activation has failed where another may own the shard
 	ended  bool     // was told that it has stopped
@@ -99,14 +98,15 @@ func (s *shell) start(ctx pactor.Context) {
 			s.cell.logPanic("activation", value)
 		}
 		if s.live = err == nil; !s.live {
-			s.shard.host.observers.notActivated()
+			s.shard.host.observers.apart(Observer.ActivationFailed)
 			s.giveUp(ctx, err)
 			return
 		}
 		s.shard.host.backoff.succeeds(s.shard.id, s.cell.key)
-		s.shard.host.observers.activated() // last: it may end the goroutine
+		s.shard.host.observers.last(Observer.Activated) // it comes last: it may end the goroutine
 	}()
-	s.begins()
+	s.shard.host.returns.activates(s.cell)
+	s.shard.host.observers.key(KeyObserver.KeyBegins, s.cell)
 	err = s.activate(ctx)
 	returned = true
 }
@@ -118,8 +118,8 @@ func (s *shell) giveUp(ctx pactor.Context, err error) {
 	s.timed.forget()
 	s.inner, s.entity, s.timed = nil, nil, nil
 	s.cell.mailbox.outlet.abandon()
-	s.keyEnded()
 	h := s.shard.host
+	h.observers.key(KeyObserver.KeyEnded, s.cell)
 	s.cell.log().Warn("activation failed", slog.Any("error", err))
 	why := ErrLapsed
 	if !s.lost { // its context has ended, which may well be why
@@ -246,9 +246,9 @@ func (s *shell) hookTimeout() time.Duration {
 func (s *shell) over(ctx pactor.Context) {
 	if s.live {
 		s.live = false
-		defer s.shard.host.observers.passivated()
+		defer s.shard.host.observers.last(Observer.Passivated)
+		defer s.shard.host.observers.key(KeyObserver.KeyEnded, s.cell)
 	}
-	defer s.keyEnded()
 	defer s.timed.forget()
 	s.stopTimers()
 	if s.entity == nil { // its hook is Passivate
@@ -265,17 +265,4 @@ func (s *shell) protect(ctx pactor.Context, f func(pactor.Context)) {
 		}
 	}()
 	f(ctx)
-}
-
-func (s *shell) begins() {
-	s.shard.host.returns.activates(s.cell)
-	s.begun = true
-	s.shard.host.observers.keyBegins(s.shard.id, s.cell.key)
-}
-
-func (s *shell) keyEnded() {
-	if s.begun {
-		s.begun = false
-		s.shard.host.observers.keyEnded(s.shard.id, s.cell.key)
-	}
 }

@@ -64,9 +64,9 @@ func (v *supervisor) Receive(ctx pactor.Context) {
 func (v *supervisor) spawn(ctx pactor.Context, c *cell) {
 	s := v.shard
 	s.mu.RLock()
-	over := s.state >= shardCuts
+	closed := s.state == shardClosed
 	s.mu.RUnlock()
-	if over {
+	if closed || c.mailbox.stands().end == cutOff {
 		s.afterEnd(c, false)
 		return
 	}
@@ -127,17 +127,15 @@ func (c inbox) PostUserMessage(message any) {
 	if !isOwn(message) {
 		h.ages.use(c.cell)
 	}
-	switch c.mailbox.put(message, h.opts.MailboxSize) {
-	case wakes:
-		c.handOver(true)
-	case full:
-		h.observers.refused()
-		c.refuseMail(message, "its mailbox is full")
-	case stuck:
-		h.observers.refused()
-		c.refuseMail(message, "one of its hooks takes too long")
-	case gone:
+	runs, err := c.mailbox.put(message, h.opts.MailboxSize)
+	c.handOver(runs)
+	switch err {
+	case nil:
+	case errDead:
 		c.deadLetter(message)
+	default:
+		h.observers.apart(Observer.MailboxRefused)
+		c.refuseMail(message, err)
 	}
 }
 

@@ -72,7 +72,7 @@ func (s *System) NewHost(opts Options) *Host {
 	h.life, h.endHooks = context.WithCancel(context.WithoutCancel(h.opts.Base))
 	h.returns.host, h.idle.host = h, h
 	h.bound.most, h.bound.ages, h.bound.evicts = h.opts.CacheSize, &h.ages, h.returns.note
-	h.idle.after.Store(int64(opts.IdleAfter))
+	h.idle.use(opts.IdleAfter)
 	return h
 }
 
