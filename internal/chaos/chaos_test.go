@@ -9,6 +9,7 @@ import (
 
 var nemeses = []nemesis{
 	{name: "SIGKILL", death: true, do: func(w *world) { w.nodes[1].kill() }, undo: func(w *world) { w.restart(1) }},
+	{name: "SIGKILL, started again", do: func(w *world) { w.nodes[1].kill(); w.restart(1); w.inherited(1) }},
 	{name: "SIGSTOP, SIGCONT", death: true, do: func(w *world) { w.nodes[2].signal(syscall.SIGSTOP) },
 		undo: func(w *world) { w.nodes[2].signal(syscall.SIGCONT) }},
 	{name: "network cut", death: true, do: func(w *world) { w.proxies[3].setCut(true) }, undo: func(w *world) { w.proxies[3].setCut(false) }},

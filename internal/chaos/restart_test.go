@@ -1,0 +1,54 @@
+package chaos
+
+import (
+	"runtime"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/clstr-go/clstr/internal/record"
+)
+
+// inherited checks that the process of a node has taken over from the one before, which was
+// killed, and that no other node has declared that one dead.
+func (w *world) inherited(i int) {
+	w.t.Helper()
+	nc, err := nats.Connect(w.url())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	kv, err := js.KeyValue(w.t.Context(), strings.TrimPrefix(members, "KV_"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	keys, err := kv.Keys(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	dead := 0
+	for _, key := range keys {
+		ref, ok := record.ParseMemberKey(key)
+		if !ok || ref.Name != w.nodes[i].name {
+			continue
+		}
+		e, err := kv.Get(w.t.Context(), key)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if m, err := record.Decode[record.Member](e.Value()); err == nil && m.State == record.Dead {
+			dead++
+			if m.By.Name != ref.Name && runtime.GOOS == "linux" {
+				w.t.Errorf("%v was declared dead by %v, and not by the next process of its name", ref, m.By)
+			}
+		}
+	}
+	if dead != 1 {
+		w.t.Errorf("%d processes of %s are dead, want 1", dead, w.nodes[i].name)
+	}
+}
