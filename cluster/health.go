@@ -53,7 +53,8 @@ type HealthReason string
 const (
 	// NodeEnded: [Node.Run] has returned, or it was never called with options that work.
 	NodeEnded HealthReason = "ended"
-	// NodeDataPathDead: the transport has no connection, so no request arrives.
+	// NodeDataPathDead: the transport has no connection, or what the node sends to itself does not
+	// arrive. So no request arrives either.
 	NodeDataPathDead HealthReason = "data_path_dead"
 	// NodeDraining: the node was asked to leave. It hands over its shards and finishes
 	// what it has accepted.
@@ -184,7 +185,7 @@ func (v *vitals) reason(h *Health) HealthReason {
 		part = v.takes.Health()
 		h.ShardsWanted, h.LeaseLeft, h.LeaseEnded = part.Wanted, part.Lease, part.LeaseEnded
 	}
-	for _, err := range []error{v.failed, part.Store, part.Subscribe, part.Records} {
+	for _, err := range []error{v.failed, part.Store, part.Deaf, part.Subscribe, part.Records} {
 		if err != nil && h.Error == "" {
 			h.Error = err.Error()
 		}
@@ -193,7 +194,7 @@ func (v *vitals) reason(h *Health) HealthReason {
 	switch {
 	case v.ended:
 		return NodeEnded
-	case v.begun && !connected(v.transport):
+	case v.begun && !connected(v.transport), part.Deaf != nil:
 		return NodeDataPathDead
 	case part.Leaving || v.begun && v.asked.Err() != nil:
 		return NodeDraining

@@ -175,6 +175,29 @@ func (l *living) subscribe(ctx context.Context, shard uint32, to dispatch.Subscr
 // Reachable implements coordinator.Node.
 func (l *living) Reachable() bool { return connected(l.n.opts.Transport) }
 
+// Heard tells the coordinator whether what is sent to the node arrives.
+func (l *living) Heard() (n uint64, known bool) {
+	if h, ok := l.transport.(dispatch.Hearer); ok {
+		return h.Heard()
+	}
+	return 0, false
+}
+
+// AskItself sends the node something that Heard counts.
+func (l *living) AskItself(again bool) {
+	if h, ok := l.transport.(dispatch.Hearer); ok {
+		h.AskItself(again)
+	}
+}
+
+// Refused tells the coordinator why the node gets no requests for its shards.
+func (l *living) Refused() error {
+	if h, ok := l.transport.(dispatch.Hearer); ok {
+		return h.Refused()
+	}
+	return nil
+}
+
 // Opened implements coordinator.Node.
 func (l *living) Opened(why string, gap time.Duration) {
 	if l.shardMetrics != nil {

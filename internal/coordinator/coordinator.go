@@ -3,6 +3,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -116,6 +117,7 @@ type Coordinator struct {
 	agreement agreement
 	others    others
 	unended   unended
+	hearing   hearing
 }
 
 // New makes a coordinator. It returns outcome.ErrBadOption for options that
@@ -135,6 +137,7 @@ func New(opts Options) (*Coordinator, error) {
 	c.tasks = tasks{work: &c.work, last: map[uint32]chan struct{}{}}
 	c.agreement = agreement{self: &c.opts.Self, store: opts.Store, node: opts.Node, log: c.log, answers: &c.answers, adopts: adopts}
 	c.others = others{self: &c.opts.Self, store: opts.Store}
+	c.hearing.node, _ = opts.Node.(hearer)
 	return c, nil
 }
 
@@ -257,18 +260,25 @@ func (c *Coordinator) Health() (h Health) {
 	now := time.Now()
 	h.Settled, h.Leaving, h.Wanted = in.settled.Load(), in.leaving.Load(), int(in.wanted.Load())
 	h.Lease, h.LeaseEnded = in.lease.Left(now)
-	if f := in.holds.failing.Load(); f != nil {
+	if f := cmp.Or(in.holds.failing.Load(), in.refused.Load()); f != nil {
 		h.Subscribe = f.err
 	}
 	if err := in.records.amiss.Load(); err != nil {
 		h.Records = *err
+	}
+	if c.hearing.deaf.Load() {
+		h.Deaf = errDeaf
 	}
 	return h
 }
 
 // reachable returns when requests can reach the node.
 func (c *Coordinator) reachable(ctx context.Context) {
-	for !c.opts.Node.Reachable() && ctx.Err() == nil {
+	for ctx.Err() == nil {
+		c.hearing.look(time.Now(), 2*openRetry)
+		if c.opts.Node.Reachable() && c.hearing.hears() {
+			return
+		}
 		pause(ctx, openRetry)
 	}
 }

@@ -28,6 +28,8 @@ type Health struct {
 	Store error
 	// Subscribe is why shards cannot be subscribed; nil if they can.
 	Subscribe error
+	// Deaf is why the node renews its lease no more although the store answers; nil if it does.
+	Deaf error
 	// Records is a fault in the store that makes no operation fail; nil if there is none.
 	Records error
 }

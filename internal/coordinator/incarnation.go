@@ -40,6 +40,7 @@ type incarnation struct {
 	away    bool      // it leaves because they cannot
 	records records
 	deaf    error // it leaves because of that
+	refused atomic.Pointer[failing]
 
 	ctx context.Context // ends with the incarnation
 	end context.CancelFunc
@@ -93,6 +94,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 				}
 			}
 		case <-ticker.C:
+			in.listen()
 			in.step(ownership.Tick{})
 			in.leaveIfDeaf()
 			if in.core.Leaving() && in.giveUp == nil { // superseded, or asked by an operator
@@ -180,10 +182,10 @@ func (in *incarnation) leaveIfDeaf() {
 		return
 	}
 	now, lease := time.Now(), in.self.Timing.Lease
-	if in.c.opts.Node.Reachable() {
+	if in.c.opts.Node.Reachable() && in.c.hearing.hears() {
 		in.reached = now
 	}
-	switch failing := in.holds.failing.Load(); {
+	switch failing := in.failing(now); {
 	case now.Sub(in.reached) > lease:
 		in.away = true
 		in.c.log.Error("requests cannot reach this node: it hands over its shards, leaves, and joins again when they can")
@@ -194,6 +196,36 @@ func (in *incarnation) leaveIfDeaf() {
 		return
 	}
 	in.leave()
+}
+
+// listen finds out whether requests reach the node, and tells the core.
+func (in *incarnation) listen() {
+	h := &in.c.hearing
+	if in.gone != nil || !h.look(time.Now(), in.self.Timing.Renew) {
+		return
+	}
+	deaf := h.deaf.Load()
+	if deaf {
+		in.c.log.Error("requests do not reach this node: it renews its lease no more until they do")
+	} else {
+		in.c.log.Info("requests reach this node again")
+	}
+	in.step(ownership.Deaf{Deaf: deaf})
+}
+
+// failing returns why shards cannot be subscribed, or why those that were are not any more; nil if they can.
+func (in *incarnation) failing(now time.Time) *failing {
+	if f := in.holds.failing.Load(); f != nil || in.c.hearing.node == nil {
+		return f
+	}
+	err := in.c.hearing.node.Refused()
+	switch {
+	case err == nil:
+		in.refused.Store(nil)
+	case in.refused.CompareAndSwap(nil, &failing{now, err}):
+		in.c.log.Error("the server sends this node no requests any more", slog.Any("error", err))
+	}
+	return in.refused.Load()
 }
 
 // failing is since when no shard could be subscribed, and why.

@@ -146,6 +146,9 @@ func (c *Core) Step(now time.Duration, e Event) []Effect {
 		c.shards.closed(e)
 	case Ended:
 		c.succession.hasEnded(e.Member)
+	case Deaf:
+		c.own.deaf = e.Deaf
+		c.own.renewIfDue()
 	case Leave:
 		c.leaving.leave(e.Wait)
 	default:

@@ -42,6 +42,8 @@ type (
 	}
 	// Ended answers an Examine: the process has surely ended, and nothing of it serves.
 	Ended struct{ Member record.Ref }
+	// Deaf tells that requests do not reach the node, or that they do again.
+	Deaf struct{ Deaf bool }
 	// Leave asks the node to hand over its shards and go. If all others leave too, the
 	// last of them waits for theirs: for Wait at most, which the first Leave with one
 	// says. 0 is without a bound.
@@ -66,6 +68,7 @@ func (Opened) event() {}
 func (Closed) event() {}
 func (Leave) event()  {}
 func (Ended) event()  {}
+func (Deaf) event()   {}
 
 // Effect is something that a core wants done. The set is closed.
 type Effect interface{ effect() }

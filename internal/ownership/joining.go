@@ -30,7 +30,7 @@ func (j *joining) ifSettled() {
 		j.till = j.now + j.settling()
 		j.looks.members.sooner(j.till)
 	}
-	if j.now >= j.till && j.shards.known && j.mayTakeShards() { // it says what it has seen
+	if j.now >= j.till && j.shards.known && !j.own.deaf && j.mayTakeShards() { // it says what it has seen
 		j.own.become(record.Active)
 	}
 }

@@ -30,6 +30,7 @@ type own struct {
 	state  string        // in that version
 
 	sent       map[uint64]sending // renewals that were sent, by their counters
+	deaf       bool               // requests do not reach the node
 	busy       bool               // a renewal, or a read after one, is under way
 	renewAt    time.Duration
 	failures   int // renewals in a row without an answer
@@ -70,10 +71,14 @@ func (o *own) valid() bool { return o.now < o.leaseUntil }
 func (o *own) leaves() bool { return o.record.State == record.Leaving || o.record.State == record.Left }
 
 func (o *own) renewIfDue() {
-	if !o.busy && o.now >= o.renewAt && !o.lineage.forgotten {
+	if !o.busy && o.now >= o.renewAt && !o.lineage.forgotten && o.worthALease() {
 		o.renew()
 	}
 }
+
+// worthALease: a node that requests do not reach serves nothing, so it does not keep its shards from
+// others. It may still say what it wants to be, and it hands over what it can.
+func (o *own) worthALease() bool { return !o.deaf || o.leaves() || o.record.State != o.state }
 
 // renew writes the next version of the own record. It counts from the moment at
 // which it is sent: when the answer comes, others may have seen it for long.

@@ -2,6 +2,7 @@ package ownership
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -128,4 +129,9 @@ func (w *world) noteWrite(e membership.Entry) {
 			w.ideal++
 		}
 	}
+}
+
+func (w *world) String() string {
+	return fmt.Sprintf("acknowledged %d, may have run %d, never ran %d; deaths %d, of the innocent %d; turns that outlived their epoch %d; moves %d, ideal %d; calm %v after the last fault",
+		w.acked, w.maybe, w.never, w.deaths, w.innocent, w.overlaps, w.moves, w.ideal, w.lastBad)
 }

@@ -1,6 +1,10 @@
 package ownership
 
-import "github.com/clstr-go/clstr/internal/record"
+import (
+	"time"
+
+	"github.com/clstr-go/clstr/internal/record"
+)
 
 // host is the machine on which a process starts.
 func (w *world) host() string { return []string{"h", "i"}[w.rng.IntN(2)] }
@@ -35,4 +39,16 @@ func (n *node) resume() {
 	for _, f := range backlog {
 		f()
 	}
+}
+
+// deafen lets no request reach the node for a while. It still reaches the store.
+func (n *node) deafen() {
+	if !n.up || n.paused {
+		return
+	}
+	n.step(Deaf{true})
+	pause, gen := n.w.upTo(25*time.Second), n.gen
+	n.touched = n.w.now + pause
+	n.w.faultEnd = max(n.w.faultEnd, n.touched)
+	n.w.after(pause, func() { n.on(gen, func() { n.step(Deaf{false}) }) })
 }

@@ -2,7 +2,6 @@ package ownership
 
 import (
 	"flag"
-	"fmt"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -95,7 +94,9 @@ func (w *world) strike() {
 			w.spoilMember()
 		}
 	}
-	switch kind := w.rng.IntN(15) / 2; {
+	switch kind := w.rng.IntN(16) / 2; {
+	case kind == 7 && w.chance(0.5):
+		n.deafen()
 	case kind == 7:
 		w.allLeave()
 	case !n.up:
@@ -198,11 +199,6 @@ func forSeeds(from uint64, n int, f faults) (bad int, first *world, seed uint64,
 	}
 	wg.Wait()
 	return bad, first, seed, sum
-}
-
-func (w *world) String() string {
-	return fmt.Sprintf("acknowledged %d, may have run %d, never ran %d; deaths %d, of the innocent %d; turns that outlived their epoch %d; moves %d, ideal %d; calm %v after the last fault",
-		w.acked, w.maybe, w.never, w.deaths, w.innocent, w.overlaps, w.moves, w.ideal, w.lastBad)
 }
 
 // TestSimulation: whatever happens, one owner per shard and epoch, and outcomes

@@ -267,6 +267,7 @@ func (t *Transport) announced(m *nats.Msg) {
 // forbidden is called if the server does not permit a part of this, and logs what follows. A
 // connection that may not ask knows at once that no node will answer.
 func (t *Transport) forbidden(text string, err error) {
+	t.hearing.deny(text, err)
 	switch who, own := `"`+t.opts.Prefix+`.who"`, `"`+t.opts.Prefix+`.own"`; {
 	case strings.Contains(text, "Publish to "+who):
 		t.log.Error("not permitted to ask for the owners of shards: only nodes with a fixed list of shards can be reached", "error", err)

@@ -15,9 +15,12 @@ import (
 )
 
 // Backend returns what nodes of this library use.
-func (t *Transport) Backend() dispatch.Backend { return backend{t} }
+func (t *Transport) Backend() dispatch.Backend { return backend{t, &t.hearing} }
 
-type backend struct{ *Transport }
+type backend struct {
+	*Transport
+	*hearing
+}
 
 var _ dispatch.Backend = backend{}
 

@@ -38,6 +38,10 @@ const backlog = 64 << 10
 // if the network takes nothing from it.
 const writeTimeout = 5 * time.Second
 
+// pingEvery is how often a connection of our own asks its server whether it is there. After two
+// questions without an answer it connects anew.
+const pingEvery = 2 * time.Second
+
 // Transport connects clients and nodes through NATS. Make one with [Open]. It is
 // safe for concurrent use.
 type Transport struct {
@@ -65,11 +69,12 @@ type Transport struct {
 
 	requestRoom, replyRoom room
 
-	calls  calls
-	boxes  sync.Map // uint32 -> *shardBox
-	owners owners
-	who    string // where answers about owners go
-	turns  turns
+	calls   calls
+	boxes   sync.Map // uint32 -> *shardBox
+	owners  owners
+	who     string // where answers about owners go
+	turns   turns
+	hearing hearing
 
 	succession time.Duration // the constant, but in tests
 
@@ -131,6 +136,7 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 		ended:      make(chan struct{}),
 	}
 	t.unawaited.log, t.missed.log = opts.Log, opts.Log
+	t.hearing.t = t
 	t.turns.asks = map[*context.CancelCauseFunc]struct{}{}
 	t.requestRoom.init(opts.MaxBufferedBytes)
 	t.replyRoom.init(opts.MaxBufferedBytes)
@@ -147,6 +153,8 @@ func (t *Transport) connect(ctx context.Context) (err error) {
 		options := append([]nats.Option{
 			nats.Name(natsdial.Name(t.opts.Name)),
 			nats.MaxReconnects(-1),
+			nats.PingInterval(pingEvery),
+			nats.MaxPingsOutstanding(2),
 			nats.FlusherTimeout(writeTimeout),
 			nats.ReconnectOnFlusherError(),
 			nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // t.listen; by default nats.go prints

@@ -30,6 +30,9 @@ func (t *Transport) read() {
 			return
 		}
 		t.take(len(m.Data))
+		if m.Sub != nil {
+			t.hearing.came.Add(1)
+		}
 		switch {
 		case m.Sub == t.inboxSub:
 			t.replies(m)

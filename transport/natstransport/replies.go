@@ -12,8 +12,11 @@ import (
 
 // replies takes a message to the inbox.
 func (t *Transport) replies(m *nats.Msg) {
-	if m.Subject == t.who {
+	switch {
+	case m.Subject == t.who:
 		t.answer(m)
+		return
+	case strings.HasSuffix(m.Subject, selfToken): // it has come
 		return
 	}
 	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {

@@ -43,7 +43,7 @@ func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transp
 	if h == nil {
 		return nil, outcome.Errorf(outcome.ErrBadOption, "shard %d: the handler is nil", shardID)
 	}
-	sub, err := backend{t}.Subscribe(ctx, shardID, dispatch.Subscriber{Receiver: t.d.ReceiverFunc(h)})
+	sub, err := backend{t, &t.hearing}.Subscribe(ctx, shardID, dispatch.Subscriber{Receiver: t.d.ReceiverFunc(h)})
 	if err != nil {
 		return nil, err
 	}

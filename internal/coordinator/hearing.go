@@ -1,0 +1,69 @@
+// Whether requests reach the node
+
+package coordinator
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/ownership"
+)
+
+// hearer is a node that knows whether what is sent to it arrives.
+type hearer interface {
+	// Heard returns a number that grows with what comes to the node. known is false if the node
+	// cannot tell. It must not block.
+	Heard() (n uint64, known bool)
+	// AskItself sends the node something that Heard counts when it arrives. again tells that
+	// what was sent before has not arrived for long. It must not block.
+	AskItself(again bool)
+	// Refused returns why requests for shards that the node serves do not come any more; nil if
+	// they may.
+	Refused() error
+}
+
+const (
+	// deafAfter is how often the node asks itself without hearing anything before it counts as deaf:
+	// that takes two renewals.
+	deafAfter = 3
+	// againEvery is how often a deaf node asks itself between two that are said to be again.
+	againEvery = 16
+)
+
+// hearing follows whether requests reach the node. A node that anything has reached hears. Otherwise it
+// asks itself, twice in each renewal.
+type hearing struct {
+	node hearer // nil: it cannot tell
+
+	heard uint64
+	next  time.Time // when it is to look again
+	asked int       // how often it has asked itself since it heard something
+	deaf  atomic.Bool
+}
+
+// errDeaf is what [Health] says of a node that nothing reaches.
+var errDeaf = errors.New("requests do not reach this node: what it sends to itself does not arrive, so it renews its lease no more")
+
+// look finds out whether the node hears, if that is due. It reports whether that has changed.
+func (h *hearing) look(now time.Time, renew time.Duration) (changed bool) {
+	if h.node == nil || now.Before(h.next) {
+		return false
+	}
+	h.next = now.Add(renew / 2)
+	if h.deaf.Load() {
+		h.next = now.Add(ownership.TickEvery)
+	}
+	heard, known := h.node.Heard()
+	if !known || heard != h.heard {
+		h.heard, h.asked = heard, 0
+		return h.deaf.Swap(false)
+	}
+	h.asked++
+	late := h.asked - deafAfter
+	h.node.AskItself(late > 0 && late%againEvery == 1)
+	return late > 0 && !h.deaf.Swap(true)
+}
+
+// hears reports whether the node has heard what it has last asked itself, or what came since.
+func (h *hearing) hears() bool { return !h.deaf.Load() && h.asked < 2 }

@@ -1,0 +1,66 @@
+// Whether what is sent to this end arrives: the end asks itself
+
+package natstransport
+
+import (
+	"strings"
+	"sync/atomic"
+
+	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/outcome"
+)
+
+var _ dispatch.Hearer = (*hearing)(nil)
+
+// selfToken ends the subject on which the end asks itself. It is one of its inbox.
+const selfToken = ".self"
+
+// hearing counts what comes. A connection may look well and carry nothing: a network between may
+// have forgotten it, and TCP finds that out after minutes.
+type hearing struct {
+	t      *Transport
+	came   atomic.Uint64 // messages; the reader's
+	asking atomic.Int32  // questions that wait to be sent
+	denied atomic.Bool   // the server does not let the end ask itself: then it cannot tell
+}
+
+// Heard implements [dispatch.Hearer].
+func (h *hearing) Heard() (n uint64, known bool) {
+	return h.came.Load(), !h.denied.Load()
+}
+
+// AskItself implements [dispatch.Hearer].
+func (h *hearing) AskItself(again bool) {
+	switch t := h.t; {
+	case !t.up.Load() || t.closed.Load(): // nothing arrives, and nats.go looks for a server
+	case again && t.opts.Conn == nil:
+		t.log.Warn("nothing comes over the NATS connection: connecting to another server")
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if !t.closed.Load() { // else Close may have waited already
+			t.running.Go(func() { _ = t.nc.ForceReconnect() }) // ends when nats.go has taken note
+		}
+	case h.asking.CompareAndSwap(0, 1): // else the last has not left yet
+		t.flusher.Go(message{t, t.inbox + selfToken, nil, &h.asking})
+	}
+}
+
+// Refused implements [dispatch.Hearer].
+func (h *hearing) Refused() error {
+	t := h.t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range t.subs {
+		if s.denied != nil {
+			return outcome.Errorf(outcome.ErrNotPermitted, "%v", s.denied)
+		}
+	}
+	return nil
+}
+
+// deny takes the server's refusal of a message to this end itself.
+func (h *hearing) deny(text string, err error) {
+	if strings.Contains(text, "Publish to ") && strings.Contains(text, h.t.inbox+selfToken) && !h.denied.Swap(true) {
+		h.t.log.Error("not permitted to publish to its own inbox: this end does not notice a connection over which nothing comes", "error", err)
+	}
+}
