@@ -46,7 +46,7 @@ norace: ## what the race detector would disturb or slow down: tests that count a
 	go test -count 1 -run '^(TestMutants|TestClocksRunApart)$$' ./internal/ownership
 
 mutants: ## breaks the rules of durable entities in the source, one by one: the test that guards each must fail
-	go run ./internal/mutants
+	go run ./internal/mutants/all
 
 SEEDS ?= 1000
 sim: ## the simulations of ownership and of stored state, SEEDS=1000 clusters with faults (SEEDS=100000 for a night)

@@ -99,11 +99,12 @@ var table = []row{
 	{"internal/sparse", "", "", "a leaf: a log of a few lines a second"},
 	{"internal/turn", "", "", "a leaf: turns that wait, known to actors and transports"},
 	{"internal/shardtable", "", "", "a leaf: things by shard"},
+	{"internal/mutants", "", "", "a leaf: what tests must notice"},
 	{"internal/laws", "", "", "nothing but tests"},
 }
 
 // programs import what they like, and nobody imports them.
-const programs = "examples/... cmd/... internal/bench/... internal/chaos/... internal/mutants/..."
+const programs = "examples/... cmd/... internal/bench/... internal/chaos/... internal/mutants/all"
 
 func TestImports(t *testing.T) {
 	rows := make(map[string]row)

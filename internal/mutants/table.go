@@ -1,8 +1,9 @@
 // The rules that are broken, and the test that notices each
 
-package main
+package mutants
 
-var table = []mutant{
+// Table is all of them.
+var Table = []Mutant{
 	{
 		"replyEarly", "a reply leaves before its state is stored",
 		"internal/host/durable.go",
@@ -27,8 +28,8 @@ var table = []mutant{
 	{
 		"sendEarly", "a message to another key leaves before the state that its turn has found is stored",
 		"internal/host/outlet.go",
-		"	if o.persist.Behind != 0 || o.fresh == nil && o.undone == nil {",
-		"	if true {",
+		"	if why == nil && (o.persist.Behind != 0 || o.fresh == nil) {",
+		"	if why == nil || undos >= 0 {",
 		"handlers", "TestWhatATurnSendsWaits",
 	},
 	{
@@ -41,8 +42,8 @@ var table = []mutant{
 	{
 		"refusedGoesOn", "an incarnation goes on with a state that the store has refused",
 		"internal/host/outlet.go",
-		"	o.fresh, o.undone = nil, why\n	return out, true",
-		"	o.fresh = nil\n	return out, false",
+		"	o.undo(why)\n	return out, true",
+		"	return out, false",
 		"handlers", "TestAChangeThatIsRefused",
 	},
 	{
@@ -54,9 +55,9 @@ var table = []mutant{
 	},
 	{
 		"forgetTail", "the newest state of a write-behind key is not stored at its end",
-		"internal/host/durable.go",
-		"err = o.awaitStored(context.Background(), !lost)",
-		"err = o.awaitStored(context.Background(), false)",
+		"internal/host/rest.go",
+		"context.Background(), !lost)",
+		"context.Background(), false)",
 		"handlers", "TestBehind",
 	},
 	{
@@ -76,8 +77,8 @@ var table = []mutant{
 	{
 		"repeatEarly", "a repeat is answered before the first one's change is stored",
 		"internal/host/try.go",
-		"			x.call.ReplyOwned(slices.Clone(reply))\n			return false\n		case v == unread:",
-		"			g.Call.ReplyOwned(slices.Clone(reply))\n			return false\n		case v == unread:",
+		"x.call.ReplyOwned(slices.Clone(reply))",
+		"g.Call.ReplyOwned(slices.Clone(reply))",
 		"handlers", "TestRepeatWaitsForTheFirst",
 	},
 	{
@@ -90,8 +91,8 @@ var table = []mutant{
 	{
 		"anotherCommand", "another message with a known ID gets the reply of the first",
 		"internal/host/commands.go",
-		"				if !bytes.Equal(r.Sum, c.sum[:]) {",
-		"				if false {",
+		"case !bytes.Equal(r.Sum, c.sum[:]):",
+		"case false:",
 		"handlers", "TestAnotherCommand",
 	},
 	{
@@ -100,6 +101,13 @@ var table = []mutant{
 		"	return beside\n",
 		"	return nil\n",
 		"handlers", "TestManyCommands",
+	},
+	{
+		"begunRuns", "a repeat runs on top of what its first try has stored before its end",
+		"internal/host/commands.go",
+		"case r.Begun:",
+		"case false:",
+		"handlers", "TestCrashBetweenSaveAndEnd",
 	},
 	{
 		"oldRuns", "a message runs whose first try is older than the key's memory",
@@ -135,6 +143,27 @@ var table = []mutant{
 		"	if sh.fence.Token(t.Shard, sh.at) != t {",
 		"	if false {",
 		"state/memstate", "TestStore",
+	},
+	{
+		"noFenceOverNATS", "a change over NATS does not carry the fence",
+		"state/natsstate/commits.go",
+		"	fence(msgs[0], c.fence(change.Token.Shard), change.Token.Rev)\n	return msgs",
+		"	return msgs",
+		"state/natsstate", "TestStore",
+	},
+	{
+		"staleLoad", "a replica is believed that lacks what was acknowledged",
+		"state/natsstate/reads.go",
+		"state.Rev(upTo) < max(floor, t.Rev):",
+		"state.Rev(upTo) < min(floor, t.Rev):",
+		"state/natsstate", "TestReplicasThatAreBehind",
+	},
+	{
+		"splitChange", "the parts of a change over NATS are stored one by one",
+		"state/natsstate/commits.go",
+		"		m.Header[hdrBatch] = []string{id}\n",
+		"		_ = id\n",
+		"state/natsstate", "TestStore",
 	},
 	{
 		"anotherID", "each try of a message with cluster.Once has an ID of its own",
