@@ -8,129 +8,129 @@ import (
 )
 
 // The sentinels of this package hold under errors.Is on the caller's side of
-// every transport. Each says when you get it and what to do about it; its code
-// and its outcome are in the table below.
+// every transport. Each says when you get it and what to do about it, and has its code and its
+// outcome beside it.
 var (
 	// ErrTransportClosed: this end's transport was closed. Nothing was sent.
-	ErrTransportClosed = errors.New("transport closed")
+	ErrTransportClosed = sentinel("transport_closed", NotSent, "transport closed")
 	// ErrTransportNoShardSubscriber: no node serves the shard. Nothing ran:
 	// start the owner, or list the error in the client's retry options.
-	ErrTransportNoShardSubscriber = errors.New("no subscriber for shard")
+	ErrTransportNoShardSubscriber = sentinel("no_subscriber", NotStarted, "no subscriber for shard")
 	// ErrNotOwner: the node does not serve the shard, or not now: the shard is being handed
 	// over, or the node's lease has ended. Nothing ran, and the client finds the owner and
 	// tries again. If [Of] says MaybeRan, the call may have run: the owner died, or lost
 	// the shard, meanwhile.
-	ErrNotOwner = errors.New("not the shard's owner")
+	ErrNotOwner = sentinel("not_owner", NotStarted, "not the shard's owner")
 	// ErrDisconnected: the connection to the message server is down. Nothing
 	// was sent.
-	ErrDisconnected = errors.New("not connected")
+	ErrDisconnected = sentinel("disconnected", NotSent, "not connected")
 	// ErrConnectionLost: the connection went away while a request was on its
 	// way. It may have run.
-	ErrConnectionLost = errors.New("connection lost")
+	ErrConnectionLost = sentinel("connection_lost", MaybeRan, "connection lost")
 
 	// ErrNotPermitted: the message server does not permit this connection to use the
 	// subject. Nothing ran: mend its permissions.
-	ErrNotPermitted = errors.New("not permitted")
+	ErrNotPermitted = sentinel("not_permitted", NotStarted, "not permitted")
 
 	// ErrEnvelopeExpired: the TTL ended before the handler started. Nothing ran.
-	ErrEnvelopeExpired = errors.New("envelope TTL expired")
+	ErrEnvelopeExpired = sentinel("expired", NotStarted, "envelope TTL expired")
 	// ErrReservedHeader: the caller has set a header that starts with "x-clstr-".
-	ErrReservedHeader = errors.New("cannot set reserved header")
+	ErrReservedHeader = sentinel("reserved_header", NotSent, "cannot set reserved header")
 	// ErrBadEnvelope: the envelope cannot be sent or decoded; the message
 	// says what is wrong and what is allowed.
-	ErrBadEnvelope = errors.New("bad envelope")
+	ErrBadEnvelope = sentinel("bad_envelope", NotSent, "bad envelope")
 	// ErrTooLarge: the message is over the server's payload limit. Nothing was
 	// sent.
-	ErrTooLarge = errors.New("message too large")
+	ErrTooLarge = sentinel("too_large", NotSent, "message too large")
 	// ErrReplyTooLarge: the handler ran, and its reply is over the server's
 	// payload limit.
-	ErrReplyTooLarge = errors.New("reply too large")
+	ErrReplyTooLarge = sentinel("reply_too_large", RanAndFailed, "reply too large")
 	// ErrInvalidMessage: the payload's own Validate method refuses it, or its type
 	// would lose a part of itself on the way. The message names the field, and what to do about
 	// it. Nothing was sent.
-	ErrInvalidMessage = errors.New("invalid message")
+	ErrInvalidMessage = sentinel("invalid_message", NotSent, "invalid message")
 	// ErrEncode: the request's payload does not marshal. Nothing was sent.
-	ErrEncode = errors.New("payload does not marshal")
+	ErrEncode = sentinel("encode", NotSent, "payload does not marshal")
 	// ErrDecode: the payload does not unmarshal on the node, or its own code panics
 	// there. The handler did not run, and the entity keeps its state.
-	ErrDecode = errors.New("payload does not unmarshal")
+	ErrDecode = sentinel("bad_payload", NotStarted, "payload does not unmarshal")
 	// ErrReply: the handler ran, and its reply does not marshal, or does not
 	// unmarshal at the caller. The entity keeps its state.
-	ErrReply = errors.New("unusable reply")
+	ErrReply = sentinel("reply", RanAndFailed, "unusable reply")
 
 	// ErrHandlerTimeout: the handler was still running at the node's handler
 	// timeout. What it did until then, or does later, is unknown.
-	ErrHandlerTimeout = errors.New("handler exceeded deadline")
+	ErrHandlerTimeout = sentinel("handler_timeout", MaybeRan, "handler exceeded deadline")
 	// ErrPanicked: the handler panicked. What it did until then is unknown; the
 	// key recovers with a fresh actor, and the stack is in the node's log.
-	ErrPanicked = errors.New("handler panicked")
+	ErrPanicked = sentinel("panicked", MaybeRan, "handler panicked")
 	// ErrKeyRequired: a call by key with an empty key.
-	ErrKeyRequired = errors.New("key is required")
+	ErrKeyRequired = sentinel("key_required", NotSent, "key is required")
 	// ErrMissingKeyHeader: a message to a shard has reached a handler that
 	// hosts keys. Send it by key.
-	ErrMissingKeyHeader = errors.New("missing x-clstr-key header")
+	ErrMissingKeyHeader = sentinel("missing_key", NotStarted, "missing x-clstr-key header")
 	// ErrOverloaded: a bound was reached (the key's mailbox, the shard's
 	// pending calls). Nothing ran; [RetryAfter] gives a hint.
-	ErrOverloaded = errors.New("overloaded")
+	ErrOverloaded = sentinel("overloaded", NotStarted, "overloaded")
 	// ErrFromHandler: a handler or a hook has made a call that ends its own transport or
 	// node, or that waits for a drain of it. The call would wait for itself, so nothing was
 	// done. Make the call from another goroutine that the handler does not wait for. The
 	// library cannot see whether the handler waits for that goroutine. If it does, the call
 	// gives up as for a handler that ignores the end of its context, or after 35 s if
 	// handlers have no limit.
-	ErrFromHandler = errors.New("called from a handler")
+	ErrFromHandler = sentinel("from_handler", NotSent, "called from a handler")
 	// ErrHandedBack: the node is leaving, or the shard moves, and the handler that owed the
 	// answer has declared that the call has had no effect. The client asks the next owner.
-	ErrHandedBack = errors.New("handed back")
+	ErrHandedBack = sentinel("handed_back", NotStarted, "handed back")
 	// ErrCircle: the key that was asked waits for the handler that asks, directly or by
 	// way of other keys: the answer would never come. The message names the keys. Nothing ran, and
 	// the client does not try again: see docs/reliability.md for the ways out.
-	ErrCircle = errors.New("requests in a circle")
+	ErrCircle = sentinel("circle", NotStarted, "requests in a circle")
 	// ErrDraining: the node is leaving. Nothing ran, and the client tries again. If [Of]
 	// says MaybeRan, the call may have run: its answer was owed when the node, or the key,
 	// ended.
-	ErrDraining = errors.New("draining")
+	ErrDraining = sentinel("draining", NotStarted, "draining")
 	// ErrActivationFailed: the key's actor could not be made. The message has
 	// the cause. Nothing ran, and [RetryAfter] says when the key is tried again.
-	ErrActivationFailed = errors.New("activation failed")
+	ErrActivationFailed = sentinel("activation_failed", NotStarted, "activation failed")
 	// ErrLayoutMismatch: the caller's shard count or seed differs from the node's.
 	// Nothing ran: give both the same values.
-	ErrLayoutMismatch = errors.New("layout mismatch")
+	ErrLayoutMismatch = sentinel("layout_mismatch", NotStarted, "layout mismatch")
 	// ErrShardOutOfRange: the shard is not below the shard count.
-	ErrShardOutOfRange = errors.New("shard out of range")
+	ErrShardOutOfRange = sentinel("shard_out_of_range", NotSent, "shard out of range")
 	// ErrUnknownKind: the node hosts no entity of that kind.
-	ErrUnknownKind = errors.New("unknown kind")
+	ErrUnknownKind = sentinel("unknown_kind", NotStarted, "unknown kind")
 	// ErrBadOption: an option is missing or out of range; the message names it
 	// and what is allowed.
-	ErrBadOption = errors.New("bad option")
+	ErrBadOption = sentinel("bad_option", NotSent, "bad option")
 	// ErrNotStored: the store does not take the entity's state: it is full, or the state is
 	// over the limit or does not marshal. The method ran, and nothing of it was kept.
-	ErrNotStored = errors.New("the state was not stored")
+	ErrNotStored = sentinel("not_stored", RanAndFailed, "the state was not stored")
 	// ErrBadState: the entity's stored state cannot be read: something else wrote it, a newer
 	// version of the program did, or its Upgrade failed. The message names the record. Nothing
 	// ran; other keys are not concerned.
-	ErrBadState = errors.New("the stored state cannot be read")
+	ErrBadState = sentinel("bad_state", NotStarted, "the stored state cannot be read")
 	// ErrNoStore: the node cannot reach the store of state, or was given none. It is the cause of
 	// an ErrActivationFailed. Nothing ran.
-	ErrNoStore = errors.New("no store of state")
+	ErrNoStore = sentinel("no_store", NotStarted, "no store of state")
 	// ErrUnknownType: the entity has no handler for the message type.
-	ErrUnknownType = errors.New("unknown message type")
+	ErrUnknownType = sentinel("unknown_type", NotStarted, "unknown message type")
 
 	// ErrNotDurable: the message has an ID, but the entity keeps no state, so it
 	// could not recognise the ID later. Nothing ran. Send without an ID, or make the entity
 	// durable.
-	ErrNotDurable = errors.New("an ID needs a durable entity")
+	ErrNotDurable = sentinel("not_durable", NotStarted, "an ID needs a durable entity")
 	// ErrIDReused: the key has carried out another message with this ID. This one did not
 	// run: give each command an ID of its own.
-	ErrIDReused = errors.New("the ID belongs to another command")
+	ErrIDReused = sentinel("id_reused", NotStarted, "the ID belongs to another command")
 	// ErrBegun: an earlier try of the command has run in part: what it had saved is stored, and its
 	// reply never was. The key does not run the command again, because that part would take effect
 	// twice. Ask the key how it stands, and go on with a new ID.
-	ErrBegun = errors.New("the command was begun, and has not ended")
+	ErrBegun = sentinel("begun", MaybeRan, "the command was begun, and has not ended")
 	// ErrDeposed: the store has refused the handler's change, because another
 	// node has opened the shard. The handler ran, and nothing of its change was kept. If [Of]
 	// says MaybeRan, that is not known. The client tries again if the call has an ID.
-	ErrDeposed = errors.New("deposed: the shard has another owner")
+	ErrDeposed = sentinel("deposed", RanAndFailed, "deposed: the shard has another owner")
 )
 
 // The codes of errors that no sentinel of ours stands for.
@@ -141,50 +141,22 @@ const (
 	codeInternal    = "internal"    // neither: a transport that is not ours
 )
 
-// builtin lists the library's codes. They are part of the wire format: add,
-// never change.
-var builtin = []struct {
+// builtin has the library's errors: the sentinels add themselves. The codes are part of the wire
+// format: add, never change.
+var builtin = []coded{
+	{codeDeadline, context.DeadlineExceeded, MaybeRan},
+	{codeCanceled, context.Canceled, MaybeRan},
+}
+
+type coded struct {
 	code    string
 	err     error
 	outcome Outcome
-}{
-	{"transport_closed", ErrTransportClosed, NotSent},
-	{"no_subscriber", ErrTransportNoShardSubscriber, NotStarted},
-	{"not_owner", ErrNotOwner, NotStarted},
-	{"disconnected", ErrDisconnected, NotSent},
-	{"connection_lost", ErrConnectionLost, MaybeRan},
-	{"not_permitted", ErrNotPermitted, NotStarted},
-	{"expired", ErrEnvelopeExpired, NotStarted},
-	{"reserved_header", ErrReservedHeader, NotSent},
-	{"bad_envelope", ErrBadEnvelope, NotSent},
-	{"too_large", ErrTooLarge, NotSent},
-	{"reply_too_large", ErrReplyTooLarge, RanAndFailed},
-	{"invalid_message", ErrInvalidMessage, NotSent},
-	{"encode", ErrEncode, NotSent},
-	{"bad_payload", ErrDecode, NotStarted},
-	{"reply", ErrReply, RanAndFailed},
-	{"handler_timeout", ErrHandlerTimeout, MaybeRan},
-	{"panicked", ErrPanicked, MaybeRan},
-	{"key_required", ErrKeyRequired, NotSent},
-	{"missing_key", ErrMissingKeyHeader, NotStarted},
-	{"overloaded", ErrOverloaded, NotStarted},
-	{"draining", ErrDraining, NotStarted},
-	{"handed_back", ErrHandedBack, NotStarted},
-	{"circle", ErrCircle, NotStarted},
-	{"activation_failed", ErrActivationFailed, NotStarted},
-	{"layout_mismatch", ErrLayoutMismatch, NotStarted},
-	{"shard_out_of_range", ErrShardOutOfRange, NotSent},
-	{"unknown_kind", ErrUnknownKind, NotStarted},
-	{"unknown_type", ErrUnknownType, NotStarted},
-	{"not_durable", ErrNotDurable, NotStarted},
-	{"id_reused", ErrIDReused, NotStarted},
-	{"begun", ErrBegun, MaybeRan},
-	{"deposed", ErrDeposed, RanAndFailed},
-	{"not_stored", ErrNotStored, RanAndFailed},
-	{"bad_state", ErrBadState, NotStarted},
-	{"no_store", ErrNoStore, NotStarted},
-	{"bad_option", ErrBadOption, NotSent},
-	{"from_handler", ErrFromHandler, NotSent},
-	{codeDeadline, context.DeadlineExceeded, MaybeRan},
-	{codeCanceled, context.Canceled, MaybeRan},
+}
+
+// sentinel makes an error of the library.
+func sentinel(code string, o Outcome, text string) error {
+	err := errors.New(text)
+	builtin = append(builtin, coded{code, err, o})
+	return err
 }
