@@ -109,15 +109,15 @@ func (l *living) run(ctx context.Context, log *slog.Logger) error {
 	return err
 }
 
-// Served tells the coordinator in which epochs shards are owned, by the word of other nodes.
+// Served implements coordinator.Node.
 func (l *living) Served(ctx context.Context) []uint64 { return l.transport.Served(ctx) }
 
-// Admits tells the coordinator whether the store of state is the cluster's.
+// Admits implements coordinator.Node.
 func (l *living) Admits(ctx context.Context, cluster string, layout sharding.Layout) error {
 	return l.n.stored.admits(ctx, cluster, layout)
 }
 
-// Serves tells the coordinator which node serves one of these shards. It asks a few owners.
+// Serves implements coordinator.Node. It asks a few owners.
 func (l *living) Serves(ctx context.Context, epochs []uint64) string {
 	t, ok := l.n.opts.Transport.(ClientTransport)
 	if !ok {

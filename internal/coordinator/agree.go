@@ -30,26 +30,6 @@ type born interface {
 	Born(ctx context.Context) (time.Time, error)
 }
 
-// asker is a node that can ask others which shards are owned.
-type asker interface {
-	// Served asks for a second, or until ctx ends, and returns the epochs of the first
-	// answer, by shard. It returns none if no node answers, or if none knows of an epoch.
-	Served(ctx context.Context) []uint64
-}
-
-// finder is a node that can find out whether other nodes serve shards.
-type finder interface {
-	// Serves asks for a second, or until ctx ends, whether a node serves one of the shards
-	// that are owned in these epochs, and returns its name; "" if none does.
-	Serves(ctx context.Context, epochs []uint64) string
-}
-
-// admitter is a node that keeps state, which may belong to another cluster.
-type admitter interface {
-	// Admits returns an error, and ends the node, if the state belongs to another cluster.
-	Admits(ctx context.Context, cluster string, l sharding.Layout) error
-}
-
 // agreement is what a node knows of the cluster that it joins before it joins: the
 // layout, and whether others may own shards by a store that was lost.
 type agreement struct {
@@ -194,9 +174,9 @@ func (a *agreement) found(ctx context.Context, cfg record.Config) error {
 	if err := a.elsewhere(ctx, heard); err != nil {
 		return err
 	}
-	if n, ok := a.node.(admitter); ok && len(heard) > 0 && a.self.Cluster == "" {
+	if len(heard) > 0 && a.self.Cluster == "" {
 		// Its nodes remember the identity under which their state is stored: let them found it.
-		if err := n.Admits(ctx, cfg.Cluster, a.self.Layout); err != nil {
+		if err := a.node.Admits(ctx, cfg.Cluster, a.self.Layout); err != nil {
 			return err
 		}
 	}

@@ -23,9 +23,16 @@ import (
 	"github.com/clstr-go/clstr/sharding"
 )
 
-// Node serves the shards, and hears of changes. Its methods other than
-// Open and Left must not block.
+// Node serves the shards, and hears of changes. Methods without a context must not block, but Left may.
 type Node interface {
+	// Served asks the other nodes which shards are owned, for a second or until ctx ends. It returns
+	// the epochs of the first answer, by shard; none if no node answers, or if none knows of an epoch.
+	Served(ctx context.Context) []uint64
+	// Serves asks for a second, or until ctx ends, whether a node serves one of the shards
+	// that are owned in these epochs, and returns its name; "" if none does.
+	Serves(ctx context.Context, epochs []uint64) string
+	// Admits returns an error, and ends the node, if the node's state belongs to another cluster.
+	Admits(ctx context.Context, cluster string, l sharding.Layout) error
 	// Open begins to serve a shard, and returns when requests find it. It may
 	// block until ctx ends.
 	Open(ctx context.Context, st *standing.Standing) (Shard, error)
@@ -44,7 +51,7 @@ type Node interface {
 	// Settled tells, once, that the node serves all shards that it should.
 	Settled()
 	// Left tells that the node takes no part any more and hears of no new owner, while shards that
-	// have moved stay for [Options].Linger. It may block.
+	// have moved stay for [Options].Linger.
 	Left()
 	// Reachable reports whether requests can reach the node at all. If they cannot for longer
 	// than a lease, the node leaves, and joins again when they can.

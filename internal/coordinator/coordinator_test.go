@@ -169,6 +169,8 @@ func (m *member) Route(shard uint32, rec record.Shard) {
 	m.routes[shard] = rec.Epoch
 }
 
+func (m *member) Admits(context.Context, string, sharding.Layout) error { return nil }
+
 func (m *member) Left()           {}
 func (m *member) Reachable() bool { return !m.deaf.Load() }
 func (m *member) Begins()         {}

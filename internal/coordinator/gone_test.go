@@ -145,9 +145,7 @@ func (cl *cluster) storeOf(m *member) membership.Store {
 	return reach{cl.store, m}
 }
 
-var _ asker = (*member)(nil)
-
-// Served implements asker.
+// Served implements Node.
 func (m *member) Served(ctx context.Context) (epochs []uint64) {
 	if m.cl.othersOwn {
 		pause(ctx, time.Second)

@@ -19,9 +19,7 @@ import (
 	"github.com/clstr-go/clstr/sharding"
 )
 
-var _ finder = (*member)(nil)
-
-// Serves implements finder.
+// Serves implements Node.
 func (m *member) Serves(context.Context, []uint64) string {
 	m.cl.mu.Lock()
 	defer m.cl.mu.Unlock()

@@ -84,11 +84,7 @@ func (a *agreement) ask(ctx context.Context) []uint64 {
 
 // hear asks again, and adds what other nodes know of to what was heard before.
 func (a *agreement) hear(ctx context.Context, before []uint64) []uint64 {
-	asks, ok := a.node.(asker)
-	if !ok {
-		return nil
-	}
-	epochs := slices.Clone(asks.Served(ctx))
+	epochs := slices.Clone(a.node.Served(ctx))
 	epochs = epochs[:min(len(epochs), int(a.self.Layout.NumShards))]
 	if !slices.ContainsFunc(epochs, func(epoch uint64) bool { return epoch > 0 }) || slices.Max(epochs) >= record.MaxEpoch/2 {
 		return before // none is owned, or this is no answer of a node
@@ -166,11 +162,10 @@ func (a *agreement) longestWait() time.Duration {
 // lease of an earlier store has ended since the shard was heard of, and this store does not
 // know of it: that node has its lease in another store.
 func (a *agreement) elsewhere(ctx context.Context, heard []uint64) error {
-	f, ok := a.node.(finder)
-	if !ok || len(heard) == 0 {
+	if len(heard) == 0 {
 		return nil
 	}
-	if by := f.Serves(ctx, heard); by != "" {
+	if by := a.node.Serves(ctx, heard); by != "" {
 		return fmt.Errorf("%w: node %s serves shards under the same subjects as node %s, and is not in the store of that node: give both nodes the same natsstore.Options.Prefix, or give one of them another natstransport.Options.Prefix",
 			membership.ErrOtherStore, by, a.self.Name)
 	}
