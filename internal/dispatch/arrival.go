@@ -29,14 +29,14 @@ func (a *arrival) Init(env transport.Envelope, r Replier, budget time.Duration) 
 	if budget > 0 {
 		deadline = expiry.Plus(expiry.Now(), budget)
 	}
-	a.far = true
+	a.bits.Or(bitFar)
 	a.init(&env, r, deadline)
 }
 
 // init is Init with the moment of the caller's deadline; 0 is none.
 func (a *arrival) init(env *transport.Envelope, r Replier, deadline int64) {
 	a.env, a.replier = *env, r
-	if deadline == 0 && a.far {
+	if deadline == 0 && a.has(bitFar) {
 		Bound(context.Background(), &a.env) // a sender of another make may have forgotten to
 		env = &a.env
 	}
@@ -47,7 +47,8 @@ func (a *arrival) init(env *transport.Envelope, r Replier, deadline int64) {
 		return
 	}
 	if end := env.EndOfLife(); a.until == 0 || end < a.until {
-		a.until, a.byTTL = end, true
+		a.until = end
+		a.bits.Or(bitByTTL)
 	}
 }
 

@@ -68,8 +68,8 @@ func (w *weight) size() int64 {
 	for name, value := range e.Headers {
 		n += len(name) + len(value)
 	}
-	if w.far {
-		for t := range w.waiting().Line() {
+	if w.has(bitFar) {
+		for t := range w.by.Line() {
 			n += turnBytes + len(t.Kind) + len(t.Key)
 		}
 	}

@@ -212,8 +212,8 @@ func (c *Call) Value(key any) any {
 	if key == (callKey{}) {
 		return c
 	}
-	if c.sub != nil && c.sub.base != nil {
-		return c.sub.base.Value(key)
+	if c.sub != nil {
+		return c.sub.life.ctx.Value(key)
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ func (c *moveCounts) add(call *arrival, err *outcome.Error) {
 	switch never := err.Outcome.NeverRan(); {
 	case !never && err.Outcome != outcome.MaybeRan: // a handler has passed on what a call of its own met
 		return
-	case never && call.env.Delivery == transport.AwaitNothing && (accepted || call.far):
+	case never && call.env.Delivery == transport.AwaitNothing && (accepted || call.has(bitFar)):
 		c.sum.Dropped++
 	case !never || accepted:
 		c.sum.Lost++

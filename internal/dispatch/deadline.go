@@ -27,8 +27,6 @@ type times struct {
 	until    int64 // moment by which the call must be answered; 0 is none
 	runUntil int64 // the same with the handler timeout; set by Start
 	node     expiry.Node
-	far      bool // the sender is in another process
-	byTTL    bool // until is the end of the time to live, not the caller's deadline
 }
 
 // Deadline implements context.Context: the caller's deadline, the envelope's

@@ -29,14 +29,14 @@ const (
 	bitHurried                     // the same, and a drain ends it sooner
 	bitNoEffect                    // its handler says that nothing of it remains
 	bitTurn                        // its handler waits for another call, or has
-	bitFor                         // turns wait for it
 	bitPlaced                      // it is known where it stands in line
-	bitStop                        // a notification of a stop hook whose shard ends
 	bitWeighed                     // its bytes count as a key's
 	bitPassed                      // a nested call that its handler has made has run, or may have
 	bitNested                      // made by the handler of another call of the subscription
 	bitPart                        // which ran at that moment
 	bitSameKey                     // and is for the key of that call
+	bitFar                         // its sender is in another process
+	bitByTTL                       // the end of its time to live is before the caller's deadline
 )
 
 // decision is how far a call is, and its answer. It does not know the sender or the handler: its

@@ -33,7 +33,6 @@ type Dispatcher struct {
 		print *atomic.Uint64
 	}
 	asking *asking
-	own    *Sub // of a lifetime's dispatcher: of calls outside of handlers
 
 	waits sync.Pool // chan struct{}, cap 1: see Sub.Do
 
@@ -76,7 +75,7 @@ func (d *Dispatcher) Subscribe(ctx context.Context, to Subscriber) (*Sub, error)
 	if life == nil {
 		life = d.life
 	}
-	s := &Sub{d: d, to: to, life: life, base: life.Context(), standing: to.Standing}
+	s := &Sub{d: d, to: to, life: life, standing: to.Standing}
 	if s.standing == nil {
 		s.standing = standing.Fixed()
 	}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -48,7 +49,7 @@ func (r *funcReceiver) Accept(c *Call) {
 	}
 	t := &funcTask{c: c}
 	c.fn = r
-	if c.bits.Load()&bitStop != 0 {
+	if !c.AwaitsReply() && c.StopHook() != turn.Key {
 		t.over = r.life.Hosts().HoldShard(uint32(c.env.Shard))
 	}
 	passes, env := r.passes.Load(), &c.env

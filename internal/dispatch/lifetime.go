@@ -15,6 +15,7 @@ import (
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport"
 )
 
 // Lifetime is the life of a node, to which handlers attach their state. A handler is a bare func and
@@ -26,9 +27,8 @@ type Lifetime struct {
 	pool *pool.Pool
 	ctx  context.Context
 
-	handlerTimeout time.Duration // of the transport; not positive is none
-
-	load // of the calls in flight
+	load      // of the calls in flight
+	own  *Sub // at a dispatcher of its own: of calls outside of handlers
 
 	onFailed func(*outcome.Error)
 
@@ -64,9 +64,10 @@ func NewLifetime(log *slog.Logger, d *Dispatcher) *Lifetime {
 }
 
 func newLifetime(log *slog.Logger, p *pool.Pool, handlerTimeout time.Duration) *Lifetime {
-	l := &Lifetime{log: log, pool: p, handlerTimeout: handlerTimeout, things: map[any]any{}, gone: make(chan struct{})}
+	l := &Lifetime{log: log, pool: p, things: map[any]any{}, gone: make(chan struct{})}
 	l.LimitBytes(DefaultMaxInFlightBytes, DefaultMaxBytesPerKey)
 	l.Inherit(context.Background())
+	l.own, _ = newDispatcher(transport.Limits{MaxPending: -1, HandlerTimeout: handlerTimeout}, l).Subscribe(l.ctx, Subscriber{}) // which is open
 	return l
 }
 
@@ -129,6 +130,8 @@ func (l *Lifetime) End() error {
 	}
 	defer close(l.gone)
 	defer sparse.Flush(l.log)
+	l.own.standing.End()
+	l.own.d.endOwn()
 	for _, end := range slices.Backward(ends) {
 		end()
 	}
@@ -182,7 +185,7 @@ func (l *Lifetime) reported() error {
 // goroutine it returns 0: that one may wait until the handlers have ended. Nobody can tell whether the
 // handler waits, so the goroutine is not refused.
 func (l *Lifetime) Beside() time.Duration {
-	if l.handlerTimeout >= 0 || !l.pool.StartedInside() {
+	if l.own.d.limits.HandlerTimeout >= 0 || !l.pool.StartedInside() {
 		return 0
 	}
 	return DefaultHandlerTimeout + grace

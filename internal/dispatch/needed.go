@@ -38,7 +38,7 @@ var drainReach = reach{turns: 4096, hops: 64, drains: true}
 // of an ending shard waits is needed in every shard. A call for which any turn of an ending shard
 // waits is needed in the shards that end together with it ([Lifetime.EndTogether]).
 func (c *turns) Needed() bool {
-	line := c.waiting()
+	line := c.by
 	if line == nil {
 		return false
 	}
@@ -46,10 +46,8 @@ func (c *turns) Needed() bool {
 	if role := c.StopHook(); role == turn.Ending || role == turn.Last || c.waitsAtTheEnd() {
 		return true
 	}
-	for t := range line.Line() {
-		if t.Shard == shard && turn.Waiting(t.Number, shard) != nil {
-			return true
-		}
+	if line.OfShards(func(s uint32) bool { return s == shard }) {
+		return true
 	}
 	n := &c.sub.d.asking.needs
 	if n.has(line) {
@@ -113,12 +111,7 @@ func (c *turns) StopHook() turn.Role {
 }
 
 func (c *turns) stopHook() (role turn.Role, past int) {
-	if c.bits.Load()&bitStop != 0 {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return c.more.stop, c.more.past
-	}
-	return c.waiting().StopHook(uint32(c.env.Shard))
+	return c.by.StopHook(uint32(c.env.Shard))
 }
 
 // serve makes a notification remember the stop hook that has sent it, because the hook may be over
@@ -128,20 +121,15 @@ func (c *turns) serve(from *Call) {
 	if role == turn.Key && from != nil {
 		role, past = from.stopHook()
 	}
-	if role == turn.Key {
-		return
+	if role != turn.Key {
+		c.by = c.by.After(role, past)
 	}
-	c.mu.Lock()
-	m := c.rest()
-	m.stop, m.past = role, past
-	c.mu.Unlock()
-	c.bits.Or(bitStop)
 }
 
 // waitsAtTheEnd reports whether a turn of a shard that ends with the call's waits for it.
 func (c *turns) waitsAtTheEnd() bool {
 	all := c.sub.life.Together()
-	return all.Has(uint32(c.env.Shard)) && c.waiting().OfShards(all.Has)
+	return all.Has(uint32(c.env.Shard)) && c.by.OfShards(all.Has)
 }
 
 // endsTogether reports whether the call's shard ends with others, and no node takes it.

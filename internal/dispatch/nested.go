@@ -33,19 +33,13 @@ func (l *Lifetime) HandlerFunc(r Receiver) transport.HandlerFunc {
 		if c := CallFrom(ctx); c != nil && c.sub.life == l {
 			return c.sub.pass(ctx, env, r, c)
 		}
-		if d := l.dispatcher(); d != nil {
-			return d.own.do(ctx, env, r, nil)
-		}
-		return nil, outcome.New(outcome.ErrDraining)
+		return l.own.do(ctx, env, r, nil)
 	}
 }
 
 // SubscribeFunc subscribes a shard at a transport that only knows handlers.
 func (l *Lifetime) SubscribeFunc(ctx context.Context, t transport.ServerTransport, shardID uint32, to Subscriber) (*Sub, error) {
-	d := l.dispatcher()
-	if d == nil {
-		return nil, outcome.New(outcome.ErrDraining)
-	}
+	d := l.own.d
 	link := new(funcLink)
 	to.Link = link
 	s, err := d.Subscribe(l.ctx, to)
@@ -75,19 +69,6 @@ func (l *funcLink) Leave() error { return l.Unsubscribe() }
 
 // Shared implements [Link]. The transport does not say.
 func (l *funcLink) Shared() bool { return false }
-
-// dispatcher returns the lifetime's own, for what has come to it already; nil if it has
-// ended.
-func (l *Lifetime) dispatcher() *Dispatcher {
-	d, _ := l.Once(ownDispatcher{}, func() (any, func()) {
-		d := newDispatcher(transport.Limits{MaxPending: -1, HandlerTimeout: l.handlerTimeout}, l)
-		d.own, _ = d.Subscribe(l.ctx, Subscriber{}) // which is open
-		return d, d.endOwn
-	}).(*Dispatcher)
-	return d
-}
-
-type ownDispatcher struct{}
 
 // funcError makes the error of a func that has returned an error. If a nested call may still run,
 // so may this call. If the func returns the refusal of a nested call, and no other has run, this

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
@@ -84,39 +83,18 @@ func (p *probe) run(ctx context.Context) {
 	if home == nil || place.Running() != before || len(before.Asks()) == 0 {
 		return
 	}
-	circle := closed(line, home)
+	circle := line.Circle(home.Number)
+	n := len(circle)
+	for f := home.from; f != nil; f = f.from {
+		circle = append(circle, f.Turn)
+	}
+	slices.Reverse(circle[n:])
 	// All calls of a circle that stand in line may find it at one moment, and one is
 	// enough: the one of the highest number goes first.
 	first := slices.MaxFunc(circle, func(a, b *Turn) int { return cmp.Compare(a.Number, b.Number) })
 	if p.pause > probeAfter || first.Number == line.Number {
 		if old, ok := c.change(0, bitStarted|bitAnswered, bitAnswered); ok {
-			c.conclude(old, nil, outcome.Errorf(outcome.ErrCircle, "%s", asks(circle)), done)
+			c.conclude(old, nil, outcome.Errorf(outcome.ErrCircle, "%s", turn.Asks(circle)), done)
 		}
 	}
-}
-
-// closed returns the turns of a circle, each of which asks the next: from the one that
-// a probe has come home to, by way of its line, to itself.
-func closed(line *Turn, home *found) (circle []*Turn) {
-	for t := range line.Line() {
-		circle = append(circle, t)
-		if t.Number == home.Number {
-			break
-		}
-	}
-	slices.Reverse(circle)
-	n := len(circle)
-	for f := home; f != nil; f = f.from {
-		circle = append(circle, f.Turn)
-	}
-	slices.Reverse(circle[n:])
-	return circle
-}
-
-func asks(circle []*Turn) string {
-	names := make([]string, len(circle))
-	for i, t := range circle {
-		names[i] = t.String()
-	}
-	return strings.Join(names, " asks ")
 }

@@ -24,7 +24,6 @@ type Sub struct {
 	d    *Dispatcher
 	to   Subscriber
 	life *Lifetime
-	base context.Context // carries the lifetime
 
 	standing *standing.Standing
 	flight   flight
@@ -75,7 +74,7 @@ func (s *Sub) dispatch(c *Call, r Receiver, from *Call) {
 		c.Refuse(outcome.New(outcome.ErrEnvelopeExpired))
 		return
 	}
-	if !c.far {
+	if !c.has(bitFar) {
 		c.own()
 	}
 	if c.until != 0 {
@@ -83,7 +82,7 @@ func (s *Sub) dispatch(c *Call, r Receiver, from *Call) {
 			c.Expire()
 			return
 		}
-		if c.far || c.byTTL {
+		if c.bits.Load()&(bitFar|bitByTTL) != 0 {
 			s.d.endAt(c.until, c)
 		}
 	}
@@ -102,7 +101,7 @@ func (s *Sub) roomFor(c *Call, from *Call, n, busy, held int64) *outcome.Error {
 		return outcome.Overloaded(RetryHint, "shard %d has %d pending calls, which is all that is allowed", c.env.Shard, most)
 	case s.life.mostBusy > 0 && busy > s.life.mostBusy && (from == nil || from.sub.life != s.life || !from.runs()):
 		return outcome.Overloaded(RetryHint, "the node has %d calls in flight, which is all that is allowed", s.life.mostBusy)
-	case s.life.mostBytes > 0 && held > s.life.mostBytes && held != size && (held > 2*s.life.mostBytes || c.waiting() == nil):
+	case s.life.mostBytes > 0 && held > s.life.mostBytes && held != size && (held > 2*s.life.mostBytes || c.by == nil):
 		return outcome.Overloaded(RetryHint, "the node has %d bytes of calls in flight: at most %d allowed", held-size, s.life.mostBytes)
 	}
 	return nil

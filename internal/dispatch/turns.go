@@ -46,6 +46,7 @@ func Waiting(ctx context.Context) *Turn {
 // stands in line.
 type turns struct {
 	arrival
+	by *Turn         // those that wait for it, or for its acceptance; set before it is accepted
 	fn *funcReceiver // what runs it, where that is a plain func
 }
 
@@ -53,22 +54,12 @@ type turns struct {
 type chain struct {
 	place *turn.Asked // where it stands in line
 	probe *probe      // while it does
-	by    *Turn       // those that wait for the call
 	own   *Turn       // its handler's turn, made when that asks something
-	stop  turn.Role   // with bitStop: what the hook is
-	past  int         // the same: how many notifications are between
 }
 
 // SetWaiting says which turns wait for the call, the nearest first, before it is
 // dispatched.
-func (c *turns) SetWaiting(t *Turn) {
-	if t != nil {
-		c.mu.Lock()
-		c.rest().by = t
-		c.mu.Unlock()
-		c.bits.Or(bitFor)
-	}
-}
+func (c *turns) SetWaiting(t *Turn) { c.by = t }
 
 // Waiting returns the turns that wait for the call's reply, the nearest first; nil for
 // none, and for a notification.
@@ -76,17 +67,7 @@ func (c *turns) Waiting() *Turn {
 	if !c.AwaitsReply() {
 		return nil
 	}
-	return c.waiting()
-}
-
-// waiting is Waiting, with those that wait until a notification is accepted.
-func (c *turns) waiting() *Turn {
-	if c.bits.Load()&bitFor == 0 {
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.more.by
+	return c.by
 }
 
 // Turn returns the turn of the call's handler; nil while that has asked nothing,

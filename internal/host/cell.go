@@ -12,6 +12,7 @@ import (
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/internal/turn"
 )
 
 // cell is one key, with all incarnations of its actor. Lock order: shard.mu, mailbox.mu.
@@ -128,7 +129,7 @@ func (c *cell) closesCircle(m *Context) error {
 	if now == nil || line.Find(now.Number) == nil {
 		return nil
 	}
-	return failure(ErrCircle, nil, "%s", line.Circle(now.Number))
+	return failure(ErrCircle, nil, "%s", turn.Asks(line.Circle(now.Number)))
 }
 
 // passivate is the turn on which a key stops because it has asked for that, or because it was woken

@@ -124,21 +124,11 @@ func (t *Turn) Queue(p Place) *Asked {
 	return a
 }
 
-// Waiting returns the turn of this process with the number if it is one of the
-// shard's and waits for a call now.
-func Waiting(number uint64, shard uint32) *Turn {
-	t := find(number)
-	if t == nil || t.Shard != shard || !t.waitsNow() {
-		return nil
-	}
-	return t
-}
-
 // OfShards reports whether t, or a turn that waits for it, is a turn of this process that
 // belongs to such a shard and waits now.
 func (t *Turn) OfShards(shards func(uint32) bool) bool {
 	for t := range t.Line() {
-		if own := find(t.Number); own != nil && shards(own.Shard) && own.waitsNow() {
+		if own := find(t.Number); own != nil && own.Shard == t.Shard && shards(t.Shard) && own.waitsNow() {
 			return true
 		}
 	}
@@ -207,7 +197,10 @@ func Known() (turns, calls int) {
 // lie between. shard is that of the call. A role that came over a wire is not believed.
 func (t *Turn) StopHook(shard uint32) (role Role, told int) {
 	for t := range t.Line() {
-		own := find(t.Number)
+		own := t
+		if t.own == nil { // it came by a wire
+			own = find(t.Number)
+		}
 		if own == nil {
 			continue
 		}

@@ -47,7 +47,7 @@ const (
 type Turn struct {
 	Shard  uint32
 	Role   Role
-	Number uint64 // not 0, and no other turn's
+	Number uint64 // no other turn's; 0 only of what After makes
 	Kind   string // of the key, at most MaxName bytes of it
 	Key    string // the same
 	By     *Turn  // the next of those that wait for the same; nil if none does
@@ -157,6 +157,12 @@ func (t *Turn) Serves(role Role, told int) {
 	t.own.serves, t.own.told = role, told
 }
 
+// After returns t behind the memory of a stop hook that does not wait for what it has sent, and may be
+// over by now. told is how many notifications lie between. t may be nil.
+func (t *Turn) After(role Role, told int) *Turn {
+	return &Turn{By: t, own: &state{serves: role, told: told, waits: []uint32{0}}}
+}
+
 // stops returns the role of the stop hook that the turn is, or works for: Stop if the hook's
 // shard does not end, Key if there is no such hook. The given shard counts as one that
 // ends. told is how many notifications lie between, and waits whether the turn waits for a
@@ -208,17 +214,25 @@ func (t *Turn) Line() iter.Seq[*Turn] {
 	}
 }
 
-// Circle names the turns from the one of the number to t, which asks it.
-func (t *Turn) Circle(number uint64) string {
-	var names []string
+// Circle returns the turns from the one of the number to t, each of which asks the next.
+func (t *Turn) Circle(number uint64) (circle []*Turn) {
 	for t := range t.Line() {
-		names = append(names, t.String())
+		circle = append(circle, t)
 		if t.Number == number {
 			break
 		}
 	}
-	slices.Reverse(names)
-	return strings.Join(append(names, names[0]), " asks ")
+	slices.Reverse(circle)
+	return circle
+}
+
+// Asks names turns each of which asks the next, and the last the first.
+func Asks(circle []*Turn) string {
+	var names strings.Builder
+	for _, t := range circle {
+		names.WriteString(t.String() + " asks ")
+	}
+	return names.String() + circle[0].String()
 }
 
 // String names the turn as people know it.
