@@ -77,7 +77,7 @@ func (c *cell) runTurns() (again bool) {
 			c.shard.host.bound.keepAfter(c)
 			return false
 		case passivateTurn:
-			c.passivate()
+			c.stop(c.mailbox.stopNow(false))
 			continue
 		case drainTurn:
 			t.hearOfDrain()
@@ -131,10 +131,6 @@ func (c *cell) closesCircle(m *Context) error {
 	}
 	return failure(ErrCircle, nil, "%s", turn.Asks(line.Circle(now.Number)))
 }
-
-// passivate is the turn on which a key stops because it has asked for that, or because it was woken
-// and has nothing to do.
-func (c *cell) passivate() { c.stop(c.mailbox.stopNow(false)) }
 
 // stopIdle passivates the key unless it is busy.
 func (c *cell) stopIdle() bool { return c.stop(c.mailbox.stopIdle()) }

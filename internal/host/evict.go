@@ -7,16 +7,15 @@ import "sync/atomic"
 // bound is how many keys of a host may be active. If there are more, the least recently used
 // keys are passivated.
 type bound struct {
-	most    int // below 0: any number
-	ages    *ages
-	evicts  func(*cell) // is told which keys go
+	host    *Host
 	active  atomic.Int64
 	allBusy atomic.Bool // there are too many, and no key is idle
 }
 
 // isExceeded reports whether more keys are active than should be.
 func (b *bound) isExceeded() bool {
-	return b.most >= 0 && b.active.Load() > int64(b.most)
+	most := b.host.opts.CacheSize
+	return most >= 0 && b.active.Load() > int64(most)
 }
 
 // add counts keys.
@@ -32,9 +31,9 @@ func (b *bound) add(delta int) {
 // passivated. If another goroutine is looking and misses a key, that key is found when the new key
 // runs out of work.
 func (b *bound) keep() {
-	if b.isExceeded() && !b.allBusy.Load() && b.ages.reading.TryLock() {
+	if b.isExceeded() && !b.allBusy.Load() && b.host.ages.reading.TryLock() {
 		b.search()
-		b.ages.reading.Unlock()
+		b.host.ages.reading.Unlock()
 	}
 }
 
@@ -44,8 +43,8 @@ func (b *bound) keepAfter(c *cell) {
 	if !b.isExceeded() {
 		return
 	}
-	b.ages.reading.Lock()
-	defer b.ages.reading.Unlock()
+	b.host.ages.reading.Lock()
+	defer b.host.ages.reading.Unlock()
 	if !b.allBusy.Load() {
 		b.search()
 	}
@@ -55,7 +54,7 @@ func (b *bound) keepAfter(c *cell) {
 		b.allBusy.Store(false) // c is not, once the lease is back
 	default:
 		if c.stopIdle() { // the only one that may be idle
-			b.evicts(c)
+			b.host.returns.note(c)
 		}
 	}
 }
@@ -63,7 +62,7 @@ func (b *bound) keepAfter(c *cell) {
 // search passivates the least recently used keys until the bound is kept, or every key was found
 // busy. It is called with reading held.
 func (b *bound) search() {
-	r := reader{ages: b.ages, until: b.ages.clock.Load()} // a key that is used later was found busy, or is new
+	r := reader{ages: &b.host.ages, until: b.host.ages.clock.Load()} // a key that is used later was found busy, or is new
 	defer r.end()
 	for b.isExceeded() {
 		c := r.next()
@@ -72,7 +71,7 @@ func (b *bound) search() {
 			break
 		}
 		if c.stopIdle() {
-			b.evicts(c)
+			b.host.returns.note(c)
 		}
 	}
 	if !b.isExceeded() {

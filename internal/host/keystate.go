@@ -16,7 +16,7 @@ package host
 //	          +-----------------------cut----------------+
 //
 // A failure suspends a live key until its supervisor restarts or stops it. A key that is
-// leaving stops after the turn that runs, unless it was woken.
+// leaving stops after the turn that runs. A key that was woken does not leave.
 type keyState struct {
 	life      life
 	turn      turnState
@@ -88,7 +88,7 @@ func (s keyState) after(e event) keyState {
 	case evResume:
 		s.suspended = false
 	case evLeave:
-		s.leaving = true
+		s.leaving = s.end != woken // otherwise it ends in the second round
 	case evStay:
 		s.leaving = false
 	case evStop:

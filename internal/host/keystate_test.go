@@ -27,6 +27,7 @@ func TestStateOfAKey(t *testing.T) {
 		"has none, while it runs":    {[]event{evStart, evSchedule, evWork, evStop, evDie}, keyState{life: dead, turn: queued}},
 		"stops once it is dead":      {[]event{evStart, evStop, evDie, evStop}, keyState{life: dead}},
 		"is woken":                   {[]event{evStart, evStop, evAgain, evWake, evStart}, keyState{life: live, end: woken}},
+		"is woken, and asks to go":   {[]event{evWake, evStart, evLeave}, keyState{life: live, end: woken}},
 		"is cut off":                 {[]event{evStart, evCut, evStop}, keyState{life: stopping, end: cutOff}},
 		"is cut off before it lives": {[]event{evCut, evDie}, keyState{life: dead, end: cutOff}},
 	} {

@@ -122,10 +122,7 @@ func (b *mailbox) next(afterUser bool) (m any, invoker pactor.MessageInvoker, us
 	defer b.mu.Unlock()
 	b.now = nil
 	if afterUser && b.state.leaving && b.state.life == live {
-		if b.state.end != woken {
-			return passivateTurn, nil, false
-		}
-		b.to(evStay) // it ends in the second round
+		return passivateTurn, nil, false
 	}
 	switch {
 	case len(b.system) > 0 && b.invoker != nil:

@@ -70,8 +70,7 @@ func (s *System) NewHost(opts Options) *Host {
 	h := &Host{system: s, opts: opts.withDefaults(), name: s.nextHost(), all: map[uint32]*shard{}}
 	h.observers = newObservers(opts.Kind, s.log, opts.Observer)
 	h.life, h.endHooks = context.WithCancel(context.WithoutCancel(h.opts.Base))
-	h.returns.host, h.idle.host = h, h
-	h.bound.most, h.bound.ages, h.bound.evicts = h.opts.CacheSize, &h.ages, h.returns.note
+	h.returns.host, h.idle.host, h.bound.host = h, h, h
 	h.idle.use(opts.IdleAfter)
 	return h
 }
