@@ -186,14 +186,11 @@ func (s *shell) stopping(ctx pactor.Context) {
 	why := lossOf(s.cell)
 	s.broken = s.broken || s.cell.mailbox.outlet.isUndone()
 	defer s.rest(why != unlost) // also if the stop hook ends its goroutine
-	if why != unlost && s.inner != nil {
-		s.shard.host.system.losses.key(why, false, nil)
-	}
 	switch {
+	case s.inner == nil: // it was not activated
 	case why != unlost:
-	case s.entity == nil:
-		s.protect(ctx, s.watched)
-	case !s.broken:
+		s.shard.host.system.losses.key(why, false, nil)
+	case s.entity == nil || !s.broken:
 		s.protect(ctx, s.passivate)
 	}
 }
@@ -205,34 +202,33 @@ func (s *shell) stopTimers() {
 	s.timers = nil
 }
 
-func (s *shell) passivate(pactor.Context) {
+// passivate runs the stop hook. That of a protoactor actor is what it does on Stopping.
+func (s *shell) passivate(ctx pactor.Context) {
 	h := beginHook(s.cell, passivation, s.hookTimeout())
 	defer h.end()
-	defer s.lose(h)
-	if h.err = s.onTurn(func() error { return s.entity.Passivate(&h.own) }); h.err != nil && !h.lost() {
+	defer func() {
+		if h.lost() { // since it began
+			s.shard.host.system.losses.key(byLease, true, h.err)
+		}
+	}()
+	switch {
+	case s.entity != nil:
+		h.err = s.onTurn(func() error { return s.entity.Passivate(&h.own) })
+	case s.broken: // what it changes is not kept
+		s.toActor(ctx)
+	default:
+		h.err = s.onTurn(func() error { s.toActor(ctx); return nil })
+	}
+	if h.err != nil && !h.lost() {
 		s.cell.log().Error("passivation failed", slog.Any("error", h.failure(h.err)))
 	}
 }
 
-// lose counts a key that another may own since its stop hook began.
-func (s *shell) lose(h *hook) {
-	if h.lost() {
-		s.shard.host.system.losses.key(byLease, true, h.err)
-	}
-}
-
-// watched is toActor for a message that is a hook of the actor's.
+// watched is toActor for what a protoactor actor does on Restarting and Stopped, which counts as a hook.
 func (s *shell) watched(ctx pactor.Context) {
 	if s.inner != nil {
 		h := beginHook(s.cell, passivation, s.hookTimeout())
 		defer h.end()
-		if _, ends := ctx.Message().(*pactor.Stopping); ends {
-			defer s.lose(h)
-			if !s.broken {
-				_ = s.onTurn(func() error { s.toActor(ctx); return nil })
-				return
-			}
-		}
 		s.toActor(ctx)
 	}
 }
