@@ -140,11 +140,7 @@ type memSub struct {
 
 // SubscribeShard implements transport.ServerTransport.
 func (n *memNode) SubscribeShard(ctx context.Context, shard uint32, h transport.HandlerFunc) (transport.Subscription, error) {
-	sub, err := memBackend{n}.Subscribe(ctx, shard, dispatch.Subscriber{Receiver: n.d.ReceiverFunc(h)})
-	if err != nil {
-		return nil, err
-	}
-	return sub, nil
+	return dispatch.SubscribeShard(ctx, n.Backend(), shard, h)
 }
 
 // Backend implements endpoint.

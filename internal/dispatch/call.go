@@ -16,7 +16,7 @@ import (
 // Replier is the way back to the sender of a call.
 type Replier interface {
 	// Reply sends the sender a reply or an error. It is
-	// called once, must not block, and may keep data only if c.DataIsOwned.
+	// called once, must not block, and must not keep data.
 	Reply(c *Call, data []byte, err *outcome.Error)
 }
 

@@ -95,7 +95,7 @@ func TestLateAnswer(t *testing.T) {
 	c.ReplyOwned([]byte("late"))
 	c.Reply(nil, errors.New("too late"))
 	c.Fail(outcome.New(outcome.ErrDraining))
-	if e := in.only(); e != nil || in.replies[0] != "late" || !c.DataIsOwned() || s.Pending() != 0 || b.finished.Load() != 1 {
+	if e := in.only(); e != nil || in.replies[0] != "late" || !c.has(bitOwned) || s.Pending() != 0 || b.finished.Load() != 1 {
 		t.Errorf("answer %q, %v, %d pending, finished %d times", in.replies, e, s.Pending(), b.finished.Load())
 	}
 }

@@ -19,7 +19,7 @@ const (
 	bitAnswered                    // the outcome is decided
 	bitReplied                     // the sender has been told
 	bitRefused                     // it was told an error
-	bitOwned                       // the reply's slice belongs to the replier
+	bitOwned                       // the handler has given the reply's slice away
 	bitQueued                      // in a line that it cannot be taken out of
 	bitClosed                      // answered, and the sender has been told
 	bitLate                        // a notification whose handler says when it is accepted
@@ -178,9 +178,6 @@ func (d *decision) NoEffect(none bool) (open bool) {
 	}
 	return d.bits.And(^bitNoEffect)&bitAnswered == 0
 }
-
-// DataIsOwned tells a replier that it may keep the reply's slice.
-func (d *decision) DataIsOwned() bool { return d.bits.Load()&bitOwned != 0 }
 
 // Nested reports whether the call is made by the handler of another of its subscription.
 func (d *decision) Nested() bool { return d.bits.Load()&bitNested != 0 }

@@ -50,7 +50,9 @@ func (r *funcReceiver) Accept(c *Call) {
 	t := &funcTask{c: c}
 	c.fn = r
 	if !c.AwaitsReply() && c.StopHook() != turn.Key {
-		t.over = r.life.Hosts().HoldShard(uint32(c.env.Shard))
+		if hosts := r.life.Hosts(); hosts != nil {
+			t.over = hosts.HoldShard(uint32(c.env.Shard))
+		}
 	}
 	passes, env := r.passes.Load(), &c.env
 	if passes && env.Delivery == transport.AwaitAccept {

@@ -145,19 +145,12 @@ type Hosts interface {
 	HoldShard(shard uint32) (release func())
 }
 
-// Hosts returns the hosts of keys here. Without any, it returns one that holds nothing.
+// Hosts returns the hosts of keys here; nil for none.
 func (l *Lifetime) Hosts() Hosts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.hosts == nil {
-		return noHosts{}
-	}
 	return l.hosts
 }
-
-type noHosts struct{}
-
-func (noHosts) HoldShard(uint32) (release func()) { return func() {} }
 
 // EndTogether says which shards end together, because no node is there to take them. If a turn of
 // one of them waits for another, that one serves it, until the subscription's Quiesce or

@@ -41,7 +41,7 @@ func (l *local) ended() ([]byte, error) {
 
 // Reply implements [Replier].
 func (l *local) Reply(c *Call, data []byte, _ *outcome.Error) {
-	if !c.DataIsOwned() {
+	if !c.has(bitOwned) {
 		data = cloneBytes(data) // the handler's slice stays the handler's, an empty one too: it has room behind its end
 	}
 	l.data = data

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/standing"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -76,6 +77,18 @@ func BackendOf(t any) Backend {
 		return t.Backend()
 	}
 	return nil
+}
+
+// SubscribeShard is [transport.ServerTransport]'s, for a transport with a backend.
+func SubscribeShard(ctx context.Context, b Backend, shardID uint32, h transport.HandlerFunc) (transport.Subscription, error) {
+	if h == nil {
+		return nil, outcome.Errorf(outcome.ErrBadOption, "shard %d: the handler is nil", shardID)
+	}
+	sub, err := b.Subscribe(ctx, shardID, Subscriber{Receiver: b.Dispatcher().ReceiverFunc(h)})
+	if err != nil {
+		return nil, err
+	}
+	return sub, nil
 }
 
 // DispatcherOf returns the dispatcher of a transport's backend; nil if it has none.

@@ -139,14 +139,7 @@ func (t *Transport) askTurns(_ context.Context, shard uint32, question []byte) (
 
 // SubscribeShard implements [transport.ServerTransport].
 func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transport.HandlerFunc) (transport.Subscription, error) {
-	if h == nil {
-		return nil, outcome.Errorf(outcome.ErrBadOption, "shard %d: the handler is nil", shardID)
-	}
-	sub, err := backend{t}.Subscribe(ctx, shardID, dispatch.Subscriber{Receiver: t.d.ReceiverFunc(h)})
-	if err != nil {
-		return nil, err
-	}
-	return sub, nil
+	return dispatch.SubscribeShard(ctx, t.Backend(), shardID, h)
 }
 
 // Backend returns what nodes of this library use.

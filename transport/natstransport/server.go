@@ -40,14 +40,7 @@ type subscription struct {
 
 // SubscribeShard implements [transport.ServerTransport].
 func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transport.HandlerFunc) (transport.Subscription, error) {
-	if h == nil {
-		return nil, outcome.Errorf(outcome.ErrBadOption, "shard %d: the handler is nil", shardID)
-	}
-	sub, err := backend{t, &t.hearing}.Subscribe(ctx, shardID, dispatch.Subscriber{Receiver: t.d.ReceiverFunc(h)})
-	if err != nil {
-		return nil, err
-	}
-	return sub, nil
+	return dispatch.SubscribeShard(ctx, t.Backend(), shardID, h)
 }
 
 // subscribe registers s at the connection. The reader must know it before its
