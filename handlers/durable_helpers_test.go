@@ -190,7 +190,11 @@ func inEachBank(t *testing.T, p actor.Persistence, o handlers.Options, test func
 }
 
 func newBank(t *testing.T, h transport.HandlerFunc, env hosting.Setup) *bank {
-	b := &bank{T: t, node: newNode(t, memtransport.Options{}), shelf: newShelf()}
+	return newBankOn(t, newNode(t, memtransport.Options{}), h, env)
+}
+
+func newBankOn(t *testing.T, n *node, h transport.HandlerFunc, env hosting.Setup) *bank {
+	b := &bank{T: t, node: n, shelf: newShelf()}
 	env.Kind = "account"
 	if env.Keeper == nil {
 		env.Keeper = b.shelf

@@ -23,13 +23,14 @@ type shelf struct {
 	gate    chan struct{} // what reads wait for; nil for nothing
 	commits int
 	reads   int
+	of      map[string]int // reads of records, by key
 
 	spilledReads int
 	mostSpilled  int // commands of one change
 }
 
 func newShelf() *shelf {
-	return &shelf{records: map[string]state.Record{}, beside: map[string][]state.Entry{}}
+	return &shelf{records: map[string]state.Record{}, beside: map[string][]state.Entry{}, of: map[string]int{}}
 }
 
 func (s *shelf) Read(_ context.Context, shard uint32, r state.Range) ([]state.Entry, bool, error) {
@@ -49,6 +50,7 @@ func (s *shelf) Read(_ context.Context, shard uint32, r state.Range) ([]state.En
 		s.spilledReads++
 		return s.beside[r.Key], false, nil
 	}
+	s.of[r.Key]++
 	rec, ok := s.records[r.Key]
 	if !ok {
 		return nil, false, nil
@@ -76,8 +78,9 @@ func (s *shelf) Commit(shard uint32, c state.Change, done func(state.Rev, error)
 			}
 			s.records[c.Key] = *state.Entry{Record: c.Record}.Clone().Record
 		}
+		rev := state.Rev(s.commits)
 		s.mu.Unlock()
-		done(state.Rev(s.commits), err)
+		done(rev, err)
 	}
 	s.mu.Lock()
 	hold := s.hold
@@ -88,6 +91,13 @@ func (s *shelf) Commit(shard uint32, c state.Change, done func(state.Rev, error)
 	if !hold {
 		end()
 	}
+}
+
+// loads returns how often a key's record was read.
+func (s *shelf) loads(key string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.of[key]
 }
 
 // set changes what the store does from now on.

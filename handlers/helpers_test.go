@@ -40,9 +40,12 @@ type node struct {
 	once sync.Once
 }
 
-func newNode(t testing.TB, limits memtransport.Options) *node {
-	tr := memtransport.New(limits).WithLog(quiet)
-	n := &node{tr: tr, life: dispatch.NewLifetime(quiet, dispatch.DispatcherOf(tr))}
+func newNode(t testing.TB, limits memtransport.Options) *node { return newNodeTo(t, limits, quiet) }
+
+// newNodeTo is newNode with a log.
+func newNodeTo(t testing.TB, limits memtransport.Options, log *slog.Logger) *node {
+	tr := memtransport.New(limits).WithLog(log)
+	n := &node{tr: tr, life: dispatch.NewLifetime(log, dispatch.DispatcherOf(tr))}
 	t.Cleanup(func() {
 		n.end()
 		if err := tr.Close(); err != nil {

@@ -77,7 +77,7 @@ func (c *cell) runTurns() (again bool) {
 			c.shard.host.bound.keepAfter(c)
 			return false
 		case passivateTurn:
-			c.stop(c.mailbox.stopNow(false))
+			c.passivate()
 			continue
 		case drainTurn:
 			t.hearOfDrain()
@@ -130,6 +130,16 @@ func (c *cell) closesCircle(m *Context) error {
 		return nil
 	}
 	return failure(ErrCircle, nil, "%s", turn.Asks(line.Circle(now.Number)))
+}
+
+// passivate is the turn on which a key stops because it has asked for that, or because it was woken
+// and has nothing to do.
+func (c *cell) passivate() {
+	if s := c.mailbox.holding(); s != nil && !s.stores() {
+		c.mailbox.stays()
+		return
+	}
+	c.stop(c.mailbox.stopNow(false))
 }
 
 // stopIdle passivates the key unless it is busy.

@@ -4,6 +4,7 @@ package host
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/state"
@@ -191,12 +192,27 @@ func (t *leaving) undo(why *Failure) {
 // time for that. It is called with mu held.
 func (o *outlet) due() *state.Change {
 	r := o.change()
-	if u := o.fresh; r == nil && u != nil && u.dirty && !u.sending && o.persist.Behind > 0 && u.timer == nil {
-		u.timer = new(expiry.Node)
-		clockOf(o.cell).Add(u.timer, o, expiry.Plus(expiry.Now(), o.persist.Behind))
+	u := o.fresh
+	if r != nil || u == nil || !u.dirty || u.sending || u.timer != nil || o.persist.Behind == 0 {
+		return r
 	}
-	return r
+	after := o.persist.Behind
+	switch {
+	case !u.kept:
+	case after < 0:
+		after = retryKept
+	default:
+		after = min(after, retryKept)
+	}
+	if after > 0 {
+		u.timer = new(expiry.Node)
+		clockOf(o.cell).Add(u.timer, o, expiry.Plus(expiry.Now(), after))
+	}
+	return nil
 }
+
+// retryKept is how long a write-behind key waits at most after the store has refused its state.
+const retryKept = 5 * time.Second
 
 // send has the keeper store a change; nil is none.
 func (o *outlet) send(c *state.Change) {
@@ -214,14 +230,19 @@ func (o *outlet) committed(_ state.Rev, err error) {
 	}
 	c := o.cell
 	c.mailbox.mu.Lock()
+	leaves := o.fresh.leaves
 	out := o.accepted()
 	r := o.due()
 	rests := o.fresh == nil
 	c.mailbox.mu.Unlock()
 	out.release(nil)
 	o.send(r)
-	if rests && c.shard.host.bound.isExceeded() {
+	switch {
+	case !rests:
+	case c.shard.host.bound.isExceeded():
 		c.handOver(c.mailbox.look())
+	case leaves:
+		c.stopIdle()
 	}
 }
 

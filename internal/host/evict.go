@@ -9,13 +9,30 @@ import "sync/atomic"
 type bound struct {
 	host    *Host
 	active  atomic.Int64
-	allBusy atomic.Bool // there are too many, and no key is idle
+	kept    atomic.Int64 // write-behind keys that keep a state which the store has refused
+	allBusy atomic.Bool  // there are too many, and no key is idle
 }
 
 // isExceeded reports whether more keys are active than should be.
 func (b *bound) isExceeded() bool {
 	most := b.host.opts.CacheSize
 	return most >= 0 && b.active.Load() > int64(most)
+}
+
+// keeps counts a key that keeps a state which the store has refused, or no longer does.
+func (b *bound) keeps(is bool) {
+	if is {
+		b.kept.Add(1)
+	} else {
+		b.kept.Add(-1)
+	}
+}
+
+// isFull reports whether as many keys as may be active keep states that the store has refused.
+// They cannot be passivated, so no further write-behind key starts.
+func (b *bound) isFull() bool {
+	most := b.host.opts.CacheSize
+	return most >= 0 && b.kept.Load() >= int64(max(most, 1))
 }
 
 // add counts keys.

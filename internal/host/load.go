@@ -48,6 +48,9 @@ func load(s *shell, h *hook) (err error) {
 	}
 	b.mu.Unlock()
 	if u == nil {
+		if o.persist.Behind != 0 && s.shard.host.bound.isFull() {
+			return failure(ErrNotStored, nil, "%d keys keep states that the store has refused, so no further write-behind key starts", s.shard.host.bound.kept.Load())
+		}
 		if r, err = read(s, h); err != nil {
 			return err
 		}

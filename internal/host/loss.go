@@ -1,4 +1,4 @@
-// The keys that end without their stop hooks, in one line
+// The keys that end with what is not stored, in one line
 
 package host
 
@@ -8,20 +8,24 @@ import (
 	"time"
 )
 
-// loss is why a key ends without its stop hook: another node may own the key by now, and has
-// loaded its state.
+// loss is why a key ends with what is not stored: without its stop hook, because another node may own
+// the key by now and has loaded its state, or because the store does not take the state.
 type loss uint8
 
 const (
 	unlost   loss = iota // its hook runs
 	byLease              // the node's lease on the shard has ended
 	byTheEnd             // the wait for the shard's keys, or the node's, was over
+	byStore              // the store has refused the newest state of a write-behind key
 	lossKinds
 )
 
 func (l loss) String() string {
-	if l == byLease {
+	switch l {
+	case byLease:
 		return "the node's lease has ended"
+	case byStore:
+		return "the store did not take their states in time"
 	}
 	return "the wait for their end was over"
 }
@@ -91,7 +95,11 @@ func (l *losses) tell() {
 		if of.cause != nil {
 			attrs = append(attrs, slog.Any("first", of.cause))
 		}
-		l.log.Warn("keys were lost: another node may own them, so their stop hooks were not run", attrs...)
+		if loss(why) == byStore {
+			l.log.Warn("the newest states of write-behind keys were lost", attrs...)
+		} else {
+			l.log.Warn("keys were lost: another node may own them, so their stop hooks were not run", attrs...)
+		}
 		l.all[why] = lost{}
 	}
 }

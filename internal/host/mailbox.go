@@ -183,13 +183,18 @@ func (b *mailbox) wanted() bool {
 }
 
 // stopIdle begins to stop an idle key and returns its process id. It returns nil for a
-// key that is busy, owes an answer, waits for the store, has mail, was woken, is being spawned or stops already.
+// key that is busy, owes an answer, waits for the store, has mail, was woken, is being spawned or stops
+// already. A write-behind key first has its state stored, and stops after that.
 // A turn that no caller has asked for does not keep a key, which stops after it.
 func (b *mailbox) stopIdle() *PID {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.state.runs() || b.state.end != serving || b.state.turn == working || b.outlet.busy() ||
 		len(b.system) > 0 || len(b.debts.open) > 0 || !b.mail.all(isOwn) {
+		return nil
+	}
+	if b.outlet.holds() {
+		b.outlet.hurry()
 		return nil
 	}
 	b.to(evStop)
@@ -211,6 +216,25 @@ func (b *mailbox) stopNow(first bool) *PID {
 	}
 	b.to(evStop)
 	return selfOf(b.invoker)
+}
+
+// holding returns the incarnation if it has a state that must be stored before it leaves. A shard that ends
+// does not wait for that.
+func (b *mailbox) holding() *shell {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.group != nil || !b.outlet.holds() {
+		return nil
+	}
+	s, _ := actorOf(b.invoker).(*shell)
+	return s
+}
+
+// stays has a key that was to leave go on.
+func (b *mailbox) stays() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.to(evStay)
 }
 
 // wake makes the key one that a stop hook has woken. The group is to be told.

@@ -59,63 +59,11 @@ type unstored struct {
 	sent    line         // waits for the change that is on its way
 	next    line         // waits for the one after
 	timer   *expiry.Node // of a write-behind key, while it is dirty
+	kept    bool         // the store has refused it, and the key keeps it: counts in the host's bound
+	leaves  bool         // the key was to be passivated
 }
 
 var _ turn.Durable = (*outlet)(nil)
-
-// line is answers in their order.
-type line struct{ first, last *gated }
-
-func (l *line) add(g *gated) {
-	if l.last == nil {
-		l.first = g
-	} else {
-		l.last.next = g
-	}
-	l.last = g
-}
-
-// append adds another line, which is used no more.
-func (l *line) append(m line) {
-	switch {
-	case m.first == nil:
-	case l.last == nil:
-		*l = m
-	default:
-		l.last.next, l.last = m.first, m.last
-	}
-}
-
-// list returns the calls, also if more has been added behind them since.
-func (l line) list() (calls []Call) {
-	for g := l.first; ; g = g.next {
-		calls = append(calls, g.Call)
-		if g == l.last {
-			return calls
-		}
-	}
-}
-
-// release lets all go: each with its answer or, if there is one, with what has happened. It is
-// called without a lock.
-func (l line) release(why error) {
-	for g := l.first; g != nil; {
-		next := g.next
-		g.next = nil
-		g.leave(why)
-		g = next
-	}
-}
-
-// calls reports whether there is more than somebody that waits for the state to be stored.
-func (l line) calls() bool {
-	for g := l.first; g != nil; g = g.next {
-		if _, waits := g.Call.(*stay); !waits {
-			return true
-		}
-	}
-	return false
-}
 
 // isUndone reports whether the incarnation has seen what is not so.
 func (o *outlet) isUndone() bool {
@@ -133,6 +81,22 @@ func (o *outlet) busy() bool {
 	return o != nil && o.fresh != nil && (o.fresh.sending || o.through())
 }
 
+// holds reports whether the key is write-behind and has a state that is not stored. Such a key is not
+// passivated before that, because its state would be lost if the store refuses it. The state of a key
+// that was deleted goes with its incarnation.
+func (o *outlet) holds() bool {
+	return o != nil && o.fresh != nil && o.persist.Behind != 0 && !o.fresh.deleted
+}
+
+// hurry has what a write-behind key holds stored soon. The clock does it, because callers hold locks.
+func (o *outlet) hurry() {
+	u := o.fresh
+	if u.leaves = true; u.timer == nil {
+		u.timer = new(expiry.Node)
+	}
+	clockOf(o.cell).Add(u.timer, o, expiry.Now())
+}
+
 // waits reports whether what leaves has to wait for the newest state.
 func (o *outlet) waits() bool { return o.fresh != nil && o.persist.Behind == 0 }
 
@@ -145,7 +109,7 @@ func (o *outlet) keep(data []byte, deleted bool) {
 		o.fresh = &unstored{}
 	}
 	u := o.fresh
-	u.state, u.deleted, u.dirty = data, deleted, true
+	u.state, u.deleted, u.dirty, u.leaves = data, deleted, true, false
 }
 
 // wait puts answers behind the state.
@@ -201,6 +165,7 @@ func (o *outlet) accepted() (out line) {
 	o.ids.stored()
 	out, u.sent = u.sent, line{}
 	u.begins = false
+	o.keptInMemory(false)
 	if u.sending = false; !u.dirty {
 		o.fresh = nil
 	}
@@ -218,11 +183,21 @@ func (o *outlet) refused(why *Failure) (out line, over bool) {
 	if o.persist.Behind != 0 && why.Why == ErrNotStored && (!out.calls() || errors.Is(why, state.ErrFull)) {
 		u.dirty = true
 		o.ids.refused()
+		o.keptInMemory(true)
 		return out, false
 	}
+	o.keptInMemory(false)
 	o.fresh = nil
 	o.undo(why)
 	return out, true
+}
+
+// keptInMemory notes whether the key keeps a state that the store has refused.
+func (o *outlet) keptInMemory(is bool) {
+	if u := o.fresh; u.kept != is {
+		u.kept = is
+		o.cell.shard.host.bound.keeps(is)
+	}
 }
 
 // awaitStored waits until the newest state is stored, or returns why it will not be. flush has a

@@ -4,7 +4,11 @@ package host
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"time"
+
+	"github.com/clstr-go/clstr/state"
 )
 
 // onTurn runs a method that no call causes as a turn: its error undoes its changes.
@@ -21,9 +25,19 @@ func (s *shell) onTurn(method func() error) error {
 	return err
 }
 
+// stores has the state stored that a write-behind key holds, before the key leaves. It returns false if
+// the store does not take the state now: the key stays.
+func (s *shell) stores() bool {
+	h := beginHook(s.cell, passivation, s.hookTimeout())
+	defer h.end()
+	var err error
+	h.Wait(func() { err = s.cell.mailbox.outlet.awaitStored(&h.own, true) })
+	return err == nil
+}
+
 // rest waits, at the end of an incarnation, for the change that is on its way, because the next
-// incarnation must find it. A change that is not on its way is lost. Only write-behind keys have
-// such changes.
+// incarnation must find it. A write-behind key may hold a newer state. While the store is full, rest
+// tries again, until the time of a hook is up. Then that state is lost.
 func (s *shell) rest(lost bool) {
 	o := s.cell.mailbox.outlet
 	if o == nil {
@@ -40,7 +54,12 @@ func (s *shell) rest(lost bool) {
 	h := beginHook(s.cell, passivation, s.hookTimeout())
 	defer h.end()
 	var err error
-	h.Wait(func() { err = o.awaitStored(context.Background(), !lost) })
+	for again := true; again; {
+		h.Wait(func() {
+			err = o.awaitStored(context.Background(), !lost)
+			again = errors.Is(err, state.ErrFull) && !lost && pauses(&h.own, retryFull)
+		})
+	}
 	mu.Lock()
 	for o.fresh != nil && o.fresh.sending { // its time was up meanwhile
 		mu.Unlock()
@@ -48,6 +67,9 @@ func (s *shell) rest(lost bool) {
 		mu.Lock()
 	}
 	left := o.fresh
+	if left != nil {
+		o.keptInMemory(false)
+	}
 	o.fresh = nil
 	o.begun++
 	mu.Unlock()
@@ -56,5 +78,20 @@ func (s *shell) rest(lost bool) {
 			clockOf(s.cell).Remove(left.timer)
 		}
 		s.cell.log().Error("the newest state of a write-behind key is lost", slog.Any("error", err))
+		if !lost { // else it is counted already
+			s.shard.host.system.losses.key(byStore, false, err)
+		}
+	}
+}
+
+// pauses waits, and returns false if ctx has ended.
+func pauses(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
 	}
 }
