@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -122,7 +123,10 @@ func TestAsyncKeepsOrderInMoves(t *testing.T) {
 			if got, err := cluster.NewRequest[add, total](client.Key(key)).Request(t.Context(), add{}); err != nil || int64(got.Total) != sent.Load() {
 				t.Errorf("%s was told %+v of %d, %v", key, got, sent.Load(), err)
 			}
-			for i, n := range told.ran[key] {
+			told.mu.Lock()
+			ran := slices.Clone(told.ran[key])
+			told.mu.Unlock()
+			for i, n := range ran {
 				if n != i {
 					t.Fatalf("%s was told %d as number %d", key, n, i)
 				}
