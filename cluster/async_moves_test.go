@@ -128,7 +128,7 @@ func TestAsyncKeepsOrderInMoves(t *testing.T) {
 			told.mu.Unlock()
 			for i, n := range ran {
 				if n != i {
-					t.Fatalf("%s was told %d as number %d", key, n, i)
+					t.Fatalf("%s was told %d as number %d: %v", key, n, i, ran[max(0, i-5):min(len(ran), i+40)])
 				}
 			}
 		}

@@ -36,6 +36,7 @@ var (
 	ErrDraining         = outcome.ErrDraining
 	ErrHandedBack       = outcome.ErrHandedBack
 	ErrFromHandler      = outcome.ErrFromHandler
+	ErrOutOfOrder       = outcome.ErrOutOfOrder
 	ErrCircle           = outcome.ErrCircle
 	ErrActivationFailed = outcome.ErrActivationFailed
 	ErrLayoutMismatch   = outcome.ErrLayoutMismatch

@@ -18,14 +18,18 @@ type note struct {
 	c       *caller
 	m       message
 	to      address
-	by      *mapping        // as the client knew it when the note was sent; nil is not at all
+	by      *mapping        // of keys to shards, as the client knew it; nil is not at all
 	first   bool            // nothing was sent to its shard before
 	values  context.Context // of its sender; nil if nothing asks for them
 	ttl     time.Time       // the end of its TTL; zero if it has none
 	until   time.Time       // its end in any case
 	env     Envelope        // as it was sent
+	refusal error           // why it is sent again; nil if it was not sent
 	receipt *Receipt
-	next    *note // behind it in line; guarded by the window's mu
+
+	// Guarded by the window's mu.
+	line          *line
+	number, after uint64 // if it was posted
 }
 
 // begin sends a notification and does not wait. The message's data is its own.
@@ -41,13 +45,20 @@ func begin(ctx context.Context, c *caller, m message) *Receipt {
 		return n.refused(err)
 	}
 	n.until = time.Now().Add(DefaultRequestTimeout)
-	first, err := c.window.enter(ctx, n)
+	receipt, l := n.receipt, (*line)(nil) // n may be over before post returns
+	t, err := c.window.enter(ctx, n)
 	if err != nil {
 		return n.refused(err)
 	}
-	receipt := n.receipt // n may be over before start returns
-	if first {
-		n.start(ctx)
+	switch l = n.line; {
+	case t == posts:
+		n.post(ctx)
+	case t == alone && n.env.Delivery == transport.AwaitNothing:
+		_, err := c.alone(ctx, &n.env, &n.m)
+		n.over(err)
+		c.window.goOn(n.to, l, nil)
+	case t == alone:
+		c.window.goOn(n.to, l, n)
 	}
 	return receipt
 }
@@ -71,7 +82,7 @@ func (n *note) freeze(ctx context.Context) {
 	made := e.draft(&n.m)
 	e.handOn(ctx, &made)
 	made.Headers = maps.Clone(made.Headers)
-	if n.env.Delivery = made.Delivery; made.TTLMs > 0 {
+	if n.env.Delivery, n.env.ID = made.Delivery, made.ID; made.TTLMs > 0 {
 		n.ttl = time.Now().Add(time.Duration(min(made.TTLMs, mostTTL.Milliseconds())) * time.Millisecond)
 	}
 	n.m.scoped, n.m.opts = nil, []EnvelopeOption{func(env *Envelope) {
@@ -85,18 +96,11 @@ func (n *note) freeze(ctx context.Context) {
 // mostTTL is a time that nothing in a window lives to see.
 const mostTTL = 24 * time.Hour
 
-// start sends a note that is the first in its line.
-func (n *note) start(ctx context.Context) {
+// mayBePosted reports whether the note can go out without waiting. A command is sent again even if it may have
+// run, which those behind it do not wait for.
+func (n *note) mayBePosted() bool {
 	c := n.c
-	switch {
-	case n.env.Delivery == transport.AwaitNothing:
-		_, err := c.alone(ctx, &n.env, &n.m)
-		n.goOn(n.done(err))
-	case c.poster == nil || n.by == nil || c.intercept != nil:
-		n.goOn(n)
-	default:
-		n.post(ctx)
-	}
+	return c.poster != nil && n.by != nil && c.intercept == nil && n.env.Delivery == transport.AwaitAccept && n.env.ID == ""
 }
 
 // post sends the note and does not wait.
@@ -104,39 +108,79 @@ func (n *note) post(ctx context.Context) {
 	c := n.c
 	shard := n.m.to.under(n.by).shard
 	if err := c.envelopes.newEnvelope(&n.env, &n.m, shard, n.by); err != nil {
-		n.goOn(n.done(err))
+		n.Told(err)
 		return
 	}
+	n.env.Retry = n.refusal != nil && outcome.Of(n.refusal) == NotStarted
 	n.first = n.by.called.add(shard)
-	if open, err := c.poster.Post(ctx, &n.env, n.until, n); !open {
+	if open, err := c.poster.Post(ctx, &n.env, dispatch.Order{Number: n.number, After: n.after}, n.until, n); !open {
 		n.Told(err)
 	}
 }
 
-// Told hears what has become of a note that was posted ([dispatch.Poster]).
-func (n *note) Told(err error) {
-	if err != nil && n.mayRunNow(err) {
-		go func() { // ends when the notes that stand in line are over: each at its until, at the latest
-			n.done(n.again(err)).run()
-		}()
+// repost is post for a note that has waited in its line.
+func (n *note) repost(ctx context.Context) {
+	if err := n.late(); err != nil {
+		n.refusal = nil
+		n.Told(err)
 		return
 	}
-	n.goOn(n.done(n.m.amended(err)))
+	if by := n.c.known.mapping.Load(); by != nil {
+		n.by = by
+	}
+	n.post(ctx)
 }
 
-// mayRunNow reports whether the note is to be sent again after an error.
-func (n *note) mayRunNow(err error) bool {
-	c := n.c
-	n.m.heard(err)
-	return c.retries.patience(err, n.first, &n.m.command) > 0 || c.known.outdated(n.by, err) ||
-		errors.Is(outer(err), ErrTransportNoShardSubscriber) && outcome.Of(err).NeverRan() // a Request looks for another owner
+// Told hears what has become of a note that was posted ([dispatch.Poster]).
+func (n *note) Told(err error) {
+	w, to, l := &n.c.window, n.to, n.line // n may be another goroutine's soon
+	again := err != nil && n.isRepeated(err)
+	if again {
+		n.refusal = err
+	} else {
+		_, err = n.c.conclude(nil, err, &n.env)
+	}
+	receipt := n.receipt
+	runs := w.told(n, again)
+	if !again {
+		receipt.end(err)
+	}
+	if runs {
+		w.goOn(to, l, nil)
+	}
 }
 
-// again sends a note that was posted once more.
-func (n *note) again(err error) error {
-	c := n.c
-	ctx, cancel := context.WithDeadline(context.Background(), n.until)
+// isRepeated reports whether the note is to be sent again after an error.
+func (n *note) isRepeated(err error) bool {
+	r := &n.c.retries
+	if r.patience(err, n.first, &n.m.command) > 0 || n.c.known.outdated(n.by, err) {
+		return true
+	}
+	what := outer(err) // a Request looks for another owner
+	return outcome.Of(err).NeverRan() && (errors.Is(what, ErrOutOfOrder) || errors.Is(what, ErrTransportNoShardSubscriber))
+}
+
+// send sends the note and waits for its acceptance.
+func (n *note) send() error {
+	if err := n.late(); err != nil {
+		return err
+	}
+	values := n.values
+	if values == nil {
+		values = context.Background()
+	}
+	ctx, cancel := context.WithDeadline(values, n.until)
 	defer cancel()
+	if n.refusal != nil {
+		return n.again(ctx, n.refusal)
+	}
+	_, err := n.c.alone(ctx, &n.env, &n.m)
+	return err
+}
+
+// again sends a note that was posted and refused.
+func (n *note) again(ctx context.Context, err error) error {
+	c := n.c
 	n.env.Retry = outcome.Of(err) == NotStarted
 	if !c.known.outdated(n.by, err) {
 		_, err = c.exchange(ctx, &n.env, &n.m, n.by, n.first, false)
@@ -147,42 +191,24 @@ func (n *note) again(err error) error {
 	return n.m.amended(err)
 }
 
-// send sends the note and waits for its acceptance.
-func (n *note) send() error {
-	if !n.ttl.IsZero() && !time.Now().Before(n.ttl) {
+// late returns an error if the note's time is up.
+func (n *note) late() error {
+	now := time.Now()
+	switch {
+	case !n.ttl.IsZero() && !now.Before(n.ttl):
 		return outcome.Errorf(ErrEnvelopeExpired, "it stood in line behind others to its key").WithOutcome(NotSent)
+	case !now.Before(n.until):
+		return outcome.ContextError(context.DeadlineExceeded, NotSent)
 	}
-	values := n.values
-	if values == nil {
-		values = context.Background()
-	}
-	ctx, cancel := context.WithDeadline(values, n.until)
-	defer cancel()
-	if ctx.Err() != nil {
-		return outcome.ContextError(ctx.Err(), NotSent)
-	}
-	_, err := n.c.alone(ctx, &n.env, &n.m)
-	return err
+	return nil
 }
 
-// done takes a note that is over out of its line, and returns the next; nil is none.
-func (n *note) done(err error) (next *note) {
+// over ends a note that was sent by itself.
+func (n *note) over(err error) {
 	_, err = n.c.conclude(nil, err, &n.env)
-	next = n.c.window.leave(n)
+	n.c.window.over(n)
 	n.receipt.end(err)
-	return next
 }
 
-// goOn sends n, which may be nil, and what stands in line behind it.
-func (*note) goOn(first *note) {
-	if first != nil {
-		go first.run() // ends when the notes that stand in line are over: each at its until, at the latest
-	}
-}
-
-// run is called for the first of a line, or nil. It sends it, and what stands in line behind it.
-func (n *note) run() {
-	for n != nil {
-		n = n.done(n.send())
-	}
-}
+// order is where the note stands in its line: those that were posted before the others.
+func (n *note) order() uint64 { return n.number - 1 }

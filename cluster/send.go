@@ -46,7 +46,7 @@ func newCaller(opts ClientOptions) *caller {
 	if p, ok := dispatch.BackendOf(opts.Transport).(dispatch.Poster); ok && p.Sends(opts.Transport) {
 		c.poster = p
 	}
-	c.window.init(opts.NotifyWindow)
+	c.window.init(opts.NotifyWindow, c.poster)
 	c.known.init(opts)
 	c.retries = retries{opts.Transport, &c.known, append([]error{ErrNotOwner, ErrDraining, ErrHandedBack, ErrDisconnected}, opts.RetryOn...)}
 	return c

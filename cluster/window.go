@@ -1,10 +1,11 @@
-// The window of a client: its notifications that nobody waits for, in order
+// The window of a client: notifications whose senders have gone on, in a line for each key
 
 package cluster
 
 import (
 	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -18,20 +19,40 @@ const defaultWindow = 4096
 // windowBytes is how many bytes of messages they may have together. A single one may have more.
 const windowBytes = 16 << 20
 
-// window holds the notifications of a client whose senders have gone on. Those to one key stand in
-// line: each is sent when the one before it was accepted or has failed for good, so none can
-// overtake one that is tried again. Senders wait while the window is full.
+// window holds the notifications of a client whose senders have gone on. Senders wait while it is
+// full.
 type window struct {
-	most int          // negative is no limit
-	open atomic.Int64 // changes with mu held; other calls read it
+	poster dispatch.Poster // nil if the transport cannot send without waiting
+	behind bool            // several to one key can be on their way
+	most   int             // negative is no limit
+	open   atomic.Int64    // changes with mu held; other calls read it
 
 	mu    sync.Mutex
 	bytes int
-	last  map[address]*note // of each key's line
-	room  chan struct{}     // closed when there is room again; nil while no sender waits
+	lines map[address]*line
+	spare []*line       // to be used again
+	room  chan struct{} // closed when there is room again; nil while no sender waits
 }
 
-func (w *window) init(most int) { w.most, w.last = cmp.Or(most, defaultWindow), map[address]*note{} }
+// line is the notifications to one key, in the order in which they came. The window's mu guards it.
+//
+// Notifications go out one behind the other, without waiting. The node accepts one only if it has
+// accepted the one before it ([dispatch.Poster]), so a refused one is followed by refusals. The line is then held: what
+// comes goes into the queue. When all that had gone out have come back, a goroutine sends the first of the queue,
+// by itself, until it is accepted or has failed for good. Then the others follow as before.
+type line struct {
+	out    int     // posted, and still to be told
+	last   *note   // that has come
+	before uint64  // number of the last that was posted; 0 if none is to come behind it
+	held   bool    // nothing goes out but what a goroutine sends
+	runs   bool    // there is that goroutine
+	queue  []*note // while it is held, in order
+}
+
+func (w *window) init(most int, poster dispatch.Poster) {
+	w.most, w.poster, w.lines = cmp.Or(most, defaultWindow), poster, map[address]*line{}
+	w.behind = poster != nil && poster.Number() != 0
+}
 
 // address is a key, or a shard.
 type address struct {
@@ -46,15 +67,24 @@ func (t target) address() address {
 	return address{kind: t.kind, shard: t.shard}
 }
 
-// enter puts n at the end of its key's line. It waits for room until ctx ends. first reports
-// whether the line was empty, so that n may go out now.
-func (w *window) enter(ctx context.Context, n *note) (first bool, err error) {
+// What becomes of a note that has entered.
+type entry uint8
+
+const (
+	queued entry = iota // the line's goroutine sends it
+	posts               // it is to be posted
+	alone               // it is to be sent by itself, as the first of its line
+)
+
+// enter puts n at the end of its line, and says what is to be done with it. It waits for room until ctx ends.
+func (w *window) enter(ctx context.Context, n *note) (entry, error) {
 	for {
-		room, first := w.tryEnter(n)
+		room, t := w.tryEnter(n)
 		if room == nil {
-			return first, nil
+			return t, nil
 		}
 		wait := dispatch.BeginWait(ctx)
+		var err error
 		select {
 		case <-room:
 		case <-ctx.Done():
@@ -62,13 +92,13 @@ func (w *window) enter(ctx context.Context, n *note) (first bool, err error) {
 		}
 		wait.EndWait(ctx)
 		if err != nil {
-			return false, err
+			return 0, err
 		}
 	}
 }
 
 // tryEnter returns a channel that is closed when there is room, if there is none.
-func (w *window) tryEnter(n *note) (room <-chan struct{}, first bool) {
+func (w *window) tryEnter(n *note) (room <-chan struct{}, e entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	open := w.open.Load()
@@ -76,33 +106,170 @@ func (w *window) tryEnter(n *note) (room <-chan struct{}, first bool) {
 		if w.room == nil {
 			w.room = make(chan struct{})
 		}
-		return w.room, false
+		return w.room, 0
 	}
 	w.open.Add(1)
 	w.bytes += len(n.m.data)
-	before := w.last[n.to]
-	if before != nil {
-		before.next = n
+	l := w.lines[n.to]
+	fresh := l == nil
+	if fresh {
+		l = w.fresh()
+		w.lines[n.to] = l
 	}
-	w.last[n.to] = n
-	return nil, before == nil
+	l.last, n.line = n, l
+	switch {
+	case !l.held && n.mayBePosted() && (w.behind || fresh):
+		w.toPost(n)
+		return nil, posts
+	case fresh:
+		l.held, l.runs = true, true
+		return nil, alone
+	}
+	l.held = true
+	l.queue = append(l.queue, n)
+	return nil, queued
 }
 
-// leave takes n, the first of its line, out. It returns the next, which may go out now, or nil.
-func (w *window) leave(n *note) (next *note) {
+// fresh returns an empty line.
+func (w *window) fresh() *line {
+	if n := len(w.spare) - 1; n >= 0 {
+		l := w.spare[n]
+		w.spare = w.spare[:n]
+		return l
+	}
+	return new(line)
+}
+
+// toPost gives n its number, behind the one before it. It is called with mu held.
+func (w *window) toPost(n *note) {
+	l := n.line
+	l.out++
+	n.number, n.after = w.poster.Number(), l.before
+	l.before = n.number
+}
+
+// told takes note of what has become of a note that was posted. With again, it is to be sent again,
+// and those that have come back before are behind it. runs reports whether the line wants a goroutine.
+func (w *window) told(n *note, again bool) (runs bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	l := n.line
+	l.out--
+	if again {
+		l.held = true
+		at, _ := slices.BinarySearchFunc(l.queue, n, func(a, b *note) int { return cmp.Compare(a.order(), b.order()) })
+		l.queue = slices.Insert(l.queue, at, n)
+	} else {
+		w.leave(n)
+	}
+	if l.out > 0 || l.runs {
+		return false
+	}
+	if !l.held {
+		w.drop(n.to, l)
+		return false
+	}
+	l.runs = true
+	return true
+}
+
+// goOn starts the goroutine of a line, which sends n first if it is not nil.
+func (w *window) goOn(to address, l *line, n *note) {
+	go w.run(to, l, n) // ends when the line is empty, or others go out again: each has its until
+}
+
+func (w *window) run(to address, l *line, n *note) {
+	for {
+		if n == nil {
+			if n = w.first(to, l); n == nil {
+				return
+			}
+		}
+		n.over(n.send())
+		n = nil
+		for {
+			post, goOn := w.sent(l)
+			if len(post) == 0 {
+				if !goOn {
+					return
+				}
+				break
+			}
+			ctx, cancel := context.WithDeadline(context.Background(), post[len(post)-1].until)
+			for _, p := range post {
+				p.repost(ctx)
+			}
+			cancel()
+		}
+	}
+}
+
+// first takes the first of a line out of its queue, for the line's goroutine. If there is none, the goroutine
+// is to end.
+func (w *window) first(to address, l *line) (n *note) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l.before = 0
+	if len(l.queue) > 0 {
+		n, l.queue = l.queue[0], l.queue[1:]
+		return n
+	}
+	w.drop(to, l)
+	return nil
+}
+
+// sent is called when the first of the queue is over. It returns the others, as far as they may be
+// posted, behind each other. When the goroutine has posted them it calls sent again. If there are none, goOn says
+// whether it is to go on with the first, or to end.
+func (w *window) sent(l *line) (post []*note, goOn bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	back := l.out == 0 // all that were posted have come back
+	if back {
+		l.before = 0
+	}
+	for w.behind && len(l.queue) > 0 && l.queue[0].mayBePosted() && (back || l.queue[0].number == 0) {
+		post = append(post, l.queue[0])
+		w.toPost(l.queue[0])
+		l.queue = l.queue[1:]
+	}
+	switch {
+	case len(post) > 0 || l.out == 0:
+		return post, true
+	case len(l.queue) == 0:
+		l.held = false
+	}
+	l.runs = false // the last that comes back has another one started
+	return nil, false
+}
+
+// over takes a note that was sent by itself out of the window.
+func (w *window) over(n *note) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.leave(n)
+}
+
+// leave is called with mu held.
+func (w *window) leave(n *note) {
 	open := w.open.Add(-1)
 	w.bytes -= len(n.m.data)
-	if next = n.next; next == nil {
-		delete(w.last, n.to)
-	}
 	// A sender that woke for each place would cost a change of goroutines for each message.
 	if w.room != nil && (w.most < 0 || open <= int64(w.most)*3/4) && (open == 0 || w.bytes <= windowBytes*3/4) {
 		close(w.room)
 		w.room = nil
 	}
-	return next
+}
+
+// mostSpare is how many empty lines are kept.
+const mostSpare = 1024
+
+// drop forgets an empty line. It is called with mu held.
+func (w *window) drop(to address, l *line) {
+	delete(w.lines, to)
+	if *l = (line{}); len(w.spare) < mostSpare {
+		w.spare = append(w.spare, l)
+	}
 }
 
 // pass waits until all notifications to a key that are in the window now have been accepted or have
@@ -112,12 +279,14 @@ func (w *window) pass(ctx context.Context, to target) error {
 		return nil
 	}
 	w.mu.Lock()
-	before := w.last[to.address()]
-	w.mu.Unlock()
-	if before == nil {
+	l := w.lines[to.address()]
+	if l == nil {
+		w.mu.Unlock()
 		return nil
 	}
-	_ = before.receipt.Wait(ctx) // its error is told there
+	last := l.last.receipt
+	w.mu.Unlock()
+	_ = last.Wait(ctx) // its error is told there
 	if err := ctx.Err(); err != nil {
 		return outcome.ContextError(err, NotSent)
 	}

@@ -36,6 +36,8 @@ type Envelope struct {
 	transport.Envelope
 	Budget  time.Duration // what is left of the sender's deadline; 0 is none
 	Waiting *turn.Turn    // those that wait for the call, the nearest first
+	Number  uint64        // of a notification that others may come behind; no other of its sender has it
+	After   uint64        // the number of the one that it comes behind; 0 is none
 	Unknown []byte
 }
 
@@ -193,6 +195,10 @@ func (d *Decoder) envelope(data []byte, e *Envelope) error {
 			e.ID = string(f.bytes)
 		case f.is(envAge, protowire.VarintType):
 			e.AgeMs = duration(f.uint, time.Millisecond).Milliseconds()
+		case f.is(envNumber, protowire.VarintType):
+			e.Number = f.uint
+		case f.is(envAfter, protowire.VarintType):
+			e.After = f.uint
 		case f.is(envTurns, protowire.BytesType):
 			if err := turns.add(d, f.bytes); err != nil {
 				return err

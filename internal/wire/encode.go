@@ -39,6 +39,8 @@ const (
 	envTurns     = 14
 	envID        = 15
 	envAge       = 16
+	envNumber    = 18
+	envAfter     = 19
 
 	headerName  = 1
 	headerValue = 2
@@ -71,6 +73,17 @@ const Overhead = 16
 // nearest first: the nearest MaxTurns are sent. nil is none.
 func AppendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, waiting *turn.Turn) []byte {
 	return appendEnvelope(b, env, budget, waiting, nil)
+}
+
+// AppendNumbered is AppendEnvelope for a notification with a number, which is to come behind the one
+// with the number after; 0 is none.
+func AppendNumbered(b []byte, env *transport.Envelope, number, after uint64) []byte {
+	var room [24]byte
+	return appendEnvelope(b, env, 0, nil, appendOrder(room[:0], number, after))
+}
+
+func appendOrder(b []byte, number, after uint64) []byte {
+	return appendUint(appendUint(b, envNumber, number), envAfter, after)
 }
 
 func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, waiting *turn.Turn, unknown []byte) []byte {
@@ -202,7 +215,7 @@ func AppendEnd(b []byte, firstID uint64) []byte {
 func (p *Packet) Append(b []byte) []byte {
 	for i := range p.Envelopes {
 		e := &p.Envelopes[i]
-		b = appendEnvelope(b, &e.Envelope, e.Budget, e.Waiting, e.Unknown)
+		b = appendEnvelope(b, &e.Envelope, e.Budget, e.Waiting, append(appendOrder(nil, e.Number, e.After), e.Unknown...))
 	}
 	for i := range p.Replies {
 		r := &p.Replies[i]

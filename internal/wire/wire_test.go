@@ -36,6 +36,7 @@ func full() wire.Packet {
 						Number: 1, Role: turn.Stop, By: &turn.Turn{Shard: 1<<32 - 1, Number: 5, Role: turn.Func},
 					},
 				},
+				Number: 1 << 33, After: 1<<33 - 1,
 				Unknown: []byte{0xa0, 0x06, 0x07}, // field 100, varint 7
 			},
 			{},

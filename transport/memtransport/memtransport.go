@@ -150,8 +150,12 @@ type backend struct{ *Transport }
 // Sends implements [dispatch.Poster].
 func (t backend) Sends(of transport.ClientTransport) bool { return of == t.Transport }
 
+// Number implements [dispatch.Poster]: what is sent is accepted at once, unless the func behind it takes
+// its time.
+func (t backend) Number() uint64 { return 0 }
+
 // Post implements [dispatch.Poster].
-func (t backend) Post(ctx context.Context, env *transport.Envelope, until time.Time, to dispatch.Told) (open bool, err error) {
+func (t backend) Post(ctx context.Context, env *transport.Envelope, _ dispatch.Order, until time.Time, to dispatch.Told) (open bool, err error) {
 	s, err := t.serves(ctx, env)
 	if err != nil {
 		return false, err

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/expiry"
@@ -21,6 +22,7 @@ type call struct {
 	to     *shardBox
 	signal chan struct{} // cap 1; one signal
 	told   dispatch.Told // in place of signal: its sender has gone on
+	order  dispatch.Order
 	node   expiry.Node
 
 	// Guarded by calls.mu until taken, then the taker's until the signal.
@@ -33,6 +35,8 @@ type call struct {
 
 // calls are the requests that wait, by id.
 type calls struct {
+	numbers atomic.Uint64 // of notifications
+
 	mu   sync.Mutex
 	last uint64
 	open peakmap.Map[uint64, *call]

@@ -153,10 +153,10 @@ func (t *Transport) newBox(shard uint32, epoch uint64) *shardBox {
 func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) error {
 	limit := b.t.limit()
 	var by *dispatch.Turn
-	if c != nil {
+	if c != nil && c.told == nil {
 		by = dispatch.Waiting(ctx)
 	}
-	size := 96 + wire.SizeTurns(by) + len(env.Type) + len(env.Data) + len(env.Key) + len(env.Kind)
+	size := 112 + wire.SizeTurns(by) + len(env.Type) + len(env.Data) + len(env.Key) + len(env.Kind)
 	for name, value := range env.Headers {
 		size += 24 + len(name) + len(value)
 	}
@@ -164,9 +164,13 @@ func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) e
 	fits, err := len(env.Data) <= limit, error(nil)
 	if fits {
 		fits, err = b.put(ctx, env, size, limit, func(to *batch) {
-			budget = budgetOf(ctx)
 			from := len(to.buf)
-			to.buf = wire.AppendEnvelope(to.buf, env, budget, by)
+			if c != nil && c.told != nil {
+				to.buf = wire.AppendNumbered(to.buf, env, c.order.Number, c.order.After)
+			} else {
+				budget = budgetOf(ctx)
+				to.buf = wire.AppendEnvelope(to.buf, env, budget, by)
+			}
 			to.calls = append(to.calls, c)
 			to.spans = append(to.spans, span{from, len(to.buf)})
 		})
@@ -178,14 +182,6 @@ func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) e
 		return wire.TooLarge(env, max(budget, budgetOf(ctx)), by, limit+wire.Overhead)
 	}
 	return nil
-}
-
-// budgetOf is what is left of ctx's deadline; 0 is none.
-func budgetOf(ctx context.Context) time.Duration {
-	if d, ok := ctx.Deadline(); ok {
-		return max(time.Until(d), 1)
-	}
-	return 0
 }
 
 // publish sends a batch of envelopes.

@@ -46,8 +46,9 @@ func (ps peers) forget() {
 // is the outbox's.
 type peer struct {
 	outbox
-	t     *Transport
-	calls peakmap.Map[uint64, *remote]
+	t       *Transport
+	calls   peakmap.Map[uint64, *remote]
+	numbers numbers
 }
 
 // remote is a call whose sender waits in another process.

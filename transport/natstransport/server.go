@@ -202,6 +202,9 @@ func (t *Transport) handOn() {
 		if err == nil && crowded != nil && (full || e.Delivery != transport.AwaitNothing) {
 			err = crowded
 		}
+		if err == nil && e.After != 0 && (p == nil || !p.numbers.has(e.After)) {
+			err = errGap
+		}
 		switch {
 		case err == nil && e.Delivery == transport.AwaitNothing:
 			s.Dispatch(dispatch.NewCall(e.Envelope, &t.unawaited, 0))
@@ -211,6 +214,9 @@ func (t *Transport) handOn() {
 			r.SetWaiting(e.Waiting)
 			p.open(r)
 			s.Dispatch(&r.Call)
+			if e.Number != 0 && r.Accepted() {
+				p.numbers.add(e.Number)
+			}
 		case e.Delivery == transport.AwaitNothing:
 			t.log.Warn("notification is refused", sparse.Shard(s.shard), "error", err)
 		default:
@@ -225,6 +231,9 @@ func (t *Transport) handOn() {
 	}
 	*h = handing{}
 }
+
+// errGap refuses a notification that would overtake another.
+var errGap = outcome.Errorf(outcome.ErrOutOfOrder, "the one before it from its sender was not accepted here")
 
 // errBehindBad refuses the rest of a packet.
 var errBehindBad = outcome.Errorf(outcome.ErrBadEnvelope, "an envelope before this one in its message is bad")

@@ -263,22 +263,28 @@ func (x *Packet) GetCancels() []uint64 {
 }
 
 type Envelope struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Shard         uint32                 `protobuf:"varint,1,opt,name=shard,proto3" json:"shard,omitempty"`
-	Type          string                 `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
-	Data          []byte                 `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
-	Key           []byte                 `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"` // empty: a message to the shard
-	Kind          string                 `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"`
-	Headers       []*Header              `protobuf:"bytes,6,rep,name=headers,proto3" json:"headers,omitempty"`
-	BudgetUs      uint64                 `protobuf:"varint,7,opt,name=budget_us,json=budgetUs,proto3" json:"budget_us,omitempty"` // what is left of the sender's deadline; 0 is none
-	TtlMs         uint64                 `protobuf:"varint,8,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`          // what is left of the time to live; 0 is none
-	Delivery      Delivery               `protobuf:"varint,9,opt,name=delivery,proto3,enum=clstr.v1.Delivery" json:"delivery,omitempty"`
-	NumShards     uint32                 `protobuf:"varint,10,opt,name=num_shards,json=numShards,proto3" json:"num_shards,omitempty"` // by which the sender has mapped key to shard
-	Layout        uint64                 `protobuf:"fixed64,11,opt,name=layout,proto3" json:"layout,omitempty"`                       // fingerprint of the sender's mapping; 0 is unknown
-	Retry         bool                   `protobuf:"varint,13,opt,name=retry,proto3" json:"retry,omitempty"`                          // it was sent before and did not run; for counts
-	Turns         []*Turn                `protobuf:"bytes,14,rep,name=turns,proto3" json:"turns,omitempty"`                           // that wait for this, the nearest first; at most 16
-	Id            string                 `protobuf:"bytes,15,opt,name=id,proto3" json:"id,omitempty"`                                 // of the command: the same in all its tries; empty is none
-	AgeMs         uint64                 `protobuf:"varint,16,opt,name=age_ms,json=ageMs,proto3" json:"age_ms,omitempty"`             // the time since the first try
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Shard     uint32                 `protobuf:"varint,1,opt,name=shard,proto3" json:"shard,omitempty"`
+	Type      string                 `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	Data      []byte                 `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
+	Key       []byte                 `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"` // empty: a message to the shard
+	Kind      string                 `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"`
+	Headers   []*Header              `protobuf:"bytes,6,rep,name=headers,proto3" json:"headers,omitempty"`
+	BudgetUs  uint64                 `protobuf:"varint,7,opt,name=budget_us,json=budgetUs,proto3" json:"budget_us,omitempty"` // what is left of the sender's deadline; 0 is none
+	TtlMs     uint64                 `protobuf:"varint,8,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"`          // what is left of the time to live; 0 is none
+	Delivery  Delivery               `protobuf:"varint,9,opt,name=delivery,proto3,enum=clstr.v1.Delivery" json:"delivery,omitempty"`
+	NumShards uint32                 `protobuf:"varint,10,opt,name=num_shards,json=numShards,proto3" json:"num_shards,omitempty"` // by which the sender has mapped key to shard
+	Layout    uint64                 `protobuf:"fixed64,11,opt,name=layout,proto3" json:"layout,omitempty"`                       // fingerprint of the sender's mapping; 0 is unknown
+	Retry     bool                   `protobuf:"varint,13,opt,name=retry,proto3" json:"retry,omitempty"`                          // it was sent before and did not run; for counts
+	Turns     []*Turn                `protobuf:"bytes,14,rep,name=turns,proto3" json:"turns,omitempty"`                           // that wait for this, the nearest first; at most 16
+	Id        string                 `protobuf:"bytes,15,opt,name=id,proto3" json:"id,omitempty"`                                 // of the command: the same in all its tries; empty is none
+	AgeMs     uint64                 `protobuf:"varint,16,opt,name=age_ms,json=ageMs,proto3" json:"age_ms,omitempty"`             // the time since the first try
+	// Of a notification that others may come behind. No other under the inbox has it, and it is higher than
+	// those before.
+	Number uint64 `protobuf:"varint,18,opt,name=number,proto3" json:"number,omitempty"`
+	// The node accepts the envelope only if it has accepted the one with this number
+	// from the same inbox; 0: in any case.
+	After         uint64 `protobuf:"varint,19,opt,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -414,6 +420,20 @@ func (x *Envelope) GetId() string {
 func (x *Envelope) GetAgeMs() uint64 {
 	if x != nil {
 		return x.AgeMs
+	}
+	return 0
+}
+
+func (x *Envelope) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Envelope) GetAfter() uint64 {
+	if x != nil {
+		return x.After
 	}
 	return 0
 }
@@ -790,7 +810,7 @@ const file_internal_wire_clstr_proto_rawDesc = "" +
 	"\bfirst_id\x18\x02 \x01(\x04R\afirstId\x120\n" +
 	"\tenvelopes\x18\x03 \x03(\v2\x12.clstr.v1.EnvelopeR\tenvelopes\x12)\n" +
 	"\areplies\x18\x04 \x03(\v2\x0f.clstr.v1.ReplyR\areplies\x12\x18\n" +
-	"\acancels\x18\x05 \x03(\x04R\acancels\"\x9e\x03\n" +
+	"\acancels\x18\x05 \x03(\x04R\acancels\"\xcc\x03\n" +
 	"\bEnvelope\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x12\n" +
@@ -808,7 +828,9 @@ const file_internal_wire_clstr_proto_rawDesc = "" +
 	"\x05retry\x18\r \x01(\bR\x05retry\x12$\n" +
 	"\x05turns\x18\x0e \x03(\v2\x0e.clstr.v1.TurnR\x05turns\x12\x0e\n" +
 	"\x02id\x18\x0f \x01(\tR\x02id\x12\x15\n" +
-	"\x06age_ms\x18\x10 \x01(\x04R\x05ageMsJ\x04\b\f\x10\r\"~\n" +
+	"\x06age_ms\x18\x10 \x01(\x04R\x05ageMs\x12\x16\n" +
+	"\x06number\x18\x12 \x01(\x04R\x06number\x12\x14\n" +
+	"\x05after\x18\x13 \x01(\x04R\x05afterJ\x04\b\f\x10\r\"~\n" +
 	"\x04Turn\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x06R\x06number\x12\x12\n" +

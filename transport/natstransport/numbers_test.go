@@ -1,0 +1,45 @@
+package natstransport
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// TestNumbers: what was accepted is known as long as it is new, and nothing else ever is.
+func TestNumbers(t *testing.T) {
+	var ns numbers
+	if ns.has(0) || ns.has(1) {
+		t.Error("it knows what never was")
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	accepted, highest := map[uint64]bool{}, uint64(0)
+	next := uint64(1)
+	for range 200_000 {
+		switch r.IntN(20) {
+		case 0:
+			next += r.Uint64N(3 * remembered)
+		case 1:
+			next -= min(next, r.Uint64N(remembered/2))
+		default:
+			next++
+		}
+		if r.IntN(3) > 0 {
+			ns.add(next)
+			accepted[next] = true
+			highest = max(highest, next)
+		}
+		for _, n := range []uint64{next, next - min(next, r.Uint64N(2*remembered)), r.Uint64()} {
+			if ns.has(n) && !accepted[n] {
+				t.Fatalf("%d was never accepted; the highest is %d", n, highest)
+			}
+			if accepted[n] && n+remembered/2 > highest && !ns.has(n) {
+				t.Fatalf("%d is forgotten; the highest is %d", n, highest)
+			}
+		}
+	}
+	ns.add(math.MaxUint64)
+	if !ns.has(math.MaxUint64) || ns.has(highest) {
+		t.Error("the last number")
+	}
+}
