@@ -40,6 +40,9 @@ type Health struct {
 	// durable entities wait too. StateError is why; empty if nothing has failed.
 	ShardsWithoutState int
 	StateError         string
+	// Unreachable names the members that this node does not reach, or that do not reach it, although
+	// both reach the store of members: calls between their entities fail. The node serves all the same.
+	Unreachable []string
 	// ShardsOwned is how many shards the node serves, or 0 while it can serve none: the
 	// gauge shards_owned. ShardsWanted is how many it should serve.
 	ShardsOwned, ShardsWanted int
@@ -183,7 +186,7 @@ func (v *vitals) reason(h *Health) HealthReason {
 	part := coordinator.Health{Settled: isClosed(v.ready)}
 	if v.takes != nil {
 		part = v.takes.Health()
-		h.ShardsWanted, h.LeaseLeft, h.LeaseEnded = part.Wanted, part.Lease, part.LeaseEnded
+		h.ShardsWanted, h.LeaseLeft, h.LeaseEnded, h.Unreachable = part.Wanted, part.Lease, part.LeaseEnded, part.Unreachable
 	}
 	for _, err := range []error{v.failed, part.Store, part.Deaf, part.Subscribe, part.Records} {
 		if err != nil && h.Error == "" {

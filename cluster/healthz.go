@@ -47,7 +47,8 @@ func (h Health) MarshalJSON() ([]byte, error) {
 		LeaseEnded time.Time    `json:"lease_ended,omitzero"`
 		Owned      int          `json:"shards_owned"`
 		Wanted     int          `json:"shards_wanted"`
+		Unreached  []string     `json:"unreachable,omitempty"`
 		Stateless  int          `json:"shards_without_state,omitempty"`
 		State      string       `json:"state_error,omitempty"`
-	}{h.NodeID, h.Serving, h.Why, h.Since, h.Error, h.LeaseLeft.Milliseconds(), h.LeaseEnded, h.ShardsOwned, h.ShardsWanted, h.ShardsWithoutState, h.StateError})
+	}{h.NodeID, h.Serving, h.Why, h.Since, h.Error, h.LeaseLeft.Milliseconds(), h.LeaseEnded, h.ShardsOwned, h.ShardsWanted, h.Unreachable, h.ShardsWithoutState, h.StateError})
 }

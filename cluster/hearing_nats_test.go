@@ -2,8 +2,11 @@ package cluster_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,7 +25,7 @@ import (
 var soonDead = membership.Timing{Lease: 2 * time.Second, Settle: 200 * time.Millisecond, Residency: time.Millisecond, Poll: 200 * time.Millisecond}
 
 // overNATS starts a node whose store reaches the server at once, and its transport as opts say.
-func overNATS(ctx context.Context, t *testing.T, id, url string, opts natstransport.Options) (*cluster.Node, func() error) {
+func overNATS(ctx context.Context, t *testing.T, id, url string, opts natstransport.Options, with ...func(*cluster.NodeOptions)) (*cluster.Node, func() error) {
 	t.Helper()
 	store, err := natsstore.Open(ctx, natsstore.Options{URL: url, Memory: true, Log: quiet})
 	if err != nil {
@@ -33,9 +36,13 @@ func overNATS(ctx context.Context, t *testing.T, id, url string, opts natstransp
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := cluster.NewNode(cluster.NodeOptions{
+	node := cluster.NodeOptions{
 		NodeID: id, Transport: tr, Membership: store, NumShards: livingShards, Log: quiet, Timing: soonDead, Handler: echoData,
-	})
+	}
+	for _, more := range with {
+		more(&node)
+	}
+	n := cluster.NewNode(node)
 	stop, err := n.Start(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -107,5 +114,41 @@ func TestSwallowedDataPath(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// unreached is a node's metrics that hear of members that it does not reach.
+type unreached struct {
+	cluster.ClusterMetrics
+	count atomic.Int64
+}
+
+// MembersUnreachable implements cluster.MemberMetrics.
+func (u *unreached) MembersUnreachable(_ string, count int) { u.count.Store(int64(count)) }
+
+// TestPartitionIsTold: two nodes reach the store, and their servers do not know each other. Both say so.
+func TestPartitionIsTold(t *testing.T) {
+	testkit.CheckLeaks(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	url := testkit.StartNATSServer(t, &server.Options{JetStream: true, StoreDir: t.TempDir()}).URL()
+	elsewhere := testkit.StartNATS(t)
+	m := &unreached{ClusterMetrics: cluster.NopClusterMetrics()}
+	a, stopA := overNATS(ctx, t, "a", url, natstransport.Options{URL: url}, func(o *cluster.NodeOptions) { o.Metrics = m })
+	b, stopB := overNATS(ctx, t, "b", url, natstransport.Options{URL: elsewhere})
+	until(ctx, t, a, func(h cluster.Health) bool { return h.Serving && slices.Equal(h.Unreachable, []string{"b"}) })
+	until(ctx, t, b, func(h cluster.Health) bool { return h.Serving && slices.Equal(h.Unreachable, []string{"a"}) })
+	if n := m.count.Load(); n != 1 {
+		t.Errorf("the metrics say that %d members are not reached", n)
+	}
+	if text, err := json.Marshal(a.Health()); err != nil || !strings.Contains(string(text), `"unreachable":["b"]`) {
+		t.Errorf("%s, %v", text, err)
+	}
+	if err := stopB(); err != nil {
+		t.Error(err)
+	}
+	until(ctx, t, a, func(h cluster.Health) bool { return len(h.Unreachable) == 0 })
+	if err := stopA(); err != nil {
+		t.Error(err)
 	}
 }

@@ -4,7 +4,6 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"maps"
@@ -26,7 +25,7 @@ import (
 
 // living has the shards that a node with a membership serves: they come and go.
 type living struct {
-	n            *Node
+	reach
 	life         *dispatch.Lifetime
 	transport    dispatch.Backend
 	c            *coordinator.Coordinator
@@ -50,7 +49,7 @@ var (
 
 func newLiving(n *Node, life *dispatch.Lifetime) *living {
 	l := &living{
-		n: n, life: life, transport: dispatch.BackendOf(n.opts.Transport),
+		reach: newReach(n), life: life, transport: dispatch.BackendOf(n.opts.Transport),
 		open: map[uint32]*ownedShard{},
 	}
 	l.foreign.store, l.foreign.ctx = n.opts.Membership, life.Context()
@@ -117,31 +116,6 @@ func (l *living) Admits(ctx context.Context, cluster string, layout sharding.Lay
 	return l.n.stored.admits(ctx, cluster, layout)
 }
 
-// Serves implements coordinator.Node. It asks a few owners.
-func (l *living) Serves(ctx context.Context, epochs []uint64) string {
-	t, ok := l.n.opts.Transport.(ClientTransport)
-	if !ok {
-		return ""
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	left := 8
-	for shard, epoch := range epochs {
-		if epoch == 0 {
-			continue
-		}
-		if left--; left < 0 || ctx.Err() != nil {
-			break
-		}
-		b, err := t.Request(ctx, Envelope{Shard: shard, Type: MsgClusterNodeInfo, TTLMs: time.Second.Milliseconds()})
-		var info GetNodeInfoResponse
-		if err == nil && json.Unmarshal(b, &info) == nil && info.NodeID != "" {
-			return info.NodeID
-		}
-	}
-	return ""
-}
-
 // Open implements coordinator.Node.
 func (l *living) Open(ctx context.Context, at *standing.Standing) (coordinator.Shard, error) {
 	s := &ownedShard{l: l, at: at}
@@ -174,29 +148,6 @@ func (l *living) subscribe(ctx context.Context, shard uint32, to dispatch.Subscr
 
 // Reachable implements coordinator.Node.
 func (l *living) Reachable() bool { return connected(l.n.opts.Transport) }
-
-// Heard tells the coordinator whether what is sent to the node arrives.
-func (l *living) Heard() (n uint64, known bool) {
-	if h, ok := l.transport.(dispatch.Hearer); ok {
-		return h.Heard()
-	}
-	return 0, false
-}
-
-// AskItself sends the node something that Heard counts.
-func (l *living) AskItself(again bool) {
-	if h, ok := l.transport.(dispatch.Hearer); ok {
-		h.AskItself(again)
-	}
-}
-
-// Refused tells the coordinator why the node gets no requests for its shards.
-func (l *living) Refused() error {
-	if h, ok := l.transport.(dispatch.Hearer); ok {
-		return h.Refused()
-	}
-	return nil
-}
 
 // Opened implements coordinator.Node.
 func (l *living) Opened(why string, gap time.Duration) {

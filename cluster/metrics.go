@@ -143,6 +143,14 @@ type EntityMetrics interface {
 	NotificationFailed(code string)
 }
 
+// MemberMetrics may be implemented by a [ClusterMetrics] that also measures how the nodes of a live
+// cluster reach each other.
+type MemberMetrics interface {
+	// MembersUnreachable is how many members a node does not reach, or is not reached by, although
+	// both reach the store of members. See [Health].
+	MembersUnreachable(nodeID string, count int)
+}
+
 // ShardMetrics may be implemented by a [ClusterMetrics] that also measures the shards of
 // live clusters, and what their moves cost callers.
 type ShardMetrics interface {

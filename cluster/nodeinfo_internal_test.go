@@ -30,7 +30,7 @@ func TestNodeInfoIsNotMadeByTheReader(t *testing.T) {
 	}
 	defer func() { _ = tr.Close() }()
 	n := NewNode(NodeOptions{NodeID: "n"})
-	n.living = &living{n: n, open: map[uint32]*ownedShard{3: nil, 5: nil}}
+	n.living = &living{reach: reach{n: n}, open: map[uint32]*ownedShard{3: nil, 5: nil}}
 	n.intake.handler = tr.Backend().Dispatcher().ReceiverFunc(func(context.Context, Envelope) ([]byte, error) { return nil, nil })
 	if _, err := tr.Backend().Subscribe(t.Context(), 0, dispatch.Subscriber{Receiver: &n.intake}); err != nil {
 		t.Fatal(err)

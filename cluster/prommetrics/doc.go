@@ -14,6 +14,7 @@
 //	handlers_total              counter    kind, message_type, outcome, success: handlers on nodes
 //	handlers_active             gauge      node_id                handlers that are running
 //	shards_owned                gauge      node_id                shards that a node serves; 0 while it has no lease or no connection
+//	members_unreachable         gauge      node_id                members that the node does not reach, or that do not reach it, although both reach the store
 //	activations_total           counter    kind                   keys that got an actor
 //	activation_failures_total   counter    kind                   keys whose actor could not be made
 //	passivations_total          counter    kind                   actors that have stopped

@@ -24,6 +24,7 @@ var (
 	_ cluster.EntityMetrics  = (*clusterMetrics)(nil)
 	_ cluster.ShardMetrics   = (*clusterMetrics)(nil)
 	_ cluster.StateMetrics   = (*clusterMetrics)(nil)
+	_ cluster.MemberMetrics  = (*clusterMetrics)(nil)
 )
 
 type clusterMetrics struct {
@@ -38,13 +39,14 @@ type clusterMetrics struct {
 	failed *labels[prometheus.Counter]
 	opened *labels[prometheus.Counter]
 	costs  *labels[prometheus.Counter] // of hand-overs
+	silent *labels[prometheus.Gauge]   // members, by node
 	*stateSeries
 	pauses func() prometheus.Observer // made on first use: most nodes have no membership
 }
 
 // NewClusterMetrics makes the metrics of clients and nodes, and registers them. They
 // also implement [cluster.CallMetrics], [cluster.EntityMetrics],
-// [cluster.ShardMetrics] and [cluster.StateMetrics].
+// [cluster.ShardMetrics], [cluster.StateMetrics] and [cluster.MemberMetrics].
 //
 // A second call with the same registerer shares the metrics of the first, so that the
 // clients and nodes of one process add up. With a nil registerer they are registered
@@ -90,6 +92,8 @@ func NewClusterMetrics(reg prometheus.Registerer) cluster.ClusterMetrics {
 	m.failed = newLabels(one(counter(reg, "failed_notifications_total", "Notifications that failed after they were accepted.", "code")))
 	m.opened = newLabels(one(counter(reg, "shards_opened_total", "Shards that a node began to serve.", "why")))
 	m.costs = newLabels(one(counter(reg, "handoff_calls_total", "Calls that the hand-over of their shard has delayed or lost.", "fate")))
+	silent := gauge(reg, "members_unreachable", "Members that the node does not reach, or that do not reach it, although both reach the store.", "node_id")
+	m.silent = newLabels(func(value string) prometheus.Gauge { return silent.WithLabelValues(value) })
 	m.stateSeries = newStateSeries(reg)
 	pauses := histogram(reg, "handoff_pause_seconds", "How long no node served a shard that was handed over.")
 	m.pauses = sync.OnceValue(func() prometheus.Observer { return pauses.WithLabelValues() })
@@ -203,6 +207,11 @@ func (m *clusterMetrics) ShardOpened(why string, pause time.Duration) {
 	if pause > 0 {
 		m.pauses().Observe(pause.Seconds())
 	}
+}
+
+// MembersUnreachable implements [cluster.MemberMetrics].
+func (m *clusterMetrics) MembersUnreachable(nodeID string, count int) {
+	m.silent.of(nodeID).Set(float64(count))
 }
 
 // ShardDrained implements [cluster.ShardMetrics].

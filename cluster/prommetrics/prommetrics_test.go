@@ -110,6 +110,7 @@ func TestOtherLabelsFold(t *testing.T) {
 		m.(cluster.EntityMetrics).NotificationFailed(name)
 		m.(cluster.ShardMetrics).ShardOpened(name, 0)
 		m.(cluster.StateMetrics).ShardsWithoutState(name, 1)
+		m.(cluster.MemberMetrics).MembersUnreachable(name, 1)
 		m.(cluster.StateMetrics).CommitStarted(name)
 		m.(cluster.StateMetrics).CommitEnded(name, "stored")
 	}
@@ -117,7 +118,7 @@ func TestOtherLabelsFold(t *testing.T) {
 	for _, s := range gather(t, reg) {
 		series[s.name]++
 	}
-	for _, name := range []string{"transport_errors_total", "handlers_active", "shards_owned", "activations_total", "returned_keys_total", "refused_calls_total", "failed_notifications_total", "shards_opened_total", "shards_without_state", "commits_total", "commits_in_flight"} {
+	for _, name := range []string{"transport_errors_total", "handlers_active", "shards_owned", "activations_total", "returned_keys_total", "refused_calls_total", "failed_notifications_total", "shards_opened_total", "shards_without_state", "members_unreachable", "commits_total", "commits_in_flight"} {
 		if series[name] != 101 {
 			t.Errorf("%s has %d series, want 101", name, series[name])
 		}

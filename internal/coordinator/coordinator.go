@@ -71,6 +71,7 @@ type Coordinator struct {
 	others    others
 	unended   unended
 	hearing   hearing
+	reaching  reaching
 }
 
 // New makes a coordinator. It returns outcome.ErrBadOption for options that
@@ -91,6 +92,9 @@ func New(opts Options) (*Coordinator, error) {
 	c.agreement = agreement{self: &c.opts.Self, store: opts.Store, node: opts.Node, log: c.log, answers: &c.answers, adopts: adopts}
 	c.others = others{self: &c.opts.Self, store: opts.Store}
 	c.hearing.node, _ = opts.Node.(hearer)
+	if r, ok := opts.Node.(reacher); ok && r.Asks() {
+		c.reaching.node, c.reaching.log = r, c.log
+	}
 	return c, nil
 }
 
@@ -205,7 +209,7 @@ func (c *Coordinator) await() error {
 // Health returns how the node takes part now. It may be called at any time, and does
 // not block.
 func (c *Coordinator) Health() (h Health) {
-	h.Store = c.answers.last()
+	h.Store, h.Unreachable, h.Deaf = c.answers.last(), c.reaching.unreachable(), c.hearing.err()
 	in := c.current.Load()
 	if in == nil {
 		return h
@@ -218,9 +222,6 @@ func (c *Coordinator) Health() (h Health) {
 	}
 	if err := in.records.amiss.Load(); err != nil {
 		h.Records = *err
-	}
-	if c.hearing.deaf.Load() {
-		h.Deaf = errDeaf
 	}
 	return h
 }

@@ -30,6 +30,9 @@ type Health struct {
 	Subscribe error
 	// Deaf is why the node renews its lease no more although the store answers; nil if it does.
 	Deaf error
+	// Unreachable are the members that this node does not reach, or that do not reach it, although
+	// both reach the store.
+	Unreachable []string
 	// Records is a fault in the store that makes no operation fail; nil if there is none.
 	Records error
 }

@@ -65,5 +65,13 @@ func (h *hearing) look(now time.Time, renew time.Duration) (changed bool) {
 	return late > 0 && !h.deaf.Swap(true)
 }
 
+// err is errDeaf for a node that nothing reaches.
+func (h *hearing) err() error {
+	if h.deaf.Load() {
+		return errDeaf
+	}
+	return nil
+}
+
 // hears reports whether the node has heard what it has last asked itself, or what came since.
 func (h *hearing) hears() bool { return !h.deaf.Load() && h.asked < 2 }

@@ -95,6 +95,7 @@ func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 			}
 		case <-ticker.C:
 			in.listen()
+			in.askOthers()
 			in.step(ownership.Tick{})
 			in.leaveIfDeaf()
 			if in.core.Leaving() && in.giveUp == nil { // superseded, or asked by an operator
@@ -211,6 +212,18 @@ func (in *incarnation) listen() {
 		in.c.log.Info("requests reach this node again")
 	}
 	in.step(ownership.Deaf{Deaf: deaf})
+}
+
+// askOthers asks members whether they are reached, if that is due. A node that nothing reaches hears no
+// answer of any.
+func (in *incarnation) askOthers() {
+	r := &in.c.reaching
+	if in.gone != nil || !r.due(time.Now(), in.self.Timing.Renew) || !in.c.hearing.hears() {
+		return
+	}
+	for _, p := range r.peers(in.core, in.self.Layout.NumShards) {
+		in.c.work.Go(func() { r.ask(in.ctx, p) }) // ends with its timeout
+	}
 }
 
 // failing returns why shards cannot be subscribed, or why those that were are not any more; nil if they can.

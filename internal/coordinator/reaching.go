@@ -1,0 +1,168 @@
+// Which other members the node cannot reach
+
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/ownership"
+	"github.com/clstr-go/clstr/internal/record"
+	"github.com/clstr-go/clstr/outcome"
+)
+
+// reacher is a node that can ask other nodes.
+type reacher interface {
+	// Ask asks the owner of a shard for its name, and returns what has become of the question.
+	Ask(ctx context.Context, shard uint32) (name string, err error)
+	// Asks reports whether the way to other nodes may fail at all.
+	Asks() bool
+	// Unreachable tells how many members the node cannot reach. It must not block.
+	Unreachable(count int)
+}
+
+const (
+	// askFor is how long an answer may take.
+	askFor = time.Second
+	// silentFor is how often a member must have left a question without an answer, one in each renewal,
+	// while it has renewed its own lease as often: then it does not reach this node, or is not reached.
+	silentFor = 3
+	// maxSuspects bounds the members that are asked in one renewal.
+	maxSuspects = 8
+)
+
+// reaching asks a random member in each renewal, and those that have not answered before. Two members
+// that both reach the store and not each other are told, and nothing more: no shard moves for that,
+// because each of them may serve other callers well.
+type reaching struct {
+	node reacher // nil: it cannot ask
+	log  *slog.Logger
+	next time.Time // of the coordinator's goroutine
+
+	mu       sync.Mutex
+	suspects map[record.Ref]*suspect
+	told     int
+}
+
+// suspect is a member that has not answered.
+type suspect struct {
+	silent int    // how often
+	since  uint64 // its renewal before the first time
+	told   bool
+}
+
+// due reports whether it is time to ask, once in each renewal.
+func (r *reaching) due(now time.Time, renew time.Duration) bool {
+	if r.node == nil || now.Before(r.next) {
+		return false
+	}
+	r.next = now.Add(renew)
+	return true
+}
+
+// peers are the members to ask: a random one, and the suspects. Suspects that have gone are forgotten.
+func (r *reaching) peers(core *ownership.Core, shards uint32) []ownership.Peer {
+	peers := make([]ownership.Peer, 0, 1+maxSuspects)
+	if p, ok := core.Peer(rand.Uint32N(shards), record.Ref{}); ok {
+		peers = append(peers, p)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for ref := range r.suspects {
+		p, ok := core.Peer(rand.Uint32N(shards), ref)
+		switch {
+		case !ok:
+			delete(r.suspects, ref)
+		case len(peers) < cap(peers) && !slices.ContainsFunc(peers, func(o ownership.Peer) bool { return o.Ref == ref }):
+			peers = append(peers, p)
+		}
+	}
+	r.tell()
+	return peers
+}
+
+// ask asks a member.
+func (r *reaching) ask(ctx context.Context, p ownership.Peer) {
+	ctx, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	name, err := r.node.Ask(ctx, p.Shard)
+	if errors.Is(context.Cause(ctx), context.Canceled) {
+		return // the incarnation is over
+	}
+	switch {
+	case err == nil && name != p.Ref.Name: // the shard has moved
+	case err == nil:
+		r.reached(p)
+	case silent(err):
+		r.missed(p)
+	case !outcome.Of(err).NeverRan() || outcome.Of(err) == outcome.NotSent: // the connection was lost
+	default: // a refusal is an answer
+		r.reached(p)
+	}
+}
+
+// silent reports whether an error says that no node has answered. ErrNotOwner is what a transport says that
+// finds nobody where the records name an owner. A shard that moves gives it too, but not again and again.
+func silent(err error) bool {
+	return errors.Is(err, outcome.ErrNotOwner) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, outcome.ErrEnvelopeExpired) || errors.Is(err, outcome.ErrTransportNoShardSubscriber)
+}
+
+func (r *reaching) reached(p ownership.Peer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.suspects[p.Ref]
+	if delete(r.suspects, p.Ref); s != nil && s.told {
+		r.log.Info("this node and a member reach each other again", slog.String("member", p.Ref.String()))
+	}
+	r.tell()
+}
+
+func (r *reaching) missed(p ownership.Peer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.suspects == nil {
+		r.suspects = map[record.Ref]*suspect{}
+	}
+	s := r.suspects[p.Ref]
+	if s == nil {
+		s = &suspect{since: p.Counter}
+		r.suspects[p.Ref] = s
+	}
+	s.silent++
+	if !s.told && s.silent >= silentFor && p.Counter >= s.since+silentFor-1 {
+		s.told = true
+		r.log.Error("this node and a member do not reach each other, although both reach the store of members: calls between them fail", slog.String("member", p.Ref.String()))
+	}
+	r.tell()
+}
+
+// tell passes the number on where it has changed. It is called with mu held.
+func (r *reaching) tell() {
+	if n := len(r.names()); n != r.told {
+		r.told = n
+		r.node.Unreachable(n)
+	}
+}
+
+// names lists the members that are not reached. It is called with mu held.
+func (r *reaching) names() (names []string) {
+	for ref, s := range r.suspects {
+		if s.told {
+			names = append(names, ref.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// unreachable lists the members that are not reached.
+func (r *reaching) unreachable() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.names()
+}
