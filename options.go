@@ -44,7 +44,9 @@ type Options struct {
 	Log *slog.Logger
 
 	// Node has further options of the node: its Kinds, limits, Timing, StopTimeout. Its
-	// NodeID names the connections, too. Empty = the host's name and eight random characters.
+	// NodeID names the connections, too. Empty = the host's name and eight random characters. Set it for
+	// a process that may be killed: started again under its name it serves at once, and under another
+	// only when the lease of the dead one has ended, 10 to 12 s later.
 	// Open sets Transport, Membership, Shards, NumShards and Seed. It sets State, here and in
 	// Client, unless that is given: durable entities keep their states in the network On.
 	Node cluster.NodeOptions

@@ -30,7 +30,9 @@ type NodeOptions struct {
 	Log *slog.Logger
 	// NodeID identifies this node: 1 to 255 letters, digits, - and _. Dots are not
 	// allowed, because records and commands write one life of a node as
-	// name.incarnation. Empty = a random one.
+	// name.incarnation. Give each process a name that it has again when it is started again: if
+	// it was killed, the next process of that name takes its shards over at once, on Linux and on the
+	// same machine. Under another name it waits for the lease of the dead one. Empty = a random one.
 	NodeID string
 	// Transport is the server transport for receiving messages (required).
 	Transport ServerTransport

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,14 +33,20 @@ var registerModel = porcupine.Model{
 	},
 }
 
+// kept is what is stored, by key: the increments of tallies, and the values of registers.
+type kept struct {
+	tallies   map[string][]string
+	registers map[string]string
+}
+
 // checkDurable compares what callers were told with what is stored, once all nodes have ended.
-func checkDurable(t *testing.T, name string, history []command, stored map[string][]string) *verdict {
+func checkDurable(t testing.TB, name string, history []command, stored kept) *verdict {
 	t.Helper()
 	v := newVerdict(name, history)
 	seen := 0
 	for _, c := range history {
 		count := 0
-		for _, op := range stored[c.key] {
+		for _, op := range stored.tallies[c.key] {
 			if op == c.op && c.kind == "tally" {
 				count++
 			}
@@ -48,8 +55,8 @@ func checkDurable(t *testing.T, name string, history []command, stored map[strin
 		switch {
 		case c.err == nil:
 			v.succeeded(c)
-			if c.kind == "tally" && count != 1 {
-				t.Errorf("%s: increment %s of %s was answered with %d and is stored %d times", name, c.op, c.key, c.n, count)
+			if at := slices.Index(stored.tallies[c.key], c.op); c.kind == "tally" && (count != 1 || at+1 != int(c.n)) {
+				t.Errorf("%s: increment %s of %s was answered with %d, and is stored %d times, as number %d", name, c.op, c.key, c.n, count, at+1)
 			}
 			if c.read != "" {
 				seen++
@@ -74,8 +81,12 @@ func checkDurable(t *testing.T, name string, history []command, stored map[strin
 	if seen == 0 {
 		t.Errorf("%s: no read has seen a write", name)
 	}
+	for key := range v.registers() { // what is stored is what is read in the end
+		at := time.Duration(v.end) - time.Minute
+		v.happened(command{kind: "register", key: key, call: at, done: at, read: stored.registers[key]})
+	}
 	v.linearizable(t, map[string]porcupine.Model{"tally": counterModel, "register": registerModel})
-	for key, ops := range stored {
+	for key, ops := range stored.tallies {
 		sorted := slices.Sorted(slices.Values(ops))
 		if len(slices.Compact(sorted)) != len(ops) {
 			t.Errorf("%s: an increment of %s is stored twice: %v", name, key, ops)
@@ -84,8 +95,19 @@ func checkDurable(t *testing.T, name string, history []command, stored map[strin
 	return v
 }
 
-// stored reads the increments of all tallies, as a tool does.
-func (w *world) stored() map[string][]string {
+// registers returns the keys of registers that have a history.
+func (v *verdict) registers() map[string]bool {
+	keys := map[string]bool{}
+	for of := range v.ops {
+		if key, is := strings.CutPrefix(of, "register "); is {
+			keys[key] = true
+		}
+	}
+	return keys
+}
+
+// stored reads all tallies and registers, as a tool does.
+func (w *world) stored() kept {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -94,26 +116,32 @@ func (w *world) stored() map[string][]string {
 		w.t.Fatal(err)
 	}
 	defer store.Close()
-	found := map[string][]string{}
-	for r, more := (state.Range{Kind: "tally"}), true; more; {
-		var es []state.Entry
-		if es, more, err = store.Scan(ctx, r); err != nil {
-			w.t.Fatal(err)
-		}
-		for _, e := range es {
-			var y tally
-			if err := errorsOf(e, &y); err != nil {
-				w.t.Errorf("the record of %s: %v", e.Key, err)
-			}
-			found[e.Key], r.After = y.Ops, e.Rev
-		}
-	}
+	found := kept{map[string][]string{}, map[string]string{}}
+	scan(w, store, "tally", func(key string, y tally) { found.tallies[key] = y.Ops })
+	scan(w, store, "register", func(key string, r register) { found.registers[key] = r.Op })
 	return found
 }
 
-func errorsOf(e state.Entry, y *tally) error {
-	if e.Err != nil {
-		return e.Err
+// scan calls f with each stored state of a kind.
+func scan[S any](w *world, store *natsstate.Store, kind string, f func(key string, s S)) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for r, more := (state.Range{Kind: kind}), true; more; {
+		es, rest, err := store.Scan(ctx, r)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, e := range es {
+			var s S
+			if err := e.Err; err != nil {
+				w.t.Errorf("the record of %s %s: %v", kind, e.Key, err)
+			} else if err := json.Unmarshal(e.Record.State, &s); err != nil {
+				w.t.Errorf("the state of %s %s: %v", kind, e.Key, err)
+			}
+			f(e.Key, s)
+			r.After = e.Rev
+		}
+		more = rest
 	}
-	return json.Unmarshal(e.Record.State, y)
 }

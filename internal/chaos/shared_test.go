@@ -237,7 +237,7 @@ func (v *verdict) happened(c command) {
 }
 
 // linearizable fails the test for a key whose history is not.
-func (v *verdict) linearizable(t *testing.T, models map[string]porcupine.Model) {
+func (v *verdict) linearizable(t testing.TB, models map[string]porcupine.Model) {
 	t.Helper()
 	for key, ops := range v.ops {
 		switch porcupine.CheckOperationsTimeout(models[ops[0].Input.(command).kind], ops, time.Minute) {
