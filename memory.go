@@ -9,10 +9,12 @@ import (
 
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/membership/memstore"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/state"
 	"github.com/clstr-go/clstr/state/memstate"
+	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
 
@@ -72,21 +74,53 @@ type memLink struct {
 }
 
 // Request implements [cluster.ClientTransport].
-func (l *memLink) Request(ctx context.Context, env cluster.Envelope) ([]byte, error) {
+func (l *memLink) Request(ctx context.Context, env cluster.Envelope) (reply []byte, err error) {
+	err = l.during(ctx, func(ctx context.Context) error {
+		reply, err = l.Transport.Request(ctx, env)
+		return err
+	})
+	return reply, err
+}
+
+// Backend returns what nodes and clients of this library use.
+func (l *memLink) Backend() dispatch.Backend { return memBackend{l.Transport.Backend(), l} }
+
+// memBackend is the backend of a memLink: what it carries ends with the memLink, too.
+type memBackend struct {
+	dispatch.Backend
+	link *memLink
+}
+
+var _ dispatch.Carrier = memBackend{}
+
+// Sends implements dispatch.Carrier.
+func (b memBackend) Sends(of transport.ClientTransport) bool { return of == b.link }
+
+// Carry implements dispatch.Carrier.
+func (b memBackend) Carry(ctx context.Context, env cluster.Envelope, message plain.Value, want *plain.Type) (data []byte, reply plain.Value, err error) {
+	err = b.link.during(ctx, func(ctx context.Context) error {
+		data, reply, err = b.Backend.(dispatch.Carrier).Carry(ctx, env, message, want)
+		return err
+	})
+	return data, reply, err
+}
+
+// during makes a call that ends with this member.
+func (l *memLink) during(ctx context.Context, call func(context.Context) error) error {
 	if l.life.Err() != nil {
-		return nil, errClosed()
+		return errClosed()
 	}
 	if dispatch.CallFrom(ctx) != nil { // of a handler, which ends before
-		return l.Transport.Request(ctx, env)
+		return call(ctx)
 	}
 	open, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(l.life, cancel)()
-	reply, err := l.Transport.Request(open, env)
+	err := call(open)
 	if o := outcome.Of(err); open.Err() != nil && ctx.Err() == nil && o != outcome.RanAndFailed && errors.Is(err, context.Canceled) {
-		return nil, errClosed().WithOutcome(o)
+		return errClosed().WithOutcome(o)
 	}
-	return reply, err
+	return err
 }
 
 // Layout implements transport.LayoutTransport.

@@ -77,7 +77,7 @@ const maxName = 64
 func (o Options) validate() error {
 	bad := func(format string, args ...any) error { return outcome.Errorf(outcome.ErrBadOption, format, args...) }
 	switch {
-	case len(o.Name) < 1 || len(o.Name) > maxName || o.Name == "_INBOX" || strings.ContainsFunc(o.Name, func(r rune) bool { return !plain(r) }):
+	case len(o.Name) < 1 || len(o.Name) > maxName || o.Name == "_INBOX" || strings.ContainsFunc(o.Name, func(r rune) bool { return !usual(r) }):
 		return bad("Name %.80q: 1 to %d letters, digits, - and _, and not _INBOX", o.Name, maxName)
 	case isNil(o.On):
 		return bad("service %s: On is required: clstr.NATS(url), clstr.Memory(), or embed.Dir(folder)", o.Name)
@@ -109,7 +109,7 @@ func (o Options) validate() error {
 	return nil
 }
 
-func plain(r rune) bool {
+func usual(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
 }
 
@@ -175,7 +175,7 @@ func (o Options) client(link Link) cluster.ClientOptions {
 func newNodeID() string {
 	host, _ := os.Hostname()
 	host, _, _ = strings.Cut(host, ".")
-	if len(host) > 40 || host == "" || strings.ContainsFunc(host, func(r rune) bool { return !plain(r) }) {
+	if len(host) > 40 || host == "" || strings.ContainsFunc(host, func(r rune) bool { return !usual(r) }) {
 		host = "node"
 	}
 	return host + "-" + strings.ToLower(rand.Text()[:8])

@@ -32,7 +32,7 @@ func OnRequestLater[E, In, Out any](method func(*E, *Context, In, Answer[Out]) e
 type Answer[Out any] struct{ c *Context }
 
 // Reply answers the request.
-func (a Answer[Out]) Reply(out Out) { a.c.in().Respond(out) }
+func (a Answer[Out]) Reply(out Out) { respond(a.c.in(), out) }
 
 // Fail answers the request with an error, as if the method had returned it. What a durable
 // entity has changed for the request on an earlier turn stays.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/codec"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/internal/plain"
 )
 
 // Definition is an entity written as a plain struct with methods. Make one with
@@ -94,7 +95,7 @@ func OnRequest[E, In, Out any](method func(*E, *Context, In) (Out, error)) Optio
 				c.Fail(err)
 				return
 			}
-			c.Respond(out)
+			respond(c, out)
 		})
 	}
 }
@@ -195,12 +196,28 @@ func on[E, In any](t *table, handle func(*E, *host.Context, In)) {
 		panic("clstr: Define: " + err.Error())
 	}
 	t.must(reflect.TypeFor[*E](), t.handlers[name] == nil, "message type "+name)
+	asIs := codec.Plain(of)
 	t.handlers[name] = func(e any, c *host.Context) {
+		if v := c.Call().Plain(asIs); v != nil {
+			handle(e.(*E), c, plain.Out[In](v))
+			return
+		}
 		var in In
-		if c.Decode(of, func(m host.Message) (err error) { in, err = codec.Unmarshal[In](m.Data); return err }) {
+		if c.Decode(of, func() (err error) { in, err = codec.Unmarshal[In](c.Call().Data()); return err }) {
 			handle(e.(*E), c, in)
 		}
 	}
+}
+
+// respond is [host.Context.Respond] for a reply whose type the compiler knows, so that it need not become an interface.
+func respond[Out any](c *host.Context, out Out) {
+	if asIs := codec.Plain(reflect.TypeFor[Out]()); c.Call().Wants(asIs) {
+		if v, ok := plain.Copy(asIs, out); ok {
+			c.Call().ReplyValue(v)
+			return
+		}
+	}
+	c.Respond(out)
 }
 
 // mustTravel refuses a type of replies that would lose a part of itself on the way.

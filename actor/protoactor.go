@@ -10,6 +10,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/codec"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/internal/plain"
 )
 
 type (
@@ -47,7 +48,8 @@ func RegisterMessage[T any]() {
 		panic("clstr: RegisterMessage: " + err.Error())
 	}
 	decode := func(data []byte) (any, error) { return codec.Unmarshal[T](data) }
-	if other := host.RegisterDecoder(name, t, decode); other != nil {
+	out := func(v *plain.Value) any { return plain.Out[T](v) }
+	if other := host.RegisterDecoder(name, t, decode, out); other != nil {
 		panic(fmt.Sprintf("clstr: RegisterMessage: %v and %v have the same name %q", t, other, name))
 	}
 }

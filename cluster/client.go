@@ -38,7 +38,8 @@ type ClientOptions struct {
 	// StrictReplies refuses a reply with a field that the reply's Go type lacks:
 	// [ErrReply]. It finds a [NewRequest] with a wrong reply type, which would otherwise
 	// return a zero value without an error. It is for tests, and package testkit sets it.
-	// In production the nodes may be a version ahead of their callers.
+	// In production the nodes may be a version ahead of their callers. In the process of its
+	// nodes such a client encodes all messages, as over a network.
 	StrictReplies bool
 	// Intercept runs around each call. It sees the message and may add headers.
 	// [ChainIntercept] makes one func of several. It may be nil.
@@ -149,25 +150,25 @@ func (t target) under(m *mapping) target {
 // RequestKey sends a request to the shard of a key. It waits for the handler's reply, which
 // belongs to the caller. data may be reused when RequestKey returns.
 func (c *Client) RequestKey(ctx context.Context, key string, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
-	return c.caller.send(ctx, &message{to: c.keyTarget("", key), delivery: transport.AwaitReply, typ: msgType, data: data, opts: opts})
+	return c.caller.send(ctx, &message{to: c.keyTarget("", key), delivery: transport.AwaitReply, parcel: parcel{typ: msgType, data: data}, opts: opts})
 }
 
 // NotifyKey sends a notification to the shard of a key (e.g. tenantID, userID,
 // deviceID). It returns when the owner has accepted the message, and does not wait for
 // the handler. With [WithoutAck] it returns at once.
 func (c *Client) NotifyKey(ctx context.Context, key string, msgType string, data []byte, opts ...EnvelopeOption) error {
-	_, err := c.caller.send(ctx, &message{to: c.keyTarget("", key), delivery: transport.AwaitAccept, typ: msgType, data: data, opts: opts})
+	_, err := c.caller.send(ctx, &message{to: c.keyTarget("", key), delivery: transport.AwaitAccept, parcel: parcel{typ: msgType, data: data}, opts: opts})
 	return err
 }
 
 // RequestShard sends a request directly to a shard.
 func (c *Client) RequestShard(ctx context.Context, shard uint32, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
-	return c.caller.send(ctx, &message{to: target{shard: shard}, delivery: transport.AwaitReply, typ: msgType, data: data, opts: opts})
+	return c.caller.send(ctx, &message{to: target{shard: shard}, delivery: transport.AwaitReply, parcel: parcel{typ: msgType, data: data}, opts: opts})
 }
 
 // NotifyShard publishes directly to a shard (caller already knows shard).
 func (c *Client) NotifyShard(ctx context.Context, shard uint32, msgType string, data []byte, opts ...EnvelopeOption) error {
-	_, err := c.caller.send(ctx, &message{to: target{shard: shard}, delivery: transport.AwaitAccept, typ: msgType, data: data, opts: opts})
+	_, err := c.caller.send(ctx, &message{to: target{shard: shard}, delivery: transport.AwaitAccept, parcel: parcel{typ: msgType, data: data}, opts: opts})
 	return err
 }
 

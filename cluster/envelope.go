@@ -5,16 +5,17 @@ package cluster
 import (
 	"sync"
 
+	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
 // message is what a client is asked to send.
 type message struct {
-	to           target
-	delivery     transport.Delivery
-	typ          string
-	data         []byte
+	to       target
+	delivery transport.Delivery
+	parcel
+	reply        plain.Value      // of a call that has succeeded; none for a reply of bytes
 	scoped, opts []EnvelopeOption // of the ScopedClient, and of the call
 	command                       // that the message is
 }

@@ -34,9 +34,9 @@ const kindLook = 5 * time.Second
 
 // retries tries calls of a client again.
 type retries struct {
-	transport ClientTransport
-	known     *known
-	on        []error // which are tried again as long as there is time
+	caller *caller
+	known  *known
+	on     []error // which are tried again as long as there is time
 }
 
 // patience is how long a call that fails with err is tried again; 0 is not at
@@ -87,7 +87,7 @@ func outer(err error) error {
 
 // again tries until the call succeeds, may have run without being a command that has an ID,
 // or is out of time; then it returns the last refusal, which says why.
-func (r *retries) again(ctx context.Context, by *mapping, env Envelope, err error, first bool, m *command) ([]byte, error) {
+func (r *retries) again(ctx context.Context, by *mapping, env Envelope, err error, first bool, m *message) ([]byte, error) {
 	began := time.Now()
 	end := began.Add(DefaultRequestTimeout)
 	ttl := end
@@ -114,7 +114,7 @@ func (r *retries) again(ctx context.Context, by *mapping, env Envelope, err erro
 		if time.Since(began) > layoutAgain && errors.Is(outer(err), ErrNotOwner) && r.known.look(ctx, by) {
 			return nil, err // and its caller tries under the other mapping
 		}
-		patience, spent := r.patience(err, first, m), time.Since(began)
+		patience, spent := r.patience(err, first, &m.command), time.Since(began)
 		if patience == firstLook && spent < firstMost {
 			spent = paused
 		}
@@ -134,7 +134,7 @@ func (r *retries) again(ctx context.Context, by *mapping, env Envelope, err erro
 			env.TTLMs = max(1, time.Until(ttl).Milliseconds())
 			env.Stamp()
 		}
-		reply, e := r.transport.Request(ctx, env)
+		reply, e := r.caller.try(ctx, env, m)
 		if e == nil {
 			return reply, nil
 		}

@@ -8,6 +8,7 @@ import (
 	"reflect"
 
 	"github.com/clstr-go/clstr/internal/codec"
+	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -31,34 +32,35 @@ type ScopedClient struct {
 // Validate() error, that is called first. A payload that Validate refuses, or that JSON
 // would silently drop a part of, is not sent ([ErrInvalidMessage]).
 func (c *ScopedClient) Request(ctx context.Context, payload any, opts ...EnvelopeOption) ([]byte, error) {
-	msgType, data, err := c.encode(payload, transport.AwaitReply)
+	p, err := packed(c, payload, transport.AwaitReply)
 	if err != nil {
 		return nil, err
 	}
-	return c.RequestRaw(ctx, msgType, data, opts...)
+	return c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitReply, parcel: p, scoped: c.opts, opts: opts})
 }
 
 // Notify sends a fire-and-forget message to the scoped key or shard. It returns when the
 // owner has accepted the message, and never waits for the handler. Payloads are as for
 // [ScopedClient.Request].
 func (c *ScopedClient) Notify(ctx context.Context, msg any, opts ...EnvelopeOption) error {
-	msgType, data, err := c.encode(msg, transport.AwaitAccept)
+	p, err := packed(c, msg, transport.AwaitAccept)
 	if err != nil {
 		return err
 	}
-	return c.NotifyRaw(ctx, msgType, data, opts...)
+	_, err = c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitAccept, parcel: p, scoped: c.opts, opts: opts})
+	return err
 }
 
 // RequestRaw sends a request with a payload that is encoded already, under an explicit
 // message type, and returns the reply as it came. data may be reused when RequestRaw
 // returns.
 func (c *ScopedClient) RequestRaw(ctx context.Context, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
-	return c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitReply, typ: msgType, data: data, scoped: c.opts, opts: opts})
+	return c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitReply, parcel: parcel{typ: msgType, data: data}, scoped: c.opts, opts: opts})
 }
 
 // NotifyRaw is [ScopedClient.Notify] for a payload that is encoded already.
 func (c *ScopedClient) NotifyRaw(ctx context.Context, msgType string, data []byte, opts ...EnvelopeOption) error {
-	_, err := c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitAccept, typ: msgType, data: data, scoped: c.opts, opts: opts})
+	_, err := c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitAccept, parcel: parcel{typ: msgType, data: data}, scoped: c.opts, opts: opts})
 	return err
 }
 
@@ -74,36 +76,33 @@ func (c *ScopedClient) NotifyRaw(ctx context.Context, msgType string, data []byt
 // that many, NotifyAsync waits, until ctx ends. Otherwise ctx does not bound the notification: that has
 // 30 seconds, or its TTL if that is less.
 func (c *ScopedClient) NotifyAsync(ctx context.Context, msg any, opts ...EnvelopeOption) *Receipt {
-	msgType, data, err := c.encode(msg, transport.AwaitAccept)
+	p, err := encoded(c, msg, transport.AwaitAccept)
 	if err != nil {
 		return settled(err)
 	}
-	return begin(ctx, c.client.caller, message{to: c.target, delivery: transport.AwaitAccept, typ: msgType, data: data, scoped: c.opts, opts: opts})
+	return begin(ctx, c.client.caller, message{to: c.target, delivery: transport.AwaitAccept, parcel: p, scoped: c.opts, opts: opts})
 }
 
 // NotifyRawAsync is [ScopedClient.NotifyAsync] for a payload that is encoded already. data may be
 // reused when NotifyRawAsync returns.
 func (c *ScopedClient) NotifyRawAsync(ctx context.Context, msgType string, data []byte, opts ...EnvelopeOption) *Receipt {
-	return begin(ctx, c.client.caller, message{to: c.target, delivery: transport.AwaitAccept, typ: msgType, data: bytes.Clone(data), scoped: c.opts, opts: opts})
+	return begin(ctx, c.client.caller, message{to: c.target, delivery: transport.AwaitAccept, parcel: parcel{typ: msgType, data: bytes.Clone(data)}, scoped: c.opts, opts: opts})
 }
 
 // GetNodeInfo queries the node that owns this shard for its metadata.
 func (c *ScopedClient) GetNodeInfo(ctx context.Context) (res *GetNodeInfoResponse, err error) {
-	return decoded[GetNodeInfoResponse](ctx, c, MsgClusterNodeInfo, nil, nil)
+	return decoded[GetNodeInfoResponse](ctx, c, parcel{typ: MsgClusterNodeInfo}, nil)
 }
 
-func (c *ScopedClient) request(ctx context.Context, msgType string, data []byte, opts []EnvelopeOption) ([]byte, Envelope, *Client, error) {
+func (c *ScopedClient) request(ctx context.Context, p parcel, opts []EnvelopeOption) (reply, Envelope, *Client, error) {
 	var env Envelope
-	reply, err := c.client.caller.call(ctx, &env, &message{to: c.target, delivery: transport.AwaitReply, typ: msgType, data: data, scoped: c.opts, opts: opts})
-	return reply, env, c.client, err
+	m := message{to: c.target, delivery: transport.AwaitReply, parcel: p, scoped: c.opts, opts: opts}
+	data, err := c.client.caller.call(ctx, &env, &m)
+	return reply{data, m.reply}, env, c.client, err
 }
 
-func (c *ScopedClient) encode(payload any, d transport.Delivery) (msgType string, data []byte, err error) {
-	if msgType, data, err = codec.Encode(payload); err != nil {
-		return "", nil, c.unsent(msgType, d, unsendable(payload, err))
-	}
-	return msgType, data, nil
-}
+// carries reports whether messages may go as values.
+func (c *ScopedClient) carries() bool { return c.client.caller.carrier != nil }
 
 // unsent ends a call that has failed before it had an envelope.
 func (c *ScopedClient) unsent(msgType string, d transport.Delivery, err error) error {
@@ -129,10 +128,10 @@ func unsendable(payload any, err error) *Error {
 
 // Requester is implemented by types that can send raw requests.
 type Requester interface {
-	encode(payload any, d transport.Delivery) (msgType string, data []byte, err error)
+	carries() bool
 	unsent(msgType string, d transport.Delivery, err error) error
 	// request also returns what was sent, and the client whose caller concludes the call.
-	request(ctx context.Context, msgType string, data []byte, opts []EnvelopeOption) ([]byte, Envelope, *Client, error)
+	request(ctx context.Context, p parcel, opts []EnvelopeOption) (reply, Envelope, *Client, error)
 }
 
 // Request is a typed request builder for making type-safe cluster requests. It
@@ -160,24 +159,31 @@ func (r *Request[IN, OUT]) Request(ctx context.Context, payload IN, opts ...Enve
 	if r.fault != nil {
 		return nil, r.requester.unsent("", transport.AwaitReply, outcome.Errorf(ErrInvalidMessage, "the reply to a %T: %v", payload, r.fault))
 	}
-	msgType, data, err := r.requester.encode(payload, transport.AwaitReply)
+	p, err := packed(r.requester, payload, transport.AwaitReply)
 	if err != nil {
 		return nil, err
 	}
-	return decoded[OUT](ctx, r.requester, msgType, data, opts)
+	return decoded[OUT](ctx, r.requester, p, opts)
 }
 
 // decoded sends a request whose reply it decodes.
-func decoded[OUT any](ctx context.Context, r Requester, msgType string, data []byte, opts []EnvelopeOption) (out *OUT, err error) {
-	reply, env, client, err := r.request(ctx, msgType, data, opts)
-	if err == nil {
-		if out, err = codec.UnmarshalNew[OUT](reply); err != nil {
-			err = outcome.Errorf(ErrReply, "%d bytes into %T: %s", len(reply), out, here(err))
+func decoded[OUT any](ctx context.Context, r Requester, p parcel, opts []EnvelopeOption) (out *OUT, err error) {
+	if r.carries() {
+		p.want = codec.Plain(reflect.TypeFor[OUT]())
+	}
+	reply, env, client, err := r.request(ctx, p, opts)
+	switch {
+	case err != nil:
+	case reply.value.Type() != nil:
+		out = plain.Take[OUT](&reply.value)
+	default:
+		if out, err = codec.UnmarshalNew[OUT](reply.data); err != nil {
+			err = outcome.Errorf(ErrReply, "%d bytes into %T: %s", len(reply.data), out, here(err))
 		} else if client.strict {
-			err = strictly[OUT](msgType, reply)
+			err = strictly[OUT](p.typ, reply.data)
 		}
 	}
-	if _, err = client.caller.conclude(reply, err, &env); err != nil {
+	if _, err = client.caller.conclude(nil, err, &env); err != nil {
 		return nil, err
 	}
 	return out, nil

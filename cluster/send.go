@@ -24,6 +24,7 @@ const foreignGrace = time.Second
 // caller sends the messages of a client.
 type caller struct {
 	transport ClientTransport
+	carrier   dispatch.Carrier // the transport, if messages may go as values; nil if they are bytes
 	intercept Intercept
 	known     known
 	envelopes envelopes
@@ -46,9 +47,12 @@ func newCaller(opts ClientOptions) *caller {
 	if p, ok := dispatch.BackendOf(opts.Transport).(dispatch.Poster); ok && p.Sends(opts.Transport) {
 		c.poster = p
 	}
+	if p, ok := dispatch.BackendOf(opts.Transport).(dispatch.Carrier); ok && p.Sends(opts.Transport) && opts.Intercept == nil && !opts.StrictReplies { // both look at bytes
+		c.carrier = p
+	}
 	c.window.init(opts.NotifyWindow, c.poster)
 	c.known.init(opts)
-	c.retries = retries{opts.Transport, &c.known, append([]error{ErrNotOwner, ErrDraining, ErrHandedBack, ErrDisconnected}, opts.RetryOn...)}
+	c.retries = retries{c, &c.known, append([]error{ErrNotOwner, ErrDraining, ErrHandedBack, ErrDisconnected}, opts.RetryOn...)}
 	return c
 }
 
@@ -132,15 +136,24 @@ func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, by *m
 
 // exchange sends an envelope, and sends it again if nothing has run.
 func (c *caller) exchange(ctx context.Context, env *Envelope, m *message, by *mapping, first, byDefault bool) ([]byte, error) {
-	reply, err := c.transport.Request(ctx, *env)
+	reply, err := c.try(ctx, *env, m)
 	if err != nil {
 		hasten(ctx, env) // the end may have begun meanwhile
 		m.heard(err)
 		if c.retries.patience(err, first, &m.command) > 0 && !waitedFor(ctx, uint32(env.Shard), err) {
-			reply, err = c.retries.again(ctx, by, *env, err, first, &m.command)
+			reply, err = c.retries.again(ctx, by, *env, err, first, m)
 		}
 		err = ended(ctx, err, byDefault && env.TTL() < foreignGrace)
 	}
+	return reply, err
+}
+
+// try sends a message once.
+func (c *caller) try(ctx context.Context, env Envelope, m *message) (reply []byte, err error) {
+	if c.carrier == nil || m.value.Type() == nil && m.want == nil {
+		return c.transport.Request(ctx, env)
+	}
+	reply, m.reply, err = c.carrier.Carry(ctx, env, m.value, m.want)
 	return reply, err
 }
 

@@ -34,7 +34,7 @@ func (in *Incoming) Header(name string) (value string, ok bool) {
 }
 
 // Data returns the message's bytes. They must not be changed.
-func (in *Incoming) Data() []byte { return in.hosted().Call().Envelope().Data }
+func (in *Incoming) Data() []byte { return in.hosted().Call().Data() }
 
 // AwaitsReply is false for a notification: the sender is not told how it is handled.
 func (in *Incoming) AwaitsReply() bool { return in.hosted().Call().AwaitsReply() }

@@ -15,6 +15,8 @@
 // [CheckLeaks] finds goroutines that a test has left behind, and
 // [Logger] writes to the test's log.
 //
+// All messages are encoded and decoded, in memory too: a test finds what would not survive a network.
+//
 // What durable entities store is kept in memory, for all nodes of a test, unless the test
 // gives a store.
 //

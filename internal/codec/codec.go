@@ -24,10 +24,19 @@ type Namer interface{ MessageType() string }
 // if the message must not be sent, because its type would lose a part of itself on the way, or its
 // own Validate method refuses it. The name is returned as soon as it is known, even with an error.
 func Encode(v any) (name string, data []byte, err error) {
+	name, i, err := opened(v)
+	if err == nil {
+		data, err = marshal(v, i)
+	}
+	return name, data, err
+}
+
+// opened is Encode without the encoding.
+func opened(v any) (name string, i *info, err error) {
 	if err := notNil(v); err != nil {
 		return "", nil, err
 	}
-	i := infoOf(reflect.TypeOf(v))
+	i = infoOf(reflect.TypeOf(v))
 	if i.fault != nil {
 		return "", nil, i.fault
 	}
@@ -35,12 +44,9 @@ func Encode(v any) (name string, data []byte, err error) {
 		return "", nil, err
 	}
 	if i.validates != no {
-		if err = validate(v, i); err != nil {
-			return name, nil, err
-		}
+		err = validate(v, i)
 	}
-	data, err = marshal(v, i)
-	return name, data, err
+	return name, i, err
 }
 
 // notNil refuses a nil pointer, because the other end would take it for a message whose fields are

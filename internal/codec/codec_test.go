@@ -19,7 +19,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-type plain struct{ N int }
+type simple struct{ N int }
 
 type onValue struct{ N int }
 
@@ -49,14 +49,14 @@ func (namedProto) MessageType() string { return "named-proto" }
 
 func TestName(t *testing.T) {
 	type local struct{}
-	p := &plain{}
+	p := &simple{}
 	for _, c := range []struct {
 		v    any
 		name string // "" for none
 	}{
-		{plain{}, "plain"},
-		{&plain{}, "plain"},
-		{(*plain)(nil), ""},
+		{simple{}, "simple"},
+		{&simple{}, "simple"},
+		{(*simple)(nil), ""},
 		{onValue{}, "on-value"},
 		{&onValue{}, "on-value"},
 		{(*onValue)(nil), ""},
@@ -75,9 +75,9 @@ func TestName(t *testing.T) {
 		{namedProto{wrapperspb.String("x")}, "named-proto"},
 		{json.RawMessage("{}"), "RawMessage"},
 		{box[int]{}, "box[int]"},
-		{box[*plain]{}, "box[*plain]"},
+		{box[*simple]{}, "box[*simple]"},
 		{&box[text]{}, "box[text]"},
-		{pair[map[string]plain, []json.RawMessage]{}, "pair[map[string]plain,[]RawMessage]"},
+		{pair[map[string]simple, []json.RawMessage]{}, "pair[map[string]simple,[]RawMessage]"},
 		{box[box[pair[wrapperspb.StringValue, text]]]{}, "box[box[pair[StringValue,text]]]"},
 		{nil, ""},
 		{struct{ N int }{}, ""},
@@ -112,7 +112,7 @@ func TestNamelessTypeIsToldWhatToDo(t *testing.T) {
 // TestNameOf: what a receiver registers by type is what a sender names by value.
 func TestNameOf(t *testing.T) {
 	for _, v := range []any{
-		plain{}, &plain{}, onValue{}, &onValue{}, onPointer{}, &onPointer{}, text(""), wrapperspb.String(""), box[plain]{},
+		simple{}, &simple{}, onValue{}, &onValue{}, onPointer{}, &onPointer{}, text(""), wrapperspb.String(""), box[simple]{},
 	} {
 		want, err := Name(v)
 		if err != nil {
@@ -144,7 +144,7 @@ func TestDynamicMessages(t *testing.T) {
 }
 
 func TestNameAllocatesNothing(t *testing.T) {
-	for _, v := range []any{plain{}, &plain{}, onValue{}, &onPointer{}, wrapperspb.String("x")} {
+	for _, v := range []any{simple{}, &simple{}, onValue{}, &onPointer{}, wrapperspb.String("x")} {
 		if _, err := Name(v); err != nil {
 			t.Fatal(err)
 		}
@@ -155,24 +155,24 @@ func TestNameAllocatesNothing(t *testing.T) {
 }
 
 func TestJSON(t *testing.T) {
-	data, err := Marshal(plain{7})
+	data, err := Marshal(simple{7})
 	if err != nil || string(data) != `{"N":7}` {
 		t.Fatalf("%s, %v", data, err)
 	}
-	byPointer, err := Marshal(&plain{7})
+	byPointer, err := Marshal(&simple{7})
 	if err != nil || !bytes.Equal(byPointer, data) {
 		t.Errorf("by pointer: %s, %v", byPointer, err)
 	}
-	if v, err := Unmarshal[plain](data); err != nil || v.N != 7 {
+	if v, err := Unmarshal[simple](data); err != nil || v.N != 7 {
 		t.Errorf("into a struct: %+v, %v", v, err)
 	}
-	if v, err := Unmarshal[*plain](data); err != nil || v.N != 7 {
+	if v, err := Unmarshal[*simple](data); err != nil || v.N != 7 {
 		t.Errorf("into a pointer: %+v, %v", v, err)
 	}
-	if v, err := UnmarshalNew[plain](data); err != nil || v.N != 7 {
+	if v, err := UnmarshalNew[simple](data); err != nil || v.N != 7 {
 		t.Errorf("into a new struct: %+v, %v", v, err)
 	}
-	if v, err := UnmarshalNew[*plain](data); err != nil || (*v).N != 7 {
+	if v, err := UnmarshalNew[*simple](data); err != nil || (*v).N != 7 {
 		t.Errorf("into a new pointer: %+v, %v", v, err)
 	}
 	if v, err := Unmarshal[map[string]int](data); err != nil || v["N"] != 7 {
@@ -185,11 +185,11 @@ func TestJSON(t *testing.T) {
 
 // TestNilPointers: a reply may be nil, and nobody gets a nil pointer of it.
 func TestNilPointers(t *testing.T) {
-	data, err := Marshal((*plain)(nil))
+	data, err := Marshal((*simple)(nil))
 	if err != nil || string(data) != "null" {
 		t.Errorf("JSON: %s, %v", data, err)
 	}
-	if v, err := Unmarshal[*plain](data); err != nil || v == nil || v.N != 0 {
+	if v, err := Unmarshal[*simple](data); err != nil || v == nil || v.N != 0 {
 		t.Errorf("back from JSON: %v, %v", v, err)
 	}
 	data, err = Marshal((*wrapperspb.StringValue)(nil))
@@ -244,10 +244,10 @@ func TestWhatDoesNotMarshal(t *testing.T) {
 
 func TestWhatDoesNotUnmarshal(t *testing.T) {
 	for _, data := range []string{"", "{", "[]", `{"N":"x"}`, `{"N":1}x`, "\xff"} {
-		if v, err := Unmarshal[plain]([]byte(data)); err == nil {
+		if v, err := Unmarshal[simple]([]byte(data)); err == nil {
 			t.Errorf("%q: %+v", data, v)
 		}
-		if v, err := UnmarshalNew[*plain]([]byte(data)); err == nil {
+		if v, err := UnmarshalNew[*simple]([]byte(data)); err == nil {
 			t.Errorf("%q: %+v", data, v)
 		}
 	}
@@ -266,13 +266,13 @@ func (*picky) UnmarshalText(text []byte) error { return fmt.Errorf("not %s", tex
 // TestErrorsHoldNoPayload: they are logged, and travel to callers.
 func TestErrorsHoldNoPayload(t *testing.T) {
 	for data, what := range map[string]string{
-		`{"V":4929123}`:   "field \"V\" is no codec.plain",
-		`{"V":"4929123"}`: "field \"V\" is no codec.plain",
+		`{"V":4929123}`:   "field \"V\" is no codec.simple",
+		`{"V":"4929123"}`: "field \"V\" is no codec.simple",
 		`4929123`:         "is no codec.box[",
 		`x4929123`:        "no JSON at byte 1",
 		``:                "no JSON at byte 0",
 	} {
-		_, err := Unmarshal[box[plain]]([]byte(data))
+		_, err := Unmarshal[box[simple]]([]byte(data))
 		if err == nil || strings.Contains(err.Error(), "4929123") || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: %v, want %s", data, err, what)
 		}
@@ -285,7 +285,7 @@ func TestErrorsHoldNoPayload(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	_, err := Unmarshal[plain](nil)
+	_, err := Unmarshal[simple](nil)
 	if _, ok := errors.AsType[*json.SyntaxError](err); !ok {
 		t.Errorf("%v has lost its cause", err)
 	}

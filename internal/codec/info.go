@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/clstr-go/clstr/internal/lossless"
+	"github.com/clstr-go/clstr/internal/plain"
 )
 
 // info is what is known of a type after its first look.
@@ -18,6 +19,8 @@ type info struct {
 	fault     *Invalid // why its values cannot travel; nil if they can
 	addressed bool     // its pointer encodes what it would not: it is a protobuf message, or part of it has a MarshalJSON
 	validates who
+	plain     *plain.Type // nil if its values are always encoded
+	mute      bool        // no code of its own says its name or validates it
 }
 
 // who says which has a Validate method: the type, only its pointer, or neither.
@@ -78,8 +81,9 @@ func look(t reflect.Type) *info {
 	i.name = reflectName(t)
 	byPointer := reflect.New(t).Interface()
 	_, isProto := byPointer.(proto.Message)
-	if _, ok := reflect.Zero(t).Interface().(proto.Message); isProto || ok {
-		i.addressed = isProto && !ok
+	_, asIs := reflect.Zero(t).Interface().(proto.Message)
+	if isProto || asIs {
+		i.addressed = isProto && !asIs
 	} else {
 		verdict := lossless.Check(t)
 		if verdict.Fault != nil {
@@ -92,8 +96,14 @@ func look(t reflect.Type) *info {
 	} else if reflect.PointerTo(t).Implements(validator) {
 		i.validates = itsPointer
 	}
+	i.mute = i.name != "" && i.validates == no && !t.Implements(namer)
+	if i.fault == nil {
+		i.plain = plainOf(t, isProto || asIs, i.name)
+	}
 	return i
 }
+
+var namer = reflect.TypeFor[Namer]()
 
 // borrowed are the methods that say what a message is.
 var borrowed = []struct {

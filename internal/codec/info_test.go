@@ -170,10 +170,10 @@ func TestUnknown(t *testing.T) {
 	}{
 		{`{"N":1}`, "", false}, {`{}`, "", false}, {`null`, "", false}, {`{"Sum":1}`, "Sum", false}, {`{"N":1,"Sum \"":{}}`, `Sum "`, false}, {`[`, "", true},
 	} {
-		if got, err := Unknown[plain]([]byte(c.data)); got != c.want || (err != nil) != c.err {
+		if got, err := Unknown[simple]([]byte(c.data)); got != c.want || (err != nil) != c.err {
 			t.Errorf("%s: %q, %v", c.data, got, err)
 		}
-		if got, err := Unknown[*plain]([]byte(c.data)); got != c.want || (err != nil) != c.err {
+		if got, err := Unknown[*simple]([]byte(c.data)); got != c.want || (err != nil) != c.err {
 			t.Errorf("%s by pointer: %q, %v", c.data, got, err)
 		}
 	}
@@ -219,7 +219,7 @@ func TestUnknownInside(t *testing.T) {
 }
 
 func TestEncodeAllocatesNothingMore(t *testing.T) {
-	for _, v := range []any{plain{1}, &plain{1}, onValue{1}, checked{1}} {
+	for _, v := range []any{simple{1}, &simple{1}, onValue{1}, checked{1}} {
 		if _, _, err := Encode(v); err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,6 @@ package dispatch
 import (
 	"context"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
@@ -16,11 +15,9 @@ import (
 
 // arrival is an envelope that has arrived at a subscription.
 type arrival struct {
-	decision
+	content
 	times
-	env     transport.Envelope
-	replier Replier
-	sub     *Sub
+	sub *Sub
 }
 
 // Init is NewCall for a call that is part of a larger struct.
@@ -61,25 +58,6 @@ func deadlineOf(ctx context.Context) int64 {
 		return -1
 	}
 	return 0
-}
-
-// Envelope returns the call's envelope. The handler owns it until it returns. Before
-// the call has started, Data and Headers may go at any moment: see [Call.Peek].
-func (a *arrival) Envelope() *transport.Envelope { return &a.env }
-
-// Peek returns the envelope before the call starts, for a [Receiver] that must look at
-// its payload or headers. It returns false if the call was decided before: both may be
-// gone.
-func (a *arrival) Peek() (transport.Envelope, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.env, a.ended == not
-}
-
-// own copies the data that the sender has lent. A refused call costs no copy.
-func (a *arrival) own() {
-	a.env.Data = cloneBytes(a.env.Data)
-	a.env.Headers = maps.Clone(a.env.Headers)
 }
 
 // SetKey says that the call is for another key than its envelope names: a [Receiver]

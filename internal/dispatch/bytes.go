@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/clstr-go/clstr/internal/peakmap"
+	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -65,6 +66,9 @@ type weight struct {
 func (w *weight) size() int64 {
 	e := &w.env
 	n := len(e.Data) + len(e.Key) + len(e.ID) + len(e.Headers)*headerBytes + max(0, len(e.Type)+len(e.Kind)+len(e.ReplyTo)-namesBytes)
+	if c := w.carries(); c != nil {
+		n += c.message.Size()
+	}
 	for name, value := range e.Headers {
 		n += len(name) + len(value)
 	}
@@ -161,6 +165,9 @@ func (w *weight) giveBack() {
 	if w.bits.Load()&bitStarted == 0 {
 		w.mu.Lock()
 		w.env.Data, w.env.Headers = nil, nil
+		if c := w.carries(); c != nil {
+			c.message = plain.Value{}
+		}
 		w.mu.Unlock()
 	}
 	s.flight.land(s.standing)

@@ -121,7 +121,7 @@ func (t *funcTask) Run(slot pool.Slot) {
 		}
 		c.End()
 	}()
-	data, err := c.fn.h(c, Lent(c.env))
+	data, err := c.fn.h(c, c.Own())
 	returned = true
 	if err != nil {
 		c.replyError(err, c.funcError)

@@ -18,16 +18,21 @@ type local struct {
 
 // newLocal makes a call for env, whose sender waits until a moment; 0 is for ever.
 func newLocal(ctx context.Context, d *Dispatcher, env *transport.Envelope, deadline int64) *local {
+	l := &local{}
+	l.arrive(ctx, d, env, deadline, l)
+	return l
+}
+
+// arrive is newLocal for a call that is part of a larger struct, which is told the answer.
+func (l *local) arrive(ctx context.Context, d *Dispatcher, env *transport.Envelope, deadline int64, r Replier) {
 	env.ReplyTo = ""
 	Bound(ctx, env)
-	l := &local{}
 	if w, ok := d.waits.Get().(chan struct{}); ok {
 		l.wait = w
 	} else {
 		l.wait = make(chan struct{}, 1)
 	}
-	l.init(env, l, deadline)
-	return l
+	l.init(env, r, deadline)
 }
 
 // ended returns what a call has ended with, after its signal.

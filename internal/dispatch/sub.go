@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/outcome"
@@ -114,13 +115,31 @@ func (s *Sub) Do(ctx context.Context, env transport.Envelope) ([]byte, error) {
 	return s.do(ctx, env, s.to.Receiver, nil)
 }
 
+// Carry is Do as [Carrier] has it.
+func (s *Sub) Carry(ctx context.Context, env transport.Envelope, message plain.Value, want *plain.Type) (data []byte, reply plain.Value, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, reply, outcome.ContextError(err, outcome.NotSent)
+	}
+	l := &carried{cargo: cargo{message: message, want: want}}
+	l.arrive(ctx, s.d, &env, deadlineOf(ctx), l)
+	data, err = s.await(ctx, &l.local, s.to.Receiver, nil)
+	if err != nil {
+		return nil, reply, err
+	}
+	return data, l.cargo.reply, nil
+}
+
 // do is Do for a receiver. from is the call whose handler makes this one; nil for a
 // sender's. A notification is waited for until it is accepted or refused.
 func (s *Sub) do(ctx context.Context, env transport.Envelope, r Receiver, from *Call) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, outcome.ContextError(err, outcome.NotSent)
 	}
-	l := newLocal(ctx, s.d, &env, deadlineOf(ctx))
+	return s.await(ctx, newLocal(ctx, s.d, &env, deadlineOf(ctx)), r, from)
+}
+
+// await dispatches a call and waits for its answer.
+func (s *Sub) await(ctx context.Context, l *local, r Receiver, from *Call) ([]byte, error) {
 	var w Wait
 	if l.AwaitsReply() {
 		w.begin(ctx)
@@ -128,8 +147,8 @@ func (s *Sub) do(ctx context.Context, env transport.Envelope, r Receiver, from *
 	switch {
 	case from != nil && l.AwaitsReply() && from.AwaitsReply() && from.fn != nil && from.runs():
 		l.SetWaiting(from.Waiting()) // the same call: when the shard moves, both go to the next owner
-	case from != nil || env.Delivery != transport.AwaitNothing: // it is waited for, or part of a call that was admitted
-		l.SetWaiting(w.For(ctx, env.Shard))
+	case from != nil || l.env.Delivery != transport.AwaitNothing: // it is waited for, or part of a call that was admitted
+		l.SetWaiting(w.For(ctx, l.env.Shard))
 	}
 	s.dispatch(&l.Call, r, from)
 	var err error

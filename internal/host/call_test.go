@@ -11,6 +11,7 @@ import (
 	pactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/turn"
 )
@@ -78,23 +79,27 @@ func (c *call) answer(data []byte, err error, panicked any) {
 	}
 }
 
-func (c *call) Reply(data []byte, err error) { c.answer(data, err, nil) }
-func (c *call) ReplyOwned(data []byte)       { c.answer(data, nil, nil) }
-func (c *call) Fail(err error)               { c.answer(nil, err, nil) }
-func (c *call) Panicked(value any)           { c.answer(nil, nil, value) }
-func (c *call) Age() time.Duration           { return 0 }
-func (c *call) Coded(err error) error        { return err }
-func (c *call) Wait(f func())                { f() }
-func (c *call) Message() host.Message        { return c.msg }
-func (c *call) AwaitsReply() bool            { return !c.notify }
-func (c *call) OnDrain(func())               {}
-func (c *call) Given()                       {}
-func (c *call) NoEffect(bool) bool           { return false }
-func (c *call) HandBack() bool               { return false }
-func (c *call) Waiting() *host.Turn          { return nil }
-func (c *call) StopHook() turn.Role          { return c.stopHook }
-func (c *call) Turn() *host.Turn             { return nil }
-func (c *call) Queued(host.Place)            {}
+func (c *call) Reply(data []byte, err error)   { c.answer(data, err, nil) }
+func (c *call) ReplyOwned(data []byte)         { c.answer(data, nil, nil) }
+func (c *call) Fail(err error)                 { c.answer(nil, err, nil) }
+func (c *call) Panicked(value any)             { c.answer(nil, nil, value) }
+func (c *call) Age() time.Duration             { return 0 }
+func (c *call) Coded(err error) error          { return err }
+func (c *call) Wait(f func())                  { f() }
+func (c *call) Message() host.Message          { return c.msg }
+func (c *call) Data() []byte                   { return c.msg.Data }
+func (c *call) Plain(*plain.Type) *plain.Value { return nil }
+func (c *call) Wants(*plain.Type) bool         { return false }
+func (c *call) ReplyValue(plain.Value)         { panic("it was not wanted") }
+func (c *call) AwaitsReply() bool              { return !c.notify }
+func (c *call) OnDrain(func())                 {}
+func (c *call) Given()                         {}
+func (c *call) NoEffect(bool) bool             { return false }
+func (c *call) HandBack() bool                 { return false }
+func (c *call) Waiting() *host.Turn            { return nil }
+func (c *call) StopHook() turn.Role            { return c.stopHook }
+func (c *call) Turn() *host.Turn               { return nil }
+func (c *call) Queued(host.Place)              {}
 
 func (c *call) AfterAnswer(f func()) {
 	c.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"reflect"
 
 	"github.com/clstr-go/clstr/internal/codec"
+	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/internal/sparse"
 )
 
@@ -18,10 +19,9 @@ import (
 
 // Decode has f decode the message's payload, into a value of the given type if that is
 // known. Where f fails, the call is answered.
-func (c *Context) Decode(to reflect.Type, f func(Message) error) (ok bool) {
-	m := c.call.Message()
+func (c *Context) Decode(to reflect.Type, f func() error) (ok bool) {
 	var err error
-	c.guard(ErrDecode, func() { err = f(m) })
+	c.guard(ErrDecode, func() { err = f() })
 	if err == nil {
 		return true
 	}
@@ -29,15 +29,28 @@ func (c *Context) Decode(to reflect.Type, f func(Message) error) (ok bool) {
 	if to != nil {
 		into = " into " + to.String()
 	}
-	c.miscoded(ErrDecode, err, fmt.Sprintf("type %q%s", m.Type, into))
+	c.miscoded(ErrDecode, err, fmt.Sprintf("type %q%s", c.call.Message().Type, into))
 	return false
 }
 
-// Respond answers the call with a reply, on any goroutine.
+// Respond answers the call with a reply, on any goroutine. The sender gets a copy, which is made here.
 func (c *Context) Respond(out any) {
+	var v plain.Value
+	var asIs bool
 	var data []byte
 	var err error
-	c.guard(ErrEncode, func() { data, err = codec.Marshal(out) })
+	c.guard(ErrEncode, func() {
+		if of := reflect.TypeOf(out); of != nil && c.call.Wants(codec.Plain(of)) {
+			v, asIs = plain.CopyAny(codec.Plain(of), out)
+		}
+		if !asIs {
+			data, err = codec.Marshal(out)
+		}
+	})
+	if asIs {
+		c.call.ReplyValue(v)
+		return
+	}
 	if err != nil {
 		c.miscoded(ErrEncode, err, fmt.Sprintf("%T", out))
 		return

@@ -12,6 +12,7 @@ import (
 
 	pactor "github.com/asynkron/protoactor-go/actor"
 
+	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/turn"
@@ -29,9 +30,13 @@ type (
 // it ends at the sender's deadline or cancellation, or when it was answered.
 type Call interface {
 	context.Context
-	// Message returns the message. Its Key is not used: the host has been given
-	// one.
+	// Message returns the message, but for its Data: that is made when it is asked for. Its Key is not used: the
+	// host has been given one.
 	Message() Message
+	// Data returns the message's bytes.
+	Data() []byte
+	// Plain returns the message as a value of the type; nil if it has come in another form.
+	Plain(of *plain.Type) *plain.Value
 	// Start is called before the message is handled. False means that the sender does not
 	// wait any more: skip the message, and do not call End. It is false if Err is not nil.
 	Start(pool.Slot) bool
@@ -39,6 +44,10 @@ type Call interface {
 	Reply(data []byte, err error)
 	// ReplyOwned is Reply for a slice that the handler gives away.
 	ReplyOwned(data []byte)
+	// Wants reports whether the sender takes a reply that is a value of the type.
+	Wants(of *plain.Type) bool
+	// ReplyValue is Reply for a value that the sender wants.
+	ReplyValue(plain.Value)
 	// Fail answers with one of this package's errors, as it is or as a [*Failure].
 	// An error that only wraps one of them counts as an error of the application.
 	Fail(err error)
@@ -153,7 +162,7 @@ func (c *Context) Shard() uint32 { return c.cell.shard.id }
 // is set.
 func (c *Context) Message() Message {
 	m := c.call.Message()
-	m.Key = c.cell.key
+	m.Key, m.Data = c.cell.key, c.call.Data()
 	m.Headers = maps.Clone(m.Headers) // the entity's to change; the call's own are read beside it
 	return m
 }

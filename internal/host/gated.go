@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/internal/turn"
 )
 
@@ -39,6 +40,9 @@ func (g *gated) Reply(data []byte, err error) {
 }
 
 func (g *gated) ReplyOwned(data []byte) { g.give(data, nil) }
+
+// Wants implements [Call]: an answer that waits is bytes.
+func (g *gated) Wants(*plain.Type) bool { return false }
 
 func (g *gated) Fail(err error) { g.give(nil, err) }
 

@@ -4,6 +4,7 @@ package host
 
 import (
 	"log/slog"
+	"maps"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
 )
@@ -88,9 +89,8 @@ func (t handling) invoke(x *Context) {
 		t.invoker.InvokeUserMessage(x)
 		return
 	}
-	m := x.Message()
-	to := &pactor.MessageEnvelope{Header: m.Headers}
-	if !x.Decode(nil, func(Message) (err error) { to.Message, err = t.c.shard.host.opts.decode(m); return err }) {
+	to := &pactor.MessageEnvelope{Header: maps.Clone(x.call.Message().Headers)}
+	if !x.Decode(nil, func() (err error) { to.Message, err = t.c.shard.host.opts.decode(x); return err }) {
 		return
 	}
 	s.turn = x

@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/turn"
 )
@@ -131,23 +132,27 @@ func (h *hook) Wait(f func()) {
 // quiet is a call without a sender.
 type quiet struct{}
 
-func (quiet) Message() Message      { return Message{} }
-func (quiet) Start(pool.Slot) bool  { return true }
-func (quiet) Reply([]byte, error)   {}
-func (quiet) ReplyOwned([]byte)     {}
-func (quiet) Fail(error)            {}
-func (quiet) Age() time.Duration    { return 0 }
-func (quiet) Coded(err error) error { return err }
-func (quiet) Panicked(any)          {}
-func (quiet) Wait(f func())         { f() }
-func (quiet) AfterAnswer(func())    {}
-func (quiet) OnDrain(func())        {}
-func (quiet) Given()                {}
-func (quiet) NoEffect(bool) bool    { return false }
-func (quiet) HandBack() bool        { return false }
-func (quiet) AwaitsReply() bool     { return false }
-func (quiet) Waiting() *Turn        { return nil }
-func (quiet) StopHook() turn.Role   { return turn.Key }
-func (quiet) Turn() *Turn           { return nil }
-func (quiet) Queued(Place)          {}
-func (quiet) End()                  {}
+func (quiet) Message() Message               { return Message{} }
+func (quiet) Data() []byte                   { return nil }
+func (quiet) Plain(*plain.Type) *plain.Value { return nil }
+func (quiet) Wants(*plain.Type) bool         { return false }
+func (quiet) ReplyValue(plain.Value)         {}
+func (quiet) Start(pool.Slot) bool           { return true }
+func (quiet) Reply([]byte, error)            {}
+func (quiet) ReplyOwned([]byte)              {}
+func (quiet) Fail(error)                     {}
+func (quiet) Age() time.Duration             { return 0 }
+func (quiet) Coded(err error) error          { return err }
+func (quiet) Panicked(any)                   {}
+func (quiet) Wait(f func())                  { f() }
+func (quiet) AfterAnswer(func())             {}
+func (quiet) OnDrain(func())                 {}
+func (quiet) Given()                         {}
+func (quiet) NoEffect(bool) bool             { return false }
+func (quiet) HandBack() bool                 { return false }
+func (quiet) AwaitsReply() bool              { return false }
+func (quiet) Waiting() *Turn                 { return nil }
+func (quiet) StopHook() turn.Role            { return turn.Key }
+func (quiet) Turn() *Turn                    { return nil }
+func (quiet) Queued(Place)                   {}
+func (quiet) End()                           {}

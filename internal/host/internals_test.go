@@ -14,15 +14,15 @@ import (
 
 // What cannot be seen from outside without luck.
 
-// plain is an entity that answers.
-type plain struct{}
+// simple is an entity that answers.
+type simple struct{}
 
-func (plain) Activate(*Context) error  { return nil }
-func (plain) Handle(c *Context)        { c.Call().Reply(nil, nil) }
-func (plain) Passivate(*Context) error { return nil }
-func (plain) Drain(*Context) error     { return nil }
-func (plain) Settings() Settings       { return Settings{} }
-func (plain) Receive(pactor.Context)   {}
+func (simple) Activate(*Context) error  { return nil }
+func (simple) Handle(c *Context)        { c.Call().Reply(nil, nil) }
+func (simple) Passivate(*Context) error { return nil }
+func (simple) Drain(*Context) error     { return nil }
+func (simple) Settings() Settings       { return Settings{} }
+func (simple) Receive(pactor.Context)   {}
 
 // answering is a call that says when it was answered.
 type answering struct {
@@ -48,7 +48,7 @@ func TestWhoLostTheRaceFindsTheKey(t *testing.T) {
 	p := pool.New(-1)
 	s := NewSystem(slog.New(slog.DiscardHandler), p)
 	made := 0 // on the key's turn
-	h := s.NewHost(Options{Factory: func(string) (Actor, error) { made++; return plain{}, nil }})
+	h := s.NewHost(Options{Factory: func(string) (Actor, error) { made++; return simple{}, nil }})
 	shard := h.makeShard(0, false)
 	for range 3 {
 		a := answering{Context: t.Context(), answered: make(chan struct{})}

@@ -77,9 +77,9 @@ func TestAKeyWithASystemMessageIsNotEvicted(t *testing.T) {
 		case "watcher":
 			return watcher(), nil
 		case "busy":
-			return blocking{plain{}, in, gate}, nil
+			return blocking{simple{}, in, gate}, nil
 		}
-		return plain{}, nil
+		return simple{}, nil
 	}})
 	deliver := func(key string) asked {
 		a := ask(t)
@@ -116,7 +116,7 @@ func TestAKeyWithASystemMessageIsNotEvicted(t *testing.T) {
 
 // blocking is an entity whose only turn says that it runs, and waits.
 type blocking struct {
-	plain
+	simple
 	in, gate chan struct{}
 }
 

@@ -10,10 +10,12 @@ import (
 	"sync/atomic"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/clstr-go/clstr/internal/codec"
+	"github.com/clstr-go/clstr/internal/plain"
 )
 
 // replyAddress is the address of the process ids that protoactor actors respond
@@ -94,9 +96,10 @@ func NoEffect(ctx pactor.Context, sender *PID, none bool) bool {
 var decoders sync.Map // string -> decoder
 
 // RegisterDecoder lets protoactor actors receive messages of a type under the name that a
-// client gives them. It returns the type that has the name already, nil if none does.
-func RegisterDecoder(name string, t reflect.Type, decode func([]byte) (any, error)) (other reflect.Type) {
-	if old, taken := decoders.LoadOrStore(name, decoder{t, decode}); taken && old.(decoder).t != t {
+// client gives them: decode makes one of bytes, and out one of a value of the type. It returns the type that has the
+// name already, nil if none does.
+func RegisterDecoder(name string, t reflect.Type, decode func([]byte) (any, error), out func(*plain.Value) any) (other reflect.Type) {
+	if old, taken := decoders.LoadOrStore(name, decoder{t, codec.Plain(t), decode, out}); taken && old.(decoder).t != t {
 		return old.(decoder).t
 	}
 	return nil
@@ -104,7 +107,9 @@ func RegisterDecoder(name string, t reflect.Type, decode func([]byte) (any, erro
 
 type decoder struct {
 	t      reflect.Type
+	asIs   *plain.Type // nil if it is always decoded
 	decode func([]byte) (any, error)
+	out    func(*plain.Value) any
 }
 
 // protoactorFile describes protoactor's own messages. They are linked, but mean
@@ -112,14 +117,23 @@ type decoder struct {
 var protoactorFile = (*PID)(nil).ProtoReflect().Descriptor().ParentFile()
 
 // decode makes what a protoactor actor receives of a message.
-func (o *Options) decode(m Message) (any, error) {
-	if d, ok := decoders.Load(m.Type); ok {
-		return d.(decoder).decode(m.Data)
+func (o *Options) decode(x *Context) (any, error) {
+	c := x.call
+	name := c.Message().Type
+	if known, ok := decoders.Load(name); ok {
+		d := known.(decoder)
+		if v := c.Plain(d.asIs); v != nil {
+			return d.out(v), nil
+		}
+		return d.decode(c.Data())
 	}
-	t, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(m.Type))
+	t, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(name))
 	if err != nil || t.Descriptor().ParentFile() == protoactorFile {
-		return o.Unknown(m), nil
+		return o.Unknown(x.Message()), nil
 	}
 	p := t.New().Interface()
-	return p, codec.UnmarshalInto(m.Data, p)
+	if v := c.Plain(codec.Plain(reflect.TypeOf(p))); v != nil {
+		return plain.Out[proto.Message](v), nil
+	}
+	return p, codec.UnmarshalInto(c.Data(), p)
 }

@@ -21,6 +21,7 @@ func (t handling) runs(x *Context, g *gated) bool {
 	case m.ID == "":
 		return true
 	case g != nil:
+		m.Data = x.call.Data()
 		return try{g.cell.mailbox.outlet, x, g, commandOf(m)}.isFirst()
 	case t.c.shard.host.opts.TakesIDs:
 		return true

@@ -9,6 +9,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -132,6 +133,8 @@ func (s *surrounded) give(a answer) {
 		s.way.Fail(a.fail)
 	case a.err != nil:
 		s.way.Reply(nil, a.err)
+	case a.value.Type() != nil:
+		s.way.ReplyValue(a.value)
 	default:
 		s.way.ReplyOwned(a.data)
 	}
@@ -148,6 +151,16 @@ func (s *surrounded) Reply(data []byte, err error) {
 func (s *surrounded) ReplyOwned(data []byte) {
 	if !s.in.take(answer{data: data}) {
 		s.way.ReplyOwned(data)
+	}
+}
+
+// Wants implements [host.Call].
+func (s *surrounded) Wants(of *plain.Type) bool { return s.way.Wants(of) }
+
+// ReplyValue implements [host.Call]. Around may read the value for as long as it likes.
+func (s *surrounded) ReplyValue(v plain.Value) {
+	if v = v.Kept(); !s.in.take(answer{value: v}) {
+		s.way.ReplyValue(v)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/clstr-go/clstr/internal/bounds"
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -21,13 +22,16 @@ var _ host.Call = delivery{}
 // Message implements [host.Call].
 func (d delivery) Message() host.Message {
 	env := d.Envelope()
-	return host.Message{Type: env.Type, Key: env.Key, Data: env.Data, Headers: env.Headers, ID: env.ID}
+	return host.Message{Type: env.Type, Key: env.Key, Headers: env.Headers, ID: env.ID}
 }
 
 // Fail implements [host.Call].
 func (d delivery) Fail(err error) {
 	d.Call.Fail(coded(d.Key(), err))
 }
+
+// ReplyValue implements [host.Call].
+func (d delivery) ReplyValue(v plain.Value) { dispatch.ReplyValue(d.Call, v) }
 
 // Age implements [host.Call].
 func (d delivery) Age() time.Duration { return d.Envelope().Age() }

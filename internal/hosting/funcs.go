@@ -7,7 +7,6 @@ import (
 
 	pactor "github.com/asynkron/protoactor-go/actor"
 
-	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -38,9 +37,9 @@ func (funcEntity) Activate(*host.Context) error { return nil }
 func (f funcEntity) Handle(c *host.Context) {
 	switch d := c.Call().(type) {
 	case delivery:
-		d.Reply(f(d.Call, dispatch.Lent(*d.Envelope())))
+		d.Reply(f(d.Call, d.Own()))
 	case *surrounded:
-		d.Reply(f(d.in.context(), dispatch.Lent(*d.Envelope())))
+		d.Reply(f(d.in.context(), d.Own()))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -25,9 +26,10 @@ type Incoming struct {
 
 // answer is what the handler, or the Around, answers with.
 type answer struct {
-	data []byte
-	err  error
-	fail *outcome.Error // err, where it is one of the library's that stays as it is
+	data  []byte
+	value plain.Value // in place of data, which is made when Around asks for it
+	err   error
+	fail  *outcome.Error // err, where it is one of the library's that stays as it is
 }
 
 // stage is how far the Around of a message has come.
@@ -55,6 +57,9 @@ func (in *Incoming) Reply() (data []byte, ok bool) {
 	defer in.mu.Unlock()
 	if !in.answered || in.answer.err != nil {
 		return nil, false
+	}
+	if v := &in.answer.value; v.Type() != nil && in.answer.data == nil {
+		in.answer.data = v.Encoded()
 	}
 	return in.answer.data, true
 }

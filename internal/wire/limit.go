@@ -64,11 +64,7 @@ func ReplyTooLarge(id uint64, data []byte, err *outcome.Error, most int) *outcom
 // that is too large in production is too large in tests. It encodes only messages near
 // the limit. A negative limit is no limit.
 func CheckRequest(ctx context.Context, env *transport.Envelope, waiting *turn.Turn, most int) error {
-	size := 1<<12 + len(env.Data) + len(env.Key) + len(env.Kind) + len(env.Type) // more than it takes
-	for name, value := range env.Headers {
-		size += 24 + len(name) + len(value)
-	}
-	if most < 0 || size <= most {
+	if most < 0 || AtMost(env) <= most {
 		return nil
 	}
 	var budget time.Duration
@@ -79,6 +75,15 @@ func CheckRequest(ctx context.Context, env *transport.Envelope, waiting *turn.Tu
 		return err
 	}
 	return nil
+}
+
+// AtMost is more than an envelope takes in a packet of its own.
+func AtMost(env *transport.Envelope) int {
+	size := 1<<12 + len(env.Data) + len(env.Key) + len(env.Kind) + len(env.Type)
+	for name, value := range env.Headers {
+		size += 24 + len(name) + len(value)
+	}
+	return size
 }
 
 // CheckReply returns what the caller gets for a reply: the error of ReplyFits if the reply is

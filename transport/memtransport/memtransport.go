@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/internal/shardtable"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/outcome"
@@ -23,6 +24,7 @@ var (
 	_ transport.Transport       = (*Transport)(nil)
 	_ dispatch.Backend          = backend{}
 	_ dispatch.Poster           = backend{}
+	_ dispatch.Carrier          = backend{}
 	_ transport.LayoutTransport = (*Transport)(nil)
 )
 
@@ -161,6 +163,24 @@ func (t backend) Post(ctx context.Context, env *transport.Envelope, _ dispatch.O
 		return false, err
 	}
 	return s.Post(ctx, *env, until, to)
+}
+
+// Carry implements [dispatch.Carrier]. What may be too large is encoded, because only then it is known
+// whether it is.
+func (t backend) Carry(ctx context.Context, env transport.Envelope, message plain.Value, want *plain.Type) (data []byte, reply plain.Value, err error) {
+	if t.most >= 0 && message.Type() != nil && wire.AtMost(&env)+message.Size() > t.most {
+		env.Data, message = message.Encoded(), plain.Value{}
+	}
+	s, err := t.serves(ctx, &env)
+	if err != nil {
+		return nil, reply, err
+	}
+	data, reply, err = s.Carry(ctx, env, message, want)
+	if t.most >= 0 && reply.Size() > t.most/2 {
+		data, reply = reply.Encoded(), plain.Value{}
+	}
+	data, err = wire.CheckReply(data, err, t.most)
+	return data, reply, err
 }
 
 // Dispatcher implements [dispatch.Backend].

@@ -1,0 +1,44 @@
+// What a message carries: bytes, or a Go value for a receiver in this process
+
+package cluster
+
+import (
+	"github.com/clstr-go/clstr/internal/codec"
+	"github.com/clstr-go/clstr/internal/plain"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// parcel is a message before it has an envelope.
+type parcel struct {
+	typ   string
+	data  []byte
+	value plain.Value // in place of data
+	want  *plain.Type // what the caller takes a value of as its reply; nil for bytes
+}
+
+// reply is a reply, as bytes or as a value.
+type reply struct {
+	data  []byte
+	value plain.Value // in place of data
+}
+
+// packed names a message, and copies it, or encodes it. Its error is that of a call that was not sent.
+func packed[M any](r Requester, payload M, d transport.Delivery) (parcel, error) {
+	if !r.carries() {
+		return encoded(r, payload, d)
+	}
+	p, err := codec.Pack(payload)
+	if err != nil {
+		return parcel{}, r.unsent(p.Name, d, unsendable(payload, err))
+	}
+	return parcel{typ: p.Name, data: p.Data, value: p.Value}, nil
+}
+
+// encoded is packed for a message that goes as bytes in any case.
+func encoded(r Requester, payload any, d transport.Delivery) (parcel, error) {
+	name, data, err := codec.Encode(payload)
+	if err != nil {
+		return parcel{}, r.unsent(name, d, unsendable(payload, err))
+	}
+	return parcel{typ: name, data: data}, nil
+}

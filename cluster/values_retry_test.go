@@ -1,0 +1,48 @@
+package cluster_test
+
+import (
+	"testing"
+
+	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/handlers"
+)
+
+// TestTheNextTryIsAsSent: a request that goes back to its caller reaches the next owner as it was sent, although the method of the first
+// has changed what it was given.
+func TestTheNextTryIsAsSent(t *testing.T) {
+	tr := cluster.NewInMemoryTransport().WithLog(quiet)
+	t.Cleanup(func() { _ = tr.Close() })
+	spoilt := make(chan struct{})
+	node := func(id string, first bool) (stop func()) {
+		def := actor.Define("desk", func(string) *struct{} { return new(struct{}) },
+			actor.OnRequestLater(func(_ *struct{}, _ *actor.Context, in owing, a actor.Answer[owing]) error {
+				if first {
+					in.Lines[0] = "spoilt"
+					a.NoEffect()
+					close(spoilt)
+					return nil
+				}
+				a.Reply(in)
+				return nil
+			}))
+		return startNode(t, cluster.NodeOptions{NodeID: id, Transport: tr, NumShards: 4, Shards: []uint32{0, 1, 2, 3}, Handler: handlers.NewActorHandler(def.New)})
+	}
+	stop := node("node-1", true)
+	node("node-2", false)
+	client := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4})
+	answered := make(chan error, 1)
+	sent := owing{[]string{"as sent"}}
+	go func() { // ends with the answer, which the test waits for
+		reply, err := cluster.NewRequest[owing, owing](client.Key("k")).Request(t.Context(), sent)
+		if err == nil && reply.Lines[0] != "as sent" {
+			t.Errorf("the second node has got %q", reply.Lines)
+		}
+		answered <- err
+	}()
+	<-spoilt
+	stop()
+	if err := <-answered; err != nil || sent.Lines[0] != "as sent" {
+		t.Errorf("%v; the caller has %q", err, sent.Lines)
+	}
+}

@@ -1,0 +1,142 @@
+// Copies of protobuf messages
+
+package codec
+
+import (
+	"math"
+	"reflect"
+	"sync"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/clstr-go/clstr/internal/plain"
+)
+
+// protos holds one entry a type of messages: nil for one whose messages are always encoded.
+var protos sync.Map // reflect.Type -> *plain.Type
+
+// protoOf returns how messages of a type are copied; nil if they are always encoded.
+func protoOf(t reflect.Type) *plain.Type {
+	if known, ok := protos.Load(t); ok {
+		return known.(*plain.Type)
+	}
+	known, _ := protos.LoadOrStore(t, lookAtProto(t))
+	return known.(*plain.Type)
+}
+
+func lookAtProto(t reflect.Type) *plain.Type {
+	m, ok := reflect.New(t).Interface().(proto.Message)
+	if !ok {
+		return nil
+	}
+	looks := map[protoreflect.FullName]*protoLook{}
+	if !looksAt(m.ProtoReflect().Descriptor(), looks) {
+		return nil
+	}
+	look := looks[m.ProtoReflect().Descriptor().FullName()]
+	return plain.By(t, func(p any) (any, int) {
+		m := p.(proto.Message)
+		if !look.copies(m.ProtoReflect(), 0) {
+			return nil, -1
+		}
+		return proto.Clone(m), proto.Size(m)
+	}, func(p any) ([]byte, error) {
+		return proto.MarshalOptions{Deterministic: true}.Marshal(p.(proto.Message))
+	})
+}
+
+// protoLook is what has to be looked at in a message before it is copied, because its encoder would refuse it or
+// change it.
+type protoLook struct{ fields []protoField }
+
+type protoField struct {
+	of  protoreflect.FieldDescriptor
+	key protoreflect.Kind // of a map
+	is  protoreflect.Kind
+	in  *protoLook // of a message
+}
+
+// looksAt finds out what has to be looked at in messages with a descriptor, and in those that they hold. It returns false for messages
+// that are always encoded: a required field may be missing, and an extension may be known to one end only.
+func looksAt(d protoreflect.MessageDescriptor, looks map[protoreflect.FullName]*protoLook) bool {
+	if looks[d.FullName()] != nil {
+		return true
+	}
+	look := &protoLook{}
+	looks[d.FullName()] = look
+	if d.ExtensionRanges().Len() > 0 || d.RequiredNumbers().Len() > 0 {
+		return false
+	}
+	for i := range d.Fields().Len() {
+		f := protoField{of: d.Fields().Get(i)}
+		value := f.of
+		if f.of.IsMap() {
+			f.key, value = f.of.MapKey().Kind(), f.of.MapValue()
+		}
+		switch f.is = value.Kind(); f.is {
+		case protoreflect.StringKind, protoreflect.FloatKind, protoreflect.DoubleKind:
+		case protoreflect.MessageKind, protoreflect.GroupKind:
+			if !looksAt(value.Message(), looks) {
+				return false
+			}
+			f.in = looks[value.Message().FullName()]
+		default:
+			if f.key != protoreflect.StringKind {
+				continue
+			}
+		}
+		look.fields = append(look.fields, f)
+	}
+	return true
+}
+
+// mostDeep bounds messages in each other. What is deeper may be a circle.
+const mostDeep = 100
+
+// copies reports whether a copy of a message is what its encoder and decoder make of it.
+func (l *protoLook) copies(m protoreflect.Message, deep int) bool {
+	if deep > mostDeep || !m.IsValid() || len(m.GetUnknown()) > 0 {
+		return false
+	}
+	for i := range l.fields {
+		f := &l.fields[i]
+		if !m.Has(f.of) {
+			continue
+		}
+		switch v := m.Get(f.of); {
+		case f.of.IsMap():
+			fine := true
+			v.Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
+				fine = (f.key != protoreflect.StringKind || utf8.ValidString(k.String())) && f.copies(v, deep)
+				return fine
+			})
+			if !fine {
+				return false
+			}
+		case f.of.IsList():
+			for i := range v.List().Len() {
+				if !f.copies(v.List().Get(i), deep) {
+					return false
+				}
+			}
+		case !f.copies(v, deep):
+			return false
+		}
+	}
+	return true
+}
+
+// copies reports the same of a field's value, or of one of its elements.
+func (f *protoField) copies(v protoreflect.Value, deep int) bool {
+	switch f.is {
+	case protoreflect.StringKind:
+		return utf8.ValidString(v.String())
+	case protoreflect.FloatKind, protoreflect.DoubleKind: // a copy may drop minus zero
+		return v.Float() != 0 || !math.Signbit(v.Float())
+	case protoreflect.MessageKind, protoreflect.GroupKind:
+		return f.in.copies(v.Message(), deep+1)
+	}
+	return true
+}

@@ -1,0 +1,123 @@
+// Messages and replies as Go values, of callers in this process
+
+package dispatch
+
+import (
+	"context"
+	"maps"
+
+	"github.com/clstr-go/clstr/internal/plain"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// Carrier is implemented by backends that hand over messages as Go values in their process.
+type Carrier interface {
+	// Sends is that of [Poster].
+	Sends(of transport.ClientTransport) bool
+	// Carry is the transport's Request for a message whose payload is a value, or env's Data if message is none. If the
+	// handler answers with a value of the type want, reply is that value, and otherwise data is the reply. want may be
+	// nil.
+	Carry(ctx context.Context, env transport.Envelope, message plain.Value, want *plain.Type) (data []byte, reply plain.Value, err error)
+}
+
+// carried is a local call with cargo.
+type carried struct {
+	local
+	cargo cargo
+}
+
+// cargo is a message as a value, and its reply if that is a value too.
+type cargo struct {
+	message plain.Value // none for a message that is bytes
+	want    *plain.Type
+	reply   plain.Value // set by the code that has decided the call
+}
+
+// content is what a call carries: its envelope, with a payload of bytes or a value, and the way back, which may
+// take a value too.
+type content struct {
+	decision
+	env     transport.Envelope
+	replier Replier
+}
+
+// Envelope returns the call's envelope. The handler owns it until it returns. Before
+// the call has started, Headers may go at any moment: see [Call.Peek]. Data may not be there yet:
+// see [Call.Data].
+func (a *content) Envelope() *transport.Envelope { return &a.env }
+
+// Peek returns the envelope before the call starts, for a [Receiver] that must look at
+// its payload or headers. It returns false if the call was decided before: both may be
+// gone.
+func (a *content) Peek() (transport.Envelope, bool) {
+	data := a.Data()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	env := a.env
+	env.Data = data
+	return env, a.ended == not
+}
+
+// own copies the data that the sender has lent. A refused call costs no copy.
+func (a *content) own() {
+	a.env.Data = cloneBytes(a.env.Data)
+	a.env.Headers = maps.Clone(a.env.Headers)
+}
+
+// carries returns the call's cargo; nil if it has none.
+func (a *content) carries() *cargo {
+	if c, ok := a.replier.(*carried); ok {
+		return &c.cargo
+	}
+	return nil
+}
+
+// Data returns the message's bytes. Those of a value are made when they are first asked for.
+func (a *content) Data() []byte {
+	a.mu.Lock()
+	data := a.env.Data
+	var message plain.Value
+	if c := a.carries(); c != nil {
+		message = c.message
+	}
+	a.mu.Unlock()
+	if data != nil || message.Type() == nil {
+		return data
+	}
+	data = message.Encoded()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.env.Data == nil && a.carries().message.Type() != nil { // it was not given back meanwhile
+		a.env.Data = data
+	}
+	return data
+}
+
+// Plain returns the message as a value of the type; nil if it has come in another form. It is for a handler that has
+// started.
+func (a *content) Plain(of *plain.Type) *plain.Value {
+	if c := a.carries(); c != nil && of != nil && c.message.Type() == of {
+		return &c.message
+	}
+	return nil
+}
+
+// Wants reports whether the sender takes a reply that is a value of the type.
+func (a *content) Wants(of *plain.Type) bool {
+	c := a.carries()
+	return of != nil && c != nil && c.want == of
+}
+
+// ReplyValue is [Call.Reply] for a value that the call's sender wants.
+func ReplyValue(c *Call, v plain.Value) {
+	if old, ok := c.decide(0); ok {
+		c.carries().reply = v
+		c.conclude(old, nil, nil, done)
+	}
+}
+
+// Own returns the envelope as a handler owns it, with the bytes of its payload.
+func (a *content) Own() transport.Envelope {
+	env, _ := a.Peek()
+	return Lent(env)
+}

@@ -1,0 +1,109 @@
+// Type: what can be handed over as it is
+
+// Package plain copies messages as Go values, so that a message in its own process is not encoded
+// and decoded where no code can tell. A copy is exactly what encoding/json gives back of what it
+// has written. A type is plain if that is known of all its values: no code of its own
+// takes part, and no interface.
+//
+//	t := plain.Of(reflect.TypeFor[Deposit]())         // nil: encode it
+//	v, ok := plain.Copy(t, deposit)                    // false: encode this one
+//	got := plain.Out[Deposit](&v)                      // shares no memory with deposit, nor with v
+//
+// The tests compare both ways, for types and values that are made at random.
+package plain
+
+import (
+	"encoding/json"
+	"math"
+	"reflect"
+	"sync"
+	"unsafe"
+)
+
+// Type is a plain type. It is never a pointer type: a message and a pointer to it are the
+// same message.
+type Type struct {
+	of   reflect.Type
+	copy op
+	flat bool // an assignment is a copy: there is nothing that two values can share
+
+	// Of a type that is copied by others; nil for all others.
+	clone func(p any) (copied any, size int)
+	bytes func(p any) ([]byte, error)
+}
+
+// types holds one entry a type: nil for one that is not plain.
+var types sync.Map // reflect.Type -> *Type
+
+// Of returns what is known of a type or of the type that it points to; nil if that is not plain.
+func Of(t reflect.Type) *Type {
+	if t == nil {
+		return nil
+	}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if known, ok := types.Load(t); ok {
+		return known.(*Type)
+	}
+	known, _ := types.LoadOrStore(t, look(t))
+	return known.(*Type)
+}
+
+// look is the first look at a type.
+func look(t reflect.Type) *Type {
+	if t.Kind() == reflect.Pointer { // to a pointer: JSON has one null for both
+		return nil
+	}
+	b := builder{made: map[reflect.Type]*made{}}
+	m := b.of(t)
+	if b.refused {
+		return nil
+	}
+	return &Type{of: t, copy: m.copy, flat: !b.shares}
+}
+
+// By makes a type whose values are copied and encoded by others. Both funcs are given a pointer to a
+// value, and clone returns one. A negative size says that this value must be encoded.
+func By(of reflect.Type, clone func(p any) (copied any, size int), encode func(p any) ([]byte, error)) *Type {
+	return &Type{of: of, clone: clone, bytes: encode}
+}
+
+// copied makes a Value of what p points to.
+func (t *Type) copied(p any) (v Value, ok bool) {
+	if t.clone != nil {
+		c, size := t.clone(p)
+		return t.value(c, size)
+	}
+	to := reflect.New(t.of)
+	return t.value(to.Interface(), t.copy(to.UnsafePointer(), reflect.ValueOf(p).UnsafePointer(), 0))
+}
+
+// own makes a Value of an assignment of a message, in its place.
+func (t *Type) own(p any, at unsafe.Pointer) (v Value, ok bool) {
+	if t.clone != nil {
+		return t.copied(p)
+	}
+	return t.value(p, t.copy(at, at, 0))
+}
+
+// value makes a Value of a copy of a message. A message that is larger than any limit is for the encoder.
+func (t *Type) value(p any, size int) (v Value, ok bool) {
+	if size < 0 || size > math.MaxInt32 {
+		return Value{}, false
+	}
+	return Value{of: t, p: p, size: int32(size)}, true
+}
+
+// encode encodes what p points to. A value of a plain type is one that was copied, and so it can be.
+func (t *Type) encode(p any) []byte {
+	encode := json.Marshal
+	if t.bytes != nil {
+		encode = t.bytes
+	}
+	data, err := encode(p)
+	if err != nil {
+		panic("clstr: a message that was copied cannot be encoded: " + err.Error())
+	}
+	return data
+}
