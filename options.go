@@ -48,7 +48,9 @@ type Options struct {
 	// a process that may be killed: started again under its name it serves at once, and under another
 	// only when the lease of the dead one has ended, 10 to 12 s later.
 	// Open sets Transport, Membership, Shards, NumShards and Seed. It sets State, here and in
-	// Client, unless that is given: durable entities keep their states in the network On.
+	// Client, unless that is given: durable entities keep their states in the network On. A
+	// handler in Kinds cannot say that its entities are durable. If nothing in Entities is, give
+	// State here.
 	Node cluster.NodeOptions
 	// Client has further options of the client: RetryOn, EnvelopeOptions. Open sets
 	// Transport, NumShards and Seed.

@@ -67,7 +67,9 @@ func Durable(p Persistence) Option {
 type Stateful interface {
 	// State returns the value to store, always of the same type: a struct or a pointer to one, as
 	// JSON, or a protobuf message. A turn after which it is of another type fails with
-	// ErrNotStored. State is called on the key's turn, and must change nothing.
+	// ErrNotStored, and so does one after which it is a nil pointer: that would be read as a state.
+	// [Context.Delete] removes a state. Only a key without one may begin with a nil pointer. State
+	// is called on the key's turn, and must change nothing.
 	State() any
 	// SetState takes a stored state, of the type that State returns, before the first message.
 	// It is not called for a key without a stored state.

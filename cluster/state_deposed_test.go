@@ -100,6 +100,52 @@ func TestTwoNodesOfOneList(t *testing.T) {
 	}
 }
 
+// TestReadsOfTwoNodesOfOneList: a node that another one with the same list has replaced may answer reads from
+// the memory of its entities, until its next write. The store refuses that, and the node answers no more.
+func TestReadsOfTwoNodesOfOneList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstate.New()
+		start := func(id string) (*livingNode, func(cents int) (int, error)) {
+			tr, client := memoryOf(t)
+			t.Cleanup(func() { _ = tr.Close() })
+			n := startStoring(cluster.NodeOptions{NodeID: id, Transport: tr, NumShards: stateShards, State: store, Kinds: cashboxes(),
+				Shards: cluster.ShardsForNode("x", []string{"x"}, stateShards, "")})
+			<-n.Ready()
+			return n, func(cents int) (int, error) {
+				got, err := cluster.NewRequest[take, amount](client.Kind("till").Key("k")).Request(t.Context(), take{cents})
+				if err != nil {
+					return 0, err
+				}
+				return got.Cents, nil
+			}
+		}
+		a, takeOfA := start("a")
+		if n, err := takeOfA(5); n != 5 || err != nil {
+			t.Fatal(n, err)
+		}
+		b, takeOfB := start("b")
+		if n, err := takeOfB(10); n != 15 || err != nil {
+			t.Errorf("the later node: %d, %v", n, err)
+		}
+		if n, err := takeOfA(0); n != 5 || err != nil {
+			t.Errorf("a read of the earlier node: %d, %v; want what is in its memory", n, err)
+		}
+		if n, err := takeOfA(1); !errors.Is(err, cluster.ErrDeposed) || cluster.OutcomeOf(err) != cluster.RanAndFailed {
+			t.Errorf("a write of the earlier node: %d, %v", n, err)
+		}
+		synctest.Wait()
+		for range 3 {
+			if n, err := takeOfA(0); err == nil {
+				t.Errorf("after that the earlier node answers with %d", n)
+			}
+		}
+		if n, err := takeOfB(0); n != 15 || err != nil {
+			t.Errorf("in the end: %d, %v", n, err)
+		}
+		endNodes(t, a, b)
+	})
+}
+
 // TestStateIsTakenByATool: a live node whose shard's state something else has opened starts nothing
 // more, opens the state again while the records say that the shard is its own, and goes on from
 // what is stored then.

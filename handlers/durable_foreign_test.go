@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -164,4 +165,49 @@ func TestSaveBesideTheTurn(t *testing.T) {
 		a.Any = nil
 		return a.add(m.N)
 	}))
+}
+
+// TestLargestNumber in a record that something else has written stops nothing: numbers begin anew.
+func TestLargestNumber(t *testing.T) {
+	inHall(t, "", actor.Persistence{}, func(b *bank) {
+		b.records["k"] = state.Record{Number: math.MaxUint64, Type: "json", State: []byte(`{"Balance":7}`)}
+		for i := range 3 {
+			if b.want("a change", b.send("k", deposit{1}), fmt.Sprint(8+i)); b.records["k"].Number != uint64(i+1) {
+				b.Errorf("number %d after change %d", b.records["k"].Number, i+1)
+			}
+		}
+		b.pass(time.Hour)
+		b.balance("k", 10)
+	})
+}
+
+// TestStateThatIsNil would be read as a state again: it is refused, and a key that has none yet may begin
+// with it.
+func TestStateThatIsNil(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		def := actor.Define("account", func(string) *fickle { return &fickle{(*balance)(nil)} }, actor.Durable(actor.Persistence{}),
+			actor.OnRequest(func(f *fickle, _ *actor.Context, m deposit) (int, error) {
+				f.state = &balance{Balance: m.N}
+				return m.N, nil
+			}),
+			actor.OnRequest(func(f *fickle, _ *actor.Context, _ add) (int, error) { f.state = (*balance)(nil); return 0, nil }),
+			actor.OnRequest(func(f *fickle, _ *actor.Context, _ look) (int, error) {
+				if b := f.state.(*balance); b != nil {
+					return b.Balance, nil
+				}
+				return -1, nil
+			}))
+		b := newBank(t, handlers.NewActorHandler(def.New), hosting.Setup{})
+		b.balance("k", -1)
+		b.want("nil, as before", b.send("k", add{}), "0")
+		b.want("a state", b.send("k", deposit{5}), "5")
+		w := b.send("k", add{})
+		b.fails("nil in place of a state", w, outcome.ErrNotStored, outcome.RanAndFailed)
+		if !strings.Contains(fmt.Sprint(w.err), "c.Delete") {
+			t.Error(w.err)
+		}
+		if b.balance("k", 5); b.stored("k") != 5 {
+			t.Errorf("%d is stored", b.stored("k"))
+		}
+	})
 }

@@ -35,7 +35,8 @@ type Ref struct {
 // Record is what a store keeps for a key. All fields but State are stored as one JSON object: fields may
 // be added, and none may change its meaning.
 type Record struct {
-	// Number counts the changes of the key, from 1. It shows whether a change in doubt was stored.
+	// Number counts the changes of the key, from 1; after the largest number comes 1. It shows
+	// whether a change in doubt was stored.
 	Number uint64 `json:"n"`
 	// Epoch is the epoch of the token that stored the record; the store sets it.
 	Epoch uint64 `json:"e,omitempty"`

@@ -35,7 +35,7 @@ type shardJSON struct {
 
 func makeShard(s *view.Shard) shardJSON {
 	return shardJSON{
-		s.ID, s.Owner.Name, s.Owner.Incarnation, s.Count, cmp.Or(s.Why, unreadable(s)), s.From.String(),
+		s.ID, s.Owner.Name, s.Owner.Incarnation, s.Epoch, cmp.Or(s.Why, unreadable(s)), s.From.String(),
 		ms(time.Duration(s.PausedUs) * time.Microsecond), s.Target.Name,
 	}
 }
@@ -121,7 +121,7 @@ func (c *shardsCmd) run(ctx context.Context) error {
 		if s.Target != s.Owner {
 			should = shortRef(s.Target)
 		}
-		rows = append(rows, []string{number(s.ID), shortRef(s.Owner), number(s.Count), should, why(s)})
+		rows = append(rows, []string{number(s.ID), shortRef(s.Owner), number(s.Epoch), should, why(s)})
 	}
 	return c.emit(out, func(w io.Writer) {
 		c.outTerm.print(w, table{rows, func(column, cell string) style {

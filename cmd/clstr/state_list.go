@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,6 +49,7 @@ type stateListCmd struct {
 	begins string
 	limit  int
 	after  uint64
+	n      int // records of the kind
 }
 
 func (c *stateListCmd) command() *cobra.Command {
@@ -59,6 +61,9 @@ pages, so a list of any length needs little memory. A key that changes
 meanwhile may be listed twice; the second record is the newer one.
 
 A deleted key is listed for a day, while it remembers commands with an ID.
+
+A kind that has no stored state and that no node of the cluster hosts is an
+error. Without a membership nothing says which kinds there are.
 
 JSON: kind, records, and next, the revision to go on --after, or 0 at the end.
 A record has: kind, key (or kind_base64, key_base64), shard, rev, stored,
@@ -89,6 +94,7 @@ func (c *stateListCmd) run(ctx context.Context, kind string) error {
 	rows := c.stream([]string{"REV      ", "SHARD", "VERSION", "BYTES  ", "STORED  ", "KEY"}, "records", member{"kind", name}, member{"kind_base64", raw})
 	n, more := 0, false
 	last, err := stored.Each(ctx, s, state.Range{Kind: kind, After: state.Rev(c.after)}, c.timeout, func(e state.Entry) bool {
+		c.n++
 		if !strings.HasPrefix(e.Key, c.begins) {
 			return true
 		}
@@ -114,6 +120,11 @@ func (c *stateListCmd) run(ctx context.Context, kind string) error {
 	if err != nil {
 		return c.stateFailed(err)
 	}
+	if c.n == 0 && c.after == 0 {
+		if err := c.unknown(ctx, kind); err != nil {
+			return err
+		}
+	}
 	if !c.json {
 		if n == 0 {
 			c.outTerm.prose(c.out, plain, "", fmt.Sprintf("no stored state of kind %s", printable(kind)))
@@ -123,4 +134,18 @@ func (c *stateListCmd) run(ctx context.Context, kind string) error {
 		}
 	}
 	return nil
+}
+
+// unknown returns an error for a kind without stored state that no node hosts. It returns nil if
+// no record says which kinds nodes host.
+func (c *stateListCmd) unknown(ctx context.Context, kind string) error {
+	seen, err := c.look(ctx)
+	if err != nil {
+		return nil // a fixed list, for example
+	}
+	kinds := kindsOf(seen)
+	if len(kinds) == 0 || slices.Contains(kinds, kind) {
+		return nil
+	}
+	return &failure{exit: exitUsage, code: "unknown_kind", msg: fmt.Sprintf("nothing is stored of the kind %s, and no node hosts it", printable(kind)), hint: hosted(kinds)}
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,6 +111,15 @@ func TestStateOfNodesThatRun(t *testing.T) {
 			b.wantBalance(100, 100)
 			b.want(0, `"Balance": 100`, "state", "show", "account", "alice")
 			b.want(0, "1 record: all can be read", "state", "check")
+			if fixed {
+				b.want(0, "no stored state of kind acount", "state", "list", "acount")
+			} else {
+				b.want(exitUsage, "the nodes host: account", "state", "list", "acount")
+				shard := decode[struct{ Epoch uint64 }](t, b.want(0, "", "where", "account", "alice", "--json").out)
+				if epoch := fmt.Sprintf("in epoch %d\n", shard.Epoch); shard.Epoch < 1e15 || !strings.Contains(b.want(0, "", "state", "show", "account", "alice").out, epoch) {
+					t.Errorf("clstr state show does not say %q", epoch)
+				}
+			}
 			file := filepath.Join(t.TempDir(), "alice.json")
 			if err := os.WriteFile(file, []byte(b.want(0, "", "state", "export", "account", "alice").out), 0o600); err != nil {
 				t.Fatal(err)

@@ -108,7 +108,7 @@ func TestStateShow(t *testing.T) {
 	s.put("account", "alice", state.Record{Number: 7, Version: 2, State: []byte(`{"Balance":10,"Big":12345678901234567890.10,"Html":"<&>"}`),
 		TTL: time.Hour, Commands: []state.Command{{ID: []byte("0123456789abcdef"), Sum: []byte("01234567")}}})
 	r := s.want(0, "\"Balance\": 10", "state", "show", "account", "alice")
-	for _, text := range []string{"key     alice\n", "change  7, in epoch 3\n", "state   version 2, json, 57 bytes\n", "1 command with an ID", "ends    in 1h0m", "12345678901234567890.10", `"<&>"`} {
+	for _, text := range []string{"key     alice\n", "change  7, in epoch 3\n", "state   version 2, json, 57 bytes\n", "1 command with an ID", "ends    in ", "12345678901234567890.10", `"<&>"`} {
 		if !strings.Contains(r.out, text) {
 			t.Errorf("no %q in\n%s", text, r.out)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -109,6 +110,25 @@ func TestStateDelete(t *testing.T) {
 	}
 	s.want(exitRefused, "which cannot be read", "state", "import", "account", "head", file)
 	s.want(0, "stored account head", "state", "import", "account", "head", file, "--yes")
+}
+
+// TestStateOfTheLargestNumber, and one with IDs that no key could begin with: both can be replaced and
+// deleted.
+func TestStateOfTheLargestNumber(t *testing.T) {
+	s := newFilled(t, "C1")
+	file := filepath.Join(t.TempDir(), "doc.json")
+	if err := os.WriteFile(file, []byte(`{"clstr_state": 1, "kind": "account", "key": "alice", "record": {"t": "json"}, "state": 1}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"import account alice " + file, "delete account alice"} {
+		s.put("account", "alice", state.Record{Number: math.MaxUint64, State: []byte("{}"), Commands: []state.Command{{ID: []byte("short"), Sum: []byte("01234567")}}})
+		s.want(exitBadState, "an ID of 5 bytes", "state", "check")
+		s.want(0, "account alice: change 1", append(append([]string{"state"}, strings.Fields(command)...), "--yes")...)
+		s.want(0, "all can be read", "state", "check")
+		if r := s.record("account", "alice"); r.Number != 1 || len(r.Commands) != 0 {
+			t.Errorf("%s: %+v", command, r)
+		}
+	}
 }
 
 // asked runs the command as if somebody answered it on a terminal.

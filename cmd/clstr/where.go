@@ -123,7 +123,7 @@ func (c *whereCmd) run(ctx context.Context) error {
 		if kind != "" && !hosts && !s.Owner.IsZero() {
 			field("", fmt.Sprintf("it does not host %s: requests get unknown_kind", printable(kind)))
 		}
-		field("epoch", fmt.Sprintf("%d, %s", s.Count, why(s)))
+		field("epoch", fmt.Sprintf("%d, %s", s.Epoch, why(s)))
 		field("why", because(s, seen.ByRef(s.Owner), ranks))
 		if len(ranks) > 0 {
 			fmt.Fprintln(w)

@@ -114,7 +114,7 @@ func (in *incarnation) do(e ownership.Effect) {
 	case ownership.Foreign:
 		in.foreign = in.c.others.foreign(e.By, e.Kinds)
 	case ownership.Mended:
-		log.Warn("a shard's record was gone or not readable: this node has written it anew", sparse.Shard(e.Shard), slog.Uint64("epoch", e.Record.Count), slog.String("owner", e.Record.Owner.String()))
+		log.Warn("a shard's record was gone or not readable: this node has written it anew", sparse.Shard(e.Shard), slog.Uint64("epoch", e.Record.Epoch), slog.String("owner", e.Record.Owner.String()))
 	case ownership.Rebased:
 		if e.Missing {
 			log.Warn("the cluster's configuration was gone, not readable or of another layout: this node has written it again")

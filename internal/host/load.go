@@ -66,12 +66,14 @@ func load(s *shell, h *hook) (err error) {
 			return badState(c, err)
 		}
 	}
-	data, err := s.stored.encode()
+	data, _, err := s.stored.encode()
 	if err != nil {
 		return notStored(err)
 	}
 	b.mu.Lock()
-	o.number, o.sum = max(r.Number, o.number), sumOf(data)
+	if o.sum = sumOf(data); u == nil {
+		o.number = r.Number
+	}
 	if o.undone == undone { // otherwise a change was refused that this one begins with
 		o.undone = nil
 	}

@@ -149,7 +149,7 @@ func (o *outlet) begin() *state.Change {
 	}
 	u.sent, u.next = u.next, line{}
 	u.sending, u.dirty = true, false
-	o.number++
+	o.number = max(o.number+1, 1) // see Record.Number
 	r := &state.Record{Number: o.number, Version: o.persist.Version, TTL: o.persist.TTL, Deleted: u.deleted}
 	if u.deleted {
 		r.TTL = markTime

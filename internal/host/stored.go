@@ -107,25 +107,32 @@ func storedOf(o *Options, a Actor) (stored, error) {
 	return stored{of: s, Persistence: o.Persist}, nil
 }
 
-// encode returns the state. It is called on the key's turn only.
-func (s stored) encode() ([]byte, error) {
+// encode returns the state, and whether it is a nil pointer. It is called on the key's turn only.
+func (s stored) encode() (data []byte, none bool, err error) {
 	v := s.of
 	if st, ok := v.(Stateful); ok {
 		v = st.State()
 		if is := reflect.TypeOf(v); is == nil || is != s.as {
-			return nil, fmt.Errorf("the method State of a %T has returned a %T, and before that a %v", s.of, v, s.as)
+			return nil, false, fmt.Errorf("the method State of a %T has returned a %T, and before that a %v", s.of, v, s.as)
 		}
+		none = s.as.Kind() == reflect.Pointer && reflect.ValueOf(v).IsNil()
 	}
-	return codec.Marshal(v)
+	data, err = codec.Marshal(v)
+	return data, none, err
 }
 
 // after returns the state as it is now, and its sum, for one whose sum was old. Only a state that has
-// changed must not be too large: the bound may be lower than that of the program that has stored it.
+// changed must not be too large: the bound may be lower than that of the program that has stored it. A
+// key without a state may begin with a nil pointer.
 func (s stored) after(old sum) (data []byte, is sum, err error) {
-	if data, err = s.encode(); err != nil {
+	data, none, err := s.encode()
+	if err != nil {
 		return nil, old, err
 	}
-	if is = sumOf(data); is != old && len(data) > cmp.Or(s.MaxState, defaultMaxState) {
+	if is = sumOf(data); is != old && none {
+		return nil, old, fmt.Errorf("the method State of a %T has returned a nil %v, which would be read as a state again: c.Delete removes a state", s.of, s.as)
+	}
+	if is != old && len(data) > cmp.Or(s.MaxState, defaultMaxState) {
 		return nil, old, fmt.Errorf("%w: a state of %d bytes, at most %d allowed", state.ErrTooLarge, len(data), cmp.Or(s.MaxState, defaultMaxState))
 	}
 	return data, is, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -164,6 +165,31 @@ func TestLostAnswers(t *testing.T) {
 		}
 		if len(lost) != 0 {
 			t.Error("the shard was lost")
+		}
+		closeShard(t, k, 7)
+	})
+}
+
+// Numbers begin anew after the largest, which a record may have that something else has written. A
+// change in doubt is told from that record.
+func TestLostAnswersAfterTheLargestNumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, f, _ := newKeeper(t)
+		k.Open(7, state.Owner{})
+		if err := commit(k, 7, set("a", math.MaxUint64)); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		f.down.Store(true)
+		k.Commit(7, set("a", 1), func(_ state.Rev, err error) { done <- err })
+		synctest.Wait()
+		f.down.Store(false)
+		if err := <-done; err != nil || read(t, k, 7, "a") != 1 {
+			t.Errorf("%v, and number %d is stored", err, read(t, k, 7, "a"))
+		}
+		f.lose.Store(1)
+		if err := commit(k, 7, set("a", 2)); err != nil || f.commits.Load() != 4 {
+			t.Errorf("%v after %d commits, want 4", err, f.commits.Load())
 		}
 		closeShard(t, k, 7)
 	})

@@ -189,7 +189,7 @@ func (s *shard) find(ctx context.Context, l look) (rev state.Rev, there bool, er
 			switch {
 			case e.Err != nil:
 				return 0, false, e.Err
-			case e.Record != nil && e.Record.Number >= c.Number(), e.Event != nil && e.Event.Number >= c.Number():
+			case e.Record != nil && reaches(e.Record.Number, c.Number()), e.Event != nil && reaches(e.Event.Number, c.Number()):
 				return e.Rev, true, nil
 			}
 			r.After = e.Rev
@@ -197,6 +197,9 @@ func (s *shard) find(ctx context.Context, l look) (rev state.Rev, there bool, er
 	}
 	return 0, false, nil
 }
+
+// reaches reports whether a number is another one or a later one. Numbers begin anew after the largest.
+func reaches(n, other uint64) bool { return int64(n-other) >= 0 }
 
 func (s *shard) commit(c state.Change, done func(state.Rev, error)) {
 	s.tell(func(core *core) { core.commit(c, done) })

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/internal/keeper"
 	"github.com/clstr-go/clstr/state"
 )
@@ -62,6 +63,9 @@ func Put(ctx context.Context, s Store, w Write) (number uint64, rev state.Rev, e
 	change := state.Change{Kind: w.Kind, Key: w.Key}
 	if w.Record == nil {
 		change.Record = &state.Record{Deleted: true, Commands: old.Commands, TTL: deletedTTL}
+		if host.CheckCommands(old.Commands) != nil { // the key could not begin with them
+			change.Record.Commands = nil
+		}
 		change.Reminders = &[]state.Reminder{}
 	} else {
 		next := *w.Record
@@ -69,7 +73,7 @@ func Put(ctx context.Context, s Store, w Write) (number uint64, rev state.Rev, e
 		change.Record = &next
 	}
 	r := change.Record
-	r.Number, r.Mailed, r.Taken, r.Spilled = old.Number+1, old.Mailed, old.Taken, old.Spilled
+	r.Number, r.Mailed, r.Taken, r.Spilled = max(old.Number+1, 1), old.Mailed, old.Taken, old.Spilled
 	done := make(chan error, 1)
 	k.Commit(w.Shard, change, func(stored state.Rev, err error) {
 		rev = stored
