@@ -43,8 +43,9 @@ type living struct {
 }
 
 var (
-	_ coordinator.Node = (*living)(nil)
-	_ dispatch.Owners  = (*living)(nil)
+	_ coordinator.Node    = (*living)(nil)
+	_ coordinator.Reacher = reach{}
+	_ dispatch.Owners     = (*living)(nil)
 )
 
 func newLiving(n *Node, life *dispatch.Lifetime) *living {
@@ -60,7 +61,7 @@ func newLiving(n *Node, life *dispatch.Lifetime) *living {
 // run takes part in the cluster until ctx ends.
 func (l *living) run(ctx context.Context, log *slog.Logger) error {
 	n, life := l.n, l.life
-	c, err := coordinator.New(coordinator.Options{
+	opts := coordinator.Options{
 		Self: ownership.Self{
 			Ref:     record.Ref{Name: n.opts.NodeID},
 			Layout:  sharding.Layout{NumShards: n.opts.NumShards, Seed: n.opts.Seed},
@@ -74,7 +75,11 @@ func (l *living) run(ctx context.Context, log *slog.Logger) error {
 		DrainTimeout: n.opts.DrainTimeout,
 		StopTimeout:  n.opts.StopTimeout,
 		Linger:       l.transport.Linger(),
-	})
+	}
+	if h, ok := l.transport.(dispatch.Hearer); ok { // a network that may fail
+		opts.Hearer, opts.Reacher = h, l.reach
+	}
+	c, err := coordinator.New(opts)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-// How a node reaches others, and whether it is reached
+// How a node reaches others
 
 package cluster
 
@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/outcome"
 )
@@ -15,41 +14,16 @@ import (
 // reach is what a node's coordinator asks of the network.
 type reach struct {
 	n       *Node
-	hearer  dispatch.Hearer // nil: the transport cannot tell
-	metrics MemberMetrics   // may be nil
+	metrics MemberMetrics // may be nil
 }
 
 func newReach(n *Node) reach {
 	r := reach{n: n}
-	r.hearer, _ = dispatch.BackendOf(n.opts.Transport).(dispatch.Hearer)
 	r.metrics, _ = n.metrics.(MemberMetrics)
 	return r
 }
 
-// Heard tells the coordinator whether what is sent to the node arrives.
-func (r reach) Heard() (n uint64, known bool) {
-	if r.hearer == nil {
-		return 0, false
-	}
-	return r.hearer.Heard()
-}
-
-// AskItself sends the node something that Heard counts.
-func (r reach) AskItself(again bool) {
-	if r.hearer != nil {
-		r.hearer.AskItself(again)
-	}
-}
-
-// Refused tells the coordinator why the node gets no requests for its shards.
-func (r reach) Refused() error {
-	if r.hearer == nil {
-		return nil
-	}
-	return r.hearer.Refused()
-}
-
-// Ask asks the owner of a shard for its name.
+// Ask implements coordinator.Reacher.
 func (r reach) Ask(ctx context.Context, shard uint32) (name string, err error) {
 	t, ok := r.n.opts.Transport.(ClientTransport)
 	if !ok {
@@ -64,10 +38,7 @@ func (r reach) Ask(ctx context.Context, shard uint32) (name string, err error) {
 	return info.NodeID, err
 }
 
-// Asks reports whether the node can ask others over a network that may fail.
-func (r reach) Asks() bool { return r.hearer != nil }
-
-// Unreachable tells the metrics how many members the node does not reach.
+// Unreachable implements coordinator.Reacher.
 func (r reach) Unreachable(count int) {
 	if r.metrics != nil {
 		sparse.Apart(r.n.opts.Log, "the metrics", func() { r.metrics.MembersUnreachable(r.n.opts.NodeID, count) })

@@ -29,7 +29,11 @@ type Options struct {
 	Self  ownership.Self
 	Store membership.Store
 	Node  Node
-	Log   *slog.Logger
+	// Hearer tells whether requests reach the node; nil if nothing can tell.
+	Hearer Hearer
+	// Reacher asks other members; nil if the way to them cannot fail.
+	Reacher Reacher
+	Log     *slog.Logger
 	// DrainTimeout bounds the end of calls and keys when a shard moves.
 	DrainTimeout time.Duration
 	// StopTimeout bounds the leave of the node.
@@ -91,10 +95,8 @@ func New(opts Options) (*Coordinator, error) {
 	c.tasks = tasks{work: &c.work, last: map[uint32]chan struct{}{}}
 	c.agreement = agreement{self: &c.opts.Self, store: opts.Store, node: opts.Node, log: c.log, answers: &c.answers, adopts: adopts}
 	c.others = others{self: &c.opts.Self, store: opts.Store}
-	c.hearing.node, _ = opts.Node.(hearer)
-	if r, ok := opts.Node.(reacher); ok && r.Asks() {
-		c.reaching.node, c.reaching.log = r, c.log
-	}
+	c.hearing.hearer = opts.Hearer
+	c.reaching = reaching{reacher: opts.Reacher, log: c.log}
 	return c, nil
 }
 

@@ -126,9 +126,11 @@ func (cl *cluster) member(name string) *member {
 
 // run begins a member, as the node n.
 func (cl *cluster) run(m *member, n Node, linger time.Duration) {
+	hearer, _ := n.(Hearer)
+	reacher, _ := n.(Reacher)
 	c, err := New(Options{
 		Self:  ownership.Self{Ref: record.Ref{Name: m.name}, Layout: m.layout, Kinds: m.kinds, Timing: cl.timing},
-		Store: m.store, Node: n, Log: cmp.Or(m.log, slog.New(slog.DiscardHandler)),
+		Store: m.store, Node: n, Hearer: hearer, Reacher: reacher, Log: cmp.Or(m.log, slog.New(slog.DiscardHandler)),
 		DrainTimeout: 10 * time.Second, StopTimeout: 30 * time.Second, Linger: linger,
 	})
 	if err != nil {

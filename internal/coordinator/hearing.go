@@ -10,8 +10,8 @@ import (
 	"github.com/clstr-go/clstr/internal/ownership"
 )
 
-// hearer is a node that knows whether what is sent to it arrives.
-type hearer interface {
+// Hearer knows whether what is sent to the node arrives.
+type Hearer interface {
 	// Heard returns a number that grows with what comes to the node. known is false if the node
 	// cannot tell. It must not block.
 	Heard() (n uint64, known bool)
@@ -19,7 +19,7 @@ type hearer interface {
 	// what was sent before has not arrived for long. It must not block.
 	AskItself(again bool)
 	// Refused returns why requests for shards that the node serves do not come any more; nil if
-	// they may.
+	// they may. It must not block.
 	Refused() error
 }
 
@@ -34,7 +34,7 @@ const (
 // hearing follows whether requests reach the node. A node that anything has reached hears. Otherwise it
 // asks itself, twice in each renewal.
 type hearing struct {
-	node hearer // nil: it cannot tell
+	hearer Hearer // nil: nothing can tell
 
 	heard uint64
 	next  time.Time // when it is to look again
@@ -47,21 +47,21 @@ var errDeaf = errors.New("requests do not reach this node: what it sends to itse
 
 // look finds out whether the node hears, if that is due. It reports whether that has changed.
 func (h *hearing) look(now time.Time, renew time.Duration) (changed bool) {
-	if h.node == nil || now.Before(h.next) {
+	if h.hearer == nil || now.Before(h.next) {
 		return false
 	}
 	h.next = now.Add(renew / 2)
 	if h.deaf.Load() {
 		h.next = now.Add(ownership.TickEvery)
 	}
-	heard, known := h.node.Heard()
+	heard, known := h.hearer.Heard()
 	if !known || heard != h.heard {
 		h.heard, h.asked = heard, 0
 		return h.deaf.Swap(false)
 	}
 	h.asked++
 	late := h.asked - deafAfter
-	h.node.AskItself(late > 0 && late%againEvery == 1)
+	h.hearer.AskItself(late > 0 && late%againEvery == 1)
 	return late > 0 && !h.deaf.Swap(true)
 }
 

@@ -228,10 +228,10 @@ func (in *incarnation) askOthers() {
 
 // failing returns why shards cannot be subscribed, or why those that were are not any more; nil if they can.
 func (in *incarnation) failing(now time.Time) *failing {
-	if f := in.holds.failing.Load(); f != nil || in.c.hearing.node == nil {
+	if f := in.holds.failing.Load(); f != nil || in.c.hearing.hearer == nil {
 		return f
 	}
-	err := in.c.hearing.node.Refused()
+	err := in.c.hearing.hearer.Refused()
 	switch {
 	case err == nil:
 		in.refused.Store(nil)

@@ -16,13 +16,11 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// reacher is a node that can ask other nodes.
-type reacher interface {
+// Reacher asks other nodes.
+type Reacher interface {
 	// Ask asks the owner of a shard for its name, and returns what has become of the question.
 	Ask(ctx context.Context, shard uint32) (name string, err error)
-	// Asks reports whether the way to other nodes may fail at all.
-	Asks() bool
-	// Unreachable tells how many members the node cannot reach. It must not block.
+	// Unreachable tells how many members the node cannot reach, when that has changed. It must not block.
 	Unreachable(count int)
 }
 
@@ -40,13 +38,15 @@ const (
 // that both reach the store and not each other are told, and nothing more: no shard moves for that,
 // because each of them may serve other callers well.
 type reaching struct {
-	node reacher // nil: it cannot ask
-	log  *slog.Logger
-	next time.Time // of the coordinator's goroutine
+	reacher Reacher // nil: nothing is asked
+	log     *slog.Logger
+
+	// Of the coordinator's goroutine.
+	next  time.Time
+	count int // of unreachable members, as the reacher was told
 
 	mu       sync.Mutex
 	suspects map[record.Ref]*suspect
-	told     int
 }
 
 // suspect is a member that has not answered.
@@ -58,7 +58,7 @@ type suspect struct {
 
 // due reports whether it is time to ask, once in each renewal.
 func (r *reaching) due(now time.Time, renew time.Duration) bool {
-	if r.node == nil || now.Before(r.next) {
+	if r.reacher == nil || now.Before(r.next) {
 		return false
 	}
 	r.next = now.Add(renew)
@@ -66,11 +66,14 @@ func (r *reaching) due(now time.Time, renew time.Duration) bool {
 }
 
 // peers are the members to ask: a random one, and the suspects. Suspects that have gone are forgotten.
+// The reacher hears here of what the last questions have changed: without a lock, because metrics are an
+// application's code.
 func (r *reaching) peers(core *ownership.Core, shards uint32) []ownership.Peer {
 	peers := make([]ownership.Peer, 0, 1+maxSuspects)
 	if p, ok := core.Peer(rand.Uint32N(shards), record.Ref{}); ok {
 		peers = append(peers, p)
 	}
+	defer r.tell()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for ref := range r.suspects {
@@ -82,7 +85,6 @@ func (r *reaching) peers(core *ownership.Core, shards uint32) []ownership.Peer {
 			peers = append(peers, p)
 		}
 	}
-	r.tell()
 	return peers
 }
 
@@ -90,7 +92,7 @@ func (r *reaching) peers(core *ownership.Core, shards uint32) []ownership.Peer {
 func (r *reaching) ask(ctx context.Context, p ownership.Peer) {
 	ctx, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
-	name, err := r.node.Ask(ctx, p.Shard)
+	name, err := r.reacher.Ask(ctx, p.Shard)
 	if errors.Is(context.Cause(ctx), context.Canceled) {
 		return // the incarnation is over
 	}
@@ -119,7 +121,6 @@ func (r *reaching) reached(p ownership.Peer) {
 	if delete(r.suspects, p.Ref); s != nil && s.told {
 		r.log.Info("this node and a member reach each other again", slog.String("member", p.Ref.String()))
 	}
-	r.tell()
 }
 
 func (r *reaching) missed(p ownership.Peer) {
@@ -138,19 +139,20 @@ func (r *reaching) missed(p ownership.Peer) {
 		s.told = true
 		r.log.Error("this node and a member do not reach each other, although both reach the store of members: calls between them fail", slog.String("member", p.Ref.String()))
 	}
-	r.tell()
 }
 
-// tell passes the number on where it has changed. It is called with mu held.
+// tell tells the reacher how many members are not reached, if that has changed.
 func (r *reaching) tell() {
-	if n := len(r.names()); n != r.told {
-		r.told = n
-		r.node.Unreachable(n)
+	if n := len(r.unreachable()); n != r.count {
+		r.count = n
+		r.reacher.Unreachable(n)
 	}
 }
 
-// names lists the members that are not reached. It is called with mu held.
-func (r *reaching) names() (names []string) {
+// unreachable lists the members that are not reached.
+func (r *reaching) unreachable() (names []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for ref, s := range r.suspects {
 		if s.told {
 			names = append(names, ref.Name)
@@ -158,11 +160,4 @@ func (r *reaching) names() (names []string) {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// unreachable lists the members that are not reached.
-func (r *reaching) unreachable() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.names()
 }
