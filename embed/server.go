@@ -35,6 +35,11 @@ type Options struct {
 	// Port 0 takes a free port, and [Server.URL] tells which. There are neither users nor TLS: a
 	// process that reaches the address may do anything. Empty = this process only.
 	Listen string
+	// SyncAlways writes what is stored through to the disk before it is acknowledged. A power cut then
+	// loses nothing that was answered, and each change takes as long as the disk does. Without it
+	// the disk is synced every two minutes: a process that is killed loses nothing, and a machine that
+	// loses power may lose the last two minutes.
+	SyncAlways bool
 }
 
 // Dir returns a server that keeps its records in a folder.
@@ -156,7 +161,7 @@ func (o Options) server() (*server.Options, error) {
 	if err != nil {
 		return nil, outcome.Errorf(outcome.ErrBadOption, "embed: Dir: %v", err)
 	}
-	opts := &server.Options{JetStream: true, StoreDir: dir, DontListen: o.Listen == "", NoSigs: true}
+	opts := &server.Options{JetStream: true, StoreDir: dir, DontListen: o.Listen == "", NoSigs: true, SyncAlways: o.SyncAlways}
 	if o.Listen == "" {
 		return opts, nil
 	}
