@@ -221,7 +221,7 @@ func UnmarshalInto(data []byte, target any) (err error) {
 	if m, ok := target.(proto.Message); ok {
 		return proto.Unmarshal(data, m)
 	}
-	if err := json.Unmarshal(data, target); err != nil {
+	if err := decodeJSON(data, target); err != nil {
 		return &jsonError{err}
 	}
 	return nil
