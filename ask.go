@@ -32,10 +32,10 @@ func Tell(ctx context.Context, to *cluster.ScopedClient, msg any, opts ...cluste
 	return to.Notify(ctx, msg, opts...)
 }
 
-// TellAsync is [Tell] for a sender that does not wait: it returns at once, with a receipt that tells when
-// the key's process has accepted the notification, or why it has not. What one sender sends to one
-// key still comes in order. It waits only while 4,096 notifications of the service are on their
-// way ([cluster.ClientOptions].NotifyWindow), until ctx ends.
+// TellAsync is [Tell] for a sender that does not wait: it returns at once. The receipt tells when the
+// key's process has accepted the notification, or why it has not. What one sender sends to one key
+// still comes in order. TellAsync waits only for room, until ctx ends: at most 4,096 notifications of
+// the service are on their way ([cluster.ClientOptions].NotifyWindow).
 func TellAsync(ctx context.Context, to *cluster.ScopedClient, msg any, opts ...cluster.EnvelopeOption) *cluster.Receipt {
 	return to.NotifyAsync(ctx, msg, opts...)
 }

@@ -49,7 +49,7 @@ type ClientOptions struct {
 	// are compared exactly. A header that a call sets itself wins.
 	Propagate []string
 	// NotifyWindow is how many notifications may be on their way while their senders go on
-	// ([ScopedClient.NotifyAsync]). 0 = default (4,096), -1 = unlimited.
+	// ([ScopedClient.NotifyAsync]). Beyond it senders wait. 0 = default (4,096), -1 = unlimited.
 	NotifyWindow int
 	// State is the store of the durable kinds, for [Watch] alone: a [state.Store] that
 	// may read one key's record without a token is enough. It may be nil.

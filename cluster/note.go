@@ -66,7 +66,7 @@ func begin(ctx context.Context, c *caller, m message) *Receipt {
 // refused ends a note that is not in the window.
 func (n *note) refused(err error) *Receipt {
 	_, err = n.c.conclude(nil, err, &n.env)
-	return settled(err)
+	return receiptOf(err)
 }
 
 // freeze makes what the options say of the note's envelope, and what the call behind ctx hands on.

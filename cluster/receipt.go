@@ -77,5 +77,5 @@ func (r *Receipt) end(err error) {
 	}
 }
 
-// settled makes the receipt of a notification that was over at once.
-func settled(err error) *Receipt { return &Receipt{over: true, err: err} }
+// receiptOf makes the receipt of a notification that was over at once.
+func receiptOf(err error) *Receipt { return &Receipt{over: true, err: err} }

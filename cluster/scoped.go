@@ -68,17 +68,18 @@ func (c *ScopedClient) NotifyRaw(ctx context.Context, msgType string, data []byt
 // the message: it returns at once, with a receipt that will say so. It never returns nil, and all
 // errors are the receipt's.
 //
-// What one sender sends to one key is handled in the order in which it was sent: a notification goes
-// out when the one before it was accepted or has failed for good, and so does a call of the client
-// that comes after it. A notification that fails does not keep back those behind it.
+// What one sender sends to one key is handled in the order in which it was sent. Several notifications
+// to a key may be on their way together. If one is refused, the client sends it and those behind it
+// again, in order. One that fails for good does not keep back those behind it. Any other call of the
+// client to the key waits for the notifications before it.
 //
-// At most [ClientOptions].NotifyWindow notifications of a client are on their way. While there are
-// that many, NotifyAsync waits, until ctx ends. Otherwise ctx does not bound the notification: that has
-// 30 seconds, or its TTL if that is less.
+// At most [ClientOptions].NotifyWindow notifications of a client are on their way, with 16 MiB of
+// messages. Beyond that NotifyAsync waits for room until ctx ends. Afterwards ctx does not bound the
+// notification, which has 30 seconds, or its TTL if that is less.
 func (c *ScopedClient) NotifyAsync(ctx context.Context, msg any, opts ...EnvelopeOption) *Receipt {
 	p, err := encoded(c, msg, transport.AwaitAccept)
 	if err != nil {
-		return settled(err)
+		return receiptOf(err)
 	}
 	return begin(ctx, c.client.caller, message{to: c.target, delivery: transport.AwaitAccept, parcel: p, scoped: c.opts, opts: opts})
 }

@@ -66,7 +66,7 @@ func (c *caller) send(ctx context.Context, m *message) ([]byte, error) {
 // call is send without conclude, for callers that look at the reply first. It leaves the sent
 // envelope in env.
 func (c *caller) call(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
-	if err := c.window.pass(ctx, m.to); err != nil {
+	if err := c.window.follow(ctx, m.to); err != nil {
 		*env = Envelope{Delivery: m.delivery, Kind: m.to.kind, Key: m.to.key, Type: m.typ, Shard: int(m.to.shard)}
 		return nil, err
 	}

@@ -160,7 +160,7 @@ func (w *window) told(n *note, again bool) (runs bool) {
 		at, _ := slices.BinarySearchFunc(l.queue, n, func(a, b *note) int { return cmp.Compare(a.order(), b.order()) })
 		l.queue = slices.Insert(l.queue, at, n)
 	} else {
-		w.leave(n)
+		w.free(n)
 	}
 	if l.out > 0 || l.runs {
 		return false
@@ -247,14 +247,14 @@ func (w *window) sent(l *line) (post []*note, goOn bool) {
 func (w *window) over(n *note) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.leave(n)
+	w.free(n)
 }
 
-// leave is called with mu held.
-func (w *window) leave(n *note) {
+// free gives the room of a note back. It is called with mu held.
+func (w *window) free(n *note) {
 	open := w.open.Add(-1)
 	w.bytes -= len(n.m.data)
-	// A sender that woke for each place would cost a change of goroutines for each message.
+	// Waking a sender for each place would cost more than the message.
 	if w.room != nil && (w.most < 0 || open <= int64(w.most)*3/4) && (open == 0 || w.bytes <= windowBytes*3/4) {
 		close(w.room)
 		w.room = nil
@@ -272,9 +272,9 @@ func (w *window) drop(to address, l *line) {
 	}
 }
 
-// pass waits until all notifications to a key that are in the window now have been accepted or have
+// follow waits until all notifications to a key that are in the window now have been accepted or have
 // failed, so that a call of the same caller comes after them.
-func (w *window) pass(ctx context.Context, to target) error {
+func (w *window) follow(ctx context.Context, to target) error {
 	if w.open.Load() == 0 {
 		return nil
 	}

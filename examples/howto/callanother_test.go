@@ -1,7 +1,9 @@
 package howto_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/clstr-go/clstr"
@@ -13,9 +15,15 @@ import (
 // docs/howto/call-another.md
 
 type (
-	Customer struct{ credit int64 }
+	Customer struct {
+		credit int64
+		told   int
+	}
 	Reserve  struct{ Amount int64 }
 	Credit   struct{ Left int64 }
+	Reminder struct{}
+	Told     struct{}
+	Times    struct{ N int }
 
 	Invoice struct{ paid int64 }
 	Pay     struct {
@@ -37,6 +45,13 @@ func (c *Customer) Reserve(_ *actor.Context, m Reserve) (Credit, error) {
 	return Credit{c.credit}, nil
 }
 
+func (c *Customer) Remind(*actor.Context, Reminder) error {
+	c.told++
+	return nil
+}
+
+func (c *Customer) Told(*actor.Context, Told) (Times, error) { return Times{c.told}, nil }
+
 // Pay asks the customer, and waits. Other messages of this invoice wait meanwhile.
 func (i *Invoice) Pay(c *actor.Context, m Pay) (Paid, error) {
 	customer := clstr.From(c).Key(customers, m.By)
@@ -48,8 +63,9 @@ func (i *Invoice) Pay(c *actor.Context, m Pay) (Paid, error) {
 }
 
 var (
-	customers = actor.Define("customer", func(string) *Customer { return &Customer{credit: 100} }, actor.OnRequest((*Customer).Reserve))
-	invoices  = actor.Define("invoice", func(string) *Invoice { return &Invoice{} }, actor.OnRequest((*Invoice).Pay))
+	customers = actor.Define("customer", func(string) *Customer { return &Customer{credit: 100} },
+		actor.OnRequest((*Customer).Reserve), actor.OnNotify((*Customer).Remind), actor.OnRequest((*Customer).Told))
+	invoices = actor.Define("invoice", func(string) *Invoice { return &Invoice{} }, actor.OnRequest((*Invoice).Pay))
 )
 
 func TestCallAnother(t *testing.T) {
@@ -59,6 +75,35 @@ func TestCallAnother(t *testing.T) {
 		t.Errorf("%v, %v", paid, err)
 	}
 	if _, err := clstr.Ask[Paid](t.Context(), invoice, Pay{"ada", 60}); !errors.Is(err, errNoCredit) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// remind tells many customers, and waits once. The error names those that were not told.
+func remind(ctx context.Context, svc *clstr.Service, names []string) error {
+	receipts := make([]*cluster.Receipt, len(names))
+	for i, name := range names {
+		receipts[i] = clstr.TellAsync(ctx, svc.Key(customers, name), Reminder{})
+	}
+	var errs []error
+	for i, receipt := range receipts {
+		if err := receipt.Wait(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", names[i], err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func TestTellMany(t *testing.T) {
+	svc := testkit.Open(t, customers)
+	names := []string{"ada", "bob", "ada"}
+	if err := remind(t.Context(), svc, names); err != nil {
+		t.Fatal(err)
+	}
+	if told, err := clstr.Ask[Times](t.Context(), svc.Key(customers, "ada"), Told{}); err != nil || told.N != 2 {
+		t.Errorf("%v, %v", told, err)
+	}
+	if err := remind(t.Context(), svc, []string{""}); !errors.Is(err, cluster.ErrKeyRequired) {
 		t.Errorf("got %v", err)
 	}
 }
