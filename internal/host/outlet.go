@@ -56,11 +56,11 @@ type unstored struct {
 	sending bool         // a change is on its way
 	dirty   bool         // the state is newer than what is on its way
 	begins  bool         // an activation has changed it, and would do so again
+	kept    bool         // the store has refused it, and the key keeps it: counts in the host's bound
+	leaves  bool         // the key was to be passivated
 	sent    line         // waits for the change that is on its way
 	next    line         // waits for the one after
 	timer   *expiry.Node // of a write-behind key, while it is dirty
-	kept    bool         // the store has refused it, and the key keeps it: counts in the host's bound
-	leaves  bool         // the key was to be passivated
 }
 
 var _ turn.Durable = (*outlet)(nil)
