@@ -33,8 +33,9 @@ type core struct {
 	shard  uint32
 	owner  state.Owner
 	status status
-	token  state.Token // held or, while it settles, the last that was
-	why    error       // the fence could not be moved, and nothing has changed since
+	token  state.Token  // held or, while it settles, the last that was
+	shared *state.Token // the same, as changes that were sent have it
+	why    error        // the fence could not be moved, and nothing has changed since
 
 	ops   map[uint64]*op
 	held  []*op // not under way, in the order in which they go out
@@ -133,7 +134,7 @@ func (c *core) look(o *op) {
 		o.looking = true
 		c.looks++
 	}
-	c.do(look{o.id, c.token, o.change})
+	c.do(look{o.id, c.token, o.change()})
 }
 
 // settle goes on as soon as nothing is in doubt.
@@ -176,7 +177,7 @@ func (c *core) committed(id, try uint64, rev state.Rev, err error) {
 		// By another owner, or by this one's own move. A further move tells.
 		c.ended(o)
 		c.hold(o)
-		if o.change.Token == c.token {
+		if *o.token == c.token {
 			c.doubt()
 		}
 	case state.Refused(err):
