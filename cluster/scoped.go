@@ -145,8 +145,12 @@ type Request[IN any, OUT any] struct {
 // NewRequest creates a typed request builder for the given requester. Use this
 // for type-safe request/response patterns.
 func NewRequest[IN any, OUT any](requester Requester) *Request[IN, OUT] {
-	return &Request[IN, OUT]{requester, codec.Check(reflect.TypeFor[OUT]())}
+	return &Request[IN, OUT]{requester, faultOf[OUT]()}
 }
+
+// faultOf says why a type of replies cannot travel. It is a func of its own so that NewRequest is inlined,
+// and a request that is made for one call alone is no allocation.
+func faultOf[OUT any]() error { return codec.Check(reflect.TypeFor[OUT]()) }
 
 // Request sends the payload and deserializes the response into *OUT, as protobuf if that is
 // a proto.Message and as JSON otherwise. [ErrInvalidMessage] means that nothing was sent:

@@ -191,7 +191,7 @@ func FuzzCopy(f *testing.F) {
 // TestRandomCopies is FuzzCopy with many bytes, and sees to it that enough of the types are plain.
 func TestRandomCopies(t *testing.T) {
 	types, values := 0, 0
-	const all = 20000
+	const all = 5000
 	for seed := range uint64(all) {
 		isPlain, copied := compare(t, randomBytes(seed))
 		if isPlain {
