@@ -263,16 +263,25 @@ func TestMaxInFlight(t *testing.T) {
 		"of its own lifetime": func(tr cluster.Transport) cluster.ServerTransport { return apart{tr} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			release := make(chan struct{})
-			client := serve(t, func(context.Context, cluster.Envelope) ([]byte, error) { <-release; return nil, nil },
-				func(n *cluster.NodeOptions, _ *cluster.ClientOptions) {
-					n.MaxInFlight, n.Transport = 2, wrap(n.Transport.(cluster.Transport))
-				})
+			began, release := make(chan struct{}), make(chan struct{})
+			hold := func(context.Context, cluster.Envelope) ([]byte, error) {
+				began <- struct{}{}
+				<-release
+				return nil, nil
+			}
+			client := serve(t, hold, func(n *cluster.NodeOptions, _ *cluster.ClientOptions) {
+				n.MaxInFlight, n.Transport = 2, wrap(n.Transport.(cluster.Transport))
+			})
 			defer close(release)
 			for shard := range uint32(2) {
-				if err := client.NotifyShard(t.Context(), shard, "Hold", nil); err != nil {
-					t.Error(err)
+				err := client.NotifyShard(t.Context(), shard, "Hold", nil)
+				for errors.Is(err, cluster.ErrOverloaded) { // while the transport's own call of the one before has not ended
+					err = client.NotifyShard(t.Context(), shard, "Hold", nil)
 				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				<-began // a transport of funcs may say that it is accepted before the node knows of it
 			}
 			_, err := client.RequestShard(t.Context(), 2, "Over", nil)
 			wantError(t, err, cluster.ErrOverloaded, cluster.NotStarted)

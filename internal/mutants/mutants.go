@@ -60,7 +60,7 @@ func (m Mutant) Dies(ctx context.Context, root string) error {
 	if err := errors.Join(os.WriteFile(broken, b, 0o600), os.WriteFile(overlay, replace, 0o600)); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-vet", "off", "-count", "1", "-timeout", "2m",
+	cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-vet", "off", "-ldflags", "-s -w", "-count", "1", "-timeout", "2m",
 		"-run", "^"+m.Test+"$", "./"+m.Pkg)
 	cmd.Dir = root
 	said, failed := cmd.CombinedOutput()
