@@ -109,7 +109,7 @@ func (r *reaching) ask(ctx context.Context, p ownership.Peer) {
 }
 
 // silent reports whether an error says that no node has answered. ErrNotOwner is what a transport says that
-// finds nobody where the records name an owner. A shard that moves gives it too, but not again and again.
+// finds no node where the records name an owner. A shard that moves gives it too, but not again and again.
 func silent(err error) bool {
 	return errors.Is(err, outcome.ErrNotOwner) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, outcome.ErrEnvelopeExpired) || errors.Is(err, outcome.ErrTransportNoShardSubscriber)
 }
