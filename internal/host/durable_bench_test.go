@@ -33,12 +33,10 @@ func (k *keeps) Commit(_ uint32, c state.Change, done func(state.Rev, error)) {
 	k.records, k.done = append(k.records, c.Record), append(k.done, done)
 }
 
-// BenchmarkInFlight reports what 10,000 commits hold that a store has yet to answer, beside the
-// calls themselves: their replies and states too.
-func BenchmarkInFlight(b *testing.B) {
-	const n = 10_000
-	k := &keeps{records: make([]*state.Record, 0, n), done: make([]func(state.Rev, error), 0, n)}
-	w := newWorldOn(b, host.Options{Kind: "till", Keeper: k, CacheSize: -1, Factory: func(string) (host.Actor, error) {
+// inFlight begins n commits that the store has yet to answer, each of a key of its own, and returns their
+// calls. held is called before the first.
+func inFlight(t testing.TB, k *keeps, n int, held func()) []*call {
+	w := newWorldOn(t, host.Options{Kind: "till", Keeper: k, CacheSize: -1, Factory: func(string) (host.Actor, error) {
 		e := &till{}
 		e.handle = func(c *host.Context) {
 			if c.Message().Type == "put" {
@@ -54,22 +52,47 @@ func BenchmarkInFlight(b *testing.B) {
 		calls[i] = newCall()
 		calls[i].msg = host.Message{Type: "put"}
 	}
-	goroutines := runtime.NumGoroutine()
-	before := heapInUse()
+	held()
 	for i, c := range calls {
 		if err := w.Deliver(0, strconv.Itoa(i), c); err != nil {
-			b.Fatal(err)
+			t.Fatal(err)
 		}
-		await(b, c.ended, "the turn")
+		await(t, c.ended, "the turn")
 	}
-	b.ReportMetric(float64(heapInUse()-before)/n, "B/commit")
-	b.ReportMetric(float64(runtime.NumGoroutine()-goroutines), "goroutines")
+	return calls
+}
+
+// settle has the store take all, and waits for the answers.
+func (k *keeps) settle(t testing.TB, calls []*call) {
 	for _, done := range k.done {
 		done(1, nil)
 	}
 	for _, c := range calls {
-		if _, err := c.settled(b); err != nil {
-			b.Fatal(err)
+		if _, err := c.settled(t); err != nil {
+			t.Fatal(err)
 		}
 	}
+}
+
+// TestCommitsHoldNoGoroutine while they are on their way, and no reply leaves before.
+func TestCommitsHoldNoGoroutine(t *testing.T) {
+	const n, few = 1000, 50 // the pool's own goroutines come and go
+	k, before := &keeps{}, 0
+	calls := inFlight(t, k, n, func() { before = runtime.NumGoroutine() })
+	if held := runtime.NumGoroutine() - before; len(k.done) != n || held > few {
+		t.Errorf("%d commits are on their way and hold %d goroutines", len(k.done), held)
+	}
+	k.settle(t, calls)
+}
+
+// BenchmarkInFlight reports what 10,000 commits hold that a store has yet to answer, beside the
+// calls themselves: their replies and states too.
+func BenchmarkInFlight(b *testing.B) {
+	const n = 10_000
+	k := &keeps{records: make([]*state.Record, 0, n), done: make([]func(state.Rev, error), 0, n)}
+	goroutines, before := 0, uint64(0)
+	calls := inFlight(b, k, n, func() { goroutines, before = runtime.NumGoroutine(), heapInUse() })
+	b.ReportMetric(float64(heapInUse()-before)/n, "B/commit")
+	b.ReportMetric(float64(runtime.NumGoroutine()-goroutines), "goroutines")
+	k.settle(b, calls)
 }
