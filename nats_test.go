@@ -158,8 +158,8 @@ func TestPermissions(t *testing.T) {
 	control := natsstore.ControlPermissions("bank")
 	url := testkit.StartNATSServer(t, &server.Options{JetStream: true, StoreDir: t.TempDir(), Users: []*server.User{
 		user("control", control.Publish, control.Subscribe),
-		user("data", []string{"bank.s.>", "bank.who", "bank.own", "_INBOX.>"}, []string{"bank.s.>", "bank.who", "bank.own", "_INBOX.data.>"}),
-		user("alice", []string{"bank.s.>", "bank.who"}, []string{"bank.own", "_INBOX.alice.>"}),
+		user("data", []string{"bank.n.>", "bank.who", "bank.own", "_INBOX.>"}, []string{"bank.n.>", "bank.who", "bank.own", "_INBOX.data.>"}),
+		user("alice", []string{"bank.n.>", "bank.who"}, []string{"bank.own", "_INBOX.alice.>"}),
 	}}).URL()
 	on := clstr.NATS(url)
 	on.Transport.NATSOptions = []nats.Option{nats.UserInfo("data", "p"), nats.CustomInboxPrefix("_INBOX.data")}

@@ -213,8 +213,8 @@ func TestPermissionsOfStates(t *testing.T) {
 	url := testkit.StartNATSServer(t, &server.Options{JetStream: true, StoreDir: t.TempDir(), Users: []*server.User{
 		user("control", control.Publish, control.Subscribe),
 		user("states", states.Publish, states.Subscribe),
-		user("data", []string{"bank.s.>", "bank.who", "bank.own", "_INBOX.>"}, []string{"bank.s.>", "bank.who", "bank.own", "_INBOX.data.>"}),
-		user("alice", []string{"bank.s.>", "bank.who"}, []string{"bank.own", "_INBOX.alice.>"}),
+		user("data", []string{"bank.n.>", "bank.who", "bank.own", "_INBOX.>"}, []string{"bank.n.>", "bank.who", "bank.own", "_INBOX.data.>"}),
+		user("alice", []string{"bank.n.>", "bank.who"}, []string{"bank.own", "_INBOX.alice.>"}),
 		user("watcher", watches.Publish, append(watches.Subscribe, "_INBOX.watcher.>")),
 	}}).URL()
 	as := func(name string) []nats.Option {

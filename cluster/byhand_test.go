@@ -61,15 +61,16 @@ func (f *fields) fixed(field int, v uint64) {
 	*f = binary.LittleEndian.AppendUint64(binary.AppendUvarint(*f, uint64(field)<<3|1), v)
 }
 
-// parsed is one that was read: the last value of each field.
+// parsed is one that was read: the last value of each field, and all values of texts.
 type parsed struct {
 	numbers map[uint64]uint64
 	texts   map[uint64]string
+	all     map[uint64][]string
 }
 
 func parse(t *testing.T, b string) parsed {
 	t.Helper()
-	p := parsed{map[uint64]uint64{}, map[uint64]string{}}
+	p := parsed{map[uint64]uint64{}, map[uint64]string{}, map[uint64][]string{}}
 	for len(b) > 0 {
 		tag, n := binary.Uvarint([]byte(b))
 		v, m := binary.Uvarint([]byte(b[n:]))
@@ -78,7 +79,7 @@ func parse(t *testing.T, b string) parsed {
 		case 0:
 			p.numbers[tag>>3] = v
 		case 2:
-			p.texts[tag>>3], b = b[:v], b[v:]
+			p.texts[tag>>3], p.all[tag>>3], b = b[:v], append(p.all[tag>>3], b[:v]), b[v:]
 		default:
 			t.Fatalf("field %d has the wire type %d", tag>>3, tag&7)
 		}
@@ -94,8 +95,50 @@ type hand struct {
 	inbox string
 	next  uint64
 
-	prefix string   // of subjects
-	epochs []uint64 // of the shards' owners; nil where lists are fixed
+	prefix string // of subjects
+}
+
+// packed reads a packed list of numbers.
+func packed(text string) (numbers []uint64) {
+	for b := []byte(text); len(b) > 0; {
+		v, n := binary.Uvarint(b)
+		numbers, b = append(numbers, v), b[n:]
+	}
+	return numbers
+}
+
+// who puts a question for the owners of shards from first on; one is whether it is for that one
+// only.
+func (h *hand) who(first uint64, one bool) parsed {
+	h.t.Helper()
+	var ask fields
+	ask.number(1, 1)
+	ask.number(2, first)
+	if one {
+		ask.number(9, 1)
+	}
+	to := h.inbox + ".who"
+	h.say("PUB %s.who %s %d\r\n%s\r\n", h.prefix, to, len(ask), []byte(ask))
+	headers, payload := h.message(to)
+	if headers != "" {
+		h.t.Fatalf("nobody answers: %q", headers)
+	}
+	told := parse(h.t, payload)
+	if told.numbers[1] != 1 {
+		h.t.Errorf("an answer of the version %d", told.numbers[1])
+	}
+	return told
+}
+
+// owner returns the node that owns a shard, and in which epoch.
+func (h *hand) owner(shard uint64) (node string, epoch uint64) {
+	h.t.Helper()
+	told := h.who(shard, true)
+	epochs, owners := packed(told.texts[3]), packed(told.texts[7])
+	if told.numbers[2] != shard || len(epochs) != 1 || len(owners) != 1 || owners[0] != 1 {
+		h.t.Fatalf("the owner of shard %d: %+v", shard, told)
+	}
+	return told.texts[6], epochs[0]
 }
 
 func shakeHands(t *testing.T, server string) *hand {
@@ -166,9 +209,16 @@ func (h *hand) message(reply string) (headers, payload string) {
 	return string(b[:head]), string(b[head:size])
 }
 
-// request sends an envelope to a key, and returns the reply to it. The status is the
-// server's, where no node serves the shard. more writes further fields of the envelope.
+// request finds the owner of a key, sends an envelope to it, and returns the reply. more
+// writes further fields of the envelope.
 func (h *hand) request(kind, key, name, data string, shards, layout uint64, more ...func(*fields)) (reply, fault parsed, status string) {
+	h.t.Helper()
+	node, epoch := h.owner(handShard(key, "prod", shards))
+	return h.requestAt(node, epoch, kind, key, name, data, shards, layout, more...)
+}
+
+// requestAt is request to a node. The status is the server's, where the node is not there.
+func (h *hand) requestAt(node string, epoch uint64, kind, key, name, data string, shards, layout uint64, more ...func(*fields)) (reply, fault parsed, status string) {
 	h.t.Helper()
 	var env, packet fields
 	shard := handShard(key, "prod", shards)
@@ -180,6 +230,7 @@ func (h *hand) request(kind, key, name, data string, shards, layout uint64, more
 	env.number(7, 5_000_000)
 	env.number(10, shards)
 	env.fixed(11, layout)
+	env.number(17, epoch)
 	for _, f := range more {
 		f(&env)
 	}
@@ -189,11 +240,7 @@ func (h *hand) request(kind, key, name, data string, shards, layout uint64, more
 	packet.number(2, id)
 	packet.bytes(3, env)
 	to := fmt.Sprintf("%s.%s-1", h.inbox, strconv.FormatUint(id, 36))
-	epoch := uint64(0)
-	if h.epochs != nil {
-		epoch = h.epochs[shard]
-	}
-	h.say("PUB %s.s.%d.%d %s %d\r\n%s\r\n", h.prefix, shard, epoch, to, len(packet), []byte(packet))
+	h.say("PUB %s.n.%s.hand %s %d\r\n%s\r\n", h.prefix, node, to, len(packet), []byte(packet))
 	headers, payload := h.message(to)
 	if headers != "" {
 		return reply, fault, strings.TrimSpace(headers)
@@ -269,8 +316,19 @@ func TestWireByHand(t *testing.T) {
 	if got := parse(t, reply.texts[2]).texts[1]; got != "HELLO" {
 		t.Errorf("protobuf: %q, %+v", got, fault)
 	}
-	if _, _, status := h.request("account", "nobody", "Deposit", `{}`, shards, layout); !strings.HasPrefix(status, "NATS/1.0 503") {
-		t.Errorf("a shard that no node serves: %q", status)
+	// The list of the node: shards that it skips, and shards that it serves.
+	told, nobody, next := h.who(0, false), handShard("nobody", "prod", shards), uint64(0)
+	for i, n := range packed(told.texts[8]) {
+		if next += n; i%2 == 1 && nobody >= next-n && nobody < next || next > shards {
+			t.Errorf("the node serves %d: %+v", nobody, told)
+		}
+	}
+	_, fault, status := h.requestAt(told.texts[6], 0, "account", "nobody", "Deposit", `{}`, shards, layout)
+	if fault.texts[1] != "no_subscriber" || fault.numbers[2] != 2 || next == 0 {
+		t.Errorf("a shard that no node serves: %+v, %q", fault, status)
+	}
+	if _, _, status := h.requestAt("gone", 0, "account", "nobody", "Deposit", `{}`, shards, layout); !strings.HasPrefix(status, "NATS/1.0 503") {
+		t.Errorf("a node that is not there: %q", status)
 	}
 }
 

@@ -48,14 +48,14 @@ func TestRightToAskForTurns(t *testing.T) {
 			Publish: &server.SubjectPermission{Allow: publish}, Subscribe: &server.SubjectPermission{Allow: append(subscribe, "_INBOX."+name+".>")},
 		}}
 	}
-	serves := []string{"clstr.s.*.*", "clstr.who"}
+	serves := []string{"clstr.n.*.*", "clstr.who"}
 	for _, asks := range []bool{true, false} {
 		publish := []string{"_INBOX.>", "clstr.own", "clstr.who"}
 		if asks {
-			publish = append(publish, "clstr.s.*.*")
+			publish = append(publish, "clstr.n.*.*")
 		}
 		url := testkit.StartNATSServer(t, &server.Options{Users: []*server.User{
-			user("node", publish, serves), user("client", serves, []string{"clstr.own"}),
+			user("node", publish, append([]string{"clstr.own"}, serves...)), user("client", serves, []string{"clstr.own"}),
 		}}).URL()
 		var log lockedLog
 		connect := func(name string) *natstransport.Transport {

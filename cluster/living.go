@@ -31,12 +31,12 @@ type living struct {
 	c            *coordinator.Coordinator
 	shardMetrics ShardMetrics // may be nil
 
-	epochs  []atomic.Uint64 // by shard, as far as is known
-	version atomic.Uint64   // of epochs
+	routes  []atomic.Pointer[dispatch.Owner] // by shard, as far as is known
+	version atomic.Uint64                    // of routes
 	foreign foreignKinds
 
 	heard  atomic.Bool  // of the store of state
-	owners Subscription // answers clients from epochs
+	owners Subscription // answers clients from routes
 
 	mu   sync.Mutex
 	open map[uint32]*ownedShard // by shard: the latest that was opened
@@ -71,7 +71,8 @@ func (l *living) run(ctx context.Context, log *slog.Logger) error {
 			Version: n.opts.Version,
 			Kinds:   n.opts.hosted(),
 		},
-		Store: n.opts.Membership, Node: l, Log: log,
+		Address: l.transport.Address(),
+		Store:   n.opts.Membership, Node: l, Log: log,
 		DrainTimeout: n.opts.DrainTimeout,
 		StopTimeout:  n.opts.StopTimeout,
 		Linger:       l.transport.Linger(),
@@ -98,7 +99,7 @@ func (l *living) run(ctx context.Context, log *slog.Logger) error {
 		return life.End() // the node's end tells
 	}
 	defer n.layout.init(layout, nil, n.opts.Transport, log)()
-	l.epochs = make([]atomic.Uint64, layout.NumShards)
+	l.routes = make([]atomic.Pointer[dispatch.Owner], layout.NumShards)
 	l.owners, err = l.transport.ServeOwners(lifeContext{ctx, life.Context()}, l)
 	switch {
 	case ctx.Err() != nil: // asked to end while it began
@@ -163,7 +164,11 @@ func (l *living) Opened(why string, gap time.Duration) {
 
 // Route implements coordinator.Node.
 func (l *living) Route(shard uint32, record record.Shard) {
-	if l.epochs[shard].Swap(record.Epoch) != record.Epoch {
+	owner := dispatch.Owner{Epoch: record.Epoch}
+	if !record.Owner.IsZero() {
+		owner.Address = record.Owner.Address()
+	}
+	if old := l.routes[shard].Swap(&owner); old == nil || *old != owner {
 		l.version.Add(1)
 	}
 }
@@ -174,13 +179,17 @@ func (l *living) Version() uint64 { return l.version.Load() }
 // Seed implements dispatch.Owners.
 func (l *living) Seed() string { return l.n.layout.layout.Seed }
 
-// Epochs implements dispatch.Owners.
-func (l *living) Epochs(first uint32, most int) (epochs []uint64, numShards uint32) {
+// Owners implements dispatch.Owners.
+func (l *living) Owners(first uint32, most int) (owners []dispatch.Owner, numShards uint32) {
 	numShards = l.n.layout.layout.NumShards
-	for shard := first; shard < numShards && len(epochs) < most; shard++ {
-		epochs = append(epochs, l.epochs[shard].Load())
+	for shard := first; shard < numShards && len(owners) < most; shard++ {
+		owner := dispatch.Owner{}
+		if known := l.routes[shard].Load(); known != nil {
+			owner = *known
+		}
+		owners = append(owners, owner)
 	}
-	return epochs, numShards
+	return owners, numShards
 }
 
 // Left implements coordinator.Node: what the node knows of owners grows old.

@@ -156,12 +156,15 @@ func (n memBackend) Dispatcher() *dispatch.Dispatcher { return n.d }
 func (n memBackend) ServeOwners(_ context.Context, o dispatch.Owners) (transport.Subscription, error) {
 	n.net.mu.Lock()
 	defer n.net.mu.Unlock()
-	_, n.net.count = o.Epochs(0, 0)
+	_, n.net.count = o.Owners(0, 0)
 	return noSubscription{}, nil
 }
 
 // Served implements dispatch.Backend: all nodes are in this process.
 func (memBackend) Served(context.Context) []uint64 { return nil }
+
+// Address implements dispatch.Backend.
+func (n memBackend) Address() string { return "" }
 
 // Linger implements dispatch.Backend.
 func (memBackend) Linger() time.Duration { return 0 }

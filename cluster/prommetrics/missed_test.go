@@ -35,6 +35,11 @@ func TestMissedNotifications(t *testing.T) {
 			t.Fatal(err)
 		}
 		want(t, reg, []sample{{"missed_notifications_total", "", float64(3 * i)}})
+		leave := serveAll(t, url)
+		if _, err := client.RequestKey(t.Context(), "k", "Get", nil); err != nil { // it knows the node from now on
+			t.Fatal(err)
+		}
+		leave()
 		for range 3 {
 			if err := client.NotifyKey(t.Context(), "k", "Touch", nil, cluster.WithoutAck()); err != nil {
 				t.Fatal(err)
@@ -45,6 +50,24 @@ func TestMissedNotifications(t *testing.T) {
 		}
 	}
 	want(t, reg, []sample{{"missed_notifications_total", "", 6}})
+}
+
+// serveAll serves 4 shards until leave.
+func serveAll(t *testing.T, url string) (leave func()) {
+	tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for shard := range uint32(4) {
+		if _, err := tr.SubscribeShard(t.Context(), shard, func(context.Context, cluster.Envelope) ([]byte, error) { return nil, nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func() {
+		if err := tr.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // TestTransportOfAService: RegisterTransport takes what a service carries its calls with.
@@ -87,7 +110,7 @@ func TestPacketsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer foreign.Close()
-	const subject = natsdial.DefaultPrefix + ".s.1.0"
+	subject := natsdial.DefaultPrefix + ".n." + tr.Backend().Address() + "._"
 	for range 3 {
 		if err := foreign.PublishRequest(subject, "orders.new", []byte("x")); err != nil {
 			t.Fatal(err)

@@ -267,7 +267,7 @@ func TestPermissions(t *testing.T) {
 		{Username: "control", Password: "p", Permissions: &server.Permissions{
 			Publish: &server.SubjectPermission{Allow: may.Publish}, Subscribe: &server.SubjectPermission{Allow: may.Subscribe}}},
 		{Username: "client", Password: "p", Permissions: &server.Permissions{
-			Publish:   &server.SubjectPermission{Allow: []string{"clstr.s.>", "clstr.who"}},
+			Publish:   &server.SubjectPermission{Allow: []string{"clstr.n.>", "clstr.who"}},
 			Subscribe: &server.SubjectPermission{Allow: []string{"clstr.own", "_INBOX.client.>"}}}},
 		{Username: "reader", Password: "p", Permissions: &server.Permissions{ // as docs/cli.md has it
 			Publish: &server.SubjectPermission{Allow: []string{"$KV.clstr_members.bucket", "$JS.API.STREAM.INFO.KV_clstr_members",

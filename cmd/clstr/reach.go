@@ -167,7 +167,7 @@ func (r *reach) failed(err error) *failure {
 		return r.noCluster("its bucket has no record of a cluster: no node has joined yet")
 	case errors.Is(err, outcome.ErrNotPermitted):
 		return &failure{exit: exitNotPermitted, code: "not_permitted", msg: err.Error(),
-			hint: fmt.Sprintf("this NATS user may not do that. To read and write the records of a cluster it needs what natsstore.ControlPermissions(%q) lists. For requests it needs publish %s.s.> %s.who and subscribe %s.own _INBOX.NAME.>, with --inbox-prefix _INBOX.NAME (clstr help connection)", r.prefix, r.prefix, r.prefix, r.prefix)}
+			hint: fmt.Sprintf("this NATS user may not do that. To read and write the records of a cluster it needs what natsstore.ControlPermissions(%q) lists. For requests it needs publish %s.n.> %s.who and subscribe %s.own _INBOX.NAME.>, with --inbox-prefix _INBOX.NAME (clstr help connection)", r.prefix, r.prefix, r.prefix, r.prefix)}
 	case errors.Is(err, natsstore.ErrNoJetStream):
 		return r.noCluster("JetStream is not enabled there")
 	case errors.Is(err, context.Canceled):

@@ -157,19 +157,19 @@ func TestRolesAreLimits(t *testing.T) {
 	for name, no := range map[string]struct{ publish, subscribe []string }{
 		"alice": {
 			[]string{record, "$KV.clstr_members.bucket", "$JS.API.STREAM.MSG.GET.KV_clstr_members", "$JS.API.STREAM.DELETE.KV_clstr_members", "clstr.own", "clstr.ev.s.1", "_INBOX.bob.x.1-1", "_INBOX.data.x.turns", "clstr.ctl.x"},
-			[]string{"clstr.s.*.*", "clstr.s.1.1", "clstr.who", "clstr.ev.>", "clstr.ctl.>", "_INBOX.>", "_INBOX.bob.>", ">"},
+			[]string{"clstr.n.*.*", "clstr.n.x._", "clstr.who", "clstr.ev.>", "clstr.ctl.>", "_INBOX.>", "_INBOX.bob.>", ">"},
 		},
 		"data": {
-			[]string{record, "$JS.API.STREAM.MSG.GET.KV_clstr_members", "$JS.API.STREAM.DELETE.KV_clstr_members", "clstr.ev.s.1", "clstr.ctl.x", "other.s.1.0"},
-			[]string{"clstr.ev.>", "clstr.ctl.>", "_INBOX.>", "_INBOX.alice.>", "other.s.*.*"},
+			[]string{record, "$JS.API.STREAM.MSG.GET.KV_clstr_members", "$JS.API.STREAM.DELETE.KV_clstr_members", "clstr.ev.s.1", "clstr.ctl.x", "other.n.x._"},
+			[]string{"clstr.ev.>", "clstr.ctl.>", "_INBOX.>", "_INBOX.alice.>", "other.n.*.*"},
 		},
 		"control": {
-			[]string{"clstr.s.1.0", "clstr.who", "clstr.own", "clstr.ev.s.1", "_INBOX.alice.x", "$JS.API.STREAM.DELETE.KV_clstr_members", "$KV.other_members.s.1"},
-			[]string{"clstr.s.*.*", "clstr.who", "_INBOX.>"},
+			[]string{"clstr.n.x._", "clstr.who", "clstr.own", "clstr.ev.s.1", "_INBOX.alice.x", "$JS.API.STREAM.DELETE.KV_clstr_members", "$KV.other_members.s.1"},
+			[]string{"clstr.n.*.*", "clstr.who", "_INBOX.>"},
 		},
 		"look": {
-			[]string{record, "$KV.clstr_members.n.a.1", "$JS.API.STREAM.CREATE.KV_clstr_members", "$JS.API.STREAM.DELETE.KV_clstr_members", "clstr.s.1.0", "clstr.own", "clstr.ev.s.1"},
-			[]string{"clstr.s.*.*", "_INBOX.>"},
+			[]string{record, "$KV.clstr_members.n.a.1", "$JS.API.STREAM.CREATE.KV_clstr_members", "$JS.API.STREAM.DELETE.KV_clstr_members", "clstr.n.x._", "clstr.own", "clstr.ev.s.1"},
+			[]string{"clstr.n.*.*", "_INBOX.>"},
 		},
 	} {
 		refused := make(chan error, 64)

@@ -77,7 +77,7 @@ Permissions. Replace clstr by the prefix, and NAME by the user's name:
     subscribe  clstr.ev.>  clstr.ctl.> (or what --inbox-prefix says)
 
   request, notify, drain --probe
-    publish    clstr.s.>  clstr.who
+    publish    clstr.n.>  clstr.who
     subscribe  clstr.own  _INBOX.NAME.>
     and --inbox-prefix _INBOX.NAME, or the context's inbox_prefix
 

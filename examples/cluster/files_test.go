@@ -113,9 +113,9 @@ func TestNATSConfig(t *testing.T) {
 	}
 	expected := map[string]natsstore.Permissions{ // as package natsstore says
 		"control": natsstore.ControlPermissions("clstr"),
-		"data": {Publish: []string{"clstr.s.>", "clstr.who", "clstr.own", "_INBOX.>"},
-			Subscribe: []string{"clstr.s.>", "clstr.who", "clstr.own", "_INBOX.data.>"}},
-		"web": {Publish: []string{"clstr.s.>", "clstr.who"}, Subscribe: []string{"clstr.own", "_INBOX.web.>"}},
+		"data": {Publish: []string{"clstr.n.>", "clstr.who", "clstr.own", "_INBOX.>"},
+			Subscribe: []string{"clstr.n.>", "clstr.who", "clstr.own", "_INBOX.data.>"}},
+		"web": {Publish: []string{"clstr.n.>", "clstr.who"}, Subscribe: []string{"clstr.own", "_INBOX.web.>"}},
 	}
 	for _, u := range opts.Users {
 		want(t, u.Username+"'s password", u.Password, "p"+strings.ToUpper(u.Username))

@@ -26,9 +26,12 @@ import (
 type Options struct {
 	// Self is the node. Its incarnation is drawn by Run. A layout without shards is the
 	// cluster's, or has DefaultNumShards if this node founds the cluster.
-	Self  ownership.Self
-	Store membership.Store
-	Node  Node
+	Self ownership.Self
+	// Address is where requests reach the node, of record.AddressSize characters. Its
+	// incarnations begin with it. Empty if callers need none.
+	Address string
+	Store   membership.Store
+	Node    Node
 	// Hearer tells whether requests reach the node; nil if nothing can tell.
 	Hearer Hearer
 	// Reacher asks other members; nil if the way to them cannot fail.
@@ -246,8 +249,9 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-func newIncarnation() string {
+// newIncarnation draws an incarnation behind an address.
+func newIncarnation(address string) string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
+	return address + hex.EncodeToString(b[len(address)/2:])
 }

@@ -66,7 +66,7 @@ func (in *incarnation) over() {
 // again, because others have declared it dead.
 func (c *Coordinator) live(ctx context.Context) (over bool, err error) {
 	self := c.opts.Self
-	self.Incarnation, self.Base, self.Past = newIncarnation(), c.agreement.base, c.agreement.past
+	self.Incarnation, self.Base, self.Past = newIncarnation(c.opts.Address), c.agreement.base, c.agreement.past
 	if self.Past.Lost { // others may have been in later epochs, and none was above the time in microseconds
 		self.Past.Epoch = max(self.Past.Epoch, min(uint64(max(0, time.Now().UnixMicro())), record.MaxEpoch/2))
 	}

@@ -65,6 +65,10 @@ type Backend interface {
 	// the first answer that has any, by shard. If no node has one, it returns nil after
 	// a second at most, and at once if all nodes are in this process.
 	Served(ctx context.Context) (epochs []uint64)
+	// Address is where this transport's nodes are reached: other nodes tell it of
+	// the owner of a shard. The incarnation of a node begins with it. It is empty if callers need
+	// none.
+	Address() string
 	// Linger is how long an owner that has handed its shard over stays subscribed, to
 	// send callers on that do not know of the move yet. It must not block.
 	Linger() time.Duration
@@ -99,13 +103,18 @@ func DispatcherOf(t any) *Dispatcher {
 	return nil
 }
 
-// Owners tells in which epochs shards are owned, as far as is known.
+// Owner is the node that owns a shard.
+type Owner struct {
+	Epoch   uint64 // 0: no node has ever owned the shard
+	Address string // [Backend].Address of the node's transport; empty for no node
+}
+
+// Owners tells which nodes own shards, as far as is known.
 type Owners interface {
-	// Epochs returns the epochs of at most most shards from first on, 0 for one
-	// that no node has ever owned, and how many shards there are. It must not
-	// block.
-	Epochs(first uint32, most int) (epochs []uint64, numShards uint32)
-	// Version returns a number that changes when what Epochs returns has changed. It
+	// Owners returns the owners of at most most shards from first on, and how many shards
+	// there are. It must not block.
+	Owners(first uint32, most int) (owners []Owner, numShards uint32)
+	// Version returns a number that changes when what Owners returns has changed. It
 	// must not block.
 	Version() uint64
 	// Seed returns the seed by which the cluster hashes keys. It must not block.

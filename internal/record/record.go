@@ -27,6 +27,13 @@ func (r Ref) String() string {
 	return r.Name + "." + r.Incarnation
 }
 
+// AddressSize is how many characters of an incarnation are the address of the node's transport, if
+// the transport has one. The others are drawn for each life.
+const AddressSize = 16
+
+// Address returns where requests reach the node, on a transport with addresses.
+func (r Ref) Address() string { return r.Incarnation[:min(AddressSize, len(r.Incarnation))] }
+
 // MarshalText implements encoding.TextMarshaler.
 func (r Ref) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 

@@ -38,16 +38,7 @@ type Envelope struct {
 	Waiting *turn.Turn    // those that wait for the call, the nearest first
 	Number  uint64        // of a notification that others may come behind; no other of its sender has it
 	After   uint64        // the number of the one that it comes behind; 0 is none
-	Unknown []byte
-}
-
-// Reply is the answer to the envelope with the given id: an error or data. A decoded
-// error is as it was sent: its receiver calls outcome.Resolve, which runs code of
-// the application's.
-type Reply struct {
-	ID      uint64
-	Data    []byte
-	Err     *outcome.Error
+	Epoch   uint64        // in which the sender takes the node to own the shard; 0: with a fixed list
 	Unknown []byte
 }
 
@@ -199,6 +190,8 @@ func (d *Decoder) envelope(data []byte, e *Envelope) error {
 			e.Number = f.uint
 		case f.is(envAfter, protowire.VarintType):
 			e.After = f.uint
+		case f.is(envEpoch, protowire.VarintType):
+			e.Epoch = f.uint
 		case f.is(envTurns, protowire.BytesType):
 			if err := turns.add(d, f.bytes); err != nil {
 				return err
@@ -255,6 +248,19 @@ func (d *Decoder) reply(data []byte, r *Reply) error {
 				return err
 			}
 			r.Err = e
+		case f.is(replyEpoch, protowire.VarintType):
+			r.Owner.Epoch = f.uint
+		case f.is(replyUnawaited, protowire.VarintType):
+			r.Unawaited = f.uint != 0
+		case f.is(replyShard, protowire.VarintType):
+			if f.uint > math.MaxUint32 {
+				return bad("reply: shard %d: must fit 32 bits", f.uint)
+			}
+			r.Shard = uint32(f.uint)
+		case f.is(replyNode, protowire.BytesType):
+			if r.Owner.Node = string(f.bytes); !IsNode(r.Owner.Node) {
+				return bad("reply: a node of %d bytes: at most %d letters, digits, - and _", len(f.bytes), MaxNode)
+			}
 		default:
 			r.Unknown = append(r.Unknown, f.raw...)
 		}

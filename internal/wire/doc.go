@@ -2,7 +2,7 @@
 // the protobuf messages of clstr.proto, by hand, which takes a seventh of the
 // time that generated code does.
 //
-//	b := wire.AppendEnvelope(nil, &env, budget, nil)
+//	b := wire.AppendEnvelope(nil, &env, budget, nil, 0)
 //	b = wire.AppendEnd(b, firstID)
 //
 //	var d wire.Decoder

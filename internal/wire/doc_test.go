@@ -30,7 +30,7 @@ func TestDocumentedBytes(t *testing.T) {
 	request := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{
 		Shard: 7, Type: "Deposit", Data: []byte(`{"amount":5}`), Key: "acc-1", Kind: "account",
 		NumShards: 64, Layout: 0x1122334455667788,
-	}, 2*time.Second, nil), 41)
+	}, 2*time.Second, nil, 0), 41)
 	replies := wire.AppendReply(nil, 41, []byte(`{"balance":5}`), nil)
 	replies = wire.AppendEnd(wire.AppendReply(replies, 42, nil, outcome.Overloaded(10*time.Millisecond, "shard 7")), 0)
 	text := read(t, document)

@@ -5,8 +5,6 @@ package wire
 import (
 	"time"
 
-	"github.com/clstr-go/clstr/outcome"
-
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/clstr-go/clstr/internal/turn"
@@ -39,6 +37,7 @@ const (
 	envTurns     = 14
 	envID        = 15
 	envAge       = 16
+	envEpoch     = 17
 	envNumber    = 18
 	envAfter     = 19
 
@@ -48,6 +47,11 @@ const (
 	replyID    = 1
 	replyData  = 2
 	replyError = 3
+	replyEpoch = 4
+	replyNode  = 5
+
+	replyUnawaited = 6
+	replyShard     = 7
 
 	turnShard  = 1
 	turnNumber = 2
@@ -70,23 +74,24 @@ const Overhead = 16
 // AppendEnvelope appends env to the packet in b. budget is what is left of the
 // sender's deadline; zero is none, and less than a microsecond counts as one.
 // The time to live is sent as what is left of it now. waiting are the turns that wait for the call, the
-// nearest first: the nearest MaxTurns are sent. nil is none.
-func AppendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, waiting *turn.Turn) []byte {
-	return appendEnvelope(b, env, budget, waiting, nil)
+// nearest first: the nearest MaxTurns are sent. nil is none. epoch is the one in which the
+// node that gets the envelope is taken to own the shard.
+func AppendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, waiting *turn.Turn, epoch uint64) []byte {
+	return appendEnvelope(b, env, budget, waiting, epoch, nil)
 }
 
 // AppendNumbered is AppendEnvelope for a notification with a number, which is to come behind the one
 // with the number after; 0 is none.
-func AppendNumbered(b []byte, env *transport.Envelope, number, after uint64) []byte {
+func AppendNumbered(b []byte, env *transport.Envelope, epoch, number, after uint64) []byte {
 	var room [24]byte
-	return appendEnvelope(b, env, 0, nil, appendOrder(room[:0], number, after))
+	return appendEnvelope(b, env, 0, nil, epoch, appendOrder(room[:0], number, after))
 }
 
 func appendOrder(b []byte, number, after uint64) []byte {
 	return appendUint(appendUint(b, envNumber, number), envAfter, after)
 }
 
-func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, waiting *turn.Turn, unknown []byte) []byte {
+func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, waiting *turn.Turn, epoch uint64, unknown []byte) []byte {
 	left := micros(budget)
 	ttl := ttlLeft(env)
 	age := ageNow(env)
@@ -110,6 +115,7 @@ func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, wai
 	size += SizeTurns(waiting)
 	size += sizeString(envID, len(env.ID))
 	size += sizeUint(envAge, age)
+	size += sizeUint(envEpoch, epoch)
 
 	b = protowire.AppendTag(b, packetEnvelopes, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(size))
@@ -136,6 +142,7 @@ func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, wai
 	b = appendTurns(b, waiting)
 	b = appendString(b, envID, env.ID)
 	b = appendUint(b, envAge, age)
+	b = appendUint(b, envEpoch, epoch)
 	return append(b, unknown...)
 }
 
@@ -171,32 +178,6 @@ func micros(d time.Duration) uint64 {
 	return uint64(max(1, d.Microseconds()))
 }
 
-// AppendReply appends a reply to the packet in b: data, or the error if err is
-// not nil.
-func AppendReply(b []byte, id uint64, data []byte, err *outcome.Error) []byte {
-	return appendReply(b, id, data, err, nil)
-}
-
-func appendReply(b []byte, id uint64, data []byte, err *outcome.Error, unknown []byte) []byte {
-	size := len(unknown) + sizeUint(replyID, id) + sizeString(replyData, len(data))
-	errSize := 0
-	if err != nil {
-		err = prepared(err)
-		errSize = sizeError(err)
-		size += protowire.SizeTag(replyError) + protowire.SizeBytes(errSize)
-	}
-	b = protowire.AppendTag(b, packetReplies, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(size))
-	b = appendUint(b, replyID, id)
-	b = appendBytes(b, replyData, data)
-	if err != nil {
-		b = protowire.AppendTag(b, replyError, protowire.BytesType)
-		b = protowire.AppendVarint(b, uint64(errSize))
-		b = appendError(b, err)
-	}
-	return append(b, unknown...)
-}
-
 // AppendCancel appends a cancellation to the packet in b.
 func AppendCancel(b []byte, id uint64) []byte {
 	b = protowire.AppendTag(b, packetCancels, protowire.VarintType)
@@ -215,11 +196,10 @@ func AppendEnd(b []byte, firstID uint64) []byte {
 func (p *Packet) Append(b []byte) []byte {
 	for i := range p.Envelopes {
 		e := &p.Envelopes[i]
-		b = appendEnvelope(b, &e.Envelope, e.Budget, e.Waiting, append(appendOrder(nil, e.Number, e.After), e.Unknown...))
+		b = appendEnvelope(b, &e.Envelope, e.Budget, e.Waiting, e.Epoch, append(appendOrder(nil, e.Number, e.After), e.Unknown...))
 	}
 	for i := range p.Replies {
-		r := &p.Replies[i]
-		b = appendReply(b, r.ID, r.Data, r.Err, r.Unknown)
+		b = appendReply(b, &p.Replies[i])
 	}
 	for _, id := range p.Cancels {
 		b = AppendCancel(b, id)

@@ -14,7 +14,7 @@ import (
 func Example() {
 	var b []byte
 	for _, key := range []string{"acc-1", "acc-2"} {
-		b = wire.AppendEnvelope(b, &transport.Envelope{Shard: 7, Type: "Deposit", Key: key, Data: []byte(`{}`)}, time.Second, nil)
+		b = wire.AppendEnvelope(b, &transport.Envelope{Shard: 7, Type: "Deposit", Key: key, Data: []byte(`{}`)}, time.Second, nil, 0)
 	}
 	b = wire.AppendEnd(b, 41) // the ids are 41 and 42
 

@@ -80,7 +80,7 @@ func FuzzRoundTrip(f *testing.F) {
 			return
 		}
 		fault := &outcome.Error{Code: code, Outcome: outcome.Outcome(1 + delivery%4), Message: text, Detail: data, RetryAfter: time.Duration(budget)}
-		b := wire.AppendEnvelope(nil, &env, time.Duration(budget), nil)
+		b := wire.AppendEnvelope(nil, &env, time.Duration(budget), nil, 0)
 		b = wire.AppendReply(b, id, data, nil)
 		b = wire.AppendReply(b, id+1, nil, fault)
 		b = wire.AppendCancel(b, id)

@@ -21,7 +21,7 @@ func generated(p *wire.Packet) *clstrpb.Packet {
 		pb := &clstrpb.Envelope{
 			Shard: uint32(e.Shard), Type: e.Type, Data: e.Data, Key: []byte(e.Key), Kind: e.Kind,
 			BudgetUs: uint64(e.Budget / time.Microsecond), TtlMs: uint64(e.TTLMs),
-			Delivery: clstrpb.Delivery(e.Delivery), NumShards: e.NumShards, Layout: e.Layout, Retry: e.Retry, Id: e.ID, AgeMs: uint64(e.AgeMs),
+			Delivery: clstrpb.Delivery(e.Delivery), NumShards: e.NumShards, Layout: e.Layout, Retry: e.Retry, Id: e.ID, AgeMs: uint64(e.AgeMs), Epoch: e.Epoch,
 			Number: e.Number, After: e.After,
 		}
 		for t := range e.Waiting.Line() {
@@ -34,7 +34,7 @@ func generated(p *wire.Packet) *clstrpb.Packet {
 		g.Envelopes = append(g.Envelopes, pb)
 	}
 	for _, r := range p.Replies {
-		pb := &clstrpb.Reply{Id: r.ID, Data: r.Data, Error: generatedError(r.Err)}
+		pb := &clstrpb.Reply{Id: r.ID, Data: r.Data, Error: generatedError(r.Err), Epoch: r.Owner.Epoch, Node: r.Owner.Node, Unawaited: r.Unawaited, Shard: r.Shard}
 		pb.ProtoReflect().SetUnknown(r.Unknown)
 		g.Replies = append(g.Replies, pb)
 	}

@@ -16,22 +16,22 @@ import (
 const DefaultMaxMessage = 1 << 20
 
 // Fits returns nil if env, alone in its packet, is no larger than a message may be,
-// and otherwise the error that says how large its payload may be. budget and waiting are
+// and otherwise the error that says how large its payload may be. budget, waiting and epoch are
 // those of [AppendEnvelope].
-func Fits(env *transport.Envelope, budget time.Duration, waiting *turn.Turn, most int) *outcome.Error {
-	if len(env.Data) <= most-Overhead && len(AppendEnvelope(nil, env, budget, waiting)) <= most-Overhead {
+func Fits(env *transport.Envelope, budget time.Duration, waiting *turn.Turn, epoch uint64, most int) *outcome.Error {
+	if len(env.Data) <= most-Overhead && len(AppendEnvelope(nil, env, budget, waiting, epoch)) <= most-Overhead {
 		return nil
 	}
-	return TooLarge(env, budget, waiting, most)
+	return TooLarge(env, budget, waiting, epoch, most)
 }
 
 // TooLarge is the error of Fits for an envelope that does not fit. A message holds more
 // than the payload, so the size that the error names is less than most. The next caller may
 // have a longer deadline, which takes more room, so the size allows for a deadline of a minute.
-func TooLarge(env *transport.Envelope, budget time.Duration, waiting *turn.Turn, most int) *outcome.Error {
+func TooLarge(env *transport.Envelope, budget time.Duration, waiting *turn.Turn, epoch uint64, most int) *outcome.Error {
 	tried := *env
 	tried.Data = env.Data[:min(len(env.Data), max(0, most-Overhead))]
-	over := len(AppendEnvelope(nil, &tried, max(budget, time.Minute), waiting)) - (most - Overhead)
+	over := len(AppendEnvelope(nil, &tried, max(budget, time.Minute), waiting, epoch)) - (most - Overhead)
 	allowed := len(tried.Data) - over
 	if allowed < 0 {
 		return outcome.Errorf(outcome.ErrTooLarge, "key, headers and type take %d bytes more than the %d of a message", -allowed, most)
@@ -71,7 +71,7 @@ func CheckRequest(ctx context.Context, env *transport.Envelope, waiting *turn.Tu
 	if d, ok := ctx.Deadline(); ok {
 		budget = max(time.Until(d), 1)
 	}
-	if err := Fits(env, budget, waiting, most); err != nil {
+	if err := Fits(env, budget, waiting, 0, most); err != nil {
 		return err
 	}
 	return nil

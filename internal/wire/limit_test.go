@@ -28,8 +28,8 @@ func TestTooLargeNamesLess(t *testing.T) {
 				refused := 0
 				for size := most + 4; refused == 0 || size > refused-2; size-- {
 					env.Data = make([]byte, size)
-					err := wire.Fits(&env, budget, turns, most)
-					fits := len(wire.AppendEnvelope(nil, &env, budget, turns)) <= most-wire.Overhead
+					err := wire.Fits(&env, budget, turns, 0, most)
+					fits := len(wire.AppendEnvelope(nil, &env, budget, turns, 0)) <= most-wire.Overhead
 					if (err == nil) != fits {
 						t.Fatalf("%s: %d bytes: %v", what, size, err)
 					}
@@ -39,7 +39,7 @@ func TestTooLargeNamesLess(t *testing.T) {
 					}
 					if asked, allowed := sizes(t, err); asked != size || allowed >= size || allowed < size-16 && size < most-1200 {
 						t.Fatalf("%s: %v", what, err)
-					} else if env.Data = make([]byte, allowed); wire.Fits(&env, budget, turns, most) != nil {
+					} else if env.Data = make([]byte, allowed); wire.Fits(&env, budget, turns, 0, most) != nil {
 						t.Fatalf("%s: the allowed %d bytes do not fit", what, allowed)
 					}
 				}

@@ -167,7 +167,7 @@ func TestManyNames(t *testing.T) {
 	var d wire.Decoder
 	var p wire.Packet
 	decodeOne := func(name string) {
-		b := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Type: name, Kind: "k"}, 0, nil), 1)
+		b := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Type: name, Kind: "k"}, 0, nil, 0), 1)
 		if err := d.Decode(b, &p); err != nil || p.Envelopes[0].Type != name || p.Envelopes[0].Kind != "k" {
 			t.Fatalf("%s: %+v, %v", name, p.Envelopes[0], err)
 		}
@@ -175,7 +175,7 @@ func TestManyNames(t *testing.T) {
 	for i := range 5000 {
 		decodeOne(fmt.Sprint("type", i%3000))
 	}
-	b := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Type: "type", Kind: "k", Data: []byte("x")}, 0, nil), 1)
+	b := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Type: "type", Kind: "k", Data: []byte("x")}, 0, nil, 0), 1)
 	if n := testing.AllocsPerRun(100, func() { _ = d.Decode(b, &p) }); n != 0 {
 		t.Errorf("%v allocations for a packet whose names are known", n)
 	}
@@ -187,8 +187,8 @@ func TestTurnsAreCut(t *testing.T) {
 	for n := range uint64(100) {
 		line = &turn.Turn{Number: 100 - n, Kind: "k", Key: "key", By: line}
 	}
-	b := wire.AppendEnvelope(nil, &transport.Envelope{}, 0, line)
-	if got, want := len(b), len(wire.AppendEnvelope(nil, &transport.Envelope{}, 0, nil))+wire.SizeTurns(line); got < want || got > want+4 {
+	b := wire.AppendEnvelope(nil, &transport.Envelope{}, 0, line, 0)
+	if got, want := len(b), len(wire.AppendEnvelope(nil, &transport.Envelope{}, 0, nil, 0))+wire.SizeTurns(line); got < want || got > want+4 {
 		t.Errorf("%d bytes, want %d", got, want)
 	}
 	n := uint64(0)

@@ -37,6 +37,7 @@ func full() wire.Packet {
 					},
 				},
 				Number: 1 << 33, After: 1<<33 - 1,
+				Epoch:   1<<64 - 1,
 				Unknown: []byte{0xa0, 0x06, 0x07}, // field 100, varint 7
 			},
 			{},
@@ -45,6 +46,7 @@ func full() wire.Packet {
 		Replies: []wire.Reply{
 			{ID: 1, Data: []byte("reply"), Unknown: []byte{0xa2, 0x06, 0x01, 'u'}},
 			{ID: 1<<64 - 1},
+			{ID: 2, Owner: wire.Owner{Epoch: 5, Node: "a-_9"}, Unawaited: true, Shard: 1<<32 - 1},
 			{ID: 3, Err: &outcome.Error{
 				Code: "overloaded", Outcome: outcome.NotStarted, Message: "overloaded: ü", RetryAfter: 10 * time.Millisecond,
 				Detail: []byte(`{"n":1}`), Cut: true, Causes: []*outcome.Error{
@@ -121,7 +123,7 @@ func TestGolden(t *testing.T) {
 func TestDataIsApart(t *testing.T) {
 	var b []byte
 	for _, data := range []string{"first", "second", "third"} {
-		b = wire.AppendEnvelope(b, &transport.Envelope{Type: "T", Data: []byte(data), Key: data}, 0, nil)
+		b = wire.AppendEnvelope(b, &transport.Envelope{Type: "T", Data: []byte(data), Key: data}, 0, nil, 0)
 		b = wire.AppendReply(b, 1, []byte(data), nil)
 	}
 	p := decode(t, wire.AppendEnd(b, 1))
@@ -146,7 +148,7 @@ func TestDataIsApart(t *testing.T) {
 // Encoding copies: sender and packet share no memory.
 func TestAppendCopies(t *testing.T) {
 	data, detail := []byte("data"), []byte("detail")
-	b := wire.AppendEnvelope(nil, &transport.Envelope{Data: data}, 0, nil)
+	b := wire.AppendEnvelope(nil, &transport.Envelope{Data: data}, 0, nil, 0)
 	b = wire.AppendReply(b, 1, data, nil)
 	b = wire.AppendReply(b, 2, nil, &outcome.Error{Code: "c", Outcome: outcome.MaybeRan, Detail: detail})
 	b = wire.AppendEnd(b, 1)
@@ -174,7 +176,7 @@ func TestTimesTravelAsWhatIsLeft(t *testing.T) {
 		{env: transport.Envelope{TTLMs: 1}, ttl: 1},
 		{env: transport.Envelope{TTLMs: 5, CreatedAtMs: 1}, ttl: 1}, // over long since, and none would be for ever
 	} {
-		b := wire.AppendEnvelope(nil, &c.env, c.budget, nil)
+		b := wire.AppendEnvelope(nil, &c.env, c.budget, nil, 0)
 		e := decode(t, wire.AppendEnd(b, 1)).Envelopes[0]
 		if e.Budget/time.Microsecond != c.left/time.Microsecond || e.TTLMs != c.ttl || e.CreatedAtMs != 0 {
 			t.Errorf("%+v, budget %v: got a budget of %v and a TTL of %d ms", c.env, c.budget, e.Budget, e.TTLMs)

@@ -45,13 +45,13 @@
 // inbox prefix of its own. The nodes' user, here called data:
 //
 //	nats.CustomInboxPrefix("_INBOX.data")
-//	publish    clstr.s.>  clstr.who  clstr.own  _INBOX.>
-//	subscribe  clstr.s.>  clstr.who  clstr.own  _INBOX.data.>
+//	publish    clstr.n.>  clstr.who  clstr.own  _INBOX.>
+//	subscribe  clstr.n.>  clstr.who  clstr.own  _INBOX.data.>
 //
 // A client, here called alice:
 //
 //	nats.CustomInboxPrefix("_INBOX.alice")
-//	publish    clstr.s.>  clstr.who
+//	publish    clstr.n.>  clstr.who
 //	subscribe  clstr.own  _INBOX.alice.>
 //
 // So neither user can write a record, make a node write one through a reply subject, or

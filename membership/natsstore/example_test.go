@@ -127,7 +127,7 @@ func ExampleControlPermissions() {
 			Subscribe: &server.SubjectPermission{Allow: control.Subscribe},
 		}},
 		&server.User{Username: "client", Password: "secret", Permissions: &server.Permissions{
-			Publish:   &server.SubjectPermission{Allow: []string{"shop.s.>", "shop.who"}},
+			Publish:   &server.SubjectPermission{Allow: []string{"shop.n.>", "shop.who"}},
 			Subscribe: &server.SubjectPermission{Allow: []string{"shop.own", "_INBOX.client.>"}},
 		}},
 	)

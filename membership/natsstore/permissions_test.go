@@ -33,11 +33,11 @@ func user(name string, p natsstore.Permissions) *server.User {
 // What the package comment says of the users of a cluster: the store's, the
 // transport's on a node, and the transport's in a client.
 func users() []*server.User {
-	data := []string{"clstr.s.>", "clstr.who", "clstr.own"}
+	data := []string{"clstr.n.>", "clstr.who", "clstr.own"}
 	return []*server.User{
 		user("control", natsstore.ControlPermissions("")),
 		user("data", natsstore.Permissions{Publish: append(data, "_INBOX.>"), Subscribe: append(data[:3:3], "_INBOX.data.>")}),
-		user("alice", natsstore.Permissions{Publish: []string{"clstr.s.>", "clstr.who"}, Subscribe: []string{"clstr.own", "_INBOX.alice.>"}}),
+		user("alice", natsstore.Permissions{Publish: []string{"clstr.n.>", "clstr.who"}, Subscribe: []string{"clstr.own", "_INBOX.alice.>"}}),
 	}
 }
 
@@ -159,7 +159,7 @@ func replyInjection(t *testing.T, url, key string) {
 		t.Fatal(err)
 	}
 	defer node.Close()
-	if _, err := node.Subscribe("clstr.s.1.0", func(m *nats.Msg) { _ = m.Respond([]byte("forged")) }); err != nil {
+	if _, err := node.Subscribe("clstr.n.x._", func(m *nats.Msg) { _ = m.Respond([]byte("forged")) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := node.Flush(); err != nil {
@@ -170,7 +170,7 @@ func replyInjection(t *testing.T, url, key string) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	if err := client.PublishRequest("clstr.s.1.0", "$KV.clstr_members."+key, []byte("hello")); err != nil {
+	if err := client.PublishRequest("clstr.n.x._", "$KV.clstr_members."+key, []byte("hello")); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-refused; !errors.Is(err, nats.ErrPermissionViolation) {

@@ -38,6 +38,9 @@ func (t backend) ServeOwners(ctx context.Context, o dispatch.Owners) (transport.
 // Served implements [dispatch.Backend]: all nodes are in this process.
 func (backend) Served(context.Context) []uint64 { return nil }
 
+// Address implements [dispatch.Backend]: requests find the owner without one.
+func (t backend) Address() string { return "" }
+
 // Linger implements [dispatch.Backend]: requests find the next owner at once.
 func (backend) Linger() time.Duration { return 0 }
 
@@ -68,7 +71,7 @@ func (t *Transport) layout() (numShards uint32, seed string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range t.owners {
-		if _, n := s.dir.Epochs(0, 0); n > 0 {
+		if _, n := s.dir.Owners(0, 0); n > 0 {
 			return n, s.dir.Seed()
 		}
 	}

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/clstr-go/clstr/outcome"
-
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/expiry"
@@ -29,40 +27,99 @@ const (
 	// deniedPause is how long no node is asked once the server has said that we may not
 	// ask.
 	deniedPause = 30 * time.Second
+	// survey is how long the first question waits for nodes with fixed lists. Later
+	// questions know the nodes, and wait until each of them has answered.
+	survey = 500 * time.Millisecond
 )
 
 // asking is a question to the nodes that is open. The transport's clock has it asked again, and
 // ends it.
 type asking struct {
-	t    *Transport
-	node expiry.Node
-	done chan struct{} // closed with the answer
-	ends int64
-	next uint32 // the first shard that it asks for; guarded by owners.mu
+	t     *Transport
+	node  expiry.Node
+	round uint64
+	done  chan struct{} // closed at its end
+
+	// Guarded by owners.mu.
+	news  chan struct{} // closed, and made anew, with each answer
+	ends  int64
+	heard bool   // a node with a fixed list has answered
+	next  uint32 // the first shard that it asks for
 }
 
-// ask asks the nodes for all owners. It returns when they have answered, or when no node
+// ask asks the nodes for owners. It returns a route of the shard other than not as soon as there
+// is one. It returns nil if the nodes have answered and told none, if no node
 // has answered in time, or when the time of env is over. All calls that ask at the same moment
 // share a question. A call that has news asks even if there was an answer just now.
-func (t *Transport) ask(ctx context.Context, env *transport.Envelope, news bool) {
-	q := t.open(news)
-	if q == nil {
-		return
-	}
+func (t *Transport) ask(ctx context.Context, env *transport.Envelope, not *route, news bool) *route {
 	if env.TTLMs > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, env.TTL())
 		defer cancel()
 	}
+	o, shard := &t.owners, uint32(env.Shard)
+	found := func() *route {
+		if r := o.routes.Get(shard); r != not {
+			return r
+		}
+		return nil
+	}
+	o.mu.Lock()
+	before := o.rounds
+	o.mu.Unlock()
+	for {
+		q, wait := t.open(news)
+		if q != nil {
+			if r := q.await(ctx, found); r != nil {
+				return r
+			}
+		}
+		// A node with a fixed list announces no shard. So only a question that is
+		// younger than the call knows all that the call may know.
+		switch {
+		case ctx.Err() != nil, o.state.Load() != fixed, q == nil && wait == 0, q != nil && q.round > before:
+			return found()
+		}
+		news = true
+		if q == nil {
+			pause(ctx, wait)
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	select {
-	case <-q.done:
+	case <-timer.C:
 	case <-ctx.Done():
+	}
+}
+
+// await returns a route as soon as found has one, or nil at the end of the question, or of ctx.
+func (q *asking) await(ctx context.Context, found func() *route) *route {
+	for {
+		q.t.owners.mu.Lock()
+		news := q.news
+		q.t.owners.mu.Unlock()
+		if r := found(); r != nil {
+			return r
+		}
+		select {
+		case <-news:
+		case <-q.done:
+			return found()
+		case <-ctx.Done():
+			return nil
+		}
 	}
 }
 
 // put asks, and has it done again after a while. It is called with owners.mu held.
 func (q *asking) put() {
-	q.t.flusher.Go(question{q.t, q.next})
+	if !q.heard {
+		q.t.flusher.Go(question{q.t, q.next})
+	}
 	q.t.clock.Add(&q.node, q, min(expiry.Now()+int64(askAgain), q.ends))
 }
 
@@ -74,6 +131,12 @@ func (q *asking) Expire() {
 	if open && !over {
 		q.put()
 	}
+	if open && over && q.heard {
+		o.surveyed = true
+		for _, box := range o.boxes {
+			box.fixed = box.fixed && (box.round == q.round || box.since >= q.round) // the others may be no more
+		}
+	}
 	o.mu.Unlock()
 	if open && over {
 		o.state.CompareAndSwap(unasked, silent) // a shard without an owner has it asked again
@@ -82,33 +145,40 @@ func (q *asking) Expire() {
 }
 
 // open returns the question that is open, a new one if there is none, or nil if
-// this is not the time for one.
-func (t *Transport) open(news bool) *asking {
+// this is not the time for one. wait says when it is; 0 is not for a long time.
+func (t *Transport) open(news bool) (q *asking, wait time.Duration) {
 	o := &t.owners
 	now := expiry.Now()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.question != nil {
-		return o.question
+	switch {
+	case o.question != nil:
+		return o.question, 0
+	case o.stopped || now < o.barred:
+		return nil, 0
+	case now < o.quiet && !news:
+		return nil, time.Duration(o.quiet - now)
 	}
-	if o.stopped || now < o.barred || now < o.quiet && !news {
-		return nil
+	if !o.hearing {
+		o.hearing = true
+		t.flusher.Go(listening{t})
 	}
-	o.question = &asking{t: t, done: make(chan struct{}), ends: now + int64(askTimeout)}
+	o.rounds++
+	o.question = &asking{t: t, round: o.rounds, done: make(chan struct{}), news: make(chan struct{}), ends: now + int64(askTimeout)}
 	o.question.put()
-	return o.question
+	return o.question, 0
 }
 
 // recheck asks in the background, because an owner does not answer. The shard may have another
 // owner by now, and the announcement was lost. Or a false announcement has named an owner that does
-// not exist: its epoch is then in doubt. If any client listens to all subjects, the
-// server does not say that no node serves an epoch.
-func (t *Transport) recheck(box *shardBox) {
+// not exist: its route is then in doubt. If any client listens to all subjects, the
+// server does not say that no node listens.
+func (t *Transport) recheck(r *route) {
 	o := &t.owners
 	if o.state.Load() != living {
 		return
 	}
-	if box.epoch > o.answeredOf(box.shard) && o.doubt(box.shard, box.epoch) {
+	if !r.told() && r.doubted() {
 		t.open(true)
 		return
 	}
@@ -129,6 +199,12 @@ func (o *owners) settle(q *asking, pause time.Duration) {
 		close(o.question.done)
 		o.question = nil
 	}
+}
+
+func (o *owners) hears(sub *nats.Subscription) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return sub == o.hints
 }
 
 // stopOwners ends the questions and answers that are under way.
@@ -163,117 +239,16 @@ func (q question) Run(pool.Slot) {
 	}
 }
 
-// answer takes the answer to a question, or the server's word that no node listens. Only
-// the reader calls it.
-func (t *Transport) answer(m *nats.Msg) {
-	o := &t.owners
-	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
-		if !o.state.CompareAndSwap(unasked, fixed) {
-			o.state.CompareAndSwap(silent, fixed)
-		}
-		o.settle(nil, askPause)
-		return
-	}
-	told, err := wire.DecodeOwners(m.Data)
-	if err == nil && (told.NumShards == 0 || told.NumShards > maxShards) {
-		err = outcome.Errorf(outcome.ErrBadEnvelope, "owners: %d shards: 1 to %d allowed", told.NumShards, maxShards)
-	}
-	if err != nil {
-		t.packets.undecodable.Add(1)
-		t.log.Warn("answer about owners is ignored", "error", err)
-		o.settle(nil, askPause)
-		return
-	}
-	o.state.Store(living)
-	for _, shard := range o.learn(&told, true) {
-		t.reroute(shard)
-	}
-	t.hear()
-	if next := uint64(told.First) + uint64(len(told.Epochs)); len(told.Epochs) > 0 && next < uint64(told.NumShards) {
-		if o.advance(told.First, uint32(next)) {
-			t.flusher.Go(question{t, uint32(next)})
-		}
-		return
-	}
-	o.mu.Lock()
-	o.answered = expiry.Now()
-	o.mu.Unlock()
-	o.settle(nil, askPause)
-}
-
-// advance notes that the open question goes on from next. It returns false for an
-// answer that does not fit the question: a repeated one, or one of a node that
-// always tells of the same shards and would be asked for ever.
-func (o *owners) advance(first, next uint32) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	q := o.question
-	if q == nil || first != q.next {
-		return false
-	}
-	q.next = next
-	return true
-}
-
-// hear begins to listen to announcements, once.
-func (t *Transport) hear() {
-	o := &t.owners
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.hearing && !o.stopped {
-		o.hearing = true
-		t.flusher.Go(listening{t})
-	}
-}
-
-// listening is a task of the flusher: it subscribes to announcements.
-type listening struct{ t *Transport }
-
-// Run implements pool.Task.
-func (l listening) Run(pool.Slot) {
-	o := &l.t.owners
-	sub, err := l.t.nc.ChanSubscribe(l.t.opts.Prefix+".own", l.t.in)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	switch {
-	case err != nil:
-		o.hearing = false // the next answer tries again
-	case o.stopped:
-		_ = sub.Unsubscribe()
-	default:
-		o.hints = sub
-	}
-}
-
-func (o *owners) hears(sub *nats.Subscription) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return sub == o.hints
-}
-
-// announced takes the announcement of a new owner. Only the reader calls it.
-func (t *Transport) announced(m *nats.Msg) {
-	told, err := wire.DecodeOwners(m.Data)
-	if err != nil {
-		t.packets.undecodable.Add(1)
-		t.log.Warn("announcement of an owner is ignored: it does not decode", "error", err)
-		return
-	}
-	for _, shard := range t.owners.learn(&told, false) {
-		t.reroute(shard)
-	}
-}
-
 // forbidden is called if the server does not permit a part of this, and logs what follows. A
 // connection that may not ask knows at once that no node will answer.
 func (t *Transport) forbidden(text string, err error) {
 	t.hearing.deny(text, err)
 	switch who, own := `"`+t.opts.Prefix+`.who"`, `"`+t.opts.Prefix+`.own"`; {
 	case strings.Contains(text, "Publish to "+who):
-		t.log.Error("not permitted to ask for the owners of shards: only nodes with a fixed list of shards can be reached", "error", err)
+		t.log.Error("not permitted to ask for the owners of shards: no node can be reached", "error", err)
 		t.owners.state.CompareAndSwap(unasked, fixed)
 		t.owners.mu.Lock()
-		t.owners.barred = expiry.Now() + int64(deniedPause)
+		t.owners.barred, t.owners.denied = expiry.Now()+int64(deniedPause), err
 		t.owners.mu.Unlock()
 		t.owners.settle(nil, 0)
 	case strings.Contains(text, "Subscription to "+own):

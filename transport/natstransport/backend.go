@@ -27,23 +27,27 @@ var _ dispatch.Backend = backend{}
 // Dispatcher implements [dispatch.Backend].
 func (t backend) Dispatcher() *dispatch.Dispatcher { return t.d }
 
-// Subscribe implements [dispatch.Backend].
+// Subscribe implements [dispatch.Backend]. The first shard opens the door. A further one costs no
+// message, except that clients are told of the new owner in an epoch.
 func (t backend) Subscribe(ctx context.Context, shardID uint32, to dispatch.Subscriber) (*dispatch.Sub, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, outcome.ContextError(err, outcome.NotSent)
+	}
 	s := &subscription{t: t.Transport, shard: shardID, epoch: to.Epoch(), life: dispatch.LifetimeFrom(ctx)}
 	to.Link = s
 	var err error
 	if s.Sub, err = t.d.Subscribe(ctx, to); err != nil {
 		return nil, err
 	}
-	before := t.refusals()
-	if err := t.subscribe(s); err != nil {
-		return nil, errors.Join(notSent(err), s.Unsubscribe())
+	if err = t.enter(s); err == nil {
+		err = t.openDoor(ctx, s.epoch == 0)
 	}
-	if err := t.subscribed(ctx, before, &s.denied); err != nil {
+	if err != nil {
+		t.remove(s)
 		return nil, errors.Join(err, s.Unsubscribe())
 	}
 	if s.epoch != 0 {
-		t.announce(shardID, s.epoch)
+		t.announce(&wire.Owners{First: shardID, Owners: []wire.Owner{{Epoch: s.epoch, Node: t.node}}})
 	}
 	return s.Sub, nil
 }
@@ -60,6 +64,7 @@ func (t backend) ServeOwners(ctx context.Context, dir dispatch.Owners) (transpor
 	var err error
 	if s.nats, err = t.nc.ChanQueueSubscribe(t.opts.Prefix+".who", "who", t.in); err == nil {
 		t.asked[s.nats] = s
+		t.setDirs()
 	}
 	t.mu.Unlock()
 	if err != nil {
@@ -74,17 +79,24 @@ func (t backend) ServeOwners(ctx context.Context, dir dispatch.Owners) (transpor
 // Served implements [dispatch.Backend]. Nodes that start ask: the records of the
 // cluster may have been lost, or restored from a backup.
 func (t backend) Served(ctx context.Context) (epochs []uint64) {
-	told, ok := t.askNodes(ctx, 0, func(told *wire.Owners) bool { return slices.Max(append(told.Epochs, 0)) > 0 })
-	for ok && told.NumShards <= maxShards {
-		epochs = append(epochs, told.Epochs...)
+	told, ok := t.askNodes(ctx, 0, func(told *wire.Owners) bool {
+		return slices.ContainsFunc(told.Owners, func(o wire.Owner) bool { return o.Epoch > 0 })
+	})
+	for ok && told.NumShards <= wire.MaxShards {
+		for _, o := range told.Owners {
+			epochs = append(epochs, o.Epoch)
+		}
 		first := uint32(len(epochs))
 		if first >= told.NumShards {
 			break
 		}
-		told, ok = t.askNodes(ctx, first, func(told *wire.Owners) bool { return told.First == first && len(told.Epochs) > 0 })
+		told, ok = t.askNodes(ctx, first, func(told *wire.Owners) bool { return told.First == first && len(told.Owners) > 0 })
 	}
 	return epochs
 }
+
+// Address implements [dispatch.Backend].
+func (t backend) Address() string { return t.node }
 
 // Linger implements [dispatch.Backend]: in a cluster of NATS servers, some servers do not
 // know yet that a subscription has gone, and messages that they send to it are lost silently.

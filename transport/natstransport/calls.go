@@ -19,7 +19,7 @@ import (
 // call is a request of this process that waits for its outcome.
 type call struct {
 	t      *Transport
-	to     *shardBox
+	to     *route
 	signal chan struct{} // cap 1; one signal
 	told   dispatch.Told // in place of signal: its sender has gone on
 	order  dispatch.Order

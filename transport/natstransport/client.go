@@ -24,19 +24,24 @@ import (
 // to say whether the handler had started.
 const ttlGrace = 250 * time.Millisecond
 
-// shardBox is the way to one shard.
-type shardBox struct {
+// nodeBox is the way to one node, for all of its shards.
+type nodeBox struct {
 	outbox
 	t       *Transport
-	shard   uint32
-	epoch   uint64 // of the owner; another has another way
+	node    string
 	subject string
 
 	// How many messages were sent to the subject, and how many of them the server has
 	// refused.
 	sent, refused atomic.Int64
+	gone          atomic.Bool // no node listens
 
-	gone expiry.Node // once it has a successor
+	// Guarded by owners.mu.
+	routes int      // that lead here
+	serves []uint32 // with a fixed list, in ascending order
+	fixed  bool     // it has such a list, and answers questions
+	since  uint64   // the question after which it was announced
+	round  uint64   // of the question that it has last answered
 }
 
 var signals = sync.Pool{New: func() any { return make(chan struct{}, 1) }}
@@ -51,16 +56,16 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 		w.For(ctx, env.Shard)
 	}
 	defer w.EndWait(ctx)
-	box, err := t.way(ctx, &env)
+	r, err := t.way(ctx, &env)
 	if err != nil {
 		return nil, err
 	}
 	if env.Delivery == transport.AwaitNothing {
-		return nil, box.post(ctx, &env, nil)
+		return nil, r.post(ctx, &env, nil)
 	}
-	data, err := t.exchange(ctx, box, &env)
+	data, err := t.exchange(ctx, r, &env)
 	if err != nil {
-		return t.elsewhere(ctx, &env, box, data, err)
+		return t.elsewhere(ctx, &env, r, data, err)
 	}
 	return data, nil
 }
@@ -83,32 +88,18 @@ func (t *Transport) sendable(ctx context.Context, env *transport.Envelope) error
 	return nil
 }
 
-// way returns the way to the owner of an envelope's shard. It may have to ask for it first.
-func (t *Transport) way(ctx context.Context, env *transport.Envelope) (*shardBox, error) {
-	if t.owners.state.Load() == unasked {
-		if err := t.askFirst(ctx, env); err != nil {
-			return nil, err
-		}
+// way returns what is known of the owner of an envelope's shard. It may have to ask for it first.
+func (t *Transport) way(ctx context.Context, env *transport.Envelope) (*route, error) {
+	if r := t.owners.routes.Get(uint32(env.Shard)); r != nil {
+		return r, nil
 	}
-	return t.box(uint32(env.Shard)), nil
-}
-
-// askFirst asks whether owners come and go here, before anything is sent.
-func (t *Transport) askFirst(ctx context.Context, env *transport.Envelope) error {
-	t.ask(ctx, env, false)
-	if err := ctx.Err(); err != nil {
-		return outcome.ContextError(err, outcome.NotSent)
-	}
-	if env.Expired() {
-		return outcome.Errorf(outcome.ErrEnvelopeExpired, "no node has said which node owns the shard").WithOutcome(outcome.NotSent)
-	}
-	return t.canSend()
+	return t.find(ctx, env)
 }
 
 // exchange sends a request and waits for its outcome.
-func (t *Transport) exchange(ctx context.Context, box *shardBox, env *transport.Envelope) ([]byte, error) {
-	c := &call{t: t, to: box, signal: signals.Get().(chan struct{})}
-	if err := box.post(ctx, env, c); err != nil {
+func (t *Transport) exchange(ctx context.Context, r *route, env *transport.Envelope) ([]byte, error) {
+	c := &call{t: t, to: r, signal: signals.Get().(chan struct{})}
+	if err := r.post(ctx, env, c); err != nil {
 		return nil, err
 	}
 	return c.await(ctx, env)
@@ -132,31 +123,15 @@ func (t *Transport) connected() error {
 	return outcome.Errorf(outcome.ErrDisconnected, "status %v", nats.Status(t.status.Load()))
 }
 
-// box returns the way to a shard's owner; there is one for each shard ever asked.
-func (t *Transport) box(shard uint32) *shardBox {
-	if b, ok := t.boxes.Load(shard); ok {
-		return b.(*shardBox)
-	}
-	t.boxes.LoadOrStore(shard, t.newBox(shard, t.owners.epochOf(shard)))
-	t.reroute(shard) // something else may be known by now
-	b, _ := t.boxes.Load(shard)
-	return b.(*shardBox)
-}
-
-func (t *Transport) newBox(shard uint32, epoch uint64) *shardBox {
-	b := &shardBox{t: t, shard: shard, epoch: epoch, subject: t.subjectOf(shard, epoch)}
-	b.pool, b.room, b.send, b.waits = t.flusher, &t.requestRoom, b.publish, true
-	return b
-}
-
 // post hands an envelope over; c is nil for one that awaits nothing.
-func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) error {
+func (r *route) post(ctx context.Context, env *transport.Envelope, c *call) error {
+	b := r.to
 	limit := b.t.limit()
 	var by *dispatch.Turn
 	if c != nil && c.told == nil {
 		by = dispatch.Waiting(ctx)
 	}
-	size := 112 + wire.SizeTurns(by) + len(env.Type) + len(env.Data) + len(env.Key) + len(env.Kind)
+	size := 123 + wire.SizeTurns(by) + len(env.Type) + len(env.Data) + len(env.Key) + len(env.Kind)
 	for name, value := range env.Headers {
 		size += 24 + len(name) + len(value)
 	}
@@ -166,10 +141,10 @@ func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) e
 		fits, err = b.put(ctx, env, size, limit, func(to *batch) {
 			from := len(to.buf)
 			if c != nil && c.told != nil {
-				to.buf = wire.AppendNumbered(to.buf, env, c.order.Number, c.order.After)
+				to.buf = wire.AppendNumbered(to.buf, env, r.epoch, c.order.Number, c.order.After)
 			} else {
 				budget = budgetOf(ctx)
-				to.buf = wire.AppendEnvelope(to.buf, env, budget, by)
+				to.buf = wire.AppendEnvelope(to.buf, env, budget, by, r.epoch)
 			}
 			to.calls = append(to.calls, c)
 			to.spans = append(to.spans, span{from, len(to.buf)})
@@ -179,13 +154,13 @@ func (b *shardBox) post(ctx context.Context, env *transport.Envelope, c *call) e
 		return err
 	}
 	if !fits {
-		return wire.TooLarge(env, max(budget, budgetOf(ctx)), by, limit+wire.Overhead)
+		return wire.TooLarge(env, max(budget, budgetOf(ctx)), by, r.epoch, limit+wire.Overhead)
 	}
 	return nil
 }
 
 // publish sends a batch of envelopes.
-func (b *shardBox) publish(m *batch) {
+func (b *nodeBox) publish(m *batch) {
 	t := b.t
 	if t.closed.Load() { // callers that wait are told; the others were told that it goes out
 		t.refuse(m.calls, outcome.Errorf(outcome.ErrTransportClosed, "to %s", t.opts.Prefix))
@@ -261,7 +236,7 @@ func (c *call) await(ctx context.Context, env *transport.Envelope) ([]byte, erro
 	if !sent {
 		return nil, outcome.ContextError(ctx.Err(), outcome.NotSent)
 	}
-	c.to.cancel(c.id)
+	c.to.to.cancel(c.id)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		c.t.recheck(c.to)
 	}
@@ -282,9 +257,9 @@ func (c *call) outcome() ([]byte, error) {
 // cancelSize is the most that a cancellation takes.
 const cancelSize = 16
 
-// cancel tells the owner that the sender of a request has gone. The cancellation follows the
+// cancel tells the node that the sender of a request has gone. The cancellation follows the
 // request on its way. It takes no time of the caller, because the caller has none left.
-func (b *shardBox) cancel(id uint64) {
+func (b *nodeBox) cancel(id uint64) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // there is no waiting for room: then the deadline that travels must do
 	_, _ = b.put(ctx, nil, cancelSize, b.t.limit(), func(to *batch) {

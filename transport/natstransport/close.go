@@ -4,6 +4,8 @@ package natstransport
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/outcome"
@@ -26,16 +28,14 @@ func (t *Transport) Close() error {
 	return err
 }
 
-// leave takes back the server's interest in all shards.
+// leave takes back the server's interest in the node.
 func (t *Transport) leave() {
 	t.mu.Lock()
 	t.closed.Store(true) // under the mutex: a subscriber is seen here, or sees it
-	subs := make([]*subscription, 0, len(t.subs))
-	for _, s := range t.subs {
-		subs = append(subs, s)
-	}
+	subs := slices.Collect(maps.Keys(t.subs))
 	t.mu.Unlock()
-	t.drain(subs...)
+	t.shut()
+	t.remove(subs...)
 }
 
 // end ends the rest when the handlers have ended.

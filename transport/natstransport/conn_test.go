@@ -194,10 +194,11 @@ func TestOptions(t *testing.T) {
 // Any option of nats.go passes through, also those that a transport sets itself.
 func TestNATSOptions(t *testing.T) {
 	reports := make(chan error, 8)
-	tr := connect(t, natstransport.Options{URL: restricted(t), NATSOptions: []nats.Option{
+	tr := connect(t, natstransport.Options{URL: restricted(t), Caller: "another", NATSOptions: []nats.Option{
 		nats.UserInfo("client", "p"), nats.Name("mine"), nats.MaxReconnects(3),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { reports <- err }),
 	}})
+	pretend(t, dial(t, tr.URL(), nats.UserInfo("admin", "p")), 2, 1, nil)
 	refused(t, tr, transport.Envelope{Shard: 2, Type: "Echo"}, outcome.ErrNotPermitted, outcome.NotStarted)
 	receive(t, "the handler that was given", reports)
 }

@@ -5,13 +5,13 @@
 //	defer tr.Close()
 //	node := cluster.NewNode(cluster.NodeOptions{Transport: tr, ...})
 //
-// A shard's requests go to the subject PREFIX.s.<shard>.<epoch>; with a fixed list of shards the
-// epoch is 0. The caller hears of a shard without an owner after one round trip, because the server
-// says that no node listens. By then the
-// sender of a notification without an acknowledgement has gone on (the in-process transport
-// still tells it). Transport.MissedNotifications counts such notifications, and the log has
+// Each transport has one subject, PREFIX.n.<node>.*, for the requests of all shards that it serves. A
+// client asks the nodes which one owns a shard, hears of new owners, and is sent on by a node that does
+// not own a shard any more. If a node is gone, the server says so, and the client asks again. By then the
+// sender of a notification without an acknowledgement has gone on.
+// Transport.MissedNotifications counts such notifications, and the log has
 // a line. Replies come back to one inbox for each connection. Envelopes that wait at the
-// same moment for the same subject share a message, and a lone one never waits for company.
+// same moment for the same node share a message, and a lone one never waits for company.
 // docs/wire-format.md has the bytes.
 //
 // One goroutine reads all of a connection's messages and hands them on without blocking. So

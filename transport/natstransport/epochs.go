@@ -1,9 +1,11 @@
-// Nodes with a membership: a subject for each epoch, answers to questions about owners
+// Answers to questions about owners, and announcements
 
 package natstransport
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
@@ -21,17 +23,27 @@ var (
 
 // ownersSub answers questions for owners.
 type ownersSub struct {
-	t     *Transport
-	nats  *nats.Subscription
-	dir   dispatch.Owners
-	begun atomic.Int32 // answers that wait to be sent
-	last  struct {     // the last answer; the reader's
+	t    *Transport
+	nats *nats.Subscription
+	dir  dispatch.Owners
+	last struct { // the last answer; the reader's
 		first   uint32
 		version uint64
+		list    uint64
 		bytes   []byte
 	}
 
 	denied error // the server's refusal; guarded by t.mu
+}
+
+// list is what this end serves by a fixed list, for answers.
+type list struct {
+	version uint64 // of the list; guarded by t.mu
+
+	// The last answer; the reader's.
+	told  uint64 // its version
+	runs  []uint32
+	bytes []byte
 }
 
 // maxAnswers bounds the answers that wait, however often clients ask.
@@ -48,6 +60,7 @@ func (s *ownersSub) Unsubscribe() error {
 	}
 	t.mu.Lock()
 	delete(t.asked, s.nats)
+	t.setDirs()
 	t.mu.Unlock()
 	sent := make(sentinel)
 	t.flusher.Go(sent) // behind the last answer
@@ -64,7 +77,14 @@ type sentinel chan struct{}
 // Run implements pool.Task.
 func (s sentinel) Run(pool.Slot) { close(s) }
 
-// tell answers a question for owners. Only the reader calls it.
+// setDirs shows those that answer to code that takes no lock. It is called with mu held.
+func (t *Transport) setDirs() {
+	dirs := slices.Collect(maps.Values(t.asked))
+	t.dirs.Store(&dirs)
+}
+
+// tell answers a question for owners: from the records of a node, or, without s, from this end's
+// fixed list. Only the reader calls it.
 func (t *Transport) tell(s *ownersSub, m *nats.Msg) {
 	if !t.isInbox(m.Reply) {
 		t.packets.refused.Add(1)
@@ -77,34 +97,106 @@ func (t *Transport) tell(s *ownersSub, m *nats.Msg) {
 		t.log.Warn("question for owners is ignored: it does not decode", "error", err)
 		return
 	}
-	if s.begun.Add(1) > maxAnswers {
-		s.begun.Add(-1)
+	if t.telling.Add(1) > maxAnswers {
+		t.telling.Add(-1)
 		t.log.Warn("question for owners is ignored: too many wait for an answer")
 		return // the client asks again
 	}
-	t.flusher.Go(message{t, m.Reply, s.answer(ask.First), &s.begun})
+	var answer []byte
+	if s != nil {
+		answer = s.answer(&ask)
+	} else {
+		answer = t.listed(&ask)
+	}
+	if answer == nil {
+		t.telling.Add(-1)
+		return
+	}
+	t.flusher.Go(message{t, m.Reply, answer, &t.telling})
+}
+
+// listed returns the message that tells what this end serves by a fixed list, or nil if the
+// question is not for it. Only the reader calls it.
+func (t *Transport) listed(ask *wire.Owners) []byte {
+	switch {
+	case ask.Ask == wire.AskLiving, ask.Ask == wire.AskOne && t.serving(ask.First, 0) == nil:
+		return nil
+	case ask.Ask == wire.AskOne:
+		return wire.AppendOwners(nil, &wire.Owners{First: ask.First, Owners: []wire.Owner{{Node: t.node}}})
+	}
+	t.makeList()
+	return t.list.bytes
+}
+
+// makeList makes the answer about the fixed list anew if the list has changed. Only the reader
+// calls it.
+func (t *Transport) makeList() {
+	l := &t.list
+	t.mu.Lock()
+	version := l.version
+	if l.bytes != nil && l.told == version {
+		t.mu.Unlock()
+		return
+	}
+	var shards []uint32
+	for s := range t.subs {
+		if s.epoch == 0 {
+			shards = append(shards, s.shard)
+		}
+	}
+	t.mu.Unlock()
+	slices.Sort(shards)
+	l.told, l.runs = version, runsOf(slices.Compact(shards))
+	l.bytes = wire.AppendOwners(nil, &wire.Owners{Node: t.node, Runs: l.runs})
+}
+
+// runsOf returns how many shards are skipped and how many follow, alternately.
+func runsOf(shards []uint32) (runs []uint32) {
+	next := uint32(0)
+	for _, shard := range shards {
+		if len(runs) == 0 || shard != next {
+			runs = append(runs, shard-next, 0)
+		}
+		runs[len(runs)-1]++
+		next = shard + 1
+	}
+	return runs
 }
 
 // answer returns the message that names the owners of shards from first on. With many shards it
 // takes the reader milliseconds to make, so the message is made once for each change. Only the
 // reader calls answer.
-func (s *ownersSub) answer(first uint32) []byte {
-	version := s.dir.Version()
-	if s.last.bytes != nil && s.last.first == first && s.last.version == version {
-		return s.last.bytes
+func (s *ownersSub) answer(ask *wire.Owners) []byte {
+	t, l := s.t, &s.last
+	most := 1
+	if ask.Ask != wire.AskOne {
+		t.makeList()
+		most = min(wire.MaxEpochs, max(0, t.limit()-wire.MaxSeed-5*len(t.list.runs))/wire.MaxOwner)
 	}
-	told := wire.Owners{First: first}
-	most := min(wire.MaxEpochs, max(0, s.t.limit()-wire.MaxSeed)/10) // an epoch takes 10 bytes at most
-	told.Epochs, told.NumShards = s.dir.Epochs(first, most)
-	told.Seed = s.dir.Seed()
-	s.last.first, s.last.version, s.last.bytes = first, version, wire.AppendOwners(nil, &told)
-	return s.last.bytes
+	version := s.dir.Version()
+	if ask.Ask != wire.AskOne && l.bytes != nil && l.first == ask.First && l.version == version && l.list == t.list.told {
+		return l.bytes
+	}
+	told := wire.Owners{First: ask.First, Seed: s.dir.Seed()}
+	owners, count := s.dir.Owners(ask.First, most)
+	told.NumShards = count
+	for _, o := range owners {
+		told.Owners = append(told.Owners, wire.Owner{Epoch: o.Epoch, Node: o.Address})
+	}
+	if ask.Ask == wire.AskOne {
+		return wire.AppendOwners(nil, &told)
+	}
+	if len(t.list.runs) > 0 { // this end has both
+		told.Node, told.Runs = t.node, t.list.runs
+	}
+	l.first, l.version, l.list, l.bytes = ask.First, version, t.list.told, wire.AppendOwners(nil, &told)
+	return l.bytes
 }
 
-// announce tells clients of a new owner; clients that miss it ask.
-func (t *Transport) announce(shard uint32, epoch uint64) {
-	b := wire.AppendOwners(nil, &wire.Owners{First: shard, Epochs: []uint64{epoch}})
-	t.flusher.Go(message{t, t.opts.Prefix + ".own", b, nil})
+// announce tells clients of a new owner, or of a node with a fixed list; clients that miss it
+// ask.
+func (t *Transport) announce(told *wire.Owners) {
+	t.flusher.Go(message{t, t.opts.Prefix + ".own", wire.AppendOwners(nil, told), nil})
 }
 
 // message is a task of the flusher: it publishes a message that no caller waits for.

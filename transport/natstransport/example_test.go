@@ -64,7 +64,7 @@ func Example_inboxesApart() {
 	srv, err := server.NewServer(&server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true,
 		Users: []*server.User{{Username: "alice", Password: "secret", Permissions: &server.Permissions{
-			Publish:   &server.SubjectPermission{Allow: []string{"clstr.s.*.*", "clstr.who"}},
+			Publish:   &server.SubjectPermission{Allow: []string{"clstr.n.*.*", "clstr.who"}},
 			Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.alice.>", "clstr.own"}},
 		}}},
 	})

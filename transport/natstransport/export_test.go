@@ -7,6 +7,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/transport"
 )
 
 // OpenWithBacklog is Open with room for n messages that wait for the reader.
@@ -26,11 +27,20 @@ func (t *Transport) Backlog() int { return len(t.in) }
 // HoldShard keeps what is sent to a shard back until release, as a slow
 // connection does.
 func (t *Transport) HoldShard(shard uint32) (release func()) {
-	b := t.box(shard)
+	b := t.boxOf(shard)
 	for !b.hold() {
 		runtime.Gosched() // the flusher is about to leave it
 	}
 	return b.release
+}
+
+// boxOf is the way to the owner of a shard, for which the nodes are asked.
+func (t *Transport) boxOf(shard uint32) *nodeBox {
+	r := t.owners.routes.Get(shard)
+	if r == nil {
+		r = t.ask(context.Background(), &transport.Envelope{Shard: int(shard)}, nil, true)
+	}
+	return r.to
 }
 
 // HoldFlusher keeps all that is to be sent back until release.
@@ -54,7 +64,7 @@ func (t *Transport) Subscriptions() int {
 
 // Waiting is how many messages, calls and bytes wait to be sent to a shard.
 func (t *Transport) Waiting(shard uint32) (messages, items, bytes int) {
-	b := t.box(shard)
+	b := t.boxOf(shard)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, m := range b.waiting {
@@ -125,7 +135,7 @@ func (t *Transport) Epoch(shard uint32) uint64 { return t.owners.epochOf(shard) 
 func (t *Transport) KnownShards() int {
 	t.owners.mu.Lock()
 	defer t.owners.mu.Unlock()
-	return len(t.owners.epochs)
+	return t.owners.known
 }
 
 // MayAsk has the next who finds no owner ask, however new the last answer is.
@@ -150,8 +160,8 @@ func (t *Transport) SucceedAfter(d time.Duration) { t.succession = d }
 
 // Learn is the first half of what an announcement does: the owner is known, and
 // requests do not go there yet.
-func (t *Transport) Learn(shard uint32, epoch uint64) {
-	t.owners.learn(&wire.Owners{First: shard, Epochs: []uint64{epoch}}, false)
+func (t *Transport) Learn(shard uint32, epoch uint64, node string) {
+	t.learn(shard, wire.Owner{Epoch: epoch, Node: node}, false)
 }
 
 // Report has nats.go's handler told of an error that is nobody's.
@@ -167,7 +177,7 @@ func (t *Transport) Stuck() (put func(size int) bool) {
 	p := &peer{t: t}
 	p.pool, p.room, p.send, p.busy = t.flusher, &t.replyRoom, p.publish, true
 	return func(size int) bool {
-		_, full := p.put(1, "", t.limit(), make([]byte, size), nil)
+		_, full := p.put("", t.limit(), &wire.Reply{ID: 1, Data: make([]byte, size)})
 		return full == nil
 	}
 }

@@ -35,9 +35,10 @@ func TestForgedTurns(t *testing.T) {
 	drained := make(chan error, 1)
 	go func() { drained <- sub.Drain(patient(t)) }() // ends with the call
 	nc := dial(t, url)
+	subject := at(t, nc, 0)
 	forge := func(turns *dispatch.Turn, d transport.Delivery) *outcome.Error {
-		b := wire.AppendEnvelope(nil, &transport.Envelope{Type: "Echo", Delivery: d}, 0, turns)
-		m, err := nc.Request("clstr.s.0.0", wire.AppendEnd(b, 9), patience)
+		b := wire.AppendEnvelope(nil, &transport.Envelope{Type: "Echo", Delivery: d}, 0, turns, 0)
+		m, err := nc.Request(subject, wire.AppendEnd(b, 9), patience)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,13 +1,33 @@
-// Calls to an owner whose shard has a newer owner
+// Routes, and calls on a route that has a successor
 
 package natstransport
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/outcome"
 )
+
+// route is what is known of the owner of a shard. Another owner has another route: only the
+// marks of a route change.
+type route struct {
+	shard uint32
+	epoch uint64 // 0: with a fixed list
+	to    *nodeBox
+
+	said  atomic.Uint64 // 1 more than the highest epoch that a node has told; 0: none has told any
+	round atomic.Uint64 // of the question to which a node with a fixed list has last told it
+	doubt atomic.Bool   // the node did not serve the shard
+	gone  expiry.Node   // once there is a successor
+}
+
+// told reports whether a node has told the route: it is no mere announcement.
+func (r *route) told() bool { return r.said.Load() > r.epoch }
+
+// doubted notes that the node did not serve the shard. It returns true if that is news.
+func (r *route) doubted() bool { return r.doubt.CompareAndSwap(false, true) }
 
 // succession is how long calls wait for the answers of an owner whose shard has a newer owner. An
 // owner that has handed its shard over has answered all calls before the next owner is announced,
@@ -16,20 +36,21 @@ const succession = 2 * time.Second
 
 // succeed tells the callers that still wait for an old owner, after a while: the calls that it has
 // taken from them may have run.
-func (t *Transport) succeed(old *shardBox) { t.abandonIn(t.succession, old) }
+func (t *Transport) succeed(old *route) { t.abandonIn(t.succession, old) }
 
-func (t *Transport) abandonIn(d time.Duration, old *shardBox) {
+func (t *Transport) abandonIn(d time.Duration, old *route) {
 	t.clock.Add(&old.gone, old, expiry.Now()+int64(d))
 }
 
 // Expire implements [expiry.Expirer].
-func (b *shardBox) Expire() { b.t.abandon(b) }
+func (r *route) Expire() { r.to.t.abandon(r) }
 
-func (t *Transport) abandon(old *shardBox) {
+func (t *Transport) abandon(old *route) {
 	to := func(c *call) bool { return c.to == old }
+	now := t.owners.routes.Get(old.shard)
 	switch {
 	case t.closed.Load() || !t.calls.any(to):
-	case t.owners.answeredOf(old.shard) <= old.epoch: // only announced, and any user may announce
+	case now == nil || now.said.Load() <= old.epoch+1: // only announced, and any user may announce
 		t.open(true)
 		t.abandonIn(askAgain, old)
 	default:

@@ -72,7 +72,7 @@ func TestHeapOfWhatIsNoPayload(t *testing.T) {
 				t.Fatal(err)
 			}
 			nc := dial(t, url)
-			inbox := nc.NewInbox()
+			inbox, subject := nc.NewInbox(), at(t, nc, 0)
 			is := func(m string) bool { return mode == m || mode == "all" }
 			before := heap()
 			for i := range calls {
@@ -94,8 +94,8 @@ func TestHeapOfWhatIsNoPayload(t *testing.T) {
 				if is("replies") {
 					reply = inbox + "." + strings.Repeat("r", 190) + fmt.Sprintf("%06d.1-1", i)
 				}
-				b := wire.AppendEnvelope(nil, &env, time.Hour, turns)
-				if err := nc.PublishRequest("clstr.s.0.0", reply, wire.AppendEnd(b, uint64(i+1))); err != nil {
+				b := wire.AppendEnvelope(nil, &env, time.Hour, turns, 0)
+				if err := nc.PublishRequest(subject, reply, wire.AppendEnd(b, uint64(i+1))); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -50,10 +50,8 @@ func (h *hearing) Refused() error {
 	t := h.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, s := range t.subs {
-		if s.denied != nil {
-			return outcome.Errorf(outcome.ErrNotPermitted, "%v", s.denied)
-		}
+	if t.door.denied != nil {
+		return outcome.Errorf(outcome.ErrNotPermitted, "%v", t.door.denied)
 	}
 	return nil
 }

@@ -139,7 +139,7 @@ func TestRightToSubscribeIsTakenAway(t *testing.T) {
 			},
 		}}}
 	}
-	s, err := server.NewServer(opts("clstr.s.*.*"))
+	s, err := server.NewServer(opts("clstr.n.*.*", "clstr.who", "clstr.own"))
 	if err != nil {
 		t.Fatal(err)
 	}

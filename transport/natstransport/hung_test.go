@@ -221,6 +221,7 @@ func TestHandlersOnHungNetwork(t *testing.T) {
 		ran.Add(1)
 		return make([]byte, 512<<10), nil
 	})
+	client.HoldShard(0)() // it knows the owner
 	p.freeze()
 	t.Cleanup(p.thaw) // before the transports are closed
 	var all []<-chan result

@@ -31,7 +31,7 @@ func TestSharedInbox(t *testing.T) {
 					Publish: &server.SubjectPermission{Allow: publish}, Subscribe: &server.SubjectPermission{Allow: append(subscribe, inbox)},
 				}}
 			}
-			ask := []string{"clstr.s.*.*", "clstr.who"}
+			ask := []string{"clstr.n.*.*", "clstr.who"}
 			url := testkit.StartNATSServer(t, &server.Options{Users: []*server.User{
 				user("alice", ask, []string{"clstr.own"}), user("mallory", ask, []string{"clstr.own"}),
 				user("n1", []string{"_INBOX.>", "clstr.own", "clstr.who"}, ask),
@@ -84,9 +84,9 @@ func TestSharedInbox(t *testing.T) {
 			}
 			held := start(patient(t), alice, transport.Envelope{Shard: 1, Type: "Hold", Data: []byte("the truth")})
 			receive(t, "the handler", entered)
-			forged := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("forged")}, 0, nil), first+1)
+			forged := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("forged")}, 0, nil, 0), first+1)
 			reply := fmt.Sprintf("%s.%s-1", m.Subject[:strings.LastIndexByte(m.Subject, '.')], strconv.FormatUint(first+1, 36))
-			if err := mallory.PublishRequest("clstr.s.1.0", reply, forged); err != nil {
+			if err := mallory.PublishRequest("clstr.n."+node.Backend().Address()+"._", reply, forged); err != nil {
 				t.Fatal(err)
 			}
 			if r := receive(t, "alice's call", held); string(r.data) != "forged" || r.err != nil {

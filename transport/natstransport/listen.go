@@ -102,13 +102,13 @@ func (t *Transport) asyncError(sub *nats.Subscription, err error, alone bool) {
 func (t *Transport) owns(sub *nats.Subscription) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return sub != nil && (sub == t.inboxSub || sub == t.turns.sub || t.subs[sub] != nil || t.asked[sub] != nil || t.owners.hears(sub))
+	return sub != nil && (sub == t.inboxSub || sub == t.turns.sub || sub == t.door.nats || sub == t.door.who || t.asked[sub] != nil || t.owners.hears(sub))
 }
 
 // denied takes the server's refusal of a publication or subscription.
 func (t *Transport) denied(err error, alone bool) {
 	text := err.Error()
-	if strings.Contains(text, strconv.Quote(t.inbox+".*")) || strings.Contains(text, `"`+t.opts.Prefix+".s.") ||
+	if strings.Contains(text, strconv.Quote(t.inbox+".*")) || strings.Contains(text, `"`+t.opts.Prefix+".n.") ||
 		strings.Contains(text, `"`+t.inboxPrefix) || t.opts.Conn == nil {
 		t.log.Error("not permitted by the server", "error", err)
 	}
@@ -122,7 +122,7 @@ func (t *Transport) denied(err error, alone bool) {
 		if box.refused.Add(1) != box.sent.Load() || !alone {
 			e = e.WithOutcome(outcome.MaybeRan)
 		}
-		for _, c := range t.calls.takeIf(func(c *call) bool { return c.to == box }) {
+		for _, c := range t.calls.takeIf(func(c *call) bool { return c.to.to == box }) {
 			c.decide(nil, e)
 		}
 	}
@@ -143,9 +143,9 @@ func (t *Transport) subscriptionDenied(text string, err error) {
 			s.denied = err
 		}
 	}
-	for sub, s := range t.subs {
-		if strings.HasPrefix(text, strconv.Quote(sub.Subject)) {
-			s.denied = err
+	for _, sub := range []*nats.Subscription{t.door.nats, t.door.who} {
+		if sub != nil && strings.HasPrefix(text, strconv.Quote(sub.Subject)) {
+			t.door.denied = err
 		}
 	}
 	if strings.HasPrefix(text, strconv.Quote(t.inbox+".*")) {
@@ -160,21 +160,13 @@ func (t *Transport) noteRefusal(err error) {
 	t.hears = make(chan struct{})
 }
 
-// refusedBox returns the way to the shard that a refusal to publish names, or nil.
-func (t *Transport) refusedBox(text string) (box *shardBox) {
-	_, text, ok := strings.Cut(text, `Publish to "`+t.opts.Prefix+".s.")
+// refusedBox returns the way to the node that a refusal to publish names, or nil.
+func (t *Transport) refusedBox(text string) *nodeBox {
+	_, subject, ok := strings.Cut(text, `Publish to "`)
 	if !ok {
 		return nil
 	}
-	text, _, _ = strings.Cut(text, ".")
-	shard, err := strconv.ParseUint(text, 10, 32)
-	if err != nil {
-		return nil
-	}
-	if b, ok := t.boxes.Load(uint32(shard)); ok {
-		return b.(*shardBox)
-	}
-	return nil
+	return t.boxAt(subject)
 }
 
 // hearAll returns when the transport has heard every refusal that the server had reported before

@@ -116,7 +116,7 @@ func secret(env transport.Envelope) transport.Envelope {
 
 // packet is the message of one envelope, with the id 1.
 func packet(env transport.Envelope) []byte {
-	return wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0, nil), 1)
+	return wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0, nil, 0), 1)
 }
 
 // note is a notification without an acknowledgement to shard 7.

@@ -60,13 +60,13 @@ func TestReplySubjectThatIsNone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	packet := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 1, Type: "Echo"}, 0, nil), 1)
+	packet := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 1, Type: "Echo"}, 0, nil, 0), 1)
 	for range 100 {
-		if err := client.PublishRequest("clstr.s.1.0", "_INBOX.N..x", packet); err != nil {
+		if err := client.PublishRequest("clstr.n."+node.Backend().Address()+".client", "_INBOX.N..x", packet); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := client.PublishRequest("clstr.s.1.0", "_INBOX.mine.1-1", packet); err != nil {
+	if err := client.PublishRequest("clstr.n."+node.Backend().Address()+".client", "_INBOX.mine.1-1", packet); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := replies.NextMsg(patience); err != nil {
@@ -88,9 +88,9 @@ func TestReplyThatTheServerRefuses(t *testing.T) {
 	node := connect(t, natstransport.Options{URL: url, NATSOptions: []nats.Option{nats.UserInfo("node", "p")}})
 	serve(t, node, 1, echo)
 	client := dial(t, url, nats.UserInfo("client", "p"))
-	packet := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 1, Type: "Echo"}, 0, nil), 1)
+	packet := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 1, Type: "Echo"}, 0, nil, 0), 1)
 	for range 3 {
-		if err := client.PublishRequest("clstr.s.1.0", "_INBOX.forbidden.1-1", packet); err != nil {
+		if err := client.PublishRequest("clstr.n."+node.Backend().Address()+"._", "_INBOX.forbidden.1-1", packet); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -111,7 +111,7 @@ func TestLongReplySubjects(t *testing.T) {
 	b := packet(transport.Envelope{Shard: 1, Type: "Echo"})
 	fits := "_INBOX.mine." + strings.Repeat("r", 256-len("_INBOX.mine.1-1")-1) + ".1-1"
 	for _, reply := range []string{fits + "1", "_INBOX.mine." + strings.Repeat("r", 3900) + ".1-1", fits} {
-		if err := client.PublishRequest("clstr.s.1.0", reply, b); err != nil {
+		if err := client.PublishRequest("clstr.n."+node.Backend().Address()+"._", reply, b); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/shardtable"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -70,7 +71,6 @@ type Transport struct {
 	requestRoom, replyRoom room
 
 	calls   calls
-	boxes   sync.Map // uint32 -> *shardBox
 	owners  owners
 	who     string // where answers about owners go
 	turns   turns
@@ -78,10 +78,14 @@ type Transport struct {
 
 	succession time.Duration // the constant, but in tests
 
+	node  string // the token of this end's subject
+	door  door
+	serve shardtable.Table[[]*subscription] // by shard, the highest epoch first; set with mu held
+	dirs  atomic.Pointer[[]*ownersSub]      // the same as asked
+
 	in    chan *nats.Msg // all messages of the connection, in order
 	mu    sync.Mutex
-	subs  map[*nats.Subscription]*subscription
-	serve map[uint32][]*subscription // the same by shard, the highest epoch first
+	subs  map[*subscription]struct{}
 	asked map[*nats.Subscription]*ownersSub
 	marks []chan struct{} // of markers in the channel, in order
 
@@ -98,6 +102,8 @@ type Transport struct {
 	packet  wire.Packet
 	handing handing
 	peers   peers
+	list    list
+	telling atomic.Int32 // answers about owners that wait to be sent
 
 	closing, ending sync.Once
 	quit            chan struct{}  // closed to end the watcher
@@ -124,8 +130,8 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 		d:       dispatch.NewDispatcher(opts.limits(), opts.Log),
 		flusher: pool.New(1),
 		in:      make(chan *nats.Msg, backlog),
-		subs:    map[*nats.Subscription]*subscription{},
-		serve:   map[uint32][]*subscription{},
+		node:    newNode(),
+		subs:    map[*subscription]struct{}{},
 		asked:   map[*nats.Subscription]*ownersSub{},
 		peers:   newPeers(),
 		broken:  make(chan struct{}),
@@ -137,6 +143,9 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 	}
 	t.unawaited.log, t.missed.log = opts.Log, opts.Log
 	t.hearing.t = t
+	t.door.turn, t.door.look.t = make(chan struct{}, 1), t
+	t.owners.boxes = map[string]*nodeBox{}
+	t.dirs.Store(new([]*ownersSub))
 	t.turns.asks = map[*context.CancelCauseFunc]struct{}{}
 	t.requestRoom.init(opts.MaxBufferedBytes)
 	t.replyRoom.init(opts.MaxBufferedBytes)

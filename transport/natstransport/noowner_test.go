@@ -67,6 +67,12 @@ func TestMissedNotifications(t *testing.T) {
 	var buf lockedBuffer
 	client := connect(t, natstransport.Options{URL: srv.URL(), Log: slog.New(slog.NewTextHandler(&buf, nil))})
 	serve(t, client, 1, echo)
+	gone := connect(t, natstransport.Options{URL: srv.URL()})
+	serve(t, gone, 7, echo)
+	want(t, client, transport.Envelope{Shard: 7, Type: "Echo"}, "")
+	if err := gone.Close(); err != nil {
+		t.Fatal(err)
+	}
 	note := func(shard int) {
 		t.Helper()
 		if _, err := client.Request(patient(t), transport.Envelope{Shard: shard, Type: "Lost", Delivery: transport.AwaitNothing}); err != nil {
@@ -79,7 +85,7 @@ func TestMissedNotifications(t *testing.T) {
 	}
 	eventually(t, "it is missed", missed(1))
 	eventually(t, "the log tells", func() bool {
-		return containsAny(buf.String(), "subject=clstr.s.7.0") && containsAny(buf.String(), outcome.ErrTransportNoShardSubscriber.Error())
+		return containsAny(buf.String(), "subject=clstr.n."+gone.Backend().Address()) && containsAny(buf.String(), outcome.ErrTransportNoShardSubscriber.Error())
 	})
 
 	// In one message with others, each counts as what it is.

@@ -49,10 +49,11 @@ func TestOneReplySubscription(t *testing.T) {
 	}
 	one := func(when string) {
 		t.Helper()
-		for name, others := range map[string]int{"client": 0, "node": shards + 1} { // and one for questions for turns
+		// A node hears requests, questions for owners and for turns. Both may hear announcements.
+		for name, others := range map[string]int{"client": 0, "node": 3} {
 			replies, all := subscriptions(t, srv, name)
-			if replies != 1 || all != 1+others {
-				t.Errorf("%s: the %s has %d reply subscriptions, %d in all; want 1, %d", when, name, replies, all, 1+others)
+			if replies != 1 || all < 1+others || all > 2+others {
+				t.Errorf("%s: the %s has %d reply subscriptions, %d in all; want 1, %d or one more", when, name, replies, all, 1+others)
 			}
 		}
 	}

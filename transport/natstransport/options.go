@@ -13,6 +13,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -44,6 +45,11 @@ type Options struct {
 	// Prefix separates the clusters of one NATS account. One or more
 	// tokens, separated by dots. Empty = "clstr".
 	Prefix string
+	// Caller is the last token of the subjects to which this end sends requests. A permission
+	// to publish to PREFIX.n.*.alice only, say, vouches for a caller of that name: a node's log
+	// has the name beside a message that it refuses. At most 64 letters, digits, - and _.
+	// Empty = "_".
+	Caller string
 	// Log gets the events and faults that no caller is told. nil = slog.Default().
 	Log *slog.Logger
 
@@ -84,6 +90,9 @@ func (o Options) withDefaults() Options {
 	if o.Prefix == "" {
 		o.Prefix = natsdial.DefaultPrefix
 	}
+	if o.Caller == "" {
+		o.Caller = "_"
+	}
 	o.Log = sparse.New(o.Log)
 	if o.MaxBufferedBytes == 0 {
 		o.MaxBufferedBytes = defaultMaxBufferedBytes
@@ -111,6 +120,8 @@ func (o Options) validate() error {
 		return outcome.Errorf(outcome.ErrBadOption, "Name %.64q is for a connection that Open makes, not for Conn: name that one with nats.Name", o.Name)
 	case len(o.Name) > natsdial.MaxName:
 		return outcome.Errorf(outcome.ErrBadOption, "Name of %d bytes: at most %d allowed", len(o.Name), natsdial.MaxName)
+	case !wire.IsNode(o.Caller):
+		return outcome.Errorf(outcome.ErrBadOption, "Caller %.64q: 1 to %d letters, digits, - and _", o.Caller, wire.MaxNode)
 	case o.Conn != nil && len(o.NATSOptions) > 0:
 		return outcome.Errorf(outcome.ErrBadOption, "NATSOptions are for a connection that Open makes, not for Conn")
 	}

@@ -223,6 +223,13 @@ func (o *outbox) next() bool {
 	return true
 }
 
+// quiet reports whether nothing waits, and nothing is sent.
+func (o *outbox) quiet() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.busy && len(o.waiting) == 0
+}
+
 // more reports whether a batch waits; without one the outbox is quiet.
 func (o *outbox) more() bool {
 	o.mu.Lock()

@@ -5,8 +5,6 @@ package natstransport
 import (
 	"context"
 	"errors"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -15,12 +13,11 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/shardtable"
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
 )
-
-// maxShards is the largest number of shards in a cluster.
-const maxShards = 1 << 20
 
 // follows is how often one request is sent again at once because its shard has a
 // new owner.
@@ -29,7 +26,7 @@ const follows = 3
 // What is known of a cluster's owners.
 const (
 	unasked int32 = iota
-	fixed         // no node listens: lists of shards are fixed, and all epochs 0
+	fixed         // lists of shards are fixed, or there is no node
 	silent        // no node has answered in time: the nodes may be too busy
 	living        // nodes come and go
 )
@@ -38,21 +35,24 @@ const (
 // node serves what it may, and says so.
 //
 // The known epoch of a shard only grows, because an answer may be older than an announcement.
-// But a user with the right to announce may announce an epoch that does not exist. So an epoch in
-// which the shard was not served is in doubt, and the next answer of the nodes replaces it.
+// But a user with the right to announce may announce an epoch that does not exist. So a route
+// that has led to no owner is in doubt, and the next word of a node replaces it.
 type owners struct {
-	state atomic.Int32
+	state  atomic.Int32
+	routes shardtable.Table[route] // set with mu held
 
 	mu       sync.Mutex
-	epochs   []uint64          // by shard, as many as the nodes say that there are
-	said     []uint64          // the same, of what nodes have answered only
-	doubted  map[uint32]uint64 // by shard: the epoch that is in doubt
-	question *asking           // nil while none is open
-	answered int64             // moment of the last answer
-	count    uint32            // of the shards, by the last answer that said one
-	counted  int64             // its moment
-	quiet    int64             // no question is sent again before this moment
-	barred   int64             // no question is sent at all before this moment
+	boxes    map[string]*nodeBox // by node
+	known    int                 // shards that have a route
+	question *asking             // nil while none is open
+	rounds   uint64              // questions so far
+	surveyed bool                // one of them has waited long enough for every node with a fixed list
+	answered int64               // moment of the last whole answer
+	count    uint32              // of the shards, by the last answer that said one
+	counted  int64               // its moment
+	quiet    int64               // no question is sent again before this moment
+	barred   int64               // no question is sent at all before this moment
+	denied   error               // because of this
 	hints    *nats.Subscription
 	hearing  bool
 	stopped  bool
@@ -60,20 +60,8 @@ type owners struct {
 
 // epochOf returns the epoch in which the shard is owned, as far as is known.
 func (o *owners) epochOf(shard uint32) uint64 {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if int64(shard) < int64(len(o.epochs)) {
-		return o.epochs[shard]
-	}
-	return 0
-}
-
-// answeredOf returns the highest epoch of the shard that the nodes have told of.
-func (o *owners) answeredOf(shard uint32) uint64 {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if int64(shard) < int64(len(o.said)) {
-		return o.said[shard]
+	if r := o.routes.Get(shard); r != nil {
+		return r.epoch
 	}
 	return 0
 }
@@ -89,75 +77,98 @@ func (o *owners) numShards() uint32 {
 	return o.count
 }
 
-// doubt notes that a shard is not served in an epoch. It returns true if that is
-// news.
-func (o *owners) doubt(shard uint32, epoch uint64) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if epoch == 0 || int64(shard) >= int64(len(o.epochs)) || o.epochs[shard] != epoch || o.doubted[shard] == epoch {
-		return false
-	}
-	if o.doubted == nil {
-		o.doubted = map[uint32]uint64{}
-	}
-	o.doubted[shard] = epoch
-	return true
+// learn takes what is told of one shard's owner: by a node, or by an announcement, which may
+// come from any user with the right to announce.
+func (t *Transport) learn(shard uint32, owner wire.Owner, told bool) {
+	t.owners.mu.Lock()
+	defer t.owners.mu.Unlock()
+	t.learnOne(shard, owner, told)
 }
 
-// learn takes an answer or an announcement, and returns the shards whose known epoch has changed.
-// An answer of the nodes says how many shards there are, and replaces epochs that are in doubt. An
-// announcement may come from any user with the right to announce.
-func (o *owners) learn(told *wire.Owners, answer bool) (changed []uint32) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if answer {
-		o.count, o.counted = told.NumShards, expiry.Now()
+// learnOne is called with owners.mu held.
+func (t *Transport) learnOne(shard uint32, owner wire.Owner, told bool) {
+	o := &t.owners
+	old, said := o.routes.Get(shard), uint64(0)
+	if told && owner.Node != "" {
+		said = owner.Epoch + 1
 	}
-	if n := int(told.NumShards) - len(o.epochs); answer && n > 0 {
-		o.epochs = append(o.epochs, make([]uint64, n)...)
-		o.said = append(o.said, make([]uint64, n)...)
+	if old != nil {
+		said = max(said, old.said.Load())
+		old.said.Store(said)
 	}
-	for i, epoch := range told.Epochs {
-		at := int64(told.First) + int64(i)
-		if at >= int64(len(o.epochs)) {
-			break
+	switch {
+	case owner.Node == "":
+		return // the shard waits for its next owner
+	case old == nil || owner.Epoch > old.epoch:
+	case owner.Epoch == old.epoch && owner.Node == old.to.node:
+		if told {
+			old.round.Store(o.rounds)
 		}
-		shard, known := uint32(at), o.epochs[at]
-		if answer {
-			o.said[at] = max(o.said[at], epoch)
+		return
+	case !told || !old.doubt.Load() && !old.to.gone.Load():
+		if told && owner.Epoch == 0 && old.epoch == 0 && old.round.Load() == o.rounds {
+			t.log.Warn("two nodes serve a shard by fixed lists: the lists must not overlap", sparse.Shard(shard), "node", old.to.node, "other", owner.Node)
 		}
-		doubted := answer && known > 0 && o.doubted[shard] == known
-		if epoch > known || epoch > 0 && epoch < known && doubted { // 0: the node that answers does not know the epoch any more
-			o.epochs[at] = epoch
-			delete(o.doubted, shard)
-			changed = append(changed, shard)
-		}
+		return
 	}
-	return changed
-}
-
-// reroute gives a shard that has been sent to the way to its newest known owner. Envelopes that
-// wait on the old way still go there.
-func (t *Transport) reroute(shard uint32) {
-	for {
-		old, ok := t.boxes.Load(shard)
-		if !ok {
-			return
-		}
-		epoch := t.owners.epochOf(shard)
-		if epoch == old.(*shardBox).epoch {
-			return
-		}
-		if t.boxes.CompareAndSwap(shard, old, t.newBox(shard, epoch)) && epoch > old.(*shardBox).epoch {
-			t.succeed(old.(*shardBox))
-		} // and look whether that holds
+	r := &route{shard: shard, epoch: owner.Epoch, to: t.box(owner.Node)}
+	r.said.Store(said)
+	r.round.Store(o.rounds)
+	t.setRoute(shard, old, r)
+	if old != nil && r.epoch > old.epoch {
+		t.succeed(old)
 	}
 }
 
-// newest returns the way to the newest known owner, even if the shard has not been rerouted yet.
-func (t *Transport) newest(shard uint32) *shardBox {
-	t.reroute(shard)
-	return t.box(shard)
+// setRoute puts a route in the place of another. It is called with owners.mu held.
+func (t *Transport) setRoute(shard uint32, old, r *route) {
+	o := &t.owners
+	o.routes.Set(shard, r)
+	if r != nil {
+		o.known++
+		r.to.routes++
+	}
+	if old != nil {
+		o.known--
+		if old.to.routes--; old.to.routes == 0 && old.to.quiet() {
+			delete(o.boxes, old.to.node)
+		}
+	}
+}
+
+// box returns the way to a node. It is called with owners.mu held.
+func (t *Transport) box(node string) *nodeBox {
+	b := t.owners.boxes[node]
+	if b == nil {
+		b = &nodeBox{t: t, node: node, subject: t.opts.Prefix + ".n." + node + "." + t.opts.Caller}
+		b.pool, b.room, b.send, b.waits = t.flusher, &t.requestRoom, b.publish, true
+		t.owners.boxes[node] = b
+	}
+	return b
+}
+
+// learnFixed takes what a node with a fixed list serves, all of it. It is called with owners.mu
+// held.
+func (t *Transport) learnFixed(told *wire.Owners) {
+	o := &t.owners
+	box, serves, shard := t.box(told.Node), []uint32(nil), uint32(0)
+	for i, n := range told.Runs {
+		for range n * uint32(i%2) {
+			serves = append(serves, shard)
+			shard++
+		}
+		shard += n * uint32(1-i%2)
+	}
+	for _, shard := range box.serves {
+		if r := o.routes.Get(shard); r != nil && r.to == box && r.epoch == 0 && !contains(serves, shard) {
+			t.setRoute(shard, r, nil)
+		}
+	}
+	box.serves, box.fixed, box.round = serves, true, o.rounds
+	box.gone.Store(false)
+	for _, shard := range serves {
+		t.learnOne(shard, wire.Owner{Node: told.Node}, true)
+	}
 }
 
 // noOwner reports whether an error says that a shard is not served where the
@@ -167,18 +178,59 @@ func noOwner(err error) bool {
 		outcome.Of(err).NeverRan()
 }
 
+// mayNotAsk returns why no node may be asked; nil if one may.
+func (o *owners) mayNotAsk() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if expiry.Now() < o.barred {
+		return o.denied
+	}
+	return nil
+}
+
+// find asks for the owner of a shard that has no known one.
+func (t *Transport) find(ctx context.Context, env *transport.Envelope) (*route, error) {
+	r := t.ask(ctx, env, nil, false)
+	if err := ctx.Err(); err != nil {
+		return nil, outcome.ContextError(err, outcome.NotSent)
+	}
+	if env.Expired() {
+		return nil, outcome.Errorf(outcome.ErrEnvelopeExpired, "no node has said which node owns the shard").WithOutcome(outcome.NotSent)
+	}
+	if err := t.canSend(); err != nil {
+		return nil, err
+	}
+	if r == nil {
+		return nil, t.withoutOwner(env)
+	}
+	return r, nil
+}
+
+// withoutOwner is the error for a shard that no node serves, as far as is known.
+func (t *Transport) withoutOwner(env *transport.Envelope) error {
+	if err := wire.CheckShard(env, t.owners.numShards()); err != nil {
+		return err
+	}
+	if err := t.owners.mayNotAsk(); err != nil {
+		return outcome.Errorf(outcome.ErrNotPermitted, "%v", err)
+	}
+	if state := t.owners.state.Load(); state == living || state == silent {
+		return outcome.Errorf(outcome.ErrNotOwner, "shard %d has no owner at the moment", env.Shard)
+	}
+	return outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "shard %d", env.Shard)
+}
+
 // elsewhere sends a request again that has found no owner, if another owner is known
 // by then. A request that surely did not start may start elsewhere.
-func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, box *shardBox, data []byte, err error) ([]byte, error) {
+func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, r *route, data []byte, err error) ([]byte, error) {
 	for range follows {
 		if !noOwner(err) {
 			return data, err
 		}
-		news := t.owners.doubt(box.shard, box.epoch)
-		next := t.newest(box.shard)
-		if next == box {
-			t.ask(ctx, env, news)
-			next = t.newest(box.shard)
+		news := r.doubted()
+		next := t.owners.routes.Get(r.shard)
+		if next == nil || next == r {
+			next = t.ask(ctx, env, r, news)
 		}
 		if cause := ctx.Err(); cause != nil {
 			return nil, outcome.ContextError(cause, outcome.NotStarted).WithCause(err)
@@ -186,43 +238,19 @@ func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, box 
 		if env.TTLMs > 0 {
 			left := env.TTL()
 			if left <= 0 {
-				return nil, outcome.Errorf(outcome.ErrEnvelopeExpired, "no owner of shard %d was found in time", box.shard).WithCause(err)
+				return nil, outcome.Errorf(outcome.ErrEnvelopeExpired, "no owner of shard %d was found in time", r.shard).WithCause(err)
 			}
 			env.TTLMs = max(1, left.Milliseconds())
 			env.Stamp()
 		}
-		if next == box {
+		if next == nil {
 			break
 		}
-		box, env.Retry = next, env.Retry || errors.Is(err, outcome.ErrNotOwner)
-		data, err = t.exchange(ctx, box, env)
+		r, env.Retry = next, env.Retry || errors.Is(err, outcome.ErrNotOwner)
+		data, err = t.exchange(ctx, r, env)
 	}
 	if !errors.Is(err, outcome.ErrTransportNoShardSubscriber) {
 		return data, err
 	}
-	if err := wire.CheckShard(env, t.owners.numShards()); err != nil {
-		return nil, err
-	}
-	if state := t.owners.state.Load(); state == living || state == silent {
-		return nil, outcome.Errorf(outcome.ErrNotOwner, "shard %d has no owner at the moment", box.shard)
-	}
-	return data, err
-}
-
-// subjectOf returns the subject of a shard's owner in an epoch; the epoch is 0 if the list of
-// shards is fixed.
-func (t *Transport) subjectOf(shard uint32, epoch uint64) string {
-	return t.opts.Prefix + ".s." + strconv.FormatUint(uint64(shard), 10) + "." + strconv.FormatUint(epoch, 10)
-}
-
-// ownerOf undoes subjectOf.
-func (t *Transport) ownerOf(subject string) (shard uint32, epoch uint64, ok bool) {
-	rest, ok := strings.CutPrefix(subject, t.opts.Prefix+".s.")
-	if !ok {
-		return 0, 0, false
-	}
-	first, second, _ := strings.Cut(rest, ".")
-	s, err := strconv.ParseUint(first, 10, 32)
-	e, err2 := strconv.ParseUint(second, 10, 64)
-	return uint32(s), e, err == nil && err2 == nil
+	return nil, t.withoutOwner(env)
 }

@@ -3,6 +3,7 @@ package natstransport_test
 import (
 	"context"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,6 +25,7 @@ import (
 type records struct {
 	mu      sync.Mutex
 	epochs  []uint64
+	nodes   []string
 	version atomic.Uint64
 }
 
@@ -31,12 +33,29 @@ func (r *records) Version() uint64 { return r.version.Load() }
 
 func (r *records) Seed() string { return "seed" }
 
-// Epochs implements dispatch.Owners.
-func (r *records) Epochs(first uint32, most int) ([]uint64, uint32) {
+// Owners implements dispatch.Owners.
+func (r *records) Owners(first uint32, most int) (owners []dispatch.Owner, numShards uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	rest := r.epochs[min(int(first), len(r.epochs)):]
-	return append([]uint64(nil), rest[:min(most, len(rest))]...), uint32(len(r.epochs))
+	for i := min(int(first), len(r.epochs)); i < len(r.epochs) && len(owners) < most; i++ {
+		o := dispatch.Owner{Epoch: r.epochs[i]}
+		if i < len(r.nodes) {
+			o.Address = r.nodes[i]
+		}
+		owners = append(owners, o)
+	}
+	return owners, uint32(len(r.epochs))
+}
+
+// say tells of the owner of a shard.
+func (r *records) say(shard uint32, epoch uint64, node string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.nodes) < len(r.epochs) {
+		r.nodes = append(r.nodes, "")
+	}
+	r.epochs[shard], r.nodes[shard] = epoch, node
+	r.version.Add(1)
 }
 
 // own serves a shard in an epoch, and says so.
@@ -48,10 +67,7 @@ func own(t *testing.T, node *natstransport.Transport, r *records, shard uint32, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.epochs[shard] = epoch
-	r.version.Add(1)
+	r.say(shard, epoch, node.Backend().Address())
 	return sub
 }
 
@@ -96,7 +112,7 @@ func TestForgedAnnouncements(t *testing.T) {
 	eventually(t, "the client listens", client.Hears)
 	evil := dial(t, url)
 	for _, epoch := range []uint64{4, 1 << 63, math.MaxUint64} {
-		announce(t, evil, client, wire.Owners{First: 1, Epochs: []uint64{epoch, epoch, epoch}})
+		announce(t, evil, client, wire.Owners{First: 1, Owners: slices.Repeat([]wire.Owner{{Epoch: epoch, Node: "nobody"}}, 3)})
 		if got := client.Epoch(1); got != epoch {
 			t.Fatalf("the client knows epoch %d, not the %d that was announced", got, epoch)
 		}
@@ -115,7 +131,7 @@ func TestForgedAnnouncements(t *testing.T) {
 	})
 
 	// Notifications without an acknowledgement go astray until it is known.
-	announce(t, evil, client, wire.Owners{First: 1, Epochs: []uint64{1 << 62}})
+	announce(t, evil, client, wire.Owners{First: 1, Owners: []wire.Owner{{Epoch: 1 << 62, Node: "nobody"}}})
 	client.MayAsk()
 	eventually(t, "notifications find the owner", func() bool {
 		_, err := client.Request(patient(t), transport.Envelope{Shard: 1, Type: "Note", Delivery: transport.AwaitNothing})
@@ -146,7 +162,7 @@ func TestForgedAnnouncementWithAListener(t *testing.T) {
 			return context.WithCancel(ctx)
 		},
 	} {
-		announce(t, evil, client, wire.Owners{First: 1, Epochs: []uint64{1 << 60}})
+		announce(t, evil, client, wire.Owners{First: 1, Owners: []wire.Owner{{Epoch: 1 << 60, Node: "nobody"}}})
 		client.MayAsk()
 		env := transport.Envelope{Shard: 1, Type: "Who"}
 		ctx, cancel := wait(patient(t), &env)
@@ -166,14 +182,15 @@ func TestAnnouncementsOfNoShard(t *testing.T) {
 	want(t, client, transport.Envelope{Shard: 1, Type: "Who"}, "it")
 	eventually(t, "the client listens", client.Hears)
 	evil := dial(t, url)
+	forged := slices.Repeat([]wire.Owner{{Epoch: 1, Node: "nobody"}}, 1000)
 	for _, o := range []wire.Owners{
-		{First: 1<<20 - 1, Epochs: []uint64{1}, NumShards: 1 << 20},
-		{First: math.MaxUint32, Epochs: []uint64{1, 2, 3}, NumShards: math.MaxUint32},
-		{First: 3, Epochs: make([]uint64, 1000)},
+		{First: 1<<20 - 1, Owners: forged[:1], NumShards: 1 << 20},
+		{First: math.MaxUint32, Owners: forged[:3], NumShards: math.MaxUint32},
+		{First: 4, Owners: forged},
 	} {
 		announce(t, evil, client, o)
-		if n := client.KnownShards(); n != 4 {
-			t.Fatalf("%d shards are known, not 4", n)
+		if n := client.KnownShards(); n != 1 {
+			t.Fatalf("the owners of %d shards are known, not of 1", n)
 		}
 	}
 	if err := evil.Publish("clstr.own", []byte("no message")); err != nil {
@@ -188,9 +205,8 @@ func TestAnswersThatLag(t *testing.T) {
 	own(t, node, r, 1, 3, says("it"))
 	own(t, node, r, 2, 7, says("other"))
 	want(t, client, transport.Envelope{Shard: 1, Type: "Who"}, "it")
-	r.mu.Lock()
-	r.epochs[1], r.epochs[2] = 2, 0
-	r.mu.Unlock()
+	r.say(1, 2, "lags")
+	r.say(2, 0, "")
 	for range 3 {
 		client.MayAsk()
 		refused(t, client, transport.Envelope{Shard: 3, Type: "Who"}, outcome.ErrNotOwner, outcome.NotStarted) // asks

@@ -24,15 +24,15 @@ func TestPacketsAboutOwnersAreCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := liar.AutoUnsubscribe(1); err != nil {
+		t.Fatal(err)
+	}
 	if err := foreign.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	client := connect(t, natstransport.Options{URL: url})
 	refused(t, client, transport.Envelope{Type: "Ask"}, outcome.ErrTransportNoShardSubscriber, outcome.NotStarted)
 	counts(client, "an answer", 1, 0)
-	if err := liar.Unsubscribe(); err != nil {
-		t.Fatal(err)
-	}
 
 	node := connect(t, natstransport.Options{URL: url})
 	if _, err := node.Backend().ServeOwners(patient(t), &records{epochs: make([]uint64, 9)}); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/peakmap"
 	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/transport"
 )
 
 // maxPeers is how many peers without a call here are remembered.
@@ -54,8 +55,9 @@ type peer struct {
 // remote is a call whose sender waits in another process.
 type remote struct {
 	dispatch.Call
-	peer *peer
-	id   uint64
+	peer  *peer
+	id    uint64
+	epoch uint64 // in which the sender takes this node for the owner
 }
 
 // peer finds the peer behind a reply subject. Only the reader calls it.
@@ -93,7 +95,7 @@ func (p *peer) take(id uint64) *remote {
 }
 
 // cancel ends a call whose sender has gone. A call that is unknown was answered,
-// or its request is on the way to another subscriber of the shard.
+// or never came.
 func (p *peer) cancel(id uint64) {
 	if r := p.take(id); r != nil {
 		r.Leave(context.Canceled)
@@ -102,13 +104,34 @@ func (p *peer) cancel(id uint64) {
 
 // Reply implements [dispatch.Replier].
 func (r *remote) Reply(c *dispatch.Call, data []byte, err *outcome.Error) {
-	r.peer.answer(r.id, c.Envelope().ReplyTo, data, err)
+	reply := wire.Reply{ID: r.id, Data: data, Err: err}
+	if err != nil && err.Sentinel() == outcome.ErrNotOwner && err.Outcome.NeverRan() {
+		reply.Owner = r.peer.t.ownerOf(uint32(c.Envelope().Shard), r.epoch)
+	}
+	r.peer.reply(c.Envelope().ReplyTo, &reply)
 }
 
 // answer sends a reply; it copies data.
 func (p *peer) answer(id uint64, subject string, data []byte, err *outcome.Error) {
+	p.reply(subject, &wire.Reply{ID: id, Data: data, Err: err})
+}
+
+// refuse answers an envelope to a shard that this node does not serve. The sender of a notification
+// without an acknowledgement has gone on, so the answer tells its end.
+func (p *peer) refuse(id uint64, subject string, e *wire.Envelope) {
+	shard := uint32(e.Shard)
+	r := wire.Reply{ID: id, Err: p.t.notServed(e), Owner: p.t.ownerOf(shard, e.Epoch)}
+	if r.Unawaited = e.Delivery == transport.AwaitNothing; r.Unawaited {
+		r.Shard = shard
+	}
+	p.reply(subject, &r)
+}
+
+// reply sends a reply; it copies the data.
+func (p *peer) reply(subject string, r *wire.Reply) {
+	id, data, err := r.ID, r.Data, r.Err
 	limit := p.t.limit()
-	fits, full := p.put(id, subject, limit, data, err)
+	fits, full := p.put(subject, limit, r)
 	if fits && full == nil {
 		return
 	}
@@ -121,7 +144,7 @@ func (p *peer) answer(id uint64, subject string, data []byte, err *outcome.Error
 	default:
 		short = wire.ReplyTooLarge(id, data, nil, limit+wire.Overhead)
 	}
-	if fits, full = p.put(id, subject, limit, nil, short); !fits || full != nil {
+	if fits, full = p.put(subject, limit, &wire.Reply{ID: id, Err: short}); !fits || full != nil {
 		p.take(id)
 		p.t.log.Warn("reply is dropped", "limit", limit+wire.Overhead, "error", full)
 	}
@@ -131,8 +154,11 @@ func (p *peer) answer(id uint64, subject string, data []byte, err *outcome.Error
 // Without that room a caller would not know what became of its call.
 const small = 1 << 10
 
-func (p *peer) put(id uint64, subject string, limit int, data []byte, err *outcome.Error) (fits bool, full *outcome.Error) {
-	size := 32 + len(data) + sizeOf(err)
+func (p *peer) put(subject string, limit int, r *wire.Reply) (fits bool, full *outcome.Error) {
+	size := 32 + len(r.Data) + sizeOf(r.Err)
+	if r.Owner.Node != "" || r.Unawaited {
+		size += 32 + len(r.Owner.Node)
+	}
 	most := p.room.limit
 	if size <= small {
 		most *= 2
@@ -141,8 +167,8 @@ func (p *peer) put(id uint64, subject string, limit int, data []byte, err *outco
 		return true, full
 	}
 	fits, _ = p.outbox.put(context.Background(), nil, size, limit, func(b *batch) {
-		p.calls.Delete(id)
-		b.buf = wire.AppendReply(b.buf, id, data, err)
+		p.calls.Delete(r.ID)
+		b.buf = r.Append(b.buf)
 		if b.reply == "" {
 			b.reply = subject
 		}

@@ -2,7 +2,6 @@ package natstransport_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -30,9 +29,10 @@ func TestPeersAreForgotten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Type: "Echo"}, 0, nil), 1)
+	b := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Type: "Echo"}, 0, nil, 0), 1)
+	subject := at(t, nc, 0)
 	for i := range senders {
-		if err := nc.PublishRequest("clstr.s.0.0", fmt.Sprintf("_INBOX.many.%d.1-1", i), b); err != nil {
+		if err := nc.PublishRequest(subject, fmt.Sprintf("_INBOX.many.%d.1-1", i), b); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -52,7 +52,7 @@ func TestPeersAreForgotten(t *testing.T) {
 // ask sends an envelope over a connection of nats.go's.
 func ask(t *testing.T, nc *nats.Conn, env transport.Envelope, budget time.Duration) wire.Reply {
 	t.Helper()
-	m, err := nc.Request("clstr.s.0.0", wire.AppendEnd(wire.AppendEnvelope(nil, &env, budget, nil), 9), patience)
+	m, err := nc.Request(at(t, nc, 0), wire.AppendEnd(wire.AppendEnvelope(nil, &env, budget, nil, 0), 9), patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestForeignSender(t *testing.T) {
 	for _, env := range []transport.Envelope{
 		{Type: "NoReply"}, {Type: "NoAck", Delivery: transport.AwaitAccept}, {Type: "Unacked", Delivery: transport.AwaitNothing},
 	} {
-		if err := nc.Publish("clstr.s.0.0", wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0, nil), 1)); err != nil {
+		if err := nc.Publish(at(t, nc, 0), wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0, nil, 0), 1)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -115,20 +115,14 @@ func (n names) Accept(c *dispatch.Call) {
 func TestSilentOwner(t *testing.T) {
 	url := testkit.StartNATS(t)
 	client := connect(t, natstransport.Options{URL: url})
-	sub, err := dial(t, url).SubscribeSync("clstr.s.0.0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the server knows", func() bool {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
-		defer cancel()
-		_, err := client.Request(ctx, transport.Envelope{Type: "Ask"})
-		return errors.Is(err, context.DeadlineExceeded)
-	})
+	got := make(chan *nats.Msg, 8)
+	pretend(t, dial(t, url), 0, 1, func(m *nats.Msg) { got <- m })
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	_, err := client.Request(ctx, transport.Envelope{Type: "Ask"})
+	failed(t, err, context.DeadlineExceeded, outcome.Of(err))
 	refused(t, client, transport.Envelope{Type: "Ask", TTLMs: 1}, outcome.ErrEnvelopeExpired, outcome.MaybeRan)
-	if _, err := sub.NextMsg(patience); err != nil {
-		t.Error(err)
-	}
+	receive(t, "a message", got)
 	if n := client.OpenCalls(); n != 0 {
 		t.Errorf("%d calls are open", n)
 	}
@@ -137,6 +131,7 @@ func TestSilentOwner(t *testing.T) {
 // The same where the request has not left at all: then it has not run.
 func TestExpiredBeforeSent(t *testing.T) {
 	client := connect(t, natstransport.Options{URL: testkit.StartNATS(t)})
+	serve(t, client, 0, echo)
 	release := client.HoldShard(0)
 	refused(t, client, transport.Envelope{Type: "Ask", TTLMs: 1}, outcome.ErrEnvelopeExpired, outcome.NotSent)
 	release()

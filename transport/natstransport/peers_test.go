@@ -36,19 +36,20 @@ func manyPeers(t *testing.T, peers int) (node *natstransport.Transport, nc *nats
 	if err != nil {
 		t.Fatal(err)
 	}
+	subject := at(t, nc, 0)
 	for i := range peers {
-		knock(t, nc, "Hold", i)
+		knock(t, nc, subject, "Hold", i)
 		receive(t, "a handler", entered)
 	}
 	return node, nc, replies, finish
 }
 
 // knock sends a request from the inbox with the given number.
-func knock(t *testing.T, nc *nats.Conn, msgType string, inbox int) {
+func knock(t *testing.T, nc *nats.Conn, subject, msgType string, inbox int) {
 	t.Helper()
 	env := transport.Envelope{Type: msgType, TTLMs: time.Hour.Milliseconds()} // or what is held is answered after 30 s
-	b := wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0, nil), 1)
-	if err := nc.PublishRequest("clstr.s.0.0", fmt.Sprintf("_INBOX.many.%d.1-1", inbox), b); err != nil {
+	b := wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0, nil, 0), 1)
+	if err := nc.PublishRequest(subject, fmt.Sprintf("_INBOX.many.%d.1-1", inbox), b); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -65,10 +66,11 @@ func answered(t *testing.T, replies *nats.Subscription) {
 func TestReaderDoesNotWalkOverPeers(t *testing.T) {
 	const peers = natstransport.MaxPeers + 200
 	node, nc, replies, finish := manyPeers(t, peers)
+	subject := at(t, nc, 0)
 	release := sync.OnceFunc(node.HoldPeer(fmt.Sprintf("_INBOX.many.%d", peers-1)))
 	t.Cleanup(release)
 	for i := range 20 {
-		knock(t, nc, "Echo", peers+i)
+		knock(t, nc, subject, "Echo", peers+i)
 		answered(t, replies)
 	}
 	release()
@@ -83,6 +85,7 @@ func TestReaderDoesNotWalkOverPeers(t *testing.T) {
 func TestPeersOverTheBoundAreForgottenLater(t *testing.T) {
 	const peers = natstransport.MaxPeers + 200
 	node, nc, replies, finish := manyPeers(t, peers)
+	subject := at(t, nc, 0)
 	if n := node.Peers(); n != peers {
 		t.Errorf("%d peers with open calls are remembered, of %d", n, peers)
 	}
@@ -91,7 +94,7 @@ func TestPeersOverTheBoundAreForgottenLater(t *testing.T) {
 		answered(t, replies)
 	}
 	for i := range 3 * 200 { // each of them makes room for itself, and for one more
-		knock(t, nc, "Echo", peers+i)
+		knock(t, nc, subject, "Echo", peers+i)
 		answered(t, replies)
 	}
 	if n := node.Peers(); n > natstransport.MaxPeers {
@@ -103,8 +106,9 @@ func TestPeersOverTheBoundAreForgottenLater(t *testing.T) {
 func TestABusyPeerKeepsNoOther(t *testing.T) {
 	const busy = 3
 	node, nc, replies, finish := manyPeers(t, busy)
+	subject := at(t, nc, 0)
 	for i := range 2 * natstransport.MaxPeers {
-		knock(t, nc, "Echo", busy+i)
+		knock(t, nc, subject, "Echo", busy+i)
 		answered(t, replies)
 	}
 	if n := node.Peers(); n > natstransport.MaxPeers {

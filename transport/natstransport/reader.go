@@ -21,7 +21,7 @@ func (t *Transport) read() {
 		t.log.Error("the application's code has ended the connection's reader: another reader goes on", sparse.Panic("runtime.Goexit"))
 		t.running.Go(t.read)
 	}()
-	if t.handing.sub != nil {
+	if t.handing.msg != nil {
 		t.handOn()
 	}
 	for m := range t.in {
@@ -51,12 +51,12 @@ func (t *Transport) read() {
 // other hands on a message that is neither a reply nor a mark.
 func (t *Transport) other(m *nats.Msg) {
 	t.mu.Lock()
-	s, asked, turns := t.subs[m.Sub], t.asked[m.Sub], m.Sub == t.turns.sub
+	door, list, asked, turns := m.Sub == t.door.nats, m.Sub == t.door.who, t.asked[m.Sub], m.Sub == t.turns.sub
 	t.mu.Unlock()
 	switch {
-	case s != nil:
-		t.requests(s, m)
-	case asked != nil:
+	case door:
+		t.requests(m)
+	case asked != nil, list:
 		t.tell(asked, m)
 	case turns:
 		t.tellTurns(m)
@@ -85,8 +85,7 @@ func (t *Transport) readUpToHere() {
 // handing is how far the reader has come with the envelopes of a message. If code of the
 // application ends the reader's goroutine, the next reader goes on from there.
 type handing struct {
-	sub  *subscription // nil: with none
-	msg  *nats.Msg
+	msg  *nats.Msg // nil: with none
 	next int
 	bad  error // of an envelope before: our senders send none, and what comes behind is not looked at
 }

@@ -8,6 +8,9 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/internal/wire"
 )
 
 // replies takes a message to the inbox.
@@ -21,6 +24,7 @@ func (t *Transport) replies(m *nats.Msg) {
 	}
 	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
 		unacked := t.fail(m.Subject, func(c *call) *outcome.Error {
+			c.to.to.gone.Store(true)
 			return outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "shard %d", c.to.shard)
 		})
 		if unacked > 0 {
@@ -38,10 +42,35 @@ func (t *Transport) replies(m *nats.Msg) {
 	}
 	for i := range t.packet.Replies {
 		r := &t.packet.Replies[i]
-		if c := t.calls.take(r.ID); c != nil {
+		c := t.calls.take(r.ID)
+		switch {
+		case c != nil:
+			if c.to.to.gone.Load() {
+				c.to.to.gone.Store(false)
+			}
+			if r.Owner.Epoch > c.to.epoch || r.Owner.Node != "" && !c.to.told() { // an older one is the word of a node that lags
+				c.to.doubt.Store(true)
+				t.learn(c.to.shard, r.Owner, true)
+			}
 			c.sent = r.Err != nil
 			c.decide(r.Data, r.Err)
+		case r.Unawaited:
+			t.unserved(r)
 		}
+	}
+}
+
+// unserved counts a notification that has reached a node which does not serve its shard. Its sender
+// has gone on, so the transport asks for the owner.
+func (t *Transport) unserved(r *wire.Reply) {
+	t.missed.add(1, sparse.Shard(r.Shard), "error", r.Err)
+	route := t.owners.routes.Get(r.Shard)
+	news := route != nil && route.doubted()
+	if r.Owner.Node != "" {
+		t.learn(r.Shard, r.Owner, true)
+	}
+	if route == t.owners.routes.Get(r.Shard) {
+		t.open(news)
 	}
 }
 
@@ -49,8 +78,20 @@ func (t *Transport) replies(m *nats.Msg) {
 // senders have gone on, so no caller asks.
 func (t *Transport) unheard(n int, subject string) {
 	t.missed.add(n, "subject", subject, "error", outcome.ErrTransportNoShardSubscriber)
-	shard, epoch, ok := t.ownerOf(subject)
-	t.open(ok && t.owners.doubt(shard, epoch))
+	box := t.boxAt(subject)
+	t.open(box != nil && box.gone.CompareAndSwap(false, true))
+}
+
+// boxAt returns the way to the node that a subject names, or nil.
+func (t *Transport) boxAt(subject string) *nodeBox {
+	node, ok := strings.CutPrefix(subject, t.opts.Prefix+".n.")
+	if !ok {
+		return nil
+	}
+	node, _, _ = strings.Cut(node, ".")
+	t.owners.mu.Lock()
+	defer t.owners.mu.Unlock()
+	return t.owners.boxes[node]
 }
 
 // fail decides the calls that a reply subject names, and returns how many

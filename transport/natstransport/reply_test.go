@@ -26,14 +26,14 @@ func TestRepliesGoToInboxesOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	packet := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 7, Type: "Echo", Data: []byte("x")}, 0, nil), 1)
-	sent := map[string]bool{}
+	packet := wire.AppendEnd(wire.AppendEnvelope(nil, &transport.Envelope{Shard: 7, Type: "Echo", Data: []byte("x")}, 0, nil, 0), 1)
+	sent, subject := map[string]bool{}, at(t, nc, 7)
 	for _, reply := range []string{
-		"$KV.bucket.key", "$JS.API.STREAM.DELETE.orders", "$SYS.x", "clstr.s.8.0", "clstr.s.7.0", "orders", "_INBOX", "_INBOXES.x", "inbox.x",
+		"$KV.bucket.key", "$JS.API.STREAM.DELETE.orders", "$SYS.x", "clstr.n.other._", subject, "orders", "_INBOX", "_INBOXES.x", "inbox.x",
 		"_INBOX.N..x", "_INBOX.", "_INBOX.a.", "_INBOX.*", "_INBOX.>", "_INBOX.a.*.1-1",
 	} {
 		for _, data := range [][]byte{packet, []byte("not a packet")} {
-			if err := nc.PublishRequest("clstr.s.7.0", reply, data); err != nil {
+			if err := nc.PublishRequest(subject, reply, data); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -63,9 +63,10 @@ func TestBadBytesAreAnswered(t *testing.T) {
 	node := connect(t, natstransport.Options{URL: url})
 	serve(t, node, 7, echo)
 	nc := dial(t, url)
+	subject := at(t, nc, 7)
 	ask := func(data []byte) wire.Packet {
 		t.Helper()
-		m, err := nc.Request("clstr.s.7.0", data, patience)
+		m, err := nc.Request(subject, data, patience)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,11 +87,10 @@ func TestBadBytesAreAnswered(t *testing.T) {
 		failed(t, outcome.Resolve(p.Replies[0].Err), outcome.ErrBadEnvelope, outcome.NotStarted)
 	}
 	for name, env := range map[string]transport.Envelope{
-		"another shard":   {Shard: 8},
 		"reserved header": {Shard: 7, Headers: map[string]string{"X-Clstr-Key": "other"}},
 		"type not UTF-8":  {Shard: 7, Type: "\xff"},
 	} {
-		p := ask(wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0, nil), 5))
+		p := ask(wire.AppendEnd(wire.AppendEnvelope(nil, &env, 0, nil, 0), 5))
 		if len(p.Replies) != 1 || p.Replies[0].ID != 5 {
 			t.Fatalf("%s: %+v", name, p)
 		}
@@ -106,7 +106,7 @@ func TestBadBytesAreAnswered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := nc.PublishRequest("clstr.s.7.0", inbox+".a-3", []byte("bad")); err != nil {
+	if err := nc.PublishRequest(subject, inbox+".a-3", []byte("bad")); err != nil {
 		t.Fatal(err)
 	}
 	ids := map[uint64]bool{}
@@ -135,6 +135,7 @@ type asker struct {
 	nc    *nats.Conn
 	inbox string
 	sub   *nats.Subscription
+	to    string // subject of the shard's owner
 
 	messages int // that had replies
 }
@@ -145,13 +146,14 @@ func newAsker(t *testing.T, url string) *asker {
 	if a.sub, err = a.nc.SubscribeSync(a.inbox + ".*"); err != nil {
 		t.Fatal(err)
 	}
+	a.to = at(t, a.nc, 7)
 	return a
 }
 
 // ask returns the first n replies by their ids, and in how many messages they came.
 func (a *asker) ask(packet []byte, n int) (replies map[uint64]error, messages int) {
 	a.t.Helper()
-	if err := a.nc.PublishRequest("clstr.s.7.0", a.inbox+".1-1", packet); err != nil {
+	if err := a.nc.PublishRequest(a.to, a.inbox+".1-1", packet); err != nil {
 		a.t.Fatal(err)
 	}
 	before := a.messages
@@ -197,10 +199,10 @@ func TestBadEnvelopeEndsItsMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := newAsker(t, url)
-	packet := wire.AppendEnvelope(nil, &transport.Envelope{Shard: 7, Type: "First", Delivery: transport.AwaitNothing}, 0, nil)
-	packet = wire.AppendEnvelope(packet, &transport.Envelope{Shard: 8}, 0, nil)
+	packet := wire.AppendEnvelope(nil, &transport.Envelope{Shard: 7, Type: "First", Delivery: transport.AwaitNothing}, 0, nil, 0)
+	packet = wire.AppendEnvelope(packet, &transport.Envelope{Shard: 7, Type: "\xff"}, 0, nil, 0)
 	for i := 2; i < items; i++ {
-		packet = wire.AppendEnvelope(packet, &transport.Envelope{Shard: 7, Type: "Behind", Delivery: transport.Delivery(i % 3)}, 0, nil)
+		packet = wire.AppendEnvelope(packet, &transport.Envelope{Shard: 7, Type: "Behind", Delivery: transport.Delivery(i % 3)}, 0, nil, 0)
 	}
 	awaited := items - items/3 - 1
 	replies, messages := a.ask(wire.AppendEnd(packet, 100), awaited)
@@ -234,7 +236,7 @@ func TestCancelledInTheirMessage(t *testing.T) {
 	a := newAsker(t, url)
 	var packet []byte
 	for id := range uint64(items) {
-		packet = wire.AppendEnvelope(packet, &transport.Envelope{Shard: 7, Type: "Echo"}, 0, nil)
+		packet = wire.AppendEnvelope(packet, &transport.Envelope{Shard: 7, Type: "Echo"}, 0, nil, 0)
 		if back := items - 1 - id; back%10 != 0 {
 			packet = wire.AppendCancel(packet, 1+back)
 		}
@@ -255,12 +257,7 @@ func TestBadReplies(t *testing.T) {
 	url := testkit.StartNATS(t)
 	client := connect(t, natstransport.Options{URL: url})
 	nc := dial(t, url)
-	if _, err := nc.Subscribe("clstr.s.7.0", func(m *nats.Msg) { _ = m.Respond([]byte("hello")) }); err != nil {
-		t.Fatal(err)
-	}
-	if err := nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
+	pretend(t, nc, 7, 1, func(m *nats.Msg) { _ = m.Respond([]byte("hello")) })
 	refused(t, client, transport.Envelope{Shard: 7, Type: "Echo"}, outcome.ErrReply, outcome.MaybeRan)
 	if n, refused := client.PacketCounts(); n != 1 || refused != 0 {
 		t.Errorf("%d packets were counted, and %d replies", n, refused)

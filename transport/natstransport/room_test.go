@@ -19,11 +19,10 @@ import (
 func TestBytesThatWaitAreBounded(t *testing.T) {
 	const size, most = 128 << 10, 1 << 20
 	url := testkit.StartNATS(t)
-	node := connect(t, natstransport.Options{URL: url})
 	client := connect(t, natstransport.Options{URL: url, MaxBufferedBytes: most})
 	var releases []func()
-	for shard := range uint32(4) {
-		serve(t, node, shard, echo)
+	for shard := range uint32(4) { // a node has room for more
+		serve(t, connect(t, natstransport.Options{URL: url}), shard, echo)
 		releases = append(releases, client.HoldShard(shard))
 	}
 	for round := range 3 {
@@ -66,6 +65,8 @@ func TestRepliesThatWaitAreBounded(t *testing.T) {
 		ran.Add(1)
 		return make([]byte, size), nil
 	})
+	client.HoldShard(0)() // they know the owner
+	node.HoldShard(0)()
 	p.freeze()
 	t.Cleanup(p.thaw) // before the transports are closed
 	var all []<-chan result
@@ -73,7 +74,7 @@ func TestRepliesThatWaitAreBounded(t *testing.T) {
 		all = append(all, start(patient(t), client, transport.Envelope{Type: "Grow"}))
 	}
 	eventually(t, "all handlers have run", func() bool { return ran.Load() == calls })
-	if _, err := node.Request(patient(t), transport.Envelope{Shard: 9, Delivery: transport.AwaitNothing}); err != nil {
+	if _, err := node.Request(patient(t), transport.Envelope{Delivery: transport.AwaitNothing}); err != nil {
 		t.Errorf("requests have room of their own: %v", err)
 	}
 	p.thaw()
@@ -102,6 +103,7 @@ func TestRefusedReplyHasRoom(t *testing.T) {
 	node := connect(t, natstransport.Options{URL: url, MaxBufferedBytes: most})
 	client := connect(t, natstransport.Options{URL: url})
 	serve(t, node, 0, func(context.Context, transport.Envelope) ([]byte, error) { return make([]byte, size), nil })
+	client.HoldShard(0)() // it knows the owner
 	release := sync.OnceFunc(node.HoldFlusher())
 	t.Cleanup(release)
 	var all []<-chan result

@@ -73,19 +73,19 @@ func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, pool
 }
 
-// restricted is a server with a node that may serve shard 1 and a client that may
-// ask shard 1; both know a password only.
+// restricted is a server with a node, and a client that may send requests under its
+// name only; both know a password only.
 func restricted(t *testing.T) (url string) {
 	inbox := []string{"_INBOX.>"}
 	return testkit.StartNATSServer(t, &server.Options{Users: []*server.User{
 		{Username: "admin", Password: "p"},
 		{Username: "node", Password: "p", Permissions: &server.Permissions{
-			Subscribe: &server.SubjectPermission{Allow: append([]string{"clstr.s.1.*"}, inbox...)},
-			Publish:   &server.SubjectPermission{Allow: inbox},
+			Subscribe: &server.SubjectPermission{Allow: append([]string{"clstr.n.*.*", "clstr.who", "clstr.own"}, inbox...)},
+			Publish:   &server.SubjectPermission{Allow: append([]string{"clstr.own", "clstr.who"}, inbox...)},
 		}},
 		{Username: "client", Password: "p", Permissions: &server.Permissions{
 			Subscribe: &server.SubjectPermission{Allow: inbox},
-			Publish:   &server.SubjectPermission{Allow: []string{"clstr.s.1.*"}},
+			Publish:   &server.SubjectPermission{Allow: []string{"clstr.n.*.client", "clstr.who"}},
 		}},
 		{Username: "deaf", Password: "p", Permissions: &server.Permissions{
 			Subscribe: &server.SubjectPermission{Deny: []string{">"}},
@@ -94,45 +94,55 @@ func restricted(t *testing.T) (url string) {
 }
 
 // as connects as a user, on a connection of the transport's own or on one that
-// was given: both hear what the server does not permit.
+// was given: both hear what the server does not permit. The user's name is the caller's.
 func as(t *testing.T, given bool, url, user string) *natstransport.Transport {
+	t.Helper()
+	return named(t, given, url, user, user)
+}
+
+// named is as with another name for the caller.
+func named(t *testing.T, given bool, url, user, caller string) *natstransport.Transport {
 	t.Helper()
 	opts := []nats.Option{nats.UserInfo(user, "p"), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})}
 	if given {
-		return connect(t, natstransport.Options{Conn: dial(t, url, opts...)})
+		return connect(t, natstransport.Options{Conn: dial(t, url, opts...), Caller: caller})
 	}
-	return connect(t, natstransport.Options{URL: url, NATSOptions: opts})
+	return connect(t, natstransport.Options{URL: url, NATSOptions: opts, Caller: caller})
 }
 
 func TestNotPermitted(t *testing.T) {
 	url := restricted(t)
 	for _, given := range []bool{false, true} {
 		node, client, admin := as(t, given, url, "node"), as(t, given, url, "client"), as(t, given, url, "admin")
+		other := named(t, given, url, "client", "admin") // a name that is not the user's
 		allowed := serve(t, node, 1, echo)
 		want(t, client, transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("x")}, "x")
+		want(t, admin, transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("x")}, "x")
+		for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
+			refused(t, other, transport.Envelope{Shard: 1, Type: "Echo", Delivery: d}, outcome.ErrNotPermitted, outcome.NotStarted)
+		}
 
 		// Several at once: each must hear of its own.
 		errs := make(chan error, 8)
 		for shard := range cap(errs) {
 			go func() {
-				_, err := node.SubscribeShard(patient(t), uint32(shard+2), echo)
+				_, err := client.SubscribeShard(patient(t), uint32(shard+2), echo)
 				errs <- err
 			}()
 		}
 		for range cap(errs) {
 			failed(t, receive(t, "SubscribeShard", errs), outcome.ErrNotPermitted, outcome.NotStarted)
 		}
-		serve(t, admin, 2, echo)
-		for _, d := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
-			refused(t, client, transport.Envelope{Shard: 2, Type: "Echo", Delivery: d}, outcome.ErrNotPermitted, outcome.NotStarted)
+		if n := client.Subscriptions(); n != 0 {
+			t.Errorf("%d shards are served without permission", n)
 		}
 		want(t, client, transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("x")}, "x")
 		if err := allowed.Unsubscribe(); err != nil {
 			t.Error(err)
 		}
-		serve(t, node, 1, echo) // what was refused before is no hindrance
+		serve(t, node, 1, echo)
 		want(t, client, transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("x")}, "x")
-		for _, tr := range []*natstransport.Transport{node, client, admin} {
+		for _, tr := range []*natstransport.Transport{node, client, admin, other} {
 			if err := tr.Close(); err != nil {
 				t.Error(err)
 			}
@@ -140,7 +150,7 @@ func TestNotPermitted(t *testing.T) {
 	}
 }
 
-// A subject that may not be served may be asked: the one does not end the other.
+// A user that may not serve may ask: the one does not end the other.
 func TestNotPermittedToServe(t *testing.T) {
 	url := restricted(t)
 	node, client := as(t, false, url, "node"), as(t, false, url, "client")
@@ -177,14 +187,14 @@ func TestPermissionTakenBack(t *testing.T) {
 			return env.Data, nil
 		})
 	}
-	want(t, client, transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("x")}, "x") // of shard 0 nothing is known
+	want(t, client, transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("x")}, "x")
 	for shard := range 2 {
 		var calls []<-chan result
 		for range 2 {
 			calls = append(calls, start(patient(t), client, transport.Envelope{Shard: shard, Type: "Hold"}))
 			receive(t, "the handler", entered)
 		}
-		nc.ErrorHandler()(nc, nil, fmt.Errorf("%w: Permissions Violation for Publish to %q", nats.ErrPermissionViolation, fmt.Sprintf("clstr.s.%d.0", shard)))
+		nc.ErrorHandler()(nc, nil, fmt.Errorf("%w: Permissions Violation for Publish to %q", nats.ErrPermissionViolation, fmt.Sprintf("clstr.n.%s._", node.Backend().Address())))
 		for _, call := range calls {
 			failed(t, receive(t, "a call", call).err, outcome.ErrNotPermitted, outcome.MaybeRan)
 		}
@@ -197,7 +207,7 @@ func TestInboxesApart(t *testing.T) {
 	user := func(name string, publish ...string) *server.User {
 		subscribe := []string{"_INBOX." + name + ".>"}
 		if name == "n1" {
-			subscribe = append(subscribe, "clstr.s.*.*", "clstr.who")
+			subscribe = append(subscribe, "clstr.n.*.*", "clstr.who")
 		} else {
 			subscribe = append(subscribe, "clstr.own")
 		}
@@ -206,7 +216,7 @@ func TestInboxesApart(t *testing.T) {
 		}}
 	}
 	url := testkit.StartNATSServer(t, &server.Options{Users: []*server.User{
-		user("alice", "clstr.s.*.*", "clstr.who"), user("bob", "clstr.s.*.*", "clstr.who"), user("n1", "_INBOX.>", "clstr.own", "clstr.who"),
+		user("alice", "clstr.n.*.*", "clstr.who"), user("bob", "clstr.n.*.*", "clstr.who"), user("n1", "_INBOX.>", "clstr.own", "clstr.who"),
 	}}).URL()
 	login := func(name string) []nats.Option {
 		return []nats.Option{nats.UserInfo(name, "p"), nats.CustomInboxPrefix("_INBOX." + name)}
@@ -225,7 +235,7 @@ func TestInboxesApart(t *testing.T) {
 
 	denials := make(chan error, 8)
 	bob := dial(t, url, append(login("bob"), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { denials <- err }))...)
-	for _, subject := range []string{"_INBOX.>", "_INBOX.alice.>", "_INBOX.*.*.*", "clstr.s.1.0", ">"} {
+	for _, subject := range []string{"_INBOX.>", "_INBOX.alice.>", "_INBOX.*.*.*", "clstr.n.>", ">"} {
 		if _, err := bob.SubscribeSync(subject); err != nil {
 			t.Fatal(err)
 		}

@@ -13,7 +13,7 @@ import (
 
 // Layout implements [transport.LayoutTransport].
 func (t *Transport) Layout(ctx context.Context) (numShards uint32, seed string, err error) {
-	told, ok := t.askNodes(ctx, math.MaxUint32, func(told *wire.Owners) bool { return told.NumShards > 0 && told.NumShards <= maxShards })
+	told, ok := t.askNodes(ctx, math.MaxUint32, func(told *wire.Owners) bool { return told.NumShards > 0 && told.NumShards <= wire.MaxShards })
 	switch {
 	case ok:
 		return told.NumShards, told.Seed, nil
@@ -30,7 +30,7 @@ func (t *Transport) Layout(ctx context.Context) (numShards uint32, seed string, 
 func (t *Transport) askNodes(ctx context.Context, first uint32, good func(*wire.Owners) bool) (told wire.Owners, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	ask := wire.AppendOwners(nil, &wire.Owners{First: first})
+	ask := wire.AppendOwners(nil, &wire.Owners{First: first, Ask: wire.AskLiving})
 	for ctx.Err() == nil && !t.closed.Load() {
 		try, end := context.WithTimeout(ctx, askAgain)
 		m, err := t.nc.RequestWithContext(try, t.opts.Prefix+".who", ask)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
@@ -13,8 +14,8 @@ import (
 // few tells of two shards at most, as a node does that has very many.
 type few struct{ *records }
 
-func (f few) Epochs(first uint32, most int) ([]uint64, uint32) {
-	return f.records.Epochs(first, min(most, 2))
+func (f few) Owners(first uint32, most int) ([]dispatch.Owner, uint32) {
+	return f.records.Owners(first, min(most, 2))
 }
 
 // TestServed: a node that starts hears in which epochs shards are owned, of all shards;

@@ -3,7 +3,6 @@
 package natstransport
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -19,48 +18,12 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// queueGroup makes two subscribers of one shard share its messages: each is
-// handled once.
-const queueGroup = "owner"
-
 // flushTimeout bounds a round trip to the server if the caller does not.
 const flushTimeout = 5 * time.Second
-
-// subscription is the subscription of one shard.
-type subscription struct {
-	*dispatch.Sub
-	t     *Transport
-	shard uint32
-	epoch uint64
-	nats  *nats.Subscription
-	life  *dispatch.Lifetime // of the node, if it is one's
-
-	denied error // the server's refusal; guarded by t.mu
-}
 
 // SubscribeShard implements [transport.ServerTransport].
 func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transport.HandlerFunc) (transport.Subscription, error) {
 	return dispatch.SubscribeShard(ctx, t.Backend(), shardID, h)
-}
-
-// subscribe registers s at the connection. The reader must know it before its
-// first message, and so must a Close.
-func (t *Transport) subscribe(s *subscription) (err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closed.Load() {
-		return outcome.Errorf(outcome.ErrTransportClosed, "shard %d", s.shard)
-	}
-	if err = t.hearTurns(); err != nil {
-		return err
-	}
-	if s.nats, err = t.nc.ChanQueueSubscribe(t.subjectOf(s.shard, s.epoch), queueGroup, t.in); err == nil {
-		t.subs[s.nats] = s
-		all := append(t.serve[s.shard], s)
-		slices.SortStableFunc(all, func(a, b *subscription) int { return cmp.Compare(b.epoch, a.epoch) })
-		t.serve[s.shard] = all
-	}
-	return err
 }
 
 // flush returns when the server has seen all that was sent, and what it has
@@ -81,61 +44,12 @@ func (t *Transport) flush(ctx context.Context) error {
 	return nil
 }
 
-// Shared implements [dispatch.Link] for shards of a fixed list: the server gives each message to
-// one of the two subscriptions. The transport does not know those of other processes.
-func (s *subscription) Shared() bool {
-	s.t.mu.Lock()
-	defer s.t.mu.Unlock()
-	return s.epoch == 0 && slices.ContainsFunc(s.t.serve[s.shard], func(o *subscription) bool { return o != s && o.epoch == 0 })
-}
-
-// Leave implements [dispatch.Link]. Messages that the server has sent before it knew of the end are
-// still accepted.
-func (s *subscription) Leave() error {
-	if s.nats != nil {
-		s.t.drain(s)
-	}
-	return nil
-}
-
-// drain takes the server's interest in the shards back and returns when the
-// last message has been accepted.
-func (t *Transport) drain(subs ...*subscription) {
-	drained := 0
-	for _, s := range subs {
-		if t.nc.IsConnected() && s.nats.Drain() == nil && t.nc.IsConnected() {
-			drained++
-			continue
-		}
-		// Nothing comes. A drain that waits for the connection would subscribe
-		// again when it is back, and the server would send to nobody.
-		_ = s.nats.Unsubscribe()
-	}
-	if drained > 0 {
-		if t.flush(context.Background()) != nil { // the connection went away meanwhile: the same
-			for _, s := range subs {
-				_ = s.nats.Unsubscribe()
-			}
-		}
-		t.readUpToHere()
-	}
-	t.mu.Lock()
-	for _, s := range subs {
-		delete(t.subs, s.nats)
-		all := slices.DeleteFunc(t.serve[s.shard], func(o *subscription) bool { return o == s })
-		if t.serve[s.shard] = all; len(all) == 0 {
-			delete(t.serve, s.shard)
-		}
-	}
-	t.mu.Unlock()
-}
-
-// requests takes a message to a shard.
-func (t *Transport) requests(s *subscription, m *nats.Msg) {
+// requests takes a message to this node.
+func (t *Transport) requests(m *nats.Msg) {
 	if m.Reply != "" && !t.isInbox(m.Reply) {
 		// An answer to that subject would let a caller write wherever this node may.
 		t.packets.refused.Add(1)
-		t.log.Warn("message is ignored: its reply subject is no inbox", sparse.Shard(s.shard))
+		t.log.Warn("message is ignored: its reply subject is no inbox", "subject", m.Subject)
 		return
 	}
 	if why, full := t.crowded(); full {
@@ -151,14 +65,14 @@ func (t *Transport) requests(s *subscription, m *nats.Msg) {
 		return
 	}
 	slices.Sort(t.packet.Cancels)
-	t.handing = handing{sub: s, msg: m}
+	t.handing = handing{msg: m}
 	t.handOn()
 }
 
 // handOn dispatches the envelopes of the packet that are left.
 func (t *Transport) handOn() {
 	h := &t.handing
-	s, m := h.sub, h.msg
+	m := h.msg
 	var p *peer // of those that await something
 	if len(t.packet.Cancels) > 0 && m.Reply != "" {
 		p = t.peer(m.Reply)
@@ -180,7 +94,7 @@ func (t *Transport) handOn() {
 		}
 		if e.Delivery != transport.AwaitNothing && p == nil {
 			if m.Reply == "" {
-				t.log.Warn("request is ignored: it has no reply subject", sparse.Shard(s.shard))
+				t.log.Warn("request is ignored: it has no reply subject", sparse.Shard(uint32(e.Shard)))
 				continue
 			}
 			p = t.peer(m.Reply)
@@ -190,9 +104,22 @@ func (t *Transport) handOn() {
 		}
 		err := h.bad
 		if err == nil {
-			if err = check(e, s.shard); err != nil {
+			if err = e.Validate(); err != nil {
 				h.bad = errBehindBad
 			}
+		}
+		s := t.serving(uint32(e.Shard), e.Epoch)
+		if err == nil && s == nil {
+			if p == nil && m.Reply != "" {
+				p = t.peer(m.Reply)
+			}
+			if p == nil {
+				t.log.Warn("notification is refused", sparse.Shard(uint32(e.Shard)), "error", t.notServed(e))
+				continue
+			}
+			held = held || p.hold()
+			p.refuse(id, m.Reply, e)
+			continue
 		}
 		if err == nil && e.Type == turnsAt && e.Delivery == transport.AwaitReply {
 			held = held || p.hold()
@@ -209,7 +136,7 @@ func (t *Transport) handOn() {
 		case err == nil && e.Delivery == transport.AwaitNothing:
 			s.Dispatch(dispatch.NewCall(e.Envelope, &t.unawaited, 0))
 		case err == nil:
-			r := &remote{peer: p, id: id}
+			r := &remote{peer: p, id: id, epoch: e.Epoch}
 			r.Init(e.Envelope, r, e.Budget)
 			r.SetWaiting(e.Waiting)
 			p.open(r)
@@ -218,7 +145,7 @@ func (t *Transport) handOn() {
 				p.numbers.add(e.Number)
 			}
 		case e.Delivery == transport.AwaitNothing:
-			t.log.Warn("notification is refused", sparse.Shard(s.shard), "error", err)
+			t.log.Warn("notification is refused", sparse.Shard(uint32(e.Shard)), "error", err)
 		default:
 			held = held || p.hold() // all refusals share messages
 			p.answer(id, m.Reply, nil, notStarted(err))
@@ -238,14 +165,28 @@ var errGap = outcome.Errorf(outcome.ErrOutOfOrder, "the one before it from its s
 // errBehindBad refuses the rest of a packet.
 var errBehindBad = outcome.Errorf(outcome.ErrBadEnvelope, "an envelope before this one in its message is bad")
 
-func check(e *wire.Envelope, shard uint32) error {
-	if err := e.Validate(); err != nil {
-		return err
+// notServed is the error for an envelope to a shard that this node does not serve in its epoch.
+func (t *Transport) notServed(e *wire.Envelope) *outcome.Error {
+	if e.Epoch == 0 && len(*t.dirs.Load()) == 0 {
+		return outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "shard %d", e.Shard)
 	}
-	if e.Shard != int(shard) {
-		return outcome.Errorf(outcome.ErrBadEnvelope, "shard %d on the subject of shard %d", e.Shard, shard)
+	return outcome.Errorf(outcome.ErrNotOwner, "the node does not own shard %d in epoch %d", e.Shard, e.Epoch)
+}
+
+// ownerOf returns the owner of a shard that this node knows beyond the epoch of a sender.
+func (t *Transport) ownerOf(shard uint32, epoch uint64) (owner wire.Owner) {
+	if r := t.owners.routes.Get(shard); r != nil && r.told() {
+		owner = wire.Owner{Epoch: r.epoch, Node: r.to.node}
 	}
-	return nil
+	for _, s := range *t.dirs.Load() {
+		if o, _ := s.dir.Owners(shard, 1); len(o) > 0 && o[0].Address != "" && o[0].Epoch >= owner.Epoch {
+			owner = wire.Owner{Epoch: o[0].Epoch, Node: o[0].Address}
+		}
+	}
+	if owner.Epoch == epoch {
+		return wire.Owner{}
+	}
+	return owner
 }
 
 func notStarted(err error) *outcome.Error {

@@ -14,9 +14,9 @@ import (
 func TestSilentOwnerIsSucceeded(t *testing.T) {
 	for _, byTTL := range []bool{false, true} {
 		url, node, client, r := realm(t, 4)
-		r.epochs[1] = 3
+		r.say(1, 3, "still")
 		nc := dial(t, url)
-		if _, err := nc.SubscribeSync("clstr.s.1.3"); err != nil { // a process that stands still
+		if _, err := nc.SubscribeSync("clstr.n.still.*"); err != nil { // a process that stands still
 			t.Fatal(err)
 		}
 		if err := nc.Flush(); err != nil {

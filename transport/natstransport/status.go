@@ -64,7 +64,7 @@ func (t *Transport) breaks() {
 	}
 	t.log.Error("NATS connection has ended for good", "error", err)
 	told := map[*dispatch.Lifetime]bool{}
-	for _, s := range t.subs {
+	for s := range t.subs {
 		if s.life != nil && !told[s.life] {
 			told[s.life] = true
 			s.life.Report(err)

@@ -50,20 +50,10 @@ func (t *Transport) unhearTurns() {
 	}
 }
 
-// server returns the newest subscription of the shard, nil if there is none.
-func (t *Transport) server(shard uint32) *subscription {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if all := t.serve[shard]; len(all) > 0 {
-		return all[0]
-	}
-	return nil
-}
-
 // askTurns asks the owner of a shard what turns wait for there: see
 // [dispatch.Dispatcher.SetAsk].
 func (t *Transport) askTurns(ctx context.Context, shard uint32, question []byte) ([]byte, error) {
-	if s := t.server(shard); s != nil && s.epoch >= t.owners.epochOf(shard) {
+	if s := t.newest(shard); s != nil && s.epoch >= t.owners.epochOf(shard) {
 		return s.AnswerTurns(shard, question)
 	}
 	at, err := t.Request(ctx, transport.Envelope{Shard: int(shard), Type: turnsAt})
@@ -120,7 +110,7 @@ func (t *Transport) tellTurns(m *nats.Msg) {
 	}
 	t.running.Go(func() { // ends by itself
 		var answer []byte
-		if s := t.server(uint32(shard)); s != nil {
+		if s := t.newest(uint32(shard)); s != nil {
 			answer, _ = s.AnswerTurns(uint32(shard), m.Data[n:])
 		}
 		t.flusher.Go(message{t, m.Reply, answer, &t.turns.open})

@@ -31,8 +31,8 @@ func asUsers(t *testing.T) (url string, login func(user string) []nats.Option) {
 		}}
 	}
 	url = testkit.StartNATSServer(t, &server.Options{Users: []*server.User{
-		user("data", []string{"_INBOX.>", "clstr.own", "clstr.who", "clstr.s.*.*"}, []string{"clstr.s.*.*", "clstr.who"}),
-		user("web", []string{"clstr.s.*.*", "clstr.who"}, []string{"clstr.own"}),
+		user("data", []string{"_INBOX.>", "clstr.own", "clstr.who", "clstr.n.*.*"}, []string{"clstr.n.*.*", "clstr.who"}),
+		user("web", []string{"clstr.n.*.*", "clstr.who"}, []string{"clstr.own"}),
 	}}).URL()
 	return url, func(user string) []nats.Option {
 		return []nats.Option{nats.UserInfo(user, "p"), nats.CustomInboxPrefix("_INBOX." + user)}
@@ -42,7 +42,7 @@ func asUsers(t *testing.T) (url string, login func(user string) []nats.Option) {
 // put sends one envelope as a client without this library does.
 func put(t *testing.T, nc *nats.Conn, env transport.Envelope) wire.Reply {
 	t.Helper()
-	m, err := nc.Request("clstr.s.0.0", packet(env), patience)
+	m, err := nc.Request(at(t, nc, 0), packet(env), patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,19 +96,19 @@ func TestTurnsAreForNodes(t *testing.T) {
 		t.Errorf("a question for turns while the shard drains: %q, %v", r.Data, r.Err)
 	}
 	r := put(t, web, transport.Envelope{Type: "clstr.turns.at"})
-	at := string(r.Data)
-	if r.Err != nil || !strings.HasPrefix(at, "_INBOX.data.") {
-		t.Fatalf("nodes are asked at %q, %v", at, r.Err)
+	inbox := string(r.Data)
+	if r.Err != nil || !strings.HasPrefix(inbox, "_INBOX.data.") {
+		t.Fatalf("nodes are asked at %q, %v", inbox, r.Err)
 	}
-	if err := web.PublishRequest(at, web.NewInbox(), about(true)); err != nil {
+	if err := web.PublishRequest(inbox, web.NewInbox(), about(true)); err != nil {
 		t.Fatal(err)
 	}
-	if err := receive(t, "a denial", denials); !containsAny(err.Error(), `Publish to "`+at+`"`) {
+	if err := receive(t, "a denial", denials); !containsAny(err.Error(), `Publish to "`+inbox+`"`) {
 		t.Error(err)
 	}
 	// A node may publish there, and a client names where it replies to.
 	_, before := node.PacketCounts()
-	if err := web.PublishRequest("clstr.s.0.0", at, packet(transport.Envelope{Type: "Echo"})); err != nil {
+	if err := web.PublishRequest("clstr.n."+node.Backend().Address()+"._", inbox, packet(transport.Envelope{Type: "Echo"})); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the reply is no question", func() bool {
@@ -119,7 +119,7 @@ func TestTurnsAreForNodes(t *testing.T) {
 	other := dial(t, url, login("data")...)
 	answer := func(question []byte) string {
 		t.Helper()
-		m, err := other.Request(at, question, patience)
+		m, err := other.Request(inbox, question, patience)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -166,10 +166,10 @@ func TestQuestionsForTurnsHoldUpNothing(t *testing.T) {
 	by := &dispatch.Turn{Number: 1<<63 + 11}
 	defer by.Queue(place).Leave()
 	other := dial(t, url, login("data")...)
-	at := string(put(t, other, transport.Envelope{Type: "clstr.turns.at"}).Data)
+	inbox := string(put(t, other, transport.Envelope{Type: "clstr.turns.at"}).Data)
 	const most = natstransport.MaxAnswers
 	for range most + 10 {
-		if err := other.PublishRequest(at, other.NewInbox(), about(false, by.Number)); err != nil {
+		if err := other.PublishRequest(inbox, other.NewInbox(), about(false, by.Number)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -183,8 +183,8 @@ func TestQuestionsForTurnsHoldUpNothing(t *testing.T) {
 	}
 	close(place.goOn)
 	for range 3 {
-		if _, err := other.Request(at, about(false, by.Number), patience); err != nil {
-			eventually(t, "there is room again", func() bool { _, err := other.Request(at, about(false, by.Number), patience); return err == nil })
+		if _, err := other.Request(inbox, about(false, by.Number), patience); err != nil {
+			eventually(t, "there is room again", func() bool { _, err := other.Request(inbox, about(false, by.Number), patience); return err == nil })
 		}
 	}
 }
@@ -197,20 +197,20 @@ var turnProvocations = []provocation{
 		url := testkit.StartNATS(t)
 		serve(t, w.connect(natstransport.Options{URL: url}), 0, echo)
 		nc := dial(t, url)
-		at := string(put(t, nc, transport.Envelope{Type: "clstr.turns.at"}).Data)
-		post(t, nc, at, "_INBOX.x.1", []byte("\xff"))
-		post(t, nc, at, "orders", loud(400))
+		inbox := string(put(t, nc, transport.Envelope{Type: "clstr.turns.at"}).Data)
+		post(t, nc, inbox, "_INBOX.x.1", []byte("\xff"))
+		post(t, nc, inbox, "orders", loud(400))
 	}},
 	{"too many questions for turns", []string{"question for turns is ignored: too many wait for an answer"}, func(t *testing.T, w *secretWatch) {
 		url := testkit.StartNATS(t)
 		node := w.connect(natstransport.Options{URL: url})
 		serve(t, node, 0, echo)
 		nc := dial(t, url)
-		at := string(put(t, nc, transport.Envelope{Type: "clstr.turns.at"}).Data)
+		inbox := string(put(t, nc, transport.Envelope{Type: "clstr.turns.at"}).Data)
 		release := sync.OnceFunc(node.HoldFlusher())
 		t.Cleanup(release)
 		for range 100 {
-			post(t, nc, at, "_INBOX.x.1", loud(400))
+			post(t, nc, inbox, "_INBOX.x.1", loud(400))
 		}
 	}},
 	{"turns that may not be asked for", []string{

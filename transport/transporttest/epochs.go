@@ -38,7 +38,7 @@ type realm struct {
 	server dispatch.Backend
 
 	mu      sync.Mutex
-	epochs  [8]uint64
+	owners  [8]dispatch.Owner
 	version atomic.Uint64
 }
 
@@ -46,18 +46,18 @@ func (r *realm) Seed() string { return "seed" }
 
 func (r *realm) Version() uint64 { return r.version.Load() }
 
-// Epochs implements dispatch.Owners.
-func (r *realm) Epochs(first uint32, most int) ([]uint64, uint32) {
+// Owners implements dispatch.Owners.
+func (r *realm) Owners(first uint32, most int) ([]dispatch.Owner, uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	rest := r.epochs[min(int(first), len(r.epochs)):]
-	return append([]uint64(nil), rest[:min(most, len(rest))]...), uint32(len(r.epochs))
+	rest := r.owners[min(int(first), len(r.owners)):]
+	return append([]dispatch.Owner(nil), rest[:min(most, len(rest))]...), uint32(len(r.owners))
 }
 
 func (r *realm) say(shard uint32, epoch uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.epochs[shard] = epoch
+	r.owners[shard] = dispatch.Owner{Epoch: epoch, Address: r.server.Address()}
 	r.version.Add(1)
 }
 

@@ -181,8 +181,57 @@ func (Outcome) EnumDescriptor() ([]byte, []int) {
 	return file_internal_wire_clstr_proto_rawDescGZIP(), []int{2}
 }
 
+type Ask int32
+
+const (
+	Ask_ALL    Ask = 0 // the owners from first on; a node with a fixed list tells what it serves
+	Ask_ONE    Ask = 1 // the owner of first; a node with a fixed list that does not serve it stays silent
+	Ask_LIVING Ask = 2 // as ALL; nodes with fixed lists stay silent
+)
+
+// Enum value maps for Ask.
+var (
+	Ask_name = map[int32]string{
+		0: "ALL",
+		1: "ONE",
+		2: "LIVING",
+	}
+	Ask_value = map[string]int32{
+		"ALL":    0,
+		"ONE":    1,
+		"LIVING": 2,
+	}
+)
+
+func (x Ask) Enum() *Ask {
+	p := new(Ask)
+	*p = x
+	return p
+}
+
+func (x Ask) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Ask) Descriptor() protoreflect.EnumDescriptor {
+	return file_internal_wire_clstr_proto_enumTypes[3].Descriptor()
+}
+
+func (Ask) Type() protoreflect.EnumType {
+	return &file_internal_wire_clstr_proto_enumTypes[3]
+}
+
+func (x Ask) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Ask.Descriptor instead.
+func (Ask) EnumDescriptor() ([]byte, []int) {
+	return file_internal_wire_clstr_proto_rawDescGZIP(), []int{3}
+}
+
 // Packet is one message between two processes: what waits at the same moment
-// for the same subject travels together.
+// for the same node, or the same caller, travels together.
 type Packet struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Version uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"` // 1
@@ -279,6 +328,7 @@ type Envelope struct {
 	Turns     []*Turn                `protobuf:"bytes,14,rep,name=turns,proto3" json:"turns,omitempty"`                           // that wait for this, the nearest first; at most 16
 	Id        string                 `protobuf:"bytes,15,opt,name=id,proto3" json:"id,omitempty"`                                 // of the command: the same in all its tries; empty is none
 	AgeMs     uint64                 `protobuf:"varint,16,opt,name=age_ms,json=ageMs,proto3" json:"age_ms,omitempty"`             // the time since the first try
+	Epoch     uint64                 `protobuf:"varint,17,opt,name=epoch,proto3" json:"epoch,omitempty"`                          // in which the sender takes the node to own the shard; 0 with fixed lists
 	// Of a notification that others may come behind. No other under the inbox has it, and it is higher than
 	// those before.
 	Number uint64 `protobuf:"varint,18,opt,name=number,proto3" json:"number,omitempty"`
@@ -420,6 +470,13 @@ func (x *Envelope) GetId() string {
 func (x *Envelope) GetAgeMs() uint64 {
 	if x != nil {
 		return x.AgeMs
+	}
+	return 0
+}
+
+func (x *Envelope) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
 	}
 	return 0
 }
@@ -571,10 +628,15 @@ func (x *Header) GetValue() []byte {
 }
 
 type Reply struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
-	Error         *Error                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"` // absent: success
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Data  []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	Error *Error                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"` // absent: success
+	// In the refusal of a node that does not own the shard: the owner that it knows.
+	Epoch         uint64 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Node          string `protobuf:"bytes,5,opt,name=node,proto3" json:"node,omitempty"`
+	Unawaited     bool   `protobuf:"varint,6,opt,name=unawaited,proto3" json:"unawaited,omitempty"` // the envelope awaited nothing, and the node does not serve its shard
+	Shard         uint32 `protobuf:"varint,7,opt,name=shard,proto3" json:"shard,omitempty"`         // with unawaited
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -628,6 +690,34 @@ func (x *Reply) GetError() *Error {
 		return x.Error
 	}
 	return nil
+}
+
+func (x *Reply) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Reply) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Reply) GetUnawaited() bool {
+	if x != nil {
+		return x.Unawaited
+	}
+	return false
+}
+
+func (x *Reply) GetShard() uint32 {
+	if x != nil {
+		return x.Shard
+	}
+	return 0
 }
 
 type Error struct {
@@ -722,15 +812,21 @@ func (x *Error) GetCut() bool {
 	return false
 }
 
-// Owners says in which epochs shards are owned: a request asks for them without
-// epochs, its reply and the announcement of a new owner give them.
+// Owners says which nodes own shards. A question has first and ask only. The
+// announcement of a new owner has one shard.
 type Owners struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Version       uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"` // 1
-	First         uint32                 `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"`     // the shard of epochs[0]; epochs[i] is of first + i
-	Epochs        []uint64               `protobuf:"varint,3,rep,packed,name=epochs,proto3" json:"epochs,omitempty"`
-	NumShards     uint32                 `protobuf:"varint,4,opt,name=num_shards,json=numShards,proto3" json:"num_shards,omitempty"` // of the cluster
-	Seed          []byte                 `protobuf:"bytes,5,opt,name=seed,proto3" json:"seed,omitempty"`                             // the same, in replies
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Version   uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`                      // 1
+	First     uint32                 `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"`                          // the shard of epochs[0]; epochs[i] is of first + i
+	Epochs    []uint64               `protobuf:"varint,3,rep,packed,name=epochs,proto3" json:"epochs,omitempty"`                 // 0: no node has ever owned the shard, or the list is fixed
+	NumShards uint32                 `protobuf:"varint,4,opt,name=num_shards,json=numShards,proto3" json:"num_shards,omitempty"` // of the cluster
+	Seed      []byte                 `protobuf:"bytes,5,opt,name=seed,proto3" json:"seed,omitempty"`                             // the same, in replies
+	Nodes     []string               `protobuf:"bytes,6,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Owners    []uint32               `protobuf:"varint,7,rep,packed,name=owners,proto3" json:"owners,omitempty"` // owners[i] is of first + i: 1 for nodes[0], 2 for nodes[1]; 0 for none
+	// Shards of nodes[0], which has a fixed list: alternately how many it skips, and
+	// how many it serves.
+	Runs          []uint32 `protobuf:"varint,8,rep,packed,name=runs,proto3" json:"runs,omitempty"`
+	Ask           Ask      `protobuf:"varint,9,opt,name=ask,proto3,enum=clstr.v1.Ask" json:"ask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -800,6 +896,34 @@ func (x *Owners) GetSeed() []byte {
 	return nil
 }
 
+func (x *Owners) GetNodes() []string {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *Owners) GetOwners() []uint32 {
+	if x != nil {
+		return x.Owners
+	}
+	return nil
+}
+
+func (x *Owners) GetRuns() []uint32 {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
+func (x *Owners) GetAsk() Ask {
+	if x != nil {
+		return x.Ask
+	}
+	return Ask_ALL
+}
+
 var File_internal_wire_clstr_proto protoreflect.FileDescriptor
 
 const file_internal_wire_clstr_proto_rawDesc = "" +
@@ -810,7 +934,7 @@ const file_internal_wire_clstr_proto_rawDesc = "" +
 	"\bfirst_id\x18\x02 \x01(\x04R\afirstId\x120\n" +
 	"\tenvelopes\x18\x03 \x03(\v2\x12.clstr.v1.EnvelopeR\tenvelopes\x12)\n" +
 	"\areplies\x18\x04 \x03(\v2\x0f.clstr.v1.ReplyR\areplies\x12\x18\n" +
-	"\acancels\x18\x05 \x03(\x04R\acancels\"\xcc\x03\n" +
+	"\acancels\x18\x05 \x03(\x04R\acancels\"\xe2\x03\n" +
 	"\bEnvelope\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x12\n" +
@@ -828,7 +952,8 @@ const file_internal_wire_clstr_proto_rawDesc = "" +
 	"\x05retry\x18\r \x01(\bR\x05retry\x12$\n" +
 	"\x05turns\x18\x0e \x03(\v2\x0e.clstr.v1.TurnR\x05turns\x12\x0e\n" +
 	"\x02id\x18\x0f \x01(\tR\x02id\x12\x15\n" +
-	"\x06age_ms\x18\x10 \x01(\x04R\x05ageMs\x12\x16\n" +
+	"\x06age_ms\x18\x10 \x01(\x04R\x05ageMs\x12\x14\n" +
+	"\x05epoch\x18\x11 \x01(\x04R\x05epoch\x12\x16\n" +
 	"\x06number\x18\x12 \x01(\x04R\x06number\x12\x14\n" +
 	"\x05after\x18\x13 \x01(\x04R\x05afterJ\x04\b\f\x10\r\"~\n" +
 	"\x04Turn\x12\x14\n" +
@@ -839,11 +964,15 @@ const file_internal_wire_clstr_proto_rawDesc = "" +
 	"\x04role\x18\x05 \x01(\x0e2\x0e.clstr.v1.RoleR\x04role\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\fR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value\"R\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"\xb0\x01\n" +
 	"\x05Reply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\x12%\n" +
-	"\x05error\x18\x03 \x01(\v2\x0f.clstr.v1.ErrorR\x05error\"\xdb\x01\n" +
+	"\x05error\x18\x03 \x01(\v2\x0f.clstr.v1.ErrorR\x05error\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\x12\x12\n" +
+	"\x04node\x18\x05 \x01(\tR\x04node\x12\x1c\n" +
+	"\tunawaited\x18\x06 \x01(\bR\tunawaited\x12\x14\n" +
+	"\x05shard\x18\a \x01(\rR\x05shard\"\xdb\x01\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12+\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2\x11.clstr.v1.OutcomeR\aoutcome\x12\x18\n" +
@@ -851,14 +980,18 @@ const file_internal_wire_clstr_proto_rawDesc = "" +
 	"\x0eretry_after_us\x18\x04 \x01(\x04R\fretryAfterUs\x12\x16\n" +
 	"\x06detail\x18\x05 \x01(\fR\x06detail\x12'\n" +
 	"\x06causes\x18\x06 \x03(\v2\x0f.clstr.v1.ErrorR\x06causes\x12\x10\n" +
-	"\x03cut\x18\a \x01(\bR\x03cut\"\x83\x01\n" +
+	"\x03cut\x18\a \x01(\bR\x03cut\"\xe6\x01\n" +
 	"\x06Owners\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\rR\x05first\x12\x16\n" +
 	"\x06epochs\x18\x03 \x03(\x04R\x06epochs\x12\x1d\n" +
 	"\n" +
 	"num_shards\x18\x04 \x01(\rR\tnumShards\x12\x12\n" +
-	"\x04seed\x18\x05 \x01(\fR\x04seed*@\n" +
+	"\x04seed\x18\x05 \x01(\fR\x04seed\x12\x14\n" +
+	"\x05nodes\x18\x06 \x03(\tR\x05nodes\x12\x16\n" +
+	"\x06owners\x18\a \x03(\rR\x06owners\x12\x12\n" +
+	"\x04runs\x18\b \x03(\rR\x04runs\x12\x1f\n" +
+	"\x03ask\x18\t \x01(\x0e2\r.clstr.v1.AskR\x03ask*@\n" +
 	"\bDelivery\x12\x0f\n" +
 	"\vAWAIT_REPLY\x10\x00\x12\x10\n" +
 	"\fAWAIT_ACCEPT\x10\x01\x12\x11\n" +
@@ -872,7 +1005,12 @@ const file_internal_wire_clstr_proto_rawDesc = "" +
 	"\bNOT_SENT\x10\x01\x12\x0f\n" +
 	"\vNOT_STARTED\x10\x02\x12\r\n" +
 	"\tMAYBE_RAN\x10\x03\x12\x12\n" +
-	"\x0eRAN_AND_FAILED\x10\x04B:Z8github.com/clstr-go/clstr/internal/wire/internal/clstrpbb\x06proto3"
+	"\x0eRAN_AND_FAILED\x10\x04*#\n" +
+	"\x03Ask\x12\a\n" +
+	"\x03ALL\x10\x00\x12\a\n" +
+	"\x03ONE\x10\x01\x12\n" +
+	"\n" +
+	"\x06LIVING\x10\x02B:Z8github.com/clstr-go/clstr/internal/wire/internal/clstrpbb\x06proto3"
 
 var (
 	file_internal_wire_clstr_proto_rawDescOnce sync.Once
@@ -886,35 +1024,37 @@ func file_internal_wire_clstr_proto_rawDescGZIP() []byte {
 	return file_internal_wire_clstr_proto_rawDescData
 }
 
-var file_internal_wire_clstr_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_internal_wire_clstr_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_internal_wire_clstr_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_internal_wire_clstr_proto_goTypes = []any{
 	(Delivery)(0),    // 0: clstr.v1.Delivery
 	(Role)(0),        // 1: clstr.v1.Role
 	(Outcome)(0),     // 2: clstr.v1.Outcome
-	(*Packet)(nil),   // 3: clstr.v1.Packet
-	(*Envelope)(nil), // 4: clstr.v1.Envelope
-	(*Turn)(nil),     // 5: clstr.v1.Turn
-	(*Header)(nil),   // 6: clstr.v1.Header
-	(*Reply)(nil),    // 7: clstr.v1.Reply
-	(*Error)(nil),    // 8: clstr.v1.Error
-	(*Owners)(nil),   // 9: clstr.v1.Owners
+	(Ask)(0),         // 3: clstr.v1.Ask
+	(*Packet)(nil),   // 4: clstr.v1.Packet
+	(*Envelope)(nil), // 5: clstr.v1.Envelope
+	(*Turn)(nil),     // 6: clstr.v1.Turn
+	(*Header)(nil),   // 7: clstr.v1.Header
+	(*Reply)(nil),    // 8: clstr.v1.Reply
+	(*Error)(nil),    // 9: clstr.v1.Error
+	(*Owners)(nil),   // 10: clstr.v1.Owners
 }
 var file_internal_wire_clstr_proto_depIdxs = []int32{
-	4, // 0: clstr.v1.Packet.envelopes:type_name -> clstr.v1.Envelope
-	7, // 1: clstr.v1.Packet.replies:type_name -> clstr.v1.Reply
-	6, // 2: clstr.v1.Envelope.headers:type_name -> clstr.v1.Header
-	0, // 3: clstr.v1.Envelope.delivery:type_name -> clstr.v1.Delivery
-	5, // 4: clstr.v1.Envelope.turns:type_name -> clstr.v1.Turn
-	1, // 5: clstr.v1.Turn.role:type_name -> clstr.v1.Role
-	8, // 6: clstr.v1.Reply.error:type_name -> clstr.v1.Error
-	2, // 7: clstr.v1.Error.outcome:type_name -> clstr.v1.Outcome
-	8, // 8: clstr.v1.Error.causes:type_name -> clstr.v1.Error
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	5,  // 0: clstr.v1.Packet.envelopes:type_name -> clstr.v1.Envelope
+	8,  // 1: clstr.v1.Packet.replies:type_name -> clstr.v1.Reply
+	7,  // 2: clstr.v1.Envelope.headers:type_name -> clstr.v1.Header
+	0,  // 3: clstr.v1.Envelope.delivery:type_name -> clstr.v1.Delivery
+	6,  // 4: clstr.v1.Envelope.turns:type_name -> clstr.v1.Turn
+	1,  // 5: clstr.v1.Turn.role:type_name -> clstr.v1.Role
+	9,  // 6: clstr.v1.Reply.error:type_name -> clstr.v1.Error
+	2,  // 7: clstr.v1.Error.outcome:type_name -> clstr.v1.Outcome
+	9,  // 8: clstr.v1.Error.causes:type_name -> clstr.v1.Error
+	3,  // 9: clstr.v1.Owners.ask:type_name -> clstr.v1.Ask
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_internal_wire_clstr_proto_init() }
@@ -927,7 +1067,7 @@ func file_internal_wire_clstr_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_wire_clstr_proto_rawDesc), len(file_internal_wire_clstr_proto_rawDesc)),
-			NumEnums:      3,
+			NumEnums:      4,
 			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -1,0 +1,144 @@
+// The door: how this end hears requests of all its shards, and questions about them
+
+package natstransport
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"slices"
+	"sync/atomic"
+
+	"github.com/clstr-go/clstr/outcome"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/wire"
+)
+
+// door is what this end subscribes to when it serves its first shard: the subject of the node for
+// the requests of all shards, and for shards of a fixed list the subject of questions. Both stay
+// until the transport is closed.
+type door struct {
+	turn        chan struct{}      // cap 1: held while the door is opened
+	nats, who   *nats.Subscription // guarded by t.mu
+	open, fixed atomic.Bool        // the server has taken nats; who
+	denied      error              // the server's refusal; guarded by t.mu
+	look        look
+}
+
+// newNode draws the token of this end's subject.
+func newNode() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// openDoor returns when requests reach this end. fixed says that clients must be able to ask for its
+// fixed list too.
+func (t *Transport) openDoor(ctx context.Context, fixed bool) error {
+	d := &t.door
+	isOpen := func() bool { return d.open.Load() && (!fixed || d.fixed.Load()) }
+	switch {
+	case isOpen() && t.up.Load():
+		return nil
+	case isOpen():
+		return t.flush(ctx) // it waits for the connection
+	}
+	select {
+	case d.turn <- struct{}{}:
+		defer func() { <-d.turn }()
+	case <-ctx.Done():
+		return outcome.ContextError(ctx.Err(), outcome.NotSent)
+	}
+	if isOpen() {
+		return nil
+	}
+	before := t.refusals()
+	if err := t.hang(fixed); err != nil {
+		return notSent(err)
+	}
+	if err := t.subscribed(ctx, before, &d.denied); err != nil {
+		t.unhang()
+		return err
+	}
+	d.open.Store(true)
+	if fixed && !d.fixed.Swap(true) {
+		t.clock.Add(&d.look.node, &d.look, expiry.Now()+int64(askAgain))
+	}
+	return nil
+}
+
+// hang subscribes what is not subscribed yet.
+func (t *Transport) hang(fixed bool) (err error) {
+	d := &t.door
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed.Load() {
+		return outcome.Errorf(outcome.ErrTransportClosed, "node %s", t.node)
+	}
+	d.denied = nil
+	if err = t.hearTurns(); err == nil && d.nats == nil {
+		d.nats, err = t.nc.ChanSubscribe(t.opts.Prefix+".n."+t.node+".*", t.in)
+	}
+	if err == nil && fixed && d.who == nil {
+		if d.who, err = t.nc.ChanSubscribe(t.opts.Prefix+".who", t.in); err == nil {
+			// Clients have heard of this end when its first shard is served: their next question waits
+			// for its answer.
+			err = t.nc.Publish(t.opts.Prefix+".own", wire.AppendOwners(nil, &wire.Owners{Node: t.node}))
+		}
+	}
+	return err
+}
+
+// unhang takes back what the server has not taken.
+func (t *Transport) unhang() {
+	d := &t.door
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	d.denied = nil
+	if !d.fixed.Load() && d.who != nil {
+		_ = d.who.Unsubscribe()
+		d.who = nil
+	}
+	if !d.open.Load() && d.nats != nil {
+		_ = d.nats.Unsubscribe()
+		d.nats = nil
+	}
+}
+
+// look is a question that this end asks a while after it has begun to serve a fixed list: it
+// hears then of another node with the same shards.
+type look struct {
+	t    *Transport
+	node expiry.Node
+}
+
+// Expire implements [expiry.Expirer].
+func (l *look) Expire() { l.t.open(true) }
+
+// shut takes the server's interest back, and returns when the last message has been accepted.
+func (t *Transport) shut() {
+	t.mu.Lock()
+	subs := slices.DeleteFunc([]*nats.Subscription{t.door.nats, t.door.who}, func(s *nats.Subscription) bool { return s == nil })
+	t.mu.Unlock()
+	drained := 0
+	for _, s := range subs {
+		if t.nc.IsConnected() && s.Drain() == nil && t.nc.IsConnected() {
+			drained++
+			continue
+		}
+		// Nothing comes. A drain that waits for the connection would subscribe
+		// again when it is back, and the server would send to nobody.
+		_ = s.Unsubscribe()
+	}
+	if drained > 0 {
+		if t.flush(context.Background()) != nil { // the connection went away meanwhile: the same
+			for _, s := range subs {
+				_ = s.Unsubscribe()
+			}
+		}
+		t.readUpToHere()
+	}
+}
