@@ -51,7 +51,7 @@ var hearingProvocations = []provocation{
 func silentUser(t *testing.T) (url string) {
 	user := &server.User{Username: "node", Password: "p", Permissions: &server.Permissions{
 		Publish:   &server.SubjectPermission{Allow: []string{"clstr.own"}},
-		Subscribe: &server.SubjectPermission{Allow: []string{"clstr.s.*.*", "_INBOX.>"}},
+		Subscribe: &server.SubjectPermission{Allow: []string{"clstr.n.*.*", "clstr.who", "clstr.own", "_INBOX.>"}},
 	}}
 	return testkit.StartNATSServer(t, &server.Options{Users: []*server.User{user}}).URL()
 }
