@@ -24,8 +24,8 @@ var (
 	// ErrDisconnected: the connection to the message server is down. Nothing
 	// was sent.
 	ErrDisconnected = sentinel("disconnected", NotSent, "not connected")
-	// ErrConnectionLost: the connection went away while a request was on its
-	// way. It may have run.
+	// ErrConnectionLost: the connection went away while a request was on its way, or the node
+	// that had the request has died or fallen silent. It may have run.
 	ErrConnectionLost = sentinel("connection_lost", MaybeRan, "connection lost")
 
 	// ErrNotPermitted: the message server does not permit this connection to use the

@@ -57,6 +57,7 @@ func (cs *calls) register(m *batch) (first uint64, open int) {
 		if c != nil {
 			c.id = cs.last
 			cs.open.Set(c.id, c)
+			c.to.to.vigil.awaited.Add(1)
 			open++
 		}
 	}
@@ -70,8 +71,16 @@ func (cs *calls) take(id uint64) *call {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	c, _ := cs.open.Get(id)
-	cs.open.Delete(id)
+	cs.delete(c)
 	return c
+}
+
+// delete removes a call that waits; nil is none. It is called with mu held.
+func (cs *calls) delete(c *call) {
+	if c != nil {
+		cs.open.Delete(c.id)
+		c.to.to.vigil.awaited.Add(-1)
+	}
 }
 
 // leave removes c for its caller. It returns false if the outcome is on its
@@ -89,7 +98,7 @@ func (cs *calls) leave(c *call) (ok, sent bool) {
 	if now, _ := cs.open.Get(c.id); now != c {
 		return false, true
 	}
-	cs.open.Delete(c.id)
+	cs.delete(c)
 	return true, true
 }
 
@@ -110,9 +119,9 @@ func (cs *calls) takeIf(pick func(*call) bool) []*call {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	var all []*call
-	for id, c := range cs.open.All() {
+	for _, c := range cs.open.All() {
 		if pick(c) {
-			cs.open.Delete(id)
+			cs.delete(c)
 			all = append(all, c)
 		}
 	}

@@ -42,6 +42,8 @@ type nodeBox struct {
 	fixed  bool     // it has such a list, and answers questions
 	since  uint64   // the question after which it was announced
 	round  uint64   // of the question that it has last answered
+
+	vigil vigil
 }
 
 var signals = sync.Pool{New: func() any { return make(chan struct{}, 1) }}
@@ -178,6 +180,9 @@ func (b *nodeBox) publish(m *batch) {
 		}
 	}
 	if err == nil {
+		if open > 0 {
+			b.vigil.begin()
+		}
 		return
 	}
 	t.missed.add(unacked, "subject", b.subject, "error", err)

@@ -3,6 +3,7 @@ package natstransport
 import (
 	"context"
 	"runtime"
+	"testing"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/pool"
@@ -210,4 +211,24 @@ func (t *Transport) CallRoom() int {
 	t.calls.mu.Lock()
 	defer t.calls.mu.Unlock()
 	return t.calls.open.Room()
+}
+
+// VigilHeard is how much has come from the owner of a shard.
+func (t *Transport) VigilHeard(shard uint32) uint64 {
+	return t.owners.routes.Get(shard).to.vigil.heard.Load()
+}
+
+// VigilEnds fails a test if the node of a shard is watched although no call waits for it.
+func (t *Transport) VigilEnds(tb testing.TB, shard uint32) {
+	tb.Helper()
+	v := &t.owners.routes.Get(shard).to.vigil
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for giveUp := time.After(30 * time.Second); v.on.Load(); {
+		select {
+		case <-again.C:
+		case <-giveUp:
+			tb.Fatalf("shard %d is watched, and %d calls wait", shard, v.awaited.Load())
+		}
+	}
 }

@@ -141,6 +141,7 @@ func (t *Transport) box(node string) *nodeBox {
 	b := t.owners.boxes[node]
 	if b == nil {
 		b = &nodeBox{t: t, node: node, subject: t.opts.Prefix + ".n." + node + "." + t.opts.Caller}
+		b.vigil.box = b
 		b.pool, b.room, b.send, b.waits = t.flusher, &t.requestRoom, b.publish, true
 		t.owners.boxes[node] = b
 	}

@@ -45,6 +45,7 @@ func (t *Transport) replies(m *nats.Msg) {
 		c := t.calls.take(r.ID)
 		switch {
 		case c != nil:
+			c.to.to.vigil.heard.Add(1)
 			if c.to.to.gone.Load() {
 				c.to.to.gone.Store(false)
 			}

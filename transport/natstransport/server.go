@@ -108,6 +108,11 @@ func (t *Transport) handOn() {
 				h.bad = errBehindBad
 			}
 		}
+		if err == nil && e.Type == aliveAt && e.Delivery == transport.AwaitReply {
+			held = held || p.hold()
+			p.answer(id, m.Reply, nil, nil)
+			continue
+		}
 		s := t.serving(uint32(e.Shard), e.Epoch)
 		if err == nil && s == nil {
 			if p == nil && m.Reply != "" {

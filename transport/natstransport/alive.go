@@ -1,0 +1,128 @@
+// Whether the node still lives from which calls wait for an answer
+
+package natstransport
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// aliveAt is the type of a request that any node answers at once, before any handler.
+const aliveAt = "clstr.alive"
+
+// A node from which calls wait for an answer is looked at in each pulse. If nothing has come from it for askAfter
+// pulses, the node is asked. If nobody listens there, the node has died: its calls end in the next pulse,
+// because answers of a node that has handed over may be on their way over other servers. If the node stays silent
+// for giveUpAfter pulses, it has died with its machine, or stands still.
+const (
+	pulse       = 300 * time.Millisecond
+	askAfter    = 3
+	giveUpAfter = 10
+)
+
+// vigil watches over one node. It counts pulses and not time: a process that stands still itself learns
+// nothing of others meanwhile.
+type vigil struct {
+	box     *nodeBox
+	on      atomic.Bool          // it is on the clock
+	awaited atomic.Int64         // calls that wait for an answer, questions included
+	heard   atomic.Uint64        // answers
+	gone    atomic.Uint64        // the id of a question that nobody was there to hear; 0: none
+	asks    atomic.Pointer[call] // the question that is on its way
+
+	// The clock's.
+	node   expiry.Node
+	last   uint64 // heard, at the last pulse
+	silent int    // for how many pulses nothing has come
+}
+
+// begin is called when calls have been sent.
+func (v *vigil) begin() {
+	if !v.on.Load() && v.on.CompareAndSwap(false, true) {
+		v.beat()
+	}
+}
+
+func (v *vigil) beat() { v.box.t.clock.Add(&v.node, v, expiry.Now()+int64(pulse)) }
+
+// Expire implements [expiry.Expirer]: it is a pulse.
+func (v *vigil) Expire() {
+	heard, gone := v.heard.Load(), v.gone.Swap(0)
+	if v.silent++; heard != v.last {
+		v.last, v.silent, gone = heard, 0, 0
+	}
+	switch {
+	case v.box.t.closed.Load():
+		return
+	case gone > 0:
+		v.end(gone, "has gone: nobody listens there any more")
+	case v.silent >= giveUpAfter && !v.asked():
+		v.silent = askAfter // our own connection takes nothing: that says nothing of the node
+	case v.silent >= giveUpAfter:
+		v.end(0, "is silent: it has died with its machine, or stands still")
+	case v.silent >= askAfter:
+		v.ask()
+	}
+	if v.awaited.Load() > 0 {
+		v.beat()
+		return
+	}
+	v.silent = 0
+	v.on.Store(false)
+	if v.awaited.Load() > 0 { // since then
+		v.begin()
+	}
+}
+
+// ask asks the node, if no question is on its way.
+func (v *vigil) ask() {
+	to := &route{to: v.box} // of any shard
+	c := &call{t: v.box.t, to: to}
+	c.told = vital{v, c}
+	if !v.asks.CompareAndSwap(nil, c) {
+		return
+	}
+	now, cancel := context.WithCancel(context.Background())
+	cancel() // there is no waiting for room: the next pulse asks again
+	env := transport.Envelope{Type: aliveAt}
+	if to.post(now, &env, c) != nil {
+		v.asks.Store(nil)
+	}
+}
+
+// asked reports whether a question has left, and has no answer.
+func (v *vigil) asked() bool {
+	c := v.asks.Load()
+	return c != nil && v.box.t.calls.any(func(o *call) bool { return o == c })
+}
+
+// vital is a question to a node whether it lives.
+type vital struct {
+	v *vigil
+	c *call
+}
+
+// Told implements [dispatch.Told].
+func (q vital) Told(err error) {
+	if errors.Is(err, outcome.ErrTransportNoShardSubscriber) {
+		q.v.gone.Store(q.c.id)
+	}
+	q.v.asks.Store(nil)
+}
+
+// end ends the calls that the node has, up to an id; 0: all that were sent. They may have run. What waits to be
+// sent is not among them.
+func (v *vigil) end(upTo uint64, why string) {
+	b := v.box
+	ended := b.t.calls.takeIf(func(c *call) bool { return c.to.to == b && (upTo == 0 || c.id <= upTo) })
+	for _, c := range ended {
+		c.decide(nil, outcome.Errorf(outcome.ErrConnectionLost, "the node that served shard %d %s", c.to.shard, why).WithOutcome(outcome.MaybeRan))
+	}
+	v.silent = 0
+}
