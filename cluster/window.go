@@ -187,8 +187,8 @@ func (w *window) run(to address, l *line, n *note) {
 		}
 		n.over(n.send())
 		n = nil
-		for {
-			post, goOn := w.sent(l)
+		for again := true; ; again = false {
+			post, goOn := w.sent(l, again)
 			if len(post) == 0 {
 				if !goOn {
 					return
@@ -219,16 +219,17 @@ func (w *window) first(to address, l *line) (n *note) {
 }
 
 // sent is called when the first of the queue is over. It returns the others, as far as they may be
-// posted, behind each other. When the goroutine has posted them it calls sent again. If there are none, goOn says
-// whether it is to go on with the first, or to end.
-func (w *window) sent(l *line) (post []*note, goOn bool) {
+// posted, behind each other. When the goroutine has posted them it calls sent again, with again false: what was
+// refused meanwhile is not posted once more, because the first of it must go by itself, with pauses. If there are
+// none, goOn says whether the goroutine is to go on with the first, or to end.
+func (w *window) sent(l *line, again bool) (post []*note, goOn bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	back := l.out == 0 // all that were posted have come back
 	if back {
 		l.before = 0
 	}
-	for w.behind && len(l.queue) > 0 && l.queue[0].mayBePosted() && (back || l.queue[0].number == 0) {
+	for w.behind && len(l.queue) > 0 && l.queue[0].mayBePosted() && (back && again || l.queue[0].number == 0) {
 		post = append(post, l.queue[0])
 		w.toPost(l.queue[0])
 		l.queue = l.queue[1:]
