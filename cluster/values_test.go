@@ -121,7 +121,8 @@ func TestNoSharedMemory(t *testing.T) {
 			}
 			return err
 		},
-		"around that does not look": func(ctx context.Context, in *cluster.Incoming, next func(context.Context) error) error {
+		"around that looks later": func(ctx context.Context, in *cluster.Incoming, next func(context.Context) error) error {
+			looked = append(looked, in)
 			return next(ctx)
 		},
 	} {
