@@ -22,6 +22,7 @@ type Incoming struct {
 	ctx      context.Context // the handler's, if Around has made one
 	answer   answer
 	answered bool // there is an answer
+	given    bool // Around has returned, and what was kept is on its way: nothing comes before it
 }
 
 // answer is what the handler, or the Around, answers with.
@@ -123,12 +124,12 @@ func (in *Incoming) end() error {
 }
 
 // take keeps the handler's answer, the first one, until Around has returned. It returns
-// false before the turn, and after that.
+// false before the turn, and after that if there was none.
 func (in *Incoming) take(a answer) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.stage == queued || in.stage == out {
-		return false
+		return in.given
 	}
 	if !in.answered {
 		in.answer, in.answered = a, true
@@ -141,6 +142,7 @@ func (in *Incoming) over(err error) (a answer, answered bool) {
 	never := err != nil && neverRan(err)
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	defer func() { in.given = answered }()
 	was := in.stage
 	if was == inside {
 		panic(lost)
@@ -181,7 +183,7 @@ func (in *Incoming) leave() (a answer, answered bool) {
 	if in.stage == queued || in.stage == out {
 		return a, false
 	}
-	in.stage = out
+	in.stage, in.given = out, in.answered
 	return in.answer, in.answered
 }
 
