@@ -62,7 +62,7 @@ type (
 		Three   [3]byte
 		Pair    [2]string
 		Cased   string `json:"CaSe"`
-		Dash    string `json:"-,"`
+		Dash    string `json:"-,"` //lint:ignore SA5008 a name that some take for none
 		None    string `json:"-"`
 		Next    *every
 	}
