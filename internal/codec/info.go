@@ -74,6 +74,10 @@ func Check(t reflect.Type) error {
 // look is the first look at a type.
 func look(t reflect.Type) *info {
 	i := &info{}
+	if t.Kind() == reflect.Pointer && t.Name() != "" { // its values are made as *T, which is another type
+		i.fault = &Invalid{Type: t, Reason: fmt.Errorf("it is a pointer type with a name of its own: use %v", reflect.PointerTo(t.Elem()))}
+		return i
+	}
 	if err := borrows(t); err != nil {
 		i.fault = &Invalid{Type: t, Reason: err}
 		return i
