@@ -55,6 +55,8 @@ var sentinels = map[string]error{
 	"ErrUnknownType":                cluster.ErrUnknownType,
 	"ErrNotDurable":                 cluster.ErrNotDurable,
 	"ErrIDReused":                   cluster.ErrIDReused,
+	"ErrBegun":                      cluster.ErrBegun,
+	"ErrOutOfOrder":                 cluster.ErrOutOfOrder,
 	"ErrDeposed":                    cluster.ErrDeposed,
 	"ErrNotStored":                  cluster.ErrNotStored,
 	"ErrBadState":                   cluster.ErrBadState,
