@@ -45,11 +45,11 @@ type Options struct {
 
 	// Node has further options of the node: its Kinds, limits, Timing, StopTimeout. Its
 	// NodeID names the connections, too. Empty = the host's name and eight random characters. Set it for
-	// a process that may be killed: started again under its name it serves at once, and under another
-	// only when the lease of the dead one has ended, 10 to 12 s later.
+	// a process that may be killed. If it is started again under its name, it serves at once. Under another
+	// name it serves when the lease of the dead process has ended, 10 to 12 s later.
 	// Open sets Transport, Membership, Shards, NumShards and Seed. It sets State, here and in
 	// Client, unless that is given: durable entities keep their states in the network On. A
-	// handler in Kinds cannot say that its entities are durable. If nothing in Entities is, give
+	// handler in Kinds cannot say that its entities are durable. If only such handlers keep state, give
 	// State here.
 	Node cluster.NodeOptions
 	// Client has further options of the client: RetryOn, EnvelopeOptions. Open sets

@@ -66,9 +66,9 @@ func Durable(p Persistence) Option {
 // Stateful is an entity, or a protoactor actor, whose state is not the entity itself.
 type Stateful interface {
 	// State returns the value to store, always of the same type: a struct or a pointer to one, as
-	// JSON, or a protobuf message. A turn after which it is of another type fails with
-	// ErrNotStored, and so does one after which it is a nil pointer: that would be read as a state.
-	// [Context.Delete] removes a state. Only a key without one may begin with a nil pointer. State
+	// JSON, or a protobuf message. If it is of another type after a turn, the turn fails with
+	// ErrNotStored. So does a turn after which it is a nil pointer, because that would be stored as a state:
+	// [Context.Delete] removes a state. A key that has stored nothing may begin with a nil pointer. State
 	// is called on the key's turn, and must change nothing.
 	State() any
 	// SetState takes a stored state, of the type that State returns, before the first message.

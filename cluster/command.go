@@ -38,9 +38,9 @@ func (c *command) heard(err error) {
 	}
 }
 
-// repeats reports whether a try that may have run is followed by another one. A caller that
-// has gone, or has no time left, wants none, what has panicked would do so again, what was begun
-// never ends, and a right that is missing does not come back in time.
+// repeats reports whether a try that may have run is followed by another one. It is not if the caller
+// has gone or has no time left, after a panic, which would come again, for a command that was begun, because it
+// never runs again, and if a right is missing, because that does not come back in time.
 func (c *command) repeats(err error) bool {
 	if c.id == "" {
 		return false

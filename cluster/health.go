@@ -40,8 +40,8 @@ type Health struct {
 	// durable entities wait too. StateError is why; empty if nothing has failed.
 	ShardsWithoutState int
 	StateError         string
-	// Unreachable names the members that this node does not reach, or that do not reach it, although
-	// both reach the store of members: calls between their entities fail. The node serves all the same.
+	// Unreachable names the members that this node does not reach, or that do not reach this node, although
+	// both reach the store of members. Calls between their entities fail. The node goes on serving.
 	Unreachable []string
 	// ShardsOwned is how many shards the node serves, or 0 while it can serve none: the
 	// gauge shards_owned. ShardsWanted is how many it should serve.

@@ -146,7 +146,7 @@ type EntityMetrics interface {
 // MemberMetrics may be implemented by a [ClusterMetrics] that also measures how the nodes of a live
 // cluster reach each other.
 type MemberMetrics interface {
-	// MembersUnreachable is how many members a node does not reach, or is not reached by, although
+	// MembersUnreachable gets how many members a node does not reach, or do not reach the node, although
 	// both reach the store of members. See [Health].
 	MembersUnreachable(nodeID string, count int)
 }

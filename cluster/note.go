@@ -18,7 +18,7 @@ type note struct {
 	c       *caller
 	m       message
 	to      address
-	by      *mapping        // of keys to shards, as the client knew it; nil is not at all
+	by      *mapping        // of keys to shards, as the client knew it; nil if it did not know it
 	first   bool            // nothing was sent to its shard before
 	values  context.Context // of its sender; nil if nothing asks for them
 	ttl     time.Time       // the end of its TTL; zero if it has none
@@ -32,7 +32,7 @@ type note struct {
 	number, after uint64 // if it was posted
 }
 
-// begin sends a notification and does not wait. The message's data is its own.
+// begin sends a notification and does not wait. It keeps the message's data.
 func begin(ctx context.Context, c *caller, m message) *Receipt {
 	n := &note{c: c, m: m, to: m.to.address(), by: c.known.mapping.Load(), receipt: new(Receipt)}
 	n.env = Envelope{Delivery: m.delivery, Shard: int(m.to.under(n.by).shard), Kind: m.to.kind, Key: m.to.key, Type: m.typ}
@@ -69,8 +69,8 @@ func (n *note) refused(err error) *Receipt {
 	return receiptOf(err)
 }
 
-// freeze makes what the options say of the note's envelope, and what the call behind ctx hands on.
-// From then on the note depends on neither.
+// freeze applies the options to the note's envelope, and takes from ctx what its call hands on. After that the
+// note needs neither.
 func (n *note) freeze(ctx context.Context) {
 	e := &n.c.envelopes
 	if n.c.intercept != nil {
@@ -93,11 +93,11 @@ func (n *note) freeze(ctx context.Context) {
 	}}
 }
 
-// mostTTL is a time that nothing in a window lives to see.
+// mostTTL is longer than any note stays in a window.
 const mostTTL = 24 * time.Hour
 
-// mayBePosted reports whether the note can go out without waiting. A command is sent again even if it may have
-// run, which those behind it do not wait for.
+// mayBePosted reports whether the note can go out without waiting. A command cannot: the client sends it again even if it
+// may have run, and the notes behind it would not wait for that.
 func (n *note) mayBePosted() bool {
 	c := n.c
 	return c.poster != nil && n.by != nil && c.intercept == nil && n.env.Delivery == transport.AwaitAccept && n.env.ID == ""
@@ -210,5 +210,5 @@ func (n *note) over(err error) {
 	n.receipt.end(err)
 }
 
-// order is where the note stands in its line: those that were posted before the others.
+// order is where the note stands in its line: notes that were posted come first.
 func (n *note) order() uint64 { return n.number - 1 }

@@ -30,9 +30,10 @@ type NodeOptions struct {
 	Log *slog.Logger
 	// NodeID identifies this node: 1 to 255 letters, digits, - and _. Dots are not
 	// allowed, because records and commands write one life of a node as
-	// name.incarnation. Give each process a name that it has again when it is started again: if
-	// it was killed, the next process of that name takes its shards over at once, on Linux and on the
-	// same machine. Under another name it waits for the lease of the dead one. Empty = a random one.
+	// name.incarnation. Give each process a name that stays the same from start to start. If it was
+	// killed, the next process of that name on the same machine (Linux) takes its shards over at
+	// once. Under another name the shards wait until the lease of the dead process has ended. Empty = a
+	// random name.
 	NodeID string
 	// Transport is the server transport for receiving messages (required).
 	Transport ServerTransport
@@ -40,8 +41,8 @@ type NodeOptions struct {
 	// node without shards serves nothing and logs a warning: its NodeID may not be
 	// among those that the shards were assigned to. The lists of two nodes must not
 	// overlap, because a key could then live twice. A node warns if another node on the
-	// same transport value serves one of its shards, but it cannot see the nodes of
-	// other processes.
+	// same transport value serves one of its shards. Over NATS it also warns if it hears of such a
+	// node in another process.
 	Shards []uint32
 	// Handler processes the messages to owned shards. Required, unless there are Kinds.
 	Handler ServerHandlerFunc

@@ -13,7 +13,7 @@ type parcel struct {
 	typ   string
 	data  []byte
 	value plain.Value // in place of data
-	want  *plain.Type // what the caller takes a value of as its reply; nil for bytes
+	want  *plain.Type // of a reply that the caller takes as a value; nil if it takes bytes
 }
 
 // reply is a reply, as bytes or as a value.
@@ -22,7 +22,7 @@ type reply struct {
 	value plain.Value // in place of data
 }
 
-// packed names a message, and copies it, or encodes it. Its error is that of a call that was not sent.
+// packed names a message, and copies or encodes it. Its error is that of a call that was not sent.
 func packed[M any](r Requester, payload M, d transport.Delivery) (parcel, error) {
 	if !r.carries() {
 		return encoded(r, payload, d)
@@ -34,7 +34,7 @@ func packed[M any](r Requester, payload M, d transport.Delivery) (parcel, error)
 	return parcel{typ: p.Name, data: p.Data, value: p.Value}, nil
 }
 
-// encoded is packed for a message that goes as bytes in any case.
+// encoded is packed for a message that always goes as bytes.
 func encoded(r Requester, payload any, d transport.Delivery) (parcel, error) {
 	name, data, err := codec.Encode(payload)
 	if err != nil {

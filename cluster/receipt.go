@@ -14,12 +14,12 @@ import (
 // safe for concurrent use.
 type Receipt struct {
 	mu   sync.Mutex
-	done chan struct{} // made when it is first asked for
+	done chan struct{} // made by the first Done
 	over bool
 	err  error
 }
 
-// closed is the channel of all receipts that are over before it is asked for.
+// closed is the channel of all receipts that are over before their Done is called.
 var closed = func() chan struct{} {
 	c := make(chan struct{})
 	close(c)
@@ -49,7 +49,7 @@ func (r *Receipt) Err() error {
 }
 
 // Wait waits until the notification was accepted or has failed, and returns what Err returns then.
-// If ctx ends first, the notification goes on, and the error is ctx's with the outcome MaybeRan.
+// If ctx ends first, Wait returns ctx's error with the outcome MaybeRan, and the notification goes on.
 func (r *Receipt) Wait(ctx context.Context) error {
 	done := r.Done()
 	select {

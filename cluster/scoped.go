@@ -148,8 +148,8 @@ func NewRequest[IN any, OUT any](requester Requester) *Request[IN, OUT] {
 	return &Request[IN, OUT]{requester, faultOf[OUT]()}
 }
 
-// faultOf says why a type of replies cannot travel. It is a func of its own so that NewRequest is inlined,
-// and a request that is made for one call alone is no allocation.
+// faultOf says why a type of replies cannot travel. It is a func of its own so that NewRequest is inlined:
+// then a request that is made for one call is not allocated.
 func faultOf[OUT any]() error { return codec.Check(reflect.TypeFor[OUT]()) }
 
 // Request sends the payload and deserializes the response into *OUT, as protobuf if that is

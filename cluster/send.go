@@ -73,7 +73,7 @@ func (c *caller) call(ctx context.Context, env *Envelope, m *message) ([]byte, e
 	return c.alone(ctx, env, m)
 }
 
-// alone is call for a message that nothing of its key is before.
+// alone is call for a message that no other one to its key is before.
 func (c *caller) alone(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
 	if c.intercept != nil {
 		return c.intercepted(ctx, env, *m)

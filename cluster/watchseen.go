@@ -52,8 +52,8 @@ func (s *seen) take(e state.Entry, now time.Time) (sight, bool) {
 	before := *s
 	*s = seen{any: true, rev: e.Rev, gone: e.Err == nil && (e.Record == nil || e.Record.Deleted)}
 	if e.TTL > 0 && !s.gone {
-		// Reckoned from now, the end does not move with a wall clock that is set. A store that still shows
-		// what has ended by this clock has another clock.
+		// The end is counted from now, so it does not move if the wall clock is set. If the store still shows what has
+		// ended by this clock, the store's clock is another one.
 		left := e.TTL
 		if byStore := e.Time.Add(e.TTL).Sub(now); !e.Time.IsZero() && byStore > 0 {
 			left = min(left, byStore)

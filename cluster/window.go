@@ -37,15 +37,15 @@ type window struct {
 // line is the notifications to one key, in the order in which they came. The window's mu guards it.
 //
 // Notifications go out one behind the other, without waiting. The node accepts one only if it has
-// accepted the one before it ([dispatch.Poster]), so a refused one is followed by refusals. The line is then held: what
-// comes goes into the queue. When all that had gone out have come back, a goroutine sends the first of the queue,
-// by itself, until it is accepted or has failed for good. Then the others follow as before.
+// accepted the one before it ([dispatch.Poster]), so after a refusal it refuses those behind it too. Then the line is
+// held: new notifications go into the queue. When all that had gone out have come back, a goroutine sends the first of
+// the queue, by itself, until it is accepted or has failed for good. Then the others follow as before.
 type line struct {
 	out    int     // posted, and still to be told
 	last   *note   // that has come
-	before uint64  // number of the last that was posted; 0 if none is to come behind it
-	held   bool    // nothing goes out but what a goroutine sends
-	runs   bool    // there is that goroutine
+	before uint64  // number of the last that was posted; 0 if the next is to name none
+	held   bool    // only the line's goroutine sends
+	runs   bool    // that goroutine is there
 	queue  []*note // while it is held, in order
 }
 
@@ -97,7 +97,7 @@ func (w *window) enter(ctx context.Context, n *note) (entry, error) {
 	}
 }
 
-// tryEnter returns a channel that is closed when there is room, if there is none.
+// tryEnter is enter without waiting. If there is no room, it returns a channel that is closed when there is.
 func (w *window) tryEnter(n *note) (room <-chan struct{}, e entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -148,8 +148,8 @@ func (w *window) toPost(n *note) {
 	l.before = n.number
 }
 
-// told takes note of what has become of a note that was posted. With again, it is to be sent again,
-// and those that have come back before are behind it. runs reports whether the line wants a goroutine.
+// told takes a posted note back. With again, the note goes into the queue to be sent again, in its place among
+// those that have come back before it. runs reports whether the caller must start the line's goroutine.
 func (w *window) told(n *note, again bool) (runs bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -175,7 +175,7 @@ func (w *window) told(n *note, again bool) (runs bool) {
 
 // goOn starts the goroutine of a line, which sends n first if it is not nil.
 func (w *window) goOn(to address, l *line, n *note) {
-	go w.run(to, l, n) // ends when the line is empty, or others go out again: each has its until
+	go w.run(to, l, n) // ends when the line is empty, or only posted notes are left; each has an end, until
 }
 
 func (w *window) run(to address, l *line, n *note) {
@@ -204,8 +204,8 @@ func (w *window) run(to address, l *line, n *note) {
 	}
 }
 
-// first takes the first of a line out of its queue, for the line's goroutine. If there is none, the goroutine
-// is to end.
+// first takes the first note out of a line's queue, for the line's goroutine. If there is none, it drops the line and
+// returns nil, and the goroutine ends.
 func (w *window) first(to address, l *line) (n *note) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -218,10 +218,10 @@ func (w *window) first(to address, l *line) (n *note) {
 	return nil
 }
 
-// sent is called when the first of the queue is over. It returns the others, as far as they may be
-// posted, behind each other. When the goroutine has posted them it calls sent again, with again false: what was
-// refused meanwhile is not posted once more, because the first of it must go by itself, with pauses. If there are
-// none, goOn says whether the goroutine is to go on with the first, or to end.
+// sent is called when the first of the queue is over. It returns the next notes of the queue that may be posted, one
+// behind the other. When the goroutine has posted them, it calls sent anew, with again false: notes that were refused
+// meanwhile are not posted once more, because the first of them must go by itself, with pauses. If no note may be
+// posted, goOn says whether the goroutine goes on with the first of the queue, or ends.
 func (w *window) sent(l *line, again bool) (post []*note, goOn bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -240,7 +240,7 @@ func (w *window) sent(l *line, again bool) (post []*note, goOn bool) {
 	case len(l.queue) == 0:
 		l.held = false
 	}
-	l.runs = false // the last that comes back has another one started
+	l.runs = false // told starts another one when the last has come back
 	return nil, false
 }
 

@@ -82,8 +82,8 @@ var (
 	// ErrHandedBack: the node is leaving, or the shard moves, and the handler that owed the
 	// answer has declared that the call has had no effect. The client asks the next owner.
 	ErrHandedBack = sentinel("handed_back", NotStarted, "handed back")
-	// ErrOutOfOrder: a notification that is to come behind another one of its sender has come to a
-	// node that has not accepted that one. Nothing ran. NotifyAsync sends it again, in order.
+	// ErrOutOfOrder: a notification of NotifyAsync names an earlier one that it comes behind, and the node
+	// has not accepted that one. Nothing ran. The client sends both again, in order.
 	ErrOutOfOrder = sentinel("out_of_order", NotStarted, "out of order")
 	// ErrCircle: the key that was asked waits for the handler that asks, directly or by
 	// way of other keys: the answer would never come. The message names the keys. Nothing ran, and

@@ -14,7 +14,7 @@ import (
 	"github.com/clstr-go/clstr/internal/plain"
 )
 
-// protos holds one entry a type of messages: nil for one whose messages are always encoded.
+// protos holds one entry for each type of messages: nil if they are always encoded.
 var protos sync.Map // reflect.Type -> *plain.Type
 
 // protoOf returns how messages of a type are copied; nil if they are always encoded.
@@ -47,8 +47,8 @@ func lookAtProto(t reflect.Type) *plain.Type {
 	})
 }
 
-// protoLook is what has to be looked at in a message before it is copied, because its encoder would refuse it or
-// change it.
+// protoLook names the fields of a message to look at before it is copied, because its encoder might refuse or
+// change them.
 type protoLook struct{ fields []protoField }
 
 type protoField struct {

@@ -11,8 +11,8 @@ import (
 	quick "github.com/go-json-experiment/json/v1"
 )
 
-// decodeJSON is json.Unmarshal in a third of the time. It gives the same results: types for which
-// the two might differ go to encoding/json, and what the quick one refuses does so again.
+// decodeJSON is json.Unmarshal in a third of the time, with the same results. Types that
+// the two might decode differently go to encoding/json, and so does a text that the quick one refuses.
 func decodeJSON(data []byte, target any) error {
 	t := reflect.TypeOf(target)
 	if t == nil || t.Kind() != reflect.Pointer || !quickly(t.Elem()) {

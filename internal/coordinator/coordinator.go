@@ -41,8 +41,8 @@ type Options struct {
 	DrainTimeout time.Duration
 	// StopTimeout bounds the leave of the node.
 	StopTimeout time.Duration
-	// Linger is how long a shard that has moved stays subscribed, to tell
-	// callers so. A node that leaves ends that much later, because callers of its last
+	// Linger is how long a node goes on refusing requests for a shard that has moved, so that
+	// their callers look for the next owner. A node that leaves ends that much later, because callers of its last
 	// shards need as long to hear of the move as callers of the first.
 	Linger time.Duration
 }

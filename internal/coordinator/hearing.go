@@ -18,20 +18,20 @@ type Hearer interface {
 	// AskItself sends the node something that Heard counts when it arrives. again tells that
 	// what was sent before has not arrived for long. It must not block.
 	AskItself(again bool)
-	// Refused returns why requests for shards that the node serves do not come any more; nil if
-	// they may. It must not block.
+	// Refused returns why requests for the node's shards can no longer come; nil if they can. It
+	// must not block.
 	Refused() error
 }
 
 const (
-	// deafAfter is how often the node asks itself without hearing anything before it counts as deaf:
-	// that takes two renewals.
+	// deafAfter is how many questions to itself a node may leave unheard. If it hears nothing by the next look, it
+	// counts as deaf: after two renewals.
 	deafAfter = 3
-	// againEvery is how often a deaf node asks itself between two that are said to be again.
+	// againEvery: a deaf node asks itself with again set in one of so many questions.
 	againEvery = 16
 )
 
-// hearing follows whether requests reach the node. A node that anything has reached hears. Otherwise it
+// hearing follows whether requests reach the node. If anything has come, it hears. Otherwise it
 // asks itself, twice in each renewal.
 type hearing struct {
 	hearer Hearer // nil: nothing can tell
@@ -73,5 +73,5 @@ func (h *hearing) err() error {
 	return nil
 }
 
-// hears reports whether the node has heard what it has last asked itself, or what came since.
+// hears reports that the node is not deaf, and has at most one question to itself on its way.
 func (h *hearing) hears() bool { return !h.deaf.Load() && h.asked < 2 }

@@ -20,23 +20,23 @@ import (
 type Reacher interface {
 	// Ask asks the owner of a shard for its name, and returns what has become of the question.
 	Ask(ctx context.Context, shard uint32) (name string, err error)
-	// Unreachable tells how many members the node cannot reach, when that has changed. It must not block.
+	// Unreachable hears how many members the node cannot reach, each time that changes. It must not block.
 	Unreachable(count int)
 }
 
 const (
 	// askFor is how long an answer may take.
 	askFor = time.Second
-	// silentFor is how often a member must have left a question without an answer, one in each renewal,
-	// while it has renewed its own lease as often: then it does not reach this node, or is not reached.
+	// silentFor is after how many questions without an answer, one in each renewal, a member counts as
+	// unreachable, if it has renewed its own lease as often meanwhile.
 	silentFor = 3
 	// maxSuspects bounds the members that are asked in one renewal.
 	maxSuspects = 8
 )
 
-// reaching asks a random member in each renewal, and those that have not answered before. Two members
-// that both reach the store and not each other are told, and nothing more: no shard moves for that,
-// because each of them may serve other callers well.
+// reaching asks a random member in each renewal, and those that have not answered before. If two members
+// reach the store and not each other, that is reported, and no shard moves, because each of the two may serve
+// other callers well.
 type reaching struct {
 	reacher Reacher // nil: nothing is asked
 	log     *slog.Logger
@@ -66,7 +66,7 @@ func (r *reaching) due(now time.Time, renew time.Duration) bool {
 }
 
 // peers are the members to ask: a random one, and the suspects. Suspects that have gone are forgotten.
-// The reacher hears here of what the last questions have changed: without a lock, because metrics are an
+// It also tells the reacher what the last questions have changed, without a lock, because metrics are an
 // application's code.
 func (r *reaching) peers(core *ownership.Core, shards uint32) []ownership.Peer {
 	peers := make([]ownership.Peer, 0, 1+maxSuspects)
@@ -108,8 +108,8 @@ func (r *reaching) ask(ctx context.Context, p ownership.Peer) {
 	}
 }
 
-// silent reports whether an error says that no node has answered. ErrNotOwner is what a transport says that
-// finds no node where the records name an owner. A shard that moves gives it too, but not again and again.
+// silent reports whether an error says that no node has answered. A transport returns ErrNotOwner if it finds no
+// node where the records name an owner. It does so for a shard that moves too, but not again and again.
 func silent(err error) bool {
 	return errors.Is(err, outcome.ErrNotOwner) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, outcome.ErrEnvelopeExpired) || errors.Is(err, outcome.ErrTransportNoShardSubscriber)
 }

@@ -14,9 +14,9 @@ import (
 type Carrier interface {
 	// Sends is that of [Poster].
 	Sends(of transport.ClientTransport) bool
-	// Carry is the transport's Request for a message whose payload is a value, or env's Data if message is none. If the
-	// handler answers with a value of the type want, reply is that value, and otherwise data is the reply. want may be
-	// nil.
+	// Carry is the transport's Request for a message that may be a value. If message is the zero Value, the payload is
+	// env's Data. If the handler answers with a value of the type want, reply is that value. Otherwise data is the
+	// reply. want may be nil.
 	Carry(ctx context.Context, env transport.Envelope, message plain.Value, want *plain.Type) (data []byte, reply plain.Value, err error)
 }
 
@@ -42,7 +42,7 @@ type content struct {
 }
 
 // Envelope returns the call's envelope. The handler owns it until it returns. Before
-// the call has started, Headers may go at any moment: see [Call.Peek]. Data may not be there yet:
+// the call has started, Headers may go at any moment: see [Call.Peek]. Data may not have been made yet:
 // see [Call.Data].
 func (a *content) Envelope() *transport.Envelope { return &a.env }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/clstr-go/clstr/internal/turn"
 )
 
-// Detached returns a context with the values of ctx that does not end with it. If ctx is a
-// handler's, what is done with the returned one is no part of that handler's turn.
+// Detached returns a context with the values of ctx that does not end with ctx. If ctx is a
+// handler's, the returned context is no part of the handler's turn.
 func Detached(ctx context.Context) context.Context { return detached{context.WithoutCancel(ctx)} }
 
 type detached struct{ context.Context }

@@ -14,7 +14,7 @@ import (
 // ended.
 const grace = 5 * time.Second
 
-// Called by a handler or a hook, what waits here for calls does nothing and returns
+// If a handler or a hook calls a method here that waits for calls, the method does nothing and returns
 // [outcome.ErrFromHandler].
 
 // Drain refuses the calls that arrive from now on, except those that calls in flight wait for

@@ -12,7 +12,7 @@ type Hearer interface {
 	// what was sent before has not arrived for long, and that the connection should be made anew. It
 	// must not block.
 	AskItself(again bool)
-	// Refused returns why requests for shards that this end serves do not come any more; nil
-	// if they may. It must not block.
+	// Refused returns why requests for this end's shards can no longer come; nil
+	// if they can. It must not block.
 	Refused() error
 }

@@ -12,25 +12,25 @@ import (
 // Poster is implemented by backends whose transport can send a notification without waiting for its
 // acceptance.
 type Poster interface {
-	// Sends reports whether the backend is that of a transport itself, and not of one around it, whose
-	// Request may do more.
+	// Sends reports whether this is the backend of the transport itself. A transport around it may have a Request that
+	// does more.
 	Sends(of transport.ClientTransport) bool
-	// Number returns a number for a notification, higher than those before. It returns 0 if none can come
-	// behind another that is still to be told. It must not block.
+	// Number returns a number for a notification, higher than all before. It returns 0 if the transport cannot send
+	// several notifications to one key one behind the other. It must not block.
 	Number() uint64
-	// Post sends a notification that is to be accepted, as Request does, and does not wait. If open
-	// is false, err is the outcome. Otherwise to.Told is called once with it, nil if the notification was
-	// accepted: at the moment until at the latest, and perhaps before Post has returned. ctx is for
-	// handing the notification over. One that finds no owner is refused, and not sent
-	// elsewhere as Request would.
+	// Post sends a notification that awaits its acceptance, as Request does, and does not wait for it. If open
+	// is false, err is the outcome. Otherwise to.Told is called once with the outcome, nil if the notification was
+	// accepted: by the moment until, and perhaps before Post has returned. ctx bounds only
+	// handing the notification over. A notification that finds no owner is refused. Request would send it
+	// elsewhere.
 	Post(ctx context.Context, env *transport.Envelope, o Order, until time.Time, to Told) (open bool, err error)
 }
 
 // Order says behind which other a notification is to come.
 type Order struct {
 	Number uint64 // its own
-	// After is the number of another to the same key. If the node that gets the notification has not accepted that
-	// one, it refuses it ([outcome.ErrOutOfOrder], NotStarted). 0 is none.
+	// After is the number of an earlier notification to the same key; 0 is none. A node that has not accepted the earlier
+	// one refuses this one ([outcome.ErrOutOfOrder], NotStarted).
 	After uint64
 }
 

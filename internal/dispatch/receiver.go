@@ -54,9 +54,8 @@ type Link interface {
 type Backend interface {
 	// Dispatcher returns the dispatcher of all subscriptions.
 	Dispatcher() *Dispatcher
-	// Subscribe is SubscribeShard for a receiver. The owners that a shard has one after the
-	// other subscribe in an epoch each, and requests go to the owner in the highest epoch
-	// that the sender knows of.
+	// Subscribe is SubscribeShard for a receiver. Each owner of a shard subscribes in its
+	// epoch, and requests go to the owner in the highest epoch that the sender knows of.
 	Subscribe(ctx context.Context, shardID uint32, to Subscriber) (*Sub, error)
 	// ServeOwners answers clients that ask which node owns which shard, or how keys map to shards,
 	// from o, until Unsubscribe.
@@ -65,12 +64,12 @@ type Backend interface {
 	// the first answer that has any, by shard. If no node has one, it returns nil after
 	// a second at most, and at once if all nodes are in this process.
 	Served(ctx context.Context) (epochs []uint64)
-	// Address is where this transport's nodes are reached: other nodes tell it of
-	// the owner of a shard. The incarnation of a node begins with it. It is empty if callers need
+	// Address is where this transport's nodes are reached. Nodes tell clients the address of a
+	// shard's owner. The incarnation of a node begins with it. It is empty if callers need
 	// none.
 	Address() string
-	// Linger is how long an owner that has handed its shard over stays subscribed, to
-	// send callers on that do not know of the move yet. It must not block.
+	// Linger is how long an owner that has handed its shard over goes on refusing requests, for
+	// callers that do not know of the move yet. It must not block.
 	Linger() time.Duration
 }
 

@@ -25,7 +25,7 @@ func (l *line) append(m line) {
 	}
 }
 
-// list returns the calls, also if more has been added behind them since.
+// list returns the calls, even if more has been added behind them since.
 func (l line) list() (calls []Call) {
 	for g := l.first; ; g = g.next {
 		calls = append(calls, g.Call)
@@ -35,7 +35,7 @@ func (l line) list() (calls []Call) {
 	}
 }
 
-// release lets all go: each with its answer or, if there is one, with what has happened. It is
+// release lets all answers go. If why is not nil, each call gets it instead of its answer. It is
 // called without a lock.
 func (l line) release(why error) {
 	for g := l.first; g != nil; {
@@ -46,7 +46,7 @@ func (l line) release(why error) {
 	}
 }
 
-// calls reports whether there is more than somebody that waits for the state to be stored.
+// calls reports whether there is a call, and not only a goroutine that waits for the state to be stored.
 func (l line) calls() bool {
 	for g := l.first; g != nil; g = g.next {
 		if _, waits := g.Call.(*stay); !waits {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// loss is why a key ends with what is not stored: without its stop hook, because another node may own
-// the key by now and has loaded its state, or because the store does not take the state.
+// loss is why a key ends without storing its state. Either its stop hook does not run, because another node may own
+// the key by now and may have loaded its state, or the store does not take the state.
 type loss uint8
 
 const (

@@ -88,7 +88,7 @@ func (o *outlet) holds() bool {
 	return o != nil && o.fresh != nil && o.persist.Behind != 0 && !o.fresh.deleted
 }
 
-// hurry has what a write-behind key holds stored soon. The clock does it, because callers hold locks.
+// hurry makes the clock store soon what a write-behind key holds. It does not do so itself, because callers hold locks.
 func (o *outlet) hurry() {
 	u := o.fresh
 	if u.leaves = true; u.timer == nil {

@@ -25,8 +25,8 @@ func (s *shell) onTurn(method func() error) error {
 	return err
 }
 
-// stores has the state stored that a write-behind key holds, before the key leaves. It returns false if
-// the store does not take the state now: the key stays.
+// stores stores the state that a write-behind key holds, before the key leaves. If the store does not take the state
+// now, it returns false, and the key stays.
 func (s *shell) stores() bool {
 	h := beginHook(s.cell, passivation, s.hookTimeout())
 	defer h.end()

@@ -73,8 +73,8 @@ func (m Mutant) Dies(ctx context.Context, root string) error {
 	return nil
 }
 
-// verdict returns nil if the output of go test, which ended with failed, is that of a test that
-// has noticed something.
+// verdict returns nil if the mutant's test has noticed something. said is the output of go test, and failed the error
+// that go test has ended with.
 func (m Mutant) verdict(said string, failed error) error {
 	end := said[max(0, len(said)-2000):]
 	switch {

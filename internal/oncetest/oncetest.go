@@ -1,7 +1,7 @@
 // The suite of commands with an ID, through the crash of a node
 
-// Package oncetest is what messages with an ID keep on every store of state when a node dies in the
-// middle of one. Stores run it in their own tests; tests of package handlers have what else may happen.
+// Package oncetest tests what holds for messages with an ID on every store of state, when a node dies in the
+// middle of one. Each store runs it in its own tests. What else may happen is tested in package handlers.
 package oncetest
 
 import (
@@ -22,8 +22,8 @@ import (
 
 // Harness is what the suite must know of a store.
 type Harness struct {
-	// New makes a new, empty place, and returns what opens a store on it, each time for another
-	// process. What stores need to end, it leaves to t.Cleanup.
+	// New makes a new, empty place, and returns a func that opens a store on it, each time for another
+	// process. t.Cleanup ends the stores.
 	New func(t *testing.T) func() state.Store
 }
 
@@ -43,7 +43,7 @@ type purse struct{ Cents int }
 
 type (
 	pay  struct{ Cents int } // saves a half of what it does
-	move struct{ Cents int } // is answered later, in the process that dies never
+	move struct{ Cents int } // is answered later; the process that dies never answers it
 	look struct{}
 	sum  struct{ Cents int }
 )

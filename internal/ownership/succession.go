@@ -4,9 +4,9 @@ package ownership
 
 import "github.com/clstr-go/clstr/internal/record"
 
-// A node that dies keeps its shards until its lease has ended, because it may live. If the node is
-// started anew on the same machine, its next process can look: the record says which process the
-// one before was. Once that has surely ended, nothing of it serves, whatever its lease says. So the
+// A node that dies keeps its shards until its lease has ended, because it might still live. If the node is
+// started again on the same machine, the new process can look whether the old one has ended: the record says which
+// process that was. If it has, nothing of it serves, whatever its lease says. So the
 // next process takes shards without the wait of a node that joins, and then declares the earlier one
 // dead and claims its shards. The order matters: if the earlier one were dead first, other
 // members would claim them.
@@ -26,7 +26,7 @@ type succession struct {
 	joining *joining
 }
 
-// examine asks whether those that this node can see have ended.
+// examine asks which of the earlier processes that this one can see have ended.
 func (s *succession) examine() {
 	if !s.members.some(s.mayHaveEnded) {
 		return
@@ -61,8 +61,8 @@ func (s *succession) recentDeaths() (n int) {
 	return n
 }
 
-// declare declares those dead that have ended. One with an heir has to wait until the heir takes
-// shards.
+// declare declares earlier processes dead that have ended. If this node is to take the shards of one, it declares that
+// one dead only when it may take shards.
 func (s *succession) declare() {
 	if !s.own.valid() {
 		return

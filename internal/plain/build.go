@@ -1,4 +1,4 @@
-// How a type is copied: one func a type, made once
+// How a type is copied: one func for each type, made once
 
 package plain
 
@@ -12,10 +12,10 @@ import (
 	"unsafe"
 )
 
-// op copies what src points to into dst and returns the bytes that encoding it takes, or a few more. dst points to
-// a zero value or is src itself: then src is an assignment of a value that others have too, and the op
-// replaces what both would share. deep is how many pointers, slices and maps are around it. A
-// negative result says that the value must be encoded.
+// op copies what src points to into dst. It returns how many bytes the value takes when it is encoded, or a few more. A
+// negative result says that the value must be encoded. dst points to a zero value, or is src itself. Then src
+// was assigned from a value that other code has too, and the op replaces what the two would share. deep is how many
+// pointers, slices and maps are around the value.
 type op func(dst, src unsafe.Pointer, deep int) int
 
 // refuse is the result of an op for a value that must be encoded.

@@ -1,13 +1,13 @@
 // Type: what can be handed over as it is
 
-// Package plain copies messages as Go values, so that a message in its own process is not encoded
-// and decoded where no code can tell. A copy is exactly what encoding/json gives back of what it
-// has written. A type is plain if that is known of all its values: no code of its own
-// takes part, and no interface.
+// Package plain copies messages as Go values, so that a message that stays in its process need not be encoded
+// and decoded, if no code can see the difference. A copy is exactly what encoding/json would read from what it
+// has written. A type is plain if that is known of all its values: it has no code of its own that takes
+// part, and no interface. Copies share strings, because a string does not change, and nothing else.
 //
 //	t := plain.Of(reflect.TypeFor[Deposit]())         // nil: encode it
 //	v, ok := plain.Copy(t, deposit)                    // false: encode this one
-//	got := plain.Out[Deposit](&v)                      // shares no memory with deposit, nor with v
+//	got := plain.Out[Deposit](&v)                      // shares only strings with deposit, and with v
 //
 // The tests compare both ways, for types and values that are made at random.
 package plain
@@ -25,14 +25,14 @@ import (
 type Type struct {
 	of   reflect.Type
 	copy op
-	flat bool // an assignment is a copy: there is nothing that two values can share
+	flat bool // an assignment is a copy: no pointer, slice or map is in it
 
 	// Of a type that is copied by others; nil for all others.
 	clone func(p any) (copied any, size int)
 	bytes func(p any) ([]byte, error)
 }
 
-// types holds one entry a type: nil for one that is not plain.
+// types holds one entry for each type: nil for one that is not plain.
 var types sync.Map // reflect.Type -> *Type
 
 // Of returns what is known of a type or of the type that it points to; nil if that is not plain.
@@ -63,7 +63,7 @@ func look(t reflect.Type) *Type {
 	return &Type{of: t, copy: m.copy, flat: !b.shares}
 }
 
-// By makes a type whose values are copied and encoded by others. Both funcs are given a pointer to a
+// By makes a type whose values the given funcs copy and encode. Both get a pointer to a
 // value, and clone returns one. A negative size says that this value must be encoded.
 func By(of reflect.Type, clone func(p any) (copied any, size int), encode func(p any) ([]byte, error)) *Type {
 	return &Type{of: of, clone: clone, bytes: encode}
@@ -95,7 +95,7 @@ func (t *Type) value(p any, size int) (v Value, ok bool) {
 	return Value{of: t, p: p, size: int32(size)}, true
 }
 
-// encode encodes what p points to. A value of a plain type is one that was copied, and so it can be.
+// encode encodes what p points to. It cannot fail, because a value that does not encode is not copied.
 func (t *Type) encode(p any) []byte {
 	encode := json.Marshal
 	if t.bytes != nil {

@@ -16,8 +16,8 @@ type Value struct {
 	kept bool // more than one may take it
 }
 
-// Copy makes a Value of a message of the plain type, or of a pointer to one. It returns false for a value that JSON
-// does not write, does not give back, or that may be a circle: its encoder says what is wrong with it.
+// Copy makes a Value of a message of the plain type, or of a pointer to one. It returns false if JSON cannot write the
+// message or would not give it back, and if it may be a circle. The encoder then says what is wrong with it.
 func Copy[M any](t *Type, message M) (v Value, ok bool) {
 	if reflect.TypeFor[M]() != t.of {
 		return CopyAny(t, message)
@@ -64,8 +64,8 @@ func Out[M any](v *Value) M {
 	return as[M](v.again())
 }
 
-// Take returns the value itself to the one that takes it, and a copy of one that is kept. M is the value's type, or a
-// pointer to it.
+// Take returns the value itself, or a copy if the value is kept. Nothing else may use the value itself afterwards. M is
+// the value's type, or a pointer to it.
 func Take[M any](v *Value) *M {
 	p := v.p
 	if v.kept {

@@ -1,4 +1,4 @@
-// Whether the node still lives from which calls wait for an answer
+// Whether a node that calls wait for still lives
 
 package natstransport
 
@@ -16,9 +16,9 @@ import (
 // aliveAt is the type of a request that any node answers at once, before any handler.
 const aliveAt = "clstr.alive"
 
-// A node from which calls wait for an answer is looked at in each pulse. If nothing has come from it for askAfter
-// pulses, the node is asked. If nobody listens there, the node has died: its calls end in the next pulse,
-// because answers of a node that has handed over may be on their way over other servers. If the node stays silent
+// While calls wait for a node, each pulse looks at it. If nothing has come from the node for askAfter pulses, it is
+// asked. If nobody listens there, the node has died, or has handed over and gone. Its calls end one pulse later,
+// because answers of a node that has handed over may still come over other servers. If the node stays silent
 // for giveUpAfter pulses, it has died with its machine, or stands still.
 const (
 	pulse       = 300 * time.Millisecond
@@ -33,7 +33,7 @@ type vigil struct {
 	on      atomic.Bool          // it is on the clock
 	awaited atomic.Int64         // calls that wait for an answer, questions included
 	heard   atomic.Uint64        // answers
-	gone    atomic.Uint64        // the id of a question that nobody was there to hear; 0: none
+	gone    atomic.Uint64        // the id of a question that found no listener; 0: none
 	asks    atomic.Pointer[call] // the question that is on its way
 
 	// The clock's.
@@ -116,8 +116,8 @@ func (q vital) Told(err error) {
 	q.v.asks.Store(nil)
 }
 
-// end ends the calls that the node has, up to an id; 0: all that were sent. They may have run. What waits to be
-// sent is not among them.
+// end ends the calls that were sent to the node, up to an id; 0: all of them. They may have run. Calls that wait to be
+// sent do not end.
 func (v *vigil) end(upTo uint64, why string) {
 	b := v.box
 	ended := b.t.calls.takeIf(func(c *call) bool { return c.to.to == b && (upTo == 0 || c.id <= upTo) })

@@ -1,4 +1,4 @@
-// What comes of questions about owners, and announcements
+// The client's side of questions about owners: what it takes from answers and announcements
 
 package natstransport
 
@@ -101,7 +101,7 @@ func (t *Transport) livingAnswer(told *wire.Owners) bool {
 }
 
 // listening is a task of the flusher: it subscribes to announcements, before the first question
-// goes out. So a node that begins behind the question is heard of.
+// goes out. So the client hears of a node that begins after the question.
 type listening struct{ t *Transport }
 
 // Run implements pool.Task.
@@ -143,8 +143,7 @@ func (t *Transport) announced(m *nats.Msg) {
 	}
 }
 
-// maxAnnounced is how many nodes a connection knows at most when announcements tell it of nodes with
-// fixed lists.
+// maxAnnounced is how many nodes a connection knows at most by announcements of nodes with fixed lists.
 const maxAnnounced = 1024
 
 func contains(sorted []uint32, shard uint32) bool {

@@ -47,8 +47,8 @@ type asking struct {
 	next  uint32 // the first shard that it asks for
 }
 
-// ask asks the nodes for owners. It returns a route of the shard other than not as soon as there
-// is one. It returns nil if the nodes have answered and told none, if no node
+// ask asks the nodes for owners. It returns a route of the shard as soon as there is one that is not the
+// given one. It returns nil if the nodes have answered and named no other owner, if no node
 // has answered in time, or when the time of env is over. All calls that ask at the same moment
 // share a question. A call that has news asks even if there was an answer just now.
 func (t *Transport) ask(ctx context.Context, env *transport.Envelope, not *route, news bool) *route {
@@ -74,8 +74,8 @@ func (t *Transport) ask(ctx context.Context, env *transport.Envelope, not *route
 				return r
 			}
 		}
-		// A node with a fixed list announces no shard. So only a question that is
-		// younger than the call knows all that the call may know.
+		// A node with a fixed list announces itself, and not its shards. So only a question that was
+		// asked after the call began has found all nodes that the call may reach.
 		switch {
 		case ctx.Err() != nil, o.state.Load() != fixed, q == nil && wait == 0, q != nil && q.round > before:
 			return found()
@@ -134,7 +134,7 @@ func (q *asking) Expire() {
 	if open && over && q.heard {
 		o.surveyed = true
 		for _, box := range o.boxes {
-			box.fixed = box.fixed && (box.round == q.round || box.since >= q.round) // the others may be no more
+			box.fixed = box.fixed && (box.round == q.round || box.since >= q.round) // the others may have gone
 		}
 	}
 	o.mu.Unlock()
@@ -145,7 +145,7 @@ func (q *asking) Expire() {
 }
 
 // open returns the question that is open, a new one if there is none, or nil if
-// this is not the time for one. wait says when it is; 0 is not for a long time.
+// this is not the time for one. wait then says how long it is until that time; 0 if that is long.
 func (t *Transport) open(news bool) (q *asking, wait time.Duration) {
 	o := &t.owners
 	now := expiry.Now()
@@ -170,9 +170,9 @@ func (t *Transport) open(news bool) (q *asking, wait time.Duration) {
 }
 
 // recheck asks in the background, because an owner does not answer. The shard may have another
-// owner by now, and the announcement was lost. Or a false announcement has named an owner that does
-// not exist: its route is then in doubt. If any client listens to all subjects, the
-// server does not say that no node listens.
+// owner by now, and its announcement was lost. Or a false announcement has named an owner that does
+// not exist. Then the route is in doubt. The server does not always say that no node
+// listens: any client may listen to all subjects.
 func (t *Transport) recheck(r *route) {
 	o := &t.owners
 	if o.state.Load() != living {

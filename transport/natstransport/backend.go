@@ -27,8 +27,8 @@ var _ dispatch.Backend = backend{}
 // Dispatcher implements [dispatch.Backend].
 func (t backend) Dispatcher() *dispatch.Dispatcher { return t.d }
 
-// Subscribe implements [dispatch.Backend]. The first shard opens the door. A further one costs no
-// message, except that clients are told of the new owner in an epoch.
+// Subscribe implements [dispatch.Backend]. The first shard opens the door. A further one costs no round trip: with a
+// membership the new owner is announced, and with a fixed list nothing is sent.
 func (t backend) Subscribe(ctx context.Context, shardID uint32, to dispatch.Subscriber) (*dispatch.Sub, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, outcome.ContextError(err, outcome.NotSent)
@@ -99,7 +99,8 @@ func (t backend) Served(ctx context.Context) (epochs []uint64) {
 func (t backend) Address() string { return t.node }
 
 // Linger implements [dispatch.Backend]: in a cluster of NATS servers, some servers do not
-// know yet that a subscription has gone, and messages that they send to it are lost silently.
+// know yet that the subscription of a node that leaves has gone, and messages that they send to it are lost
+// silently.
 func (t backend) Linger() time.Duration {
 	if t.nc.ConnectedClusterName() == "" {
 		return 0

@@ -38,7 +38,7 @@ type nodeBox struct {
 
 	// Guarded by owners.mu.
 	routes int      // that lead here
-	serves []uint32 // with a fixed list, in ascending order
+	serves []uint32 // the shards of its fixed list, in ascending order
 	fixed  bool     // it has such a list, and answers questions
 	since  uint64   // the question after which it was announced
 	round  uint64   // of the question that it has last answered
@@ -90,7 +90,7 @@ func (t *Transport) sendable(ctx context.Context, env *transport.Envelope) error
 	return nil
 }
 
-// way returns what is known of the owner of an envelope's shard. It may have to ask for it first.
+// way returns what is known of the owner of an envelope's shard. If nothing is known, it asks the nodes.
 func (t *Transport) way(ctx context.Context, env *transport.Envelope) (*route, error) {
 	if r := t.owners.routes.Get(uint32(env.Shard)); r != nil {
 		return r, nil

@@ -6,13 +6,16 @@
 //	node := cluster.NewNode(cluster.NodeOptions{Transport: tr, ...})
 //
 // Each transport has one subject, PREFIX.n.<node>.*, for the requests of all shards that it serves. A
-// client asks the nodes which one owns a shard, hears of new owners, and is sent on by a node that does
-// not own a shard any more. If a node is gone, the server says so, and the client asks again. By then the
-// sender of a notification without an acknowledgement has gone on.
+// client asks the nodes which one owns a shard, and hears of new owners. A node that no longer owns
+// a shard refuses its requests and names the owner. If a node is gone, the server says so, and the client asks
+// again. By then the sender of a notification without an acknowledgement has gone on:
 // Transport.MissedNotifications counts such notifications, and the log has
 // a line. Replies come back to one inbox for each connection. Envelopes that wait at the
 // same moment for the same node share a message, and a lone one never waits for company.
 // docs/wire-format.md has the bytes.
+//
+// If nothing comes from a node while calls wait for it, the client asks the node whether it lives. The calls end with
+// outcome.ErrConnectionLost within 1.5 s if the node has died, and after 3 s if it is silent.
 //
 // One goroutine reads all of a connection's messages and hands them on without blocking. So
 // a slow key delays no other, and the messages of one sender to one shard stay in order. If

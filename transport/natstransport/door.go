@@ -1,4 +1,4 @@
-// The door: how this end hears requests of all its shards, and questions about them
+// The door: how this end hears requests for all its shards, and questions about them
 
 package natstransport
 
@@ -17,8 +17,8 @@ import (
 	"github.com/clstr-go/clstr/internal/wire"
 )
 
-// door is what this end subscribes to when it serves its first shard: the subject of the node for
-// the requests of all shards, and for shards of a fixed list the subject of questions. Both stay
+// door is what this end subscribes to when it serves its first shard: the subject of the node, for
+// the requests of all shards, and with a fixed list also the subject of questions. Both subscriptions stay
 // until the transport is closed.
 type door struct {
 	turn        chan struct{}      // cap 1: held while the door is opened
@@ -35,7 +35,7 @@ func newNode() string {
 	return hex.EncodeToString(b[:])
 }
 
-// openDoor returns when requests reach this end. fixed says that clients must be able to ask for its
+// openDoor returns when requests reach this end. If fixed is true, clients must be able to ask for its
 // fixed list too.
 func (t *Transport) openDoor(ctx context.Context, fixed bool) error {
 	d := &t.door
@@ -84,7 +84,7 @@ func (t *Transport) hang(fixed bool) (err error) {
 	}
 	if err == nil && fixed && d.who == nil {
 		if d.who, err = t.nc.ChanSubscribe(t.opts.Prefix+".who", t.in); err == nil {
-			// Clients have heard of this end when its first shard is served: their next question waits
+			// Clients hear of this end before its first shard is served. So their next question waits
 			// for its answer.
 			err = t.nc.Publish(t.opts.Prefix+".own", wire.AppendOwners(nil, &wire.Owners{Node: t.node}))
 		}
@@ -130,7 +130,7 @@ func (t *Transport) shut() {
 			continue
 		}
 		// Nothing comes. A drain that waits for the connection would subscribe
-		// again when it is back, and the server would send to nobody.
+		// again when it is back, and nothing would read what the server sends.
 		_ = s.Unsubscribe()
 	}
 	if drained > 0 {

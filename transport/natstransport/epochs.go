@@ -1,4 +1,4 @@
-// Answers to questions about owners, and announcements
+// The node's side of questions about owners: its answers and announcements
 
 package natstransport
 

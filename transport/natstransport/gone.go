@@ -34,8 +34,7 @@ func (r *route) doubted() bool { return r.doubt.CompareAndSwap(false, true) }
 // so its answers are on their way. A dead owner never answers.
 const succession = 2 * time.Second
 
-// succeed tells the callers that still wait for an old owner, after a while: the calls that it has
-// taken from them may have run.
+// succeed ends the calls that still wait for an old owner, after a while: they may have run.
 func (t *Transport) succeed(old *route) { t.abandonIn(t.succession, old) }
 
 func (t *Transport) abandonIn(d time.Duration, old *route) {

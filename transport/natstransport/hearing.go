@@ -12,11 +12,11 @@ import (
 
 var _ dispatch.Hearer = (*hearing)(nil)
 
-// selfToken ends the subject on which the end asks itself. It is one of its inbox.
+// selfToken ends the subject on which the end asks itself, below its inbox.
 const selfToken = ".self"
 
-// hearing counts what comes. A connection may look well and carry nothing: a network between may
-// have forgotten it, and TCP finds that out after minutes.
+// hearing counts what comes. A connection may look well and carry nothing: the network may
+// have forgotten it, and TCP finds that out only after minutes.
 type hearing struct {
 	t      *Transport
 	came   atomic.Uint64 // messages; the reader's
@@ -56,7 +56,7 @@ func (h *hearing) Refused() error {
 	return nil
 }
 
-// deny takes the server's refusal of a message to this end itself.
+// deny notes that the server refuses a message of this end to itself.
 func (h *hearing) deny(text string, err error) {
 	if strings.Contains(text, "Publish to ") && strings.Contains(text, h.t.inbox+selfToken) && !h.denied.Swap(true) {
 		h.t.log.Error("not permitted to publish to its own inbox: this end does not notice a connection over which nothing comes", "error", err)

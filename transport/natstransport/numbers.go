@@ -5,10 +5,9 @@ package natstransport
 // remembered is how many of a peer's numbers are remembered: more than are on their way.
 const remembered = 1 << 16
 
-// numbers are those of a peer's notifications that were accepted, the newest remembered of them.
-// They say whether a notification that is to come behind another may be accepted: only if this
-// process has accepted that one. So whatever became of the other (it was refused, or went to another node, or never
-// came), none overtakes it. Only the reader uses them.
+// numbers are the newest numbers of a peer's notifications that were accepted. A notification that is to
+// come behind another is accepted only if this process has accepted the other. So it overtakes none, whether the
+// other was refused, went to another node, or never came. Only the reader uses them.
 type numbers struct {
 	accepted []uint64 // bits, in a ring; nil before the first
 	highest  uint64

@@ -45,9 +45,9 @@ type Options struct {
 	// Prefix separates the clusters of one NATS account. One or more
 	// tokens, separated by dots. Empty = "clstr".
 	Prefix string
-	// Caller is the last token of the subjects to which this end sends requests. A permission
-	// to publish to PREFIX.n.*.alice only, say, vouches for a caller of that name: a node's log
-	// has the name beside a message that it refuses. At most 64 letters, digits, - and _.
+	// Caller is the last token of the subjects to which this end sends requests. If a user may publish
+	// only to PREFIX.n.*.alice, say, the server vouches for that name. A node's log
+	// has the name beside a message that the node refuses. At most 64 letters, digits, - and _.
 	// Empty = "_".
 	Caller string
 	// Log gets the events and faults that no caller is told. nil = slog.Default().

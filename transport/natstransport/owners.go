@@ -46,7 +46,7 @@ type owners struct {
 	known    int                 // shards that have a route
 	question *asking             // nil while none is open
 	rounds   uint64              // questions so far
-	surveyed bool                // one of them has waited long enough for every node with a fixed list
+	surveyed bool                // one of them has waited for every node with a fixed list
 	answered int64               // moment of the last whole answer
 	count    uint32              // of the shards, by the last answer that said one
 	counted  int64               // its moment
@@ -148,8 +148,7 @@ func (t *Transport) box(node string) *nodeBox {
 	return b
 }
 
-// learnFixed takes what a node with a fixed list serves, all of it. It is called with owners.mu
-// held.
+// learnFixed takes the whole fixed list of a node. It is called with owners.mu held.
 func (t *Transport) learnFixed(told *wire.Owners) {
 	o := &t.owners
 	box, serves, shard := t.box(told.Node), []uint32(nil), uint32(0)
@@ -221,8 +220,8 @@ func (t *Transport) withoutOwner(env *transport.Envelope) error {
 	return outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "shard %d", env.Shard)
 }
 
-// elsewhere sends a request again that has found no owner, if another owner is known
-// by then. A request that surely did not start may start elsewhere.
+// elsewhere sends a request that has found no owner again, if another owner is known
+// by then. Only a request that surely did not start is sent again.
 func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, r *route, data []byte, err error) ([]byte, error) {
 	for range follows {
 		if !noOwner(err) {

@@ -35,7 +35,7 @@ func (t backend) Post(ctx context.Context, env *transport.Envelope, o dispatch.O
 		moment = min(moment, expiry.Plus(env.EndOfLife(), ttlGrace))
 	}
 	c := &call{t: t.Transport, to: box, told: to, order: o}
-	t.clock.Add(&c.node, c, moment) // now: when it has gone out it may be told at any moment
+	t.clock.Add(&c.node, c, moment) // before it goes out, because after that it may be told at any moment
 	if err := box.post(ctx, env, c); err != nil {
 		t.clock.Remove(&c.node)
 		return false, err

@@ -1,4 +1,4 @@
-// Shards' subscriptions, and requests that arrive
+// Requests that arrive at this node
 
 package natstransport
 

@@ -87,16 +87,16 @@ func (t *Transport) newest(shard uint32) *subscription {
 	return nil
 }
 
-// Shared reports whether another subscription on this transport serves the same shard of a
-// fixed list: the first that has come serves, and the others stand by. A transport that hears of
-// another process with such a shard logs it.
+// Shared reports whether another subscription on this transport has the same shard by a
+// fixed list. The first that has come serves, and the others stand by. If another process has such a shard, the
+// transport logs it when it hears of that process.
 func (s *subscription) Shared() bool {
 	all := s.t.serve.Get(s.shard)
 	return s.epoch == 0 && all != nil && slices.ContainsFunc(*all, func(o *subscription) bool { return o != s && o.epoch == 0 })
 }
 
 // Leave implements [dispatch.Link]. For a shard of a fixed list, messages that the server has sent
-// before are still accepted. The owner of a shard in an epoch has drained it.
+// before are still accepted. A shard in an epoch was drained before.
 func (s *subscription) Leave() error {
 	t := s.t
 	if s.epoch == 0 && t.up.Load() && !t.closed.Load() && t.flush(context.Background()) == nil {
