@@ -19,7 +19,7 @@
 //
 //	cluster/client.go               Client.Key("user-123")           a client for one key
 //	sharding/hash.go                Layout.Shard                     user-123 -> shard 7, once
-//	cluster/scoped.go               ScopedClient.Request             names the message, encodes it
+//	cluster/scoped.go               ScopedClient.Request             names the message, encodes or copies it
 //	cluster/envelope.go             newEnvelope                      the only birthplace of an Envelope
 //	cluster/send.go                 caller.send                      default deadline; tries again what never ran
 //	memtransport | natstransport    Request                          to the owner of shard 7

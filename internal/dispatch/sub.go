@@ -115,7 +115,7 @@ func (s *Sub) Do(ctx context.Context, env transport.Envelope) ([]byte, error) {
 	return s.do(ctx, env, s.to.Receiver, nil)
 }
 
-// Carry is Do as [Carrier] has it.
+// Carry is Do for a message that may be a Go value: see [Carrier].
 func (s *Sub) Carry(ctx context.Context, env transport.Envelope, message plain.Value, want *plain.Type) (data []byte, reply plain.Value, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, reply, outcome.ContextError(err, outcome.NotSent)
