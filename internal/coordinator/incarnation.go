@@ -214,8 +214,8 @@ func (in *incarnation) listen() {
 	in.step(ownership.Deaf{Deaf: deaf})
 }
 
-// askOthers asks members whether they are reached, if that is due. A node that nothing reaches hears no
-// answer of any.
+// askOthers asks members whether the node reaches them, if that is due. A node that nothing reaches does not
+// ask, because no answer could come.
 func (in *incarnation) askOthers() {
 	r := &in.c.reaching
 	if in.gone != nil || !r.due(time.Now(), in.self.Timing.Renew) || !in.c.hearing.hears() {
@@ -226,7 +226,7 @@ func (in *incarnation) askOthers() {
 	}
 }
 
-// failing returns why shards cannot be subscribed, or why those that were are not any more; nil if they can.
+// failing returns why shards cannot be subscribed, or why earlier subscriptions no longer hold; nil if all is well.
 func (in *incarnation) failing(now time.Time) *failing {
 	if f := in.holds.failing.Load(); f != nil || in.c.hearing.hearer == nil {
 		return f

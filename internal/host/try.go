@@ -127,7 +127,7 @@ func (t try) isFirst() bool {
 	}
 }
 
-// notEnded is what a message is told whose first try has stored a part of what it does, and no reply.
+// notEnded refuses a message if an earlier try of it has stored a part of what it does, and no reply.
 func notEnded(c *cell) *Failure {
 	return failure(ErrBegun, nil, "key %.64q has stored a part of what an earlier try of the message did, and that try has given no reply: look at the key's state", c.key)
 }
@@ -159,7 +159,7 @@ func (t try) awaitChange() error {
 	}
 }
 
-// unreadIDs is what a message is told whose key cannot find out whether it has run.
+// unreadIDs refuses a message if its key cannot find out whether it has run before.
 func unreadIDs(c *cell, err error) *Failure {
 	switch {
 	case errors.Is(err, state.ErrDeposed):
