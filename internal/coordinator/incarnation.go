@@ -60,6 +60,7 @@ func (in *incarnation) over() {
 		in.holds.drop(shard, h)
 	}
 	in.end()
+	in.c.reaching.forget()
 }
 
 // live runs one incarnation of the node. over is false if the node must join

@@ -47,6 +47,7 @@ type reaching struct {
 
 	mu       sync.Mutex
 	suspects map[record.Ref]*suspect
+	barred   bool // this node may not send to a member, which was told
 }
 
 // suspect is a member that has not answered.
@@ -100,6 +101,8 @@ func (r *reaching) ask(ctx context.Context, p ownership.Peer) {
 	case err == nil && name != p.Ref.Name: // the shard has moved
 	case err == nil:
 		r.reached(p)
+	case errors.Is(err, outcome.ErrNotPermitted): // this node's rights say nothing of the member
+		r.mayNotSend(p, err)
 	case silent(err):
 		r.missed(p)
 	case !outcome.Of(err).NeverRan() || outcome.Of(err) == outcome.NotSent: // the connection was lost
@@ -139,6 +142,25 @@ func (r *reaching) missed(p ownership.Peer) {
 		s.told = true
 		r.log.Error("this node and a member do not reach each other, although both reach the store of members: calls between them fail", slog.String("member", p.Ref.String()))
 	}
+}
+
+// mayNotSend tells, once in an incarnation, that the server does not let this node send to a member. It
+// may be to all of them.
+func (r *reaching) mayNotSend(p ownership.Peer, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.barred {
+		r.barred = true
+		r.log.Error("this node may not send to a member: its calls there fail until the user of this node has the right", slog.String("member", p.Ref.String()), slog.Any("error", err))
+	}
+}
+
+// forget drops what is known of other members, because the node is no member any more.
+func (r *reaching) forget() {
+	r.mu.Lock()
+	r.suspects, r.barred = nil, false
+	r.mu.Unlock()
+	r.tell()
 }
 
 // tell tells the reacher how many members are not reached, if that has changed.

@@ -2,7 +2,9 @@ package coordinator
 
 import (
 	"context"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -16,12 +18,15 @@ type asks struct {
 	*ear
 	asked  atomic.Int64
 	count  atomic.Int64 // of members that it does not reach
+	counts []int        // all that it was told, to be read when it has ended
+	said   strings.Builder
 	answer func(ctx context.Context, owner string) (string, error)
 }
 
 func (a *asks) Unreachable(count int) {
 	a.c.Health() // as metrics may: no lock is held
 	a.count.Store(int64(count))
+	a.counts = append(a.counts, count)
 }
 
 func (a *asks) Ask(ctx context.Context, shard uint32) (string, error) {
@@ -46,6 +51,7 @@ func (cl *cluster) three(answer func(ctx context.Context, owner string) (string,
 	cl.t.Helper()
 	b, c = cl.start("b"), cl.start("c")
 	a = &asks{ear: &ear{member: cl.member("a")}, answer: answer}
+	a.log = slog.New(slog.NewTextHandler(&a.said, nil))
 	cl.run(a.member, a, 0)
 	time.Sleep(30 * time.Second)
 	cl.wantOwners("a", "b", "c")
@@ -158,5 +164,62 @@ func TestDeadMemberIsNoPair(t *testing.T) {
 		b.stop()
 		end(a.member)
 		<-b.ended
+	})
+}
+
+// TestNoMemberReachesNoOne: a node that is no member any more, because it was declared dead or leaves,
+// has no member that it does not reach.
+func TestNoMemberReachesNoOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		a, b, c := cl.three(func(_ context.Context, owner string) (string, error) {
+			if owner == "b" {
+				return "", context.DeadlineExceeded
+			}
+			return owner, nil
+		})
+		time.Sleep(time.Minute)
+		a.cut.Store(true)
+		time.Sleep(time.Minute)
+		cl.wantOwners("b", "c")
+		a.cut.Store(false)
+		time.Sleep(time.Minute)
+		if h := a.c.Health(); !slices.Equal(h.Unreachable, []string{"b"}) {
+			t.Errorf("the node has come again, and %q are not reached", h.Unreachable)
+		}
+		end(a.member, b, c)
+		if h := a.c.Health(); len(h.Unreachable) > 0 {
+			t.Errorf("the node has left, and %q are not reached", h.Unreachable)
+		}
+		if want := []int{1, 0, 1, 0}; !slices.Equal(a.counts, want) {
+			t.Errorf("the metrics were told %v, want %v", a.counts, want)
+		}
+	})
+}
+
+// TestRightsSayNothingOfAPair: a node that may not send to a member is told so once. The member counts as
+// neither reached nor missed.
+func TestRightsSayNothingOfAPair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		var answer atomic.Pointer[error] // of b
+		denied := outcome.Errorf(outcome.ErrNotPermitted, "not to b")
+		a, b, c := cl.three(func(_ context.Context, owner string) (string, error) {
+			if err := answer.Load(); err != nil && owner == "b" {
+				return "", *err
+			}
+			return owner, nil
+		})
+		for i, err := range []error{denied, context.DeadlineExceeded, denied} {
+			answer.Store(&err)
+			time.Sleep(time.Minute)
+			if h := a.c.Health(); (len(h.Unreachable) > 0) != (i > 0) {
+				t.Errorf("after %d changes %q are not reached", i, h.Unreachable)
+			}
+		}
+		end(a.member, b, c)
+		if n := strings.Count(a.said.String(), "this node may not send to a member"); n != 1 || !strings.Contains(a.said.String(), "not to b") {
+			t.Errorf("%d lines say that the node may not send:\n%s", n, &a.said)
+		}
 	})
 }
