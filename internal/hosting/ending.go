@@ -21,6 +21,7 @@ type endings struct {
 	final  *host.EndGroup            // of those that end together; held once for each that has not joined
 	of     *standing.Together        // whose group final is
 	all    *host.EndGroup            // of all, where the node ends
+	early  int                       // the holds from before anything ended
 	ended  bool
 
 	stopping sync.Once
@@ -115,19 +116,32 @@ func LapseShard(life *dispatch.Lifetime, shard uint32) {
 }
 
 // HoldShard implements dispatch.Hosts: it keeps the keys that stop hooks have woken, while a shard ends, until release
-// is called.
+// is called. A hold from before anything ends is one of the node's end: the end of a single shard waits
+// for the shard's calls by itself.
 func (s *hosting) HoldShard(shard uint32) (release func()) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	group := s.moving[shard]
 	if group == nil {
 		group = s.all
 	}
-	s.mu.Unlock()
-	if group == nil { // nothing of it ends yet
-		return func() {}
+	if group == nil {
+		s.early++
+		return s.releaseEarly
 	}
 	group.Hold()
 	return group.Release
+}
+
+// releaseEarly is the end of an early hold.
+func (s *hosting) releaseEarly() {
+	s.mu.Lock()
+	s.early--
+	group := s.all
+	s.mu.Unlock()
+	if group != nil {
+		group.Release()
+	}
 }
 
 // Final says that shards more end together on a lifetime that knows of such
@@ -181,6 +195,9 @@ func (s *hosting) stop() {
 	group := host.NewEndGroup(true)
 	s.mu.Lock()
 	s.all = group
+	for range s.early {
+		group.Hold()
+	}
 	hosts := s.list()
 	s.mu.Unlock()
 	group.Hold() // they begin one after the other
