@@ -116,6 +116,7 @@ func TestAnOpenAnswerKeepsAKey(t *testing.T) {
 			}
 			c.check(t)
 		}
+		synctest.Wait() // or the turn that has answered would not be over yet, and the other go in its place
 		w.want("e", "go", "")
 		synctest.Wait()
 		if ended := <-l.ended; ended != "owes" {
