@@ -49,11 +49,11 @@ func Open(ctx context.Context, opts Options) (*Service, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	opts.Node.NodeID = cmp.Or(opts.Node.NodeID, newNodeID())
 	link, err := opts.join(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("service %s: %w", opts.Name, err)
 	}
+	opts.Node.NodeID = link.Node
 	s := newService(opts, link)
 	defer close(s.opened)
 	if err = s.begin(ctx, opts); err != nil {
@@ -73,14 +73,22 @@ func newService(opts Options, link Link) *Service {
 	}
 }
 
-// join connects.
+// join connects. The link that it returns has the name of the node.
 func (o Options) join(ctx context.Context) (Link, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, cluster.DefaultRequestTimeout)
 		defer cancel()
 	}
-	return o.On.Join(ctx, Member{Service: o.Name, Node: o.Node.NodeID, Hosts: o.hosts(), Durable: o.durable(), Log: o.Log})
+	m := Member{Service: o.Name, Node: o.Node.NodeID, Hosts: o.hosts(), Durable: o.durable(), Log: o.Log}
+	if m.Node == "" {
+		m.Node, m.Drawn = newNodeID(), true
+	}
+	link, err := o.On.Join(ctx, m)
+	if !m.Drawn || link.Node == "" {
+		link.Node = m.Node
+	}
+	return link, err
 }
 
 // begin makes the client, and starts the node.

@@ -22,6 +22,7 @@ type Network interface {
 type Member struct {
 	Service string       // [Options].Name
 	Node    string       // names the process's connections
+	Drawn   bool         // Node was drawn at random: [Link].Node may replace it
 	Hosts   bool         // it has a node: false for a client, which needs no Store
 	Durable bool         // it has a node that hosts durable entities
 	Log     *slog.Logger // may be nil
@@ -31,6 +32,10 @@ type Member struct {
 type Link struct {
 	Transport cluster.Transport
 	Store     membership.Store // the records of members and shards
+	// Node names the member in place of a Node that was drawn. It is for networks that can give a process
+	// the name of one that has ended before: a node that is started again under its name need not wait for
+	// the lease of the dead one. Empty = the member keeps its name.
+	Node string
 	// State keeps the states of durable entities. Where the member is not Durable, its reads
 	// and watches are used alone. It may be nil.
 	State state.Store

@@ -44,7 +44,8 @@ type Options struct {
 	Log *slog.Logger
 
 	// Node has further options of the node: its Kinds, limits, Timing, StopTimeout. Its
-	// NodeID names the connections, too. Empty = the host's name and eight random characters. Set it for
+	// NodeID names the connections, too. Empty = the host's name and eight random characters, or
+	// what the network names the node: embed.Dir gives each start the names of before. Over NATS, set it for
 	// a process that may be killed. If it is started again under its name, it serves at once. Under another
 	// name it serves when the lease of the dead process has ended, 10 to 12 s later.
 	// Open sets Transport, Membership, Shards, NumShards and Seed. It sets State, here and in

@@ -37,7 +37,7 @@ var counters = actor.Define("counter", func(string) *Counter { return &Counter{}
 var quiet = slog.New(slog.DiscardHandler)
 
 func options(on clstr.Network) clstr.Options {
-	return clstr.Options{Name: "counters", On: on, Entities: clstr.Host(counters), Shards: 8, Log: quiet, Node: cluster.NodeOptions{Timing: testkit.LiveTiming}}
+	return clstr.Options{Name: "counters", On: on, Entities: clstr.Host(counters), Shards: 8, Log: quiet, Node: cluster.NodeOptions{Timing: timing()}}
 }
 
 func open(t *testing.T, on clstr.Network) *clstr.Service {

@@ -56,24 +56,29 @@ type Server struct {
 
 	mu    sync.Mutex // held while the server starts and ends
 	users int
-	nats  *server.Server // nil without users
-	lock  *os.File       // of the folder
+	nats  *server.Server  // nil without users
+	lock  *os.File        // of the folder
+	names map[string]bool // of nodes that this process has
 }
 
-// Join implements [clstr.Network].
+// Join implements [clstr.Network]. A node without a name of its own gets the first that is free
+// of embedded-1, embedded-2 and so on. Only one process has the folder, so a process that was killed
+// and is started again has the names of before, and serves at once.
 func (s *Server) Join(ctx context.Context, m clstr.Member) (clstr.Link, error) {
-	srv, err := s.enter(m)
+	srv, name, err := s.enter(m)
 	if err != nil {
 		return clstr.Link{}, err
 	}
+	m.Node = name
 	link, err := clstr.NATS("nats://embedded", nats.InProcessServer(srv)).Join(ctx, m)
 	if err != nil {
-		s.leave()
+		s.leave(name)
 		return clstr.Link{}, err
 	}
 	closeLink := link.Close
+	link.Node = name
 	link.Close = sync.OnceValue(func() error {
-		defer s.leave()
+		defer s.leave(name)
 		return closeLink()
 	})
 	return link, nil
@@ -90,23 +95,41 @@ func (s *Server) URL() string {
 	return s.nats.ClientURL()
 }
 
-// enter starts the server for its first user.
-func (s *Server) enter(m clstr.Member) (*server.Server, error) {
+// enter starts the server for its first user. It returns the name of the user's node, too.
+func (s *Server) enter(m clstr.Member) (srv *server.Server, name string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.users == 0 {
 		if err := s.start(m); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 	}
 	s.users++
-	return s.nats, nil
+	return s.nats, s.nameOf(m), nil
 }
 
-// leave ends the server after its last user.
-func (s *Server) leave() {
+// nameOf notes the name of a member that has a node, and finds one if that was drawn. It is called
+// with mu held.
+func (s *Server) nameOf(m clstr.Member) string {
+	if !m.Hosts {
+		return m.Node
+	}
+	name := m.Node
+	for n := 1; m.Drawn && (n == 1 || s.names[name]); n++ {
+		name = "embedded-" + strconv.Itoa(n)
+	}
+	if s.names == nil {
+		s.names = map[string]bool{}
+	}
+	s.names[name] = true
+	return name
+}
+
+// leave ends the server after its last user. name is free from now on.
+func (s *Server) leave(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	delete(s.names, name)
 	if s.users--; s.users > 0 {
 		return
 	}
