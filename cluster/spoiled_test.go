@@ -150,7 +150,7 @@ func TestConfigOfAnotherLayout(t *testing.T) {
 	spoil(t, func(t *testing.T, s *spoiling) {
 		n := s.node("a")
 		stop := s.start(n)
-		time.Sleep(30 * time.Second)
+		time.Sleep(30*time.Second + 100*time.Millisecond) // between two steps: one at this moment might mend it before it is seen
 		before, err := s.store.Read(t.Context(), record.ConfigKey)
 		if err != nil {
 			t.Fatal(err)
