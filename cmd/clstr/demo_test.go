@@ -12,9 +12,23 @@ import (
 	"github.com/clstr-go/clstr/internal/record"
 )
 
-// TestDemo: it ends by itself, and says what has happened.
+// TestDemo: it ends by itself, and says what has happened. A busy machine needs longer to show it.
 func TestDemo(t *testing.T) {
-	r := command(t, nil, nil, "demo", "--for", "3s", "--json")
+	length := leastShow
+	for !showsAll(t, length) {
+		if length *= 2; length > 20*leastShow {
+			t.Fatalf("it has not shown two frames and an event in %v", length/2)
+		}
+	}
+	if r := command(t, nil, nil, "demo", "--for", "1s"); r.exit != exitUsage {
+		t.Errorf("--for 1s: exit code %d, %s%s", r.exit, r.out, r.err)
+	}
+}
+
+// showsAll runs the demo, and reports whether there was time for two frames, an event and an answer.
+func showsAll(t *testing.T, length time.Duration) bool {
+	t.Helper()
+	r := command(t, nil, nil, "demo", "--for", length.String(), "--json")
 	if r.exit != 0 {
 		t.Fatalf("exit code %d: %s", r.exit, r.err)
 	}
@@ -31,12 +45,10 @@ func TestDemo(t *testing.T) {
 		}
 	}
 	last := decode[frameJSON](t, lines[len(lines)-1])
-	if frames < 2 || len(events) == 0 || events[0].Event != demo.Joins || events[0].Node != "d" || !last.End || last.Answered == nil || *last.Answered == 0 {
-		t.Errorf("%d frames, events %+v, at last %+v", frames, events, last)
+	if !last.End || last.Answered == nil || len(events) > 0 && (events[0].Event != demo.Joins || events[0].Node != "d") {
+		t.Fatalf("%d frames, events %+v, at last %+v", frames, events, last)
 	}
-	if r := command(t, nil, nil, "demo", "--for", "1s"); r.exit != exitUsage {
-		t.Errorf("--for 1s: exit code %d, %s%s", r.exit, r.out, r.err)
-	}
+	return frames >= 2 && len(events) > 0 && *last.Answered > 0
 }
 
 // TestDemoInterrupted: Ctrl-C ends it, in order.
