@@ -178,6 +178,18 @@ func TestFolderIsLocked(t *testing.T) {
 func TestProcessIsKilled(t *testing.T) {
 	testkit.CheckLeaks(t)
 	dir := t.TempDir()
+	kill(t, dir)
+	with16 := options(embed.Dir(dir))
+	with16.Shards = 16
+	if _, err := clstr.Open(t.Context(), with16); !errors.Is(err, cluster.ErrLayoutMismatch) || !strings.Contains(fmt.Sprint(err), "8") {
+		t.Errorf("other shards than the bucket has: %v", err)
+	}
+	add(t, open(t, embed.Dir(dir)), "k", 1) // when the lease of the dead is over
+}
+
+// kill starts a process that opens a service on the folder, and kills it as soon as it serves.
+func kill(t *testing.T, dir string) {
+	t.Helper()
 	other := another(t, dir)
 	said, err := other.StdoutPipe()
 	if err != nil {
@@ -193,12 +205,6 @@ func TestProcessIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = other.Wait() // killed
-	with16 := options(embed.Dir(dir))
-	with16.Shards = 16
-	if _, err := clstr.Open(t.Context(), with16); !errors.Is(err, cluster.ErrLayoutMismatch) || !strings.Contains(fmt.Sprint(err), "8") {
-		t.Errorf("other shards than the bucket has: %v", err)
-	}
-	add(t, open(t, embed.Dir(dir)), "k", 1) // when the lease of the dead is over
 }
 
 // another is a process that opens a service on the folder.

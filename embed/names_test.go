@@ -1,9 +1,7 @@
 package embed_test
 
 import (
-	"bufio"
 	"os"
-	"runtime"
 	"testing"
 	"time"
 
@@ -44,35 +42,6 @@ func TestNamesOfNodes(t *testing.T) {
 	if got := again.Node().Health().NodeID; got != "embedded-1" {
 		t.Errorf("after the first has ended, a new one is named %s", got)
 	}
-}
-
-// TestKilledProcessIsNotWaitedFor: a process that is started again in the folder serves at once, although
-// the lease of the one that was killed lasts for an hour, longer than the test may take.
-func TestKilledProcessIsNotWaitedFor(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Log("no other system proves that the former process has ended")
-		return
-	}
-	testkit.CheckLeaks(t)
-	dir := t.TempDir()
-	other := another(t, dir)
-	other.Env = append(other.Env, "CLSTR_EMBED_LONG=1")
-	said, err := other.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := other.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if line, err := bufio.NewReader(said).ReadString('\n'); line != "serves\n" {
-		t.Errorf("it says %q, %v", line, err)
-	}
-	if err := other.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = other.Wait() // killed
-	t.Setenv("CLSTR_EMBED_LONG", "1")
-	add(t, open(t, embed.Dir(dir)), "k", 1)
 }
 
 // timing is that of the nodes of these tests.

@@ -31,7 +31,7 @@ type nemesis struct {
 	// servers is how many NATS servers there are; 0 is one.
 	servers int
 	// far is how long what other servers say takes to the callers' server: where a
-	// subscription has ended, and who owns a shard now.
+	// subscription has ended, and which node owns a shard now.
 	far time.Duration
 	// callers is how many there are; 0 is eight.
 	callers int

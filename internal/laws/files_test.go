@@ -79,6 +79,9 @@ var longer = map[string]string{}
 
 func TestFilesAreShort(t *testing.T) {
 	for _, f := range files(t) {
+		if f.test && f.lines > noMore {
+			t.Errorf("%s has %d lines, over %d: a test of a further thing has a file of its own", f.path, f.lines, noMore)
+		}
 		if f.test || f.generated || f.lines <= maxLines || f.lines <= noMore && longer[f.path] != "" {
 			continue
 		}

@@ -80,8 +80,8 @@ func TestRestartJoinsBeforeItDeclares(t *testing.T) {
 	}
 }
 
-// TestNoProofNoSuccession: a process that runs, that this node cannot see, or of which nothing is
-// known keeps its lease.
+// TestNoProofNoSuccession: a process keeps its lease if it runs, if this node cannot see it, or if nothing
+// is known of it.
 func TestNoProofNoSuccession(t *testing.T) {
 	for name, c := range map[string]struct {
 		was   record.Process

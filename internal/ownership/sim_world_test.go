@@ -79,7 +79,7 @@ type world struct {
 	order       map[clientKey]int        // the last number that has run
 	bad         []string
 	deaths      int
-	innocent    int // of those, who had done nothing wrong
+	innocent    int // the dead that had done nothing wrong
 	acked       int
 	maybe       int
 	never       int

@@ -214,7 +214,7 @@ func (t *Turn) Line() iter.Seq[*Turn] {
 	}
 }
 
-// Circle returns the turns from the one of the number to t, each of which asks the next.
+// Circle returns the turns from the one of the number to t. Each asks the next.
 func (t *Turn) Circle(number uint64) (circle []*Turn) {
 	for t := range t.Line() {
 		circle = append(circle, t)
@@ -226,7 +226,7 @@ func (t *Turn) Circle(number uint64) (circle []*Turn) {
 	return circle
 }
 
-// Asks names turns each of which asks the next, and the last the first.
+// Asks names turns that stand in a circle: each asks the next, and the last asks the first.
 func Asks(circle []*Turn) string {
 	var names strings.Builder
 	for _, t := range circle {

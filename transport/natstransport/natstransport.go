@@ -72,7 +72,7 @@ type Transport struct {
 
 	calls   calls
 	owners  owners
-	who     string // where answers about owners go
+	who     string // the subject to which answers about owners go
 	turns   turns
 	hearing hearing
 
