@@ -69,13 +69,26 @@ func (c *counter) load(ctx *actor.Context) error {
 func (c *counter) Add(ctx *actor.Context, m Add) (Value, error) {
 	soon, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	revision, err := c.values.Update(soon, token(ctx), strconv.AppendInt(nil, c.value+m.N, 10), c.revision)
+	write := func() (uint64, error) {
+		return c.values.Update(soon, token(ctx), strconv.AppendInt(nil, c.value+m.N, 10), c.revision)
+	}
+	revision, err := write()
+	for underWay(err) && soon.Err() == nil {
+		revision, err = write()
+	}
 	if err != nil {
 		ctx.Passivate() // the next life reads what is there
 		return Value{}, err
 	}
 	c.value, c.revision = c.value+m.N, revision
 	return Value{c.value}, nil
+}
+
+// underWay says whether a bucket with replicas has refused a write because it is not done with the
+// write before, although that has been answered. Nothing was stored: the write may be tried again.
+func underWay(err error) bool {
+	e, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && e.ErrorCode == 10164
 }
 
 // token is the key of a counter in its bucket: any bytes are a key here, not there.

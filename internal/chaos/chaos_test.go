@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"fmt"
 	"syscall"
 	"testing"
 	"time"
@@ -27,20 +26,11 @@ func rollingRestart(w *world) {
 }
 
 func TestChaos(t *testing.T) {
-	rounds := 1
-	if *long {
-		rounds = 3
-	}
-	var verdicts []*verdict
-	for round := range rounds {
-		for _, n := range nemeses {
-			t.Run(fmt.Sprintf("%s/%d", n.name, round), func(t *testing.T) {
-				w, history, recovered := n.strike(t, nodeRole, count)
-				v := check(t, n.name, history, w.dir)
-				v.judge(t, n, recovered)
-				verdicts = append(verdicts, v)
-			})
-		}
-	}
+	verdicts := unleash(t, nemeses, func(t *testing.T, n nemesis) *verdict {
+		w, history, recovered := n.strike(t, nodeRole, count)
+		v := check(t, n.name, history, w.dir)
+		v.judge(t, n, recovered)
+		return v
+	})
 	t.Logf("\n%s", table(verdicts))
 }

@@ -1,8 +1,6 @@
 package chaos
 
 import (
-	"fmt"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -86,28 +84,11 @@ func (w *world) setFull(full bool) {
 // TestDurableChaos: what was answered is stored, once, whatever happens to nodes, servers and
 // the ways between them.
 func TestDurableChaos(t *testing.T) {
-	rounds := 1
-	if *long {
-		rounds = 3
-	}
-	var mu sync.Mutex
-	var verdicts []*verdict
-	t.Run("all", func(t *testing.T) {
-		for round := range rounds {
-			for _, n := range durableNemeses {
-				t.Run(fmt.Sprintf("%s/%d", n.name, round), func(t *testing.T) {
-					if !*long {
-						t.Parallel() // most of the time is waiting for leases
-					}
-					w, history, recovered := n.strike(t, durableRole, countReadWrite)
-					v := checkDurable(t, n.name, history, w.stored())
-					v.judge(t, n, recovered)
-					mu.Lock()
-					defer mu.Unlock()
-					verdicts = append(verdicts, v)
-				})
-			}
-		}
+	verdicts := unleash(t, durableNemeses, func(t *testing.T, n nemesis) *verdict {
+		w, history, recovered := n.strike(t, durableRole, countReadWrite)
+		v := checkDurable(t, n.name, history, w.stored())
+		v.judge(t, n, recovered)
+		return v
 	})
 	t.Logf("\n%s", table(verdicts))
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,7 +44,9 @@ func TestMain(m *testing.M) {
 		err = runDurable()
 	default:
 		flag.Parse()
-		os.Exit(m.Run())
+		if err = flag.Set("test.parallel", fmt.Sprint(max(3, runtime.GOMAXPROCS(0)))); err == nil { // they wait, most of the time
+			os.Exit(m.Run())
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, os.Getenv(roleEnv), os.Getenv(nameEnv)+":", err)

@@ -90,12 +90,22 @@ func (c *counter) increment(ctx *actor.Context, m increment) (value, error) {
 	soon, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	rev, err := c.node.kv.Update(soon, c.key, strconv.AppendUint(nil, c.n+1, 10), c.rev)
+	for underWay(err) && soon.Err() == nil {
+		rev, err = c.node.kv.Update(soon, c.key, strconv.AppendUint(nil, c.n+1, 10), c.rev)
+	}
 	if err != nil {
 		ctx.Passivate() // the next life reads what is there
 		return value{}, fmt.Errorf("writing: %w", err)
 	}
 	c.n, c.rev = c.n+1, rev
 	return value{c.n}, nil
+}
+
+// underWay says whether a server of several has refused a write because it is not done with the one
+// before, which it may have answered already. Nothing is stored then, and the next try may be.
+func underWay(err error) bool {
+	e, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && e.ErrorCode == 10164
 }
 
 func runNode() error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,6 +41,29 @@ type nemesis struct {
 	// death: the bound on a dead node's shards applies, from the moment that do
 	// begins.
 	death bool
+}
+
+// unleash has each nemesis strike a world of its own: several at a time, as most of that is waiting for
+// leases, and one after the other with -long, which measures.
+func unleash(t *testing.T, all []nemesis, strike func(t *testing.T, n nemesis) *verdict) []*verdict {
+	t.Helper()
+	rounds := 1
+	if *long {
+		rounds = 3
+	}
+	verdicts := make([]*verdict, rounds*len(all))
+	t.Run("all", func(t *testing.T) {
+		for i := range verdicts {
+			n := all[i%len(all)]
+			t.Run(fmt.Sprintf("%s/%d", n.name, i/len(all)), func(t *testing.T) {
+				if !*long {
+					t.Parallel()
+				}
+				verdicts[i] = strike(t, n)
+			})
+		}
+	})
+	return slices.DeleteFunc(verdicts, func(v *verdict) bool { return v == nil }) // of those that have failed early
 }
 
 // strike starts a world with the nemesis's callers, and returns it with what they saw when all nodes have

@@ -93,7 +93,9 @@ func newWorld(t *testing.T, servers int, far time.Duration, role string) *world 
 
 func (w *world) url() string { return strings.Join(w.urls, ",") }
 
-// makeBucket makes the counters' bucket, once the servers have a leader.
+// makeBucket makes the counters' bucket, once the servers have a leader. Only the leader answers
+// reads of it: a replica that is behind would give a counter that has moved an old value, with a
+// revision that its next write is refused for.
 func (w *world) makeBucket(nc *nats.Conn) {
 	w.t.Helper()
 	js, err := jetstream.New(nc)
@@ -103,7 +105,7 @@ func (w *world) makeBucket(nc *nats.Conn) {
 	giveUp := time.After(time.Minute)
 	for {
 		ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Second)
-		_, err := js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: bucket, Replicas: len(w.servers)})
+		err := createBucket(ctx, js, len(w.servers))
 		cancel()
 		if err == nil {
 			return
@@ -114,6 +116,20 @@ func (w *world) makeBucket(nc *nats.Conn) {
 			w.t.Fatalf("the bucket cannot be made: %v", err)
 		}
 	}
+}
+
+func createBucket(ctx context.Context, js jetstream.JetStream, replicas int) error {
+	if _, err := js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: bucket, Replicas: replicas}); err != nil {
+		return err
+	}
+	s, err := js.Stream(ctx, "KV_"+bucket)
+	if err != nil {
+		return err
+	}
+	c := s.CachedInfo().Config
+	c.AllowDirect = false
+	_, err = js.UpdateStream(ctx, c)
+	return err
 }
 
 // members is the stream of the members' records.
