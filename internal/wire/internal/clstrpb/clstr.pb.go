@@ -80,9 +80,11 @@ func (Delivery) EnumDescriptor() ([]byte, []int) {
 type Role int32
 
 const (
-	Role_KEY  Role = 0 // of a message, or of a hook other than a stop hook
-	Role_STOP Role = 1 // of a stop hook
-	Role_FUNC Role = 2 // of a plain func, which may run beside others
+	Role_KEY    Role = 0 // of a message, or of a hook other than a stop hook
+	Role_STOP   Role = 1 // of a stop hook
+	Role_FUNC   Role = 2 // of a plain func, which may run beside others
+	Role_ENDING Role = 3 // of a stop hook of a key whose shard ends
+	Role_LAST   Role = 4 // of a stop hook of a key that such a stop hook has woken
 )
 
 // Enum value maps for Role.
@@ -91,11 +93,15 @@ var (
 		0: "KEY",
 		1: "STOP",
 		2: "FUNC",
+		3: "ENDING",
+		4: "LAST",
 	}
 	Role_value = map[string]int32{
-		"KEY":  0,
-		"STOP": 1,
-		"FUNC": 2,
+		"KEY":    0,
+		"STOP":   1,
+		"FUNC":   2,
+		"ENDING": 3,
+		"LAST":   4,
 	}
 )
 
@@ -995,11 +1001,14 @@ const file_internal_wire_clstr_proto_rawDesc = "" +
 	"\bDelivery\x12\x0f\n" +
 	"\vAWAIT_REPLY\x10\x00\x12\x10\n" +
 	"\fAWAIT_ACCEPT\x10\x01\x12\x11\n" +
-	"\rAWAIT_NOTHING\x10\x02*#\n" +
+	"\rAWAIT_NOTHING\x10\x02*9\n" +
 	"\x04Role\x12\a\n" +
 	"\x03KEY\x10\x00\x12\b\n" +
 	"\x04STOP\x10\x01\x12\b\n" +
-	"\x04FUNC\x10\x02*X\n" +
+	"\x04FUNC\x10\x02\x12\n" +
+	"\n" +
+	"\x06ENDING\x10\x03\x12\b\n" +
+	"\x04LAST\x10\x04*X\n" +
 	"\aOutcome\x12\v\n" +
 	"\aUNKNOWN\x10\x00\x12\f\n" +
 	"\bNOT_SENT\x10\x01\x12\x0f\n" +
