@@ -93,7 +93,7 @@ type memBackend struct {
 
 var _ dispatch.Carrier = memBackend{}
 
-// Sends implements dispatch.Carrier.
+// Sends implements dispatch.Sender.
 func (b memBackend) Sends(of transport.ClientTransport) bool { return of == b.link }
 
 // Carry implements dispatch.Carrier.

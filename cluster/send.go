@@ -44,11 +44,11 @@ func newCaller(opts ClientOptions) *caller {
 		envelopes: envelopes{slices.Clone(opts.EnvelopeOptions), slices.Clone(opts.Propagate)},
 		meter:     meter{m, callMetrics(m), sparse.New(nil)},
 	}
-	if p, ok := dispatch.BackendOf(opts.Transport).(dispatch.Poster); ok && p.Sends(opts.Transport) {
-		c.poster = p
-	}
-	if p, ok := dispatch.BackendOf(opts.Transport).(dispatch.Carrier); ok && p.Sends(opts.Transport) && opts.Intercept == nil && !opts.StrictReplies { // both look at bytes
-		c.carrier = p
+	if s, ok := dispatch.BackendOf(opts.Transport).(dispatch.Sender); ok && s.Sends(opts.Transport) {
+		c.poster, _ = s.(dispatch.Poster)
+		if opts.Intercept == nil && !opts.StrictReplies { // both look at bytes
+			c.carrier, _ = s.(dispatch.Carrier)
+		}
 	}
 	c.window.init(opts.NotifyWindow, c.poster)
 	c.known.init(opts)

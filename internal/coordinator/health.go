@@ -28,7 +28,7 @@ type Health struct {
 	Store error
 	// Subscribe is why shards cannot be subscribed; nil if they can.
 	Subscribe error
-	// Deaf is why the node renews its lease no more although the store answers; nil if it does.
+	// Deaf is why the node has stopped renewing its lease although the store answers; nil if it has not.
 	Deaf error
 	// Unreachable are the members that this node does not reach, or that do not reach it, although
 	// both reach the store.

@@ -43,7 +43,7 @@ type hearing struct {
 }
 
 // errDeaf is what [Health] says of a node that nothing reaches.
-var errDeaf = errors.New("requests do not reach this node: what it sends to itself does not arrive, so it renews its lease no more")
+var errDeaf = errors.New("requests do not reach this node: what it sends to itself does not arrive, so it stops renewing its lease")
 
 // look finds out whether the node hears, if that is due. It reports whether that has changed.
 func (h *hearing) look(now time.Time, renew time.Duration) (changed bool) {

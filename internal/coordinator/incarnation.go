@@ -208,7 +208,7 @@ func (in *incarnation) listen() {
 	}
 	deaf := h.deaf.Load()
 	if deaf {
-		in.c.log.Error("requests do not reach this node: it renews its lease no more until they do")
+		in.c.log.Error("requests do not reach this node: it stops renewing its lease until they do")
 	} else {
 		in.c.log.Info("requests reach this node again")
 	}

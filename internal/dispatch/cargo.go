@@ -12,8 +12,7 @@ import (
 
 // Carrier is implemented by backends that hand over messages as Go values in their process.
 type Carrier interface {
-	// Sends is that of [Poster].
-	Sends(of transport.ClientTransport) bool
+	Sender
 	// Carry is the transport's Request for a message that may be a value. If message is the zero Value, the payload is
 	// env's Data. If the handler answers with a value of the type want, reply is that value. Otherwise data is the
 	// reply. want may be nil.

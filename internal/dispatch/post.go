@@ -12,9 +12,7 @@ import (
 // Poster is implemented by backends whose transport can send a notification without waiting for its
 // acceptance.
 type Poster interface {
-	// Sends reports whether this is the backend of the transport itself. A transport around it may have a Request that
-	// does more.
-	Sends(of transport.ClientTransport) bool
+	Sender
 	// Number returns a number for a notification, higher than all before. It returns 0 if the transport cannot send
 	// several notifications to one key one behind the other. It must not block.
 	Number() uint64
@@ -24,6 +22,13 @@ type Poster interface {
 	// handing the notification over. A notification that finds no owner is refused. Request would send it
 	// elsewhere.
 	Post(ctx context.Context, env *transport.Envelope, o Order, until time.Time, to Told) (open bool, err error)
+}
+
+// Sender is implemented by backends that clients may use in place of their transport's Request.
+type Sender interface {
+	// Sends reports whether this is the backend of the transport itself. A transport around it may have a Request that
+	// does more.
+	Sends(of transport.ClientTransport) bool
 }
 
 // Order says behind which other a notification is to come.

@@ -149,7 +149,7 @@ func (t *Transport) Backend() dispatch.Backend { return backend{t} }
 
 type backend struct{ *Transport }
 
-// Sends implements [dispatch.Poster].
+// Sends implements [dispatch.Sender].
 func (t backend) Sends(of transport.ClientTransport) bool { return of == t.Transport }
 
 // Number implements [dispatch.Poster]: what is sent is accepted at once, unless the func behind it takes

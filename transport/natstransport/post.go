@@ -13,7 +13,7 @@ import (
 
 var _ dispatch.Poster = backend{}
 
-// Sends implements [dispatch.Poster].
+// Sends implements [dispatch.Sender].
 func (t backend) Sends(of transport.ClientTransport) bool { return of == t.Transport }
 
 // Number implements [dispatch.Poster].
