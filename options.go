@@ -14,6 +14,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/hosting"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
 )
@@ -50,8 +51,8 @@ type Options struct {
 	// name it serves when the lease of the dead process has ended, 10 to 12 s later.
 	// Open sets Transport, Membership, Shards, NumShards and Seed. It sets State, here and in
 	// Client, unless that is given: durable entities keep their states in the network On. A
-	// handler in Kinds cannot say that its entities are durable. If only such handlers keep state, give
-	// State here.
+	// handler in Kinds says that its actors are durable by handlers.Options.Durable. A handler inside a func of yours
+	// cannot say it: if only such handlers keep state, give State here.
 	Node cluster.NodeOptions
 	// Client has further options of the client: RetryOn, EnvelopeOptions. Open sets
 	// Transport, NumShards and Seed.
@@ -129,7 +130,12 @@ func (o Options) hosts() bool {
 
 // durable reports whether the node needs the network's store of state.
 func (o Options) durable() bool {
-	return slices.ContainsFunc(o.Entities, func(e Entity) bool {
+	for _, h := range o.Node.Kinds {
+		if hosting.Durable(h) {
+			return true
+		}
+	}
+	return hosting.Durable(o.Node.Handler) || slices.ContainsFunc(o.Entities, func(e Entity) bool {
 		d, ok := e.(interface{ Durable() bool })
 		return ok && d.Durable()
 	})

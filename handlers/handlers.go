@@ -45,8 +45,9 @@ type Options struct {
 	// several. It may be nil.
 	Around Around
 	// Durable has the state of protoactor actors stored, which must be [actor.Stateful]. Mail
-	// by process id that they send is not held back. An entity of actor.Define says so by its own
-	// option, [actor.Durable], and a handler func has no state. nil = not stored.
+	// by process id that they send is not held back. An entity of actor.Define says by its own
+	// option, [actor.Durable], how its state is stored. Set Durable beside it in a handler that you give to
+	// clstr.Open, which then opens the store of state. A handler func has no state. nil = not stored.
 	Durable *actor.Persistence
 }
 

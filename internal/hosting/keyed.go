@@ -69,6 +69,12 @@ func TakesIDs(h transport.HandlerFunc) transport.HandlerFunc {
 	return h
 }
 
+// Durable reports whether a handler is one of this package that says that the state of its actors is stored.
+func Durable(h transport.HandlerFunc) bool {
+	k := keyedOf(h)
+	return k != nil && k.opts.Persist != nil
+}
+
 // unnamed is a func as a receiver. A func keeps no state that the library knows of.
 type unnamed struct{ dispatch.Receiver }
 
