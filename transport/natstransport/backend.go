@@ -73,6 +73,9 @@ func (t backend) ServeOwners(ctx context.Context, dir dispatch.Owners) (transpor
 	if err := t.subscribed(ctx, before, &s.denied); err != nil {
 		return nil, errors.Join(err, s.Unsubscribe())
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.taken = true
 	return s, nil
 }
 

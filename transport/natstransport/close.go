@@ -45,7 +45,9 @@ func (t *Transport) end() {
 	if t.up.Load() {
 		_ = t.flush(context.Background()) // the replies; without a connection they are lost anyway
 	}
+	t.mu.Lock()
 	_ = t.inboxSub.Unsubscribe()
+	t.mu.Unlock()
 	t.unhearTurns()
 	t.stopOwners()
 	t.clock.Stop()

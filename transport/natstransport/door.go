@@ -3,6 +3,7 @@
 package natstransport
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -40,7 +41,12 @@ func newNode() string {
 func (t *Transport) openDoor(ctx context.Context, fixed bool) error {
 	d := &t.door
 	isOpen := func() bool { return d.open.Load() && (!fixed || d.fixed.Load()) }
+	t.mu.Lock()
+	refused := cmp.Or(t.again.refused(d.nats), t.again.refused(d.who))
+	t.mu.Unlock()
 	switch {
+	case refused != nil:
+		return refused
 	case isOpen() && t.up.Load():
 		return nil
 	case isOpen():
@@ -80,7 +86,7 @@ func (t *Transport) hang(fixed bool) (err error) {
 	}
 	d.denied = nil
 	if err = t.hearTurns(); err == nil && d.nats == nil {
-		d.nats, err = t.nc.ChanSubscribe(t.opts.Prefix+".n."+t.node+".*", t.in)
+		d.nats, err = t.nc.ChanSubscribe(t.requestsAt, t.in)
 	}
 	if err == nil && fixed && d.who == nil {
 		if d.who, err = t.nc.ChanSubscribe(t.opts.Prefix+".who", t.in); err == nil {

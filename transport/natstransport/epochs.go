@@ -24,7 +24,7 @@ var (
 // ownersSub answers questions for owners.
 type ownersSub struct {
 	t    *Transport
-	nats *nats.Subscription
+	nats *nats.Subscription // guarded by t.mu
 	dir  dispatch.Owners
 	last struct { // the last answer; the reader's
 		first   uint32
@@ -34,6 +34,7 @@ type ownersSub struct {
 	}
 
 	denied error // the server's refusal; guarded by t.mu
+	taken  bool  // the server has taken nats; guarded by t.mu
 }
 
 // list is what this end serves by a fixed list, for answers.
@@ -53,13 +54,17 @@ const maxAnswers = 64
 // knew of the end are still answered, because their clients would wait in vain.
 func (s *ownersSub) Unsubscribe() error {
 	t := s.t
-	if t.nc.IsConnected() && s.nats.Drain() == nil && t.flush(context.Background()) == nil {
+	t.mu.Lock()
+	sub := s.nats
+	s.taken = false // it is subscribed no more
+	t.mu.Unlock()
+	if t.nc.IsConnected() && sub.Drain() == nil && t.flush(context.Background()) == nil {
 		t.readUpToHere()
 	} else {
-		_ = s.nats.Unsubscribe()
+		_ = sub.Unsubscribe()
 	}
 	t.mu.Lock()
-	delete(t.asked, s.nats)
+	delete(t.asked, sub)
 	t.setDirs()
 	t.mu.Unlock()
 	sent := make(sentinel)

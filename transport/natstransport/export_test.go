@@ -232,3 +232,10 @@ func (t *Transport) VigilEnds(tb testing.TB, shard uint32) {
 		}
 	}
 }
+
+// SetAgain sets how long a refused subscription waits for the first further try.
+func (t *Transport) SetAgain(first time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.again.first = first
+}

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
-	"github.com/clstr-go/clstr/outcome"
 )
 
 var _ dispatch.Hearer = (*hearing)(nil)
@@ -50,10 +49,7 @@ func (h *hearing) Refused() error {
 	t := h.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.door.denied != nil {
-		return outcome.Errorf(outcome.ErrNotPermitted, "%v", t.door.denied)
-	}
-	return nil
+	return t.again.refused(t.door.nats)
 }
 
 // deny notes that the server refuses a message of this end to itself.

@@ -108,7 +108,7 @@ func (t *Transport) owns(sub *nats.Subscription) bool {
 // denied takes the server's refusal of a publication or subscription.
 func (t *Transport) denied(err error, alone bool) {
 	text := err.Error()
-	if strings.Contains(text, strconv.Quote(t.inbox+".*")) || strings.Contains(text, `"`+t.opts.Prefix+".n.") ||
+	if strings.Contains(text, strconv.Quote(t.repliesAt)) || strings.Contains(text, `"`+t.opts.Prefix+".n.") ||
 		strings.Contains(text, `"`+t.inboxPrefix) || t.opts.Conn == nil {
 		t.log.Error("not permitted by the server", "error", err)
 	}
@@ -148,9 +148,10 @@ func (t *Transport) subscriptionDenied(text string, err error) {
 			t.door.denied = err
 		}
 	}
-	if strings.HasPrefix(text, strconv.Quote(t.inbox+".*")) {
+	if strings.HasPrefix(text, strconv.Quote(t.repliesAt)) {
 		t.inboxDenied = err
 	}
+	t.again.deny(text, err)
 }
 
 // noteRefusal is called with mu held.

@@ -53,10 +53,11 @@ type Transport struct {
 	missed      missed // notifications
 	packets     packets
 	d           *dispatch.Dispatcher
-	inbox       string // without the last token
-	inboxPrefix string // of the connection
-	inboxSub    *nats.Subscription
-	flusher     *pool.Pool // runs outboxes, one at a time
+	inbox       string             // without the last token
+	repliesAt   string             // the subject of inboxSub
+	inboxPrefix string             // of the connection
+	inboxSub    *nats.Subscription // guarded by mu
+	flusher     *pool.Pool         // runs outboxes, one at a time
 	clock       expiry.Set
 	closed      atomic.Bool
 
@@ -75,13 +76,15 @@ type Transport struct {
 	who     string // the subject to which answers about owners go
 	turns   turns
 	hearing hearing
+	again   again
 
 	succession time.Duration // the constant, but in tests
 
-	node  string // the token of this end's subject
-	door  door
-	serve shardtable.Table[[]*subscription] // by shard, the highest epoch first; set with mu held
-	dirs  atomic.Pointer[[]*ownersSub]      // the same as asked
+	node       string // the token of this end's subject
+	requestsAt string // the subject
+	door       door
+	serve      shardtable.Table[[]*subscription] // by shard, the highest epoch first; set with mu held
+	dirs       atomic.Pointer[[]*ownersSub]      // the same as asked
 
 	in    chan *nats.Msg // all messages of the connection, in order
 	mu    sync.Mutex
@@ -95,6 +98,7 @@ type Transport struct {
 	calm        bool          // none came when one was waited for
 	handling    atomic.Int64  // odd while a handler of the connection's runs; grows
 	inboxDenied error
+	ready       bool // the inbox is open
 
 	// Only the reader's.
 	waits   inbox
@@ -143,6 +147,7 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 	}
 	t.unawaited.log, t.missed.log = opts.Log, opts.Log
 	t.hearing.t = t
+	t.again = again{t: t, first: againFirst, lost: map[string]*outcome.Error{}}
 	t.door.turn, t.door.look.t = make(chan struct{}, 1), t
 	t.owners.boxes = map[string]*nodeBox{}
 	t.dirs.Store(new([]*ownersSub))
@@ -178,6 +183,7 @@ func (t *Transport) connect(ctx context.Context) (err error) {
 		}
 	}
 	t.inbox = t.nc.NewInbox()
+	t.repliesAt, t.requestsAt = t.inbox+".*", t.opts.Prefix+".n."+t.node+".*"
 	t.inboxPrefix = t.inbox[:strings.LastIndexByte(t.inbox, '.')+1]
 	t.who = t.inbox + ".who"
 	t.listen()
@@ -198,18 +204,21 @@ func (t *Transport) openInbox(ctx context.Context, changes chan nats.Status) (er
 	}
 	before := t.refusals()
 	t.mu.Lock()
-	t.inboxSub, err = t.nc.ChanSubscribe(t.inbox+".*", t.in)
+	t.inboxSub, err = t.nc.ChanSubscribe(t.repliesAt, t.in)
 	t.mu.Unlock()
 	if err != nil {
 		return notSent(err)
 	}
-	if t.look(changes); !t.up.Load() {
-		return nil // nats.RetryOnFailedConnect: the watcher tells when it is there
+	if t.look(changes); t.up.Load() { // otherwise nats.RetryOnFailedConnect: the watcher tells when it is there
+		if err = t.subscribed(ctx, before, &t.inboxDenied); err != nil {
+			_ = t.inboxSub.Unsubscribe()
+			return err
+		}
 	}
-	if err = t.subscribed(ctx, before, &t.inboxDenied); err != nil {
-		_ = t.inboxSub.Unsubscribe()
-	}
-	return err
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ready = true
+	return nil
 }
 
 // unconnected is the error for a connection that could not be made.

@@ -34,7 +34,7 @@ func (t *Transport) read() {
 			t.hearing.came.Add(1)
 		}
 		switch {
-		case m.Sub == t.inboxSub:
+		case m.Sub != nil && m.Sub.Subject == t.repliesAt: // whichever subscription it came by
 			t.replies(m)
 		case m.Sub == nil:
 			t.mu.Lock()
@@ -51,10 +51,10 @@ func (t *Transport) read() {
 // other hands on a message that is neither a reply nor a mark.
 func (t *Transport) other(m *nats.Msg) {
 	t.mu.Lock()
-	door, list, asked, turns := m.Sub == t.door.nats, m.Sub == t.door.who, t.asked[m.Sub], m.Sub == t.turns.sub
+	list, asked, turns := m.Sub == t.door.who, t.asked[m.Sub], m.Sub == t.turns.sub
 	t.mu.Unlock()
 	switch {
-	case door:
+	case m.Sub.Subject == t.requestsAt:
 		t.requests(m)
 	case asked != nil, list:
 		t.tell(asked, m)

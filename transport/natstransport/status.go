@@ -43,6 +43,9 @@ func (t *Transport) watch(changes chan nats.Status) {
 			if t.look(changes) == nats.CLOSED {
 				t.breaks()
 			}
+			if s == nats.CONNECTED {
+				t.again.reconnected()
+			}
 		case <-t.quit:
 			return
 		}
