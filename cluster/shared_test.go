@@ -1,10 +1,12 @@
 package cluster_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/testkit"
@@ -52,5 +54,73 @@ func TestTwoNodesOfOneShardAreTold(t *testing.T) {
 			want("when the others have gone", 1, "count=44")
 		})
 		_ = tr.Close()
+	}
+}
+
+// TestTwoNodesOfOneShardOverNATS: each on a transport of its own. Both ends are told, and so is a client that hears of
+// both. A client stays with the node that it has found first.
+func TestTwoNodesOfOneShardOverNATS(t *testing.T) {
+	url := testkit.StartNATS(t)
+	at := func() (*natstransport.Transport, *written) {
+		log := &written{}
+		tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Log: slog.New(slog.NewTextHandler(log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = tr.Close() })
+		return tr, log
+	}
+	logs := map[string]*written{}
+	node := func(id string, shards ...uint32) {
+		tr, log := at()
+		logs[id] = log
+		startNode(t, cluster.NodeOptions{NodeID: id, Transport: tr, NumShards: 8, Shards: shards, Handler: echoData})
+	}
+	ask := func(c *cluster.Client, shard uint32) string {
+		t.Helper()
+		info, err := c.Shard(shard).GetNodeInfo(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.NodeID
+	}
+	node("a", 0, 1, 2, 3)
+	tr, _ := at()
+	early := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 8})
+	if id := ask(early, 3); id != "a" {
+		t.Errorf("shard 3 is served by %s", id)
+	}
+	node("b", 3, 4, 5)
+	tr, log := at()
+	late := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 8})
+	logs["a client that comes later"] = log
+	for _, c := range []*cluster.Client{early, late} {
+		if a, b := ask(c, 2), ask(c, 4); a != "a" || b != "b" {
+			t.Errorf("shards 2 and 4 are served by %s and %s", a, b)
+		}
+	}
+	stays := ask(late, 3)
+	for who, log := range logs {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		for len(log.lines("two nodes serve a shard by fixed lists: the lists must not overlap")) == 0 {
+			select {
+			case <-time.After(10 * time.Millisecond):
+				ask(early, 4)
+			case <-ctx.Done():
+				t.Fatalf("%s is not told", who)
+			}
+		}
+		cancel()
+		if lines := log.lines("must not overlap"); !strings.Contains(lines[0], "shard=3 ") {
+			t.Errorf("%s is told %q", who, lines)
+		}
+	}
+	for range 20 {
+		if id := ask(early, 3); id != "a" {
+			t.Errorf("the client of before has gone over to %s", id)
+		}
+		if id := ask(late, 3); id != stays {
+			t.Errorf("the other client has gone over from %s to %s", stays, id)
+		}
 	}
 }

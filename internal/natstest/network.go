@@ -1,4 +1,4 @@
-// Network: what stands between a client and a server, and can swallow what passes
+// Network: what stands between a client and a server, and can hold or swallow what passes
 
 package natstest
 
@@ -18,6 +18,7 @@ type Network struct {
 	mu       sync.Mutex
 	conns    map[net.Conn]struct{}
 	swallows map[net.Conn]struct{} // of those, from which nothing comes any more
+	goesOn   chan struct{}         // closed when what is held goes on; nil while nothing is held
 }
 
 // StartNetwork starts a way to the server at a URL. It ends with the test.
@@ -31,6 +32,7 @@ func StartNetwork(t testing.TB, url string) *Network {
 	n.ended.Go(n.accept) // ends when the listener does
 	t.Cleanup(func() {
 		_ = ln.Close()
+		n.Release()
 		n.mu.Lock()
 		for c := range n.conns {
 			_ = c.Close()
@@ -51,6 +53,25 @@ func (n *Network) Swallow() {
 	defer n.mu.Unlock()
 	for c := range n.conns {
 		n.swallows[c] = struct{}{}
+	}
+}
+
+// Hold keeps all that passes, in both directions, until Release, and loses nothing: a client that stands still.
+func (n *Network) Hold() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.goesOn == nil {
+		n.goesOn = make(chan struct{})
+	}
+}
+
+// Release lets what is held go on.
+func (n *Network) Release() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.goesOn != nil {
+		close(n.goesOn)
+		n.goesOn = nil
 	}
 }
 
@@ -77,6 +98,12 @@ func (n *Network) forward(to, from net.Conn) {
 	b := make([]byte, 32<<10)
 	for {
 		size, err := from.Read(b)
+		n.mu.Lock()
+		held := n.goesOn
+		n.mu.Unlock()
+		if held != nil {
+			<-held
+		}
 		n.mu.Lock()
 		_, swallowed := n.swallows[from]
 		n.mu.Unlock()

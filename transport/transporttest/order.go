@@ -13,6 +13,7 @@ import (
 var orderTests = []test{
 	{"one sender", func(s *suite) { testOrder(s, 1, 1000) }},
 	{"many senders", func(s *suite) { testOrder(s, 16, 100) }},
+	{"one behind the other", testBehind},
 }
 
 // witness is a receiver that notes messages in the order in which it accepts them.
