@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"syscall"
 	"testing"
 	"time"
 )
@@ -9,9 +8,14 @@ import (
 var nemeses = []nemesis{
 	{name: "SIGKILL", death: true, do: func(w *world) { w.nodes[1].kill() }, undo: func(w *world) { w.restart(1) }},
 	{name: "SIGKILL, started again", do: func(w *world) { w.nodes[1].kill(); w.restart(1); w.inherited(1) }},
-	{name: "SIGSTOP, SIGCONT", death: true, do: func(w *world) { w.nodes[2].signal(syscall.SIGSTOP) },
-		undo: func(w *world) { w.nodes[2].signal(syscall.SIGCONT) }},
-	{name: "network cut", death: true, do: func(w *world) { w.proxies[3].setCut(true) }, undo: func(w *world) { w.proxies[3].setCut(false) }},
+	{name: "SIGSTOP, SIGCONT", death: true, do: func(w *world) { w.nodes[2].still(true) }, undo: func(w *world) { w.nodes[2].still(false) }},
+	{name: "network cut", death: true, do: func(w *world) { w.cut(3, true) }, undo: func(w *world) { w.cut(3, false) }},
+	{name: "calls cut", death: true, deaf: true, do: func(w *world) { w.proxies[3].setCut(true) }, undo: func(w *world) { w.proxies[3].setCut(false) }},
+	{name: "calls swallowed", death: true, deaf: true, do: func(w *world) { w.proxies[3].forget() }},
+	{name: "right taken away", death: true, deaf: true, do: func(w *world) { w.servers[0].tell(deafen + " " + w.nodes[3].name) },
+		undo: func(w *world) { w.servers[0].tell(deafen); w.comesAgain(3) }},
+	{name: "flood", keepsLeases: true, do: (*world).flood},
+	{name: "starved for 5 s", keepsLongLeases: true, do: func(w *world) { w.during(w.nodes[2].still) }},
 	{name: "rolling restart", planned: true, do: rollingRestart},
 	{name: "NATS restart", do: func(w *world) { w.bounce(0) }},
 	{name: "R3: leader killed", servers: 3, do: func(w *world) { w.bounce(w.leader(members)) }},

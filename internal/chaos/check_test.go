@@ -16,8 +16,7 @@ import (
 func check(t *testing.T, name string, history []command, dir string) *verdict {
 	t.Helper()
 	v := newVerdict(name, history)
-	ran, activations := turns(t, dir)
-	v.activations = activations
+	ran := v.turns(t, dir)
 	for _, c := range history {
 		switch outcome := cluster.OutcomeOf(c.err); {
 		case c.err == nil:
@@ -26,13 +25,13 @@ func check(t *testing.T, name string, history []command, dir string) *verdict {
 				t.Errorf("%s: operation %s was answered and ran %d times", name, c.op, ran[c.op])
 			}
 		case outcome.NeverRan():
-			v.failedWith(outcome, c.err)
+			v.failedWith(c, outcome, c.err)
 			if ran[c.op] != 0 {
 				t.Errorf("%s: operation %s ran %d times, and its caller was told %v: %v", name, c.op, ran[c.op], outcome, c.err)
 			}
 			continue
 		default:
-			v.failedWith(outcome, c.err)
+			v.failedWith(c, outcome, c.err)
 			if ran[c.op] > 1 {
 				t.Errorf("%s: operation %s ran %d times", name, c.op, ran[c.op])
 			}
@@ -43,9 +42,9 @@ func check(t *testing.T, name string, history []command, dir string) *verdict {
 	return v
 }
 
-// turns reads the nodes' logs: how often each operation ran, and how many
-// activations there were.
-func turns(t *testing.T, dir string) (ran map[string]int, activations int) {
+// turns reads the nodes' logs: how often each operation ran, and how many activations and ends of leases
+// there were.
+func (v *verdict) turns(t *testing.T, dir string) (ran map[string]int) {
 	t.Helper()
 	ran = map[string]int{}
 	logs, err := filepath.Glob(filepath.Join(dir, "*.log"))
@@ -62,13 +61,16 @@ func turns(t *testing.T, dir string) (ran map[string]int, activations int) {
 			if json.Unmarshal(lines.Bytes(), &line) != nil {
 				continue // cut off by a kill
 			}
-			if line.What == "run" {
+			switch line.What {
+			case runs:
 				ran[line.Op]++
-			} else {
-				activations++
+			case activated:
+				v.activations++
+			case leaseEnded:
+				v.leases = append(v.leases, filepath.Base(log))
 			}
 		}
 		_ = f.Close()
 	}
-	return ran, activations
+	return ran
 }

@@ -1,5 +1,5 @@
 // Package chaos tests clusters of real processes: a NATS server and five nodes,
-// each a process, under load, while nodes are killed, paused, restarted and cut
+// each a process, under load, while nodes are killed, paused, restarted, flooded and cut
 // off. Planned restarts also run with three servers, the callers' 50 ms away from
 // the nodes': what one server says the other hears late. What the callers saw is checked by porcupine, and what the nodes ran by
 // their logs. It is nothing but tests:

@@ -62,15 +62,15 @@ func checkDurable(t testing.TB, name string, history []command, stored kept) *ve
 				seen++
 			}
 		case c.op == "":
-			v.failedWith(outcome, fmt.Errorf("read of %s after %v to %v: %w", c.key, c.call, c.done, c.err))
+			v.failedWith(c, outcome, fmt.Errorf("read of %s after %v to %v: %w", c.key, c.call, c.done, c.err))
 			continue // a read that failed says nothing
 		case outcome == cluster.MaybeRan:
-			v.failedWith(outcome, fmt.Errorf("%s %s, op %q after %v to %v: %w", c.kind, c.key, c.op, c.call, c.done, c.err))
+			v.failedWith(c, outcome, fmt.Errorf("%s %s, op %q after %v to %v: %w", c.kind, c.key, c.op, c.call, c.done, c.err))
 			if count > 1 {
 				t.Errorf("%s: increment %s of %s is stored %d times", name, c.op, c.key, count)
 			}
 		default:
-			v.failedWith(outcome, c.err)
+			v.failedWith(c, outcome, c.err)
 			if count != 0 {
 				t.Errorf("%s: increment %s of %s is stored %d times, and its caller was told %v: %v", name, c.op, c.key, count, outcome, c.err)
 			}

@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"syscall"
 	"testing"
 	"time"
 
@@ -14,22 +13,15 @@ const states = "clstr_state"
 
 var durableNemeses = []nemesis{
 	{name: "SIGKILL", death: true, do: func(w *world) { w.nodes[1].kill() }, undo: func(w *world) { w.restart(1) }},
-	{name: "SIGSTOP, SIGCONT", death: true, do: func(w *world) { w.nodes[2].signal(syscall.SIGSTOP) },
-		undo: func(w *world) { w.nodes[2].signal(syscall.SIGCONT) }},
-	{name: "network cut", death: true, do: func(w *world) { w.proxies[3].setCut(true); w.stores[3].setCut(true) },
-		undo: func(w *world) { w.proxies[3].setCut(false); w.stores[3].setCut(false) }},
+	{name: "SIGSTOP, SIGCONT", death: true, do: func(w *world) { w.nodes[2].still(true) }, undo: func(w *world) { w.nodes[2].still(false) }},
+	{name: "network cut", death: true, do: func(w *world) { w.cut(3, true) }, undo: func(w *world) { w.cut(3, false) }},
 	{name: "store cut", do: func(w *world) { w.during(w.stores[3].setCut) }},
 	{name: "calls cut", death: true, do: func(w *world) { w.proxies[3].setCut(true) }, undo: func(w *world) { w.proxies[3].setCut(false) }},
 	{name: "rolling restart", planned: true, do: rollingRestart},
 	{name: "NATS restart", do: func(w *world) { w.bounce(0) }},
 	{name: "store full", do: func(w *world) { w.during(w.setFull) }},
 	{name: "R3: leader of the states killed", servers: 3, do: func(w *world) { w.bounce(w.leader(states)) }},
-	{name: "R3: leader of the states stopped", servers: 3, do: func(w *world) {
-		i := w.leader(states)
-		w.during(func(on bool) {
-			w.servers[i].signal(map[bool]syscall.Signal{true: syscall.SIGSTOP, false: syscall.SIGCONT}[on])
-		})
-	}},
+	{name: "R3: leader of the states stopped", servers: 3, do: func(w *world) { w.during(w.servers[w.leader(states)].still) }},
 	{name: "R3: rolling restart", servers: 3, planned: true, do: rollingRestart},
 }
 
@@ -38,6 +30,12 @@ func (w *world) during(set func(on bool)) {
 	set(true)
 	<-time.After(5 * time.Second) // of a world of processes, which has no other clock
 	set(false)
+}
+
+// cut cuts all of a node's connections, or lets new ones through again.
+func (w *world) cut(i int, cut bool) {
+	w.proxies[i].setCut(cut)
+	w.stores[i].setCut(cut)
 }
 
 // bounce kills a server, and starts it again.

@@ -12,8 +12,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats-server/v2/server"
 )
 
 var long = flag.Bool("long", false, "default timing, and each nemesis three times")
@@ -57,45 +55,14 @@ func TestMain(m *testing.M) {
 // orphaned returns when the process that started this one has gone.
 func orphaned() { _, _ = io.Copy(io.Discard, os.Stdin) }
 
-// runServer is a NATS server with its streams in a directory.
-func runServer() error {
-	var port int
-	if _, err := fmt.Sscanf(os.Getenv(urlEnv), "nats://127.0.0.1:%d", &port); err != nil {
-		return err
-	}
-	opts := &server.Options{
-		Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: os.Getenv(dirEnv), NoLog: true, NoSigs: true,
-	}
-	if peers := os.Getenv(peerEnv); peers != "" {
-		routes := server.RoutesFromStr(peers)
-		opts.ServerName, opts.Routes = os.Getenv(nameEnv), routes[2:]
-		opts.Cluster = server.ClusterOpts{Name: "chaos", Host: "127.0.0.1", Advertise: routes[1].Host}
-		if _, err := fmt.Sscanf(routes[0].Host, "127.0.0.1:%d", &opts.Cluster.Port); err != nil {
-			return err
-		}
-	}
-	s, err := server.NewServer(opts)
-	if err != nil {
-		return err
-	}
-	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		return fmt.Errorf("not ready on port %d", port)
-	}
-	fmt.Println("ready")
-	orphaned()
-	s.Shutdown()
-	return nil
-}
-
 // process is one that plays a role.
 type process struct {
 	t     *testing.T
 	cmd   *exec.Cmd
 	name  string
-	ready chan error // has one value when it was ready or has ended before
+	ready chan error // has a value each time that it was ready, and an error if it has ended before
 	ended chan error
-	stdin io.Closer
+	stdin io.Writer
 }
 
 func start(t *testing.T, role, name, url, dir string, env ...string) *process {
@@ -114,14 +81,19 @@ func start(t *testing.T, role, name, url, dir string, env ...string) *process {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t, cmd: cmd, name: name, ready: make(chan error, 1), ended: make(chan error, 1), stdin: stdin}
+	p := &process{t: t, cmd: cmd, name: name, ready: make(chan error, 8), ended: make(chan error, 1), stdin: stdin}
 	go func() { // ends with the process
 		out := bufio.NewReader(stdout)
-		line, err := out.ReadString('\n')
-		if err == nil && strings.TrimSpace(line) != "ready" {
-			err = fmt.Errorf("said %q", line)
+		for err := error(nil); err == nil; {
+			var line string
+			if line, err = out.ReadString('\n'); err == nil && strings.TrimSpace(line) != "ready" {
+				err = fmt.Errorf("said %q", line)
+			}
+			select {
+			case p.ready <- err:
+			default: // nobody waits for it
+			}
 		}
-		p.ready <- err
 		_, _ = io.Copy(io.Discard, out)
 		p.ended <- cmd.Wait()
 	}()
@@ -141,10 +113,29 @@ func (p *process) awaitReady() {
 	}
 }
 
+// tell has a server do something, and returns when that is done.
+func (p *process) tell(line string) {
+	p.t.Helper()
+	if _, err := fmt.Fprintln(p.stdin, line); err != nil {
+		p.t.Fatalf("%s: %v", p.name, err)
+	}
+	p.awaitReady()
+}
+
 func (p *process) signal(s syscall.Signal) {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(s); err != nil {
 		p.t.Errorf("%s: %v: %v", p.name, s, err)
+	}
+}
+
+// still has it stand still, or go on.
+func (p *process) still(on bool) {
+	p.t.Helper()
+	if on {
+		p.signal(syscall.SIGSTOP)
+	} else {
+		p.signal(syscall.SIGCONT)
 	}
 }
 

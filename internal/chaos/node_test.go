@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/membership/natsstore"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
@@ -57,20 +59,27 @@ type counter struct {
 
 // nodeProcess is what the entities of a node share.
 type nodeProcess struct {
-	kv   jetstream.KeyValue
-	runs *os.File // a line for each turn that has started
+	kv  jetstream.KeyValue
+	log *os.File // a line for each turn that has started, and for each end of the lease
 }
 
 func (n *nodeProcess) note(what, key, op string) {
 	line, _ := json.Marshal(turn{what, key, op})
-	_, _ = n.runs.Write(append(line, '\n')) // one write: the file survives the process
+	_, _ = n.log.Write(append(line, '\n')) // one write: the file survives the process
 }
 
-// turn is a line of a node's log.
+// turn is a line of a node's log: an activation or a turn of a key, or an end of the node's lease.
 type turn struct{ What, Key, Op string }
 
+// What there is in such a line.
+const (
+	activated  = "activate"
+	runs       = "run"
+	leaseEnded = "lease ended"
+)
+
 func (c *counter) load(ctx *actor.Context) error {
-	c.node.note("activate", c.key, "")
+	c.node.note(activated, c.key, "")
 	soon, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	e, err := c.node.kv.Get(soon, c.key)
@@ -86,7 +95,7 @@ func (c *counter) load(ctx *actor.Context) error {
 }
 
 func (c *counter) increment(ctx *actor.Context, m increment) (value, error) {
-	c.node.note("run", c.key, m.Op)
+	c.node.note(runs, c.key, m.Op)
 	soon, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	rev, err := c.node.kv.Update(soon, c.key, strconv.AppendUint(nil, c.n+1, 10), c.rev)
@@ -108,18 +117,35 @@ func underWay(err error) bool {
 	return ok && e.ErrorCode == 10164
 }
 
+// runNode is a node, and what starts it again if a server does not permit it to hear requests.
 func runNode() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	go func() { orphaned(); stop() }() // ends with the process
-	name, url := os.Getenv(nameEnv), os.Getenv(urlEnv)
+	for {
+		err := serveCounters(ctx)
+		if !errors.Is(err, outcome.ErrNotPermitted) {
+			return err
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// serveCounters is one life of a node. Calls come over a way of their own, so that it can be cut alone.
+func serveCounters(ctx context.Context) error {
+	name, url, own := os.Getenv(nameEnv), os.Getenv(urlEnv), os.Getenv(stateEnv)
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
-	runs, err := os.OpenFile(filepath.Join(os.Getenv(dirEnv), name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	lines, err := os.OpenFile(filepath.Join(os.Getenv(dirEnv), name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
+	defer lines.Close()
 	soon := []nats.Option{nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond)}
-	nc, err := nats.Connect(url, append(soon, nats.ReconnectBufSize(-1))...)
+	nc, err := nats.Connect(own, append(soon, nats.ReconnectBufSize(-1))...)
 	if err != nil {
 		return err
 	}
@@ -132,27 +158,56 @@ func runNode() error {
 	if err != nil {
 		return err
 	}
-	store, err := natsstore.Open(ctx, natsstore.Options{URL: url, NATSOptions: soon, Log: log})
+	store, err := natsstore.Open(ctx, natsstore.Options{URL: own, NATSOptions: soon, Log: log})
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	tr, err := natstransport.Open(context.Background(), natstransport.Options{URL: url, NATSOptions: soon, Log: log})
+	tr, err := natstransport.Open(context.Background(), natstransport.Options{URL: url, NATSOptions: append(soon, nats.UserInfo(name, password)), Log: log})
 	if err != nil {
 		return err
 	}
 	defer tr.Close()
-	n := &nodeProcess{kv: kv, runs: runs}
+	n := &nodeProcess{kv: kv, log: lines}
 	counters := actor.Define("counter", func(key string) *counter { return &counter{node: n, key: key} },
 		actor.OnActivate((*counter).load), actor.OnRequest((*counter).increment))
 	t, _ := timing(os.Getenv(longEnv) == "true")
 	node := cluster.NewNode(cluster.NodeOptions{
 		NodeID: name, Transport: tr, Membership: store, Timing: t, NumShards: shards, Log: log,
-		Kinds: map[string]cluster.ServerHandlerFunc{"counter": cluster.NewActorHandler(counters.New)},
+		Kinds: map[string]cluster.ServerHandlerFunc{
+			"counter": cluster.NewActorHandler(counters.New),
+			"noise":   func(context.Context, cluster.Envelope) ([]byte, error) { return nil, nil },
+		},
 	})
-	go func() { // ends with the process
-		<-node.Ready()
-		fmt.Println("ready")
-	}()
+	ended := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { // ends when the node has ended
+		select {
+		case <-node.Ready():
+			fmt.Println("ready")
+			n.watch(node, ended)
+		case <-ended:
+		}
+	})
+	defer watching.Wait()
+	defer close(ended)
 	return node.Run(ctx)
+}
+
+// watch notes each end of the node's lease.
+func (n *nodeProcess) watch(node *cluster.Node, ended <-chan struct{}) {
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for had := true; ; {
+		select {
+		case <-look.C:
+			has := node.Health().LeaseEnded.IsZero()
+			if had && !has {
+				n.note(leaseEnded, "", "")
+			}
+			had = has
+		case <-ended:
+			return
+		}
+	}
 }

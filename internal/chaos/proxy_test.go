@@ -15,9 +15,10 @@ type proxy struct {
 	target   string
 	delay    time.Duration // of all that goes through
 
-	mu    sync.Mutex
-	conns map[net.Conn]struct{}
-	cut   bool
+	mu     sync.Mutex
+	conns  map[net.Conn]struct{}
+	cut    bool
+	forgot map[net.Conn]bool // connections that nothing comes from any more
 }
 
 func startProxy(t *testing.T, url string, delay time.Duration) *proxy {
@@ -26,7 +27,7 @@ func startProxy(t *testing.T, url string, delay time.Duration) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{listener: l, target: strings.TrimPrefix(url, "nats://"), delay: delay, conns: map[net.Conn]struct{}{}}
+	p := &proxy{listener: l, target: strings.TrimPrefix(url, "nats://"), delay: delay, conns: map[net.Conn]struct{}{}, forgot: map[net.Conn]bool{}}
 	t.Cleanup(func() { _ = l.Close(); p.setCut(true) })
 	go p.accept() // ends with the listener
 	return p
@@ -61,13 +62,44 @@ func (p *proxy) pipe(to, from net.Conn) {
 	if p.delay > 0 {
 		p.slowly(to, from)
 	} else {
-		_, _ = io.Copy(to, from)
+		_, _ = io.Copy(to, remembered{from, p})
 	}
 	_, _ = to.Close(), from.Close()
 	p.mu.Lock()
 	delete(p.conns, to)
 	delete(p.conns, from)
+	delete(p.forgot, to)
+	delete(p.forgot, from)
 	p.mu.Unlock()
+}
+
+// remembered is a connection as long as the network knows it.
+type remembered struct {
+	net.Conn
+	p *proxy
+}
+
+// Read reads on from a connection that was forgotten, and gives nothing of it on.
+func (r remembered) Read(b []byte) (n int, err error) {
+	for {
+		n, err = r.Conn.Read(b)
+		r.p.mu.Lock()
+		forgot := r.p.forgot[r.Conn]
+		r.p.mu.Unlock()
+		if err != nil || !forgot {
+			return n, err
+		}
+	}
+}
+
+// forget swallows what comes on the connections that there are, in both directions, and tells nobody. New
+// ones are let through.
+func (p *proxy) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		p.forgot[c] = true
+	}
 }
 
 // slowly copies what comes, each part a while after it has come, until one of the

@@ -1,12 +1,15 @@
 package chaos
 
 import (
+	"context"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/internal/record"
 )
 
@@ -51,4 +54,21 @@ func (w *world) inherited(i int) {
 	if dead != 1 {
 		w.t.Errorf("%d processes of %s are dead, want 1", dead, w.nodes[i].name)
 	}
+}
+
+// comesAgain returns when a node serves some of the shards.
+func (w *world) comesAgain(i int) {
+	w.t.Helper()
+	client, err := cluster.NewClient(cluster.ClientOptions{Transport: w.client, NumShards: shards})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	defer cancel()
+	for shard := uint32(0); ctx.Err() == nil; shard = (shard + 1) % shards {
+		if info, err := client.Shard(shard).GetNodeInfo(ctx); err == nil && info.NodeID == w.nodes[i].name {
+			return
+		}
+	}
+	w.t.Errorf("%s serves no shard a minute later", w.nodes[i].name)
 }

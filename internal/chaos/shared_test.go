@@ -39,8 +39,10 @@ type nemesis struct {
 	// planned: no request may fail.
 	planned bool
 	// death: the bound on a dead node's shards applies, from the moment that do
-	// begins.
-	death bool
+	// begins. deaf: two renewals later, because the node must notice first.
+	death, deaf bool
+	// keepsLeases: no node may lose its lease. keepsLongLeases: that holds for the default timing.
+	keepsLeases, keepsLongLeases bool
 }
 
 // unleash has each nemesis strike a world of its own: several at a time, as most of that is waiting for
@@ -227,7 +229,9 @@ type verdict struct {
 	failed      map[cluster.Outcome]int
 	first       map[cluster.Outcome]error
 	longest     time.Duration // that a request which succeeded has taken
+	doubt       time.Duration // the longest that a caller has waited to be told MaybeRan
 	activations int
+	leases      []string      // logs of nodes that say that their lease has ended
 	recovered   time.Duration // until every shard was served again
 	bound       time.Duration // that is promised for it; 0: none
 	ops         map[string][]porcupine.Operation
@@ -244,7 +248,10 @@ func (v *verdict) succeeded(c command) {
 	v.longest = max(v.longest, c.done-c.call)
 }
 
-func (v *verdict) failedWith(o cluster.Outcome, err error) {
+func (v *verdict) failedWith(c command, o cluster.Outcome, err error) {
+	if o == cluster.MaybeRan {
+		v.doubt = max(v.doubt, c.done-c.call)
+	}
 	if v.failed[o]++; v.first[o] == nil {
 		v.first[o] = err
 	}
@@ -277,8 +284,13 @@ func (v *verdict) linearizable(t testing.TB, models map[string]porcupine.Model) 
 func (v *verdict) judge(t *testing.T, n nemesis, recovered time.Duration) {
 	t.Helper()
 	v.recovered = recovered
-	if _, bound := timing(*long); n.death {
+	if t, bound := timing(*long); n.deaf {
+		v.bound = bound + 2*t.Renew
+	} else if n.death {
 		v.bound = bound
+	}
+	if len(v.leases) > 0 && (n.keepsLeases || n.keepsLongLeases && *long) {
+		t.Errorf("%s: leases have ended: %v", n.name, v.leases)
 	}
 	for o, count := range v.failed {
 		t.Logf("%v: %v", o, v.first[o])
@@ -297,18 +309,22 @@ func (v *verdict) judge(t *testing.T, n nemesis, recovered time.Duration) {
 func table(verdicts []*verdict) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "nemesis\trequests\tmaybe ran\tran and failed\tnever ran\tlongest wait\tserved again\tbound\tactivations")
+	fmt.Fprintln(w, "nemesis\trequests\tmaybe ran\tran and failed\tnever ran\tlongest wait\tlongest doubt\tserved again\tbound\tactivations")
 	for _, v := range verdicts {
 		bound := "-"
 		if v.bound > 0 {
 			bound = v.bound.String()
 		}
+		doubt := "-"
+		if v.failed[cluster.MaybeRan] > 0 {
+			doubt = v.doubt.Round(time.Millisecond).String()
+		}
 		activations := "-" // not counted
 		if v.activations > 0 {
 			activations = fmt.Sprint(v.activations)
 		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%v\t%v\t%s\t%s\n", v.name, v.ok, v.failed[cluster.MaybeRan], v.failed[cluster.RanAndFailed],
-			v.failed[cluster.NotSent]+v.failed[cluster.NotStarted], v.longest.Round(time.Millisecond), v.recovered.Round(time.Millisecond), bound, activations)
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%v\t%v\t%v\t%s\t%s\n", v.name, v.ok, v.failed[cluster.MaybeRan], v.failed[cluster.RanAndFailed],
+			v.failed[cluster.NotSent]+v.failed[cluster.NotStarted], v.longest.Round(time.Millisecond), doubt, v.recovered.Round(time.Millisecond), bound, activations)
 	}
 	_ = w.Flush()
 	return b.String()

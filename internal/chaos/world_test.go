@@ -31,7 +31,7 @@ type world struct {
 	servers []*process
 	nodes   [nodes]*process
 	proxies [nodes]*proxy // between the nodes and one server; not with three
-	stores  [nodes]*proxy // the same for durable nodes' stores of state
+	stores  [nodes]*proxy // the same for durable nodes' stores of state, and for all that counters' nodes keep
 	role    string        // of the nodes' processes
 	client  *natstransport.Transport
 }
@@ -207,8 +207,9 @@ func (w *world) startNode(i int) {
 		url, store = w.proxies[i].url(), w.stores[i].url()
 	case len(w.slow) > 0:
 		url = strings.Join(w.urls[:len(w.urls)-1], ",")
+		store = url
 	}
-	w.nodes[i] = start(w.t, w.role, fmt.Sprint("node-", i), url, w.dir, stateEnv+"="+store)
+	w.nodes[i] = start(w.t, w.role, nodeName(i), url, w.dir, stateEnv+"="+store)
 }
 
 // served returns when a question to every shard was answered by its owner.
