@@ -74,6 +74,6 @@ bench: ## benchmarks beside their yardsticks, and the table of ratios (about 20 
 	go test -run '^$$' -bench OpenShards -benchtime 5x -count $(COUNT) ./cluster | tee -a .bench/out
 	go test -run '^$$' -bench 'IdleKey|InFlight' -benchtime 1x ./cluster ./internal/host ./internal/keeper | tee -a .bench/out
 	go test -run '^$$' -bench . -count $(COUNT) ./sharding | tee -a .bench/out
-	go test -run '^$$' -bench 'PlannedMove|ColdStart' -benchtime 10x -count $(COUNT) ./internal/bench | tee -a .bench/out
+	go test -run '^$$' -bench 'PlannedMove|ColdStart|Restart' -benchtime 9x -count $(COUNT) ./internal/bench | tee -a .bench/out
 	go test -run '^$$' -bench . -benchtime 1x ./internal/ownership | tee -a .bench/out
 	go run ./internal/bench/ratios < .bench/out

@@ -18,21 +18,26 @@ func BenchmarkActivate(b *testing.B) {
 	learnStacks(b, benchCallers)
 	n := 0
 	next := func() string { n++; return "user-" + strconv.Itoa(n) }
-	bare(b, func(b *testing.B, root *pactor.RootContext, how ...pactor.PropsOption) {
-		props := echoes(how...)
-		fromOne(b, func() error {
-			pid, err := root.SpawnNamed(props, next())
-			if err == nil {
-				_, err = root.RequestFuture(pid, payload, time.Minute).Result()
+	for _, size := range sizes {
+		b.Run(sized(size), func(b *testing.B) {
+			payload := make([]byte, size)
+			bare(b, func(b *testing.B, root *pactor.RootContext, how ...pactor.PropsOption) {
+				props := echoes(how...)
+				fromOne(b, func() error {
+					pid, err := root.SpawnNamed(props, next())
+					if err == nil {
+						_, err = root.RequestFuture(pid, payload, time.Minute).Result()
+					}
+					return err
+				})
+			})
+			for _, f := range forms(size) {
+				b.Run(f.name, func(b *testing.B) {
+					client := benchCluster(b, f.handle(does{}))
+					ctx := context.Background()
+					fromOne(b, func() error { return f.ask(ctx, client.Key(next())) })
+				})
 			}
-			return err
-		})
-	})
-	for _, f := range forms(len(payload)) {
-		b.Run(f.name, func(b *testing.B) {
-			client := benchCluster(b, f.handle(does{}))
-			ctx := context.Background()
-			fromOne(b, func() error { return f.ask(ctx, client.Key(next())) })
 		})
 	}
 }

@@ -75,7 +75,7 @@ func BenchmarkPlannedMove(b *testing.B) {
 	load.Wait()
 	slices.Sort(pauses)
 	b.ReportMetric(pauses[len(pauses)/2], "p50-pause-ms")
-	b.ReportMetric(pauses[len(pauses)*99/100], "p99-pause-ms")
+	b.ReportMetric(pauses[len(pauses)-1], "max-pause-ms")
 }
 
 // BenchmarkColdStart is a NATS server and three nodes that start at the same

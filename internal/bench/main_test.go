@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,6 +28,9 @@ import (
 const (
 	roleEnv = "CLSTR_BENCH_ROLE"
 	urlEnv  = "CLSTR_BENCH_URL"
+	nameEnv = "CLSTR_BENCH_NAME"   // of a node
+	listEnv = "CLSTR_BENCH_NODES"  // the nodes that share the shards by a fixed list
+	onEnv   = "CLSTR_BENCH_PREFIX" // of the nodes' subjects
 
 	shards  = 64
 	rawEcho = "raw.echo"
@@ -44,12 +48,18 @@ func TestMain(m *testing.M) {
 	case "three":
 		runServers(true, 3)
 	case "node":
-		if err := runNode(os.Getenv(urlEnv)); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
+		exit(runNode(os.Getenv(urlEnv)))
+	case "live":
+		exit(runLive(os.Getenv(urlEnv)))
 	default:
 		os.Exit(m.Run())
+	}
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }
 
@@ -117,13 +127,16 @@ func runNode(url string) error {
 	if _, err := nc.Subscribe(rawNote, func(*nats.Msg) { tell(raw.Add(1)) }); err != nil {
 		return err
 	}
-	tr, err := natstransport.Open(context.Background(), natstransport.Options{URL: url, Log: slog.New(slog.DiscardHandler)})
+	tr, err := natstransport.Open(context.Background(), natstransport.Options{
+		URL: url, Prefix: os.Getenv(onEnv), Log: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		return err
 	}
 	defer tr.Close()
+	name, list := os.Getenv(nameEnv), strings.Split(os.Getenv(listEnv), ",")
 	node := cluster.NewNode(cluster.NodeOptions{
-		NodeID: "node", Transport: tr, NumShards: shards, Shards: cluster.ShardsForNode("node", []string{"node"}, shards, ""),
+		NodeID: name, Transport: tr, NumShards: shards, Shards: cluster.ShardsForNode(name, list, shards, ""),
 		Log: slog.New(slog.DiscardHandler),
 		Handler: cluster.NewKeyHandler(func(string) (cluster.ServerHandlerFunc, error) {
 			return func(_ context.Context, env cluster.Envelope) ([]byte, error) {
@@ -137,25 +150,36 @@ func runNode(url string) error {
 			"typed": cluster.NewActorHandler(typedKind(func() { tell(notes.Add(1)) }).New),
 		},
 	})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- node.Run(ctx) }() // ends below
-	<-node.Ready()
 	if err := nc.Flush(); err != nil {
-		cancel()
 		return err
 	}
-	fmt.Println("ready")
-	parentGone()
-	cancel()
-	return <-ended
+	return runUntilAlone(node)
+}
+
+// runUntilAlone runs a node, and says when it is ready.
+func runUntilAlone(node *cluster.Node) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { parentGone(); cancel() }() // ends with the process
+	go func() {                            // ends with the process
+		<-node.Ready()
+		fmt.Println("ready")
+	}()
+	return node.Run(ctx)
 }
 
 // start runs this binary in a role and returns its first line.
-func start(b *testing.B, role, url string) string {
+func start(b *testing.B, role, url string, env ...string) string {
+	b.Helper()
+	line, _ := launch(b, role, url, env...)
+	return line
+}
+
+// launch is start, and returns what kills the process.
+func launch(b *testing.B, role, url string, env ...string) (line string, kill func()) {
 	b.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), roleEnv+"="+role, urlEnv+"="+url)
+	cmd.Env = append(append(os.Environ(), env...), roleEnv+"="+role, urlEnv+"="+url)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -170,14 +194,14 @@ func start(b *testing.B, role, url string) string {
 	}
 	pid := cmd.Process.Pid
 	processes[pid] = true
-	b.Cleanup(func() {
+	ended := sync.OnceFunc(func() {
 		delete(processes, pid)
 		_ = stdin.Close()
 		_ = cmd.Wait()
 	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
+	b.Cleanup(ended)
+	if line, err = bufio.NewReader(stdout).ReadString('\n'); err != nil {
 		b.Fatalf("%s: %v", role, err)
 	}
-	return strings.TrimSpace(line)
+	return strings.TrimSpace(line), func() { _ = cmd.Process.Kill(); ended() }
 }

@@ -27,16 +27,24 @@ type setup struct {
 	client *cluster.Client
 }
 
+// newSetup starts a server, a node and a client.
 func newSetup(b *testing.B) setup {
 	b.Helper()
-	url := start(b, "server", "")
-	start(b, "node", url)
+	return setUp(b, start(b, "server", ""), "bench", "node")
+}
+
+// setUp starts nodes that share the shards, and a client of them. The keys are active then.
+func setUp(b *testing.B, url, prefix string, nodes ...string) setup {
+	b.Helper()
+	for _, name := range nodes {
+		start(b, "node", url, nameEnv+"="+name, listEnv+"="+strings.Join(nodes, ","), onEnv+"="+prefix)
+	}
 	nc, err := nats.Connect(url)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(nc.Close)
-	tr, err := natstransport.Open(context.Background(), natstransport.Options{URL: url, Log: slog.New(slog.DiscardHandler)})
+	tr, err := natstransport.Open(context.Background(), natstransport.Options{URL: url, Prefix: prefix, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -148,7 +156,11 @@ func BenchmarkNATSNotify(b *testing.B) {
 			{"clstr", func(i int) error { return s.client.NotifyKey(ctx, names[i%keys], "Note", payload, noAck) }},
 			{"clstr-acked", func(i int) error { return acked(s.client.Key(names[i%keys]).NotifyRawAsync(ctx, "Note", payload)) }},
 			{"clstr-json", func(i int) error { return users[i%keys].Notify(ctx, textNote{words}, noAck) }},
+			{"clstr-json-acked", func(i int) error { return acked(users[i%keys].NotifyAsync(ctx, textNote{words})) }},
 			{"clstr-proto", func(i int) error { return users[i%keys].Notify(ctx, &wrapperspb.BytesValue{Value: payload}, noAck) }},
+			{"clstr-proto-acked", func(i int) error {
+				return acked(users[i%keys].NotifyAsync(ctx, &wrapperspb.BytesValue{Value: payload}))
+			}},
 		} {
 			b.Run(fmt.Sprintf("%dB/%s", size, c.name), func(b *testing.B) { inWindows(b, signs, c.send) })
 		}

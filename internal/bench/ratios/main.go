@@ -4,12 +4,15 @@
 // and prints a table of what one costs in the other's terms.
 //
 //	go test -run '^$' -bench . -count 5 ./cluster | go run ./internal/bench/ratios
+//	go run ./internal/bench/ratios -page < .bench/out
 //
 // Rows whose last element is "bare" (protoactor alone), "pooled" (the same with goroutines that
 // stay), "raw" (nats.go alone), "fixed" (a
-// node with a fixed list of shards), "plain" (an entity that is not durable) or "waits" (turns
-// that wait for the store) are the yardsticks of those beside them. Each figure is the median of the
-// counts of one run, because only ratios within one run mean anything. It fails,
+// node with a fixed list of shards), "plain" (an entity that is not durable), "waits" (turns
+// that wait for the store), "none" (a start without a store) or "alone" (one node where there are three
+// beside it) are the yardsticks of those beside them. Each figure is the median of the
+// counts of one run, because only ratios within one run mean anything. A few targets are no ratios: what
+// something takes at most, or at most more than its yardstick. It fails,
 // after the table, where a row named "clstr" or a yardstick has no counterpart,
 // and where the input says that a benchmark has failed.
 package main
@@ -18,10 +21,10 @@ import (
 	"bufio"
 	"cmp"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -30,68 +33,24 @@ import (
 )
 
 func main() {
-	if err := run(os.Stdin, os.Stdout); err != nil {
+	page := flag.Bool("page", false, "print the tables that docs/performance.md begins with, and nothing else")
+	flag.Parse()
+	do := run
+	if *page {
+		do = runPage
+	}
+	if err := do(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "ratios:", err)
 		os.Exit(1)
 	}
 }
 
-// target is what a ratio must keep: time (lower is better) at most most.
-type target struct {
-	name, unit string // name is a pattern of the row's, or a prefix of it
-	most       float64
-}
-
-// targets are in time or memory, of the yardstick's; a rate of r is a time of
-// 1/r.
-var targets = []target{
-	{"Request/*/clstr", "ns/op", 1 / 2.2},
-	{"Request/*/clstr-json", "ns/op", 1 / 2.0},
-	{"Request/*/clstr-proto", "ns/op", 1 / 2.0},
-	{"RequestParallel/*/*/clstr", "ns/op", 1 / 2.0},
-	{"RequestParallel/*/*/clstr-json", "ns/op", 1 / 1.9},
-	{"RequestParallel/*/*/clstr-proto", "ns/op", 1 / 1.9},
-	{"Nested/*/clstr", "ns/op", 1 / 2.1},
-	{"Nested/*/clstr-json", "ns/op", 1 / 2.0},
-	{"Nested/*/clstr-proto", "ns/op", 1 / 2.0},
-	{"Notify/*/*/*/*", "ns/msg", 1},
-	{"Activate/clstr", "ns/op", 1},
-	{"Activate/clstr-json", "ns/op", 1 / 0.9},
-	{"Activate/clstr-proto", "ns/op", 1 / 0.9},
-	{"IdleKey/", "B/key", 1.3},
-	{"NATSRequest/*/callers=1/clstr", "ns/op", 1 / 0.95},
-	{"NATSRequest/*/callers=1/clstr", "p99-ns", 1.1},
-	{"NATSRequest/*/callers=64/clstr", "ns/op", 1 / 1.5},
-	{"NATSRequest/*/callers=256/clstr", "ns/op", 1 / 2.0},
-	{"NATSRequest/64B/callers=1/clstr-json", "ns/op", 1 / 0.85},
-	{"NATSRequest/64B/callers=1/clstr-json", "p99-ns", 1.15},
-	{"NATSRequest/64B/callers=64/clstr-json", "ns/op", 1 / 1.2},
-	{"NATSRequest/64B/callers=256/clstr-json", "ns/op", 1 / 1.6},
-	{"NATSRequest/*/callers=1/clstr-proto", "ns/op", 1 / 0.85},
-	{"NATSRequest/*/callers=1/clstr-proto", "p99-ns", 1.15},
-	{"NATSRequest/*/callers=64/clstr-proto", "ns/op", 1 / 1.2},
-	{"NATSRequest/*/callers=256/clstr-proto", "ns/op", 1 / 1.6},
-	{"NATSNotify/*/clstr", "ns/msg", 1 / 0.8},
-	{"NATSNotify/64B/clstr-json", "ns/msg", 1 / 0.7},
-	{"NATSNotify/*/clstr-proto", "ns/msg", 1 / 0.7},
-	{"OwnershipRequest/", "ns/op", 1.03},
-	{"DurableRequest/unchanged", "ns/op", 1.5},
-	{"DurableRequest/query", "ns/op", 1.1},
-	{"DurableKey/", "ns/op", 1 / 5.0},
-	{"DurableIdleKey/", "B/key", 1.13},
-	{"DurableNATS/R1/callers=1/", "ns/op", 1.35},
-	{"DurableNATS/R3/callers=1/", "ns/op", 1.15},
-	{"DurableNATS/R1/callers=64/", "ns/op", 1 / 0.75},
-	{"DurableNATS/R3/callers=64/", "ns/op", 1 / 1.1},
-	{"DurableNATSKey/", "ns/op", 1 / 5.0},
-	{"DurableNATSLoad/", "ns/op", 2.2},
-}
-
 // yardsticks are the last elements of what others are compared with: the fastest of those beside them.
-var yardsticks = []string{"bare", "pooled", "raw", "fixed", "plain", "waits"}
+var yardsticks = []string{"bare", "pooled", "raw", "fixed", "plain", "waits", "none", "alone"}
 
 // shown are the units that have a column's worth of meaning.
-var shown = []string{"ns/op", "ns/msg", "cpu-us/op", "B/key", "B/commit", "B/change", "p99-ns"}
+var shown = []string{"ns/op", "ns/msg", "cpu-us/op", "B/key", "B/commit", "B/change", "p99-ns",
+	"p50-pause-ms", "max-pause-ms", "ms", "p50-restart-ms", "max-restart-ms"}
 
 type row struct{ name, unit string }
 
@@ -132,16 +91,26 @@ func parse(r io.Reader) (*results, error) {
 			res.figures[k] = append(res.figures[k], v)
 		}
 	}
+	if len(res.order) == 0 {
+		return nil, errors.Join(append(res.problems, errors.New("no benchmark in the input"), in.Err())...)
+	}
 	return res, in.Err()
+}
+
+// runPage prints the tables of the page.
+func runPage(r io.Reader, w io.Writer) error {
+	res, err := parse(r)
+	if err != nil {
+		return err
+	}
+	res.tables(w)
+	return errors.Join(res.problems...)
 }
 
 func run(r io.Reader, w io.Writer) error {
 	res, err := parse(r)
 	if err != nil {
 		return err
-	}
-	if len(res.order) == 0 {
-		return errors.Join(append(res.problems, errors.New("no benchmark in the input"))...)
 	}
 	out := tabwriter.NewWriter(w, 0, 0, 1, ' ', tabwriter.AlignRight|tabwriter.Debug)
 	fmt.Fprintln(out, "benchmark\tunit\tyardstick\tclstr\ttime\trate\ttarget\t\t")
@@ -155,27 +124,20 @@ func run(r io.Reader, w io.Writer) error {
 			}
 			continue
 		}
-		if k.unit == "ns/op" && res.hasUnit(k.name, "ns/msg", "B/key", "B/commit", "B/change") {
-			continue // it is of a whole window, or of the set-up
+		if k.unit == "ns/op" && res.hasUnit(k.name, "ns/msg", "B/key", "B/commit", "B/change", "max-pause-ms", "ms", "max-restart-ms") {
+			continue // it is of a whole window, or of the set-up too
 		}
 		mine := median(res.figures[k])
 		base, ok := res.yardstick(k)
+		if !ok && isOurs(k.name) {
+			res.problem("%s has no yardstick in %s", k.name, k.unit)
+		}
+		goal, verdict := res.judge(k, mine, base)
 		if !ok {
-			if isOurs(k.name) {
-				res.problem("%s has no yardstick in %s", k.name, k.unit)
-			}
-			fmt.Fprintf(out, "%s\t%s\t\t%s\t\t\t\t\t\n", k.name, k.unit, short(mine))
+			fmt.Fprintf(out, "%s\t%s\t\t%s\t\t\t%s\t%s\t\n", k.name, k.unit, short(mine), goal, verdict)
 			continue
 		}
-		ratio := mine / base
-		goal, verdict := "", ""
-		if t, ok := targetOf(k); ok {
-			goal, verdict = fmt.Sprintf("%.2f", t.most), "met"
-			if ratio > t.most {
-				verdict = "missed"
-			}
-		}
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%.2f\t%.2f\t%s\t%s\t\n", k.name, k.unit, short(base), short(mine), ratio, 1/ratio, goal, verdict)
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%.2f\t%.2f\t%s\t%s\t\n", k.name, k.unit, short(base), short(mine), mine/base, base/mine, goal, verdict)
 	}
 	if err := out.Flush(); err != nil {
 		return err
@@ -226,18 +188,6 @@ func (res *results) measures(yardstick row) bool {
 
 func (res *results) hasUnit(name string, units ...string) bool {
 	return slices.ContainsFunc(units, func(u string) bool { return res.figures[row{name, u}] != nil })
-}
-
-// targetOf finds the target of a row named "clstr" by a prefix, of any other by its whole name or pattern.
-func targetOf(k row) (target, bool) {
-	_, last := split(k.name)
-	for _, t := range targets {
-		whole, _ := path.Match(t.name, k.name)
-		if t.unit == k.unit && (whole || last == "clstr" && strings.HasPrefix(k.name, t.name)) {
-			return t, true
-		}
-	}
-	return target{}, false
 }
 
 func median(f []float64) float64 {

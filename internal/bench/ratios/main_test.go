@@ -25,6 +25,14 @@ BenchmarkOwnershipRequest/callers=1/clstr-2  10  1020 ns/op
 BenchmarkDurableRequest/plain-2      10  1000 ns/op
 BenchmarkDurableRequest/unchanged-2  10  1400 ns/op
 BenchmarkDurableRequest/stored-2     10  3000 ns/op
+BenchmarkOpenShards/none-2       10  2000000 ns/op
+BenchmarkOpenShards/memstate-2   10  9000000 ns/op
+BenchmarkOpenShards/natsstate-2  10  1003000000 ns/op
+BenchmarkInFlight-2  1  5000 ns/op  376 B/commit
+BenchmarkInFlight-2  1  5000 ns/op  158 B/change
+BenchmarkPlannedMove-2  1  5000 ns/op  9.5 p50-pause-ms  50 max-pause-ms
+BenchmarkNATSNodes/64B/json/alone-2  10  100 ns/op
+BenchmarkNATSNodes/64B/json/clstr-2  10  125 ns/op
 BenchmarkCycle              10  7000 ns/op
 PASS
 `
@@ -41,6 +49,13 @@ NATSRequest/64B/callers=1/clstr| p99-ns|       300|   330| 1.10| 0.91|   1.10|  
 OwnershipRequest/callers=1/clstr|  ns/op|      1000|  1020| 1.02| 0.98|   1.03|    met|
          DurableRequest/unchanged|  ns/op|      1000|  1400| 1.40| 0.71|   1.50|    met|
             DurableRequest/stored|  ns/op|      1000|  3000| 3.00| 0.33|       |       |
+              OpenShards/memstate|  ns/op|  2000000|  9000000| 4.50| 0.22| +1000000000| met|
+             OpenShards/natsstate|  ns/op|  2000000|  1003000000| 501.50| 0.00| +1000000000| missed|
+                         InFlight|  B/commit| | 376| | | 400 with B/change| missed|
+                         InFlight|  B/change| | 158| | |    |       |
+                      PlannedMove|  p50-pause-ms| | 9.5| | | |    |
+                      PlannedMove|  max-pause-ms| | 50.0| | | 50.0| met|
+             NATSNodes/64B/json/clstr|  ns/op|    100|   125| 1.25| 0.80|   1.18| missed|
                             Cycle|  ns/op|          |  7000|     |     |       |       |
 `
 
@@ -51,6 +66,32 @@ func TestTable(t *testing.T) {
 	}
 	if squeeze(got.String()) != squeeze(output) {
 		t.Errorf("got\n%s\nwant\n%s", got.String(), output)
+	}
+}
+
+// TestPage: the rates of both sizes share a cell, three nodes stand beside one of the same form, and a line
+// without figures is told.
+func TestPage(t *testing.T) {
+	const more = `
+BenchmarkRequest/1024B/bare-2        100 3000 ns/op  3.0 cpu-us/op
+BenchmarkRequest/1024B/clstr-json-2  100 4000 ns/op  4.4 cpu-us/op
+BenchmarkNATSNodes/64B/bytes/alone-2 10  300 ns/op
+BenchmarkNATSNodes/64B/bytes/clstr-2 10  400 ns/op
+`
+	for _, want := range []string{
+		"| request, one caller, one key | 1.00 / 0.75 |  | 4.00 | 2.00, 2.20 | goakt 2.00 / 1.61 |\n",
+		"| request, one caller, one key | 4.4 |  | 1.0 | 2.0 / 3.0 |\n",
+		"| NATS: request, one caller |  |  | 0.95 | 0.85, 0.95 | own sockets: goakt 2.04 / 1.68 |\n",
+		"| NATS: three nodes, of the rate of one | 0.80 |  | 0.75 | 0.85, 0.85 |  |\n",
+	} {
+		var got strings.Builder
+		err := runPage(strings.NewReader(input+more), &got)
+		if !strings.Contains(got.String(), want) {
+			t.Errorf("the page has no line\n%s\nbut\n%s", want, &got)
+		}
+		if err == nil || !strings.Contains(err.Error(), `no figures for "first request of a key"`) || strings.Contains(err.Error(), `no figures for "request, one caller, one key"`) {
+			t.Errorf("it is told that %v", err)
+		}
 	}
 }
 
