@@ -33,10 +33,10 @@ import (
 )
 
 func main() {
-	page := flag.Bool("page", false, "print the tables that docs/performance.md begins with, and nothing else")
+	forPage := flag.Bool("page", false, "print the tables that docs/performance.md begins with, and nothing else")
 	flag.Parse()
 	do := run
-	if *page {
+	if *forPage {
 		do = runPage
 	}
 	if err := do(os.Stdin, os.Stdout); err != nil {
@@ -103,7 +103,7 @@ func runPage(r io.Reader, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	res.tables(w)
+	page{res}.print(w)
 	return errors.Join(res.problems...)
 }
 

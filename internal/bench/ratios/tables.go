@@ -54,9 +54,12 @@ var (
 	sizeNames = []string{"64B", "1024B"}
 )
 
-// tables prints the rates of each form beside the yardstick's and the targets, and then the processor time of
+// page is results for docs/performance.md.
+type page struct{ *results }
+
+// print prints the rates of each form beside the yardstick's and the targets, and then the processor time of
 // each. A line without any figure in the input is left out, and is a problem.
-func (res *results) tables(w io.Writer) {
+func (res page) print(w io.Writer) {
 	fmt.Fprintln(w, "| rate, 64 B / 1 KiB | JSON | protobuf | raw bytes | asked of 64 B: typed, raw | best peer |\n|---|---:|---:|---:|---:|---|")
 	for _, k := range works {
 		rates := k.cells(func(form, size string) string {
