@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
@@ -130,6 +132,61 @@ func TestAsyncKeepsOrderInMoves(t *testing.T) {
 				if n != i {
 					t.Fatalf("%s was told %d as number %d: %v", key, n, i, ran[max(0, i-5):min(len(ran), i+40)])
 				}
+			}
+		}
+	})
+}
+
+// TestAsyncKeepsApart: the client uses memory of a notification again when it is over. Nothing of the notification
+// comes with another.
+func TestAsyncKeepsApart(t *testing.T) {
+	onBoth(t, func(t *testing.T, over testkit.TransportKind) {
+		var mu sync.Mutex
+		seen := map[string]int{}
+		c := testkit.NewCluster(t, testkit.ClusterOptions{Transport: over, Nodes: 1, Handler: cluster.NewKeyHandler(
+			func(string) (cluster.ServerHandlerFunc, error) {
+				return func(_ context.Context, env cluster.Envelope) ([]byte, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					seen[fmt.Sprintf("%s %s %v %t", env.Key, env.Data, env.Headers["h"], env.TTLMs > 0)]++
+					return nil, nil
+				}, nil
+			})})
+		const rounds, keys = 100, 7
+		var receipts []*cluster.Receipt
+		buf := make([]byte, 0, 64)
+		for i := range rounds * keys {
+			key := fmt.Sprint("k", i%keys)
+			buf = fmt.Append(buf[:0], strings.Repeat("x", i%5), i) // as RawAsync allows
+			var opts []cluster.EnvelopeOption
+			switch i % 3 {
+			case 1:
+				opts = append(opts, cluster.WithHeader("h", key))
+			case 2:
+				opts = append(opts, cluster.WithTTL(time.Hour))
+			}
+			receipts = append(receipts, c.Client().Key(key).NotifyRawAsync(t.Context(), "Add", buf, opts...))
+		}
+		for i, r := range receipts {
+			if err := r.Wait(t.Context()); err != nil {
+				t.Fatalf("%d: %v", i, err)
+			}
+		}
+		for k := range keys { // behind all of its key
+			if err := c.Client().Key(fmt.Sprint("k", k)).NotifyRaw(t.Context(), "Add", nil); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = c.Client().Key(fmt.Sprint("k", k)).RequestRaw(t.Context(), "Add", []byte("last"))
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for i := range rounds * keys {
+			key, header := fmt.Sprint("k", i%keys), ""
+			if i%3 == 1 {
+				header = key
+			}
+			if what := fmt.Sprintf("%s %s%d %s %t", key, strings.Repeat("x", i%5), i, header, i%3 == 2); seen[what] != 1 {
+				t.Errorf("%q has come %d times", what, seen[what])
 			}
 		}
 	})

@@ -207,6 +207,47 @@ func (h *hand) request(kind, key, name, data string, shards, layout uint64, more
 	return h.requestAt(node, epoch, kind, key, name, data, shards, layout, more...)
 }
 
+// notify sends notifications to one key in one message, and returns the ids that were accepted.
+func (h *hand) notify(kind, key, name string, data []string, shards, layout uint64) (accepted []uint64) {
+	h.t.Helper()
+	node, epoch := h.owner(handShard(key, "prod", shards))
+	var packet fields
+	first := h.next
+	packet.number(1, 1)
+	packet.number(2, first)
+	for _, d := range data {
+		var env fields
+		env.number(1, handShard(key, "prod", shards))
+		env.bytes(2, []byte(name))
+		env.bytes(3, []byte(d))
+		env.bytes(4, []byte(key))
+		env.bytes(5, []byte(kind))
+		env.number(9, 1)
+		env.number(10, shards)
+		env.fixed(11, layout)
+		env.number(17, epoch)
+		packet.bytes(3, env)
+		h.next++
+	}
+	to := fmt.Sprintf("%s.%s-%s", h.inbox, strconv.FormatUint(first, 36), strconv.FormatUint(uint64(len(data)), 36))
+	h.say("PUB %s.n.%s.hand %s %d\r\n%s\r\n", h.prefix, node, to, len(packet), []byte(packet))
+	for answered := 0; answered < len(data); {
+		headers, payload := h.message(to)
+		if headers != "" {
+			h.t.Fatalf("no node has the notifications: %q", headers)
+		}
+		for _, text := range parse(h.t, payload).all[4] {
+			r := parse(h.t, text)
+			id, further := r.numbers[1], r.numbers[8]
+			answered += 1 + int(further)
+			for i := uint64(0); i <= further && r.texts[3] == ""; i++ {
+				accepted = append(accepted, id+i-first)
+			}
+		}
+	}
+	return accepted
+}
+
 // requestAt is request to a node. The status is the server's, where the node is not there.
 func (h *hand) requestAt(node string, epoch uint64, kind, key, name, data string, shards, layout uint64, more ...func(*fields)) (reply, fault parsed, status string) {
 	h.t.Helper()

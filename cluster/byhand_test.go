@@ -22,6 +22,13 @@ type byHand struct{ sum int64 }
 
 type Deposit struct{ Amount int64 }
 
+type Credit struct{ Amount int64 }
+
+func (b *byHand) Credit(_ *actor.Context, m Credit) error {
+	b.sum += m.Amount
+	return nil
+}
+
 type Sum struct {
 	Sum int64 `json:"sum"`
 }
@@ -48,7 +55,7 @@ func TestWireByHand(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = tr.Close() })
 	def := actor.Define("account", func(string) *byHand { return new(byHand) },
-		actor.OnRequest((*byHand).Deposit), actor.OnRequest((*byHand).Shout))
+		actor.OnRequest((*byHand).Deposit), actor.OnRequest((*byHand).Shout), actor.OnNotify((*byHand).Credit))
 	var served []uint32 // all but that of nobody's key
 	for i := range uint32(shards) {
 		if uint64(i) != handShard("nobody", "prod", shards) {
@@ -76,9 +83,17 @@ func TestWireByHand(t *testing.T) {
 	if fault.texts[1] != "application" || fault.numbers[2] != 4 || !strings.Contains(fault.texts[3], "cannot deposit -5") {
 		t.Errorf("a handler's error: %+v", fault)
 	}
+	accepted := h.notify("account", "acc-1", "Credit", []string{`{"Amount":7}`, `{"Amount":8}`, `{"Amount":9}`}, shards, layout)
+	if fmt.Sprint(accepted) != "[0 1 2]" {
+		t.Errorf("the notifications %d were accepted", accepted)
+	}
+	reply, fault, _ := h.request("account", "acc-1", "Deposit", `{"Amount":1}`, shards, layout)
+	if !strings.Contains(reply.texts[2], `:35`) {
+		t.Errorf("after the notifications: %+v, %+v", reply, fault)
+	}
 	var value fields
 	value.bytes(1, []byte("hello"))
-	reply, fault, _ := h.request("account", "acc-1", "google.protobuf.StringValue", string(value), shards, layout)
+	reply, fault, _ = h.request("account", "acc-1", "google.protobuf.StringValue", string(value), shards, layout)
 	if got := parse(t, reply.texts[2]).texts[1]; got != "HELLO" {
 		t.Errorf("protobuf: %q, %+v", got, fault)
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"sync"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
@@ -24,6 +25,7 @@ type note struct {
 	ttl     time.Time       // the end of its TTL; zero if it has none
 	until   time.Time       // its end in any case
 	env     Envelope        // as it was sent
+	room    []byte          // for the message's data, if its sender may reuse them
 	refusal error           // why it is sent again; nil if it was not sent
 	receipt *Receipt
 
@@ -32,9 +34,31 @@ type note struct {
 	number, after uint64 // if it was posted
 }
 
-// begin sends a notification and does not wait. It keeps the message's data.
-func begin(ctx context.Context, c *caller, m message) *Receipt {
-	n := &note{c: c, m: m, to: m.to.address(), by: c.known.mapping.Load(), receipt: new(Receipt)}
+// notes are reused. A note is over when its receipt is told, and no code looks at it after that.
+var notes = sync.Pool{New: func() any { return new(note) }}
+
+// mostRoom is how many bytes a note that is reused may have.
+const mostRoom = 4 << 10
+
+// recycle gives a note back that is over.
+func (n *note) recycle() {
+	room := n.room
+	if cap(room) > mostRoom {
+		room = nil
+	}
+	*n = note{room: room[:0]}
+	notes.Put(n)
+}
+
+// begin sends a notification and does not wait. lent says that the message's data are the sender's, which may reuse
+// them when begin returns.
+func begin(ctx context.Context, c *caller, m *message, lent bool) *Receipt {
+	n := notes.Get().(*note)
+	n.c, n.m, n.to, n.by, n.receipt = c, *m, m.to.address(), c.known.mapping.Load(), new(Receipt)
+	if lent {
+		n.room = append(n.room, m.data...)
+		n.m.data = n.room
+	}
 	n.env = Envelope{Delivery: m.delivery, Shard: int(m.to.under(n.by).shard), Kind: m.to.kind, Key: m.to.key, Type: m.typ}
 	n.freeze(ctx)
 	if dispatch.AtAnEnd(ctx) { // the shard that gets it may end before this one
@@ -45,20 +69,21 @@ func begin(ctx context.Context, c *caller, m message) *Receipt {
 		return n.refused(err)
 	}
 	n.until = time.Now().Add(DefaultRequestTimeout)
-	receipt, l := n.receipt, (*line)(nil) // n may be over before post returns
+	receipt, to := n.receipt, n.to
 	t, err := c.window.enter(ctx, n)
 	if err != nil {
 		return n.refused(err)
 	}
-	switch l = n.line; {
+	switch { // from here on another goroutine may end n at any moment
 	case t == posts:
 		n.post(ctx)
 	case t == alone && n.env.Delivery == transport.AwaitNothing:
+		l := n.line
 		_, err := c.alone(ctx, &n.env, &n.m)
 		n.over(err)
-		c.window.goOn(n.to, l, nil)
+		c.window.goOn(to, l, nil)
 	case t == alone:
-		c.window.goOn(n.to, l, n)
+		c.window.goOn(to, n.line, n)
 	}
 	return receipt
 }
@@ -66,6 +91,7 @@ func begin(ctx context.Context, c *caller, m message) *Receipt {
 // refused ends a note that is not in the window.
 func (n *note) refused(err error) *Receipt {
 	_, err = n.c.conclude(nil, err, &n.env)
+	n.recycle()
 	return receiptOf(err)
 }
 
@@ -144,6 +170,7 @@ func (n *note) Told(err error) {
 	runs := w.told(n, again)
 	if !again {
 		receipt.end(err)
+		n.recycle()
 	}
 	if runs {
 		w.goOn(to, l, nil)
@@ -208,7 +235,11 @@ func (n *note) over(err error) {
 	_, err = n.c.conclude(nil, err, &n.env)
 	n.c.window.over(n)
 	n.receipt.end(err)
+	n.recycle()
 }
+
+// By implements [dispatch.Gathered].
+func (n *note) By() dispatch.Gatherer { return &n.c.window }
 
 // order is where the note stands in its line: notes that were posted come first.
 func (n *note) order() uint64 { return n.number - 1 }

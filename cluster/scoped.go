@@ -3,7 +3,6 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"reflect"
 
@@ -81,13 +80,13 @@ func (c *ScopedClient) NotifyAsync(ctx context.Context, msg any, opts ...Envelop
 	if err != nil {
 		return receiptOf(err)
 	}
-	return begin(ctx, c.client.caller, message{to: c.target, delivery: transport.AwaitAccept, parcel: p, scoped: c.opts, opts: opts})
+	return begin(ctx, c.client.caller, &message{to: c.target, delivery: transport.AwaitAccept, parcel: p, scoped: c.opts, opts: opts}, false)
 }
 
 // NotifyRawAsync is [ScopedClient.NotifyAsync] for a payload that is encoded already. data may be
 // reused when NotifyRawAsync returns.
 func (c *ScopedClient) NotifyRawAsync(ctx context.Context, msgType string, data []byte, opts ...EnvelopeOption) *Receipt {
-	return begin(ctx, c.client.caller, message{to: c.target, delivery: transport.AwaitAccept, parcel: parcel{typ: msgType, data: bytes.Clone(data)}, scoped: c.opts, opts: opts})
+	return begin(ctx, c.client.caller, &message{to: c.target, delivery: transport.AwaitAccept, parcel: parcel{typ: msgType, data: data}, scoped: c.opts, opts: opts}, true)
 }
 
 // GetNodeInfo queries the node that owns this shard for its metadata.

@@ -41,12 +41,12 @@ type window struct {
 // held: new notifications go into the queue. When all that had gone out have come back, a goroutine sends the first of
 // the queue, by itself, until it is accepted or has failed for good. Then the others follow as before.
 type line struct {
-	out    int     // posted, and still to be told
-	last   *note   // that has come
-	before uint64  // number of the last that was posted; 0 if the next is to name none
-	held   bool    // only the line's goroutine sends
-	runs   bool    // that goroutine is there
-	queue  []*note // while it is held, in order
+	out    int      // posted, and still to be told
+	last   *Receipt // of the one that has come last
+	before uint64   // number of the last that was posted; 0 if the next is to name none
+	held   bool     // only the line's goroutine sends
+	runs   bool     // that goroutine is there
+	queue  []*note  // while it is held, in order
 }
 
 func (w *window) init(most int, poster dispatch.Poster) {
@@ -116,7 +116,7 @@ func (w *window) tryEnter(n *note) (room <-chan struct{}, e entry) {
 		l = w.fresh()
 		w.lines[n.to] = l
 	}
-	l.last, n.line = n, l
+	l.last, n.line = n.receipt, l
 	switch {
 	case !l.held && n.mayBePosted() && (w.behind || fresh):
 		w.toPost(n)
@@ -153,6 +153,32 @@ func (w *window) toPost(n *note) {
 func (w *window) told(n *note, again bool) (runs bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.take(n, again)
+}
+
+// Accepted implements [dispatch.Gatherer].
+func (w *window) Accepted(all []dispatch.Told) {
+	for _, t := range all {
+		n := t.(*note)
+		_, _ = n.c.conclude(nil, nil, &n.env)
+	}
+	w.mu.Lock()
+	for _, t := range all {
+		n := t.(*note)
+		if w.take(n, false) {
+			w.goOn(n.to, n.line, nil)
+		}
+	}
+	w.mu.Unlock()
+	for _, t := range all {
+		n := t.(*note)
+		n.receipt.end(nil)
+		n.recycle()
+	}
+}
+
+// take is told with mu held.
+func (w *window) take(n *note, again bool) (runs bool) {
 	l := n.line
 	l.out--
 	if again {
@@ -171,77 +197,6 @@ func (w *window) told(n *note, again bool) (runs bool) {
 	}
 	l.runs = true
 	return true
-}
-
-// goOn starts the goroutine of a line, which sends n first if it is not nil.
-func (w *window) goOn(to address, l *line, n *note) {
-	go w.run(to, l, n) // ends when the line is empty, or only posted notes are left; each has an end, until
-}
-
-func (w *window) run(to address, l *line, n *note) {
-	for {
-		if n == nil {
-			if n = w.first(to, l); n == nil {
-				return
-			}
-		}
-		n.over(n.send())
-		n = nil
-		for again := true; ; again = false {
-			post, goOn := w.sent(l, again)
-			if len(post) == 0 {
-				if !goOn {
-					return
-				}
-				break
-			}
-			ctx, cancel := context.WithDeadline(context.Background(), post[len(post)-1].until)
-			for _, p := range post {
-				p.repost(ctx)
-			}
-			cancel()
-		}
-	}
-}
-
-// first takes the first note out of a line's queue, for the line's goroutine. If there is none, it drops the line and
-// returns nil, and the goroutine ends.
-func (w *window) first(to address, l *line) (n *note) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	l.before = 0
-	if len(l.queue) > 0 {
-		n, l.queue = l.queue[0], l.queue[1:]
-		return n
-	}
-	w.drop(to, l)
-	return nil
-}
-
-// sent is called when the first of the queue is over. It returns the next notes of the queue that may be posted, one
-// behind the other. When the goroutine has posted them, it calls sent anew, with again false: notes that were refused
-// meanwhile are not posted once more, because the first of them must go by itself, with pauses. If no note may be
-// posted, goOn says whether the goroutine goes on with the first of the queue, or ends.
-func (w *window) sent(l *line, again bool) (post []*note, goOn bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	back := l.out == 0 // all that were posted have come back
-	if back {
-		l.before = 0
-	}
-	for w.behind && len(l.queue) > 0 && l.queue[0].mayBePosted() && (back && again || l.queue[0].number == 0) {
-		post = append(post, l.queue[0])
-		w.toPost(l.queue[0])
-		l.queue = l.queue[1:]
-	}
-	switch {
-	case len(post) > 0 || l.out == 0:
-		return post, true
-	case len(l.queue) == 0:
-		l.held = false
-	}
-	l.runs = false // told starts another one when the last has come back
-	return nil, false
 }
 
 // over takes a note that was sent by itself out of the window.
@@ -285,7 +240,7 @@ func (w *window) follow(ctx context.Context, to target) error {
 		w.mu.Unlock()
 		return nil
 	}
-	last := l.last.receipt
+	last := l.last
 	w.mu.Unlock()
 	_ = last.Wait(ctx) // its error is told there
 	if err := ctx.Err(); err != nil {

@@ -169,10 +169,11 @@ func (c *Call) tell(data []byte, err *outcome.Error) bool {
 	if err != nil {
 		says |= bitRefused
 	}
-	if _, ok := c.change(0, bitReplied, says); !ok {
+	old, ok := c.change(0, bitReplied, says)
+	if !ok {
 		return false
 	}
-	if c.replier != nil {
+	if c.replier != nil && (err != nil || old&bitByReturn == 0) {
 		c.replier.Reply(c, data, err)
 	}
 	return true

@@ -92,6 +92,19 @@ func (a *arrival) Accepted() bool {
 	return !a.AwaitsReply() && a.bits.Load()&(bitReplied|bitRefused) == bitReplied
 }
 
+// AckByReturn says that the transport tells the sender itself, if AckedByReturn reports so when
+// Dispatch has returned. The replier then hears only of a refusal, or of what is accepted later. It is
+// for the transport, before Dispatch.
+func (a *arrival) AckByReturn() { a.bits.Or(bitByReturn) }
+
+// AckedByReturn reports whether the call is a notification that was accepted, which only the transport tells.
+func (a *arrival) AckedByReturn() bool {
+	return !a.AwaitsReply() && a.bits.Load()&(bitReplied|bitRefused|bitByReturn) == bitReplied|bitByReturn
+}
+
+// Replied reports whether the call's sender was told, or has left.
+func (a *arrival) Replied() bool { return a.has(bitReplied) }
+
 // kind is where a notification counts.
 func (a *arrival) kind() int {
 	if a.env.Delivery == transport.AwaitNothing {
@@ -104,6 +117,7 @@ func (a *arrival) kind() int {
 // and not before. A receiver calls it in Accept.
 func (a *arrival) ackLater() {
 	a.sub.counts.leave(a)
+	a.bits.And(^bitByReturn)
 	a.bits.Or(bitLate)
 }
 

@@ -36,6 +36,7 @@ const (
 	bitPart                        // which ran at that moment
 	bitSameKey                     // and is for the key of that call
 	bitFar                         // its sender is in another process
+	bitByReturn                    // its transport tells its sender that it was accepted, when Dispatch returns
 	bitByTTL                       // the end of its time to live is before the caller's deadline
 )
 

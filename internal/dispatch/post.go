@@ -41,3 +41,12 @@ type Order struct {
 
 // Told hears what has become of a notification.
 type Told interface{ Told(err error) }
+
+// Gathered is a Told that may be told together with others. By returns what hears of them.
+type Gathered interface {
+	Told
+	By() Gatherer
+}
+
+// Gatherer hears that notifications were accepted. Accepted is Told(nil) for each of them, and must not keep all.
+type Gatherer interface{ Accepted(all []Told) }

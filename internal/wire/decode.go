@@ -49,6 +49,7 @@ type Decoder struct {
 	names  map[string]string
 	causes int // of the packet's errors, so far
 	size   int // of the packet
+	ids    int // of replies to further ids
 }
 
 // maxNames bounds the names that a decoder keeps; message types are few.
@@ -71,7 +72,7 @@ func (d *Decoder) name(b []byte) string {
 func (d *Decoder) Decode(data []byte, p *Packet) error {
 	clear(p.Envelopes)
 	clear(p.Replies)
-	d.causes = 0
+	d.causes, d.ids = 0, 0
 	*p = Packet{Envelopes: p.Envelopes[:0], Replies: p.Replies[:0], Cancels: p.Cancels[:0]}
 	version := uint64(0)
 	d.size = len(data)
@@ -93,7 +94,7 @@ func (d *Decoder) Decode(data []byte, p *Packet) error {
 			err = d.envelope(f.bytes, &p.Envelopes[len(p.Envelopes)-1])
 		case f.is(packetReplies, protowire.BytesType):
 			p.Replies = append(p.Replies, Reply{})
-			err = d.reply(f.bytes, &p.Replies[len(p.Replies)-1])
+			err = decodeReply(d, f.bytes, &p.Replies[len(p.Replies)-1])
 		case f.is(packetCancels, protowire.VarintType):
 			p.Cancels = append(p.Cancels, f.uint)
 		case f.is(packetCancels, protowire.BytesType): // packed
@@ -104,7 +105,7 @@ func (d *Decoder) Decode(data []byte, p *Packet) error {
 		if err != nil {
 			return err
 		}
-		if n := len(p.Envelopes) + len(p.Replies) + len(p.Cancels); n > MaxItems {
+		if n := len(p.Envelopes) + len(p.Replies) + len(p.Cancels) + d.ids; n > MaxItems {
 			return bad("more than %d items in a packet", MaxItems)
 		}
 	}
@@ -226,45 +227,6 @@ func (e *Envelope) header(data []byte) error {
 	}
 	e.Headers[name] = value
 	return nil
-}
-
-func (d *Decoder) reply(data []byte, r *Reply) error {
-	for f := (fields{data: data}); ; {
-		if !f.next() {
-			if f.bad {
-				return bad("reply: field %d", f.number)
-			}
-			r.Data = d.own(r.Data, 0)
-			return nil
-		}
-		switch {
-		case f.is(replyID, protowire.VarintType):
-			r.ID = f.uint
-		case f.is(replyData, protowire.BytesType):
-			r.Data = f.bytes
-		case f.is(replyError, protowire.BytesType):
-			e, err := d.decodeError(f.bytes)
-			if err != nil {
-				return err
-			}
-			r.Err = e
-		case f.is(replyEpoch, protowire.VarintType):
-			r.Owner.Epoch = f.uint
-		case f.is(replyUnawaited, protowire.VarintType):
-			r.Unawaited = f.uint != 0
-		case f.is(replyShard, protowire.VarintType):
-			if f.uint > math.MaxUint32 {
-				return bad("reply: shard %d: must fit 32 bits", f.uint)
-			}
-			r.Shard = uint32(f.uint)
-		case f.is(replyNode, protowire.BytesType):
-			if r.Owner.Node = string(f.bytes); !IsNode(r.Owner.Node) {
-				return bad("reply: a node of %d bytes: at most %d letters, digits, - and _", len(f.bytes), MaxNode)
-			}
-		default:
-			r.Unknown = append(r.Unknown, f.raw...)
-		}
-	}
 }
 
 // text keeps text readable that is not UTF-8.

@@ -52,6 +52,7 @@ const (
 
 	replyUnawaited = 6
 	replyShard     = 7
+	replyFurther   = 8
 
 	turnShard  = 1
 	turnNumber = 2

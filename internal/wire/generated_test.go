@@ -34,7 +34,7 @@ func generated(p *wire.Packet) *clstrpb.Packet {
 		g.Envelopes = append(g.Envelopes, pb)
 	}
 	for _, r := range p.Replies {
-		pb := &clstrpb.Reply{Id: r.ID, Data: r.Data, Error: generatedError(r.Err), Epoch: r.Owner.Epoch, Node: r.Owner.Node, Unawaited: r.Unawaited, Shard: r.Shard}
+		pb := &clstrpb.Reply{Id: r.ID, Data: r.Data, Error: generatedError(r.Err), Epoch: r.Owner.Epoch, Node: r.Owner.Node, Unawaited: r.Unawaited, Shard: r.Shard, Further: r.Further}
 		pb.ProtoReflect().SetUnknown(r.Unknown)
 		g.Replies = append(g.Replies, pb)
 	}

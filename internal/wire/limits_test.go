@@ -52,39 +52,48 @@ func TestRefused(t *testing.T) {
 		manyEnvelopes = field(manyEnvelopes, 3, nil)
 		manyCancels = append(manyCancels, 1)
 	}
+	further := func(reply []byte, n uint64) []byte { return packet(4, number(reply, 8, n)) }
 	for name, data := range map[string][]byte{
-		"nothing":            nil,
-		"no version":         field(nil, 3, nil),
-		"version 0":          number(nil, 1, 0),
-		"a later version":    number(nil, 1, wire.Version+1),
-		"no packet":          []byte("GET / HTTP/1.1"),
-		"JSON":               []byte(`{"shard":1}`),
-		"field number 0":     wire.AppendEnd([]byte{0x02, 0x00}, 0),
-		"a group's end":      wire.AppendEnd([]byte{0x0c}, 0),
-		"cut":                field(nil, 3, []byte("x"))[:2],
-		"length beyond end":  {0x1a, 0xff, 0xff, 0xff, 0xff, 0x0f},
-		"endless varint":     bytes.Repeat([]byte{0xff}, 20),
-		"cut envelope":       packet(3, []byte{0x12, 0x05, 'x'}),
-		"cut reply":          packet(4, []byte{0x12, 0x05, 'x'}),
-		"cut error":          packet(4, field(nil, 3, []byte{0x0a, 0x05})),
-		"cut cause":          packet(4, field(nil, 3, field(nil, 6, []byte{0x0a, 0x05}))),
-		"cut header":         packet(3, field(nil, 6, []byte{0x0a, 0x05})),
-		"cut cancels":        packet(5, []byte{0x80}),
-		"shard over 32 bits": packet(3, number(nil, 1, 1<<32)),
-		"num_shards over 32": packet(3, number(nil, 10, 1<<32)),
-		"unknown delivery":   packet(3, number(nil, 9, 3)),
-		"long type":          packet(3, field(nil, 2, make([]byte, bounds.MaxTypeBytes+1))),
-		"long kind":          packet(3, field(nil, 5, make([]byte, bounds.MaxTypeBytes+1))),
-		"long turn's kind":   packet(3, field(nil, 14, field(turnOf(1), 3, make([]byte, turn.MaxName+1)))),
-		"long turn's key":    packet(3, field(nil, 14, field(turnOf(1), 4, make([]byte, turn.MaxName+1)))),
-		"turn's shard":       packet(3, field(nil, 14, number(turnOf(1), 1, 1<<32))),
-		"turn of no number":  packet(3, field(nil, 14, nil)),
-		"cut turn":           packet(3, field(nil, 14, []byte{0x1a, 0x05})),
-		"too many turns":     packet(3, turns(turn.Most+1)),
-		"too many headers":   packet(3, manyHeaders),
-		"too many envelopes": wire.AppendEnd(manyEnvelopes, 0),
-		"too many cancels":   packet(5, manyCancels),
-		"too many together":  append(manyEnvelopes[:2*wire.MaxItems:2*wire.MaxItems], wire.AppendEnd(number(nil, 5, 1), 0)...),
+		"nothing":                      nil,
+		"no version":                   field(nil, 3, nil),
+		"version 0":                    number(nil, 1, 0),
+		"a later version":              number(nil, 1, wire.Version+1),
+		"no packet":                    []byte("GET / HTTP/1.1"),
+		"JSON":                         []byte(`{"shard":1}`),
+		"field number 0":               wire.AppendEnd([]byte{0x02, 0x00}, 0),
+		"a group's end":                wire.AppendEnd([]byte{0x0c}, 0),
+		"cut":                          field(nil, 3, []byte("x"))[:2],
+		"length beyond end":            {0x1a, 0xff, 0xff, 0xff, 0xff, 0x0f},
+		"endless varint":               bytes.Repeat([]byte{0xff}, 20),
+		"cut envelope":                 packet(3, []byte{0x12, 0x05, 'x'}),
+		"cut reply":                    packet(4, []byte{0x12, 0x05, 'x'}),
+		"cut error":                    packet(4, field(nil, 3, []byte{0x0a, 0x05})),
+		"cut cause":                    packet(4, field(nil, 3, field(nil, 6, []byte{0x0a, 0x05}))),
+		"cut header":                   packet(3, field(nil, 6, []byte{0x0a, 0x05})),
+		"cut cancels":                  packet(5, []byte{0x80}),
+		"shard over 32 bits":           packet(3, number(nil, 1, 1<<32)),
+		"num_shards over 32":           packet(3, number(nil, 10, 1<<32)),
+		"unknown delivery":             packet(3, number(nil, 9, 3)),
+		"long type":                    packet(3, field(nil, 2, make([]byte, bounds.MaxTypeBytes+1))),
+		"long kind":                    packet(3, field(nil, 5, make([]byte, bounds.MaxTypeBytes+1))),
+		"long turn's kind":             packet(3, field(nil, 14, field(turnOf(1), 3, make([]byte, turn.MaxName+1)))),
+		"long turn's key":              packet(3, field(nil, 14, field(turnOf(1), 4, make([]byte, turn.MaxName+1)))),
+		"turn's shard":                 packet(3, field(nil, 14, number(turnOf(1), 1, 1<<32))),
+		"turn of no number":            packet(3, field(nil, 14, nil)),
+		"cut turn":                     packet(3, field(nil, 14, []byte{0x1a, 0x05})),
+		"too many turns":               packet(3, turns(turn.Most+1)),
+		"too many headers":             packet(3, manyHeaders),
+		"too many envelopes":           wire.AppendEnd(manyEnvelopes, 0),
+		"too many cancels":             packet(5, manyCancels),
+		"further ids, too many":        further(number(nil, 1, 1), wire.MaxItems),
+		"further ids, for ever":        further(number(nil, 1, 1), 1<<64-1),
+		"further ids, beyond the last": further(number(nil, 1, 1<<64-10), 10),
+		"further ids with data":        further(field(nil, 2, []byte("x")), 1),
+		"further ids with an error":    further(field(nil, 3, field(nil, 1, []byte("x"))), 1),
+		"further ids, unawaited":       further(number(nil, 6, 1), 1),
+		"further ids with an owner":    further(number(nil, 4, 1), 1),
+		"further ids of several":       append(field(nil, 4, number(nil, 8, wire.MaxItems/2)), further(nil, wire.MaxItems/2)...),
+		"too many together":            append(manyEnvelopes[:2*wire.MaxItems:2*wire.MaxItems], wire.AppendEnd(number(nil, 5, 1), 0)...),
 	} {
 		var d wire.Decoder
 		err := d.Decode(data, new(wire.Packet))
@@ -104,6 +113,9 @@ func TestEdgesAreAccepted(t *testing.T) {
 	}
 	if p := decode(t, wire.AppendEnd(most, 1)); len(p.Envelopes) != wire.MaxItems {
 		t.Errorf("%d envelopes", len(p.Envelopes))
+	}
+	if p := decode(t, packet(4, number(number(nil, 1, 1<<64-wire.MaxItems), 8, wire.MaxItems-1))); p.Replies[0].Further != wire.MaxItems-1 {
+		t.Errorf("%d further ids", p.Replies[0].Further)
 	}
 	long := strings.Repeat("t", bounds.MaxTypeBytes)
 	if p := decode(t, packet(3, field(field(nil, 2, []byte(long)), 5, []byte(long)))); p.Envelopes[0].Type != long || p.Envelopes[0].Kind != long {

@@ -3,6 +3,8 @@
 package wire
 
 import (
+	"math"
+
 	"github.com/clstr-go/clstr/outcome"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -20,7 +22,9 @@ type Reply struct {
 	// does not serve.
 	Unawaited bool
 	Shard     uint32 // with Unawaited
-	Unknown   []byte
+	// Further is how many ids behind ID have the same answer: notifications that were accepted.
+	Further uint64
+	Unknown []byte
 }
 
 // AppendReply appends a reply to the packet in b: data, or the error if err is
@@ -36,7 +40,7 @@ func appendReply(b []byte, r *Reply) []byte {
 	id, data, err, unknown := r.ID, r.Data, r.Err, r.Unknown
 	size := len(unknown) + sizeUint(replyID, id) + sizeString(replyData, len(data)) +
 		sizeUint(replyEpoch, r.Owner.Epoch) + sizeString(replyNode, len(r.Owner.Node)) +
-		sizeUint(replyUnawaited, flag(r.Unawaited)) + sizeUint(replyShard, uint64(r.Shard))
+		sizeUint(replyUnawaited, flag(r.Unawaited)) + sizeUint(replyShard, uint64(r.Shard)) + sizeUint(replyFurther, r.Further)
 	errSize := 0
 	if err != nil {
 		err = prepared(err)
@@ -56,5 +60,64 @@ func appendReply(b []byte, r *Reply) []byte {
 	b = appendString(b, replyNode, r.Owner.Node)
 	b = appendUint(b, replyUnawaited, flag(r.Unawaited))
 	b = appendUint(b, replyShard, uint64(r.Shard))
+	b = appendUint(b, replyFurther, r.Further)
 	return append(b, unknown...)
+}
+
+// decodeReply decodes a reply of the packet that d is at.
+func decodeReply(d *Decoder, data []byte, r *Reply) error {
+	for f := (fields{data: data}); ; {
+		if !f.next() {
+			if f.bad {
+				return bad("reply: field %d", f.number)
+			}
+			r.Data = d.own(r.Data, 0)
+			return countFurther(d, r)
+		}
+		switch {
+		case f.is(replyID, protowire.VarintType):
+			r.ID = f.uint
+		case f.is(replyData, protowire.BytesType):
+			r.Data = f.bytes
+		case f.is(replyError, protowire.BytesType):
+			e, err := d.decodeError(f.bytes)
+			if err != nil {
+				return err
+			}
+			r.Err = e
+		case f.is(replyEpoch, protowire.VarintType):
+			r.Owner.Epoch = f.uint
+		case f.is(replyUnawaited, protowire.VarintType):
+			r.Unawaited = f.uint != 0
+		case f.is(replyShard, protowire.VarintType):
+			if f.uint > math.MaxUint32 {
+				return bad("reply: shard %d: must fit 32 bits", f.uint)
+			}
+			r.Shard = uint32(f.uint)
+		case f.is(replyFurther, protowire.VarintType):
+			r.Further = f.uint
+		case f.is(replyNode, protowire.BytesType):
+			if r.Owner.Node = string(f.bytes); !IsNode(r.Owner.Node) {
+				return bad("reply: a node of %d bytes: at most %d letters, digits, - and _", len(f.bytes), MaxNode)
+			}
+		default:
+			r.Unknown = append(r.Unknown, f.raw...)
+		}
+	}
+}
+
+// countFurther counts the ids behind that of a reply.
+func countFurther(d *Decoder, r *Reply) error {
+	switch {
+	case r.Further == 0:
+		return nil
+	case r.Further >= MaxItems:
+		return bad("reply: %d further ids: fewer than %d allowed", r.Further, MaxItems)
+	case r.ID > math.MaxUint64-r.Further:
+		return bad("reply: %d further ids behind %d", r.Further, r.ID)
+	case r.Data != nil || r.Err != nil || r.Unawaited || r.Owner != Owner{}:
+		return bad("reply: further ids of an answer that is no acceptance")
+	}
+	d.ids += int(r.Further)
+	return nil
 }

@@ -47,6 +47,7 @@ func full() wire.Packet {
 			{ID: 1, Data: []byte("reply"), Unknown: []byte{0xa2, 0x06, 0x01, 'u'}},
 			{ID: 1<<64 - 1},
 			{ID: 2, Owner: wire.Owner{Epoch: 5, Node: "a-_9"}, Unawaited: true, Shard: 1<<32 - 1},
+			{ID: 1<<64 - 1 - 300, Further: 300},
 			{ID: 3, Err: &outcome.Error{
 				Code: "overloaded", Outcome: outcome.NotStarted, Message: "overloaded: ü", RetryAfter: 10 * time.Millisecond,
 				Detail: []byte(`{"n":1}`), Cut: true, Causes: []*outcome.Error{

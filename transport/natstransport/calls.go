@@ -75,6 +75,19 @@ func (cs *calls) take(id uint64) *call {
 	return c
 }
 
+// takeRun is take for so many ids, from the first on. It appends the calls to all.
+func (cs *calls) takeRun(first uint64, n int, all []*call) []*call {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for i := range uint64(n) {
+		if c, _ := cs.open.Get(first + i); c != nil {
+			cs.delete(c)
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
 // delete removes a call that waits; nil is none. It is called with mu held.
 func (cs *calls) delete(c *call) {
 	if c != nil {
@@ -126,6 +139,15 @@ func (cs *calls) takeIf(pick func(*call) bool) []*call {
 		}
 	}
 	return all
+}
+
+// heard notes that an answer of the call's node has come.
+func (c *call) heard() {
+	box := c.to.to
+	box.vigil.heard.Add(1)
+	if box.gone.Load() {
+		box.gone.Store(false)
+	}
 }
 
 // decide tells the caller; c must have been taken.

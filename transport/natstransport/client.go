@@ -140,7 +140,7 @@ func (r *route) post(ctx context.Context, env *transport.Envelope, c *call) erro
 	var budget time.Duration
 	fits, err := len(env.Data) <= limit, error(nil)
 	if fits {
-		fits, err = b.put(ctx, env, size, limit, func(to *batch) {
+		fits, err = b.put(ctx, env, size, limit, 1, func(to *batch) {
 			from := len(to.buf)
 			if c != nil && c.told != nil {
 				to.buf = wire.AppendNumbered(to.buf, env, r.epoch, c.order.Number, c.order.After)
@@ -267,7 +267,7 @@ const cancelSize = 16
 func (b *nodeBox) cancel(id uint64) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // there is no waiting for room: then the deadline that travels must do
-	_, _ = b.put(ctx, nil, cancelSize, b.t.limit(), func(to *batch) {
+	_, _ = b.put(ctx, nil, cancelSize, b.t.limit(), 1, func(to *batch) {
 		to.buf = wire.AppendCancel(to.buf, id)
 		to.cancels = true
 	})

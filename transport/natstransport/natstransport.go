@@ -105,6 +105,8 @@ type Transport struct {
 	decoder wire.Decoder
 	packet  wire.Packet
 	handing handing
+	acks    []*call // room for those that a reply decides
+	told    []dispatch.Told
 	peers   peers
 	list    list
 	telling atomic.Int32 // answers about owners that wait to be sent

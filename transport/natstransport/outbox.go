@@ -84,10 +84,10 @@ func (b *batch) recycle() {
 	batches.Put(b)
 }
 
-// put appends an item of at most size bytes. It returns false if the item
-// is larger than limit. It returns an error, and sends nothing, if there is no room, or if ctx or
+// put appends what add writes: so many items, of at most size bytes together. It returns false if they
+// are larger than limit. It returns an error, and sends nothing, if there is no room, or if ctx or
 // the time to live of env ends while put waits for room. env is nil if the item is no envelope.
-func (o *outbox) put(ctx context.Context, env *transport.Envelope, size, limit int, add func(*batch)) (bool, error) {
+func (o *outbox) put(ctx context.Context, env *transport.Envelope, size, limit, items int, add func(*batch)) (bool, error) {
 	o.mu.Lock()
 	if o.waits {
 		if err := o.awaitRoom(ctx, env); err != nil {
@@ -99,10 +99,10 @@ func (o *outbox) put(ctx context.Context, env *transport.Envelope, size, limit i
 			return true, err
 		}
 	}
-	b, fresh := o.last(size, limit)
+	b, fresh := o.last(size, limit, items)
 	before := len(b.buf)
 	add(b)
-	b.items++
+	b.items += items
 	if fresh && len(b.buf) > limit {
 		n := len(o.waiting) - 1
 		o.waiting[n] = nil
@@ -179,10 +179,10 @@ func (o *outbox) release() {
 	}
 }
 
-// last returns the batch that takes the next item; it is called with mu held.
-func (o *outbox) last(size, limit int) (b *batch, fresh bool) {
+// last returns the batch that takes the next items; it is called with mu held.
+func (o *outbox) last(size, limit, items int) (b *batch, fresh bool) {
 	if n := len(o.waiting); n > 0 {
-		if b = o.waiting[n-1]; b.items < maxItems && len(b.buf)+size <= min(maxBatch, limit) {
+		if b = o.waiting[n-1]; b.items+items <= maxItems && len(b.buf)+size <= min(maxBatch, limit) {
 			return b, false
 		}
 	}

@@ -79,11 +79,17 @@ func (p *peer) idle() bool {
 	return p.calls.Len() == 0 && !p.busy
 }
 
-// open remembers a call until it was answered, so that it can be cancelled.
+// open remembers a call that was dispatched until it is answered, so that it can be cancelled.
 func (p *peer) open(r *remote) {
+	if r.Replied() {
+		return
+	}
 	p.mu.Lock()
 	p.calls.Set(r.id, r)
 	p.mu.Unlock()
+	if r.Replied() { // at the same moment: its answer may have looked for it before
+		p.take(r.id)
+	}
 }
 
 func (p *peer) take(id uint64) *remote {
@@ -116,6 +122,14 @@ func (p *peer) answer(id uint64, subject string, data []byte, err *outcome.Error
 	p.reply(subject, &wire.Reply{ID: id, Data: data, Err: err})
 }
 
+// accepted tells the sender of notifications that they were accepted.
+func (p *peer) accepted(subject string, all ids) {
+	r := wire.Reply{ID: all.first, Further: all.further}
+	if _, full := p.put(subject, p.t.limit(), &r); full != nil {
+		p.dropped(full)
+	}
+}
+
 // refuse answers an envelope to a shard that this node does not serve. The sender of a notification
 // without an acknowledgement has gone on, so the answer tells its end.
 func (p *peer) refuse(id uint64, subject string, e *wire.Envelope) {
@@ -146,8 +160,12 @@ func (p *peer) reply(subject string, r *wire.Reply) {
 	}
 	if fits, full = p.put(subject, limit, &wire.Reply{ID: id, Err: short}); !fits || full != nil {
 		p.take(id)
-		p.t.log.Warn("reply is dropped", "limit", limit+wire.Overhead, "error", full)
+		p.dropped(full)
 	}
+}
+
+func (p *peer) dropped(full *outcome.Error) {
+	p.t.log.Warn("reply is dropped", "limit", p.t.limit()+wire.Overhead, "error", full)
 }
 
 // small is how many bytes a reply may have that finds room where there is none for larger ones.
@@ -166,7 +184,7 @@ func (p *peer) put(subject string, limit int, r *wire.Reply) (fits bool, full *o
 	if full = p.room.reserve(most, size); full != nil {
 		return true, full
 	}
-	fits, _ = p.outbox.put(context.Background(), nil, size, limit, func(b *batch) {
+	fits, _ = p.outbox.put(context.Background(), nil, size, limit, 1+int(r.Further), func(b *batch) {
 		p.calls.Delete(r.ID)
 		b.buf = r.Append(b.buf)
 		if b.reply == "" {

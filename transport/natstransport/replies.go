@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/wire"
 )
@@ -42,13 +43,14 @@ func (t *Transport) replies(m *nats.Msg) {
 	}
 	for i := range t.packet.Replies {
 		r := &t.packet.Replies[i]
+		if r.Further > 0 {
+			t.accepted(r.ID, int(r.Further)+1)
+			continue
+		}
 		c := t.calls.take(r.ID)
 		switch {
 		case c != nil:
-			c.to.to.vigil.heard.Add(1)
-			if c.to.to.gone.Load() {
-				c.to.to.gone.Store(false)
-			}
+			c.heard()
 			if r.Owner.Epoch > c.to.epoch || r.Owner.Node != "" && !c.to.told() { // an older one is the word of a node that lags
 				c.to.doubt.Store(true)
 				t.learn(c.to.shard, r.Owner, true)
@@ -59,6 +61,35 @@ func (t *Transport) replies(m *nats.Msg) {
 			t.unserved(r)
 		}
 	}
+}
+
+// accepted ends so many calls, from an id on: notifications that a node has accepted.
+func (t *Transport) accepted(first uint64, n int) {
+	t.acks = t.calls.takeRun(first, n, t.acks[:0])
+	told, by := t.told[:0], dispatch.Gatherer(nil)
+	for i, c := range t.acks {
+		t.acks[i] = nil
+		c.heard()
+		var its dispatch.Gatherer
+		if g, ok := c.told.(dispatch.Gathered); ok {
+			its = g.By()
+		}
+		if its != by && len(told) > 0 {
+			by.Accepted(told)
+			told = told[:0]
+		}
+		if by = its; by == nil {
+			c.decide(nil, nil)
+			continue
+		}
+		t.clock.Remove(&c.node)
+		told = append(told, c.told)
+	}
+	if len(told) > 0 {
+		by.Accepted(told)
+	}
+	clear(told[:cap(told)])
+	t.told = told[:0]
 }
 
 // unserved counts a notification that has reached a node which does not serve its shard. Its sender

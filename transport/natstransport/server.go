@@ -65,7 +65,7 @@ func (t *Transport) requests(m *nats.Msg) {
 		return
 	}
 	slices.Sort(t.packet.Cancels)
-	t.handing = handing{msg: m}
+	t.handing.msg = m
 	t.handOn()
 }
 
@@ -144,8 +144,15 @@ func (t *Transport) handOn() {
 			r := &remote{peer: p, id: id, epoch: e.Epoch}
 			r.Init(e.Envelope, r, e.Budget)
 			r.SetWaiting(e.Waiting)
-			p.open(r)
+			if e.Delivery == transport.AwaitAccept {
+				r.AckByReturn()
+			}
 			s.Dispatch(&r.Call)
+			if r.AckedByReturn() {
+				h.accept(id)
+			} else {
+				p.open(r)
+			}
 			if e.Number != 0 && r.Accepted() {
 				p.numbers.add(e.Number)
 			}
@@ -161,7 +168,16 @@ func (t *Transport) handOn() {
 			p.cancel(id)
 		}
 	}
-	*h = handing{}
+	if len(h.accepted) > 0 {
+		if p == nil {
+			p = t.peer(m.Reply)
+		}
+		held = held || p.hold()
+		for _, r := range h.accepted {
+			p.accepted(m.Reply, r)
+		}
+	}
+	*h = handing{accepted: h.accepted[:0]}
 }
 
 // errGap refuses a notification that would overtake another.

@@ -639,10 +639,13 @@ type Reply struct {
 	Data  []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
 	Error *Error                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"` // absent: success
 	// In the refusal of a node that does not own the shard: the owner that it knows.
-	Epoch         uint64 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Node          string `protobuf:"bytes,5,opt,name=node,proto3" json:"node,omitempty"`
-	Unawaited     bool   `protobuf:"varint,6,opt,name=unawaited,proto3" json:"unawaited,omitempty"` // the envelope awaited nothing, and the node does not serve its shard
-	Shard         uint32 `protobuf:"varint,7,opt,name=shard,proto3" json:"shard,omitempty"`         // with unawaited
+	Epoch     uint64 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Node      string `protobuf:"bytes,5,opt,name=node,proto3" json:"node,omitempty"`
+	Unawaited bool   `protobuf:"varint,6,opt,name=unawaited,proto3" json:"unawaited,omitempty"` // the envelope awaited nothing, and the node does not serve its shard
+	Shard     uint32 `protobuf:"varint,7,opt,name=shard,proto3" json:"shard,omitempty"`         // with unawaited
+	// The answer is that of so many ids behind id too: all of them are of notifications that were accepted. So a
+	// reply with further has neither data nor an error.
+	Further       uint64 `protobuf:"varint,8,opt,name=further,proto3" json:"further,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -722,6 +725,13 @@ func (x *Reply) GetUnawaited() bool {
 func (x *Reply) GetShard() uint32 {
 	if x != nil {
 		return x.Shard
+	}
+	return 0
+}
+
+func (x *Reply) GetFurther() uint64 {
+	if x != nil {
+		return x.Further
 	}
 	return 0
 }
@@ -970,7 +980,7 @@ const file_internal_wire_clstr_proto_rawDesc = "" +
 	"\x04role\x18\x05 \x01(\x0e2\x0e.clstr.v1.RoleR\x04role\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\fR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value\"\xb0\x01\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"\xca\x01\n" +
 	"\x05Reply\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\x12%\n" +
@@ -978,7 +988,8 @@ const file_internal_wire_clstr_proto_rawDesc = "" +
 	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\x12\x12\n" +
 	"\x04node\x18\x05 \x01(\tR\x04node\x12\x1c\n" +
 	"\tunawaited\x18\x06 \x01(\bR\tunawaited\x12\x14\n" +
-	"\x05shard\x18\a \x01(\rR\x05shard\"\xdb\x01\n" +
+	"\x05shard\x18\a \x01(\rR\x05shard\x12\x18\n" +
+	"\afurther\x18\b \x01(\x04R\afurther\"\xdb\x01\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12+\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2\x11.clstr.v1.OutcomeR\aoutcome\x12\x18\n" +
