@@ -246,7 +246,7 @@ func TestManyShardsOneSubscription(t *testing.T) {
 	nc := dial(t, testkit.StartNATS(t))
 	node := connect(t, natstransport.Options{Conn: nc})
 	serve(t, node, 0, echo)
-	before := nc.Statistics.OutMsgs
+	before := nc.Stats().OutMsgs
 	for shard := range uint32(shards - 1) {
 		serve(t, node, shard+1, echo)
 	}
