@@ -133,8 +133,11 @@ func (q *asking) Expire() {
 	}
 	if open && over && q.heard {
 		o.surveyed = true
-		for _, box := range o.boxes {
+		for node, box := range o.boxes {
 			box.fixed = box.fixed && (box.round == q.round || box.since >= q.round) // the others may have gone
+			if !box.fixed && box.routes == 0 && box.quiet() {
+				delete(o.boxes, node)
+			}
 		}
 	}
 	o.mu.Unlock()

@@ -233,6 +233,13 @@ func (t *Transport) VigilEnds(tb testing.TB, shard uint32) {
 	}
 }
 
+// Boxes is how many nodes this end knows.
+func (t *Transport) Boxes() int {
+	t.owners.mu.Lock()
+	defer t.owners.mu.Unlock()
+	return len(t.owners.boxes)
+}
+
 // SetAgain sets how long a refused subscription waits for the first further try.
 func (t *Transport) SetAgain(first time.Duration) {
 	t.mu.Lock()

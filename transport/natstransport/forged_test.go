@@ -2,6 +2,7 @@ package natstransport_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -13,6 +14,32 @@ import (
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
+
+// TestForgedNodes: announcements of nodes that do not exist are forgotten after the next question, so there is room for
+// those that do.
+func TestForgedNodes(t *testing.T) {
+	url := testkit.StartNATS(t)
+	serve(t, connect(t, natstransport.Options{URL: url}), 0, echo)
+	client := connect(t, natstransport.Options{URL: url})
+	want(t, client, transport.Envelope{Type: "Echo", Data: []byte("x")}, "x")
+	eventually(t, "the client listens", client.Hears)
+	nc := dial(t, url)
+	for i := range 3000 {
+		if err := nc.Publish("clstr.own", wire.AppendOwners(nil, &wire.Owners{Node: fmt.Sprint("ghost-", i)})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the announcements", func() bool { return client.Boxes() > 1000 })
+	if n := client.Boxes(); n > 1100 {
+		t.Errorf("it knows %d nodes", n)
+	}
+	eventually(t, "that they are forgotten", func() bool {
+		client.MayAsk()
+		refused(t, client, transport.Envelope{Shard: 7, Type: "Echo"}, outcome.ErrTransportNoShardSubscriber, outcome.NotStarted)
+		return client.Boxes() == 1
+	})
+	want(t, client, transport.Envelope{Type: "Echo", Data: []byte("x")}, "x")
+}
 
 // TestForgedTurns: a client that writes into its envelopes that turns wait for them, of
 // the shard that drains and of others, is refused as any other, and holds no drain up.
