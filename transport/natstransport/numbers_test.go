@@ -43,3 +43,19 @@ func TestNumbers(t *testing.T) {
 		t.Error("the last number")
 	}
 }
+
+// TestFewNumbers: a peer costs what it has sent, not what it may.
+func TestFewNumbers(t *testing.T) {
+	var ns numbers
+	ns.add(1 << 40)
+	ns.add(math.MaxUint64 / 2)
+	if n := len(ns.accepted); n > fewWords {
+		t.Errorf("two numbers take %d words", n)
+	}
+	for n := range uint64(3 * remembered) {
+		ns.add(math.MaxUint64/2 + n)
+	}
+	if n := len(ns.accepted); n != remembered/64 {
+		t.Errorf("%d numbers take %d words", 3*remembered, n)
+	}
+}
