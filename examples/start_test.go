@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/clstr-go/clstr/internal/natstest"
 )
 
 // TestMain is curl too, so that TestStart needs none.
@@ -75,7 +76,7 @@ func TestStart(t *testing.T) {
 		t.Errorf("%s takes the server %s, and go.mod %s", page, shown[1], ours[1])
 	}
 	for _, port := range []string{"4222", "8081", "8082"} {
-		text = strings.ReplaceAll(text, "127.0.0.1:"+port, "127.0.0.1:"+freePort(t))
+		text = strings.ReplaceAll(text, "127.0.0.1:"+port, "127.0.0.1:"+fmt.Sprint(natstest.FreePort(t)))
 	}
 	port := regexp.MustCompile(`nats://127.0.0.1:(\d+)`).FindStringSubmatch(text)[1]
 	text = strings.ReplaceAll(text, "./nats-server -a", "./nats-server -p "+port+" -a")
@@ -139,15 +140,4 @@ func TestStart(t *testing.T) {
 			t.Errorf("%s shows\n%sand the commands print\n%s", page, want, got)
 		}
 	}
-}
-
-// freePort is a port that nobody listens at.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/natstest"
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
@@ -175,15 +175,7 @@ func (w *world) leadNear(nc *nats.Conn, stream string) {
 }
 
 // freeURL returns an address that nobody listens at; a server comes back to it.
-func freeURL(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "nats://" + l.Addr().String()
-}
+func freeURL(t *testing.T) string { return fmt.Sprint("nats://127.0.0.1:", natstest.FreePort(t)) }
 
 func (w *world) startServer(i int) {
 	w.t.Helper()

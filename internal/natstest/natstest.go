@@ -3,7 +3,6 @@
 package natstest
 
 import (
-	"net"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,16 +25,9 @@ func ServeThree(t testing.TB) string {
 	var ports []int
 	var routes []string
 	for range 3 { // the servers must know where the others will be
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-		routes = append(routes, "nats://"+l.Addr().String())
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
+		port := FreePort(t)
+		ports = append(ports, port)
+		routes = append(routes, "nats://127.0.0.1:"+strconv.Itoa(port))
 	}
 	var urls []string
 	for i, port := range ports {
