@@ -142,7 +142,7 @@ func (c *Client) keyTarget(kind, key string) target {
 // under is the target where keys map to shards by m, which may be nil.
 func (t target) under(m *mapping) target {
 	if t.byKey && m != nil && t.by != m {
-		t.shard, t.by = m.layout.Shard(t.key), m
+		t.shard, t.by = m.shard(t.key), m
 	}
 	return t
 }

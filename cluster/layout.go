@@ -5,6 +5,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +26,11 @@ type mapping struct {
 	layout sharding.Layout
 	print  uint64   // of layout
 	called shardSet // shards that a call was made to
+	last   lastShards
 }
+
+// shard returns the shard of a key.
+func (m *mapping) shard(key string) uint32 { return m.last.of(key, m.layout.Shard) }
 
 // known is the mapping that a client's options say, or that it has learnt from nodes.
 type known struct {
@@ -45,7 +50,9 @@ func (k *known) init(opts ClientOptions) {
 }
 
 func newMapping(l sharding.Layout) *mapping {
-	return &mapping{l, l.Fingerprint(), newShardSet(l.NumShards)}
+	m := &mapping{layout: l, print: l.Fingerprint(), called: newShardSet(l.NumShards)}
+	m.last.seed = maphash.MakeSeed()
+	return m
 }
 
 // outdated reports whether a call that never ran may run now, because the mapping that the client

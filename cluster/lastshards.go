@@ -1,0 +1,45 @@
+// The shards of the keys that a client calls again and again
+
+package cluster
+
+import (
+	"hash/maphash"
+	"strings"
+	"sync/atomic"
+)
+
+// lastShards remembers the shards of keys, because hashing a key for its shard costs a tenth of a call in memory. A key has
+// one place, which it takes when it comes twice and no other key of that place comes between. So keys that do not come again
+// cost no memory.
+type lastShards struct {
+	seed   maphash.Seed
+	places [1 << 11]struct {
+		key  atomic.Pointer[keyShard]
+		last atomic.Uint32 // of the hash of the key that was looked for last, and not found
+	}
+}
+
+type keyShard struct {
+	key   string
+	shard uint32
+}
+
+// mostRemembered is how many bytes a key may have that is remembered.
+const mostRemembered = 64
+
+// of returns the shard of a key, which hash computes.
+func (s *lastShards) of(key string, hash func(string) uint32) uint32 {
+	if len(key) > mostRemembered {
+		return hash(key)
+	}
+	sum := maphash.String(s.seed, key)
+	p := &s.places[sum%uint64(len(s.places))]
+	if k := p.key.Load(); k != nil && k.key == key {
+		return k.shard
+	}
+	shard := hash(key)
+	if last := uint32(sum >> 32); p.last.Swap(last) == last {
+		p.key.Store(&keyShard{strings.Clone(key), shard})
+	}
+	return shard
+}
