@@ -2,7 +2,11 @@
 
 package actor
 
-import "github.com/clstr-go/clstr/internal/host"
+import (
+	"reflect"
+
+	"github.com/clstr-go/clstr/internal/host"
+)
 
 // OnRequestLater lets the entity answer requests of type In later, from a later turn or
 // from a goroutine. The method may answer at once, or keep the [Answer] and return nil. If
@@ -18,7 +22,7 @@ import "github.com/clstr-go/clstr/internal/host"
 func OnRequestLater[E, In, Out any](method func(*E, *Context, In, Answer[Out]) error) Option {
 	return func(t *table) {
 		mustTravel[Out]()
-		on(t, func(e *E, c *host.Context, in In) {
+		on(t, reflect.TypeFor[Out](), func(e *E, c *host.Context, in In) {
 			if err := method(e, (*Context)(c), in, Answer[Out]{(*Context)(c)}); err != nil {
 				c.Fail(err)
 			}

@@ -89,7 +89,7 @@ func (d *Definition[E]) New(key string) (Actor, error) {
 func OnRequest[E, In, Out any](method func(*E, *Context, In) (Out, error)) Option {
 	return func(t *table) {
 		mustTravel[Out]()
-		on(t, func(e *E, c *host.Context, in In) {
+		on(t, reflect.TypeFor[Out](), func(e *E, c *host.Context, in In) {
 			out, err := method(e, (*Context)(c), in)
 			if err != nil {
 				c.Fail(err)
@@ -105,7 +105,7 @@ func OnRequest[E, In, Out any](method func(*E, *Context, In) (Out, error)) Optio
 // counts it.
 func OnNotify[E, In any](method func(*E, *Context, In) error) Option {
 	return func(t *table) {
-		on(t, func(e *E, c *host.Context, in In) { c.Fail(method(e, (*Context)(c), in)) })
+		on(t, nil, func(e *E, c *host.Context, in In) { c.Fail(method(e, (*Context)(c), in)) })
 	}
 }
 
@@ -189,7 +189,8 @@ func OnDrain[E any](method func(*E, *Context) error) Option {
 	}
 }
 
-func on[E, In any](t *table, handle func(*E, *host.Context, In)) {
+// on is called with the type of the reply, nil for none.
+func on[E, In any](t *table, reply reflect.Type, handle func(*E, *host.Context, In)) {
 	of := reflect.TypeFor[In]()
 	name, err := codec.NameOf(of)
 	if err != nil {
@@ -203,7 +204,16 @@ func on[E, In any](t *table, handle func(*E, *host.Context, In)) {
 			return
 		}
 		var in In
-		if c.Decode(of, func() (err error) { in, err = codec.Unmarshal[In](c.Call().Data()); return err }) {
+		if c.Decode(of, func() (err error) {
+			as := c.Call().Message().Codec
+			if as != codec.JSON && reply != nil {
+				err = codec.CheckAs(as, reply) // now, before the method runs: Define has checked it for JSON
+			}
+			if err == nil {
+				in, err = codec.UnmarshalAs[In](as, c.Call().Data())
+			}
+			return err
+		}) {
 			handle(e.(*E), c, in)
 		}
 	}

@@ -28,6 +28,7 @@ type Message struct {
 	Data    []byte
 	Headers map[string]string
 	ID      string // of the command that it is; empty for none
+	Codec   string // of Data and the reply, unless they are protobuf messages; empty for JSON
 }
 
 // Draining is sent to a protoactor actor that owes answers when its shard begins to
@@ -47,7 +48,7 @@ func RegisterMessage[T any]() {
 	if err != nil {
 		panic("clstr: RegisterMessage: " + err.Error())
 	}
-	decode := func(data []byte) (any, error) { return codec.Unmarshal[T](data) }
+	decode := func(as string, data []byte) (any, error) { return codec.UnmarshalAs[T](as, data) }
 	out := func(v *plain.Value) any { return plain.Out[T](v) }
 	if other := host.RegisterDecoder(name, t, decode, out); other != nil {
 		panic(fmt.Sprintf("clstr: RegisterMessage: %v and %v have the same name %q", t, other, name))

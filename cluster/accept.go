@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/clstr-go/clstr/internal/codec"
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/internal/hosting"
@@ -80,6 +81,12 @@ func (i *intake) Accept(c *dispatch.Call) {
 	if err := n.layout.check(env); err != nil {
 		c.Refuse(err)
 		return
+	}
+	if env.Codec != codec.JSON {
+		if err := codec.Known(env.Codec); err != nil {
+			c.Refuse(outcome.Errorf(ErrUnknownCodec, "node %s: %v", n.opts.NodeID, err))
+			return
+		}
 	}
 	r := i.handler
 	if env.Kind != "" {

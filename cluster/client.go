@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/clstr-go/clstr/internal/codec"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/sharding"
 	"github.com/clstr-go/clstr/state"
@@ -28,6 +29,11 @@ type ClientOptions struct {
 	// EnvelopeOptions apply to all envelopes of the client, before the options of a
 	// call.
 	EnvelopeOptions []EnvelopeOption
+	// Codec names how messages are encoded that are no protobuf messages, and their replies. The program must link
+	// the codec, and so must those of the nodes: [github.com/clstr-go/clstr/cluster/cborcodec].Name
+	// is one. Messages that are encoded already, as of RequestRaw, are taken to be encoded so. A message whose type has
+	// a method MessageCodec() string that returns another name has that codec. Empty is JSON.
+	Codec string
 	// Metrics instruments the client. If nil, nothing is measured.
 	Metrics ClusterMetrics
 	// RetryOn lists errors that are retried in addition to ErrNotOwner, ErrDraining,
@@ -75,6 +81,11 @@ func (o ClientOptions) validate() error {
 	}
 	if o.NotifyWindow < -1 {
 		return outcome.Errorf(ErrBadOption, "NotifyWindow %d: -1 (unlimited), 0 (default) or more", o.NotifyWindow)
+	}
+	if o.Codec != codec.JSON {
+		if err := codec.Known(o.Codec); err != nil {
+			return outcome.Errorf(ErrBadOption, "Codec: %v", err)
+		}
 	}
 	return validatePropagate(o.Propagate)
 }
@@ -150,25 +161,25 @@ func (t target) under(m *mapping) target {
 // RequestKey sends a request to the shard of a key. It waits for the handler's reply, which
 // belongs to the caller. data may be reused when RequestKey returns.
 func (c *Client) RequestKey(ctx context.Context, key string, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
-	return c.caller.send(ctx, &message{to: c.keyTarget("", key), delivery: transport.AwaitReply, parcel: parcel{typ: msgType, data: data}, opts: opts})
+	return c.caller.send(ctx, &message{to: c.keyTarget("", key), delivery: transport.AwaitReply, parcel: c.raw(msgType, data), opts: opts})
 }
 
 // NotifyKey sends a notification to the shard of a key (e.g. tenantID, userID,
 // deviceID). It returns when the owner has accepted the message, and does not wait for
 // the handler. With [WithoutAck] it returns at once.
 func (c *Client) NotifyKey(ctx context.Context, key string, msgType string, data []byte, opts ...EnvelopeOption) error {
-	_, err := c.caller.send(ctx, &message{to: c.keyTarget("", key), delivery: transport.AwaitAccept, parcel: parcel{typ: msgType, data: data}, opts: opts})
+	_, err := c.caller.send(ctx, &message{to: c.keyTarget("", key), delivery: transport.AwaitAccept, parcel: c.raw(msgType, data), opts: opts})
 	return err
 }
 
 // RequestShard sends a request directly to a shard.
 func (c *Client) RequestShard(ctx context.Context, shard uint32, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
-	return c.caller.send(ctx, &message{to: target{shard: shard}, delivery: transport.AwaitReply, parcel: parcel{typ: msgType, data: data}, opts: opts})
+	return c.caller.send(ctx, &message{to: target{shard: shard}, delivery: transport.AwaitReply, parcel: c.raw(msgType, data), opts: opts})
 }
 
 // NotifyShard publishes directly to a shard (caller already knows shard).
 func (c *Client) NotifyShard(ctx context.Context, shard uint32, msgType string, data []byte, opts ...EnvelopeOption) error {
-	_, err := c.caller.send(ctx, &message{to: target{shard: shard}, delivery: transport.AwaitAccept, parcel: parcel{typ: msgType, data: data}, opts: opts})
+	_, err := c.caller.send(ctx, &message{to: target{shard: shard}, delivery: transport.AwaitAccept, parcel: c.raw(msgType, data), opts: opts})
 	return err
 }
 

@@ -33,7 +33,7 @@ func (e *envelopes) newEnvelope(env *Envelope, m *message, shard uint32, by *map
 	if len(e.options)+len(m.scoped)+len(m.opts) > 0 {
 		*env = e.draft(m)
 	}
-	env.Shard, env.Kind, env.Key, env.Type, env.Data, env.ReplyTo = int(shard), m.to.kind, m.to.key, m.typ, m.data, ""
+	env.Shard, env.Kind, env.Key, env.Type, env.Codec, env.Data, env.ReplyTo = int(shard), m.to.kind, m.to.key, m.typ, m.codec, m.data, ""
 	env.Stamp()
 	env.NumShards, env.Layout = 0, 0
 	if m.to.byKey {

@@ -26,6 +26,7 @@ var (
 	ErrInvalidMessage  = outcome.ErrInvalidMessage
 	ErrEncode          = outcome.ErrEncode
 	ErrDecode          = outcome.ErrDecode
+	ErrUnknownCodec    = outcome.ErrUnknownCodec
 	ErrReply           = outcome.ErrReply
 
 	ErrHandlerTimeout   = outcome.ErrHandlerTimeout

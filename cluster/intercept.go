@@ -69,6 +69,9 @@ func (o *Outgoing) ID() string { return o.env.ID }
 // AwaitsReply is false for a notification.
 func (o *Outgoing) AwaitsReply() bool { return o.env.Delivery == transport.AwaitReply }
 
+// Codec names how Data and the reply are encoded, unless they are protobuf messages; empty for JSON.
+func (o *Outgoing) Codec() string { return o.env.Codec }
+
 // Data returns the message's bytes. They must not be changed.
 func (o *Outgoing) Data() []byte { return o.env.Data }
 
@@ -106,7 +109,7 @@ func (o *Outgoing) sent() bool { return o.known != Succeeded }
 // intercepted is call with the client's Intercept around it.
 func (c *caller) intercepted(ctx context.Context, env *Envelope, m message) ([]byte, error) {
 	draft := c.envelopes.draft(&m)
-	draft.Shard, draft.Kind, draft.Key, draft.Type, draft.Data = int(m.to.shard), m.to.kind, m.to.key, m.typ, m.data
+	draft.Shard, draft.Kind, draft.Key, draft.Type, draft.Codec, draft.Data = int(m.to.shard), m.to.kind, m.to.key, m.typ, m.codec, m.data
 	sent := draft // env is its caller's, and not for the heap
 	c.envelopes.handOn(ctx, &sent)
 	o := &Outgoing{env: &draft, handed: sent.Headers} // handed on once more below: what Intercept adds goes first

@@ -11,6 +11,7 @@ import (
 // parcel is a message before it has an envelope.
 type parcel struct {
 	typ   string
+	codec string // of data and of the reply
 	data  []byte
 	value plain.Value // in place of data
 	want  *plain.Type // of a reply that the caller takes as a value; nil if it takes bytes
@@ -31,14 +32,19 @@ func packed[M any](r Requester, payload M, d transport.Delivery) (parcel, error)
 	if err != nil {
 		return parcel{}, r.unsent(p.Name, d, unsendable(payload, err))
 	}
-	return parcel{typ: p.Name, data: p.Data, value: p.Value}, nil
+	return parcel{typ: p.Name, codec: p.Codec, data: p.Data, value: p.Value}, nil
 }
 
 // encoded is packed for a message that always goes as bytes.
 func encoded(r Requester, payload any, d transport.Delivery) (parcel, error) {
-	name, data, err := codec.Encode(payload)
+	p, err := codec.Encode(r.codec(), payload)
 	if err != nil {
-		return parcel{}, r.unsent(name, d, unsendable(payload, err))
+		return parcel{}, r.unsent(p.Name, d, unsendable(payload, err))
 	}
-	return parcel{typ: name, data: data}, nil
+	return parcel{typ: p.Name, codec: p.Codec, data: p.Data}, nil
+}
+
+// raw is a message that is encoded already.
+func (c *Client) raw(msgType string, data []byte) parcel {
+	return parcel{typ: msgType, codec: c.caller.codec, data: data}
 }

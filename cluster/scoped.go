@@ -54,12 +54,12 @@ func (c *ScopedClient) Notify(ctx context.Context, msg any, opts ...EnvelopeOpti
 // message type, and returns the reply as it came. data may be reused when RequestRaw
 // returns.
 func (c *ScopedClient) RequestRaw(ctx context.Context, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
-	return c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitReply, parcel: parcel{typ: msgType, data: data}, scoped: c.opts, opts: opts})
+	return c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitReply, parcel: c.client.raw(msgType, data), scoped: c.opts, opts: opts})
 }
 
 // NotifyRaw is [ScopedClient.Notify] for a payload that is encoded already.
 func (c *ScopedClient) NotifyRaw(ctx context.Context, msgType string, data []byte, opts ...EnvelopeOption) error {
-	_, err := c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitAccept, parcel: parcel{typ: msgType, data: data}, scoped: c.opts, opts: opts})
+	_, err := c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitAccept, parcel: c.client.raw(msgType, data), scoped: c.opts, opts: opts})
 	return err
 }
 
@@ -86,7 +86,7 @@ func (c *ScopedClient) NotifyAsync(ctx context.Context, msg any, opts ...Envelop
 // NotifyRawAsync is [ScopedClient.NotifyAsync] for a payload that is encoded already. data may be
 // reused when NotifyRawAsync returns.
 func (c *ScopedClient) NotifyRawAsync(ctx context.Context, msgType string, data []byte, opts ...EnvelopeOption) *Receipt {
-	return begin(ctx, c.client.caller, &message{to: c.target, delivery: transport.AwaitAccept, parcel: parcel{typ: msgType, data: data}, scoped: c.opts, opts: opts}, true)
+	return begin(ctx, c.client.caller, &message{to: c.target, delivery: transport.AwaitAccept, parcel: c.client.raw(msgType, data), scoped: c.opts, opts: opts}, true)
 }
 
 // GetNodeInfo queries the node that owns this shard for its metadata.
@@ -103,6 +103,8 @@ func (c *ScopedClient) request(ctx context.Context, p parcel, opts []EnvelopeOpt
 
 // carries reports whether messages may go as values.
 func (c *ScopedClient) carries() bool { return c.client.caller.carrier != nil }
+
+func (c *ScopedClient) codec() string { return c.client.caller.codec }
 
 // unsent ends a call that has failed before it had an envelope.
 func (c *ScopedClient) unsent(msgType string, d transport.Delivery, err error) error {
@@ -129,6 +131,7 @@ func unsendable(payload any, err error) *Error {
 // Requester is implemented by types that can send raw requests.
 type Requester interface {
 	carries() bool
+	codec() string
 	unsent(msgType string, d transport.Delivery, err error) error
 	// request also returns what was sent, and the client whose caller concludes the call.
 	request(ctx context.Context, p parcel, opts []EnvelopeOption) (reply, Envelope, *Client, error)
@@ -167,12 +170,17 @@ func (r *Request[IN, OUT]) Request(ctx context.Context, payload IN, opts ...Enve
 	if err != nil {
 		return nil, err
 	}
+	if p.codec != codec.JSON {
+		if err := codec.CheckAs(p.codec, reflect.TypeFor[OUT]()); err != nil {
+			return nil, r.requester.unsent(p.typ, transport.AwaitReply, outcome.Errorf(ErrInvalidMessage, "the reply to a %T: %v", payload, err))
+		}
+	}
 	return decoded[OUT](ctx, r.requester, p, opts)
 }
 
 // decoded sends a request whose reply it decodes.
 func decoded[OUT any](ctx context.Context, r Requester, p parcel, opts []EnvelopeOption) (out *OUT, err error) {
-	if r.carries() {
+	if r.carries() && p.codec == codec.JSON {
 		p.want = codec.Plain(reflect.TypeFor[OUT]())
 	}
 	reply, env, client, err := r.request(ctx, p, opts)
@@ -181,10 +189,10 @@ func decoded[OUT any](ctx context.Context, r Requester, p parcel, opts []Envelop
 	case reply.value.Type() != nil:
 		out = plain.Take[OUT](&reply.value)
 	default:
-		if out, err = codec.UnmarshalNew[OUT](reply.data); err != nil {
+		if out, err = codec.UnmarshalNew[OUT](p.codec, reply.data); err != nil {
 			err = outcome.Errorf(ErrReply, "%d bytes into %T: %s", len(reply.data), out, here(err))
 		} else if client.strict {
-			err = strictly[OUT](p.typ, reply.data)
+			err = strictly[OUT](&p, reply.data)
 		}
 	}
 	if _, err = client.caller.conclude(nil, err, &env); err != nil {
@@ -194,13 +202,13 @@ func decoded[OUT any](ctx context.Context, r Requester, p parcel, opts []Envelop
 }
 
 // strictly refuses a reply with a field that an OUT does not have.
-func strictly[OUT any](msgType string, reply []byte) error {
-	field, err := codec.Unknown[OUT](reply)
+func strictly[OUT any](p *parcel, reply []byte) error {
+	field, err := codec.Unknown[OUT](p.codec, reply)
 	switch {
 	case err != nil:
 		return outcome.Errorf(ErrReply, "%d bytes into %v: %s", len(reply), reflect.TypeFor[OUT](), here(err))
 	case field != "":
-		return outcome.Errorf(ErrReply, "the reply to %s has the field %.64q, which a %v does not have: is that the right type for the reply to a %s?", msgType, field, reflect.TypeFor[OUT](), msgType)
+		return outcome.Errorf(ErrReply, "the reply to %s has the field %.64q, which a %v does not have: is that the right type for the reply to a %s?", p.typ, field, reflect.TypeFor[OUT](), p.typ)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/codec"
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/turn"
@@ -26,6 +27,7 @@ type caller struct {
 	transport ClientTransport
 	carrier   dispatch.Carrier // the transport, if messages may go as values; nil if they are bytes
 	intercept Intercept
+	codec     string // of messages that choose none
 	known     known
 	envelopes envelopes
 	meter     meter
@@ -40,13 +42,13 @@ type caller struct {
 func newCaller(opts ClientOptions) *caller {
 	m := measuring(opts.Metrics)
 	c := &caller{
-		transport: opts.Transport, intercept: opts.Intercept, keepsTTL: dispatch.BackendOf(opts.Transport) != nil,
+		transport: opts.Transport, intercept: opts.Intercept, codec: opts.Codec, keepsTTL: dispatch.BackendOf(opts.Transport) != nil,
 		envelopes: envelopes{slices.Clone(opts.EnvelopeOptions), slices.Clone(opts.Propagate)},
 		meter:     meter{m, callMetrics(m), sparse.New(nil)},
 	}
 	if s, ok := dispatch.BackendOf(opts.Transport).(dispatch.Sender); ok && s.Sends(opts.Transport) {
 		c.poster, _ = s.(dispatch.Poster)
-		if opts.Intercept == nil && !opts.StrictReplies { // both look at bytes
+		if opts.Intercept == nil && !opts.StrictReplies && opts.Codec == codec.JSON { // these look at bytes, and copies are JSON's
 			c.carrier, _ = s.(dispatch.Carrier)
 		}
 	}

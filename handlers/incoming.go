@@ -33,6 +33,9 @@ func (in *Incoming) Header(name string) (value string, ok bool) {
 	return value, ok
 }
 
+// Codec names how Data and the reply are encoded, unless they are protobuf messages; empty for JSON.
+func (in *Incoming) Codec() string { return in.hosted().Call().Envelope().Codec }
+
 // Data returns the message's bytes. They must not be changed.
 func (in *Incoming) Data() []byte { return in.hosted().Call().Data() }
 

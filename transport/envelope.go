@@ -47,6 +47,10 @@ type Envelope struct {
 	Type string `json:"type"`
 	// Data is the encoded message payload.
 	Data []byte `json:"data"`
+	// Codec names how Data and the reply are encoded, unless they are protobuf messages. Empty is JSON. Clients
+	// set it. A transport carries any name, and a node refuses one that its program does not know
+	// ([outcome.ErrUnknownCodec]).
+	Codec string `json:"codec,omitempty"`
 	// ReplyTo is the reply address, set by the transport on the node's side.
 	ReplyTo string `json:"reply_to,omitempty"`
 	// Headers contains custom metadata. Names that start with "x-clstr-", in
@@ -194,7 +198,7 @@ func (e *Envelope) EndOfLife() int64 {
 // Validate checks the envelope for configuration errors. It returns
 // [ErrReservedHeader] if any header uses the reserved "x-clstr-" prefix in any
 // letter case, and [ErrBadEnvelope] for a shard that does not fit 32 bits, a
-// negative TTL or age, an ID that was given and is empty, a type, kind or ID that is not
+// negative TTL or age, an ID that was given and is empty, a type, kind, ID or codec that is not
 // UTF-8, or a part over its limit.
 func (e Envelope) Validate() error {
 	switch {
@@ -218,6 +222,9 @@ func (e Envelope) Validate() error {
 		return err
 	}
 	if err := validName("ID", e.ID, bounds.MaxIDBytes); err != nil {
+		return err
+	}
+	if err := validName("codec", e.Codec, bounds.MaxCodecBytes); err != nil {
 		return err
 	}
 	return e.validateHeaders()

@@ -90,6 +90,9 @@ func BenchmarkNATSRequest(b *testing.B) {
 			b.Run(name+"/clstr-json", func(b *testing.B) {
 				spread(b, callers, func(i int) error { return askJSON(users[i%keys], words) })
 			})
+			b.Run(name+"/clstr-cbor", func(b *testing.B) {
+				spread(b, callers, func(i int) error { return askCBOR(users[i%keys], words) })
+			})
 			b.Run(name+"/clstr-proto", func(b *testing.B) {
 				spread(b, callers, func(i int) error { return askProto(users[i%keys], words) })
 			})
@@ -157,6 +160,7 @@ func BenchmarkNATSNotify(b *testing.B) {
 			{"clstr-acked", func(i int) error { return acked(s.client.Key(names[i%keys]).NotifyRawAsync(ctx, "Note", payload)) }},
 			{"clstr-json", func(i int) error { return users[i%keys].Notify(ctx, textNote{words}, noAck) }},
 			{"clstr-json-acked", func(i int) error { return acked(users[i%keys].NotifyAsync(ctx, textNote{words})) }},
+			{"clstr-cbor", func(i int) error { return users[i%keys].Notify(ctx, cborNote{words}, noAck) }},
 			{"clstr-proto", func(i int) error { return users[i%keys].Notify(ctx, &wrapperspb.BytesValue{Value: payload}, noAck) }},
 			{"clstr-proto-acked", func(i int) error {
 				return acked(users[i%keys].NotifyAsync(ctx, &wrapperspb.BytesValue{Value: payload}))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/cluster/cborcodec"
 )
 
 // text is a JSON message, and textNote one to tell: their payload is a string.
@@ -20,21 +21,37 @@ type (
 	textNote struct{ Text string }
 )
 
+// cborText and cborNote are the same in CBOR.
+type (
+	cborText text
+	cborNote textNote
+)
+
+func (cborText) MessageCodec() string { return cborcodec.Name }
+func (cborNote) MessageCodec() string { return cborcodec.Name }
+
 type typed struct{}
 
-// typedKind echoes requests in JSON and protobuf. note is called at each notification.
+// typedKind echoes requests in JSON, CBOR and protobuf. note is called at each notification.
 func typedKind(note func()) *actor.Definition[typed] {
 	return actor.Define("typed", func(string) *typed { return &typed{} },
 		actor.OnRequest(func(_ *typed, _ *actor.Context, m text) (text, error) { return m, nil }),
+		actor.OnRequest(func(_ *typed, _ *actor.Context, m cborText) (cborText, error) { return m, nil }),
 		actor.OnRequest(func(_ *typed, _ *actor.Context, m *wrapperspb.StringValue) (*wrapperspb.StringValue, error) {
 			return m, nil
 		}),
 		actor.OnNotify(func(*typed, *actor.Context, textNote) error { note(); return nil }),
+		actor.OnNotify(func(*typed, *actor.Context, cborNote) error { note(); return nil }),
 		actor.OnNotify(func(*typed, *actor.Context, *wrapperspb.BytesValue) error { note(); return nil }))
 }
 
 func askJSON(to *cluster.ScopedClient, s string) error {
 	_, err := cluster.NewRequest[text, text](to).Request(context.Background(), text{s})
+	return err
+}
+
+func askCBOR(to *cluster.ScopedClient, s string) error {
+	_, err := cluster.NewRequest[cborText, cborText](to).Request(context.Background(), cborText{s})
 	return err
 }
 

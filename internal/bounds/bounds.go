@@ -10,6 +10,7 @@ const (
 	MaxHeaders     = 128      // number of headers
 	MaxHeaderBytes = 64 << 10 // names and values of all headers together
 	MaxIDBytes     = 256      // length of an ID
+	MaxCodecBytes  = 32       // length of a codec's name
 )
 
 // Bounds of a handler's error on its way to the caller. Parts beyond them are left out, and the

@@ -1,8 +1,8 @@
-// Names of messages; protobuf or JSON
+// Names of messages; protobuf, JSON, or another codec
 
 // Package codec names messages and turns them into bytes and back: protobuf for
-// proto.Message, JSON for everything else. Both ends of a request use it, so
-// that they agree. The tests are in codec_test.go.
+// proto.Message, and for everything else JSON, or the codec that the envelope names ([Codec]). Both
+// ends of a request use it, so that they agree. The tests are in codec_test.go.
 package codec
 
 import (
@@ -20,16 +20,10 @@ import (
 // Namer is implemented by messages that name themselves.
 type Namer interface{ MessageType() string }
 
-// Encode names and encodes a message that is to be sent. It returns an [*Invalid]
+// Encode names and encodes a message that is to be sent, by the codec as if its type chooses none. It returns an [*Invalid]
 // if the message must not be sent, because its type would lose a part of itself on the way, or its
 // own Validate method refuses it. The name is returned as soon as it is known, even with an error.
-func Encode(v any) (name string, data []byte, err error) {
-	name, i, err := opened(v)
-	if err == nil {
-		data, err = marshal(v, i)
-	}
-	return name, data, err
-}
+func Encode(as string, v any) (Packed, error) { return pack(as, v, false) }
 
 // opened is Encode without the encoding.
 func opened(v any) (name string, i *info, err error) {
@@ -153,24 +147,30 @@ func Format[T any]() string {
 // Marshal encodes v. The result belongs to the caller. Where v's own code panics
 // (MarshalJSON, MarshalText) the error is a [*Panic].
 // A type that would lose a part of itself gives an [*Invalid].
-func Marshal(v any) ([]byte, error) {
+func Marshal(v any) ([]byte, error) { return MarshalAs(JSON, v) }
+
+// MarshalAs is Marshal for a reply to a message that names a codec.
+func MarshalAs(as string, v any) ([]byte, error) {
 	if v == nil {
-		return []byte("null"), nil
+		v = (*struct{})(nil) // null
 	}
 	i := infoOf(reflect.TypeOf(v))
 	if i.fault != nil {
 		return nil, i.fault
 	}
-	return marshal(v, i)
+	return marshal(as, v, i)
 }
 
-func marshal(v any, i *info) (_ []byte, err error) {
+func marshal(as string, v any, i *info) (_ []byte, err error) {
 	defer caught("encoding", &err)
 	if i.addressed {
 		v = pointerTo(v)
 	}
 	if m, ok := v.(proto.Message); ok {
 		return proto.MarshalOptions{Deterministic: true}.Marshal(m) // tries of one message are the same bytes
+	}
+	if as != JSON {
+		return marshalAs(as, v)
 	}
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -192,7 +192,10 @@ func pointerTo(v any) any {
 // Unmarshal decodes data into a new T. T may be a struct, a pointer to one or
 // any other type that JSON knows; a protobuf message is given as its pointer
 // type or as the struct that it points to.
-func Unmarshal[T any](data []byte) (T, error) {
+func Unmarshal[T any](data []byte) (T, error) { return UnmarshalAs[T](JSON, data) }
+
+// UnmarshalAs is Unmarshal for a message that names its codec.
+func UnmarshalAs[T any](as string, data []byte) (T, error) {
 	var v T
 	target := any(&v)
 	if t := reflect.TypeFor[T](); t.Kind() == reflect.Pointer {
@@ -200,26 +203,31 @@ func Unmarshal[T any](data []byte) (T, error) {
 		v = elem.Interface().(T)
 		target = elem.Interface()
 	}
-	return v, UnmarshalInto(data, target)
+	return v, unmarshalInto(as, data, target)
 }
 
-// UnmarshalNew is Unmarshal for callers that want a pointer: a protobuf message
+// UnmarshalNew is UnmarshalAs for callers that want a pointer: a protobuf message
 // is not copied.
-func UnmarshalNew[T any](data []byte) (*T, error) {
+func UnmarshalNew[T any](as string, data []byte) (*T, error) {
 	if reflect.TypeFor[T]().Kind() == reflect.Pointer {
-		v, err := Unmarshal[T](data)
+		v, err := UnmarshalAs[T](as, data)
 		return &v, err
 	}
 	v := new(T)
-	return v, UnmarshalInto(data, v)
+	return v, unmarshalInto(as, data, v)
 }
 
 // UnmarshalInto decodes data into what target points to. Where that one's own code
 // panics (UnmarshalJSON, UnmarshalText) the error is a [*Panic].
-func UnmarshalInto(data []byte, target any) (err error) {
+func UnmarshalInto(data []byte, target any) error { return unmarshalInto(JSON, data, target) }
+
+func unmarshalInto(as string, data []byte, target any) (err error) {
 	defer caught("decoding", &err)
 	if m, ok := target.(proto.Message); ok {
 		return proto.Unmarshal(data, m)
+	}
+	if as != JSON {
+		return unmarshalAs(as, data, target)
 	}
 	if err := decodeJSON(data, target); err != nil {
 		return &jsonError{err}

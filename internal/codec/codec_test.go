@@ -169,10 +169,10 @@ func TestJSON(t *testing.T) {
 	if v, err := Unmarshal[*simple](data); err != nil || v.N != 7 {
 		t.Errorf("into a pointer: %+v, %v", v, err)
 	}
-	if v, err := UnmarshalNew[simple](data); err != nil || v.N != 7 {
+	if v, err := UnmarshalNew[simple](JSON, data); err != nil || v.N != 7 {
 		t.Errorf("into a new struct: %+v, %v", v, err)
 	}
-	if v, err := UnmarshalNew[*simple](data); err != nil || (*v).N != 7 {
+	if v, err := UnmarshalNew[*simple](JSON, data); err != nil || (*v).N != 7 {
 		t.Errorf("into a new pointer: %+v, %v", v, err)
 	}
 	if v, err := Unmarshal[map[string]int](data); err != nil || v["N"] != 7 {
@@ -214,10 +214,10 @@ func TestProtobuf(t *testing.T) {
 	if v, err := Unmarshal[*durationpb.Duration](data); err != nil || !proto.Equal(v, d) {
 		t.Errorf("into a pointer: %v, %v", v, err)
 	}
-	if v, err := UnmarshalNew[durationpb.Duration](data); err != nil || !proto.Equal(v, d) {
+	if v, err := UnmarshalNew[durationpb.Duration](JSON, data); err != nil || !proto.Equal(v, d) {
 		t.Errorf("into a new struct: %v, %v", v, err)
 	}
-	if v, err := UnmarshalNew[*durationpb.Duration](data); err != nil || !proto.Equal(*v, d) {
+	if v, err := UnmarshalNew[*durationpb.Duration](JSON, data); err != nil || !proto.Equal(*v, d) {
 		t.Errorf("into a new pointer: %v, %v", v, err)
 	}
 }
@@ -229,7 +229,7 @@ func TestProtobufStruct(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v, err := UnmarshalNew[durationpb.Duration](byValue); err != nil || !proto.Equal(v, d) {
+	if v, err := UnmarshalNew[durationpb.Duration](JSON, byValue); err != nil || !proto.Equal(v, d) {
 		t.Errorf("got %v, %v, want %v", v, err, d)
 	}
 }
@@ -247,7 +247,7 @@ func TestWhatDoesNotUnmarshal(t *testing.T) {
 		if v, err := Unmarshal[simple]([]byte(data)); err == nil {
 			t.Errorf("%q: %+v", data, v)
 		}
-		if v, err := UnmarshalNew[*simple]([]byte(data)); err == nil {
+		if v, err := UnmarshalNew[*simple](JSON, []byte(data)); err == nil {
 			t.Errorf("%q: %+v", data, v)
 		}
 	}

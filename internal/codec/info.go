@@ -19,6 +19,7 @@ type info struct {
 	fault     *Invalid // why its values cannot travel; nil if they can
 	addressed bool     // its pointer encodes what it would not: it is a protobuf message, or part of it has a MarshalJSON
 	validates who
+	codec     string      // that its values choose, JSON for none
 	plain     *plain.Type // nil if its values are always encoded
 	mute      bool        // no code of its own says its name or validates it
 }
@@ -83,11 +84,10 @@ func look(t reflect.Type) *info {
 		return i
 	}
 	i.name = reflectName(t)
-	byPointer := reflect.New(t).Interface()
-	_, isProto := byPointer.(proto.Message)
 	_, asIs := reflect.Zero(t).Interface().(proto.Message)
-	if isProto || asIs {
-		i.addressed = isProto && !asIs
+	isProto := isProto(t)
+	if isProto {
+		i.addressed = !asIs
 	} else {
 		verdict := lossless.Check(t)
 		if verdict.Fault != nil {
@@ -101,11 +101,23 @@ func look(t reflect.Type) *info {
 		i.validates = itsPointer
 	}
 	i.mute = i.name != "" && i.validates == no && !t.Implements(namer)
-	if i.fault == nil {
-		i.plain = plainOf(t, isProto || asIs, i.name)
+	if own, err := ownCodec(t); err != nil {
+		i.fault = &Invalid{Type: t, Reason: err}
+	} else if !isProto {
+		i.codec = own
+	}
+	if i.fault == nil && i.codec == JSON {
+		i.plain = plainOf(t, isProto, i.name)
 	}
 	return i
 }
+
+// isProto reports whether a type, or its pointer, is a protobuf message.
+func isProto(t reflect.Type) bool {
+	return t.Kind() != reflect.Interface && t.Implements(protoMessage) || reflect.PointerTo(t).Implements(protoMessage)
+}
+
+var protoMessage = reflect.TypeFor[proto.Message]()
 
 var namer = reflect.TypeFor[Namer]()
 

@@ -83,7 +83,7 @@ func TestLossyTypesAreRefused(t *testing.T) {
 		_, checks["Marshal"] = Marshal(c.v)
 		if reflect.TypeOf(c.v).Kind() != reflect.Slice {
 			_, checks["NameOf"] = NameOf(reflect.TypeOf(c.v))
-			_, _, checks["Encode"] = Encode(c.v)
+			_, checks["Encode"] = Encode(JSON, c.v)
 		}
 		for what, err := range checks {
 			if (err != nil) != (c.want != "") || err != nil && !strings.Contains(err.Error(), c.want) {
@@ -111,17 +111,17 @@ func TestMarshalByPointer(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	for _, v := range []any{checked{-1}, &checked{-1}, pchecked{-1}, &pchecked{-1}} {
-		name, data, err := Encode(v)
-		if invalid, ok := err.(*Invalid); !ok || !invalid.Own || !errors.Is(err, errNegative) || data != nil || name == "" {
-			t.Errorf("%T: %q, %s, %v", v, name, data, err)
+		p, err := Encode(JSON, v)
+		if invalid, ok := err.(*Invalid); !ok || !invalid.Own || !errors.Is(err, errNegative) || p.Data != nil || p.Name == "" {
+			t.Errorf("%T: %q, %s, %v", v, p.Name, p.Data, err)
 		}
 	}
 	for _, v := range []any{checked{1}, &checked{1}, pchecked{1}, &pchecked{1}} {
-		if _, data, err := Encode(v); err != nil || string(data) != `{"N":1}` {
-			t.Errorf("%T: %s, %v", v, data, err)
+		if p, err := Encode(JSON, v); err != nil || string(p.Data) != `{"N":1}` {
+			t.Errorf("%T: %s, %v", v, p.Data, err)
 		}
 	}
-	_, _, err := Encode(checked{-2})
+	_, err := Encode(JSON, checked{-2})
 	p, ok := err.(*Panic)
 	if !ok || strings.Contains(err.Error()+p.Where(), "secret") || !strings.Contains(p.Where(), "notNegative (info_test.go:") {
 		t.Errorf("a Validate that panics: %v, %v", err, p)
@@ -148,7 +148,7 @@ func TestPanics(t *testing.T) {
 	for _, how := range []string{"nil", "secret"} {
 		_, marshal := Marshal(&volatile{how})
 		_, unmarshal := Unmarshal[volatile]([]byte(`"` + how + `"`))
-		_, into := UnmarshalNew[box[volatile]]([]byte(`{"V":"` + how + `"}`))
+		_, into := UnmarshalNew[box[volatile]](JSON, []byte(`{"V":"`+how+`"}`))
 		for what, err := range map[string]error{"encoding": marshal, "decoding": unmarshal, "decoding ": into} {
 			p, ok := err.(*Panic)
 			if !ok || !strings.HasPrefix(what, p.What) || len(p.Stack) == 0 {
@@ -170,24 +170,24 @@ func TestUnknown(t *testing.T) {
 	}{
 		{`{"N":1}`, "", false}, {`{}`, "", false}, {`null`, "", false}, {`{"Sum":1}`, "Sum", false}, {`{"N":1,"Sum \"":{}}`, `Sum "`, false}, {`[`, "", true},
 	} {
-		if got, err := Unknown[simple]([]byte(c.data)); got != c.want || (err != nil) != c.err {
+		if got, err := Unknown[simple](JSON, []byte(c.data)); got != c.want || (err != nil) != c.err {
 			t.Errorf("%s: %q, %v", c.data, got, err)
 		}
-		if got, err := Unknown[*simple]([]byte(c.data)); got != c.want || (err != nil) != c.err {
+		if got, err := Unknown[*simple](JSON, []byte(c.data)); got != c.want || (err != nil) != c.err {
 			t.Errorf("%s by pointer: %q, %v", c.data, got, err)
 		}
 	}
-	if got, err := Unknown[struct{}]([]byte(`{"N":1}`)); got != "" || err != nil {
+	if got, err := Unknown[struct{}](JSON, []byte(`{"N":1}`)); got != "" || err != nil {
 		t.Errorf("a struct that takes nothing: %q, %v", got, err)
 	}
 	data, err := Marshal(&durationpb.Duration{Seconds: 1, Nanos: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := Unknown[*durationpb.Duration](data); got != "" || err != nil {
+	if got, err := Unknown[*durationpb.Duration](JSON, data); got != "" || err != nil {
 		t.Errorf("protobuf, the same: %q, %v", got, err)
 	}
-	if got, err := Unknown[*wrapperspb.Int64Value](data); got != "Int64Value.2" || err != nil {
+	if got, err := Unknown[*wrapperspb.Int64Value](JSON, data); got != "Int64Value.2" || err != nil {
 		t.Errorf("protobuf, another: %q, %v", got, err)
 	}
 }
@@ -199,7 +199,7 @@ func TestUnknownInside(t *testing.T) {
 	list, known := &structpb.ListValue{Values: []*structpb.Value{structpb.NewBoolValue(true), stranger}}, structpb.NewNullValue()
 	for name, c := range map[string]struct {
 		m       proto.Message
-		unknown func([]byte) (string, error)
+		unknown func(string, []byte) (string, error)
 		want    string
 	}{
 		"a field":         {structpb.NewListValue(list), Unknown[*structpb.Value], "Value.9"},
@@ -212,7 +212,7 @@ func TestUnknownInside(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := c.unknown(data); got != c.want || err != nil {
+		if got, err := c.unknown(JSON, data); got != c.want || err != nil {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
@@ -220,11 +220,11 @@ func TestUnknownInside(t *testing.T) {
 
 func TestEncodeAllocatesNothingMore(t *testing.T) {
 	for _, v := range []any{simple{1}, &simple{1}, onValue{1}, checked{1}} {
-		if _, _, err := Encode(v); err != nil {
+		if _, err := Encode(JSON, v); err != nil {
 			t.Fatal(err)
 		}
 		alone := testing.AllocsPerRun(1000, func() { _, _ = json.Marshal(v) })
-		if n := testing.AllocsPerRun(1000, func() { _, _, _ = Encode(v) }); n > alone {
+		if n := testing.AllocsPerRun(1000, func() { _, _ = Encode(JSON, v) }); n > alone {
 			t.Errorf("%T: %v allocations, json.Marshal has %v", v, n, alone)
 		}
 	}

@@ -3,6 +3,7 @@
 package codec
 
 import (
+	"cmp"
 	"reflect"
 
 	"github.com/clstr-go/clstr/internal/plain"
@@ -11,7 +12,8 @@ import (
 // Packed is a message that is to be sent: its name, and its value or its bytes.
 type Packed struct {
 	Name  string
-	Value plain.Value // if it has a type, there is no Data
+	Codec string      // of what is no protobuf message, the reply included
+	Value plain.Value // if it has a type, there is no Data, and no Codec
 	Data  []byte
 }
 
@@ -26,22 +28,24 @@ func Pack[M any](message M) (Packed, error) {
 			}
 		}
 	}
-	return pack(message)
+	return pack(JSON, message, true)
 }
 
-func pack(message any) (p Packed, err error) {
+// pack encodes a message that it does not copy. It copies none if asIs is false.
+func pack(as string, message any, asIs bool) (p Packed, err error) {
 	var i *info
 	if p.Name, i, err = opened(message); err != nil {
 		return p, err
 	}
-	if i.plain != nil {
+	p.Codec = cmp.Or(i.codec, as)
+	if asIs && i.plain != nil {
 		var ok bool
 		if p.Value, ok = plain.CopyAny(i.plain, message); ok {
 			return p, nil
 		}
 		p.Value = plain.Value{}
 	}
-	p.Data, err = marshal(message, i)
+	p.Data, err = marshal(p.Codec, message, i)
 	return p, err
 }
 

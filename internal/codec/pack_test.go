@@ -85,9 +85,9 @@ func TestAlwaysEncoded(t *testing.T) {
 		if Plain(reflect.TypeOf(m)) != nil {
 			t.Errorf("a %T is copied", m)
 		}
-		if _, _, err := Encode(m); err != nil {
+		if _, err := Encode(JSON, m); err != nil {
 			p, err := Pack(m)
-			_, _, want := Encode(m)
+			_, want := Encode(JSON, m)
 			if p.Value.Type() != nil || err == nil || err.Error() != want.Error() {
 				t.Errorf("%T: %v, want %v", m, err, want)
 			}
@@ -99,9 +99,9 @@ func TestAlwaysEncoded(t *testing.T) {
 func TestPack(t *testing.T) {
 	same := func(what any, p Packed, err error, isCopied bool) {
 		t.Helper()
-		name, data, want := Encode(what)
-		if (err == nil) != (want == nil) || err != nil && err.Error() != want.Error() || p.Name != name {
-			t.Errorf("%T: %q, %v; encoded %q, %v", what, p.Name, err, name, want)
+		e, want := Encode(JSON, what)
+		if (err == nil) != (want == nil) || err != nil && err.Error() != want.Error() || p.Name != e.Name {
+			t.Errorf("%T: %q, %v; encoded %q, %v", what, p.Name, err, e.Name, want)
 		}
 		var own, other *Invalid
 		if errors.As(err, &own) != errors.As(want, &other) {
@@ -110,11 +110,11 @@ func TestPack(t *testing.T) {
 		if err == nil && (p.Value.Type() != nil) != isCopied {
 			t.Errorf("%T: copied %v, want %v", what, p.Value.Type() != nil, isCopied)
 		}
-		if err == nil && isCopied && !bytes.Equal(p.Value.Encoded(), data) {
-			t.Errorf("%T: %s; encoded %s", what, p.Value.Encoded(), data)
+		if err == nil && isCopied && !bytes.Equal(p.Value.Encoded(), e.Data) {
+			t.Errorf("%T: %s; encoded %s", what, p.Value.Encoded(), e.Data)
 		}
-		if err == nil && !isCopied && !bytes.Equal(p.Data, data) {
-			t.Errorf("%T: %s; encoded %s", what, p.Data, data)
+		if err == nil && !isCopied && !bytes.Equal(p.Data, e.Data) {
+			t.Errorf("%T: %s; encoded %s", what, p.Data, e.Data)
 		}
 	}
 	packed := func(m any, isCopied bool) {

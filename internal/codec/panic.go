@@ -62,7 +62,7 @@ func panickedAt() string {
 func guards(function string) bool {
 	_, name, _ := strings.Cut(function, "/internal/codec.")
 	switch name {
-	case "marshal", "UnmarshalInto", "validate", "Unknown[...]":
+	case "marshal", "unmarshalInto", "validate", "Unknown[...]":
 		return true
 	}
 	return false

@@ -17,7 +17,7 @@ type (
 // TestPointerTypesWithNames: nothing can be decoded into a pointer type with a name of its own, so it is refused before it is sent,
 // and when a handler is defined.
 func TestPointerTypesWithNames(t *testing.T) {
-	_, _, sent := codec.Encode(namedPointer(&pointed{1}))
+	_, sent := codec.Encode(codec.JSON, namedPointer(&pointed{1}))
 	_, packed := codec.Pack(namedPointer(&pointed{1}))
 	_, named := codec.NameOf(reflect.TypeFor[namedPointer]())
 	for what, err := range map[string]error{"Encode": sent, "Pack": packed, "NameOf": named, "Check": codec.Check(reflect.TypeFor[namedPointer]())} {

@@ -18,7 +18,7 @@ import (
 // Unknown names a field of data that T does not have. Most often data is then another
 // message. It returns "" if there is no such field. A struct without fields accepts anything,
 // because its caller does not use the reply.
-func Unknown[T any](data []byte) (field string, err error) {
+func Unknown[T any](as string, data []byte) (field string, err error) {
 	t := reflect.TypeFor[T]()
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -33,6 +33,13 @@ func Unknown[T any](data []byte) (field string, err error) {
 			return "", err
 		}
 		return unknownIn(m.ProtoReflect()), nil
+	}
+	if as != JSON {
+		c, err := named(as)
+		if err != nil {
+			return "", err
+		}
+		return c.Unknown(data, target)
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()

@@ -44,7 +44,7 @@ func (c *Context) Respond(out any) {
 			v, asIs = plain.CopyAny(codec.Plain(of), out)
 		}
 		if !asIs {
-			data, err = codec.Marshal(out)
+			data, err = codec.MarshalAs(c.call.Message().Codec, out)
 		}
 	})
 	if asIs {

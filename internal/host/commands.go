@@ -33,6 +33,7 @@ func commandOf(m Message) (c command) {
 	_, _ = h.Write(binary.AppendUvarint(nil, uint64(len(m.Type)))) // a hash takes everything
 	_, _ = h.Write([]byte(m.Type))
 	_, _ = h.Write(m.Data)
+	_, _ = h.Write([]byte(m.Codec)) // the reply is kept as it was encoded
 	copy(c.id[:], id[:])
 	copy(c.sum[:], h.Sum(nil))
 	return c

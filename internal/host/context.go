@@ -101,6 +101,7 @@ type Message struct {
 	Data    []byte
 	Headers map[string]string
 	ID      string // of the command that it is; empty for none
+	Codec   string // of Data and the reply, unless they are protobuf messages; empty for JSON
 }
 
 // Context is a message, or a hook, on its key: what actor.Context is to users.

@@ -98,7 +98,7 @@ var decoders sync.Map // string -> decoder
 // RegisterDecoder lets protoactor actors receive messages of a type under the name that a
 // client gives them: decode makes one of bytes, and out one of a value of the type. It returns the type that has the
 // name already, nil if none does.
-func RegisterDecoder(name string, t reflect.Type, decode func([]byte) (any, error), out func(*plain.Value) any) (other reflect.Type) {
+func RegisterDecoder(name string, t reflect.Type, decode func(as string, data []byte) (any, error), out func(*plain.Value) any) (other reflect.Type) {
 	if old, taken := decoders.LoadOrStore(name, decoder{t, codec.Plain(t), decode, out}); taken && old.(decoder).t != t {
 		return old.(decoder).t
 	}
@@ -108,7 +108,7 @@ func RegisterDecoder(name string, t reflect.Type, decode func([]byte) (any, erro
 type decoder struct {
 	t      reflect.Type
 	asIs   *plain.Type // nil if it is always decoded
-	decode func([]byte) (any, error)
+	decode func(as string, data []byte) (any, error)
 	out    func(*plain.Value) any
 }
 
@@ -119,13 +119,14 @@ var protoactorFile = (*PID)(nil).ProtoReflect().Descriptor().ParentFile()
 // decode makes what a protoactor actor receives of a message.
 func (o *Options) decode(x *Context) (any, error) {
 	c := x.call
-	name := c.Message().Type
+	m := c.Message()
+	name := m.Type
 	if known, ok := decoders.Load(name); ok {
 		d := known.(decoder)
 		if v := c.Plain(d.asIs); v != nil {
 			return d.out(v), nil
 		}
-		return d.decode(c.Data())
+		return d.decode(m.Codec, c.Data())
 	}
 	t, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(name))
 	if err != nil || t.Descriptor().ParentFile() == protoactorFile {

@@ -22,7 +22,7 @@ var _ host.Call = delivery{}
 // Message implements [host.Call].
 func (d delivery) Message() host.Message {
 	env := d.Envelope()
-	return host.Message{Type: env.Type, Key: env.Key, Headers: env.Headers, ID: env.ID}
+	return host.Message{Type: env.Type, Key: env.Key, Headers: env.Headers, ID: env.ID, Codec: env.Codec}
 }
 
 // Fail implements [host.Call].

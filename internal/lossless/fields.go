@@ -1,4 +1,4 @@
-// What encoding/json would leave out of the fields of a struct, and of their names
+// What an encoder would leave out of the fields of a struct, and of their names
 
 package lossless
 
@@ -7,16 +7,17 @@ import (
 	"strings"
 )
 
-// fields looks at a struct that encoding/json takes apart.
+// fields looks at a struct that the encoder takes apart.
 func (w *walk) fields(t reflect.Type, path string, addressed bool) {
 	names := map[string][]named{}
 	shown := w.collect(t, path, addressed, 0, names)
 	if !shown && t.NumField() > 0 && w.verdict.Fault == nil {
-		w.fault(path, `is a %v, which has unexported fields only (%s), and JSON leaves them out: export them, give it MarshalJSON and UnmarshalJSON, or say json:"-" where that is meant`, t, t.Field(0).Name)
+		w.fault(path, `is a %v, which has unexported fields only (%s), and %s leaves them out: export them, give it %s and %s, or say json:"-" where that is meant`, t, t.Field(0).Name,
+			w.name, w.own[0].marshal.name, w.own[0].unmarshal.name)
 	}
 	for name, all := range names {
 		if two, ok := clash(all); ok {
-			w.fault(join(path, two[0].field), "has the JSON name %q, as %s has, and so JSON leaves out both", name, two[1].field)
+			w.fault(join(path, two[0].field), "has the %s name %q, as %s has, and so %[1]s leaves out both", w.name, name, two[1].field)
 			return
 		}
 	}
@@ -25,7 +26,7 @@ func (w *walk) fields(t reflect.Type, path string, addressed bool) {
 // maxEmbedded bounds the depth of structs that embed each other by pointer.
 const maxEmbedded = 16
 
-// named is a field under its JSON name.
+// named is a field under its encoded name.
 type named struct {
 	field  string
 	depth  int
@@ -33,11 +34,11 @@ type named struct {
 }
 
 // collect looks at the fields of a struct and of those that it embeds. It returns
-// whether there is any that JSON shows, or that was left out on purpose.
+// whether there is any that the encoder shows, or that was left out on purpose.
 func (w *walk) collect(t reflect.Type, path string, addressed bool, depth int, names map[string][]named) (shown bool) {
 	for i := range t.NumField() {
 		f := t.Field(i)
-		tag := f.Tag.Get("json")
+		tag := w.tag(f)
 		if tag == "-" {
 			shown = true
 			continue
@@ -48,7 +49,7 @@ func (w *walk) collect(t reflect.Type, path string, addressed bool, depth int, n
 			inner, at = inner.Elem(), true
 		}
 		if f.Anonymous && name == "" && inner.Kind() == reflect.Struct {
-			if isMarshaler(inner) {
+			if w.isMarshaler(inner) {
 				w.fault(join(path, f.Name), "embeds %v beside another type that encodes itself, and then neither does: give them names", f.Type)
 			}
 			if depth < maxEmbedded && w.collect(inner, path, at, depth+1, names) || inner.NumField() == 0 {
@@ -60,7 +61,7 @@ func (w *walk) collect(t reflect.Type, path string, addressed bool, depth int, n
 			continue
 		}
 		shown = true
-		n := named{f.Name, depth, name != ""}
+		n := named{f.Name, depth, name != "" || w.anyTag && tag != ""}
 		if name == "" {
 			name = f.Name
 		}
@@ -70,7 +71,7 @@ func (w *walk) collect(t reflect.Type, path string, addressed bool, depth int, n
 	return shown
 }
 
-// clash returns two fields that encoding/json both leaves out.
+// clash returns two fields that the encoder both leaves out.
 func clash(all []named) (two [2]named, ok bool) {
 	var first []named // the least deep, tagged before others
 	for _, n := range all {
@@ -85,9 +86,4 @@ func clash(all []named) (two [2]named, ok bool) {
 		return two, false
 	}
 	return [2]named{first[0], first[1]}, true
-}
-
-func isMarshaler(t reflect.Type) bool {
-	p := reflect.PointerTo(t)
-	return p.Implements(jsonMarshaler) || p.Implements(textMarshaler)
 }

@@ -1,8 +1,8 @@
-// What encoding/json would silently leave out of a type
+// What an encoder would silently leave out of a type
 
 // Package lossless checks a type before its first value is encoded, because encoding/json
-// silently leaves things out, and the other end then has another message than the
-// one that was sent. It also finds text in a value that JSON would change. It imports only the
+// silently leaves things out, and so do encoders of CBOR, and the other end then has another message than the
+// one that was sent. It also finds text in a value that they would change. It imports only the
 // standard library.
 //
 //	verdict := lossless.Check(reflect.TypeFor[Event]())
@@ -10,8 +10,6 @@
 package lossless
 
 import (
-	"encoding"
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"runtime"
@@ -30,21 +28,30 @@ type Verdict struct {
 // Check looks at everything that a value of type t holds. It does not look into types with a
 // MarshalJSON or MarshalText of their own.
 func Check(t reflect.Type) Verdict {
-	w := walk{seen: map[place]bool{}}
+	w := walk{format: asJSON, seen: map[place]bool{}}
 	w.look(t, "", true)
 	return w.verdict
+}
+
+// CheckCBOR is Check for an encoder of CBOR that reads the tags of a field, cbor or else json, as encoding/json reads
+// them. A type encodes itself with MarshalCBOR, or else MarshalBinary, or else MarshalText.
+func CheckCBOR(t reflect.Type) error {
+	w := walk{format: asCBOR, seen: map[place]bool{}}
+	w.look(t, "", true)
+	return w.verdict.Fault
 }
 
 // CheckError is Check for a type of errors. A caller drops errors that do not decode, so a field
 // that does not decode is as good as lost.
 func CheckError(t reflect.Type) Verdict {
-	w := walk{seen: map[place]bool{}, decodes: true}
+	w := walk{format: asJSON, seen: map[place]bool{}, decodes: true}
 	w.look(t, "", true)
 	return w.verdict
 }
 
 // walk is one look at a type.
 type walk struct {
+	*format
 	verdict Verdict
 	seen    map[place]bool
 	decodes bool // what cannot be decoded is a fault, too
@@ -55,12 +62,7 @@ type place struct {
 	addressed bool
 }
 
-var (
-	jsonMarshaler = reflect.TypeFor[json.Marshaler]()
-	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
-)
-
-// look is called with the path of fields to t. addressed is whether encoding/json can
+// look is called with the path of fields to t. addressed is whether the encoder can
 // take the address of such a value.
 func (w *walk) look(t reflect.Type, path string, addressed bool) {
 	if w.verdict.Fault != nil || w.seen[place{t, addressed}] {
@@ -80,6 +82,9 @@ func (w *walk) look(t reflect.Type, path string, addressed bool) {
 	case reflect.Array:
 		w.look(t.Elem(), path, addressed)
 	case reflect.Map:
+		if w.copies { // JSON has refused keys that do not encode themselves
+			w.look(t.Key(), path, false)
+		}
 		w.look(t.Elem(), path, false)
 	case reflect.Interface:
 		if w.decodes && t.NumMethod() > 0 {
@@ -90,44 +95,30 @@ func (w *walk) look(t reflect.Type, path string, addressed bool) {
 	}
 }
 
-// encodesItself looks at the methods that make JSON of a t.
+// encodesItself looks at the methods with which a t encodes itself.
 func (w *walk) encodesItself(t reflect.Type, path string, addressed bool) bool {
-	for _, marshaler := range []reflect.Type{jsonMarshaler, textMarshaler} {
-		byPointer := reflect.PointerTo(t).Implements(marshaler)
+	for _, m := range w.own {
+		byPointer := reflect.PointerTo(t).Implements(m.of)
 		switch {
-		case t.Implements(marshaler):
+		case t.Implements(m.of):
 		case !byPointer:
 			continue
+		case w.copies:
 		case !addressed:
-			w.fault(path, "holds values of %v in a map, where the %s of *%v is not called: give it a value receiver, or let the map hold pointers", t, methods[marshaler][0].name, t)
+			w.fault(path, "holds values of %v in a map, where the %s of *%v is not called: give it a value receiver, or let the map hold pointers", t, m.marshal.name, t)
 			return true
 		default:
 			w.verdict.Addressed = true
 		}
-		for _, m := range methods[marshaler] {
-			w.promoted(t, path, m)
-		}
+		w.promoted(t, path, m.marshal)
+		w.promoted(t, path, m.unmarshal)
+		return true
+	}
+	if w.format == asCBOR && t.Kind() == reflect.Struct && reflect.PointerTo(t).Implements(jsonMarshaler.of) {
+		w.fault(path, "is a %v, whose MarshalJSON is not called for CBOR: give it MarshalCBOR and UnmarshalCBOR", t)
 		return true
 	}
 	return false
-}
-
-// method finds a method. Each is named in the code, so that the linker keeps it, and
-// not every method of every type.
-type method struct {
-	name string
-	of   func(reflect.Type) (reflect.Method, bool)
-}
-
-var methods = map[reflect.Type][2]method{
-	jsonMarshaler: {
-		{"MarshalJSON", func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("MarshalJSON") }},
-		{"UnmarshalJSON", func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("UnmarshalJSON") }},
-	},
-	textMarshaler: {
-		{"MarshalText", func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("MarshalText") }},
-		{"UnmarshalText", func(t reflect.Type) (reflect.Method, bool) { return t.MethodByName("UnmarshalText") }},
-	},
 }
 
 // promoted finds a struct that encodes itself by a method of a field that it embeds.
@@ -140,7 +131,7 @@ func (w *walk) promoted(t reflect.Type, path string, m method) {
 	var lost []string
 	for i := range t.NumField() {
 		f := t.Field(i)
-		if f.Index[0] != from.Index[0] && shows(f) {
+		if f.Index[0] != from.Index[0] && w.shows(f) {
 			lost = append(lost, f.Name)
 		}
 	}
@@ -150,9 +141,9 @@ func (w *walk) promoted(t reflect.Type, path string, m method) {
 	}
 }
 
-// shows reports whether JSON would show a field.
-func shows(f reflect.StructField) bool {
-	if f.Tag.Get("json") == "-" {
+// shows reports whether the encoder would show a field.
+func (w *walk) shows(f reflect.StructField) bool {
+	if w.tag(f) == "-" {
 		return false
 	}
 	t := f.Type
@@ -163,11 +154,11 @@ func shows(f reflect.StructField) bool {
 		return f.IsExported()
 	}
 	for i := range t.NumField() {
-		if shows(t.Field(i)) {
+		if w.shows(t.Field(i)) {
 			return true
 		}
 	}
-	return isMarshaler(t)
+	return w.isMarshaler(t)
 }
 
 // Promoted returns the field of a struct that a method of the struct's, or of its

@@ -1,4 +1,4 @@
-// Text that is not UTF-8, which JSON would change
+// Text that is not UTF-8, which JSON would change, and CBOR must not hold
 
 package lossless
 
@@ -23,8 +23,12 @@ func Changed(v any, data []byte) string {
 	if !bytes.Contains(data, replaced) {
 		return ""
 	}
-	return notUTF8(reflect.ValueOf(v), "it", 0)
+	return NotUTF8(v)
 }
+
+// NotUTF8 names the place of a string in v that is not UTF-8. It returns "" if there is none, and where only
+// the code of a type of its own knows the string.
+func NotUTF8(v any) string { return notUTF8(reflect.ValueOf(v), "it", 0) }
 
 func notUTF8(v reflect.Value, name string, deep int) string {
 	if deep > mostDeep {

@@ -193,6 +193,11 @@ func (d *Decoder) envelope(data []byte, e *Envelope) error {
 			e.After = f.uint
 		case f.is(envEpoch, protowire.VarintType):
 			e.Epoch = f.uint
+		case f.is(envCodec, protowire.BytesType):
+			if len(f.bytes) > bounds.MaxCodecBytes {
+				return bad("codec of %d bytes: at most %d allowed", len(f.bytes), bounds.MaxCodecBytes)
+			}
+			e.Codec = d.name(f.bytes)
 		case f.is(envTurns, protowire.BytesType):
 			if err := turns.add(d, f.bytes); err != nil {
 				return err

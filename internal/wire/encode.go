@@ -40,6 +40,7 @@ const (
 	envEpoch     = 17
 	envNumber    = 18
 	envAfter     = 19
+	envCodec     = 20
 
 	headerName  = 1
 	headerValue = 2
@@ -117,6 +118,7 @@ func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, wai
 	size += sizeString(envID, len(env.ID))
 	size += sizeUint(envAge, age)
 	size += sizeUint(envEpoch, epoch)
+	size += sizeString(envCodec, len(env.Codec))
 
 	b = protowire.AppendTag(b, packetEnvelopes, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(size))
@@ -144,6 +146,7 @@ func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, wai
 	b = appendString(b, envID, env.ID)
 	b = appendUint(b, envAge, age)
 	b = appendUint(b, envEpoch, epoch)
+	b = appendString(b, envCodec, env.Codec)
 	return append(b, unknown...)
 }
 

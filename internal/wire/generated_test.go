@@ -21,7 +21,7 @@ func generated(p *wire.Packet) *clstrpb.Packet {
 		pb := &clstrpb.Envelope{
 			Shard: uint32(e.Shard), Type: e.Type, Data: e.Data, Key: []byte(e.Key), Kind: e.Kind,
 			BudgetUs: uint64(e.Budget / time.Microsecond), TtlMs: uint64(e.TTLMs),
-			Delivery: clstrpb.Delivery(e.Delivery), NumShards: e.NumShards, Layout: e.Layout, Retry: e.Retry, Id: e.ID, AgeMs: uint64(e.AgeMs), Epoch: e.Epoch,
+			Delivery: clstrpb.Delivery(e.Delivery), NumShards: e.NumShards, Layout: e.Layout, Retry: e.Retry, Id: e.ID, AgeMs: uint64(e.AgeMs), Epoch: e.Epoch, Codec: e.Codec,
 			Number: e.Number, After: e.After,
 		}
 		for t := range e.Waiting.Line() {

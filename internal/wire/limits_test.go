@@ -76,6 +76,7 @@ func TestRefused(t *testing.T) {
 		"unknown delivery":             packet(3, number(nil, 9, 3)),
 		"long type":                    packet(3, field(nil, 2, make([]byte, bounds.MaxTypeBytes+1))),
 		"long kind":                    packet(3, field(nil, 5, make([]byte, bounds.MaxTypeBytes+1))),
+		"long codec":                   packet(3, field(nil, 20, make([]byte, bounds.MaxCodecBytes+1))),
 		"long turn's kind":             packet(3, field(nil, 14, field(turnOf(1), 3, make([]byte, turn.MaxName+1)))),
 		"long turn's key":              packet(3, field(nil, 14, field(turnOf(1), 4, make([]byte, turn.MaxName+1)))),
 		"turn's shard":                 packet(3, field(nil, 14, number(turnOf(1), 1, 1<<32))),

@@ -28,7 +28,7 @@ func full() wire.Packet {
 				Envelope: transport.Envelope{
 					Shard: 4095, Type: "Deposit", Data: []byte{0, 1, 0xff}, Key: "acc-\xff", Kind: "account",
 					Headers: map[string]string{"trace\x00": "00-\xfe"}, TTLMs: 30_000,
-					Delivery: transport.AwaitAccept, NumShards: 4096, Layout: 1<<63 | 5, Retry: true, ID: "order-ü", AgeMs: 1500,
+					Delivery: transport.AwaitAccept, NumShards: 4096, Layout: 1<<63 | 5, Retry: true, ID: "order-ü", AgeMs: 1500, Codec: "cbor",
 				},
 				Budget: 1500 * time.Microsecond,
 				Waiting: &turn.Turn{

@@ -69,7 +69,7 @@ func testEnvelopeArrives(s *suite) {
 	sent := transport.Envelope{
 		Shard: 4095, Type: "bank.v1/Deposit ü", Data: []byte("payload"), Key: "acc-1", Kind: "account",
 		Headers: map[string]string{"trace": "00-1", "empty": "", "Lines": "a\r\nb", "bytes": "\xff\x00", "": "no name"},
-		TTLMs:   60_000, NumShards: 4096, Layout: 1<<63 | 5, ID: "order-ü", AgeMs: 1000,
+		TTLMs:   60_000, NumShards: 4096, Layout: 1<<63 | 5, ID: "order-ü", AgeMs: 1000, Codec: "nobody's ü",
 	}
 	p.want(sent, "")
 	env := receive(s, "the envelope", got)
@@ -86,7 +86,7 @@ func testEnvelopeArrives(s *suite) {
 		s.Errorf("header %s is %q, want %q", transport.HeaderKey, key, sent.Key)
 	}
 	if env.Shard != sent.Shard || env.Type != sent.Type || string(env.Data) != string(sent.Data) || env.Key != sent.Key ||
-		env.Kind != sent.Kind || env.NumShards != sent.NumShards || env.Layout != sent.Layout || env.Delivery != sent.Delivery {
+		env.Kind != sent.Kind || env.Codec != sent.Codec || env.NumShards != sent.NumShards || env.Layout != sent.Layout || env.Delivery != sent.Delivery {
 		s.Errorf("got %+v, want %+v", env, sent)
 	}
 }

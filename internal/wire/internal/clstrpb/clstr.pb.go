@@ -340,7 +340,9 @@ type Envelope struct {
 	Number uint64 `protobuf:"varint,18,opt,name=number,proto3" json:"number,omitempty"`
 	// The node accepts the envelope only if it has accepted the one with this number
 	// from the same inbox; 0: in any case.
-	After         uint64 `protobuf:"varint,19,opt,name=after,proto3" json:"after,omitempty"`
+	After uint64 `protobuf:"varint,19,opt,name=after,proto3" json:"after,omitempty"`
+	// How data and the reply are encoded, if they are no protobuf messages; empty is JSON.
+	Codec         string `protobuf:"bytes,20,opt,name=codec,proto3" json:"codec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -499,6 +501,13 @@ func (x *Envelope) GetAfter() uint64 {
 		return x.After
 	}
 	return 0
+}
+
+func (x *Envelope) GetCodec() string {
+	if x != nil {
+		return x.Codec
+	}
+	return ""
 }
 
 // Turn is one run of a handler or a hook that waits for an envelope. It is there so
@@ -950,7 +959,7 @@ const file_internal_wire_clstr_proto_rawDesc = "" +
 	"\bfirst_id\x18\x02 \x01(\x04R\afirstId\x120\n" +
 	"\tenvelopes\x18\x03 \x03(\v2\x12.clstr.v1.EnvelopeR\tenvelopes\x12)\n" +
 	"\areplies\x18\x04 \x03(\v2\x0f.clstr.v1.ReplyR\areplies\x12\x18\n" +
-	"\acancels\x18\x05 \x03(\x04R\acancels\"\xe2\x03\n" +
+	"\acancels\x18\x05 \x03(\x04R\acancels\"\xf8\x03\n" +
 	"\bEnvelope\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x12\n" +
@@ -971,7 +980,8 @@ const file_internal_wire_clstr_proto_rawDesc = "" +
 	"\x06age_ms\x18\x10 \x01(\x04R\x05ageMs\x12\x14\n" +
 	"\x05epoch\x18\x11 \x01(\x04R\x05epoch\x12\x16\n" +
 	"\x06number\x18\x12 \x01(\x04R\x06number\x12\x14\n" +
-	"\x05after\x18\x13 \x01(\x04R\x05afterJ\x04\b\f\x10\r\"~\n" +
+	"\x05after\x18\x13 \x01(\x04R\x05after\x12\x14\n" +
+	"\x05codec\x18\x14 \x01(\tR\x05codecJ\x04\b\f\x10\r\"~\n" +
 	"\x04Turn\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x06R\x06number\x12\x12\n" +

@@ -1,0 +1,140 @@
+// The codec: how CBOR is written and read, and what is refused
+
+// Package cborcodec lets messages travel as CBOR (RFC 8949) in place of JSON: smaller, quicker, and without
+// schemas. A program that names the package knows the codec. Every node of a cluster must know it before
+// the first client uses it:
+//
+//	import _ "github.com/clstr-go/clstr/cluster/cborcodec" // in the nodes' program
+//
+//	client, err := cluster.NewClient(cluster.ClientOptions{Transport: tr, Codec: cborcodec.Name})
+//
+// A message type can choose the codec by itself, for all clients:
+//
+//	func (Position) MessageCodec() string { return cborcodec.Name }
+//
+// Replies come in the codec of their request. Protobuf messages stay protobuf, and stored state stays JSON
+// or protobuf.
+//
+// # Types
+//
+// A type must be one that can travel as JSON too. Fields have the name of their tag cbor, or else of their tag
+// json. MarshalJSON is not called: a type encodes itself with MarshalCBOR, or else MarshalBinary, or else
+// MarshalText. A struct that has MarshalJSON and none of these is refused
+// ([github.com/clstr-go/clstr/outcome.ErrInvalidMessage]), and so are fields that would be lost, text that is not UTF-8, and
+// values that hold themselves. NaN and infinities travel, and times keep their offset.
+//
+// A value in an interface comes back as what CBOR knows: a map[string]any, a []any, an int64, a float64,
+// a []byte, a time.Time.
+//
+// The codec keeps nothing of what it is given, and all goroutines can use it. Its tests are beside the files.
+package cborcodec
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/clstr-go/clstr/internal/codec"
+	"github.com/clstr-go/clstr/internal/lossless"
+)
+
+// Name is the codec's name: cluster.ClientOptions.Codec, and what a message's MessageCodec returns.
+const Name = "cbor"
+
+func init() {
+	codec.Register(&codec.Codec{Name: Name, Lossy: lossless.CheckCBOR, Marshal: marshal, Unmarshal: unmarshal, Unknown: unknown})
+}
+
+var (
+	encoder = must(cbor.EncOptions{
+		Sort:          cbor.SortBytewiseLexical, // tries of one message are the same bytes
+		Time:          cbor.TimeRFC3339Nano,
+		TimeTag:       cbor.EncTagRequired,
+		OmitEmpty:     cbor.OmitEmptyGoValue,
+		TextMarshaler: cbor.TextMarshalerTextString,
+	}.EncMode())
+
+	decoding = cbor.DecOptions{
+		MaxNestedLevels:  10_000, // as encoding/json has it
+		MaxArrayElements: math.MaxInt32,
+		MaxMapPairs:      math.MaxInt32, // a message's size bounds both
+		IntDec:           cbor.IntDecConvertSignedOrBigInt,
+		DefaultMapType:   reflect.TypeFor[map[string]any](),
+		TextUnmarshaler:  cbor.TextUnmarshalerTextString,
+	}
+	decoder = must(decoding.DecMode())
+	strict  = must(strictly(decoding).DecMode())
+)
+
+func strictly(o cbor.DecOptions) cbor.DecOptions {
+	o.ExtraReturnErrors = cbor.ExtraDecErrorUnknownField
+	return o
+}
+
+// must is for options that never change.
+func must[M any](mode M, err error) M {
+	if err != nil {
+		panic(err)
+	}
+	return mode
+}
+
+func marshal(v any) ([]byte, error) {
+	if deeper(reflect.ValueOf(v), mostDeep) {
+		return nil, &codec.Invalid{Type: reflect.TypeOf(v), Reason: fmt.Errorf("it is more than %d levels deep, or holds itself", mostDeep)}
+	}
+	data, err := encoder.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	if !isUTF8(data) {
+		where := lossless.NotUTF8(v)
+		if where == "" {
+			where = "what its own code writes"
+		}
+		return nil, &codec.Invalid{Type: reflect.TypeOf(v), Reason: fmt.Errorf("%s holds text that is not UTF-8: use []byte", where)}
+	}
+	return data, nil
+}
+
+func unmarshal(data []byte, target any) error {
+	if err := decoder.Unmarshal(data, target); err != nil {
+		return &decodeError{err}
+	}
+	return nil
+}
+
+func unknown(data []byte, target any) (field string, err error) {
+	err = strict.Unmarshal(data, target)
+	if e, ok := errors.AsType[*cbor.UnknownFieldError](err); ok {
+		return fmt.Sprintf("number %d of a map", e.Index+1), nil
+	}
+	if err != nil {
+		return "", &decodeError{err}
+	}
+	return "", nil
+}
+
+// decodeError says what is wrong with bytes without showing a part of them, because errors are logged
+// and payloads are not.
+type decodeError struct{ err error }
+
+// Error implements error.
+func (e *decodeError) Error() string {
+	switch err := e.err.(type) {
+	case *cbor.UnmarshalTypeError:
+		if err.StructFieldName != "" {
+			return fmt.Sprintf("field %q is a %s and no %s", err.StructFieldName, err.CBORType, err.GoType)
+		}
+		return fmt.Sprintf("a %s is no %s", err.CBORType, err.GoType)
+	case *cbor.SyntaxError, *cbor.SemanticError, *cbor.ExtraneousDataError, *cbor.MaxNestedLevelError:
+		return err.Error()
+	}
+	return fmt.Sprintf("no CBOR, or a field's own decoding failed: a %T", e.err)
+}
+
+// Unwrap returns what the decoder has said.
+func (e *decodeError) Unwrap() error { return e.err }
