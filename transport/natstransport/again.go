@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/outcome"
 )
@@ -37,16 +35,16 @@ type again struct {
 func (a *again) deny(text string, err error) {
 	t := a.t
 	for _, s := range []struct {
-		sub   *nats.Subscription
+		ear   *ear
 		taken bool
-	}{{t.door.nats, t.door.open.Load()}, {t.door.who, t.door.fixed.Load()}, {t.inboxSub, t.ready}} {
+	}{{t.door.node, t.door.open.Load()}, {t.door.who, t.door.fixed.Load()}, {t.inboxEar, t.ready}} {
 		if s.taken {
-			a.lose(s.sub.Subject, text, err)
+			a.lose(s.ear.subject, text, err)
 		}
 	}
-	for sub, s := range t.asked {
+	for e, s := range t.asked {
 		if s.taken {
-			a.lose(sub.Subject, text, err)
+			a.lose(e.subject, text, err)
 		}
 	}
 }
@@ -65,9 +63,9 @@ func (a *again) lose(subject, text string, err error) {
 
 // refused returns why nothing comes to a subject that this end is subscribed to; nil if something can. It is called
 // with mu held.
-func (a *again) refused(sub *nats.Subscription) error {
-	if sub != nil && a.lost[sub.Subject] != nil {
-		return a.lost[sub.Subject]
+func (a *again) refused(e *ear) error {
+	if e != nil && a.lost[e.subject] != nil {
+		return a.lost[e.subject]
 	}
 	return nil
 }
@@ -85,7 +83,11 @@ func (a *again) reconnected() {
 func (a *again) Expire() {
 	a.t.mu.Lock()
 	defer a.t.mu.Unlock()
-	if !a.t.closed.Load() { // else Close may have waited already
+	switch {
+	case a.t.closed.Load(): // Close may have waited already
+	case a.t.moves.next != nil: // two connections: later
+		a.t.clock.Add(&a.node, a, expiry.Now()+int64(a.first))
+	default:
 		a.t.running.Go(a.try) // ends with a round trip to the server, or its time limit
 	}
 }
@@ -125,24 +127,16 @@ func (t *Transport) resubscribe(subject string) (found bool) {
 	if t.closed.Load() {
 		return false
 	}
-	anew := func(old *nats.Subscription) *nats.Subscription {
-		found = true
-		_ = old.Drain()
-		if sub, err := t.nc.ChanQueueSubscribe(subject, old.Queue, t.in); err == nil {
-			return sub
-		}
-		return old // the connection is closed
-	}
-	for _, sub := range []**nats.Subscription{&t.door.nats, &t.door.who, &t.inboxSub} {
-		if *sub != nil && (*sub).Subject == subject {
-			*sub = anew(*sub)
+	for _, e := range []*ear{t.door.node, t.door.who, t.inboxEar} {
+		if e != nil && e.subject == subject {
+			e.renew()
+			found = true
 		}
 	}
-	for old, s := range maps.Clone(t.asked) {
-		if old.Subject == subject && s.taken {
-			delete(t.asked, old)
-			s.nats = anew(old)
-			t.asked[s.nats] = s
+	for e, s := range t.asked {
+		if e.subject == subject && s.taken {
+			e.renew()
+			found = true
 		}
 	}
 	return found

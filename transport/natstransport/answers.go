@@ -107,16 +107,18 @@ type listening struct{ t *Transport }
 // Run implements pool.Task.
 func (l listening) Run(pool.Slot) {
 	o := &l.t.owners
-	sub, err := l.t.nc.ChanSubscribe(l.t.opts.Prefix+".own", l.t.in)
+	l.t.mu.Lock()
+	defer l.t.mu.Unlock()
+	e, err := l.t.hear(l.t.opts.Prefix+".own", "")
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
 	case err != nil:
 		o.hearing = false // the next question tries again
 	case o.stopped:
-		_ = sub.Unsubscribe()
+		e.stop()
 	default:
-		o.hints = sub
+		o.hints = e
 	}
 }
 

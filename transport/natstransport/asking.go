@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/wire"
@@ -204,27 +202,26 @@ func (o *owners) settle(q *asking, pause time.Duration) {
 	}
 }
 
-func (o *owners) hears(sub *nats.Subscription) bool {
+// hears reports whether an ear is the one for announcements.
+func (o *owners) hears(e *ear) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return sub == o.hints
+	return e == o.hints
 }
 
 // stopOwners ends the questions and answers that are under way.
 func (t *Transport) stopOwners() {
+	t.owners.settle(nil, 0)
 	t.mu.Lock()
-	for sub := range t.asked {
-		_ = sub.Unsubscribe()
+	defer t.mu.Unlock()
+	for e := range t.asked {
+		e.stop()
 	}
 	clear(t.asked)
-	t.mu.Unlock()
-	t.owners.settle(nil, 0)
 	t.owners.mu.Lock()
 	defer t.owners.mu.Unlock()
 	t.owners.stopped = true
-	if t.owners.hints != nil {
-		_ = t.owners.hints.Unsubscribe()
-	}
+	t.owners.hints.stop()
 }
 
 // question is a task of the flusher: it asks for the owners of the shards from
@@ -237,7 +234,7 @@ type question struct {
 // Run implements pool.Task.
 func (q question) Run(pool.Slot) {
 	ask := wire.AppendOwners(nil, &wire.Owners{First: q.first})
-	if err := q.t.nc.PublishRequest(q.t.opts.Prefix+".who", q.t.who, ask); err != nil {
+	if err := q.t.nc.Load().PublishRequest(q.t.opts.Prefix+".who", q.t.who, ask); err != nil {
 		q.t.owners.settle(nil, 0)
 	}
 }

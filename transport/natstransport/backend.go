@@ -62,8 +62,8 @@ func (t backend) ServeOwners(ctx context.Context, dir dispatch.Owners) (transpor
 		return nil, outcome.Errorf(outcome.ErrTransportClosed, "owners")
 	}
 	var err error
-	if s.nats, err = t.nc.ChanQueueSubscribe(t.opts.Prefix+".who", "who", t.in); err == nil {
-		t.asked[s.nats] = s
+	if s.ear, err = t.hear(t.opts.Prefix+".who", "who"); err == nil {
+		t.asked[s.ear] = s
 		t.setDirs()
 	}
 	t.mu.Unlock()
@@ -105,7 +105,7 @@ func (t backend) Address() string { return t.node }
 // know yet that the subscription of a node that leaves has gone, and messages that they send to it are lost
 // silently.
 func (t backend) Linger() time.Duration {
-	if t.nc.ConnectedClusterName() == "" {
+	if t.nc.Load().ConnectedClusterName() == "" {
 		return 0
 	}
 	return 2 * time.Second

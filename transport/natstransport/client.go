@@ -197,12 +197,13 @@ func (b *nodeBox) publish(m *batch) {
 // send publishes a message. If it returns an error, the message has not reached the server whole,
 // because a write that fails leaves out the end of the data, and the message is at the end.
 func (t *Transport) send(subject, reply string, data []byte) error {
-	err := t.nc.PublishRequest(subject, reply, data)
+	nc := t.nc.Load()
+	err := nc.PublishRequest(subject, reply, data)
 	if errors.Is(err, nats.ErrMaxPayload) {
-		t.maxPayload.Store(t.nc.MaxPayload()) // lowered meanwhile
+		t.maxPayload.Store(nc.MaxPayload()) // lowered meanwhile
 	}
 	if _, failed := errors.AsType[net.Error](err); failed && t.opts.Conn == nil {
-		_ = t.nc.ForceReconnect() // nats.go has dropped what it had not written
+		_ = nc.ForceReconnect() // nats.go has dropped what it had not written
 	}
 	return err
 }

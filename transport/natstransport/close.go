@@ -34,6 +34,7 @@ func (t *Transport) leave() {
 	t.closed.Store(true) // under the mutex: a subscriber is seen here, or sees it
 	subs := slices.Collect(maps.Keys(t.subs))
 	t.mu.Unlock()
+	t.moves.stop()
 	t.shut()
 	t.remove(subs...)
 }
@@ -46,9 +47,9 @@ func (t *Transport) end() {
 		_ = t.flush(context.Background()) // the replies; without a connection they are lost anyway
 	}
 	t.mu.Lock()
-	_ = t.inboxSub.Unsubscribe()
+	t.inboxEar.stop()
+	t.turns.ear.stop()
 	t.mu.Unlock()
-	t.unhearTurns()
 	t.stopOwners()
 	t.clock.Stop()
 	close(t.quit)

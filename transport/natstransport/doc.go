@@ -29,6 +29,9 @@
 // outcome.ErrTransportClosed. If the server does not permit a connection to use a subject, the
 // error is outcome.ErrNotPermitted.
 //
+// A server that announces its end (lame duck mode) is left before that: the transport connects to another
+// one, hears over both for a second, and no call is lost. A connection that was given does not move.
+//
 // The transport passes the suite in package transporttest. Tests that only NATS needs lie beside
 // the files.
 package natstransport

@@ -12,8 +12,6 @@ import (
 
 	"github.com/clstr-go/clstr/outcome"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/wire"
 )
@@ -22,10 +20,10 @@ import (
 // the requests of all shards, and with a fixed list also the subject of questions. Both subscriptions stay
 // until the transport is closed.
 type door struct {
-	turn        chan struct{}      // cap 1: held while the door is opened
-	nats, who   *nats.Subscription // guarded by t.mu
-	open, fixed atomic.Bool        // the server has taken nats; who
-	denied      error              // the server's refusal; guarded by t.mu
+	turn        chan struct{} // cap 1: held while the door is opened
+	node, who   *ear          // guarded by t.mu
+	open, fixed atomic.Bool   // the server has taken node; who
+	denied      error         // the server's refusal; guarded by t.mu
 	look        look
 }
 
@@ -42,7 +40,7 @@ func (t *Transport) openDoor(ctx context.Context, fixed bool) error {
 	d := &t.door
 	isOpen := func() bool { return d.open.Load() && (!fixed || d.fixed.Load()) }
 	t.mu.Lock()
-	refused := cmp.Or(t.again.refused(d.nats), t.again.refused(d.who))
+	refused := cmp.Or(t.again.refused(d.node), t.again.refused(d.who))
 	t.mu.Unlock()
 	switch {
 	case refused != nil:
@@ -85,14 +83,14 @@ func (t *Transport) hang(fixed bool) (err error) {
 		return outcome.Errorf(outcome.ErrTransportClosed, "node %s", t.node)
 	}
 	d.denied = nil
-	if err = t.hearTurns(); err == nil && d.nats == nil {
-		d.nats, err = t.nc.ChanSubscribe(t.requestsAt, t.in)
+	if err = t.hearTurns(); err == nil && d.node == nil {
+		d.node, err = t.hear(t.requestsAt, "")
 	}
 	if err == nil && fixed && d.who == nil {
-		if d.who, err = t.nc.ChanSubscribe(t.opts.Prefix+".who", t.in); err == nil {
+		if d.who, err = t.hear(t.opts.Prefix+".who", ""); err == nil {
 			// Clients hear of this end before its first shard is served. So their next question waits
 			// for its answer.
-			err = t.nc.Publish(t.opts.Prefix+".own", wire.AppendOwners(nil, &wire.Owners{Node: t.node}))
+			err = t.nc.Load().Publish(t.opts.Prefix+".own", wire.AppendOwners(nil, &wire.Owners{Node: t.node}))
 		}
 	}
 	return err
@@ -105,12 +103,12 @@ func (t *Transport) unhang() {
 	defer t.mu.Unlock()
 	d.denied = nil
 	if !d.fixed.Load() && d.who != nil {
-		_ = d.who.Unsubscribe()
+		d.who.stop()
 		d.who = nil
 	}
-	if !d.open.Load() && d.nats != nil {
-		_ = d.nats.Unsubscribe()
-		d.nats = nil
+	if !d.open.Load() && d.node != nil {
+		d.node.stop()
+		d.node = nil
 	}
 }
 
@@ -127,24 +125,21 @@ func (l *look) Expire() { l.t.open(true) }
 // shut takes the server's interest back, and returns when the last message has been accepted.
 func (t *Transport) shut() {
 	t.mu.Lock()
-	subs := slices.DeleteFunc([]*nats.Subscription{t.door.nats, t.door.who}, func(s *nats.Subscription) bool { return s == nil })
+	ears := slices.DeleteFunc([]*ear{t.door.node, t.door.who}, func(e *ear) bool { return e == nil })
 	t.mu.Unlock()
-	drained := 0
-	for _, s := range subs {
-		if t.nc.IsConnected() && s.Drain() == nil && t.nc.IsConnected() {
-			drained++
-			continue
+	drained := ears[:0]
+	for _, e := range ears {
+		if e.drain() {
+			drained = append(drained, e)
 		}
-		// Nothing comes. A drain that waits for the connection would subscribe
-		// again when it is back, and nothing would read what the server sends.
-		_ = s.Unsubscribe()
 	}
-	if drained > 0 {
-		if t.flush(context.Background()) != nil { // the connection went away meanwhile: the same
-			for _, s := range subs {
-				_ = s.Unsubscribe()
-			}
+	if len(drained) == 0 {
+		return
+	}
+	if t.flush(context.Background()) != nil { // the connection went away meanwhile
+		for _, e := range drained {
+			e.silence()
 		}
-		t.readUpToHere()
 	}
+	t.readUpToHere()
 }

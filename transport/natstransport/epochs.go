@@ -24,7 +24,7 @@ var (
 // ownersSub answers questions for owners.
 type ownersSub struct {
 	t    *Transport
-	nats *nats.Subscription // guarded by t.mu
+	ear  *ear
 	dir  dispatch.Owners
 	last struct { // the last answer; the reader's
 		first   uint32
@@ -55,16 +55,14 @@ const maxAnswers = 64
 func (s *ownersSub) Unsubscribe() error {
 	t := s.t
 	t.mu.Lock()
-	sub := s.nats
 	s.taken = false // it is subscribed no more
 	t.mu.Unlock()
-	if t.nc.IsConnected() && sub.Drain() == nil && t.flush(context.Background()) == nil {
+	if s.ear.drain() && t.flush(context.Background()) == nil {
 		t.readUpToHere()
-	} else {
-		_ = sub.Unsubscribe()
 	}
 	t.mu.Lock()
-	delete(t.asked, sub)
+	s.ear.stop()
+	delete(t.asked, s.ear)
 	t.setDirs()
 	t.mu.Unlock()
 	sent := make(sentinel)
@@ -217,7 +215,7 @@ func (m message) Run(pool.Slot) {
 	if m.begun != nil {
 		defer m.begun.Add(-1)
 	}
-	if err := m.t.nc.Publish(m.subject, m.data); err != nil {
+	if err := m.t.nc.Load().Publish(m.subject, m.data); err != nil {
 		m.t.log.Warn("message was not sent", "subject", m.subject, "error", err)
 	}
 }

@@ -56,6 +56,22 @@ type task chan struct{}
 // Run implements pool.Task.
 func (t task) Run(pool.Slot) { <-t }
 
+// SettleFor sets how long a move waits for what was sent before.
+func (t *Transport) SettleFor(d time.Duration) { t.moves.settling = d }
+
+// Settles reports whether a move waits for what was sent before.
+func (t *Transport) Settles() bool {
+	t.owners.mu.Lock()
+	defer t.owners.mu.Unlock()
+	return t.owners.halted
+}
+
+// ClientID is the server's number of the connection.
+func (t *Transport) ClientID() uint64 {
+	id, _ := t.nc.Load().GetClientID()
+	return id
+}
+
 // Subscriptions is how many shards are subscribed.
 func (t *Transport) Subscriptions() int {
 	t.mu.Lock()
@@ -107,7 +123,7 @@ const (
 )
 
 // URL is the server that the transport is connected to.
-func (t *Transport) URL() string { return t.nc.ConnectedUrl() }
+func (t *Transport) URL() string { return t.nc.Load().ConnectedUrl() }
 
 // MostQuestions is how many are put where nobody answers.
 const MostQuestions = int(askTimeout/askAgain) + 1
@@ -148,7 +164,7 @@ func (t *Transport) MayAsk() {
 
 // Sync returns when all that the server has sent before was read.
 func (t *Transport) Sync(ctx context.Context) {
-	_ = t.nc.FlushWithContext(ctx)
+	_ = t.nc.Load().FlushWithContext(ctx)
 	t.readUpToHere()
 }
 
@@ -166,7 +182,7 @@ func (t *Transport) Learn(shard uint32, epoch uint64, node string) {
 }
 
 // Report has nats.go's handler told of an error that is nobody's.
-func (t *Transport) Report(err error) { t.nc.ErrorHandler()(t.nc, nil, err) }
+func (t *Transport) Report(err error) { t.nc.Load().ErrorHandler()(t.nc.Load(), nil, err) }
 
 // Forget makes the transport as it is between a first connection and the moment at
 // which its watcher sees it.

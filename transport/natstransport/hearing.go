@@ -37,7 +37,7 @@ func (h *hearing) AskItself(again bool) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if !t.closed.Load() { // else Close may have waited already
-			t.running.Go(func() { _ = t.nc.ForceReconnect() }) // ends when nats.go has taken note
+			t.running.Go(func() { _ = t.nc.Load().ForceReconnect() }) // ends when nats.go has taken note
 		}
 	case h.asking.CompareAndSwap(0, 1): // else the last has not left yet
 		t.flusher.Go(message{t, t.inbox + selfToken, nil, &h.asking})
@@ -49,7 +49,7 @@ func (h *hearing) Refused() error {
 	t := h.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.again.refused(t.door.nats)
+	return t.again.refused(t.door.node)
 }
 
 // deny notes that the server refuses a message of this end to itself.

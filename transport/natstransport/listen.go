@@ -32,31 +32,27 @@ type hub struct {
 	transports []*Transport
 }
 
-// listen begins to hear what the connection reports, until unlisten.
-func (t *Transport) listen() {
-	t.d.SetAsk(t.askTurns) // before anything is subscribed
+// listen begins to hear what a connection reports, until unlisten.
+func (t *Transport) listen(nc *nats.Conn) {
 	hubs.Lock()
-	h := hubs.of[t.nc]
+	h := hubs.of[nc]
 	if h == nil {
-		h = &hub{before: t.nc.ErrorHandler()}
-		hubs.of[t.nc] = h
-		t.nc.SetErrorHandler(h.handle)
+		h = &hub{before: nc.ErrorHandler()}
+		hubs.of[nc] = h
+		nc.SetErrorHandler(h.handle)
 	}
 	h.transports = append(h.transports, t)
 	hubs.Unlock()
-	t.mu.Lock()
-	t.heard = t.nc.LastError() // what was reported before concerns others
-	t.mu.Unlock()
 }
 
-func (t *Transport) unlisten() {
+func (t *Transport) unlisten(nc *nats.Conn) {
 	hubs.Lock()
 	defer hubs.Unlock()
-	h := hubs.of[t.nc]
+	h := hubs.of[nc]
 	h.transports = slices.DeleteFunc(h.transports, func(other *Transport) bool { return other == t })
 	if len(h.transports) == 0 {
-		t.nc.SetErrorHandler(h.before)
-		delete(hubs.of, t.nc)
+		nc.SetErrorHandler(h.before)
+		delete(hubs.of, nc)
 	}
 }
 
@@ -102,7 +98,7 @@ func (t *Transport) asyncError(sub *nats.Subscription, err error, alone bool) {
 func (t *Transport) owns(sub *nats.Subscription) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return sub != nil && (sub == t.inboxSub || sub == t.turns.sub || sub == t.door.nats || sub == t.door.who || t.asked[sub] != nil || t.owners.hears(sub))
+	return t.ears[sub] != nil
 }
 
 // denied takes the server's refusal of a publication or subscription.
@@ -138,13 +134,13 @@ func (t *Transport) denied(err error, alone bool) {
 // subscriptionDenied is called with mu held, of refused subscriptions only: a peer
 // may cause any number of other refusals, and the reader waits for mu.
 func (t *Transport) subscriptionDenied(text string, err error) {
-	for sub, s := range t.asked {
-		if strings.HasPrefix(text, strconv.Quote(sub.Subject)) {
+	for e, s := range t.asked {
+		if strings.HasPrefix(text, strconv.Quote(e.subject)) {
 			s.denied = err
 		}
 	}
-	for _, sub := range []*nats.Subscription{t.door.nats, t.door.who} {
-		if sub != nil && strings.HasPrefix(text, strconv.Quote(sub.Subject)) {
+	for _, e := range []*ear{t.door.node, t.door.who} {
+		if e != nil && strings.HasPrefix(text, strconv.Quote(e.subject)) {
 			t.door.denied = err
 		}
 	}
@@ -184,7 +180,7 @@ func (t *Transport) hearAll(ctx context.Context) {
 			wait = aMoment / 50
 		}
 		t.mu.Unlock()
-		last := t.nc.LastError()
+		last := t.nc.Load().LastError()
 		again := last == heard && errors.Is(last, nats.ErrMaxSubscriptionsExceeded)
 		switch {
 		case again && moment == nil:

@@ -38,7 +38,7 @@ type provocation struct {
 
 func TestNoPayloadInNATSLogsAndErrors(t *testing.T) {
 	lines := logCalls(t)
-	for _, p := range slices.Concat(provocations, turnProvocations, hearingProvocations, rightProvocations) {
+	for _, p := range slices.Concat(provocations, turnProvocations, hearingProvocations, rightProvocations, moveProvocations) {
 		t.Run(p.name, func(t *testing.T) {
 			w := watchSecrets(t)
 			p.provoke(t, w)

@@ -47,17 +47,17 @@ const pingEvery = 2 * time.Second
 // safe for concurrent use.
 type Transport struct {
 	opts        Options
-	nc          *nats.Conn
+	nc          atomic.Pointer[nats.Conn] // set once, or by a move
 	log         *slog.Logger
 	unawaited   unawaited
 	missed      missed // notifications
 	packets     packets
 	d           *dispatch.Dispatcher
-	inbox       string             // without the last token
-	repliesAt   string             // the subject of inboxSub
-	inboxPrefix string             // of the connection
-	inboxSub    *nats.Subscription // guarded by mu
-	flusher     *pool.Pool         // runs outboxes, one at a time
+	inbox       string // without the last token
+	repliesAt   string // the subject of inboxEar
+	inboxPrefix string // of the connection
+	inboxEar    *ear
+	flusher     *pool.Pool // runs outboxes, one at a time
 	clock       expiry.Set
 	closed      atomic.Bool
 
@@ -77,6 +77,7 @@ type Transport struct {
 	turns   turns
 	hearing hearing
 	again   again
+	moves   mover
 
 	succession time.Duration // the constant, but in tests
 
@@ -89,8 +90,9 @@ type Transport struct {
 	in    chan *nats.Msg // all messages of the connection, in order
 	mu    sync.Mutex
 	subs  map[*subscription]struct{}
-	asked map[*nats.Subscription]*ownersSub
-	marks []chan struct{} // of markers in the channel, in order
+	asked map[*ear]*ownersSub
+	ears  map[*nats.Subscription]*ear
+	marks []func() // of markers in the channel, in order
 
 	heard       error         // the last refusal of the server's that was heard
 	hears       chan struct{} // closed with the next
@@ -107,6 +109,7 @@ type Transport struct {
 	handing handing
 	acks    []*call // room for those that a reply decides
 	told    []dispatch.Told
+	overlap overlap
 	peers   peers
 	list    list
 	telling atomic.Int32 // answers about owners that wait to be sent
@@ -138,7 +141,8 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 		in:      make(chan *nats.Msg, backlog),
 		node:    newNode(),
 		subs:    map[*subscription]struct{}{},
-		asked:   map[*nats.Subscription]*ownersSub{},
+		asked:   map[*ear]*ownersSub{},
+		ears:    map[*nats.Subscription]*ear{},
 		peers:   newPeers(),
 		broken:  make(chan struct{}),
 
@@ -150,6 +154,7 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 	t.unawaited.log, t.missed.log = opts.Log, opts.Log
 	t.hearing.t = t
 	t.again = again{t: t, first: againFirst, lost: map[string]*outcome.Error{}}
+	t.moves.init(t)
 	t.door.turn, t.door.look.t = make(chan struct{}, 1), t
 	t.owners.boxes = map[string]*nodeBox{}
 	t.dirs.Store(new([]*ownersSub))
@@ -157,63 +162,62 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 	t.requestRoom.init(opts.MaxBufferedBytes)
 	t.replyRoom.init(opts.MaxBufferedBytes)
 	t.waits.limit = t.replyRoom.limit
+	t.moves.turn <- struct{}{} // until it is connected
 	if err := t.connect(ctx); err != nil {
+		t.moves.end()
 		return nil, err
 	}
 	return t, nil
 }
 
 func (t *Transport) connect(ctx context.Context) (err error) {
-	t.nc = t.opts.Conn
-	if t.nc == nil {
-		options := append([]nats.Option{
-			nats.Name(natsdial.Name(t.opts.Name)),
-			nats.MaxReconnects(-1),
-			nats.PingInterval(pingEvery),
-			nats.MaxPingsOutstanding(2),
-			nats.FlusherTimeout(writeTimeout),
-			nats.ReconnectOnFlusherError(),
-			nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // t.listen; by default nats.go prints
-		}, t.opts.NATSOptions...)
-		if t.nc, err = natsdial.Dial(ctx, t.opts.URL, options); ctx.Err() != nil {
-			if err == nil { // at the same moment
-				t.nc.Close()
-			}
+	nc := t.opts.Conn
+	if nc == nil {
+		if nc, err = t.dial(ctx, t.opts.URL); ctx.Err() != nil {
 			return outcome.Annotate(outcome.ContextError(ctx.Err(), outcome.NotSent), "connecting to "+natsdial.Redact(t.opts.URL))
 		} else if err != nil {
 			return outcome.Errorf(unconnected(err), "connecting to %s: %v", natsdial.Redact(t.opts.URL), bare(err)).WithOutcome(outcome.NotSent)
 		}
 	}
-	t.inbox = t.nc.NewInbox()
+	t.nc.Store(nc)
+	t.inbox = nc.NewInbox()
 	t.repliesAt, t.requestsAt = t.inbox+".*", t.opts.Prefix+".n."+t.node+".*"
 	t.inboxPrefix = t.inbox[:strings.LastIndexByte(t.inbox, '.')+1]
 	t.who = t.inbox + ".who"
-	t.listen()
-	changes := t.nc.StatusChanged()
+	t.d.SetAsk(t.askTurns) // before anything is subscribed
+	t.listen(nc)
+	t.mu.Lock()
+	t.heard = nc.LastError() // what was reported before concerns others
+	t.mu.Unlock()
+	changes := nc.StatusChanged()
 	if err = t.openInbox(ctx, changes); err != nil {
-		t.disconnect(changes)
+		t.disconnect(nc, changes)
 		return err
 	}
-	t.running.Go(t.read)                      // ends at the nil message of Close
-	t.running.Go(func() { t.watch(changes) }) // ends at quit
+	over := t.moves.over
+	t.running.Go(t.read)                                // ends at the nil message of Close
+	t.running.Go(func() { t.watch(nc, changes, over) }) // ends at quit, or when the end has moved
+	<-t.moves.turn
 	return nil
 }
 
 // openInbox subscribes to the replies.
 func (t *Transport) openInbox(ctx context.Context, changes chan nats.Status) (err error) {
-	if err = t.opts.fits(t.nc, t.inboxPrefix); err != nil {
+	if err = t.opts.fits(t.nc.Load(), t.inboxPrefix); err != nil {
 		return err
 	}
 	before := t.refusals()
 	t.mu.Lock()
-	t.inboxSub, err = t.nc.ChanSubscribe(t.repliesAt, t.in)
+	t.inboxEar, err = t.hear(t.repliesAt, "")
 	t.mu.Unlock()
 	if err != nil {
 		return notSent(err)
 	}
-	if t.look(changes); t.up.Load() { // otherwise nats.RetryOnFailedConnect: the watcher tells when it is there
+	if t.look(t.nc.Load(), changes); t.up.Load() { // otherwise nats.RetryOnFailedConnect: the watcher tells when it is there
 		if err = t.subscribed(ctx, before, &t.inboxDenied); err != nil {
-			_ = t.inboxSub.Unsubscribe()
+			t.mu.Lock()
+			t.inboxEar.stop()
+			t.mu.Unlock()
 			return err
 		}
 	}

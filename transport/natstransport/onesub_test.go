@@ -151,22 +151,7 @@ func thousand(t *testing.T, client *natstransport.Transport, shards int) {
 }
 
 // ownServer is a NATS server that can be asked what it knows of its connections.
-func ownServer(t *testing.T) *server.Server {
-	t.Helper()
-	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	t.Cleanup(func() {
-		srv.Shutdown()
-		srv.WaitForShutdown()
-	})
-	if !srv.ReadyForConnections(patience) {
-		t.Fatal("the server takes no connections")
-	}
-	return srv
-}
+func ownServer(t *testing.T) *server.Server { return alone(t, server.Options{}) }
 
 // connection is what the server knows of the one connection with a name.
 func connection(t *testing.T, srv *server.Server, name string) *server.ConnInfo {

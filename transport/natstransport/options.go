@@ -40,7 +40,8 @@ type Options struct {
 	NATSOptions []nats.Option
 	// Conn is a connection to use instead of a new one. Close leaves it open. Until Close
 	// the transport's error handler replaces the connection's, and also calls it.
-	// The connection must echo (no nats.NoEcho).
+	// The connection must echo (no nats.NoEcho). It does not leave a server that announces its end: nats.go
+	// connects again when that has ended.
 	Conn *nats.Conn
 	// Prefix separates the clusters of one NATS account. One or more
 	// tokens, separated by dots. Empty = "clstr".

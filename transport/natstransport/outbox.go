@@ -40,6 +40,8 @@ type outbox struct {
 	waiting []*batch
 	busy    bool          // the flusher is on its way
 	taken   chan struct{} // closed when a batch was taken; nil if no sender waits
+	halted  bool          // the flusher takes nothing
+	parked  bool          // it has found that so
 }
 
 // batch is one message to be.
@@ -194,7 +196,31 @@ func (o *outbox) last(size, limit, items int) (b *batch, fresh bool) {
 // Run implements pool.Task: it sends a batch and lets others send before the
 // next.
 func (o *outbox) Run(pool.Slot) {
-	if o.next() && o.more() {
+	if !o.parks() && o.next() && o.more() {
+		o.pool.Go(o)
+	}
+}
+
+// halt keeps what waits, and what comes, until resume.
+func (o *outbox) halt() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.halted = true
+}
+
+func (o *outbox) parks() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.parked = o.parked || o.halted
+	return o.halted
+}
+
+func (o *outbox) resume() {
+	o.mu.Lock()
+	wake := o.parked
+	o.halted, o.parked = false, false
+	o.mu.Unlock()
+	if wake {
 		o.pool.Go(o)
 	}
 }

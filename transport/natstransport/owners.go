@@ -5,12 +5,12 @@ package natstransport
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/clstr-go/clstr/outcome"
-
-	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/shardtable"
@@ -53,9 +53,10 @@ type owners struct {
 	quiet    int64               // no question is sent again before this moment
 	barred   int64               // no question is sent at all before this moment
 	denied   error               // because of this
-	hints    *nats.Subscription
+	hints    *ear
 	hearing  bool
 	stopped  bool
+	halted   bool // nothing goes to nodes
 }
 
 // epochOf returns the epoch in which the shard is owned, as far as is known.
@@ -143,9 +144,33 @@ func (t *Transport) box(node string) *nodeBox {
 		b = &nodeBox{t: t, node: node, subject: t.opts.Prefix + ".n." + node + "." + t.opts.Caller}
 		b.vigil.box = b
 		b.pool, b.room, b.send, b.waits = t.flusher, &t.requestRoom, b.publish, true
+		b.halted = t.owners.halted
 		t.owners.boxes[node] = b
 	}
 	return b
+}
+
+// halt holds what goes to nodes, and returns the ways to those.
+func (o *owners) halt() []*nodeBox {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.halted = true
+	boxes := slices.Collect(maps.Values(o.boxes))
+	for _, b := range boxes {
+		b.halt()
+	}
+	return boxes
+}
+
+// resume ends a halt.
+func (o *owners) resume(boxes []*nodeBox) {
+	o.mu.Lock()
+	o.halted = false
+	boxes = slices.AppendSeq(boxes, maps.Values(o.boxes)) // new ones
+	o.mu.Unlock()
+	for _, b := range boxes {
+		b.resume()
+	}
 }
 
 // learnFixed takes the whole fixed list of a node. It is called with owners.mu held.

@@ -24,6 +24,7 @@ func (t *Transport) read() {
 	if t.handing.msg != nil {
 		t.handOn()
 	}
+	t.catchUp()
 	for m := range t.in {
 		if m == nil {
 			over = true
@@ -41,7 +42,7 @@ func (t *Transport) read() {
 			mark := t.marks[0]
 			t.marks = t.marks[1:]
 			t.mu.Unlock()
-			close(mark)
+			mark()
 		default:
 			t.other(m)
 		}
@@ -51,36 +52,28 @@ func (t *Transport) read() {
 // other hands on a message that is neither a reply nor a mark.
 func (t *Transport) other(m *nats.Msg) {
 	t.mu.Lock()
-	list, asked, turns := m.Sub == t.door.who, t.asked[m.Sub], m.Sub == t.turns.sub
+	e := t.ears[m.Sub]
+	two, old := e != nil && e.old != nil, e != nil && m.Sub == e.old
+	door, list, asked, turns := e == t.door.node, e == t.door.who, t.asked[e], e == t.turns.ear
 	t.mu.Unlock()
 	switch {
-	case m.Sub.Subject == t.requestsAt:
-		t.requests(m)
+	case e == nil: // its last messages
+	case door:
+		if t.overlap.admits(m, two, old) {
+			t.requests(m)
+		}
 	case asked != nil, list:
 		t.tell(asked, m)
 	case turns:
 		t.tellTurns(m)
-	case t.owners.hears(m.Sub):
+	case t.owners.hears(e):
 		t.announced(m)
 	}
 }
 
 // readUpToHere returns when the reader has handed on what came before, or has
 // ended.
-func (t *Transport) readUpToHere() {
-	mark := make(chan struct{})
-	t.mu.Lock()
-	t.marks = append(t.marks, mark)
-	t.mu.Unlock()
-	select {
-	case t.in <- &nats.Msg{}:
-	case <-t.ended:
-	}
-	select {
-	case <-mark:
-	case <-t.ended:
-	}
-}
+func (t *Transport) readUpToHere() { t.onReader(func() {}) }
 
 // handing is how far the reader has come with the envelopes of a message. If code of the
 // application ends the reader's goroutine, the next reader goes on from there.

@@ -50,7 +50,7 @@ type inbox struct {
 // take notes that the reader has taken a message.
 func (t *Transport) take(bytes int) {
 	if len(t.in) == 0 {
-		t.waits.received, t.waits.read = atomic.LoadUint64(&t.nc.InBytes), 0
+		t.waits.received, t.waits.read = atomic.LoadUint64(&t.nc.Load().InBytes), 0
 		return
 	}
 	t.waits.read += uint64(bytes)
@@ -63,7 +63,7 @@ func (t *Transport) crowded() (why *outcome.Error, full bool) {
 	if messages == 0 {
 		return nil, false
 	}
-	bytes := int64(atomic.LoadUint64(&t.nc.InBytes) - t.waits.received - t.waits.read)
+	bytes := int64(atomic.LoadUint64(&t.nc.Load().InBytes) - t.waits.received - t.waits.read)
 	bytes = min(bytes, int64(messages)*t.maxPayload.Load())
 	if messages > cap(t.in)/2 || bytes > t.waits.limit/2 {
 		why = outcome.Overloaded(dispatch.RetryHint, "%d messages of %d bytes wait for the node's reader", messages, bytes)
@@ -75,7 +75,7 @@ func (t *Transport) crowded() (why *outcome.Error, full bool) {
 func (t *Transport) limit() int {
 	most := t.maxPayload.Load()
 	if most <= 0 { // the watcher has yet to see that there is a server
-		if most = t.nc.MaxPayload(); most <= 0 {
+		if most = t.nc.Load().MaxPayload(); most <= 0 {
 			most = wire.DefaultMaxMessage
 		}
 	}

@@ -33,7 +33,7 @@ func (t *Transport) askNodes(ctx context.Context, first uint32, good func(*wire.
 	ask := wire.AppendOwners(nil, &wire.Owners{First: first, Ask: wire.AskLiving})
 	for ctx.Err() == nil && !t.closed.Load() {
 		try, end := context.WithTimeout(ctx, askAgain)
-		m, err := t.nc.RequestWithContext(try, t.opts.Prefix+".who", ask)
+		m, err := t.nc.Load().RequestWithContext(try, t.opts.Prefix+".who", ask)
 		if err == nil {
 			if told, err = wire.DecodeOwners(m.Data); err == nil && good(&told) {
 				end()

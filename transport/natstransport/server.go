@@ -34,7 +34,7 @@ func (t *Transport) flush(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, flushTimeout)
 		defer cancel()
 	}
-	if err := t.nc.FlushWithContext(ctx); err != nil {
+	if err := t.nc.Load().FlushWithContext(ctx); err != nil {
 		if ctx.Err() != nil {
 			return outcome.ContextError(ctx.Err(), outcome.NotSent)
 		}

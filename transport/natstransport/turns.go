@@ -27,27 +27,19 @@ const turnsToken = ".turns"
 
 // turns is the node's part in questions about turns.
 type turns struct {
-	sub     *nats.Subscription                    // with the first shard; guarded by Transport.mu
-	subject string                                // set before sub
+	ear     *ear                                  // with the first shard; guarded by Transport.mu
+	subject string                                // set before ear
 	open    atomic.Int32                          // questions that are answered now, or wait to be sent
 	asks    map[*context.CancelCauseFunc]struct{} // of our own questions; guarded by Transport.mu
 }
 
 // hearTurns lets the node hear questions about turns. It is called with mu held.
 func (t *Transport) hearTurns() (err error) {
-	if t.turns.sub == nil {
-		t.turns.subject = t.nc.NewInbox() + turnsToken
-		t.turns.sub, err = t.nc.ChanSubscribe(t.turns.subject, t.in)
+	if t.turns.ear == nil {
+		t.turns.subject = t.nc.Load().NewInbox() + turnsToken
+		t.turns.ear, err = t.hear(t.turns.subject, "")
 	}
 	return err
-}
-
-func (t *Transport) unhearTurns() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.turns.sub != nil {
-		_ = t.turns.sub.Unsubscribe()
-	}
 }
 
 // askTurns asks the owner of a shard what turns wait for there: see
@@ -68,7 +60,7 @@ func (t *Transport) askTurns(ctx context.Context, shard uint32, question []byte)
 	t.mu.Lock()
 	t.turns.asks[&cancel] = struct{}{}
 	t.mu.Unlock()
-	m, err := t.nc.RequestWithContext(ctx, string(at), append(binary.AppendUvarint(nil, uint64(shard)), question...))
+	m, err := t.nc.Load().RequestWithContext(ctx, string(at), append(binary.AppendUvarint(nil, uint64(shard)), question...))
 	t.mu.Lock()
 	delete(t.turns.asks, &cancel)
 	t.mu.Unlock()
