@@ -5,6 +5,7 @@ package actor
 import (
 	"reflect"
 
+	"github.com/clstr-go/clstr/internal/codec"
 	"github.com/clstr-go/clstr/internal/host"
 )
 
@@ -36,7 +37,9 @@ func OnRequestLater[E, In, Out any](method func(*E, *Context, In, Answer[Out]) e
 type Answer[Out any] struct{ c *Context }
 
 // Reply answers the request.
-func (a Answer[Out]) Reply(out Out) { respond(a.c.in(), out) }
+func (a Answer[Out]) Reply(out Out) {
+	respond(a.c.in(), a.c.in().Call(), codec.Plain(reflect.TypeFor[Out]()), out)
+}
 
 // Fail answers the request with an error, as if the method had returned it. What a durable
 // entity has changed for the request on an earlier turn stays.

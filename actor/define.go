@@ -89,13 +89,14 @@ func (d *Definition[E]) New(key string) (Actor, error) {
 func OnRequest[E, In, Out any](method func(*E, *Context, In) (Out, error)) Option {
 	return func(t *table) {
 		mustTravel[Out]()
+		asIs := codec.Plain(reflect.TypeFor[Out]())
 		on(t, reflect.TypeFor[Out](), func(e *E, c *host.Context, in In) {
 			out, err := method(e, (*Context)(c), in)
 			if err != nil {
 				c.Fail(err)
 				return
 			}
-			respond(c, out)
+			respond(c, c.OnTurn(), asIs, out)
 		})
 	}
 }
@@ -199,18 +200,18 @@ func on[E, In any](t *table, reply reflect.Type, handle func(*E, *host.Context, 
 	t.must(reflect.TypeFor[*E](), t.handlers[name] == nil, "message type "+name)
 	asIs := codec.Plain(of)
 	t.handlers[name] = func(e any, c *host.Context) {
-		if v := c.Call().Plain(asIs); v != nil {
+		if v := c.OnTurn().Plain(asIs); v != nil {
 			handle(e.(*E), c, plain.Out[In](v))
 			return
 		}
 		var in In
 		if c.Decode(of, func() (err error) {
-			as := c.Call().Message().Codec
+			as := c.OnTurn().Message().Codec
 			if as != codec.JSON && reply != nil {
 				err = codec.CheckAs(as, reply) // now, before the method runs: Define has checked it for JSON
 			}
 			if err == nil {
-				in, err = codec.UnmarshalAs[In](as, c.Call().Data())
+				in, err = codec.UnmarshalAs[In](as, c.OnTurn().Data())
 			}
 			return err
 		}) {
@@ -220,10 +221,11 @@ func on[E, In any](t *table, reply reflect.Type, handle func(*E, *host.Context, 
 }
 
 // respond is [host.Context.Respond] for a reply whose type the compiler knows, so that it need not become an interface.
-func respond[Out any](c *host.Context, out Out) {
-	if asIs := codec.Plain(reflect.TypeFor[Out]()); c.Call().Wants(asIs) {
+// asIs is what is known of the type, nil if it is always encoded.
+func respond[Out any](c *host.Context, call host.Call, asIs *plain.Type, out Out) {
+	if call.Wants(asIs) {
 		if v, ok := plain.Copy(asIs, out); ok {
-			c.Call().ReplyValue(v)
+			call.ReplyValue(v)
 			return
 		}
 	}
@@ -262,10 +264,10 @@ func (i instance) Activate(c *host.Context) error { return i.run(i.table.activat
 
 // Handle implements host.Entity.
 func (i instance) Handle(c *host.Context) {
-	msgType := c.Call().Message().Type
+	msgType := c.OnTurn().Message().Type
 	h := i.table.handlers[msgType]
 	if h == nil {
-		c.Call().Fail(&host.Failure{Why: host.ErrUnknownType, What: strconv.Quote(msgType)})
+		c.OnTurn().Fail(&host.Failure{Why: host.ErrUnknownType, What: strconv.Quote(msgType)})
 		return
 	}
 	h(i.entity, c)

@@ -147,6 +147,7 @@ func (c *Call) End() {
 	c.endTurn(old)
 	if old&(bitEnded|bitClosed) == bitClosed {
 		c.finish()
+		leave(c)
 	}
 }
 
@@ -210,6 +211,7 @@ func (c *Call) Err() error {
 // transport; headers do.
 func (c *Call) Value(key any) any {
 	if key == (callKey{}) {
+		c.bits.Or(bitKept)
 		return c
 	}
 	if c.sub != nil {

@@ -19,13 +19,7 @@ type Carrier interface {
 	Carry(ctx context.Context, env transport.Envelope, message plain.Value, want *plain.Type) (data []byte, reply plain.Value, err error)
 }
 
-// carried is a local call with cargo.
-type carried struct {
-	local
-	cargo cargo
-}
-
-// cargo is a message as a value, and its reply if that is a value too.
+// cargo is the message of a local call as a value, and its reply if that is a value too.
 type cargo struct {
 	message plain.Value // none for a message that is bytes
 	want    *plain.Type
@@ -63,10 +57,10 @@ func (a *content) own() {
 	a.env.Headers = maps.Clone(a.env.Headers)
 }
 
-// carries returns the call's cargo; nil if it has none.
+// carries returns the cargo of a local call; nil for any other.
 func (a *content) carries() *cargo {
-	if c, ok := a.replier.(*carried); ok {
-		return &c.cargo
+	if l, ok := a.replier.(*local); ok {
+		return &l.cargo
 	}
 	return nil
 }

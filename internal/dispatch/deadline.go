@@ -40,6 +40,9 @@ func (t *times) Deadline() (time.Time, bool) {
 
 // endAt has the clock end a call at a moment.
 func (d *Dispatcher) endAt(moment int64, c *Call) {
+	if c.bits.Or(bitTimed)&bitTimed != 0 {
+		c.bits.Or(bitKept) // the clock may be about to end it by the moment of before
+	}
 	d.clock.Add(&c.node, c, moment)
 	if c.bits.Load()&bitAnswered != 0 { // at the same moment
 		d.clock.Remove(&c.node)

@@ -38,6 +38,12 @@ const (
 	bitFar                         // its sender is in another process
 	bitByReturn                    // its transport tells its sender that it was accepted, when Dispatch returns
 	bitByTTL                       // the end of its time to live is before the caller's deadline
+	bitTold                        // its sender in this process has its answer
+	bitWaits                       // and waits for it on a channel
+	bitTimed                       // the clock has it, or had it
+	bitKept                        // code may keep the call when all is over
+	bitLast                        // its handler has ended, and keeps nothing of it
+	bitLeft                        // its sender, or its node, is done with it
 )
 
 // decision is how far a call is, and its answer. It does not know the sender or the handler: its

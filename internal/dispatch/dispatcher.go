@@ -34,7 +34,7 @@ type Dispatcher struct {
 	}
 	asking *asking
 
-	waits sync.Pool // chan struct{}, cap 1: see Sub.Do
+	spare sync.Pool // *local: calls that are over
 
 	mu     sync.Mutex
 	closed bool

@@ -12,32 +12,25 @@ import (
 // local is a call whose sender waits in this process.
 type local struct {
 	Call
-	wait chan struct{} // cap 1; one signal at most
-	data []byte
+	cargo cargo
+	wait  chan struct{} // cap 1; one signal at most, and none unless bitWaits is set before bitTold
+	data  []byte
 }
 
-// newLocal makes a call for env, whose sender waits until a moment; 0 is for ever.
+// newLocal makes a call for env, whose sender waits until a moment; 0 is for ever. It may be one that is over.
 func newLocal(ctx context.Context, d *Dispatcher, env *transport.Envelope, deadline int64) *local {
-	l := &local{}
-	l.arrive(ctx, d, env, deadline, l)
+	l, ok := d.spare.Get().(*local)
+	if !ok {
+		l = &local{}
+	}
+	env.ReplyTo = ""
+	Bound(ctx, env)
+	l.init(env, l, deadline)
 	return l
 }
 
-// arrive is newLocal for a call that is part of a larger struct, which is told the answer.
-func (l *local) arrive(ctx context.Context, d *Dispatcher, env *transport.Envelope, deadline int64, r Replier) {
-	env.ReplyTo = ""
-	Bound(ctx, env)
-	if w, ok := d.waits.Get().(chan struct{}); ok {
-		l.wait = w
-	} else {
-		l.wait = make(chan struct{}, 1)
-	}
-	l.init(env, r, deadline)
-}
-
-// ended returns what a call has ended with, after its signal.
+// ended returns what a call has ended with, when its sender has been told.
 func (l *local) ended() ([]byte, error) {
-	l.sub.d.waits.Put(l.wait)
 	if err := l.refused(); err != nil {
 		return nil, err
 	}
@@ -50,7 +43,20 @@ func (l *local) Reply(c *Call, data []byte, _ *outcome.Error) {
 		data = cloneBytes(data) // the handler's slice stays the handler's, an empty one too: it has room behind its end
 	}
 	l.data = data
-	l.wait <- struct{}{}
+	if c.bits.Or(bitTold)&bitWaits != 0 {
+		l.wait <- struct{}{}
+	}
+}
+
+// told reports whether the answer is there. If not, await must be called.
+func (l *local) told() bool {
+	if l.has(bitTold) {
+		return true
+	}
+	if l.wait == nil {
+		l.wait = make(chan struct{}, 1)
+	}
+	return l.bits.Or(bitWaits)&bitTold != 0
 }
 
 // await returns nil when the reply is there.

@@ -120,13 +120,13 @@ func (s *Sub) Carry(ctx context.Context, env transport.Envelope, message plain.V
 	if err := ctx.Err(); err != nil {
 		return nil, reply, outcome.ContextError(err, outcome.NotSent)
 	}
-	l := &carried{cargo: cargo{message: message, want: want}}
-	l.arrive(ctx, s.d, &env, deadlineOf(ctx), l)
-	data, err = s.await(ctx, &l.local, s.to.Receiver, nil)
-	if err != nil {
-		return nil, reply, err
+	l := newLocal(ctx, s.d, &env, deadlineOf(ctx))
+	l.cargo = cargo{message: message, want: want}
+	if data, err = s.await(ctx, l, s.to.Receiver, nil); err == nil {
+		reply = l.cargo.reply
+		l.part()
 	}
-	return data, l.cargo.reply, nil
+	return data, reply, err
 }
 
 // do is Do for a receiver. from is the call whose handler makes this one; nil for a
@@ -135,7 +135,12 @@ func (s *Sub) do(ctx context.Context, env transport.Envelope, r Receiver, from *
 	if err := ctx.Err(); err != nil {
 		return nil, outcome.ContextError(err, outcome.NotSent)
 	}
-	return s.await(ctx, newLocal(ctx, s.d, &env, deadlineOf(ctx)), r, from)
+	l := newLocal(ctx, s.d, &env, deadlineOf(ctx))
+	data, err := s.await(ctx, l, r, from)
+	if err == nil {
+		l.part()
+	}
+	return data, err
 }
 
 // await dispatches a call and waits for its answer.
@@ -152,9 +157,7 @@ func (s *Sub) await(ctx context.Context, l *local, r Receiver, from *Call) ([]by
 	}
 	s.dispatch(&l.Call, r, from)
 	var err error
-	if l.has(bitReplied) {
-		<-l.wait
-	} else {
+	if !l.told() {
 		if !l.AwaitsReply() { // a late acknowledgement: what that waits for may need the handler's slot
 			w.begin(ctx)
 		}
@@ -174,10 +177,12 @@ func (s *Sub) Post(ctx context.Context, env transport.Envelope, until time.Time,
 	}
 	l := newLocal(ctx, s.d, &env, 0)
 	s.dispatch(&l.Call, s.to.Receiver, nil)
-	if l.has(bitReplied) {
-		<-l.wait
-		_, err := l.ended()
-		return false, err
+	if l.told() {
+		if _, err := l.ended(); err != nil {
+			return false, err
+		}
+		l.part()
+		return false, nil
 	}
 	go func() { // ends when the notification is accepted or refused, at until at the latest
 		ctx, cancel := context.WithDeadline(context.Background(), until)

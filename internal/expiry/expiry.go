@@ -76,16 +76,18 @@ func (s *Set) Add(n *Node, owner Expirer, moment int64) {
 	}
 }
 
-// Remove takes n out of the set. If it is in none, its owner may have been told, or be about
+// Remove takes n out of the set. It returns false if n is in none: its owner may have been told, or be about
 // to be.
-func (s *Set) Remove(n *Node) {
+func (s *Set) Remove(n *Node) (was bool) {
 	for l := n.lane.Load(); l != nil; l = n.lane.Load() {
 		l.mu.Lock()
 		if n.lane.Load() == l {
 			l.unlink(n)
+			was = true
 		}
 		l.mu.Unlock()
 	}
+	return was
 }
 
 // unlink is called with mu held.

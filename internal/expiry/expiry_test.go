@@ -206,3 +206,24 @@ func TestAddAndRemoveRace(t *testing.T) {
 		}
 	}
 }
+
+// TestRemoveSaysWhetherItWasThere: otherwise its owner may be about to be told.
+func TestRemoveSaysWhetherItWasThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s Set
+		x := &thing{}
+		if s.Remove(&x.node) {
+			t.Error("it was in no set")
+		}
+		x.in(&s, time.Second)
+		if !s.Remove(&x.node) || s.Remove(&x.node) {
+			t.Error("it was there once")
+		}
+		x.in(&s, time.Second)
+		<-time.After(2 * time.Second)
+		synctest.Wait()
+		if s.Remove(&x.node) {
+			t.Error("it was there, and its owner was told")
+		}
+	})
+}

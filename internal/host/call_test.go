@@ -96,6 +96,8 @@ func (c *call) OnDrain(func())                 {}
 func (c *call) Given()                         {}
 func (c *call) NoEffect(bool) bool             { return false }
 func (c *call) HandBack() bool                 { return false }
+func (c *call) Spent() host.Past               { return nil }
+func (c *call) EndLast()                       { c.End() }
 func (c *call) Waiting() *host.Turn            { return nil }
 func (c *call) StopHook() turn.Role            { return c.stopHook }
 func (c *call) Turn() *host.Turn               { return nil }

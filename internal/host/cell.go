@@ -86,7 +86,7 @@ func (c *cell) runTurns() (again bool) {
 				t.system(m)
 			} else if x := t.handle(m); x != nil {
 				current = nil // it is not the actor that ends the goroutine from here on
-				x.call.End()
+				x.end()
 			}
 		}
 		current = nil
@@ -108,13 +108,15 @@ func (c *cell) handOver(runs bool) {
 func (c *cell) Running() *Turn {
 	c.mailbox.mu.Lock()
 	var call Call
-	if now := c.mailbox.now; now != nil {
+	now := c.mailbox.now
+	if now != nil {
 		call = now.call // which the turn may put behind its outlet
 	}
 	c.mailbox.mu.Unlock()
-	if call == nil {
+	if now == nil || !now.enter() {
 		return nil
 	}
+	defer now.leave()
 	return call.Turn()
 }
 

@@ -35,6 +35,10 @@ func (c *Context) Decode(to reflect.Type, f func() error) (ok bool) {
 
 // Respond answers the call with a reply, on any goroutine. The sender gets a copy, which is made here.
 func (c *Context) Respond(out any) {
+	if !c.enter() {
+		return // it was answered
+	}
+	defer c.leave()
 	var v plain.Value
 	var asIs bool
 	var data []byte
@@ -59,7 +63,13 @@ func (c *Context) Respond(out any) {
 }
 
 // Fail answers the call with an application's error, nil for none, on any goroutine.
-func (c *Context) Fail(err error) { c.guard(nil, func() { c.call.Reply(nil, err) }) }
+func (c *Context) Fail(err error) {
+	if !c.enter() {
+		return // it was answered
+	}
+	defer c.leave()
+	c.guard(nil, func() { c.call.Reply(nil, err) })
+}
 
 // guard calls code of a message's own, or of its error. If that ends its goroutine the call
 // is answered; nil is for code that is only called once it is.
@@ -69,7 +79,7 @@ func (c *Context) guard(why error, f func()) {
 		if returned {
 			return
 		}
-		c.gone.Store(true)
+		c.goes()
 		if why != nil {
 			c.call.Fail(failure(why, nil, "the message's own code ended its goroutine"))
 		}
@@ -93,7 +103,7 @@ func (c *Context) miscoded(why, err error, what string) {
 // settled.
 func leftTurn(current any) bool {
 	x, ok := current.(*Context)
-	if !ok || !x.gone.Load() || x.cell.mailbox.outlet != nil {
+	if !ok || !x.isGone() || x.cell.mailbox.outlet != nil {
 		return false
 	}
 	x.call.End()

@@ -1,4 +1,4 @@
-// Context, which is behind that of package actor; Call, the way back to a sender
+// Context, which is behind that of package actor
 
 package host
 
@@ -7,13 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"sync/atomic"
 	"time"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
 
-	"github.com/clstr-go/clstr/internal/plain"
-	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/turn"
 )
@@ -26,93 +23,25 @@ type (
 	Place = turn.Place
 )
 
-// Call is the way back to the sender of a message, and the message's context:
-// it ends at the sender's deadline or cancellation, or when it was answered.
-type Call interface {
-	context.Context
-	// Message returns the message, but for its Data: that is made when it is asked for. Its Key is not used: the
-	// host has been given one.
-	Message() Message
-	// Data returns the message's bytes.
-	Data() []byte
-	// Plain returns the message as a value of the type; nil if it has come in another form.
-	Plain(of *plain.Type) *plain.Value
-	// Start is called before the message is handled. False means that the sender does not
-	// wait any more: skip the message, and do not call End. It is false if Err is not nil.
-	Start(pool.Slot) bool
-	// Reply answers with what the handler returned; it copies data if it must.
-	Reply(data []byte, err error)
-	// ReplyOwned is Reply for a slice that the handler gives away.
-	ReplyOwned(data []byte)
-	// Wants reports whether the sender takes a reply that is a value of the type.
-	Wants(of *plain.Type) bool
-	// ReplyValue is Reply for a value that the sender wants.
-	ReplyValue(plain.Value)
-	// Fail answers with one of this package's errors, as it is or as a [*Failure].
-	// An error that only wraps one of them counts as an error of the application.
-	Fail(err error)
-	// Coded turns an application's error into one that Fail takes as it is. It runs the error's
-	// own code.
-	Coded(err error) error
-	// Wait calls f, which waits, and gives the handler's place among the running handlers to
-	// another meanwhile.
-	Wait(f func())
-	// Age is how long ago the first try of a message with an ID was.
-	Age() time.Duration
-	// Panicked answers for a handler that has panicked with the given value,
-	// while its stack is still there.
-	Panicked(value any)
-	// AfterAnswer calls f once the call was answered, at once if it was. Each f is called, in
-	// the order in which they came.
-	AfterAnswer(f func())
-	// OnDrain calls tell once if the call is still open when the shard begins to drain, or the node
-	// to end. If that has begun already, it calls tell at once. tell must not block.
-	OnDrain(tell func())
-	// Given says that an answer which was left open is there, and leaves later by itself: a
-	// drain waits for it.
-	Given()
-	// NoEffect declares that the call has had no effect at the actor so far, or takes that back. A
-	// call without effect may go back to its sender. NoEffect returns false if the call has ended.
-	NoEffect(none bool) bool
-	// HandBack gives back a request that has had no effect, so that its sender asks the next
-	// owner. For any other call it does nothing and returns false.
-	HandBack() bool
-	// AwaitsReply is false for a notification.
-	AwaitsReply() bool
-	// Waiting returns the turns that wait for the answer, the nearest first; nil if
-	// none does.
-	Waiting() *Turn
-	// StopHook returns the role of the stop hook that waits for the call, or has sent it;
-	// [turn.Key] if there is none, [turn.Stop] if the hook's shard does not end yet.
-	StopHook() turn.Role
-	// Turn returns the turn of the handler that runs; nil while that has asked nothing.
-	Turn() *Turn
-	// Queued says where the message stands in line, behind the turn that runs there, until the
-	// message starts or is answered.
-	Queued(Place)
-	// End is called when the handler has returned.
-	End()
-}
-
-// Message is what travels to a key.
-type Message struct {
-	Type    string
-	Key     string
-	Data    []byte
-	Headers map[string]string
-	ID      string // of the command that it is; empty for none
-	Codec   string // of Data and the reply, unless they are protobuf messages; empty for JSON
-}
-
 // Context is a message, or a hook, on its key: what actor.Context is to users.
 type Context struct {
 	call Call
 	cell *cell
-	stop bool        // a stop hook has sent it
-	gone atomic.Bool // code of the message, its reply or its error has ended its goroutine
+	past Past // when the gate is shut
+	gate
+	stop bool // a stop hook has sent it
 }
 
 var _ context.Context = (*Context)(nil)
+
+// end is called when the turn is over.
+func (c *Context) end() {
+	if c.past = c.call.Spent(); c.past != nil && c.shut() {
+		c.call.EndLast()
+		return
+	}
+	c.call.End()
+}
 
 // ContextOf returns the context of the message or hook that a hosted protoactor actor
 // handles now. It is nil if there is none, or if the actor does not belong to a key.
@@ -130,25 +59,55 @@ func ContextOf(ctx pactor.Context) *Context {
 }
 
 // Deadline implements context.Context.
-func (c *Context) Deadline() (time.Time, bool) { return c.call.Deadline() }
+func (c *Context) Deadline() (time.Time, bool) {
+	if !c.enter() {
+		return time.Time{}, false
+	}
+	defer c.leave()
+	return c.call.Deadline()
+}
 
 // Done implements context.Context.
-func (c *Context) Done() <-chan struct{} { return c.call.Done() }
+func (c *Context) Done() <-chan struct{} {
+	if !c.enter() {
+		return c.past.Ended().Done()
+	}
+	defer c.leave()
+	return c.call.Done()
+}
 
 // Err implements context.Context.
-func (c *Context) Err() error { return c.call.Err() }
+func (c *Context) Err() error {
+	if !c.enter() {
+		return context.Canceled
+	}
+	defer c.leave()
+	return c.call.Err()
+}
 
 // Value implements context.Context.
 func (c *Context) Value(key any) any {
 	if _, ok := key.(turn.DurableKey); ok && c.cell.mailbox.outlet != nil {
 		return c.cell.mailbox.outlet
 	}
+	if !c.enter() {
+		return c.past.Ended().Value(key)
+	}
+	defer c.leave()
 	return c.call.Value(key)
 }
 
-// Call returns the message's way back, for an [Entity]: what [Define] makes
+// OnTurn returns the message's way back, for an [Entity], until its Handle has returned: what [Define] makes
 // answers with what its methods return.
-func (c *Context) Call() Call { return c.call }
+func (c *Context) OnTurn() Call { return c.call }
+
+// Call is OnTurn for code that may keep the call.
+func (c *Context) Call() Call {
+	if !c.enter() {
+		return c.past.Ended()
+	}
+	return c.call // it never leaves
+}
 
 // Key returns the entity's key.
 func (c *Context) Key() string { return c.cell.key }
@@ -159,9 +118,13 @@ func (c *Context) Kind() string { return c.cell.shard.host.opts.Kind }
 // Shard returns the shard that the key belongs to.
 func (c *Context) Shard() uint32 { return c.cell.shard.id }
 
-// Message returns the message; in OnActivate, OnPassivate and Every only its Key
-// is set.
+// Message returns the message. In OnActivate, OnPassivate and Every, and when the turn is over and the message was
+// answered, only its Key may be set.
 func (c *Context) Message() Message {
+	if !c.enter() {
+		return Message{Key: c.cell.key}
+	}
+	defer c.leave()
 	m := c.call.Message()
 	m.Key, m.Data = c.cell.key, c.call.Data()
 	m.Headers = maps.Clone(m.Headers) // the entity's to change; the call's own are read beside it
@@ -170,6 +133,10 @@ func (c *Context) Message() Message {
 
 // Header returns a header of the message.
 func (c *Context) Header(name string) (string, bool) {
+	if !c.enter() {
+		return "", false
+	}
+	defer c.leave()
 	v, ok := c.call.Message().Headers[name]
 	return v, ok
 }

@@ -46,6 +46,9 @@ func (g *gated) Wants(*plain.Type) bool { return false }
 
 func (g *gated) Fail(err error) { g.give(nil, err) }
 
+// Spent implements [Call]: the outlet has the call.
+func (g *gated) Spent() Past { return nil }
+
 // Panicked implements [Call]: that is an answer, too.
 func (g *gated) Panicked(value any) {
 	g.cell.logPanic(g.Call.Message().Type, value)

@@ -130,7 +130,7 @@ func (h *hook) Wait(f func()) {
 }
 
 // quiet is a call without a sender.
-type quiet struct{}
+type quiet struct{ lasting }
 
 func (quiet) Message() Message               { return Message{} }
 func (quiet) Data() []byte                   { return nil }
@@ -156,3 +156,9 @@ func (quiet) StopHook() turn.Role            { return turn.Key }
 func (quiet) Turn() *Turn                    { return nil }
 func (quiet) Queued(Place)                   {}
 func (quiet) End()                           {}
+
+// lasting is a call that is not used again.
+type lasting struct{}
+
+func (lasting) Spent() Past { return nil }
+func (lasting) EndLast()    {}

@@ -172,5 +172,8 @@ func (s *surrounded) Fail(err error) {
 	}
 }
 
+// Spent implements [host.Call]: Around may have kept its [Incoming].
+func (s *surrounded) Spent() host.Past { return nil }
+
 // NoEffect implements [host.Call].
 func (s *surrounded) NoEffect(none bool) bool { return s.way.NoEffect(none) }

@@ -33,6 +33,23 @@ func (d delivery) Fail(err error) {
 // ReplyValue implements [host.Call].
 func (d delivery) ReplyValue(v plain.Value) { dispatch.ReplyValue(d.Call, v) }
 
+// Spent implements [host.Call].
+func (d delivery) Spent() host.Past {
+	if s := dispatch.Spent(d.Call); s != nil {
+		return past{s}
+	}
+	return nil
+}
+
+// EndLast implements [host.Call].
+func (d delivery) EndLast() { dispatch.EndLast(d.Call) }
+
+// past is the subscription of a call that was used again.
+type past struct{ *dispatch.Sub }
+
+// Ended implements [host.Past].
+func (p past) Ended() host.Call { return delivery{dispatch.Ended(p.Sub)} }
+
 // Age implements [host.Call].
 func (d delivery) Age() time.Duration { return d.Envelope().Age() }
 

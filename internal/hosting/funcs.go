@@ -35,9 +35,9 @@ func (funcEntity) Activate(*host.Context) error { return nil }
 
 // Handle implements [host.Entity].
 func (f funcEntity) Handle(c *host.Context) {
-	switch d := c.Call().(type) {
+	switch d := c.OnTurn().(type) {
 	case delivery:
-		d.Reply(f(d.Call, d.Own()))
+		d.Reply(f(c, d.Own()))
 	case *surrounded:
 		d.Reply(f(d.in.context(), d.Own()))
 	}

@@ -1,0 +1,320 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/clstr-go/clstr/actor"
+	"github.com/clstr-go/clstr/cluster"
+)
+
+// A call that is over is used again for another. Its handler may have kept its context, or its way to answer. These
+// tests use both for as long as other calls come: nothing of a call may ever reach another.
+
+type (
+	spareAsk  struct{ ID, How int }
+	spareNow  struct{ ID, How int } // its method returns the reply
+	spareTell struct{ ID, How int }
+	spareGot  struct{ ID int }
+)
+
+// What handlers do with a message.
+const (
+	spareAnswers = iota
+	spareFails
+	sparePanics
+	spareKeeps   // and answers
+	spareLooks   // at all that its context has, and answers
+	spareWaits   // until its caller has gone, and answers then
+	spareLater   // a goroutine answers
+	spareTwice   // a goroutine answers once more
+	spareAsksOn  // another key, and answers
+	spareBeside  // a goroutine of its own asks another key, and it answers meanwhile
+	spareHows    // so many there are
+	spareNobodys = -1
+)
+
+// spares is what handlers have kept.
+type spares struct {
+	client *cluster.Client
+	late   sync.WaitGroup
+	fault  atomic.Pointer[string]
+
+	mu   sync.Mutex
+	kept []spareCall
+}
+
+// spareCall is a call whose handler has returned.
+type spareCall struct {
+	id     int
+	ctx    context.Context
+	answer *actor.Answer[spareGot] // nil for none
+}
+
+func (s *spares) faulty(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	s.fault.CompareAndSwap(nil, &text)
+}
+
+func (s *spares) keep(c spareCall) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.kept) < 64 {
+		s.kept = append(s.kept, c)
+	} else {
+		s.kept[rand.IntN(len(s.kept))] = c
+	}
+}
+
+// haunt uses what is kept, until stop.
+func (s *spares) haunt(stop *atomic.Bool) {
+	for !stop.Load() {
+		s.mu.Lock()
+		var c spareCall
+		if n := len(s.kept); n > 0 {
+			c = s.kept[rand.IntN(n)]
+		}
+		s.mu.Unlock()
+		if c.ctx != nil {
+			s.use(c)
+		}
+		runtime.Gosched()
+	}
+}
+
+func (s *spares) use(c spareCall) {
+	if c.answer != nil {
+		c.answer.Reply(spareGot{spareNobodys})
+		c.answer.Fail(errors.New("of another call"))
+		if c.answer.HasEffect() {
+			s.faulty("call %d is open again", c.id)
+		}
+	}
+	if c.ctx.Err() == nil {
+		s.faulty("the context of call %d lives again", c.id)
+	}
+	select {
+	case <-c.ctx.Done():
+	default:
+		s.faulty("the context of call %d is open again", c.id)
+	}
+	c.ctx.Deadline()
+	if v := c.ctx.Value(spareBase{}); v != "base" {
+		s.faulty("the context of call %d has lost the node's values: %v", c.id, v)
+	}
+	if a, ok := c.ctx.(*actor.Context); ok {
+		if h, ok := a.Header("id"); ok && h != strconv.Itoa(c.id) {
+			s.faulty("call %d has the header of call %s", c.id, h)
+		}
+		if m := a.Message(); m.Type != "" && string(m.Data) != fmt.Sprintf(`{"ID":%d,"How":%d}`, c.id, spareHow(m.Data)) {
+			s.faulty("call %d has the message %s", c.id, m.Data)
+		}
+	}
+	if _, err := s.client.Key("other").RequestRaw(c.ctx, "spareAsk", nil); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		s.faulty("a call with the context of call %d: %v", c.id, err)
+	}
+	if err := s.client.Key("other").Notify(context.WithoutCancel(c.ctx), spareTell{c.id, spareAnswers}, cluster.WithoutAck()); err != nil && cluster.OutcomeOf(err) != cluster.NotStarted {
+		s.faulty("a notification with the values of call %d: %v", c.id, err)
+	}
+}
+
+func spareHow(data []byte) (how int) {
+	_, _ = fmt.Sscanf(string(data), `{"ID":%d,"How":%d}`, new(int), &how)
+	return how
+}
+
+type spareBase struct{}
+
+// do is what a handler does; reply answers.
+func (s *spares) do(ctx context.Context, id, how int, answer *actor.Answer[spareGot], reply func(err error)) {
+	switch how {
+	case spareFails:
+		reply(errors.New(strconv.Itoa(id)))
+		return
+	case sparePanics:
+		panic("for a test")
+	case spareLooks:
+		inner, cancel := context.WithCancel(ctx)
+		defer cancel()
+		if inner.Err() == nil && ctx.Value(spareBase{}) != "base" {
+			s.faulty("call %d has no values of the node", id)
+		}
+	case spareWaits:
+		<-ctx.Done()
+	case spareAsksOn:
+		got, err := cluster.NewRequest[spareNow, spareGot](s.client.Key("leaf")).Request(ctx, spareNow{id, spareKeeps})
+		if err == nil && got.ID != id {
+			s.faulty("call %d got the reply of call %d from the next key", id, got.ID)
+		}
+	case spareBeside:
+		s.late.Go(func() {
+			got, err := cluster.NewRequest[spareNow, spareGot](s.client.Key("leaf")).Request(ctx, spareNow{id, spareAnswers})
+			if err == nil && got.ID != id {
+				s.faulty("call %d got the reply of call %d beside its turn", id, got.ID)
+			}
+		})
+	case spareLater:
+		s.late.Go(func() {
+			runtime.Gosched()
+			reply(nil)
+			s.use(spareCall{id, ctx, answer})
+		})
+		return
+	}
+	reply(nil)
+	if how == spareTwice {
+		s.late.Go(func() {
+			for range 8 {
+				runtime.Gosched()
+				reply(nil)
+			}
+		})
+	}
+	if how != spareAnswers {
+		s.late.Go(func() {
+			for ctx.Err() == nil { // the method has yet to return
+				runtime.Gosched()
+			}
+			s.use(spareCall{id, ctx, answer})
+			s.keep(spareCall{id, ctx, answer})
+		})
+	}
+}
+
+type spareKey struct{ *spares }
+
+func (k *spareKey) ask(c *actor.Context, m spareAsk, a actor.Answer[spareGot]) error {
+	k.do(c, m.ID, m.How, &a, func(err error) {
+		if err != nil {
+			a.Fail(err)
+			return
+		}
+		a.Reply(spareGot{m.ID})
+	})
+	return nil
+}
+
+func (k *spareKey) now(c *actor.Context, m spareNow) (_ spareGot, err error) {
+	if m.How == spareLater || m.How == spareTwice {
+		m.How = spareKeeps
+	}
+	k.do(c, m.ID, m.How, nil, func(e error) { err = e })
+	return spareGot{m.ID}, err
+}
+
+func (k *spareKey) tell(c *actor.Context, m spareTell) (err error) {
+	if m.How == spareWaits || m.How == spareLater || m.How == spareTwice {
+		return nil
+	}
+	k.do(c, m.ID, m.How, nil, func(e error) { err = e })
+	return err
+}
+
+// spareFunc is the same for funcs, which have no later.
+func (s *spares) spareFunc(ctx context.Context, env cluster.Envelope) (data []byte, err error) {
+	id, _ := strconv.Atoi(string(env.Data))
+	how := id % spareHows
+	if how == spareLater || how == spareTwice || how == spareWaits && env.Delivery != 0 {
+		how = spareKeeps
+	}
+	if env.Type != "spareAsk" || len(env.Data) == 0 {
+		return nil, nil
+	}
+	s.do(ctx, id, how, nil, func(e error) { data, err = env.Data, e })
+	return data, err
+}
+
+// caller makes calls one after the other, and looks at each reply.
+func (s *spares) caller(of *cluster.Client, ids, calls int, r *rand.Rand, funcs bool) {
+	key := of.Key("key-" + strconv.Itoa(r.IntN(3)))
+	for n := range calls {
+		id, how := ids+n, r.IntN(spareHows)
+		var opts []cluster.EnvelopeOption
+		if r.IntN(4) == 0 {
+			opts = append(opts, cluster.WithHeader("id", strconv.Itoa(id)))
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		if leaves := r.IntN(4) == 0 || how == spareWaits || funcs && id%spareHows == spareWaits; leaves {
+			s.late.Go(func() {
+				for range id % 16 {
+					runtime.Gosched()
+				}
+				cancel()
+			})
+		}
+		switch {
+		case funcs:
+			data, err := key.RequestRaw(ctx, "spareAsk", []byte(strconv.Itoa(id)), opts...)
+			if err == nil && string(data) != strconv.Itoa(id) {
+				s.faulty("call %d has the reply of call %s", id, data)
+			}
+		case r.IntN(4) == 0:
+			_ = key.Notify(ctx, spareTell{id, how}, append(opts, cluster.WithoutAck())...)
+		default:
+			var got *spareGot
+			var err error
+			if r.IntN(3) == 0 {
+				got, err = cluster.NewRequest[spareAsk, spareGot](key).Request(ctx, spareAsk{id, how}, opts...)
+			} else {
+				got, err = cluster.NewRequest[spareNow, spareGot](key).Request(ctx, spareNow{id, how}, opts...)
+			}
+			switch {
+			case err == nil && got.ID != id:
+				s.faulty("call %d has the reply of call %d", id, got.ID)
+			case err == nil && (how == spareFails || how == sparePanics):
+				s.faulty("call %d has a reply, and its handler has failed", id)
+			case err != nil && how != spareFails && how != sparePanics && cluster.OutcomeOf(err) == cluster.RanAndFailed:
+				s.faulty("call %d has the error of another: %v", id, err)
+			}
+		}
+		cancel()
+	}
+}
+
+func spareCalls(t *testing.T, seed uint64, calls int, funcs bool) {
+	s := &spares{}
+	def := actor.Define("spare", func(string) *spareKey { return &spareKey{s} },
+		actor.OnRequestLater((*spareKey).ask), actor.OnRequest((*spareKey).now), actor.OnNotify((*spareKey).tell))
+	h := cluster.NewActorHandler(def.New)
+	if funcs {
+		h = cluster.NewKeyHandler(func(string) (cluster.ServerHandlerFunc, error) { return s.spareFunc, nil })
+	}
+	s.client = serve(t, h, func(n *cluster.NodeOptions, _ *cluster.ClientOptions) {
+		n.BaseContext = context.WithValue(context.Background(), spareBase{}, "base")
+	})
+	var stop atomic.Bool
+	var ghosts, callers sync.WaitGroup
+	for range 2 {
+		ghosts.Go(func() { s.haunt(&stop) })
+	}
+	for c := range 4 {
+		r := rand.New(rand.NewPCG(seed, uint64(c)))
+		callers.Go(func() { s.caller(s.client, c<<20, calls, r, funcs) })
+	}
+	callers.Wait()
+	s.late.Wait()
+	stop.Store(true)
+	ghosts.Wait()
+	if f := s.fault.Load(); f != nil {
+		t.Error(*f)
+	}
+}
+
+func TestNothingOfACallReachesAnother(t *testing.T) {
+	t.Run("typed", func(t *testing.T) { spareCalls(t, 1, 400, false) })
+	t.Run("funcs", func(t *testing.T) { spareCalls(t, 2, 400, true) })
+}
+
+func FuzzNothingOfACallReachesAnother(f *testing.F) {
+	for seed := range uint64(4) {
+		f.Add(seed, seed%2 == 0)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64, funcs bool) { spareCalls(t, seed, 50, funcs) })
+}

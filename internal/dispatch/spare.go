@@ -1,0 +1,73 @@
+// Calls that are over, and are used again
+
+package dispatch
+
+// A request is short, and its Call is large, so a call that is over is used for another. That must be
+// seen by no code. So it happens only if nothing can refer to the call any more:
+//
+//   - Its sender is in this process, has its answer, and has left ([local.part]).
+//   - The receiver has said that it keeps nothing of the call ([EndLast]). What the receiver gives to user code is
+//     something of its own, and asks [Ended] afterwards.
+//   - Nothing else has been given the call: no context that leads to it was asked for it ([CallFrom]), no list of the
+//     shard has it, no turn waits for it or by it, and the clock has given it back.
+//
+// Any other call is left to the garbage collector.
+
+const (
+	spentNeeds = bitLast | bitStarted | bitEnded | bitClosed
+	spentBars  = bitRefused | bitQueued | bitLate | bitNoted | bitOpen | bitHurried | bitTurn | bitPlaced | bitWeighed |
+		bitPassed | bitNested | bitPart | bitFar | bitKept
+)
+
+// Spent returns the call's subscription if the call has a reply, and nothing that code could ask it for
+// afterwards. Otherwise it returns nil. It is for the receiver, when the handler has returned.
+func Spent(c *Call) *Sub {
+	if c.bits.Load()&(spentBars|bitClosed) != bitClosed || c.by != nil || c.fn != nil || len(c.env.Headers) > 0 || c.env.ID != "" {
+		return nil
+	}
+	if _, ok := c.replier.(*local); !ok {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.more != nil || c.ended != done {
+		return nil
+	}
+	return c.sub
+}
+
+// EndLast is [Call.End] for a receiver that keeps nothing of the call. [Spent] must have said that it may.
+func EndLast(c *Call) {
+	c.bits.Or(bitLast)
+	c.End()
+}
+
+// Ended makes a call of the subscription that has ended. It stands for one that was used again.
+func Ended(s *Sub) *Call {
+	c := &Call{}
+	c.sub, c.ended = s, done
+	if s.standing != nil {
+		c.env.Shard = int(s.standing.Shard)
+	}
+	c.bits.Store(bitStarted | bitEnded | bitAnswered | bitReplied | bitClosed | bitKept)
+	return c
+}
+
+// leave is called when the node is done with a call.
+func leave(c *Call) {
+	if l, ok := c.replier.(*local); ok {
+		l.part()
+	}
+}
+
+// part is called by the sender of a call when it has its answer, and by the node when the call has finished.
+// The later of the two gives back a call that is spent.
+func (l *local) part() {
+	old := l.bits.Or(bitLeft)
+	if old&bitLeft == 0 || old&(spentNeeds|spentBars) != spentNeeds {
+		return
+	}
+	spare, wait := &l.sub.d.spare, l.wait
+	*l = local{wait: wait}
+	spare.Put(l)
+}

@@ -1,0 +1,121 @@
+package dispatch
+
+import (
+	"context"
+	"testing"
+
+	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// reuser is a receiver that keeps nothing of a call that says so.
+type reuser struct {
+	do    func(*Call) // before the answer
+	spent *Sub        // what the last call has said
+}
+
+// Accept implements [Receiver].
+func (r *reuser) Accept(c *Call) {
+	if !c.Start(nil) {
+		return
+	}
+	if r.do != nil {
+		r.do(c)
+	}
+	c.Reply([]byte("ok"), nil)
+	if r.spent = Spent(c); r.spent != nil {
+		EndLast(c)
+	} else {
+		c.End()
+	}
+}
+
+// TestWhichCallsAreUsedAgain: those that no code can have kept.
+func TestWhichCallsAreUsedAgain(t *testing.T) {
+	for what, c := range map[string]struct {
+		do    func(*Call)
+		env   transport.Envelope
+		spent bool
+	}{
+		"a request":                   {nil, transport.Envelope{}, true},
+		"a notification":              {nil, transport.Envelope{Delivery: transport.AwaitNothing}, true},
+		"a command":                   {nil, transport.Envelope{ID: "a"}, false},
+		"with headers":                {nil, transport.Envelope{Headers: map[string]string{"a": "b"}}, false},
+		"its context was asked":       {func(c *Call) { CallFrom(c) }, transport.Envelope{}, false},
+		"its context is watched":      {func(c *Call) { c.Done() }, transport.Envelope{}, false},
+		"a look at its context":       {func(c *Call) { _ = c.Err() }, transport.Envelope{}, true},
+		"a func waits for it":         {func(c *Call) { c.AfterAnswer(func() {}) }, transport.Envelope{}, false},
+		"a drain is told":             {func(c *Call) { c.OnDrain(func() {}) }, transport.Envelope{}, false},
+		"for a key of the receiver's": {func(c *Call) { c.SetKey("k") }, transport.Envelope{}, false},
+		"failed":                      {func(c *Call) { c.Reply(nil, context.Canceled) }, transport.Envelope{}, false},
+		"out of time":                 {func(c *Call) { c.refuse(outcome.New(outcome.ErrHandlerTimeout), late) }, transport.Envelope{}, false},
+	} {
+		d := NewDispatcher(transport.Limits{}, silent)
+		r := &reuser{do: c.do}
+		sub, err := d.Subscribe(context.Background(), whole(r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = sub.Do(context.Background(), c.env)
+		if spent := r.spent != nil; spent != c.spent {
+			t.Errorf("%s: spent is %v", what, spent)
+		}
+		if n := sub.Pending(); n != 0 {
+			t.Errorf("%s: %d calls are pending", what, n)
+		}
+		if err := d.Close(); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// TestASpareCallIsBlank: nothing of the call before is left in it.
+func TestASpareCallIsBlank(t *testing.T) {
+	d := NewDispatcher(transport.Limits{}, silent)
+	sub, err := d.Subscribe(context.Background(), whole(&reuser{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 { // the race detector has the pool lose some
+		if _, err := sub.Do(context.Background(), transport.Envelope{Key: "k", Kind: "kind", Data: []byte("data"), TTLMs: 1000}); err != nil {
+			t.Fatal(err)
+		}
+		l, ok := d.spare.Get().(*local)
+		if !ok {
+			continue
+		}
+		if l.bits.Load() != 0 || l.env.Key != "" || l.env.Kind != "" || l.env.Data != nil || l.data != nil || l.until != 0 || l.runUntil != 0 ||
+			l.sub != nil || l.replier != nil || l.decision.ended != not || l.err != nil || l.kept != nil || l.bytes.Load() != 0 {
+			t.Fatalf("left of the call before: %+v", &l.env)
+		}
+		return
+	}
+	t.Error("no call is used again")
+}
+
+// TestAnEndedCall stands for one that was used again: it has ended, and takes nothing.
+func TestAnEndedCall(t *testing.T) {
+	d := NewDispatcher(transport.Limits{}, silent)
+	sub, err := d.Subscribe(context.Background(), whole(&reuser{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Ended(sub)
+	c.Reply([]byte("late"), nil)
+	c.Refuse(outcome.New(outcome.ErrOverloaded))
+	c.SetWaiting(nil)
+	told := false
+	c.AfterAnswer(func() { told = true })
+	c.OnDrain(func() { t.Error("a drain waits for it") })
+	select {
+	case <-c.Done():
+	default:
+		t.Error("it is not done")
+	}
+	if w := BeginWait(c); CallFrom(c) != c || c.Err() != context.Canceled || !told || c.HandBack() || c.NoEffect(true) || Waiting(c) != nil || HeadersOf(c) != nil || w != (Wait{}) {
+		t.Error("it lives")
+	}
+	if n := sub.Pending(); n != 0 || sub.hearers.owed() != 0 {
+		t.Errorf("%d calls are pending", n)
+	}
+}
