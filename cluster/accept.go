@@ -75,7 +75,7 @@ func (i *intake) receiver(life *dispatch.Lifetime, kind string, h ServerHandlerF
 func (i *intake) Accept(c *dispatch.Call) {
 	n, env := i.n, c.Envelope()
 	if env.Type == MsgClusterNodeInfo {
-		n.info.ask(c)
+		n.info.answerSoon(c)
 		return
 	}
 	if err := n.layout.check(env); err != nil {

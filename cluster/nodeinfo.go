@@ -36,8 +36,8 @@ type nodeInfo struct {
 	waiting []*dispatch.Call
 }
 
-// ask takes the call over. It does not block.
-func (i *nodeInfo) ask(c *dispatch.Call) {
+// answerSoon takes the call over. It does not block.
+func (i *nodeInfo) answerSoon(c *dispatch.Call) {
 	i.mu.Lock()
 	i.waiting = append(i.waiting, c)
 	first := len(i.waiting) == 1

@@ -101,7 +101,7 @@ func (in *incarnation) do(e ownership.Effect) {
 	case ownership.Joined:
 		log.Info("joined the cluster", slog.String("incarnation", in.self.Incarnation))
 	case ownership.Settled:
-		in.settle()
+		in.noteSettled()
 	case ownership.Gone:
 		in.gone = &e
 	case ownership.Spoiled:
@@ -194,8 +194,8 @@ func (in *incarnation) operate(op uint64, own bool, timeout time.Duration, f fun
 	})
 }
 
-// settle is called once by each incarnation's core.
-func (in *incarnation) settle() {
+// noteSettled is called once by each incarnation's core.
+func (in *incarnation) noteSettled() {
 	in.settled.Store(true)
 	if !in.c.settled {
 		in.c.settled = true

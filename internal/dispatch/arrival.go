@@ -116,7 +116,7 @@ func (a *arrival) kind() int {
 // ackLater says that the notification counts as accepted when its handler has returned,
 // and not before. A receiver calls it in Accept.
 func (a *arrival) ackLater() {
-	a.sub.counts.leave(a)
+	a.sub.counts.uncount(a)
 	a.bits.And(^bitByReturn)
 	a.bits.Or(bitLate)
 }

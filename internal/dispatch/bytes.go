@@ -158,7 +158,7 @@ func (w *weight) nestIn(from *weight) (part bool) {
 func (w *weight) giveBack() {
 	s := w.sub
 	if s.standing.Leased() && !w.AwaitsReply() {
-		s.counts.leave(&w.arrival)
+		s.counts.uncount(&w.arrival)
 	}
 	s.life.busy.Add(-1)
 	w.lend(math.MaxInt64)

@@ -21,22 +21,22 @@ type moveCounts struct {
 	sum outcome.DrainCounts
 }
 
-// take counts a notification that is about to be accepted.
-func (c *moveCounts) take(call *arrival) {
+// countNotification counts a notification that is about to be accepted.
+func (c *moveCounts) countNotification(call *arrival) {
 	c.taken[call.kind()].Add(1)
 	call.bits.Or(bitTaken)
 }
 
-// leave ends what take has begun: the notification has finished, or is in the sum, or is to
+// uncount ends what countNotification has begun: the notification has finished, or is in the sum, or is to
 // be acknowledged by the handler that it is passed on to, where it counts then.
-func (c *moveCounts) leave(call *arrival) {
+func (c *moveCounts) uncount(call *arrival) {
 	if call.bits.And(^bitTaken)&bitTaken != 0 {
 		c.taken[call.kind()].Add(-1)
 	}
 }
 
-// ask counts a request that a sender has sent.
-func (c *moveCounts) ask(call *arrival) {
+// countRequest counts a request that a sender has sent.
+func (c *moveCounts) countRequest(call *arrival) {
 	if call.bits.Load()&bitNested == 0 {
 		c.asking.Add(1)
 	}
@@ -74,5 +74,5 @@ func (c *moveCounts) add(call *arrival, err *outcome.Error) {
 	case !call.env.Retry:
 		c.sum.Parked++
 	}
-	c.leave(call)
+	c.uncount(call)
 }

@@ -56,14 +56,14 @@ func (s *Sub) dispatch(c *Call, r Receiver, from *Call) {
 	}
 	moves := s.standing.Leased()
 	if moves && c.AwaitsReply() {
-		s.counts.ask(&c.arrival)
+		s.counts.countRequest(&c.arrival)
 	}
 	if err := s.standing.Admit(applicant{c}); err != nil {
 		c.Refuse(err)
 		return
 	}
 	if moves && !c.AwaitsReply() {
-		s.counts.take(&c.arrival) // before any other code can decide it
+		s.counts.countNotification(&c.arrival) // before any other code can decide it
 	}
 	if !part { // the room of one is that of the call that it is nested in
 		if err := s.roomFor(c, from, n, busy, held); err != nil {

@@ -122,7 +122,7 @@ func (o *outlet) settle(s *shell) error {
 		if changed && !nothing && t.own != nil && !t.own.answered {
 			o.ids.begin(t.own) // it is answered later
 		}
-		if t.once && o.ids.take(t.given) || changed && !nothing {
+		if t.once && o.ids.noteDone(t.given) || changed && !nothing {
 			o.sum = is
 			o.keep(data, t.delete && !t.failed)
 			o.fresh.begins = o.fresh.begins || t.begins

@@ -96,7 +96,7 @@ func (g *gated) give(data []byte, err error) {
 		o.turn.given.append(all)
 	case o.undone != nil:
 		out, why = all, o.undone
-	case g.firm && o.ids.take(all):
+	case g.firm && o.ids.noteDone(all):
 		o.ids.keepLatest(o)
 		o.fresh.wait(all)
 	case o.fresh != nil:

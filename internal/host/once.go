@@ -61,9 +61,9 @@ func (is *ids) refused() {
 	}
 }
 
-// take notes the commands that were carried out among answers, for the next change. It
+// noteDone notes the commands that were carried out among answers, for the next change. It
 // returns false if there is none.
-func (is *ids) take(l line) (some bool) {
+func (is *ids) noteDone(l line) (some bool) {
 	for g := l.first; is != nil && g != nil; g = g.next {
 		if g.first != nil && g.err == nil {
 			is.add(g.first.command, g.data, time.Now())

@@ -62,7 +62,7 @@ func surroundFunc(h transport.HandlerFunc, around Around) transport.HandlerFunc 
 		in := &Incoming{call: dispatch.CallFrom(ctx)}
 		a, _ := in.run(around, ctx, func(ctx context.Context) {
 			data, err := h(ctx, env)
-			in.take(answer{data: data, err: err})
+			in.keep(answer{data: data, err: err})
 		})
 		if a.fail != nil {
 			in.call.Fail(a.fail)
@@ -112,7 +112,7 @@ func runAround(c host.Call, handle func()) (answer func()) {
 // End implements the call of a host. A message's own code may have ended the turn's
 // goroutine, and the Around with it: the answer to that was kept.
 func (s *surrounded) End() {
-	if a, answered := s.in.leave(); answered {
+	if a, answered := s.in.cutOff(); answered {
 		s.give(a)
 	}
 	s.Call.End()
@@ -120,7 +120,7 @@ func (s *surrounded) End() {
 
 // Panicked implements [host.Call]: an answer that was kept counts for nothing.
 func (s *surrounded) Panicked(value any) {
-	s.in.leave()
+	s.in.cutOff()
 	s.way.Panicked(value)
 }
 
@@ -142,14 +142,14 @@ func (s *surrounded) give(a answer) {
 
 // Reply implements [host.Call].
 func (s *surrounded) Reply(data []byte, err error) {
-	if !s.in.take(answer{data: slices.Clone(data), err: err}) {
+	if !s.in.keep(answer{data: slices.Clone(data), err: err}) {
 		s.way.Reply(data, err)
 	}
 }
 
 // ReplyOwned implements [host.Call].
 func (s *surrounded) ReplyOwned(data []byte) {
-	if !s.in.take(answer{data: data}) {
+	if !s.in.keep(answer{data: data}) {
 		s.way.ReplyOwned(data)
 	}
 }
@@ -159,7 +159,7 @@ func (s *surrounded) Wants(of *plain.Type) bool { return s.way.Wants(of) }
 
 // ReplyValue implements [host.Call]. Around may read the value for as long as it likes.
 func (s *surrounded) ReplyValue(v plain.Value) {
-	if v = v.Kept(); !s.in.take(answer{value: v}) {
+	if v = v.Kept(); !s.in.keep(answer{value: v}) {
 		s.way.ReplyValue(v)
 	}
 }
@@ -167,7 +167,7 @@ func (s *surrounded) ReplyValue(v plain.Value) {
 // Fail implements [host.Call].
 func (s *surrounded) Fail(err error) {
 	e := coded(s.Key(), err)
-	if !s.in.take(answer{err: e, fail: e}) {
+	if !s.in.keep(answer{err: e, fail: e}) {
 		s.way.Fail(e)
 	}
 }

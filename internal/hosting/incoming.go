@@ -123,9 +123,9 @@ func (in *Incoming) end() error {
 	return in.answer.err
 }
 
-// take keeps the handler's answer, the first one, until Around has returned. It returns
+// keep keeps the handler's answer, the first one, until Around has returned. It returns
 // false before the turn, and after that if there was none.
-func (in *Incoming) take(a answer) bool {
+func (in *Incoming) keep(a answer) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.stage == queued || in.stage == out {
@@ -176,8 +176,8 @@ func neverRan(err error) (is bool) {
 	return outcome.Of(err).NeverRan()
 }
 
-// leave is over for an Around that has not returned when the turn ends.
-func (in *Incoming) leave() (a answer, answered bool) {
+// cutOff is over for an Around that has not returned when the turn ends.
+func (in *Incoming) cutOff() (a answer, answered bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.stage == queued || in.stage == out {

@@ -13,13 +13,13 @@ func TestOneAnswerOfAnAround(t *testing.T) {
 		in := &Incoming{}
 		a, answered := in.run(around, t.Context(), func(context.Context) {
 			if early {
-				in.take(answer{data: []byte("first")})
+				in.keep(answer{data: []byte("first")})
 			}
 		})
 		if answered != early || early != (string(a.data) == "first") {
 			t.Errorf("answered %v with %q, want %v", answered, a.data, early)
 		}
-		if kept := in.take(answer{data: []byte("second")}); kept != early {
+		if kept := in.keep(answer{data: []byte("second")}); kept != early {
 			t.Errorf("a second answer was kept back: %v, want %v", kept, early)
 		}
 	}
