@@ -96,6 +96,9 @@ var _ dispatch.Carrier = memBackend{}
 // Sends implements dispatch.Sender.
 func (b memBackend) Sends(of transport.ClientTransport) bool { return of == b.link }
 
+// Takes implements dispatch.Carrier.
+func (memBackend) Takes(uint32) bool { return true }
+
 // Carry implements dispatch.Carrier.
 func (b memBackend) Carry(ctx context.Context, env cluster.Envelope, message plain.Value, want *plain.Type) (data []byte, reply plain.Value, err error) {
 	err = b.link.during(ctx, func(ctx context.Context) error {

@@ -73,68 +73,74 @@ func openers(t *testing.T, over testkit.TransportKind) (open func() cluster.Tran
 // TestAsyncKeepsOrderInMoves: shards move in the middle of a window. Nothing fails, and each key
 // is told everything once, in the order in which one sender has sent it.
 func TestAsyncKeepsOrderInMoves(t *testing.T) {
-	onBoth(t, func(t *testing.T, over testkit.TransportKind) {
-		var told numbers
-		h, open, store := told.handler(), openers(t, over), memstore.New()
-		start := func(name string) (stop func()) {
-			return startNode(t, cluster.NodeOptions{NodeID: name, Transport: open(), Membership: store, NumShards: 8, Handler: h})
-		}
-		stopA := start("a")
-		client := newClient(t, cluster.ClientOptions{Transport: open()})
-		const keys = 20
-		var sent atomic.Int64
-		var wg sync.WaitGroup
-		stop := calling(1, func(_, i int) bool {
-			for k := range keys {
-				r := client.Key(fmt.Sprint("key-", k)).NotifyAsync(t.Context(), put{i})
-				wg.Go(func() {
-					if err := r.Wait(t.Context()); err != nil {
-						t.Error(err)
-					}
-				})
-			}
-			if i%100 == 99 { // a request of the same sender comes after what it has told
-				got, err := cluster.NewRequest[add, total](client.Key("key-0")).Request(t.Context(), add{})
-				if err != nil || got.Total != i+1 {
-					t.Errorf("%+v after %d, %v", got, i+1, err)
-				}
-			}
-			sent.Store(int64(i + 1))
-			return true
-		})
-		progress := func() { // goes on while nothing moves
-			from := sent.Load()
-			eventually(t, "notifications go on", func() bool { return sent.Load() > from+20 })
-		}
-		progress()
-		stopB := start("b")
-		progress()
-		stopA() // and all its shards move
-		progress()
-		start("c")
-		progress()
-		stopB()
-		progress()
-		stop()
-		wg.Wait()
-		if !cluster.Posts(client) {
-			t.Error("the transport has no way to send without waiting")
-		}
+	onBoth(t, func(t *testing.T, over testkit.TransportKind) { keepsOrderInMoves(t, over, false) })
+	t.Run("NATS, on a node's transport", func(t *testing.T) { keepsOrderInMoves(t, testkit.NATS, true) })
+}
+
+func keepsOrderInMoves(t *testing.T, over testkit.TransportKind, beside bool) {
+	var told numbers
+	h, open, store := told.handler(), openers(t, over), memstore.New()
+	start := func(name string, at cluster.Transport) (stop func()) {
+		return startNode(t, cluster.NodeOptions{NodeID: name, Transport: at, Membership: store, NumShards: 8, Handler: h})
+	}
+	stopA, b := start("a", open()), open()
+	client := newClient(t, cluster.ClientOptions{Transport: open()})
+	if beside { // shards come to the client's own transport, and go
+		client = newClient(t, cluster.ClientOptions{Transport: b})
+	}
+	const keys = 20
+	var sent atomic.Int64
+	var wg sync.WaitGroup
+	stop := calling(1, func(_, i int) bool {
 		for k := range keys {
-			key := fmt.Sprint("key-", k)
-			if got, err := cluster.NewRequest[add, total](client.Key(key)).Request(t.Context(), add{}); err != nil || int64(got.Total) != sent.Load() {
-				t.Errorf("%s was told %+v of %d, %v", key, got, sent.Load(), err)
-			}
-			told.mu.Lock()
-			ran := slices.Clone(told.ran[key])
-			told.mu.Unlock()
-			for i, n := range ran {
-				if n != i {
-					t.Fatalf("%s was told %d as number %d: %v", key, n, i, ran[max(0, i-5):min(len(ran), i+40)])
+			r := client.Key(fmt.Sprint("key-", k)).NotifyAsync(t.Context(), put{i})
+			wg.Go(func() {
+				if err := r.Wait(t.Context()); err != nil {
+					t.Error(err)
 				}
+			})
+		}
+		if i%100 == 99 { // a request of the same sender comes after what it has told
+			got, err := cluster.NewRequest[add, total](client.Key("key-0")).Request(t.Context(), add{})
+			if err != nil || got.Total != i+1 {
+				t.Errorf("%+v after %d, %v", got, i+1, err)
 			}
 		}
+		sent.Store(int64(i + 1))
+		return true
 	})
+	progress := func() { // goes on while nothing moves
+		from := sent.Load()
+		eventually(t, "notifications go on", func() bool { return sent.Load() > from+20 })
+	}
+	progress()
+	stopB := start("b", b)
+	progress()
+	stopA() // and all its shards move
+	progress()
+	start("c", open())
+	progress()
+	stopB()
+	progress()
+	stop()
+	wg.Wait()
+	if !cluster.Posts(client) {
+		t.Error("the transport has no way to send without waiting")
+	}
+	for k := range keys {
+		key := fmt.Sprint("key-", k)
+		if got, err := cluster.NewRequest[add, total](client.Key(key)).Request(t.Context(), add{}); err != nil || int64(got.Total) != sent.Load() {
+			t.Errorf("%s was told %+v of %d, %v", key, got, sent.Load(), err)
+		}
+		told.mu.Lock()
+		ran := slices.Clone(told.ran[key])
+		told.mu.Unlock()
+		for i, n := range ran {
+			if n != i {
+				t.Fatalf("%s was told %d as number %d: %v", key, n, i, ran[max(0, i-5):min(len(ran), i+40)])
+			}
+		}
+	}
 }
 
 // TestAsyncKeepsApart: the client uses memory of a notification again when it is over. Nothing of the notification

@@ -10,3 +10,6 @@ const WindowBytes = windowBytes
 
 // Posts reports whether the client's transport sends notifications without waiting.
 func Posts(c *Client) bool { return c.caller.poster != nil }
+
+// Carries reports whether a message to a key would go as a value now.
+func Carries(c *Client, key string) bool { return c.Key(key).carries() }

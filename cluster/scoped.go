@@ -101,8 +101,11 @@ func (c *ScopedClient) request(ctx context.Context, p parcel, opts []EnvelopeOpt
 	return reply{data, m.reply}, env, c.client, err
 }
 
-// carries reports whether messages may go as values.
-func (c *ScopedClient) carries() bool { return c.client.caller.carrier != nil }
+// carries reports whether a message would go as a value now.
+func (c *ScopedClient) carries() bool {
+	by := c.client.caller
+	return by.carrier != nil && by.carrier.Takes(c.target.under(by.known.mapping.Load()).shard)
+}
 
 func (c *ScopedClient) codec() string { return c.client.caller.codec }
 

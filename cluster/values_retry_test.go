@@ -10,11 +10,12 @@ import (
 
 // TestTheNextTryIsAsSent: a request that goes back to its caller reaches the next owner as it was sent, although the method of the first
 // has changed what it was given.
-func TestTheNextTryIsAsSent(t *testing.T) {
-	tr := cluster.NewInMemoryTransport().WithLog(quiet)
-	t.Cleanup(func() { _ = tr.Close() })
+func TestTheNextTryIsAsSent(t *testing.T) { inOneProcess(t, nextTryIsAsSent) }
+
+func nextTryIsAsSent(t *testing.T, open func() cluster.Transport) {
+	tr := open()
 	spoilt := make(chan struct{})
-	node := func(id string, first bool) (stop func()) {
+	node := func(id string, tr cluster.Transport, first bool) (stop func()) {
 		def := actor.Define("desk", func(string) *struct{} { return new(struct{}) },
 			actor.OnRequestLater(func(_ *struct{}, _ *actor.Context, in owing, a actor.Answer[owing]) error {
 				if first {
@@ -28,8 +29,8 @@ func TestTheNextTryIsAsSent(t *testing.T) {
 			}))
 		return startNode(t, cluster.NodeOptions{NodeID: id, Transport: tr, NumShards: 4, Shards: []uint32{0, 1, 2, 3}, Handler: handlers.NewActorHandler(def.New)})
 	}
-	stop := node("node-1", true)
-	node("node-2", false)
+	stop := node("node-1", tr, true)
+	node("node-2", open(), false)
 	client := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4})
 	answered := make(chan error, 1)
 	sent := owing{[]string{"as sent"}}

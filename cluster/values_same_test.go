@@ -12,12 +12,15 @@ import (
 	"time"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
+	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/state/memstate"
+	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport/memtransport"
+	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
 // Messages that must not differ where they come as values.
@@ -137,7 +140,9 @@ func answering(h *heard) map[string]cluster.ServerHandlerFunc {
 }
 
 // TestValuesAreAsBytes: no handler, Around or caller can tell whether a message was encoded.
-func TestValuesAreAsBytes(t *testing.T) {
+func TestValuesAreAsBytes(t *testing.T) { inOneProcess(t, valuesAreAsBytes) }
+
+func valuesAreAsBytes(t *testing.T, open func() cluster.Transport) {
 	type outcomes struct {
 		replies, errs, heard []string
 	}
@@ -145,8 +150,7 @@ func TestValuesAreAsBytes(t *testing.T) {
 		h := &heard{}
 		for kind, handler := range answering(h) {
 			t.Run(fmt.Sprint(kind, " around ", around), func(t *testing.T) {
-				tr := cluster.NewInMemoryTransport().WithLog(quiet)
-				t.Cleanup(func() { _ = tr.Close() })
+				tr := open()
 				node := cluster.NodeOptions{NodeID: "node-1", Transport: tr, NumShards: 4, Shards: []uint32{0, 1, 2, 3}, State: memstate.New(),
 					Kinds: map[string]cluster.ServerHandlerFunc{"desk": handler}}
 				if around {
@@ -213,9 +217,10 @@ func TestValuesAreAsBytes(t *testing.T) {
 }
 
 // TestOneCommandInBothForms: a command with an ID that was sent as a value is known again when it comes as bytes, and is another one if its payload differs.
-func TestOneCommandInBothForms(t *testing.T) {
-	tr := cluster.NewInMemoryTransport().WithLog(quiet)
-	t.Cleanup(func() { _ = tr.Close() })
+func TestOneCommandInBothForms(t *testing.T) { inOneProcess(t, oneCommandInBothForms) }
+
+func oneCommandInBothForms(t *testing.T, open func() cluster.Transport) {
+	tr := open()
 	startNode(t, cluster.NodeOptions{NodeID: "node-1", Transport: tr, NumShards: 4, Shards: []uint32{0, 1, 2, 3}, State: memstate.New(),
 		Kinds: map[string]cluster.ServerHandlerFunc{"desk": answering(&heard{})["durable"]}})
 	clients := []*cluster.Client{newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4}), newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4, Intercept: asBytes})}
@@ -242,9 +247,15 @@ func TestLimitsOfValues(t *testing.T) {
 	def := actor.Define("blob", func(string) *struct{} { return new(struct{}) },
 		actor.OnRequest(func(_ *struct{}, _ *actor.Context, in blob) (grow, error) { return grow{len(in.Raw)}, nil }),
 		actor.OnRequest(func(_ *struct{}, _ *actor.Context, in grow) (*blob, error) { return &blob{make([]byte, in.N)}, nil }))
-	for _, most := range []int{5000, 20000, 0, -1} {
-		tr := memtransport.New(memtransport.Options{MaxMessageBytes: most}).WithLog(quiet)
-		t.Cleanup(func() { _ = tr.Close() })
+	for _, most := range []int{5000, 20000, 0, -1, -2} {
+		var tr cluster.Transport
+		if most == -2 {
+			tr = dialNATS(t, natstransport.Options{URL: testkit.StartNATSServer(t, &server.Options{MaxPayload: 20000}).URL()})
+		} else {
+			mem := memtransport.New(memtransport.Options{MaxMessageBytes: most}).WithLog(quiet)
+			t.Cleanup(func() { _ = mem.Close() })
+			tr = mem
+		}
 		startNode(t, cluster.NodeOptions{NodeID: "node-1", Transport: tr, NumShards: 4, Shards: []uint32{0, 1, 2, 3}, Handler: handlers.NewActorHandler(def.New)})
 		values, asIs := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4}), newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4, Intercept: asBytes})
 		refused := 0

@@ -102,7 +102,9 @@ func folders(kept *keptPages, options ...actor.Option) *actor.Definition[folder]
 }
 
 // TestNoSharedMemory: what a caller sends and gets, what a handler gets and gives, and what an Around sees are five different things.
-func TestNoSharedMemory(t *testing.T) {
+func TestNoSharedMemory(t *testing.T) { inOneProcess(t, noSharedMemory) }
+
+func noSharedMemory(t *testing.T, open func() cluster.Transport) {
 	var looked []*cluster.Incoming
 	for name, around := range map[string]cluster.Around{
 		"alone": nil,
@@ -133,7 +135,9 @@ func TestNoSharedMemory(t *testing.T) {
 				if durable {
 					options = append(options, actor.Durable(actor.Persistence{}))
 				}
-				client := serve(t, nil, func(n *cluster.NodeOptions, _ *cluster.ClientOptions) {
+				client := serve(t, nil, func(n *cluster.NodeOptions, c *cluster.ClientOptions) {
+					tr := open()
+					n.Transport, c.Transport = tr, tr
 					n.Around, n.State = around, memstate.New()
 					n.Kinds = map[string]cluster.ServerHandlerFunc{"folder": handlers.NewActorHandler(folders(kept, options...).New)}
 				})

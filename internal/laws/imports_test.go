@@ -34,7 +34,7 @@ var table = []row{
 		"generated: the yardstick that tests measure the hand-written codec by"},
 	{"transport/memtransport", "transport internal/wire internal/dispatch internal/plain internal/shardtable outcome", "",
 		"a backend carries envelopes; it never sees an actor. The codec measures those that may be too large"},
-	{"transport/natstransport", "transport internal/wire internal/dispatch internal/expiry internal/natsdial internal/peakmap internal/pool internal/shardtable internal/sparse outcome", "github.com/nats-io/nats.go github.com/nats-io/nats.go/... github.com/hashicorp/golang-lru/v2/simplelru",
+	{"transport/natstransport", "transport internal/wire internal/dispatch internal/expiry internal/natsdial internal/peakmap internal/plain internal/pool internal/shardtable internal/sparse outcome", "github.com/nats-io/nats.go github.com/nats-io/nats.go/... github.com/hashicorp/golang-lru/v2/simplelru",
 		"the only product package that names NATS; the server stays outside. The LRU holds remembered peers"},
 	{"transport/transporttest", "transport internal/bounds internal/dispatch internal/standing internal/startstoptest outcome", "",
 		"the suite knows the contract, never a backend"},

@@ -165,6 +165,9 @@ func (t backend) Post(ctx context.Context, env *transport.Envelope, _ dispatch.O
 	return s.Post(ctx, *env, until, to)
 }
 
+// Takes implements [dispatch.Carrier].
+func (t backend) Takes(uint32) bool { return true }
+
 // Carry implements [dispatch.Carrier]. What may be too large is encoded, because only then it is known
 // whether it is.
 func (t backend) Carry(ctx context.Context, env transport.Envelope, message plain.Value, want *plain.Type) (data []byte, reply plain.Value, err error) {

@@ -110,7 +110,7 @@ func TestCrowdedReaderRefusesBytes(t *testing.T) {
 	url := testkit.StartNATS(t)
 	var buf lockedBuffer
 	node := connect(t, natstransport.Options{
-		URL: url, MaxBufferedBytes: requests * size / 2, MaxPending: -1, Log: slog.New(slog.NewTextHandler(&buf, nil)),
+		URL: url, AlwaysOverNATS: true, MaxBufferedBytes: requests * size / 2, MaxPending: -1, Log: slog.New(slog.NewTextHandler(&buf, nil)),
 	})
 	ran := make(chan string, requests)
 	if _, err := node.Backend().Subscribe(patient(t), 7, dispatch.Subscriber{Receiver: names(ran)}); err != nil {
@@ -208,7 +208,7 @@ func (b *lockedBuffer) String() string {
 func TestFullReaderDoesNotDecode(t *testing.T) {
 	const requests, size = 200, 16 << 10
 	url := testkit.StartNATS(t)
-	node := connect(t, natstransport.Options{URL: url, MaxBufferedBytes: requests * size / 2, Log: silent})
+	node := connect(t, natstransport.Options{URL: url, AlwaysOverNATS: true, MaxBufferedBytes: requests * size / 2, Log: silent})
 	if _, err := node.Backend().Subscribe(patient(t), 7, dispatch.Subscriber{Receiver: names(make(chan string, requests))}); err != nil {
 		t.Fatal(err)
 	}

@@ -95,25 +95,44 @@ func rising(t *testing.T, ran []uint32, least int) {
 // TestGateInMidWindow: a node refuses for a moment what one sender sends to one shard. What it
 // refuses does not come later.
 func TestGateInMidWindow(t *testing.T) {
-	_, node, client, r := realm(t, 2)
-	var d diary
-	lease := d.own(t, node, r, 1, 1)
-	open := true
-	window(t, client, 1, 5000, func(int) {
-		if open = !open; open {
-			lease.Extend(time.Now().Add(time.Hour), time.Now().Add(time.Hour))
-		} else {
-			lease.End()
-			lease.Lapse()
-		}
-	})
-	rising(t, d.read(), 100)
+	for _, at := range []string{"another connection", "the node's own"} {
+		t.Run(at, func(t *testing.T) {
+			_, node, client, r := realm(t, 2)
+			if at == "the node's own" {
+				client = node
+			}
+			var d diary
+			lease := d.own(t, node, r, 1, 1)
+			open := true
+			window(t, client, 1, 5000, func(int) {
+				if open = !open; open {
+					lease.Extend(time.Now().Add(time.Hour), time.Now().Add(time.Hour))
+				} else {
+					lease.End()
+					lease.Lapse()
+				}
+			})
+			rising(t, d.read(), 100)
+		})
+	}
 }
 
 // TestOwnersInMidWindow: what the client knows of the owner changes while one sender sends to one
 // shard: the shard moves to and fro between two nodes, and false owners are announced.
 func TestOwnersInMidWindow(t *testing.T) {
-	url, a, client, r := realm(t, 2)
+	for _, at := range []string{"another connection", "a node's own", "a node's own, always over NATS"} {
+		t.Run(at, func(t *testing.T) {
+			url, a, client, r := realm(t, 2)
+			if at != "another connection" {
+				a = connect(t, natstransport.Options{URL: url, AlwaysOverNATS: at != "a node's own"})
+				client = a
+			}
+			ownersInMidWindow(t, url, a, client, r)
+		})
+	}
+}
+
+func ownersInMidWindow(t *testing.T, url string, a, client *natstransport.Transport, r *records) {
 	b, evil := connect(t, natstransport.Options{URL: url}), dial(t, url)
 	var d diary // of both
 	nodes, epoch := [2]*natstransport.Transport{a, b}, uint64(1)

@@ -30,6 +30,7 @@ type nodeBox struct {
 	t       *Transport
 	node    string
 	subject string
+	here    bool // it is this end, and what goes to it needs no NATS
 
 	// How many messages were sent to the subject, and how many of them the server has
 	// refused.
@@ -50,56 +51,70 @@ var signals = sync.Pool{New: func() any { return make(chan struct{}, 1) }}
 
 // Request implements [transport.ClientTransport].
 func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte, error) {
-	if err := t.sendable(ctx, &env); err != nil {
+	return t.request(ctx, &env, nil)
+}
+
+// request is Request for a message that may be a value; p is nil for bytes.
+func (t *Transport) request(ctx context.Context, env *transport.Envelope, p *parcel) (data []byte, err error) {
+	r, err := t.sendable(ctx, env)
+	if err != nil {
 		return nil, err
+	}
+	if r.leadsHere(env) {
+		if data, err = t.here.handOver(ctx, r, env, p); !noOwner(err) {
+			return data, err
+		}
 	}
 	w := dispatch.BeginWait(ctx)
 	if env.Delivery != transport.AwaitNothing {
 		w.For(ctx, env.Shard)
 	}
 	defer w.EndWait(ctx)
-	r, err := t.way(ctx, &env)
-	if err != nil {
-		return nil, err
+	if r == nil {
+		if r, err = t.find(ctx, env); err != nil {
+			return nil, err
+		}
 	}
-	if env.Delivery == transport.AwaitNothing {
-		return nil, r.post(ctx, &env, nil)
+	if err == nil { // this end has not refused it
+		data, err = t.exchange(ctx, r, env, p)
 	}
-	data, err := t.exchange(ctx, r, &env)
 	if err != nil {
-		return t.elsewhere(ctx, &env, r, data, err)
+		return t.elsewhere(ctx, env, p, r, data, err)
 	}
 	return data, nil
 }
 
-// sendable returns an error if an envelope cannot be sent now. It bounds those that can.
-func (t *Transport) sendable(ctx context.Context, env *transport.Envelope) error {
+// sendable returns an error if an envelope cannot be sent now, and otherwise what is known of the
+// owner of its shard. It bounds envelopes that can be sent.
+func (t *Transport) sendable(ctx context.Context, env *transport.Envelope) (r *route, err error) {
 	if err := env.Validate(); err != nil {
-		return err
+		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
-		return outcome.ContextError(err, outcome.NotSent)
+		return nil, outcome.ContextError(err, outcome.NotSent)
 	}
 	if env.Expired() {
-		return outcome.Errorf(outcome.ErrEnvelopeExpired, "TTL of %d ms", env.TTLMs)
+		return nil, outcome.Errorf(outcome.ErrEnvelopeExpired, "TTL of %d ms", env.TTLMs)
 	}
-	if err := t.canSend(); err != nil {
-		return err
+	if r = t.owners.routes.Get(uint32(env.Shard)); r == nil {
+		r = t.home(uint32(env.Shard))
+	}
+	if err := t.canSend(); err != nil && !(r.leadsHere(env) && t.lives()) {
+		return nil, err
 	}
 	dispatch.Bound(ctx, env) // what it waits for here is taken from its time to live
-	return nil
-}
-
-// way returns what is known of the owner of an envelope's shard. If nothing is known, it asks the nodes.
-func (t *Transport) way(ctx context.Context, env *transport.Envelope) (*route, error) {
-	if r := t.owners.routes.Get(uint32(env.Shard)); r != nil {
-		return r, nil
-	}
-	return t.find(ctx, env)
+	return r, nil
 }
 
 // exchange sends a request and waits for its outcome.
-func (t *Transport) exchange(ctx context.Context, r *route, env *transport.Envelope) ([]byte, error) {
+func (t *Transport) exchange(ctx context.Context, r *route, env *transport.Envelope, p *parcel) ([]byte, error) {
+	if r.leadsHere(env) {
+		return t.here.handOver(ctx, r, env, p)
+	}
+	p.encode(env)
+	if env.Delivery == transport.AwaitNothing {
+		return nil, r.post(ctx, env, nil)
+	}
 	c := &call{t: t, to: r, signal: signals.Get().(chan struct{})}
 	if err := r.post(ctx, env, c); err != nil {
 		return nil, err

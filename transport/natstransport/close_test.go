@@ -170,7 +170,7 @@ func TestCloseFlushesReplies(t *testing.T) {
 			opts.URL = p.url()
 		}
 		node := connect(t, opts)
-		client := connect(t, natstransport.Options{URL: url})
+		client := connect(t, natstransport.Options{URL: url, AlwaysOverNATS: true})
 		serve(t, client, 9, echo)
 		silent := make(chan *nats.Msg, 1)
 		pretend(t, dial(t, url), 8, 1, func(m *nats.Msg) { silent <- m })

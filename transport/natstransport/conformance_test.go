@@ -18,22 +18,23 @@ var silent = slog.New(slog.NewTextHandler(io.Discard, nil))
 // maxPayload is the NATS server's default.
 const maxPayload = 1 << 20
 
-// harness makes pairs of two connections to one server, each under a prefix of
-// its own.
-func harness(t testing.TB) transporttest.Harness {
+// harness makes pairs on one server, each under a prefix of its own. The ends of a pair are two
+// connections, or one if asOne is true.
+func harness(t testing.TB, asOne bool) transporttest.Harness {
 	url := testkit.StartNATS(t)
 	var pairs atomic.Int32
 	return transporttest.Harness{
 		New: func(t testing.TB, limits transport.Limits) transporttest.Pair {
-			prefix := fmt.Sprintf("pair%d", pairs.Add(1))
-			client := connect(t, natstransport.Options{URL: url, Prefix: prefix})
-			server := connect(t, natstransport.Options{
-				URL: url, Prefix: prefix,
-				MaxConcurrentHandlers: limits.MaxConcurrentHandlers,
-				HandlerTimeout:        limits.HandlerTimeout,
-				MaxPending:            limits.MaxPending,
-			})
-			return transporttest.Pair{Client: client, Server: server}
+			opts := natstransport.Options{URL: url, Prefix: fmt.Sprintf("pair%d", pairs.Add(1))}
+			server := opts
+			server.MaxConcurrentHandlers, server.HandlerTimeout, server.MaxPending = limits.MaxConcurrentHandlers, limits.HandlerTimeout, limits.MaxPending
+			p := transporttest.Pair{Server: connect(t, server)}
+			if asOne {
+				p.Client = p.Server.(*natstransport.Transport)
+			} else {
+				p.Client = connect(t, opts)
+			}
+			return p
 		},
 		Features: transporttest.Features{MaxPayload: maxPayload, Epochs: true},
 	}
@@ -53,6 +54,11 @@ func connect(t testing.TB, opts natstransport.Options) *natstransport.Transport 
 	return tr
 }
 
-func TestConformance(t *testing.T) { transporttest.Run(t, harness(t)) }
+func TestConformance(t *testing.T) { transporttest.Run(t, harness(t, false)) }
 
-func BenchmarkTransport(b *testing.B) { transporttest.Benchmark(b, harness(b)) }
+// TestConformanceHere: a client on the node's own transport needs no NATS.
+func TestConformanceHere(t *testing.T) { transporttest.Run(t, harness(t, true)) }
+
+func BenchmarkTransport(b *testing.B) { transporttest.Benchmark(b, harness(b, false)) }
+
+func BenchmarkTransportHere(b *testing.B) { transporttest.Benchmark(b, harness(b, true)) }

@@ -29,7 +29,7 @@ func TestConnStaysOpen(t *testing.T) {
 	before, own := nc.NumSubscriptions(), reflect.ValueOf(nc.ErrorHandler()).Pointer()
 	var both []*natstransport.Transport
 	for i := range 2 {
-		tr := connect(t, natstransport.Options{Conn: nc, Prefix: fmt.Sprint("p", i)})
+		tr := connect(t, natstransport.Options{Conn: nc, Prefix: fmt.Sprint("p", i), AlwaysOverNATS: true})
 		serve(t, tr, 7, echo)
 		want(t, tr, transport.Envelope{Shard: 7, Type: "Echo", Data: []byte("x")}, "x")
 		both = append(both, tr)
@@ -63,7 +63,7 @@ func TestConnStaysOpen(t *testing.T) {
 func TestConnClosedByItsOwner(t *testing.T) {
 	var buf lockedBuffer
 	nc := dial(t, testkit.StartNATS(t))
-	tr := connect(t, natstransport.Options{Conn: nc, Log: slog.New(slog.NewTextHandler(&buf, nil))})
+	tr := connect(t, natstransport.Options{Conn: nc, AlwaysOverNATS: true, Log: slog.New(slog.NewTextHandler(&buf, nil))})
 	life := dispatch.NewLifetime(silent, dispatch.DispatcherOf(tr))
 	for shard := range uint32(3) {
 		if _, err := tr.SubscribeShard(life.Context(), shard, echo); err != nil {

@@ -14,6 +14,10 @@
 // same moment for the same node share a message, and a lone one never waits for company.
 // docs/wire-format.md has the bytes.
 //
+// Requests to a shard that a node on the same transport owns need no NATS: they go to the node's handler at once, under
+// the same limits, and go on while the connection is down. Typed messages of package cluster are copied there and not
+// encoded. [Options].AlwaysOverNATS turns that off.
+//
 // If nothing comes from a node while calls wait for it, the client asks the node whether it lives. The calls end with
 // outcome.ErrConnectionLost within 1.5 s if the node has died, and after 3 s if it is silent.
 //
@@ -22,7 +26,7 @@
 // the reader falls behind all the same, the node refuses requests with
 // outcome.ErrOverloaded before messages are dropped, and logs any that are dropped.
 // Deadlines travel as the time that is left, so clocks need not agree. A cancellation
-// follows its request. While the connection is down, new requests fail at once with
+// follows its request. While the connection is down, new requests to other processes fail at once with
 // outcome.ErrDisconnected. Requests that were on their way get outcome.ErrConnectionLost:
 // they may have run. While the network hangs, callers leave at their deadlines. A
 // connection that has ended for good closes Transport.Broken, and requests fail with

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport"
 )
 
 // route is what is known of the owner of a shard. Another owner has another route: only the
@@ -28,6 +30,19 @@ func (r *route) told() bool { return r.said.Load() > r.epoch }
 
 // doubted notes that the node did not serve the shard. It returns true if that is news.
 func (r *route) doubted() bool { return r.doubt.CompareAndSwap(false, true) }
+
+// follow takes the owner that the node has named when it refused the shard; the zero Owner is none.
+func (r *route) follow(owner wire.Owner) {
+	if owner.Epoch > r.epoch || owner.Node != "" && !r.told() { // an older one is the word of a node that lags
+		r.doubt.Store(true)
+		r.to.t.learn(r.shard, owner, true)
+	}
+}
+
+// leadsHere reports whether an envelope to the route's shard needs no NATS. r may be nil.
+func (r *route) leadsHere(env *transport.Envelope) bool {
+	return r != nil && r.to.here && env.Type != turnsAt && env.Type != aliveAt // those are for the reader
+}
 
 // succession is how long calls wait for the answers of an owner whose shard has a newer owner. An
 // owner that has handed its shard over has answered all calls before the next owner is announced,

@@ -180,7 +180,7 @@ func TestCloseOnHungNetwork(t *testing.T) {
 	url := testkit.StartNATS(t)
 	for _, given := range []bool{false, true} {
 		p := startProxy(t, url)
-		opts := natstransport.Options{Log: silent, Prefix: fmt.Sprint("given-", given)} // the server holds the first for alive
+		opts := natstransport.Options{Log: silent, AlwaysOverNATS: true, Prefix: fmt.Sprint("given-", given)} // the server holds the first for alive
 		limits := append(soon(), nats.FlusherTimeout(time.Second), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 		if given {
 			opts.Conn = dial(t, p.url(), limits...)

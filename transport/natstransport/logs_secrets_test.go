@@ -185,7 +185,7 @@ func (w *secretWatch) logger() *slog.Logger {
 
 func (w *secretWatch) connect(opts natstransport.Options) *natstransport.Transport {
 	w.t.Helper()
-	opts.Log = w.logger()
+	opts.Log, opts.AlwaysOverNATS = w.logger(), true
 	return connect(w.t, opts)
 }
 

@@ -193,7 +193,7 @@ func TestCloseWhileItMoves(t *testing.T) {
 // TestMoveIsTriedAgain: a server that takes no connection more is asked again.
 func TestMoveIsTriedAgain(t *testing.T) {
 	srv := alone(t, server.Options{MaxConn: 2})
-	tr, other := connect(t, natstransport.Options{URL: srv.ClientURL()}), dial(t, srv.ClientURL())
+	tr, other := connect(t, natstransport.Options{URL: srv.ClientURL(), AlwaysOverNATS: true}), dial(t, srv.ClientURL())
 	serve(t, tr, 7, echo)
 	before := tr.ClientID()
 	asked(t, srv, tr)

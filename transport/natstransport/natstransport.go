@@ -73,6 +73,7 @@ type Transport struct {
 
 	calls   calls
 	owners  owners
+	here    here
 	who     string // the subject to which answers about owners go
 	turns   turns
 	hearing hearing

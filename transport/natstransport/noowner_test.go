@@ -65,7 +65,7 @@ func TestPrefixesAreApart(t *testing.T) {
 func TestMissedNotifications(t *testing.T) {
 	srv := testkit.StartNATSServer(t, nil)
 	var buf lockedBuffer
-	client := connect(t, natstransport.Options{URL: srv.URL(), Log: slog.New(slog.NewTextHandler(&buf, nil))})
+	client := connect(t, natstransport.Options{URL: srv.URL(), AlwaysOverNATS: true, Log: slog.New(slog.NewTextHandler(&buf, nil))})
 	serve(t, client, 1, echo)
 	gone := connect(t, natstransport.Options{URL: srv.URL()})
 	serve(t, gone, 7, echo)

@@ -51,6 +51,11 @@ type Options struct {
 	// has the name beside a message that the node refuses. At most 64 letters, digits, - and _.
 	// Empty = "_".
 	Caller string
+	// AlwaysOverNATS sends everything over NATS, also calls to shards that nodes on this very
+	// transport own. By default such calls go to the node at once, without NATS: permissions
+	// of the server do not bound them, and they go on while the connection is down, as long as the node has
+	// its lease.
+	AlwaysOverNATS bool
 	// Log gets the events and faults that no caller is told. nil = slog.Default().
 	Log *slog.Logger
 

@@ -107,7 +107,7 @@ func (t *Transport) learnOne(shard uint32, owner wire.Owner, told bool) {
 		}
 		return
 	case !told || !old.doubt.Load() && !old.to.gone.Load():
-		if told && owner.Epoch == 0 && old.epoch == 0 && old.round.Load() == o.rounds {
+		if told && owner.Epoch == 0 && old.epoch == 0 && (old.round.Load() == o.rounds || old.to.node == t.node && t.serving(shard, 0) != nil) {
 			t.log.Warn("two nodes serve a shard by fixed lists: the lists must not overlap", sparse.Shard(shard), "node", old.to.node, "other", owner.Node)
 		}
 		return
@@ -142,6 +142,7 @@ func (t *Transport) box(node string) *nodeBox {
 	b := t.owners.boxes[node]
 	if b == nil {
 		b = &nodeBox{t: t, node: node, subject: t.opts.Prefix + ".n." + node + "." + t.opts.Caller}
+		b.here = node == t.node && !t.opts.AlwaysOverNATS
 		b.vigil.box = b
 		b.pool, b.room, b.send, b.waits = t.flusher, &t.requestRoom, b.publish, true
 		b.halted = t.owners.halted
@@ -247,10 +248,13 @@ func (t *Transport) withoutOwner(env *transport.Envelope) error {
 
 // elsewhere sends a request that has found no owner again, if another owner is known
 // by then. Only a request that surely did not start is sent again.
-func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, r *route, data []byte, err error) ([]byte, error) {
+func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, p *parcel, r *route, data []byte, err error) ([]byte, error) {
 	for range follows {
 		if !noOwner(err) {
 			return data, err
+		}
+		if why := t.canSend(); why != nil { // no node can be asked
+			return nil, why
 		}
 		news := r.doubted()
 		next := t.owners.routes.Get(r.shard)
@@ -272,7 +276,7 @@ func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, r *r
 			break
 		}
 		r, env.Retry = next, env.Retry || errors.Is(err, outcome.ErrNotOwner)
-		data, err = t.exchange(ctx, r, env)
+		data, err = t.exchange(ctx, r, env, p)
 	}
 	if !errors.Is(err, outcome.ErrTransportNoShardSubscriber) {
 		return data, err

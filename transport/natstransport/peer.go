@@ -134,7 +134,7 @@ func (p *peer) accepted(subject string, all ids) {
 // without an acknowledgement has gone on, so the answer tells its end.
 func (p *peer) refuse(id uint64, subject string, e *wire.Envelope) {
 	shard := uint32(e.Shard)
-	r := wire.Reply{ID: id, Err: p.t.notServed(e), Owner: p.t.ownerOf(shard, e.Epoch)}
+	r := wire.Reply{ID: id, Err: p.t.notServed(shard, e.Epoch), Owner: p.t.ownerOf(shard, e.Epoch)}
 	if r.Unawaited = e.Delivery == transport.AwaitNothing; r.Unawaited {
 		r.Shard = shard
 	}

@@ -21,7 +21,7 @@ import (
 // nothing.
 func TestPeersAreForgotten(t *testing.T) {
 	url := testkit.StartNATS(t)
-	node := connect(t, natstransport.Options{URL: url})
+	node := connect(t, natstransport.Options{URL: url, AlwaysOverNATS: true})
 	serve(t, node, 0, echo)
 	nc := dial(t, url)
 	const senders = 3 * natstransport.MaxPeers
@@ -130,7 +130,7 @@ func TestSilentOwner(t *testing.T) {
 
 // The same where the request has not left at all: then it has not run.
 func TestExpiredBeforeSent(t *testing.T) {
-	client := connect(t, natstransport.Options{URL: testkit.StartNATS(t)})
+	client := connect(t, natstransport.Options{URL: testkit.StartNATS(t), AlwaysOverNATS: true})
 	serve(t, client, 0, echo)
 	release := client.HoldShard(0)
 	refused(t, client, transport.Envelope{Type: "Ask", TTLMs: 1}, outcome.ErrEnvelopeExpired, outcome.NotSent)

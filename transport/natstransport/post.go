@@ -1,4 +1,4 @@
-// Notifications whose sender goes on before they are accepted
+// What clients of this library use of the transport, beside Request
 
 package natstransport
 
@@ -8,10 +8,14 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/transport"
 )
 
-var _ dispatch.Poster = backend{}
+var (
+	_ dispatch.Poster  = backend{}
+	_ dispatch.Carrier = backend{}
+)
 
 // Sends implements [dispatch.Sender].
 func (t backend) Sends(of transport.ClientTransport) bool { return of == t.Transport }
@@ -21,26 +25,48 @@ func (t backend) Number() uint64 { return t.calls.numbers.Add(1) }
 
 // Post implements [dispatch.Poster].
 func (t backend) Post(ctx context.Context, env *transport.Envelope, o dispatch.Order, until time.Time, to dispatch.Told) (open bool, err error) {
-	if err := t.sendable(ctx, env); err != nil {
-		return false, err
-	}
-	w := dispatch.BeginWait(ctx) // for a connection that takes no more
-	defer w.EndWait(ctx)
-	box, err := t.way(ctx, env)
+	r, err := t.sendable(ctx, env)
 	if err != nil {
 		return false, err
+	}
+	if !r.leadsHere(env) {
+		w := dispatch.BeginWait(ctx) // for a connection that takes no more
+		defer w.EndWait(ctx)
+	}
+	if r == nil {
+		if r, err = t.find(ctx, env); err != nil {
+			return false, err
+		}
+	}
+	if r.leadsHere(env) {
+		return t.here.post(ctx, r, env, o, until, to)
 	}
 	moment := expiry.At(until)
 	if env.TTLMs > 0 {
 		moment = min(moment, expiry.Plus(env.EndOfLife(), ttlGrace))
 	}
-	c := &call{t: t.Transport, to: box, told: to, order: o}
+	c := &call{t: t.Transport, to: r, told: to, order: o}
 	t.clock.Add(&c.node, c, moment) // before it goes out, because after that it may be told at any moment
-	if err := box.post(ctx, env, c); err != nil {
+	if err := r.post(ctx, env, c); err != nil {
 		t.clock.Remove(&c.node)
 		return false, err
 	}
 	return true, nil
+}
+
+// Takes implements [dispatch.Carrier].
+func (t backend) Takes(shard uint32) bool {
+	if r := t.owners.routes.Get(shard); r != nil {
+		return r.to.here
+	}
+	return !t.opts.AlwaysOverNATS && t.newest(shard) != nil
+}
+
+// Carry implements [dispatch.Carrier].
+func (t backend) Carry(ctx context.Context, env transport.Envelope, message plain.Value, want *plain.Type) (data []byte, reply plain.Value, err error) {
+	p := parcel{message: message, want: want}
+	data, err = t.request(ctx, &env, &p)
+	return data, p.reply, err
 }
 
 // budgetOf is what is left of ctx's deadline; 0 is none.

@@ -63,7 +63,7 @@ func mute(t *testing.T) (client *natstransport.Transport, asked <-chan *nats.Msg
 	if err := nc.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	return connect(t, natstransport.Options{URL: url}), c
+	return connect(t, natstransport.Options{URL: url, AlwaysOverNATS: true}), c
 }
 
 // Who waits for an answer leaves with its context, with its time to live, and

@@ -51,10 +51,7 @@ func (t *Transport) replies(m *nats.Msg) {
 		switch {
 		case c != nil:
 			c.heard()
-			if r.Owner.Epoch > c.to.epoch || r.Owner.Node != "" && !c.to.told() { // an older one is the word of a node that lags
-				c.to.doubt.Store(true)
-				t.learn(c.to.shard, r.Owner, true)
-			}
+			c.to.follow(r.Owner)
 			c.sent = r.Err != nil
 			c.decide(r.Data, r.Err)
 		case r.Unawaited:

@@ -19,7 +19,7 @@ import (
 // could make the node write where he may not: into a KV bucket, to another shard.
 func TestRepliesGoToInboxesOnly(t *testing.T) {
 	url := testkit.StartNATS(t)
-	node := connect(t, natstransport.Options{URL: url})
+	node := connect(t, natstransport.Options{URL: url, AlwaysOverNATS: true})
 	serve(t, node, 7, echo)
 	nc := dial(t, url)
 	everything, err := nc.SubscribeSync(">")
@@ -193,7 +193,7 @@ func (a *asker) replies(n int) map[uint64]error {
 func TestBadEnvelopeEndsItsMessage(t *testing.T) {
 	const items = 3000
 	url := testkit.StartNATS(t)
-	node := connect(t, natstransport.Options{URL: url})
+	node := connect(t, natstransport.Options{URL: url, AlwaysOverNATS: true})
 	ran := make(chan string, items)
 	if _, err := node.Backend().Subscribe(patient(t), 7, dispatch.Subscriber{Receiver: names(ran)}); err != nil {
 		t.Fatal(err)

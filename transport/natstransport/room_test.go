@@ -58,7 +58,7 @@ func TestRepliesThatWaitAreBounded(t *testing.T) {
 	const calls, size, most = 100, 256 << 10, 2 << 20
 	url := testkit.StartNATS(t)
 	p := startProxy(t, url)
-	node := connect(t, natstransport.Options{URL: p.url(), MaxBufferedBytes: most, NATSOptions: []nats.Option{never}})
+	node := connect(t, natstransport.Options{URL: p.url(), AlwaysOverNATS: true, MaxBufferedBytes: most, NATSOptions: []nats.Option{never}})
 	client := connect(t, natstransport.Options{URL: url})
 	var ran atomic.Int32
 	serve(t, node, 0, func(context.Context, transport.Envelope) ([]byte, error) {

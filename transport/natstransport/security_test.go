@@ -30,7 +30,7 @@ func TestUserAndPassword(t *testing.T) {
 	failed(t, err, outcome.ErrNotPermitted, outcome.NotSent)
 	_, err = natstransport.Open(t.Context(), natstransport.Options{URL: "nats://u:secret@[::1", Log: silent})
 	failed(t, err, outcome.ErrBadOption, outcome.NotSent)
-	tr := connect(t, natstransport.Options{URL: url, NATSOptions: []nats.Option{nats.UserInfo("u", "p")}})
+	tr := connect(t, natstransport.Options{URL: url, AlwaysOverNATS: true, NATSOptions: []nats.Option{nats.UserInfo("u", "p")}})
 	serve(t, tr, 7, echo)
 	want(t, tr, transport.Envelope{Shard: 7, Type: "Echo", Data: []byte("x")}, "x")
 }
@@ -42,7 +42,7 @@ func TestTLS(t *testing.T) {
 	}).URL()
 	_, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Log: silent})
 	failed(t, err, outcome.ErrDisconnected, outcome.NotSent) // nobody it trusts
-	tr := connect(t, natstransport.Options{URL: url, NATSOptions: []nats.Option{
+	tr := connect(t, natstransport.Options{URL: url, AlwaysOverNATS: true, NATSOptions: []nats.Option{
 		nats.Secure(&tls.Config{RootCAs: pool, ServerName: "clstr.test", MinVersion: tls.VersionTLS12}),
 	}})
 	serve(t, tr, 7, echo)

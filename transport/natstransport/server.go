@@ -119,7 +119,7 @@ func (t *Transport) handOn() {
 				p = t.peer(m.Reply)
 			}
 			if p == nil {
-				t.log.Warn("notification is refused", sparse.Shard(uint32(e.Shard)), "error", t.notServed(e))
+				t.log.Warn("notification is refused", sparse.Shard(uint32(e.Shard)), "error", t.notServed(uint32(e.Shard), e.Epoch))
 				continue
 			}
 			held = held || p.hold()
@@ -186,12 +186,12 @@ var errGap = outcome.Errorf(outcome.ErrOutOfOrder, "the one before it from its s
 // errBehindBad refuses the rest of a packet.
 var errBehindBad = outcome.Errorf(outcome.ErrBadEnvelope, "an envelope before this one in its message is bad")
 
-// notServed is the error for an envelope to a shard that this node does not serve in its epoch.
-func (t *Transport) notServed(e *wire.Envelope) *outcome.Error {
-	if e.Epoch == 0 && len(*t.dirs.Load()) == 0 {
-		return outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "shard %d", e.Shard)
+// notServed is the error for a shard that this node does not serve in its epoch.
+func (t *Transport) notServed(shard uint32, epoch uint64) *outcome.Error {
+	if epoch == 0 && len(*t.dirs.Load()) == 0 {
+		return outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "shard %d", shard)
 	}
-	return outcome.Errorf(outcome.ErrNotOwner, "the node does not own shard %d in epoch %d", e.Shard, e.Epoch)
+	return outcome.Errorf(outcome.ErrNotOwner, "the node does not own shard %d in epoch %d", shard, epoch)
 }
 
 // ownerOf returns the owner of a shard that this node knows beyond the epoch of a sender.

@@ -35,7 +35,7 @@ func (l slowLog) Handle(_ context.Context, r slog.Record) error {
 // then is on the new connection, and the second of them does not end it.
 func TestLossThatIsNoticedLate(t *testing.T) {
 	srv := testkit.StartNATSServer(t, nil)
-	node := connect(t, natstransport.Options{URL: srv.URL(), NATSOptions: soon()})
+	node := connect(t, natstransport.Options{URL: srv.URL(), AlwaysOverNATS: true, NATSOptions: soon()})
 	hold, entered := make(chan struct{}), make(chan struct{}, 1)
 	serve(t, node, 7, func(_ context.Context, env transport.Envelope) ([]byte, error) {
 		if env.Type == "Hold" {

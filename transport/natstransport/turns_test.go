@@ -160,7 +160,7 @@ func (p *slowPlace) Running() *turn.Turn {
 func TestQuestionsForTurnsHoldUpNothing(t *testing.T) {
 	url, login := asUsers(t)
 	log := new(lockedBuffer)
-	node := connect(t, natstransport.Options{URL: url, NATSOptions: login("data"), Log: slog.New(slog.NewTextHandler(log, nil))})
+	node := connect(t, natstransport.Options{URL: url, AlwaysOverNATS: true, NATSOptions: login("data"), Log: slog.New(slog.NewTextHandler(log, nil))})
 	serve(t, node, 0, echo)
 	place := &slowPlace{make(chan struct{}, 1000), make(chan struct{})}
 	by := &dispatch.Turn{Number: 1<<63 + 11}
