@@ -18,7 +18,7 @@ var nemeses = []nemesis{
 	{name: "starved for 5 s", keepsLongLeases: true, do: func(w *world) { w.during(w.nodes[2].still) }},
 	{name: "rolling restart", planned: true, do: rollingRestart},
 	{name: "NATS restart", do: func(w *world) { w.bounce(0) }},
-	{name: "R3: leader killed", servers: 3, do: func(w *world) { w.bounce(w.leader(members)) }},
+	{name: "R3: leader killed", servers: 3, do: func(w *world) { w.bounce(w.led(members)) }},
 	{name: "R3: rolling restart", servers: 3, far: 50 * time.Millisecond, callers: 32, planned: true, do: rollingRestart},
 }
 

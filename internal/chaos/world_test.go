@@ -135,7 +135,7 @@ func createBucket(ctx context.Context, js jetstream.JetStream, replicas int) err
 // members is the stream of the members' records.
 const members = "KV_clstr_members"
 
-// leader is the server that leads a stream, -1 while none does.
+// leader is the server that leads a stream, -1 while none does or that cannot be heard of.
 func (w *world) leader(stream string) int {
 	w.t.Helper()
 	nc, err := nats.Connect(w.url())
@@ -149,7 +149,7 @@ func (w *world) leader(stream string) int {
 	}
 	s, err := js.Stream(w.t.Context(), stream)
 	if err != nil {
-		w.t.Fatal(err)
+		return -1 // it waits for an answer of the leader, for 5 s at most
 	}
 	for i, p := range w.servers {
 		if p.name == s.CachedInfo().Cluster.Leader {
@@ -157,6 +157,20 @@ func (w *world) leader(stream string) int {
 		}
 	}
 	return -1
+}
+
+// led waits for a stream's leader.
+func (w *world) led(stream string) (i int) {
+	w.t.Helper()
+	giveUp := time.After(time.Minute)
+	for i = w.leader(stream); i < 0; i = w.leader(stream) {
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-giveUp:
+			w.t.Fatalf("nobody leads the stream %s", stream)
+		}
+	}
+	return i
 }
 
 // leadNear has a server that is near lead a stream. With the members' records, moves
