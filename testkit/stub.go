@@ -22,8 +22,8 @@ import (
 //	})
 //	testkit.Alone(t, orders(accounts).New, "order-1", testkit.AloneOptions{}, ...)
 //
-// Like any handler, answer gets and returns bytes: JSON, or protobuf for types that are
-// proto.Message. Replies are decoded strictly, as in a [Cluster]. An error of answer
+// Like any handler, answer gets and returns bytes: protobuf for types that are proto.Message, and otherwise JSON, or
+// what env.Codec names. Replies are decoded strictly, as in a [Cluster]. An error of answer
 // reaches the caller as a handler's error (cluster.RanAndFailed), as over a transport.
 // An error of package cluster itself (ErrTransportNoShardSubscriber, for example, or a
 // *cluster.Error) becomes the error of the call, with its own outcome.

@@ -286,6 +286,9 @@ func TestErrorsShowNoPayload(t *testing.T) {
 		"an address":      "\xa1\x62IP\x46secret",
 		"no UTF-8":        "\xa1\x61t\x67secret\xff",
 		"a reserved head": "\x1csecret",
+		"a promise":       "\xa1\x64Ints\x9a\x7f\xff\xff\xff", // of two billion numbers
+		"much nested":     "\xa1\x63Any" + strings.Repeat("\x81", 1<<20) + "\xf6",
+		"much in a loop":  strings.Repeat("\x81", 1<<20) + "\xf6",
 	} {
 		var v every
 		err := unmarshal([]byte(data), &v)

@@ -35,7 +35,11 @@ var codecs sync.Map // name -> *Codec
 
 // Register makes a codec known. It is called once for a name, by an init func.
 func Register(c *Codec) {
-	if _, taken := codecs.LoadOrStore(c.Name, c); taken || c.Name == JSON {
+	taken := c.Name == JSON
+	if !taken {
+		_, taken = codecs.LoadOrStore(c.Name, c)
+	}
+	if taken {
 		panic(fmt.Sprintf("codec %q is registered already", c.Name))
 	}
 }

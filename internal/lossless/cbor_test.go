@@ -66,7 +66,7 @@ func TestCheckCBOR(t *testing.T) {
 		{own{}, []string{"field Time embeds time.Time", "MarshalBinary", "Name would be lost"}},
 		{halfCBOR{}, []string{"field byCBOR embeds lossless.byCBOR", "MarshalCBOR", "Name would be lost"}},
 		{tagged("A", `cbor:"x"`, "B", `json:"x"`), []string{`field A has the CBOR name "x", as B has`}},
-		{tagged("A", `json:"B"`, "B", `json:",omitempty"`), []string{`has the CBOR name "B"`}}, // for JSON, A wins
+		{tagged("A", `json:"B"`, "B", `json:",omitempty"`), []string{`has the CBOR name "B"`}},
 	} {
 		err := CheckCBOR(reflect.TypeOf(c.v))
 		if (err != nil) != (len(c.want) > 0) {

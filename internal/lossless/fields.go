@@ -17,7 +17,7 @@ func (w *walk) fields(t reflect.Type, path string, addressed bool) {
 	}
 	for name, all := range names {
 		if two, ok := clash(all); ok {
-			w.fault(join(path, two[0].field), "has the %s name %q, as %s has, and so %[1]s leaves out both", w.name, name, two[1].field)
+			w.fault(join(path, two[0].field), "has the %s name %q, as %s has, and %[1]s leaves out one of them, or both", w.name, name, two[1].field)
 			return
 		}
 	}
@@ -28,9 +28,8 @@ const maxEmbedded = 16
 
 // named is a field under its encoded name.
 type named struct {
-	field  string
-	depth  int
-	tagged bool
+	field string
+	depth int
 }
 
 // collect looks at the fields of a struct and of those that it embeds. It returns
@@ -61,7 +60,7 @@ func (w *walk) collect(t reflect.Type, path string, addressed bool, depth int, n
 			continue
 		}
 		shown = true
-		n := named{f.Name, depth, name != "" || w.anyTag && tag != ""}
+		n := named{f.Name, depth}
 		if name == "" {
 			name = f.Name
 		}
@@ -71,14 +70,15 @@ func (w *walk) collect(t reflect.Type, path string, addressed bool, depth int, n
 	return shown
 }
 
-// clash returns two fields that the encoder both leaves out.
+// clash returns two fields of one name: the encoder takes the one with a tag, or none. A field that hides one of an embedded
+// struct is no clash, because it does so in Go too.
 func clash(all []named) (two [2]named, ok bool) {
-	var first []named // the least deep, tagged before others
+	var first []named // the least deep
 	for _, n := range all {
 		switch {
-		case len(first) == 0 || n.depth < first[0].depth || n.depth == first[0].depth && n.tagged && !first[0].tagged:
+		case len(first) == 0 || n.depth < first[0].depth:
 			first = []named{n}
-		case n.depth == first[0].depth && n.tagged == first[0].tagged:
+		case n.depth == first[0].depth:
 			first = append(first, n)
 		}
 	}

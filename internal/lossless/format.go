@@ -12,14 +12,13 @@ import (
 type format struct {
 	name   string
 	tags   []string    // of a field: the first one that it has counts
-	anyTag bool        // a field with a tag wins over others of its name. Otherwise one whose tag has a name does
 	own    []marshaler // how a type encodes itself: the first that it has counts
 	copies bool        // it calls the methods of a pointer for a value that it cannot take the address of, too
 }
 
 var (
 	asJSON = &format{name: "JSON", tags: []string{"json"}, own: []marshaler{jsonMarshaler, textMarshaler}}
-	asCBOR = &format{name: "CBOR", tags: []string{"cbor", "json"}, anyTag: true, own: []marshaler{cborMarshaler, binaryMarshaler, textMarshaler}, copies: true}
+	asCBOR = &format{name: "CBOR", tags: []string{"cbor", "json"}, own: []marshaler{cborMarshaler, binaryMarshaler, textMarshaler}, copies: true}
 )
 
 // marshaler is a pair of methods.

@@ -88,6 +88,10 @@ func TestCheck(t *testing.T) {
 			X int
 		}{}},
 		{v: struct{ V any }{}},
+		{v: struct {
+			lower
+			V int // hides the other, as in Go
+		}{}},
 		{v: struct{ V []byValue }{}},
 		{v: map[string]*pointer{}},
 		{v: struct{ Pending map[string]struct{} }{}},
@@ -133,6 +137,7 @@ func TestCheck(t *testing.T) {
 		}{}, []string{"beside another"}},
 		{map[string]pointer{}, []string{"in a map", "*lossless.pointer"}},
 		{twice(), []string{`JSON name "x"`, "A", "B"}},
+		{tagged("A", `json:"B"`, "B", ""), []string{`field A has the JSON name "B", as B has`}}, // A wins, and B is lost
 		{struct {
 			lower
 			shown
@@ -154,10 +159,13 @@ func TestCheck(t *testing.T) {
 // TestFaultsAreLosses: each kind of type that is refused does lose something, and what
 // is not refused does not.
 func TestFaultsAreLosses(t *testing.T) {
+	hidden := reflect.New(reflect.TypeOf(tagged("A", `json:"B"`, "B", "")))
+	hidden.Elem().Field(1).SetInt(5)
 	for _, c := range []struct {
 		v    any
 		loss bool
 	}{
+		{hidden.Interface(), true},
 		{&amount{1}, true}, {&byValue{1}, false}, {&onlyTime{time.Unix(1, 0).UTC()}, false},
 		{&struct {
 			time.Time
