@@ -120,6 +120,7 @@ const (
 	MaxBatch   = maxBatch
 	MaxWaiting = maxWaiting
 	MaxAnswers = maxAnswers
+	Crowd      = crowd
 )
 
 // URL is the server that the transport is connected to.

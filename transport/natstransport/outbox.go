@@ -4,7 +4,9 @@ package natstransport
 
 import (
 	"context"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/pool"
@@ -31,10 +33,11 @@ const maxWaiting = 8
 // connection, so a goroutine that publishes may have to wait for a network that hangs, and
 // callers and handlers must not.
 type outbox struct {
-	pool  *pool.Pool   // the flusher: one task at a time
-	send  func(*batch) // one at a time
-	room  *room        // for the bytes of this and others
-	waits bool         // put waits for room and reserves it; otherwise its caller has
+	pool  *pool.Pool    // the flusher: one task at a time
+	send  func(*batch)  // one at a time
+	room  *room         // for the bytes of this and others
+	waits bool          // put waits for room and reserves it; otherwise its caller has
+	open  *atomic.Int64 // how many calls wait for an answer; nil where the batches are answers
 
 	mu      sync.Mutex
 	waiting []*batch
@@ -193,9 +196,16 @@ func (o *outbox) last(size, limit, items int) (b *batch, fresh bool) {
 	return b, true
 }
 
+// crowd is how many calls that wait for an answer show that others are about to send.
+const crowd = 8
+
 // Run implements pool.Task: it sends a batch and lets others send before the
-// next.
+// next. A message of answers wakes many callers. The first that sends again wakes the flusher, so the flusher
+// lets the others go first. They go along with it, and not one by one.
 func (o *outbox) Run(pool.Slot) {
+	if o.open != nil && o.open.Load() >= crowd {
+		runtime.Gosched()
+	}
 	if !o.parks() && o.next() && o.more() {
 		o.pool.Go(o)
 	}

@@ -144,7 +144,7 @@ func (t *Transport) box(node string) *nodeBox {
 		b = &nodeBox{t: t, node: node, subject: t.opts.Prefix + ".n." + node + "." + t.opts.Caller}
 		b.here = node == t.node && !t.opts.AlwaysOverNATS
 		b.vigil.box = b
-		b.pool, b.room, b.send, b.waits = t.flusher, &t.requestRoom, b.publish, true
+		b.pool, b.room, b.send, b.waits, b.open = t.flusher, &t.requestRoom, b.publish, true, &b.vigil.awaited
 		b.halted = t.owners.halted
 		t.owners.boxes[node] = b
 	}
