@@ -20,11 +20,12 @@ func TestUnknownCodec(t *testing.T) {
 				t.Errorf("a %s was handled", in.Type())
 				return nil
 			})
+			callers := elsewhere(t, tr, name, connect)
 			for kind := range readers(nil) {
 				for _, delivery := range []cluster.Envelope{{Type: "leaflet"}, {Type: "leafletNote", Delivery: 1}} {
 					env := delivery
 					env.Kind, env.Key, env.Codec, env.Data = kind, "k", "msgpack", []byte("{}")
-					_, err := tr.Request(t.Context(), env)
+					_, err := callers.Request(t.Context(), env)
 					wantError(t, err, cluster.ErrUnknownCodec, cluster.NotStarted)
 					for _, word := range []string{`"msgpack"`, "JSON", `"cbor"`, "node-1"} {
 						if err != nil && !strings.Contains(err.Error(), word) {

@@ -122,6 +122,14 @@ func codecNodes(t *testing.T, tr cluster.Transport, notes func(codec, text strin
 	startNode(t, cluster.NodeOptions{NodeID: "node-1", Transport: tr, NumShards: 4, Shards: []uint32{0, 1, 2, 3}, State: memstate.New(), Kinds: readers(notes), Around: around})
 }
 
+// elsewhere is a transport for callers that reach the nodes on tr over the network, if there is one.
+func elsewhere(t *testing.T, tr cluster.Transport, name string, connect func(*testing.T) cluster.Transport) cluster.Transport {
+	if name == "memory" {
+		return tr
+	}
+	return connect(t)
+}
+
 // TestMixedCodecs: clients with different codecs ask the same keys at the same time, over both transports, and each gets
 // its answers in its own codec.
 func TestMixedCodecs(t *testing.T) {
@@ -135,6 +143,7 @@ func TestMixedCodecs(t *testing.T) {
 				in[what]++
 			}
 			tr := connect(t)
+			callers := elsewhere(t, tr, name, connect)
 			codecNodes(t, tr, func(codec, text string) { count(noted, codec) }, func(ctx context.Context, in *cluster.Incoming, next func(context.Context) error) error {
 				count(around, in.Codec())
 				return next(ctx)
@@ -143,7 +152,7 @@ func TestMixedCodecs(t *testing.T) {
 				var all sync.WaitGroup
 				for _, codec := range []string{"", cborcodec.Name} {
 					for _, strict := range []bool{false, true} {
-						client := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4, Codec: codec, StrictReplies: strict})
+						client := newClient(t, cluster.ClientOptions{Transport: callers, NumShards: 4, Codec: codec, StrictReplies: strict})
 						all.Go(func() { talkIn(t, client, kind, codec) }) // ends with its calls
 					}
 				}
@@ -204,7 +213,8 @@ func TestMessagesChangeInCBOR(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tr := connect(t)
 			startNode(t, cluster.NodeOptions{NodeID: "node-1", Transport: tr, NumShards: 4, Shards: []uint32{0, 1, 2, 3}, Handler: handlers.NewActorHandler(def.New)})
-			to := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4, Codec: cborcodec.Name}).Key("k")
+			callers := elsewhere(t, tr, name, connect)
+			to := newClient(t, cluster.ClientOptions{Transport: callers, NumShards: 4, Codec: cborcodec.Name}).Key("k")
 			later, err := cluster.NewRequest[laterCompact, laterCompact](to).Request(t.Context(), laterCompact{N: 5, More: "secret"})
 			if err != nil || *later != (laterCompact{N: 5}) {
 				t.Errorf("got %+v, %v", later, err)
@@ -217,7 +227,7 @@ func TestMessagesChangeInCBOR(t *testing.T) {
 			_, err = cluster.NewRequest[compact, otherCompact](to).Request(t.Context(), compact{5})
 			wantError(t, err, cluster.ErrReply, cluster.RanAndFailed)
 			// Bytes of another codec than the message names.
-			_, err = newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4}).Key("k").RequestRaw(t.Context(), "compact", []byte{0xa1, 0x61, 'N', 5})
+			_, err = newClient(t, cluster.ClientOptions{Transport: callers, NumShards: 4}).Key("k").RequestRaw(t.Context(), "compact", []byte{0xa1, 0x61, 'N', 5})
 			wantError(t, err, cluster.ErrDecode, cluster.NotStarted)
 			_, err = to.RequestRaw(t.Context(), "compact", []byte(`{"N":5}`))
 			wantError(t, err, cluster.ErrDecode, cluster.NotStarted)
