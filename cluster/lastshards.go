@@ -9,8 +9,8 @@ import (
 )
 
 // lastShards remembers the shards of keys, because hashing a key for its shard costs a tenth of a call in memory. A key has
-// one place, which it takes when it comes twice and no other key of that place comes between. So keys that do not come again
-// cost no memory.
+// one place. It takes the place if that is free, or if it comes twice and no other key that is not there comes between. So keys
+// that do not come again take the places of few others.
 type lastShards struct {
 	seed   maphash.Seed
 	places [1 << 11]struct {
@@ -34,11 +34,12 @@ func (s *lastShards) of(key string, hash func(string) uint32) uint32 {
 	}
 	sum := maphash.String(s.seed, key)
 	p := &s.places[sum%uint64(len(s.places))]
-	if k := p.key.Load(); k != nil && k.key == key {
+	k := p.key.Load()
+	if k != nil && k.key == key {
 		return k.shard
 	}
 	shard := hash(key)
-	if last := uint32(sum >> 32); p.last.Swap(last) == last {
+	if last := uint32(sum >> 32); p.last.Swap(last) == last || k == nil {
 		p.key.Store(&keyShard{strings.Clone(key), shard})
 	}
 	return shard
