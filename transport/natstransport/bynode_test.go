@@ -28,13 +28,24 @@ type diary struct {
 
 // Accept implements dispatch.Receiver.
 func (d *diary) Accept(c *dispatch.Call) {
-	if c.Start(nil) {
-		d.mu.Lock()
+	d.mu.Lock()
+	started := c.Start(nil)
+	if started {
 		d.ran = append(d.ran, binary.BigEndian.Uint32(c.Envelope().Data))
-		d.mu.Unlock()
+	}
+	d.mu.Unlock()
+	if started {
 		c.Reply(nil, nil)
 		c.End()
 	}
+}
+
+// ends takes a lease away. Then nothing that started under the lease runs any more.
+func (d *diary) ends(lease *standing.Lease) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	lease.End()
+	lease.Lapse()
 }
 
 func (d *diary) read() []uint32 {
@@ -108,8 +119,7 @@ func TestGateInMidWindow(t *testing.T) {
 				if open = !open; open {
 					lease.Extend(time.Now().Add(time.Hour), time.Now().Add(time.Hour))
 				} else {
-					lease.End()
-					lease.Lapse()
+					d.ends(lease)
 				}
 			})
 			rising(t, d.read(), 100)
@@ -145,8 +155,7 @@ func ownersInMidWindow(t *testing.T, url string, a, client *natstransport.Transp
 			}
 			return
 		}
-		lease.End()
-		lease.Lapse() // nothing of the last owner runs any more
+		d.ends(lease)
 		epoch++
 		lease = d.own(t, nodes[(epoch-1)%2], r, 1, epoch)
 	})

@@ -195,8 +195,7 @@ func TestHereRefusesAGap(t *testing.T) {
 	ok(post(1, 0))
 	ok(post(2, 1))
 	failed(t, post(4, 3), outcome.ErrOutOfOrder, outcome.NotStarted) // 3 never came
-	lease.End()
-	lease.Lapse()
+	d.ends(lease)
 	lease = d.own(t, there, r, 1, 2)
 	eventually(t, "it is there", func() bool {
 		_, err := here.Request(patient(t), transport.Envelope{Shard: 1, Type: "Next", Data: []byte{0, 0, 0, 4}})
@@ -205,8 +204,7 @@ func TestHereRefusesAGap(t *testing.T) {
 	failed(t, post(5, 2), outcome.ErrOutOfOrder, outcome.NotStarted) // 2 was accepted elsewhere
 	ok(post(6, 0))
 	ok(post(7, 6))
-	lease.End()
-	lease.Lapse()
+	d.ends(lease)
 	d.own(t, here, r, 1, 3)
 	eventually(t, "it is here", func() bool {
 		_, err := here.Request(patient(t), transport.Envelope{Shard: 1, Type: "Next", Data: []byte{0, 0, 0, 8}})
