@@ -50,7 +50,7 @@ func ofThree(size, form string) string {
 }
 
 var (
-	formNames = []string{"clstr-json", "clstr-proto", "clstr"}
+	formNames = []string{"clstr-json", "clstr-proto", "clstr-cbor", "clstr"}
 	sizeNames = []string{"64B", "1024B"}
 )
 
@@ -60,7 +60,7 @@ type page struct{ *results }
 // print prints the rates of each form beside the yardstick's and the targets, and then the processor time of
 // each. A line without any figure in the input is left out, and is a problem.
 func (res page) print(w io.Writer) {
-	fmt.Fprintln(w, "| rate, 64 B / 1 KiB | JSON | protobuf | raw bytes | asked of 64 B: typed, raw | best peer |\n|---|---:|---:|---:|---:|---|")
+	fmt.Fprintln(w, "| rate, 64 B / 1 KiB | JSON | protobuf | CBOR | raw bytes | asked of 64 B: typed, raw | best peer |\n|---|---:|---:|---:|---:|---:|---|")
 	for _, k := range works {
 		rates := k.cells(func(form, size string) string {
 			r := row{k.name(size, form), k.unit}
@@ -82,7 +82,7 @@ func (res page) print(w io.Writer) {
 		}
 		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", k.says, strings.Join(rates, " | "), strings.Join(asked, ", "), k.peer)
 	}
-	fmt.Fprintln(w, "\n| processor time, us, 64 B / 1 KiB | JSON | protobuf | raw bytes | yardstick |\n|---|---:|---:|---:|---:|")
+	fmt.Fprintln(w, "\n| processor time, us, 64 B / 1 KiB | JSON | protobuf | CBOR | raw bytes | yardstick |\n|---|---:|---:|---:|---:|---:|")
 	for _, k := range works {
 		spent := k.cells(func(form, size string) string {
 			if f := res.figures[row{k.name(size, form), cpu}]; f != nil {
