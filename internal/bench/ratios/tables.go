@@ -35,6 +35,8 @@ var works = []work{
 	{"NATS: request, one caller", inOrder("NATSRequest/%s/callers=1/%s"), "ns/op", "own sockets: goakt 2.04 / 1.68"},
 	{"NATS: request, 64 callers", inOrder("NATSRequest/%s/callers=64/%s"), "ns/op", "raw 1.00, ergo 0.72"},
 	{"NATS: request, 256 callers", inOrder("NATSRequest/%s/callers=256/%s"), "ns/op", "raw 1.00, ergo 0.66"},
+	{"NATS: request to a key of the caller's process, one caller", inOrder("NATSHere/%s/callers=1/%s"), "ns/op", ""},
+	{"NATS: the same, 64 callers", inOrder("NATSHere/%s/callers=64/%s"), "ns/op", ""},
 	{"NATS: tell without an ack, one sender", named("NATSNotify"), "ns/msg", "own sockets: ergo 0.33"},
 	{"NATS: `NotifyAsync`, one sender", inOrder("NATSNotify/%s/%s-acked"), "ns/msg", ""},
 	{"NATS: three nodes, of the rate of one", ofThree, "ns/op", ""},
