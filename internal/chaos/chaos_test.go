@@ -20,6 +20,11 @@ var nemeses = []nemesis{
 	{name: "NATS restart", do: func(w *world) { w.bounce(0) }},
 	{name: "R3: leader killed", servers: 3, do: func(w *world) { w.bounce(w.led(members)) }},
 	{name: "R3: rolling restart", servers: 3, far: 50 * time.Millisecond, callers: 32, planned: true, do: rollingRestart},
+	{name: "R3: lame ducks", servers: 3, replaced: true, do: func(w *world) {
+		for i := range w.servers {
+			w.replace(i)
+		}
+	}},
 }
 
 func rollingRestart(w *world) {

@@ -17,6 +17,8 @@ const (
 	// deafen is what a server is told before the name of a node that may hear no requests any more. No
 	// name: all nodes may.
 	deafen = "deafen"
+	// lameDuck has a server announce its end, and end a while later.
+	lameDuck = "lame duck"
 )
 
 // runServer is a NATS server with its streams in a directory. It does what its stdin says, until that ends.
@@ -36,6 +38,10 @@ func runServer() error {
 	}
 	fmt.Println("ready")
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); fmt.Println("ready") {
+		if lines.Text() == lameDuck {
+			s.LameDuckShutdown()
+			return nil
+		}
 		word, name, _ := strings.Cut(lines.Text(), " ")
 		if word != deafen {
 			return fmt.Errorf("told %q", lines.Text())
@@ -58,6 +64,7 @@ func serverOptions(deaf string) (*server.Options, error) {
 	}
 	opts := &server.Options{
 		Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: os.Getenv(dirEnv), NoLog: true, NoSigs: true,
+		LameDuckGracePeriod: 3 * time.Second, LameDuckDuration: 4 * time.Second,
 		Users: []*server.User{{Username: "other", Password: password}}, NoAuthUser: "other",
 	}
 	for i := range nodes {
