@@ -91,9 +91,17 @@ func (s Store) Connect(ctx context.Context, last nats.Option) (*nats.Conn, error
 }
 
 // Hear returns a connection's last option: what the connection tells goes to these, and then
-// to the user's own handlers. Nothing is sent after its caller has gone.
-func Hear(failed func(sub *nats.Subscription, err error), lost func(error), back func()) nats.Option {
+// to the user's own handlers. Nothing is sent after its caller has gone. At the announcement of the server's end
+// the gate moves the connection.
+func Hear(gate *Gate, failed func(sub *nats.Subscription, err error), lost func(error), back func()) nats.Option {
 	return func(o *nats.Options) error {
+		theirEnd := o.LameDuckModeHandler
+		o.LameDuckModeHandler = func(nc *nats.Conn) {
+			gate.Move(nc)
+			if theirEnd != nil {
+				theirEnd(nc)
+			}
+		}
 		o.ReconnectBufSize = -1
 		theirFailed, theirLost, theirBack := o.AsyncErrorCB, o.DisconnectedErrCB, o.ReconnectedCB
 		o.AsyncErrorCB = func(nc *nats.Conn, sub *nats.Subscription, err error) {
@@ -110,6 +118,7 @@ func Hear(failed func(sub *nats.Subscription, err error), lost func(error), back
 		}
 		o.ReconnectedCB = func(nc *nats.Conn) {
 			back()
+			gate.Back()
 			if theirBack != nil {
 				theirBack(nc)
 			}

@@ -4,7 +4,6 @@ package natstest
 
 import (
 	"context"
-	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +15,9 @@ import (
 
 // Servers is a cluster of three servers whose ends are announced.
 type Servers struct {
+	// Subjects are known to a server that was started again before it counts as ready.
+	Subjects []string
+
 	t    testing.TB
 	opts []*server.Options
 	all  []*server.Server
@@ -30,7 +32,7 @@ func StartServers(t testing.TB, stores bool) *Servers {
 	t.Cleanup(s.stop)
 	var routes []string
 	for i := range s.all {
-		at, route := freePort(t), freePort(t)
+		at, route := FreePort(t), FreePort(t)
 		routes = append(routes, "nats://127.0.0.1:"+strconv.Itoa(route))
 		opts := &server.Options{
 			ServerName: "n" + strconv.Itoa(i), Host: "127.0.0.1", Port: at, NoLog: true, NoSigs: true,
@@ -52,17 +54,6 @@ func StartServers(t testing.TB, stores bool) *Servers {
 	return s
 }
 
-// freePort returns a port for a server: the others must know it before it listens.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // URL is where the i-th server is.
 func (s *Servers) URL(i int) string { return "nats://127.0.0.1:" + strconv.Itoa(s.opts[i].Port) }
 
@@ -72,8 +63,8 @@ func (s *Servers) URLs(i int) string {
 }
 
 // Replace announces the end of the i-th server, waits until its clients have left it, ends it, and starts
-// it again. It returns when the server has found the others.
-func (s *Servers) Replace(ctx context.Context, i int) {
+// it again. It returns when the server is ready: it knows the others, the Subjects, and all of the streams.
+func (s *Servers) Replace(ctx context.Context, i int, streams ...string) {
 	s.t.Helper()
 	old := s.all[i]
 	s.ends.Go(old.LameDuckShutdown) // it ends with Shutdown
@@ -91,6 +82,28 @@ func (s *Servers) Replace(ctx context.Context, i int) {
 	old.WaitForShutdown()
 	s.start(i)
 	s.awaitRoutes(i)
+	for !s.knows(i, streams) {
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			s.t.Errorf("server %d does not know all subjects, or does not have all of streams %s", i, streams)
+			return
+		}
+	}
+}
+
+func (s *Servers) knows(i int, streams []string) bool {
+	for _, stream := range streams {
+		if !s.all[i].JetStreamIsStreamCurrent(server.DEFAULT_GLOBAL_ACCOUNT, stream) {
+			return false
+		}
+	}
+	for _, subject := range s.Subjects {
+		if !s.all[i].GlobalAccount().SubscriptionInterest(subject) {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *Servers) start(i int) {

@@ -31,6 +31,10 @@ func (l *link) hear(ctx context.Context, subject string) (context.Context, func(
 	}
 	ctx, end := context.WithCancelCause(ctx)
 	c := &call{subject, end}
+	leave := func() {}
+	if l.gate.Wait(ctx) { // else ctx has ended
+		leave = l.gate.Leave
+	}
 	l.mu.Lock()
 	l.calls[c] = struct{}{}
 	denied := l.inboxDenied
@@ -42,6 +46,7 @@ func (l *link) hear(ctx context.Context, subject string) (context.Context, func(
 		l.mu.Lock()
 		delete(l.calls, c)
 		l.mu.Unlock()
+		leave()
 		end(nil)
 		cancel()
 	}

@@ -21,6 +21,7 @@ type link struct {
 	log  *slog.Logger
 	nc   *nats.Conn
 	js   jetstream.JetStream
+	gate natsdial.Gate // for calls
 
 	mu          sync.Mutex
 	closed      bool
@@ -31,7 +32,7 @@ type link struct {
 
 // connect makes the store's connection.
 func (l *link) connect(ctx context.Context, _ time.Duration) error {
-	nc, err := l.opts.store().Connect(ctx, natsdial.Hear(l.heard, l.lost, l.back))
+	nc, err := l.opts.store().Connect(ctx, natsdial.Hear(&l.gate, l.heard, l.lost, l.back))
 	if err != nil {
 		return err
 	}
@@ -54,6 +55,8 @@ func (l *link) sayWaits(err error) {
 func (l *link) lost(err error) {
 	switch {
 	case l.isClosed():
+	case l.gate.Held():
+		l.log.Info("the NATS server of the store of members announces its end: connecting to another")
 	case err == nil: // by Reconnect
 		l.log.Warn("the store's server does not answer: connecting to another")
 	default:

@@ -69,6 +69,7 @@ func (s *Store) Close() error {
 		w.stop()
 	}
 	s.link.nc.Close()
+	s.link.gate.Close()
 	sparse.Flush(s.link.log)
 	return nil
 }

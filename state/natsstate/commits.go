@@ -152,6 +152,12 @@ func (c *commits) publish(msgs []*nats.Msg, done func(ack, error)) {
 		c.mux.publish(last, done)
 		return
 	}
+	c.mux.gate.Enter(func() { c.publishBatch(msgs, done) })
+}
+
+// publishBatch is called inside the gate.
+func (c *commits) publishBatch(msgs []*nats.Msg, done func(ack, error)) {
+	last := msgs[len(msgs)-1]
 	id := rand.Text()
 	c.batches.Lock()
 	defer c.batches.Unlock()
@@ -163,11 +169,12 @@ func (c *commits) publish(msgs []*nats.Msg, done func(ack, error)) {
 			break
 		}
 		if err := c.mux.nc.PublishMsg(m); err != nil {
+			c.mux.gate.Leave()
 			done(ack{}, err)
 			return
 		}
 	}
-	c.mux.publish(last, done)
+	c.mux.publishNow(last, done)
 }
 
 // headerSize is how many bytes headers are on the wire, or a few more.

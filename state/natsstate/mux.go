@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/state"
 )
@@ -29,6 +30,7 @@ type mux struct {
 	nc    *nats.Conn
 	inbox string
 	sub   *nats.Subscription
+	gate  *natsdial.Gate // each waiter has entered it
 	clock expiry.Set
 
 	mu      sync.Mutex
@@ -48,8 +50,8 @@ type waiter struct {
 	heard func(*nats.Msg, error) (more bool)
 }
 
-func newMux(nc *nats.Conn) (*mux, error) {
-	m := &mux{nc: nc, inbox: nc.NewInbox() + ".", waiters: map[uint64]*waiter{}}
+func newMux(nc *nats.Conn, gate *natsdial.Gate) (*mux, error) {
+	m := &mux{nc: nc, gate: gate, inbox: nc.NewInbox() + ".", waiters: map[uint64]*waiter{}}
 	var err error
 	m.sub, err = nc.Subscribe(m.inbox+"*", m.see)
 	return m, err
@@ -91,6 +93,9 @@ func (w *waiter) take() bool {
 	delete(w.m.waiters, w.id)
 	w.m.mu.Unlock()
 	w.m.clock.Remove(&w.Node)
+	if there {
+		w.m.gate.Leave()
+	}
 	return there
 }
 
@@ -128,6 +133,11 @@ func (m *mux) close() {
 
 // publish sends a message and has done called once with JetStream's answer.
 func (m *mux) publish(msg *nats.Msg, done func(ack, error)) {
+	m.gate.Enter(func() { m.publishNow(msg, done) })
+}
+
+// publishNow is publish for a caller that has entered the gate.
+func (m *mux) publishNow(msg *nats.Msg, done func(ack, error)) {
 	var once sync.Once
 	say := func(a ack, err error) { once.Do(func() { done(a, err) }) }
 	w, reply := m.await(msg.Subject, func(answer *nats.Msg, err error) bool {
@@ -140,6 +150,7 @@ func (m *mux) publish(msg *nats.Msg, done func(ack, error)) {
 		return false
 	})
 	if w == nil {
+		m.gate.Leave()
 		done(ack{}, state.ErrClosed)
 		return
 	}
@@ -184,6 +195,9 @@ func (m *mux) ask(ctx context.Context, subject string, question any, last func(*
 			return nil, err
 		}
 	}
+	if !m.gate.Wait(ctx) {
+		return nil, context.Cause(ctx)
+	}
 	var mu sync.Mutex
 	var msgs []*nats.Msg
 	end := make(chan error, 2)
@@ -202,6 +216,7 @@ func (m *mux) ask(ctx context.Context, subject string, question any, last func(*
 		return false
 	})
 	if w == nil {
+		m.gate.Leave()
 		return nil, state.ErrClosed
 	}
 	if err := m.nc.PublishMsg(&nats.Msg{Subject: subject, Reply: reply, Data: body}); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/state"
 )
 
@@ -70,7 +71,7 @@ func answers(t *testing.T, replicas ...replica) (*reads, *int) {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	m, err := newMux(nc)
+	m, err := newMux(nc, new(natsdial.Gate))
 	if err != nil {
 		t.Fatal(err)
 	}

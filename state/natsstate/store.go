@@ -32,6 +32,7 @@ type Store struct {
 	log  *slog.Logger
 	nc   *nats.Conn
 	mux  *mux
+	gate natsdial.Gate
 	// waits is the mux for handlers of the connection: they may be called before it is there, and
 	// the watches with it.
 	waits atomic.Pointer[mux]
@@ -95,11 +96,11 @@ func (f *floors) get(shard uint32) state.Rev {
 
 // connect makes the store's connection.
 func (s *Store) connect(ctx context.Context, _ time.Duration) error {
-	nc, err := s.opts.store().Connect(ctx, natsdial.Hear(func(_ *nats.Subscription, err error) { s.heard(err) }, s.lost, s.back))
+	nc, err := s.opts.store().Connect(ctx, natsdial.Hear(&s.gate, func(_ *nats.Subscription, err error) { s.heard(err) }, s.lost, s.back))
 	if err != nil {
 		return err
 	}
-	m, err := newMux(nc)
+	m, err := newMux(nc, &s.gate)
 	if err != nil {
 		nc.Close()
 		return err
@@ -111,7 +112,11 @@ func (s *Store) connect(ctx context.Context, _ time.Duration) error {
 }
 
 func (s *Store) lost(err error) {
-	if !s.closed.Load() {
+	switch {
+	case s.closed.Load():
+	case s.gate.Held():
+		s.log.Info("the NATS server of the store of state announces its end: connecting to another")
+	default:
 		s.log.Warn("the connection to the store of state is lost", slog.Any("error", err))
 	}
 	if m := s.waits.Load(); m != nil {
@@ -168,6 +173,7 @@ func (s *Store) end() {
 		s.watches.close()
 	}
 	s.mux.close()
+	s.gate.Close()
 	if s.commits != nil {
 		s.commits.close()
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/state"
 )
 
@@ -39,7 +40,7 @@ func TestBatchBehindAWriteUnderWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	m, err := newMux(nc)
+	m, err := newMux(nc, new(natsdial.Gate))
 	if err != nil {
 		t.Fatal(err)
 	}

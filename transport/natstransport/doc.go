@@ -34,7 +34,7 @@
 // error is outcome.ErrNotPermitted.
 //
 // A server that announces its end (lame duck mode) is left before that: the transport connects to another
-// one, hears over both for a second, and no call is lost. A connection that was given does not move.
+// one, hears over both for 2 s, and no call is lost. A connection that was given does not move.
 //
 // The transport passes the suite in package transporttest. Tests that only NATS needs lie beside
 // the files.

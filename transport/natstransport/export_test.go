@@ -66,6 +66,15 @@ func (t *Transport) Settles() bool {
 	return t.owners.halted
 }
 
+// Subjects are some that others send to.
+func (t *Transport) Subjects() []string {
+	subjects := []string{t.inbox + ".x"}
+	if t.door.open.Load() {
+		subjects = append(subjects, t.opts.Prefix+".n."+t.node+"._")
+	}
+	return subjects
+}
+
 // ClientID is the server's number of the connection.
 func (t *Transport) ClientID() uint64 {
 	id, _ := t.nc.Load().GetClientID()

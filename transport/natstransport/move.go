@@ -23,7 +23,7 @@ import (
 const (
 	// overlapTime is how long the end hears over both connections: by then all servers know
 	// of the new one.
-	overlapTime = time.Second
+	overlapTime = 2 * time.Second
 	// settleTime is how long requests are held until those before them have arrived.
 	settleTime = time.Second
 	// moveTimeout bounds a connection to another server, and its subscriptions.

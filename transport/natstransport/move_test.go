@@ -48,12 +48,14 @@ func TestServersAreReplaced(t *testing.T) {
 		}
 	}
 	ctx, stop := context.WithCancel(context.Background())
+	all, end := context.WithTimeout(context.Background(), 5*patience) // of the calls that last
+	defer end()
 	var long []<-chan result
 	var calls, notes [lanes]uint32
 	done := make(chan struct{}, 2*lanes)
 	for lane := range lanes {
 		client := clients[lane/3]
-		long = append(long, start(patient(t), client, transport.Envelope{Shard: lane, Type: "Hold", Data: []byte("held")}))
+		long = append(long, start(all, client, transport.Envelope{Shard: lane, Type: "Hold", Data: []byte("held")}))
 		go func() { // ends with ctx
 			defer func() { done <- struct{}{} }()
 			for ; ctx.Err() == nil; calls[lane]++ {
@@ -74,6 +76,9 @@ func TestServersAreReplaced(t *testing.T) {
 				}
 			}
 		}()
+	}
+	for _, end := range ends {
+		servers.Subjects = append(servers.Subjects, end.Subjects()...)
 	}
 	for i := range 3 {
 		servers.Replace(patient(t), i)
@@ -102,25 +107,6 @@ func TestServersAreReplaced(t *testing.T) {
 	t.Logf("calls %d, notifications %d", calls, notes)
 }
 
-// alone starts one server, with the options given.
-func alone(t testing.TB, opts server.Options) *server.Server {
-	t.Helper()
-	opts.Host, opts.Port, opts.NoLog, opts.NoSigs = "127.0.0.1", server.RANDOM_PORT, true, true
-	srv, err := server.NewServer(&opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	t.Cleanup(func() {
-		srv.Shutdown()
-		srv.WaitForShutdown()
-	})
-	if !srv.ReadyForConnections(patience) {
-		t.Fatal("the server takes no connections")
-	}
-	return srv
-}
-
 // asked has the server ask one connection to go, as an operator may.
 func asked(t testing.TB, srv *server.Server, tr *natstransport.Transport) {
 	t.Helper()
@@ -132,7 +118,7 @@ func asked(t testing.TB, srv *server.Server, tr *natstransport.Transport) {
 // moving is a client whose connection takes nothing any more, and which waits for that before it goes
 // over another one.
 func moving(t *testing.T) (client *natstransport.Transport, d *diary, note func(uint32, transport.Delivery), thaw func()) {
-	srv := alone(t, server.Options{})
+	srv := natstest.Alone(t, server.Options{})
 	node, p := connect(t, natstransport.Options{URL: srv.ClientURL()}), startProxy(t, srv.ClientURL())
 	client, d = connect(t, natstransport.Options{URL: p.url()}), new(diary)
 	client.SettleFor(patience)
@@ -192,7 +178,7 @@ func TestCloseWhileItMoves(t *testing.T) {
 
 // TestMoveIsTriedAgain: a server that takes no connection more is asked again.
 func TestMoveIsTriedAgain(t *testing.T) {
-	srv := alone(t, server.Options{MaxConn: 2})
+	srv := natstest.Alone(t, server.Options{MaxConn: 2})
 	tr, other := connect(t, natstransport.Options{URL: srv.ClientURL(), AlwaysOverNATS: true}), dial(t, srv.ClientURL())
 	serve(t, tr, 7, echo)
 	before := tr.ClientID()
@@ -206,7 +192,7 @@ func TestMoveIsTriedAgain(t *testing.T) {
 // TestProgramIsNotToldOfMoves: of a connection that was left, the program's handlers hear nothing. The
 // handler of the announcement is called.
 func TestProgramIsNotToldOfMoves(t *testing.T) {
-	srv := alone(t, server.Options{})
+	srv := natstest.Alone(t, server.Options{})
 	told := make(chan string, 9)
 	tr := connect(t, natstransport.Options{URL: srv.ClientURL(), NATSOptions: []nats.Option{
 		nats.LameDuckModeHandler(func(*nats.Conn) { told <- "announced" }),
@@ -227,13 +213,13 @@ func TestProgramIsNotToldOfMoves(t *testing.T) {
 var moveProvocations = []provocation{
 	{"a server that asks a connection to go", []string{"the NATS server announces its end: moving to another", "moved to another NATS server"},
 		func(t *testing.T, w *secretWatch) {
-			srv := alone(t, server.Options{})
+			srv := natstest.Alone(t, server.Options{})
 			tr := w.connect(natstransport.Options{URL: srv.ClientURL()})
 			asked(t, srv, tr)
 		}},
 	{"a server that is the last", []string{"cannot move to another NATS server yet: calls on their way may be lost when this one ends"},
 		func(t *testing.T, w *secretWatch) {
-			srv := alone(t, server.Options{LameDuckGracePeriod: -2 * patience})
+			srv := natstest.Alone(t, server.Options{LameDuckGracePeriod: -2 * patience})
 			w.connect(natstransport.Options{URL: srv.ClientURL()})
 			go srv.LameDuckShutdown() // ends with Shutdown
 		}},

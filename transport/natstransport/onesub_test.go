@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/natstest"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
@@ -151,7 +152,7 @@ func thousand(t *testing.T, client *natstransport.Transport, shards int) {
 }
 
 // ownServer is a NATS server that can be asked what it knows of its connections.
-func ownServer(t *testing.T) *server.Server { return alone(t, server.Options{}) }
+func ownServer(t *testing.T) *server.Server { return natstest.Alone(t, server.Options{}) }
 
 // connection is what the server knows of the one connection with a name.
 func connection(t *testing.T, srv *server.Server, name string) *server.ConnInfo {
