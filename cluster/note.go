@@ -7,6 +7,7 @@ import (
 	"errors"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
@@ -26,6 +27,7 @@ type note struct {
 	until   time.Time       // its end in any case
 	env     Envelope        // as it was sent
 	room    []byte          // for the message's data, if its sender may reuse them
+	holders atomic.Int32    // its receipt, until that was told, and each Post: a transport may tell it before Post returns
 	refusal error           // why it is sent again; nil if it was not sent
 	receipt *Receipt
 
@@ -34,14 +36,17 @@ type note struct {
 	number, after uint64 // if it was posted
 }
 
-// notes are reused. A note is over when its receipt is told, and no code looks at it after that.
+// notes are reused. A note is over when its receipt was told and no Post is under way.
 var notes = sync.Pool{New: func() any { return new(note) }}
 
 // mostRoom is how many bytes a note that is reused may have.
 const mostRoom = 4 << 10
 
-// recycle gives a note back that is over.
-func (n *note) recycle() {
+// release is called when the receipt was told, and at the end of each Post.
+func (n *note) release() {
+	if n.holders.Add(-1) > 0 {
+		return
+	}
 	room := n.room
 	if cap(room) > mostRoom {
 		room = nil
@@ -54,6 +59,7 @@ func (n *note) recycle() {
 // them when begin returns.
 func begin(ctx context.Context, c *caller, m *message, lent bool) *Receipt {
 	n := notes.Get().(*note)
+	n.holders.Store(1)
 	n.c, n.m, n.to, n.by, n.receipt = c, *m, m.to.address(), c.known.mapping.Load(), new(Receipt)
 	if lent {
 		n.room = append(n.room, m.data...)
@@ -91,7 +97,7 @@ func begin(ctx context.Context, c *caller, m *message, lent bool) *Receipt {
 // refused ends a note that is not in the window.
 func (n *note) refused(err error) *Receipt {
 	_, err = n.c.conclude(nil, err, &n.env)
-	n.recycle()
+	n.release()
 	return receiptOf(err)
 }
 
@@ -139,9 +145,11 @@ func (n *note) post(ctx context.Context) {
 	}
 	n.env.Retry = n.refusal != nil && outcome.Of(n.refusal) == NotStarted
 	n.first = n.by.called.add(shard)
+	n.holders.Add(1)
 	if open, err := c.poster.Post(ctx, &n.env, dispatch.Order{Number: n.number, After: n.after}, n.until, n); !open {
 		n.Told(err)
 	}
+	n.release()
 }
 
 // repost is post for a note that has waited in its line.
@@ -170,7 +178,7 @@ func (n *note) Told(err error) {
 	runs := w.told(n, again)
 	if !again {
 		receipt.end(err)
-		n.recycle()
+		n.release()
 	}
 	if runs {
 		w.goOn(to, l, nil)
@@ -235,7 +243,7 @@ func (n *note) over(err error) {
 	_, err = n.c.conclude(nil, err, &n.env)
 	n.c.window.over(n)
 	n.receipt.end(err)
-	n.recycle()
+	n.release()
 }
 
 // By implements [dispatch.Gathered].

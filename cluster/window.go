@@ -173,7 +173,7 @@ func (w *window) Accepted(all []dispatch.Told) {
 	for _, t := range all {
 		n := t.(*note)
 		n.receipt.end(nil)
-		n.recycle()
+		n.release()
 	}
 }
 

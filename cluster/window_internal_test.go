@@ -75,3 +75,35 @@ func TestAsyncPausesWithoutAConnection(t *testing.T) {
 		}
 	})
 }
+
+// hasty tells a notification before Post returns, and looks at its envelope after that.
+type hasty struct {
+	*cutOff
+	t *testing.T
+}
+
+func (h hasty) Post(_ context.Context, env *Envelope, _ dispatch.Order, _ time.Time, to dispatch.Told) (open bool, err error) {
+	to.Told(nil)
+	for range 10 {
+		if n := notes.Get().(*note); n == to || &n.env == env {
+			h.t.Error("a note is used again before Post has returned")
+		}
+	}
+	return true, nil
+}
+
+// TestNoteIsTheTransportsInPost: a note that was told already is not used again while the transport still has its envelope.
+func TestNoteIsTheTransportsInPost(t *testing.T) {
+	tr := hasty{&cutOff{}, t}
+	client, err := NewClient(ClientOptions{Transport: tr, NumShards: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.caller.poster = tr
+	client.caller.window.init(0, tr)
+	for range 100 {
+		if err := client.Key("k").NotifyRawAsync(t.Context(), "Add", []byte("x")).Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

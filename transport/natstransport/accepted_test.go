@@ -1,6 +1,7 @@
 package natstransport_test
 
 import (
+	"context"
 	"math"
 	"sync/atomic"
 	"testing"
@@ -86,6 +87,35 @@ func (n *told) Told(err error) {
 		n.accepted.Add(1)
 	} else {
 		n.failed.Add(1)
+	}
+}
+
+// TestPostIsToldOnce: a notification whose time ends while it waits for room is told that by the clock. Post does
+// not return an error as well when it gives up.
+func TestPostIsToldOnce(t *testing.T) {
+	url := testkit.StartNATS(t)
+	client, nc := connect(t, natstransport.Options{URL: url}), dial(t, url)
+	pretend(t, nc, 7, 1, nil)
+	defer client.HoldShard(7)()
+	large := transport.Envelope{Shard: 7, Type: "Note", Data: make([]byte, natstransport.MaxBatch), Delivery: transport.AwaitNothing}
+	for range natstransport.MaxWaiting + 1 {
+		if _, err := client.Request(patient(t), large); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(patient(t))
+	defer cancel()
+	var n told
+	returned := make(chan bool, 1)
+	go func() {
+		env := transport.Envelope{Shard: 7, Type: "Note", Delivery: transport.AwaitAccept}
+		open, _ := client.Backend().(dispatch.Poster).Post(ctx, &env, dispatch.Order{}, time.Now().Add(time.Millisecond), &n)
+		returned <- open
+	}()
+	eventually(t, "its time ends", func() bool { return n.failed.Load() > 0 })
+	cancel()
+	if !receive(t, "Post", returned) || n.failed.Load() != 1 || n.accepted.Load() != 0 {
+		t.Errorf("told %d times, and once more by Post", n.failed.Load())
 	}
 }
 

@@ -49,7 +49,9 @@ func (t backend) Post(ctx context.Context, env *transport.Envelope, o dispatch.O
 	t.clock.Add(&c.node, c, moment) // before it goes out, because after that it may be told at any moment
 	if err := r.post(ctx, env, c); err != nil {
 		t.clock.Remove(&c.node)
-		return false, err
+		if mine, _ := t.calls.leave(c); mine {
+			return false, err
+		} // otherwise the clock has told it while it waited for room
 	}
 	return true, nil
 }
