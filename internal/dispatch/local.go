@@ -54,7 +54,11 @@ func (l *local) told() bool {
 		return true
 	}
 	if l.wait == nil {
-		l.wait = make(chan struct{}, 1)
+		if w, ok := l.sub.d.waits.Get().(chan struct{}); ok {
+			l.wait = w
+		} else {
+			l.wait = make(chan struct{}, 1)
+		}
 	}
 	return l.bits.Or(bitWaits)&bitTold != 0
 }

@@ -53,16 +53,24 @@ func Ended(s *Sub) *Call {
 	return c
 }
 
+// part is called by the sender of a call when it has its answer.
+func (l *local) part() {
+	if l.wait != nil && (l.by != nil || l.bits.Load()&spentBars != 0) { // the call is not used again, but its channel is
+		l.sub.d.waits.Put(l.wait)
+		l.wait = nil
+	}
+	l.leave()
+}
+
 // leave is called when the node is done with a call.
 func leave(c *Call) {
 	if l, ok := c.replier.(*local); ok {
-		l.part()
+		l.leave()
 	}
 }
 
-// part is called by the sender of a call when it has its answer, and by the node when the call has finished.
-// The later of the two gives back a call that is spent.
-func (l *local) part() {
+// leave is called by sender and node. The later of the two gives back a call that is spent.
+func (l *local) leave() {
 	old := l.bits.Or(bitLeft)
 	if old&bitLeft == 0 || old&(spentNeeds|spentBars) != spentNeeds {
 		return
