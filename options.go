@@ -51,8 +51,8 @@ type Options struct {
 	// name it serves when the lease of the dead process has ended, 10 to 12 s later.
 	// Open sets Transport, Membership, Shards, NumShards and Seed. It sets State, here and in
 	// Client, unless that is given: durable entities keep their states in the network On. A
-	// handler in Kinds says that its actors are durable by handlers.Options.Durable. A handler inside a func of yours
-	// cannot say it: if only such handlers keep state, give State here.
+	// handler in Kinds says by handlers.Options.Durable that its actors are durable. Open does not see handlers inside a
+	// func of yours: if only such handlers keep state, give State here.
 	Node cluster.NodeOptions
 	// Client has further options of the client: RetryOn, EnvelopeOptions. Open sets
 	// Transport, NumShards and Seed.

@@ -50,8 +50,8 @@ func (c *Context) Kind() string { return c.in().Kind() }
 // Shard returns the shard that the key belongs to.
 func (c *Context) Shard() uint32 { return c.in().Shard() }
 
-// Message returns the message. In OnActivate, OnPassivate and Every only its Key is set. When the method has
-// returned, and the message was answered, no more than the Key may be left.
+// Message returns the message. In OnActivate, OnPassivate and Every only its Key is set. Once the method
+// has returned and the message was answered, Message may have only the Key.
 func (c *Context) Message() Message { return Message(c.in().Message()) }
 
 // Header returns a header of the message.

@@ -29,10 +29,10 @@ type ClientOptions struct {
 	// EnvelopeOptions apply to all envelopes of the client, before the options of a
 	// call.
 	EnvelopeOptions []EnvelopeOption
-	// Codec names how messages are encoded that are no protobuf messages, and their replies. The program must link
-	// the codec, and so must those of the nodes: [github.com/clstr-go/clstr/cluster/cborcodec].Name
-	// is one. Messages that are encoded already, as of RequestRaw, are taken to be encoded so. A message whose type has
-	// a method MessageCodec() string that returns another name has that codec. Empty is JSON.
+	// Codec names the encoding of messages and replies that are not protobuf messages. Empty is JSON. This program
+	// and the nodes' programs must link the codec, [github.com/clstr-go/clstr/cluster/cborcodec].Name for example.
+	// Bytes that RequestRaw and NotifyRaw send must be in this codec. If a message's type has a method
+	// MessageCodec() string, that chooses the codec instead.
 	Codec string
 	// Metrics instruments the client. If nil, nothing is measured.
 	Metrics ClusterMetrics

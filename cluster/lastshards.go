@@ -8,14 +8,14 @@ import (
 	"sync/atomic"
 )
 
-// lastShards remembers the shards of keys, because hashing a key for its shard costs a tenth of a call in memory. A key has
-// one place. It takes the place if that is free, or if it comes twice and no other key that is not there comes between. So keys
-// that do not come again take the places of few others.
+// lastShards remembers the shards of keys, because hashing a key for its shard costs a tenth of a call in memory. Each key has
+// one possible place. A key takes its place if that is free. Otherwise it must come twice, without a third key
+// of the same place between. So keys that come only once push out few others.
 type lastShards struct {
 	seed   maphash.Seed
 	places [1 << 11]struct {
 		key  atomic.Pointer[keyShard]
-		last atomic.Uint32 // of the hash of the key that was looked for last, and not found
+		last atomic.Uint32 // hash of the last key that was looked for and not found
 	}
 }
 
@@ -24,7 +24,7 @@ type keyShard struct {
 	shard uint32
 }
 
-// mostRemembered is how many bytes a key may have that is remembered.
+// mostRemembered is how many bytes a remembered key has at most.
 const mostRemembered = 64
 
 // of returns the shard of a key, which hash computes.

@@ -49,7 +49,7 @@ func (w *window) first(to address, l *line) (n *note) {
 	return nil
 }
 
-// sent is called when the first of the queue is over. It returns the next notes of the queue that may be posted, one
+// sent is called when the first note of the queue is over. It returns the next notes of the queue that may be posted, one
 // behind the other. When the goroutine has posted them, it calls sent anew, with again false: notes that were refused
 // meanwhile are not posted once more, because the first of them must go by itself, with pauses. If no note may be
 // posted, goOn says whether the goroutine goes on with the first of the queue, or ends.

@@ -46,8 +46,8 @@ type Options struct {
 	Around Around
 	// Durable has the state of protoactor actors stored, which must be [actor.Stateful]. Mail
 	// by process id that they send is not held back. An entity of actor.Define says by its own
-	// option, [actor.Durable], how its state is stored. Set Durable beside it in a handler that you give to
-	// clstr.Open, which then opens the store of state. A handler func has no state. nil = not stored.
+	// option, [actor.Durable], how its state is stored. If you give the handler to
+	// clstr.Open, set Durable as well, so that Open opens the store of state. A handler func has no state. nil = not stored.
 	Durable *actor.Persistence
 }
 

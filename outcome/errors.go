@@ -55,7 +55,7 @@ var (
 	// there. The handler did not run, and the entity keeps its state.
 	ErrDecode = sentinel("bad_payload", NotStarted, "payload does not unmarshal")
 	// ErrUnknownCodec: the node's program does not link the codec that the message names. The text
-	// names the codecs that it knows. Nothing ran: import the codec's package in the nodes' program.
+	// lists the codecs that it knows. The handler did not run. Import the codec's package in the nodes' program.
 	ErrUnknownCodec = sentinel("unknown_codec", NotStarted, "unknown codec")
 	// ErrReply: the handler ran, and its reply does not marshal, or does not
 	// unmarshal at the caller. The entity keeps its state.

@@ -48,7 +48,7 @@ type Envelope struct {
 	// Data is the encoded message payload.
 	Data []byte `json:"data"`
 	// Codec names how Data and the reply are encoded, unless they are protobuf messages. Empty is JSON. Clients
-	// set it. A transport carries any name, and a node refuses one that its program does not know
+	// set it. A transport carries any name, and a node refuses a name that its program does not know
 	// ([outcome.ErrUnknownCodec]).
 	Codec string `json:"codec,omitempty"`
 	// ReplyTo is the reply address, set by the transport on the node's side.

@@ -31,7 +31,7 @@ var (
 	}.EncMode())
 
 	decoding = cbor.DecOptions{
-		MaxNestedLevels:  10_000, // as encoding/json has it
+		MaxNestedLevels:  10_000, // the same as in encoding/json
 		MaxArrayElements: math.MaxInt32,
 		MaxMapPairs:      math.MaxInt32, // a message's size bounds both
 		IntDec:           cbor.IntDecConvertSignedOrBigInt,
@@ -100,13 +100,13 @@ func (e *decodeError) Error() string {
 	switch err := e.err.(type) {
 	case *cbor.UnmarshalTypeError:
 		if err.StructFieldName != "" {
-			return fmt.Sprintf("field %q is a %s and no %s", err.StructFieldName, err.CBORType, err.GoType)
+			return fmt.Sprintf("field %q is a %s, not a %s", err.StructFieldName, err.CBORType, err.GoType)
 		}
-		return fmt.Sprintf("a %s is no %s", err.CBORType, err.GoType)
+		return fmt.Sprintf("a %s, not a %s", err.CBORType, err.GoType)
 	case *cbor.SyntaxError, *cbor.SemanticError, *cbor.ExtraneousDataError, *cbor.MaxNestedLevelError:
 		return err.Error()
 	}
-	return fmt.Sprintf("no CBOR, or a field's own decoding failed: a %T", e.err)
+	return fmt.Sprintf("not CBOR, or a field's own decoding failed (%T)", e.err)
 }
 
 // Unwrap returns what the decoder has said.

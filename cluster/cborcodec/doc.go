@@ -1,4 +1,4 @@
-// Package cborcodec lets messages travel as CBOR (RFC 8949) in place of JSON: smaller, quicker, and without
+// Package cborcodec lets messages travel as CBOR (RFC 8949) instead of JSON: smaller, usually quicker, and without
 // schemas. A program that names the package knows the codec. Every node of a cluster must know it before
 // the first client uses it:
 //
@@ -15,14 +15,14 @@
 //
 // # Types
 //
-// A type must be one that can travel as JSON too. Fields have the name of their tag cbor, or else of their tag
-// json. MarshalJSON is not called: a type encodes itself with MarshalCBOR, or else MarshalBinary, or else
+// A type must be able to travel as JSON too. A field takes its name from its tag cbor, or else from its tag
+// json. MarshalJSON is not called. A type can encode itself with MarshalCBOR, or else MarshalBinary, or else
 // MarshalText. A struct that has MarshalJSON and none of these is refused
 // ([github.com/clstr-go/clstr/outcome.ErrInvalidMessage]), and so are fields that would be lost, text that is not UTF-8, and
 // values that hold themselves. NaN and infinities travel, and times keep their offset.
 //
-// A value in an interface comes back as what CBOR knows: a map[string]any, a []any, an int64, a float64,
-// a []byte, a time.Time.
+// In an interface, a number, time, list or struct comes back as one of the types that CBOR knows: an int64, a
+// float64, a []byte, a time.Time, a []any or a map[string]any.
 //
 // The codec keeps nothing of what it is given, and all goroutines can use it. Its tests are beside the files.
 package cborcodec

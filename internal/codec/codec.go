@@ -20,8 +20,8 @@ import (
 // Namer is implemented by messages that name themselves.
 type Namer interface{ MessageType() string }
 
-// Encode names and encodes a message that is to be sent, by the codec as if its type chooses none. It returns an [*Invalid]
-// if the message must not be sent, because its type would lose a part of itself on the way, or its
+// Encode names and encodes a message that is to be sent. as is the codec for types that choose none. It returns an
+// [*Invalid] if the message must not be sent, because its type would lose a part of itself on the way, or its
 // own Validate method refuses it. The name is returned as soon as it is known, even with an error.
 func Encode(as string, v any) (Packed, error) { return pack(as, v, false) }
 

@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// JSON is how messages are encoded that are no protobuf messages and name no codec.
+// JSON is the codec of messages that name none and are not protobuf messages.
 const JSON = ""
 
 // Codec encodes messages that are no protobuf messages.
@@ -50,7 +50,7 @@ func Known(name string) error {
 	return err
 }
 
-// named is called with the name of a codec that is not JSON.
+// named finds a codec by its name, which is not JSON's.
 func named(name string) (*Codec, error) {
 	if c, ok := codecs.Load(name); ok {
 		return c.(*Codec), nil
@@ -114,7 +114,7 @@ func CheckAs(as string, t reflect.Type) error {
 	return c.check(t)
 }
 
-// ownCodec returns the codec that messages of a type choose; JSON for none. It asks a zero value.
+// ownCodec returns the codec that a message type chooses, or JSON. It asks a zero value of the type.
 func ownCodec(t reflect.Type) (name string, err error) {
 	defer func() {
 		if value := recover(); value != nil {

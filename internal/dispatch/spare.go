@@ -2,12 +2,12 @@
 
 package dispatch
 
-// A request is short, and its Call is large, so a call that is over is used for another. That must be
-// seen by no code. So it happens only if nothing can refer to the call any more:
+// A request is short, and its Call is large. So the memory of a call that is over is used for another call. No code
+// may notice, so it happens only if nothing can refer to the call any more:
 //
 //   - Its sender is in this process, has its answer, and has left ([local.part]).
 //   - The receiver has said that it keeps nothing of the call ([EndLast]). What the receiver gives to user code is
-//     something of its own, and asks [Ended] afterwards.
+//     something of its own, which turns to [Ended] afterwards.
 //   - Nothing else has been given the call: no context that leads to it was asked for it ([CallFrom]), no list of the
 //     shard has it, no turn waits for it or by it, and the clock has given it back.
 //
@@ -42,7 +42,7 @@ func EndLast(c *Call) {
 	c.End()
 }
 
-// Ended makes a call of the subscription that has ended. It stands for one that was used again.
+// Ended makes a call of the subscription that has ended already. It stands in for one whose memory was used again.
 func Ended(s *Sub) *Call {
 	c := &Call{}
 	c.sub, c.ended = s, done

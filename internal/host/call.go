@@ -77,14 +77,15 @@ type Call interface {
 	Queued(Place)
 	// End is called when the handler has returned.
 	End()
-	// Spent returns what stands for the call from now on, if the call was answered and no code could tell the
-	// difference. It is called when the handler has returned. If it is not nil, EndLast may be called in place of End:
-	// then the call must not be used any more, because it may become another.
+	// Spent is called when the handler has returned. If the call was answered, and no code could notice that its
+	// memory is used again, Spent returns what stands in for the call from now on. Otherwise it returns nil.
 	Spent() Past
+	// EndLast is End for a call whose Spent was not nil. Afterwards the call must not be used, because it may
+	// have become another.
 	EndLast()
 }
 
-// Past stands for a call that has become another.
+// Past stands in for a call that may have become another.
 type Past interface {
 	// Ended makes a call that has ended.
 	Ended() Call

@@ -118,7 +118,7 @@ func (c *Context) Kind() string { return c.cell.shard.host.opts.Kind }
 // Shard returns the shard that the key belongs to.
 func (c *Context) Shard() uint32 { return c.cell.shard.id }
 
-// Message returns the message. In OnActivate, OnPassivate and Every, and when the turn is over and the message was
+// Message returns the message. In OnActivate, OnPassivate and Every, and once the turn is over and the message was
 // answered, only its Key may be set.
 func (c *Context) Message() Message {
 	if !c.enter() {

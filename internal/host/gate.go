@@ -8,7 +8,7 @@ import (
 )
 
 // gate counts the uses of a call by code that has its context, and may have kept it. When the turn is over and no
-// use goes on, it shuts the gate: from then on the call may be another.
+// use goes on, the gate is shut, because from then on the call may be another.
 type gate struct{ state atomic.Int32 }
 
 const (

@@ -1,9 +1,8 @@
 // What an encoder would silently leave out of a type
 
-// Package lossless checks a type before its first value is encoded, because encoding/json
-// silently leaves things out, and so do encoders of CBOR, and the other end then has another message than the
-// one that was sent. It also finds text in a value that they would change. It imports only the
-// standard library.
+// Package lossless checks a type before its first value is encoded. Encoders of JSON and CBOR silently leave
+// things out, and then another message arrives than the one that was sent. It also finds text in a value that
+// they would change. It imports only the standard library.
 //
 //	verdict := lossless.Check(reflect.TypeFor[Event]())
 //	if verdict.Fault != nil { ... } // field Time: embeds time.Time, whose ...

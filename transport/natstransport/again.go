@@ -1,4 +1,4 @@
-// Subscriptions that the server has taken and refuses later: they are tried again
+// Subscriptions that the server took and refuses later: they are tried again
 
 package natstransport
 
@@ -12,7 +12,7 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// How long a refused subscription waits for the next try: twice as long each time.
+// The pause before the next try of a refused subscription. It doubles each time.
 const (
 	againFirst = time.Second
 	againMost  = 15 * time.Second
@@ -61,7 +61,7 @@ func (a *again) lose(subject, text string, err error) {
 	}
 }
 
-// refused returns why nothing comes to a subject that this end is subscribed to; nil if something can. It is called
+// refused returns why the server sends nothing to a subject that this end is subscribed to; nil if it does. It is called
 // with mu held.
 func (a *again) refused(e *ear) error {
 	if e != nil && a.lost[e.subject] != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// here is this end as the node of calls that begin at this end. They go to the shard's subscription at once, as the reader
-// would take them there, and wait for no connection.
+// here stands for this end where it is the node of its own calls. They go to the shard's subscription at once, as the reader
+// would take them there, and need no connection.
 //
 // Whether a route leads here never changes. So in one epoch all calls to a shard go the same way, in order.
 type here struct {

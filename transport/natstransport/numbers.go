@@ -5,7 +5,7 @@ package natstransport
 // remembered is how many of a peer's numbers are remembered: more than are on their way.
 const remembered = 1 << 16
 
-// fewWords is how many words the memory of a peer begins with: a peer that has sent one notification costs little.
+// fewWords is how many words a peer's memory begins with, so that a peer with one notification costs little.
 const fewWords = 16
 
 // numbers are the newest numbers of a peer's notifications that were accepted. A notification that is to

@@ -41,7 +41,7 @@ type Options struct {
 	// Conn is a connection to use instead of a new one. Close leaves it open. Until Close
 	// the transport's error handler replaces the connection's, and also calls it.
 	// The connection must echo (no nats.NoEcho). It does not leave a server that announces its end: nats.go
-	// connects again when that has ended.
+	// connects again after the server has ended.
 	Conn *nats.Conn
 	// Prefix separates the clusters of one NATS account. One or more
 	// tokens, separated by dots. Empty = "clstr".
@@ -51,9 +51,9 @@ type Options struct {
 	// has the name beside a message that the node refuses. At most 64 letters, digits, - and _.
 	// Empty = "_".
 	Caller string
-	// AlwaysOverNATS sends everything over NATS, also calls to shards that nodes on this very
-	// transport own. By default such calls go to the node at once, without NATS: permissions
-	// of the server do not bound them, and they go on while the connection is down, as long as the node has
+	// AlwaysOverNATS sends everything over NATS, even calls to shards that a node on this very
+	// transport owns. By default such calls go to the node at once, without NATS. The server's
+	// permissions do not limit them, and they work while the connection is down, as long as the node has
 	// its lease.
 	AlwaysOverNATS bool
 	// Log gets the events and faults that no caller is told. nil = slog.Default().

@@ -196,7 +196,7 @@ func (o *outbox) last(size, limit, items int) (b *batch, fresh bool) {
 	return b, true
 }
 
-// crowd is how many calls that wait for an answer show that others are about to send.
+// crowd: when this many calls wait for an answer, others are probably about to send.
 const crowd = 8
 
 // Run implements pool.Task: it sends a batch and lets others send before the
