@@ -82,6 +82,21 @@ func (s *Servers) Replace(ctx context.Context, i int, streams ...string) {
 	old.WaitForShutdown()
 	s.start(i)
 	s.awaitRoutes(i)
+	s.ready(ctx, i, streams)
+}
+
+// Ready returns when all servers know the Subjects.
+func (s *Servers) Ready(ctx context.Context) {
+	s.t.Helper()
+	for i := range s.all {
+		s.ready(ctx, i, nil)
+	}
+}
+
+func (s *Servers) ready(ctx context.Context, i int, streams []string) {
+	s.t.Helper()
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
 	for !s.knows(i, streams) {
 		select {
 		case <-again.C:

@@ -47,6 +47,11 @@ func TestServersAreReplaced(t *testing.T) {
 			}
 		}
 	}
+	servers.Subjects = []string{"clstr.who"}
+	for _, end := range ends {
+		servers.Subjects = append(servers.Subjects, end.Subjects()...)
+	}
+	servers.Ready(patient(t))
 	ctx, stop := context.WithCancel(context.Background())
 	all, end := context.WithTimeout(context.Background(), 5*patience) // of the calls that last
 	defer end()
@@ -76,9 +81,6 @@ func TestServersAreReplaced(t *testing.T) {
 				}
 			}
 		}()
-	}
-	for _, end := range ends {
-		servers.Subjects = append(servers.Subjects, end.Subjects()...)
 	}
 	for i := range 3 {
 		servers.Replace(patient(t), i)
