@@ -1,4 +1,4 @@
-// Moves: this end goes to another server before its own one ends
+// Moves: the transport goes to another server before its own one ends
 
 package natstransport
 
@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// overlapTime is how long the end hears over both connections: by then all servers know
+	// overlapTime is how long the transport hears over both connections: by then all servers know
 	// of the new one.
 	overlapTime = 2 * time.Second
 	// settleTime is how long requests are held until those before them have arrived.
@@ -30,7 +30,7 @@ const (
 	moveTimeout = 5 * time.Second
 )
 
-// mover takes an end with a connection of its own to another server when its server announces its
+// mover takes a transport with a connection of its own to another server when its server announces its
 // end (lame duck mode).
 //
 //	the old connection:  all -----------------------------.  still heard -------.  closed
@@ -40,14 +40,14 @@ const (
 //	                                        have arrived
 //
 // The node hears its requests over both connections for a while, and takes each once (overlap). The
-// subjects stay the same, so answers find the end however long their calls take.
+// subjects stay the same, so answers find the transport however long their calls take.
 type mover struct {
 	t    *Transport
 	turn chan struct{} // cap 1: held by a move, and at last by Close
 	ctx  context.Context
 	end  context.CancelFunc
 	over chan struct{} // closed to end the watcher of the present connection; of the turn
-	next *nats.Conn    // to which the end is about to move; guarded by t.mu
+	next *nats.Conn    // to which the transport is about to move; guarded by t.mu
 
 	overlap, settling time.Duration // the constants, but in tests
 
