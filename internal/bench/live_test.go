@@ -12,7 +12,9 @@ import (
 
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/membership/natsstore"
 	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
 // live makes a live cluster over NATS whose keys echo.
@@ -105,4 +107,57 @@ func (s *scope) end() {
 	for _, f := range slices.Backward(s.ends) {
 		f()
 	}
+}
+
+// BenchmarkSpread is 4,096 shards of one node until two more, which start at the same moment, have taken
+// their parts: some 2,730 moves. The records are in the bucket of one server, or of three.
+func BenchmarkSpread(b *testing.B) {
+	const moves = 2730
+	for _, role := range []string{"one", "three"} {
+		url := start(b, role, "")
+		for _, most := range []int{1, 8, 16, 64} {
+			b.Run(role+"/moves="+strconv.Itoa(most), func(b *testing.B) {
+				for b.Loop() {
+					b.StopTimer()
+					prefix := "b" + strconv.FormatInt(time.Now().UnixNano(), 36)
+					member(b, url, prefix, "a", most)
+					b.StartTimer()
+					var both sync.WaitGroup
+					both.Go(func() { member(b, url, prefix, "b", most) })
+					both.Go(func() { member(b, url, prefix, "c", most) })
+					both.Wait()
+				}
+				b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms")
+				b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/moves, "us/move")
+			})
+		}
+	}
+}
+
+// member starts a node with 4,096 live shards, and returns when it serves its part.
+func member(b *testing.B, url, prefix, id string, most int) {
+	quiet, timing := slog.New(slog.DiscardHandler), membership.DefaultTiming
+	timing.Settle, timing.Residency, timing.MaxMoves = 100*time.Millisecond, time.Millisecond, most
+	tr, err := natstransport.Open(b.Context(), natstransport.Options{URL: url, Prefix: prefix, Log: quiet})
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	b.Cleanup(func() { _ = tr.Close() })
+	store, err := natsstore.Open(b.Context(), natsstore.Options{URL: url, Prefix: prefix, Log: quiet})
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	b.Cleanup(func() { _ = store.Close() })
+	node := cluster.NewNode(cluster.NodeOptions{
+		NodeID: id, Transport: tr, Membership: store, NumShards: 4096, Timing: timing, Log: quiet,
+		Handler: func(_ context.Context, env cluster.Envelope) ([]byte, error) { return env.Data, nil },
+	})
+	stop, err := node.Start(b.Context())
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	b.Cleanup(func() { _ = stop() })
 }

@@ -164,7 +164,7 @@ func (t *shards) shouldMove(s *shard, to record.Ref) bool {
 	case to == t.self.Ref, t.own.leaves() && !t.leaving.lookedAround():
 		return false
 	case t.own.state == record.Leaving || t.own.record.State == record.Leaving:
-		if most *= 4; to.IsZero() {
+		if most *= 2; to.IsZero() {
 			return true // the last node's shards end together
 		}
 	case to.IsZero():
