@@ -10,9 +10,16 @@ func (w *window) goOn(to address, l *line, n *note) {
 }
 
 func (w *window) run(to address, l *line, n *note) {
+	over := false
+	defer func() {
+		if !over { // the metrics have ended the goroutine: another one goes on
+			w.goOn(to, l, nil)
+		}
+	}()
 	for {
 		if n == nil {
 			if n = w.first(to, l); n == nil {
+				over = true
 				return
 			}
 		}
@@ -22,6 +29,7 @@ func (w *window) run(to address, l *line, n *note) {
 			post, goOn := w.sent(l, again)
 			if len(post) == 0 {
 				if !goOn {
+					over = true
 					return
 				}
 				break

@@ -84,10 +84,9 @@ func begin(ctx context.Context, c *caller, m *message, lent bool) *Receipt {
 	case t == posts:
 		n.post(ctx)
 	case t == alone && n.env.Delivery == transport.AwaitNothing:
-		l := n.line
+		defer c.window.goOn(to, n.line, nil) // also where the application's code ends the goroutine
 		_, err := c.alone(ctx, &n.env, &n.m)
 		n.over(err)
-		c.window.goOn(to, l, nil)
 	case t == alone:
 		c.window.goOn(to, n.line, n)
 	}
@@ -169,19 +168,20 @@ func (n *note) repost(ctx context.Context) {
 func (n *note) Told(err error) {
 	w, to, l := &n.c.window, n.to, n.line // n may be another goroutine's soon
 	again := err != nil && n.isRepeated(err)
+	defer func() { // also where the metrics end the goroutine
+		runs := w.told(n, again)
+		if !again {
+			n.receipt.end(err)
+			n.release()
+		}
+		if runs {
+			w.goOn(to, l, nil)
+		}
+	}()
 	if again {
 		n.refusal = err
 	} else {
 		_, err = n.c.conclude(nil, err, &n.env)
-	}
-	receipt := n.receipt
-	runs := w.told(n, again)
-	if !again {
-		receipt.end(err)
-		n.release()
-	}
-	if runs {
-		w.goOn(to, l, nil)
 	}
 }
 
@@ -240,10 +240,12 @@ func (n *note) late() error {
 
 // over ends a note that was sent by itself.
 func (n *note) over(err error) {
+	defer func() { // also where the metrics end the goroutine
+		n.c.window.over(n)
+		n.receipt.end(err)
+		n.release()
+	}()
 	_, err = n.c.conclude(nil, err, &n.env)
-	n.c.window.over(n)
-	n.receipt.end(err)
-	n.release()
 }
 
 // By implements [dispatch.Gathered].

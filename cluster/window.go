@@ -158,10 +158,15 @@ func (w *window) told(n *note, again bool) (runs bool) {
 
 // Accepted implements [dispatch.Gatherer].
 func (w *window) Accepted(all []dispatch.Told) {
+	defer w.accepted(all) // also where the metrics end the goroutine
 	for _, t := range all {
 		n := t.(*note)
 		_, _ = n.c.conclude(nil, nil, &n.env)
 	}
+}
+
+// accepted ends posted notes that were accepted.
+func (w *window) accepted(all []dispatch.Told) {
 	w.mu.Lock()
 	for _, t := range all {
 		n := t.(*note)

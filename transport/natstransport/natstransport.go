@@ -108,7 +108,9 @@ type Transport struct {
 	decoder wire.Decoder
 	packet  wire.Packet
 	handing handing
-	acks    []*call // room for those that a reply decides
+	left    []wire.Reply // of the packet
+	acks    []*call      // room for those that a reply decides
+	run     []*call      // those of them that are left
 	told    []dispatch.Told
 	overlap overlap
 	peers   peers

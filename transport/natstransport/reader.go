@@ -24,6 +24,7 @@ func (t *Transport) read() {
 	if t.handing.msg != nil {
 		t.handOn()
 	}
+	takeReplies(t)
 	t.catchUp()
 	for m := range t.in {
 		if m == nil {

@@ -41,10 +41,21 @@ func (t *Transport) replies(m *nats.Msg) {
 		})
 		return
 	}
-	for i := range t.packet.Replies {
-		r := &t.packet.Replies[i]
+	t.left = t.packet.Replies
+	takeReplies(t)
+}
+
+// takeReplies takes the replies that are left. If the application's metrics end the reader's goroutine, the next reader
+// goes on with those that follow.
+func takeReplies(t *Transport) {
+	tellAccepted(t)
+	for len(t.left) > 0 {
+		r := &t.left[0]
+		t.left = t.left[1:]
 		if r.Further > 0 {
-			t.accepted(r.ID, int(r.Further)+1)
+			t.acks = t.calls.takeRun(r.ID, int(r.Further)+1, t.acks[:0])
+			t.run = t.acks
+			tellAccepted(t)
 			continue
 		}
 		c := t.calls.take(r.ID)
@@ -60,21 +71,22 @@ func (t *Transport) replies(m *nats.Msg) {
 	}
 }
 
-// accepted ends so many calls, from an id on: notifications that a node has accepted.
-func (t *Transport) accepted(first uint64, n int) {
-	t.acks = t.calls.takeRun(first, n, t.acks[:0])
+// tellAccepted ends the calls of a run that are left: notifications that a node has accepted.
+func tellAccepted(t *Transport) {
 	told, by := t.told[:0], dispatch.Gatherer(nil)
-	for i, c := range t.acks {
-		t.acks[i] = nil
-		c.heard()
+	for len(t.run) > 0 {
+		c := t.run[0]
 		var its dispatch.Gatherer
 		if g, ok := c.told.(dispatch.Gathered); ok {
 			its = g.By()
 		}
 		if its != by && len(told) > 0 {
-			by.Accepted(told)
+			all := told
 			told = told[:0]
+			by.Accepted(all)
 		}
+		t.run[0], t.run = nil, t.run[1:]
+		c.heard()
 		if by = its; by == nil {
 			c.decide(nil, nil)
 			continue
