@@ -233,7 +233,8 @@ func (m *mover) settle(boxes []*nodeBox) {
 		}
 		asked++
 		env := transport.Envelope{Type: aliveAt}
-		b.publish(&batch{buf: wire.AppendNumbered(nil, &env, 0, 0, 0), calls: []*call{{t: m.t, to: &route{to: b}, told: arrived}}})
+		c, buf := &call{t: m.t, to: &route{to: b}, told: arrived}, wire.AppendNumbered(nil, &env, 0, 0, 0)
+		b.publish(&batch{buf: buf, items: 1, calls: []*call{c}, spans: []span{{0, len(buf)}}}) // Close may take it out
 	}
 	for range asked {
 		select {
