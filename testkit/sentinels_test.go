@@ -57,6 +57,7 @@ var sentinels = map[string]error{
 	"ErrIDReused":                   cluster.ErrIDReused,
 	"ErrBegun":                      cluster.ErrBegun,
 	"ErrOutOfOrder":                 cluster.ErrOutOfOrder,
+	"ErrUnknownCodec":               cluster.ErrUnknownCodec,
 	"ErrDeposed":                    cluster.ErrDeposed,
 	"ErrNotStored":                  cluster.ErrNotStored,
 	"ErrBadState":                   cluster.ErrBadState,

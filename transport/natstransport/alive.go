@@ -121,8 +121,8 @@ func (q vital) Told(err error) {
 func (v *vigil) end(upTo uint64, why string) {
 	b := v.box
 	ended := b.t.calls.takeIf(func(c *call) bool { return c.to.to == b && (upTo == 0 || c.id <= upTo) })
-	for _, c := range ended {
-		c.decide(nil, outcome.Errorf(outcome.ErrConnectionLost, "the node that served shard %d %s", c.to.shard, why).WithOutcome(outcome.MaybeRan))
-	}
+	decideAll(ended, func(c *call) *outcome.Error {
+		return outcome.Errorf(outcome.ErrConnectionLost, "the node that served shard %d %s", c.to.shard, why).WithOutcome(outcome.MaybeRan)
+	})
 	v.silent = 0
 }

@@ -244,12 +244,29 @@ func parseReplySubject(subject string) addressed {
 
 // refuse ends calls that were not sent.
 func (t *Transport) refuse(calls []*call, why *outcome.Error) {
+	var left []*call
 	for _, c := range calls {
 		if c == nil {
 			continue
 		}
 		if ok, _ := t.calls.leave(c); ok {
-			c.decide(nil, why)
+			left = append(left, c)
 		}
+	}
+	decideAll(left, func(*call) *outcome.Error { return why })
+}
+
+// decideAll tells the callers of calls that were taken. The metrics of a notification may end the goroutine: the
+// others are told all the same.
+func decideAll(calls []*call, why func(*call) *outcome.Error) {
+	defer func() {
+		if len(calls) > 0 {
+			decideAll(calls, why)
+		}
+	}()
+	for len(calls) > 0 {
+		c := calls[0]
+		calls = calls[1:]
+		c.decide(nil, why(c))
 	}
 }

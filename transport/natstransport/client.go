@@ -202,11 +202,7 @@ func (b *nodeBox) publish(m *batch) {
 	}
 	t.missed.add(unacked, "subject", b.subject, "error", err)
 	refusal := notSent(err)
-	for i, c := range m.calls {
-		if c != nil && t.calls.take(first+uint64(i)) != nil {
-			c.decide(nil, refusal)
-		}
-	}
+	decideAll(t.calls.takeRun(first, len(m.calls), nil), func(*call) *outcome.Error { return refusal })
 }
 
 // send publishes a message. If it returns an error, the message has not reached the server whole,

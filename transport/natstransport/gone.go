@@ -68,8 +68,8 @@ func (t *Transport) abandon(old *route) {
 		t.open(true)
 		t.abandonIn(askAgain, old)
 	default:
-		for _, c := range t.calls.takeIf(to) {
-			c.decide(nil, outcome.Errorf(outcome.ErrNotOwner, "the owner of shard %d in epoch %d has not answered, and the shard has another owner now", old.shard, old.epoch).WithOutcome(outcome.MaybeRan))
-		}
+		decideAll(t.calls.takeIf(to), func(*call) *outcome.Error {
+			return outcome.Errorf(outcome.ErrNotOwner, "the owner of shard %d in epoch %d has not answered, and the shard has another owner now", old.shard, old.epoch).WithOutcome(outcome.MaybeRan)
+		})
 	}
 }

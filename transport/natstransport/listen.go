@@ -118,9 +118,7 @@ func (t *Transport) denied(err error, alone bool) {
 		if box.refused.Add(1) != box.sent.Load() || !alone {
 			e = e.WithOutcome(outcome.MaybeRan)
 		}
-		for _, c := range t.calls.takeIf(func(c *call) bool { return c.to.to == box }) {
-			c.decide(nil, e)
-		}
+		decideAll(t.calls.takeIf(func(c *call) bool { return c.to.to == box }), func(*call) *outcome.Error { return e })
 	}
 	t.forbidden(text, err)
 	t.mu.Lock()

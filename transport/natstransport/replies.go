@@ -139,19 +139,13 @@ func (t *Transport) boxAt(subject string) *nodeBox {
 // notifications without an acknowledgement it names beside them.
 func (t *Transport) fail(subject string, why func(*call) *outcome.Error) (unacked int) {
 	to := parseReplySubject(subject)
-	for i := range to.n {
-		if c := t.calls.take(to.first + uint64(i)); c != nil {
-			c.decide(nil, why(c))
-		}
-	}
+	decideAll(t.calls.takeRun(to.first, to.n, nil), why)
 	return to.unacked
 }
 
 // lose decides every call that is on its way.
 func (t *Transport) lose(why *outcome.Error) {
-	for _, c := range t.calls.takeIf(func(*call) bool { return true }) {
-		c.decide(nil, why)
-	}
+	decideAll(t.calls.takeIf(func(*call) bool { return true }), func(*call) *outcome.Error { return why })
 }
 
 const (
