@@ -99,7 +99,7 @@ func (o *outlet) settle(s *shell) error {
 	t.failed = t.failed || t.own != nil && t.own.err != nil
 	t.query = t.query && !t.once && !o.ids.waits()
 	b.mu.Unlock()
-	data, is, err := o.sum.after(t, s.stored)
+	data, is, err := o.sum.after(t, *s.stored)
 	changed := is != o.sum
 	var why error
 	var over, undone bool

@@ -15,7 +15,11 @@ import (
 // still, or what is stored. It does nothing for others.
 func load(s *shell, h *hook) (err error) {
 	opts, c := &s.shard.host.opts, s.cell
-	if s.stored, err = storedOf(opts, s.inner); err != nil || s.stored.Persistence == nil {
+	is, err := storedOf(opts, s.inner)
+	if is.Persistence != nil || c.mailbox.outlet != nil {
+		s.stored = &is
+	}
+	if err != nil || is.Persistence == nil {
 		return err
 	}
 	if opts.Keeper == nil {

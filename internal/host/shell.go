@@ -24,7 +24,7 @@ type shell struct {
 	entity Entity   // inner, if it is one
 	timed  *timed   // what inner sees, unless it is an entity
 	set    Settings // the entity's
-	stored stored   // what is stored of inner
+	stored *stored  // what is stored of inner; nil for a key that is not durable
 	timers []*ticker
 	turn   *Context // of the message that a protoactor actor is at; set on the turn
 	live   bool     // activated, and not ended
