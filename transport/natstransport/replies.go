@@ -106,6 +106,9 @@ func tellAccepted(t *Transport) {
 func (t *Transport) unserved(r *wire.Reply) {
 	t.missed.add(1, sparse.Shard(r.Shard), "error", r.Err)
 	route := t.owners.routes.Get(r.Shard)
+	if route != nil && route.to.node == r.Owner.Node && route.epoch == r.Owner.Epoch {
+		return // it was sent before the refusal of another was heard, which said the same
+	}
 	news := route != nil && route.doubted()
 	if r.Owner.Node != "" {
 		t.learn(r.Shard, r.Owner, true)
