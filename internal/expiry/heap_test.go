@@ -17,7 +17,7 @@ func TestMoments(t *testing.T) {
 		things, after := make([]thing, n), rand.Perm(n)
 		began := Now()
 		for i := range things {
-			s.Add(&things[i].node, &things[i], began+int64(after[i])*int64(time.Millisecond))
+			s.Add(&things[i].node, &things[i], began+int64(1+after[i])*int64(time.Millisecond)) // none is due before all have come
 		}
 		for i := range things { // some leave, some move
 			switch i % 4 {
@@ -33,7 +33,7 @@ func TestMoments(t *testing.T) {
 		for i := range things {
 			switch i % 4 {
 			case 0:
-				things[i].want(t, "at its moment", time.Duration(after[i])*time.Millisecond)
+				things[i].want(t, "at its moment", time.Duration(1+after[i])*time.Millisecond)
 			case 1:
 				things[i].want(t, "removed")
 			case 2:
