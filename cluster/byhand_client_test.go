@@ -97,7 +97,7 @@ func packed(text string) (numbers []uint64) {
 	return numbers
 }
 
-// who puts a question for the owners of shards from first on; one is whether it is for the first shard
+// who asks all nodes for the owners of shards from first on; one is whether it asks for the first shard
 // only.
 func (h *hand) who(first uint64, one bool) parsed {
 	h.t.Helper()

@@ -100,19 +100,19 @@ func TestTwoNodesOfOneShardOverNATS(t *testing.T) {
 		}
 	}
 	stays := ask(late, 3)
-	for who, log := range logs {
+	for end, log := range logs {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		for len(log.lines("two nodes serve a shard by fixed lists: the lists must not overlap")) == 0 {
 			select {
 			case <-time.After(10 * time.Millisecond):
 				ask(early, 4)
 			case <-ctx.Done():
-				t.Fatalf("%s is not told", who)
+				t.Fatalf("%s is not told", end)
 			}
 		}
 		cancel()
 		if lines := log.lines("must not overlap"); !strings.Contains(lines[0], "shard=3 ") {
-			t.Errorf("%s is told %q", who, lines)
+			t.Errorf("%s is told %q", end, lines)
 		}
 	}
 	for range 20 {

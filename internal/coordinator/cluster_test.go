@@ -21,7 +21,7 @@ import (
 
 const shards = 32
 
-// cluster is nodes around one store, and who serves what.
+// cluster is nodes around one store, and which of them serves which shard.
 type cluster struct {
 	t      *testing.T
 	store  *memstore.Store
