@@ -106,19 +106,11 @@ type listening struct{ t *Transport }
 
 // Run implements pool.Task.
 func (l listening) Run(pool.Slot) {
-	o := &l.t.owners
-	l.t.mu.Lock()
-	defer l.t.mu.Unlock()
-	e, err := l.t.hear(l.t.opts.Prefix+".own", "")
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	switch {
-	case err != nil:
+	if l.t.ears.hear(&l.t.ears.own) != nil {
+		o := &l.t.owners
+		o.mu.Lock()
+		defer o.mu.Unlock()
 		o.hearing = false // the next question tries again
-	case o.stopped:
-		e.stop()
-	default:
-		o.hints = e
 	}
 }
 

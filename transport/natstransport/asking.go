@@ -202,26 +202,12 @@ func (o *owners) settle(q *asking, pause time.Duration) {
 	}
 }
 
-// hears reports whether an ear is the one for announcements.
-func (o *owners) hears(e *ear) bool {
+// stop ends the question that is open, and asks no more.
+func (o *owners) stop() {
+	o.settle(nil, 0)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return e == o.hints
-}
-
-// stopOwners ends the questions and answers that are under way.
-func (t *Transport) stopOwners() {
-	t.owners.settle(nil, 0)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for e := range t.asked {
-		e.stop()
-	}
-	clear(t.asked)
-	t.owners.mu.Lock()
-	defer t.owners.mu.Unlock()
-	t.owners.stopped = true
-	t.owners.hints.stop()
+	o.stopped = true
 }
 
 // question is a task of the flusher: it asks for the owners of the shards from

@@ -58,27 +58,11 @@ func (t backend) Subscribe(ctx context.Context, shardID uint32, to dispatch.Subs
 // ServeOwners implements [dispatch.Backend].
 func (t backend) ServeOwners(ctx context.Context, dir dispatch.Owners) (transport.Subscription, error) {
 	s := &ownersSub{t: t.Transport, dir: dir}
-	before := t.refusals()
-	t.mu.Lock()
-	if t.closed.Load() {
-		t.mu.Unlock()
-		return nil, outcome.Errorf(outcome.ErrTransportClosed, "owners")
+	t.answers(s, true)
+	if err := t.ears.open(ctx, &t.ears.who); err != nil {
+		t.answers(s, false)
+		return nil, err
 	}
-	var err error
-	if s.ear, err = t.hear(t.opts.Prefix+".who", "who"); err == nil {
-		t.asked[s.ear] = s
-		t.setDirs()
-	}
-	t.mu.Unlock()
-	if err != nil {
-		return nil, notSent(err)
-	}
-	if err := t.subscribed(ctx, before, &s.denied); err != nil {
-		return nil, errors.Join(err, s.Unsubscribe())
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s.taken = true
 	return s, nil
 }
 

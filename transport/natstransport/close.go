@@ -35,7 +35,7 @@ func (t *Transport) leave() {
 	subs := slices.Collect(maps.Keys(t.subs))
 	t.mu.Unlock()
 	t.moves.stop()
-	t.shut()
+	t.ears.shut(&t.ears.node, &t.ears.list)
 	t.remove(subs...)
 }
 
@@ -46,11 +46,8 @@ func (t *Transport) end() {
 	if t.up.Load() {
 		_ = t.flush(context.Background()) // the replies; without a connection they are lost anyway
 	}
-	t.mu.Lock()
-	t.inboxEar.stop()
-	t.turns.ear.stop()
-	t.mu.Unlock()
-	t.stopOwners()
+	t.ears.stopAll()
+	t.owners.stop()
 	t.clock.Stop()
 	close(t.quit)
 	t.in <- nil

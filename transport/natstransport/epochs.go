@@ -3,8 +3,6 @@
 package natstransport
 
 import (
-	"context"
-	"maps"
 	"slices"
 	"sync/atomic"
 
@@ -24,7 +22,6 @@ var (
 // ownersSub answers questions for owners.
 type ownersSub struct {
 	t    *Transport
-	ear  *ear
 	dir  dispatch.Owners
 	last struct { // the last answer; the reader's
 		first   uint32
@@ -32,9 +29,6 @@ type ownersSub struct {
 		list    uint64
 		bytes   []byte
 	}
-
-	denied error // the server's refusal; guarded by t.mu
-	taken  bool  // the server has taken nats; guarded by t.mu
 }
 
 // list is what this end serves by a fixed list, for answers.
@@ -53,42 +47,27 @@ const maxAnswers = 64
 // Unsubscribe implements [transport.Subscription]. Questions that the server has sent before it
 // knew of the end are still answered, because their clients would wait in vain.
 func (s *ownersSub) Unsubscribe() error {
-	t := s.t
-	t.mu.Lock()
-	s.taken = false // it is subscribed no more
-	t.mu.Unlock()
-	if s.ear.drain() && t.flush(context.Background()) == nil {
-		t.readUpToHere()
+	if all := *s.t.dirs.Load(); len(all) == 1 && all[0] == s {
+		s.t.ears.shut(&s.t.ears.who)
 	}
-	t.mu.Lock()
-	s.ear.stop()
-	delete(t.asked, s.ear)
-	t.setDirs()
-	t.mu.Unlock()
-	sent := make(sentinel)
-	t.flusher.Go(sent) // behind the last answer
-	select {
-	case <-sent:
-	case <-t.ended:
-	}
+	s.t.answers(s, false)
 	return nil
 }
 
-// sentinel is a task of the flusher that says when the tasks before it are done.
-type sentinel chan struct{}
-
-// Run implements pool.Task.
-func (s sentinel) Run(pool.Slot) { close(s) }
-
-// setDirs shows those that answer to code that takes no lock. It is called with mu held.
-func (t *Transport) setDirs() {
-	dirs := slices.Collect(maps.Values(t.asked))
-	t.dirs.Store(&dirs)
+// answers has the reader answer from s, or no more.
+func (t *Transport) answers(s *ownersSub, yes bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := slices.DeleteFunc(slices.Clone(*t.dirs.Load()), func(o *ownersSub) bool { return o == s })
+	if yes {
+		all = append(all, s)
+	}
+	t.dirs.Store(&all)
 }
 
-// tell answers a question for owners: from the records of a node, or, without s, from this end's
-// fixed list. Only the reader calls it.
-func (t *Transport) tell(s *ownersSub, m *nats.Msg) {
+// tell answers a question for owners: from the records of a node, or from this end's fixed list. Only
+// the reader calls it.
+func (t *Transport) tell(m *nats.Msg) {
 	if !t.isInbox(m.Reply) {
 		t.packets.refused.Add(1)
 		t.log.Warn("question for owners is ignored: its reply subject is no inbox")
@@ -106,10 +85,10 @@ func (t *Transport) tell(s *ownersSub, m *nats.Msg) {
 		return // the client asks again
 	}
 	var answer []byte
-	if s != nil {
-		answer = s.answer(&ask)
-	} else {
+	if dirs := *t.dirs.Load(); m.Sub.Queue == "" {
 		answer = t.listed(&ask)
+	} else if len(dirs) > 0 {
+		answer = dirs[0].answer(&ask)
 	}
 	if answer == nil {
 		t.telling.Add(-1)

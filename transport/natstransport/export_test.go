@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
@@ -16,10 +18,12 @@ func OpenWithBacklog(opts Options, n int) (*Transport, error) {
 	return open(context.Background(), opts, n)
 }
 
-// HoldReader stops the reader at its next request until release.
+// HoldReader stops the reader until release.
 func (t *Transport) HoldReader() (release func()) {
-	t.mu.Lock()
-	return t.mu.Unlock
+	held, hold := make(chan struct{}), make(chan struct{})
+	go t.onReader(func() { close(held); <-hold }) // ends at release
+	<-held
+	return func() { close(hold) }
 }
 
 // Backlog is how many messages wait for the reader.
@@ -69,7 +73,7 @@ func (t *Transport) Settles() bool {
 // Subjects are some that others send to.
 func (t *Transport) Subjects() []string {
 	subjects := []string{t.inbox + ".x"}
-	if t.door.open.Load() {
+	if t.ears.node.taken {
 		subjects = append(subjects, t.opts.Prefix+".n."+t.node+"._")
 	}
 	return subjects
@@ -143,16 +147,14 @@ const AskPause = askPause
 
 // Hears reports whether the connection listens to announcements.
 func (t *Transport) Hears() bool {
-	t.owners.mu.Lock()
-	defer t.owners.mu.Unlock()
-	return t.owners.hints != nil
+	t.ears.mu.Lock()
+	defer t.ears.mu.Unlock()
+	return t.ears.own.sub != nil
 }
 
 // Deafen has announcements ignored.
 func (t *Transport) Deafen() {
-	t.owners.mu.Lock()
-	defer t.owners.mu.Unlock()
-	t.owners.hints = nil
+	t.onReader(func() { t.ears.own.take = func(*nats.Msg) {} })
 }
 
 // Epoch is the one in which a shard is taken to be owned.
@@ -268,7 +270,7 @@ func (t *Transport) Boxes() int {
 
 // SetAgain sets how long a refused subscription waits for the first further try.
 func (t *Transport) SetAgain(first time.Duration) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.again.first = first
+	t.ears.mu.Lock()
+	defer t.ears.mu.Unlock()
+	t.ears.again.first = first
 }

@@ -46,10 +46,8 @@ func (h *hearing) AskItself(again bool) {
 
 // Refused implements [dispatch.Hearer].
 func (h *hearing) Refused() error {
-	t := h.t
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.again.refused(t.door.node)
+	_, err := h.t.ears.opened([]*ear{&h.t.ears.node})
+	return err
 }
 
 // deny notes that the server refuses a message of this end to itself.

@@ -85,7 +85,7 @@ func (t *Transport) asyncError(sub *nats.Subscription, err error, alone bool) {
 		t.mu.Unlock()
 	case network && sub == nil:
 		t.log.Warn("NATS connection: the data that waited to be written is lost", "error", err)
-	case t.opts.Conn != nil && !t.owns(sub):
+	case t.opts.Conn != nil && !t.ears.has(sub):
 		// Another user of the connection is told.
 	case errors.Is(err, nats.ErrSlowConsumer) && sub != nil:
 		dropped, _ := sub.Dropped()
@@ -95,16 +95,10 @@ func (t *Transport) asyncError(sub *nats.Subscription, err error, alone bool) {
 	}
 }
 
-func (t *Transport) owns(sub *nats.Subscription) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.ears[sub] != nil
-}
-
 // denied takes the server's refusal of a publication or subscription.
 func (t *Transport) denied(err error, alone bool) {
 	text := err.Error()
-	if strings.Contains(text, strconv.Quote(t.repliesAt)) || strings.Contains(text, `"`+t.opts.Prefix+".n.") ||
+	if strings.Contains(text, strconv.Quote(t.ears.inbox.subject)) || strings.Contains(text, `"`+t.opts.Prefix+".n.") ||
 		strings.Contains(text, `"`+t.inboxPrefix) || t.opts.Conn == nil {
 		t.log.Error("not permitted by the server", "error", err)
 	}
@@ -121,31 +115,12 @@ func (t *Transport) denied(err error, alone bool) {
 		decideAll(t.calls.takeIf(func(c *call) bool { return c.to.to == box }), func(*call) *outcome.Error { return e })
 	}
 	t.forbidden(text, err)
+	if _, subject, ok := strings.Cut(text, "Subscription to "); ok { // a peer may cause any number of other refusals
+		t.ears.deny(subject, err)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, subject, ok := strings.Cut(text, "Subscription to "); ok {
-		t.subscriptionDenied(subject, err)
-	}
 	t.noteRefusal(err)
-}
-
-// subscriptionDenied is called with mu held, of refused subscriptions only: a peer
-// may cause any number of other refusals, and the reader waits for mu.
-func (t *Transport) subscriptionDenied(text string, err error) {
-	for e, s := range t.asked {
-		if strings.HasPrefix(text, strconv.Quote(e.subject)) {
-			s.denied = err
-		}
-	}
-	for _, e := range []*ear{t.door.node, t.door.who} {
-		if e != nil && strings.HasPrefix(text, strconv.Quote(e.subject)) {
-			t.door.denied = err
-		}
-	}
-	if strings.HasPrefix(text, strconv.Quote(t.repliesAt)) {
-		t.inboxDenied = err
-	}
-	t.again.deny(text, err)
 }
 
 // noteRefusal is called with mu held.
@@ -216,21 +191,4 @@ func (t *Transport) refusals() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.exceeded
-}
-
-// subscribed returns when the server has taken a subscription, or has refused it. before is what
-// refusals returned before the subscription was made.
-func (t *Transport) subscribed(ctx context.Context, before int, denied *error) error {
-	if err := t.flush(ctx); err != nil {
-		return err
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case *denied != nil:
-		return outcome.Errorf(outcome.ErrNotPermitted, "%v", *denied)
-	case t.exceeded != before:
-		return outcome.Errorf(outcome.ErrNotPermitted, "%v", nats.ErrMaxSubscriptionsExceeded)
-	}
-	return nil
 }

@@ -6,9 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/natsdial"
+	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -47,7 +46,6 @@ type mover struct {
 	ctx  context.Context
 	end  context.CancelFunc
 	over chan struct{} // closed to end the watcher of the present connection; of the turn
-	next *nats.Conn    // to which the transport is about to move; guarded by t.mu
 
 	overlap, settling time.Duration // the constants, but in tests
 
@@ -156,7 +154,7 @@ func (m *mover) servers(nc *nats.Conn) string {
 
 // hearToo has all ears hear over the next connection too, and returns when its server has taken that.
 func (m *mover) hearToo(ctx context.Context, nc *nats.Conn) error {
-	if err := m.subscribe(nc); err != nil {
+	if err := m.t.ears.allAlso(nc); err != nil {
 		return err
 	}
 	if err := nc.FlushWithContext(ctx); err != nil {
@@ -168,28 +166,11 @@ func (m *mover) hearToo(ctx context.Context, nc *nats.Conn) error {
 	return nil
 }
 
-func (m *mover) subscribe(nc *nats.Conn) error {
-	m.t.mu.Lock()
-	defer m.t.mu.Unlock()
-	m.next = nc
-	for _, e := range slices.Collect(maps.Values(m.t.ears)) {
-		if err := e.also(nc); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // hearOne ends the time of two connections: it leaves the new one, or the old.
 func (m *mover) hearOne(new bool) {
 	t := m.t
 	t.onReader(func() {
-		t.mu.Lock()
-		m.next = nil
-		for _, e := range t.ears {
-			e.one(new)
-		}
-		t.mu.Unlock()
+		t.ears.one(new)
 		t.overlap.cut(new)
 		t.catchUp()
 	})
@@ -244,6 +225,12 @@ func (m *mover) settle(boxes []*nodeBox) {
 		}
 	}
 }
+
+// sentinel is a task of the flusher that says when the tasks before it are done.
+type sentinel chan struct{}
+
+// Run implements pool.Task.
+func (s sentinel) Run(pool.Slot) { close(s) }
 
 // arrivals hears of each node that has answered, or has gone.
 type arrivals chan struct{}

@@ -53,10 +53,8 @@ type Transport struct {
 	missed      missed // notifications
 	packets     packets
 	d           *dispatch.Dispatcher
-	inbox       string // without the last token
-	repliesAt   string // the subject of inboxEar
-	inboxPrefix string // of the connection
-	inboxEar    *ear
+	inbox       string     // without the last token
+	inboxPrefix string     // of the connection
 	flusher     *pool.Pool // runs outboxes, one at a time
 	clock       expiry.Set
 	closed      atomic.Bool
@@ -77,31 +75,26 @@ type Transport struct {
 	who     string // the subject to which answers about owners go
 	turns   turns
 	hearing hearing
-	again   again
 	moves   mover
 
 	succession time.Duration // the constant, but in tests
 
-	node       string // the token of this end's subject
-	requestsAt string // the subject
-	door       door
-	serve      shardtable.Table[[]*subscription] // by shard, the highest epoch first; set with mu held
-	dirs       atomic.Pointer[[]*ownersSub]      // the same as asked
+	node    string // the token of this end's subject
+	ears    ears
+	lookout lookout
+	serve   shardtable.Table[[]*subscription] // by shard, the highest epoch first; set with mu held
+	dirs    atomic.Pointer[[]*ownersSub]      // they answer questions for owners; set with mu held
 
 	in    chan *nats.Msg // all messages of the connection, in order
 	mu    sync.Mutex
 	subs  map[*subscription]struct{}
-	asked map[*ear]*ownersSub
-	ears  map[*nats.Subscription]*ear
 	marks []func() // of markers in the channel, in order
 
-	heard       error         // the last refusal of the server's that was heard
-	hears       chan struct{} // closed with the next
-	exceeded    int           // refusals of subscriptions that are too many
-	calm        bool          // none came when one was waited for
-	handling    atomic.Int64  // odd while a handler of the connection's runs; grows
-	inboxDenied error
-	ready       bool // the inbox is open
+	heard    error         // the last refusal of the server's that was heard
+	hears    chan struct{} // closed with the next
+	exceeded int           // refusals of subscriptions that are too many
+	calm     bool          // none came when one was waited for
+	handling atomic.Int64  // odd while a handler of the connection's runs; grows
 
 	// Only the reader's.
 	waits   inbox
@@ -144,8 +137,6 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 		in:      make(chan *nats.Msg, backlog),
 		node:    newNode(),
 		subs:    map[*subscription]struct{}{},
-		asked:   map[*ear]*ownersSub{},
-		ears:    map[*nats.Subscription]*ear{},
 		peers:   newPeers(),
 		broken:  make(chan struct{}),
 
@@ -156,9 +147,9 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 	}
 	t.unawaited.log, t.missed.log = opts.Log, opts.Log
 	t.hearing.t = t
-	t.again = again{t: t, first: againFirst, lost: map[string]*outcome.Error{}}
+	t.ears.init(t)
+	t.lookout.t = t
 	t.moves.init(t)
-	t.door.turn, t.door.look.t = make(chan struct{}, 1), t
 	t.owners.boxes = map[string]*nodeBox{}
 	t.dirs.Store(new([]*ownersSub))
 	t.turns.asks = map[*context.CancelCauseFunc]struct{}{}
@@ -184,9 +175,9 @@ func (t *Transport) connect(ctx context.Context) (err error) {
 	}
 	t.nc.Store(nc)
 	t.inbox = nc.NewInbox()
-	t.repliesAt, t.requestsAt = t.inbox+".*", t.opts.Prefix+".n."+t.node+".*"
 	t.inboxPrefix = t.inbox[:strings.LastIndexByte(t.inbox, '.')+1]
 	t.who = t.inbox + ".who"
+	t.ears.name()
 	t.d.SetAsk(t.askTurns) // before anything is subscribed
 	t.listen(nc)
 	t.mu.Lock()
@@ -209,25 +200,10 @@ func (t *Transport) openInbox(ctx context.Context, changes chan nats.Status) (er
 	if err = t.opts.fits(t.nc.Load(), t.inboxPrefix); err != nil {
 		return err
 	}
-	before := t.refusals()
-	t.mu.Lock()
-	t.inboxEar, err = t.hear(t.repliesAt, "")
-	t.mu.Unlock()
-	if err != nil {
-		return notSent(err)
+	if t.look(t.nc.Load(), changes); t.up.Load() {
+		return t.ears.open(ctx, &t.ears.inbox)
 	}
-	if t.look(t.nc.Load(), changes); t.up.Load() { // otherwise nats.RetryOnFailedConnect: the watcher tells when it is there
-		if err = t.subscribed(ctx, before, &t.inboxDenied); err != nil {
-			t.mu.Lock()
-			t.inboxEar.stop()
-			t.mu.Unlock()
-			return err
-		}
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.ready = true
-	return nil
+	return t.ears.trust(&t.ears.inbox) // nats.RetryOnFailedConnect: the watcher tells when the server is there
 }
 
 // unconnected is the error for a connection that could not be made.

@@ -53,7 +53,6 @@ type owners struct {
 	quiet    int64               // no question is sent again before this moment
 	barred   int64               // no question is sent at all before this moment
 	denied   error               // because of this
-	hints    *ear
 	hearing  bool
 	stopped  bool
 	halted   bool // nothing goes to nodes

@@ -34,41 +34,14 @@ func (t *Transport) read() {
 		t.take(len(m.Data))
 		if m.Sub != nil {
 			t.hearing.came.Add(1)
+			t.ears.of(m.Sub).take(m)
+			continue
 		}
-		switch {
-		case m.Sub != nil && m.Sub.Subject == t.repliesAt: // whichever subscription it came by
-			t.replies(m)
-		case m.Sub == nil:
-			t.mu.Lock()
-			mark := t.marks[0]
-			t.marks = t.marks[1:]
-			t.mu.Unlock()
-			mark()
-		default:
-			t.other(m)
-		}
-	}
-}
-
-// other hands on a message that is neither a reply nor a mark.
-func (t *Transport) other(m *nats.Msg) {
-	t.mu.Lock()
-	e := t.ears[m.Sub]
-	two, old := e != nil && e.old != nil, e != nil && m.Sub == e.old
-	door, list, asked, turns := e == t.door.node, e == t.door.who, t.asked[e], e == t.turns.ear
-	t.mu.Unlock()
-	switch {
-	case e == nil: // its last messages
-	case door:
-		if t.overlap.admits(m, two, old) {
-			t.requests(m)
-		}
-	case asked != nil, list:
-		t.tell(asked, m)
-	case turns:
-		t.tellTurns(m)
-	case t.owners.hears(e):
-		t.announced(m)
+		t.mu.Lock()
+		mark := t.marks[0]
+		t.marks = t.marks[1:]
+		t.mu.Unlock()
+		mark()
 	}
 }
 

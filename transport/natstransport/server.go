@@ -128,7 +128,7 @@ func (t *Transport) handOn() {
 		}
 		if err == nil && e.Type == turnsAt && e.Delivery == transport.AwaitReply {
 			held = held || p.hold()
-			p.answer(id, m.Reply, []byte(t.turns.subject), nil)
+			p.answer(id, m.Reply, []byte(t.ears.turns.subject), nil)
 			continue
 		}
 		if err == nil && crowded != nil && (full || e.Delivery != transport.AwaitNothing) {

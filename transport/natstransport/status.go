@@ -60,7 +60,7 @@ func (t *Transport) changed(nc *nats.Conn, changes chan nats.Status, s nats.Stat
 		t.breaks()
 	}
 	if s == nats.CONNECTED {
-		t.again.reconnected()
+		t.ears.again.reconnected()
 	}
 }
 

@@ -27,19 +27,8 @@ const turnsToken = ".turns"
 
 // turns is the node's part in questions about turns.
 type turns struct {
-	ear     *ear                                  // with the first shard; guarded by Transport.mu
-	subject string                                // set before ear
-	open    atomic.Int32                          // questions that are answered now, or wait to be sent
-	asks    map[*context.CancelCauseFunc]struct{} // of our own questions; guarded by Transport.mu
-}
-
-// hearTurns lets the node hear questions about turns. It is called with mu held.
-func (t *Transport) hearTurns() (err error) {
-	if t.turns.ear == nil {
-		t.turns.subject = t.nc.Load().NewInbox() + turnsToken
-		t.turns.ear, err = t.hear(t.turns.subject, "")
-	}
-	return err
+	open atomic.Int32                          // questions that are answered now, or wait to be sent
+	asks map[*context.CancelCauseFunc]struct{} // of our own questions; guarded by Transport.mu
 }
 
 // askTurns asks the owner of a shard what turns wait for there: see
