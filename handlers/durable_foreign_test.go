@@ -211,3 +211,27 @@ func TestStateThatIsNil(t *testing.T) {
 		}
 	})
 }
+
+// TestFactoryThatForgetsDurable makes a key's next incarnation without its state: the key does not begin.
+func TestFactoryThatForgetsDurable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		plain := actor.Define("account", func(string) *account { return &account{} },
+			actor.OnRequest((*account).deposit), actor.OnRequest((*account).look))
+		made := 0
+		b := newBank(t, handlers.NewActorHandler(func(key string) (actor.Actor, error) {
+			if made++; made == 2 {
+				return plain.New(key)
+			}
+			return accounts(actor.Persistence{}).New(key)
+		}), hosting.Setup{})
+		b.want("a change", b.send("k", deposit{1}), "1")
+		b.fails("a panic", b.send("k", burst{1}), outcome.ErrPanicked, outcome.MaybeRan)
+		w := b.send("k", deposit{1})
+		b.fails("a change without a state", w, outcome.ErrActivationFailed, outcome.NotStarted)
+		if !strings.Contains(w.err.Error(), "is not durable, and its key is") {
+			b.Errorf("got %v", w.err)
+		}
+		b.pass(10 * time.Second)
+		b.want("a change of the next incarnation", b.send("k", deposit{1}), "2")
+	})
+}

@@ -176,8 +176,9 @@ func (c *Context) Save() error {
 		b.mu.Unlock()
 		return fmt.Errorf("Save: %w", ErrNoTurn)
 	}
+	of, old := storedBy(s, o), o.sum
 	b.mu.Unlock()
-	data, is, err := s.stored.after(o.sum)
+	data, is, err := of.after(old)
 	if err != nil {
 		return notStored(err)
 	}
@@ -187,7 +188,7 @@ func (c *Context) Save() error {
 		return fmt.Errorf("Save: %w", ErrNoTurn)
 	}
 	if is != o.sum && o.undone == nil {
-		o.sum, s.stored.gone = is, false
+		o.sum, o.gone = is, false
 		o.keep(data, false)
 		o.fresh.begins = o.fresh.begins || o.turn.begins
 		if own := o.turn.own; own != nil {

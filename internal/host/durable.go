@@ -99,7 +99,7 @@ func (o *outlet) settle(s *shell) error {
 	t.failed = t.failed || t.own != nil && t.own.err != nil
 	t.query = t.query && !t.once && !o.ids.waits()
 	b.mu.Unlock()
-	data, is, err := o.sum.after(t, *s.stored)
+	data, is, err := o.sum.after(t, storedBy(s, o))
 	changed := is != o.sum
 	var why error
 	var over, undone bool
@@ -118,7 +118,7 @@ func (o *outlet) settle(s *shell) error {
 		over, undone = startOver(b, t.begins), true
 	default:
 		o.ids.keeps(data, t.delete && !t.failed)
-		nothing := t.delete && (o.number == 0 && o.fresh == nil || t.begins && s.stored.gone)
+		nothing := t.delete && (o.number == 0 && o.fresh == nil || t.begins && o.gone)
 		if changed && !nothing && t.own != nil && !t.own.answered {
 			o.ids.begin(t.own) // it is answered later
 		}

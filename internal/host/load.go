@@ -16,8 +16,8 @@ import (
 func load(s *shell, h *hook) (err error) {
 	opts, c := &s.shard.host.opts, s.cell
 	is, err := storedOf(opts, s.inner)
-	if is.Persistence != nil || c.mailbox.outlet != nil {
-		s.stored = &is
+	if err == nil && is.Persistence == nil && c.mailbox.outlet != nil {
+		return fmt.Errorf("an entity that the factory has made is not durable, and its key is: make all entities of a kind durable, or none")
 	}
 	if err != nil || is.Persistence == nil {
 		return err
@@ -28,9 +28,9 @@ func load(s *shell, h *hook) (err error) {
 	if err := state.CheckKey(opts.Kind, c.key); err != nil {
 		return fmt.Errorf("a durable entity needs a kind, and a key that can be stored: %w", err)
 	}
-	encoding := s.stored.encoding() // user code, which is not called under a lock
-	if s.stored.as != nil {
-		if err := readable(s.stored.as); err != nil {
+	protobuf := is.looks() // user code, which is not called under a lock
+	if is.as != nil {
+		if err := readable(is.as); err != nil {
 			return err
 		}
 	}
@@ -40,7 +40,7 @@ func load(s *shell, h *hook) (err error) {
 		b.outlet = &outlet{cell: c}
 	}
 	o := b.outlet
-	o.persist, o.encoding = s.stored.Persistence, encoding
+	o.persist, o.as, o.protobuf = is.Persistence, is.as, protobuf
 	o.turn = nil
 	o.begun++
 	undone := o.undone
@@ -48,7 +48,7 @@ func load(s *shell, h *hook) (err error) {
 	var r *state.Record
 	u := o.fresh
 	if u != nil {
-		r = &state.Record{Number: o.number, Version: o.persist.Version, Type: o.encoding, Deleted: u.deleted, State: u.state}
+		r = &state.Record{Number: o.number, Version: o.persist.Version, Type: encodingOf(protobuf), Deleted: u.deleted, State: u.state}
 	}
 	b.mu.Unlock()
 	if u == nil {
@@ -65,12 +65,12 @@ func load(s *shell, h *hook) (err error) {
 	if r == nil {
 		r = &state.Record{Deleted: true}
 	}
-	if s.stored.gone = r.Deleted; !r.Deleted {
-		if err := restore(s, r, encoding); err != nil {
+	if o.gone = r.Deleted; !r.Deleted {
+		if err := restore(c, is, r, encodingOf(protobuf)); err != nil {
 			return badState(c, err)
 		}
 	}
-	data, _, err := s.stored.encode()
+	data, _, err := is.encode()
 	if err != nil {
 		return notStored(err)
 	}
@@ -86,14 +86,14 @@ func load(s *shell, h *hook) (err error) {
 }
 
 // restore gives the actor a stored state. A panic of its code is an error of this record.
-func restore(s *shell, r *state.Record, encoding string) (err error) {
+func restore(c *cell, is stored, r *state.Record, encoding string) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
-			s.cell.logPanic("reading the stored state", value)
+			c.logPanic("reading the stored state", value)
 			err = errPanic
 		}
 	}()
-	return s.stored.restore(r, encoding)
+	return is.restore(r, encoding)
 }
 
 // read returns what the store has of the key; nil if it has nothing.

@@ -5,6 +5,7 @@ package host
 import (
 	"context"
 	"errors"
+	"reflect"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
@@ -27,15 +28,17 @@ import (
 type outlet struct {
 	cell     *cell
 	persist  *Persistence
-	encoding string
-	sum      sum       // of the newest state; written on the turn only
-	number   uint64    // of the newest change
-	turn     *leaving  // what leaves on the turn that runs; nil: none runs
-	fresh    *unstored // nil at rest
-	undone   *Failure  // why the incarnation must start over
-	ids      *ids      // nil until there is a message with an ID
-	begun    uint32    // incarnations that have begun or ended: answers of former ones count for nothing
-	undos    uint32    // how often something was undone
+	as       reflect.Type // see stored; written on the turn only
+	sum      sum          // of the newest state; written on the turn only
+	number   uint64       // of the newest change
+	turn     *leaving     // what leaves on the turn that runs; nil: none runs
+	fresh    *unstored    // nil at rest
+	undone   *Failure     // why the incarnation must start over
+	ids      *ids         // nil until there is a message with an ID
+	begun    uint32       // incarnations that have begun or ended: answers of former ones count for nothing
+	undos    uint32       // how often something was undone
+	gone     bool         // the incarnation has found no state; used on the turn only
+	protobuf bool         // how the state is encoded
 }
 
 // leaving is what leaves on one turn, and what the turn has said of itself.
@@ -154,7 +157,7 @@ func (o *outlet) begin() *state.Change {
 	if u.deleted {
 		r.TTL = markTime
 	} else {
-		r.Type, r.State = o.encoding, u.state
+		r.Type, r.State = encodingOf(o.protobuf), u.state
 	}
 	return &state.Change{Kind: o.cell.shard.host.opts.Kind, Key: o.cell.key, Record: r, Spill: o.ids.into(r)}
 }

@@ -24,7 +24,6 @@ type shell struct {
 	entity Entity   // inner, if it is one
 	timed  *timed   // what inner sees, unless it is an entity
 	set    Settings // the entity's
-	stored *stored  // what is stored of inner; nil for a key that is not durable
 	timers []*ticker
 	turn   *Context // of the message that a protoactor actor is at; set on the turn
 	live   bool     // activated, and not ended
@@ -116,8 +115,8 @@ func (s *shell) start(ctx pactor.Context) {
 // that it cannot keep a key trying.
 func (s *shell) giveUp(ctx pactor.Context, err error) {
 	s.timed.forget()
+	s.cell.mailbox.outlet.abandon() // first: a Save beside the turn looks at inner
 	s.inner, s.entity, s.timed = nil, nil, nil
-	s.cell.mailbox.outlet.abandon()
 	h := s.shard.host
 	h.observers.key(KeyObserver.KeyEnded, s.cell)
 	s.cell.log().Warn("activation failed", slog.Any("error", err))

@@ -77,15 +77,22 @@ type Durable interface {
 	Durable() (of any, p *Persistence)
 }
 
-// stored is what an incarnation stores. The zero value stores nothing.
+// stored is what an incarnation stores. The zero value stores nothing. It is made anew for each use,
+// because an idle key should not hold it.
 type stored struct {
 	of any
 	*Persistence
-	as   reflect.Type // of the state, if of is a Stateful
-	gone bool         // the incarnation has found no state
+	as reflect.Type // of the state, if of is a Stateful
 }
 
-// storedOf returns what is stored of an actor.
+// storedBy returns what is stored of the actor of an active durable key.
+func storedBy(s *shell, o *outlet) stored {
+	is, _ := storedOf(&s.shard.host.opts, s.inner) // without an error: load has looked
+	is.as = o.as
+	return is
+}
+
+// storedOf returns what is stored of an actor that begins.
 func storedOf(o *Options, a Actor) (stored, error) {
 	if d, ok := a.(Durable); ok {
 		of, p := d.Durable()
@@ -138,17 +145,15 @@ func (s stored) after(old sum) (data []byte, is sum, err error) {
 	return data, is, nil
 }
 
-// encoding is how the state is encoded.
-func (s *stored) encoding() string {
+// looks asks a Stateful for the type of its state, and reports whether the state is encoded as protobuf.
+func (s *stored) looks() (protobuf bool) {
 	v := s.of
 	if st, ok := v.(Stateful); ok {
 		v = st.State()
 		s.as = reflect.TypeOf(v)
 	}
-	if _, ok := v.(proto.Message); ok {
-		return "protobuf"
-	}
-	return "json"
+	_, protobuf = v.(proto.Message)
+	return protobuf
 }
 
 // decode gives the actor a state of the current version.
@@ -198,6 +203,14 @@ func unset(v reflect.Value) {
 			v.Field(i).SetZero()
 		}
 	}
+}
+
+// encodingOf is what a record calls the encoding of a state.
+func encodingOf(protobuf bool) string {
+	if protobuf {
+		return "protobuf"
+	}
+	return "json"
 }
 
 // restore gives the actor what a record holds.
