@@ -4,7 +4,6 @@ package keeper
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/clstr-go/clstr/state"
 )
@@ -37,7 +36,7 @@ type core struct {
 	shared *state.Token // the same, as changes that were sent have it
 	why    error        // the fence could not be moved, and nothing has changed since
 
-	ops   map[uint64]*op
+	ops   ops
 	held  []*op // not under way, in the order in which they go out
 	next  uint64
 	asked uint64 // the number of the Open that is under way; 0: none
@@ -48,7 +47,7 @@ type core struct {
 }
 
 func newCore(shard uint32, o state.Owner) *core {
-	c := &core{shard: shard, owner: o, ops: map[uint64]*op{}}
+	c := &core{shard: shard, owner: o}
 	c.fence()
 	return c
 }
@@ -95,22 +94,12 @@ func (c *core) opened(id uint64, t state.Token, err error) {
 		c.release()
 		return
 	}
-	for _, o := range c.sorted() {
+	for _, o := range c.ops.list() {
 		if o.out {
 			c.look(o)
 		}
 	}
 	c.settle()
-}
-
-// sorted returns the changes in the order in which they came.
-func (c *core) sorted() []*op {
-	ops := make([]*op, 0, len(c.ops))
-	for _, o := range c.ops {
-		ops = append(ops, o)
-	}
-	slices.SortFunc(ops, func(a, b *op) int { return int(a.id) - int(b.id) })
-	return ops
 }
 
 // fail waits before the next try.
@@ -134,7 +123,7 @@ func (c *core) look(o *op) {
 		o.looking = true
 		c.looks++
 	}
-	c.do(look{o.id, c.token, o.change()})
+	c.do(look{o, c.token, o.change()})
 }
 
 // settle goes on as soon as nothing is in doubt.
@@ -164,24 +153,20 @@ func (c *core) doubt() {
 }
 
 // committed takes the answer to a send. An answer to an earlier try is ignored: that try is decided.
-func (c *core) committed(id, try uint64, rev state.Rev, err error) {
-	o := c.ops[id]
-	if o == nil || o.try != try || !o.out {
+func (c *core) committed(o *op, try uint64, rev state.Rev, err error) {
+	if o.try != try || !o.out {
 		return
 	}
 	switch {
 	case err == nil:
-		c.ended(o)
 		c.answer(o, rev, nil)
 	case errors.Is(err, state.ErrDeposed) && c.status != lost:
 		// By another owner, or by this one's own move. A further move tells.
-		c.ended(o)
 		c.hold(o)
 		if *o.token == c.token {
 			c.doubt()
 		}
 	case state.Refused(err):
-		c.ended(o)
 		c.answer(o, 0, err)
 	case c.status == lost:
 		c.answer(o, 0, inDoubt(err))
@@ -192,18 +177,9 @@ func (c *core) committed(id, try uint64, rev state.Rev, err error) {
 	c.settle()
 }
 
-// ended gives up a look whose result no longer matters.
-func (c *core) ended(o *op) {
-	if o.looking {
-		o.looking = false
-		c.looks--
-	}
-}
-
 // looked takes the result of a look: whether the change is stored.
-func (c *core) looked(id uint64, t state.Token, there bool, rev state.Rev, err error) {
-	o := c.ops[id]
-	if o == nil || !o.looking || t != c.token || c.status != settling {
+func (c *core) looked(o *op, t state.Token, there bool, rev state.Rev, err error) {
+	if !o.looking || t != c.token || c.status != settling {
 		return
 	}
 	c.ended(o)
@@ -244,7 +220,7 @@ func (c *core) lose(err error) {
 
 func (c *core) end(err error) {
 	c.status, c.why, c.asked = lost, err, 0
-	for _, o := range c.sorted() {
+	for _, o := range c.ops.list() {
 		switch {
 		case !o.out:
 			c.answer(o, 0, err)

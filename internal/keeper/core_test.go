@@ -80,27 +80,27 @@ func TestLooksThatFail(t *testing.T) {
 	a := s.sends[0]
 	s.change("b")
 	b := s.sends[0]
-	s.committed(a.id, a.try, 0, errNone)
+	s.committed(a.op, a.try, 0, errNone)
 	s.see()
 	second := s.held(2)
 	if len(s.looks) != 2 {
 		t.Fatalf("looks %+v", s.looks)
 	}
-	s.looked(a.id, second, false, 0, errNone)
+	s.looked(a.op, second, false, 0, errNone)
 	s.see()
 	s.want("pause")
 	s.again()
 	s.see()
 	third := s.held(3)
-	s.looked(b.id, second, false, 0, state.ErrDeposed) // by the own move
+	s.looked(b.op, second, false, 0, state.ErrDeposed) // by the own move
 	s.see()
 	s.want()
-	s.looked(a.id, third, false, 0, nil)
+	s.looked(a.op, third, false, 0, nil)
 	s.see()
 	if len(s.sends) != 0 {
 		t.Errorf("%+v goes out while b is in doubt", s.sends)
 	}
-	s.looked(b.id, third, true, 5, nil)
+	s.looked(b.op, third, true, 5, nil)
 	if s.status != open {
 		t.Errorf("status %d", s.status)
 	}
@@ -118,10 +118,10 @@ func TestAnswerWhileItIsLookedFor(t *testing.T) {
 		s.held(1)
 		s.change("a")
 		a := s.sends[0]
-		s.committed(a.id, a.try, 0, errNone)
+		s.committed(a.op, a.try, 0, errNone)
 		s.see()
 		second := s.held(2)
-		s.committed(a.id, a.try, 4, answer)
+		s.committed(a.op, a.try, 4, answer)
 		s.see()
 		if s.status != open || s.core.looks != 0 {
 			t.Errorf("%v: status %d, %d looks", answer, s.status, s.core.looks)
@@ -133,7 +133,7 @@ func TestAnswerWhileItIsLookedFor(t *testing.T) {
 			continue
 		}
 		s.want(fmt.Sprint("a ", answer))
-		s.looked(a.id, second, true, 4, nil) // late
+		s.looked(a.op, second, true, 4, nil) // late
 		s.see()
 		s.want()
 	}
@@ -145,10 +145,10 @@ func TestUnreadableRecord(t *testing.T) {
 	s.held(1)
 	s.change("a")
 	a := s.sends[0]
-	s.committed(a.id, a.try, 0, errNone)
+	s.committed(a.op, a.try, 0, errNone)
 	s.see()
 	second := s.held(2)
-	s.looked(a.id, second, false, 0, state.ErrUnreadable)
+	s.looked(a.op, second, false, 0, state.ErrUnreadable)
 	s.see()
 	s.want(fmt.Sprint("a ", inDoubt(state.ErrUnreadable)))
 	if s.status != open {

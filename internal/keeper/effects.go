@@ -15,12 +15,13 @@ type (
 	}
 	// send commits a change; its answer goes to committed.
 	send struct {
-		id, try uint64
-		change  *state.Change
+		op     *op
+		try    uint64
+		change *state.Change
 	}
 	// look reads whether a change is stored; its result goes to looked.
 	look struct {
-		id     uint64
+		op     *op
 		token  state.Token
 		change *state.Change
 	}

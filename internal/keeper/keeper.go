@@ -125,7 +125,7 @@ func (k *Keeper) Health() (h Health) {
 	k.mu.Unlock()
 	for _, s := range shards {
 		s.mu.Lock()
-		h.Changes += len(s.core.ops)
+		h.Changes += s.core.ops.n
 		if s.core.status == opening || s.core.status == settling {
 			h.Waiting++
 			h.Err = cmp.Or(h.Err, s.core.why)

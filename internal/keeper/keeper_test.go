@@ -61,7 +61,7 @@ func (f *fickle) Commit(c state.Change, done func(state.Rev, error)) {
 }
 
 func set(key string, number uint64) state.Change {
-	return state.Change{Kind: "k", Key: key, Record: &state.Record{Number: number, State: []byte(fmt.Sprint(number))}}
+	return state.Change{Kind: "k", Key: key, Record: &state.Record{Number: number, Type: "json", State: []byte(fmt.Sprint(number))}}
 }
 
 func commit(k *Keeper, shard uint32, c state.Change) error {

@@ -108,9 +108,9 @@ func (s *shard) until(ctx context.Context, met func() bool) error {
 func (s *shard) carryOut(e effect) {
 	switch e := e.(type) {
 	case send:
-		id, try := e.id, e.try // what waits for the store holds no copy of the change
+		o, try := e.op, e.try // what waits for the store holds no copy of the change
 		s.opts.Store.Commit(*e.change, func(rev state.Rev, err error) {
-			s.tell(func(c *core) { c.committed(id, try, rev, err) })
+			s.tell(func(c *core) { c.committed(o, try, rev, err) })
 		})
 	case answer:
 		e.done(e.rev, e.err)
@@ -122,7 +122,7 @@ func (s *shard) carryOut(e effect) {
 	case look:
 		s.start(func(ctx context.Context) {
 			rev, there, err := s.find(ctx, e)
-			s.tell(func(c *core) { c.looked(e.id, e.token, there, rev, err) })
+			s.tell(func(c *core) { c.looked(e.op, e.token, there, rev, err) })
 		})
 	case pause:
 		s.mu.Lock()
@@ -227,7 +227,7 @@ func (s *shard) wait(ctx context.Context) (token state.Token, err error) {
 // idle waits until nothing waits or is under way.
 func (s *shard) idle(ctx context.Context) error {
 	n := 0
-	if err := s.until(ctx, func() bool { n = len(s.core.ops); return n == 0 }); err != nil {
+	if err := s.until(ctx, func() bool { n = s.core.ops.n; return n == 0 }); err != nil {
 		return fmt.Errorf("%d changes of shard %d wait for the store: %w", n, s.core.shard, err)
 	}
 	return nil

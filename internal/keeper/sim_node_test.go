@@ -33,7 +33,7 @@ func (s *slot) busy() bool {
 			return true
 		}
 	}
-	return len(s.core.ops) > 0
+	return s.core.ops.n > 0
 }
 
 func (n *node) open(shard uint32) { n.openAs(shard, n.w.owner(shard)) }
@@ -107,10 +107,10 @@ func (s *slot) carryOut(e effect) {
 		w.ask(func() (state.Rev, error) { return s.commit(*e.change) }, func(rev state.Rev, err error) {
 			s.tell(func(c *core) {
 				try := e.try
-				if o := c.ops[e.id]; o != nil && w.broken == "lateAnswers" {
-					try = o.try
+				if w.broken == "lateAnswers" {
+					try = e.op.try
 				}
-				c.committed(e.id, try, rev, err)
+				c.committed(e.op, try, rev, err)
 			})
 		})
 	case look:
@@ -129,7 +129,7 @@ func (s *slot) carryOut(e effect) {
 			case "guessYes":
 				verdict = true
 			}
-			s.tell(func(c *core) { c.looked(e.id, e.token, verdict, at, err) })
+			s.tell(func(c *core) { c.looked(e.op, e.token, verdict, at, err) })
 		})
 	case answer:
 		e.done(e.rev, e.err)

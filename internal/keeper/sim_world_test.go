@@ -276,8 +276,8 @@ func (w *world) check() {
 	for _, n := range w.nodes {
 		for _, shard := range sorted(n.slots) {
 			s := n.slots[shard]
-			if len(s.core.ops) > 0 || s.core.status != open && s.core.status != lost {
-				w.fault("node %d, shard %d does not come to rest: status %d, %d changes, why %v", n.id, shard, s.core.status, len(s.core.ops), s.core.why)
+			if s.core.ops.n > 0 || s.core.status != open && s.core.status != lost {
+				w.fault("node %d, shard %d does not come to rest: status %d, %d changes, why %v", n.id, shard, s.core.status, s.core.ops.n, s.core.why)
 			}
 		}
 	}
