@@ -5,8 +5,12 @@ package codec
 import (
 	"cmp"
 	"reflect"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/clstr-go/clstr/internal/plain"
+	"github.com/clstr-go/clstr/internal/protocopy"
 )
 
 // Packed is a message that is to be sent: its name, and its value or its bytes.
@@ -21,8 +25,8 @@ type Packed struct {
 // a copy, and all others are encoded.
 func Pack[M any](message M) (Packed, error) {
 	t := reflect.TypeFor[M]()
-	if k := t.Kind(); k != reflect.Interface && k != reflect.Pointer {
-		if i := infoOf(t); i.plain != nil && i.mute { // it need not become an interface
+	if t.Kind() != reflect.Interface {
+		if i := infoOf(t); i.plain != nil && i.mute { // no code of its own is to be asked
 			if v, ok := plain.Copy(i.plain, message); ok {
 				return Packed{Name: i.name, Value: v}, nil
 			}
@@ -64,4 +68,21 @@ func plainOf(t reflect.Type, isProto bool, name string) *plain.Type {
 		t = t.Elem()
 	}
 	return protoOf(t)
+}
+
+// protos holds one entry for each type of protobuf messages: nil if they are always encoded.
+var protos sync.Map // reflect.Type -> *plain.Type
+
+func protoOf(t reflect.Type) *plain.Type {
+	if known, ok := protos.Load(t); ok {
+		return known.(*plain.Type)
+	}
+	var of *plain.Type
+	if copied := protocopy.Of(t); copied != nil {
+		of = plain.By(t, copied, func(p any) ([]byte, error) {
+			return proto.MarshalOptions{Deterministic: true}.Marshal(p.(proto.Message))
+		})
+	}
+	known, _ := protos.LoadOrStore(t, of)
+	return known.(*plain.Type)
 }

@@ -1,50 +1,22 @@
-// Copies of protobuf messages
+// Copies by proto.Clone
 
-package codec
+package protocopy
 
 import (
 	"math"
-	"reflect"
-	"sync"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-
-	"github.com/clstr-go/clstr/internal/plain"
 )
 
-// protos holds one entry for each type of messages: nil if they are always encoded.
-var protos sync.Map // reflect.Type -> *plain.Type
-
-// protoOf returns how messages of a type are copied; nil if they are always encoded.
-func protoOf(t reflect.Type) *plain.Type {
-	if known, ok := protos.Load(t); ok {
-		return known.(*plain.Type)
+// cloned is the [Func] of other types.
+func (l *protoLook) cloned(p any) (any, int) {
+	m := p.(proto.Message)
+	if !l.copies(m.ProtoReflect(), 0) {
+		return nil, refuse
 	}
-	known, _ := protos.LoadOrStore(t, lookAtProto(t))
-	return known.(*plain.Type)
-}
-
-func lookAtProto(t reflect.Type) *plain.Type {
-	m, ok := reflect.New(t).Interface().(proto.Message)
-	if !ok {
-		return nil
-	}
-	looks := map[protoreflect.FullName]*protoLook{}
-	if !looksAt(m.ProtoReflect().Descriptor(), looks) {
-		return nil
-	}
-	look := looks[m.ProtoReflect().Descriptor().FullName()]
-	return plain.By(t, func(p any) (any, int) {
-		m := p.(proto.Message)
-		if !look.copies(m.ProtoReflect(), 0) {
-			return nil, -1
-		}
-		return proto.Clone(m), proto.Size(m)
-	}, func(p any) ([]byte, error) {
-		return proto.MarshalOptions{Deterministic: true}.Marshal(p.(proto.Message))
-	})
+	return proto.Clone(m), proto.Size(m)
 }
 
 // protoLook names the fields of a message to look at before it is copied, because its encoder might refuse or
@@ -91,9 +63,6 @@ func looksAt(d protoreflect.MessageDescriptor, looks map[protoreflect.FullName]*
 	}
 	return true
 }
-
-// mostDeep bounds messages in each other. What is deeper may be a circle.
-const mostDeep = 100
 
 // copies reports whether a copy of a message is what its encoder and decoder make of it.
 func (l *protoLook) copies(m protoreflect.Message, deep int) bool {

@@ -1,0 +1,58 @@
+// Of: how protobuf messages of a type are copied
+
+// Package protocopy copies protobuf messages that stay in their process. A copy is exactly what decoding would read
+// from what encoding has written; a message of which that is not sure is refused, and so it is encoded. Copies
+// share strings, because a string does not change, and nothing else.
+//
+// Messages of generated types are copied field by field, by funcs that are made once for each type, of its
+// descriptor and its Go struct. Both must say the same. All other types are copied by [proto.Clone].
+//
+// The tests compare the copies with decoded messages, for types of all kinds and values made at random.
+package protocopy
+
+import (
+	"reflect"
+	"unsafe"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// Func copies the message that p points to. size is the length of the copy's encoding. It is negative for a message that
+// must be encoded.
+type Func func(p any) (copied any, size int)
+
+// Of returns the func for messages of a struct type; nil for a type whose messages are always encoded.
+func Of(t reflect.Type) Func {
+	m, ok := reflect.New(t).Interface().(proto.Message)
+	if !ok {
+		return nil
+	}
+	looks := map[protoreflect.FullName]*protoLook{}
+	d := m.ProtoReflect().Descriptor()
+	if !looksAt(d, looks) {
+		return nil
+	}
+	if how := generated(t); how != nil {
+		return how.copied
+	}
+	return looks[d.FullName()].cloned
+}
+
+// copied is the [Func] of a generated type.
+func (m *message) copied(p any) (any, int) {
+	to := reflect.New(m.of)
+	size := m.fields(to.UnsafePointer(), reflect.ValueOf(p).UnsafePointer(), 0)
+	return to.Interface(), size
+}
+
+// op copies what src points to into dst. It returns how many bytes that takes when it is encoded, and refuse for what
+// must be encoded. dst points to a zero value, or is src itself. Then src was assigned from a value that other code has too,
+// and the op replaces what the two would share. deep is how many messages are around the value.
+type op func(dst, src unsafe.Pointer, deep int) int
+
+// refuse is the result of an op for a value that must be encoded.
+const refuse = -1
+
+// mostDeep bounds messages in each other. What is deeper may be a circle.
+const mostDeep = 100
