@@ -13,7 +13,7 @@ import (
 	"github.com/clstr-go/clstr/transport/memtransport"
 )
 
-// lingering is a network where shards that have moved stay for a while, as over NATS
+// lingering is a network where a node that has left stays for a while, as over NATS
 // servers that are clustered.
 type lingering struct{ *memtransport.Transport }
 

@@ -41,9 +41,8 @@ type Options struct {
 	DrainTimeout time.Duration
 	// StopTimeout bounds the leave of the node.
 	StopTimeout time.Duration
-	// Linger is how long a node goes on refusing requests for a shard that has moved, so that
-	// their callers look for the next owner. A node that leaves ends that much later, because callers of its last
-	// shards need as long to hear of the move as callers of the first.
+	// Linger is how long a node that leaves goes on after its last shard has moved. So the network refuses the
+	// calls of those that do not know of the move yet, and they look for the next owner.
 	Linger time.Duration
 }
 
@@ -66,6 +65,7 @@ type Coordinator struct {
 	inbox   inbox
 	ops     chan struct{} // one token for each operation that runs
 	work    sync.WaitGroup
+	moved   atomic.Pointer[time.Time] // when the last shard was closed that has moved
 	tasks   tasks
 	ran     atomic.Bool
 	settled bool
@@ -137,7 +137,11 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	}
 	err := c.takePart(ctx)
 	c.opts.Node.Left()
-	return errors.Join(err, c.await(), c.unended.err(c.opts.Self.Name))
+	late := c.await()
+	if moved := c.moved.Load(); moved != nil {
+		time.Sleep(time.Until(moved.Add(c.opts.Linger)))
+	}
+	return errors.Join(err, late, c.unended.err(c.opts.Self.Name))
 }
 
 // takePart is Run until the node has left. Tasks that it has begun may go on.
@@ -201,7 +205,7 @@ func unlessEnded(ctx context.Context, err error) error {
 func (c *Coordinator) await() error {
 	ended := make(chan struct{})
 	go func() { c.work.Wait(); close(ended) }() // ends with the last handler or hook
-	timer := time.NewTimer(c.opts.Linger + c.opts.StopTimeout)
+	timer := time.NewTimer(c.opts.StopTimeout)
 	defer timer.Stop()
 	select {
 	case <-ended:

@@ -14,11 +14,11 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// lingering notes how long its shards stay subscribed after they have moved.
+// lingering notes when its shards end, and how long they stay subscribed after they have moved.
 type lingering struct {
 	*member
 	mu     sync.Mutex
-	left   time.Time
+	last   time.Time
 	stayed []time.Duration
 }
 
@@ -33,8 +33,6 @@ func (n *lingering) Open(ctx context.Context, g *standing.Standing) (Shard, erro
 	return &lingers{Shard: s, n: n}, err
 }
 
-func (n *lingering) Left() { n.left = time.Now() }
-
 func (s *lingers) Drain(ctx context.Context) (outcome.DrainCounts, error) {
 	defer func() { s.drained = time.Now() }()
 	return s.Shard.Drain(ctx)
@@ -43,14 +41,14 @@ func (s *lingers) Drain(ctx context.Context) (outcome.DrainCounts, error) {
 func (s *lingers) Close() error {
 	s.n.mu.Lock()
 	defer s.n.mu.Unlock()
+	s.n.last = time.Now()
 	s.n.stayed = append(s.n.stayed, time.Since(s.drained))
 	return s.Shard.Close()
 }
 
-// TestShardsOfANodeThatLeavesStayAsLong as those of one that goes on: callers need
-// the same time to hear that they have moved. Meanwhile the node answers for no
-// owner, because it hears of none.
-func TestShardsOfANodeThatLeavesStayAsLong(t *testing.T) {
+// TestNodeThatLeavesStaysForAWhile: the callers of its last shards need that time to hear that these have moved. The
+// subscription of a shard is not needed for it.
+func TestNodeThatLeavesStaysForAWhile(t *testing.T) {
 	const linger = 2 * time.Second
 	synctest.Test(t, func(t *testing.T) {
 		cl := newCluster(t)
@@ -61,15 +59,15 @@ func TestShardsOfANodeThatLeavesStayAsLong(t *testing.T) {
 		cl.wantOwners("a", "b")
 		began := time.Now()
 		end(n.member)
-		if took := time.Since(n.left); took < linger-time.Second || n.left.Sub(began) > time.Second {
-			t.Errorf("the node left after %v, and its shards stayed %v longer", n.left.Sub(began), took)
+		if took := time.Since(n.last); took != linger || n.last.Sub(began) > time.Second {
+			t.Errorf("the last shard moved after %v, and the node stayed %v longer, want %v", n.last.Sub(began), took, linger)
 		}
 		if len(n.stayed) == 0 {
 			t.Error("no shard has moved")
 		}
 		for _, d := range n.stayed {
-			if d != linger {
-				t.Errorf("a shard that has moved was subscribed for %v, want %v", d, linger)
+			if d != 0 {
+				t.Errorf("a shard that has moved was subscribed for %v", d)
 			}
 		}
 		end(b)

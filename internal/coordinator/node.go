@@ -39,8 +39,7 @@ type Node interface {
 	NotServed(shard uint32)
 	// Settled tells, once, that the node serves all shards that it should.
 	Settled()
-	// Left tells that the node takes no part any more and hears of no new owner. For [Options].Linger it
-	// still refuses requests for shards that have moved.
+	// Left tells that the node takes no part any more and hears of no new owner.
 	Left()
 	// Reachable reports whether requests can reach the node at all. If they cannot for longer
 	// than a lease, the node leaves, and joins again when they can.

@@ -144,7 +144,7 @@ func (s *holds) drain(h *held, final bool) {
 			if counts.Lost > 0 {
 				s.c.log.Error("calls were lost as their shard moved", sparse.Shard(h.Shard), slog.Uint64("lost", uint64(counts.Lost)))
 			}
-			s.c.work.Go(func() { s.linger(h) }) // ends after Options.Linger
+			s.c.work.Go(func() { s.close(h) }) // ends with the shard's handlers, or soon after their timeout
 		}
 		h.stop()
 		if h.shard == nil && final {
@@ -171,15 +171,9 @@ func (s *holds) countCut(shard uint32, err error) error {
 	return err
 }
 
-// linger answers callers that have not heard that the shard has moved.
-func (s *holds) linger(h *held) {
-	if s.c.opts.Linger > 0 {
-		time.Sleep(s.c.opts.Linger) // also where the node has left meanwhile
-	}
-	s.close(h)
-}
-
+// close ends a shard that moves: the network refuses its calls from here on.
 func (s *holds) close(h *held) {
+	s.c.moved.Store(new(time.Now()))
 	if err := h.shard.Close(); err != nil {
 		s.c.log.Warn("ending a shard's subscription failed", sparse.Shard(h.Shard), slog.Any("error", err))
 	}
@@ -192,7 +186,7 @@ func (s *holds) drop(shard uint32, h *held) {
 	delete(s.shards, shard)
 	s.c.tasks.then(shard, func() {
 		if s.dropNow(h) {
-			s.c.work.Go(func() { s.linger(h) }) // ends after Options.Linger
+			s.c.work.Go(func() { s.close(h) }) // ends as in drain
 		}
 	})
 }

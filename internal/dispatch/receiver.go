@@ -68,7 +68,7 @@ type Backend interface {
 	// shard's owner. The incarnation of a node begins with it. It is empty if callers need
 	// none.
 	Address() string
-	// Linger is how long an owner that has handed its shard over goes on refusing requests, for
+	// Linger is how long a node that has handed its shards over goes on, so that the transport refuses the requests of
 	// callers that do not know of the move yet. It must not block.
 	Linger() time.Duration
 }
