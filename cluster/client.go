@@ -147,15 +147,19 @@ type target struct {
 }
 
 func (c *Client) keyTarget(kind, key string) target {
-	return target{kind: kind, key: key, byKey: true}.under(c.caller.known.mapping.Load())
-}
-
-// under is the target where keys map to shards by m, which may be nil.
-func (t target) under(m *mapping) target {
-	if t.byKey && m != nil && t.by != m {
-		t.shard, t.by = m.shard(t.key), m
+	t := target{kind: kind, key: key, byKey: true}
+	if by := c.caller.known.mapping.Load(); by != nil {
+		t.shard, t.by = by.shard(key), by
 	}
 	return t
+}
+
+// under is the shard of the target where keys map to shards by m, which may be nil.
+func (t *target) under(m *mapping) uint32 {
+	if t.byKey && m != nil && t.by != m {
+		return m.shard(t.key)
+	}
+	return t.shard
 }
 
 // RequestKey sends a request to the shard of a key. It waits for the handler's reply, which

@@ -18,6 +18,20 @@ type message struct {
 	reply        plain.Value      // of a call that has succeeded; none for a reply of bytes
 	scoped, opts []EnvelopeOption // of the ScopedClient, and of the call
 	command                       // that the message is
+
+	first bool // no notification in the window is before it
+	shown bool // the client's Intercept has it
+}
+
+// isValue reports whether the message, or the reply that its sender wants, is a Go value.
+func (m *message) isValue() bool { return m.value.Type() != nil || m.want != nil }
+
+// sketch makes of env what an error says of a message that gets no envelope. Inlined, it would make the stacks of all
+// callers larger.
+//
+//go:noinline
+func (m *message) sketch(env *Envelope) {
+	*env = Envelope{Delivery: m.delivery, Kind: m.to.kind, Key: m.to.key, Type: m.typ, Shard: int(m.to.shard)}
 }
 
 // envelopes makes the envelopes of a client.

@@ -107,7 +107,9 @@ func (o *Outgoing) SetReply(data []byte) { o.reply, o.given = data, true }
 func (o *Outgoing) sent() bool { return o.known != Succeeded }
 
 // intercepted is call with the client's Intercept around it.
-func (c *caller) intercepted(ctx context.Context, env *Envelope, m message) ([]byte, error) {
+func (c *caller) intercepted(ctx context.Context, env *Envelope, of *message) ([]byte, error) {
+	m := *of // for the heap, as below
+	m.first, m.shown = true, true
 	draft := c.envelopes.draft(&m)
 	draft.Shard, draft.Kind, draft.Key, draft.Type, draft.Codec, draft.Data = int(m.to.shard), m.to.kind, m.to.key, m.typ, m.codec, m.data
 	sent := draft // env is its caller's, and not for the heap
@@ -115,7 +117,7 @@ func (c *caller) intercepted(ctx context.Context, env *Envelope, m message) ([]b
 	o := &Outgoing{env: &draft, handed: sent.Headers} // handed on once more below: what Intercept adds goes first
 	m.opts = append(m.opts[:len(m.opts):len(m.opts)], func(e *Envelope) { e.Headers = draft.Headers })
 	err := c.intercept(ctx, o, func(ctx context.Context) error {
-		o.reply, o.err = c.unintercepted(ctx, &sent, &m)
+		o.reply, o.err = c.call(ctx, &sent, &m)
 		o.given = false
 		o.known = worse(o.known, o.ofCall(o.err))
 		return o.err

@@ -65,7 +65,7 @@ func begin(ctx context.Context, c *caller, m *message, lent bool) *Receipt {
 		n.room = append(n.room, m.data...)
 		n.m.data = n.room
 	}
-	n.env = Envelope{Delivery: m.delivery, Shard: int(m.to.under(n.by).shard), Kind: m.to.kind, Key: m.to.key, Type: m.typ}
+	n.env = Envelope{Delivery: m.delivery, Shard: int(m.to.under(n.by)), Kind: m.to.kind, Key: m.to.key, Type: m.typ}
 	n.freeze(ctx)
 	if dispatch.AtAnEnd(ctx) { // the shard that gets it may end before this one
 		_, err := c.call(ctx, &n.env, &n.m)
@@ -85,7 +85,8 @@ func begin(ctx context.Context, c *caller, m *message, lent bool) *Receipt {
 		n.post(ctx)
 	case t == alone && n.env.Delivery == transport.AwaitNothing:
 		defer c.window.goOn(to, n.line, nil) // also where the application's code ends the goroutine
-		_, err := c.alone(ctx, &n.env, &n.m)
+		n.m.first = true
+		_, err := c.call(ctx, &n.env, &n.m)
 		n.over(err)
 	case t == alone:
 		c.window.goOn(to, n.line, n)
@@ -137,7 +138,7 @@ func (n *note) mayBePosted() bool {
 // post sends the note and does not wait.
 func (n *note) post(ctx context.Context) {
 	c := n.c
-	shard := n.m.to.under(n.by).shard
+	shard := n.m.to.under(n.by)
 	if err := c.envelopes.newEnvelope(&n.env, &n.m, shard, n.by); err != nil {
 		n.Told(err)
 		return
@@ -209,7 +210,8 @@ func (n *note) send() error {
 	if n.refusal != nil {
 		return n.again(ctx, n.refusal)
 	}
-	_, err := n.c.alone(ctx, &n.env, &n.m)
+	n.m.first = true
+	_, err := n.c.call(ctx, &n.env, &n.m)
 	return err
 }
 
@@ -218,7 +220,9 @@ func (n *note) again(ctx context.Context, err error) error {
 	c := n.c
 	n.env.Retry = outcome.Of(err) == NotStarted
 	if !c.known.outdated(n.by, err) {
-		_, err = c.exchange(ctx, &n.env, &n.m, n.by, n.first, false)
+		if _, err = c.try(ctx, n.env, &n.m); err != nil {
+			_, err = c.tryAgain(ctx, &n.env, &n.m, n.by, err, n.first, false)
+		}
 	}
 	if err != nil && c.known.outdated(n.by, err) {
 		_, err = c.learnAndCall(ctx, &n.env, &n.m)

@@ -17,29 +17,23 @@ type parcel struct {
 	want  *plain.Type // of a reply that the caller takes as a value; nil if it takes bytes
 }
 
-// reply is a reply, as bytes or as a value.
-type reply struct {
-	data  []byte
-	value plain.Value // in place of data
-}
-
 // packed names a message, and copies or encodes it. Its error is that of a call that was not sent.
-func packed[M any](r Requester, payload M, d transport.Delivery) (parcel, error) {
-	if !r.carries() {
-		return encoded(r, payload, d)
+func packed[M any](c *ScopedClient, payload M, d transport.Delivery) (parcel, error) {
+	if !c.carries() {
+		return encoded(c, payload, d)
 	}
 	p, err := codec.Pack(payload)
 	if err != nil {
-		return parcel{}, r.unsent(p.Name, d, unsendable(payload, err))
+		return parcel{}, c.unsent(p.Name, d, unsendable(payload, err))
 	}
 	return parcel{typ: p.Name, codec: p.Codec, data: p.Data, value: p.Value}, nil
 }
 
 // encoded is packed for a message that always goes as bytes.
-func encoded(r Requester, payload any, d transport.Delivery) (parcel, error) {
-	p, err := codec.Encode(r.codec(), payload)
+func encoded(c *ScopedClient, payload any, d transport.Delivery) (parcel, error) {
+	p, err := codec.Encode(c.client.caller.codec, payload)
 	if err != nil {
-		return parcel{}, r.unsent(p.Name, d, unsendable(payload, err))
+		return parcel{}, c.unsent(p.Name, d, unsendable(payload, err))
 	}
 	return parcel{typ: p.Name, codec: p.Codec, data: p.Data}, nil
 }

@@ -91,23 +91,17 @@ func (c *ScopedClient) NotifyRawAsync(ctx context.Context, msgType string, data 
 
 // GetNodeInfo queries the node that owns this shard for its metadata.
 func (c *ScopedClient) GetNodeInfo(ctx context.Context) (res *GetNodeInfoResponse, err error) {
-	return decoded[GetNodeInfoResponse](ctx, c, parcel{typ: MsgClusterNodeInfo}, nil)
-}
-
-func (c *ScopedClient) request(ctx context.Context, p parcel, opts []EnvelopeOption) (reply, Envelope, *Client, error) {
 	var env Envelope
-	m := message{to: c.target, delivery: transport.AwaitReply, parcel: p, scoped: c.opts, opts: opts}
+	m := message{to: c.target, delivery: transport.AwaitReply, parcel: parcel{typ: MsgClusterNodeInfo}, scoped: c.opts}
 	data, err := c.client.caller.call(ctx, &env, &m)
-	return reply{data, m.reply}, env, c.client, err
+	return decoded[GetNodeInfoResponse](c, &m, &env, data, err)
 }
 
 // carries reports whether a message would go as a value now.
 func (c *ScopedClient) carries() bool {
 	by := c.client.caller
-	return by.carrier != nil && by.carrier.Takes(c.target.under(by.known.mapping.Load()).shard)
+	return by.carrier != nil && by.carrier.Takes(c.target.under(by.known.mapping.Load()))
 }
-
-func (c *ScopedClient) codec() string { return c.client.caller.codec }
 
 // unsent ends a call that has failed before it had an envelope.
 func (c *ScopedClient) unsent(msgType string, d transport.Delivery, err error) error {
@@ -118,6 +112,8 @@ func (c *ScopedClient) unsent(msgType string, d transport.Delivery, err error) e
 	_, err = c.client.caller.conclude(nil, err, env)
 	return err
 }
+
+func (c *ScopedClient) scoped() *ScopedClient { return c }
 
 // unsendable makes the error of a payload that is not sent.
 func unsendable(payload any, err error) *Error {
@@ -133,11 +129,18 @@ func unsendable(payload any, err error) *Error {
 
 // Requester is implemented by types that can send raw requests.
 type Requester interface {
-	carries() bool
-	codec() string
-	unsent(msgType string, d transport.Delivery, err error) error
-	// request also returns what was sent, and the client whose caller concludes the call.
-	request(ctx context.Context, p parcel, opts []EnvelopeOption) (reply, Envelope, *Client, error)
+	scoped() *ScopedClient
+}
+
+// scopedOf returns the client that a requester is; nil for a requester that is nil.
+func scopedOf(r Requester) *ScopedClient {
+	if c, ok := r.(*ScopedClient); ok {
+		return c
+	}
+	if isNil(r) {
+		return nil
+	}
+	return r.scoped()
 }
 
 // Request is a typed request builder for making type-safe cluster requests. It
@@ -163,42 +166,43 @@ func faultOf[OUT any]() error { return codec.Check(reflect.TypeFor[OUT]()) }
 // Validate method refuses it. A reply that does not unmarshal gives [ErrReply]: the handler
 // ran.
 func (r *Request[IN, OUT]) Request(ctx context.Context, payload IN, opts ...EnvelopeOption) (out *OUT, err error) {
-	if isNil(r.requester) {
+	c := scopedOf(r.requester)
+	if c == nil {
 		return nil, outcome.Errorf(ErrBadOption, "request %T: NewRequest was given a nil Requester", payload)
 	}
 	if r.fault != nil {
-		return nil, r.requester.unsent("", transport.AwaitReply, outcome.Errorf(ErrInvalidMessage, "the reply to a %T: %v", payload, r.fault))
+		return nil, c.unsent("", transport.AwaitReply, outcome.Errorf(ErrInvalidMessage, "the reply to a %T: %v", payload, r.fault))
 	}
-	p, err := packed(r.requester, payload, transport.AwaitReply)
-	if err != nil {
+	var env Envelope
+	m := message{to: c.target, delivery: transport.AwaitReply, scoped: c.opts, opts: opts}
+	if m.parcel, err = packed(c, payload, transport.AwaitReply); err != nil {
 		return nil, err
 	}
-	if p.codec != codec.JSON {
-		if err := codec.CheckAs(p.codec, reflect.TypeFor[OUT]()); err != nil {
-			return nil, r.requester.unsent(p.typ, transport.AwaitReply, outcome.Errorf(ErrInvalidMessage, "the reply to a %T: %v", payload, err))
+	if m.codec != codec.JSON {
+		if err := codec.CheckAs(m.codec, reflect.TypeFor[OUT]()); err != nil {
+			return nil, c.unsent(m.typ, transport.AwaitReply, outcome.Errorf(ErrInvalidMessage, "the reply to a %T: %v", payload, err))
 		}
+	} else if c.carries() {
+		m.want = codec.Plain(reflect.TypeFor[OUT]())
 	}
-	return decoded[OUT](ctx, r.requester, p, opts)
+	data, err := c.client.caller.call(ctx, &env, &m)
+	return decoded[OUT](c, &m, &env, data, err)
 }
 
-// decoded sends a request whose reply it decodes.
-func decoded[OUT any](ctx context.Context, r Requester, p parcel, opts []EnvelopeOption) (out *OUT, err error) {
-	if r.carries() && p.codec == codec.JSON {
-		p.want = codec.Plain(reflect.TypeFor[OUT]())
-	}
-	reply, env, client, err := r.request(ctx, p, opts)
+// decoded ends a call whose reply it decodes.
+func decoded[OUT any](c *ScopedClient, m *message, env *Envelope, data []byte, err error) (out *OUT, _ error) {
 	switch {
 	case err != nil:
-	case reply.value.Type() != nil:
-		out = plain.Take[OUT](&reply.value)
+	case m.reply.Type() != nil:
+		out = plain.Take[OUT](&m.reply)
 	default:
-		if out, err = codec.UnmarshalNew[OUT](p.codec, reply.data); err != nil {
-			err = outcome.Errorf(ErrReply, "%d bytes into %T: %s", len(reply.data), out, here(err))
-		} else if client.strict {
-			err = strictly[OUT](&p, reply.data)
+		if out, err = codec.UnmarshalNew[OUT](m.codec, data); err != nil {
+			err = outcome.Errorf(ErrReply, "%d bytes into %T: %s", len(data), out, here(err))
+		} else if c.client.strict {
+			err = strictly[OUT](&m.parcel, data)
 		}
 	}
-	if _, err = client.caller.conclude(nil, err, &env); err != nil {
+	if _, err = c.client.caller.conclude(nil, err, env); err != nil {
 		return nil, err
 	}
 	return out, nil

@@ -67,39 +67,37 @@ func (c *caller) send(ctx context.Context, m *message) ([]byte, error) {
 
 // call is send without conclude, for callers that look at the reply first. It leaves the sent
 // envelope in env.
+//
+// A caller that waits has the stack of its call below it, and returning through it costs more than what most of these
+// funcs do. So call, callUnder and the transport are all that is there, and the rest is called and has returned
+// by then.
 func (c *caller) call(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
-	if err := c.window.follow(ctx, m.to); err != nil {
-		*env = Envelope{Delivery: m.delivery, Kind: m.to.kind, Key: m.to.key, Type: m.typ, Shard: int(m.to.shard)}
-		return nil, err
+	if !m.first && c.window.open.Load() != 0 {
+		if err := c.window.follow(ctx, &m.to); err != nil {
+			m.sketch(env)
+			return nil, err
+		}
 	}
-	return c.alone(ctx, env, m)
-}
-
-// alone is call for a message that no other one to its key is before.
-func (c *caller) alone(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
-	if c.intercept != nil {
-		return c.intercepted(ctx, env, *m)
+	if c.intercept != nil && !m.shown {
+		return c.intercepted(ctx, env, m)
 	}
-	return c.unintercepted(ctx, env, m)
-}
-
-// unintercepted is call without the client's Intercept.
-func (c *caller) unintercepted(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
 	by := c.known.mapping.Load()
-	if by == nil {
-		reply, err := c.learnAndCall(ctx, env, m)
-		return reply, m.amended(err)
+	if by != nil {
+		reply, err := c.callUnder(ctx, env, m, by)
+		if err == nil {
+			return reply, nil
+		}
+		if !c.known.outdated(by, err) {
+			return nil, m.amended(err)
+		}
 	}
-	reply, err := c.callUnder(ctx, env, m, by)
-	if err != nil && c.known.outdated(by, err) {
-		reply, err = c.learnAndCall(ctx, env, m)
-	}
+	reply, err := c.learnAndCall(ctx, env, m)
 	return reply, m.amended(err)
 }
 
 // learnAndCall is call for a client that does not know yet how keys map to shards.
 func (c *caller) learnAndCall(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
-	*env = Envelope{Delivery: m.delivery, Kind: m.to.kind, Key: m.to.key, Type: m.typ, Shard: int(m.to.shard)}
+	m.sketch(env)
 	if m.to.byKey && m.to.key == "" {
 		return nil, outcome.Errorf(ErrKeyRequired, "message type %q", m.typ)
 	}
@@ -116,8 +114,8 @@ func (c *caller) learnAndCall(ctx context.Context, env *Envelope, m *message) ([
 }
 
 // callUnder is call with a mapping of keys to shards.
-func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, by *mapping) ([]byte, error) {
-	shard := m.to.under(by).shard
+func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, by *mapping) (reply []byte, err error) {
+	shard := m.to.under(by)
 	if err := c.envelopes.newEnvelope(env, m, shard, by); err != nil {
 		return nil, err
 	}
@@ -133,30 +131,35 @@ func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, by *m
 		return nil, err
 	}
 	c.envelopes.handOn(ctx, env)
-	return c.exchange(ctx, env, m, by, by.called.add(shard), byDefault)
-}
-
-// exchange sends an envelope, and sends it again if nothing has run.
-func (c *caller) exchange(ctx context.Context, env *Envelope, m *message, by *mapping, first, byDefault bool) ([]byte, error) {
-	reply, err := c.try(ctx, *env, m)
-	if err != nil {
-		hasten(ctx, env) // the end may have begun meanwhile
-		m.heard(err)
-		if c.retries.patience(err, first, &m.command) > 0 && !waitedFor(ctx, uint32(env.Shard), err) {
-			reply, err = c.retries.again(ctx, by, *env, err, first, m)
-		}
-		err = ended(ctx, err, byDefault && env.TTL() < foreignGrace)
+	first := by.called.add(shard)
+	if m.isValue() { // as try
+		reply, m.reply, err = c.carrier.Carry(ctx, *env, m.value, m.want)
+	} else {
+		reply, err = c.transport.Request(ctx, *env)
 	}
-	return reply, err
+	if err != nil {
+		return c.tryAgain(ctx, env, m, by, err, first, byDefault)
+	}
+	return reply, nil
 }
 
 // try sends a message once.
 func (c *caller) try(ctx context.Context, env Envelope, m *message) (reply []byte, err error) {
-	if c.carrier == nil || m.value.Type() == nil && m.want == nil {
-		return c.transport.Request(ctx, env)
+	if m.isValue() {
+		reply, m.reply, err = c.carrier.Carry(ctx, env, m.value, m.want)
+		return reply, err
 	}
-	reply, m.reply, err = c.carrier.Carry(ctx, env, m.value, m.want)
-	return reply, err
+	return c.transport.Request(ctx, env)
+}
+
+// tryAgain is called when a first try has failed with err. It sends the envelope again if nothing has run.
+func (c *caller) tryAgain(ctx context.Context, env *Envelope, m *message, by *mapping, err error, first, byDefault bool) (reply []byte, _ error) {
+	hasten(ctx, env) // the end may have begun meanwhile
+	m.heard(err)
+	if c.retries.patience(err, first, &m.command) > 0 && !waitedFor(ctx, uint32(env.Shard), err) {
+		reply, err = c.retries.again(ctx, by, *env, err, first, m)
+	}
+	return reply, ended(ctx, err, byDefault && env.TTL() < foreignGrace)
 }
 
 // awaitStored waits, in the turn of a durable entity, until all that the turn has found changed at

@@ -84,7 +84,7 @@ func (c *ScopedClient) watch(ctx context.Context, pass func(sight) bool) error {
 			return fmt.Errorf("%s: %w", c.watched(), err)
 		}
 	}
-	at := state.Range{Place: state.Records, Shard: c.target.under(by).shard, Kind: c.target.kind, Key: c.target.key}
+	at := state.Range{Place: state.Records, Shard: c.target.under(by), Kind: c.target.kind, Key: c.target.key}
 	w := &watching{store: c.client.states, at: at, log: c.client.caller.meter.log}
 	if err := w.run(ctx, pass); err != nil {
 		return fmt.Errorf("%s: %w", c.watched(), err)

@@ -235,10 +235,7 @@ func (w *window) drop(to address, l *line) {
 
 // follow waits until all notifications to a key that are in the window now have been accepted or have
 // failed, so that a call of the same caller comes after them.
-func (w *window) follow(ctx context.Context, to target) error {
-	if w.open.Load() == 0 {
-		return nil
-	}
+func (w *window) follow(ctx context.Context, to *target) error {
 	w.mu.Lock()
 	l := w.lines[to.address()]
 	if l == nil {
