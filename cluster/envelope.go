@@ -23,9 +23,6 @@ type message struct {
 	shown bool // the client's Intercept has it
 }
 
-// isValue reports whether the message, or the reply that its sender wants, is a Go value.
-func (m *message) isValue() bool { return m.value.Type() != nil || m.want != nil }
-
 // sketch makes of env what an error says of a message that gets no envelope. Inlined, it would make the stacks of all
 // callers larger.
 //

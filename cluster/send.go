@@ -25,7 +25,7 @@ const foreignGrace = time.Second
 // caller sends the messages of a client.
 type caller struct {
 	transport ClientTransport
-	carrier   dispatch.Carrier // the transport, if messages may go as values; nil if they are bytes
+	carrier   dispatch.Carrier // the transport, if messages may go as values; nil if all are bytes
 	intercept Intercept
 	codec     string // of messages that choose none
 	known     known
@@ -132,7 +132,7 @@ func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, by *m
 	}
 	c.envelopes.handOn(ctx, env)
 	first := by.called.add(shard)
-	if m.isValue() { // as try
+	if c.carrier != nil { // as try
 		reply, m.reply, err = c.carrier.Carry(ctx, *env, m.value, m.want)
 	} else {
 		reply, err = c.transport.Request(ctx, *env)
@@ -145,7 +145,7 @@ func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, by *m
 
 // try sends a message once.
 func (c *caller) try(ctx context.Context, env Envelope, m *message) (reply []byte, err error) {
-	if m.isValue() {
+	if c.carrier != nil {
 		reply, m.reply, err = c.carrier.Carry(ctx, env, m.value, m.want)
 		return reply, err
 	}

@@ -27,16 +27,16 @@ func (a *arrival) Init(env transport.Envelope, r Replier, budget time.Duration) 
 		deadline = expiry.Plus(expiry.Now(), budget)
 	}
 	a.bits.Or(bitFar)
-	a.init(&env, r, deadline)
+	a.env, a.replier = env, r
+	if deadline == 0 {
+		Bound(context.Background(), &a.env) // a sender of another make may have forgotten to
+	}
+	a.begins(deadline)
 }
 
-// init is Init with the moment of the caller's deadline; 0 is none.
-func (a *arrival) init(env *transport.Envelope, r Replier, deadline int64) {
-	a.env, a.replier = *env, r
-	if deadline == 0 && a.has(bitFar) {
-		Bound(context.Background(), &a.env) // a sender of another make may have forgotten to
-		env = &a.env
-	}
+// begins says until when the call has time. deadline is the moment of its caller's; 0 is none.
+func (a *arrival) begins(deadline int64) {
+	env := &a.env
 	if deadline != 0 && env.Delivery == transport.AwaitReply { // a notification lives on when its sender has gone
 		a.until = deadline
 	}

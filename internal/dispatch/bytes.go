@@ -69,8 +69,10 @@ func (w *weight) size() int64 {
 	if c := w.carries(); c != nil {
 		n += c.message.Size()
 	}
-	for name, value := range e.Headers {
-		n += len(name) + len(value)
+	if len(e.Headers) > 0 { // to range over no map takes its time, too
+		for name, value := range e.Headers {
+			n += len(name) + len(value)
+		}
 	}
 	if w.has(bitFar) {
 		for t := range w.by.Line() {

@@ -23,14 +23,24 @@ func newLocal(ctx context.Context, d *Dispatcher, env *transport.Envelope, deadl
 	if !ok {
 		l = &local{}
 	}
-	env.ReplyTo = ""
-	Bound(ctx, env)
-	l.init(env, l, deadline)
+	l.env, l.replier = *env, l
+	l.env.ReplyTo = ""
+	Bound(ctx, &l.env)
+	l.begins(deadline)
 	return l
 }
 
-// ended returns what a call has ended with, when its sender has been told.
-func (l *local) ended() ([]byte, error) {
+// ended ends the wait for a call, and returns what the call has ended with. err is that of await.
+func (l *local) ended(ctx context.Context, w Wait, err error) ([]byte, error) {
+	w.EndWait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return l.answer()
+}
+
+// answer returns what a call has ended with, when its sender has been told.
+func (l *local) answer() ([]byte, error) {
 	if err := l.refused(); err != nil {
 		return nil, err
 	}
@@ -63,8 +73,12 @@ func (l *local) told() bool {
 	return l.bits.Or(bitWaits)&bitTold != 0
 }
 
-// await returns nil when the reply is there.
-func (l *local) await(ctx context.Context) error {
+// await returns nil when the reply is there. It is what a waiting caller stands in, so it begins w for a notification,
+// which had none before.
+func (l *local) await(ctx context.Context, w *Wait) error {
+	if w != nil && !l.AwaitsReply() { // a late acknowledgement: what that waits for may need the handler's slot
+		w.begin(ctx)
+	}
 	var done <-chan struct{}
 	if c, ok := ctx.(*Call); ok && l.bits.Load()&bitNested != 0 {
 		done, _ = c.look(false) // what it waits for hears of the lease's end, and tells it

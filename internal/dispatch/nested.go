@@ -31,9 +31,9 @@ func (l *Lifetime) ReceiverFunc(h transport.HandlerFunc) Receiver {
 func (l *Lifetime) HandlerFunc(r Receiver) transport.HandlerFunc {
 	return func(ctx context.Context, env transport.Envelope) ([]byte, error) {
 		if c := CallFrom(ctx); c != nil && c.sub.life == l {
-			return c.sub.pass(ctx, env, r, c)
+			return c.sub.pass(ctx, &env, r, c)
 		}
-		return l.own.do(ctx, env, r, nil)
+		return l.own.do(ctx, &env, r, nil)
 	}
 }
 
@@ -51,7 +51,7 @@ func (l *Lifetime) SubscribeFunc(ctx context.Context, t transport.ServerTranspor
 		// the node's lifetime. A call of the node's own dispatcher is that of a handler whose context
 		// the transport has handed on: that sends another message.
 		if c := CallFrom(ctx); c != nil && c.sub.d != d {
-			return s.pass(ctx, env, to.Receiver, c)
+			return s.pass(ctx, &env, to.Receiver, c)
 		}
 		return s.Do(ctx, env)
 	})

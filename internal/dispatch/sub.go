@@ -112,17 +112,21 @@ func (s *Sub) roomFor(c *Call, from *Call, n, busy, held int64) *outcome.Error {
 // [transport.ClientTransport.Request] does. Sender and handler share no memory: everything that
 // crosses is copied, as on a wire.
 func (s *Sub) Do(ctx context.Context, env transport.Envelope) ([]byte, error) {
-	return s.do(ctx, env, s.to.Receiver, nil)
+	return s.do(ctx, &env, s.to.Receiver, nil)
 }
 
-// Carry is Do for a message that may be a Go value: see [Carrier].
-func (s *Sub) Carry(ctx context.Context, env transport.Envelope, message plain.Value, want *plain.Type) (data []byte, reply plain.Value, err error) {
+// Carry is Do for a message that may be a Go value: see [Carrier]. It does not change env.
+func (s *Sub) Carry(ctx context.Context, env *transport.Envelope, message plain.Value, want *plain.Type) (data []byte, reply plain.Value, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, reply, outcome.ContextError(err, outcome.NotSent)
 	}
-	l := newLocal(ctx, s.d, &env, deadlineOf(ctx))
-	l.cargo = cargo{message: message, want: want}
-	if data, err = s.await(ctx, l, s.to.Receiver, nil); err == nil {
+	l := newLocal(ctx, s.d, env, deadlineOf(ctx))
+	l.cargo.message, l.cargo.want = message, want
+	w := s.send(ctx, l, s.to.Receiver, nil)
+	if !l.told() {
+		err = l.await(ctx, &w)
+	}
+	if data, err = l.ended(ctx, w, err); err == nil {
 		reply = l.cargo.reply
 		l.part()
 	}
@@ -131,21 +135,23 @@ func (s *Sub) Carry(ctx context.Context, env transport.Envelope, message plain.V
 
 // do is Do for a receiver. from is the call whose handler makes this one; nil for a
 // sender's. A notification is waited for until it is accepted or refused.
-func (s *Sub) do(ctx context.Context, env transport.Envelope, r Receiver, from *Call) ([]byte, error) {
+func (s *Sub) do(ctx context.Context, env *transport.Envelope, r Receiver, from *Call) (data []byte, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, outcome.ContextError(err, outcome.NotSent)
 	}
-	l := newLocal(ctx, s.d, &env, deadlineOf(ctx))
-	data, err := s.await(ctx, l, r, from)
-	if err == nil {
+	l := newLocal(ctx, s.d, env, deadlineOf(ctx))
+	w := s.send(ctx, l, r, from)
+	if !l.told() {
+		err = l.await(ctx, &w)
+	}
+	if data, err = l.ended(ctx, w, err); err == nil {
 		l.part()
 	}
 	return data, err
 }
 
-// await dispatches a call and waits for its answer.
-func (s *Sub) await(ctx context.Context, l *local, r Receiver, from *Call) ([]byte, error) {
-	var w Wait
+// send dispatches a call whose sender waits for its answer next, and returns the wait.
+func (s *Sub) send(ctx context.Context, l *local, r Receiver, from *Call) (w Wait) {
 	if l.AwaitsReply() {
 		w.begin(ctx)
 	}
@@ -156,29 +162,18 @@ func (s *Sub) await(ctx context.Context, l *local, r Receiver, from *Call) ([]by
 		l.SetWaiting(w.For(ctx, l.env.Shard))
 	}
 	s.dispatch(&l.Call, r, from)
-	var err error
-	if !l.told() {
-		if !l.AwaitsReply() { // a late acknowledgement: what that waits for may need the handler's slot
-			w.begin(ctx)
-		}
-		err = l.await(ctx)
-	}
-	w.EndWait(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return l.ended()
+	return w
 }
 
 // Post dispatches a notification, as [Sub.Do] does. See [Poster].
-func (s *Sub) Post(ctx context.Context, env transport.Envelope, until time.Time, to Told) (open bool, err error) {
+func (s *Sub) Post(ctx context.Context, env *transport.Envelope, until time.Time, to Told) (open bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, outcome.ContextError(err, outcome.NotSent)
 	}
-	l := newLocal(ctx, s.d, &env, 0)
+	l := newLocal(ctx, s.d, env, 0)
 	s.dispatch(&l.Call, s.to.Receiver, nil)
 	if l.told() {
-		if _, err := l.ended(); err != nil {
+		if _, err := l.answer(); err != nil {
 			return false, err
 		}
 		l.part()
@@ -187,17 +182,14 @@ func (s *Sub) Post(ctx context.Context, env transport.Envelope, until time.Time,
 	go func() { // ends when the notification is accepted or refused, at until at the latest
 		ctx, cancel := context.WithDeadline(context.Background(), until)
 		defer cancel()
-		err := l.await(ctx)
-		if err == nil {
-			_, err = l.ended()
-		}
+		_, err := l.ended(ctx, Wait{}, l.await(ctx, nil))
 		to.Told(err)
 	}()
 	return true, nil
 }
 
 // pass makes a call for the handler of from, and notes what from is to know of it.
-func (s *Sub) pass(ctx context.Context, env transport.Envelope, r Receiver, from *Call) ([]byte, error) {
+func (s *Sub) pass(ctx context.Context, env *transport.Envelope, r Receiver, from *Call) ([]byte, error) {
 	if f := from.fn; f != nil && !f.passes.Load() {
 		f.passes.Store(true)
 	}

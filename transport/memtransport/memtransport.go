@@ -97,19 +97,15 @@ func (t *Transport) WithLog(log *slog.Logger) *Transport {
 
 // Request implements [transport.ClientTransport].
 func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte, error) {
-	s, err := t.serves(ctx, &env)
-	if err != nil {
+	if err := env.Validate(); err != nil {
 		return nil, err
 	}
-	reply, err := s.Do(ctx, env)
-	return wire.CheckReply(reply, err, t.most)
+	reply, _, err := backend{t}.Carry(ctx, env, plain.Value{}, nil)
+	return reply, err
 }
 
 // serves returns the subscription that an envelope goes to, if it may be sent.
 func (t *Transport) serves(ctx context.Context, env *transport.Envelope) (*subscription, error) {
-	if err := env.Validate(); err != nil {
-		return nil, err
-	}
 	subs := t.shards.Get(uint32(env.Shard))
 	switch {
 	case t.closed.Load():
@@ -124,8 +120,10 @@ func (t *Transport) serves(ctx context.Context, env *transport.Envelope) (*subsc
 		return nil, outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "shard %d", env.Shard)
 	}
 	dispatch.Bound(ctx, env)
-	if err := wire.CheckRequest(ctx, env, dispatch.Waiting(ctx), t.most); err != nil {
-		return nil, err
+	if t.most >= 0 && wire.AtMost(env) > t.most {
+		if err := wire.CheckRequest(ctx, env, dispatch.Waiting(ctx), t.most); err != nil {
+			return nil, err
+		}
 	}
 	return (*subs)[0], nil
 }
@@ -162,7 +160,7 @@ func (t backend) Post(ctx context.Context, env *transport.Envelope, _ dispatch.O
 	if err != nil {
 		return false, err
 	}
-	return s.Post(ctx, *env, until, to)
+	return s.Post(ctx, env, until, to)
 }
 
 // Takes implements [dispatch.Carrier].
@@ -178,7 +176,7 @@ func (t backend) Carry(ctx context.Context, env transport.Envelope, message plai
 	if err != nil {
 		return nil, reply, err
 	}
-	data, reply, err = s.Carry(ctx, env, message, want)
+	data, reply, err = s.Carry(ctx, &env, message, want)
 	if t.most >= 0 && reply.Size() > t.most/2 {
 		data, reply = reply.Encoded(), plain.Value{}
 	}

@@ -60,7 +60,7 @@ func (h *here) handOver(ctx context.Context, r *route, env *transport.Envelope, 
 	case p == nil:
 		data, err = s.Do(ctx, *env)
 	default:
-		if data, p.reply, err = s.Carry(ctx, *env, p.message, p.want); p.reply.Size() > most/2 {
+		if data, p.reply, err = s.Carry(ctx, env, p.message, p.want); p.reply.Size() > most/2 {
 			data, p.reply = p.reply.Encoded(), plain.Value{}
 		}
 	}
@@ -103,7 +103,7 @@ func (h *here) post(ctx context.Context, r *route, env *transport.Envelope, o di
 		err = notStarted(errGap)
 	}
 	if err == nil {
-		open, err = s.Post(ctx, *env, until, to)
+		open, err = s.Post(ctx, env, until, to)
 	}
 	switch {
 	case err != nil:
