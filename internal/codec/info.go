@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"sync/atomic"
 
 	"google.golang.org/protobuf/proto"
 
@@ -52,15 +53,29 @@ func (e *Invalid) Error() string {
 func (e *Invalid) Unwrap() error { return e.Reason }
 
 // infos holds one entry a type.
-var infos sync.Map // reflect.Type -> *info
+var infos sync.Map // reflect.Type -> *infoFor
+
+// lately are entries of infos, each in the one place that its type may have. A request asks for three types, and a
+// look here takes a fifth of the time.
+var lately [1 << 9]atomic.Pointer[infoFor]
+
+type infoFor struct {
+	t reflect.Type
+	info
+}
 
 func infoOf(t reflect.Type) *info {
-	if i, ok := infos.Load(t); ok {
-		return i.(*info)
+	place := &lately[reflect.ValueOf(t).Pointer()>>5%uintptr(len(lately))]
+	if i := place.Load(); i != nil && i.t == t {
+		return &i.info
 	}
-	i := look(t)
-	infos.Store(t, i)
-	return i
+	known, ok := infos.Load(t)
+	if !ok {
+		known, _ = infos.LoadOrStore(t, &infoFor{t, *look(t)})
+	}
+	i := known.(*infoFor)
+	place.Store(i)
+	return &i.info
 }
 
 // Check returns an [*Invalid] for a type whose values would lose a part of themselves
