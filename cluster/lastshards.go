@@ -9,13 +9,13 @@ import (
 )
 
 // lastShards remembers the shards of keys, because hashing a key for its shard costs a tenth of a call in memory. Each key has
-// one possible place. A key takes its place if that is free. Otherwise it must come twice, without a third key
-// of the same place between. So keys that come only once push out few others.
+// four possible places, and takes one that is free. If none is, it takes a place only if it comes twice, without another
+// new key of the same places between. So keys that come only once push out few others.
 type lastShards struct {
 	seed   maphash.Seed
-	places [1 << 11]struct {
-		key  atomic.Pointer[keyShard]
-		last atomic.Uint32 // hash of the last key that was looked for and not found
+	places [1 << 9]struct {
+		keys [4]atomic.Pointer[keyShard] // the free ones are behind the others
+		last atomic.Uint32               // hash of the last key that was looked for and not found
 	}
 }
 
@@ -34,13 +34,22 @@ func (s *lastShards) of(key string, hash func(string) uint32) uint32 {
 	}
 	sum := maphash.String(s.seed, key)
 	p := &s.places[sum%uint64(len(s.places))]
-	k := p.key.Load()
-	if k != nil && k.key == key {
-		return k.shard
+	free := len(p.keys)
+	for i := range p.keys {
+		k := p.keys[i].Load()
+		if k == nil {
+			free = i
+			break
+		}
+		if k.key == key {
+			return k.shard
+		}
 	}
 	shard := hash(key)
-	if last := uint32(sum >> 32); p.last.Swap(last) == last || k == nil {
-		p.key.Store(&keyShard{strings.Clone(key), shard})
+	if free < len(p.keys) { // another key may take it at the same moment
+		p.keys[free].CompareAndSwap(nil, &keyShard{strings.Clone(key), shard})
+	} else if last := uint32(sum >> 32); p.last.Swap(last) == last {
+		p.keys[sum>>9%4].Store(&keyShard{strings.Clone(key), shard})
 	}
 	return shard
 }

@@ -34,8 +34,8 @@ func TestLastShards(t *testing.T) {
 	all.Wait()
 }
 
-// place is the index of a key's place.
-func place(m *mapping, key string) uint64 {
+// places is the index of a key's places.
+func places(m *mapping, key string) uint64 {
 	return maphash.String(m.last.seed, key) % uint64(len(m.last.places))
 }
 
@@ -55,18 +55,38 @@ func TestLastShardsRemember(t *testing.T) {
 		}
 	}
 	again("a", 100, 1)
-	for i := range 5 * len(m.last.places) {
+	for i := range 20 * len(m.last.places) {
 		m.last.of(fmt.Sprint("key-", i), hash)
 	}
 	again("a", 100, 0)
-	other := "" // of the same place
-	for i := 0; other == ""; i++ {
-		if key := fmt.Sprint("other-", i); place(m, key) == place(m, "a") {
-			other = key
+	other := 0
+	next := func() string { // a key of the same places
+		for ; ; other++ {
+			if key := fmt.Sprint("other-", other); places(m, key) == places(m, "a") {
+				other++
+				return key
+			}
 		}
 	}
-	again(other, 100, 2)
-	again("a", 100, 2)
+	for range 100 {
+		again(next(), 100, 2)
+	}
+	again("a", 100, 2) // one of them has taken its place
+}
+
+// TestLastShardsRememberMany: nearly all keys find places, if they are half as many.
+func TestLastShardsRememberMany(t *testing.T) {
+	m := newMapping(sharding.Layout{NumShards: 512})
+	hashed := 0
+	const keys, rounds = 1000, 10
+	for range rounds {
+		for i := range keys {
+			m.last.of(fmt.Sprint("key-", i), func(key string) uint32 { hashed++; return 0 })
+		}
+	}
+	if most := keys + rounds*keys/10; hashed > most {
+		t.Errorf("%d keys were hashed %d times in %d rounds, want at most %d", keys, hashed, rounds, most)
+	}
 }
 
 func BenchmarkLastShards(b *testing.B) {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
 // A call that is over is used again for another. Its handler may have kept its context, or its way to answer. These
@@ -256,7 +258,11 @@ func (s *spares) caller(of *cluster.Client, ids, calls int, r *rand.Rand, funcs 
 				s.faulty("call %d has the reply of call %s", id, data)
 			}
 		case r.IntN(4) == 0:
-			_ = key.Notify(ctx, spareTell{id, how}, append(opts, cluster.WithoutAck())...)
+			if r.IntN(2) == 0 {
+				key.NotifyAsync(ctx, spareTell{id, how}, opts...)
+			} else {
+				_ = key.Notify(ctx, spareTell{id, how}, append(opts, cluster.WithoutAck())...)
+			}
 		default:
 			var got *spareGot
 			var err error
@@ -278,7 +284,7 @@ func (s *spares) caller(of *cluster.Client, ids, calls int, r *rand.Rand, funcs 
 	}
 }
 
-func spareCalls(t *testing.T, seed uint64, calls int, funcs bool) {
+func spareCalls(t *testing.T, seed uint64, calls int, funcs bool, node, client cluster.Transport) {
 	s := &spares{}
 	def := actor.Define("spare", func(string) *spareKey { return &spareKey{s} },
 		actor.OnRequestLater((*spareKey).ask), actor.OnRequest((*spareKey).now), actor.OnNotify((*spareKey).tell))
@@ -286,13 +292,11 @@ func spareCalls(t *testing.T, seed uint64, calls int, funcs bool) {
 	if funcs {
 		h = cluster.NewKeyHandler(func(string) (cluster.ServerHandlerFunc, error) { return s.spareFunc, nil })
 	}
-	tr := cluster.NewInMemoryTransport().WithLog(quiet)
-	t.Cleanup(func() { _ = tr.Close() })
 	end := startNode(t, cluster.NodeOptions{
-		NodeID: "node-1", Transport: tr, NumShards: 4, Shards: []uint32{0, 1, 2, 3}, Handler: h,
+		NodeID: "node-1", Transport: node, NumShards: 4, Shards: []uint32{0, 1, 2, 3}, Handler: h,
 		BaseContext: context.WithValue(context.Background(), spareBase{}, "base"),
 	})
-	s.client = newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4})
+	s.client = newClient(t, cluster.ClientOptions{Transport: client, NumShards: 4})
 	var stop atomic.Bool
 	var ghosts, callers sync.WaitGroup
 	for range 2 {
@@ -313,13 +317,34 @@ func spareCalls(t *testing.T, seed uint64, calls int, funcs bool) {
 }
 
 func TestNothingOfACallReachesAnother(t *testing.T) {
-	t.Run("typed", func(t *testing.T) { spareCalls(t, 1, 400, false) })
-	t.Run("funcs", func(t *testing.T) { spareCalls(t, 2, 400, true) })
+	t.Run("typed", func(t *testing.T) { spareInMemory(t, 1, 400, false) })
+	t.Run("funcs", func(t *testing.T) { spareInMemory(t, 2, 400, true) })
+	url := testkit.StartNATS(t)
+	for what, funcs := range map[string]bool{"typed": false, "funcs": true} {
+		t.Run(what+" over NATS", func(t *testing.T) {
+			var ends [2]*natstransport.Transport
+			for i := range ends {
+				tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Prefix: what, Log: quiet})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = tr.Close() })
+				ends[i] = tr
+			}
+			spareCalls(t, 3, 40, funcs, ends[0], ends[1])
+		})
+	}
+}
+
+func spareInMemory(t *testing.T, seed uint64, calls int, funcs bool) {
+	tr := cluster.NewInMemoryTransport().WithLog(quiet)
+	t.Cleanup(func() { _ = tr.Close() })
+	spareCalls(t, seed, calls, funcs, tr, tr)
 }
 
 func FuzzNothingOfACallReachesAnother(f *testing.F) {
 	for seed := range uint64(4) {
 		f.Add(seed, seed%2 == 0)
 	}
-	f.Fuzz(func(t *testing.T, seed uint64, funcs bool) { spareCalls(t, seed, 50, funcs) })
+	f.Fuzz(func(t *testing.T, seed uint64, funcs bool) { spareInMemory(t, seed, 50, funcs) })
 }

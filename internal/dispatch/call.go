@@ -147,7 +147,7 @@ func (c *Call) End() {
 	c.endTurn(old)
 	if old&(bitEnded|bitClosed) == bitClosed {
 		c.finish()
-		leave(c)
+		Part(c)
 	}
 }
 

@@ -5,7 +5,8 @@ package dispatch
 // A request is short, and its Call is large. So the memory of a call that is over is used for another call. No code
 // may notice, so it happens only if nothing can refer to the call any more:
 //
-//   - Its sender is in this process, has its answer, and has left ([local.part]).
+//   - Its sender is in this process, has its answer, and has left ([local.part]). Or its transport keeps nothing of it
+//     ([Part]), which goes for notifications from other processes.
 //   - The receiver has said that it keeps nothing of the call ([EndLast]). What the receiver gives to user code is
 //     something of its own, which turns to [Ended] afterwards.
 //   - Nothing else has been given the call: no context that leads to it was asked for it ([CallFrom]), no list of the
@@ -16,7 +17,7 @@ package dispatch
 const (
 	spentNeeds = bitLast | bitStarted | bitEnded | bitClosed
 	spentBars  = bitRefused | bitQueued | bitLate | bitNoted | bitOpen | bitHurried | bitTurn | bitPlaced | bitWeighed |
-		bitPassed | bitNested | bitPart | bitFar | bitKept
+		bitPassed | bitNested | bitPart | bitKept
 )
 
 // Spent returns the call's subscription if the call has a reply, and nothing that code could ask it for
@@ -25,7 +26,7 @@ func Spent(c *Call) *Sub {
 	if c.bits.Load()&(spentBars|bitClosed) != bitClosed || c.by != nil || c.fn != nil || len(c.env.Headers) > 0 || c.env.ID != "" {
 		return nil
 	}
-	if _, ok := c.replier.(*local); !ok {
+	if _, ok := c.replier.(Reuser); !ok {
 		return nil
 	}
 	c.mu.Lock()
@@ -59,22 +60,29 @@ func (l *local) part() {
 		l.sub.d.waits.Put(l.wait)
 		l.wait = nil
 	}
-	l.leave()
+	Part(&l.Call)
 }
 
-// leave is called when the node is done with a call.
-func leave(c *Call) {
-	if l, ok := c.replier.(*local); ok {
-		l.leave()
-	}
+// Reuser is a [Replier] whose call may be used again. Reuse is called when nothing refers to the call any more.
+type Reuser interface {
+	Replier
+	Reuse()
 }
 
-// leave is called by sender and node. The later of the two gives back a call that is spent.
-func (l *local) leave() {
-	old := l.bits.Or(bitLeft)
-	if old&bitLeft == 0 || old&(spentNeeds|spentBars) != spentNeeds {
+// Part is called by the sender of a call, or its transport, when it is done with the call, and by the node. The later of
+// the two gives back a call that is spent.
+func Part(c *Call) {
+	r, ok := c.replier.(Reuser)
+	if !ok {
 		return
 	}
+	if old := c.bits.Or(bitLeft); old&bitLeft != 0 && old&(spentNeeds|spentBars) == spentNeeds {
+		r.Reuse()
+	}
+}
+
+// Reuse implements [Reuser].
+func (l *local) Reuse() {
 	spare, wait := &l.sub.d.spare, l.wait
 	*l = local{wait: wait}
 	spare.Put(l)

@@ -93,6 +93,68 @@ func TestASpareCallIsBlank(t *testing.T) {
 	t.Error("no call is used again")
 }
 
+// far is a call whose transport may use it again.
+type far struct {
+	Call
+	reused int
+}
+
+func (*far) Reply(*Call, []byte, *outcome.Error) {}
+
+func (f *far) Reuse() { f.reused++ }
+
+// TestACallFromAfarIsUsedAgain when its transport and the node are done with it, whichever is first, and once.
+func TestACallFromAfarIsUsedAgain(t *testing.T) {
+	for what, c := range map[string]struct {
+		env     transport.Envelope
+		do      func(*Call) // before the answer
+		waiting *Turn
+		want    int
+	}{
+		"a request":               {want: 1},
+		"a notification":          {env: transport.Envelope{Delivery: transport.AwaitAccept}, want: 1},
+		"one that awaits nothing": {env: transport.Envelope{Delivery: transport.AwaitNothing}, want: 1},
+		"a turn waits for it":     {waiting: &Turn{Kind: "k", Key: "another"}},
+		"its sender has gone":     {do: func(c *Call) { c.Leave(context.Canceled) }},
+		"code has its context":    {do: func(c *Call) { CallFrom(c) }},
+	} {
+		for _, first := range []bool{true, false} {
+			d := NewDispatcher(transport.Limits{}, silent)
+			f := &far{}
+			r := &reuser{do: func(call *Call) {
+				if c.do != nil {
+					c.do(call)
+				}
+				if first { // before the node
+					Part(call)
+				}
+				if f.reused > 0 {
+					t.Errorf("%s: used again while its handler runs", what)
+				}
+			}}
+			sub, err := d.Subscribe(t.Context(), whole(r))
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Init(c.env, f, 0)
+			f.SetWaiting(c.waiting)
+			sub.Dispatch(&f.Call)
+			if !first {
+				if f.reused > 0 {
+					t.Errorf("%s: used again before its transport is done with it", what)
+				}
+				Part(&f.Call)
+			}
+			if f.reused != c.want {
+				t.Errorf("%s: used again %d times, want %d", what, f.reused, c.want)
+			}
+			if err := d.Close(); err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	}
+}
+
 // TestAnEndedCall stands for one that was used again: it has ended, and takes nothing.
 func TestAnEndedCall(t *testing.T) {
 	d := NewDispatcher(transport.Limits{}, silent)

@@ -49,7 +49,6 @@ type Transport struct {
 	opts        Options
 	nc          atomic.Pointer[nats.Conn] // set once, or by a move
 	log         *slog.Logger
-	unawaited   unawaited
 	missed      missed // notifications
 	packets     packets
 	d           *dispatch.Dispatcher
@@ -145,7 +144,7 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 		quit:       make(chan struct{}),
 		ended:      make(chan struct{}),
 	}
-	t.unawaited.log, t.missed.log = opts.Log, opts.Log
+	t.missed.log = opts.Log
 	t.hearing.t = t
 	t.ears.init(t)
 	t.lookout.t = t

@@ -5,6 +5,7 @@ package natstransport
 import (
 	"context"
 	"math"
+	"sync"
 
 	"github.com/clstr-go/clstr/outcome"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/peakmap"
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -52,10 +54,11 @@ type peer struct {
 	numbers numbers
 }
 
-// remote is a call whose sender waits in another process.
+// remote is a call whose sender is in another process.
 type remote struct {
 	dispatch.Call
-	peer  *peer
+	t     *Transport
+	peer  *peer // nil if the sender awaits nothing
 	id    uint64
 	epoch uint64 // in which the sender takes this node for the owner
 }
@@ -79,42 +82,69 @@ func (p *peer) idle() bool {
 	return p.calls.Len() == 0 && !p.busy
 }
 
-// open remembers a call that was dispatched until it is answered, so that it can be cancelled.
+// open remembers a call that was dispatched until it is answered, so that it can be cancelled. The code that takes it
+// parts with it.
 func (p *peer) open(r *remote) {
-	if r.Replied() {
-		return
-	}
-	p.mu.Lock()
-	p.calls.Set(r.id, r)
-	p.mu.Unlock()
-	if r.Replied() { // at the same moment: its answer may have looked for it before
-		p.take(r.id)
-	}
-}
-
-func (p *peer) take(id uint64) *remote {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if r.Replied() { // its answer has not found it here, or will not
+		dispatch.Part(&r.Call)
+		return
+	}
+	p.calls.Set(r.id, r)
+}
+
+// take is called with mu held.
+func (p *peer) take(id uint64) *remote {
 	r, _ := p.calls.Get(id)
 	p.calls.Delete(id)
 	return r
 }
 
-// cancel ends a call whose sender has gone. A call that is unknown was answered,
-// or never came.
-func (p *peer) cancel(id uint64) {
+// forget parts with a call that was answered, unless its answer has.
+func (p *peer) forget(id uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if r := p.take(id); r != nil {
-		r.Leave(context.Canceled)
+		dispatch.Part(&r.Call)
 	}
 }
 
-// Reply implements [dispatch.Replier].
+// cancel ends a call whose sender has gone. A call that is unknown was answered,
+// or never came.
+func (p *peer) cancel(id uint64) {
+	p.mu.Lock()
+	r := p.take(id)
+	p.mu.Unlock()
+	if r != nil {
+		r.Leave(context.Canceled)
+		dispatch.Part(&r.Call)
+	}
+}
+
+// remotes are calls that are over, to be used again.
+var remotes = sync.Pool{New: func() any { return new(remote) }}
+
+// Reuse implements [dispatch.Reuser].
+func (r *remote) Reuse() {
+	*r = remote{}
+	remotes.Put(r)
+}
+
+// Reply implements [dispatch.Replier]. A refusal that no sender is told is logged.
 func (r *remote) Reply(c *dispatch.Call, data []byte, err *outcome.Error) {
+	env := c.Envelope()
+	if r.peer == nil {
+		if err != nil {
+			r.t.log.Warn("notification is refused", sparse.Entity(env.Kind, env.Shard, env.Key), "error", err)
+		}
+		return
+	}
 	reply := wire.Reply{ID: r.id, Data: data, Err: err}
 	if err != nil && err.Sentinel() == outcome.ErrNotOwner && err.Outcome.NeverRan() {
-		reply.Owner = r.peer.t.ownerOf(uint32(c.Envelope().Shard), r.epoch)
+		reply.Owner = r.t.ownerOf(uint32(env.Shard), r.epoch)
 	}
-	r.peer.reply(c.Envelope().ReplyTo, &reply)
+	r.peer.reply(env.ReplyTo, &reply)
 }
 
 // answer sends a reply; it copies data.
@@ -159,7 +189,7 @@ func (p *peer) reply(subject string, r *wire.Reply) {
 		short = wire.ReplyTooLarge(id, data, nil, limit+wire.Overhead)
 	}
 	if fits, full = p.put(subject, limit, &wire.Reply{ID: id, Err: short}); !fits || full != nil {
-		p.take(id)
+		p.forget(id)
 		p.dropped(full)
 	}
 }
@@ -185,7 +215,9 @@ func (p *peer) put(subject string, limit int, r *wire.Reply) (fits bool, full *o
 		return true, full
 	}
 	fits, _ = p.outbox.put(context.Background(), nil, size, limit, 1+int(r.Further), func(b *batch) {
-		p.calls.Delete(r.ID)
+		if c := p.take(r.ID); c != nil {
+			dispatch.Part(&c.Call)
+		}
 		b.buf = r.Append(b.buf)
 		if b.reply == "" {
 			b.reply = subject

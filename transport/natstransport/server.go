@@ -138,23 +138,29 @@ func (t *Transport) handOn() {
 			err = errGap
 		}
 		switch {
-		case err == nil && e.Delivery == transport.AwaitNothing:
-			s.Dispatch(dispatch.NewCall(e.Envelope, &t.unawaited, 0))
 		case err == nil:
-			r := &remote{peer: p, id: id, epoch: e.Epoch}
+			r := remotes.Get().(*remote)
+			r.t, r.id, r.epoch = t, id, e.Epoch
 			r.Init(e.Envelope, r, e.Budget)
-			r.SetWaiting(e.Waiting)
-			if e.Delivery == transport.AwaitAccept {
+			switch e.Delivery {
+			case transport.AwaitNothing:
+				s.Dispatch(&r.Call)
+				dispatch.Part(&r.Call)
+				continue
+			case transport.AwaitAccept:
 				r.AckByReturn()
 			}
+			r.peer = p
+			r.SetWaiting(e.Waiting)
 			s.Dispatch(&r.Call)
-			if r.AckedByReturn() {
-				h.accept(id)
-			} else {
-				p.open(r)
-			}
 			if e.Number != 0 && r.Accepted() {
 				p.numbers.add(e.Number)
+			}
+			if r.AckedByReturn() {
+				h.accept(id)
+				dispatch.Part(&r.Call) // it is no further use
+			} else {
+				p.open(r)
 			}
 		case e.Delivery == transport.AwaitNothing:
 			t.log.Warn("notification is refused", sparse.Shard(uint32(e.Shard)), "error", err)

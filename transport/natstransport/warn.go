@@ -5,10 +5,6 @@ package natstransport
 import (
 	"log/slog"
 	"sync/atomic"
-
-	"github.com/clstr-go/clstr/internal/dispatch"
-	"github.com/clstr-go/clstr/internal/sparse"
-	"github.com/clstr-go/clstr/outcome"
 )
 
 // missed counts notifications without an acknowledgement that have reached no node: their
@@ -38,16 +34,4 @@ type packets struct{ undecodable, refused atomic.Uint64 }
 // refused: by this end, because the subject is no inbox, or by the server.
 func (t *Transport) PacketCounts() (undecodable, refusedReplies uint64) {
 	return t.packets.undecodable.Load(), t.packets.refused.Load()
-}
-
-// unawaited takes the answers to notifications that await nothing. It logs their refusals, because
-// no sender is told.
-type unawaited struct{ log *slog.Logger }
-
-// Reply implements [dispatch.Replier].
-func (u *unawaited) Reply(c *dispatch.Call, _ []byte, err *outcome.Error) {
-	if err != nil {
-		env := c.Envelope()
-		u.log.Warn("notification is refused", sparse.Entity(env.Kind, env.Shard, env.Key), "error", err)
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -15,7 +16,7 @@ import (
 // metrics must not lose it in silence.
 func TestRefusedNotificationIsLogged(t *testing.T) {
 	var out bytes.Buffer
-	w := &unawaited{log: slog.New(slog.NewTextHandler(&out, nil))}
+	w := &remote{t: &Transport{log: sparse.New(slog.New(slog.NewTextHandler(&out, nil)))}}
 	d := dispatch.NewDispatcher(transport.Limits{}, slog.New(slog.DiscardHandler))
 	sub, err := d.Subscribe(t.Context(), dispatch.Subscriber{Receiver: d.ReceiverFunc(nil)})
 	if err != nil {
