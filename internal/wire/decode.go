@@ -4,6 +4,7 @@ package wire
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,7 +80,7 @@ func (d *Decoder) Decode(data []byte, p *Packet) error {
 	for f := (fields{data: data}); ; {
 		if !f.next() {
 			if f.bad {
-				return bad("not a packet: field %d at byte %d of %d", f.number, len(data)-len(f.data), len(data))
+				return bad("not a packet: field %d at byte %d of %d", f.number, f.at, len(data))
 			}
 			break
 		}
@@ -90,17 +91,17 @@ func (d *Decoder) Decode(data []byte, p *Packet) error {
 		case f.is(packetFirstID, protowire.VarintType):
 			p.FirstID = f.uint
 		case f.is(packetEnvelopes, protowire.BytesType):
-			p.Envelopes = append(p.Envelopes, Envelope{})
-			err = d.envelope(f.bytes, &p.Envelopes[len(p.Envelopes)-1])
+			p.Envelopes = slices.Grow(p.Envelopes, 1)[:len(p.Envelopes)+1] // what lies there is blank
+			err = d.envelope(f.bytes(), &p.Envelopes[len(p.Envelopes)-1])
 		case f.is(packetReplies, protowire.BytesType):
 			p.Replies = append(p.Replies, Reply{})
-			err = decodeReply(d, f.bytes, &p.Replies[len(p.Replies)-1])
+			err = decodeReply(d, f.bytes(), &p.Replies[len(p.Replies)-1])
 		case f.is(packetCancels, protowire.VarintType):
 			p.Cancels = append(p.Cancels, f.uint)
 		case f.is(packetCancels, protowire.BytesType): // packed
-			err = p.packedCancels(f.bytes)
+			err = p.packedCancels(f.bytes())
 		default:
-			p.Unknown = append(p.Unknown, f.raw...)
+			p.Unknown = append(p.Unknown, f.raw()...)
 		}
 		if err != nil {
 			return err
@@ -145,21 +146,21 @@ func (d *Decoder) envelope(data []byte, e *Envelope) error {
 			}
 			e.Shard = int(f.uint)
 		case f.is(envType, protowire.BytesType):
-			if len(f.bytes) > bounds.MaxTypeBytes {
-				return bad("type of %d bytes: at most %d allowed", len(f.bytes), bounds.MaxTypeBytes)
+			if len(f.bytes()) > bounds.MaxTypeBytes {
+				return bad("type of %d bytes: at most %d allowed", len(f.bytes()), bounds.MaxTypeBytes)
 			}
-			e.Type = d.name(f.bytes)
+			e.Type = d.name(f.bytes())
 		case f.is(envData, protowire.BytesType):
-			e.Data = f.bytes
+			e.Data = f.bytes()
 		case f.is(envKey, protowire.BytesType):
-			e.Key = string(f.bytes)
+			e.Key = string(f.bytes())
 		case f.is(envKind, protowire.BytesType):
-			if len(f.bytes) > bounds.MaxTypeBytes {
-				return bad("kind of %d bytes: at most %d allowed", len(f.bytes), bounds.MaxTypeBytes)
+			if len(f.bytes()) > bounds.MaxTypeBytes {
+				return bad("kind of %d bytes: at most %d allowed", len(f.bytes()), bounds.MaxTypeBytes)
 			}
-			e.Kind = d.name(f.bytes)
+			e.Kind = d.name(f.bytes())
 		case f.is(envHeaders, protowire.BytesType):
-			if err := e.header(f.bytes); err != nil {
+			if err := e.header(f.bytes()); err != nil {
 				return err
 			}
 		case f.is(envBudget, protowire.VarintType):
@@ -181,10 +182,10 @@ func (d *Decoder) envelope(data []byte, e *Envelope) error {
 		case f.is(envRetry, protowire.VarintType):
 			e.Retry = f.uint != 0
 		case f.is(envID, protowire.BytesType):
-			if len(f.bytes) > bounds.MaxIDBytes {
-				return bad("ID of %d bytes: at most %d allowed", len(f.bytes), bounds.MaxIDBytes)
+			if len(f.bytes()) > bounds.MaxIDBytes {
+				return bad("ID of %d bytes: at most %d allowed", len(f.bytes()), bounds.MaxIDBytes)
 			}
-			e.ID = string(f.bytes)
+			e.ID = string(f.bytes())
 		case f.is(envAge, protowire.VarintType):
 			e.AgeMs = duration(f.uint, time.Millisecond).Milliseconds()
 		case f.is(envNumber, protowire.VarintType):
@@ -194,16 +195,16 @@ func (d *Decoder) envelope(data []byte, e *Envelope) error {
 		case f.is(envEpoch, protowire.VarintType):
 			e.Epoch = f.uint
 		case f.is(envCodec, protowire.BytesType):
-			if len(f.bytes) > bounds.MaxCodecBytes {
-				return bad("codec of %d bytes: at most %d allowed", len(f.bytes), bounds.MaxCodecBytes)
+			if len(f.bytes()) > bounds.MaxCodecBytes {
+				return bad("codec of %d bytes: at most %d allowed", len(f.bytes()), bounds.MaxCodecBytes)
 			}
-			e.Codec = d.name(f.bytes)
+			e.Codec = d.name(f.bytes())
 		case f.is(envTurns, protowire.BytesType):
-			if err := turns.add(d, f.bytes); err != nil {
+			if err := turns.add(d, f.bytes()); err != nil {
 				return err
 			}
 		default:
-			e.Unknown = append(e.Unknown, f.raw...)
+			e.Unknown = append(e.Unknown, f.raw()...)
 		}
 	}
 }
@@ -219,9 +220,9 @@ func (e *Envelope) header(data []byte) error {
 		}
 		switch {
 		case f.is(headerName, protowire.BytesType):
-			name = string(f.bytes)
+			name = string(f.bytes())
 		case f.is(headerValue, protowire.BytesType):
-			value = string(f.bytes)
+			value = string(f.bytes())
 		}
 	}
 	if e.Headers == nil {

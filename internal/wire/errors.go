@@ -93,15 +93,15 @@ func (t *treeDecoder) decode(data []byte, depth int) (*outcome.Error, error) {
 		}
 		switch {
 		case f.is(errCode, protowire.BytesType):
-			e.Code = text(f.bytes)
+			e.Code = text(f.bytes())
 		case f.is(errOutcome, protowire.VarintType):
 			e.Outcome = outcome.Outcome(min(f.uint, math.MaxUint8)) // Resolve knows the unknown
 		case f.is(errMessage, protowire.BytesType):
-			e.Message = text(f.bytes)
+			e.Message = text(f.bytes())
 		case f.is(errRetryAfter, protowire.VarintType):
 			e.RetryAfter = duration(f.uint, time.Microsecond)
 		case f.is(errDetail, protowire.BytesType):
-			e.Detail = append([]byte(nil), f.bytes...) // errors are kept, and packets are large
+			e.Detail = append([]byte(nil), f.bytes()...) // errors are kept, and packets are large
 		case f.is(errCut, protowire.VarintType):
 			e.Cut = f.uint != 0
 		case f.is(errCauses, protowire.BytesType):
@@ -109,7 +109,7 @@ func (t *treeDecoder) decode(data []byte, depth int) (*outcome.Error, error) {
 				t.cut = true
 				continue
 			}
-			cause, err := t.decode(f.bytes, depth+1)
+			cause, err := t.decode(f.bytes(), depth+1)
 			if err != nil {
 				return nil, err
 			}

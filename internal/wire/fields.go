@@ -4,24 +4,26 @@ package wire
 
 import "google.golang.org/protobuf/encoding/protowire"
 
-// fields walks the fields of a protobuf message.
+// fields walks the fields of a protobuf message. Where it is are numbers and no slices: a pointer that is stored costs more than
+// a field while the garbage collector runs.
 type fields struct {
-	data []byte // what is left
+	data []byte
+	at   int // where the next field begins
 
-	number protowire.Number
-	kind   protowire.Type
-	uint   uint64 // of a number
-	bytes  []byte // of a string, bytes or message
-	raw    []byte // the whole field
-	bad    bool   // the data is no message
+	number         protowire.Number
+	kind           protowire.Type
+	uint           uint64 // of a number
+	from, to, last int    // of a string, bytes or message in data; where the field began
+	bad            bool   // the data is no message
 }
 
 // next moves to the next field; false is the end, or bad.
 func (f *fields) next() bool {
-	if len(f.data) == 0 {
+	if f.at == len(f.data) {
 		return false
 	}
-	number, kind, n := protowire.ConsumeTag(f.data)
+	rest := f.data[f.at:]
+	number, kind, n := protowire.ConsumeTag(rest)
 	if n < 0 || !number.IsValid() {
 		f.bad = true
 		return false
@@ -30,22 +32,31 @@ func (f *fields) next() bool {
 	var m int
 	switch kind {
 	case protowire.VarintType:
-		f.uint, m = protowire.ConsumeVarint(f.data[n:])
+		f.uint, m = protowire.ConsumeVarint(rest[n:])
 	case protowire.Fixed64Type:
-		f.uint, m = protowire.ConsumeFixed64(f.data[n:])
+		f.uint, m = protowire.ConsumeFixed64(rest[n:])
 	case protowire.BytesType:
-		f.bytes, m = protowire.ConsumeBytes(f.data[n:])
+		var b []byte
+		b, m = protowire.ConsumeBytes(rest[n:])
+		f.to = f.at + n + m
+		f.from = f.to - len(b)
 	default:
-		m = protowire.ConsumeFieldValue(number, kind, f.data[n:])
+		m = protowire.ConsumeFieldValue(number, kind, rest[n:])
 	}
 	if m < 0 {
 		f.bad = true
 		return false
 	}
-	f.raw, f.data = f.data[:n+m], f.data[n+m:]
+	f.last, f.at = f.at, f.at+n+m
 	return true
 }
 
 func (f *fields) is(number protowire.Number, kind protowire.Type) bool {
 	return f.number == number && f.kind == kind
 }
+
+// bytes returns a field that is a string, bytes or a message.
+func (f *fields) bytes() []byte { return f.data[f.from:f.to] }
+
+// raw returns the whole field.
+func (f *fields) raw() []byte { return f.data[f.last:f.at] }

@@ -144,15 +144,15 @@ func DecodeOwners(data []byte) (o Owners, err error) {
 		case f.is(ownersAsk, protowire.VarintType):
 			o.Ask = Ask(min(f.uint, uint64(AskLiving)))
 		case f.is(ownersSeed, protowire.BytesType):
-			if len(f.bytes) > MaxSeed {
-				return Owners{}, bad("owners: a seed of %d bytes: at most %d", len(f.bytes), MaxSeed)
+			if len(f.bytes()) > MaxSeed {
+				return Owners{}, bad("owners: a seed of %d bytes: at most %d", len(f.bytes()), MaxSeed)
 			}
-			o.Seed = string(f.bytes)
+			o.Seed = string(f.bytes())
 		case f.is(ownersNodes, protowire.BytesType):
-			if !IsNode(string(f.bytes)) || len(p.nodes) >= MaxEpochs {
-				return Owners{}, bad("owners: a node of %d bytes: at most %d letters, digits, - and _, and at most %d nodes", len(f.bytes), MaxNode, MaxEpochs)
+			if !IsNode(string(f.bytes())) || len(p.nodes) >= MaxEpochs {
+				return Owners{}, bad("owners: a node of %d bytes: at most %d letters, digits, - and _, and at most %d nodes", len(f.bytes()), MaxNode, MaxEpochs)
 			}
-			p.nodes = append(p.nodes, string(f.bytes))
+			p.nodes = append(p.nodes, string(f.bytes()))
 		case f.is(ownersEpochs, protowire.VarintType), f.is(ownersEpochs, protowire.BytesType):
 			err = f.numbers(&p.epochs, MaxEpochs)
 		case f.is(ownersOwners, protowire.VarintType), f.is(ownersOwners, protowire.BytesType):
@@ -165,7 +165,7 @@ func DecodeOwners(data []byte) (o Owners, err error) {
 	case err != nil:
 		return Owners{}, err
 	case f.bad:
-		return Owners{}, bad("owners: not a message: byte %d of %d", len(data)-len(f.data), len(data))
+		return Owners{}, bad("owners: not a message: byte %d of %d", f.at, len(data))
 	case version != Version:
 		return Owners{}, bad("owners: version %d: only %d is known", version, Version)
 	}
@@ -217,7 +217,7 @@ func (f *fields) numbers(all *[]uint64, most int) error {
 	if f.kind == protowire.VarintType {
 		*all = append(*all, f.uint)
 	}
-	for rest := f.bytes; f.kind == protowire.BytesType && len(rest) > 0; {
+	for rest := f.bytes(); f.kind == protowire.BytesType && len(rest) > 0; {
 		n, size := protowire.ConsumeVarint(rest)
 		if size < 0 {
 			return bad("owners: field %d: no list of numbers", f.number)

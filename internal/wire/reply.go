@@ -78,9 +78,9 @@ func decodeReply(d *Decoder, data []byte, r *Reply) error {
 		case f.is(replyID, protowire.VarintType):
 			r.ID = f.uint
 		case f.is(replyData, protowire.BytesType):
-			r.Data = f.bytes
+			r.Data = f.bytes()
 		case f.is(replyError, protowire.BytesType):
-			e, err := d.decodeError(f.bytes)
+			e, err := d.decodeError(f.bytes())
 			if err != nil {
 				return err
 			}
@@ -97,11 +97,11 @@ func decodeReply(d *Decoder, data []byte, r *Reply) error {
 		case f.is(replyFurther, protowire.VarintType):
 			r.Further = f.uint
 		case f.is(replyNode, protowire.BytesType):
-			if r.Owner.Node = string(f.bytes); !IsNode(r.Owner.Node) {
-				return bad("reply: a node of %d bytes: at most %d letters, digits, - and _", len(f.bytes), MaxNode)
+			if r.Owner.Node = string(f.bytes()); !IsNode(r.Owner.Node) {
+				return bad("reply: a node of %d bytes: at most %d letters, digits, - and _", len(f.bytes()), MaxNode)
 			}
 		default:
-			r.Unknown = append(r.Unknown, f.raw...)
+			r.Unknown = append(r.Unknown, f.raw()...)
 		}
 	}
 }

@@ -62,13 +62,13 @@ func (l *turnList) add(d *Decoder, data []byte) error {
 		case f.is(turnNumber, protowire.Fixed64Type):
 			t.Number = f.uint
 		case f.is(turnKind, protowire.BytesType), f.is(turnKey, protowire.BytesType):
-			if len(f.bytes) > turn.MaxName {
-				return bad("turn: kind or key of %d bytes: at most %d allowed", len(f.bytes), turn.MaxName)
+			if len(f.bytes()) > turn.MaxName {
+				return bad("turn: kind or key of %d bytes: at most %d allowed", len(f.bytes()), turn.MaxName)
 			}
 			if f.number == turnKind {
-				t.Kind = d.name(f.bytes)
+				t.Kind = d.name(f.bytes())
 			} else {
-				t.Key = string(f.bytes)
+				t.Key = string(f.bytes())
 			}
 		case f.is(turnRole, protowire.VarintType):
 			t.Role = turn.Role(min(f.uint, math.MaxUint8)) // later formats may have more
