@@ -10,19 +10,18 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/expiry"
-	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/wire"
 )
 
 // answer takes the answer to a question, or the server's word that no node listens. Only
 // the reader calls it.
-func (t *Transport) answer(m *nats.Msg) {
-	o := &t.owners
+func (a *asker) answer(m *nats.Msg) {
+	t, o := a.t, &a.t.owners
 	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
-		if !o.state.CompareAndSwap(unasked, fixed) {
-			o.state.CompareAndSwap(silent, fixed)
+		if !a.state.CompareAndSwap(unasked, fixed) {
+			a.state.CompareAndSwap(silent, fixed)
 		}
-		o.settle(nil, askPause)
+		a.settle(nil, askPause)
 		return
 	}
 	told, err := wire.DecodeOwners(m.Data)
@@ -36,33 +35,34 @@ func (t *Transport) answer(m *nats.Msg) {
 	}
 	over := false
 	if told.Node != "" {
-		over = t.fixedAnswer(&told)
+		over = a.fixedAnswer(&told)
 	}
 	if told.NumShards > 0 {
-		over = t.livingAnswer(&told) || over
+		over = a.livingAnswer(&told) || over
 	}
 	o.mu.Lock()
-	if q := o.question; q != nil {
+	if q := a.question; q != nil {
 		close(q.news)
 		q.news = make(chan struct{})
 	}
 	o.mu.Unlock()
 	if over {
-		o.settle(nil, askPause)
+		a.settle(nil, askPause)
 	}
 }
 
 // fixedAnswer takes what a node with a fixed list serves. It returns true if all
 // such nodes have answered.
-func (t *Transport) fixedAnswer(told *wire.Owners) bool {
+func (a *asker) fixedAnswer(told *wire.Owners) bool {
+	t := a.t
 	o := &t.owners
-	if !o.state.CompareAndSwap(unasked, fixed) {
-		o.state.CompareAndSwap(silent, fixed)
+	if !a.state.CompareAndSwap(unasked, fixed) {
+		a.state.CompareAndSwap(silent, fixed)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	t.learnFixed(told)
-	q := o.question
+	o.learnFixed(told)
+	q := a.question
 	if q == nil {
 		return false
 	}
@@ -74,49 +74,47 @@ func (t *Transport) fixedAnswer(told *wire.Owners) bool {
 			return false
 		}
 	}
-	return o.surveyed
+	return a.surveyed
 }
 
 // livingAnswer takes an answer about all owners. It returns true if that is all.
-func (t *Transport) livingAnswer(told *wire.Owners) bool {
+func (a *asker) livingAnswer(told *wire.Owners) bool {
+	t := a.t
 	o := &t.owners
-	o.state.Store(living)
+	a.state.Store(living)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.count, o.counted = told.NumShards, expiry.Now()
+	a.count, a.counted = told.NumShards, expiry.Now()
 	for i, owner := range told.Owners {
 		if shard := uint64(told.First) + uint64(i); shard < uint64(told.NumShards) && owner.Epoch > 0 { // 0: the node does not know the owner any more
-			t.learnOne(uint32(shard), owner, true)
+			o.learnOne(uint32(shard), owner, true)
 		}
 	}
 	if next := uint64(told.First) + uint64(len(told.Owners)); len(told.Owners) > 0 && next < uint64(told.NumShards) {
-		if q := o.question; q != nil && told.First == q.next { // no repeated answer, and none of a node that always tells of the same shards
+		if q := a.question; q != nil && told.First == q.next { // no repeated answer, and none of a node that always tells of the same shards
 			q.next = uint32(next)
-			t.flusher.Go(question{t, q.next})
+			q.send()
 		}
 		return false
 	}
-	o.answered = expiry.Now()
+	a.answered = expiry.Now()
 	return true
 }
 
-// listening is a task of the flusher: it subscribes to announcements, before the first question
-// goes out. So the client hears of a node that begins after the question.
-type listening struct{ t *Transport }
-
-// Run implements pool.Task.
-func (l listening) Run(pool.Slot) {
-	if l.t.ears.hear(&l.t.ears.own) != nil {
-		o := &l.t.owners
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.hearing = false // the next question tries again
+// hear subscribes to announcements, before the first question goes out. So the client hears of a node that
+// begins after the question. The flusher calls it.
+func (a *asker) hear() {
+	if ears := &a.t.ears; ears.hear(&ears.own) != nil {
+		a.t.owners.mu.Lock()
+		defer a.t.owners.mu.Unlock()
+		a.hearing = false // the next question tries again
 	}
 }
 
 // announced takes the announcement of a new owner, or of a node with a fixed list. Only the
 // reader calls it.
-func (t *Transport) announced(m *nats.Msg) {
+func (a *asker) announced(m *nats.Msg) {
+	t := a.t
 	told, err := wire.DecodeOwners(m.Data)
 	if err != nil {
 		t.packets.undecodable.Add(1)
@@ -127,13 +125,13 @@ func (t *Transport) announced(m *nats.Msg) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i, owner := range told.Owners {
-		if shard := uint64(told.First) + uint64(i); shard < uint64(o.count) && owner.Epoch > 0 {
-			t.learnOne(uint32(shard), owner, false)
+		if shard := uint64(told.First) + uint64(i); shard < uint64(a.count) && owner.Epoch > 0 {
+			o.learnOne(uint32(shard), owner, false)
 		}
 	}
 	if told.Node != "" && len(o.boxes) < maxAnnounced {
-		box := t.box(told.Node)
-		box.fixed, box.since = true, o.rounds // the next question waits for its answer
+		box := o.box(told.Node)
+		box.fixed, box.since = true, a.rounds // the next question waits for its answer
 	}
 }
 

@@ -48,7 +48,7 @@ func (t backend) Subscribe(ctx context.Context, shardID uint32, to dispatch.Subs
 	}
 	if s.epoch != 0 {
 		if t.owners.routes.Get(shardID) != nil { // callers here have asked for it
-			t.learn(shardID, wire.Owner{Epoch: s.epoch, Node: t.node}, true)
+			t.owners.learn(shardID, wire.Owner{Epoch: s.epoch, Node: t.node}, true)
 		}
 		t.announce(&wire.Owners{First: shardID, Owners: []wire.Owner{{Epoch: s.epoch, Node: t.node}}})
 	}

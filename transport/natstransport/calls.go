@@ -184,7 +184,7 @@ func (c *call) Expire() {
 	switch {
 	case !ok:
 	case sent:
-		c.t.recheck(c.to)
+		c.t.asker.recheck(c.to)
 		e := outcome.Errorf(outcome.ErrEnvelopeExpired, "no answer from the owner of shard %d", c.to.shard)
 		c.decide(nil, e.WithOutcome(outcome.MaybeRan))
 	default:

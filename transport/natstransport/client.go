@@ -255,7 +255,7 @@ func (c *call) await(ctx context.Context, env *transport.Envelope) ([]byte, erro
 	}
 	c.to.to.cancel(c.id)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		c.t.recheck(c.to)
+		c.t.asker.recheck(c.to)
 	}
 	return nil, outcome.ContextError(ctx.Err(), outcome.MaybeRan)
 }

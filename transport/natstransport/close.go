@@ -47,7 +47,7 @@ func (t *Transport) end() {
 		_ = t.flush(context.Background()) // the replies; without a connection they are lost anyway
 	}
 	t.ears.stopAll()
-	t.owners.stop()
+	t.asker.stop()
 	t.clock.Stop()
 	close(t.quit)
 	t.in <- nil

@@ -46,4 +46,4 @@ type lookout struct {
 }
 
 // Expire implements [expiry.Expirer].
-func (l *lookout) Expire() { l.t.open(true) }
+func (l *lookout) Expire() { l.t.asker.open(true) }

@@ -67,7 +67,7 @@ func (es *ears) name() {
 			t.requests(m)
 		}
 	})
-	set(&es.own, t.opts.Prefix+".own", "", t.announced)
+	set(&es.own, t.opts.Prefix+".own", "", t.asker.announced)
 	set(&es.list, t.opts.Prefix+".who", "", t.tell)
 	set(&es.who, t.opts.Prefix+".who", "who", t.tell)
 	set(&es.turns, t.nc.Load().NewInbox()+turnsToken, "", t.tellTurns)
@@ -104,12 +104,12 @@ func (es *ears) open(ctx context.Context, wanted ...*ear) error {
 	if open, _ := es.opened(wanted); open {
 		return nil
 	}
-	before := es.t.refusals()
+	before := es.t.reports.refusals()
 	err := es.hear(wanted...)
 	if err == nil {
 		err = es.t.flush(ctx)
 	}
-	if err == nil && es.t.refusals() != before {
+	if err == nil && es.t.reports.refusals() != before {
 		err = outcome.Errorf(outcome.ErrNotPermitted, "%v", nats.ErrMaxSubscriptionsExceeded)
 	}
 	es.mu.Lock()

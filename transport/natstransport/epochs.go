@@ -94,7 +94,7 @@ func (t *Transport) tell(m *nats.Msg) {
 		t.telling.Add(-1)
 		return
 	}
-	t.flusher.Go(message{t, m.Reply, answer, &t.telling})
+	t.later(m.Reply, answer, &t.telling)
 }
 
 // listed returns the message that tells what this end serves by a fixed list, or nil if the
@@ -178,23 +178,23 @@ func (s *ownersSub) answer(ask *wire.Owners) []byte {
 // announce tells clients of a new owner, or of a node with a fixed list; clients that miss it
 // ask.
 func (t *Transport) announce(told *wire.Owners) {
-	t.flusher.Go(message{t, t.opts.Prefix + ".own", wire.AppendOwners(nil, told), nil})
+	t.later(t.opts.Prefix+".own", wire.AppendOwners(nil, told), nil)
 }
 
-// message is a task of the flusher: it publishes a message that no caller waits for.
-type message struct {
-	t       *Transport
-	subject string
-	data    []byte
-	begun   *atomic.Int32 // counted until it is sent; may be nil
-}
+// task is one of the flusher's.
+type task func()
 
 // Run implements pool.Task.
-func (m message) Run(pool.Slot) {
-	if m.begun != nil {
-		defer m.begun.Add(-1)
-	}
-	if err := m.t.nc.Load().Publish(m.subject, m.data); err != nil {
-		m.t.log.Warn("message was not sent", "subject", m.subject, "error", err)
-	}
+func (f task) Run(pool.Slot) { f() }
+
+// later has the flusher publish a message that no caller waits for. waits, which may be nil, is counted down then.
+func (t *Transport) later(subject string, data []byte, waits *atomic.Int32) {
+	t.flusher.Go(task(func() {
+		if err := t.nc.Load().Publish(subject, data); err != nil {
+			t.log.Warn("message was not sent", "subject", subject, "error", err)
+		}
+		if waits != nil {
+			waits.Add(-1)
+		}
+	}))
 }

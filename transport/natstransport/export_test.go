@@ -8,7 +8,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -43,22 +42,17 @@ func (t *Transport) HoldShard(shard uint32) (release func()) {
 func (t *Transport) boxOf(shard uint32) *nodeBox {
 	r := t.owners.routes.Get(shard)
 	if r == nil {
-		r = t.ask(context.Background(), &transport.Envelope{Shard: int(shard)}, nil, true)
+		r = t.asker.ask(context.Background(), &transport.Envelope{Shard: int(shard)}, nil, true)
 	}
 	return r.to
 }
 
 // HoldFlusher keeps all that is to be sent back until release.
 func (t *Transport) HoldFlusher() (release func()) {
-	hold := make(task)
-	t.flusher.Go(hold)
+	hold := make(chan struct{})
+	t.flusher.Go(task(func() { <-hold }))
 	return func() { close(hold) }
 }
-
-type task chan struct{}
-
-// Run implements pool.Task.
-func (t task) Run(pool.Slot) { <-t }
 
 // SettleFor sets how long a move waits for what was sent before.
 func (t *Transport) SettleFor(d time.Duration) { t.moves.settling = d }
@@ -171,7 +165,7 @@ func (t *Transport) KnownShards() int {
 func (t *Transport) MayAsk() {
 	t.owners.mu.Lock()
 	defer t.owners.mu.Unlock()
-	t.owners.quiet, t.owners.answered = 0, -1<<62
+	t.asker.quiet, t.asker.answered = 0, -1<<62
 }
 
 // Sync returns when all that the server has sent before was read.
@@ -190,7 +184,7 @@ func (t *Transport) SucceedAfter(d time.Duration) { t.succession = d }
 // Learn is the first half of what an announcement does: the owner is known, and
 // requests do not go there yet.
 func (t *Transport) Learn(shard uint32, epoch uint64, node string) {
-	t.learn(shard, wire.Owner{Epoch: epoch, Node: node}, false)
+	t.owners.learn(shard, wire.Owner{Epoch: epoch, Node: node}, false)
 }
 
 // Report has nats.go's handler told of an error that is nobody's.

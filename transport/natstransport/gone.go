@@ -35,7 +35,7 @@ func (r *route) doubted() bool { return r.doubt.CompareAndSwap(false, true) }
 func (r *route) follow(owner wire.Owner) {
 	if owner.Epoch > r.epoch || owner.Node != "" && !r.told() { // an older one is the word of a node that lags
 		r.doubt.Store(true)
-		r.to.t.learn(r.shard, owner, true)
+		r.to.t.owners.learn(r.shard, owner, true)
 	}
 }
 
@@ -49,27 +49,22 @@ func (r *route) leadsHere(env *transport.Envelope) bool {
 // so its answers are on their way. A dead owner never answers.
 const succession = 2 * time.Second
 
-// succeed ends the calls that still wait for an old owner, after a while: they may have run.
-func (t *Transport) succeed(old *route) { t.abandonIn(t.succession, old) }
+// succeeded ends the calls that still wait for an old owner, after a while: they may have run.
+func (r *route) succeeded() { r.abandonIn(r.to.t.succession) }
 
-func (t *Transport) abandonIn(d time.Duration, old *route) {
-	t.clock.Add(&old.gone, old, expiry.Now()+int64(d))
-}
+func (r *route) abandonIn(d time.Duration) { r.to.t.clock.Add(&r.gone, r, expiry.Now()+int64(d)) }
 
 // Expire implements [expiry.Expirer].
-func (r *route) Expire() { r.to.t.abandon(r) }
-
-func (t *Transport) abandon(old *route) {
-	to := func(c *call) bool { return c.to == old }
-	now := t.owners.routes.Get(old.shard)
-	switch {
-	case t.closed.Load() || !t.calls.any(to):
-	case now == nil || now.said.Load() <= old.epoch+1: // only announced, and any user may announce
-		t.open(true)
-		t.abandonIn(askAgain, old)
+func (r *route) Expire() {
+	t, here := r.to.t, func(c *call) bool { return c.to == r }
+	switch now := t.owners.routes.Get(r.shard); {
+	case t.closed.Load() || !t.calls.any(here):
+	case now == nil || now.said.Load() <= r.epoch+1: // only announced, and any user may announce
+		t.asker.open(true)
+		r.abandonIn(askAgain)
 	default:
-		decideAll(t.calls.takeIf(to), func(*call) *outcome.Error {
-			return outcome.Errorf(outcome.ErrNotOwner, "the owner of shard %d in epoch %d has not answered, and the shard has another owner now", old.shard, old.epoch).WithOutcome(outcome.MaybeRan)
+		decideAll(t.calls.takeIf(here), func(*call) *outcome.Error {
+			return outcome.Errorf(outcome.ErrNotOwner, "the owner of shard %d in epoch %d has not answered, and the shard has another owner now", r.shard, r.epoch).WithOutcome(outcome.MaybeRan)
 		})
 	}
 }

@@ -40,7 +40,7 @@ func (h *hearing) AskItself(again bool) {
 			t.running.Go(func() { _ = t.nc.Load().ForceReconnect() }) // ends when nats.go has taken note
 		}
 	case h.asking.CompareAndSwap(0, 1): // else the last has not left yet
-		t.flusher.Go(message{t, t.inbox + selfToken, nil, &h.asking})
+		t.later(t.inbox+selfToken, nil, &h.asking)
 	}
 }
 

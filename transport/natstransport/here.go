@@ -30,7 +30,7 @@ func (t *Transport) home(shard uint32) *route {
 	if s == nil || t.opts.AlwaysOverNATS {
 		return nil
 	}
-	t.learn(shard, wire.Owner{Epoch: s.epoch, Node: t.node}, true)
+	t.owners.learn(shard, wire.Owner{Epoch: s.epoch, Node: t.node}, true)
 	return t.owners.routes.Get(shard)
 }
 

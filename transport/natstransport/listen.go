@@ -10,8 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/outcome"
 
 	"github.com/nats-io/nats.go"
@@ -61,28 +63,41 @@ func (h *hub) handle(nc *nats.Conn, sub *nats.Subscription, err error) {
 	transports := slices.Clone(h.transports)
 	hubs.Unlock()
 	for _, t := range transports {
-		t.handling.Add(1)
-		defer t.handling.Add(1)
-		t.asyncError(sub, err, len(transports) == 1)
+		t.reports.handling.Add(1)
+		defer t.reports.handling.Add(1)
+		t.reports.take(sub, err, len(transports) == 1)
 	}
 	if h.before != nil {
 		h.before(nc, sub, err)
 	}
 }
 
-// asyncError takes the errors that nats.go can tell no caller; alone says whether no other transport
+// reports is what the connection says of messages and refusals that nats.go can tell no caller.
+type reports struct {
+	t        *Transport
+	handling atomic.Int64 // odd while a handler of the connection's runs; grows
+
+	mu       sync.Mutex
+	heard    error         // the last refusal of the server's that was heard
+	news     chan struct{} // closed with the next
+	exceeded int           // refusals of subscriptions that are too many
+	calm     bool          // none came when one was waited for
+}
+
+// take takes an error; alone says whether no other transport
 // uses the connection.
-func (t *Transport) asyncError(sub *nats.Subscription, err error, alone bool) {
+func (r *reports) take(sub *nats.Subscription, err error, alone bool) {
+	t := r.t
 	_, network := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(err, nats.ErrPermissionViolation):
-		t.denied(err, alone)
+		r.denied(err, alone)
 	case errors.Is(err, nats.ErrMaxSubscriptionsExceeded):
 		t.log.Error("the server refuses subscriptions", "error", err)
-		t.mu.Lock()
-		t.exceeded++
-		t.noteRefusal(err)
-		t.mu.Unlock()
+		r.mu.Lock()
+		r.exceeded++
+		r.mu.Unlock()
+		r.note(err)
 	case network && sub == nil:
 		t.log.Warn("NATS connection: the data that waited to be written is lost", "error", err)
 	case t.opts.Conn != nil && !t.ears.has(sub):
@@ -96,16 +111,18 @@ func (t *Transport) asyncError(sub *nats.Subscription, err error, alone bool) {
 }
 
 // denied takes the server's refusal of a publication or subscription.
-func (t *Transport) denied(err error, alone bool) {
+func (r *reports) denied(err error, alone bool) {
+	t := r.t
 	text := err.Error()
 	if strings.Contains(text, strconv.Quote(t.ears.inbox.subject)) || strings.Contains(text, `"`+t.opts.Prefix+".n.") ||
 		strings.Contains(text, `"`+t.inboxPrefix) || t.opts.Conn == nil {
 		t.log.Error("not permitted by the server", "error", err)
 	}
-	if _, subject, ok := strings.Cut(text, `Publish to "`); ok && !strings.HasPrefix(subject, t.opts.Prefix+".") {
+	_, published, ok := strings.Cut(text, `Publish to "`)
+	if ok && !strings.HasPrefix(published, t.opts.Prefix+".") {
 		t.packets.refused.Add(1) // what is not sent below the prefix is a reply
 	}
-	if box := t.refusedBox(text); box != nil {
+	if box := t.owners.boxAt(published); box != nil {
 		e := outcome.Errorf(outcome.ErrNotPermitted, "%v", err)
 		// The server does not say which message it means. If it has refused every message, none has
 		// arrived. Otherwise one may have, and its call may run.
@@ -114,46 +131,44 @@ func (t *Transport) denied(err error, alone bool) {
 		}
 		decideAll(t.calls.takeIf(func(c *call) bool { return c.to.to == box }), func(*call) *outcome.Error { return e })
 	}
-	t.forbidden(text, err)
+	r.forbidden(text, err)
 	if _, subject, ok := strings.Cut(text, "Subscription to "); ok { // a peer may cause any number of other refusals
 		t.ears.deny(subject, err)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.noteRefusal(err)
+	r.note(err)
 }
 
-// noteRefusal is called with mu held.
-func (t *Transport) noteRefusal(err error) {
-	t.heard, t.calm = err, false
-	close(t.hears)
-	t.hears = make(chan struct{})
+// note notes that the server has refused something.
+func (r *reports) note(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.heard, r.calm = err, false
+	close(r.news)
+	r.news = make(chan struct{})
 }
 
-// refusedBox returns the way to the node that a refusal to publish names, or nil.
-func (t *Transport) refusedBox(text string) *nodeBox {
-	_, subject, ok := strings.Cut(text, `Publish to "`)
-	if !ok {
-		return nil
-	}
-	return t.boxAt(subject)
+// begin is called when a connection becomes the present one: what was reported before concerns others.
+func (r *reports) begin(nc *nats.Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.heard = nc.LastError()
 }
 
-// hearAll returns when the transport has heard every refusal that the server had reported before
+// all returns when the transport has heard every refusal that the server had reported before
 // its last answer, because nats.go calls its handlers later. The error about too many
-// subscriptions is always the same. So hearAll waits a moment for a second one, and a shorter
+// subscriptions is always the same. So all waits a moment for a second one, and a shorter
 // moment if it has waited in vain the last time, because there may be room again.
-func (t *Transport) hearAll(ctx context.Context) {
+func (r *reports) all(ctx context.Context) {
 	var moment <-chan time.Time
-	handling := t.handling.Load()
+	handling := r.handling.Load()
 	for {
-		t.mu.Lock()
-		heard, hears, wait := t.heard, t.hears, aMoment
-		if t.calm {
+		r.mu.Lock()
+		heard, news, wait := r.heard, r.news, aMoment
+		if r.calm {
 			wait = aMoment / 50
 		}
-		t.mu.Unlock()
-		last := t.nc.Load().LastError()
+		r.mu.Unlock()
+		last := r.t.nc.Load().LastError()
 		again := last == heard && errors.Is(last, nats.ErrMaxSubscriptionsExceeded)
 		switch {
 		case again && moment == nil:
@@ -166,15 +181,15 @@ func (t *Transport) hearAll(ctx context.Context) {
 			return
 		}
 		select {
-		case <-hears:
+		case <-news:
 		case <-moment:
-			if now := t.handling.Load(); now%2 == 1 || now != handling { // others wait behind the handler that runs
+			if now := r.handling.Load(); now%2 == 1 || now != handling { // others wait behind the handler that runs
 				handling, moment = now, nil
 				continue
 			}
-			t.mu.Lock()
-			t.calm = true
-			t.mu.Unlock()
+			r.mu.Lock()
+			r.calm = true
+			r.mu.Unlock()
 			return
 		case <-ctx.Done():
 			return
@@ -187,8 +202,32 @@ const aMoment = 50 * time.Millisecond
 // refusals counts the subscriptions that the server has refused because they are too
 // many. The server does not say which. So a subscription that was made while the number grew counts
 // as refused.
-func (t *Transport) refusals() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.exceeded
+func (r *reports) refusals() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.exceeded
+}
+
+// forbidden is called if the server does not permit a part of this, and logs what follows. A
+// connection that may not ask knows at once that no node will answer.
+func (r *reports) forbidden(text string, err error) {
+	t := r.t
+	t.hearing.deny(text, err)
+	switch who, own := `"`+t.opts.Prefix+`.who"`, `"`+t.opts.Prefix+`.own"`; {
+	case strings.Contains(text, "Publish to "+who):
+		t.log.Error("not permitted to ask for the owners of shards: no node can be reached", "error", err)
+		t.asker.state.CompareAndSwap(unasked, fixed)
+		t.owners.mu.Lock()
+		t.asker.barred, t.asker.denied = expiry.Now()+int64(deniedPause), err
+		t.owners.mu.Unlock()
+		t.asker.settle(nil, 0)
+	case strings.Contains(text, "Subscription to "+own):
+		t.log.Error("not permitted to hear of new owners: a new owner is found when the old one refuses", "error", err)
+	case strings.Contains(text, "Publish to ") && strings.Contains(text, turnsToken+`"`):
+		t.denyTurns(err) // the dispatcher says what that means
+	case strings.Contains(text, "Subscription to ") && strings.Contains(text, turnsToken+`"`):
+		t.log.Error("not permitted to hear what other nodes ask about turns: chains of requests that cross wait until their deadlines", "error", err)
+	case strings.Contains(text, "Publish to "+own):
+		t.log.Warn("not permitted to announce new owners: clients find a new owner when the old one refuses", "error", err)
+	}
 }

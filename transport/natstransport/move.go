@@ -14,7 +14,6 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/natsdial"
-	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -188,10 +187,8 @@ func (m *mover) turnTo(nc *nats.Conn, changes chan nats.Status) error {
 	if !nc.IsConnected() {
 		return nats.ErrDisconnected
 	}
-	t.mu.Lock()
 	t.nc.Store(nc)
-	t.heard = nc.LastError()
-	t.mu.Unlock()
+	t.reports.begin(nc)
 	t.look(nc, changes)
 	return nil
 }
@@ -200,8 +197,8 @@ func (m *mover) turnTo(nc *nats.Conn, changes chan nats.Status) error {
 func (m *mover) settle(boxes []*nodeBox) {
 	ctx, cancel := context.WithTimeout(m.ctx, m.settling)
 	defer cancel()
-	sent := make(sentinel)
-	m.t.flusher.Go(sent) // behind what it publishes now
+	sent := make(chan struct{})
+	m.t.flusher.Go(task(func() { close(sent) })) // behind what it publishes now
 	select {
 	case <-sent:
 	case <-ctx.Done():
@@ -225,12 +222,6 @@ func (m *mover) settle(boxes []*nodeBox) {
 		}
 	}
 }
-
-// sentinel is a task of the flusher that says when the tasks before it are done.
-type sentinel chan struct{}
-
-// Run implements pool.Task.
-func (s sentinel) Run(pool.Slot) { close(s) }
 
 // arrivals hears of each node that has answered, or has gone.
 type arrivals chan struct{}

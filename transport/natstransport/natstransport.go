@@ -70,10 +70,12 @@ type Transport struct {
 
 	calls   calls
 	owners  owners
+	asker   asker
 	here    here
 	who     string // the subject to which answers about owners go
 	turns   turns
 	hearing hearing
+	reports reports
 	moves   mover
 
 	succession time.Duration // the constant, but in tests
@@ -88,12 +90,6 @@ type Transport struct {
 	mu    sync.Mutex
 	subs  map[*subscription]struct{}
 	marks []func() // of markers in the channel, in order
-
-	heard    error         // the last refusal of the server's that was heard
-	hears    chan struct{} // closed with the next
-	exceeded int           // refusals of subscriptions that are too many
-	calm     bool          // none came when one was waited for
-	handling atomic.Int64  // odd while a handler of the connection's runs; grows
 
 	// Only the reader's.
 	waits   inbox
@@ -140,15 +136,16 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 		broken:  make(chan struct{}),
 
 		succession: succession,
-		hears:      make(chan struct{}),
 		quit:       make(chan struct{}),
 		ended:      make(chan struct{}),
 	}
 	t.missed.log = opts.Log
 	t.hearing.t = t
+	t.reports.t, t.reports.news = t, make(chan struct{})
 	t.ears.init(t)
 	t.lookout.t = t
 	t.moves.init(t)
+	t.owners.t, t.asker.t = t, t
 	t.owners.boxes = map[string]*nodeBox{}
 	t.dirs.Store(new([]*ownersSub))
 	t.turns.asks = map[*context.CancelCauseFunc]struct{}{}
@@ -179,9 +176,7 @@ func (t *Transport) connect(ctx context.Context) (err error) {
 	t.ears.name()
 	t.d.SetAsk(t.askTurns) // before anything is subscribed
 	t.listen(nc)
-	t.mu.Lock()
-	t.heard = nc.LastError() // what was reported before concerns others
-	t.mu.Unlock()
+	t.reports.begin(nc)
 	changes := nc.StatusChanged()
 	if err = t.openInbox(ctx, changes); err != nil {
 		t.disconnect(nc, changes)

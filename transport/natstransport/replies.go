@@ -18,7 +18,7 @@ import (
 func (t *Transport) replies(m *nats.Msg) {
 	switch {
 	case m.Subject == t.who:
-		t.answer(m)
+		t.asker.answer(m)
 		return
 	case strings.HasSuffix(m.Subject, selfToken): // it has come
 		return
@@ -111,10 +111,10 @@ func (t *Transport) unserved(r *wire.Reply) {
 	}
 	news := route != nil && route.doubted()
 	if r.Owner.Node != "" {
-		t.learn(r.Shard, r.Owner, true)
+		t.owners.learn(r.Shard, r.Owner, true)
 	}
 	if route == t.owners.routes.Get(r.Shard) {
-		t.open(news)
+		t.asker.open(news)
 	}
 }
 
@@ -122,20 +122,8 @@ func (t *Transport) unserved(r *wire.Reply) {
 // senders have gone on, so no caller asks.
 func (t *Transport) unheard(n int, subject string) {
 	t.missed.add(n, "subject", subject, "error", outcome.ErrTransportNoShardSubscriber)
-	box := t.boxAt(subject)
-	t.open(box != nil && box.gone.CompareAndSwap(false, true))
-}
-
-// boxAt returns the way to the node that a subject names, or nil.
-func (t *Transport) boxAt(subject string) *nodeBox {
-	node, ok := strings.CutPrefix(subject, t.opts.Prefix+".n.")
-	if !ok {
-		return nil
-	}
-	node, _, _ = strings.Cut(node, ".")
-	t.owners.mu.Lock()
-	defer t.owners.mu.Unlock()
-	return t.owners.boxes[node]
+	box := t.owners.boxAt(subject)
+	t.asker.open(box != nil && box.gone.CompareAndSwap(false, true))
 }
 
 // fail decides the calls that a reply subject names, and returns how many

@@ -40,7 +40,7 @@ func (t *Transport) flush(ctx context.Context) error {
 		}
 		return notSent(err)
 	}
-	t.hearAll(ctx)
+	t.reports.all(ctx)
 	return nil
 }
 

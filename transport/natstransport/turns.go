@@ -94,6 +94,6 @@ func (t *Transport) tellTurns(m *nats.Msg) {
 		if s := t.newest(uint32(shard)); s != nil {
 			answer, _ = s.AnswerTurns(uint32(shard), m.Data[n:])
 		}
-		t.flusher.Go(message{t, m.Reply, answer, &t.turns.open})
+		t.later(m.Reply, answer, &t.turns.open)
 	})
 }
