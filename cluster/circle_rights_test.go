@@ -104,15 +104,21 @@ func TestRightToAskForTurns(t *testing.T) {
 				errs <- err
 			}()
 		}
-		found := 0
+		found, waited := 0, 0
 		for range 2 {
-			if err := <-errs; errors.Is(err, cluster.ErrCircle) {
+			switch err := <-errs; {
+			case errors.Is(err, cluster.ErrCircle):
 				found++
-			} else if !asks && !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("a chain that nobody can follow: %v", err)
+			case errors.Is(err, context.DeadlineExceeded):
+				waited++
+			case err != nil: // nil: the other chain ended first
+				t.Errorf("may ask %v: %v", asks, err)
 			}
 		}
 		cancel()
+		if !asks && waited == 0 {
+			t.Error("no chain waited until its deadline")
+		}
 		if asks != (found > 0) {
 			t.Errorf("may ask %v: %d of two chains are found to cross", asks, found)
 		}

@@ -29,8 +29,8 @@ func TestCheckLeaksIgnoresWhatItWasTold(t *testing.T) {
 	started, end := make(chan struct{}), make(chan struct{})
 	defer close(end)
 	fake := &fakeTB{}
-	testkit.CheckLeaksFor(fake, time.Millisecond, []string{"testkit_test.waitsHere"})
-	go waitsHere(started, end) // ends with the test
+	testkit.CheckLeaks(fake, "testkit_test.waitsHere") // it waits for what timers of tests before begin meanwhile
+	go waitsHere(started, end)                         // ends with the test
 	<-started
 	if failures := fake.end(); len(failures) != 0 {
 		t.Fatal(failures)
@@ -43,7 +43,7 @@ func TestCheckLeaksIgnoresWhatWasThereBefore(t *testing.T) {
 	go waitsHere(started, end) // ends with the test
 	<-started
 	fake := &fakeTB{}
-	testkit.CheckLeaksFor(fake, time.Millisecond, nil)
+	testkit.CheckLeaks(fake)
 	if failures := fake.end(); len(failures) != 0 {
 		t.Fatal(failures)
 	}

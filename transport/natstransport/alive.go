@@ -19,7 +19,8 @@ const aliveAt = "clstr.alive"
 // While calls wait for a node, each pulse looks at it. If nothing has come from the node for askAfter pulses, it is
 // asked. If nobody listens there, the node has died, or has handed over and gone. Its calls end one pulse later,
 // because answers of a node that has handed over may still come over other servers. If the node stays silent
-// for giveUpAfter pulses, it has died with its machine, or stands still.
+// for giveUpAfter pulses, it has died with its machine, or stands still. A pulse at which this end has not read all that
+// has come does not count.
 const (
 	pulse       = 300 * time.Millisecond
 	askAfter    = 3
@@ -54,8 +55,11 @@ func (v *vigil) beat() { v.box.t.clock.Add(&v.node, v, expiry.Now()+int64(pulse)
 // Expire implements [expiry.Expirer]: it is a pulse.
 func (v *vigil) Expire() {
 	heard, gone := v.heard.Load(), v.gone.Swap(0)
-	if v.silent++; heard != v.last {
+	switch {
+	case heard != v.last:
 		v.last, v.silent, gone = heard, 0, 0
+	case len(v.box.t.in) == 0: // else what the node has said may wait to be read
+		v.silent++
 	}
 	switch {
 	case v.box.t.closed.Load():

@@ -3,6 +3,7 @@ package natstransport_test
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -74,6 +75,28 @@ func TestCallerOfASilentNode(t *testing.T) {
 	client.VigilEnds(t, 1)
 	release()
 	nc.Close() // the node's end would wait for it
+}
+
+// TestUnreadAnswersAreNoSilence: if this end is behind with reading, the answer may have come already.
+func TestUnreadAnswersAreNoSilence(t *testing.T) {
+	url := testkit.StartNATS(t)
+	node, client := connect(t, natstransport.Options{URL: url}), connect(t, natstransport.Options{URL: url})
+	h, entered, release := stuck(t)
+	serve(t, node, 1, h)
+	call := start(patient(t), client, transport.Envelope{Shard: 1, Type: "Stuck", Data: []byte("x")})
+	receive(t, "the handler", entered)
+	read := sync.OnceFunc(client.HoldReader())
+	t.Cleanup(read)
+	client.Pulses(1, 4) // the watch asks
+	eventually(t, "the answer that the node lives", func() bool { return client.Backlog() > 0 })
+	release()
+	eventually(t, "the answer", func() bool { return client.Backlog() > 1 })
+	client.Pulses(1, 20)
+	read()
+	if r := receive(t, "the call", call); r.err != nil || string(r.data) != "x" {
+		t.Errorf("%q, %v", r.data, r.err)
+	}
+	client.VigilEnds(t, 1)
 }
 
 // TestSlowHandlerIsWaitedFor: its node answers that it lives, however long it takes.

@@ -3,6 +3,7 @@ package natstransport_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -280,6 +281,13 @@ func TestManyShardsOneSubscription(t *testing.T) {
 	}
 	serve(t, node, math.MaxUint32, echo)
 	client := connect(t, natstransport.Options{Conn: dial(t, node.URL())})
+	eventually(t, "the node tells what it serves", func() bool { // a busy machine needs longer than a question has
+		_, err := client.Request(patient(t), transport.Envelope{Type: "Echo"})
+		if err != nil && !errors.Is(err, outcome.ErrNotOwner) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
 	for _, shard := range []int{0, 1, shards - 1, math.MaxUint32} {
 		want(t, client, transport.Envelope{Shard: shard, Type: "Echo", Data: []byte("x")}, "x")
 	}

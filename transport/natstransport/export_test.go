@@ -255,6 +255,17 @@ func (t *Transport) VigilEnds(tb testing.TB, shard uint32) {
 	}
 }
 
+// Pulses has the watch over the owner of a shard look so often, at once.
+func (t *Transport) Pulses(shard uint32, n int) {
+	v := &t.owners.routes.Get(shard).to.vigil
+	for n > 0 && v.on.Load() {
+		if t.clock.Remove(&v.node) { // else it looks just now
+			v.Expire()
+			n--
+		}
+	}
+}
+
 // Boxes is how many nodes this end knows.
 func (t *Transport) Boxes() int {
 	t.owners.mu.Lock()
