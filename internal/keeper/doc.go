@@ -15,6 +15,8 @@
 // shard is lost: changes that wait end with state.ErrDeposed, or with [ErrInDoubt] if they may be
 // stored.
 //
+// A read waits for the fence. If the store fails, it is asked again for up to 10 s, and callers see a delay.
+//
 // Commit never blocks. Its func may run before Commit returns, on any goroutine, and must not block.
 // It may call Commit again. The caller sends at most one change of a key at a time.
 //

@@ -26,8 +26,9 @@ type Options struct {
 
 // Keeper keeps the shards of one node. Its methods are safe for concurrent use.
 type Keeper struct {
-	opts Options
-	asks sync.WaitGroup // questions of all shards to the store, also of those that were dropped
+	opts   Options
+	asks   sync.WaitGroup // questions of all shards to the store, also of those that were dropped
+	outage outage
 
 	mu     sync.Mutex
 	shards map[uint32]*shard
@@ -76,12 +77,25 @@ func (k *Keeper) Commit(id uint32, c state.Change, done func(state.Rev, error)) 
 }
 
 // Read is the store's Read, with the token that the keeper holds. It waits for the fence until ctx
-// ends. While the store fails it does not wait, and returns [ErrNoStore].
+// ends. If the store fails, it tries again, because the store's servers may just have another leader. If all reads
+// have failed for 10 s, it does not wait, and returns [ErrNoStore].
 func (k *Keeper) Read(ctx context.Context, id uint32, r state.Range) (es []state.Entry, more bool, err error) {
 	s := k.shard(id)
 	if s == nil {
 		return nil, false, notOpen(id)
 	}
+	for n := 0; ; n++ {
+		es, more, err = k.read(ctx, s, r)
+		if err == nil {
+			k.outage.over()
+		}
+		if !errors.Is(err, ErrNoStore) || !k.outage.waits(ctx, n, err) {
+			return es, more, err
+		}
+	}
+}
+
+func (k *Keeper) read(ctx context.Context, s *shard, r state.Range) (es []state.Entry, more bool, err error) {
 	for {
 		token, err := s.wait(ctx)
 		if err != nil {

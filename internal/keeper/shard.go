@@ -161,6 +161,8 @@ func (s *shard) start(f func(ctx context.Context)) {
 
 const (
 	firstPause = 50 * time.Millisecond
+	soonPause  = time.Second // the longest of the first soonTries, which take as long as patience, or nearly so
+	soonTries  = 16
 	lastPause  = 5 * time.Second
 	// tryTime bounds one question to the store.
 	tryTime = 10 * time.Second
@@ -168,7 +170,11 @@ const (
 
 // backOff grows with failures in a row, and differs between shards.
 func backOff(failed int) time.Duration {
-	d := min(firstPause<<min(failed-1, 10), lastPause)
+	most := lastPause
+	if failed <= soonTries {
+		most = soonPause
+	}
+	d := min(firstPause<<min(failed-1, 10), most)
 	return d/2 + rand.N(d/2)
 }
 

@@ -15,7 +15,8 @@ import (
 
 // Servers is a cluster of three servers whose ends are announced.
 type Servers struct {
-	// Subjects are known to a server that was started again before it counts as ready.
+	// Subjects are known to a server that was started again before it counts as ready. nil = those that
+	// clients of the other servers have subscribed to at that moment.
 	Subjects []string
 
 	t    testing.TB
@@ -113,7 +114,22 @@ func (s *Servers) knows(i int, streams []string) bool {
 			return false
 		}
 	}
-	for _, subject := range s.Subjects {
+	subjects := s.Subjects
+	if subjects == nil {
+		for j, other := range s.all {
+			if j == i {
+				continue
+			}
+			conns, err := other.Connz(&server.ConnzOptions{Subscriptions: true})
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			for _, c := range conns.Conns {
+				subjects = append(subjects, c.Subs...)
+			}
+		}
+	}
+	for _, subject := range subjects {
 		if !s.all[i].GlobalAccount().SubscriptionInterest(subject) {
 			return false
 		}

@@ -1,10 +1,12 @@
 package natsstate
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -16,6 +18,7 @@ import (
 type replica struct {
 	fence, key, upTo uint64   // of an answer about the newest
 	list             []uint64 // of one about what comes next
+	none             bool     // it has no leader, and answers nothing else
 }
 
 // answers serves the answers one after the other, and counts the questions.
@@ -44,6 +47,12 @@ func answers(t *testing.T, replicas ...replica) (*reads, *int) {
 			answer.Header[hdrSequence] = []string{fmt.Sprint(seq)}
 			answer.Header[hdrHead] = []string{fmt.Sprintf(`{"n":%d}`, seq)}
 			_ = server.PublishMsg(answer)
+		}
+		if r.none {
+			answer := nats.NewMsg(m.Reply)
+			answer.Header["Status"] = []string{"503"}
+			_ = server.PublishMsg(answer)
+			return
 		}
 		if question.NextFor != "" {
 			for _, seq := range r.list {
@@ -112,6 +121,26 @@ func TestReplicasThatAreBehind(t *testing.T) {
 	r, _ := answers(t, replica{fence: 6, key: 8, upTo: 9})
 	if _, _, err := r.Read(t.Context(), token, record); !errors.Is(err, state.ErrDeposed) {
 		t.Errorf("a fence that is newer: %v", err)
+	}
+}
+
+// TestToolsWaitForALeader: a scan, and a look at a fence, ask again while the stream has none.
+func TestToolsWaitForALeader(t *testing.T) {
+	r, asked := answers(t, replica{none: true}, replica{none: true}, replica{list: []uint64{6}})
+	es, _, err := r.Scan(t.Context(), state.Range{Kind: "k", Key: "a"})
+	if err != nil || len(es) != 1 || *asked != 3 {
+		t.Errorf("read %v, %v after %d questions", es, err, *asked)
+	}
+	r, asked = answers(t, replica{none: true}, replica{upTo: 9})
+	f := &fences{names: r.names, mux: r.mux, floors: r.floors}
+	if _, _, err := f.Fence(t.Context(), 7); !errors.Is(err, state.ErrUnreadable) || *asked != 2 { // of the test's making
+		t.Errorf("looked with %v after %d questions", err, *asked)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	r, _ = answers(t, replica{none: true})
+	if _, _, err := r.Scan(ctx, state.Range{Kind: "k", Key: "a"}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("no leader comes: %v", err)
 	}
 }
 

@@ -5,8 +5,13 @@ package natsstate
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"time"
 
+	"github.com/nats-io/nats.go"
+
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/state"
 )
 
@@ -34,7 +39,27 @@ func (r *reads) Scan(ctx context.Context, in state.Range) (es []state.Entry, mor
 	default:
 		subject += ">"
 	}
-	return r.list(ctx, in, subject, scanBytes)
+	err = patiently(ctx, func() error {
+		es, more, err = r.list(ctx, in, subject, scanBytes)
+		return err
+	})
+	return es, more, err
+}
+
+// patiently asks until ctx ends, while no server answers for a stream: it may just have another leader. Nodes do
+// not need that, because their keeper asks again.
+func patiently(ctx context.Context, ask func() error) error {
+	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		err := ask()
+		if !errors.Is(err, outcome.ErrDisconnected) && !errors.Is(err, errCut) {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", err, context.Cause(ctx))
+		}
+	}
 }
 
 // Fence returns what is kept of the cluster, and of the owner that has opened a shard last, as it was
@@ -43,7 +68,11 @@ func (f *fences) Fence(ctx context.Context, shard uint32) (sign state.Signature,
 	if f.client {
 		return sign, fence, errClient
 	}
-	msgs, _, err := multi(ctx, f.mux, f.stateStream, []string{f.signature(), f.fence(shard)})
+	var msgs []*nats.Msg
+	err = patiently(ctx, func() error {
+		msgs, _, err = multi(ctx, f.mux, f.stateStream, []string{f.signature(), f.fence(shard)})
+		return err
+	})
 	for _, m := range msgs {
 		into := any(&fence)
 		subject := m.Header.Get(hdrSubject)
