@@ -15,12 +15,6 @@ const (
 	maxMethodFiles = 2
 )
 
-// largeTypes may be larger, each with the reason. The list only shrinks: a type that
-// keeps to the law, or is gone, must leave it.
-var largeTypes = map[string]string{
-	"transport/natstransport.Transport": "NATS by node comes next and rebuilds it",
-}
-
 func TestTypesAreSmall(t *testing.T) {
 	count := make(map[string]int)
 	in := make(map[string][]string)
@@ -41,18 +35,9 @@ func TestTypesAreSmall(t *testing.T) {
 		}
 	}
 	for name, n := range count {
-		large := n > maxMethods || len(in[name]) > maxMethodFiles
-		switch why := largeTypes[name]; {
-		case large && why == "":
+		if n > maxMethods || len(in[name]) > maxMethodFiles {
 			t.Errorf("%s has %d methods in %d files (%s): at most %d, in at most %d files: make a type of what stands alone",
 				name, n, len(in[name]), strings.Join(in[name], ", "), maxMethods, maxMethodFiles)
-		case !large && why != "":
-			t.Errorf("%s has %d methods in %d files: take its line out of largeTypes", name, n, len(in[name]))
-		}
-	}
-	for name := range largeTypes {
-		if count[name] == 0 {
-			t.Errorf("%s is not there: take its line out of largeTypes", name)
 		}
 	}
 }

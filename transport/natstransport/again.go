@@ -49,13 +49,11 @@ func (a *again) reconnected() {
 func (a *again) Expire() {
 	a.es.mu.Lock()
 	defer a.es.mu.Unlock()
-	switch {
-	case a.es.t.closed.Load(): // Close may have waited already
-	case a.es.next != nil: // two connections: later
+	if a.es.next != nil { // two connections: later
 		a.in(a.first)
-	default:
-		a.es.t.running.Go(a.try) // ends with a round trip to the server, or its time limit
+		return
 	}
+	a.es.t.start(a.try) // ends with a round trip to the server, or its time limit
 }
 
 // try subscribes what is lost, and waits for what the server says. nats.go may have subscribed it too, on a new

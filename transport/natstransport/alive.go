@@ -58,7 +58,7 @@ func (v *vigil) Expire() {
 	switch {
 	case heard != v.last:
 		v.last, v.silent, gone = heard, 0, 0
-	case len(v.box.t.in) == 0: // else what the node has said may wait to be read
+	case len(v.box.t.reader.in) == 0: // else what the node has said may wait to be read
 		v.silent++
 	}
 	switch {

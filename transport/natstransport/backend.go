@@ -14,9 +14,6 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// Backend returns what nodes of this library use.
-func (t *Transport) Backend() dispatch.Backend { return backend{t, &t.hearing} }
-
 type backend struct {
 	*Transport
 	*hearing
@@ -39,18 +36,18 @@ func (t backend) Subscribe(ctx context.Context, shardID uint32, to dispatch.Subs
 	if s.Sub, err = t.d.Subscribe(ctx, to); err != nil {
 		return nil, err
 	}
-	if err = t.enter(s); err == nil {
-		err = t.openDoor(ctx, s.epoch == 0)
+	if err = t.table.enter(s); err == nil {
+		err = t.door.open(ctx, s.epoch == 0)
 	}
 	if err != nil {
-		t.remove(s)
+		t.table.remove(s)
 		return nil, errors.Join(err, s.Unsubscribe())
 	}
 	if s.epoch != 0 {
 		if t.owners.routes.Get(shardID) != nil { // callers here have asked for it
 			t.owners.learn(shardID, wire.Owner{Epoch: s.epoch, Node: t.node}, true)
 		}
-		t.announce(&wire.Owners{First: shardID, Owners: []wire.Owner{{Epoch: s.epoch, Node: t.node}}})
+		t.directory.announce(&wire.Owners{First: shardID, Owners: []wire.Owner{{Epoch: s.epoch, Node: t.node}}})
 	}
 	return s.Sub, nil
 }
@@ -58,9 +55,9 @@ func (t backend) Subscribe(ctx context.Context, shardID uint32, to dispatch.Subs
 // ServeOwners implements [dispatch.Backend].
 func (t backend) ServeOwners(ctx context.Context, dir dispatch.Owners) (transport.Subscription, error) {
 	s := &ownersSub{t: t.Transport, dir: dir}
-	t.answers(s, true)
+	t.directory.answers(s, true)
 	if err := t.ears.open(ctx, &t.ears.who); err != nil {
-		t.answers(s, false)
+		t.directory.answers(s, false)
 		return nil, err
 	}
 	return s, nil
@@ -69,7 +66,7 @@ func (t backend) ServeOwners(ctx context.Context, dir dispatch.Owners) (transpor
 // Served implements [dispatch.Backend]. Nodes that start ask: the records of the
 // cluster may have been lost, or restored from a backup.
 func (t backend) Served(ctx context.Context) (epochs []uint64) {
-	told, ok := t.askNodes(ctx, 0, func(told *wire.Owners) bool {
+	told, ok := askNodes(ctx, t.Transport, 0, func(told *wire.Owners) bool {
 		return slices.ContainsFunc(told.Owners, func(o wire.Owner) bool { return o.Epoch > 0 })
 	})
 	for ok && told.NumShards <= wire.MaxShards {
@@ -80,7 +77,7 @@ func (t backend) Served(ctx context.Context) (epochs []uint64) {
 		if first >= told.NumShards {
 			break
 		}
-		told, ok = t.askNodes(ctx, first, func(told *wire.Owners) bool { return told.First == first && len(told.Owners) > 0 })
+		told, ok = askNodes(ctx, t.Transport, first, func(told *wire.Owners) bool { return told.First == first && len(told.Owners) > 0 })
 	}
 	return epochs
 }

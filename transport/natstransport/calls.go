@@ -3,17 +3,17 @@
 package natstransport
 
 import (
+	"context"
+	"errors"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/peakmap"
-	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport"
 )
 
 // call is a request of this process that waits for its outcome.
@@ -32,6 +32,8 @@ type call struct {
 	err  *outcome.Error
 	sent bool // err has come over the wire, and is the call's alone
 }
+
+var signals = sync.Pool{New: func() any { return make(chan struct{}, 1) }}
 
 // calls are the requests that wait, by id.
 type calls struct {
@@ -193,63 +195,14 @@ func (c *call) Expire() {
 	}
 }
 
-// replySubject names the calls first to first+n-1 under the inbox, so that an
-// answer of the server, which has no payload, tells its calls. If some of
-// them await nothing, the subject says how many, because nothing else remembers those.
-func replySubject(inbox string, first uint64, n, unacked int) string {
-	var room [96]byte
-	b := append(room[:0], inbox...)
-	b = append(b, '.')
-	b = strconv.AppendUint(b, first, 36)
-	b = append(b, '-')
-	b = strconv.AppendInt(b, int64(n), 36)
-	if unacked > 0 {
-		b = append(b, '-')
-		b = strconv.AppendInt(b, int64(unacked), 36)
-	}
-	return string(b)
-}
-
-// addressed is what a reply subject names.
-type addressed struct {
-	inbox      string
-	first      uint64
-	n, unacked int
-}
-
-// parseReplySubject undoes replySubject. For a subject of another form it
-// returns the inbox only. A subject names at most wire.MaxItems calls, as many as a packet has:
-// a few bytes must not cost the reader any number of look-ups.
-func parseReplySubject(subject string) addressed {
-	dot := strings.LastIndexByte(subject, '.')
-	if dot < 0 {
-		return addressed{inbox: subject}
-	}
-	from, count, found := strings.Cut(subject[dot+1:], "-")
-	if !found {
-		return addressed{inbox: subject}
-	}
-	count, unacked, some := strings.Cut(count, "-")
-	first, err := strconv.ParseUint(from, 36, 64)
-	many, err1 := strconv.ParseUint(count, 36, 16)
-	notes, err2 := uint64(0), error(nil)
-	if some {
-		notes, err2 = strconv.ParseUint(unacked, 36, 16)
-	}
-	if err != nil || err1 != nil || err2 != nil || notes > many || many > wire.MaxItems {
-		return addressed{inbox: subject}
-	}
-	return addressed{inbox: subject[:dot], first: first, n: int(many), unacked: int(notes)}
-}
-
 // refuse ends calls that were not sent.
-func (t *Transport) refuse(calls []*call, why *outcome.Error) {
+func (cs *calls) refuse(calls []*call, why *outcome.Error) {
 	var left []*call
 	for _, c := range calls {
 		if c == nil {
 			continue
 		}
-		if ok, _ := t.calls.leave(c); ok {
+		if ok, _ := cs.leave(c); ok {
 			left = append(left, c)
 		}
 	}
@@ -269,4 +222,55 @@ func decideAll(calls []*call, why func(*call) *outcome.Error) {
 		calls = calls[1:]
 		c.decide(nil, why(c))
 	}
+}
+
+// fail decides the calls that a reply subject names, and returns how many
+// notifications without an acknowledgement it names beside them.
+func (cs *calls) fail(subject string, why func(*call) *outcome.Error) (unacked int) {
+	to := parseReplySubject(subject)
+	decideAll(cs.takeRun(to.first, to.n, nil), why)
+	return to.unacked
+}
+
+// lose decides every call that is on its way.
+func (cs *calls) lose(why *outcome.Error) {
+	decideAll(cs.takeIf(func(*call) bool { return true }), func(*call) *outcome.Error { return why })
+}
+
+// await waits for the outcome of a call that was posted.
+func (c *call) await(ctx context.Context, env *transport.Envelope) ([]byte, error) {
+	if env.TTLMs > 0 {
+		// It wakes the caller soon after the time to live.
+		c.t.clock.Add(&c.node, c, expiry.Plus(env.EndOfLife(), ttlGrace))
+		defer c.t.clock.Remove(&c.node)
+	}
+	select {
+	case <-c.signal:
+		return c.outcome()
+	case <-ctx.Done():
+	}
+	ok, sent := c.t.calls.leave(c)
+	if !ok {
+		<-c.signal // decided at the same moment
+		return c.outcome()
+	}
+	if !sent {
+		return nil, outcome.ContextError(ctx.Err(), outcome.NotSent)
+	}
+	c.to.to.cancel(c.id)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		c.t.asker.recheck(c.to)
+	}
+	return nil, outcome.ContextError(ctx.Err(), outcome.MaybeRan)
+}
+
+func (c *call) outcome() ([]byte, error) {
+	signals.Put(c.signal)
+	if c.err != nil {
+		if c.sent { // here, and not on the reader: it runs code of the application's
+			outcome.Resolve(c.err)
+		}
+		return nil, c.err
+	}
+	return c.data, nil
 }

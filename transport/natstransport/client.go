@@ -5,17 +5,12 @@ package natstransport
 import (
 	"context"
 	"errors"
-	"net"
-	"sync"
-	"sync/atomic"
+	"math"
 	"time"
 
 	"github.com/clstr-go/clstr/outcome"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/clstr-go/clstr/internal/dispatch"
-	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -23,31 +18,6 @@ import (
 // ttlGrace is how much longer than the time to live a caller waits for the node
 // to say whether the handler had started.
 const ttlGrace = 250 * time.Millisecond
-
-// nodeBox is the way to one node, for all of its shards.
-type nodeBox struct {
-	outbox
-	t       *Transport
-	node    string
-	subject string
-	here    bool // it is this end, and what goes to it needs no NATS
-
-	// How many messages were sent to the subject, and how many of them the server has
-	// refused.
-	sent, refused atomic.Int64
-	gone          atomic.Bool // no node listens
-
-	// Guarded by owners.mu.
-	routes int      // that lead here
-	serves []uint32 // the shards of its fixed list, in ascending order
-	fixed  bool     // it has such a list, and answers questions
-	since  uint64   // the question after which it was announced
-	round  uint64   // of the question that it has last answered
-
-	vigil vigil
-}
-
-var signals = sync.Pool{New: func() any { return make(chan struct{}, 1) }}
 
 // Request implements [transport.ClientTransport].
 func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte, error) {
@@ -97,7 +67,7 @@ func (t *Transport) sendable(ctx context.Context, env *transport.Envelope) (r *r
 		return nil, outcome.Errorf(outcome.ErrEnvelopeExpired, "TTL of %d ms", env.TTLMs)
 	}
 	if r = t.owners.routes.Get(uint32(env.Shard)); r == nil {
-		r = t.home(uint32(env.Shard))
+		r = t.owners.home(uint32(env.Shard))
 	}
 	if err := t.canSend(); err != nil && !(r.leadsHere(env) && t.lives()) {
 		return nil, err
@@ -122,165 +92,97 @@ func (t *Transport) exchange(ctx context.Context, r *route, env *transport.Envel
 	return c.await(ctx, env)
 }
 
-// canSend returns an error if nothing can leave the process now.
-func (t *Transport) canSend() error {
-	if t.closed.Load() {
-		return outcome.Errorf(outcome.ErrTransportClosed, "to %s", t.opts.Prefix)
-	}
-	return t.connected()
+// follows is how often one request is sent again at once because its shard has a
+// new owner.
+const follows = 3
+
+// noOwner reports whether an error says that a shard is not served where the
+// request went, and that it has not started.
+func noOwner(err error) bool {
+	return (errors.Is(err, outcome.ErrTransportNoShardSubscriber) || errors.Is(err, outcome.ErrNotOwner)) &&
+		outcome.Of(err).NeverRan()
 }
 
-func (t *Transport) connected() error {
-	if t.up.Load() {
-		return nil
+// find asks for the owner of a shard that has no known one.
+func (t *Transport) find(ctx context.Context, env *transport.Envelope) (*route, error) {
+	r := t.asker.ask(ctx, env, nil, false)
+	if err := ctx.Err(); err != nil {
+		return nil, outcome.ContextError(err, outcome.NotSent)
 	}
-	if gone := t.gone.Load(); gone != nil {
-		return gone
+	if env.Expired() {
+		return nil, outcome.Errorf(outcome.ErrEnvelopeExpired, "no node has said which node owns the shard").WithOutcome(outcome.NotSent)
 	}
-	return outcome.Errorf(outcome.ErrDisconnected, "status %v", nats.Status(t.status.Load()))
+	if err := t.canSend(); err != nil {
+		return nil, err
+	}
+	if r == nil {
+		return nil, t.withoutOwner(env)
+	}
+	return r, nil
 }
 
-// post hands an envelope over; c is nil for one that awaits nothing.
-func (r *route) post(ctx context.Context, env *transport.Envelope, c *call) error {
-	b := r.to
-	limit := b.t.limit()
-	var by *dispatch.Turn
-	if c != nil && c.told == nil {
-		by = dispatch.Waiting(ctx)
-	}
-	size := 123 + wire.SizeTurns(by) + len(env.Type) + len(env.Data) + len(env.Key) + len(env.Kind)
-	for name, value := range env.Headers {
-		size += 24 + len(name) + len(value)
-	}
-	var budget time.Duration
-	fits, err := len(env.Data) <= limit, error(nil)
-	if fits {
-		fits, err = b.put(ctx, env, size, limit, 1, func(to *batch) {
-			from := len(to.buf)
-			if c != nil && c.told != nil {
-				to.buf = wire.AppendNumbered(to.buf, env, r.epoch, c.order.Number, c.order.After)
-			} else {
-				budget = budgetOf(ctx)
-				to.buf = wire.AppendEnvelope(to.buf, env, budget, by, r.epoch)
-			}
-			to.calls = append(to.calls, c)
-			to.spans = append(to.spans, span{from, len(to.buf)})
-		})
-	}
-	if err != nil {
+// withoutOwner is the error for a shard that no node serves, as far as is known.
+func (t *Transport) withoutOwner(env *transport.Envelope) error {
+	if err := wire.CheckShard(env, t.asker.numShards()); err != nil {
 		return err
 	}
-	if !fits {
-		return wire.TooLarge(env, max(budget, budgetOf(ctx)), by, r.epoch, limit+wire.Overhead)
+	if err := t.asker.mayNotAsk(); err != nil {
+		return outcome.Errorf(outcome.ErrNotPermitted, "%v", err)
 	}
-	return nil
+	if state := t.asker.state.Load(); state == living || state == silent {
+		return outcome.Errorf(outcome.ErrNotOwner, "shard %d has no owner at the moment", env.Shard)
+	}
+	return outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "shard %d", env.Shard)
 }
 
-// publish sends a batch of envelopes.
-func (b *nodeBox) publish(m *batch) {
-	t := b.t
-	if t.closed.Load() { // callers that wait are told; the others were told that it goes out
-		t.refuse(m.calls, outcome.Errorf(outcome.ErrTransportClosed, "to %s", t.opts.Prefix))
-	}
-	first, open := t.calls.register(m)
-	if len(m.calls) == 0 && !m.cancels {
-		return // all senders have gone
-	}
-	unacked := len(m.calls) - open
-	err := t.connected()
-	if err == nil {
-		b.sent.Add(1)
-		if err = t.send(b.subject, replySubject(t.inbox, first, len(m.calls), unacked), wire.AppendEnd(m.buf, first)); err != nil {
-			b.sent.Add(-1)
+// elsewhere sends a request that has found no owner again, if another owner is known
+// by then. Only a request that surely did not start is sent again.
+func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, p *parcel, r *route, data []byte, err error) ([]byte, error) {
+	for range follows {
+		if !noOwner(err) {
+			return data, err
 		}
-	}
-	if err == nil {
-		if open > 0 {
-			b.vigil.begin()
+		if why := t.canSend(); why != nil { // no node can be asked
+			return nil, why
 		}
-		return
+		news := r.doubted()
+		next := t.owners.routes.Get(r.shard)
+		if next == nil || next == r {
+			next = t.asker.ask(ctx, env, r, news)
+		}
+		if cause := ctx.Err(); cause != nil {
+			return nil, outcome.ContextError(cause, outcome.NotStarted).WithCause(err)
+		}
+		if env.TTLMs > 0 {
+			left := env.TTL()
+			if left <= 0 {
+				return nil, outcome.Errorf(outcome.ErrEnvelopeExpired, "no owner of shard %d was found in time", r.shard).WithCause(err)
+			}
+			env.TTLMs = max(1, left.Milliseconds())
+			env.Stamp()
+		}
+		if next == nil {
+			break
+		}
+		r, env.Retry = next, env.Retry || errors.Is(err, outcome.ErrNotOwner)
+		data, err = t.exchange(ctx, r, env, p)
 	}
-	t.missed.add(unacked, "subject", b.subject, "error", err)
-	refusal := notSent(err)
-	decideAll(t.calls.takeRun(first, len(m.calls), nil), func(*call) *outcome.Error { return refusal })
+	if !errors.Is(err, outcome.ErrTransportNoShardSubscriber) {
+		return data, err
+	}
+	return nil, t.withoutOwner(env)
 }
 
-// send publishes a message. If it returns an error, the message has not reached the server whole,
-// because a write that fails leaves out the end of the data, and the message is at the end.
-func (t *Transport) send(subject, reply string, data []byte) error {
-	nc := t.nc.Load()
-	err := nc.PublishRequest(subject, reply, data)
-	if errors.Is(err, nats.ErrMaxPayload) {
-		t.maxPayload.Store(nc.MaxPayload()) // lowered meanwhile
-	}
-	if _, failed := errors.AsType[net.Error](err); failed && t.opts.Conn == nil {
-		_ = nc.ForceReconnect() // nats.go has dropped what it had not written
-	}
-	return err
-}
-
-// notSent makes the error of a message that has not left the process.
-func notSent(err error) *outcome.Error {
-	if e, ok := errors.AsType[*outcome.Error](err); ok {
-		return e
-	}
+// Layout implements [transport.LayoutTransport].
+func (t *Transport) Layout(ctx context.Context) (numShards uint32, seed string, err error) {
+	told, ok := askNodes(ctx, t, math.MaxUint32, func(told *wire.Owners) bool { return told.NumShards > 0 && told.NumShards <= wire.MaxShards })
 	switch {
-	case errors.Is(err, nats.ErrMaxPayload):
-		return outcome.Errorf(outcome.ErrTooLarge, "%v", err)
-	case errors.Is(err, nats.ErrConnectionClosed): // for good
-		return outcome.Errorf(outcome.ErrTransportClosed, "%v", err)
+	case ok:
+		return told.NumShards, told.Seed, nil
+	case t.closed.Load():
+		return 0, "", outcome.Errorf(outcome.ErrTransportClosed, "how keys map to shards")
+	case ctx.Err() != nil:
+		return 0, "", outcome.ContextError(ctx.Err(), outcome.NotSent)
 	}
-	return outcome.Errorf(outcome.ErrDisconnected, "%v", err)
-}
-
-// await waits for the outcome of a call that was posted.
-func (c *call) await(ctx context.Context, env *transport.Envelope) ([]byte, error) {
-	if env.TTLMs > 0 {
-		// It wakes the caller soon after the time to live.
-		c.t.clock.Add(&c.node, c, expiry.Plus(env.EndOfLife(), ttlGrace))
-		defer c.t.clock.Remove(&c.node)
-	}
-	select {
-	case <-c.signal:
-		return c.outcome()
-	case <-ctx.Done():
-	}
-	ok, sent := c.t.calls.leave(c)
-	if !ok {
-		<-c.signal // decided at the same moment
-		return c.outcome()
-	}
-	if !sent {
-		return nil, outcome.ContextError(ctx.Err(), outcome.NotSent)
-	}
-	c.to.to.cancel(c.id)
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		c.t.asker.recheck(c.to)
-	}
-	return nil, outcome.ContextError(ctx.Err(), outcome.MaybeRan)
-}
-
-func (c *call) outcome() ([]byte, error) {
-	signals.Put(c.signal)
-	if c.err != nil {
-		if c.sent { // here, and not on the reader: it runs code of the application's
-			outcome.Resolve(c.err)
-		}
-		return nil, c.err
-	}
-	return c.data, nil
-}
-
-// cancelSize is the most that a cancellation takes.
-const cancelSize = 16
-
-// cancel tells the node that the sender of a request has gone. The cancellation follows the
-// request on its way. It takes no time of the caller, because the caller has none left.
-func (b *nodeBox) cancel(id uint64) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // there is no waiting for room: then the deadline that travels must do
-	_, _ = b.put(ctx, nil, cancelSize, b.t.limit(), 1, func(to *batch) {
-		to.buf = wire.AppendCancel(to.buf, id)
-		to.cancels = true
-	})
+	return 0, "", outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "no node of a live cluster answers at %s.who", t.opts.Prefix).WithOutcome(outcome.NotSent)
 }

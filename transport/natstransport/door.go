@@ -12,6 +12,13 @@ import (
 	"github.com/clstr-go/clstr/internal/wire"
 )
 
+// door is how requests reach this end.
+type door struct {
+	t    *Transport
+	once sync.Once
+	node expiry.Node
+}
+
 // newNode draws the token of this end's subject.
 func newNode() string {
 	var b [8]byte
@@ -19,31 +26,26 @@ func newNode() string {
 	return hex.EncodeToString(b[:])
 }
 
-// openDoor returns when requests reach this end. If fixed is true, clients must be able to ask for its
+// open returns when requests reach this end. If fixed is true, clients must be able to ask for its
 // fixed list too. The ears stay open until the transport is closed.
-func (t *Transport) openDoor(ctx context.Context, fixed bool) error {
+func (d *door) open(ctx context.Context, fixed bool) error {
+	t := d.t
 	if !fixed {
 		return t.ears.open(ctx, &t.ears.turns, &t.ears.node)
 	}
 	err := t.ears.open(ctx, &t.ears.turns, &t.ears.node, &t.ears.list)
 	if err == nil {
-		t.lookout.once.Do(func() { t.clock.Add(&t.lookout.node, &t.lookout, expiry.Now()+int64(askAgain)) })
+		d.once.Do(func() { t.clock.Add(&d.node, d, expiry.Now()+int64(askAgain)) })
 	}
 	return err
 }
 
 // introduce has clients hear of this end before its first shard is served. So their next question waits for its answer.
-func (t *Transport) introduce() error {
+func (d *door) introduce() error {
+	t := d.t
 	return t.nc.Load().Publish(t.opts.Prefix+".own", wire.AppendOwners(nil, &wire.Owners{Node: t.node}))
 }
 
-// lookout is a question that this end asks a while after it has begun to serve a fixed list: it
+// Expire implements [expiry.Expirer]. A while after it has begun to serve a fixed list, this end asks for owners: it
 // hears then of another node with the same shards.
-type lookout struct {
-	t    *Transport
-	once sync.Once
-	node expiry.Node
-}
-
-// Expire implements [expiry.Expirer].
-func (l *lookout) Expire() { l.t.asker.open(true) }
+func (d *door) Expire() { d.t.asker.open(true) }

@@ -60,18 +60,13 @@ func (es *ears) name() {
 	set := func(e *ear, subject, queue string, take func(*nats.Msg)) {
 		e.subject, e.queue, e.take = subject, queue, take
 	}
-	set(&es.inbox, t.inbox+".*", "", t.replies)
-	set(&es.node, t.opts.Prefix+".n."+t.node+".*", "", func(m *nats.Msg) {
-		old := es.node.old.Load()
-		if m.Sub != es.node.left && t.overlap.admits(m, old != nil, m.Sub == old) {
-			t.requests(m)
-		}
-	})
+	set(&es.inbox, t.inbox+".*", "", t.replies.take)
+	set(&es.node, t.opts.Prefix+".n."+t.node+".*", "", t.server.come)
 	set(&es.own, t.opts.Prefix+".own", "", t.asker.announced)
-	set(&es.list, t.opts.Prefix+".who", "", t.tell)
-	set(&es.who, t.opts.Prefix+".who", "who", t.tell)
-	set(&es.turns, t.nc.Load().NewInbox()+turnsToken, "", t.tellTurns)
-	es.list.hello = t.introduce
+	set(&es.list, t.opts.Prefix+".who", "", t.directory.tell)
+	set(&es.who, t.opts.Prefix+".who", "who", t.directory.tell)
+	set(&es.turns, t.nc.Load().NewInbox()+turnsToken, "", t.turns.tell)
+	es.list.hello = t.door.introduce
 }
 
 // of returns the ear of a message. Only the reader calls it.
@@ -179,9 +174,9 @@ func (es *ears) trust(e *ear) error {
 
 func (es *ears) over(e *ear, nc *nats.Conn) (*nats.Subscription, error) {
 	if e.queue != "" {
-		return nc.ChanQueueSubscribe(e.subject, e.queue, es.t.in)
+		return nc.ChanQueueSubscribe(e.subject, e.queue, es.t.reader.in)
 	}
-	return nc.ChanSubscribe(e.subject, es.t.in)
+	return nc.ChanSubscribe(e.subject, es.t.reader.in)
 }
 
 // also hears over a second connection. It is called with mu held.
@@ -261,7 +256,7 @@ func (es *ears) shut(ended ...*ear) {
 	}
 	es.mu.Unlock()
 	if drains && es.t.flush(context.Background()) == nil {
-		es.t.readUpToHere()
+		es.t.reader.upToHere()
 	}
 	es.mu.Lock()
 	defer es.mu.Unlock()

@@ -4,13 +4,14 @@ package natstransport
 
 import (
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
-	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -31,11 +32,14 @@ type ownersSub struct {
 	}
 }
 
-// list is what this end serves by a fixed list, for answers.
-type list struct {
-	version uint64 // of the list; guarded by t.mu
+// directory is the node's side of questions about owners.
+type directory struct {
+	t       *Transport
+	dirs    atomic.Pointer[[]*ownersSub] // that answer; set with mu held
+	mu      sync.Mutex
+	telling atomic.Int32 // answers that wait to be sent
 
-	// The last answer; the reader's.
+	// The last answer about the fixed list; the reader's.
 	told  uint64 // its version
 	runs  []uint32
 	bytes []byte
@@ -47,27 +51,28 @@ const maxAnswers = 64
 // Unsubscribe implements [transport.Subscription]. Questions that the server has sent before it
 // knew of the end are still answered, because their clients would wait in vain.
 func (s *ownersSub) Unsubscribe() error {
-	if all := *s.t.dirs.Load(); len(all) == 1 && all[0] == s {
+	if all := *s.t.directory.dirs.Load(); len(all) == 1 && all[0] == s {
 		s.t.ears.shut(&s.t.ears.who)
 	}
-	s.t.answers(s, false)
+	s.t.directory.answers(s, false)
 	return nil
 }
 
 // answers has the reader answer from s, or no more.
-func (t *Transport) answers(s *ownersSub, yes bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	all := slices.DeleteFunc(slices.Clone(*t.dirs.Load()), func(o *ownersSub) bool { return o == s })
+func (d *directory) answers(s *ownersSub, yes bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := slices.DeleteFunc(slices.Clone(*d.dirs.Load()), func(o *ownersSub) bool { return o == s })
 	if yes {
 		all = append(all, s)
 	}
-	t.dirs.Store(&all)
+	d.dirs.Store(&all)
 }
 
 // tell answers a question for owners: from the records of a node, or from this end's fixed list. Only
 // the reader calls it.
-func (t *Transport) tell(m *nats.Msg) {
+func (d *directory) tell(m *nats.Msg) {
+	t := d.t
 	if !t.isInbox(m.Reply) {
 		t.packets.refused.Add(1)
 		t.log.Warn("question for owners is ignored: its reply subject is no inbox")
@@ -79,57 +84,57 @@ func (t *Transport) tell(m *nats.Msg) {
 		t.log.Warn("question for owners is ignored: it does not decode", "error", err)
 		return
 	}
-	if t.telling.Add(1) > maxAnswers {
-		t.telling.Add(-1)
+	if d.telling.Add(1) > maxAnswers {
+		d.telling.Add(-1)
 		t.log.Warn("question for owners is ignored: too many wait for an answer")
 		return // the client asks again
 	}
 	var answer []byte
-	if dirs := *t.dirs.Load(); m.Sub.Queue == "" {
-		answer = t.listed(&ask)
+	if dirs := *d.dirs.Load(); m.Sub.Queue == "" {
+		answer = d.listed(&ask)
 	} else if len(dirs) > 0 {
 		answer = dirs[0].answer(&ask)
 	}
 	if answer == nil {
-		t.telling.Add(-1)
+		d.telling.Add(-1)
 		return
 	}
-	t.later(m.Reply, answer, &t.telling)
+	t.later(m.Reply, answer, &d.telling)
 }
 
 // listed returns the message that tells what this end serves by a fixed list, or nil if the
 // question is not for it. Only the reader calls it.
-func (t *Transport) listed(ask *wire.Owners) []byte {
+func (d *directory) listed(ask *wire.Owners) []byte {
 	switch {
-	case ask.Ask == wire.AskLiving, ask.Ask == wire.AskOne && t.serving(ask.First, 0) == nil:
+	case ask.Ask == wire.AskLiving, ask.Ask == wire.AskOne && d.t.table.serving(ask.First, 0) == nil:
 		return nil
 	case ask.Ask == wire.AskOne:
-		return wire.AppendOwners(nil, &wire.Owners{First: ask.First, Owners: []wire.Owner{{Node: t.node}}})
+		return wire.AppendOwners(nil, &wire.Owners{First: ask.First, Owners: []wire.Owner{{Node: d.t.node}}})
 	}
-	t.makeList()
-	return t.list.bytes
+	d.makeList()
+	return d.bytes
 }
 
 // makeList makes the answer about the fixed list anew if the list has changed. Only the reader
 // calls it.
-func (t *Transport) makeList() {
-	l := &t.list
-	t.mu.Lock()
-	version := l.version
-	if l.bytes != nil && l.told == version {
-		t.mu.Unlock()
+func (d *directory) makeList() {
+	tb := &d.t.table
+	tb.mu.Lock()
+	version := tb.version
+	if d.bytes != nil && d.told == version {
+		tb.mu.Unlock()
 		return
 	}
 	var shards []uint32
-	for s := range t.subs {
+	for s := range tb.subs {
 		if s.epoch == 0 {
 			shards = append(shards, s.shard)
 		}
 	}
-	t.mu.Unlock()
+	tb.mu.Unlock()
 	slices.Sort(shards)
-	l.told, l.runs = version, runsOf(slices.Compact(shards))
-	l.bytes = wire.AppendOwners(nil, &wire.Owners{Node: t.node, Runs: l.runs})
+	d.told, d.runs = version, runsOf(slices.Compact(shards))
+	d.bytes = wire.AppendOwners(nil, &wire.Owners{Node: d.t.node, Runs: d.runs})
 }
 
 // runsOf returns how many shards are skipped and how many follow, alternately.
@@ -149,14 +154,14 @@ func runsOf(shards []uint32) (runs []uint32) {
 // takes the reader milliseconds to make, so the message is made once for each change. Only the
 // reader calls answer.
 func (s *ownersSub) answer(ask *wire.Owners) []byte {
-	t, l := s.t, &s.last
+	t, d, l := s.t, &s.t.directory, &s.last
 	most := 1
 	if ask.Ask != wire.AskOne {
-		t.makeList()
-		most = min(wire.MaxEpochs, max(0, t.limit()-wire.MaxSeed-5*len(t.list.runs))/wire.MaxOwner)
+		d.makeList()
+		most = min(wire.MaxEpochs, max(0, t.limit()-wire.MaxSeed-5*len(d.runs))/wire.MaxOwner)
 	}
 	version := s.dir.Version()
-	if ask.Ask != wire.AskOne && l.bytes != nil && l.first == ask.First && l.version == version && l.list == t.list.told {
+	if ask.Ask != wire.AskOne && l.bytes != nil && l.first == ask.First && l.version == version && l.list == d.told {
 		return l.bytes
 	}
 	told := wire.Owners{First: ask.First, Seed: s.dir.Seed()}
@@ -168,33 +173,39 @@ func (s *ownersSub) answer(ask *wire.Owners) []byte {
 	if ask.Ask == wire.AskOne {
 		return wire.AppendOwners(nil, &told)
 	}
-	if len(t.list.runs) > 0 { // this end has both
-		told.Node, told.Runs = t.node, t.list.runs
+	if len(d.runs) > 0 { // this end has both
+		told.Node, told.Runs = t.node, d.runs
 	}
-	l.first, l.version, l.list, l.bytes = ask.First, version, t.list.told, wire.AppendOwners(nil, &told)
+	l.first, l.version, l.list, l.bytes = ask.First, version, d.told, wire.AppendOwners(nil, &told)
 	return l.bytes
+}
+
+// notServed is the error for a shard that this node does not serve in its epoch.
+func (d *directory) notServed(shard uint32, epoch uint64) *outcome.Error {
+	if epoch == 0 && len(*d.dirs.Load()) == 0 {
+		return outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "shard %d", shard)
+	}
+	return outcome.Errorf(outcome.ErrNotOwner, "the node does not own shard %d in epoch %d", shard, epoch)
+}
+
+// ownerOf returns the owner of a shard that this node knows beyond the epoch of a sender.
+func (d *directory) ownerOf(shard uint32, epoch uint64) (owner wire.Owner) {
+	if r := d.t.owners.routes.Get(shard); r != nil && r.told() {
+		owner = wire.Owner{Epoch: r.epoch, Node: r.to.node}
+	}
+	for _, s := range *d.dirs.Load() {
+		if o, _ := s.dir.Owners(shard, 1); len(o) > 0 && o[0].Address != "" && o[0].Epoch >= owner.Epoch {
+			owner = wire.Owner{Epoch: o[0].Epoch, Node: o[0].Address}
+		}
+	}
+	if owner.Epoch == epoch {
+		return wire.Owner{}
+	}
+	return owner
 }
 
 // announce tells clients of a new owner, or of a node with a fixed list; clients that miss it
 // ask.
-func (t *Transport) announce(told *wire.Owners) {
-	t.later(t.opts.Prefix+".own", wire.AppendOwners(nil, told), nil)
-}
-
-// task is one of the flusher's.
-type task func()
-
-// Run implements pool.Task.
-func (f task) Run(pool.Slot) { f() }
-
-// later has the flusher publish a message that no caller waits for. waits, which may be nil, is counted down then.
-func (t *Transport) later(subject string, data []byte, waits *atomic.Int32) {
-	t.flusher.Go(task(func() {
-		if err := t.nc.Load().Publish(subject, data); err != nil {
-			t.log.Warn("message was not sent", "subject", subject, "error", err)
-		}
-		if waits != nil {
-			waits.Add(-1)
-		}
-	}))
+func (d *directory) announce(told *wire.Owners) {
+	d.t.later(d.t.opts.Prefix+".own", wire.AppendOwners(nil, told), nil)
 }

@@ -20,13 +20,13 @@ func OpenWithBacklog(opts Options, n int) (*Transport, error) {
 // HoldReader stops the reader until release.
 func (t *Transport) HoldReader() (release func()) {
 	held, hold := make(chan struct{}), make(chan struct{})
-	go t.onReader(func() { close(held); <-hold }) // ends at release
+	go t.reader.call(func() { close(held); <-hold }) // ends at release
 	<-held
 	return func() { close(hold) }
 }
 
 // Backlog is how many messages wait for the reader.
-func (t *Transport) Backlog() int { return len(t.in) }
+func (t *Transport) Backlog() int { return len(t.reader.in) }
 
 // HoldShard keeps what is sent to a shard back until release, as a slow
 // connection does.
@@ -81,9 +81,7 @@ func (t *Transport) ClientID() uint64 {
 
 // Subscriptions is how many shards are subscribed.
 func (t *Transport) Subscriptions() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.subs)
+	return len(t.table.all())
 }
 
 // Waiting is how many messages, calls and bytes wait to be sent to a shard.
@@ -103,14 +101,14 @@ func (t *Transport) Leave() { t.closing.Do(t.leave) }
 
 // Peers is how many peers the reader remembers, once it has read what has come.
 func (t *Transport) Peers() int {
-	t.readUpToHere()
-	return t.peers.byInbox.Len()
+	t.reader.upToHere()
+	return t.server.peers.byInbox.Len()
 }
 
 // HoldPeer has whoever looks at a peer wait until release.
 func (t *Transport) HoldPeer(inbox string) (release func()) {
-	t.readUpToHere()
-	p, _ := t.peers.byInbox.Peek(inbox)
+	t.reader.upToHere()
+	p, _ := t.server.peers.byInbox.Peek(inbox)
 	p.mu.Lock()
 	return p.mu.Unlock
 }
@@ -148,7 +146,7 @@ func (t *Transport) Hears() bool {
 
 // Deafen has announcements ignored.
 func (t *Transport) Deafen() {
-	t.onReader(func() { t.ears.own.take = func(*nats.Msg) {} })
+	t.reader.call(func() { t.ears.own.take = func(*nats.Msg) {} })
 }
 
 // Epoch is the one in which a shard is taken to be owned.
@@ -171,7 +169,7 @@ func (t *Transport) MayAsk() {
 // Sync returns when all that the server has sent before was read.
 func (t *Transport) Sync(ctx context.Context) {
 	_ = t.nc.Load().FlushWithContext(ctx)
-	t.readUpToHere()
+	t.reader.upToHere()
 }
 
 // FlusherWaits is how many tasks wait for the flusher.
@@ -214,13 +212,13 @@ const SmallReply = small - 32
 
 // AskTurns asks the owner of a shard what turns wait for there.
 func (t *Transport) AskTurns(ctx context.Context, shard uint32, question []byte) ([]byte, error) {
-	return t.askTurns(ctx, shard, question)
+	return t.turns.ask(ctx, shard, question)
 }
 
 // PeerRoom is for how many calls the peers have room.
 func (t *Transport) PeerRoom() (room int) {
-	t.readUpToHere()
-	for _, p := range t.peers.byInbox.Values() {
+	t.reader.upToHere()
+	for _, p := range t.server.peers.byInbox.Values() {
 		p.mu.Lock()
 		room += p.calls.Room()
 		p.mu.Unlock()

@@ -34,11 +34,7 @@ func (h *hearing) AskItself(again bool) {
 	case !t.up.Load() || t.closed.Load(): // nothing arrives, and nats.go looks for a server
 	case again && t.opts.Conn == nil:
 		t.log.Warn("nothing comes over the NATS connection: connecting to another server")
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if !t.closed.Load() { // else Close may have waited already
-			t.running.Go(func() { _ = t.nc.Load().ForceReconnect() }) // ends when nats.go has taken note
-		}
+		t.start(func() { _ = t.nc.Load().ForceReconnect() }) // ends when nats.go has taken note
 	case h.asking.CompareAndSwap(0, 1): // else the last has not left yet
 		t.later(t.inbox+selfToken, nil, &h.asking)
 	}

@@ -24,19 +24,6 @@ type here struct {
 	numbers numbers // of notifications that have come this way
 }
 
-// home returns a route to a shard of this end whose owner is not known otherwise; nil if the end does not serve it.
-func (t *Transport) home(shard uint32) *route {
-	s := t.newest(shard)
-	if s == nil || t.opts.AlwaysOverNATS {
-		return nil
-	}
-	t.owners.learn(shard, wire.Owner{Epoch: s.epoch, Node: t.node}, true)
-	return t.owners.routes.Get(shard)
-}
-
-// lives reports whether the transport is open, with or without a connection at the moment.
-func (t *Transport) lives() bool { return !t.closed.Load() && t.gone.Load() == nil }
-
 // parcel is a message that may be a value, and a reply that may be one: see [dispatch.Carrier].
 type parcel struct {
 	message plain.Value
@@ -74,8 +61,8 @@ func (h *here) handOver(ctx context.Context, r *route, env *transport.Envelope, 
 func (*here) serving(ctx context.Context, r *route, env *transport.Envelope, p *parcel) (s *subscription, most int, err error) {
 	t := r.to.t
 	most = t.limit() + wire.Overhead
-	if s = t.serving(r.shard, r.epoch); s == nil {
-		return nil, most, t.notServed(r.shard, r.epoch).WithOutcome(outcome.NotStarted)
+	if s = t.table.serving(r.shard, r.epoch); s == nil {
+		return nil, most, t.directory.notServed(r.shard, r.epoch).WithOutcome(outcome.NotStarted)
 	}
 	size := wire.AtMost(env)
 	if p != nil {
@@ -92,7 +79,7 @@ func (*here) serving(ctx context.Context, r *route, env *transport.Envelope, p *
 func (*here) refused(r *route, err error) {
 	e, _ := errors.AsType[*outcome.Error](err)
 	if e != nil && e.Sentinel() == outcome.ErrNotOwner && e.Outcome.NeverRan() {
-		r.follow(r.to.t.ownerOf(r.shard, r.epoch))
+		r.follow(r.to.t.directory.ownerOf(r.shard, r.epoch))
 	}
 }
 

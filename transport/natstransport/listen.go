@@ -35,7 +35,7 @@ type hub struct {
 }
 
 // listen begins to hear what a connection reports, until unlisten.
-func (t *Transport) listen(nc *nats.Conn) {
+func (l *link) listen(nc *nats.Conn) {
 	hubs.Lock()
 	h := hubs.of[nc]
 	if h == nil {
@@ -43,15 +43,15 @@ func (t *Transport) listen(nc *nats.Conn) {
 		hubs.of[nc] = h
 		nc.SetErrorHandler(h.handle)
 	}
-	h.transports = append(h.transports, t)
+	h.transports = append(h.transports, l.t)
 	hubs.Unlock()
 }
 
-func (t *Transport) unlisten(nc *nats.Conn) {
+func (l *link) unlisten(nc *nats.Conn) {
 	hubs.Lock()
 	defer hubs.Unlock()
 	h := hubs.of[nc]
-	h.transports = slices.DeleteFunc(h.transports, func(other *Transport) bool { return other == t })
+	h.transports = slices.DeleteFunc(h.transports, func(other *Transport) bool { return other == l.t })
 	if len(h.transports) == 0 {
 		nc.SetErrorHandler(h.before)
 		delete(hubs.of, nc)
@@ -224,7 +224,7 @@ func (r *reports) forbidden(text string, err error) {
 	case strings.Contains(text, "Subscription to "+own):
 		t.log.Error("not permitted to hear of new owners: a new owner is found when the old one refuses", "error", err)
 	case strings.Contains(text, "Publish to ") && strings.Contains(text, turnsToken+`"`):
-		t.denyTurns(err) // the dispatcher says what that means
+		t.turns.deny(err) // the dispatcher says what that means
 	case strings.Contains(text, "Subscription to ") && strings.Contains(text, turnsToken+`"`):
 		t.log.Error("not permitted to hear what other nodes ask about turns: chains of requests that cross wait until their deadlines", "error", err)
 	case strings.Contains(text, "Publish to "+own):

@@ -13,7 +13,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -67,12 +66,7 @@ func (m *mover) stop() {
 
 // announced is called when the server of a connection announces its end.
 func (m *mover) announced(nc *nats.Conn) {
-	t := m.t
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.closed.Load() { // else Close may have waited already
-		t.running.Go(func() { m.move(nc) }) // ends with the move, or with m.ctx
-	}
+	m.t.start(func() { m.move(nc) }) // ends with the move, or with m.ctx
 }
 
 // move leaves a connection.
@@ -131,7 +125,7 @@ func (m *mover) leave(old *nats.Conn) error {
 	close(before)
 	t.log.Info("moved to another NATS server", "server", nc.ConnectedUrlRedacted())
 	pause(m.ctx, 2*m.overlap) // the last copies
-	t.onReader(t.overlap.forget)
+	t.reader.call(t.server.overlap.forget)
 	return nil
 }
 
@@ -168,10 +162,10 @@ func (m *mover) hearToo(ctx context.Context, nc *nats.Conn) error {
 // hearOne ends the time of two connections: it leaves the new one, or the old.
 func (m *mover) hearOne(new bool) {
 	t := m.t
-	t.onReader(func() {
+	t.reader.call(func() {
 		t.ears.one(new)
-		t.overlap.cut(new)
-		t.catchUp()
+		t.server.overlap.cut(new)
+		t.server.catchUp()
 	})
 }
 
@@ -256,23 +250,4 @@ func (m *mover) announces(o *nats.Options) error {
 		}
 	}
 	return nil
-}
-
-// dial makes a connection of our own.
-func (t *Transport) dial(ctx context.Context, servers string, last ...nats.Option) (*nats.Conn, error) {
-	options := append([]nats.Option{
-		nats.Name(natsdial.Name(t.opts.Name)),
-		nats.MaxReconnects(-1),
-		nats.PingInterval(pingEvery),
-		nats.MaxPingsOutstanding(2),
-		nats.FlusherTimeout(writeTimeout),
-		nats.ReconnectOnFlusherError(),
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // t.listen; by default nats.go prints
-	}, t.opts.NATSOptions...)
-	nc, err := natsdial.Dial(ctx, servers, append(append(options, t.moves.announces), last...))
-	if ctx.Err() != nil && err == nil { // at the same moment
-		nc.Close()
-		err = ctx.Err()
-	}
-	return nc, err
 }

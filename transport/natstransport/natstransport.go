@@ -4,9 +4,7 @@ package natstransport
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,8 +18,7 @@ import (
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/internal/pool"
-	"github.com/clstr-go/clstr/internal/shardtable"
-	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -35,19 +32,11 @@ var (
 // beyond it, and the transport logs that.
 const backlog = 64 << 10
 
-// writeTimeout is the default time after which a connection of our own is given up and made anew
-// if the network takes nothing from it.
-const writeTimeout = 5 * time.Second
-
-// pingEvery is how often a connection of our own asks its server whether it is there. After two
-// questions without an answer it connects anew.
-const pingEvery = 2 * time.Second
-
 // Transport connects clients and nodes through NATS. Make one with [Open]. It is
 // safe for concurrent use.
 type Transport struct {
-	opts        Options
-	nc          atomic.Pointer[nats.Conn] // set once, or by a move
+	opts Options
+	link
 	log         *slog.Logger
 	missed      missed // notifications
 	packets     packets
@@ -57,14 +46,6 @@ type Transport struct {
 	flusher     *pool.Pool // runs outboxes, one at a time
 	clock       expiry.Set
 	closed      atomic.Bool
-
-	// The state that nats.go tells only under a lock that it holds while it writes. The watcher sets
-	// it.
-	up         atomic.Bool // the connection is there
-	status     atomic.Int32
-	maxPayload atomic.Int64
-	gone       atomic.Pointer[outcome.Error] // why it has ended for good
-	broken     chan struct{}                 // closed with gone
 
 	requestRoom, replyRoom room
 
@@ -80,34 +61,19 @@ type Transport struct {
 
 	succession time.Duration // the constant, but in tests
 
-	node    string // the token of this end's subject
-	ears    ears
-	lookout lookout
-	serve   shardtable.Table[[]*subscription] // by shard, the highest epoch first; set with mu held
-	dirs    atomic.Pointer[[]*ownersSub]      // they answer questions for owners; set with mu held
+	node      string // the token of this end's subject
+	ears      ears
+	door      door
+	table     table
+	directory directory
 
-	in    chan *nats.Msg // all messages of the connection, in order
-	mu    sync.Mutex
-	subs  map[*subscription]struct{}
-	marks []func() // of markers in the channel, in order
-
-	// Only the reader's.
-	waits   inbox
-	decoder wire.Decoder
-	packet  wire.Packet
-	handing handing
-	left    []wire.Reply // of the packet
-	acks    []*call      // room for those that a reply decides
-	run     []*call      // those of them that are left
-	told    []dispatch.Told
-	overlap overlap
-	peers   peers
-	list    list
-	telling atomic.Int32 // answers about owners that wait to be sent
+	reader  reader
+	server  server
+	replies replies
 
 	closing, ending sync.Once
 	quit            chan struct{}  // closed to end the watcher
-	ended           chan struct{}  // closed by the reader at its end
+	mu              sync.Mutex     // held while closed is set, and while running grows
 	running         sync.WaitGroup // reader and watcher
 }
 
@@ -129,29 +95,28 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 		log:     opts.Log,
 		d:       dispatch.NewDispatcher(opts.limits(), opts.Log),
 		flusher: pool.New(1),
-		in:      make(chan *nats.Msg, backlog),
 		node:    newNode(),
-		subs:    map[*subscription]struct{}{},
-		peers:   newPeers(),
-		broken:  make(chan struct{}),
 
 		succession: succession,
 		quit:       make(chan struct{}),
-		ended:      make(chan struct{}),
 	}
 	t.missed.log = opts.Log
+	t.link.t, t.broken = t, make(chan struct{})
 	t.hearing.t = t
 	t.reports.t, t.reports.news = t, make(chan struct{})
 	t.ears.init(t)
-	t.lookout.t = t
+	t.door.t = t
 	t.moves.init(t)
 	t.owners.t, t.asker.t = t, t
 	t.owners.boxes = map[string]*nodeBox{}
-	t.dirs.Store(new([]*ownersSub))
-	t.turns.asks = map[*context.CancelCauseFunc]struct{}{}
+	t.directory.t = t
+	t.directory.dirs.Store(new([]*ownersSub))
+	t.table.t, t.table.subs = t, map[*subscription]struct{}{}
+	t.turns.t, t.turns.asks = t, map[*context.CancelCauseFunc]struct{}{}
 	t.requestRoom.init(opts.MaxBufferedBytes)
 	t.replyRoom.init(opts.MaxBufferedBytes)
-	t.waits.limit = t.replyRoom.limit
+	t.reader = reader{t: t, in: make(chan *nats.Msg, backlog), ended: make(chan struct{}), waits: inbox{limit: t.replyRoom.limit}}
+	t.server.t, t.server.peers, t.replies.t = t, newPeers(), t
 	t.moves.turn <- struct{}{} // until it is connected
 	if err := t.connect(ctx); err != nil {
 		t.moves.end()
@@ -174,7 +139,7 @@ func (t *Transport) connect(ctx context.Context) (err error) {
 	t.inboxPrefix = t.inbox[:strings.LastIndexByte(t.inbox, '.')+1]
 	t.who = t.inbox + ".who"
 	t.ears.name()
-	t.d.SetAsk(t.askTurns) // before anything is subscribed
+	t.d.SetAsk(t.turns.ask) // before anything is subscribed
 	t.listen(nc)
 	t.reports.begin(nc)
 	changes := nc.StatusChanged()
@@ -183,7 +148,7 @@ func (t *Transport) connect(ctx context.Context) (err error) {
 		return err
 	}
 	over := t.moves.over
-	t.running.Go(t.read)                                // ends at the nil message of Close
+	t.running.Go(t.reader.read)                         // ends at the nil message of Close
 	t.running.Go(func() { t.watch(nc, changes, over) }) // ends at quit, or when the end has moved
 	<-t.moves.turn
 	return nil
@@ -200,22 +165,82 @@ func (t *Transport) openInbox(ctx context.Context, changes chan nats.Status) (er
 	return t.ears.trust(&t.ears.inbox) // nats.RetryOnFailedConnect: the watcher tells when the server is there
 }
 
-// unconnected is the error for a connection that could not be made.
-func unconnected(err error) error {
-	_, parse := errors.AsType[*url.Error](err)
-	switch {
-	case parse:
-		return outcome.ErrBadOption
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
-		return outcome.ErrNotPermitted
-	}
-	return outcome.ErrDisconnected
-}
+// Connected implements [transport.ConnectionTransport].
+func (t *Transport) Connected() bool { return t.up.Load() }
 
-// bare returns an error without the URL that a parser puts in front of it.
-func bare(err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		return e.Err
+// Broken implements [transport.ConnectionTransport]. A connection ends for good when
+// nats.go gives up (at a limit of its options, or at a repeated refusal of the
+// server), or when the program that gave it has closed it.
+func (t *Transport) Broken() <-chan struct{} { return t.broken }
+
+// Close implements [transport.ClientTransport] and [transport.ServerTransport]. It
+// unsubscribes from its shards, lets handlers that have started return and their replies
+// leave, ends the requests that still wait, and closes the connection unless it was given.
+//
+// It returns an error if handlers still run long after their contexts have ended. A further
+// Close waits for those handlers again. If the network hangs, Close waits for
+// nats.FlusherTimeout: 5 s on our own connection, a minute by default on a given one.
+func (t *Transport) Close() error {
+	err := t.d.FromHandler("Close")
+	if err == nil {
+		t.closing.Do(t.leave)
+		err = t.d.Close()
+		t.ending.Do(t.end)
 	}
 	return err
+}
+
+// leave takes back the server's interest in the node.
+func (t *Transport) leave() {
+	t.mu.Lock()
+	t.closed.Store(true) // before all looks at the table: a subscriber is seen there, or sees it
+	t.mu.Unlock()
+	t.moves.stop()
+	t.ears.shut(&t.ears.node, &t.ears.list)
+	t.table.remove(t.table.all()...)
+}
+
+// start runs f in a goroutine that Close waits for, unless Close has begun.
+func (t *Transport) start(f func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.closed.Load() {
+		t.running.Go(f) // ends as the caller says
+	}
+}
+
+// end ends the rest when the handlers have ended.
+func (t *Transport) end() {
+	t.calls.lose(outcome.Errorf(outcome.ErrTransportClosed, "while the request was on its way").WithOutcome(outcome.MaybeRan))
+	t.flusher.Close()
+	if t.up.Load() {
+		_ = t.flush(context.Background()) // the replies; without a connection they are lost anyway
+	}
+	t.ears.stopAll()
+	t.asker.stop()
+	t.clock.Stop()
+	close(t.quit)
+	t.reader.in <- nil
+	t.running.Wait()
+	sparse.Flush(t.log)
+}
+
+// SubscribeShard implements [transport.ServerTransport].
+func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transport.HandlerFunc) (transport.Subscription, error) {
+	return dispatch.SubscribeShard(ctx, t.Backend(), shardID, h)
+}
+
+// Backend returns what nodes of this library use.
+func (t *Transport) Backend() dispatch.Backend { return backend{t, &t.hearing} }
+
+// MissedNotifications returns how many notifications without an acknowledgement from this
+// end have surely reached no node: no node serves their shard, or the connection did not
+// take them. The log has one line or a few about them in each second in which there are
+// some.
+func (t *Transport) MissedNotifications() uint64 { return t.missed.n.Load() }
+
+// PacketCounts returns how many packets did not decode, and how many replies were
+// refused: by this end, because the subject is no inbox, or by the server.
+func (t *Transport) PacketCounts() (undecodable, refusedReplies uint64) {
+	return t.packets.undecodable.Load(), t.packets.refused.Load()
 }

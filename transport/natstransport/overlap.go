@@ -73,36 +73,3 @@ func (o *overlap) cut(oldGone bool) {
 
 // forget is called when the last copies have come.
 func (o *overlap) forget() { o.sole, o.early = nil, nil }
-
-// catchUp takes the messages that have waited for the end of the old connection. Only the reader calls it,
-// and another reader goes on with it.
-func (t *Transport) catchUp() {
-	o := &t.overlap
-	for o.ended && len(o.line) > 0 {
-		m := o.line[0].msg
-		o.line[0] = nil
-		if o.line = o.line[1:]; m != nil {
-			t.requests(m)
-		}
-	}
-	if len(o.line) == 0 {
-		o.line, o.ended = nil, false
-	}
-}
-
-// onReader has the reader call f behind what has come, and returns when that was done, or when the reader
-// has ended.
-func (t *Transport) onReader(f func()) {
-	done := make(chan struct{})
-	t.mu.Lock()
-	t.marks = append(t.marks, func() { defer close(done); f() })
-	t.mu.Unlock()
-	select {
-	case t.in <- &nats.Msg{}:
-	case <-t.ended:
-	}
-	select {
-	case <-done:
-	case <-t.ended:
-	}
-}

@@ -66,7 +66,7 @@ func (o *owners) learnOne(shard uint32, owner wire.Owner, told bool) {
 		}
 		return
 	case !told || !old.doubt.Load() && !old.to.gone.Load():
-		if told && owner.Epoch == 0 && old.epoch == 0 && (old.round.Load() == a.rounds || old.to.node == t.node && t.serving(shard, 0) != nil) {
+		if told && owner.Epoch == 0 && old.epoch == 0 && (old.round.Load() == a.rounds || old.to.node == t.node && t.table.serving(shard, 0) != nil) {
 			t.log.Warn("two nodes serve a shard by fixed lists: the lists must not overlap", sparse.Shard(shard), "node", old.to.node, "other", owner.Node)
 		}
 		return
@@ -164,4 +164,15 @@ func (o *owners) learnFixed(told *wire.Owners) {
 	for _, shard := range serves {
 		o.learnOne(shard, wire.Owner{Node: told.Node}, true)
 	}
+}
+
+// home returns a route to a shard of this end whose owner is not known otherwise; nil if the end does not serve it.
+func (o *owners) home(shard uint32) *route {
+	t := o.t
+	s := t.table.newest(shard)
+	if s == nil || t.opts.AlwaysOverNATS {
+		return nil
+	}
+	o.learn(shard, wire.Owner{Epoch: s.epoch, Node: t.node}, true)
+	return o.routes.Get(shard)
 }

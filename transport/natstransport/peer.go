@@ -63,19 +63,6 @@ type remote struct {
 	epoch uint64 // in which the sender takes this node for the owner
 }
 
-// peer finds the peer behind a reply subject. Only the reader calls it.
-func (t *Transport) peer(reply string) *peer {
-	inbox := parseReplySubject(reply).inbox
-	p, known := t.peers.byInbox.Get(inbox)
-	t.peers.forget()
-	if !known {
-		p = &peer{t: t}
-		p.pool, p.room, p.send = t.flusher, &t.replyRoom, p.publish
-		t.peers.byInbox.Add(inbox, p)
-	}
-	return p
-}
-
 func (p *peer) idle() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -142,7 +129,7 @@ func (r *remote) Reply(c *dispatch.Call, data []byte, err *outcome.Error) {
 	}
 	reply := wire.Reply{ID: r.id, Data: data, Err: err}
 	if err != nil && err.Sentinel() == outcome.ErrNotOwner && err.Outcome.NeverRan() {
-		reply.Owner = r.t.ownerOf(uint32(env.Shard), r.epoch)
+		reply.Owner = r.t.directory.ownerOf(uint32(env.Shard), r.epoch)
 	}
 	r.peer.reply(env.ReplyTo, &reply)
 }
@@ -164,7 +151,7 @@ func (p *peer) accepted(subject string, all ids) {
 // without an acknowledgement has gone on, so the answer tells its end.
 func (p *peer) refuse(id uint64, subject string, e *wire.Envelope) {
 	shard := uint32(e.Shard)
-	r := wire.Reply{ID: id, Err: p.t.notServed(shard, e.Epoch), Owner: p.t.ownerOf(shard, e.Epoch)}
+	r := wire.Reply{ID: id, Err: p.t.directory.notServed(shard, e.Epoch), Owner: p.t.directory.ownerOf(shard, e.Epoch)}
 	if r.Unawaited = e.Delivery == transport.AwaitNothing; r.Unawaited {
 		r.Shard = shard
 	}

@@ -61,7 +61,7 @@ func (t backend) Takes(shard uint32) bool {
 	if r := t.owners.routes.Get(shard); r != nil {
 		return r.to.here
 	}
-	return !t.opts.AlwaysOverNATS && t.newest(shard) != nil
+	return !t.opts.AlwaysOverNATS && t.table.newest(shard) != nil
 }
 
 // Carry implements [dispatch.Carrier].

@@ -3,70 +3,117 @@
 package natstransport
 
 import (
+	"sync"
+	"sync/atomic"
+
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/outcome"
 )
 
+// reader takes all messages of the connection.
+type reader struct {
+	t     *Transport
+	in    chan *nats.Msg // in order; one without a subscription is a mark
+	ended chan struct{}  // closed by the reader at its end
+
+	mu    sync.Mutex
+	marks []func() // of those in the channel, in order
+
+	// Only the reader's.
+	waits   inbox
+	decoder wire.Decoder
+	packet  wire.Packet
+}
+
 // read hands on every message of the connection. It never blocks.
-func (t *Transport) read() {
+func (r *reader) read() {
+	t := r.t
 	over := false
 	defer func() {
 		if over {
-			close(t.ended)
+			close(r.ended)
 			return
 		}
 		// Code of the application's, its metrics say, has ended this goroutine. A
 		// connection without a reader is deaf, and says nothing: another one goes on.
 		t.log.Error("the application's code has ended the connection's reader: another reader goes on", sparse.Panic("runtime.Goexit"))
-		t.running.Go(t.read)
+		t.running.Go(r.read)
 	}()
-	if t.handing.msg != nil {
-		t.handOn()
-	}
-	takeReplies(t)
-	t.catchUp()
-	for m := range t.in {
+	t.server.goOn()
+	t.replies.goOn()
+	for m := range r.in {
 		if m == nil {
 			over = true
 			return
 		}
-		t.take(len(m.Data))
+		r.took(len(m.Data))
 		if m.Sub != nil {
 			t.hearing.came.Add(1)
 			t.ears.of(m.Sub).take(m)
 			continue
 		}
-		t.mu.Lock()
-		mark := t.marks[0]
-		t.marks = t.marks[1:]
-		t.mu.Unlock()
+		r.mu.Lock()
+		mark := r.marks[0]
+		r.marks = r.marks[1:]
+		r.mu.Unlock()
 		mark()
 	}
 }
 
-// readUpToHere returns when the reader has handed on what came before, or has
+// upToHere returns when the reader has handed on what came before, or has
 // ended.
-func (t *Transport) readUpToHere() { t.onReader(func() {}) }
+func (r *reader) upToHere() { r.call(func() {}) }
 
-// handing is how far the reader has come with the envelopes of a message. If code of the
-// application ends the reader's goroutine, the next reader goes on from there.
-type handing struct {
-	msg  *nats.Msg // nil: with none
-	next int
-	bad  error // of an envelope before: our senders send none, and what comes behind is not looked at
-
-	accepted []ids // of notifications, which are told when the whole message was handed on
+// call has the reader call f behind what has come, and returns when that was done, or when the reader
+// has ended.
+func (r *reader) call(f func()) {
+	done := make(chan struct{})
+	r.mu.Lock()
+	r.marks = append(r.marks, func() { defer close(done); f() })
+	r.mu.Unlock()
+	select {
+	case r.in <- &nats.Msg{}:
+	case <-r.ended:
+	}
+	select {
+	case <-done:
+	case <-r.ended:
+	}
 }
 
-// ids are first, and so many behind it.
-type ids struct{ first, further uint64 }
+// inbox measures the messages that wait for the reader. nats.go counts the messages that it has
+// received. On a given connection it also counts messages for other users of the connection, so the
+// measure begins anew whenever nothing waits.
+type inbox struct {
+	limit    int64
+	received uint64 // nats.go's count when nothing waited
+	read     uint64 // since then
+}
 
-// accept notes that a notification was accepted.
-func (h *handing) accept(id uint64) {
-	if n := len(h.accepted) - 1; n >= 0 && h.accepted[n].first+h.accepted[n].further+1 == id {
-		h.accepted[n].further++
+// took notes that the reader has taken a message.
+func (r *reader) took(bytes int) {
+	if len(r.in) == 0 {
+		r.waits.received, r.waits.read = atomic.LoadUint64(&r.t.nc.Load().InBytes), 0
 		return
 	}
-	h.accepted = append(h.accepted, ids{first: id})
+	r.waits.read += uint64(bytes)
+}
+
+// crowded returns why requests must be refused, because the reader falls behind,
+// or nil. full is whether there is no room for notifications either.
+func (r *reader) crowded() (why *outcome.Error, full bool) {
+	messages := len(r.in)
+	if messages == 0 {
+		return nil, false
+	}
+	bytes := int64(atomic.LoadUint64(&r.t.nc.Load().InBytes) - r.waits.received - r.waits.read)
+	bytes = min(bytes, int64(messages)*r.t.maxPayload.Load())
+	if messages > cap(r.in)/2 || bytes > r.waits.limit/2 {
+		why = outcome.Overloaded(dispatch.RetryHint, "%d messages of %d bytes wait for the node's reader", messages, bytes)
+	}
+	return why, bytes > r.waits.limit
 }

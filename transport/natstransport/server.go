@@ -3,10 +3,8 @@
 package natstransport
 
 import (
-	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/clstr-go/clstr/outcome"
 
@@ -14,79 +12,94 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/sparse"
-	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
 )
 
-// flushTimeout bounds a round trip to the server if the caller does not.
-const flushTimeout = 5 * time.Second
-
-// SubscribeShard implements [transport.ServerTransport].
-func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transport.HandlerFunc) (transport.Subscription, error) {
-	return dispatch.SubscribeShard(ctx, t.Backend(), shardID, h)
+// server is the node's side of requests. Only the reader uses it.
+type server struct {
+	t       *Transport
+	handing handing
+	overlap overlap
+	peers   peers
 }
 
-// flush returns when the server has seen all that was sent, and what it has
-// refused of that was heard.
-func (t *Transport) flush(ctx context.Context) error {
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, flushTimeout)
-		defer cancel()
+// come takes a message to the subject of this end.
+func (s *server) come(m *nats.Msg) {
+	e := &s.t.ears.node
+	old := e.old.Load()
+	if m.Sub != e.left && s.overlap.admits(m, old != nil, m.Sub == old) {
+		s.take(m)
 	}
-	if err := t.nc.Load().FlushWithContext(ctx); err != nil {
-		if ctx.Err() != nil {
-			return outcome.ContextError(ctx.Err(), outcome.NotSent)
+}
+
+// goOn goes on where a reader was ended by code of the application's.
+func (s *server) goOn() {
+	if s.handing.msg != nil {
+		s.handOn()
+	}
+	s.catchUp()
+}
+
+// catchUp takes the messages that have waited for the end of the old connection. Only the reader calls it,
+// and another reader goes on with it.
+func (s *server) catchUp() {
+	o := &s.overlap
+	for o.ended && len(o.line) > 0 {
+		m := o.line[0].msg
+		o.line[0] = nil
+		if o.line = o.line[1:]; m != nil {
+			s.take(m)
 		}
-		return notSent(err)
 	}
-	t.reports.all(ctx)
-	return nil
+	if len(o.line) == 0 {
+		o.line, o.ended = nil, false
+	}
 }
 
-// requests takes a message to this node.
-func (t *Transport) requests(m *nats.Msg) {
+// take takes a message to this node.
+func (s *server) take(m *nats.Msg) {
+	t := s.t
 	if m.Reply != "" && !t.isInbox(m.Reply) {
 		// An answer to that subject would let a caller write wherever this node may.
 		t.packets.refused.Add(1)
 		t.log.Warn("message is ignored: its reply subject is no inbox", "subject", m.Subject)
 		return
 	}
-	if why, full := t.crowded(); full {
+	if why, full := t.reader.crowded(); full {
 		t.packets.refused.Add(1)
 		t.log.Warn("message is refused", "subject", m.Subject, "bytes", len(m.Data), "error", why)
-		t.refuseUnread(m, why) // to decode it would keep the reader behind
+		s.refuseUnread(m, why) // to decode it would keep the reader behind
 		return
 	}
-	if err := t.decoder.Decode(m.Data, &t.packet); err != nil {
+	if err := t.reader.decoder.Decode(m.Data, &t.reader.packet); err != nil {
 		t.packets.undecodable.Add(1)
 		t.log.Warn("message is refused: it does not decode", "subject", m.Subject, "bytes", len(m.Data), "error", err)
-		t.refuseUnread(m, err)
+		s.refuseUnread(m, err)
 		return
 	}
-	slices.Sort(t.packet.Cancels)
-	t.handing.msg = m
-	t.handOn()
+	slices.Sort(t.reader.packet.Cancels)
+	s.handing.msg = m
+	s.handOn()
 }
 
 // handOn dispatches the envelopes of the packet that are left.
-func (t *Transport) handOn() {
-	h := &t.handing
+func (s *server) handOn() {
+	t, h, packet := s.t, &s.handing, &s.t.reader.packet
 	m := h.msg
 	var p *peer // of those that await something
-	if len(t.packet.Cancels) > 0 && m.Reply != "" {
-		p = t.peer(m.Reply)
+	if len(packet.Cancels) > 0 && m.Reply != "" {
+		p = s.peer(m.Reply)
 	}
-	crowded, full := t.crowded()
+	crowded, full := t.reader.crowded()
 	held := false
 	defer func() {
 		if held {
 			p.release()
 		}
 	}()
-	for h.next < len(t.packet.Envelopes) {
-		e := &t.packet.Envelopes[h.next]
-		id := t.packet.FirstID + uint64(h.next)
+	for h.next < len(packet.Envelopes) {
+		e := &packet.Envelopes[h.next]
+		id := packet.FirstID + uint64(h.next)
 		h.next++
 		e.ReplyTo = m.Reply
 		if e.TTLMs > 0 || e.ID != "" {
@@ -97,9 +110,9 @@ func (t *Transport) handOn() {
 				t.log.Warn("request is ignored: it has no reply subject", sparse.Shard(uint32(e.Shard)))
 				continue
 			}
-			p = t.peer(m.Reply)
+			p = s.peer(m.Reply)
 		}
-		if _, left := slices.BinarySearch(t.packet.Cancels, id); left {
+		if _, left := slices.BinarySearch(packet.Cancels, id); left {
 			continue // its sender had gone before it was sent
 		}
 		err := h.bad
@@ -113,13 +126,13 @@ func (t *Transport) handOn() {
 			p.answer(id, m.Reply, nil, nil)
 			continue
 		}
-		s := t.serving(uint32(e.Shard), e.Epoch)
-		if err == nil && s == nil {
+		sub := t.table.serving(uint32(e.Shard), e.Epoch)
+		if err == nil && sub == nil {
 			if p == nil && m.Reply != "" {
-				p = t.peer(m.Reply)
+				p = s.peer(m.Reply)
 			}
 			if p == nil {
-				t.log.Warn("notification is refused", sparse.Shard(uint32(e.Shard)), "error", t.notServed(uint32(e.Shard), e.Epoch))
+				t.log.Warn("notification is refused", sparse.Shard(uint32(e.Shard)), "error", t.directory.notServed(uint32(e.Shard), e.Epoch))
 				continue
 			}
 			held = held || p.hold()
@@ -144,7 +157,7 @@ func (t *Transport) handOn() {
 			r.Init(e.Envelope, r, e.Budget)
 			switch e.Delivery {
 			case transport.AwaitNothing:
-				s.Dispatch(&r.Call)
+				sub.Dispatch(&r.Call)
 				dispatch.Part(&r.Call)
 				continue
 			case transport.AwaitAccept:
@@ -152,7 +165,7 @@ func (t *Transport) handOn() {
 			}
 			r.peer = p
 			r.SetWaiting(e.Waiting)
-			s.Dispatch(&r.Call)
+			sub.Dispatch(&r.Call)
 			if e.Number != 0 && r.Accepted() {
 				p.numbers.add(e.Number)
 			}
@@ -169,14 +182,14 @@ func (t *Transport) handOn() {
 			p.answer(id, m.Reply, nil, notStarted(err))
 		}
 	}
-	for _, id := range t.packet.Cancels {
+	for _, id := range packet.Cancels {
 		if p != nil {
 			p.cancel(id)
 		}
 	}
 	if len(h.accepted) > 0 {
 		if p == nil {
-			p = t.peer(m.Reply)
+			p = s.peer(m.Reply)
 		}
 		held = held || p.hold()
 		for _, r := range h.accepted {
@@ -192,30 +205,6 @@ var errGap = outcome.Errorf(outcome.ErrOutOfOrder, "the one before it from its s
 // errBehindBad refuses the rest of a packet.
 var errBehindBad = outcome.Errorf(outcome.ErrBadEnvelope, "an envelope before this one in its message is bad")
 
-// notServed is the error for a shard that this node does not serve in its epoch.
-func (t *Transport) notServed(shard uint32, epoch uint64) *outcome.Error {
-	if epoch == 0 && len(*t.dirs.Load()) == 0 {
-		return outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "shard %d", shard)
-	}
-	return outcome.Errorf(outcome.ErrNotOwner, "the node does not own shard %d in epoch %d", shard, epoch)
-}
-
-// ownerOf returns the owner of a shard that this node knows beyond the epoch of a sender.
-func (t *Transport) ownerOf(shard uint32, epoch uint64) (owner wire.Owner) {
-	if r := t.owners.routes.Get(shard); r != nil && r.told() {
-		owner = wire.Owner{Epoch: r.epoch, Node: r.to.node}
-	}
-	for _, s := range *t.dirs.Load() {
-		if o, _ := s.dir.Owners(shard, 1); len(o) > 0 && o[0].Address != "" && o[0].Epoch >= owner.Epoch {
-			owner = wire.Owner{Epoch: o[0].Epoch, Node: o[0].Address}
-		}
-	}
-	if owner.Epoch == epoch {
-		return wire.Owner{}
-	}
-	return owner
-}
-
 func notStarted(err error) *outcome.Error {
 	if e, ok := errors.AsType[*outcome.Error](err); ok {
 		return e.WithOutcome(outcome.NotStarted)
@@ -225,7 +214,7 @@ func notStarted(err error) *outcome.Error {
 
 // refuseUnread answers a packet that was not decoded: each call that the reply
 // subject names, or id 0 if the subject names none.
-func (t *Transport) refuseUnread(m *nats.Msg, err error) {
+func (s *server) refuseUnread(m *nats.Msg, err error) {
 	if m.Reply == "" {
 		return
 	}
@@ -233,7 +222,7 @@ func (t *Transport) refuseUnread(m *nats.Msg, err error) {
 	if to.n > 0 && to.unacked == to.n {
 		return // they await nothing
 	}
-	p := t.peer(m.Reply)
+	p := s.peer(m.Reply)
 	if to.n == 0 {
 		to.first, to.n = 0, 1
 	}
@@ -249,3 +238,16 @@ func (t *Transport) refuseUnread(m *nats.Msg, err error) {
 
 // maxRefusals bounds the answers to one message that was not decoded.
 const maxRefusals = 4096
+
+// peer finds the peer behind a reply subject. Only the reader calls it.
+func (s *server) peer(reply string) *peer {
+	inbox := parseReplySubject(reply).inbox
+	p, known := s.peers.byInbox.Get(inbox)
+	s.peers.forget()
+	if !known {
+		p = &peer{t: s.t}
+		p.pool, p.room, p.send = s.t.flusher, &s.t.replyRoom, p.publish
+		s.peers.byInbox.Add(inbox, p)
+	}
+	return p
+}

@@ -5,11 +5,14 @@ package natstransport
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
+	"sync"
 
 	"github.com/clstr-go/clstr/outcome"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/shardtable"
 )
 
 // subscription is the subscription of one shard.
@@ -21,55 +24,72 @@ type subscription struct {
 	life  *dispatch.Lifetime // of the node, if it is one's
 }
 
+// table has the subscriptions of this end.
+type table struct {
+	t     *Transport
+	serve shardtable.Table[[]*subscription] // by shard, the highest epoch first; set with mu held
+
+	mu      sync.Mutex
+	subs    map[*subscription]struct{}
+	version uint64 // of the fixed list
+}
+
 // enter puts s where the reader finds it. The reader must know it before its first message,
 // and so must a Close.
-func (t *Transport) enter(s *subscription) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closed.Load() {
+func (tb *table) enter(s *subscription) error {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	if tb.t.closed.Load() {
 		return outcome.Errorf(outcome.ErrTransportClosed, "shard %d", s.shard)
 	}
-	t.subs[s] = struct{}{}
+	tb.subs[s] = struct{}{}
 	all := []*subscription{s}
-	if old := t.serve.Get(s.shard); old != nil {
+	if old := tb.serve.Get(s.shard); old != nil {
 		all = slices.Concat(*old, all)
 		slices.SortStableFunc(all, func(a, b *subscription) int { return cmp.Compare(b.epoch, a.epoch) })
 	}
-	t.serve.Set(s.shard, &all)
-	t.entered(s)
+	tb.serve.Set(s.shard, &all)
+	tb.changed(s)
 	return nil
 }
 
 // remove takes subscriptions from where the reader finds them.
-func (t *Transport) remove(subs ...*subscription) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (tb *table) remove(subs ...*subscription) {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
 	for _, s := range subs {
-		if _, here := t.subs[s]; !here {
+		if _, here := tb.subs[s]; !here {
 			continue
 		}
-		delete(t.subs, s)
-		t.entered(s)
-		all := slices.DeleteFunc(slices.Clone(*t.serve.Get(s.shard)), func(o *subscription) bool { return o == s })
+		delete(tb.subs, s)
+		tb.changed(s)
+		all := slices.DeleteFunc(slices.Clone(*tb.serve.Get(s.shard)), func(o *subscription) bool { return o == s })
 		if len(all) == 0 {
-			t.serve.Set(s.shard, nil)
+			tb.serve.Set(s.shard, nil)
 			continue
 		}
-		t.serve.Set(s.shard, &all)
+		tb.serve.Set(s.shard, &all)
 	}
 }
 
-// entered notes that a fixed list has changed. It is called with mu held.
-func (t *Transport) entered(s *subscription) {
+// changed is called with mu held.
+func (tb *table) changed(s *subscription) {
 	if s.epoch == 0 {
-		t.list.version++
+		tb.version++
 	}
+}
+
+// all returns the subscriptions.
+func (tb *table) all() []*subscription {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	return slices.Collect(maps.Keys(tb.subs))
 }
 
 // serving returns the subscription of a shard in an epoch, nil if there is none. Of two, the
 // first serves.
-func (t *Transport) serving(shard uint32, epoch uint64) *subscription {
-	if all := t.serve.Get(shard); all != nil {
+func (tb *table) serving(shard uint32, epoch uint64) *subscription {
+	if all := tb.serve.Get(shard); all != nil {
 		for _, s := range *all {
 			if s.epoch == epoch {
 				return s
@@ -80,8 +100,8 @@ func (t *Transport) serving(shard uint32, epoch uint64) *subscription {
 }
 
 // newest returns the subscription of a shard in the highest epoch, nil if there is none.
-func (t *Transport) newest(shard uint32) *subscription {
-	if all := t.serve.Get(shard); all != nil {
+func (tb *table) newest(shard uint32) *subscription {
+	if all := tb.serve.Get(shard); all != nil {
 		return (*all)[0]
 	}
 	return nil
@@ -91,7 +111,7 @@ func (t *Transport) newest(shard uint32) *subscription {
 // fixed list. The first that has come serves, and the others stand by. If another process has such a shard, the
 // transport logs it when it hears of that process.
 func (s *subscription) Shared() bool {
-	all := s.t.serve.Get(s.shard)
+	all := s.t.table.serve.Get(s.shard)
 	return s.epoch == 0 && all != nil && slices.ContainsFunc(*all, func(o *subscription) bool { return o != s && o.epoch == 0 })
 }
 
@@ -100,8 +120,8 @@ func (s *subscription) Shared() bool {
 func (s *subscription) Leave() error {
 	t := s.t
 	if s.epoch == 0 && t.up.Load() && !t.closed.Load() && t.flush(context.Background()) == nil {
-		t.readUpToHere()
+		t.reader.upToHere()
 	}
-	t.remove(s)
+	t.table.remove(s)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"sync"
 	"sync/atomic"
 
 	"github.com/clstr-go/clstr/outcome"
@@ -27,14 +28,17 @@ const turnsToken = ".turns"
 
 // turns is the node's part in questions about turns.
 type turns struct {
-	open atomic.Int32                          // questions that are answered now, or wait to be sent
-	asks map[*context.CancelCauseFunc]struct{} // of our own questions; guarded by Transport.mu
+	t    *Transport
+	open atomic.Int32 // questions that are answered now, or wait to be sent
+	mu   sync.Mutex
+	asks map[*context.CancelCauseFunc]struct{} // of our own questions
 }
 
-// askTurns asks the owner of a shard what turns wait for there: see
+// ask asks the owner of a shard what turns wait for there: see
 // [dispatch.Dispatcher.SetAsk].
-func (t *Transport) askTurns(ctx context.Context, shard uint32, question []byte) ([]byte, error) {
-	if s := t.newest(shard); s != nil && s.epoch >= t.owners.epochOf(shard) {
+func (tn *turns) ask(ctx context.Context, shard uint32, question []byte) ([]byte, error) {
+	t := tn.t
+	if s := t.table.newest(shard); s != nil && s.epoch >= t.owners.epochOf(shard) {
 		return s.AnswerTurns(shard, question)
 	}
 	at, err := t.Request(ctx, transport.Envelope{Shard: int(shard), Type: turnsAt})
@@ -46,13 +50,13 @@ func (t *Transport) askTurns(ctx context.Context, shard uint32, question []byte)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	t.mu.Lock()
-	t.turns.asks[&cancel] = struct{}{}
-	t.mu.Unlock()
+	tn.mu.Lock()
+	tn.asks[&cancel] = struct{}{}
+	tn.mu.Unlock()
 	m, err := t.nc.Load().RequestWithContext(ctx, string(at), append(binary.AppendUvarint(nil, uint64(shard)), question...))
-	t.mu.Lock()
-	delete(t.turns.asks, &cancel)
-	t.mu.Unlock()
+	tn.mu.Lock()
+	delete(tn.asks, &cancel)
+	tn.mu.Unlock()
 	if denied, ok := errors.AsType[*outcome.Error](context.Cause(ctx)); ok {
 		return nil, denied
 	}
@@ -62,18 +66,19 @@ func (t *Transport) askTurns(ctx context.Context, shard uint32, question []byte)
 	return m.Data, nil
 }
 
-// denyTurns ends all questions about turns, because the server permits none.
-func (t *Transport) denyTurns(why error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for cancel := range t.turns.asks {
+// deny ends all questions about turns, because the server permits none.
+func (tn *turns) deny(why error) {
+	tn.mu.Lock()
+	defer tn.mu.Unlock()
+	for cancel := range tn.asks {
 		(*cancel)(outcome.Errorf(outcome.ErrNotPermitted, "%v", why))
 	}
 }
 
-// tellTurns answers a question of another node's. Only the reader calls it, which does
+// tell answers a question of another node's. Only the reader calls it, which does
 // not wait for the answer.
-func (t *Transport) tellTurns(m *nats.Msg) {
+func (tn *turns) tell(m *nats.Msg) {
+	t := tn.t
 	shard, n := binary.Uvarint(m.Data)
 	switch {
 	case n <= 0 || shard > math.MaxUint32:
@@ -84,16 +89,16 @@ func (t *Transport) tellTurns(m *nats.Msg) {
 		t.packets.refused.Add(1)
 		t.log.Warn("question for turns is ignored: its reply subject is no inbox")
 		return
-	case t.turns.open.Add(1) > maxAnswers:
-		t.turns.open.Add(-1)
+	case tn.open.Add(1) > maxAnswers:
+		tn.open.Add(-1)
 		t.log.Warn("question for turns is ignored: too many wait for an answer")
 		return // it is asked again
 	}
 	t.running.Go(func() { // ends by itself
 		var answer []byte
-		if s := t.newest(uint32(shard)); s != nil {
+		if s := t.table.newest(uint32(shard)); s != nil {
 			answer, _ = s.AnswerTurns(uint32(shard), m.Data[n:])
 		}
-		t.later(m.Reply, answer, &t.turns.open)
+		t.later(m.Reply, answer, &tn.open)
 	})
 }

@@ -1,0 +1,116 @@
+// The way to a node: what is sent to it
+
+package natstransport
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport"
+)
+
+// nodeBox is the way to one node, for all of its shards.
+type nodeBox struct {
+	outbox
+	t       *Transport
+	node    string
+	subject string
+	here    bool // it is this end, and what goes to it needs no NATS
+
+	// How many messages were sent to the subject, and how many of them the server has
+	// refused.
+	sent, refused atomic.Int64
+	gone          atomic.Bool // no node listens
+
+	// Guarded by owners.mu.
+	routes int      // that lead here
+	serves []uint32 // the shards of its fixed list, in ascending order
+	fixed  bool     // it has such a list, and answers questions
+	since  uint64   // the question after which it was announced
+	round  uint64   // of the question that it has last answered
+
+	vigil vigil
+}
+
+// post hands an envelope over; c is nil for one that awaits nothing.
+func (r *route) post(ctx context.Context, env *transport.Envelope, c *call) error {
+	b := r.to
+	limit := b.t.limit()
+	var by *dispatch.Turn
+	if c != nil && c.told == nil {
+		by = dispatch.Waiting(ctx)
+	}
+	size := 123 + wire.SizeTurns(by) + len(env.Type) + len(env.Data) + len(env.Key) + len(env.Kind)
+	for name, value := range env.Headers {
+		size += 24 + len(name) + len(value)
+	}
+	var budget time.Duration
+	fits, err := len(env.Data) <= limit, error(nil)
+	if fits {
+		fits, err = b.put(ctx, env, size, limit, 1, func(to *batch) {
+			from := len(to.buf)
+			if c != nil && c.told != nil {
+				to.buf = wire.AppendNumbered(to.buf, env, r.epoch, c.order.Number, c.order.After)
+			} else {
+				budget = budgetOf(ctx)
+				to.buf = wire.AppendEnvelope(to.buf, env, budget, by, r.epoch)
+			}
+			to.calls = append(to.calls, c)
+			to.spans = append(to.spans, span{from, len(to.buf)})
+		})
+	}
+	if err != nil {
+		return err
+	}
+	if !fits {
+		return wire.TooLarge(env, max(budget, budgetOf(ctx)), by, r.epoch, limit+wire.Overhead)
+	}
+	return nil
+}
+
+// publish sends a batch of envelopes.
+func (b *nodeBox) publish(m *batch) {
+	t := b.t
+	if t.closed.Load() { // callers that wait are told; the others were told that it goes out
+		t.calls.refuse(m.calls, outcome.Errorf(outcome.ErrTransportClosed, "to %s", t.opts.Prefix))
+	}
+	first, open := t.calls.register(m)
+	if len(m.calls) == 0 && !m.cancels {
+		return // all senders have gone
+	}
+	unacked := len(m.calls) - open
+	err := t.connected()
+	if err == nil {
+		b.sent.Add(1)
+		if err = t.send(b.subject, replySubject(t.inbox, first, len(m.calls), unacked), wire.AppendEnd(m.buf, first)); err != nil {
+			b.sent.Add(-1)
+		}
+	}
+	if err == nil {
+		if open > 0 {
+			b.vigil.begin()
+		}
+		return
+	}
+	t.missed.add(unacked, "subject", b.subject, "error", err)
+	refusal := notSent(err)
+	decideAll(t.calls.takeRun(first, len(m.calls), nil), func(*call) *outcome.Error { return refusal })
+}
+
+// cancelSize is the most that a cancellation takes.
+const cancelSize = 16
+
+// cancel tells the node that the sender of a request has gone. The cancellation follows the
+// request on its way. It takes no time of the caller, because the caller has none left.
+func (b *nodeBox) cancel(id uint64) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // there is no waiting for room: then the deadline that travels must do
+	_, _ = b.put(ctx, nil, cancelSize, b.t.limit(), 1, func(to *batch) {
+		to.buf = wire.AppendCancel(to.buf, id)
+		to.cancels = true
+	})
+}
