@@ -4,6 +4,7 @@ package cluster_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync/atomic"
@@ -60,6 +61,38 @@ func TestAsyncWhereMetricsEndTheGoroutine(t *testing.T) {
 		<-over
 		if err := clients[0].Key("alone").NotifyRawAsync(ctx, "Add", nil).Wait(ctx); err != nil {
 			t.Fatalf("behind the sender that has ended, %d: %v", i, err)
+		}
+	}
+}
+
+// TestAsyncWhereInterceptEndsTheGoroutine: an Intercept that ends the goroutine at one notification costs no other its receipt, and
+// its own says that it may have run.
+func TestAsyncWhereInterceptEndsTheGoroutine(t *testing.T) {
+	c := testkit.NewCluster(t, testkit.ClusterOptions{Nodes: 1, Handler: cluster.NewKeyHandler(
+		func(string) (cluster.ServerHandlerFunc, error) {
+			return func(context.Context, cluster.Envelope) ([]byte, error) { return nil, nil }, nil
+		})})
+	client := c.NewClient(cluster.ClientOptions{NotifyWindow: 4, Intercept: func(ctx context.Context, out *cluster.Outgoing, next func(context.Context) error) error {
+		if out.Type() == "Exit" {
+			runtime.Goexit()
+		}
+		return next(ctx)
+	}})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for i := range 10 { // more than the window
+		over := make(chan struct{})
+		go func() { // ends at once: the sender's own goroutine
+			defer close(over)
+			client.Key("alone").NotifyRawAsync(ctx, "Exit", nil, cluster.WithoutAck())
+		}()
+		<-over
+		exits, adds := client.Key("k").NotifyRawAsync(ctx, "Exit", nil), client.Key("k").NotifyRawAsync(ctx, "Add", nil)
+		if err := exits.Wait(ctx); !errors.Is(err, cluster.ErrPanicked) || cluster.OutcomeOf(err) != cluster.MaybeRan {
+			t.Fatalf("%d: the one that ends its goroutine: %v", i, err)
+		}
+		if err := adds.Wait(ctx); err != nil {
+			t.Fatalf("%d: the one behind it: %v", i, err)
 		}
 	}
 }

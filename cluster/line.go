@@ -12,7 +12,7 @@ func (w *window) goOn(to address, l *line, n *note) {
 func (w *window) run(to address, l *line, n *note) {
 	over := false
 	defer func() {
-		if !over { // the metrics have ended the goroutine: another one goes on
+		if !over { // the metrics or an Intercept have ended the goroutine: another one goes on
 			w.goOn(to, l, nil)
 		}
 	}()
@@ -23,7 +23,7 @@ func (w *window) run(to address, l *line, n *note) {
 				return
 			}
 		}
-		n.over(n.send())
+		n.send()
 		n = nil
 		for again := true; ; again = false {
 			post, goOn := w.sent(l, again)

@@ -85,9 +85,7 @@ func begin(ctx context.Context, c *caller, m *message, lent bool) *Receipt {
 		n.post(ctx)
 	case t == alone && n.env.Delivery == transport.AwaitNothing:
 		defer c.window.goOn(to, n.line, nil) // also where the application's code ends the goroutine
-		n.m.first = true
-		_, err := c.call(ctx, &n.env, &n.m)
-		n.over(err)
+		n.alone(ctx)
 	case t == alone:
 		c.window.goOn(to, n.line, n)
 	}
@@ -196,10 +194,11 @@ func (n *note) isRepeated(err error) bool {
 	return outcome.Of(err).NeverRan() && (errors.Is(what, ErrOutOfOrder) || errors.Is(what, ErrTransportNoShardSubscriber))
 }
 
-// send sends the note and waits for its acceptance.
-func (n *note) send() error {
+// send sends the note as the first of its line, and waits for its acceptance.
+func (n *note) send() {
 	if err := n.late(); err != nil {
-		return err
+		n.over(err)
+		return
 	}
 	values := n.values
 	if values == nil {
@@ -207,12 +206,22 @@ func (n *note) send() error {
 	}
 	ctx, cancel := context.WithDeadline(values, n.until)
 	defer cancel()
+	n.alone(ctx)
+}
+
+// errEnded is what the receipt tells if an Intercept, or other code of the application's, ends the goroutine.
+var errEnded = outcome.Errorf(ErrPanicked, "the application's code has ended the goroutine of the call: runtime.Goexit")
+
+// alone sends the note by itself, and ends it.
+func (n *note) alone(ctx context.Context) {
+	var err error = errEnded
+	defer func() { n.over(err) }()
 	if n.refusal != nil {
-		return n.again(ctx, n.refusal)
+		err = n.again(ctx, n.refusal)
+		return
 	}
 	n.m.first = true
-	_, err := n.c.call(ctx, &n.env, &n.m)
-	return err
+	_, err = n.c.call(ctx, &n.env, &n.m)
 }
 
 // again sends a note that was posted and refused.
