@@ -14,3 +14,6 @@ func Failed(h *Host) int {
 	defer h.backoff.mu.Unlock()
 	return h.backoff.failed.Len()
 }
+
+// Looks is how many messages were delivered, and how often a key was looked at because there were too many.
+func Looks(h *Host) int64 { return h.ages.clock.Load() }
