@@ -103,9 +103,8 @@ func (e *Envelope) Stamp() {
 	if e.ID != "" {
 		e.AgeMs = ceilMs(e.Age())
 	}
-	now := time.Now()
-	e.CreatedAtMs = now.UnixMilli()
-	e.born, e.bornMs = expiry.At(now), e.CreatedAtMs
+	e.born, e.CreatedAtMs = expiry.Wall()
+	e.bornMs = e.CreatedAtMs
 }
 
 // stamped reports whether born is the moment of creation.

@@ -26,6 +26,7 @@ import (
 type times struct {
 	until    int64 // moment by which the call must be answered; 0 is none
 	runUntil int64 // the same with the handler timeout; set by Start
+	fresh    bool  // its sender has just looked at the clock
 	node     expiry.Node
 }
 

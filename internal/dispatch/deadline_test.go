@@ -2,10 +2,13 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/plain"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -34,4 +37,31 @@ func TestCallersDeadlineIsTheCalls(t *testing.T) {
 		}
 		c.End()
 	})
+}
+
+// TestLateBeforeItIsDispatched: a message of this process is not looked at twice for being late, and must not
+// run all the same.
+func TestLateBeforeItIsDispatched(t *testing.T) {
+	for _, delivery := range []transport.Delivery{transport.AwaitReply, transport.AwaitAccept} {
+		synctest.Test(t, func(t *testing.T) {
+			d := NewDispatcher(transport.Limits{}, nil)
+			s, err := d.Subscribe(t.Context(), Subscriber{Receiver: d.ReceiverFunc(func(context.Context, transport.Envelope) ([]byte, error) {
+				t.Error("it ran")
+				return nil, nil
+			})})
+			if err != nil {
+				t.Fatal(err)
+			}
+			env := transport.Envelope{TTLMs: 5, Delivery: delivery}
+			env.Stamp()
+			<-time.After(5 * time.Millisecond)
+			_, _, err = s.Carry(t.Context(), &env, plain.Value{}, nil)
+			if !errors.Is(err, outcome.ErrEnvelopeExpired) || outcome.Of(err) != outcome.NotStarted {
+				t.Errorf("delivery %d: %v (%v)", delivery, err, outcome.Of(err))
+			}
+			if err := d.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }

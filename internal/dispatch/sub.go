@@ -79,7 +79,7 @@ func (s *Sub) dispatch(c *Call, r Receiver, from *Call) {
 		c.own()
 	}
 	if c.until != 0 {
-		if expiry.Now() >= c.until {
+		if !c.fresh && expiry.Now() >= c.until {
 			c.Expire()
 			return
 		}
@@ -122,6 +122,7 @@ func (s *Sub) Carry(ctx context.Context, env *transport.Envelope, message plain.
 	}
 	l := newLocal(ctx, s.d, env, deadlineOf(ctx))
 	l.cargo.message, l.cargo.want = message, want
+	l.fresh = l.AwaitsReply() // if it is late by now, Start finds it, as any that waits in line until it is late
 	w := s.send(ctx, l, s.to.Receiver, nil)
 	if !l.told() {
 		err = l.await(ctx, &w)

@@ -14,6 +14,7 @@ import (
 var byWallClock = map[string]string{
 	"transport/envelope.go": "CreatedAtMs does not travel over NATS, and within a process the TTL goes by the monotonic clock, unless the application " +
 		"has set CreatedAtMs itself; then the time that is left is never more than the TTL",
+	"internal/expiry/wall.go":               "the same CreatedAtMs: a clock that is set shows a tenth of a second later",
 	"internal/standing/lease.go":            "a lease ends by both clocks: a wall clock that jumps forth ends it until it is renewed, as after a suspension, and one that jumps back changes nothing",
 	"internal/coordinator/effects.go":       "the moment at which a lease was asked for, for the above",
 	"internal/coordinator/agree.go":         "the base of the epochs of a bucket that is made anew, by the store's clock; nodes that remember epochs begin above them, and otherwise the cluster has a new identity",

@@ -100,8 +100,12 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 	if err := env.Validate(); err != nil {
 		return nil, err
 	}
-	reply, _, err := backend{t}.Carry(ctx, env, plain.Value{}, nil)
-	return reply, err
+	s, err := t.serves(ctx, &env)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := s.Do(ctx, env)
+	return wire.CheckReply(reply, err, t.most)
 }
 
 // serves returns the subscription that an envelope goes to, if it may be sent.
