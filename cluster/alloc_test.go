@@ -40,3 +40,25 @@ func TestAllocationsOfARequest(t *testing.T) {
 		})
 	}
 }
+
+// TestAllocationsOfTheFirstRequest of a key: its cell, its actor with what protoactor makes for it, the hook of its
+// activation, and the request.
+func TestAllocationsOfTheFirstRequest(t *testing.T) {
+	for _, f := range forms(64) {
+		most := map[string]float64{"clstr": 15, "clstr-json": 16, "clstr-proto": 18}[f.name]
+		t.Run(f.name, func(t *testing.T) {
+			client := serve(t, f.handle(does{}))
+			keys := keyNames(2001)
+			n := testing.AllocsPerRun(len(keys)-1, func() {
+				key := keys[0]
+				keys = keys[1:]
+				if err := f.ask(context.Background(), client.Key(key)); err != nil {
+					t.Fatal(err)
+				}
+			})
+			if n > most {
+				t.Errorf("%v allocations, and not %v", n, most)
+			}
+		})
+	}
+}

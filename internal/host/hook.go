@@ -71,7 +71,7 @@ func (h *hook) setLimit(limit time.Duration) {
 	b := &h.own.cell.mailbox
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if h.late {
+	if h.late || limit == h.limit && limit > 0 { // it is in the clock
 		return
 	}
 	h.limit = limit

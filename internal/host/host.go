@@ -155,7 +155,9 @@ func (h *Host) count(delta int) {
 		return
 	}
 	h.bound.add(delta)
-	h.observers.apart(func(o Observer, kind string) { o.ActiveKeys(kind, delta) })
+	if h.observers.all != nil { // the func is made on the heap
+		h.observers.apart(func(o Observer, kind string) { o.ActiveKeys(kind, delta) })
+	}
 }
 
 // LapseShard refuses with [ErrLapsed] the waiting requests of a shard. The node's lease has ended,

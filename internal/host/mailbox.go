@@ -48,9 +48,17 @@ func (b *mailbox) put(m any, limit int) (runs bool, err error) {
 func (b *mailbox) post(m any) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.system = append(b.system, m)
+	if _, begins := m.(*pactor.Started); begins && b.system == nil {
+		b.system = justStarted[:]
+	} else {
+		b.system = append(b.system, m)
+	}
 	return b.schedule()
 }
+
+// justStarted are the system messages of an incarnation that begins. All keys share it: no code writes into
+// it, because what is appended to a full slice goes elsewhere.
+var justStarted = [1]any{&pactor.Started{}}
 
 // start lets an incarnation have the mail. It returns true if the cell must be handed
 // to the pool.
@@ -128,9 +136,10 @@ func (b *mailbox) next(afterUser bool) (m any, invoker pactor.MessageInvoker, us
 	case len(b.system) > 0 && b.invoker != nil:
 		b.to(evWork)
 		m = b.system[0]
-		if b.system[0] = nil; len(b.system) == 1 {
+		if len(b.system) == 1 {
 			b.system = nil
 		} else {
+			b.system[0] = nil
 			b.system = b.system[1:]
 		}
 		return m, b.invoker, false

@@ -54,6 +54,9 @@ func (r *returns) note(c *cell) {
 
 // activates is called before an incarnation of a key is made.
 func (r *returns) activates(c *cell) {
+	if !r.remembers() {
+		return
+	}
 	rate, back := r.count(shardKey{c.shard.id, c.key}, time.Now())
 	if back {
 		r.host.observers.apart(Observer.KeyReturned)
@@ -62,6 +65,13 @@ func (r *returns) activates(c *cell) {
 		r.host.system.log.Warn("keys are passivated to make room and needed again at once: CacheSize is too small for the keys in use",
 			sparse.Kind(r.host.opts.Kind), slog.Int("cache_size", r.host.opts.CacheSize), slog.Int("returned_per_second", rate))
 	}
+}
+
+// remembers reports whether any key was evicted: most hosts evict none.
+func (r *returns) remembers() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.evicted != nil
 }
 
 // count returns whether a key comes back, and how many do a second if that is to be
