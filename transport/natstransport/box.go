@@ -86,7 +86,7 @@ func (b *nodeBox) publish(m *batch) {
 	err := t.connected()
 	if err == nil {
 		b.sent.Add(1)
-		if err = t.send(b.subject, replySubject(t.inbox, first, len(m.calls), unacked), wire.AppendEnd(m.buf, first)); err != nil {
+		if err = t.send(b.subject, wire.ReplySubject(t.inbox, first, len(m.calls), unacked), wire.AppendEnd(m.buf, first)); err != nil {
 			b.sent.Add(-1)
 		}
 	}

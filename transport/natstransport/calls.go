@@ -12,6 +12,7 @@ import (
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/peakmap"
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -227,9 +228,9 @@ func decideAll(calls []*call, why func(*call) *outcome.Error) {
 // fail decides the calls that a reply subject names, and returns how many
 // notifications without an acknowledgement it names beside them.
 func (cs *calls) fail(subject string, why func(*call) *outcome.Error) (unacked int) {
-	to := parseReplySubject(subject)
-	decideAll(cs.takeRun(to.first, to.n, nil), why)
-	return to.unacked
+	to := wire.ParseReplySubject(subject)
+	decideAll(cs.takeRun(to.First, to.N, nil), why)
+	return to.Unacked
 }
 
 // lose decides every call that is on its way.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/plain"
+	"github.com/clstr-go/clstr/internal/recent"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
@@ -21,7 +22,7 @@ import (
 // Whether a route leads here never changes. So in one epoch all calls to a shard go the same way, in order.
 type here struct {
 	mu      sync.Mutex
-	numbers numbers // of notifications that have come this way
+	numbers recent.Set // of notifications that were accepted this way
 }
 
 // parcel is a message that may be a value, and a reply that may be one: see [dispatch.Carrier].
@@ -104,11 +105,11 @@ func (h *here) post(ctx context.Context, r *route, env *transport.Envelope, o di
 func (h *here) has(number uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.numbers.has(number)
+	return h.numbers.Has(number)
 }
 
 func (h *here) add(number uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.numbers.add(number)
+	h.numbers.Add(number)
 }

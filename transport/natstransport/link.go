@@ -237,6 +237,14 @@ func bare(err error) error {
 	return err
 }
 
+const (
+	// maxReplySubject is how long a reply subject may be: each call holds its own.
+	maxReplySubject = 256
+	// maxInboxPrefix is what that leaves for the prefix of a connection's inboxes: behind
+	// it come 22 characters, a dot, an id and two numbers.
+	maxInboxPrefix = maxReplySubject - 22 - 1 - 13 - 2*4
+)
+
 // isInbox reports whether a reply may be sent to the subject. The server would refuse text that is
 // not a subject, with a line of the log for each reply.
 func (l *link) isInbox(reply string) bool {

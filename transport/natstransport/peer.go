@@ -13,6 +13,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/peakmap"
+	"github.com/clstr-go/clstr/internal/recent"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
@@ -51,7 +52,7 @@ type peer struct {
 	outbox
 	t       *Transport
 	calls   peakmap.Map[uint64, *remote]
-	numbers numbers
+	numbers recent.Set // of notifications that were accepted: one that is to come behind another finds it here
 }
 
 // remote is a call whose sender is in another process.

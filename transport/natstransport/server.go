@@ -12,6 +12,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -147,7 +148,7 @@ func (s *server) handOn() {
 		if err == nil && crowded != nil && (full || e.Delivery != transport.AwaitNothing) {
 			err = crowded
 		}
-		if err == nil && e.After != 0 && (p == nil || !p.numbers.has(e.After)) {
+		if err == nil && e.After != 0 && (p == nil || !p.numbers.Has(e.After)) {
 			err = errGap
 		}
 		switch {
@@ -167,7 +168,7 @@ func (s *server) handOn() {
 			r.SetWaiting(e.Waiting)
 			sub.Dispatch(&r.Call)
 			if e.Number != 0 && r.Accepted() {
-				p.numbers.add(e.Number)
+				p.numbers.Add(e.Number)
 			}
 			if r.AckedByReturn() {
 				h.accept(id)
@@ -218,21 +219,21 @@ func (s *server) refuseUnread(m *nats.Msg, err error) {
 	if m.Reply == "" {
 		return
 	}
-	to := parseReplySubject(m.Reply)
-	if to.n > 0 && to.unacked == to.n {
+	to := wire.ParseReplySubject(m.Reply)
+	if to.N > 0 && to.Unacked == to.N {
 		return // they await nothing
 	}
 	p := s.peer(m.Reply)
-	if to.n == 0 {
-		to.first, to.n = 0, 1
+	if to.N == 0 {
+		to.First, to.N = 0, 1
 	}
-	n := min(to.n, maxRefusals, max(64, len(m.Data)/2)) // few bytes are not many calls
+	n := min(to.N, maxRefusals, max(64, len(m.Data)/2)) // few bytes are not many calls
 	refusal := notStarted(err)
 	if p.hold() {
 		defer p.release()
 	}
 	for i := range n {
-		p.answer(to.first+uint64(i), m.Reply, nil, refusal)
+		p.answer(to.First+uint64(i), m.Reply, nil, refusal)
 	}
 }
 
@@ -241,7 +242,7 @@ const maxRefusals = 4096
 
 // peer finds the peer behind a reply subject. Only the reader calls it.
 func (s *server) peer(reply string) *peer {
-	inbox := parseReplySubject(reply).inbox
+	inbox := wire.ParseReplySubject(reply).Inbox
 	p, known := s.peers.byInbox.Get(inbox)
 	s.peers.forget()
 	if !known {
