@@ -24,6 +24,7 @@
 //	refused_calls_total         counter    code                   calls that a node refused
 //	failed_notifications_total  counter    code                   notifications that failed after they were accepted
 //	missed_notifications_total  counter                           notifications without an acknowledgement that reached no node: see [RegisterTransport]
+//	dropped_messages_total      counter                           messages that came over NATS faster than this end took them: see [RegisterTransport]
 //	undecodable_packets_total   counter                           packets that did not decode: see [RegisterTransport]
 //	refused_replies_total       counter                           replies that were not sent, because their subject was refused: see [RegisterTransport]
 //	shards_without_state        gauge      node_id                shards of the node that wait for the store of state

@@ -20,14 +20,20 @@ type packetCounter interface {
 	PacketCounts() (undecodable, refusedReplies uint64)
 }
 
+// dropper is a transport that counts the messages that it could not take in time, as natstransport does.
+type dropper interface{ DroppedMessages() uint64 }
+
 // RegisterTransport registers what a transport counts. Over NATS that is
-// missed_notifications_total, undecodable_packets_total and refused_replies_total; a
+// missed_notifications_total, dropped_messages_total, undecodable_packets_total and refused_replies_total; a
 // transport in memory counts nothing, and nothing is registered. The counts of all
 // transports of one registerer add up. RegisterTransport panics if the registerer holds
 // something else under one of the names.
 func RegisterTransport(reg prometheus.Registerer, t cluster.Transport) {
 	if m, ok := t.(misser); ok {
 		sum(reg, "missed_notifications_total", "Notifications without an acknowledgement that reached no node.", m.MissedNotifications)
+	}
+	if d, ok := t.(dropper); ok {
+		sum(reg, "dropped_messages_total", "Messages that were dropped, because they came faster than they were taken.", d.DroppedMessages)
 	}
 	if p, ok := t.(packetCounter); ok {
 		sum(reg, "undecodable_packets_total", "Packets that did not decode.", func() uint64 { n, _ := p.PacketCounts(); return n })

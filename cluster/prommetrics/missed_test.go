@@ -73,7 +73,7 @@ func serveAll(t *testing.T, url string) (leave func()) {
 // TestTransportOfAService: RegisterTransport takes what a service carries its calls with.
 // Over NATS that has counts, and in memory none.
 func TestTransportOfAService(t *testing.T) {
-	counted := []sample{{"missed_notifications_total", "", 0}, {"refused_replies_total", "", 0}, {"undecodable_packets_total", "", 0}}
+	counted := []sample{{"dropped_messages_total", "", 0}, {"missed_notifications_total", "", 0}, {"refused_replies_total", "", 0}, {"undecodable_packets_total", "", 0}}
 	for name, c := range map[string]struct {
 		on   clstr.Network
 		want []sample

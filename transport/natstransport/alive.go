@@ -13,14 +13,14 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// aliveAt is the type of a request that any node answers at once, before any handler.
+// aliveAt is the type of a request that any node answers at once, before any handler. lost.go says what is in it.
 const aliveAt = "clstr.alive"
 
 // While calls wait for a node, each pulse looks at it. If nothing has come from the node for askAfter pulses, it is
 // asked. If nobody listens there, the node has died, or has handed over and gone. Its calls end one pulse later,
 // because answers of a node that has handed over may still come over other servers. If the node stays silent
 // for giveUpAfter pulses, it has died with its machine, or stands still. A pulse at which this end has not read all that
-// has come does not count.
+// has come does not count. A node with calls that wait for long is asked too, although it is not silent.
 const (
 	pulse       = 300 * time.Millisecond
 	askAfter    = 3
@@ -41,6 +41,9 @@ type vigil struct {
 	node   expiry.Node
 	last   uint64 // heard, at the last pulse
 	silent int    // for how many pulses nothing has come
+	asking int    // for how many pulses the question is on its way
+
+	waits []byte // the ids of calls that were looked at; guarded by calls.mu
 }
 
 // begin is called when calls have been sent.
@@ -54,15 +57,27 @@ func (v *vigil) beat() { v.box.t.clock.Add(&v.node, v, expiry.Now()+int64(pulse)
 
 // Expire implements [expiry.Expirer]: it is a pulse.
 func (v *vigil) Expire() {
+	t := v.box.t
 	heard, gone := v.heard.Load(), v.gone.Swap(0)
 	switch {
 	case heard != v.last:
 		v.last, v.silent, gone = heard, 0, 0
-	case len(v.box.t.reader.in) == 0: // else what the node has said may wait to be read
+	case len(t.reader.in) == 0: // else what the node has said may wait to be read
 		v.silent++
 	}
+	if c := v.asks.Load(); c == nil {
+		v.asking = 0
+	} else if v.asking++; v.asking > giveUpAfter && v.silent < askAfter { // it was lost
+		if mine, _ := t.calls.leave(c); mine {
+			v.asks.Store(nil)
+		}
+	}
+	named := t.calls.waiting(v)
+	if len(named) > 0 && !t.moves.settled() {
+		named = nil
+	}
 	switch {
-	case v.box.t.closed.Load():
+	case t.closed.Load():
 		return
 	case gone > 0:
 		v.end(gone, "has gone: nobody listens there any more")
@@ -70,8 +85,8 @@ func (v *vigil) Expire() {
 		v.silent = askAfter // our own connection takes nothing: that says nothing of the node
 	case v.silent >= giveUpAfter:
 		v.end(0, "is silent: it has died with its machine, or stands still")
-	case v.silent >= askAfter:
-		v.ask()
+	case v.silent >= askAfter || len(named) > 0:
+		v.ask(named)
 	}
 	if v.awaited.Load() > 0 {
 		v.beat()
@@ -84,17 +99,17 @@ func (v *vigil) Expire() {
 	}
 }
 
-// ask asks the node, if no question is on its way.
-func (v *vigil) ask() {
-	to := &route{to: v.box} // of any shard
-	c := &call{t: v.box.t, to: to}
+// ask asks the node, and names calls, if no question is on its way.
+func (v *vigil) ask(named []byte) {
+	t, to := v.box.t, &route{to: v.box} // of any shard
+	c := &call{t: t, to: to}
 	c.told = vital{v, c}
 	if !v.asks.CompareAndSwap(nil, c) {
 		return
 	}
 	now, cancel := context.WithCancel(context.Background())
 	cancel() // there is no waiting for room: the next pulse asks again
-	env := transport.Envelope{Type: aliveAt}
+	env := transport.Envelope{Type: aliveAt, Data: named[:min(len(named), t.limit()/2)]}
 	if to.post(now, &env, c) != nil {
 		v.asks.Store(nil)
 	}
@@ -118,6 +133,11 @@ func (q vital) Told(err error) {
 		q.v.gone.Store(q.c.id)
 	}
 	q.v.asks.Store(nil)
+	if err == nil {
+		decideAll(q.c.t.calls.lost(q.v.box, q.c.id, q.c.data), func(c *call) *outcome.Error {
+			return outcome.Errorf(outcome.ErrConnectionLost, "the request for shard %d or its reply was lost: the node does not know the call", c.to.shard).WithOutcome(outcome.MaybeRan)
+		})
+	}
 }
 
 // end ends the calls that were sent to the node, up to an id; 0: all of them. They may have run. Calls that wait to be

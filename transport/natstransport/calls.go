@@ -27,11 +27,12 @@ type call struct {
 	node   expiry.Node
 
 	// Guarded by calls.mu until taken, then the taker's until the signal.
-	id   uint64 // 0 until sent
-	left bool   // the caller has gone before it was sent
-	data []byte
-	err  *outcome.Error
-	sent bool // err has come over the wire, and is the call's alone
+	id      uint64 // 0 until sent
+	left    bool   // the caller has gone before it was sent
+	unknown uint64 // the question to the node whose answer has named it first; 0: none
+	data    []byte
+	err     *outcome.Error
+	sent    bool // err has come over the wire, and is the call's alone
 }
 
 var signals = sync.Pool{New: func() any { return make(chan struct{}, 1) }}
@@ -40,9 +41,11 @@ var signals = sync.Pool{New: func() any { return make(chan struct{}, 1) }}
 type calls struct {
 	numbers atomic.Uint64 // of notifications
 
-	mu   sync.Mutex
-	last uint64
-	open peakmap.Map[uint64, *call]
+	mu     sync.Mutex
+	last   uint64
+	open   peakmap.Map[uint64, *call]
+	looked int64  // when waiting has last looked at them
+	before uint64 // last, at that moment
 }
 
 // register gives the envelopes of a batch their ids, one after the other, and returns
@@ -155,11 +158,11 @@ func (c *call) heard() {
 
 // decide tells the caller; c must have been taken.
 func (c *call) decide(data []byte, err *outcome.Error) {
+	c.data, c.err = data, err
 	if c.told != nil {
 		c.tell(err)
 		return
 	}
-	c.data, c.err = data, err
 	c.signal <- struct{}{}
 }
 

@@ -20,11 +20,14 @@
 //
 // If nothing comes from a node while calls wait for it, the client asks the node whether it lives. The calls end with
 // outcome.ErrConnectionLost within 1.5 s if the node has died, and after 3 s if it is silent.
+// The question names calls that wait for long, and the answer names those that the node does not know: their request or
+// reply was lost on the way. They end in some 3 s, with the same error.
 //
 // One goroutine reads all of a connection's messages and hands them on without blocking. So
 // a slow key delays no other, and the messages of one sender to one shard stay in order. If
 // the reader falls behind all the same, the node refuses requests with
-// outcome.ErrOverloaded before messages are dropped, and logs any that are dropped.
+// outcome.ErrOverloaded before messages are dropped. It logs any that are dropped, and
+// Transport.DroppedMessages counts them.
 // Deadlines travel as the time that is left, so clocks need not agree. A cancellation
 // follows its request. While the connection is down, new requests to other processes fail at once with
 // outcome.ErrDisconnected. Requests that were on their way get outcome.ErrConnectionLost:

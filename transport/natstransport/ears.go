@@ -173,10 +173,11 @@ func (es *ears) trust(e *ear) error {
 }
 
 func (es *ears) over(e *ear, nc *nats.Conn) (*nats.Subscription, error) {
-	if e.queue != "" {
-		return nc.ChanQueueSubscribe(e.subject, e.queue, es.t.reader.in)
+	sub, err := nc.ChanQueueSubscribe(e.subject, e.queue, es.t.reader.in) // an empty queue is none
+	if err == nil {
+		es.t.drops.count(sub)
 	}
-	return nc.ChanSubscribe(e.subject, es.t.reader.in)
+	return sub, err
 }
 
 // also hears over a second connection. It is called with mu held.

@@ -54,8 +54,10 @@ func (t *Transport) HoldFlusher() (release func()) {
 	return func() { close(hold) }
 }
 
-// SettleFor sets how long a move waits for what was sent before.
-func (t *Transport) SettleFor(d time.Duration) { t.moves.settling = d }
+// MoveFor sets how long a move waits for what was sent before, and how long it hears over two connections.
+func (t *Transport) MoveFor(settling, overlap time.Duration) {
+	t.moves.settling, t.moves.overlap = settling, overlap
+}
 
 // Settles reports whether a move waits for what was sent before.
 func (t *Transport) Settles() bool {
@@ -276,4 +278,21 @@ func (t *Transport) SetAgain(first time.Duration) {
 	t.ears.mu.Lock()
 	defer t.ears.mu.Unlock()
 	t.ears.again.first = first
+}
+
+// ChangeFor sets how long something may be on its way that was sent over an earlier connection.
+func (t *Transport) ChangeFor(d time.Duration) { t.moves.late.Store(int64(d)) }
+
+// HasCome returns when nats.go has taken, or dropped, all that the server has sent before.
+func (t *Transport) HasCome(ctx context.Context) { _ = t.nc.Load().FlushWithContext(ctx) }
+
+// OpenAt is how many calls of others this end has, once the reader has read what has come.
+func (t *Transport) OpenAt() (n int) {
+	t.reader.upToHere()
+	for _, p := range t.server.peers.byInbox.Values() {
+		p.mu.Lock()
+		n += p.calls.Len()
+		p.mu.Unlock()
+	}
+	return n
 }

@@ -78,6 +78,7 @@ func (l *link) changed(nc *nats.Conn, changes chan nats.Status, s nats.Status) {
 	if l.nc.Load() != nc {
 		return // the move looks at it
 	}
+	t.moves.change()
 	if s != nats.CONNECTED {
 		l.up.Store(false) // before look, which may wait for a server that does not answer
 		l.status.Store(int32(s))

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -45,6 +46,10 @@ type mover struct {
 	end  context.CancelFunc
 	over chan struct{} // closed to end the watcher of the present connection; of the turn
 
+	two     atomic.Bool  // the end hears over two connections
+	changed atomic.Int64 // when it last had another one
+	late    atomic.Int64 // changeTime, but in tests
+
 	overlap, settling time.Duration // the constants, but in tests
 
 	// now is held while a watcher takes a change of its connection, and while the present connection
@@ -55,6 +60,7 @@ type mover struct {
 func (m *mover) init(t *Transport) {
 	m.t, m.turn, m.over = t, make(chan struct{}, 1), make(chan struct{})
 	m.overlap, m.settling = overlapTime, settleTime
+	m.late.Store(int64(changeTime))
 	m.ctx, m.end = context.WithCancel(context.Background())
 }
 
@@ -147,6 +153,7 @@ func (m *mover) servers(nc *nats.Conn) string {
 
 // hearToo has all ears hear over the next connection too, and returns when its server has taken that.
 func (m *mover) hearToo(ctx context.Context, nc *nats.Conn) error {
+	m.two.Store(true)
 	if err := m.t.ears.allAlso(nc); err != nil {
 		return err
 	}
@@ -164,6 +171,8 @@ func (m *mover) hearOne(new bool) {
 	t := m.t
 	t.reader.call(func() {
 		t.ears.one(new)
+		m.change()
+		m.two.Store(false)
 		t.server.overlap.cut(new)
 		t.server.catchUp()
 	})

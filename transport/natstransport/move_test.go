@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -123,7 +124,7 @@ func moving(t *testing.T) (client *natstransport.Transport, d *diary, note func(
 	srv := natstest.Alone(t, server.Options{})
 	node, p := connect(t, natstransport.Options{URL: srv.ClientURL()}), startProxy(t, srv.ClientURL())
 	client, d = connect(t, natstransport.Options{URL: p.url()}), new(diary)
-	client.SettleFor(patience)
+	client.MoveFor(patience, 2*time.Second)
 	if _, err := node.Backend().Subscribe(patient(t), 1, dispatch.Subscriber{Receiver: d}); err != nil {
 		t.Fatal(err)
 	}

@@ -39,6 +39,7 @@ type Transport struct {
 	link
 	log         *slog.Logger
 	missed      missed // notifications
+	drops       drops
 	packets     packets
 	d           *dispatch.Dispatcher
 	inbox       string     // without the last token
@@ -100,7 +101,7 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 		succession: succession,
 		quit:       make(chan struct{}),
 	}
-	t.missed.log = opts.Log
+	t.missed.log, t.drops.live = opts.Log, map[*nats.Subscription]uint64{}
 	t.link.t, t.broken = t, make(chan struct{})
 	t.hearing.t = t
 	t.reports.t, t.reports.news = t, make(chan struct{})
@@ -238,6 +239,10 @@ func (t *Transport) Backend() dispatch.Backend { return backend{t, &t.hearing} }
 // take them. The log has one line or a few about them in each second in which there are
 // some.
 func (t *Transport) MissedNotifications() uint64 { return t.missed.n.Load() }
+
+// DroppedMessages returns how many messages to this end nats.go has dropped, because they came faster than
+// the end took them. The callers of calls that were lost so get outcome.ErrConnectionLost.
+func (t *Transport) DroppedMessages() uint64 { return t.drops.count(nil) }
 
 // PacketCounts returns how many packets did not decode, and how many replies were
 // refused: by this end, because the subject is no inbox, or by the server.

@@ -124,7 +124,7 @@ func (s *server) handOn() {
 		}
 		if err == nil && e.Type == aliveAt && e.Delivery == transport.AwaitReply {
 			held = held || p.hold()
-			p.answer(id, m.Reply, nil, nil)
+			p.answer(id, m.Reply, p.unknown(e.Data), nil)
 			continue
 		}
 		sub := t.table.serving(uint32(e.Shard), e.Epoch)
