@@ -10,6 +10,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/cluster/cborcodec"
 	"github.com/clstr-go/clstr/internal/hosting"
 )
 
@@ -46,6 +47,20 @@ type (
 	text     struct{ Text string }
 	textNote struct{ Text string }
 )
+
+// cborText is the same in CBOR.
+type cborText text
+
+func (cborText) MessageCodec() string { return cborcodec.Name }
+
+// inCBOR is the form that is encoded in one process too. It asks, and tells nothing.
+func inCBOR(size int) form {
+	s := strings.Repeat("a", size)
+	return form{name: "clstr-cbor", handle: typedKeys, ask: func(ctx context.Context, to *cluster.ScopedClient) error {
+		_, err := cluster.NewRequest[cborText, cborText](to).Request(ctx, cborText{s})
+		return err
+	}}
+}
 
 func forms(size int) []form {
 	data, s := make([]byte, size), strings.Repeat("a", size)
@@ -99,6 +114,7 @@ type typedKey struct{ first func(context.Context) error }
 func typedKeys(d does) cluster.ServerHandlerFunc {
 	def := actor.Define("typed", func(key string) *typedKey { return &typedKey{d.of(key)} },
 		actor.OnRequest(func(k *typedKey, c *actor.Context, m text) (text, error) { return m, k.first(c) }),
+		actor.OnRequest(func(k *typedKey, c *actor.Context, m cborText) (cborText, error) { return m, k.first(c) }),
 		actor.OnRequest(func(k *typedKey, c *actor.Context, m *wrapperspb.StringValue) (*wrapperspb.StringValue, error) {
 			return m, k.first(c)
 		}),

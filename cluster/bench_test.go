@@ -67,7 +67,7 @@ func BenchmarkRequest(b *testing.B) {
 					return err
 				})
 			})
-			for _, f := range forms(size) {
+			for _, f := range append(forms(size), inCBOR(size)) {
 				b.Run(f.name, func(b *testing.B) {
 					user := f.activate(b, benchCluster(b, f.handle(does{})), []string{"user-1"})[0]
 					fromOne(b, func() error { return f.ask(ctx, user) })

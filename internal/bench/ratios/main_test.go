@@ -80,6 +80,7 @@ BenchmarkNATSNodes/64B/bytes/clstr-2 10  400 ns/op
 `
 	for _, want := range []string{
 		"| request, one caller, one key | 1.00 / 0.75 |  |  | 4.00 | 2.00, 2.20 | goakt 2.00 / 1.61 |\n",
+		"\nIn process only the first line has CBOR: ",
 		"| request, one caller, one key | 4.4 |  |  | 1.0 | 2.0 / 3.0 |\n",
 		"| NATS: request, one caller |  |  |  | 0.95 | 0.85, 0.95 | own sockets: goakt 2.04 / 1.68 |\n",
 		"| NATS: three nodes, of the rate of one | 0.80 |  |  | 0.75 | 0.85, 0.85 |  |\n",

@@ -84,6 +84,7 @@ func (res page) print(w io.Writer) {
 		}
 		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", k.says, strings.Join(rates, " | "), strings.Join(asked, ", "), k.peer)
 	}
+	fmt.Fprintf(w, "\n%s\n", whyEmpty)
 	fmt.Fprintln(w, "\n| processor time, us, 64 B / 1 KiB | JSON | protobuf | CBOR | raw bytes | yardstick |\n|---|---:|---:|---:|---:|---:|")
 	for _, k := range works {
 		spent := k.cells(func(form, size string) string {
@@ -106,6 +107,10 @@ func (res page) print(w io.Writer) {
 }
 
 const cpu = "cpu-us/op"
+
+// whyEmpty explains the column of CBOR.
+const whyEmpty = "In process only the first line has CBOR: such a message is encoded there, where JSON and protobuf messages are copied. " +
+	"What that costs is the same in each line."
 
 // cells are those of the forms, nil if all are empty.
 func (k work) cells(figure func(form, size string) string) []string {
