@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
@@ -101,17 +102,29 @@ const (
 // called.
 func inEachForm(t *testing.T, make func() transport.HandlerFunc, test func(t *testing.T, f form, call caller)) {
 	for _, f := range []form{direct, middleware, plain} {
+		t.Run(string(f), func(t *testing.T) { inForm(t, f, make(), test) })
+	}
+}
+
+// inEachBubble is inEachForm under virtual time. The plain form is in real time, because it has no end, and a bubble waits for
+// its goroutines.
+func inEachBubble(t *testing.T, make func() transport.HandlerFunc, test func(t *testing.T, f form, call caller)) {
+	for _, f := range []form{direct, middleware} {
 		t.Run(string(f), func(t *testing.T) {
-			h := make()
-			switch f {
-			case direct:
-				test(t, f, newNode(t, memtransport.Options{}).serve(t, h, hosting.Setup{}))
-			case middleware:
-				test(t, f, newNode(t, memtransport.Options{}).serve(t, wrapped(h), hosting.Setup{}))
-			case plain:
-				test(t, f, h)
-			}
+			synctest.Test(t, func(t *testing.T) { inForm(t, f, make(), test) })
 		})
+	}
+	t.Run(string(plain), func(t *testing.T) { inForm(t, plain, make(), test) })
+}
+
+func inForm(t *testing.T, f form, h transport.HandlerFunc, test func(t *testing.T, f form, call caller)) {
+	switch f {
+	case direct:
+		test(t, f, newNode(t, memtransport.Options{}).serve(t, h, hosting.Setup{}))
+	case middleware:
+		test(t, f, newNode(t, memtransport.Options{}).serve(t, wrapped(h), hosting.Setup{}))
+	case plain:
+		test(t, f, h)
 	}
 }
 
