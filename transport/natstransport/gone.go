@@ -20,8 +20,8 @@ type route struct {
 	to    *nodeBox
 
 	said  atomic.Uint64 // 1 more than the highest epoch that a node has told; 0: none has told any
-	round atomic.Uint64 // of the question to which a node with a fixed list has last told it
 	doubt atomic.Bool   // the node did not serve the shard
+	rival *nodeBox      // a node whose fixed list has the shard too; nil: none is known. Guarded by owners.mu
 	gone  expiry.Node   // once there is a successor
 }
 

@@ -47,7 +47,6 @@ func (o *owners) learn(shard uint32, owner wire.Owner, told bool) {
 
 // learnOne is called with owners.mu held.
 func (o *owners) learnOne(shard uint32, owner wire.Owner, told bool) {
-	t, a := o.t, &o.t.asker
 	old, said := o.routes.Get(shard), uint64(0)
 	if told && owner.Node != "" {
 		said = owner.Epoch + 1
@@ -61,19 +60,12 @@ func (o *owners) learnOne(shard uint32, owner wire.Owner, told bool) {
 		return // the shard waits for its next owner
 	case old == nil || owner.Epoch > old.epoch:
 	case owner.Epoch == old.epoch && owner.Node == old.to.node:
-		if told {
-			old.round.Store(a.rounds)
-		}
 		return
 	case !told || !old.doubt.Load() && !old.to.gone.Load():
-		if told && owner.Epoch == 0 && old.epoch == 0 && (old.round.Load() == a.rounds || old.to.node == t.node && t.table.serving(shard, 0) != nil) {
-			t.log.Warn("two nodes serve a shard by fixed lists: the lists must not overlap", sparse.Shard(shard), "node", old.to.node, "other", owner.Node)
-		}
 		return
 	}
 	r := &route{shard: shard, epoch: owner.Epoch, to: o.box(owner.Node)}
 	r.said.Store(said)
-	r.round.Store(a.rounds)
 	o.setRoute(shard, old, r)
 	if old != nil && r.epoch > old.epoch {
 		old.succeeded()
@@ -159,11 +151,49 @@ func (o *owners) learnFixed(told *wire.Owners) {
 			o.setRoute(shard, r, nil)
 		}
 	}
+	again := box.round == o.t.asker.rounds && slices.Equal(box.serves, serves)
 	box.serves, box.fixed, box.round = serves, true, o.t.asker.rounds
+	if !again {
+		o.compare(box)
+	}
 	box.gone.Store(false)
 	for _, shard := range serves {
 		o.learnOne(shard, wire.Owner{Node: told.Node}, true)
 	}
+}
+
+// compare says which shards of a node's fixed list are also in the list of this end, or in that of another node which has
+// answered the same question. It is called with owners.mu held.
+func (o *owners) compare(box *nodeBox) {
+	t, last := o.t, ""
+	for _, shard := range box.serves {
+		other, r := t.node, o.routes.Get(shard)
+		if r != nil && r.to != box {
+			r.rival = box // if the other answers later
+		}
+		switch {
+		case box.node == t.node:
+			continue
+		case t.table.serving(shard, 0) != nil:
+		case r == nil || r.epoch > 0:
+			continue
+		case r.to != box && r.to.tells(shard, box.round):
+			other = r.to.node
+		case r.to == box && r.rival != nil && r.rival.tells(shard, box.round):
+			other = r.rival.node
+		default:
+			continue
+		}
+		if other != last {
+			last = other
+			t.log.Warn("two nodes serve a shard by fixed lists: the lists must not overlap", sparse.Shard(shard), "node", box.node, "other", other)
+		}
+	}
+}
+
+// tells reports whether the node has named the shard when it answered a question.
+func (b *nodeBox) tells(shard uint32, round uint64) bool {
+	return b.round == round && contains(b.serves, shard)
 }
 
 // home returns a route to a shard of this end whose owner is not known otherwise; nil if the end does not serve it.

@@ -2,8 +2,11 @@ package natstransport_test
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -215,5 +218,38 @@ func TestAnswersThatLag(t *testing.T) {
 	}
 	if client.Epoch(1) != 3 || client.Epoch(2) != 7 {
 		t.Errorf("the client knows %d and %d", client.Epoch(1), client.Epoch(2))
+	}
+}
+
+// TestOverlapIsTold: a client that knew a node before learns that the list of a later one overlaps, whichever of the two
+// answers first.
+func TestOverlapIsTold(t *testing.T) {
+	for _, order := range [][]string{{"a", "b"}, {"b", "a"}} {
+		url := testkit.StartNATS(t)
+		var log lockedBuffer
+		client, nc := connect(t, natstransport.Options{URL: url, Log: slog.New(slog.NewTextHandler(&log, nil))}), dial(t, url)
+		var both atomic.Bool
+		if _, err := nc.Subscribe("clstr.who", func(m *nats.Msg) {
+			for _, node := range order {
+				if node == "a" || both.Load() {
+					_ = m.Respond(wire.AppendOwners(nil, &wire.Owners{Node: node, Runs: []uint32{3, 1}})) // shard 3
+				}
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if err := nc.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // each asks, because no node serves shard 9
+			client.MayAsk()
+			refused(t, client, transport.Envelope{Shard: 9, Type: "Ask"}, outcome.ErrTransportNoShardSubscriber, outcome.NotStarted)
+			if said := func() bool { return strings.Contains(log.String(), "must not overlap\" shard=3 ") }; both.Load() {
+				eventually(t, fmt.Sprint(order, ": the client is told"), said)
+			} else if said() {
+				t.Errorf("one node: %s", log.String())
+			}
+			both.Store(true)
+		}
 	}
 }
