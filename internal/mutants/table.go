@@ -138,6 +138,20 @@ var Table = []Mutant{
 		"internal/keeper", "TestSimulation",
 	},
 	{
+		"givesUp", "an activation fails at once while a store has no leader",
+		"internal/keeper/outage.go",
+		"o.fails() >= patience",
+		"o.fails() >= 0",
+		"internal/keeper", "TestReadsWaitForTheStore",
+	},
+	{
+		"opForgets", "a change that is sent again has lost a part",
+		"internal/keeper/ops.go",
+		"len(r.Commands) == 0 && ",
+		"",
+		"internal/keeper", "TestOpsKeepChanges",
+	},
+	{
 		"noFence", "a store takes changes under any token",
 		"state/memstate/memstate.go",
 		"	if sh.fence.Token(t.Shard, sh.at) != t {",
