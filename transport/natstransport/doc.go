@@ -21,7 +21,7 @@
 // If nothing comes from a node while calls wait for it, the client asks the node whether it lives. The calls end with
 // outcome.ErrConnectionLost within 1.5 s if the node has died, and after 3 s if it is silent.
 // The question names calls that wait for long, and the answer names those that the node does not know: their request or
-// reply was lost on the way. They end in some 3 s, with the same error.
+// reply was lost on the way. They end in 3 to 4 s, with the same error.
 //
 // One goroutine reads all of a connection's messages and hands them on without blocking. So
 // a slow key delays no other, and the messages of one sender to one shard stay in order. If
