@@ -13,7 +13,7 @@ import (
 )
 
 // TestAllocationsOfARequest in one process: the context that the handler may keep, the message and the reply, and
-// nothing of the call itself. Of a request whose handler asks another key, the calls and the turn come on top.
+// nothing of the call itself. Of a request whose handler asks another key, the turn comes on top.
 func TestAllocationsOfARequest(t *testing.T) {
 	for _, f := range forms(64) {
 		most := map[string]float64{"clstr": 3, "clstr-json": 3, "clstr-proto": 5}[f.name]
@@ -25,7 +25,7 @@ func TestAllocationsOfARequest(t *testing.T) {
 				}
 				return func(ctx context.Context) error { return f.ask(ctx, client.Key("k")) }
 			}}))
-			for key, most := range map[string]float64{"k": most, "asks": 2*most + 6} {
+			for key, most := range map[string]float64{"k": most, "asks": 2*most + 2} {
 				to := client.Key(key)
 				ask := func() {
 					if err := f.ask(context.Background(), to); err != nil {

@@ -186,9 +186,8 @@ func (c *Call) look(note bool) (done <-chan struct{}, lost bool) {
 			return m.done, false
 		}
 	}
-	if note && c.ended == not && c.sub != nil && c.sub.standing.Leased() && c.bits.Load()&bitNoted == 0 {
-		c.bits.Or(bitNoted)
-		lost = !c.sub.hearers.looks(c, c.sub.standing)
+	if note && c.ended == not {
+		lost = noted(c)
 	}
 	return m.done, lost
 }
@@ -210,9 +209,14 @@ func (c *Call) Err() error {
 // Value implements context.Context. A caller's values do not travel, on no
 // transport; headers do.
 func (c *Call) Value(key any) any {
-	if key == (callKey{}) {
+	switch key.(type) {
+	case callKey:
 		c.bits.Or(bitKept)
 		return c
+	case turn.LentKey:
+		return c
+	case turn.GateKey:
+		return nil
 	}
 	if c.sub != nil {
 		return c.sub.life.ctx.Value(key)

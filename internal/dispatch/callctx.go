@@ -6,15 +6,41 @@ import (
 	"context"
 
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/turn"
 )
 
 type callKey struct{}
 
 // CallFrom returns the call that ctx belongs to: the call whose handler has got
-// ctx or its parent. It returns nil outside a handler.
+// ctx or its parent. It returns nil outside a handler. The call may be kept, so it is not used again for another.
 func CallFrom(ctx context.Context) *Call {
 	c, _ := ctx.Value(callKey{}).(*Call)
 	return c
+}
+
+// lent is the call that a context belongs to, until it is given back. Meanwhile the call is not used again.
+type lent struct {
+	*Call            // nil outside a handler
+	gate  *turn.Gate // nil if the call may be kept
+	own   bool       // the context is the call's own, so both end together
+}
+
+// lend is [CallFrom] for code that gives the call back.
+func lend(ctx context.Context) lent {
+	g, own := turn.GateOf(ctx)
+	if g != nil && turn.Enter(g) {
+		if c, ok := ctx.Value(turn.LentKey{}).(*Call); ok {
+			return lent{c, g, own}
+		}
+		turn.Leave(g)
+	}
+	return lent{Call: CallFrom(ctx)}
+}
+
+func (l lent) giveBack() {
+	if l.gate != nil {
+		turn.Leave(l.gate)
+	}
 }
 
 // BeginWait says that a handler waits for another call, so that it does not
@@ -28,13 +54,15 @@ func BeginWait(ctx context.Context) (w Wait) {
 }
 
 func (w *Wait) begin(ctx context.Context) {
-	if c := CallFrom(ctx); c != nil {
+	if c := lend(ctx); c.Call != nil {
 		waits, left := c.slot.BeginWait()
 		if left {
 			c.sub.life.busy.Add(-1)
 		}
 		if waits {
 			w.call = c
+		} else {
+			c.giveBack()
 		}
 	} else if h := pool.HeldFrom(ctx); h != nil {
 		if waits, _ := h.BeginWait(); waits {
@@ -45,7 +73,7 @@ func (w *Wait) begin(ctx context.Context) {
 
 // Wait is a wait that BeginWait has begun.
 type Wait struct {
-	call *Call
+	call lent
 	hook *pool.Held
 
 	turn  *Turn // see For
@@ -63,18 +91,22 @@ func (w Wait) EndWait(ctx context.Context) {
 	switch c := w.call; {
 	case w.hook != nil:
 		w.hook.EndWait(ctx)
-	case c != nil && c.slot.EndWait(ctx):
-		c.sub.life.busy.Add(1)
+	case c.Call != nil:
+		if c.slot.EndWait(ctx) {
+			c.sub.life.busy.Add(1)
+		}
+		c.giveBack()
 	}
 }
 
 // HeadersOf returns the headers of the call whose handler ctx belongs to; nil outside
 // a handler, in a hook, and where the call has none. They must not be changed.
 func HeadersOf(ctx context.Context) map[string]string {
-	c := CallFrom(ctx)
-	if c == nil {
+	c := lend(ctx)
+	if c.Call == nil {
 		return nil
 	}
+	defer c.giveBack() // one with headers is not used again
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.env.Headers

@@ -49,12 +49,13 @@ const (
 // decision is how far a call is, and its answer. It does not know the sender or the handler: its
 // methods say what is left to do.
 type decision struct {
-	bits  atomic.Uint32
-	ended how // guarded by mu
+	bits atomic.Uint32
 
-	mu   sync.Mutex
-	err  *outcome.Error // what the call was answered with
-	more *more          // made when one of its fields is needed
+	mu    sync.Mutex     // guards what follows
+	ended how            //
+	err   *outcome.Error // what the call was answered with
+	more  *more          // made when one of its fields is needed
+	wake  chan struct{}  // gets a signal when the call's context ends; nil if no nested call waits for that
 }
 
 // more has the fields of all parts that few calls need. It is guarded by the call's mu.
@@ -132,6 +133,10 @@ func (d *decision) record(err *outcome.Error, h how) (after func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.err, d.ended = err, h
+	if d.wake != nil {
+		d.wake <- struct{}{} // which has room
+		d.wake = nil
+	}
 	if m := d.more; m != nil {
 		if m.done != nil {
 			close(m.done)

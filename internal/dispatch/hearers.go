@@ -76,6 +76,7 @@ func (h *hearers) drain() {
 	h.drains = true
 	for c, f := range h.calls.All() {
 		if f != nil {
+			c.bits.Or(bitKept) // from here
 			tell[c] = f
 			h.calls.Set(c, nil)
 		}
@@ -91,6 +92,7 @@ func (h *hearers) cutOff() {
 	var calls []*Call
 	h.mu.Lock()
 	for c := range h.calls.All() {
+		c.bits.Or(bitKept) // from here
 		calls = append(calls, c)
 	}
 	h.mu.Unlock()

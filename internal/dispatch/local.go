@@ -13,7 +13,7 @@ import (
 type local struct {
 	Call
 	cargo cargo
-	wait  chan struct{} // cap 1; one signal at most, and none unless bitWaits is set before bitTold
+	wait  chan struct{} // cap 2; one signal at most, and none unless bitWaits is set before bitTold. See [wakes]
 	data  []byte
 }
 
@@ -67,7 +67,7 @@ func (l *local) told() bool {
 		if w, ok := l.sub.d.waits.Get().(chan struct{}); ok {
 			l.wait = w
 		} else {
-			l.wait = make(chan struct{}, 1)
+			l.wait = make(chan struct{}, 2)
 		}
 	}
 	return l.bits.Or(bitWaits)&bitTold != 0
@@ -78,6 +78,13 @@ func (l *local) told() bool {
 func (l *local) await(ctx context.Context, w *Wait) error {
 	if w != nil && !l.AwaitsReply() { // a late acknowledgement: what that waits for may need the handler's slot
 		w.begin(ctx)
+	}
+	if w != nil && w.call.own && wakes(w.call.Call, l.wait) {
+		<-l.wait
+		if !w.call.woke(l.wait) {
+			return nil
+		}
+		return l.left(ctx) // both may have sent a signal
 	}
 	var done <-chan struct{}
 	if c, ok := ctx.(*Call); ok && l.bits.Load()&bitNested != 0 {
@@ -93,7 +100,13 @@ func (l *local) await(ctx context.Context, w *Wait) error {
 	case <-l.wait:
 		return nil
 	case <-done:
+		return l.left(ctx)
 	}
+}
+
+// left is called when ctx, with which a call is awaited, has ended. It returns nil if the reply is there, or was on
+// its way.
+func (l *local) left(ctx context.Context) error {
 	if l.Accepted() { // at the same moment
 		<-l.wait
 		return nil

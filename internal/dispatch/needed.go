@@ -141,7 +141,8 @@ func (c *turns) endsTogether() bool {
 // shards end, or of any handler whose shard ends with all shards of its node. The messages that they
 // send must not arrive later.
 func AtAnEnd(ctx context.Context) bool {
-	if c := CallFrom(ctx); c != nil {
+	if c := lend(ctx); c.Call != nil {
+		defer c.giveBack()
 		return c.StopHook() != turn.Key || c.endsTogether()
 	}
 	m, ok := ctx.Value(turn.MakerKey{}).(turn.Maker)

@@ -10,20 +10,21 @@ package dispatch
 //   - The receiver has said that it keeps nothing of the call ([EndLast]). What the receiver gives to user code is
 //     something of its own, which turns to [Ended] afterwards.
 //   - Nothing else has been given the call: no context that leads to it was asked for it ([CallFrom]), no list of the
-//     shard has it, no turn waits for it or by it, and the clock has given it back.
+//     shard has it, it has not stood in line while a turn waited for it, and the clock has given it back. Code of the
+//     library that borrows the call has given it back, or the receiver does not say EndLast (turn.Gate).
 //
 // Any other call is left to the garbage collector.
 
 const (
 	spentNeeds = bitLast | bitStarted | bitEnded | bitClosed
-	spentBars  = bitRefused | bitQueued | bitLate | bitNoted | bitOpen | bitHurried | bitTurn | bitPlaced | bitWeighed |
-		bitPassed | bitNested | bitPart | bitKept
+	spentBars  = bitRefused | bitQueued | bitLate | bitOpen | bitHurried | bitPlaced | bitWeighed | bitPassed | bitNested |
+		bitPart | bitKept
 )
 
 // Spent returns the call's subscription if the call has a reply, and nothing that code could ask it for
 // afterwards. Otherwise it returns nil. It is for the receiver, when the handler has returned.
 func Spent(c *Call) *Sub {
-	if c.bits.Load()&(spentBars|bitClosed) != bitClosed || c.by != nil || c.fn != nil || len(c.env.Headers) > 0 || c.env.ID != "" {
+	if c.bits.Load()&(spentBars|bitClosed) != bitClosed || c.fn != nil || len(c.env.Headers) > 0 || c.env.ID != "" {
 		return nil
 	}
 	if _, ok := c.replier.(Reuser); !ok {
@@ -56,7 +57,7 @@ func Ended(s *Sub) *Call {
 
 // part is called by the sender of a call when it has its answer.
 func (l *local) part() {
-	if l.wait != nil && (l.by != nil || l.bits.Load()&spentBars != 0) { // the call is not used again, but its channel is
+	if l.wait != nil && l.bits.Load()&spentBars != 0 { // the call is not used again, but its channel is
 		l.sub.d.waits.Put(l.wait)
 		l.wait = nil
 	}

@@ -20,7 +20,12 @@ type Turn = turn.Turn
 func (w *Wait) For(ctx context.Context, shard int) *Turn {
 	t := w.turn
 	if t == nil {
-		if t = Waiting(ctx); t == nil {
+		if w.call.Call != nil {
+			t = w.call.turn()
+		} else {
+			t = Waiting(ctx)
+		}
+		if t == nil {
 			return nil
 		}
 		w.turn = t
@@ -33,7 +38,8 @@ func (w *Wait) For(ctx context.Context, shard int) *Turn {
 // Waiting returns the turns that would wait for a call that is made with ctx, as
 // [Wait.For] does.
 func Waiting(ctx context.Context) *Turn {
-	if c := CallFrom(ctx); c != nil {
+	if c := lend(ctx); c.Call != nil {
+		defer c.giveBack()
 		return c.turn()
 	}
 	if m, ok := ctx.Value(turn.MakerKey{}).(turn.Maker); ok {
@@ -46,15 +52,15 @@ func Waiting(ctx context.Context) *Turn {
 // stands in line.
 type turns struct {
 	arrival
-	by *Turn         // those that wait for it, or for its acceptance; set before it is accepted
-	fn *funcReceiver // what runs it, where that is a plain func
+	by   *Turn         // those that wait for it, or for its acceptance; set before it is accepted
+	fn   *funcReceiver // what runs it, where that is a plain func
+	self *Turn         // its handler's turn, made when that asks something; guarded by mu
 }
 
 // chain is what turns has of few calls. It is guarded by the call's mu.
 type chain struct {
 	place *turn.Asked // where it stands in line
 	probe *probe      // while it does
-	own   *Turn       // its handler's turn, made when that asks something
 }
 
 // SetWaiting says which turns wait for the call, the nearest first, before it is
@@ -94,15 +100,15 @@ func (c *turns) turn() *Turn {
 		role = turn.Func
 	}
 	c.mu.Lock()
-	m := c.rest()
-	if m.own == nil {
-		m.own = turn.New(uint32(c.env.Shard), role, c.env.Kind, m.keyOf(&c.env), by)
+	t := c.self
+	if t == nil {
+		t = turn.New(uint32(c.env.Shard), role, c.env.Kind, c.more.keyOf(&c.env), by)
 		if stop != turn.Key {
-			m.own.Serves(stop, past+1)
+			t.Serves(stop, past+1)
 		}
+		c.self = t
 		c.bits.Or(bitTurn)
 	}
-	t := m.own
 	c.mu.Unlock()
 	if c.bits.Load()&bitEnded != 0 { // at the same moment
 		t.End()
@@ -115,7 +121,7 @@ func (c *turns) turn() *Turn {
 func (c *turns) endTurn(old uint32) {
 	if old&bitTurn != 0 {
 		c.mu.Lock()
-		t := c.more.own
+		t := c.self
 		c.mu.Unlock()
 		t.End()
 	}

@@ -113,10 +113,10 @@ func (c *cell) Running() *Turn {
 		call = now.call // which the turn may put behind its outlet
 	}
 	c.mailbox.mu.Unlock()
-	if now == nil || !now.enter() {
+	if now == nil || !turn.Enter(&now.gate) {
 		return nil
 	}
-	defer now.leave()
+	defer turn.Leave(&now.gate)
 	return call.Turn()
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/clstr-go/clstr/internal/codec"
 	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/internal/turn"
 )
 
 // UnmarshalJSON and the like are a message's own code, as the methods of an error are
@@ -35,10 +36,10 @@ func (c *Context) Decode(to reflect.Type, f func() error) (ok bool) {
 
 // Respond answers the call with a reply, on any goroutine. The sender gets a copy, which is made here.
 func (c *Context) Respond(out any) {
-	if !c.enter() {
+	if !turn.Enter(&c.gate) {
 		return // it was answered
 	}
-	defer c.leave()
+	defer turn.Leave(&c.gate)
 	var v plain.Value
 	var asIs bool
 	var data []byte
@@ -64,10 +65,10 @@ func (c *Context) Respond(out any) {
 
 // Fail answers the call with an application's error, nil for none, on any goroutine.
 func (c *Context) Fail(err error) {
-	if !c.enter() {
+	if !turn.Enter(&c.gate) {
 		return // it was answered
 	}
-	defer c.leave()
+	defer turn.Leave(&c.gate)
 	c.guard(nil, func() { c.call.Reply(nil, err) })
 }
 
@@ -79,7 +80,7 @@ func (c *Context) guard(why error, f func()) {
 		if returned {
 			return
 		}
-		c.goes()
+		turn.Goes(&c.gate)
 		if why != nil {
 			c.call.Fail(failure(why, nil, "the message's own code ended its goroutine"))
 		}
@@ -103,7 +104,7 @@ func (c *Context) miscoded(why, err error, what string) {
 // settled.
 func leftTurn(current any) bool {
 	x, ok := current.(*Context)
-	if !ok || !x.isGone() || x.cell.mailbox.outlet != nil {
+	if !ok || !turn.IsGone(&x.gate) || x.cell.mailbox.outlet != nil {
 		return false
 	}
 	x.call.End()

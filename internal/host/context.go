@@ -32,11 +32,14 @@ type Context struct {
 	stop bool // a stop hook has sent it
 }
 
+// gate is named so that the field is not exported.
+type gate = turn.Gate
+
 var _ context.Context = (*Context)(nil)
 
 // end is called when the turn is over.
 func (c *Context) end() {
-	if c.past = c.call.Spent(); c.past != nil && c.shut() {
+	if c.past = c.call.Spent(); c.past != nil && turn.Shut(&c.gate) {
 		c.call.EndLast()
 		return
 	}
@@ -60,40 +63,47 @@ func ContextOf(ctx pactor.Context) *Context {
 
 // Deadline implements context.Context.
 func (c *Context) Deadline() (time.Time, bool) {
-	if !c.enter() {
+	if !turn.Enter(&c.gate) {
 		return time.Time{}, false
 	}
-	defer c.leave()
+	defer turn.Leave(&c.gate)
 	return c.call.Deadline()
 }
 
 // Done implements context.Context.
 func (c *Context) Done() <-chan struct{} {
-	if !c.enter() {
+	if !turn.Enter(&c.gate) {
 		return c.past.Ended().Done()
 	}
-	defer c.leave()
+	defer turn.Leave(&c.gate)
 	return c.call.Done()
 }
 
 // Err implements context.Context.
 func (c *Context) Err() error {
-	if !c.enter() {
+	if !turn.Enter(&c.gate) {
 		return context.Canceled
 	}
-	defer c.leave()
+	defer turn.Leave(&c.gate)
 	return c.call.Err()
 }
 
 // Value implements context.Context.
 func (c *Context) Value(key any) any {
-	if _, ok := key.(turn.DurableKey); ok && c.cell.mailbox.outlet != nil {
-		return c.cell.mailbox.outlet
+	switch key.(type) {
+	case turn.GateKey:
+		return &c.gate
+	case turn.LentKey: // the gate was entered
+		return c.call.Value(key)
+	case turn.DurableKey:
+		if o := c.cell.mailbox.outlet; o != nil {
+			return o
+		}
 	}
-	if !c.enter() {
+	if !turn.Enter(&c.gate) {
 		return c.past.Ended().Value(key)
 	}
-	defer c.leave()
+	defer turn.Leave(&c.gate)
 	return c.call.Value(key)
 }
 
@@ -103,7 +113,7 @@ func (c *Context) OnTurn() Call { return c.call }
 
 // Call is OnTurn for code that may keep the call.
 func (c *Context) Call() Call {
-	if !c.enter() {
+	if !turn.Enter(&c.gate) {
 		return c.past.Ended()
 	}
 	return c.call // it never leaves
@@ -121,10 +131,10 @@ func (c *Context) Shard() uint32 { return c.cell.shard.id }
 // Message returns the message. In OnActivate, OnPassivate and Every, and once the turn is over and the message was
 // answered, only its Key may be set.
 func (c *Context) Message() Message {
-	if !c.enter() {
+	if !turn.Enter(&c.gate) {
 		return Message{Key: c.cell.key}
 	}
-	defer c.leave()
+	defer turn.Leave(&c.gate)
 	m := c.call.Message()
 	m.Key, m.Data = c.cell.key, c.call.Data()
 	m.Headers = maps.Clone(m.Headers) // the entity's to change; the call's own are read beside it
@@ -133,10 +143,10 @@ func (c *Context) Message() Message {
 
 // Header returns a header of the message.
 func (c *Context) Header(name string) (string, bool) {
-	if !c.enter() {
+	if !turn.Enter(&c.gate) {
 		return "", false
 	}
-	defer c.leave()
+	defer turn.Leave(&c.gate)
 	v, ok := c.call.Message().Headers[name]
 	return v, ok
 }

@@ -3,6 +3,8 @@ package host
 import (
 	"context"
 	"testing"
+
+	"github.com/clstr-go/clstr/internal/turn"
 )
 
 // spendable is a call that may be used again.
@@ -33,8 +35,8 @@ func TestAContextAfterItsCall(t *testing.T) {
 	}
 	for what, use := range map[string]func(*Context){
 		"kept":      func(c *Context) { c.Call() },
-		"in use":    func(c *Context) { c.enter() },
-		"goroutine": func(c *Context) { c.goes() },
+		"in use":    func(c *Context) { turn.Enter(&c.gate) },
+		"goroutine": func(c *Context) { turn.Goes(&c.gate) },
 	} {
 		c, call := make()
 		use(c)
@@ -69,7 +71,7 @@ func TestAContextAfterItsCall(t *testing.T) {
 	c.Respond("late")
 	c.Fail(nil)
 	for range 10 {
-		if c.enter() {
+		if turn.Enter(&c.gate) {
 			t.Fatal("the gate is open again")
 		}
 	}

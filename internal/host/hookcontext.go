@@ -63,8 +63,11 @@ func (h *hook) Done() <-chan struct{} { return h.context().Done() }
 func (h *hook) Err() error { return h.context().Err() }
 
 func (h *hook) Value(key any) any {
-	if _, ok := key.(turn.MakerKey); ok {
+	switch key.(type) {
+	case turn.MakerKey:
 		return h
+	case turn.LentKey: // no message has caused it
+		return nil
 	}
 	if v, ok := h.held.Value(key); ok {
 		return v

@@ -10,6 +10,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/plain"
+	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -211,6 +212,9 @@ func (s *surrounded) Value(key any) any {
 	s.in.mu.Unlock()
 	if ctx == nil {
 		return s.Call.Value(key)
+	}
+	if _, ok := key.(turn.LentKey); ok {
+		return nil // the call and ctx may end one without the other
 	}
 	return ctx.Value(key)
 }

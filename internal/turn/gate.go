@@ -1,0 +1,60 @@
+// Gate: the uses of a call by code that has its context, and may have kept it
+
+package turn
+
+import (
+	"context"
+	"math"
+	"sync/atomic"
+)
+
+// Gate counts the uses of a call by code that has its context, and may have kept it. When the turn is over and no
+// use goes on, the gate is shut, because from then on the call may be another.
+//
+// A context that users see embeds its gate. So a gate has no exported methods.
+type Gate struct{ state atomic.Int32 }
+
+const (
+	gateShut = math.MinInt32 / 2
+	gateGone = 1 << 29 // code of the message, its reply or its error has ended its goroutine
+)
+
+// Enter begins a use. It returns false if the gate is shut.
+func Enter(g *Gate) bool {
+	if g.state.Add(1) < 0 {
+		Leave(g)
+		return false
+	}
+	return true
+}
+
+// Leave ends a use.
+func Leave(g *Gate) { g.state.Add(-1) }
+
+// Shut shuts the gate, unless a use goes on or a goroutine was ended.
+func Shut(g *Gate) bool { return g.state.CompareAndSwap(0, gateShut) }
+
+// Goes notes that the message's own code has ended its goroutine.
+func Goes(g *Gate) { g.state.Or(gateGone) }
+
+// IsGone reports whether the message's own code has ended its goroutine.
+func IsGone(g *Gate) bool { return g.state.Load()&gateGone != 0 }
+
+// GateKey finds the [Gate] of a context. A context made from one with a gate leads to it too.
+type GateKey struct{}
+
+// LentKey finds the call of a context whose gate the caller has entered. The call must not be used when the caller has
+// left the gate.
+type LentKey struct{}
+
+// GateOf returns the gate that ctx leads to; nil for none. If ctx is itself the context of a turn, and was not
+// made from one, itself is true.
+func GateOf(ctx context.Context) (g *Gate, itself bool) {
+	if has, ok := ctx.(interface{ gate() *Gate }); ok {
+		return has.gate(), true
+	}
+	g, _ = ctx.Value(GateKey{}).(*Gate)
+	return g, false
+}
+
+func (g *Gate) gate() *Gate { return g }
