@@ -114,7 +114,7 @@ func TestACallFromAfarIsUsedAgain(t *testing.T) {
 		"a request":               {want: 1},
 		"a notification":          {env: transport.Envelope{Delivery: transport.AwaitAccept}, want: 1},
 		"one that awaits nothing": {env: transport.Envelope{Delivery: transport.AwaitNothing}, want: 1},
-		"a turn waits for it":     {waiting: &Turn{Kind: "k", Key: "another"}},
+		"a turn waits for it":     {waiting: &Turn{Kind: "k", Key: "another"}, want: 1},
 		"its sender has gone":     {do: func(c *Call) { c.Leave(context.Canceled) }},
 		"code has its context":    {do: func(c *Call) { CallFrom(c) }},
 	} {
