@@ -3,7 +3,10 @@
 package natsdial
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,4 +66,25 @@ func Redact(servers string) string {
 		return "..." + servers[at:]
 	}
 	return servers
+}
+
+// Refused reports whether a server does not let a user in.
+func Refused(err error) bool {
+	return errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAuthRevoked) || errors.Is(err, nats.ErrAccountAuthExpired)
+}
+
+// Servers returns where to connect to in place of a connection: what was configured, and what its server has told of.
+func Servers(configured string, nc *nats.Conn) string {
+	all := strings.Split(configured, ",")
+	var user *url.Userinfo // nats.go gives it to servers that it is told of too
+	if u, err := url.Parse(nc.ConnectedUrl()); err == nil {
+		user = u.User
+	}
+	for _, s := range nc.DiscoveredServers() {
+		if u, err := url.Parse(s); err == nil {
+			u.User = cmp.Or(u.User, user)
+			all = append(all, u.String())
+		}
+	}
+	return strings.Join(all, ",")
 }

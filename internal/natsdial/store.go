@@ -80,7 +80,7 @@ func (s Store) Connect(ctx context.Context, last nats.Option) (*nats.Conn, error
 		return nc, nil
 	case ctx.Err() != nil:
 		sentinel = outcome.ErrDisconnected
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
+	case Refused(err):
 		sentinel = outcome.ErrNotPermitted
 	case errors.As(err, &parse):
 		return nil, outcome.Errorf(outcome.ErrBadOption, "URL %s: %v", Redact(s.URL), parse.Err)

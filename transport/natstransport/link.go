@@ -125,7 +125,7 @@ func (l *link) breaks() {
 
 func (l *link) disconnect(nc *nats.Conn, changes chan nats.Status) {
 	t := l.t
-	t.unlisten(nc)
+	natsdial.Unlisten(nc, &t.reports)
 	nc.RemoveStatusListener(changes)
 	if t.opts.Conn == nil {
 		nc.Close()
@@ -208,7 +208,7 @@ func (l *link) dial(ctx context.Context, servers string, last ...nats.Option) (*
 		nats.MaxPingsOutstanding(2),
 		nats.FlusherTimeout(writeTimeout),
 		nats.ReconnectOnFlusherError(),
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // t.listen; by default nats.go prints
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // see natsdial.Listen; by default nats.go prints
 	}, l.t.opts.NATSOptions...)
 	nc, err := natsdial.Dial(ctx, servers, append(append(options, l.t.moves.announces), last...))
 	if ctx.Err() != nil && err == nil { // at the same moment
@@ -224,7 +224,7 @@ func unconnected(err error) error {
 	switch {
 	case parse:
 		return outcome.ErrBadOption
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
+	case natsdial.Refused(err):
 		return outcome.ErrNotPermitted
 	}
 	return outcome.ErrDisconnected

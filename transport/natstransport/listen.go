@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,59 +18,6 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// hubs are the error handlers of the connections that transports use. A
-// connection has one handler. But several transports may use the connection, and it may have come
-// with a handler of its user.
-var hubs = struct {
-	sync.Mutex
-	of map[*nats.Conn]*hub
-}{of: map[*nats.Conn]*hub{}}
-
-// hub tells transports, and the handler that was there before, what a connection
-// reports. hubs.Mutex guards the list.
-type hub struct {
-	before     nats.ErrHandler
-	transports []*Transport
-}
-
-// listen begins to hear what a connection reports, until unlisten.
-func (l *link) listen(nc *nats.Conn) {
-	hubs.Lock()
-	h := hubs.of[nc]
-	if h == nil {
-		h = &hub{before: nc.ErrorHandler()}
-		hubs.of[nc] = h
-		nc.SetErrorHandler(h.handle)
-	}
-	h.transports = append(h.transports, l.t)
-	hubs.Unlock()
-}
-
-func (l *link) unlisten(nc *nats.Conn) {
-	hubs.Lock()
-	defer hubs.Unlock()
-	h := hubs.of[nc]
-	h.transports = slices.DeleteFunc(h.transports, func(other *Transport) bool { return other == l.t })
-	if len(h.transports) == 0 {
-		nc.SetErrorHandler(h.before)
-		delete(hubs.of, nc)
-	}
-}
-
-func (h *hub) handle(nc *nats.Conn, sub *nats.Subscription, err error) {
-	hubs.Lock()
-	transports := slices.Clone(h.transports)
-	hubs.Unlock()
-	for _, t := range transports {
-		t.reports.handling.Add(1)
-		defer t.reports.handling.Add(1)
-		t.reports.take(sub, err, len(transports) == 1)
-	}
-	if h.before != nil {
-		h.before(nc, sub, err)
-	}
-}
-
 // reports is what the connection says of messages and refusals that nats.go can tell no caller.
 type reports struct {
 	t        *Transport
@@ -82,6 +28,13 @@ type reports struct {
 	news     chan struct{} // closed with the next
 	exceeded int           // refusals of subscriptions that are too many
 	calm     bool          // none came when one was waited for
+}
+
+// Report implements [natsdial.Listener].
+func (r *reports) Report(sub *nats.Subscription, err error, alone bool) (done func()) {
+	r.handling.Add(1)
+	r.take(sub, err, alone)
+	return func() { r.handling.Add(1) }
 }
 
 // take takes an error; alone says whether no other transport

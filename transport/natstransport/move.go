@@ -3,17 +3,15 @@
 package natstransport
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"net/url"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -107,12 +105,12 @@ func (m *mover) leave(old *nats.Conn) error {
 	t := m.t
 	ctx, cancel := context.WithTimeout(m.ctx, moveTimeout)
 	defer cancel()
-	nc, err := t.dial(ctx, m.servers(old), nats.RetryOnFailedConnect(false))
+	nc, err := t.dial(ctx, natsdial.Servers(t.opts.URL, old), nats.RetryOnFailedConnect(false))
 	if err != nil {
 		return err
 	}
 	over, changes := make(chan struct{}), nc.StatusChanged()
-	t.listen(nc)
+	natsdial.Listen(nc, &t.reports)
 	t.running.Go(func() { t.watch(nc, changes, over) }) // ends at over, or at quit
 	if err = m.hearToo(ctx, nc); err == nil {
 		err = m.turnTo(nc, changes)
@@ -133,22 +131,6 @@ func (m *mover) leave(old *nats.Conn) error {
 	pause(m.ctx, 2*m.overlap) // the last copies
 	t.reader.call(t.server.overlap.forget)
 	return nil
-}
-
-// servers returns where to connect to: what was configured, and what the server has told of.
-func (m *mover) servers(nc *nats.Conn) string {
-	all := strings.Split(m.t.opts.URL, ",")
-	var user *url.Userinfo // nats.go gives it to servers that it is told of too
-	if u, err := url.Parse(nc.ConnectedUrl()); err == nil {
-		user = u.User
-	}
-	for _, s := range nc.DiscoveredServers() {
-		if u, err := url.Parse(s); err == nil {
-			u.User = cmp.Or(u.User, user)
-			all = append(all, u.String())
-		}
-	}
-	return strings.Join(all, ",")
 }
 
 // hearToo has all ears hear over the next connection too, and returns when its server has taken that.

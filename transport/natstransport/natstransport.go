@@ -141,7 +141,7 @@ func (t *Transport) connect(ctx context.Context) (err error) {
 	t.who = t.inbox + ".who"
 	t.ears.name()
 	t.d.SetAsk(t.turns.ask) // before anything is subscribed
-	t.listen(nc)
+	natsdial.Listen(nc, &t.reports)
 	t.reports.begin(nc)
 	changes := nc.StatusChanged()
 	if err = t.openInbox(ctx, changes); err != nil {
