@@ -97,6 +97,7 @@ func settled(c *view.Cluster) bool {
 // run runs the command as somebody without a home does.
 func (l *live) run(args ...string) result {
 	l.t.Helper()
+	args = append([]string{"--timeout", "1m"}, args...) // a busy machine needs more than the default
 	return command(l.t, map[string]string{"NATS_URL": l.url}, nil, args...)
 }
 
