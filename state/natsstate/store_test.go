@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/clstr-go/clstr/internal/natstest"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/state"
 	"github.com/clstr-go/clstr/state/natsstate"
 	"github.com/clstr-go/clstr/state/statetest"
@@ -67,7 +68,41 @@ func TestStoreThatGroups(t *testing.T) {
 
 func TestReplicatedStore(t *testing.T) {
 	testkit.CheckLeaks(t)
-	statetest.Run(t, stores(natsstate.Options{URL: natstest.ServeThree(t)}))
+	h := stores(natsstate.Options{URL: natstest.ServeThree(t)})
+	statetest.Run(t, statetest.Harness{New: func(t *testing.T) func(bool) state.Store {
+		open := h.New(t)
+		return func(adopt bool) state.Store { return leaderless{open(adopt)} }
+	}})
+}
+
+// leaderless is a store of servers that may have no leader for a moment, because a busy machine has kept it from them. What no
+// server has heard is asked again.
+type leaderless struct{ state.Store }
+
+func (s leaderless) again(ctx context.Context, ask func() error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for errors.Is(ask(), outcome.ErrDisconnected) && ctx.Err() == nil {
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (s leaderless) Open(ctx context.Context, shard uint32, o state.Owner, held state.Token) (token state.Token, err error) {
+	s.again(ctx, func() error { token, err = s.Store.Open(ctx, shard, o, held); return err })
+	return token, err
+}
+
+func (s leaderless) Read(ctx context.Context, t state.Token, r state.Range) (es []state.Entry, more bool, err error) {
+	s.again(ctx, func() error { es, more, err = s.Store.Read(ctx, t, r); return err })
+	return es, more, err
+}
+
+func (s leaderless) Append(ctx context.Context, m state.Mail) (rev state.Rev, err error) {
+	s.again(ctx, func() error { rev, err = s.Store.Append(ctx, m); return err })
+	return rev, err
 }
 
 func set(token state.Token, key string, number uint64, body string) state.Change {
