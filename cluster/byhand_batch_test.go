@@ -4,24 +4,12 @@ import (
 	"fmt"
 	"strconv"
 	"testing"
-
-	"github.com/clstr-go/clstr/actor"
-	"github.com/clstr-go/clstr/cluster"
-	"github.com/clstr-go/clstr/testkit"
-	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
 // TestBatchByHand: each envelope of a packet is answered for itself, once, whatever becomes of those around it: accepted
 // in a run, refused, answered, for a shard that is not served, cancelled in the same packet, or without an answer.
 func TestBatchByHand(t *testing.T) {
 	const shards = 8
-	server := testkit.StartNATS(t)
-	tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: server, Log: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = tr.Close() })
-	def := actor.Define("account", func(string) *byHand { return new(byHand) }, actor.OnNotify((*byHand).Add), actor.OnRequest((*byHand).Deposit))
 	away := handShard("away", "prod", shards)
 	key := "" // in another shard
 	for i := 0; key == "" || handShard(key, "prod", shards) == away; i++ {
@@ -33,9 +21,7 @@ func TestBatchByHand(t *testing.T) {
 			served = append(served, s)
 		}
 	}
-	startNode(t, cluster.NodeOptions{NodeID: "n", Transport: tr, NumShards: shards, Seed: "prod", Shards: served,
-		Kinds: map[string]cluster.ServerHandlerFunc{"account": cluster.NewActorHandler(def.New)}})
-	h := shakeHands(t, server)
+	h := handBank(t, shards, served)
 	node, _ := h.owner(handShard(key, "prod", shards))
 
 	sent := []struct {
@@ -66,14 +52,8 @@ func TestBatchByHand(t *testing.T) {
 	packet.number(1, 1)
 	packet.number(2, first)
 	for i, s := range sent {
-		var env fields
-		env.number(1, handShard(s.key, "prod", shards))
-		env.bytes(2, []byte(s.name))
-		env.bytes(3, []byte(`{"Amount":1}`))
-		env.bytes(4, []byte(s.key))
-		env.bytes(5, []byte("account"))
+		env := handEnvelope("account", s.key, s.name, `{"Amount":1}`, shards)
 		env.number(9, s.delivery)
-		env.number(10, shards)
 		env.number(18, s.number)
 		env.number(19, s.after)
 		packet.bytes(3, env)
@@ -82,7 +62,7 @@ func TestBatchByHand(t *testing.T) {
 		}
 	}
 	to := fmt.Sprintf("%s.%s-%d-1", h.inbox, strconv.FormatUint(first, 36), len(sent))
-	h.say("PUB %s.n.%s.hand %s %d\r\n%s\r\n", h.prefix, node, to, len(packet), []byte(packet))
+	h.publish(node, to, packet)
 
 	got := make([]string, len(sent))
 	data := make([]string, len(sent))

@@ -207,6 +207,22 @@ func (h *hand) request(kind, key, name, data string, shards, layout uint64, more
 	return h.requestAt(node, epoch, kind, key, name, data, shards, layout, more...)
 }
 
+// handEnvelope is what all envelopes to a key have.
+func handEnvelope(kind, key, name, data string, shards uint64) (env fields) {
+	env.number(1, handShard(key, "prod", shards))
+	env.bytes(2, []byte(name))
+	env.bytes(3, []byte(data))
+	env.bytes(4, []byte(key))
+	env.bytes(5, []byte(kind))
+	env.number(10, shards)
+	return env
+}
+
+// publish sends a packet to a node. The answers come to the given subject.
+func (h *hand) publish(node, to string, packet fields) {
+	h.say("PUB %s.n.%s.hand %s %d\r\n%s\r\n", h.prefix, node, to, len(packet), []byte(packet))
+}
+
 // notify sends notifications to one key in one message, and returns the ids that were accepted.
 func (h *hand) notify(kind, key, name string, data []string, shards, layout uint64) (accepted []uint64) {
 	h.t.Helper()
@@ -216,21 +232,15 @@ func (h *hand) notify(kind, key, name string, data []string, shards, layout uint
 	packet.number(1, 1)
 	packet.number(2, first)
 	for _, d := range data {
-		var env fields
-		env.number(1, handShard(key, "prod", shards))
-		env.bytes(2, []byte(name))
-		env.bytes(3, []byte(d))
-		env.bytes(4, []byte(key))
-		env.bytes(5, []byte(kind))
+		env := handEnvelope(kind, key, name, d, shards)
 		env.number(9, 1)
-		env.number(10, shards)
 		env.fixed(11, layout)
 		env.number(17, epoch)
 		packet.bytes(3, env)
 		h.next++
 	}
 	to := fmt.Sprintf("%s.%s-%s", h.inbox, strconv.FormatUint(first, 36), strconv.FormatUint(uint64(len(data)), 36))
-	h.say("PUB %s.n.%s.hand %s %d\r\n%s\r\n", h.prefix, node, to, len(packet), []byte(packet))
+	h.publish(node, to, packet)
 	for answered := 0; answered < len(data); {
 		headers, payload := h.message(to)
 		if headers != "" {
@@ -251,15 +261,9 @@ func (h *hand) notify(kind, key, name string, data []string, shards, layout uint
 // requestAt is request to a node. The status is the server's, where the node is not there.
 func (h *hand) requestAt(node string, epoch uint64, kind, key, name, data string, shards, layout uint64, more ...func(*fields)) (reply, fault parsed, status string) {
 	h.t.Helper()
-	var env, packet fields
-	shard := handShard(key, "prod", shards)
-	env.number(1, shard)
-	env.bytes(2, []byte(name))
-	env.bytes(3, []byte(data))
-	env.bytes(4, []byte(key))
-	env.bytes(5, []byte(kind))
+	var packet fields
+	env := handEnvelope(kind, key, name, data, shards)
 	env.number(7, 5_000_000)
-	env.number(10, shards)
 	env.fixed(11, layout)
 	env.number(17, epoch)
 	for _, f := range more {
@@ -271,7 +275,7 @@ func (h *hand) requestAt(node string, epoch uint64, kind, key, name, data string
 	packet.number(2, id)
 	packet.bytes(3, env)
 	to := fmt.Sprintf("%s.%s-1", h.inbox, strconv.FormatUint(id, 36))
-	h.say("PUB %s.n.%s.hand %s %d\r\n%s\r\n", h.prefix, node, to, len(packet), []byte(packet))
+	h.publish(node, to, packet)
 	headers, payload := h.message(to)
 	if headers != "" {
 		return reply, fault, strings.TrimSpace(headers)

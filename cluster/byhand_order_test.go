@@ -15,9 +15,8 @@ type Add struct{ Amount int64 }
 
 func (b *byHand) Add(_ *actor.Context, m Add) error { b.sum += m.Amount; return nil }
 
-// TestOrderByHand: a notification that names another in `after` is accepted only behind that.
-func TestOrderByHand(t *testing.T) {
-	const shards = 4
+// handBank starts a node of accounts that have a few methods only, and a client by hand.
+func handBank(t *testing.T, shards uint32, served []uint32) *hand {
 	server := testkit.StartNATS(t)
 	tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: server, Log: quiet})
 	if err != nil {
@@ -25,9 +24,15 @@ func TestOrderByHand(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = tr.Close() })
 	def := actor.Define("account", func(string) *byHand { return new(byHand) }, actor.OnNotify((*byHand).Add), actor.OnRequest((*byHand).Deposit))
-	startNode(t, cluster.NodeOptions{NodeID: "n", Transport: tr, NumShards: shards, Seed: "prod", Shards: []uint32{0, 1, 2, 3},
+	startNode(t, cluster.NodeOptions{NodeID: "n", Transport: tr, NumShards: shards, Seed: "prod", Shards: served,
 		Kinds: map[string]cluster.ServerHandlerFunc{"account": cluster.NewActorHandler(def.New)}})
-	h := shakeHands(t, server)
+	return shakeHands(t, server)
+}
+
+// TestOrderByHand: a notification that names another in `after` is accepted only behind that.
+func TestOrderByHand(t *testing.T) {
+	const shards = 4
+	h := handBank(t, shards, []uint32{0, 1, 2, 3})
 	layout := handLayout("prod", shards)
 	put := func(key string, amount int, number, after uint64) (code string, outcome uint64) {
 		t.Helper()
