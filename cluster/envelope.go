@@ -40,9 +40,10 @@ type envelopes struct {
 // newEnvelope is the only birthplace of an envelope. Options come first, so that
 // they cannot change where the message goes. shard is that of the message under by.
 func (e *envelopes) newEnvelope(env *Envelope, m *message, shard uint32, by *mapping) error {
-	*env = Envelope{Delivery: m.delivery}
-	if len(e.options)+len(m.scoped)+len(m.opts) > 0 {
-		*env = e.draft(m)
+	if len(e.options)+len(m.scoped)+len(m.opts) == 0 {
+		*env = Envelope{Delivery: m.delivery}
+	} else {
+		e.draft(env, m)
 	}
 	env.Shard, env.Kind, env.Key, env.Type, env.Codec, env.Data, env.ReplyTo = int(shard), m.to.kind, m.to.key, m.typ, m.codec, m.data, ""
 	env.Stamp()
@@ -62,24 +63,21 @@ func (e *envelopes) newEnvelope(env *Envelope, m *message, shard uint32, by *map
 // drafts are envelopes that options are applied to: they need one on the heap.
 var drafts = sync.Pool{New: func() any { return new(Envelope) }}
 
-// draft makes an envelope of what options say of it.
-func (e *envelopes) draft(m *message) Envelope {
-	d := m.delivery
-	env := drafts.Get().(*Envelope)
-	*env = Envelope{Delivery: d}
+// draft makes of env what options say of it.
+func (e *envelopes) draft(env *Envelope, m *message) {
+	d := drafts.Get().(*Envelope)
+	*d = Envelope{Delivery: m.delivery}
 	for _, opts := range [...][]EnvelopeOption{e.options, m.scoped, m.opts} {
 		for _, o := range opts {
 			if o != nil {
-				o(env)
+				o(d)
 			}
 		}
 	}
-	if env.Delivery > transport.AwaitNothing || (d == transport.AwaitReply) != (env.Delivery == transport.AwaitReply) {
-		env.Delivery = d
+	*env = *d
+	drafts.Put(d)
+	if env.Delivery > transport.AwaitNothing || (m.delivery == transport.AwaitReply) != (env.Delivery == transport.AwaitReply) {
+		env.Delivery = m.delivery
 	}
 	m.name(env)
-	made := *env
-	*env = Envelope{}
-	drafts.Put(env)
-	return made
 }

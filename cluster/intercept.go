@@ -110,7 +110,8 @@ func (o *Outgoing) sent() bool { return o.known != Succeeded }
 func (c *caller) intercepted(ctx context.Context, env *Envelope, of *message) ([]byte, error) {
 	m := *of // for the heap, as below
 	m.first, m.shown = true, true
-	draft := c.envelopes.draft(&m)
+	var draft Envelope
+	c.envelopes.draft(&draft, &m)
 	draft.Shard, draft.Kind, draft.Key, draft.Type, draft.Codec, draft.Data = int(m.to.shard), m.to.kind, m.to.key, m.typ, m.codec, m.data
 	sent := draft // env is its caller's, and not for the heap
 	c.envelopes.handOn(ctx, &sent)

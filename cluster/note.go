@@ -109,7 +109,8 @@ func (n *note) freeze(ctx context.Context) {
 	if len(e.options)+len(n.m.scoped)+len(n.m.opts) == 0 && len(dispatch.HeadersOf(ctx)) == 0 {
 		return
 	}
-	made := e.draft(&n.m)
+	var made Envelope
+	e.draft(&made, &n.m)
 	e.handOn(ctx, &made)
 	made.Headers = maps.Clone(made.Headers)
 	if n.env.Delivery, n.env.ID = made.Delivery, made.ID; made.TTLMs > 0 {
