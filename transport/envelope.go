@@ -61,7 +61,7 @@ type Envelope struct {
 	TTLMs int64 `json:"ttl_ms,omitempty"`
 	// CreatedAtMs is the creation time in milliseconds since the Unix epoch, by
 	// the clock of the process that reads it: what travels between processes is
-	// the time that is left.
+	// the time that is left. A clock that is set shows here a tenth of a second later.
 	CreatedAtMs int64 `json:"created_at_ms,omitempty"`
 
 	// Key is the entity that the message is for; empty for a message to a shard.
