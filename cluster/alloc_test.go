@@ -45,7 +45,7 @@ func TestAllocationsOfARequest(t *testing.T) {
 // activation, and the request.
 func TestAllocationsOfTheFirstRequest(t *testing.T) {
 	for _, f := range forms(64) {
-		most := map[string]float64{"clstr": 15, "clstr-json": 16, "clstr-proto": 18}[f.name]
+		most := map[string]float64{"clstr": 16, "clstr-json": 17, "clstr-proto": 19}[f.name] // the maps that grow take a part of one
 		t.Run(f.name, func(t *testing.T) {
 			client := serve(t, f.handle(does{}))
 			keys := keyNames(2001)
