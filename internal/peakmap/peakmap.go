@@ -9,7 +9,7 @@
 //	c, ok := calls.Get(id)
 //	calls.Delete(id)
 //
-// The tests are in peakmap_test.go.
+// [Pages] is such a map for ids that come one after the other. The tests are in peakmap_test.go and pages_test.go.
 package peakmap
 
 import (

@@ -43,7 +43,7 @@ type calls struct {
 
 	mu     sync.Mutex
 	last   uint64
-	open   peakmap.Map[uint64, *call]
+	open   peakmap.Pages[call]
 	looked int64  // when waiting has last looked at them
 	before uint64 // last, at that moment
 }
@@ -76,7 +76,7 @@ func hasLeft(c *call) bool { return c != nil && c.left }
 func (cs *calls) take(id uint64) *call {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	c, _ := cs.open.Get(id)
+	c := cs.open.Get(id)
 	cs.delete(c)
 	return c
 }
@@ -86,7 +86,7 @@ func (cs *calls) takeRun(first uint64, n int, all []*call) []*call {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	for i := range uint64(n) {
-		if c, _ := cs.open.Get(first + i); c != nil {
+		if c := cs.open.Get(first + i); c != nil {
 			cs.delete(c)
 			all = append(all, c)
 		}
@@ -114,7 +114,7 @@ func (cs *calls) leave(c *call) (ok, sent bool) {
 		c.left = true
 		return true, false
 	}
-	if now, _ := cs.open.Get(c.id); now != c {
+	if cs.open.Get(c.id) != c {
 		return false, true
 	}
 	cs.delete(c)

@@ -46,7 +46,7 @@ func (cs *calls) lost(to *nodeBox, question uint64, named []byte) (lost []*call)
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	for id := range readIDs(named) {
-		switch c, _ := cs.open.Get(id); {
+		switch c := cs.open.Get(id); {
 		case c == nil || c.to.to != to || c.unknown == question:
 		case c.unknown == 0:
 			c.unknown = question
