@@ -26,6 +26,8 @@ type call struct {
 	order  dispatch.Order
 	node   expiry.Node
 
+	until, looks int64 // of a posted one: its end, and when the clock looks at it; 0 is none. Guarded by posted.mu
+
 	// Guarded by calls.mu until taken, then the taker's until the signal.
 	id      uint64 // 0 until sent
 	left    bool   // the caller has gone before it was sent
@@ -33,6 +35,7 @@ type call struct {
 	data    []byte
 	err     *outcome.Error
 	sent    bool // err has come over the wire, and is the call's alone
+	last    bool // it is not used again
 }
 
 var signals = sync.Pool{New: func() any { return make(chan struct{}, 1) }}
@@ -169,6 +172,7 @@ func (c *call) decide(data []byte, err *outcome.Error) {
 // tell ends a call whose sender has gone on. It is called where nothing may wait, so an
 // error that has come over the wire, which runs code of the application's, has a goroutine.
 func (c *call) tell(err *outcome.Error) {
+	c.last = true
 	c.t.clock.Remove(&c.node)
 	switch {
 	case err == nil:
@@ -186,7 +190,11 @@ func (c *call) tell(err *outcome.Error) {
 // Expire ends a call whose node did not say in time that its time to live has
 // ended. A clock calls it.
 func (c *call) Expire() {
-	ok, sent := c.t.calls.leave(c)
+	leave := c.t.calls.leave
+	if c.signal == nil {
+		leave = c.t.posted.leave
+	}
+	ok, sent := leave(c)
 	switch {
 	case !ok:
 	case sent:

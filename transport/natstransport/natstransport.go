@@ -51,6 +51,7 @@ type Transport struct {
 	requestRoom, replyRoom room
 
 	calls   calls
+	posted  posted
 	owners  owners
 	asker   asker
 	here    here
@@ -103,7 +104,7 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 	}
 	t.missed.log, t.drops.live = opts.Log, map[*nats.Subscription]uint64{}
 	t.link.t, t.broken = t, make(chan struct{})
-	t.hearing.t = t
+	t.hearing.t, t.posted.t = t, t
 	t.reports.t, t.reports.news = t, make(chan struct{})
 	t.ears.init(t)
 	t.door.t = t

@@ -45,8 +45,7 @@ func (t backend) Post(ctx context.Context, env *transport.Envelope, o dispatch.O
 	if env.TTLMs > 0 {
 		moment = min(moment, expiry.Plus(env.EndOfLife(), ttlGrace))
 	}
-	c := &call{t: t.Transport, to: r, told: to, order: o}
-	t.clock.Add(&c.node, c, moment) // before it goes out, because after that it may be told at any moment
+	c := t.posted.call(r, to, o, moment)
 	if err := r.post(ctx, env, c); err != nil {
 		t.clock.Remove(&c.node)
 		if mine, _ := t.calls.leave(c); mine {

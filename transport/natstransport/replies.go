@@ -67,6 +67,7 @@ func (rs *replies) goOn() {
 			rs.acks = t.calls.takeRun(r.ID, int(r.Further)+1, rs.acks[:0])
 			rs.run = rs.acks
 			rs.tellAccepted()
+			t.posted.give(rs.acks)
 			continue
 		}
 		c := t.calls.take(r.ID)
@@ -84,7 +85,6 @@ func (rs *replies) goOn() {
 
 // tellAccepted ends the calls of a run that are left: notifications that a node has accepted.
 func (rs *replies) tellAccepted() {
-	t := rs.t
 	told, by := rs.told[:0], dispatch.Gatherer(nil)
 	for len(rs.run) > 0 {
 		c := rs.run[0]
@@ -97,13 +97,12 @@ func (rs *replies) tellAccepted() {
 			told = told[:0]
 			by.Accepted(all)
 		}
-		rs.run[0], rs.run = nil, rs.run[1:]
+		rs.run = rs.run[1:]
 		c.heard()
 		if by = its; by == nil {
 			c.decide(nil, nil)
 			continue
 		}
-		t.clock.Remove(&c.node)
 		told = append(told, c.told)
 	}
 	if len(told) > 0 {
