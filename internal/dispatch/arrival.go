@@ -21,13 +21,13 @@ type arrival struct {
 }
 
 // Init is NewCall for a call that is part of a larger struct.
-func (a *arrival) Init(env transport.Envelope, r Replier, budget time.Duration) {
+func (a *arrival) Init(env *transport.Envelope, r Replier, budget time.Duration) {
 	var deadline int64
 	if budget > 0 {
 		deadline = expiry.Plus(expiry.Now(), budget)
 	}
 	a.bits.Or(bitFar)
-	a.env, a.replier = env, r
+	a.env, a.replier = *env, r
 	if deadline == 0 {
 		Bound(context.Background(), &a.env) // a sender of another make may have forgotten to
 	}

@@ -54,7 +54,7 @@ var _ context.Context = (*Call)(nil)
 // caller gives it; zero is none. It must be handed to [Sub.Dispatch].
 func NewCall(env transport.Envelope, r Replier, budget time.Duration) *Call {
 	c := new(Call)
-	c.Init(env, r, budget)
+	c.Init(&env, r, budget)
 	return c
 }
 

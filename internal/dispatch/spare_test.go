@@ -136,7 +136,7 @@ func TestACallFromAfarIsUsedAgain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f.Init(c.env, f, 0)
+			f.Init(&c.env, f, 0)
 			f.SetWaiting(c.waiting)
 			sub.Dispatch(&f.Call)
 			if !first {

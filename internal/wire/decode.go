@@ -48,6 +48,7 @@ type Envelope struct {
 // use; it is not safe for concurrent use.
 type Decoder struct {
 	names  map[string]string
+	recent [8]string // of names, by length: most messages have the names of the one before
 	causes int // of the packet's errors, so far
 	size   int // of the packet
 	ids    int // of replies to further ids
@@ -57,7 +58,12 @@ type Decoder struct {
 const maxNames = 1024
 
 func (d *Decoder) name(b []byte) string {
+	recent := &d.recent[len(b)%len(d.recent)]
+	if *recent == string(b) {
+		return *recent
+	}
 	if s, ok := d.names[string(b)]; ok {
+		*recent = s
 		return s
 	}
 	if d.names == nil || len(d.names) >= maxNames {

@@ -44,7 +44,7 @@ func TestARemoteIsUsedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := &remote{t: tr, peer: p, id: 7}
-		r.Init(transport.Envelope{}, r, 0)
+		r.Init(&transport.Envelope{}, r, 0)
 		sub.Dispatch(&r.Call)
 		if !k.call.Start(nil) {
 			t.Fatal("it does not start")

@@ -155,7 +155,7 @@ func (s *server) handOn() {
 		case err == nil:
 			r := remotes.Get().(*remote)
 			r.t, r.id, r.epoch = t, id, e.Epoch
-			r.Init(e.Envelope, r, e.Budget)
+			r.Init(&e.Envelope, r, e.Budget)
 			switch e.Delivery {
 			case transport.AwaitNothing:
 				sub.Dispatch(&r.Call)
