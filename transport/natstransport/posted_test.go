@@ -47,10 +47,11 @@ func TestPostedCallsEndInTime(t *testing.T) {
 			return tr.posted.call(to, told, dispatch.Order{}, in(end))
 		}
 		c := post(&first, 30*time.Second)
+		c.unknown = 7 // a node has not known it
 		accepted(c)
 		pass(10 * time.Second)
-		if again := post(&second, 40*time.Second); again != c {
-			t.Error("the call is not used again")
+		if again := post(&second, 40*time.Second); again != c || c.unknown != 0 || c.id != 0 {
+			t.Error("the call is not used again, or knows what it was")
 		}
 		other := post(&beside, 41*time.Second)
 		pass(39 * time.Second)
