@@ -49,9 +49,9 @@ type Envelope struct {
 type Decoder struct {
 	names  map[string]string
 	recent [8]string // of names, by length: most messages have the names of the one before
-	causes int // of the packet's errors, so far
-	size   int // of the packet
-	ids    int // of replies to further ids
+	causes int       // of the packet's errors, so far
+	size   int       // of the packet
+	ids    int       // of replies to further ids
 }
 
 // maxNames bounds the names that a decoder keeps; message types are few.
