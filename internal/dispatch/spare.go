@@ -6,7 +6,7 @@ package dispatch
 // may notice, so it happens only if nothing can refer to the call any more:
 //
 //   - Its sender is in this process, has its answer, and has left ([local.part]). Or its transport keeps nothing of it
-//     ([Part]), which goes for notifications from other processes.
+//     ([Part]), if its sender is in another process.
 //   - The receiver has said that it keeps nothing of the call ([EndLast]). What the receiver gives to user code is
 //     something of its own, which turns to [Ended] afterwards.
 //   - Nothing else has been given the call: no context that leads to it was asked for it ([CallFrom]), no list of the
