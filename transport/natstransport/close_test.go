@@ -183,6 +183,7 @@ func TestCloseFlushesReplies(t *testing.T) {
 		open := start(context.Background(), node, transport.Envelope{Shard: 8, Type: "Open"})
 		call := start(patient(t), client, transport.Envelope{Shard: 7, Type: "Hold"})
 		receive(t, "the handler", entered)
+		client.StopPulses(7) // the node hears nothing more, and its reply may be held for longer than the watch waits
 		receive(t, "the node's own call", silent)
 		done := make(chan error, 1)
 		go func() { done <- node.Close() }()

@@ -266,6 +266,13 @@ func (t *Transport) Pulses(shard uint32, n int) {
 	}
 }
 
+// StopPulses ends the watch over the owner of a shard, for which a call waits.
+func (t *Transport) StopPulses(shard uint32) {
+	for v := &t.owners.routes.Get(shard).to.vigil; !t.clock.Remove(&v.node); {
+		runtime.Gosched() // it looks just now
+	}
+}
+
 // Boxes is how many nodes this end knows.
 func (t *Transport) Boxes() int {
 	t.owners.mu.Lock()
