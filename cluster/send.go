@@ -197,7 +197,7 @@ func hasten(ctx context.Context, env *Envelope) {
 // the client. A notification outlives its sender, so only the wait for the ack
 // is bounded.
 func (c *caller) bounded(ctx context.Context, env *Envelope) (_ context.Context, cancel context.CancelFunc, byDefault bool) {
-	if _, ok := ctx.Deadline(); ok {
+	if dispatch.HasDeadline(ctx) {
 		return ctx, nil, false
 	}
 	wait := DefaultRequestTimeout

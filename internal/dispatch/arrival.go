@@ -9,6 +9,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -51,6 +52,12 @@ func (a *arrival) begins(deadline int64) {
 
 // deadlineOf returns the moment of ctx's deadline; 0 is none.
 func deadlineOf(ctx context.Context) int64 {
+	if turn.OwnGate(ctx) != nil {
+		if c := lend(ctx); c.own { // which knows the moment: a time would be made by one clock, and read by another
+			defer c.giveBack()
+			return c.runUntil
+		}
+	}
 	if d, ok := ctx.Deadline(); ok {
 		if m := expiry.At(d); m != 0 {
 			return m

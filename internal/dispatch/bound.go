@@ -23,7 +23,7 @@ const (
 // counts.
 func Bound(ctx context.Context, e *transport.Envelope) {
 	if e.Delivery == transport.AwaitReply && e.TTLMs == 0 {
-		if _, ok := ctx.Deadline(); !ok {
+		if !HasDeadline(ctx) {
 			e.TTLMs = DefaultRequestTimeout.Milliseconds()
 		}
 	}
@@ -31,6 +31,9 @@ func Bound(ctx context.Context, e *transport.Envelope) {
 		e.Stamp()
 	}
 }
+
+// HasDeadline is what ctx.Deadline reports. It costs less for the context of a handler.
+func HasDeadline(ctx context.Context) bool { return deadlineOf(ctx) != 0 }
 
 // Lent returns the envelope as a handler owns it: with headers of its own, which it
 // may change while others read those of its call.

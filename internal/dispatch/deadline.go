@@ -36,7 +36,8 @@ func (t *times) Deadline() (time.Time, bool) {
 	if t.runUntil == 0 {
 		return time.Time{}, false
 	}
-	return time.Now().Add(expiry.Until(t.runUntil)), true
+	now := time.Now()
+	return now.Add(expiry.Between(expiry.At(now), t.runUntil)), true
 }
 
 // endAt has the clock end a call at a moment.

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/standing"
 	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/outcome"
@@ -153,6 +154,34 @@ func TestAWaitBesideTheTurn(t *testing.T) {
 	if n := a.sub.Pending(); n != 0 {
 		t.Errorf("%d calls are pending", n)
 	}
+}
+
+// TestDeadlineOfATurn: the moment is the same, whether it is taken from the call or from a context made from its own.
+func TestDeadlineOfATurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAsker(t, nil)
+		a.asks = func(ctx context.Context, _ *Sub) error {
+			derived := context.WithValue(ctx, turnCtx{}, "")
+			of, ok := ctx.Deadline()
+			if at := expiry.At(of); !ok || deadlineOf(ctx) != at || deadlineOf(derived) != at || !HasDeadline(ctx) {
+				t.Errorf("%d, from the context %d, from one made of it %d", at, deadlineOf(ctx), deadlineOf(derived))
+			}
+			if left := time.Until(of); left != time.Second {
+				t.Errorf("%v left", left)
+			}
+			if ctx = context.WithoutCancel(ctx); HasDeadline(ctx) {
+				t.Error("a context without an end has a deadline")
+			}
+			return nil
+		}
+		if _, err := a.sub.Do(context.Background(), transport.Envelope{Data: []byte("asks"), TTLMs: 1000}); err != nil {
+			t.Error(err)
+		}
+		a.over.Wait()
+		if !a.spent[true] {
+			t.Error("the call may not be used again")
+		}
+	})
 }
 
 // TestANestedCallEndsWithTheOther: a turn that waits goes on when its own call has ended, in each way.

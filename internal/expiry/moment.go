@@ -23,8 +23,10 @@ const Forever = time.Duration(math.MaxInt64 / 4)
 
 // Until returns how long it is from now to a moment. It does not overflow, however
 // far away that is.
-func Until(moment int64) time.Duration {
-	now := Now()
+func Until(moment int64) time.Duration { return Between(Now(), moment) }
+
+// Between is [Until] for a moment that counts as now.
+func Between(now, moment int64) time.Duration {
 	switch d := moment - now; {
 	case moment > 0 && now < 0 && d < 0:
 		return math.MaxInt64

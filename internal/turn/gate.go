@@ -50,11 +50,19 @@ type LentKey struct{}
 // GateOf returns the gate that ctx leads to; nil for none. If ctx is itself the context of a turn, and was not
 // made from one, itself is true.
 func GateOf(ctx context.Context) (g *Gate, itself bool) {
-	if has, ok := ctx.(interface{ gate() *Gate }); ok {
-		return has.gate(), true
+	if g = OwnGate(ctx); g != nil {
+		return g, true
 	}
 	g, _ = ctx.Value(GateKey{}).(*Gate)
 	return g, false
+}
+
+// OwnGate returns the gate of a context that is itself the context of a turn; nil for any other.
+func OwnGate(ctx context.Context) *Gate {
+	if has, ok := ctx.(interface{ gate() *Gate }); ok {
+		return has.gate()
+	}
+	return nil
 }
 
 func (g *Gate) gate() *Gate { return g }
