@@ -25,10 +25,10 @@ type (
 
 // Context is a message, or a hook, on its key: what actor.Context is to users.
 type Context struct {
+	gate // the first field: see turn.GateOf
 	call Call
 	cell *cell
 	past Past // when the gate is shut
-	gate
 	stop bool // a stop hook has sent it
 }
 

@@ -5,7 +5,9 @@ package turn
 import (
 	"context"
 	"math"
+	"reflect"
 	"sync/atomic"
+	"unsafe"
 )
 
 // Gate counts the uses of a call by code that has its context, and may have kept it. When the turn is over and no
@@ -57,10 +59,15 @@ func GateOf(ctx context.Context) (g *Gate, itself bool) {
 	return g, false
 }
 
-// OwnGate returns the gate of a context that is itself the context of a turn; nil for any other.
+// OwnGate returns the gate of a context that is itself the context of a turn; nil for any other. A user's struct around
+// such a context has its methods too, and may have others in their place. So the gate is the first field of a turn's
+// context, and a context is its own if it points to its gate.
 func OwnGate(ctx context.Context) *Gate {
 	if has, ok := ctx.(interface{ gate() *Gate }); ok {
-		return has.gate()
+		g, v := has.gate(), reflect.ValueOf(ctx)
+		if v.Kind() == reflect.Pointer && v.UnsafePointer() == unsafe.Pointer(g) {
+			return g
+		}
 	}
 	return nil
 }
