@@ -76,5 +76,6 @@ func (p *posted) leave(c *call) (ok, sent bool) {
 		p.lookAt(c)
 		return false, false
 	}
+	c.looks = 0 // the clock has it no more. If its acceptance is on its way, it is used again
 	return p.t.calls.leave(c)
 }

@@ -107,3 +107,30 @@ func TestPostedCallsGiveRoomBack(t *testing.T) {
 		}
 	})
 }
+
+// TestACallThatIsOverWhenItIsAccepted: the time of a notification is up while its acceptance is on its way to its sender.
+// The next notification of the call has its deadline all the same.
+func TestACallThatIsOverWhenItIsAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := &Transport{}
+		tr.posted.t, tr.asker.t = tr, tr
+		defer tr.clock.Stop()
+		to := &route{to: &nodeBox{}}
+		var first, second hearsAt
+		c := tr.posted.call(to, &first, dispatch.Order{}, expiry.Now()+int64(time.Second))
+		tr.calls.register(&batch{calls: []*call{c}})
+		taken := tr.calls.takeRun(c.id, 1, nil)
+		<-time.After(2 * time.Second) // its sender's metrics are slow
+		synctest.Wait()
+		tr.posted.give(taken)
+		if again := tr.posted.call(to, &second, dispatch.Order{}, expiry.Now()+int64(time.Second)); again != c {
+			t.Fatal("the call is not used again")
+		}
+		tr.calls.register(&batch{calls: []*call{c}})
+		<-time.After(time.Minute)
+		synctest.Wait()
+		if len(first.at) > 0 || len(second.at) != 1 || !errors.Is(second.err, outcome.ErrEnvelopeExpired) {
+			t.Errorf("the first is told %d times, and the second %d times: %v", len(first.at), len(second.at), second.err)
+		}
+	})
+}
