@@ -154,7 +154,7 @@ func (c *Client) keyTarget(kind, key string) target {
 	return t
 }
 
-// under is the shard of the target where keys map to shards by m, which may be nil.
+// under returns the target's shard if keys map to shards by m. m may be nil: then it is the shard that the target has.
 func (t *target) under(m *mapping) uint32 {
 	if t.byKey && m != nil && t.by != m {
 		return m.shard(t.key)

@@ -23,8 +23,8 @@ type message struct {
 	shown bool // the client's Intercept has it
 }
 
-// sketch makes of env what an error says of a message that gets no envelope. Inlined, it would make the stacks of all
-// callers larger.
+// sketch fills env with what an error says of a message that gets no envelope. It is not inlined, because that would make
+// the stacks of all callers larger.
 //
 //go:noinline
 func (m *message) sketch(env *Envelope) {
@@ -63,7 +63,7 @@ func (e *envelopes) newEnvelope(env *Envelope, m *message, shard uint32, by *map
 // drafts are envelopes that options are applied to: they need one on the heap.
 var drafts = sync.Pool{New: func() any { return new(Envelope) }}
 
-// draft makes of env what options say of it.
+// draft fills env with what the options say.
 func (e *envelopes) draft(env *Envelope, m *message) {
 	d := drafts.Get().(*Envelope)
 	*d = Envelope{Delivery: m.delivery}

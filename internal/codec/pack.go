@@ -26,7 +26,7 @@ type Packed struct {
 func Pack[M any](message M) (Packed, error) {
 	t := reflect.TypeFor[M]()
 	if t.Kind() != reflect.Interface {
-		if i := infoOf(t); i.plain != nil && i.mute { // no code of its own is to be asked
+		if i := infoOf(t); i.plain != nil && i.mute { // the message has no code of its own that must run
 			if v, ok := plain.Copy(i.plain, message); ok {
 				return Packed{Name: i.name, Value: v}, nil
 			}

@@ -41,8 +41,8 @@ type Options struct {
 	DrainTimeout time.Duration
 	// StopTimeout bounds the leave of the node.
 	StopTimeout time.Duration
-	// Linger is how long a node that leaves goes on after its last shard has moved. So the network refuses the
-	// calls of those that do not know of the move yet, and they look for the next owner.
+	// Linger is how long a node that leaves goes on after its last shard has moved. Meanwhile the network refuses
+	// calls of callers that do not know of the move yet, so they look for the next owner.
 	Linger time.Duration
 }
 

@@ -35,7 +35,7 @@ func (a *arrival) Init(env *transport.Envelope, r Replier, budget time.Duration)
 	a.begins(deadline)
 }
 
-// begins says until when the call has time. deadline is the moment of its caller's; 0 is none.
+// begins sets the moment at which the call's time is up. deadline is its caller's; 0 is none.
 func (a *arrival) begins(deadline int64) {
 	env := &a.env
 	if deadline != 0 && env.Delivery == transport.AwaitReply { // a notification lives on when its sender has gone

@@ -68,7 +68,7 @@ type Backend interface {
 	// shard's owner. The incarnation of a node begins with it. It is empty if callers need
 	// none.
 	Address() string
-	// Linger is how long a node that has handed its shards over goes on, so that the transport refuses the requests of
+	// Linger is how long a node that has handed its shards over goes on. Meanwhile the transport refuses the requests of
 	// callers that do not know of the move yet. It must not block.
 	Linger() time.Duration
 }

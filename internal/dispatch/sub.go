@@ -122,7 +122,7 @@ func (s *Sub) Carry(ctx context.Context, env *transport.Envelope, message plain.
 	}
 	l := newLocal(ctx, s.d, env, deadlineOf(ctx))
 	l.cargo.message, l.cargo.want = message, want
-	l.fresh = l.AwaitsReply() // if it is late by now, Start finds it, as any that waits in line until it is late
+	l.fresh = l.AwaitsReply() // if it is late by now, Start notices, as for a call that becomes late in line
 	w := s.send(ctx, l, s.to.Receiver, nil)
 	if !l.told() {
 		err = l.await(ctx, &w)

@@ -13,8 +13,8 @@ import (
 	"google.golang.org/protobuf/runtime/protoimpl"
 )
 
-// generated returns how messages of a struct type are copied that protoc-gen-go has made; nil for any other type, and if one
-// of the messages that it holds is of another.
+// generated returns how messages of a struct type are copied. It returns nil if protoc-gen-go has not made the type, or
+// not made the type of a message in it.
 func generated(t reflect.Type) *message {
 	b := builder{made: map[reflect.Type]*message{}}
 	m := b.message(t, nil)

@@ -1,11 +1,11 @@
 // Of: how protobuf messages of a type are copied
 
 // Package protocopy copies protobuf messages that stay in their process. A copy is exactly what decoding would read
-// from what encoding has written; a message of which that is not sure is refused, and so it is encoded. Copies
-// share strings, because a string does not change, and nothing else.
+// from what encoding has written. If that is not sure, the message is refused, and its caller encodes it. A copy
+// shares strings with its message, because a string does not change, and nothing else.
 //
-// Messages of generated types are copied field by field, by funcs that are made once for each type, of its
-// descriptor and its Go struct. Both must say the same. All other types are copied by [proto.Clone].
+// Messages of generated types are copied field by field, by funcs that are made once for each type, from its
+// descriptor and its Go struct. These must agree. All other types are copied by [proto.Clone].
 //
 // The tests compare the copies with decoded messages, for types of all kinds and values made at random.
 package protocopy

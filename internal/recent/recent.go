@@ -1,7 +1,7 @@
 // A set of the newest of rising numbers
 
 // Package recent remembers which of some numbers it was given, as long as they are new: a number is forgotten when
-// there is one that is 65,536 higher. Numbers may come in any order. Memory grows with the distance of those that come,
+// one has come that is 65,536 higher. Numbers may come in any order. Memory grows with the distance of those that come,
 // to 8 KiB.
 //
 //	var seen recent.Set // empty, and ready to use

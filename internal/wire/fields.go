@@ -4,8 +4,8 @@ package wire
 
 import "google.golang.org/protobuf/encoding/protowire"
 
-// fields walks the fields of a protobuf message. Where it is are numbers and no slices: a pointer that is stored costs more than
-// a field while the garbage collector runs.
+// fields walks the fields of a protobuf message. It keeps its place as numbers, not as slices: while the garbage collector
+// runs, to store a pointer costs more than to read a field.
 type fields struct {
 	data []byte
 	at   int // where the next field begins

@@ -20,7 +20,7 @@ const aliveAt = "clstr.alive"
 // asked. If nobody listens there, the node has died, or has handed over and gone. Its calls end one pulse later,
 // because answers of a node that has handed over may still come over other servers. If the node stays silent
 // for giveUpAfter pulses, it has died with its machine, or stands still. A pulse at which this end has not read all that
-// has come does not count. A node with calls that wait for long is asked too, although it is not silent.
+// has come does not count. A node with calls that wait for long is asked too, even if it is not silent.
 const (
 	pulse       = 300 * time.Millisecond
 	askAfter    = 3

@@ -13,8 +13,8 @@ import (
 const mostSpare = 4096
 
 // posted has the calls of posted notifications that are over. Each keeps its entry in the clock. A notification ends long
-// before its deadline, so the entry is not moved for each. When the clock comes to a call that has more time, it looks again
-// at the end of that.
+// before its deadline, so the entry is not moved for each. If the clock comes to a call that has more time, it looks again
+// when that time is up.
 type posted struct {
 	t *Transport
 
@@ -44,7 +44,7 @@ func (p *posted) lookAt(c *call) {
 	p.t.clock.Add(&c.node, c, c.until)
 }
 
-// give takes calls back whose senders were told that they were accepted. It leaves alone requests, and what [call.tell] has told.
+// give takes back calls that were accepted, when their senders have been told. It leaves alone requests, and what [call.tell] has told.
 func (p *posted) give(calls []*call) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -27,7 +27,7 @@ func (m *missed) add(n int, args ...any) {
 // packets counts packets that came to this end and could not be used, or could not be answered.
 type packets struct{ undecodable, refused atomic.Uint64 }
 
-// drops counts the messages that nats.go has dropped, by subscription. It tells nothing of one that has ended.
+// drops counts the messages that nats.go has dropped, by subscription: nats.go tells nothing of a subscription that has ended.
 type drops struct {
 	mu    sync.Mutex
 	live  map[*nats.Subscription]uint64
