@@ -25,11 +25,11 @@ type (
 
 // Context is a message, or a hook, on its key: what actor.Context is to users.
 type Context struct {
-	gate // the first field: see turn.GateOf
+	gate      // the first field: see turn.OwnGate
+	stop bool // a stop hook has sent it; beside the gate, which leaves room
 	call Call
 	cell *cell
 	past Past // when the gate is shut
-	stop bool // a stop hook has sent it
 }
 
 // gate is named so that the field is not exported.

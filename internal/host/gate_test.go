@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"testing"
+	"unsafe"
 
 	"github.com/clstr-go/clstr/internal/turn"
 )
@@ -74,5 +75,12 @@ func TestAContextAfterItsCall(t *testing.T) {
 		if turn.Enter(&c.gate) {
 			t.Fatal("the gate is open again")
 		}
+	}
+}
+
+// TestSizeOfAContext: each message allocates one.
+func TestSizeOfAContext(t *testing.T) {
+	if size := unsafe.Sizeof(Context{}); size > 48 {
+		t.Errorf("%d bytes", size)
 	}
 }
