@@ -17,8 +17,8 @@ type Carrier interface {
 	// process, Carry encodes the value, which costs more than bytes would. It must not block.
 	Takes(shard uint32) bool
 	// Carry is the transport's Request for an envelope that was stamped just now and has passed Validate, and for a message
-	// that may be a value. If message is the zero Value, the payload is env's Data. If the handler answers with a value of the type want, reply is that value. Otherwise data is the
-	// reply. want may be nil.
+	// that may be a value. If message is the zero Value, the payload is env's Data. If the handler answers with a value of
+	// the type want, reply is that value. Otherwise data is the reply. want may be nil.
 	Carry(ctx context.Context, env transport.Envelope, message plain.Value, want *plain.Type) (data []byte, reply plain.Value, err error)
 }
 

@@ -16,11 +16,10 @@ type Poster interface {
 	// Number returns a number for a notification, higher than all before. It returns 0 if the transport cannot send
 	// several notifications to one key one behind the other. It must not block.
 	Number() uint64
-	// Post sends a notification that has passed Validate and awaits its acceptance, as Request does, and does not wait for it. If open
-	// is false, err is the outcome. Otherwise to.Told is called once with the outcome, nil if the notification was
-	// accepted: by the moment until, and perhaps before Post has returned. ctx bounds only
-	// handing the notification over. A notification that finds no owner is refused. Request would send it
-	// elsewhere.
+	// Post sends a notification that has passed Validate and awaits its acceptance, as Request does, but does not wait for
+	// it. If open is false, err is the outcome. Otherwise to.Told is called once with the outcome, nil if the notification
+	// was accepted: by the moment until, and perhaps before Post has returned. ctx bounds only handing the notification
+	// over. A notification that finds no owner is refused. Request would send it elsewhere.
 	Post(ctx context.Context, env *transport.Envelope, o Order, until time.Time, to Told) (open bool, err error)
 }
 

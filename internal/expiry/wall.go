@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// wallFor is how long a reading of the wall clock serves. If the wall clock is set, that shows after this time at the latest.
+// wallFor is how long a reading of the wall clock serves. A change of the wall clock shows by then.
 const wallFor = 100 * time.Millisecond
 
 // reading is what the wall clock has said at a moment, in nanoseconds.
