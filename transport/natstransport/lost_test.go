@@ -235,8 +235,8 @@ func TestHostileAnswer(t *testing.T) {
 		for i, e := range p.Envelopes {
 			if e.Type == "clstr.alive" {
 				r := wire.Reply{ID: p.FirstID + uint64(i), Data: all}
+				questions <- struct{}{} // before the answer may end the call
 				_ = m.Respond(wire.AppendEnd(r.Append(nil), 0))
-				questions <- struct{}{}
 			}
 		}
 	})
