@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 	"google.golang.org/protobuf/types/known/apipb"
@@ -145,4 +146,39 @@ func TestPack(t *testing.T) {
 		u, err := Pack(map[string]int{"a": n})
 		same(map[string]int{"a": n}, u, err, false)
 	}
+}
+
+// shows is a type with a ProtoReflect of its own, which shows a message of another type.
+type shows struct{ in wrapperspb.StringValue }
+
+func (s *shows) ProtoReflect() protoreflect.Message { return s.in.ProtoReflect() }
+
+// TestProtoThatShowsAnother: a clone would be a message of the other type, and its receiver would panic.
+func TestProtoThatShowsAnother(t *testing.T) {
+	m := &shows{}
+	m.in.Value = "x"
+	p, err := Pack(m)
+	if err != nil || p.Value.Type() != nil {
+		t.Fatalf("packed as %+v, %v", p, err)
+	}
+	if got, err := Unmarshal[*shows](p.Data); err != nil || got.in.Value != "x" {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+// embeds is a case of a oneof, because it embeds one. It is no pointer, and the protobuf module panics.
+type embeds struct{ *structpb.Value_StringValue }
+
+// TestProtoPanics: what panics while it is encoded is an error of its message.
+func TestProtoPanics(t *testing.T) {
+	v := &structpb.Value{}
+	reflect.ValueOf(v).Elem().FieldByName("Kind").Set(reflect.ValueOf(embeds{&structpb.Value_StringValue{StringValue: "x"}}))
+	if p, err := Pack(v); !is[*Panic](err) {
+		t.Errorf("packed as %+v, %v", p, err)
+	}
+}
+
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }

@@ -11,7 +11,12 @@ import (
 )
 
 // cloned is the [Func] of other types.
-func (l *protoLook) cloned(p any) (any, int) {
+func (l *protoLook) cloned(p any) (copied any, size int) {
+	defer func() {
+		if recover() != nil { // in the message's own code: the encoder meets it again, and says what it is
+			copied, size = nil, refuse
+		}
+	}()
 	m := p.(proto.Message)
 	if !l.copies(m.ProtoReflect(), 0) {
 		return nil, refuse

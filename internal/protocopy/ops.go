@@ -229,12 +229,12 @@ func ofOneof(t reflect.Type, cases map[reflect.Type]*oneCase) op {
 			return 0
 		}
 		from := field.Elem()
+		c := cases[from.Type()]
+		if c == nil { // a program's own type that embeds a case: it need not be a pointer
+			return refuse
+		}
 		if from.IsNil() { // encoders take it for none
 			return 0
-		}
-		c := cases[from.Type()]
-		if c == nil {
-			return refuse
 		}
 		to := reflect.New(c.in)
 		reflect.NewAt(t, dst).Elem().Set(to)

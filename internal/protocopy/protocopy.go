@@ -5,7 +5,8 @@
 // shares strings with its message, because a string does not change, and nothing else.
 //
 // Messages of generated types are copied field by field, by funcs that are made once for each type, from its
-// descriptor and its Go struct. These must agree. All other types are copied by [proto.Clone].
+// descriptor and its Go struct. These must agree. All other types are copied by [proto.Clone], if
+// it makes messages of their type.
 //
 // The tests compare the copies with decoded messages, for types of all kinds and values made at random.
 package protocopy
@@ -28,8 +29,11 @@ func Of(t reflect.Type) Func {
 	if !ok {
 		return nil
 	}
-	looks := map[protoreflect.FullName]*protoLook{}
-	d := m.ProtoReflect().Descriptor()
+	r := m.ProtoReflect()
+	if reflect.TypeOf(r.New().Interface()) != reflect.PointerTo(t) { // it shows another type's message, and a clone is one of those
+		return nil
+	}
+	looks, d := map[protoreflect.FullName]*protoLook{}, r.Descriptor()
 	if !looksAt(d, looks) {
 		return nil
 	}

@@ -111,3 +111,25 @@ func BenchmarkCopy(b *testing.B) {
 		}
 	}
 }
+
+// odd is a message type with a ProtoReflect of its own, whose messages panic.
+type odd struct{ testpb.Inner }
+
+func (o *odd) ProtoReflect() protoreflect.Message { return oddly{o.Inner.ProtoReflect()} }
+
+type oddly struct{ protoreflect.Message }
+
+func (o oddly) New() protoreflect.Message             { return (&odd{}).ProtoReflect() }
+func (o oddly) Interface() protoreflect.ProtoMessage  { return &odd{} }
+func (o oddly) Has(protoreflect.FieldDescriptor) bool { panic("odd") }
+
+// TestPanics: a message whose own code panics is for the encoder, which says so.
+func TestPanics(t *testing.T) {
+	copied := Of(reflect.TypeFor[odd]())
+	if copied == nil {
+		t.Fatal("never copied: it shows nothing")
+	}
+	if _, size := copied(&odd{}); size >= 0 {
+		t.Error("it was copied")
+	}
+}
