@@ -203,7 +203,7 @@ func (s *Service) end() {
 	close(s.ended)
 }
 
-// Node returns the node, nil for a client.
+// Node returns the node. For a client, and in a test of one entity alone, it returns nil, and its ID is "" and it never ends.
 func (s *Service) Node() *cluster.Node { return s.node }
 
 // Client returns the client, for calls that Ask and Tell do not offer.

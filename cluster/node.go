@@ -64,8 +64,14 @@ func NewNode(opts NodeOptions) *Node {
 	return n
 }
 
-// ID returns the node's identifier.
-func (n *Node) ID() string { return n.opts.NodeID }
+// ID returns the node's identifier. Like [Node.Ended] it may be called on nil: code that runs at nodes, at clients and in tests of
+// one entity asks no question first. Of nil it returns "".
+func (n *Node) ID() string {
+	if n == nil {
+		return ""
+	}
+	return n.opts.NodeID
+}
 
 // Ready returns a channel that is closed when every owned shard is subscribed. From
 // then on requests find the node. With a membership, the node has then joined and

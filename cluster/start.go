@@ -76,8 +76,13 @@ func (n *Node) endedWithin(most time.Duration, result *error) error {
 }
 
 // Ended returns a channel that is closed when the node has ended: after stop, by itself
-// as [Node.Run] says, or at once if an option cannot work.
-func (n *Node) Ended() <-chan struct{} { return n.ended }
+// as [Node.Run] says, or at once if an option cannot work. Of a nil node it returns nil: what is not there does not end.
+func (n *Node) Ended() <-chan struct{} {
+	if n == nil {
+		return nil
+	}
+	return n.ended
+}
 
 // Health returns the node's present health. It may be called at any time, also before
 // [Node.Run], and does not block.

@@ -96,15 +96,13 @@ func run(ctx context.Context, listener net.Listener, opts clstr.Options) (err er
 	defer ends.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	if node := svc.Node(); node != nil {
-		ends.Go(func() { // a drained node ends the process, so that it is started anew; ends with ctx
-			select {
-			case <-node.Ended():
-				stop()
-			case <-ctx.Done():
-			}
-		})
-	}
+	ends.Go(func() { // a drained node ends the process, so that it is started anew; ends with ctx
+		select {
+		case <-svc.Node().Ended():
+			stop()
+		case <-ctx.Done():
+		}
+	})
 	poll := svc.Key(polls, "tea-or-coffee")
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(page) })

@@ -61,7 +61,7 @@ func named(name string) (*Codec, error) {
 		return true
 	})
 	slices.Sort(names[1:])
-	return nil, fmt.Errorf("codec %.64q: this program knows %s", name, strings.Join(names, ", "))
+	return nil, fmt.Errorf("codec %.64q: the program that refuses it has %s; import the codec's package there", name, strings.Join(names, ", "))
 }
 
 // check refuses a type that would lose a part of itself.

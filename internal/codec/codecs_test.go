@@ -87,7 +87,7 @@ func TestCodecs(t *testing.T) {
 
 func TestCodecsThatAreRefused(t *testing.T) {
 	for _, name := range []string{"", "Reversed", strings.Repeat("x", 999)} {
-		if err := Known(name); err == nil || !strings.Contains(err.Error(), `this program knows JSON (which has no name), "reversed"`) || len(err.Error()) > 200 {
+		if err := Known(name); err == nil || !strings.Contains(err.Error(), `the program that refuses it has JSON (which has no name), "reversed"; import the codec`) || len(err.Error()) > 200 {
 			t.Errorf("%.20q: %v", name, err)
 		}
 	}
