@@ -62,6 +62,11 @@ func (a *again) try() {
 	es, t := a.es, a.es.t
 	tried := map[*ear]*outcome.Error{}
 	es.mu.Lock()
+	if es.next != nil { // a move has begun since Expire has looked
+		a.in(a.first)
+		es.mu.Unlock()
+		return
+	}
 	for _, e := range es.all {
 		if !e.taken || e.refused == nil || !t.up.Load() || t.closed.Load() {
 			continue

@@ -180,3 +180,35 @@ func TestRightIsBackWithANewConnection(t *testing.T) {
 		t.Errorf("21 requests ran %d times", n)
 	}
 }
+
+// TestRightIsTriedDuringAMove: a try that begins just before a move must not leave the end with the connection that goes.
+func TestRightIsTriedDuringAMove(t *testing.T) {
+	r := startRights(t)
+	node, _ := login(t, false, r.s.ClientURL(), "changing")
+	node.SetAgain(time.Hour)
+	node.MoveFor(patience, time.Millisecond)
+	var ran atomic.Int32
+	serve(t, node, 1, func(context.Context, transport.Envelope) ([]byte, error) {
+		ran.Add(1)
+		return []byte("x"), nil
+	})
+	steady, _ := login(t, false, r.s.ClientURL(), "steady")
+	h, before := hearer(t, node), node.ClientID()
+	r.take("clstr.n.*.*")
+	eventually(t, "the refusal", func() bool { return h.Refused() != nil })
+	r.give(allRights...)
+	release := node.HoldFlusher()
+	asked(t, r.s, node)
+	eventually(t, "the move", node.Settles)
+	node.TryAgain()
+	release()
+	eventually(t, "the end of the move", func() bool { return node.ClientID() != before && r.s.NumClients() == 2 })
+	eventually(t, "answers", func() bool { return answers(steady, 1) })
+	first := ran.Load()
+	for range 20 {
+		want(t, steady, transport.Envelope{Shard: 1, Type: "Echo"}, "x")
+	}
+	if n := ran.Load() - first; n != 20 {
+		t.Errorf("20 requests ran %d times", n)
+	}
+}

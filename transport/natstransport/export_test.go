@@ -303,3 +303,6 @@ func (t *Transport) OpenAt() (n int) {
 	}
 	return n
 }
+
+// TryAgain subscribes what was refused.
+func (t *Transport) TryAgain() { t.ears.again.try() }
