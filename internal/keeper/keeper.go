@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/clstr-go/clstr/state"
 )
@@ -77,19 +78,23 @@ func (k *Keeper) Commit(id uint32, c state.Change, done func(state.Rev, error)) 
 }
 
 // Read is the store's Read, with the token that the keeper holds. It waits for the fence until ctx
-// ends. If the store fails, it tries again, because the store's servers may just have another leader. If all reads
-// have failed for 10 s, it does not wait, and returns [ErrNoStore].
+// ends. If the store fails, it tries again for 10 s, because the store's servers may just have another leader. If all
+// reads have failed for 10 s, it does not wait. Then it returns [ErrNoStore].
 func (k *Keeper) Read(ctx context.Context, id uint32, r state.Range) (es []state.Entry, more bool, err error) {
 	s := k.shard(id)
 	if s == nil {
 		return nil, false, notOpen(id)
 	}
+	var failed time.Time // first
 	for n := 0; ; n++ {
 		es, more, err = k.read(ctx, s, r)
-		if err == nil {
+		switch {
+		case err == nil:
 			k.outage.over()
+		case n == 0:
+			failed = time.Now()
 		}
-		if !errors.Is(err, ErrNoStore) || !k.outage.waits(ctx, n, err) {
+		if !errors.Is(err, ErrNoStore) || !k.outage.waits(ctx, n, failed, err) {
 			return es, more, err
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 const (
 	// patience is how long reads wait for a store that fails: longer than JetStream takes to elect a leader, which
-	// is 4 to 9 s. After that reads fail at once, until one succeeds.
+	// is 4 to 9 s. If all have failed for so long, reads fail at once, until one succeeds.
 	patience = 10 * time.Second
 	// lastLook is the longest pause between two tries of a read.
 	lastLook = 250 * time.Millisecond
@@ -45,9 +45,10 @@ func (o *outage) fails() time.Duration {
 	return now.Sub(o.since)
 }
 
-// waits pauses after the nth try of a read has failed, and reports whether to try again.
-func (o *outage) waits(ctx context.Context, n int, err error) bool {
-	if state.Refused(err) || errors.Is(err, state.ErrUnreadable) || o.fails() >= patience {
+// waits pauses after the nth try of a read has failed, and reports whether to try again. since is when its first try
+// failed. The store may fail for one shard while reads of others succeed.
+func (o *outage) waits(ctx context.Context, n int, since time.Time, err error) bool {
+	if state.Refused(err) || errors.Is(err, state.ErrUnreadable) || o.fails() >= patience || time.Since(since) >= patience {
 		return false
 	}
 	pause := min(firstPause<<min(n, 10), lastLook)

@@ -3,6 +3,7 @@ package keeper
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,6 +53,60 @@ func TestReadsWaitForTheStore(t *testing.T) {
 		}
 		closeShard(t, k, 7)
 	})
+}
+
+// partly is a store that fails for one shard: for its fence, or for its reads.
+type partly struct {
+	*memstate.Store
+	shard uint32
+	reads bool
+}
+
+func (p partly) Open(ctx context.Context, shard uint32, o state.Owner, prev state.Token) (state.Token, error) {
+	if shard == p.shard && !p.reads {
+		return state.Token{}, errDown
+	}
+	return p.Store.Open(ctx, shard, o, prev)
+}
+
+func (p partly) Read(ctx context.Context, t state.Token, r state.Range) ([]state.Entry, bool, error) {
+	if r.Shard == p.shard {
+		return nil, false, errDown
+	}
+	return p.Store.Read(ctx, t, r)
+}
+
+// TestOneShardsStoreFails while reads of another shard succeed: the reads of that shard do not wait for ever.
+func TestOneShardsStoreFails(t *testing.T) {
+	for _, reads := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			k := New(Options{Store: partly{memstate.New(), 7, reads}})
+			k.Open(7, state.Owner{})
+			k.Open(8, state.Owner{})
+			ctx, cancel := context.WithCancel(t.Context())
+			var others sync.WaitGroup
+			others.Go(func() {
+				for ; ctx.Err() == nil; time.Sleep(lastLook) {
+					if _, _, err := k.Read(t.Context(), 8, state.Range{Shard: 8, Kind: "k", Key: "a"}); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			for range 2 {
+				began := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				_, _, err := k.Read(ctx, 7, state.Range{Shard: 7, Kind: "k", Key: "a"})
+				if d := time.Since(began); !errors.Is(err, ErrNoStore) || !errors.Is(err, errDown) || d < patience || d > patience+lastLook {
+					t.Errorf("its reads fail: %v: %v after %v", reads, err, d)
+				}
+				cancel()
+			}
+			cancel()
+			others.Wait()
+			k.Drop(7)
+			closeShard(t, k, 8)
+		})
+	}
 }
 
 // refusing is a store that refuses to read.
