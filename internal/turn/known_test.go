@@ -55,3 +55,25 @@ func TestCallsOfATurn(t *testing.T) {
 		t.Errorf("%d calls are known", calls)
 	}
 }
+
+// TestATurnThatEndsTwice: code beside the turn may find it over, and end it once more. What the same turn asks besides
+// stays known until it is over itself.
+func TestATurnThatEndsTwice(t *testing.T) {
+	by := &Turn{Number: 7}
+	ask := func() *Turn { return New(1, Key, "", "k", by) }
+	a := ask()
+	a.End()
+	b := ask()
+	a.End()
+	if _, calls := Known(); calls != 1 {
+		t.Errorf("%d calls are known, not the one that goes on", calls)
+	}
+	c, d := ask(), ask()
+	c.End()
+	d.End()
+	c.End()
+	b.End()
+	if turns, calls := Known(); turns != 0 || calls != 0 {
+		t.Errorf("left are %d turns and %d calls", turns, calls)
+	}
+}

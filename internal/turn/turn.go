@@ -97,12 +97,15 @@ func cut(name string) string {
 }
 
 // End says that the turn is over: a goroutine that goes on with its context waits for
-// itself alone.
+// itself alone. Such a goroutine may say it too, at the same moment.
 func (t *Turn) End() {
 	t.own.mu.Lock()
+	was := t.own.over
 	t.own.over = true
 	t.own.mu.Unlock()
-	t.forget()
+	if !was {
+		t.forget()
+	}
 }
 
 // Wait says that the turn, one of this process, waits for a call to shard.
