@@ -35,13 +35,13 @@ type vigil struct {
 	awaited atomic.Int64         // calls that wait for an answer, questions included
 	heard   atomic.Uint64        // answers
 	gone    atomic.Uint64        // the id of a question that found no listener; 0: none
-	asks    atomic.Pointer[call] // the question that is on its way
+	asks    atomic.Pointer[call] // the newest question that is on its way
 
 	// The clock's.
 	node   expiry.Node
 	last   uint64 // heard, at the last pulse
 	silent int    // for how many pulses nothing has come
-	asking int    // for how many pulses the question is on its way
+	asking int    // for how many pulses the newest question is on its way
 
 	waits []byte // the ids of calls that were looked at; guarded by calls.mu
 }
@@ -99,19 +99,30 @@ func (v *vigil) Expire() {
 	}
 }
 
-// ask asks the node, and names calls, if no question is on its way.
+// ask asks the node, and names calls, if no question is on its way. A silent node is asked anew, because the question or its
+// answer may have been lost. Those before stay open: the answer of a node that is slow to read is a sign of life too.
 func (v *vigil) ask(named []byte) {
+	before := v.asks.Load()
+	if before != nil && (v.silent < askAfter || v.asking < askAfter) {
+		return
+	}
 	t, to := v.box.t, &route{to: v.box} // of any shard
 	c := &call{t: t, to: to}
-	c.told = vital{v, c}
-	if !v.asks.CompareAndSwap(nil, c) {
+	c.told = vital{v, c, before}
+	if !v.asks.CompareAndSwap(before, c) {
 		return
+	}
+	if v.asking = 0; before != nil {
+		named = nil // both may be answered at one moment: that is one look at the node's calls, not two
 	}
 	now, cancel := context.WithCancel(context.Background())
 	cancel() // there is no waiting for room: the next pulse asks again
 	env := transport.Envelope{Type: aliveAt, Data: named[:min(len(named), t.limit()/2)]}
 	if to.post(now, &env, c) != nil {
-		v.asks.Store(nil)
+		v.asks.Store(before)
+		if !v.asked() {
+			v.asks.Store(nil)
+		}
 	}
 }
 
@@ -123,8 +134,9 @@ func (v *vigil) asked() bool {
 
 // vital is a question to a node whether it lives.
 type vital struct {
-	v *vigil
-	c *call
+	v      *vigil
+	c      *call
+	before *call // the question before it, which had no answer then; or nil
 }
 
 // Told implements [dispatch.Told].
@@ -132,7 +144,10 @@ func (q vital) Told(err error) {
 	if errors.Is(err, outcome.ErrTransportNoShardSubscriber) {
 		q.v.gone.Store(q.c.id)
 	}
-	q.v.asks.Store(nil)
+	q.v.asks.CompareAndSwap(q.c, nil)
+	for b := q.before; b != nil; b = b.told.(vital).before { // answers come in order: what has none by now was lost
+		q.c.t.calls.leave(b)
+	}
 	if err == nil {
 		decideAll(q.c.t.calls.lost(q.v.box, q.c.id, q.c.data), func(c *call) *outcome.Error {
 			return outcome.Errorf(outcome.ErrConnectionLost, "the request for shard %d or its reply was lost: the node does not know the call", c.to.shard).WithOutcome(outcome.MaybeRan)

@@ -248,3 +248,22 @@ func TestHostileAnswer(t *testing.T) {
 	release()
 	held(t, call)
 }
+
+// TestOneLostQuestion: a node that has dropped the question whether it lives is asked anew. It does not count as dead.
+func TestOneLostQuestion(t *testing.T) {
+	t.Parallel() // it waits, and works little
+	url := testkit.StartNATS(t)
+	node, client, nc := narrow(t, url), connect(t, natstransport.Options{URL: url}), dial(t, url)
+	h, entered, release := stuck(t)
+	serve(t, node, 1, h)
+	call := hold(t, client, 1, entered)
+	_, stop := flood(t, node, nc, "clstr.n."+node.Backend().Address()+"._")
+	eventually(t, "the node is asked", func() bool { return client.OpenCalls() >= 2 })
+	client.Sync(patient(t))
+	node.HasCome(patient(t))
+	stop()
+	answersOf(t, client, 1)
+	release()
+	held(t, call)
+	client.VigilEnds(t, 1)
+}
