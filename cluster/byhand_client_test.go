@@ -97,9 +97,9 @@ func packed(text string) (numbers []uint64) {
 	return numbers
 }
 
-// who asks all nodes for the owners of shards from first on; one is whether it asks for the first shard
+// askOwners asks all nodes for the owners of shards from first on; one is whether it asks for the first shard
 // only.
-func (h *hand) who(first uint64, one bool) parsed {
+func (h *hand) askOwners(first uint64, one bool) parsed {
 	h.t.Helper()
 	var ask fields
 	ask.number(1, 1)
@@ -123,7 +123,7 @@ func (h *hand) who(first uint64, one bool) parsed {
 // owner returns the node that owns a shard, and in which epoch.
 func (h *hand) owner(shard uint64) (node string, epoch uint64) {
 	h.t.Helper()
-	told := h.who(shard, true)
+	told := h.askOwners(shard, true)
 	epochs, owners := packed(told.texts[3]), packed(told.texts[7])
 	if told.numbers[2] != shard || len(epochs) != 1 || len(owners) != 1 || owners[0] != 1 {
 		h.t.Fatalf("the owner of shard %d: %+v", shard, told)

@@ -16,7 +16,7 @@ import (
 // number of shards and the seed.
 func (h *hand) owners(first uint64) (epochs []uint64, nodes []string, shards uint64, seed string) {
 	h.t.Helper()
-	told := h.who(first, false)
+	told := h.askOwners(first, false)
 	epochs = packed(told.texts[3])
 	if told.numbers[2] != first {
 		h.t.Errorf("asked from shard %d on, the answer is %+v", first, told)

@@ -98,7 +98,7 @@ func TestWireByHand(t *testing.T) {
 		t.Errorf("protobuf: %q, %+v", got, fault)
 	}
 	// The list of the node: shards that it skips, and shards that it serves.
-	told, nobody, next := h.who(0, false), handShard("nobody", "prod", shards), uint64(0)
+	told, nobody, next := h.askOwners(0, false), handShard("nobody", "prod", shards), uint64(0)
 	for i, n := range packed(told.texts[8]) {
 		if next += n; i%2 == 1 && nobody >= next-n && nobody < next || next > shards {
 			t.Errorf("the node serves %d: %+v", nobody, told)
