@@ -6,7 +6,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"strings"
 	"sync"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/wire"
@@ -25,6 +28,16 @@ func newNode() string {
 	_, _ = rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
 }
+
+// newInbox returns an inbox that nobody guesses. nats.go only counts on from one inbox to the next, so any of a process's inboxes
+// names those beside it. Clients may learn the one for questions about turns.
+func newInbox(nc *nats.Conn) string {
+	counted := nc.NewInbox()
+	return counted[:strings.LastIndexByte(counted, '.')+1] + rand.Text()[:inboxToken]
+}
+
+// inboxToken is how many characters of five random bits end an inbox. nats.go's have as many.
+const inboxToken = 22
 
 // open returns when requests reach this end. If fixed is true, clients must be able to ask for its
 // fixed list too. The ears stay open until the transport is closed.

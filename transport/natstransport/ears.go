@@ -65,7 +65,7 @@ func (es *ears) name() {
 	set(&es.own, t.opts.Prefix+".own", "", t.asker.announced)
 	set(&es.list, t.opts.Prefix+".who", "", t.directory.tell)
 	set(&es.who, t.opts.Prefix+".who", "who", t.directory.tell)
-	set(&es.turns, t.nc.Load().NewInbox()+turnsToken, "", t.turns.tell)
+	set(&es.turns, newInbox(t.nc.Load())+turnsToken, "", t.turns.tell)
 	es.list.hello = t.door.introduce
 }
 

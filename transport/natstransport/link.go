@@ -242,8 +242,8 @@ const (
 	// maxReplySubject is how long a reply subject may be: each call holds its own.
 	maxReplySubject = 256
 	// maxInboxPrefix is what that leaves for the prefix of a connection's inboxes: behind
-	// it come 22 characters, a dot, an id and two numbers.
-	maxInboxPrefix = maxReplySubject - 22 - 1 - 13 - 2*4
+	// it come a token, a dot, an id and two numbers.
+	maxInboxPrefix = maxReplySubject - inboxToken - 1 - 13 - 2*4
 )
 
 // isInbox reports whether a reply may be sent to the subject. The server would refuse text that is

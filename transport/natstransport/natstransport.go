@@ -137,7 +137,7 @@ func (t *Transport) connect(ctx context.Context) (err error) {
 		}
 	}
 	t.nc.Store(nc)
-	t.inbox = nc.NewInbox()
+	t.inbox = newInbox(nc)
 	t.inboxPrefix = t.inbox[:strings.LastIndexByte(t.inbox, '.')+1]
 	t.who = t.inbox + ".who"
 	t.ears.name()
