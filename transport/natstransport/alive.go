@@ -20,7 +20,7 @@ const aliveAt = "clstr.alive"
 // asked. If nobody listens there, the node has died, or has handed over and gone. Its calls end one pulse later,
 // because answers of a node that has handed over may still come over other servers. If the node stays silent
 // for giveUpAfter pulses, it has died with its machine, or stands still. A pulse at which this end has not read all that
-// has come does not count. A node with calls that wait for long is asked too, even if it is not silent.
+// had come at the pulse before does not count. A node with calls that wait for long is asked too, even if it is not silent.
 const (
 	pulse       = 300 * time.Millisecond
 	askAfter    = 3
@@ -40,6 +40,7 @@ type vigil struct {
 	// The clock's.
 	node   expiry.Node
 	last   uint64 // heard, at the last pulse
+	unread uint64 // hearing.came, when all is read that had come at the last pulse
 	silent int    // for how many pulses nothing has come
 	asking int    // for how many pulses the newest question is on its way
 
@@ -59,12 +60,14 @@ func (v *vigil) beat() { v.box.t.clock.Add(&v.node, v, expiry.Now()+int64(pulse)
 func (v *vigil) Expire() {
 	t := v.box.t
 	heard, gone := v.heard.Load(), v.gone.Swap(0)
+	waits, came := uint64(len(t.reader.in)), t.hearing.came.Load() // in this order
 	switch {
 	case heard != v.last:
 		v.last, v.silent, gone = heard, 0, 0
-	case len(t.reader.in) == 0: // else what the node has said may wait to be read
+	case came >= v.unread: // else what the node has said may wait to be read
 		v.silent++
 	}
+	v.unread = came + waits
 	if c := v.asks.Load(); c == nil {
 		v.asking = 0
 	} else if v.asking++; v.asking > giveUpAfter && v.silent < askAfter { // it was lost

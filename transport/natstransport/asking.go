@@ -161,7 +161,7 @@ func (a *asker) recheck(r *route) {
 	if a.state.Load() != living {
 		return
 	}
-	if !r.told() && r.doubted() {
+	if !r.told.Load() && r.doubted() {
 		a.open(true)
 		return
 	}

@@ -190,7 +190,7 @@ func (d *directory) notServed(shard uint32, epoch uint64) *outcome.Error {
 
 // ownerOf returns the owner of a shard that this node knows beyond the epoch of a sender.
 func (d *directory) ownerOf(shard uint32, epoch uint64) (owner wire.Owner) {
-	if r := d.t.owners.routes.Get(shard); r != nil && r.told() {
+	if r := d.t.owners.routes.Get(shard); r != nil && r.told.Load() {
 		owner = wire.Owner{Epoch: r.epoch, Node: r.to.node}
 	}
 	for _, s := range *d.dirs.Load() {

@@ -177,10 +177,6 @@ func (t *Transport) Sync(ctx context.Context) {
 // FlusherWaits is how many tasks wait for the flusher.
 func (t *Transport) FlusherWaits() int { return t.flusher.Stats().Waiting }
 
-// SucceedAfter sets how long the answers of an owner are waited for that has been
-// succeeded.
-func (t *Transport) SucceedAfter(d time.Duration) { t.succession = d }
-
 // Learn is the first half of what an announcement does: the owner is known, and
 // requests do not go there yet.
 func (t *Transport) Learn(shard uint32, epoch uint64, node string) {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/clstr-go/clstr/outcome"
 
@@ -61,8 +60,6 @@ type Transport struct {
 	reports reports
 	moves   mover
 
-	succession time.Duration // the constant, but in tests
-
 	node      string // the token of this end's subject
 	ears      ears
 	door      door
@@ -98,9 +95,7 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 		d:       dispatch.NewDispatcher(opts.limits(), opts.Log),
 		flusher: pool.New(1),
 		node:    newNode(),
-
-		succession: succession,
-		quit:       make(chan struct{}),
+		quit:    make(chan struct{}),
 	}
 	t.missed.log, t.drops.live = opts.Log, map[*nats.Subscription]uint64{}
 	t.link.t, t.broken = t, make(chan struct{})

@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/clstr-go/clstr/internal/shardtable"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/transport"
 )
 
 // owners is what a connection knows of which node owns which shard. It decides nothing: a
@@ -27,6 +29,34 @@ type owners struct {
 	boxes  map[string]*nodeBox // by node
 	known  int                 // shards that have a route
 	halted bool                // nothing goes to nodes
+}
+
+// route is what is known of the owner of a shard. Another owner has another route: only the
+// marks of a route change.
+type route struct {
+	shard uint32
+	epoch uint64 // 0: with a fixed list
+	to    *nodeBox
+
+	told  atomic.Bool // by a node: it is no mere announcement
+	doubt atomic.Bool // the node did not serve the shard
+	rival *nodeBox    // a node whose fixed list has the shard too; nil: none is known. Guarded by owners.mu
+}
+
+// doubted notes that the node did not serve the shard. It returns true if that is news.
+func (r *route) doubted() bool { return r.doubt.CompareAndSwap(false, true) }
+
+// follow takes the owner that the node has named when it refused the shard; the zero Owner is none.
+func (r *route) follow(owner wire.Owner) {
+	if owner.Epoch > r.epoch || owner.Node != "" && !r.told.Load() { // an older one is the word of a node that lags
+		r.doubt.Store(true)
+		r.to.t.owners.learn(r.shard, owner, true)
+	}
+}
+
+// leadsHere reports whether an envelope to the route's shard needs no NATS. r may be nil.
+func (r *route) leadsHere(env *transport.Envelope) bool {
+	return r != nil && r.to.here && env.Type != turnsAt && env.Type != aliveAt // those are for the reader
 }
 
 // epochOf returns the epoch in which the shard is owned, as far as is known.
@@ -47,29 +77,22 @@ func (o *owners) learn(shard uint32, owner wire.Owner, told bool) {
 
 // learnOne is called with owners.mu held.
 func (o *owners) learnOne(shard uint32, owner wire.Owner, told bool) {
-	old, said := o.routes.Get(shard), uint64(0)
-	if told && owner.Node != "" {
-		said = owner.Epoch + 1
-	}
-	if old != nil {
-		said = max(said, old.said.Load())
-		old.said.Store(said)
-	}
+	old := o.routes.Get(shard)
 	switch {
 	case owner.Node == "":
 		return // the shard waits for its next owner
 	case old == nil || owner.Epoch > old.epoch:
 	case owner.Epoch == old.epoch && owner.Node == old.to.node:
+		if told {
+			old.told.Store(true)
+		}
 		return
 	case !told || !old.doubt.Load() && !old.to.gone.Load():
 		return
 	}
 	r := &route{shard: shard, epoch: owner.Epoch, to: o.box(owner.Node)}
-	r.said.Store(said)
+	r.told.Store(told)
 	o.setRoute(shard, old, r)
-	if old != nil && r.epoch > old.epoch {
-		old.succeeded()
-	}
 }
 
 // setRoute puts a route in the place of another. It is called with owners.mu held.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -44,5 +45,39 @@ func TestSilentOwnerIsSucceeded(t *testing.T) {
 			return err == nil || client.Epoch(1) == 4
 		})
 		want(t, client, transport.Envelope{Shard: 1, Type: "Who"}, "new")
+	}
+}
+
+// TestSilentNodeUnderLoad: a client whose reader always has more to read finds out too that a node is silent.
+func TestSilentNodeUnderLoad(t *testing.T) {
+	url, _, client, r := realm(t, 2)
+	r.say(1, 1, "still")
+	nc := dial(t, url)
+	if _, err := nc.SubscribeSync("clstr.n.still.*"); err != nil { // a process that stands still
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	call := start(patient(t), client, transport.Envelope{Shard: 1, Type: "Who"})
+	eventually(t, "the call is sent", func() bool { return client.OpenCalls() > 0 })
+	for {
+		read := client.HoldReader()
+		err := nc.Publish(client.Subjects()[0], nil)
+		if err == nil {
+			err = nc.Flush()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		client.HasCome(patient(t))
+		client.Pulses(1, 1)
+		read()
+		select {
+		case got := <-call:
+			failed(t, got.err, outcome.ErrConnectionLost, outcome.MaybeRan)
+			return
+		default:
+		}
 	}
 }
