@@ -117,10 +117,12 @@ func TestNoCircle(t *testing.T) {
 		if key := <-heard; key != "a" {
 			t.Errorf("%s was told", key)
 		}
-		_, err = cluster.NewRequest[later, walked](w.Client().Key("a")).Request(ctx, later{[]string{"a", "b"}})
-		ask("a goroutine that goes on", err)
-		returned <- struct{}{}
-		<-heard
+		for range 50 { // its turn may not have ended yet when the caller has the answer
+			_, err = cluster.NewRequest[later, walked](w.Client().Key("a")).Request(ctx, later{[]string{"a", "b"}})
+			ask("a goroutine that goes on", err)
+			returned <- struct{}{}
+			<-heard
+		}
 	})
 }
 

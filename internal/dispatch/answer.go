@@ -152,8 +152,12 @@ func (c *Call) settle(err *outcome.Error, h how) {
 		c.sub.counts.decided(&c.arrival, err, st.Moves())
 	}
 	after := c.record(err, h)
-	if c.bits.Load()&(bitNoted|bitOpen) != 0 {
+	is := c.bits.Load()
+	if is&(bitNoted|bitOpen) != 0 {
 		c.sub.hearers.forget(c)
+	}
+	if is&bitTurn != 0 {
+		c.answered()
 	}
 	if c.bits.Load()&(bitPlaced|bitStarted) == bitPlaced {
 		c.leavePlace()

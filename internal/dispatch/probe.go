@@ -69,7 +69,7 @@ func (p *probe) run(ctx context.Context) {
 	}
 	defer p.again()
 	before := place.Running()
-	if before == nil {
+	if before == nil || !before.HoldsUp() {
 		return
 	}
 	line := c.Waiting()
@@ -80,7 +80,7 @@ func (p *probe) run(ctx context.Context) {
 		}
 		return home != nil
 	})
-	if home == nil || place.Running() != before || len(before.Asks()) == 0 {
+	if home == nil || place.Running() != before || !before.HoldsUp() {
 		return
 	}
 	circle := line.Circle(home.Number)

@@ -210,7 +210,7 @@ func (s *Sub) AnswerTurns(shard uint32, question []byte) ([]byte, error) {
 	var edges []edge
 	looks := mostLooks
 	for i, number := range q.Numbers {
-		for _, t := range turn.WaitsFor(number, mostEdges-len(edges), &looks) {
+		for _, t := range turn.WaitsFor(number, mostEdges-len(edges), &looks, q.Drains) {
 			edges = append(edges, edgeTo(i, t))
 		}
 	}

@@ -16,12 +16,13 @@ type Turn = turn.Turn
 // For says that the wait is for a call to shard, and returns the turns that wait
 // for it, the nearest first: the one that ctx belongs to, and those that wait for
 // that. It returns nil outside of handlers and hooks, and where the handler or hook
-// has returned, because nothing waits for a goroutine that goes on.
+// has returned, because nothing waits for a goroutine that goes on. A handler that goes on after its call was answered
+// is the only one.
 func (w *Wait) For(ctx context.Context, shard int) *Turn {
 	t := w.turn
 	if t == nil {
 		if w.call.Call != nil {
-			t = w.call.turn()
+			t = w.call.turn().Asking()
 		} else {
 			t = Waiting(ctx)
 		}
@@ -40,7 +41,7 @@ func (w *Wait) For(ctx context.Context, shard int) *Turn {
 func Waiting(ctx context.Context) *Turn {
 	if c := lend(ctx); c.Call != nil {
 		defer c.giveBack()
-		return c.turn()
+		return c.turn().Asking()
 	}
 	if m, ok := ctx.Value(turn.MakerKey{}).(turn.Maker); ok {
 		return m.Asks()
@@ -110,11 +111,22 @@ func (c *turns) turn() *Turn {
 		c.bits.Or(bitTurn)
 	}
 	c.mu.Unlock()
-	if c.bits.Load()&bitEnded != 0 { // at the same moment
+	switch now := c.bits.Load(); { // at the same moment, perhaps
+	case now&bitEnded != 0:
 		t.End()
 		return nil
+	case now&bitAnswered != 0:
+		t.Answered()
 	}
 	return t
+}
+
+// answered is called when the call has its answer, before its sender is told: from then on no turn waits for its own.
+func (c *turns) answered() {
+	c.mu.Lock()
+	t := c.self
+	c.mu.Unlock()
+	t.Answered()
 }
 
 // endTurn is called when the handler has returned; old are the bits of before.

@@ -128,7 +128,7 @@ func (c *cell) closesCircle(m *Context) error {
 		return nil
 	}
 	now := c.Running()
-	if now == nil || line.Find(now.Number) == nil {
+	if now == nil || line.Find(now.Number) == nil || !now.HoldsUp() {
 		return nil
 	}
 	return failure(ErrCircle, nil, "%s", turn.Asks(line.Circle(now.Number)))

@@ -138,8 +138,8 @@ func (t *Turn) OfShards(shards func(uint32) bool) bool {
 // WaitsFor returns at most so many of the turns of this process that the turn of the
 // number waits for, if they wait themselves: they handle its calls, or run
 // where its calls stand in line. It takes what it has looked at from looks, and looks
-// at no more than there are.
-func WaitsFor(number uint64, most int, looks *int) (turns []*Turn) {
+// at no more than there are. For a drain it returns turns that were answered, too: a drain waits for their end.
+func WaitsFor(number uint64, most int, looks *int, drain bool) (turns []*Turn) {
 	s := stripeOf(number)
 	s.mu.Lock()
 	all := s.some(number, *looks)
@@ -153,7 +153,7 @@ func WaitsFor(number uint64, most int, looks *int) (turns []*Turn) {
 		if a.place != nil {
 			t = a.place.Running()
 		}
-		if t != nil && t.own != nil && t.waitsNow() && !slices.Contains(turns, t) {
+		if t != nil && t.own != nil && (t.HoldsUp() || drain && t.waitsNow()) && !slices.Contains(turns, t) {
 			turns = append(turns, t)
 		}
 	}

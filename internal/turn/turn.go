@@ -59,6 +59,7 @@ type Turn struct {
 type state struct {
 	mu     sync.Mutex
 	over   bool
+	free   bool      // no turn waits for it any more: see Answered
 	ends   bool      // it is a stop hook's, whose shard has begun to end meanwhile
 	serves Role      // Stop, Ending or Last: it handles what such a stop hook has told its key
 	told   int       // over so many notifications
@@ -123,6 +124,37 @@ func (t *Turn) Waited(shard uint32) {
 	if i := slices.Index(s.waits, shard); i >= 0 {
 		s.waits = slices.Delete(s.waits, i, i+1)
 	}
+}
+
+// Answered says that the caller of the turn has its answer, or has gone, while the turn may go on.
+func (t *Turn) Answered() {
+	t.own.mu.Lock()
+	t.own.free = true
+	t.own.mu.Unlock()
+}
+
+// Asking returns t with the turns that wait for it when it asks now: with none once it was answered. t may be nil.
+func (t *Turn) Asking() *Turn {
+	if t == nil || t.By == nil {
+		return t
+	}
+	t.own.mu.Lock()
+	defer t.own.mu.Unlock()
+	if !t.own.free {
+		return t
+	}
+	alone := *t
+	alone.By = nil
+	return &alone
+}
+
+// HoldsUp reports whether the turn, one of this process, does not end before a call that it waits for. That is not
+// known of a turn that was answered: what asks may be a goroutine that goes on, because it has heard of the answer. So
+// such a turn is in no circle.
+func (t *Turn) HoldsUp() bool {
+	t.own.mu.Lock()
+	defer t.own.mu.Unlock()
+	return !t.own.over && !t.own.free && len(t.own.waits) > 0
 }
 
 func (t *Turn) waitsNow() bool {
