@@ -5,7 +5,6 @@ package actor
 import (
 	"fmt"
 	"reflect"
-	"strconv"
 	"time"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
@@ -13,6 +12,7 @@ import (
 	"github.com/clstr-go/clstr/internal/codec"
 	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/internal/plain"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // Definition is an entity written as a plain struct with methods. Make one with
@@ -267,7 +267,7 @@ func (i instance) Handle(c *host.Context) {
 	msgType := c.OnTurn().Message().Type
 	h := i.table.handlers[msgType]
 	if h == nil {
-		c.OnTurn().Fail(&host.Failure{Why: host.ErrUnknownType, What: strconv.Quote(msgType)})
+		c.OnTurn().Fail(outcome.Errorf(outcome.ErrUnknownType, "%.256q", msgType))
 		return
 	}
 	h(i.entity, c)

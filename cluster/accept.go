@@ -246,7 +246,7 @@ func (g *layoutGuard) check(env *Envelope) *outcome.Error {
 }
 
 // checkKey is asked before a key is activated.
-func (g *layoutGuard) checkKey(shard uint32, key string) error {
+func (g *layoutGuard) checkKey(shard uint32, key string) *outcome.Error {
 	if !g.known {
 		return nil
 	}

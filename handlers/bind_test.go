@@ -51,7 +51,7 @@ func TestBindRefusesOthers(t *testing.T) {
 // in the wrong shard, whether the handler is wrapped or not.
 func TestCheck(t *testing.T) {
 	errWrong := outcome.Errorf(outcome.ErrLayoutMismatch, "key of another shard")
-	env := hosting.Setup{Check: func(_ uint32, key string) error {
+	env := hosting.Setup{Check: func(_ uint32, key string) *outcome.Error {
 		if key == "elsewhere" {
 			return errWrong
 		}
@@ -87,7 +87,7 @@ func TestCheck(t *testing.T) {
 	scoped := handlers.NewScopedHandler(handlers.ScopedOptions{
 		Extract: func(transport.Envelope) (string, error) { return "elsewhere", nil }, Create: y.create,
 	})
-	refuse := hosting.Setup{Check: func(uint32, string) error { return errWrong }}
+	refuse := hosting.Setup{Check: func(uint32, string) *outcome.Error { return errWrong }}
 	for name, wrap := range wraps {
 		call = newNode(t, memtransport.Options{}).serve(t, wrap(scoped), refuse)
 		if _, err := call.ask("here", "Get"); err != nil {

@@ -3,18 +3,15 @@ package handlers_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 
-	pactor "github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/dispatch"
-	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/internal/hosting"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
@@ -65,8 +62,8 @@ func (v *vault) activate(c *actor.Context) error {
 	switch c.Key() {
 	case "no database":
 		return errNoDatabase
-	case "full": // an error that looks like one of the host's own
-		return host.ErrMailboxFull
+	case "full": // an error that looks like a refusal
+		return outcome.ErrOverloaded
 	}
 	return nil
 }
@@ -99,7 +96,7 @@ func TestCodes(t *testing.T) {
 			{"k", "badReply", `{}`, outcome.ErrReply, outcome.RanAndFailed, "chan int"},
 			{"k", "crash", `{}`, outcome.ErrPanicked, outcome.MaybeRan, `message type "crash"`},
 			{"no database", "put", `{}`, outcome.ErrActivationFailed, outcome.NotStarted, "activation failed: no database"},
-			{"full", "put", `{}`, outcome.ErrActivationFailed, outcome.NotStarted, "activation failed: mailbox full"},
+			{"full", "put", `{}`, outcome.ErrActivationFailed, outcome.NotStarted, "activation failed: overloaded"},
 		} {
 			_, err := call(t.Context(), transport.Envelope{Key: c.key, Type: c.msgType, Data: []byte(c.data)})
 			failed(t, c.msgType, err, c.want, c.outcome)
@@ -111,38 +108,6 @@ func TestCodes(t *testing.T) {
 				t.Errorf("%s: %q holds a piece of the payload", c.msgType, err)
 			case strings.Count(err.Error(), c.want.Error()) != 1:
 				t.Errorf("%s: %q says it twice", c.msgType, err)
-			}
-		}
-	})
-}
-
-// failing is an entity that answers with whatever its message names.
-type failing map[string]error
-
-func (failing) Activate(*host.Context) error  { return nil }
-func (f failing) Handle(c *host.Context)      { c.Call().Fail(f[c.Message().Type]) }
-func (failing) Passivate(*host.Context) error { return nil }
-func (failing) Drain(*host.Context) error     { return nil }
-func (failing) Settings() host.Settings       { return host.Settings{} }
-func (failing) Receive(pactor.Context)        {}
-
-// TestCodesGoByWhereAnErrorWasMade: an error that wraps one of the host's own has come from
-// the application, and the call has run.
-func TestCodesGoByWhereAnErrorWasMade(t *testing.T) {
-	f := failing{
-		"wraps":              fmt.Errorf("mine: %w", host.ErrStopping),
-		"wraps a failure":    fmt.Errorf("mine: %w", &host.Failure{Why: host.ErrStopping}),
-		"fails for another":  &host.Failure{Why: fmt.Errorf("mine: %w", host.ErrStopping)},
-		"fails with a cause": &host.Failure{Why: errTooMuch, Cause: host.ErrMailboxFull},
-	}
-	h := func() transport.HandlerFunc {
-		return handlers.NewActorHandler(func(string) (actor.Actor, error) { return f, nil })
-	}
-	inEachForm(t, h, func(t *testing.T, _ form, call caller) {
-		for msgType := range f {
-			_, err := call(t.Context(), transport.Envelope{Key: "k", Type: msgType})
-			if outcome.Of(err) != outcome.RanAndFailed || errors.Is(err, outcome.ErrDraining) || errors.Is(err, outcome.ErrOverloaded) {
-				t.Errorf("%s: %v (%v)", msgType, err, outcome.Of(err))
 			}
 		}
 	})

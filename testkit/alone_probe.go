@@ -93,7 +93,7 @@ func (p probe) Durable() (of any, how *host.Persistence) {
 // Handle implements host.Entity.
 func (p probe) Handle(c *host.Context) {
 	if p.dead.Load() {
-		c.Call().Fail(errKilled)
+		c.Call().Reply(nil, errKilled)
 		return
 	}
 	switch order(c.Message().Type) {

@@ -17,7 +17,6 @@ import (
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/handlers"
-	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/testkit"
 )
 
@@ -54,9 +53,7 @@ func act(what string) error {
 		_ = none.Decode
 	case "goexit":
 		runtime.Goexit()
-	case "stopping": // what it returns looks like a refusal of a call that has not run
-		return fmt.Errorf("encoding: %w", host.ErrStopping)
-	case "refused":
+	case "refused": // what it returns looks like a refusal of a call that has not run
 		return fmt.Errorf("encoding: %w", &cluster.Error{Code: "draining", Outcome: cluster.NotStarted})
 	case "draining":
 		return fmt.Errorf("encoding: %w", cluster.ErrDraining)
@@ -173,7 +170,7 @@ func testCodeOf(t *testing.T, key *cluster.ScopedClient, ran *atomic.Int32) {
 		t.Fatal(err)
 	}
 	counted("at first", want)
-	for _, what := range []string{"panic", "nil", "goexit", "draining", "stopping"} {
+	for _, what := range []string{"panic", "nil", "goexit", "draining"} {
 		for _, notify := range []bool{false, true} {
 			var err error
 			if data := []byte(`{"Decode":"` + what + `"}`); notify {
@@ -188,7 +185,7 @@ func testCodeOf(t *testing.T, key *cluster.ScopedClient, ran *atomic.Int32) {
 			counted("decoding, "+what, want)
 		}
 	}
-	for _, what := range []string{"panic", "nil", "draining", "stopping", "refused", "goexit"} {
+	for _, what := range []string{"panic", "nil", "draining", "refused", "goexit"} {
 		step()
 		err := light(what)
 		if !errors.Is(err, cluster.ErrReply) || cluster.CodeOf(err) != "reply" || cluster.OutcomeOf(err) != cluster.RanAndFailed ||
@@ -198,7 +195,7 @@ func testCodeOf(t *testing.T, key *cluster.ScopedClient, ran *atomic.Int32) {
 		counted("encoding, "+what, want)
 	}
 	for _, onTurn := range []bool{false, true} {
-		for _, what := range []string{"panic", "nil", "draining", "stopping", "refused", "goexit"} {
+		for _, what := range []string{"panic", "nil", "draining", "refused", "goexit"} {
 			step()
 			_, err := cluster.NewRequest[later, trigger](key).Request(t.Context(), later{what, onTurn})
 			if !errors.Is(err, cluster.ErrReply) || cluster.OutcomeOf(err) != cluster.RanAndFailed || ran.Load() != 1 {

@@ -11,9 +11,12 @@ import (
 	pactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 var errBroken = errors.New("broken")
+
+func init() { outcome.RegisterError("host_test.broken", errBroken) }
 
 // TestActivationFailure fails the first incarnation in each way that there is.
 func TestActivationFailure(t *testing.T) {
@@ -45,7 +48,7 @@ func TestActivationFailure(t *testing.T) {
 			close(gate)
 			for _, c := range calls {
 				_, err := c.wait(t)
-				if !errors.Is(err, host.ErrActivation) {
+				if !errors.Is(err, outcome.ErrActivationFailed) {
 					t.Errorf("a caller that waits got %v, want ErrActivation", err)
 				}
 				if errors.Is(err, errBroken) != (name == "factory error" || name == "OnActivate error") {
@@ -177,5 +180,17 @@ func TestAbandonedCallsActivateNothing(t *testing.T) {
 	}
 	if n := made.Load(); n != 1 || behind.starts != 0 {
 		t.Errorf("%d made, %d starts of a message whose sender has gone", n, behind.starts)
+	}
+}
+
+// TestAnErrorThatAnotherKeyHasHad is the cause of an activation's failure, and not the failure itself: it is the other
+// key whose record is bad.
+func TestAnErrorThatAnotherKeyHasHad(t *testing.T) {
+	w := newWorld(t, host.Options{Factory: func(string) (host.Actor, error) {
+		return nil, outcome.Errorf(outcome.ErrBadState, "record of another key")
+	}})
+	_, err := w.send("k", "go").wait(t)
+	if outcome.CodeOf(err) != outcome.CodeOf(outcome.ErrActivationFailed) || !errors.Is(err, outcome.ErrBadState) {
+		t.Errorf("got %v (%s)", err, outcome.CodeOf(err))
 	}
 }

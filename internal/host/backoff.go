@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // How long a key is not activated again after a failure. The time doubles after each further
@@ -48,7 +50,7 @@ type failedKey struct {
 }
 
 // fails notes that an activation has failed, and returns the error for its callers.
-func (b *backoff) fails(shard uint32, key string, cause error) error {
+func (b *backoff) fails(shard uint32, key string, cause error) *outcome.Error {
 	now := time.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -67,22 +69,23 @@ func (b *backoff) fails(shard uint32, key string, cause error) error {
 		b.failed.RemoveOldest()
 	}
 	b.tidyLater()
-	why := inactive(cause)
-	why.RetryAfter = delay
-	return why
+	return inactive(cause, "", delay)
 }
 
-// inactive is the error for the callers of a key that could not be activated.
-func inactive(cause error) *Failure {
-	if f, ok := cause.(*Failure); ok && f.Why == ErrBadState {
-		return &Failure{Why: f.Why, What: f.What, Cause: f.Cause}
+// inactive is the error for the callers of a key that could not be activated, and is tried again after a pause.
+func inactive(cause error, pause string, after time.Duration) (e *outcome.Error) {
+	if bad, ok := cause.(*badState); ok {
+		e = failure(outcome.ErrBadState, "%s: %s%v", bad.what, pause, bad.cause).WithCause(bad.cause)
+	} else {
+		e = failure(outcome.ErrActivationFailed, "%s%v", pause, cause).WithCause(cause)
 	}
-	return &Failure{Why: ErrActivation, Cause: cause}
+	e.RetryAfter = after
+	return e
 }
 
 // refuses returns the error for a caller of a key that is not tried again yet, or nil if the key
 // may be tried.
-func (b *backoff) refuses(shard uint32, key string) error {
+func (b *backoff) refuses(shard uint32, key string) *outcome.Error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.failed == nil {
@@ -96,14 +99,7 @@ func (b *backoff) refuses(shard uint32, key string) error {
 	if left <= 0 {
 		return nil
 	}
-	why := inactive(f.cause)
-	why.RetryAfter = left
-	pause := fmt.Sprintf("the next attempt is in %v", left.Round(time.Millisecond))
-	if why.What != "" {
-		pause = why.What + ": " + pause
-	}
-	why.What = pause
-	return why
+	return inactive(f.cause, fmt.Sprintf("the next attempt is in %v: ", left.Round(time.Millisecond)), left)
 }
 
 // succeeds forgets a key.

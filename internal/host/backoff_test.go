@@ -12,6 +12,7 @@ import (
 	pactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // wantLater is want for a key that may not be tried again yet.
@@ -19,7 +20,7 @@ func (w *world) wantLater(key, typ, answer string) {
 	w.Helper()
 	for {
 		got, err := w.send(key, typ).wait(w)
-		if failed, ok := errors.AsType[*host.Failure](err); ok {
+		if failed, ok := errors.AsType[*outcome.Error](err); ok && failed.RetryAfter > 0 {
 			pass(failed.RetryAfter)
 			continue
 		}
@@ -31,10 +32,10 @@ func (w *world) wantLater(key, typ, answer string) {
 }
 
 // refused delivers to a key that refuses, and returns its error.
-func (w *world) refused(key string) *host.Failure {
+func (w *world) refused(key string) *outcome.Error {
 	w.Helper()
 	err := w.Deliver(0, key, newCall())
-	failed, ok := errors.AsType[*host.Failure](err)
+	failed, ok := errors.AsType[*outcome.Error](err)
 	if !ok {
 		w.Fatalf("a key that is not tried again yet says %v", err)
 	}
@@ -63,8 +64,8 @@ func TestOneFailureAnswersAllWhoWait(t *testing.T) {
 		gone.cancel()
 		for _, c := range append(calls, notified) {
 			_, err := c.wait(t)
-			failed, ok := errors.AsType[*host.Failure](err)
-			if !ok || !errors.Is(err, errBroken) || failed.RetryAfter != 50*time.Millisecond || err.Error() != "activation failed: broken" {
+			failed, ok := errors.AsType[*outcome.Error](err)
+			if !ok || failed.RetryAfter != 50*time.Millisecond || err.Error() != "activation failed: broken" {
 				t.Errorf("a caller that waited got %v", err)
 			}
 			c.check(t)
@@ -152,7 +153,7 @@ func TestMailWhileAFailedKeyEnds(t *testing.T) {
 				panic("broken")
 			}
 		})})
-		if _, err := w.send("k", "").wait(t); !errors.Is(err, host.ErrActivation) {
+		if _, err := w.send("k", "").wait(t); !errors.Is(err, outcome.ErrActivationFailed) {
 			t.Errorf("got %v", err)
 		}
 		synctest.Wait()
@@ -163,8 +164,8 @@ func TestMailWhileAFailedKeyEnds(t *testing.T) {
 		close(gate)
 		for _, c := range all {
 			_, err := c.wait(t)
-			failed, ok := errors.AsType[*host.Failure](err)
-			if !ok || failed.Why != host.ErrActivation || failed.RetryAfter <= 0 {
+			failed, ok := errors.AsType[*outcome.Error](err)
+			if !ok || failed.Sentinel() != outcome.ErrActivationFailed || failed.RetryAfter <= 0 {
 				t.Errorf("got %v", err)
 			}
 			c.check(t)

@@ -9,6 +9,7 @@ import (
 	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // Call is the way back to the sender of a message, and the message's context:
@@ -33,12 +34,8 @@ type Call interface {
 	Wants(of *plain.Type) bool
 	// ReplyValue is Reply for a value that the sender wants.
 	ReplyValue(plain.Value)
-	// Fail answers with one of this package's errors, as it is or as a [*Failure].
-	// An error that only wraps one of them counts as an error of the application.
-	Fail(err error)
-	// Coded turns an application's error into one that Fail takes as it is. It runs the error's
-	// own code.
-	Coded(err error) error
+	// Fail answers with an error of the library.
+	Fail(err *outcome.Error)
 	// Wait calls f, which waits, and gives the handler's place among the running handlers to
 	// another meanwhile.
 	Wait(f func())

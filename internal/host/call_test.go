@@ -14,6 +14,7 @@ import (
 	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // patience bounds waits that only a bug makes long.
@@ -81,10 +82,9 @@ func (c *call) answer(data []byte, err error, panicked any) {
 
 func (c *call) Reply(data []byte, err error)   { c.answer(data, err, nil) }
 func (c *call) ReplyOwned(data []byte)         { c.answer(data, nil, nil) }
-func (c *call) Fail(err error)                 { c.answer(nil, err, nil) }
+func (c *call) Fail(err *outcome.Error)        { c.answer(nil, err, nil) }
 func (c *call) Panicked(value any)             { c.answer(nil, nil, value) }
 func (c *call) Age() time.Duration             { return 0 }
-func (c *call) Coded(err error) error          { return err }
 func (c *call) Wait(f func())                  { f() }
 func (c *call) Message() host.Message          { return c.msg }
 func (c *call) Data() []byte                   { return c.msg.Data }
@@ -199,6 +199,20 @@ type world struct {
 	pool   *pool.Pool
 }
 
+// Deliver is the host's, for errors.Is.
+func (w *world) Deliver(shard uint32, key string, c host.Call) error {
+	if err := w.Host.Deliver(shard, key, c); err != nil {
+		return err
+	}
+	return nil
+}
+
+// isStuck reports whether a key has refused a message because a hook of the key takes too long.
+func isStuck(err error) bool {
+	after, _ := outcome.RetryAfter(err)
+	return errors.Is(err, outcome.ErrOverloaded) && after == time.Second
+}
+
 func newWorld(t testing.TB, opts host.Options) *world {
 	return newWorldOn(t, opts, slog.New(slog.DiscardHandler), -1)
 }
@@ -244,7 +258,7 @@ func (w *world) deliver(shard uint32, key string, c *call, m host.Message) {
 	c.msg = m
 	err := w.Deliver(shard, key, c)
 	switch {
-	case errors.Is(err, host.ErrActivation): // its key is not tried again yet
+	case errors.Is(err, outcome.ErrActivationFailed): // its key is not tried again yet
 		c.answer(nil, err, nil)
 	case err != nil:
 		w.Errorf("Deliver to %q: %v", key, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // cell is one key, with all incarnations of its actor. Lock order: shard.mu, mailbox.mu.
@@ -122,7 +123,7 @@ func (c *cell) Running() *Turn {
 
 // closesCircle returns an error if the turn that runs waits for m, because m would then wait
 // for itself.
-func (c *cell) closesCircle(m *Context) error {
+func (c *cell) closesCircle(m *Context) *outcome.Error {
 	line := m.call.Waiting()
 	if line == nil {
 		return nil
@@ -131,7 +132,7 @@ func (c *cell) closesCircle(m *Context) error {
 	if now == nil || line.Find(now.Number) == nil || !now.HoldsUp() {
 		return nil
 	}
-	return failure(ErrCircle, nil, "%s", turn.Asks(line.Circle(now.Number)))
+	return failure(outcome.ErrCircle, "%s", turn.Asks(line.Circle(now.Number)))
 }
 
 // passivate is the turn on which a key stops because it has asked for that, or because it was woken
@@ -165,7 +166,7 @@ func (c *cell) cutOff() {
 	mail, hook, g := b.mail.take(isAny), b.hook(), b.group
 	b.group = nil
 	b.mu.Unlock()
-	c.refuse(mail, ErrStopping)
+	c.refuse(mail, hostStops(c.key))
 	if hook != nil {
 		hook.endContext(false)
 	}
@@ -217,7 +218,7 @@ func (c *cell) failed(current any, value any) {
 }
 
 // refuse answers messages that were taken out of the mailbox.
-func (c *cell) refuse(messages []any, why error) {
+func (c *cell) refuse(messages []any, why *outcome.Error) {
 	for _, m := range messages {
 		if x, ok := m.(*Context); ok {
 			x.call.Fail(why)
@@ -228,7 +229,7 @@ func (c *cell) refuse(messages []any, why error) {
 }
 
 // refuseAll is refuse for everything in the mailbox.
-func (c *cell) refuseAll(why error) { c.refuse(c.mailbox.take(isAny), why) }
+func (c *cell) refuseAll(why *outcome.Error) { c.refuse(c.mailbox.take(isAny), why) }
 
 // refuseMail makes a dead letter of mail by process id, because such mail has no other answer.
 func (c *cell) refuseMail(message any, why error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // UnmarshalJSON and the like are a message's own code, as the methods of an error are
@@ -22,7 +23,7 @@ import (
 // known. Where f fails, the call is answered.
 func (c *Context) Decode(to reflect.Type, f func() error) (ok bool) {
 	var err error
-	c.guard(ErrDecode, func() { err = f() })
+	c.guard(outcome.ErrDecode, func() { err = f() })
 	if err == nil {
 		return true
 	}
@@ -30,7 +31,7 @@ func (c *Context) Decode(to reflect.Type, f func() error) (ok bool) {
 	if to != nil {
 		into = " into " + to.String()
 	}
-	c.miscoded(ErrDecode, err, fmt.Sprintf("type %q%s", c.call.Message().Type, into))
+	c.miscoded(outcome.ErrDecode, err, fmt.Sprintf("type %q%s", c.call.Message().Type, into))
 	return false
 }
 
@@ -44,7 +45,7 @@ func (c *Context) Respond(out any) {
 	var asIs bool
 	var data []byte
 	var err error
-	c.guard(ErrEncode, func() {
+	c.guard(outcome.ErrReply, func() {
 		if of := reflect.TypeOf(out); of != nil && c.call.Wants(codec.Plain(of)) {
 			v, asIs = plain.CopyAny(codec.Plain(of), out)
 		}
@@ -57,7 +58,7 @@ func (c *Context) Respond(out any) {
 		return
 	}
 	if err != nil {
-		c.miscoded(ErrEncode, err, fmt.Sprintf("%T", out))
+		c.miscoded(outcome.ErrReply, err, fmt.Sprintf("%T", out))
 		return
 	}
 	c.call.ReplyOwned(data)
@@ -82,7 +83,7 @@ func (c *Context) guard(why error, f func()) {
 		}
 		turn.Goes(&c.gate)
 		if why != nil {
-			c.call.Fail(failure(why, nil, "the message's own code ended its goroutine"))
+			c.call.Fail(failure(why, "the message's own code ended its goroutine"))
 		}
 	}()
 	f()
@@ -96,7 +97,7 @@ func (c *Context) miscoded(why, err error, what string) {
 		c.cell.log().Error("a message's own code panicked", slog.String("type", c.call.Message().Type), slog.String("at", p.What),
 			sparse.PanicWith(p.Value, p.Stack))
 	}
-	c.call.Fail(failure(why, err, "%s", what))
+	c.call.Fail(failure(why, "%s: %v", what, err))
 }
 
 // leftTurn ends a turn if it was the code of its message, reply or error that ended the

@@ -181,10 +181,10 @@ func (c *Context) Save() error {
 	switch {
 	case o == nil:
 		b.mu.Unlock()
-		return fmt.Errorf("Save: %w", ErrNotDurable)
+		return fmt.Errorf("Save: %w", errNotDurable)
 	case b.now != c || o.turn == nil:
 		b.mu.Unlock()
-		return fmt.Errorf("Save: %w", ErrNoTurn)
+		return fmt.Errorf("Save: %w", errNoTurn)
 	}
 	of, old := storedBy(s, o), o.sum
 	b.mu.Unlock()
@@ -195,7 +195,7 @@ func (c *Context) Save() error {
 	b.mu.Lock()
 	if b.now != c || o.turn == nil { // it has ended meanwhile, beside a goroutine of its method
 		b.mu.Unlock()
-		return fmt.Errorf("Save: %w", ErrNoTurn)
+		return fmt.Errorf("Save: %w", errNoTurn)
 	}
 	if is != o.sum && o.undone == nil {
 		o.sum, o.gone = is, false
@@ -222,9 +222,9 @@ func (c *Context) Delete() error {
 	defer b.mu.Unlock()
 	switch o := b.outlet; {
 	case o == nil:
-		return fmt.Errorf("Delete: %w", ErrNotDurable)
+		return fmt.Errorf("Delete: %w", errNotDurable)
 	case b.now != c || o.turn == nil:
-		return fmt.Errorf("Delete: %w", ErrNoTurn)
+		return fmt.Errorf("Delete: %w", errNoTurn)
 	default:
 		o.turn.delete = true
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 func TestContext(t *testing.T) {
@@ -117,8 +118,8 @@ func TestDefine(t *testing.T) {
 		err             error
 	}{
 		{"Add", `{"N":2}`, "2", nil}, {"Add", `{"N":3}`, "5", nil}, {"Add", `{"N":-1}`, "", errBroken},
-		{"Add", `{`, "", host.ErrDecode}, {"Unheard", ``, "", host.ErrUnknownType}, {"Other", `{}`, "", host.ErrEncode},
-		{"Note", `{"Text":"x"}`, "", nil}, {"Note", `{"Text":""}`, "", errBroken}, {"Note", `]`, "", host.ErrDecode},
+		{"Add", `{`, "", outcome.ErrDecode}, {"Unheard", ``, "", outcome.ErrUnknownType}, {"Other", `{}`, "", outcome.ErrReply},
+		{"Note", `{"Text":"x"}`, "", nil}, {"Note", `{"Text":""}`, "", errBroken}, {"Note", `]`, "", outcome.ErrDecode},
 		{"Add", `{"N":0}`, "5", nil},
 	} {
 		call := w.sendData("k", c.typ, []byte(c.data))

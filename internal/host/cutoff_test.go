@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // TestChaosOfShardsThatEndInVain: a shard is ended again and again, mostly for a time that
@@ -47,9 +48,9 @@ func TestChaosOfShardsThatEndInVain(t *testing.T) {
 					switch {
 					case err == nil:
 						told["handled"].Add(1)
-					case errors.Is(err, host.ErrStuck):
+					case isStuck(err):
 						told["stuck"].Add(1)
-					case errors.Is(err, host.ErrStopping):
+					case errors.Is(err, outcome.ErrDraining):
 						told["refused"].Add(1)
 					default:
 						t.Errorf("got %v", err)

@@ -3,10 +3,12 @@
 package host
 
 import (
+	"cmp"
 	"log/slog"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/state"
 )
 
@@ -56,7 +58,7 @@ func (o *outlet) abandon() {
 	mu := &o.cell.mailbox.mu
 	mu.Lock()
 	var out line
-	why := failure(ErrPanicked, nil, "key %.64q", o.cell.key)
+	why := failure(outcome.ErrPanicked, "key %.64q", o.cell.key)
 	if o.undone == nil {
 		o.undo(why)
 	}
@@ -101,7 +103,7 @@ func (o *outlet) settle(s *shell) error {
 	b.mu.Unlock()
 	data, is, err := o.sum.after(t, storedBy(s, o))
 	changed := is != o.sum
-	var why error
+	var why *outcome.Error
 	var over, undone bool
 	b.mu.Lock()
 	o.turn = nil
@@ -113,7 +115,7 @@ func (o *outlet) settle(s *shell) error {
 			err = why
 		}
 	case err != nil || changed && t.failed:
-		o.undo(notStored(err))
+		o.undo(notStored(cmp.Or(err, errFailed)))
 		t.undo(o.undone)
 		over, undone = startOver(b, t.begins), true
 	default:
@@ -167,7 +169,7 @@ func (old sum) after(t *leaving, s stored) (data []byte, is sum, err error) {
 }
 
 // refuse answers the turn's own call, if nothing has.
-func (t *leaving) refuse(why error) {
+func (t *leaving) refuse(why *outcome.Error) {
 	if own := t.own; own != nil && !own.answered {
 		own.answered, own.err = true, why
 		t.given.add(own)
@@ -176,10 +178,10 @@ func (t *leaving) refuse(why error) {
 
 // undo takes back the answers of the turn. Its own call fails with the turn's error or, if there is
 // none, with why. The other answers may no longer be true.
-func (t *leaving) undo(why *Failure) {
+func (t *leaving) undo(why *outcome.Error) {
 	for g := t.given.first; g != nil; g = g.next {
 		if g != t.own {
-			g.err = failure(ErrForgotten, nil, "key %.64q: the turn that answered was undone", g.cell.key)
+			g.err = lostAnswer("key %.64q: the turn that answered was undone", g.cell.key)
 		}
 	}
 	if own := t.own; own != nil && own.answered && own.err == nil {
@@ -248,7 +250,7 @@ func (o *outlet) committed(_ state.Rev, err error) {
 
 // refusedWith ends a change that was not stored. The incarnation starts over. If its
 // activation has made the change, the incarnation ends, because it would make the change again at once.
-func (o *outlet) refusedWith(why *Failure) {
+func (o *outlet) refusedWith(why *outcome.Error) {
 	c := o.cell
 	c.mailbox.mu.Lock()
 	begins := o.fresh.begins
@@ -258,7 +260,7 @@ func (o *outlet) refusedWith(why *Failure) {
 	c.mailbox.mu.Unlock()
 	c.log().Warn("a change was not stored", slog.Any("error", why), slog.Bool("kept_in_memory", !undone))
 	if !undone {
-		why.Why = ErrKept
+		why = kept(why)
 	}
 	out.release(why)
 	o.send(r)
@@ -271,5 +273,3 @@ func (o *outlet) refusedWith(why *Failure) {
 	}
 	c.handOver(over)
 }
-
-func notStored(cause error) *Failure { return &Failure{Why: ErrNotStored, Cause: legible(cause)} }

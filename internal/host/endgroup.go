@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // EndGroup is shards that end together: the same shard of all handlers, or all shards
@@ -131,9 +133,9 @@ func (g *EndGroup) isLast() bool {
 
 // over is the reason why a stop hook's request is not served any more. In a final group the next
 // owner does not serve it either, so trying again is useless.
-func (g *EndGroup) over() error {
+func (g *EndGroup) over(key string) *outcome.Error {
 	if g.final {
-		return ErrEnded
+		return outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "key %.64q: the key has ended", key)
 	}
-	return ErrStopping
+	return hostStops(key)
 }

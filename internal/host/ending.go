@@ -6,20 +6,21 @@ import (
 	"context"
 
 	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // admits returns why the shard does not serve m, or nil. c is nil if the key does not live. It is
 // called with mu held.
-func (s *shard) admits(c *cell, m *Context) error {
+func (s *shard) admits(key string, c *cell, m *Context) *outcome.Error {
 	role := m.call.StopHook()
 	m.stop = role != turn.Key // now: a notification's hook may be over when its turn comes
 	switch {
 	case s.state == shardOpen:
 		return nil
 	case s.state != shardEnds, role == turn.Key, role == turn.Stop && !s.group.final: // the next owner serves the latter
-		return ErrStopping
+		return hostStops(key)
 	case (role == turn.Last || s.group.isLast()) && (c == nil || c.mailbox.stands().life == stopping):
-		return s.group.over()
+		return s.group.over(key)
 	}
 	return nil // afterEnd looks again
 }
@@ -81,7 +82,7 @@ func (s *shard) beginEnd(g *EndGroup) {
 		h.shardEnds()
 	}
 	for c, mail := range refused {
-		c.refuse(mail, ErrStopping)
+		c.refuse(mail, hostStops(c.key))
 	}
 	for _, c := range keys {
 		c.stop(c.mailbox.stopNow(true))
@@ -110,9 +111,9 @@ func (s *shard) afterEnd(c *cell, mayBe bool) (again bool) {
 	switch {
 	case b.mail.len() == 0 || why != nil:
 	case !mayBe || s.state == shardClosed:
-		why = ErrStopping
+		why = hostStops(c.key)
 	case b.state.end == woken && was.isLast(): // each is woken once
-		why = was.over()
+		why = was.over(c.key)
 	default:
 		again = true
 	}
@@ -132,7 +133,7 @@ func (s *shard) afterEnd(c *cell, mayBe bool) (again bool) {
 	b.mu.Unlock()
 	s.mu.Unlock()
 	h.count(more)
-	c.refuse(refused, ErrStopping)
+	c.refuse(refused, hostStops(c.key))
 	switch { // before the next one begins, which may end at once
 	case was != nil:
 		was.ended(c, is != nil)
@@ -245,7 +246,7 @@ func (s *shard) stop() {
 	s.state = shardClosed
 	s.mu.Unlock()
 	for _, c := range s.cells() {
-		c.refuseAll(ErrStopping)
+		c.refuseAll(hostStops(c.key))
 	}
 	s.supervisor.stop()
 }

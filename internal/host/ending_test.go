@@ -7,6 +7,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // TestShardComesBackAfterItsGroup: a shard that has ended with a group, where a stop hook
@@ -25,7 +26,7 @@ func TestShardComesBackAfterItsGroup(t *testing.T) {
 		g := host.NewEndGroup(false)
 		g.Hold() // for a shard whose stop hooks may ask
 		w.BeginEnd(7, g)
-		if _, err := ask(turn.Key); !errors.Is(err, host.ErrStopping) {
+		if _, err := ask(turn.Key); !errors.Is(err, outcome.ErrDraining) {
 			t.Errorf("a shard that ends: %v", err)
 		}
 		if asked {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // leaver is an entity that counts its lives.
@@ -155,7 +156,7 @@ func TestEndShardWhileATurnRuns(t *testing.T) {
 			if err == nil {
 				_, err = c.wait(t)
 			}
-			return errors.Is(err, host.ErrStopping)
+			return errors.Is(err, outcome.ErrDraining)
 		})
 	}
 	cancel()

@@ -6,118 +6,62 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
+	"github.com/clstr-go/clstr/internal/bounds"
 	"github.com/clstr-go/clstr/internal/sparse"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/state"
 )
 
-// Why a message was not handled. In each case no method of the entity ran for
-// it. Package handlers gives them their codes.
+// What the methods of a turn's context say to the entity. They are no errors of calls: an entity that passes one on
+// has failed.
 var (
-	// ErrMailboxFull: the key has as many waiting messages as allowed.
-	ErrMailboxFull = errors.New("mailbox full")
-	// ErrStuck: a hook of the key has passed its limit and has not returned, or the key
-	// has not ended since the shard was here last. It is an ErrMailboxFull, too.
-	ErrStuck = fmt.Errorf("%w: the key is stuck", ErrMailboxFull)
-	// ErrStopping: the host ends.
-	ErrStopping = errors.New("host is stopping")
-	// ErrEnded: the key has ended with its node, the stop hook that asks cannot wake it
-	// any more, and no other node serves it.
-	ErrEnded = errors.New("the key has ended")
-	// ErrLapsed: the node's lease on the shard has ended: another node may own the
-	// key by now.
-	ErrLapsed = errors.New("the node's lease on the shard has ended")
-	// ErrCircle: the key's turn that runs waits for the message, which would wait for
-	// that turn.
-	ErrCircle = errors.New("requests in a circle")
-	// ErrActivation: the key's actor could not be made, or is not tried again yet.
-	ErrActivation = errors.New("activation failed")
-	// ErrUnknownType: the entity has no method for the message's type.
-	ErrUnknownType = errors.New("no handler for message type")
-	// ErrNotDurable: the message has an ID, and the actor keeps no state to know it again by; or
-	// the actor wants a state stored that it does not keep.
-	ErrNotDurable = errors.New("the entity is not durable")
-	// ErrIDReused: the key knows the message's ID from another message.
-	ErrIDReused = errors.New("the ID belongs to another message")
-	// ErrTooOld: the message has an ID, and its first try was so long ago that the key may
-	// have forgotten it.
-	ErrTooOld = errors.New("the ID is too old to be known")
-	// ErrReplyGone: the message has an ID, and has run. Its reply is not known any more.
-	ErrReplyGone = errors.New("the reply is forgotten")
-	// ErrBegun: the message has an ID, and an earlier try has run in part: what it had stored by
-	// then is kept, and no try will have a reply.
-	ErrBegun = errors.New("the message was begun, and has not ended")
-	// ErrManyIDs: the key has to know as many IDs as it may.
-	ErrManyIDs = errors.New("too many IDs")
-	// ErrDecode: the payload does not unmarshal into the method's argument.
-	ErrDecode = errors.New("payload does not unmarshal")
-	// ErrEncode: the method ran, and its reply does not marshal.
-	ErrEncode = errors.New("reply does not marshal")
-	// ErrPanicked: the key owed the answer, and has panicked since. The message has run.
-	ErrPanicked = errors.New("the key has panicked")
-	// ErrForgotten: the key's actor has ended, and owed the answer. The message has run.
-	ErrForgotten = errors.New("the key's actor has ended")
-	// ErrNotStored: the message has run, and nothing of it was kept, because the store does not
-	// take the state.
-	ErrNotStored = errors.New("the state was not stored")
-	// ErrKept: the message has run. The store is full, and the key keeps what the message has
-	// changed in memory until the store takes it.
-	ErrKept = fmt.Errorf("%w yet", ErrNotStored)
-	// ErrDeposed: the message has run, and nothing of it was kept, because the shard has
-	// another owner.
-	ErrDeposed = errors.New("the shard has another owner")
-	// ErrInDoubt: the message has run, and the shard was lost before it was known whether its
-	// change was stored.
-	ErrInDoubt = errors.New("it is not known whether the state was stored")
-	// ErrBadState: what is stored of the key cannot be read.
-	ErrBadState = errors.New("the stored state cannot be read")
-	// ErrNoStore: the store of state cannot be read now, or there is none.
-	ErrNoStore = errors.New("no store of state")
-	// ErrNoTurn: the turn of the context has ended.
-	ErrNoTurn = errors.New("the turn has ended")
+	errNotDurable = errors.New("the entity is not durable")
+	errNoTurn     = errors.New("the turn has ended")
 )
 
-// Failure is an error of this package: one of those above, with its details. Why alone
-// says which one it is. Cause is an application's error, and may look like another one
-// of this package's.
-type Failure struct {
-	Why   error  // one of those above
-	What  string // the details; empty is none
-	Cause error  // an application's; nil is none
+// errFailed is why the change of a turn is not stored that has returned an error.
+var errFailed = errors.New("its turn has failed")
 
-	RetryAfter time.Duration // until the key is tried again; 0 is not known
+// What refusals suggest: a mailbox empties message by message, and a hook that is
+// late already seldom returns in a moment.
+const (
+	retryMailbox = 5 * time.Millisecond
+	retryStuck   = time.Second
+)
+
+// hostStops refuses a message because its key ends: the next owner serves it.
+func hostStops(key string) *outcome.Error {
+	return outcome.Errorf(outcome.ErrDraining, "key %.64q: host is stopping", key)
 }
 
-// failure makes a Failure.
-func failure(why, cause error, format string, args ...any) *Failure {
-	return &Failure{Why: why, What: fmt.Sprintf(format, args...), Cause: cause}
+// notOwned refuses a message because another node may own the key by now.
+func notOwned(key string) *outcome.Error {
+	return outcome.Errorf(outcome.ErrNotOwner, "key %.64q: the node's lease on the shard has ended", key)
 }
 
-// Error returns all of it, as one text.
-func (f *Failure) Error() string {
-	if detail := f.Detail(); detail != "" {
-		return f.Why.Error() + ": " + detail
+// lostAnswer answers a message that has run. Its answer was owed by an actor that has ended.
+func lostAnswer(format string, args ...any) *outcome.Error {
+	return failure(outcome.ErrDraining, "the key's actor has ended: "+format, args...).WithOutcome(outcome.MaybeRan)
+}
+
+// mostDetail is how many bytes of an error's detail travel: as many as of a handler's error.
+const mostDetail = bounds.MaxErrorBytes / 2
+
+// failure makes an error whose detail may have come from an application's error, of any length.
+func failure(why error, format string, args ...any) *outcome.Error {
+	detail := fmt.Sprintf(format, args...)
+	if len(detail) <= mostDetail {
+		return outcome.Errorf(why, "%s", detail)
 	}
-	return f.Why.Error()
-}
-
-// Detail is what the error says beyond Why.
-func (f *Failure) Detail() string {
-	switch {
-	case f.Cause == nil:
-		return f.What
-	case f.What == "":
-		return f.Cause.Error()
+	end := mostDetail
+	for !utf8.RuneStart(detail[end]) && mostDetail-end < utf8.UTFMax {
+		end--
 	}
-	return f.What + ": " + f.Cause.Error()
-}
-
-// Unwrap returns Why and Cause.
-func (f *Failure) Unwrap() []error {
-	if f.Cause == nil {
-		return []error{f.Why}
-	}
-	return []error{f.Why, f.Cause}
+	e := outcome.Errorf(why, "%s...", detail[:end])
+	e.Cut = true
+	return e
 }
 
 // legible makes an application's error safe to pass on: callers that wait must be told, whatever
@@ -132,13 +76,29 @@ func legible(err error) error {
 	return err
 }
 
-// refusal makes a Failure of a keeper's error.
-func refusal(err error) *Failure {
+// notStored is the error of a turn that has run, and whose change the store does not take.
+func notStored(cause error) *outcome.Error {
+	return failure(outcome.ErrNotStored, "%v", legible(cause))
+}
+
+// refusal is the error of a turn whose change the keeper has ended with err. It says which of the errors of package
+// state that is, for code of this process.
+func refusal(err error) *outcome.Error {
 	switch {
 	case errors.Is(err, state.ErrDeposed):
-		return &Failure{Why: ErrDeposed, Cause: err}
+		return failure(outcome.ErrDeposed, "%v", err).Wrapping(state.ErrDeposed)
+	case errors.Is(err, state.ErrFull):
+		return notStored(err).Wrapping(state.ErrFull)
 	case state.Refused(err):
 		return notStored(err)
 	}
-	return &Failure{Why: ErrInDoubt, Cause: err}
+	return failure(outcome.ErrDeposed, "%v", err).WithOutcome(outcome.MaybeRan)
+}
+
+// kept says of a refusal that the key keeps its state in memory, and tries again.
+func kept(why *outcome.Error) *outcome.Error { return why.WithOutcome(outcome.MaybeRan) }
+
+// isKept reports whether an error is one that was kept.
+func isKept(err error) bool {
+	return errors.Is(err, outcome.ErrNotStored) && outcome.Of(err) == outcome.MaybeRan
 }

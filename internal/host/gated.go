@@ -8,6 +8,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // gated is a call to a durable key, from its turn on. The first answer is kept until the state that
@@ -19,7 +20,7 @@ type gated struct {
 	of   uint32 // its incarnation: outlet.begun
 	next *gated // in a line
 	data []byte
-	err  error // what the call fails with; nil for a reply
+	err  *outcome.Error // what the call fails with; nil for a reply
 
 	// Guarded by the mailbox's mu.
 	answered bool
@@ -34,9 +35,9 @@ func (g *gated) Reply(data []byte, err error) {
 		g.give(slices.Clone(data), nil)
 		return
 	}
-	coded := error(failure(ErrEncode, nil, "an error whose methods end their goroutine"))
+	coded := failure(outcome.ErrReply, "an error whose methods end their goroutine")
 	defer func() { g.give(nil, coded) }()
-	coded = g.Call.Coded(err) // user code, which a store's goroutine must not run
+	coded = outcome.HandlerError(err) // user code, which a store's goroutine must not run
 }
 
 func (g *gated) ReplyOwned(data []byte) { g.give(data, nil) }
@@ -44,7 +45,7 @@ func (g *gated) ReplyOwned(data []byte) { g.give(data, nil) }
 // Wants implements [Call]: an answer that waits is bytes.
 func (g *gated) Wants(*plain.Type) bool { return false }
 
-func (g *gated) Fail(err error) { g.give(nil, err) }
+func (g *gated) Fail(err *outcome.Error) { g.give(nil, err) }
 
 // Spent implements [Call]: the outlet has the call.
 func (g *gated) Spent() Past { return nil }
@@ -52,7 +53,7 @@ func (g *gated) Spent() Past { return nil }
 // Panicked implements [Call]: that is an answer, too.
 func (g *gated) Panicked(value any) {
 	g.cell.logPanic(g.Call.Message().Type, value)
-	g.give(nil, failure(ErrPanicked, nil, "message type %q", g.Call.Message().Type))
+	g.give(nil, failure(outcome.ErrPanicked, "message type %q", g.Call.Message().Type))
 }
 
 // Value implements context.Context: what an Around sends waits as what its handler sends.
@@ -74,7 +75,7 @@ func (g *gated) NoEffect(none bool) bool {
 
 // give takes the call's answer. While a turn runs, the answer counts as that turn's, because the
 // code that has answered may have seen the turn's changes.
-func (g *gated) give(data []byte, err error) {
+func (g *gated) give(data []byte, err *outcome.Error) {
 	b := &g.cell.mailbox
 	b.mu.Lock()
 	o := b.outlet
@@ -83,12 +84,12 @@ func (g *gated) give(data []byte, err error) {
 		return
 	}
 	if g.of != o.begun && err == nil {
-		data, err = nil, failure(ErrForgotten, nil, "key %.64q: the incarnation that answers has ended", g.cell.key)
+		data, err = nil, lostAnswer("key %.64q: the incarnation that answers has ended", g.cell.key)
 	}
 	g.answered, g.data, g.err = true, data, err
 	g.late = o.turn == nil || o.turn.own != g
 	all := g.joins()
-	var why error
+	var why *outcome.Error
 	var out line
 	switch {
 	case o.turn != nil:
@@ -119,10 +120,10 @@ func (g *gated) give(data []byte, err error) {
 
 // leave answers the call: with why, if there is one. What is late owes its answer to a turn that
 // has been undone; what its own turn has changed may be stored.
-func (g *gated) leave(why error) {
+func (g *gated) leave(why *outcome.Error) {
 	switch {
 	case why != nil && g.late:
-		g.Call.Fail(failure(ErrForgotten, nil, "key %.64q: %v", g.cell.key, why))
+		g.Call.Fail(lostAnswer("key %.64q: %v", g.cell.key, why))
 	case why != nil:
 		g.Call.Fail(why)
 	case g.err != nil:
@@ -142,7 +143,7 @@ type stay struct {
 
 func (s *stay) ReplyOwned([]byte) { close(s.over) }
 
-func (s *stay) Fail(err error) {
+func (s *stay) Fail(err *outcome.Error) {
 	s.err = err
 	close(s.over)
 }

@@ -20,7 +20,7 @@ func (t handling) handle(m any) *Context {
 	x, ok := m.(*Context)
 	switch {
 	case !ok && !isOwn(m) && t.c.shard.lapsed():
-		t.c.refuseMail(m, ErrLapsed)
+		t.c.refuseMail(m, notOwned(t.c.key))
 		return nil
 	case !ok:
 		t.beside(func() { t.invoker.InvokeUserMessage(m) })

@@ -13,6 +13,7 @@ import (
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // The turns that no message causes.
@@ -109,7 +110,7 @@ func (h *hook) failure(err error) error {
 	case err == nil:
 		return nil
 	case h.lost():
-		return fmt.Errorf("%w: %w", ErrLapsed, err)
+		return fmt.Errorf("the node's lease on the shard has ended: %w", err)
 	case h.limit > 0 && time.Since(h.began) >= h.limit:
 		return fmt.Errorf("%w after %v: %w", errHookTimeout, h.limit, err)
 	}
@@ -134,11 +135,11 @@ func (h *hook) expire() {
 }
 
 // why is the error for the waiting callers when the limit passes.
-func (h *hook) why() error {
+func (h *hook) why() *outcome.Error {
 	if h.what == activation {
-		return &Failure{Why: ErrActivation, Cause: fmt.Errorf("%w after %v", errHookTimeout, h.limit)}
+		return failure(outcome.ErrActivationFailed, "%v after %v", errHookTimeout, h.limit)
 	}
-	return failure(ErrStuck, nil, "its %s takes longer than %v", h.what, h.limit)
+	return outcome.Overloaded(retryStuck, "a hook of key %.64q takes too long: its %s takes longer than %v", h.own.cell.key, h.what, h.limit)
 }
 
 var errHookTimeout = errors.New("timeout")

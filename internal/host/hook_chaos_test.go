@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // TestChaosOfLateHooks: hooks that take up to twice their limit, on keys that come
@@ -65,9 +66,9 @@ func TestChaosOfLateHooks(t *testing.T) {
 					case err == nil:
 					case panicked:
 						what = "panicked"
-					case errors.Is(err, host.ErrActivation):
+					case errors.Is(err, outcome.ErrActivationFailed):
 						what = "not activated"
-					case errors.Is(err, host.ErrStuck):
+					case isStuck(err):
 						what = "stuck"
 					default:
 						t.Errorf("got %v", err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 type clock struct{}
@@ -42,7 +43,7 @@ func TestStuckPeriodicWork(t *testing.T) {
 		pass(time.Minute)
 		synctest.Wait() // it ticks
 		began := time.Now()
-		if _, err := w.request("k", "Go").wait(t); !errors.Is(err, host.ErrStuck) || time.Since(began) != limit {
+		if _, err := w.request("k", "Go").wait(t); !isStuck(err) || time.Since(began) != limit {
 			t.Errorf("got %v after %v", err, time.Since(began))
 		}
 		w.refusedAsStuck("k")
@@ -94,7 +95,7 @@ func TestHookTimeoutValues(t *testing.T) {
 			<-first.answered // virtual
 			took := time.Since(began)
 			_, err := first.wait(t)
-			if limited := c.want > 0 && c.want < 45*time.Minute; limited != errors.Is(err, host.ErrActivation) || limited && took != c.want {
+			if limited := c.want > 0 && c.want < 45*time.Minute; limited != errors.Is(err, outcome.ErrActivationFailed) || limited && took != c.want {
 				t.Errorf("%+v: %v after %v", c, err, took)
 			}
 			pass(time.Hour) // the hook returns

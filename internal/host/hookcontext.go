@@ -9,6 +9,7 @@ import (
 	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // context ends at the limit, when the hook has returned, when the host gives
@@ -143,9 +144,8 @@ func (quiet) ReplyValue(plain.Value)         {}
 func (quiet) Start(pool.Slot) bool           { return true }
 func (quiet) Reply([]byte, error)            {}
 func (quiet) ReplyOwned([]byte)              {}
-func (quiet) Fail(error)                     {}
+func (quiet) Fail(*outcome.Error)            {}
 func (quiet) Age() time.Duration             { return 0 }
-func (quiet) Coded(err error) error          { return err }
 func (quiet) Panicked(any)                   {}
 func (quiet) Wait(f func())                  { f() }
 func (quiet) AfterAnswer(func())             {}

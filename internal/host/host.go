@@ -12,6 +12,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/shardtable"
 	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // Defaults of [Options].
@@ -26,7 +27,7 @@ type Options struct {
 	// Kind names the entities, in logs and metrics.
 	Kind string
 	// Factory makes the actor of a key. It runs on the key's own turn and may
-	// block; its error reaches all callers that wait, as an [ErrActivation].
+	// block; its error reaches all callers that wait, as an [outcome.ErrActivationFailed].
 	Factory func(key string) (Actor, error)
 	// CacheSize, MailboxSize, IdleAfter and HookTimeout are as in handlers.Options. A key
 	// may be over CacheSize while all are busy. Mail by process id counts as use; periodic
@@ -39,7 +40,7 @@ type Options struct {
 	HookTimeout time.Duration
 	// Check is asked before a key is made whether it belongs to the shard; its
 	// error refuses the message. It must not block. It may be nil.
-	Check func(shard uint32, key string) error
+	Check func(shard uint32, key string) *outcome.Error
 	// Lapsed says whether another node may own the shard by now. In that case mail by process id
 	// becomes a dead letter, periodic work is left out, no stop hook runs, the contexts of
 	// other hooks have ended, and no key is made, evicted or passivated as idle. For calls,
@@ -108,13 +109,12 @@ type Host struct {
 
 // Deliver queues a call for the key's actor, and makes the actor if there is
 // none. It never blocks. A nil error means that the call will be handled or
-// answered exactly once. Otherwise the call was not taken: the error is ErrMailboxFull, ErrStopping,
-// ErrLapsed, or that of Check.
-func (h *Host) Deliver(shardID uint32, key string, call Call) error {
+// answered exactly once. Otherwise the call was not taken.
+func (h *Host) Deliver(shardID uint32, key string, call Call) *outcome.Error {
 	s := h.shards.Get(shardID)
 	if s == nil {
 		if s = h.makeShard(shardID, call.StopHook() != turn.Key); s == nil {
-			return ErrStopping
+			return hostStops(key)
 		}
 	}
 	return s.deliver(key, &Context{call: call})
@@ -160,7 +160,7 @@ func (h *Host) count(delta int) {
 	}
 }
 
-// LapseShard refuses with [ErrLapsed] the waiting requests of a shard. The node's lease has ended,
+// LapseShard refuses with [outcome.ErrNotOwner] the waiting requests of a shard. The node's lease has ended,
 // and their senders may find another owner sooner than the turn before them ends. Accepted
 // notifications stay. The contexts of the shard's running hooks end. The lease may come back, for
 // later hooks. LapseShard does not block.
@@ -182,7 +182,7 @@ func (h *Host) BeginEnd(id uint32, g *EndGroup) {
 // EndShard refuses messages that arrive and wait for the shard's keys, and passivates
 // each key with its stop hook. It returns when all have ended, or with an [Unended]
 // when that takes longer than ctx. A later delivery begins anew. Keys that have not ended
-// refuse messages with [ErrStuck] until they have, and no later EndShard waits for
+// refuse messages with [outcome.ErrOverloaded] until they have, and no later EndShard waits for
 // them beside others. With lost, another node may have the shard already: no stop hook runs,
 // and the contexts of running hooks end, so that a hook that watches its context writes nothing. The
 // same holds when ctx ends, because another node may have the shard soon.

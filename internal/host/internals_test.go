@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
 	pactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // What cannot be seen from outside without luck.
@@ -129,7 +131,7 @@ func TestAHookThatReturnsAtItsLimit(t *testing.T) {
 	hook.end()
 	select {
 	case err := <-waiting.why:
-		if !errors.Is(err, ErrActivation) || !errors.Is(err, errHookTimeout) {
+		if !errors.Is(err, outcome.ErrActivationFailed) || !strings.Contains(err.Error(), errHookTimeout.Error()) {
 			t.Errorf("who waits was told %v", err)
 		}
 	default:
@@ -150,4 +152,4 @@ type refused struct {
 	why chan error
 }
 
-func (r refused) Fail(err error) { r.why <- err }
+func (r refused) Fail(err *outcome.Error) { r.why <- err }

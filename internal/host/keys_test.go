@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // TestKeysAreAnyBytes: each key is an actor of its own, also after a panic, when
@@ -46,12 +47,12 @@ func TestKeysAreAnyBytes(t *testing.T) {
 // TestTheSameKeyInTwoShards: a host trusts its caller with the shard, unless
 // Check says otherwise.
 func TestTheSameKeyInTwoShards(t *testing.T) {
-	errNotHere := errors.New("not here")
+	errNotHere := outcome.New(outcome.ErrLayoutMismatch)
 	w := newWorld(t, host.Options{
 		Factory: making(func(string) *entity {
 			return &entity{handle: func(c *host.Context) { c.Call().Reply(fmt.Append(nil, c.Shard()), nil) }}
 		}),
-		Check: func(shard uint32, key string) error {
+		Check: func(shard uint32, key string) *outcome.Error {
 			if shard == 9 {
 				return errNotHere
 			}
@@ -65,7 +66,7 @@ func TestTheSameKeyInTwoShards(t *testing.T) {
 			t.Errorf("shard %d: %q, %v", shard, got, err)
 		}
 	}
-	if err := w.Deliver(9, "k", newCall()); !errors.Is(err, errNotHere) {
+	if err := w.Deliver(9, "k", newCall()); err != error(errNotHere) {
 		t.Errorf("got %v, want what Check said", err)
 	}
 	if n := w.Active(); n != 2 {
@@ -104,7 +105,7 @@ func TestMailboxIsBounded(t *testing.T) {
 			if size == -1 {
 				calls = append(calls, refused)
 			}
-			if full := errors.Is(err, host.ErrMailboxFull); full != (size != -1) {
+			if full := errors.Is(err, outcome.ErrOverloaded); full != (size != -1) {
 				t.Errorf("message %d: %v", room+1, err)
 			}
 			w.want("other", "go", "") // has a mailbox of its own

@@ -11,6 +11,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // TestLapseRefusesWhatWaits: who waits for a reply behind a turn is told at once to look
@@ -45,7 +46,7 @@ func TestLapseRefusesWhatWaits(t *testing.T) {
 		w.LapseShard(0)
 		w.LapseShard(7) // is not there
 		for _, c := range waits {
-			if _, err := c.wait(t); !errors.Is(err, host.ErrLapsed) || c.starts != 0 {
+			if _, err := c.wait(t); !errors.Is(err, outcome.ErrNotOwner) || c.starts != 0 {
 				t.Errorf("who waits was told %v after %d starts, want ErrLapsed", err, c.starts)
 			}
 			c.check(t)
@@ -144,7 +145,7 @@ func TestActivationThatHasLostItsShard(t *testing.T) {
 		first := w.send("k", "go")
 		synctest.Wait()
 		w.LapseShard(0)
-		if _, err := first.wait(t); !errors.Is(err, host.ErrLapsed) || errors.Is(err, host.ErrActivation) {
+		if _, err := first.wait(t); !errors.Is(err, outcome.ErrNotOwner) || errors.Is(err, outcome.ErrActivationFailed) {
 			t.Errorf("who waits was told %v, want ErrLapsed", err)
 		}
 		first.check(t)

@@ -12,6 +12,7 @@ import (
 	pactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // lease is a node's, which a test takes and gives.
@@ -75,7 +76,7 @@ func (w *world) mail(m any) {
 func (w *world) refusedAsLapsed(key string) {
 	w.Helper()
 	c := newCall()
-	if err := w.Deliver(0, key, c); !errors.Is(err, host.ErrLapsed) || c.starts+c.answers != 0 {
+	if err := w.Deliver(0, key, c); !errors.Is(err, outcome.ErrNotOwner) || c.starts+c.answers != 0 {
 		w.Errorf("a message to a key whose shard may be another's: %v, want ErrLapsed", err)
 	}
 }
@@ -148,7 +149,7 @@ func TestNoActivationWithoutTheLease(t *testing.T) {
 				w.mail("a")
 				l.over.Store(true)
 				close(gate)
-				if _, err := call.wait(t); !errors.Is(err, host.ErrLapsed) {
+				if _, err := call.wait(t); !errors.Is(err, outcome.ErrNotOwner) {
 					t.Errorf("who waits was told %v, want ErrLapsed", err)
 				}
 				w.refusedAsLapsed("other")

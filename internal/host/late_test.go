@@ -176,8 +176,8 @@ func TestAForgottenAnswerDoesNotKeepAKey(t *testing.T) {
 	inEachLateKind(t, host.Options{CacheSize: 1}, func(t *testing.T, w *world, l *later) {
 		c := w.send("k", "late")
 		<-c.ended
-		c.Fail(errBroken) // as a deadline does
-		synctest.Wait()   // or its turn would not be over yet, and the other go in its place
+		c.Reply(nil, errBroken) // as a deadline does
+		synctest.Wait()         // or its turn would not be over yet, and the other go in its place
 		w.want("other", "go", "")
 		synctest.Wait()
 		if len(l.ended) != 1 || <-l.ended != "k" {

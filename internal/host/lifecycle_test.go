@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // TestMailWhileStopping: what arrives while an incarnation stops is handled by
@@ -183,14 +184,14 @@ func testChaos(t *testing.T) {
 				calls = append(calls, c)
 				if rand.IntN(10) == 0 {
 					_, err := c.wait(t)
-					if failed, ok := errors.AsType[*host.Failure](err); ok {
+					if failed, ok := errors.AsType[*outcome.Error](err); ok {
 						pass(failed.RetryAfter)
 					}
 				}
 			}
 			for _, c := range calls {
 				_, err := c.wait(t)
-				if _, panicked := errors.AsType[panicError](err); err != nil && !panicked && !errors.Is(err, host.ErrActivation) {
+				if _, panicked := errors.AsType[panicError](err); err != nil && !panicked && !errors.Is(err, outcome.ErrActivationFailed) {
 					t.Error(err)
 				}
 			}

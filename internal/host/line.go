@@ -2,6 +2,8 @@
 
 package host
 
+import "github.com/clstr-go/clstr/outcome"
+
 // line is answers in their order.
 type line struct{ first, last *gated }
 
@@ -37,7 +39,7 @@ func (l line) list() (calls []Call) {
 
 // release lets all answers go. If why is not nil, each call gets it instead of its answer. It is
 // called without a lock.
-func (l line) release(why error) {
+func (l line) release(why *outcome.Error) {
 	for g := l.first; g != nil; {
 		next := g.next
 		g.next = nil

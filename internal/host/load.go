@@ -8,6 +8,7 @@ import (
 
 	pactor "github.com/asynkron/protoactor-go/actor"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/state"
 )
 
@@ -23,7 +24,7 @@ func load(s *shell, h *hook) (err error) {
 		return err
 	}
 	if opts.Keeper == nil {
-		return fmt.Errorf("%w: the node was given no State", ErrNoStore)
+		return fmt.Errorf("%w: the node was given no State", outcome.ErrNoStore)
 	}
 	if err := state.CheckKey(opts.Kind, c.key); err != nil {
 		return fmt.Errorf("a durable entity needs a kind, and a key that can be stored: %w", err)
@@ -53,7 +54,7 @@ func load(s *shell, h *hook) (err error) {
 	b.mu.Unlock()
 	if u == nil {
 		if o.persist.Behind != 0 && s.shard.host.bound.isFull() {
-			return failure(ErrNotStored, nil, "%d keys keep states that the store has refused, so no further write-behind key starts", s.shard.host.bound.kept.Load())
+			return failure(outcome.ErrNotStored, "%d keys keep states that the store has refused, so no further write-behind key starts", s.shard.host.bound.kept.Load())
 		}
 		if r, err = read(s, h); err != nil {
 			return err
@@ -67,7 +68,7 @@ func load(s *shell, h *hook) (err error) {
 	}
 	if o.gone = r.Deleted; !r.Deleted {
 		if err := restore(c, is, r, encodingOf(protobuf)); err != nil {
-			return badState(c, err)
+			return isBad(c, err)
 		}
 	}
 	data, _, err := is.encode()
@@ -110,22 +111,33 @@ func read(s *shell, h *hook) (*state.Record, error) {
 		h.endContext(true) // as where the lease has ended
 		return nil, err
 	case errors.Is(err, state.ErrUnreadable):
-		return nil, badState(c, err)
+		return nil, isBad(c, err)
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrNoStore, err)
+		return nil, fmt.Errorf("%w: %v", outcome.ErrNoStore, err)
 	case len(es) == 0:
 		return nil, nil
 	case es[0].Err != nil:
-		return nil, badState(c, es[0].Err)
+		return nil, isBad(c, es[0].Err)
 	}
 	if err := CheckCommands(es[0].Record.Commands); err != nil {
-		return nil, badState(c, err)
+		return nil, isBad(c, err)
 	}
 	return es[0].Record, nil
 }
 
-func badState(c *cell, cause error) error {
-	return failure(ErrBadState, cause, "record of %s %.64q in shard %d", c.shard.host.opts.Kind, c.key, c.shard.id)
+// badState is the error of an activation that could not read the key's record. It is told from an application's error
+// by its type.
+type badState struct {
+	what  string
+	cause error
+}
+
+func (b *badState) Error() string {
+	return fmt.Sprintf("%v: %s: %v", outcome.ErrBadState, b.what, b.cause)
+}
+
+func isBad(c *cell, cause error) error {
+	return &badState{fmt.Sprintf("record of %s %.64q in shard %d", c.shard.host.opts.Kind, c.key, c.shard.id), cause}
 }
 
 // startOver makes the incarnation anew from the stored state, unless it begins or ends. It

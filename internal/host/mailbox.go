@@ -23,11 +23,15 @@ type mailbox struct {
 	group   *EndGroup // with which the incarnation ends, while its shard does
 }
 
-// errDead says that the key has ended. It may have another mailbox.
-var errDead = errors.New("the key is dead")
+// Why a mailbox takes no message.
+var (
+	errDead  = errors.New("the key is dead") // it may have another mailbox
+	errStuck = errors.New("the key is stuck")
+	errFull  = errors.New("mailbox full")
+)
 
-// put appends m to the mail. It returns true if the cell must be handed to the pool, or errDead,
-// ErrStuck or ErrMailboxFull. A limit below 0 is no limit.
+// put appends m to the mail. It returns true if the cell must be handed to the pool, or why the
+// mailbox does not take it. A limit below 0 is no limit.
 func (b *mailbox) put(m any, limit int) (runs bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -35,9 +39,9 @@ func (b *mailbox) put(m any, limit int) (runs bool, err error) {
 	case b.state.life == dead:
 		return false, errDead
 	case (b.state.end == cutOff || b.hookLate()) && !isOwn(m):
-		return false, ErrStuck
+		return false, errStuck
 	case limit >= 0 && b.mail.len() >= limit:
-		return false, ErrMailboxFull
+		return false, errFull
 	}
 	b.mail.push(m)
 	return b.schedule(), nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // counter is an observer that counts.
@@ -126,7 +127,7 @@ func TestKeyObserver(t *testing.T) {
 	}})
 	for range 2 {
 		_, err := w.send("k", "go").wait(t)
-		failed, ok := errors.AsType[*host.Failure](err)
+		failed, ok := errors.AsType[*outcome.Error](err)
 		if !ok {
 			t.Fatal(err)
 		}
@@ -216,7 +217,7 @@ func TestObserverThatExits(t *testing.T) {
 		}}, slog.New(slog.DiscardHandler), -1)
 		for range 40 {
 			for _, key := range []string{"a", "b", "bad"} {
-				if _, err := w.send(key, "go").wait(t); err != nil && !errors.Is(err, host.ErrActivation) {
+				if _, err := w.send(key, "go").wait(t); err != nil && !errors.Is(err, outcome.ErrActivationFailed) {
 					t.Errorf("got %v", err)
 				}
 			}

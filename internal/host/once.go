@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/state"
 )
 
@@ -141,7 +142,7 @@ func (g *gated) joins() line {
 		return l
 	}
 	if g.err == nil && len(g.data) > maxReply {
-		g.err = failure(ErrNotStored, nil, "a reply of %d bytes to a message with an ID: at most %d are kept", len(g.data), maxReply)
+		g.err = failure(outcome.ErrNotStored, "a reply of %d bytes to a message with an ID: at most %d are kept", len(g.data), maxReply)
 	}
 	if is := g.cell.mailbox.outlet.ids; is != nil && is.open[g.first.id] == g {
 		delete(is.open, g.first.id)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/state"
 )
 
@@ -28,17 +29,17 @@ import (
 type outlet struct {
 	cell     *cell
 	persist  *Persistence
-	as       reflect.Type // see stored; written on the turn only
-	sum      sum          // of the newest state; written on the turn only
-	number   uint64       // of the newest change
-	turn     *leaving     // what leaves on the turn that runs; nil: none runs
-	fresh    *unstored    // nil at rest
-	undone   *Failure     // why the incarnation must start over
-	ids      *ids         // nil until there is a message with an ID
-	begun    uint32       // incarnations that have begun or ended: answers of former ones count for nothing
-	undos    uint32       // how often something was undone
-	gone     bool         // the incarnation has found no state; used on the turn only
-	protobuf bool         // how the state is encoded
+	as       reflect.Type   // see stored; written on the turn only
+	sum      sum            // of the newest state; written on the turn only
+	number   uint64         // of the newest change
+	turn     *leaving       // what leaves on the turn that runs; nil: none runs
+	fresh    *unstored      // nil at rest
+	undone   *outcome.Error // why the incarnation must start over
+	ids      *ids           // nil until there is a message with an ID
+	begun    uint32         // incarnations that have begun or ended: answers of former ones count for nothing
+	undos    uint32         // how often something was undone
+	gone     bool           // the incarnation has found no state; used on the turn only
+	protobuf bool           // how the state is encoded
 }
 
 // leaving is what leaves on one turn, and what the turn has said of itself.
@@ -126,7 +127,7 @@ func (u *unstored) wait(l line) {
 
 // undo says that what was computed since the last change that counts is not so. Until the key has
 // begun anew, nothing that goes on from it leaves.
-func (o *outlet) undo(why *Failure) {
+func (o *outlet) undo(why *outcome.Error) {
 	o.undone = why
 	o.undos++
 }
@@ -178,12 +179,12 @@ func (o *outlet) accepted() (out line) {
 // refused ends a change that was not stored, or may not be. It returns what does not leave, and
 // whether the incarnation must start over. A write-behind key keeps its state, and tries again,
 // if the store still takes changes of its shard, and may take this one later.
-func (o *outlet) refused(why *Failure) (out line, over bool) {
+func (o *outlet) refused(why *outcome.Error) (out line, over bool) {
 	u := o.fresh
 	out = u.sent
 	out.append(u.next)
 	u.sending, u.sent, u.next = false, line{}, line{}
-	if o.persist.Behind != 0 && why.Why == ErrNotStored && (!out.calls() || errors.Is(why, state.ErrFull)) {
+	if o.persist.Behind != 0 && why.Sentinel() == outcome.ErrNotStored && (!out.calls() || errors.Is(why, state.ErrFull)) {
 		u.dirty = true
 		o.ids.refused()
 		o.keptInMemory(true)
@@ -250,7 +251,7 @@ func (o *outlet) Unstored() (wait func(context.Context) error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if o.undos != undos {
-			return failure(ErrForgotten, nil, "key %.64q: a turn was undone while a message of it waited", o.cell.key)
+			return lostAnswer("key %.64q: a turn was undone while a message of it waited", o.cell.key)
 		}
 		return nil
 	}

@@ -5,6 +5,8 @@ package host
 import (
 	"maps"
 	"slices"
+
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // debts are the answers that a key owes. The mailbox's mu guards them.
@@ -46,7 +48,7 @@ func (c *cell) answered(call Call) {
 // breaks answers what an actor owes that has panicked: it has forgotten.
 func (c *cell) breaks() {
 	for _, call := range c.openCalls() {
-		call.Fail(failure(ErrPanicked, nil, "key %.64q owed the answer", c.key))
+		call.Fail(failure(outcome.ErrPanicked, "key %.64q owed the answer", c.key))
 	}
 }
 
@@ -55,7 +57,7 @@ func (c *cell) breaks() {
 func (c *cell) forgets() {
 	for _, call := range c.openCalls() {
 		if !call.HandBack() {
-			call.Fail(failure(ErrForgotten, nil, "key %.64q owed the answer", c.key))
+			call.Fail(lostAnswer("key %.64q owed the answer", c.key))
 		}
 	}
 }

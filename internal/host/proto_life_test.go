@@ -198,7 +198,7 @@ func TestAnActorThatNeverAnswers(t *testing.T) {
 	})})
 	c := w.send("k", "go")
 	await(t, c.ended, "the turn")
-	c.Fail(errBroken) // as a deadline does
+	c.Reply(nil, errBroken) // as a deadline does
 	sender := await(t, kept, "the sender")
 	proto := w.system.Proto()
 	if _, ok := proto.ProcessRegistry.Get(sender); ok {
@@ -234,5 +234,5 @@ func TestStash(t *testing.T) {
 	if s := await(t, seen, "the stashed message"); s != "a" {
 		t.Errorf("got %q", s)
 	}
-	a.Fail(errBroken)
+	a.Reply(nil, errBroken)
 }

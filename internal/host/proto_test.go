@@ -14,6 +14,7 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // raw makes a factory of protoactor actors, as users have them.
@@ -65,7 +66,7 @@ func TestRawRespond(t *testing.T) {
 		err       error
 	}{
 		{"text", "kv", nil}, {"json", `{"A":7}`, nil}, {"nil", "", nil}, {"error", "", errBroken},
-		{"unmarshalable", "", host.ErrEncode}, {"later", "later", nil}, {"child", "from the child", nil},
+		{"unmarshalable", "", outcome.ErrReply}, {"later", "later", nil}, {"child", "from the child", nil},
 		{"dead", "", pactor.ErrDeadLetter}, {"text", "kv", nil},
 	} {
 		call := newCall()
@@ -122,7 +123,7 @@ func TestRawMessageTypes(t *testing.T) {
 	if got, err := ask("Deposit", []byte(`{"Amount":5}`)); got != "deposit 5" || err != nil {
 		t.Errorf("registered: %q, %v", got, err)
 	}
-	if _, err := ask("Deposit", []byte(`{`)); !errors.Is(err, host.ErrDecode) {
+	if _, err := ask("Deposit", []byte(`{`)); !errors.Is(err, outcome.ErrDecode) {
 		t.Errorf("a payload that does not unmarshal: %v", err)
 	}
 	data, _ := proto.Marshal(wrapperspb.String("you"))
@@ -131,7 +132,7 @@ func TestRawMessageTypes(t *testing.T) {
 	if err != nil || proto.Unmarshal([]byte(got), &answer) != nil || answer.Value != "hello you" {
 		t.Errorf("protobuf: %q, %v", got, err)
 	}
-	if _, err := ask("google.protobuf.StringValue", []byte{0xff}); !errors.Is(err, host.ErrDecode) {
+	if _, err := ask("google.protobuf.StringValue", []byte{0xff}); !errors.Is(err, outcome.ErrDecode) {
 		t.Errorf("protobuf that does not unmarshal: %v", err)
 	}
 	// Protoactor's own messages are linked too: nobody may stop an actor from afar.

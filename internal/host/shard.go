@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/clstr-go/clstr/internal/peakmap"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // shard is one shard's table of keys. It is shared under mu, so that a delivery does not
@@ -50,10 +51,10 @@ func newShard(h *Host, id uint32, g *EndGroup) *shard {
 }
 
 // deliver queues m for key, and makes the key if it has to.
-func (s *shard) deliver(key string, m *Context) error {
+func (s *shard) deliver(key string, m *Context) *outcome.Error {
 	s.mu.RLock()
 	c, _ := s.table.Get(key)
-	err := s.admits(c, m)
+	err := s.admits(key, c, m)
 	s.mu.RUnlock()
 	if err != nil {
 		return err
@@ -77,10 +78,13 @@ func (s *shard) put(c *cell, m *Context) (runs bool, err error) {
 }
 
 // delivered does what follows from a put. stop is whether a stop hook has sent the call.
-func (s *shard) delivered(c *cell, call Call, stop, runs bool, err error) error {
+func (s *shard) delivered(c *cell, call Call, stop, runs bool, err error) *outcome.Error {
 	if err != nil {
 		s.host.observers.apart(Observer.MailboxRefused)
-		return err
+		if err == errStuck {
+			return outcome.Overloaded(retryStuck, "a hook of key %.64q takes too long", c.key)
+		}
+		return outcome.Overloaded(retryMailbox, "the mailbox of key %.64q is full", c.key)
 	}
 	if (!runs || stop) && call.Waiting() != nil { // the key's own stop hook may run before a stop hook's call
 		call.Queued(c)
@@ -93,19 +97,19 @@ func (s *shard) delivered(c *cell, call Call, stop, runs bool, err error) error 
 }
 
 // deliverNew is deliver where the table may have to change.
-func (s *shard) deliverNew(key string, m *Context) error {
+func (s *shard) deliverNew(key string, m *Context) *outcome.Error {
 	s.mu.Lock()
 	c, ok := s.table.Get(key)
-	var err error
+	var why *outcome.Error
 	switch {
 	case !ok:
-		c, err = s.newCell(key, m)
+		c, why = s.newCell(key, m)
 	case s.state == shardClosed:
-		err = ErrStopping
+		why = hostStops(key)
 	}
-	if err != nil {
+	if why != nil {
 		s.mu.Unlock()
-		return err
+		return why
 	}
 	call := m.call           // as above
 	runs, err := s.put(c, m) // what is in the table is not dead
@@ -127,13 +131,13 @@ func (s *shard) deliverNew(key string, m *Context) error {
 
 // newCell makes the cell of a key that m is the first message for, or returns why not.
 // It is called with mu held.
-func (s *shard) newCell(key string, m *Context) (*cell, error) {
+func (s *shard) newCell(key string, m *Context) (*cell, *outcome.Error) {
 	h := s.host
-	if err := s.admits(nil, m); err != nil {
+	if err := s.admits(key, nil, m); err != nil {
 		return nil, err
 	}
 	if s.lapsed() {
-		return nil, ErrLapsed
+		return nil, notOwned(key)
 	}
 	if err := h.backoff.refuses(s.id, key); err != nil {
 		return nil, err
@@ -193,7 +197,7 @@ func (s *shard) lapse() {
 		b.mu.Lock()
 		calls, hook := b.mail.take(awaitsReply), b.hook()
 		b.mu.Unlock()
-		c.refuse(calls, ErrLapsed)
+		c.refuse(calls, notOwned(c.key))
 		if hook != nil {
 			hook.endContext(true)
 		}

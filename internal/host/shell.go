@@ -83,7 +83,7 @@ func (s *shell) start(ctx pactor.Context) {
 		return
 	}
 	if lossOf(s.cell) != unlost { // it would live beside the next owner's
-		s.cell.refuseAll(ErrLapsed)
+		s.cell.refuseAll(notOwned(s.cell.key))
 		ctx.Stop(ctx.Self())
 		return
 	}
@@ -120,7 +120,7 @@ func (s *shell) giveUp(ctx pactor.Context, err error) {
 	h := s.shard.host
 	h.observers.key(KeyObserver.KeyEnded, s.cell)
 	s.cell.log().Warn("activation failed", slog.Any("error", err))
-	why := ErrLapsed
+	why := notOwned(s.cell.key)
 	if !s.lost { // its context has ended, which may well be why
 		why = h.backoff.fails(s.shard.id, s.cell.key, err)
 	}

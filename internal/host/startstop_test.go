@@ -8,6 +8,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/internal/startstoptest"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 func TestStartStop(t *testing.T) {
@@ -32,7 +33,7 @@ func TestStartStop(t *testing.T) {
 				_, err := c.wait(t)
 				return err
 			},
-			Refused: func(err error) bool { return errors.Is(err, host.ErrStopping) },
+			Refused: func(err error) bool { return errors.Is(err, outcome.ErrDraining) },
 			Busy:    work.Running,
 		}
 	})

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 func TestStop(t *testing.T) {
@@ -47,12 +48,12 @@ func TestStop(t *testing.T) {
 	if err := w.Stop(over); !errors.Is(err, context.Canceled) {
 		t.Errorf("Stop while a turn runs: %v, want the context's error", err)
 	}
-	if _, err := waiting.wait(t); !errors.Is(err, host.ErrStopping) {
+	if _, err := waiting.wait(t); !errors.Is(err, outcome.ErrDraining) {
 		t.Errorf("what waits got %v, want ErrStopping", err)
 	}
 	for _, key := range []string{"busy", "new"} {
 		for _, shard := range []uint32{0, 1} {
-			if err := w.Deliver(shard, key, newCall()); !errors.Is(err, host.ErrStopping) {
+			if err := w.Deliver(shard, key, newCall()); !errors.Is(err, outcome.ErrDraining) {
 				t.Errorf("Deliver after Stop: %v", err)
 			}
 		}
@@ -98,7 +99,7 @@ func TestStopBeforeSpawn(t *testing.T) {
 	}
 	close(gate)
 	for _, c := range calls {
-		if _, err := c.wait(t); !errors.Is(err, host.ErrStopping) {
+		if _, err := c.wait(t); !errors.Is(err, outcome.ErrDraining) {
 			t.Errorf("got %v, want ErrStopping", err)
 		}
 		c.check(t)
@@ -147,9 +148,9 @@ func TestStopRacesWithEverything(t *testing.T) {
 					c.msg.Type = fmt.Sprint(sender, " ", n)
 					err := w.Deliver(uint32(n%17%3), strconv.Itoa(n%17), c)
 					switch {
-					case errors.Is(err, host.ErrStopping):
+					case errors.Is(err, outcome.ErrDraining):
 						refused = true
-					case errors.Is(err, host.ErrMailboxFull), errors.Is(err, host.ErrActivation):
+					case errors.Is(err, outcome.ErrOverloaded), errors.Is(err, outcome.ErrActivationFailed):
 					case err != nil:
 						t.Error(err)
 					default:

@@ -6,10 +6,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/state"
 )
 
@@ -26,7 +26,7 @@ func (t handling) runs(x *Context, g *gated) bool {
 	case t.c.shard.host.opts.TakesIDs:
 		return true
 	}
-	x.call.Fail(&Failure{Why: ErrNotDurable, What: "only durable entities know again which IDs they have carried out"})
+	x.call.Fail(outcome.Errorf(outcome.ErrNotDurable, "only durable entities know again which IDs they have carried out"))
 	return false
 }
 
@@ -69,12 +69,12 @@ func (t try) isFirst() bool {
 			is.open[c.id] = g
 		}
 		mu.Unlock()
-		var err error
+		var err *outcome.Error
 		switch {
 		case begins:
 			return true
 		case v == reused:
-			x.call.Fail(&Failure{Why: ErrIDReused, What: fmt.Sprintf("key %.64q knows it from another message", o.cell.key)})
+			x.call.Fail(outcome.Errorf(outcome.ErrIDReused, "key %.64q knows it from another message", o.cell.key))
 			return false
 		case open != nil:
 			x.call.NoEffect(true) // the next owner knows what has become of the first
@@ -97,7 +97,7 @@ func (t try) isFirst() bool {
 			if es, err = t.spilled(); err == nil {
 				switch is, known := c.in(es); {
 				case !known:
-					x.call.Fail(&Failure{Why: ErrReplyGone, What: "the message was carried out, and its reply is not kept any more"})
+					x.call.Fail(outcome.Errorf(outcome.ErrEnvelopeExpired, "the message was carried out, and its reply is not kept any more").WithOutcome(outcome.MaybeRan))
 				case is.Begun:
 					x.call.Fail(notEnded(o.cell))
 				default:
@@ -106,18 +106,24 @@ func (t try) isFirst() bool {
 				return false
 			}
 		case age > o.persist.window():
-			x.call.Fail(&Failure{Why: ErrTooOld, What: fmt.Sprintf("the first try was %v ago, and key %.64q knows an ID for %v", age.Round(time.Second), o.cell.key, o.persist.window())})
+			x.call.Fail(outcome.Errorf(outcome.ErrEnvelopeExpired, "the first try was %v ago, and key %.64q knows an ID for %v", age.Round(time.Second), o.cell.key, o.persist.window()))
 			return false
 		case room > 0:
-			x.call.Fail(&Failure{Why: ErrManyIDs, What: fmt.Sprintf("key %.64q cannot keep more IDs for now", o.cell.key), RetryAfter: room})
+			x.call.Fail(outcome.Overloaded(room, "key %.64q cannot keep more IDs for now", o.cell.key))
 			return false
 		default: // one change takes no more of them
-			x.call.Wait(func() { err = t.awaitChange() })
-			if errors.Is(err, ErrKept) {
+			var why error
+			x.call.Wait(func() { why = t.awaitChange() })
+			switch e, ours := why.(*outcome.Error); {
+			case isKept(why):
 				mu.Lock()
 				g.firm = false // what it would wait for was just refused
 				mu.Unlock()
-				err = &Failure{Why: ErrManyIDs, What: fmt.Sprintf("key %.64q cannot keep more IDs: the store refuses them", o.cell.key), RetryAfter: retryFull}
+				err = outcome.Overloaded(retryFull, "key %.64q cannot keep more IDs: the store refuses them", o.cell.key)
+			case ours:
+				err = e
+			case why != nil: // the call has ended
+				err = outcome.HandlerError(why)
 			}
 		}
 		if err != nil {
@@ -128,8 +134,8 @@ func (t try) isFirst() bool {
 }
 
 // notEnded refuses a message if an earlier try of it has stored a part of what it does, and no reply.
-func notEnded(c *cell) *Failure {
-	return failure(ErrBegun, nil, "key %.64q has stored a part of what an earlier try of the message did, and that try has given no reply: look at the key's state", c.key)
+func notEnded(c *cell) *outcome.Error {
+	return outcome.Errorf(outcome.ErrBegun, "key %.64q has stored a part of what an earlier try of the message did, and that try has given no reply: look at the key's state", c.key)
 }
 
 // retryFull is what a refusal suggests while the store is full.
@@ -160,20 +166,23 @@ func (t try) awaitChange() error {
 }
 
 // unreadIDs refuses a message if its key cannot find out whether it has run before.
-func unreadIDs(c *cell, err error) *Failure {
+func unreadIDs(c *cell, err error) *outcome.Error {
 	switch {
 	case errors.Is(err, state.ErrDeposed):
-		return &Failure{Why: ErrLapsed}
+		return notOwned(c.key)
 	case errors.Is(err, state.ErrUnreadable):
-		return failure(ErrBadState, err, "IDs of %s %.64q in shard %d", c.shard.host.opts.Kind, c.key, c.shard.id)
+		return failure(outcome.ErrBadState, "IDs of %s %.64q in shard %d: %v", c.shard.host.opts.Kind, c.key, c.shard.id, err).WithCause(err)
 	}
-	return &Failure{Why: ErrActivation, What: "the key's IDs", Cause: fmt.Errorf("%w: %w", ErrNoStore, err), RetryAfter: firstBackoff}
+	e := failure(outcome.ErrActivationFailed, "the key's IDs: %v: %v", outcome.ErrNoStore, err).WithCause(outcome.ErrNoStore)
+	e.RetryAfter = firstBackoff
+	return e
 }
 
 // spilled reads what the store has beside the key's record.
-func (t try) spilled() (all []state.Entry, err error) {
+func (t try) spilled() (all []state.Entry, why *outcome.Error) {
 	s, x := t.o.cell.shard, t.x
 	r := state.Range{Place: state.Spilled, Shard: s.id, Kind: s.host.opts.Kind, Key: t.o.cell.key}
+	var err error
 	x.call.Wait(func() {
 		for more := true; more && err == nil; {
 			var es []state.Entry

@@ -11,6 +11,7 @@ import (
 	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -165,8 +166,7 @@ func (s *surrounded) ReplyValue(v plain.Value) {
 }
 
 // Fail implements [host.Call].
-func (s *surrounded) Fail(err error) {
-	e := coded(s.Key(), err)
+func (s *surrounded) Fail(e *outcome.Error) {
 	if !s.in.keep(answer{err: e, fail: e}) {
 		s.way.Fail(e)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/outcome"
 )
 
 // DefaultStopTimeout bounds the wait for stop hooks when a node ends.
@@ -24,7 +25,7 @@ type Setup struct {
 	Observer host.Observer
 	// Check is asked, before a key is made, whether the key belongs to the shard; it may be
 	// nil.
-	Check func(shard uint32, key string) error
+	Check func(shard uint32, key string) *outcome.Error
 	// Lapsed is asked whether another node may own the shard by now: before a turn that no
 	// call causes, and before a key is made or passivated; it may be nil.
 	Lapsed func(shard uint32) bool
@@ -81,7 +82,7 @@ func (s *hosting) attach(setup Setup) {
 // kind that no node has named counts as none, because a sender must not be able to
 // make hosts. check is asked before a key is made. It is nil for a handler that is called as
 // a func, because the caller may give it another key than the sender has named.
-func (s *hosting) host(k *keyed, kind string, check func(shard uint32, key string) error) *hosted {
+func (s *hosting) host(k *keyed, kind string, check func(shard uint32, key string) *outcome.Error) *hosted {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {

@@ -128,7 +128,7 @@ func (h *hosted) Accept(c *dispatch.Call) {
 	}
 	if h.setup.Check != nil && h.k.extract == nil && key == env.Key && c.KeyPassedOn() { // a sender may lie about the shard
 		if err := h.setup.Check(uint32(env.Shard), key); err != nil {
-			refuse(c, key, err)
+			c.Refuse(err)
 			return
 		}
 	}
@@ -141,7 +141,7 @@ func (h *hosted) Accept(c *dispatch.Call) {
 		around = h.k.around
 	}
 	if err := h.host.Deliver(uint32(env.Shard), key, surround(delivery{c}, around)); err != nil {
-		refuse(c, key, err)
+		c.Refuse(err)
 	}
 }
 
