@@ -29,7 +29,7 @@ var bars = []bar{
 		"the contract links the standard library only, and so do the leaf that metrics adapters share and the seam of state"},
 	{"actor internal/host", "", module + "/transport/... " + module + "/sharding/...",
 		"actors never see an envelope, nor which node they are on"},
-	{everything, ". embed internal/natsdial internal/natstest transport/natstransport testkit internal/bench/...", "github.com/nats-io/...",
+	{everything, ". embed internal/natsdial internal/natstest transport/natstransport/... testkit internal/bench/...", "github.com/nats-io/...",
 		"only who names NATS links NATS"},
 	{everything, "embed internal/natstest testkit internal/bench/...", "github.com/nats-io/nats-server/...",
 		"a server is linked only by who asks for one"},

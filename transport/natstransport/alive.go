@@ -40,7 +40,7 @@ type vigil struct {
 	// The clock's.
 	node   expiry.Node
 	last   uint64 // heard, at the last pulse
-	unread uint64 // hearing.came, when all is read that had come at the last pulse
+	unread uint64 // link.Came, when all is read that had come at the last pulse
 	silent int    // for how many pulses nothing has come
 	asking int    // for how many pulses the newest question is on its way
 
@@ -60,7 +60,7 @@ func (v *vigil) beat() { v.box.t.clock.Add(&v.node, v, expiry.Now()+int64(pulse)
 func (v *vigil) Expire() {
 	t := v.box.t
 	heard, gone := v.heard.Load(), v.gone.Swap(0)
-	waits, came := uint64(len(t.reader.in)), t.hearing.came.Load() // in this order
+	waits, came := uint64(len(t.link.In)), t.link.Came() // in this order
 	switch {
 	case heard != v.last:
 		v.last, v.silent, gone = heard, 0, 0
@@ -76,11 +76,11 @@ func (v *vigil) Expire() {
 		}
 	}
 	named := t.calls.waiting(v)
-	if len(named) > 0 && !t.moves.settled() {
+	if len(named) > 0 && !t.link.Settled() {
 		named = nil
 	}
 	switch {
-	case t.closed.Load():
+	case t.link.Closed():
 		return
 	case gone > 0:
 		v.end(gone, "has gone: nobody listens there any more")

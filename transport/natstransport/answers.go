@@ -104,7 +104,7 @@ func (a *asker) livingAnswer(told *wire.Owners) bool {
 // hear subscribes to announcements, before the first question goes out. So the client hears of a node that
 // begins after the question. The flusher calls it.
 func (a *asker) hear() {
-	if ears := &a.t.ears; ears.hear(&ears.own) != nil {
+	if a.t.link.Hear(&a.t.ears.own) != nil {
 		a.t.owners.mu.Lock()
 		defer a.t.owners.mu.Unlock()
 		a.hearing = false // the next question tries again

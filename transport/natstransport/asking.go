@@ -113,17 +113,11 @@ func (a *asker) ask(ctx context.Context, env *transport.Envelope, not *route, ne
 		}
 		news = true
 		if q == nil {
-			pause(ctx, wait)
+			select {
+			case <-time.After(wait):
+			case <-ctx.Done():
+			}
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }
 

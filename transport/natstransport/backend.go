@@ -56,7 +56,7 @@ func (t backend) Subscribe(ctx context.Context, shardID uint32, to dispatch.Subs
 func (t backend) ServeOwners(ctx context.Context, dir dispatch.Owners) (transport.Subscription, error) {
 	s := &ownersSub{t: t.Transport, dir: dir}
 	t.directory.answers(s, true)
-	if err := t.ears.open(ctx, &t.ears.who); err != nil {
+	if err := t.link.Open(ctx, &t.ears.who); err != nil {
 		t.directory.answers(s, false)
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (t backend) Address() string { return t.node }
 // know yet that the subscription of a node that leaves has gone, and messages that they send to it are lost
 // silently.
 func (t backend) Linger() time.Duration {
-	if t.nc.Load().ConnectedClusterName() == "" {
+	if t.link.Conn().ConnectedClusterName() == "" {
 		return 0
 	}
 	return 2 * time.Second

@@ -11,6 +11,7 @@ import (
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport/internal/link"
 )
 
 // nodeBox is the way to one node, for all of its shards.
@@ -75,7 +76,7 @@ func (r *route) post(ctx context.Context, env *transport.Envelope, c *call) erro
 // publish sends a batch of envelopes.
 func (b *nodeBox) publish(m *batch) {
 	t := b.t
-	if t.closed.Load() { // callers that wait are told; the others were told that it goes out
+	if t.link.Closed() { // callers that wait are told; the others were told that it goes out
 		t.calls.refuse(m.calls, outcome.Errorf(outcome.ErrTransportClosed, "to %s", t.opts.Prefix))
 	}
 	first, open := t.calls.register(m)
@@ -83,10 +84,10 @@ func (b *nodeBox) publish(m *batch) {
 		return // all senders have gone
 	}
 	unacked := len(m.calls) - open
-	err := t.connected()
+	err := t.link.Ready()
 	if err == nil {
 		b.sent.Add(1)
-		if err = t.send(b.subject, wire.ReplySubject(t.inbox, first, len(m.calls), unacked), wire.AppendEnd(m.buf, first)); err != nil {
+		if err = t.link.Publish(b.subject, wire.ReplySubject(t.inbox, first, len(m.calls), unacked), wire.AppendEnd(m.buf, first)); err != nil {
 			b.sent.Add(-1)
 		}
 	}
@@ -97,7 +98,7 @@ func (b *nodeBox) publish(m *batch) {
 		return
 	}
 	t.missed.add(unacked, "subject", b.subject, "error", err)
-	refusal := notSent(err)
+	refusal := link.NotSent(err)
 	decideAll(t.calls.takeRun(first, len(m.calls), nil), func(*call) *outcome.Error { return refusal })
 }
 

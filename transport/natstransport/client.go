@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/clstr-go/clstr/outcome"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -69,11 +71,30 @@ func (t *Transport) sendable(ctx context.Context, env *transport.Envelope) (r *r
 	if r = t.owners.routes.Get(uint32(env.Shard)); r == nil {
 		r = t.owners.home(uint32(env.Shard))
 	}
-	if err := t.canSend(); err != nil && !(r.leadsHere(env) && t.lives()) {
+	if err := t.canSend(); err != nil && !(r.leadsHere(env) && !t.link.Closed() && t.link.Ends() == nil) {
 		return nil, err
 	}
 	dispatch.Bound(ctx, env) // what it waits for here is taken from its time to live
 	return r, nil
+}
+
+// canSend returns an error if nothing can leave the process now.
+func (t *Transport) canSend() error {
+	if t.link.Closed() {
+		return outcome.Errorf(outcome.ErrTransportClosed, "to %s", t.opts.Prefix)
+	}
+	return t.link.Ready()
+}
+
+// limit is how large a packet's envelopes or replies may be.
+func (t *Transport) limit() int {
+	most := t.link.MaxMessage.Load()
+	if most <= 0 { // the watcher has yet to see that there is a server
+		if most = t.link.Conn().MaxPayload(); most <= 0 {
+			most = wire.DefaultMaxMessage
+		}
+	}
+	return max(0, int(most)-wire.Overhead)
 }
 
 // exchange sends a request and waits for its outcome.
@@ -179,10 +200,28 @@ func (t *Transport) Layout(ctx context.Context) (numShards uint32, seed string, 
 	switch {
 	case ok:
 		return told.NumShards, told.Seed, nil
-	case t.closed.Load():
+	case t.link.Closed():
 		return 0, "", outcome.Errorf(outcome.ErrTransportClosed, "how keys map to shards")
 	case ctx.Err() != nil:
 		return 0, "", outcome.ContextError(ctx.Err(), outcome.NotSent)
 	}
 	return 0, "", outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "no node of a live cluster answers at %s.who", t.opts.Prefix).WithOutcome(outcome.NotSent)
+}
+
+// task is one of the flusher's.
+type task func()
+
+// Run implements pool.Task.
+func (f task) Run(pool.Slot) { f() }
+
+// later has the flusher publish a message that no caller waits for. waits, which may be nil, is counted down then.
+func (t *Transport) later(subject string, data []byte, waits *atomic.Int32) {
+	t.flusher.Go(task(func() {
+		if err := t.link.Conn().Publish(subject, data); err != nil {
+			t.log.Warn("message was not sent", "subject", subject, "error", err)
+		}
+		if waits != nil {
+			waits.Add(-1)
+		}
+	}))
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/transport/natstransport/internal/link"
 )
 
 // door is how requests reach this end.
@@ -39,14 +40,24 @@ func newInbox(nc *nats.Conn) string {
 // inboxToken is how many characters of five random bits end an inbox. nats.go's have as many.
 const inboxToken = 22
 
+// ears are the subjects that an end may hear.
+type ears struct {
+	inbox link.Ear // replies, answers about owners, and what this end asks itself
+	node  link.Ear // requests for all shards of this end
+	list  link.Ear // questions for owners that the fixed list answers
+	who   link.Ear // the same, for directories: one node of the cluster hears each
+	own   link.Ear // announcements of owners
+	turns link.Ear // questions about turns
+}
+
 // open returns when requests reach this end. If fixed is true, clients must be able to ask for its
 // fixed list too. The ears stay open until the transport is closed.
 func (d *door) open(ctx context.Context, fixed bool) error {
 	t := d.t
 	if !fixed {
-		return t.ears.open(ctx, &t.ears.turns, &t.ears.node)
+		return t.link.Open(ctx, &t.ears.turns, &t.ears.node)
 	}
-	err := t.ears.open(ctx, &t.ears.turns, &t.ears.node, &t.ears.list)
+	err := t.link.Open(ctx, &t.ears.turns, &t.ears.node, &t.ears.list)
 	if err == nil {
 		d.once.Do(func() { t.clock.Add(&d.node, d, expiry.Now()+int64(askAgain)) })
 	}
@@ -56,9 +67,17 @@ func (d *door) open(ctx context.Context, fixed bool) error {
 // introduce has clients hear of this end before its first shard is served. So their next question waits for its answer.
 func (d *door) introduce() error {
 	t := d.t
-	return t.nc.Load().Publish(t.opts.Prefix+".own", wire.AppendOwners(nil, &wire.Owners{Node: t.node}))
+	return t.link.Conn().Publish(t.opts.Prefix+".own", wire.AppendOwners(nil, &wire.Owners{Node: t.node}))
 }
 
 // Expire implements [expiry.Expirer]. A while after it has begun to serve a fixed list, this end asks for owners: it
 // hears then of another node with the same shards.
 func (d *door) Expire() { d.t.asker.open(true) }
+
+const (
+	// maxReplySubject is how long a reply subject may be: each call holds its own.
+	maxReplySubject = 256
+	// maxInboxPrefix is what that leaves for the prefix of a connection's inboxes: behind
+	// it come a token, a dot, an id and two numbers.
+	maxInboxPrefix = maxReplySubject - inboxToken - 1 - 13 - 2*4
+)

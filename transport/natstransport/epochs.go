@@ -52,7 +52,7 @@ const maxAnswers = 64
 // knew of the end are still answered, because their clients would wait in vain.
 func (s *ownersSub) Unsubscribe() error {
 	if all := *s.t.directory.dirs.Load(); len(all) == 1 && all[0] == s {
-		s.t.ears.shut(&s.t.ears.who)
+		s.t.link.Shut(&s.t.ears.who)
 	}
 	s.t.directory.answers(s, false)
 	return nil

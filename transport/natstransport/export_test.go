@@ -20,13 +20,13 @@ func OpenWithBacklog(opts Options, n int) (*Transport, error) {
 // HoldReader stops the reader until release.
 func (t *Transport) HoldReader() (release func()) {
 	held, hold := make(chan struct{}), make(chan struct{})
-	go t.reader.call(func() { close(held); <-hold }) // ends at release
+	go t.link.Behind(func() { close(held); <-hold }) // ends at release
 	<-held
 	return func() { close(hold) }
 }
 
 // Backlog is how many messages wait for the reader.
-func (t *Transport) Backlog() int { return len(t.reader.in) }
+func (t *Transport) Backlog() int { return len(t.link.In) }
 
 // HoldShard keeps what is sent to a shard back until release, as a slow
 // connection does.
@@ -56,7 +56,7 @@ func (t *Transport) HoldFlusher() (release func()) {
 
 // MoveFor sets how long a move waits for what was sent before, and how long it hears over two connections.
 func (t *Transport) MoveFor(settling, overlap time.Duration) {
-	t.moves.settling, t.moves.overlap = settling, overlap
+	t.link.Times.Settle, t.link.Times.Overlap = settling, overlap
 }
 
 // Settles reports whether a move waits for what was sent before.
@@ -69,7 +69,7 @@ func (t *Transport) Settles() bool {
 // Subjects are some that others send to.
 func (t *Transport) Subjects() []string {
 	subjects := []string{t.inbox + ".x"}
-	if t.ears.node.taken {
+	if t.link.Hears(&t.ears.node) {
 		subjects = append(subjects, t.opts.Prefix+".n."+t.node+"._")
 	}
 	return subjects
@@ -77,7 +77,7 @@ func (t *Transport) Subjects() []string {
 
 // ClientID is the server's number of the connection.
 func (t *Transport) ClientID() uint64 {
-	id, _ := t.nc.Load().GetClientID()
+	id, _ := t.link.Conn().GetClientID()
 	return id
 }
 
@@ -103,13 +103,13 @@ func (t *Transport) Leave() { t.closing.Do(t.leave) }
 
 // Peers is how many peers the reader remembers, once it has read what has come.
 func (t *Transport) Peers() int {
-	t.reader.upToHere()
+	t.link.UpToHere()
 	return t.server.peers.byInbox.Len()
 }
 
 // HoldPeer has whoever looks at a peer wait until release.
 func (t *Transport) HoldPeer(inbox string) (release func()) {
-	t.reader.upToHere()
+	t.link.UpToHere()
 	p, _ := t.server.peers.byInbox.Peek(inbox)
 	p.mu.Lock()
 	return p.mu.Unlock
@@ -131,7 +131,7 @@ const (
 )
 
 // URL is the server that the transport is connected to.
-func (t *Transport) URL() string { return t.nc.Load().ConnectedUrl() }
+func (t *Transport) URL() string { return t.link.Conn().ConnectedUrl() }
 
 // MostQuestions is how many are put where nobody answers.
 const MostQuestions = int(askTimeout/askAgain) + 1
@@ -141,14 +141,12 @@ const AskPause = askPause
 
 // Hears reports whether the connection listens to announcements.
 func (t *Transport) Hears() bool {
-	t.ears.mu.Lock()
-	defer t.ears.mu.Unlock()
-	return t.ears.own.sub != nil
+	return t.link.Hears(&t.ears.own)
 }
 
 // Deafen has announcements ignored.
 func (t *Transport) Deafen() {
-	t.reader.call(func() { t.ears.own.take = func(*nats.Msg) {} })
+	t.link.Behind(func() { t.ears.own.Take = func(*nats.Msg) {} })
 }
 
 // Epoch is the one in which a shard is taken to be owned.
@@ -170,8 +168,8 @@ func (t *Transport) MayAsk() {
 
 // Sync returns when all that the server has sent before was read.
 func (t *Transport) Sync(ctx context.Context) {
-	_ = t.nc.Load().FlushWithContext(ctx)
-	t.reader.upToHere()
+	_ = t.link.Conn().FlushWithContext(ctx)
+	t.link.UpToHere()
 }
 
 // FlusherWaits is how many tasks wait for the flusher.
@@ -184,11 +182,11 @@ func (t *Transport) Learn(shard uint32, epoch uint64, node string) {
 }
 
 // Report has nats.go's handler told of an error that is nobody's.
-func (t *Transport) Report(err error) { t.nc.Load().ErrorHandler()(t.nc.Load(), nil, err) }
+func (t *Transport) Report(err error) { t.link.Conn().ErrorHandler()(t.link.Conn(), nil, err) }
 
 // Forget makes the transport as it is between a first connection and the moment at
 // which its watcher sees it.
-func (t *Transport) Forget() { t.maxPayload.Store(0) }
+func (t *Transport) Forget() { t.link.MaxMessage.Store(0) }
 
 // Stuck is a peer whose replies are not sent: put tells whether one of that size has
 // found room.
@@ -215,7 +213,7 @@ func (t *Transport) AskTurns(ctx context.Context, shard uint32, question []byte)
 
 // PeerRoom is for how many calls the peers have room.
 func (t *Transport) PeerRoom() (room int) {
-	t.reader.upToHere()
+	t.link.UpToHere()
 	for _, p := range t.server.peers.byInbox.Values() {
 		p.mu.Lock()
 		room += p.calls.Room()
@@ -278,20 +276,18 @@ func (t *Transport) Boxes() int {
 
 // SetAgain sets how long a refused subscription waits for the first further try.
 func (t *Transport) SetAgain(first time.Duration) {
-	t.ears.mu.Lock()
-	defer t.ears.mu.Unlock()
-	t.ears.again.first = first
+	t.link.Times.Again.Store(int64(first))
 }
 
 // ChangeFor sets how long something may be on its way that was sent over an earlier connection.
-func (t *Transport) ChangeFor(d time.Duration) { t.moves.late.Store(int64(d)) }
+func (t *Transport) ChangeFor(d time.Duration) { t.link.Times.Late.Store(int64(d)) }
 
 // HasCome returns when nats.go has taken, or dropped, all that the server has sent before.
-func (t *Transport) HasCome(ctx context.Context) { _ = t.nc.Load().FlushWithContext(ctx) }
+func (t *Transport) HasCome(ctx context.Context) { _ = t.link.Conn().FlushWithContext(ctx) }
 
 // OpenAt is how many calls of others this end has, once the reader has read what has come.
 func (t *Transport) OpenAt() (n int) {
-	t.reader.upToHere()
+	t.link.UpToHere()
 	for _, p := range t.server.peers.byInbox.Values() {
 		p.mu.Lock()
 		n += p.calls.Len()
@@ -301,4 +297,4 @@ func (t *Transport) OpenAt() (n int) {
 }
 
 // TryAgain subscribes what was refused.
-func (t *Transport) TryAgain() { t.ears.again.try() }
+func (t *Transport) TryAgain() { t.link.TryAgain() }

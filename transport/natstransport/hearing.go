@@ -14,27 +14,25 @@ var _ dispatch.Hearer = (*hearing)(nil)
 // selfToken ends the subject on which the end asks itself, below its inbox.
 const selfToken = ".self"
 
-// hearing counts what comes. A connection may look well and carry nothing: the network may
+// hearing knows whether anything comes. A connection may look well and carry nothing: the network may
 // have forgotten it, and TCP finds that out only after minutes.
 type hearing struct {
 	t      *Transport
-	came   atomic.Uint64 // messages; the reader's
-	asking atomic.Int32  // questions that wait to be sent
-	denied atomic.Bool   // the server does not let the end ask itself: then it cannot tell
+	asking atomic.Int32 // questions that wait to be sent
+	denied atomic.Bool  // the server does not let the end ask itself: then it cannot tell
 }
 
 // Heard implements [dispatch.Hearer].
 func (h *hearing) Heard() (n uint64, known bool) {
-	return h.came.Load(), !h.denied.Load()
+	return h.t.link.Came(), !h.denied.Load()
 }
 
 // AskItself implements [dispatch.Hearer].
 func (h *hearing) AskItself(again bool) {
 	switch t := h.t; {
-	case !t.up.Load() || t.closed.Load(): // nothing arrives, and nats.go looks for a server
-	case again && t.opts.Conn == nil:
+	case !t.link.Up() || t.link.Closed(): // nothing arrives, and nats.go looks for a server
+	case again && t.link.Reconnect():
 		t.log.Warn("nothing comes over the NATS connection: connecting to another server")
-		t.start(func() { _ = t.nc.Load().ForceReconnect() }) // ends when nats.go has taken note
 	case h.asking.CompareAndSwap(0, 1): // else the last has not left yet
 		t.later(t.inbox+selfToken, nil, &h.asking)
 	}
@@ -42,8 +40,7 @@ func (h *hearing) AskItself(again bool) {
 
 // Refused implements [dispatch.Hearer].
 func (h *hearing) Refused() error {
-	_, err := h.t.ears.opened([]*ear{&h.t.ears.node})
-	return err
+	return h.t.link.Refused(&h.t.ears.node)
 }
 
 // deny notes that the server refuses a message of this end to itself.

@@ -5,7 +5,6 @@ package natstransport
 import (
 	"encoding/binary"
 	"iter"
-	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
 )
@@ -21,8 +20,6 @@ const (
 	lookEvery = askAfter * pulse
 	// maxNamed is how many bytes of ids are named at most: some 4,000 calls.
 	maxNamed = 16 << 10
-	// changeTime is how long something may be on its way that was sent over an earlier connection.
-	changeTime = 2 * time.Second
 )
 
 // waiting returns the ids of calls that wait for a node, if they were looked at since it was last called.
@@ -60,7 +57,7 @@ func (cs *calls) lost(to *nodeBox, question uint64, named []byte) (lost []*call)
 
 // unknown returns those ids of calls that are not open here.
 func (p *peer) unknown(named []byte) (ids []byte) {
-	if len(named) == 0 || !p.t.moves.settled() {
+	if len(named) == 0 || !p.t.link.Settled() {
 		return nil
 	}
 	p.mu.Lock()
@@ -81,12 +78,4 @@ func readIDs(b []byte) iter.Seq[uint64] {
 			b = b[n:]
 		}
 	}
-}
-
-// change notes that the connection is another one.
-func (m *mover) change() { m.changed.Store(expiry.Now()) }
-
-// settled reports whether nothing is on its way any more that was sent over an earlier connection.
-func (m *mover) settled() bool {
-	return !m.two.Load() && expiry.Now() > m.changed.Load()+m.late.Load()
 }

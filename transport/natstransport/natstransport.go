@@ -7,18 +7,16 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/clstr-go/clstr/outcome"
-
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/expiry"
-	"github.com/clstr-go/clstr/internal/natsdial"
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport/internal/link"
 )
 
 var (
@@ -34,18 +32,16 @@ const backlog = 64 << 10
 // Transport connects clients and nodes through NATS. Make one with [Open]. It is
 // safe for concurrent use.
 type Transport struct {
-	opts Options
-	link
+	opts        Options
+	link        *link.Link
 	log         *slog.Logger
 	missed      missed // notifications
-	drops       drops
 	packets     packets
 	d           *dispatch.Dispatcher
 	inbox       string     // without the last token
 	inboxPrefix string     // of the connection
 	flusher     *pool.Pool // runs outboxes, one at a time
 	clock       expiry.Set
-	closed      atomic.Bool
 
 	requestRoom, replyRoom room
 
@@ -57,8 +53,6 @@ type Transport struct {
 	who     string // the subject to which answers about owners go
 	turns   turns
 	hearing hearing
-	reports reports
-	moves   mover
 
 	node      string // the token of this end's subject
 	ears      ears
@@ -71,9 +65,7 @@ type Transport struct {
 	replies replies
 
 	closing, ending sync.Once
-	quit            chan struct{}  // closed to end the watcher
-	mu              sync.Mutex     // held while closed is set, and while running grows
-	running         sync.WaitGroup // reader and watcher
+	running         sync.WaitGroup // the reader, and answers about turns
 }
 
 // Open connects to NATS, by ctx's end, and returns a transport that is ready to use. It
@@ -95,15 +87,14 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 		d:       dispatch.NewDispatcher(opts.limits(), opts.Log),
 		flusher: pool.New(1),
 		node:    newNode(),
-		quit:    make(chan struct{}),
 	}
-	t.missed.log, t.drops.live = opts.Log, map[*nats.Subscription]uint64{}
-	t.link.t, t.broken = t, make(chan struct{})
+	t.link = link.New(link.Options{
+		URL: opts.URL, Conn: opts.Conn, Name: opts.Name, NATSOptions: opts.NATSOptions, Log: opts.Log,
+		Clock: &t.clock, Backlog: backlog, User: user{t},
+	})
+	t.missed.log = opts.Log
 	t.hearing.t, t.posted.t = t, t
-	t.reports.t, t.reports.news = t, make(chan struct{})
-	t.ears.init(t)
 	t.door.t = t
-	t.moves.init(t)
 	t.owners.t, t.asker.t = t, t
 	t.owners.boxes = map[string]*nodeBox{}
 	t.directory.t = t
@@ -112,63 +103,38 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 	t.turns.t, t.turns.asks = t, map[*context.CancelCauseFunc]struct{}{}
 	t.requestRoom.init(opts.MaxBufferedBytes)
 	t.replyRoom.init(opts.MaxBufferedBytes)
-	t.reader = reader{t: t, in: make(chan *nats.Msg, backlog), ended: make(chan struct{}), waits: inbox{limit: t.replyRoom.limit}}
+	t.reader = reader{t: t, waits: inbox{limit: t.replyRoom.limit}}
 	t.server.t, t.server.peers, t.replies.t = t, newPeers(), t
-	t.moves.turn <- struct{}{} // until it is connected
-	if err := t.connect(ctx); err != nil {
-		t.moves.end()
+	if err := t.link.Connect(ctx, t.name); err != nil {
 		return nil, err
 	}
+	t.running.Go(t.reader.read) // ends at the nil message of Close
 	return t, nil
 }
 
-func (t *Transport) connect(ctx context.Context) (err error) {
-	nc := t.opts.Conn
-	if nc == nil {
-		if nc, err = t.dial(ctx, t.opts.URL); ctx.Err() != nil {
-			return outcome.Annotate(outcome.ContextError(ctx.Err(), outcome.NotSent), "connecting to "+natsdial.Redact(t.opts.URL))
-		} else if err != nil {
-			return outcome.Errorf(unconnected(err), "connecting to %s: %v", natsdial.Redact(t.opts.URL), bare(err)).WithOutcome(outcome.NotSent)
-		}
-	}
-	t.nc.Store(nc)
+// name says where the ears are, once there is a connection.
+func (t *Transport) name(nc *nats.Conn) ([]*link.Ear, error) {
 	t.inbox = newInbox(nc)
 	t.inboxPrefix = t.inbox[:strings.LastIndexByte(t.inbox, '.')+1]
 	t.who = t.inbox + ".who"
-	t.ears.name()
 	t.d.SetAsk(t.turns.ask) // before anything is subscribed
-	natsdial.Listen(nc, &t.reports)
-	t.reports.begin(nc)
-	changes := nc.StatusChanged()
-	if err = t.openInbox(ctx, changes); err != nil {
-		t.disconnect(nc, changes)
-		return err
-	}
-	over := t.moves.over
-	t.running.Go(t.reader.read)                         // ends at the nil message of Close
-	t.running.Go(func() { t.watch(nc, changes, over) }) // ends at quit, or when the end has moved
-	<-t.moves.turn
-	return nil
-}
-
-// openInbox subscribes to the replies.
-func (t *Transport) openInbox(ctx context.Context, changes chan nats.Status) (err error) {
-	if err = t.opts.fits(t.nc.Load(), t.inboxPrefix); err != nil {
-		return err
-	}
-	if t.look(t.nc.Load(), changes); t.up.Load() {
-		return t.ears.open(ctx, &t.ears.inbox)
-	}
-	return t.ears.trust(&t.ears.inbox) // nats.RetryOnFailedConnect: the watcher tells when the server is there
+	es, prefix := &t.ears, t.opts.Prefix
+	es.inbox = link.Ear{Subject: t.inbox + ".*", Take: t.replies.take}
+	es.node = link.Ear{Subject: prefix + ".n." + t.node + ".*", Take: t.server.take, Once: true}
+	es.own = link.Ear{Subject: prefix + ".own", Take: t.asker.announced}
+	es.list = link.Ear{Subject: prefix + ".who", Take: t.directory.tell, Hello: t.door.introduce}
+	es.who = link.Ear{Subject: prefix + ".who", Queue: "who", Take: t.directory.tell}
+	es.turns = link.Ear{Subject: newInbox(nc) + turnsToken, Take: t.turns.tell, Optional: true}
+	return []*link.Ear{&es.inbox, &es.node, &es.own, &es.list, &es.who, &es.turns}, t.opts.fits(nc, t.inboxPrefix)
 }
 
 // Connected implements [transport.ConnectionTransport].
-func (t *Transport) Connected() bool { return t.up.Load() }
+func (t *Transport) Connected() bool { return t.link.Up() }
 
 // Broken implements [transport.ConnectionTransport]. A connection ends for good when
 // nats.go gives up (at a limit of its options, or at a repeated refusal of the
 // server), or when the program that gave it has closed it.
-func (t *Transport) Broken() <-chan struct{} { return t.broken }
+func (t *Transport) Broken() <-chan struct{} { return t.link.Broken() }
 
 // Close implements [transport.ClientTransport] and [transport.ServerTransport]. It
 // unsubscribes from its shards, lets handlers that have started return and their replies
@@ -189,35 +155,22 @@ func (t *Transport) Close() error {
 
 // leave takes back the server's interest in the node.
 func (t *Transport) leave() {
-	t.mu.Lock()
-	t.closed.Store(true) // before all looks at the table: a subscriber is seen there, or sees it
-	t.mu.Unlock()
-	t.moves.stop()
-	t.ears.shut(&t.ears.node, &t.ears.list)
+	t.link.Leave() // before all looks at the table: a subscriber is seen there, or sees it
+	t.link.Shut(&t.ears.node, &t.ears.list)
 	t.table.remove(t.table.all()...)
-}
-
-// start runs f in a goroutine that Close waits for, unless Close has begun.
-func (t *Transport) start(f func()) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.closed.Load() {
-		t.running.Go(f) // ends as the caller says
-	}
 }
 
 // end ends the rest when the handlers have ended.
 func (t *Transport) end() {
 	t.calls.lose(outcome.Errorf(outcome.ErrTransportClosed, "while the request was on its way").WithOutcome(outcome.MaybeRan))
 	t.flusher.Close()
-	if t.up.Load() {
-		_ = t.flush(context.Background()) // the replies; without a connection they are lost anyway
+	if t.link.Up() {
+		_ = t.link.Flush(context.Background()) // the replies; without a connection they are lost anyway
 	}
-	t.ears.stopAll()
 	t.asker.stop()
 	t.clock.Stop()
-	close(t.quit)
-	t.reader.in <- nil
+	t.link.Close()
+	t.link.In <- nil
 	t.running.Wait()
 	sparse.Flush(t.log)
 }
@@ -238,10 +191,24 @@ func (t *Transport) MissedNotifications() uint64 { return t.missed.n.Load() }
 
 // DroppedMessages returns how many messages to this end nats.go has dropped, because they came faster than
 // the end took them. The callers of calls that were lost so get outcome.ErrConnectionLost.
-func (t *Transport) DroppedMessages() uint64 { return t.drops.count(nil) }
+func (t *Transport) DroppedMessages() uint64 { return t.link.Dropped() }
 
 // PacketCounts returns how many packets did not decode, and how many replies were
 // refused: by this end, because the subject is no inbox, or by the server.
 func (t *Transport) PacketCounts() (undecodable, refusedReplies uint64) {
 	return t.packets.undecodable.Load(), t.packets.refused.Load()
+}
+
+// isInbox reports whether a reply may be sent to the subject. The server would refuse text that is
+// not a subject, with a line of the log for each reply.
+func (t *Transport) isInbox(reply string) bool {
+	if len(reply) > maxReplySubject || !strings.HasPrefix(reply, nats.InboxPrefix) && !strings.HasPrefix(reply, t.inboxPrefix) {
+		return false
+	}
+	for token := range strings.SplitSeq(reply, ".") {
+		if token == "" || token == "*" || token == ">" || strings.ContainsAny(token, " \t\r\n") {
+			return false
+		}
+	}
+	return true
 }

@@ -228,7 +228,7 @@ func sizeOf(e *outcome.Error) (size int) {
 // publish sends a batch of replies, to the reply subject of the first: the
 // requester listens to all of its inbox and goes by the ids.
 func (p *peer) publish(b *batch) {
-	if err := p.t.nc.Load().Publish(b.reply, wire.AppendEnd(b.buf, 0)); err != nil {
+	if err := p.t.link.Conn().Publish(b.reply, wire.AppendEnd(b.buf, 0)); err != nil {
 		p.t.log.Warn("replies were not sent", "bytes", len(b.buf), "error", err)
 	}
 }

@@ -79,7 +79,7 @@ func (q *asking) Expire() {
 func (q *asking) send() {
 	t, ask := q.t, wire.AppendOwners(nil, &wire.Owners{First: q.next})
 	t.flusher.Go(task(func() {
-		if err := t.nc.Load().PublishRequest(t.opts.Prefix+".who", t.who, ask); err != nil {
+		if err := t.link.Conn().PublishRequest(t.opts.Prefix+".who", t.who, ask); err != nil {
 			t.asker.settle(nil, 0)
 		}
 	}))

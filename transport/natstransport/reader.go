@@ -3,10 +3,7 @@
 package natstransport
 
 import (
-	"sync"
 	"sync/atomic"
-
-	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/sparse"
@@ -16,12 +13,7 @@ import (
 
 // reader takes all messages of the connection.
 type reader struct {
-	t     *Transport
-	in    chan *nats.Msg // in order; one without a subscription is a mark
-	ended chan struct{}  // closed by the reader at its end
-
-	mu    sync.Mutex
-	marks []func() // of those in the channel, in order
+	t *Transport
 
 	// Only the reader's.
 	waits   inbox
@@ -35,7 +27,7 @@ func (r *reader) read() {
 	over := false
 	defer func() {
 		if over {
-			close(r.ended)
+			t.link.Ended()
 			return
 		}
 		// Code of the application's, its metrics say, has ended this goroutine. A
@@ -45,43 +37,14 @@ func (r *reader) read() {
 	}()
 	t.server.goOn()
 	t.replies.goOn()
-	for m := range r.in {
+	t.link.GoOn()
+	for m := range t.link.In {
 		if m == nil {
 			over = true
 			return
 		}
 		r.took(len(m.Data))
-		if m.Sub != nil {
-			t.hearing.came.Add(1)
-			t.ears.of(m.Sub).take(m)
-			continue
-		}
-		r.mu.Lock()
-		mark := r.marks[0]
-		r.marks = r.marks[1:]
-		r.mu.Unlock()
-		mark()
-	}
-}
-
-// upToHere returns when the reader has handed on what came before, or has
-// ended.
-func (r *reader) upToHere() { r.call(func() {}) }
-
-// call has the reader call f behind what has come, and returns when that was done, or when the reader
-// has ended.
-func (r *reader) call(f func()) {
-	done := make(chan struct{})
-	r.mu.Lock()
-	r.marks = append(r.marks, func() { defer close(done); f() })
-	r.mu.Unlock()
-	select {
-	case r.in <- &nats.Msg{}:
-	case <-r.ended:
-	}
-	select {
-	case <-done:
-	case <-r.ended:
+		t.link.Take(m)
 	}
 }
 
@@ -96,8 +59,8 @@ type inbox struct {
 
 // took notes that the reader has taken a message.
 func (r *reader) took(bytes int) {
-	if len(r.in) == 0 {
-		r.waits.received, r.waits.read = atomic.LoadUint64(&r.t.nc.Load().InBytes), 0
+	if len(r.t.link.In) == 0 {
+		r.waits.received, r.waits.read = atomic.LoadUint64(&r.t.link.Conn().InBytes), 0
 		return
 	}
 	r.waits.read += uint64(bytes)
@@ -106,13 +69,13 @@ func (r *reader) took(bytes int) {
 // crowded returns why requests must be refused, because the reader falls behind,
 // or nil. full is whether there is no room for notifications either.
 func (r *reader) crowded() (why *outcome.Error, full bool) {
-	messages := len(r.in)
+	messages := len(r.t.link.In)
 	if messages == 0 {
 		return nil, false
 	}
-	bytes := int64(atomic.LoadUint64(&r.t.nc.Load().InBytes) - r.waits.received - r.waits.read)
-	bytes = min(bytes, int64(messages)*r.t.maxPayload.Load())
-	if messages > cap(r.in)/2 || bytes > r.waits.limit/2 {
+	bytes := int64(atomic.LoadUint64(&r.t.link.Conn().InBytes) - r.waits.received - r.waits.read)
+	bytes = min(bytes, int64(messages)*r.t.link.MaxMessage.Load())
+	if messages > cap(r.t.link.In)/2 || bytes > r.waits.limit/2 {
 		why = outcome.Overloaded(dispatch.RetryHint, "%d messages of %d bytes wait for the node's reader", messages, bytes)
 	}
 	return why, bytes > r.waits.limit

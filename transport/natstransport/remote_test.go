@@ -7,6 +7,7 @@ import (
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport/internal/link"
 )
 
 // keeps is a receiver that leaves its call to the test.
@@ -33,7 +34,8 @@ func TestARemoteIsUsedAgain(t *testing.T) {
 		}, false},
 	} {
 		tr := &Transport{log: slog.New(slog.DiscardHandler), d: dispatch.NewDispatcher(transport.Limits{}, slog.New(slog.DiscardHandler))}
-		tr.maxPayload.Store(1 << 20)
+		tr.link = link.New(link.Options{})
+		tr.link.MaxMessage.Store(1 << 20)
 		var replies room
 		replies.init(-1)
 		p := &peer{t: tr}

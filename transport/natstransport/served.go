@@ -15,9 +15,9 @@ func askNodes(ctx context.Context, t *Transport, first uint32, good func(*wire.O
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	ask := wire.AppendOwners(nil, &wire.Owners{First: first, Ask: wire.AskLiving})
-	for ctx.Err() == nil && !t.closed.Load() {
+	for ctx.Err() == nil && !t.link.Closed() {
 		try, end := context.WithTimeout(ctx, askAgain)
-		m, err := t.nc.Load().RequestWithContext(try, t.opts.Prefix+".who", ask)
+		m, err := t.link.Conn().RequestWithContext(try, t.opts.Prefix+".who", ask)
 		if err == nil {
 			if told, err = wire.DecodeOwners(m.Data); err == nil && good(&told) {
 				end()

@@ -20,17 +20,7 @@ import (
 type server struct {
 	t       *Transport
 	handing handing
-	overlap overlap
 	peers   peers
-}
-
-// come takes a message to the subject of this end.
-func (s *server) come(m *nats.Msg) {
-	e := &s.t.ears.node
-	old := e.old.Load()
-	if m.Sub != e.left && s.overlap.admits(m, old != nil, m.Sub == old) {
-		s.take(m)
-	}
 }
 
 // goOn goes on where a reader was ended by code of the application's.
@@ -38,26 +28,9 @@ func (s *server) goOn() {
 	if s.handing.msg != nil {
 		s.handOn()
 	}
-	s.catchUp()
 }
 
-// catchUp takes the messages that have waited for the end of the old connection. Only the reader calls it,
-// and another reader goes on with it.
-func (s *server) catchUp() {
-	o := &s.overlap
-	for o.ended && len(o.line) > 0 {
-		m := o.line[0].msg
-		o.line[0] = nil
-		if o.line = o.line[1:]; m != nil {
-			s.take(m)
-		}
-	}
-	if len(o.line) == 0 {
-		o.line, o.ended = nil, false
-	}
-}
-
-// take takes a message to this node.
+// take takes a message to the subject of this end.
 func (s *server) take(m *nats.Msg) {
 	t := s.t
 	if m.Reply != "" && !t.isInbox(m.Reply) {
@@ -142,7 +115,7 @@ func (s *server) handOn() {
 		}
 		if err == nil && e.Type == turnsAt && e.Delivery == transport.AwaitReply {
 			held = held || p.hold()
-			p.answer(id, m.Reply, []byte(t.ears.turns.subject), nil)
+			p.answer(id, m.Reply, []byte(t.ears.turns.Subject), nil)
 			continue
 		}
 		if err == nil && crowded != nil && (full || e.Delivery != transport.AwaitNothing) {

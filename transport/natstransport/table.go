@@ -39,7 +39,7 @@ type table struct {
 func (tb *table) enter(s *subscription) error {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
-	if tb.t.closed.Load() {
+	if tb.t.link.Closed() {
 		return outcome.Errorf(outcome.ErrTransportClosed, "shard %d", s.shard)
 	}
 	tb.subs[s] = struct{}{}
@@ -119,8 +119,8 @@ func (s *subscription) Shared() bool {
 // before are still accepted. A shard in an epoch was drained before.
 func (s *subscription) Leave() error {
 	t := s.t
-	if s.epoch == 0 && t.up.Load() && !t.closed.Load() && t.flush(context.Background()) == nil {
-		t.reader.upToHere()
+	if s.epoch == 0 && t.link.Up() && !t.link.Closed() && t.link.Flush(context.Background()) == nil {
+		t.link.UpToHere()
 	}
 	t.table.remove(s)
 	return nil

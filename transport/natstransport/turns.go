@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport/internal/link"
 )
 
 // turnsAt is the type of a request that any owner of a shard answers. The answer is the subject
@@ -53,7 +54,7 @@ func (tn *turns) ask(ctx context.Context, shard uint32, question []byte) ([]byte
 	tn.mu.Lock()
 	tn.asks[&cancel] = struct{}{}
 	tn.mu.Unlock()
-	m, err := t.nc.Load().RequestWithContext(ctx, string(at), append(binary.AppendUvarint(nil, uint64(shard)), question...))
+	m, err := t.link.Conn().RequestWithContext(ctx, string(at), append(binary.AppendUvarint(nil, uint64(shard)), question...))
 	tn.mu.Lock()
 	delete(tn.asks, &cancel)
 	tn.mu.Unlock()
@@ -61,7 +62,7 @@ func (tn *turns) ask(ctx context.Context, shard uint32, question []byte) ([]byte
 		return nil, denied
 	}
 	if err != nil {
-		return nil, notSent(err)
+		return nil, link.NotSent(err)
 	}
 	return m.Data, nil
 }

@@ -1,4 +1,4 @@
-package natstransport
+package link
 
 import (
 	"encoding/binary"

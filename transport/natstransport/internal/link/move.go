@@ -1,6 +1,6 @@
 // Moves: the transport goes to another server before its own one ends
 
-package natstransport
+package link
 
 import (
 	"context"
@@ -11,9 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/natsdial"
-	"github.com/clstr-go/clstr/internal/wire"
-	"github.com/clstr-go/clstr/transport"
 )
 
 const (
@@ -24,9 +23,11 @@ const (
 	settleTime = time.Second
 	// moveTimeout bounds a connection to another server, and its subscriptions.
 	moveTimeout = 5 * time.Second
+	// changeTime is how long something may be on its way that was sent over an earlier connection.
+	changeTime = 2 * time.Second
 )
 
-// mover takes a transport with a connection of its own to another server when its server announces its
+// mover takes a link with a connection of its own to another server when its server announces its
 // end (lame duck mode).
 //
 //	the old connection:  all -----------------------------.  still heard -------.  closed
@@ -35,57 +36,55 @@ const (
 //	                                        those before
 //	                                        have arrived
 //
-// The node hears its requests over both connections for a while, and takes each once (overlap). The
+// The end hears its subjects over both connections for a while, and takes each once (overlap). The
 // subjects stay the same, so answers find the transport however long their calls take.
 type mover struct {
-	t    *Transport
-	turn chan struct{} // cap 1: held by a move, and at last by Close
-	ctx  context.Context
-	end  context.CancelFunc
-	over chan struct{} // closed to end the watcher of the present connection; of the turn
+	l      *Link
+	moves  chan struct{} // cap 1: held by a move, and at last by Leave
+	ctx    context.Context
+	cancel context.CancelFunc
+	over   chan struct{} // closed to end the watcher of the present connection; of moves
 
-	two     atomic.Bool  // the end hears over two connections
-	changed atomic.Int64 // when it last had another one
-	late    atomic.Int64 // changeTime, but in tests
-
-	overlap, settling time.Duration // the constants, but in tests
+	two  atomic.Bool  // the end hears over two connections
+	last atomic.Int64 // when it had another one
 
 	// now is held while a watcher takes a change of its connection, and while the present connection
 	// becomes another one.
 	now sync.Mutex
 }
 
-func (m *mover) init(t *Transport) {
-	m.t, m.turn, m.over = t, make(chan struct{}, 1), make(chan struct{})
-	m.overlap, m.settling = overlapTime, settleTime
-	m.late.Store(int64(changeTime))
-	m.ctx, m.end = context.WithCancel(context.Background())
+func (m *mover) init(l *Link) {
+	m.l, m.moves, m.over = l, make(chan struct{}, 1), make(chan struct{})
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	m.moves <- struct{}{} // until it is connected
 }
 
-// stop returns when no move is under way, and no other will be.
-func (m *mover) stop() {
-	m.end()
-	m.turn <- struct{}{}
+// change notes that the connection is another one.
+func (m *mover) change() { m.last.Store(expiry.Now()) }
+
+// Settled reports whether nothing is on its way any more that was sent over an earlier connection.
+func (m *mover) Settled() bool {
+	return !m.two.Load() && expiry.Now() > m.last.Load()+m.l.Times.Late.Load()
 }
 
 // announced is called when the server of a connection announces its end.
 func (m *mover) announced(nc *nats.Conn) {
-	m.t.start(func() { m.move(nc) }) // ends with the move, or with m.ctx
+	m.l.start(func() { m.move(nc) }) // ends with the move, or with m.ctx
 }
 
 // move leaves a connection.
 func (m *mover) move(old *nats.Conn) {
-	t := m.t
+	l := m.l
 	select {
-	case m.turn <- struct{}{}:
-		defer func() { <-m.turn }()
+	case m.moves <- struct{}{}:
+		defer func() { <-m.moves }()
 	case <-m.ctx.Done():
 		return
 	}
-	if t.nc.Load() != old {
+	if l.Conn() != old {
 		return // it was left
 	}
-	t.log.Info("the NATS server announces its end: moving to another", "server", old.ConnectedUrlRedacted())
+	l.opts.Log.Info("the NATS server announces its end: moving to another", "server", old.ConnectedUrlRedacted())
 	for said := false; ; said = true {
 		err := m.leave(old)
 		switch {
@@ -94,24 +93,24 @@ func (m *mover) move(old *nats.Conn) {
 		case !old.IsConnected(): // nats.go connects to another
 			return
 		case !said:
-			t.log.Warn("cannot move to another NATS server yet: calls on their way may be lost when this one ends", "error", bare(err))
+			l.opts.Log.Warn("cannot move to another NATS server yet: calls on their way may be lost when this one ends", "error", bare(err))
 		}
-		pause(m.ctx, moveTimeout/10)
+		m.pause(moveTimeout / 10)
 	}
 }
 
 // leave tries to move once.
 func (m *mover) leave(old *nats.Conn) error {
-	t := m.t
+	l := m.l
 	ctx, cancel := context.WithTimeout(m.ctx, moveTimeout)
 	defer cancel()
-	nc, err := t.dial(ctx, natsdial.Servers(t.opts.URL, old), nats.RetryOnFailedConnect(false))
+	nc, err := l.dial(ctx, natsdial.Servers(l.opts.URL, old), nats.RetryOnFailedConnect(false))
 	if err != nil {
 		return err
 	}
 	over, changes := make(chan struct{}), nc.StatusChanged()
-	natsdial.Listen(nc, &t.reports)
-	t.running.Go(func() { t.watch(nc, changes, over) }) // ends at over, or at quit
+	natsdial.Listen(nc, &l.reports)
+	l.running.Go(func() { l.watch(nc, changes, over) }) // ends at over, or at quit
 	if err = m.hearToo(ctx, nc); err == nil {
 		err = m.turnTo(nc, changes)
 	}
@@ -127,16 +126,16 @@ func (m *mover) leave(old *nats.Conn) error {
 	old.SetClosedHandler(nil) // the program's: its connection has not ended
 	old.SetDisconnectErrHandler(nil)
 	close(before)
-	t.log.Info("moved to another NATS server", "server", nc.ConnectedUrlRedacted())
-	pause(m.ctx, 2*m.overlap) // the last copies
-	t.reader.call(t.server.overlap.forget)
+	l.opts.Log.Info("moved to another NATS server", "server", nc.ConnectedUrlRedacted())
+	m.pause(2 * l.Times.Overlap) // the last copies
+	l.Behind(l.overlap.forget)
 	return nil
 }
 
 // hearToo has all ears hear over the next connection too, and returns when its server has taken that.
 func (m *mover) hearToo(ctx context.Context, nc *nats.Conn) error {
 	m.two.Store(true)
-	if err := m.t.ears.allAlso(nc); err != nil {
+	if err := m.l.allAlso(nc); err != nil {
 		return err
 	}
 	if err := nc.FlushWithContext(ctx); err != nil {
@@ -150,81 +149,43 @@ func (m *mover) hearToo(ctx context.Context, nc *nats.Conn) error {
 
 // hearOne ends the time of two connections: it leaves the new one, or the old.
 func (m *mover) hearOne(new bool) {
-	t := m.t
-	t.reader.call(func() {
-		t.ears.one(new)
+	l := m.l
+	l.Behind(func() {
+		l.one(new)
 		m.change()
 		m.two.Store(false)
-		t.server.overlap.cut(new)
-		t.server.catchUp()
+		l.overlap.cut(new)
+		l.GoOn()
 	})
 }
 
 // turnTo makes a connection the present one. Requests are held for the moment in which those
 // before them arrive, because they could overtake over another server.
 func (m *mover) turnTo(nc *nats.Conn, changes chan nats.Status) error {
-	t := m.t
-	boxes := t.owners.halt()
-	defer t.owners.resume(boxes)
-	m.settle(boxes)
+	l := m.l
+	ctx, cancel := context.WithTimeout(m.ctx, l.Times.Settle)
+	defer cancel()
+	defer l.opts.User.Hold(ctx)()
 	m.now.Lock()
 	defer m.now.Unlock()
 	if !nc.IsConnected() {
 		return nats.ErrDisconnected
 	}
-	t.nc.Store(nc)
-	t.reports.begin(nc)
-	t.look(nc, changes)
+	l.nc.Store(nc)
+	l.reports.begin(nc)
+	l.look(nc, changes)
 	return nil
 }
-
-// settle returns when all that was sent to nodes has arrived, or after a moment.
-func (m *mover) settle(boxes []*nodeBox) {
-	ctx, cancel := context.WithTimeout(m.ctx, m.settling)
-	defer cancel()
-	sent := make(chan struct{})
-	m.t.flusher.Go(task(func() { close(sent) })) // behind what it publishes now
-	select {
-	case <-sent:
-	case <-ctx.Done():
-		return
-	}
-	arrived, asked := make(arrivals, len(boxes)), 0
-	for _, b := range boxes {
-		if b.sent.Load() == 0 {
-			continue
-		}
-		asked++
-		env := transport.Envelope{Type: aliveAt}
-		c, buf := &call{t: m.t, to: &route{to: b}, told: arrived}, wire.AppendNumbered(nil, &env, 0, 0, 0)
-		b.publish(&batch{buf: buf, items: 1, calls: []*call{c}, spans: []span{{0, len(buf)}}}) // Close may take it out
-	}
-	for range asked {
-		select {
-		case <-arrived:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// arrivals hears of each node that has answered, or has gone.
-type arrivals chan struct{}
-
-// Told implements [dispatch.Told].
-func (a arrivals) Told(error) { a <- struct{}{} }
 
 // await returns when all servers know of the new connection, or when the old one has gone.
 func (m *mover) await(old *nats.Conn) {
 	gone := old.StatusChanged(nats.RECONNECTING, nats.DISCONNECTED, nats.CLOSED)
 	defer old.RemoveStatusListener(gone)
-	timer := time.NewTimer(m.overlap)
-	defer timer.Stop()
 	if !old.IsConnected() {
 		return
 	}
 	select {
-	case <-timer.C:
+	case <-time.After(m.l.Times.Overlap):
 	case <-gone:
 	case <-m.ctx.Done():
 	}
@@ -241,4 +202,11 @@ func (m *mover) announces(o *nats.Options) error {
 		}
 	}
 	return nil
+}
+
+func (m *mover) pause(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-m.ctx.Done():
+	}
 }

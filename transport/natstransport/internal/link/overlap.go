@@ -1,6 +1,6 @@
 // Overlap: requests that come over two connections, each taken once
 
-package natstransport
+package link
 
 import (
 	"hash/maphash"

@@ -1,26 +1,22 @@
 // What the connection reports: lost messages, refused permissions
 
-package natstransport
+package link
 
 import (
 	"context"
 	"errors"
 	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/clstr-go/clstr/internal/expiry"
-	"github.com/clstr-go/clstr/outcome"
 
 	"github.com/nats-io/nats.go"
 )
 
 // reports is what the connection says of messages and refusals that nats.go can tell no caller.
 type reports struct {
-	t        *Transport
+	l        *Link
 	handling atomic.Int64 // odd while a handler of the connection's runs; grows
 
 	mu       sync.Mutex
@@ -40,55 +36,31 @@ func (r *reports) Report(sub *nats.Subscription, err error, alone bool) (done fu
 // take takes an error; alone says whether no other transport
 // uses the connection.
 func (r *reports) take(sub *nats.Subscription, err error, alone bool) {
-	t := r.t
+	l, log := r.l, r.l.opts.Log
 	_, network := errors.AsType[net.Error](err)
 	switch {
 	case errors.Is(err, nats.ErrPermissionViolation):
-		r.denied(err, alone)
+		l.opts.User.Refused(err, alone)
+		if _, subject, ok := strings.Cut(err.Error(), "Subscription to "); ok { // a peer may cause any number of other refusals
+			l.deny(subject, err)
+		}
+		r.note(err)
 	case errors.Is(err, nats.ErrMaxSubscriptionsExceeded):
-		t.log.Error("the server refuses subscriptions", "error", err)
+		log.Error("the server refuses subscriptions", "error", err)
 		r.mu.Lock()
 		r.exceeded++
 		r.mu.Unlock()
 		r.note(err)
 	case network && sub == nil:
-		t.log.Warn("NATS connection: the data that waited to be written is lost", "error", err)
-	case t.opts.Conn != nil && !t.ears.has(sub):
+		log.Warn("NATS connection: the data that waited to be written is lost", "error", err)
+	case !l.own() && !l.has(sub):
 		// Another user of the connection is told.
 	case errors.Is(err, nats.ErrSlowConsumer) && sub != nil:
 		dropped, _ := sub.Dropped()
-		t.log.Error("messages were dropped: they arrived faster than one processor takes them", "subject", sub.Subject, "dropped", dropped)
+		log.Error("messages were dropped: they arrived faster than one processor takes them", "subject", sub.Subject, "dropped", dropped)
 	default:
-		t.log.Warn("NATS reports an error", "error", err)
+		log.Warn("NATS reports an error", "error", err)
 	}
-}
-
-// denied takes the server's refusal of a publication or subscription.
-func (r *reports) denied(err error, alone bool) {
-	t := r.t
-	text := err.Error()
-	if strings.Contains(text, strconv.Quote(t.ears.inbox.subject)) || strings.Contains(text, `"`+t.opts.Prefix+".n.") ||
-		strings.Contains(text, `"`+t.inboxPrefix) || t.opts.Conn == nil {
-		t.log.Error("not permitted by the server", "error", err)
-	}
-	_, published, ok := strings.Cut(text, `Publish to "`)
-	if ok && !strings.HasPrefix(published, t.opts.Prefix+".") {
-		t.packets.refused.Add(1) // what is not sent below the prefix is a reply
-	}
-	if box := t.owners.boxAt(published); box != nil {
-		e := outcome.Errorf(outcome.ErrNotPermitted, "%v", err)
-		// The server does not say which message it means. If it has refused every message, none has
-		// arrived. Otherwise one may have, and its call may run.
-		if box.refused.Add(1) != box.sent.Load() || !alone {
-			e = e.WithOutcome(outcome.MaybeRan)
-		}
-		decideAll(t.calls.takeIf(func(c *call) bool { return c.to.to == box }), func(*call) *outcome.Error { return e })
-	}
-	r.forbidden(text, err)
-	if _, subject, ok := strings.Cut(text, "Subscription to "); ok { // a peer may cause any number of other refusals
-		t.ears.deny(subject, err)
-	}
-	r.note(err)
 }
 
 // note notes that the server has refused something.
@@ -121,7 +93,7 @@ func (r *reports) all(ctx context.Context) {
 			wait = aMoment / 50
 		}
 		r.mu.Unlock()
-		last := r.t.nc.Load().LastError()
+		last := r.l.Conn().LastError()
 		again := last == heard && errors.Is(last, nats.ErrMaxSubscriptionsExceeded)
 		switch {
 		case again && moment == nil:
@@ -159,28 +131,4 @@ func (r *reports) refusals() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.exceeded
-}
-
-// forbidden is called if the server does not permit a part of this, and logs what follows. A
-// connection that may not ask knows at once that no node will answer.
-func (r *reports) forbidden(text string, err error) {
-	t := r.t
-	t.hearing.deny(text, err)
-	switch who, own := `"`+t.opts.Prefix+`.who"`, `"`+t.opts.Prefix+`.own"`; {
-	case strings.Contains(text, "Publish to "+who):
-		t.log.Error("not permitted to ask for the owners of shards: no node can be reached", "error", err)
-		t.asker.state.CompareAndSwap(unasked, fixed)
-		t.owners.mu.Lock()
-		t.asker.barred, t.asker.denied = expiry.Now()+int64(deniedPause), err
-		t.owners.mu.Unlock()
-		t.asker.settle(nil, 0)
-	case strings.Contains(text, "Subscription to "+own):
-		t.log.Error("not permitted to hear of new owners: a new owner is found when the old one refuses", "error", err)
-	case strings.Contains(text, "Publish to ") && strings.Contains(text, turnsToken+`"`):
-		t.turns.deny(err) // the dispatcher says what that means
-	case strings.Contains(text, "Subscription to ") && strings.Contains(text, turnsToken+`"`):
-		t.log.Error("not permitted to hear what other nodes ask about turns: chains of requests that cross wait until their deadlines", "error", err)
-	case strings.Contains(text, "Publish to "+own):
-		t.log.Warn("not permitted to announce new owners: clients find a new owner when the old one refuses", "error", err)
-	}
 }

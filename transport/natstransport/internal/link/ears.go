@@ -1,6 +1,6 @@
 // Ears: the subjects that this end hears, all in one table
 
-package natstransport
+package link
 
 import (
 	"context"
@@ -17,29 +17,25 @@ import (
 
 // ears are the subjects that an end may hear.
 type ears struct {
-	t     *Transport
-	turn  chan struct{} // cap 1: held while ears are opened or shut
-	inbox ear           // replies, answers about owners, and what this end asks itself
-	node  ear           // requests for all shards of this end
-	list  ear           // questions for owners that the fixed list answers
-	who   ear           // the same, for directories: one node of the cluster hears each
-	own   ear           // announcements of owners
-	turns ear           // questions about turns
-	all   []*ear
+	l    *Link
+	turn chan struct{} // cap 1: held while ears are opened or shut
+	all  []*Ear
 
 	mu    sync.Mutex
 	next  *nats.Conn // to which the end is about to move
 	again again
 }
 
-// ear is one subject. While the end moves, it hears the subject over two connections.
-type ear struct {
-	subject, queue string
-	take           func(*nats.Msg)                   // the reader calls it
-	hello          func() error                      // publishes something behind the subscription; may be nil
-	optional       bool                              // the end goes on without the right
-	old            atomic.Pointer[nats.Subscription] // over the connection that goes; nil unless the end moves
-	left           *nats.Subscription                // over a connection that went; the reader's
+// Ear is one subject. While the end moves, it hears the subject over two connections.
+type Ear struct {
+	Subject, Queue string
+	Take           func(*nats.Msg) // the reader calls it
+	Hello          func() error    // publishes something behind the subscription; may be nil
+	Optional       bool            // the end goes on without the right
+	Once           bool            // what comes over two connections is taken once, in order
+
+	old  atomic.Pointer[nats.Subscription] // over the connection that goes; nil unless the end moves
+	left *nats.Subscription                // over a connection that went; the reader's
 
 	// Guarded by ears.mu.
 	sub     *nats.Subscription // over the newest connection; nil if the end does not hear the subject
@@ -47,48 +43,26 @@ type ear struct {
 	refused *outcome.Error     // why the server sends nothing
 }
 
-func (es *ears) init(t *Transport) {
-	es.t, es.turn = t, make(chan struct{}, 1)
-	es.again = again{es: es, first: againFirst}
-	es.turns.optional = true
-	es.all = []*ear{&es.inbox, &es.node, &es.own, &es.list, &es.who, &es.turns}
-}
-
-// name says where the ears are, once there is a connection.
-func (es *ears) name() {
-	t := es.t
-	set := func(e *ear, subject, queue string, take func(*nats.Msg)) {
-		e.subject, e.queue, e.take = subject, queue, take
-	}
-	set(&es.inbox, t.inbox+".*", "", t.replies.take)
-	set(&es.node, t.opts.Prefix+".n."+t.node+".*", "", t.server.come)
-	set(&es.own, t.opts.Prefix+".own", "", t.asker.announced)
-	set(&es.list, t.opts.Prefix+".who", "", t.directory.tell)
-	set(&es.who, t.opts.Prefix+".who", "who", t.directory.tell)
-	set(&es.turns, newInbox(t.nc.Load())+turnsToken, "", t.turns.tell)
-	es.list.hello = t.door.introduce
-}
-
 // of returns the ear of a message. Only the reader calls it.
-func (es *ears) of(sub *nats.Subscription) *ear {
+func (es *ears) of(sub *nats.Subscription) *Ear {
 	for _, e := range es.all {
-		if sub.Subject == e.subject && sub.Queue == e.queue { // whichever subscription it came by
+		if sub.Subject == e.Subject && sub.Queue == e.Queue { // whichever subscription it came by
 			return e
 		}
 	}
 	return nil
 }
 
-// open returns when the server has taken all of the ears. If the server refuses one, the end does not hear those that are
+// Open returns when the server has taken all of the ears. If the server refuses one, the end does not hear those that are
 // new
-func (es *ears) open(ctx context.Context, wanted ...*ear) error {
+func (es *ears) Open(ctx context.Context, wanted ...*Ear) error {
 	switch open, err := es.opened(wanted); {
 	case err != nil:
 		return err
-	case open && es.t.up.Load():
+	case open && es.l.Up():
 		return nil
 	case open:
-		return es.t.flush(ctx) // it waits for the connection
+		return es.l.Flush(ctx) // it waits for the connection
 	}
 	select {
 	case es.turn <- struct{}{}:
@@ -99,18 +73,18 @@ func (es *ears) open(ctx context.Context, wanted ...*ear) error {
 	if open, _ := es.opened(wanted); open {
 		return nil
 	}
-	before := es.t.reports.refusals()
-	err := es.hear(wanted...)
+	before := es.l.reports.refusals()
+	err := es.Hear(wanted...)
 	if err == nil {
-		err = es.t.flush(ctx)
+		err = es.l.Flush(ctx)
 	}
-	if err == nil && es.t.reports.refusals() != before {
+	if err == nil && es.l.reports.refusals() != before {
 		err = outcome.Errorf(outcome.ErrNotPermitted, "%v", nats.ErrMaxSubscriptionsExceeded)
 	}
 	es.mu.Lock()
 	defer es.mu.Unlock()
 	for _, e := range wanted {
-		if err == nil && e.refused != nil && !e.optional {
+		if err == nil && e.refused != nil && !e.Optional {
 			err = e.refused
 		}
 	}
@@ -125,63 +99,76 @@ func (es *ears) open(ctx context.Context, wanted ...*ear) error {
 }
 
 // opened reports whether the server has taken all of the ears. It returns an error if the server refuses one since.
-func (es *ears) opened(wanted []*ear) (all bool, err error) {
+func (es *ears) opened(wanted []*Ear) (all bool, err error) {
 	es.mu.Lock()
 	defer es.mu.Unlock()
 	all = true
 	for _, e := range wanted {
-		if all = all && (e.taken || e.optional && e.sub != nil); e.taken && e.refused != nil && !e.optional {
+		if all = all && (e.taken || e.Optional && e.sub != nil); e.taken && e.refused != nil && !e.Optional {
 			err = e.refused
 		}
 	}
 	return all, err
 }
 
-// hear subscribes, and does not wait for the server.
-func (es *ears) hear(wanted ...*ear) error {
+// Hears reports whether the end hears a subject, or has asked the server for that.
+func (es *ears) Hears(e *Ear) bool {
+	es.mu.Lock()
+	defer es.mu.Unlock()
+	return e.sub != nil
+}
+
+// Refused returns why the server sends nothing of an ear that it had taken; nil if it does, or never took it.
+func (es *ears) Refused(e *Ear) error {
+	_, err := es.opened([]*Ear{e})
+	return err
+}
+
+// Hear subscribes, and does not wait for the server.
+func (es *ears) Hear(wanted ...*Ear) error {
 	es.mu.Lock()
 	defer es.mu.Unlock()
 	for _, e := range wanted {
 		if e.sub != nil {
 			continue
 		}
-		if es.t.closed.Load() {
-			return outcome.Errorf(outcome.ErrTransportClosed, "%s", e.subject)
+		if es.l.Closed() {
+			return outcome.Errorf(outcome.ErrTransportClosed, "%s", e.Subject)
 		}
 		var err error
-		if e.sub, err = es.over(e, es.t.nc.Load()); err == nil && es.next != nil && es.next != es.t.nc.Load() {
+		if e.sub, err = es.over(e, es.l.Conn()); err == nil && es.next != nil && es.next != es.l.Conn() {
 			err = es.also(e, es.next)
 		}
-		if err == nil && e.hello != nil {
-			err = e.hello()
+		if err == nil && e.Hello != nil {
+			err = e.Hello()
 		}
 		if err != nil {
 			e.stop()
-			return notSent(err)
+			return NotSent(err)
 		}
 	}
 	return nil
 }
 
 // trust hears a subject as if the server had taken it.
-func (es *ears) trust(e *ear) error {
-	err := es.hear(e)
+func (es *ears) trust(e *Ear) error {
+	err := es.Hear(e)
 	es.mu.Lock()
 	defer es.mu.Unlock()
 	e.taken = err == nil
 	return err
 }
 
-func (es *ears) over(e *ear, nc *nats.Conn) (*nats.Subscription, error) {
-	sub, err := nc.ChanQueueSubscribe(e.subject, e.queue, es.t.reader.in) // an empty queue is none
+func (es *ears) over(e *Ear, nc *nats.Conn) (*nats.Subscription, error) {
+	sub, err := nc.ChanQueueSubscribe(e.Subject, e.Queue, es.l.In) // an empty queue is none
 	if err == nil {
-		es.t.drops.count(sub)
+		es.l.drops.count(sub)
 	}
 	return sub, err
 }
 
 // also hears over a second connection. It is called with mu held.
-func (es *ears) also(e *ear, nc *nats.Conn) error {
+func (es *ears) also(e *Ear, nc *nats.Conn) error {
 	e.old.Store(e.sub) // before anything comes over the second
 	sub, err := es.over(e, nc)
 	if err != nil {
@@ -226,7 +213,7 @@ func (es *ears) one(new bool) {
 }
 
 // stop ends an ear. What has come is still read. It is called with ears.mu held.
-func (e *ear) stop() {
+func (e *Ear) stop() {
 	for _, sub := range []*nats.Subscription{e.sub, e.old.Swap(nil)} {
 		if sub != nil {
 			_ = sub.Unsubscribe() // it fails if the connection has gone
@@ -244,20 +231,20 @@ func (es *ears) stopAll() {
 	}
 }
 
-// shut ends ears, and returns when all has been handed on that the server has sent before. A drain that waits for the
+// Shut ends ears, and returns when all has been handed on that the server has sent before. A drain that waits for the
 // connection would subscribe again when it is back, and nothing would read what the server sends.
-func (es *ears) shut(ended ...*ear) {
+func (es *ears) Shut(ended ...*Ear) {
 	es.turn <- struct{}{}
 	defer func() { <-es.turn }()
-	nc, drains := es.t.nc.Load(), false
+	nc, drains := es.l.Conn(), false
 	es.mu.Lock()
 	for _, e := range ended {
 		e.taken = false // it is not tried again
 		drains = e.sub != nil && nc.IsConnected() && e.sub.Drain() == nil && nc.IsConnected() || drains
 	}
 	es.mu.Unlock()
-	if drains && es.t.flush(context.Background()) == nil {
-		es.t.reader.upToHere()
+	if drains && es.l.Flush(context.Background()) == nil {
+		es.l.UpToHere()
 	}
 	es.mu.Lock()
 	defer es.mu.Unlock()
@@ -270,7 +257,7 @@ func (es *ears) shut(ended ...*ear) {
 func (es *ears) has(sub *nats.Subscription) bool {
 	es.mu.Lock()
 	defer es.mu.Unlock()
-	return sub != nil && slices.ContainsFunc(es.all, func(e *ear) bool { return e.sub == sub || e.old.Load() == sub })
+	return sub != nil && slices.ContainsFunc(es.all, func(e *Ear) bool { return e.sub == sub || e.old.Load() == sub })
 }
 
 // deny notes that the server refuses a subject. text begins with the quoted subject.
@@ -278,7 +265,7 @@ func (es *ears) deny(text string, err error) {
 	es.mu.Lock()
 	defer es.mu.Unlock()
 	for _, e := range es.all {
-		if e.sub == nil || !strings.HasPrefix(text, strconv.Quote(e.subject)) {
+		if e.sub == nil || !strings.HasPrefix(text, strconv.Quote(e.Subject)) {
 			continue
 		}
 		e.refused = outcome.Errorf(outcome.ErrNotPermitted, "%v", err)
