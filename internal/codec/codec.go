@@ -158,16 +158,6 @@ func MarshalAs(as string, v any) ([]byte, error) {
 	if i.fault != nil {
 		return nil, i.fault
 	}
-	return bytesOf(as, v, i)
-}
-
-// bytesOf encodes v, whose type has no fault.
-func bytesOf(as string, v any, i *info) ([]byte, error) {
-	if as == JSON && i.json != nil {
-		if data, ok := written(i.json, v); ok {
-			return data, nil
-		}
-	}
 	return marshal(as, v, i)
 }
 
@@ -206,14 +196,14 @@ func Unmarshal[T any](data []byte) (T, error) { return UnmarshalAs[T](JSON, data
 
 // UnmarshalAs is Unmarshal for a message that names its codec.
 func UnmarshalAs[T any](as string, data []byte) (T, error) {
+	var v T
+	target := any(&v)
 	if t := reflect.TypeFor[T](); t.Kind() == reflect.Pointer {
-		p := reflect.New(t.Elem())
-		err := unmarshalNew(as, data, p)
-		return p.Interface().(T), err
+		elem := reflect.New(t.Elem())
+		v = elem.Interface().(T)
+		target = elem.Interface()
 	}
-	v := new(T)
-	err := unmarshalNew(as, data, reflect.ValueOf(v))
-	return *v, err
+	return v, unmarshalInto(as, data, target)
 }
 
 // UnmarshalNew is UnmarshalAs for callers that want a pointer: a protobuf message
@@ -224,7 +214,7 @@ func UnmarshalNew[T any](as string, data []byte) (*T, error) {
 		return &v, err
 	}
 	v := new(T)
-	return v, unmarshalNew(as, data, reflect.ValueOf(v))
+	return v, unmarshalInto(as, data, v)
 }
 
 // UnmarshalInto decodes data into what target points to. Where that one's own code

@@ -12,7 +12,6 @@ import (
 
 	"github.com/clstr-go/clstr/internal/lossless"
 	"github.com/clstr-go/clstr/internal/plain"
-	"github.com/clstr-go/clstr/internal/plainjson"
 )
 
 // info is what is known of a type after its first look.
@@ -21,10 +20,9 @@ type info struct {
 	fault     *Invalid // why its values cannot travel; nil if they can
 	addressed bool     // its pointer encodes what it would not: it is a protobuf message, or part of it has a MarshalJSON
 	validates who
-	codec     string          // that its values choose, JSON for none
-	plain     *plain.Type     // nil if its values are always encoded
-	json      *plainjson.Type // of a value, or of what a pointer points to; nil if encoding/json writes it
-	mute      bool            // no code of its own says its name or validates it
+	codec     string      // that its values choose, JSON for none
+	plain     *plain.Type // nil if its values are always encoded
+	mute      bool        // no code of its own says its name or validates it
 }
 
 // who says which has a Validate method: the type, only its pointer, or neither.
@@ -122,9 +120,6 @@ func look(t reflect.Type) *info {
 		i.fault = &Invalid{Type: t, Reason: err}
 	} else if !isProto {
 		i.codec = own
-	}
-	if i.fault == nil && !isProto {
-		i.json = plainJSON(t)
 	}
 	if i.fault == nil && i.codec == JSON {
 		i.plain = plainOf(t, isProto, i.name)

@@ -49,7 +49,7 @@ func pack(as string, message any, asIs bool) (p Packed, err error) {
 		}
 		p.Value = plain.Value{}
 	}
-	p.Data, err = bytesOf(p.Codec, message, i)
+	p.Data, err = marshal(p.Codec, message, i)
 	return p, err
 }
 

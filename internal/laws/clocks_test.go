@@ -31,7 +31,7 @@ var byWallClock = map[string]string{
 func TestWallClock(t *testing.T) {
 	seen := map[string]bool{}
 	for _, f := range files(t) {
-		if f.test || f.generated || matchesAny("examples/... internal/bench/... internal/plain/plaintest transport/transporttest state/statetest", f.pkg) {
+		if f.test || f.generated || matchesAny("examples/... internal/bench/... transport/transporttest state/statetest", f.pkg) {
 			continue
 		}
 		ast.Inspect(f.syntax, func(n ast.Node) bool {
