@@ -96,7 +96,11 @@ func TestRightToAskForTurns(t *testing.T) {
 			}
 			stops = append(stops, stop)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		patience := time.Minute
+		if !asks {
+			patience = 3 * time.Second // for which they wait
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		errs := make(chan error, 2)
 		for _, pair := range [][2]string{{"a", "b"}, {"b", "a"}} {
 			go func() { // ends with its request

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
@@ -146,23 +147,25 @@ func TestOptionsCannotRedirect(t *testing.T) {
 }
 
 func TestTTLIsCarriedAndBounds(t *testing.T) {
-	release := make(chan struct{})
-	client := serve(t, func(ctx context.Context, env cluster.Envelope) ([]byte, error) {
-		if env.TTLMs != 20 || env.TTL() <= 0 && !env.Expired() {
-			t.Errorf("TTL of %d ms, %v left", env.TTLMs, env.TTL())
-		}
-		select {
-		case <-ctx.Done():
-		case <-release:
-		}
-		return nil, nil
-	})
-	_, err := client.RequestKey(t.Context(), "k", "Get", nil, cluster.WithTTL(20*time.Millisecond))
-	wantError(t, err, cluster.ErrEnvelopeExpired, cluster.MaybeRan)
-	close(release)
+	synctest.Test(t, func(t *testing.T) { // a busy machine would let the time end before the handler begins
+		release := make(chan struct{})
+		client := serve(t, func(ctx context.Context, env cluster.Envelope) ([]byte, error) {
+			if env.TTLMs != 20 || env.TTL() <= 0 && !env.Expired() {
+				t.Errorf("TTL of %d ms, %v left", env.TTLMs, env.TTL())
+			}
+			select {
+			case <-ctx.Done():
+			case <-release:
+			}
+			return nil, nil
+		})
+		_, err := client.RequestKey(t.Context(), "k", "Get", nil, cluster.WithTTL(20*time.Millisecond))
+		wantError(t, err, cluster.ErrEnvelopeExpired, cluster.MaybeRan)
+		close(release)
 
-	_, err = client.RequestKey(t.Context(), "k", "Get", nil, cluster.WithTTL(-time.Second))
-	wantError(t, err, cluster.ErrBadEnvelope, cluster.NotSent)
+		_, err = client.RequestKey(t.Context(), "k", "Get", nil, cluster.WithTTL(-time.Second))
+		wantError(t, err, cluster.ErrBadEnvelope, cluster.NotSent)
+	})
 }
 
 // TestScopedClientIsShared is for the race detector, and for what a caller's

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -191,35 +192,37 @@ func TestTypesThatNobodyKnows(t *testing.T) {
 }
 
 func TestErrorTypes(t *testing.T) {
-	r := newRig(t)
-	ctx := context.Background()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		ctx := context.Background()
 
-	// deadline: the caller's deadline ends while the handler runs.
-	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
-	defer cancel()
-	if _, err := r.key("a").Request(short, block{}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("got %v, want DeadlineExceeded", err)
-	}
-	<-r.blocked
-	// expired: the TTL does.
-	if _, err := r.key("b").Request(ctx, block{}, cluster.WithTTL(20*time.Millisecond)); !errors.Is(err, cluster.ErrEnvelopeExpired) {
-		t.Fatalf("got %v, want ErrEnvelopeExpired", err)
-	}
-	<-r.blocked
-	r.stop()
-	if _, err := r.key("a").Request(ctx, deposit{}); !errors.Is(err, cluster.ErrTransportNoShardSubscriber) {
-		t.Fatalf("got %v, want ErrTransportNoShardSubscriber", err)
-	}
-	_ = r.tr.Close()
-	if err := r.key("a").Notify(ctx, touch{}); !errors.Is(err, cluster.ErrTransportClosed) {
-		t.Fatalf("got %v, want ErrTransportClosed", err)
-	}
-	if err := r.key("").Notify(ctx, touch{}); !errors.Is(err, cluster.ErrKeyRequired) {
-		t.Fatalf("got %v, want ErrKeyRequired", err)
-	}
-	for _, name := range []string{"deadline", "expired", "no_subscriber", "transport_closed", "key_required"} {
-		if v := value(t, r.reg, "transport_errors_total", name); v != 1 {
-			t.Errorf("%s counted %v times, want once", name, v)
+		// deadline: the caller's deadline ends while the handler runs.
+		short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+		defer cancel()
+		if _, err := r.key("a").Request(short, block{}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("got %v, want DeadlineExceeded", err)
 		}
-	}
+		<-r.blocked
+		// expired: the TTL does.
+		if _, err := r.key("b").Request(ctx, block{}, cluster.WithTTL(20*time.Millisecond)); !errors.Is(err, cluster.ErrEnvelopeExpired) {
+			t.Fatalf("got %v, want ErrEnvelopeExpired", err)
+		}
+		<-r.blocked
+		r.stop()
+		if _, err := r.key("a").Request(ctx, deposit{}); !errors.Is(err, cluster.ErrTransportNoShardSubscriber) {
+			t.Fatalf("got %v, want ErrTransportNoShardSubscriber", err)
+		}
+		_ = r.tr.Close()
+		if err := r.key("a").Notify(ctx, touch{}); !errors.Is(err, cluster.ErrTransportClosed) {
+			t.Fatalf("got %v, want ErrTransportClosed", err)
+		}
+		if err := r.key("").Notify(ctx, touch{}); !errors.Is(err, cluster.ErrKeyRequired) {
+			t.Fatalf("got %v, want ErrKeyRequired", err)
+		}
+		for _, name := range []string{"deadline", "expired", "no_subscriber", "transport_closed", "key_required"} {
+			if v := value(t, r.reg, "transport_errors_total", name); v != 1 {
+				t.Errorf("%s counted %v times, want once", name, v)
+			}
+		}
+	})
 }

@@ -92,9 +92,7 @@ func TestRightIsGivenBack(t *testing.T) {
 			return c
 		}
 		steady := fresh()
-		if !answers(steady, 1) || !answers(steady, 2) {
-			t.Fatal("it does not answer before")
-		}
+		eventually(t, "answers before", func() bool { return answers(steady, 1) && answers(steady, 2) })
 		h := hearer(t, node)
 
 		r.take("clstr.n.*.*")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -100,35 +101,38 @@ func TestHungNetworkOutcomes(t *testing.T) {
 	p := startProxy(t, url)
 	node := connect(t, natstransport.Options{URL: url})
 	client := connect(t, natstransport.Options{URL: p.url(), NATSOptions: []nats.Option{never}})
-	var ran [calls + 1]atomic.Bool
+	var ran sync.Map
 	serve(t, node, 0, func(_ context.Context, env transport.Envelope) ([]byte, error) {
-		ran[env.NumShards].Store(true)
+		ran.Store(env.NumShards, true)
 		return nil, nil
 	})
-	want(t, client, transport.Envelope{NumShards: calls}, "")
+	want(t, client, transport.Envelope{}, "")
 	p.freeze()
 	t.Cleanup(p.thaw) // before the transports are closed
-	ctx, cancel := context.WithTimeout(context.Background(), soonEnough)
-	defer cancel()
-	var results [calls]<-chan result
-	for i := range results {
-		results[i] = start(ctx, client, transport.Envelope{NumShards: uint32(i), Data: make([]byte, 256<<10)})
-	}
-	told := map[outcome.Outcome][]int{}
-	for i, r := range results {
-		err := receive(t, "a request", r).err
-		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatalf("%v", err)
+	told := map[outcome.Outcome][]uint32{}
+	for last := uint32(0); len(told[outcome.MaybeRan]) == 0; { // a busy machine may not write the first of them in time
+		ctx, cancel := context.WithTimeout(context.Background(), soonEnough)
+		defer cancel()
+		results := map[uint32]<-chan result{}
+		for range calls {
+			last++
+			results[last] = start(ctx, client, transport.Envelope{NumShards: last, Data: make([]byte, 256<<10)})
 		}
-		told[outcome.Of(err)] = append(told[outcome.Of(err)], i)
+		for i, r := range results {
+			err := receive(t, "a request", r).err
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatalf("%v", err)
+			}
+			told[outcome.Of(err)] = append(told[outcome.Of(err)], i)
+		}
 	}
-	if len(told[outcome.MaybeRan]) == 0 || len(told[outcome.NotSent]) == 0 || len(told) != 2 {
+	if len(told[outcome.NotSent]) == 0 || len(told) != 2 {
 		t.Fatalf("%v", told)
 	}
 	p.thaw()
-	want(t, client, transport.Envelope{NumShards: calls}, "")
+	want(t, client, transport.Envelope{}, "")
 	for _, i := range told[outcome.NotSent] {
-		if ran[i].Load() {
+		if _, ok := ran.Load(i); ok {
 			t.Errorf("request %d has run", i)
 		}
 	}
