@@ -73,7 +73,7 @@ func TestWhatRunsAtTheEndMayAsk(t *testing.T) {
 					}
 					def := actor.Define("entity", func(string) *struct{} { return new(struct{}) }, options...)
 					c = testkit.NewCluster(t, testkit.ClusterOptions{
-						Nodes: 1, NumShards: 16, Live: live, Transport: kind, Log: slog.New(slog.DiscardHandler), StopTimeout: 20 * time.Second,
+						Nodes: 1, NumShards: 16, Live: live, Timing: noLeaseEnds, Transport: kind, Log: slog.New(slog.DiscardHandler), StopTimeout: 20 * time.Second,
 						Kinds: map[string]cluster.ServerHandlerFunc{
 							"entity": cluster.NewActorHandler(def.New),
 							"plain":  func(ctx context.Context, _ cluster.Envelope) ([]byte, error) { ask(ctx); return nil, nil },

@@ -204,7 +204,7 @@ func TestAsyncAtAClose(t *testing.T) {
 		var told numbers
 		var tr transport.ClientTransport
 		c := testkit.NewCluster(t, testkit.ClusterOptions{
-			Live: true, Nodes: 1, NumShards: 1, Transport: over, Log: slog.New(slog.DiscardHandler), Handler: told.handler(),
+			Live: true, Timing: noLeaseEnds, Nodes: 1, NumShards: 1, Transport: over, Log: slog.New(slog.DiscardHandler), Handler: told.handler(),
 			Wrap: func(w transport.ClientTransport) transport.ClientTransport { tr = w; return w },
 		})
 		if err := c.Client().Key("k").NotifyAsync(t.Context(), put{}).Wait(t.Context()); err != nil {

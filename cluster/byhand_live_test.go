@@ -74,10 +74,8 @@ func TestOwnersByHand(t *testing.T) {
 	const shards, seed, accounts = 8, "prod", 20
 	at := testkit.StartNATSServer(t, &server.Options{JetStream: true, StoreDir: t.TempDir()}).URL()
 	def := actor.Define("account", func(string) *byHand { return new(byHand) }, actor.OnRequest((*byHand).Deposit))
-	timing := testkit.LiveTiming
-	timing.Lease = 20 * time.Second // a slow machine must not cost a node its shards
 	c := testkit.NewCluster(t, testkit.ClusterOptions{
-		Live: true, Timing: timing, Nodes: 2, NumShards: shards, Seed: seed, Transport: testkit.NATS, NATSURL: at, Prefix: "hand", Log: quiet,
+		Live: true, Timing: noLeaseEnds, Nodes: 2, NumShards: shards, Seed: seed, Transport: testkit.NATS, NATSURL: at, Prefix: "hand", Log: quiet,
 		Kinds: map[string]cluster.ServerHandlerFunc{"account": cluster.NewActorHandler(def.New)},
 	})
 	c.Settle()

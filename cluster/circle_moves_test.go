@@ -28,7 +28,7 @@ func TestCirclesDuringMoves(t *testing.T) {
 				return w.next(c, walk{[]string{m.Other}})
 			}))
 		w.Cluster = testkit.NewCluster(t, testkit.ClusterOptions{
-			Live: true, Nodes: 2, NumShards: 64, Transport: kind, Log: quiet, Handler: cluster.NewActorHandler(def.New), StopTimeout: 30 * time.Second,
+			Live: true, Timing: noLeaseEnds, Nodes: 2, NumShards: 64, Transport: kind, Log: quiet, Handler: cluster.NewActorHandler(def.New), StopTimeout: 30 * time.Second,
 		})
 		w.Settle()
 		var circles, crossed, chains atomic.Int64

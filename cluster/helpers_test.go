@@ -6,11 +6,21 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/membership"
+	"github.com/clstr-go/clstr/testkit"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
+
+// noLeaseEnds is the timing of a live cluster whose nodes are not to die. A busy machine must not cost a node its lease.
+var noLeaseEnds = func() membership.Timing {
+	t := testkit.LiveTiming
+	t.Lease = 20 * time.Second
+	return t
+}()
 
 // startNode runs a node until stop is called or the test ends. stop is
 // idempotent and waits.

@@ -86,7 +86,7 @@ func TestOwedAnswersOfAKeyThatEnds(t *testing.T) {
 				testkit.EachTransport(t, func(t *testing.T, kind testkit.TransportKind) {
 					d, pid := &debtor{make(chan *actor.PID, 10)}, new(*actor.PID)
 					c := testkit.NewCluster(t, testkit.ClusterOptions{
-						Nodes: 1, NumShards: 2, Live: live, Transport: kind, Log: quiet,
+						Nodes: 1, NumShards: 2, Live: live, Timing: noLeaseEnds, Transport: kind, Log: quiet,
 						Kinds: map[string]cluster.ServerHandlerFunc{"debtor": entity(d), "hangman": hangman(pid)},
 					})
 					if live {

@@ -61,7 +61,7 @@ func TestOwedAnswersOfAKeyThatPanics(t *testing.T) {
 						if wrap {
 							handler = wrapped(handler)
 						}
-						c := testkit.NewCluster(t, testkit.ClusterOptions{Nodes: 1, NumShards: 2, Live: live, Handler: handler, Log: quiet})
+						c := testkit.NewCluster(t, testkit.ClusterOptions{Nodes: 1, NumShards: 2, Live: live, Timing: noLeaseEnds, Handler: handler, Log: quiet})
 						if live {
 							c.Settle()
 						}

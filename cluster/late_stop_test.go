@@ -23,7 +23,7 @@ func TestStopWithOpenAnswersTakesUnderASecond(t *testing.T) {
 			for what, ask := range map[string]func(ctx context.Context, key *cluster.ScopedClient) error{"watch": asks[watch], "owe": asks[owe]} {
 				synctest.Test(t, func(t *testing.T) {
 					b := &boards{waits: make(chan string, 100)}
-					c := testkit.NewCluster(t, testkit.ClusterOptions{Nodes: 2, NumShards: 8, Live: live, Handler: handler(b), Log: quiet, StopTimeout: 20 * time.Second})
+					c := testkit.NewCluster(t, testkit.ClusterOptions{Nodes: 2, NumShards: 8, Live: live, Timing: noLeaseEnds, Handler: handler(b), Log: quiet, StopTimeout: 20 * time.Second})
 					if live {
 						c.Settle()
 					}

@@ -148,7 +148,7 @@ func eachBoard(t *testing.T, live bool, answers bool, f func(t *testing.T, c *te
 				b := &boards{waits: make(chan string, 100), answers: answers}
 				m := &drains{ClusterMetrics: cluster.NopClusterMetrics()}
 				c := testkit.NewCluster(t, testkit.ClusterOptions{
-					Nodes: 2, NumShards: 8, Live: live, Transport: kind, Handler: handler(b), Metrics: m,
+					Nodes: 2, NumShards: 8, Live: live, Timing: noLeaseEnds, Transport: kind, Handler: handler(b), Metrics: m,
 					Log: slog.New(slog.DiscardHandler), StopTimeout: 20 * time.Second,
 				})
 				if live {

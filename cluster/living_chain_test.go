@@ -91,7 +91,7 @@ func TestChainsOverNATS(t *testing.T) {
 			return total{r.Total + 1}, nil
 		}))
 	c = testkit.NewCluster(t, testkit.ClusterOptions{
-		Live: true, Nodes: 2, NumShards: livingShards, Transport: testkit.NATS, Log: slog.New(slog.DiscardHandler),
+		Live: true, Timing: noLeaseEnds, Nodes: 2, NumShards: livingShards, Transport: testkit.NATS, Log: slog.New(slog.DiscardHandler),
 		Handler: cluster.NewActorHandler(def.New), StopTimeout: 30 * time.Second,
 	})
 	c.Settle()

@@ -29,7 +29,7 @@ func TestUnackedOverNATS(t *testing.T) {
 		actor.OnNotify(func(*struct{}, *actor.Context, put) error { ran.Add(1); return nil }))
 	var missed func() uint64
 	c := testkit.NewCluster(t, testkit.ClusterOptions{
-		Live: true, Nodes: 2, NumShards: livingShards, Transport: testkit.NATS, Metrics: m, Log: slog.New(slog.DiscardHandler),
+		Live: true, Timing: noLeaseEnds, Nodes: 2, NumShards: livingShards, Transport: testkit.NATS, Metrics: m, Log: slog.New(slog.DiscardHandler),
 		Handler: cluster.NewActorHandler(def.New),
 		Wrap: func(tr transport.ClientTransport) transport.ClientTransport {
 			missed = tr.(interface{ MissedNotifications() uint64 }).MissedNotifications
@@ -98,7 +98,7 @@ func TestClientBeforeTheFirstNode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		_, err = client.RequestKey(ctx, "k", "Echo", nil)
 		return err

@@ -137,22 +137,32 @@ func within(t *testing.T) context.Context {
 func TestCommandAndHandlerTimeout(t *testing.T) {
 	testkit.EachTransport(t, func(t *testing.T, tr testkit.TransportKind) {
 		for _, live := range []bool{false, true} {
-			runs, release := make(chan string, 10), make(chan struct{})
+			runs, release := make(chan string, 100), make(chan struct{})
+			const limit = 200 * time.Millisecond
 			slow := actor.Define("till", func(string) *cashbox { return &cashbox{} }, actor.Durable(actor.Persistence{}),
 				actor.OnRequest(func(u *cashbox, c *actor.Context, m take) (amount, error) {
 					runs <- c.Message().ID
 					<-release
 					return u.take(c, m)
 				}))
-			c := testkit.NewCluster(t, testkit.ClusterOptions{Transport: tr, Live: live, Limits: transport.Limits{HandlerTimeout: 50 * time.Millisecond},
+			c := testkit.NewCluster(t, testkit.ClusterOptions{Transport: tr, Live: live, Timing: noLeaseEnds, Limits: transport.Limits{HandlerTimeout: limit},
 				Kinds: map[string]cluster.ServerHandlerFunc{"till": cluster.NewActorHandler(slow.New)}})
 			key := cluster.NewRequest[take, amount](c.Client().Kind("till").Key("k"))
-			_, err := key.Request(within(t), take{1})
+			// anew asks again what a busy machine has not begun, or has not ended, within the limit.
+			anew := func(m take, tooLong func(error) bool) (*amount, error) {
+				for {
+					got, err := key.Request(within(t), m)
+					if !errors.Is(err, cluster.ErrHandlerTimeout) || !tooLong(err) {
+						return got, err
+					}
+				}
+			}
+			_, err := anew(take{1}, func(err error) bool { return cluster.OutcomeOf(err).NeverRan() })
 			wantError(t, err, cluster.ErrHandlerTimeout, cluster.MaybeRan)
 			go func() { // ends with the second run
 				for id := range runs {
 					if id != "" {
-						<-time.After(200 * time.Millisecond) // the client's first try has ended
+						<-time.After(limit + 150*time.Millisecond) // the client's first try has ended
 						close(release)
 						return
 					}
@@ -163,9 +173,14 @@ func TestCommandAndHandlerTimeout(t *testing.T) {
 			if err != nil || got.Cents != 6 {
 				t.Errorf("live %v: %v, %v", live, got, err)
 			}
-			got, err = key.Request(within(t), take{0})
-			if err != nil || got.Cents != 6 || len(runs) != 1 {
-				t.Errorf("live %v: %v, %v after %d more runs", live, got, err, len(runs))
+			got, err = anew(take{0}, func(error) bool { return true })
+			if err != nil || got.Cents != 6 {
+				t.Errorf("live %v: %v, %v", live, got, err)
+			}
+			for len(runs) > 0 {
+				if id := <-runs; id != "" {
+					t.Errorf("live %v: %s has run again", live, id)
+				}
 			}
 		}
 	})

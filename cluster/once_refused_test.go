@@ -43,7 +43,7 @@ func TestIDNeedsDurableState(t *testing.T) {
 	testkit.EachTransport(t, func(t *testing.T, tr testkit.TransportKind) {
 		for _, live := range []bool{false, true} {
 			ran.Store(0)
-			c := testkit.NewCluster(t, testkit.ClusterOptions{Transport: tr, Nodes: 2, Kinds: kinds, Live: live})
+			c := testkit.NewCluster(t, testkit.ClusterOptions{Transport: tr, Nodes: 2, Kinds: kinds, Live: live, Timing: noLeaseEnds})
 			client, calls := c.Client(), int32(0)
 			for kind := range kinds {
 				key := client.Kind(kind).Key("k")

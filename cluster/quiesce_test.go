@@ -50,8 +50,6 @@ func (r *baton) pass(_ *struct{}, c *actor.Context, m pass) (passed, error) {
 // wait for more than that.
 func TestHandlersThatAskAtTheEnd(t *testing.T) {
 	own := cluster.ShardFromString("a", 2, "")
-	timing := testkit.LiveTiming
-	timing.Lease = 20 * time.Second // no lease ends on a busy machine
 	testkit.EachTransport(t, func(t *testing.T, kind testkit.TransportKind) {
 		for _, live := range []bool{false, true} {
 			for _, how := range []string{"asks", "notifies", "notifies without an acknowledgement"} {
@@ -63,7 +61,7 @@ func TestHandlersThatAskAtTheEnd(t *testing.T) {
 							actor.OnNotify(func(*struct{}, *actor.Context, caught) error { r.caught.Add(1); return nil }),
 							actor.OnRequest(func(*struct{}, *actor.Context, taken) (passed, error) { r.caught.Add(1); return passed{}, nil }))
 						c := testkit.NewCluster(t, testkit.ClusterOptions{
-							Nodes: 1, NumShards: 2, Live: live, Timing: timing, StopTimeout: 30 * time.Second, Transport: kind, Log: slog.New(slog.DiscardHandler),
+							Nodes: 1, NumShards: 2, Live: live, Timing: noLeaseEnds, StopTimeout: 30 * time.Second, Transport: kind, Log: slog.New(slog.DiscardHandler),
 							Kinds: map[string]cluster.ServerHandlerFunc{"baton": cluster.NewActorHandler(d.New)},
 						})
 						if live {

@@ -69,7 +69,7 @@ func TestStopHooksThatAskEachOther(t *testing.T) {
 					bells := actor.Define("bell", func(string) *bell { return &bell{t: tower} },
 						actor.OnRequest((*bell).ring), actor.OnPassivate((*bell).end))
 					c := testkit.NewCluster(t, testkit.ClusterOptions{
-						Nodes: 1, NumShards: 16, Live: live, Transport: kind, Log: slog.New(slog.DiscardHandler),
+						Nodes: 1, NumShards: 16, Live: live, Timing: noLeaseEnds, Transport: kind, Log: slog.New(slog.DiscardHandler),
 						Kinds: map[string]cluster.ServerHandlerFunc{"bell": cluster.NewActorHandler(bells.New), "gong": cluster.NewActorHandler(bells.New)},
 					})
 					if live {

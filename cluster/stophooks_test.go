@@ -160,10 +160,8 @@ func (s *shelf) whenRefused(ctx context.Context, client *cluster.Client) {
 // losesNothing edits items, ends all nodes, and looks for each save.
 func (w way) losesNothing(t *testing.T, kind testkit.TransportKind, live bool, nodes int) {
 	s := &shelf{way: w, saves: map[string]int{}, begun: make(chan struct{}, w.items), goOn: make(chan struct{})}
-	timing := testkit.LiveTiming
-	timing.Lease = 20 * time.Second // no lease ends on a busy machine, and no stop hook with it
 	c := testkit.NewCluster(t, testkit.ClusterOptions{
-		Nodes: nodes, NumShards: 16, Live: live, Timing: timing, StopTimeout: time.Minute, Transport: kind, Kinds: s.kinds(), Log: slog.New(slog.DiscardHandler),
+		Nodes: nodes, NumShards: 16, Live: live, Timing: noLeaseEnds, StopTimeout: time.Minute, Transport: kind, Kinds: s.kinds(), Log: slog.New(slog.DiscardHandler),
 	})
 	if live {
 		c.Settle()

@@ -105,7 +105,9 @@ func load(c *testkit.Cluster, callers, keys int) (stop func() (ok int64, failed 
 func TestLiveClusterMoves(t *testing.T) {
 	testkit.EachTransport(t, func(t *testing.T, kind testkit.TransportKind) {
 		l := &lives{t: t}
-		c := testkit.NewCluster(t, testkit.ClusterOptions{Live: true, Nodes: 3, Handler: l.handler(), Transport: kind})
+		timing := testkit.LiveTiming
+		timing.Lease = 20 * time.Second // no lease ends on a busy machine
+		c := testkit.NewCluster(t, testkit.ClusterOptions{Live: true, Timing: timing, Nodes: 3, Handler: l.handler(), Transport: kind})
 		c.Settle()
 		const keys = 200
 		each := func() { // a slow machine's load does not come to all of them
