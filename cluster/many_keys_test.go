@@ -19,6 +19,7 @@ import (
 	"github.com/clstr-go/clstr/state/memstate"
 	"github.com/clstr-go/clstr/state/natsstate"
 	"github.com/clstr-go/clstr/testkit"
+	"github.com/clstr-go/clstr/transport"
 )
 
 // jar is a durable entity that counts how many of it are in memory.
@@ -28,6 +29,9 @@ type jar struct {
 }
 
 type jars struct{ made, ended, most atomic.Int64 }
+
+// ofABusyMachine is how long anything may take: hundreds of calls wait for one lock of the store.
+const ofABusyMachine = 5 * time.Minute
 
 func (j *jars) begin() {
 	made := j.made.Add(1)
@@ -44,7 +48,7 @@ func (j *jars) handler(p actor.Persistence) cluster.ServerHandlerFunc {
 	def := actor.Define("jar", func(string) *jar { return &jar{all: j} }, actor.Durable(p), actor.OnRequest((*jar).put),
 		actor.OnActivate(func(a *jar, _ *actor.Context) error { a.all.begin(); return nil }),
 		actor.OnPassivate(func(a *jar, _ *actor.Context) error { a.all.ended.Add(1); return nil }))
-	return handlers.NewActorHandlerWithOpts(def.New, handlers.Options{CacheSize: 32})
+	return handlers.NewActorHandlerWithOpts(def.New, handlers.Options{CacheSize: 32, HookTimeout: ofABusyMachine})
 }
 
 // TestManyDurableKeys: 10,000 keys at once go through room for a few, so that each is activated, stored and
@@ -64,7 +68,7 @@ func TestManyDurableKeys(t *testing.T) {
 			store = s
 		}
 		var through, behind jars
-		c := testkit.NewCluster(t, testkit.ClusterOptions{Transport: tr, Nodes: 2, NumShards: 64, State: store, Kinds: map[string]cluster.ServerHandlerFunc{
+		c := testkit.NewCluster(t, testkit.ClusterOptions{Transport: tr, Nodes: 2, NumShards: 64, State: store, Limits: transport.Limits{HandlerTimeout: ofABusyMachine}, Kinds: map[string]cluster.ServerHandlerFunc{
 			"jar":    through.handler(actor.Persistence{}),
 			"behind": behind.handler(actor.Persistence{Behind: 10 * time.Millisecond}),
 		}})
@@ -81,7 +85,7 @@ func TestManyDurableKeys(t *testing.T) {
 				sums[i] += amount(i, round)
 			}
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), ofABusyMachine)
 		defer cancel()
 		var watches sync.WaitGroup
 		for i := 0; i < keys; i += keys/40 + 1 {
