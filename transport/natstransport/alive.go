@@ -109,7 +109,7 @@ func (v *vigil) ask(named []byte) {
 	if before != nil && (v.silent < askAfter || v.asking < askAfter) {
 		return
 	}
-	t, to := v.box.t, &route{to: v.box} // of any shard
+	t, to := v.box.t, &route{To: v.box} // of any shard
 	c := &call{t: t, to: to}
 	c.told = vital{v, c, before}
 	if !v.asks.CompareAndSwap(before, c) {
@@ -121,7 +121,7 @@ func (v *vigil) ask(named []byte) {
 	now, cancel := context.WithCancel(context.Background())
 	cancel() // there is no waiting for room: the next pulse asks again
 	env := transport.Envelope{Type: aliveAt, Data: named[:min(len(named), t.limit()/2)]}
-	if to.post(now, &env, c) != nil {
+	if to.To.post(now, to, &env, c) != nil {
 		v.asks.Store(before)
 		if !v.asked() {
 			v.asks.Store(nil)
@@ -153,7 +153,7 @@ func (q vital) Told(err error) {
 	}
 	if err == nil {
 		decideAll(q.c.t.calls.lost(q.v.box, q.c.id, q.c.data), func(c *call) *outcome.Error {
-			return outcome.Errorf(outcome.ErrConnectionLost, "the request for shard %d or its reply was lost: the node does not know the call", c.to.shard).WithOutcome(outcome.MaybeRan)
+			return outcome.Errorf(outcome.ErrConnectionLost, "the request for shard %d or its reply was lost: the node does not know the call", c.to.Shard).WithOutcome(outcome.MaybeRan)
 		})
 	}
 }
@@ -162,9 +162,9 @@ func (q vital) Told(err error) {
 // sent do not end.
 func (v *vigil) end(upTo uint64, why string) {
 	b := v.box
-	ended := b.t.calls.takeIf(func(c *call) bool { return c.to.to == b && (upTo == 0 || c.id <= upTo) })
+	ended := b.t.calls.takeIf(func(c *call) bool { return c.to.To == b && (upTo == 0 || c.id <= upTo) })
 	decideAll(ended, func(c *call) *outcome.Error {
-		return outcome.Errorf(outcome.ErrConnectionLost, "the node that served shard %d %s", c.to.shard, why).WithOutcome(outcome.MaybeRan)
+		return outcome.Errorf(outcome.ErrConnectionLost, "the node that served shard %d %s", c.to.Shard, why).WithOutcome(outcome.MaybeRan)
 	})
 	v.silent = 0
 }

@@ -44,8 +44,8 @@ func (t backend) Subscribe(ctx context.Context, shardID uint32, to dispatch.Subs
 		return nil, errors.Join(err, s.Unsubscribe())
 	}
 	if s.epoch != 0 {
-		if t.owners.routes.Get(shardID) != nil { // callers here have asked for it
-			t.owners.learn(shardID, wire.Owner{Epoch: s.epoch, Node: t.node}, true)
+		if t.owners.Get(shardID) != nil { // callers here have asked for it
+			t.owners.Learn(shardID, wire.Owner{Epoch: s.epoch, Node: t.node}, true)
 		}
 		t.directory.announce(&wire.Owners{First: shardID, Owners: []wire.Owner{{Epoch: s.epoch, Node: t.node}}})
 	}

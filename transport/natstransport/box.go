@@ -12,34 +12,26 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport/internal/link"
+	"github.com/clstr-go/clstr/transport/natstransport/internal/routes"
 )
 
 // nodeBox is the way to one node, for all of its shards.
 type nodeBox struct {
 	outbox
+	routes.Node
 	t       *Transport
-	node    string
 	subject string
 	here    bool // it is this end, and what goes to it needs no NATS
 
 	// How many messages were sent to the subject, and how many of them the server has
 	// refused.
 	sent, refused atomic.Int64
-	gone          atomic.Bool // no node listens
-
-	// Guarded by owners.mu.
-	routes int      // that lead here
-	serves []uint32 // the shards of its fixed list, in ascending order
-	fixed  bool     // it has such a list, and answers questions
-	since  uint64   // the question after which it was announced
-	round  uint64   // of the question that it has last answered
 
 	vigil vigil
 }
 
 // post hands an envelope over; c is nil for one that awaits nothing.
-func (r *route) post(ctx context.Context, env *transport.Envelope, c *call) error {
-	b := r.to
+func (b *nodeBox) post(ctx context.Context, r *route, env *transport.Envelope, c *call) error {
 	limit := b.t.limit()
 	var by *dispatch.Turn
 	if c != nil && c.told == nil {
@@ -55,10 +47,10 @@ func (r *route) post(ctx context.Context, env *transport.Envelope, c *call) erro
 		fits, err = b.put(ctx, env, size, limit, 1, func(to *batch) {
 			from := len(to.buf)
 			if c != nil && c.told != nil {
-				to.buf = wire.AppendNumbered(to.buf, env, r.epoch, c.order.Number, c.order.After)
+				to.buf = wire.AppendNumbered(to.buf, env, r.Epoch, c.order.Number, c.order.After)
 			} else {
 				budget = budgetOf(ctx)
-				to.buf = wire.AppendEnvelope(to.buf, env, budget, by, r.epoch)
+				to.buf = wire.AppendEnvelope(to.buf, env, budget, by, r.Epoch)
 			}
 			to.calls = append(to.calls, c)
 			to.spans = append(to.spans, span{from, len(to.buf)})
@@ -68,10 +60,13 @@ func (r *route) post(ctx context.Context, env *transport.Envelope, c *call) erro
 		return err
 	}
 	if !fits {
-		return wire.TooLarge(env, max(budget, budgetOf(ctx)), by, r.epoch, limit+wire.Overhead)
+		return wire.TooLarge(env, max(budget, budgetOf(ctx)), by, r.Epoch, limit+wire.Overhead)
 	}
 	return nil
 }
+
+// Quiet implements [routes.Box].
+func (b *nodeBox) Quiet() bool { return b.quiet() }
 
 // publish sends a batch of envelopes.
 func (b *nodeBox) publish(m *batch) {

@@ -66,7 +66,7 @@ func (cs *calls) register(m *batch) (first uint64, open int) {
 		if c != nil {
 			c.id = cs.last
 			cs.open.Set(c.id, c)
-			c.to.to.vigil.awaited.Add(1)
+			c.to.To.vigil.awaited.Add(1)
 			open++
 		}
 	}
@@ -101,7 +101,7 @@ func (cs *calls) takeRun(first uint64, n int, all []*call) []*call {
 func (cs *calls) delete(c *call) {
 	if c != nil {
 		cs.open.Delete(c.id)
-		c.to.to.vigil.awaited.Add(-1)
+		c.to.To.vigil.awaited.Add(-1)
 	}
 }
 
@@ -152,10 +152,10 @@ func (cs *calls) takeIf(pick func(*call) bool) []*call {
 
 // heard notes that an answer of the call's node has come.
 func (c *call) heard() {
-	box := c.to.to
+	box := c.to.To
 	box.vigil.heard.Add(1)
-	if box.gone.Load() {
-		box.gone.Store(false)
+	if box.Gone.Load() {
+		box.Gone.Store(false)
 	}
 }
 
@@ -198,8 +198,8 @@ func (c *call) Expire() {
 	switch {
 	case !ok:
 	case sent:
-		c.t.asker.recheck(c.to)
-		e := outcome.Errorf(outcome.ErrEnvelopeExpired, "no answer from the owner of shard %d", c.to.shard)
+		c.t.owners.Recheck(c.to)
+		e := outcome.Errorf(outcome.ErrEnvelopeExpired, "no answer from the owner of shard %d", c.to.Shard)
 		c.decide(nil, e.WithOutcome(outcome.MaybeRan))
 	default:
 		e := outcome.Errorf(outcome.ErrEnvelopeExpired, "the connection did not take the request in time")
@@ -269,9 +269,9 @@ func (c *call) await(ctx context.Context, env *transport.Envelope) ([]byte, erro
 	if !sent {
 		return nil, outcome.ContextError(ctx.Err(), outcome.NotSent)
 	}
-	c.to.to.cancel(c.id)
+	c.to.To.cancel(c.id)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		c.t.asker.recheck(c.to)
+		c.t.owners.Recheck(c.to)
 	}
 	return nil, outcome.ContextError(ctx.Err(), outcome.MaybeRan)
 }

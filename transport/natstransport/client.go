@@ -32,7 +32,7 @@ func (t *Transport) request(ctx context.Context, env *transport.Envelope, p *par
 	if err != nil {
 		return nil, err
 	}
-	if r.leadsHere(env) {
+	if leadsHere(r, env) {
 		if data, err = t.here.handOver(ctx, r, env, p); !noOwner(err) {
 			return data, err
 		}
@@ -68,10 +68,10 @@ func (t *Transport) sendable(ctx context.Context, env *transport.Envelope) (r *r
 	if env.Expired() {
 		return nil, outcome.Errorf(outcome.ErrEnvelopeExpired, "TTL of %d ms", env.TTLMs)
 	}
-	if r = t.owners.routes.Get(uint32(env.Shard)); r == nil {
+	if r = t.owners.Get(uint32(env.Shard)); r == nil {
 		r = t.owners.home(uint32(env.Shard))
 	}
-	if err := t.canSend(); err != nil && !(r.leadsHere(env) && !t.link.Closed() && t.link.Ends() == nil) {
+	if err := t.canSend(); err != nil && !(leadsHere(r, env) && !t.link.Closed() && t.link.Ends() == nil) {
 		return nil, err
 	}
 	dispatch.Bound(ctx, env) // what it waits for here is taken from its time to live
@@ -99,15 +99,15 @@ func (t *Transport) limit() int {
 
 // exchange sends a request and waits for its outcome.
 func (t *Transport) exchange(ctx context.Context, r *route, env *transport.Envelope, p *parcel) ([]byte, error) {
-	if r.leadsHere(env) {
+	if leadsHere(r, env) {
 		return t.here.handOver(ctx, r, env, p)
 	}
 	p.encode(env)
 	if env.Delivery == transport.AwaitNothing {
-		return nil, r.post(ctx, env, nil)
+		return nil, r.To.post(ctx, r, env, nil)
 	}
 	c := &call{t: t, to: r, signal: signals.Get().(chan struct{})}
-	if err := r.post(ctx, env, c); err != nil {
+	if err := r.To.post(ctx, r, env, c); err != nil {
 		return nil, err
 	}
 	return c.await(ctx, env)
@@ -126,7 +126,7 @@ func noOwner(err error) bool {
 
 // find asks for the owner of a shard that has no known one.
 func (t *Transport) find(ctx context.Context, env *transport.Envelope) (*route, error) {
-	r := t.asker.ask(ctx, env, nil, false)
+	r := t.owners.other(ctx, env, nil, false)
 	if err := ctx.Err(); err != nil {
 		return nil, outcome.ContextError(err, outcome.NotSent)
 	}
@@ -144,13 +144,13 @@ func (t *Transport) find(ctx context.Context, env *transport.Envelope) (*route, 
 
 // withoutOwner is the error for a shard that no node serves, as far as is known.
 func (t *Transport) withoutOwner(env *transport.Envelope) error {
-	if err := wire.CheckShard(env, t.asker.numShards()); err != nil {
+	if err := wire.CheckShard(env, t.owners.NumShards()); err != nil {
 		return err
 	}
-	if err := t.asker.mayNotAsk(); err != nil {
+	if err := t.owners.Denied(); err != nil {
 		return outcome.Errorf(outcome.ErrNotPermitted, "%v", err)
 	}
-	if state := t.asker.state.Load(); state == living || state == silent {
+	if t.owners.MayMove() {
 		return outcome.Errorf(outcome.ErrNotOwner, "shard %d has no owner at the moment", env.Shard)
 	}
 	return outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "shard %d", env.Shard)
@@ -166,10 +166,10 @@ func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, p *p
 		if why := t.canSend(); why != nil { // no node can be asked
 			return nil, why
 		}
-		news := r.doubted()
-		next := t.owners.routes.Get(r.shard)
+		news := r.Doubted()
+		next := t.owners.Get(r.Shard)
 		if next == nil || next == r {
-			next = t.asker.ask(ctx, env, r, news)
+			next = t.owners.other(ctx, env, r, news)
 		}
 		if cause := ctx.Err(); cause != nil {
 			return nil, outcome.ContextError(cause, outcome.NotStarted).WithCause(err)
@@ -177,7 +177,7 @@ func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, p *p
 		if env.TTLMs > 0 {
 			left := env.TTL()
 			if left <= 0 {
-				return nil, outcome.Errorf(outcome.ErrEnvelopeExpired, "no owner of shard %d was found in time", r.shard).WithCause(err)
+				return nil, outcome.Errorf(outcome.ErrEnvelopeExpired, "no owner of shard %d was found in time", r.Shard).WithCause(err)
 			}
 			env.TTLMs = max(1, left.Milliseconds())
 			env.Stamp()

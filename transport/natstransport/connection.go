@@ -10,7 +10,6 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
-	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
@@ -57,7 +56,7 @@ func (u user) Hold(ctx context.Context) (release func()) {
 		}
 		asked++
 		env := transport.Envelope{Type: aliveAt}
-		c, buf := &call{t: t, to: &route{to: b}, told: arrived}, wire.AppendNumbered(nil, &env, 0, 0, 0)
+		c, buf := &call{t: t, to: &route{To: b}, told: arrived}, wire.AppendNumbered(nil, &env, 0, 0, 0)
 		b.publish(&batch{buf: buf, items: 1, calls: []*call{c}, spans: []span{{0, len(buf)}}}) // Close may take it out
 	}
 	for range asked {
@@ -88,14 +87,14 @@ func (u user) Refused(err error, alone bool) {
 	if ok && !strings.HasPrefix(published, t.opts.Prefix+".") {
 		t.packets.refused.Add(1) // what is not sent below the prefix is a reply
 	}
-	if box := t.owners.boxAt(published); box != nil {
+	if box := t.owners.at(published); box != nil {
 		e := outcome.Errorf(outcome.ErrNotPermitted, "%v", err)
 		// The server does not say which message it means. If it has refused every message, none has
 		// arrived. Otherwise one may have, and its call may run.
 		if box.refused.Add(1) != box.sent.Load() || !alone {
 			e = e.WithOutcome(outcome.MaybeRan)
 		}
-		decideAll(t.calls.takeIf(func(c *call) bool { return c.to.to == box }), func(*call) *outcome.Error { return e })
+		decideAll(t.calls.takeIf(func(c *call) bool { return c.to.To == box }), func(*call) *outcome.Error { return e })
 	}
 	u.forbidden(text, err)
 }
@@ -108,11 +107,7 @@ func (u user) forbidden(text string, err error) {
 	switch who, own := `"`+t.opts.Prefix+`.who"`, `"`+t.opts.Prefix+`.own"`; {
 	case strings.Contains(text, "Publish to "+who):
 		t.log.Error("not permitted to ask for the owners of shards: no node can be reached", "error", err)
-		t.asker.state.CompareAndSwap(unasked, fixed)
-		t.owners.mu.Lock()
-		t.asker.barred, t.asker.denied = expiry.Now()+int64(deniedPause), err
-		t.owners.mu.Unlock()
-		t.asker.settle(nil, 0)
+		t.owners.Deny(err)
 	case strings.Contains(text, "Subscription to "+own):
 		t.log.Error("not permitted to hear of new owners: a new owner is found when the old one refuses", "error", err)
 	case strings.Contains(text, "Publish to ") && strings.Contains(text, turnsToken+`"`):

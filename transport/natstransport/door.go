@@ -14,6 +14,7 @@ import (
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport/natstransport/internal/link"
+	"github.com/clstr-go/clstr/transport/natstransport/internal/routes"
 )
 
 // door is how requests reach this end.
@@ -59,7 +60,7 @@ func (d *door) open(ctx context.Context, fixed bool) error {
 	}
 	err := t.link.Open(ctx, &t.ears.turns, &t.ears.node, &t.ears.list)
 	if err == nil {
-		d.once.Do(func() { t.clock.Add(&d.node, d, expiry.Now()+int64(askAgain)) })
+		d.once.Do(func() { t.clock.Add(&d.node, d, expiry.Now()+int64(routes.Again)) })
 	}
 	return err
 }
@@ -72,7 +73,7 @@ func (d *door) introduce() error {
 
 // Expire implements [expiry.Expirer]. A while after it has begun to serve a fixed list, this end asks for owners: it
 // hears then of another node with the same shards.
-func (d *door) Expire() { d.t.asker.open(true) }
+func (d *door) Expire() { d.t.owners.Open(true) }
 
 const (
 	// maxReplySubject is how long a reply subject may be: each call holds its own.

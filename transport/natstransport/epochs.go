@@ -190,8 +190,8 @@ func (d *directory) notServed(shard uint32, epoch uint64) *outcome.Error {
 
 // ownerOf returns the owner of a shard that this node knows beyond the epoch of a sender.
 func (d *directory) ownerOf(shard uint32, epoch uint64) (owner wire.Owner) {
-	if r := d.t.owners.routes.Get(shard); r != nil && r.told.Load() {
-		owner = wire.Owner{Epoch: r.epoch, Node: r.to.node}
+	if r := d.t.owners.Get(shard); r != nil && r.Told() {
+		owner = wire.Owner{Epoch: r.Epoch, Node: r.To.Name}
 	}
 	for _, s := range *d.dirs.Load() {
 		if o, _ := s.dir.Owners(shard, 1); len(o) > 0 && o[0].Address != "" && o[0].Epoch >= owner.Epoch {

@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/wire"
-	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport/internal/routes"
 )
 
 // OpenWithBacklog is Open with room for n messages that wait for the reader.
@@ -40,11 +40,11 @@ func (t *Transport) HoldShard(shard uint32) (release func()) {
 
 // boxOf is the way to the owner of a shard, for which the nodes are asked.
 func (t *Transport) boxOf(shard uint32) *nodeBox {
-	r := t.owners.routes.Get(shard)
+	r := t.owners.Get(shard)
 	if r == nil {
-		r = t.asker.ask(context.Background(), &transport.Envelope{Shard: int(shard)}, nil, true)
+		r = t.owners.Ask(context.Background(), shard, nil, true)
 	}
-	return r.to
+	return r.To
 }
 
 // HoldFlusher keeps all that is to be sent back until release.
@@ -61,9 +61,7 @@ func (t *Transport) MoveFor(settling, overlap time.Duration) {
 
 // Settles reports whether a move waits for what was sent before.
 func (t *Transport) Settles() bool {
-	t.owners.mu.Lock()
-	defer t.owners.mu.Unlock()
-	return t.owners.halted
+	return t.owners.halted.Load()
 }
 
 // Subjects are some that others send to.
@@ -134,10 +132,10 @@ const (
 func (t *Transport) URL() string { return t.link.Conn().ConnectedUrl() }
 
 // MostQuestions is how many are put where nobody answers.
-const MostQuestions = int(askTimeout/askAgain) + 1
+const MostQuestions = int(routes.Timeout/routes.Again) + 1
 
 // AskPause is how long nobody asks for owners after an answer.
-const AskPause = askPause
+const AskPause = routes.Pause
 
 // Hears reports whether the connection listens to announcements.
 func (t *Transport) Hears() bool {
@@ -150,21 +148,16 @@ func (t *Transport) Deafen() {
 }
 
 // Epoch is the one in which a shard is taken to be owned.
-func (t *Transport) Epoch(shard uint32) uint64 { return t.owners.epochOf(shard) }
+func (t *Transport) Epoch(shard uint32) uint64 { return t.owners.EpochOf(shard) }
 
 // KnownShards is of how many shards the owners are remembered.
 func (t *Transport) KnownShards() int {
-	t.owners.mu.Lock()
-	defer t.owners.mu.Unlock()
-	return t.owners.known
+	_, shards := t.owners.Size()
+	return shards
 }
 
 // MayAsk has the next who finds no owner ask, however new the last answer is.
-func (t *Transport) MayAsk() {
-	t.owners.mu.Lock()
-	defer t.owners.mu.Unlock()
-	t.asker.quiet, t.asker.answered = 0, -1<<62
-}
+func (t *Transport) MayAsk() { t.owners.Age() }
 
 // Sync returns when all that the server has sent before was read.
 func (t *Transport) Sync(ctx context.Context) {
@@ -178,7 +171,7 @@ func (t *Transport) FlusherWaits() int { return t.flusher.Stats().Waiting }
 // Learn is the first half of what an announcement does: the owner is known, and
 // requests do not go there yet.
 func (t *Transport) Learn(shard uint32, epoch uint64, node string) {
-	t.owners.learn(shard, wire.Owner{Epoch: epoch, Node: node}, false)
+	t.owners.Learn(shard, wire.Owner{Epoch: epoch, Node: node}, false)
 }
 
 // Report has nats.go's handler told of an error that is nobody's.
@@ -231,13 +224,13 @@ func (t *Transport) CallRoom() int {
 
 // VigilHeard is how much has come from the owner of a shard.
 func (t *Transport) VigilHeard(shard uint32) uint64 {
-	return t.owners.routes.Get(shard).to.vigil.heard.Load()
+	return t.owners.Get(shard).To.vigil.heard.Load()
 }
 
 // VigilEnds fails a test if the node of a shard is watched although no call waits for it.
 func (t *Transport) VigilEnds(tb testing.TB, shard uint32) {
 	tb.Helper()
-	v := &t.owners.routes.Get(shard).to.vigil
+	v := &t.owners.Get(shard).To.vigil
 	again := time.NewTicker(time.Millisecond)
 	defer again.Stop()
 	for giveUp := time.After(30 * time.Second); v.on.Load(); {
@@ -251,7 +244,7 @@ func (t *Transport) VigilEnds(tb testing.TB, shard uint32) {
 
 // Pulses has the watch over the owner of a shard look so often, at once.
 func (t *Transport) Pulses(shard uint32, n int) {
-	v := &t.owners.routes.Get(shard).to.vigil
+	v := &t.owners.Get(shard).To.vigil
 	for n > 0 && v.on.Load() {
 		if t.clock.Remove(&v.node) { // else it looks just now
 			v.Expire()
@@ -262,16 +255,15 @@ func (t *Transport) Pulses(shard uint32, n int) {
 
 // StopPulses ends the watch over the owner of a shard, for which a call waits.
 func (t *Transport) StopPulses(shard uint32) {
-	for v := &t.owners.routes.Get(shard).to.vigil; !t.clock.Remove(&v.node); {
+	for v := &t.owners.Get(shard).To.vigil; !t.clock.Remove(&v.node); {
 		runtime.Gosched() // it looks just now
 	}
 }
 
 // Boxes is how many nodes this end knows.
 func (t *Transport) Boxes() int {
-	t.owners.mu.Lock()
-	defer t.owners.mu.Unlock()
-	return len(t.owners.boxes)
+	nodes, _ := t.owners.Size()
+	return nodes
 }
 
 // SetAgain sets how long a refused subscription waits for the first further try.

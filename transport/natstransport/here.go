@@ -60,10 +60,10 @@ func (h *here) handOver(ctx context.Context, r *route, env *transport.Envelope, 
 
 // serving returns the subscription that an envelope goes to, and how large a message may be.
 func (*here) serving(ctx context.Context, r *route, env *transport.Envelope, p *parcel) (s *subscription, most int, err error) {
-	t := r.to.t
+	t := r.To.t
 	most = t.limit() + wire.Overhead
-	if s = t.table.serving(r.shard, r.epoch); s == nil {
-		return nil, most, t.directory.notServed(r.shard, r.epoch).WithOutcome(outcome.NotStarted)
+	if s = t.table.serving(r.Shard, r.Epoch); s == nil {
+		return nil, most, t.directory.notServed(r.Shard, r.Epoch).WithOutcome(outcome.NotStarted)
 	}
 	size := wire.AtMost(env)
 	if p != nil {
@@ -80,7 +80,7 @@ func (*here) serving(ctx context.Context, r *route, env *transport.Envelope, p *
 func (*here) refused(r *route, err error) {
 	e, _ := errors.AsType[*outcome.Error](err)
 	if e != nil && e.Sentinel() == outcome.ErrNotOwner && e.Outcome.NeverRan() {
-		r.follow(r.to.t.directory.ownerOf(r.shard, r.epoch))
+		r.To.t.owners.Follow(r, r.To.t.directory.ownerOf(r.Shard, r.Epoch))
 	}
 }
 

@@ -28,7 +28,7 @@ func (cs *calls) waiting(v *vigil) (ids []byte) {
 	defer cs.mu.Unlock()
 	if now := expiry.Now(); now >= cs.looked+int64(lookEvery) {
 		for id, c := range cs.open.All() {
-			if to := &c.to.to.vigil; id <= cs.before && len(to.waits) <= maxNamed-binary.MaxVarintLen64 {
+			if to := &c.to.To.vigil; id <= cs.before && len(to.waits) <= maxNamed-binary.MaxVarintLen64 {
 				to.waits = binary.AppendUvarint(to.waits, id)
 			}
 		}
@@ -44,7 +44,7 @@ func (cs *calls) lost(to *nodeBox, question uint64, named []byte) (lost []*call)
 	defer cs.mu.Unlock()
 	for id := range readIDs(named) {
 		switch c := cs.open.Get(id); {
-		case c == nil || c.to.to != to || c.unknown == question:
+		case c == nil || c.to.To != to || c.unknown == question:
 		case c.unknown == 0:
 			c.unknown = question
 		default:

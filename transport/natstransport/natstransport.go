@@ -17,6 +17,7 @@ import (
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport/internal/link"
+	"github.com/clstr-go/clstr/transport/natstransport/internal/routes"
 )
 
 var (
@@ -47,8 +48,7 @@ type Transport struct {
 
 	calls   calls
 	posted  posted
-	owners  owners
-	asker   asker
+	owners  router
 	here    here
 	who     string // the subject to which answers about owners go
 	turns   turns
@@ -95,8 +95,8 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 	t.missed.log = opts.Log
 	t.hearing.t, t.posted.t = t, t
 	t.door.t = t
-	t.owners.t, t.asker.t = t, t
-	t.owners.boxes = map[string]*nodeBox{}
+	t.owners.t = t
+	t.owners.Routes = routes.New(t.node, &t.owners, &t.clock, opts.Log)
 	t.directory.t = t
 	t.directory.dirs.Store(new([]*ownersSub))
 	t.table.t, t.table.subs = t, map[*subscription]struct{}{}
@@ -121,7 +121,7 @@ func (t *Transport) name(nc *nats.Conn) ([]*link.Ear, error) {
 	es, prefix := &t.ears, t.opts.Prefix
 	es.inbox = link.Ear{Subject: t.inbox + ".*", Take: t.replies.take}
 	es.node = link.Ear{Subject: prefix + ".n." + t.node + ".*", Take: t.server.take, Once: true}
-	es.own = link.Ear{Subject: prefix + ".own", Take: t.asker.announced}
+	es.own = link.Ear{Subject: prefix + ".own", Take: t.owners.announced}
 	es.list = link.Ear{Subject: prefix + ".who", Take: t.directory.tell, Hello: t.door.introduce}
 	es.who = link.Ear{Subject: prefix + ".who", Queue: "who", Take: t.directory.tell}
 	es.turns = link.Ear{Subject: newInbox(nc) + turnsToken, Take: t.turns.tell, Optional: true}
@@ -167,7 +167,7 @@ func (t *Transport) end() {
 	if t.link.Up() {
 		_ = t.link.Flush(context.Background()) // the replies; without a connection they are lost anyway
 	}
-	t.asker.stop()
+	t.owners.Stop()
 	t.clock.Stop()
 	t.link.Close()
 	t.link.In <- nil

@@ -29,7 +29,7 @@ func (t backend) Post(ctx context.Context, env *transport.Envelope, o dispatch.O
 	if err != nil {
 		return false, err
 	}
-	if !r.leadsHere(env) {
+	if !leadsHere(r, env) {
 		w := dispatch.BeginWait(ctx) // for a connection that takes no more
 		defer w.EndWait(ctx)
 	}
@@ -38,7 +38,7 @@ func (t backend) Post(ctx context.Context, env *transport.Envelope, o dispatch.O
 			return false, err
 		}
 	}
-	if r.leadsHere(env) {
+	if leadsHere(r, env) {
 		return t.here.post(ctx, r, env, o, until, to)
 	}
 	moment := expiry.At(until)
@@ -46,7 +46,7 @@ func (t backend) Post(ctx context.Context, env *transport.Envelope, o dispatch.O
 		moment = min(moment, expiry.Plus(env.EndOfLife(), ttlGrace))
 	}
 	c := t.posted.call(r, to, o, moment)
-	if err := r.post(ctx, env, c); err != nil {
+	if err := r.To.post(ctx, r, env, c); err != nil {
 		t.clock.Remove(&c.node)
 		if mine, _ := t.calls.leave(c); mine {
 			return false, err
@@ -57,8 +57,8 @@ func (t backend) Post(ctx context.Context, env *transport.Envelope, o dispatch.O
 
 // Takes implements [dispatch.Carrier].
 func (t backend) Takes(shard uint32) bool {
-	if r := t.owners.routes.Get(shard); r != nil {
-		return r.to.here
+	if r := t.owners.Get(shard); r != nil {
+		return r.To.here
 	}
 	return !t.opts.AlwaysOverNATS && t.table.newest(shard) != nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport/natstransport/internal/routes"
 )
 
 // hearsAt notes when it was told, and what.
@@ -41,7 +42,7 @@ func TestPostedCallsEndInTime(t *testing.T) {
 			<-time.After(time.Until(began.Add(d)))
 			synctest.Wait()
 		}
-		to := &route{to: &nodeBox{}}
+		to := &route{To: &nodeBox{}}
 		var first, second, short, beside hearsAt
 		post := func(told *hearsAt, end time.Duration) *call {
 			return tr.posted.call(to, told, dispatch.Order{}, in(end))
@@ -85,7 +86,7 @@ func TestPostedCallsGiveRoomBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := &Transport{}
 		tr.posted.t = tr
-		to := &route{to: &nodeBox{}}
+		to := &route{To: &nodeBox{}}
 		var b batch
 		for range mostSpare + 10 {
 			b.calls = append(b.calls, tr.posted.call(to, new(hearsAt), dispatch.Order{}, expiry.Now()+int64(30*time.Second)))
@@ -113,9 +114,10 @@ func TestPostedCallsGiveRoomBack(t *testing.T) {
 func TestACallThatIsOverWhenItIsAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := &Transport{}
-		tr.posted.t, tr.asker.t = tr, tr
+		tr.posted.t = tr
+		tr.owners.Routes = routes.New("", &tr.owners, &tr.clock, nil)
 		defer tr.clock.Stop()
-		to := &route{to: &nodeBox{}}
+		to := &route{To: &nodeBox{}}
 		var first, second hearsAt
 		c := tr.posted.call(to, &first, dispatch.Order{}, expiry.Now()+int64(time.Second))
 		tr.calls.register(&batch{calls: []*call{c}})

@@ -28,15 +28,15 @@ func (rs *replies) take(m *nats.Msg) {
 	t := rs.t
 	switch {
 	case m.Subject == t.who:
-		t.asker.answer(m)
+		t.owners.answer(m)
 		return
 	case strings.HasSuffix(m.Subject, selfToken): // it has come
 		return
 	}
 	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
 		unacked := t.calls.fail(m.Subject, func(c *call) *outcome.Error {
-			c.to.to.gone.Store(true)
-			return outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "shard %d", c.to.shard)
+			c.to.To.Gone.Store(true)
+			return outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "shard %d", c.to.Shard)
 		})
 		if unacked > 0 {
 			rs.unheard(unacked, m.Header.Get("Nats-Subject"))
@@ -47,7 +47,7 @@ func (rs *replies) take(m *nats.Msg) {
 		t.packets.undecodable.Add(1)
 		t.log.Warn("reply does not decode: its call may have run", "error", err)
 		t.calls.fail(m.Subject, func(c *call) *outcome.Error {
-			return outcome.Errorf(outcome.ErrReply, "shard %d: %v", c.to.shard, err).WithOutcome(outcome.MaybeRan)
+			return outcome.Errorf(outcome.ErrReply, "shard %d: %v", c.to.Shard, err).WithOutcome(outcome.MaybeRan)
 		})
 		return
 	}
@@ -74,7 +74,7 @@ func (rs *replies) goOn() {
 		switch {
 		case c != nil:
 			c.heard()
-			c.to.follow(r.Owner)
+			t.owners.Follow(c.to, r.Owner)
 			c.sent = r.Err != nil
 			c.decide(r.Data, r.Err)
 		case r.Unawaited:
@@ -117,16 +117,16 @@ func (rs *replies) tellAccepted() {
 func (rs *replies) unserved(r *wire.Reply) {
 	t := rs.t
 	t.missed.add(1, sparse.Shard(r.Shard), "error", r.Err)
-	route := t.owners.routes.Get(r.Shard)
-	if route != nil && route.to.node == r.Owner.Node && route.epoch == r.Owner.Epoch {
+	route := t.owners.Get(r.Shard)
+	if route != nil && route.To.Name == r.Owner.Node && route.Epoch == r.Owner.Epoch {
 		return // it was sent before the refusal of another was heard, which said the same
 	}
-	news := route != nil && route.doubted()
+	news := route != nil && route.Doubted()
 	if r.Owner.Node != "" {
-		t.owners.learn(r.Shard, r.Owner, true)
+		t.owners.Learn(r.Shard, r.Owner, true)
 	}
-	if route == t.owners.routes.Get(r.Shard) {
-		t.asker.open(news)
+	if route == t.owners.Get(r.Shard) {
+		t.owners.Open(news)
 	}
 }
 
@@ -135,6 +135,6 @@ func (rs *replies) unserved(r *wire.Reply) {
 func (rs *replies) unheard(n int, subject string) {
 	t := rs.t
 	t.missed.add(n, "subject", subject, "error", outcome.ErrTransportNoShardSubscriber)
-	box := t.owners.boxAt(subject)
-	t.asker.open(box != nil && box.gone.CompareAndSwap(false, true))
+	box := t.owners.at(subject)
+	t.owners.Open(box != nil && box.Gone.CompareAndSwap(false, true))
 }

@@ -39,7 +39,7 @@ type turns struct {
 // [dispatch.Dispatcher.SetAsk].
 func (tn *turns) ask(ctx context.Context, shard uint32, question []byte) ([]byte, error) {
 	t := tn.t
-	if s := t.table.newest(shard); s != nil && s.epoch >= t.owners.epochOf(shard) {
+	if s := t.table.newest(shard); s != nil && s.epoch >= t.owners.EpochOf(shard) {
 		return s.AnswerTurns(shard, question)
 	}
 	at, err := t.Request(ctx, transport.Envelope{Shard: int(shard), Type: turnsAt})
