@@ -46,14 +46,14 @@ func (s *shard) beginEnd(g *EndGroup) {
 	}
 	s.state, s.group = shardEnds, g
 	var keys, woken []*cell
-	var calls []Call // of stop hooks
+	var sent []lent // by stop hooks
 	var hooks []*hook
 	refused := map[*cell][]any{}
 	for _, c := range s.table.All() {
 		b := &c.mailbox
 		b.mu.Lock()
 		refused[c] = b.mail.take(late)
-		b.mail.all(func(m any) bool { calls = append(calls, m.(*Context).call); return true })
+		b.mail.all(func(m any) bool { sent = append(sent, lend(m.(*Context))); return true })
 		if h := b.hook(); h != nil {
 			hooks = append(hooks, h)
 		}
@@ -69,14 +69,15 @@ func (s *shard) beginEnd(g *EndGroup) {
 		b.mu.Unlock()
 	}
 	g.change(func() {
-		g.first += len(keys) + len(calls)
+		g.first += len(keys) + len(sent)
 		for _, c := range woken {
 			g.woken[c] = struct{}{}
 		}
 	})
 	s.mu.Unlock()
-	for _, call := range calls {
-		call.AfterAnswer(g.Release)
+	for _, l := range sent {
+		l.call.AfterAnswer(g.Release)
+		turn.Leave(&l.of.gate)
 	}
 	for _, h := range hooks {
 		h.shardEnds()
@@ -87,6 +88,19 @@ func (s *shard) beginEnd(g *EndGroup) {
 	for _, c := range keys {
 		c.stop(c.mailbox.stopNow(true))
 	}
+}
+
+// lent is a call that waits in the mail, for code that is not on the call's turn. The turn may end meanwhile, and until
+// that code leaves the gate, the call does not become another.
+type lent struct {
+	of   *Context
+	call Call // before its turn, which may put it behind an outlet
+}
+
+// lend enters the gate of a message whose turn has not begun. It is called with the mailbox's mu held.
+func lend(x *Context) lent {
+	turn.Enter(&x.gate)
+	return lent{x, x.call}
 }
 
 // late reports whether a shard that ends refuses m: it refuses everything but messages of stop hooks.
