@@ -8,24 +8,33 @@ package cluster_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/clstr-go/clstr/cluster"
 )
 
 // TestAllocationsOfARequest in one process: the context that the handler may keep, the message and the reply, and
-// nothing of the call itself. Of a request whose handler asks another key, the turn comes on top.
+// nothing of the call itself. Of a request whose handler asks another key, the turn comes on top. If it asks with a
+// context made from its own, what the standard library allocates for that comes on top, and for the end of its own.
 func TestAllocationsOfARequest(t *testing.T) {
 	for _, f := range forms(64) {
 		most := map[string]float64{"clstr": 3, "clstr-json": 3, "clstr-proto": 5}[f.name]
 		t.Run(f.name, func(t *testing.T) {
 			var client *cluster.Client
 			client = serve(t, f.handle(does{first: func(key string) func(context.Context) error {
-				if key != "asks" {
-					return nil
+				switch key {
+				case "asks":
+					return func(ctx context.Context) error { return f.ask(ctx, client.Key("k")) }
+				case "derives":
+					return func(ctx context.Context) error {
+						ctx, cancel := context.WithTimeout(ctx, time.Second)
+						defer cancel()
+						return f.ask(ctx, client.Key("k"))
+					}
 				}
-				return func(ctx context.Context) error { return f.ask(ctx, client.Key("k")) }
+				return nil
 			}}))
-			for key, most := range map[string]float64{"k": most, "asks": 2*most + 2} {
+			for key, most := range map[string]float64{"k": most, "asks": 2*most + 2, "derives": 2*most + 16} {
 				to := client.Key(key)
 				ask := func() {
 					if err := f.ask(context.Background(), to); err != nil {

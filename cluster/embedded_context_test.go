@@ -35,6 +35,11 @@ func TestContextThatEmbedsATurns(t *testing.T) {
 	for name, wrap := range map[string]func(impatient) context.Context{
 		"value":   func(i impatient) context.Context { return i },
 		"pointer": func(i impatient) context.Context { return &i },
+		"made from it": func(i impatient) context.Context {
+			ctx, cancel := context.WithTimeout(i, time.Hour)
+			context.AfterFunc(ctx, cancel)
+			return ctx
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

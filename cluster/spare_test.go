@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
@@ -142,6 +143,17 @@ type spareBase struct{}
 
 // do is what a handler does; reply answers.
 func (s *spares) do(ctx context.Context, id, how int, answer *actor.Answer[spareGot], reply func(err error)) {
+	switch id % 3 { // what follows is done with a context made from the call's
+	case 0:
+		made, cancel := context.WithTimeout(ctx, time.Hour)
+		defer cancel()
+		ctx = made
+	case 1:
+		made, cancel := context.WithCancel(ctx)
+		s.late.Add(1)
+		context.AfterFunc(made, func() { defer s.late.Done(); cancel() })
+		ctx = made
+	}
 	switch how {
 	case spareFails:
 		reply(errors.New(strconv.Itoa(id)))

@@ -178,18 +178,18 @@ func (c *Call) Done() <-chan struct{} {
 func (c *Call) look(note bool) (done <-chan struct{}, lost bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	m := c.rest()
-	if m.done == nil {
-		m.done = make(chan struct{})
-		if c.ended != not {
-			close(m.done)
-			return m.done, false
-		}
+	switch m := c.more; {
+	case m != nil && m.done != nil:
+	case c.ended != not:
+		return always, false
+	default:
+		c.rest().done = newEndCtx()
+		c.bits.Or(bitDone)
 	}
 	if note && c.ended == not {
 		lost = noted(c)
 	}
-	return m.done, lost
+	return c.more.done.Done(), lost
 }
 
 // Err implements context.Context: context.Canceled if the caller has gone or
@@ -217,6 +217,14 @@ func (c *Call) Value(key any) any {
 		return c
 	case turn.GateKey:
 		return nil
+	}
+	if c.bits.Load()&bitDone != 0 {
+		c.mu.Lock()
+		e := c.more.done
+		c.mu.Unlock()
+		if v := e.Value(key); v != nil { // asked by package context, for the end of a parent
+			return v
+		}
 	}
 	if c.sub != nil {
 		return c.sub.life.ctx.Value(key)

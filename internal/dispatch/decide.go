@@ -44,6 +44,7 @@ const (
 	bitKept                        // code may keep the call when all is over
 	bitLast                        // its handler has ended, and keeps nothing of it
 	bitLeft                        // its sender, or its node, is done with it
+	bitDone                        // its context was asked for its channel
 )
 
 // decision is how far a call is, and its answer. It does not know the sender or the handler: its
@@ -60,12 +61,17 @@ type decision struct {
 
 // more has the fields of all parts that few calls need. It is guarded by the call's mu.
 type more struct {
-	done  chan struct{}  // made when asked for
+	done  *endCtx        // made when asked for
 	after func()         // to be called when answered
 	inner *outcome.Error // of the last nested call that did not run, or may run still
 	name  string         // of the key, where the envelope names another
 	key   *keyID         // whose bytes the call's count as
 	chain
+}
+
+// keeps reports whether there is more than what ends with the call, and has nothing of it.
+func (m *more) keeps() bool {
+	return m.after != nil || m.inner != nil || m.name != "" || m.key != nil || m.chain != (chain{})
 }
 
 // rest returns the fields that few calls need. It is called with mu held.
@@ -139,7 +145,7 @@ func (d *decision) record(err *outcome.Error, h how) (after func()) {
 	}
 	if m := d.more; m != nil {
 		if m.done != nil {
-			close(m.done)
+			m.done.end(h)
 		}
 		after, m.after = m.after, nil
 	}
@@ -151,6 +157,7 @@ func (d *decision) record(err *outcome.Error, h how) (after func()) {
 func (d *decision) AfterAnswer(f func()) {
 	d.mu.Lock()
 	if d.ended == not {
+		d.bits.Or(bitKept) // f may know it
 		m := d.rest()
 		if first, next := m.after, f; first != nil {
 			f = func() { first(); next() }

@@ -32,7 +32,7 @@ func Spent(c *Call) *Sub {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.more != nil || c.ended != done {
+	if m := c.more; m != nil && m.keeps() || c.ended != done {
 		return nil
 	}
 	return c.sub

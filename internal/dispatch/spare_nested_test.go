@@ -111,10 +111,15 @@ func TestNestedCallsAreUsedAgain(t *testing.T) {
 			ctx, cancel := context.WithCancel(ctx)
 			defer cancel()
 			return ask(ctx, sub)
-		}, false},
+		}, true},
+		"with one that it keeps": {func(ctx context.Context, sub *Sub) error {
+			ctx, cancel := context.WithTimeout(ctx, time.Hour)
+			context.AfterFunc(ctx, cancel)
+			return ask(ctx, sub)
+		}, true},
 		"looks at headers": {func(ctx context.Context, sub *Sub) error { HeadersOf(ctx); return ask(ctx, sub) }, true},
 		"keeps its call":   {func(ctx context.Context, sub *Sub) error { CallFrom(ctx); return ask(ctx, sub) }, false},
-		"watches its end":  {func(ctx context.Context, sub *Sub) error { ctx.Done(); return ask(ctx, sub) }, false},
+		"watches its end":  {func(ctx context.Context, sub *Sub) error { ctx.Done(); return ask(ctx, sub) }, true},
 	} {
 		moving, _ := leased()
 		for where, st := range map[string]*standing.Standing{"": nil, ", in a shard that may move": moving} {

@@ -42,7 +42,7 @@ func TestWhichCallsAreUsedAgain(t *testing.T) {
 		"a command":                   {nil, transport.Envelope{ID: "a"}, false},
 		"with headers":                {nil, transport.Envelope{Headers: map[string]string{"a": "b"}}, false},
 		"its context was asked":       {func(c *Call) { CallFrom(c) }, transport.Envelope{}, false},
-		"its context is watched":      {func(c *Call) { c.Done() }, transport.Envelope{}, false},
+		"its context is watched":      {func(c *Call) { c.Done() }, transport.Envelope{}, true},
 		"a look at its context":       {func(c *Call) { _ = c.Err() }, transport.Envelope{}, true},
 		"a func waits for it":         {func(c *Call) { c.AfterAnswer(func() {}) }, transport.Envelope{}, false},
 		"a drain is told":             {func(c *Call) { c.OnDrain(func() {}) }, transport.Envelope{}, false},
