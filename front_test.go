@@ -67,6 +67,7 @@ func open(t testing.TB, opts clstr.Options) *clstr.Service {
 	}
 	if opts.Node.Timing == (cluster.NodeOptions{}).Timing {
 		opts.Node.Timing = testkit.LiveTiming
+		opts.Node.Timing.Lease = 20 * time.Second // no lease ends on a busy machine
 	}
 	svc, err := clstr.Open(t.Context(), opts)
 	if err != nil {

@@ -254,8 +254,10 @@ func TestOpenIsGivenUp(t *testing.T) {
 		for i := range 20 {
 			deposit(t, first, fmt.Sprint("acc-", i), 1)
 		}
-		if h := first.Health(); h.ShardsOwned != 16 {
-			t.Errorf("%+v", h)
+		for giveUp := time.Now().Add(time.Minute); first.Health().ShardsOwned != 16; <-time.After(time.Millisecond) { // some may be on their way back
+			if time.Now().After(giveUp) {
+				t.Fatalf("%+v", first.Health())
+			}
 		}
 	})
 }

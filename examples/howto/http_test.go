@@ -68,9 +68,11 @@ type process struct {
 }
 
 func startProcess(t *testing.T, on clstr.Network, name string, db *table) *process {
+	timing := testkit.LiveTiming
+	timing.Lease = 20 * time.Second // no lease ends on a busy machine
 	svc, err := clstr.Open(t.Context(), clstr.Options{
 		Name: "howto", On: on, Entities: clstr.Host(meters(db)), Log: quiet, Shards: 32,
-		Node: cluster.NodeOptions{NodeID: name, Timing: testkit.LiveTiming},
+		Node: cluster.NodeOptions{NodeID: name, Timing: timing},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +83,7 @@ func startProcess(t *testing.T, on clstr.Network, name string, db *table) *proce
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- serve(ctx, svc, listener, 100*time.Millisecond) }() // ends with stop
+	go func() { ended <- serve(ctx, svc, listener, 500*time.Millisecond) }() // ends with stop
 	p := &process{url: "http://" + listener.Addr().String(), wait: sync.OnceValue(func() error { return <-ended })}
 	p.stop = func() error { cancel(); return p.wait() }
 	t.Cleanup(func() { _ = p.stop() })
