@@ -205,7 +205,7 @@ func (c *Context) Save() error {
 			own.changed = true
 			o.ids.begin(own)
 		}
-		for g := o.turn.given.first; g != nil; g = g.next { // what they do may be in this part of the turn
+		for _, g := range o.turn.given { // what they do may be in this part of the turn
 			o.ids.begin(g)
 		}
 	}

@@ -172,14 +172,14 @@ func (old sum) after(t *leaving, s stored) (data []byte, is sum, err error) {
 func (t *leaving) refuse(why *outcome.Error) {
 	if own := t.own; own != nil && !own.answered {
 		own.answered, own.err = true, why
-		t.given.add(own)
+		t.given = append(t.given, own)
 	}
 }
 
 // undo takes back the answers of the turn. Its own call fails with the turn's error or, if there is
 // none, with why. The other answers may no longer be true.
 func (t *leaving) undo(why *outcome.Error) {
-	for g := t.given.first; g != nil; g = g.next {
+	for _, g := range t.given {
 		if g != t.own {
 			g.err = lostAnswer("key %.64q: the turn that answered was undone", g.cell.key)
 		}

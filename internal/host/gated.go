@@ -15,12 +15,12 @@ import (
 // it was computed from is stored. It may be given on the call's own turn, on a later turn, or
 // outside of all turns.
 type gated struct {
-	Call
-	cell *cell
-	of   uint32 // its incarnation: outlet.begun
-	next *gated // in a line
-	data []byte
-	err  *outcome.Error // what the call fails with; nil for a reply
+	Call                       // nil for a goroutine that waits
+	stored chan *outcome.Error // tells that goroutine
+	cell   *cell
+	of     uint32 // its incarnation: outlet.begun
+	data   []byte
+	err    *outcome.Error // what the call fails with; nil for a reply
 
 	// Guarded by the mailbox's mu.
 	answered bool
@@ -94,7 +94,7 @@ func (g *gated) give(data []byte, err *outcome.Error) {
 	switch {
 	case o.turn != nil:
 		o.turn.once = o.turn.once || g.firm
-		o.turn.given.append(all)
+		o.turn.given = append(o.turn.given, all...)
 	case o.undone != nil:
 		out, why = all, o.undone
 	case g.firm && o.ids.noteDone(all):
@@ -106,13 +106,11 @@ func (g *gated) give(data []byte, err *outcome.Error) {
 		out = all
 	}
 	r := o.change()
-	var held []Call
-	if g.late && out.first == nil {
-		held = all.list()
-	}
 	b.mu.Unlock()
-	for _, call := range held {
-		call.Given()
+	if g.late && len(out) == 0 {
+		for _, g := range all {
+			g.Call.Given()
+		}
 	}
 	out.release(why)
 	o.send(r)
@@ -122,6 +120,8 @@ func (g *gated) give(data []byte, err *outcome.Error) {
 // has been undone; what its own turn has changed may be stored.
 func (g *gated) leave(why *outcome.Error) {
 	switch {
+	case g.stored != nil:
+		g.stored <- why
 	case why != nil && g.late:
 		g.Call.Fail(lostAnswer("key %.64q: %v", g.cell.key, why))
 	case why != nil:
@@ -133,17 +133,18 @@ func (g *gated) leave(why *outcome.Error) {
 	}
 }
 
-// stay waits in a line, in place of a call, until the state is stored.
-type stay struct {
-	quiet
-	context.Context
-	over chan struct{}
-	err  error
-}
+// newStay makes what waits in a line, in place of a call, until the state is stored.
+func newStay() *gated { return &gated{stored: make(chan *outcome.Error, 1)} }
 
-func (s *stay) ReplyOwned([]byte) { close(s.over) }
-
-func (s *stay) Fail(err *outcome.Error) {
-	s.err = err
-	close(s.over)
+// stays waits for that. It returns why the state will not be stored, or ctx's error.
+func (g *gated) stays(ctx context.Context) error {
+	select {
+	case why := <-g.stored:
+		if why != nil {
+			return why
+		}
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

@@ -63,10 +63,10 @@ func (is *ids) refused() {
 }
 
 // noteDone notes the commands that were carried out among answers, for the next change. It
-// returns false if there is none.
+// returns false if there is none, as for a key that knows no IDs.
 func (is *ids) noteDone(l line) (some bool) {
-	for g := l.first; is != nil && g != nil; g = g.next {
-		if g.first != nil && g.err == nil {
+	for _, g := range l {
+		if is != nil && g.first != nil && g.err == nil {
 			is.add(g.first.command, g.data, time.Now())
 			some = true
 		}
@@ -115,21 +115,14 @@ func (is *ids) waits() bool { return is != nil && len(is.open) > 0 }
 func (l line) behind(o *outlet) (out line) {
 	if o.waits() {
 		o.fresh.wait(l)
-		return line{}
+		return nil
 	}
-	var firm line
-	for g := l.first; g != nil; {
-		next := g.next
-		g.next = nil
+	for _, g := range l {
 		if g.firm {
-			firm.add(g)
+			o.fresh.wait(line{g})
 		} else {
-			out.add(g)
+			out = append(out, g)
 		}
-		g = next
-	}
-	if firm.first != nil {
-		o.fresh.wait(firm)
 	}
 	return out
 }
@@ -137,7 +130,7 @@ func (l line) behind(o *outlet) (out line) {
 // joins gives the calls that have joined g the same answer, and returns all of them. It is
 // called with mu held, when g was answered.
 func (g *gated) joins() line {
-	l := line{g, g}
+	l := line{g}
 	if g.first == nil {
 		return l
 	}
@@ -150,7 +143,7 @@ func (g *gated) joins() line {
 	for _, j := range g.first.joined {
 		if !j.answered {
 			j.answered, j.late, j.data, j.err = true, true, slices.Clone(g.data), g.err
-			l.add(j)
+			l = append(l, j)
 		}
 	}
 	g.first.joined = nil

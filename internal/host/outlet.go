@@ -105,7 +105,7 @@ func (o *outlet) hurry() {
 func (o *outlet) waits() bool { return o.fresh != nil && o.persist.Behind == 0 }
 
 // through reports whether what is dirty goes out at once.
-func (o *outlet) through() bool { return o.persist.Behind == 0 || o.fresh.next.first != nil }
+func (o *outlet) through() bool { return o.persist.Behind == 0 || len(o.fresh.next) > 0 }
 
 // keep takes a newer state.
 func (o *outlet) keep(data []byte, deleted bool) {
@@ -119,9 +119,9 @@ func (o *outlet) keep(data []byte, deleted bool) {
 // wait puts answers behind the state.
 func (u *unstored) wait(l line) {
 	if u.dirty {
-		u.next.append(l)
+		u.next = append(u.next, l...)
 	} else {
-		u.sent.append(l)
+		u.sent = append(u.sent, l...)
 	}
 }
 
@@ -151,7 +151,7 @@ func (o *outlet) begin() *state.Change {
 		clockOf(o.cell).Remove(u.timer)
 		u.timer = nil
 	}
-	u.sent, u.next = u.next, line{}
+	u.sent, u.next = u.next, nil
 	u.sending, u.dirty = true, false
 	o.number = max(o.number+1, 1) // see Record.Number
 	r := &state.Record{Number: o.number, Version: o.persist.Version, TTL: o.persist.TTL, Deleted: u.deleted}
@@ -167,7 +167,7 @@ func (o *outlet) begin() *state.Change {
 func (o *outlet) accepted() (out line) {
 	u := o.fresh
 	o.ids.stored()
-	out, u.sent = u.sent, line{}
+	out, u.sent = u.sent, nil
 	u.begins = false
 	o.keptInMemory(false)
 	if u.sending = false; !u.dirty {
@@ -181,9 +181,8 @@ func (o *outlet) accepted() (out line) {
 // if the store still takes changes of its shard, and may take this one later.
 func (o *outlet) refused(why *outcome.Error) (out line, over bool) {
 	u := o.fresh
-	out = u.sent
-	out.append(u.next)
-	u.sending, u.sent, u.next = false, line{}, line{}
+	out = append(u.sent, u.next...)
+	u.sending, u.sent, u.next = false, nil, nil
 	if o.persist.Behind != 0 && why.Sentinel() == outcome.ErrNotStored && (!out.calls() || errors.Is(why, state.ErrFull)) {
 		u.dirty = true
 		o.ids.refused()
@@ -218,18 +217,12 @@ func (o *outlet) awaitStored(ctx context.Context, flush bool) error {
 		}
 		return nil
 	}
-	s := &stay{over: make(chan struct{})}
-	g := &gated{Call: s, cell: o.cell}
-	u.wait(line{g, g})
+	g := newStay()
+	u.wait(line{g})
 	r := o.change()
 	mu.Unlock()
 	o.send(r)
-	select {
-	case <-s.over:
-		return s.err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return g.stays(ctx)
 }
 
 // Unstored implements [turn.Durable].

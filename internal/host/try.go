@@ -154,15 +154,10 @@ func (t try) awaitChange() error {
 		mu.Unlock()
 		return o.awaitStored(t.x, true)
 	}
-	s := &stay{over: make(chan struct{})}
-	o.fresh.sent.add(&gated{Call: s, cell: o.cell})
+	g := newStay()
+	o.fresh.sent = append(o.fresh.sent, g)
 	mu.Unlock()
-	select {
-	case <-s.over:
-		return s.err
-	case <-t.x.Done():
-		return context.Cause(t.x)
-	}
+	return g.stays(t.x)
 }
 
 // unreadIDs refuses a message if its key cannot find out whether it has run before.

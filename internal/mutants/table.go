@@ -84,8 +84,8 @@ var Table = []Mutant{
 	{
 		"errorIsKept", "a message with an ID that has failed does not run again",
 		"internal/host/once.go",
-		"		if g.first != nil && g.err == nil {\n			is.add(",
-		"		if g.first != nil {\n			is.add(",
+		"		if is != nil && g.first != nil && g.err == nil {\n			is.add(",
+		"		if is != nil && g.first != nil {\n			is.add(",
 		"handlers", "TestErrorsAreNotKept",
 	},
 	{
