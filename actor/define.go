@@ -11,6 +11,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/codec"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/internal/persist"
 	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/outcome"
 )
@@ -33,7 +34,7 @@ type table struct {
 	periodic    []periodic
 	idleAfter   time.Duration
 	hookTimeout time.Duration
-	persist     *host.Persistence
+	persist     *persist.Options
 }
 
 type (
@@ -254,10 +255,8 @@ type instance struct {
 	entity any // *E
 }
 
-var (
-	_ host.Entity  = instance{}
-	_ host.Durable = instance{}
-)
+var _ host.Entity = instance{}
+var _ persist.Durable = instance{}
 
 // Activate implements host.Entity.
 func (i instance) Activate(c *host.Context) error { return i.run(i.table.activate, c) }
@@ -286,8 +285,8 @@ func (i instance) run(method hook, c *host.Context) error {
 	return method(i.entity, c)
 }
 
-// Durable implements host.Durable.
-func (i instance) Durable() (of any, p *host.Persistence) { return i.entity, i.table.persist }
+// Durable implements persist.Durable.
+func (i instance) Durable() (of any, p *persist.Options) { return i.entity, i.table.persist }
 
 // Settings implements host.Entity.
 func (i instance) Settings() host.Settings {

@@ -5,7 +5,7 @@ package actor
 import (
 	"time"
 
-	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/internal/persist"
 )
 
 // Persistence says how the state of a [Durable] entity is stored. The zero value is ready to
@@ -52,11 +52,11 @@ type Persistence struct {
 // state does not have are zero after it was read. States are compared as they are encoded: a
 // MarshalJSON that encodes equal states differently has each turn stored.
 func Durable(p Persistence) Option {
-	how := host.Persistence(p)
+	how := persist.Options(p)
 	how.Validate("Durable")
 	return func(t *table) {
 		t.must(t.entity, t.persist == nil, "Durable")
-		if err := host.CheckState(t.entity); err != nil {
+		if err := persist.Check(t.entity); err != nil {
 			panic("clstr: Define: Durable: " + err.Error())
 		}
 		t.persist = &how

@@ -9,6 +9,7 @@ import (
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/internal/host"
 	"github.com/clstr-go/clstr/internal/hosting"
+	"github.com/clstr-go/clstr/internal/persist"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -63,7 +64,7 @@ func (o Options) validate(of string) {
 	case o.HookTimeout < -1:
 		panic(fmt.Sprintf("clstr: %s: HookTimeout %v: -1 (none), 0 (default) or a duration", of, o.HookTimeout))
 	case o.Durable != nil:
-		(*host.Persistence)(o.Durable).Validate(of)
+		(*persist.Options)(o.Durable).Validate(of)
 	}
 }
 
@@ -133,7 +134,7 @@ func newKeyed(of string, factory ActorFactory, extract func(transport.Envelope) 
 	opts.validate(of)
 	return hosting.Handler(host.Options{
 		Factory:     factory,
-		Persist:     (*host.Persistence)(opts.Durable),
+		Persist:     (*persist.Options)(opts.Durable),
 		CacheSize:   opts.CacheSize,
 		MailboxSize: opts.MailboxSize,
 		IdleAfter:   opts.IdleAfter,

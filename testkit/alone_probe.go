@@ -15,6 +15,7 @@ import (
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/handlers"
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/internal/persist"
 )
 
 // probes makes actors that take the test's orders on their own turn. Otherwise they are
@@ -46,7 +47,7 @@ func (p *probes) make(key string) (actor.Actor, error) {
 		return probe, nil
 	}
 	proto := protoProbe{inner, p.grave}
-	if s, ok := inner.(host.Stateful); ok {
+	if s, ok := inner.(persist.Stateful); ok {
 		p.stores = p.persists
 		return statefulProbe{proto, s}, nil
 	}
@@ -71,9 +72,9 @@ func (p *probes) bury() {
 }
 
 var (
-	_ host.Entity   = probe{}
-	_ host.Durable  = probe{}
-	_ host.Stateful = statefulProbe{}
+	_ host.Entity      = probe{}
+	_ persist.Durable  = probe{}
+	_ persist.Stateful = statefulProbe{}
 )
 
 // probe stands before an entity.
@@ -82,9 +83,9 @@ type probe struct {
 	dead *atomic.Bool
 }
 
-// Durable implements host.Durable.
-func (p probe) Durable() (of any, how *host.Persistence) {
-	if d, ok := p.Entity.(host.Durable); ok {
+// Durable implements persist.Durable.
+func (p probe) Durable() (of any, how *persist.Options) {
+	if d, ok := p.Entity.(persist.Durable); ok {
 		return d.Durable()
 	}
 	return p.Entity, nil
@@ -126,7 +127,7 @@ type protoProbe struct {
 // statefulProbe stands before one whose state may be stored.
 type statefulProbe struct {
 	protoProbe
-	host.Stateful
+	persist.Stateful
 }
 
 // Receive implements protoactor's Actor.

@@ -177,7 +177,6 @@ func (c *Context) Save() error {
 	b := &c.cell.mailbox
 	b.mu.Lock()
 	o := b.outlet
-	s, _ := actorOf(b.invoker).(*shell)
 	switch {
 	case o == nil:
 		b.mu.Unlock()
@@ -186,9 +185,9 @@ func (c *Context) Save() error {
 		b.mu.Unlock()
 		return fmt.Errorf("Save: %w", errNoTurn)
 	}
-	of, old := storedBy(s, o), o.sum
+	of, old := o.state, o.sum
 	b.mu.Unlock()
-	data, is, err := of.after(old)
+	data, is, err := of.After(old)
 	if err != nil {
 		return notStored(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/persist"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/state"
 )
@@ -101,7 +102,7 @@ func (o *outlet) settle(s *shell) error {
 	t.failed = t.failed || t.own != nil && t.own.err != nil
 	t.query = t.query && !t.once && !o.ids.waits()
 	b.mu.Unlock()
-	data, is, err := o.sum.after(t, storedBy(s, o))
+	data, is, err := t.after(o.state, o.sum)
 	changed := is != o.sum
 	var why *outcome.Error
 	var over, undone bool
@@ -158,14 +159,14 @@ func (o *outlet) settle(s *shell) error {
 }
 
 // after returns the state that a turn has left, and its sum.
-func (old sum) after(t *leaving, s stored) (data []byte, is sum, err error) {
+func (t *leaving) after(s persist.State, old persist.Sum) (data []byte, is persist.Sum, err error) {
 	switch {
 	case t.delete && !t.failed:
-		return nil, sum{}, nil
+		return nil, persist.Sum{}, nil
 	case t.query:
 		return nil, old, nil
 	}
-	return s.after(old)
+	return s.After(old)
 }
 
 // refuse answers the turn's own call, if nothing has.
@@ -195,10 +196,10 @@ func (t *leaving) undo(why *outcome.Error) {
 func (o *outlet) due() *state.Change {
 	r := o.change()
 	u := o.fresh
-	if r != nil || u == nil || !u.dirty || u.sending || u.timer != nil || o.persist.Behind == 0 {
+	if r != nil || u == nil || !u.dirty || u.sending || u.timer != nil || o.state.Behind == 0 {
 		return r
 	}
-	after := o.persist.Behind
+	after := o.state.Behind
 	switch {
 	case !u.kept:
 	case after < 0:

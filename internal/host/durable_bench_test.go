@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/internal/persist"
 	"github.com/clstr-go/clstr/state"
 )
 
@@ -17,7 +18,7 @@ type till struct {
 	N int64
 }
 
-func (e *till) Durable() (any, *host.Persistence) { return &e.N, &host.Persistence{} }
+func (e *till) Durable() (any, *persist.Options) { return &e.N, &persist.Options{} }
 
 // keeps holds what the host has to be told of the commits that it is given.
 type keeps struct{ done []func(state.Rev, error) }

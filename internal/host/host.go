@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/persist"
 	"github.com/clstr-go/clstr/internal/shardtable"
 	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/outcome"
@@ -57,9 +58,9 @@ type Options struct {
 	TakesIDs bool
 	// Keeper keeps the state of durable entities. It may be nil.
 	Keeper Keeper
-	// Persist makes protoactor actors durable, which then are a [Stateful]. Entities say so
-	// themselves ([Durable]). It may be nil.
-	Persist *Persistence
+	// Persist makes protoactor actors durable, which then are a [persist.Stateful]. Entities say so
+	// themselves ([persist.Durable]). It may be nil.
+	Persist *persist.Options
 	// Base has the values of hooks' contexts. It may be nil.
 	Base context.Context
 	// Observer is told of activations and the like. It may be nil.

@@ -8,6 +8,8 @@ import (
 
 	pactor "github.com/asynkron/protoactor-go/actor"
 
+	"github.com/clstr-go/clstr/internal/command"
+	"github.com/clstr-go/clstr/internal/persist"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/state"
 )
@@ -16,11 +18,11 @@ import (
 // still, or what is stored. It does nothing for others.
 func load(s *shell, h *hook) (err error) {
 	opts, c := &s.shard.host.opts, s.cell
-	is, err := storedOf(opts, s.inner)
-	if err == nil && is.Persistence == nil && c.mailbox.outlet != nil {
+	is, err := persist.Of(s.inner, opts.Persist)
+	if err == nil && is.Options == nil && c.mailbox.outlet != nil {
 		return fmt.Errorf("an entity that the factory has made is not durable, and its key is: make all entities of a kind durable, or none")
 	}
-	if err != nil || is.Persistence == nil {
+	if err != nil || is.Options == nil {
 		return err
 	}
 	if opts.Keeper == nil {
@@ -29,19 +31,13 @@ func load(s *shell, h *hook) (err error) {
 	if err := state.CheckKey(opts.Kind, c.key); err != nil {
 		return fmt.Errorf("a durable entity needs a kind, and a key that can be stored: %w", err)
 	}
-	protobuf := is.looks() // user code, which is not called under a lock
-	if is.as != nil {
-		if err := readable(is.as); err != nil {
-			return err
-		}
-	}
 	b := &c.mailbox
 	b.mu.Lock()
 	if b.outlet == nil {
 		b.outlet = &outlet{cell: c}
 	}
 	o := b.outlet
-	o.persist, o.as, o.protobuf = is.Persistence, is.as, protobuf
+	o.state = is
 	o.turn = nil
 	o.begun++
 	undone := o.undone
@@ -49,34 +45,34 @@ func load(s *shell, h *hook) (err error) {
 	var r *state.Record
 	u := o.fresh
 	if u != nil {
-		r = &state.Record{Number: o.number, Version: o.persist.Version, Type: encodingOf(protobuf), Deleted: u.deleted, State: u.state}
+		r = &state.Record{Number: o.number, Version: is.Version, Type: is.Encoding(), Deleted: u.deleted, State: u.state}
 	}
 	b.mu.Unlock()
 	if u == nil {
-		if o.persist.Behind != 0 && s.shard.host.bound.isFull() {
+		if is.Behind != 0 && s.shard.host.bound.isFull() {
 			return failure(outcome.ErrNotStored, "%d keys keep states that the store has refused, so no further write-behind key starts", s.shard.host.bound.kept.Load())
 		}
 		if r, err = read(s, h); err != nil {
 			return err
 		}
 		b.mu.Lock()
-		o.ids = idsOf(r, o.persist)
+		o.ids = idsOf(r, is.Options)
 		b.mu.Unlock()
 	}
 	if r == nil {
 		r = &state.Record{Deleted: true}
 	}
 	if o.gone = r.Deleted; !r.Deleted {
-		if err := restore(c, is, r, encodingOf(protobuf)); err != nil {
+		if err := restore(c, is, r); err != nil {
 			return isBad(c, err)
 		}
 	}
-	data, _, err := is.encode()
+	sum, err := is.Now()
 	if err != nil {
 		return notStored(err)
 	}
 	b.mu.Lock()
-	if o.sum = sumOf(data); u == nil {
+	if o.sum = sum; u == nil {
 		o.number = r.Number
 	}
 	if o.undone == undone { // otherwise a change was refused that this one begins with
@@ -87,14 +83,14 @@ func load(s *shell, h *hook) (err error) {
 }
 
 // restore gives the actor a stored state. A panic of its code is an error of this record.
-func restore(c *cell, is stored, r *state.Record, encoding string) (err error) {
+func restore(c *cell, is persist.State, r *state.Record) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			c.logPanic("reading the stored state", value)
 			err = errPanic
 		}
 	}()
-	return is.restore(r, encoding)
+	return legible(is.Restore(r))
 }
 
 // read returns what the store has of the key; nil if it has nothing.
@@ -119,7 +115,7 @@ func read(s *shell, h *hook) (*state.Record, error) {
 	case es[0].Err != nil:
 		return nil, isBad(c, es[0].Err)
 	}
-	if err := CheckCommands(es[0].Record.Commands); err != nil {
+	if err := command.Check(es[0].Record.Commands); err != nil {
 		return nil, isBad(c, err)
 	}
 	return es[0].Record, nil

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/command"
+	"github.com/clstr-go/clstr/internal/persist"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/state"
 )
@@ -13,25 +15,25 @@ import (
 // ids is what a durable key knows of messages with an ID. The mailbox's mu guards it. It is nil, and
 // knows nothing, for most keys.
 type ids struct {
-	commands
+	command.Known
 	open   map[[16]byte]*gated // commands whose handler has run, or runs, and has not answered
 	latest []byte              // the newest state, while there are open ones
 }
 
 // firstCall is the first call of a command, which carries it out.
 type firstCall struct {
-	command
+	command.Command
 	joined []*gated // further calls of the command, which get the same answer
 	begun  bool     // a part of what it does goes with a change before its answer
 }
 
 // idsOf returns what a record knows; nil if it knows nothing. r may be nil.
-func idsOf(r *state.Record, p *Persistence) *ids {
+func idsOf(r *state.Record, p *persist.Options) *ids {
 	if r == nil || len(r.Commands) == 0 && r.Spilled.IsZero() {
 		return nil
 	}
-	is := &ids{commands: newCommands(p.window())}
-	is.load(r)
+	is := &ids{Known: command.New(p.IDWindow())}
+	is.Load(r)
 	return is
 }
 
@@ -42,32 +44,12 @@ func (is *ids) begins() {
 	}
 }
 
-func (is *ids) into(r *state.Record) *state.Spill {
-	if is == nil {
-		return nil
-	}
-	return is.commands.into(r, time.Now())
-}
-
-func (is *ids) stored() {
-	if is != nil {
-		is.commands.stored()
-	}
-}
-
-// refused says that the change on its way was not stored, but may be later.
-func (is *ids) refused() {
-	if is != nil {
-		is.commands.refused()
-	}
-}
-
 // noteDone notes the commands that were carried out among answers, for the next change. It
 // returns false if there is none, as for a key that knows no IDs.
 func (is *ids) noteDone(l line) (some bool) {
 	for _, g := range l {
 		if is != nil && g.first != nil && g.err == nil {
-			is.add(g.first.command, g.data, time.Now())
+			is.Add(g.first.Command, g.data, time.Now())
 			some = true
 		}
 	}
@@ -78,7 +60,7 @@ func (is *ids) noteDone(l line) (some bool) {
 func (is *ids) begin(g *gated) {
 	if g.first != nil && !g.first.begun {
 		g.first.begun = true
-		is.commands.begin(g.first.command, time.Now())
+		is.Begin(g.first.Command, time.Now())
 	}
 }
 
@@ -134,11 +116,11 @@ func (g *gated) joins() line {
 	if g.first == nil {
 		return l
 	}
-	if g.err == nil && len(g.data) > maxReply {
-		g.err = failure(outcome.ErrNotStored, "a reply of %d bytes to a message with an ID: at most %d are kept", len(g.data), maxReply)
+	if g.err == nil && len(g.data) > command.MaxReply {
+		g.err = failure(outcome.ErrNotStored, "a reply of %d bytes to a message with an ID: at most %d are kept", len(g.data), command.MaxReply)
 	}
-	if is := g.cell.mailbox.outlet.ids; is != nil && is.open[g.first.id] == g {
-		delete(is.open, g.first.id)
+	if is := g.cell.mailbox.outlet.ids; is != nil && is.open[g.first.ID] == g {
+		delete(is.open, g.first.ID)
 	}
 	for _, j := range g.first.joined {
 		if !j.answered {

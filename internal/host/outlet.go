@@ -5,10 +5,10 @@ package host
 import (
 	"context"
 	"errors"
-	"reflect"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
+	"github.com/clstr-go/clstr/internal/persist"
 	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/state"
@@ -27,19 +27,17 @@ import (
 // computed after that change is undone, and the incarnation starts over from the stored state.
 // Write-behind keys may be dirty without sending.
 type outlet struct {
-	cell     *cell
-	persist  *Persistence
-	as       reflect.Type   // see stored; written on the turn only
-	sum      sum            // of the newest state; written on the turn only
-	number   uint64         // of the newest change
-	turn     *leaving       // what leaves on the turn that runs; nil: none runs
-	fresh    *unstored      // nil at rest
-	undone   *outcome.Error // why the incarnation must start over
-	ids      *ids           // nil until there is a message with an ID
-	begun    uint32         // incarnations that have begun or ended: answers of former ones count for nothing
-	undos    uint32         // how often something was undone
-	gone     bool           // the incarnation has found no state; used on the turn only
-	protobuf bool           // how the state is encoded
+	cell   *cell
+	state  persist.State  // of the incarnation; written on the turn only
+	sum    persist.Sum    // of the newest state; written on the turn only
+	number uint64         // of the newest change
+	turn   *leaving       // what leaves on the turn that runs; nil: none runs
+	fresh  *unstored      // nil at rest
+	undone *outcome.Error // why the incarnation must start over
+	ids    *ids           // nil until there is a message with an ID
+	begun  uint32         // incarnations that have begun or ended: answers of former ones count for nothing
+	undos  uint32         // how often something was undone
+	gone   bool           // the incarnation has found no state; used on the turn only
 }
 
 // leaving is what leaves on one turn, and what the turn has said of itself.
@@ -89,7 +87,7 @@ func (o *outlet) busy() bool {
 // passivated before that, because its state would be lost if the store refuses it. The state of a key
 // that was deleted goes with its incarnation.
 func (o *outlet) holds() bool {
-	return o != nil && o.fresh != nil && o.persist.Behind != 0 && !o.fresh.deleted
+	return o != nil && o.fresh != nil && o.state.Behind != 0 && !o.fresh.deleted
 }
 
 // hurry makes the clock store soon what a write-behind key holds. It does not do so itself, because callers hold locks.
@@ -102,10 +100,10 @@ func (o *outlet) hurry() {
 }
 
 // waits reports whether what leaves has to wait for the newest state.
-func (o *outlet) waits() bool { return o.fresh != nil && o.persist.Behind == 0 }
+func (o *outlet) waits() bool { return o.fresh != nil && o.state.Behind == 0 }
 
 // through reports whether what is dirty goes out at once.
-func (o *outlet) through() bool { return o.persist.Behind == 0 || len(o.fresh.next) > 0 }
+func (o *outlet) through() bool { return o.state.Behind == 0 || len(o.fresh.next) > 0 }
 
 // keep takes a newer state.
 func (o *outlet) keep(data []byte, deleted bool) {
@@ -154,19 +152,25 @@ func (o *outlet) begin() *state.Change {
 	u.sent, u.next = u.next, nil
 	u.sending, u.dirty = true, false
 	o.number = max(o.number+1, 1) // see Record.Number
-	r := &state.Record{Number: o.number, Version: o.persist.Version, TTL: o.persist.TTL, Deleted: u.deleted}
+	r := &state.Record{Number: o.number, Version: o.state.Version, TTL: o.state.TTL, Deleted: u.deleted}
 	if u.deleted {
 		r.TTL = markTime
 	} else {
-		r.Type, r.State = encodingOf(o.protobuf), u.state
+		r.Type, r.State = o.state.Encoding(), u.state
 	}
-	return &state.Change{Kind: o.cell.shard.host.opts.Kind, Key: o.cell.key, Record: r, Spill: o.ids.into(r)}
+	c := &state.Change{Kind: o.cell.shard.host.opts.Kind, Key: o.cell.key, Record: r}
+	if o.ids != nil {
+		c.Spill = o.ids.Into(r, time.Now())
+	}
+	return c
 }
 
 // accepted ends a change that was stored. It returns what may leave.
 func (o *outlet) accepted() (out line) {
 	u := o.fresh
-	o.ids.stored()
+	if o.ids != nil {
+		o.ids.Stored()
+	}
 	out, u.sent = u.sent, nil
 	u.begins = false
 	o.keptInMemory(false)
@@ -183,9 +187,11 @@ func (o *outlet) refused(why *outcome.Error) (out line, over bool) {
 	u := o.fresh
 	out = append(u.sent, u.next...)
 	u.sending, u.sent, u.next = false, nil, nil
-	if o.persist.Behind != 0 && why.Sentinel() == outcome.ErrNotStored && (!out.calls() || errors.Is(why, state.ErrFull)) {
+	if o.state.Behind != 0 && why.Sentinel() == outcome.ErrNotStored && (!out.calls() || errors.Is(why, state.ErrFull)) {
 		u.dirty = true
-		o.ids.refused()
+		if o.ids != nil {
+			o.ids.Refused()
+		}
 		o.keptInMemory(true)
 		return out, false
 	}
@@ -231,7 +237,7 @@ func (o *outlet) Unstored() (wait func(context.Context) error) {
 	mu.Lock()
 	defer mu.Unlock()
 	why, undos := o.undone, o.undos
-	if why == nil && (o.persist.Behind != 0 || o.fresh == nil) {
+	if why == nil && (o.state.Behind != 0 || o.fresh == nil) {
 		return nil
 	}
 	return func(ctx context.Context) error {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/command"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/state"
 )
@@ -21,8 +22,7 @@ func (t handling) runs(x *Context, g *gated) bool {
 	case m.ID == "":
 		return true
 	case g != nil:
-		m.Data = x.call.Data()
-		return try{g.cell.mailbox.outlet, x, g, commandOf(m)}.isFirst()
+		return try{g.cell.mailbox.outlet, x, g, command.Of(m.ID, m.Type, m.Codec, x.call.Data())}.isFirst()
 	case t.c.shard.host.opts.TakesIDs:
 		return true
 	}
@@ -35,67 +35,67 @@ type try struct {
 	o *outlet
 	x *Context
 	g *gated
-	command
+	command.Command
 }
 
 // isFirst reports whether the command is to be carried out now.
 func (t try) isFirst() bool {
-	o, x, g, c := t.o, t.x, t.g, t.command
+	o, x, g, c := t.o, t.x, t.g, t.Command
 	mu := &o.cell.mailbox.mu
 	age := x.call.Age()
 	for {
 		now := time.Now()
 		mu.Lock()
 		if o.ids == nil {
-			o.ids = &ids{commands: newCommands(o.persist.window())}
+			o.ids = &ids{Known: command.New(o.state.IDWindow())}
 		}
 		is := o.ids
-		open := is.open[c.id]
-		v, reply := is.find(c, now)
-		room, full := is.room(now), is.full() && o.fresh != nil
+		open := is.open[c.ID]
+		v, reply := is.Find(c, now)
+		room, full := is.Room(now), is.Full() && o.fresh != nil
 		begins := false
 		g.firm = true
 		switch {
-		case open != nil && open.first.sum == c.sum:
+		case open != nil && open.first.Sum == c.Sum:
 			open.first.joined = append(open.first.joined, g)
 		case open != nil:
-			v = reused
-		case v == fresh && age <= o.persist.window() && room == 0 && !full:
+			v = command.Reused
+		case v == command.Fresh && age <= o.state.IDWindow() && room == 0 && !full:
 			begins = true
-			g.first = &firstCall{command: c}
+			g.first = &firstCall{Command: c}
 			if is.open == nil {
 				is.open = map[[16]byte]*gated{}
 			}
-			is.open[c.id] = g
+			is.open[c.ID] = g
 		}
 		mu.Unlock()
 		var err *outcome.Error
 		switch {
 		case begins:
 			return true
-		case v == reused:
+		case v == command.Reused:
 			x.call.Fail(outcome.Errorf(outcome.ErrIDReused, "key %.64q knows it from another message", o.cell.key))
 			return false
 		case open != nil:
 			x.call.NoEffect(true) // the next owner knows what has become of the first
 			return false
-		case v == done:
+		case v == command.Done:
 			x.call.ReplyOwned(slices.Clone(reply))
 			return false
-		case v == begun:
+		case v == command.Begun:
 			x.call.Fail(notEnded(o.cell))
 			return false
-		case v == unread:
+		case v == command.Unread:
 			var es []state.Entry
 			if es, err = t.spilled(); err == nil {
 				mu.Lock()
-				is.read(es, time.Now())
+				is.Read(es, time.Now())
 				mu.Unlock()
 			}
-		case v == spilled:
+		case v == command.Spilled:
 			var es []state.Entry
 			if es, err = t.spilled(); err == nil {
-				switch is, known := c.in(es); {
+				switch is, known := c.In(es); {
 				case !known:
 					x.call.Fail(outcome.Errorf(outcome.ErrEnvelopeExpired, "the message was carried out, and its reply is not kept any more").WithOutcome(outcome.MaybeRan))
 				case is.Begun:
@@ -105,8 +105,8 @@ func (t try) isFirst() bool {
 				}
 				return false
 			}
-		case age > o.persist.window():
-			x.call.Fail(outcome.Errorf(outcome.ErrEnvelopeExpired, "the first try was %v ago, and key %.64q knows an ID for %v", age.Round(time.Second), o.cell.key, o.persist.window()))
+		case age > o.state.IDWindow():
+			x.call.Fail(outcome.Errorf(outcome.ErrEnvelopeExpired, "the first try was %v ago, and key %.64q knows an ID for %v", age.Round(time.Second), o.cell.key, o.state.IDWindow()))
 			return false
 		case room > 0:
 			x.call.Fail(outcome.Overloaded(room, "key %.64q cannot keep more IDs for now", o.cell.key))
@@ -190,7 +190,7 @@ func (t try) spilled() (all []state.Entry, why *outcome.Error) {
 	})
 	for _, e := range all {
 		if err == nil {
-			err = cmp.Or(e.Err, CheckCommands(e.Commands))
+			err = cmp.Or(e.Err, command.Check(e.Commands))
 		}
 	}
 	if err != nil {

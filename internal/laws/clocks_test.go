@@ -19,7 +19,7 @@ var byWallClock = map[string]string{
 	"internal/coordinator/effects.go":       "the moment at which a lease was asked for, for the above",
 	"internal/coordinator/agree.go":         "the base of the epochs of a bucket that is made anew, by the store's clock; nodes that remember epochs begin above them, and otherwise the cluster has a new identity",
 	"internal/coordinator/incarnation.go":   "a base above the epochs of a bucket that was lost; what the node remembers is a base too",
-	"internal/host/commands.go":             "a mark in the record that says that there are IDs beside it: it is asked whether it is there, never what time it is",
+	"internal/command/command.go":           "a mark in the record that says that there are IDs beside it: it is asked whether it is there, never what time it is",
 	"internal/plain/copy.go":                "the times in messages: JSON gives them back without the monotonic clock's reading",
 	"state/natsstate/reads.go":              "the server's clock, by which TTLs end; a watch reckons from it how much is left, at most the TTL, and then goes by the monotonic clock",
 	"cmd/clstr/state_list.go":               "shown",

@@ -28,7 +28,7 @@ var Table = []Mutant{
 	{
 		"sendEarly", "a message to another key leaves before the state that its turn has found is stored",
 		"internal/host/outlet.go",
-		"	if why == nil && (o.persist.Behind != 0 || o.fresh == nil) {",
+		"	if why == nil && (o.state.Behind != 0 || o.fresh == nil) {",
 		"	if why == nil || undos >= 0 {",
 		"handlers", "TestWhatATurnSendsWaits",
 	},
@@ -70,8 +70,8 @@ var Table = []Mutant{
 	{
 		"idApart", "the ID of a message is not in the change of its turn",
 		"internal/host/outlet.go",
-		"Spill: o.ids.into(r)}",
-		"Spill: o.ids.into(&state.Record{})}",
+		"c.Spill = o.ids.Into(r, time.Now())",
+		"c.Spill = o.ids.Into(&state.Record{}, time.Now())",
 		"handlers", "TestCrashBeforeTheReply",
 	},
 	{
@@ -84,27 +84,27 @@ var Table = []Mutant{
 	{
 		"errorIsKept", "a message with an ID that has failed does not run again",
 		"internal/host/once.go",
-		"		if is != nil && g.first != nil && g.err == nil {\n			is.add(",
-		"		if is != nil && g.first != nil {\n			is.add(",
+		"		if is != nil && g.first != nil && g.err == nil {\n			is.Add(",
+		"		if is != nil && g.first != nil {\n			is.Add(",
 		"handlers", "TestErrorsAreNotKept",
 	},
 	{
 		"anotherCommand", "another message with a known ID gets the reply of the first",
-		"internal/host/commands.go",
-		"case !bytes.Equal(r.Sum, c.sum[:]):",
+		"internal/command/command.go",
+		"case !bytes.Equal(r.Sum, c.Sum[:]):",
 		"case false:",
 		"handlers", "TestAnotherCommand",
 	},
 	{
 		"forgottenEarly", "the IDs that no longer fit into the record are not stored beside it",
-		"internal/host/commands.go",
+		"internal/command/command.go",
 		"	return beside\n",
 		"	return nil\n",
 		"handlers", "TestManyCommands",
 	},
 	{
 		"begunRuns", "a repeat runs on top of what its first try has stored before its end",
-		"internal/host/commands.go",
+		"internal/command/command.go",
 		"case r.Begun:",
 		"case false:",
 		"handlers", "TestCrashBetweenSaveAndEnd",
@@ -112,8 +112,8 @@ var Table = []Mutant{
 	{
 		"oldRuns", "a message runs whose first try is older than the key's memory",
 		"internal/host/try.go",
-		"		case v == fresh && age <= o.persist.window() && room == 0 && !full:",
-		"		case v == fresh && room == 0 && !full:",
+		"		case v == command.Fresh && age <= o.state.IDWindow() && room == 0 && !full:",
+		"		case v == command.Fresh && room == 0 && !full:",
 		"handlers", "TestOldCommand",
 	},
 	{

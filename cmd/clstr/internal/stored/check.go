@@ -9,7 +9,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/internal/command"
 	"github.com/clstr-go/clstr/state"
 )
 
@@ -17,7 +17,7 @@ import (
 // names, or no key has stored such a thing. Whether the program can read it, and migrate it, only the
 // program knows.
 func Body(r *state.Record) error {
-	if err := host.CheckCommands(r.Commands); err != nil {
+	if err := command.Check(r.Commands); err != nil {
 		return err
 	}
 	switch {

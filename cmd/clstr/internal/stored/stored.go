@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/internal/command"
 	"github.com/clstr-go/clstr/state"
 )
 
@@ -88,7 +88,7 @@ func Check(ctx context.Context, s Store, kind string, atMost time.Duration, f fu
 					f(Bad{e, err.Error()})
 				}
 			default:
-				if err := host.CheckCommands(e.Commands); err != nil {
+				if err := command.Check(e.Commands); err != nil {
 					f(Bad{e, err.Error()})
 				}
 			}

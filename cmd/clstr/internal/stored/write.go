@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/clstr-go/clstr/internal/host"
+	"github.com/clstr-go/clstr/internal/command"
 	"github.com/clstr-go/clstr/internal/keeper"
 	"github.com/clstr-go/clstr/state"
 )
@@ -63,7 +63,7 @@ func Put(ctx context.Context, s Store, w Write) (number uint64, rev state.Rev, e
 	change := state.Change{Kind: w.Kind, Key: w.Key}
 	if w.Record == nil {
 		change.Record = &state.Record{Deleted: true, Commands: old.Commands, TTL: deletedTTL}
-		if host.CheckCommands(old.Commands) != nil { // the key could not begin with them
+		if command.Check(old.Commands) != nil { // the key could not begin with them
 			change.Record.Commands = nil
 		}
 		change.Reminders = &[]state.Reminder{}

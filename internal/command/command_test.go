@@ -1,4 +1,4 @@
-package host
+package command
 
 import (
 	"fmt"
@@ -17,10 +17,10 @@ type shelf struct {
 	until  []time.Time
 }
 
-func (s *shelf) take(cs *commands) *state.Spill {
+func (s *shelf) take(k *Known) *state.Spill {
 	s.record = state.Record{Number: s.record.Number + 1}
-	spill := cs.into(&s.record, time.Now())
-	cs.stored()
+	spill := k.Into(&s.record, time.Now())
+	k.Stored()
 	if spill != nil {
 		s.beside = append(s.beside, state.Entry{Commands: spill.Commands, TTL: spill.TTL})
 		s.until = append(s.until, time.Now().Add(spill.TTL))
@@ -37,23 +37,23 @@ func (s *shelf) read() (es []state.Entry) {
 	return es
 }
 
-// forgotten is the verdict of look on what the key knows still, and the store does not.
-const forgotten verdict = 100
+// forgotten is the Verdict of look on what the key knows still, and the store does not.
+const forgotten Verdict = 100
 
 // look is find, with the store behind it.
-func (s *shelf) look(cs *commands, c command) (verdict, string) {
-	v, reply := cs.find(c, time.Now())
-	if v == unread {
-		cs.read(s.read(), time.Now())
-		v, reply = cs.find(c, time.Now())
+func (s *shelf) look(k *Known, c Command) (Verdict, string) {
+	v, reply := k.Find(c, time.Now())
+	if v == Unread {
+		k.Read(s.read(), time.Now())
+		v, reply = k.Find(c, time.Now())
 	}
-	if v == spilled {
-		is, ok := c.in(s.read())
+	if v == Spilled {
+		is, ok := c.In(s.read())
 		if !ok {
 			return forgotten, ""
 		}
-		if v, reply = done, is.Reply; is.Begun {
-			v = begun
+		if v, reply = Done, is.Reply; is.Begun {
+			v = Begun
 		}
 	}
 	return v, string(reply)
@@ -67,33 +67,33 @@ func TestCommandsAreNotForgotten(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			const window = 10 * time.Minute
 			rnd := rand.New(rand.NewPCG(seed, 0))
-			most := []int{1, 50, 1000, maxReply}[rnd.IntN(4)]
+			most := []int{1, 50, 1000, MaxReply}[rnd.IntN(4)]
 			type given struct {
 				at    time.Time
 				begun bool // and has not ended
 				reply string
 			}
-			wants := func(g given) verdict {
+			wants := func(g given) Verdict {
 				if g.begun {
-					return begun
+					return Begun
 				}
-				return done
+				return Done
 			}
 			known := map[string]given{}
 			s := &shelf{}
-			cs := newCommands(window)
+			k := New(window)
 			changes := 0
 			for n := range 1500 {
 				id := fmt.Sprint("order-", n)
-				c := commandOf(Message{ID: id, Type: "Pay", Data: []byte(id)})
-				if v, _ := s.look(&cs, c); v != fresh {
+				c := Of(id, "Pay", "", []byte(id))
+				if v, _ := s.look(&k, c); v != Fresh {
 					t.Fatalf("seed %d: command %d is %d before it was carried out", seed, n, v)
 				}
-				for cs.room(time.Now()) > 0 {
-					<-time.After(cs.room(time.Now()))
+				for k.Room(time.Now()) > 0 {
+					<-time.After(k.Room(time.Now()))
 				}
-				if cs.full() || rnd.IntN(3) == 0 {
-					spill := s.take(&cs)
+				if k.Full() || rnd.IntN(3) == 0 {
+					spill := s.take(&k)
 					changes++
 					change := state.Change{Token: state.Token{N: 1}, Kind: "k", Key: "k", Record: &s.record, Spill: spill}
 					if err := change.Check(); err != nil || len(s.record.Commands) > recentIDs || change.Bytes() > 64<<10 {
@@ -102,34 +102,34 @@ func TestCommandsAreNotForgotten(t *testing.T) {
 				}
 				reply := string(make([]byte, rnd.IntN(most)))
 				if rnd.IntN(4) == 0 { // it is answered later, or never
-					cs.begin(c, time.Now())
+					k.Begin(c, time.Now())
 					known[id] = given{time.Now(), true, ""}
 				} else {
-					cs.add(c, []byte(reply), time.Now())
+					k.Add(c, []byte(reply), time.Now())
 					known[id] = given{time.Now(), false, reply}
 				}
-				if other := fmt.Sprint("order-", n-rnd.IntN(min(n+1, 200))); known[other].begun && !cs.full() {
-					cs.add(commandOf(Message{ID: other, Type: "Pay", Data: []byte(other)}), []byte(reply), time.Now())
+				if other := fmt.Sprint("order-", n-rnd.IntN(min(n+1, 200))); known[other].begun && !k.Full() {
+					k.Add(Of(other, "Pay", "", []byte(other)), []byte(reply), time.Now())
 					known[other] = given{time.Now(), false, reply}
 				}
 				switch rnd.IntN(20) {
 				case 0:
 					<-time.After(time.Duration(rnd.IntN(60)) * time.Second)
 				case 1: // the key ends, and begins anew
-					s.take(&cs)
-					cs = newCommands(window)
-					cs.load(&s.record)
+					s.take(&k)
+					k = New(window)
+					k.Load(&s.record)
 				}
 				for range 3 {
 					other := fmt.Sprint("order-", rnd.IntN(n+1))
-					what, is := known[other], commandOf(Message{ID: other, Type: "Pay", Data: []byte(other)})
-					if v, got := s.look(&cs, is); time.Since(what.at) <= window && v != wants(what) {
+					what, is := known[other], Of(other, "Pay", "", []byte(other))
+					if v, got := s.look(&k, is); time.Since(what.at) <= window && v != wants(what) {
 						t.Fatalf("seed %d: command %s, %v old, is forgotten: %d", seed, other, time.Since(what.at), v)
-					} else if v == done && got != what.reply {
+					} else if v == Done && got != what.reply {
 						t.Fatalf("seed %d: command %s has a reply of %d bytes, want %d", seed, other, len(got), len(what.reply))
 					}
-					is.sum[0]++
-					if v, _ := s.look(&cs, is); time.Since(what.at) <= window && v != reused {
+					is.Sum[0]++
+					if v, _ := s.look(&k, is); time.Since(what.at) <= window && v != Reused {
 						t.Fatalf("seed %d: another command with ID %s: %d", seed, other, v)
 					}
 				}
@@ -146,25 +146,25 @@ func TestCommandsAreNotForgotten(t *testing.T) {
 func TestTooManyCommands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const window = time.Minute
-		cs := newCommands(window)
+		k := New(window)
 		n := 0
-		for ; cs.room(time.Now()) == 0; n++ {
-			cs.add(commandOf(Message{ID: fmt.Sprint(n)}), nil, time.Now())
-			cs.into(&state.Record{}, time.Now())
-			cs.stored()
+		for ; k.Room(time.Now()) == 0; n++ {
+			k.Add(Of(fmt.Sprint(n), "", "", nil), nil, time.Now())
+			k.Into(&state.Record{}, time.Now())
+			k.Stored()
 		}
 		if n < maxSpills*recentIDs || n > (maxSpills+1)*recentIDs {
 			t.Fatalf("full after %d", n)
 		}
-		wait := cs.room(time.Now())
+		wait := k.Room(time.Now())
 		if wait < window || wait > window+spillMargin+time.Second {
 			t.Errorf("room in %v", wait)
 		}
-		if v, _ := cs.find(commandOf(Message{ID: "0"}), time.Now()); v != spilled {
+		if v, _ := k.Find(Of("0", "", "", nil), time.Now()); v != Spilled {
 			t.Errorf("the first is %d", v)
 		}
 		<-time.After(wait)
-		if cs.room(time.Now()) != 0 {
+		if k.Room(time.Now()) != 0 {
 			t.Error("no room after the wait")
 		}
 	})
@@ -173,13 +173,10 @@ func TestTooManyCommands(t *testing.T) {
 // TestOtherCommands: type and payload tell commands apart, also where the end of one is the
 // beginning of the other.
 func TestOtherCommands(t *testing.T) {
-	a := commandOf(Message{ID: "1", Type: "Pay", Data: []byte("x")})
-	for _, m := range []Message{{ID: "1", Type: "Payx"}, {ID: "1", Type: "Pa", Data: []byte("yx")}, {ID: "1", Type: "Pay", Data: []byte("y")}} {
-		if b := commandOf(m); b.id != a.id || b.sum == a.sum {
-			t.Errorf("%+v", m)
+	a := Of("1", "Pay", "", []byte("x"))
+	for _, b := range []Command{Of("1", "Payx", "", nil), Of("1", "Pa", "", []byte("yx")), Of("1", "Pay", "", []byte("y")), Of("1", "Pay", "cbor", []byte("x"))} {
+		if b.ID != a.ID || b.Sum == a.Sum {
+			t.Errorf("%+v", b)
 		}
-	}
-	if b := commandOf(Message{ID: "1", Type: "Pay", Data: []byte("x"), Key: "k", Headers: map[string]string{"trace": "2"}}); b != a {
-		t.Error("headers and keys make other commands")
 	}
 }

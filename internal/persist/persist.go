@@ -1,6 +1,6 @@
 // What of an actor is stored: its encoding, and its upgrades
 
-package host
+package persist
 
 import (
 	"cmp"
@@ -17,8 +17,8 @@ import (
 	"github.com/clstr-go/clstr/state"
 )
 
-// Persistence is what actor.Persistence is made of. Its fields are described there.
-type Persistence struct {
+// Options is what actor.Persistence is made of. Its fields are described there.
+type Options struct {
 	Version  int
 	Upgrade  func(version int, data []byte) ([]byte, error)
 	TTL      time.Duration
@@ -34,7 +34,7 @@ const (
 )
 
 // Validate panics on a value out of range, for what was given it.
-func (p *Persistence) Validate(of string) {
+func (p *Options) Validate(of string) {
 	switch {
 	case p.Version < 0:
 		panic(fmt.Sprintf("clstr: %s: Version %d: 0 or more", of, p.Version))
@@ -55,8 +55,8 @@ const (
 	mostWindow    = 12 * time.Hour // less than markTime
 )
 
-// window is Window, or less: what a record knows goes with the record.
-func (p *Persistence) window() time.Duration {
+// IDWindow is Window, or less: what a record knows goes with the record.
+func (p *Options) IDWindow() time.Duration {
 	w := cmp.Or(p.Window, defaultWindow)
 	if p.TTL > 0 {
 		w = min(w, p.TTL/10*9)
@@ -74,48 +74,58 @@ type Stateful interface {
 type Durable interface {
 	// Durable returns what is stored, a pointer to it or a [Stateful], and how; p is nil
 	// for an entity that is not durable.
-	Durable() (of any, p *Persistence)
+	Durable() (of any, p *Options)
 }
 
-// stored is what an incarnation stores. The zero value stores nothing. It is made anew for each use,
-// because an idle key should not hold it.
-type stored struct {
+// State is what an incarnation stores. The zero value stores nothing.
+type State struct {
 	of any
-	*Persistence
-	as reflect.Type // of the state, if of is a Stateful
+	*Options
+	as       reflect.Type // of the state, if of is a Stateful
+	protobuf bool
 }
 
-// storedBy returns what is stored of the actor of an active durable key.
-func storedBy(s *shell, o *outlet) stored {
-	is, _ := storedOf(&s.shard.host.opts, s.inner) // without an error: load has looked
-	is.as = o.as
-	return is
+// Encoding is what a record calls the encoding of the state.
+func (s State) Encoding() string {
+	if s.protobuf {
+		return "protobuf"
+	}
+	return "json"
 }
 
-// storedOf returns what is stored of an actor that begins.
-func storedOf(o *Options, a Actor) (stored, error) {
-	if d, ok := a.(Durable); ok {
-		of, p := d.Durable()
-		switch {
-		case p != nil:
-			return stored{of: of, Persistence: p}, nil
-		case o.Persist != nil:
-			return stored{}, fmt.Errorf("a %T is durable by an option of its definition, not of its handler", of)
+// Of returns what is stored of an actor. p is for an actor that does not say so itself; nil if its state is not stored.
+// Of calls the actor's own code.
+func Of(actor any, p *Options) (s State, err error) {
+	switch d, says := actor.(Durable); {
+	case says:
+		of, own := d.Durable()
+		if own == nil && p != nil {
+			return State{}, fmt.Errorf("a %T is durable by an option of its definition, not of its handler", of)
 		}
-		return stored{}, nil
+		s = State{of: of, Options: own}
+	case p != nil:
+		of, ok := actor.(Stateful)
+		if !ok {
+			return State{}, fmt.Errorf("a %T cannot be durable: it has no methods State() any and SetState(any) error", actor)
+		}
+		s = State{of: of, Options: p}
 	}
-	if o.Persist == nil {
-		return stored{}, nil
+	if s.Options == nil {
+		return State{}, nil
 	}
-	s, ok := a.(Stateful)
-	if !ok {
-		return stored{}, fmt.Errorf("a %T cannot be durable: it has no methods State() any and SetState(any) error", a)
+	v := s.of
+	if st, ok := v.(Stateful); ok {
+		v = st.State()
+		if s.as = reflect.TypeOf(v); s.as != nil {
+			err = readable(s.as)
+		}
 	}
-	return stored{of: s, Persistence: o.Persist}, nil
+	_, s.protobuf = v.(proto.Message)
+	return s, err
 }
 
 // encode returns the state, and whether it is a nil pointer. It is called on the key's turn only.
-func (s stored) encode() (data []byte, none bool, err error) {
+func (s State) encode() (data []byte, none bool, err error) {
 	v := s.of
 	if st, ok := v.(Stateful); ok {
 		v = st.State()
@@ -128,10 +138,16 @@ func (s stored) encode() (data []byte, none bool, err error) {
 	return data, none, err
 }
 
-// after returns the state as it is now, and its sum, for one whose sum was old. Only a state that has
+// Now returns the sum of the state as it is now. It does not ask whether the state may be stored.
+func (s State) Now() (Sum, error) {
+	data, _, err := s.encode()
+	return sumOf(data), err
+}
+
+// After returns the state as it is now, and its sum, for one whose sum was old. Only a state that has
 // changed must not be too large: the bound may be lower than that of the program that has stored it. A
 // key without a state may begin with a nil pointer.
-func (s stored) after(old sum) (data []byte, is sum, err error) {
+func (s State) After(old Sum) (data []byte, is Sum, err error) {
 	data, none, err := s.encode()
 	if err != nil {
 		return nil, old, err
@@ -145,19 +161,8 @@ func (s stored) after(old sum) (data []byte, is sum, err error) {
 	return data, is, nil
 }
 
-// looks asks a Stateful for the type of its state, and reports whether the state is encoded as protobuf.
-func (s *stored) looks() (protobuf bool) {
-	v := s.of
-	if st, ok := v.(Stateful); ok {
-		v = st.State()
-		s.as = reflect.TypeOf(v)
-	}
-	_, protobuf = v.(proto.Message)
-	return protobuf
-}
-
 // decode gives the actor a state of the current version.
-func (s stored) decode(data []byte) error {
+func (s State) decode(data []byte) error {
 	st, ok := s.of.(Stateful)
 	if !ok {
 		switch s.of.(type) {
@@ -205,16 +210,8 @@ func unset(v reflect.Value) {
 	}
 }
 
-// encodingOf is what a record calls the encoding of a state.
-func encodingOf(protobuf bool) string {
-	if protobuf {
-		return "protobuf"
-	}
-	return "json"
-}
-
-// restore gives the actor what a record holds.
-func (s stored) restore(r *state.Record, encoding string) error {
+// Restore gives the actor what a record holds.
+func (s State) Restore(r *state.Record) error {
 	data := r.State
 	switch {
 	case r.Version > s.Version:
@@ -224,19 +221,19 @@ func (s stored) restore(r *state.Record, encoding string) error {
 	case r.Version < s.Version:
 		var err error
 		if data, err = s.Upgrade(r.Version, data); err != nil {
-			return fmt.Errorf("the upgrade from version %d to %d: %w", r.Version, s.Version, legible(err))
+			return fmt.Errorf("the upgrade from version %d to %d: %w", r.Version, s.Version, err)
 		}
-	case r.Type != encoding:
-		return fmt.Errorf("the state is stored as %q, and the entity needs %q", r.Type, encoding)
+	case r.Type != s.Encoding():
+		return fmt.Errorf("the state is stored as %q, and the entity needs %q", r.Type, s.Encoding())
 	}
 	return s.decode(data)
 }
 
-// sum tells states apart: 128 bits, so that no copy of the newest is kept at rest.
-type sum [2]uint64
+// Sum tells states apart: 128 bits, so that no copy of the newest is kept at rest.
+type Sum [2]uint64
 
 var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 
-func sumOf(data []byte) sum {
-	return sum{maphash.Bytes(seeds[0], data), maphash.Bytes(seeds[1], data)}
+func sumOf(data []byte) Sum {
+	return Sum{maphash.Bytes(seeds[0], data), maphash.Bytes(seeds[1], data)}
 }

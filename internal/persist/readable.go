@@ -1,6 +1,6 @@
 // Which types a state may have: what JSON writes, it must be able to read
 
-package host
+package persist
 
 import (
 	"encoding"
@@ -15,9 +15,9 @@ import (
 	"github.com/clstr-go/clstr/internal/codec"
 )
 
-// CheckState returns an error for the type of an entity that would lose a part of its state, or whose
+// Check returns an error for the type of an entity that would lose a part of its state, or whose
 // stored state nothing could read. What State of a [Stateful] returns is known at its activation only.
-func CheckState(entity reflect.Type) error {
+func Check(entity reflect.Type) error {
 	if entity.Implements(reflect.TypeFor[Stateful]()) {
 		return nil
 	}
