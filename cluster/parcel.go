@@ -13,6 +13,7 @@ type parcel struct {
 	typ   string
 	codec string // of data and of the reply
 	data  []byte
+	room  *codec.Room // that data are in until the call is over; nil if they are in none
 	value plain.Value // in place of data
 	want  *plain.Type // of a reply that the caller takes as a value; nil if it takes bytes
 }
@@ -31,11 +32,15 @@ func packed[M any](c *ScopedClient, payload M, d transport.Delivery) (parcel, er
 
 // encoded is packed for a message that always goes as bytes.
 func encoded(c *ScopedClient, payload any, d transport.Delivery) (parcel, error) {
-	p, err := codec.Encode(c.client.caller.codec, payload)
+	encode, by := codec.EncodeInRoom, c.client.caller
+	if by.keeps {
+		encode = codec.Encode
+	}
+	p, err := encode(by.codec, payload)
 	if err != nil {
 		return parcel{}, c.unsent(p.Name, d, unsendable(payload, err))
 	}
-	return parcel{typ: p.Name, codec: p.Codec, data: p.Data}, nil
+	return parcel{typ: p.Name, codec: p.Codec, data: p.Data, room: p.Room}, nil
 }
 
 // raw is a message that is encoded already.

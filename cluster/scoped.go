@@ -35,7 +35,9 @@ func (c *ScopedClient) Request(ctx context.Context, payload any, opts ...Envelop
 	if err != nil {
 		return nil, err
 	}
-	return c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitReply, parcel: p, scoped: c.opts, opts: opts})
+	reply, err := c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitReply, parcel: p, scoped: c.opts, opts: opts})
+	p.room.Free()
+	return reply, err
 }
 
 // Notify sends a fire-and-forget message to the scoped key or shard. It returns when the
@@ -47,6 +49,7 @@ func (c *ScopedClient) Notify(ctx context.Context, msg any, opts ...EnvelopeOpti
 		return err
 	}
 	_, err = c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitAccept, parcel: p, scoped: c.opts, opts: opts})
+	p.room.Free()
 	return err
 }
 
@@ -80,7 +83,9 @@ func (c *ScopedClient) NotifyAsync(ctx context.Context, msg any, opts ...Envelop
 	if err != nil {
 		return receiptOf(err)
 	}
-	return begin(ctx, c.client.caller, &message{to: c.target, delivery: transport.AwaitAccept, parcel: p, scoped: c.opts, opts: opts}, false)
+	r := begin(ctx, c.client.caller, &message{to: c.target, delivery: transport.AwaitAccept, parcel: p, scoped: c.opts, opts: opts}, p.room != nil)
+	p.room.Free()
+	return r
 }
 
 // NotifyRawAsync is [ScopedClient.NotifyAsync] for a payload that is encoded already. data may be
@@ -186,6 +191,7 @@ func (r *Request[IN, OUT]) Request(ctx context.Context, payload IN, opts ...Enve
 		m.want = codec.Plain(reflect.TypeFor[OUT]())
 	}
 	data, err := c.client.caller.call(ctx, &env, &m)
+	m.room.Free()
 	return decoded[OUT](c, &m, &env, data, err)
 }
 

@@ -33,6 +33,7 @@ type caller struct {
 	meter     meter
 	retries   retries
 	poster    dispatch.Poster // the transport's, if it has one
+	keeps     bool            // code of the application's may keep the bytes of a message
 	window    window
 	// keepsTTL: the transport is the library's, which ends the wait of a request
 	// at its TTL. Others only know the context.
@@ -52,6 +53,7 @@ func newCaller(opts ClientOptions) *caller {
 			c.carrier, _ = s.(dispatch.Carrier)
 		}
 	}
+	c.keeps = c.poster == nil || opts.Intercept != nil
 	c.window.init(opts.NotifyWindow, c.poster)
 	c.known.init(opts)
 	c.retries = retries{c, &c.known, append([]error{ErrNotOwner, ErrDraining, ErrHandedBack, ErrDisconnected}, opts.RetryOn...)}

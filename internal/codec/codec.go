@@ -23,7 +23,10 @@ type Namer interface{ MessageType() string }
 // Encode names and encodes a message that is to be sent. as is the codec for types that choose none. It returns an
 // [*Invalid] if the message must not be sent, because its type would lose a part of itself on the way, or its
 // own Validate method refuses it. The name is returned as soon as it is known, even with an error.
-func Encode(as string, v any) (Packed, error) { return pack(as, v, false) }
+func Encode(as string, v any) (Packed, error) { return pack(as, v, false, false) }
+
+// EncodeInRoom is Encode for a caller that frees the room of the result when it does not need the bytes any more.
+func EncodeInRoom(as string, v any) (Packed, error) { return pack(as, v, false, true) }
 
 // opened is Encode without the encoding.
 func opened(v any) (name string, i *info, err error) {
@@ -150,7 +153,19 @@ func Format[T any]() string {
 func Marshal(v any) ([]byte, error) { return MarshalAs(JSON, v) }
 
 // MarshalAs is Marshal for a reply to a message that names a codec.
-func MarshalAs(as string, v any) ([]byte, error) {
+func MarshalAs(as string, v any) ([]byte, error) { return marshalReply(as, v, nil) }
+
+// MarshalReply is MarshalAs for a caller that frees the room when it does not need the bytes any more. If the room is nil, the
+// bytes are the caller's.
+func MarshalReply(as string, v any) (data []byte, r *Room, err error) {
+	if as == JSON {
+		r = newRoom()
+	}
+	data, err = marshalReply(as, v, r)
+	return data, r, err
+}
+
+func marshalReply(as string, v any, r *Room) ([]byte, error) {
 	if v == nil {
 		v = (*struct{})(nil) // null
 	}
@@ -158,21 +173,22 @@ func MarshalAs(as string, v any) ([]byte, error) {
 	if i.fault != nil {
 		return nil, i.fault
 	}
-	return marshal(as, v, i)
+	return marshal(as, v, i, r)
 }
 
-func marshal(as string, v any, i *info) (_ []byte, err error) {
+// marshal encodes v in a room. If that is nil the bytes belong to the caller.
+func marshal(as string, v any, i *info, r *Room) (_ []byte, err error) {
 	defer caught("encoding", &err)
 	if i.addressed {
 		v = pointerTo(v)
 	}
 	if m, ok := v.(proto.Message); ok {
-		return proto.MarshalOptions{Deterministic: true}.Marshal(m) // tries of one message are the same bytes
+		return r.protobuf(m)
 	}
 	if as != JSON {
 		return marshalAs(as, v)
 	}
-	data, err := json.Marshal(v)
+	data, err := r.json(v)
 	if err != nil {
 		return nil, err
 	}

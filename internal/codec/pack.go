@@ -19,6 +19,7 @@ type Packed struct {
 	Codec string      // of what is no protobuf message, the reply included
 	Value plain.Value // if it has a type, there is no Data, and no Codec
 	Data  []byte
+	Room  *Room // that the data are in, and that the caller frees; nil if they are the caller's
 }
 
 // Pack is [Encode] for a message whose receiver may be in this process. A message of a plain type becomes
@@ -32,11 +33,11 @@ func Pack[M any](message M) (Packed, error) {
 			}
 		}
 	}
-	return pack(JSON, message, true)
+	return pack(JSON, message, true, false)
 }
 
-// pack encodes a message that it does not copy. It copies none if asIs is false.
-func pack(as string, message any, asIs bool) (p Packed, err error) {
+// pack encodes a message that it does not copy. With room it may encode in one. It copies none if asIs is false.
+func pack(as string, message any, asIs, room bool) (p Packed, err error) {
 	var i *info
 	if p.Name, i, err = opened(message); err != nil {
 		return p, err
@@ -49,7 +50,10 @@ func pack(as string, message any, asIs bool) (p Packed, err error) {
 		}
 		p.Value = plain.Value{}
 	}
-	p.Data, err = marshal(p.Codec, message, i)
+	if room && p.Codec == JSON {
+		p.Room = newRoom()
+	}
+	p.Data, err = marshal(p.Codec, message, i, p.Room)
 	return p, err
 }
 

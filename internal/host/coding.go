@@ -44,13 +44,14 @@ func (c *Context) Respond(out any) {
 	var v plain.Value
 	var asIs bool
 	var data []byte
+	var room *codec.Room
 	var err error
 	c.guard(outcome.ErrReply, func() {
 		if of := reflect.TypeOf(out); of != nil && c.call.Wants(codec.Plain(of)) {
 			v, asIs = plain.CopyAny(codec.Plain(of), out)
 		}
 		if !asIs {
-			data, err = codec.MarshalAs(c.call.Message().Codec, out)
+			data, room, err = codec.MarshalReply(c.call.Message().Codec, out)
 		}
 	})
 	if asIs {
@@ -61,7 +62,12 @@ func (c *Context) Respond(out any) {
 		c.miscoded(outcome.ErrReply, err, fmt.Sprintf("%T", out))
 		return
 	}
-	c.call.ReplyOwned(data)
+	if room == nil {
+		c.call.ReplyOwned(data)
+		return
+	}
+	c.call.Reply(data, nil)
+	room.Free()
 }
 
 // Fail answers the call with an application's error, nil for none, on any goroutine.
