@@ -115,7 +115,7 @@ type batch struct{ last uint64 }
 
 // record reads one record.
 func (b *batch) record(prefix string, m *nats.Msg) (membership.Entry, error) {
-	key, ok := strings.CutPrefix(m.Header.Get(hdrSubject), prefix)
+	key, ok := strings.CutPrefix(said(m.Header, hdrSubject), prefix)
 	rev := number(m.Header, hdrSequence)
 	if !ok || rev == 0 || number(m.Header, hdrLast) != b.last {
 		return membership.Entry{}, fmt.Errorf("a message is missing before %q at %d", key, rev)
@@ -145,6 +145,15 @@ func (b *batch) end(m *nats.Msg) (asOf uint64, err error) {
 
 // number reads a header. 0 means that there is none.
 func number(h nats.Header, name string) uint64 {
-	n, _ := strconv.ParseUint(h.Get(name), 10, 64)
+	n, _ := strconv.ParseUint(said(h, name), 10, 64)
 	return n
+}
+
+// said returns the value of a header that JetStream adds to what is stored. The message may have been stored with such a
+// header, because a user may have an answer of JetStream's sent there. JetStream puts its own behind that.
+func said(h nats.Header, name string) string {
+	if all := h[name]; len(all) > 0 {
+		return all[len(all)-1]
+	}
+	return ""
 }

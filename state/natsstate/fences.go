@@ -57,8 +57,11 @@ func (f *fences) try(ctx context.Context, shard uint32, o state.Owner, held stat
 	}
 	seqs := map[string]uint64{}
 	for _, m := range msgs {
-		subject := m.Header.Get(hdrSubject)
+		subject := said(m.Header, hdrSubject)
 		seqs[subject] = seqOf(m.Header, hdrSequence)
+		if isAnswer(m) {
+			continue // it counts as none
+		}
 		into := any(&fence)
 		if subject == f.signature() {
 			into = &sign

@@ -94,7 +94,7 @@ func (r *reads) try(ctx context.Context, t state.Token, in state.Range) (es []st
 		}
 		fence := state.Rev(0)
 		for _, m := range msgs {
-			if m.Header.Get(hdrSubject) == subject {
+			if said(m.Header, hdrSubject) == subject {
 				last = m
 			} else {
 				fence = state.Rev(seqOf(m.Header, hdrSequence))
@@ -168,14 +168,17 @@ func (r *reads) last(ctx context.Context, t state.Token, in state.Range) ([]stat
 
 // entry reads a message of a stream, as a get or a republication has it.
 func (n names) entry(m *nats.Msg) state.Entry {
-	subject := m.Header.Get(hdrSubject)
+	subject := said(m.Header, hdrSubject)
 	tail, inbox := strings.CutPrefix(subject, n.inbox)
 	if !inbox {
 		tail = strings.TrimPrefix(subject, n.data)
 	}
 	e, err := parse(inbox, tail, m.Header)
 	e.Rev = state.Rev(seqOf(m.Header, hdrSequence))
-	e.Time, _ = time.Parse(time.RFC3339Nano, m.Header.Get(hdrTime))
+	e.Time, _ = time.Parse(time.RFC3339Nano, said(m.Header, hdrTime))
+	if err == nil && len(m.Header[hdrSubject]) > 1 {
+		err = errors.New("it is an answer of JetStream's, which a user has had sent here")
+	}
 	if err != nil {
 		e.Err = fmt.Errorf("%w: %s at %d: %v", state.ErrUnreadable, subject, e.Rev, err)
 		return e

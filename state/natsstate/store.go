@@ -185,6 +185,6 @@ func (s *Store) end() {
 func (s *Store) Conn() *nats.Conn { return s.nc }
 
 func seqOf(h nats.Header, name string) uint64 {
-	n, _ := strconv.ParseUint(h.Get(name), 10, 64)
+	n, _ := strconv.ParseUint(said(h, name), 10, 64)
 	return n
 }

@@ -162,7 +162,8 @@ func (s *streams) unopened(name string, err error) error {
 	case code(err) == codeNoPeers:
 		return fmt.Errorf("%w for %d servers with JetStream, or say Replicas: %w", errWait, s.state().Replicas, err)
 	case code(err) == codeStreamNotFound, code(err) == codeNotAvailable, errors.Is(err, nats.ErrNoResponders),
-		errors.Is(err, nats.ErrTimeout), errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrConnectionReconnecting), errors.Is(err, nats.ErrDisconnected):
+		errors.Is(err, nats.ErrTimeout), errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrConnectionReconnecting), errors.Is(err, nats.ErrDisconnected),
+		errors.Is(err, nats.ErrReconnectBufExceeded): // without a connection nothing is kept to be sent later
 		return fmt.Errorf("%w for JetStream to serve stream %s: %w", errWait, name, err)
 	case code(err) != 0:
 		return fmt.Errorf("%w: stream %s: %w", ErrStream, name, err)

@@ -75,7 +75,7 @@ func (f *fences) Fence(ctx context.Context, shard uint32) (sign state.Signature,
 	})
 	for _, m := range msgs {
 		into := any(&fence)
-		subject := m.Header.Get(hdrSubject)
+		subject := said(m.Header, hdrSubject)
 		if subject == f.signature() {
 			into = &sign
 		}
