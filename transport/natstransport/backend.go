@@ -12,6 +12,7 @@ import (
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport/internal/serving"
 )
 
 type backend struct {
@@ -30,34 +31,34 @@ func (t backend) Subscribe(ctx context.Context, shardID uint32, to dispatch.Subs
 	if err := ctx.Err(); err != nil {
 		return nil, outcome.ContextError(err, outcome.NotSent)
 	}
-	s := &subscription{t: t.Transport, shard: shardID, epoch: to.Epoch(), life: dispatch.LifetimeFrom(ctx)}
+	s := t.table.New(shardID, to.Epoch(), dispatch.LifetimeFrom(ctx))
 	to.Link = s
 	var err error
 	if s.Sub, err = t.d.Subscribe(ctx, to); err != nil {
 		return nil, err
 	}
-	if err = t.table.enter(s); err == nil {
-		err = t.door.open(ctx, s.epoch == 0)
+	if err = t.table.Enter(s); err == nil {
+		err = t.door.open(ctx, s.Epoch == 0)
 	}
 	if err != nil {
-		t.table.remove(s)
+		t.table.Remove(s)
 		return nil, errors.Join(err, s.Unsubscribe())
 	}
-	if s.epoch != 0 {
+	if s.Epoch != 0 {
 		if t.owners.Get(shardID) != nil { // callers here have asked for it
-			t.owners.Learn(shardID, wire.Owner{Epoch: s.epoch, Node: t.node}, true)
+			t.owners.Learn(shardID, wire.Owner{Epoch: s.Epoch, Node: t.node}, true)
 		}
-		t.directory.announce(&wire.Owners{First: shardID, Owners: []wire.Owner{{Epoch: s.epoch, Node: t.node}}})
+		t.owners.announce(&wire.Owners{First: shardID, Owners: []wire.Owner{{Epoch: s.Epoch, Node: t.node}}})
 	}
 	return s.Sub, nil
 }
 
 // ServeOwners implements [dispatch.Backend].
 func (t backend) ServeOwners(ctx context.Context, dir dispatch.Owners) (transport.Subscription, error) {
-	s := &ownersSub{t: t.Transport, dir: dir}
-	t.directory.answers(s, true)
+	s := &ownersSub{t.Transport, serving.Records{Owners: dir}}
+	t.directory.Use(&s.records, true)
 	if err := t.link.Open(ctx, &t.ears.who); err != nil {
-		t.directory.answers(s, false)
+		t.directory.Use(&s.records, false)
 		return nil, err
 	}
 	return s, nil

@@ -29,10 +29,10 @@ func (u user) Lost(s nats.Status) {
 // Broken implements [link.User]: the nodes on this transport end with an error.
 func (u user) Broken(err *outcome.Error) {
 	told := map[*dispatch.Lifetime]bool{}
-	for _, s := range u.t.table.all() {
-		if s.life != nil && !told[s.life] {
-			told[s.life] = true
-			s.life.Report(err)
+	for _, s := range u.t.table.All() {
+		if s.Life != nil && !told[s.Life] {
+			told[s.Life] = true
+			s.Life.Report(err)
 		}
 	}
 }

@@ -81,7 +81,7 @@ func (t *Transport) ClientID() uint64 {
 
 // Subscriptions is how many shards are subscribed.
 func (t *Transport) Subscriptions() int {
-	return len(t.table.all())
+	return len(t.table.All())
 }
 
 // Waiting is how many messages, calls and bytes wait to be sent to a shard.

@@ -14,6 +14,7 @@ import (
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
+	"github.com/clstr-go/clstr/transport/natstransport/internal/serving"
 )
 
 // here stands for this end where it is the node of its own calls. They go to the shard's subscription at once, as the reader
@@ -59,11 +60,11 @@ func (h *here) handOver(ctx context.Context, r *route, env *transport.Envelope, 
 }
 
 // serving returns the subscription that an envelope goes to, and how large a message may be.
-func (*here) serving(ctx context.Context, r *route, env *transport.Envelope, p *parcel) (s *subscription, most int, err error) {
+func (*here) serving(ctx context.Context, r *route, env *transport.Envelope, p *parcel) (s *serving.Subscription, most int, err error) {
 	t := r.To.t
 	most = t.limit() + wire.Overhead
-	if s = t.table.serving(r.Shard, r.Epoch); s == nil {
-		return nil, most, t.directory.notServed(r.Shard, r.Epoch).WithOutcome(outcome.NotStarted)
+	if s = t.table.Serving(r.Shard, r.Epoch); s == nil {
+		return nil, most, t.directory.NotServed(r.Shard, r.Epoch).WithOutcome(outcome.NotStarted)
 	}
 	size := wire.AtMost(env)
 	if p != nil {
@@ -80,7 +81,7 @@ func (*here) serving(ctx context.Context, r *route, env *transport.Envelope, p *
 func (*here) refused(r *route, err error) {
 	e, _ := errors.AsType[*outcome.Error](err)
 	if e != nil && e.Sentinel() == outcome.ErrNotOwner && e.Outcome.NeverRan() {
-		r.To.t.owners.Follow(r, r.To.t.directory.ownerOf(r.Shard, r.Epoch))
+		r.To.t.owners.Follow(r, r.To.t.owners.ownerOf(r.Shard, r.Epoch))
 	}
 }
 

@@ -18,11 +18,13 @@ import (
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport/internal/link"
 	"github.com/clstr-go/clstr/transport/natstransport/internal/routes"
+	"github.com/clstr-go/clstr/transport/natstransport/internal/serving"
 )
 
 var (
 	_ transport.Transport           = (*Transport)(nil)
 	_ transport.ConnectionTransport = (*Transport)(nil)
+	_ transport.LayoutTransport     = (*Transport)(nil)
 )
 
 // backlog is how many messages may wait for the reader, which never blocks. From
@@ -57,8 +59,8 @@ type Transport struct {
 	node      string // the token of this end's subject
 	ears      ears
 	door      door
-	table     table
-	directory directory
+	table     *serving.Table
+	directory *serving.Directory
 
 	reader  reader
 	server  server
@@ -97,9 +99,8 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 	t.door.t = t
 	t.owners.t = t
 	t.owners.Routes = routes.New(t.node, &t.owners, &t.clock, opts.Log)
-	t.directory.t = t
-	t.directory.dirs.Store(new([]*ownersSub))
-	t.table.t, t.table.subs = t, map[*subscription]struct{}{}
+	t.table = serving.NewTable(func() bool { return !t.link.Closed() }, t.readSent)
+	t.directory = serving.NewDirectory(t.node, t.table)
 	t.turns.t, t.turns.asks = t, map[*context.CancelCauseFunc]struct{}{}
 	t.requestRoom.init(opts.MaxBufferedBytes)
 	t.replyRoom.init(opts.MaxBufferedBytes)
@@ -122,8 +123,8 @@ func (t *Transport) name(nc *nats.Conn) ([]*link.Ear, error) {
 	es.inbox = link.Ear{Subject: t.inbox + ".*", Take: t.replies.take}
 	es.node = link.Ear{Subject: prefix + ".n." + t.node + ".*", Take: t.server.take, Once: true}
 	es.own = link.Ear{Subject: prefix + ".own", Take: t.owners.announced}
-	es.list = link.Ear{Subject: prefix + ".who", Take: t.directory.tell, Hello: t.door.introduce}
-	es.who = link.Ear{Subject: prefix + ".who", Queue: "who", Take: t.directory.tell}
+	es.list = link.Ear{Subject: prefix + ".who", Take: t.owners.tell, Hello: t.door.introduce}
+	es.who = link.Ear{Subject: prefix + ".who", Queue: "who", Take: t.owners.tell}
 	es.turns = link.Ear{Subject: newInbox(nc) + turnsToken, Take: t.turns.tell, Optional: true}
 	return []*link.Ear{&es.inbox, &es.node, &es.own, &es.list, &es.who, &es.turns}, t.opts.fits(nc, t.inboxPrefix)
 }
@@ -157,7 +158,14 @@ func (t *Transport) Close() error {
 func (t *Transport) leave() {
 	t.link.Leave() // before all looks at the table: a subscriber is seen there, or sees it
 	t.link.Shut(&t.ears.node, &t.ears.list)
-	t.table.remove(t.table.all()...)
+	t.table.Remove(t.table.All()...)
+}
+
+// readSent returns when all that was sent to this end before is handed on, if there is a connection.
+func (t *Transport) readSent() {
+	if t.link.Up() && !t.link.Closed() && t.link.Flush(context.Background()) == nil {
+		t.link.UpToHere()
+	}
 }
 
 // end ends the rest when the handlers have ended.

@@ -130,7 +130,7 @@ func (r *remote) Reply(c *dispatch.Call, data []byte, err *outcome.Error) {
 	}
 	reply := wire.Reply{ID: r.id, Data: data, Err: err}
 	if err != nil && err.Sentinel() == outcome.ErrNotOwner && err.Outcome.NeverRan() {
-		reply.Owner = r.t.directory.ownerOf(uint32(env.Shard), r.epoch)
+		reply.Owner = r.t.owners.ownerOf(uint32(env.Shard), r.epoch)
 	}
 	r.peer.reply(env.ReplyTo, &reply)
 }
@@ -152,7 +152,7 @@ func (p *peer) accepted(subject string, all ids) {
 // without an acknowledgement has gone on, so the answer tells its end.
 func (p *peer) refuse(id uint64, subject string, e *wire.Envelope) {
 	shard := uint32(e.Shard)
-	r := wire.Reply{ID: id, Err: p.t.directory.notServed(shard, e.Epoch), Owner: p.t.directory.ownerOf(shard, e.Epoch)}
+	r := wire.Reply{ID: id, Err: p.t.directory.NotServed(shard, e.Epoch), Owner: p.t.owners.ownerOf(shard, e.Epoch)}
 	if r.Unawaited = e.Delivery == transport.AwaitNothing; r.Unawaited {
 		r.Shard = shard
 	}

@@ -60,7 +60,7 @@ func (t backend) Takes(shard uint32) bool {
 	if r := t.owners.Get(shard); r != nil {
 		return r.To.here
 	}
-	return !t.opts.AlwaysOverNATS && t.table.newest(shard) != nil
+	return !t.opts.AlwaysOverNATS && t.table.Newest(shard) != nil
 }
 
 // Carry implements [dispatch.Carrier].

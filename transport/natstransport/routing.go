@@ -19,8 +19,9 @@ type route = routes.Route[*nodeBox]
 // router sends and hears for the routes of an end.
 type router struct {
 	*routes.Routes[*nodeBox]
-	t      *Transport
-	halted atomic.Bool // nothing goes to nodes
+	t       *Transport
+	halted  atomic.Bool  // nothing goes to nodes
+	telling atomic.Int32 // answers about owners that wait to be sent
 }
 
 // Box implements [routes.End].
@@ -35,7 +36,7 @@ func (r *router) Box(node string) *nodeBox {
 }
 
 // Lists implements [routes.End].
-func (r *router) Lists(shard uint32) bool { return r.t.table.serving(shard, 0) != nil }
+func (r *router) Lists(shard uint32) bool { return r.t.table.Serving(shard, 0) != nil }
 
 // Send implements [routes.End].
 func (r *router) Send(question []byte) {
@@ -84,11 +85,11 @@ func (r *router) other(ctx context.Context, env *transport.Envelope, not *route,
 
 // home returns a route to a shard of this end whose owner is not known otherwise; nil if the end does not serve it.
 func (r *router) home(shard uint32) *route {
-	s := r.t.table.newest(shard)
+	s := r.t.table.Newest(shard)
 	if s == nil || r.t.opts.AlwaysOverNATS {
 		return nil
 	}
-	r.Learn(shard, wire.Owner{Epoch: s.epoch, Node: r.t.node}, true)
+	r.Learn(shard, wire.Owner{Epoch: s.Epoch, Node: r.t.node}, true)
 	return r.Get(shard)
 }
 

@@ -100,13 +100,13 @@ func (s *server) handOn() {
 			p.answer(id, m.Reply, p.unknown(e.Data), nil)
 			continue
 		}
-		sub := t.table.serving(uint32(e.Shard), e.Epoch)
+		sub := t.table.Serving(uint32(e.Shard), e.Epoch)
 		if err == nil && sub == nil {
 			if p == nil && m.Reply != "" {
 				p = s.peer(m.Reply)
 			}
 			if p == nil {
-				t.log.Warn("notification is refused", sparse.Shard(uint32(e.Shard)), "error", t.directory.notServed(uint32(e.Shard), e.Epoch))
+				t.log.Warn("notification is refused", sparse.Shard(uint32(e.Shard)), "error", t.directory.NotServed(uint32(e.Shard), e.Epoch))
 				continue
 			}
 			held = held || p.hold()

@@ -39,7 +39,7 @@ type turns struct {
 // [dispatch.Dispatcher.SetAsk].
 func (tn *turns) ask(ctx context.Context, shard uint32, question []byte) ([]byte, error) {
 	t := tn.t
-	if s := t.table.newest(shard); s != nil && s.epoch >= t.owners.EpochOf(shard) {
+	if s := t.table.Newest(shard); s != nil && s.Epoch >= t.owners.EpochOf(shard) {
 		return s.AnswerTurns(shard, question)
 	}
 	at, err := t.Request(ctx, transport.Envelope{Shard: int(shard), Type: turnsAt})
@@ -97,7 +97,7 @@ func (tn *turns) tell(m *nats.Msg) {
 	}
 	t.running.Go(func() { // ends by itself
 		var answer []byte
-		if s := t.table.newest(uint32(shard)); s != nil {
+		if s := t.table.Newest(uint32(shard)); s != nil {
 			answer, _ = s.AnswerTurns(uint32(shard), m.Data[n:])
 		}
 		t.later(m.Reply, answer, &tn.open)
