@@ -40,7 +40,7 @@ type vigil struct {
 	// The clock's.
 	node   expiry.Node
 	last   uint64 // heard, at the last pulse
-	unread uint64 // link.Came, when all is read that had come at the last pulse
+	unread uint64 // link.Heard, when all is read that had come at the last pulse
 	silent int    // for how many pulses nothing has come
 	asking int    // for how many pulses the newest question is on its way
 
@@ -60,7 +60,8 @@ func (v *vigil) beat() { v.box.t.clock.Add(&v.node, v, expiry.Now()+int64(pulse)
 func (v *vigil) Expire() {
 	t := v.box.t
 	heard, gone := v.heard.Load(), v.gone.Swap(0)
-	waits, came := uint64(len(t.link.In)), t.link.Came() // in this order
+	waits := uint64(len(t.link.In))
+	came, _ := t.link.Heard() // behind waits
 	switch {
 	case heard != v.last:
 		v.last, v.silent, gone = heard, 0, 0

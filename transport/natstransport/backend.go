@@ -15,12 +15,21 @@ import (
 	"github.com/clstr-go/clstr/transport/natstransport/internal/serving"
 )
 
-type backend struct {
-	*Transport
-	*hearing
-}
+type backend struct{ *Transport }
 
-var _ dispatch.Backend = backend{}
+var (
+	_ dispatch.Backend = backend{}
+	_ dispatch.Hearer  = backend{}
+)
+
+// Heard implements [dispatch.Hearer].
+func (t backend) Heard() (n uint64, known bool) { return t.link.Heard() }
+
+// AskItself implements [dispatch.Hearer].
+func (t backend) AskItself(again bool) { t.link.AskItself(again) }
+
+// Refused implements [dispatch.Hearer].
+func (t backend) Refused() error { return t.link.Refused(&t.ears.node) }
 
 // Dispatcher implements [dispatch.Backend].
 func (t backend) Dispatcher() *dispatch.Dispatcher { return t.d }
@@ -67,7 +76,7 @@ func (t backend) ServeOwners(ctx context.Context, dir dispatch.Owners) (transpor
 // Served implements [dispatch.Backend]. Nodes that start ask: the records of the
 // cluster may have been lost, or restored from a backup.
 func (t backend) Served(ctx context.Context) (epochs []uint64) {
-	told, ok := askNodes(ctx, t.Transport, 0, func(told *wire.Owners) bool {
+	told, ok := t.owners.once(ctx, 0, func(told *wire.Owners) bool {
 		return slices.ContainsFunc(told.Owners, func(o wire.Owner) bool { return o.Epoch > 0 })
 	})
 	for ok && told.NumShards <= wire.MaxShards {
@@ -78,7 +87,7 @@ func (t backend) Served(ctx context.Context) (epochs []uint64) {
 		if first >= told.NumShards {
 			break
 		}
-		told, ok = askNodes(ctx, t.Transport, first, func(told *wire.Owners) bool { return told.First == first && len(told.Owners) > 0 })
+		told, ok = t.owners.once(ctx, first, func(told *wire.Owners) bool { return told.First == first && len(told.Owners) > 0 })
 	}
 	return epochs
 }

@@ -65,9 +65,6 @@ func (b *nodeBox) post(ctx context.Context, r *route, env *transport.Envelope, c
 	return nil
 }
 
-// Quiet implements [routes.Box].
-func (b *nodeBox) Quiet() bool { return b.quiet() }
-
 // publish sends a batch of envelopes.
 func (b *nodeBox) publish(m *batch) {
 	t := b.t
@@ -82,7 +79,7 @@ func (b *nodeBox) publish(m *batch) {
 	err := t.link.Ready()
 	if err == nil {
 		b.sent.Add(1)
-		if err = t.link.Publish(b.subject, wire.ReplySubject(t.inbox, first, len(m.calls), unacked), wire.AppendEnd(m.buf, first)); err != nil {
+		if err = t.link.Publish(b.subject, wire.ReplySubject(t.link.Inbox, first, len(m.calls), unacked), wire.AppendEnd(m.buf, first)); err != nil {
 			b.sent.Add(-1)
 		}
 	}

@@ -196,7 +196,7 @@ func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, p *p
 
 // Layout implements [transport.LayoutTransport].
 func (t *Transport) Layout(ctx context.Context) (numShards uint32, seed string, err error) {
-	told, ok := askNodes(ctx, t, math.MaxUint32, func(told *wire.Owners) bool { return told.NumShards > 0 && told.NumShards <= wire.MaxShards })
+	told, ok := t.owners.once(ctx, math.MaxUint32, func(told *wire.Owners) bool { return told.NumShards > 0 && told.NumShards <= wire.MaxShards })
 	switch {
 	case ok:
 		return told.NumShards, told.Seed, nil

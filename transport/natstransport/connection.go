@@ -4,7 +4,6 @@ package natstransport
 
 import (
 	"context"
-	"strconv"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -75,12 +74,11 @@ type arrivals chan struct{}
 // Told implements [dispatch.Told].
 func (a arrivals) Told(error) { a <- struct{}{} }
 
-// Refused implements [link.User].
+// Refused implements [link.User]: it logs what follows. An end that may not ask knows at once that no node will answer.
 func (u user) Refused(err error, alone bool) {
 	t := u.t
 	text := err.Error()
-	if strings.Contains(text, strconv.Quote(t.ears.inbox.Subject)) || strings.Contains(text, `"`+t.opts.Prefix+".n.") ||
-		strings.Contains(text, `"`+t.inboxPrefix) || t.opts.Conn == nil {
+	if strings.Contains(text, `"`+t.opts.Prefix+".n.") || strings.Contains(text, `"`+t.link.InboxPrefix) || t.opts.Conn == nil {
 		t.log.Error("not permitted by the server", "error", err)
 	}
 	_, published, ok := strings.Cut(text, `Publish to "`)
@@ -96,14 +94,6 @@ func (u user) Refused(err error, alone bool) {
 		}
 		decideAll(t.calls.takeIf(func(c *call) bool { return c.to.To == box }), func(*call) *outcome.Error { return e })
 	}
-	u.forbidden(text, err)
-}
-
-// forbidden is called if the server does not permit a part of this, and logs what follows. A
-// connection that may not ask knows at once that no node will answer.
-func (u user) forbidden(text string, err error) {
-	t := u.t
-	t.hearing.deny(text, err)
 	switch who, own := `"`+t.opts.Prefix+`.who"`, `"`+t.opts.Prefix+`.own"`; {
 	case strings.Contains(text, "Publish to "+who):
 		t.log.Error("not permitted to ask for the owners of shards: no node can be reached", "error", err)

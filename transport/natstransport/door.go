@@ -6,10 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"strings"
 	"sync"
-
-	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/wire"
@@ -30,16 +27,6 @@ func newNode() string {
 	_, _ = rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
 }
-
-// newInbox returns an inbox that nobody guesses. nats.go only counts on from one inbox to the next, so any of a process's inboxes
-// names those beside it. Clients may learn the one for questions about turns.
-func newInbox(nc *nats.Conn) string {
-	counted := nc.NewInbox()
-	return counted[:strings.LastIndexByte(counted, '.')+1] + rand.Text()[:inboxToken]
-}
-
-// inboxToken is how many characters of five random bits end an inbox. nats.go's have as many.
-const inboxToken = 22
 
 // ears are the subjects that an end may hear.
 type ears struct {
@@ -74,11 +61,3 @@ func (d *door) introduce() error {
 // Expire implements [expiry.Expirer]. A while after it has begun to serve a fixed list, this end asks for owners: it
 // hears then of another node with the same shards.
 func (d *door) Expire() { d.t.owners.Open(true) }
-
-const (
-	// maxReplySubject is how long a reply subject may be: each call holds its own.
-	maxReplySubject = 256
-	// maxInboxPrefix is what that leaves for the prefix of a connection's inboxes: behind
-	// it come a token, a dot, an id and two numbers.
-	maxInboxPrefix = maxReplySubject - inboxToken - 1 - 13 - 2*4
-)

@@ -66,7 +66,7 @@ func (t *Transport) Settles() bool {
 
 // Subjects are some that others send to.
 func (t *Transport) Subjects() []string {
-	subjects := []string{t.inbox + ".x"}
+	subjects := []string{t.link.Inbox + ".x"}
 	if t.link.Hears(&t.ears.node) {
 		subjects = append(subjects, t.opts.Prefix+".n."+t.node+"._")
 	}

@@ -5,7 +5,6 @@ package natstransport
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"sync"
 
 	"github.com/clstr-go/clstr/outcome"
@@ -35,26 +34,23 @@ const backlog = 64 << 10
 // Transport connects clients and nodes through NATS. Make one with [Open]. It is
 // safe for concurrent use.
 type Transport struct {
-	opts        Options
-	link        *link.Link
-	log         *slog.Logger
-	missed      missed // notifications
-	packets     packets
-	d           *dispatch.Dispatcher
-	inbox       string     // without the last token
-	inboxPrefix string     // of the connection
-	flusher     *pool.Pool // runs outboxes, one at a time
-	clock       expiry.Set
+	opts    Options
+	link    *link.Link
+	log     *slog.Logger
+	missed  missed // notifications
+	packets packets
+	d       *dispatch.Dispatcher
+	flusher *pool.Pool // runs outboxes, one at a time
+	clock   expiry.Set
 
 	requestRoom, replyRoom room
 
-	calls   calls
-	posted  posted
-	owners  router
-	here    here
-	who     string // the subject to which answers about owners go
-	turns   turns
-	hearing hearing
+	calls  calls
+	posted posted
+	owners router
+	here   here
+	who    string // the subject to which answers about owners go
+	turns  turns
 
 	node      string // the token of this end's subject
 	ears      ears
@@ -95,16 +91,16 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 		Clock: &t.clock, Backlog: backlog, User: user{t},
 	})
 	t.missed.log = opts.Log
-	t.hearing.t, t.posted.t = t, t
+	t.posted.t = t
 	t.door.t = t
 	t.owners.t = t
 	t.owners.Routes = routes.New(t.node, &t.owners, &t.clock, opts.Log)
-	t.table = serving.NewTable(func() bool { return !t.link.Closed() }, t.readSent)
+	t.table = serving.NewTable(t.link.Closed, t.link.ReadSent)
 	t.directory = serving.NewDirectory(t.node, t.table)
 	t.turns.t, t.turns.asks = t, map[*context.CancelCauseFunc]struct{}{}
 	t.requestRoom.init(opts.MaxBufferedBytes)
 	t.replyRoom.init(opts.MaxBufferedBytes)
-	t.reader = reader{t: t, waits: inbox{limit: t.replyRoom.limit}}
+	t.reader = reader{t: t, most: t.replyRoom.limit}
 	t.server.t, t.server.peers, t.replies.t = t, newPeers(), t
 	if err := t.link.Connect(ctx, t.name); err != nil {
 		return nil, err
@@ -115,18 +111,16 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 
 // name says where the ears are, once there is a connection.
 func (t *Transport) name(nc *nats.Conn) ([]*link.Ear, error) {
-	t.inbox = newInbox(nc)
-	t.inboxPrefix = t.inbox[:strings.LastIndexByte(t.inbox, '.')+1]
-	t.who = t.inbox + ".who"
+	t.who = t.link.Inbox + ".who"
 	t.d.SetAsk(t.turns.ask) // before anything is subscribed
 	es, prefix := &t.ears, t.opts.Prefix
-	es.inbox = link.Ear{Subject: t.inbox + ".*", Take: t.replies.take}
+	es.inbox = link.Ear{Subject: t.link.Inbox + ".*", Take: t.replies.take}
 	es.node = link.Ear{Subject: prefix + ".n." + t.node + ".*", Take: t.server.take, Once: true}
 	es.own = link.Ear{Subject: prefix + ".own", Take: t.owners.announced}
 	es.list = link.Ear{Subject: prefix + ".who", Take: t.owners.tell, Hello: t.door.introduce}
 	es.who = link.Ear{Subject: prefix + ".who", Queue: "who", Take: t.owners.tell}
-	es.turns = link.Ear{Subject: newInbox(nc) + turnsToken, Take: t.turns.tell, Optional: true}
-	return []*link.Ear{&es.inbox, &es.node, &es.own, &es.list, &es.who, &es.turns}, t.opts.fits(nc, t.inboxPrefix)
+	es.turns = link.Ear{Subject: link.NewInbox(nc) + turnsToken, Take: t.turns.tell, Optional: true}
+	return []*link.Ear{&es.inbox, &es.node, &es.own, &es.list, &es.who, &es.turns}, t.opts.fits(nc, t.link.InboxPrefix)
 }
 
 // Connected implements [transport.ConnectionTransport].
@@ -161,13 +155,6 @@ func (t *Transport) leave() {
 	t.table.Remove(t.table.All()...)
 }
 
-// readSent returns when all that was sent to this end before is handed on, if there is a connection.
-func (t *Transport) readSent() {
-	if t.link.Up() && !t.link.Closed() && t.link.Flush(context.Background()) == nil {
-		t.link.UpToHere()
-	}
-}
-
 // end ends the rest when the handlers have ended.
 func (t *Transport) end() {
 	t.calls.lose(outcome.Errorf(outcome.ErrTransportClosed, "while the request was on its way").WithOutcome(outcome.MaybeRan))
@@ -189,7 +176,7 @@ func (t *Transport) SubscribeShard(ctx context.Context, shardID uint32, h transp
 }
 
 // Backend returns what nodes of this library use.
-func (t *Transport) Backend() dispatch.Backend { return backend{t, &t.hearing} }
+func (t *Transport) Backend() dispatch.Backend { return backend{t} }
 
 // MissedNotifications returns how many notifications without an acknowledgement from this
 // end have surely reached no node: no node serves their shard, or the connection did not
@@ -205,18 +192,4 @@ func (t *Transport) DroppedMessages() uint64 { return t.link.Dropped() }
 // refused: by this end, because the subject is no inbox, or by the server.
 func (t *Transport) PacketCounts() (undecodable, refusedReplies uint64) {
 	return t.packets.undecodable.Load(), t.packets.refused.Load()
-}
-
-// isInbox reports whether a reply may be sent to the subject. The server would refuse text that is
-// not a subject, with a line of the log for each reply.
-func (t *Transport) isInbox(reply string) bool {
-	if len(reply) > maxReplySubject || !strings.HasPrefix(reply, nats.InboxPrefix) && !strings.HasPrefix(reply, t.inboxPrefix) {
-		return false
-	}
-	for token := range strings.SplitSeq(reply, ".") {
-		if token == "" || token == "*" || token == ">" || strings.ContainsAny(token, " \t\r\n") {
-			return false
-		}
-	}
-	return true
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport/natstransport/internal/link"
 
 	"github.com/nats-io/nats.go"
 
@@ -83,8 +84,8 @@ func (o Options) fits(nc *nats.Conn, inboxPrefix string) error {
 	if nc.Opts.NoEcho {
 		return outcome.Errorf(outcome.ErrBadOption, "nats.NoEcho: not allowed, a node's own requests would find no owner")
 	}
-	if len(inboxPrefix) > maxInboxPrefix {
-		return outcome.Errorf(outcome.ErrBadOption, "the connection's inbox prefix has %d bytes: at most %d allowed", len(inboxPrefix), maxInboxPrefix)
+	if len(inboxPrefix) > link.MaxInboxPrefix {
+		return outcome.Errorf(outcome.ErrBadOption, "the connection's inbox prefix has %d bytes: at most %d allowed", len(inboxPrefix), link.MaxInboxPrefix)
 	}
 	if strings.HasPrefix(o.Prefix+".", inboxPrefix) || strings.HasPrefix(inboxPrefix, o.Prefix+".") {
 		return outcome.Errorf(outcome.ErrBadOption, "Prefix %q: must not overlap with the connection's inboxes %s*", o.Prefix, inboxPrefix)

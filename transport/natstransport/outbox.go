@@ -259,8 +259,8 @@ func (o *outbox) next() bool {
 	return true
 }
 
-// quiet reports whether nothing waits, and nothing is sent.
-func (o *outbox) quiet() bool {
+// Quiet reports whether nothing waits, and nothing is sent.
+func (o *outbox) Quiet() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return !o.busy && len(o.waiting) == 0

@@ -3,8 +3,6 @@
 package natstransport
 
 import (
-	"strings"
-
 	"github.com/clstr-go/clstr/outcome"
 
 	"github.com/nats-io/nats.go"
@@ -26,11 +24,8 @@ type replies struct {
 // take takes a message to the inbox.
 func (rs *replies) take(m *nats.Msg) {
 	t := rs.t
-	switch {
-	case m.Subject == t.who:
+	if m.Subject == t.who {
 		t.owners.answer(m)
-		return
-	case strings.HasSuffix(m.Subject, selfToken): // it has come
 		return
 	}
 	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {

@@ -83,6 +83,22 @@ func (r *router) other(ctx context.Context, env *transport.Envelope, not *route,
 	return r.Ask(ctx, uint32(env.Shard), not, news)
 }
 
+// once is [routes.Once], while this end is open.
+func (r *router) once(ctx context.Context, first uint32, good func(*wire.Owners) bool) (told wire.Owners, ok bool) {
+	ctx, closed := context.WithCancel(ctx)
+	defer closed()
+	return routes.Once(ctx, func(ctx context.Context, question []byte) ([]byte, error) {
+		if r.t.link.Closed() {
+			closed()
+		}
+		m, err := r.t.link.Conn().RequestWithContext(ctx, r.t.opts.Prefix+".who", question)
+		if err != nil {
+			return nil, err
+		}
+		return m.Data, nil
+	}, first, good)
+}
+
 // home returns a route to a shard of this end whose owner is not known otherwise; nil if the end does not serve it.
 func (r *router) home(shard uint32) *route {
 	s := r.t.table.Newest(shard)
@@ -95,7 +111,10 @@ func (r *router) home(shard uint32) *route {
 
 // at returns the way to the node that a subject names, or nil.
 func (r *router) at(subject string) *nodeBox {
-	node, _ := strings.CutPrefix(subject, r.t.opts.Prefix+".n.")
+	node, ok := strings.CutPrefix(subject, r.t.opts.Prefix+".n.")
+	if !ok {
+		return nil
+	}
 	node, _, _ = strings.Cut(node, ".")
 	b, _ := r.To(node)
 	return b

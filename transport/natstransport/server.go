@@ -23,6 +23,28 @@ type server struct {
 	peers   peers
 }
 
+// handing is how far the reader has come with the envelopes of a message. If code of the
+// application ends the reader's goroutine, the next reader goes on from there.
+type handing struct {
+	msg  *nats.Msg // nil: with none
+	next int
+	bad  error // of an envelope before: our senders send none, and what comes behind is not looked at
+
+	accepted []ids // of notifications, which are told when the whole message was handed on
+}
+
+// ids are first, and so many behind it.
+type ids struct{ first, further uint64 }
+
+// accept notes that a notification was accepted.
+func (h *handing) accept(id uint64) {
+	if n := len(h.accepted) - 1; n >= 0 && h.accepted[n].first+h.accepted[n].further+1 == id {
+		h.accepted[n].further++
+		return
+	}
+	h.accepted = append(h.accepted, ids{first: id})
+}
+
 // goOn goes on where a reader was ended by code of the application's.
 func (s *server) goOn() {
 	if s.handing.msg != nil {
@@ -33,7 +55,7 @@ func (s *server) goOn() {
 // take takes a message to the subject of this end.
 func (s *server) take(m *nats.Msg) {
 	t := s.t
-	if m.Reply != "" && !t.isInbox(m.Reply) {
+	if m.Reply != "" && !t.link.IsInbox(m.Reply) {
 		// An answer to that subject would let a caller write wherever this node may.
 		t.packets.refused.Add(1)
 		t.log.Warn("message is ignored: its reply subject is no inbox", "subject", m.Subject)

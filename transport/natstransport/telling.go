@@ -32,7 +32,7 @@ const maxAnswers = 64
 // the reader calls it.
 func (r *router) tell(m *nats.Msg) {
 	t := r.t
-	if !t.isInbox(m.Reply) {
+	if !t.link.IsInbox(m.Reply) {
 		t.packets.refused.Add(1)
 		t.log.Warn("question for owners is ignored: its reply subject is no inbox")
 		return

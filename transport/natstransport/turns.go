@@ -46,7 +46,7 @@ func (tn *turns) ask(ctx context.Context, shard uint32, question []byte) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	if !t.isInbox(string(at)) {
+	if !t.link.IsInbox(string(at)) {
 		return nil, outcome.Errorf(outcome.ErrReply, "shard %d: %d bytes are no inbox", shard, len(at))
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -86,7 +86,7 @@ func (tn *turns) tell(m *nats.Msg) {
 		t.packets.undecodable.Add(1)
 		t.log.Warn("question for turns is ignored: it does not decode")
 		return
-	case !t.isInbox(m.Reply): // what a client has a node send here, as a reply, has none
+	case !t.link.IsInbox(m.Reply): // what a client has a node send here, as a reply, has none
 		t.packets.refused.Add(1)
 		t.log.Warn("question for turns is ignored: its reply subject is no inbox")
 		return

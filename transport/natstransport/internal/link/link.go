@@ -51,6 +51,8 @@ type Link struct {
 	ears
 	queue
 	mover
+	inbox
+	hearing
 	reports reports
 	drops   drops
 
@@ -77,6 +79,7 @@ func New(opts Options) *Link {
 	l.ears.l, l.turn, l.again.es = l, make(chan struct{}, 1), &l.ears
 	l.queue = queue{In: make(chan *nats.Msg, opts.Backlog), ended: make(chan struct{})}
 	l.mover.init(l)
+	l.hearing.l = l
 	l.reports.l, l.reports.news = l, make(chan struct{})
 	l.drops.live = map[*nats.Subscription]uint64{}
 	return l
@@ -98,6 +101,7 @@ func (l *Link) Connect(ctx context.Context, name func(*nats.Conn) ([]*Ear, error
 		}
 	}
 	l.nc.Store(nc)
+	l.inbox.begin(nc)
 	all, err := name(nc)
 	l.all = all
 	natsdial.Listen(nc, &l.reports)
@@ -149,12 +153,4 @@ func (l *Link) Close() {
 	l.ears.stopAll()
 	close(l.quit)
 	l.running.Wait()
-}
-
-// Reconnect has a connection of our own go to another server, and reports whether it is one.
-func (l *Link) Reconnect() bool {
-	if l.own() {
-		l.start(func() { _ = l.Conn().ForceReconnect() }) // ends when nats.go has taken note
-	}
-	return l.own()
 }

@@ -3,6 +3,8 @@
 package link
 
 import (
+	"context"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -14,15 +16,17 @@ type queue struct {
 	In    chan *nats.Msg // in order; one without a subscription is a mark
 	ended chan struct{}  // closed at the reader's end
 
-	came    atomic.Uint64 // messages
-	overlap overlap       // the reader's
+	came atomic.Uint64 // messages
+
+	// The reader's. nats.go counts the bytes that it has received. On a given connection it also counts those for other
+	// users of the connection, so the count begins anew whenever nothing waits.
+	overlap  overlap
+	received uint64 // nats.go's count when nothing waited
+	read     uint64 // since then
 
 	mu    sync.Mutex
 	marks []func() // of those in the channel, in order
 }
-
-// Came is how many messages the reader has taken.
-func (q *queue) Came() uint64 { return q.came.Load() }
 
 // Ended is called when the reader has ended.
 func (q *queue) Ended() { close(q.ended) }
@@ -48,8 +52,20 @@ func (q *queue) Behind(f func()) {
 	}
 }
 
+// ReadSent returns when all that was sent to this end before is handed on, if there is a connection.
+func (l *Link) ReadSent() {
+	if l.Up() && !l.Closed() && l.Flush(context.Background()) == nil {
+		l.UpToHere()
+	}
+}
+
 // Take hands a message to its ear. Only the reader calls it.
 func (l *Link) Take(m *nats.Msg) {
+	if len(l.In) == 0 {
+		l.received, l.read = atomic.LoadUint64(&l.Conn().InBytes), 0
+	} else {
+		l.read += uint64(len(m.Data))
+	}
 	if m.Sub == nil {
 		l.queue.mu.Lock()
 		mark := l.marks[0]
@@ -59,6 +75,9 @@ func (l *Link) Take(m *nats.Msg) {
 		return
 	}
 	l.came.Add(1)
+	if strings.HasSuffix(m.Subject, selfToken) {
+		return // it has come
+	}
 	e := l.of(m.Sub)
 	if e.Once {
 		old := e.old.Load()
@@ -67,6 +86,14 @@ func (l *Link) Take(m *nats.Msg) {
 		}
 	}
 	e.Take(m)
+}
+
+// Waiting is how many messages wait for the reader, and how many bytes they have at most. Only the reader calls it.
+func (l *Link) Waiting() (messages int, bytes int64) {
+	if messages = len(l.In); messages > 0 {
+		bytes = int64(atomic.LoadUint64(&l.Conn().InBytes) - l.received - l.read)
+	}
+	return messages, min(bytes, int64(messages)*l.MaxMessage.Load())
 }
 
 // GoOn takes the messages that have waited for the end of the old connection. Only the reader calls it. If code of the

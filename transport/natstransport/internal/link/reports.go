@@ -41,8 +41,9 @@ func (r *reports) take(sub *nats.Subscription, err error, alone bool) {
 	switch {
 	case errors.Is(err, nats.ErrPermissionViolation):
 		l.opts.User.Refused(err, alone)
+		l.hearing.deny(err.Error(), err)
 		if _, subject, ok := strings.Cut(err.Error(), "Subscription to "); ok { // a peer may cause any number of other refusals
-			l.deny(subject, err)
+			l.ears.deny(subject, err)
 		}
 		r.note(err)
 	case errors.Is(err, nats.ErrMaxSubscriptionsExceeded):

@@ -25,19 +25,19 @@ type Subscription struct {
 
 // Table has the subscriptions of an end.
 type Table struct {
-	open  func() bool
-	read  func()
-	serve shardtable.Table[[]*Subscription] // by shard, the highest epoch first; set with mu held
+	closed func() bool
+	read   func()
+	serve  shardtable.Table[[]*Subscription] // by shard, the highest epoch first; set with mu held
 
 	mu      sync.Mutex
 	subs    map[*Subscription]struct{}
 	version uint64 // of the fixed list; 0: there was none
 }
 
-// NewTable returns a table without subscriptions. open reports whether the end is open. read returns when all that was sent
+// NewTable returns a table without subscriptions. closed reports whether the end is closed. read returns when all that was sent
 // to the end before is handed on.
-func NewTable(open func() bool, read func()) *Table {
-	return &Table{open: open, read: read, subs: map[*Subscription]struct{}{}}
+func NewTable(closed func() bool, read func()) *Table {
+	return &Table{closed: closed, read: read, subs: map[*Subscription]struct{}{}}
 }
 
 // New returns a subscription of a shard, which has yet to enter.
@@ -50,7 +50,7 @@ func (tb *Table) New(shard uint32, epoch uint64, life *dispatch.Lifetime) *Subsc
 func (tb *Table) Enter(s *Subscription) error {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
-	if !tb.open() {
+	if tb.closed() {
 		return outcome.Errorf(outcome.ErrTransportClosed, "shard %d", s.shard)
 	}
 	tb.subs[s] = struct{}{}
