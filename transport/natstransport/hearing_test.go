@@ -81,6 +81,14 @@ func TestAsksItself(t *testing.T) {
 	}
 }
 
+// TestCallerNamedSelf: what another end sends is no question to this end itself, whatever the name of that end.
+func TestCallerNamedSelf(t *testing.T) {
+	url := testkit.StartNATS(t)
+	serve(t, connect(t, natstransport.Options{URL: url}), 1, echo)
+	client := connect(t, natstransport.Options{URL: url, Caller: "self"})
+	want(t, client, transport.Envelope{Shard: 1, Type: "Echo", Data: []byte("x")}, "x")
+}
+
 // TestSwallowedConnection: nothing that is sent over the connection arrives, and TCP does not notice.
 // The end connects anew when it is told to.
 func TestSwallowedConnection(t *testing.T) {

@@ -7,9 +7,6 @@ import (
 	"sync/atomic"
 )
 
-// selfToken ends the subject on which the end asks itself, below its inbox.
-const selfToken = ".self"
-
 // hearing knows whether anything comes. A connection may look well and carry nothing: the network may
 // have forgotten it, and TCP finds that out only after minutes.
 type hearing struct {
@@ -30,7 +27,7 @@ func (h *hearing) AskItself(again bool) {
 		l.start(func() { _ = l.Conn().ForceReconnect() }) // ends when nats.go has taken note
 	case h.asking.CompareAndSwap(false, true): // else the last has not left yet
 		l.start(func() { // ends when nats.go has taken the message
-			_ = l.Conn().Publish(l.Inbox+selfToken, nil) // what fails does not come
+			_ = l.Conn().Publish(l.self, nil) // what fails does not come
 			h.asking.Store(false)
 		})
 	}
@@ -38,7 +35,7 @@ func (h *hearing) AskItself(again bool) {
 
 // deny notes that the server refuses a message of this end to itself.
 func (h *hearing) deny(text string, err error) {
-	if strings.Contains(text, "Publish to ") && strings.Contains(text, h.l.Inbox+selfToken) && !h.denied.Swap(true) {
+	if strings.Contains(text, "Publish to ") && strings.Contains(text, h.l.self) && !h.denied.Swap(true) {
 		h.l.opts.Log.Error("not permitted to publish to its own inbox: this end does not notice a connection over which nothing comes", "error", err)
 	}
 }

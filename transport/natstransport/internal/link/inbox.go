@@ -13,6 +13,7 @@ import (
 type inbox struct {
 	Inbox       string // without the last token
 	InboxPrefix string // of the connection's inboxes
+	self        string // to which the end asks itself
 }
 
 // NewInbox returns an inbox that nobody guesses. nats.go only counts on from one inbox to the next, so any of a process's inboxes
@@ -24,6 +25,7 @@ func NewInbox(nc *nats.Conn) string {
 
 func (in *inbox) begin(nc *nats.Conn) {
 	in.Inbox = NewInbox(nc)
+	in.self = in.Inbox + ".self"
 	in.InboxPrefix = in.Inbox[:len(in.Inbox)-inboxToken]
 }
 

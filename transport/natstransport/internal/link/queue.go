@@ -4,7 +4,6 @@ package link
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -75,7 +74,7 @@ func (l *Link) Take(m *nats.Msg) {
 		return
 	}
 	l.came.Add(1)
-	if strings.HasSuffix(m.Subject, selfToken) {
+	if m.Subject == l.self {
 		return // it has come
 	}
 	e := l.of(m.Sub)
