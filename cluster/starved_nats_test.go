@@ -107,7 +107,7 @@ func TestFloodOverNATS(t *testing.T) {
 	log := &written{}
 	n, stop := overNATS(ctx, t, "a", url, natstransport.Options{URL: url}, func(o *cluster.NodeOptions) {
 		o.Timing, o.Log = patientLease, slog.New(slog.NewTextHandler(log, nil))
-		o.Timing.Renew = 500 * time.Millisecond // so it would count as deaf after a second
+		o.Timing.Renew = time.Second // so it would count as deaf after two
 	})
 	tr, err := natstransport.Open(ctx, natstransport.Options{URL: url, Log: quiet})
 	if err != nil {
@@ -129,7 +129,7 @@ func TestFloodOverNATS(t *testing.T) {
 	}
 	look := time.NewTicker(50 * time.Millisecond)
 	defer look.Stop()
-	for range 60 { // six renewals
+	for range 80 { // four renewals
 		<-look.C
 		if h := n.Health(); !h.Serving || h.ShardsOwned != livingShards {
 			t.Errorf("in the flood it is %+v", h)
