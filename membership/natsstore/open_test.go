@@ -107,7 +107,7 @@ func TestOpenEndsWithItsContext(t *testing.T) {
 	testkit.CheckLeaks(t)
 	s := natstest.Serve(t, server.Options{})
 	s.Stop()
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond) // time for one try at least
 	defer cancel()
 	_, err := natsstore.Open(ctx, natsstore.Options{URL: strings.Replace(s.URL(), "//", "//user:secret@", 1), Log: slog.New(slog.DiscardHandler)})
 	wantError(t, "Open without a server", err, outcome.ErrDisconnected)
