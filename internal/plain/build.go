@@ -14,8 +14,8 @@ import (
 
 // op copies what src points to into dst. It returns how many bytes the value takes when it is encoded, or a few more. A
 // negative result says that the value must be encoded. dst points to a zero value, or is src itself. Then src
-// was assigned from a value that other code has too, and the op replaces what the two would share. deep is how many
-// pointers, slices and maps are around the value.
+// was assigned from a value that other code has too, and the op replaces what the two would share, and what JSON would
+// change. It writes nothing else. deep is how many pointers, slices and maps are around the value.
 type op func(dst, src unsafe.Pointer, deep int) int
 
 // refuse is the result of an op for a value that must be encoded.
@@ -30,6 +30,7 @@ type builder struct {
 	made    map[reflect.Type]*made
 	refused bool // something in it is not plain
 	shares  bool // it holds pointers, slices or maps
+	alters  bool // JSON may give another value back
 }
 
 var (
@@ -61,6 +62,7 @@ func (b *builder) of(t reflect.Type) *made {
 	b.made[t] = m
 	switch {
 	case t == timeType:
+		b.alters = true
 		m.copy = copyTime
 	case t == numberType || t.Kind() != reflect.Pointer && encodesItself(t): // a pointer has the methods of what it points to
 		b.refused = true
@@ -178,6 +180,7 @@ func (b *builder) collect(fields []field, t reflect.Type, at uintptr, names map[
 			b.refused = true
 			return nil
 		case tag == "-", !f.IsExported() && !(f.Anonymous && isStruct):
+			b.alters = true
 			fields = append(fields, field{at: at + f.Offset, drop: f.Type})
 			continue
 		case f.Anonymous && name == "" && isStruct:
@@ -203,6 +206,7 @@ func (b *builder) collect(fields []field, t reflect.Type, at uintptr, names map[
 			switch option {
 			case "omitempty":
 				made.empty = whenEmpty(f.Type)
+				b.alters = b.alters || made.empty != nil
 			case "omitzero", "string":
 				b.refused = true
 				return nil

@@ -14,13 +14,17 @@ import (
 const mostDeep = 100
 
 func copyBool(dst, src unsafe.Pointer, _ int) int {
-	*(*bool)(dst) = *(*bool)(src)
+	if dst != src {
+		*(*bool)(dst) = *(*bool)(src)
+	}
 	return len("false")
 }
 
 func copyInt[N int | int8 | int16 | int32 | int64 | uint | uint8 | uint16 | uint32 | uint64 | uintptr](dst, src unsafe.Pointer, _ int) int {
 	n := *(*N)(src)
-	*(*N)(dst) = n
+	if dst != src {
+		*(*N)(dst) = n
+	}
 	size, u := 1, uint64(n)
 	if n < 0 {
 		size, u = 2, -u
@@ -33,7 +37,9 @@ const mostFloat = len("-0.0000012345678901234567")
 
 func copyFloat[F float32 | float64](dst, src unsafe.Pointer, _ int) int {
 	f := *(*F)(src)
-	*(*F)(dst) = f
+	if dst != src {
+		*(*F)(dst) = f
+	}
 	if f-f != 0 { // not a number, or infinite
 		return refuse
 	}
@@ -42,7 +48,9 @@ func copyFloat[F float32 | float64](dst, src unsafe.Pointer, _ int) int {
 
 func copyString(dst, src unsafe.Pointer, _ int) int {
 	s := *(*string)(src)
-	*(*string)(dst) = s
+	if dst != src {
+		*(*string)(dst) = s
+	}
 	return textSize(s)
 }
 

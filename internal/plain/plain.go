@@ -26,6 +26,7 @@ type Type struct {
 	of   reflect.Type
 	copy op
 	flat bool // an assignment is a copy: no pointer, slice or map is in it
+	asIs any  // nil pointer to a flat type whose values JSON gives back as they are; nil for other types
 
 	// Of a type that is copied by others; nil for all others.
 	clone func(p any) (copied any, size int)
@@ -60,7 +61,11 @@ func look(t reflect.Type) *Type {
 	if b.refused {
 		return nil
 	}
-	return &Type{of: t, copy: m.copy, flat: !b.shares}
+	made := &Type{of: t, copy: m.copy, flat: !b.shares}
+	if made.flat && !b.alters {
+		made.asIs = reflect.Zero(reflect.PointerTo(t)).Interface()
+	}
+	return made
 }
 
 // By makes a type whose values the given funcs copy and encode. Both get a pointer to a

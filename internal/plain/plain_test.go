@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,6 +94,10 @@ func twoWays[M any](t *testing.T, m M) (by, as M, ok bool) {
 		t.Errorf("%T: the copy is encoded as %s (%v), and the message as %s", m, again, err, data)
 	}
 	by = plain.Out[M](&v)
+	held, _ := plain.CopyAny(of, m)
+	if again, err := codec.Marshal(plain.Pointer(&held)); err != nil || !bytes.Equal(again, data) || held.Size() != v.Size() {
+		t.Errorf("%T: of an interface the copy is encoded as %s (%v), and the message as %s", m, again, err, data)
+	}
 	if where := differs(reflect.ValueOf(&by).Elem(), reflect.ValueOf(&as).Elem()); where != "" {
 		t.Errorf("%T: it%s is not what it is by JSON: %+v, %+v", m, where, by, as)
 	}
@@ -250,4 +255,56 @@ func TestAllocations(t *testing.T) {
 	}); n > 1 {
 		t.Errorf("%v allocations", n)
 	}
+	var inside any = m
+	if n := testing.AllocsPerRun(100, func() {
+		v, ok := plain.CopyAny(of, inside)
+		if got := plain.Out[flat](&v); !ok || got != m {
+			t.Fatal("it has changed")
+		}
+	}); n > 0 {
+		t.Errorf("of what an interface holds, %v allocations", n)
+	}
 }
+
+// TestWhatAnInterfaceHolds is read by all that have the interface, and changed by none of them.
+func TestWhatAnInterfaceHolds(t *testing.T) {
+	type flat struct {
+		B bool
+		N int
+		F float64
+		S string
+		A [2]inner2
+	}
+	type late struct { // JSON gives another value back
+		T time.Time
+		h int
+	}
+	m, now := flat{true, 1, 2.5, "<s>", [2]inner2{{1}, {2}}}, late{time.Now(), 1}
+	var inside, changes any = m, now
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() { // the race detector looks
+			v, ok := plain.CopyAny(plain.Of(reflect.TypeFor[flat]()), inside)
+			if got := plain.Out[flat](&v); !ok || got != m {
+				t.Errorf("got %+v (%v)", got, ok)
+			}
+			for range 2 {
+				taken := plain.Take[flat](&v)
+				if *taken != m {
+					t.Errorf("taken was %+v", *taken)
+				}
+				taken.N, taken.S, taken.A[1].N = 7, "other", 8
+			}
+			v, ok = plain.CopyAny(plain.Of(reflect.TypeFor[late]()), changes)
+			if got := plain.Out[late](&v); !ok || got.h != 0 || got.T != now.T.Round(0).UTC() {
+				t.Errorf("got %+v (%v)", got, ok)
+			}
+		})
+	}
+	all.Wait()
+	if inside != any(m) || changes != any(now) {
+		t.Errorf("the messages are now %+v and %+v", inside, changes)
+	}
+}
+
+type inner2 struct{ N int }

@@ -27,10 +27,14 @@ func Copy[M any](t *Type, message M) (v Value, ok bool) {
 	return t.own(p, unsafe.Pointer(p))
 }
 
-// CopyAny is Copy for a message whose type the compiler does not know.
+// CopyAny is Copy for a message whose type the compiler does not know. What an interface holds does not change. So a
+// flat message that JSON would give back as it is needs no copy.
 func CopyAny(t *Type, message any) (v Value, ok bool) {
 	from := reflect.ValueOf(message)
 	if from.Kind() != reflect.Pointer {
+		if t.asIs != nil {
+			return t.held(message)
+		}
 		to := reflect.New(t.of)
 		to.Elem().Set(from)
 		return t.own(to.Interface(), to.UnsafePointer())
@@ -40,6 +44,18 @@ func CopyAny(t *Type, message any) (v Value, ok bool) {
 	}
 	return t.copied(message)
 }
+
+// held makes a Value of what an interface holds, for several takers, because other code may have the interface too.
+func (t *Type) held(message any) (v Value, ok bool) {
+	p, at := t.asIs, words(&message)[1]
+	words(&p)[1] = at
+	v, ok = t.value(p, t.copy(at, at, 0))
+	v.kept = true
+	return v, ok
+}
+
+// words are the two words of an interface: its type, and where its value is.
+func words(i *any) *[2]unsafe.Pointer { return (*[2]unsafe.Pointer)(unsafe.Pointer(i)) }
 
 // Type returns the value's type; nil if there is no value.
 func (v *Value) Type() *Type { return v.of }
