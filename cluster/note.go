@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -66,13 +67,16 @@ func begin(ctx context.Context, c *caller, m *message, lent bool) *Receipt {
 		n.m.data = n.room
 	}
 	n.env = Envelope{Delivery: m.delivery, Shard: int(m.to.under(n.by)), Kind: m.to.kind, Key: m.to.key, Type: m.typ}
-	n.freeze(ctx)
-	if dispatch.AtAnEnd(ctx) { // the shard that gets it may end before this one
-		_, err := c.call(ctx, &n.env, &n.m)
-		return n.refused(err)
-	}
-	if err := awaitStored(ctx); err != nil {
-		return n.refused(err)
+	inside := turn.Inside(ctx)
+	n.freeze(ctx, inside)
+	if inside {
+		if dispatch.AtAnEnd(ctx) { // the shard that gets it may end before this one
+			_, err := c.call(ctx, &n.env, &n.m)
+			return n.refused(err)
+		}
+		if err := awaitStored(ctx); err != nil {
+			return n.refused(err)
+		}
 	}
 	n.until = time.Now().Add(DefaultRequestTimeout)
 	receipt, to := n.receipt, n.to
@@ -100,13 +104,13 @@ func (n *note) refused(err error) *Receipt {
 }
 
 // freeze applies the options to the note's envelope, and takes from ctx what its call hands on. After that the
-// note needs neither.
-func (n *note) freeze(ctx context.Context) {
+// note needs neither. inside says whether ctx may be a turn's.
+func (n *note) freeze(ctx context.Context, inside bool) {
 	e := &n.c.envelopes
 	if n.c.intercept != nil {
 		n.values = dispatch.Detached(ctx)
 	}
-	if len(e.options)+len(n.m.scoped)+len(n.m.opts) == 0 && len(dispatch.HeadersOf(ctx)) == 0 {
+	if len(e.options)+len(n.m.scoped)+len(n.m.opts) == 0 && (!inside || len(dispatch.HeadersOf(ctx)) == 0) {
 		return
 	}
 	var made Envelope

@@ -121,7 +121,10 @@ func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, by *m
 	if err := c.envelopes.newEnvelope(env, m, shard, by); err != nil {
 		return nil, err
 	}
-	hasten(ctx, env)
+	inside := turn.Inside(ctx) // outside of turns nothing else of them is looked for
+	if inside {
+		hasten(ctx, env)
+	}
 	if c.meter.calls != nil && m.delivery == transport.AwaitReply {
 		defer c.meter.observe(c.meter.begin(m.to.kind, m.typ))
 	}
@@ -129,10 +132,12 @@ func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, by *m
 	if cancel != nil {
 		defer cancel()
 	}
-	if err := awaitStored(ctx); err != nil {
-		return nil, err
+	if inside {
+		if err := awaitStored(ctx); err != nil {
+			return nil, err
+		}
+		c.envelopes.handOn(ctx, env)
 	}
-	c.envelopes.handOn(ctx, env)
 	first := by.called.add(shard)
 	if c.carrier != nil { // as try
 		reply, m.reply, err = c.carrier.Carry(ctx, *env, m.value, m.want)

@@ -22,10 +22,13 @@ const (
 // without a time to live gets one of 30 s. A time to live gets the moment from which it
 // counts.
 func Bound(ctx context.Context, e *transport.Envelope) {
-	if e.Delivery == transport.AwaitReply && e.TTLMs == 0 {
-		if !HasDeadline(ctx) {
-			e.TTLMs = DefaultRequestTimeout.Milliseconds()
-		}
+	bound(e, e.Delivery != transport.AwaitReply || e.TTLMs != 0 || HasDeadline(ctx))
+}
+
+// bound is Bound for a sender that knows whether the envelope has an end.
+func bound(e *transport.Envelope, ends bool) {
+	if !ends && e.Delivery == transport.AwaitReply && e.TTLMs == 0 {
+		e.TTLMs = DefaultRequestTimeout.Milliseconds()
 	}
 	if (e.TTLMs > 0 || e.ID != "") && e.CreatedAtMs == 0 {
 		e.Stamp()

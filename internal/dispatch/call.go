@@ -215,6 +215,8 @@ func (c *Call) Value(key any) any {
 		return c
 	case turn.LentKey:
 		return c
+	case turn.InsideKey:
+		return true
 	case turn.GateKey:
 		return nil
 	}

@@ -49,10 +49,13 @@ func (l lent) giveBack() {
 // it around the wait, and EndWait after; both do nothing outside a handler or a
 // hook of an entity's.
 func BeginWait(ctx context.Context) (w Wait) {
-	w.begin(ctx)
+	if turn.Inside(ctx) {
+		w.begin(ctx)
+	}
 	return w
 }
 
+// begin is BeginWait for a context that may be a turn's.
 func (w *Wait) begin(ctx context.Context) {
 	if c := lend(ctx); c.Call != nil {
 		waits, left := c.slot.BeginWait()

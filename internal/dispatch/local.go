@@ -17,15 +17,15 @@ type local struct {
 	data  []byte
 }
 
-// newLocal makes a call for env, whose sender waits until a moment; 0 is for ever. It may be one that is over.
-func newLocal(ctx context.Context, d *Dispatcher, env *transport.Envelope, deadline int64) *local {
+// newLocal makes a call for env, whose sender waits until a moment; 0 is for ever. The memory may be that of a call that is over.
+func newLocal(d *Dispatcher, env *transport.Envelope, deadline int64) *local {
 	l, ok := d.spare.Get().(*local)
 	if !ok {
 		l = &local{}
 	}
 	l.env, l.replier = *env, l
 	l.env.ReplyTo = ""
-	Bound(ctx, &l.env)
+	bound(&l.env, deadline != 0)
 	l.begins(deadline)
 	return l
 }

@@ -120,7 +120,7 @@ func (s *Sub) Carry(ctx context.Context, env *transport.Envelope, message plain.
 	if err := ctx.Err(); err != nil {
 		return nil, reply, outcome.ContextError(err, outcome.NotSent)
 	}
-	l := newLocal(ctx, s.d, env, deadlineOf(ctx))
+	l := newLocal(s.d, env, deadlineOf(ctx))
 	l.cargo.message, l.cargo.want = message, want
 	l.fresh = l.AwaitsReply() // if it is late by now, Start notices, as for a call that becomes late in line
 	w := s.send(ctx, l, s.to.Receiver, nil)
@@ -140,7 +140,7 @@ func (s *Sub) do(ctx context.Context, env *transport.Envelope, r Receiver, from 
 	if err := ctx.Err(); err != nil {
 		return nil, outcome.ContextError(err, outcome.NotSent)
 	}
-	l := newLocal(ctx, s.d, env, deadlineOf(ctx))
+	l := newLocal(s.d, env, deadlineOf(ctx))
 	w := s.send(ctx, l, r, from)
 	if !l.told() {
 		err = l.await(ctx, &w)
@@ -153,10 +153,12 @@ func (s *Sub) do(ctx context.Context, env *transport.Envelope, r Receiver, from 
 
 // send dispatches a call whose sender waits for its answer next, and returns the wait.
 func (s *Sub) send(ctx context.Context, l *local, r Receiver, from *Call) (w Wait) {
-	if l.AwaitsReply() {
+	inside := turn.Inside(ctx)
+	if inside && l.AwaitsReply() {
 		w.begin(ctx)
 	}
 	switch {
+	case !inside && from == nil: // no turn waits for it
 	case from != nil && l.AwaitsReply() && from.AwaitsReply() && from.fn != nil && from.runs():
 		l.SetWaiting(from.Waiting()) // the same call: when the shard moves, both go to the next owner
 	case from != nil || l.env.Delivery != transport.AwaitNothing: // it is waited for, or part of a call that was admitted
@@ -171,7 +173,7 @@ func (s *Sub) Post(ctx context.Context, env *transport.Envelope, until time.Time
 	if err := ctx.Err(); err != nil {
 		return false, outcome.ContextError(err, outcome.NotSent)
 	}
-	l := newLocal(ctx, s.d, env, 0)
+	l := newLocal(s.d, env, 0)
 	s.dispatch(&l.Call, s.to.Receiver, nil)
 	if l.told() {
 		if _, err := l.answer(); err != nil {

@@ -39,6 +39,9 @@ func (w *Wait) For(ctx context.Context, shard int) *Turn {
 // Waiting returns the turns that would wait for a call that is made with ctx, as
 // [Wait.For] does.
 func Waiting(ctx context.Context) *Turn {
+	if !turn.Inside(ctx) {
+		return nil
+	}
 	if c := lend(ctx); c.Call != nil {
 		defer c.giveBack()
 		return c.turn().Asking()

@@ -74,7 +74,7 @@ func TestWaiting(t *testing.T) {
 		"a handler that has returned":  {over, nil},
 		"a notification's handler":     {notified, []uint32{5}},
 		"one that has not started":     {NewCall(transport.Envelope{}, &inbox{}, 0), nil},
-		"a hook":                       {context.WithValue(none, turn.MakerKey{}, madeHook{hook}), []uint32{4}},
+		"a hook":                       {context.WithValue(context.WithValue(none, turn.InsideKey{}, true), turn.MakerKey{}, madeHook{hook}), []uint32{4}},
 		"longer than what matters":     {handler(99, forged(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17)), []uint32{99, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}},
 	} {
 		if got := shardsOf(Waiting(c.ctx)); !slices.Equal(got, c.want) {

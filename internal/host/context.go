@@ -91,6 +91,8 @@ func (c *Context) Err() error {
 // Value implements context.Context.
 func (c *Context) Value(key any) any {
 	switch key.(type) {
+	case turn.InsideKey:
+		return true
 	case turn.GateKey:
 		return &c.gate
 	case turn.LentKey: // the gate was entered

@@ -58,7 +58,10 @@ func (g *gated) Panicked(value any) {
 
 // Value implements context.Context: what an Around sends waits as what its handler sends.
 func (g *gated) Value(key any) any {
-	if _, ok := key.(turn.DurableKey); ok {
+	switch key.(type) {
+	case turn.InsideKey:
+		return true
+	case turn.DurableKey:
 		return g.cell.mailbox.outlet
 	}
 	return g.Call.Value(key)

@@ -65,6 +65,8 @@ func (h *hook) Err() error { return h.context().Err() }
 
 func (h *hook) Value(key any) any {
 	switch key.(type) {
+	case turn.InsideKey:
+		return true
 	case turn.MakerKey:
 		return h
 	case turn.LentKey: // no message has caused it

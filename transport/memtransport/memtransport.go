@@ -100,6 +100,7 @@ func (t *Transport) Request(ctx context.Context, env transport.Envelope) ([]byte
 	if err := env.Validate(); err != nil {
 		return nil, err
 	}
+	dispatch.Bound(ctx, &env) // before its size is known
 	s, err := t.serves(ctx, &env)
 	if err != nil {
 		return nil, err
@@ -123,7 +124,6 @@ func (t *Transport) serves(ctx context.Context, env *transport.Envelope) (*subsc
 	case subs == nil:
 		return nil, outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "shard %d", env.Shard)
 	}
-	dispatch.Bound(ctx, env)
 	if t.most >= 0 && wire.AtMost(env) > t.most {
 		if err := wire.CheckRequest(ctx, env, dispatch.Waiting(ctx), t.most); err != nil {
 			return nil, err
