@@ -50,6 +50,30 @@ func TestAllocationsOfARequest(t *testing.T) {
 	}
 }
 
+// TestAllocationsOfATell in one process: the message, and the context that the handler may keep. The options of a call
+// cost none.
+func TestAllocationsOfATell(t *testing.T) {
+	noAck := cluster.WithoutAck()
+	for i, f := range forms(64)[:2] {
+		t.Run(f.name, func(t *testing.T) {
+			handled := make(chan struct{}, 1)
+			to := serve(t, f.handle(does{note: func() { handled <- struct{}{} }})).Key("k")
+			tell := []func() error{ // not the form's: options that go through a func value are allocated
+				func() error { return to.NotifyRaw(context.Background(), "Note", payload, noAck) },
+				func() error { return to.Notify(context.Background(), textNote{"a text"}, noAck) },
+			}[i]
+			if n := testing.AllocsPerRun(2000, func() {
+				if err := tell(); err != nil {
+					t.Fatal(err)
+				}
+				<-handled
+			}); n > 2 {
+				t.Errorf("%v allocations, and not 2", n)
+			}
+		})
+	}
+}
+
 // TestAllocationsOfTheFirstRequest of a key: its cell, its actor with what protoactor makes for it, the hook of its
 // activation, and the request.
 func TestAllocationsOfTheFirstRequest(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 // windows: to 10,000 active keys from one caller and from 64, and to one key.
 func BenchmarkNotify(b *testing.B) {
 	learnStacks(b, benchCallers)
-	ctx, noAck := context.Background(), cluster.WithoutAck()
+	ctx, noAck := context.Background(), []cluster.EnvelopeOption{cluster.WithoutAck()}
 	for _, c := range []struct {
 		name          string
 		keys, callers int
@@ -45,7 +45,7 @@ func BenchmarkNotify(b *testing.B) {
 					b.Run(f.name, func(b *testing.B) {
 						var w windows
 						users := f.activate(b, benchCluster(b, f.handle(does{note: w.handled})), keys)
-						w.run(b, c.callers, func(i int) error { return f.tell(ctx, users[i%len(users)], noAck) })
+						w.run(b, c.callers, func(i int) error { return f.tell(ctx, users[i%len(users)], noAck...) })
 					})
 				}
 			})

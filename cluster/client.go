@@ -165,25 +165,25 @@ func (t *target) under(m *mapping) uint32 {
 // RequestKey sends a request to the shard of a key. It waits for the handler's reply, which
 // belongs to the caller. data may be reused when RequestKey returns.
 func (c *Client) RequestKey(ctx context.Context, key string, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
-	return c.caller.send(ctx, &message{to: c.keyTarget("", key), delivery: transport.AwaitReply, parcel: c.raw(msgType, data), opts: opts})
+	return c.caller.send(ctx, &message{to: c.keyTarget("", key), delivery: transport.AwaitReply, parcel: c.raw(msgType, data)}, opts)
 }
 
 // NotifyKey sends a notification to the shard of a key (e.g. tenantID, userID,
 // deviceID). It returns when the owner has accepted the message, and does not wait for
 // the handler. With [WithoutAck] it returns at once.
 func (c *Client) NotifyKey(ctx context.Context, key string, msgType string, data []byte, opts ...EnvelopeOption) error {
-	_, err := c.caller.send(ctx, &message{to: c.keyTarget("", key), delivery: transport.AwaitAccept, parcel: c.raw(msgType, data), opts: opts})
+	_, err := c.caller.send(ctx, &message{to: c.keyTarget("", key), delivery: transport.AwaitAccept, parcel: c.raw(msgType, data)}, opts)
 	return err
 }
 
 // RequestShard sends a request directly to a shard.
 func (c *Client) RequestShard(ctx context.Context, shard uint32, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
-	return c.caller.send(ctx, &message{to: target{shard: shard}, delivery: transport.AwaitReply, parcel: c.raw(msgType, data), opts: opts})
+	return c.caller.send(ctx, &message{to: target{shard: shard}, delivery: transport.AwaitReply, parcel: c.raw(msgType, data)}, opts)
 }
 
 // NotifyShard publishes directly to a shard (caller already knows shard).
 func (c *Client) NotifyShard(ctx context.Context, shard uint32, msgType string, data []byte, opts ...EnvelopeOption) error {
-	_, err := c.caller.send(ctx, &message{to: target{shard: shard}, delivery: transport.AwaitAccept, parcel: c.raw(msgType, data), opts: opts})
+	_, err := c.caller.send(ctx, &message{to: target{shard: shard}, delivery: transport.AwaitAccept, parcel: c.raw(msgType, data)}, opts)
 	return err
 }
 

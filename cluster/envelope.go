@@ -15,9 +15,9 @@ type message struct {
 	to       target
 	delivery transport.Delivery
 	parcel
-	reply        plain.Value      // of a call that has succeeded; none for a reply of bytes
-	scoped, opts []EnvelopeOption // of the ScopedClient, and of the call
-	command                       // that the message is
+	reply   plain.Value      // of a call that has succeeded; none for a reply of bytes
+	scoped  []EnvelopeOption // of the ScopedClient
+	command                  // that the message is
 
 	first bool // no notification in the window is before it
 	shown bool // the client's Intercept has it
@@ -39,11 +39,14 @@ type envelopes struct {
 
 // newEnvelope is the only birthplace of an envelope. Options come first, so that
 // they cannot change where the message goes. shard is that of the message under by.
-func (e *envelopes) newEnvelope(env *Envelope, m *message, shard uint32, by *mapping) error {
-	if len(e.options)+len(m.scoped)+len(m.opts) == 0 {
+//
+// opts are the options of the call. They are no part of the message, because what a message holds may be kept: then each
+// call with an option would allocate.
+func (e *envelopes) newEnvelope(env *Envelope, m *message, opts []EnvelopeOption, shard uint32, by *mapping) error {
+	if len(e.options)+len(m.scoped)+len(opts) == 0 {
 		*env = Envelope{Delivery: m.delivery}
 	} else {
-		e.draft(env, m)
+		e.draft(env, m, opts)
 	}
 	env.Shard, env.Kind, env.Key, env.Type, env.Codec, env.Data, env.ReplyTo = int(shard), m.to.kind, m.to.key, m.typ, m.codec, m.data, ""
 	env.Stamp()
@@ -64,11 +67,11 @@ func (e *envelopes) newEnvelope(env *Envelope, m *message, shard uint32, by *map
 var drafts = sync.Pool{New: func() any { return new(Envelope) }}
 
 // draft fills env with what the options say.
-func (e *envelopes) draft(env *Envelope, m *message) {
+func (e *envelopes) draft(env *Envelope, m *message, opts []EnvelopeOption) {
 	d := drafts.Get().(*Envelope)
 	*d = Envelope{Delivery: m.delivery}
-	for _, opts := range [...][]EnvelopeOption{e.options, m.scoped, m.opts} {
-		for _, o := range opts {
+	for _, all := range [...][]EnvelopeOption{e.options, m.scoped, opts} {
+		for _, o := range all {
 			if o != nil {
 				o(d)
 			}

@@ -5,6 +5,7 @@ package cluster
 import (
 	"context"
 	"maps"
+	"slices"
 
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
@@ -107,18 +108,18 @@ func (o *Outgoing) SetReply(data []byte) { o.reply, o.given = data, true }
 func (o *Outgoing) sent() bool { return o.known != Succeeded }
 
 // intercepted is call with the client's Intercept around it.
-func (c *caller) intercepted(ctx context.Context, env *Envelope, of *message) ([]byte, error) {
+func (c *caller) intercepted(ctx context.Context, env *Envelope, of *message, opts []EnvelopeOption) ([]byte, error) {
 	m := *of // for the heap, as below
 	m.first, m.shown = true, true
 	var draft Envelope
-	c.envelopes.draft(&draft, &m)
+	c.envelopes.draft(&draft, &m, opts)
 	draft.Shard, draft.Kind, draft.Key, draft.Type, draft.Codec, draft.Data = int(m.to.shard), m.to.kind, m.to.key, m.typ, m.codec, m.data
 	sent := draft // env is its caller's, and not for the heap
 	c.envelopes.handOn(ctx, &sent)
 	o := &Outgoing{env: &draft, handed: sent.Headers} // handed on once more below: what Intercept adds goes first
-	m.opts = append(m.opts[:len(m.opts):len(m.opts)], func(e *Envelope) { e.Headers = draft.Headers })
+	m.scoped = slices.Concat(m.scoped, opts, []EnvelopeOption{func(e *Envelope) { e.Headers = draft.Headers }})
 	err := c.intercept(ctx, o, func(ctx context.Context) error {
-		o.reply, o.err = c.call(ctx, &sent, &m)
+		o.reply, o.err = c.call(ctx, &sent, &m, nil)
 		o.given = false
 		o.known = worse(o.known, o.ofCall(o.err))
 		return o.err

@@ -58,7 +58,7 @@ func (n *note) release() {
 
 // begin sends a notification and does not wait. lent says that the message's data are the sender's, which may reuse
 // them when begin returns.
-func begin(ctx context.Context, c *caller, m *message, lent bool) *Receipt {
+func begin(ctx context.Context, c *caller, m *message, opts []EnvelopeOption, lent bool) *Receipt {
 	n := notes.Get().(*note)
 	n.holders.Store(1)
 	n.c, n.m, n.to, n.by, n.receipt = c, *m, m.to.address(), c.known.mapping.Load(), new(Receipt)
@@ -68,10 +68,10 @@ func begin(ctx context.Context, c *caller, m *message, lent bool) *Receipt {
 	}
 	n.env = Envelope{Delivery: m.delivery, Shard: int(m.to.under(n.by)), Kind: m.to.kind, Key: m.to.key, Type: m.typ}
 	inside := turn.Inside(ctx)
-	n.freeze(ctx, inside)
+	n.freeze(ctx, opts, inside)
 	if inside {
 		if dispatch.AtAnEnd(ctx) { // the shard that gets it may end before this one
-			_, err := c.call(ctx, &n.env, &n.m)
+			_, err := c.call(ctx, &n.env, &n.m, nil)
 			return n.refused(err)
 		}
 		if err := awaitStored(ctx); err != nil {
@@ -105,22 +105,22 @@ func (n *note) refused(err error) *Receipt {
 
 // freeze applies the options to the note's envelope, and takes from ctx what its call hands on. After that the
 // note needs neither. inside says whether ctx may be a turn's.
-func (n *note) freeze(ctx context.Context, inside bool) {
+func (n *note) freeze(ctx context.Context, opts []EnvelopeOption, inside bool) {
 	e := &n.c.envelopes
 	if n.c.intercept != nil {
 		n.values = dispatch.Detached(ctx)
 	}
-	if len(e.options)+len(n.m.scoped)+len(n.m.opts) == 0 && (!inside || len(dispatch.HeadersOf(ctx)) == 0) {
+	if len(e.options)+len(n.m.scoped)+len(opts) == 0 && (!inside || len(dispatch.HeadersOf(ctx)) == 0) {
 		return
 	}
 	var made Envelope
-	e.draft(&made, &n.m)
+	e.draft(&made, &n.m, opts)
 	e.handOn(ctx, &made)
 	made.Headers = maps.Clone(made.Headers)
 	if n.env.Delivery, n.env.ID = made.Delivery, made.ID; made.TTLMs > 0 {
 		n.ttl = time.Now().Add(time.Duration(min(made.TTLMs, mostTTL.Milliseconds())) * time.Millisecond)
 	}
-	n.m.scoped, n.m.opts = nil, []EnvelopeOption{func(env *Envelope) {
+	n.m.scoped = []EnvelopeOption{func(env *Envelope) {
 		*env = made
 		if !n.ttl.IsZero() {
 			env.TTLMs = max(1, time.Until(n.ttl).Milliseconds())
@@ -142,7 +142,7 @@ func (n *note) mayBePosted() bool {
 func (n *note) post(ctx context.Context) {
 	c := n.c
 	shard := n.m.to.under(n.by)
-	if err := c.envelopes.newEnvelope(&n.env, &n.m, shard, n.by); err != nil {
+	if err := c.envelopes.newEnvelope(&n.env, &n.m, nil, shard, n.by); err != nil {
 		n.Told(err)
 		return
 	}
@@ -226,7 +226,7 @@ func (n *note) alone(ctx context.Context) {
 		return
 	}
 	n.m.first = true
-	_, err = n.c.call(ctx, &n.env, &n.m)
+	_, err = n.c.call(ctx, &n.env, &n.m, nil)
 }
 
 // again sends a note that was posted and refused.
@@ -239,7 +239,7 @@ func (n *note) again(ctx context.Context, err error) error {
 		}
 	}
 	if err != nil && c.known.outdated(n.by, err) {
-		_, err = c.learnAndCall(ctx, &n.env, &n.m)
+		_, err = c.learnAndCall(ctx, &n.env, &n.m, nil)
 	}
 	return n.m.amended(err)
 }

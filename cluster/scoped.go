@@ -35,7 +35,7 @@ func (c *ScopedClient) Request(ctx context.Context, payload any, opts ...Envelop
 	if err != nil {
 		return nil, err
 	}
-	reply, err := c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitReply, parcel: p, scoped: c.opts, opts: opts})
+	reply, err := c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitReply, parcel: p, scoped: c.opts}, opts)
 	p.room.Free()
 	return reply, err
 }
@@ -48,7 +48,7 @@ func (c *ScopedClient) Notify(ctx context.Context, msg any, opts ...EnvelopeOpti
 	if err != nil {
 		return err
 	}
-	_, err = c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitAccept, parcel: p, scoped: c.opts, opts: opts})
+	_, err = c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitAccept, parcel: p, scoped: c.opts}, opts)
 	p.room.Free()
 	return err
 }
@@ -57,12 +57,12 @@ func (c *ScopedClient) Notify(ctx context.Context, msg any, opts ...EnvelopeOpti
 // message type, and returns the reply as it came. data may be reused when RequestRaw
 // returns.
 func (c *ScopedClient) RequestRaw(ctx context.Context, msgType string, data []byte, opts ...EnvelopeOption) ([]byte, error) {
-	return c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitReply, parcel: c.client.raw(msgType, data), scoped: c.opts, opts: opts})
+	return c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitReply, parcel: c.client.raw(msgType, data), scoped: c.opts}, opts)
 }
 
 // NotifyRaw is [ScopedClient.Notify] for a payload that is encoded already.
 func (c *ScopedClient) NotifyRaw(ctx context.Context, msgType string, data []byte, opts ...EnvelopeOption) error {
-	_, err := c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitAccept, parcel: c.client.raw(msgType, data), scoped: c.opts, opts: opts})
+	_, err := c.client.caller.send(ctx, &message{to: c.target, delivery: transport.AwaitAccept, parcel: c.client.raw(msgType, data), scoped: c.opts}, opts)
 	return err
 }
 
@@ -83,7 +83,7 @@ func (c *ScopedClient) NotifyAsync(ctx context.Context, msg any, opts ...Envelop
 	if err != nil {
 		return receiptOf(err)
 	}
-	r := begin(ctx, c.client.caller, &message{to: c.target, delivery: transport.AwaitAccept, parcel: p, scoped: c.opts, opts: opts}, p.room != nil)
+	r := begin(ctx, c.client.caller, &message{to: c.target, delivery: transport.AwaitAccept, parcel: p, scoped: c.opts}, opts, p.room != nil)
 	p.room.Free()
 	return r
 }
@@ -91,14 +91,14 @@ func (c *ScopedClient) NotifyAsync(ctx context.Context, msg any, opts ...Envelop
 // NotifyRawAsync is [ScopedClient.NotifyAsync] for a payload that is encoded already. data may be
 // reused when NotifyRawAsync returns.
 func (c *ScopedClient) NotifyRawAsync(ctx context.Context, msgType string, data []byte, opts ...EnvelopeOption) *Receipt {
-	return begin(ctx, c.client.caller, &message{to: c.target, delivery: transport.AwaitAccept, parcel: c.client.raw(msgType, data), scoped: c.opts, opts: opts}, true)
+	return begin(ctx, c.client.caller, &message{to: c.target, delivery: transport.AwaitAccept, parcel: c.client.raw(msgType, data), scoped: c.opts}, opts, true)
 }
 
 // GetNodeInfo queries the node that owns this shard for its metadata.
 func (c *ScopedClient) GetNodeInfo(ctx context.Context) (res *GetNodeInfoResponse, err error) {
 	var env Envelope
 	m := message{to: c.target, delivery: transport.AwaitReply, parcel: parcel{typ: MsgClusterNodeInfo}, scoped: c.opts}
-	data, err := c.client.caller.call(ctx, &env, &m)
+	data, err := c.client.caller.call(ctx, &env, &m, nil)
 	return decoded[GetNodeInfoResponse](c, &m, &env, data, err)
 }
 
@@ -179,7 +179,7 @@ func (r *Request[IN, OUT]) Request(ctx context.Context, payload IN, opts ...Enve
 		return nil, c.unsent("", transport.AwaitReply, outcome.Errorf(ErrInvalidMessage, "the reply to a %T: %v", payload, r.fault))
 	}
 	var env Envelope
-	m := message{to: c.target, delivery: transport.AwaitReply, scoped: c.opts, opts: opts}
+	m := message{to: c.target, delivery: transport.AwaitReply, scoped: c.opts}
 	if m.parcel, err = packed(c, payload, transport.AwaitReply); err != nil {
 		return nil, err
 	}
@@ -190,7 +190,7 @@ func (r *Request[IN, OUT]) Request(ctx context.Context, payload IN, opts ...Enve
 	} else if c.carries() {
 		m.want = codec.Plain(reflect.TypeFor[OUT]())
 	}
-	data, err := c.client.caller.call(ctx, &env, &m)
+	data, err := c.client.caller.call(ctx, &env, &m, opts)
 	m.room.Free()
 	return decoded[OUT](c, &m, &env, data, err)
 }

@@ -61,9 +61,9 @@ func newCaller(opts ClientOptions) *caller {
 }
 
 // send makes the envelope and sends it, and sends it again if nothing has run.
-func (c *caller) send(ctx context.Context, m *message) ([]byte, error) {
+func (c *caller) send(ctx context.Context, m *message, opts []EnvelopeOption) ([]byte, error) {
 	var env Envelope // here, and filled below: it is too large to be copied back at each step
-	reply, err := c.call(ctx, &env, m)
+	reply, err := c.call(ctx, &env, m, opts)
 	return c.conclude(reply, err, &env)
 }
 
@@ -73,7 +73,7 @@ func (c *caller) send(ctx context.Context, m *message) ([]byte, error) {
 // A caller that waits has the stack of its call below it, and returning through it costs more than what most of these
 // funcs do. So call, callUnder and the transport are all that is there, and the rest is called and has returned
 // by then.
-func (c *caller) call(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
+func (c *caller) call(ctx context.Context, env *Envelope, m *message, opts []EnvelopeOption) ([]byte, error) {
 	if !m.first && c.window.open.Load() != 0 {
 		if err := c.window.follow(ctx, &m.to); err != nil {
 			m.sketch(env)
@@ -81,11 +81,11 @@ func (c *caller) call(ctx context.Context, env *Envelope, m *message) ([]byte, e
 		}
 	}
 	if c.intercept != nil && !m.shown {
-		return c.intercepted(ctx, env, m)
+		return c.intercepted(ctx, env, m, opts)
 	}
 	by := c.known.mapping.Load()
 	if by != nil {
-		reply, err := c.callUnder(ctx, env, m, by)
+		reply, err := c.callUnder(ctx, env, m, opts, by)
 		if err == nil {
 			return reply, nil
 		}
@@ -93,12 +93,12 @@ func (c *caller) call(ctx context.Context, env *Envelope, m *message) ([]byte, e
 			return nil, m.amended(err)
 		}
 	}
-	reply, err := c.learnAndCall(ctx, env, m)
+	reply, err := c.learnAndCall(ctx, env, m, opts)
 	return reply, m.amended(err)
 }
 
 // learnAndCall is call for a client that does not know yet how keys map to shards.
-func (c *caller) learnAndCall(ctx context.Context, env *Envelope, m *message) ([]byte, error) {
+func (c *caller) learnAndCall(ctx context.Context, env *Envelope, m *message, opts []EnvelopeOption) ([]byte, error) {
 	m.sketch(env)
 	if m.to.byKey && m.to.key == "" {
 		return nil, outcome.Errorf(ErrKeyRequired, "message type %q", m.typ)
@@ -112,13 +112,13 @@ func (c *caller) learnAndCall(ctx context.Context, env *Envelope, m *message) ([
 	if err != nil {
 		return nil, err
 	}
-	return c.callUnder(ctx, env, m, by)
+	return c.callUnder(ctx, env, m, opts, by)
 }
 
 // callUnder is call with a mapping of keys to shards.
-func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, by *mapping) (reply []byte, err error) {
+func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, opts []EnvelopeOption, by *mapping) (reply []byte, err error) {
 	shard := m.to.under(by)
-	if err := c.envelopes.newEnvelope(env, m, shard, by); err != nil {
+	if err := c.envelopes.newEnvelope(env, m, opts, shard, by); err != nil {
 		return nil, err
 	}
 	inside := turn.Inside(ctx) // outside of turns nothing else of them is looked for
