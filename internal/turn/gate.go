@@ -73,3 +73,10 @@ func OwnGate(ctx context.Context) *Gate {
 }
 
 func (g *Gate) gate() *Gate { return g }
+
+// InsideKey finds out whether a context is a turn's, or was made from one.
+type InsideKey struct{}
+
+// Inside reports whether ctx is the context of a handler or a hook, or was made from one. If it is not, no other key of this
+// package finds anything. Each look at a context walks through all that was put around it, so a call asks this first.
+func Inside(ctx context.Context) bool { return ctx.Value(InsideKey{}) != nil }

@@ -14,7 +14,6 @@
 package turn
 
 import (
-	"context"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -285,13 +284,6 @@ func (t *Turn) String() string {
 	}
 	return fmt.Sprintf("%s%q key %q", what, t.Kind, t.Key)
 }
-
-// InsideKey finds out whether a context is a turn's, or was made from one.
-type InsideKey struct{}
-
-// Inside reports whether ctx is the context of a handler or a hook, or was made from one. If it is not, no other key of this
-// package finds anything. Each look at a context walks through all that was put around it, so a call asks this first.
-func Inside(ctx context.Context) bool { return ctx.Value(InsideKey{}) != nil }
 
 // MakerKey is the key under which the context of a hook has its [Maker].
 type MakerKey struct{}
