@@ -33,11 +33,9 @@ func (t *ticker) again() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.stopped {
-		t.clock().Add(&t.node, t, expiry.Plus(expiry.Now(), t.Period))
+		clockOf(t.cell).Add(&t.node, t, expiry.Plus(expiry.Now(), t.Period))
 	}
 }
-
-func (t *ticker) clock() *expiry.Set { return clockOf(t.cell) }
 
 // Expire implements [expiry.Expirer].
 func (t *ticker) Expire() {
@@ -71,5 +69,5 @@ func (t *ticker) stop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.stopped = true
-	t.clock().Remove(&t.node)
+	clockOf(t.cell).Remove(&t.node)
 }

@@ -19,15 +19,6 @@ func (b *bound) isExceeded() bool {
 	return most >= 0 && b.active.Load() > int64(most)
 }
 
-// keeps counts a key that keeps a state which the store has refused, or no longer does.
-func (b *bound) keeps(is bool) {
-	if is {
-		b.kept.Add(1)
-	} else {
-		b.kept.Add(-1)
-	}
-}
-
 // isFull reports whether as many keys as may be active keep states that the store has refused.
 // They cannot be passivated, so no further write-behind key starts.
 func (b *bound) isFull() bool {

@@ -96,7 +96,7 @@ func (t handling) invoke(x *Context) {
 	s.turn = x
 	defer func() { s.turn = nil }()
 	if x.call.AwaitsReply() {
-		to.Sender = t.c.shard.host.system.replies.expect(x).pid()
+		to.Sender = t.c.shard.host.system.replies.expect(x)
 	}
 	t.invoker.InvokeUserMessage(to)
 }

@@ -203,10 +203,13 @@ func (o *outlet) refused(why *outcome.Error) (out line, over bool) {
 
 // keptInMemory notes whether the key keeps a state that the store has refused.
 func (o *outlet) keptInMemory(is bool) {
-	if u := o.fresh; u.kept != is {
-		u.kept = is
-		o.cell.shard.host.bound.keeps(is)
+	switch kept := &o.cell.shard.host.bound.kept; {
+	case is && !o.fresh.kept:
+		kept.Add(1)
+	case !is && o.fresh.kept:
+		kept.Add(-1)
 	}
+	o.fresh.kept = is
 }
 
 // awaitStored waits until the newest state is stored, or returns why it will not be. flush has a

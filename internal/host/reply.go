@@ -29,24 +29,19 @@ type replies struct {
 	open sync.Map // id string -> *replyProcess
 }
 
-func newReplies() *replies { return &replies{} }
-
 // replyProcess is a call, as a process that can be sent one message.
 type replyProcess struct {
-	x       *Context
-	replies *replies
-	id      string
+	x  *Context
+	id string
 }
 
-// expect makes a call's process, which is forgotten when the call was answered.
-func (r *replies) expect(x *Context) *replyProcess {
-	p := &replyProcess{x: x, replies: r, id: strconv.FormatUint(r.next.Add(1), 36)}
+// expect makes a call's process, which is forgotten when the call was answered, and returns its id.
+func (r *replies) expect(x *Context) *PID {
+	p := &replyProcess{x: x, id: strconv.FormatUint(r.next.Add(1), 36)}
 	r.open.Store(p.id, p)
-	x.call.AfterAnswer(p.forget)
-	return p
+	x.call.AfterAnswer(func() { r.open.Delete(p.id) })
+	return pactor.NewPID(replyAddress, p.id)
 }
-
-func (p *replyProcess) pid() *PID { return pactor.NewPID(replyAddress, p.id) }
 
 func (r *replies) resolve(pid *PID) (pactor.Process, bool) {
 	if pid.Address != replyAddress {
@@ -58,8 +53,6 @@ func (r *replies) resolve(pid *PID) (pactor.Process, bool) {
 	}
 	return p.(*replyProcess), true
 }
-
-func (p *replyProcess) forget() { p.replies.open.Delete(p.id) }
 
 // SendUserMessage implements protoactor's Process: the response.
 func (p *replyProcess) SendUserMessage(_ *PID, message any) {

@@ -54,9 +54,6 @@ func (r *returns) note(c *cell) {
 
 // activates is called before an incarnation of a key is made.
 func (r *returns) activates(c *cell) {
-	if !r.remembers() {
-		return
-	}
 	rate, back := r.count(shardKey{c.shard.id, c.key}, time.Now())
 	if back {
 		r.host.observers.apart(Observer.KeyReturned)
@@ -67,19 +64,12 @@ func (r *returns) activates(c *cell) {
 	}
 }
 
-// remembers reports whether any key was evicted: most hosts evict none.
-func (r *returns) remembers() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.evicted != nil
-}
-
 // count returns whether a key comes back, and how many do a second if that is to be
 // said now.
 func (r *returns) count(key shardKey, now time.Time) (rate int, back bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.evicted == nil {
+	if r.evicted == nil { // as in most hosts
 		return 0, false
 	}
 	if now.Sub(r.began) >= returnsSpan {

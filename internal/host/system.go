@@ -30,7 +30,7 @@ type System struct {
 	as      *pactor.ActorSystem
 	pool    Pool
 	log     *slog.Logger
-	replies *replies
+	replies replies
 	hosts   atomic.Uint64
 	losses  losses
 	clock   expiry.Set // of hooks, periodic work and receive timeouts
@@ -46,8 +46,8 @@ type Pool = interface{ Go(pool.Task) }
 // ([Context.Log]) are all written.
 func NewSystem(log *slog.Logger, p Pool) *System {
 	log = sparse.New(log)
-	s := &System{pool: p, log: log, replies: newReplies(), losses: losses{log: log}}
-	quiet := slog.New(demoted{log.Handler()})
+	s := &System{pool: p, log: log, losses: losses{log: log}}
+	quiet := slog.New(warnings{log.Handler()})
 	s.as = pactor.NewActorSystem(
 		pactor.WithLoggerFactory(func(*pactor.ActorSystem) *slog.Logger { return quiet }),
 	)
@@ -77,26 +77,14 @@ func (s *System) NewHost(opts Options) *Host {
 
 func (s *System) nextHost() string { return "clstr-" + strconv.FormatUint(s.hosts.Add(1), 10) }
 
-// demoted logs protoactor's informational lines, one for each start and each
-// failure that is logged by us too, as debugging.
-type demoted struct{ slog.Handler }
+// warnings logs what protoactor warns of, and not its other lines: one for each start, and one for each failure that is
+// logged by us too.
+type warnings struct{ slog.Handler }
 
-func (d demoted) Enabled(ctx context.Context, l slog.Level) bool {
-	return d.Handler.Enabled(ctx, demote(l))
+func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && w.Handler.Enabled(ctx, l)
 }
 
-func (d demoted) Handle(ctx context.Context, r slog.Record) error {
-	r.Level = demote(r.Level)
-	return d.Handler.Handle(ctx, r)
-}
+func (w warnings) WithAttrs(a []slog.Attr) slog.Handler { return warnings{w.Handler.WithAttrs(a)} }
 
-func (d demoted) WithAttrs(a []slog.Attr) slog.Handler { return demoted{d.Handler.WithAttrs(a)} }
-
-func (d demoted) WithGroup(g string) slog.Handler { return demoted{d.Handler.WithGroup(g)} }
-
-func demote(l slog.Level) slog.Level {
-	if l == slog.LevelInfo {
-		return slog.LevelDebug
-	}
-	return l
-}
+func (w warnings) WithGroup(g string) slog.Handler { return warnings{w.Handler.WithGroup(g)} }

@@ -16,7 +16,7 @@ const testLibrariesDirs = "testkit/... transport/transporttest membership/storet
 
 // wrapped are calls of slog.New that do not go through sparse.New, with the reason.
 var wrapped = map[string]string{
-	"internal/host/system.go": "demotes protoactor's lines on their way to a bounded logger",
+	"internal/host/system.go": "leaves out protoactor's informational lines on their way to a bounded logger",
 }
 
 // What callers, keys and servers cause is bounded because every logger comes into
