@@ -13,7 +13,7 @@ import (
 type local struct {
 	Call
 	cargo cargo
-	wait  chan struct{} // cap 2; one signal at most, and none unless bitWaits is set before bitTold. See [wakes]
+	wait  chan struct{} // cap 2; one signal at most, and none unless bitWaits is set before bitTold. See [Wakes]
 	data  []byte
 }
 
@@ -79,9 +79,9 @@ func (l *local) await(ctx context.Context, w *Wait) error {
 	if w != nil && !l.AwaitsReply() { // a late acknowledgement: what that waits for may need the handler's slot
 		w.begin(ctx)
 	}
-	if w != nil && w.call.own && wakes(w.call.Call, l.wait) {
+	if Wakes(w, l.wait) {
 		<-l.wait
-		if !w.call.woke(l.wait) {
+		if !Woke(w, l.wait) {
 			return nil
 		}
 		return l.left(ctx) // both may have sent a signal

@@ -10,14 +10,14 @@ package dispatch
 //   - The receiver has said that it keeps nothing of the call ([EndLast]). What the receiver gives to user code is
 //     something of its own, which turns to [Ended] afterwards.
 //   - Nothing else has been given the call: no context that leads to it was asked for it ([CallFrom]), no list of the
-//     shard has it, it has not stood in line while a turn waited for it, and the clock has given it back. Code of the
+//     shard has it, and the clock has given it back, also if it has looked whether the call stands in a circle. Code of the
 //     library that borrows the call has given it back, or the receiver does not say EndLast (turn.Gate).
 //
 // Any other call is left to the garbage collector.
 
 const (
 	spentNeeds = bitLast | bitStarted | bitEnded | bitClosed
-	spentBars  = bitRefused | bitQueued | bitLate | bitOpen | bitHurried | bitPlaced | bitWeighed | bitPassed | bitNested |
+	spentBars  = bitRefused | bitQueued | bitLate | bitOpen | bitHurried | bitWeighed | bitPassed | bitNested |
 		bitPart | bitKept
 )
 

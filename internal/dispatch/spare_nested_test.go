@@ -33,6 +33,7 @@ func (c *turnCtx) Value(key any) any {
 type asker struct {
 	sub   *Sub
 	asks  func(ctx context.Context, sub *Sub) error // of a call with data
+	line  func(*Call)                               // before one without starts
 	leaf  func(*Call)                               // before the answer to one without
 	mu    sync.Mutex
 	spent map[bool]bool // whether the last call may be used again, by whether it had asked
@@ -42,11 +43,14 @@ type asker struct {
 // Accept implements [Receiver].
 func (a *asker) Accept(c *Call) {
 	a.over.Go(func() {
+		outer := len(c.Envelope().Data) > 0
+		if a.line != nil && !outer {
+			a.line(c)
+		}
 		if !c.Start(slotless{}) {
 			return
 		}
 		ctx := &turnCtx{Call: c}
-		outer := len(c.Envelope().Data) > 0
 		var err error
 		if outer {
 			err = a.asks(ctx, a.sub)

@@ -155,7 +155,7 @@ func (c *turns) queue(p turn.Place) bool {
 	c.mu.Unlock()
 	_, ok := c.change(0, bitStarted|bitAnswered, bitPlaced)
 	if !ok { // meanwhile
-		place.Leave()
+		c.leavePlace()
 	}
 	return ok
 }
@@ -166,8 +166,10 @@ func (c *turns) leavePlace() {
 	c.mu.Lock()
 	p := c.more.place
 	c.more.place = nil
-	if c.more.probe != nil {
-		c.sub.d.clock.Remove(&c.more.probe.Node)
+	if probe := c.more.probe; probe != nil {
+		if c.sub.d.clock.Remove(&probe.Node) {
+			c.more.probe = nil // otherwise it may look at the call now: see Spent
+		}
 	}
 	c.mu.Unlock()
 	if p != nil {

@@ -31,6 +31,14 @@ func (d *decision) woke(ch chan struct{}) bool {
 	return false
 }
 
+// Wakes has a signal sent to ch, which must have room for two, when the context ends with which the wait was begun. That costs
+// less than the context's Done, and leaves nothing behind. If it returns true, Woke must be called when a signal has come.
+// If it returns false, the context's Done tells. w may be nil.
+func Wakes(w *Wait, ch chan struct{}) bool { return w != nil && w.call.own && wakes(w.call.Call, ch) }
+
+// Woke reports whether the context has ended. Then its signal was sent to ch, perhaps beside another.
+func Woke(w *Wait, ch chan struct{}) (ended bool) { return w.call.woke(ch) }
+
 // noted has the code that watches the call's context hear when the shard, or its lease, is lost. It returns true if that
 // has happened. It is called with mu held, before the context has ended.
 func noted(c *Call) (lost bool) {

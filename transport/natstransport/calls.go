@@ -21,7 +21,7 @@ import (
 type call struct {
 	t      *Transport
 	to     *route
-	signal chan struct{} // cap 1; one signal
+	signal chan struct{} // cap 2; one signal. See dispatch.Wakes
 	told   dispatch.Told // in place of signal: its sender has gone on
 	order  dispatch.Order
 	node   expiry.Node
@@ -38,7 +38,7 @@ type call struct {
 	last    bool // it is not used again
 }
 
-var signals = sync.Pool{New: func() any { return make(chan struct{}, 1) }}
+var signals = sync.Pool{New: func() any { return make(chan struct{}, 2) }}
 
 // calls are the requests that wait, by id.
 type calls struct {
@@ -249,17 +249,24 @@ func (cs *calls) lose(why *outcome.Error) {
 	decideAll(cs.takeIf(func(*call) bool { return true }), func(*call) *outcome.Error { return why })
 }
 
-// await waits for the outcome of a call that was posted.
-func (c *call) await(ctx context.Context, env *transport.Envelope) ([]byte, error) {
+// await waits for the outcome of a call that was posted. w is the wait that was begun with ctx; nil for none.
+func (c *call) await(ctx context.Context, w *dispatch.Wait, env *transport.Envelope) ([]byte, error) {
 	if env.TTLMs > 0 {
 		// It wakes the caller soon after the time to live.
 		c.t.clock.Add(&c.node, c, expiry.Plus(env.EndOfLife(), ttlGrace))
 		defer c.t.clock.Remove(&c.node)
 	}
-	select {
-	case <-c.signal:
-		return c.outcome()
-	case <-ctx.Done():
+	if dispatch.Wakes(w, c.signal) {
+		<-c.signal
+		if !dispatch.Woke(w, c.signal) {
+			return c.outcome()
+		}
+	} else {
+		select {
+		case <-c.signal:
+			return c.outcome()
+		case <-ctx.Done():
+		}
 	}
 	ok, sent := c.t.calls.leave(c)
 	if !ok {

@@ -48,7 +48,7 @@ func (t *Transport) request(ctx context.Context, env *transport.Envelope, p *par
 		}
 	}
 	if err == nil { // this end has not refused it
-		data, err = t.exchange(ctx, r, env, p)
+		data, err = t.exchange(ctx, &w, r, env, p)
 	}
 	if err != nil {
 		return t.elsewhere(ctx, env, p, r, data, err)
@@ -97,8 +97,8 @@ func (t *Transport) limit() int {
 	return max(0, int(most)-wire.Overhead)
 }
 
-// exchange sends a request and waits for its outcome.
-func (t *Transport) exchange(ctx context.Context, r *route, env *transport.Envelope, p *parcel) ([]byte, error) {
+// exchange sends a request and waits for its outcome. w is the wait that was begun with ctx; nil for none.
+func (t *Transport) exchange(ctx context.Context, w *dispatch.Wait, r *route, env *transport.Envelope, p *parcel) ([]byte, error) {
 	if leadsHere(r, env) {
 		return t.here.handOver(ctx, r, env, p)
 	}
@@ -110,7 +110,7 @@ func (t *Transport) exchange(ctx context.Context, r *route, env *transport.Envel
 	if err := r.To.post(ctx, r, env, c); err != nil {
 		return nil, err
 	}
-	return c.await(ctx, env)
+	return c.await(ctx, w, env)
 }
 
 // follows is how often one request is sent again at once because its shard has a
@@ -186,7 +186,7 @@ func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, p *p
 			break
 		}
 		r, env.Retry = next, env.Retry || errors.Is(err, outcome.ErrNotOwner)
-		data, err = t.exchange(ctx, r, env, p)
+		data, err = t.exchange(ctx, nil, r, env, p)
 	}
 	if !errors.Is(err, outcome.ErrTransportNoShardSubscriber) {
 		return data, err
