@@ -152,3 +152,14 @@ func AtAnEnd(ctx context.Context) bool {
 	t := m.Asks()
 	return t != nil && t.Stops()
 }
+
+// HandsOver reports whether ctx is that of a handler whose shard is the given one, and is handed over. That waits for the handler,
+// so the handler must not wait until it is over.
+func HandsOver(ctx context.Context, shard uint32) bool {
+	c := lend(ctx)
+	if c.Call == nil {
+		return false
+	}
+	defer c.giveBack()
+	return c.sub != nil && uint32(c.env.Shard) == shard && c.sub.standing.Asks()
+}
