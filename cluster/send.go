@@ -204,12 +204,11 @@ func hasten(ctx context.Context, env *Envelope) {
 // the client. A notification outlives its sender, so only the wait for the ack
 // is bounded.
 func (c *caller) bounded(ctx context.Context, env *Envelope) (_ context.Context, cancel context.CancelFunc, byDefault bool) {
-	if dispatch.HasDeadline(ctx) {
+	if env.Delivery == transport.AwaitNothing || dispatch.HasDeadline(ctx) {
 		return ctx, nil, false
 	}
 	wait := DefaultRequestTimeout
-	switch env.Delivery {
-	case transport.AwaitReply:
+	if env.Delivery == transport.AwaitReply {
 		if byDefault = env.TTLMs == 0; byDefault {
 			env.TTLMs = DefaultRequestTimeout.Milliseconds()
 		} else {
@@ -218,8 +217,6 @@ func (c *caller) bounded(ctx context.Context, env *Envelope) (_ context.Context,
 		if c.keepsTTL {
 			return ctx, nil, byDefault
 		}
-	case transport.AwaitNothing:
-		return ctx, nil, false
 	}
 	ctx, cancel = context.WithTimeout(ctx, wait)
 	return ctx, cancel, byDefault

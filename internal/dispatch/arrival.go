@@ -38,7 +38,7 @@ func (a *arrival) Init(env *transport.Envelope, r Replier, budget time.Duration)
 // begins sets the moment at which the call's time is up. deadline is its caller's; 0 is none.
 func (a *arrival) begins(deadline int64) {
 	env := &a.env
-	if deadline != 0 && env.Delivery == transport.AwaitReply { // a notification lives on when its sender has gone
+	if env.Delivery == transport.AwaitReply {
 		a.until = deadline
 	}
 	if env.TTLMs <= 0 {
@@ -48,6 +48,15 @@ func (a *arrival) begins(deadline int64) {
 		a.until = end
 		a.bits.Or(bitByTTL)
 	}
+}
+
+// leavesAt returns the moment at which the sender of an envelope leaves; 0 is none. A notification lives on when its sender
+// has gone.
+func leavesAt(ctx context.Context, env *transport.Envelope) int64 {
+	if env.Delivery != transport.AwaitReply {
+		return 0
+	}
+	return deadlineOf(ctx)
 }
 
 // deadlineOf returns the moment of ctx's deadline; 0 is none.

@@ -120,7 +120,7 @@ func (s *Sub) Carry(ctx context.Context, env *transport.Envelope, message plain.
 	if err := ctx.Err(); err != nil {
 		return nil, reply, outcome.ContextError(err, outcome.NotSent)
 	}
-	l := newLocal(s.d, env, deadlineOf(ctx))
+	l := newLocal(s.d, env, leavesAt(ctx, env))
 	l.cargo.message, l.cargo.want = message, want
 	l.fresh = l.AwaitsReply() // if it is late by now, Start notices, as for a call that becomes late in line
 	w := s.send(ctx, l, s.to.Receiver, nil)
@@ -140,7 +140,7 @@ func (s *Sub) do(ctx context.Context, env *transport.Envelope, r Receiver, from 
 	if err := ctx.Err(); err != nil {
 		return nil, outcome.ContextError(err, outcome.NotSent)
 	}
-	l := newLocal(s.d, env, deadlineOf(ctx))
+	l := newLocal(s.d, env, leavesAt(ctx, env))
 	w := s.send(ctx, l, r, from)
 	if !l.told() {
 		err = l.await(ctx, &w)
