@@ -103,8 +103,10 @@ func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, wai
 	size += sizeString(envData, len(env.Data))
 	size += sizeString(envKey, len(env.Key))
 	size += sizeString(envKind, len(env.Kind))
-	for name, value := range env.Headers {
-		size += protowire.SizeTag(envHeaders) + protowire.SizeBytes(sizeHeader(name, value))
+	if len(env.Headers) > 0 { // to range over no map takes its time, too
+		for name, value := range env.Headers {
+			size += protowire.SizeTag(envHeaders) + protowire.SizeBytes(sizeHeader(name, value))
+		}
 	}
 	size += sizeUint(envBudget, left)
 	size += sizeUint(envTTL, ttl)
@@ -120,25 +122,27 @@ func appendEnvelope(b []byte, env *transport.Envelope, budget time.Duration, wai
 	size += sizeUint(envEpoch, epoch)
 	size += sizeString(envCodec, len(env.Codec))
 
-	b = protowire.AppendTag(b, packetEnvelopes, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(size))
+	b = appendTag(b, packetEnvelopes, protowire.BytesType)
+	b = appendVarint(b, uint64(size))
 	b = appendUint(b, envShard, uint64(env.Shard))
 	b = appendString(b, envType, env.Type)
 	b = appendBytes(b, envData, env.Data)
 	b = appendString(b, envKey, env.Key)
 	b = appendString(b, envKind, env.Kind)
-	for name, value := range env.Headers {
-		b = protowire.AppendTag(b, envHeaders, protowire.BytesType)
-		b = protowire.AppendVarint(b, uint64(sizeHeader(name, value)))
-		b = appendString(b, headerName, name)
-		b = appendString(b, headerValue, value)
+	if len(env.Headers) > 0 {
+		for name, value := range env.Headers {
+			b = appendTag(b, envHeaders, protowire.BytesType)
+			b = appendVarint(b, uint64(sizeHeader(name, value)))
+			b = appendString(b, headerName, name)
+			b = appendString(b, headerValue, value)
+		}
 	}
 	b = appendUint(b, envBudget, left)
 	b = appendUint(b, envTTL, ttl)
 	b = appendUint(b, envDelivery, uint64(env.Delivery))
 	b = appendUint(b, envNumShards, uint64(env.NumShards))
 	if env.Layout != 0 {
-		b = protowire.AppendTag(b, envLayout, protowire.Fixed64Type)
+		b = appendTag(b, envLayout, protowire.Fixed64Type)
 		b = protowire.AppendFixed64(b, env.Layout)
 	}
 	b = appendUint(b, envRetry, flag(env.Retry))
@@ -184,7 +188,7 @@ func micros(d time.Duration) uint64 {
 
 // AppendCancel appends a cancellation to the packet in b.
 func AppendCancel(b []byte, id uint64) []byte {
-	b = protowire.AppendTag(b, packetCancels, protowire.VarintType)
+	b = appendTag(b, packetCancels, protowire.VarintType)
 	return protowire.AppendVarint(b, id)
 }
 
@@ -233,19 +237,31 @@ func appendUint(b []byte, field protowire.Number, v uint64) []byte {
 	if v == 0 {
 		return b
 	}
-	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), v)
+	return appendVarint(appendTag(b, field, protowire.VarintType), v)
 }
 
 func appendString(b []byte, field protowire.Number, s string) []byte {
 	if s == "" {
 		return b
 	}
-	return protowire.AppendString(protowire.AppendTag(b, field, protowire.BytesType), s)
+	return append(appendVarint(appendTag(b, field, protowire.BytesType), uint64(len(s))), s...)
 }
 
 func appendBytes(b []byte, field protowire.Number, v []byte) []byte {
 	if len(v) == 0 {
 		return b
 	}
-	return protowire.AppendBytes(protowire.AppendTag(b, field, protowire.BytesType), v)
+	return append(appendVarint(appendTag(b, field, protowire.BytesType), uint64(len(v))), v...)
+}
+
+func appendTag(b []byte, field protowire.Number, kind protowire.Type) []byte {
+	return appendVarint(b, protowire.EncodeTag(field, kind))
+}
+
+// appendVarint is protowire's, without a call for a number of one byte, as most are.
+func appendVarint(b []byte, v uint64) []byte {
+	if v < 0x80 {
+		return append(b, byte(v))
+	}
+	return protowire.AppendVarint(b, v)
 }
