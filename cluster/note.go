@@ -49,7 +49,7 @@ func (n *note) release() {
 		return
 	}
 	room := n.room
-	if cap(room) > mostRoom {
+	if cap(room) > mostRoom || n.c.keeps {
 		room = nil
 	}
 	*n = note{room: room[:0]}

@@ -86,8 +86,14 @@ func TestInterceptKeepsTheMessage(t *testing.T) {
 			return next(ctx)
 		}
 	})
+	key := client.Key("k")
 	for i := range 50 {
-		if err := client.Key("k").Notify(t.Context(), uniformTold{fmt.Sprint("text ", i)}); err != nil {
+		if err := key.Notify(t.Context(), uniformTold{fmt.Sprint("text ", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := 50; i < 100; i++ { // which the client copies, because the caller may use its slice again
+		if err := key.NotifyRawAsync(t.Context(), "uniformTold", fmt.Appendf(nil, `{"Text":"text %d"}`, i)).Wait(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -24,8 +24,9 @@ func (c *Call) Reply(data []byte, err error) {
 
 // ReplyOwned is Reply for a slice that the handler gives away.
 func (c *Call) ReplyOwned(data []byte) {
-	c.bits.Or(bitOwned)
-	c.answer(data, nil)
+	if old, ok := c.change(0, bitAnswered, bitAnswered|bitOwned); ok { // one that comes too late gives away no other's slice
+		c.conclude(old, data, nil, done)
+	}
 }
 
 // Refuse answers with an error of the library. If the call has started, an
