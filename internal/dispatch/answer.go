@@ -73,7 +73,7 @@ func (c *Call) Leave(cause error) (o outcome.Outcome, ok bool) {
 func (c *Call) Expire() {
 	var err *outcome.Error
 	switch isOver := c.until != 0 && expiry.Now() >= c.until; {
-	case isOver && c.has(bitByTTL):
+	case isOver && c.byTTL:
 		err = outcome.New(outcome.ErrEnvelopeExpired)
 	case isOver:
 		err = outcome.New(context.DeadlineExceeded)

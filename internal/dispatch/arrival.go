@@ -46,7 +46,7 @@ func (a *arrival) begins(deadline int64) {
 	}
 	if end := env.EndOfLife(); a.until == 0 || end < a.until {
 		a.until = end
-		a.bits.Or(bitByTTL)
+		a.byTTL = true
 	}
 }
 

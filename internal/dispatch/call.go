@@ -140,14 +140,25 @@ func (c *Call) Given() {
 // End says that the handler has returned. A call that it did not answer stays
 // open until it is answered, or its time is up.
 func (c *Call) End() {
-	if c.slot.Release() {
-		c.sub.life.busy.Add(1)
+	released := c.has(bitAsks)
+	if released {
+		c.release()
 	}
 	old := c.bits.Or(bitEnded)
+	if old&bitAsks != 0 && !released { // a goroutine of the handler began to wait at the same moment
+		c.release()
+	}
 	c.endTurn(old)
 	if old&(bitEnded|bitClosed) == bitClosed {
 		c.finish()
 		Part(c)
+	}
+}
+
+// release takes the slot back that a wait has given away.
+func (c *Call) release() {
+	if c.slot.Release() {
+		c.sub.life.busy.Add(1)
 	}
 }
 
@@ -195,6 +206,9 @@ func (c *Call) look(note bool) (done <-chan struct{}, lost bool) {
 // Err implements context.Context: context.Canceled if the caller has gone or
 // has its reply, context.DeadlineExceeded if the time is up.
 func (c *Call) Err() error {
+	if c.has(bitClosed) { // what follows holds no more changes
+		return c.ended.err()
+	}
 	if c.sub != nil && c.sub.standing.Gone() {
 		c.Refuse(c.lost())
 	}

@@ -58,7 +58,10 @@ func BeginWait(ctx context.Context) (w Wait) {
 // begin is BeginWait for a context that may be a turn's.
 func (w *Wait) begin(ctx context.Context) {
 	if c := lend(ctx); c.Call != nil {
-		waits, left := c.slot.BeginWait()
+		var waits, left bool
+		if c.bits.Or(bitAsks)&bitEnded == 0 { // otherwise a goroutine of the handler's goes on
+			waits, left = c.slot.BeginWait()
+		}
 		if left {
 			c.sub.life.busy.Add(-1)
 		}

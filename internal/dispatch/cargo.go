@@ -114,6 +114,9 @@ func ReplyValue(c *Call, v plain.Value) {
 
 // Own returns the envelope as a handler owns it, with the bytes of its payload.
 func (a *content) Own() transport.Envelope {
+	if c := a.carries(); a.has(bitStarted) && (c == nil || c.message.Type() == nil) { // nothing of the envelope changes any more
+		return Lent(a.env)
+	}
 	env, _ := a.Peek()
 	return Lent(env)
 }

@@ -27,6 +27,7 @@ type times struct {
 	until    int64 // moment by which the call must be answered; 0 is none
 	runUntil int64 // the same with the handler timeout; set by Start
 	fresh    bool  // its sender has just looked at the clock
+	byTTL    bool  // the end of its time to live is before the caller's deadline
 	node     expiry.Node
 }
 

@@ -37,7 +37,6 @@ const (
 	bitSameKey                     // and is for the key of that call
 	bitFar                         // its sender is in another process
 	bitByReturn                    // its transport tells its sender that it was accepted, when Dispatch returns
-	bitByTTL                       // the end of its time to live is before the caller's deadline
 	bitTold                        // its sender in this process has its answer
 	bitWaits                       // and waits for it on a channel
 	bitTimed                       // the clock has it, or had it
@@ -45,6 +44,8 @@ const (
 	bitLast                        // its handler has ended, and keeps nothing of it
 	bitLeft                        // its sender, or its node, is done with it
 	bitDone                        // its context was asked for its channel
+	bitMore                        // it has some of the fields that few calls need
+	bitAsks                        // code of its handler has begun a wait, for which its slot may be given away
 )
 
 // decision is how far a call is, and its answer. It does not know the sender or the handler: its
@@ -70,7 +71,10 @@ type more struct {
 }
 
 // keeps reports whether there is more than what ends with the call, and has nothing of it.
-func (m *more) keeps() bool {
+func (d *decision) keeps() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	m := d.more
 	return m.after != nil || m.inner != nil || m.name != "" || m.key != nil || m.chain != (chain{})
 }
 
@@ -78,6 +82,7 @@ func (m *more) keeps() bool {
 func (d *decision) rest() *more {
 	if d.more == nil {
 		d.more = new(more)
+		d.bits.Or(bitMore)
 	}
 	return d.more
 }
@@ -137,7 +142,6 @@ func (d *decision) runs() bool { return d.bits.Load()&(bitStarted|bitEnded) == b
 // called then.
 func (d *decision) record(err *outcome.Error, h how) (after func()) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.err, d.ended = err, h
 	if d.wake != nil {
 		d.wake <- struct{}{} // which has room
@@ -149,6 +153,7 @@ func (d *decision) record(err *outcome.Error, h how) (after func()) {
 		}
 		after, m.after = m.after, nil
 	}
+	d.mu.Unlock()
 	return after
 }
 

@@ -24,15 +24,13 @@ const (
 // Spent returns the call's subscription if the call has a reply, and nothing that code could ask it for
 // afterwards. Otherwise it returns nil. It is for the receiver, when the handler has returned.
 func Spent(c *Call) *Sub {
-	if c.bits.Load()&(spentBars|bitClosed) != bitClosed || c.fn != nil || len(c.env.Headers) > 0 || c.env.ID != "" {
+	if c.bits.Load()&(spentBars|bitClosed) != bitClosed || c.ended != done || c.fn != nil || len(c.env.Headers) > 0 || c.env.ID != "" {
 		return nil
 	}
 	if _, ok := c.replier.(Reuser); !ok {
 		return nil
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if m := c.more; m != nil && m.keeps() || c.ended != done {
+	if c.bits.Load()&bitMore != 0 && c.keeps() {
 		return nil
 	}
 	return c.sub
@@ -73,12 +71,8 @@ type Reuser interface {
 // Part is called by the sender of a call, or its transport, when it is done with the call, and by the node. The later of
 // the two gives back a call that is spent.
 func Part(c *Call) {
-	r, ok := c.replier.(Reuser)
-	if !ok {
-		return
-	}
 	if old := c.bits.Or(bitLeft); old&bitLeft != 0 && old&(spentNeeds|spentBars) == spentNeeds {
-		r.Reuse()
+		c.replier.(Reuser).Reuse() // Spent has looked
 	}
 }
 

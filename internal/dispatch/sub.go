@@ -83,7 +83,7 @@ func (s *Sub) dispatch(c *Call, r Receiver, from *Call) {
 			c.Expire()
 			return
 		}
-		if c.bits.Load()&(bitFar|bitByTTL) != 0 {
+		if c.byTTL || c.has(bitFar) {
 			s.d.endAt(c.until, c)
 		}
 	}

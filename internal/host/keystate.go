@@ -57,10 +57,13 @@ const (
 type event uint8
 
 const (
-	evSchedule event = iota
-	evWork
-	evRest
-	evStart
+	evRest     = event(resting) // the first three are changes of the turn alone
+	evSchedule = event(queued)
+	evWork     = event(working)
+)
+
+const (
+	evStart event = iota + evWork + 1
 	evSuspend
 	evResume
 	evLeave
@@ -75,12 +78,8 @@ const (
 // after returns the state that follows an event.
 func (s keyState) after(e event) keyState {
 	switch e {
-	case evSchedule:
-		s.turn = queued
-	case evWork:
-		s.turn = working
-	case evRest:
-		s.turn = resting
+	case evRest, evSchedule, evWork:
+		s.turn = turnState(e)
 	case evStart:
 		s.life = live
 	case evSuspend:
