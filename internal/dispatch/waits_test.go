@@ -165,3 +165,33 @@ func TestWordsOfCallsThatWait(t *testing.T) {
 		}
 	})
 }
+
+// TestAWaitThatBeginsAtTheEnd: a goroutine of a handler's begins to wait at the moment at which the handler returns, or
+// later. Slot and room are given back once.
+func TestAWaitThatBeginsAtTheEnd(t *testing.T) {
+	var asks sync.WaitGroup
+	d, send := one(t, map[string]transport.HandlerFunc{
+		"wait": func(ctx context.Context, _ transport.Envelope) ([]byte, error) {
+			returns := make(chan struct{})
+			asks.Go(func() {
+				<-returns
+				BeginWait(ctx) // and never ends
+			})
+			close(returns)
+			return nil, nil
+		},
+	})
+	asks.Add(1) // until all are sent
+	for range 500 {
+		send("wait")
+	}
+	d.life.pool.Close()
+	asks.Done()
+	asks.Wait()
+	if n, busy := d.life.pool.Stats().Running, d.life.busy.Load(); n != 0 || busy != 0 {
+		t.Errorf("%d slots are taken, and %d calls in flight, after the end", n, busy)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}
