@@ -187,9 +187,6 @@ func (c *Call) tell(data []byte, err *outcome.Error) bool {
 // close is called once, when the call has been decided and its sender told. The later of close and
 // End finishes the call.
 func (c *Call) close() {
-	if !c.sub.d.clock.Remove(&c.node) && c.has(bitTimed) {
-		c.bits.Or(bitKept) // the clock is about to end it
-	}
 	if old := c.bits.Or(bitClosed); old&(bitStarted|bitQueued) == 0 || old&bitEnded != 0 {
 		c.finish()
 	}

@@ -131,7 +131,7 @@ func (c *Call) Given() {
 		return
 	}
 	if c.runUntil == 0 {
-		c.sub.d.clock.Remove(&c.node)
+		c.sub.d.dontEnd(c)
 	} else {
 		c.sub.d.endAt(c.runUntil, c)
 	}
@@ -165,6 +165,7 @@ func (c *Call) release() {
 // finish is called once, when the call was decided and its handler has ended
 // or will never start.
 func (c *Call) finish() {
+	c.leaveClock()
 	defer c.giveBack() // also where the meter ends the goroutine
 	if o := c.meter(); o != nil {
 		c.mu.Lock()

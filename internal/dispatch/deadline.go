@@ -43,11 +43,36 @@ func (t *times) Deadline() (time.Time, bool) {
 
 // endAt has the clock end a call at a moment.
 func (d *Dispatcher) endAt(moment int64, c *Call) {
+	if l, ok := c.replier.(*local); ok {
+		l.endAt(moment)
+		return
+	}
 	if c.bits.Or(bitTimed)&bitTimed != 0 {
 		c.bits.Or(bitKept) // the clock may be about to end it by the moment of before
 	}
 	d.clock.Add(&c.node, c, moment)
 	if c.bits.Load()&bitAnswered != 0 { // at the same moment
 		d.clock.Remove(&c.node)
+	}
+}
+
+// dontEnd takes back endAt.
+func (d *Dispatcher) dontEnd(c *Call) {
+	if l, ok := c.replier.(*local); ok {
+		l.due.Store(0)
+	}
+	d.clock.Remove(&c.node)
+}
+
+// leaveClock is called when a call has finished.
+func (c *Call) leaveClock() {
+	if _, ok := c.replier.(*local); ok {
+		if c.bits.Load()&bitLast == 0 { // otherwise Part looks
+			c.sub.d.clock.Remove(&c.node)
+		}
+		return
+	}
+	if !c.sub.d.clock.Remove(&c.node) && c.has(bitTimed) {
+		c.bits.Or(bitKept) // the clock is about to end it
 	}
 }

@@ -34,7 +34,7 @@ type Dispatcher struct {
 	}
 	asking *asking
 
-	spare sync.Pool // *local: calls that are over
+	spare spares
 	waits sync.Pool // chan struct{}, cap 1: those of calls that are not used again
 
 	mu     sync.Mutex

@@ -4,6 +4,7 @@ package dispatch
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
@@ -13,15 +14,17 @@ import (
 type local struct {
 	Call
 	cargo cargo
+	d     *Dispatcher   // whose spare it is when it is over
+	due   atomic.Int64  // moment by which the clock must end it; 0 is none
 	wait  chan struct{} // cap 2; one signal at most, and none unless bitWaits is set before bitTold. See [Wakes]
 	data  []byte
 }
 
 // newLocal makes a call for env, whose sender waits until a moment; 0 is for ever. The memory may be that of a call that is over.
 func newLocal(d *Dispatcher, env *transport.Envelope, deadline int64) *local {
-	l, ok := d.spare.Get().(*local)
-	if !ok {
-		l = &local{}
+	l := d.spare.get()
+	if l == nil {
+		l = &local{d: d}
 	}
 	l.env, l.replier = *env, l
 	l.env.ReplyTo = ""

@@ -10,7 +10,7 @@ package dispatch
 //   - The receiver has said that it keeps nothing of the call ([EndLast]). What the receiver gives to user code is
 //     something of its own, which turns to [Ended] afterwards.
 //   - Nothing else has been given the call: no context that leads to it was asked for it ([CallFrom]), no list of the
-//     shard has it, and the clock has given it back, also if it has looked whether the call stands in a circle. Code of the
+//     shard has it, and the clock is neither about to end it nor looks whether the call stands in a circle. Code of the
 //     library that borrows the call has given it back, or the receiver does not say EndLast (turn.Gate).
 //
 // Any other call is left to the garbage collector.
@@ -71,14 +71,11 @@ type Reuser interface {
 // Part is called by the sender of a call, or its transport, when it is done with the call, and by the node. The later of
 // the two gives back a call that is spent.
 func Part(c *Call) {
-	if old := c.bits.Or(bitLeft); old&bitLeft != 0 && old&(spentNeeds|spentBars) == spentNeeds {
+	switch old := c.bits.Or(bitLeft); {
+	case old&(bitLeft|bitLast) != bitLeft|bitLast:
+	case old&(spentNeeds|spentBars) == spentNeeds:
 		c.replier.(Reuser).Reuse() // Spent has looked
+	default:
+		c.sub.d.clock.Remove(&c.node)
 	}
-}
-
-// Reuse implements [Reuser].
-func (l *local) Reuse() {
-	spare, wait := &l.sub.d.spare, l.wait
-	*l = local{wait: wait}
-	spare.Put(l)
 }

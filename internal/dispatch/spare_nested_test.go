@@ -296,7 +296,7 @@ func TestOneSignalOfTwo(t *testing.T) {
 		if w, ok := a.sub.d.waits.Get().(chan struct{}); ok && len(w) > 0 {
 			t.Fatal("a signal is left")
 		}
-		if l, ok := a.sub.d.spare.Get().(*local); ok && len(l.wait) > 0 {
+		if l := a.sub.d.spare.get(); l != nil && len(l.wait) > 0 {
 			t.Fatal("a signal is left")
 		}
 	}

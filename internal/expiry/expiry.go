@@ -25,6 +25,7 @@ type Expirer interface{ Expire() }
 // added again, with another moment, at any time.
 type Node struct {
 	lane  atomic.Pointer[lane] // nil while in no set; changes under its lane's lock
+	at    atomic.Int64         // its moment; never while in no set; under the same lock
 	index int                  // in the lane's heap
 	owner Expirer
 }
@@ -44,6 +45,9 @@ type lane struct {
 	armed bool
 	due   int64 // moment at which the armed timer fires
 }
+
+// never is later than every moment.
+const never = 1<<63 - 1
 
 // lock locks a lane that is free, or waits for one.
 func (s *Set) lock() *lane {
@@ -66,6 +70,7 @@ func (s *Set) Add(n *Node, owner Expirer, moment int64) {
 		if n.lane.CompareAndSwap(nil, l) { // otherwise it was added elsewhere at the same moment
 			n.owner = owner
 			l.heap.push(due{moment, n})
+			n.at.Store(moment)
 			if !l.armed || moment < l.due {
 				l.arm(moment)
 			}
@@ -73,6 +78,15 @@ func (s *Set) Add(n *Node, owner Expirer, moment int64) {
 			return
 		}
 		l.mu.Unlock()
+	}
+}
+
+// By is Add for an owner that is told by a moment: it may be told sooner, at the moment of an Add or a By
+// before. If its time is not up then, it calls By again. That spares most changes of the set for things whose moments
+// only grow. What the owner is to find when it is told must be there before By.
+func (s *Set) By(n *Node, owner Expirer, moment int64) {
+	if n.lane.Load() == nil || n.at.Load() > moment {
+		s.Add(n, owner, moment)
 	}
 }
 
@@ -93,6 +107,7 @@ func (s *Set) Remove(n *Node) (was bool) {
 // unlink is called with mu held.
 func (l *lane) unlink(n *Node) {
 	l.heap.remove(n.index)
+	n.at.Store(never) // first: By finds no moment of before in a lane of later
 	n.lane.Store(nil)
 }
 

@@ -134,6 +134,72 @@ func TestAddMoves(t *testing.T) {
 	})
 }
 
+// TestBy: an earlier moment of before stays, and a later one does not.
+func TestBy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(Set)
+		var later, earlier, over, removed thing
+		by := func(x *thing, after time.Duration) { s.By(&x.node, x, Plus(Now(), after)) }
+		by(&later, time.Second)
+		by(&later, 2*time.Second)
+		by(&earlier, 2*time.Second)
+		by(&earlier, time.Second)
+		by(&over, time.Second)
+		over.then = func() {
+			if len(over.told) == 1 {
+				by(&over, time.Second)
+			}
+		}
+		by(&removed, time.Second)
+		s.Remove(&removed.node)
+		by(&removed, 2*time.Second)
+		pass(time.Minute)
+		later.want(t, "with a later moment", time.Second)
+		earlier.want(t, "with an earlier moment", time.Second)
+		over.want(t, "added when told", time.Second, 2*time.Second)
+		removed.want(t, "added when removed", 2*time.Second)
+	})
+}
+
+// looker has a moment that changes while the set tells it.
+type looker struct {
+	node Node
+	set  *Set
+	due  atomic.Int64
+	told chan struct{}
+}
+
+func (l *looker) Expire() {
+	if due := l.due.Load(); due > Now() {
+		l.set.By(&l.node, l, due)
+		return
+	}
+	l.told <- struct{}{}
+}
+
+// TestByAtTheMomentItIsTold: whatever the set does at that moment, the owner hears of its new moment.
+func TestByAtTheMomentItIsTold(t *testing.T) {
+	l := &looker{set: new(Set), told: make(chan struct{}, 1000)}
+	defer l.set.Stop()
+	for i := range 300 {
+		first := Plus(Now(), time.Duration(i%20)*5*time.Microsecond)
+		l.due.Store(first)
+		l.set.By(&l.node, l, first)
+		for Now() < first { // until about then
+			runtime.Gosched()
+		}
+		next := Now() + int64(i%7)*int64(time.Microsecond)
+		l.due.Store(next)
+		l.set.By(&l.node, l, next)
+		<-l.told
+		l.set.Remove(&l.node) // it may have been told of both
+		select {
+		case <-l.told:
+		default:
+		}
+	}
+}
+
 func TestExpireMayAddAndRemove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(Set)
