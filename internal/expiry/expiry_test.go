@@ -144,12 +144,12 @@ func TestBy(t *testing.T) {
 		by(&later, 2*time.Second)
 		by(&earlier, 2*time.Second)
 		by(&earlier, time.Second)
-		by(&over, time.Second)
 		over.then = func() {
 			if len(over.told) == 1 {
 				by(&over, time.Second)
 			}
 		}
+		by(&over, time.Second)
 		by(&removed, time.Second)
 		s.Remove(&removed.node)
 		by(&removed, 2*time.Second)
