@@ -29,6 +29,13 @@ func echoPerKey(string) (cluster.ServerHandlerFunc, error) {
 // benchCluster is a client of a node in this process.
 func benchCluster(b *testing.B, h cluster.ServerHandlerFunc) *cluster.Client {
 	b.Helper()
+	client, _ := benchNode(b, h)
+	return client
+}
+
+// benchNode is benchCluster with the transport.
+func benchNode(b *testing.B, h cluster.ServerHandlerFunc) (*cluster.Client, cluster.Transport) {
+	b.Helper()
 	tr := cluster.NewInMemoryTransport(cluster.MemoryTransportOpts{MaxPending: -1})
 	shards := cluster.ShardsForNode("n", []string{"n"}, 64, "")
 	node := cluster.NewNode(cluster.NodeOptions{
@@ -50,7 +57,7 @@ func benchCluster(b *testing.B, h cluster.ServerHandlerFunc) *cluster.Client {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return client
+	return client, tr
 }
 
 // BenchmarkRequest is a request to an active key from one caller.

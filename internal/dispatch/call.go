@@ -207,7 +207,7 @@ func (c *Call) look(note bool) (done <-chan struct{}, lost bool) {
 // Err implements context.Context: context.Canceled if the caller has gone or
 // has its reply, context.DeadlineExceeded if the time is up.
 func (c *Call) Err() error {
-	if c.has(bitClosed) { // what follows holds no more changes
+	if c.has(bitClosed) { // from then on it does not change
 		return c.ended.err()
 	}
 	if c.sub != nil && c.sub.standing.Gone() {
