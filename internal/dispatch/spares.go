@@ -58,7 +58,7 @@ func (l *local) Reuse() {
 	l.due.Store(0)
 	l.env, l.replier, l.sub = transport.Envelope{}, nil, nil
 	l.decision.ended, l.err, l.more = not, nil, nil
-	l.until, l.runUntil, l.fresh = 0, 0, false
+	l.until, l.runUntil, l.fresh, l.byTTL = 0, 0, false, false
 	l.by, l.self = nil, nil
 	l.slot, l.kept = pool.Held{}, nil
 	l.cargo, l.data = cargo{}, nil
