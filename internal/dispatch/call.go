@@ -142,11 +142,11 @@ func (c *Call) Given() {
 func (c *Call) End() {
 	released := c.has(bitAsks)
 	if released {
-		c.release()
+		release(c)
 	}
 	old := c.bits.Or(bitEnded)
 	if old&bitAsks != 0 && !released { // a goroutine of the handler began to wait at the same moment
-		c.release()
+		release(c)
 	}
 	c.endTurn(old)
 	if old&(bitEnded|bitClosed) == bitClosed {
@@ -156,7 +156,7 @@ func (c *Call) End() {
 }
 
 // release takes the slot back that a wait has given away.
-func (c *Call) release() {
+func release(c *Call) {
 	if c.slot.Release() {
 		c.sub.life.busy.Add(1)
 	}
@@ -165,7 +165,7 @@ func (c *Call) release() {
 // finish is called once, when the call was decided and its handler has ended
 // or will never start.
 func (c *Call) finish() {
-	c.leaveClock()
+	leaveClock(c)
 	defer c.giveBack() // also where the meter ends the goroutine
 	if o := c.meter(); o != nil {
 		c.mu.Lock()

@@ -65,7 +65,7 @@ func (d *Dispatcher) dontEnd(c *Call) {
 }
 
 // leaveClock is called when a call has finished.
-func (c *Call) leaveClock() {
+func leaveClock(c *Call) {
 	if _, ok := c.replier.(*local); ok {
 		if c.bits.Load()&bitLast == 0 { // otherwise Part looks
 			c.sub.d.clock.Remove(&c.node)

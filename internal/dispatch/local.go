@@ -121,6 +121,15 @@ func (l *local) left(ctx context.Context) error {
 	return nil
 }
 
+// part is called by the sender of a call when it has its answer.
+func (l *local) part() {
+	if l.wait != nil && l.bits.Load()&spentBars != 0 { // the call is not used again, but its channel is
+		l.sub.d.waits.Put(l.wait)
+		l.wait = nil
+	}
+	Part(&l.Call)
+}
+
 func cloneBytes(b []byte) []byte {
 	if len(b) == 0 {
 		return nil

@@ -53,15 +53,6 @@ func Ended(s *Sub) *Call {
 	return c
 }
 
-// part is called by the sender of a call when it has its answer.
-func (l *local) part() {
-	if l.wait != nil && l.bits.Load()&spentBars != 0 { // the call is not used again, but its channel is
-		l.sub.d.waits.Put(l.wait)
-		l.wait = nil
-	}
-	Part(&l.Call)
-}
-
 // Reuser is a [Replier] whose call may be used again. Reuse is called when nothing refers to the call any more.
 type Reuser interface {
 	Replier

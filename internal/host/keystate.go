@@ -111,3 +111,24 @@ func (s keyState) isActive() bool { return s.life < stopping }
 
 // runs reports whether the key can take mail.
 func (s keyState) runs() bool { return s.life == live && !s.suspended }
+
+// to changes the state, and returns by how many more keys are active.
+func (s *keyState) to(e event) (more int) {
+	if e <= evWork { // as after; a message has two or three of these
+		s.turn = turnState(e)
+		return 0
+	}
+	return s.passesTo(e)
+}
+
+func (s *keyState) passesTo(e event) (more int) {
+	was := s.isActive()
+	*s = s.after(e)
+	switch is := s.isActive(); {
+	case is && !was:
+		return 1
+	case was && !is:
+		return -1
+	}
+	return 0
+}

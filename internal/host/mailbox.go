@@ -89,25 +89,7 @@ func (b *mailbox) schedule() bool {
 
 // to changes the state, and returns by how many more keys are active. It is called with
 // mu held.
-func (b *mailbox) to(e event) (more int) {
-	if e <= evWork { // as after; a message has two or three of these
-		b.state.turn = turnState(e)
-		return 0
-	}
-	return b.passesTo(e)
-}
-
-func (b *mailbox) passesTo(e event) (more int) {
-	was := b.state.isActive()
-	b.state = b.state.after(e)
-	switch is := b.state.isActive(); {
-	case is && !was:
-		return 1
-	case was && !is:
-		return -1
-	}
-	return 0
-}
+func (b *mailbox) to(e event) (more int) { return b.state.to(e) }
 
 // change is to for what happens to an incarnation, if it is still that of the key.
 func (b *mailbox) change(of pactor.MessageInvoker, e event) (more int) {
