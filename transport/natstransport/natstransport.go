@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/nats-io/nats.go"
@@ -193,3 +194,20 @@ func (t *Transport) DroppedMessages() uint64 { return t.link.Dropped() }
 func (t *Transport) PacketCounts() (undecodable, refusedReplies uint64) {
 	return t.packets.undecodable.Load(), t.packets.refused.Load()
 }
+
+// missed counts notifications without an acknowledgement that have reached no node: their
+// senders have gone on, and cannot be told.
+type missed struct {
+	log *slog.Logger
+	n   atomic.Uint64
+}
+
+func (m *missed) add(n int, args ...any) {
+	if n > 0 {
+		total := m.n.Add(uint64(n))
+		m.log.Warn("notifications have reached no node", append(args, "notifications", n, "total", total)...)
+	}
+}
+
+// packets counts packets that came to this end and could not be used, or could not be answered.
+type packets struct{ undecodable, refused atomic.Uint64 }
