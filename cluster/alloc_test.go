@@ -14,8 +14,8 @@ import (
 )
 
 // TestAllocationsOfARequest in one process: the context that the handler may keep, the message and the reply, and
-// nothing of the call itself. Of a request whose handler asks another key, the turn comes on top. If it asks with a
-// context made from its own, what the standard library allocates for that comes on top, and for the end of its own.
+// nothing of the call itself. If the handler asks another key, its turn comes on top. If the handler asks with a
+// context made from its own, what the standard library allocates for that context comes on top too.
 func TestAllocationsOfARequest(t *testing.T) {
 	for _, f := range forms(64) {
 		most := map[string]float64{"clstr": 3, "clstr-json": 3, "clstr-proto": 5}[f.name]

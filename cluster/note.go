@@ -70,7 +70,8 @@ func begin(ctx context.Context, c *caller, m *message, opts []EnvelopeOption, le
 	inside := turn.Inside(ctx)
 	n.freeze(ctx, opts, inside)
 	if inside {
-		// The shard that gets it may end before this one. Or that shard is handed over when this turn ends, which may wait for the receipt.
+		// The shard that gets it may end before this one. Or it is this turn's own shard, and is handed over only when the
+		// turn has ended, and the turn may wait for the receipt.
 		if dispatch.AtAnEnd(ctx) || dispatch.HandsOver(ctx, uint32(n.env.Shard)) {
 			_, err := c.call(ctx, &n.env, &n.m, nil)
 			return n.refused(err)

@@ -16,15 +16,15 @@ import (
 	"github.com/clstr-go/clstr/testkit"
 )
 
-// The memory that a message is encoded into is used again for another message. These are all of one sign, so that any
-// mixture of two shows.
+// The memory that a message is encoded into is used again for another message. Each of these messages repeats one
+// character, so that any mixture of two shows.
 
 type (
 	uniform     struct{ Text string }
 	uniformTold struct{ Text string }
 )
 
-// isUniform reports whether a text is of one sign.
+// isUniform reports whether a text repeats one character.
 func isUniform(text string) bool { return text != "" && strings.Trim(text, text[:1]) == "" }
 
 // TestRoomsAreNotShared: messages and replies arrive as they were sent while many others are sent, and while callers leave.

@@ -77,8 +77,8 @@ func (c *ScopedClient) NotifyRaw(ctx context.Context, msgType string, data []byt
 //
 // At most [ClientOptions].NotifyWindow notifications of a client are on their way, with 16 MiB of
 // messages. Beyond that NotifyAsync waits for room until ctx ends. Afterwards ctx does not bound the
-// notification, which has 30 seconds, or its TTL if that is less. In a stop hook, and in a turn whose shard is handed
-// over and gets the notification too, NotifyAsync waits as Notify does.
+// notification, which has 30 seconds, or its TTL if that is less. In a stop hook NotifyAsync waits as Notify does. So it
+// does in a turn that notifies a key of its own shard while the shard is handed over.
 func (c *ScopedClient) NotifyAsync(ctx context.Context, msg any, opts ...EnvelopeOption) *Receipt {
 	p, err := encoded(c, msg, transport.AwaitAccept)
 	if err != nil {

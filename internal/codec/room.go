@@ -46,7 +46,7 @@ func (r *Room) json(v any) ([]byte, error) {
 	return bytes.TrimSuffix(r.text.Bytes(), []byte("\n")), nil
 }
 
-// protobuf encodes a message: each time that it is sent to the same bytes.
+// protobuf encodes a message, always to the same bytes.
 func (r *Room) protobuf(m proto.Message) ([]byte, error) {
 	options := proto.MarshalOptions{Deterministic: true}
 	if r == nil {

@@ -70,7 +70,7 @@ type more struct {
 	chain
 }
 
-// keeps reports whether there is more than what ends with the call, and has nothing of it.
+// keeps reports whether there is more than done, which ends with the call and refers to nothing of it.
 func (d *decision) keeps() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

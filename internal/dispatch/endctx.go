@@ -8,8 +8,8 @@ import (
 )
 
 // endCtx is a context of the standard library that ends with a call. The contexts that a handler makes from its own hang
-// on it. Otherwise the standard library would start a goroutine for each of them, which waits for the call's end. It has
-// nothing of the call. So the call may be used again while code still has the context.
+// on it. Otherwise the standard library would start a goroutine for each of them, which waits for the call's end. An endCtx
+// refers to nothing of the call, so the call may be used again while code still has the context.
 type endCtx struct {
 	context.Context
 	parent   lateness

@@ -20,7 +20,7 @@ type local struct {
 	data  []byte
 }
 
-// newLocal makes a call for env, whose sender waits until a moment; 0 is for ever. The memory may be that of a call that is over.
+// newLocal makes a call for env. The sender waits until the deadline; 0 is for ever. The memory may be that of a call that is over.
 func newLocal(d *Dispatcher, env *transport.Envelope, deadline int64) *local {
 	l := d.spare.get()
 	if l == nil {

@@ -153,8 +153,8 @@ func AtAnEnd(ctx context.Context) bool {
 	return t != nil && t.Stops()
 }
 
-// HandsOver reports whether ctx is that of a handler whose shard is the given one, and is handed over. That waits for the handler,
-// so the handler must not wait until it is over.
+// HandsOver reports whether ctx is that of a handler of the given shard, and the shard is being handed over. The hand-off waits
+// for the handler, so the handler must not wait for the end of the hand-off.
 func HandsOver(ctx context.Context, shard uint32) bool {
 	c := lend(ctx)
 	if c.Call == nil {

@@ -16,8 +16,8 @@ type Turn = turn.Turn
 // For says that the wait is for a call to shard, and returns the turns that wait
 // for it, the nearest first: the one that ctx belongs to, and those that wait for
 // that. It returns nil outside of handlers and hooks, and where the handler or hook
-// has returned, because nothing waits for a goroutine that goes on. A handler that goes on after its call was answered
-// is the only one.
+// has returned, because nothing waits for a goroutine that goes on. If a handler goes on after its call was answered, For
+// returns the handler's turn alone.
 func (w *Wait) For(ctx context.Context, shard int) *Turn {
 	t := w.turn
 	if t == nil {
@@ -124,7 +124,7 @@ func (c *turns) turn() *Turn {
 	return t
 }
 
-// answered is called when the call has its answer, before its sender is told: from then on no turn waits for its own.
+// answered is called when the call has its answer, before its sender is told. From then on no turn waits for the call's.
 func (c *turns) answered() {
 	c.mu.Lock()
 	t := c.self

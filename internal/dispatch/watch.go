@@ -31,9 +31,9 @@ func (d *decision) woke(ch chan struct{}) bool {
 	return false
 }
 
-// Wakes has a signal sent to ch, which must have room for two, when the context ends with which the wait was begun. That costs
-// less than the context's Done, and leaves nothing behind. If it returns true, Woke must be called when a signal has come.
-// If it returns false, the context's Done tells. w may be nil.
+// Wakes has a signal sent to ch when the context that the wait was begun with ends. ch must have room for two. That costs
+// less than the context's Done, and leaves nothing behind. If Wakes returns true, Woke must be called when a signal has come.
+// If Wakes returns false, the context's Done tells of the end. w may be nil.
 func Wakes(w *Wait, ch chan struct{}) bool { return w != nil && w.call.own && wakes(w.call.Call, ch) }
 
 // Woke reports whether the context has ended. Then its signal was sent to ch, perhaps beside another.

@@ -183,8 +183,8 @@ func TestAbandonedCallsActivateNothing(t *testing.T) {
 	}
 }
 
-// TestAnErrorThatAnotherKeyHasHad is the cause of an activation's failure, and not the failure itself: it is the other
-// key whose record is bad.
+// TestAnErrorThatAnotherKeyHasHad is the cause of an activation's failure, and not the failure itself: the bad record
+// is the other key's.
 func TestAnErrorThatAnotherKeyHasHad(t *testing.T) {
 	w := newWorld(t, host.Options{Factory: func(string) (host.Actor, error) {
 		return nil, outcome.Errorf(outcome.ErrBadState, "record of another key")

@@ -72,7 +72,7 @@ func (b *backoff) fails(shard uint32, key string, cause error) *outcome.Error {
 	return inactive(cause, "", delay)
 }
 
-// inactive is the error for the callers of a key that could not be activated, and is tried again after a pause.
+// inactive is the error for the callers of a key that could not be activated. The key is tried again after a pause.
 func inactive(cause error, pause string, after time.Duration) (e *outcome.Error) {
 	if bad, ok := cause.(*badState); ok {
 		e = failure(outcome.ErrBadState, "%s: %s%v", bad.what, pause, bad.cause).WithCause(bad.cause)

@@ -90,14 +90,14 @@ func (s *shard) beginEnd(g *EndGroup) {
 	}
 }
 
-// lent is a call that waits in the mail, for code that is not on the call's turn. The turn may end meanwhile, and until
-// that code leaves the gate, the call does not become another.
+// lent is a call that waits in the mail, lent to code that is not on the call's turn. The turn may end meanwhile, but the
+// call's memory is not used again until that code leaves the gate.
 type lent struct {
 	of   *Context
 	call Call // before its turn, which may put it behind an outlet
 }
 
-// lend enters the gate of a message whose turn has not begun. It is called with the mailbox's mu held.
+// lend enters the gate of a message before the message's turn. It is called with the mailbox's mu held.
 func lend(x *Context) lent {
 	turn.Enter(&x.gate)
 	return lent{x, x.call}

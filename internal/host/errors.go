@@ -14,14 +14,14 @@ import (
 	"github.com/clstr-go/clstr/state"
 )
 
-// What the methods of a turn's context say to the entity. They are no errors of calls: an entity that passes one on
-// has failed.
+// What the methods of a turn's context say to the entity. These are not errors of calls: if an entity passes one on, its
+// message has failed.
 var (
 	errNotDurable = errors.New("the entity is not durable")
 	errNoTurn     = errors.New("the turn has ended")
 )
 
-// errFailed is why the change of a turn is not stored that has returned an error.
+// errFailed is why a turn that has returned an error stores no change.
 var errFailed = errors.New("its turn has failed")
 
 // What refusals suggest: a mailbox empties message by message, and a hook that is
@@ -76,13 +76,13 @@ func legible(err error) error {
 	return err
 }
 
-// notStored is the error of a turn that has run, and whose change the store does not take.
+// notStored is the error of a turn that has run, if the store does not take its change.
 func notStored(cause error) *outcome.Error {
 	return failure(outcome.ErrNotStored, "%v", legible(cause))
 }
 
-// refusal is the error of a turn whose change the keeper has ended with err. It says which of the errors of package
-// state that is, for code of this process.
+// refusal is the error of a turn, if the keeper has ended its change with err. For code of this process it wraps the error
+// of package state that err is.
 func refusal(err error) *outcome.Error {
 	switch {
 	case errors.Is(err, state.ErrDeposed):
@@ -95,10 +95,10 @@ func refusal(err error) *outcome.Error {
 	return failure(outcome.ErrDeposed, "%v", err).WithOutcome(outcome.MaybeRan)
 }
 
-// kept says of a refusal that the key keeps its state in memory, and tries again.
+// kept marks a refusal: the key keeps its state in memory, and tries again.
 func kept(why *outcome.Error) *outcome.Error { return why.WithOutcome(outcome.MaybeRan) }
 
-// isKept reports whether an error is one that was kept.
+// isKept reports whether an error is such a refusal.
 func isKept(err error) bool {
 	return errors.Is(err, outcome.ErrNotStored) && outcome.Of(err) == outcome.MaybeRan
 }

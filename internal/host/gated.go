@@ -136,10 +136,10 @@ func (g *gated) leave(why *outcome.Error) {
 	}
 }
 
-// newStay makes what waits in a line, in place of a call, until the state is stored.
+// newStay makes an entry of a line for a goroutine that waits, as calls do, until the state is stored.
 func newStay() *gated { return &gated{stored: make(chan *outcome.Error, 1)} }
 
-// stays waits for that. It returns why the state will not be stored, or ctx's error.
+// stays waits until the state is stored. It returns why the state will not be stored, or ctx's error.
 func (g *gated) stays(ctx context.Context) error {
 	select {
 	case why := <-g.stored:

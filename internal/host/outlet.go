@@ -253,7 +253,7 @@ func (o *outlet) Unstored() (wait func(context.Context) error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if o.undos != undos {
-			return lostAnswer("key %.64q: a turn was undone while a message of it waited", o.cell.key)
+			return lostAnswer("key %.64q: a turn was undone while one of its messages waited", o.cell.key)
 		}
 		return nil
 	}

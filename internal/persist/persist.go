@@ -144,7 +144,7 @@ func (s State) Now() (Sum, error) {
 	return sumOf(data), err
 }
 
-// After returns the state as it is now, and its sum, for one whose sum was old. Only a state that has
+// After returns the state as it is now, and its sum. old is the sum that the state had before. Only a state that has
 // changed must not be too large: the bound may be lower than that of the program that has stored it. A
 // key without a state may begin with a nil pointer.
 func (s State) After(old Sum) (data []byte, is Sum, err error) {

@@ -133,7 +133,7 @@ func (t *Turn) Answered() {
 	t.own.mu.Unlock()
 }
 
-// Asking returns t with the turns that wait for it when it asks now: with none once it was answered. t may be nil.
+// Asking returns t with the turns that wait for what t asks now. Once t was answered, no turn does. t may be nil.
 func (t *Turn) Asking() *Turn {
 	if t == nil || t.By == nil {
 		return t
@@ -148,9 +148,9 @@ func (t *Turn) Asking() *Turn {
 	return &alone
 }
 
-// HoldsUp reports whether the turn, one of this process, does not end before a call that it waits for. That is not
-// known of a turn that was answered: what asks may be a goroutine that goes on, because it has heard of the answer. So
-// such a turn is in no circle.
+// HoldsUp reports whether the turn, one of this process, does not end before a call that it waits for. A turn that was
+// answered may end before: the call may be one of a goroutine that goes on because it has heard of the answer. So such a
+// turn is in no circle.
 func (t *Turn) HoldsUp() bool {
 	t.own.mu.Lock()
 	defer t.own.mu.Unlock()

@@ -149,8 +149,9 @@ func number(h nats.Header, name string) uint64 {
 	return n
 }
 
-// said returns the value of a header that JetStream adds to what is stored. The message may have been stored with such a
-// header, because a user may have an answer of JetStream's sent there. JetStream puts its own behind that.
+// said returns the value of a header that JetStream adds when it sends what is stored. The stored message may have such a
+// header already, because a user may have an answer of JetStream's stored there. JetStream puts its own behind that, so the last
+// one counts.
 func said(h nats.Header, name string) string {
 	if all := h[name]; len(all) > 0 {
 		return all[len(all)-1]

@@ -8,8 +8,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// said returns the value of a header that JetStream adds to what is stored. The message may have been stored with such a
-// header. JetStream puts its own behind that.
+// said returns the value of a header that JetStream adds when it sends what is stored. The stored message may have such a
+// header already. JetStream puts its own behind that, so the last one counts.
 func said(h nats.Header, name string) string {
 	if all := h[name]; len(all) > 0 {
 		return all[len(all)-1]
@@ -17,8 +17,8 @@ func said(h nats.Header, name string) string {
 	return ""
 }
 
-// isAnswer reports whether a stored message is an answer of JetStream's. NATS looks where a user publishes, and not where
-// the answer is to go. So each user that may ask JetStream can have the answer stored in the place of what nodes have written.
+// isAnswer reports whether a stored message is an answer of JetStream's. NATS checks where a user publishes, and not where
+// the answer goes. So each user that may ask JetStream can have the answer stored in the place of what nodes have written.
 func isAnswer(m *nats.Msg) bool {
 	return len(m.Header[hdrSubject]) > 1 || len(m.Data) == 0 || bytes.HasPrefix(m.Data, []byte(`{"type":"io.nats.jetstream.`))
 }

@@ -42,7 +42,8 @@ func becomes(t *testing.T, s *natsstate.Store, token state.Token, key string, ok
 func unreadable(e state.Entry) bool { return errors.Is(e.Err, state.ErrUnreadable) && e.Rev > 0 }
 
 // TestSteeredAnswers: a user that may only see records has JetStream's answers stored in the place of others. Such a record is
-// none, and stops its own key only. A fence or a signature that is an answer counts as none, so the shard goes on in its next owner's hands.
+// unreadable, and stops its own key only. In the place of a fence or a signature, an answer counts as none, so the shard goes on with
+// its next owner.
 func TestSteeredAnswers(t *testing.T) {
 	testkit.CheckLeaks(t)
 	url := natstest.Serve(t, server.Options{Users: users()}).URL()

@@ -63,8 +63,8 @@
 //	subscribe  clstr.dv.k.*.account.>
 //
 // It also needs its inbox. NATS does not check where an answer goes. So each user that may ask JetStream, or publish to a
-// stream, can have an answer stored in the place of a record, which is lost then. docs/security.md shows accounts in
-// which a watcher cannot. A client that may see a record also sees its headers, and they hold the
+// stream, can have an answer stored in the place of a record. Then that record is lost. docs/security.md shows how an account
+// of its own keeps a watcher from that. A client that may see a record also sees its headers, and they hold the
 // replies to commands. A client that may send mail may send it in the name of any other client. It
 // can also keep back the mail of another client if it guesses that mail's ID, because the server
 // finds repeats by Nats-Msg-Id in the whole stream.

@@ -53,7 +53,7 @@ type lines func(string)
 
 func (l lines) Write(b []byte) (int, error) { l(string(b)); return len(b), nil }
 
-// TestOpenIsCut: the connection is cut between the moment in which it is there and the first question. Open waits for the next one.
+// TestOpenIsCut: the connection is cut after it was made and before the first question. Open waits for the next connection.
 func TestOpenIsCut(t *testing.T) {
 	testkit.CheckLeaks(t)
 	d := &cutDialer{}

@@ -177,7 +177,7 @@ func (n names) entry(m *nats.Msg) state.Entry {
 	e.Rev = state.Rev(seqOf(m.Header, hdrSequence))
 	e.Time, _ = time.Parse(time.RFC3339Nano, said(m.Header, hdrTime))
 	if err == nil && len(m.Header[hdrSubject]) > 1 {
-		err = errors.New("it is an answer of JetStream's, which a user has had sent here")
+		err = errors.New("it is an answer of JetStream's that a user has had stored here")
 	}
 	if err != nil {
 		e.Err = fmt.Errorf("%w: %s at %d: %v", state.ErrUnreadable, subject, e.Rev, err)

@@ -15,7 +15,7 @@ import (
 	"github.com/clstr-go/clstr/transport/natstransport/internal/link"
 )
 
-// user is what the connection tells.
+// user hears what happens to the connection.
 type user struct{ t *Transport }
 
 var _ link.User = user{}
@@ -36,7 +36,8 @@ func (u user) Broken(err *outcome.Error) {
 	}
 }
 
-// Hold implements [link.User]: it asks each node to which something was sent, which answers in order.
+// Hold implements [link.User]. It asks each node to which something was sent. A node answers in order, so what was sent
+// before has arrived then.
 func (u user) Hold(ctx context.Context) (release func()) {
 	t := u.t
 	boxes := t.owners.halt()

@@ -110,7 +110,7 @@ func open(ctx context.Context, opts Options, backlog int) (*Transport, error) {
 	return t, nil
 }
 
-// name says where the ears are, once there is a connection.
+// name gives the ears their subjects, once there is a connection.
 func (t *Transport) name(nc *nats.Conn) ([]*link.Ear, error) {
 	t.who = t.link.Inbox + ".who"
 	t.d.SetAsk(t.turns.ask) // before anything is subscribed
@@ -151,7 +151,7 @@ func (t *Transport) Close() error {
 
 // leave takes back the server's interest in the node.
 func (t *Transport) leave() {
-	t.link.Leave() // before all looks at the table: a subscriber is seen there, or sees it
+	t.link.Leave() // before table.All looks: a subscriber is seen there, or sees that the link is closed
 	t.link.Shut(&t.ears.node, &t.ears.list)
 	t.table.Remove(t.table.All()...)
 }

@@ -1,4 +1,4 @@
-// What comes to the inbox, and where replies may go
+// What comes to the inbox
 
 package natstransport
 

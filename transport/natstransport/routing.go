@@ -73,7 +73,7 @@ func (r *router) announced(m *nats.Msg) {
 	}
 }
 
-// other asks for a route to the shard of an envelope that is not the given one, while there is time for the envelope.
+// other asks for another route to an envelope's shard than the given one, while the envelope has time.
 func (r *router) other(ctx context.Context, env *transport.Envelope, not *route, news bool) *route {
 	if env.TTLMs > 0 {
 		var cancel context.CancelFunc
@@ -99,7 +99,7 @@ func (r *router) once(ctx context.Context, first uint32, good func(*wire.Owners)
 	}, first, good)
 }
 
-// home returns a route to a shard of this end whose owner is not known otherwise; nil if the end does not serve it.
+// home returns a route to a shard that this end serves, if no owner is known; nil if this end does not serve it.
 func (r *router) home(shard uint32) *route {
 	s := r.t.table.Newest(shard)
 	if s == nil || r.t.opts.AlwaysOverNATS {

@@ -33,7 +33,7 @@ type handing struct {
 	accepted []ids // of notifications, which are told when the whole message was handed on
 }
 
-// ids are first, and so many behind it.
+// ids are the id first, and as many behind it as further says.
 type ids struct{ first, further uint64 }
 
 // accept notes that a notification was accepted.

@@ -48,7 +48,7 @@ func TestSilentOwnerIsSucceeded(t *testing.T) {
 	}
 }
 
-// TestSilentNodeUnderLoad: a client whose reader always has more to read finds out too that a node is silent.
+// TestSilentNodeUnderLoad: a client finds out that a node is silent even if the client's reader always has more to read.
 func TestSilentNodeUnderLoad(t *testing.T) {
 	url, _, client, r := realm(t, 2)
 	r.say(1, 1, "still")

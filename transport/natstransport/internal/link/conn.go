@@ -145,8 +145,8 @@ func (c *conn) Ready() error {
 	return outcome.Errorf(outcome.ErrDisconnected, "status %v", nats.Status(c.status.Load()))
 }
 
-// Publish publishes a message. If it returns an error, the message has not reached the server whole,
-// because a write that fails leaves out the end of the data, and the message is at the end.
+// Publish publishes a message. If it returns an error, the message has not reached the server whole:
+// a write that fails leaves out the end of the data, and the message is at the end.
 func (c *conn) Publish(subject, reply string, data []byte) error {
 	nc := c.nc.Load()
 	err := nc.PublishRequest(subject, reply, data)

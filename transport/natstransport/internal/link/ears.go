@@ -54,7 +54,7 @@ func (es *ears) of(sub *nats.Subscription) *Ear {
 }
 
 // Open returns when the server has taken all of the ears. If the server refuses one, the end does not hear those that are
-// new
+// new.
 func (es *ears) Open(ctx context.Context, wanted ...*Ear) error {
 	switch open, err := es.opened(wanted); {
 	case err != nil:

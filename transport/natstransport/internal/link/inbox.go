@@ -16,8 +16,8 @@ type inbox struct {
 	self        string // to which the end asks itself
 }
 
-// NewInbox returns an inbox that nobody guesses. nats.go only counts on from one inbox to the next, so any of a process's inboxes
-// names those beside it. Clients may learn the one for questions about turns.
+// NewInbox returns an inbox that cannot be guessed. nats.go counts from one inbox to the next, so one inbox of a process tells
+// those beside it. Clients may learn the inbox for questions about turns.
 func NewInbox(nc *nats.Conn) string {
 	counted := nc.NewInbox()
 	return counted[:strings.LastIndexByte(counted, '.')+1] + rand.Text()[:inboxToken]

@@ -27,8 +27,8 @@ type User interface {
 	// Refused is called with the server's refusal of a message or a subject. alone says whether no other transport uses the
 	// connection.
 	Refused(err error, alone bool)
-	// Hold holds what is sent in order until release. It returns when what was sent before has arrived, or with ctx. What is
-	// sent after release goes over another connection.
+	// Hold keeps back what must arrive in order, until release. It returns when what was sent before has arrived, or with ctx. What
+	// leaves after release goes over another connection.
 	Hold(ctx context.Context) (release func())
 }
 

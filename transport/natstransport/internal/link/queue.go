@@ -111,7 +111,8 @@ func (l *Link) GoOn() {
 	}
 }
 
-// drops counts the messages that nats.go has dropped, by subscription: nats.go tells nothing of a subscription that has ended.
+// drops counts the messages that nats.go has dropped. It remembers the count of each subscription, because nats.go tells
+// nothing of a subscription that has ended.
 type drops struct {
 	mu    sync.Mutex
 	live  map[*nats.Subscription]uint64
@@ -121,7 +122,7 @@ type drops struct {
 // Dropped is how many messages nats.go has dropped.
 func (l *Link) Dropped() uint64 { return l.drops.count(nil) }
 
-// count returns how many there are, and goes on with a further subscription; it may be nil.
+// count returns how many there are, and from now on counts those of a further subscription too; it may be nil.
 func (d *drops) count(further *nats.Subscription) (all uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
