@@ -71,7 +71,16 @@ func (l *local) Reuse() {
 // endAt has the clock end the call at a moment.
 func (l *local) endAt(moment int64) {
 	l.due.Store(moment)
+	l.lookBy(moment)
+}
+
+// lookBy has the clock look at the call by a moment that due had. If due is nearer by now, its entry may have become this one.
+func (l *local) lookBy(moment int64) {
 	l.d.clock.By(&l.node, l, moment)
+	for due := l.due.Load(); due != 0 && due < moment; due = l.due.Load() {
+		l.d.clock.By(&l.node, l, due)
+		moment = due
+	}
 	if l.bits.Load()&bitClosed != 0 { // at the same moment
 		l.d.clock.Remove(&l.node)
 	}
@@ -87,7 +96,7 @@ func (l *local) Expire() {
 	case due == 0:
 		l.d.spare.clear(&l.d.clock)
 	case due > expiry.Now():
-		l.endAt(due)
+		l.lookBy(due)
 	default:
 		l.Call.Expire()
 	}
