@@ -93,7 +93,7 @@ func TestEndedFromAHandler(t *testing.T) {
 	})
 }
 
-// TestUnsubscribedFromAHandler: the same of a subscription, for whoever uses a transport
+// TestUnsubscribedFromAHandler: the same of a subscription, for a program that uses a transport
 // without a node.
 func TestUnsubscribedFromAHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

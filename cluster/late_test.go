@@ -256,7 +256,7 @@ func TestAnswersOnTheTurnOfADrain(t *testing.T) {
 	}
 }
 
-// TestOwedAnswersAreCutOff: an answer that is owed, and of which nobody has said that it
+// TestOwedAnswersAreCutOff: an answer that is owed, if no code has said that the call
 // has had no effect, holds a move for a moment only. Its caller is told that it may have
 // run, and it is counted as lost.
 func TestOwedAnswersAreCutOff(t *testing.T) {

@@ -178,8 +178,8 @@ func TestStopHooksOfADeposedOwner(t *testing.T) {
 	}
 }
 
-// TestContextsEndWithTheLease: handlers of an owner that is cut off, and whoever
-// waits for them, learn of the end before the next owner serves.
+// TestContextsEndWithTheLease: handlers of an owner that is cut off, and the callers that
+// wait for them, learn of the end before the next owner serves.
 func TestContextsEndWithTheLease(t *testing.T) {
 	var noticed atomic.Int64
 	heeds := func(c *actor.Context) {

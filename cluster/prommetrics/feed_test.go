@@ -164,8 +164,7 @@ func TestCallsAreCounted(t *testing.T) {
 	}
 }
 
-// TestTypesThatNobodyKnows: whoever sends made-up types takes no place from
-// those that there are.
+// TestTypesThatNobodyKnows: made-up types take no place from those that there are.
 func TestTypesThatNobodyKnows(t *testing.T) {
 	r := newRig(t)
 	const made = 300

@@ -116,8 +116,7 @@ func TestDrain(t *testing.T) {
 	start(t).want("/counters/kept", "", 200, `"Value":7`)
 }
 
-// TestDrainUnderLoad: whoever has sent a request when the end comes is answered,
-// and what was answered is saved.
+// TestDrainUnderLoad: each request that was sent before the end is answered, and what was answered is saved.
 func TestDrainUnderLoad(t *testing.T) {
 	s := start(t)
 	var answered atomic.Int64

@@ -112,7 +112,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// headers is a response of which only the headers are of interest.
+// headers is a response, as far as its headers go.
 type headers http.Header
 
 func (h headers) Header() http.Header       { return http.Header(h) }

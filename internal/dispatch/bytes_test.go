@@ -131,7 +131,7 @@ func TestBytesAreGivenBack(t *testing.T) {
 	}
 }
 
-// What is refused has taken nothing either, whoever refuses it.
+// What is refused has taken nothing either, whichever code refuses it.
 func TestRefusalsTakeNoBytes(t *testing.T) {
 	k := &keeper{refuses: true}
 	s := k.sub(t)

@@ -11,8 +11,8 @@ import (
 )
 
 // moveCounts is the DrainCounts of a subscription. Notifications that were taken and
-// have not finished are counted all the time, since a drain that gives up leaves
-// behind some of which nothing will be heard before it ends.
+// have not finished are counted all the time, because a drain that gives up leaves some
+// behind, and hears nothing more of them.
 type moveCounts struct {
 	taken  [2]atomic.Int64 // acknowledged ones, and others
 	asking atomic.Int64    // requests that are not decided

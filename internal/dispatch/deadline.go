@@ -48,7 +48,7 @@ func (d *Dispatcher) endAt(moment int64, c *Call) {
 		return
 	}
 	if c.bits.Or(bitTimed)&bitTimed != 0 {
-		c.bits.Or(bitKept) // the clock may be about to end it by the moment of before
+		c.bits.Or(bitKept) // the clock may be about to end it at its earlier moment
 	}
 	d.clock.Add(&c.node, c, moment)
 	if c.bits.Load()&bitAnswered != 0 { // at the same moment

@@ -41,7 +41,7 @@ func still(t *testing.T, s *Sub, ended chan error) {
 }
 
 // TestAdmittedAsTheLastCallEnds: a call that a drain needs is admitted when the last in
-// flight has been counted out, and whoever counted has not looked at who waits yet.
+// flight has been counted out, and the code that counted has not looked yet at the calls that wait.
 func TestAdmittedAsTheLastCallEnds(t *testing.T) {
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {

@@ -40,7 +40,7 @@ func TestPassedOnWithoutAGate(t *testing.T) {
 	})
 }
 
-// takesTwo sends four notifications, of which two may be pending.
+// takesTwo sends four notifications. Two of them may be pending.
 func (s *Sub) takesTwo(t *testing.T) {
 	t.Helper()
 	for i := range 4 {

@@ -43,7 +43,7 @@ func (s *spares) put(l *local) bool {
 	return true
 }
 
-// clear drops them all. The clock has found one that was not used for long: those beside it are a peak's.
+// clear drops all calls. The clock has found one that was not used for long, so the others are left of a peak.
 func (s *spares) clear(clock *expiry.Set) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +87,7 @@ func (l *local) lookBy(moment int64) {
 }
 
 // Expire implements [expiry.Expirer]: the clock looks whether the call's time is up. From here on the call is not used again.
-// If that was decided before, there is nothing to do: the call is closed, or it has become another, whose moment is then in due.
+// If the call was given back already, it is closed, and there is nothing to do. Or it is another call by now, and due is that call's.
 func (l *local) Expire() {
 	if l.bits.Or(bitKept)&bitClosed != 0 {
 		return

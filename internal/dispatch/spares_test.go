@@ -54,7 +54,7 @@ func (r *lasting) Accept(c *Call) {
 	}()
 }
 
-// TestACallThatIsUsedAgainHasItsOwnTime: the clock looks at a call by the moment of the call before, and ends it at its own.
+// TestACallThatIsUsedAgainHasItsOwnTime: the clock looks at a call at the moment of the call before it, and ends it at its own.
 func TestACallThatIsUsedAgainHasItsOwnTime(t *testing.T) {
 	const wait, note = transport.AwaitReply, transport.AwaitNothing
 	for what, c := range map[string]struct {

@@ -81,9 +81,9 @@ func (s *Set) Add(n *Node, owner Expirer, moment int64) {
 	}
 }
 
-// By is Add for an owner that is told by a moment: it may be told sooner, at the moment of an Add or a By
-// before. If its time is not up then, it calls By again. That spares most changes of the set for things whose moments
-// only grow. What the owner is to find when it is told must be there before By.
+// By is Add for an owner that may be told sooner: at the moment of an earlier Add or By. If the owner's time is not up then, it
+// calls By again. If moments only grow, that spares most changes of the set. What the owner is to find when it is told must be
+// there before By.
 func (s *Set) By(n *Node, owner Expirer, moment int64) {
 	if n.lane.Load() == nil || n.at.Load() > moment {
 		s.Add(n, owner, moment)

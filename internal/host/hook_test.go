@@ -105,7 +105,7 @@ func TestStuckActivation(t *testing.T) {
 					t.Errorf("mail by process id: %v", err)
 				}
 				w.want("other", "go", "")
-				pass(2 * time.Second) // one of which it has to heed the end of its context
+				pass(2 * time.Second) // it has one of them to heed the end of its context
 				for _, part := range []string{"level=WARN", "key=k", "kind=account", "after=10s", "hook=activation"} {
 					if !strings.Contains(log.String(), part) {
 						t.Errorf("the log lacks %s: %s", part, log)
@@ -196,7 +196,7 @@ func TestStuckPassivation(t *testing.T) {
 				}
 				waiting.check(t)
 				w.refusedAsStuck("k")
-				pass(2 * time.Second) // one of which it has to heed the end of its context
+				pass(2 * time.Second) // it has one of them to heed the end of its context
 				if !strings.Contains(log.String(), "hook=passivation") || !strings.Contains(log.String(), "key=k") {
 					t.Errorf("the log: %s", log)
 				}

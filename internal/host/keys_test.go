@@ -146,8 +146,8 @@ func TestMemoryIsGivenBack(t *testing.T) {
 		}
 		eventually(t, "the cap", func() bool { return w.Active() <= cap && w.processes() <= cap+20 })
 	}
-	// Protoactor's registry is 32,768 maps, each of which allocates with its first
-	// key: the first half touches most of them.
+	// Protoactor's registry is 32,768 maps. Each allocates with its first
+	// key, and the first half touches most of them.
 	cycle(0, n/2)
 	before := heapInUse()
 	cycle(n/2, n)

@@ -25,7 +25,7 @@ func (t *shards) mayClaim(id uint32) bool {
 		return m.Final()
 	}
 	// A member that this node does not know may just not have been seen yet. But its record
-	// is older than the shard's: a look at all members that is as new as that would show it.
+	// is older than the shard's, so a look at all members that is as new as the shard's record shows it.
 	if t.members.asOf >= s.rev {
 		t.members.unknown(s.rec.Owner)
 	}

@@ -157,8 +157,8 @@ func TestWhoCanDie(t *testing.T) {
 	}
 }
 
-// TestUnknownOwner: a shard's owner of which the node knows nothing may just not
-// have been seen. If a look at the members, as new as the shard's record, does not show
+// TestUnknownOwner: if the node does not know a shard's owner, it may just not
+// have seen the owner yet. If a look at the members, as new as the shard's record, does not show
 // it, its record was removed, and it may serve for as long as the longest lease.
 func TestUnknownOwner(t *testing.T) {
 	s := alone(t)

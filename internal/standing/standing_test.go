@@ -9,7 +9,7 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
-// call is a call of which all is known.
+// call is all that may be known of a call.
 type call struct{ notification, part, needed, stopHook, lastTurn bool }
 
 func (c call) AwaitsReply() bool { return !c.notification }

@@ -135,7 +135,7 @@ func TestEdgesAreAccepted(t *testing.T) {
 	if p := decode(t, packet(5, []byte{1, 2, 3})); len(p.Cancels) != 3 {
 		t.Errorf("packed cancels: %v", p.Cancels)
 	}
-	// An outcome of a later version is one of which nothing is known.
+	// Nothing is known of an outcome of a later version.
 	if p := decode(t, packet(4, field(nil, 3, number(nil, 2, 1<<40)))); outcome.Resolve(p.Replies[0].Err).Outcome != outcome.MaybeRan {
 		t.Errorf("outcome %v", p.Replies[0].Err.Outcome)
 	}

@@ -85,8 +85,8 @@ func TestLeadersComeAndGo(t *testing.T) {
 	wg.Wait()
 }
 
-// count writes the numbers from one until ctx ends, and looks after each write
-// of which it does not know how it ended.
+// count writes the numbers from one until ctx ends, and looks whether a write
+// is there if it does not know how the write ended.
 func count(t *testing.T, ctx context.Context, store *natsstore.Store, key string, acked *atomic.Int64) {
 	var rev uint64
 	last := 0

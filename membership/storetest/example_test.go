@@ -36,7 +36,7 @@ func ExampleRun() {
 	_ = func(t *testing.T) { storetest.Run(t, open) }
 
 	// What the suite does with a store, in short: what is removed is gone for good,
-	// whoever still has its revision.
+	// even for a caller that still has its revision.
 	ctx, s := context.Background(), open(nil)
 	first, err := s.Write(ctx, "cfg", 0, []byte("one"))
 	if err != nil {

@@ -105,7 +105,7 @@ func (t *Transport) Peers() int {
 	return t.server.peers.byInbox.Len()
 }
 
-// HoldPeer has whoever looks at a peer wait until release.
+// HoldPeer has all that look at a peer wait until release.
 func (t *Transport) HoldPeer(inbox string) (release func()) {
 	t.link.UpToHere()
 	p, _ := t.server.peers.byInbox.Peek(inbox)

@@ -81,7 +81,7 @@ func TestReaderDoesNotWalkOverPeers(t *testing.T) {
 }
 
 // A peer that has calls here is kept, or it could not cancel them; those that were
-// too many are forgotten once their calls have ended, whoever comes next.
+// too many are forgotten once their calls have ended, with the next message of any peer.
 func TestPeersOverTheBoundAreForgottenLater(t *testing.T) {
 	const peers = natstransport.MaxPeers + 200
 	node, nc, replies, finish := manyPeers(t, peers)

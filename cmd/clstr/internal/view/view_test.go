@@ -12,7 +12,7 @@ import (
 	"github.com/clstr-go/clstr/sharding"
 )
 
-// load makes a picture of nodes that take shards, by name and weight, each of which
+// load makes a picture of nodes that take shards, by name and weight. Each node
 // owns what it should.
 func load(t *testing.T, layout sharding.Layout, nodes map[string]float64) *Cluster {
 	t.Helper()

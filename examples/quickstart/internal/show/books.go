@@ -84,8 +84,8 @@ func (b *Books) request(ctx context.Context, key int) (node string) {
 	return node
 }
 
-// burst sends requests to key after key from all callers, each of which waits for
-// its reply before it sends the next, and returns where the keys live.
+// burst sends requests to key after key from all callers, and returns where the keys live. Each caller waits for
+// its reply before it sends the next.
 func (b *Books) burst(ctx context.Context, requests int) (hosted map[string]int) {
 	homes := make([]string, requests)
 	var all sync.WaitGroup
