@@ -136,8 +136,8 @@ func (s *surrounded) give(a answer) {
 		s.way.Reply(nil, a.err)
 	case a.value.Type() != nil:
 		s.way.ReplyValue(a.value)
-	default:
-		s.way.ReplyOwned(a.data)
+	default: // Around may read the bytes for as long as it likes
+		s.way.Reply(a.data, nil)
 	}
 }
 
