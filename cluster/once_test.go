@@ -32,7 +32,7 @@ func TestCommandIsTriedAgain(t *testing.T) {
 		retried bool // with an ID
 	}{
 		"the connection was lost":       {outcome.New(cluster.ErrConnectionLost), true},
-		"the owner died":                {outcome.New(cluster.ErrNotOwner).WithOutcome(cluster.MaybeRan), true},
+		"the owner lost the shard":      {outcome.New(cluster.ErrNotOwner).WithOutcome(cluster.MaybeRan), true},
 		"the node ended":                {outcome.New(cluster.ErrDraining).WithOutcome(cluster.MaybeRan), true},
 		"the handler was too late":      {outcome.New(cluster.ErrHandlerTimeout), true},
 		"another transport's error":     {errOther, true},

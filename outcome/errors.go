@@ -18,8 +18,8 @@ var (
 	ErrTransportNoShardSubscriber = sentinel("no_subscriber", NotStarted, "no subscriber for shard")
 	// ErrNotOwner: the node does not serve the shard, or not now: the shard is being handed
 	// over, or the node's lease has ended. Nothing ran, and the client finds the owner and
-	// tries again. If [Of] says MaybeRan, the call may have run: the owner died, or lost
-	// the shard, meanwhile.
+	// tries again. If [Of] says MaybeRan, the call may have run: the node lost the shard
+	// while the call ran.
 	ErrNotOwner = sentinel("not_owner", NotStarted, "not the shard's owner")
 	// ErrDisconnected: the connection to the message server is down. Nothing
 	// was sent.
