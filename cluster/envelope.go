@@ -40,8 +40,8 @@ type envelopes struct {
 // newEnvelope is the only birthplace of an envelope. Options come first, so that
 // they cannot change where the message goes. shard is that of the message under by.
 //
-// opts are the options of the call. They are no part of the message, because what a message holds may be kept: then each
-// call with an option would allocate.
+// opts are the options of the call. They are no part of the message, because what a message holds may be kept. If they were,
+// each call with an option would allocate.
 func (e *envelopes) newEnvelope(env *Envelope, m *message, opts []EnvelopeOption, shard uint32, by *mapping) error {
 	if len(e.options)+len(m.scoped)+len(opts) == 0 {
 		*env = Envelope{Delivery: m.delivery}

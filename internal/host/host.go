@@ -58,8 +58,8 @@ type Options struct {
 	TakesIDs bool
 	// Keeper keeps the state of durable entities. It may be nil.
 	Keeper Keeper
-	// Persist makes protoactor actors durable, which then are a [persist.Stateful]. Entities say so
-	// themselves ([persist.Durable]). It may be nil.
+	// Persist makes protoactor actors durable. Each of them must then be a [persist.Stateful]. An entity
+	// says itself whether it is durable ([persist.Durable]). Persist may be nil.
 	Persist *persist.Options
 	// Base has the values of hooks' contexts. It may be nil.
 	Base context.Context

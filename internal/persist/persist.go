@@ -55,7 +55,7 @@ const (
 	mostWindow    = 12 * time.Hour // less than markTime
 )
 
-// IDWindow is Window, or less: what a record knows goes with the record.
+// IDWindow is Window, or less if TTL is short: the IDs in a record go with the record.
 func (p *Options) IDWindow() time.Duration {
 	w := cmp.Or(p.Window, defaultWindow)
 	if p.TTL > 0 {

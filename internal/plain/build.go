@@ -13,9 +13,9 @@ import (
 )
 
 // op copies what src points to into dst. It returns how many bytes the value takes when it is encoded, or a few more. A
-// negative result says that the value must be encoded. dst points to a zero value, or is src itself. Then src
-// was assigned from a value that other code has too, and the op replaces what the two would share, and what JSON would
-// change. It writes nothing else. deep is how many pointers, slices and maps are around the value.
+// negative result says that the value must be encoded. dst points to a zero value, or is src itself. In the second case src
+// was assigned from a value that other code has too. Then the op replaces what the two would share, and what JSON would
+// change, and writes nothing else. deep is how many pointers, slices and maps are around the value.
 type op func(dst, src unsafe.Pointer, deep int) int
 
 // refuse is the result of an op for a value that must be encoded.

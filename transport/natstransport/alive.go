@@ -40,7 +40,7 @@ type vigil struct {
 	// The clock's.
 	node   expiry.Node
 	last   uint64 // heard, at the last pulse
-	unread uint64 // link.Heard, when all is read that had come at the last pulse
+	unread uint64 // what link.Heard is once all that had come by the last pulse is read
 	silent int    // for how many pulses nothing has come
 	asking int    // for how many pulses the newest question is on its way
 
