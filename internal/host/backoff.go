@@ -42,45 +42,56 @@ type shardKey struct {
 	key   string
 }
 
+// failedKey is made of an error under no lock, because the error's methods are an application's code.
 type failedKey struct {
-	cause error
-	bytes int
-	delay time.Duration
-	until time.Time
+	what, text string         // what could not be read, and the error's text
+	why        *outcome.Error // for the first callers
+	delay      time.Duration
+	until      time.Time
+}
+
+func (f *failedKey) bytes() int { return len(f.text) }
+
+func failedBy(cause error) *failedKey {
+	bad, ok := cause.(*badState)
+	if !ok {
+		f := &failedKey{text: fmt.Sprint(cause)}
+		f.why = failure(outcome.ErrActivationFailed, "%s", f.text).WithCause(cause)
+		return f
+	}
+	f := &failedKey{what: bad.what + ": ", text: fmt.Sprint(bad.cause)}
+	f.why = failure(outcome.ErrBadState, "%s%s", f.what, f.text).WithCause(bad.cause)
+	return f
+}
+
+// after is the error for callers: the key is tried again after a pause.
+func (f *failedKey) after(pause string, d time.Duration) *outcome.Error {
+	e := failure(f.why.Sentinel(), "%s%s%s", f.what, pause, f.text)
+	e.Causes, e.Cut, e.RetryAfter = f.why.Causes, e.Cut || f.why.Cut, d
+	return e
 }
 
 // fails notes that an activation has failed, and returns the error for its callers.
 func (b *backoff) fails(shard uint32, key string, cause error) *outcome.Error {
-	now := time.Now()
+	now, f := time.Now(), failedBy(cause)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.failed == nil {
-		forgotten := func(_ shardKey, f *failedKey) { b.bytes -= f.bytes }
+		forgotten := func(_ shardKey, f *failedKey) { b.bytes -= f.bytes() }
 		b.failed, _ = simplelru.NewLRU(failedKeys, forgotten) // fails on a size below 1
 	}
-	delay := firstBackoff
-	if f, ok := b.failed.Peek(shardKey{shard, key}); ok && now.Sub(f.until) < oldFailure {
-		delay = min(2*f.delay, mostBackoff)
+	f.delay = firstBackoff
+	if last, ok := b.failed.Peek(shardKey{shard, key}); ok && now.Sub(last.until) < oldFailure {
+		f.delay = min(2*last.delay, mostBackoff)
 	}
-	f := &failedKey{cause, len(cause.Error()), delay, now.Add(delay)}
+	f.until = now.Add(f.delay)
 	b.failed.Remove(shardKey{shard, key}) // its bytes too
 	b.failed.Add(shardKey{shard, key}, f)
-	for b.bytes += f.bytes; b.bytes > failedBytes && b.failed.Len() > 1; {
+	for b.bytes += f.bytes(); b.bytes > failedBytes && b.failed.Len() > 1; {
 		b.failed.RemoveOldest()
 	}
 	b.tidyLater()
-	return inactive(cause, "", delay)
-}
-
-// inactive is the error for the callers of a key that could not be activated. The key is tried again after a pause.
-func inactive(cause error, pause string, after time.Duration) (e *outcome.Error) {
-	if bad, ok := cause.(*badState); ok {
-		e = failure(outcome.ErrBadState, "%s: %s%v", bad.what, pause, bad.cause).WithCause(bad.cause)
-	} else {
-		e = failure(outcome.ErrActivationFailed, "%s%v", pause, cause).WithCause(cause)
-	}
-	e.RetryAfter = after
-	return e
+	return f.after("", f.delay)
 }
 
 // refuses returns the error for a caller of a key that is not tried again yet, or nil if the key
@@ -99,7 +110,7 @@ func (b *backoff) refuses(shard uint32, key string) *outcome.Error {
 	if left <= 0 {
 		return nil
 	}
-	return inactive(f.cause, fmt.Sprintf("the next attempt is in %v: ", left.Round(time.Millisecond)), left)
+	return f.after(fmt.Sprintf("the next attempt is in %v: ", left.Round(time.Millisecond)), left)
 }
 
 // succeeds forgets a key.

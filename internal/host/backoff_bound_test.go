@@ -20,7 +20,7 @@ func TestErrorsOfFailedKeysAreBounded(t *testing.T) {
 			}
 			held := 0
 			for _, f := range b.failed.Values() {
-				held += len(f.cause.Error())
+				held += len(f.text)
 			}
 			if n := b.failed.Len(); held != b.bytes || n == 0 || held > failedBytes && n > 1 {
 				t.Errorf("%d keys that failed hold %d bytes of errors, counted as %d", n, held, b.bytes)
@@ -46,5 +46,43 @@ func TestErrorsOfFailedKeysAreBounded(t *testing.T) {
 		if n := left(3 * oldFailure); n != 0 {
 			t.Errorf("%d old failures are remembered", n)
 		}
+	})
+}
+
+// watchful is an error that looks whether its methods are called under a lock.
+type watchful struct {
+	b     *backoff
+	asked *int
+	t     *testing.T
+}
+
+func (w watchful) look() {
+	*w.asked++
+	if !w.b.mu.TryLock() {
+		w.t.Error("its methods are called under a lock")
+		return
+	}
+	w.b.mu.Unlock()
+}
+
+func (w watchful) Error() string { w.look(); return "watchful" }
+
+func (w watchful) Unwrap() error { w.look(); return nil }
+
+// TestErrorsOfFailedKeysAreAskedOnce, under no lock: callers of a key that is not tried again yet come with the shard locked, and
+// an error's methods are an application's code.
+func TestErrorsOfFailedKeysAreAskedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, asked := &backoff{}, 0
+		why := b.fails(0, "k", watchful{b, &asked, t})
+		before := asked
+		again := b.refuses(0, "k")
+		if before == 0 || asked != before {
+			t.Errorf("asked %d times, and then %d times", before, asked-before)
+		}
+		if why.Message != "activation failed: watchful" || again.Message != "activation failed: the next attempt is in 50ms: watchful" || len(again.Causes) != len(why.Causes) {
+			t.Errorf("%v, and then %v", why, again)
+		}
+		time.Sleep(3 * oldFailure) // until it is forgotten
 	})
 }
