@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -209,4 +210,22 @@ func TestNamesAreApart(t *testing.T) {
 			t.Errorf("the other service has %d", got)
 		}
 	})
+}
+
+func TestTellOfARequest(t *testing.T) {
+	key := open(t, clstr.Options{Name: "bank", On: clstr.Memory(), Entities: clstr.Host(accounts)}).Key(accounts, "acc-1")
+	if err := clstr.Tell(t.Context(), key, Deposit{100}); err != nil {
+		t.Error(err)
+	}
+	if balance, err := clstr.Ask[Balance](t.Context(), key, Deposit{1}); err != nil || balance.Amount != 101 {
+		t.Errorf("%v, %v", balance, err)
+	}
+}
+
+func TestAskOfANotification(t *testing.T) {
+	key := open(t, clstr.Options{Name: "bank", On: clstr.Memory(), Entities: clstr.Host(accounts)}).Key(accounts, "acc-1")
+	_, err := clstr.Ask[Balance](t.Context(), key, Touch{})
+	if !errors.Is(err, cluster.ErrReply) || cluster.OutcomeOf(err) != cluster.RanAndFailed || !strings.Contains(err.Error(), "OnNotify") {
+		t.Errorf("got %v", err)
+	}
 }

@@ -56,10 +56,9 @@ func hookOf[E any](method func(*E, *Context) error) hook {
 type Option func(*table)
 
 // Define defines the entities of a kind, structs of type E: how they are made, and, by options, what they
-// handle. make must not block: load state in OnActivate. Define panics if the definition
-// cannot work: two methods for one message type, a method of another struct, a period that
-// is not positive, or a message or reply type that loses a part of itself as JSON (an
-// embedded time.Time, unexported fields only).
+// handle. make must not block: load state in OnActivate. Define panics if the definition cannot work: two methods for
+// one message type (OnRequest and OnNotify together, too), a method of another struct, a period that is not positive,
+// or a message or reply type that loses a part of itself as JSON (an embedded time.Time, unexported fields only).
 func Define[E any](kind string, make func(key string) *E, options ...Option) *Definition[E] {
 	d := &Definition[E]{kind: kind, make: make}
 	d.table.entity = reflect.TypeFor[*E]()
@@ -87,6 +86,7 @@ func (d *Definition[E]) New(key string) (Actor, error) {
 
 // OnRequest lets the entity answer requests of type In with a method. The method's error
 // reaches the caller. Register the error with a code, and it keeps its identity there.
+// A notification of type In runs the method too, and its reply is dropped.
 func OnRequest[E, In, Out any](method func(*E, *Context, In) (Out, error)) Option {
 	return func(t *table) {
 		mustTravel[Out]()
@@ -245,7 +245,7 @@ func (t *table) must(entity reflect.Type, first bool, what string) {
 		panic(fmt.Sprintf("clstr: Define: %s is a method of %v, not of %v", what, entity, t.entity))
 	}
 	if !first {
-		panic(fmt.Sprintf("clstr: Define: %s is given twice", what))
+		panic(fmt.Sprintf("clstr: Define: %s has two methods", what))
 	}
 }
 

@@ -204,7 +204,7 @@ func decoded[OUT any](c *ScopedClient, m *message, env *Envelope, data []byte, e
 		out = plain.Take[OUT](&m.reply)
 	default:
 		if out, err = codec.UnmarshalNew[OUT](m.codec, data); err != nil {
-			err = outcome.Errorf(ErrReply, "%d bytes into %T: %s", len(data), out, here(err))
+			err = unusable[OUT](data, err)
 		} else if c.client.strict {
 			err = strictly[OUT](&m.parcel, data)
 		}
@@ -220,11 +220,19 @@ func strictly[OUT any](p *parcel, reply []byte) error {
 	field, err := codec.Unknown[OUT](p.codec, reply)
 	switch {
 	case err != nil:
-		return outcome.Errorf(ErrReply, "%d bytes into %v: %s", len(reply), reflect.TypeFor[OUT](), here(err))
+		return unusable[OUT](reply, err)
 	case field != "":
 		return outcome.Errorf(ErrReply, "the reply to %s has the field %.64q, which a %v does not have: is that the right type for the reply to a %s?", p.typ, field, reflect.TypeFor[OUT](), p.typ)
 	}
 	return nil
+}
+
+// unusable is the error of a reply that does not decode.
+func unusable[OUT any](reply []byte, err error) error {
+	if len(reply) == 0 {
+		return outcome.Errorf(ErrReply, "the reply is empty, as that of a notification's method (OnNotify) is: no %v", reflect.TypeFor[OUT]())
+	}
+	return outcome.Errorf(ErrReply, "%d bytes into %v: %s", len(reply), reflect.TypeFor[OUT](), here(err))
 }
 
 // here is the text of an error of package codec for its own process.

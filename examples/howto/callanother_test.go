@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/clstr-go/clstr"
 	"github.com/clstr-go/clstr/actor"
@@ -30,12 +32,22 @@ type (
 		By     string
 		Amount int64
 	}
-	Paid struct{ Total int64 }
+	Paid  struct{ Total int64 }
+	Offer struct {
+		To     string
+		Amount int64
+	}
 )
 
-var errNoCredit = errors.New("not enough credit")
+var (
+	errNoCredit = errors.New("not enough credit")
+	errNoAnswer = errors.New("the customer has not answered")
+)
 
-func init() { cluster.RegisterError("invoice.no_credit", errNoCredit) }
+func init() {
+	cluster.RegisterError("invoice.no_credit", errNoCredit)
+	cluster.RegisterError("invoice.no_answer", errNoAnswer)
+}
 
 func (c *Customer) Reserve(_ *actor.Context, m Reserve) (Credit, error) {
 	if m.Amount > c.credit {
@@ -62,10 +74,22 @@ func (i *Invoice) Pay(c *actor.Context, m Pay) (Paid, error) {
 	return Paid{i.paid}, nil
 }
 
+// Offer asks the customer, and waits for two seconds at most.
+func (i *Invoice) Offer(c *actor.Context, m Offer) (Credit, error) {
+	ctx, cancel := context.WithTimeout(c, 2*time.Second) // made from c
+	defer cancel()
+	credit, err := clstr.Ask[Credit](ctx, clstr.From(c).Key(customers, m.To), Reserve{m.Amount})
+	if errors.Is(err, context.DeadlineExceeded) && c.Err() == nil { // the two seconds, not the first caller's time
+		return Credit{}, errNoAnswer
+	}
+	return credit, err
+}
+
 var (
 	customers = actor.Define("customer", func(string) *Customer { return &Customer{credit: 100} },
 		actor.OnRequest((*Customer).Reserve), actor.OnNotify((*Customer).Remind), actor.OnRequest((*Customer).Told))
-	invoices = actor.Define("invoice", func(string) *Invoice { return &Invoice{} }, actor.OnRequest((*Invoice).Pay))
+	invoices = actor.Define("invoice", func(string) *Invoice { return &Invoice{} },
+		actor.OnRequest((*Invoice).Pay), actor.OnRequest((*Invoice).Offer))
 )
 
 func TestCallAnother(t *testing.T) {
@@ -77,6 +101,26 @@ func TestCallAnother(t *testing.T) {
 	if _, err := clstr.Ask[Paid](t.Context(), invoice, Pay{"ada", 60}); !errors.Is(err, errNoCredit) {
 		t.Errorf("got %v", err)
 	}
+}
+
+func TestLessTimeForTheSecondCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		silent := actor.Define("customer", func(string) *Customer { return &Customer{} },
+			actor.OnRequest(func(_ *Customer, c *actor.Context, _ Reserve) (Credit, error) {
+				<-c.Done() // the two seconds have reached it
+				return Credit{}, c.Err()
+			}))
+		svc := testkit.Open(t, silent, invoices)
+		start := time.Now()
+		_, err := clstr.Ask[Credit](t.Context(), svc.Key(invoices, "2026-1"), Offer{"ada", 60})
+		if took := time.Since(start); !errors.Is(err, errNoAnswer) || cluster.OutcomeOf(err) != cluster.RanAndFailed || took != 2*time.Second {
+			t.Errorf("%v after %v", err, took)
+		}
+		_, err = clstr.Ask[Credit](t.Context(), svc.Key(invoices, "ada"), Offer{"ada", 60})
+		if !errors.Is(err, errNoAnswer) {
+			t.Errorf("got %v", err)
+		}
+	})
 }
 
 // remind tells many customers, and waits once. The error names those that were not told.

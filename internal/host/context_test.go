@@ -134,11 +134,17 @@ func TestDefine(t *testing.T) {
 	}
 }
 
+type Both struct{ N int } // a request and a notification
+
+func (*adder) ask(*actor.Context, Both) (Both, error) { return Both{}, nil }
+func (*adder) tell(*actor.Context, Both) error        { return nil }
+
 func TestDefinePanics(t *testing.T) {
 	for want, options := range map[string][]actor.Option{
-		"clstr: Define: message type Add is given twice":                                         {actor.OnRequest((*adder).Add), actor.OnRequest((*adder).Add)},
-		"clstr: Define: OnActivate is given twice":                                               {actor.OnActivate((*adder).hook), actor.OnActivate((*adder).hook)},
-		"clstr: Define: OnPassivate is given twice":                                              {actor.OnPassivate((*adder).hook), actor.OnPassivate((*adder).hook)},
+		"clstr: Define: message type Add has two methods":                                        {actor.OnRequest((*adder).Add), actor.OnRequest((*adder).Add)},
+		"clstr: Define: message type Both has two methods":                                       {actor.OnRequest((*adder).ask), actor.OnNotify((*adder).tell)},
+		"clstr: Define: OnActivate has two methods":                                              {actor.OnActivate((*adder).hook), actor.OnActivate((*adder).hook)},
+		"clstr: Define: OnPassivate has two methods":                                             {actor.OnPassivate((*adder).hook), actor.OnPassivate((*adder).hook)},
 		"clstr: Define: message type Go is a method of *host_test.beat, not of *host_test.adder": {actor.OnRequest((*beat).Go)},
 		"clstr: Define: OnActivate is a method of *host_test.beat, not of *host_test.adder":      {actor.OnActivate((*beat).start)},
 		"clstr: Define: Every is a method of *host_test.beat, not of *host_test.adder":           {actor.Every(1, (*beat).tick)},
