@@ -4,8 +4,10 @@ package host
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
@@ -45,7 +47,7 @@ type shardKey struct {
 // failedKey is made of an error under no lock, because the error's methods are an application's code.
 type failedKey struct {
 	what, text string         // what could not be read, and the error's text
-	why        *outcome.Error // for the first callers
+	why        *outcome.Error // has the code and the causes
 	delay      time.Duration
 	until      time.Time
 }
@@ -53,14 +55,15 @@ type failedKey struct {
 func (f *failedKey) bytes() int { return len(f.text) }
 
 func failedBy(cause error) *failedKey {
-	bad, ok := cause.(*badState)
-	if !ok {
-		f := &failedKey{text: fmt.Sprint(cause)}
-		f.why = failure(outcome.ErrActivationFailed, "%s", f.text).WithCause(cause)
-		return f
+	f, code := &failedKey{}, outcome.ErrActivationFailed
+	if bad, ok := cause.(*badState); ok {
+		code, cause, f.what = outcome.ErrBadState, bad.cause, bad.what+": "
 	}
-	f := &failedKey{what: bad.what + ": ", text: fmt.Sprint(bad.cause)}
-	f.why = failure(outcome.ErrBadState, "%s%s", f.what, f.text).WithCause(bad.cause)
+	f.text = fmt.Sprint(cause)
+	if most := mostDetail + utf8.UTFMax; len(f.text) > most { // failure cuts off the rest
+		f.text = strings.Clone(f.text[:most])
+	}
+	f.why = failure(code, "%s%s", f.what, f.text).WithCause(cause)
 	return f
 }
 
