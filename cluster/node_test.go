@@ -62,7 +62,7 @@ func TestBadOptions(t *testing.T) {
 		{"node shard count", node(func(o *no) { o.NumShards = 1<<20 + 1 }), cluster.ErrBadOption, []string{"NumShards", "1048577", "1 to 1048576"}},
 		{"node seed", node(func(o *no) { o.Seed = "prod" }), cluster.ErrBadOption, []string{"node n", `Seed "prod"`, "NumShards"}},
 		{"node dotted name", node(func(o *no) { o.NodeID = "node.1" }), cluster.ErrBadOption, []string{"NodeID", `"node.1"`, "letters, digits, - and _"}},
-		{"node name with a space", node(func(o *no) { o.NodeID = "node 1" }), cluster.ErrBadOption, []string{"NodeID", `"node 1"`, "letters, digits, - and _"}},
+		{"node name with a space", node(func(o *no) { o.NodeID = "node 1" }), cluster.ErrBadOption, []string{`bad option: NodeID "node 1": 1 to 255 letters, digits, - and _`}},
 		{"node stop timeout", node(func(o *no) { o.StopTimeout = -time.Second }), cluster.ErrBadOption, []string{"StopTimeout", "-1s", "0 (default)"}},
 		{"node in flight", node(func(o *no) { o.MaxInFlight = -2 }), cluster.ErrBadOption, []string{"MaxInFlight", "-2", "0 (default)"}},
 		{"kind without name", node(func(o *no) { o.Kinds = kinds("", echoData) }), cluster.ErrBadOption, []string{`kind ""`, "name"}},

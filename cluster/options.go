@@ -160,8 +160,8 @@ func (o NodeOptions) withDefaults() NodeOptions {
 }
 
 func (o NodeOptions) validate() error {
-	if err := record.CheckName(o.NodeID); err != nil {
-		return outcome.Errorf(ErrBadOption, "NodeID: %v", err)
+	if record.CheckName(o.NodeID) != nil {
+		return outcome.Errorf(ErrBadOption, "NodeID %.80q: 1 to %d letters, digits, - and _", o.NodeID, record.MaxName)
 	}
 	switch {
 	case isNil(o.Transport):
