@@ -197,6 +197,7 @@ func (in *incarnation) operate(op uint64, own bool, timeout time.Duration, f fun
 // noteSettled is called once by each incarnation's core.
 func (in *incarnation) noteSettled() {
 	in.settled.Store(true)
+	in.c.log.Info("node is ready", slog.Int("shards", len(in.holds.shards)))
 	if !in.c.settled {
 		in.c.settled = true
 		in.c.opts.Node.Settled()

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -41,6 +42,33 @@ func TestTwoNodesStartAtOnce(t *testing.T) {
 		end(a, b)
 		if strings.Contains(lines.String(), "level=WARN") {
 			t.Errorf("it warns:\n%s", &lines)
+		}
+	})
+}
+
+// TestReadyIsLogged: each node says once that it serves all shards that it should, and how many. The second waits before it
+// takes any.
+func TestReadyIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cl := newCluster(t)
+		var members []*member
+		lines := map[string]*strings.Builder{}
+		for _, name := range []string{"a", "b"} {
+			m := cl.member(name)
+			lines[name] = &strings.Builder{}
+			m.log = slog.New(slog.NewTextHandler(lines[name], nil))
+			cl.run(m, m, 0)
+			members = append(members, m)
+			time.Sleep(time.Minute)
+		}
+		cl.wantOwners("a", "b")
+		end(members...)
+		for name, l := range lines {
+			s := l.String()
+			joined, ready := strings.Index(s, "joined the cluster"), strings.Index(s, `msg="node is ready" shards=`)
+			if joined < 0 || ready < joined || strings.Count(s, "node is ready") != 1 || name == "a" && !strings.Contains(s, fmt.Sprint("shards=", shards)) {
+				t.Errorf("%s says:\n%s", name, s)
+			}
 		}
 	})
 }
