@@ -46,8 +46,8 @@ func TestTwoNodesStartAtOnce(t *testing.T) {
 	})
 }
 
-// TestReadyIsLogged: each node says once that it serves all shards that it should, and how many. The second waits before it
-// takes any.
+// TestReadyIsLogged: each node says that it joins, that it has joined, and once that it serves all shards that it should, and
+// how many. The second waits before it takes any.
 func TestReadyIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cl := newCluster(t)
@@ -65,8 +65,8 @@ func TestReadyIsLogged(t *testing.T) {
 		end(members...)
 		for name, l := range lines {
 			s := l.String()
-			joined, ready := strings.Index(s, "joined the cluster"), strings.Index(s, `msg="node is ready" shards=`)
-			if joined < 0 || ready < joined || strings.Count(s, "node is ready") != 1 || name == "a" && !strings.Contains(s, fmt.Sprint("shards=", shards)) {
+			joining, joined, ready := strings.Index(s, "joining the cluster"), strings.Index(s, "joined the cluster"), strings.Index(s, `msg="node is ready" shards=`)
+			if joining < 0 || joined < joining || ready < joined || strings.Count(s, "node is ready") != 1 || name == "a" && !strings.Contains(s, fmt.Sprint("shards=", shards)) {
 				t.Errorf("%s says:\n%s", name, s)
 			}
 		}

@@ -50,6 +50,7 @@ func (in *incarnation) begin() {
 	in.ctx, in.end = context.WithCancel(in.c.stays)
 	in.c.opts.Node.Begins()
 	in.c.current.Store(in)
+	in.c.log.Info("joining the cluster: the node takes shards when others have seen it", slog.String("incarnation", in.self.Incarnation))
 }
 
 // over ends the incarnation: it may serve nothing any more.
