@@ -43,7 +43,7 @@ func TestOptions(t *testing.T) {
 		"service x: Node: Transport, Membership":    {Name: "x", On: on, Node: cluster.NodeOptions{Membership: memstore.New()}},
 		"Shards, NumShards and Seed are set":        {Name: "x", On: on, Node: cluster.NodeOptions{NumShards: 4}},
 		"Client: Transport":                         {Name: "x", On: on, Client: cluster.ClientOptions{Seed: "s"}},
-		`node name "a.b"`:                           {Name: "x", On: on, Entities: clstr.Host(accounts), Node: cluster.NodeOptions{NodeID: "a.b"}},
+		`NodeID "a.b": 1 to 255 letters`:            {Name: "x", On: on, Entities: clstr.Host(accounts), Node: cluster.NodeOptions{NodeID: "a.b"}},
 		"Shards: 2000000":                           {Name: "x", On: on, Entities: clstr.Host(accounts), Shards: 2_000_000},
 		"service x: Shards: 2000000":                {Name: "x", On: on, Shards: 2_000_000},
 		"Connection: SubjectPrefix":                 {Name: "x", On: clstr.NATSOptions{}},
