@@ -124,6 +124,10 @@ func simulateCrashes(t *testing.T, seed uint64, begun, ended *atomic.Int64) {
 	wg.Wait()
 	close(stop)
 	<-stopped
+	time.Sleep(10 * time.Second)
+	for _, l := range all[:len(all)-1] { // the dead have gone on for long enough, and each step of their idle time is work
+		l.node.end()
+	}
 	time.Sleep(2 * time.Minute)
 	for key, sum := range sums {
 		if stored := store.balance(key); stored != sum {

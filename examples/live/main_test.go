@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/clstr-go/clstr"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/natstest"
 	"github.com/clstr-go/clstr/testkit"
 )
 
@@ -51,14 +53,7 @@ func startNATS(t *testing.T) (url string) {
 
 func start(t *testing.T, nats string) *process {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &process{t: t, address: l.Addr().String(), nats: nats}
-	if err := l.Close(); err != nil { // the address is the process's now
-		t.Fatal(err)
-	}
+	p := &process{t: t, address: fmt.Sprint("127.0.0.1:", natstest.FreePort(t)), nats: nats}
 	p.start()
 	t.Cleanup(p.kill)
 	return p

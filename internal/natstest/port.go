@@ -6,12 +6,16 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync"
 	"testing"
 )
 
+// given has the ports that this process has had from FreePort: tests that run beside each other get others.
+var given sync.Map
+
 // FreePort returns a port of the loopback interface at which nobody listens. The system gives it to no connection and
 // to no listener that leaves the port open, because it is below those that systems choose from. So it is still free
-// when a process listens there later, or again.
+// when a process listens there later, or again. No port is returned twice.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	var err error
@@ -20,7 +24,9 @@ func FreePort(t testing.TB) int {
 		var l net.Listener
 		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
 			_ = l.Close()
-			return port
+			if _, twice := given.LoadOrStore(port, true); !twice {
+				return port
+			}
 		}
 	}
 	t.Fatalf("no port is free: %v", err)
