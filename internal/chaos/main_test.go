@@ -28,6 +28,8 @@ const (
 	peerEnv = "CLSTR_CHAOS_PEERS" // of a cluster of servers: where this one listens, what it tells others of that, and all routes
 	longEnv = "CLSTR_CHAOS_LONG"
 
+	sureEnv = "CLSTR_CHAOS_SURE" // no server dies, so each write is answered
+
 	stateEnv = "CLSTR_CHAOS_STATE" // a durable node's way to the store of state
 )
 

@@ -74,7 +74,7 @@ func unleash(t *testing.T, all []nemesis, strike func(t *testing.T, n nemesis) *
 // ended, and how long it took until every shard was served again.
 func (n nemesis) strike(t *testing.T, role string, ask func(c *callers, op string)) (w *world, history []command, recovered time.Duration) {
 	t.Helper()
-	w = newWorld(t, max(1, n.servers), n.far, role)
+	w = newWorld(t, n, role)
 	c := startCallers(t, w.client, cmp.Or(n.callers, 8), ask)
 	c.more(t, 200)
 	began := time.Now()

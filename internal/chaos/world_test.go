@@ -33,14 +33,16 @@ type world struct {
 	proxies [nodes]*proxy // between the nodes and one server; not with three
 	stores  [nodes]*proxy // the same for durable nodes' stores of state, and for all that counters' nodes keep
 	role    string        // of the nodes' processes
+	sure    bool          // no server dies
 	client  *natstransport.Transport
 }
 
 // newWorld starts one. The last server, which the callers' connection goes to, is far
 // away from the others, which the nodes' go to; 0 is not at all, and all to any.
-func newWorld(t *testing.T, servers int, far time.Duration, role string) *world {
+func newWorld(t *testing.T, n nemesis, role string) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), servers: make([]*process, servers), role: role}
+	servers, far := max(1, n.servers), n.far
+	w := &world{t: t, dir: t.TempDir(), servers: make([]*process, servers), role: role, sure: n.planned}
 	for i := range servers {
 		w.urls = append(w.urls, freeURL(t))
 		w.routes = append(w.routes, freeURL(t))
@@ -215,7 +217,7 @@ func (w *world) startNode(i int) {
 		url = strings.Join(w.urls[:len(w.urls)-1], ",")
 		store = url
 	}
-	w.nodes[i] = start(w.t, w.role, nodeName(i), url, w.dir, stateEnv+"="+store)
+	w.nodes[i] = start(w.t, w.role, nodeName(i), url, w.dir, stateEnv+"="+store, fmt.Sprint(sureEnv, "=", w.sure))
 }
 
 // served returns when a question to every shard was answered by its owner.
