@@ -35,7 +35,8 @@ func Tell(ctx context.Context, to *cluster.ScopedClient, msg any, opts ...cluste
 // TellAsync is [Tell] for a sender that does not wait: it returns at once. The receipt tells when the
 // key's process has accepted the notification, or why it has not. What one sender sends to one key
 // still comes in order. TellAsync waits only for room, until ctx ends: at most 4,096 notifications of
-// the service are on their way ([cluster.ClientOptions].NotifyWindow).
+// the service are on their way ([cluster.ClientOptions].NotifyWindow), and 1,024 to one key. A sender that is quicker than the key
+// is slowed, but not in a handler: there the receipt says [cluster.ErrOverloaded].
 func TellAsync(ctx context.Context, to *cluster.ScopedClient, msg any, opts ...cluster.EnvelopeOption) *cluster.Receipt {
 	return to.NotifyAsync(ctx, msg, opts...)
 }

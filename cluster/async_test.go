@@ -136,7 +136,7 @@ func TestAsyncFailsAlone(t *testing.T) {
 	tr := &fakeTransport{reply: func(_ context.Context, _ int, env cluster.Envelope) ([]byte, error) {
 		switch string(env.Data) {
 		case "1":
-			return nil, refusal(cluster.ErrOverloaded)
+			return nil, refusal(cluster.ErrUnknownType)
 		case "2":
 			return nil, outcome.Errorf(cluster.ErrConnectionLost, "for a test")
 		}

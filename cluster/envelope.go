@@ -21,6 +21,8 @@ type message struct {
 
 	first bool // no notification in the window is before it
 	shown bool // the client's Intercept has it
+
+	line *line // of a notification that waits for room at its key; nil for other messages
 }
 
 // sketch fills env with what an error says of a message that gets no envelope. It is not inlined, because that would make

@@ -68,7 +68,7 @@ func (w *window) sent(l *line, again bool) (post []*note, goOn bool) {
 	if back {
 		l.before = 0
 	}
-	for w.behind && len(l.queue) > 0 && l.queue[0].mayBePosted() && (back && again || l.queue[0].number == 0) {
+	for w.behind && len(l.queue) > 0 && l.lets() && l.queue[0].mayBePosted() && (back && again || l.queue[0].number == 0) {
 		post = append(post, l.queue[0])
 		w.toPost(l.queue[0])
 		l.queue = l.queue[1:]

@@ -23,6 +23,7 @@ type note struct {
 	to      address
 	by      *mapping        // of keys to shards, as the client knew it; nil if it did not know it
 	first   bool            // nothing was sent to its shard before
+	hasty   bool            // it does not wait for room at its key
 	values  context.Context // of its sender; nil if nothing asks for them
 	ttl     time.Time       // the end of its TTL; zero if it has none
 	until   time.Time       // its end in any case
@@ -34,6 +35,7 @@ type note struct {
 
 	// Guarded by the window's mu.
 	line          *line
+	place         uint64 // in its line
 	number, after uint64 // if it was posted
 }
 
@@ -80,7 +82,7 @@ func begin(ctx context.Context, c *caller, m *message, opts []EnvelopeOption, le
 			return n.refused(err)
 		}
 	}
-	n.until = time.Now().Add(DefaultRequestTimeout)
+	n.hasty = c.window.isHasty(inside)
 	receipt, to := n.receipt, n.to
 	t, err := c.window.enter(ctx, n)
 	if err != nil {
@@ -160,8 +162,7 @@ func (n *note) post(ctx context.Context) {
 // repost is post for a note that has waited in its line.
 func (n *note) repost(ctx context.Context) {
 	if err := n.late(); err != nil {
-		n.refusal = nil
-		n.Told(err)
+		n.told(err, false)
 		return
 	}
 	if by := n.c.known.mapping.Load(); by != nil {
@@ -171,11 +172,14 @@ func (n *note) repost(ctx context.Context) {
 }
 
 // Told hears what has become of a note that was posted ([dispatch.Poster]).
-func (n *note) Told(err error) {
+func (n *note) Told(err error) { n.told(err, err != nil && n.isRepeated(err)) }
+
+// told is Told, and again says whether the note is to be sent again.
+func (n *note) told(err error, again bool) {
 	w, to, l := &n.c.window, n.to, n.line // n may be another goroutine's soon
-	again := err != nil && n.isRepeated(err)
+	accepted := err == nil
 	defer func() { // also where the metrics end the goroutine
-		runs := w.told(n, again)
+		runs := w.told(n, accepted, again)
 		if !again {
 			n.receipt.end(err)
 			n.release()
@@ -194,7 +198,8 @@ func (n *note) Told(err error) {
 // isRepeated reports whether the note is to be sent again after an error.
 func (n *note) isRepeated(err error) bool {
 	r := &n.c.retries
-	if r.patience(err, n.first, &n.m.command) > 0 || n.c.known.outdated(n.by, err) {
+	n.c.heard(&n.m, err)
+	if r.patience(err, n.first, &n.m) > 0 || n.c.known.outdated(n.by, err) {
 		return true
 	}
 	what := outer(err) // a Request looks for another owner
@@ -236,7 +241,10 @@ func (n *note) again(ctx context.Context, err error) error {
 	c := n.c
 	n.env.Retry = outcome.Of(err) == NotStarted
 	if !c.known.outdated(n.by, err) {
-		if _, err = c.try(ctx, n.env, &n.m); err != nil {
+		if !n.m.waitsFor(err) { // otherwise a pause comes first
+			_, err = c.try(ctx, n.env, &n.m)
+		}
+		if err != nil {
 			_, err = c.tryAgain(ctx, &n.env, &n.m, n.by, err, n.first, false)
 		}
 	}
@@ -249,19 +257,27 @@ func (n *note) again(ctx context.Context, err error) error {
 // late returns an error if the note's time is up.
 func (n *note) late() error {
 	now := time.Now()
+	expired := !n.ttl.IsZero() && !now.Before(n.ttl)
 	switch {
-	case !n.ttl.IsZero() && !now.Before(n.ttl):
+	case !expired && now.Before(n.until):
+		return nil
+	case n.m.line != nil && n.c.window.slow(n.line):
+		o := NotSent
+		if n.refusal != nil {
+			o = outcome.Of(n.refusal)
+		}
+		return outcome.Errorf(ErrOverloaded, "the key has had no room for it in its time").WithOutcome(o)
+	case expired:
 		return outcome.Errorf(ErrEnvelopeExpired, "it stood in line behind others to its key").WithOutcome(NotSent)
-	case !now.Before(n.until):
-		return outcome.ContextError(context.DeadlineExceeded, NotSent)
 	}
-	return nil
+	return outcome.ContextError(context.DeadlineExceeded, NotSent)
 }
 
 // over ends a note that was sent by itself.
 func (n *note) over(err error) {
+	accepted := err == nil
 	defer func() { // also where the metrics end the goroutine
-		n.c.window.over(n)
+		n.c.window.over(n, accepted)
 		n.receipt.end(err)
 		n.release()
 	}()
@@ -270,6 +286,3 @@ func (n *note) over(err error) {
 
 // By implements [dispatch.Gathered].
 func (n *note) By() dispatch.Gatherer { return &n.c.window }
-
-// order is where the note stands in its line: notes that were posted come first.
-func (n *note) order() uint64 { return n.number - 1 }

@@ -41,7 +41,7 @@ type retries struct {
 
 // patience is how long a call that fails with err is tried again; 0 is not at
 // all.
-func (r *retries) patience(err error, first bool, m *command) time.Duration {
+func (r *retries) patience(err error, first bool, m *message) time.Duration {
 	if !outcome.Of(err).NeverRan() {
 		if m.repeats(outer(err)) {
 			return math.MaxInt64
@@ -51,6 +51,9 @@ func (r *retries) patience(err error, first bool, m *command) time.Duration {
 	err = outer(err)
 	if errors.Is(err, ErrCircle) {
 		return 0 // it would be the same circle
+	}
+	if m.waitsFor(err) {
+		return math.MaxInt64
 	}
 	for _, e := range r.on {
 		if errors.Is(err, e) {
@@ -114,7 +117,7 @@ func (r *retries) again(ctx context.Context, by *mapping, env Envelope, err erro
 		if time.Since(began) > layoutAgain && errors.Is(outer(err), ErrNotOwner) && r.known.look(ctx, by) {
 			return nil, err // and its caller tries under the other mapping
 		}
-		patience, spent := r.patience(err, first, &m.command), time.Since(began)
+		patience, spent := r.patience(err, first, m), time.Since(began)
 		if patience == firstLook && spent < firstMost {
 			spent = paused
 		}
@@ -138,7 +141,7 @@ func (r *retries) again(ctx context.Context, by *mapping, env Envelope, err erro
 		if e == nil {
 			return reply, nil
 		}
-		m.heard(e)
+		r.caller.heard(m, e)
 		err, env.Retry = e, env.Retry || outcome.Of(e) == NotStarted
 	}
 }

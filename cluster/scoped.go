@@ -75,8 +75,11 @@ func (c *ScopedClient) NotifyRaw(ctx context.Context, msgType string, data []byt
 // again, in order. One that fails for good does not keep back those behind it. Any other call of the
 // client to the key waits for the notifications before it.
 //
+// What the key has no room for ([ErrOverloaded]) is sent again too, and the sender is slowed. Only when the notification's time is
+// up its receipt says so. In a handler it says so at once, unless [ClientOptions].RetryOn has ErrOverloaded.
+//
 // At most [ClientOptions].NotifyWindow notifications of a client are on their way, with 16 MiB of
-// messages. Beyond that NotifyAsync waits for room until ctx ends. Afterwards ctx does not bound the
+// messages, and a quarter of them to one key. Beyond that NotifyAsync waits for room until ctx ends. Afterwards ctx does not bound the
 // notification, which has 30 seconds, or its TTL if that is less. In a stop hook NotifyAsync waits as Notify does. So it
 // does in a turn that notifies a key of its own shard while the shard is handed over.
 func (c *ScopedClient) NotifyAsync(ctx context.Context, msg any, opts ...EnvelopeOption) *Receipt {

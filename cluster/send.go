@@ -55,6 +55,7 @@ func newCaller(opts ClientOptions) *caller {
 	}
 	c.keeps = c.poster == nil || opts.Intercept != nil
 	c.window.init(opts.NotifyWindow, c.poster)
+	c.window.patient = slices.ContainsFunc(opts.RetryOn, func(e error) bool { return errors.Is(ErrOverloaded, e) })
 	c.known.init(opts)
 	c.retries = retries{c, &c.known, append([]error{ErrNotOwner, ErrDraining, ErrHandedBack, ErrDisconnected}, opts.RetryOn...)}
 	return c
@@ -159,11 +160,19 @@ func (c *caller) try(ctx context.Context, env Envelope, m *message) (reply []byt
 	return c.transport.Request(ctx, env)
 }
 
+// heard notes how a try has ended.
+func (c *caller) heard(m *message, err error) {
+	m.command.heard(err)
+	if m.waitsFor(err) {
+		c.window.shrink(m.line)
+	}
+}
+
 // tryAgain is called when a first try has failed with err. It sends the envelope again if nothing has run.
 func (c *caller) tryAgain(ctx context.Context, env *Envelope, m *message, by *mapping, err error, first, byDefault bool) (reply []byte, _ error) {
 	hasten(ctx, env) // the end may have begun meanwhile
-	m.heard(err)
-	if c.retries.patience(err, first, &m.command) > 0 && !waitedFor(ctx, uint32(env.Shard), err) {
+	c.heard(m, err)
+	if c.retries.patience(err, first, m) > 0 && !waitedFor(ctx, uint32(env.Shard), err) {
 		reply, err = c.retries.again(ctx, by, *env, err, first, m)
 	}
 	return reply, ended(ctx, err, byDefault && env.TTL() < foreignGrace)

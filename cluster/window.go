@@ -8,9 +8,12 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/outcome"
+	"github.com/clstr-go/clstr/transport"
 )
 
 // defaultWindow is how many notifications of a client may be on their way while their senders go on.
@@ -22,10 +25,11 @@ const windowBytes = 16 << 20
 // window holds the notifications of a client whose senders have gone on. Senders wait while it is
 // full.
 type window struct {
-	poster dispatch.Poster // nil if the transport cannot send without waiting
-	behind bool            // several to one key can be on their way
-	most   int             // negative is no limit
-	open   atomic.Int64    // changes with mu held; other calls read it
+	poster  dispatch.Poster // nil if the transport cannot send without waiting
+	behind  bool            // several to one key can be on their way
+	patient bool            // a turn waits for room at a key too: RetryOn has ErrOverloaded
+	most    int             // negative is no limit
+	open    atomic.Int64    // changes with mu held; other calls read it
 
 	mu    sync.Mutex
 	bytes int
@@ -39,14 +43,17 @@ type window struct {
 // Notifications go out one behind the other, without waiting. The node accepts one only if it has
 // accepted the one before it ([dispatch.Poster]), so after a refusal it refuses those behind it too. Then the line is
 // held: new notifications go into the queue. When all that had gone out have come back, a goroutine sends the first of
-// the queue, by itself, until it is accepted or has failed for good. Then the others follow as before.
+// the queue, by itself, until it is accepted or has failed for good. Then the others follow as before, or in groups if the
+// key had no room ([pace]).
 type line struct {
 	out    int      // posted, and still to be told
 	last   *Receipt // of the one that has come last
+	places uint64   // given so far
 	before uint64   // number of the last that was posted; 0 if the next is to name none
 	held   bool     // only the line's goroutine sends
 	runs   bool     // that goroutine is there
 	queue  []*note  // while it is held, in order
+	pace
 }
 
 func (w *window) init(most int, poster dispatch.Poster) {
@@ -79,12 +86,12 @@ const (
 // enter puts n at the end of its line, and says what is to be done with it. It waits for room until ctx ends.
 func (w *window) enter(ctx context.Context, n *note) (entry, error) {
 	for {
-		room, t := w.tryEnter(n)
+		n.until = time.Now().Add(DefaultRequestTimeout)
+		room, t, err := w.tryEnter(n)
 		if room == nil {
-			return t, nil
+			return t, err
 		}
 		wait := dispatch.BeginWait(ctx)
-		var err error
 		select {
 		case <-room:
 		case <-ctx.Done():
@@ -98,7 +105,7 @@ func (w *window) enter(ctx context.Context, n *note) (entry, error) {
 }
 
 // tryEnter is enter without waiting. If there is no room, it returns a channel that is closed when there is.
-func (w *window) tryEnter(n *note) (room <-chan struct{}, e entry) {
+func (w *window) tryEnter(n *note) (room <-chan struct{}, e entry, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	open := w.open.Load()
@@ -106,28 +113,41 @@ func (w *window) tryEnter(n *note) (room <-chan struct{}, e entry) {
 		if w.room == nil {
 			w.room = make(chan struct{})
 		}
-		return w.room, 0
+		return w.room, 0, nil
+	}
+	l := w.lines[n.to]
+	fresh := l == nil
+	switch {
+	case fresh:
+		l = w.fresh()
+		w.lines[n.to] = l
+	case n.hasty && l.stands():
+		return nil, 0, errFull()
+	default:
+		if room := w.full(l); room != nil {
+			return room, 0, nil
+		}
 	}
 	w.open.Add(1)
 	w.bytes += len(n.m.data)
-	l := w.lines[n.to]
-	fresh := l == nil
-	if fresh {
-		l = w.fresh()
-		w.lines[n.to] = l
-	}
+	l.inside++
 	l.last, n.line = n.receipt, l
+	l.places++
+	n.place = l.places
+	if !n.hasty && n.env.Delivery == transport.AwaitAccept {
+		n.m.line = l
+	}
 	switch {
-	case !l.held && n.mayBePosted() && (w.behind || fresh):
+	case !l.held && n.mayBePosted() && (w.behind || fresh) && l.lets():
 		w.toPost(n)
-		return nil, posts
+		return nil, posts, nil
 	case fresh:
 		l.held, l.runs = true, true
-		return nil, alone
+		return nil, alone, nil
 	}
 	l.held = true
 	l.queue = append(l.queue, n)
-	return nil, queued
+	return nil, queued, nil
 }
 
 // fresh returns an empty line.
@@ -150,9 +170,12 @@ func (w *window) toPost(n *note) {
 
 // told takes a posted note back. With again, the note goes into the queue to be sent again, in its place among
 // those that have come back before it. runs reports whether the caller must start the line's goroutine.
-func (w *window) told(n *note, again bool) (runs bool) {
+func (w *window) told(n *note, accepted, again bool) (runs bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if accepted {
+		n.line.grow()
+	}
 	return w.take(n, again)
 }
 
@@ -170,6 +193,7 @@ func (w *window) accepted(all []dispatch.Told) {
 	w.mu.Lock()
 	for _, t := range all {
 		n := t.(*note)
+		n.line.grow()
 		if w.take(n, false) {
 			w.goOn(n.to, n.line, nil)
 		}
@@ -188,7 +212,7 @@ func (w *window) take(n *note, again bool) (runs bool) {
 	l.out--
 	if again {
 		l.held = true
-		at, _ := slices.BinarySearchFunc(l.queue, n, func(a, b *note) int { return cmp.Compare(a.order(), b.order()) })
+		at, _ := slices.BinarySearchFunc(l.queue, n, func(a, b *note) int { return cmp.Compare(a.place, b.place) })
 		l.queue = slices.Insert(l.queue, at, n)
 	} else {
 		w.free(n)
@@ -205,9 +229,12 @@ func (w *window) take(n *note, again bool) (runs bool) {
 }
 
 // over takes a note that was sent by itself out of the window.
-func (w *window) over(n *note) {
+func (w *window) over(n *note, accepted bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if accepted {
+		n.line.grow()
+	}
 	w.free(n)
 }
 
@@ -215,6 +242,7 @@ func (w *window) over(n *note) {
 func (w *window) free(n *note) {
 	open := w.open.Add(-1)
 	w.bytes -= len(n.m.data)
+	w.left(n.line)
 	// Waking a sender for each place would cost more than the message.
 	if w.room != nil && (w.most < 0 || open <= int64(w.most)*3/4) && (open == 0 || w.bytes <= windowBytes*3/4) {
 		close(w.room)
@@ -234,7 +262,7 @@ func (w *window) drop(to address, l *line) {
 }
 
 // follow waits until all notifications to a key that are in the window now have been accepted or have
-// failed, so that a call of the same caller comes after them.
+// failed, so that a call of the same caller comes after them. A turn does not wait while they wait for room at the key.
 func (w *window) follow(ctx context.Context, to *target) error {
 	w.mu.Lock()
 	l := w.lines[to.address()]
@@ -242,8 +270,11 @@ func (w *window) follow(ctx context.Context, to *target) error {
 		w.mu.Unlock()
 		return nil
 	}
-	last := l.last
+	last, stands := l.last, l.stands()
 	w.mu.Unlock()
+	if stands && w.isHasty(turn.Inside(ctx)) {
+		return errFull()
+	}
 	_ = last.Wait(ctx) // its error is told there
 	if err := ctx.Err(); err != nil {
 		return outcome.ContextError(err, NotSent)
