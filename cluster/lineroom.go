@@ -28,11 +28,12 @@ const quick = 1024
 const fewest = 16
 
 // share returns how many notifications of the line may be in the window: a quarter of it, so that other keys have the
-// rest. While the key has no room, these are one group that is out, one behind it, and a few. It returns -1 for no limit.
-func (w *window) share(l *line) int {
+// rest. While the key has no room, these are one group that is out, one behind it, and a few. window is how many the
+// window holds. -1 is no limit, of the window and of what share returns.
+func (l *line) share(window int) int {
 	most := -1
-	if w.most >= 0 {
-		most = max(fewest, w.most/4)
+	if window >= 0 {
+		most = max(fewest, window/4)
 	}
 	if few := fewest + 2*l.most; l.most > 0 && (most < 0 || few < most) {
 		return few
@@ -46,9 +47,9 @@ func (l *line) lets() bool { return l.most == 0 || l.out < l.most }
 // stands reports whether the line waits for room at its key.
 func (l *line) stands() bool { return l.held && l.most > 0 }
 
-// full returns a channel that is closed when the line has room for one more; nil if it has. It is called with mu held.
-func (w *window) full(l *line) <-chan struct{} {
-	if share := w.share(l); share < 0 || l.inside < share {
+// full returns a channel that is closed when the line has room for one more; nil if it has.
+func (l *line) full(window int) <-chan struct{} {
+	if share := l.share(window); share < 0 || l.inside < share {
 		return nil
 	}
 	if l.room == nil {
@@ -57,13 +58,13 @@ func (w *window) full(l *line) <-chan struct{} {
 	return l.room
 }
 
-// left is called with mu held when one of the line has left the window.
-func (w *window) left(l *line) {
+// left is called when one of the line has left the window.
+func (l *line) left(window int) {
 	l.inside--
 	if l.room == nil {
 		return
 	}
-	if share := w.share(l); share < 0 || l.inside <= share*3/4 {
+	if share := l.share(window); share < 0 || l.inside <= share*3/4 {
 		close(l.room)
 		l.room = nil
 	}
@@ -81,9 +82,7 @@ func (l *line) grow() {
 }
 
 // shrink is called when the key has refused one as overloaded.
-func (w *window) shrink(l *line) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (l *line) shrink() {
 	switch {
 	case l.most == 0:
 		l.most = 1
@@ -92,17 +91,6 @@ func (w *window) shrink(l *line) {
 	}
 	l.taken = 0
 }
-
-// slow reports whether the line's key has refused one lately.
-func (w *window) slow(l *line) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return l.most > 0
-}
-
-// isHasty reports whether a sender inside a turn, or not, is told at once that a key has no room. The key may wait for the turn, or
-// for one that waits for it, and then there would be no room before the turn's time is up. Inside of turns requests do not wait either.
-func (w *window) isHasty(inside bool) bool { return inside && !w.patient }
 
 // waitsFor reports whether a message that was refused with err waits for room at its key, as long as it has time.
 func (m *message) waitsFor(err error) bool {

@@ -124,7 +124,7 @@ func (w *window) tryEnter(n *note) (room <-chan struct{}, e entry, err error) {
 	case n.hasty && l.stands():
 		return nil, 0, errFull()
 	default:
-		if room := w.full(l); room != nil {
+		if room := l.full(w.most); room != nil {
 			return room, 0, nil
 		}
 	}
@@ -228,6 +228,23 @@ func (w *window) take(n *note, again bool) (runs bool) {
 	return true
 }
 
+// shrink is called when the key of a line has refused a notification as overloaded.
+func (w *window) shrink(l *line) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l.shrink()
+}
+
+// slow reports whether the line's key has refused one lately.
+func (w *window) slow(l *line) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return l.most > 0
+}
+
+// isHasty reports whether a sender inside a turn, or not, is told at once that a key has no room. The key may be waiting for the turn.
+func (w *window) isHasty(inside bool) bool { return inside && !w.patient }
+
 // over takes a note that was sent by itself out of the window.
 func (w *window) over(n *note, accepted bool) {
 	w.mu.Lock()
@@ -242,7 +259,7 @@ func (w *window) over(n *note, accepted bool) {
 func (w *window) free(n *note) {
 	open := w.open.Add(-1)
 	w.bytes -= len(n.m.data)
-	w.left(n.line)
+	n.line.left(w.most)
 	// Waking a sender for each place would cost more than the message.
 	if w.room != nil && (w.most < 0 || open <= int64(w.most)*3/4) && (open == 0 || w.bytes <= windowBytes*3/4) {
 		close(w.room)
