@@ -216,6 +216,20 @@ func TestActivationsThatTheStoreRefuses(t *testing.T) {
 	})
 }
 
+// TestAKeyThatLeavesAndIsRefused by a store that is full has nothing left to store, so its next incarnation begins at once.
+func TestAKeyThatLeavesAndIsRefused(t *testing.T) {
+	inEachBank(t, actor.Persistence{}, handlers.Options{}, func(b *bank) {
+		b.balance("k", 0)
+		b.set(func(s *shelf) { s.hold, s.refuse = true, state.ErrFull })
+		w := b.send("k", leave{1})
+		next := b.send("k", look{})
+		b.release()
+		<-w.over
+		failed(b.T, "a turn that is refused", w.err, outcome.ErrNotStored, outcome.RanAndFailed)
+		b.want("the next incarnation", next, "0")
+	})
+}
+
 func isClosed(ch <-chan struct{}) bool {
 	select {
 	case <-ch:

@@ -57,7 +57,10 @@ func (s *shell) rest(lost bool) {
 	for again := true; again; {
 		h.Wait(func() {
 			err = o.awaitStored(context.Background(), !lost)
-			again = errors.Is(err, state.ErrFull) && !lost && pauses(&h.own, retryFull)
+			mu.Lock()
+			left := o.fresh != nil // otherwise it was undone
+			mu.Unlock()
+			again = left && errors.Is(err, state.ErrFull) && !lost && pauses(&h.own, retryFull)
 		})
 	}
 	mu.Lock()
