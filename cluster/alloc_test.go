@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/state"
+	"github.com/clstr-go/clstr/state/memstate"
 )
 
 // TestAllocationsOfARequest in one process: the context that the handler may keep, the message and the reply, and
@@ -93,5 +95,38 @@ func TestAllocationsOfTheFirstRequest(t *testing.T) {
 				t.Errorf("%v allocations, and not %v", n, most)
 			}
 		})
+	}
+}
+
+// TestAllocationsOfADurableRequest in one process: what changes nothing allocates no more at a durable entity than at a
+// plain one.
+func TestAllocationsOfADurableRequest(t *testing.T) {
+	of := func(h cluster.ServerHandlerFunc, store state.Store, typ string, typed bool) float64 {
+		to := benchState(t, h, store).Key("k")
+		look, query := cluster.NewRequest[tillLook, int64](to), cluster.NewRequest[tillQuery, int64](to)
+		again := func() {
+			var err error
+			switch {
+			case !typed:
+				ask(t, to, typ)
+			case typ == "tillLook":
+				_, err = look.Request(t.Context(), tillLook{})
+			default:
+				_, err = query.Request(t.Context(), tillQuery{})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		again()
+		return testing.AllocsPerRun(2000, again)
+	}
+	for _, typed := range []bool{false, true} {
+		most := of(tills(), nil, "tillLook", typed)
+		for _, typ := range []string{"tillLook", "tillQuery"} {
+			if n := of(tills(durably), memstate.New(), typ, typed); n > most {
+				t.Errorf("%s, typed %v: %v allocations, and a plain entity has %v", typ, typed, n, most)
+			}
+		}
 	}
 }

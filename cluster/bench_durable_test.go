@@ -80,7 +80,7 @@ func (s *slowly) release() {
 }
 
 // benchState is benchCluster with a store.
-func benchState(b *testing.B, h cluster.ServerHandlerFunc, store state.Store) *cluster.KindClient {
+func benchState(b testing.TB, h cluster.ServerHandlerFunc, store state.Store) *cluster.KindClient {
 	b.Helper()
 	tr := cluster.NewInMemoryTransport(cluster.MemoryTransportOpts{MaxPending: -1})
 	node := cluster.NewNode(cluster.NodeOptions{
@@ -107,7 +107,7 @@ func benchState(b *testing.B, h cluster.ServerHandlerFunc, store state.Store) *c
 
 var durably = actor.Durable(actor.Persistence{})
 
-func ask(b *testing.B, of *cluster.ScopedClient, typ string) {
+func ask(b testing.TB, of *cluster.ScopedClient, typ string) {
 	if _, err := of.RequestRaw(context.Background(), typ, []byte("{}")); err != nil {
 		b.Error(err)
 	}
@@ -130,9 +130,11 @@ func BenchmarkDurableRequest(b *testing.B) {
 			user := benchState(b, c.h, c.store).Key("user-1")
 			ask(b, user, c.typ)
 			b.ReportAllocs()
+			began := processorTime()
 			for b.Loop() {
 				ask(b, user, c.typ)
 			}
+			reportProcessor(b, began, b.N)
 		})
 	}
 }

@@ -33,7 +33,7 @@ func (s *spares) nest(ctx context.Context, id, how int) error {
 		s.faulty("call %d got the reply of call %d from a nested call", id, got)
 	case err == nil && (how == spareNoGood || how == spareBad || (how == spareRing || how == spareBack) && ctx.Err() == nil): // a turn whose caller has gone is in no circle
 		s.faulty("call %d got a reply from a nested call that answers none: %d", id, how)
-	case ctx.Err() != nil, err == nil: // its caller has gone
+	case ctx.Err() != nil, err == nil, s.undone(err): // its caller has gone
 	case !errors.As(err, &failed):
 		s.faulty("call %d: %v", id, err)
 	case how == spareNoGood && failed.Message != strconv.Itoa(id):
@@ -45,14 +45,14 @@ func (s *spares) nest(ctx context.Context, id, how int) error {
 }
 
 func (s *spares) ask(ctx context.Context, key string, id, how int) (int, error) {
-	if !s.funcs {
-		got, err := cluster.NewRequest[spareNow, spareGot](s.client.Key(key)).Request(ctx, spareNow{id, how})
+	if s.host != spareFuncs {
+		got, err := cluster.NewRequest[spareNow, spareGot](s.key(key)).Request(ctx, spareNow{id, how})
 		if err != nil {
 			return 0, err
 		}
 		return got.ID, nil
 	}
-	data, err := s.client.Key(key).RequestRaw(ctx, "spareAsk", fmt.Appendf(nil, "%d %d", id, how))
+	data, err := s.key(key).RequestRaw(ctx, "spareAsk", fmt.Appendf(nil, "%d %d", id, how))
 	if err != nil {
 		return 0, err
 	}

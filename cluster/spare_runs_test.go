@@ -3,29 +3,35 @@ package cluster_test
 import (
 	"context"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
-	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/testkit"
 	"github.com/clstr-go/clstr/transport/natstransport"
 )
 
-func spareCalls(t *testing.T, seed uint64, calls int, funcs bool, node, client cluster.Transport) {
-	s := &spares{funcs: funcs}
-	def := actor.Define("spare", func(string) *spareKey { return &spareKey{s} },
-		actor.OnRequestLater((*spareKey).ask), actor.OnRequest((*spareKey).now), actor.OnNotify((*spareKey).tell))
-	h := cluster.NewActorHandler(def.New)
-	if funcs {
-		h = cluster.NewKeyHandler(func(string) (cluster.ServerHandlerFunc, error) { return s.spareFunc, nil })
-	}
-	end := startNode(t, cluster.NodeOptions{
-		NodeID: "node-1", Transport: node, NumShards: 4, Shards: []uint32{0, 1, 2, 3}, Handler: h,
+func spareCalls(t *testing.T, seed uint64, calls int, host spareHost, node, client cluster.Transport) {
+	s := &spares{host: host}
+	nodes, clients := cluster.NodeOptions{
+		NodeID: "node-1", Transport: node, NumShards: 4, Shards: []uint32{0, 1, 2, 3},
 		BaseContext: context.WithValue(context.Background(), spareBase{}, "base"),
-	})
-	s.client = newClient(t, cluster.ClientOptions{Transport: client, NumShards: 4})
+	}, cluster.ClientOptions{Transport: client, NumShards: 4}
+	var end func()
+	switch host {
+	case spareTyped, spareFuncs:
+		nodes.Handler = cluster.NewActorHandler(s.define().New)
+		if host == spareFuncs {
+			nodes.Handler = cluster.NewKeyHandler(func(string) (cluster.ServerHandlerFunc, error) { return s.spareFunc, nil })
+		}
+		end = startNode(t, nodes)
+		s.key = newClient(t, clients).Key
+	default:
+		end = s.startDurable(t, seed, nodes)
+		s.key = newClient(t, clients).Kind("spare").Key
+	}
 	var stop atomic.Bool
 	var ghosts, callers sync.WaitGroup
 	for range 2 {
@@ -33,7 +39,7 @@ func spareCalls(t *testing.T, seed uint64, calls int, funcs bool, node, client c
 	}
 	for c := range 4 {
 		r := rand.New(rand.NewPCG(seed, uint64(c)))
-		callers.Go(func() { s.caller(s.client, c<<20, calls, r, funcs) })
+		callers.Go(func() { s.caller(c<<20, calls, r) })
 	}
 	callers.Wait()
 	stop.Store(true)
@@ -46,34 +52,37 @@ func spareCalls(t *testing.T, seed uint64, calls int, funcs bool, node, client c
 }
 
 func TestNothingOfACallReachesAnother(t *testing.T) {
-	t.Run("typed", func(t *testing.T) { spareInMemory(t, 1, 200, false) })
-	t.Run("funcs", func(t *testing.T) { spareInMemory(t, 2, 200, true) })
+	for host, what := range spareHosts {
+		t.Run(what, func(t *testing.T) { spareInMemory(t, uint64(host)+1, 200, spareHost(host)) })
+	}
 	url := testkit.StartNATS(t)
-	for what, funcs := range map[string]bool{"typed": false, "funcs": true} {
+	for host, what := range spareHosts {
 		t.Run(what+" over NATS", func(t *testing.T) {
 			var ends [2]*natstransport.Transport
 			for i := range ends {
-				tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Prefix: what, Log: quiet})
+				tr, err := natstransport.Open(t.Context(), natstransport.Options{URL: url, Prefix: strings.ReplaceAll(what, " ", "-"), Log: quiet})
 				if err != nil {
 					t.Fatal(err)
 				}
 				t.Cleanup(func() { _ = tr.Close() })
 				ends[i] = tr
 			}
-			spareCalls(t, 3, 40, funcs, ends[0], ends[1])
+			spareCalls(t, 3, 40, spareHost(host), ends[0], ends[1])
 		})
 	}
 }
 
-func spareInMemory(t *testing.T, seed uint64, calls int, funcs bool) {
+func spareInMemory(t *testing.T, seed uint64, calls int, host spareHost) {
 	tr := cluster.NewInMemoryTransport().WithLog(quiet)
 	t.Cleanup(func() { _ = tr.Close() })
-	spareCalls(t, seed, calls, funcs, tr, tr)
+	spareCalls(t, seed, calls, host, tr, tr)
 }
 
 func FuzzNothingOfACallReachesAnother(f *testing.F) {
-	for seed := range uint64(4) {
-		f.Add(seed, seed%2 == 0)
+	for seed := range uint64(len(spareHosts)) {
+		f.Add(seed, uint8(seed))
 	}
-	f.Fuzz(func(t *testing.T, seed uint64, funcs bool) { spareInMemory(t, seed, 50, funcs) })
+	f.Fuzz(func(t *testing.T, seed uint64, host uint8) {
+		spareInMemory(t, seed, 50, spareHost(int(host)%len(spareHosts)))
+	})
 }

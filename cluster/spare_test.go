@@ -50,10 +50,10 @@ const (
 
 // spares is what handlers have kept.
 type spares struct {
-	client *cluster.Client
-	funcs  bool
-	late   sync.WaitGroup
-	fault  atomic.Pointer[string]
+	key   func(key string, opts ...cluster.EnvelopeOption) *cluster.ScopedClient
+	host  spareHost
+	late  sync.WaitGroup
+	fault atomic.Pointer[string]
 
 	mu   sync.Mutex
 	kept []spareCall
@@ -97,6 +97,14 @@ func (s *spares) haunt(stop *atomic.Bool) {
 	}
 }
 
+// useLate uses a call when it is over: its method may have yet to return, and its answer to be stored.
+func (s *spares) useLate(c spareCall) {
+	for c.ctx.Err() == nil || c.answer != nil && c.answer.Context().Err() == nil {
+		runtime.Gosched()
+	}
+	s.use(c)
+}
+
 func (s *spares) use(c spareCall) {
 	if c.answer != nil {
 		c.answer.Reply(spareGot{spareNobodys})
@@ -125,11 +133,11 @@ func (s *spares) use(c spareCall) {
 			s.faulty("call %d has the message %s", c.id, m.Data)
 		}
 	}
-	_, err := s.client.Key("other").RequestRaw(c.ctx, "spareAsk", nil)
-	if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, cluster.ErrTransportNoShardSubscriber) { // the node has ended
+	_, err := s.key("other").RequestRaw(c.ctx, "spareAsk", nil)
+	if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, cluster.ErrTransportNoShardSubscriber) && !s.undone(err) { // the node has ended
 		s.faulty("a call with the context of call %d: %v", c.id, err)
 	}
-	if err := s.client.Key("other").Notify(context.WithoutCancel(c.ctx), spareTell{c.id, spareAnswers}, cluster.WithoutAck()); err != nil && !cluster.OutcomeOf(err).NeverRan() {
+	if err := s.key("other").Notify(context.WithoutCancel(c.ctx), spareTell{c.id, spareAnswers}, cluster.WithoutAck()); err != nil && !cluster.OutcomeOf(err).NeverRan() {
 		s.faulty("a notification with the values of call %d: %v", c.id, err)
 	}
 }
@@ -169,13 +177,13 @@ func (s *spares) do(ctx context.Context, id, how int, answer *actor.Answer[spare
 	case spareWaits:
 		<-ctx.Done()
 	case spareAsksOn:
-		got, err := cluster.NewRequest[spareNow, spareGot](s.client.Key("leaf")).Request(ctx, spareNow{id, spareKeeps})
+		got, err := cluster.NewRequest[spareNow, spareGot](s.key("leaf")).Request(ctx, spareNow{id, spareKeeps})
 		if err == nil && got.ID != id {
 			s.faulty("call %d got the reply of call %d from the next key", id, got.ID)
 		}
 	case spareBeside:
 		s.late.Go(func() {
-			got, err := cluster.NewRequest[spareNow, spareGot](s.client.Key("leaf")).Request(ctx, spareNow{id, spareAnswers})
+			got, err := cluster.NewRequest[spareNow, spareGot](s.key("leaf")).Request(ctx, spareNow{id, spareAnswers})
 			if err == nil && got.ID != id {
 				s.faulty("call %d got the reply of call %d beside its turn", id, got.ID)
 			}
@@ -189,7 +197,7 @@ func (s *spares) do(ctx context.Context, id, how int, answer *actor.Answer[spare
 		s.late.Go(func() {
 			runtime.Gosched()
 			reply(nil)
-			s.use(spareCall{id, ctx, answer})
+			s.useLate(spareCall{id, ctx, answer})
 		})
 		return
 	}
@@ -204,18 +212,19 @@ func (s *spares) do(ctx context.Context, id, how int, answer *actor.Answer[spare
 	}
 	if how != spareAnswers {
 		s.late.Go(func() {
-			for ctx.Err() == nil { // the method has yet to return
-				runtime.Gosched()
-			}
-			s.use(spareCall{id, ctx, answer})
+			s.useLate(spareCall{id, ctx, answer})
 			s.keep(spareCall{id, ctx, answer})
 		})
 	}
 }
 
-type spareKey struct{ *spares }
+type spareKey struct {
+	*spares `json:"-"`
+	N       int
+}
 
 func (k *spareKey) ask(c *actor.Context, m spareAsk, a actor.Answer[spareGot]) error {
+	k.changes(c, m.ID)
 	k.do(c, m.ID, m.How, &a, func(err error) {
 		if err != nil {
 			a.Fail(err)
@@ -230,6 +239,7 @@ func (k *spareKey) now(c *actor.Context, m spareNow) (_ spareGot, err error) {
 	if m.How == spareLater || m.How == spareTwice {
 		m.How = spareKeeps
 	}
+	k.changes(c, m.ID)
 	k.do(c, m.ID, m.How, nil, func(e error) { err = e })
 	return spareGot{m.ID}, err
 }
@@ -238,6 +248,7 @@ func (k *spareKey) tell(c *actor.Context, m spareTell) (err error) {
 	if m.How == spareWaits || m.How == spareLong || m.How == spareLater || m.How == spareTwice {
 		return nil
 	}
+	k.changes(c, m.ID)
 	k.do(c, m.ID, m.How, nil, func(e error) { err = e })
 	return err
 }
@@ -257,10 +268,10 @@ func (s *spares) spareFunc(ctx context.Context, env cluster.Envelope) (data []by
 }
 
 // caller makes calls one after the other, and looks at each reply.
-func (s *spares) caller(of *cluster.Client, ids, calls int, r *rand.Rand, funcs bool) {
+func (s *spares) caller(ids, calls int, r *rand.Rand) {
 	for n := range calls {
 		id, how := ids+n, r.IntN(spareBack)
-		key := of.Key("key-" + strconv.Itoa(id%3))
+		key := s.key("key-" + strconv.Itoa(id%3))
 		var opts []cluster.EnvelopeOption
 		if r.IntN(4) == 0 {
 			opts = append(opts, cluster.WithHeader("id", strconv.Itoa(id)))
@@ -275,7 +286,7 @@ func (s *spares) caller(of *cluster.Client, ids, calls int, r *rand.Rand, funcs 
 			})
 		}
 		switch {
-		case funcs:
+		case s.host == spareFuncs:
 			data, err := key.RequestRaw(ctx, "spareAsk", fmt.Appendf(nil, "%d %d", id, how), opts...)
 			if err == nil && string(data) != strconv.Itoa(id) {
 				s.faulty("call %d has the reply of call %s", id, data)
@@ -287,21 +298,7 @@ func (s *spares) caller(of *cluster.Client, ids, calls int, r *rand.Rand, funcs 
 				_ = key.Notify(ctx, spareTell{id, how}, append(opts, cluster.WithoutAck())...)
 			}
 		default:
-			var got *spareGot
-			var err error
-			if r.IntN(3) == 0 {
-				got, err = cluster.NewRequest[spareAsk, spareGot](key).Request(ctx, spareAsk{id, how}, opts...)
-			} else {
-				got, err = cluster.NewRequest[spareNow, spareGot](key).Request(ctx, spareNow{id, how}, opts...)
-			}
-			switch {
-			case err == nil && got.ID != id:
-				s.faulty("call %d has the reply of call %d", id, got.ID)
-			case err == nil && spareHas(how):
-				s.faulty("call %d has a reply, and its handler has failed", id)
-			case err != nil && !spareHas(how) && cluster.OutcomeOf(err) == cluster.RanAndFailed:
-				s.faulty("call %d has the error of another: %v", id, err)
-			}
+			s.request(ctx, key, id, how, r, opts)
 		}
 		cancel()
 	}

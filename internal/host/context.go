@@ -189,7 +189,7 @@ func (c *Context) Save() error {
 	}
 	of, old := o.state, o.sum
 	b.mu.Unlock()
-	data, is, err := of.After(old)
+	data, is, err := of.After(old, true)
 	if err != nil {
 		return notStored(err)
 	}
@@ -210,6 +210,8 @@ func (c *Context) Save() error {
 			o.ids.begin(g)
 		}
 	}
+	turn.Enter(&c.gate) // which is open while the turn runs
+	defer turn.Leave(&c.gate)
 	b.mu.Unlock()
 	c.call.Wait(func() { err = o.awaitStored(c, true) })
 	return err

@@ -19,7 +19,8 @@ func (o *outlet) gate(x *Context) *gated {
 	if o == nil {
 		return nil
 	}
-	g := &gated{Call: x.call, cell: o.cell}
+	g := spareGated.Get().(*gated)
+	g.Call, g.cell = x.call, o.cell
 	s, surrounded := x.call.(interface{ Through(func(Call) Call) })
 	if surrounded {
 		s.Through(func(way Call) Call { g.Call = way; return g })
@@ -31,7 +32,8 @@ func (o *outlet) gate(x *Context) *gated {
 		x.call = g
 	}
 	g.of = o.begun
-	o.turn = &leaving{own: g}
+	o.turn = newLeaving()
+	o.turn.own = g
 	return g
 }
 
@@ -47,7 +49,8 @@ func (o *outlet) enter(begins bool) bool {
 	if o.turn != nil {
 		return false
 	}
-	o.turn = &leaving{begins: begins}
+	o.turn = newLeaving()
+	o.turn.begins = begins
 	return true
 }
 
@@ -63,7 +66,8 @@ func (o *outlet) abandon() {
 	if o.undone == nil {
 		o.undo(why)
 	}
-	if t := o.turn; t != nil {
+	t := o.turn
+	if t != nil {
 		o.turn = nil
 		t.undo(why)
 		if out = t.given; o.fresh != nil {
@@ -73,6 +77,7 @@ func (o *outlet) abandon() {
 	r := o.due()
 	mu.Unlock()
 	out.release(nil)
+	t.free()
 	o.send(r)
 }
 
@@ -100,10 +105,11 @@ func (o *outlet) settle(s *shell) error {
 		return nil
 	}
 	t.failed = t.failed || t.own != nil && t.own.err != nil
-	t.query = t.query && !t.once && !o.ids.waits()
+	t.asked = t.once || o.ids.waits()
+	old := o.sum
 	b.mu.Unlock()
-	data, is, err := t.after(o.state, o.sum)
-	changed := is != o.sum
+	data, is, err := t.after(o.state, old)
+	changed := is != old
 	var why *outcome.Error
 	var over, undone bool
 	b.mu.Lock()
@@ -149,6 +155,7 @@ func (o *outlet) settle(s *shell) error {
 		t.own.Call.NoEffect(false)
 	}
 	out.release(why)
+	t.free()
 	o.send(r)
 	if undone {
 		s.broken = true
@@ -158,15 +165,15 @@ func (o *outlet) settle(s *shell) error {
 	return err
 }
 
-// after returns the state that a turn has left, and its sum.
+// after returns the sum of the state that a turn has left, and the state, if it has changed or is asked for.
 func (t *leaving) after(s persist.State, old persist.Sum) (data []byte, is persist.Sum, err error) {
 	switch {
 	case t.delete && !t.failed:
 		return nil, persist.Sum{}, nil
-	case t.query:
+	case t.query && !t.asked:
 		return nil, old, nil
 	}
-	return s.After(old)
+	return s.After(old, t.asked)
 }
 
 // refuse answers the turn's own call, if nothing has.

@@ -84,3 +84,13 @@ func TestSizeOfAContext(t *testing.T) {
 		t.Errorf("%d bytes", size)
 	}
 }
+
+// TestSizeOfDurableKeys: each idle durable key has an outlet, and each answer that waits for the store is a gated.
+func TestSizeOfDurableKeys(t *testing.T) {
+	if size := unsafe.Sizeof(outlet{}); size > 112 {
+		t.Errorf("an outlet has %d bytes", size)
+	}
+	if size := unsafe.Sizeof(gated{}); size > 112 {
+		t.Errorf("an answer that waits has %d bytes", size)
+	}
+}

@@ -4,7 +4,7 @@ package host
 
 import (
 	"context"
-	"slices"
+	"sync"
 
 	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/internal/turn"
@@ -19,41 +19,58 @@ type gated struct {
 	stored chan *outcome.Error // tells that goroutine
 	cell   *cell
 	of     uint32 // its incarnation: outlet.begun
-	data   []byte
-	err    *outcome.Error // what the call fails with; nil for a reply
 
 	// Guarded by the mailbox's mu.
 	answered bool
-	late     bool       // not on its own turn
-	changed  bool       // its turn has changed the state
-	firm     bool       // its answer is a command's, and waits for the state in any case
-	first    *firstCall // nil for what is no command's first call
+	late     bool // not on its own turn
+	changed  bool // its turn has changed the state
+	firm     bool // its answer is a command's, and waits for the state in any case
+	answer
+	first *firstCall // nil for what is no command's first call
 }
+
+// answer is what a call is answered with: bytes, a value that its sender wants, or an error.
+type answer struct {
+	data  []byte
+	value plain.Value
+	err   *outcome.Error
+}
+
+// spareGated has calls that are over. The outlet keeps nothing of a call that was answered, so only its own context leads
+// to it, until that context's gate is shut.
+var spareGated = sync.Pool{New: func() any { return new(gated) }}
 
 func (g *gated) Reply(data []byte, err error) {
 	if err == nil {
-		g.give(slices.Clone(data), nil)
+		g.give(answer{data: cloneBytes(data)})
 		return
 	}
 	coded := failure(outcome.ErrReply, "an error whose methods end their goroutine")
-	defer func() { g.give(nil, coded) }()
+	defer func() { g.give(answer{err: coded}) }()
 	coded = outcome.HandlerError(err) // user code, which a store's goroutine must not run
 }
 
-func (g *gated) ReplyOwned(data []byte) { g.give(data, nil) }
+func (g *gated) ReplyOwned(data []byte) { g.give(answer{data: data}) }
 
-// Wants implements [Call]: an answer that waits is bytes.
-func (g *gated) Wants(*plain.Type) bool { return false }
+// Wants implements [Call]: the reply to a command is bytes, because it is stored.
+func (g *gated) Wants(of *plain.Type) bool { return g.Call.Wants(of) && g.Call.Message().ID == "" }
 
-func (g *gated) Fail(err *outcome.Error) { g.give(nil, err) }
+func (g *gated) ReplyValue(v plain.Value) { g.give(answer{value: v}) }
 
-// Spent implements [Call]: the outlet has the call.
-func (g *gated) Spent() Past { return nil }
+func (g *gated) Fail(err *outcome.Error) { g.give(answer{err: err}) }
+
+// EndLast implements [Call].
+func (g *gated) EndLast() {
+	call := g.Call
+	*g = gated{}
+	spareGated.Put(g)
+	call.EndLast()
+}
 
 // Panicked implements [Call]: that is an answer, too.
 func (g *gated) Panicked(value any) {
 	g.cell.logPanic(g.Call.Message().Type, value)
-	g.give(nil, failure(outcome.ErrPanicked, "message type %q", g.Call.Message().Type))
+	g.give(answer{err: failure(outcome.ErrPanicked, "message type %q", g.Call.Message().Type)})
 }
 
 // Value implements context.Context: what an Around sends waits as what its handler sends.
@@ -76,9 +93,19 @@ func (g *gated) NoEffect(none bool) bool {
 	return g.Call.NoEffect(none && !changed) && !(none && changed)
 }
 
+// cloneBytes is slices.Clone that takes no more room than it needs.
+func cloneBytes(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	c := make([]byte, len(b))
+	copy(c, b)
+	return c
+}
+
 // give takes the call's answer. While a turn runs, the answer counts as that turn's, because the
 // code that has answered may have seen the turn's changes.
-func (g *gated) give(data []byte, err *outcome.Error) {
+func (g *gated) give(a answer) {
 	b := &g.cell.mailbox
 	b.mu.Lock()
 	o := b.outlet
@@ -86,12 +113,13 @@ func (g *gated) give(data []byte, err *outcome.Error) {
 		b.mu.Unlock()
 		return
 	}
-	if g.of != o.begun && err == nil {
-		data, err = nil, lostAnswer("key %.64q: the incarnation that answers has ended", g.cell.key)
+	if g.of != o.begun && a.err == nil {
+		a = answer{err: lostAnswer("key %.64q: the incarnation that answers has ended", g.cell.key)}
 	}
-	g.answered, g.data, g.err = true, data, err
+	g.answered, g.answer = true, a
 	g.late = o.turn == nil || o.turn.own != g
-	all := g.joins()
+	var few [1]*gated
+	all := g.joins(few[:0])
 	var why *outcome.Error
 	var out line
 	switch {
@@ -131,6 +159,8 @@ func (g *gated) leave(why *outcome.Error) {
 		g.Call.Fail(why)
 	case g.err != nil:
 		g.Call.Fail(g.err)
+	case g.value.Type() != nil:
+		g.Call.ReplyValue(g.value)
 	default:
 		g.Call.ReplyOwned(g.data)
 	}

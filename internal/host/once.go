@@ -109,10 +109,10 @@ func (l line) behind(o *outlet) (out line) {
 	return out
 }
 
-// joins gives the calls that have joined g the same answer, and returns all of them. It is
+// joins gives the calls that have joined g the same answer, and appends all of them to a line. It is
 // called with mu held, when g was answered.
-func (g *gated) joins() line {
-	l := line{g}
+func (g *gated) joins(l line) line {
+	l = append(l, g)
 	if g.first == nil {
 		return l
 	}
@@ -124,7 +124,7 @@ func (g *gated) joins() line {
 	}
 	for _, j := range g.first.joined {
 		if !j.answered {
-			j.answered, j.late, j.data, j.err = true, true, slices.Clone(g.data), g.err
+			j.answered, j.late, j.answer = true, true, answer{data: slices.Clone(g.data), err: g.err}
 			l = append(l, j)
 		}
 	}

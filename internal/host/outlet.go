@@ -5,6 +5,7 @@ package host
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
@@ -49,6 +50,25 @@ type leaving struct {
 	delete bool   // its key is to be forgotten
 	begins bool   // it is the activation: there is nothing to start over from
 	once   bool   // it has answered a message with an ID
+	asked  bool   // its state is needed, changed or not: it goes with the answer to a message with an ID
+	few    [1]*gated
+}
+
+// spareTurns has those of turns that have ended: only the outlet leads to one, for as long as the turn runs.
+var spareTurns = sync.Pool{New: func() any { return new(leaving) }}
+
+func newLeaving() *leaving {
+	t := spareTurns.Get().(*leaving)
+	t.given = t.few[:0]
+	return t
+}
+
+// free is called when the turn's answers have left, or wait elsewhere.
+func (t *leaving) free() {
+	if t != nil {
+		*t = leaving{}
+		spareTurns.Put(t)
+	}
 }
 
 // unstored is the newest state, while it is not stored, and what waits for that.

@@ -77,17 +77,16 @@ type Durable interface {
 	Durable() (of any, p *Options)
 }
 
-// State is what an incarnation stores. The zero value stores nothing.
+// State is what an incarnation stores. The zero value stores nothing. Each idle key has one, so it is small.
 type State struct {
 	of any
 	*Options
-	as       reflect.Type // of the state, if of is a Stateful
-	protobuf bool
+	as *form // of the state; nil if the method State of a Stateful has returned nil
 }
 
 // Encoding is what a record calls the encoding of the state.
 func (s State) Encoding() string {
-	if s.protobuf {
+	if s.as != nil && s.as.protobuf {
 		return "protobuf"
 	}
 	return "json"
@@ -113,52 +112,61 @@ func Of(actor any, p *Options) (s State, err error) {
 	if s.Options == nil {
 		return State{}, nil
 	}
-	v := s.of
-	if st, ok := v.(Stateful); ok {
-		v = st.State()
-		if s.as = reflect.TypeOf(v); s.as != nil {
-			err = readable(s.as)
-		}
+	st, ok := s.of.(Stateful)
+	if !ok {
+		s.as = formOf(reflect.TypeOf(s.of))
+		return s, nil
 	}
-	_, s.protobuf = v.(proto.Message)
+	if t := reflect.TypeOf(st.State()); t != nil {
+		s.as = formOf(t)
+		err = s.as.fault
+	}
 	return s, err
 }
 
-// encode returns the state, and whether it is a nil pointer. It is called on the key's turn only.
-func (s State) encode() (data []byte, none bool, err error) {
+// encode returns the state in a room, and whether it is a nil pointer. It is called on the key's turn only.
+func (s State) encode() (data []byte, in *codec.Room, none bool, err error) {
 	v := s.of
 	if st, ok := v.(Stateful); ok {
 		v = st.State()
-		if is := reflect.TypeOf(v); is == nil || is != s.as {
-			return nil, false, fmt.Errorf("the method State of a %T has returned a %T, and before that a %v", s.of, v, s.as)
+		if is := reflect.TypeOf(v); is == nil || s.as == nil || is != s.as.t {
+			return nil, nil, false, fmt.Errorf("the method State of a %T has returned a %T, and before that a %v", s.of, v, s.as.typ())
 		}
-		none = s.as.Kind() == reflect.Pointer && reflect.ValueOf(v).IsNil()
+		none = s.as.t.Kind() == reflect.Pointer && reflect.ValueOf(v).IsNil()
 	}
-	data, err = codec.Marshal(v)
-	return data, none, err
+	data, in, err = codec.MarshalReply(codec.JSON, v)
+	return data, in, none, err
 }
 
 // Now returns the sum of the state as it is now. It does not ask whether the state may be stored.
 func (s State) Now() (Sum, error) {
-	data, _, err := s.encode()
-	return sumOf(data), err
+	data, room, _, err := s.encode()
+	if err != nil {
+		return Sum{}, err
+	}
+	defer room.Free()
+	return sumOf(data), nil
 }
 
-// After returns the state as it is now, and its sum. old is the sum that the state had before. Only a state that has
-// changed must not be too large: the bound may be lower than that of the program that has stored it. A
-// key without a state may begin with a nil pointer.
-func (s State) After(old Sum) (data []byte, is Sum, err error) {
-	data, none, err := s.encode()
+// After returns the sum of the state as it is now, and the state, if it has changed or is asked for. old is the sum that the
+// state had before. Only a state that has changed must not be too large: the bound may be lower than that of the
+// program that has stored it. A key without a state may begin with a nil pointer.
+func (s State) After(old Sum, asked bool) (data []byte, is Sum, err error) {
+	encoded, room, none, err := s.encode()
 	if err != nil {
 		return nil, old, err
 	}
-	if is = sumOf(data); is != old && none {
-		return nil, old, fmt.Errorf("the method State of a %T has returned a nil %v, which would be read as a state again: c.Delete removes a state", s.of, s.as)
+	defer room.Free()
+	if is = sumOf(encoded); is == old && !asked {
+		return nil, is, nil
 	}
-	if is != old && len(data) > cmp.Or(s.MaxState, defaultMaxState) {
-		return nil, old, fmt.Errorf("%w: a state of %d bytes, at most %d allowed", state.ErrTooLarge, len(data), cmp.Or(s.MaxState, defaultMaxState))
+	if is != old && none {
+		return nil, old, fmt.Errorf("the method State of a %T has returned a nil %v, which would be read as a state again: c.Delete removes a state", s.of, s.as.typ())
 	}
-	return data, is, nil
+	if is != old && len(encoded) > cmp.Or(s.MaxState, defaultMaxState) {
+		return nil, old, fmt.Errorf("%w: a state of %d bytes, at most %d allowed", state.ErrTooLarge, len(encoded), cmp.Or(s.MaxState, defaultMaxState))
+	}
+	return append(make([]byte, 0, len(encoded)), encoded...), is, nil // never nil, which means a state that was deleted
 }
 
 // decode gives the actor a state of the current version.
@@ -172,7 +180,7 @@ func (s State) decode(data []byte) error {
 		}
 		return codec.UnmarshalInto(data, s.of)
 	}
-	of := s.as
+	of := s.as.typ()
 	if of == nil {
 		return fmt.Errorf("the method State of a %T has returned nil", s.of)
 	}

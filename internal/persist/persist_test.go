@@ -98,15 +98,15 @@ func TestAfter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, is, err := s.After(was); err != nil || is != was {
+	if _, is, err := s.After(was, false); err != nil || is != was {
 		t.Errorf("a large state that has not changed: %v", err)
 	}
 	a.Sum++
-	if _, is, err := s.After(was); !errors.Is(err, state.ErrTooLarge) || is != was {
+	if _, is, err := s.After(was, false); !errors.Is(err, state.ErrTooLarge) || is != was {
 		t.Errorf("a large state that has changed: %v", err)
 	}
 	a.Name = "n"
-	if data, is, err := s.After(was); err != nil || is == was || string(data) != `{"Name":"n","Sum":1}` {
+	if data, is, err := s.After(was, false); err != nil || is == was || string(data) != `{"Name":"n","Sum":1}` {
 		t.Errorf("%s, %v", data, err)
 	}
 	p := &actor{(*sum)(nil)}
@@ -115,17 +115,17 @@ func TestAfter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := s.After(none); err != nil {
+	if _, _, err := s.After(none, false); err != nil {
 		t.Errorf("a key that begins with no state: %v", err)
 	}
 	p.of = &sum{1}
-	_, is, err := s.After(none)
+	_, is, err := s.After(none, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, of := range []any{(*sum)(nil), sum{2}, nil} {
 		p.of = of
-		if _, _, err := s.After(is); err == nil {
+		if _, _, err := s.After(is, false); err == nil {
 			t.Errorf("a %T after a *sum was taken", of)
 		}
 	}

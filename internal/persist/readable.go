@@ -24,22 +24,36 @@ func Check(entity reflect.Type) error {
 	if err := codec.Check(entity); err != nil {
 		return err
 	}
-	return readable(entity)
+	return formOf(entity).fault
 }
 
-var checked sync.Map // of readable: the fault of a type, nil for none
+// form is what is known of a type of states after the first look.
+type form struct {
+	t        reflect.Type
+	protobuf bool
+	fault    error // nil if JSON can read what it writes
+}
 
-func readable(t reflect.Type) error {
-	if err, ok := checked.Load(t); ok {
-		err, _ := err.(error)
-		return err
+var forms sync.Map // reflect.Type -> *form
+
+func formOf(t reflect.Type) *form {
+	if known, ok := forms.Load(t); ok {
+		return known.(*form)
 	}
-	var err error
+	f := &form{t: t, protobuf: t.Implements(reflect.TypeFor[proto.Message]())}
 	if where, why := unreadable(t, t.String(), map[reflect.Type]bool{}); why != "" {
-		err = fmt.Errorf("a %v cannot be stored: %s is %s. JSON could not read that again: change it, or say json:\"-\" where it is no state", t, where, why)
+		f.fault = fmt.Errorf("a %v cannot be stored: %s is %s. JSON could not read that again: change it, or say json:\"-\" where it is no state", t, where, why)
 	}
-	checked.Store(t, err)
-	return err
+	known, _ := forms.LoadOrStore(t, f)
+	return known.(*form)
+}
+
+// typ returns the type; nil of nil.
+func (f *form) typ() reflect.Type {
+	if f == nil {
+		return nil
+	}
+	return f.t
 }
 
 // unreadable returns a part of a type that JSON writes and cannot read.
