@@ -63,7 +63,7 @@ var Table = []Mutant{
 	{
 		"formerAnswers", "an answer of an incarnation that has ended counts",
 		"internal/host/gated.go",
-		"	if g.of != o.begun && err == nil {",
+		"	if g.of != o.begun && a.err == nil {",
 		"	if false {",
 		"handlers", "TestAnswersOfAFormerIncarnation",
 	},
