@@ -4,6 +4,7 @@ package host
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/clstr-go/clstr/internal/plain"
@@ -42,7 +43,7 @@ var spareGated = sync.Pool{New: func() any { return new(gated) }}
 
 func (g *gated) Reply(data []byte, err error) {
 	if err == nil {
-		g.give(answer{data: cloneBytes(data)})
+		g.give(answer{data: slices.Clone(data)})
 		return
 	}
 	coded := failure(outcome.ErrReply, "an error whose methods end their goroutine")
@@ -91,16 +92,6 @@ func (g *gated) NoEffect(none bool) bool {
 	changed := g.changed
 	b.mu.Unlock()
 	return g.Call.NoEffect(none && !changed) && !(none && changed)
-}
-
-// cloneBytes is slices.Clone that takes no more room than it needs.
-func cloneBytes(b []byte) []byte {
-	if len(b) == 0 {
-		return nil
-	}
-	c := make([]byte, len(b))
-	copy(c, b)
-	return c
 }
 
 // give takes the call's answer. While a turn runs, the answer counts as that turn's, because the
