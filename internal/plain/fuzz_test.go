@@ -6,8 +6,10 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/clstr-go/clstr/internal/codec"
 	"github.com/clstr-go/clstr/internal/plain"
@@ -236,6 +238,31 @@ func TestTextSize(t *testing.T) {
 		}
 		if short := bytes.Count(data, []byte(`\n`)) + bytes.Count(data, []byte(`\t`)); v.Size() > len(data)+4*short {
 			t.Fatalf("%q: a size of %d for %d bytes", string(text), v.Size(), len(data))
+		}
+	}
+}
+
+// TestEachByteOfText: each byte at each place of a longer text, with quiet bytes around it, and after one that has to be looked at
+// more closely.
+func TestEachByteOfText(t *testing.T) {
+	of := plain.Of(reflect.TypeFor[string]())
+	for _, around := range []string{strings.Repeat("x", 41), strings.Repeat(" ", 41), "x<" + strings.Repeat("~", 39)} {
+		for at := range len(around) {
+			for c := range 256 {
+				text := around[:at] + string([]byte{byte(c)}) + around[at:]
+				v, ok := plain.Copy(of, text)
+				if ok != utf8.ValidString(text) {
+					t.Fatalf("%q: copied: %v", text, ok)
+				}
+				data, err := json.Marshal(text)
+				short := 0 // \n and the like take two bytes, and are counted as six
+				for _, escaped := range []string{`\n`, `\t`, `\r`, `\b`, `\f`} {
+					short += 4 * bytes.Count(data, []byte(escaped))
+				}
+				if ok && (err != nil || v.Size() < len(data) || v.Size() > len(data)+short) {
+					t.Fatalf("%q: a size of %d for %d bytes (%v)", text, v.Size(), len(data), err)
+				}
+			}
 		}
 	}
 }
