@@ -76,11 +76,15 @@ func simulate(t *testing.T, seed uint64, upwards bool) {
 		defer rmu.Unlock()
 		return r.IntN(n)
 	}
+	onItsWay := func() <-chan time.Time {
+		// Never zero: Go's race detector crashes if goroutines of one bubble select from timers that are due (as of Go 1.26).
+		return time.After(time.Duration(1+draw(20)) * time.Millisecond)
+	}
 	d := NewDispatcher(transport.Limits{HandlerTimeout: -1, MaxConcurrentHandlers: -1}, silent)
 	subs := make([]*Sub, keys)
 	ask := func(ctx context.Context, env transport.Envelope) ([]byte, error) {
 		select {
-		case <-time.After(time.Duration(draw(20)) * time.Millisecond): // on its way
+		case <-onItsWay():
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -88,7 +92,7 @@ func simulate(t *testing.T, seed uint64, upwards bool) {
 	}
 	d.SetAsk(func(ctx context.Context, shard uint32, question []byte) ([]byte, error) {
 		select {
-		case <-time.After(time.Duration(draw(20)) * time.Millisecond): // on its way
+		case <-onItsWay():
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
