@@ -90,7 +90,7 @@ func (c *Call) Start(slot pool.Slot) bool {
 		c.leavePlace()
 	}
 	if c.runUntil != c.until {
-		c.sub.d.endAt(c.runUntil, c)
+		(*timed)(c).endAt(c.runUntil)
 	}
 	if o := c.meter(); o != nil {
 		c.measured(func() { c.kept = o.CallStarted(c) })
@@ -131,9 +131,9 @@ func (c *Call) Given() {
 		return
 	}
 	if c.runUntil == 0 {
-		c.sub.d.dontEnd(c)
+		(*timed)(c).dontEnd()
 	} else {
-		c.sub.d.endAt(c.runUntil, c)
+		(*timed)(c).endAt(c.runUntil)
 	}
 }
 

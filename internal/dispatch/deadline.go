@@ -3,6 +3,7 @@
 package dispatch
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/expiry"
@@ -28,7 +29,10 @@ type times struct {
 	runUntil int64 // the same with the handler timeout; set by Start
 	fresh    bool  // its sender has just looked at the clock
 	byTTL    bool  // the end of its time to live is before the caller's deadline
-	node     expiry.Node
+
+	due  atomic.Int64 // moment by which the clock must end it; 0 is none
+	node expiry.Node
+	home *spares // where it goes when it is over; nil for one that is not used again
 }
 
 // Deadline implements context.Context: the caller's deadline, the envelope's
@@ -41,38 +45,9 @@ func (t *times) Deadline() (time.Time, bool) {
 	return now.Add(expiry.Between(expiry.At(now), t.runUntil)), true
 }
 
-// endAt has the clock end a call at a moment.
-func (d *Dispatcher) endAt(moment int64, c *Call) {
-	if l, ok := c.replier.(*local); ok {
-		l.endAt(moment)
-		return
-	}
-	if c.bits.Or(bitTimed)&bitTimed != 0 {
-		c.bits.Or(bitKept) // the clock may be about to end it at its earlier moment
-	}
-	d.clock.Add(&c.node, c, moment)
-	if c.bits.Load()&bitAnswered != 0 { // at the same moment
-		d.clock.Remove(&c.node)
-	}
-}
-
-// dontEnd takes back endAt.
-func (d *Dispatcher) dontEnd(c *Call) {
-	if l, ok := c.replier.(*local); ok {
-		l.due.Store(0)
-	}
-	d.clock.Remove(&c.node)
-}
-
 // leaveClock is called when a call has finished.
 func leaveClock(c *Call) {
-	if _, ok := c.replier.(*local); ok {
-		if c.bits.Load()&bitLast == 0 { // otherwise Part looks
-			c.sub.d.clock.Remove(&c.node)
-		}
-		return
-	}
-	if !c.sub.d.clock.Remove(&c.node) && c.has(bitTimed) {
-		c.bits.Or(bitKept) // the clock is about to end it
+	if c.bits.Load()&bitLast == 0 { // otherwise Part looks
+		(*timed)(c).leave()
 	}
 }

@@ -34,7 +34,8 @@ type Dispatcher struct {
 	}
 	asking *asking
 
-	spare spares
+	spare spares // of this process
+	far   spares
 	waits sync.Pool // chan struct{}, cap 1: those of calls that are not used again
 
 	mu     sync.Mutex
@@ -49,7 +50,9 @@ func NewDispatcher(limits transport.Limits, log *slog.Logger) *Dispatcher {
 }
 
 func newDispatcher(limits transport.Limits, l *Lifetime) *Dispatcher {
-	return &Dispatcher{limits: limits, life: l, subs: map[*Sub]struct{}{}, asking: newAsking(l)}
+	d := &Dispatcher{limits: limits, life: l, subs: map[*Sub]struct{}{}, asking: newAsking(l)}
+	d.spare.clock, d.far.clock = &d.clock, &d.clock
+	return d
 }
 
 // SetLog replaces the logger, which is for handlers that no node gives one. It must be

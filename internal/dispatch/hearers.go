@@ -105,7 +105,7 @@ func (h *hearers) cutOff() {
 func hurry(c *Call, tell func()) {
 	if soon := expiry.Now() + int64(owedTime); c.runUntil == 0 || soon < c.runUntil {
 		c.bits.Or(bitHurried)
-		c.sub.d.endAt(soon, c)
+		(*timed)(c).endAt(soon)
 	}
 	tell()
 }

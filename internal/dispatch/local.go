@@ -4,7 +4,6 @@ package dispatch
 
 import (
 	"context"
-	"sync/atomic"
 
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
@@ -14,17 +13,18 @@ import (
 type local struct {
 	Call
 	cargo cargo
-	d     *Dispatcher   // whose spare it is when it is over
-	due   atomic.Int64  // moment by which the clock must end it; 0 is none
 	wait  chan struct{} // cap 2; one signal at most, and none unless bitWaits is set before bitTold. See [Wakes]
 	data  []byte
 }
 
 // newLocal makes a call for env. The sender waits until the deadline; 0 is for ever. The memory may be that of a call that is over.
 func newLocal(d *Dispatcher, env *transport.Envelope, deadline int64) *local {
-	l := d.spare.get()
-	if l == nil {
-		l = &local{d: d}
+	var l *local
+	if c := d.spare.get(); c != nil {
+		l = c.replier.(*local)
+	} else {
+		l = &local{}
+		l.home = &d.spare
 	}
 	l.env, l.replier = *env, l
 	l.env.ReplyTo = ""
@@ -49,6 +49,9 @@ func (l *local) answer() ([]byte, error) {
 	}
 	return l.data, nil
 }
+
+// Reuse implements [Reuser].
+func (l *local) Reuse() { l.cargo, l.data = cargo{}, nil }
 
 // Reply implements [Replier].
 func (l *local) Reply(c *Call, data []byte, _ *outcome.Error) {

@@ -22,8 +22,8 @@ func TestSoonerAtTheSameMoment(t *testing.T) {
 		sub.dispatch(&l.Call, sub.to.Receiver, nil)
 		d.clock.Remove(&l.node) // the clock looks, because the time of a call before is up, and reads due
 		due := l.due.Load()
-		l.endAt(expiry.Now() + int64(time.Second))
-		l.lookBy(due) // and goes on with what it has read
+		(*timed)(&l.Call).endAt(expiry.Now() + int64(time.Second))
+		(*timed)(&l.Call).lookBy(due) // and goes on with what it has read
 		if pass(2 * time.Second); !l.has(bitAnswered) {
 			t.Error("the call goes on")
 		}

@@ -24,10 +24,7 @@ const (
 // Spent returns the call's subscription if the call has a reply, and nothing that code could ask it for
 // afterwards. Otherwise it returns nil. It is for the receiver, when the handler has returned.
 func Spent(c *Call) *Sub {
-	if c.bits.Load()&(spentBars|bitClosed) != bitClosed || c.ended != done || c.fn != nil || len(c.env.Headers) > 0 || c.env.ID != "" {
-		return nil
-	}
-	if _, ok := c.replier.(Reuser); !ok {
+	if c.bits.Load()&(spentBars|bitClosed) != bitClosed || c.ended != done || c.fn != nil || c.home == nil || len(c.env.Headers) > 0 || c.env.ID != "" {
 		return nil
 	}
 	if c.bits.Load()&bitMore != 0 && c.keeps() {
@@ -53,20 +50,34 @@ func Ended(s *Sub) *Call {
 	return c
 }
 
-// Reuser is a [Replier] whose call may be used again. Reuse is called when nothing refers to the call any more.
+// Reuser is a [Replier] that is the call itself, which may be used again. Reuse is called when nothing refers to the call any
+// more, and makes blank what is beside the Call.
 type Reuser interface {
 	Replier
 	Reuse()
 }
+
+// Far returns a call from another process that is over, to be used again. It is nil if there is none: a new one must be given
+// to [Dispatcher.Adopt] before its first use.
+func (d *Dispatcher) Far() Replier {
+	if c := d.far.get(); c != nil {
+		return c.replier
+	}
+	return nil
+}
+
+// Adopt has a new call, whose [Replier] will be a [Reuser], come back by [Dispatcher.Far] when it is over.
+func (d *Dispatcher) Adopt(c *Call) { c.home = &d.far }
 
 // Part is called by the sender of a call, or its transport, when it is done with the call, and by the node. The later of
 // the two gives back a call that is spent.
 func Part(c *Call) {
 	switch old := c.bits.Or(bitLeft); {
 	case old&(bitLeft|bitLast) != bitLeft|bitLast:
-	case old&(spentNeeds|spentBars) == spentNeeds:
-		c.replier.(Reuser).Reuse() // Spent has looked
+	case old&(spentNeeds|spentBars) == spentNeeds: // Spent has looked
+		c.replier.(Reuser).Reuse()
+		c.home.takeBack(c)
 	default:
-		c.sub.d.clock.Remove(&c.node)
+		(*timed)(c).leave()
 	}
 }

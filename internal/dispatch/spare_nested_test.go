@@ -296,7 +296,7 @@ func TestOneSignalOfTwo(t *testing.T) {
 		if w, ok := a.sub.d.waits.Get().(chan struct{}); ok && len(w) > 0 {
 			t.Fatal("a signal is left")
 		}
-		if l := a.sub.d.spare.get(); l != nil && len(l.wait) > 0 {
+		if c := a.sub.d.spare.get(); c != nil && len(c.replier.(*local).wait) > 0 {
 			t.Fatal("a signal is left")
 		}
 	}

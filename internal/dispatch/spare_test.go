@@ -5,6 +5,7 @@ import (
 	"iter"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
@@ -50,7 +51,7 @@ func TestWhichCallsAreUsedAgain(t *testing.T) {
 		"a drain is told":             {func(c *Call) { c.OnDrain(func() {}) }, transport.Envelope{}, false},
 		"for a key of the receiver's": {func(c *Call) { c.SetKey("k") }, transport.Envelope{}, false},
 		"failed":                      {func(c *Call) { c.Reply(nil, context.Canceled) }, transport.Envelope{}, false},
-		"the clock looks at it":       {func(c *Call) { c.replier.(*local).Expire() }, transport.Envelope{}, false},
+		"the clock looks at it":       {func(c *Call) { (*timed)(c).Expire() }, transport.Envelope{}, false},
 		"out of time":                 {func(c *Call) { c.refuse(outcome.New(outcome.ErrHandlerTimeout), late) }, transport.Envelope{}, false},
 	} {
 		d := NewDispatcher(transport.Limits{}, silent)
@@ -75,21 +76,26 @@ func TestWhichCallsAreUsedAgain(t *testing.T) {
 // TestASpareCallIsBlank: nothing of the call before is left in it.
 func TestASpareCallIsBlank(t *testing.T) {
 	d := NewDispatcher(transport.Limits{}, silent)
-	sub, err := d.Subscribe(context.Background(), whole(&reuser{}))
+	sub, err := d.Subscribe(context.Background(), whole(&reuser{do: func(c *Call) { c.Done() }}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sub.Do(context.Background(), transport.Envelope{Key: "k", Kind: "kind", Data: []byte("data"), TTLMs: 1000}); err != nil {
+	env := transport.Envelope{Key: "k", Kind: "kind", Data: []byte("data"), TTLMs: 1000}
+	if _, err := sub.Do(context.Background(), env); err != nil {
 		t.Fatal(err)
 	}
-	l := d.spare.get()
-	if l == nil {
-		t.Fatal("the call is not used again")
+	if err := doFar(d, sub, env); err != nil {
+		t.Fatal(err)
 	}
-	blank := map[string]bool{"node": true, "d": true, "wait": true} // what it keeps
-	for name, v := range fields(reflect.ValueOf(l).Elem()) {
-		if !v.IsZero() && !blank[name] {
-			t.Errorf("left of the call before: %s is %v", name, v)
+	for where, c := range map[string]*Call{"of this process": d.spare.get(), "from afar": d.far.get()} {
+		if c == nil {
+			t.Fatalf("the call %s is not used again", where)
+		}
+		keeps := map[string]bool{"node": true, "home": true, "replier": true, "wait": true, "told": true, "reused": true}
+		for name, v := range fields(reflect.ValueOf(c.replier).Elem()) {
+			if !v.IsZero() && !keeps[name] {
+				t.Errorf("left of the call before, %s: %s is %v", where, name, v)
+			}
 		}
 	}
 }
@@ -117,11 +123,43 @@ func fields(s reflect.Value) iter.Seq2[string, reflect.Value] {
 type far struct {
 	Call
 	reused int
+	told   chan error
 }
 
-func (*far) Reply(*Call, []byte, *outcome.Error) {}
+// Reply implements [Replier].
+func (f *far) Reply(_ *Call, _ []byte, err *outcome.Error) {
+	switch {
+	case f.told == nil:
+	case err != nil:
+		f.told <- err
+	default:
+		f.told <- nil
+	}
+}
 
+// Reuse implements [Reuser].
 func (f *far) Reuse() { f.reused++ }
+
+// doFar is Do for a sender in another process. Its deadline is the TTL.
+func doFar(d *Dispatcher, s *Sub, env transport.Envelope) error {
+	f, ok := d.Far().(*far)
+	if !ok {
+		f = &far{}
+		d.Adopt(&f.Call)
+	}
+	told := make(chan error, 1)
+	f.told = told
+	budget := time.Duration(0)
+	if env.Delivery == transport.AwaitReply {
+		budget, env.TTLMs = time.Duration(env.TTLMs)*time.Millisecond, 0
+	}
+	f.Init(&env, f, budget)
+	f.SetWaiting(&Turn{Kind: "k", Key: "another"})
+	s.Dispatch(&f.Call)
+	err := <-told
+	Part(&f.Call)
+	return err
+}
 
 // TestACallFromAfarIsUsedAgain when its transport and the node are done with it, whichever is first, and once.
 func TestACallFromAfarIsUsedAgain(t *testing.T) {
@@ -156,6 +194,7 @@ func TestACallFromAfarIsUsedAgain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			d.Adopt(&f.Call)
 			f.Init(&c.env, f, 0)
 			f.SetWaiting(c.waiting)
 			sub.Dispatch(&f.Call)
@@ -164,6 +203,9 @@ func TestACallFromAfarIsUsedAgain(t *testing.T) {
 					t.Errorf("%s: used again before its transport is done with it", what)
 				}
 				Part(&f.Call)
+			}
+			if again := d.Far(); (again == f) != (c.want == 1) {
+				t.Errorf("%s: %v is used again", what, again)
 			}
 			if f.reused != c.want {
 				t.Errorf("%s: used again %d times, want %d", what, f.reused, c.want)

@@ -1,4 +1,4 @@
-// The calls of this process that are over, and their deadlines
+// The calls that are over, and their deadlines
 
 package dispatch
 
@@ -13,91 +13,115 @@ import (
 // mostSpare is how many calls that are over are kept.
 const mostSpare = 16 << 10
 
-// spares has the calls of senders in this process that are over. Each keeps its entry in the clock. Nearly every call ends
-// long before its deadline, so the entry is not moved for each. When the clock comes to a call that has more time, or is
-// over, it looks again when that time is up, or at the next use.
+// spares has calls that are over: those of senders in this process, or those from afar. Each keeps its entry in the clock.
+// Nearly every call ends long before its deadline, so the entry is not moved for each. When the clock comes to a call that has
+// more time, or is over, it looks again when that time is up, or at the next use.
 type spares struct {
+	clock *expiry.Set
+
 	mu    sync.Mutex
-	calls []*local
+	calls []*Call
 }
 
 // get returns nil if there is none.
-func (s *spares) get() (l *local) {
+func (s *spares) get() (c *Call) {
 	s.mu.Lock()
 	if n := len(s.calls) - 1; n >= 0 {
-		l, s.calls[n] = s.calls[n], nil
+		c, s.calls[n] = s.calls[n], nil
 		s.calls = s.calls[:n]
 	}
 	s.mu.Unlock()
-	return l
+	return c
 }
 
-// put returns false if there are enough.
-func (s *spares) put(l *local) bool {
+// put drops the call if there are enough.
+func (s *spares) put(c *Call) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.calls) == mostSpare {
-		return false
+	full := len(s.calls) == mostSpare
+	if !full {
+		s.calls = append(s.calls, c)
 	}
-	s.calls = append(s.calls, l)
-	return true
+	s.mu.Unlock()
+	if full {
+		s.clock.Remove(&c.node)
+	}
 }
 
 // clear drops all calls. The clock has found one that was not used for long, so the others are left of a peak.
-func (s *spares) clear(clock *expiry.Set) {
+func (s *spares) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, l := range s.calls {
-		clock.Remove(&l.node)
+	for _, c := range s.calls {
+		s.clock.Remove(&c.node)
 	}
 	s.calls = nil
 }
 
-// Reuse implements [Reuser]. The clock may look at the call meanwhile: it sees bits and due.
-func (l *local) Reuse() {
-	l.due.Store(0)
-	l.env, l.replier, l.sub = transport.Envelope{}, nil, nil
-	l.decision.ended, l.err, l.more = not, nil, nil
-	l.until, l.runUntil, l.fresh, l.byTTL = 0, 0, false, false
-	l.by, l.self = nil, nil
-	l.slot, l.kept = pool.Held{}, nil
-	l.cargo, l.data = cargo{}, nil
-	l.bits.Store(0)
-	if !l.d.spare.put(l) {
-		l.d.clock.Remove(&l.node)
-	}
+// takeBack makes a call blank, and keeps it. The clock may look at the call meanwhile: it sees bits, due and home.
+func (s *spares) takeBack(c *Call) {
+	c.due.Store(0)
+	c.env, c.sub = transport.Envelope{}, nil
+	c.decision.ended, c.err, c.more = not, nil, nil
+	c.until, c.runUntil, c.fresh, c.byTTL = 0, 0, false, false
+	c.by, c.self = nil, nil
+	c.slot, c.kept = pool.Held{}, nil
+	c.bits.Store(0)
+	s.put(c)
 }
+
+// timed is a call as the clock knows it.
+type timed Call
 
 // endAt has the clock end the call at a moment.
-func (l *local) endAt(moment int64) {
-	l.due.Store(moment)
-	l.lookBy(moment)
+func (c *timed) endAt(moment int64) {
+	c.due.Store(moment)
+	c.lookBy(moment)
 }
 
+// dontEnd takes back endAt.
+func (c *timed) dontEnd() {
+	c.due.Store(0)
+	c.leave()
+}
+
+// leave takes the call out of the clock.
+func (c *timed) leave() { c.clock().Remove(&c.node) }
+
 // lookBy has the clock look at the call by a moment that due had. If due is nearer by now, its entry may have become this one.
-func (l *local) lookBy(moment int64) {
-	l.d.clock.By(&l.node, l, moment)
-	for due := l.due.Load(); due != 0 && due < moment; due = l.due.Load() {
-		l.d.clock.By(&l.node, l, due)
+func (c *timed) lookBy(moment int64) {
+	clock := c.clock()
+	clock.By(&c.node, c, moment)
+	for due := c.due.Load(); due != 0 && due < moment; due = c.due.Load() {
+		clock.By(&c.node, c, due)
 		moment = due
 	}
-	if l.bits.Load()&bitClosed != 0 { // at the same moment
-		l.d.clock.Remove(&l.node)
+	if c.bits.Load()&bitClosed != 0 { // at the same moment
+		clock.Remove(&c.node)
 	}
+}
+
+// clock returns the clock that ends the call.
+func (c *timed) clock() *expiry.Set {
+	if c.home != nil {
+		return c.home.clock
+	}
+	return &c.sub.d.clock // whose calls are not used again
 }
 
 // Expire implements [expiry.Expirer]: the clock looks whether the call's time is up. From here on the call is not used again.
 // If the call was given back already, it is closed, and there is nothing to do. Or it is another call by now, and due is that call's.
-func (l *local) Expire() {
-	if l.bits.Or(bitKept)&bitClosed != 0 {
+func (c *timed) Expire() {
+	if c.bits.Or(bitKept)&bitClosed != 0 {
 		return
 	}
-	switch due := l.due.Load(); {
+	switch due := c.due.Load(); {
 	case due == 0:
-		l.d.spare.clear(&l.d.clock)
+		if c.home != nil {
+			c.home.clear()
+		}
 	case due > expiry.Now():
-		l.lookBy(due)
+		c.lookBy(due)
 	default:
-		l.Call.Expire()
+		(*Call)(c).Expire()
 	}
 }

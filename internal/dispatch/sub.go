@@ -84,7 +84,7 @@ func (s *Sub) dispatch(c *Call, r Receiver, from *Call) {
 			return
 		}
 		if c.byTTL || c.has(bitFar) {
-			s.d.endAt(c.until, c)
+			(*timed)(c).endAt(c.until)
 		}
 	}
 	r.Accept(c)

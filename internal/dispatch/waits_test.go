@@ -133,7 +133,7 @@ func TestDecidedBeforeItsHandlerIsWatched(t *testing.T) {
 		s.Dispatch(c)
 		c.Start(nil)
 		c.Reply(nil, nil)
-		s.d.endAt(c.runUntil, c) // as if Start came to it only now
+		(*timed)(c).endAt(c.runUntil) // as if Start came to it only now
 		c.End()
 		return weak.Make(c)
 	}()

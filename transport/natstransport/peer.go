@@ -5,7 +5,6 @@ package natstransport
 import (
 	"context"
 	"math"
-	"sync"
 
 	"github.com/clstr-go/clstr/outcome"
 
@@ -110,14 +109,20 @@ func (p *peer) cancel(id uint64) {
 	}
 }
 
-// remotes are calls that are over, to be used again.
-var remotes = sync.Pool{New: func() any { return new(remote) }}
+// newRemote makes a call of an envelope that has come. Its memory may be that of a call that is over.
+func newRemote(t *Transport, e *wire.Envelope, id uint64) *remote {
+	r, ok := t.d.Far().(*remote)
+	if !ok {
+		r = &remote{t: t}
+		t.d.Adopt(&r.Call)
+	}
+	r.id, r.epoch = id, e.Epoch
+	r.Init(&e.Envelope, r, e.Budget)
+	return r
+}
 
 // Reuse implements [dispatch.Reuser].
-func (r *remote) Reuse() {
-	*r = remote{}
-	remotes.Put(r)
-}
+func (r *remote) Reuse() { r.peer = nil }
 
 // Reply implements [dispatch.Replier]. A refusal that no sender is told is logged.
 func (r *remote) Reply(c *dispatch.Call, data []byte, err *outcome.Error) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/pool"
+	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport/internal/link"
 )
@@ -45,8 +46,8 @@ func TestARemoteIsUsedAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &remote{t: tr, peer: p, id: 7}
-		r.Init(&transport.Envelope{}, r, 0)
+		r := newRemote(tr, &wire.Envelope{}, 7)
+		r.peer = p
 		sub.Dispatch(&r.Call)
 		if !k.call.Start(nil) {
 			t.Fatal("it does not start")
@@ -57,7 +58,7 @@ func TestARemoteIsUsedAgain(t *testing.T) {
 		} else {
 			k.call.End()
 		}
-		if again := r.t == nil; again != c.want {
+		if again := tr.d.Far() == r; again != c.want {
 			t.Errorf("%s: used again: %v", what, again)
 		}
 		p.pool.Close()

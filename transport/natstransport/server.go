@@ -148,9 +148,7 @@ func (s *server) handOn() {
 		}
 		switch {
 		case err == nil:
-			r := remotes.Get().(*remote)
-			r.t, r.id, r.epoch = t, id, e.Epoch
-			r.Init(&e.Envelope, r, e.Budget)
+			r := newRemote(t, e, id)
 			switch e.Delivery {
 			case transport.AwaitNothing:
 				sub.Dispatch(&r.Call)
