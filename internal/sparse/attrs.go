@@ -72,22 +72,29 @@ func Apart(log *slog.Logger, what string, f func()) {
 // Text returns the text of an error. The error's methods are an application's code: Text returns
 // false if they do not return.
 func Text(err error) (text string, ok bool) {
-	how := "end their goroutine"
+	if how := apart(func() { text = err.Error() }); how != "" {
+		return fmt.Sprintf("an error of type %T whose methods %s", err, how), false
+	}
+	return text, true
+}
+
+// apart calls methods of the application's on a goroutine of their own, waits for it, and returns what they do instead of
+// returning; "" if they return.
+func apart(f func()) (how string) {
+	how = "end their goroutine"
 	over := make(chan struct{})
-	go func() { // ends with the method
+	go func() { // ends with the methods
 		defer close(over)
 		defer func() {
 			if recover() != nil {
 				how = "panic"
 			}
 		}()
-		text = err.Error()
+		f()
 		how = ""
 	}()
-	if <-over; how != "" {
-		return fmt.Sprintf("an error of type %T whose methods %s", err, how), false
-	}
-	return text, true
+	<-over
+	return how
 }
 
 // shortened is a record whose errors are short, and have methods that return.

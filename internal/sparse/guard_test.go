@@ -8,16 +8,17 @@ import (
 	"testing"
 )
 
-// broken is an application's handler that panics in one of its methods.
+// broken is an application's handler that fails in one of its methods.
 type broken struct {
 	in     string
+	fails  func()
 	called map[string]int
 }
 
 func (b broken) call(method string) {
 	b.called[method]++
 	if method == b.in {
-		panic("log")
+		b.fails()
 	}
 }
 
@@ -29,7 +30,7 @@ func (b broken) WithGroup(string) slog.Handler             { b.call("WithGroup")
 // A log that panics costs its line, and never the connection's reader that wrote it.
 func TestHandlerThatPanics(t *testing.T) {
 	for _, in := range []string{"Enabled", "Handle", "WithAttrs", "WithGroup"} {
-		h := broken{in, map[string]int{}}
+		h := broken{in, func() { panic("log") }, map[string]int{}}
 		log := New(slog.New(h))
 		for range 2 * PerSecond {
 			log.With("key", "k").WithGroup("g").Warn("line")
@@ -38,6 +39,40 @@ func TestHandlerThatPanics(t *testing.T) {
 		if h.called[in] < PerSecond || in != "Enabled" && h.called["Handle"] < PerSecond+1 {
 			t.Errorf("%s panics, and %v were called", in, h.called)
 		}
+	}
+}
+
+// A log that ends its goroutine, as t.Fatal does, costs its line, and never the goroutine that wrote it.
+func TestHandlerThatEndsItsGoroutine(t *testing.T) {
+	h := broken{"Handle", runtime.Goexit, map[string]int{}}
+	over, returned := make(chan struct{}), false
+	go func() { // ends at once
+		defer close(over)
+		log := New(slog.New(h))
+		for range 2 * PerSecond {
+			log.Warn("line")
+		}
+		Flush(log)
+		returned = true
+	}()
+	if <-over; !returned || h.called["Handle"] != PerSecond+1 {
+		t.Errorf("returned %v, and %v were called", returned, h.called)
+	}
+}
+
+// A log that panics when it is asked about the line of what was left out costs that line. A timer asks, so nothing else
+// would stop the panic.
+func TestLogThatPanicsAtTheEndOfASecond(t *testing.T) {
+	fails := func() {}
+	h := broken{"Enabled", func() { fails() }, map[string]int{}}
+	log := New(slog.New(h))
+	for range 2 * PerSecond {
+		log.Warn("line")
+	}
+	fails = func() { panic("log") }
+	Flush(log)
+	if h.called["Enabled"] != 2*PerSecond+1 || h.called["Handle"] != PerSecond {
+		t.Errorf("%v were called", h.called)
 	}
 }
 

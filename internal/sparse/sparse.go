@@ -82,18 +82,15 @@ func (h *handler) Enabled(ctx context.Context, l slog.Level) (on bool) {
 	return h.Handler.Enabled(ctx, l)
 }
 
-// handle writes a record. The handler is an application's, and a line may be written
-// on a connection's reader: one that panics there loses the line, and nothing else.
+// handle writes a record. The handler is an application's, and a line may be written by a goroutine that
+// others need, a connection's reader say. So a handler that panics, or ends its goroutine as t.Fatal does, loses the line
+// and nothing else.
 func handle(ctx context.Context, h slog.Handler, r slog.Record) (err error) {
-	defer func() {
-		if recover() != nil {
-			err = errPanicked
-		}
-	}()
-	return h.Handle(ctx, r)
+	if how := apart(func() { err = h.Handle(ctx, r) }); how != "" {
+		return errors.New("the log's methods " + how)
+	}
+	return err
 }
-
-var errPanicked = errors.New("the log's handler panicked")
 
 // WithAttrs implements slog.Handler. Without the attributes, if they cannot be taken, a
 // line still has its message.
@@ -171,7 +168,7 @@ func (b *bound) say(l line, w *window) {
 	}
 	w.began, w.written, w.skipped, w.timer = time.Now(), 0, 0, nil
 	b.mu.Unlock()
-	if skipped == 0 || !b.summary.Enabled(context.Background(), l.level) {
+	if h := (&handler{Handler: b.summary}); skipped == 0 || !h.Enabled(context.Background(), l.level) {
 		return
 	}
 	r := slog.NewRecord(time.Now(), l.level, l.message, 0)

@@ -221,18 +221,29 @@ func (cs *calls) refuse(calls []*call, why *outcome.Error) {
 	decideAll(left, func(*call) *outcome.Error { return why })
 }
 
-// decideAll tells the callers of calls that were taken. The metrics of a notification may end the goroutine: the
-// others are told all the same.
+// decideAll tells the callers of calls that were taken, and returns when all know. Where a sender has gone on, that may run
+// code of the application's, its metrics say, which may end the goroutine. So it has one of its own: the goroutine here watches
+// over a connection, or sends.
 func decideAll(calls []*call, why func(*call) *outcome.Error) {
-	defer func() {
-		if len(calls) > 0 {
-			decideAll(calls, why)
+	var noted []*call
+	for _, c := range calls {
+		if c.told != nil {
+			noted = append(noted, c)
+			continue
 		}
-	}()
-	for len(calls) > 0 {
-		c := calls[0]
-		calls = calls[1:]
 		c.decide(nil, why(c))
+	}
+	for len(noted) > 0 {
+		over := make(chan struct{})
+		go func() { // ends with the last, or where it is ended
+			defer close(over)
+			for len(noted) > 0 {
+				c := noted[0]
+				noted = noted[1:]
+				c.decide(nil, why(c))
+			}
+		}()
+		<-over
 	}
 }
 

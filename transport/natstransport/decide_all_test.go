@@ -12,21 +12,22 @@ type leaver struct{ told int }
 
 func (l *leaver) Told(error) { l.told++; runtime.Goexit() }
 
-// TestCallsBehindOneThatEndsTheGoroutine: a request is told although the metrics of notifications before it end the
-// goroutine.
+// TestCallsBehindOneThatEndsTheGoroutine: a request, and the goroutine that tells, are as before although the metrics of
+// notifications end the goroutine on which they run.
 func TestCallsBehindOneThatEndsTheGoroutine(t *testing.T) {
 	tr := &Transport{}
 	first, second := &leaver{}, &leaver{}
 	request := &call{t: tr, signal: make(chan struct{}, 1)}
-	over := make(chan struct{})
+	goesOn, over := false, make(chan struct{})
 	go func() { // ends at once
 		defer close(over)
 		decideAll([]*call{{t: tr, told: first}, {t: tr, told: second}, request}, func(*call) *outcome.Error {
 			return outcome.New(outcome.ErrConnectionLost)
 		})
+		goesOn = true
 	}()
 	<-over
-	if len(request.signal) != 1 || first.told != 1 || second.told != 1 {
-		t.Errorf("the request was told %d times, the notifications %d and %d times; want one each", len(request.signal), first.told, second.told)
+	if !goesOn || len(request.signal) != 1 || first.told != 1 || second.told != 1 {
+		t.Errorf("goes on %v, the request was told %d times, the notifications %d and %d times; want one each", goesOn, len(request.signal), first.told, second.told)
 	}
 }
