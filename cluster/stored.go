@@ -183,22 +183,18 @@ type measuredKeeper struct {
 	s *stored
 }
 
-// Commit implements host.Keeper.
+// Commit implements host.Keeper. The metrics run apart: the goroutine of done is the store's, and both may have more to do.
 func (k measuredKeeper) Commit(shard uint32, c state.Change, done func(state.Rev, error)) {
 	m, log, kind := k.s.metrics, k.s.n.opts.Log, c.Kind
 	var timer metrics.Timer
-	func() {
-		defer sparse.Recover(log, "the metrics")
-		timer = m.CommitStarted(kind)
-	}()
+	sparse.Apart(log, "the metrics", func() { timer = m.CommitStarted(kind) })
 	k.Keeper.Commit(shard, c, func(rev state.Rev, err error) {
-		func() {
-			defer sparse.Recover(log, "the metrics")
+		sparse.Apart(log, "the metrics", func() {
 			if timer != nil {
 				timer.ObserveDuration()
 			}
 			m.CommitEnded(kind, commitResult(err))
-		}()
+		})
 		done(rev, err)
 	})
 }

@@ -3,6 +3,7 @@ package testkit_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/metrics"
+	"github.com/clstr-go/clstr/state/memstate"
 	"github.com/clstr-go/clstr/testkit"
 )
 
@@ -81,4 +84,54 @@ func refusing() *actor.Definition[fuse] {
 			}
 			return nil
 		}))
+}
+
+// stateMetrics are explosiveMetrics that measure commits too.
+type stateMetrics struct{ explosiveMetrics }
+
+func (m stateMetrics) ShardsWithoutState(string, int) { m.boom("ShardsWithoutState") }
+func (m stateMetrics) CommitEnded(string, string)     { m.boom("CommitEnded") }
+
+func (m stateMetrics) CommitStarted(string) metrics.Timer {
+	m.boom("CommitStarted")
+	return committing{m}
+}
+
+// committing is the timer of a commit.
+type committing struct{ stateMetrics }
+
+func (m committing) ObserveDuration() { m.boom("CommitTimer") }
+
+// TestStateMetricsThatExit: metrics of commits that end their goroutine, or panic, at each change cost no change its
+// answer, and the store nothing.
+func TestStateMetricsThatExit(t *testing.T) {
+	for _, method := range []string{"CommitStarted", "CommitTimer", "CommitEnded", "ShardsWithoutState"} {
+		for how, fails := range map[string]func(){"exits": runtime.Goexit, "panics": func() { panic("metrics") }} {
+			t.Run(method+" "+how, func(t *testing.T) {
+				var told atomic.Int32
+				c := testkit.NewCluster(t, testkit.ClusterOptions{
+					Nodes: 1, NumShards: 2, State: memstate.New(), Log: slog.New(slog.DiscardHandler),
+					Kinds: map[string]cluster.ServerHandlerFunc{"purse": cluster.NewActorHandler(actor.Define("purse", func(string) *purse { return new(purse) },
+						actor.OnRequest((*purse).putIn), actor.Durable(actor.Persistence{})).New)},
+					Metrics: stateMetrics{explosiveMetrics{cluster.NopClusterMetrics(), func(of string) {
+						if of == method {
+							told.Add(1)
+							fails()
+						}
+					}}},
+				})
+				for i := range 6 {
+					apart(t, func(ctx context.Context) {
+						key := []string{"k", "l"}[i%2]
+						if got, err := cluster.NewRequest[putIn, inside](c.Client().Kind("purse").Key(key)).Request(ctx, putIn{1}); err != nil || got.Coins != i/2+1 {
+							t.Errorf("%d: %v, %v", i, got, err)
+						}
+					})
+				}
+				if told.Load() == 0 {
+					t.Error("it was never told")
+				}
+			})
+		}
+	}
 }
