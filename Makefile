@@ -41,9 +41,10 @@ staticcheck: ## staticcheck, as pinned by tools/go.mod
 race: ## all tests under the race detector: laws, exported names, fuzz seeds and examples are among them
 	go test -race -timeout 10m ./...
 
-norace: ## what the race detector would disturb or slow down: tests that count allocations, and mutants of the ownership protocol
+norace: ## what the race detector would disturb or slow down: tests that count allocations, all seeds of the commands, and mutants of the ownership protocol
 	go test -count 1 -run '^TestShardAllocatesNothing$$' -v ./sharding
 	go test -count 1 -run '^TestAllocationsOfARequest$$' -v ./cluster
+	go test -count 1 -run '^TestCommandsAreNotForgotten$$' ./internal/command
 	go test -count 1 -run '^(TestMutants|TestClocksRunApart)$$' ./internal/ownership
 
 mutants: ## breaks the rules of durable entities in the source, one by one: the test that guards each must fail

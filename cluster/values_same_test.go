@@ -247,7 +247,9 @@ func TestLimitsOfValues(t *testing.T) {
 	def := actor.Define("blob", func(string) *struct{} { return new(struct{}) },
 		actor.OnRequest(func(_ *struct{}, _ *actor.Context, in blob) (grow, error) { return grow{len(in.Raw)}, nil }),
 		actor.OnRequest(func(_ *struct{}, _ *actor.Context, in grow) (*blob, error) { return &blob{make([]byte, in.N)}, nil }))
-	for _, most := range []int{5000, 20000, 0, -1, -2} {
+	few := []int{0, 400, 3000, 3500, 3600, 3700, 14500, 14700, 14800, 14900, 40000}
+	big := []int{0, 700 << 10, 783 << 10, 786 << 10, 790 << 10} // around 1 MiB as JSON
+	for most, sizes := range map[int][]int{5000: few, 20000: few, 0: big, -1: {0, 790 << 10}, -2: few} {
 		var tr cluster.Transport
 		if most == -2 {
 			tr = dialNATS(t, natstransport.Options{URL: testkit.StartNATSServer(t, &server.Options{MaxPayload: 20000}).URL()})
@@ -259,7 +261,7 @@ func TestLimitsOfValues(t *testing.T) {
 		startNode(t, cluster.NodeOptions{NodeID: "node-1", Transport: tr, NumShards: 4, Shards: []uint32{0, 1, 2, 3}, Handler: handlers.NewActorHandler(def.New)})
 		values, asIs := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4}), newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4, Intercept: asBytes})
 		refused := 0
-		for _, n := range []int{0, 400, 3000, 3500, 3600, 3700, 14500, 14700, 14800, 14900, 700 << 10, 783 << 10, 786 << 10, 790 << 10} {
+		for _, n := range sizes {
 			for _, headers := range []int{0, 500} {
 				opts := cluster.WithHeader("a", strings.Repeat("x", headers))
 				ask := func(c *cluster.Client) (sent, got string) {

@@ -17,6 +17,8 @@ var constrained = map[string]string{
 	"examples/live/browser_test.go":     "\t.ci/browser/check\n",
 	"cluster/alloc_test.go":             "go test -count 1 -run '^TestAllocationsOfARequest$$' -v ./cluster\n",
 	"sharding/alloc_test.go":            "go test -count 1 -run '^TestShardAllocatesNothing$$' -v ./sharding\n",
+	"internal/command/norace_test.go":   "go test -count 1 -run '^TestCommandsAreNotForgotten$$' ./internal/command\n",
+	"internal/command/race_test.go":     "go test -race -timeout 10m ./...\n",
 	"internal/ownership/norace_test.go": "go test -count 1 -run '^(TestMutants|TestClocksRunApart)$$' ./internal/ownership\n",
 	"internal/ownership/race_test.go":   "go test -race -timeout 10m ./...\n",
 }
