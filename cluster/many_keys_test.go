@@ -51,8 +51,8 @@ func (j *jars) handler(p actor.Persistence) cluster.ServerHandlerFunc {
 	return handlers.NewActorHandlerWithOpts(def.New, handlers.Options{CacheSize: 32, HookTimeout: ofABusyMachine})
 }
 
-// TestManyDurableKeys: 10,000 keys at once go through room for a few, so that each is activated, stored and
-// passivated again and again, by a write-through and a write-behind kind; over NATS a fifth of them. All
+// TestManyDurableKeys: 4,000 keys at once go through room for a few, so that each is activated, stored and
+// passivated again and again, by a write-through and a write-behind kind; over NATS half of them. All
 // sums are right in the end, what watches them is told nothing twice and nothing older, and nothing is left in memory.
 func TestManyDurableKeys(t *testing.T) {
 	testkit.EachTransport(t, func(t *testing.T, tr testkit.TransportKind) {
@@ -73,7 +73,7 @@ func TestManyDurableKeys(t *testing.T) {
 			"behind": behind.handler(actor.Persistence{Behind: 10 * time.Millisecond}),
 		}})
 		const callers, rounds = 400, 2
-		keys := 10_000
+		keys := 4_000
 		if tr == testkit.NATS {
 			keys = 2_000
 		}
