@@ -221,32 +221,6 @@ func (cs *calls) refuse(calls []*call, why *outcome.Error) {
 	decideAll(left, func(*call) *outcome.Error { return why })
 }
 
-// decideAll tells the callers of calls that were taken, and returns when all know. Where a sender has gone on, that may run
-// code of the application's, its metrics say, which may end the goroutine. So it has one of its own: the goroutine here watches
-// over a connection, or sends.
-func decideAll(calls []*call, why func(*call) *outcome.Error) {
-	var noted []*call
-	for _, c := range calls {
-		if c.told != nil {
-			noted = append(noted, c)
-			continue
-		}
-		c.decide(nil, why(c))
-	}
-	for len(noted) > 0 {
-		over := make(chan struct{})
-		go func() { // ends with the last, or where it is ended
-			defer close(over)
-			for len(noted) > 0 {
-				c := noted[0]
-				noted = noted[1:]
-				c.decide(nil, why(c))
-			}
-		}()
-		<-over
-	}
-}
-
 // fail decides the calls that a reply subject names, and returns how many
 // notifications without an acknowledgement it names beside them.
 func (cs *calls) fail(subject string, why func(*call) *outcome.Error) (unacked int) {
