@@ -24,6 +24,7 @@ const patience = 30 * time.Second
 // exactly once, and ended if it was started.
 type call struct {
 	stopHook turn.Role // that waits for it
+	waiting  *host.Turn
 	context.Context
 	cancel context.CancelFunc
 	msg    host.Message
@@ -98,7 +99,7 @@ func (c *call) NoEffect(bool) bool             { return false }
 func (c *call) HandBack() bool                 { return false }
 func (c *call) Spent() host.Past               { return nil }
 func (c *call) EndLast()                       { c.End() }
-func (c *call) Waiting() *host.Turn            { return nil }
+func (c *call) Waiting() *host.Turn            { return c.waiting }
 func (c *call) StopHook() turn.Role            { return c.stopHook }
 func (c *call) Turn() *host.Turn               { return nil }
 func (c *call) Queued(host.Place)              {}

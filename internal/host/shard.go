@@ -86,10 +86,15 @@ func (s *shard) delivered(c *cell, call Call, stop, runs bool, err error) *outco
 		}
 		return outcome.Overloaded(retryMailbox, "the mailbox of key %.64q is full", c.key)
 	}
-	if (!runs || stop) && call.Waiting() != nil { // the key's own stop hook may run before a stop hook's call
+	by := call.Waiting()
+	if (!runs || stop) && by != nil { // the key's own stop hook may run before a stop hook's call
 		call.Queued(c)
 	}
-	c.handOver(runs)
+	if runs && by.IsHere() {
+		s.host.system.pool.GoFirst(c)
+	} else {
+		c.handOver(runs)
+	}
 	if stop {
 		s.heeds(call)
 	}

@@ -37,9 +37,12 @@ type System struct {
 	close   sync.Once
 }
 
-// Pool runs tasks on goroutines of its own, in the order of Go, which must not
-// block.
-type Pool = interface{ Go(pool.Task) }
+// Pool runs tasks on goroutines of its own, in the order of Go, and those that a running task waits for first.
+// Neither method blocks.
+type Pool = interface {
+	Go(pool.Task)
+	GoFirst(pool.Task)
+}
 
 // NewSystem makes a system that runs its actors on p. Of its own messages it writes
 // a few lines a second to log, and how many it has left out; an entity's lines

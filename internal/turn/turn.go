@@ -126,6 +126,9 @@ func (t *Turn) Waited(shard uint32) {
 	}
 }
 
+// IsHere reports whether t is a turn of this process. Any client can claim that others wait. t may be nil.
+func (t *Turn) IsHere() bool { return t != nil && t.own != nil }
+
 // Answered says that the caller of the turn has its answer, or has gone, while the turn may go on.
 func (t *Turn) Answered() {
 	t.own.mu.Lock()
