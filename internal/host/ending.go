@@ -256,11 +256,16 @@ func (s *shard) awaitCutOff(ctx context.Context, keys []*cell) doings {
 // stop closes the shard for good, and ends its supervisor, which stops the keys. It does
 // not wait.
 func (s *shard) stop() {
-	s.mu.Lock()
-	s.state = shardClosed
-	s.mu.Unlock()
+	s.close()
 	for _, c := range s.cells() {
 		c.refuseAll(hostStops(c.key))
 	}
 	s.supervisor.stop()
+}
+
+// close has the shard refuse everything that comes.
+func (s *shard) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state = shardClosed
 }

@@ -128,7 +128,7 @@ func (s *shard) deliverNew(key string, m *Context) *outcome.Error {
 	s.mu.Unlock()
 	if !ok {
 		s.host.count(1)
-		s.supervisor.spawnSoon(c)
+		s.supervisor.desk.spawn(c)
 		s.host.bound.keep()
 	}
 	return s.delivered(c, call, m.stop, runs, err)

@@ -17,6 +17,7 @@ import (
 type supervisor struct {
 	shard    *shard
 	pid      *PID
+	desk     desk
 	props    *pactor.Props
 	spawning *cell         // only on its turn
 	done     chan struct{} // closed when it and all its children have ended
@@ -32,16 +33,14 @@ func newSupervisor(s *shard) *supervisor {
 		func() pactor.Actor { return &shell{shard: s} },
 		pactor.WithMailbox(func() pactor.Mailbox { return inbox{v.spawning} }),
 	)
-	props := pactor.PropsFromProducer(func() pactor.Actor { return v }, pactor.WithSupervisor(keySupervision))
+	props := pactor.PropsFromProducer(func() pactor.Actor { return v }, pactor.WithSupervisor(keySupervision),
+		pactor.WithMailbox(func() pactor.Mailbox { return &v.desk }))
 	// The name is free: protoactor forgets a supervisor before the host does.
 	v.pid, _ = v.root().SpawnNamed(props, s.host.name+"/"+strconv.FormatUint(uint64(s.id), 10))
 	return v
 }
 
 func (v *supervisor) root() *pactor.RootContext { return v.shard.host.system.as.Root }
-
-// spawnSoon has an incarnation of a new key made.
-func (v *supervisor) spawnSoon(c *cell) { v.root().Send(v.pid, c) }
 
 // stop ends the supervisor and with it its children. It does not wait.
 func (v *supervisor) stop() { v.root().Stop(v.pid) }
@@ -53,7 +52,9 @@ func (v *supervisor) Receive(ctx pactor.Context) {
 	case *pactor.Terminated:
 		v.terminated(ctx, m.Who)
 	case *pactor.Stopped:
-		for _, c := range v.shard.cells() { // they were to be spawned
+		v.shard.close() // an actor may have stopped its parent
+		toSpawn := v.shard.cells()
+		for _, c := range toSpawn {
 			v.shard.afterEnd(c, false)
 		}
 		v.shard.host.forget(v.shard) // first: a delivery may follow the end at once
