@@ -3,9 +3,11 @@
 package cluster_test
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -152,6 +154,67 @@ func TestAsyncInATurnDoesNotWaitForRoom(t *testing.T) {
 		}
 		if took != 0 {
 			t.Errorf("after %v", took)
+		}
+	})
+}
+
+// TestAsyncInTurnsOfFullKeys: turns notify their own keys while many senders fill these. Every note of a sender comes in, because no
+// turn waits for room that there is only when it has ended. It would wait for 30 s.
+func TestAsyncInTurnsOfFullKeys(t *testing.T) {
+	onBoth(t, func(t *testing.T, over testkit.TransportKind) {
+		const senders, rounds, each = 8, 40, 6
+		var client *cluster.Client
+		var accepted, ended, waited atomic.Int64 // turns
+		def := actor.Define("narrow", func(key string) *string { return &key },
+			actor.OnNotify(func(*string, *actor.Context, put) error { return nil }),
+			actor.OnNotify(func(key *string, c *actor.Context, m add) error {
+				began := time.Now()
+				for i := range 3 {
+					err := client.Key(*key).NotifyAsync(c, put{i}).Wait(c)
+					if err == nil || errors.Is(err, cluster.ErrOverloaded) {
+						err = client.Key(*key).Notify(c, put{i})
+					}
+					if err != nil && !errors.Is(err, cluster.ErrOverloaded) {
+						t.Error(err)
+					}
+				}
+				if time.Since(began) > 20*time.Second {
+					waited.Add(1)
+				}
+				ended.Add(1)
+				return nil
+			}))
+		open := openers(t, over)
+		startNode(t, cluster.NodeOptions{NodeID: "a", Transport: open(), NumShards: 4, Shards: []uint32{0, 1, 2, 3},
+			Handler: cluster.NewActorHandlerWithOpts(def.New, cluster.HandlerOptions{MailboxSize: 4})})
+		client = newClient(t, cluster.ClientOptions{Transport: open(), NumShards: 4, NotifyWindow: 100})
+		var wg sync.WaitGroup
+		for s := range senders {
+			wg.Go(func() {
+				for round := range rounds {
+					key := client.Key(fmt.Sprint("k", round%3))
+					var receipts []*cluster.Receipt
+					for range each {
+						if (round+s)%2 == 0 {
+							receipts = append(receipts, key.NotifyAsync(t.Context(), put{round}))
+						} else {
+							accepted.Add(1)
+							receipts = append(receipts, key.NotifyAsync(t.Context(), add{round}))
+						}
+					}
+					for _, r := range receipts {
+						if err := r.Wait(t.Context()); err != nil {
+							t.Error(err)
+							return
+						}
+					}
+				}
+			})
+		}
+		wg.Wait()
+		eventually(t, "all turns end", func() bool { return ended.Load() == accepted.Load() })
+		if n := waited.Load(); n > 0 {
+			t.Errorf("%d turns have waited", n)
 		}
 	})
 }

@@ -1,8 +1,14 @@
-// The goroutine of a line of the window: it sends again what was refused, in order
+// The goroutine of a line of the window, which sends again what was refused, in order, and what follows a line
 
 package cluster
 
-import "context"
+import (
+	"context"
+
+	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/turn"
+	"github.com/clstr-go/clstr/outcome"
+)
 
 // goOn starts the goroutine of a line, which sends n first if it is not nil.
 func (w *window) goOn(to address, l *line, n *note) {
@@ -34,20 +40,36 @@ func (w *window) run(to address, l *line, n *note) {
 				}
 				break
 			}
-			ctx, cancel := context.WithDeadline(context.Background(), post[len(post)-1].until)
-			for _, p := range post {
-				p.repost(ctx)
-			}
-			cancel()
+			w.repost(post)
 		}
 	}
 }
 
-// first takes the first note out of a line's queue, for the line's goroutine. If there is none, it drops the line and
-// returns nil, and the goroutine ends.
+// repost posts notes one behind the other. If the metrics end the goroutine, those that are left go into the queue again.
+func (w *window) repost(post []*note) {
+	ctx, cancel := context.WithDeadline(context.Background(), post[len(post)-1].until)
+	defer cancel()
+	defer func() {
+		for _, p := range post {
+			w.told(p, false, true)
+		}
+	}()
+	for len(post) > 0 {
+		p := post[0]
+		post = post[1:]
+		p.repost(ctx)
+	}
+}
+
+// first takes the first note out of a line's queue, for the line's goroutine. If there is none, it drops the line, unless
+// posted notes are left. It returns nil then, and the goroutine ends.
 func (w *window) first(to address, l *line) (n *note) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if l.out > 0 { // as sent: an earlier goroutine was ended while it posted
+		l.runs, l.held = false, len(l.queue) > 0
+		return nil
+	}
 	l.before = 0
 	if len(l.queue) > 0 {
 		n, l.queue = l.queue[0], l.queue[1:]
@@ -81,4 +103,76 @@ func (w *window) sent(l *line, again bool) (post []*note, goOn bool) {
 	}
 	l.runs = false // told starts another one when the last has come back
 	return nil, false
+}
+
+// shrink is called when the key of a line has refused a notification as overloaded.
+func (w *window) shrink(l *line) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l.shrink()
+}
+
+// stood is called when a notification is about to wait for room at its key.
+func (w *window) stood(l *line) {
+	w.mu.Lock()
+	ofTurns := l.stood()
+	w.mu.Unlock()
+	refuse(ofTurns)
+}
+
+// slow reports whether the line's key has refused one lately.
+func (w *window) slow(l *line) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return l.most > 0
+}
+
+// has reports whether notifications to a key are in the window.
+func (w *window) has(to *target) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lines[to.address()] != nil
+}
+
+// follow waits until all notifications to a key that are in the window now have been accepted or have
+// failed, so that a call of the same caller comes after them. A turn does not wait while they wait for room at the key.
+func (w *window) follow(ctx context.Context, to *target) error {
+	hasty := w.isHasty(turn.Inside(ctx))
+	w.mu.Lock()
+	l := w.lines[to.address()]
+	if l == nil {
+		w.mu.Unlock()
+		return nil
+	}
+	if hasty && l.stands() {
+		w.mu.Unlock()
+		return errFull(NotSent)
+	}
+	last := l.last
+	var standing <-chan struct{}
+	if hasty {
+		if l.standing == nil {
+			l.standing = make(chan struct{})
+		}
+		standing = l.standing
+	}
+	w.mu.Unlock()
+	done := last.Done()
+	select {
+	case <-done:
+		return nil
+	default:
+	}
+	wait := dispatch.BeginWait(ctx)
+	defer wait.EndWait(ctx)
+	select {
+	case <-done: // its error is told there
+	case <-standing:
+		return errFull(NotSent)
+	case <-ctx.Done():
+	}
+	if err := ctx.Err(); err != nil {
+		return outcome.ContextError(err, NotSent)
+	}
+	return nil
 }

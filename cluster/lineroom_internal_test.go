@@ -29,6 +29,10 @@ type mailboxes struct {
 	got     map[string][]string    // what came into a mailbox, in order
 	tries   int
 	refused int // as overloaded
+
+	newest   Envelope // that a try has brought
+	at       time.Time
+	deadline time.Time // of the newest Request
 }
 
 func (b *mailboxes) open(t *testing.T, opts ClientOptions) *Client {
@@ -49,6 +53,7 @@ func (b *mailboxes) take(env *Envelope, o dispatch.Order) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tries++
+	b.newest, b.at = *env, time.Now()
 	now, pace := time.Now(), b.pace[env.Key]
 	if pace == 0 {
 		pace = 24 * time.Hour
@@ -71,7 +76,10 @@ func (b *mailboxes) take(env *Envelope, o dispatch.Order) error {
 	return nil
 }
 
-func (b *mailboxes) Request(_ context.Context, env Envelope) ([]byte, error) {
+func (b *mailboxes) Request(ctx context.Context, env Envelope) ([]byte, error) {
+	b.mu.Lock()
+	b.deadline, _ = ctx.Deadline()
+	b.mu.Unlock()
 	time.Sleep(time.Millisecond)
 	err := b.take(&env, dispatch.Order{})
 	time.Sleep(time.Millisecond)

@@ -179,11 +179,12 @@ func (n *note) told(err error, again bool) {
 	w, to, l := &n.c.window, n.to, n.line // n may be another goroutine's soon
 	accepted := err == nil
 	defer func() { // also where the metrics end the goroutine
-		runs := w.told(n, accepted, again)
+		runs, ofTurns := w.told(n, accepted, again)
 		if !again {
 			n.receipt.end(err)
 			n.release()
 		}
+		defer refuse(ofTurns)
 		if runs {
 			w.goOn(to, l, nil)
 		}
@@ -198,7 +199,9 @@ func (n *note) told(err error, again bool) {
 // isRepeated reports whether the note is to be sent again after an error.
 func (n *note) isRepeated(err error) bool {
 	r := &n.c.retries
-	n.c.heard(&n.m, err)
+	if n.m.waitsFor(err) {
+		n.c.window.shrink(n.line)
+	}
 	if r.patience(err, n.first, &n.m) > 0 || n.c.known.outdated(n.by, err) {
 		return true
 	}

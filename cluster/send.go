@@ -75,11 +75,8 @@ func (c *caller) send(ctx context.Context, m *message, opts []EnvelopeOption) ([
 // funcs do. So call, callUnder and the transport are all that is there, and the rest is called and has returned
 // by then.
 func (c *caller) call(ctx context.Context, env *Envelope, m *message, opts []EnvelopeOption) ([]byte, error) {
-	if !m.first && c.window.open.Load() != 0 {
-		if err := c.window.follow(ctx, &m.to); err != nil {
-			m.sketch(env)
-			return nil, err
-		}
+	if !m.first && c.window.open.Load() != 0 && c.window.has(&m.to) {
+		return callBehind(ctx, c, env, m, opts)
 	}
 	if c.intercept != nil && !m.shown {
 		return c.intercepted(ctx, env, m, opts)
@@ -165,6 +162,7 @@ func (c *caller) heard(m *message, err error) {
 	m.command.heard(err)
 	if m.waitsFor(err) {
 		c.window.shrink(m.line)
+		c.window.stood(m.line)
 	}
 }
 

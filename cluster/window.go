@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
-	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
@@ -32,10 +31,9 @@ type window struct {
 	open    atomic.Int64    // changes with mu held; other calls read it
 
 	mu    sync.Mutex
-	bytes int
+	from  [sorts]seats
 	lines map[address]*line
-	spare []*line       // to be used again
-	room  chan struct{} // closed when there is room again; nil while no sender waits
+	spare []*line // to be used again
 }
 
 // line is the notifications to one key, in the order in which they came. The window's mu guards it.
@@ -108,12 +106,9 @@ func (w *window) enter(ctx context.Context, n *note) (entry, error) {
 func (w *window) tryEnter(n *note) (room <-chan struct{}, e entry, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	open := w.open.Load()
-	if w.most >= 0 && open >= int64(w.most) || open > 0 && w.bytes+len(n.m.data) > windowBytes {
-		if w.room == nil {
-			w.room = make(chan struct{})
-		}
-		return w.room, 0, nil
+	from := &w.from[n.sort()]
+	if w.most >= 0 && from.open >= w.most || from.open > 0 && from.bytes+len(n.m.data) > windowBytes {
+		return from.wait(), 0, nil
 	}
 	l := w.lines[n.to]
 	fresh := l == nil
@@ -121,16 +116,16 @@ func (w *window) tryEnter(n *note) (room <-chan struct{}, e entry, err error) {
 	case fresh:
 		l = w.fresh()
 		w.lines[n.to] = l
-	case n.hasty && l.stands():
-		return nil, 0, errFull()
+	case n.hasty && (l.stands() || !l.lets()):
+		return nil, 0, errFull(NotSent)
 	default:
-		if room := l.full(w.most); room != nil {
+		if room := l.full(n.sort(), w.most); room != nil {
 			return room, 0, nil
 		}
 	}
 	w.open.Add(1)
-	w.bytes += len(n.m.data)
-	l.inside++
+	from.enter(n)
+	l.from[n.sort()].enter(n)
 	l.last, n.line = n.receipt, l
 	l.places++
 	n.place = l.places
@@ -169,14 +164,17 @@ func (w *window) toPost(n *note) {
 }
 
 // told takes a posted note back. With again, the note goes into the queue to be sent again, in its place among
-// those that have come back before it. runs reports whether the caller must start the line's goroutine.
-func (w *window) told(n *note, accepted, again bool) (runs bool) {
+// those that have come back before it. runs reports whether the caller must start the line's goroutine. The caller tells
+// those of turns that there is no room ([refuse]).
+func (w *window) told(n *note, accepted, again bool) (runs bool, ofTurns []*note) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if accepted {
 		n.line.grow()
 	}
-	return w.take(n, again)
+	l := n.line
+	runs = w.take(n, again)
+	return runs, l.stood()
 }
 
 // Accepted implements [dispatch.Gatherer].
@@ -228,23 +226,6 @@ func (w *window) take(n *note, again bool) (runs bool) {
 	return true
 }
 
-// shrink is called when the key of a line has refused a notification as overloaded.
-func (w *window) shrink(l *line) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	l.shrink()
-}
-
-// slow reports whether the line's key has refused one lately.
-func (w *window) slow(l *line) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return l.most > 0
-}
-
-// isHasty reports whether a sender inside a turn, or not, is told at once that a key has no room. The key may be waiting for the turn.
-func (w *window) isHasty(inside bool) bool { return inside && !w.patient }
-
 // over takes a note that was sent by itself out of the window.
 func (w *window) over(n *note, accepted bool) {
 	w.mu.Lock()
@@ -257,15 +238,18 @@ func (w *window) over(n *note, accepted bool) {
 
 // free gives the room of a note back. It is called with mu held.
 func (w *window) free(n *note) {
-	open := w.open.Add(-1)
-	w.bytes -= len(n.m.data)
-	n.line.left(w.most)
+	w.open.Add(-1)
+	n.line.left(n, w.most)
+	from := &w.from[n.sort()]
+	from.leave(n)
 	// Waking a sender for each place would cost more than the message.
-	if w.room != nil && (w.most < 0 || open <= int64(w.most)*3/4) && (open == 0 || w.bytes <= windowBytes*3/4) {
-		close(w.room)
-		w.room = nil
+	if (w.most < 0 || from.open <= w.most*3/4) && (from.open == 0 || from.bytes <= windowBytes*3/4) {
+		from.wake()
 	}
 }
+
+// isHasty reports whether a sender inside a turn, or not, is told at once that a key has no room. The key may be waiting for the turn.
+func (w *window) isHasty(inside bool) bool { return inside && !w.patient }
 
 // mostSpare is how many empty lines are kept.
 const mostSpare = 1024
@@ -276,25 +260,4 @@ func (w *window) drop(to address, l *line) {
 	if *l = (line{}); len(w.spare) < mostSpare {
 		w.spare = append(w.spare, l)
 	}
-}
-
-// follow waits until all notifications to a key that are in the window now have been accepted or have
-// failed, so that a call of the same caller comes after them. A turn does not wait while they wait for room at the key.
-func (w *window) follow(ctx context.Context, to *target) error {
-	w.mu.Lock()
-	l := w.lines[to.address()]
-	if l == nil {
-		w.mu.Unlock()
-		return nil
-	}
-	last, stands := l.last, l.stands()
-	w.mu.Unlock()
-	if stands && w.isHasty(turn.Inside(ctx)) {
-		return errFull()
-	}
-	_ = last.Wait(ctx) // its error is told there
-	if err := ctx.Err(); err != nil {
-		return outcome.ContextError(err, NotSent)
-	}
-	return nil
 }
