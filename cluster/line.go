@@ -10,6 +10,19 @@ import (
 	"github.com/clstr-go/clstr/outcome"
 )
 
+// address is a key, or a shard.
+type address struct {
+	kind, key string
+	shard     uint32 // of messages without a key
+}
+
+func (t target) address() address {
+	if t.byKey {
+		return address{kind: t.kind, key: t.key}
+	}
+	return address{kind: t.kind, shard: t.shard}
+}
+
 // goOn starts the goroutine of a line, which sends n first if it is not nil.
 func (w *window) goOn(to address, l *line, n *note) {
 	go w.run(to, l, n) // ends when the line is empty, or only posted notes are left; each has an end, until

@@ -63,7 +63,7 @@ func (n *note) release() {
 func begin(ctx context.Context, c *caller, m *message, opts []EnvelopeOption, lent bool) *Receipt {
 	n := notes.Get().(*note)
 	n.holders.Store(1)
-	n.c, n.m, n.to, n.by, n.receipt = c, *m, m.to.address(), c.known.mapping.Load(), new(Receipt)
+	n.c, n.m, n.to, n.by, n.receipt = c, *m, m.to.address(), c.known.mapping.Load(), &Receipt{n: n}
 	if lent {
 		n.room = append(n.room, m.data...)
 		n.m.data = n.room
@@ -219,7 +219,7 @@ func (n *note) send() {
 	if values == nil {
 		values = context.Background()
 	}
-	ctx, cancel := context.WithDeadline(values, n.until)
+	ctx, cancel := context.WithDeadline(fromLine{values, &n.c.window, n.line}, n.until)
 	defer cancel()
 	n.alone(ctx)
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/turn"
 	"github.com/clstr-go/clstr/outcome"
 )
 
@@ -17,6 +18,7 @@ type Receipt struct {
 	done chan struct{} // made by the first Done
 	over bool
 	err  error
+	n    *note // nil once it is over
 }
 
 // closed is the channel of all receipts that are over before their Done is called.
@@ -26,7 +28,8 @@ var closed = func() chan struct{} {
 	return c
 }()
 
-// Done returns a channel that is closed when the notification was accepted or has failed.
+// Done returns a channel that is closed when the notification was accepted or has failed. A handler calls Wait instead: only
+// then a shard that is handed over, and waits for the handler, knows to accept the notification.
 func (r *Receipt) Done() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -59,6 +62,9 @@ func (r *Receipt) Wait(ctx context.Context) error {
 	}
 	w := dispatch.BeginWait(ctx)
 	defer w.EndWait(ctx)
+	if turn.Inside(ctx) {
+		defer r.asks(ctx)()
+	}
 	select {
 	case <-done:
 		return r.Err()
@@ -71,7 +77,7 @@ func (r *Receipt) Wait(ctx context.Context) error {
 func (r *Receipt) end(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.over, r.err = true, err
+	r.over, r.err, r.n = true, err, nil
 	if r.done != nil {
 		close(r.done)
 	}

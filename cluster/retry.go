@@ -70,10 +70,11 @@ func (r *retries) patience(err error, first bool, m *message) time.Duration {
 }
 
 // waitedFor reports whether a shard that is handed over refuses a call of a handler
-// or hook for which the shard itself waits. It would refuse until that handler gives up.
+// or hook for which the shard itself waits. It would refuse until that handler gives up. A line tries again: the handler may
+// have begun to wait since.
 func waitedFor(ctx context.Context, shard uint32, err error) bool {
 	err = outer(err)
-	return (errors.Is(err, ErrNotOwner) || errors.Is(err, ErrDraining) || errors.Is(err, ErrHandedBack)) && dispatch.WaitedFor(ctx, shard)
+	return (errors.Is(err, ErrNotOwner) || errors.Is(err, ErrDraining) || errors.Is(err, ErrHandedBack)) && ctx.Value(lineKey{}) == nil && dispatch.WaitedFor(ctx, shard)
 }
 
 // outer is err without its causes. If an activation has failed because it had no connection,

@@ -52,24 +52,12 @@ type line struct {
 	runs   bool     // that goroutine is there
 	queue  []*note  // while it is held, in order
 	pace
+	askers
 }
 
 func (w *window) init(most int, poster dispatch.Poster) {
 	w.most, w.poster, w.lines = cmp.Or(most, defaultWindow), poster, map[address]*line{}
 	w.behind = poster != nil && poster.Number() != 0
-}
-
-// address is a key, or a shard.
-type address struct {
-	kind, key string
-	shard     uint32 // of messages without a key
-}
-
-func (t target) address() address {
-	if t.byKey {
-		return address{kind: t.kind, key: t.key}
-	}
-	return address{kind: t.kind, shard: t.shard}
 }
 
 // What becomes of a note that has entered.
