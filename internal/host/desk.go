@@ -34,7 +34,12 @@ func (d *desk) spawn(c *cell) {
 	}
 	d.taken = true // nothing waits: it would have a goroutine
 	d.mu.Unlock()
+	defer d.leave() // also where a listener of protoactor's events ends this goroutine
 	d.handle(c, false)
+}
+
+// leave ends a turn of spawn.
+func (d *desk) leave() {
 	d.mu.Lock()
 	d.taken = false
 	d.wake()
