@@ -50,11 +50,10 @@ func (n *note) release() {
 	if n.holders.Add(-1) > 0 {
 		return
 	}
-	room := n.room
-	if cap(room) > mostRoom || n.c.keeps {
-		room = nil
+	if cap(n.room) > mostRoom || n.c.keeps {
+		n.room = nil
 	}
-	*n = note{room: room[:0]}
+	n.values, n.m.data, n.m.scoped, n.env.Data, n.env.Headers = nil, nil, nil, nil, nil // begin sets all else anew
 	notes.Put(n)
 }
 
@@ -64,8 +63,9 @@ func begin(ctx context.Context, c *caller, m *message, opts []EnvelopeOption, le
 	n := notes.Get().(*note)
 	n.holders.Store(1)
 	n.c, n.m, n.to, n.by, n.receipt = c, *m, m.to.address(), c.known.mapping.Load(), &Receipt{n: n}
+	n.first, n.ttl, n.refusal, n.line, n.number, n.after = false, time.Time{}, nil, nil, 0, 0
 	if lent {
-		n.room = append(n.room, m.data...)
+		n.room = append(n.room[:0], m.data...)
 		n.m.data = n.room
 	}
 	n.env = Envelope{Delivery: m.delivery, Shard: int(m.to.under(n.by)), Kind: m.to.kind, Key: m.to.key, Type: m.typ}
