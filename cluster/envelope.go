@@ -37,6 +37,7 @@ func (m *message) sketch(env *Envelope) {
 type envelopes struct {
 	options   []EnvelopeOption
 	propagate []string // headers, beside those that go on in any case
+	late      bool     // the transport stamps what a handler of this process gets
 }
 
 // newEnvelope is the only birthplace of an envelope. Options come first, so that
@@ -51,7 +52,9 @@ func (e *envelopes) newEnvelope(env *Envelope, m *message, opts []EnvelopeOption
 		e.draft(env, m, opts)
 	}
 	env.Shard, env.Kind, env.Key, env.Type, env.Codec, env.Data, env.ReplyTo = int(shard), m.to.kind, m.to.key, m.typ, m.codec, m.data, ""
-	env.Stamp()
+	if env.CreatedAtMs = 0; !e.late || env.Delivery == transport.AwaitReply || env.TTLMs > 0 || env.ID != "" {
+		env.Stamp() // a notification without an end has no use for it on a wire
+	}
 	env.NumShards, env.Layout = 0, 0
 	if m.to.byKey {
 		if m.to.key == "" {

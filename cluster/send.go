@@ -44,7 +44,7 @@ func newCaller(opts ClientOptions) *caller {
 	m := measuring(opts.Metrics)
 	c := &caller{
 		transport: opts.Transport, intercept: opts.Intercept, codec: opts.Codec, keepsTTL: dispatch.BackendOf(opts.Transport) != nil,
-		envelopes: envelopes{slices.Clone(opts.EnvelopeOptions), slices.Clone(opts.Propagate)},
+		envelopes: envelopes{options: slices.Clone(opts.EnvelopeOptions), propagate: slices.Clone(opts.Propagate)},
 		meter:     meter{m, callMetrics(m), sparse.New(nil)},
 	}
 	if s, ok := dispatch.BackendOf(opts.Transport).(dispatch.Sender); ok && s.Sends(opts.Transport) {
@@ -54,6 +54,7 @@ func newCaller(opts ClientOptions) *caller {
 		}
 	}
 	c.keeps = c.poster == nil || opts.Intercept != nil
+	c.envelopes.late = c.carrier != nil
 	c.window.init(opts.NotifyWindow, c.poster)
 	c.window.patient = slices.ContainsFunc(opts.RetryOn, func(e error) bool { return errors.Is(ErrOverloaded, e) })
 	c.known.init(opts)
@@ -133,6 +134,9 @@ func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, opts 
 	if inside {
 		if err := awaitStored(ctx); err != nil {
 			return nil, err
+		}
+		if env.Expired() {
+			return nil, outcome.Errorf(ErrEnvelopeExpired, "TTL of %d ms", env.TTLMs).WithOutcome(NotSent)
 		}
 		c.envelopes.handOn(ctx, env)
 	}

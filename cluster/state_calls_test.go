@@ -140,3 +140,39 @@ func TestCallThatWaitsForTheStateEnds(t *testing.T) {
 		_ = tr.Close()
 	})
 }
+
+// TestCallThatWaitsForTheStateExpires: a call whose time to live ends while its turn waits for the store is not sent.
+func TestCallThatWaitsForTheStateExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr, client := memoryOf(t)
+		store := &switched{Store: memstate.New(), hold: make(chan struct{})}
+		told := make(chan error, 2)
+		def := actor.Define("purse", func(string) *purse { return &purse{} }, actor.Durable(actor.Persistence{}),
+			actor.OnNotify(func(p *purse, c *actor.Context, m put) error {
+				if m.N == 0 {
+					return nil
+				}
+				p.Held += m.N
+				told <- client.Kind("purse").Key("other").Notify(c, put{0}, cluster.WithTTL(time.Second))
+				return nil
+			}))
+		stop := startNode(t, cluster.NodeOptions{NodeID: "a", Transport: tr, NumShards: stateShards, State: store, Membership: memstore.New(),
+			Kinds: map[string]cluster.ServerHandlerFunc{"purse": cluster.NewActorHandler(def.New)}})
+		p := client.Kind("purse").Key("p")
+		for range 2 {
+			if err := p.Notify(t.Context(), put{1}); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := <-told; err != nil { // the first finds nothing changed
+			t.Error(err)
+		}
+		time.Sleep(2 * time.Second)
+		close(store.hold)
+		if err := <-told; !errors.Is(err, cluster.ErrEnvelopeExpired) || cluster.OutcomeOf(err) != cluster.NotSent {
+			t.Errorf("the second: %v (%v)", err, cluster.OutcomeOf(err))
+		}
+		stop()
+		_ = tr.Close()
+	})
+}

@@ -21,7 +21,7 @@ type arrival struct {
 	sub *Sub
 }
 
-// Init is NewCall for a call that is part of a larger struct.
+// Init is NewCall for a call that is part of a larger struct. Its envelope was stamped just now.
 func (a *arrival) Init(env *transport.Envelope, r Replier, budget time.Duration) {
 	var deadline int64
 	if budget > 0 {
@@ -33,6 +33,7 @@ func (a *arrival) Init(env *transport.Envelope, r Replier, budget time.Duration)
 		Bound(context.Background(), &a.env) // a sender of another make may have forgotten to
 	}
 	a.begins(deadline)
+	a.fresh = a.AwaitsReply() // as in Carry
 }
 
 // begins sets the moment at which the call's time is up. deadline is its caller's; 0 is none.

@@ -55,6 +55,7 @@ var _ context.Context = (*Call)(nil)
 func NewCall(env transport.Envelope, r Replier, budget time.Duration) *Call {
 	c := new(Call)
 	c.Init(&env, r, budget)
+	c.fresh = false // the envelope may have been made before
 	return c
 }
 

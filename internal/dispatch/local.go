@@ -33,6 +33,13 @@ func newLocal(d *Dispatcher, env *transport.Envelope, deadline int64) *local {
 	return l
 }
 
+// stamp is for envelopes of our clients, which leave it to the transport to stamp a notification without an end.
+func (l *local) stamp() {
+	if l.env.CreatedAtMs == 0 {
+		l.env.Stamp()
+	}
+}
+
 // ended ends the wait for a call, and returns what the call has ended with. err is that of await.
 func (l *local) ended(ctx context.Context, w Wait, err error) ([]byte, error) {
 	w.EndWait(ctx)

@@ -121,6 +121,7 @@ func (s *Sub) Carry(ctx context.Context, env *transport.Envelope, message plain.
 		return nil, reply, outcome.ContextError(err, outcome.NotSent)
 	}
 	l := newLocal(s.d, env, leavesAt(ctx, env))
+	l.stamp()
 	l.cargo.message, l.cargo.want = message, want
 	l.fresh = l.AwaitsReply() // if it is late by now, Start notices, as for a call that becomes late in line
 	w := s.send(ctx, l, s.to.Receiver, nil)
@@ -174,6 +175,7 @@ func (s *Sub) Post(ctx context.Context, env *transport.Envelope, until time.Time
 		return false, outcome.ContextError(err, outcome.NotSent)
 	}
 	l := newLocal(s.d, env, 0)
+	l.stamp()
 	s.dispatch(&l.Call, s.to.Receiver, nil)
 	if l.told() {
 		if _, err := l.answer(); err != nil {

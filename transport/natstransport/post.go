@@ -25,7 +25,7 @@ func (t backend) Number() uint64 { return t.calls.numbers.Add(1) }
 
 // Post implements [dispatch.Poster].
 func (t backend) Post(ctx context.Context, env *transport.Envelope, o dispatch.Order, until time.Time, to dispatch.Told) (open bool, err error) {
-	r, err := t.sendable(ctx, env)
+	r, err := t.sendable(ctx, env, true)
 	if err != nil {
 		return false, err
 	}
