@@ -17,8 +17,7 @@ import (
 	"github.com/clstr-go/clstr/transport"
 )
 
-// ttlGrace is how much longer than the time to live a caller waits for the node
-// to say whether the handler had started.
+// ttlGrace is how much longer than the time to live a caller waits for the node to say whether the handler had started.
 const ttlGrace = 250 * time.Millisecond
 
 // Request implements [transport.ClientTransport].
@@ -115,8 +114,7 @@ func (t *Transport) exchange(ctx context.Context, w *dispatch.Wait, r *route, en
 	return c.await(ctx, w, env)
 }
 
-// follows is how often one request is sent again at once because its shard has a
-// new owner.
+// follows is how often one request is sent again at once because its shard has a new owner.
 const follows = 3
 
 // noOwner reports whether an error says that a shard is not served where the
