@@ -16,7 +16,9 @@ func TestHandlerOfThisProcessKnowsWhenItWasSent(t *testing.T) {
 		"as a value": func(*cluster.ClientOptions) {},
 		"as bytes":   func(o *cluster.ClientOptions) { o.StrictReplies = true },
 		"with an Intercept": func(o *cluster.ClientOptions) {
-			o.Intercept = func(ctx context.Context, _ *cluster.Outgoing, next func(context.Context) error) error { return next(ctx) }
+			o.Intercept = func(ctx context.Context, _ *cluster.Outgoing, next func(context.Context) error) error {
+				return next(ctx)
+			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
