@@ -5,9 +5,7 @@ package cluster
 import (
 	"context"
 
-	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/turn"
-	"github.com/clstr-go/clstr/outcome"
 )
 
 // address is a key, or a shard.
@@ -170,22 +168,10 @@ func (w *window) follow(ctx context.Context, to *target) error {
 		standing = l.standing
 	}
 	w.mu.Unlock()
-	done := last.Done()
-	select {
-	case <-done:
-		return nil
-	default:
-	}
-	wait := dispatch.BeginWait(ctx)
-	defer wait.EndWait(ctx)
-	select {
-	case <-done: // its error is told there
-	case <-standing:
-		return errFull(NotSent)
-	case <-ctx.Done():
-	}
-	if err := ctx.Err(); err != nil {
-		return outcome.ContextError(err, NotSent)
+	for last = last.open(); last != nil; last = last.open() { // one that has failed may be over before an earlier one
+		if err := last.awaits(ctx, standing, NotSent); err != nil {
+			return err
+		}
 	}
 	return nil
 }

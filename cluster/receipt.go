@@ -19,6 +19,9 @@ type Receipt struct {
 	over bool
 	err  error
 	n    *note // nil once it is over
+	// before is the receipt of an earlier notification to the key, which may be open when this one is over. It leads to all
+	// that are earlier and open.
+	before *Receipt
 }
 
 // closed is the channel of all receipts that are over before their Done is called.
@@ -54,10 +57,19 @@ func (r *Receipt) Err() error {
 // Wait waits until the notification was accepted or has failed, and returns what Err returns then.
 // If ctx ends first, Wait returns ctx's error with the outcome MaybeRan, and the notification goes on.
 func (r *Receipt) Wait(ctx context.Context) error {
+	if err := r.awaits(ctx, nil, MaybeRan); err != nil {
+		return err
+	}
+	return r.Err()
+}
+
+// awaits waits until the notification is over. It returns an error if ctx ends before, with the outcome o, or if its line begins to
+// wait for room.
+func (r *Receipt) awaits(ctx context.Context, standing <-chan struct{}, o Outcome) error {
 	done := r.Done()
 	select {
 	case <-done:
-		return r.Err()
+		return nil
 	default:
 	}
 	w := dispatch.BeginWait(ctx)
@@ -67,17 +79,33 @@ func (r *Receipt) Wait(ctx context.Context) error {
 	}
 	select {
 	case <-done:
-		return r.Err()
+		return nil
+	case <-standing:
+		return errFull(NotSent)
 	case <-ctx.Done():
-		return outcome.ContextError(ctx.Err(), MaybeRan)
+		return outcome.ContextError(ctx.Err(), o)
 	}
+}
+
+// open returns the newest of r and those before it that is not over; nil if all are.
+func (r *Receipt) open() *Receipt {
+	for r != nil {
+		r.mu.Lock()
+		over, before := r.over, r.before
+		r.mu.Unlock()
+		if !over {
+			return r
+		}
+		r = before
+	}
+	return nil
 }
 
 // end is called once.
 func (r *Receipt) end(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.over, r.err, r.n = true, err, nil
+	r.over, r.err, r.n, r.before = true, err, nil, r.before.open()
 	if r.done != nil {
 		close(r.done)
 	}

@@ -19,8 +19,19 @@ import (
 )
 
 // TestReceiptFromAfar: the turn of a shard that is handed over asks a key of another node, whose turn tells keys of the first
-// shard something, and waits for the last receipt. The move waits for both turns, so the notifications must not wait for the move.
+// shard something, and waits for the last receipt, or calls one that it has told. The move waits for both turns, so the notifications must not wait for the move.
 func TestReceiptFromAfar(t *testing.T) {
+	for what, last := range map[string]func(*cluster.ScopedClient, context.Context, put) error{
+		"a receipt": func(to *cluster.ScopedClient, ctx context.Context, m put) error {
+			return to.NotifyAsync(ctx, m).Wait(ctx)
+		},
+		"a call behind notifications": func(to *cluster.ScopedClient, ctx context.Context, m put) error { return to.Notify(ctx, m) },
+	} {
+		t.Run(what, func(t *testing.T) { receiptFromAfar(t, last) })
+	}
+}
+
+func receiptFromAfar(t *testing.T, last func(*cluster.ScopedClient, context.Context, put) error) {
 	synctest.Test(t, func(t *testing.T) {
 		lc := newLiving(t)
 		defer lc.close()
@@ -48,7 +59,7 @@ func TestReceiptFromAfar(t *testing.T) {
 						for i := range 5 {
 							client.Key(told).NotifyAsync(c, put{i})
 						}
-						err = client.Key(told).NotifyAsync(c, put{5}).Wait(c)
+						err = last(client.Key(told), c, put{5})
 					}
 					return atNode{name}, err
 				}))

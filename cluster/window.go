@@ -114,7 +114,7 @@ func (w *window) tryEnter(n *note) (room <-chan struct{}, e entry, err error) {
 	w.open.Add(1)
 	from.enter(n)
 	l.from[n.sort()].enter(n)
-	l.last, n.line = n.receipt, l
+	n.receipt.before, l.last, n.line = l.last, n.receipt, l
 	l.places++
 	n.place = l.places
 	if !n.hasty && n.env.Delivery == transport.AwaitAccept {
