@@ -142,7 +142,11 @@ func (s *schedule) hand() bool {
 	}
 	s.left--
 	s.made++
-	s.p.Go(s)
+	if s.r.IntN(2) == 0 {
+		s.p.GoFirst(s)
+	} else {
+		s.p.Go(s)
+	}
 	return true
 }
 
