@@ -43,7 +43,7 @@ race: ## all tests under the race detector: laws, exported names, fuzz seeds and
 
 norace: ## what the race detector would disturb or slow down: tests that count allocations, all seeds of the commands, and mutants of the ownership protocol
 	go test -count 1 -run '^TestShardAllocatesNothing$$' -v ./sharding
-	go test -count 1 -run '^TestAllocationsOfARequest$$' -v ./cluster
+	go test -count 1 -run '^TestAllocationsOf' -v ./cluster
 	go test -count 1 -run '^TestCommandsAreNotForgotten$$' ./internal/command
 	go test -count 1 -run '^(TestMutants|TestClocksRunApart)$$' ./internal/ownership
 

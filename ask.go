@@ -5,8 +5,11 @@ package clstr
 import (
 	"context"
 	"iter"
+	"reflect"
 
 	"github.com/clstr-go/clstr/cluster"
+	"github.com/clstr-go/clstr/internal/codec"
+	"github.com/clstr-go/clstr/internal/plain"
 )
 
 // Ask sends a request to a key and returns the reply, or the error that the method has
@@ -22,7 +25,7 @@ func Ask[Out any](ctx context.Context, to *cluster.ScopedClient, msg any, opts .
 		var zero Out
 		return zero, err
 	}
-	return *out, nil
+	return plain.Taken(codec.Plain(reflect.TypeFor[Out]()), out), nil
 }
 
 // Tell sends a notification to a key. It returns when the key's process has accepted it,

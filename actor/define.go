@@ -225,7 +225,7 @@ func on[E, In any](t *table, reply reflect.Type, handle func(*E, *host.Context, 
 // asIs is what is known of the type, nil if it is always encoded.
 func respond[Out any](c *host.Context, call host.Call, asIs *plain.Type, out Out) {
 	if call.Wants(asIs) {
-		if v, ok := plain.Copy(asIs, out); ok {
+		if v, ok := plain.Copy(asIs, plain.Reply, out); ok {
 			call.ReplyValue(v)
 			return
 		}

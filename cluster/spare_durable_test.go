@@ -21,23 +21,22 @@ type spareHost int
 const (
 	spareTyped spareHost = iota
 	spareFuncs
+	spareSeen    // as spareTyped, with an Around
 	spareDurable // the state of some turns changes, and the store takes its time, or refuses
 	spareBehind  // the same, write-behind
 	spareAround  // as spareDurable, with an Around
 )
 
-var spareHosts = [...]string{spareTyped: "typed", spareFuncs: "funcs", spareDurable: "durable", spareBehind: "write-behind", spareAround: "durable with Around"}
+var spareHosts = [...]string{spareTyped: "typed", spareFuncs: "funcs", spareSeen: "typed with Around", spareDurable: "durable", spareBehind: "write-behind", spareAround: "durable with Around"}
 
-// spareQuery is spareNow for a method that promises to change nothing.
-type spareQuery struct{ ID, How int }
-
-func (k *spareKey) query(c *actor.Context, m spareQuery) (spareGot, error) {
+func (k *spareKey) query(c *actor.Context, m *spareQuery) (spareFlat, error) {
 	if m.How == spareLater || m.How == spareTwice {
 		m.How = spareKeeps
 	}
 	var err error
-	k.do(c, m.ID, m.How, nil, func(e error) { err = e })
-	return spareGot{m.ID}, err
+	got := spareFlat{m.ID, spareText(m.ID)} // what is kept of m is written to
+	k.do(c, m.ID, m.How, nil, (*spareSays)(m).kept(), func(e error) { err = e })
+	return got, err
 }
 
 func (s *spares) define(more ...actor.Option) *actor.Definition[spareKey] {
@@ -51,11 +50,7 @@ func (s *spares) startDurable(t *testing.T, seed uint64, nodes cluster.NodeOptio
 	case spareBehind:
 		p.Behind = time.Millisecond
 	case spareAround:
-		opts.Around = func(ctx context.Context, in *cluster.Incoming, next func(context.Context) error) error {
-			err := next(ctx)
-			in.Reply()
-			return err
-		}
+		opts.Around = s.around
 	}
 	nodes.Kinds = map[string]cluster.ServerHandlerFunc{"spare": cluster.NewActorHandlerWithOpts(s.define(actor.Durable(p)).New, opts)}
 	nodes.State = testkit.NewStateFaults(seed, testkit.StateRule{
@@ -86,26 +81,17 @@ func (s *spares) undone(err error) bool {
 
 // request makes a typed request, and looks at its reply. One with an ID is made twice.
 func (s *spares) request(ctx context.Context, key *cluster.ScopedClient, id, how int, r *rand.Rand, opts []cluster.EnvelopeOption) {
-	ask := []func() (*spareGot, error){
-		func() (*spareGot, error) {
-			return cluster.NewRequest[spareAsk, spareGot](key).Request(ctx, spareAsk{id, how}, opts...)
-		},
-		func() (*spareGot, error) {
-			return cluster.NewRequest[spareNow, spareGot](key).Request(ctx, spareNow{id, how}, opts...)
-		},
-		func() (*spareGot, error) {
-			return cluster.NewRequest[spareQuery, spareGot](key).Request(ctx, spareQuery{id, how}, opts...)
-		},
-	}[r.IntN(3)]
+	ways := s.ways(ctx, key, id, how, opts)
+	way := r.IntN(len(ways))
 	times := 1
 	if s.host >= spareDurable && r.IntN(4) == 0 {
-		opts, times = append(opts, cluster.WithID(strconv.Itoa(id))), 2
+		times, ways = 2, s.ways(ctx, key, id, how, append(opts, cluster.WithID(strconv.Itoa(id))))
 	}
 	for range times {
-		got, err := ask()
+		got, err := ways[way]()
 		switch {
-		case err == nil && got.ID != id:
-			s.faulty("call %d has the reply of call %d", id, got.ID)
+		case err == nil && got != id:
+			s.faulty("call %d has the reply of call %d", id, got)
 		case err == nil && spareHas(how):
 			s.faulty("call %d has a reply, and its handler has failed", id)
 		case err != nil && !spareHas(how) && cluster.OutcomeOf(err) == cluster.RanAndFailed && !s.undone(err):

@@ -46,11 +46,7 @@ func (s *spares) nest(ctx context.Context, id, how int) error {
 
 func (s *spares) ask(ctx context.Context, key string, id, how int) (int, error) {
 	if s.host != spareFuncs {
-		got, err := cluster.NewRequest[spareNow, spareGot](s.key(key)).Request(ctx, spareNow{id, how})
-		if err != nil {
-			return 0, err
-		}
-		return got.ID, nil
+		return askAndKeep(s, ctx, s.key(key), id, spareNow(saysOf(id, how)), (*spareGot).kept, nil)
 	}
 	data, err := s.key(key).RequestRaw(ctx, "spareAsk", fmt.Appendf(nil, "%d %d", id, how))
 	if err != nil {

@@ -21,8 +21,12 @@ func spareCalls(t *testing.T, seed uint64, calls int, host spareHost, node, clie
 	}, cluster.ClientOptions{Transport: client, NumShards: 4}
 	var end func()
 	switch host {
-	case spareTyped, spareFuncs:
-		nodes.Handler = cluster.NewActorHandler(s.define().New)
+	case spareTyped, spareFuncs, spareSeen:
+		var opts cluster.HandlerOptions
+		if host == spareSeen {
+			opts.Around = s.around
+		}
+		nodes.Handler = cluster.NewActorHandlerWithOpts(s.define().New, opts)
 		if host == spareFuncs {
 			nodes.Handler = cluster.NewKeyHandler(func(string) (cluster.ServerHandlerFunc, error) { return s.spareFunc, nil })
 		}

@@ -18,13 +18,6 @@ import (
 // A call that is over is used again for another. Its handler may have kept its context, or its way to answer. These
 // tests use both for as long as other calls come: nothing of a call may ever reach another.
 
-type (
-	spareAsk  struct{ ID, How int }
-	spareNow  struct{ ID, How int } // its method returns the reply
-	spareTell struct{ ID, How int }
-	spareGot  struct{ ID int }
-)
-
 // What handlers do with a message.
 const (
 	spareAnswers = iota
@@ -55,15 +48,18 @@ type spares struct {
 	late  sync.WaitGroup
 	fault atomic.Pointer[string]
 
-	mu   sync.Mutex
-	kept []spareCall
+	mu       sync.Mutex
+	kept     []spareCall
+	memories []memory // of messages and replies
+	replaced int      // how many of those were kept
 }
 
 // spareCall is a call whose handler has returned.
 type spareCall struct {
-	id     int
-	ctx    context.Context
-	answer *actor.Answer[spareGot] // nil for none
+	id      int
+	ctx     context.Context
+	answer  *actor.Answer[spareGot] // nil for none
+	message memory
 }
 
 func (s *spares) faulty(format string, args ...any) {
@@ -93,6 +89,7 @@ func (s *spares) haunt(stop *atomic.Bool) {
 		if c.ctx != nil {
 			s.use(c)
 		}
+		s.remember(rand.IntN(64))
 		runtime.Gosched()
 	}
 }
@@ -102,12 +99,18 @@ func (s *spares) useLate(c spareCall) {
 	for c.ctx.Err() == nil || c.answer != nil && c.answer.Context().Err() == nil {
 		runtime.Gosched()
 	}
+	if c.message.write != nil {
+		c.message.write()
+	}
 	s.use(c)
 }
 
 func (s *spares) use(c spareCall) {
+	if is := c.message.changed(); is != "" {
+		s.faulty("the message of call %s", is)
+	}
 	if c.answer != nil {
-		c.answer.Reply(spareGot{spareNobodys})
+		c.answer.Reply(gotOf(spareNobodys))
 		c.answer.Fail(errors.New("of another call"))
 		if c.answer.HasEffect() {
 			s.faulty("call %d is open again", c.id)
@@ -129,28 +132,25 @@ func (s *spares) use(c spareCall) {
 		if h, ok := a.Header("id"); ok && h != strconv.Itoa(c.id) {
 			s.faulty("call %d has the header of call %s", c.id, h)
 		}
-		if m := a.Message(); m.Type != "" && string(m.Data) != fmt.Sprintf(`{"ID":%d,"How":%d}`, c.id, spareHow(m.Data)) {
-			s.faulty("call %d has the message %s", c.id, m.Data)
+		if m := a.Message(); m.Type != "" {
+			if said := saidBy(c.id, m.Data); said.changed() != "" {
+				s.faulty("call %d has the message %s", c.id, m.Data)
+			}
 		}
 	}
 	_, err := s.key("other").RequestRaw(c.ctx, "spareAsk", nil)
 	if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, cluster.ErrTransportNoShardSubscriber) && !s.undone(err) { // the node has ended
 		s.faulty("a call with the context of call %d: %v", c.id, err)
 	}
-	if err := s.key("other").Notify(context.WithoutCancel(c.ctx), spareTell{c.id, spareAnswers}, cluster.WithoutAck()); err != nil && !cluster.OutcomeOf(err).NeverRan() {
+	if err := s.key("other").Notify(context.WithoutCancel(c.ctx), spareTell(askOf(c.id, spareAnswers)), cluster.WithoutAck()); err != nil && !cluster.OutcomeOf(err).NeverRan() {
 		s.faulty("a notification with the values of call %d: %v", c.id, err)
 	}
-}
-
-func spareHow(data []byte) (how int) {
-	_, _ = fmt.Sscanf(string(data), `{"ID":%d,"How":%d}`, new(int), &how)
-	return how
 }
 
 type spareBase struct{}
 
 // do is what a handler does; reply answers.
-func (s *spares) do(ctx context.Context, id, how int, answer *actor.Answer[spareGot], reply func(err error)) {
+func (s *spares) do(ctx context.Context, id, how int, answer *actor.Answer[spareGot], message memory, reply func(err error)) {
 	switch id % 3 { // what follows is done with a context made from the call's
 	case 0:
 		made, cancel := context.WithTimeout(ctx, time.Hour)
@@ -177,13 +177,13 @@ func (s *spares) do(ctx context.Context, id, how int, answer *actor.Answer[spare
 	case spareWaits:
 		<-ctx.Done()
 	case spareAsksOn:
-		got, err := cluster.NewRequest[spareNow, spareGot](s.key("leaf")).Request(ctx, spareNow{id, spareKeeps})
+		got, err := cluster.NewRequest[spareNow, spareGot](s.key("leaf")).Request(ctx, spareNow(saysOf(id, spareKeeps)))
 		if err == nil && got.ID != id {
 			s.faulty("call %d got the reply of call %d from the next key", id, got.ID)
 		}
 	case spareBeside:
 		s.late.Go(func() {
-			got, err := cluster.NewRequest[spareNow, spareGot](s.key("leaf")).Request(ctx, spareNow{id, spareAnswers})
+			got, err := cluster.NewRequest[spareNow, spareGot](s.key("leaf")).Request(ctx, spareNow(saysOf(id, spareAnswers)))
 			if err == nil && got.ID != id {
 				s.faulty("call %d got the reply of call %d beside its turn", id, got.ID)
 			}
@@ -197,7 +197,7 @@ func (s *spares) do(ctx context.Context, id, how int, answer *actor.Answer[spare
 		s.late.Go(func() {
 			runtime.Gosched()
 			reply(nil)
-			s.useLate(spareCall{id, ctx, answer})
+			s.useLate(spareCall{id, ctx, answer, message})
 		})
 		return
 	}
@@ -212,8 +212,8 @@ func (s *spares) do(ctx context.Context, id, how int, answer *actor.Answer[spare
 	}
 	if how != spareAnswers {
 		s.late.Go(func() {
-			s.useLate(spareCall{id, ctx, answer})
-			s.keep(spareCall{id, ctx, answer})
+			s.useLate(spareCall{id, ctx, answer, message})
+			s.keep(spareCall{id, ctx, answer, message})
 		})
 	}
 }
@@ -225,12 +225,12 @@ type spareKey struct {
 
 func (k *spareKey) ask(c *actor.Context, m spareAsk, a actor.Answer[spareGot]) error {
 	k.changes(c, m.ID)
-	k.do(c, m.ID, m.How, &a, func(err error) {
+	k.do(c, m.ID, m.How, &a, m.kept(), func(err error) {
 		if err != nil {
 			a.Fail(err)
 			return
 		}
-		a.Reply(spareGot{m.ID})
+		a.Reply(gotOf(m.ID))
 	})
 	return nil
 }
@@ -240,8 +240,9 @@ func (k *spareKey) now(c *actor.Context, m spareNow) (_ spareGot, err error) {
 		m.How = spareKeeps
 	}
 	k.changes(c, m.ID)
-	k.do(c, m.ID, m.How, nil, func(e error) { err = e })
-	return spareGot{m.ID}, err
+	got := gotOf(m.ID) // what is kept of m is written to
+	k.do(c, m.ID, m.How, nil, (*spareSays)(&m).kept(), func(e error) { err = e })
+	return got, err
 }
 
 func (k *spareKey) tell(c *actor.Context, m spareTell) (err error) {
@@ -249,7 +250,7 @@ func (k *spareKey) tell(c *actor.Context, m spareTell) (err error) {
 		return nil
 	}
 	k.changes(c, m.ID)
-	k.do(c, m.ID, m.How, nil, func(e error) { err = e })
+	k.do(c, m.ID, m.How, nil, (*spareAsk)(&m).kept(), func(e error) { err = e })
 	return err
 }
 
@@ -263,7 +264,7 @@ func (s *spares) spareFunc(ctx context.Context, env cluster.Envelope) (data []by
 	if env.Type != "spareAsk" || len(env.Data) == 0 {
 		return nil, nil
 	}
-	s.do(ctx, id, how, nil, func(e error) { data, err = []byte(strconv.Itoa(id)), e })
+	s.do(ctx, id, how, nil, bytesOf(id, env.Data), func(e error) { data, err = []byte(strconv.Itoa(id)), e })
 	return data, err
 }
 
@@ -291,11 +292,14 @@ func (s *spares) caller(ids, calls int, r *rand.Rand) {
 			if err == nil && string(data) != strconv.Itoa(id) {
 				s.faulty("call %d has the reply of call %s", id, data)
 			}
+			if err == nil {
+				s.keepMemory(bytesOf(id, data))
+			}
 		case r.IntN(4) == 0:
 			if r.IntN(2) == 0 {
-				key.NotifyAsync(ctx, spareTell{id, how}, opts...)
+				key.NotifyAsync(ctx, spareTell(askOf(id, how)), opts...)
 			} else {
-				_ = key.Notify(ctx, spareTell{id, how}, append(opts, cluster.WithoutAck())...)
+				_ = key.Notify(ctx, s.holds(spareTell(askOf(id, how))), append(opts, cluster.WithoutAck())...)
 			}
 		default:
 			s.request(ctx, key, id, how, r, opts)

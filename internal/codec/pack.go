@@ -28,7 +28,7 @@ func Pack[M any](message M) (Packed, error) {
 	t := reflect.TypeFor[M]()
 	if t.Kind() != reflect.Interface {
 		if i := infoOf(t); i.plain != nil && i.mute { // the message has no code of its own that must run
-			if v, ok := plain.Copy(i.plain, message); ok {
+			if v, ok := plain.Copy(i.plain, plain.Message, message); ok {
 				return Packed{Name: i.name, Value: v}, nil
 			}
 		}
@@ -45,7 +45,7 @@ func pack(as string, message any, asIs, room bool) (p Packed, err error) {
 	p.Codec = cmp.Or(i.codec, as)
 	if asIs && i.plain != nil {
 		var ok bool
-		if p.Value, ok = plain.CopyAny(i.plain, message); ok {
+		if p.Value, ok = plain.CopyAny(i.plain, plain.Message, message); ok {
 			return p, nil
 		}
 		p.Value = plain.Value{}
@@ -82,8 +82,8 @@ func protoOf(t reflect.Type) *plain.Type {
 		return known.(*plain.Type)
 	}
 	var of *plain.Type
-	if copied := protocopy.Of(t); copied != nil {
-		of = plain.By(t, copied, func(p any) ([]byte, error) {
+	if copied, into := protocopy.Of(t); copied != nil {
+		of = plain.By(t, into, copied, func(p any) ([]byte, error) {
 			return proto.MarshalOptions{Deterministic: true}.Marshal(p.(proto.Message))
 		})
 	}

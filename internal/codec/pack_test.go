@@ -45,7 +45,7 @@ func TestProtoCopies(t *testing.T) {
 		if of == nil || of != Plain(reflect.TypeOf(m).Elem()) {
 			t.Fatalf("a %T is copied by %v", m, of)
 		}
-		v, ok := plain.CopyAny(of, m)
+		v, ok := plain.CopyAny(of, plain.Message, m)
 		if !ok {
 			continue
 		}
@@ -75,7 +75,7 @@ func TestProtoCopies(t *testing.T) {
 	}
 	circle := &structpb.ListValue{}
 	circle.Values = []*structpb.Value{structpb.NewListValue(circle)}
-	if _, ok := plain.CopyAny(Plain(reflect.TypeOf(circle)), circle); ok {
+	if _, ok := plain.CopyAny(Plain(reflect.TypeOf(circle)), plain.Message, circle); ok {
 		t.Error("a circle was copied")
 	}
 }
@@ -124,7 +124,7 @@ func TestPack(t *testing.T) {
 		same(m, p, err, isCopied)
 	}
 	for _, m := range messages() {
-		_, ok := plain.CopyAny(Plain(reflect.TypeOf(m)), m)
+		_, ok := plain.CopyAny(Plain(reflect.TypeOf(m)), plain.Message, m)
 		packed(m, ok)
 	}
 	packed(nil, false)

@@ -18,7 +18,8 @@ type Carrier interface {
 	Takes(shard uint32) bool
 	// Carry is the transport's Request for an envelope that was stamped just now and has passed Validate, and for a message
 	// that may be a value. If message is the zero Value, the payload is env's Data. If the handler answers with a value of
-	// the type want, reply is that value. Otherwise data is the reply. want may be nil.
+	// the type want, reply is that value. Otherwise data is the reply. want may be nil. The message may be sent again only if
+	// it never ran: afterwards its memory may be another's.
 	Carry(ctx context.Context, env transport.Envelope, message plain.Value, want *plain.Type) (data []byte, reply plain.Value, err error)
 }
 
@@ -54,9 +55,9 @@ func (a *content) Peek() (transport.Envelope, bool) {
 	return env, a.ended == not
 }
 
-// own copies the data that the sender has lent. A refused call costs no copy.
+// own copies the data that a sender in this process has lent. A refused call costs no copy.
 func (a *content) own() {
-	a.env.Data = cloneBytes(a.env.Data)
+	a.env.Data = a.replier.(*local).room.copy(a.env.Data)
 	a.env.Headers = maps.Clone(a.env.Headers)
 }
 

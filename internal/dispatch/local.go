@@ -15,6 +15,7 @@ type local struct {
 	cargo cargo
 	wait  chan struct{} // cap 2; one signal at most, and none unless bitWaits is set before bitTold. See [Wakes]
 	data  []byte
+	room  room
 }
 
 // newLocal makes a call for env. The sender waits until the deadline; 0 is for ever. The memory may be that of a call that is over.
@@ -58,12 +59,15 @@ func (l *local) answer() ([]byte, error) {
 }
 
 // Reuse implements [Reuser].
-func (l *local) Reuse() { l.cargo, l.data = cargo{}, nil }
+func (l *local) Reuse() {
+	l.cargo.message.Free()
+	l.cargo, l.data = cargo{}, nil
+}
 
 // Reply implements [Replier].
 func (l *local) Reply(c *Call, data []byte, _ *outcome.Error) {
 	if !c.has(bitOwned) {
-		data = cloneBytes(data) // the handler's slice stays the handler's, an empty one too: it has room behind its end
+		data = l.room.copy(data) // the handler's slice stays the handler's, an empty one too: it has room behind its end
 	}
 	l.data = data
 	if c.bits.Or(bitTold)&bitWaits != 0 {
@@ -138,13 +142,4 @@ func (l *local) part() {
 		l.wait = nil
 	}
 	Part(&l.Call)
-}
-
-func cloneBytes(b []byte) []byte {
-	if len(b) == 0 {
-		return nil
-	}
-	c := make([]byte, len(b))
-	copy(c, b)
-	return c
 }

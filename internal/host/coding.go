@@ -48,7 +48,7 @@ func (c *Context) Respond(out any) {
 	var err error
 	c.guard(outcome.ErrReply, func() {
 		if of := reflect.TypeOf(out); of != nil && c.call.Wants(codec.Plain(of)) {
-			v, asIs = plain.CopyAny(codec.Plain(of), out)
+			v, asIs = plain.CopyAny(codec.Plain(of), plain.Reply, out)
 		}
 		if !asIs {
 			data, room, err = codec.MarshalReply(c.call.Message().Codec, out)

@@ -15,7 +15,7 @@ import (
 var constrained = map[string]string{
 	"embed/lock_unix.go":                "go test -race -timeout 10m ./...\n",
 	"examples/live/browser_test.go":     "\t.ci/browser/check\n",
-	"cluster/alloc_test.go":             "go test -count 1 -run '^TestAllocationsOfARequest$$' -v ./cluster\n",
+	"cluster/alloc_test.go":             "go test -count 1 -run '^TestAllocationsOf' -v ./cluster\n",
 	"sharding/alloc_test.go":            "go test -count 1 -run '^TestShardAllocatesNothing$$' -v ./sharding\n",
 	"internal/command/norace_test.go":   "go test -count 1 -run '^TestCommandsAreNotForgotten$$' ./internal/command\n",
 	"internal/command/race_test.go":     "go test -race -timeout 10m ./...\n",

@@ -15,7 +15,7 @@ type row struct {
 }
 
 var table = []row{
-	{".", "actor cluster membership membership/memstore membership/natsstore outcome sharding state state/memstate state/natsstate transport transport/memtransport transport/natstransport internal/dispatch internal/hosting internal/natsdial internal/plain internal/sparse", "github.com/nats-io/nats.go",
+	{".", "actor cluster membership membership/memstore membership/natsstore outcome sharding state state/memstate state/natsstate transport transport/memtransport transport/natstransport internal/codec internal/dispatch internal/hosting internal/natsdial internal/plain internal/sparse", "github.com/nats-io/nats.go",
 		"the front: one call opens a service over NATS or in memory, so it names all that this takes, and asks handlers whether they need a store of state; packages below it link no NATS, and no other product package imports it"},
 	{"embed", ". outcome internal/sparse", "github.com/nats-io/nats-server/v2/server github.com/nats-io/nats.go",
 		"a network of the front with its server inside: it alone of what products import links nats-server"},

@@ -143,9 +143,14 @@ func compare(t *testing.T, data []byte) (isPlain, copied bool) {
 	if typ.Kind() == reflect.Pointer {
 		base = typ.Elem()
 	}
+	before := reflect.New(base)
+	s.fill(before.Elem(), 0)
+	if v, ok := plain.CopyAny(of, plain.Message, before.Interface()); ok {
+		v.Free() // the next copy is in its memory
+	}
 	m := reflect.New(base)
 	s.fill(m.Elem(), 0)
-	v, ok := plain.CopyAny(of, m.Interface())
+	v, ok := plain.CopyAny(of, plain.Message, m.Interface())
 	enc, err := codec.Marshal(m.Interface())
 	as := reflect.New(base)
 	if err == nil {
@@ -175,7 +180,7 @@ func compare(t *testing.T, data []byte) (isPlain, copied bool) {
 			t.Fatalf("%v: %s is shared", typ, where)
 		}
 	}
-	value, ok := plain.CopyAny(of, m.Elem().Interface())
+	value, ok := plain.CopyAny(of, plain.Message, m.Elem().Interface())
 	if where := differs(reflect.ValueOf(plain.Pointer(&value)).Elem(), as.Elem()); !ok || where != "" {
 		t.Fatalf("%v: it%s is different where it is no pointer", typ, where)
 	}
@@ -231,7 +236,7 @@ func TestTextSize(t *testing.T) {
 				text[i] = alphabet[odd]
 			}
 		}
-		v, ok := plain.Copy(of, string(text))
+		v, ok := plain.Copy(of, plain.Message, string(text))
 		data, err := json.Marshal(string(text))
 		if !ok || err != nil || v.Size() < len(data) {
 			t.Fatalf("%q: a size of %d (%v) for %d bytes (%v)", string(text), v.Size(), ok, len(data), err)
@@ -250,7 +255,7 @@ func TestEachByteOfText(t *testing.T) {
 		for at := range len(around) {
 			for c := range 256 {
 				text := around[:at] + string([]byte{byte(c)}) + around[at:]
-				v, ok := plain.Copy(of, text)
+				v, ok := plain.Copy(of, plain.Message, text)
 				if ok != utf8.ValidString(text) {
 					t.Fatalf("%q: copied: %v", text, ok)
 				}

@@ -29,8 +29,11 @@ type Type struct {
 	asIs any  // nil pointer to a flat type whose values JSON gives back as they are; nil for other types
 
 	// Of a type that is copied by others; nil for all others.
-	clone func(p any) (copied any, size int)
+	clone func(to, p any) (copied any, size int)
 	bytes func(p any) ([]byte, error)
+
+	boxes [2]boxes // by use
+	reuse bool     // a zero value is all that a copy needs, and takes memory
 }
 
 // types holds one entry for each type: nil for one that is not plain.
@@ -61,7 +64,7 @@ func look(t reflect.Type) *Type {
 	if b.refused {
 		return nil
 	}
-	made := &Type{of: t, copy: m.copy, flat: !b.shares}
+	made := &Type{of: t, reuse: t.Size() > 0, copy: m.copy, flat: !b.shares}
 	if made.flat && !b.alters {
 		made.asIs = reflect.Zero(reflect.PointerTo(t)).Interface()
 	}
@@ -69,25 +72,28 @@ func look(t reflect.Type) *Type {
 }
 
 // By makes a type whose values the given funcs copy and encode. Both get a pointer to a
-// value, and clone returns one. A negative size says that this value must be encoded.
-func By(of reflect.Type, clone func(p any) (copied any, size int), encode func(p any) ([]byte, error)) *Type {
-	return &Type{of: of, clone: clone, bytes: encode}
+// value, and clone returns one. A negative size says that this value must be encoded. If into is true, clone copies into the
+// zero value that to points to, if that is not nil.
+func By(of reflect.Type, into bool, clone func(to, p any) (copied any, size int), encode func(p any) ([]byte, error)) *Type {
+	return &Type{of: of, reuse: into, clone: clone, bytes: encode}
 }
 
-// copied makes a Value of what p points to.
-func (t *Type) copied(p any) (v Value, ok bool) {
+// copied makes a Value of what p points to, in the box if that is not nil.
+func (t *Type) copied(box, p any) (v Value, ok bool) {
 	if t.clone != nil {
-		c, size := t.clone(p)
+		c, size := t.clone(box, p)
 		return t.value(c, size)
 	}
-	to := reflect.New(t.of)
-	return t.value(to.Interface(), t.copy(to.UnsafePointer(), reflect.ValueOf(p).UnsafePointer(), 0))
+	if box == nil {
+		box = reflect.New(t.of).Interface()
+	}
+	return t.value(box, t.copy(reflect.ValueOf(box).UnsafePointer(), reflect.ValueOf(p).UnsafePointer(), 0))
 }
 
 // own makes a Value of an assignment of a message, in its place.
 func (t *Type) own(p any, at unsafe.Pointer) (v Value, ok bool) {
 	if t.clone != nil {
-		return t.copied(p)
+		return t.copied(nil, p)
 	}
 	return t.value(p, t.copy(at, at, 0))
 }

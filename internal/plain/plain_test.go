@@ -76,7 +76,7 @@ func twoWays[M any](t *testing.T, m M) (by, as M, ok bool) {
 	if of == nil {
 		t.Fatalf("a %T is not plain", m)
 	}
-	v, ok := plain.Copy(of, m)
+	v, ok := plain.Copy(of, plain.Message, m)
 	data, err := codec.Marshal(m)
 	if err == nil {
 		as, err = codec.Unmarshal[M](data)
@@ -94,7 +94,7 @@ func twoWays[M any](t *testing.T, m M) (by, as M, ok bool) {
 		t.Errorf("%T: the copy is encoded as %s (%v), and the message as %s", m, again, err, data)
 	}
 	by = plain.Out[M](&v)
-	held, _ := plain.CopyAny(of, m)
+	held, _ := plain.CopyAny(of, plain.Message, m)
 	if again, err := codec.Marshal(plain.Pointer(&held)); err != nil || !bytes.Equal(again, data) || held.Size() != v.Size() {
 		t.Errorf("%T: of an interface the copy is encoded as %s (%v), and the message as %s", m, again, err, data)
 	}
@@ -179,11 +179,11 @@ func TestRefusals(t *testing.T) {
 		if err == nil {
 			err = codec.UnmarshalInto(data, reflect.New(reflect.TypeOf(m)).Interface())
 		}
-		if _, ok := plain.CopyAny(of, m); ok || err == nil {
+		if _, ok := plain.CopyAny(of, plain.Message, m); ok || err == nil {
 			t.Errorf("a %T was copied (%v), and its encoding gives %v", m, ok, err)
 		}
 	}
-	if _, ok := plain.CopyAny(plain.Of(reflect.TypeFor[deep]()), (*deep)(nil)); ok {
+	if _, ok := plain.CopyAny(plain.Of(reflect.TypeFor[deep]()), plain.Message, (*deep)(nil)); ok {
 		t.Error("a nil pointer was copied")
 	}
 }
@@ -224,7 +224,7 @@ func TestNotPlain(t *testing.T) {
 // TestOtherMemory: neither the value nor what is taken out of it changes with the message.
 func TestOtherMemory(t *testing.T) {
 	m := &tree{Name: "a", Kids: []tree{{Name: "b"}}, By: map[string]*tree{"c": {Name: "d"}}}
-	v, ok := plain.Copy(plain.Of(reflect.TypeFor[*tree]()), m)
+	v, ok := plain.Copy(plain.Of(reflect.TypeFor[*tree]()), plain.Message, m)
 	if !ok {
 		t.Fatal("it was not copied")
 	}
@@ -248,7 +248,7 @@ func TestAllocations(t *testing.T) {
 	of := plain.Of(reflect.TypeFor[flat]())
 	m := flat{strings.Repeat("x", 1000), 7}
 	if n := testing.AllocsPerRun(100, func() {
-		v, ok := plain.Copy(of, m)
+		v, ok := plain.Copy(of, plain.Message, m)
 		if got := plain.Out[flat](&v); !ok || got != m {
 			t.Fatal("it has changed")
 		}
@@ -257,7 +257,7 @@ func TestAllocations(t *testing.T) {
 	}
 	var inside any = m
 	if n := testing.AllocsPerRun(100, func() {
-		v, ok := plain.CopyAny(of, inside)
+		v, ok := plain.CopyAny(of, plain.Message, inside)
 		if got := plain.Out[flat](&v); !ok || got != m {
 			t.Fatal("it has changed")
 		}
@@ -284,7 +284,7 @@ func TestWhatAnInterfaceHolds(t *testing.T) {
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() { // the race detector looks
-			v, ok := plain.CopyAny(plain.Of(reflect.TypeFor[flat]()), inside)
+			v, ok := plain.CopyAny(plain.Of(reflect.TypeFor[flat]()), plain.Message, inside)
 			if got := plain.Out[flat](&v); !ok || got != m {
 				t.Errorf("got %+v (%v)", got, ok)
 			}
@@ -295,7 +295,7 @@ func TestWhatAnInterfaceHolds(t *testing.T) {
 				}
 				taken.N, taken.S, taken.A[1].N = 7, "other", 8
 			}
-			v, ok = plain.CopyAny(plain.Of(reflect.TypeFor[late]()), changes)
+			v, ok = plain.CopyAny(plain.Of(reflect.TypeFor[late]()), plain.Message, changes)
 			if got := plain.Out[late](&v); !ok || got.h != 0 || got.T != now.T.Round(0).UTC() {
 				t.Errorf("got %+v (%v)", got, ok)
 			}

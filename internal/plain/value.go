@@ -18,18 +18,21 @@ type Value struct {
 
 // Copy makes a Value of a message of the plain type, or of a pointer to one. It returns false if JSON cannot write the
 // message or would not give it back, and if it may be a circle. The encoder then says what is wrong with it.
-func Copy[M any](t *Type, message M) (v Value, ok bool) {
+func Copy[M any](t *Type, use Use, message M) (v Value, ok bool) {
 	if reflect.TypeFor[M]() != t.of {
-		return CopyAny(t, message)
+		return CopyAny(t, use, message)
 	}
-	p := new(M)
+	p, ok := t.boxes[use].get().(*M)
+	if !ok {
+		p = new(M)
+	}
 	*p = message
 	return t.own(p, unsafe.Pointer(p))
 }
 
 // CopyAny is Copy for a message whose type the compiler does not know. What an interface holds does not change. So a
 // flat message that JSON would give back as it is needs no copy.
-func CopyAny(t *Type, message any) (v Value, ok bool) {
+func CopyAny(t *Type, use Use, message any) (v Value, ok bool) {
 	from := reflect.ValueOf(message)
 	if from.Kind() != reflect.Pointer {
 		if t.asIs != nil {
@@ -42,7 +45,7 @@ func CopyAny(t *Type, message any) (v Value, ok bool) {
 	if from.IsNil() {
 		return Value{}, false
 	}
-	return t.copied(message)
+	return t.copied(t.boxes[use].get(), message)
 }
 
 // held makes a Value of what an interface holds, for several takers, because other code may have the interface too.
@@ -103,6 +106,6 @@ func as[M any](p any) M {
 
 // again returns a pointer to a copy of the value.
 func (v *Value) again() any {
-	c, _ := v.of.copied(v.p)
+	c, _ := v.of.copied(nil, v.p)
 	return c.p
 }

@@ -10,8 +10,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// cloned is the [Func] of other types.
-func (l *protoLook) cloned(p any) (copied any, size int) {
+// cloned is the [Func] of other types. They may need more than a zero value.
+func (l *protoLook) cloned(_, p any) (copied any, size int) {
 	defer func() {
 		if recover() != nil { // in the message's own code: the encoder meets it again, and says what it is
 			copied, size = nil, refuse

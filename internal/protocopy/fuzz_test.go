@@ -138,10 +138,18 @@ func compare(t *testing.T, data []byte) bool {
 	m := k.empty.ProtoReflect().New().Interface()
 	of := reflect.TypeOf(m).Elem()
 	s.message(m, 0)
-	copied, size := Of(of)(m)
+	f, into := Of(of)
+	var zero any // memory for the copy
+	if into && s.next(2) == 1 {
+		zero = reflect.New(of).Interface()
+	}
+	copied, size := f(zero, m)
+	if zero != nil && size >= 0 && copied != zero {
+		t.Fatalf("%T: the copy is not where it should be", m)
+	}
 	looks := map[protoreflect.FullName]*protoLook{}
 	looksAt(m.ProtoReflect().Descriptor(), looks)
-	if _, slow := looks[m.ProtoReflect().Descriptor().FullName()].cloned(m); size < 0 {
+	if _, slow := looks[m.ProtoReflect().Descriptor().FullName()].cloned(nil, m); size < 0 {
 		if slow >= 0 {
 			t.Fatalf("%T: refused, and cloned by the other way: %v", m, m)
 		}

@@ -20,34 +20,36 @@ import (
 )
 
 // Func copies the message that p points to. size is the length of the copy's encoding. It is negative for a message that
-// must be encoded.
-type Func func(p any) (copied any, size int)
+// must be encoded. If to is not nil, the Func may copy to the zero message that it points to.
+type Func func(to, p any) (copied any, size int)
 
-// Of returns the func for messages of a struct type; nil for a type whose messages are always encoded.
-func Of(t reflect.Type) Func {
+// Of returns the func for messages of a struct type; nil for a type whose messages are always encoded. into says whether
+// the func copies to a zero message that it is given.
+func Of(t reflect.Type) (f Func, into bool) {
 	m, ok := reflect.New(t).Interface().(proto.Message)
 	if !ok {
-		return nil
+		return nil, false
 	}
 	r := m.ProtoReflect()
 	if reflect.TypeOf(r.New().Interface()) != reflect.PointerTo(t) { // it shows another type's message, and a clone is one of those
-		return nil
+		return nil, false
 	}
 	looks, d := map[protoreflect.FullName]*protoLook{}, r.Descriptor()
 	if !looksAt(d, looks) {
-		return nil
+		return nil, false
 	}
 	if how := generated(t); how != nil {
-		return how.copied
+		return how.copied, true
 	}
-	return looks[d.FullName()].cloned
+	return looks[d.FullName()].cloned, false
 }
 
 // copied is the [Func] of a generated type.
-func (m *message) copied(p any) (any, int) {
-	to := reflect.New(m.of)
-	size := m.fields(to.UnsafePointer(), reflect.ValueOf(p).UnsafePointer(), 0)
-	return to.Interface(), size
+func (m *message) copied(to, p any) (any, int) {
+	if to == nil {
+		to = reflect.New(m.of).Interface()
+	}
+	return to, m.fields(reflect.ValueOf(to).UnsafePointer(), reflect.ValueOf(p).UnsafePointer(), 0)
 }
 
 // op copies what src points to into dst. It returns how many bytes that takes when it is encoded, and refuse for what

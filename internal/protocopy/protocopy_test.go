@@ -33,8 +33,8 @@ func TestByFields(t *testing.T) {
 		if got := generated(reflect.TypeOf(k.empty).Elem()) != nil; got != k.byFields {
 			t.Errorf("a %T is copied by its fields: %v, want %v", k.empty, got, k.byFields)
 		}
-		if Of(reflect.TypeOf(k.empty).Elem()) == nil {
-			t.Errorf("a %T is not copied", k.empty)
+		if f, into := Of(reflect.TypeOf(k.empty).Elem()); f == nil || into != k.byFields {
+			t.Errorf("a %T is copied: %v, into memory that is given: %v", k.empty, f != nil, into)
 		}
 	}
 }
@@ -42,7 +42,7 @@ func TestByFields(t *testing.T) {
 // TestNeverCopied: a required field may be missing, and one end may not know an extension.
 func TestNeverCopied(t *testing.T) {
 	for _, m := range []proto.Message{&testpb.Needs{}, &testpb.HoldsNeeds{}, &testpb.Extended{}, &descriptorpb.FileOptions{}} {
-		if Of(reflect.TypeOf(m).Elem()) != nil {
+		if f, _ := Of(reflect.TypeOf(m).Elem()); f != nil {
 			t.Errorf("a %T is copied", m)
 		}
 	}
@@ -72,22 +72,22 @@ func TestNotGenerated(t *testing.T) {
 func TestCircle(t *testing.T) {
 	in := &testpb.Inner{Name: "x"}
 	in.Next = in
-	copied := Of(reflect.TypeFor[testpb.Inner]())
-	if _, size := copied(in); size >= 0 {
+	copied, _ := Of(reflect.TypeFor[testpb.Inner]())
+	if _, size := copied(nil, in); size >= 0 {
 		t.Error("a circle was copied")
 	}
 	in = nil
 	for range mostDeep {
 		in = &testpb.Inner{More: []*testpb.Inner{{Next: in}}}
 	}
-	if _, size := copied(in); size >= 0 {
+	if _, size := copied(nil, in); size >= 0 {
 		t.Error("a message in 200 others was copied")
 	}
 	in = in.More[0].Next
 	for range mostDeep/2 - 1 {
 		in = in.More[0].Next
 	}
-	if got, size := copied(in); size != proto.Size(in) || !proto.Equal(got.(proto.Message), in) {
+	if got, size := copied(nil, in); size != proto.Size(in) || !proto.Equal(got.(proto.Message), in) {
 		t.Errorf("a message in 100 others: size %d, want %d", size, proto.Size(in))
 	}
 }
@@ -101,11 +101,12 @@ func BenchmarkCopy(b *testing.B) {
 	} {
 		looks := map[protoreflect.FullName]*protoLook{}
 		looksAt(m.ProtoReflect().Descriptor(), looks)
-		for way, f := range map[string]Func{"fields": Of(reflect.TypeOf(m).Elem()), "clone": looks[m.ProtoReflect().Descriptor().FullName()].cloned} {
+		fields, _ := Of(reflect.TypeOf(m).Elem())
+		for way, f := range map[string]Func{"fields": fields, "clone": looks[m.ProtoReflect().Descriptor().FullName()].cloned} {
 			b.Run(name+"/"+way, func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					f(m)
+					f(nil, m)
 				}
 			})
 		}
@@ -125,11 +126,11 @@ func (o oddly) Has(protoreflect.FieldDescriptor) bool { panic("odd") }
 
 // TestPanics: a message whose own code panics is for the encoder, which says so.
 func TestPanics(t *testing.T) {
-	copied := Of(reflect.TypeFor[odd]())
+	copied, _ := Of(reflect.TypeFor[odd]())
 	if copied == nil {
 		t.Fatal("never copied: it shows nothing")
 	}
-	if _, size := copied(&odd{}); size >= 0 {
+	if _, size := copied(nil, &odd{}); size >= 0 {
 		t.Error("it was copied")
 	}
 }
