@@ -14,7 +14,7 @@ import (
 )
 
 func spareCalls(t *testing.T, seed uint64, calls int, host spareHost, node, client cluster.Transport) {
-	s := &spares{host: host}
+	s := &spares{host: host, far: node != client}
 	nodes, clients := cluster.NodeOptions{
 		NodeID: "node-1", Transport: node, NumShards: 4, Shards: []uint32{0, 1, 2, 3},
 		BaseContext: context.WithValue(context.Background(), spareBase{}, "base"),

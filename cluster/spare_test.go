@@ -45,6 +45,7 @@ const (
 type spares struct {
 	key   func(key string, opts ...cluster.EnvelopeOption) *cluster.ScopedClient
 	host  spareHost
+	far   bool // calls go over NATS
 	late  sync.WaitGroup
 	fault atomic.Pointer[string]
 
