@@ -68,7 +68,10 @@ func TestInboxIsNotGuessed(t *testing.T) {
 	other.Sync(patient(t))
 	victim.HasCome(patient(t))
 	release()
-	held(t, call)
+	// A forged answer has no error. A busy machine may keep the node silent behind what it was sent, and the call is told as lost then.
+	if got := receive(t, "the call that was held", call); string(got.data) != "held" && !errors.Is(got.err, outcome.ErrConnectionLost) {
+		t.Errorf("%q, %v", got.data, got.err)
+	}
 }
 
 // beside returns the inboxes that nats.go may make before or after one. It counts in steps of 33 to 332.
