@@ -56,7 +56,7 @@ type ClientOptions struct {
 	Propagate []string
 	// NotifyWindow is how many notifications may be on their way while their senders go on
 	// ([ScopedClient.NotifyAsync]). Beyond it senders wait. 0 = default (4,096), -1 = unlimited.
-	// What handlers send is counted by itself, with the same bound.
+	// What handlers send counts apart, against a second window that is as large.
 	NotifyWindow int
 	// State is the store of the durable kinds, for [Watch] alone: a [state.Store] that
 	// may read one key's record without a token is enough. It may be nil.

@@ -27,7 +27,7 @@ func (as *askers) remove(a *asker) {
 	as.all = slices.DeleteFunc(as.all, func(other *asker) bool { return other == a })
 }
 
-// next returns one after the other; nil if there is none.
+// next returns each asker once, and then the first again; nil if there is none.
 func (as *askers) next() (a *asker) {
 	if len(as.all) == 0 {
 		return nil

@@ -269,7 +269,7 @@ func (n *note) late() error {
 		if n.refusal != nil {
 			o = outcome.Of(n.refusal)
 		}
-		return outcome.Errorf(ErrOverloaded, "the key has had no room for it in its time").WithOutcome(o)
+		return outcome.Errorf(ErrOverloaded, "the key had no room for it until its time was up").WithOutcome(o)
 	case expired:
 		return outcome.Errorf(ErrEnvelopeExpired, "it stood in line behind others to its key").WithOutcome(NotSent)
 	}

@@ -31,8 +31,8 @@ var closed = func() chan struct{} {
 	return c
 }()
 
-// Done returns a channel that is closed when the notification was accepted or has failed. A handler calls Wait instead: only
-// then a shard that is handed over, and waits for the handler, knows to accept the notification.
+// Done returns a channel that is closed when the notification was accepted or has failed. A handler calls Wait instead. Only
+// then does a shard that is handed over, and waits for the handler, know that it must accept the notification.
 func (r *Receipt) Done() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -152,8 +152,8 @@ func (w *window) toPost(n *note) {
 }
 
 // told takes a posted note back. With again, the note goes into the queue to be sent again, in its place among
-// those that have come back before it. runs reports whether the caller must start the line's goroutine. The caller tells
-// those of turns that there is no room ([refuse]).
+// those that have come back before it. runs reports whether the caller must start the line's goroutine. ofTurns are
+// notes that the caller must tell that there is no room ([refuse]).
 func (w *window) told(n *note, accepted, again bool) (runs bool, ofTurns []*note) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -236,7 +236,7 @@ func (w *window) free(n *note) {
 	}
 }
 
-// isHasty reports whether a sender inside a turn, or not, is told at once that a key has no room. The key may be waiting for the turn.
+// isHasty reports whether a sender is told at once that a key has no room. A turn is, because the key may be waiting for it.
 func (w *window) isHasty(inside bool) bool { return inside && !w.patient }
 
 // mostSpare is how many empty lines are kept.

@@ -13,7 +13,7 @@ import (
 )
 
 // Sorts of senders. Those that wait for room at a key share a window, and turns, which do not, have another that is as large. So a
-// turn does not wait until a key has room for what others have sent: the key may be waiting for the turn.
+// turn does not wait until a key has room for what others have sent, because the key may be waiting for the turn.
 const (
 	others = iota
 	turns
@@ -78,7 +78,7 @@ func callBehind(ctx context.Context, c *caller, env *Envelope, m *message, opts 
 	defer ends()
 	if err := c.window.follow(until, &m.to); err != nil {
 		if until.Err() != nil && ctx.Err() == nil {
-			err = outcome.Errorf(ErrEnvelopeExpired, "it stood in line behind notifications to its key").WithOutcome(NotSent)
+			err = outcome.Errorf(ErrEnvelopeExpired, "its time was up while notifications to its key stood before it").WithOutcome(NotSent)
 		}
 		return nil, err
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/clstr-go/clstr/internal/codec"
 )
 
-// BenchmarkNATSCodec is what a request and its reply cost to encode and to decode, without anything else: what a typed
-// row of BenchmarkNATSRequest takes more than its row of raw bytes at the least.
+// BenchmarkNATSCodec is what a request and its reply cost to encode and to decode, without anything else. A typed row of
+// BenchmarkNATSRequest takes at least that much more than its row of raw bytes.
 func BenchmarkNATSCodec(b *testing.B) {
 	for _, size := range []int{64, 1024} {
 		payload := strings.Repeat("x", size)

@@ -19,7 +19,7 @@ type Carrier interface {
 	// Carry is the transport's Request for an envelope that was stamped just now and has passed Validate, and for a message
 	// that may be a value. If message is the zero Value, the payload is env's Data. If the handler answers with a value of
 	// the type want, reply is that value. Otherwise data is the reply. want may be nil. The message may be sent again only if
-	// it never ran: afterwards its memory may be another's.
+	// it never ran: once it has run, its memory may be another message's.
 	Carry(ctx context.Context, env transport.Envelope, message plain.Value, want *plain.Type) (data []byte, reply plain.Value, err error)
 }
 

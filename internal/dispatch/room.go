@@ -4,17 +4,17 @@ package dispatch
 
 // room is memory that the small copies of a call are cut from, so that a payload and its reply, or two payloads one after the other,
 // are one allocation. No place is given out twice, so code may keep a copy as long as it likes. One goroutine has the room at a time: the
-// sender's until the call is handed to its receiver, and then the one that answers with a reply.
+// sender's until the call is handed to its receiver, and then the goroutine that answers with a reply.
 type room struct {
 	left  []byte
-	whole int // the length of what left is the rest of
+	whole int // the length of the piece that left is the rest of
 }
 
 // mostRoom bounds what is cut. A call that is over keeps the rest for the next one.
 const mostRoom = 1 << 10
 
 // copy returns a copy of b, with no room behind its end. A copy keeps at most four times its own bytes in memory, rounded up to
-// words. Only a much larger copy before it leaves so much.
+// words, and that much only after a much larger copy.
 func (r *room) copy(b []byte) []byte {
 	n := len(b)
 	if n == 0 {

@@ -10,7 +10,7 @@ import (
 
 // desk is the mailbox of a shard's supervisor. If the supervisor has nothing to do, the goroutine that brings the
 // first message of a new key takes the supervisor's turn and spawns the key. That turn waits for nothing, and runs
-// no actor's code. All other turns have a goroutine, as with protoactor's own mailbox, because they may: the
+// no actor's code. All other turns have a goroutine, as with protoactor's own mailbox, because they may wait: an
 // application can listen to protoactor's events.
 type desk struct {
 	invoker pactor.MessageInvoker
@@ -32,7 +32,7 @@ func (d *desk) spawn(c *cell) {
 		d.mu.Unlock()
 		return
 	}
-	d.taken = true // nothing waits: it would have a goroutine
+	d.taken = true // nothing stands in line: then a goroutine would have the turn
 	d.mu.Unlock()
 	defer d.leave() // also where a listener of protoactor's events ends this goroutine
 	d.handle(c, false)

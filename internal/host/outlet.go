@@ -54,7 +54,7 @@ type leaving struct {
 	few    [1]*gated
 }
 
-// spareTurns has those of turns that have ended: only the outlet leads to one, for as long as the turn runs.
+// spareTurns has the answers of turns that have ended, to be used again. Only the outlet leads to them, while the turn runs.
 var spareTurns = sync.Pool{New: func() any { return new(leaving) }}
 
 func newLeaving() *leaving {

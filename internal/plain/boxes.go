@@ -1,4 +1,4 @@
-// Memory of values that are over, and that is used again
+// Memory of values that are over, which is used again
 
 package plain
 
@@ -20,7 +20,7 @@ const (
 // boxes are values that nothing refers to any more, and that are zero.
 type boxes struct {
 	pool sync.Pool
-	any  atomic.Bool // once there was one: to look for one in vain takes longer than to make it
+	any  atomic.Bool // there was one once: to look for one in vain takes longer than to make it
 }
 
 // get returns a pointer to a zero value; nil if there is none.

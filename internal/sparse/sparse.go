@@ -83,7 +83,7 @@ func (h *handler) Enabled(ctx context.Context, l slog.Level) (on bool) {
 }
 
 // handle writes a record. The handler is an application's, and a line may be written by a goroutine that
-// others need, a connection's reader say. So a handler that panics, or ends its goroutine as t.Fatal does, loses the line
+// others need, such as a connection's reader. So a handler that panics, or ends its goroutine as t.Fatal does, loses the line
 // and nothing else.
 func handle(ctx context.Context, h slog.Handler, r slog.Record) (err error) {
 	if how := apart(func() { err = h.Handle(ctx, r) }); how != "" {

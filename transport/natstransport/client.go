@@ -56,7 +56,7 @@ func (t *Transport) request(ctx context.Context, env *transport.Envelope, p *par
 }
 
 // sendable returns an error if an envelope cannot be sent now, and otherwise what is known of the owner of its shard. It bounds
-// envelopes that can be sent. With ours, a client of this library has just made the envelope, and validated all but its headers.
+// envelopes that can be sent. ours says that a client of this library has just made the envelope, and validated all but its headers.
 func (t *Transport) sendable(ctx context.Context, env *transport.Envelope, ours bool) (r *route, err error) {
 	if !ours || len(env.Headers) > 0 {
 		if err := env.Validate(); err != nil {

@@ -4,9 +4,9 @@ package natstransport
 
 import "github.com/clstr-go/clstr/outcome"
 
-// decideAll tells the callers of calls that were taken, and returns when all know. Where a sender has gone on, that may run
-// code of the application's, its metrics say, which may end the goroutine. So it has one of its own: the goroutine here watches
-// over a connection, or sends.
+// decideAll tells the callers of calls that were taken, and returns when all know. If a sender has gone on, telling it may run
+// code of the application, such as its metrics, and that code may end the goroutine. So those senders are told on another
+// goroutine: the caller's own watches over a connection, or sends.
 func decideAll(calls []*call, why func(*call) *outcome.Error) {
 	var noted []*call
 	for _, c := range calls {

@@ -41,7 +41,7 @@ type Options struct {
 	NATSOptions []nats.Option
 	// Conn is a connection to use instead of a new one. Close leaves it open. Until Close
 	// the transport's error handler replaces the connection's, and also calls it.
-	// The connection must echo (no nats.NoEcho). It does not leave a server that announces its end: calls that are
+	// The connection must echo (no nats.NoEcho). It does not leave a server that announces its end. Calls that are
 	// on their way when the server closes it may have run, and nats.go connects again. If the program needs the
 	// connection for its options only, give URL and NATSOptions: the transport's own connection leaves in time.
 	Conn *nats.Conn
