@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -227,4 +228,7 @@ func TestWithoutAStore(t *testing.T) {
 	_, err := call.ask("k", "look")
 	failed(t, "no store", err, outcome.ErrActivationFailed, outcome.NotStarted)
 	failed(t, "its cause", err, outcome.ErrNoStore, outcome.NotStarted)
+	if hint := "Durable is set in the handler's options"; !strings.Contains(err.Error(), hint) {
+		t.Errorf("%v: it does not say %q, which a user of clstr.Open needs", err, hint)
+	}
 }

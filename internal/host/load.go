@@ -26,7 +26,7 @@ func load(s *shell, h *hook) (err error) {
 		return err
 	}
 	if opts.Keeper == nil {
-		return fmt.Errorf("%w: the node was given no State", outcome.ErrNoStore)
+		return fmt.Errorf("%w: the node was given no State (clstr.Open gives one if Durable is set in the handler's options)", outcome.ErrNoStore)
 	}
 	if err := state.CheckKey(opts.Kind, c.key); err != nil {
 		return fmt.Errorf("a durable entity needs a kind, and a key that can be stored: %w", err)
