@@ -133,7 +133,7 @@ func (v *vigil) ask(named []byte) {
 // asked reports whether a question has left, and has no answer.
 func (v *vigil) asked() bool {
 	c := v.asks.Load()
-	return c != nil && v.box.t.calls.any(func(o *call) bool { return o == c })
+	return c != nil && v.box.t.calls.waits(c)
 }
 
 // vital is a question to a node whether it lives.

@@ -12,6 +12,7 @@ import (
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/expiry"
 	"github.com/clstr-go/clstr/internal/peakmap"
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
@@ -124,16 +125,11 @@ func (cs *calls) leave(c *call) (ok, sent bool) {
 	return true, true
 }
 
-// any reports whether a call waits for which pick returns true.
-func (cs *calls) any(pick func(*call) bool) bool {
+// waits reports whether a call was sent and has no outcome.
+func (cs *calls) waits(c *call) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	for _, c := range cs.open.All() {
-		if pick(c) {
-			return true
-		}
-	}
-	return false
+	return c.id != 0 && cs.open.Get(c.id) == c
 }
 
 // takeIf removes all calls for which pick returns true.
@@ -156,6 +152,18 @@ func (c *call) heard() {
 	box.vigil.heard.Add(1)
 	if box.Gone.Load() {
 		box.Gone.Store(false)
+	}
+}
+
+// decideAll tells the callers of calls that were taken, and returns when all know. If a sender has gone on, that runs code of the
+// application's, its metrics say, which may end the goroutine. The goroutine here watches over a connection, or sends.
+func decideAll(calls []*call, why func(*call) *outcome.Error) {
+	for _, c := range calls {
+		if c.told == nil {
+			c.decide(nil, why(c))
+			continue
+		}
+		sparse.Apart(c.t.log, "telling the end of a notification", func() { c.decide(nil, why(c)) })
 	}
 }
 
