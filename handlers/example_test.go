@@ -75,7 +75,7 @@ func ExampleNewActorHandler() {
 	// Output:
 	// ["apple"] <nil>
 	// ["apple","pear"] <nil>
-	// unknown message type: "Take" - not started
+	// unknown message type: "Take"; the entity has "Put" - not started
 }
 
 // An Around is a func around each message of a handler: here it refuses who has no token,

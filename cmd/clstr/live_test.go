@@ -181,6 +181,7 @@ func TestLiveRequests(t *testing.T) {
 	l.want(exitNotSent+3, "outcome: ran and failed", "request", "counter", "k", "Add", `{"N": -1}`)
 	l.want(exitNotSent+1, "the nodes host: counter", "request", "count", "k", "Add", `{}`)
 	l.want(exitNotSent+1, `"code": "unknown_type"`, "request", "counter", "k", "Addd", `{}`, "--json")
+	l.want(exitNotSent+1, `unknown message type: "Addd"; the entity has "Add"`, "request", "counter", "k", "Addd", `{}`)
 	l.want(exitNotSent+1, "--shards and --seed must be the cluster's", "request", "counter", "k", "Add", `{}`, "--shards", "65")
 	l.want(exitNotSent+1, "code: no_subscriber", "request", "counter", "k", "Add", `{}`, "--shards", "64", "--prefix", "nobody")
 	l.want(exitNotSent, "code: key_required", "request", "counter", "", "Add", `{}`)
