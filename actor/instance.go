@@ -63,7 +63,7 @@ func (i instance) Settings() host.Settings {
 	return set
 }
 
-// Receive implements protoactor's Actor: mail by process id is nothing to an entity.
+// Receive implements protoactor's Actor. An entity ignores mail by process id.
 func (instance) Receive(pactor.Context) {}
 
 // mostNamed is how many message types an error names.

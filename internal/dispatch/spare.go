@@ -66,7 +66,7 @@ func (d *Dispatcher) Far() Replier {
 	return nil
 }
 
-// Adopt has a new call, whose [Replier] will be a [Reuser], come back by [Dispatcher.Far] when it is over.
+// Adopt takes a new call in, whose [Replier] will be a [Reuser]. When the call is over, [Dispatcher.Far] returns it.
 func (d *Dispatcher) Adopt(c *Call) { c.home = &d.far }
 
 // Part is called by the sender of a call, or its transport, when it is done with the call, and by the node. The later of

@@ -14,8 +14,8 @@ import (
 const mostSpare = 16 << 10
 
 // spares has calls that are over: those of senders in this process, or those from afar. Each keeps its entry in the clock.
-// Nearly every call ends long before its deadline, so the entry is not moved for each. When the clock comes to a call that has
-// more time, or is over, it looks again when that time is up, or at the next use.
+// Nearly every call ends long before its deadline, so the entry is not moved for each use. If the clock comes to a call that has
+// more time, it looks again when that time is up. If it comes to a call that is over, the call enters the clock again at its next use.
 type spares struct {
 	clock *expiry.Set
 

@@ -83,7 +83,7 @@ func (p *Pool) Go(t Task) {
 
 // GoFirst is Go for a task that a running task waits for, or is about to. It starts before those of Go, so what has begun is
 // done before more begins: few tasks wait at once, and the memory that they use stays in the cache. Of nine tasks that
-// start while tasks of Go wait, one is such a task, so tasks that ask each other for ever do not keep others out.
+// start while tasks of Go wait, one is of Go, so tasks that ask each other for ever do not keep others out.
 func (p *Pool) GoFirst(t Task) {
 	p.mu.Lock()
 	p.first.push(t)

@@ -155,8 +155,9 @@ func (c *call) heard() {
 	}
 }
 
-// decideAll tells the callers of calls that were taken, and returns when all know. If a sender has gone on, that runs code of the
-// application's, its metrics say, which may end the goroutine. The goroutine here watches over a connection, or sends.
+// decideAll tells the callers of calls that were taken, and returns when all know. If a sender has gone on, telling it may run code
+// of the application, such as its metrics, which may end the goroutine. The goroutine here must go on, because it watches over a
+// connection, or sends.
 func decideAll(calls []*call, why func(*call) *outcome.Error) {
 	for _, c := range calls {
 		if c.told == nil {
