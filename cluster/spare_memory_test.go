@@ -69,7 +69,7 @@ func (m *memory) changed() string {
 
 func rewrite[T any](p *T) { v := *p; *p = v }
 
-// kept is the memory of a message, of which a method keeps a slice, and a pointer to the message if it has one.
+// kept is the memory of a message. A method keeps a slice of it, and a pointer to the message if it has one.
 func (m *spareSays) kept() memory {
 	return memory{m.ID, func() (int, string, []string) { return m.ID, m.Text, m.Parts }, func() { rewrite(&m.ID); rewrite(&m.Text); rewrite(&m.Parts[0]) }}
 }
