@@ -100,9 +100,9 @@ func (b memBackend) Sends(of transport.ClientTransport) bool { return of == b.li
 func (memBackend) Takes(uint32) bool { return true }
 
 // Carry implements dispatch.Carrier.
-func (b memBackend) Carry(ctx context.Context, env cluster.Envelope, message plain.Value, want *plain.Type) (data []byte, reply plain.Value, err error) {
+func (b memBackend) Carry(ctx context.Context, env cluster.Envelope, message plain.Value, want *plain.Type, lends bool) (data []byte, reply plain.Value, err error) {
 	err = b.link.during(ctx, func(ctx context.Context) error {
-		data, reply, err = b.Backend.(dispatch.Carrier).Carry(ctx, env, message, want)
+		data, reply, err = b.Backend.(dispatch.Carrier).Carry(ctx, env, message, want, lends)
 		return err
 	})
 	return data, reply, err

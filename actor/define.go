@@ -196,7 +196,7 @@ func on[E, In any](t *table, reply reflect.Type, handle func(*E, *host.Context, 
 		panic("clstr: Define: " + err.Error())
 	}
 	t.must(reflect.TypeFor[*E](), t.handlers[name] == nil, "message type "+name)
-	asIs := codec.Plain(of)
+	asIs, lends := codec.Plain(of), codec.KeepsNothing(of)
 	t.handlers[name] = func(e any, c *host.Context) {
 		if v := c.OnTurn().Plain(asIs); v != nil {
 			handle(e.(*E), c, plain.Out[In](v))
@@ -209,7 +209,7 @@ func on[E, In any](t *table, reply reflect.Type, handle func(*E, *host.Context, 
 				err = codec.CheckAs(as, reply) // now, before the method runs: Define has checked it for JSON
 			}
 			if err == nil {
-				in, err = codec.UnmarshalAs[In](as, c.OnTurn().Data())
+				in, err = codec.UnmarshalAs[In](as, host.BytesOf(c.OnTurn(), lends))
 			}
 			return err
 		}) {

@@ -15,6 +15,7 @@ type parcel struct {
 	data  []byte
 	room  *codec.Room // that data are in until the call is over; nil if they are in none
 	value plain.Value // in place of data
+	lends bool        // nothing of the reply's bytes is kept
 	want  *plain.Type // of a reply that the caller takes as a value; nil if it takes bytes
 }
 

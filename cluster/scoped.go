@@ -188,6 +188,7 @@ func (r *Request[IN, OUT]) Request(ctx context.Context, payload IN, opts ...Enve
 	if m.parcel, err = packed(c, payload, transport.AwaitReply); err != nil {
 		return nil, err
 	}
+	m.lends = codec.KeepsNothing(reflect.TypeFor[OUT]())
 	if m.codec != codec.JSON {
 		if err := codec.CheckAs(m.codec, reflect.TypeFor[OUT]()); err != nil {
 			return nil, c.unsent(m.typ, transport.AwaitReply, outcome.Errorf(ErrInvalidMessage, "the reply to a %T: %v", payload, err))

@@ -142,7 +142,7 @@ func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, opts 
 	}
 	first := by.called.add(shard)
 	if c.carrier != nil { // as try
-		reply, m.reply, err = c.carrier.Carry(ctx, *env, m.value, m.want)
+		reply, m.reply, err = c.carrier.Carry(ctx, *env, m.value, m.want, m.lends)
 	} else {
 		reply, err = c.transport.Request(ctx, *env)
 	}
@@ -155,7 +155,7 @@ func (c *caller) callUnder(ctx context.Context, env *Envelope, m *message, opts 
 // try sends a message once.
 func (c *caller) try(ctx context.Context, env Envelope, m *message) (reply []byte, err error) {
 	if c.carrier != nil {
-		reply, m.reply, err = c.carrier.Carry(ctx, env, m.value, m.want)
+		reply, m.reply, err = c.carrier.Carry(ctx, env, m.value, m.want, m.lends)
 		return reply, err
 	}
 	return c.transport.Request(ctx, env)

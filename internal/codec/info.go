@@ -23,6 +23,7 @@ type info struct {
 	codec     string      // that its values choose, JSON for none
 	plain     *plain.Type // nil if its values are always encoded
 	mute      bool        // no code of its own says its name or validates it
+	careful   bool        // see [KeepsNothing]
 }
 
 // who says which has a Validate method: the type, only its pointer, or neither.
@@ -121,8 +122,12 @@ func look(t reflect.Type) *info {
 	} else if !isProto {
 		i.codec = own
 	}
-	if i.fault == nil && i.codec == JSON {
-		i.plain = plainOf(t, isProto, i.name)
+	if i.fault == nil {
+		as := plainOf(t, isProto, i.name)
+		i.careful = as != nil && keepsNothing(t, isProto)
+		if i.codec == JSON {
+			i.plain = as
+		}
 	}
 	return i
 }

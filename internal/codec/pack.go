@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"reflect"
 	"sync"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -60,6 +61,48 @@ func pack(as string, message any, asIs, room bool) (p Packed, err error) {
 // Plain returns what is needed to hand over values of a type, or of the type that it points to; nil if they are
 // always encoded.
 func Plain(t reflect.Type) *plain.Type { return infoOf(t).plain }
+
+// KeepsNothing reports whether values of a type surely keep nothing of the bytes that they are decoded from: no code of the
+// application takes part, so it does not see these bytes, and the codecs copy what they keep.
+func KeepsNothing(t reflect.Type) bool { return infoOf(t).careful }
+
+// keepsNothing is the first look of [KeepsNothing], at a type that has a [plain.Type].
+func keepsNothing(t reflect.Type, isProto bool) bool {
+	switch {
+	case !isProto:
+		return !decodesItself(t, map[reflect.Type]bool{})
+	case t.Kind() == reflect.Pointer:
+		t = t.Elem()
+	}
+	return protocopy.Generated(t)
+}
+
+// decodesItself reports whether a plain type, or what its values hold, has methods that decode another codec than JSON. seen ends
+// circles.
+func decodesItself(t reflect.Type, seen map[reflect.Type]bool) bool {
+	if seen[t] || t == reflect.TypeFor[time.Time]() {
+		return false
+	}
+	seen[t] = true
+	for _, m := range []string{"UnmarshalBinary", "UnmarshalCBOR"} {
+		if _, has := reflect.PointerTo(t).MethodByName(m); has {
+			return true
+		}
+	}
+	switch t.Kind() {
+	case reflect.Map:
+		return decodesItself(t.Key(), seen) || decodesItself(t.Elem(), seen)
+	case reflect.Array, reflect.Pointer, reflect.Slice:
+		return decodesItself(t.Elem(), seen)
+	case reflect.Struct:
+		for f := range t.Fields() {
+			if decodesItself(f.Type, seen) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // plainOf is the first look of [Plain].
 func plainOf(t reflect.Type, isProto bool, name string) *plain.Type {

@@ -5,6 +5,7 @@ package dispatch
 import (
 	"context"
 	"maps"
+	"slices"
 
 	"github.com/clstr-go/clstr/internal/plain"
 	"github.com/clstr-go/clstr/transport"
@@ -19,8 +20,9 @@ type Carrier interface {
 	// Carry is the transport's Request for an envelope that was stamped just now and has passed Validate, and for a message
 	// that may be a value. If message is the zero Value, the payload is env's Data. If the handler answers with a value of
 	// the type want, reply is that value. Otherwise data is the reply. want may be nil. The message may be sent again only if
-	// it never ran: once it has run, its memory may be another message's.
-	Carry(ctx context.Context, env transport.Envelope, message plain.Value, want *plain.Type) (data []byte, reply plain.Value, err error)
+	// it never ran: once it has run, its memory may be another message's. With lends, data may be a part of a larger message:
+	// the sender must keep nothing of it.
+	Carry(ctx context.Context, env transport.Envelope, message plain.Value, want *plain.Type, lends bool) (data []byte, reply plain.Value, err error)
 }
 
 // cargo is the message of a local call as a value, and its reply if that is a value too.
@@ -35,12 +37,13 @@ type cargo struct {
 type content struct {
 	decision
 	env     transport.Envelope
+	buffer  []byte // of an earlier use; see Keep
 	replier Replier
 }
 
 // Envelope returns the call's envelope. The handler owns it until it returns. Before
 // the call has started, Headers may go at any moment: see [Call.Peek]. Data may not have been made yet:
-// see [Call.Data].
+// see [Call.Data], which code of the application gets them from.
 func (a *content) Envelope() *transport.Envelope { return &a.env }
 
 // Peek returns the envelope before the call starts, for a [Receiver] that must look at
@@ -69,8 +72,46 @@ func (a *content) carries() *cargo {
 	return nil
 }
 
+// Keep copies data that are shared into the call's buffer, or into new memory if they do not fit. They are a small range of a
+// larger message, which the call must not hold. No other code has the buffer, and none gets it unless it asks for the data: see
+// [Call.Borrow]. Keep is for the transport, before Dispatch.
+func (a *content) Keep(shared bool) {
+	if !shared {
+		return
+	}
+	data, buffer := a.env.Data, a.buffer
+	if n := len(data); cap(buffer) < n || cap(buffer) > 4*n+256 { // a call must not hold much more memory than counts as its own
+		buffer = make([]byte, 0, n)
+	}
+	a.buffer, a.env.Data = nil, append(buffer[:0], data...)
+	a.bits.Or(bitBuffer)
+}
+
+// mostBuffer is how many bytes of buffer a call that is over keeps.
+const mostBuffer = 2 << 10
+
+// keepBuffer takes back the buffer of a call that is over, unless other code has the data, or it is large.
+func (a *content) keepBuffer() {
+	if a.bits.Load()&bitBuffer != 0 && cap(a.env.Data) <= mostBuffer {
+		a.buffer = a.env.Data[:0]
+	}
+}
+
 // Data returns the message's bytes. Those of a value are made when they are first asked for.
-func (a *content) Data() []byte {
+func (a *content) Data() []byte { return a.given(a.Borrow()) }
+
+// given gives the data to other code. The buffer that they lie in goes with them, and is not used again. Behind them may be those
+// of a call before.
+func (a *content) given(data []byte) []byte {
+	if a.bits.Load()&bitBuffer != 0 {
+		a.bits.And(^bitBuffer)
+	}
+	return slices.Clip(data)
+}
+
+// Borrow is Data for code that changes nothing of it, and keeps nothing when the handler has returned. The data may lie in
+// memory that is used again.
+func (a *content) Borrow() []byte {
 	a.mu.Lock()
 	data := a.env.Data
 	var message plain.Value
@@ -116,7 +157,9 @@ func ReplyValue(c *Call, v plain.Value) {
 // Own returns the envelope as a handler owns it, with the bytes of its payload.
 func (a *content) Own() transport.Envelope {
 	if c := a.carries(); a.has(bitStarted) && (c == nil || c.message.Type() == nil) { // nothing of the envelope changes any more
-		return Lent(a.env)
+		env := a.env
+		env.Data = a.given(env.Data)
+		return Lent(env)
 	}
 	env, _ := a.Peek()
 	return Lent(env)

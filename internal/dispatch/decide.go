@@ -39,6 +39,7 @@ const (
 	bitByReturn                    // its transport tells its sender that it was accepted, when Dispatch returns
 	bitTold                        // its sender in this process has its answer
 	bitWaits                       // and waits for it on a channel
+	bitBuffer                      // its data lie in memory that is used again, and no other code has it
 	bitKept                        // code may keep the call when all is over
 	bitLast                        // its handler has ended, and keeps nothing of it
 	bitLeft                        // its sender, or its node, is done with it

@@ -91,7 +91,7 @@ func TestASpareCallIsBlank(t *testing.T) {
 		if c == nil {
 			t.Fatalf("the call %s is not used again", where)
 		}
-		keeps := map[string]bool{"node": true, "home": true, "replier": true, "wait": true, "room": true, "told": true, "reused": true}
+		keeps := map[string]bool{"node": true, "home": true, "replier": true, "wait": true, "told": true, "reused": true, "room": true, "buffer": true}
 		for name, v := range fields(reflect.ValueOf(c.replier).Elem()) {
 			if !v.IsZero() && !keeps[name] {
 				t.Errorf("left of the call before, %s: %s is %v", where, name, v)

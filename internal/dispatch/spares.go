@@ -59,6 +59,7 @@ func (s *spares) clear() {
 
 // takeBack makes a call blank, and keeps it. The clock may look at the call meanwhile: it sees bits, due and home.
 func (s *spares) takeBack(c *Call) {
+	c.keepBuffer()
 	c.due.Store(0)
 	c.env, c.sub = transport.Envelope{}, nil
 	c.decision.ended, c.err, c.more = not, nil, nil

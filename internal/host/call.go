@@ -21,6 +21,8 @@ type Call interface {
 	Message() Message
 	// Data returns the message's bytes.
 	Data() []byte
+	// Borrow is Data for code that changes nothing of it, and keeps nothing of it beyond the turn.
+	Borrow() []byte
 	// Plain returns the message as a value of the type; nil if it has come in another form.
 	Plain(of *plain.Type) *plain.Value
 	// Start is called before the message is handled. False means that the sender does not

@@ -89,6 +89,7 @@ func (c *call) Age() time.Duration             { return 0 }
 func (c *call) Wait(f func())                  { f() }
 func (c *call) Message() host.Message          { return c.msg }
 func (c *call) Data() []byte                   { return c.msg.Data }
+func (c *call) Borrow() []byte                 { return c.msg.Data }
 func (c *call) Plain(*plain.Type) *plain.Value { return nil }
 func (c *call) Wants(*plain.Type) bool         { return false }
 func (c *call) ReplyValue(plain.Value)         { panic("it was not wanted") }

@@ -140,6 +140,7 @@ type quiet struct{ lasting }
 
 func (quiet) Message() Message               { return Message{} }
 func (quiet) Data() []byte                   { return nil }
+func (quiet) Borrow() []byte                 { return nil }
 func (quiet) Plain(*plain.Type) *plain.Value { return nil }
 func (quiet) Wants(*plain.Type) bool         { return false }
 func (quiet) ReplyValue(plain.Value)         {}

@@ -92,7 +92,7 @@ var decoders sync.Map // string -> decoder
 // client gives them: decode makes one of bytes, and out one of a value of the type. It returns the type that has the
 // name already, nil if none does.
 func RegisterDecoder(name string, t reflect.Type, decode func(as string, data []byte) (any, error), out func(*plain.Value) any) (other reflect.Type) {
-	if old, taken := decoders.LoadOrStore(name, decoder{t, codec.Plain(t), decode, out}); taken && old.(decoder).t != t {
+	if old, taken := decoders.LoadOrStore(name, decoder{t, codec.Plain(t), codec.KeepsNothing(t), decode, out}); taken && old.(decoder).t != t {
 		return old.(decoder).t
 	}
 	return nil
@@ -101,6 +101,7 @@ func RegisterDecoder(name string, t reflect.Type, decode func(as string, data []
 type decoder struct {
 	t      reflect.Type
 	asIs   *plain.Type // nil if it is always decoded
+	lends  bool        // it keeps nothing of the bytes
 	decode func(as string, data []byte) (any, error)
 	out    func(*plain.Value) any
 }
@@ -119,15 +120,24 @@ func (o *Options) decode(x *Context) (any, error) {
 		if v := c.Plain(d.asIs); v != nil {
 			return d.out(v), nil
 		}
-		return d.decode(m.Codec, c.Data())
+		return d.decode(m.Codec, BytesOf(c, d.lends))
 	}
 	t, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(name))
 	if err != nil || t.Descriptor().ParentFile() == protoactorFile {
 		return o.Unknown(x.Message()), nil
 	}
 	p := t.New().Interface()
-	if v := c.Plain(codec.Plain(reflect.TypeOf(p))); v != nil {
+	of := reflect.TypeOf(p)
+	if v := c.Plain(codec.Plain(of)); v != nil {
 		return plain.Out[proto.Message](v), nil
 	}
-	return p, codec.UnmarshalInto(c.Data(), p)
+	return p, codec.UnmarshalInto(BytesOf(c, codec.KeepsNothing(of)), p)
+}
+
+// BytesOf returns the message's bytes for code that keeps nothing of them if lends is true.
+func BytesOf(c Call, lends bool) []byte {
+	if lends {
+		return c.Borrow()
+	}
+	return c.Data()
 }

@@ -34,6 +34,12 @@ type Slot = interface {
 // Task is one piece of work. Run may block.
 type Task = interface{ Run(Slot) }
 
+// Func is a task that needs no slot.
+type Func func()
+
+// Run implements [Task].
+func (f Func) Run(Slot) { f() }
+
 // mostFirst is how many tasks of [Pool.GoFirst] start in a row while others wait.
 const mostFirst = 8
 

@@ -44,6 +44,10 @@ func Of(t reflect.Type) (f Func, into bool) {
 	return looks[d.FullName()].cloned, false
 }
 
+// Generated reports whether a struct type, and all that its messages hold, are as protoc-gen-go makes them: package proto decodes
+// them, and no code of their own does.
+func Generated(t reflect.Type) bool { return generated(t) != nil }
+
 // copied is the [Func] of a generated type.
 func (m *message) copied(to, p any) (any, int) {
 	if to == nil {

@@ -30,7 +30,7 @@ var kinds = []struct {
 // TestByFields: a type goes the quick way only if it is as protoc-gen-go makes it, and so is all that it holds.
 func TestByFields(t *testing.T) {
 	for _, k := range kinds {
-		if got := generated(reflect.TypeOf(k.empty).Elem()) != nil; got != k.byFields {
+		if got := Generated(reflect.TypeOf(k.empty).Elem()); got != k.byFields {
 			t.Errorf("a %T is copied by its fields: %v, want %v", k.empty, got, k.byFields)
 		}
 		if f, into := Of(reflect.TypeOf(k.empty).Elem()); f == nil || into != k.byFields {

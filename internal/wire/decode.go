@@ -21,9 +21,8 @@ import (
 // together: a few bytes on the wire must not become megabytes of memory.
 const MaxItems = 4096
 
-// Packet is a decoded message. Data may be changed and appended to. If Data is about half of the
-// decoded bytes or more, it is a range of them, which nothing else uses. Otherwise it is a copy, so
-// that a message keeps little memory beside its own.
+// Packet is a decoded message. Data is a range of the decoded bytes, which nothing else uses: it may be changed and
+// appended to.
 type Packet struct {
 	FirstID   uint64
 	Envelopes []Envelope
@@ -40,6 +39,7 @@ type Envelope struct {
 	Number  uint64        // of a notification that others may come behind; no other of its sender has it
 	After   uint64        // the number of the one that it comes behind; 0 is none
 	Epoch   uint64        // in which the sender takes the node to own the shard; 0: with a fixed list
+	Shared  bool          // Data is a small part of the packet: a receiver that keeps it makes a copy
 	Unknown []byte
 }
 
@@ -141,7 +141,7 @@ func (d *Decoder) envelope(data []byte, e *Envelope) error {
 			if f.bad {
 				return bad("envelope: field %d", f.number)
 			}
-			e.Data = d.own(e.Data, len(e.Key)+len(e.Type)+len(e.Kind))
+			e.Data, e.Shared = d.own(e.Data, len(e.Key)+len(e.Type)+len(e.Kind))
 			e.Waiting = turns.first
 			return nil
 		}

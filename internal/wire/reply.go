@@ -24,6 +24,7 @@ type Reply struct {
 	Shard     uint32 // with Unawaited
 	// Further is how many ids behind ID have the same answer: notifications that were accepted.
 	Further uint64
+	Shared  bool // of a decoded one: see [Envelope]
 	Unknown []byte
 }
 
@@ -71,7 +72,7 @@ func decodeReply(d *Decoder, data []byte, r *Reply) error {
 			if f.bad {
 				return bad("reply: field %d", f.number)
 			}
-			r.Data = d.own(r.Data, 0)
+			r.Data, r.Shared = d.own(r.Data, 0)
 			return countFurther(d, r)
 		}
 		switch {

@@ -172,7 +172,7 @@ func (t backend) Takes(uint32) bool { return true }
 
 // Carry implements [dispatch.Carrier]. What may be too large is encoded, because only then it is known
 // whether it is.
-func (t backend) Carry(ctx context.Context, env transport.Envelope, message plain.Value, want *plain.Type) (data []byte, reply plain.Value, err error) {
+func (t backend) Carry(ctx context.Context, env transport.Envelope, message plain.Value, want *plain.Type, _ bool) (data []byte, reply plain.Value, err error) {
 	if t.most >= 0 && message.Type() != nil && wire.AtMost(&env)+message.Size() > t.most {
 		env.Data, message = message.Encoded(), plain.Value{}
 	}

@@ -23,6 +23,7 @@ type call struct {
 	t      *Transport
 	to     *route
 	signal chan struct{} // cap 2; one signal. See dispatch.Wakes
+	lends  bool          // the reply may be lent: its sender keeps nothing of it
 	told   dispatch.Told // in place of signal: its sender has gone on
 	order  dispatch.Order
 	node   expiry.Node

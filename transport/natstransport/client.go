@@ -107,7 +107,7 @@ func (t *Transport) exchange(ctx context.Context, w *dispatch.Wait, r *route, en
 	if env.Delivery == transport.AwaitNothing {
 		return nil, r.To.post(ctx, r, env, nil)
 	}
-	c := &call{t: t, to: r, signal: signals.Get().(chan struct{})}
+	c := &call{t: t, to: r, signal: signals.Get().(chan struct{}), lends: p != nil && p.lends}
 	if err := r.To.post(ctx, r, env, c); err != nil {
 		return nil, err
 	}
@@ -208,15 +208,9 @@ func (t *Transport) Layout(ctx context.Context) (numShards uint32, seed string, 
 	return 0, "", outcome.Errorf(outcome.ErrTransportNoShardSubscriber, "no node of a live cluster answers at %s.who", t.opts.Prefix).WithOutcome(outcome.NotSent)
 }
 
-// task is one of the flusher's.
-type task func()
-
-// Run implements pool.Task.
-func (f task) Run(pool.Slot) { f() }
-
 // later has the flusher publish a message that no caller waits for. waits, which may be nil, is counted down then.
 func (t *Transport) later(subject string, data []byte, waits *atomic.Int32) {
-	t.flusher.Go(task(func() {
+	t.flusher.Go(pool.Func(func() {
 		if err := t.link.Conn().Publish(subject, data); err != nil {
 			t.log.Warn("message was not sent", "subject", subject, "error", err)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
+	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
@@ -43,7 +44,7 @@ func (u user) Hold(ctx context.Context) (release func()) {
 	boxes := t.owners.halt()
 	release = func() { t.owners.resume(boxes) }
 	sent := make(chan struct{})
-	t.flusher.Go(task(func() { close(sent) })) // behind what it publishes now
+	t.flusher.Go(pool.Func(func() { close(sent) })) // behind what it publishes now
 	select {
 	case <-sent:
 	case <-ctx.Done():

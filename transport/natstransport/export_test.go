@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport/natstransport/internal/routes"
 )
@@ -50,7 +51,7 @@ func (t *Transport) boxOf(shard uint32) *nodeBox {
 // HoldFlusher keeps all that is to be sent back until release.
 func (t *Transport) HoldFlusher() (release func()) {
 	hold := make(chan struct{})
-	t.flusher.Go(task(func() { <-hold }))
+	t.flusher.Go(pool.Func(func() { <-hold }))
 	return func() { close(hold) }
 }
 

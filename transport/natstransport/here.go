@@ -30,6 +30,7 @@ type here struct {
 type parcel struct {
 	message plain.Value
 	want    *plain.Type
+	lends   bool // the reply's bytes may be lent
 	reply   plain.Value
 }
 

@@ -118,6 +118,7 @@ func newRemote(t *Transport, e *wire.Envelope, id uint64) *remote {
 	}
 	r.id, r.epoch = id, e.Epoch
 	r.Init(&e.Envelope, r, e.Budget)
+	r.Keep(e.Shared)
 	return r
 }
 

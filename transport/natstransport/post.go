@@ -64,8 +64,8 @@ func (t backend) Takes(shard uint32) bool {
 }
 
 // Carry implements [dispatch.Carrier].
-func (t backend) Carry(ctx context.Context, env transport.Envelope, message plain.Value, want *plain.Type) (data []byte, reply plain.Value, err error) {
-	p := parcel{message: message, want: want}
+func (t backend) Carry(ctx context.Context, env transport.Envelope, message plain.Value, want *plain.Type, lends bool) (data []byte, reply plain.Value, err error) {
+	p := parcel{message: message, want: want, lends: lends}
 	data, err = t.request(ctx, &env, &p)
 	return data, p.reply, err
 }

@@ -71,7 +71,7 @@ func (rs *replies) goOn() {
 			c.heard()
 			t.owners.Follow(c.to, r.Owner)
 			c.sent = r.Err != nil
-			c.decide(r.Data, r.Err)
+			c.decide(r.Own(c.lends), r.Err)
 		case r.Unawaited:
 			rs.unserved(r)
 		}

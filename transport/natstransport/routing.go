@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/wire"
 	"github.com/clstr-go/clstr/transport"
 	"github.com/clstr-go/clstr/transport/natstransport/internal/routes"
@@ -40,7 +41,7 @@ func (r *router) Lists(shard uint32) bool { return r.t.table.Serving(shard, 0) !
 
 // Send implements [routes.End].
 func (r *router) Send(question []byte) {
-	r.t.flusher.Go(task(func() {
+	r.t.flusher.Go(pool.Func(func() {
 		if r.t.link.Conn().PublishRequest(r.t.opts.Prefix+".who", r.t.who, question) != nil {
 			r.Settle()
 		}
@@ -49,7 +50,7 @@ func (r *router) Send(question []byte) {
 
 // Hear implements [routes.End].
 func (r *router) Hear() {
-	r.t.flusher.Go(task(func() {
+	r.t.flusher.Go(pool.Func(func() {
 		if r.t.link.Hear(&r.t.ears.own) != nil {
 			r.Deaf()
 		}
