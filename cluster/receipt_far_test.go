@@ -91,13 +91,7 @@ func receiptFromAfar(t *testing.T, last func(*cluster.ScopedClient, context.Cont
 			done <- err
 		}()
 		<-entered
-		ended := make(chan struct{})
-		go func() { // ends with the node
-			lc.end(first)
-			close(ended)
-		}()
-		synctest.Wait()
-		time.Sleep(time.Second) // of the bubble: the shard is being handed over
+		ended := lc.handsOver(first)
 		began := time.Now()
 		close(release)
 		if err := <-done; err != nil || time.Since(began) > 3*time.Second {

@@ -77,13 +77,7 @@ func TestReceiptOfALateNotification(t *testing.T) {
 			synctest.Wait()
 		}
 		second := start("b")
-		ended := make(chan struct{})
-		go func() { // ends with the node
-			lc.end(first)
-			close(ended)
-		}()
-		synctest.Wait()
-		time.Sleep(time.Second) // of the bubble: the shard is being handed over
+		ended := lc.handsOver(first)
 		began := time.Now()
 		close(store.hold)
 		for range 2 {

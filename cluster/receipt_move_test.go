@@ -46,13 +46,7 @@ func TestReceiptInAMove(t *testing.T) {
 		}()
 		<-entered
 		second := start("b")
-		ended := make(chan struct{})
-		go func() { // ends with the node
-			lc.end(first)
-			close(ended)
-		}()
-		synctest.Wait()
-		time.Sleep(time.Second) // of the bubble: the shard is being handed over
+		ended := lc.handsOver(first)
 		began := time.Now()
 		close(release)
 		if err := <-told; err != nil || time.Since(began) > time.Second {
@@ -62,4 +56,17 @@ func TestReceiptInAMove(t *testing.T) {
 		<-ended
 		lc.end(second)
 	})
+}
+
+// handsOver begins the end of a node, and returns in the middle of it, when its shards are being handed over. The channel is
+// closed when the node has ended.
+func (lc *livingCluster) handsOver(n *livingNode) (ended <-chan struct{}) {
+	over := make(chan struct{})
+	go func() { // ends with the node
+		lc.end(n)
+		close(over)
+	}()
+	synctest.Wait()
+	time.Sleep(time.Second) // of the bubble
+	return over
 }
