@@ -104,45 +104,19 @@ func callsWait(t *testing.T, live bool, how string, refused error) {
 	_ = tr.Close()
 }
 
-// TestCallThatWaitsForTheStateEnds with its context.
+// TestCallThatWaitsForTheStateEnds with its context, and is not sent if its time to live ends meanwhile.
 func TestCallThatWaitsForTheStateEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		tr, client := memoryOf(t)
-		store := &switched{Store: memstate.New(), hold: make(chan struct{})}
-		told := make(chan error, 2)
-		def := actor.Define("purse", func(string) *purse { return &purse{} }, actor.Durable(actor.Persistence{}),
-			actor.OnNotify(func(p *purse, c *actor.Context, m put) error {
-				if m.N == 0 {
-					return nil
-				}
-				p.Held += m.N
-				ctx, cancel := context.WithTimeout(c, time.Second)
-				defer cancel()
-				told <- client.Kind("purse").Key("other").Notify(ctx, put{0})
-				return nil
-			}))
-		stop := startNode(t, cluster.NodeOptions{NodeID: "a", Transport: tr, NumShards: stateShards, State: store, Membership: memstore.New(),
-			Kinds: map[string]cluster.ServerHandlerFunc{"purse": cluster.NewActorHandler(def.New)}})
-		p := client.Kind("purse").Key("p")
-		for range 2 {
-			if err := p.Notify(t.Context(), put{1}); err != nil {
-				t.Error(err)
-			}
-		}
-		if err := <-told; err != nil { // the first finds nothing changed
-			t.Error(err)
-		}
-		if err := <-told; !errors.Is(err, context.DeadlineExceeded) || cluster.OutcomeOf(err) != cluster.NotSent {
-			t.Errorf("the second: %v (%v)", err, cluster.OutcomeOf(err))
-		}
-		close(store.hold)
-		stop()
-		_ = tr.Close()
+	callThatWaitsForTheState(t, context.DeadlineExceeded, func(c *actor.Context, to *cluster.ScopedClient) error {
+		ctx, cancel := context.WithTimeout(c, time.Second)
+		defer cancel()
+		return to.Notify(ctx, put{0})
+	})
+	callThatWaitsForTheState(t, cluster.ErrEnvelopeExpired, func(c *actor.Context, to *cluster.ScopedClient) error {
+		return to.Notify(c, put{0}, cluster.WithTTL(time.Second))
 	})
 }
 
-// TestCallThatWaitsForTheStateExpires: a call whose time to live ends while its turn waits for the store is not sent.
-func TestCallThatWaitsForTheStateExpires(t *testing.T) {
+func callThatWaitsForTheState(t *testing.T, want error, call func(c *actor.Context, to *cluster.ScopedClient) error) {
 	synctest.Test(t, func(t *testing.T) {
 		tr, client := memoryOf(t)
 		store := &switched{Store: memstate.New(), hold: make(chan struct{})}
@@ -153,7 +127,7 @@ func TestCallThatWaitsForTheStateExpires(t *testing.T) {
 					return nil
 				}
 				p.Held += m.N
-				told <- client.Kind("purse").Key("other").Notify(c, put{0}, cluster.WithTTL(time.Second))
+				told <- call(c, client.Kind("purse").Key("other"))
 				return nil
 			}))
 		stop := startNode(t, cluster.NodeOptions{NodeID: "a", Transport: tr, NumShards: stateShards, State: store, Membership: memstore.New(),
@@ -168,9 +142,12 @@ func TestCallThatWaitsForTheStateExpires(t *testing.T) {
 			t.Error(err)
 		}
 		time.Sleep(2 * time.Second)
+		if errors.Is(want, context.DeadlineExceeded) && len(told) == 0 {
+			t.Error("the call outlasts its context")
+		}
 		close(store.hold)
-		if err := <-told; !errors.Is(err, cluster.ErrEnvelopeExpired) || cluster.OutcomeOf(err) != cluster.NotSent {
-			t.Errorf("the second: %v (%v)", err, cluster.OutcomeOf(err))
+		if err := <-told; !errors.Is(err, want) || cluster.OutcomeOf(err) != cluster.NotSent {
+			t.Errorf("the second: %v (%v), want %v", err, cluster.OutcomeOf(err), want)
 		}
 		stop()
 		_ = tr.Close()
