@@ -28,8 +28,9 @@ type Options struct {
 	// On connects the processes of the service: [NATS], embed.Dir, or one [Memory] for several
 	// calls of Open.
 	On Network
-	// Entities are the kinds that this process hosts: [Host]. Put kinds with handlers of
-	// another sort, or with bounds of their own, into Node.Kinds. A process with neither
+	// Entities are the kinds that this process hosts: [Host]. Their definitions have their bounds
+	// (actor.CacheSize, actor.MailboxSize). Put kinds with handlers of another sort, or with a func
+	// around their messages, into Node.Kinds. A process with neither
 	// is a client. All processes that host anything should host the same kinds. A process that
 	// leaves out a kind still owns shards with keys of that kind, and refuses their calls
 	// ([cluster.ErrUnknownKind]).

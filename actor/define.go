@@ -29,6 +29,8 @@ type table struct {
 	passivate   hook
 	drain       hook
 	periodic    []periodic
+	cacheSize   int
+	mailboxSize int
 	idleAfter   time.Duration
 	hookTimeout time.Duration
 	persist     *persist.Options
@@ -151,8 +153,33 @@ func Every[E any](period time.Duration, method func(*E, *Context) error) Option 
 	}
 }
 
+// CacheSize bounds how many of the entities are active on a node. Beyond that number the node
+// passivates the one that was least recently used and is not busy. Choose more than the keys that are
+// in use at once on a node, because a key that comes back costs an activation. The default is 1,024, and -1 is
+// unlimited. A handler's option of this name (handlers.Options) wins over the definition's.
+func CacheSize(keys int) Option {
+	mustBound("CacheSize", keys)
+	return func(t *table) { t.cacheSize = keys }
+}
+
+// MailboxSize bounds how many messages may wait for one entity. More are refused with
+// [outcome.ErrOverloaded]. The default is 1,024, and -1 is unlimited. A handler's option of this name
+// (handlers.Options) wins over the definition's. A node learns the definition's bound when it makes its first
+// entity of the kind: messages that arrive before that meet the default.
+func MailboxSize(messages int) Option {
+	mustBound("MailboxSize", messages)
+	return func(t *table) { t.mailboxSize = messages }
+}
+
+// mustBound refuses 0, too: a definition without the option has the default.
+func mustBound(option string, n int) {
+	if n < 1 && n != -1 {
+		panic(fmt.Sprintf("clstr: %s %d: -1 (unlimited), or 1 and more", option, n))
+	}
+}
+
 // PassivateAfter passivates an entity that has had no message for that time. It may take an
-// eighth longer.
+// eighth longer. A handler's option IdleAfter (handlers.Options) wins over the definition's.
 func PassivateAfter(idle time.Duration) Option {
 	return func(t *table) {
 		if idle <= 0 {

@@ -56,7 +56,7 @@ func (i instance) Durable() (of any, p *persist.Options) { return i.entity, i.ta
 
 // Settings implements host.Entity.
 func (i instance) Settings() host.Settings {
-	set := host.Settings{HookTimeout: i.table.hookTimeout, IdleAfter: i.table.idleAfter}
+	set := host.Settings{CacheSize: i.table.cacheSize, MailboxSize: i.table.mailboxSize, HookTimeout: i.table.hookTimeout, IdleAfter: i.table.idleAfter}
 	for _, p := range i.table.periodic {
 		set.Periodic = append(set.Periodic, host.Periodic{Period: p.period, Work: func(c *host.Context) error { return p.method(i.entity, c) }})
 	}

@@ -26,14 +26,15 @@ type Options struct {
 	// key that is neither busy nor has mail is passivated. A key that owes a later answer
 	// is busy too, until the call's time is up. Choose more than the keys that are in use
 	// at once, because a key that was evicted and comes back costs an activation. The node
-	// warns if many keys come back, and counts them (returned_keys_total). 0 = default
-	// (1,024), -1 = unlimited.
+	// warns if many keys come back, and counts them (returned_keys_total). 0 = the entity's
+	// definition, or the default (1,024); -1 = unlimited.
 	CacheSize int
 	// MailboxSize is how many messages may wait for one key; more are refused
-	// with [outcome.ErrOverloaded]. 0 = default (1,024), -1 = unlimited.
+	// with [outcome.ErrOverloaded]. 0 = the entity's definition, or the default (1,024);
+	// -1 = unlimited.
 	MailboxSize int
 	// IdleAfter passivates a key that got no message for that long, and at most
-	// an eighth longer. 0 = never, unless the entity's definition says so.
+	// an eighth longer. 0 = the entity's definition, or never.
 	IdleAfter time.Duration
 	// HookTimeout bounds each turn that no message causes: making the actor, activating,
 	// passivating, a call of Every. At the limit the hook's context ends, and messages that

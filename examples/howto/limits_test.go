@@ -57,20 +57,13 @@ func TestQuota(t *testing.T) {
 	})
 }
 
-// bounded is how a service gives a kind, a node and its transport bounds of their own.
+// bounded is how a service gives a kind and a node bounds of their own.
 func bounded() clstr.Options {
 	return clstr.Options{
-		Name: "howto",
-		On:   clstr.Memory(),
-		Node: cluster.NodeOptions{
-			Kinds: map[string]cluster.ServerHandlerFunc{
-				"report": cluster.NewActorHandlerWithOpts(reports.New, cluster.HandlerOptions{
-					CacheSize:   100, // active keys: each holds a large report
-					MailboxSize: 1,   // a caller that would wait longer is told at once
-				}),
-			},
-			MaxInFlightBytes: 64 << 20, // a container of 512 MiB
-		},
+		Name:     "howto",
+		On:       clstr.Memory(),
+		Entities: clstr.Host(reports),
+		Node:     cluster.NodeOptions{MaxInFlightBytes: 64 << 20}, // a container of 512 MiB
 	}
 }
 
@@ -88,7 +81,10 @@ func (*Report) Render(c *actor.Context, _ Render) (Page, error) {
 	return Page{}, c.Err()
 }
 
-var reports = actor.Define("report", func(string) *Report { return &Report{} }, actor.OnRequest((*Report).Render))
+var reports = actor.Define("report", func(string) *Report { return &Report{} },
+	actor.OnRequest((*Report).Render),
+	actor.CacheSize(100), // active keys on a node: each holds a large report
+	actor.MailboxSize(1)) // a caller that would wait longer is told at once
 
 // patient asks again while the key has no room, until its own deadline.
 func patient[Out any](ctx context.Context, to *cluster.ScopedClient, msg any) (Out, error) {

@@ -2,8 +2,6 @@
 
 package host
 
-import "time"
-
 // Entity is an actor that its key speaks to directly, with the message's
 // context in hand: what [Define] makes, and what handlers of plain funcs are.
 // All methods run on the key's turn, one at a time.
@@ -25,18 +23,4 @@ type Entity interface {
 	Drain(*Context) error
 	// Settings returns what the entity's definition says. It is always the same.
 	Settings() Settings
-}
-
-// Settings is what an entity's definition says of its host; zero is no word on it.
-type Settings struct {
-	HookTimeout time.Duration
-	IdleAfter   time.Duration
-	Periodic    []Periodic
-}
-
-// Periodic is work that an entity does on its turn, each time the period has passed since
-// it last returned. Its error is logged.
-type Periodic struct {
-	Period time.Duration
-	Work   func(*Context) error
 }

@@ -8,21 +8,25 @@ import "sync/atomic"
 // keys are passivated.
 type bound struct {
 	host    *Host
+	most    limit
 	active  atomic.Int64
 	kept    atomic.Int64 // write-behind keys that keep a state which the store has refused
 	allBusy atomic.Bool  // there are too many, and no key is idle
 }
 
+// cacheSize returns how many keys may be active; below 0 is any number.
+func (b *bound) cacheSize() int { return b.most.or(DefaultCacheSize) }
+
 // isExceeded reports whether more keys are active than should be.
 func (b *bound) isExceeded() bool {
-	most := b.host.opts.CacheSize
+	most := b.cacheSize()
 	return most >= 0 && b.active.Load() > int64(most)
 }
 
 // isFull reports whether as many keys as may be active keep states that the store has refused.
 // They cannot be passivated, so no further write-behind key starts.
 func (b *bound) isFull() bool {
-	most := b.host.opts.CacheSize
+	most := b.cacheSize()
 	return most >= 0 && b.kept.Load() >= int64(max(most, 1))
 }
 

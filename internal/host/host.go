@@ -30,7 +30,8 @@ type Options struct {
 	// Factory makes the actor of a key. It runs on the key's own turn and may
 	// block; its error reaches all callers that wait, as an [outcome.ErrActivationFailed].
 	Factory func(key string) (Actor, error)
-	// CacheSize, MailboxSize, IdleAfter and HookTimeout are as in handlers.Options. A key
+	// CacheSize, MailboxSize, IdleAfter and HookTimeout are as in handlers.Options, and 0
+	// leaves them to the entities' definition ([Settings]). A key
 	// may be over CacheSize while all are busy. Mail by process id counts as use; periodic
 	// work and receive timeouts, which a key sends to itself, do not. HookTimeout bounds
 	// what a protoactor actor does on Started, Restarting, Stopping and Stopped, too. An
@@ -71,12 +72,6 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	if o.CacheSize == 0 {
-		o.CacheSize = DefaultCacheSize
-	}
-	if o.MailboxSize == 0 {
-		o.MailboxSize = DefaultMailboxSize
-	}
 	if o.Unknown == nil {
 		o.Unknown = func(m Message) any { return &m }
 	}
@@ -90,6 +85,7 @@ func (o Options) withDefaults() Options {
 type Host struct {
 	system    *System
 	opts      Options
+	mailbox   limit // of the messages that wait for a key
 	observers observers
 	name      string
 	life      context.Context // of hooks

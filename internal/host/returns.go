@@ -46,7 +46,7 @@ func (r *returns) note(c *cell) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.evicted == nil {
-		size := min(max(r.host.opts.CacheSize, fewestEvicted), mostEvicted)
+		size := min(max(r.host.bound.cacheSize(), fewestEvicted), mostEvicted)
 		r.evicted, _ = simplelru.NewLRU[shardKey, struct{}](size, nil) // fails on a size below 1
 	}
 	r.evicted.Add(shardKey{c.shard.id, c.key}, struct{}{})
@@ -60,7 +60,7 @@ func (r *returns) activates(c *cell) {
 	}
 	if rate > 0 {
 		r.host.system.log.Warn("keys are passivated to make room and needed again at once: CacheSize is too small for the keys in use",
-			sparse.Kind(r.host.opts.Kind), slog.Int("cache_size", r.host.opts.CacheSize), slog.Int("returned_per_second", rate))
+			sparse.Kind(r.host.opts.Kind), slog.Int("cache_size", r.host.bound.cacheSize()), slog.Int("returned_per_second", rate))
 	}
 }
 

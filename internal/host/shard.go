@@ -74,7 +74,7 @@ func (s *shard) deliver(key string, m *Context) *outcome.Error {
 // put queues m in c, which is used now.
 func (s *shard) put(c *cell, m *Context) (runs bool, err error) {
 	s.host.ages.use(c)
-	return c.mailbox.put(m, s.host.opts.MailboxSize)
+	return c.mailbox.put(m, s.host.mailbox.or(DefaultMailboxSize))
 }
 
 // delivered does what follows from a put. stop is whether a stop hook has sent the call.

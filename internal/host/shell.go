@@ -148,6 +148,7 @@ func (s *shell) activate(ctx pactor.Context) (err error) {
 	s.inner = inner
 	if s.entity, _ = inner.(Entity); s.entity != nil {
 		s.set = s.entity.Settings()
+		s.shard.host.use(s.set)
 		h.setLimit(s.hookTimeout())
 	}
 	if err := load(s, h); err != nil {
@@ -163,7 +164,6 @@ func (s *shell) activate(ctx pactor.Context) (err error) {
 				return err
 			}
 		}
-		s.shard.host.idle.use(s.set.IdleAfter)
 		for _, p := range s.set.Periodic {
 			s.timers = append(s.timers, startTicker(s.cell, p, h.limit))
 		}

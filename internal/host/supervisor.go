@@ -128,7 +128,7 @@ func (c inbox) PostUserMessage(message any) {
 	if !isOwn(message) {
 		h.ages.use(c.cell)
 	}
-	runs, err := c.mailbox.put(message, h.opts.MailboxSize)
+	runs, err := c.mailbox.put(message, h.mailbox.or(DefaultMailboxSize))
 	c.handOver(runs)
 	switch err {
 	case nil:

@@ -74,7 +74,7 @@ func (s *System) NewHost(opts Options) *Host {
 	h.observers = newObservers(opts.Kind, s.log, opts.Observer)
 	h.life, h.endHooks = context.WithCancel(context.WithoutCancel(h.opts.Base))
 	h.returns.host, h.idle.host, h.bound.host = h, h, h
-	h.idle.use(opts.IdleAfter)
+	h.use(Settings{CacheSize: opts.CacheSize, MailboxSize: opts.MailboxSize, IdleAfter: opts.IdleAfter})
 	return h
 }
 
