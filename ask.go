@@ -25,7 +25,7 @@ func Ask[Out any](ctx context.Context, to *cluster.ScopedClient, msg any, opts .
 		var zero Out
 		return zero, err
 	}
-	return plain.Taken(codec.Plain(reflect.TypeFor[Out]()), out), nil
+	return plain.Taken(codec.Spare(reflect.TypeFor[Out]()), out), nil
 }
 
 // Tell sends a notification to a key. It returns when the key's process has accepted it,

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/clstr-go/clstr"
 	"github.com/clstr-go/clstr/actor"
 	"github.com/clstr-go/clstr/cluster"
 	"github.com/clstr-go/clstr/cluster/cborcodec"
@@ -31,6 +32,10 @@ type (
 	keptBinary struct{ Own *keptOctets }
 	keptBytes  struct{ b []byte }
 	keptOctets struct{ B []byte }
+	keptSelf   struct {
+		N    int
+		self *keptSelf
+	}
 )
 
 func (keptCBOR) MessageCodec() string   { return cborcodec.Name }
@@ -41,6 +46,10 @@ func (k *keptBytes) UnmarshalJSON(b []byte) error    { k.b = b; return nil }
 func (k keptBytes) MarshalJSON() ([]byte, error)     { return k.b, nil }
 func (k *keptOctets) UnmarshalBinary(b []byte) error { k.B = b; return nil }
 func (k *keptOctets) MarshalBinary() ([]byte, error) { return k.B, nil }
+
+// UnmarshalBinary keeps where its value is.
+func (k *keptSelf) UnmarshalBinary(b []byte) error { k.N, k.self = int(b[0]), k; return nil }
+func (k keptSelf) MarshalBinary() ([]byte, error)  { return []byte{byte(k.N)}, nil }
 
 // kept is what handlers and callers keep, and how it looked.
 type kept struct {
@@ -197,4 +206,17 @@ func keptCaller(ctx context.Context, c, rounds int, client *cluster.Client, form
 		errs[i] = r.Wait(ctx)
 	}
 	return errors.Join(errs...)
+}
+
+// TestReplyThatKnowsWhereItIs: the memory of a reply is not used again if the reply's own code has seen it.
+func TestReplyThatKnowsWhereItIs(t *testing.T) {
+	tr := cluster.CreateInMemoryTransport(t)
+	startNode(t, cluster.NodeOptions{NodeID: "node-1", Transport: tr, NumShards: 4, Shards: []uint32{0, 1, 2, 3},
+		Handler: cluster.NewActorHandler(actor.Define("kept", func(string) *int { return new(int) },
+			actor.OnRequest(func(_ *int, _ *actor.Context, m keptSelf) (keptSelf, error) { return m, nil })).New)})
+	to := newClient(t, cluster.ClientOptions{Transport: tr, NumShards: 4, Codec: cborcodec.Name}).Key("k")
+	got, err := clstr.Ask[keptSelf](t.Context(), to, keptSelf{N: 7})
+	if err != nil || got.N != 7 || got.self.N != 7 {
+		t.Errorf("got %+v, and where it was %+v, %v", got, got.self, err)
+	}
 }

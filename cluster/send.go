@@ -161,8 +161,10 @@ func (c *caller) try(ctx context.Context, env Envelope, m *message) (reply []byt
 	return c.transport.Request(ctx, env)
 }
 
-// heard notes how a try has ended.
+// heard notes how a try has ended that has failed. The method that has given a message back may have kept it, so the memory of a
+// message that is sent again is not used again.
 func (c *caller) heard(m *message, err error) {
+	m.value = m.value.Kept()
 	m.command.heard(err)
 	if m.waitsFor(err) {
 		c.window.shrink(m.line)

@@ -66,6 +66,15 @@ func Plain(t reflect.Type) *plain.Type { return infoOf(t).plain }
 // application takes part, so it does not see these bytes, and the codecs copy what they keep.
 func KeepsNothing(t reflect.Type) bool { return infoOf(t).careful }
 
+// Spare is [Plain] for types whose values nothing but their owner has, however they came: no code of their own takes part when they are
+// decoded. Such code may keep the pointer that it gets. It is nil for all others.
+func Spare(t reflect.Type) *plain.Type {
+	if i := infoOf(t); i.careful {
+		return i.plain
+	}
+	return nil
+}
+
 // keepsNothing is the first look of [KeepsNothing], at a type that has a [plain.Type].
 func keepsNothing(t reflect.Type, isProto bool) bool {
 	switch {

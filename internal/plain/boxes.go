@@ -55,7 +55,7 @@ func free(v *Value) { // so that Free is inlined, for calls that carry no value
 }
 
 // Taken returns what p points to, and gives the memory back. p is a reply that only its caller has. t is what is known of M; nil if
-// that is always encoded.
+// the memory may be known to other code.
 func Taken[M any](t *Type, p *M) M {
 	m := *p
 	if t != nil && reflect.TypeFor[M]() == t.of && t.reuse && t.clone == nil {

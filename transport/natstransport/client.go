@@ -186,6 +186,7 @@ func (t *Transport) elsewhere(ctx context.Context, env *transport.Envelope, p *p
 			break
 		}
 		r, env.Retry = next, env.Retry || errors.Is(err, outcome.ErrNotOwner)
+		p.encode(env) // an Around may have kept the value
 		data, err = t.exchange(ctx, nil, r, env, p)
 	}
 	if !errors.Is(err, outcome.ErrTransportNoShardSubscriber) {
