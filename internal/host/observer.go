@@ -16,8 +16,7 @@ type Observer interface {
 	MailboxRefused(kind string)
 	ActiveKeys(kind string, delta int)
 	// KeyReturned is called when a key gets an actor that was passivated to make
-	// room, as one of the last so many: as many as the host's CacheSize, at least 128
-	// and at most 65,536.
+	// room, and few enough others were since: about sixteen times the host's CacheSize.
 	KeyReturned(kind string)
 }
 

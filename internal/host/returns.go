@@ -1,4 +1,4 @@
-// The last keys that were evicted, and the warning where many come back
+// The warning where many of the keys that were evicted come back
 
 package host
 
@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/clstr-go/clstr/internal/sparse"
 )
@@ -21,23 +19,16 @@ const (
 	returnsQuiet = time.Minute
 )
 
-// How many of the last evicted keys are remembered: as many as may be active, within
-// these bounds.
-const (
-	fewestEvicted = 128
-	mostEvicted   = 64 << 10
-)
-
 // returns watches whether keys that were evicted come back: a cap that is too small
 // for the keys in use costs an activation, and a passivation, for each message.
 type returns struct {
 	host *Host
 
 	mu      sync.Mutex
-	evicted *simplelru.LRU[shardKey, struct{}] // made with the first
-	began   time.Time                          // of the span that is counted
-	made    int                                // activations since
-	back    int                                // those of them that had been evicted
+	evicted *evicted  // made with the first
+	began   time.Time // of the span that is counted
+	made    int       // activations since
+	back    int       // those of them that had been evicted
 	warned  time.Time
 }
 
@@ -46,27 +37,26 @@ func (r *returns) note(c *cell) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.evicted == nil {
-		size := min(max(r.host.bound.cacheSize(), fewestEvicted), mostEvicted)
-		r.evicted, _ = simplelru.NewLRU[shardKey, struct{}](size, nil) // fails on a size below 1
+		r.evicted = newEvicted(r.host.bound.cacheSize())
 	}
-	r.evicted.Add(shardKey{c.shard.id, c.key}, struct{}{})
+	r.evicted.add(c.shard.id, c.key)
 }
 
 // activates is called before an incarnation of a key is made.
 func (r *returns) activates(c *cell) {
-	rate, back := r.count(shardKey{c.shard.id, c.key}, time.Now())
+	rate, back := r.count(c.shard.id, c.key, time.Now())
 	if back {
 		r.host.observers.apart(Observer.KeyReturned)
 	}
 	if rate > 0 {
-		r.host.system.log.Warn("keys are passivated to make room and needed again at once: CacheSize is too small for the keys in use",
+		r.host.system.log.Warn("keys are passivated to make room and needed again: CacheSize is too small for the keys in use",
 			sparse.Kind(r.host.opts.Kind), slog.Int("cache_size", r.host.bound.cacheSize()), slog.Int("returned_per_second", rate))
 	}
 }
 
 // count returns whether a key comes back, and how many do a second if that is to be
 // said now.
-func (r *returns) count(key shardKey, now time.Time) (rate int, back bool) {
+func (r *returns) count(shard uint32, key string, now time.Time) (rate int, back bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.evicted == nil { // as in most hosts
@@ -76,7 +66,7 @@ func (r *returns) count(key shardKey, now time.Time) (rate int, back bool) {
 		r.began, r.made, r.back = now, 0, 0
 	}
 	r.made++
-	if !r.evicted.Remove(key) {
+	if !r.evicted.remove(shard, key) {
 		return 0, false
 	}
 	r.back++

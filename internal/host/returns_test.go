@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"log/slog"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -22,6 +23,13 @@ var _ host.Observer = (*comebacks)(nil)
 
 func (c *comebacks) KeyReturned(string) { c.n.Add(1) }
 
+// counts returns how many keys came back, and how many got an actor.
+func (c *comebacks) counts() (back, activated int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return int(c.n.Load()), c.activated
+}
+
 // TestACapThatIsTooSmall: keys that are asked in turn, one more than the cap has room
 // for, are passivated and made again for each message, and the log says so once.
 func TestACapThatIsTooSmall(t *testing.T) {
@@ -37,7 +45,6 @@ func TestACapThatIsTooSmall(t *testing.T) {
 		{"1,500 in turn", 1500, time.Millisecond, 8, true, 1},
 		{"1,500 in turn for three minutes", 1500, 10 * time.Millisecond, 12, true, 3},
 		{"1,500 in turn, but seldom", 1500, time.Second, 2, true, 0},
-		{"more than are remembered", 5000, time.Millisecond, 3, false, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -67,6 +74,58 @@ func TestACapThatIsTooSmall(t *testing.T) {
 					if !strings.Contains(line, "kind=account cache_size=1024 returned_per_second=") {
 						t.Errorf("the line does not name handler, cap and rate: %s", line)
 					}
+				}
+			})
+		})
+	}
+}
+
+// TestManyMoreThanTheCap: most of the keys that come back are counted although many times as many are in
+// use as there is room for, in random order and in turn. If most are forgotten, the log says nothing.
+func TestManyMoreThanTheCap(t *testing.T) {
+	const room = 128
+	for _, c := range []struct {
+		name    string
+		keys    int
+		inTurn  bool
+		atLeast float64 // of all that come back
+		atMost  float64
+		warned  bool
+	}{
+		{"ten times as many", 10 * room, false, 0.95, 1, true},
+		{"ten times as many in turn", 10 * room, true, 0.9, 1, true},
+		{"sixteen times as many", 16 * room, false, 0.8, 1, true},
+		{"a hundred times as many", 100 * room, false, 0.1, 0.25, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var log lines
+				o := &comebacks{}
+				w := newWorldOn(t, host.Options{Kind: "account", Observer: o, CacheSize: room, Factory: making(func(string) *entity { return &entity{} })},
+					slog.New(slog.NewTextHandler(&log, nil)), -1)
+				chance := rand.New(rand.NewPCG(1, 2))
+				for i := range c.keys { // each is evicted once, but for the last
+					w.want(strconv.Itoa(i), "go", "")
+				}
+				synctest.Wait()
+				counted, began := o.counts()
+				for i := range 6_000 {
+					key := i
+					if !c.inTurn {
+						key = chance.IntN(c.keys)
+					}
+					w.want(strconv.Itoa(key%c.keys), "go", "")
+					pass(time.Millisecond)
+				}
+				synctest.Wait()
+				n, made := o.counts()
+				n, made = n-counted, made-began
+				seen := float64(n) / float64(made)
+				if made < 5_000 || seen < c.atLeast || seen > c.atMost {
+					t.Errorf("%.3f of %d keys that came back were counted, want %v to %v", seen, made, c.atLeast, c.atMost)
+				}
+				if got := log.take(); len(got) > 0 != c.warned {
+					t.Errorf("%d lines: %q", len(got), got)
 				}
 			})
 		})
