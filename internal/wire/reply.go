@@ -37,6 +37,23 @@ func AppendReply(b []byte, id uint64, data []byte, err *outcome.Error) []byte {
 // Append appends the reply to the packet in b.
 func (r *Reply) Append(b []byte) []byte { return appendReply(b, r) }
 
+// AppendTimes appends n replies, to the ID and those behind it, with the same error. Further ones cost little more than their bytes.
+func (r *Reply) AppendTimes(b []byte, n int) []byte {
+	if n == 1 {
+		return appendReply(b, r)
+	}
+	e := prepared(r.Err)
+	same := protowire.AppendTag(nil, replyError, protowire.BytesType)
+	same = protowire.AppendVarint(same, uint64(sizeError(e)))
+	same = appendError(same, e)
+	for id := r.ID; id != r.ID+uint64(n); id++ {
+		b = protowire.AppendTag(b, packetReplies, protowire.BytesType)
+		b = protowire.AppendVarint(b, uint64(sizeUint(replyID, id)+len(same)))
+		b = append(appendUint(b, replyID, id), same...)
+	}
+	return b
+}
+
 func appendReply(b []byte, r *Reply) []byte {
 	id, data, err, unknown := r.ID, r.Data, r.Err, r.Unknown
 	size := len(unknown) + sizeUint(replyID, id) + sizeString(replyData, len(data)) +

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"flag"
+	"math"
 	"os"
 	"reflect"
 	"strings"
@@ -205,5 +206,19 @@ func TestErrorText(t *testing.T) {
 	}
 	if in.Message != "b\xff" || in.Causes[0].Message != "c\xff" {
 		t.Error("the error itself was changed")
+	}
+}
+
+// TestAppendTimes: one error for many ids is what each of them gets.
+func TestAppendTimes(t *testing.T) {
+	err := outcome.Overloaded(time.Second, "full \xff").WithCause(outcome.Errorf(outcome.ErrBadEnvelope, "bad"))
+	for _, first := range []uint64{0, 100, math.MaxUint64 - 3} { // the ids grow by a byte, and begin anew
+		var want []byte
+		for i := range uint64(200) {
+			want = wire.AppendReply(want, first+i, nil, err)
+		}
+		if got := (&wire.Reply{ID: first, Err: err}).AppendTimes(nil, 200); !bytes.Equal(got, want) {
+			t.Errorf("from %d on: %d bytes, want %d", first, len(got), len(want))
+		}
 	}
 }

@@ -188,7 +188,7 @@ func (t *Transport) Stuck() (put func(size int) bool) {
 	p := &peer{t: t}
 	p.pool, p.room, p.send, p.busy = t.flusher, &t.replyRoom, p.publish, true
 	return func(size int) bool {
-		_, full := p.put("", t.limit(), &wire.Reply{ID: 1, Data: make([]byte, size)})
+		_, full := p.put("", t.limit(), &wire.Reply{ID: 1, Data: make([]byte, size)}, 1)
 		return full == nil
 	}
 }

@@ -149,7 +149,7 @@ func (p *peer) answer(id uint64, subject string, data []byte, err *outcome.Error
 // accepted tells the sender of notifications that they were accepted.
 func (p *peer) accepted(subject string, all ids) {
 	r := wire.Reply{ID: all.first, Further: all.further}
-	if _, full := p.put(subject, p.t.limit(), &r); full != nil {
+	if _, full := p.put(subject, p.t.limit(), &r, 1); full != nil {
 		p.dropped(full)
 	}
 }
@@ -169,7 +169,7 @@ func (p *peer) refuse(id uint64, subject string, e *wire.Envelope) {
 func (p *peer) reply(subject string, r *wire.Reply) {
 	id, data, err := r.ID, r.Data, r.Err
 	limit := p.t.limit()
-	fits, full := p.put(subject, limit, r)
+	fits, full := p.put(subject, limit, r, 1)
 	if fits && full == nil {
 		return
 	}
@@ -182,7 +182,7 @@ func (p *peer) reply(subject string, r *wire.Reply) {
 	default:
 		short = wire.ReplyTooLarge(id, data, nil, limit+wire.Overhead)
 	}
-	if fits, full = p.put(subject, limit, &wire.Reply{ID: id, Err: short}); !fits || full != nil {
+	if fits, full = p.put(subject, limit, &wire.Reply{ID: id, Err: short}, 1); !fits || full != nil {
 		p.forget(id)
 		p.dropped(full)
 	}
@@ -196,23 +196,30 @@ func (p *peer) dropped(full *outcome.Error) {
 // Without that room a caller would not know what became of its call.
 const small = 1 << 10
 
-func (p *peer) put(subject string, limit int, r *wire.Reply) (fits bool, full *outcome.Error) {
+// many is how many refusals at once find only a quarter of the room: what floods the reader must leave room for other replies.
+const many = 64
+
+// put adds a reply, or the same one for n calls.
+func (p *peer) put(subject string, limit int, r *wire.Reply, n int) (fits bool, full *outcome.Error) {
 	size := 32 + len(r.Data) + sizeOf(r.Err)
 	if r.Owner.Node != "" || r.Unawaited {
 		size += 32 + len(r.Owner.Node)
 	}
+	size *= n
 	most := p.room.limit
-	if size <= small {
+	if n == many {
+		most /= 4
+	} else if size <= small {
 		most *= 2
 	}
 	if full = p.room.reserve(most, size); full != nil {
 		return true, full
 	}
-	fits, _ = p.outbox.put(context.Background(), nil, size, limit, 1+int(r.Further), func(b *batch) {
+	fits, _ = p.outbox.put(context.Background(), nil, size, limit, max(n, 1+int(r.Further)), func(b *batch) {
 		if c := p.take(r.ID); c != nil {
 			dispatch.Part(&c.Call)
 		}
-		b.buf = r.Append(b.buf)
+		b.buf = r.AppendTimes(b.buf, n)
 		if b.reply == "" {
 			b.reply = subject
 		}

@@ -50,7 +50,7 @@ func (r *reader) read() {
 func (r *reader) crowded() (why *outcome.Error, full bool) {
 	messages, bytes := r.t.link.Waiting()
 	if messages > cap(r.t.link.In)/2 || bytes > r.most/2 {
-		why = outcome.Overloaded(dispatch.RetryHint, "%d messages of %d bytes wait for the node's reader", messages, bytes)
+		why = outcome.Overloaded(dispatch.RetryHint, "%d messages wait for the node's reader, and count as %d bytes", messages, bytes)
 	}
 	return why, bytes > r.most
 }

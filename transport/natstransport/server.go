@@ -73,6 +73,7 @@ func (s *server) take(m *nats.Msg) {
 		s.refuseUnread(m, err)
 		return
 	}
+	t.link.Had(len(m.Data), len(t.reader.packet.Envelopes)+len(t.reader.packet.Cancels))
 	slices.Sort(t.reader.packet.Cancels)
 	s.handing.msg = m
 	s.handOn()
@@ -216,22 +217,15 @@ func (s *server) refuseUnread(m *nats.Msg, err error) {
 	if to.N > 0 && to.Unacked == to.N {
 		return // they await nothing
 	}
-	p := s.peer(m.Reply)
-	if to.N == 0 {
-		to.First, to.N = 0, 1
-	}
-	n := min(to.N, maxRefusals, max(64, len(m.Data)/2)) // few bytes are not many calls
-	refusal := notStarted(err)
-	if p.hold() {
-		defer p.release()
-	}
-	for i := range n {
-		p.answer(to.First+uint64(i), m.Reply, nil, refusal)
+	p, r := s.peer(m.Reply), wire.Reply{ID: to.First, Err: notStarted(err)}
+	for n := min(max(1, to.N), max(many, len(m.Data)/8)); n > 0; n -= many { // few bytes are not many calls
+		if _, full := p.put(m.Reply, p.t.limit(), &r, min(n, many)); full != nil {
+			p.dropped(full)
+			break
+		}
+		r.ID += many
 	}
 }
-
-// maxRefusals bounds the answers to one message that was not decoded.
-const maxRefusals = 4096
 
 // peer finds the peer behind a reply subject. Only the reader calls it.
 func (s *server) peer(reply string) *peer {

@@ -23,6 +23,8 @@ type queue struct {
 	received uint64 // nats.go's count when nothing waited
 	read     uint64 // since then
 
+	seen, more uint64 // bytes of packets since then, and how many bytes more they weigh: see Had
+
 	mu    sync.Mutex
 	marks []func() // of those in the channel, in order
 }
@@ -62,6 +64,7 @@ func (l *Link) ReadSent() {
 func (l *Link) Take(m *nats.Msg) {
 	if len(l.In) == 0 {
 		l.received, l.read = atomic.LoadUint64(&l.Conn().InBytes), 0
+		l.seen, l.more = 0, 0
 	} else {
 		l.read += uint64(len(m.Data))
 	}
@@ -87,12 +90,33 @@ func (l *Link) Take(m *nats.Msg) {
 	e.Take(m)
 }
 
-// Waiting is how many messages wait for the reader, and how many bytes they have at most. Only the reader calls it.
+// An item of a packet counts as so many bytes at least, because a packet may consist of items of a few bytes, and the reader would take
+// a thousand times as long for it. Our own senders' items have hardly fewer. Only what is read tells how many items a packet has. So what
+// waits counts as what was read last, and that only once there was some of it.
+const (
+	itemBytes = 64
+	fewSeen   = 256 << 10
+	manySeen  = 16 << 20
+)
+
+// Had notes how many items a packet has that was read. Only the reader calls it.
+func (q *queue) Had(bytes, items int) {
+	if q.seen += uint64(bytes); q.seen > manySeen {
+		q.seen, q.more = q.seen/2, q.more/2
+	}
+	q.more += uint64(max(0, items*itemBytes-bytes))
+}
+
+// Waiting is how many messages wait for the reader, and how many bytes they count as at most. Only the reader calls it.
 func (l *Link) Waiting() (messages int, bytes int64) {
 	if messages = len(l.In); messages > 0 {
 		bytes = int64(atomic.LoadUint64(&l.Conn().InBytes) - l.received - l.read)
 	}
-	return messages, min(bytes, int64(messages)*l.MaxMessage.Load())
+	bytes = min(bytes, int64(messages)*l.MaxMessage.Load())
+	if l.more > 0 {
+		bytes += int64(float64(bytes) * (float64(l.more) / float64(max(l.seen, fewSeen))))
+	}
+	return messages, bytes
 }
 
 // GoOn takes the messages that have waited for the end of the old connection. Only the reader calls it. If code of the
