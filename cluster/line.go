@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"context"
+	"slices"
 
 	"github.com/clstr-go/clstr/internal/turn"
 )
@@ -131,11 +132,44 @@ func (w *window) stood(l *line) {
 	refuse(ofTurns)
 }
 
-// slow reports whether the line's key has refused one lately.
-func (w *window) slow(l *line) bool {
+// waits is called before a pause, after which a message of the line is sent again.
+func (w *window) waits(l *line, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return l.most > 0
+	l.refused(err)
+}
+
+// expire ends the note of a receipt, whose TTL is over, if it still stands in the queue.
+func (w *window) expire(to address, r *Receipt) {
+	w.mu.Lock()
+	var n *note
+	if l := w.lines[to]; l != nil {
+		if i := slices.IndexFunc(l.queue, func(n *note) bool { return n.receipt == r }); i >= 0 {
+			n = l.queue[i]
+			l.queue = slices.Delete(l.queue, i, i+1)
+		}
+	}
+	w.mu.Unlock()
+	if n != nil {
+		n.over(errStood())
+	}
+}
+
+// because adds to the error of a sender that has given up waiting why the line of its key has to wait.
+func (w *window) because(e *Error, to address) *Error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l := w.lines[to]
+	if l == nil {
+		return e
+	}
+	why := l.reason()
+	if why == nil {
+		return e
+	}
+	e = e.WithCause(why)
+	e.Message += ": " + why.Error()
+	return e
 }
 
 // has reports whether notifications to a key are in the window.

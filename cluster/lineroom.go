@@ -67,6 +67,7 @@ func (l *line) left(n *note, window int) {
 
 // grow is called when the key has accepted one.
 func (l *line) grow() {
+	l.why = nil
 	if l.most == 0 {
 		return
 	}

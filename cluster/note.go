@@ -32,6 +32,7 @@ type note struct {
 	holders atomic.Int32    // its receipt, until that was told, and each Post: a transport may tell it before Post returns
 	refusal error           // why it is sent again; nil if it was not sent
 	receipt *Receipt
+	watcher *time.Timer // ends it with its TTL while it stands in a queue; nil if it has not stood there
 
 	// Guarded by the window's mu.
 	line          *line
@@ -63,7 +64,7 @@ func begin(ctx context.Context, c *caller, m *message, opts []EnvelopeOption, le
 	n := notes.Get().(*note)
 	n.holders.Store(1)
 	n.c, n.m, n.to, n.by, n.receipt = c, *m, m.to.address(), c.known.mapping.Load(), &Receipt{n: n}
-	n.first, n.ttl, n.refusal, n.line, n.number, n.after = false, time.Time{}, nil, nil, 0, 0
+	n.first, n.ttl, n.refusal, n.line, n.number, n.after, n.watcher = false, time.Time{}, nil, nil, 0, 0, nil
 	if lent {
 		n.room = append(n.room[:0], m.data...)
 		n.m.data = n.room
@@ -192,6 +193,7 @@ func (n *note) told(err error, again bool) {
 	if again {
 		n.refusal = err
 	} else {
+		err = n.line.tells(n, err)
 		_, err = n.c.conclude(nil, err, &n.env)
 	}
 }
@@ -259,26 +261,19 @@ func (n *note) again(ctx context.Context, err error) error {
 
 // late returns an error if the note's time is up.
 func (n *note) late() error {
-	now := time.Now()
-	expired := !n.ttl.IsZero() && !now.Before(n.ttl)
-	switch {
-	case !expired && now.Before(n.until):
-		return nil
-	case n.m.line != nil && n.c.window.slow(n.line):
-		o := NotSent
-		if n.refusal != nil {
-			o = outcome.Of(n.refusal)
-		}
-		return outcome.Errorf(ErrOverloaded, "the key had no room for it until its time was up").WithOutcome(o)
-	case expired:
-		return outcome.Errorf(ErrEnvelopeExpired, "it stood in line behind others to its key").WithOutcome(NotSent)
+	switch now := time.Now(); {
+	case !n.ttl.IsZero() && !now.Before(n.ttl):
+		return errStood()
+	case !now.Before(n.until):
+		return waited(context.DeadlineExceeded, "in line behind others to its key")
 	}
-	return outcome.ContextError(context.DeadlineExceeded, NotSent)
+	return nil
 }
 
-// over ends a note that was sent by itself.
+// over ends a note that was not posted, or was refused.
 func (n *note) over(err error) {
 	accepted := err == nil
+	err = n.line.tells(n, err)
 	defer func() { // also where the metrics end the goroutine
 		n.c.window.over(n, accepted)
 		n.receipt.end(err)

@@ -127,6 +127,9 @@ func (r *retries) again(ctx context.Context, by *mapping, env Envelope, err erro
 		} else if left < pause {
 			pause = left // for a last look
 		}
+		if m.line != nil {
+			r.caller.window.waits(m.line, err)
+		}
 		paused += pause
 		timer.Reset(pause)
 		select {

@@ -76,7 +76,7 @@ func (c *ScopedClient) NotifyRaw(ctx context.Context, msgType string, data []byt
 // client to the key waits for the notifications before it.
 //
 // What the key has no room for is sent again too, and the sender is slowed. The receipt says [ErrOverloaded] only when the
-// notification's time is up. In a handler the receipt says so at once, unless [ClientOptions].RetryOn has ErrOverloaded. So handlers
+// notification's time is up. Whatever else its line has waited for is told in the same way, if the notification did not run. In a handler the receipt says so at once, unless [ClientOptions].RetryOn has ErrOverloaded. So handlers
 // never wait behind such notifications, and have a window of their own.
 //
 // At most [ClientOptions].NotifyWindow notifications of a client are on their way, with 16 MiB of

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
-	"github.com/clstr-go/clstr/outcome"
 	"github.com/clstr-go/clstr/transport"
 )
 
@@ -49,6 +48,7 @@ type line struct {
 	places uint64   // given so far
 	before uint64   // number of the last that was posted; 0 if the next is to name none
 	held   bool     // only the line's goroutine sends
+	why    error    // the newest refusal of one that is sent again; nil if one was accepted since
 	runs   bool     // that goroutine is there
 	queue  []*note  // while it is held, in order
 	pace
@@ -81,7 +81,7 @@ func (w *window) enter(ctx context.Context, n *note) (entry, error) {
 		select {
 		case <-room:
 		case <-ctx.Done():
-			err = outcome.ContextError(ctx.Err(), NotSent)
+			err = w.because(waited(ctx.Err(), "for room in the client's window"), n.to)
 		}
 		wait.EndWait(ctx)
 		if err != nil {
@@ -130,6 +130,7 @@ func (w *window) tryEnter(n *note) (room <-chan struct{}, e entry, err error) {
 	}
 	l.held = true
 	l.queue = append(l.queue, n)
+	l.watch(n)
 	return nil, queued, nil
 }
 
@@ -198,6 +199,8 @@ func (w *window) take(n *note, again bool) (runs bool) {
 	l.out--
 	if again {
 		l.held = true
+		l.refused(n.refusal)
+		l.watch(n)
 		at, _ := slices.BinarySearchFunc(l.queue, n, func(a, b *note) int { return cmp.Compare(a.place, b.place) })
 		l.queue = slices.Insert(l.queue, at, n)
 	} else {
@@ -227,6 +230,9 @@ func (w *window) over(n *note, accepted bool) {
 // free gives the room of a note back. It is called with mu held.
 func (w *window) free(n *note) {
 	w.open.Add(-1)
+	if n.watcher != nil {
+		n.watcher.Stop()
+	}
 	n.line.left(n, w.most)
 	from := &w.from[n.sort()]
 	from.leave(n)

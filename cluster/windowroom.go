@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -77,10 +78,14 @@ func callBehind(ctx context.Context, c *caller, env *Envelope, m *message, opts 
 	}
 	defer ends()
 	if err := c.window.follow(until, &m.to); err != nil {
-		if until.Err() != nil && ctx.Err() == nil {
-			err = outcome.Errorf(ErrEnvelopeExpired, "its time was up while notifications to its key stood before it").WithOutcome(NotSent)
+		if errors.Is(err, ErrOverloaded) {
+			return nil, err
 		}
-		return nil, err
+		late := outcome.Errorf(ErrEnvelopeExpired, "its time was up while notifications to its key stood before it").WithOutcome(NotSent)
+		if ctx.Err() != nil {
+			late = waited(ctx.Err(), "behind notifications to its key")
+		}
+		return nil, c.window.because(late, m.to.address())
 	}
 	m.first = true
 	return c.call(ctx, env, m, opts)
