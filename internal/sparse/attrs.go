@@ -47,28 +47,6 @@ func PanicWith(value any, stack []byte) slog.Attr {
 		slog.String("stack", cut(string(stack), maxStack)))
 }
 
-// Recover is deferred around an application's code, such as its metrics, if a panic there would
-// hurt more than one call: on a connection's reader, or
-// before a call has been counted. The panic goes to the log.
-func Recover(log *slog.Logger, what string) {
-	if value := recover(); value != nil {
-		log.Error("code of the application panicked", slog.String("in", what), Panic(value))
-	}
-}
-
-// Apart calls an application's code on a goroutine of its own, and waits for it. Use it where the
-// code would hurt others if it ended the goroutine, as a metric in a test may do.
-// A panic goes to the log.
-func Apart(log *slog.Logger, what string, f func()) {
-	over := make(chan struct{})
-	go func() { // ends with f
-		defer close(over)
-		defer Recover(log, what)
-		f()
-	}()
-	<-over
-}
-
 // Text returns the text of an error. The error's methods are an application's code: Text returns
 // false if they do not return.
 func Text(err error) (text string, ok bool) {
@@ -76,25 +54,6 @@ func Text(err error) (text string, ok bool) {
 		return fmt.Sprintf("an error of type %T whose methods %s", err, how), false
 	}
 	return text, true
-}
-
-// apart calls methods of the application's on a goroutine of their own, waits for it, and returns what they do instead of
-// returning; "" if they return.
-func apart(f func()) (how string) {
-	how = "end their goroutine"
-	over := make(chan struct{})
-	go func() { // ends with the methods
-		defer close(over)
-		defer func() {
-			if recover() != nil {
-				how = "panic"
-			}
-		}()
-		f()
-		how = ""
-	}()
-	<-over
-	return how
 }
 
 // shortened is a record whose errors are short, and have methods that return.

@@ -44,19 +44,21 @@ func TestHandlerThatPanics(t *testing.T) {
 
 // A log that ends its goroutine, as t.Fatal does, costs its line, and never the goroutine that wrote it.
 func TestHandlerThatEndsItsGoroutine(t *testing.T) {
-	h := broken{"Handle", runtime.Goexit, map[string]int{}}
-	over, returned := make(chan struct{}), false
-	go func() { // ends at once
-		defer close(over)
-		log := New(slog.New(h))
-		for range 2 * PerSecond {
-			log.Warn("line")
+	for _, in := range []string{"Enabled", "Handle", "WithAttrs", "WithGroup"} {
+		h := broken{in, runtime.Goexit, map[string]int{}}
+		over, returned := make(chan struct{}), false
+		go func() { // ends at once
+			defer close(over)
+			log := New(slog.New(h))
+			for range 2 * PerSecond {
+				log.With("key", "k").WithGroup("g").Warn("line")
+			}
+			Flush(log)
+			returned = true
+		}()
+		if <-over; !returned || h.called[in] < PerSecond || in != "Enabled" && h.called["Handle"] != PerSecond+1 {
+			t.Errorf("%s: returned %v, and %v were called", in, returned, h.called)
 		}
-		Flush(log)
-		returned = true
-	}()
-	if <-over; !returned || h.called["Handle"] != PerSecond+1 {
-		t.Errorf("returned %v, and %v were called", returned, h.called)
 	}
 }
 

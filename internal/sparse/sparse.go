@@ -62,7 +62,9 @@ func Flush(log *slog.Logger) {
 	}
 }
 
-// handler is the bound as a slog.Handler.
+// handler is the bound as a slog.Handler. The inner handler is an application's, and a line may be written by a goroutine that
+// others need, such as a connection's reader. So the handler's methods run apart: one that panics, or ends its goroutine as
+// t.Fatal does, loses the line and nothing else.
 type handler struct {
 	slog.Handler
 	bound *bound // shared with what With has made of the logger
@@ -78,13 +80,11 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 
 // Enabled implements slog.Handler.
 func (h *handler) Enabled(ctx context.Context, l slog.Level) (on bool) {
-	defer func() { _ = recover() }()
-	return h.Handler.Enabled(ctx, l)
+	apart(func() { on = h.Handler.Enabled(ctx, l) })
+	return on
 }
 
-// handle writes a record. The handler is an application's, and a line may be written by a goroutine that
-// others need, such as a connection's reader. So a handler that panics, or ends its goroutine as t.Fatal does, loses the line
-// and nothing else.
+// handle writes a record.
 func handle(ctx context.Context, h slog.Handler, r slog.Record) (err error) {
 	if how := apart(func() { err = h.Handle(ctx, r) }); how != "" {
 		return errors.New("the log's methods " + how)
@@ -96,15 +96,15 @@ func handle(ctx context.Context, h slog.Handler, r slog.Record) (err error) {
 // line still has its message.
 func (h *handler) WithAttrs(attrs []slog.Attr) (with slog.Handler) {
 	with = h
-	defer func() { _ = recover() }()
-	return &handler{h.Handler.WithAttrs(attrs), h.bound}
+	apart(func() { with = &handler{h.Handler.WithAttrs(attrs), h.bound} })
+	return with
 }
 
 // WithGroup implements slog.Handler.
 func (h *handler) WithGroup(name string) (with slog.Handler) {
 	with = h
-	defer func() { _ = recover() }()
-	return &handler{h.Handler.WithGroup(name), h.bound}
+	apart(func() { with = &handler{h.Handler.WithGroup(name), h.bound} })
+	return with
 }
 
 // line identifies the lines that are counted together.
