@@ -40,7 +40,7 @@ func newStored(n *Node, lost func(shard uint32, epoch uint64), stop context.Canc
 	}
 	s := &stored{n: n, lost: lost, stop: stop}
 	s.metrics, _ = n.metrics.(StateMetrics)
-	s.keeper = keeper.New(keeper.Options{Store: n.opts.State, Lost: s.deposed, Trouble: s.trouble})
+	s.keeper = keeper.New(keeper.Options{Store: n.opts.State, Lost: s.deposed, Trouble: s.trouble, Log: n.opts.Log})
 	return s
 }
 
@@ -71,7 +71,9 @@ func (s *stored) admits(ctx context.Context, cluster string, l sharding.Layout) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, firstWord)
 	defer cancel()
-	_, err := s.n.opts.State.Open(ctx, 0, ownerOf(cluster, l, 0), state.Token{})
+	_, err := sparse.Ask(ctx, s.n.opts.Log, "methods of the store of state", func(ctx context.Context) (state.Token, error) {
+		return s.n.opts.State.Open(ctx, 0, ownerOf(cluster, l, 0), state.Token{})
+	})
 	return s.refuse(err) // whatever else it says, it is asked again for each shard
 }
 

@@ -42,6 +42,7 @@ type core struct {
 	asked uint64 // the number of the Open that is under way; 0: none
 	looks int    // that are under way
 	paces int    // tries in a row that failed
+	cause *op    // the last change that began a doubt; nil once it is decided
 
 	effects []effect
 }
@@ -137,19 +138,29 @@ func (c *core) settle() {
 
 func (c *core) release() {
 	held := c.held
-	c.held, c.paces = nil, 0
+	if c.held = nil; c.cause == nil {
+		c.paces = 0
+	}
 	for _, o := range held {
 		c.send(o)
 	}
 	c.do(moved{})
 }
 
-// doubt moves the fence. After that, a change that was on its way is stored or never will be.
-func (c *core) doubt() {
-	if c.status == open {
-		c.status = settling
-		c.fence()
+// doubt moves the fence. After that, a change that was on its way is stored or never will be. If the store takes the fence
+// and never the change of a former doubt, doubt waits before it asks again. o is nil after a read.
+func (c *core) doubt(o *op, err error) {
+	if c.status != open {
+		return
 	}
+	c.status = settling
+	if waits := o != nil && c.cause != nil; o != nil {
+		if c.cause = o; waits {
+			c.fail(inDoubt(err))
+			return
+		}
+	}
+	c.fence()
 }
 
 // committed takes the answer to a send. An answer to an earlier try is ignored: that try is decided.
@@ -164,7 +175,7 @@ func (c *core) committed(o *op, try uint64, rev state.Rev, err error) {
 		// By another owner, or by this one's own move. A further move tells.
 		c.hold(o)
 		if *o.token == c.token {
-			c.doubt()
+			c.doubt(o, err)
 		}
 	case state.Refused(err):
 		c.answer(o, 0, err)
@@ -172,7 +183,7 @@ func (c *core) committed(o *op, try uint64, rev state.Rev, err error) {
 		c.answer(o, 0, inDoubt(err))
 	default:
 		o.doubt = true
-		c.doubt()
+		c.doubt(o, err)
 	}
 	c.settle()
 }
@@ -201,7 +212,7 @@ func (c *core) looked(o *op, t state.Token, there bool, rev state.Rev, err error
 // suspect is called after the store has refused a read with a token.
 func (c *core) suspect(t state.Token) {
 	if t == c.token {
-		c.doubt()
+		c.doubt(nil, nil)
 	}
 }
 

@@ -7,11 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/state"
 )
 
@@ -23,6 +25,7 @@ type Options struct {
 	// Trouble is called with the error that keeps a shard from opening, before each new try. It
 	// must not block.
 	Trouble func(shard uint32, err error)
+	Log     *slog.Logger
 }
 
 // Keeper keeps the shards of one node. Its methods are safe for concurrent use.
@@ -43,6 +46,7 @@ func New(opts Options) *Keeper {
 	if opts.Trouble == nil {
 		opts.Trouble = func(uint32, error) {}
 	}
+	opts.Log = sparse.New(opts.Log)
 	return &Keeper{opts: opts, shards: map[uint32]*shard{}}
 }
 
@@ -167,7 +171,7 @@ func (k *Keeper) Drop(id uint32) {
 }
 
 // Close waits until no change of the shard waits or is under way, or until ctx ends. Then it drops
-// the shard, and waits for what the shard has started. A done func must not call it.
+// the shard, and waits for what the shard has started, but not for ever. A done func must not call it.
 func (k *Keeper) Close(ctx context.Context, id uint32) error {
 	s := k.shard(id)
 	if s == nil {
@@ -180,8 +184,7 @@ func (k *Keeper) Close(ctx context.Context, id uint32) error {
 	}
 	k.mu.Unlock()
 	s.drop()
-	s.rest()
-	return err
+	return cmp.Or(err, s.rest())
 }
 
 // End closes all shards, side by side, and waits for what any shard has started.

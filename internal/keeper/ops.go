@@ -149,6 +149,9 @@ func (c *core) goesOut(o *op) {
 // answer ends a change.
 func (c *core) answer(o *op, rev state.Rev, err error) {
 	c.ended(o)
+	if c.cause == o {
+		c.cause = nil
+	}
 	o.out = false
 	c.ops.remove(o)
 	c.do(answer{o.done, rev, err})

@@ -6,10 +6,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/state"
 )
 
@@ -51,11 +51,16 @@ func (s *shard) tell(what func(*core)) {
 	s.working = true
 	s.mu.Unlock()
 	if !s.work(atOnce) {
-		go func() { // ends when nothing is to be done; Close waits for it
-			for !s.work(atOnce) {
-			}
-		}()
+		s.goOn()
 	}
+}
+
+// goOn carries out what is left.
+func (s *shard) goOn() {
+	go func() { // ends when nothing is to be done; Close waits for it
+		for !s.work(atOnce) {
+		}
+	}()
 }
 
 // work carries out effects, and reports whether it is done.
@@ -109,20 +114,22 @@ func (s *shard) carryOut(e effect) {
 	switch e := e.(type) {
 	case send:
 		o, try := e.op, e.try // what waits for the store holds no copy of the change
-		s.opts.Store.Commit(*e.change, func(rev state.Rev, err error) {
+		s.send(e.change, func(rev state.Rev, err error) {
 			s.tell(func(c *core) { c.committed(o, try, rev, err) })
 		})
 	case answer:
 		e.done(e.rev, e.err)
 	case fence:
 		s.start(func(ctx context.Context) {
-			token, err := s.opts.Store.Open(ctx, s.core.shard, s.core.owner, e.held)
+			token, err := sparse.Ask(ctx, s.opts.Log, theStore, func(ctx context.Context) (state.Token, error) {
+				return s.opts.Store.Open(ctx, s.core.shard, s.core.owner, e.held)
+			})
 			s.tell(func(c *core) { c.opened(e.id, token, err) })
 		})
 	case look:
 		s.start(func(ctx context.Context) {
-			rev, there, err := s.find(ctx, e)
-			s.tell(func(c *core) { c.looked(e.op, e.token, there, rev, err) })
+			f, err := sparse.Ask(ctx, s.opts.Log, theStore, func(ctx context.Context) (found, error) { return s.find(ctx, e) })
+			s.tell(func(c *core) { c.looked(e.op, e.token, f.there, f.rev, err) })
 		})
 	case pause:
 		s.mu.Lock()
@@ -138,74 +145,6 @@ func (s *shard) carryOut(e effect) {
 		s.mu.Unlock()
 	}
 }
-
-// start sends a question to the store, if the shard has not been dropped. The question ends with
-// the answer, with tryTime or with the shard's context; Close waits for it.
-func (s *shard) start(f func(ctx context.Context)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ctx.Err() != nil {
-		return
-	}
-	s.tasks++
-	s.asks.Go(func() { // as above
-		ctx, cancel := context.WithTimeout(s.ctx, tryTime)
-		defer cancel()
-		f(ctx)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.tasks--
-		s.wake()
-	})
-}
-
-const (
-	firstPause = 50 * time.Millisecond
-	soonPause  = time.Second // the longest of the first soonTries, which take as long as patience, or nearly so
-	soonTries  = 16
-	lastPause  = 5 * time.Second
-	// tryTime bounds one question to the store.
-	tryTime = 10 * time.Second
-)
-
-// backOff grows with failures in a row, and differs between shards.
-func backOff(failed int) time.Duration {
-	most := lastPause
-	if failed <= soonTries {
-		most = soonPause
-	}
-	d := min(firstPause<<min(failed-1, 10), most)
-	return d/2 + rand.N(d/2)
-}
-
-// find reads whether a change is stored. It is, if its number is in the key's record, or in an event
-// that was stored since its fence.
-func (s *shard) find(ctx context.Context, l look) (rev state.Rev, there bool, err error) {
-	c := l.change
-	r := state.Range{Place: state.Records, Shard: c.Token.Shard, Kind: c.Kind, Key: c.Key}
-	if c.Record == nil {
-		r.Place, r.After = state.Events, c.Token.Rev
-	}
-	for more := true; more; {
-		var es []state.Entry
-		if es, more, err = s.opts.Store.Read(ctx, l.token, r); err != nil {
-			return 0, false, err
-		}
-		for _, e := range es {
-			switch {
-			case e.Err != nil:
-				return 0, false, e.Err
-			case e.Record != nil && reaches(e.Record.Number, c.Number()), e.Event != nil && reaches(e.Event.Number, c.Number()):
-				return e.Rev, true, nil
-			}
-			r.After = e.Rev
-		}
-	}
-	return 0, false, nil
-}
-
-// reaches reports whether a number is another one or a later one. Numbers begin anew after the largest.
-func reaches(n, other uint64) bool { return int64(n-other) >= 0 }
 
 func (s *shard) commit(c state.Change, done func(state.Rev, error)) {
 	s.tell(func(core *core) { core.commit(c, done) })
@@ -250,7 +189,15 @@ func (s *shard) drop() {
 	}
 }
 
+// restTime bounds the wait for what ends by itself. Only a store that blocks in Commit takes so long.
+const restTime = 5 * time.Second
+
 // rest waits until nothing of a dropped shard runs.
-func (s *shard) rest() {
-	_ = s.until(context.Background(), func() bool { return s.tasks == 0 && !s.working })
+func (s *shard) rest() error {
+	ctx, cancel := context.WithTimeout(context.Background(), restTime)
+	defer cancel()
+	if err := s.until(ctx, func() bool { return s.tasks == 0 && !s.working }); err != nil {
+		return fmt.Errorf("%s go on after the end of shard %d: %w", theStore, s.core.shard, err)
+	}
+	return nil
 }

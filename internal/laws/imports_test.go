@@ -105,7 +105,7 @@ var table = []row{
 		"the suite of messages with an ID knows the seam of state, never a backend"},
 	{"internal/startstoptest", "", "", "a leaf: how what starts also ends, as a test"},
 	{"internal/expiry", "", "", "a leaf: many deadlines on few timers"},
-	{"internal/keeper", "state", "",
+	{"internal/keeper", "state internal/sparse", "",
 		"policy of stores of state, once for all: knows the seam, no backend and no entity"},
 	{"internal/natsdial", "outcome", "github.com/nats-io/nats.go", "how transport and stores connect"},
 	{"internal/natstest", "testkit", "github.com/nats-io/nats-server/v2/server", "servers for the tests of stores"},

@@ -51,7 +51,7 @@ func apart(f func()) (how string) {
 }
 
 // Patience is how long [Ask] waits for code that goes on although its context has ended.
-const Patience = time.Second
+const Patience = 2 * time.Second
 
 // Ask calls code of an application that asks something outside of the process, such as a store, on a goroutine of its own,
 // and waits for its answer. The code may panic, end its goroutine, or go on although ctx has ended. Then Ask returns an error
