@@ -4,12 +4,14 @@ package cluster
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/record"
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
 	"github.com/clstr-go/clstr/outcome"
 )
@@ -29,6 +31,7 @@ const (
 // transport's reader does not.
 type foreignKinds struct {
 	store membership.Store
+	log   *slog.Logger
 	ctx   context.Context // the node's
 	work  sync.WaitGroup
 
@@ -65,7 +68,10 @@ func (f *foreignKinds) refuse(c *dispatch.Call, err *outcome.Error) {
 func (f *foreignKinds) read() {
 	ctx, cancel := context.WithTimeout(f.ctx, kindsTimeout)
 	defer cancel()
-	entries, _, err := f.store.Snapshot(ctx, record.MemberPrefix)
+	entries, err := sparse.Ask(ctx, f.log, "methods of the store of members", func(ctx context.Context) ([]membership.Entry, error) {
+		entries, _, err := f.store.Snapshot(ctx, record.MemberPrefix)
+		return entries, err
+	})
 	var kinds []string
 	for _, e := range entries {
 		if m, err := record.Decode[record.Member](e.Value); err == nil && m.State != record.Dead && m.State != record.Left {

@@ -53,7 +53,7 @@ func newLiving(n *Node, life *dispatch.Lifetime) *living {
 		reach: newReach(n), life: life, transport: dispatch.BackendOf(n.opts.Transport),
 		open: map[uint32]*ownedShard{},
 	}
-	l.foreign.store, l.foreign.ctx = n.opts.Membership, life.Context()
+	l.foreign.store, l.foreign.log, l.foreign.ctx = n.opts.Membership, n.opts.Log, life.Context()
 	l.shardMetrics, _ = n.metrics.(ShardMetrics)
 	return l
 }

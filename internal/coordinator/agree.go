@@ -19,22 +19,11 @@ import (
 	"github.com/clstr-go/clstr/sharding"
 )
 
-// maker is a store that a node can make anew when it is gone.
-type maker interface {
-	// Make makes the place that keeps the records, or finds that another node has made it.
-	Make(ctx context.Context) error
-}
-
-// born is a store that knows when it was made, by its server's clock.
-type born interface {
-	Born(ctx context.Context) (time.Time, error)
-}
-
 // agreement is what a node knows of the cluster that it joins before it joins: the
 // layout, and whether others may own shards by a store that was lost.
 type agreement struct {
 	self    *ownership.Self // its layout and identity are the cluster's once they are known
-	store   membership.Store
+	store   members
 	node    Node
 	log     *slog.Logger
 	answers *answers
@@ -96,22 +85,15 @@ func (a *agreement) reach(ctx context.Context) error {
 	}
 }
 
-// errNoMaker is the error for a store that nodes cannot make.
-var errNoMaker = fmt.Errorf("%w: nodes cannot make this store", membership.ErrNoRecords)
-
 func (a *agreement) make(ctx context.Context) error {
-	m, ok := a.store.(maker)
-	if !ok {
-		return errNoMaker
-	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	return m.Make(ctx)
+	return a.store.make(ctx)
 }
 
 func (a *agreement) agreeOnce(ctx context.Context) error {
 	want := record.NewConfig(a.self.Layout)
-	_, passes := a.store.(membership.PassingStore)
+	passes := a.store.passes()
 	e, err := a.config(ctx)
 	if err != nil {
 		return err
@@ -151,7 +133,7 @@ func (a *agreement) agreeOnce(ctx context.Context) error {
 func (a *agreement) config(ctx context.Context) (membership.Entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	return a.store.Read(ctx, record.ConfigKey)
+	return a.store.read(ctx, record.ConfigKey)
 }
 
 // found writes the configuration of a store that has none. The store may belong to a
@@ -180,13 +162,11 @@ func (a *agreement) found(ctx context.Context, cfg record.Config) error {
 			return err
 		}
 	}
-	if b, ok := a.store.(born); ok {
-		at, err := b.Born(ctx)
-		if err != nil {
-			return err
-		}
-		cfg.Base = uint64(max(0, at.UnixMicro()))
+	at, err := a.store.born(ctx)
+	if err != nil {
+		return err
 	}
+	cfg.Base = uint64(max(0, at.UnixMicro()))
 	if a.past.Epoch > 0 {
 		cfg.Base = max(cfg.Base, a.past.Epoch+1)
 	}
@@ -197,6 +177,6 @@ func (a *agreement) found(ctx context.Context, cfg record.Config) error {
 func (a *agreement) write(ctx context.Context, rev uint64, cfg record.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	_, err := a.store.Write(ctx, record.ConfigKey, rev, record.Encode(cfg))
+	_, err := a.store.write(ctx, record.ConfigKey, rev, record.Encode(cfg))
 	return cmp.Or(err, membership.ErrConflict)
 }

@@ -62,6 +62,7 @@ const DefaultNumShards = 256
 type Coordinator struct {
 	opts    Options
 	log     *slog.Logger
+	store   members
 	inbox   inbox
 	ops     chan struct{} // one token for each operation that runs
 	work    sync.WaitGroup
@@ -95,9 +96,10 @@ func New(opts Options) (*Coordinator, error) {
 	}
 	opts.Self.Process = process.Self()
 	c := &Coordinator{opts: opts, log: sparse.New(opts.Log), ops: make(chan struct{}, maxOps), inbox: inbox{signal: make(chan struct{}, 1)}}
+	c.store = members{opts.Store, c.log}
 	c.tasks = tasks{work: &c.work, last: map[uint32]chan struct{}{}}
-	c.agreement = agreement{self: &c.opts.Self, store: opts.Store, node: opts.Node, log: c.log, answers: &c.answers, adopts: adopts}
-	c.others = others{self: &c.opts.Self, store: opts.Store}
+	c.agreement = agreement{self: &c.opts.Self, store: c.store, node: opts.Node, log: c.log, answers: &c.answers, adopts: adopts}
+	c.others = others{self: &c.opts.Self, store: c.store}
 	c.hearing.hearer = opts.Hearer
 	c.reaching = reaching{reacher: opts.Reacher, log: c.log}
 	return c, nil
@@ -163,10 +165,8 @@ func (c *Coordinator) takePart(ctx context.Context) error {
 // node joins even if it cannot watch.
 func (c *Coordinator) watch() {
 	for c.stays.Err() == nil {
-		stop, err := c.opts.Store.Watch(c.inbox.see)
+		err := c.store.watch(c.stays, c.inbox.see)
 		if err == nil {
-			<-c.stays.Done()
-			stop()
 			return
 		}
 		c.log.Warn("cannot watch the store of members: this node sees changes later", slog.Any("error", err))

@@ -54,19 +54,19 @@ func (in *incarnation) do(e ownership.Effect) {
 			in.remember(time.Now())
 		}
 		in.operate(e.Op, own, opTimeout, func(ctx context.Context) (r ownership.Result, err error) {
-			r.Rev, err = in.c.opts.Store.Write(ctx, e.Key, e.Rev, e.Value)
+			r.Rev, err = in.c.store.write(ctx, e.Key, e.Rev, e.Value)
 			return r, err
 		})
 	case ownership.Read:
 		in.operate(e.Op, e.Key == record.MemberKey(in.self.Ref), opTimeout, func(ctx context.Context) (ownership.Result, error) {
-			entry, err := in.c.opts.Store.Read(ctx, e.Key)
+			entry, err := in.c.store.read(ctx, e.Key)
 			return ownership.Result{Entries: []membership.Entry{entry}}, err
 		})
 	case ownership.Snapshot:
 		timeout := opTimeout + time.Duration(in.self.Layout.NumShards)*perRecord
-		in.operate(e.Op, false, timeout, func(ctx context.Context) (r ownership.Result, err error) {
-			r.Entries, r.AsOf, err = in.c.opts.Store.Snapshot(ctx, e.Prefix)
-			return r, err
+		in.operate(e.Op, false, timeout, func(ctx context.Context) (ownership.Result, error) {
+			s, err := in.c.store.snapshot(ctx, e.Prefix)
+			return ownership.Result{Entries: s.entries, AsOf: s.asOf}, err
 		})
 	case ownership.Lease:
 		wasLapsed := in.lease.Lapsed()
@@ -135,9 +135,7 @@ func (in *incarnation) do(e ownership.Effect) {
 		}
 	case ownership.Reconnect:
 		log.Warn("the store of members does not answer the renewals of this node's lease")
-		if r, ok := in.c.opts.Store.(membership.ConnectionStore); ok {
-			in.c.work.Go(r.Reconnect)
-		}
+		in.c.work.Go(in.c.store.reconnect) // ends when the store has let go of the connection
 	}
 }
 
@@ -146,7 +144,7 @@ func (in *incarnation) entrust(e ownership.Write) {
 	in.c.work.Go(func() { // ends with its timeout
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(in.ctx), opTimeout)
 		defer cancel()
-		if _, err := in.c.opts.Store.Write(ctx, e.Key, e.Rev, e.Value); err != nil {
+		if _, err := in.c.store.write(ctx, e.Key, e.Rev, e.Value); err != nil {
 			in.c.log.Warn("could not write that this incarnation has ended: other nodes notice when its lease ends", slog.Any("error", err))
 		}
 	})

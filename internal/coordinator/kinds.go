@@ -19,7 +19,7 @@ import (
 // others is what a node asks the store about the other members, before it joins.
 type others struct {
 	self  *ownership.Self
-	store membership.Store
+	store members
 }
 
 // fits returns [membership.ErrForeignKinds] if there are members that live, and none of them
@@ -30,7 +30,7 @@ func (o others) fits(ctx context.Context) error {
 	var until time.Time
 	var gone absence
 	for {
-		entries, _, err := o.members(ctx)
+		entries, err := o.members(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -99,7 +99,7 @@ func named(kinds []string) string {
 func (o others) outlived(ctx context.Context, born uint64) bool {
 	var gone absence
 	for ctx.Err() == nil {
-		entries, _, err := o.members(ctx)
+		entries, err := o.members(ctx)
 		if err == nil {
 			return slices.ContainsFunc(entries, func(e membership.Entry) bool {
 				ref, ok := record.ParseMemberKey(e.Key)
@@ -119,8 +119,9 @@ func (o others) outlived(ctx context.Context, born uint64) bool {
 	return false
 }
 
-func (o others) members(ctx context.Context) ([]membership.Entry, uint64, error) {
+func (o others) members(ctx context.Context) ([]membership.Entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	return o.store.Snapshot(ctx, record.MemberPrefix)
+	s, err := o.store.snapshot(ctx, record.MemberPrefix)
+	return s.entries, err
 }

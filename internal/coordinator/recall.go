@@ -101,12 +101,12 @@ func (a *agreement) hear(ctx context.Context, before []uint64) []uint64 {
 func (a *agreement) knows(ctx context.Context, heard []uint64) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	entries, _, err := a.store.Snapshot(ctx, record.ShardPrefix)
+	s, err := a.store.snapshot(ctx, record.ShardPrefix)
 	if err != nil {
 		return false, err
 	}
 	there := map[string]membership.Entry{}
-	for _, e := range entries {
+	for _, e := range s.entries {
 		there[e.Key] = e
 	}
 	for shard, epoch := range heard {
@@ -114,7 +114,7 @@ func (a *agreement) knows(ctx context.Context, heard []uint64) (bool, error) {
 		if reaches(there[key], epoch) {
 			continue
 		}
-		e, err := a.store.Read(ctx, key)
+		e, err := a.store.read(ctx, key)
 		if err != nil {
 			return false, err
 		}
