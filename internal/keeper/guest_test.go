@@ -202,6 +202,9 @@ func (s *taking) Commit(c state.Change, done func(state.Rev, error)) {
 	s.mu.Lock()
 	s.asked++
 	does := s.does
+	if s.asked > 1000 { // in no time: the test would never end
+		does = nil
+	}
 	s.mu.Unlock()
 	if does == nil {
 		s.Store.Commit(c, done)

@@ -119,16 +119,23 @@ var Table = []Mutant{
 	{
 		"refusalIsNo", "a change whose answer is lost counts as refused",
 		"internal/keeper/core.go",
-		"		o.doubt = true\n		c.doubt()",
+		"		o.doubt = true\n		c.doubt(o, err)",
 		"		c.answer(o, 0, state.ErrDeposed)",
 		"internal/keeper", "TestLostAnswers",
 	},
 	{
 		"lookTooEarly", "a change in doubt is looked for before the fence has moved",
 		"internal/keeper/core.go",
-		"		c.status = settling\n		c.fence()\n",
-		"		c.status = settling\n		c.opened(c.asked, c.token, nil)\n",
+		"			return\n		}\n	}\n	c.fence()\n",
+		"			return\n		}\n	}\n	c.opened(c.asked, c.token, nil)\n",
 		"internal/keeper", "TestSimulation",
+	},
+	{
+		"asksAtOnce", "a store that takes no change is asked in a tight loop",
+		"internal/keeper/core.go",
+		"		if c.cause = o; waits {",
+		"		if c.cause = o; waits && false {",
+		"internal/keeper", "TestStoreThatTakesNoChange",
 	},
 	{
 		"doubtIsNo", "what is in doubt when the shard is lost is called refused",
