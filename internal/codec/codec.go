@@ -219,7 +219,7 @@ func UnmarshalAs[T any](as string, data []byte) (T, error) {
 		v = elem.Interface().(T)
 		target = elem.Interface()
 	}
-	return v, unmarshalInto(as, data, target)
+	return v, unmarshalInto(as, data, target, true)
 }
 
 // UnmarshalNew is UnmarshalAs for callers that want a pointer: a protobuf message
@@ -230,14 +230,15 @@ func UnmarshalNew[T any](as string, data []byte) (*T, error) {
 		return &v, err
 	}
 	v := new(T)
-	return v, unmarshalInto(as, data, v)
+	return v, unmarshalInto(as, data, v, true)
 }
 
 // UnmarshalInto decodes data into what target points to. Where that one's own code
 // panics (UnmarshalJSON, UnmarshalText) the error is a [*Panic].
-func UnmarshalInto(data []byte, target any) error { return unmarshalInto(JSON, data, target) }
+func UnmarshalInto(data []byte, target any) error { return unmarshalInto(JSON, data, target, false) }
 
-func unmarshalInto(as string, data []byte, target any) (err error) {
+// unmarshalInto decodes data. fresh says that the target is zero, and that only the caller knows it.
+func unmarshalInto(as string, data []byte, target any, fresh bool) (err error) {
 	defer caught("decoding", &err)
 	if m, ok := target.(proto.Message); ok {
 		return proto.Unmarshal(data, m)
@@ -245,7 +246,7 @@ func unmarshalInto(as string, data []byte, target any) (err error) {
 	if as != JSON {
 		return unmarshalAs(as, data, target)
 	}
-	if err := decodeJSON(data, target); err != nil {
+	if err := decodeJSON(data, target, fresh); err != nil {
 		return &jsonError{err}
 	}
 	return nil

@@ -7,39 +7,72 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	quick "github.com/go-json-experiment/json/v1"
 )
 
 // decodeJSON is json.Unmarshal in a third of the time, with the same results. Types that
 // the two might decode differently go to encoding/json, and so does a text that the quick one refuses.
-func decodeJSON(data []byte, target any) error {
+// fresh says that the target is zero, and that only the caller knows it: no code sees what a text that is refused has left there.
+func decodeJSON(data []byte, target any, fresh bool) error {
 	t := reflect.TypeOf(target)
-	if t == nil || t.Kind() != reflect.Pointer || !quickly(t.Elem()) {
+	if t == nil || t.Kind() != reflect.Pointer {
 		return json.Unmarshal(data, target)
 	}
-	if quick.Unmarshal(data, target) == nil {
+	var err error
+	switch how := quickness(t.Elem()); {
+	case how == slow:
+		return json.Unmarshal(data, target)
+	case how == inOneGo && fresh:
+		err = jsonv2.Unmarshal(data, target, oneGo)
+	default:
+		err = quick.Unmarshal(data, target)
+	}
+	if err == nil {
 		return nil
+	}
+	if fresh {
+		reflect.ValueOf(target).Elem().SetZero()
 	}
 	return json.Unmarshal(data, target) // whose errors callers know
 }
 
-var quickTypes sync.Map // reflect.Type -> bool
+// speed is how values of a type are decoded.
+type speed int
 
-// quickly reports whether the two agree on all values of a type.
-func quickly(t reflect.Type) bool {
-	if ok, known := quickTypes.Load(t); known {
-		return ok.(bool)
+const (
+	slow    speed = iota // by encoding/json
+	quickly              // by the quick one, which looks at the whole text before it decodes any of it, as encoding/json does
+	inOneGo              // the same without that look, because no code of the type's own would run before an error is found
+)
+
+// oneGo are the options of package v1 without the look at the whole text. They differ only in errors.
+var oneGo = jsonv2.JoinOptions(quick.DefaultOptionsV1(), quick.ReportErrorsWithLegacySemantics(false))
+
+var quickTypes sync.Map // reflect.Type -> speed
+
+// quickness is how values of a type are decoded: quickly if the two agree on all of them.
+func quickness(t reflect.Type) speed {
+	if how, known := quickTypes.Load(t); known {
+		return how.(speed)
 	}
-	ok := agreeOn(t, map[reflect.Type]bool{})
-	quickTypes.Store(t, ok)
-	return ok
+	how := inOneGo
+	if !agreeOn(t, &how, map[reflect.Type]bool{}) {
+		how = slow
+	}
+	quickTypes.Store(t, how)
+	return how
 }
 
-var number = reflect.TypeFor[json.Number]()
+var (
+	number = reflect.TypeFor[json.Number]()
+	moment = reflect.TypeFor[time.Time]()
+)
 
-// agreeOn looks at a type and all that its values hold. seen ends circles.
-func agreeOn(t reflect.Type, seen map[reflect.Type]bool) bool {
+// agreeOn looks at a type and all that its values hold. seen ends circles. It makes how slower if code of the type's own decodes.
+func agreeOn(t reflect.Type, how *speed, seen map[reflect.Type]bool) bool {
 	if seen[t] {
 		return true
 	}
@@ -52,16 +85,21 @@ func agreeOn(t reflect.Type, seen map[reflect.Type]bool) bool {
 			return false
 		}
 	}
+	for _, m := range []string{"UnmarshalJSON", "UnmarshalText"} {
+		if _, has := reflect.PointerTo(t).MethodByName(m); has && t != moment {
+			*how = quickly
+		}
+	}
 	switch t.Kind() {
 	case reflect.Map:
-		return agreeOn(t.Key(), seen) && agreeOn(t.Elem(), seen)
+		return agreeOn(t.Key(), how, seen) && agreeOn(t.Elem(), how, seen)
 	case reflect.Array, reflect.Pointer, reflect.Slice:
-		return agreeOn(t.Elem(), seen)
+		return agreeOn(t.Elem(), how, seen)
 	case reflect.Interface:
 		return t.NumMethod() == 0
 	case reflect.Struct:
 		for f := range t.Fields() {
-			if !plainTag(f.Tag.Get("json")) || !agreeOn(f.Type, seen) {
+			if !plainTag(f.Tag.Get("json")) || !agreeOn(f.Type, how, seen) {
 				return false
 			}
 		}
@@ -69,7 +107,8 @@ func agreeOn(t reflect.Type, seen map[reflect.Type]bool) bool {
 	return true
 }
 
-// plainTag reports whether both read a tag alike: the other package knows more options, and quoted names.
+// plainTag reports whether both read a tag alike: the other package knows more options, and quoted names. In quotes it takes
+// numbers that encoding/json refuses, such as +7 and NaN.
 func plainTag(tag string) bool {
 	name, options, _ := strings.Cut(tag, ",")
 	if strings.ContainsAny(name, "'\"\\`") {
@@ -77,7 +116,7 @@ func plainTag(tag string) bool {
 	}
 	for o := range strings.SplitSeq(options, ",") {
 		switch o {
-		case "", "omitempty", "omitzero", "string":
+		case "", "omitempty", "omitzero":
 		default:
 			return false
 		}

@@ -38,33 +38,47 @@ type (
 		Base
 		inner
 		*Deep
-		Bytes   []byte
-		Ints    []int
-		Ages    map[string]int
-		Names   map[int]string
-		Keyed   map[lower]int
-		Any     any
-		Raw     json.RawMessage
-		Text    lower
-		Own     own
-		OwnP    *own
-		Quoted  int     `json:",string"`
-		QuotedF float64 `json:",string"`
-		QuotedB bool    `json:",string"`
-		QuotedS string  `json:",string"`
-		QuotedP *int    `json:",string"`
-		Small   int8
-		Float   float32
-		When    time.Time `json:"when,omitzero"`
-		For     time.Duration
-		IP      netip.Addr
-		Big     *big.Int
-		Three   [3]byte
-		Pair    [2]string
-		Cased   string `json:"CaSe"`
-		Dash    string `json:"-,"` //lint:ignore SA5008 a name that some take for none
-		None    string `json:"-"`
-		Next    *every
+		Bytes []byte
+		Ints  []int
+		Ages  map[string]int
+		Names map[int]string
+		Keyed map[lower]int
+		Any   any
+		Raw   json.RawMessage
+		Text  lower
+		Own   own
+		OwnP  *own
+		Small int8
+		Float float32
+		When  time.Time `json:"when,omitzero"`
+		For   time.Duration
+		IP    netip.Addr
+		Big   *big.Int
+		Three [3]byte
+		Pair  [2]string
+		Cased string `json:"CaSe"`
+		Dash  string `json:"-,"` //lint:ignore SA5008 a name that some take for none
+		None  string `json:"-"`
+		Next  *every
+	}
+	// codeless is every without what has code of its own.
+	codeless struct {
+		Base
+		inner
+		*Deep
+		Bytes []byte
+		Ints  []int
+		Ages  map[string]int
+		Names map[int]string
+		Any   any
+		Small int8
+		Float float32
+		When  time.Time `json:"when,omitzero"`
+		For   time.Duration
+		Three [3]byte
+		Pair  [2]string
+		Cased string `json:"CaSe"`
+		Next  *codeless
 	}
 	Deep  struct{ C int }
 	lower string
@@ -76,7 +90,7 @@ func (l *lower) UnmarshalText(b []byte) error { *l = lower(strings.ToLower(strin
 func (o *own) UnmarshalJSON(b []byte) error { o.Given = append(o.Given, string(b)); return nil }
 
 var corpusTypes = []func() any{
-	func() any { return new(deposit) }, func() any { return new(purchase) }, func() any { return new(every) },
+	func() any { return new(deposit) }, func() any { return new(purchase) }, func() any { return new(every) }, func() any { return new(codeless) },
 	func() any { return new(any) }, func() any { return new(*deposit) }, func() any { return new(string) }, func() any { return new(int8) },
 	func() any { return new([]deposit) }, func() any { return new(lower) }, func() any { return new(own) }, func() any { return new([]byte) },
 	// What has held something before is decoded over it.
@@ -102,15 +116,21 @@ var corpus = []string{
 func agrees(t *testing.T, data string, fresh func() any) {
 	t.Helper()
 	want, got := fresh(), fresh()
-	if !quickly(reflect.TypeOf(got).Elem()) {
+	if quickness(reflect.TypeOf(got).Elem()) == slow {
 		t.Errorf("%T is not decoded quickly", got)
 	}
 	wantErr := json.Unmarshal([]byte(data), want)
-	if err := decodeJSON([]byte(data), got); (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() {
+	if err := decodeJSON([]byte(data), got, false); (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() {
 		t.Errorf("%.200q into a %T: %v, want %v", data, got, err, wantErr)
 	}
 	if wantErr == nil && !reflect.DeepEqual(got, want) {
 		t.Errorf("%.200q into a %T: %+v, want %+v", data, got, got, want)
+	}
+	if zero := fresh(); reflect.ValueOf(zero).Elem().IsZero() {
+		err := decodeJSON([]byte(data), zero, true)
+		if (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() || !reflect.DeepEqual(zero, want) {
+			t.Errorf("%.200q into a fresh %T: %+v, %v, want %+v, %v", data, zero, zero, err, want, wantErr)
+		}
 	}
 	if alone := fresh(); wantErr != nil && quick.Unmarshal([]byte(data), alone) == nil {
 		t.Errorf("%.200q into a %T: the quick one takes it: %+v, want %v", data, alone, alone, wantErr)
@@ -157,13 +177,50 @@ func TestNotQuickly(t *testing.T) {
 			Q string `json:"'a,b'"`
 		}{},
 		struct{ E error }{},
+		quoted{},
 	} {
-		if quickly(reflect.TypeOf(v)) {
+		if quickness(reflect.TypeOf(v)) != slow {
 			t.Errorf("%T is decoded quickly", v)
 		}
 	}
 	if n, err := Unmarshal[struct{ N json.Number }]([]byte(`{"N":12.50}`)); err != nil || n.N != "12.50" {
 		t.Errorf("%v, %v", n, err)
+	}
+	for _, n := range []string{"+7", "Inf", "NaN", ".5"} {
+		if q, err := Unmarshal[quoted]([]byte(`{"N":"` + n + `"}`)); err == nil {
+			t.Errorf("%s is taken for a number: %v", n, q)
+		}
+	}
+}
+
+type quoted struct {
+	N float64 `json:",string"`
+}
+
+// counted counts how often its own code was given something.
+type counted struct{}
+
+var given int
+
+func (*counted) UnmarshalJSON([]byte) error { given++; return nil }
+
+// TestInOneGo: a text is decoded without a look at the whole of it before, unless code of the type's own would run.
+func TestInOneGo(t *testing.T) {
+	for _, v := range []any{deposit{}, purchase{}, codeless{}, "", new(int), []any{}, map[string]time.Time{}} {
+		if quickness(reflect.TypeOf(v)) != inOneGo {
+			t.Errorf("%T is not decoded in one go", v)
+		}
+	}
+	for _, v := range []any{every{}, lower(""), map[lower]int{}, struct{ N []counted }{}, json.RawMessage{}} {
+		if quickness(reflect.TypeOf(v)) != quickly {
+			t.Errorf("%T is decoded in one go", v)
+		}
+	}
+	if _, err := Unmarshal[struct{ N counted }]([]byte(`{"N":1,`)); err == nil || given > 0 {
+		t.Errorf("the type's own code ran %d times before an error was found: %v", given, err)
+	}
+	if m, err := Unmarshal[map[string]int]([]byte(`{"a":1,`)); err == nil || m != nil {
+		t.Errorf("what is left of a text that is refused: %v, %v", m, err)
 	}
 }
 
@@ -176,7 +233,7 @@ func BenchmarkDecodeJSON(b *testing.B) {
 		if name == "order" {
 			fresh = corpusTypes[1]
 		}
-		for way, f := range map[string]func([]byte, any) error{"std": json.Unmarshal, "quick": decodeJSON} {
+		for way, f := range map[string]func([]byte, any) error{"std": json.Unmarshal, "quick": decodeFresh} {
 			b.Run(name+"/"+way, func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
@@ -188,3 +245,5 @@ func BenchmarkDecodeJSON(b *testing.B) {
 		}
 	}
 }
+
+func decodeFresh(data []byte, target any) error { return decodeJSON(data, target, true) }

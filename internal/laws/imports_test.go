@@ -86,7 +86,7 @@ var table = []row{
 	{"testkit", ". internal/dispatch internal/host internal/hosting internal/persist internal/record cluster membership membership/memstore membership/natsstore handlers actor transport transport/memtransport transport/natstransport internal/wire sharding state state/memstate metrics outcome",
 		"github.com/asynkron/protoactor-go/actor github.com/nats-io/nats-server/v2/server github.com/nats-io/nats.go",
 		"for tests of users: everything below, with a server inside"},
-	{"internal/codec", "internal/lossless internal/plain internal/protocopy", "github.com/go-json-experiment/json/v1 google.golang.org/protobuf/proto google.golang.org/protobuf/encoding/protowire google.golang.org/protobuf/reflect/protoreflect",
+	{"internal/codec", "internal/lossless internal/plain internal/protocopy", "github.com/go-json-experiment/json github.com/go-json-experiment/json/v1 google.golang.org/protobuf/proto google.golang.org/protobuf/encoding/protowire google.golang.org/protobuf/reflect/protoreflect",
 		"payloads to bytes; what types would lose is a leaf of its own, without protobuf. Codecs beside JSON register themselves"},
 	{"internal/plain", "", "", "a leaf: copies of values that JSON would give back as they are"},
 	{"internal/protocopy", "", "google.golang.org/protobuf/proto google.golang.org/protobuf/encoding/protowire google.golang.org/protobuf/reflect/protoreflect google.golang.org/protobuf/runtime/protoimpl",
