@@ -78,7 +78,17 @@ func (p *peer) open(r *remote) {
 		dispatch.Part(&r.Call)
 		return
 	}
+	if again, ok := p.calls.Get(r.id); ok { // our own senders use no id twice
+		dispatch.Part(&again.Call)
+	}
 	p.calls.Set(r.id, r)
+}
+
+// part parts with a call that waits, if there is one. It is called with mu held.
+func (p *peer) part(id uint64) {
+	if r := p.take(id); r != nil {
+		dispatch.Part(&r.Call)
+	}
 }
 
 // take is called with mu held.
@@ -86,15 +96,6 @@ func (p *peer) take(id uint64) *remote {
 	r, _ := p.calls.Get(id)
 	p.calls.Delete(id)
 	return r
-}
-
-// forget parts with a call that was answered, unless its answer has.
-func (p *peer) forget(id uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if r := p.take(id); r != nil {
-		dispatch.Part(&r.Call)
-	}
 }
 
 // cancel ends a call whose sender has gone. A call that is unknown was answered,
@@ -183,7 +184,9 @@ func (p *peer) reply(subject string, r *wire.Reply) {
 		short = wire.ReplyTooLarge(id, data, nil, limit+wire.Overhead)
 	}
 	if fits, full = p.put(subject, limit, &wire.Reply{ID: id, Err: short}, 1); !fits || full != nil {
-		p.forget(id)
+		p.mu.Lock()
+		p.part(id)
+		p.mu.Unlock()
 		p.dropped(full)
 	}
 }
@@ -216,9 +219,7 @@ func (p *peer) put(subject string, limit int, r *wire.Reply, n int) (fits bool, 
 		return true, full
 	}
 	fits, _ = p.outbox.put(context.Background(), nil, size, limit, max(n, 1+int(r.Further)), func(b *batch) {
-		if c := p.take(r.ID); c != nil {
-			dispatch.Part(&c.Call)
-		}
+		p.part(r.ID)
 		b.buf = r.AppendTimes(b.buf, n)
 		if b.reply == "" {
 			b.reply = subject

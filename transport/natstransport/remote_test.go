@@ -25,7 +25,12 @@ func TestARemoteIsUsedAgain(t *testing.T) {
 	}{
 		"answered before it was opened": {func(p *peer, r *remote, answer func()) { answer(); p.open(r) }, true},
 		"answered":                      {func(p *peer, r *remote, answer func()) { p.open(r); answer() }, true},
-		"cancelled":                     {func(p *peer, r *remote, answer func()) { p.open(r); p.cancel(r.id); answer() }, false},
+		"answered when its id has come again": {func(p *peer, r *remote, answer func()) {
+			p.open(r)
+			p.open(&remote{t: r.t, id: r.id})
+			answer()
+		}, true},
+		"cancelled": {func(p *peer, r *remote, answer func()) { p.open(r); p.cancel(r.id); answer() }, false},
 		"answered while it is cancelled": {func(p *peer, r *remote, answer func()) {
 			p.open(r)
 			p.mu.Lock()
