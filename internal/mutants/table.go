@@ -207,4 +207,26 @@ var Table = []Mutant{
 		"(from == nil || !from.runs())",
 		"cluster", "TestMaxInFlight",
 	},
+	{
+		"noSlotPassedOn", "a slot becomes free although a task waits for one",
+		"internal/pool/slots.go",
+		"		if w >= oneWaits && w%oneWaits <= s.limit {\n			return false\n		}\n",
+		"",
+		"internal/pool", "TestSlots",
+	},
+	{
+		"noneCalled", "a worker runs its task before it has called another for those that wait behind",
+		"internal/pool/crew.go",
+		"		c.call(p)\n		for t != nil {",
+		"		c.mu.Unlock()\n		for t != nil {",
+		"internal/pool", "TestATaskThatBlocksHoldsUpNone",
+	},
+	{
+		"slotWithoutLine", "a task has a slot before Close can see the task",
+		"internal/pool/pool.go",
+		"	c := p.crews.mine()\n	c.mu.Lock() // until t is in a line, because Close comes by here and must not miss it\n" +
+			"	if !p.slots.take() && p.stands(t, first) {\n		c.mu.Unlock()\n		return\n	}\n",
+		"	if !p.slots.take() && p.stands(t, first) {\n		return\n	}\n	c := p.crews.mine()\n	c.mu.Lock()\n",
+		"internal/pool", "TestCloseWaitsForTheNextInLine",
+	},
 }

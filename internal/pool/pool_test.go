@@ -90,7 +90,7 @@ func TestUnlimited(t *testing.T) {
 
 func TestIdleWorkersAreBoundedAndReused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := New(-1)
+		p := newPool(unlimited, 1)
 		hold := make(chan struct{})
 		for range 3 * maxIdle {
 			p.Go(run(func(Slot) { <-hold }))

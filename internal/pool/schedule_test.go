@@ -13,7 +13,7 @@ import (
 
 // TestSlotsGoInOrder: tasks get their slots in the order in which they were handed over, also if another task keeps a slot.
 func TestSlotsGoInOrder(t *testing.T) {
-	p := New(2)
+	p := newPool(2, 8)
 	other, hold := make(chan struct{}), make(chan struct{})
 	p.Go(run(func(Slot) { <-other }))
 	p.Go(run(func(Slot) { <-hold }))
@@ -36,7 +36,7 @@ func TestSlotsGoInOrder(t *testing.T) {
 // line waits on.
 func TestASlotBeyondTheLimitGoesToNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := New(2)
+		p := newPool(2, 2)
 		over, cancel := context.WithCancel(t.Context())
 		goOn, end, hold := make(chan struct{}), make(chan struct{}), make(chan struct{})
 		p.Go(run(func(s Slot) {
@@ -77,8 +77,8 @@ func TestASlotBeyondTheLimitGoesToNone(t *testing.T) {
 
 // TestALateTaskIsReached: tasks that are handed over again and again do not keep one from its turn.
 func TestALateTaskIsReached(t *testing.T) {
-	for _, limit := range []int{1, 2, 5, -1} {
-		p := New(limit)
+	for _, limit := range []int{1, 2, 5, unlimited} {
+		p := newPool(limit, min(limit, 4))
 		var stop atomic.Bool
 		for range 6 {
 			var again run
@@ -128,9 +128,7 @@ func (s *schedule) count(hold, over int) {
 	defer s.mu.Unlock()
 	s.hold += hold
 	s.over += over
-	if s.limit >= 0 {
-		s.worst = max(s.worst, s.hold-s.over-s.limit)
-	}
+	s.worst = max(s.worst, s.hold-s.over-s.limit)
 }
 
 // hand hands a task over, and returns false if there were enough.
@@ -194,9 +192,9 @@ func TestRandomSchedules(t *testing.T) {
 	out, cancel := context.WithCancel(t.Context())
 	cancel()
 	for seed := range uint64(60) {
-		limit := []int{1, 2, 3, 7, -1}[seed%5]
+		limit := []int{1, 2, 3, 7, unlimited}[seed%5]
 		s := &schedule{
-			p: New(limit), limit: limit, out: out,
+			p: newPool(limit, min(limit, 1+int(seed%4))), limit: limit, out: out,
 			r: rand.New(rand.NewPCG(seed, 0)), left: 300,
 		}
 		var senders sync.WaitGroup
@@ -212,8 +210,8 @@ func TestRandomSchedules(t *testing.T) {
 		if s.worst > 0 || s.made != 300 || s.ended != 300 {
 			t.Errorf("seed %d, limit %d: %d ran beyond the limit, and %d of %d in all", seed, limit, s.worst, s.ended, s.made)
 		}
-		if got := s.p.Stats(); got != (Stats{}) {
-			t.Errorf("seed %d, limit %d: %+v after Close", seed, limit, got)
+		if got, w := s.p.Stats(), s.p.slots.word.Load(); got != (Stats{}) || w != 0 || len(s.p.inside) != 0 {
+			t.Errorf("seed %d, limit %d: %+v after Close, the word is %x, and %d workers are known", seed, limit, got, w, len(s.p.inside))
 		}
 	}
 }
