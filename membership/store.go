@@ -12,7 +12,8 @@ type Entry struct {
 	Key string
 	// Rev is the revision of this version, or 0 if the record does not exist. Revisions
 	// grow across all records of a store.
-	Rev   uint64
+	Rev uint64
+	// Value stays as it is: neither the store nor its reader changes the bytes.
 	Value []byte
 }
 

@@ -35,7 +35,7 @@ type Store interface {
 	Append(ctx context.Context, m Mail) (Rev, error)
 	// Watch calls f with what is stored in a range from now on, until stop. The calls are
 	// hints: they may come late, or never. Calls for one key come in order. An entry without a
-	// revision says that the store may have missed some: read. f must not block, nor call the
+	// revision says that the store may have missed some: read. The entry belongs to f, which must not block, nor call the
 	// store. After and Most of the range mean nothing here.
 	Watch(r Range, f func(Entry)) (stop func(), err error)
 }

@@ -138,6 +138,20 @@ var Table = []Mutant{
 		"internal/keeper", "TestStoreThatTakesNoChange",
 	},
 	{
+		"keepsBytes", "a store keeps the bytes of its writer",
+		"state/memstate/memstate.go",
+		"	e = e.Clone()\n	sh, at := s.shard(",
+		"	sh, at := s.shard(",
+		"state/memstate", "TestStore",
+	},
+	{
+		"givesItsBytes", "a store gives its readers its own bytes",
+		"state/memstate/memstate.go",
+		"		es[i] = es[i].Clone()",
+		"		es[i] = es[i]",
+		"state/memstate", "TestStore",
+	},
+	{
 		"doubtIsNo", "what is in doubt when the shard is lost is called refused",
 		"internal/keeper/core.go",
 		"			c.answer(o, 0, inDoubt(err))\n		}\n		// Others",

@@ -95,6 +95,15 @@ func readersOwnTheirBytes(t *testing.T, s membership.Store) {
 	if e := read(t, s, "cfg"); !bytes.Equal(e.Value, []byte("value")) {
 		t.Errorf("the store has kept its writer's slice: %q", e.Value)
 	}
+	kept := read(t, s, "cfg")
+	seen := snapshot(t, s, "cfg", kept.Rev)
+	write(t, s, "cfg", kept.Rev, "later")
+	read(t, s, "cfg")
+	for _, e := range append(seen, kept) {
+		if !bytes.Equal(e.Value, []byte("value")) {
+			t.Errorf("what was read before the next write has become %q", e.Value)
+		}
+	}
 }
 
 func snapshots(t *testing.T, s membership.Store) {

@@ -150,17 +150,6 @@ func watch(t *testing.T, stores func(bool) state.Store) {
 	}
 }
 
-// ownBytes: what a caller does with its bytes once it has its answer is its own affair.
-func ownBytes(t *testing.T, stores func(bool) state.Store) {
-	s := stores(false)
-	token := open(t, s, 7, state.Owner{}, none)
-	c := set(token, "a", 1, "right")
-	must(t, s, c)
-	copy(c.Record.State, "wrong")
-	copy(record(t, s, token, "a").State, "WRONG")
-	wantState(t, s, token, "a", 1, "right")
-}
-
 func contexts(t *testing.T, stores func(bool) state.Store) {
 	s := stores(false)
 	token := open(t, s, 7, state.Owner{}, none)
