@@ -188,7 +188,7 @@ func (v *vitals) reason(h *Health) HealthReason {
 		part = v.takes.Health()
 		h.ShardsWanted, h.LeaseLeft, h.LeaseEnded, h.Unreachable = part.Wanted, part.Lease, part.LeaseEnded, part.Unreachable
 	}
-	for _, err := range []error{v.failed, part.Store, part.Deaf, part.Subscribe, part.Records} {
+	for _, err := range []error{v.failed, part.Store, part.Deaf, part.Subscribe, part.Died, part.Records} {
 		if err != nil && h.Error == "" {
 			h.Error = err.Error()
 		}

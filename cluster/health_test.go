@@ -196,6 +196,9 @@ func TestHealthOfANodeThatComesAgain(t *testing.T) {
 		s.fail(nil)
 		time.Sleep(2 * time.Second) // b has its shards, and it waits before it takes any
 		p.want("it has come again", cluster.NodeJoining, 0)
+		if h := p.node.Health(); !strings.HasPrefix(h.Error, "deaths of node a in the last 10m0s: 1; it takes no shards for another ") {
+			t.Errorf("it does not say why that takes long: %+v", h)
+		}
 		time.Sleep(30 * time.Second)
 		if h := p.node.Health(); !h.Serving || h.ShardsOwned != h.ShardsWanted || h.ShardsOwned == 0 {
 			t.Errorf("settled again: %+v", h)

@@ -229,6 +229,7 @@ func (c *Coordinator) Health() (h Health) {
 	if f := cmp.Or(in.holds.failing.Load(), in.refused.Load()); f != nil {
 		h.Subscribe = f.err
 	}
+	h.Died = in.died.Load().err(in.self, now)
 	if err := in.records.amiss.Load(); err != nil {
 		h.Records = *err
 	}

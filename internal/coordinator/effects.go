@@ -98,7 +98,10 @@ func (in *incarnation) do(e ownership.Effect) {
 	case ownership.Moved:
 		delete(in.holds.shards, e.Shard)
 		log.Debug("shard handed over", sparse.Shard(e.Shard), slog.Uint64("epoch", e.Epoch), slog.String("to", e.To.String()))
+	case ownership.Waits:
+		in.waits(e)
 	case ownership.Joined:
+		in.died.Store(nil)
 		log.Info("joined the cluster", slog.String("incarnation", in.self.Incarnation))
 	case ownership.Settled:
 		in.noteSettled()
@@ -199,5 +202,13 @@ func (in *incarnation) noteSettled() {
 	if !in.c.settled {
 		in.c.settled = true
 		in.c.opts.Node.Settled()
+	}
+}
+
+// waits notes and tells how long the node takes no shards.
+func (in *incarnation) waits(e ownership.Waits) {
+	in.c.log.Info("the node waits before it takes shards", slog.Duration("wait", e.For), slog.Int("recent_deaths", e.Deaths))
+	if e.Deaths > 0 {
+		in.died.Store(&died{e.Deaths, time.Now().Add(e.For)})
 	}
 }

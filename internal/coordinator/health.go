@@ -4,9 +4,11 @@ package coordinator
 
 import (
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/ownership"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -33,6 +35,9 @@ type Health struct {
 	// Unreachable are the members that this node does not reach, or that do not reach it, although
 	// both reach the store.
 	Unreachable []string
+	// Died is why a node that joins takes no shards for longer than others: recent deaths under its name. It is
+	// nil if that is not so.
+	Died error
 	// Records is a fault in the store that makes no operation fail; nil if there is none.
 	Records error
 }
@@ -60,4 +65,18 @@ func (a *answers) took(err error) {
 	case old == nil || !errors.Is(*old, membership.ErrNoRecords) || errors.Is(err, membership.ErrNoRecords):
 		a.err.Store(&err)
 	}
+}
+
+// died is the longer wait of a node before it takes shards, because its name has died lately.
+type died struct {
+	times int
+	till  time.Time
+}
+
+// err returns nil once the wait is over.
+func (d *died) err(self ownership.Self, now time.Time) error {
+	if d == nil || !now.Before(d.till) {
+		return nil
+	}
+	return fmt.Errorf("deaths of node %s in the last %v: %d; it takes no shards for another %v", self.Name, self.Timing.Forget, d.times, d.till.Sub(now).Round(time.Millisecond))
 }

@@ -35,6 +35,7 @@ type incarnation struct {
 	leaving    atomic.Bool
 	settled    atomic.Bool
 	wanted     atomic.Int64 // how many shards the node should serve
+	died       atomic.Pointer[died]
 
 	reached time.Time // when requests could last reach the node
 	away    bool      // it leaves because they cannot

@@ -92,7 +92,7 @@ func TestNothingIsClaimedBeforeActive(t *testing.T) {
 	s := newScript(t, membership.Timing{})
 	s.alive(refB, record.Member{State: record.Active, Counter: 10})
 	s.run(2 * time.Second)
-	s.want()
+	s.want("waits 3s, 0 deaths")
 
 	s = newScript(t, membership.Timing{})
 	s.hold = func(e Effect) bool {

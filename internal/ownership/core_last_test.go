@@ -210,7 +210,7 @@ func TestLeavesWithoutShards(t *testing.T) {
 			s.want()
 			continue
 		}
-		s.want(`gone left by ""`)
+		s.want("waits 3s, 0 deaths", `gone left by ""`)
 	}
 }
 

@@ -150,7 +150,7 @@ func TestLeaveWhileJoining(t *testing.T) {
 	s.run(time.Second)
 	s.step(Leave{})
 	s.run(5 * time.Second)
-	s.want(`gone left by ""`)
+	s.want("waits 3s, 0 deaths", `gone left by ""`)
 }
 
 // TestLeaverClaimsNothing: also before its wish is known to the store.
@@ -267,7 +267,7 @@ func TestAskedToLeave(t *testing.T) {
 		s.run(time.Second)
 		s.hint(ask(s))
 		s.run(5 * time.Second)
-		s.want(`gone left by ""`)
+		s.want("waits 3s, 0 deaths", `gone left by ""`)
 	})
 	t.Run("it has left", func(t *testing.T) {
 		s := established(t, membership.Timing{})

@@ -58,7 +58,7 @@ func TestLeaveWinsOverJoin(t *testing.T) {
 	s.run(5 * time.Second)
 	s.hold = nil
 	s.answer(w)
-	s.want(`gone left by ""`)
+	s.want("waits 3s, 0 deaths", `gone left by ""`)
 }
 
 // TestSettlingIsNotRoundedUp: the look at the end of it comes in time.

@@ -122,7 +122,7 @@ func TestOtherNamesKeepTheirLeases(t *testing.T) {
 func TestProofComesLater(t *testing.T) {
 	s := restarted(t, itsProc, record.Active)
 	s.runs(time.Second)
-	s.want()
+	s.want("waits 3s, 0 deaths")
 	s.runs(2*TickEvery, itsProc)
 	s.wantCount(len(of("a", "a", "b")), "open")
 }
@@ -151,7 +151,7 @@ func TestRestartsAgainAndAgain(t *testing.T) {
 		s.put(record.MemberKey(record.Ref{Name: "a", Incarnation: inc}), record.Encode(record.Member{State: record.Dead, Counter: 3}))
 	}
 	s.runs(3*time.Second, itsProc)
-	s.want("declared a.0")
+	s.want("waits 24s, 3 deaths", "declared a.0")
 	if s.member(refA).State != record.Joining {
 		t.Error("it has not waited")
 	}
@@ -167,7 +167,7 @@ func TestRestartOfOneThatLeft(t *testing.T) {
 	for _, state := range []string{record.Leaving, record.Joining} {
 		s := restarted(t, itsProc, state)
 		s.runs(time.Second, itsProc)
-		s.want("declared a.0")
+		s.want("waits 3s, 0 deaths", "declared a.0")
 		if got := s.member(before); got.State != record.Dead {
 			t.Errorf("%s: the record says %+v", state, got)
 		}

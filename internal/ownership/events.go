@@ -122,6 +122,12 @@ type (
 		Epoch uint64     // the new one
 		To    record.Ref // zero: none yet
 	}
+	// Waits tells that the node takes no shards for that time, which recent deaths under its name make longer. It
+	// may join earlier, if the process before it has ended.
+	Waits struct {
+		For    time.Duration
+		Deaths int
+	}
 	// Joined tells that the node takes shards from now on.
 	Joined struct{}
 	// Settled tells, once, that the node serves all shards that it should.
@@ -194,6 +200,7 @@ func (Open) effect()        {}
 func (Close) effect()       {}
 func (Route) effect()       {}
 func (Moved) effect()       {}
+func (Waits) effect()       {}
 func (Joined) effect()      {}
 func (Settled) effect()     {}
 func (Gone) effect()        {}

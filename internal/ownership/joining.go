@@ -27,7 +27,10 @@ func (j *joining) ifSettled() {
 		return
 	}
 	if j.till == 0 {
-		j.till = j.now + j.settling()
+		wait, deaths := j.settling()
+		if j.till = j.now + wait; wait > 0 {
+			j.emit(Waits{wait, deaths})
+		}
 		j.looks.members.sooner(j.till)
 	}
 	if j.now >= j.till && j.shards.known && !j.own.deaf && j.mayTakeShards() { // it says what it has seen
@@ -38,18 +41,18 @@ func (j *joining) ifSettled() {
 // settling is how long the node waits before it takes shards: not at all in a
 // cluster that is just being formed, and longer each time after recent deaths
 // under its name.
-func (j *joining) settling() time.Duration {
+func (j *joining) settling() (wait time.Duration, deaths int) {
 	t := j.self.Timing
-	wait := time.Duration(0)
 	if j.members.some(func(_ record.Ref, m *member) bool { return m.State == record.Active && m.Counter > 3 }) {
 		wait = t.Settle
 	}
 	for ref, m := range j.members.all {
 		if ref.Name == j.self.Name && m.State == record.Dead {
+			deaths++
 			wait = min(max(2*wait, t.Settle), t.MaxSettle)
 		}
 	}
-	return wait
+	return wait, deaths
 }
 
 // hurry ends the wait before the node takes shards.

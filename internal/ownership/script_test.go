@@ -146,6 +146,8 @@ func (s *script) do(e Effect) {
 		default:
 			s.tell("spoiled %v", e.Member)
 		}
+	case Waits:
+		s.tell("waits %v, %d deaths", e.For, e.Deaths)
 	case Declared:
 		s.tell("declared %v", e.Member)
 	default:
