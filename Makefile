@@ -41,9 +41,11 @@ staticcheck: ## staticcheck, as pinned by tools/go.mod
 race: ## all tests under the race detector: laws, exported names, fuzz seeds and examples are among them
 	go test -race -timeout 10m ./...
 
-norace: ## what the race detector would disturb or slow down: tests that count allocations, all seeds of the commands, and mutants of the ownership protocol
+norace: ## what the race detector would disturb or slow down: tests that count allocations, direct connections, all seeds of the commands, and mutants of the ownership protocol
 	go test -count 1 -run '^TestShardAllocatesNothing$$' -v ./sharding
 	go test -count 1 -run '^TestAllocationsOf' -v ./cluster
+	go test -count 1 -run '^Test(Direct|Watch)' ./internal/natsdial
+	go test -count 1 -run '^TestConformance' ./transport/natstransport
 	go test -count 1 -run '^TestCommandsAreNotForgotten$$' ./internal/command
 	go test -count 1 -run '^(TestMutants|TestClocksRunApart)$$' ./internal/ownership
 

@@ -19,6 +19,8 @@ var constrained = map[string]string{
 	"sharding/alloc_test.go":            "go test -count 1 -run '^TestShardAllocatesNothing$$' -v ./sharding\n",
 	"internal/command/norace_test.go":   "go test -count 1 -run '^TestCommandsAreNotForgotten$$' ./internal/command\n",
 	"internal/command/race_test.go":     "go test -race -timeout 10m ./...\n",
+	"internal/natsdial/direct.go":       "go test -count 1 -run '^Test(Direct|Watch)' ./internal/natsdial\n",
+	"internal/natsdial/indirect.go":     "go test -race -timeout 10m ./...\n",
 	"internal/ownership/norace_test.go": "go test -count 1 -run '^(TestMutants|TestClocksRunApart)$$' ./internal/ownership\n",
 	"internal/ownership/race_test.go":   "go test -race -timeout 10m ./...\n",
 }

@@ -26,7 +26,7 @@ func Dial(ctx context.Context, url string, options []nats.Option) (*nats.Conn, e
 	}
 	dialed := make(chan result)
 	go func() { // ends with the connection's timeout for each server
-		nc, err := nats.Connect(url, options...)
+		nc, err := nats.Connect(url, append(options[:len(options):len(options)], directly)...)
 		select {
 		case dialed <- result{nc, err}:
 		case <-ctx.Done(): // the caller has gone
