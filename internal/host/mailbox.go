@@ -64,14 +64,15 @@ func (b *mailbox) post(m any) bool {
 // it, because what is appended to a full slice goes elsewhere.
 var justStarted = [1]any{&pactor.Started{}}
 
-// start lets an incarnation have the mail. It returns true if the cell must be handed
-// to the pool.
-func (b *mailbox) start(invoker pactor.MessageInvoker) bool {
+// start lets an incarnation have the mail. runs is true if the cell must be handed to the pool, and asked if a turn of
+// this process waits for the first message.
+func (b *mailbox) start(invoker pactor.MessageInvoker) (runs, asked bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.invoker = invoker
 	b.to(evStart)
-	return b.schedule()
+	x, ok := b.mail.first.(*Context)
+	return b.schedule(), ok && x.call.Waiting().IsHere()
 }
 
 // schedule marks the key as scheduled if it has something to run and is

@@ -90,11 +90,7 @@ func (s *shard) delivered(c *cell, call Call, stop, runs bool, err error) *outco
 	if (!runs || stop) && by != nil { // the key's own stop hook may run before a stop hook's call
 		call.Queued(c)
 	}
-	if runs && by.IsHere() {
-		s.host.system.pool.GoFirst(c)
-	} else {
-		c.handOver(runs)
-	}
+	c.handOverFirst(runs, by.IsHere())
 	if stop {
 		s.heeds(call)
 	}
