@@ -51,17 +51,25 @@ func (s *guestStore) Commit(c state.Change, done func(state.Rev, error)) {
 // TestStateStoreWhoseCodeDoesNotReturn: a store of state that panics, ends the goroutine or blocks costs the calls that need it.
 // They fail with an outcome that is true, no other key of the node notices, and the node ends.
 func TestStateStoreWhoseCodeDoesNotReturn(t *testing.T) {
-	ways := map[string]func(free chan struct{}){
-		"panic":  func(chan struct{}) { panic("boom") },
-		"Goexit": func(chan struct{}) { runtime.Goexit() },
-		"block":  func(free chan struct{}) { <-free },
+	ways := map[string]func(free chan struct{}, c *cluster.Client){
+		"panic":  func(chan struct{}, *cluster.Client) { panic("boom") },
+		"Goexit": func(chan struct{}, *cluster.Client) { runtime.Goexit() },
+		"block":  func(free chan struct{}, _ *cluster.Client) { <-free },
+		"call back": func(_ chan struct{}, c *cluster.Client) {
+			for _, key := range []string{"k0", "k1", "x"} {
+				ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+				_, _ = cluster.NewRequest[coins, inside](c.Kind("purse").Key(key)).Request(ctx, coins{})
+				_ = c.Kind("purse").Key(key).Notify(ctx, drop{})
+				cancel()
+			}
+		},
 	}
 	for _, in := range []string{"Open", "Read", "Commit"} {
 		for what, does := range ways {
 			for _, after := range []bool{false, true} {
 				for _, behind := range []time.Duration{0, time.Second} {
 					t.Run(fmt.Sprintf("%s in %s, after %v, behind %v", what, in, after, behind), func(t *testing.T) {
-						synctest.Test(t, func(t *testing.T) { guestOfState(t, in, after, behind, does) })
+						synctest.Test(t, func(t *testing.T) { guestOfState(t, in, what, after, behind, does) })
 					})
 				}
 			}
@@ -69,15 +77,16 @@ func TestStateStoreWhoseCodeDoesNotReturn(t *testing.T) {
 	}
 }
 
-func guestOfState(t *testing.T, in string, after bool, behind time.Duration, does func(free chan struct{})) {
+func guestOfState(t *testing.T, in, what string, after bool, behind time.Duration, does func(free chan struct{}, c *cluster.Client)) {
 	store, free := &guestStore{Store: memstate.New()}, make(chan struct{})
 	var times atomic.Int64
+	var client atomic.Pointer[cluster.Client]
 	bad := func(method string, then bool) {
 		if method == in && then == after && times.Add(1)%2 == 1 {
-			does(free)
+			does(free, client.Load())
 		}
 	}
-	if in == "Open" { // from the node's start
+	if in == "Open" && what != "call back" { // from the node's start
 		store.does.Store(&bad)
 	}
 	c := testkit.NewCluster(t, testkit.ClusterOptions{
@@ -88,8 +97,8 @@ func guestOfState(t *testing.T, in string, after bool, behind time.Duration, doe
 			"plain": cluster.NewActorHandler(actor.Define("plain", func(string) *purse { return new(purse) }, actor.OnRequest((*purse).putIn)).New),
 		},
 	})
+	client.Store(c.Client())
 	store.does.Store(&bad)
-	client := c.Client()
 	var mu sync.Mutex
 	acked, unsure := map[string]int{}, map[string]int{}
 	var calls sync.WaitGroup
@@ -98,7 +107,7 @@ func guestOfState(t *testing.T, in string, after bool, behind time.Duration, doe
 		calls.Go(func() { // ends with its deadline
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			_, err := cluster.NewRequest[putIn, inside](client.Kind("purse").Key(key)).Request(ctx, putIn{1})
+			_, err := cluster.NewRequest[putIn, inside](c.Client().Kind("purse").Key(key)).Request(ctx, putIn{1})
 			mu.Lock()
 			defer mu.Unlock()
 			switch o := cluster.OutcomeOf(err); {
@@ -110,7 +119,7 @@ func guestOfState(t *testing.T, in string, after bool, behind time.Duration, doe
 				t.Errorf("%v (%v)", err, o)
 			}
 		})
-		if _, err := cluster.NewRequest[putIn, inside](client.Kind("plain").Key(key)).Request(t.Context(), putIn{1}); err != nil {
+		if _, err := cluster.NewRequest[putIn, inside](c.Client().Kind("plain").Key(key)).Request(t.Context(), putIn{1}); err != nil {
 			t.Errorf("a key without state: %v", err)
 		}
 	}
@@ -119,12 +128,12 @@ func guestOfState(t *testing.T, in string, after bool, behind time.Duration, doe
 	store.does.Store(nil)
 	close(free)
 	time.Sleep(2 * time.Minute)
-	if times.Load() == 0 {
+	if times.Load() == 0 && (in != "Open" || what != "call back") {
 		t.Error("the store was not asked")
 	}
 	for i := range 4 {
 		key := fmt.Sprint("k", i)
-		got, err := cluster.NewRequest[coins, inside](client.Kind("purse").Key(key)).Request(t.Context(), coins{})
+		got, err := cluster.NewRequest[coins, inside](c.Client().Kind("purse").Key(key)).Request(t.Context(), coins{})
 		if err != nil {
 			t.Errorf("%s afterwards: %v", key, err)
 		} else if behind == 0 && (got.Coins < acked[key] || got.Coins > acked[key]+unsure[key]) {
