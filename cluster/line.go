@@ -127,7 +127,7 @@ func (w *window) shrink(l *line) {
 // stood is called when a notification is about to wait for room at its key.
 func (w *window) stood(l *line) {
 	w.mu.Lock()
-	ofTurns := l.stood()
+	ofTurns := w.freeTurns(l)
 	w.mu.Unlock()
 	refuse(ofTurns)
 }
@@ -143,15 +143,18 @@ func (w *window) waits(l *line, err error) {
 func (w *window) expire(to address, r *Receipt) {
 	w.mu.Lock()
 	var n *note
+	var err error
 	if l := w.lines[to]; l != nil {
 		if i := slices.IndexFunc(l.queue, func(n *note) bool { return n.receipt == r }); i >= 0 {
 			n = l.queue[i]
 			l.queue = slices.Delete(l.queue, i, i+1)
+			err = l.whyLate(n, errStood())
+			w.free(n)
 		}
 	}
 	w.mu.Unlock()
 	if n != nil {
-		n.over(errStood())
+		n.end(err)
 	}
 }
 

@@ -36,12 +36,17 @@ func (l *line) tells(n *note, err error) error {
 	if !ok || !e.Outcome.NeverRan() || e.Sentinel() != context.DeadlineExceeded && e.Sentinel() != ErrEnvelopeExpired {
 		return err
 	}
-	if n.refusal != nil {
-		e = e.WithOutcome(worse(e.Outcome, outcome.Of(n.refusal)))
-	}
 	w := &n.c.window
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return l.whyLate(n, e)
+}
+
+// whyLate is tells for a note whose time was up before it ran. It is called with the window's mu held.
+func (l *line) whyLate(n *note, e *Error) error {
+	if n.refusal != nil {
+		e = e.WithOutcome(worse(e.Outcome, outcome.Of(n.refusal)))
+	}
 	if why := l.reason(); why != nil {
 		return withOutcome(why, e.Outcome)
 	}

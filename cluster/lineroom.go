@@ -124,7 +124,7 @@ func refuse(ofTurns []*note) {
 	if n.refusal != nil {
 		o = outcome.Of(n.refusal)
 	}
-	n.over(errFull(o))
+	n.end(errFull(o))
 }
 
 // errFull is told in a turn instead of waiting.

@@ -272,10 +272,14 @@ func (n *note) late() error {
 
 // over ends a note that was not posted, or was refused.
 func (n *note) over(err error) {
-	accepted := err == nil
 	err = n.line.tells(n, err)
+	n.c.window.over(n, err == nil)
+	n.end(err)
+}
+
+// end ends a note that has left the window.
+func (n *note) end(err error) {
 	defer func() { // also where the metrics end the goroutine
-		n.c.window.over(n, accepted)
 		n.receipt.end(err)
 		n.release()
 	}()
