@@ -184,6 +184,21 @@ func TestStoreThatTakesNoChange(t *testing.T) {
 				if err := commit(k, 7, set("a", 2)); err != nil || read(t, k, 7, "a") != 2 {
 					t.Errorf("once it takes changes: %v", err)
 				}
+				left := 2 // of tries that fail once more: it is asked as soon as after the first failures of all
+				s.mu.Lock()
+				s.does = func(done func(state.Rev, error)) {
+					s.mu.Lock()
+					if left--; left == 0 {
+						s.does = nil
+					}
+					s.mu.Unlock()
+					does(done)
+				}
+				s.mu.Unlock()
+				began := time.Now()
+				if err := commit(k, 7, set("a", 3)); err != nil || read(t, k, 7, "a") != 3 || time.Since(began) > 2*firstPause {
+					t.Errorf("when it has failed twice more: %v after %v", err, time.Since(began))
+				}
 				closeShard(t, k, 7)
 			})
 		})

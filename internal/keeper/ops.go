@@ -150,7 +150,9 @@ func (c *core) goesOut(o *op) {
 func (c *core) answer(o *op, rev state.Rev, err error) {
 	c.ended(o)
 	if c.cause == o {
-		c.cause = nil
+		if c.cause = nil; c.status == open { // the next doubt is the first again
+			c.paces = 0
+		}
 	}
 	o.out = false
 	c.ops.remove(o)
