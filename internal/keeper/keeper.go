@@ -187,7 +187,7 @@ func (k *Keeper) Close(ctx context.Context, id uint32) error {
 	return cmp.Or(err, s.rest())
 }
 
-// End closes all shards, side by side, and waits for what any shard has started.
+// End closes all shards, side by side, and waits for what any shard has started, but not for ever.
 func (k *Keeper) End(ctx context.Context) error {
 	k.mu.Lock()
 	ids := slices.Collect(maps.Keys(k.shards))
@@ -198,6 +198,15 @@ func (k *Keeper) End(ctx context.Context) error {
 		wg.Go(func() { errs[i] = k.Close(ctx, id) })
 	}
 	wg.Wait()
-	k.asks.Wait()
+	over := make(chan struct{})
+	go func() { // ends when the store's code has returned
+		k.asks.Wait()
+		close(over)
+	}()
+	select {
+	case <-over:
+	case <-time.After(restTime): // a Commit that blocks can hold up what has asked something else
+		errs = append(errs, errors.New(theStore+" go on after the end"))
+	}
 	return errors.Join(errs...)
 }
