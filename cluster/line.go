@@ -127,7 +127,7 @@ func (w *window) shrink(l *line) {
 // stood is called when a notification is about to wait for room at its key.
 func (w *window) stood(l *line) {
 	w.mu.Lock()
-	ofTurns := w.freeTurns(l)
+	ofTurns := l.stood(w)
 	w.mu.Unlock()
 	refuse(ofTurns)
 }

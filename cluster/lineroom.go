@@ -94,8 +94,8 @@ func (m *message) waitsFor(err error) bool {
 }
 
 // stood is called when the line may have begun to wait for room at its key. Turns do not wait behind it: stood takes their notes
-// out of the queue, and wakes what follows the line.
-func (l *line) stood() (ofTurns []*note) {
+// out of the queue and of the window, because the line may be over before they have been told, and wakes what follows the line.
+func (l *line) stood(w *window) (ofTurns []*note) {
 	if !l.stands() {
 		return nil
 	}
@@ -110,6 +110,9 @@ func (l *line) stood() (ofTurns []*note) {
 			}
 			return n.hasty
 		})
+	}
+	for _, n := range ofTurns {
+		w.free(n)
 	}
 	return ofTurns
 }

@@ -163,7 +163,7 @@ func (w *window) told(n *note, accepted, again bool) (runs bool, ofTurns []*note
 	}
 	l := n.line
 	runs = w.take(n, again)
-	return runs, w.freeTurns(l)
+	return runs, l.stood(w)
 }
 
 // Accepted implements [dispatch.Gatherer].
@@ -240,15 +240,6 @@ func (w *window) free(n *note) {
 	if (w.most < 0 || from.open <= w.most*3/4) && (from.open == 0 || from.bytes <= windowBytes*3/4) {
 		from.wake()
 	}
-}
-
-// freeTurns is [line.stood], and frees the notes at once: the line may be over before they have been told. It is called with mu held.
-func (w *window) freeTurns(l *line) (ofTurns []*note) {
-	ofTurns = l.stood()
-	for _, n := range ofTurns {
-		w.free(n)
-	}
-	return ofTurns
 }
 
 // isHasty reports whether a sender is told at once that a key has no room. A turn is, because the key may be waiting for it.
