@@ -1,5 +1,6 @@
 // Package transfer has entities that ask each other: orders, which move money
-// between accounts, once each, however often they are sent. docs/testing.md shows
+// between accounts, once each, however often they are sent. All is in memory, and a death loses
+// it: docs/howto/two-keys.md has the same with durable entities. docs/testing.md shows
 // how they are tested: alone, in a cluster, and with faults on their ways.
 package transfer
 
