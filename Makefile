@@ -45,7 +45,7 @@ norace: ## what the race detector would disturb or slow down: tests that count a
 	go test -count 1 -run '^TestShardAllocatesNothing$$' -v ./sharding
 	go test -count 1 -run '^TestAllocationsOf' -v ./cluster
 	go test -count 1 -run '^Test(Direct|Watch)' ./internal/natsdial
-	go test -count 1 -run '^TestConformance' ./transport/natstransport
+	go test -count 1 -run '^TestConformance$$' ./transport/natstransport
 	go test -count 1 -run '^TestCommandsAreNotForgotten$$' ./internal/command
 	go test -count 1 -run '^(TestMutants|TestClocksRunApart)$$' ./internal/ownership
 
