@@ -43,7 +43,7 @@ func New(log *slog.Logger, args ...any) *slog.Logger {
 		return log
 	}
 	inner := log.Handler()
-	return slog.New(&handler{inner, &bound{summary: inner, windows: map[line]*window{}}})
+	return slog.New(&handler{Handler: inner, bound: &bound{summary: inner, windows: map[line]*window{}}})
 }
 
 // Raw returns a logger without the bound, for lines that an application writes.
@@ -68,6 +68,7 @@ func Flush(log *slog.Logger) {
 type handler struct {
 	slog.Handler
 	bound *bound // shared with what With has made of the logger
+	asked asked
 }
 
 // Handle implements slog.Handler.
@@ -80,7 +81,11 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 
 // Enabled implements slog.Handler.
 func (h *handler) Enabled(ctx context.Context, l slog.Level) (on bool) {
-	apart(func() { on = h.Handler.Enabled(ctx, l) })
+	on, enough := h.asked.before(l)
+	if !enough {
+		apart(func() { on = h.Handler.Enabled(ctx, l) })
+		h.asked.answer(l, on)
+	}
 	return on
 }
 
@@ -96,14 +101,14 @@ func handle(ctx context.Context, h slog.Handler, r slog.Record) (err error) {
 // line still has its message.
 func (h *handler) WithAttrs(attrs []slog.Attr) (with slog.Handler) {
 	with = h
-	apart(func() { with = &handler{h.Handler.WithAttrs(attrs), h.bound} })
+	apart(func() { with = &handler{Handler: h.Handler.WithAttrs(attrs), bound: h.bound} })
 	return with
 }
 
 // WithGroup implements slog.Handler.
 func (h *handler) WithGroup(name string) (with slog.Handler) {
 	with = h
-	apart(func() { with = &handler{h.Handler.WithGroup(name), h.bound} })
+	apart(func() { with = &handler{Handler: h.Handler.WithGroup(name), bound: h.bound} })
 	return with
 }
 
