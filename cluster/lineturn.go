@@ -14,7 +14,8 @@ import (
 //
 // A shard that is handed over refuses notifications until it has moved. But the move waits for the turns of the shard, and one of
 // them may wait for a turn that waits for the receipt. So what the line sends by itself names a turn that waits, as a
-// Notify does, and the shard accepts it.
+// Notify does, and the shard accepts it. What the line posts names no turn, so a shard that is handed over refuses it, and
+// takes such a line one by one.
 type askers struct{ all []*asker }
 
 // asker is the context of a turn.

@@ -106,15 +106,6 @@ func (c *cell) handOver(runs bool) {
 	}
 }
 
-// handOverFirst is handOver, and asked says that a turn of this process waits for the cell.
-func (c *cell) handOverFirst(runs, asked bool) {
-	if runs && asked {
-		c.shard.host.system.pool.GoFirst(c)
-		return
-	}
-	c.handOver(runs)
-}
-
 func (c *cell) Running() *Turn {
 	c.mailbox.mu.Lock()
 	var call Call

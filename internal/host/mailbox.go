@@ -64,15 +64,14 @@ func (b *mailbox) post(m any) bool {
 // it, because what is appended to a full slice goes elsewhere.
 var justStarted = [1]any{&pactor.Started{}}
 
-// start lets an incarnation have the mail. runs is true if the cell must be handed to the pool, and asked if a turn of
-// this process waits for the first message.
-func (b *mailbox) start(invoker pactor.MessageInvoker) (runs, asked bool) {
+// start lets an incarnation have the mail. It returns true if the cell must be handed
+// to the pool.
+func (b *mailbox) start(invoker pactor.MessageInvoker) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.invoker = invoker
 	b.to(evStart)
-	x, ok := b.mail.first.(*Context)
-	return b.schedule(), ok && x.call.Waiting().IsHere()
+	return b.schedule()
 }
 
 // schedule marks the key as scheduled if it has something to run and is

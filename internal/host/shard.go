@@ -90,7 +90,11 @@ func (s *shard) delivered(c *cell, call Call, stop, runs bool, err error) *outco
 	if (!runs || stop) && by != nil { // the key's own stop hook may run before a stop hook's call
 		call.Queued(c)
 	}
-	c.handOverFirst(runs, by.IsHere())
+	if runs && by.IsHere() {
+		s.host.system.pool.GoFirst(c)
+	} else {
+		c.handOver(runs)
+	}
 	if stop {
 		s.heeds(call)
 	}

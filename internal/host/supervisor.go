@@ -156,7 +156,7 @@ func (c inbox) RegisterHandlers(invoker pactor.MessageInvoker, _ pactor.Dispatch
 func (c inbox) Start() {
 	invoker := c.spawned
 	c.spawned = nil
-	c.handOverFirst(c.mailbox.start(invoker))
+	c.handOver(c.mailbox.start(invoker))
 }
 
 func (c inbox) UserMessageCount() int {
