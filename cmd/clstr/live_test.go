@@ -187,6 +187,8 @@ func TestLiveRequests(t *testing.T) {
 	l.want(exitNotSent, "code: key_required", "request", "counter", "", "Add", `{}`)
 	l.want(exitUsage, "the payload is not JSON", "request", "counter", "k", "Add", `{N: 1}`)
 	l.want(exitNotSent+1, "code: bad_payload", "request", "counter", "k", "Add", `{N: 1}`, "--raw")
+	l.want(exitNotSent+1, "a JSON message without fields is '{}'", "request", "counter", "k", "Add")
+	l.want(exitNotSent+1, "code: not_durable", "request", "counter", "k", "Add", `{"N": 1}`, "--id", "a-1")
 	l.want(exitUsage, "no such file", "request", "counter", "k", "Add", "@/nowhere")
 	l.want(exitUsage, "--seed goes with --shards", "request", "counter", "k", "Add", "--seed", "x")
 	l.want(exitUsage, "usage: clstr request KIND KEY TYPE", "request", "counter", "k")

@@ -181,5 +181,5 @@ func (r *reach) failed(err error) *failure {
 
 func (r *reach) noCluster(why string) *failure {
 	return &failure{exit: exitNoCluster, code: "no_cluster", msg: fmt.Sprintf("no live cluster under the prefix %q: %s", r.prefix, why),
-		hint: "nodes with a Membership make its records; --prefix names another cluster, --server and --context another server"}
+		hint: "nodes with a Membership make its records; --prefix names another cluster (the Name of a service of clstr.Open), --server and --context another server"}
 }

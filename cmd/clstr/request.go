@@ -36,6 +36,7 @@ type call struct {
 	kind, key, name string
 	payload         string
 	raw             bool
+	id              string
 }
 
 type requestCmd struct{ call }
@@ -48,14 +49,15 @@ type notifyCmd struct {
 const callHelp = `
 KIND is the kind of the entity, or - if the nodes have one handler without a
 kind. TYPE is the name of the message: by default the bare name of its Go
-type. JSON is the message itself. @FILE reads it from a file and - from
-standard input; without it the payload is empty. With --raw the payload need
-not be JSON.
+type. JSON is the message itself: '{}' is one without fields. @FILE reads it
+from a file and - from standard input. Without it the payload is empty, which
+no JSON message is. With --raw the payload need not be JSON.
 
 The call ends after --timeout, which is also the handler's deadline. Until then
 the command sends the message again if it certainly did not run, so a shard
 that moves shows as a pause. If the call fails, the exit code is its outcome:
-clstr help exit-codes.
+clstr help exit-codes. A durable entity carries out one --id once. With it the
+command also repeats what may have run, and you may run the command again.
 `
 
 func (c *requestCmd) command() *cobra.Command {
@@ -66,9 +68,9 @@ func (c *requestCmd) command() *cobra.Command {
 ` + callHelp + `
 JSON: kind, key, shard, type, took_ms, and reply, or reply_base64 if the reply
 is not JSON.`
-	cmd.Example = `  clstr request account acc-1 Deposit '{"Amount": 100}'
+	cmd.Example = `  clstr request account acc-1 Deposit '{"Amount": 100}' --id order-7
   clstr request - room-7 Join @join.json --timeout 2s
-  clstr request account acc-1 Balance --json | jq .reply`
+  clstr request account acc-1 Balance '{}' --json | jq .reply`
 	return cmd
 }
 
@@ -107,23 +109,32 @@ func (c *call) prepare(send sender) *cobra.Command {
 	}
 	cmd.Flags().Uint32Var(&c.layout.NumShards, "shards", 0, "the cluster's number of shards (default: read from its records)")
 	cmd.Flags().StringVar(&c.layout.Seed, "seed", "", "the cluster's seed, with --shards")
+	cmd.Flags().StringVar(&c.id, "id", "", "a name for what the message does: an order's number, for example")
 	cmd.Flags().BoolVar(&c.raw, "raw", false, "send the payload as it is, JSON or not")
 	return cmd
 }
 
 func (c *requestCmd) send(ctx context.Context, to *cluster.ScopedClient, data []byte) ([]byte, error) {
-	return to.RequestRaw(ctx, c.name, data)
+	return to.RequestRaw(ctx, c.name, data, c.options()...)
 }
 
 func (c *notifyCmd) send(ctx context.Context, to *cluster.ScopedClient, data []byte) ([]byte, error) {
 	if !c.noAck {
-		return nil, to.NotifyRaw(ctx, c.name, data)
+		return nil, to.NotifyRaw(ctx, c.name, data, c.options()...)
 	}
-	err := to.NotifyRaw(ctx, c.name, data, cluster.WithoutAck())
+	err := to.NotifyRaw(ctx, c.name, data, append(c.options(), cluster.WithoutAck())...)
 	if err == nil { // this request leaves the process after the notification
 		_, err = to.GetNodeInfo(ctx)
 	}
 	return nil, err
+}
+
+// options are those of the envelope.
+func (c *call) options() []cluster.EnvelopeOption {
+	if c.id == "" {
+		return nil
+	}
+	return []cluster.EnvelopeOption{cluster.WithID(c.id)}
 }
 
 func (c *call) run(ctx context.Context, send sender) error {
@@ -157,8 +168,11 @@ func (c *call) run(ctx context.Context, send sender) error {
 	reply, err := send(ctx, to, data)
 	if err != nil {
 		f := callFailed(err)
-		if errors.Is(err, cluster.ErrUnknownKind) && len(kinds) > 0 {
+		switch {
+		case errors.Is(err, cluster.ErrUnknownKind) && len(kinds) > 0:
 			f.hint = hosted(kinds)
+		case errors.Is(err, cluster.ErrDecode) && len(data) == 0:
+			f.hint = "the payload is empty: a JSON message without fields is '{}'"
 		}
 		return f
 	}

@@ -180,3 +180,17 @@ func TestStateMends(t *testing.T) {
 	b.want(0, "all can be read", "state", "check")
 	b.wantBalance(5, 5)
 }
+
+// TestRequestOnce: a durable entity carries out one --id once, however often the command runs.
+func TestRequestOnce(t *testing.T) {
+	b := startBank(t, testkit.StartNATSServer(t, &server.Options{JetStream: true, StoreDir: t.TempDir()}).URL(), false)
+	add := func(id string) []string {
+		return []string{"account", "bob", "deposit", `{"N": 5}`, "--id", id, "--timeout", "30s"}
+	}
+	for range 2 {
+		b.want(0, "{\"Balance\":5}\n", append([]string{"request"}, add("sale-7")...)...)
+	}
+	b.want(0, "", append([]string{"notify"}, add("sale-7")...)...) // the same message
+	b.want(0, "{\"Balance\":10}\n", append([]string{"request"}, add("sale-8")...)...)
+	b.want(exitNotSent+1, "code: id_reused", "request", "account", "bob", "deposit", `{"N": 6}`, "--id", "sale-8", "--timeout", "30s")
+}

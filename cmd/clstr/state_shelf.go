@@ -39,7 +39,7 @@ func (r shelf) stateFailed(err error) error {
 	switch {
 	case errors.Is(err, natsstate.ErrNoStreams), errors.Is(err, natsstate.ErrNoJetStream):
 		return &failure{exit: exitNoCluster, code: "no_state", msg: fmt.Sprintf("no stored state under the prefix %q: %v", r.prefix, err),
-			hint: "nodes with a store of state make its streams; --prefix names another cluster, --server and --context another server"}
+			hint: "nodes with a store of state make its streams; --prefix names another cluster (the Name of a service of clstr.Open), --server and --context another server"}
 	case errors.Is(err, outcome.ErrNotPermitted):
 		return &failure{exit: exitNotPermitted, code: "not_permitted", msg: err.Error(),
 			hint: fmt.Sprintf("this NATS user may not do that. To look it needs what natsstate.LookPermissions(%q) lists, to import and delete what NodePermissions does (clstr help connection)", r.prefix)}
