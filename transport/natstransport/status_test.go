@@ -3,6 +3,7 @@ package natstransport_test
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ type slowLog struct {
 func (l slowLog) Enabled(context.Context, slog.Level) bool { return true }
 
 func (l slowLog) Handle(_ context.Context, r slog.Record) error {
-	if r.Message == "NATS connection" {
+	if strings.HasPrefix(r.Message, "NATS connection: lost") || strings.HasPrefix(r.Message, "NATS connection: connected") {
 		l.came <- struct{}{}
 		<-l.let
 	}

@@ -26,6 +26,14 @@ const writeTimeout = 5 * time.Second
 // questions without an answer it connects anew.
 const pingEvery = 2 * time.Second
 
+// reconnectWait is the pause before a connection of our own is made again, and reconnectJitter what comes on
+// top at random: the data path is back together with the stores, and long before callers would take its node
+// for dead. By default nats.go waits for 2 s, also where the server has never been away.
+const (
+	reconnectWait   = 250 * time.Millisecond
+	reconnectJitter = 250 * time.Millisecond
+)
+
 // conn is the present connection of a link. A move puts another one in its place.
 type conn struct {
 	l  *Link
@@ -94,11 +102,14 @@ func (c *conn) changed(nc *nats.Conn, changes chan nats.Status, s nats.Status) {
 		c.status.Store(int32(s))
 		l.opts.User.Lost(s)
 	}
-	level := slog.LevelWarn
-	if s == nats.CONNECTED {
-		level = slog.LevelInfo
+	level, line := slog.LevelWarn, "NATS connection"
+	switch s {
+	case nats.CONNECTED:
+		level, line = slog.LevelInfo, "NATS connection: connected again, calls go on"
+	case nats.RECONNECTING:
+		line = "NATS connection: lost, calls to and from other processes wait or fail until it is back"
 	}
-	l.opts.Log.Log(context.Background(), level, "NATS connection", "status", s.String())
+	l.opts.Log.Log(context.Background(), level, line, "status", s.String())
 	if c.look(nc, changes) == nats.CLOSED {
 		c.breaks()
 	}
@@ -180,18 +191,24 @@ func (c *conn) Flush(ctx context.Context) error {
 	return nil
 }
 
-// dial makes a connection of our own.
-func (c *conn) dial(ctx context.Context, servers string, last ...nats.Option) (*nats.Conn, error) {
-	options := append([]nats.Option{
+// options are those of a connection of our own. The program's come last, and win.
+func (c *conn) options() []nats.Option {
+	return append([]nats.Option{
 		nats.Name(natsdial.Name(c.l.opts.Name)),
 		nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnectWait),
+		nats.ReconnectJitter(reconnectJitter, reconnectJitter),
 		nats.PingInterval(pingEvery),
 		nats.MaxPingsOutstanding(2),
 		nats.FlusherTimeout(writeTimeout),
 		nats.ReconnectOnFlusherError(),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // see natsdial.Listen; by default nats.go prints
 	}, c.l.opts.NATSOptions...)
-	nc, err := natsdial.Dial(ctx, servers, append(append(options, c.l.announces), last...))
+}
+
+// dial makes a connection of our own.
+func (c *conn) dial(ctx context.Context, servers string, last ...nats.Option) (*nats.Conn, error) {
+	nc, err := natsdial.Dial(ctx, servers, append(append(c.options(), c.l.announces), last...))
 	if ctx.Err() != nil && err == nil { // at the same moment
 		nc.Close()
 		err = ctx.Err()
