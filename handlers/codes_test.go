@@ -89,7 +89,7 @@ func TestCodes(t *testing.T) {
 			text               string
 		}{
 			{"k", "put", `{"Amount":"4929123"}`, outcome.ErrDecode, outcome.NotStarted, `type "put" into handlers_test.put`},
-			{"k", "put", ``, outcome.ErrDecode, outcome.NotStarted, "no JSON at byte 0"},
+			{"k", "put", ``, outcome.ErrDecode, outcome.NotStarted, "no JSON: it is empty"},
 			{"k", "google.protobuf.Int64Value", "\x08", outcome.ErrDecode, outcome.NotStarted, "Int64Value"},
 			{"k", "get", `{}`, outcome.ErrUnknownType, outcome.NotStarted, `unknown message type: "get"`},
 			{"k", "fail", `{}`, errTooMuch, outcome.RanAndFailed, "too much"},

@@ -87,3 +87,50 @@ func TestCrashBeforeTheReply(t *testing.T) {
 		}
 	})
 }
+
+type (
+	walletLook struct{} // a query
+	walletSeen struct{ Balance int64 }
+)
+
+func (w *Wallet) Peek(*actor.Context, walletLook) (walletSeen, error) {
+	return walletSeen{w.Balance}, nil
+}
+
+var lookable = actor.Define("lookable", func(string) *Wallet { return &Wallet{Balance: 100} },
+	actor.OnQuery((*Wallet).Peek), actor.Durable(actor.Persistence{}))
+
+// read asks a query, and asks again if the node that had it has gone: a query changes nothing.
+func read[Out any](ctx context.Context, to *cluster.ScopedClient, query any) (Out, error) {
+	out, err := clstr.Ask[Out](ctx, to, query)
+	if cluster.OutcomeOf(err) == cluster.MaybeRan && errors.Is(err, cluster.ErrConnectionLost) {
+		return clstr.Ask[Out](ctx, to, query) // waits for the next owner
+	}
+	return out, err
+}
+
+func TestRead(t *testing.T) {
+	faults := testkit.NewFaults(1, testkit.FaultRule{Fail: 1, Err: cluster.ErrConnectionLost, First: 1})
+	c := testkit.NewCluster(t, testkit.ClusterOptions{
+		Wrap:  faults.Client,
+		Kinds: map[string]cluster.ServerHandlerFunc{"wallet": cluster.NewActorHandler(lookable.New)},
+	})
+	if seen, err := read[walletSeen](t.Context(), c.Client().Kind("wallet").Key("w-1"), walletLook{}); err != nil || seen.Balance != 100 {
+		t.Errorf("%v, %v", seen, err)
+	}
+	if n := faults.Injected().Failed; n != 1 {
+		t.Errorf("%d calls failed", n)
+	}
+}
+
+// With an ID a query costs what a command costs.
+func TestQueryWithAnIDIsStored(t *testing.T) {
+	testkit.Alone(t, lookable.New, "w-1", testkit.AloneOptions{}, func(t *testing.T, e *testkit.Entity) {
+		if _, err := testkit.Ask[walletSeen](e, walletLook{}); err != nil || e.Stored() != nil {
+			t.Errorf("%v, and %v is stored", err, e.Stored())
+		}
+		if _, err := testkit.Ask[walletSeen](e, walletLook{}, cluster.Once()); err != nil || e.Stored() == nil || len(e.Stored().Commands) != 1 {
+			t.Errorf("%v, and %v is stored", err, e.Stored())
+		}
+	})
+}

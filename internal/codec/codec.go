@@ -258,11 +258,17 @@ type jsonError struct{ err error }
 
 // Error implements error.
 func (e *jsonError) Error() string {
-	if e, ok := errors.AsType[*json.SyntaxError](e.err); ok {
+	if e, ok := errors.AsType[*json.SyntaxError](e.err); ok && e.Offset == 0 {
+		return "no JSON: it is empty"
+	} else if ok {
 		return fmt.Sprintf("no JSON at byte %d", e.Offset)
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](e.err); ok {
-		return fmt.Sprintf("field %q is no %v (byte %d)", e.Field, e.Type, e.Offset)
+		what := "it"
+		if e.Field != "" {
+			what = fmt.Sprintf("field %q", e.Field)
+		}
+		return fmt.Sprintf("%s is no %v (byte %d)", what, e.Type, e.Offset)
 	}
 	return fmt.Sprintf("a field's own decoding failed with a %T", e.err)
 }

@@ -268,9 +268,9 @@ func TestErrorsHoldNoPayload(t *testing.T) {
 	for data, what := range map[string]string{
 		`{"V":4929123}`:   "field \"V\" is no codec.simple",
 		`{"V":"4929123"}`: "field \"V\" is no codec.simple",
-		`4929123`:         "is no codec.box[",
+		`4929123`:         "it is no codec.box[",
 		`x4929123`:        "no JSON at byte 1",
-		``:                "no JSON at byte 0",
+		``:                "no JSON: it is empty",
 	} {
 		_, err := Unmarshal[box[simple]]([]byte(data))
 		if err == nil || strings.Contains(err.Error(), "4929123") || !strings.Contains(err.Error(), what) {
