@@ -56,6 +56,14 @@ func TestErrorsKeepTheirIdentityAndSayWhatWasDone(t *testing.T) {
 	}
 }
 
+// A call of an entity that has no key yet is refused before it is sent.
+func TestEmptyKeyIsOfAKind(t *testing.T) {
+	_, err := newClient(t, cluster.ClientOptions{Transport: failing(1<<30, errOther), NumShards: 1}).Kind("account").Key("").Request(t.Context(), touch{})
+	if !errors.Is(err, cluster.ErrKeyRequired) || !strings.Contains(err.Error(), `request touch to "account" (shard 0): key is required`) {
+		t.Error(err)
+	}
+}
+
 func TestOperationsAreNamed(t *testing.T) {
 	client := newClient(t, cluster.ClientOptions{Transport: failing(1<<30, errOther), NumShards: 1})
 	ctx := t.Context()

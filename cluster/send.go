@@ -275,7 +275,10 @@ func operation(env *Envelope) string {
 	case msgType != "":
 		verb += " " + msgType
 	}
-	if env.Key == "" {
+	switch {
+	case env.Key == "" && env.Kind != "":
+		return fmt.Sprintf("%s to %.64q (shard %d)", verb, env.Kind, env.Shard)
+	case env.Key == "":
 		return fmt.Sprintf("%s to shard %d", verb, env.Shard)
 	}
 	key := fmt.Sprintf("%q", env.Key)
