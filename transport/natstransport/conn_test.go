@@ -126,7 +126,7 @@ func TestReconnectsEnd(t *testing.T) {
 	srv.Stop()
 	receive(t, "the end", tr.Broken())
 	refused(t, tr, transport.Envelope{Type: "After"}, outcome.ErrTransportClosed, outcome.NotSent)
-	if log := buf.String(); !strings.Contains(log, "level=WARN msg=\"NATS connection: lost, calls to and from other processes wait or fail until it is back\" status=RECONNECTING") || !strings.Contains(log, nats.ErrNoServers.Error()) {
+	if log := buf.String(); !strings.Contains(log, "level=WARN msg=\"NATS connection: lost, calls to and from other processes wait or fail\" status=RECONNECTING") || !strings.Contains(log, nats.ErrNoServers.Error()) {
 		t.Errorf("the log: %s", log)
 	}
 }

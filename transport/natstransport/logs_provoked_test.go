@@ -180,7 +180,7 @@ var provocations = []provocation{
 		}
 		w.refused(tr, secret(transport.Envelope{Shard: 7, Type: "Ask"}), "no_subscriber")
 	}},
-	{"a server that restarts", []string{"NATS connection"}, func(t *testing.T, w *secretWatch) {
+	{"a server that restarts", []string{"NATS connection: lost, calls to and from other processes wait or fail", "NATS connection: connected again, calls go on"}, func(t *testing.T, w *secretWatch) {
 		srv := testkit.StartNATSServer(t, nil)
 		tr := w.connect(natstransport.Options{URL: srv.URL(), NATSOptions: soon()})
 		entered, gate := make(chan struct{}, 1), make(chan struct{})

@@ -5,7 +5,6 @@ package link
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"net/url"
 	"sync/atomic"
@@ -102,14 +101,11 @@ func (c *conn) changed(nc *nats.Conn, changes chan nats.Status, s nats.Status) {
 		c.status.Store(int32(s))
 		l.opts.User.Lost(s)
 	}
-	level, line := slog.LevelWarn, "NATS connection"
-	switch s {
-	case nats.CONNECTED:
-		level, line = slog.LevelInfo, "NATS connection: connected again, calls go on"
-	case nats.RECONNECTING:
-		line = "NATS connection: lost, calls to and from other processes wait or fail until it is back"
+	if s == nats.CONNECTED {
+		l.opts.Log.Info("NATS connection: connected again, calls go on", "status", s.String())
+	} else {
+		l.opts.Log.Warn("NATS connection: lost, calls to and from other processes wait or fail", "status", s.String())
 	}
-	l.opts.Log.Log(context.Background(), level, line, "status", s.String())
 	if c.look(nc, changes) == nats.CLOSED {
 		c.breaks()
 	}
