@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/clstr-go/clstr/internal/sparse"
@@ -55,7 +56,17 @@ func (m members) snapshot(ctx context.Context, prefix string) (shot, error) {
 
 // watch calls f until ctx ends.
 func (m members) watch(ctx context.Context, f func(membership.Entry)) error {
-	stop, err := sparse.Ask(ctx, m.log, theStore, func(context.Context) (func(), error) { return m.inner.Watch(f) })
+	stop, err := sparse.Ask(ctx, m.log, theStore, func(ctx context.Context) (func(), error) {
+		stop, err := m.inner.Watch(f)
+		if err != nil {
+			return nil, err
+		}
+		stop = sync.OnceFunc(stop)
+		if ctx.Err() != nil { // Ask may have given up
+			stop()
+		}
+		return stop, nil
+	})
 	if err != nil {
 		return err
 	}

@@ -2,12 +2,14 @@ package coordinator
 
 import (
 	"context"
+	"log/slog"
 	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/membership"
 )
 
@@ -119,6 +121,36 @@ func TestEndWithAStoreThatDoesNotReturn(t *testing.T) {
 				t.Errorf("joined %v: the end took %v", joined, took)
 			}
 			free()
+		})
+	}
+}
+
+// lateWatch is a store whose Watch returns when it may, and counts what is watched.
+type lateWatch struct {
+	membership.Store
+	may     chan struct{}
+	watched atomic.Int64
+}
+
+func (l *lateWatch) Watch(func(membership.Entry)) (func(), error) {
+	l.watched.Add(1)
+	<-l.may
+	return func() { l.watched.Add(-1) }, nil
+}
+
+// TestWatchThatComesLate: a watch ends, whether it begins in time, when its user has just left, or when it is given up.
+func TestWatchThatComesLate(t *testing.T) {
+	for _, late := range []time.Duration{0, time.Second, sparse.Patience - 1, sparse.Patience + time.Second, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			l := &lateWatch{may: make(chan struct{})}
+			time.AfterFunc(late, func() { close(l.may) })
+			_ = members{inner: l, log: slog.New(slog.DiscardHandler)}.watch(ctx, nil)
+			time.Sleep(2 * time.Hour)
+			if n := l.watched.Load(); n != 0 {
+				t.Errorf("after %v: %d watches have not ended", late, n)
+			}
 		})
 	}
 }
