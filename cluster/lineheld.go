@@ -1,4 +1,4 @@
-// What holds a line back, as the receipts and errors tell of what has stood in it until its time was up
+// Why a line has had to wait, as receipts and errors say it
 
 package cluster
 

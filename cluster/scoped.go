@@ -75,9 +75,9 @@ func (c *ScopedClient) NotifyRaw(ctx context.Context, msgType string, data []byt
 // again, in order. One that fails for good does not keep back those behind it. Any other call of the
 // client to the key waits for the notifications before it.
 //
-// What the key has no room for is sent again too, and the sender is slowed. The receipt says [ErrOverloaded] only when the
-// notification's time is up. Whatever else its line has waited for is told in the same way, if the notification did not run. In a handler the receipt says so at once, unless [ClientOptions].RetryOn has ErrOverloaded. So handlers
-// never wait behind such notifications, and have a window of their own.
+// What the key has no room for is sent again too, and the sender is slowed. If the notification's time is up before it ran, the
+// receipt says what the client has waited for last, such as [ErrOverloaded]. In a handler the receipt says ErrOverloaded at once,
+// unless [ClientOptions].RetryOn has it. So handlers never wait behind such notifications, and have a window of their own.
 //
 // At most [ClientOptions].NotifyWindow notifications of a client are on their way, with 16 MiB of
 // messages, and a quarter of them to one key. Beyond that NotifyAsync waits for room until ctx ends. Afterwards ctx does not bound the

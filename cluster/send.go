@@ -161,7 +161,7 @@ func (c *caller) try(ctx context.Context, env Envelope, m *message) (reply []byt
 	return c.transport.Request(ctx, env)
 }
 
-// heard notes how a try has ended that has failed. The method that has given a message back may have kept it, so the memory of a
+// heard notes the error of a try. A method that has given the message back may have kept it, so the memory of a
 // message that is sent again is not used again.
 func (c *caller) heard(m *message, err error) {
 	m.value = m.value.Kept()

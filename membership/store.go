@@ -43,7 +43,7 @@ var ErrSuperseded = errors.New("superseded by a newer process with the node's na
 // Store keeps the records of one cluster. All decisions are Writes. Snapshot may be
 // late, and Watch may be late or miss versions: that costs time and nothing else.
 // Implementations are safe for concurrent use, and end each call when its context ends. A call that
-// panics, or ends its goroutine, counts as one with an unknown error.
+// panics, or ends its goroutine, is treated as if it had returned an unknown error.
 type Store interface {
 	// Write replaces a record that has the revision rev, and returns the new revision.
 	// rev is 0 for a record that must not exist. A nil value removes the record. After

@@ -8,8 +8,8 @@ import (
 )
 
 // Store keeps the state of the entities of one cluster. Implementations are safe for
-// concurrent use, and end each call when its context ends. A call of a node that panics, or ends its
-// goroutine, counts as one with an unknown error.
+// concurrent use, and end each call when its context ends. A node treats a call that panics, or ends
+// its goroutine, as if it had returned an unknown error.
 type Store interface {
 	// Open moves the fence of a shard. With a zero token it opens the shard anew. It then
 	// refuses an owner whose epoch is below the stored epoch of the same cluster

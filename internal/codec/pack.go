@@ -66,8 +66,8 @@ func Plain(t reflect.Type) *plain.Type { return infoOf(t).plain }
 // application takes part, so it does not see these bytes, and the codecs copy what they keep.
 func KeepsNothing(t reflect.Type) bool { return infoOf(t).careful }
 
-// Spare is [Plain] for types whose values nothing but their owner has, however they came: no code of their own takes part when they are
-// decoded. Such code may keep the pointer that it gets. It is nil for all others.
+// Spare is [Plain] for types that are decoded without code of their own, and nil for all others. Such code may keep the pointer
+// that it gets, and then the value's owner is not the only one to have it.
 func Spare(t reflect.Type) *plain.Type {
 	if i := infoOf(t); i.careful {
 		return i.plain

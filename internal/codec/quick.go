@@ -15,7 +15,7 @@ import (
 
 // decodeJSON is json.Unmarshal in a third of the time, with the same results. Types that
 // the two might decode differently go to encoding/json, and so does a text that the quick one refuses.
-// fresh says that the target is zero, and that only the caller knows it: no code sees what a text that is refused has left there.
+// fresh says that the target is zero, and that only the caller has it, so no code sees what a refused text has left there.
 func decodeJSON(data []byte, target any, fresh bool) error {
 	t := reflect.TypeOf(target)
 	if t == nil || t.Kind() != reflect.Pointer {

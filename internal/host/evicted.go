@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// evicted remembers keys that were evicted, sixteen times as many as may be active. It serves a count, so it may
+// evicted remembers keys that were evicted, sixteen times as many as may be active. It serves only a count, so it may
 // forget a key earlier. Once in some hundred million times it takes a key for another.
 type evicted struct {
 	seed    maphash.Seed

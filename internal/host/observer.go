@@ -15,8 +15,8 @@ type Observer interface {
 	Passivated(kind string)
 	MailboxRefused(kind string)
 	ActiveKeys(kind string, delta int)
-	// KeyReturned is called when a key gets an actor that was passivated to make
-	// room, and few enough others were since: about sixteen times the host's CacheSize.
+	// KeyReturned is called when a key gets an actor again that was passivated to make room. A key is
+	// forgotten when more others were since: about sixteen times the host's CacheSize.
 	KeyReturned(kind string)
 }
 

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Settings is what an entity's definition says of its host; zero is no word on it.
+// Settings is what an entity's definition says of its host. A field that is zero says nothing.
 type Settings struct {
 	CacheSize   int
 	MailboxSize int

@@ -59,7 +59,7 @@ func (s *shard) start(f func(ctx context.Context)) {
 
 const (
 	firstPause = 50 * time.Millisecond
-	soonPause  = time.Second // the longest of the first soonTries, which take as long as patience, or nearly so
+	soonPause  = time.Second // the longest pause of the first soonTries, which take about as long as patience
 	soonTries  = 16
 	lastPause  = 5 * time.Second
 	// tryTime bounds one question to the store.

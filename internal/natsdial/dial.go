@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// directly has a connection use direct connections, if its options say nothing else about how to dial. It is the last option.
+// directly has nats.go dial direct connections, unless the options before it say how to dial. It must be the last option.
 func directly(o *nats.Options) error {
 	if o.CustomDialer == nil && o.Dialer == nil && o.InProcessServer == nil && o.AllowMultipathTCP == nil {
 		o.CustomDialer = &dialer{timeout: cmp.Or(o.Timeout, nats.DefaultTimeout), asGiven: o.SkipHostLookup, inOrder: o.NoRandomize}
@@ -40,7 +40,7 @@ func (d *dialer) Dial(network, address string) (c net.Conn, err error) {
 	return nil, err
 }
 
-// addresses returns the addresses of a name; of another address itself.
+// addresses returns the addresses of a name. What is no name, or is not found, it returns as it is.
 func (d *dialer) addresses(address string) (all []string) {
 	host, port, err := net.SplitHostPort(address)
 	if err == nil && !d.asGiven && net.ParseIP(host) == nil {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Asking a log whether a level is enabled takes a goroutine, which is more than a line costs that the bound leaves out. So in a flood
-// the log is asked often enough for the lines that may be written, and then its last answer holds for the rest of a moment.
+// Asking a log whether a level is enabled takes a goroutine. That costs more than all else about a line that is left out. So in a
+// flood of lines the log is asked mostAsk times in a moment, and its last answer holds for the rest of the moment.
 const (
 	moment  = 100 * time.Millisecond
 	mostAsk = 64

@@ -10,8 +10,8 @@ import (
 	"github.com/clstr-go/clstr/state"
 )
 
-// ownBytes: what a caller does with its bytes once it has its answer is its own affair, and so is what it does with entries that
-// it has read. What it has read stays as it was, whatever the store does next.
+// ownBytes: once a caller has its answer, it may change the bytes that it gave, and the entries that it has read. What it has read
+// stays as it was, whatever the store does next.
 func ownBytes(t *testing.T, stores func(bool) state.Store) {
 	s := stores(false)
 	shard := uint32(0)

@@ -199,7 +199,7 @@ func (p *peer) dropped(full *outcome.Error) {
 // Without that room a caller would not know what became of its call.
 const small = 1 << 10
 
-// many is how many refusals at once find only a quarter of the room: what floods the reader must leave room for other replies.
+// many is how many refusals at once get only a quarter of the room, so that a flood of packets leaves room for other replies.
 const many = 64
 
 // put adds a reply, or the same one for n calls.

@@ -218,7 +218,7 @@ func (s *server) refuseUnread(m *nats.Msg, err error) {
 		return // they await nothing
 	}
 	p, r := s.peer(m.Reply), wire.Reply{ID: to.First, Err: notStarted(err)}
-	for n := min(max(1, to.N), max(many, len(m.Data)/8)); n > 0; n -= many { // few bytes are not many calls
+	for n := min(max(1, to.N), max(many, len(m.Data)/8)); n > 0; n -= many { // a small packet cannot hold many calls
 		if _, full := p.put(m.Reply, p.t.limit(), &r, min(n, many)); full != nil {
 			p.dropped(full)
 			break

@@ -90,9 +90,9 @@ func (l *Link) Take(m *nats.Msg) {
 	e.Take(m)
 }
 
-// An item of a packet counts as so many bytes at least, because a packet may consist of items of a few bytes, and the reader would take
-// a thousand times as long for it. Our own senders' items have hardly fewer. Only what is read tells how many items a packet has. So what
-// waits counts as what was read last, and that only once there was some of it.
+// An item of a packet, an envelope or a cancellation, counts as at least itemBytes. The reader takes up to a thousand times as long for a
+// packet of tiny items as for one large item. Our own senders' items are seldom smaller. How many items a packet has is known only when it
+// is read. So the packets that wait count like those read last, and for less until fewSeen bytes have been read.
 const (
 	itemBytes = 64
 	fewSeen   = 256 << 10
