@@ -50,8 +50,8 @@ const callHelp = `
 KIND is the kind of the entity, or - if the nodes have one handler without a
 kind. TYPE is the name of the message: by default the bare name of its Go
 type. JSON is the message itself: '{}' is one without fields. @FILE reads it
-from a file and - from standard input. Without it the payload is empty, which
-no JSON message is. With --raw the payload need not be JSON.
+from a file and - from standard input. Without them the payload is empty, and
+no JSON message is empty. With --raw the payload need not be JSON.
 
 The call ends after --timeout, which is also the handler's deadline. Until then
 the command sends the message again if it certainly did not run, so a shard
