@@ -7,7 +7,7 @@ type named string
 
 func (named) Run(Slot) {}
 
-// TestLines: each way of both lines, with the order in which they come out, and of which they are.
+// TestLines: tasks go into both lines in each way, and come out in the right order and from the right line.
 func TestLines(t *testing.T) {
 	var l lines
 	next := func(want named, wantFirst bool) {
