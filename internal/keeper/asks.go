@@ -44,7 +44,7 @@ func (s *shard) start(f func(ctx context.Context)) {
 		return
 	}
 	s.tasks++
-	s.asks.Go(func() { // as above
+	s.asks.Go(func() { // ends with the question
 		ctx, cancel := context.WithTimeout(s.ctx, tryTime)
 		defer cancel()
 		defer func() { // also if the store ends the goroutine in a Commit that follows
