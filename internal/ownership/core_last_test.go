@@ -106,6 +106,25 @@ func TestLooksBeforeItShuts(t *testing.T) {
 	s.want()
 }
 
+// TestLooksAgain: a look that was under way when the node began to leave is too old. Another follows it at once, not with the next tick.
+func TestLooksAgain(t *testing.T) {
+	s, theirs := shared(t)
+	s.hold = func(e Effect) bool { r, ok := e.(Snapshot); return ok && r.Prefix == record.MemberPrefix }
+	for len(s.held) == 0 {
+		s.run(TickEvery)
+	}
+	early := take[Snapshot](s, nil)
+	s.asOf = s.rev
+	s.step(Leave{})
+	s.want()
+	s.answer(early)
+	s.want()
+	s.asOf, s.hold = 0, nil
+	s.answer(take[Snapshot](s, nil))
+	s.wantCount(scriptShards-len(theirs), "moved")
+	s.wantCount(1, "gone left")
+}
+
 // TestLookIsNotAnswered: it leaves all the same.
 func TestLookIsNotAnswered(t *testing.T) {
 	s, theirs := shared(t)

@@ -62,7 +62,8 @@ func (l *leaving) giveWayTo(ref record.Ref) {
 
 // begun is called when others can see that the node leaves.
 func (l *leaving) begun() {
-	l.lookTill, l.looks.members.due = l.now+lookFor, l.now
+	l.lookTill = l.now + lookFor
+	l.looks.members.now(l.now)
 }
 
 // ifEmpty ends a leave when nothing is owned any more, or is to come.

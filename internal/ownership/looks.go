@@ -18,10 +18,14 @@ type looks struct {
 
 // look is one kind of snapshot.
 type look struct {
-	busy bool
-	due  time.Duration
-	last time.Duration // when the last was begun
+	busy  bool
+	again bool // the one under way has begun too early: another follows it
+	due   time.Duration
+	last  time.Duration // when the last was begun
 }
+
+// now asks for a look that begins now, or when the one under way has ended.
+func (l *look) now(now time.Duration) { l.due, l.again = now, l.busy }
 
 // sooner moves a look forward.
 func (l *look) sooner(at time.Duration) { l.due = min(l.due, at) }
@@ -31,7 +35,7 @@ func (l *look) begins(now, pause time.Duration) bool {
 	if l.busy || now < l.due {
 		return false
 	}
-	l.busy, l.last, l.due = true, now, now+pause
+	l.busy, l.again, l.last, l.due = true, false, now, now+pause
 	return true
 }
 
@@ -80,6 +84,9 @@ func (l *looks) sawMembers(r Result) {
 	}
 	if c.own.state == record.Leaving && !c.leaving.lookedAround() {
 		l.members.due = c.now
+		if l.members.again {
+			l.ifDue()
+		}
 	}
 	c.deaths.forgetOld()
 }
