@@ -41,7 +41,7 @@ type (
 		Bytes []byte
 		Ints  []int
 		Ages  map[string]int
-		Names map[int]string
+		Names map[string]string
 		Keyed map[lower]int
 		Any   any
 		Raw   json.RawMessage
@@ -69,7 +69,7 @@ type (
 		Bytes []byte
 		Ints  []int
 		Ages  map[string]int
-		Names map[int]string
+		Names map[string]string
 		Any   any
 		Small int8
 		Float float32
@@ -96,7 +96,7 @@ var corpusTypes = []func() any{
 	// What has held something before is decoded over it.
 	func() any { return &deposit{"old", 1, "old"} }, func() any { return &map[string]any{"old": 1.0} },
 	func() any {
-		return &every{Ints: []int{9, 9, 9}, Names: map[int]string{7: "x"}, Any: &deposit{Note: "old"}, Three: [3]byte{7, 7, 7}, Big: big.NewInt(5), Next: &every{Text: "old"}, Own: own{[]string{"old"}}}
+		return &every{Ints: []int{9, 9, 9}, Names: map[string]string{"7": "x"}, Any: &deposit{Note: "old"}, Three: [3]byte{7, 7, 7}, Big: big.NewInt(5), Next: &every{Text: "old"}, Own: own{[]string{"old"}}}
 	},
 }
 
@@ -177,7 +177,7 @@ func TestNotQuickly(t *testing.T) {
 			Q string `json:"'a,b'"`
 		}{},
 		struct{ E error }{},
-		quoted{},
+		quoted{}, priced{}, map[int]string{}, map[float64]int{}, map[bool]int{}, map[any]int{}, map[time.Time]int{},
 	} {
 		if quickness(reflect.TypeOf(v)) != slow {
 			t.Errorf("%T is decoded quickly", v)
@@ -195,6 +195,22 @@ func TestNotQuickly(t *testing.T) {
 
 type quoted struct {
 	N float64 `json:",string"`
+}
+
+// priced has a tag that encoding/json does not take, so that its field is called Price.
+type priced struct {
+	Price int `json:"price€"`
+}
+
+// TestSentIsRead: what is encoded is decoded under the same names and keys, and null is no number.
+func TestSentIsRead(t *testing.T) {
+	data, err := Marshal(priced{5})
+	if p, err2 := Unmarshal[priced](data); err != nil || err2 != nil || p.Price != 5 {
+		t.Errorf("%s becomes %+v: %v, %v", data, p, err, err2)
+	}
+	if m, err := Unmarshal[map[int]string]([]byte(`{"null":"a"}`)); err == nil {
+		t.Errorf("null is the key %v", m)
+	}
 }
 
 // counted counts how often its own code was given something.

@@ -4,7 +4,6 @@ package lossless
 
 import (
 	"reflect"
-	"strings"
 )
 
 // fields looks at a struct that the encoder takes apart.
@@ -42,7 +41,7 @@ func (w *walk) collect(t reflect.Type, path string, addressed bool, depth int, n
 			shown = true
 			continue
 		}
-		name, _, _ := strings.Cut(tag, ",")
+		name := w.nameIn(tag)
 		inner, at := f.Type, addressed
 		if inner.Kind() == reflect.Pointer {
 			inner, at = inner.Elem(), true

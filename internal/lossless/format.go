@@ -6,19 +6,22 @@ import (
 	"encoding"
 	"encoding/json"
 	"reflect"
+	"strings"
+	"unicode"
 )
 
 // format is what is to be known about an encoder.
 type format struct {
 	name   string
-	tags   []string    // of a field: the first one that it has counts
+	tags   []string // of a field: the first one that it has counts
+	nameIn func(tag string) string
 	own    []marshaler // how a type encodes itself: the first that it has counts
 	copies bool        // it calls the methods of a pointer for a value that it cannot take the address of, too
 }
 
 var (
-	asJSON = &format{name: "JSON", tags: []string{"json"}, own: []marshaler{jsonMarshaler, textMarshaler}}
-	asCBOR = &format{name: "CBOR", tags: []string{"cbor", "json"}, own: []marshaler{cborMarshaler, binaryMarshaler, textMarshaler}, copies: true}
+	asJSON = &format{name: "JSON", tags: []string{"json"}, nameIn: JSONName, own: []marshaler{jsonMarshaler, textMarshaler}}
+	asCBOR = &format{name: "CBOR", tags: []string{"cbor", "json"}, nameIn: anyName, own: []marshaler{cborMarshaler, binaryMarshaler, textMarshaler}, copies: true}
 )
 
 // marshaler is a pair of methods.
@@ -57,6 +60,24 @@ func (f *format) tag(of reflect.StructField) string {
 		}
 	}
 	return ""
+}
+
+// anyName is the name in a tag.
+func anyName(tag string) string {
+	name, _, _ := strings.Cut(tag, ",")
+	return name
+}
+
+// JSONName is the name in a tag that encoding/json takes. If it has a rune that encoding/json does not take, such as €, there is
+// none: the field is called as in Go.
+func JSONName(tag string) string {
+	name := anyName(tag)
+	if strings.ContainsFunc(name, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("!#$%&()*+-./:;<=>?@[]^_{|}~ ", r)
+	}) {
+		return ""
+	}
+	return name
 }
 
 func (f *format) isMarshaler(t reflect.Type) bool {

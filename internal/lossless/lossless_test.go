@@ -138,6 +138,7 @@ func TestCheck(t *testing.T) {
 		{map[string]pointer{}, []string{"in a map", "*lossless.pointer"}},
 		{twice(), []string{`JSON name "x"`, "A", "B"}},
 		{tagged("A", `json:"B"`, "B", ""), []string{`field A has the JSON name "B", as B has`}}, // A wins, and B is lost
+		{tagged("A", `json:"€"`, "B", `json:"A"`), []string{`field A has the JSON name "A", as B has`}},
 		{struct {
 			lower
 			shown
