@@ -150,8 +150,8 @@ func (s *Store) admit(ctx context.Context, tx *sql.Tx, o state.Owner) error {
 // Commit implements [state.Store].
 func (s *Store) Commit(c state.Change, done func(state.Rev, error)) { s.group.Commit(c, done) }
 
-// store stores a group in one transaction.
-func (s *Store) store(cs []state.Change) []state.Result {
+// together stores changes in one transaction.
+func (s *Store) together(cs []state.Change) []state.Result {
 	ctx, cancel := context.WithTimeout(context.Background(), groupTime)
 	defer cancel()
 	results := make([]state.Result, len(cs))
@@ -168,8 +168,8 @@ func (s *Store) store(cs []state.Change) []state.Result {
 	if err == nil {
 		return results
 	}
-	if sure && full(err) {
-		err = fmt.Errorf("%w: %w", state.ErrFull, err)
+	if sure {
+		err = refusal(err)
 	}
 	for i := range results {
 		if results[i].Err == nil {
@@ -342,6 +342,9 @@ func (s *Store) Append(ctx context.Context, m state.Mail) (rev state.Rev, err er
 		}
 		return s.saveRows(ctx, tx, rows)
 	})
+	if tooLong(err) {
+		err = refusal(err)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("mail for %s %.64q: %w", m.Kind, m.Key, err)
 	}

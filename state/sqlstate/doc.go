@@ -20,6 +20,9 @@
 // changes of a deposed owner, and stores the others. The row of the shard counts revisions, so a
 // change with a lower revision is never stored later.
 //
+// PostgreSQL indexes names of about 2,600 bytes, or longer ones that it can compress. It refuses a change with a longer key
+// ([state.ErrTooLarge]). So changes with long keys do not go together with others.
+//
 // # Watches
 //
 // Watches ask the database each second, and after a reconnect. In PostgreSQL a group also sends one

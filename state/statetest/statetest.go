@@ -43,6 +43,7 @@ func Run(t *testing.T, h Harness) {
 		"TakenOver":    takenOver,
 		"SideBySide":   sideBySide,
 		"Limits":       limits,
+		"LongKeys":     longKeys,
 		"Watch":        watch,
 		"OwnBytes":     ownBytes,
 		"Contexts":     contexts,

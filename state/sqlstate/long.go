@@ -1,0 +1,63 @@
+// Names that are too long for PostgreSQL
+
+package sqlstate
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/clstr-go/clstr/state"
+)
+
+// longNames is how many bytes a kind and a key may have together so that PostgreSQL surely takes them. It takes index entries of 2,704
+// bytes after it has tried to compress them.
+const longNames = 2500
+
+// isLong reports whether PostgreSQL may refuse a change for the length of a key, its own or one that it sends mail to.
+func isLong(c state.Change) bool {
+	return slices.ContainsFunc(state.Entries(c), func(e state.Entry) bool { return len(e.Kind)+len(e.Key) > longNames })
+}
+
+// store stores a group. A change with a long name goes by itself, because the whole transaction fails if it is refused.
+func (s *Store) store(cs []state.Change) []state.Result {
+	if !s.postgres || len(cs) == 1 || !slices.ContainsFunc(cs, isLong) {
+		return s.together(cs)
+	}
+	results := make([]state.Result, len(cs))
+	var short []state.Change
+	var at []int
+	for i, c := range cs {
+		if isLong(c) {
+			results[i] = s.together(cs[i : i+1])[0]
+		} else {
+			short, at = append(short, c), append(at, i)
+		}
+	}
+	if len(short) > 0 {
+		for i, r := range s.together(short) {
+			results[at[i]] = r
+		}
+	}
+	return results
+}
+
+// refusal is the error of a transaction that has stored nothing. If that is because the database does not take what is to be stored, it
+// is an error that says so.
+func refusal(err error) error {
+	switch {
+	case full(err):
+		return fmt.Errorf("%w: %w", state.ErrFull, err)
+	case tooLong(err):
+		return fmt.Errorf("%w: a key is too long: %w", state.ErrTooLarge, err)
+	}
+	return err
+}
+
+func tooLong(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && strings.HasPrefix(e.Code, "54") // program limit exceeded
+}
