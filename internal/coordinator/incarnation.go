@@ -180,13 +180,14 @@ func (in *incarnation) gaveUp() (err error) {
 
 // leaveIfDeaf leaves when requests have not reached the node for the length of a lease, because it
 // must not hold shards that it cannot serve. A node without a connection joins again later. A node
-// that may not subscribe ends.
+// that may not subscribe ends. A node that does not reach its store either could tell nobody: it
+// keeps its shards, without a lease, because the server that carries both may be away for all nodes.
 func (in *incarnation) leaveIfDeaf() {
 	if in.leaving.Load() || in.gone != nil {
 		return
 	}
 	now, lease := time.Now(), in.self.Timing.Lease
-	if in.c.opts.Node.Reachable() && in.c.hearing.hears() {
+	if in.c.opts.Node.Reachable() && in.c.hearing.hears() || in.c.answers.last() != nil {
 		in.reached = now
 	}
 	switch failing := in.failing(now); {
