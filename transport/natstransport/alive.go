@@ -72,9 +72,10 @@ func (v *vigil) Expire() {
 	if c := v.asks.Load(); c == nil {
 		v.asking = 0
 	} else if v.asking++; v.asking > giveUpAfter && v.silent < askAfter { // it was lost
-		if mine, _ := t.calls.leave(c); mine {
-			v.asks.Store(nil)
+		for ; c != nil; c = c.told.(vital).before {
+			t.calls.leave(c)
 		}
+		v.asks.Store(nil)
 	}
 	named := t.calls.waiting(v)
 	if len(named) > 0 && !t.link.Settled() {
@@ -165,6 +166,7 @@ func (v *vigil) end(upTo uint64, why string) {
 	b := v.box
 	ended := b.t.calls.takeIf(func(c *call) bool { return c.to.To == b && (upTo == 0 || c.id <= upTo) })
 	decideAll(ended, func(c *call) *outcome.Error {
+		b.t.owners.Recheck(c.to)
 		return outcome.Errorf(outcome.ErrConnectionLost, "the node that served shard %d %s", c.to.Shard, why).WithOutcome(outcome.MaybeRan)
 	})
 	v.silent = 0

@@ -261,6 +261,21 @@ func (t *Transport) StopPulses(shard uint32) {
 	}
 }
 
+// Pulse has the watch look once, after StopPulses, and returns when what it has asked is sent.
+func (t *Transport) Pulse(shard uint32) {
+	v := &t.owners.Get(shard).To.vigil
+	v.Expire()
+	t.clock.Remove(&v.node)
+	sent := make(chan struct{})
+	t.flusher.Go(pool.Func(func() { close(sent) }))
+	<-sent
+}
+
+// Lie has the reader take an answer about owners that no node has sent.
+func (t *Transport) Lie(o *wire.Owners) {
+	t.link.Behind(func() { _ = t.owners.Answer(wire.AppendOwners(nil, o)) })
+}
+
 // Boxes is how many nodes this end knows.
 func (t *Transport) Boxes() int {
 	nodes, _ := t.owners.Size()

@@ -29,6 +29,9 @@ func (a *asker[B]) Answer(data []byte) error {
 	if err == nil && (told.NumShards == 0 && told.Node == "" || told.NumShards > wire.MaxShards) {
 		err = outcome.Errorf(outcome.ErrBadEnvelope, "owners: %d shards: 1 to %d allowed", told.NumShards, wire.MaxShards)
 	}
+	if err == nil && told.Node != "" {
+		err = a.rs.hasRoom(&told)
+	}
 	if err != nil {
 		return err
 	}

@@ -165,11 +165,13 @@ func (a *asker[B]) Deaf() {
 // Recheck asks in the background, because an owner does not answer. The shard may have another
 // owner by now, and its announcement was lost. Or a false announcement has named an owner that does
 // not exist. Then the route is in doubt. The server does not always say that no node
-// listens: any client may listen to all subjects.
+// listens: any client may listen to all subjects. Or a node has told of such an owner: until the owner's node answers
+// something, it counts as gone, and the next word of another node replaces the route, whatever its epoch.
 func (a *asker[B]) Recheck(r *Route[B]) {
 	if a.state.Load() != living {
 		return
 	}
+	r.To.Known().Gone.Store(true)
 	if !r.Told() && r.Doubted() {
 		a.open(true)
 		return

@@ -7,7 +7,34 @@ import (
 
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/outcome"
 )
+
+// How much is remembered of fixed lists: so many nodes, and so many shards of all their lists. A node's list takes few bytes in an
+// answer, whatever it names.
+const (
+	mostNodes  = 4096
+	mostListed = 8 * wire.MaxShards
+)
+
+// hasRoom returns an error if the fixed list of a node is too much beside what is known.
+func (rs *Routes[B]) hasRoom(told *wire.Owners) error {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	listed := rs.listed
+	if box, known := rs.boxes[told.Node]; known {
+		listed -= len(box.Known().serves)
+	} else if len(rs.boxes) >= mostNodes {
+		return outcome.Errorf(outcome.ErrBadEnvelope, "owners: a further node with a fixed list: %d are known already", len(rs.boxes))
+	}
+	for i, run := range told.Runs {
+		listed += int(run) * (i % 2)
+	}
+	if listed > mostListed {
+		return outcome.Errorf(outcome.ErrBadEnvelope, "owners: fixed lists of %d shards: at most %d allowed", listed, mostListed)
+	}
+	return nil
+}
 
 // learnFixed takes the whole fixed list of a node. It is called with mu held.
 func (rs *Routes[B]) learnFixed(told *wire.Owners) {
@@ -20,12 +47,8 @@ func (rs *Routes[B]) learnFixed(told *wire.Owners) {
 		}
 		shard += run * uint32(1-i%2)
 	}
-	for _, shard := range n.serves {
-		if r := rs.Get(shard); r != nil && r.To == box && r.Epoch == 0 && !contains(serves, shard) {
-			rs.set(shard, r, nil)
-		}
-	}
-	again := n.round == rs.rounds && slices.Equal(n.serves, serves)
+	before, again := n.serves, n.round == rs.rounds && slices.Equal(n.serves, serves)
+	rs.listed += len(serves) - len(n.serves)
 	n.serves, n.fixed, n.round = serves, true, rs.rounds
 	if !again {
 		rs.compare(n)
@@ -33,6 +56,11 @@ func (rs *Routes[B]) learnFixed(told *wire.Owners) {
 	n.Gone.Store(false)
 	for _, shard := range serves {
 		rs.learnOne(shard, wire.Owner{Node: told.Node}, true)
+	}
+	for _, shard := range before {
+		if r := rs.Get(shard); r != nil && r.To == box && r.Epoch == 0 && !contains(serves, shard) {
+			rs.set(shard, r, nil)
+		}
 	}
 }
 

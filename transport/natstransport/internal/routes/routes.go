@@ -36,7 +36,7 @@ type Box interface {
 // Node is what is known of a node.
 type Node struct {
 	Name string
-	Gone atomic.Bool // no node listens
+	Gone atomic.Bool // no node listens, or a call has waited in vain; an answer of the node says otherwise
 
 	// Guarded by Routes.mu.
 	routes int      // that lead here
@@ -85,8 +85,9 @@ type Routes[B Box] struct {
 	clock *expiry.Set
 	table shardtable.Table[Route[B]] // set with mu held
 
-	mu    sync.Mutex
-	boxes map[string]B // by node
+	mu     sync.Mutex
+	boxes  map[string]B // by node
+	listed int          // shards of their fixed lists
 }
 
 // New returns routes without any. node is this end's.
@@ -195,5 +196,6 @@ func (rs *Routes[B]) Size() (nodes, shards int) {
 func (rs *Routes[B]) forget(b B) {
 	if n := b.Known(); n.routes == 0 && b.Quiet() {
 		delete(rs.boxes, n.Name)
+		rs.listed -= len(n.serves)
 	}
 }
