@@ -106,7 +106,11 @@ func OnRequest[E, In, Out any](method func(*E, *Context, In) (Out, error)) Optio
 // counts it.
 func OnNotify[E, In any](method func(*E, *Context, In) error) Option {
 	return func(t *table) {
-		on(t, nil, func(e *E, c *host.Context, in In) { c.Fail(method(e, (*Context)(c), in)) })
+		on(t, nil, func(e *E, c *host.Context, in In) {
+			if err := method(e, (*Context)(c), in); err != nil || !c.Handled() {
+				c.Fail(err)
+			}
+		})
 	}
 }
 

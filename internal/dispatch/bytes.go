@@ -20,7 +20,7 @@ const (
 
 // load counts the calls of a node that were accepted and have not finished, and their bytes.
 type load struct {
-	busy     atomic.Int64 // calls, but those whose handlers wait for others
+	busy     atomic.Int64 // calls, but those whose handlers wait for others; not counted without a limit
 	bytes    atomic.Int64 // beside busy, because both change together
 	mostBusy int64        // not positive is no limit
 
@@ -33,6 +33,14 @@ type load struct {
 // be called before the lifetime is used; a number that is not positive is no
 // limit, which is the default.
 func (l *load) LimitInFlight(most int) { l.mostBusy = int64(most) }
+
+// count counts so many more calls in flight, and returns how many there are.
+func (l *load) count(more int64) int64 {
+	if l.mostBusy <= 0 {
+		return 0
+	}
+	return l.busy.Add(more)
+}
 
 // LimitBytes bounds how many bytes the calls may hold that a node has accepted and
 // not finished: of all its shards together, and of one key. Payload, key, ID and headers
@@ -58,7 +66,7 @@ const (
 // turns that wait for it.
 type weight struct {
 	turns
-	bytes atomic.Int64 // while it is in flight
+	bytes int64 // while it is in flight. Atomic, but in code that alone knows the call
 }
 
 // size is the memory of its node that the call holds, beyond what every call holds. The
@@ -119,7 +127,7 @@ func (k *keyBytes) give(id keyID, n int64) {
 // Weigh counts the call's bytes as the key's, until it has finished. A [Receiver]
 // that knows keys calls it before it queues the call, once; an error refuses it.
 func (w *weight) Weigh(key string) *outcome.Error {
-	most, n := w.sub.life.mostOfKey, w.bytes.Load()
+	most, n := w.sub.life.mostOfKey, atomic.LoadInt64(&w.bytes)
 	if most <= 0 || n <= most>>13 || key == "" {
 		return nil
 	}
@@ -146,7 +154,7 @@ func (w *weight) nestIn(from *weight) (part bool) {
 	b := bitNested
 	if part = from.runs(); part {
 		b |= bitPart
-		from.lend(w.bytes.Load())
+		from.lend(atomic.LoadInt64(&w.bytes))
 	}
 	if w.env.Key == from.env.Key && w.env.Shard == from.env.Shard {
 		b |= bitSameKey
@@ -162,8 +170,13 @@ func (w *weight) giveBack() {
 	if s.standing.Leased() && !w.AwaitsReply() {
 		s.counts.uncount(&w.arrival)
 	}
-	s.life.busy.Add(-1)
-	w.lend(math.MaxInt64)
+	s.life.count(-1)
+	if w.bits.Load()&(bitLast|bitKept|bitWeighed) == bitLast { // no handler can make a call that is nested in this one
+		s.life.bytes.Add(-w.bytes)
+		w.bytes = 0
+	} else {
+		w.lend(math.MaxInt64)
+	}
 	if w.bits.Load()&bitStarted == 0 {
 		w.mu.Lock()
 		w.env.Data, w.env.Headers = nil, nil
@@ -179,12 +192,12 @@ func (w *weight) giveBack() {
 // call count once.
 func (w *weight) lend(most int64) {
 	for {
-		held := w.bytes.Load()
+		held := atomic.LoadInt64(&w.bytes)
 		n := min(held, most)
 		if n == 0 {
 			return
 		}
-		if !w.bytes.CompareAndSwap(held, held-n) {
+		if !atomic.CompareAndSwapInt64(&w.bytes, held, held-n) {
 			continue
 		}
 		w.sub.life.bytes.Add(-n)

@@ -159,7 +159,7 @@ func (c *Call) End() {
 // release takes the slot back that a wait has given away.
 func release(c *Call) {
 	if c.slot.Release() {
-		c.sub.life.busy.Add(1)
+		c.sub.life.count(1)
 	}
 }
 

@@ -63,7 +63,7 @@ func (w *Wait) begin(ctx context.Context) {
 			waits, left = c.slot.BeginWait()
 		}
 		if left {
-			c.sub.life.busy.Add(-1)
+			c.sub.life.count(-1)
 		}
 		if waits {
 			w.call = c
@@ -99,7 +99,7 @@ func (w Wait) EndWait(ctx context.Context) {
 		w.hook.EndWait(ctx)
 	case c.Call != nil:
 		if c.slot.EndWait(ctx) {
-			c.sub.life.busy.Add(1)
+			c.sub.life.count(1)
 		}
 		c.giveBack()
 	}

@@ -155,12 +155,15 @@ func ReplyValue(c *Call, v plain.Value) {
 }
 
 // Own returns the envelope as a handler owns it, with the bytes of its payload.
-func (a *content) Own() transport.Envelope {
+func (a *content) Own() (env transport.Envelope) {
 	if c := a.carries(); a.has(bitStarted) && (c == nil || c.message.Type() == nil) { // nothing of the envelope changes any more
-		env := a.env
+		env = a.env
 		env.Data = a.given(env.Data)
-		return Lent(env)
+	} else {
+		env, _ = a.Peek()
 	}
-	env, _ := a.Peek()
-	return Lent(env)
+	if env.Headers != nil {
+		env.Headers = maps.Clone(env.Headers)
+	}
+	return env
 }

@@ -19,7 +19,7 @@ func TestSoonerAtTheSameMoment(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := newLocal(d, &transport.Envelope{TTLMs: 30_000}, 0)
-		sub.dispatch(&l.Call, sub.to.Receiver, nil)
+		sub.dispatch(&l.Call, sub.to.Receiver, nil, false)
 		d.clock.Remove(&l.node) // the clock looks, because the time of a call before is up, and reads due
 		due := l.due.Load()
 		(*timed)(&l.Call).endAt(expiry.Now() + int64(time.Second))

@@ -40,15 +40,16 @@ type Sub struct {
 // Dispatch takes c over: it will be answered exactly once. It never blocks.
 // Calls that one sender sent one after the other must be dispatched in that
 // order.
-func (s *Sub) Dispatch(c *Call) { s.dispatch(c, s.to.Receiver, nil) }
+func (s *Sub) Dispatch(c *Call) { s.dispatch(c, s.to.Receiver, nil, false) }
 
 // dispatch is Dispatch to a receiver of the subscription's node. from is the call whose
-// handler makes this one; nil for a sender's.
-func (s *Sub) dispatch(c *Call, r Receiver, from *Call) {
+// handler makes this one; nil for a sender's. With leaves, the sender of a notification needs nothing of the call once it is
+// accepted. If over is true, that has happened, and c may be another call.
+func (s *Sub) dispatch(c *Call, r Receiver, from *Call, leaves bool) (over bool) {
 	c.sub = s
 	size := c.size()
-	c.bytes.Store(size)
-	n, busy := s.flight.n.Add(1), s.life.busy.Add(1)
+	c.bytes = size // no other code knows the call
+	n, busy := s.flight.n.Add(1), s.life.count(1)
 	part := from != nil && from.sub == s && c.nestIn(&from.weight) // now: a drain that does not see c sees from
 	held := s.life.bytes.Add(size)
 	if !c.AwaitsReply() {
@@ -60,7 +61,7 @@ func (s *Sub) dispatch(c *Call, r Receiver, from *Call) {
 	}
 	if err := s.standing.Admit(applicant{c}); err != nil {
 		c.Refuse(err)
-		return
+		return false
 	}
 	if moves && !c.AwaitsReply() {
 		s.counts.countNotification(&c.arrival) // before any other code can decide it
@@ -68,12 +69,12 @@ func (s *Sub) dispatch(c *Call, r Receiver, from *Call) {
 	if !part { // the room of one is that of the call that it is nested in
 		if err := s.roomFor(c, from, n, busy, held); err != nil {
 			c.Refuse(err)
-			return
+			return false
 		}
 	}
 	if c.env.TTLMs < 0 {
 		c.Refuse(outcome.New(outcome.ErrEnvelopeExpired))
-		return
+		return false
 	}
 	if !c.has(bitFar) {
 		c.own()
@@ -81,22 +82,27 @@ func (s *Sub) dispatch(c *Call, r Receiver, from *Call) {
 	if c.until != 0 {
 		if !c.fresh && expiry.Now() >= c.until {
 			c.Expire()
-			return
+			return false
 		}
 		if c.byTTL || c.has(bitFar) {
 			(*timed)(c).endAt(c.until)
 		}
 	}
 	r.Accept(c)
-	if !c.AwaitsReply() && c.bits.Load()&bitLate == 0 {
-		c.tell(nil, nil)
+	switch {
+	case c.AwaitsReply() || c.bits.Load()&bitLate != 0:
+		return false
+	case leaves && acceptAndPart(c):
+		return true
 	}
+	c.tell(nil, nil)
+	return false
 }
 
 // roomFor returns nil, or why there is no room for a call that has been counted: n is how
 // many are in flight in the shard, busy in the node, and held how many bytes the node holds.
 func (s *Sub) roomFor(c *Call, from *Call, n, busy, held int64) *outcome.Error {
-	size, most := c.bytes.Load(), s.d.limits.MaxPending
+	size, most := atomic.LoadInt64(&c.bytes), s.d.limits.MaxPending
 	switch {
 	case most >= 0 && n > int64(most):
 		return outcome.Overloaded(RetryHint, "shard %d has %d pending calls, which is all that is allowed", c.env.Shard, most)
@@ -124,7 +130,11 @@ func (s *Sub) Carry(ctx context.Context, env *transport.Envelope, message plain.
 	l.stamp()
 	l.cargo.message, l.cargo.want = message, want
 	l.fresh = l.AwaitsReply() // if it is late by now, Start notices, as for a call that becomes late in line
-	w := s.send(ctx, l, s.to.Receiver, nil)
+	w, over := s.send(ctx, l, s.to.Receiver, nil)
+	if over {
+		w.EndWait(ctx)
+		return nil, reply, nil
+	}
 	if !l.told() {
 		err = l.await(ctx, &w)
 	}
@@ -142,7 +152,11 @@ func (s *Sub) do(ctx context.Context, env *transport.Envelope, r Receiver, from 
 		return nil, outcome.ContextError(err, outcome.NotSent)
 	}
 	l := newLocal(s.d, env, leavesAt(ctx, env))
-	w := s.send(ctx, l, r, from)
+	w, over := s.send(ctx, l, r, from)
+	if over {
+		w.EndWait(ctx)
+		return nil, nil
+	}
 	if !l.told() {
 		err = l.await(ctx, &w)
 	}
@@ -152,8 +166,8 @@ func (s *Sub) do(ctx context.Context, env *transport.Envelope, r Receiver, from 
 	return data, err
 }
 
-// send dispatches a call whose sender waits for its answer next, and returns the wait.
-func (s *Sub) send(ctx context.Context, l *local, r Receiver, from *Call) (w Wait) {
+// send dispatches a call whose sender waits for its answer next, and returns the wait. over is that of dispatch.
+func (s *Sub) send(ctx context.Context, l *local, r Receiver, from *Call) (w Wait, over bool) {
 	inside := turn.Inside(ctx)
 	if inside && l.AwaitsReply() {
 		w.begin(ctx)
@@ -165,8 +179,7 @@ func (s *Sub) send(ctx context.Context, l *local, r Receiver, from *Call) (w Wai
 	case from != nil || l.env.Delivery != transport.AwaitNothing: // it is waited for, or part of a call that was admitted
 		l.SetWaiting(w.For(ctx, l.env.Shard))
 	}
-	s.dispatch(&l.Call, r, from)
-	return w
+	return w, s.dispatch(&l.Call, r, from, true)
 }
 
 // Post dispatches a notification, as [Sub.Do] does. See [Poster].
@@ -176,7 +189,9 @@ func (s *Sub) Post(ctx context.Context, env *transport.Envelope, until time.Time
 	}
 	l := newLocal(s.d, env, 0)
 	l.stamp()
-	s.dispatch(&l.Call, s.to.Receiver, nil)
+	if s.dispatch(&l.Call, s.to.Receiver, nil, true) {
+		return false, nil
+	}
 	if l.told() {
 		if _, err := l.answer(); err != nil {
 			return false, err

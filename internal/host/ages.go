@@ -9,7 +9,8 @@ import (
 )
 
 // ages has the keys of a host. It is a heap with the least recently used key on top. Its order is
-// mended only when it is read, so a delivery stores a number in its cell and touches nothing that
+// mended only when it is read, so a delivery stores a number in its cell, unless the
+// key was the last that was used, and touches nothing that
 // another key's delivery touches. The last use that the heap knows of a key is never too late. So
 // the top is the oldest key as soon as its last use in the heap is up to date.
 type ages struct {
@@ -26,8 +27,18 @@ type place struct {
 	index int
 }
 
-// use notes that a key is used now.
-func (a *ages) use(c *cell) { c.used.Store(a.clock.Add(1)) }
+// use notes that a key is used now. If it was the last that was used, that is known already.
+func (a *ages) use(c *cell) {
+	if now := a.clock.Load(); now == 0 || c.used.Load() != now {
+		a.note(c)
+	}
+}
+
+// note notes that a key is used now, and later than all before.
+func (a *ages) note(c *cell) { c.used.Store(a.clock.Add(1)) }
+
+// now returns a moment of the clock that all later uses come after.
+func (a *ages) now() int64 { return a.clock.Add(1) - 1 }
 
 func (a *ages) add(c *cell) {
 	a.mu.Lock()
@@ -88,7 +99,7 @@ func (r *reader) next() *cell {
 		case used > r.until:
 			return nil
 		case !c.shard.lapsed():
-			r.use(c)
+			r.note(c)
 			return c
 		}
 		r.lapsed = append(r.lapsed, c)

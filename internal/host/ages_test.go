@@ -51,6 +51,27 @@ func TestOldestFirst(t *testing.T) {
 	r.end()
 }
 
+// TestUsedAgain: the key that was used last is noted once, and what is used after a moment of the clock counts as later than that.
+func TestUsedAgain(t *testing.T) {
+	var a ages
+	c, other := new(cell), new(cell)
+	for what, use := range []struct {
+		c    *cell
+		want int64
+	}{{c, 1}, {c, 1}, {other, 2}, {other, 2}, {c, 3}} {
+		if a.use(use.c); use.c.used.Load() != use.want || a.clock.Load() != use.want {
+			t.Errorf("use %d is %d, and the clock %d: want %d", what, use.c.used.Load(), a.clock.Load(), use.want)
+		}
+	}
+	moment := a.now()
+	if c.used.Load() > moment {
+		t.Errorf("the moment %d is before a use at %d", moment, c.used.Load())
+	}
+	if a.use(c); c.used.Load() <= moment {
+		t.Errorf("a use at %d does not come after the moment %d", c.used.Load(), moment)
+	}
+}
+
 // TestKeysOfALapsedShardKeepTheirAge: a reader passes over them, and the next one finds them where
 // they were, or where their use since then has put them. Those that have gone stay away.
 func TestKeysOfALapsedShardKeepTheirAge(t *testing.T) {

@@ -82,6 +82,14 @@ type Call interface {
 	// EndLast is End for a call whose Spent was not nil. Afterwards the call must not be used, because it may
 	// have become another.
 	EndLast()
+	// IsAlone is called when the handler of a message has returned without an error. It reports whether the message is a
+	// notification whose sender has gone on, and no code but the handler has come to the call.
+	IsAlone() bool
+	// Past returns what stands in for a call that EndAlone ends.
+	Past() Past
+	// EndAlone is Reply without data and EndLast, for a call that was quiet. If it is not quiet any more, EndAlone does nothing
+	// and returns false.
+	EndAlone() bool
 }
 
 // Past stands in for a call that may have become another.

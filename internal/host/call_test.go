@@ -100,6 +100,9 @@ func (c *call) NoEffect(bool) bool             { return false }
 func (c *call) HandBack() bool                 { return false }
 func (c *call) Spent() host.Past               { return nil }
 func (c *call) EndLast()                       { c.End() }
+func (c *call) IsAlone() bool                  { return false }
+func (c *call) Past() host.Past                { return nil }
+func (c *call) EndAlone() bool                 { return false }
 func (c *call) Waiting() *host.Turn            { return c.waiting }
 func (c *call) StopHook() turn.Role            { return c.stopHook }
 func (c *call) Turn() *host.Turn               { return nil }

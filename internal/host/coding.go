@@ -79,6 +79,13 @@ func (c *Context) Fail(err error) {
 	c.guard(nil, func() { c.call.Reply(nil, err) })
 }
 
+// Handled says, on the turn, that the handler of a message has returned without an error. If Handled returns true, the message is a
+// notification, and the end of the turn answers it.
+func (c *Context) Handled() bool {
+	c.done = c.call.IsAlone()
+	return c.done
+}
+
 // guard calls code of a message's own, or of its error. If that ends its goroutine the call
 // is answered; nil is for code that is only called once it is.
 func (c *Context) guard(why error, f func()) {

@@ -27,6 +27,7 @@ type (
 type Context struct {
 	gate      // the first field: see turn.OwnGate
 	stop bool // a stop hook has sent it; beside the gate, which leaves room
+	done bool // a notification whose handler has returned without an error, and which end answers
 	call Call
 	cell *cell
 	past Past // when the gate is shut
@@ -39,6 +40,20 @@ var _ context.Context = (*Context)(nil)
 
 // end is called when the turn is over.
 func (c *Context) end() {
+	if c.done {
+		c.past = c.call.Past()
+		shut := turn.Shut(&c.gate)
+		if shut && c.call.EndAlone() {
+			return
+		}
+		c.call.Reply(nil, nil)
+		if shut && c.call.Spent() != nil {
+			c.call.EndLast()
+			return
+		}
+		c.call.End()
+		return
+	}
 	if c.past = c.call.Spent(); c.past != nil && turn.Shut(&c.gate) {
 		c.call.EndLast()
 		return

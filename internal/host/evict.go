@@ -74,7 +74,7 @@ func (b *bound) keepAfter(c *cell) {
 // search passivates the least recently used keys until the bound is kept, or every key was found
 // busy. It is called with reading held.
 func (b *bound) search() {
-	r := reader{ages: &b.host.ages, until: b.host.ages.clock.Load()} // a key that is used later was found busy, or is new
+	r := reader{ages: &b.host.ages, until: b.host.ages.now()} // a key that is used later was found busy, or is new
 	defer r.end()
 	for b.isExceeded() {
 		c := r.next()

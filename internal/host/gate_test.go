@@ -13,11 +13,25 @@ type spendable struct {
 	quiet
 	context.Context
 	ended, last int
+	replied     int
+	busy        bool // something has come to it
+	alone       int  // ended by EndAlone
 }
 
-func (s *spendable) Spent() Past { return pastOf{} }
-func (s *spendable) End()        { s.ended++ }
-func (s *spendable) EndLast()    { s.last++ }
+func (s *spendable) Spent() Past   { return pastOf{} }
+func (s *spendable) End()          { s.ended++ }
+func (s *spendable) EndLast()      { s.last++ }
+func (s *spendable) IsAlone() bool { return !s.busy }
+func (s *spendable) Past() Past    { return pastOf{} }
+
+func (s *spendable) Reply([]byte, error) { s.replied++ }
+
+func (s *spendable) EndAlone() bool {
+	if !s.busy {
+		s.alone++
+	}
+	return !s.busy
+}
 
 type pastOf struct{}
 
@@ -74,6 +88,42 @@ func TestAContextAfterItsCall(t *testing.T) {
 	for range 10 {
 		if turn.Enter(&c.gate) {
 			t.Fatal("the gate is open again")
+		}
+	}
+}
+
+// TestTheEndOfANotification: a call that only its handler has is answered and ended in one step. If something comes to the call, or
+// code uses its context, the end takes the long way.
+func TestTheEndOfANotification(t *testing.T) {
+	for what, want := range map[string]struct {
+		before, meanwhile           func(*Context, *spendable)
+		alone, replied, last, ended int
+		shut                        bool
+	}{
+		"only its handler has it":   {alone: 1, shut: true},
+		"it is not alone":           {before: func(_ *Context, s *spendable) { s.busy = true }, last: 1, shut: true},
+		"something comes meanwhile": {meanwhile: func(_ *Context, s *spendable) { s.busy = true }, replied: 1, last: 1, shut: true},
+		"its context is in use":     {meanwhile: func(c *Context, _ *spendable) { turn.Enter(&c.gate) }, replied: 1, ended: 1},
+		"its context was kept":      {meanwhile: func(c *Context, _ *spendable) { c.Call() }, replied: 1, ended: 1},
+	} {
+		call := &spendable{Context: context.WithValue(context.Background(), pastOf{}, "call")}
+		c := &Context{call: call, cell: &cell{key: "k"}}
+		if want.before != nil {
+			want.before(c, call)
+		}
+		if done := c.Handled(); done == call.busy {
+			t.Errorf("%s: Handled returned %v", what, done)
+		}
+		if want.meanwhile != nil {
+			want.meanwhile(c, call)
+		}
+		c.end()
+		if call.alone != want.alone || call.replied != want.replied || call.last != want.last || call.ended != want.ended {
+			t.Errorf("%s: ended in one step %d times, answered %d times, ended for good %d times, ended %d times", what, call.alone, call.replied, call.last, call.ended)
+		}
+		values := map[bool]any{true: "past", false: "call"}[want.shut]
+		if c.Value(pastOf{}) != values {
+			t.Errorf("%s: its context leads to %v, not to %v", what, c.Value(pastOf{}), values)
 		}
 	}
 }

@@ -60,6 +60,9 @@ func (g *gated) ReplyValue(v plain.Value) { g.give(answer{value: v}) }
 
 func (g *gated) Fail(err *outcome.Error) { g.give(answer{err: err}) }
 
+// IsAlone implements [Call]: the outlet waits for its answer.
+func (g *gated) IsAlone() bool { return false }
+
 // EndLast implements [Call].
 func (g *gated) EndLast() {
 	call := g.Call

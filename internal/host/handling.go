@@ -43,6 +43,7 @@ func (t handling) handle(m any) *Context {
 		return x
 	}
 	switch {
+	case x.done:
 	case x.call.Err() != nil: // it has its answer
 	case !x.call.AwaitsReply(): // a notification is done: it keeps no key
 		x.call.Reply(nil, nil)

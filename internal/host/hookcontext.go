@@ -168,3 +168,7 @@ type lasting struct{}
 
 func (lasting) Spent() Past { return nil }
 func (lasting) EndLast()    {}
+
+func (lasting) IsAlone() bool  { return false }
+func (lasting) Past() Past     { return nil }
+func (lasting) EndAlone() bool { return false }

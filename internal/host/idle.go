@@ -48,7 +48,7 @@ func (i *idler) tick() {
 	ages := &i.host.ages
 	i.mu.Lock()
 	limit := i.marks[i.step] // nothing is as old as the first eight
-	i.marks[i.step] = ages.clock.Load()
+	i.marks[i.step] = ages.now()
 	i.step = (i.step + 1) % idleSteps
 	i.mu.Unlock()
 

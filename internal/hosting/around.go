@@ -141,6 +141,9 @@ func (s *surrounded) give(a answer) {
 	}
 }
 
+// IsAlone implements [host.Call]: Around may have the call.
+func (s *surrounded) IsAlone() bool { return false }
+
 // Reply implements [host.Call].
 func (s *surrounded) Reply(data []byte, err error) {
 	if !s.in.keep(answer{data: slices.Clone(data), err: err}) {

@@ -35,6 +35,15 @@ func (d delivery) Spent() host.Past {
 // EndLast implements [host.Call].
 func (d delivery) EndLast() { dispatch.EndLast(d.Call) }
 
+// IsAlone implements [host.Call].
+func (d delivery) IsAlone() bool { return dispatch.IsAlone(d.Call) }
+
+// Past implements [host.Call].
+func (d delivery) Past() host.Past { return past{dispatch.Past(d.Call)} }
+
+// EndAlone implements [host.Call].
+func (d delivery) EndAlone() bool { return dispatch.EndAlone(d.Call) }
+
 // past is the subscription of a call that was used again.
 type past struct{ *dispatch.Sub }
 

@@ -37,7 +37,10 @@ func (funcEntity) Activate(*host.Context) error { return nil }
 func (f funcEntity) Handle(c *host.Context) {
 	switch d := c.OnTurn().(type) {
 	case delivery:
-		d.Reply(f(c, d.Own()))
+		data, err := f(c, d.Own())
+		if err != nil || !c.Handled() {
+			d.Reply(data, err)
+		}
 	case *surrounded:
 		d.Reply(f(d.in.context(), d.Own()))
 	}
