@@ -140,14 +140,15 @@ func (w *window) waits(l *line, err error) {
 }
 
 // expire ends the note of a receipt, whose TTL is over, if it still stands in the queue.
-func (w *window) expire(to address, r *Receipt) {
+func (w *window) expire(to address, place uint64, r *Receipt) {
 	w.mu.Lock()
 	var n *note
 	var err error
 	if l := w.lines[to]; l != nil {
-		if i := slices.IndexFunc(l.queue, func(n *note) bool { return n.receipt == r }); i >= 0 {
-			n = l.queue[i]
-			l.queue = slices.Delete(l.queue, i, i+1)
+		if at, ok := slices.BinarySearchFunc(l.queue, place, (*note).compare); ok && l.queue[at].receipt == r { // not one of a later line
+			n = l.queue[at]
+			copy(l.queue[1:], l.queue[:at]) // mostly few stand before it, and very many may stand behind it
+			l.queue = l.queue[1:]
 			err = l.whyLate(n, errStood())
 			w.free(n)
 		}

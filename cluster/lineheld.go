@@ -71,8 +71,8 @@ func (l *line) watch(n *note) {
 	switch {
 	case n.ttl.IsZero() || n.until.Before(n.ttl):
 	case n.watcher == nil:
-		w, to, r := &n.c.window, n.to, n.receipt
-		n.watcher = time.AfterFunc(time.Until(n.ttl), func() { w.expire(to, r) })
+		w, to, place, r := &n.c.window, n.to, n.place, n.receipt
+		n.watcher = time.AfterFunc(time.Until(n.ttl), func() { w.expire(to, place, r) })
 	default:
 		n.watcher.Reset(time.Until(n.ttl))
 	}

@@ -5,6 +5,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -132,6 +133,33 @@ func TestAsyncTTLInALine(t *testing.T) {
 		}
 		synctest.Wait()
 		wantNothingOnItsWay(t, client)
+	})
+}
+
+// TestAsyncTTLInTheMiddleOfALine: notifications whose TTL ends leave the line in any order, and the others stay in theirs.
+func TestAsyncTTLInTheMiddleOfALine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &mailboxes{size: 1, pace: map[string]time.Duration{"k": 2 * time.Second}}
+		client := b.open(t, ClientOptions{})
+		receipts := map[int]*Receipt{}
+		brief := map[int]time.Duration{3: 2, 5: 9, 6: 1, 7: 5, 11: 1} // hundreds of ms
+		for i := range 12 {
+			var opts []EnvelopeOption
+			if ttl := brief[i]; ttl > 0 {
+				opts = append(opts, WithTTL(ttl*100*time.Millisecond))
+			}
+			receipts[i] = client.Key("k").NotifyRawAsync(t.Context(), "Add", fmt.Append(nil, i, " "), opts...)
+		}
+		for i, r := range receipts {
+			if err := r.Wait(t.Context()); (err != nil) != (brief[i] > 0) {
+				t.Errorf("%d: %v", i, err)
+			}
+		}
+		if got := strings.Join(b.got["k"], ""); got != "0 1 2 4 8 9 10 " {
+			t.Errorf("the key has got %s", got)
+		}
+		synctest.Wait()
+		wantEmptyLines(t, client)
 	})
 }
 

@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -285,6 +286,9 @@ func (n *note) end(err error) {
 	}()
 	_, err = n.c.conclude(nil, err, &n.env)
 }
+
+// compare compares the note's place in its line with another.
+func (n *note) compare(place uint64) int { return cmp.Compare(n.place, place) }
 
 // By implements [dispatch.Gathered].
 func (n *note) By() dispatch.Gatherer { return &n.c.window }

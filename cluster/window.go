@@ -201,7 +201,7 @@ func (w *window) take(n *note, again bool) (runs bool) {
 		l.held = true
 		l.refused(n.refusal)
 		l.watch(n)
-		at, _ := slices.BinarySearchFunc(l.queue, n, func(a, b *note) int { return cmp.Compare(a.place, b.place) })
+		at, _ := slices.BinarySearchFunc(l.queue, n.place, (*note).compare)
 		l.queue = slices.Insert(l.queue, at, n)
 	} else {
 		w.free(n)
