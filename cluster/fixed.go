@@ -69,7 +69,7 @@ func (f *fixed) run(ctx context.Context, log *slog.Logger) error {
 	}
 	close(n.ready)
 	<-ctx.Done()
-	log.Info("node drains")
+	log.Info("node drains", slog.Int("shards", len(subs)))
 	all := new(standing.Together)
 	all.Expect(n.opts.Shards)
 	life.EndTogether(all)
@@ -101,6 +101,14 @@ func (f *fixed) list() (subs []*dispatch.Sub) {
 		}
 	}
 	return subs
+}
+
+// pending is how many calls are in flight.
+func (f *fixed) pending() (calls int) {
+	for _, s := range f.list() {
+		calls += s.Pending()
+	}
+	return calls
 }
 
 // warnOfShared logs in one line which shards another node serves too, as far as the

@@ -231,9 +231,9 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// look begins to look at the node's health now and then, until stop. ctx ends when the
-// node is asked to leave.
-func (v *vitals) look(ctx context.Context) (stop func()) {
+// look begins to look at the node's health now and then, until stop, and calls also then. ctx ends when
+// the node is asked to leave.
+func (v *vitals) look(ctx context.Context, also func()) (stop func()) {
 	v.set(func(v *vitals) { v.begun, v.asked = true, ctx })
 	over := make(chan struct{})
 	var looking sync.WaitGroup
@@ -244,6 +244,7 @@ func (v *vitals) look(ctx context.Context) (stop func()) {
 			select {
 			case <-again.C:
 				v.health()
+				also()
 			case <-over:
 				return
 			}

@@ -132,12 +132,15 @@ func (l *living) Open(ctx context.Context, at *standing.Standing) (coordinator.S
 	l.n.stored.open(at.Shard, ownerOf(l.c.Cluster(), l.n.layout.layout, at.Epoch))
 	to := l.n.intake.subscriber()
 	to.Standing = at
-	var err error
-	if s.sub, err = l.subscribe(ctx, at.Shard, to); err != nil {
+	sub, err := l.subscribe(ctx, at.Shard, to)
+	if err != nil {
 		l.closed(s)
 		l.n.stored.drop(at.Shard)
 		return nil, err
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.sub = sub
 	return s, nil
 }
 
@@ -239,6 +242,18 @@ func (l *living) shards() []uint32 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Sorted(maps.Keys(l.open))
+}
+
+// pending is how many calls are in flight in the shards that the node serves.
+func (l *living) pending() (calls int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.open {
+		if s.sub != nil {
+			calls += s.sub.Pending()
+		}
+	}
+	return calls
 }
 
 func (l *living) closed(s *ownedShard) {

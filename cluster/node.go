@@ -136,7 +136,7 @@ func (n *Node) run(ctx context.Context) error {
 	run := n.serves(life, refuse)
 	defer n.stored.untilAsked(ctx)()
 	n.intake.bind(life)
-	defer n.vitals.look(ctx)()
+	defer n.vitals.look(ctx, (&drainLog{n: n}).look)()
 	defer n.info.work.Wait()
 	return errors.Join(run(ctx, log), n.stored.end())
 }

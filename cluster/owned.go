@@ -19,7 +19,7 @@ import (
 type ownedShard struct {
 	l   *living
 	at  *standing.Standing
-	sub *dispatch.Sub
+	sub *dispatch.Sub // set by Open, with the mu of living; read by later tasks of the shard
 }
 
 // Drain implements coordinator.Shard.

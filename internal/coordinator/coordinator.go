@@ -69,6 +69,7 @@ type Coordinator struct {
 	moved   atomic.Pointer[time.Time] // when the last shard was closed that has moved
 	tasks   tasks
 	ran     atomic.Bool
+	left    atomic.Bool // it takes no part any more; tasks may go on
 	settled bool
 	born    uint64          // the revision at which the first incarnation came into the store
 	stays   context.Context // ends when the node has left: incarnations do not outlast it
@@ -138,6 +139,7 @@ func (c *Coordinator) Run(ctx context.Context) error {
 		return outcome.Errorf(outcome.ErrBadOption, "the coordinator of node %s has run before", c.opts.Self.Name)
 	}
 	err := c.takePart(ctx)
+	c.left.Store(true)
 	c.opts.Node.Left()
 	late := c.await()
 	if moved := c.moved.Load(); moved != nil {
@@ -221,10 +223,12 @@ func (c *Coordinator) Health() (h Health) {
 	h.Store, h.Unreachable, h.Deaf = c.answers.last(), c.reaching.unreachable(), c.hearing.err()
 	in := c.current.Load()
 	if in == nil {
+		h.Leaving = c.left.Load()
 		return h
 	}
 	now := time.Now()
 	h.Settled, h.Leaving, h.Wanted = in.settled.Load(), in.leaving.Load(), int(in.wanted.Load())
+	h.Stays, h.Held = in.stays.Load(), int(in.held.Load())
 	h.Lease, h.LeaseEnded = in.lease.Left(now)
 	if f := cmp.Or(in.holds.failing.Load(), in.refused.Load()); f != nil {
 		h.Subscribe = f.err

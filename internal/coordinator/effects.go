@@ -39,6 +39,8 @@ func (in *incarnation) step(e ownership.Event) {
 		in.do(eff)
 	}
 	in.wanted.Store(int64(in.core.Wanted()))
+	in.held.Store(int64(len(in.holds.shards)))
+	in.stays.Store(in.core.Stays())
 }
 
 func (in *incarnation) do(e ownership.Effect) {

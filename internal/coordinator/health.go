@@ -18,6 +18,10 @@ type Health struct {
 	Settled bool
 	// Leaving: the node hands over its shards and goes, because its process or an operator wants it.
 	Leaving bool
+	// Stays: the node leaves, and waits for the shards of others that leave.
+	Stays bool
+	// Held is how many shards the node has and has not handed over.
+	Held int
 	// Lease is for how much longer the node may serve, 0 without a lease.
 	Lease time.Duration
 	// LeaseEnded is when the lease ended, by the clock that was first. It is the zero time

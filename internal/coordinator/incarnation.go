@@ -33,6 +33,8 @@ type incarnation struct {
 	giveUp     <-chan time.Time // ends the wait for a leave; nil before one
 	leaveBy    time.Time        // the latest end of that wait
 	leaving    atomic.Bool
+	stays      atomic.Bool  // it waits for the shards of others that leave
+	held       atomic.Int64 // how many shards it holds
 	settled    atomic.Bool
 	wanted     atomic.Int64 // how many shards the node should serve
 	died       atomic.Pointer[died]
@@ -154,6 +156,7 @@ func (in *incarnation) leave() {
 			most = min(most, sayTimeout)
 		}
 		in.giveUp = time.After(most)
+		in.c.log.Info("node drains", slog.Int("shards", len(in.holds.shards)))
 	}
 	in.leaving.Store(true)
 	in.step(ownership.Leave{Wait: in.stayFor()})

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/clstr-go/clstr/internal/dispatch"
@@ -186,6 +187,25 @@ func End(life *dispatch.Lifetime) {
 	if s := hostingOf(life); s != nil {
 		s.end()
 	}
+}
+
+// Doing names the first of the keys that are at a turn now on a lifetime, and what each is at.
+func Doing(life *dispatch.Lifetime) string {
+	s, ok := life.Hosts().(*hosting)
+	if !ok {
+		return ""
+	}
+	s.mu.Lock()
+	hosts := s.list()
+	s.mu.Unlock()
+	var all []string
+	for _, h := range hosts {
+		if names := h.host.Doing(); names != "" {
+			all = append(all, names)
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, "; ")
 }
 
 // end stops the hosts side by side: each may wait for its stop hooks.
