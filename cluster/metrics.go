@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/clstr-go/clstr/internal/dispatch"
 	"github.com/clstr-go/clstr/internal/sparse"
 	"github.com/clstr-go/clstr/metrics"
 	"github.com/clstr-go/clstr/outcome"
@@ -141,6 +142,19 @@ type EntityMetrics interface {
 	// end of their time or of the node. Their senders are not told. The log has a few
 	// lines a second about them.
 	NotificationFailed(code string)
+}
+
+// HandlerLoad returns what counts against MaxConcurrentHandlers of a transport at this moment: how many handlers and hooks run, and
+// how many wait because that many run already. A handler that waits for another key, with its own context, counts as neither; one that
+// has its answer may have to wait again. Nodes on one transport share its limit. ok is false if the transport is not one of this
+// library, and does not embed one. HandlerLoad costs the calls nothing, so a metric may ask whenever it is read, as
+// prommetrics.RegisterTransport does.
+func HandlerLoad(t Transport) (running, waiting int, ok bool) {
+	if d := dispatch.DispatcherOf(t); d != nil {
+		running, waiting = d.HandlerLoad()
+		return running, waiting, true
+	}
+	return 0, 0, false
 }
 
 // MemberMetrics may be implemented by a [ClusterMetrics] that also measures how the nodes of a live

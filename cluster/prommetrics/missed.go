@@ -23,12 +23,15 @@ type packetCounter interface {
 // dropper is a transport that counts the messages that it could not take in time, as natstransport does.
 type dropper interface{ DroppedMessages() uint64 }
 
-// RegisterTransport registers what a transport counts. Over NATS that is
-// missed_notifications_total, dropped_messages_total, undecodable_packets_total and refused_replies_total; a
-// transport in memory counts nothing, and nothing is registered. The counts of all
-// transports of one registerer add up. RegisterTransport panics if the registerer holds
-// something else under one of the names.
+// RegisterTransport registers what a transport counts: handlers_running and handlers_waiting, which are read when the
+// metrics are, and over NATS missed_notifications_total, dropped_messages_total, undecodable_packets_total and
+// refused_replies_total. The counts of all transports of one registerer add up. RegisterTransport panics if the
+// registerer holds something else under one of the names.
 func RegisterTransport(reg prometheus.Registerer, t cluster.Transport) {
+	if _, _, ok := cluster.HandlerLoad(t); ok {
+		level(reg, "handlers_running", "Handlers and hooks that run, and count against MaxConcurrentHandlers.", func() uint64 { n, _, _ := cluster.HandlerLoad(t); return uint64(n) })
+		level(reg, "handlers_waiting", "Handlers and hooks that wait because MaxConcurrentHandlers run.", func() uint64 { _, n, _ := cluster.HandlerLoad(t); return uint64(n) })
+	}
 	if m, ok := t.(misser); ok {
 		sum(reg, "missed_notifications_total", "Notifications without an acknowledgement that reached no node.", m.MissedNotifications)
 	}
@@ -43,11 +46,17 @@ func RegisterTransport(reg prometheus.Registerer, t cluster.Transport) {
 
 // sum registers a counter that is the sum of what transports count.
 func sum(reg prometheus.Registerer, name, help string, from func() uint64) {
-	register(reg, name, &sums{desc: prometheus.NewDesc(prefix+name, help, nil, nil)}).add(from)
+	register(reg, name, &sums{kind: prometheus.CounterValue, desc: prometheus.NewDesc(prefix+name, help, nil, nil)}).add(from)
+}
+
+// level registers a gauge that is the sum of what transports have at the moment.
+func level(reg prometheus.Registerer, name, help string, from func() uint64) {
+	register(reg, name, &sums{kind: prometheus.GaugeValue, desc: prometheus.NewDesc(prefix+name, help, nil, nil)}).add(from)
 }
 
 // sums is the sum of what transports count.
 type sums struct {
+	kind prometheus.ValueType
 	desc *prometheus.Desc
 
 	mu   sync.Mutex
@@ -71,5 +80,5 @@ func (m *sums) Collect(to chan<- prometheus.Metric) {
 	for _, count := range m.from {
 		sum += count()
 	}
-	to <- prometheus.MustNewConstMetric(m.desc, prometheus.CounterValue, float64(sum))
+	to <- prometheus.MustNewConstMetric(m.desc, m.kind, float64(sum))
 }

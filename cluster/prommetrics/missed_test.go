@@ -71,13 +71,14 @@ func serveAll(t *testing.T, url string) (leave func()) {
 }
 
 // TestTransportOfAService: RegisterTransport takes what a service carries its calls with.
-// Over NATS that has counts, and in memory none.
+// Over NATS that has more counts than in memory.
 func TestTransportOfAService(t *testing.T) {
-	counted := []sample{{"dropped_messages_total", "", 0}, {"missed_notifications_total", "", 0}, {"refused_replies_total", "", 0}, {"undecodable_packets_total", "", 0}}
+	handlers := []sample{{"handlers_running", "", 0}, {"handlers_waiting", "", 0}}
+	counted := []sample{{"dropped_messages_total", "", 0}, handlers[0], handlers[1], {"missed_notifications_total", "", 0}, {"refused_replies_total", "", 0}, {"undecodable_packets_total", "", 0}}
 	for name, c := range map[string]struct {
 		on   clstr.Network
 		want []sample
-	}{"memory": {clstr.Memory(), nil}, "NATS": {clstr.NATS(testkit.StartNATS(t)), counted}} {
+	}{"memory": {clstr.Memory(), handlers}, "NATS": {clstr.NATS(testkit.StartNATS(t)), counted}} {
 		t.Run(name, func(t *testing.T) {
 			svc, err := clstr.Open(t.Context(), clstr.Options{Name: "bank", On: c.on, Shards: 4, Log: slog.New(slog.DiscardHandler)})
 			if err != nil {

@@ -165,6 +165,9 @@ func (d *Dispatcher) refuse() []*Sub {
 	return subs
 }
 
+// HandlerLoad returns how many handlers and hooks hold a place under the limit on running handlers, and how many wait for one.
+func (d *Dispatcher) HandlerLoad() (running, waiting int) { return d.life.pool.Load() }
+
 // FromHandler returns [outcome.ErrFromHandler] if the calling goroutine runs a handler or a hook:
 // what waits for those to end must not be called by them. what names it.
 func (d *Dispatcher) FromHandler(what string) error {

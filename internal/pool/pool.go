@@ -201,6 +201,10 @@ func (p *Pool) Close() {
 	}
 }
 
+// Load returns how many tasks hold a slot, and how many wait for one: those that were never started, and those that go on after
+// Leave. It takes no lock.
+func (p *Pool) Load() (running, waiting int) { return p.slots.load() }
+
 // Stats are a pool's numbers at one moment: tasks that hold a slot, tasks that stand in line for one, goroutines, and
 // those of them that are parked.
 type Stats struct {

@@ -24,6 +24,12 @@ const (
 	unlimited = 1<<31 - 1
 )
 
+// load returns how many tasks hold a slot, and how many wait for one.
+func (s *slots) load() (holds, wait int) {
+	w := s.word.Load()
+	return int(w % oneWaits), int(w / oneWaits)
+}
+
 func (s *slots) held() int { return int(s.word.Load() % oneWaits) }
 
 // take takes a slot, if one is free.
