@@ -255,6 +255,18 @@ func (h *Host) Stop(ctx context.Context) error {
 	return nil
 }
 
+// Doing names the first of the keys that are at a turn now, and what each is at; empty if none is.
+func (h *Host) Doing() string {
+	h.mu.RLock()
+	shards := slices.Collect(maps.Values(h.all))
+	h.mu.RUnlock()
+	var keys []*cell
+	for _, s := range shards {
+		keys = append(keys, s.cells()...)
+	}
+	return doingsOf(keys).names
+}
+
 // Abandon ends the context of stop hooks that still run after a Stop that has
 // given up.
 func (h *Host) Abandon() { h.endHooks() }

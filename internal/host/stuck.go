@@ -4,7 +4,6 @@ package host
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -55,18 +54,6 @@ func doingsOf(keys []*cell) doings {
 	}
 	d.names = strings.Join(all, "; ")
 	return d
-}
-
-// Doing names the first of the keys that are at a turn now, and what each is at; empty if none is.
-func (h *Host) Doing() string {
-	h.mu.RLock()
-	shards := slices.Collect(maps.Values(h.all))
-	h.mu.RUnlock()
-	var keys []*cell
-	for _, s := range shards {
-		keys = append(keys, s.cells()...)
-	}
-	return doingsOf(keys).names
 }
 
 const atMessage = "a message"
