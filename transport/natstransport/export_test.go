@@ -10,6 +10,7 @@ import (
 
 	"github.com/clstr-go/clstr/internal/pool"
 	"github.com/clstr-go/clstr/internal/wire"
+	"github.com/clstr-go/clstr/transport/natstransport/internal/link"
 	"github.com/clstr-go/clstr/transport/natstransport/internal/routes"
 )
 
@@ -275,6 +276,20 @@ func (t *Transport) Pulse(shard uint32) {
 func (t *Transport) Lie(o *wire.Owners) {
 	t.link.Behind(func() { _ = t.owners.Answer(wire.AppendOwners(nil, o)) })
 }
+
+// Meddle has f see each message before the reader takes it, on the reader's goroutine. f hands on what it likes, when it likes.
+func (t *Transport) Meddle(f func(m *nats.Msg, take func(*nats.Msg))) {
+	t.link.Behind(func() {
+		es := &t.ears
+		for _, e := range []*link.Ear{&es.inbox, &es.node, &es.own, &es.who} {
+			take := e.Take
+			e.Take = func(m *nats.Msg) { f(m, take) }
+		}
+	})
+}
+
+// Behind has the reader call f behind what has come, and returns when that was done.
+func (t *Transport) Behind(f func()) { t.link.Behind(f) }
 
 // Boxes is how many nodes this end knows.
 func (t *Transport) Boxes() int {
