@@ -94,7 +94,7 @@ func (h *hook) Expire() {
 	c := h.own.cell
 	b := &c.mailbox
 	b.mu.Lock()
-	goesOn := b.now == &h.own && h.late
+	goesOn := b.now == &h.own && h.late && time.Since(h.began) >= h.limit+heedTime // end may have made it late just now
 	b.mu.Unlock()
 	if !goesOn {
 		h.expire()

@@ -139,6 +139,24 @@ func TestAHookThatReturnsAtItsLimit(t *testing.T) {
 	}
 }
 
+// TestClockIsBehindAHook: a hook returns at its limit, and makes itself late, just before the clock calls Expire. That is no hook that goes
+// on.
+func TestClockIsBehindAHook(t *testing.T) {
+	p := pool.New(-1)
+	defer p.Close()
+	var log strings.Builder
+	h := NewSystem(slog.New(slog.NewTextHandler(&log, nil)), p).NewHost(Options{})
+	c := &cell{shard: &shard{host: h}, key: "k"}
+	hook := beginHook(c, passivation, time.Hour)
+	<-contextOf(hook, time.Hour).Done()
+	hook.expire()
+	hook.Expire()
+	hook.end()
+	if lines := strings.Count(log.String(), "\n"); lines != 1 || !strings.Contains(log.String(), "returned after its time limit") {
+		t.Errorf("the log has %q", log.String())
+	}
+}
+
 // contextOf is a hook's context that began so long ago.
 func contextOf(h *hook, ago time.Duration) context.Context {
 	h.began = h.began.Add(-ago)

@@ -183,6 +183,48 @@ func TestLastToLeaveDies(t *testing.T) {
 	}
 }
 
+// TestLastToLeaveMissedAHint: it does not know that another still has a shard. It looks before it ends its own, and does so
+// all the same if the look is not answered. A look that was under way is too old.
+func TestLastToLeaveMissedAHint(t *testing.T) {
+	isLook := func(e Effect) bool { r, ok := e.(Snapshot); return ok && r.Prefix == record.ShardPrefix }
+	for _, answered := range []bool{true, false} {
+		s, theirs := shared(t)
+		s.hold = isLook
+		for len(s.held) == 0 {
+			s.run(TickEvery)
+		}
+		early := take[Snapshot](s, nil)
+		for _, id := range theirs {
+			s.core.shards.all[id] = shard{} // as if it had looked before the other claimed them
+		}
+		s.holdWrites(record.MemberKey(refA))
+		s.step(Leave{})
+		s.ends(refB)
+		s.hold = isLook
+		s.answer(s.takeWrite(record.MemberKey(refA)))
+		s.asOf = 50 // before all records
+		s.answer(early)
+		s.asOf = 0
+		s.want()
+		look := take[Snapshot](s, nil)
+		if !answered {
+			s.run(lookFor)
+			s.wantCount(scriptShards-len(theirs), "moved")
+			s.wantCount(1, "gone left")
+			continue
+		}
+		s.hold = nil
+		s.answer(look)
+		s.run(5 * time.Second)
+		s.want()
+		for _, id := range theirs {
+			s.hint(s.putShard(id, record.Shard{Owner: refA, Epoch: s.shard(id).Epoch + 1, Why: record.HandedOver, From: refB}))
+		}
+		s.wantCount(scriptShards, "moved")
+		s.wantCount(1, "gone left")
+	}
+}
+
 // TestLastToLeaveStaysNoLonger than it was told.
 func TestLastToLeaveStaysNoLonger(t *testing.T) {
 	s, theirs := shared(t)

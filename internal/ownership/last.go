@@ -12,9 +12,10 @@ import (
 // anything over. So the store says in which order nodes leave, and each node knows all nodes
 // that have begun to leave before it. If no node takes shards any more, the nodes that leave hand
 // over to the last of them. The last node has shut nothing yet, and serves the requests of the other
-// nodes' stop hooks. When the others have gone, it ends all of its shards together.
+// nodes' stop hooks. When the others have gone, it ends all of its shards together. It looks at the shards' records before it
+// believes that the others have none, because it may have missed hints.
 
-// lookFor is how long a node that leaves waits for a look at the others' records.
+// lookFor is how long a node that leaves waits for a look at the others' records, or at the shards'.
 const lookFor = time.Second
 
 // leaving is how the node hands over and goes.
@@ -28,6 +29,7 @@ type leaving struct {
 	looks   *looks
 
 	lookTill   time.Duration // see lookedAround
+	seeTill    time.Duration // see seesShards; 0: it has not asked for a look
 	stayTill   time.Duration // see endsAsLast; 0: without a bound
 	last       bool          // no other node has shards that must come here
 	superseded record.Ref
@@ -93,6 +95,20 @@ func (l *leaving) endsAsLast() bool {
 		return false
 	}
 	late := l.stayTill > 0 && l.now >= l.stayTill
-	l.last = late || l.shards.changed() && !l.shards.othersHaveOne()
+	l.last = late || l.shards.changed() && l.seesShards() && !l.shards.othersHaveOne()
 	return l.last
+}
+
+// seesShards reports whether the node knows who had which shard when it said that it leaves, or has waited long enough for a look at
+// that.
+func (l *leaving) seesShards() bool {
+	if l.shards.asOf >= l.members.all[l.self.Ref].Leaves {
+		return true
+	}
+	if l.seeTill == 0 {
+		l.seeTill = l.now + lookFor
+		l.looks.shards.now(l.now)
+		l.looks.ifDue()
+	}
+	return l.now >= l.seeTill
 }

@@ -84,9 +84,9 @@ func (l *looks) sawMembers(r Result) {
 	}
 	if c.own.state == record.Leaving && !c.leaving.lookedAround() {
 		l.members.due = c.now
-		if l.members.again {
-			l.ifDue()
-		}
+	}
+	if l.members.again {
+		l.ifDue()
 	}
 	c.deaths.forgetOld()
 }
@@ -107,6 +107,9 @@ func (l *looks) sawShards(r Result) {
 	c.shards.asOf = max(c.shards.asOf, r.AsOf)
 	if c.members.asOf >= c.own.rev {
 		c.joining.ifSettled()
+	}
+	if l.shards.again {
+		l.ifDue()
 	}
 	c.shards.dirty = true
 }

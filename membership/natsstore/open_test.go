@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -68,7 +70,7 @@ func TestConnectionIsNamed(t *testing.T) {
 	for _, c := range all.Conns {
 		names = append(names, c.Name)
 	}
-	if len(names) != 2 || names[0] != "clstr node-1 membership" || !strings.HasPrefix(names[1], "clstr natsstore.test@") {
+	if len(names) != 2 || names[0] != "clstr node-1 membership" || !strings.HasPrefix(names[1], "clstr "+filepath.Base(os.Args[0])+"@") {
 		t.Errorf("the connections are named %q", names)
 	}
 }
